@@ -1,0 +1,81 @@
+/**
+ * Error classes. What a user can cause is one of these; a broken invariant is an `assert`.
+ *
+ * Messages follow one grammar: "Cannot <action>: <what was found>, expected <what>; <what to do>".
+ * `exitCode` is what the command line ends with: 2 for usage, 1 for failure.
+ */
+
+/** Base of every error that the command line prints as one sentence, without a stack trace. */
+export class SplitError extends Error {
+  readonly exitCode: number = 1;
+  override name = 'SplitError';
+}
+
+/** A flag, a config file or a combination of settings that makes no run. Exit code 2. */
+export class ConfigError extends SplitError {
+  override readonly exitCode = 2;
+  override name = 'ConfigError';
+}
+
+/** A data file that is missing, truncated or not what it says. */
+export class DataError extends SplitError {
+  override name = 'DataError';
+}
+
+/** The TensorFlow library is missing, cannot be fetched, or cannot be loaded. */
+export class SetupError extends SplitError {
+  override name = 'SetupError';
+}
+
+/** TensorFlow refused: carries its status code (`TF_Code`) and the op that failed, when there was one. */
+export class NativeError extends SplitError {
+  override name = 'NativeError';
+  constructor(
+    message: string,
+    readonly code: number,
+    readonly op?: string,
+  ) {
+    super(message);
+  }
+}
+
+/** An exchange that did not happen: who, where, when. */
+export class ExchangeError extends SplitError {
+  override name = 'ExchangeError';
+  constructor(
+    message: string,
+    readonly tower: number,
+    readonly site: string,
+    readonly step: number,
+  ) {
+    super(message);
+  }
+}
+
+/** A tower that failed or left. `cause` holds what it threw. */
+export class TowerError extends SplitError {
+  override name = 'TowerError';
+  constructor(
+    message: string,
+    readonly tower: number,
+    cause?: unknown,
+  ) {
+    super(message, { cause });
+  }
+}
+
+/** A checkpoint or weights file that cannot be written, read or used. */
+export class CheckpointError extends SplitError {
+  override name = 'CheckpointError';
+  constructor(
+    message: string,
+    readonly path: string,
+  ) {
+    super(message);
+  }
+}
+
+/** A check that ran and found the two sides different. */
+export class VerifyError extends SplitError {
+  override name = 'VerifyError';
+}

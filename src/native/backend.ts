@@ -1,0 +1,63 @@
+/** tfjs on a chosen device, for the thread that asks. */
+import './node-shim.js';
+import * as tf from '@tensorflow/tfjs';
+import { NodeJSKernelBackend } from '@tensorflow/tfjs-node-gpu/dist/nodejs_kernel_backend.js';
+import type { TFJSBinding } from '@tensorflow/tfjs-node-gpu/dist/tfjs_binding.js';
+import '@tensorflow/tfjs-node-gpu/dist/register_all_kernels.js';
+import type { OpAttr } from './attributes.js';
+import { PinnedBinding } from './binding.js';
+import { type ContextOptions, openContext } from './context.js';
+
+/** tfjs-node's registered name; its kernels look themselves up under it. */
+const BACKEND = 'tensorflow';
+
+let pinned: { binding: PinnedBinding; backend: NodeJSKernelBackend } | undefined;
+
+/**
+ * Pins tfjs, in this thread, to one device: every tensor it makes and every op it runs from now on is there. Two worker
+ * threads can each have their own. A second call in a thread moves to the new device: tensors made before stay valid
+ * only for {@link NativeError}-free disposal, so make new ones.
+ * @param name `CPU:0`, `GPU:1`, …: one of {@link listDevices}.
+ * @param options how to make the process's context, when this is the first call of the process that needs it.
+ * @throws SetupError without a TensorFlow library; NativeError when there is no such device.
+ */
+export function useDevice(name: string, options: ContextOptions = {}): void {
+  const binding = new PinnedBinding(openContext(options), name);
+  if (pinned) tf.removeBackend(BACKEND);
+  const backend = new NodeJSKernelBackend(binding as unknown as TFJSBinding, '@tensorflow/tfjs-node-gpu');
+  pinned = { binding, backend };
+  tf.registerBackend(BACKEND, () => backend, 3);
+  tf.setBackend(BACKEND);
+}
+
+/** The binding of this thread. @throws when {@link useDevice} was not called in it. */
+export function currentBinding(): PinnedBinding {
+  return current().binding;
+}
+
+/**
+ * Runs a TensorFlow op by name on this thread's device, outside tfjs's tape (wrap in `tf.customGrad` for a gradient).
+ * @returns its outputs, the caller's to dispose of (or `tf.tidy`'s).
+ * @throws NativeError with TensorFlow's code and text and the op's name.
+ */
+export function runOp(name: string, inputs: tf.Tensor[], attrs: OpAttr[], numOutputs = 1): tf.Tensor[] {
+  return current().backend.executeMultipleOutputs(name, attrs, inputs, numOutputs);
+}
+
+/** The tensor's id in this thread's binding; uploads values that tfjs still holds. */
+export function tensorId(tensor: tf.Tensor): number {
+  // tfjs-node keeps this private; uploading on first use is what it does before every op.
+  return (current().backend as unknown as { getInputTensorIds(tensors: tf.Tensor[]): number[] }).getInputTensorIds([
+    tensor,
+  ])[0]!;
+}
+
+/** The device whose memory holds the tensor, as TensorFlow reports it. */
+export function backingDevice(tensor: tf.Tensor): string {
+  return current().binding.backingDevice(tensorId(tensor));
+}
+
+function current() {
+  if (!pinned) throw new Error('Cannot run tfjs here: useDevice() was not called in this thread; call it first');
+  return pinned;
+}

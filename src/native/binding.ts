@@ -1,0 +1,302 @@
+/**
+ * tfjs-node's binding interface over TensorFlow's C eager API, with every op pinned to one device. This is what
+ * `@tensorflow/tfjs-node-gpu`'s kernels run on, in place of the native addon that cannot choose a device by thread.
+ */
+import koffi from 'koffi';
+import { NativeError } from '../errors.js';
+import { type OpAttr, setAttr } from './attributes.js';
+import { type Context, findDevice } from './context.js';
+import { AttrType, DataType, type Pointer } from './signatures.js';
+import { check } from './status.js';
+import { readStrings, stringTensor } from './strings.js';
+
+/** What an op returns of each output: tfjs-node's `TensorMetadata`. */
+export interface TensorMetadata {
+  id: number;
+  shape: number[];
+  dtype: number;
+}
+
+/** Values of a tensor as tfjs hands them over or takes them back. */
+export type Values = Float32Array | Int32Array | Uint8Array | BigInt64Array | Uint8Array[];
+
+/**
+ * Ops that TensorFlow has for the host alone, whatever the device: image codecs and summaries. They run on `CPU:0`;
+ * every other op runs on the pinned device or fails, never elsewhere in silence.
+ */
+const HOST_OPS = /^(Decode|Encode)(Jpeg|Png|Bmp|Gif|Image)$|Summary|^(String|Regex|Unique)|^(Print|PrintV2)$/;
+
+/** int32 and strings stay in host memory: TensorFlow wants shapes, axes and the like there on a GPU too. */
+const HOST_TYPES: ReadonlySet<number> = new Set([DataType.INT32, DataType.INT64, DataType.STRING, DataType.RESOURCE]);
+
+/** tfjs-node's `TFJSBinding`, pinned to one device. Not to be shared between threads; a tensor's id is this binding's. */
+export class PinnedBinding {
+  readonly TF_FLOAT = DataType.FLOAT;
+  readonly TF_INT32 = DataType.INT32;
+  readonly TF_INT64 = DataType.INT64;
+  readonly TF_BOOL = DataType.BOOL;
+  readonly TF_COMPLEX64 = DataType.COMPLEX64;
+  readonly TF_STRING = DataType.STRING;
+  readonly TF_RESOURCE = DataType.RESOURCE;
+  readonly TF_UINT8 = DataType.UINT8;
+  readonly TF_ATTR_STRING = AttrType.STRING;
+  readonly TF_ATTR_INT = AttrType.INT;
+  readonly TF_ATTR_FLOAT = AttrType.FLOAT;
+  readonly TF_ATTR_BOOL = AttrType.BOOL;
+  readonly TF_ATTR_TYPE = AttrType.TYPE;
+  readonly TF_ATTR_SHAPE = AttrType.SHAPE;
+  readonly TF_ATTR_RESOURCE = AttrType.RESOURCE;
+  readonly TF_Version: string;
+  // The interface has these two as classes; tfjs-node only uses them as types.
+  readonly TensorMetadata = Object;
+  readonly TFEOpAttr = Object;
+
+  readonly #context: Context;
+  readonly #device: string;
+  readonly #host: string;
+  readonly #onHost: boolean;
+  readonly #handles = new Map<number, Pointer>();
+  #nextId = 1;
+
+  /** @throws NativeError when the context has no such device. */
+  constructor(context: Context, device: string) {
+    const found = findDevice(context, device);
+    this.#context = context;
+    this.#device = found.fullName;
+    this.#onHost = found.type === 'CPU';
+    this.#host = findDevice(context, 'CPU:0').fullName;
+    this.TF_Version = context.library.c.TF_Version();
+  }
+
+  /** The pinned device's full name. */
+  get device(): string {
+    return this.#device;
+  }
+
+  isUsingGpuDevice(): boolean {
+    return !this.#onHost;
+  }
+
+  getNumOfTensors(): number {
+    return this.#handles.size;
+  }
+
+  /**
+   * Makes a tensor on the device out of `values`, which are copied before this returns.
+   * int64 takes an `Int32Array` of low and high words, complex64 a `Float32Array` of real and imaginary parts.
+   */
+  createTensor(shape: number[], dtype: number, values: unknown): number {
+    const { library, status } = this.#context;
+    if (dtype === DataType.STRING) {
+      const handle = stringTensor(this.#context, shape, values as Uint8Array[], (op, inputs, attrs) =>
+        this.#execute(op, inputs, attrs, 1),
+      );
+      return this.adopt(handle);
+    }
+    const typed = typedValues(dtype, values);
+    const elements = shape.reduce((product, size) => product * size, 1);
+    const bytes = elements * bytesPerElement(dtype);
+    if (typed.byteLength !== bytes) {
+      throw new NativeError(
+        `Cannot make a tensor of shape [${shape}]: it holds ${bytes} bytes, and ${typed.byteLength} were given`,
+        3,
+      );
+    }
+    const { c, libc } = library;
+    const tensor = c.TF_AllocateTensor(dtype, BigInt64Array.from(shape, BigInt), shape.length, bytes);
+    if (bytes > 0) libc.memcpy(c.TF_TensorData(tensor), typed, bytes);
+    const handle = c.TFE_NewTensorHandle(tensor, status);
+    c.TF_DeleteTensor(tensor); // the handle keeps the memory
+    check(c, status, `make a tensor of shape [${shape}]`);
+    return this.adopt(HOST_TYPES.has(dtype) ? handle : this.#toDevice(handle));
+  }
+
+  deleteTensor(id: number): void {
+    const handle = this.#handles.get(id);
+    if (handle === undefined) return;
+    this.#handles.delete(id);
+    this.#context.library.c.TFE_DeleteTensorHandle(handle);
+  }
+
+  /** A copy of the tensor's values. Waits until they are computed. */
+  tensorDataSync(id: number): Values {
+    return this.read(id, (data, dtype, bytes) => {
+      const copy = newValues(dtype, bytes);
+      if (bytes > 0) this.#context.library.libc.memcpy(copy, data, bytes);
+      return copy;
+    });
+  }
+
+  /**
+   * Lets `use` see the tensor's bytes in host memory, valid until it returns (strings: `use` is not called).
+   * For a tensor on a CPU device no byte is copied.
+   */
+  read(id: number, use: (data: Pointer, dtype: number, bytes: number) => Values): Values {
+    const { library, status } = this.#context;
+    const { c } = library;
+    const handle = this.handle(id);
+    const tensor = c.TFE_TensorHandleResolve(handle, status);
+    check(c, status, 'read a tensor');
+    try {
+      const dtype = c.TFE_TensorHandleDataType(handle);
+      const bytes = c.TF_TensorByteSize(tensor);
+      if (dtype === DataType.STRING) return readStrings(library, c.TF_TensorData(tensor), this.#elements(handle));
+      return use(c.TF_TensorData(tensor), dtype, bytes);
+    } finally {
+      c.TF_DeleteTensor(tensor);
+    }
+  }
+
+  /** Runs one op on the pinned device. @throws NativeError with TensorFlow's code and text, and the op's name. */
+  executeOp(name: string, attrs: OpAttr[], inputIds: number[], numOutputs: number): TensorMetadata[] {
+    const outputs = this.#execute(
+      name,
+      inputIds.map((id) => this.handle(id)),
+      attrs,
+      numOutputs,
+    );
+    return Array.from(outputs, (handle) => this.#describe(handle));
+  }
+
+  loadSavedModel(): number {
+    throw unsupported();
+  }
+  deleteSavedModel(): void {
+    throw unsupported();
+  }
+  runSavedModel(): TensorMetadata[] {
+    throw unsupported();
+  }
+  getNumOfSavedModels(): number {
+    return 0;
+  }
+
+  /** The TFE_TensorHandle of a tensor. It stays this binding's. */
+  handle(id: number): Pointer {
+    const handle = this.#handles.get(id);
+    if (handle === undefined) throw new NativeError(`Cannot use tensor ${id}: it was disposed of`, 3);
+    return handle;
+  }
+
+  /** Takes over a TFE_TensorHandle. Returns its id. */
+  adopt(handle: Pointer): number {
+    const id = this.#nextId++;
+    this.#handles.set(id, handle);
+    return id;
+  }
+
+  /** The device whose memory holds the tensor, as TensorFlow reports it (its backing device). */
+  backingDevice(id: number): string {
+    const { library, status } = this.#context;
+    const name = library.c.TFE_TensorHandleBackingDeviceName(this.handle(id), status);
+    check(library.c, status, 'ask for the device of a tensor');
+    return name;
+  }
+
+  #execute(name: string, inputs: readonly Pointer[], attrs: readonly OpAttr[], numOutputs: number): BigUint64Array {
+    const { library, status, address } = this.#context;
+    const { c } = library;
+    const op = c.TFE_NewOp(address, name, status);
+    check(c, status, `find the op ${name}`, name);
+    try {
+      c.TFE_OpSetDevice(op, HOST_OPS.test(name) ? this.#host : this.#device, status);
+      check(c, status, `place the op ${name} on ${this.#device}`, name);
+      for (const input of inputs) {
+        c.TFE_OpAddInput(op, input, status);
+        check(c, status, `give the op ${name} its inputs`, name);
+      }
+      for (const attr of attrs) setAttr(library, op, name, attr, status);
+      const outputs = new BigUint64Array(Math.max(1, numOutputs));
+      const count = Int32Array.of(numOutputs);
+      c.TFE_Execute(op, outputs, count, status);
+      check(c, status, `run the op ${name}`, name);
+      return outputs.subarray(0, count[0]);
+    } finally {
+      c.TFE_DeleteOp(op);
+    }
+  }
+
+  #describe(handle: Pointer): TensorMetadata {
+    const { library, status } = this.#context;
+    const { c } = library;
+    const dtype = c.TFE_TensorHandleDataType(handle);
+    const rank = dtype === DataType.RESOURCE ? 0 : c.TFE_TensorHandleNumDims(handle, status);
+    const shape: number[] = [];
+    for (let i = 0; i < rank; i++) shape.push(Number(c.TFE_TensorHandleDim(handle, i, status)));
+    return { id: this.adopt(handle), shape, dtype };
+  }
+
+  #elements(handle: Pointer): number {
+    const { library, status } = this.#context;
+    const rank = library.c.TFE_TensorHandleNumDims(handle, status);
+    let elements = 1;
+    for (let i = 0; i < rank; i++) elements *= Number(library.c.TFE_TensorHandleDim(handle, i, status));
+    return elements;
+  }
+
+  #toDevice(handle: Pointer): Pointer {
+    const { library, status, address } = this.#context;
+    const there = library.c.TFE_TensorHandleCopyToDevice(handle, address, this.#device, status);
+    library.c.TFE_DeleteTensorHandle(handle);
+    check(library.c, status, `copy a tensor to ${this.#device}`);
+    return there;
+  }
+}
+
+function unsupported(): NativeError {
+  return new NativeError(
+    'Cannot use a SavedModel: this binding does not support them; convert the model to the tfjs layers format',
+    12,
+  );
+}
+
+function bytesPerElement(dtype: number): number {
+  switch (dtype) {
+    case DataType.BOOL:
+    case DataType.UINT8:
+      return 1;
+    case DataType.HALF:
+      return 2;
+    case DataType.FLOAT:
+    case DataType.INT32:
+      return 4;
+    case DataType.INT64:
+    case DataType.COMPLEX64:
+    case DataType.DOUBLE:
+      return 8;
+    default:
+      throw new NativeError(`Cannot make a tensor of the TensorFlow data type ${dtype}: it is not supported here`, 12);
+  }
+}
+
+/** The values as the typed array whose bytes TensorFlow takes; arrays that are so already are not copied. */
+function typedValues(dtype: number, values: unknown): ArrayBufferView {
+  if (dtype === DataType.FLOAT || dtype === DataType.COMPLEX64) {
+    return values instanceof Float32Array ? values : Float32Array.from(values as ArrayLike<number>);
+  }
+  if (dtype === DataType.INT32) return values instanceof Int32Array ? values : Int32Array.from(values as number[]);
+  if (dtype === DataType.BOOL || dtype === DataType.UINT8) {
+    return values instanceof Uint8Array ? values : Uint8Array.from(values as number[]);
+  }
+  if (ArrayBuffer.isView(values)) return values;
+  throw new NativeError(`Cannot make a tensor of the TensorFlow data type ${dtype}: expected a typed array of its bytes`, 3);
+}
+
+function newValues(dtype: number, bytes: number): Exclude<Values, Uint8Array[]> {
+  switch (dtype) {
+    case DataType.FLOAT:
+    case DataType.COMPLEX64:
+      return new Float32Array(bytes / 4);
+    case DataType.INT32:
+      return new Int32Array(bytes / 4);
+    case DataType.INT64:
+      return new BigInt64Array(bytes / 8);
+    default:
+      return new Uint8Array(bytes); // bool, uint8, and the raw bytes of what JavaScript has no array for
+  }
+}
+
+/** A view of native memory as bytes, no copy. The caller sees to it that the memory outlives the view. */
+export function viewBytes(data: Pointer, bytes: number): Uint8Array {
+  return new Uint8Array(koffi.view(data, bytes));
+}

@@ -1,0 +1,11 @@
+/**
+ * Pin tfjs to a device of your choice: the public native room, `alexnet-split/native`.
+ * @example
+ * import { listDevices, useDevice } from 'alexnet-split/native';
+ * import * as tf from '@tensorflow/tfjs';
+ * useDevice('GPU:1'); // in this thread only
+ * const product = tf.matMul(tf.ones([2, 2]), tf.ones([2, 2]));
+ */
+export type { OpAttr } from './attributes.js';
+export { backingDevice, runOp, useDevice } from './backend.js';
+export { type ContextOptions, type Device, listDevices, openContext } from './context.js';

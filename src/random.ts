@@ -1,0 +1,77 @@
+/**
+ * Random numbers without a state: each is a function of the seed, what it is for, where and when. So a split and a
+ * single run draw the same ones, and a run goes on in the middle without a replay.
+ *
+ * The function is Philox4x32 with ten rounds (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011).
+ */
+
+/** What a number is drawn for; part of the key, so that no two purposes share numbers. */
+export const PURPOSE = { init: 1, dropout: 2, order: 3, crop: 4, flip: 5, colour: 6 } as const;
+
+export type Purpose = (typeof PURPOSE)[keyof typeof PURPOSE];
+
+/** Four words of 32 bits. */
+export type Words = [number, number, number, number];
+
+const MULTIPLIERS = [0xd2511f53, 0xcd9e8d57] as const;
+const WEYL = [0x9e3779b9, 0xbb67ae85] as const;
+const ROUNDS = 10;
+
+/** Philox4x32-10 of a counter under a key; all words unsigned, of 32 bits. */
+export function philox(counter: Readonly<Words>, key: readonly [number, number]): Words {
+  let [c0, c1, c2, c3] = counter;
+  let [k0, k1] = key;
+  for (let round = 0; round < ROUNDS; round++) {
+    const high0 = multiplyHigh(MULTIPLIERS[0], c0);
+    const high1 = multiplyHigh(MULTIPLIERS[1], c2);
+    const low0 = Math.imul(MULTIPLIERS[0], c0);
+    const low1 = Math.imul(MULTIPLIERS[1], c2);
+    [c0, c1, c2, c3] = [high1 ^ c1 ^ k0, low1, high0 ^ c3 ^ k1, low0];
+    k0 = (k0 + WEYL[0]) | 0;
+    k1 = (k1 + WEYL[1]) | 0;
+  }
+  return [c0 >>> 0, c1 >>> 0, c2 >>> 0, c3 >>> 0];
+}
+
+/**
+ * Four random words.
+ * @param seed the run's, from 0 to 2³² - 1.
+ * @param place where: a layer (see {@link nameWord}), an image's index.
+ * @param part which part of the place: a tower.
+ * @param step when: a step, an epoch; a whole number up to 2⁵³.
+ */
+export function draw(seed: number, purpose: Purpose, place: number, part: number, step: number): Words {
+  return philox([place >>> 0, part >>> 0, step >>> 0, Math.floor(step / 2 ** 32)], [seed >>> 0, purpose]);
+}
+
+/** A random word as a number from 0 to below 1, in steps of 2⁻³². */
+export function unit(word: number): number {
+  return word / 2 ** 32;
+}
+
+/** A name as a word (FNV-1a of its UTF-8). */
+export function nameWord(name: string): number {
+  let hash = 0x811c9dc5;
+  for (const byte of new TextEncoder().encode(name)) hash = Math.imul(hash ^ byte, 0x01000193);
+  return hash >>> 0;
+}
+
+/** The numbers 0 to `count` - 1 in the random order of that epoch. */
+export function shuffled(count: number, seed: number, epoch: number): Uint32Array {
+  const order = Uint32Array.from({ length: count }, (_, i) => i);
+  for (let i = count - 1; i > 0; i--) {
+    const j = Math.floor(unit(draw(seed, PURPOSE.order, i, 0, epoch)[0]) * (i + 1));
+    [order[i], order[j]] = [order[j]!, order[i]!];
+  }
+  return order;
+}
+
+/** The upper 32 bits of the product of two unsigned words. */
+function multiplyHigh(a: number, b: number): number {
+  const [aHigh, aLow] = [a >>> 16, a & 0xffff];
+  const [bHigh, bLow] = [b >>> 16, b & 0xffff];
+  const low = aLow * bLow;
+  const middle = aHigh * bLow + Math.floor(low / 0x10000); // below 2⁴⁸: exact
+  const middle2 = aLow * bHigh + (middle % 0x10000);
+  return (aHigh * bHigh + Math.floor(middle / 0x10000) + Math.floor(middle2 / 0x10000)) >>> 0;
+}
