@@ -13,8 +13,15 @@ export interface OpAttr {
 }
 
 /** @throws NativeError when the value is not of the attribute's kind. */
-export function setAttr({ c }: Library, op: Pointer, opName: string, { name, type, value }: OpAttr, status: Pointer): void {
-  const list = Array.isArray(value) || ArrayBuffer.isView(value) ? Array.from(value as unknown as unknown[]) : undefined;
+export function setAttr(
+  { c }: Library,
+  op: Pointer,
+  opName: string,
+  { name, type, value }: OpAttr,
+  status: Pointer,
+): void {
+  const list =
+    Array.isArray(value) || ArrayBuffer.isView(value) ? Array.from(value as unknown as unknown[]) : undefined;
   switch (type) {
     case AttrType.STRING: {
       if (list) return setStringList(c, op, name, list as (string | Uint8Array)[]);
@@ -40,7 +47,11 @@ export function setAttr({ c }: Library, op: Pointer, opName: string, { name, typ
       return check(c, status, `set the shape ${name} of the op ${opName}`, opName);
     }
     default:
-      throw new NativeError(`Cannot set ${name} of the op ${opName}: attributes of kind ${type} are not supported`, 12, opName);
+      throw new NativeError(
+        `Cannot set ${name} of the op ${opName}: attributes of kind ${type} are not supported`,
+        12,
+        opName,
+      );
   }
 }
 
@@ -55,5 +66,12 @@ function setStringList(c: Library['c'], op: Pointer, name: string, values: reado
 function setShapeList(c: Library['c'], op: Pointer, name: string, shapes: readonly number[][], status: Pointer): void {
   const dims = shapes.map((shape) => BigInt64Array.from(shape, BigInt));
   const addresses = BigUint64Array.from(dims, (each) => (each.length > 0 ? koffi.address(each) : 0n));
-  c.TFE_OpSetAttrShapeList(op, name, addresses, Int32Array.from(shapes, (each) => each.length), shapes.length, status);
+  c.TFE_OpSetAttrShapeList(
+    op,
+    name,
+    addresses,
+    Int32Array.from(shapes, (each) => each.length),
+    shapes.length,
+    status,
+  );
 }

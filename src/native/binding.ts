@@ -279,7 +279,10 @@ function typedValues(dtype: number, values: unknown): ArrayBufferView {
     return values instanceof Uint8Array ? values : Uint8Array.from(values as number[]);
   }
   if (ArrayBuffer.isView(values)) return values;
-  throw new NativeError(`Cannot make a tensor of the TensorFlow data type ${dtype}: expected a typed array of its bytes`, 3);
+  throw new NativeError(
+    `Cannot make a tensor of the TensorFlow data type ${dtype}: expected a typed array of its bytes`,
+    3,
+  );
 }
 
 function newValues(dtype: number, bytes: number): Exclude<Values, Uint8Array[]> {

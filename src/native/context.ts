@@ -94,7 +94,10 @@ export function findDevice(context: Context, name: string): Device {
   const hint = short.startsWith('GPU')
     ? '; check the driver with nvidia-smi, and `alexnet-split setup` for the GPU library'
     : '';
-  throw new NativeError(`Cannot use the device ${name}: TensorFlow has ${have} here; choose among these${hint}`, NOT_FOUND);
+  throw new NativeError(
+    `Cannot use the device ${name}: TensorFlow has ${have} here; choose among these${hint}`,
+    NOT_FOUND,
+  );
 }
 
 function attach(library: Library, status: Pointer, address: Pointer): Context {

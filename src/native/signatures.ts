@@ -63,7 +63,13 @@ export interface TensorFlowC {
   TFE_OpSetAttrBool(op: Pointer, name: string, value: number): void;
   TFE_OpSetAttrType(op: Pointer, name: string, value: number): void;
   TFE_OpSetAttrShape(op: Pointer, name: string, dims: BigInt64Array | null, rank: number, status: Pointer): void;
-  TFE_OpSetAttrStringList(op: Pointer, name: string, values: BigUint64Array, sizes: BigUint64Array, count: number): void;
+  TFE_OpSetAttrStringList(
+    op: Pointer,
+    name: string,
+    values: BigUint64Array,
+    sizes: BigUint64Array,
+    count: number,
+  ): void;
   TFE_OpSetAttrIntList(op: Pointer, name: string, values: BigInt64Array, count: number): void;
   TFE_OpSetAttrFloatList(op: Pointer, name: string, values: Float32Array, count: number): void;
   TFE_OpSetAttrBoolList(op: Pointer, name: string, values: Uint8Array, count: number): void;

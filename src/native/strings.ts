@@ -16,7 +16,12 @@ type Execute = (op: string, inputs: readonly Pointer[], attrs: readonly OpAttr[]
  * memory for as long as they live. So the elements are copied by an op into a tensor of TensorFlow's own, and the ones
  * made here are freed at once.
  */
-export function stringTensor(context: Context, shape: number[], values: readonly Uint8Array[], execute: Execute): Pointer {
+export function stringTensor(
+  context: Context,
+  shape: number[],
+  values: readonly Uint8Array[],
+  execute: Execute,
+): Pointer {
   const { library, status } = context;
   const { c } = library;
   const dims = BigInt64Array.from(shape, BigInt);
