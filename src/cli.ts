@@ -1,0 +1,68 @@
+#!/usr/bin/env node
+/** The command line: arguments to a command, errors to one sentence and an exit code. */
+import { realpathSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { CommanderError } from 'commander';
+import { buildProgram } from './cli/program.js';
+import { SERVICES, type Services } from './cli/services.js';
+import { SplitError } from './errors.js';
+
+/**
+ * Runs a command.
+ * @param argv the arguments, without those of Node.js.
+ * @param replaced stand-ins for what the commands use, for tests.
+ * @returns the exit code: 0, 2 for a wrong use, 1 for a failure.
+ */
+export async function main(argv: readonly string[], replaced: Partial<Services> = {}): Promise<number> {
+  const services = { ...SERVICES, ...replaced };
+  let exitCode = 0;
+  try {
+    const program = buildProgram(services, (code) => {
+      exitCode = code;
+    });
+    await program.parseAsync(argv, { from: 'user' });
+    return exitCode;
+  } catch (error) {
+    return explain(error, services);
+  }
+}
+
+/** Prints the error, when it is one. @returns the exit code. */
+function explain(error: unknown, { stderr, env }: Services): number {
+  if (error instanceof CommanderError) {
+    if (error.exitCode === 0) return 0; // --help and --version
+    // Help that nobody asked for, because there was no command, is the message.
+    if (error.code !== 'commander.help') stderr.write(`error: ${sentence(error.message.replace(/^error: /, ''))}\n`);
+    return 2;
+  }
+  if (error instanceof SplitError) {
+    stderr.write(`error: ${sentence(error.message)}\n`);
+    return error.exitCode;
+  }
+  const { message, stack } = error instanceof Error ? error : new Error(String(error));
+  stderr.write(`error: ${sentence(message)} (this is a bug in alexnet-split; ALEXNET_SPLIT_DEBUG=1 shows where)\n`);
+  if (env.ALEXNET_SPLIT_DEBUG === '1') stderr.write(`${stack}\n`);
+  return 1;
+}
+
+function sentence(message: string): string {
+  return message.trim().replace(/\s*\n\s*/g, ' ');
+}
+
+/** A reader that left, such as `head`, is no error: what is left to print is dropped, and the command goes on. */
+function surviveBrokenPipe(stream: NodeJS.WriteStream): void {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+  });
+}
+
+function isEntry(): boolean {
+  const entry = process.argv[1];
+  return entry !== undefined && realpathSync(entry) === realpathSync(fileURLToPath(import.meta.url));
+}
+
+if (isEntry()) {
+  surviveBrokenPipe(process.stdout);
+  surviveBrokenPipe(process.stderr);
+  process.exitCode = await main(process.argv.slice(2));
+}

@@ -1,0 +1,21 @@
+/** `devices`: what TensorFlow has here. */
+import { table } from './format.js';
+import type { Services } from './services.js';
+
+/** @throws SetupError without a TensorFlow library. */
+export async function devicesCommand({ json }: { json?: boolean }, services: Services): Promise<number> {
+  const devices = await services.listDevices();
+  const lines = json
+    ? [JSON.stringify(devices)]
+    : table(
+        ['device', 'type', 'memory, MiB', 'full name'],
+        devices.map(({ name, type, memoryBytes, fullName }) => [
+          name,
+          type,
+          Math.round(memoryBytes / 2 ** 20),
+          fullName,
+        ]),
+      );
+  for (const line of lines) services.stdout.write(`${line}\n`);
+  return 0;
+}

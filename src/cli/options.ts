@@ -1,0 +1,53 @@
+/** From the table of flags to commander's options, and from what the user typed to a layer of settings. */
+import { type Command, Option } from 'commander';
+import { readConfigFile } from '../config/file.js';
+import { FLAGS, type Flag } from '../config/flags.js';
+import type { Layer } from '../config/layers.js';
+
+/** Adds the flags of that name to a command, in the table's order. */
+export function addFlags(command: Command, names: readonly string[]): Command {
+  for (const flag of FLAGS) {
+    if (names.includes(flag.name)) command.addOption(optionOf(flag));
+  }
+  return command;
+}
+
+/** Names of the flags of those groups. */
+export function flagNames(...groups: readonly Flag['group'][]): string[] {
+  return FLAGS.filter((flag) => groups.includes(flag.group)).map((flag) => flag.name);
+}
+
+/** The flags that the user typed, as settings. */
+export function flagLayer(command: Command): Layer {
+  const values: Record<string, unknown> = {};
+  for (const flag of FLAGS) {
+    const attribute = optionOf(flag).attributeName();
+    // A `--no-…` flag has a value even when nobody typed it.
+    if (command.getOptionValueSource(attribute) !== 'cli') continue;
+    const [last, ...above] = flag.path.split('.').reverse();
+    let holder = values;
+    for (const key of above.reverse()) holder = (holder[key] ??= {}) as Record<string, unknown>;
+    holder[last!] = command.getOptionValue(attribute);
+  }
+  return { values };
+}
+
+/** The config file of `--config`, when there is one, then the flags. */
+export function layersOf(command: Command): Layer[] {
+  const file = command.getOptionValue('config') as string | undefined;
+  return [...(file === undefined ? [] : [readConfigFile(file)]), flagLayer(command)];
+}
+
+function optionOf(flag: Flag): Option {
+  const option = new Option(flag.value ? `${flag.name} <${flag.value}>` : flag.name, flag.help);
+  if (flag.kind === 'number') option.argParser(numberOrText);
+  if (flag.kind === 'list') option.argParser((text: string) => text.split(','));
+  if (flag.group === 'hidden') option.hideHelp();
+  if (flag.name === '--epochs') option.conflicts('steps');
+  return option;
+}
+
+/** A decimal number; any other text stays as it is, for the validation to show it. */
+export function numberOrText(text: string): number | string {
+  return /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text) ? Number(text) : text;
+}

@@ -1,0 +1,78 @@
+/** `train`: settings, run folder, log and display around the training itself. */
+import { join } from 'node:path';
+import { type Config, resolveConfig } from '../config/config.js';
+import { type Layer, sets } from '../config/layers.js';
+import { type LogEvent, openLog, type RunLog } from '../log.js';
+import { type DisplayMode, openDisplay } from './display.js';
+import { lookAround } from './machine.js';
+import { claimName, makeFolder } from './run-folder.js';
+import type { Services } from './services.js';
+
+/**
+ * Trains. The run's folder, its `config.json` and log come with the first `run_start`, once all that can be checked
+ * before has been: a run that was refused leaves nothing behind.
+ * @returns the exit code.
+ * @throws SplitError for settings, data, devices or a disk that make no run, and for a run that fails.
+ */
+export async function trainCommand(layers: readonly Layer[], mode: DisplayMode, services: Services): Promise<number> {
+  const resolved = resolveConfig(layers, await lookAround(services));
+  const config = claimName(
+    resolved.config,
+    layers.some((layer) => sets(layer, 'run')),
+  );
+  const { train } = await services.trainRoom();
+  const display = openDisplay(mode, config, services);
+  const recorder = openRecorder(config);
+  const stop = stopOnSignal(() => display.note('stopping after this step; once more stops at once'));
+  let failure: string | undefined;
+  try {
+    for (const note of resolved.notes) display.note(note);
+    const report = (event: LogEvent) => {
+      if (event.event === 'run_end') failure = event.error;
+      recorder.write(event);
+      display.show(event);
+    };
+    const { exitCode } = await train(config, { report, signal: stop.signal });
+    display.close();
+    if (exitCode !== 0 && failure !== undefined) services.stderr.write(`error: ${failure}\n`);
+    return exitCode;
+  } finally {
+    stop.forget();
+    display.close();
+    recorder.close();
+  }
+}
+
+/** The log, opened by the first `run_start`; what comes before it waits. */
+function openRecorder(config: Config): RunLog {
+  let log: RunLog | undefined;
+  const waiting: LogEvent[] = [];
+  return {
+    write(event) {
+      if (!log && event.event !== 'run_start') {
+        waiting.push(event);
+        return;
+      }
+      log ??= openLog(join(makeFolder(config), 'log.ndjson'));
+      for (const each of [...waiting.splice(0), event]) log.write(each);
+    },
+    close: () => log?.close(),
+  };
+}
+
+/** The first SIGINT or SIGTERM asks the run to end after its step; the second ends the process, as without this. */
+function stopOnSignal(told: () => void): { signal: AbortSignal; forget(): void } {
+  const controller = new AbortController();
+  const forget = () => {
+    process.off('SIGINT', stop);
+    process.off('SIGTERM', stop);
+  };
+  const stop = () => {
+    forget();
+    controller.abort();
+    told();
+  };
+  process.on('SIGINT', stop);
+  process.on('SIGTERM', stop);
+  return { signal: controller.signal, forget };
+}

@@ -1,0 +1,190 @@
+/**
+ * A run's settings: what they are, and how they come together. Defaults and preset, then the config file, then the
+ * flags: each beats what stands before it.
+ */
+import { ConfigError } from '../errors.js';
+import { buildNet, type NetOptions } from '../model/net.js';
+import { checkDevices, defaultDevices, gpusOf, shortName } from './devices.js';
+import { deepFreeze, type Layer, mergeLayer, sets } from './layers.js';
+import { PRESETS } from './presets.js';
+import type { PLACEMENTS, PRESET_NAMES } from './schema.js';
+import { validate } from './validate.js';
+
+export type Placement = (typeof PLACEMENTS)[number];
+export type PresetName = (typeof PRESET_NAMES)[number];
+
+/** How the learning rate goes: `steps` multiplies it by `factor` after each of the `epochs`. */
+export type Schedule =
+  | { readonly kind: 'constant' }
+  | { readonly kind: 'steps'; readonly epochs: readonly number[]; readonly factor: number };
+
+export interface OptimizerConfig {
+  readonly learningRate: number;
+  readonly momentum: number;
+  readonly weightDecay: number;
+  /** The biases' learning rate is the kernels' times this. */
+  readonly biasRateFactor: number;
+  /** The biases' weight decay. */
+  readonly biasDecay: number;
+  readonly schedule: Schedule;
+}
+
+export interface DataConfig {
+  /** `embedded`, `fashion-mnist` (found where it is installed), or a folder. */
+  readonly source: string;
+  /** Height and width in pixels that an image is brought to before the crop to the net's input. */
+  readonly resize: number;
+  readonly randomCrop: boolean;
+  readonly flip: boolean;
+  readonly brightness: number;
+  readonly contrast: number;
+  readonly saturation: number;
+  /** Grey levels (0 to 255) taken off, one a channel. */
+  readonly mean: readonly number[];
+  /** Factor on what is left. */
+  readonly scale: number;
+  readonly workers: number;
+}
+
+/** A run's settings, complete, valid and frozen. */
+export interface Config {
+  readonly preset: PresetName;
+  readonly placement: Placement;
+  /** Tower 0's and tower 1's for `split` (the same one twice is allowed); `single` uses the first. */
+  readonly devices: readonly string[];
+  readonly net: Readonly<NetOptions>;
+  readonly optimizer: OptimizerConfig;
+  readonly data: DataConfig;
+  /** Images a step, all towers together. */
+  readonly batchSize: number;
+  readonly epochs: number;
+  /** The run's length in steps; null leaves it to `epochs`. */
+  readonly steps: number | null;
+  readonly seed: number;
+  /** Steps from one printed line to the next. */
+  readonly logEvery: number;
+  /** Steps from one evaluation to the next; 0 is at the end of each epoch. */
+  readonly evalEvery: number;
+  /** Name of the run; its folder is `<out>/<run>`. */
+  readonly run: string;
+  readonly out: string;
+  readonly exchangeTimeoutMs: number;
+  /** Whether a short comparison with the reference comes before the first step. */
+  readonly check: boolean;
+  /** A fault to inject, for tests. */
+  readonly fault: string | null;
+}
+
+/** A preset: everything but what depends on the machine and the moment. */
+export type Preset = Omit<Config, 'devices' | 'run'>;
+
+/** What the machine has; the caller looks, so that {@link resolveConfig} is pure. */
+export interface Machine {
+  /** Short names of the devices that TensorFlow has, `CPU:0`. */
+  devices: readonly string[];
+  /** Whether Fashion-MNIST's files are here. */
+  fashionMnist: boolean;
+  /** For the default name of the run. */
+  now: Date;
+}
+
+/** The settings, and the decisions among them that a user should hear of, one sentence each. */
+export interface Resolved {
+  config: Config;
+  notes: readonly string[];
+}
+
+/**
+ * Composes the settings of a run.
+ * @param layers what was asked for, the weakest first: a config file, then the flags. A layer's `preset` may be `auto`:
+ * `fashion` where TensorFlow has two GPUs, `mini` elsewhere.
+ * @throws ConfigError, one sentence that names the flag or the key and its file, for whatever makes no run.
+ */
+export function resolveConfig(layers: readonly Layer[], machine: Machine): Resolved {
+  const [preset, presetNote] = choosePreset(layers, machine);
+  const placement = last(layers, 'placement') ?? PRESETS[preset].placement;
+  const [devices, devicesNote] = defaultDevices(placement, machine.devices);
+  const [source, sourceNote] = defaultSource(preset, machine);
+  const base = {
+    ...PRESETS[preset],
+    data: { ...PRESETS[preset].data, source },
+    devices,
+    run: `${placement}-${preset}-${timestamp(machine.now)}`,
+  };
+  const merged = layers.reduce(mergeLayer, base as Record<string, unknown>);
+  if (merged.preset === 'auto') merged.preset = preset;
+  if (Array.isArray(merged.devices)) merged.devices = merged.devices.map(shortName);
+
+  const config = validate(merged, layers);
+  checkDevices(config, machine.devices);
+  checkData(config);
+  checkRunName(config.run);
+  buildNet(config.net);
+  return {
+    config: deepFreeze(config),
+    notes: [
+      presetNote,
+      ...(devicesNote && !layers.some((layer) => sets(layer, 'devices')) ? [devicesNote] : []),
+      ...(sourceNote && !layers.some((layer) => sets(layer, 'data', 'source')) ? [sourceNote] : []),
+    ],
+  };
+}
+
+/** @throws ConfigError for a name that is no single folder's. */
+export function checkRunName(run: string): void {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: those are what is refused
+  if (run.length > 0 && run.length <= 200 && !/[/\\\u0000-\u001f]|\.\.|^\.|^-/.test(run)) return;
+  throw new ConfigError(
+    `Cannot name the run ${JSON.stringify(run)}: expected the name of one folder, without / or \\ or .., not starting with . or -; choose another --run`,
+  );
+}
+
+function choosePreset(layers: readonly Layer[], machine: Machine): [PresetName, string] {
+  const asked = last(layers, 'preset') ?? 'auto';
+  if (typeof asked === 'string' && Object.hasOwn(PRESETS, asked)) return [asked as PresetName, `preset ${asked}`];
+  if (asked !== 'auto') return ['mini', '']; // the validation refuses it, and says where it stands
+  const gpus = gpusOf(machine.devices).length;
+  if (gpus >= 2) {
+    return [
+      'fashion',
+      `preset fashion: ${gpus} GPUs are here, so it is the whole net; --preset mini trains a small one`,
+    ];
+  }
+  const here = gpus === 1 ? 'one GPU here, not two' : 'no two GPUs here';
+  return ['mini', `preset mini: ${here}, so the net is narrower and smaller; --preset fashion trains the whole net`];
+}
+
+/** The preset's data; the embedded sample where the preset wants the files and they are not here. */
+function defaultSource(preset: PresetName, machine: Machine): [string, string?] {
+  const { source } = PRESETS[preset].data;
+  if (source !== 'fashion-mnist' || machine.fashionMnist) return [source];
+  return [
+    'embedded',
+    'data embedded: the Fashion-MNIST files are not here, so it is the small sample; --data names a folder',
+  ];
+}
+
+function checkData({ data, net }: Config): void {
+  if (data.resize < net.inputSize) {
+    throw new ConfigError(
+      `data.resize is ${data.resize}, expected at least the net's input of ${net.inputSize} pixels, which is cut out of it; set both`,
+    );
+  }
+  if (data.mean.length !== net.inputChannels) {
+    throw new ConfigError(
+      `data.mean has length ${data.mean.length}, expected one grey level for each of the ${net.inputChannels} channels of net.inputChannels; set both`,
+    );
+  }
+}
+
+/** The strongest layer's value of a top-level key. */
+function last(layers: readonly Layer[], key: string): unknown {
+  return layers.findLast((layer) => sets(layer, key))?.values[key];
+}
+
+/** `20260131-235959`, local time. */
+function timestamp(now: Date): string {
+  const two = (value: number) => String(value).padStart(2, '0');
+  const date = `${now.getFullYear()}${two(now.getMonth() + 1)}${two(now.getDate())}`;
+  return `${date}-${two(now.getHours())}${two(now.getMinutes())}${two(now.getSeconds())}`;
+}

@@ -1,0 +1,45 @@
+/** Which device each tower is on. */
+import { ConfigError } from '../errors.js';
+import type { Config } from './config.js';
+
+/** `CPU:0` of any of the spellings, `/device:cpu:0` and TensorFlow's full name among them. */
+export function shortName(name: unknown): unknown {
+  return typeof name === 'string'
+    ? name
+        .trim()
+        .replace(/^.*device:/i, '')
+        .toUpperCase()
+    : name;
+}
+
+/** The GPUs among the devices. */
+export function gpusOf(devices: readonly string[]): string[] {
+  return devices.filter((name) => name.startsWith('GPU:'));
+}
+
+/** The devices when nobody named any, and the sentence that says so where it may surprise. */
+export function defaultDevices(placement: unknown, devices: readonly string[]): [string[], string?] {
+  const gpus = gpusOf(devices);
+  if (placement === 'single') return [[gpus[0] ?? 'CPU:0']];
+  if (gpus.length >= 2) return [gpus.slice(0, 2)];
+  if (gpus.length === 0) return [['CPU:0', 'CPU:1']];
+  return [
+    [gpus[0]!, gpus[0]!],
+    `devices ${gpus[0]},${gpus[0]}: there is one GPU, so both towers are on it; --devices chooses others`,
+  ];
+}
+
+/** @throws ConfigError for too few or too many devices, or one that TensorFlow does not have. */
+export function checkDevices({ placement, devices }: Config, have: readonly string[]): void {
+  if (placement === 'split' && devices.length !== 2) {
+    throw new ConfigError(
+      `--devices is ${devices.join(',')}, expected two devices for --placement split; the same one twice puts both towers on it`,
+    );
+  }
+  const missing = devices.find((name) => !have.includes(name));
+  if (missing === undefined) return;
+  const hint = missing.startsWith('GPU') ? '; nvidia-smi tells whether the driver sees the GPU' : '';
+  throw new ConfigError(
+    `Cannot use the device ${missing}: TensorFlow has ${have.join(', ')} here; choose among these with --devices${hint}`,
+  );
+}

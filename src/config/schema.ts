@@ -1,0 +1,116 @@
+/** What each setting of a {@link Config} may be. Every message is the second half of "<path> is <value>, expected …". */
+import { z } from 'zod';
+import type { TableName } from '../model/tables.js';
+import { TABLES } from '../model/tables.js';
+
+export const PLACEMENTS = ['split', 'single'] as const;
+export const PRESET_NAMES = ['mini', 'fashion', 'tutorial', 'lenet'] as const;
+export const TABLE_NAMES = Object.keys(TABLES) as [TableName, ...TableName[]];
+
+function whole(from: number, to: number) {
+  const wanted =
+    to === Number.MAX_SAFE_INTEGER ? `a whole number from ${from} up` : `a whole number from ${from} to ${to}`;
+  return z.number(wanted).int(wanted).min(from, wanted).max(to, wanted);
+}
+
+/** A finite number above `from`, and below or at `to`. */
+function above(from: number, to = Number.MAX_VALUE) {
+  const wanted = to === Number.MAX_VALUE ? `a number above ${from}` : `a number above ${from} and up to ${to}`;
+  return z.number(wanted).gt(from, wanted).max(to, wanted);
+}
+
+/** A finite number from `from` on, and below `below`. */
+function from(from: number, below = Number.POSITIVE_INFINITY) {
+  const wanted =
+    below === Number.POSITIVE_INFINITY ? `a number from ${from} up` : `a number from ${from} to below ${below}`;
+  return z.number(wanted).min(from, wanted).lt(below, wanted);
+}
+
+function oneOf<const T extends readonly [string, ...string[]]>(names: T) {
+  return z.enum(names, `one of ${names.join(', ')}`);
+}
+
+/** An object with these keys and no others; an unknown key keeps zod's own issue. */
+function keys<T extends z.ZodRawShape>(shape: T) {
+  return z.strictObject(shape, {
+    error: (issue) =>
+      issue.code === 'unrecognized_keys' ? undefined : `an object with ${Object.keys(shape).join(', ')}`,
+  });
+}
+
+const bool = z.boolean('true or false');
+const text = z.string('a text').min(1, 'a text that is not empty');
+
+const schedule = z.discriminatedUnion(
+  'kind',
+  [
+    keys({ kind: z.literal('constant') }),
+    keys({
+      kind: z.literal('steps'),
+      epochs: z.array(whole(1, 1_000_000), 'a list of epochs'),
+      factor: above(0, 1),
+    }),
+  ],
+  { error: (issue) => (issue.code === 'invalid_union' ? 'an object whose kind is constant or steps' : undefined) },
+);
+
+/** The whole shape. Strict: an unknown key is an issue. */
+export const CONFIG_SCHEMA = keys({
+  preset: z.enum(PRESET_NAMES, `one of auto, ${PRESET_NAMES.join(', ')}`),
+  placement: oneOf(PLACEMENTS),
+  devices: z
+    .array(z.string().regex(/^[A-Z_]+:\d+$/, 'a device such as CPU:0 or GPU:1'), 'a list of devices such as CPU:0')
+    .min(1, 'a list of devices such as CPU:0'),
+  net: keys({
+    table: oneOf(TABLE_NAMES),
+    width: above(0, 8),
+    inputSize: whole(1, 4096),
+    inputChannels: whole(1, 64),
+    classes: whole(2, 65_536),
+    init: oneOf(['table', 'he', 'xavier']),
+    dropout: bool,
+    activation: oneOf(['relu', 'sigmoid', 'tanh']).optional(),
+  }),
+  optimizer: keys({
+    learningRate: above(0),
+    momentum: from(0, 1),
+    weightDecay: from(0),
+    biasRateFactor: from(0),
+    biasDecay: from(0),
+    schedule,
+  }),
+  data: keys({
+    source: text,
+    resize: whole(1, 4096),
+    randomCrop: bool,
+    flip: bool,
+    brightness: from(0),
+    contrast: from(0),
+    saturation: from(0),
+    mean: z.array(from(0, 256), 'a list of one grey level a channel').min(1, 'a list of one grey level a channel'),
+    scale: above(0),
+    workers: whole(0, 64),
+  }),
+  batchSize: whole(1, 65_536),
+  epochs: whole(1, 1_000_000),
+  steps: whole(1, 1_000_000_000).nullable(),
+  seed: whole(0, 2 ** 32 - 1),
+  logEvery: whole(1, 1_000_000_000),
+  evalEvery: whole(0, 1_000_000_000),
+  run: text,
+  out: text,
+  exchangeTimeoutMs: whole(1, 86_400_000),
+  check: bool,
+  fault: text.nullable(),
+});
+
+/** The keys that may stand at `path`, for the hint to an unknown one. */
+export function keysAt(path: readonly PropertyKey[]): string[] {
+  let schema: z.ZodType = CONFIG_SCHEMA;
+  for (const key of path) {
+    if (!(schema instanceof z.ZodObject)) return [];
+    schema = schema.shape[key as string] as z.ZodType;
+  }
+  const objects = schema instanceof z.ZodDiscriminatedUnion ? schema.options : [schema];
+  return objects.flatMap((each) => (each instanceof z.ZodObject ? Object.keys(each.shape) : []));
+}
