@@ -4,6 +4,7 @@
  */
 import { ConfigError } from '../errors.js';
 import { buildNet, type NetOptions } from '../model/net.js';
+import type { OptimizerOptions } from '../optim/schedule.js';
 import { checkDevices, defaultDevices, gpusOf, shortName } from './devices.js';
 import { deepFreeze, type Layer, mergeLayer, sets } from './layers.js';
 import { PRESETS } from './presets.js';
@@ -12,22 +13,6 @@ import { validate } from './validate.js';
 
 export type Placement = (typeof PLACEMENTS)[number];
 export type PresetName = (typeof PRESET_NAMES)[number];
-
-/** How the learning rate goes: `steps` multiplies it by `factor` after each of the `epochs`. */
-export type Schedule =
-  | { readonly kind: 'constant' }
-  | { readonly kind: 'steps'; readonly epochs: readonly number[]; readonly factor: number };
-
-export interface OptimizerConfig {
-  readonly learningRate: number;
-  readonly momentum: number;
-  readonly weightDecay: number;
-  /** The biases' learning rate is the kernels' times this. */
-  readonly biasRateFactor: number;
-  /** The biases' weight decay. */
-  readonly biasDecay: number;
-  readonly schedule: Schedule;
-}
 
 export interface DataConfig {
   /** `embedded`, `fashion-mnist` (found where it is installed), or a folder. */
@@ -53,7 +38,7 @@ export interface Config {
   /** Tower 0's and tower 1's for `split` (the same one twice is allowed); `single` uses the first. */
   readonly devices: readonly string[];
   readonly net: Readonly<NetOptions>;
-  readonly optimizer: OptimizerConfig;
+  readonly optimizer: OptimizerOptions;
   readonly data: DataConfig;
   /** Images a step, all towers together. */
   readonly batchSize: number;

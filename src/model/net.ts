@@ -85,6 +85,7 @@ export interface Parameter {
   shape: readonly number[];
   /** Inputs that one output sums over. */
   fanIn: number;
+  /** Outputs, of both towers, that one input goes into. */
   fanOut: number;
   init: InitialValues;
 }
@@ -145,7 +146,8 @@ export function parametersOf(net: Net, tower?: TowerIndex): Parameter[] {
           layer.kind === 'conv'
             ? [layer.size ** 2 * layer.input[2], [layer.size, layer.size, layer.input[2], out], layer.size ** 2]
             : [volume(layer.input), [volume(layer.input), out], 1];
-        const common = { tower: each, layer: layer.name, fanIn, fanOut: out * receptive, init: layer.init };
+        const fanOut = out * towersOf(layer).length * receptive;
+        const common = { tower: each, layer: layer.name, fanIn, fanOut, init: layer.init };
         const prefix = `tower${each}/${layer.name}`;
         return [
           { ...common, name: `${prefix}/kernel`, role: 'kernel', shape: kernel },

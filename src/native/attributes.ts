@@ -12,66 +12,87 @@ export interface OpAttr {
   value: string | number | boolean | object | number[];
 }
 
-/** @throws NativeError when the value is not of the attribute's kind. */
-export function setAttr(
-  { c }: Library,
-  op: Pointer,
-  opName: string,
-  { name, type, value }: OpAttr,
-  status: Pointer,
-): void {
-  const list =
-    Array.isArray(value) || ArrayBuffer.isView(value) ? Array.from(value as unknown as unknown[]) : undefined;
-  switch (type) {
-    case AttrType.STRING: {
-      if (list) return setStringList(c, op, name, list as (string | Uint8Array)[]);
-      const bytes = Buffer.from(value as string);
-      return c.TFE_OpSetAttrString(op, name, bytes, bytes.length);
-    }
-    case AttrType.INT:
-      if (list) return c.TFE_OpSetAttrIntList(op, name, BigInt64Array.from(list as number[], BigInt), list.length);
-      return c.TFE_OpSetAttrInt(op, name, value as number);
-    case AttrType.FLOAT:
-      if (list) return c.TFE_OpSetAttrFloatList(op, name, Float32Array.from(list as number[]), list.length);
-      return c.TFE_OpSetAttrFloat(op, name, value as number);
-    case AttrType.BOOL:
-      if (list) return c.TFE_OpSetAttrBoolList(op, name, Uint8Array.from(list as number[]), list.length);
-      return c.TFE_OpSetAttrBool(op, name, value ? 1 : 0);
-    case AttrType.TYPE:
-      if (list) return c.TFE_OpSetAttrTypeList(op, name, Int32Array.from(list as number[]), list.length);
-      return c.TFE_OpSetAttrType(op, name, value as number);
-    case AttrType.SHAPE: {
-      if (list && list.some(Array.isArray)) setShapeList(c, op, name, list as number[][], status);
-      else if (list) c.TFE_OpSetAttrShape(op, name, BigInt64Array.from(list as number[], BigInt), list.length, status);
-      else c.TFE_OpSetAttrShape(op, name, null, -1, status); // unknown rank
-      return check(c, status, `set the shape ${name} of the op ${opName}`, opName);
-    }
-    default:
-      throw new NativeError(
-        `Cannot set ${name} of the op ${opName}: attributes of kind ${type} are not supported`,
-        12,
-        opName,
-      );
+/**
+ * Sets one attribute of an op that is being put together. TensorFlow checks names and values when the op runs.
+ * @throws NativeError when TensorFlow has no attributes of that kind, or refuses the shape.
+ */
+export function setAttr({ c }: Library, op: Pointer, opName: string, attr: OpAttr, status: Pointer): void {
+  const { name, type, value } = attr;
+  const list = listOf(value);
+  if (type === AttrType.SHAPE) {
+    if (list?.some(Array.isArray)) setShapeList(c, op, name, list as number[][], status);
+    else if (list) c.TFE_OpSetAttrShape(op, name, BigInt64Array.from(list as number[], BigInt), list.length, status);
+    else c.TFE_OpSetAttrShape(op, name, null, -1, status); // unknown rank
+    check(c, status, `set the shape ${name} of the op ${opName}`, opName);
+    return;
   }
+  if (list ? setList(c, op, name, type, list) : setSingle(c, op, name, type, value)) return;
+  throw new NativeError(
+    `Cannot set ${name} of the op ${opName}: attributes of kind ${type} are not supported`,
+    12,
+    opName,
+  );
+}
+
+function listOf(value: OpAttr['value']): unknown[] | undefined {
+  return Array.isArray(value) || ArrayBuffer.isView(value) ? Array.from(value as unknown as unknown[]) : undefined;
+}
+
+/** @returns false for a kind that there is not. */
+function setSingle(c: Library['c'], op: Pointer, name: string, type: number, value: OpAttr['value']): boolean {
+  if (type === AttrType.STRING) {
+    const bytes = Buffer.from(value as string);
+    c.TFE_OpSetAttrString(op, name, bytes, bytes.length);
+  } else if (type === AttrType.INT) c.TFE_OpSetAttrInt(op, name, value as number);
+  else if (type === AttrType.FLOAT) c.TFE_OpSetAttrFloat(op, name, value as number);
+  else if (type === AttrType.BOOL) c.TFE_OpSetAttrBool(op, name, value ? 1 : 0);
+  else if (type === AttrType.TYPE) c.TFE_OpSetAttrType(op, name, value as number);
+  else return false;
+  return true;
+}
+
+/** @returns false for a kind that there is not. */
+function setList(c: Library['c'], op: Pointer, name: string, type: number, list: unknown[]): boolean {
+  const numbers = list as number[];
+  if (type === AttrType.STRING) setStringList(c, op, name, list as (string | Uint8Array)[]);
+  else if (type === AttrType.INT) {
+    c.TFE_OpSetAttrIntList(op, name, BigInt64Array.from(numbers, BigInt), numbers.length);
+  } else if (type === AttrType.FLOAT) {
+    c.TFE_OpSetAttrFloatList(op, name, Float32Array.from(numbers), numbers.length);
+  } else if (type === AttrType.BOOL) {
+    c.TFE_OpSetAttrBoolList(op, name, Uint8Array.from(numbers), numbers.length);
+  } else if (type === AttrType.TYPE) {
+    c.TFE_OpSetAttrTypeList(op, name, Int32Array.from(numbers), numbers.length);
+  } else return false;
+  return true;
 }
 
 function setStringList(c: Library['c'], op: Pointer, name: string, values: readonly (string | Uint8Array)[]): void {
   const bytes = values.map((value) => Buffer.from(value as string));
-  // koffi has no address for an empty buffer; an empty string's pointer is never followed.
-  const addresses = BigUint64Array.from(bytes, (each) => (each.length > 0 ? koffi.address(each) : 0n));
   const sizes = BigUint64Array.from(bytes, (each) => BigInt(each.length));
-  c.TFE_OpSetAttrStringList(op, name, addresses, sizes, values.length);
+  c.TFE_OpSetAttrStringList(op, name, pointersTo(bytes), sizes, values.length);
 }
 
 function setShapeList(c: Library['c'], op: Pointer, name: string, shapes: readonly number[][], status: Pointer): void {
-  const dims = shapes.map((shape) => BigInt64Array.from(shape, BigInt));
-  const addresses = BigUint64Array.from(dims, (each) => (each.length > 0 ? koffi.address(each) : 0n));
-  c.TFE_OpSetAttrShapeList(
-    op,
-    name,
-    addresses,
-    Int32Array.from(shapes, (each) => each.length),
-    shapes.length,
-    status,
-  );
+  const dims = shapes.map((shape) => new Uint8Array(BigInt64Array.from(shape, BigInt).buffer));
+  const ranks = Int32Array.from(shapes, (each) => each.length);
+  c.TFE_OpSetAttrShapeList(op, name, pointersTo(dims), ranks, shapes.length, status);
+}
+
+/**
+ * An array of pointers, for C, to copies of the pieces. The copies lie behind the pointers in the same memory, so that
+ * whoever holds the array holds them too: an address alone would not keep them from the garbage collector.
+ */
+function pointersTo(pieces: readonly Uint8Array[]): BigUint64Array {
+  // Each piece begins at a multiple of 8, for the numbers in it.
+  const room = pieces.map(({ length }) => Math.ceil(length / 8) * 8);
+  const memory = new Uint8Array(room.reduce((sum, each) => sum + each, 8 * pieces.length + 8));
+  const pointers = new BigUint64Array(memory.buffer, 0, pieces.length);
+  let offset = 8 * pieces.length;
+  for (const [i, piece] of pieces.entries()) {
+    memory.set(piece, offset);
+    pointers[i] = koffi.address(memory) + BigInt(offset);
+    offset += room[i]!;
+  }
+  return pointers;
 }

@@ -5,7 +5,7 @@ import { NodeJSKernelBackend } from '@tensorflow/tfjs-node-gpu/dist/nodejs_kerne
 import type { TFJSBinding } from '@tensorflow/tfjs-node-gpu/dist/tfjs_binding.js';
 import '@tensorflow/tfjs-node-gpu/dist/register_all_kernels.js';
 import type { OpAttr } from './attributes.js';
-import { PinnedBinding } from './binding.js';
+import { PinnedBinding, type TensorMetadata } from './binding.js';
 import { type ContextOptions, openContext } from './context.js';
 
 /** tfjs-node's registered name; its kernels look themselves up under it. */
@@ -15,8 +15,8 @@ let pinned: { binding: PinnedBinding; backend: NodeJSKernelBackend } | undefined
 
 /**
  * Pins tfjs, in this thread, to one device: every tensor it makes and every op it runs from now on is there. Two worker
- * threads can each have their own. A second call in a thread moves to the new device: tensors made before stay valid
- * only for {@link NativeError}-free disposal, so make new ones.
+ * threads can each have their own. A second call in a thread moves to the new device: tensors made before stay valid, and
+ * the first op that takes one copies it there.
  * @param name `CPU:0`, `GPU:1`, …: one of {@link listDevices}.
  * @param options how to make the process's context, when this is the first call of the process that needs it.
  * @throws SetupError without a TensorFlow library; NativeError when there is no such device.
@@ -50,6 +50,13 @@ export function tensorId(tensor: tf.Tensor): number {
   return (current().backend as unknown as { getInputTensorIds(tensors: tf.Tensor[]): number[] }).getInputTensorIds([
     tensor,
   ])[0]!;
+}
+
+/** A tensor out of what the binding returned; the caller's to dispose of (or `tf.tidy`'s). */
+export function tensorOf(metadata: TensorMetadata): tf.Tensor {
+  return (current().backend as unknown as { createOutputTensor(m: TensorMetadata): tf.Tensor }).createOutputTensor(
+    metadata,
+  );
 }
 
 /** The device whose memory holds the tensor, as TensorFlow reports it. */

@@ -2,13 +2,13 @@
  * tfjs-node's binding interface over TensorFlow's C eager API, with every op pinned to one device. This is what
  * `@tensorflow/tfjs-node-gpu`'s kernels run on, in place of the native addon that cannot choose a device by thread.
  */
-import koffi from 'koffi';
 import { NativeError } from '../errors.js';
 import { type OpAttr, setAttr } from './attributes.js';
 import { type Context, findDevice } from './context.js';
 import { AttrType, DataType, type Pointer } from './signatures.js';
 import { check } from './status.js';
 import { readStrings, stringTensor } from './strings.js';
+import { bytesPerElement, newValues, typedValues, type Values } from './values.js';
 
 /** What an op returns of each output: tfjs-node's `TensorMetadata`. */
 export interface TensorMetadata {
@@ -17,14 +17,12 @@ export interface TensorMetadata {
   dtype: number;
 }
 
-/** Values of a tensor as tfjs hands them over or takes them back. */
-export type Values = Float32Array | Int32Array | Uint8Array | BigInt64Array | Uint8Array[];
-
 /**
- * Ops that TensorFlow has for the host alone, whatever the device: image codecs and summaries. They run on `CPU:0`;
+ * Ops that TensorFlow has for the host alone, whatever the device: image codecs, strings, summaries. They run on `CPU:0`;
  * every other op runs on the pinned device or fails, never elsewhere in silence.
  */
-const HOST_OPS = /^(Decode|Encode)(Jpeg|Png|Bmp|Gif|Image)$|Summary|^(String|Regex|Unique)|^(Print|PrintV2)$/;
+const HOST_OPS =
+  /^(Decode|Encode)(Jpeg|Png|Bmp|Gif|Image)$|Summary|^(String|StaticRegex|Regex|Unique)|^(Print|PrintV2)$/;
 
 /** int32 and strings stay in host memory: TensorFlow wants shapes, axes and the like there on a GPU too. */
 const HOST_TYPES: ReadonlySet<number> = new Set([DataType.INT32, DataType.INT64, DataType.STRING, DataType.RESOURCE]);
@@ -147,6 +145,20 @@ export class PinnedBinding {
     }
   }
 
+  /**
+   * Copies the tensor's bytes into `target`, as long as they are. Waits until they are computed.
+   * @throws NativeError (INVALID_ARGUMENT) when `target` is of another length.
+   */
+  copyTo(id: number, target: Uint8Array): void {
+    this.read(id, (data, _dtype, bytes) => {
+      if (bytes !== target.length) {
+        throw new NativeError(`Cannot copy a tensor: it has ${bytes} bytes, and there is room for ${target.length}`, 3);
+      }
+      if (bytes > 0) this.#context.library.libc.memcpy(target, data, bytes);
+      return target;
+    });
+  }
+
   /** Runs one op on the pinned device. @throws NativeError with TensorFlow's code and text, and the op's name. */
   executeOp(name: string, attrs: OpAttr[], inputIds: number[], numOutputs: number): TensorMetadata[] {
     const outputs = this.#execute(
@@ -248,58 +260,4 @@ function unsupported(): NativeError {
     'Cannot use a SavedModel: this binding does not support them; convert the model to the tfjs layers format',
     12,
   );
-}
-
-function bytesPerElement(dtype: number): number {
-  switch (dtype) {
-    case DataType.BOOL:
-    case DataType.UINT8:
-      return 1;
-    case DataType.HALF:
-      return 2;
-    case DataType.FLOAT:
-    case DataType.INT32:
-      return 4;
-    case DataType.INT64:
-    case DataType.COMPLEX64:
-    case DataType.DOUBLE:
-      return 8;
-    default:
-      throw new NativeError(`Cannot make a tensor of the TensorFlow data type ${dtype}: it is not supported here`, 12);
-  }
-}
-
-/** The values as the typed array whose bytes TensorFlow takes; arrays that are so already are not copied. */
-function typedValues(dtype: number, values: unknown): ArrayBufferView {
-  if (dtype === DataType.FLOAT || dtype === DataType.COMPLEX64) {
-    return values instanceof Float32Array ? values : Float32Array.from(values as ArrayLike<number>);
-  }
-  if (dtype === DataType.INT32) return values instanceof Int32Array ? values : Int32Array.from(values as number[]);
-  if (dtype === DataType.BOOL || dtype === DataType.UINT8) {
-    return values instanceof Uint8Array ? values : Uint8Array.from(values as number[]);
-  }
-  if (ArrayBuffer.isView(values)) return values;
-  throw new NativeError(
-    `Cannot make a tensor of the TensorFlow data type ${dtype}: expected a typed array of its bytes`,
-    3,
-  );
-}
-
-function newValues(dtype: number, bytes: number): Exclude<Values, Uint8Array[]> {
-  switch (dtype) {
-    case DataType.FLOAT:
-    case DataType.COMPLEX64:
-      return new Float32Array(bytes / 4);
-    case DataType.INT32:
-      return new Int32Array(bytes / 4);
-    case DataType.INT64:
-      return new BigInt64Array(bytes / 8);
-    default:
-      return new Uint8Array(bytes); // bool, uint8, and the raw bytes of what JavaScript has no array for
-  }
-}
-
-/** A view of native memory as bytes, no copy. The caller sees to it that the memory outlives the view. */
-export function viewBytes(data: Pointer, bytes: number): Uint8Array {
-  return new Uint8Array(koffi.view(data, bytes));
 }

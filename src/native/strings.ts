@@ -1,4 +1,5 @@
 /** String tensors: TensorFlow keeps each element as a `TF_TString` of 24 bytes (`tensorflow/c/tf_tstring.h`). */
+import { NativeError } from '../errors.js';
 import type { OpAttr } from './attributes.js';
 import type { Context } from './context.js';
 import type { Library } from './load.js';
@@ -15,6 +16,7 @@ type Execute = (op: string, inputs: readonly Pointer[], attrs: readonly OpAttr[]
  * TensorFlow does not free the elements of a tensor that was allocated from outside, and other tensors may share its
  * memory for as long as they live. So the elements are copied by an op into a tensor of TensorFlow's own, and the ones
  * made here are freed at once.
+ * @throws NativeError (INVALID_ARGUMENT) when there are not as many values as the shape has.
  */
 export function stringTensor(
   context: Context,
@@ -24,6 +26,10 @@ export function stringTensor(
 ): Pointer {
   const { library, status } = context;
   const { c } = library;
+  const count = shape.reduce((product, size) => product * size, 1);
+  if (values.length !== count) {
+    throw new NativeError(`Cannot make a string tensor of shape [${shape}]: ${values.length} strings were given`, 3);
+  }
   const dims = BigInt64Array.from(shape, BigInt);
   const tensor = c.TF_AllocateTensor(DataType.STRING, dims, shape.length, values.length * TSTRING_BYTES);
   const elements = values.map((_, i) => c.TF_TensorData(tensor) + BigInt(i * TSTRING_BYTES));

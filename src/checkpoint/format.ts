@@ -1,0 +1,201 @@
+/**
+ * safetensors: a file of named tensors that PyTorch, JAX and many others read. Eight bytes with the length of a JSON
+ * header, the header, then the values. (https://github.com/huggingface/safetensors, "Format")
+ */
+import { closeSync, fstatSync, fsyncSync, openSync, readSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { basename, dirname } from 'node:path';
+import { CheckpointError } from '../errors.js';
+
+/** A float32 tensor's place in a file. */
+export interface Entry {
+  name: string;
+  shape: readonly number[];
+}
+
+/** An open file of tensors. */
+export interface TensorFile {
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly entries: readonly Entry[];
+  /** Reads the values of one tensor. @throws CheckpointError when there is none of that name or shape. */
+  read(name: string, shape: readonly number[]): Float32Array<ArrayBuffer>;
+  close(): void;
+}
+
+const LENGTH_BYTES = 8;
+const FLOAT_BYTES = 4;
+/** safetensors' own limit on headers. */
+const MAX_HEADER_BYTES = 100_000_000;
+
+/**
+ * Writes a file whole or not at all: under another name first, flushed to the disk, then renamed.
+ * @param fill writes a tensor's bytes, little-endian and row-major, into the buffer it is given.
+ * @throws CheckpointError when the disk does not take it.
+ */
+export function writeTensors(
+  file: string,
+  entries: readonly Entry[],
+  metadata: Readonly<Record<string, string>>,
+  fill: (entry: Entry, bytes: Uint8Array) => void,
+): void {
+  const draft = `${file}.${process.pid}.partial`;
+  try {
+    const descriptor = openSync(draft, 'w');
+    try {
+      writeAll(descriptor, headerOf(entries, metadata));
+      for (const entry of entries) {
+        const bytes = new Uint8Array(bytesOf(entry.shape));
+        fill(entry, bytes);
+        writeAll(descriptor, bytes);
+      }
+      fsyncSync(descriptor);
+    } finally {
+      closeSync(descriptor);
+    }
+    renameSync(draft, file);
+    flushFolder(dirname(file));
+  } catch (error) {
+    rmSync(draft, { force: true });
+    if ((error as NodeJS.ErrnoException).code === undefined) throw error;
+    throw new CheckpointError(
+      `Cannot write the weights ${file}: ${(error as Error).message}; make room, or choose another folder with --out`,
+      file,
+    );
+  }
+}
+
+/**
+ * Opens a file and checks its header: sizes before anything is allocated, every tensor float32 and inside the file.
+ * @throws CheckpointError that names the file and what is wrong with it.
+ */
+export function openTensors(file: string): TensorFile {
+  const fail = (found: string): never => {
+    throw new CheckpointError(`Cannot read the weights ${file}: ${found}; take another run, or train again`, file);
+  };
+  let descriptor: number;
+  try {
+    descriptor = openSync(file, 'r');
+  } catch (error) {
+    return fail((error as NodeJS.ErrnoException).code === 'ENOENT' ? 'it is not there' : (error as Error).message);
+  }
+  try {
+    const { header, start } = readHeader(descriptor, fail);
+    const places = placesOf(header, fstatSync(descriptor).size - start, fail);
+    const metadata = (header.__metadata__ ?? {}) as Record<string, string>;
+    return {
+      metadata,
+      entries: [...places].map(([name, { shape }]) => ({ name, shape })),
+      read(name, shape) {
+        const place = places.get(name);
+        if (!place) return fail(`it has no tensor ${name}`);
+        if (String(place.shape) !== String(shape)) {
+          return fail(`${name} is [${place.shape}] there, and [${shape}] in this net`);
+        }
+        const values = new Float32Array(place.bytes / FLOAT_BYTES);
+        readAll(descriptor, new Uint8Array(values.buffer), start + place.offset, fail);
+        return values;
+      },
+      close: () => closeSync(descriptor),
+    };
+  } catch (error) {
+    closeSync(descriptor);
+    throw error;
+  }
+}
+
+interface Place {
+  shape: number[];
+  offset: number;
+  bytes: number;
+}
+
+type Fail = (found: string) => never;
+
+function headerOf(entries: readonly Entry[], metadata: Readonly<Record<string, string>>): Uint8Array {
+  let offset = 0;
+  const header: Record<string, unknown> = { __metadata__: metadata };
+  for (const { name, shape } of entries) {
+    const end = offset + bytesOf(shape);
+    header[name] = { dtype: 'F32', shape, data_offsets: [offset, end] };
+    offset = end;
+  }
+  const text = JSON.stringify(header);
+  // Spaces bring the values to a multiple of eight bytes.
+  const json = Buffer.from(text.padEnd(Math.ceil(Buffer.byteLength(text) / 8) * 8));
+  const length = Buffer.alloc(LENGTH_BYTES);
+  length.writeBigUInt64LE(BigInt(json.length));
+  return Buffer.concat([length, json]);
+}
+
+function readHeader(descriptor: number, fail: Fail): { header: Record<string, unknown>; start: number } {
+  const { size } = fstatSync(descriptor);
+  if (size < LENGTH_BYTES) fail(`it has ${size} bytes, too few for a header`);
+  const lengthBytes = Buffer.alloc(LENGTH_BYTES);
+  readAll(descriptor, lengthBytes, 0, fail);
+  const length = Number(lengthBytes.readBigUInt64LE());
+  if (length > Math.min(size - LENGTH_BYTES, MAX_HEADER_BYTES)) fail('its header is longer than the file');
+  const json = Buffer.alloc(length);
+  readAll(descriptor, json, LENGTH_BYTES, fail);
+  try {
+    const header = JSON.parse(json.toString('utf8')) as unknown;
+    if (typeof header !== 'object' || header === null || Array.isArray(header)) throw new Error();
+    return { header: header as Record<string, unknown>, start: LENGTH_BYTES + length };
+  } catch {
+    return fail('its header is not a JSON object');
+  }
+}
+
+function placesOf(header: Record<string, unknown>, available: number, fail: Fail): Map<string, Place> {
+  const places = new Map<string, Place>();
+  for (const [name, value] of Object.entries(header)) {
+    if (name === '__metadata__') continue;
+    const { dtype, shape, data_offsets: offsets } = (value ?? {}) as Record<string, unknown>;
+    if (dtype !== 'F32') fail(`${name} is ${JSON.stringify(dtype)}, expected F32`);
+    if (!isSizes(shape) || !isSizes(offsets) || offsets.length !== 2) return fail(`${name} has no shape or offsets`);
+    const [begin, end] = offsets as [number, number];
+    if (end - begin !== bytesOf(shape) || end > available) fail(`${name} does not lie within the file`);
+    places.set(name, { shape, offset: begin, bytes: end - begin });
+  }
+  return places;
+}
+
+function isSizes(value: unknown): value is number[] {
+  return Array.isArray(value) && value.every((each) => Number.isSafeInteger(each) && each >= 0);
+}
+
+function bytesOf(shape: readonly number[]): number {
+  return shape.reduce((product, size) => product * size, FLOAT_BYTES);
+}
+
+function writeAll(descriptor: number, bytes: Uint8Array): void {
+  for (let done = 0; done < bytes.length; ) done += writeSync(descriptor, bytes, done);
+}
+
+function readAll(descriptor: number, into: Uint8Array, position: number, fail: Fail): void {
+  for (let done = 0; done < into.length; ) {
+    const count = readSync(descriptor, into, done, into.length - done, position + done);
+    if (count === 0) fail('it ends too early');
+    done += count;
+  }
+}
+
+/** The rename itself is on the disk only when its folder is. Not every system lets a folder be flushed. */
+function flushFolder(folder: string): void {
+  const descriptor = openSync(folder, 'r');
+  try {
+    fsyncSync(descriptor);
+  } catch (error) {
+    if (!['EINVAL', 'EPERM', 'EISDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+/** The weights file of a tower, of `count`. */
+export function weightsName(tower: number, count: number): string {
+  return `tower-${tower}-of-${count}.safetensors`;
+}
+
+/** Whether a file's name is one of {@link weightsName}'s. */
+export function isWeightsName(path: string): boolean {
+  return /^tower-\d+-of-\d+\.safetensors$/.test(basename(path));
+}

@@ -1,0 +1,176 @@
+/**
+ * From an image of a data set to a net's input: stretched, cut, mirrored, changed in colour, its mean taken off. What is
+ * random is a function of the seed, the image's index in the data set and the epoch, and of nothing else.
+ */
+import { ConfigError } from '../errors.js';
+import { draw, PURPOSE, unit } from '../random.js';
+import { createCut, type Source } from './resample.js';
+
+/** How images become input; `data` of the run's settings. */
+export interface ImageOptions {
+  /** Height and width in pixels that an image is stretched to before the window is cut. */
+  readonly resize: number;
+  readonly randomCrop: boolean;
+  readonly flip: boolean;
+  /** A factor is drawn from 1 - this to 1 + this, and never below 0. */
+  readonly brightness: number;
+  readonly contrast: number;
+  readonly saturation: number;
+  /** Grey levels taken off, one a channel. */
+  readonly mean: readonly number[];
+  /** Factor on what is left. */
+  readonly scale: number;
+}
+
+/** What is done to one image. The factors change nothing at 1. */
+export interface Changes {
+  /** Place of the window's corner in the stretched image, in pixels. */
+  top: number;
+  left: number;
+  flip: boolean;
+  brightness: number;
+  contrast: number;
+  saturation: number;
+}
+
+/** Luma of red, green and blue (ITU-R BT.601). */
+const LUMA = [0.299, 0.587, 0.114] as const;
+
+/** The changes without chance, of test images: the window is in the middle (half a pixel up and left when it cannot be). */
+export function plainChanges(resize: number, inputSize: number): Changes {
+  const middle = Math.floor((resize - inputSize) / 2);
+  return { top: middle, left: middle, flip: false, brightness: 1, contrast: 1, saturation: 1 };
+}
+
+/** The changes of a training image in an epoch (from 0); what the options leave out is as in {@link plainChanges}. */
+export function drawChanges(
+  options: ImageOptions,
+  inputSize: number,
+  seed: number,
+  index: number,
+  epoch: number,
+): Changes {
+  const changes = plainChanges(options.resize, inputSize);
+  if (options.randomCrop) {
+    const places = options.resize - inputSize + 1;
+    const [down, right] = draw(seed, PURPOSE.crop, index, 0, epoch);
+    changes.top = Math.floor(unit(down) * places);
+    changes.left = Math.floor(unit(right) * places);
+  }
+  if (options.flip) changes.flip = unit(draw(seed, PURPOSE.flip, index, 0, epoch)[0]) < 0.5;
+  if (changesColour(options)) {
+    const [brightness, contrast, saturation] = draw(seed, PURPOSE.colour, index, 0, epoch);
+    changes.brightness = factor(options.brightness, brightness);
+    changes.contrast = factor(options.contrast, contrast);
+    changes.saturation = factor(options.saturation, saturation);
+  }
+  return changes;
+}
+
+function changesColour({ brightness, contrast, saturation }: ImageOptions): boolean {
+  return brightness > 0 || contrast > 0 || saturation > 0;
+}
+
+function factor(amount: number, word: number): number {
+  const least = Math.max(1 - amount, 0);
+  return least + unit(word) * (1 + amount - least);
+}
+
+/**
+ * Writes the image that begins at `from` of `pixels` as float32 [inputSize, inputSize, inputChannels] at `at` of `out`.
+ */
+export type PaintImage = (
+  out: Float32Array,
+  at: number,
+  pixels: Uint8Array,
+  from: number,
+  changes: Readonly<Changes>,
+) => void;
+
+/**
+ * Prepares the painting of a net's input; what it returns is for one thread. A grey image is repeated in every channel.
+ * @throws ConfigError when the window is larger than the stretched image, or channels or means do not fit.
+ */
+export function createPainter(
+  source: Source,
+  options: ImageOptions,
+  inputSize: number,
+  inputChannels: number,
+): PaintImage {
+  checkFit(source, options, inputSize, inputChannels);
+  const cut = createCut(source, options.resize, inputSize);
+  const window = new Float32Array(inputSize * inputSize * source.channels);
+  const mean = Float64Array.from(options.mean);
+  const { scale } = options;
+
+  return (out, at, pixels, from, changes) => {
+    cut(window, pixels, from, changes.top, changes.left, changes.flip);
+    changeColour(window, source.channels, changes);
+    if (source.channels === inputChannels) normalise(out, at);
+    else normaliseGrey(out, at);
+  };
+
+  function normalise(out: Float32Array, at: number): void {
+    for (let i = 0; i < window.length; i += inputChannels) {
+      for (let c = 0; c < inputChannels; c++) out[at + i + c] = (window[i + c]! - mean[c]!) * scale;
+    }
+  }
+
+  function normaliseGrey(out: Float32Array, at: number): void {
+    for (let i = 0, o = at; i < window.length; i++) {
+      for (let c = 0; c < inputChannels; c++) out[o++] = (window[i]! - mean[c]!) * scale;
+    }
+  }
+}
+
+/** Names the setting that does not fit, before any image is touched. */
+function checkFit({ channels }: Source, options: ImageOptions, inputSize: number, inputChannels: number): void {
+  if (options.resize < inputSize) {
+    throw new ConfigError(
+      `Cannot cut the net's input out of the images: data.resize is ${options.resize}, expected at least net.inputSize, ${inputSize}; set both`,
+    );
+  }
+  if (options.mean.length !== inputChannels) {
+    throw new ConfigError(
+      `Cannot take the mean off the images: data.mean has ${options.mean.length} grey levels, expected one for each of the ${inputChannels} channels of net.inputChannels; set both`,
+    );
+  }
+  if (channels !== 1 && channels !== inputChannels) {
+    throw new ConfigError(
+      `Cannot feed images of ${channels} channels to the net: net.inputChannels is ${inputChannels}, expected ${channels}; set it to that`,
+    );
+  }
+}
+
+/**
+ * Changes brightness (a factor), then contrast (about the window's mean grey), then saturation (about the pixel's grey),
+ * in place. Values stay within 0 and 255 after each.
+ * @param window [pixels, channels], grey levels.
+ */
+export function changeColour(window: Float32Array, channels: number, factors: Readonly<Changes>): void {
+  const { brightness, contrast, saturation } = factors;
+  if (brightness !== 1) for (let i = 0; i < window.length; i++) window[i] = clamped(window[i]! * brightness);
+  if (contrast !== 1) {
+    let sum = 0;
+    for (let i = 0; i < window.length; i += channels) sum += greyAt(window, i, channels);
+    const grey = sum / (window.length / channels);
+    for (let i = 0; i < window.length; i++) window[i] = clamped(grey + (window[i]! - grey) * contrast);
+  }
+  if (saturation === 1 || channels === 1) return; // a grey pixel is its own grey
+  for (let i = 0; i < window.length; i += channels) {
+    const grey = greyAt(window, i, channels);
+    for (let c = i; c < i + channels; c++) window[c] = clamped(grey + (window[c]! - grey) * saturation);
+  }
+}
+
+function greyAt(window: Float32Array, at: number, channels: number): number {
+  if (channels === 1) return window[at]!;
+  if (channels === 3) return LUMA[0] * window[at]! + LUMA[1] * window[at + 1]! + LUMA[2] * window[at + 2]!;
+  let sum = 0;
+  for (let c = 0; c < channels; c++) sum += window[at + c]!;
+  return sum / channels;
+}
+
+function clamped(value: number): number {
+  return value < 0 ? 0 : value > 255 ? 255 : value;
+}

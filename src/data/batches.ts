@@ -1,0 +1,55 @@
+/** Which images a batch holds, and how a slot of shared memory holds them. */
+import { shuffled } from '../random.js';
+
+/** A batch as a range of an order of images. */
+export interface Range {
+  /** Place of its first image in the order. */
+  from: number;
+  /** How many images; fewer in the last batch of an epoch. */
+  count: number;
+  /** From 0. */
+  epoch: number;
+}
+
+export function batchesOf(images: number, batchSize: number): number {
+  return Math.ceil(images / batchSize);
+}
+
+/** The training batch of a step, which counts from 1 through all epochs. */
+export function trainRange(step: number, images: number, batchSize: number): Range {
+  const batches = batchesOf(images, batchSize);
+  return { ...testRange((step - 1) % batches, images, batchSize), epoch: Math.floor((step - 1) / batches) };
+}
+
+/** A test batch, counted from 0. */
+export function testRange(batch: number, images: number, batchSize: number): Range {
+  const from = batch * batchSize;
+  return { from, count: Math.min(batchSize, images - from), epoch: 0 };
+}
+
+/** The training order by epoch; keeps the last one, for steps go through an epoch one after the other. */
+export function createOrder(images: number, seed: number): (epoch: number) => Uint32Array {
+  let kept: { epoch: number; order: Uint32Array } | undefined;
+  return (epoch) => {
+    if (kept?.epoch !== epoch) kept = { epoch, order: shuffled(images, seed, epoch) };
+    return kept.order;
+  };
+}
+
+export function slotBytes(batchSize: number, inputSize: number, inputChannels: number): number {
+  return 4 * batchSize * (inputSize * inputSize * inputChannels + 1);
+}
+
+/**
+ * A slot's float32 images [batchSize, inputSize, inputSize, inputChannels] and int32 labels [batchSize], not copied. Of
+ * a batch with fewer images, what comes after them is left over from earlier ones.
+ */
+export function slotViews(
+  slot: SharedArrayBuffer,
+  batchSize: number,
+  inputSize: number,
+  inputChannels: number,
+): { images: Float32Array; labels: Int32Array } {
+  const values = batchSize * inputSize * inputSize * inputChannels;
+  return { images: new Float32Array(slot, 0, values), labels: new Int32Array(slot, 4 * values, batchSize) };
+}

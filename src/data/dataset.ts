@@ -1,0 +1,142 @@
+/** Data sets of four IDX files, as Fashion-MNIST has them (Xiao, Rasul, Vollgraf, arXiv:1708.07747), and where they lie. */
+import { existsSync, statSync } from 'node:fs';
+import { basename, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { DataError } from '../errors.js';
+import { readIdxImages, readIdxLabels } from './idx.js';
+
+/** Images and their labels, both on SharedArrayBuffers. */
+export interface Images {
+  readonly count: number;
+  /** [count, height, width, channels], grey levels 0 to 255. */
+  readonly images: Uint8Array;
+  /** [count] */
+  readonly labels: Uint8Array;
+}
+
+export interface Dataset {
+  readonly name: string;
+  /** Where it comes from, for people: a folder, or `embedded sample`. */
+  readonly source: string;
+  readonly height: number;
+  readonly width: number;
+  readonly channels: 1;
+  readonly train: Images;
+  readonly test: Images;
+  /** By label. */
+  readonly classNames: readonly string[];
+}
+
+/** The four files' names, each also with `.gz`. */
+export const DATA_FILES = [
+  'train-images-idx3-ubyte',
+  'train-labels-idx1-ubyte',
+  't10k-images-idx3-ubyte',
+  't10k-labels-idx1-ubyte',
+] as const;
+
+/** Where Fashion-MNIST is looked for: by hand, by hand beside other data, Debian's package dataset-fashion-mnist. */
+const FOLDERS = ['data', 'data/fashion-mnist', '/usr/share/datasets/fashion-mnist'];
+
+const FASHION_CLASSES = [
+  'T-shirt/top',
+  'trouser',
+  'pullover',
+  'dress',
+  'coat',
+  'sandal',
+  'shirt',
+  'sneaker',
+  'bag',
+  'ankle boot',
+] as const;
+
+const FILES_EXPECTED = `the four files ${DATA_FILES.join(', ')} (plain or .gz)`;
+
+/** The first folder that holds Fashion-MNIST's four files, if any does. */
+export function findFashionMnist(): string | undefined {
+  return FOLDERS.find((folder) => DATA_FILES.every((name) => findFile(folder, name) !== undefined));
+}
+
+/**
+ * Reads a data set into shared memory.
+ * @param source `embedded`, `fashion-mnist` (see {@link findFashionMnist}), or a folder with the four files.
+ * @param classes how many the net tells apart: labels are below this.
+ * @throws DataError when the files are not there, not whole, or do not fit one another or the net.
+ */
+export function loadDataset(source: string, classes: number): Dataset {
+  if (source === 'embedded') {
+    const sample = readFolder(embeddedFolder(), classes);
+    return { ...sample, name: 'fashion-mnist-sample', source: 'embedded sample', classNames: FASHION_CLASSES };
+  }
+  if (source !== 'fashion-mnist') {
+    checkFolder(source);
+    return readFolder(source, classes);
+  }
+  const folder = findFashionMnist();
+  if (folder) return { ...readFolder(folder, classes), name: 'fashion-mnist', classNames: FASHION_CLASSES };
+  throw new DataError(
+    `Cannot find Fashion-MNIST: neither ${FOLDERS.join(' nor ')} holds it, expected ${FILES_EXPECTED}; put them in data, install Debian's package dataset-fashion-mnist, or take the sample with --data embedded`,
+  );
+}
+
+/** @throws DataError unless the folder holds the four files. */
+function checkFolder(folder: string): void {
+  const missing = DATA_FILES.filter((name) => findFile(folder, name) === undefined);
+  if (missing.length === 0) return;
+  throw new DataError(
+    `Cannot load data from ${folder}: ${whatIsThere(folder, missing)}, expected a folder with ${FILES_EXPECTED}; point --data at it, or take the sample with --data embedded`,
+  );
+}
+
+function whatIsThere(folder: string, missing: readonly string[]): string {
+  if (!existsSync(folder)) return 'there is no such folder';
+  if (!statSync(folder).isDirectory()) return 'it is no folder';
+  if (missing.length === DATA_FILES.length) return 'the folder holds none of its files';
+  return `the folder lacks ${missing.join(' and ')}`;
+}
+
+function readFolder(folder: string, classes: number): Dataset {
+  const path = (name: (typeof DATA_FILES)[number]) => findFile(folder, name)!;
+  const [trainImages, trainLabels, testImages, testLabels] = DATA_FILES.map(path) as [string, string, string, string];
+  const train = readIdxImages(trainImages);
+  const test = readIdxImages(testImages);
+  if (train.height !== test.height || train.width !== test.width) {
+    throw new DataError(
+      `Cannot use images from ${testImages}: they are of ${test.height} x ${test.width} pixels, expected ${train.height} x ${train.width} as in ${trainImages}; take both files from the same data set`,
+    );
+  }
+  const name = basename(resolve(folder));
+  return {
+    name,
+    source: folder,
+    height: train.height,
+    width: train.width,
+    channels: 1,
+    train: withLabels(train, readIdxLabels(trainLabels, trainImages, train.count, classes)),
+    test: withLabels(test, readIdxLabels(testLabels, testImages, test.count, classes)),
+    // Other data in these files, such as handwritten digits, does not say what its classes are.
+    classNames: /fashion/i.test(name) ? FASHION_CLASSES : Array.from({ length: classes }, (_, i) => `${i}`),
+  };
+}
+
+function withLabels({ count, pixels }: { count: number; pixels: Uint8Array }, labels: Uint8Array): Images {
+  return { count, images: pixels, labels };
+}
+
+/** The file plain or compressed, if it is there. */
+function findFile(folder: string, name: string): string | undefined {
+  return [join(folder, name), join(folder, `${name}.gz`)].find(existsSync);
+}
+
+/** The sample's folder: not compiled, so among the sources, or beside this file when somebody has put it there. */
+function embeddedFolder(): string {
+  const folders = ['../../../src/data/embedded', './embedded'].map((path) =>
+    fileURLToPath(new URL(path, import.meta.url)),
+  );
+  const found = folders.find((folder) => existsSync(join(folder, `${DATA_FILES[0]}.gz`)));
+  if (found) return found;
+  throw new DataError(
+    `Cannot load the embedded sample: neither ${folders.join(' nor ')} holds it, expected ${FILES_EXPECTED}; install alexnet-split again`,
+  );
+}

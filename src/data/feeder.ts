@@ -1,0 +1,137 @@
+/** Feeds batches to the towers through slots of shared memory, the next ones filled while one is in use. */
+import assert from 'node:assert/strict';
+import { ConfigError, DataError } from '../errors.js';
+import type { ImageOptions } from './augment.js';
+import { batchesOf, slotBytes } from './batches.js';
+import type { Dataset } from './dataset.js';
+import { type FillSetup, type FillTask, rangeOf } from './filler.js';
+import { openLane } from './lane.js';
+import { batchName, openInline, openPool } from './pool.js';
+
+export interface FeedOptions {
+  dataset: Dataset;
+  /** Images a batch. */
+  batchSize: number;
+  /** Height and width of the net's input, in pixels. */
+  inputSize: number;
+  inputChannels: number;
+  seed: number;
+  /** `workers` threads fill the slots; with 0 the calling thread does, within `train` and `test`. */
+  data: ImageOptions & { readonly workers: number };
+  /** Slots for training batches, 3 without it: one in use, the others filled ahead. Test batches have two more. */
+  slots?: number;
+}
+
+/** A batch in a slot, lent until it is released. */
+export interface Batch {
+  /** Index into {@link BatchFeeder.slots}. */
+  slot: number;
+  /** Images in it; fewer than the batch size at the end of an epoch, and then what follows them is no part of it. */
+  count: number;
+  /** The training step, or the number of the test batch. */
+  step: number;
+  /** Epochs gone by before it, so from 0; 0 for test batches. */
+  epoch: number;
+}
+
+export interface BatchFeeder {
+  /**
+   * Shared memory of each slot, to be handed to the towers: float32 images [batchSize, S, S, C], then int32 labels
+   * [batchSize]; see `slotViews`.
+   */
+  readonly slots: readonly SharedArrayBuffer[];
+  readonly batchesPerEpoch: number;
+  readonly testBatches: number;
+  /**
+   * The batch of a step, which counts from 1; a function of the step and the seed, in whatever order steps are asked for.
+   * Fills the next ones ahead. Waits while all training slots are lent.
+   * @throws DataError that names the batch, when it could not be filled or the feeder was closed.
+   */
+  train(step: number): Promise<Batch>;
+  /** A test batch, counted from 0: in the order of the data set, unchanged but for size and mean. Waits and throws alike. */
+  test(batch: number): Promise<Batch>;
+  /** Gives the slot back, to be filled again: the towers are done with it. */
+  release(batch: Batch): void;
+  /** Ends all threads; what is still waited for rejects. */
+  close(): Promise<void>;
+}
+
+/** One in use, one filled ahead. */
+const TEST_SLOTS = 2;
+
+/**
+ * Opens a feeder and starts its threads; the caller closes it.
+ * @throws ConfigError when the images do not fit the net's input, or there is no memory for the slots.
+ */
+export function openFeeder(options: FeedOptions): BatchFeeder {
+  const { dataset, batchSize, inputSize, inputChannels, seed, data, slots: trainSlots = 3 } = options;
+  const slots = allocateSlots(trainSlots + TEST_SLOTS, batchSize, inputSize, inputChannels);
+  // Settings alone: what is shared with a thread has to be plain data.
+  const setup: FillSetup = { dataset, batchSize, inputSize, inputChannels, seed, data, slots };
+  const inline = openInline(setup); // says what does not fit, before a thread is started
+  const filling = data.workers > 0 ? openPool(setup, data.workers) : inline;
+  const batchesPerEpoch = batchesOf(dataset.train.count, batchSize);
+  const testBatches = batchesOf(dataset.test.count, batchSize);
+
+  const openLaneOf = (kind: FillTask['kind'], from: number, to: number, last: number) =>
+    openLane({
+      slots: [...slots.keys()].slice(from, to),
+      last,
+      ahead: data.workers > 0,
+      fill: (number, slot) => filling.fill(kind, number, slot),
+    });
+  const lanes = {
+    training: openLaneOf('training', 0, trainSlots, Number.POSITIVE_INFINITY),
+    test: openLaneOf('test', trainSlots, slots.length, testBatches - 1),
+  };
+
+  return {
+    slots,
+    batchesPerEpoch,
+    testBatches,
+    async train(step) {
+      assert(Number.isSafeInteger(step) && step >= 1, `step ${step} is no step`);
+      return take('training', step);
+    },
+    async test(batch) {
+      assert(Number.isSafeInteger(batch) && batch >= 0 && batch < testBatches, `there is no test batch ${batch}`);
+      return take('test', batch);
+    },
+    release({ slot, step }) {
+      lanes[slot < trainSlots ? 'training' : 'test'].release(slot, step);
+    },
+    async close() {
+      for (const kind of ['training', 'test'] as const) lanes[kind].close((number) => closedError(kind, number));
+      await filling.close();
+    },
+  };
+
+  async function take(kind: FillTask['kind'], number: number): Promise<Batch> {
+    const slot = await lanes[kind].take(number);
+    const { count, epoch } = rangeOf(setup, kind, number);
+    return { slot, count, step: number, epoch };
+  }
+}
+
+function allocateSlots(
+  count: number,
+  batchSize: number,
+  inputSize: number,
+  inputChannels: number,
+): SharedArrayBuffer[] {
+  const bytes = slotBytes(batchSize, inputSize, inputChannels);
+  try {
+    return Array.from({ length: count }, () => new SharedArrayBuffer(bytes));
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    throw new ConfigError(
+      `Cannot hold ${count} batches of ${batchSize} images in memory: they take ${count * bytes} bytes, expected that much to be free; choose a smaller --batch-size`,
+    );
+  }
+}
+
+function closedError(kind: FillTask['kind'], number: number): DataError {
+  return new DataError(
+    `Cannot fill ${batchName(kind, number)}: the data threads were closed, expected them to run; ask for it before the run ends`,
+  );
+}

@@ -1,0 +1,5 @@
+/** The data room: data sets in, batches in shared memory out. */
+export type { ImageOptions } from './augment.js';
+export { slotViews } from './batches.js';
+export { DATA_FILES, type Dataset, findFashionMnist, type Images, loadDataset } from './dataset.js';
+export { type Batch, type BatchFeeder, type FeedOptions, openFeeder } from './feeder.js';

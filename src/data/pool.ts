@@ -1,0 +1,83 @@
+/** The data threads: a piscina pool that fills batches off the main thread. */
+import { fileURLToPath } from 'node:url';
+import { Piscina } from 'piscina';
+import { DataError } from '../errors.js';
+import { createFiller, type FillSetup, type FillTask } from './filler.js';
+
+/** Fills batches. */
+export interface Filling {
+  /**
+   * Resolves when the whole batch stands in the slot; when it rejects, nothing writes there any more.
+   * @throws DataError that names the batch, when a thread failed or left.
+   */
+  fill(kind: FillTask['kind'], number: number, slot: number): Promise<void>;
+  /** Ends all threads, at work or not; what they were filling rejects. */
+  close(): Promise<void>;
+}
+
+/** Fills on the calling thread, within the call. */
+export function openInline(setup: FillSetup): Filling {
+  const fillPart = createFiller(setup);
+  return {
+    async fill(kind, number, slot) {
+      fillPart({ kind, number, slot, part: 0, parts: 1 });
+    },
+    async close() {},
+  };
+}
+
+/**
+ * Starts `workers` threads, each of which takes its share of every batch.
+ * @param file what a thread runs, for tests.
+ */
+export function openPool(
+  setup: FillSetup,
+  workers: number,
+  file = fileURLToPath(new URL('./fill.js', import.meta.url)),
+): Filling {
+  const pool = new Piscina({
+    filename: file,
+    workerData: setup,
+    minThreads: workers,
+    maxThreads: workers,
+    idleTimeout: Number.POSITIVE_INFINITY,
+    // With 'sync' an idle thread sleeps where nothing but a task wakes it.
+    atomics: 'disabled',
+    // The next batch comes before those after it.
+    stricterFIFO: true,
+    recordTiming: false,
+  });
+  // An idle thread that fails has lost nothing: its replacement starts from the same setup. Without a listener the
+  // event would end the process; a failure that stays comes back with the next task.
+  pool.on('error', () => {});
+  let closing: Promise<void> | undefined;
+
+  return {
+    async fill(kind, number, slot) {
+      const parts = Array.from({ length: workers }, (_, part): FillTask => {
+        return { kind, number, slot, part, parts: workers };
+      });
+      // All of them, failed or not: a part still at work would write into a slot that is given to another batch.
+      const results = await Promise.allSettled(parts.map((part) => pool.run(part)));
+      const failed = results.find((result) => result.status === 'rejected');
+      if (failed) throw failure(kind, number, failed.reason, closing !== undefined);
+    },
+    close() {
+      closing ??= pool.destroy();
+      return closing;
+    },
+  };
+}
+
+/** A batch's name for people. */
+export function batchName(kind: FillTask['kind'], number: number): string {
+  return kind === 'training' ? `the training batch of step ${number}` : `test batch ${number}`;
+}
+
+function failure(kind: FillTask['kind'], number: number, reason: unknown, closed: boolean): DataError {
+  const found = closed ? 'the data threads were closed' : `a data thread failed (${(reason as Error).message})`;
+  return new DataError(
+    `Cannot fill ${batchName(kind, number)}: ${found}, expected it to be filled; go on with --workers 0, which fills on the main thread`,
+    { cause: reason },
+  );
+}

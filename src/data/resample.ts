@@ -1,0 +1,86 @@
+/** Cuts a square window out of an image that is stretched to a square, without making the pixels outside of it. */
+
+/** For each place along one side of the stretched image: the two source places it lies between. */
+export interface Axis {
+  low: Int32Array;
+  high: Int32Array;
+  /** How much of `high`, 0 to 1; the rest is `low`. */
+  weight: Float64Array;
+}
+
+/** Bilinear with half-pixel centres: place `i` of `to` lies at (i + 0.5) from / to - 0.5 of the source, edges repeat. */
+export function stretchAxis(from: number, to: number): Axis {
+  const axis = { low: new Int32Array(to), high: new Int32Array(to), weight: new Float64Array(to) };
+  for (let i = 0; i < to; i++) {
+    const place = ((i + 0.5) * from) / to - 0.5;
+    const low = Math.floor(place);
+    axis.low[i] = Math.max(low, 0);
+    axis.high[i] = Math.min(low + 1, from - 1);
+    axis.weight[i] = place - low;
+  }
+  return axis;
+}
+
+/** The image that a window is cut from. */
+export interface Source {
+  height: number;
+  width: number;
+  channels: number;
+}
+
+/**
+ * Fills `window` [size, size, channels] with what stands at (top, left) of the image that begins at `offset` of `pixels`
+ * and is stretched to `resize` x `resize`; mirrored left to right when `flip`.
+ */
+export type CutWindow = (
+  window: Float32Array,
+  pixels: Uint8Array,
+  offset: number,
+  top: number,
+  left: number,
+  flip: boolean,
+) => void;
+
+/** Prepares the cutting of windows of one size out of images of one size; what it returns is for one thread. */
+export function createCut({ height, width, channels }: Source, resize: number, size: number): CutWindow {
+  const vertical = stretchAxis(height, resize);
+  const horizontal = stretchAxis(width, resize);
+  const rowLength = size * channels;
+  // Stretched source rows: of the two that an output row lies between, one mostly serves the next row too.
+  let [upper, lower] = [new Float64Array(rowLength), new Float64Array(rowLength)];
+
+  return (window, pixels, offset, top, left, flip) => {
+    let [upperRow, lowerRow] = [-1, -1];
+    for (let y = 0; y < size; y++) {
+      const [low, high] = [vertical.low[top + y]!, vertical.high[top + y]!];
+      if (low === lowerRow) {
+        [upper, lower] = [lower, upper];
+        [upperRow, lowerRow] = [lowerRow, upperRow];
+      }
+      if (low !== upperRow) {
+        stretchRow(upper, pixels, offset + low * width * channels, left, flip);
+        upperRow = low;
+      }
+      if (high !== lowerRow && high !== low) {
+        stretchRow(lower, pixels, offset + high * width * channels, left, flip);
+        lowerRow = high;
+      }
+      blendRows(window, y * rowLength, upper, high === low ? upper : lower, vertical.weight[top + y]!);
+    }
+  };
+
+  function stretchRow(row: Float64Array, pixels: Uint8Array, offset: number, left: number, flip: boolean): void {
+    const { low, high, weight } = horizontal;
+    for (let x = 0; x < size; x++) {
+      const from = left + (flip ? size - 1 - x : x);
+      const [a, b, w] = [offset + low[from]! * channels, offset + high[from]! * channels, weight[from]!];
+      for (let c = 0; c < channels; c++) {
+        row[x * channels + c] = pixels[a + c]! + (pixels[b + c]! - pixels[a + c]!) * w;
+      }
+    }
+  }
+
+  function blendRows(window: Float32Array, at: number, a: Float64Array, b: Float64Array, weight: number): void {
+    for (let i = 0; i < rowLength; i++) window[at + i] = a[i]! + (b[i]! - a[i]!) * weight;
+  }
+}

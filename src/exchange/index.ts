@@ -1,0 +1,4 @@
+export { packControl, unpackControl } from './control.js';
+export { gather } from './gather.js';
+export { abortLink, createLink, isAborted, type Link, Mailbox } from './mailbox.js';
+export { type Costs, msgpackTransport, slotBytesFor, type TensorPort, type Transport } from './transport.js';

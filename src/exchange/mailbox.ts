@@ -1,0 +1,152 @@
+/**
+ * Mailboxes in shared memory: one in each direction, of two slots, so that a tower can send before its peer has read
+ * the message before. Both ends block, with a deadline, and either tower, or the coordinator, can end all waiting.
+ */
+import { ExchangeError } from '../errors.js';
+
+/** The shared memory between two towers. It crosses threads as it is. */
+export interface Link {
+  /** The abort word. */
+  readonly abort: SharedArrayBuffer;
+  /** By the tower that sends. */
+  readonly boxes: readonly [Box, Box];
+  /** Most bytes a message may have. */
+  readonly slotBytes: number;
+}
+
+interface Box {
+  /** Words: messages written, messages read, and the length of the message in each slot. */
+  readonly words: SharedArrayBuffer;
+  readonly slots: SharedArrayBuffer;
+}
+
+/** What an end waits for, for the message when it waits in vain. */
+export interface Place {
+  site: string;
+  step: number;
+  direction: 'forward' | 'backward';
+}
+
+const SLOTS = 2;
+const WRITTEN = 0;
+const READ = 1;
+const LENGTHS = 2;
+/** A wait is cut into pieces this long, for an abort can come between the look at its word and the wait. */
+const SLICE_MS = 100;
+
+/** Shared memory for messages of up to `slotBytes`. */
+export function createLink(slotBytes: number): Link {
+  const aligned = Math.ceil(slotBytes / 4096) * 4096;
+  const box = (): Box => ({
+    words: new SharedArrayBuffer((LENGTHS + SLOTS) * Int32Array.BYTES_PER_ELEMENT),
+    slots: new SharedArrayBuffer(SLOTS * aligned),
+  });
+  return { abort: new SharedArrayBuffer(4), boxes: [box(), box()], slotBytes: aligned };
+}
+
+/** Ends every wait at the link, now and later, with an error. From any thread. */
+export function abortLink(link: Link): void {
+  Atomics.store(new Int32Array(link.abort), 0, 1);
+  for (const { words } of link.boxes) {
+    Atomics.notify(new Int32Array(words), WRITTEN);
+    Atomics.notify(new Int32Array(words), READ);
+  }
+}
+
+/** Whether {@link abortLink} was called. */
+export function isAborted(link: Link): boolean {
+  return Atomics.load(new Int32Array(link.abort), 0) !== 0;
+}
+
+/** One tower's end of a link. */
+export class Mailbox {
+  readonly #link: Link;
+  readonly #tower: 0 | 1;
+  readonly #timeoutMs: number;
+  readonly #out: Int32Array;
+  readonly #in: Int32Array;
+  /** Milliseconds spent waiting, since it was last set to zero. */
+  waitMs = 0;
+
+  /** @param timeoutMs how long to wait for the peer before it counts as gone. */
+  constructor(link: Link, tower: 0 | 1, timeoutMs: number) {
+    this.#link = link;
+    this.#tower = tower;
+    this.#timeoutMs = timeoutMs;
+    this.#out = new Int32Array(link.boxes[tower].words);
+    this.#in = new Int32Array(link.boxes[1 - tower]!.words);
+  }
+
+  /** Number of the next message to be sent, from 1. */
+  get nextSent(): number {
+    return Atomics.load(this.#out, WRITTEN) + 1;
+  }
+
+  /** Number of the next message to be received, from 1. */
+  get nextReceived(): number {
+    return Atomics.load(this.#in, READ) + 1;
+  }
+
+  /**
+   * Waits for a free slot, has it written, and lets the peer know.
+   * @param write writes the message into the slot; returns its length in bytes.
+   * @throws ExchangeError at the deadline or an abort.
+   */
+  send(place: Place, write: (slot: Uint8Array) => number): void {
+    const number = Atomics.load(this.#out, WRITTEN);
+    this.#waitUntil(this.#out, READ, place, (read) => number - read < SLOTS);
+    const slot = number % SLOTS;
+    const length = write(this.#slot(this.#tower, slot));
+    Atomics.store(this.#out, LENGTHS + slot, length);
+    Atomics.store(this.#out, WRITTEN, number + 1);
+    Atomics.notify(this.#out, WRITTEN);
+  }
+
+  /**
+   * Waits for the peer's next message and has it read; the slot is the peer's again when `read` returns.
+   * @throws ExchangeError at the deadline or an abort.
+   */
+  receive<T>(place: Place, read: (message: Uint8Array) => T): T {
+    const number = Atomics.load(this.#in, READ);
+    this.#waitUntil(this.#in, WRITTEN, place, (written) => written > number);
+    const slot = number % SLOTS;
+    const length = Atomics.load(this.#in, LENGTHS + slot);
+    const result = read(this.#slot((1 - this.#tower) as 0 | 1, slot).subarray(0, length));
+    Atomics.store(this.#in, READ, number + 1);
+    Atomics.notify(this.#in, READ);
+    return result;
+  }
+
+  #slot(sender: 0 | 1, slot: number): Uint8Array {
+    const { boxes, slotBytes } = this.#link;
+    return new Uint8Array(boxes[sender].slots, slot * slotBytes, slotBytes);
+  }
+
+  #waitUntil(words: Int32Array, word: number, place: Place, isReady: (value: number) => boolean): void {
+    const started = performance.now();
+    try {
+      for (;;) {
+        if (isAborted(this.#link)) throw this.#error(place, 'the other tower stopped', 'its own message says why');
+        const value = Atomics.load(words, word);
+        if (isReady(value)) return;
+        const left = started + this.#timeoutMs - performance.now();
+        if (left <= 0) {
+          const waited = `tower ${1 - this.#tower} was not heard of for ${Math.round(this.#timeoutMs / 1000)} s`;
+          throw this.#error(place, waited, 'a larger exchangeTimeoutMs in the config gives it longer');
+        }
+        Atomics.wait(words, word, value, Math.min(left, SLICE_MS));
+      }
+    } finally {
+      this.waitMs += performance.now() - started;
+    }
+  }
+
+  #error({ site, step, direction }: Place, found: string, remedy: string): ExchangeError {
+    return new ExchangeError(
+      `Cannot exchange at ${site} (${direction}, step ${step}) in tower ${this.#tower}: ${found}; ${remedy}`,
+      this.#tower,
+      site,
+      step,
+    );
+  }
+}

@@ -1,0 +1,61 @@
+/**
+ * What a net's layers compute. [B, H, W, C]: images, height, width, channels; float32 throughout. Every function returns
+ * a new tensor, for `tf.tidy` or the caller to dispose of, and is differentiable by tfjs's tape.
+ */
+import * as tf from '@tensorflow/tfjs';
+import { type PlacedLayer, padding } from './net.js';
+
+type Of<Kind extends PlacedLayer['kind']> = Extract<PlacedLayer, { kind: Kind }>;
+
+/** The operations that can be had in more than one way. */
+export interface Ops {
+  /** A convolution with bias. @param x [B, H, W, C]; @param kernel HWIO. */
+  conv(x: tf.Tensor4D, kernel: tf.Tensor4D, bias: tf.Tensor1D, layer: Of<'conv'>): tf.Tensor4D;
+  /** @param x [B, in]; @param kernel [in, out]. */
+  dense(x: tf.Tensor2D, kernel: tf.Tensor2D, bias: tf.Tensor1D): tf.Tensor2D;
+  activation(x: tf.Tensor, kind: Of<'activation'>['function']): tf.Tensor;
+  /** Windows that do not fit whole are left out. */
+  pool(x: tf.Tensor4D, layer: Of<'pool'>): tf.Tensor4D;
+  /** x / (k + alpha · Σ x²)^beta over neighbouring channels (paper §3.3). */
+  norm(x: tf.Tensor4D, layer: Of<'norm'>): tf.Tensor4D;
+  /** x / (k + alpha · Σ x²)^beta over a window of the same map, zeros around it. */
+  mapNorm(x: tf.Tensor4D, layer: Of<'mapNorm'>): tf.Tensor4D;
+  /** Mean cross-entropy over the batch, a scalar. @param logits [B, K]; @param labels int32 [B]. */
+  crossEntropy(logits: tf.Tensor2D, labels: tf.Tensor1D): tf.Scalar;
+}
+
+/** Everything by tfjs's own operations, on whatever backend. */
+export const TFJS_OPS: Ops = {
+  conv(x, kernel, bias, layer) {
+    const [before, after] = padding(layer, x.shape[1]);
+    const isSame = layer.stride === 1 && before === after && before * 2 === layer.size - 1;
+    // tfjs-node has no gradient for explicit padding.
+    const padded = isSame || before + after === 0 ? x : pad(x, before, after);
+    return tf.add(tf.conv2d(padded, kernel, layer.stride, isSame ? 'same' : 'valid'), bias);
+  },
+  dense: (x, kernel, bias) => tf.add(tf.matMul(x, kernel), bias),
+  activation: (x, kind) => tf[kind](x),
+  pool(x, { op, size, stride }) {
+    return op === 'max' ? tf.maxPool(x, size, stride, 'valid') : tf.avgPool(x, size, stride, 'valid');
+  },
+  norm: (x, { radius, k, alpha, beta }) => tf.localResponseNormalization(x, radius, k, alpha, beta),
+  mapNorm(x, { size, k, alpha, beta }) {
+    const before = Math.floor((size - 1) / 2);
+    const squares = pad(tf.square(x), before, size - 1 - before);
+    const sums = tf.mul(tf.avgPool(squares, size, 1, 'valid'), size ** 2);
+    return tf.mul(x, tf.pow(tf.add(tf.mul(sums, alpha), k), -beta));
+  },
+  crossEntropy(logits, labels) {
+    const chosen = tf.mul(tf.oneHot(labels, logits.shape[1]), tf.logSoftmax(logits));
+    return tf.neg(tf.mean(tf.sum(chosen, 1)));
+  },
+};
+
+function pad(x: tf.Tensor4D, before: number, after: number): tf.Tensor4D {
+  return tf.pad(x, [
+    [0, 0],
+    [before, after],
+    [before, after],
+    [0, 0],
+  ]);
+}

@@ -1,0 +1,111 @@
+/** A tower's parameters and their velocities, on its device. */
+import * as tf from '@tensorflow/tfjs';
+import { openTensors, writeTensors } from '../checkpoint/format.js';
+import { CheckpointError } from '../errors.js';
+import { initialValue } from '../model/init.js';
+import type { NetOptions, Parameter } from '../model/net.js';
+import { statelessNormal, statelessUniform } from '../native/random.js';
+import { copyTensor, tensorFrom } from '../native/tensors.js';
+import { descend, Variable } from '../native/variables.js';
+import { type OptimizerOptions, ratesOf } from '../optim/schedule.js';
+
+interface Held {
+  parameter: Parameter;
+  variable: Variable;
+  /** Only with momentum. */
+  velocity: Variable | undefined;
+}
+
+/** The parameters of one tower, in the net's order. */
+export class Parameters {
+  readonly #held: readonly Held[];
+  readonly #optimizer: OptimizerOptions;
+
+  /** Makes them with their initial values, functions of the seed and their names. */
+  constructor(parameters: readonly Parameter[], init: NetOptions['init'], optimizer: OptimizerOptions, seed: number) {
+    this.#optimizer = optimizer;
+    this.#held = parameters.map((parameter) => {
+      const variable = variableOf(() =>
+        initialValue(parameter, init, seed, { normal: statelessNormal, uniform: statelessUniform }),
+      );
+      const velocity = optimizer.momentum > 0 ? variableOf(() => tf.zeros([...parameter.shape])) : undefined;
+      return { parameter, variable, velocity };
+    });
+  }
+
+  get names(): string[] {
+    return this.#held.map(({ parameter }) => parameter.name);
+  }
+
+  get described(): readonly Parameter[] {
+    return this.#held.map(({ parameter }) => parameter);
+  }
+
+  /** The values in order; the caller's, to be disposed of before {@link update}. */
+  read(): tf.Tensor[] {
+    return this.#held.map(({ variable }) => variable.read());
+  }
+
+  /** One parameter's value; the caller's. */
+  readOne(name: string): tf.Tensor {
+    return this.#find(name).variable.read();
+  }
+
+  /** One step of the optimizer. @param gradients in order; stay the caller's. */
+  update(gradients: readonly tf.Tensor[], learningRate: number): void {
+    this.#held.forEach(({ parameter, variable, velocity }, i) => {
+      descend(variable, velocity, gradients[i]!, ratesOf(parameter.role, learningRate, this.#optimizer));
+    });
+  }
+
+  /** Replaces a parameter's value and sets its velocity to zero. */
+  put(name: string, values: Float32Array): void {
+    const { parameter, variable, velocity } = this.#find(name);
+    tf.tidy(() => {
+      variable.assign(tensorFrom(parameter.shape, values));
+      velocity?.assign(tf.zeros([...parameter.shape]));
+    });
+  }
+
+  /** Writes the values into a safetensors file. @throws CheckpointError when the disk does not take it. */
+  save(file: string, metadata: Readonly<Record<string, string>>): void {
+    const entries = this.#held.map(({ parameter: { name, shape } }) => ({ name, shape }));
+    writeTensors(file, entries, metadata, ({ name }, bytes) => {
+      const value = this.readOne(name);
+      copyTensor(value, bytes);
+      value.dispose();
+    });
+  }
+
+  /** Takes each parameter from the file that has it. @throws CheckpointError when none has one of them. */
+  load(files: readonly string[]): void {
+    const open = files.map((file) => ({ file, tensors: openTensors(file) }));
+    try {
+      for (const { parameter } of this.#held) {
+        const owner = open.find(({ tensors }) => tensors.entries.some(({ name }) => name === parameter.name));
+        if (!owner) {
+          throw new CheckpointError(
+            `Cannot load the weights: none of ${files.join(', ')} has ${parameter.name}, expected the files of this net; check --run`,
+            files[0] ?? '',
+          );
+        }
+        this.put(parameter.name, owner.tensors.read(parameter.name, parameter.shape));
+      }
+    } finally {
+      for (const { tensors } of open) tensors.close();
+    }
+  }
+
+  #find(name: string): Held {
+    const held = this.#held.find(({ parameter }) => parameter.name === name);
+    if (!held) throw new Error(`this tower has no parameter ${name}`);
+    return held;
+  }
+}
+
+function variableOf(initial: () => tf.Tensor): Variable {
+  const value = initial();
+  const variable = new Variable(value);
+  value.dispose();
+  return variable;
+}

@@ -1,0 +1,95 @@
+/** What the coordinator and a tower say to each other: the one file that both threads import. */
+import type { Link } from '../exchange/mailbox.js';
+import type { NetOptions } from '../model/net.js';
+import type { ContextOptions } from '../native/context.js';
+import type { OptimizerOptions } from '../optim/schedule.js';
+
+/** Which part of the net a tower has: one of two halves, or all of it. */
+export type Part = 0 | 1 | 'whole';
+
+/** What a tower is made with. It crosses to the tower's thread as it is, shared memory and all. */
+export interface TowerSetup {
+  part: Part;
+  device: string;
+  context: ContextOptions;
+  net: NetOptions;
+  optimizer: OptimizerOptions;
+  seed: number;
+  /** Most images of a batch. */
+  batchSize: number;
+  /** Batch slots: images float32 [batchSize, S, S, C], then labels int32 [batchSize]. */
+  slots: readonly SharedArrayBuffer[];
+  /** To the other half; absent for the whole net. */
+  link?: Link;
+  exchangeTimeoutMs: number;
+  fault: string | null;
+}
+
+/** What a tower is asked to do. Steps count from 1. */
+export type Command =
+  | { kind: 'open' }
+  | { kind: 'step'; slot: number; count: number; step: number; learningRate: number; update: boolean; keep: boolean }
+  | { kind: 'evaluate'; slot: number; count: number; step: number }
+  /** Names of what the last step with `keep` left. */
+  | { kind: 'list' }
+  /** Copies a tensor into the memory that comes with the command. */
+  | { kind: 'fetch'; what: TensorKind; name: string }
+  /** Replaces a parameter by what is in the memory that comes with the command; clears its velocity. */
+  | { kind: 'put'; name: string }
+  | { kind: 'save'; file: string }
+  | { kind: 'load'; files: readonly string[] };
+
+/** `input` and `activation`: of the last step; `gradient`: of the last step, without weight decay. */
+export type TensorKind = 'input' | 'activation' | 'gradient' | 'parameter';
+
+/** A tensor that a tower can be asked for. */
+export interface TensorInfo {
+  name: string;
+  layer: string;
+  kind: TensorKind;
+  shape: readonly number[];
+}
+
+export interface OpenReply {
+  /** TensorFlow's version. */
+  tensorflow: string;
+  /** Where TensorFlow says that the tower's parameters and their sums are. */
+  backingDevice: string;
+  parameters: number;
+}
+
+export interface StepReply {
+  /** Mean cross-entropy and number of right answers; the tower without the last layer has none. */
+  loss?: number;
+  top1?: number;
+  stepMs: number;
+  computeMs: number;
+  exchangeMs: number;
+  waitMs: number;
+  /** Bytes sent. */
+  exchangeBytes: number;
+}
+
+/** Sums over the batch; the tower without the last layer has none. */
+export interface EvaluateReply {
+  loss?: number;
+  top1?: number;
+  top5?: number;
+}
+
+/** The reply to each command. */
+export interface Replies {
+  open: OpenReply;
+  step: StepReply;
+  evaluate: EvaluateReply;
+  list: readonly TensorInfo[];
+  fetch: null;
+  put: null;
+  save: null;
+  load: null;
+}
+
+/** A reply on its way: what was asked for, or the error. */
+export type Envelope =
+  | { ok: true; reply: unknown }
+  | { ok: false; error: { name: string; message: string; stack?: string; fields: Record<string, unknown> } };

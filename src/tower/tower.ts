@@ -1,0 +1,213 @@
+/** A tower: a part of the net on one device, in the thread that made it. */
+import * as tf from '@tensorflow/tfjs';
+import { SplitError } from '../errors.js';
+import { gather, Mailbox, msgpackTransport, type Transport } from '../exchange/index.js';
+import type { Captured, Run } from '../model/forward.js';
+import { dropoutMask } from '../model/init.js';
+import { buildNet, type Net, type Parameter, parametersOf, sitesOf } from '../model/net.js';
+import { TFJS_OPS } from '../model/ops.js';
+import { referenceForward } from '../model/reference.js';
+import { towerForward } from '../model/tower-net.js';
+import { backingDevice, currentBinding, useDevice } from '../native/backend.js';
+import { statelessNormal, statelessUniform } from '../native/random.js';
+import { copyTensor, settle, tensorFrom } from '../native/tensors.js';
+import { type Fault, parseFault } from './fault.js';
+import { Parameters } from './parameters.js';
+import type { Command, EvaluateReply, OpenReply, StepReply, TensorInfo, TensorKind, TowerSetup } from './protocol.js';
+import { countRight } from './scores.js';
+
+type StepCommand = Extract<Command, { kind: 'step' }>;
+
+/** What a step leaves for a comparison. */
+interface Kept extends TensorInfo {
+  tensor: tf.Tensor;
+}
+
+/** Runs the commands of one tower. Not to be shared between threads. */
+export class Tower {
+  readonly #setup: TowerSetup;
+  readonly #net: Net;
+  readonly #parameters: Parameters;
+  readonly #fault: Fault;
+  readonly #transport: Transport | undefined;
+  #kept: Kept[] = [];
+
+  /** @throws SetupError, NativeError for a device that is not there; ConfigError for a net that does not fit. */
+  constructor(setup: TowerSetup) {
+    const { part, link } = setup;
+    useDevice(setup.device, setup.context);
+    this.#setup = setup;
+    this.#net = buildNet(setup.net);
+    this.#fault = parseFault(
+      setup.fault,
+      sitesOf(this.#net).map(({ name }) => name),
+    );
+    const own = parametersOf(this.#net, part === 'whole' ? undefined : part);
+    this.#parameters = new Parameters(own, setup.net.init, setup.optimizer, setup.seed);
+    if (part !== 'whole' && link) {
+      const port = { settle, write: copyTensor, read: readFloats };
+      this.#transport = msgpackTransport(new Mailbox(link, part, setup.exchangeTimeoutMs), part, port);
+    }
+  }
+
+  open(): OpenReply {
+    const first = this.#parameters.readOne(this.#parameters.names[0]!);
+    const sum = tf.sum(first); // an op's result, not only what was put there
+    const devices = [...new Set([backingDevice(first), backingDevice(sum)])];
+    tf.dispose([first, sum]);
+    return {
+      tensorflow: currentBinding().TF_Version,
+      backingDevice: devices.join(' and '),
+      parameters: countOf(this.#parameters.described),
+    };
+  }
+
+  /** Forward, backward, update. @throws SplitError, before the update, when the loss is not finite. */
+  step({ slot, count, step, learningRate, update, keep }: StepCommand): StepReply {
+    const started = performance.now();
+    this.#forget();
+    this.#transport?.takeCosts();
+    const names = this.#parameters.names;
+    const captured: Captured[] = [];
+    let answers: { loss: number; top1: number } | undefined;
+    const gradients = tf.tidy(() => {
+      const { images, labels, labelValues } = this.#batch(slot, count);
+      const forward = (...values: tf.Tensor[]): tf.Scalar => {
+        const run = this.#run(names, values, step, true);
+        if (keep) run.capture = (each) => captured.push({ ...each, tensor: tf.keep(each.tensor.clone()) });
+        const output = this.#forward(images, run, step);
+        if (!output.logits) return output.sent as tf.Scalar;
+        const loss = run.ops.crossEntropy(output.logits, labels);
+        const value = loss.dataSync()[0]!;
+        answers = { loss: value, top1: countRight(output.logits.dataSync(), labelValues, 1) };
+        if (!Number.isFinite(value)) throw notFinite(value, step, learningRate);
+        return loss;
+      };
+      return tf.valueAndGrads(forward)(this.#parameters.read()).grads;
+    });
+    if (keep) this.#keep(captured, gradients);
+    if (update) this.#parameters.update(gradients, learningRate);
+    settle(gradients.at(-1)!);
+    if (!keep) tf.dispose(gradients);
+    return { ...answers, ...this.#timings(started) };
+  }
+
+  /** Sums over a batch, without dropout. */
+  evaluate({ slot, count, step }: Extract<Command, { kind: 'evaluate' }>): EvaluateReply {
+    return tf.tidy(() => {
+      const { images, labels, labelValues } = this.#batch(slot, count);
+      const run = this.#run(this.#parameters.names, this.#parameters.read(), step, false);
+      const { logits } = this.#forward(images, run, step);
+      if (!logits) return {};
+      const scores = logits.dataSync() as Float32Array;
+      const loss = run.ops.crossEntropy(logits, labels).dataSync()[0]! * count;
+      return { loss, top1: countRight(scores, labelValues, 1), top5: countRight(scores, labelValues, 5) };
+    });
+  }
+
+  list(): TensorInfo[] {
+    const kept = this.#kept.map(({ name, layer, kind, shape }) => ({ name, layer, kind, shape }));
+    const parameters = this.#parameters.described.map(({ name, layer, shape }): TensorInfo => {
+      return { name, layer, kind: 'parameter', shape };
+    });
+    return [...kept, ...parameters];
+  }
+
+  fetch(what: TensorKind, name: string, target: Uint8Array): void {
+    if (what === 'parameter') {
+      const value = this.#parameters.readOne(name);
+      copyTensor(value, target);
+      value.dispose();
+      return;
+    }
+    const found = this.#kept.find((each) => each.kind === what && each.name === name);
+    if (!found) throw new Error(`this tower has kept no ${what} ${name}`);
+    copyTensor(found.tensor, target);
+  }
+
+  put(name: string, values: Float32Array): void {
+    this.#parameters.put(name, values);
+  }
+
+  save(file: string): void {
+    const { part, net, seed } = this.#setup;
+    this.#parameters.save(file, { format: 'alexnet-split', part: String(part), net: net.table, seed: String(seed) });
+  }
+
+  load(files: readonly string[]): void {
+    this.#parameters.load(files);
+  }
+
+  /** The slot's images and labels on the device. */
+  #batch(slot: number, count: number) {
+    const { slots, batchSize, net } = this.#setup;
+    const { inputSize, inputChannels } = net;
+    const shape = [count, inputSize, inputSize, inputChannels] as const;
+    const pixels = inputSize ** 2 * inputChannels;
+    const memory = slots[slot]!;
+    const labelValues = new Int32Array(memory, batchSize * pixels * Float32Array.BYTES_PER_ELEMENT, count);
+    const images = tensorFrom(shape, new Float32Array(memory, 0, count * pixels)) as tf.Tensor4D;
+    return { images, labels: tensorFrom([count], labelValues) as tf.Tensor1D, labelValues };
+  }
+
+  #run(names: readonly string[], values: readonly tf.Tensor[], step: number, training: boolean): Run {
+    const { seed } = this.#setup;
+    const random = { normal: statelessNormal, uniform: statelessUniform };
+    const keeps = new Map(this.#net.layers.flatMap((each) => (each.kind === 'dropout' ? [[each.name, each.keep]] : [])));
+    return {
+      ops: TFJS_OPS,
+      parameters: new Map(names.map((name, i) => [name, values[i]!])),
+      training,
+      mask: (layer, tower, batch, channels) =>
+        dropoutMask([batch, channels], keeps.get(layer)!, { seed, layer, tower, step }, random),
+    };
+  }
+
+  #forward(images: tf.Tensor4D, run: Run, step: number): { logits?: tf.Tensor2D; sent?: tf.Tensor } {
+    const { part } = this.#setup;
+    const transport = this.#transport;
+    if (part === 'whole' || !transport) return { logits: referenceForward(this.#net, images, run) };
+    return towerForward(this.#net, part, images, run, (own, site) =>
+      gather(own, site, part, step, transport, this.#fault.swapAt === site.name),
+    );
+  }
+
+  #keep(captured: readonly Captured[], gradients: readonly tf.Tensor[]): void {
+    const activations = captured.map(({ name, layer, kind, tensor }) => {
+      return { name, layer, kind, tensor, shape: tensor.shape };
+    });
+    // The order in which they come about: backward.
+    const backward = this.#parameters.described
+      .map(({ name, layer }, i): Kept => {
+        const tensor = gradients[i]!;
+        return { name, layer, kind: 'gradient', tensor, shape: tensor.shape };
+      })
+      .reverse();
+    this.#kept = [...activations, ...backward];
+  }
+
+  #forget(): void {
+    tf.dispose(this.#kept.map(({ tensor }) => tensor));
+    this.#kept = [];
+  }
+
+  #timings(started: number): Omit<StepReply, 'loss' | 'top1'> {
+    const { exchangeMs, waitMs, bytes } = this.#transport?.takeCosts() ?? { exchangeMs: 0, waitMs: 0, bytes: 0 };
+    const stepMs = performance.now() - started;
+    return { stepMs, computeMs: stepMs - exchangeMs - waitMs, exchangeMs, waitMs, exchangeBytes: bytes };
+  }
+}
+
+function notFinite(loss: number, step: number, learningRate: number): SplitError {
+  return new SplitError(
+    `Cannot go on: the loss of step ${step} is ${loss} at learning rate ${learningRate}, expected a number; take a lower --lr (the update was not made)`,
+  );
+}
+
+function countOf(parameters: readonly Parameter[]): number {
+  return parameters.reduce((total, { shape }) => total + shape.reduce((product, size) => product * size, 1), 0);
+}
+
+function readFloats(shape: readonly number[], bytes: Uint8Array): tf.Tensor {
+  return tensorFrom(shape, new Float32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4));
+}

@@ -1,0 +1,48 @@
+/** The thread of one tower: takes commands, gives replies. Started by `client.ts`. */
+import { workerData } from 'node:worker_threads';
+import { SplitError } from '../errors.js';
+import { abortLink, packControl, unpackControl } from '../exchange/index.js';
+import type { Command, Envelope, TowerSetup } from './protocol.js';
+import { Tower } from './tower.js';
+
+const setup = workerData as TowerSetup;
+let tower: Tower | undefined;
+
+/** @returns an envelope, packed. An error ends the other tower's waiting too. */
+export default function task({ command, memory }: { command: Uint8Array; memory?: SharedArrayBuffer }): Uint8Array {
+  try {
+    return packControl({ ok: true, reply: obey(unpackControl<Command>(command), memory) ?? null } satisfies Envelope);
+  } catch (error) {
+    if (setup.link) abortLink(setup.link);
+    return packControl(enveloped(error));
+  }
+}
+
+function obey(command: Command, memory: SharedArrayBuffer | undefined): unknown {
+  tower ??= new Tower(setup);
+  switch (command.kind) {
+    case 'open':
+      return tower.open();
+    case 'step':
+      return tower.step(command);
+    case 'evaluate':
+      return tower.evaluate(command);
+    case 'list':
+      return tower.list();
+    case 'fetch':
+      return tower.fetch(command.what, command.name, new Uint8Array(memory!));
+    case 'put':
+      return tower.put(command.name, new Float32Array(memory!));
+    case 'save':
+      return tower.save(command.file);
+    case 'load':
+      return tower.load(command.files);
+  }
+}
+
+/** An error's name, message and fields: its class is found again on the other side. */
+function enveloped(error: unknown): Envelope {
+  const { name, message, stack } = error instanceof Error ? error : new Error(String(error));
+  const fields = error instanceof SplitError ? { ...error, cause: undefined } : {};
+  return { ok: false, error: { name, message, ...(stack === undefined ? {} : { stack }), fields } };
+}

@@ -1,0 +1,36 @@
+/** A net's loss and right answers on the test images. */
+import type { BatchFeeder } from '../data/index.js';
+import type { Team } from './team.js';
+
+export interface Scores {
+  images: number;
+  /** Mean cross-entropy. */
+  loss: number;
+  /** Share of images whose class has the highest score; for `top5`, one of the five highest. */
+  top1: number;
+  top5: number;
+}
+
+/**
+ * Evaluates all test images.
+ * @param step the training step that the exchange's messages name.
+ * @param stopped asked between batches; evaluation ends early when it says so.
+ */
+export async function evaluate(team: Team, feeder: BatchFeeder, step: number, stopped = () => false): Promise<Scores> {
+  const sums = { images: 0, loss: 0, top1: 0, top5: 0 };
+  for (let i = 0; i < feeder.testBatches && !stopped(); i++) {
+    const batch = await feeder.test(i);
+    try {
+      const replies = await team.ask({ kind: 'evaluate', slot: batch.slot, count: batch.count, step });
+      const { loss = 0, top1 = 0, top5 = 0 } = replies.find((each) => each.loss !== undefined) ?? {};
+      sums.images += batch.count;
+      sums.loss += loss;
+      sums.top1 += top1;
+      sums.top5 += top5;
+    } finally {
+      feeder.release(batch);
+    }
+  }
+  const { images } = sums;
+  return { images, loss: sums.loss / images, top1: sums.top1 / images, top5: sums.top5 / images };
+}

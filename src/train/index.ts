@@ -1,0 +1,5 @@
+export type { Scores } from './evaluate.js';
+export { evaluateRun } from './evaluate-run.js';
+export { type GoldenResult, verifyGolden } from './golden.js';
+export { type TrainResult, type TrainUi, train } from './train.js';
+export { type VerifyResult, verify } from './verify.js';

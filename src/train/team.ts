@@ -1,0 +1,83 @@
+/** The coordinator's towers, which do each step together. */
+import type { Config } from '../config/config.js';
+import { ExchangeError } from '../errors.js';
+import { abortLink, createLink, slotBytesFor } from '../exchange/index.js';
+import { buildNet, sitesOf, volume } from '../model/net.js';
+import { startTower, type TowerClient } from '../tower/client.js';
+import type { Command, OpenReply, Part, Replies, TowerSetup } from '../tower/protocol.js';
+
+/** Both towers, or the one that has the whole net. */
+export interface Team {
+  readonly towers: readonly TowerClient[];
+  /** What each said when it was opened. */
+  readonly opened: readonly OpenReply[];
+  /**
+   * Has every tower do the same.
+   * @returns their replies, tower 0's first.
+   * @throws the error that came first and is not another's echo.
+   */
+  ask<Kind extends Command['kind']>(command: Extract<Command, { kind: Kind }>): Promise<Replies[Kind][]>;
+  /** Ends the towers' threads. */
+  close(): Promise<void>;
+}
+
+/** What a team is made of. */
+export type TeamConfig = Pick<
+  Config,
+  'placement' | 'devices' | 'net' | 'optimizer' | 'seed' | 'batchSize' | 'exchangeTimeoutMs' | 'fault'
+>;
+
+const FLOAT_BYTES = 4;
+
+/**
+ * Starts the towers and has them make their parameters.
+ * @param slots batch slots, of the feeder.
+ * @throws NativeError for a device that is not there; ConfigError for a net or a fault that is none.
+ */
+export async function openTeam(config: TeamConfig, slots: readonly SharedArrayBuffer[]): Promise<Team> {
+  const isSplit = config.placement === 'split';
+  const parts: Part[] = isSplit ? [0, 1] : ['whole'];
+  const link = isSplit ? createLink(largestMessage(config)) : undefined;
+  const { net, optimizer, seed, batchSize, exchangeTimeoutMs, fault, devices } = config;
+  const towers = parts.map((part, i) => {
+    const setup: TowerSetup = {
+      ...{ part, net, optimizer, seed, batchSize, slots, exchangeTimeoutMs, context: {} },
+      device: devices[i] ?? devices[0]!,
+      fault: isSplit ? fault : null,
+      ...(link && { link }),
+    };
+    return startTower(setup);
+  });
+
+  async function ask<Kind extends Command['kind']>(
+    command: Extract<Command, { kind: Kind }>,
+  ): Promise<Replies[Kind][]> {
+    const failures: unknown[] = [];
+    const replies = await Promise.all(
+      towers.map((tower) =>
+        tower.ask<Kind>(command).catch((error: unknown) => {
+          failures.push(error);
+          if (link) abortLink(link); // the peer may be waiting for it
+        }),
+      ),
+    );
+    if (failures.length > 0) throw failures.find((each) => !(each instanceof ExchangeError)) ?? failures[0];
+    return replies as Replies[Kind][];
+  }
+
+  const close = async () => {
+    await Promise.all(towers.map((tower) => tower.close()));
+  };
+  try {
+    return { towers, opened: await ask({ kind: 'open' }), ask, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+/** Bytes of the largest message that crosses. */
+function largestMessage({ net, batchSize }: TeamConfig): number {
+  const sizes = sitesOf(buildNet(net)).map(({ shape }) => volume(shape) * batchSize * FLOAT_BYTES);
+  return slotBytesFor(Math.max(0, ...sizes));
+}

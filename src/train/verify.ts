@@ -1,0 +1,162 @@
+/** The split against the reference: the same steps from the same seed, every tensor compared. */
+import type { Config } from '../config/config.js';
+import { type BatchFeeder, loadDataset, openFeeder } from '../data/index.js';
+import { learningRateIn } from '../optim/schedule.js';
+import { compareTeams, type Difference } from './compare.js';
+import { openTeam, type Team } from './team.js';
+
+/** One step's losses. */
+export interface LossPair {
+  step: number;
+  split: number;
+  reference: number;
+  relative: number;
+}
+
+export interface VerifyResult {
+  passed: boolean;
+  /** The largest difference of each tensor over the steps, in the order of the computation. */
+  rows: readonly Difference[];
+  /** The first tensor out of tolerance. */
+  firstDivergent?: string;
+  losses: readonly LossPair[];
+  /** What is allowed, relative. */
+  tolerance: number;
+}
+
+/**
+ * What is allowed: the largest difference in a tensor as a share of its largest value. Both sides sum the same products
+ * in float32, in another order: `docs/numerics.md` has what was measured, and why it is this.
+ */
+export const TOLERANCE = 1e-3;
+/** The losses'. */
+export const LOSS_TOLERANCE = 1e-4;
+
+/**
+ * Runs both sides for some steps, with dropout and augmentation as configured, and compares after each.
+ * @param ui is told of each step.
+ * @throws DataError, ConfigError, NativeError for what makes no run.
+ */
+export async function verify(
+  config: Config,
+  { steps }: { steps: number },
+  { print }: { print(line: string): void },
+): Promise<VerifyResult> {
+  const feeder = openFeeder({ ...feedOptions(config), dataset: loadDataset(config.data.source, config.net.classes) });
+  try {
+    const split = await openTeam({ ...config, placement: 'split' }, feeder.slots);
+    const reference = await openTeam({ ...config, placement: 'single', fault: null }, feeder.slots).catch(
+      async (error: unknown) => {
+        await split.close();
+        throw error;
+      },
+    );
+    try {
+      const result = new Comparison();
+      for (let step = 1; step <= steps && result.passed; step++) {
+        const { loss, worst } = await compareStep(split, reference, feeder, config, step, true, result);
+        print(`step ${step}/${steps}: loss ${loss.toFixed(6)}, worst relative difference ${worst.toExponential(1)}`);
+      }
+      return result.done();
+    } finally {
+      await Promise.all([split.close(), reference.close()]);
+    }
+  } finally {
+    await feeder.close();
+  }
+}
+
+/** What the check before a run found. */
+export interface CheckResult {
+  passed: boolean;
+  worst: number;
+  /** The tensor with the worst difference; the first out of tolerance when it did not pass. */
+  tensor: string;
+  ms: number;
+}
+
+/**
+ * The short form: the first batch through a run's own towers and through a reference, without an update, so that the
+ * run goes on as if nothing had been.
+ */
+export async function checkTeam(team: Team, feeder: BatchFeeder, config: Config): Promise<CheckResult> {
+  const started = performance.now();
+  const reference = await openTeam({ ...config, placement: 'single', fault: null }, feeder.slots);
+  try {
+    const comparison = new Comparison();
+    await compareStep(team, reference, feeder, config, 1, false, comparison);
+    const { rows, passed, firstDivergent } = comparison.done();
+    const worst = rows.reduce((a, b) => (b.relative <= a.relative ? a : b));
+    const tensor = firstDivergent ?? worst.name;
+    return { passed, worst: worst.relative, tensor, ms: performance.now() - started };
+  } finally {
+    await reference.close();
+  }
+}
+
+/** What the feeder needs of a config. */
+export function feedOptions({ batchSize, net, seed, data }: Config) {
+  const { inputSize, inputChannels } = net;
+  return { batchSize, inputSize, inputChannels, seed, data };
+}
+
+async function compareStep(
+  split: Team,
+  reference: Team,
+  feeder: BatchFeeder,
+  { optimizer }: Config,
+  step: number,
+  update: boolean,
+  comparison: Comparison,
+): Promise<{ loss: number; worst: number }> {
+  const batch = await feeder.train(step);
+  const { slot, count, epoch } = batch;
+  const learningRate = learningRateIn(epoch, optimizer);
+  const command = { kind: 'step', slot, count, step, learningRate, update, keep: true } as const;
+  const [mine, theirs] = await Promise.all([split.ask(command), reference.ask(command)]);
+  feeder.release(batch);
+  const [a, b] = [mine, theirs].map((replies) => replies.find((each) => each.loss !== undefined)?.loss ?? Number.NaN);
+  comparison.addLoss({ step, split: a!, reference: b!, relative: Math.abs(a! - b!) / Math.abs(b!) });
+  const differences = await compareTeams(split, reference);
+  comparison.add(differences);
+  const worst = differences.reduce((most, { relative }) => (relative <= most ? most : relative), 0);
+  return { loss: a!, worst };
+}
+
+/** The worst of each tensor so far. */
+class Comparison {
+  readonly #rows = new Map<string, Difference>();
+  readonly #losses: LossPair[] = [];
+  #firstDivergent: string | undefined;
+  #passed = true;
+
+  get passed(): boolean {
+    return this.#passed;
+  }
+
+  addLoss(pair: LossPair): void {
+    this.#losses.push(pair);
+    if (!(pair.relative <= LOSS_TOLERANCE)) this.#passed = false;
+  }
+
+  add(differences: readonly Difference[]): void {
+    for (const each of differences) {
+      const name = each.kind === 'gradient' ? `gradient of ${each.name}` : each.name;
+      const before = this.#rows.get(name);
+      if (!before || !(each.relative <= before.relative)) this.#rows.set(name, { ...each, name });
+      if (each.relative <= TOLERANCE) continue;
+      this.#firstDivergent ??= name;
+      this.#passed = false;
+    }
+  }
+
+  done(): VerifyResult {
+    return {
+      passed: this.#passed,
+      rows: [...this.#rows.values()],
+      ...(this.#firstDivergent !== undefined && { firstDivergent: this.#firstDivergent }),
+      losses: this.#losses,
+      tolerance: TOLERANCE,
+    };
+  }
+}
