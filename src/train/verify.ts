@@ -110,8 +110,8 @@ async function compareStep(
   comparison: Comparison,
 ): Promise<{ loss: number; worst: number }> {
   const batch = await feeder.train(step);
-  const { slot, count, epoch } = batch;
-  const learningRate = learningRateIn(epoch, optimizer);
+  const { slot, count } = batch;
+  const learningRate = learningRateIn(batch.epoch + 1, optimizer);
   const command = { kind: 'step', slot, count, step, learningRate, update, keep: true } as const;
   const [mine, theirs] = await Promise.all([split.ask(command), reference.ask(command)]);
   feeder.release(batch);
