@@ -38,14 +38,16 @@ const mini: Preset = {
   preset: 'mini',
   net: { table: 'original', width: 0.25, inputSize: 67, inputChannels: 3, classes: 10, init: 'he', dropout: true },
   optimizer: {
+    /** Twice the paper's: the narrow net bears it, and learns faster. */
+    learningRate: 0.02,
     /** Paper §5. */
-    learningRate: 0.01,
     momentum: 0.9,
     weightDecay: 0.0005,
     /** The code's `epsB` is twice its `epsW`, and its biases do not decay. */
     biasRateFactor: 2,
     biasDecay: 0,
-    schedule: { kind: 'constant' },
+    /** Divided by ten, as in the paper, for the last epoch. */
+    schedule: { kind: 'steps', epochs: [4], factor: 0.1 },
   },
   data: {
     source: 'embedded',
@@ -60,7 +62,7 @@ const mini: Preset = {
     workers: WORKERS,
   },
   batchSize: 64,
-  epochs: 6,
+  epochs: 5,
 };
 
 /** The whole net of 2012 with the paper's training, on Fashion-MNIST in place of ImageNet. */

@@ -117,7 +117,7 @@ function withoutStderr(action: () => void): void {
     action();
   } finally {
     dup2(kept, 2);
-    closeSync(kept);
+    self.func('int close(int fd)')(kept); // not closeSync(): a worker thread warns of descriptors that it did not open
     closeSync(nowhere);
   }
 }

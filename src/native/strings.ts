@@ -11,11 +11,11 @@ const TSTRING_BYTES = 24;
 type Execute = (op: string, inputs: readonly Pointer[], attrs: readonly OpAttr[]) => BigUint64Array;
 
 /**
- * A handle to a new string tensor.
+ * A handle to a new string tensor; the caller's.
  *
- * TensorFlow does not free the elements of a tensor that was allocated from outside, and other tensors may share its
- * memory for as long as they live. So the elements are copied by an op into a tensor of TensorFlow's own, and the ones
- * made here are freed at once.
+ * TensorFlow does not free the elements of a tensor that was allocated from outside when a handle outlives it, and other
+ * tensors may share its memory for as long as they live. So the elements are copied by an op into a tensor of
+ * TensorFlow's own, and the ones made here are freed at once.
  * @throws NativeError (INVALID_ARGUMENT) when there are not as many values as the shape has.
  */
 export function stringTensor(
@@ -31,7 +31,7 @@ export function stringTensor(
     throw new NativeError(`Cannot make a string tensor of shape [${shape}]: ${values.length} strings were given`, 3);
   }
   const dims = BigInt64Array.from(shape, BigInt);
-  const tensor = c.TF_AllocateTensor(DataType.STRING, dims, shape.length, values.length * TSTRING_BYTES);
+  const tensor = c.TF_AllocateTensor(DataType.STRING, dims, shape.length, count * TSTRING_BYTES);
   const elements = values.map((_, i) => c.TF_TensorData(tensor) + BigInt(i * TSTRING_BYTES));
   elements.forEach((element, i) => {
     const bytes = Buffer.from(values[i]!);

@@ -1,0 +1,30 @@
+/**
+ * The public API: what the command line does, from a program.
+ * @example
+ * import { resolveConfig, train } from 'alexnet-split';
+ * import { listDevices } from 'alexnet-split/native';
+ * const devices = listDevices().map(({ name }) => name);
+ * const flags = { values: { preset: 'mini', steps: 10 } };
+ * const { config } = resolveConfig([flags], { devices, fashionMnist: false, now: new Date() });
+ * await train(config, { report: console.log, signal: new AbortController().signal });
+ */
+export { type Config, type Machine, type Resolved, resolveConfig } from './config/config.js';
+export type { Layer as ConfigLayer } from './config/layers.js';
+export { PRESETS } from './config/presets.js';
+export * from './errors.js';
+export { type EventName, type EventOf, EVENTS, type LogEvent, openLog, type Report, type RunLog } from './log.js';
+export { buildNet, type Net, type NetOptions, type Parameter, parametersOf, type Site, sitesOf } from './model/net.js';
+export { towersPicture } from './model/picture.js';
+export { type Row, summarize, type Totals, totalsOf } from './model/summary.js';
+export { TABLES, type TableName } from './model/tables.js';
+export {
+  evaluateRun,
+  type GoldenResult,
+  type Scores,
+  type TrainResult,
+  type TrainUi,
+  train,
+  type VerifyResult,
+  verify,
+  verifyGolden,
+} from './train/index.js';

@@ -1,0 +1,139 @@
+/** Whole runs: split and single have the same losses, and their weights convert into each other. */
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import test, { after } from 'node:test';
+import type { Config } from '../../src/config/config.js';
+import type { LogEvent } from '../../src/log.js';
+import { evaluateRun, train } from '../../src/train/index.js';
+import { smallConfig, smallNet } from './teams.js';
+
+const folder = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-train-'));
+after(() => fs.rmSync(folder, { recursive: true, force: true }));
+
+async function run(values: Record<string, unknown>, signal = new AbortController().signal) {
+  const config = smallConfig({ ...smallNet('original'), out: folder, steps: 20, ...values });
+  const events: LogEvent[] = [];
+  const result = await train(config, { report: (event) => events.push(event), signal });
+  return { config, events, result };
+}
+
+function of<Name extends LogEvent['event']>(events: readonly LogEvent[], name: Name) {
+  return events.filter((event): event is Extract<LogEvent, { event: Name }> => event.event === name);
+}
+
+let split: Awaited<ReturnType<typeof run>>;
+
+test('train() split and single have the same losses over 20 steps, with dropout and augmentation', async () => {
+  split = await run({ run: 'split' });
+  const single = await run({ run: 'single', placement: 'single', devices: ['CPU:0'] });
+  const [a, b] = [split, single].map(({ events }) => of(events, 'train_step').map(({ loss }) => loss));
+  assert.equal(a!.length, 20);
+  a!.forEach((loss, i) => {
+    assert.ok(Math.abs(loss - b![i]!) <= 1e-4 * Math.abs(b![i]!), `step ${i + 1}: ${loss} and ${b![i]}`);
+  });
+});
+
+test('train() tells the same events in order, and where TensorFlow has the towers', () => {
+  const { events } = split;
+  assert.deepEqual(
+    events.map(({ event }) => event),
+    ['run_start', 'check', ...Array(20).fill('train_step'), 'eval', 'run_end'],
+  );
+  const [start] = of(events, 'run_start');
+  assert.deepEqual(
+    start!.towers.map(({ backing_device }) => backing_device.slice(-6)),
+    [':CPU:0', ':CPU:1'].map((name) => name.padStart(6)),
+  );
+  assert.equal(start!.parameters, start!.towers[0]!.parameters + start!.towers[1]!.parameters);
+  const [end] = of(events, 'run_end');
+  assert.deepEqual([end!.status, end!.exit_code, end!.steps, end!.images], ['done', 0, 20, 160]);
+  assert.equal(of(events, 'check')[0]!.passed, true);
+});
+
+test("train() has milliseconds that add up to the step's, and counts what both towers sent", () => {
+  for (const step of of(split.events, 'train_step')) {
+    const parts = step.data_ms + step.compute_ms + step.exchange_ms + step.wait_ms + step.other_ms;
+    assert.ok(Math.abs(parts - step.step_ms) < 1e-6);
+    assert.ok(step.other_ms >= 0, `other_ms is ${step.other_ms}`);
+    for (const tower of step.towers) {
+      assert.ok(Math.abs(tower.compute_ms + tower.exchange_ms + tower.wait_ms - tower.step_ms) < 1e-6);
+      assert.ok(tower.exchange_ms > 0 && tower.wait_ms >= 0 && tower.compute_ms > 0);
+    }
+    assert.equal(step.exchange_bytes, step.towers[0]!.exchange_bytes + step.towers[1]!.exchange_bytes);
+    // conv3, fc6, fc7 both ways by each tower, fc8 once; a header is below 512 bytes.
+    const floats = 3 * 3 * 16 + 1 * 16 + 256 + 256 / 2;
+    const values = 4 * 8 * 2 * 2 * floats;
+    assert.ok(step.exchange_bytes > values && step.exchange_bytes < values + 14 * 512, `${step.exchange_bytes}`);
+    assert.equal(step.epoch, 1);
+  }
+});
+
+test('evaluateRun() evaluates a split run on two devices and on one, with the same result', async () => {
+  const [expected] = of(split.events, 'eval');
+  const onTwo = await evaluateRun(split.config, join(folder, 'split'));
+  const one: Config = { ...split.config, placement: 'single', devices: ['CPU:0'] };
+  const onOne = await evaluateRun(one, join(folder, 'split'));
+  const fromSingle = await evaluateRun(split.config, join(folder, 'single'));
+  for (const { images, loss, top1, top5 } of [onTwo, onOne, fromSingle]) {
+    assert.deepEqual([images, top1, top5], [1000, expected!.top1, expected!.top5]);
+    assert.ok(Math.abs(loss - expected!.loss) < 1e-4 * expected!.loss);
+  }
+});
+
+test('evaluateRun() refuses weights of another net, and a folder without any', async () => {
+  const other = { ...split.config, net: { ...split.config.net, width: 0.25 } };
+  await assert.rejects(evaluateRun(other, join(folder, 'split')), /conv1\/kernel is \[11,11,3,6\] there, and \[11,11,3,12\]/);
+  fs.mkdirSync(join(folder, 'empty'));
+  await assert.rejects(evaluateRun(split.config, join(folder, 'empty')), /it has no weights/);
+});
+
+test('train() stops after the step in which it is asked to, and saves the weights', async () => {
+  const controller = new AbortController();
+  const config = smallConfig({ ...smallNet('lenet'), out: folder, run: 'stopped', steps: 50, check: false });
+  const events: LogEvent[] = [];
+  const report = (event: LogEvent) => {
+    events.push(event);
+    if (event.event === 'train_step' && event.step === 3) controller.abort('SIGTERM');
+  };
+  const { exitCode, steps } = await train(config, { report, signal: controller.signal });
+  assert.deepEqual([exitCode, steps], [143, 3]);
+  assert.equal(of(events, 'run_end')[0]!.status, 'stopped');
+  assert.ok(fs.existsSync(join(folder, 'stopped', 'tower-1-of-2.safetensors')));
+});
+
+test('train() stops before the update when the loss is not finite, and says at which step and rate', async () => {
+  const { events, result } = await run({ run: 'nan', optimizer: { learningRate: 1e30 }, check: false });
+  const [end] = of(events, 'run_end');
+  assert.deepEqual([result.exitCode, end!.status, end!.exit_code], [1, 'failed', 1]);
+  assert.match(end!.error!, /the loss of step \d+ is (NaN|Infinity) at learning rate 1e\+30/);
+  assert.ok(of(events, 'train_step').every(({ loss }) => Number.isFinite(loss)));
+});
+
+test('train() does not start when split and reference differ', async () => {
+  const { events, result } = await run({ run: 'swapped', fault: 'swap-channels@fc6' });
+  assert.equal(result.exitCode, 1);
+  assert.equal(of(events, 'train_step').length, 0);
+  assert.match(of(events, 'run_end')[0]!.error!, /differs from the reference, first in tower0\/fc6\/input/);
+});
+
+test('train() evaluates after each epoch, or as often as it is told', async () => {
+  const often = await run({ ...smallNet('lenet'), run: 'often', steps: 5, evalEvery: 2, check: false });
+  assert.deepEqual(
+    of(often.events, 'eval').map(({ step }) => step),
+    [2, 4, 5],
+  );
+  const epochs = await run({ ...smallNet('lenet'), run: 'epochs', batchSize: 4000, steps: null, epochs: 2, check: false });
+  assert.deepEqual(
+    of(epochs.events, 'eval').map(({ step, epoch }) => [step, epoch]),
+    [
+      [3, 1],
+      [6, 2],
+    ],
+  );
+  assert.deepEqual(
+    of(epochs.events, 'train_step').map(({ images }) => images),
+    [4000, 4000, 2000, 4000, 4000, 2000],
+  );
+});

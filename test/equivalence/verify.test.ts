@@ -1,0 +1,36 @@
+/** The split computes what the reference computes: every net, activations, gradients, parameters, losses. */
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import type { NetOptions } from '../../src/model/net.js';
+import { verify } from '../../src/train/index.js';
+import { SMALL_NETS, smallConfig, smallNet } from './teams.js';
+
+const quiet = { print: () => {} };
+
+for (const table of Object.keys(SMALL_NETS) as NetOptions['table'][]) {
+  test(`verify() passes on the net ${table}, with dropout and augmentation`, async () => {
+    const config = smallConfig({ ...smallNet(table) });
+    const { passed, rows, losses, firstDivergent } = await verify(config, { steps: 3 }, quiet);
+    assert.deepEqual([passed, firstDivergent], [true, undefined]);
+    assert.equal(losses.length, 3);
+    assert.equal(new Set(losses.map(({ split }) => split)).size, 3, 'the losses of three steps differ');
+    const kinds = new Set(rows.map(({ kind }) => kind));
+    assert.deepEqual([...kinds].sort(), ['activation', 'gradient', 'input', 'parameter']);
+  });
+}
+
+test('verify() finds halves that come together in the wrong order, and names the site', async () => {
+  for (const site of ['conv3', 'fc6', 'fc7']) {
+    const result = await verify(smallConfig({ ...smallNet('paper'), fault: `swap-channels@${site}` }), { steps: 2 }, quiet);
+    assert.deepEqual([result.passed, result.firstDivergent], [false, `tower0/${site}/input`]);
+    assert.equal(result.losses.length, 1, 'it stops at the first step that differs');
+  }
+});
+
+test('verify() compares the smaller last batch of an epoch too', async () => {
+  // 10,000 images in batches of 9,998: the second has 2. A batch this large needs a small net.
+  const lenet = smallNet('lenet');
+  const config = smallConfig({ ...lenet, batchSize: 9998 });
+  const { passed, losses } = await verify(config, { steps: 2 }, quiet);
+  assert.deepEqual([passed, losses.length], [true, 2]);
+});
