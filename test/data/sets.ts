@@ -1,0 +1,56 @@
+/** Small data sets for tests, in memory and as files in a temporary folder. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { TestContext } from 'node:test';
+import type { Dataset, Images } from '../../src/data/index.js';
+
+/** An IDX file. */
+export function idx(magic: number, sizes: readonly number[], values: ArrayLike<number>): Buffer {
+  const head = Buffer.alloc(4 + 4 * sizes.length);
+  head.writeUInt32BE(magic, 0);
+  sizes.forEach((size, i) => {
+    head.writeUInt32BE(size, 4 + 4 * i);
+  });
+  return Buffer.concat([head, Uint8Array.from(values)]);
+}
+
+/** Four IDX files: three training and two test images of 2 x 2 pixels, labels from 0 to 2. */
+export function fourFiles(): Record<string, Buffer> {
+  return {
+    'train-images-idx3-ubyte': idx(0x803, [3, 2, 2], [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]),
+    'train-labels-idx1-ubyte': idx(0x801, [3], [0, 1, 2]),
+    't10k-images-idx3-ubyte': idx(0x803, [2, 2, 2], [21, 22, 23, 24, 25, 26, 27, 28]),
+    't10k-labels-idx1-ubyte': idx(0x801, [2], [2, 1]),
+  };
+}
+
+/** A folder with those files, gone after the test. */
+export function folderOf(t: TestContext, files: Readonly<Record<string, Uint8Array>>): string {
+  const folder = mkdtempSync(join(tmpdir(), 'alexnet-split-data-'));
+  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  for (const [name, bytes] of Object.entries(files)) writeFileSync(join(folder, name), bytes);
+  return folder;
+}
+
+/** Images of 4 x 4 pixels; all pixels of image `i` are `i`, unless `textured`. Labels are `i % 10`. */
+export function smallDataset(train: number, test: number, textured = false): Dataset {
+  return {
+    name: 'small',
+    source: 'made by a test',
+    height: 4,
+    width: 4,
+    channels: 1,
+    train: smallImages(train, textured),
+    test: smallImages(test, textured),
+    classNames: [],
+  };
+}
+
+function smallImages(count: number, textured: boolean): Images {
+  const images = new Uint8Array(new SharedArrayBuffer(16 * count));
+  for (let i = 0; i < images.length; i++) images[i] = textured ? (i * 37 + (i >> 4) * 11) % 256 : i >> 4;
+  const labels = new Uint8Array(new SharedArrayBuffer(count));
+  for (let i = 0; i < count; i++) labels[i] = i % 10;
+  return { count, images, labels };
+}

@@ -1,0 +1,100 @@
+/** The program from outside: how it ends, and what it says when it cannot begin. */
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import test, { after } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { DATA_FILES } from '../../src/data/index.js';
+
+const CLI = fileURLToPath(new URL('../../src/cli.js', import.meta.url));
+const folder = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-exit-'));
+after(() => fs.rmSync(folder, { recursive: true, force: true }));
+
+function alexnetSplit(...args: string[]) {
+  const { status, signal, stdout, stderr } = spawnSync(process.execPath, [CLI, ...args], { encoding: 'utf8', cwd: folder });
+  return { status, signal, stdout, stderr };
+}
+
+const SMALL = ['--net', 'lenet', '--input-size', '28', '--batch-size', '16', '--steps', '2'];
+const LENET = ['--preset', 'lenet', '--data', 'embedded', '--batch-size', '16', '--steps', '2'];
+
+test('train ends with exit code 0, each of six times', () => {
+  for (let i = 0; i < 6; i++) {
+    const placement = i % 2 === 0 ? 'split' : 'single';
+    const { status, signal, stderr } = alexnetSplit('train', '--placement', placement, ...LENET, '--run', `run${i}`);
+    assert.deepEqual([status, signal, stderr], [0, null, '']);
+  }
+});
+
+test('train has the towers where they were sent, as TensorFlow reports it', () => {
+  const { status } = alexnetSplit('train', ...LENET, '--devices', 'CPU:1,CPU:0', '--run', 'crossed');
+  assert.equal(status, 0);
+  const log = fs.readFileSync(join(folder, 'runs', 'crossed', 'log.ndjson'), 'utf8').split('\n');
+  const start = JSON.parse(log[0]!);
+  assert.deepEqual(
+    start.towers.map(({ tower, backing_device }: { tower: number; backing_device: string }) => [
+      tower,
+      backing_device.replace(/.*device:/, ''),
+    ]),
+    [
+      [0, 'CPU:1'],
+      [1, 'CPU:0'],
+    ],
+  );
+});
+
+/** A data folder made of small IDX files. */
+function dataFolder(name: string, change: (files: Record<string, Buffer>) => void): string {
+  const images = (count: number) => Buffer.concat([header(0x803, count, 28, 28), Buffer.alloc(count * 784, 7)]);
+  const labels = (count: number) => Buffer.concat([header(0x801, count), Buffer.alloc(count, 3)]);
+  const [trainImages, trainLabels, testImages, testLabels] = DATA_FILES;
+  const files = { [trainImages]: images(32), [trainLabels]: labels(32), [testImages]: images(16), [testLabels]: labels(16) };
+  change(files);
+  const path = join(folder, name);
+  fs.mkdirSync(path);
+  for (const [file, bytes] of Object.entries(files)) fs.writeFileSync(join(path, file), bytes);
+  return path;
+}
+
+function header(...words: number[]): Buffer {
+  const bytes = Buffer.alloc(4 * words.length);
+  words.forEach((word, i) => bytes.writeUInt32BE(word, 4 * i));
+  return bytes;
+}
+
+test('train takes a data folder of its own', () => {
+  const { status, stderr } = alexnetSplit('train', ...LENET, '--data', dataFolder('good', () => {}), '--run', 'own');
+  assert.deepEqual([status, stderr], [0, '']);
+});
+
+test('train refuses what makes no run with one sentence, before it starts', () => {
+  const empty = join(folder, 'empty');
+  fs.mkdirSync(empty);
+  const truncated = dataFolder('truncated', (files) => {
+    files[DATA_FILES[0]] = files[DATA_FILES[0]]!.subarray(0, 1000);
+  });
+  const labels = dataFolder('labels', (files) => {
+    files[DATA_FILES[3]]!.writeUInt8(200, 12);
+  });
+  const cases: [args: string[], status: number, message: RegExp][] = [
+    [['--devices', 'CPU:0,CPU:9'], 2, /CPU:9: TensorFlow has CPU:0, CPU:1 here/],
+    [['--no-such-flag'], 2, /unknown option '--no-such-flag'/],
+    [['--batch-size', '0'], 2, /--batch-size is 0, expected a whole number from 1/],
+    [['--data', empty], 1, /the folder holds none of its files/],
+    [['--data', truncated], 1, /train-images-idx3-ubyte/],
+    [['--data', labels], 1, /200/],
+    [['--fault', 'no-such@fault'], 2, /--fault is "no-such@fault"/],
+    [['--input-size', '2'], 2, /Cannot build the net/],
+  ];
+  for (const [args, expected, message] of cases) {
+    const { status, stdout, stderr } = alexnetSplit('train', ...SMALL, ...args, '--run', 'refused');
+    assert.equal(status, expected, `${args}: ${stderr}`);
+    assert.match(stderr, message);
+    assert.match(stderr, /^error: [^\n]+\n$/, 'one line');
+    assert.doesNotMatch(stderr, /this is a bug/);
+    assert.doesNotMatch(stdout, /step/);
+    assert.equal(fs.existsSync(join(folder, 'runs', 'refused')), false);
+  }
+});

@@ -1,0 +1,40 @@
+/** Runs JavaScript in processes of their own, for what one process can do only once. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+
+/** The repository, from a compiled test. */
+export const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
+
+export interface Ended {
+  code: number | null;
+  signal: NodeJS.Signals | null;
+  stdout: string;
+  stderr: string;
+}
+
+/** The environment of a child: what a test runner sets is not for it. */
+export function environment(extra: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv {
+  const env = { ...process.env, ...extra };
+  for (const name of ['NODE_TEST_CONTEXT', 'NODE_OPTIONS']) delete env[name];
+  return env;
+}
+
+/** Runs Node.js to its end. @param args as on its command line. */
+export async function runNode(args: string[], env: NodeJS.ProcessEnv = {}): Promise<Ended> {
+  const child = spawn(process.execPath, args, { env: environment(env), stdio: ['ignore', 'pipe', 'pipe'] });
+  const output = { stdout: '', stderr: '' };
+  child.stdout.on('data', (chunk) => {
+    output.stdout += chunk;
+  });
+  child.stderr.on('data', (chunk) => {
+    output.stderr += chunk;
+  });
+  const [code, signal] = await once(child, 'close');
+  return { code, signal, ...output };
+}
+
+/** Runs one of the programs beside the tests. */
+export function runProgram(name: string, args: string[] = [], env?: NodeJS.ProcessEnv): Promise<Ended> {
+  return runNode([fileURLToPath(new URL(`programs/${name}.js`, import.meta.url)), ...args], env);
+}

@@ -1,0 +1,7 @@
+/** Ops of tfjs-core, each with inputs, to be run on two backends. */
+import { ARRAYS } from './ops-arrays.js';
+import { ELEMENTWISE } from './ops-elementwise.js';
+import { NETS } from './ops-nets.js';
+import type { Row } from './ops-row.js';
+
+export const OPS: readonly Row[] = [...ELEMENTWISE, ...NETS, ...ARRAYS];
