@@ -50,8 +50,9 @@ export function openLane({ slots, last, ahead, fill }: LaneOptions): Lane {
       refuseClosed(number);
       current = number;
       dropUnwanted();
-      const { slot, done } = filling.get(number) ?? startFilling(number, await freeSlot(number));
+      const filledAhead = filling.get(number);
       filling.delete(number);
+      const { slot, done } = filledAhead ?? startFilling(number, await freeSlot(number));
       fillAhead();
       try {
         await done;
@@ -81,9 +82,7 @@ export function openLane({ slots, last, ahead, fill }: LaneOptions): Lane {
   function startFilling(number: number, slot: number): Filling {
     const done = fill(number, slot);
     done.catch(() => {}); // whoever takes the batch hears of it
-    const entry = { slot, done };
-    filling.set(number, entry);
-    return entry;
+    return { slot, done };
   }
 
   function freeSlot(number: number): Promise<number> | number {
@@ -119,7 +118,7 @@ export function openLane({ slots, last, ahead, fill }: LaneOptions): Lane {
     if (!ahead || closed) return;
     for (let number = current + 1; number <= Math.min(last, current + slots.length); number++) {
       if (free.length === 0) return;
-      if (!filling.has(number)) startFilling(number, free.shift()!);
+      if (!filling.has(number)) filling.set(number, startFilling(number, free.shift()!));
     }
   }
 }
