@@ -1,8 +1,9 @@
 #!/usr/bin/env node
 /** The command line: arguments to a command, errors to one sentence and an exit code. */
-import { realpathSync } from 'node:fs';
+import { existsSync, realpathSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { CommanderError } from 'commander';
+import { oneLine } from './cli/format.js';
 import { buildProgram } from './cli/program.js';
 import { SERVICES, type Services } from './cli/services.js';
 import { SplitError } from './errors.js';
@@ -32,37 +33,39 @@ function explain(error: unknown, { stderr, env }: Services): number {
   if (error instanceof CommanderError) {
     if (error.exitCode === 0) return 0; // --help and --version
     // Help that nobody asked for, because there was no command, is the message.
-    if (error.code !== 'commander.help') stderr.write(`error: ${sentence(error.message.replace(/^error: /, ''))}\n`);
+    if (error.code !== 'commander.help') stderr.write(`error: ${oneLine(error.message.replace(/^error: /, ''))}\n`);
     return 2;
   }
   if (error instanceof SplitError) {
-    stderr.write(`error: ${sentence(error.message)}\n`);
+    stderr.write(`error: ${oneLine(error.message)}\n`);
     return error.exitCode;
   }
   const { message, stack } = error instanceof Error ? error : new Error(String(error));
-  stderr.write(`error: ${sentence(message)} (this is a bug in alexnet-split; ALEXNET_SPLIT_DEBUG=1 shows where)\n`);
+  stderr.write(`error: ${oneLine(message)} (this is a bug in alexnet-split; ALEXNET_SPLIT_DEBUG=1 shows where)\n`);
   if (env.ALEXNET_SPLIT_DEBUG === '1') stderr.write(`${stack}\n`);
   return 1;
 }
 
-function sentence(message: string): string {
-  return message.trim().replace(/\s*\n\s*/g, ' ');
-}
-
-/** A reader that left, such as `head`, is no error: what is left to print is dropped, and the command goes on. */
-function surviveBrokenPipe(stream: NodeJS.WriteStream): void {
-  stream.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error;
+/**
+ * What is left to print is dropped, and the command goes on. A reader that left, such as `head`, is no error; a full
+ * disk is.
+ */
+function surviveLostOutput(stream: NodeJS.WriteStream): void {
+  stream.on('error', ({ code, message }: NodeJS.ErrnoException) => {
+    if (code === 'EPIPE') return;
+    process.exitCode = 1;
+    if (stream === process.stdout) process.stderr.write(`error: Cannot print: ${oneLine(message)}\n`);
   });
 }
 
 function isEntry(): boolean {
   const entry = process.argv[1];
-  return entry !== undefined && realpathSync(entry) === realpathSync(fileURLToPath(import.meta.url));
+  return entry !== undefined && existsSync(entry) && realpathSync(entry) === realpathSync(fileURLToPath(import.meta.url));
 }
 
 if (isEntry()) {
-  surviveBrokenPipe(process.stdout);
-  surviveBrokenPipe(process.stderr);
-  process.exitCode = await main(process.argv.slice(2));
+  surviveLostOutput(process.stdout);
+  surviveLostOutput(process.stderr);
+  const exitCode = await main(process.argv.slice(2));
+  if (exitCode !== 0) process.exitCode = exitCode;
 }

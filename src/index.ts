@@ -12,7 +12,7 @@ export { type Config, type Machine, type Resolved, resolveConfig } from './confi
 export type { Layer as ConfigLayer } from './config/layers.js';
 export { PRESETS } from './config/presets.js';
 export * from './errors.js';
-export { type EventName, type EventOf, EVENTS, type LogEvent, openLog, type Report, type RunLog } from './log.js';
+export { EVENTS, type EventName, type EventOf, type LogEvent, openLog, type Report, type RunLog } from './log.js';
 export { buildNet, type Net, type NetOptions, type Parameter, parametersOf, type Site, sitesOf } from './model/net.js';
 export { towersPicture } from './model/picture.js';
 export { type Row, summarize, type Totals, totalsOf } from './model/summary.js';

@@ -142,6 +142,7 @@ const REASONS: Record<string, string> = {
   EROFS: 'the file system is read-only; choose another folder with --out',
   EDQUOT: 'the quota is used up; make room, or choose another folder with --out',
   EISDIR: 'it is a folder; move it away, or choose another --run',
+  EEXIST: 'part of the path is a file; choose another folder with --out',
   ENOTDIR: 'part of the path is a file; choose another folder with --out',
 };
 

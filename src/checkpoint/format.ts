@@ -2,6 +2,7 @@
  * safetensors: a file of named tensors that PyTorch, JAX and many others read. Eight bytes with the length of a JSON
  * header, the header, then the values. (https://github.com/huggingface/safetensors, "Format")
  */
+import assert from 'node:assert';
 import { closeSync, fstatSync, fsyncSync, openSync, readSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import { CheckpointError } from '../errors.js';
@@ -23,6 +24,8 @@ export interface TensorFile {
 
 const LENGTH_BYTES = 8;
 const FLOAT_BYTES = 4;
+/** Most bytes that Node.js reads or writes at once are 2³¹ - 1. */
+const CHUNK_BYTES = 2 ** 30;
 /** safetensors' own limit on headers. */
 const MAX_HEADER_BYTES = 100_000_000;
 
@@ -54,8 +57,9 @@ export function writeTensors(
     renameSync(draft, file);
     flushFolder(dirname(file));
   } catch (error) {
-    rmSync(draft, { force: true });
-    if ((error as NodeJS.ErrnoException).code === undefined) throw error;
+    removeDraft(draft);
+    // Only the system's own errors are the disk's; `fill` has others.
+    if ((error as NodeJS.ErrnoException).syscall === undefined) throw error;
     throw new CheckpointError(
       `Cannot write the weights ${file}: ${(error as Error).message}; make room, or choose another folder with --out`,
       file,
@@ -64,7 +68,8 @@ export function writeTensors(
 }
 
 /**
- * Opens a file and checks its header: sizes before anything is allocated, every tensor float32 and inside the file.
+ * Opens a file and checks its header: sizes before anything is allocated, every tensor float32, and the values of all of
+ * them, without overlap or gap, the rest of the file.
  * @throws CheckpointError that names the file and what is wrong with it.
  */
 export function openTensors(file: string): TensorFile {
@@ -80,7 +85,7 @@ export function openTensors(file: string): TensorFile {
   try {
     const { header, start } = readHeader(descriptor, fail);
     const places = placesOf(header, fstatSync(descriptor).size - start, fail);
-    const metadata = (header.__metadata__ ?? {}) as Record<string, string>;
+    const metadata = metadataOf(header, fail);
     return {
       metadata,
       entries: [...places].map(([name, { shape }]) => ({ name, shape })),
@@ -112,8 +117,10 @@ type Fail = (found: string) => never;
 
 function headerOf(entries: readonly Entry[], metadata: Readonly<Record<string, string>>): Uint8Array {
   let offset = 0;
-  const header: Record<string, unknown> = { __metadata__: metadata };
+  const header: Record<string, unknown> = Object.create(null); // a tensor may have any name, `__proto__` too
+  header.__metadata__ = metadata;
   for (const { name, shape } of entries) {
+    assert(!(name in header), `two tensors named ${name}`);
     const end = offset + bytesOf(shape);
     header[name] = { dtype: 'F32', shape, data_offsets: [offset, end] };
     offset = end;
@@ -155,7 +162,23 @@ function placesOf(header: Record<string, unknown>, available: number, fail: Fail
     if (end - begin !== bytesOf(shape) || end > available) fail(`${name} does not lie within the file`);
     places.set(name, { shape, offset: begin, bytes: end - begin });
   }
+  let covered = 0;
+  for (const [name, { offset, bytes }] of [...places].sort(
+    ([, a], [, b]) => a.offset - b.offset || a.bytes - b.bytes,
+  )) {
+    if (offset !== covered) fail(`${name} overlaps another tensor, or a gap comes before it`);
+    covered += bytes;
+  }
+  if (covered !== available) fail(`its tensors have ${covered} bytes, and ${available} are there`);
   return places;
+}
+
+function metadataOf({ __metadata__: metadata = {} }: Record<string, unknown>, fail: Fail): Record<string, string> {
+  const isMap = typeof metadata === 'object' && metadata !== null && !Array.isArray(metadata);
+  if (!isMap || Object.values(metadata).some((value) => typeof value !== 'string')) {
+    return fail('its metadata is not a map of strings');
+  }
+  return metadata as Record<string, string>;
 }
 
 function isSizes(value: unknown): value is number[] {
@@ -167,14 +190,33 @@ function bytesOf(shape: readonly number[]): number {
 }
 
 function writeAll(descriptor: number, bytes: Uint8Array): void {
-  for (let done = 0; done < bytes.length; ) done += writeSync(descriptor, bytes, done);
+  for (let done = 0; done < bytes.length; ) {
+    done += writeSync(descriptor, bytes, done, Math.min(bytes.length - done, CHUNK_BYTES));
+  }
 }
 
 function readAll(descriptor: number, into: Uint8Array, position: number, fail: Fail): void {
   for (let done = 0; done < into.length; ) {
-    const count = readSync(descriptor, into, done, into.length - done, position + done);
+    const count = readSome(descriptor, into, done, position + done, fail);
     if (count === 0) fail('it ends too early');
     done += count;
+  }
+}
+
+function readSome(descriptor: number, into: Uint8Array, done: number, position: number, fail: Fail): number {
+  try {
+    return readSync(descriptor, into, done, Math.min(into.length - done, CHUNK_BYTES), position);
+  } catch (error) {
+    return fail((error as Error).message); // a folder, a disk that fails
+  }
+}
+
+/** Does not hide the error that made the draft useless. */
+function removeDraft(draft: string): void {
+  try {
+    rmSync(draft, { force: true });
+  } catch {
+    // Where it could not be made, it cannot be removed.
   }
 }
 

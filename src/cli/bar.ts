@@ -29,6 +29,7 @@ export function openBar(stream: NodeJS.WriteStream, env: Readonly<Record<string,
   let open = true;
   return {
     update({ step, loss, images_per_s: speed }, steps, left) {
+      if (!open) return;
       const payload = { loss: loss.toFixed(4), speed: speed.toFixed(0), left };
       bar ??= bars.create(steps, step, payload);
       bar.update(step, payload);

@@ -1,9 +1,11 @@
 /** `eval`: a finished run's weights on the test images. */
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { checkRunName, resolveConfig } from '../config/config.js';
 import { readConfigFile } from '../config/file.js';
 import { type Layer, sets } from '../config/layers.js';
 import { PRESETS } from '../config/presets.js';
+import { ConfigError } from '../errors.js';
 import { visible } from '../log.js';
 import { count } from './format.js';
 import { lookAround } from './machine.js';
@@ -18,7 +20,13 @@ export async function evalCommand(flags: Layer, { json }: { json?: boolean }, se
   const { run, out = PRESETS.mini.out } = flags.values as { run: string; out?: string };
   checkRunName(run);
   const folder = runFolder({ run, out });
-  const saved = readConfigFile(join(folder, 'config.json'));
+  const file = join(folder, 'config.json');
+  if (!existsSync(file)) {
+    throw new ConfigError(
+      `Cannot evaluate the run ${run}: there is no ${file}; choose another --run, or the folder of the runs with --out`,
+    );
+  }
+  const saved = readConfigFile(file);
   const values: Record<string, unknown> = { ...saved.values, fault: null };
   // Another placement needs another number of devices.
   if (sets(flags, 'placement') && !sets(flags, 'devices')) delete values.devices;

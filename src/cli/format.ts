@@ -1,5 +1,10 @@
 /** Numbers and tables as the commands print them. */
 
+/** A message's lines as one. */
+export function oneLine(message: string): string {
+  return message.trim().replace(/\s*\n\s*/g, ' ');
+}
+
 /** `61,000,000`. */
 export function count(value: number): string {
   return value.toLocaleString('en-US');

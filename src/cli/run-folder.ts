@@ -1,5 +1,5 @@
 /** The folder of a run: `<out>/<run>`, one run's alone. */
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { lstatSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config } from '../config/config.js';
 import { ConfigError, SplitError } from '../errors.js';
@@ -12,7 +12,7 @@ export function runFolder({ out, run }: Pick<Config, 'out' | 'run'>): string {
 /**
  * The config with a name that no other run has. A name that the user gave is refused when it is taken; one that was
  * made from the time gets a number.
- * @throws ConfigError when the folder is there and not empty.
+ * @throws ConfigError when the folder is there and not empty; SplitError when the disk does not let us look.
  */
 export function claimName(config: Config, given: boolean): Config {
   if (!isTaken(runFolder(config))) return config;
@@ -34,21 +34,30 @@ export function makeFolder(config: Config): string {
     // `wx`: of two runs that start at once under one name, one makes the file and the other fails.
     writeFileSync(join(folder, 'config.json'), `${JSON.stringify(config, null, 2)}\n`, { flag: 'wx' });
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    if (code === 'EEXIST') throw taken(folder);
-    throw new SplitError(`Cannot make the run's folder ${folder}: ${message}; choose another with --out`, {
-      cause: error,
-    });
+    if (codeOf(error) === 'EEXIST') throw taken(folder);
+    throw unusable(folder, error);
   }
   return folder;
 }
 
 function isTaken(folder: string): boolean {
   try {
-    return readdirSync(folder).length > 0;
+    return !lstatSync(folder).isDirectory() || readdirSync(folder).length > 0;
   } catch (error) {
-    return (error as NodeJS.ErrnoException).code !== 'ENOENT';
+    if (codeOf(error) === 'ENOENT') return false;
+    throw unusable(folder, error); // no other name would help
   }
+}
+
+function unusable(folder: string, error: unknown): SplitError {
+  const reason = codeOf(error) === 'ENOTDIR' ? 'part of the path is a file' : (error as Error).message;
+  return new SplitError(`Cannot make the run's folder ${folder}: ${reason}; choose another with --out`, {
+    cause: error,
+  });
+}
+
+function codeOf(error: unknown): string | undefined {
+  return (error as NodeJS.ErrnoException).code;
 }
 
 function taken(folder: string): ConfigError {

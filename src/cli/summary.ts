@@ -1,5 +1,6 @@
 /** `summary`: what a net is made of and costs. Loads no TensorFlow. */
 import { resolveConfig } from '../config/config.js';
+import { shortName } from '../config/devices.js';
 import { type Layer, valueAt } from '../config/layers.js';
 import { tableSettings } from '../config/presets.js';
 import { buildNet, type Net } from '../model/net.js';
@@ -18,7 +19,7 @@ export function summaryCommand(flags: Layer, { json }: { json?: boolean }, servi
   const drawn = 'preset' in flags.values || !Object.hasOwn(TABLES, asked as string);
   const layers = drawn ? [flags] : [{ values: tableSettings(asked as TableName) }, flags];
   // Nobody asked TensorFlow: the devices are those of the flags, or the ones a machine without GPU would use.
-  const devices = (flags.values.devices as string[] | undefined)?.map((name) => name.toUpperCase()) ?? [
+  const devices = (flags.values.devices as string[] | undefined)?.map((name) => String(shortName(name))) ?? [
     'CPU:0',
     'CPU:1',
   ];

@@ -4,6 +4,7 @@ import { type Config, resolveConfig } from '../config/config.js';
 import { type Layer, sets } from '../config/layers.js';
 import { type LogEvent, openLog, type RunLog } from '../log.js';
 import { type DisplayMode, openDisplay } from './display.js';
+import { oneLine } from './format.js';
 import { lookAround } from './machine.js';
 import { claimName, makeFolder } from './run-folder.js';
 import type { Services } from './services.js';
@@ -23,7 +24,10 @@ export async function trainCommand(layers: readonly Layer[], mode: DisplayMode, 
   const { train } = await services.trainRoom();
   const display = openDisplay(mode, config, services);
   const recorder = openRecorder(config);
-  const stop = stopOnSignal(() => display.note('stopping after this step; once more stops at once'));
+  const stop = stopOnSignal(() => {
+    display.close(); // the second signal ends the process, and the terminal must be as it was by then
+    display.note('stopping after this step; once more stops at once');
+  });
   let failure: string | undefined;
   try {
     for (const note of resolved.notes) display.note(note);
@@ -34,7 +38,7 @@ export async function trainCommand(layers: readonly Layer[], mode: DisplayMode, 
     };
     const { exitCode } = await train(config, { report, signal: stop.signal });
     display.close();
-    if (exitCode !== 0 && failure !== undefined) services.stderr.write(`error: ${failure}\n`);
+    if (exitCode !== 0 && failure !== undefined) services.stderr.write(`error: ${oneLine(failure)}\n`);
     return exitCode;
   } finally {
     stop.forget();
@@ -60,16 +64,19 @@ function openRecorder(config: Config): RunLog {
   };
 }
 
-/** The first SIGINT or SIGTERM asks the run to end after its step; the second ends the process, as without this. */
+/**
+ * The first SIGINT or SIGTERM asks the run to end after its step; the second ends the process, as without this. The
+ * abort's reason is the signal's name.
+ */
 function stopOnSignal(told: () => void): { signal: AbortSignal; forget(): void } {
   const controller = new AbortController();
   const forget = () => {
     process.off('SIGINT', stop);
     process.off('SIGTERM', stop);
   };
-  const stop = () => {
+  const stop = (name: NodeJS.Signals) => {
     forget();
-    controller.abort();
+    controller.abort(name);
     told();
   };
   process.on('SIGINT', stop);

@@ -1,6 +1,7 @@
 /** `verify`: the split against the reference, or both against a reference file. */
 import { resolveConfig } from '../config/config.js';
 import type { Layer } from '../config/layers.js';
+import { shown } from '../config/validate.js';
 import { ConfigError } from '../errors.js';
 import { visible } from '../log.js';
 import { difference, table } from './format.js';
@@ -21,7 +22,7 @@ export async function verifyCommand(
 ): Promise<number> {
   const { steps } = options;
   if (typeof steps !== 'number' || !Number.isInteger(steps) || steps < 1 || steps > 10_000) {
-    throw new ConfigError(`--steps is ${JSON.stringify(steps)}, expected a whole number from 1 to 10000`);
+    throw new ConfigError(`--steps is ${shown(steps)}, expected a whole number from 1 to 10000`);
   }
   const split: Layer = { values: { placement: 'split' } };
   const { config, notes } = resolveConfig([...layers, split], await lookAround(services));

@@ -33,7 +33,7 @@ export function defaultDevices(placement: unknown, devices: readonly string[]): 
 export function checkDevices({ placement, devices }: Config, have: readonly string[]): void {
   if (placement === 'split' && devices.length !== 2) {
     throw new ConfigError(
-      `--devices is ${devices.join(',')}, expected two devices for --placement split; the same one twice puts both towers on it`,
+      `Cannot split over ${devices.join(',')}: expected two devices, one for each tower; choose them with --devices, the same one twice puts both towers on it`,
     );
   }
   const missing = devices.find((name) => !have.includes(name));

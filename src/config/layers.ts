@@ -12,11 +12,10 @@ export function sets(layer: Layer, ...path: readonly PropertyKey[]): boolean {
   return valueAt(layer.values, path) !== undefined;
 }
 
-/** The value at that path; undefined when there is none. */
+/** The value at that path; undefined when there is none. What every object inherits, `constructor`, is none. */
 export function valueAt(values: unknown, path: readonly PropertyKey[]): unknown {
   return path.reduce<unknown>(
-    (value, key) =>
-      isObject(value) || Array.isArray(value) ? (value as Record<PropertyKey, unknown>)[key] : undefined,
+    (value, key) => (isObject(value) || Array.isArray(value) ? own(value as Record<string, unknown>, key) : undefined),
     values,
   );
 }
@@ -43,13 +42,13 @@ function merge(base: unknown, over: unknown): unknown {
   if (over === undefined) return base;
   if (!isObject(base) || !isObject(over)) return over;
   // Another kind of schedule has other keys: it replaces the old one whole.
-  if (over.kind !== undefined && over.kind !== base.kind) return over;
+  if (base.kind !== undefined && over.kind !== undefined && over.kind !== base.kind) return over;
   const keys = new Set([...Object.keys(base), ...Object.keys(over)]);
   return Object.fromEntries([...keys].map((key) => [key, merge(own(base, key), own(over, key))]));
 }
 
 /** A file may have a key `__proto__`, or `constructor`: only own properties count. */
-function own(object: Record<string, unknown>, key: string): unknown {
+function own(object: Record<PropertyKey, unknown>, key: PropertyKey): unknown {
   return Object.hasOwn(object, key) ? object[key] : undefined;
 }
 

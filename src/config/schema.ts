@@ -40,6 +40,7 @@ function keys<T extends z.ZodRawShape>(shape: T) {
 
 const bool = z.boolean('true or false');
 const text = z.string('a text').min(1, 'a text that is not empty');
+const device = z.string('a device such as CPU:0 or GPU:1').regex(/^[A-Z_]+:\d+$/, 'a device such as CPU:0 or GPU:1');
 
 const schedule = z.discriminatedUnion(
   'kind',
@@ -51,16 +52,15 @@ const schedule = z.discriminatedUnion(
       factor: above(0, 1),
     }),
   ],
-  { error: (issue) => (issue.code === 'invalid_union' ? 'an object whose kind is constant or steps' : undefined) },
+  // Without a kind that is known, the issue stands at `kind`.
+  { error: (issue) => (issue.code === 'invalid_union' ? 'one of constant, steps' : 'an object with kind') },
 );
 
 /** The whole shape. Strict: an unknown key is an issue. */
 export const CONFIG_SCHEMA = keys({
   preset: z.enum(PRESET_NAMES, `one of auto, ${PRESET_NAMES.join(', ')}`),
   placement: oneOf(PLACEMENTS),
-  devices: z
-    .array(z.string().regex(/^[A-Z_]+:\d+$/, 'a device such as CPU:0 or GPU:1'), 'a list of devices such as CPU:0')
-    .min(1, 'a list of devices such as CPU:0'),
+  devices: z.array(device, 'a list of devices such as CPU:0').min(1, 'a list of devices such as CPU:0'),
   net: keys({
     table: oneOf(TABLE_NAMES),
     width: above(0, 8),
@@ -112,5 +112,5 @@ export function keysAt(path: readonly PropertyKey[]): string[] {
     schema = schema.shape[key as string] as z.ZodType;
   }
   const objects = schema instanceof z.ZodDiscriminatedUnion ? schema.options : [schema];
-  return objects.flatMap((each) => (each instanceof z.ZodObject ? Object.keys(each.shape) : []));
+  return [...new Set(objects.flatMap((each) => (each instanceof z.ZodObject ? Object.keys(each.shape) : [])))];
 }

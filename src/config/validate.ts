@@ -49,7 +49,8 @@ function giver(path: readonly PropertyKey[], layers: readonly Layer[]): Layer | 
   return undefined;
 }
 
-function shown(value: unknown): string {
-  const text = typeof value === 'number' ? String(value) : JSON.stringify(value);
+/** A value as a message shows it: JSON, cut short; numbers that JSON has no word for as they are. */
+export function shown(value: unknown): string {
+  const text = typeof value === 'number' ? String(value) : (JSON.stringify(value) ?? String(value));
   return text.length > 60 ? `${text.slice(0, 57)}...` : text;
 }

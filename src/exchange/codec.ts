@@ -45,13 +45,13 @@ export function encode(header: Header, message: Uint8Array): number {
   const bare = 1 + packr.pack({ ...header, pad: new Uint8Array(0) }).length + BIN_32_HEAD;
   const map = packr.pack({ ...header, pad: new Uint8Array((ALIGNMENT - (bare % ALIGNMENT)) % ALIGNMENT) });
   const start = 1 + map.length + BIN_32_HEAD;
+  if (start + bytes > message.length) {
+    throw new RangeError(`a message of ${start + bytes} bytes does not fit ${message.length}`);
+  }
   message[0] = ARRAY_OF_TWO;
   message.set(map, 1);
   message[1 + map.length] = BIN_32;
   new DataView(message.buffer, message.byteOffset).setUint32(2 + map.length, bytes);
-  if (start + bytes > message.length) {
-    throw new RangeError(`a message of ${start + bytes} bytes does not fit ${message.length}`);
-  }
   return start;
 }
 

@@ -26,7 +26,16 @@ export interface InitialValues {
 }
 
 export type Layer =
-  | { kind: 'conv'; name: string; kernels: number; size: number; stride: number; pad: Pad; reach: Reach; init: InitialValues }
+  | {
+      kind: 'conv';
+      name: string;
+      kernels: number;
+      size: number;
+      stride: number;
+      pad: Pad;
+      reach: Reach;
+      init: InitialValues;
+    }
   | { kind: 'dense'; name: string; units: number | 'classes'; reach: Reach; home?: TowerIndex; init: InitialValues }
   | { kind: 'pool'; name: string; op: 'max' | 'average'; size: number; stride: number }
   | { kind: 'activation'; function: 'relu' | 'sigmoid' | 'tanh' }
@@ -146,7 +155,8 @@ export function parametersOf(net: Net, tower?: TowerIndex): Parameter[] {
           layer.kind === 'conv'
             ? [layer.size ** 2 * layer.input[2], [layer.size, layer.size, layer.input[2], out], layer.size ** 2]
             : [volume(layer.input), [volume(layer.input), out], 1];
-        const fanOut = out * towersOf(layer).length * receptive;
+        const readers = layer.reach === 'both' || layer === net.layers[0] ? towersOf(layer).length : 1;
+        const fanOut = out * readers * receptive;
         const common = { tower: each, layer: layer.name, fanIn, fanOut, init: layer.init };
         const prefix = `tower${each}/${layer.name}`;
         return [
@@ -223,7 +233,8 @@ function outputShape(
     case 'pool': {
       const [before, after] = layer.kind === 'conv' ? padding(layer, height) : [0, 0];
       const padded = height + before + after;
-      if (padded < layer.size) fail(layer.name, `has a ${layer.size}×${layer.size} window on ${padded}×${padded} pixels`);
+      if (padded < layer.size)
+        fail(layer.name, `has a ${layer.size}×${layer.size} window on ${padded}×${padded} pixels`);
       const out = Math.floor((padded - layer.size) / layer.stride) + 1;
       return [out, out, layer.kind === 'conv' ? layer.kernels / 2 : channels];
     }

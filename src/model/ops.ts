@@ -24,6 +24,8 @@ export interface Ops {
   crossEntropy(logits: tf.Tensor2D, labels: tf.Tensor1D): tf.Scalar;
 }
 
+const ACTIVATIONS = { relu: tf.relu, sigmoid: tf.sigmoid, tanh: tf.tanh } as const;
+
 /** Everything by tfjs's own operations, on whatever backend. */
 export const TFJS_OPS: Ops = {
   conv(x, kernel, bias, layer) {
@@ -34,7 +36,7 @@ export const TFJS_OPS: Ops = {
     return tf.add(tf.conv2d(padded, kernel, layer.stride, isSame ? 'same' : 'valid'), bias);
   },
   dense: (x, kernel, bias) => tf.add(tf.matMul(x, kernel), bias),
-  activation: (x, kind) => tf[kind](x),
+  activation: (x, kind) => ACTIVATIONS[kind](x),
   pool(x, { op, size, stride }) {
     return op === 'max' ? tf.maxPool(x, size, stride, 'valid') : tf.avgPool(x, size, stride, 'valid');
   },
@@ -51,7 +53,8 @@ export const TFJS_OPS: Ops = {
   },
 };
 
-function pad(x: tf.Tensor4D, before: number, after: number): tf.Tensor4D {
+/** Zeros around images, the same in both directions. */
+export function pad(x: tf.Tensor4D, before: number, after: number): tf.Tensor4D {
   return tf.pad(x, [
     [0, 0],
     [before, after],

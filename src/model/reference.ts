@@ -29,9 +29,7 @@ export function referenceForward(net: Net, images: tf.Tensor4D, run: Run): tf.Te
     } else if (layer.kind === 'dropout') {
       const before = x;
       x = dropout(x, layer, run.training, () => {
-        const masks = TOWERS.map((tower) =>
-          run.mask(layer.name, tower, before.shape[0]!, channelsOf(layer.output)),
-        );
+        const masks = TOWERS.map((tower) => run.mask(layer.name, tower, before.shape[0]!, channelsOf(layer.output)));
         return tf.concat(masks, 1);
       });
     } else {

@@ -26,7 +26,8 @@ export function towerForward(net: Net, tower: TowerIndex, images: tf.Tensor4D, r
       if (site) x = gather(x, site);
       const home = homeOf(layer);
       if (home !== undefined && home !== tower) return { sent: x };
-      if (site) run.capture?.({ name: `tower${tower}/${layer.name}/input`, layer: layer.name, kind: 'input', tensor: x });
+      if (site)
+        run.capture?.({ name: `tower${tower}/${layer.name}/input`, layer: layer.name, kind: 'input', tensor: x });
       const bias = parameterOf<tf.Tensor1D>(run, tower, `${layer.name}/bias`);
       x =
         layer.kind === 'conv'

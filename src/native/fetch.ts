@@ -85,13 +85,15 @@ async function fetchWheel(
   const name = readdirSync(folder).find((each) => each.endsWith('.whl'));
   if (!name) throw new SetupError(`Cannot fetch ${wheel.project} ${wheel.version}: pip left no wheel; ${INSTEAD}`);
   const { unpack } = await import('./unpack.js');
+  let paths: string[];
   try {
-    await unpack(join(folder, name), whole, isKept);
+    paths = await unpack(join(folder, name), whole, isKept);
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     if (code && code in DISK_REASONS) throw error;
     throw new SetupError(`Cannot unpack ${name}: ${message}; try again, or ${INSTEAD}`, { cause: error });
   }
+  if (paths.length === 0) throw new SetupError(`Cannot use ${name}: there is no library in it; ${INSTEAD}`);
   rmSync(folder, { recursive: true });
 }
 

@@ -49,7 +49,8 @@ export function openLibrary(): Library {
   }
   const libc = bindLibC();
   libc.setenv('TF_ENABLE_ONEDNN_OPTS', '1', 0);
-  const userWantsLog = libc.getenv('TF_CPP_MIN_LOG_LEVEL') !== null;
+  // The levels are those below which nothing is said: 0 info, 1 warning, 2 error.
+  const wantsInfo = libc.getenv('TF_CPP_MIN_LOG_LEVEL') === '0';
   libc.setenv('TF_CPP_MIN_LOG_LEVEL', '2', 0);
   const { dlopen, dlerror } = bindDl();
   // Without RTLD_NODELETE the library is unmapped while its threads still run, and the process dies at its end.
@@ -61,9 +62,9 @@ export function openLibrary(): Library {
     }
   };
   for (const path of cudaPreload(found.nvidiaFolders)) open(path, RTLD_NOW | RTLD_GLOBAL | RTLD_NODELETE);
-  // While it loads, the framework tells of oneDNN on stderr, whatever the log level: a user who set none is spared it.
+  // While it loads, the framework tells of oneDNN on stderr, whatever the level: who does not want that much is spared it.
   const loadFramework = () => open(found.framework, RTLD_NOW | RTLD_NODELETE);
-  if (userWantsLog) loadFramework();
+  if (wantsInfo) loadFramework();
   else withoutStderr(loadFramework);
   open(found.tensorflow, RTLD_NOW | RTLD_NODELETE);
   opened = { c: bindTensorFlow(found.framework, found.tensorflow), libc, path: found.tensorflow };

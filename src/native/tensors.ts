@@ -1,5 +1,5 @@
 /** Tensors from memory and into memory, without tfjs's copies and its promise to upload later. */
-import type * as tf from '@tensorflow/tfjs';
+import * as tf from '@tensorflow/tfjs';
 import { currentBinding, tensorId, tensorOf } from './backend.js';
 import { DataType } from './signatures.js';
 
@@ -29,7 +29,5 @@ export function copyTensor(tensor: tf.Tensor, target: Uint8Array): void {
  */
 export function settle(tensor: tf.Tensor): void {
   if (!currentBinding().isUsingGpuDevice()) return;
-  const first = tensor.flatten().slice(0, 1);
-  first.dataSync();
-  first.dispose();
+  tf.tidy(() => tensor.flatten().slice(0, 1).dataSync());
 }

@@ -19,12 +19,17 @@ export interface TowerClient {
   close(): Promise<void>;
 }
 
-/** Starts a tower's thread; it makes its part of the net with the first command. */
-export function startTower(setup: TowerSetup): TowerClient {
-  let closing = false;
+/**
+ * Starts a tower's thread; it makes its part of the net with the first command.
+ * @param workerFile what the thread runs, for tests.
+ */
+export function startTower(setup: TowerSetup, workerFile = new URL('./worker.js', import.meta.url).href): TowerClient {
+  const index = setup.part === 'whole' ? 0 : setup.part;
+  let closing: Promise<void> | undefined;
+  let asked = 0;
   let gone: errors.TowerError | undefined;
   const pool = new Piscina({
-    filename: new URL('./worker.js', import.meta.url).href,
+    filename: workerFile,
     workerData: setup,
     minThreads: 1,
     maxThreads: 1,
@@ -35,7 +40,6 @@ export function startTower(setup: TowerSetup): TowerClient {
   });
 
   function leave(cause: unknown): errors.TowerError {
-    const index = setup.part === 'whole' ? 0 : setup.part;
     gone ??= new errors.TowerError(
       `Cannot go on: the thread of tower ${index} on ${setup.device} ended (${messageOf(cause)}), and its weights with it; start the run again`,
       index,
@@ -45,25 +49,38 @@ export function startTower(setup: TowerSetup): TowerClient {
     return gone;
   }
 
+  // A thread that ends at a command is heard of by the command; these are for one that ends in between.
+  pool.on('workerDestroy', () => {
+    if (!closing && asked === 0) leave('between two commands');
+  });
+  pool.on('error', (error) => {
+    gone = undefined; // says more than that the thread is gone
+    leave(error);
+  });
+
   return {
     setup,
     async ask(command, memory) {
+      if (closing) throw new errors.TowerError(`Cannot ask tower ${index} for ${command.kind}: it was closed`, index);
       // piscina would run it in a new thread, which has none of the weights.
       if (gone) throw gone;
       let bytes: Uint8Array;
+      asked++;
       try {
         bytes = await pool.run({ command: packControl(command), memory });
       } catch (error) {
         throw closing ? error : leave(error);
+      } finally {
+        asked--;
       }
       const envelope = unpackControl<Envelope>(bytes);
       if (!envelope.ok) throw revived(envelope.error);
       return envelope.reply as never;
     },
     async close() {
-      closing = true;
       if (setup.link) abortLink(setup.link);
-      await pool.destroy();
+      closing ??= pool.destroy();
+      await closing;
     },
   };
 }

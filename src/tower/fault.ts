@@ -9,8 +9,8 @@ export interface Fault {
 /** @param sites names of the net's sites. @throws ConfigError for a fault that there is not. */
 export function parseFault(text: string | null, sites: readonly string[]): Fault {
   if (text === null) return {};
-  const [kind, at] = text.split('@');
-  if (kind === 'swap-channels' && at !== undefined && sites.includes(at)) return { swapAt: at };
+  const swapAt = sites.find((site) => text === `swap-channels@${site}`);
+  if (swapAt !== undefined) return { swapAt };
   throw new ConfigError(
     `--fault is ${JSON.stringify(text)}, expected swap-channels@ and one of the sites ${sites.join(', ')}`,
   );

@@ -1,6 +1,6 @@
 /** A tower's parameters and their velocities, on its device. */
 import * as tf from '@tensorflow/tfjs';
-import { openTensors, writeTensors } from '../checkpoint/format.js';
+import { openTensors, type TensorFile, writeTensors } from '../checkpoint/format.js';
 import { CheckpointError } from '../errors.js';
 import { initialValue } from '../model/init.js';
 import type { NetOptions, Parameter } from '../model/net.js';
@@ -79,20 +79,21 @@ export class Parameters {
 
   /** Takes each parameter from the file that has it. @throws CheckpointError when none has one of them. */
   load(files: readonly string[]): void {
-    const open = files.map((file) => ({ file, tensors: openTensors(file) }));
+    const open: TensorFile[] = [];
     try {
+      for (const file of files) open.push(openTensors(file));
       for (const { parameter } of this.#held) {
-        const owner = open.find(({ tensors }) => tensors.entries.some(({ name }) => name === parameter.name));
+        const owner = open.find(({ entries }) => entries.some(({ name }) => name === parameter.name));
         if (!owner) {
           throw new CheckpointError(
             `Cannot load the weights: none of ${files.join(', ')} has ${parameter.name}, expected the files of this net; check --run`,
             files[0] ?? '',
           );
         }
-        this.put(parameter.name, owner.tensors.read(parameter.name, parameter.shape));
+        this.put(parameter.name, owner.read(parameter.name, parameter.shape));
       }
     } finally {
-      for (const { tensors } of open) tensors.close();
+      for (const file of open) file.close();
     }
   }
 

@@ -14,6 +14,8 @@ export interface TowerSetup {
   context: ContextOptions;
   net: NetOptions;
   optimizer: OptimizerOptions;
+  /** `native`: TensorFlow's own ops; `tfjs`: tfjs's kernels, for a second opinion. */
+  ops: 'native' | 'tfjs';
   seed: number;
   /** Most images of a batch. */
   batchSize: number;

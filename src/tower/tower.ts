@@ -12,6 +12,7 @@ import { backingDevice, currentBinding, useDevice } from '../native/backend.js';
 import { statelessNormal, statelessUniform } from '../native/random.js';
 import { copyTensor, settle, tensorFrom } from '../native/tensors.js';
 import { type Fault, parseFault } from './fault.js';
+import { NATIVE_OPS } from './ops.js';
 import { Parameters } from './parameters.js';
 import type { Command, EvaluateReply, OpenReply, StepReply, TensorInfo, TensorKind, TowerSetup } from './protocol.js';
 import { countRight } from './scores.js';
@@ -153,9 +154,11 @@ export class Tower {
   #run(names: readonly string[], values: readonly tf.Tensor[], step: number, training: boolean): Run {
     const { seed } = this.#setup;
     const random = { normal: statelessNormal, uniform: statelessUniform };
-    const keeps = new Map(this.#net.layers.flatMap((each) => (each.kind === 'dropout' ? [[each.name, each.keep]] : [])));
+    const keeps = new Map(
+      this.#net.layers.flatMap((each) => (each.kind === 'dropout' ? [[each.name, each.keep]] : [])),
+    );
     return {
-      ops: TFJS_OPS,
+      ops: this.#setup.ops === 'native' ? NATIVE_OPS : TFJS_OPS,
       parameters: new Map(names.map((name, i) => [name, values[i]!])),
       training,
       mask: (layer, tower, batch, channels) =>

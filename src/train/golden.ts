@@ -72,9 +72,7 @@ export async function verifyGolden(
 
 function readGolden(path: string): File {
   const fail = (found: string): never => {
-    throw new DataError(
-      `Cannot use the reference file ${path}: ${found}; docs/numerics.md tells what such a file is`,
-    );
+    throw new DataError(`Cannot use the reference file ${path}: ${found}; docs/numerics.md tells what such a file is`);
   };
   let json: unknown;
   try {
@@ -99,6 +97,7 @@ async function runSide(
   const team = await openTeam(
     {
       placement: side === 'towers' ? 'split' : 'single',
+      ops: side === 'towers' ? 'native' : 'tfjs',
       ...{ devices, exchangeTimeoutMs, net, seed: 0, batchSize: file.batch, fault: null },
       optimizer: {
         ...RULE,
@@ -207,7 +206,10 @@ const LAYERS = ['conv1', 'conv2', 'conv3', 'conv4', 'conv5', 'fc6', 'fc7', 'fc8'
 function fillParameter(values: Float32Array, { layer, role }: Parameter, seed: number, net: File['net']): void {
   const kind = net === 'tutorial' ? 'd2l' : net;
   const i = LAYERS.indexOf(layer);
-  if (role === 'kernel') return fill(values, seed, spread(DEVIATIONS[kind][i]! * Math.sqrt(3)));
+  if (role === 'kernel') {
+    fill(values, seed, spread(DEVIATIONS[kind][i]! * Math.sqrt(3)));
+    return;
+  }
   const around = spread(0.05);
   fill(values, seed, (unit) => BIASES[kind][i]! + Math.fround(around(unit)));
 }

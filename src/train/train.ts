@@ -8,9 +8,9 @@ import { type BatchFeeder, type Dataset, loadDataset, openFeeder } from '../data
 import { SplitError, VerifyError } from '../errors.js';
 import type { Report } from '../log.js';
 import { buildNet, parametersOf } from '../model/net.js';
-import { openTeam, type Team } from './team.js';
 import { type LoopResult, trainLoop } from './loop.js';
-import { checkTeam, feedOptions, TOLERANCE } from './verify.js';
+import { openTeam, type Team } from './team.js';
+import { checkTeam, feedOptions } from './verify.js';
 
 export interface TrainResult {
   exitCode: number;
@@ -130,8 +130,8 @@ function reportStart(
 }
 
 async function check(team: Team, feeder: BatchFeeder, config: Config, report: Report): Promise<void> {
-  const { passed, worst, tensor, ms } = await checkTeam(team, feeder, config);
-  report({ event: 'check', steps: 1, worst_relative: worst, tensor, tolerance: TOLERANCE, passed, check_ms: ms });
+  const { passed, worst, tensor, tolerance, ms } = await checkTeam(team, feeder, config);
+  report({ event: 'check', steps: 1, worst_relative: worst, tensor, tolerance, passed, check_ms: ms });
   if (passed) return;
   throw new VerifyError(
     `Cannot train: the split differs from the reference, first in ${tensor}; \`verify\` prints every tensor, --no-check trains all the same`,

@@ -84,7 +84,10 @@ test('evaluateRun() evaluates a split run on two devices and on one, with the sa
 
 test('evaluateRun() refuses weights of another net, and a folder without any', async () => {
   const other = { ...split.config, net: { ...split.config.net, width: 0.25 } };
-  await assert.rejects(evaluateRun(other, join(folder, 'split')), /conv1\/kernel is \[11,11,3,6\] there, and \[11,11,3,12\]/);
+  await assert.rejects(
+    evaluateRun(other, join(folder, 'split')),
+    /conv1\/kernel is \[11,11,3,6\] there, and \[11,11,3,12\]/,
+  );
   fs.mkdirSync(join(folder, 'empty'));
   await assert.rejects(evaluateRun(split.config, join(folder, 'empty')), /it has no weights/);
 });
@@ -124,7 +127,14 @@ test('train() evaluates after each epoch, or as often as it is told', async () =
     of(often.events, 'eval').map(({ step }) => step),
     [2, 4, 5],
   );
-  const epochs = await run({ ...smallNet('lenet'), run: 'epochs', batchSize: 4000, steps: null, epochs: 2, check: false });
+  const epochs = await run({
+    ...smallNet('lenet'),
+    run: 'epochs',
+    batchSize: 4000,
+    steps: null,
+    epochs: 2,
+    check: false,
+  });
   assert.deepEqual(
     of(epochs.events, 'eval').map(({ step, epoch }) => [step, epoch]),
     [

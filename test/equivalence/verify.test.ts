@@ -21,7 +21,11 @@ for (const table of Object.keys(SMALL_NETS) as NetOptions['table'][]) {
 
 test('verify() finds halves that come together in the wrong order, and names the site', async () => {
   for (const site of ['conv3', 'fc6', 'fc7']) {
-    const result = await verify(smallConfig({ ...smallNet('paper'), fault: `swap-channels@${site}` }), { steps: 2 }, quiet);
+    const result = await verify(
+      smallConfig({ ...smallNet('paper'), fault: `swap-channels@${site}` }),
+      { steps: 2 },
+      quiet,
+    );
     assert.deepEqual([result.passed, result.firstDivergent], [false, `tower0/${site}/input`]);
     assert.equal(result.losses.length, 1, 'it stops at the first step that differs');
   }

@@ -13,7 +13,10 @@ const folder = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-exit-'));
 after(() => fs.rmSync(folder, { recursive: true, force: true }));
 
 function alexnetSplit(...args: string[]) {
-  const { status, signal, stdout, stderr } = spawnSync(process.execPath, [CLI, ...args], { encoding: 'utf8', cwd: folder });
+  const { status, signal, stdout, stderr } = spawnSync(process.execPath, [CLI, ...args], {
+    encoding: 'utf8',
+    cwd: folder,
+  });
   return { status, signal, stdout, stderr };
 }
 
@@ -50,7 +53,12 @@ function dataFolder(name: string, change: (files: Record<string, Buffer>) => voi
   const images = (count: number) => Buffer.concat([header(0x803, count, 28, 28), Buffer.alloc(count * 784, 7)]);
   const labels = (count: number) => Buffer.concat([header(0x801, count), Buffer.alloc(count, 3)]);
   const [trainImages, trainLabels, testImages, testLabels] = DATA_FILES;
-  const files = { [trainImages]: images(32), [trainLabels]: labels(32), [testImages]: images(16), [testLabels]: labels(16) };
+  const files = {
+    [trainImages]: images(32),
+    [trainLabels]: labels(32),
+    [testImages]: images(16),
+    [testLabels]: labels(16),
+  };
   change(files);
   const path = join(folder, name);
   fs.mkdirSync(path);
@@ -60,12 +68,19 @@ function dataFolder(name: string, change: (files: Record<string, Buffer>) => voi
 
 function header(...words: number[]): Buffer {
   const bytes = Buffer.alloc(4 * words.length);
-  words.forEach((word, i) => bytes.writeUInt32BE(word, 4 * i));
+  for (const [i, word] of words.entries()) bytes.writeUInt32BE(word, 4 * i);
   return bytes;
 }
 
 test('train takes a data folder of its own', () => {
-  const { status, stderr } = alexnetSplit('train', ...LENET, '--data', dataFolder('good', () => {}), '--run', 'own');
+  const { status, stderr } = alexnetSplit(
+    'train',
+    ...LENET,
+    '--data',
+    dataFolder('good', () => {}),
+    '--run',
+    'own',
+  );
   assert.deepEqual([status, stderr], [0, '']);
 });
 

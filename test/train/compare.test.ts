@@ -18,6 +18,9 @@ test('difference() shows NaN and infinities of either side', () => {
   const [nan, one] = [Float32Array.of(1, Number.NaN), Float32Array.of(1, 1)];
   assert.ok(Number.isNaN(difference(nan, one).relative));
   assert.ok(Number.isNaN(difference(one, nan).relative));
-  assert.equal(difference(Float32Array.of(Number.POSITIVE_INFINITY), Float32Array.of(1)).relative, Number.POSITIVE_INFINITY);
+  assert.equal(
+    difference(Float32Array.of(Number.POSITIVE_INFINITY), Float32Array.of(1)).relative,
+    Number.POSITIVE_INFINITY,
+  );
   assert.equal(difference(Float32Array.of(1), Float32Array.of(0)).relative, Number.POSITIVE_INFINITY);
 });
