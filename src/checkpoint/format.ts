@@ -127,7 +127,8 @@ function headerOf(entries: readonly Entry[], metadata: Readonly<Record<string, s
   }
   const text = JSON.stringify(header);
   // Spaces bring the values to a multiple of eight bytes.
-  const json = Buffer.from(text.padEnd(Math.ceil(Buffer.byteLength(text) / 8) * 8));
+  const json = Buffer.alloc(Math.ceil(Buffer.byteLength(text) / 8) * 8, ' ');
+  json.write(text);
   const length = Buffer.alloc(LENGTH_BYTES);
   length.writeBigUInt64LE(BigInt(json.length));
   return Buffer.concat([length, json]);

@@ -79,15 +79,3 @@ export function parameterOf<T extends tf.Tensor>({ parameters }: Run, tower: Tow
 export function channelsOf(shape: Shape): number {
   return shape[2];
 }
-
-/** Tells for each layer under which name its output is captured: the last of a group carries the group's name. */
-export function groupEnds(layers: readonly PlacedLayer[]): (string | undefined)[] {
-  const names: (string | undefined)[] = [];
-  let current: string | undefined;
-  layers.forEach((layer, i) => {
-    if ('name' in layer) current = layer.name;
-    const next = layers[i + 1];
-    names.push(next === undefined || 'name' in next ? current : undefined);
-  });
-  return names;
-}

@@ -37,6 +37,14 @@ export function initialValue(
   });
 }
 
+/** Where a dropout mask is drawn. */
+export interface MaskPlace {
+  seed: number;
+  layer: string;
+  tower: number;
+  step: number;
+}
+
 /**
  * A dropout mask [B, C] of ones and zeros, a function of the run's seed, the layer, the tower and the step.
  * @param keep the share of ones.
@@ -44,11 +52,20 @@ export function initialValue(
 export function dropoutMask(
   shape: readonly [number, number],
   keep: number,
-  place: { seed: number; layer: string; tower: number; step: number },
+  place: MaskPlace,
   random: StatelessRandom,
 ): tf.Tensor {
-  const seed = seedPair(place.seed, PURPOSE.dropout, place.layer, place.tower, place.step);
-  return tf.tidy(() => tf.cast(tf.less(random.uniform(shape, seed), keep), 'float32'));
+  return tf.tidy(() => maskOf(random.uniform(shape, maskSeed(place)), keep));
+}
+
+/** The generator's seed of a mask: two words that fit int32. */
+export function maskSeed({ seed, layer, tower, step }: MaskPlace): [number, number] {
+  return seedPair(seed, PURPOSE.dropout, layer, tower, step);
+}
+
+/** Ones where a number from 0 to 1 is below `keep`. */
+export function maskOf(numbers: tf.Tensor, keep: number): tf.Tensor {
+  return tf.cast(tf.less(numbers, keep), 'float32');
 }
 
 /** Two words of 31 bits, which fit int32. */

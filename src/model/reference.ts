@@ -3,8 +3,9 @@
  * operations with the towers and nothing of the exchange; it is also what `single` trains.
  */
 import * as tf from '@tensorflow/tfjs';
-import { channelsOf, dropout, flat, groupEnds, parameterOf, pointwise, type Run } from './forward.js';
+import { channelsOf, dropout, flat, parameterOf, pointwise, type Run } from './forward.js';
 import { homeOf, isWeighted, type Net, type TowerIndex, towersOf, type WeightedLayer } from './net.js';
+import { groupEnds } from './segments.js';
 
 const TOWERS: readonly TowerIndex[] = [0, 1];
 

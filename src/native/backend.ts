@@ -35,6 +35,22 @@ export function currentBinding(): PinnedBinding {
   return current().binding;
 }
 
+/** Runs `action` with another binding in the place of this thread's, which is back afterwards, whatever happens. */
+export function withBinding<R>(replaced: PinnedBinding, action: () => R): R {
+  const state = current();
+  const own = state.binding;
+  const setBinding = (binding: PinnedBinding) => {
+    state.binding = binding;
+    state.backend.binding = binding as unknown as TFJSBinding;
+  };
+  setBinding(replaced);
+  try {
+    return action();
+  } finally {
+    setBinding(own);
+  }
+}
+
 /**
  * Runs a TensorFlow op by name on this thread's device, outside tfjs's tape (wrap in `tf.customGrad` for a gradient).
  * @returns its outputs, the caller's to dispose of (or `tf.tidy`'s).

@@ -167,7 +167,7 @@ export class PinnedBinding {
       attrs,
       numOutputs,
     );
-    return Array.from(outputs, (handle) => this.#describe(handle));
+    return Array.from(outputs, (handle) => this.describe(this.adopt(handle)));
   }
 
   loadSavedModel(): number {
@@ -195,6 +195,18 @@ export class PinnedBinding {
     const id = this.#nextId++;
     this.#handles.set(id, handle);
     return id;
+  }
+
+  /** A tensor's shape and data type. A resource has no shape. */
+  describe(id: number): TensorMetadata {
+    const { library, status } = this.#context;
+    const { c } = library;
+    const handle = this.handle(id);
+    const dtype = c.TFE_TensorHandleDataType(handle);
+    const rank = dtype === DataType.RESOURCE ? 0 : c.TFE_TensorHandleNumDims(handle, status);
+    const shape: number[] = [];
+    for (let i = 0; i < rank; i++) shape.push(Number(c.TFE_TensorHandleDim(handle, i, status)));
+    return { id, shape, dtype };
   }
 
   /** The device whose memory holds the tensor, as TensorFlow reports it (its backing device). */
@@ -226,16 +238,6 @@ export class PinnedBinding {
     } finally {
       c.TFE_DeleteOp(op);
     }
-  }
-
-  #describe(handle: Pointer): TensorMetadata {
-    const { library, status } = this.#context;
-    const { c } = library;
-    const dtype = c.TFE_TensorHandleDataType(handle);
-    const rank = dtype === DataType.RESOURCE ? 0 : c.TFE_TensorHandleNumDims(handle, status);
-    const shape: number[] = [];
-    for (let i = 0; i < rank; i++) shape.push(Number(c.TFE_TensorHandleDim(handle, i, status)));
-    return { id: this.adopt(handle), shape, dtype };
   }
 
   #elements(handle: Pointer): number {

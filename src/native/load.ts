@@ -6,7 +6,7 @@ import { closeSync, openSync } from 'node:fs';
 import koffi from 'koffi';
 import { SetupError } from '../errors.js';
 import { cudaPreload, findLibrary } from './library.js';
-import { type Pointer, PROTOTYPES, type TensorFlowC } from './signatures.js';
+import { type Pointer, PROTOTYPES, STRUCTS, type TensorFlowC } from './signatures.js';
 
 /** The few functions of the C library that the binding needs. */
 export interface LibC {
@@ -73,6 +73,7 @@ export function openLibrary(): Library {
 
 function bindTensorFlow(framework: string, tensorflow: string): TensorFlowC {
   const libraries = [koffi.load(tensorflow), koffi.load(framework)];
+  for (const [name, fields] of Object.entries(STRUCTS)) koffi.struct(name, fields);
   const missing: string[] = [];
   const bound: Record<string, unknown> = {};
   for (const [name, prototype] of Object.entries(PROTOTYPES)) {

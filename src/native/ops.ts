@@ -103,10 +103,18 @@ export interface NormFactors {
 export function channelNorm(x: tf.Tensor4D, radius: number, factors: NormFactors): tf.Tensor4D {
   const channels = x.shape[3];
   return norm(x, factors, (values, factor) => {
-    const band = tf.linalg.bandPart(tf.fill([channels, channels], factor), radius, radius);
+    const band = bandMatrix(channels, radius, factor);
     const flat = tf.reshape(values, [-1, channels]);
     return tf.reshape(matMul(flat, band, false, false), x.shape);
   });
+}
+
+/** [n, n]: `value` up to `radius` beside the diagonal, zeros elsewhere. */
+function bandMatrix(n: number, radius: number, value: number): tf.Tensor2D {
+  const values = Float32Array.from({ length: n * n }, (_, i) =>
+    Math.abs(Math.floor(i / n) - (i % n)) <= radius ? value : 0,
+  );
+  return tf.tensor2d(values, [n, n]);
 }
 
 /** Local response norm within each map, power 0.75, over a window of `size` × `size` (odd) with zeros around the map. */

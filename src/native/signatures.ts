@@ -10,6 +10,15 @@
 export type Pointer = bigint;
 type Text = string | Uint8Array | null;
 
+/** `TF_Output`: one output of an operation in a graph. */
+export interface GraphOutput {
+  oper: Pointer;
+  index: number;
+}
+
+/** The C structs that prototypes name, as koffi declares them. */
+export const STRUCTS = { TF_Output: { oper: 'void *', index: 'int' } } as const;
+
 /** Each name is bound to the C function of the same name. */
 export interface TensorFlowC {
   TF_Version(): string;
@@ -82,6 +91,61 @@ export interface TensorFlowC {
     count: number,
     status: Pointer,
   ): void;
+  TFE_ContextAddFunction(context: Pointer, fn: Pointer, status: Pointer): void;
+  TFE_ContextRemoveFunction(context: Pointer, name: string, status: Pointer): void;
+
+  TF_NewGraph(): Pointer;
+  TF_DeleteGraph(graph: Pointer): void;
+  TF_NewOperation(graph: Pointer, op: string, name: string): Pointer;
+  TF_AddInput(description: Pointer, input: GraphOutput): void;
+  TF_AddInputList(description: Pointer, inputs: BigUint64Array, count: number): void;
+  TF_SetAttrString(description: Pointer, name: string, value: Text, size: number): void;
+  TF_SetAttrInt(description: Pointer, name: string, value: number): void;
+  TF_SetAttrFloat(description: Pointer, name: string, value: number): void;
+  TF_SetAttrBool(description: Pointer, name: string, value: number): void;
+  TF_SetAttrType(description: Pointer, name: string, value: number): void;
+  TF_SetAttrShape(description: Pointer, name: string, dims: BigInt64Array | null, rank: number): void;
+  TF_SetAttrStringList(
+    description: Pointer,
+    name: string,
+    values: BigUint64Array,
+    sizes: BigUint64Array,
+    count: number,
+  ): void;
+  TF_SetAttrIntList(description: Pointer, name: string, values: BigInt64Array, count: number): void;
+  TF_SetAttrFloatList(description: Pointer, name: string, values: Float32Array, count: number): void;
+  TF_SetAttrBoolList(description: Pointer, name: string, values: Uint8Array, count: number): void;
+  TF_SetAttrTypeList(description: Pointer, name: string, values: Int32Array, count: number): void;
+  TF_SetAttrShapeList(description: Pointer, name: string, dims: BigUint64Array, ranks: Int32Array, count: number): void;
+  TF_SetAttrTensor(description: Pointer, name: string, tensor: Pointer, status: Pointer): void;
+  TF_FinishOperation(description: Pointer, status: Pointer): Pointer;
+  TF_OperationNumOutputs(operation: Pointer): number;
+  TF_OperationOutputType(output: GraphOutput): number;
+  TF_GraphGetTensorNumDims(graph: Pointer, output: GraphOutput, status: Pointer): number;
+  TF_GraphGetTensorShape(graph: Pointer, output: GraphOutput, dims: BigInt64Array, rank: number, status: Pointer): void;
+  TF_GraphGetOpDef(graph: Pointer, op: string, buffer: Pointer, status: Pointer): void;
+  TF_NewBuffer(): Pointer;
+  TF_DeleteBuffer(buffer: Pointer): void;
+  TF_GraphToFunctionWithControlOutputs(
+    graph: Pointer,
+    name: string,
+    appendHash: number,
+    numOperations: number,
+    operations: BigUint64Array,
+    numInputs: number,
+    inputs: BigUint64Array,
+    numOutputs: number,
+    outputs: BigUint64Array,
+    outputNames: null,
+    numControls: number,
+    controls: BigUint64Array,
+    controlNames: null,
+    options: null,
+    description: null,
+    status: Pointer,
+  ): Pointer;
+  TF_DeleteFunction(fn: Pointer): void;
+
   TFE_Execute(op: Pointer, outputs: BigUint64Array, numOutputs: Int32Array, status: Pointer): void;
 }
 
@@ -150,6 +214,42 @@ export const PROTOTYPES: Record<keyof TensorFlowC, string> = {
   TFE_OpSetAttrTypeList: 'void TFE_OpSetAttrTypeList(void *op, const char *name, const int *values, int count)',
   TFE_OpSetAttrShapeList:
     'void TFE_OpSetAttrShapeList(void *op, const char *name, const void *dims, const int *ranks, int count, void *status)',
+  TFE_ContextAddFunction: 'void TFE_ContextAddFunction(void *context, void *fn, void *status)',
+  TFE_ContextRemoveFunction: 'void TFE_ContextRemoveFunction(void *context, const char *name, void *status)',
+
+  TF_NewGraph: 'void *TF_NewGraph()',
+  TF_DeleteGraph: 'void TF_DeleteGraph(void *graph)',
+  TF_NewOperation: 'void *TF_NewOperation(void *graph, const char *op, const char *name)',
+  TF_AddInput: 'void TF_AddInput(void *description, TF_Output input)',
+  TF_AddInputList: 'void TF_AddInputList(void *description, const void *inputs, int count)',
+  TF_SetAttrString: 'void TF_SetAttrString(void *description, const char *name, const void *value, size_t size)',
+  TF_SetAttrInt: 'void TF_SetAttrInt(void *description, const char *name, int64_t value)',
+  TF_SetAttrFloat: 'void TF_SetAttrFloat(void *description, const char *name, float value)',
+  TF_SetAttrBool: 'void TF_SetAttrBool(void *description, const char *name, uint8_t value)',
+  TF_SetAttrType: 'void TF_SetAttrType(void *description, const char *name, int value)',
+  TF_SetAttrShape: 'void TF_SetAttrShape(void *description, const char *name, const int64_t *dims, int rank)',
+  TF_SetAttrStringList:
+    'void TF_SetAttrStringList(void *description, const char *name, const void *values, const void *sizes, int count)',
+  TF_SetAttrIntList: 'void TF_SetAttrIntList(void *description, const char *name, const int64_t *values, int count)',
+  TF_SetAttrFloatList: 'void TF_SetAttrFloatList(void *description, const char *name, const float *values, int count)',
+  TF_SetAttrBoolList: 'void TF_SetAttrBoolList(void *description, const char *name, const uint8_t *values, int count)',
+  TF_SetAttrTypeList: 'void TF_SetAttrTypeList(void *description, const char *name, const int *values, int count)',
+  TF_SetAttrShapeList:
+    'void TF_SetAttrShapeList(void *description, const char *name, const void *dims, const int *ranks, int count)',
+  TF_SetAttrTensor: 'void TF_SetAttrTensor(void *description, const char *name, void *tensor, void *status)',
+  TF_FinishOperation: 'void *TF_FinishOperation(void *description, void *status)',
+  TF_OperationNumOutputs: 'int TF_OperationNumOutputs(void *operation)',
+  TF_OperationOutputType: 'int TF_OperationOutputType(TF_Output output)',
+  TF_GraphGetTensorNumDims: 'int TF_GraphGetTensorNumDims(void *graph, TF_Output output, void *status)',
+  TF_GraphGetTensorShape:
+    'void TF_GraphGetTensorShape(void *graph, TF_Output output, int64_t *dims, int rank, void *status)',
+  TF_GraphGetOpDef: 'void TF_GraphGetOpDef(void *graph, const char *op, void *buffer, void *status)',
+  TF_NewBuffer: 'void *TF_NewBuffer()',
+  TF_DeleteBuffer: 'void TF_DeleteBuffer(void *buffer)',
+  TF_GraphToFunctionWithControlOutputs:
+    'void *TF_GraphToFunctionWithControlOutputs(void *graph, const char *name, uint8_t appendHash, int numOperations, const void *operations, int numInputs, const void *inputs, int numOutputs, const void *outputs, const void *outputNames, int numControls, const void *controls, const void *controlNames, const void *options, const char *description, void *status)',
+  TF_DeleteFunction: 'void TF_DeleteFunction(void *fn)',
+
   TFE_Execute: 'void TFE_Execute(void *op, void *outputs, int *numOutputs, void *status)',
 };
 

@@ -1,6 +1,7 @@
 /** What the coordinator and a tower say to each other: the one file that both threads import. */
 import type { Link } from '../exchange/mailbox.js';
 import type { NetOptions } from '../model/net.js';
+import type { CompileOptions } from '../native/compile.js';
 import type { ContextOptions } from '../native/context.js';
 import type { OptimizerOptions } from '../optim/schedule.js';
 
@@ -16,6 +17,8 @@ export interface TowerSetup {
   optimizer: OptimizerOptions;
   /** `native`: TensorFlow's own ops; `tfjs`: tfjs's kernels, for a second opinion. */
   ops: 'native' | 'tfjs';
+  /** How segments are run: each op by itself, or as TensorFlow functions. */
+  compile: 'off' | NonNullable<CompileOptions['mode']>;
   seed: number;
   /** Most images of a batch. */
   batchSize: number;

@@ -2,19 +2,16 @@
 import * as tf from '@tensorflow/tfjs';
 import { SplitError } from '../errors.js';
 import { gather, Mailbox, msgpackTransport, type Transport } from '../exchange/index.js';
-import type { Captured, Run } from '../model/forward.js';
-import { dropoutMask } from '../model/init.js';
+import type { Captured, Gather } from '../model/forward.js';
 import { buildNet, type Net, type Parameter, parametersOf, sitesOf } from '../model/net.js';
 import { TFJS_OPS } from '../model/ops.js';
-import { referenceForward } from '../model/reference.js';
-import { towerForward } from '../model/tower-net.js';
 import { backingDevice, currentBinding, useDevice } from '../native/backend.js';
-import { statelessNormal, statelessUniform } from '../native/random.js';
 import { copyTensor, settle, tensorFrom } from '../native/tensors.js';
 import { type Fault, parseFault } from './fault.js';
 import { NATIVE_OPS } from './ops.js';
 import { Parameters } from './parameters.js';
 import type { Command, EvaluateReply, OpenReply, StepReply, TensorInfo, TensorKind, TowerSetup } from './protocol.js';
+import { Runner } from './runner.js';
 import { countRight } from './scores.js';
 
 type StepCommand = Extract<Command, { kind: 'step' }>;
@@ -31,6 +28,7 @@ export class Tower {
   readonly #parameters: Parameters;
   readonly #fault: Fault;
   readonly #transport: Transport | undefined;
+  readonly #runner: Runner;
   #kept: Kept[] = [];
 
   /** @throws SetupError, NativeError for a device that is not there; ConfigError for a net that does not fit. */
@@ -45,6 +43,10 @@ export class Tower {
     );
     const own = parametersOf(this.#net, part === 'whole' ? undefined : part);
     this.#parameters = new Parameters(own, setup.net.init, setup.optimizer, setup.seed);
+    this.#runner = new Runner({
+      ...{ net: this.#net, part, seed: setup.seed, compile: setup.compile },
+      ops: setup.ops === 'native' ? NATIVE_OPS : TFJS_OPS,
+    });
     if (part !== 'whole' && link) {
       const port = { settle, write: copyTensor, read: readFloats };
       this.#transport = msgpackTransport(new Mailbox(link, part, setup.exchangeTimeoutMs), part, port);
@@ -74,15 +76,16 @@ export class Tower {
     const gradients = tf.tidy(() => {
       const { images, labels, labelValues } = this.#batch(slot, count);
       const forward = (...values: tf.Tensor[]): tf.Scalar => {
-        const run = this.#run(names, values, step, true);
-        if (keep) run.capture = (each) => captured.push({ ...each, tensor: tf.keep(each.tensor.clone()) });
-        const output = this.#forward(images, run, step);
-        if (!output.logits) return output.sent as tf.Scalar;
-        const loss = run.ops.crossEntropy(output.logits, labels);
-        const value = loss.dataSync()[0]!;
-        answers = { loss: value, top1: countRight(output.logits.dataSync(), labelValues, 1) };
-        if (!Number.isFinite(value)) throw notFinite(value, step, learningRate);
-        return loss;
+        const outcome = this.#runner.run({
+          ...{ images, labels, step, training: true, gather: this.#gather(step) },
+          parameters: new Map(names.map((name, i) => [name, values[i]!])),
+          capture: keep ? (each) => captured.push({ ...each, tensor: tf.keep(each.tensor.clone()) }) : undefined,
+        });
+        if ('sent' in outcome) return outcome.sent as tf.Scalar;
+        const loss = outcome.loss.dataSync()[0]!;
+        answers = { loss, top1: countRight(outcome.logits.dataSync(), labelValues, 1) };
+        if (!Number.isFinite(loss)) throw notFinite(loss, step, learningRate);
+        return outcome.loss;
       };
       return tf.valueAndGrads(forward)(this.#parameters.read()).grads;
     });
@@ -97,11 +100,14 @@ export class Tower {
   evaluate({ slot, count, step }: Extract<Command, { kind: 'evaluate' }>): EvaluateReply {
     return tf.tidy(() => {
       const { images, labels, labelValues } = this.#batch(slot, count);
-      const run = this.#run(this.#parameters.names, this.#parameters.read(), step, false);
-      const { logits } = this.#forward(images, run, step);
-      if (!logits) return {};
-      const scores = logits.dataSync() as Float32Array;
-      const loss = run.ops.crossEntropy(logits, labels).dataSync()[0]! * count;
+      const values = this.#parameters.read();
+      const outcome = this.#runner.run({
+        ...{ images, labels, step, training: false, gather: this.#gather(step) },
+        parameters: new Map(this.#parameters.names.map((name, i) => [name, values[i]!])),
+      });
+      if ('sent' in outcome) return {};
+      const scores = outcome.logits.dataSync() as Float32Array;
+      const loss = outcome.loss.dataSync()[0]! * count;
       return { loss, top1: countRight(scores, labelValues, 1), top5: countRight(scores, labelValues, 5) };
     });
   }
@@ -151,28 +157,13 @@ export class Tower {
     return { images, labels: tensorFrom([count], labelValues) as tf.Tensor1D, labelValues };
   }
 
-  #run(names: readonly string[], values: readonly tf.Tensor[], step: number, training: boolean): Run {
-    const { seed } = this.#setup;
-    const random = { normal: statelessNormal, uniform: statelessUniform };
-    const keeps = new Map(
-      this.#net.layers.flatMap((each) => (each.kind === 'dropout' ? [[each.name, each.keep]] : [])),
-    );
-    return {
-      ops: this.#setup.ops === 'native' ? NATIVE_OPS : TFJS_OPS,
-      parameters: new Map(names.map((name, i) => [name, values[i]!])),
-      training,
-      mask: (layer, tower, batch, channels) =>
-        dropoutMask([batch, channels], keeps.get(layer)!, { seed, layer, tower, step }, random),
+  /** How the halves come together in that step. */
+  #gather(step: number): Gather {
+    return (own, site) => {
+      const { part } = this.#setup;
+      if (part === 'whole' || !this.#transport) throw new Error(`the whole net has no site ${site.name}`);
+      return gather(own, site, part, step, this.#transport, this.#fault.swapAt === site.name);
     };
-  }
-
-  #forward(images: tf.Tensor4D, run: Run, step: number): { logits?: tf.Tensor2D; sent?: tf.Tensor } {
-    const { part } = this.#setup;
-    const transport = this.#transport;
-    if (part === 'whole' || !transport) return { logits: referenceForward(this.#net, images, run) };
-    return towerForward(this.#net, part, images, run, (own, site) =>
-      gather(own, site, part, step, transport, this.#fault.swapAt === site.name),
-    );
   }
 
   #keep(captured: readonly Captured[], gradients: readonly tf.Tensor[]): void {

@@ -26,7 +26,7 @@ export type TeamConfig = Pick<
   Config,
   'placement' | 'devices' | 'net' | 'optimizer' | 'seed' | 'batchSize' | 'exchangeTimeoutMs' | 'fault'
 > &
-  Partial<Pick<TowerSetup, 'ops'>>;
+  Partial<Pick<TowerSetup, 'ops' | 'compile'>>;
 
 const FLOAT_BYTES = 4;
 
@@ -39,10 +39,20 @@ export async function openTeam(config: TeamConfig, slots: readonly SharedArrayBu
   const isSplit = config.placement === 'split';
   const parts: Part[] = isSplit ? [0, 1] : ['whole'];
   const link = isSplit ? createLink(largestMessage(config)) : undefined;
-  const { net, optimizer, seed, batchSize, exchangeTimeoutMs, fault, devices, ops = 'native' } = config;
+  const {
+    net,
+    optimizer,
+    seed,
+    batchSize,
+    exchangeTimeoutMs,
+    fault,
+    devices,
+    ops = 'native',
+    compile = 'graph',
+  } = config;
   const towers = parts.map((part, i) => {
     const setup: TowerSetup = {
-      ...{ part, net, optimizer, seed, batchSize, slots, exchangeTimeoutMs, ops, context: {} },
+      ...{ part, net, optimizer, seed, batchSize, slots, exchangeTimeoutMs, ops, compile, context: {} },
       device: devices[i] ?? devices[0]!,
       fault: isSplit ? fault : null,
       ...(link && { link }),

@@ -1,0 +1,350 @@
+/**
+ * "A tf.function for tfjs": a function of tensors is run once, recording; from then on it is one call of a TensorFlow
+ * function, and its gradient, which tfjs's own tape made, another.
+ */
+import * as tf from '@tensorflow/tfjs';
+import { NativeError } from '../errors.js';
+import type { OpAttr } from './attributes.js';
+import { currentBinding, tensorId, tensorOf, withBinding } from './backend.js';
+import type { PinnedBinding } from './binding.js';
+import { openContext } from './context.js';
+import { Graph, type Node, pack, type Value } from './graph.js';
+import { AttrType, DataType } from './signatures.js';
+import { check } from './status.js';
+
+export interface CompileOptions {
+  /**
+   * `graph`: TensorFlow runs the recorded ops as they are; `grappler`: its graph optimizer goes over them first; `xla`:
+   * XLA compiles them, which takes seconds for each set of shapes.
+   */
+  mode?: 'graph' | 'grappler' | 'xla';
+  /** Which inputs get a gradient, in order; by default each of float32. Others cost nothing backward. */
+  gradients?: readonly boolean[];
+}
+
+/** A function that has been compiled, or is with its first call. */
+export interface Compiled {
+  /**
+   * Calls it. Of each new set of shapes and data types the first call traces.
+   * @returns the results; the caller's (or `tf.tidy`'s). tfjs's tape differentiates the first one.
+   * @throws NativeError that names the op, when one cannot be traced or run.
+   */
+  (...inputs: tf.Tensor[]): tf.Tensor[];
+  /** How many traces there are: one for each set of shapes, with and without a gradient. */
+  readonly traces: number;
+  /** Frees the traces. Not to be called afterwards. */
+  dispose(): void;
+}
+
+let functions = 0;
+
+/**
+ * Compiles a function of tensors.
+ *
+ * `fn` runs when it is traced and never again: what changes from call to call has to be an input, also a learning rate, a
+ * step, a seed. Tensors from outside that it uses become hidden inputs and have to outlive it. It may not read values.
+ * @param fn takes tensors and returns tensors; only the first of them is differentiable.
+ */
+export function compile(fn: (...inputs: tf.Tensor[]) => tf.Tensor[], options: CompileOptions = {}): Compiled {
+  const traces = new Map<string, Trace>();
+
+  const call = (...inputs: tf.Tensor[]): tf.Tensor[] => {
+    // tfjs keeps no public word for "the tape records".
+    const isDifferentiated = (tf.engine() as unknown as { isTapeOn(): boolean }).isTapeOn();
+    const key = `${isDifferentiated} ${inputs.map(({ dtype, shape }) => `${dtype}[${shape}]`).join(' ')}`;
+    let trace = traces.get(key);
+    if (!trace) {
+      trace = new Trace(fn, inputs, isDifferentiated, options);
+      traces.set(key, trace);
+    }
+    return trace.run(inputs);
+  };
+  const dispose = () => {
+    for (const trace of traces.values()) trace.dispose();
+    traces.clear();
+  };
+  return Object.defineProperty(Object.assign(call, { dispose }), 'traces', { get: () => traces.size }) as Compiled;
+}
+
+/** Which tensors of a call a TensorFlow function takes: the call's inputs, and what the forward function kept. */
+interface Source {
+  from: 'input' | 'captured' | 'kept' | 'dy';
+  index: number;
+}
+
+/** One set of shapes of a function. */
+class Trace {
+  readonly #attrs: OpAttr[];
+  readonly #forward: string;
+  readonly #backward: string | undefined;
+  readonly #results: number;
+  /** Tensors from outside, kept alive. */
+  readonly #captured: number[];
+  /** What the forward function returns beyond its results. */
+  readonly #kept: readonly Value[];
+  readonly #backwardSources: readonly Source[];
+  /** For each input whether the backward function has its gradient. */
+  readonly #hasGradient: readonly boolean[];
+  readonly #binding: PinnedBinding;
+
+  constructor(
+    fn: (...inputs: tf.Tensor[]) => tf.Tensor[],
+    inputs: readonly tf.Tensor[],
+    isDifferentiated: boolean,
+    { mode = 'graph', gradients }: CompileOptions,
+  ) {
+    this.#binding = currentBinding();
+    this.#attrs = callAttrs(mode);
+    const wanted = inputs.map((input, i) => (gradients?.[i] ?? input.dtype === 'float32') && isDifferentiated);
+    const graph = new Graph(openContext(), this.#binding);
+    try {
+      const recorded = record(graph, fn, inputs, wanted, isDifferentiated);
+      const given = [...recorded.inputs, ...graph.captured.map(({ value }) => value)];
+      const forwardNodes = graph.nodes.slice(0, recorded.boundary);
+      const backwardNodes = graph.nodes.slice(recorded.boundary);
+      const isForward = new Set(forwardNodes);
+      const isGiven = new Map(given.map((value, i) => [value.node, i]));
+      const kept = new Map<string, Value>();
+      const sources: { source: Source; value: Value }[] = [];
+      const seen = new Set<string>();
+      for (const value of backwardNodes.flatMap((node) => node.inputs)) {
+        const name = `${value.node.operation}:${value.index}`;
+        if (seen.has(name) || value.node.op === 'Const') continue;
+        seen.add(name);
+        const index = isGiven.get(value.node);
+        if (index !== undefined) {
+          const isInput = index < inputs.length;
+          const source: Source = isInput
+            ? { from: 'input', index }
+            : { from: 'captured', index: index - inputs.length };
+          sources.push({ source, value });
+        } else if (value.node === recorded.dy?.node) {
+          sources.push({ source: { from: 'dy', index: 0 }, value });
+        } else if (isForward.has(value.node)) {
+          sources.push({ source: { from: 'kept', index: kept.size }, value });
+          kept.set(name, value);
+        }
+      }
+      this.#kept = [...kept.values()];
+      this.#results = recorded.results.length;
+      this.#backwardSources = sources.map(({ source }) => source);
+      this.#hasGradient = recorded.gradients.map((each) => each !== undefined);
+      const constants = forwardNodes.filter(({ op }) => op === 'Const');
+      const outputs = [...recorded.results, ...this.#kept];
+      this.#forward = define(graph, bodyOf(forwardNodes), given, outputs);
+      const made = recorded.gradients.filter((each) => each !== undefined);
+      this.#backward =
+        made.length > 0
+          ? define(
+              graph,
+              bodyOf([...constants, ...backwardNodes]),
+              sources.map(({ value }) => value),
+              made,
+            )
+          : undefined;
+      this.#captured = graph.captured.map(({ id }) => id);
+    } finally {
+      graph.dispose();
+    }
+  }
+
+  run(inputs: readonly tf.Tensor[]): tf.Tensor[] {
+    const engine = tf.engine() as unknown as {
+      runKernelFunc(operation: {
+        inputs: Record<string, tf.Tensor>;
+        forwardFunc: (backend: unknown, save: (tensors: readonly tf.Tensor[]) => void) => tf.Tensor[];
+        backwardsFunc: (dys: tf.Tensor[], saved: tf.Tensor[]) => Record<string, () => tf.Tensor>;
+      }): tf.Tensor[];
+    };
+    const out = engine.runKernelFunc({
+      inputs: Object.fromEntries(inputs.entries()),
+      forwardFunc: (_backend, save) => {
+        const ids = [...inputs.map(tensorId), ...this.#captured];
+        const all = this.#call(this.#forward, ids, this.#results + this.#kept.length);
+        const needed = this.#backwardSources.flatMap(({ from, index }) => (from === 'input' ? [inputs[index]!] : []));
+        save([...all.slice(this.#results), ...needed]);
+        return all.slice(0, this.#results);
+      },
+      backwardsFunc: (dys, saved) => this.#differentiate(Array.isArray(dys) ? dys[0]! : dys, saved, inputs),
+    });
+    return out;
+  }
+
+  dispose(): void {
+    const { library, address, status } = openContext();
+    for (const name of [this.#forward, this.#backward]) {
+      if (name === undefined) continue;
+      library.c.TFE_ContextRemoveFunction(address, name, status);
+      check(library.c, status, 'free a compiled function');
+    }
+  }
+
+  #differentiate(
+    dy: tf.Tensor,
+    saved: readonly tf.Tensor[],
+    inputs: readonly tf.Tensor[],
+  ): Record<string, () => tf.Tensor> {
+    const count = this.#hasGradient.filter(Boolean).length;
+    let gradients: tf.Tensor[] = [];
+    if (this.#backward !== undefined) {
+      let input = this.#kept.length;
+      const ids = this.#backwardSources.map(({ from, index }) => {
+        if (from === 'dy') return tensorId(dy);
+        if (from === 'kept') return tensorId(saved[index]!);
+        return from === 'captured' ? this.#captured[index]! : tensorId(saved[input++]!);
+      });
+      gradients = this.#call(this.#backward, ids, count);
+    }
+    let next = 0;
+    return Object.fromEntries(
+      this.#hasGradient.map((has, i) => {
+        const gradient = has ? gradients[next++]! : undefined;
+        return [i, () => gradient ?? tf.zerosLike(inputs[i]!)];
+      }),
+    );
+  }
+
+  #call(name: string, ids: number[], outputs: number): tf.Tensor[] {
+    return this.#binding.executeOp(name, this.#attrs, ids, outputs).map(tensorOf);
+  }
+}
+
+interface Recorded {
+  inputs: readonly Value[];
+  results: readonly Value[];
+  /** For each input, when it has one. */
+  gradients: readonly (Value | undefined)[];
+  /** Number of nodes when the function returned: those from there on are the gradient's. */
+  boundary: number;
+  dy: Value | undefined;
+}
+
+/** Runs `fn`, and tfjs's tape over it, into the graph. */
+function record(
+  graph: Graph,
+  fn: (...inputs: tf.Tensor[]) => tf.Tensor[],
+  inputs: readonly tf.Tensor[],
+  wanted: readonly boolean[],
+  isDifferentiated: boolean,
+): Recorded {
+  const metadata = inputs.map((input) => currentBinding().describe(tensorId(input)));
+  return withBinding(graph.asBinding(), () =>
+    untaped(() => {
+      const given = metadata.map(({ shape, dtype }) => graph.placeholder(shape, dtype));
+      const tensors = given.map(tensorOf);
+      let results: Value[] = [];
+      let boundary = 0;
+      let dy: Value | undefined;
+      const forward = (): tf.Tensor => {
+        const made = fn(...tensors);
+        results = made.map((tensor) => graph.valueOf(tensorId(tensor)));
+        // A result that is given, or there twice, is no node of the function's own.
+        results = results.map((value) => graph.record('Identity', [typeAttr(value.dtype)], [value], 1)[0]!);
+        const [first] = made;
+        if (!first) throw new NativeError('Cannot compile a function that returns no tensor; return at least one', 3);
+        boundary = graph.nodes.length;
+        if (!isDifferentiated) return first;
+        dy = graph.placeholder(first.shape, DataType.FLOAT);
+        return endOf(first, tf.keep(tensorOf(dy)));
+      };
+      if (!isDifferentiated) {
+        forward();
+        return { inputs: given, results, gradients: given.map(() => undefined), boundary, dy };
+      }
+      const sources = tensors.filter((_, i) => wanted[i]);
+      const engine = tf.engine() as unknown as {
+        gradients(f: () => tf.Tensor, xs: tf.Tensor[], dy: null, allowNone: boolean): { grads: (tf.Tensor | null)[] };
+      };
+      const { grads } = engine.gradients(forward, sources, null, true);
+      let next = 0;
+      const gradients = wanted.map((isWanted): Value | undefined => {
+        const gradient = isWanted ? grads[next++] : undefined;
+        if (!gradient) return undefined;
+        const value = graph.valueOf(tensorId(gradient));
+        return graph.record('Identity', [typeAttr(value.dtype)], [value], 1)[0]!;
+      });
+      return { inputs: given, results, gradients, boundary, dy };
+    }),
+  );
+}
+
+/** Runs `action` in a scope of its own, of which nothing is left and nothing gets onto a tape that records. */
+function untaped<R>(action: () => R): R {
+  const engine = tf.engine() as unknown as { state: { gradientDepth: number; activeTape: unknown } };
+  const { gradientDepth, activeTape } = engine.state;
+  engine.state.gradientDepth = 0;
+  let result: R;
+  try {
+    tf.tidy(() => {
+      result = action();
+    });
+    return result!;
+  } finally {
+    engine.state.gradientDepth = gradientDepth;
+    engine.state.activeTape = activeTape;
+  }
+}
+
+/** The end of the tape: a scalar whose gradient with respect to `y` is `dy`. */
+function endOf(y: tf.Tensor, dy: tf.Tensor): tf.Tensor {
+  // The tape's own scopes would dispose of `dy` before its turn.
+  const gradFunc = () => {
+    const value = dy.clone();
+    dy.dispose();
+    return value;
+  };
+  return tf.customGrad((_y) => ({ value: tf.scalar(0), gradFunc }))(y);
+}
+
+/** Placeholders are no part of a function's body. */
+function bodyOf(nodes: readonly Node[]): Node[] {
+  return nodes.filter(({ op }) => op !== 'Placeholder');
+}
+
+/** Makes a function of the context out of nodes. @returns its name. */
+function define(graph: Graph, body: readonly Node[], inputs: readonly Value[], outputs: readonly Value[]): string {
+  const { library, address, status } = openContext();
+  const { c } = library;
+  // The context is the process's, so the name has the graph's address too.
+  const name = `alexnet_split_${graph.pointer.toString(36)}_${functions++}`;
+  const operations = BigUint64Array.from(body, ({ operation }) => operation);
+  // What changes something outside, such as a variable, runs though no output needs it.
+  const controls = BigUint64Array.from(
+    body.filter(({ isStateful }) => isStateful),
+    ({ operation }) => operation,
+  );
+  const fn = c.TF_GraphToFunctionWithControlOutputs(
+    graph.pointer,
+    name,
+    0,
+    operations.length,
+    operations,
+    inputs.length,
+    pack(inputs),
+    outputs.length,
+    pack(outputs),
+    null,
+    controls.length,
+    controls,
+    null,
+    null,
+    null,
+    status,
+  );
+  check(c, status, 'compile a function');
+  c.TFE_ContextAddFunction(address, fn, status);
+  c.TF_DeleteFunction(fn);
+  check(c, status, 'compile a function');
+  return name;
+}
+
+function typeAttr(dtype: number): OpAttr {
+  return { name: 'T', type: AttrType.TYPE, value: dtype };
+}
+
+function callAttrs(mode: NonNullable<CompileOptions['mode']>): OpAttr[] {
+  if (mode === 'xla') return [{ name: '_XlaMustCompile', type: AttrType.BOOL, value: true }];
+  // The optimizer runs when a call carries a configuration, be it an empty one.
+  if (mode === 'grappler') return [{ name: 'config_proto', type: AttrType.STRING, value: '' }];
+  return [];
+}

@@ -1,0 +1,243 @@
+/**
+ * A graph that records: while it stands in the place of a thread's binding, the ops that tfjs's kernels run become nodes
+ * of a TensorFlow graph. Nothing is computed.
+ */
+import { NativeError } from '../errors.js';
+import { type OpAttr, setAttr } from './attributes.js';
+import type { PinnedBinding, TensorMetadata } from './binding.js';
+import type { Context } from './context.js';
+import type { Library } from './load.js';
+import { opDef } from './op-def.js';
+import { AttrType, DataType, type GraphOutput, type Pointer } from './signatures.js';
+import { check } from './status.js';
+
+/** An operation in the graph. */
+export interface Node {
+  operation: Pointer;
+  op: string;
+  inputs: readonly Value[];
+  isStateful: boolean;
+}
+
+/** An output of a node. */
+export interface Value extends TensorMetadata {
+  node: Node;
+  index: number;
+}
+
+/** Ids of values begin where no binding's ids come to. */
+const FIRST_ID = 2 ** 40;
+
+/** Names of nodes and functions are the whole context's, so their numbers are the thread's own. */
+let nextId = FIRST_ID;
+
+export class Graph {
+  /** In the order of recording. */
+  readonly nodes: Node[] = [];
+  /** Tensors from outside, each with the placeholder that stands for it. */
+  readonly captured: { id: number; value: Value }[] = [];
+  readonly #context: Context;
+  readonly #real: PinnedBinding;
+  readonly #graph: Pointer;
+  readonly #values = new Map<number, Value>();
+  /** Tensors that were made from values during the recording: they become constants. */
+  readonly #constants = new Map<number, Value>();
+  readonly #own: Set<number> = new Set();
+
+  constructor(context: Context, real: PinnedBinding) {
+    this.#context = context;
+    this.#real = real;
+    this.#graph = context.library.c.TF_NewGraph();
+  }
+
+  get pointer(): Pointer {
+    return this.#graph;
+  }
+
+  dispose(): void {
+    this.#context.library.c.TF_DeleteGraph(this.#graph);
+  }
+
+  /** What tfjs's backend takes for its binding. */
+  asBinding(): PinnedBinding {
+    const real = this.#real;
+    const refuse = (): never => {
+      throw new NativeError(
+        "Cannot read a tensor's values in a compiled function: it is traced, not run; read the function's results, or make the value an argument",
+        9,
+      );
+    };
+    return {
+      ...real,
+      device: real.device,
+      isUsingGpuDevice: () => real.isUsingGpuDevice(),
+      getNumOfTensors: () => real.getNumOfTensors(),
+      createTensor: (shape: number[], dtype: number, values: unknown) => {
+        const id = real.createTensor(shape, dtype, values);
+        this.#own.add(id);
+        return id;
+      },
+      deleteTensor: (id: number) => {
+        if (id < FIRST_ID) real.deleteTensor(id);
+      },
+      executeOp: (op: string, attrs: OpAttr[], ids: number[], count: number) =>
+        this.record(
+          op,
+          attrs,
+          ids.map((id) => this.valueOf(id)),
+          count,
+        ),
+      tensorDataSync: refuse,
+      read: refuse,
+      copyTo: refuse,
+      handle: refuse,
+      adopt: refuse,
+      backingDevice: refuse,
+      loadSavedModel: () => real.loadSavedModel(),
+      deleteSavedModel: () => real.deleteSavedModel(),
+      runSavedModel: () => real.runSavedModel(),
+      getNumOfSavedModels: () => 0,
+    } as unknown as PinnedBinding;
+  }
+
+  /** A value that is given when the function is called. */
+  placeholder(shape: readonly number[], dtype: number): Value {
+    const attrs: OpAttr[] = [{ name: 'dtype', type: AttrType.TYPE, value: dtype }];
+    if (dtype !== DataType.RESOURCE) attrs.push({ name: 'shape', type: AttrType.SHAPE, value: [...shape] });
+    return this.record('Placeholder', attrs, [], 1)[0]!;
+  }
+
+  /** The value of that id: recorded, made during the recording, or from outside. */
+  valueOf(id: number): Value {
+    const found = this.#values.get(id) ?? this.#constants.get(id);
+    if (found) return found;
+    const outside = this.captured.find((each) => each.id === id);
+    if (outside) return outside.value;
+    if (this.#own.has(id)) {
+      const constant = this.#constant(id);
+      this.#constants.set(id, constant);
+      return constant;
+    }
+    const { shape, dtype } = this.#real.describe(id);
+    const value = this.placeholder(shape, dtype);
+    this.captured.push({ id, value });
+    return value;
+  }
+
+  /** Adds a node. @throws NativeError with the op's name, when TensorFlow refuses it. */
+  record(op: string, attrs: readonly OpAttr[], inputs: readonly Value[], count: number): Value[] {
+    const { library, status } = this.#context;
+    const { c } = library;
+    const def = opDef(library, this.#graph, op, status);
+    const description = c.TF_NewOperation(this.#graph, op, `node${nextId++}`);
+    this.#addInputs(description, op, def.inputs, attrs, inputs);
+    for (const attr of attrs) setAttr(graphAttributes(library), description, op, attr, status);
+    const operation = c.TF_FinishOperation(description, status);
+    check(c, status, `trace the op ${op}`, op);
+    const node: Node = { operation, op, inputs, isStateful: def.isStateful };
+    this.nodes.push(node);
+    return Array.from({ length: Math.min(count, c.TF_OperationNumOutputs(operation)) }, (_, index) =>
+      this.#valueAt(node, index),
+    );
+  }
+
+  #addInputs(
+    description: Pointer,
+    op: string,
+    defs: readonly { countAttr?: string }[],
+    attrs: readonly OpAttr[],
+    inputs: readonly Value[],
+  ): void {
+    const { c } = this.#context.library;
+    let next = 0;
+    const single = defs.filter(({ countAttr }) => countAttr === undefined).length;
+    for (const { countAttr } of defs) {
+      if (countAttr === undefined) {
+        const input = inputs[next++];
+        if (!input) throw new NativeError(`Cannot trace the op ${op}: it was given ${inputs.length} inputs`, 3, op);
+        c.TF_AddInput(description, outputOf(input));
+        continue;
+      }
+      const attr = attrs.find(({ name }) => name === countAttr)?.value;
+      const given = Array.isArray(attr) ? attr.length : typeof attr === 'number' ? attr : inputs.length - single;
+      c.TF_AddInputList(description, pack(inputs.slice(next, next + given)), given);
+      next += given;
+    }
+  }
+
+  #valueAt(node: Node, index: number): Value {
+    const { library, status } = this.#context;
+    const { c } = library;
+    const output = { oper: node.operation, index };
+    const dtype = c.TF_OperationOutputType(output);
+    const rank = c.TF_GraphGetTensorNumDims(this.#graph, output, status);
+    check(c, status, `trace the op ${node.op}`, node.op);
+    const dims = new BigInt64Array(Math.max(0, rank));
+    if (rank > 0) c.TF_GraphGetTensorShape(this.#graph, output, dims, rank, status);
+    check(c, status, `trace the op ${node.op}`, node.op);
+    const shape = Array.from(dims, Number);
+    if (dtype !== DataType.RESOURCE && (rank < 0 || shape.some((size) => size < 0))) {
+      throw new NativeError(
+        `Cannot trace the op ${node.op}: the shape of its result depends on values, and a compiled function has fixed shapes`,
+        12,
+        node.op,
+      );
+    }
+    const value: Value = { id: nextId++, shape, dtype, node, index };
+    this.#values.set(value.id, value);
+    return value;
+  }
+
+  #constant(id: number): Value {
+    const { library, status } = this.#context;
+    const { c } = library;
+    const tensor = c.TFE_TensorHandleResolve(this.#real.handle(id), status);
+    check(c, status, 'trace a constant');
+    try {
+      const description = c.TF_NewOperation(this.#graph, 'Const', `node${nextId++}`);
+      c.TF_SetAttrTensor(description, 'value', tensor, status);
+      check(c, status, 'trace a constant', 'Const');
+      c.TF_SetAttrType(description, 'dtype', this.#real.describe(id).dtype);
+      const operation = c.TF_FinishOperation(description, status);
+      check(c, status, 'trace a constant', 'Const');
+      const node: Node = { operation, op: 'Const', inputs: [], isStateful: false };
+      this.nodes.push(node);
+      return this.#valueAt(node, 0);
+    } finally {
+      c.TF_DeleteTensor(tensor);
+    }
+  }
+}
+
+/** A value as C has it. */
+function outputOf({ node, index }: Value): GraphOutput {
+  return { oper: node.operation, index };
+}
+
+/** Values as an array of `TF_Output`: each an address and an index, sixteen bytes. */
+export function pack(values: readonly Value[]): BigUint64Array {
+  return BigUint64Array.from(values.flatMap(({ node, index }) => [node.operation, BigInt(index)]));
+}
+
+/** The library with a graph's attribute functions in the place of an eager op's. */
+function graphAttributes(library: Library): Library {
+  const { c } = library;
+  return {
+    ...library,
+    c: {
+      ...c,
+      TFE_OpSetAttrString: c.TF_SetAttrString,
+      TFE_OpSetAttrInt: c.TF_SetAttrInt,
+      TFE_OpSetAttrFloat: c.TF_SetAttrFloat,
+      TFE_OpSetAttrBool: c.TF_SetAttrBool,
+      TFE_OpSetAttrType: c.TF_SetAttrType,
+      TFE_OpSetAttrShape: (op, name, dims, rank) => c.TF_SetAttrShape(op, name, dims, rank),
+      TFE_OpSetAttrStringList: c.TF_SetAttrStringList,
+      TFE_OpSetAttrIntList: c.TF_SetAttrIntList,
+      TFE_OpSetAttrFloatList: c.TF_SetAttrFloatList,
+      TFE_OpSetAttrBoolList: c.TF_SetAttrBoolList,
+      TFE_OpSetAttrTypeList: c.TF_SetAttrTypeList,
+      TFE_OpSetAttrShapeList: (op, name, dims, ranks, count) => c.TF_SetAttrShapeList(op, name, dims, ranks, count),
+    },
+  };
+}
