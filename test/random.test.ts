@@ -36,7 +36,10 @@ test('nameWord() is FNV-1a', () => {
 
 test('shuffled() is a permutation of its own for each seed and epoch', () => {
   const first = shuffled(100, 1, 0);
-  assert.deepEqual([...first].sort((a, b) => a - b), [...Array(100).keys()]);
+  assert.deepEqual(
+    [...first].sort((a, b) => a - b),
+    [...Array(100).keys()],
+  );
   assert.deepEqual(shuffled(100, 1, 0), first);
   assert.notDeepEqual(shuffled(100, 1, 1), first);
   assert.notDeepEqual(shuffled(100, 2, 0), first);

@@ -54,6 +54,8 @@ export class PinnedBinding {
   readonly #host: string;
   readonly #onHost: boolean;
   readonly #handles = new Map<number, Pointer>();
+  /** Of resources, which TensorFlow does not tell. */
+  readonly #shapes = new Map<number, readonly number[]>();
   #nextId = 1;
 
   /** @throws NativeError when the context has no such device. */
@@ -69,6 +71,11 @@ export class PinnedBinding {
   /** The pinned device's full name. */
   get device(): string {
     return this.#device;
+  }
+
+  /** TensorFlow's version. */
+  get version(): string {
+    return this.TF_Version;
   }
 
   isUsingGpuDevice(): boolean {
@@ -113,6 +120,7 @@ export class PinnedBinding {
     const handle = this.#handles.get(id);
     if (handle === undefined) return;
     this.#handles.delete(id);
+    this.#shapes.delete(id);
     this.#context.library.c.TFE_DeleteTensorHandle(handle);
   }
 
@@ -197,7 +205,12 @@ export class PinnedBinding {
     return id;
   }
 
-  /** A tensor's shape and data type. A resource has no shape. */
+  /** Notes the shape of what a resource holds, for {@link describe}. */
+  noteShape(id: number, shape: readonly number[]): void {
+    this.#shapes.set(id, shape);
+  }
+
+  /** A tensor's shape and data type; a resource's shape is the one that was noted. */
   describe(id: number): TensorMetadata {
     const { library, status } = this.#context;
     const { c } = library;
@@ -206,7 +219,7 @@ export class PinnedBinding {
     const rank = dtype === DataType.RESOURCE ? 0 : c.TFE_TensorHandleNumDims(handle, status);
     const shape: number[] = [];
     for (let i = 0; i < rank; i++) shape.push(Number(c.TFE_TensorHandleDim(handle, i, status)));
-    return { id, shape, dtype };
+    return { id, shape: [...(this.#shapes.get(id) ?? shape)], dtype };
   }
 
   /** The device whose memory holds the tensor, as TensorFlow reports it (its backing device). */

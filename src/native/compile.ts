@@ -3,13 +3,13 @@
  * function, and its gradient, which tfjs's own tape made, another.
  */
 import * as tf from '@tensorflow/tfjs';
-import { NativeError } from '../errors.js';
 import type { OpAttr } from './attributes.js';
-import { currentBinding, tensorId, tensorOf, withBinding } from './backend.js';
+import { currentBinding, tensorId, tensorOf } from './backend.js';
 import type { PinnedBinding } from './binding.js';
 import { openContext } from './context.js';
 import { Graph, type Node, pack, type Value } from './graph.js';
-import { AttrType, DataType } from './signatures.js';
+import { record } from './record.js';
+import { AttrType } from './signatures.js';
 import { check } from './status.js';
 
 export interface CompileOptions {
@@ -209,93 +209,6 @@ class Trace {
   }
 }
 
-interface Recorded {
-  inputs: readonly Value[];
-  results: readonly Value[];
-  /** For each input, when it has one. */
-  gradients: readonly (Value | undefined)[];
-  /** Number of nodes when the function returned: those from there on are the gradient's. */
-  boundary: number;
-  dy: Value | undefined;
-}
-
-/** Runs `fn`, and tfjs's tape over it, into the graph. */
-function record(
-  graph: Graph,
-  fn: (...inputs: tf.Tensor[]) => tf.Tensor[],
-  inputs: readonly tf.Tensor[],
-  wanted: readonly boolean[],
-  isDifferentiated: boolean,
-): Recorded {
-  const metadata = inputs.map((input) => currentBinding().describe(tensorId(input)));
-  return withBinding(graph.asBinding(), () =>
-    untaped(() => {
-      const given = metadata.map(({ shape, dtype }) => graph.placeholder(shape, dtype));
-      const tensors = given.map(tensorOf);
-      let results: Value[] = [];
-      let boundary = 0;
-      let dy: Value | undefined;
-      const forward = (): tf.Tensor => {
-        const made = fn(...tensors);
-        results = made.map((tensor) => graph.valueOf(tensorId(tensor)));
-        // A result that is given, or there twice, is no node of the function's own.
-        results = results.map((value) => graph.record('Identity', [typeAttr(value.dtype)], [value], 1)[0]!);
-        const [first] = made;
-        if (!first) throw new NativeError('Cannot compile a function that returns no tensor; return at least one', 3);
-        boundary = graph.nodes.length;
-        if (!isDifferentiated) return first;
-        dy = graph.placeholder(first.shape, DataType.FLOAT);
-        return endOf(first, tf.keep(tensorOf(dy)));
-      };
-      if (!isDifferentiated) {
-        forward();
-        return { inputs: given, results, gradients: given.map(() => undefined), boundary, dy };
-      }
-      const sources = tensors.filter((_, i) => wanted[i]);
-      const engine = tf.engine() as unknown as {
-        gradients(f: () => tf.Tensor, xs: tf.Tensor[], dy: null, allowNone: boolean): { grads: (tf.Tensor | null)[] };
-      };
-      const { grads } = engine.gradients(forward, sources, null, true);
-      let next = 0;
-      const gradients = wanted.map((isWanted): Value | undefined => {
-        const gradient = isWanted ? grads[next++] : undefined;
-        if (!gradient) return undefined;
-        const value = graph.valueOf(tensorId(gradient));
-        return graph.record('Identity', [typeAttr(value.dtype)], [value], 1)[0]!;
-      });
-      return { inputs: given, results, gradients, boundary, dy };
-    }),
-  );
-}
-
-/** Runs `action` in a scope of its own, of which nothing is left and nothing gets onto a tape that records. */
-function untaped<R>(action: () => R): R {
-  const engine = tf.engine() as unknown as { state: { gradientDepth: number; activeTape: unknown } };
-  const { gradientDepth, activeTape } = engine.state;
-  engine.state.gradientDepth = 0;
-  let result: R;
-  try {
-    tf.tidy(() => {
-      result = action();
-    });
-    return result!;
-  } finally {
-    engine.state.gradientDepth = gradientDepth;
-    engine.state.activeTape = activeTape;
-  }
-}
-
-/** The end of the tape: a scalar whose gradient with respect to `y` is `dy`. */
-function endOf(y: tf.Tensor, dy: tf.Tensor): tf.Tensor {
-  // The tape's own scopes would dispose of `dy` before its turn.
-  const gradFunc = () => {
-    const value = dy.clone();
-    dy.dispose();
-    return value;
-  };
-  return tf.customGrad((_y) => ({ value: tf.scalar(0), gradFunc }))(y);
-}
-
 /** Placeholders are no part of a function's body. */
 function bodyOf(nodes: readonly Node[]): Node[] {
   return nodes.filter(({ op }) => op !== 'Placeholder');
@@ -336,10 +249,6 @@ function define(graph: Graph, body: readonly Node[], inputs: readonly Value[], o
   c.TF_DeleteFunction(fn);
   check(c, status, 'compile a function');
   return name;
-}
-
-function typeAttr(dtype: number): OpAttr {
-  return { name: 'T', type: AttrType.TYPE, value: dtype };
 }
 
 function callAttrs(mode: NonNullable<CompileOptions['mode']>): OpAttr[] {

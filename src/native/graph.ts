@@ -119,7 +119,7 @@ export class Graph {
       return constant;
     }
     const { shape, dtype } = this.#real.describe(id);
-    const value = this.placeholder(shape, dtype);
+    const value = { ...this.placeholder(shape, dtype), shape };
     this.captured.push({ id, value });
     return value;
   }
@@ -169,6 +169,12 @@ export class Graph {
     const { library, status } = this.#context;
     const { c } = library;
     const output = { oper: node.operation, index };
+    // TensorFlow does not know what a resource that is given holds.
+    if (node.op === 'ReadVariableOp') {
+      const held = BigInt64Array.from(node.inputs[0]!.shape, BigInt);
+      c.TF_GraphSetTensorShape(this.#graph, output, held, held.length, status);
+      check(c, status, 'trace the reading of a variable', node.op);
+    }
     const dtype = c.TF_OperationOutputType(output);
     const rank = c.TF_GraphGetTensorNumDims(this.#graph, output, status);
     check(c, status, `trace the op ${node.op}`, node.op);

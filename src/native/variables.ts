@@ -24,6 +24,7 @@ export class Variable {
       { name: 'shape', type: AttrType.SHAPE, value: [...initial.shape] },
     ];
     this.#handle = currentBinding().executeOp('VarHandleOp', attrs, [], 1)[0]!.id;
+    currentBinding().noteShape(this.#handle, initial.shape);
     this.assign(initial);
   }
 
@@ -87,6 +88,30 @@ export function descend(
     const inputs = [variable.handle, velocity.handle, rate!, g, factor!];
     currentBinding().executeOp('ResourceApplyKerasMomentum', attrs, inputs, 0);
   });
+}
+
+/**
+ * The same step as {@link descend}'s for a compiled function: the rate is a tensor, and there is one op that changes
+ * anything, for within a function nothing but its inputs tells an op its turn.
+ * @param rate scalar, the learning rate.
+ */
+export function descendIn(
+  variable: Variable,
+  velocity: Variable | undefined,
+  gradient: tf.Tensor,
+  rate: tf.Tensor,
+  { momentum, weightDecay }: Omit<UpdateRates, 'learningRate'>,
+): void {
+  const g = weightDecay === 0 ? gradient : tf.add(gradient, tf.mul(variable.read(), weightDecay));
+  const locking = { name: 'use_locking', type: AttrType.BOOL, value: false };
+  const [lr, slope] = [tensorId(rate), tensorId(g)];
+  if (!velocity || momentum === 0) {
+    currentBinding().executeOp('ResourceApplyGradientDescent', [FLOAT, locking], [variable.handle, lr, slope], 0);
+    return;
+  }
+  const attrs = [FLOAT, locking, { name: 'use_nesterov', type: AttrType.BOOL, value: false }];
+  const inputs = [variable.handle, velocity.handle, lr, slope, tensorId(tf.scalar(momentum))];
+  currentBinding().executeOp('ResourceApplyKerasMomentum', attrs, inputs, 0);
 }
 
 /** variable ← variable − factor · value. */

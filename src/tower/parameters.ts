@@ -4,9 +4,10 @@ import { openTensors, type TensorFile, writeTensors } from '../checkpoint/format
 import { CheckpointError } from '../errors.js';
 import { initialValue } from '../model/init.js';
 import type { NetOptions, Parameter } from '../model/net.js';
+import { type Compiled, type CompileOptions, compile } from '../native/compile.js';
 import { statelessNormal, statelessUniform } from '../native/random.js';
 import { copyTensor, tensorFrom } from '../native/tensors.js';
-import { descend, Variable } from '../native/variables.js';
+import { descend, descendIn, Variable } from '../native/variables.js';
 import { type OptimizerOptions, ratesOf } from '../optim/schedule.js';
 
 interface Held {
@@ -20,10 +21,19 @@ interface Held {
 export class Parameters {
   readonly #held: readonly Held[];
   readonly #optimizer: OptimizerOptions;
+  readonly #compile: 'off' | NonNullable<CompileOptions['mode']>;
+  #compiled: Compiled | undefined;
 
   /** Makes them with their initial values, functions of the seed and their names. */
-  constructor(parameters: readonly Parameter[], init: NetOptions['init'], optimizer: OptimizerOptions, seed: number) {
+  constructor(
+    parameters: readonly Parameter[],
+    init: NetOptions['init'],
+    optimizer: OptimizerOptions,
+    seed: number,
+    compile: 'off' | NonNullable<CompileOptions['mode']> = 'off',
+  ) {
     this.#optimizer = optimizer;
+    this.#compile = compile;
     this.#held = parameters.map((parameter) => {
       const variable = variableOf(() =>
         initialValue(parameter, init, seed, { normal: statelessNormal, uniform: statelessUniform }),
@@ -53,9 +63,30 @@ export class Parameters {
 
   /** One step of the optimizer. @param gradients in order; stay the caller's. */
   update(gradients: readonly tf.Tensor[], learningRate: number): void {
+    if (this.#compile !== 'off') {
+      this.#compiled ??= this.#compileUpdate();
+      const rate = tf.scalar(learningRate);
+      tf.dispose([rate, ...this.#compiled(rate, ...gradients)]);
+      return;
+    }
     this.#held.forEach(({ parameter, variable, velocity }, i) => {
       descend(variable, velocity, gradients[i]!, ratesOf(parameter.role, learningRate, this.#optimizer));
     });
+  }
+
+  /** The update of all parameters as one function of the kernels' learning rate and the gradients. */
+  #compileUpdate(): Compiled {
+    const mode = this.#compile === 'off' ? 'graph' : this.#compile;
+    return compile(
+      (rate, ...gradients) => {
+        for (const [i, { parameter, variable, velocity }] of this.#held.entries()) {
+          const { learningRate: factor, ...rates } = ratesOf(parameter.role, 1, this.#optimizer);
+          descendIn(variable, velocity, gradients[i]!, factor === 1 ? rate! : tf.mul(rate!, factor), rates);
+        }
+        return [rate!];
+      },
+      { mode },
+    );
   }
 
   /** Replaces a parameter's value and sets its velocity to zero. */

@@ -42,7 +42,7 @@ export class Tower {
       sitesOf(this.#net).map(({ name }) => name),
     );
     const own = parametersOf(this.#net, part === 'whole' ? undefined : part);
-    this.#parameters = new Parameters(own, setup.net.init, setup.optimizer, setup.seed);
+    this.#parameters = new Parameters(own, setup.net.init, setup.optimizer, setup.seed, setup.compile);
     this.#runner = new Runner({
       ...{ net: this.#net, part, seed: setup.seed, compile: setup.compile },
       ops: setup.ops === 'native' ? NATIVE_OPS : TFJS_OPS,
@@ -59,7 +59,7 @@ export class Tower {
     const devices = [...new Set([backingDevice(first), backingDevice(sum)])];
     tf.dispose([first, sum]);
     return {
-      tensorflow: currentBinding().TF_Version,
+      tensorflow: currentBinding().version,
       backingDevice: devices.join(' and '),
       parameters: countOf(this.#parameters.described),
     };

@@ -1,0 +1,135 @@
+/** `eval`, `devices` and `summary`. */
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import test, { after } from 'node:test';
+import type { TrainRoom } from '../../src/cli/services.js';
+import type { Config } from '../../src/config/config.js';
+import type { Row, Totals } from '../../src/model/summary.js';
+import { DEVICES, roomWith, run } from './stand-ins.js';
+
+const out = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-commands-'));
+after(() => fs.rmSync(out, { recursive: true, force: true }));
+await run(['train', '--out', out, '--run', 'r', '--preset', 'lenet', '--batch-size', '6', '--fault', 'x@y']);
+
+function evaluating(calls: [Config, string][] = [], loss = 0.5) {
+  const evaluateRun: TrainRoom['evaluateRun'] = async (config, folder) => {
+    calls.push([config, folder]);
+    return { images: 1000, loss, top1: 0.8, top5: 0.99 };
+  };
+  return { trainRoom: roomWith({ evaluateRun }) };
+}
+
+test('eval prints what a run is worth, with the settings it was trained with', async () => {
+  const calls: [Config, string][] = [];
+  const { exitCode, stdout, stderr } = await run(['eval', '--out', out, '--run', 'r'], evaluating(calls));
+  const folder = join(out, 'r');
+  const line = `${folder}: loss 0.5000  top-1 0.8000  top-5 0.9900  (1,000 test images)\n`;
+  assert.deepEqual([exitCode, stdout.text, stderr.text], [0, line, '']);
+  const [config, where] = calls[0]!;
+  assert.deepEqual([where, config.preset, config.batchSize, config.fault], [folder, 'lenet', 6, null]);
+});
+
+test('eval changes where a run is evaluated', async () => {
+  const calls: [Config, string][] = [];
+  const flags = [
+    ['--placement', 'single'],
+    ['--devices', 'CPU:1,CPU:0'],
+    ['--data', '/images', '--workers', '2'],
+  ];
+  for (const each of flags) await run(['eval', '--out', out, '--run', 'r', ...each], evaluating(calls));
+  assert.deepEqual(
+    calls.map(([{ devices }]) => devices),
+    [['CPU:0'], ['CPU:1', 'CPU:0'], ['CPU:0', 'CPU:1']],
+  );
+  assert.deepEqual([calls[2]![0].data.source, calls[2]![0].data.workers], ['/images', 2]);
+});
+
+test('eval --json prints the numbers, every one visible', async () => {
+  const { stdout } = await run(['eval', '--out', out, '--run', 'r', '--json'], evaluating([], Number.NaN));
+  assert.deepEqual(JSON.parse(stdout.text), { images: 1000, loss: 'NaN', top1: 0.8, top5: 0.99 });
+});
+
+test('eval refuses a run that is not there, or a name that is none', async () => {
+  const missing = await run(['eval', '--out', out, '--run', 'other'], evaluating());
+  const file = join(out, 'other', 'config.json');
+  const advice = 'choose another --run, or the folder of the runs with --out';
+  assert.equal(missing.exitCode, 2);
+  assert.equal(missing.stderr.text, `error: Cannot evaluate the run other: there is no ${file}; ${advice}\n`);
+  assert.match(
+    (await run(['eval', '--run', '../r'], evaluating())).stderr.text,
+    /^error: Cannot name the run "\.\.\/r"/,
+  );
+});
+
+test('devices lists what TensorFlow has, for the eye and as JSON', async () => {
+  const { stdout } = await run(['devices']);
+  assert.deepEqual(stdout.lines, [
+    'device  type  memory, MiB  full name',
+    'CPU:0   CPU           256  /job:localhost/replica:0/task:0/device:CPU:0',
+    'CPU:1   CPU           256  /job:localhost/replica:0/task:0/device:CPU:1',
+  ]);
+  assert.deepEqual(JSON.parse((await run(['devices', '--json'])).stdout.text), DEVICES);
+});
+
+interface Summary {
+  net: { table: string; width: number; classes: number; inputSize: number };
+  batchSize: number;
+  devices: string[];
+  layers: Row[];
+  totals: Totals;
+}
+
+async function summaryOf(...argv: string[]): Promise<Summary> {
+  const { exitCode, stdout, stderr } = await run(['summary', '--json', ...argv]);
+  assert.deepEqual([exitCode, stderr.text], [0, '']);
+  return JSON.parse(stdout.text) as Summary;
+}
+
+test('summary prints layers, exchanged bytes, towers and the picture', async () => {
+  const { exitCode, stdout } = await run(['summary']);
+  assert.equal(exitCode, 0);
+  const { text, lines } = stdout;
+  assert.match(lines[0]!, /^net original: width 1, 1000 classes;/);
+  assert.match(text, /^conv3 +0\+1 +13x13x256\* +13x13x192 +885,120 +149,520,384$/m);
+  assert.match(text, /^fc8 +0 +4096\* +1000 +4,097,000 +4,096,000$/m);
+  assert.match(text, /^conv3( +11,075,584){4}$/m);
+  assert.match(text, /^fc8 +0 +1,048,576 +1,048,576 +0$/m);
+  assert.match(text, /^0 +CPU:0 +32,531,112 +364,251,408 +30,015,488$/m);
+  assert.match(text, /^1 +CPU:1 +28,434,112 /m);
+  assert.match(text, /^both +60,965,224 +724,406,816 +60,030,976$/m);
+  assert.match(text, /^\+-+ tower 0 -+\+ {3}\+-+ tower 1 -+\+$/m);
+  assert.equal(lines.at(-1), `+${'-'.repeat(35)}+`);
+});
+
+test('summary --json has the same as numbers', async () => {
+  const { net, batchSize, devices, layers, totals } = await summaryOf();
+  assert.deepEqual([net.table, batchSize, devices], ['original', 128, ['CPU:0', 'CPU:1']]);
+  assert.deepEqual(totals.parameters, [32_531_112, 28_434_112]);
+  assert.deepEqual(layers.find(({ layer }) => layer === 'conv3')!.exchange!.forward, [11_075_584, 11_075_584]);
+});
+
+test('summary draws a table up as it was, a preset when asked, and changes it as flags say', async () => {
+  const lenet = await summaryOf('--net', 'lenet');
+  assert.equal(lenet.totals.parameters[0] + lenet.totals.parameters[1], 61_706);
+  const mini = await summaryOf('--preset', 'mini');
+  assert.deepEqual([mini.net.width, mini.net.inputSize, mini.batchSize], [0.25, 67, 64]);
+  const flags = ['--classes', '10', '--width', '0.5', '--input-size', '96', '--batch-size', '2'];
+  const changed = await summaryOf('--net', 'paper', ...flags);
+  assert.deepEqual([changed.net.table, changed.net.classes, changed.net.width], ['paper', 10, 0.5]);
+  assert.deepEqual([changed.net.inputSize, changed.batchSize], [96, 2]);
+});
+
+test('summary asks TensorFlow for nothing, and takes devices that are elsewhere', async () => {
+  const listDevices = () => Promise.reject(new Error('summary is to load no library'));
+  const { exitCode, stdout } = await run(['summary', '--devices', '/device:gpu:3,cpu:0'], { listDevices });
+  assert.equal(exitCode, 0);
+  assert.match(stdout.text, /^0 +GPU:3 /m);
+});
+
+test('summary refuses a geometry that does not fit', async () => {
+  const { exitCode, stdout, stderr } = await run(['summary', '--input-size', '20']);
+  assert.deepEqual([exitCode, stdout.text], [2, '']);
+  assert.match(stderr.text, /^error: Cannot build the net "original" at 20×20 pixels: \w+ has a .* window on .*\n$/);
+});

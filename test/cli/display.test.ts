@@ -1,0 +1,136 @@
+/** What a training shows: on a terminal, in a pipe, quietly, for a program. */
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import test, { after } from 'node:test';
+import type { Services, TrainRoom } from '../../src/cli/services.js';
+import type { LogEvent } from '../../src/log.js';
+import { CHECK, EVAL, RUN_END, RUN_START, trainStep, WARNING } from '../events.js';
+import { roomWith, run, Screen } from './stand-ins.js';
+
+const base = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-display-'));
+after(() => fs.rmSync(base, { recursive: true, force: true }));
+
+/** Trains with these events. */
+function show(events: readonly LogEvent[], argv: readonly string[] = [], replaced: Partial<Services> = {}) {
+  const train: TrainRoom['train'] = async (_, { report }) => {
+    events.forEach(report);
+    return { exitCode: 0, top1: 0, steps: 0 };
+  };
+  const out = fs.mkdtempSync(join(base, 'out-'));
+  const args = ['train', '--out', out, '--run', 'r', '--batch-size', '4', '--log-every', '2', ...argv];
+  return run(args, { trainRoom: roomWith({ train }), ...replaced }).then((outcome) => ({ ...outcome, out }));
+}
+
+const STEPS = [1, 2, 3, 4, 5].map((step) => trainStep(step));
+const START = { ...RUN_START, steps: 5 };
+const RUN: LogEvent[] = [START, CHECK, ...STEPS, EVAL, RUN_END];
+
+test('train prints plain lines to what is no terminal: the first step, each --log-every, the last', async () => {
+  const { stdout, stderr, out } = await show(RUN);
+  assert.equal(stderr.text, '');
+  assert.ok(stdout.lines[0]!.startsWith('preset mini: no two GPUs here'));
+  const expected = [
+    'tower 0 on CPU:0, tower 1 on CPU:1',
+    'data Fashion-MNIST: 5,000 training and 1,000 test images, from embedded',
+    'net original: 30 parameters (20 and 10 by tower)',
+    `run r: 5 steps of 4 images, 3 an epoch; log in ${out}/r/log.ndjson`,
+    'check over 1 step: split and reference agree, worst relative difference 2.0e-7 (tower0/conv1/kernel), allowed 1.0e-3, 1 s',
+    'step 1/5  epoch 1  loss 2.3000  top-1 0.250  200 images/s  ? left',
+    'step 2/5  epoch 1  loss 2.3000  top-1 0.250  200 images/s  0 s left',
+    'step 4/5  epoch 1  loss 2.3000  top-1 0.250  200 images/s  0 s left',
+    'step 5/5  epoch 1  loss 2.3000  top-1 0.250  200 images/s  0 s left',
+    'eval at step 3: loss 0.5000  top-1 0.8200  top-5 0.9900  (1,000 test images, 2 s)',
+    `done: test accuracy 0.8200 after 3 steps, 200 images/s, 0 s; ${out}/r`,
+  ];
+  assert.deepEqual(stdout.lines.slice(1), expected);
+});
+
+test('train says where a tower is that is not where it was sent', async () => {
+  const towers = RUN_START.towers.map((each) => ({ ...each, backing_device: '/device:CPU:0' }));
+  const { stdout } = await show([{ ...START, towers }]);
+  assert.ok(stdout.lines.includes('tower 0 on CPU:0, tower 1 on CPU:1 (TensorFlow reports /device:CPU:0)'));
+});
+
+test('train shows numbers that are none, and a check that did not pass', async () => {
+  const step = trainStep(1, { loss: Number.NaN });
+  const { stdout } = await show([START, { ...CHECK, passed: false, worst_relative: Number.NaN }, step]);
+  assert.match(stdout.text, /split and reference DIFFER, worst relative difference NaN \(tower0/);
+  assert.match(stdout.text, /loss NaN/);
+});
+
+test('train prints warnings on stderr, and on a terminal above the bar', async () => {
+  const plain = await show([START, WARNING]);
+  assert.equal(plain.stderr.text, 'warning: mind the gap\n');
+  assert.doesNotMatch(plain.stdout.text, /mind the gap/);
+  const stdout = new Screen(true);
+  const terminal = await show([START, trainStep(1), WARNING, RUN_END], [], { stdout });
+  assert.equal(terminal.stderr.text, '');
+  assert.match(stdout.text, /warning: mind the gap\n/);
+});
+
+test('train --quiet prints the last line, and warnings on stderr', async () => {
+  for (const isTTY of [false, true]) {
+    const stdout = new Screen(isTTY);
+    const { stderr, out } = await show([...RUN.slice(0, 3), WARNING, ...RUN.slice(3)], ['--quiet'], { stdout });
+    assert.equal(stdout.text, `done: test accuracy 0.8200 after 3 steps, 200 images/s, 0 s; ${out}/r\n`);
+    assert.equal(stderr.text, 'warning: mind the gap\n');
+  }
+});
+
+test('train --json prints the events as the log has them, and notes on stderr', async () => {
+  const stdout = new Screen(true);
+  const { stderr, out } = await show(RUN, ['--json'], { stdout });
+  const parsed = (text: string) =>
+    text
+      .trimEnd()
+      .split('\n')
+      .map((line) => ({ ...(JSON.parse(line) as object), time: 0 }));
+  assert.deepEqual(parsed(stdout.text), parsed(fs.readFileSync(join(out, 'r', 'log.ndjson'), 'utf8')));
+  assert.match(stderr.text, /^preset mini: .*\n$/);
+});
+
+// ECMA-48: hide the cursor, show it.
+const [HIDDEN, SHOWN] = ['\u001b[?25l', '\u001b[?25h'];
+
+test('train draws a bar on a terminal, lines above it, and gives the cursor back', async () => {
+  const stdout = new Screen(true);
+  await show(RUN, [], { stdout });
+  assert.match(stdout.text, /#+ 5\/5 {2}loss 2\.3000 {2}200 images\/s {2}0 s left/);
+  assert.doesNotMatch(stdout.text, /step 2\/5/, 'no plain lines');
+  assert.match(stdout.text, /eval at step 3: .*\n/);
+  assert.equal(stdout.text.split(HIDDEN).length, 2);
+  assert.ok(stdout.text.indexOf(SHOWN) > stdout.text.indexOf(HIDDEN));
+  assert.match(stdout.lines.at(-1)!, /^done: test accuracy 0\.8200/);
+});
+
+test('train draws no colours when NO_COLOR asks for none', async () => {
+  const [plain, coloured] = [new Screen(true), new Screen(true)];
+  await show(RUN, [], { stdout: plain, env: { NO_COLOR: '1' } });
+  await show(RUN, [], { stdout: coloured });
+  const cyan = '\u001b[36m';
+  assert.deepEqual([plain.text.includes(cyan), coloured.text.includes(cyan)], [false, true]);
+});
+
+test('train gives the cursor back on a failure, and on the first signal, for the second ends the process', async () => {
+  const failing: TrainRoom['train'] = async (_, { report }) => {
+    [START, trainStep(1)].forEach((event) => report(event as LogEvent));
+    throw new Error('x');
+  };
+  const failed = new Screen(true);
+  await show([], [], { stdout: failed, trainRoom: roomWith({ train: failing }) });
+  assert.ok(failed.text.includes(SHOWN));
+  const stopped = new Screen(true);
+  const interrupted: TrainRoom['train'] = async (_, { report }) => {
+    [START, trainStep(1)].forEach((event) => report(event as LogEvent));
+    process.emit('SIGINT', 'SIGINT');
+    assert.ok(stopped.text.includes(SHOWN));
+    assert.match(stopped.text, /stopping after this step; once more stops at once\n$/);
+    [trainStep(2), EVAL, RUN_END].forEach((event) => report(event as LogEvent));
+    return { exitCode: 130, top1: 0, steps: 2 };
+  };
+  await show([], [], { stdout: stopped, trainRoom: roomWith({ train: interrupted }) });
+  assert.equal(stopped.text.split(HIDDEN).length, 2, 'the bar stays away');
+  assert.match(stopped.text, /once more stops at once\neval at step 3.*\ndone: .*\n$/);
+});

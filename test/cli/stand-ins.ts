@@ -1,0 +1,73 @@
+/** Stand-ins for what the commands use from outside. */
+
+import type { Output, Services, TrainRoom } from '../../src/cli/services.js';
+import { main } from '../../src/cli.js';
+import type { Config } from '../../src/config/config.js';
+import type { Report } from '../../src/log.js';
+import { CHECK, EVAL, RUN_END, RUN_START, trainStep } from '../events.js';
+
+/** Keeps what is written. */
+export class Screen implements Output {
+  text = '';
+  constructor(readonly isTTY = false) {}
+  write(text: string): boolean {
+    this.text += text;
+    return true;
+  }
+  get lines(): string[] {
+    return this.text.split('\n').slice(0, -1);
+  }
+}
+
+/** What a command did. */
+export interface Outcome {
+  exitCode: number;
+  stdout: Screen;
+  stderr: Screen;
+}
+
+export const DEVICES = ['CPU:0', 'CPU:1'].map((name) => ({
+  name,
+  fullName: `/job:localhost/replica:0/task:0/device:${name}`,
+  type: 'CPU',
+  memoryBytes: 256 * 2 ** 20,
+}));
+
+/** A train room whose every function is to be given, or throws. */
+export function roomWith(room: Partial<TrainRoom>): () => Promise<TrainRoom> {
+  const absent = (name: string) => () => Promise.reject(new Error(`${name}() was not to be called`));
+  return async () => ({
+    train: absent('train'),
+    verify: absent('verify'),
+    verifyGolden: absent('verifyGolden'),
+    evaluateRun: absent('evaluateRun'),
+    ...room,
+  });
+}
+
+/** A training of three steps, as the real one reports it. */
+export async function threeSteps(config: Config, { report }: { report: Report }) {
+  report({ ...RUN_START, run: config.run, config });
+  report(CHECK);
+  for (const step of [1, 2, 3]) report(trainStep(step));
+  report(EVAL);
+  report(RUN_END);
+  return { exitCode: 0, top1: 0.82, steps: 3 };
+}
+
+/** Runs a command with stand-ins for everything outside; `replaced` are better ones. */
+export async function run(argv: readonly string[], replaced: Partial<Services> = {}): Promise<Outcome> {
+  const [stdout, stderr] = [new Screen(), new Screen()];
+  const exitCode = await main(argv, {
+    stdout,
+    stderr,
+    env: {},
+    now: () => new Date(2026, 1, 3, 4, 5, 6),
+    listDevices: async () => DEVICES,
+    hasFashionMnist: async () => false,
+    ensureLibrary: async () => '/lib/libtensorflow.so',
+    trainRoom: roomWith({ train: threeSteps }),
+    ...replaced,
+  });
+  return { exitCode, stdout, stderr };
+}

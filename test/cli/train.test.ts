@@ -1,0 +1,193 @@
+/** `train` around a stand-in for the training: its folder, its refusals, its signals. */
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import test, { after } from 'node:test';
+import type { TrainRoom } from '../../src/cli/services.js';
+import type { Config } from '../../src/config/config.js';
+import { DataError } from '../../src/errors.js';
+import { RUN_END, RUN_START, WARNING } from '../events.js';
+import { roomWith, run, threeSteps } from './stand-ins.js';
+
+const base = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-train-'));
+after(() => fs.rmSync(base, { recursive: true, force: true }));
+
+/** An `--out` of its own. */
+function newOut(): string {
+  return fs.mkdtempSync(join(base, 'out-'));
+}
+
+const GENERATED = 'split-mini-20260203-040506';
+
+test('train makes a folder with the settings and every event, in order', async () => {
+  const out = newOut();
+  const { exitCode, stderr } = await run(['train', '--out', out, '--run', 'r', '--batch-size', '5']);
+  assert.deepEqual([exitCode, stderr.text], [0, '']);
+  assert.deepEqual(fs.readdirSync(join(out, 'r')).sort(), ['config.json', 'log.ndjson']);
+  const config = JSON.parse(fs.readFileSync(join(out, 'r', 'config.json'), 'utf8')) as Config;
+  assert.deepEqual([config.run, config.out, config.batchSize, config.preset], ['r', out, 5, 'mini']);
+  const log = fs
+    .readFileSync(join(out, 'r', 'log.ndjson'), 'utf8')
+    .trimEnd()
+    .split('\n');
+  assert.deepEqual(
+    log.map((line) => (JSON.parse(line) as { event: string }).event),
+    ['run_start', 'check', 'train_step', 'train_step', 'train_step', 'eval', 'run_end'],
+  );
+});
+
+test('train gives the settings that its file and flags make', async () => {
+  const file = join(base, 'settings.json');
+  fs.writeFileSync(file, JSON.stringify({ preset: 'lenet', batchSize: 12, steps: 9 }));
+  const configs: Config[] = [];
+  const train: TrainRoom['train'] = async (config) => {
+    configs.push(config);
+    return { exitCode: 0, top1: 0, steps: 0 };
+  };
+  const flags = ['--config', file, '--batch-size', '6', '--epochs', '2', '--no-check', '--no-dropout', '--lr', '.5'];
+  await run(['train', ...flags, '--devices', 'cpu:1,cpu:0', '--out', newOut()], { trainRoom: roomWith({ train }) });
+  const [config] = configs;
+  assert.deepEqual([config!.preset, config!.batchSize, config!.epochs, config!.steps], ['lenet', 6, 2, null]);
+  assert.deepEqual([config!.check, config!.net.dropout, config!.optimizer.learningRate], [false, false, 0.5]);
+  assert.deepEqual(config!.devices, ['CPU:1', 'CPU:0']);
+});
+
+test('train makes no folder before run_start, and keeps what was reported until then', async () => {
+  const out = newOut();
+  const train: TrainRoom['train'] = async (config, { report }) => {
+    report(WARNING);
+    assert.deepEqual(fs.readdirSync(out), []);
+    report({ ...RUN_START, run: config.run });
+    assert.deepEqual(fs.readdirSync(out), ['r']);
+    return { exitCode: 0, top1: 0, steps: 0 };
+  };
+  const { exitCode } = await run(['train', '--out', out, '--run', 'r'], { trainRoom: roomWith({ train }) });
+  assert.equal(exitCode, 0);
+  const events = fs.readFileSync(join(out, 'r', 'log.ndjson'), 'utf8').match(/"event":"\w+"/g);
+  assert.deepEqual(events, ['"event":"warning"', '"event":"run_start"']);
+});
+
+test('train leaves nothing of a run that was refused', async () => {
+  const out = join(newOut(), 'not-yet');
+  const refusals: [argv: string[], room: Partial<TrainRoom>, exitCode: number][] = [
+    [['--batch-size', '0'], {}, 2],
+    [['--devices', 'CPU:0,CPU:9'], {}, 2],
+    [['--run', '../up'], {}, 2],
+    [[], { train: () => Promise.reject(new DataError('Cannot read the images')) }, 1],
+  ];
+  for (const [argv, room, expected] of refusals) {
+    const { exitCode } = await run(['train', '--out', out, ...argv], { trainRoom: roomWith(room) });
+    assert.equal(exitCode, expected);
+    assert.equal(fs.existsSync(out), false);
+  }
+});
+
+test('train refuses a name that is taken, by a folder or a file, before it trains', async () => {
+  const out = newOut();
+  await run(['train', '--out', out, '--run', 'r']);
+  fs.writeFileSync(join(out, 'file'), '');
+  const before = fs.readFileSync(join(out, 'r', 'log.ndjson'), 'utf8');
+  for (const name of ['r', 'file']) {
+    const { exitCode, stderr } = await run(['train', '--out', out, '--run', name], { trainRoom: roomWith({}) });
+    assert.equal(exitCode, 2);
+    const folder = join(out, name);
+    assert.equal(stderr.text, `error: Cannot use ${folder} for a new run: it is there already; choose another --run\n`);
+  }
+  assert.equal(fs.readFileSync(join(out, 'r', 'log.ndjson'), 'utf8'), before);
+  fs.mkdirSync(join(out, 'empty'));
+  assert.equal((await run(['train', '--out', out, '--run', 'empty'])).exitCode, 0);
+});
+
+test('train refuses a name that another run took meanwhile', async () => {
+  const out = newOut();
+  const train: TrainRoom['train'] = async (config, ui) => {
+    fs.mkdirSync(join(out, config.run));
+    fs.writeFileSync(join(out, config.run, 'config.json'), 'theirs');
+    return threeSteps(config, ui);
+  };
+  const { exitCode, stderr } = await run(['train', '--out', out, '--run', 'r'], { trainRoom: roomWith({ train }) });
+  assert.equal(exitCode, 2);
+  assert.match(stderr.text, /it is there already/);
+  assert.equal(fs.readFileSync(join(out, 'r', 'config.json'), 'utf8'), 'theirs');
+});
+
+test('train numbers the name that it made when it is taken', async () => {
+  const out = newOut();
+  for (let i = 0; i < 3; i++) assert.equal((await run(['train', '--out', out])).exitCode, 0);
+  assert.deepEqual(fs.readdirSync(out).sort(), [GENERATED, `${GENERATED}-2`, `${GENERATED}-3`]);
+  const config = JSON.parse(fs.readFileSync(join(out, `${GENERATED}-3`, 'config.json'), 'utf8')) as Config;
+  assert.equal(config.run, `${GENERATED}-3`);
+});
+
+test('train says in a sentence that its folder cannot be made, with a name of its own and with a given one', async () => {
+  const file = join(base, 'a-file');
+  fs.writeFileSync(file, '');
+  for (const name of [[], ['--run', 'r']]) {
+    const { exitCode, stderr } = await run(['train', '--out', file, ...name], { trainRoom: roomWith({}) });
+    assert.equal(exitCode, 1);
+    const folder = join(file, name[1] ?? GENERATED);
+    const reason = 'part of the path is a file; choose another with --out';
+    assert.equal(stderr.text, `error: Cannot make the run's folder ${folder}: ${reason}\n`);
+  }
+});
+
+const isRoot = process.getuid?.() === 0 ? 'root may write everywhere' : false;
+
+test('train says in a sentence that it may not write there', { skip: isRoot }, async () => {
+  const out = newOut();
+  fs.chmodSync(out, 0o500);
+  const { exitCode, stderr } = await run(['train', '--out', out, '--run', 'r']);
+  assert.equal(exitCode, 1);
+  assert.match(stderr.text, /^error: Cannot make the run's folder .*EACCES.*; choose another with --out\n$/);
+});
+
+test('train tells the error of a run that failed, and ends with its exit code', async () => {
+  const out = newOut();
+  const train: TrainRoom['train'] = async (_, { report }) => {
+    report(RUN_START);
+    report({ ...RUN_END, status: 'failed', exit_code: 1, error: 'Cannot go on:\n the loss is NaN' });
+    return { exitCode: 1, top1: Number.NaN, steps: 3 };
+  };
+  const { exitCode, stdout, stderr } = await run(['train', '--out', out], { trainRoom: roomWith({ train }) });
+  assert.deepEqual([exitCode, stderr.text], [1, 'error: Cannot go on: the loss is NaN\n']);
+  assert.match(stdout.lines.at(-1)!, /^failed: /);
+});
+
+for (const name of ['SIGINT', 'SIGTERM'] as const) {
+  test(`train asks the run to end after its step on ${name}, and once only`, async () => {
+    const before = process.listenerCount(name);
+    const train: TrainRoom['train'] = async (config, { report, signal }) => {
+      report({ ...RUN_START, run: config.run });
+      assert.equal(signal.aborted, false);
+      assert.equal(process.listenerCount(name), before + 1);
+      process.emit(name, name);
+      assert.deepEqual([signal.aborted, signal.reason], [true, name]);
+      assert.equal(process.listenerCount(name), before, 'the next one ends the process');
+      report({ ...RUN_END, status: 'stopped', exit_code: 130 });
+      return { exitCode: 130, top1: 0, steps: 1 };
+    };
+    const { exitCode, stdout, stderr } = await run(['train', '--out', newOut()], { trainRoom: roomWith({ train }) });
+    assert.deepEqual([exitCode, stderr.text], [130, '']);
+    assert.match(stdout.text, /\nstopping after this step; once more stops at once\nstopped: /);
+    assert.equal(process.listenerCount(name), before);
+  });
+}
+
+test('train listens for no signal once it is over, also when it failed', async () => {
+  const before = process.listenerCount('SIGINT');
+  await run(['train', '--out', newOut()]);
+  await run(['train', '--out', newOut()], { trainRoom: roomWith({ train: () => Promise.reject(new Error('x')) }) });
+  assert.equal(process.listenerCount('SIGINT'), before);
+});
+
+test('train stops when the log cannot be written', async () => {
+  const out = newOut();
+  const train: TrainRoom['train'] = async (config, ui) => {
+    fs.mkdirSync(join(out, config.run, 'log.ndjson'), { recursive: true });
+    return threeSteps(config, ui);
+  };
+  const { exitCode, stderr } = await run(['train', '--out', out, '--run', 'r'], { trainRoom: roomWith({ train }) });
+  assert.equal(exitCode, 1);
+  assert.match(stderr.text, /^error: Cannot write the log .*log\.ndjson: it is a folder; .*\n$/);
+});

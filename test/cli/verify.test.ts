@@ -1,0 +1,120 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import type { GoldenResult, TrainRoom, VerifyResult } from '../../src/cli/services.js';
+import type { Config } from '../../src/config/config.js';
+import { roomWith, run } from './stand-ins.js';
+
+const AGREE: VerifyResult = {
+  passed: true,
+  losses: [
+    { step: 1, split: 2.302585, reference: 2.302586, relative: 4.3e-7 },
+    { step: 2, split: 2.25, reference: 2.25, relative: 0 },
+  ],
+  rows: [
+    { name: 'tower0/conv3/input', layer: 'conv3', kind: 'activation', absolute: 1.5e-7, relative: 2.5e-7 },
+    { name: 'tower1/fc6/kernel', layer: 'fc6', kind: 'gradient', absolute: Number.NaN, relative: Infinity },
+  ],
+};
+
+function verifying(result: VerifyResult, calls: [Config, { steps: number }][] = []) {
+  const verify: TrainRoom['verify'] = async (config, options, { print }) => {
+    calls.push([config, options]);
+    print('step 1 is done');
+    return result;
+  };
+  return { trainRoom: roomWith({ verify }) };
+}
+
+test('verify prints losses and tensors with their differences, and ends with exit code 0', async () => {
+  const { exitCode, stdout, stderr } = await run(['verify', '--preset', 'mini'], verifying(AGREE));
+  assert.deepEqual([exitCode, stderr.text], [0, '']);
+  assert.deepEqual(stdout.lines, [
+    'preset mini',
+    'step 1 is done',
+    'step  loss, split  loss, reference  relative',
+    '   1  2.302585     2.302586         4.3e-7',
+    '   2  2.250000     2.250000         0',
+    '',
+    'layer  kind        tensor              absolute  relative',
+    'conv3  activation  tower0/conv3/input  1.5e-7    2.5e-7',
+    'fc6    gradient    tower1/fc6/kernel   NaN       Infinity',
+    '',
+    'passed: split and reference agree',
+  ]);
+});
+
+test('verify names the first tensor that differs, and ends with exit code 1', async () => {
+  const differ = { ...AGREE, passed: false };
+  const named = await run(['verify'], verifying({ ...differ, firstDivergent: 'tower0/conv3/input' }));
+  assert.deepEqual(
+    [named.exitCode, named.stdout.lines.at(-1)],
+    [1, 'FAILED: the first to differ is tower0/conv3/input'],
+  );
+  const loss = await run(['verify'], verifying(differ));
+  assert.deepEqual([loss.exitCode, loss.stdout.lines.at(-1)], [1, 'FAILED: the first to differ is the loss']);
+});
+
+test('verify compares ten steps of the split, or those asked for', async () => {
+  const calls: [Config, { steps: number }][] = [];
+  await run(['verify'], verifying(AGREE, calls));
+  await run(['verify', '--steps', '3', '--batch-size', '6', '--fault', 'swap-channels@conv3'], verifying(AGREE, calls));
+  assert.deepEqual(
+    calls.map(([{ placement }, { steps }]) => [placement, steps]),
+    [
+      ['split', 10],
+      ['split', 3],
+    ],
+  );
+  assert.deepEqual([calls[1]![0].batchSize, calls[1]![0].fault], [6, 'swap-channels@conv3']);
+});
+
+test('verify refuses a number of steps that is none', async () => {
+  for (const steps of ['0', '-1', '1.5', 'x', '10001']) {
+    const { exitCode, stderr } = await run(['verify', '--steps', steps], { trainRoom: roomWith({}) });
+    assert.equal(exitCode, 2);
+    assert.match(stderr.text, /^error: --steps is .*, expected a whole number from 1 to 10000\n$/);
+  }
+});
+
+test('verify --json prints the result with every number visible, and the rest on stderr', async () => {
+  const { stdout, stderr } = await run(['verify', '--json'], verifying(AGREE));
+  assert.equal(stdout.lines.length, 1);
+  const { rows, passed } = JSON.parse(stdout.text) as {
+    rows: { absolute: unknown; relative: unknown }[];
+    passed: boolean;
+  };
+  assert.deepEqual([passed, rows[1]!.absolute, rows[1]!.relative], [true, 'NaN', 'Infinity']);
+  assert.match(stderr.text, /step 1 is done\n$/);
+});
+
+const GOLDEN: GoldenResult = {
+  passed: true,
+  rows: [
+    { side: 'towers', kind: 'loss', worst: 3e-8, name: 'step 2', tolerance: 1e-5 },
+    { side: 'reference', kind: 'gradient norm', worst: 2e-6, name: 'conv1/kernel', tolerance: 1e-4 },
+  ],
+};
+
+test('verify --golden prints the worst of each side and kind, and ends with 0 or 1', async () => {
+  const files: string[] = [];
+  const room = (result: GoldenResult) => {
+    const verifyGolden: TrainRoom['verifyGolden'] = async (file) => {
+      files.push(file);
+      return result;
+    };
+    return { trainRoom: roomWith({ verifyGolden }) };
+  };
+  const passed = await run(['verify', '--golden', 'paper.json'], room(GOLDEN));
+  assert.equal(passed.exitCode, 0);
+  assert.deepEqual(passed.stdout.lines, [
+    'side       what           worst   allowed  where',
+    'towers     loss           3.0e-8  1.0e-5   step 2',
+    'reference  gradient norm  2.0e-6  1.0e-4   conv1/kernel',
+    "passed: towers and reference have the file's values",
+  ]);
+  const failed = await run(['verify', '--golden', 'paper.json'], room({ ...GOLDEN, passed: false }));
+  assert.deepEqual([failed.exitCode, failed.stdout.lines.at(-1)], [1, 'FAILED: out of tolerance']);
+  const json = await run(['verify', '--golden', 'paper.json', '--json'], room(GOLDEN));
+  assert.deepEqual(JSON.parse(json.stdout.text), GOLDEN);
+  assert.deepEqual(files, ['paper.json', 'paper.json', 'paper.json']);
+});

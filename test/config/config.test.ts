@@ -1,0 +1,265 @@
+/** How settings come together, and what each wrong one is told. */
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { type Machine, resolveConfig } from '../../src/config/config.js';
+import type { Layer } from '../../src/config/layers.js';
+import { PRESETS } from '../../src/config/presets.js';
+import { ConfigError } from '../../src/errors.js';
+import { flags, machineWith } from './machines.js';
+
+const CPU = machineWith('CPU:0', 'CPU:1');
+
+function resolve(layers: readonly Layer[], machine: Machine = CPU) {
+  return resolveConfig(layers, machine);
+}
+
+test('resolveConfig() lets flags beat the file, and the file the preset', () => {
+  const file: Layer = { file: 'run.json', values: { batchSize: 20, seed: 7, optimizer: { learningRate: 0.5 } } };
+  const { config } = resolve([file, flags({ batchSize: 30, optimizer: { momentum: 0.1 } })]);
+  assert.equal(config.batchSize, 30);
+  assert.equal(config.seed, 7);
+  assert.deepEqual(config.optimizer, { ...PRESETS.mini.optimizer, learningRate: 0.5, momentum: 0.1 });
+  assert.equal(config.epochs, PRESETS.mini.epochs);
+});
+
+test('resolveConfig() takes the preset of the strongest layer that names one', () => {
+  const file: Layer = { file: 'run.json', values: { preset: 'lenet' } };
+  assert.equal(resolve([file]).config.net.table, 'lenet');
+  assert.equal(resolve([file, flags({ preset: 'tutorial' })]).config.net.table, 'tutorial');
+  assert.equal(resolve([file, flags({ preset: 'auto' })]).config.preset, 'mini');
+});
+
+test('resolveConfig() chooses the preset by the GPUs that are here, and says which and why', () => {
+  const cases: [machine: Machine, preset: string, devices: string[], note: RegExp][] = [
+    [CPU, 'mini', ['CPU:0', 'CPU:1'], /^preset mini: no two GPUs here/],
+    [machineWith('CPU:0', 'GPU:0'), 'mini', ['GPU:0', 'GPU:0'], /^preset mini: one GPU here, not two/],
+    [machineWith('CPU:0', 'GPU:0', 'GPU:1'), 'fashion', ['GPU:0', 'GPU:1'], /^preset fashion: 2 GPUs are here/],
+  ];
+  for (const [machine, preset, devices, note] of cases) {
+    for (const layers of [[], [flags({ preset: 'auto' })]]) {
+      const { config, notes } = resolve(layers, machine);
+      assert.deepEqual([config.preset, config.devices], [preset, devices]);
+      assert.match(notes[0]!, note);
+    }
+  }
+});
+
+test('resolveConfig() notes that both towers are on the one GPU, unless devices were named', () => {
+  const machine = machineWith('CPU:0', 'CPU:1', 'GPU:0');
+  assert.match(resolve([], machine).notes.join('\n'), /devices GPU:0,GPU:0: there is one GPU/);
+  assert.deepEqual(resolve([flags({ devices: ['CPU:0', 'CPU:1'] })], machine).notes.length, 1);
+});
+
+test('resolveConfig() falls back to the embedded data, and says so, where the files are not here', () => {
+  const without = resolve([flags({ preset: 'tutorial' })]);
+  assert.equal(without.config.data.source, 'embedded');
+  assert.match(without.notes.join('\n'), /data embedded: the Fashion-MNIST files are not here/);
+  const here = resolve([flags({ preset: 'tutorial' })], { ...CPU, fashionMnist: true });
+  assert.equal(here.config.data.source, 'fashion-mnist');
+  const named = resolve([flags({ preset: 'tutorial', data: { source: '/images' } })]);
+  assert.equal(named.config.data.source, '/images');
+  assert.equal(named.notes.length, 1);
+});
+
+test('resolveConfig() gives a single net one device, a GPU where there is one', () => {
+  const single = flags({ placement: 'single' });
+  assert.deepEqual(resolve([single]).config.devices, ['CPU:0']);
+  assert.deepEqual(resolve([single], machineWith('CPU:0', 'GPU:0')).config.devices, ['GPU:0']);
+});
+
+test('resolveConfig() reads a device by any of its spellings', () => {
+  const devices = ['/job:localhost/replica:0/task:0/device:CPU:1', ' cpu:0 '];
+  assert.deepEqual(resolve([flags({ devices })]).config.devices, ['CPU:1', 'CPU:0']);
+});
+
+test('resolveConfig() names the run by placement, preset and local time', () => {
+  assert.equal(resolve([]).config.run, 'split-mini-20260203-040506');
+  assert.equal(resolve([flags({ placement: 'single', preset: 'lenet' })]).config.run, 'single-lenet-20260203-040506');
+});
+
+test('resolveConfig() lets a length in epochs end a weaker one in steps, and not the other way round', () => {
+  const steps: Layer = { file: 'run.json', values: { steps: 40 } };
+  assert.equal(resolve([steps]).config.steps, 40);
+  const { config } = resolve([steps, flags({ epochs: 3 })]);
+  assert.deepEqual([config.steps, config.epochs], [null, 3]);
+  assert.equal(resolve([{ file: 'run.json', values: { epochs: 3 } }, flags({ steps: 9 })]).config.steps, 9);
+  assert.equal(resolve([{ file: 'run.json', values: { epochs: 3, steps: 8 } }]).config.steps, 8);
+});
+
+test('resolveConfig() scales the size before the crop with the input size, unless it is given', () => {
+  assert.equal(resolve([flags({ net: { inputSize: 134 } })]).config.data.resize, 148);
+  assert.equal(resolve([flags({ net: { inputSize: 134 }, data: { resize: 140 } })]).config.data.resize, 140);
+  assert.equal(resolve([flags({ preset: 'tutorial', net: { inputSize: 112 } })]).config.data.resize, 112);
+});
+
+test('resolveConfig() merges a schedule of the same kind, and replaces one of another', () => {
+  const schedule = (value: unknown): Layer => ({ file: 'run.json', values: { optimizer: { schedule: value } } });
+  assert.deepEqual(resolve([schedule({ factor: 0.5 })]).config.optimizer.schedule, {
+    kind: 'steps',
+    epochs: [4],
+    factor: 0.5,
+  });
+  assert.deepEqual(resolve([schedule({ kind: 'constant' })]).config.optimizer.schedule, { kind: 'constant' });
+  assert.throws(
+    () => resolve([flags({ preset: 'lenet' }), schedule({ kind: 'steps', epochs: [1] })]),
+    /^ConfigError: optimizer\.schedule\.factor in run\.json is missing, expected a number above 0/,
+  );
+});
+
+test('resolveConfig() freezes the settings at every depth, and leaves the presets alone', () => {
+  const { config } = resolve([]);
+  for (const each of [config, config.net, config.optimizer, config.optimizer.schedule, config.data, config.data.mean]) {
+    assert.ok(Object.isFrozen(each));
+  }
+  assert.ok(Object.isFrozen(config.devices));
+  assert.equal(Object.isFrozen(PRESETS.mini.data.mean), false);
+  assert.deepEqual(resolve([flags({ batchSize: 3 })]).config.optimizer, config.optimizer);
+});
+
+test('resolveConfig() makes of a whole config itself', () => {
+  const { config } = resolve([flags({ preset: 'lenet', run: 'again' })]);
+  const saved = JSON.parse(JSON.stringify(config)) as Record<string, unknown>;
+  assert.deepEqual(resolve([{ file: 'config.json', values: saved }]).config, config);
+});
+
+/** From a file; `message` is the whole of it. */
+const REFUSED_IN_FILE: [values: Record<string, unknown>, message: string][] = [
+  [{ batchSise: 4 }, 'Cannot use the unknown key batchSise in f.json; did you mean "batchSize"?'],
+  [{ net: { with: 4 } }, 'Cannot use the unknown key net.with in f.json; did you mean "width"?'],
+  [
+    { optimizer: { schedule: { zzzz: 1 } } },
+    'Cannot use the unknown key optimizer.schedule.zzzz in f.json; there are kind, epochs, factor',
+  ],
+  [
+    { net: { kind: 'x' } },
+    'Cannot use the unknown key net.kind in f.json; there are table, width, inputSize, inputChannels, classes, init, dropout, activation',
+  ],
+  [{ preset: 'zzz' }, 'preset in f.json is "zzz", expected one of auto, mini, fashion, tutorial, lenet'],
+  [{ preset: null }, 'preset in f.json is null, expected one of auto, mini, fashion, tutorial, lenet'],
+  [{ placement: 'both' }, 'placement in f.json is "both", expected one of split, single'],
+  [{ batchSize: '4' }, 'batchSize in f.json is "4", expected a whole number from 1 to 65536'],
+  [{ batchSize: 1.5 }, 'batchSize in f.json is 1.5, expected a whole number from 1 to 65536'],
+  [{ seed: 2 ** 32 }, 'seed in f.json is 4294967296, expected a whole number from 0 to 4294967295'],
+  [{ check: 1 }, 'check in f.json is 1, expected true or false'],
+  [{ run: 5 }, 'run in f.json is 5, expected a text'],
+  [{ out: '' }, 'out in f.json is "", expected a text that is not empty'],
+  [{ devices: 'CPU:0' }, 'devices in f.json is "CPU:0", expected a list of devices such as CPU:0'],
+  [{ devices: [] }, 'devices in f.json is [], expected a list of devices such as CPU:0'],
+  [{ devices: [5, 6] }, 'devices.0 in f.json is 5, expected a device such as CPU:0 or GPU:1'],
+  [{ optimizer: { learningRate: 0 } }, 'optimizer.learningRate in f.json is 0, expected a number above 0'],
+  [{ optimizer: { momentum: 1 } }, 'optimizer.momentum in f.json is 1, expected a number from 0 to below 1'],
+  [{ optimizer: { schedule: null } }, 'optimizer.schedule in f.json is null, expected an object with kind'],
+  [
+    { optimizer: { schedule: { kind: 'cosine' } } },
+    'optimizer.schedule.kind in f.json is "cosine", expected one of constant, steps',
+  ],
+  [
+    { optimizer: { schedule: { epochs: [0] } } },
+    'optimizer.schedule.epochs.0 in f.json is 0, expected a whole number from 1 to 1000000',
+  ],
+  [{ data: { mean: [1, 'a', 2] } }, 'data.mean.1 in f.json is "a", expected a number from 0 to below 256'],
+  [
+    { data: 5 },
+    'data in f.json is 5, expected an object with source, resize, randomCrop, flip, brightness, contrast, saturation, mean, scale, workers',
+  ],
+];
+
+test('resolveConfig() says of a file what is wrong in it, and where', () => {
+  for (const [values, message] of REFUSED_IN_FILE) {
+    assert.throws(() => resolve([{ file: 'f.json', values }, flags({})]), {
+      name: 'ConfigError',
+      message,
+      exitCode: 2,
+    });
+  }
+});
+
+/** From the flags. */
+const REFUSED_IN_FLAGS: [values: Record<string, unknown>, message: string][] = [
+  [{ batchSize: 0 }, '--batch-size is 0, expected a whole number from 1 to 65536'],
+  [{ batchSize: Number.POSITIVE_INFINITY }, '--batch-size is Infinity, expected a whole number from 1 to 65536'],
+  [{ steps: 'many' }, '--steps is "many", expected a whole number from 1 to 1000000000'],
+  [{ optimizer: { learningRate: -1 } }, '--lr is -1, expected a number above 0'],
+  [{ net: { table: 'vgg' } }, '--net is "vgg", expected one of original, paper, tutorial, lenet'],
+  [{ net: { width: 9 } }, '--width is 9, expected a number above 0 and up to 8'],
+  [{ devices: ['CPU:0', ''] }, '--devices is "", expected a device such as CPU:0 or GPU:1'],
+  [
+    { devices: ['CPU:0', 'CPU:9'] },
+    'Cannot use the device CPU:9: TensorFlow has CPU:0, CPU:1 here; choose among these with --devices',
+  ],
+  [
+    { devices: ['GPU:0', 'CPU:0'] },
+    'Cannot use the device GPU:0: TensorFlow has CPU:0, CPU:1 here; choose among these with --devices; nvidia-smi tells whether the driver sees the GPU',
+  ],
+  [
+    { devices: ['CPU:0'] },
+    'Cannot split over CPU:0: expected two devices, one for each tower; choose them with --devices, the same one twice puts both towers on it',
+  ],
+  [
+    { data: { resize: 60 } },
+    "data.resize is 60, expected at least the net's input of 67 pixels, which is cut out of it; set both",
+  ],
+  [
+    { data: { mean: [1] } },
+    'data.mean has length 1, expected one grey level for each of the 3 channels of net.inputChannels; set both',
+  ],
+  [
+    { net: { inputSize: 16 } },
+    'Cannot build the net "original" at 16×16 pixels: pool2 has a 3×3 window on 1×1 pixels; choose a larger --input-size',
+  ],
+];
+
+test('resolveConfig() says of a flag what is wrong, by its name', () => {
+  for (const [values, message] of REFUSED_IN_FLAGS) {
+    assert.throws(() => resolve([flags(values)]), { name: 'ConfigError', message });
+  }
+});
+
+test('resolveConfig() names the flag when it beats a file that was right', () => {
+  const file: Layer = { file: 'f.json', values: { batchSize: 4 } };
+  assert.throws(() => resolve([file, flags({ batchSize: 0 })]), /^ConfigError: --batch-size is 0/);
+  assert.throws(
+    () => resolve([{ ...file, values: { batchSize: 0 } }, flags({ seed: 1 })]),
+    /batchSize in f\.json is 0/,
+  );
+  assert.equal(resolve([{ ...file, values: { batchSize: 0 } }, flags({ batchSize: 4 })]).config.batchSize, 4);
+});
+
+test('resolveConfig() cuts a long value short', () => {
+  assert.throws(
+    () => resolve([flags({ preset: 'x'.repeat(500) })]),
+    (error: Error) => error.message.length < 160,
+  );
+});
+
+test('resolveConfig() refuses names that are no single folder', () => {
+  const bad = ['a/b', 'a\\b', '..', '.', '.hidden', '-x', 'a..b', 'a\u0000b', 'a\nb', 'x'.repeat(201)];
+  for (const run of bad) {
+    assert.throws(() => resolve([flags({ run })]), /^ConfigError: Cannot name the run .*choose another --run$/, run);
+  }
+  for (const run of ['a', 'run 1', 'ü', 'a.b-c_d']) assert.equal(resolve([flags({ run })]).config.run, run);
+});
+
+test('resolveConfig() refuses keys that every object inherits, and pollutes no prototype', () => {
+  for (const text of ['{"__proto__":{"batchSize":3}}', '{"constructor":3}', '{"net":{"__proto__":{"width":3}}}']) {
+    const values = JSON.parse(text) as Record<string, unknown>;
+    assert.throws(
+      () => resolve([{ file: 'f.json', values }, flags({})]),
+      /^ConfigError: Cannot use the unknown key (net\.)?(__proto__|constructor) in f\.json/,
+    );
+  }
+  assert.equal(({} as Record<string, unknown>).batchSize, undefined);
+});
+
+test('resolveConfig() makes a run of every preset', () => {
+  for (const preset of Object.keys(PRESETS)) {
+    const { config, notes } = resolve([flags({ preset })]);
+    assert.equal(config.preset, preset);
+    assert.equal(notes[0], `preset ${preset}`);
+    assert.ok(config.data.resize >= config.net.inputSize);
+  }
+});
+
+test('ConfigError ends with exit code 2', () => {
+  assert.equal(new ConfigError('x').exitCode, 2);
+});

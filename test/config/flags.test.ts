@@ -1,0 +1,40 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { resolveConfig } from '../../src/config/config.js';
+import { FLAGS } from '../../src/config/flags.js';
+import { nearest } from '../../src/config/nearest.js';
+import { tableSettings } from '../../src/config/presets.js';
+import { keysAt, TABLE_NAMES } from '../../src/config/schema.js';
+import { packageVersion } from '../../src/config/version.js';
+import { machineWith } from './machines.js';
+
+test('FLAGS set keys that there are', () => {
+  for (const { name, path } of FLAGS) {
+    const keys = path.split('.');
+    assert.ok(keysAt(keys.slice(0, -1)).includes(keys.at(-1)!), name);
+  }
+  assert.equal(new Set(FLAGS.map(({ name }) => name)).size, FLAGS.length);
+});
+
+test('keysAt() has no key twice, and none where there is no object', () => {
+  assert.deepEqual(keysAt(['optimizer', 'schedule']), ['kind', 'epochs', 'factor']);
+  assert.deepEqual(keysAt(['seed', 'x']), []);
+});
+
+test('nearest() finds a slip of the finger, and nothing for another word', () => {
+  const words = ['batchSize', 'seed', 'steps'];
+  const cases = { batchsize: 'batchSize', bachSize: 'batchSize', sead: 'seed', step: 'steps', zzzzz: undefined };
+  for (const [word, expected] of Object.entries(cases)) assert.equal(nearest(word, words), expected);
+});
+
+test('tableSettings() makes settings of every table as it was drawn up', () => {
+  for (const table of TABLE_NAMES) {
+    const { config } = resolveConfig([{ values: tableSettings(table) }], machineWith('CPU:0', 'CPU:1'));
+    assert.deepEqual([config.net.table, config.net.width, config.net.init], [table, 1, 'table']);
+    assert.equal(config.data.mean.length, config.net.inputChannels);
+  }
+});
+
+test('packageVersion() is a version', () => {
+  assert.match(packageVersion(), /^\d+\.\d+\.\d+/);
+});

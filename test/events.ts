@@ -1,0 +1,60 @@
+/** One event of each kind, as a run makes them. */
+import type { EventOf, LogEvent } from '../src/log.js';
+
+export const RUN_START: EventOf<'run_start'> = {
+  event: 'run_start',
+  run: 'r',
+  placement: 'split',
+  preset: 'mini',
+  config: { net: { table: 'original' }, batchSize: 4 },
+  versions: { alexnet_split: '0.1.0', node: '20.20.0', tensorflow: '2.21.0', tfjs: '4.22.0' },
+  parameters: 30,
+  towers: [
+    { tower: 0, device: 'CPU:0', backing_device: '/job:localhost/replica:0/task:0/device:CPU:0', parameters: 20 },
+    { tower: 1, device: 'CPU:1', backing_device: '/job:localhost/replica:0/task:0/device:CPU:1', parameters: 10 },
+  ],
+  dataset: { name: 'Fashion-MNIST', source: 'embedded', train_images: 5000, test_images: 1000 },
+  steps: 3,
+  steps_per_epoch: 3,
+};
+
+export const CHECK: EventOf<'check'> = {
+  event: 'check',
+  steps: 1,
+  worst_relative: 2e-7,
+  tensor: 'tower0/conv1/kernel',
+  tolerance: 1e-3,
+  passed: true,
+  check_ms: 800,
+};
+
+/** A step of 4 images in 20 ms: 200 images/s. */
+export function trainStep(step: number, changes: Partial<EventOf<'train_step'>> = {}): EventOf<'train_step'> {
+  const times = { compute_ms: 10, exchange_ms: 3, wait_ms: 4 };
+  return {
+    event: 'train_step',
+    ...{ step, epoch: 1, images: 4, loss: 2.3, top1: 0.25, learning_rate: 0.02 },
+    ...{ step_ms: 20, data_ms: 1, ...times, other_ms: 2, exchange_bytes: 300, images_per_s: 200 },
+    towers: [
+      { tower: 0, step_ms: 17, ...times, exchange_bytes: 200 },
+      { tower: 1, step_ms: 16, ...times, compute_ms: 9, exchange_bytes: 100 },
+    ],
+    ...changes,
+  };
+}
+
+export const EVAL: EventOf<'eval'> = {
+  event: 'eval',
+  ...{ step: 3, epoch: 1, images: 1000, loss: 0.5, top1: 0.82, top5: 0.99, eval_ms: 1500 },
+};
+
+export const RUN_END: EventOf<'run_end'> = {
+  event: 'run_end',
+  ...{ status: 'done', exit_code: 0, steps: 3, images: 12, train_ms: 60, images_per_s: 200, top1: 0.82 },
+  weights: 'runs/r',
+};
+
+export const WARNING: EventOf<'warning'> = { event: 'warning', message: 'mind the gap' };
+
+/** One of each kind, in the order of a run. */
+export const ALL_EVENTS: readonly LogEvent[] = [RUN_START, CHECK, trainStep(1), WARNING, EVAL, RUN_END];

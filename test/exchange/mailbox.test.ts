@@ -1,0 +1,159 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import test from 'node:test';
+import { Worker } from 'node:worker_threads';
+import { ExchangeError } from '../../src/errors.js';
+import { abortLink, createLink, isAborted, type Link, Mailbox } from '../../src/exchange/mailbox.js';
+
+const FORWARD = { site: 'conv3', step: 12, direction: 'forward' } as const;
+const BACKWARD = { ...FORWARD, direction: 'backward' } as const;
+
+/** Writes one number as a message. */
+function sendNumber(mailbox: Mailbox, value: number): void {
+  mailbox.send(FORWARD, (slot) => {
+    slot[0] = value;
+    return 1;
+  });
+}
+
+function receiveNumber(mailbox: Mailbox): number {
+  return mailbox.receive(FORWARD, (message) => {
+    assert.equal(message.length, 1);
+    return message[0]!;
+  });
+}
+
+function startThread(file: string, workerData: { link: Link; [name: string]: unknown }): Worker {
+  return new Worker(new URL(`./${file}`, import.meta.url), { workerData });
+}
+
+/** Asserts that it is the error of a wait in vain, and returns its message. */
+function failureOf(action: () => unknown, tower: number): string {
+  let message = '';
+  assert.throws(action, (error: ExchangeError) => {
+    assert.ok(error instanceof ExchangeError, String(error));
+    assert.deepEqual([error.tower, error.site, error.step], [tower, 'conv3', 12]);
+    message = error.message;
+    return true;
+  });
+  return message;
+}
+
+test('Mailbox takes 2,000 messages of changing lengths there and back between two threads, in order', async () => {
+  const count = 2000;
+  const link = createLink(3000);
+  const worker = startThread('echo-worker.js', { link, count });
+  const exited = once(worker, 'exit');
+  const mailbox = new Mailbox(link, 0, 20_000);
+  const lengthOf = (i: number) => (i * 7919) % 3000;
+  const send = (i: number) =>
+    mailbox.send({ ...FORWARD, step: i }, (slot) => {
+      slot.subarray(0, lengthOf(i)).fill(i % 251);
+      return lengthOf(i);
+    });
+  // One message ahead: both slots are in use, and both ends wait at times.
+  send(1);
+  for (let i = 1; i <= count; i++) {
+    if (i < count) send(i + 1);
+    mailbox.receive({ ...BACKWARD, step: i }, (message) => {
+      assert.equal(message.length, lengthOf(i));
+      assert.ok(message.every((byte) => byte === ((i % 251) ^ 0xff)));
+    });
+  }
+  assert.deepEqual([mailbox.nextSent, mailbox.nextReceived], [count + 1, count + 1]);
+  assert.deepEqual(await exited, [0]);
+});
+
+test('Mailbox.send() waits at two unread messages and goes on when one is read', () => {
+  const link = createLink(10);
+  const [sender, receiver] = [new Mailbox(link, 0, 50), new Mailbox(link, 1, 50)];
+  sendNumber(sender, 1);
+  sendNumber(sender, 2);
+  let wrote = false;
+  const third = () =>
+    sender.send(FORWARD, () => {
+      wrote = true;
+      return 1;
+    });
+  assert.match(failureOf(third, 0), /tower 1 was not heard of/);
+  assert.equal(wrote, false);
+  assert.equal(receiveNumber(receiver), 1);
+  sendNumber(sender, 3);
+  assert.deepEqual([receiveNumber(receiver), receiveNumber(receiver)], [2, 3]);
+});
+
+test('Mailbox has the two directions apart', () => {
+  const link = createLink(10);
+  const [a, b] = [new Mailbox(link, 0, 50), new Mailbox(link, 1, 50)];
+  sendNumber(a, 1);
+  sendNumber(b, 2);
+  assert.deepEqual([receiveNumber(a), receiveNumber(b)], [2, 1]);
+  assert.deepEqual([a.nextSent, a.nextReceived, b.nextSent, b.nextReceived], [2, 2, 2, 2]);
+});
+
+test('Mailbox.receive() gives up at its deadline, and says where, when, who and for how long', () => {
+  const mailbox = new Mailbox(createLink(10), 1, 50);
+  const message = failureOf(() => mailbox.receive(BACKWARD, () => 0), 1);
+  assert.equal(
+    message,
+    'Cannot exchange at conv3 (backward, step 12) in tower 1: tower 0 was not heard of for 0.05 s; a larger exchangeTimeoutMs in the config gives it longer',
+  );
+});
+
+test('Mailbox counts what it waits, also in vain', () => {
+  const mailbox = new Mailbox(createLink(10), 0, 50);
+  assert.equal(mailbox.waitMs, 0);
+  failureOf(() => mailbox.receive(FORWARD, () => 0), 0);
+  assert.ok(mailbox.waitMs > 0);
+});
+
+test('Mailbox.receive() keeps a message whose reader fails', () => {
+  const link = createLink(10);
+  const [sender, receiver] = [new Mailbox(link, 0, 50), new Mailbox(link, 1, 50)];
+  sendNumber(sender, 9);
+  const fail = () => {
+    throw new Error('unreadable');
+  };
+  assert.throws(() => receiver.receive(FORWARD, fail), /unreadable/);
+  assert.equal(receiveNumber(receiver), 9);
+});
+
+for (const how of ['receive', 'send'] as const) {
+  test(`abortLink() ends a ${how} that waits in another thread`, async () => {
+    const link = createLink(10);
+    const worker = startThread('wait-worker.js', { link, how });
+    assert.deepEqual(await once(worker, 'message'), ['waiting']);
+    abortLink(link);
+    const [ended] = await once(worker, 'message');
+    assert.match(
+      ended,
+      /^ExchangeError: Cannot exchange at fc6 \(forward, step 4\) in tower 1: the other tower stopped;/,
+    );
+  });
+}
+
+test('abortLink() before the wait ends it too, even where a message is there', () => {
+  const link = createLink(10);
+  const [sender, receiver] = [new Mailbox(link, 0, 60_000), new Mailbox(link, 1, 60_000)];
+  sendNumber(sender, 1);
+  assert.equal(isAborted(link), false);
+  abortLink(link);
+  assert.equal(isAborted(link), true);
+  assert.match(
+    failureOf(() => receiver.receive(FORWARD, () => 0), 1),
+    /the other tower stopped/,
+  );
+  assert.match(
+    failureOf(() => sender.send(FORWARD, () => 0), 0),
+    /the other tower stopped/,
+  );
+});
+
+test('createLink() has slots that start at a page', () => {
+  const { slotBytes, boxes } = createLink(5000);
+  assert.equal(slotBytes, 8192);
+  assert.deepEqual(
+    boxes.map(({ slots }) => slots.byteLength),
+    [16_384, 16_384],
+  );
+});

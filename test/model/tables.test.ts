@@ -1,0 +1,100 @@
+/** The tables' numbers, each from its source. */
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import type { Layer } from '../../src/model/net.js';
+import { TABLES, type TableName } from '../../src/model/tables.js';
+import { TABLE_NAMES } from './nets.js';
+
+function layersOf<Kind extends Layer['kind']>(table: TableName, kind: Kind): Extract<Layer, { kind: Kind }>[] {
+  return TABLES[table].layers.filter((layer): layer is Extract<Layer, { kind: Kind }> => layer.kind === kind);
+}
+
+function initsOf(table: TableName): Record<string, [number, number]> {
+  const weighted = [...layersOf(table, 'conv'), ...layersOf(table, 'dense')];
+  return Object.fromEntries(weighted.map(({ name, init }) => [name, [init.sd, init.bias]]));
+}
+
+// Paper §3.3 has alpha as it is; the code divides it by the five channels of the window.
+test('TABLES have the response norm of the paper and of the code', () => {
+  for (const [table, alpha] of [
+    ['paper', 1e-4],
+    ['original', 2e-5],
+  ] as const) {
+    const norms = layersOf(table, 'norm');
+    assert.equal(norms.length, 2);
+    for (const norm of norms) {
+      assert.deepEqual([norm.radius, norm.k, norm.beta], [2, 2, 0.75]);
+      assert.ok(Math.abs(norm.alpha / alpha - 1) < 1e-12, `${norm.alpha}`);
+    }
+  }
+});
+
+// layers-145.cfg, cnorm2: scale .001, pow .75, size 5; divided by 25; minDiv 1.
+test('TABLES have the norm within maps in the original alone', () => {
+  const norms = TABLE_NAMES.map((table) => layersOf(table, 'mapNorm'));
+  assert.deepEqual(
+    norms.map(({ length }) => length),
+    [1, 0, 0, 0],
+  );
+  const { alpha, ...others } = norms[0]![0]!;
+  assert.deepEqual(others, { kind: 'mapNorm', size: 5, k: 1, beta: 0.75 });
+  assert.ok(Math.abs(alpha / 4e-5 - 1) < 1e-12);
+});
+
+// Paper §5: 0.01 everywhere, bias 1 in conv2, 4, 5 and the hidden dense layers. The code has 0.03 in conv3 to conv5.
+test('TABLES have the initial values of the paper and of the code', () => {
+  const dense = { fc6: [0.01, 1], fc7: [0.01, 1], fc8: [0.01, 0] };
+  const lower = { conv1: [0.01, 0], conv2: [0.01, 1] };
+  assert.deepEqual(initsOf('paper'), { ...lower, conv3: [0.01, 0], conv4: [0.01, 1], conv5: [0.01, 1], ...dense });
+  assert.deepEqual(initsOf('original'), { ...lower, conv3: [0.03, 0], conv4: [0.03, 1], conv5: [0.03, 1], ...dense });
+});
+
+// Paper §3.4: windows of 3 every 2.
+test('TABLES pool with overlap as the paper does, and LeNet averages without', () => {
+  for (const table of ['original', 'paper', 'tutorial'] as const) {
+    const pools = layersOf(table, 'pool').map(({ name, op, size, stride }) => `${name} ${op} ${size} ${stride}`);
+    assert.deepEqual(pools, ['pool1 max 3 2', 'pool2 max 3 2', 'pool5 max 3 2']);
+  }
+  const averages = layersOf('lenet', 'pool').map(({ op, size, stride }) => [op, size, stride]);
+  assert.deepEqual(averages, [
+    ['average', 2, 2],
+    ['average', 2, 2],
+  ]);
+});
+
+// Paper §4.2: half of the outputs of the first two dense layers, halved at test; the tutorials' libraries scale in training.
+test('TABLES drop half of fc6 and fc7, scaled as in their time', () => {
+  for (const [table, scale] of [
+    ['original', 'test'],
+    ['paper', 'test'],
+    ['tutorial', 'train'],
+  ] as const) {
+    assert.deepEqual(
+      layersOf(table, 'dropout').map((each) => [each.name, each.keep, each.scale]),
+      [
+        ['drop6', 0.5, scale],
+        ['drop7', 0.5, scale],
+      ],
+    );
+  }
+  assert.deepEqual(layersOf('lenet', 'dropout'), []);
+});
+
+// Paper Figure 2: conv3, fc6, fc7 and fc8 read both GPUs' maps; a tutorial's layers have no groups.
+test('TABLES cross where the paper does, and everywhere in the tutorials', () => {
+  const reach = (table: TableName) =>
+    [...layersOf(table, 'conv'), ...layersOf(table, 'dense')]
+      .filter((each) => each.reach === 'both')
+      .map((each) => each.name);
+  for (const table of ['original', 'paper'] as const) assert.deepEqual(reach(table), ['conv3', 'fc6', 'fc7', 'fc8']);
+  for (const table of ['tutorial', 'lenet'] as const) {
+    assert.equal(reach(table).length, layersOf(table, 'conv').length + layersOf(table, 'dense').length);
+  }
+});
+
+test('TABLES have names that are unique within a table, for tensors and sites go by them', () => {
+  for (const table of TABLE_NAMES) {
+    const names = TABLES[table].layers.flatMap((layer) => ('name' in layer ? [layer.name] : []));
+    assert.equal(new Set(names).size, names.length);
+  }
+});
