@@ -60,7 +60,9 @@ function surviveLostOutput(stream: NodeJS.WriteStream): void {
 
 function isEntry(): boolean {
   const entry = process.argv[1];
-  return entry !== undefined && existsSync(entry) && realpathSync(entry) === realpathSync(fileURLToPath(import.meta.url));
+  return (
+    entry !== undefined && existsSync(entry) && realpathSync(entry) === realpathSync(fileURLToPath(import.meta.url))
+  );
 }
 
 if (isEntry()) {

@@ -12,6 +12,8 @@ export interface Bar {
 
 const BLUE = '\u001b[36m';
 const PLAIN = '\u001b[39m';
+/** The bar is cut at the terminal's edge, for it could not be redrawn over two lines; other lines go on below. */
+const [WRAP, NO_WRAP] = ['\u001b[?7h', '\u001b[?7l'];
 
 /** A bar that appears with the first step. `NO_COLOR` (no-color.org) keeps it plain. */
 export function openBar(stream: NodeJS.WriteStream, env: Readonly<Record<string, string | undefined>>): Bar {
@@ -35,7 +37,7 @@ export function openBar(stream: NodeJS.WriteStream, env: Readonly<Record<string,
       bar.update(step, payload);
     },
     print(line) {
-      if (bar && open) bars.log(`${line}\n`);
+      if (bar && open) bars.log(`${WRAP}${line}\n${NO_WRAP}`);
       else stream.write(`${line}\n`);
     },
     close() {

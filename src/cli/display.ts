@@ -41,7 +41,10 @@ export function openDisplay(mode: DisplayMode, config: Config, services: Service
 
   function showStep(event: EventOf<'train_step'>): void {
     first ??= { step: event.step, at: Date.now() };
-    if (bar) return bar.update(event, steps, left(event.step));
+    if (bar) {
+      bar.update(event, steps, left(event.step));
+      return;
+    }
     const due = event.step % config.logEvery === 0 || event.step === first.step || event.step === steps;
     if (due) print(`${stepLine(event, steps)}  ${left(event.step)} left`);
   }
@@ -50,25 +53,33 @@ export function openDisplay(mode: DisplayMode, config: Config, services: Service
     switch (event.event) {
       case 'run_start':
         steps = event.steps;
-        return headLines(event, config).forEach(print);
+        headLines(event, config).forEach(print);
+        break;
       case 'check':
-        return print(checkLine(event));
+        print(checkLine(event));
+        break;
       case 'train_step':
-        return showStep(event);
+        showStep(event);
+        break;
       case 'eval':
-        return print(evalLine(event));
+        print(evalLine(event));
+        break;
       case 'warning':
-        return (bar ? print : printer(stderr))(`warning: ${event.message}`);
+        (bar ? print : printer(stderr))(`warning: ${event.message}`);
+        break;
       case 'run_end':
         bar?.close();
-        return printer(stdout)(endLine(event, config));
+        printer(stdout)(endLine(event, config));
+        break;
     }
   }
 
   if (!mode.quiet) return { note: print, show, close: () => bar?.close() };
   return {
     note: () => {},
-    show: (event) => (event.event === 'warning' || event.event === 'run_end' ? show(event) : undefined),
+    show: (event) => {
+      if (event.event === 'warning' || event.event === 'run_end') show(event);
+    },
     close: () => {},
   };
 }

@@ -26,7 +26,10 @@ export function flagLayer(command: Command): Layer {
     if (command.getOptionValueSource(attribute) !== 'cli') continue;
     const [last, ...above] = flag.path.split('.').reverse();
     let holder = values;
-    for (const key of above.reverse()) holder = (holder[key] ??= {}) as Record<string, unknown>;
+    for (const key of above.reverse()) {
+      holder[key] ??= {};
+      holder = holder[key] as Record<string, unknown>;
+    }
     holder[last!] = command.getOptionValue(attribute);
   }
   return { values };

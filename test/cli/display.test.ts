@@ -5,17 +5,21 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { after } from 'node:test';
 import type { Services, TrainRoom } from '../../src/cli/services.js';
-import type { LogEvent } from '../../src/log.js';
+import type { LogEvent, Report } from '../../src/log.js';
 import { CHECK, EVAL, RUN_END, RUN_START, trainStep, WARNING } from '../events.js';
 import { roomWith, run, Screen } from './stand-ins.js';
 
 const base = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-display-'));
 after(() => fs.rmSync(base, { recursive: true, force: true }));
 
+function reportAll(report: Report, ...events: LogEvent[]): void {
+  for (const event of events) report(event);
+}
+
 /** Trains with these events. */
 function show(events: readonly LogEvent[], argv: readonly string[] = [], replaced: Partial<Services> = {}) {
   const train: TrainRoom['train'] = async (_, { report }) => {
-    events.forEach(report);
+    reportAll(report, ...events);
     return { exitCode: 0, top1: 0, steps: 0 };
   };
   const out = fs.mkdtempSync(join(base, 'out-'));
@@ -91,15 +95,15 @@ test('train --json prints the events as the log has them, and notes on stderr', 
   assert.match(stderr.text, /^preset mini: .*\n$/);
 });
 
-// ECMA-48: hide the cursor, show it.
-const [HIDDEN, SHOWN] = ['\u001b[?25l', '\u001b[?25h'];
+// DEC private modes: hide the cursor, show it; wrap long lines.
+const [HIDDEN, SHOWN, WRAPPED] = ['\u001b[?25l', '\u001b[?25h', '\u001b[?7h'];
 
 test('train draws a bar on a terminal, lines above it, and gives the cursor back', async () => {
   const stdout = new Screen(true);
   await show(RUN, [], { stdout });
-  assert.match(stdout.text, /#+ 5\/5 {2}loss 2\.3000 {2}200 images\/s {2}0 s left/);
+  assert.match(stdout.text, /#{24}\S* 5\/5 {2}loss 2\.3000 {2}200 images\/s {2}0 s left/);
   assert.doesNotMatch(stdout.text, /step 2\/5/, 'no plain lines');
-  assert.match(stdout.text, /eval at step 3: .*\n/);
+  assert.ok(stdout.text.includes(`${WRAPPED}eval at step 3: `), 'a long line goes on below');
   assert.equal(stdout.text.split(HIDDEN).length, 2);
   assert.ok(stdout.text.indexOf(SHOWN) > stdout.text.indexOf(HIDDEN));
   assert.match(stdout.lines.at(-1)!, /^done: test accuracy 0\.8200/);
@@ -115,7 +119,7 @@ test('train draws no colours when NO_COLOR asks for none', async () => {
 
 test('train gives the cursor back on a failure, and on the first signal, for the second ends the process', async () => {
   const failing: TrainRoom['train'] = async (_, { report }) => {
-    [START, trainStep(1)].forEach((event) => report(event as LogEvent));
+    reportAll(report, START, trainStep(1));
     throw new Error('x');
   };
   const failed = new Screen(true);
@@ -123,11 +127,11 @@ test('train gives the cursor back on a failure, and on the first signal, for the
   assert.ok(failed.text.includes(SHOWN));
   const stopped = new Screen(true);
   const interrupted: TrainRoom['train'] = async (_, { report }) => {
-    [START, trainStep(1)].forEach((event) => report(event as LogEvent));
+    reportAll(report, START, trainStep(1));
     process.emit('SIGINT', 'SIGINT');
     assert.ok(stopped.text.includes(SHOWN));
     assert.match(stopped.text, /stopping after this step; once more stops at once\n$/);
-    [trainStep(2), EVAL, RUN_END].forEach((event) => report(event as LogEvent));
+    reportAll(report, trainStep(2), EVAL, RUN_END);
     return { exitCode: 130, top1: 0, steps: 2 };
   };
   await show([], [], { stdout: stopped, trainRoom: roomWith({ train: interrupted }) });
