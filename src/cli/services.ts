@@ -5,6 +5,7 @@
 import type { Config } from '../config/config.js';
 import type { Report } from '../log.js';
 import type { Device } from '../native/context.js';
+import type { GoldenResult, Scores, TrainResult, VerifyResult } from '../train/index.js';
 
 /** Where text goes: a stream, or a stand-in of a test. */
 export interface Output {
@@ -12,55 +13,15 @@ export interface Output {
   isTTY?: boolean;
 }
 
-export interface TrainResult {
-  exitCode: number;
-  top1: number;
-  steps: number;
-}
-
-/** The largest difference of one tensor between split and reference over the steps. */
-export interface VerifyRow {
-  name: string;
-  layer: string;
-  kind: string;
-  absolute: number;
-  relative: number;
-}
-
-export interface VerifyResult {
-  passed: boolean;
-  rows: readonly VerifyRow[];
-  /** The first tensor out of tolerance, in the order of the computation. */
-  firstDivergent?: string;
-  losses: readonly { step: number; split: number; reference: number; relative: number }[];
-}
-
-/** How far one side is from a reference file: the worst relative difference of one kind of value, and where. */
-export interface GoldenRow {
-  side: 'towers' | 'reference';
-  kind: string;
-  worst: number;
-  name: string;
-  tolerance: number;
-}
-
-export interface GoldenResult {
-  passed: boolean;
-  rows: readonly GoldenRow[];
-}
-
-export interface EvalResult {
-  images: number;
-  loss: number;
-  top1: number;
-  top5: number;
-}
+export type { GoldenResult, TrainResult, VerifyResult };
+/** What {@link TrainRoom.evaluateRun} finds. */
+export type EvalResult = Scores;
 
 /** What `src/train/index.js` has for the command line. */
 export interface TrainRoom {
   train(config: Config, ui: { report: Report; signal: AbortSignal }): Promise<TrainResult>;
   verify(config: Config, options: { steps: number }, ui: { print(line: string): void }): Promise<VerifyResult>;
-  verifyGolden(file: string, config: Pick<Config, 'devices' | 'exchangeTimeoutMs'>): Promise<GoldenResult>;
+  verifyGolden(file: string, config: Pick<Config, 'devices' | 'exchangeTimeoutMs' | 'compile'>): Promise<GoldenResult>;
   evaluateRun(config: Config, folder: string): Promise<EvalResult>;
 }
 

@@ -54,6 +54,8 @@ export interface Config {
   readonly run: string;
   readonly out: string;
   readonly exchangeTimeoutMs: number;
+  /** Whether the towers' segments run as compiled functions: `on`, `off`, or by way of TensorFlow's optimizer or XLA. */
+  readonly compile: 'on' | 'off' | 'grappler' | 'xla';
   /** Whether a short comparison with the reference comes before the first step. */
   readonly check: boolean;
   /** A fault to inject, for tests. */

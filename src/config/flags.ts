@@ -144,6 +144,14 @@ export const FLAGS: readonly Flag[] = [
   { name: '--run', kind: 'text', path: 'run', value: 'name', group: 'train', help: 'name of the run' },
   { name: '--out', kind: 'text', path: 'out', value: 'folder', group: 'train', help: 'folder that holds the runs' },
   {
+    name: '--compile',
+    kind: 'text',
+    path: 'compile',
+    value: 'on|off|grappler|xla',
+    group: 'data',
+    help: 'how segments run: compiled, op by op, through an optimizer',
+  },
+  {
     name: '--no-check',
     kind: 'off',
     path: 'check',

@@ -18,6 +18,7 @@ const COMMON = {
   out: 'runs',
   /** Far above a step's time on the slowest device; a peer that died is told at once, without this. */
   exchangeTimeoutMs: 120_000,
+  compile: 'on',
   check: true,
   fault: null,
 } as const;

@@ -100,6 +100,7 @@ export const CONFIG_SCHEMA = keys({
   run: text,
   out: text,
   exchangeTimeoutMs: whole(1, 86_400_000),
+  compile: oneOf(['on', 'off', 'grappler', 'xla']),
   check: bool,
   fault: text.nullable(),
 });

@@ -9,6 +9,7 @@ import { statelessNormal, statelessUniform } from '../native/random.js';
 import { copyTensor, tensorFrom } from '../native/tensors.js';
 import { descend, descendIn, Variable } from '../native/variables.js';
 import { type OptimizerOptions, ratesOf } from '../optim/schedule.js';
+import type { TowerSetup } from './protocol.js';
 
 interface Held {
   parameter: Parameter;
@@ -21,7 +22,7 @@ interface Held {
 export class Parameters {
   readonly #held: readonly Held[];
   readonly #optimizer: OptimizerOptions;
-  readonly #compile: 'off' | NonNullable<CompileOptions['mode']>;
+  readonly #compile: TowerSetup['compile'];
   #compiled: Compiled | undefined;
 
   /** Makes them with their initial values, functions of the seed and their names. */
@@ -30,7 +31,7 @@ export class Parameters {
     init: NetOptions['init'],
     optimizer: OptimizerOptions,
     seed: number,
-    compile: 'off' | NonNullable<CompileOptions['mode']> = 'off',
+    compile: TowerSetup['compile'] = 'off',
   ) {
     this.#optimizer = optimizer;
     this.#compile = compile;
@@ -76,7 +77,6 @@ export class Parameters {
 
   /** The update of all parameters as one function of the kernels' learning rate and the gradients. */
   #compileUpdate(): Compiled {
-    const mode = this.#compile === 'off' ? 'graph' : this.#compile;
     return compile(
       (rate, ...gradients) => {
         for (const [i, { parameter, variable, velocity }] of this.#held.entries()) {
@@ -85,7 +85,7 @@ export class Parameters {
         }
         return [rate!];
       },
-      { mode },
+      { mode: modeOf(this.#compile) },
     );
   }
 
@@ -140,4 +140,9 @@ function variableOf(initial: () => tf.Tensor): Variable {
   const variable = new Variable(value);
   value.dispose();
   return variable;
+}
+
+/** The compiler's word for a setting. */
+export function modeOf(setting: TowerSetup['compile']): NonNullable<CompileOptions['mode']> {
+  return setting === 'grappler' || setting === 'xla' ? setting : 'graph';
 }

@@ -1,7 +1,6 @@
 /** What the coordinator and a tower say to each other: the one file that both threads import. */
 import type { Link } from '../exchange/mailbox.js';
 import type { NetOptions } from '../model/net.js';
-import type { CompileOptions } from '../native/compile.js';
 import type { ContextOptions } from '../native/context.js';
 import type { OptimizerOptions } from '../optim/schedule.js';
 
@@ -17,8 +16,8 @@ export interface TowerSetup {
   optimizer: OptimizerOptions;
   /** `native`: TensorFlow's own ops; `tfjs`: tfjs's kernels, for a second opinion. */
   ops: 'native' | 'tfjs';
-  /** How segments are run: each op by itself, or as TensorFlow functions. */
-  compile: 'off' | NonNullable<CompileOptions['mode']>;
+  /** How segments are run: `off` op by op, the others as compiled functions. */
+  compile: 'off' | 'on' | 'grappler' | 'xla';
   seed: number;
   /** Most images of a batch. */
   batchSize: number;
@@ -56,8 +55,9 @@ export interface TensorInfo {
 }
 
 export interface OpenReply {
-  /** TensorFlow's version. */
+  /** Versions of TensorFlow and of tfjs. */
   tensorflow: string;
+  tfjs: string;
   /** Where TensorFlow says that the tower's parameters and their sums are. */
   backingDevice: string;
   parameters: number;

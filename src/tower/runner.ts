@@ -6,10 +6,11 @@ import { isWeighted, type Net, type PlacedLayer, parametersOf, type TowerIndex }
 import type { Ops } from '../model/ops.js';
 import { referenceForward } from '../model/reference.js';
 import { runSegment, type Segment, segmentsOf } from '../model/segments.js';
-import { type Compiled, type CompileOptions, compile } from '../native/compile.js';
+import { type Compiled, compile } from '../native/compile.js';
 import { statelessUniform } from '../native/random.js';
 import { tensorFrom } from '../native/tensors.js';
-import type { Part } from './protocol.js';
+import { modeOf } from './parameters.js';
+import type { Part, TowerSetup } from './protocol.js';
 
 export interface RunnerOptions {
   net: Net;
@@ -17,7 +18,7 @@ export interface RunnerOptions {
   ops: Ops;
   seed: number;
   /** `off`: every op by itself. */
-  compile: 'off' | NonNullable<CompileOptions['mode']>;
+  compile: TowerSetup['compile'];
 }
 
 /** One pass. */
@@ -112,7 +113,10 @@ export class Runner {
     if (mode !== 'off') {
       const seeds = training ? piece.dropouts.length : 0;
       const gradients = [!piece.isFirst, ...piece.names.map(() => true), ...Array(seeds).fill(false)];
-      callable.compiled = compile(callable.call, { mode, gradients: piece.isLast ? [...gradients, false] : gradients });
+      callable.compiled = compile(callable.call, {
+        mode: modeOf(mode),
+        gradients: piece.isLast ? [...gradients, false] : gradients,
+      });
       callable.call = callable.compiled;
     }
     this.#callables.set(key, callable);

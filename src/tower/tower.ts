@@ -60,6 +60,7 @@ export class Tower {
     tf.dispose([first, sum]);
     return {
       tensorflow: currentBinding().version,
+      tfjs: tf.version_core,
       backingDevice: devices.join(' and '),
       parameters: countOf(this.#parameters.described),
     };

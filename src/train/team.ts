@@ -24,9 +24,9 @@ export interface Team {
 /** What a team is made of. */
 export type TeamConfig = Pick<
   Config,
-  'placement' | 'devices' | 'net' | 'optimizer' | 'seed' | 'batchSize' | 'exchangeTimeoutMs' | 'fault'
+  'placement' | 'devices' | 'compile' | 'net' | 'optimizer' | 'seed' | 'batchSize' | 'exchangeTimeoutMs' | 'fault'
 > &
-  Partial<Pick<TowerSetup, 'ops' | 'compile'>>;
+  Partial<Pick<TowerSetup, 'ops'>>;
 
 const FLOAT_BYTES = 4;
 
@@ -39,17 +39,7 @@ export async function openTeam(config: TeamConfig, slots: readonly SharedArrayBu
   const isSplit = config.placement === 'split';
   const parts: Part[] = isSplit ? [0, 1] : ['whole'];
   const link = isSplit ? createLink(largestMessage(config)) : undefined;
-  const {
-    net,
-    optimizer,
-    seed,
-    batchSize,
-    exchangeTimeoutMs,
-    fault,
-    devices,
-    ops = 'native',
-    compile = 'graph',
-  } = config;
+  const { net, optimizer, seed, batchSize, exchangeTimeoutMs, fault, devices, ops = 'native', compile } = config;
   const towers = parts.map((part, i) => {
     const setup: TowerSetup = {
       ...{ part, net, optimizer, seed, batchSize, slots, exchangeTimeoutMs, ops, compile, context: {} },

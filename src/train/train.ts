@@ -109,7 +109,7 @@ function reportStart(
       alexnet_split: packageVersion(),
       node: process.versions.node,
       tensorflow: opened[0]!.tensorflow,
-      tfjs: '4.22.0',
+      tfjs: opened[0]!.tfjs,
     },
     parameters: parametersOf(buildNet(config.net)).reduce((total, { shape }) => total + sizeOf(shape), 0),
     towers: towers.map(({ setup }, i) => ({

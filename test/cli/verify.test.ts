@@ -2,10 +2,12 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import type { GoldenResult, TrainRoom, VerifyResult } from '../../src/cli/services.js';
 import type { Config } from '../../src/config/config.js';
+import { TOLERANCES } from '../../src/train/verify.js';
 import { roomWith, run } from './stand-ins.js';
 
 const AGREE: VerifyResult = {
   passed: true,
+  tolerances: TOLERANCES,
   losses: [
     { step: 1, split: 2.402585, reference: 2.402586, relative: 4.3e-7 },
     { step: 2, split: 2.25, reference: 2.25, relative: 0 },
@@ -39,8 +41,11 @@ test('verify prints losses and tensors with their differences, and ends with exi
     'conv3  activation  tower0/conv3/input  1.5e-7    2.5e-7',
     'fc6    gradient    tower1/fc6/kernel   NaN       Infinity',
     '',
+    "allowed, relative: losses 1.0e-4, activations and parameters 1.0e-3, gradients 2.0e-2 of a tensor's largest value",
+    stdout.lines.at(-2), // why
     'passed: split and reference agree',
   ]);
+  assert.match(stdout.lines.at(-2)!, /^why: .*docs\/numerics\.md/);
 });
 
 test('verify names the first tensor that differs, and ends with exit code 1', async () => {
