@@ -8,4 +8,5 @@
  */
 export type { OpAttr } from './attributes.js';
 export { backingDevice, runOp, useDevice } from './backend.js';
+export { type Compiled, type CompileOptions, compile } from './compile.js';
 export { type ContextOptions, type Device, listDevices, openContext } from './context.js';

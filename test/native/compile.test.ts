@@ -1,0 +1,187 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import * as tf from '@tensorflow/tfjs';
+import { NativeError } from '../../src/errors.js';
+import { backingDevice, runOp, useDevice } from '../../src/native/backend.js';
+import { type CompileOptions, compile } from '../../src/native/compile.js';
+import { activate, matMulBias } from '../../src/native/ops.js';
+import { statelessUniform } from '../../src/native/random.js';
+import { Variable } from '../../src/native/variables.js';
+
+useDevice('CPU:1');
+
+const MODES: NonNullable<CompileOptions['mode']>[] = ['graph', 'grappler', 'xla'];
+
+/** A function with most of what nets are made of: list inputs, slices, pads, reductions, both kinds of ops. */
+function net(x: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor): tf.Tensor[] {
+  const padded = tf.pad(x as tf.Tensor4D, [
+    [0, 0],
+    [1, 0],
+    [1, 0],
+    [0, 0],
+  ]);
+  const joined = tf.concat([padded, tf.square(padded)], 3);
+  const pooled = tf.maxPool(tf.localResponseNormalization(joined as tf.Tensor4D, 2, 2, 1e-2, 0.75), 2, 2, 'valid');
+  const [a, b] = tf.split(pooled, 2, 3) as [tf.Tensor, tf.Tensor];
+  const flat = tf.reshape(tf.sub(a, tf.mul(b, 0.5)), [x.shape[0]!, -1]);
+  const hidden = activate(matMulBias(flat as tf.Tensor2D, kernel as tf.Tensor2D, bias as tf.Tensor1D), 'relu');
+  return [tf.mean(tf.logSumExp(hidden, 1)), hidden];
+}
+
+function inputs(batch: number): [tf.Tensor, tf.Tensor, tf.Tensor] {
+  return [
+    tf.randomNormal([batch, 5, 5, 4], 0, 1, 'float32', 1),
+    tf.randomNormal([36, 7], 0, 1, 'float32', 2),
+    tf.randomNormal([7], 0, 1, 'float32', 3),
+  ];
+}
+
+function apart(a: tf.Tensor, b: tf.Tensor): number {
+  return tf.tidy(() => tf.max(tf.abs(tf.sub(a, b))).dataSync()[0]! / tf.max(tf.abs(b)).dataSync()[0]!);
+}
+
+function gradientsOf(f: (...xs: tf.Tensor[]) => tf.Tensor[], xs: tf.Tensor[]) {
+  return tf.valueAndGrads((...all: tf.Tensor[]) => f(...all)[0]!)(xs);
+}
+
+for (const mode of MODES) {
+  test(`compile() in mode ${mode} has eager's results and gradients, on the pinned device`, () => {
+    tf.tidy(() => {
+      const compiled = compile(net, { mode });
+      for (const batch of [8, 8, 3]) {
+        const xs = inputs(batch);
+        const [mine, eager] = [gradientsOf(compiled, xs), gradientsOf(net, xs)];
+        assert.ok(apart(mine.value, eager.value) < 1e-6);
+        mine.grads.forEach((gradient, i) => {
+          assert.ok(apart(gradient, eager.grads[i]!) < 1e-5, `gradient ${i} of batch ${batch}`);
+          assert.match(backingDevice(gradient), /CPU:1$/);
+        });
+        const [loss, hidden] = compiled(...xs); // without a tape
+        const [lossOf, hiddenOf] = net(...xs);
+        assert.ok(apart(loss!, lossOf!) < 1e-6 && apart(hidden!, hiddenOf!) < 1e-5);
+      }
+      assert.equal(compiled.traces, 4, 'two shapes, each with and without a gradient');
+      compiled.dispose();
+    });
+  });
+}
+
+test('compile() runs the function once for each set of shapes, and tells inputs apart from call to call', () => {
+  let runs = 0;
+  const compiled = compile((x, factor) => {
+    runs++;
+    return [tf.mul(x!, factor!)];
+  });
+  for (const factor of [2, 3, 5]) {
+    assert.deepEqual([...compiled(tf.tensor1d([1, 2]), tf.scalar(factor))[0]!.dataSync()], [factor, 2 * factor]);
+  }
+  assert.equal(runs, 1);
+  compiled(tf.tensor1d([1, 2, 3]), tf.scalar(1));
+  compiled(tf.tensor1d([1, 2], 'int32'), tf.scalar(1, 'int32'));
+  assert.deepEqual([runs, compiled.traces], [3, 3]);
+});
+
+test('compile() draws anew when the seed is an input', () => {
+  const compiled = compile((seed) => [statelessUniform([4], seed!)]);
+  const draw = (...words: [number, number]) => [...compiled(tf.tensor1d(words, 'int32'))[0]!.dataSync()];
+  assert.deepEqual(draw(1, 2), [...statelessUniform([4], [1, 2]).dataSync()]);
+  assert.notDeepEqual(draw(1, 2), draw(1, 3));
+  assert.equal(compiled.traces, 1);
+});
+
+test('compile() differentiates the inputs it is asked for, and gives zeros for the others', () => {
+  const compiled = compile((x, w) => [tf.sum(tf.mul(x!, w!))], { gradients: [false, true] });
+  const [x, w] = [tf.tensor1d([1, 2]), tf.tensor1d([3, 4])];
+  const { grads } = gradientsOf(compiled, [x, w]);
+  assert.deepEqual(
+    grads.map((each) => [...each.dataSync()]),
+    [
+      [0, 0],
+      [1, 2],
+    ],
+  );
+});
+
+test('compile() chains: one compiled function after another, with something eager between', () => {
+  const first = compile((x, w) => [tf.matMul(x as tf.Tensor2D, w as tf.Tensor2D)]);
+  const second = compile((y) => [tf.sum(tf.square(y!))]);
+  const whole = (x: tf.Tensor, w: tf.Tensor) => [second(tf.tanh(first(x, w)[0]!))[0]!];
+  const eager = (x: tf.Tensor, w: tf.Tensor) => [
+    tf.sum(tf.square(tf.tanh(tf.matMul(x as tf.Tensor2D, w as tf.Tensor2D)))),
+  ];
+  const xs = [tf.randomNormal([3, 4]), tf.randomNormal([4, 2])];
+  const [mine, theirs] = [gradientsOf(whole as never, xs), gradientsOf(eager as never, xs)];
+  mine.grads.forEach((gradient, i) => {
+    assert.ok(apart(gradient, theirs.grads[i]!) < 1e-6);
+  });
+});
+
+test('compile() takes tensors from outside, and results that are inputs, and the same result twice', () => {
+  const outside = tf.tensor1d([10, 20]);
+  const compiled = compile((x) => {
+    const y = tf.add(x!, outside);
+    return [y, x!, y];
+  });
+  const results = compiled(tf.tensor1d([1, 2])).map((each) => [...each.dataSync()]);
+  assert.deepEqual(results, [
+    [11, 22],
+    [1, 2],
+    [11, 22],
+  ]);
+  assert.deepEqual([...outside.dataSync()], [10, 20], 'what is outside stays usable');
+});
+
+test('compile() updates a variable, once for each call', () => {
+  const variable = new Variable(tf.tensor1d([1, 2]));
+  const compiled = compile((x) => {
+    variable.assign(tf.add(variable.read(), x!));
+    return [x!];
+  });
+  for (let i = 0; i < 3; i++) compiled(tf.tensor1d([10, 100]));
+  assert.deepEqual([...variable.read().dataSync()], [31, 302]);
+});
+
+test('compile() refuses to read values, and says so', () => {
+  const compiled = compile((x) => [tf.mul(x!, x!.dataSync()[0]!)]);
+  assert.throws(
+    () => compiled(tf.scalar(2)),
+    (error) => {
+      return error instanceof NativeError && /Cannot read a tensor's values in a compiled function/.test(error.message);
+    },
+  );
+  assert.equal(tf.add(1, 2).dataSync()[0], 3, 'the thread is as before');
+});
+
+test('compile() names the op that cannot be traced', () => {
+  const wrong = compile((x) => runOp('NoSuchOp', [x!], []));
+  assert.throws(
+    () => wrong(tf.scalar(1)),
+    (error) => error instanceof NativeError && error.op === 'NoSuchOp',
+  );
+  const shapeless = compile((x) => [runOp('Where', [tf.greater(x!, 0)], [{ name: 'T', type: 4, value: 10 }])[0]!]);
+  assert.throws(
+    () => shapeless(tf.tensor1d([1, 0])),
+    (error) => {
+      return error instanceof NativeError && error.op === 'Where' && /fixed shapes/.test(error.message);
+    },
+  );
+  assert.throws(() => compile(() => [])(tf.scalar(1)), /returns no tensor/);
+});
+
+test('compile() leaves no tensors behind, and frees its traces', () => {
+  const xs = inputs(4);
+  const round = () =>
+    tf.tidy(() => {
+      const compiled = compile(net);
+      gradientsOf(compiled, xs);
+      compiled(...xs);
+      compiled.dispose();
+    });
+  for (let i = 0; i < 20; i++) round();
+  const [tensors, resident] = [tf.memory().numTensors, process.memoryUsage.rss()];
+  for (let i = 0; i < 100; i++) round();
+  assert.equal(tf.memory().numTensors, tensors);
+  // 200 traces that stayed would be some 400 MB.
+  const grown = (process.memoryUsage.rss() - resident) / 2 ** 20;
+  assert.ok(grown < 120, `${grown.toFixed(0)} MiB more`);
+});
