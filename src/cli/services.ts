@@ -21,7 +21,10 @@ export type EvalResult = Scores;
 export interface TrainRoom {
   train(config: Config, ui: { report: Report; signal: AbortSignal }): Promise<TrainResult>;
   verify(config: Config, options: { steps: number }, ui: { print(line: string): void }): Promise<VerifyResult>;
-  verifyGolden(file: string, config: Pick<Config, 'devices' | 'exchangeTimeoutMs' | 'compile'>): Promise<GoldenResult>;
+  verifyGolden(
+    file: string,
+    config: Pick<Config, 'devices' | 'exchange' | 'exchangeTimeoutMs' | 'compile'>,
+  ): Promise<GoldenResult>;
   evaluateRun(config: Config, folder: string): Promise<EvalResult>;
 }
 

@@ -53,6 +53,12 @@ export interface Config {
   /** Name of the run; its folder is `<out>/<run>`. */
   readonly run: string;
   readonly out: string;
+  /** How halves cross. `device` falls back to `msgpack` when its self-test fails. */
+  readonly exchange: {
+    readonly transport: 'msgpack' | 'device';
+    /** How `msgpack` writes values. */
+    readonly dtype: 'float32' | 'float16';
+  };
   readonly exchangeTimeoutMs: number;
   /** Whether the towers' segments run as compiled functions: `on`, `off`, or by way of TensorFlow's optimizer or XLA. */
   readonly compile: 'on' | 'off' | 'grappler' | 'xla';

@@ -144,6 +144,22 @@ export const FLAGS: readonly Flag[] = [
   { name: '--run', kind: 'text', path: 'run', value: 'name', group: 'train', help: 'name of the run' },
   { name: '--out', kind: 'text', path: 'out', value: 'folder', group: 'train', help: 'folder that holds the runs' },
   {
+    name: '--exchange',
+    kind: 'text',
+    path: 'exchange.transport',
+    value: 'msgpack|device',
+    group: 'data',
+    help: 'how halves cross: as messages, or from device to device',
+  },
+  {
+    name: '--exchange-dtype',
+    kind: 'text',
+    path: 'exchange.dtype',
+    value: 'float32|float16',
+    group: 'data',
+    help: 'how messages write values',
+  },
+  {
     name: '--compile',
     kind: 'text',
     path: 'compile',

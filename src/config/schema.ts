@@ -99,6 +99,10 @@ export const CONFIG_SCHEMA = keys({
   evalEvery: whole(0, 1_000_000_000),
   run: text,
   out: text,
+  exchange: keys({
+    transport: oneOf(['msgpack', 'device']),
+    dtype: oneOf(['float32', 'float16']),
+  }),
   exchangeTimeoutMs: whole(1, 86_400_000),
   compile: oneOf(['on', 'off', 'grappler', 'xla']),
   check: bool,

@@ -13,16 +13,21 @@ export interface Header {
   /** The layer that reads what crosses. */
   site: string;
   direction: 'forward' | 'backward';
-  dtype: 'float32';
+  dtype: Dtype;
   shape: readonly number[];
+  /** Where the tensor itself is, in this process; the message has no values then. */
+  handle?: bigint;
 }
+
+/** How values are written: `float16` halves the bytes and keeps 11 bits of each value. */
+export type Dtype = 'float32' | 'float16';
 
 /** Values start at a multiple of this many bytes, for copies at full speed. */
 const ALIGNMENT = 64;
 const ARRAY_OF_TWO = 0x92;
 const BIN_32 = 0xc6;
 const BIN_32_HEAD = 5;
-const FLOAT_BYTES = 4;
+const BYTES: Readonly<Record<Dtype, number>> = { float32: 4, float16: 2 };
 
 /** Most bytes that a message has before its values. */
 export const PREFIX_BYTES = 512;
@@ -30,8 +35,13 @@ export const PREFIX_BYTES = 512;
 const packr = new Packr({ useRecords: false });
 
 /** Bytes of the values that a header announces. */
-export function payloadBytes({ shape }: Pick<Header, 'shape'>): number {
-  return shape.reduce((product, size) => product * size, FLOAT_BYTES);
+export function payloadBytes({ shape, dtype, handle }: Pick<Header, 'shape' | 'dtype' | 'handle'>): number {
+  return handle === undefined ? tensorBytes({ shape, dtype }) : 0;
+}
+
+/** Bytes of a tensor's values. */
+export function tensorBytes({ shape, dtype }: Pick<Header, 'shape' | 'dtype'>): number {
+  return shape.reduce((product, size) => product * size, BYTES[dtype]);
 }
 
 /**
@@ -66,7 +76,11 @@ export function decode(message: Uint8Array): { header: Header; payload: Uint8Arr
     throw new Error('it is not an array of a header and values');
   }
   const header = parts[0] as Header;
-  if (!Array.isArray(header?.shape) || header.dtype !== 'float32') throw new Error('its header has no shape or dtype');
+  if (!Array.isArray(header?.shape) || !Object.hasOwn(BYTES, header.dtype)) {
+    throw new Error('its header has no shape or dtype');
+  }
+  // A small address comes as a number.
+  if (header.handle !== undefined) header.handle = BigInt(header.handle);
   const payload = parts[1];
   if (payload.length !== payloadBytes(header)) {
     throw new Error(`it has ${payload.length} bytes of values, and [${header.shape}] takes ${payloadBytes(header)}`);
@@ -81,6 +95,8 @@ export function checkHeader(found: Header, expected: Header, tower: number): voi
     found.step === expected.step &&
     found.site === expected.site &&
     found.direction === expected.direction &&
+    found.dtype === expected.dtype &&
+    (found.handle === undefined) === (expected.handle === undefined) &&
     String(found.shape) === String(expected.shape);
   if (same) return;
   throw new ExchangeError(
@@ -91,6 +107,7 @@ export function checkHeader(found: Header, expected: Header, tower: number): voi
   );
 }
 
-function named({ seq, step, site, direction, shape }: Header): string {
-  return `message ${seq} (${direction} at ${site}, step ${step}, [${shape}])`;
+function named({ seq, step, site, direction, dtype, shape, handle }: Header): string {
+  const how = handle === undefined ? dtype : 'by device';
+  return `message ${seq} (${direction} at ${site}, step ${step}, [${shape}], ${how})`;
 }

@@ -1,4 +1,12 @@
+export type { Dtype } from './codec.js';
 export { packControl, unpackControl } from './control.js';
 export { gather } from './gather.js';
 export { abortLink, createLink, isAborted, type Link, Mailbox } from './mailbox.js';
-export { type Costs, msgpackTransport, slotBytesFor, type TensorPort, type Transport } from './transport.js';
+export {
+  type Costs,
+  deviceTransport,
+  msgpackTransport,
+  slotBytesFor,
+  type TensorPort,
+  type Transport,
+} from './transport.js';

@@ -1,17 +1,30 @@
-/** Transports: how a tensor gets to the peer. There is one: MessagePack through shared memory. */
+/** Transports: how a tensor gets to the peer. */
 import type * as tf from '@tensorflow/tfjs';
 import { ExchangeError } from '../errors.js';
-import { checkHeader, decode, encode, type Header, PREFIX_BYTES, payloadBytes } from './codec.js';
+import {
+  checkHeader,
+  type Dtype,
+  decode,
+  encode,
+  type Header,
+  PREFIX_BYTES,
+  payloadBytes,
+  tensorBytes,
+} from './codec.js';
 import type { Mailbox, Place } from './mailbox.js';
 
-/** A tensor's bytes in and out of the device. The tower gives it; this room knows no device. */
+/** A tensor's way out of a device and into one. The tower gives it; this room knows no device. */
 export interface TensorPort {
   /** Returns when the tensor's values are computed, so that the time it takes to compute is not counted as exchange. */
   settle(tensor: tf.Tensor): void;
-  /** Copies the values into `bytes`, as long as they are. */
-  write(tensor: tf.Tensor, bytes: Uint8Array): void;
-  /** A new float32 tensor of a copy of `bytes`; the caller's. */
-  read(shape: readonly number[], bytes: Uint8Array): tf.Tensor;
+  /** Copies the values, times `scale`, into `bytes`, as long as they are. */
+  write(tensor: tf.Tensor, bytes: Uint8Array, dtype: Dtype, scale: number): void;
+  /** A new float32 tensor of a copy of `bytes`, divided by `scale`; the caller's. */
+  read(shape: readonly number[], bytes: Uint8Array, dtype: Dtype, scale: number): tf.Tensor;
+  /** A second handle of the tensor, for the peer, who frees it with `take`. */
+  lend(tensor: tf.Tensor): bigint;
+  /** A copy on this device of a tensor that was lent; the caller's. */
+  take(handle: bigint): tf.Tensor;
 }
 
 /** What an exchange cost, since it was last set to zero. */
@@ -20,7 +33,7 @@ export interface Costs {
   exchangeMs: number;
   /** Waiting for the peer. */
   waitMs: number;
-  /** Bytes sent. */
+  /** Bytes sent; of a tensor that goes by device its values' too. */
   bytes: number;
 }
 
@@ -34,13 +47,50 @@ export interface Transport {
   takeCosts(): Costs;
 }
 
+/** Gradients are small: as float16 many would be zero. A power of two, so that no bit is lost on the way. */
+const HALF_GRADIENT_SCALE = 4096;
+
 /** Bytes of a slot that every message of up to `payload` bytes of values fits. */
 export function slotBytesFor(payload: number): number {
   return PREFIX_BYTES + payload;
 }
 
-/** MessagePack messages through a mailbox. @param tower the tower whose end the mailbox is. */
-export function msgpackTransport(mailbox: Mailbox, tower: 0 | 1, port: TensorPort): Transport {
+/** The values themselves, as MessagePack through a mailbox. @param tower the tower whose end the mailbox is. */
+export function msgpackTransport(
+  mailbox: Mailbox,
+  tower: 0 | 1,
+  port: TensorPort,
+  dtype: Dtype = 'float32',
+): Transport {
+  const scaleOf = ({ direction }: Place) => (dtype === 'float16' && direction === 'backward' ? HALF_GRADIENT_SCALE : 1);
+  return transport(mailbox, tower, {
+    prepare: (tensor) => port.settle(tensor),
+    header: () => ({ dtype }),
+    write: (tensor, bytes, place) => port.write(tensor, bytes, dtype, scaleOf(place)),
+    read: ({ shape }, bytes, place) => port.read(shape, bytes, dtype, scaleOf(place)),
+  });
+}
+
+/** The message carries the tensor's handle, and the peer copies from device to device, within the process. */
+export function deviceTransport(mailbox: Mailbox, tower: 0 | 1, port: TensorPort): Transport {
+  return transport(mailbox, tower, {
+    prepare: () => {},
+    header: (tensor) => ({ dtype: 'float32', handle: tensor ? port.lend(tensor) : 0n }),
+    write: () => {},
+    read: ({ handle }) => port.take(handle!),
+  });
+}
+
+/** What transports differ in. */
+interface Way {
+  prepare(tensor: tf.Tensor): void;
+  /** What the header says; without a tensor, what it is expected to. */
+  header(tensor?: tf.Tensor): Pick<Header, 'dtype' | 'handle'>;
+  write(tensor: tf.Tensor, bytes: Uint8Array, place: Place): void;
+  read(header: Header, bytes: Uint8Array, place: Place): tf.Tensor;
+}
+
+function transport(mailbox: Mailbox, tower: 0 | 1, way: Way): Transport {
   let costs: Costs = { exchangeMs: 0, waitMs: 0, bytes: 0 };
 
   /** Runs `action`, whose time is exchange but for what the mailbox waited. */
@@ -57,25 +107,25 @@ export function msgpackTransport(mailbox: Mailbox, tower: 0 | 1, port: TensorPor
 
   return {
     send(tensor, place) {
-      port.settle(tensor);
+      way.prepare(tensor);
       timed(() => {
-        const header: Header = { seq: mailbox.nextSent, ...place, dtype: 'float32', shape: tensor.shape };
         mailbox.send(place, (slot) => {
+          const header: Header = { seq: mailbox.nextSent, ...place, shape: tensor.shape, ...way.header(tensor) };
           const start = encode(header, slot);
           const end = start + payloadBytes(header);
-          port.write(tensor, slot.subarray(start, end));
-          costs.bytes += end;
+          way.write(tensor, slot.subarray(start, end), place);
+          costs.bytes += start + tensorBytes(header);
           return end;
         });
       });
     },
     receive(shape, place) {
       return timed(() => {
-        const expected: Header = { seq: mailbox.nextReceived, ...place, dtype: 'float32', shape };
+        const expected: Header = { seq: mailbox.nextReceived, ...place, shape, ...way.header() };
         return mailbox.receive(place, (message) => {
           const { header, payload } = decoded(message, tower, place);
           checkHeader(header, expected, tower);
-          return port.read(shape, payload);
+          return way.read(header, payload, place);
         });
       });
     },

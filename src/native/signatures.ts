@@ -57,6 +57,7 @@ export interface TensorFlowC {
   TFE_TensorHandleNumDims(handle: Pointer, status: Pointer): number;
   TFE_TensorHandleDim(handle: Pointer, index: number, status: Pointer): number;
   TFE_TensorHandleResolve(handle: Pointer, status: Pointer): Pointer;
+  TFE_TensorHandleCopySharingTensor(handle: Pointer, status: Pointer): Pointer;
   TFE_TensorHandleDevicePointer(handle: Pointer, status: Pointer): Pointer;
   TFE_TensorHandleDeviceName(handle: Pointer, status: Pointer): string;
   TFE_TensorHandleBackingDeviceName(handle: Pointer, status: Pointer): string;
@@ -190,6 +191,7 @@ export const PROTOTYPES: Record<keyof TensorFlowC, string> = {
   TFE_TensorHandleNumDims: 'int TFE_TensorHandleNumDims(void *handle, void *status)',
   TFE_TensorHandleDim: 'int64_t TFE_TensorHandleDim(void *handle, int index, void *status)',
   TFE_TensorHandleResolve: 'void *TFE_TensorHandleResolve(void *handle, void *status)',
+  TFE_TensorHandleCopySharingTensor: 'void *TFE_TensorHandleCopySharingTensor(void *handle, void *status)',
   TFE_TensorHandleDevicePointer: 'void *TFE_TensorHandleDevicePointer(void *handle, void *status)',
   TFE_TensorHandleDeviceName: 'const char *TFE_TensorHandleDeviceName(void *handle, void *status)',
   TFE_TensorHandleBackingDeviceName: 'const char *TFE_TensorHandleBackingDeviceName(void *handle, void *status)',

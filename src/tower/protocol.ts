@@ -1,4 +1,5 @@
 /** What the coordinator and a tower say to each other: the one file that both threads import. */
+import type { Dtype } from '../exchange/codec.js';
 import type { Link } from '../exchange/mailbox.js';
 import type { NetOptions } from '../model/net.js';
 import type { ContextOptions } from '../native/context.js';
@@ -26,12 +27,22 @@ export interface TowerSetup {
   /** To the other half; absent for the whole net. */
   link?: Link;
   exchangeTimeoutMs: number;
+  exchange: ExchangeOptions;
   fault: string | null;
+}
+
+/** `msgpack`: values through shared memory; `device`: handles, and copies from device to device. */
+export interface ExchangeOptions {
+  readonly transport: 'msgpack' | 'device';
+  /** How `msgpack` writes values. */
+  readonly dtype: Dtype;
 }
 
 /** What a tower is asked to do. Steps count from 1. */
 export type Command =
   | { kind: 'open' }
+  /** Both towers at once: see `self-test.ts`. */
+  | { kind: 'selfTest' }
   | { kind: 'step'; slot: number; count: number; step: number; learningRate: number; update: boolean; keep: boolean }
   | { kind: 'evaluate'; slot: number; count: number; step: number }
   /** Names of what the last step with `keep` left. */
@@ -63,6 +74,11 @@ export interface OpenReply {
   parameters: number;
 }
 
+/** Where what came was not what was sent, if anywhere. */
+export interface SelfTestReply {
+  wrong?: string;
+}
+
 export interface StepReply {
   /** Mean cross-entropy and number of right answers; the tower without the last layer has none. */
   loss?: number;
@@ -85,6 +101,7 @@ export interface EvaluateReply {
 /** The reply to each command. */
 export interface Replies {
   open: OpenReply;
+  selfTest: SelfTestReply;
   step: StepReply;
   evaluate: EvaluateReply;
   list: readonly TensorInfo[];

@@ -1,7 +1,7 @@
 /** A tower: a part of the net on one device, in the thread that made it. */
 import * as tf from '@tensorflow/tfjs';
 import { SplitError } from '../errors.js';
-import { gather, Mailbox, msgpackTransport, type Transport } from '../exchange/index.js';
+import { deviceTransport, gather, Mailbox, msgpackTransport, type Transport } from '../exchange/index.js';
 import type { Captured, Gather } from '../model/forward.js';
 import { buildNet, type Net, type Parameter, parametersOf, sitesOf } from '../model/net.js';
 import { TFJS_OPS } from '../model/ops.js';
@@ -10,9 +10,20 @@ import { copyTensor, settle, tensorFrom } from '../native/tensors.js';
 import { type Fault, parseFault } from './fault.js';
 import { NATIVE_OPS } from './ops.js';
 import { Parameters } from './parameters.js';
-import type { Command, EvaluateReply, OpenReply, StepReply, TensorInfo, TensorKind, TowerSetup } from './protocol.js';
+import { devicePort } from './port.js';
+import type {
+  Command,
+  EvaluateReply,
+  OpenReply,
+  SelfTestReply,
+  StepReply,
+  TensorInfo,
+  TensorKind,
+  TowerSetup,
+} from './protocol.js';
 import { Runner } from './runner.js';
 import { countRight } from './scores.js';
+import { selfTest } from './self-test.js';
 
 type StepCommand = Extract<Command, { kind: 'step' }>;
 
@@ -48,8 +59,11 @@ export class Tower {
       ops: setup.ops === 'native' ? NATIVE_OPS : TFJS_OPS,
     });
     if (part !== 'whole' && link) {
-      const port = { settle, write: copyTensor, read: readFloats };
-      this.#transport = msgpackTransport(new Mailbox(link, part, setup.exchangeTimeoutMs), part, port);
+      const mailbox = new Mailbox(link, part, setup.exchangeTimeoutMs);
+      const port = devicePort(this.#fault);
+      const { transport, dtype } = setup.exchange;
+      this.#transport =
+        transport === 'device' ? deviceTransport(mailbox, part, port) : msgpackTransport(mailbox, part, port, dtype);
     }
   }
 
@@ -64,6 +78,13 @@ export class Tower {
       backingDevice: devices.join(' and '),
       parameters: countOf(this.#parameters.described),
     };
+  }
+
+  /** Patterns to the peer and from it; the peer has to do the same. */
+  selfTest(): SelfTestReply {
+    const { part, batchSize } = this.#setup;
+    if (part === 'whole' || !this.#transport) return {};
+    return selfTest(this.#net, part, batchSize, this.#transport);
   }
 
   /** Forward, backward, update. @throws SplitError, before the update, when the loss is not finite. */
@@ -201,8 +222,4 @@ function notFinite(loss: number, step: number, learningRate: number): SplitError
 
 function countOf(parameters: readonly Parameter[]): number {
   return parameters.reduce((total, { shape }) => total + shape.reduce((product, size) => product * size, 1), 0);
-}
-
-function readFloats(shape: readonly number[], bytes: Uint8Array): tf.Tensor {
-  return tensorFrom(shape, new Float32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4));
 }

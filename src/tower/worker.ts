@@ -23,6 +23,8 @@ function obey(command: Command, memory: SharedArrayBuffer | undefined): unknown 
   switch (command.kind) {
     case 'open':
       return tower.open();
+    case 'selfTest':
+      return tower.selfTest();
     case 'step':
       return tower.step(command);
     case 'evaluate':

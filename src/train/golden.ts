@@ -61,7 +61,7 @@ const RULE = { momentum: 0.9, weightDecay: 0.0005 } as const;
  */
 export async function verifyGolden(
   path: string,
-  config: Pick<Config, 'devices' | 'exchangeTimeoutMs' | 'compile'>,
+  config: Pick<Config, 'devices' | 'exchange' | 'exchangeTimeoutMs' | 'compile'>,
 ): Promise<GoldenResult> {
   const file = readGolden(path);
   const towers = await runSide('towers', file, config);
@@ -90,7 +90,12 @@ function readGolden(path: string): File {
 async function runSide(
   side: GoldenRow['side'],
   file: File,
-  { devices, exchangeTimeoutMs, compile }: Pick<Config, 'devices' | 'exchangeTimeoutMs' | 'compile'>,
+  {
+    devices,
+    exchange,
+    exchangeTimeoutMs,
+    compile,
+  }: Pick<Config, 'devices' | 'exchange' | 'exchangeTimeoutMs' | 'compile'>,
 ): Promise<GoldenRow[]> {
   const net = netOf(file);
   const slot = slotOf(file, net);
@@ -98,7 +103,7 @@ async function runSide(
     {
       placement: side === 'towers' ? 'split' : 'single',
       ops: side === 'towers' ? 'native' : 'tfjs',
-      ...{ devices, exchangeTimeoutMs, compile, net, seed: 0, batchSize: file.batch, fault: null },
+      ...{ devices, exchange, exchangeTimeoutMs, compile, net, seed: 0, batchSize: file.batch, fault: null },
       optimizer: {
         ...RULE,
         learningRate: file.optimizer.lr,

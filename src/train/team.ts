@@ -1,6 +1,6 @@
 /** The coordinator's towers, which do each step together. */
 import type { Config } from '../config/config.js';
-import { ExchangeError } from '../errors.js';
+import { ExchangeError, NativeError } from '../errors.js';
 import { abortLink, createLink, slotBytesFor } from '../exchange/index.js';
 import { buildNet, sitesOf, volume } from '../model/net.js';
 import { startTower, type TowerClient } from '../tower/client.js';
@@ -11,6 +11,8 @@ export interface Team {
   readonly towers: readonly TowerClient[];
   /** What each said when it was opened. */
   readonly opened: readonly OpenReply[];
+  /** What a user should hear of: a transport that did not pass its test. */
+  readonly warnings: readonly string[];
   /**
    * Has every tower do the same.
    * @returns their replies, tower 0's first.
@@ -24,7 +26,16 @@ export interface Team {
 /** What a team is made of. */
 export type TeamConfig = Pick<
   Config,
-  'placement' | 'devices' | 'compile' | 'net' | 'optimizer' | 'seed' | 'batchSize' | 'exchangeTimeoutMs' | 'fault'
+  | 'placement'
+  | 'devices'
+  | 'compile'
+  | 'exchange'
+  | 'net'
+  | 'optimizer'
+  | 'seed'
+  | 'batchSize'
+  | 'exchangeTimeoutMs'
+  | 'fault'
 > &
   Partial<Pick<TowerSetup, 'ops'>>;
 
@@ -39,10 +50,21 @@ export async function openTeam(config: TeamConfig, slots: readonly SharedArrayBu
   const isSplit = config.placement === 'split';
   const parts: Part[] = isSplit ? [0, 1] : ['whole'];
   const link = isSplit ? createLink(largestMessage(config)) : undefined;
-  const { net, optimizer, seed, batchSize, exchangeTimeoutMs, fault, devices, ops = 'native', compile } = config;
+  const {
+    net,
+    optimizer,
+    seed,
+    batchSize,
+    exchange,
+    exchangeTimeoutMs,
+    fault,
+    devices,
+    ops = 'native',
+    compile,
+  } = config;
   const towers = parts.map((part, i) => {
     const setup: TowerSetup = {
-      ...{ part, net, optimizer, seed, batchSize, slots, exchangeTimeoutMs, ops, compile, context: {} },
+      ...{ part, net, optimizer, seed, batchSize, slots, exchangeTimeoutMs, exchange, ops, compile, context: {} },
       device: devices[i] ?? devices[0]!,
       fault: isSplit ? fault : null,
       ...(link && { link }),
@@ -70,9 +92,25 @@ export async function openTeam(config: TeamConfig, slots: readonly SharedArrayBu
     await Promise.all(towers.map((tower) => tower.close()));
   };
   try {
-    return { towers, opened: await ask({ kind: 'open' }), ask, close };
+    const opened = await ask({ kind: 'open' });
+    const wrong = isSplit && exchange.transport === 'device' ? await testDevice(ask) : undefined;
+    if (wrong === undefined) return { towers, opened, warnings: [], ask, close };
+    await close();
+    const fallback = await openTeam({ ...config, exchange: { ...exchange, transport: 'msgpack' } }, slots);
+    const warning = `the exchange goes by msgpack: the self-test of device to device failed (${wrong})`;
+    return { ...fallback, warnings: [warning, ...fallback.warnings] };
   } catch (error) {
     await close();
+    throw error;
+  }
+}
+
+/** What is wrong with copies from device to device, if anything is. */
+async function testDevice(ask: Team['ask']): Promise<string | undefined> {
+  try {
+    return (await ask({ kind: 'selfTest' })).find(({ wrong }) => wrong !== undefined)?.wrong;
+  } catch (error) {
+    if (error instanceof NativeError) return error.message;
     throw error;
   }
 }

@@ -41,6 +41,7 @@ export async function train(config: Config, { report, signal }: TrainUi): Promis
     try {
       const steps = config.steps ?? config.epochs * feeder.batchesPerEpoch;
       reportStart(config, dataset, feeder, team, steps, report);
+      for (const message of team.warnings) report({ event: 'warning', message });
       return await runAndEnd(config, team, feeder, steps, { report, signal });
     } finally {
       await team.close();

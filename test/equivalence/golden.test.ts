@@ -11,7 +11,12 @@ import { verifyGolden } from '../../src/train/index.js';
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 const golden = (name: string) => join(ROOT, 'test', 'fixtures', 'goldens', `${name}.json`);
-const config = { devices: ['CPU:0', 'CPU:1'] as string[], exchangeTimeoutMs: 120_000, compile: 'on' } as const;
+const config = {
+  devices: ['CPU:0', 'CPU:1'] as string[],
+  exchangeTimeoutMs: 120_000,
+  exchange: { transport: 'msgpack', dtype: 'float32' },
+  compile: 'on',
+} as const;
 listDevices(); // makes the process's context
 
 for (const name of ['original', 'paper', 'd2l']) {

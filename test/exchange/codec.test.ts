@@ -90,7 +90,7 @@ test('decode() refuses what is not a message', () => {
     ['values that are no bin', packr.pack([HEADER, [1, 2]]), /not an array of a header and values/],
     ['no header', packr.pack([null, values]), /no shape or dtype/],
     ['no shape', packr.pack([{ ...HEADER, shape: 30 }, values]), /no shape or dtype/],
-    ['another dtype', packr.pack([{ ...HEADER, dtype: 'float16' }, values]), /no shape or dtype/],
+    ['another dtype', packr.pack([{ ...HEADER, dtype: 'float64' }, values]), /no shape or dtype/],
     ['too few values', packr.pack([HEADER, values.subarray(4)]), /116 bytes of values, and \[2,3,5\] takes 120/],
   ];
   for (const [what, bytes, text] of cases) assert.throws(() => decode(bytes), text, what);
@@ -104,6 +104,8 @@ test('checkHeader() names both messages when one field differs', () => {
     { direction: 'forward' },
     { shape: [2, 3, 6] },
     { shape: [2, 15] },
+    { dtype: 'float16' },
+    { handle: 1n },
   ];
   checkHeader({ ...HEADER, shape: [...HEADER.shape] }, HEADER, 1);
   for (const other of others) {
@@ -112,9 +114,14 @@ test('checkHeader() names both messages when one field differs', () => {
       (error: ExchangeError) => {
         assert.ok(error instanceof ExchangeError);
         assert.deepEqual([error.tower, error.site, error.step], [1, 'conv3', 70_000]);
-        const { seq, step, site, direction, shape } = { ...HEADER, ...other };
-        assert.ok(error.message.includes('tower 1 expected message 3 (backward at conv3, step 70000, [2,3,5])'));
-        assert.ok(error.message.includes(`got message ${seq} (${direction} at ${site}, step ${step}, [${shape}])`));
+        const { seq, step, site, direction, dtype, shape, handle } = { ...HEADER, ...other };
+        const how = handle === undefined ? dtype : 'by device';
+        assert.ok(
+          error.message.includes('tower 1 expected message 3 (backward at conv3, step 70000, [2,3,5], float32)'),
+        );
+        assert.ok(
+          error.message.includes(`got message ${seq} (${direction} at ${site}, step ${step}, [${shape}], ${how})`),
+        );
         return true;
       },
     );

@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
 import * as tf from '@tensorflow/tfjs';
 import { ExchangeError } from '../../src/errors.js';
+import { decode } from '../../src/exchange/codec.js';
 import { createLink, Mailbox } from '../../src/exchange/mailbox.js';
-import { msgpackTransport, slotBytesFor, type TensorPort } from '../../src/exchange/transport.js';
+import { deviceTransport, msgpackTransport, slotBytesFor, type TensorPort } from '../../src/exchange/transport.js';
 import { TFJS_PORT } from './ports.js';
 
 const FORWARD = { site: 'conv3', step: 5, direction: 'forward' } as const;
@@ -31,6 +32,56 @@ test('msgpackTransport() takes tensors over, bit by bit and in order', () => {
   assert.deepEqual([...b.receive([1], { ...FORWARD, direction: 'backward' }).dataSync()], [7]);
 });
 
+test('deviceTransport() sends a handle in the place of values, and counts their bytes all the same', () => {
+  const { mailboxes } = transports();
+  const [a, b] = [deviceTransport(mailboxes[0], 0, TFJS_PORT), deviceTransport(mailboxes[1], 1, TFJS_PORT)];
+  a.send(tf.tensor2d([1, 2, 3, 4, 5, 6], [2, 3]), FORWARD);
+  assert.deepEqual([...b.receive([2, 3], FORWARD).dataSync()], [1, 2, 3, 4, 5, 6]);
+  const { bytes } = a.takeCosts();
+  assert.ok(bytes > 6 * 4 && bytes < 6 * 4 + 512);
+  a.send(tf.zeros([50]), FORWARD);
+  const length = mailboxes[1].receive(FORWARD, (message) => {
+    const { header, payload } = decode(message);
+    assert.deepEqual([typeof header.handle, payload.length], ['bigint', 0]);
+    return message.length;
+  });
+  assert.ok(length < 200);
+});
+
+test('a transport refuses what another kind of transport sends', () => {
+  const { mailboxes } = transports();
+  msgpackTransport(mailboxes[0], 0, TFJS_PORT).send(tf.zeros([2]), FORWARD);
+  const b = deviceTransport(mailboxes[1], 1, TFJS_PORT);
+  assert.throws(() => b.receive([2], FORWARD), /expected message 1 .*by device.* and got message 1 .*float32/);
+});
+
+test('msgpackTransport() writes float16 as two bytes a value, gradients scaled', () => {
+  const { mailboxes } = transports();
+  const seen: unknown[] = [];
+  const port: TensorPort = {
+    ...TFJS_PORT,
+    write: (_tensor, bytes, dtype, scale) => seen.push([bytes.length, dtype, scale]),
+    read: (shape, bytes, dtype, scale) => {
+      seen.push([bytes.length, dtype, scale]);
+      return tf.zeros([...shape]);
+    },
+  };
+  const [a, b] = [
+    msgpackTransport(mailboxes[0], 0, port, 'float16'),
+    msgpackTransport(mailboxes[1], 1, port, 'float16'),
+  ];
+  for (const direction of ['forward', 'backward'] as const) {
+    a.send(tf.zeros([3, 5]), { ...FORWARD, direction });
+    b.receive([3, 5], { ...FORWARD, direction });
+  }
+  assert.deepEqual(seen, [
+    [30, 'float16', 1],
+    [30, 'float16', 1],
+    [30, 'float16', 4096],
+    [30, 'float16', 4096],
+  ]);
+});
+
 test('takeCosts() counts the bytes that were sent, header and all, and starts again', () => {
   const { ends, mailboxes } = transports();
   const [a, b] = ends;
@@ -47,12 +98,12 @@ test('takeCosts() counts the bytes that were sent, header and all, and starts ag
 test('takeCosts() leaves out what the tensor takes to be computed', () => {
   const calls: string[] = [];
   const { ends } = transports({
+    ...TFJS_PORT,
     settle: () => calls.push(`settle ${ends[0].takeCosts().exchangeMs}`),
-    write: (tensor, bytes) => {
+    write: (...args) => {
       calls.push('write');
-      TFJS_PORT.write(tensor, bytes);
+      TFJS_PORT.write(...args);
     },
-    read: (shape, bytes) => TFJS_PORT.read(shape, bytes),
   });
   const [a, b] = ends;
   a.send(tf.zeros([100]), FORWARD);

@@ -5,7 +5,15 @@ import * as tf from '@tensorflow/tfjs';
 import { NativeError } from '../../src/errors.js';
 import { currentBinding } from '../../src/native/backend.js';
 import { useDevice } from '../../src/native/index.js';
-import { copyTensor, settle, tensorFrom } from '../../src/native/tensors.js';
+import {
+  copyTensor,
+  copyTensorAsHalf,
+  lendTensor,
+  settle,
+  takeTensor,
+  tensorFrom,
+  tensorFromHalf,
+} from '../../src/native/tensors.js';
 
 before(() => useDevice('CPU:1'));
 
@@ -80,4 +88,30 @@ test('settle() leaves nothing behind, on a CPU and on a GPU', (t) => {
   assert.equal(gpu.mock.callCount(), 1);
   assert.deepEqual([tf.memory().numTensors, currentBinding().getNumOfTensors()], [numTensors, handles]);
   tensor.dispose();
+});
+
+test('copyTensorAsHalf() and tensorFromHalf() round to eleven bits, and keep what has no more', () => {
+  const values = [1, -2.5, 1024.5, 65504, 6e-8, 0, Number.POSITIVE_INFINITY, 1 / 3];
+  const bytes = new Uint8Array(new SharedArrayBuffer(2 * values.length));
+  copyTensorAsHalf(tf.tensor1d(values), bytes);
+  const back = [...tensorFromHalf([values.length], bytes).dataSync()];
+  assert.deepEqual(back.slice(0, 2), [1, -2.5]);
+  assert.deepEqual([back[3], back[5], back[6]], [65504, 0, Number.POSITIVE_INFINITY]);
+  assert.ok(Math.abs(back[2]! - 1024.5) <= 0.5 && Math.abs(back[7]! - 1 / 3) < 2e-4 && back[4]! > 0);
+});
+
+test('takeTensor() has what lendTensor() lent, when the lender has disposed of its own too', () => {
+  const tensor = tf.tensor2d([1, 2, 3, 4], [2, 2]);
+  const sum = tf.add(tensor, 1);
+  const lent = lendTensor(sum);
+  sum.dispose();
+  const taken = takeTensor(lent);
+  assert.deepEqual(
+    [taken.shape, [...taken.dataSync()]],
+    [
+      [2, 2],
+      [2, 3, 4, 5],
+    ],
+  );
+  taken.dispose();
 });

@@ -1,0 +1,38 @@
+/** A tower's tensors in and out of its device, for the exchange. */
+import * as tf from '@tensorflow/tfjs';
+import type { TensorPort } from '../exchange/index.js';
+import {
+  copyTensor,
+  copyTensorAsHalf,
+  lendTensor,
+  settle,
+  takeTensor,
+  tensorFrom,
+  tensorFromHalf,
+} from '../native/tensors.js';
+import type { Fault } from './fault.js';
+
+/** The port of this thread's device. */
+export function devicePort({ wrongBytes = false }: Fault): TensorPort {
+  return {
+    settle,
+    write(tensor, bytes, dtype, scale) {
+      if (dtype === 'float32') copyTensor(tensor, bytes);
+      else tf.tidy(() => copyTensorAsHalf(scale === 1 ? tensor : tf.mul(tensor, scale), bytes));
+    },
+    read(shape, bytes, dtype, scale) {
+      if (dtype === 'float32') {
+        return tensorFrom(shape, new Float32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4));
+      }
+      return tf.tidy(() => {
+        const values = tensorFromHalf(shape, bytes);
+        return scale === 1 ? values : tf.mul(values, 1 / scale);
+      });
+    },
+    lend: lendTensor,
+    take(handle) {
+      const tensor = takeTensor(handle);
+      return wrongBytes ? tf.tidy(() => tf.mul(tensor, -1)) : tensor;
+    },
+  };
+}

@@ -1,0 +1,52 @@
+/** Every way to cross computes the same. */
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import test, { after } from 'node:test';
+import type { LogEvent } from '../../src/log.js';
+import { train, verify } from '../../src/train/index.js';
+import { smallConfig, smallNet } from './teams.js';
+
+const folder = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-exchange-'));
+after(() => fs.rmSync(folder, { recursive: true, force: true }));
+const quiet = { print: () => {} };
+
+for (const compile of ['on', 'off', 'grappler', 'xla']) {
+  test(`verify() passes with --compile ${compile}`, async () => {
+    const { passed, firstDivergent } = await verify(
+      smallConfig({ ...smallNet('paper'), compile }),
+      { steps: 2 },
+      quiet,
+    );
+    assert.deepEqual([passed, firstDivergent], [true, undefined]);
+  });
+}
+
+test('verify() passes with --exchange device, bit for bit', async () => {
+  const config = smallConfig({ ...smallNet('original'), exchange: { transport: 'device' } });
+  const { passed, rows } = await verify(config, { steps: 3 }, quiet);
+  assert.equal(passed, true);
+  assert.ok(rows.every(({ absolute }) => absolute === 0));
+});
+
+test('verify() passes with --exchange-dtype float16 within its own tolerance, and is not exact', async () => {
+  const config = smallConfig({ ...smallNet('original'), exchange: { dtype: 'float16' } });
+  const { passed, rows, firstDivergent } = await verify(config, { steps: 3 }, quiet);
+  assert.deepEqual([passed, firstDivergent], [true, undefined]);
+  const input = rows.find(({ name }) => name === 'tower0/conv3/input')!;
+  assert.ok(input.relative > 1e-5, 'values were rounded on the way');
+});
+
+test('train() falls back to msgpack when what comes by device is wrong, and says so', async () => {
+  const events: LogEvent[] = [];
+  const config = smallConfig({
+    ...{ ...smallNet('lenet'), out: folder, run: 'fallback', steps: 2 },
+    ...{ exchange: { transport: 'device' }, fault: 'wrong-bytes@device' },
+  });
+  const { exitCode } = await train(config, { report: (e) => events.push(e), signal: new AbortController().signal });
+  assert.equal(exitCode, 0);
+  const warning = events.find(({ event }) => event === 'warning') as Extract<LogEvent, { event: 'warning' }>;
+  assert.match(warning.message, /goes by msgpack: the self-test of device to device failed \(forward at conv2\)/);
+  assert.ok(events.some((event) => event.event === 'check' && event.passed));
+});
