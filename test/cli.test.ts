@@ -75,7 +75,7 @@ test('main() says that anything else is a bug, and shows where when asked', asyn
   assert.equal(plain.stderr.text, line);
   const debug = await run(['train'], { trainRoom, env: { ALEXNET_SPLIT_DEBUG: '1' } });
   assert.ok(debug.stderr.text.startsWith(line));
-  assert.match(debug.stderr.text, /\n {4}at .*cli\.test\.js/);
+  assert.match(debug.stderr.text, /\n {4}at .*cli\.test\.[jt]s/);
   const text = await run(['train'], { trainRoom: roomWith({ train: () => Promise.reject('a text') }) });
   assert.match(text.stderr.text, /^error: a text \(this is a bug/);
 });

@@ -37,7 +37,7 @@ export function initialValue(
   });
 }
 
-/** Where a dropout mask is drawn. */
+/** Where a dropout mask [B, C] is drawn: it is a function of the run's seed, the layer, the tower and the step. */
 export interface MaskPlace {
   seed: number;
   layer: string;
@@ -45,25 +45,17 @@ export interface MaskPlace {
   step: number;
 }
 
-/**
- * A dropout mask [B, C] of ones and zeros, a function of the run's seed, the layer, the tower and the step.
- * @param keep the share of ones.
- */
-export function dropoutMask(
-  shape: readonly [number, number],
-  keep: number,
-  place: MaskPlace,
-  random: StatelessRandom,
-): tf.Tensor {
-  return tf.tidy(() => maskOf(random.uniform(shape, maskSeed(place)), keep));
-}
-
 /** The generator's seed of a mask: two words that fit int32. */
 export function maskSeed({ seed, layer, tower, step }: MaskPlace): [number, number] {
   return seedPair(seed, PURPOSE.dropout, layer, tower, step);
 }
 
-/** Ones where a number from 0 to 1 is below `keep`. */
+/**
+ * A dropout mask.
+ * @param numbers uniform from 0 to below 1, of the mask's shape.
+ * @param keep the share of ones.
+ * @returns float32, ones and zeros; the caller's.
+ */
 export function maskOf(numbers: tf.Tensor, keep: number): tf.Tensor {
   return tf.cast(tf.less(numbers, keep), 'float32');
 }

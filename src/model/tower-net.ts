@@ -1,37 +1,34 @@
-/** One tower's half of the net. */
+/** One tower's way through the net. */
 import type * as tf from '@tensorflow/tfjs';
-import type { Gather, Run } from './forward.js';
-import type { Net, TowerIndex } from './net.js';
-import { runSegment, type Segment, segmentsOf } from './segments.js';
+import type { Gather } from './forward.js';
+import type { TowerIndex } from './net.js';
+import type { Segment } from './segments.js';
 
-/** Where a tower's pass through the net ends. */
-export interface TowerOutput {
-  /** [B, K] in the tower that is the home of the last layer. */
-  logits?: tf.Tensor2D;
-  /** In the other tower: what it sent last, a scalar 0 to be differentiated so that its gradient comes. */
-  sent?: tf.Tensor;
-}
+/** Where a tower's pass through the net ends: at its last segment's output, or at what it sent to the home of the rest. */
+export type TowerOutput =
+  | { output: tf.Tensor }
+  /** A scalar 0 to be differentiated, so that the gradient of what was sent comes. */
+  | { sent: tf.Tensor };
 
 /**
- * Runs one tower.
+ * Runs one tower, segment by segment.
  * @param images [B, S, S, C], the same in both towers.
  * @param gather how both towers' halves come together; blocks until the peer is there too.
- * @param runOne runs a segment; by default as it is, compiled when the caller has compiled it.
+ * @param runOne runs a segment: as it is (`runSegment`), or compiled.
  */
 export function towerForward(
-  net: Net,
+  segments: readonly Segment[],
   tower: TowerIndex,
   images: tf.Tensor4D,
-  run: Run,
   gather: Gather,
-  runOne: (segment: Segment, x: tf.Tensor) => tf.Tensor = (segment, x) => runSegment(segment, tower, x, run),
+  runOne: (segment: Segment, x: tf.Tensor) => tf.Tensor,
 ): TowerOutput {
   let x: tf.Tensor = images;
-  for (const segment of segmentsOf(net)) {
+  for (const segment of segments) {
     const { site, home } = segment;
     if (site) x = gather(x, site);
     if (home !== undefined && home !== tower) return { sent: x };
     x = runOne(segment, x);
   }
-  return { logits: x as tf.Tensor2D };
+  return { output: x };
 }

@@ -135,20 +135,22 @@ function norm(
   let kept: tf.Tensor[] = [];
   const forward = () => {
     const base = tf.add(sum(run('Square', [x]), alpha), k);
-    const root = run('Rsqrt', [base]);
-    const power = tf.mul(root, run('Sqrt', [root])); // base^-0.75
-    const y = tf.mul(x, power);
-    kept = [x, y, base, power];
+    // Square roots and quotients are rounded correctly, which TensorFlow's powers and inverse roots are not; and dividing
+    // twice keeps apart what one division by base^0.75 makes equal, on which a maximum would choose the wrong one.
+    const root = run('Sqrt', [base]);
+    const y = run('RealDiv', [run('RealDiv', [x, root]), run('Sqrt', [root])]);
+    kept = [x, y, base, root];
     return y;
   };
   return differentiable(
     [x],
     forward,
     () => kept,
-    (dy, [input, y, base, power]) => [
+    (dy, [input, y, base, root]) => [
       () => {
+        const power = tf.mul(root!, run('Sqrt', [root!])); // base^0.75
         const spread = sum(run('RealDiv', [tf.mul(dy, y!), base!]), 1.5 * alpha);
-        return tf.sub(tf.mul(dy, power!), tf.mul(input!, spread));
+        return tf.sub(run('RealDiv', [dy, power]), tf.mul(input!, spread));
       },
     ],
   ) as tf.Tensor4D;

@@ -6,6 +6,7 @@ import { isWeighted, type Net, type PlacedLayer, parametersOf, type TowerIndex }
 import type { Ops } from '../model/ops.js';
 import { referenceForward } from '../model/reference.js';
 import { runSegment, type Segment, segmentsOf } from '../model/segments.js';
+import { towerForward } from '../model/tower-net.js';
 import { type Compiled, compile } from '../native/compile.js';
 import { statelessUniform } from '../native/random.js';
 import { tensorFrom } from '../native/tensors.js';
@@ -70,21 +71,18 @@ export class Runner {
   /** A pass through the net, on the tape when one records. */
   run(pass: Pass): Outcome {
     const { part } = this.#options;
-    let x: tf.Tensor = pass.images;
-    for (const piece of this.#pieces) {
-      const { site, home } = piece.segment ?? {};
-      if (site) x = pass.gather(x, site);
-      if (home !== undefined && home !== part) return { sent: x };
-      const [first, second] = this.#runPiece(piece, x, pass);
-      if (piece.isLast) return { loss: first as tf.Scalar, logits: second as tf.Tensor2D };
-      x = first!;
-    }
-    throw new Error('the net has no last segment');
+    if (part === 'whole') return this.#end(this.#runPiece(this.#pieces[0]!, pass.images, pass));
+    let last: tf.Tensor[] = [];
+    const segments = this.#pieces.map(({ segment }) => segment!);
+    const end = towerForward(segments, part, pass.images, pass.gather, (segment, x) => {
+      last = this.#runPiece(this.#pieces[segments.indexOf(segment)]!, x, pass);
+      return last[0]!;
+    });
+    return 'sent' in end ? end : this.#end(last);
   }
 
-  /** Number of traces. */
-  get traces(): number {
-    return [...this.#callables.values()].reduce((total, { compiled }) => total + (compiled?.traces ?? 0), 0);
+  #end([loss, logits]: tf.Tensor[]): Outcome {
+    return { loss: loss as tf.Scalar, logits: logits as tf.Tensor2D };
   }
 
   #runPiece(piece: Piece, x: tf.Tensor, pass: Pass): tf.Tensor[] {

@@ -96,7 +96,7 @@ test('resolveConfig() merges a schedule of the same kind, and replaces one of an
   const schedule = (value: unknown): Layer => ({ file: 'run.json', values: { optimizer: { schedule: value } } });
   assert.deepEqual(resolve([schedule({ factor: 0.5 })]).config.optimizer.schedule, {
     kind: 'steps',
-    epochs: [4],
+    epochs: [5],
     factor: 0.5,
   });
   assert.deepEqual(resolve([schedule({ kind: 'constant' })]).config.optimizer.schedule, { kind: 'constant' });

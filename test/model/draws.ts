@@ -1,7 +1,7 @@
 /** A generator without a state in plain JavaScript, parameters and runs for small nets, for tests on any backend. */
 import * as tf from '@tensorflow/tfjs';
 import type { Captured, Run } from '../../src/model/forward.js';
-import { dropoutMask, initialValue, type StatelessRandom } from '../../src/model/init.js';
+import { initialValue, maskOf, maskSeed, type StatelessRandom } from '../../src/model/init.js';
 import { buildNet, type Net, type NetOptions, parametersOf, type TowerIndex } from '../../src/model/net.js';
 import { TFJS_OPS } from '../../src/model/ops.js';
 import { philox, unit } from '../../src/random.js';
@@ -48,7 +48,7 @@ export function runFor(net: Net, training: boolean): { run: Run; captured: Captu
     parameters: new Map(values),
     training,
     mask: (layer: string, tower: TowerIndex, batch: number, channels: number) =>
-      dropoutMask([batch, channels], 0.5, { seed: 3, layer, tower, step: 1 }, JS_RANDOM),
+      maskOf(JS_RANDOM.uniform([batch, channels], maskSeed({ seed: 3, layer, tower, step: 1 })), 0.5),
     capture: (value) => captured.push(value),
   };
   return { run, captured };

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
 import * as tf from '@tensorflow/tfjs';
-import { dropoutMask, initialValue, type StatelessRandom } from '../../src/model/init.js';
+import { initialValue, type MaskPlace, maskOf, maskSeed, type StatelessRandom } from '../../src/model/init.js';
 import { buildNet, type Parameter, parametersOf } from '../../src/model/net.js';
 import { JS_RANDOM, tinyNet } from './draws.js';
 
@@ -108,10 +108,10 @@ test('initialValue() draws by the name and the seed, and nothing else', () => {
   for (const [name, seed] of seedsOf(FULL, 2)) assert.notEqual(seed, whole.get(name));
 });
 
-test('dropoutMask() has ones and zeros, in the share it is told', () => {
+test('maskOf() has ones and zeros, in the share it is told', () => {
   const place = { seed: 1, layer: 'drop6', tower: 0, step: 1 };
   for (const keep of [0.5, 0.8]) {
-    const mask = dropoutMask([100, 100], keep, place, JS_RANDOM);
+    const mask = dropoutMask([100, 100], keep, place);
     assert.deepEqual([mask.shape, mask.dtype], [[100, 100], 'float32']);
     const values = [...mask.dataSync()];
     assert.deepEqual([...new Set(values)].sort(), [0, 1]);
@@ -121,11 +121,14 @@ test('dropoutMask() has ones and zeros, in the share it is told', () => {
   }
 });
 
-test('dropoutMask() is another one for each seed, layer, tower and step, and the same for the same', () => {
+test('maskOf() is another one for each seed, layer, tower and step, and the same for the same', () => {
   const place = { seed: 1, layer: 'drop6', tower: 0, step: 1 };
-  const at = (change: Partial<typeof place>) =>
-    String(dropoutMask([4, 32], 0.5, { ...place, ...change }, JS_RANDOM).dataSync());
+  const at = (change: Partial<typeof place>) => String(dropoutMask([4, 32], 0.5, { ...place, ...change }).dataSync());
   const masks = [{}, { seed: 2 }, { layer: 'drop7' }, { tower: 1 }, { step: 2 }].map(at);
   assert.equal(new Set(masks).size, masks.length);
   assert.equal(at({}), masks[0]);
 });
+
+function dropoutMask(shape: readonly number[], keep: number, place: MaskPlace): tf.Tensor {
+  return maskOf(JS_RANDOM.uniform(shape, maskSeed(place)), keep);
+}
