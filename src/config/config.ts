@@ -110,6 +110,7 @@ export function resolveConfig(layers: readonly Layer[], machine: Machine): Resol
 
   const config = validate(merged, layers);
   checkDevices(config, machine.devices);
+  checkExchange(config);
   checkData(config);
   checkRunName(config.run);
   buildNet(config.net);
@@ -155,6 +156,13 @@ function defaultSource(preset: PresetName, machine: Machine): [string, string?] 
     'embedded',
     'data embedded: the Fashion-MNIST files are not here, so it is the small sample; --data names a folder',
   ];
+}
+
+function checkExchange({ exchange: { transport, dtype } }: Config): void {
+  if (transport === 'msgpack' || dtype === 'float32') return;
+  throw new ConfigError(
+    `--exchange-dtype is ${dtype}, expected float32 with --exchange device, which sends tensors as they are; leave out one of the two`,
+  );
 }
 
 function checkData({ data, net }: Config): void {

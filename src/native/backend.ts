@@ -35,19 +35,35 @@ export function currentBinding(): PinnedBinding {
   return current().binding;
 }
 
-/** Runs `action` with another binding in the place of this thread's, which is back afterwards, whatever happens. */
-export function withBinding<R>(replaced: PinnedBinding, action: () => R): R {
+/** Gives the ids of tensors in the binding that is in use. */
+type Resolve = (tensor: tf.Tensor, own: (tensor: tf.Tensor) => number) => number;
+
+/**
+ * Runs `action` with another binding in the place of this thread's, which is back afterwards, whatever happens.
+ * @param resolve finds a tensor's id there; `own` gives the one that it has here, and uploads it.
+ */
+export function withBinding<R>(replaced: PinnedBinding, resolve: Resolve, action: () => R): R {
   const state = current();
-  const own = state.binding;
-  const setBinding = (binding: PinnedBinding) => {
-    state.binding = binding;
-    state.backend.binding = binding as unknown as TFJSBinding;
+  const { binding, backend } = state;
+  const inner = backend as unknown as { getInputTensorIds(tensors: tf.Tensor[]): number[] };
+  const getIds = inner.getInputTensorIds.bind(backend);
+  const own = (tensor: tf.Tensor) => {
+    backend.binding = binding as unknown as TFJSBinding;
+    try {
+      return getIds([tensor])[0]!;
+    } finally {
+      backend.binding = replaced as unknown as TFJSBinding;
+    }
   };
-  setBinding(replaced);
+  state.binding = replaced;
+  backend.binding = replaced as unknown as TFJSBinding;
+  inner.getInputTensorIds = (tensors) => tensors.map((tensor) => resolve(tensor, own));
   try {
     return action();
   } finally {
-    setBinding(own);
+    state.binding = binding;
+    backend.binding = binding as unknown as TFJSBinding;
+    inner.getInputTensorIds = getIds;
   }
 }
 

@@ -2,12 +2,14 @@
  * "A tf.function for tfjs": a function of tensors is run once, recording; from then on it is one call of a TensorFlow
  * function, and its gradient, which tfjs's own tape made, another.
  */
+import { threadId } from 'node:worker_threads';
 import * as tf from '@tensorflow/tfjs';
+import { NativeError } from '../errors.js';
 import type { OpAttr } from './attributes.js';
 import { currentBinding, tensorId, tensorOf } from './backend.js';
 import type { PinnedBinding } from './binding.js';
 import { openContext } from './context.js';
-import { Graph, type Node, pack, type Value } from './graph.js';
+import { type CapturedSource, Graph, keyOf, type Node, pack, type Value } from './graph.js';
 import { record } from './record.js';
 import { AttrType } from './signatures.js';
 import { check } from './status.js';
@@ -27,7 +29,7 @@ export interface Compiled {
   /**
    * Calls it. Of each new set of shapes and data types the first call traces.
    * @returns the results; the caller's (or `tf.tidy`'s). tfjs's tape differentiates the first one.
-   * @throws NativeError that names the op, when one cannot be traced or run.
+   * @throws NativeError that names the op, when one cannot be traced; with TensorFlow's text, when one cannot be run.
    */
   (...inputs: tf.Tensor[]): tf.Tensor[];
   /** How many traces there are: one for each set of shapes, with and without a gradient. */
@@ -42,13 +44,22 @@ let functions = 0;
  * Compiles a function of tensors.
  *
  * `fn` runs when it is traced and never again: what changes from call to call has to be an input, also a learning rate, a
- * step, a seed. Tensors from outside that it uses become hidden inputs and have to outlive it. It may not read values.
+ * step, a seed. Tensors and variables from outside that it uses become hidden inputs, without a gradient, and have to
+ * outlive it. It may not read values. Compiled functions within it become part of it.
  * @param fn takes tensors and returns tensors; only the first of them is differentiable.
  */
 export function compile(fn: (...inputs: tf.Tensor[]) => tf.Tensor[], options: CompileOptions = {}): Compiled {
-  const traces = new Map<string, Trace>();
+  // A trace holds on to its binding: on another device the function is traced anew.
+  let traces = new Map<string, Trace>();
+  let device: PinnedBinding | undefined;
 
   const call = (...inputs: tf.Tensor[]): tf.Tensor[] => {
+    const binding = currentBinding();
+    if ('isRecording' in binding) return fn(...inputs); // part of the function that is being compiled
+    if (device !== binding) {
+      dispose();
+      device = binding;
+    }
     // tfjs keeps no public word for "the tape records".
     const isDifferentiated = (tf.engine() as unknown as { isTapeOn(): boolean }).isTapeOn();
     const key = `${isDifferentiated} ${inputs.map(({ dtype, shape }) => `${dtype}[${shape}]`).join(' ')}`;
@@ -61,7 +72,7 @@ export function compile(fn: (...inputs: tf.Tensor[]) => tf.Tensor[], options: Co
   };
   const dispose = () => {
     for (const trace of traces.values()) trace.dispose();
-    traces.clear();
+    traces = new Map();
   };
   return Object.defineProperty(Object.assign(call, { dispose }), 'traces', { get: () => traces.size }) as Compiled;
 }
@@ -78,8 +89,8 @@ class Trace {
   readonly #forward: string;
   readonly #backward: string | undefined;
   readonly #results: number;
-  /** Tensors from outside, kept alive. */
-  readonly #captured: number[];
+  readonly #isDifferentiated: boolean;
+  readonly #captured: readonly CapturedSource[];
   /** What the forward function returns beyond its results. */
   readonly #kept: readonly Value[];
   readonly #backwardSources: readonly Source[];
@@ -108,7 +119,7 @@ class Trace {
       const sources: { source: Source; value: Value }[] = [];
       const seen = new Set<string>();
       for (const value of backwardNodes.flatMap((node) => node.inputs)) {
-        const name = `${value.node.operation}:${value.index}`;
+        const name = keyOf(value);
         if (seen.has(name) || value.node.op === 'Const') continue;
         seen.add(name);
         const index = isGiven.get(value.node);
@@ -127,6 +138,7 @@ class Trace {
       }
       this.#kept = [...kept.values()];
       this.#results = recorded.results.length;
+      this.#isDifferentiated = isDifferentiated;
       this.#backwardSources = sources.map(({ source }) => source);
       this.#hasGradient = recorded.gradients.map((each) => each !== undefined);
       const constants = forwardNodes.filter(({ op }) => op === 'Const');
@@ -142,7 +154,7 @@ class Trace {
               made,
             )
           : undefined;
-      this.#captured = graph.captured.map(({ id }) => id);
+      this.#captured = graph.captured.map(({ source }) => source);
     } finally {
       graph.dispose();
     }
@@ -159,7 +171,7 @@ class Trace {
     const out = engine.runKernelFunc({
       inputs: Object.fromEntries(inputs.entries()),
       forwardFunc: (_backend, save) => {
-        const ids = [...inputs.map(tensorId), ...this.#captured];
+        const ids = [...inputs.map(tensorId), ...this.#captured.map(idOf)];
         const all = this.#call(this.#forward, ids, this.#results + this.#kept.length);
         const needed = this.#backwardSources.flatMap(({ from, index }) => (from === 'input' ? [inputs[index]!] : []));
         save([...all.slice(this.#results), ...needed]);
@@ -167,7 +179,8 @@ class Trace {
       },
       backwardsFunc: (dys, saved) => this.#differentiate(Array.isArray(dys) ? dys[0]! : dys, saved, inputs),
     });
-    return out;
+    // Only the first result has a gradient; who asks for another one's is told.
+    return this.#isDifferentiated ? out.map((each, i) => (i === 0 ? each : forReading(each))) : out;
   }
 
   dispose(): void {
@@ -191,7 +204,7 @@ class Trace {
       const ids = this.#backwardSources.map(({ from, index }) => {
         if (from === 'dy') return tensorId(dy);
         if (from === 'kept') return tensorId(saved[index]!);
-        return from === 'captured' ? this.#captured[index]! : tensorId(saved[input++]!);
+        return from === 'captured' ? idOf(this.#captured[index]!) : tensorId(saved[input++]!);
       });
       gradients = this.#call(this.#backward, ids, count);
     }
@@ -209,6 +222,27 @@ class Trace {
   }
 }
 
+/** The id of what is from outside, as it is now. */
+function idOf(source: CapturedSource): number {
+  if ('id' in source) return source.id;
+  if (!source.tensor.isDisposed) return tensorId(source.tensor);
+  throw new NativeError(
+    'Cannot call a compiled function: a tensor from outside that it uses was disposed of; keep it, or make it an input',
+    9,
+  );
+}
+
+/** A result that cannot be differentiated. */
+function forReading(result: tf.Tensor): tf.Tensor {
+  const gradFunc = (): never => {
+    throw new NativeError(
+      'Cannot differentiate another result of a compiled function than its first; return the one to be differentiated first',
+      12,
+    );
+  };
+  return tf.customGrad((x) => ({ value: (x as tf.Tensor).clone(), gradFunc }))(result);
+}
+
 /** Placeholders are no part of a function's body. */
 function bodyOf(nodes: readonly Node[]): Node[] {
   return nodes.filter(({ op }) => op !== 'Placeholder');
@@ -218,8 +252,8 @@ function bodyOf(nodes: readonly Node[]): Node[] {
 function define(graph: Graph, body: readonly Node[], inputs: readonly Value[], outputs: readonly Value[]): string {
   const { library, address, status } = openContext();
   const { c } = library;
-  // The context is the process's, so the name has the graph's address too.
-  const name = `alexnet_split_${graph.pointer.toString(36)}_${functions++}`;
+  // Names are the process's, and a thread's number is never given again.
+  const name = `alexnet_split_${threadId}_${functions++}`;
   const operations = BigUint64Array.from(body, ({ operation }) => operation);
   // What changes something outside, such as a variable, runs though no output needs it.
   const controls = BigUint64Array.from(

@@ -2,10 +2,12 @@
  * A graph that records: while it stands in the place of a thread's binding, the ops that tfjs's kernels run become nodes
  * of a TensorFlow graph. Nothing is computed.
  */
+import * as tf from '@tensorflow/tfjs';
 import { NativeError } from '../errors.js';
-import { type OpAttr, setAttr } from './attributes.js';
+import { graphAttributes, type OpAttr, setAttr } from './attributes.js';
 import type { PinnedBinding, TensorMetadata } from './binding.js';
 import type { Context } from './context.js';
+import { Effects } from './effects.js';
 import type { Library } from './load.js';
 import { opDef } from './op-def.js';
 import { AttrType, DataType, type GraphOutput, type Pointer } from './signatures.js';
@@ -31,23 +33,37 @@ const FIRST_ID = 2 ** 40;
 /** Names of nodes and functions are the whole context's, so their numbers are the thread's own. */
 let nextId = FIRST_ID;
 
+/** A tensor, whose value may be another one at each call when it is a variable, or a resource by its id. */
+export type CapturedSource = { tensor: tf.Tensor } | { id: number };
+
+/** A graph while it is recorded. */
 export class Graph {
   /** In the order of recording. */
   readonly nodes: Node[] = [];
-  /** Tensors from outside, each with the placeholder that stands for it. */
-  readonly captured: { id: number; value: Value }[] = [];
+  /** What is from outside, each with the placeholder that stands for it. */
+  readonly captured: { source: CapturedSource; value: Value }[] = [];
   readonly #context: Context;
   readonly #real: PinnedBinding;
   readonly #graph: Pointer;
   readonly #values = new Map<number, Value>();
+  /** By tfjs's word for a tensor's values. */
+  readonly #captures = new WeakMap<object, Value>();
   /** Tensors that were made from values during the recording: they become constants. */
   readonly #constants = new Map<number, Value>();
   readonly #own: Set<number> = new Set();
+  /** A tensor with a higher number was made during the recording. */
+  readonly #lastOutside: number;
+  readonly #setters: Library;
+  #effects = new Effects();
 
   constructor(context: Context, real: PinnedBinding) {
     this.#context = context;
     this.#real = real;
     this.#graph = context.library.c.TF_NewGraph();
+    this.#setters = graphAttributes(context.library);
+    const marker = tf.scalar(0);
+    this.#lastOutside = marker.id;
+    marker.dispose();
   }
 
   get pointer(): Pointer {
@@ -97,7 +113,34 @@ export class Graph {
       deleteSavedModel: () => real.deleteSavedModel(),
       runSavedModel: () => real.runSavedModel(),
       getNumOfSavedModels: () => 0,
+      isRecording: true,
+      version: real.version,
+      noteShape: refuse,
+      describe: (id: number) => (id < FIRST_ID ? real.describe(id) : this.valueOf(id)),
     } as unknown as PinnedBinding;
+  }
+
+  /** The id of a tensor in this graph. @param own gives the id that it has outside, and uploads it. */
+  resolve(tensor: tf.Tensor, own: (tensor: tf.Tensor) => number): number {
+    const seen = this.#captures.get(tensor.dataId);
+    if (seen) return seen.id;
+    // What kernels make for one another has no number.
+    const isOutside = tensor.id !== undefined && tensor.id <= this.#lastOutside;
+    const id = own(tensor);
+    if (!isOutside) {
+      if (id < FIRST_ID) this.#own.add(id); // made of values: it becomes a constant
+      return this.valueOf(id).id;
+    }
+    const { shape, dtype } = this.#real.describe(id);
+    const value = this.placeholder(shape, dtype);
+    this.captured.push({ source: { tensor }, value });
+    this.#captures.set(tensor.dataId, value);
+    return value.id;
+  }
+
+  /** Nothing from here on waits for what came before: it goes into another function. */
+  cut(): void {
+    this.#effects = new Effects();
   }
 
   /** A value that is given when the function is called. */
@@ -111,7 +154,13 @@ export class Graph {
   valueOf(id: number): Value {
     const found = this.#values.get(id) ?? this.#constants.get(id);
     if (found) return found;
-    const outside = this.captured.find((each) => each.id === id);
+    if (id >= FIRST_ID) {
+      throw new NativeError(
+        'Cannot use a tensor of another trace: it was made while a compiled function was recorded; return it from that function',
+        3,
+      );
+    }
+    const outside = this.captured.find(({ source }) => 'id' in source && source.id === id);
     if (outside) return outside.value;
     if (this.#own.has(id)) {
       const constant = this.#constant(id);
@@ -120,7 +169,7 @@ export class Graph {
     }
     const { shape, dtype } = this.#real.describe(id);
     const value = { ...this.placeholder(shape, dtype), shape };
-    this.captured.push({ id, value });
+    this.captured.push({ source: { id }, value });
     return value;
   }
 
@@ -129,11 +178,14 @@ export class Graph {
     const { library, status } = this.#context;
     const { c } = library;
     const def = opDef(library, this.#graph, op, status);
-    const description = c.TF_NewOperation(this.#graph, op, `node${nextId++}`);
+    const description = c.TF_NewOperation(this.#graph, op, `${op}_${nextId++}`);
     this.#addInputs(description, op, def.inputs, attrs, inputs);
-    for (const attr of attrs) setAttr(graphAttributes(library), description, op, attr, status);
+    for (const attr of attrs) setAttr(this.#setters, description, op, attr, status);
+    const touched = op === 'Placeholder' ? [] : touchedBy(inputs, def.isStateful);
+    for (const before of this.#effects.before(op, touched)) c.TF_AddControlInput(description, before);
     const operation = c.TF_FinishOperation(description, status);
     check(c, status, `trace the op ${op}`, op);
+    this.#effects.note(op, touched, operation);
     const node: Node = { operation, op, inputs, isStateful: def.isStateful };
     this.nodes.push(node);
     return Array.from({ length: Math.min(count, c.TF_OperationNumOutputs(operation)) }, (_, index) =>
@@ -215,6 +267,17 @@ export class Graph {
   }
 }
 
+/** What an op reads or changes beside its inputs: variables, or the world. */
+function touchedBy(inputs: readonly Value[], isStateful: boolean): string[] {
+  const resources = inputs.filter(({ dtype }) => dtype === DataType.RESOURCE).map(keyOf);
+  return resources.length > 0 ? resources : isStateful ? ['world'] : [];
+}
+
+/** A value's name among all of the graph. */
+export function keyOf({ node, index }: Value): string {
+  return `${node.operation}:${index}`;
+}
+
 /** A value as C has it. */
 function outputOf({ node, index }: Value): GraphOutput {
   return { oper: node.operation, index };
@@ -223,27 +286,4 @@ function outputOf({ node, index }: Value): GraphOutput {
 /** Values as an array of `TF_Output`: each an address and an index, sixteen bytes. */
 export function pack(values: readonly Value[]): BigUint64Array {
   return BigUint64Array.from(values.flatMap(({ node, index }) => [node.operation, BigInt(index)]));
-}
-
-/** The library with a graph's attribute functions in the place of an eager op's. */
-function graphAttributes(library: Library): Library {
-  const { c } = library;
-  return {
-    ...library,
-    c: {
-      ...c,
-      TFE_OpSetAttrString: c.TF_SetAttrString,
-      TFE_OpSetAttrInt: c.TF_SetAttrInt,
-      TFE_OpSetAttrFloat: c.TF_SetAttrFloat,
-      TFE_OpSetAttrBool: c.TF_SetAttrBool,
-      TFE_OpSetAttrType: c.TF_SetAttrType,
-      TFE_OpSetAttrShape: (op, name, dims, rank) => c.TF_SetAttrShape(op, name, dims, rank),
-      TFE_OpSetAttrStringList: c.TF_SetAttrStringList,
-      TFE_OpSetAttrIntList: c.TF_SetAttrIntList,
-      TFE_OpSetAttrFloatList: c.TF_SetAttrFloatList,
-      TFE_OpSetAttrBoolList: c.TF_SetAttrBoolList,
-      TFE_OpSetAttrTypeList: c.TF_SetAttrTypeList,
-      TFE_OpSetAttrShapeList: (op, name, dims, ranks, count) => c.TF_SetAttrShapeList(op, name, dims, ranks, count),
-    },
-  };
 }

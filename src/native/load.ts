@@ -49,6 +49,8 @@ export function openLibrary(): Library {
   }
   const libc = bindLibC();
   libc.setenv('TF_ENABLE_ONEDNN_OPTS', '1', 0);
+  // Newer NVIDIA GPUs would round the factors of products to ten bits.
+  libc.setenv('NVIDIA_TF32_OVERRIDE', '0', 0);
   // The levels are those below which nothing is said: 0 info, 1 warning, 2 error.
   const wantsInfo = libc.getenv('TF_CPP_MIN_LOG_LEVEL') === '0';
   libc.setenv('TF_CPP_MIN_LOG_LEVEL', '2', 0);
@@ -73,7 +75,7 @@ export function openLibrary(): Library {
 
 function bindTensorFlow(framework: string, tensorflow: string): TensorFlowC {
   const libraries = [koffi.load(tensorflow), koffi.load(framework)];
-  for (const [name, fields] of Object.entries(STRUCTS)) koffi.struct(name, fields);
+  declareStructs();
   const missing: string[] = [];
   const bound: Record<string, unknown> = {};
   for (const [name, prototype] of Object.entries(PROTOTYPES)) {
@@ -87,6 +89,15 @@ function bindTensorFlow(framework: string, tensorflow: string): TensorFlowC {
     );
   }
   return bound as unknown as TensorFlowC;
+}
+
+let declared = false;
+
+/** koffi takes a name once in a thread. */
+function declareStructs(): void {
+  if (declared) return;
+  for (const [name, fields] of Object.entries(STRUCTS)) koffi.struct(name, fields);
+  declared = true;
 }
 
 function hasSymbol(library: ReturnType<typeof koffi.load>, name: string): boolean {

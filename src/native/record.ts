@@ -26,7 +26,8 @@ export function record(
   isDifferentiated: boolean,
 ): Recorded {
   const metadata = inputs.map((input) => currentBinding().describe(tensorId(input)));
-  return withBinding(graph.asBinding(), () =>
+  const resolve = (tensor: tf.Tensor, own: (tensor: tf.Tensor) => number) => graph.resolve(tensor, own);
+  return withBinding(graph.asBinding(), resolve, () =>
     untaped(() => {
       const given = metadata.map(({ shape, dtype }) => graph.placeholder(shape, dtype));
       const tensors = given.map(tensorOf);
@@ -41,7 +42,9 @@ export function record(
         const [first] = made;
         if (!first) throw new NativeError('Cannot compile a function that returns no tensor; return at least one', 3);
         boundary = graph.nodes.length;
+        graph.cut();
         if (!isDifferentiated) return first;
+        refuseVariables(graph);
         dy = graph.placeholder(first.shape, DataType.FLOAT);
         return endOf(first, tf.keep(tensorOf(dy)));
       };
@@ -64,6 +67,17 @@ export function record(
       return { inputs: given, results, gradients, boundary, dy };
     }),
   );
+}
+
+/** @throws NativeError for a variable that is to be trained but is no input: it would get no gradient, in silence. */
+function refuseVariables(graph: Graph): void {
+  for (const { source } of graph.captured) {
+    if (!('tensor' in source) || !(source.tensor instanceof tf.Variable) || !source.tensor.trainable) continue;
+    throw new NativeError(
+      `Cannot differentiate a compiled function that uses the trainable variable ${source.tensor.name} from outside: it gets no gradient; make it an input`,
+      9,
+    );
+  }
 }
 
 /** Runs `action` in a scope of its own, of which nothing is left and nothing gets onto a tape that records. */

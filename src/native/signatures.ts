@@ -23,7 +23,6 @@ export const STRUCTS = { TF_Output: { oper: 'void *', index: 'int' } } as const;
 export interface TensorFlowC {
   TF_Version(): string;
   TF_NewStatus(): Pointer;
-  TF_DeleteStatus(status: Pointer): void;
   TF_GetCode(status: Pointer): number;
   TF_Message(status: Pointer): string;
 
@@ -43,7 +42,6 @@ export interface TensorFlowC {
   TFE_ContextOptionsSetConfig(options: Pointer, proto: Uint8Array, size: number, status: Pointer): void;
   TFE_ContextOptionsSetDevicePlacementPolicy(options: Pointer, policy: number): void;
   TFE_NewContext(options: Pointer, status: Pointer): Pointer;
-  TFE_DeleteContext(context: Pointer): void;
   TFE_ContextListDevices(context: Pointer, status: Pointer): Pointer;
   TF_DeleteDeviceList(list: Pointer): void;
   TF_DeviceListCount(list: Pointer): number;
@@ -58,8 +56,6 @@ export interface TensorFlowC {
   TFE_TensorHandleDim(handle: Pointer, index: number, status: Pointer): number;
   TFE_TensorHandleResolve(handle: Pointer, status: Pointer): Pointer;
   TFE_TensorHandleCopySharingTensor(handle: Pointer, status: Pointer): Pointer;
-  TFE_TensorHandleDevicePointer(handle: Pointer, status: Pointer): Pointer;
-  TFE_TensorHandleDeviceName(handle: Pointer, status: Pointer): string;
   TFE_TensorHandleBackingDeviceName(handle: Pointer, status: Pointer): string;
   TFE_TensorHandleCopyToDevice(handle: Pointer, context: Pointer, device: string, status: Pointer): Pointer;
 
@@ -99,6 +95,7 @@ export interface TensorFlowC {
   TF_DeleteGraph(graph: Pointer): void;
   TF_NewOperation(graph: Pointer, op: string, name: string): Pointer;
   TF_AddInput(description: Pointer, input: GraphOutput): void;
+  TF_AddControlInput(description: Pointer, operation: Pointer): void;
   TF_AddInputList(description: Pointer, inputs: BigUint64Array, count: number): void;
   TF_SetAttrString(description: Pointer, name: string, value: Text, size: number): void;
   TF_SetAttrInt(description: Pointer, name: string, value: number): void;
@@ -155,7 +152,6 @@ export interface TensorFlowC {
 export const PROTOTYPES: Record<keyof TensorFlowC, string> = {
   TF_Version: 'const char *TF_Version()',
   TF_NewStatus: 'void *TF_NewStatus()',
-  TF_DeleteStatus: 'void TF_DeleteStatus(void *status)',
   TF_GetCode: 'int TF_GetCode(void *status)',
   TF_Message: 'const char *TF_Message(void *status)',
 
@@ -177,7 +173,6 @@ export const PROTOTYPES: Record<keyof TensorFlowC, string> = {
   TFE_ContextOptionsSetDevicePlacementPolicy:
     'void TFE_ContextOptionsSetDevicePlacementPolicy(void *options, int policy)',
   TFE_NewContext: 'void *TFE_NewContext(void *options, void *status)',
-  TFE_DeleteContext: 'void TFE_DeleteContext(void *context)',
   TFE_ContextListDevices: 'void *TFE_ContextListDevices(void *context, void *status)',
   TF_DeleteDeviceList: 'void TF_DeleteDeviceList(void *list)',
   TF_DeviceListCount: 'int TF_DeviceListCount(void *list)',
@@ -192,8 +187,6 @@ export const PROTOTYPES: Record<keyof TensorFlowC, string> = {
   TFE_TensorHandleDim: 'int64_t TFE_TensorHandleDim(void *handle, int index, void *status)',
   TFE_TensorHandleResolve: 'void *TFE_TensorHandleResolve(void *handle, void *status)',
   TFE_TensorHandleCopySharingTensor: 'void *TFE_TensorHandleCopySharingTensor(void *handle, void *status)',
-  TFE_TensorHandleDevicePointer: 'void *TFE_TensorHandleDevicePointer(void *handle, void *status)',
-  TFE_TensorHandleDeviceName: 'const char *TFE_TensorHandleDeviceName(void *handle, void *status)',
   TFE_TensorHandleBackingDeviceName: 'const char *TFE_TensorHandleBackingDeviceName(void *handle, void *status)',
   TFE_TensorHandleCopyToDevice:
     'void *TFE_TensorHandleCopyToDevice(void *handle, void *context, const char *device, void *status)',
@@ -224,6 +217,7 @@ export const PROTOTYPES: Record<keyof TensorFlowC, string> = {
   TF_DeleteGraph: 'void TF_DeleteGraph(void *graph)',
   TF_NewOperation: 'void *TF_NewOperation(void *graph, const char *op, const char *name)',
   TF_AddInput: 'void TF_AddInput(void *description, TF_Output input)',
+  TF_AddControlInput: 'void TF_AddControlInput(void *description, void *operation)',
   TF_AddInputList: 'void TF_AddInputList(void *description, const void *inputs, int count)',
   TF_SetAttrString: 'void TF_SetAttrString(void *description, const char *name, const void *value, size_t size)',
   TF_SetAttrInt: 'void TF_SetAttrInt(void *description, const char *name, int64_t value)',

@@ -41,17 +41,22 @@ export function settle(tensor: tf.Tensor): void {
 export function copyTensorAsHalf(tensor: tf.Tensor, target: Uint8Array): void {
   const binding = currentBinding();
   const half = binding.executeOp('Cast', castAttrs(DataType.FLOAT, DataType.HALF), [tensorId(tensor)], 1)[0]!;
-  binding.copyTo(half.id, target);
-  binding.deleteTensor(half.id);
+  try {
+    binding.copyTo(half.id, target);
+  } finally {
+    binding.deleteTensor(half.id);
+  }
 }
 
 /** A float32 tensor of float16 values, two bytes each. @returns the caller's. */
 export function tensorFromHalf(shape: readonly number[], bytes: Uint8Array): tf.Tensor {
   const binding = currentBinding();
   const half = binding.createTensor([...shape], DataType.HALF, bytes);
-  const [full] = binding.executeOp('Cast', castAttrs(DataType.HALF, DataType.FLOAT), [half], 1);
-  binding.deleteTensor(half);
-  return tensorOf(full!);
+  try {
+    return tensorOf(binding.executeOp('Cast', castAttrs(DataType.HALF, DataType.FLOAT), [half], 1)[0]!);
+  } finally {
+    binding.deleteTensor(half);
+  }
 }
 
 function castAttrs(from: number, to: number) {

@@ -1,7 +1,6 @@
 /** How values lie in a tensor's memory: typed arrays of JavaScript against TensorFlow's data types. */
-import koffi from 'koffi';
 import { NativeError } from '../errors.js';
-import { DataType, type Pointer } from './signatures.js';
+import { DataType } from './signatures.js';
 
 /** Values of a tensor as tfjs hands them over or takes them back. */
 export type Values = Float32Array | Int32Array | Uint8Array | BigInt64Array | Uint8Array[];
@@ -58,9 +57,4 @@ export function newValues(dtype: number, bytes: number): Exclude<Values, Uint8Ar
     default:
       return new Uint8Array(bytes); // bool, uint8, and the raw bytes of what JavaScript has no array for
   }
-}
-
-/** A view of native memory as bytes, no copy. The caller sees to it that the memory outlives the view. */
-export function viewBytes(data: Pointer, bytes: number): Uint8Array {
-  return new Uint8Array(koffi.view(data, bytes));
 }

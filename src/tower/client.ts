@@ -1,4 +1,5 @@
 /** The coordinator's side of a tower: a pool of exactly one thread. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Piscina } from 'piscina';
 import * as errors from '../errors.js';
 import { abortLink, packControl, unpackControl } from '../exchange/index.js';
@@ -79,11 +80,23 @@ export function startTower(setup: TowerSetup, workerFile = new URL('./worker.js'
     },
     async close() {
       if (setup.link) abortLink(setup.link);
-      closing ??= pool.destroy();
+      closing ??= end();
       await closing;
     },
   };
+
+  /** Lets the tower free what it has on its device, and ends its thread: in the middle of a step, when that takes long. */
+  async function end(): Promise<void> {
+    if (!gone) {
+      const freed = pool.run({ command: packControl({ kind: 'close' } satisfies Command) }).catch(() => {});
+      await Promise.race([freed, sleep(FREE_MS, undefined, { ref: false })]);
+    }
+    await pool.destroy();
+  }
 }
+
+/** How long a tower may take to hear that it is to end. */
+const FREE_MS = 3_000;
 
 /** An error of the class that the tower threw. */
 function revived({ name, message, stack, fields }: Extract<Envelope, { ok: false }>['error']): Error {

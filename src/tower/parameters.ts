@@ -128,6 +128,15 @@ export class Parameters {
     }
   }
 
+  /** Frees all of it on the device. */
+  dispose(): void {
+    this.#compiled?.dispose();
+    for (const { variable, velocity } of this.#held) {
+      variable.dispose();
+      velocity?.dispose();
+    }
+  }
+
   #find(name: string): Held {
     const held = this.#held.find(({ parameter }) => parameter.name === name);
     if (!held) throw new Error(`this tower has no parameter ${name}`);

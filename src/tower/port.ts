@@ -12,13 +12,17 @@ import {
 } from '../native/tensors.js';
 import type { Fault } from './fault.js';
 
+/** The largest number of float16: a larger gradient becomes this, where rounding would make it infinite. */
+const HALF_MAX = 65_504;
+
 /** The port of this thread's device. */
 export function devicePort({ wrongBytes = false }: Fault): TensorPort {
   return {
     settle,
     write(tensor, bytes, dtype, scale) {
       if (dtype === 'float32') copyTensor(tensor, bytes);
-      else tf.tidy(() => copyTensorAsHalf(scale === 1 ? tensor : tf.mul(tensor, scale), bytes));
+      else if (scale === 1) copyTensorAsHalf(tensor, bytes);
+      else tf.tidy(() => copyTensorAsHalf(tf.clipByValue(tf.mul(tensor, scale), -HALF_MAX, HALF_MAX), bytes));
     },
     read(shape, bytes, dtype, scale) {
       if (dtype === 'float32') {
@@ -32,7 +36,10 @@ export function devicePort({ wrongBytes = false }: Fault): TensorPort {
     lend: lendTensor,
     take(handle) {
       const tensor = takeTensor(handle);
-      return wrongBytes ? tf.tidy(() => tf.mul(tensor, -1)) : tensor;
+      if (!wrongBytes) return tensor;
+      const wrong = tf.mul(tensor, -1);
+      tensor.dispose();
+      return wrong;
     },
   };
 }

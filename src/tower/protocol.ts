@@ -1,4 +1,4 @@
-/** What the coordinator and a tower say to each other: the one file that both threads import. */
+/** What the coordinator and a tower say to each other. */
 import type { Dtype } from '../exchange/codec.js';
 import type { Link } from '../exchange/mailbox.js';
 import type { NetOptions } from '../model/net.js';
@@ -52,7 +52,9 @@ export type Command =
   /** Replaces a parameter by what is in the memory that comes with the command; clears its velocity. */
   | { kind: 'put'; name: string }
   | { kind: 'save'; file: string }
-  | { kind: 'load'; files: readonly string[] };
+  | { kind: 'load'; files: readonly string[] }
+  /** Frees all that the tower has on its device; the last command. */
+  | { kind: 'close' };
 
 /** `input` and `activation`: of the last step; `gradient`: of the last step, without weight decay. */
 export type TensorKind = 'input' | 'activation' | 'gradient' | 'parameter';
@@ -109,6 +111,7 @@ export interface Replies {
   put: null;
   save: null;
   load: null;
+  close: null;
 }
 
 /** A reply on its way: what was asked for, or the error. */

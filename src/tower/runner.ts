@@ -81,6 +81,12 @@ export class Runner {
     return 'sent' in end ? end : this.#end(last);
   }
 
+  /** Frees the traces. */
+  dispose(): void {
+    for (const { compiled } of this.#callables.values()) compiled?.dispose();
+    this.#callables.clear();
+  }
+
   #end([loss, logits]: tf.Tensor[]): Outcome {
     return { loss: loss as tf.Scalar, logits: logits as tf.Tensor2D };
   }

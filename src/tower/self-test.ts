@@ -30,5 +30,7 @@ export function selfTest(net: Net, tower: TowerIndex, batchSize: number, transpo
 function pattern(sizes: readonly number[], tower: TowerIndex, seed: number): Float32Array {
   const count = sizes.reduce((product, size) => product * size, 1);
   const offset = (seed * 2 + tower + 1) * 0x9e3779b9;
-  return Float32Array.from({ length: count }, (_, i) => (Math.imul(i + offset, 0x85ebca6b) >>> 21) - 1024);
+  const values = new Float32Array(count);
+  for (let i = 0; i < count; i++) values[i] = (Math.imul(i + offset, 0x85ebca6b) >>> 21) - 1024;
+  return values;
 }

@@ -167,6 +167,13 @@ export class Tower {
     this.#parameters.load(files);
   }
 
+  /** Frees parameters, traces and what the last step kept: a thread's end alone would leave them on the device. */
+  dispose(): void {
+    this.#forget();
+    this.#runner.dispose();
+    this.#parameters.dispose();
+  }
+
   /** The slot's images and labels on the device. */
   #batch(slot: number, count: number) {
     const { slots, batchSize, net } = this.#setup;

@@ -19,6 +19,7 @@ export default function task({ command, memory }: { command: Uint8Array; memory?
 }
 
 function obey(command: Command, memory: SharedArrayBuffer | undefined): unknown {
+  if (command.kind === 'close') return tower?.dispose();
   tower ??= new Tower(setup);
   switch (command.kind) {
     case 'open':

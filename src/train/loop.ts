@@ -44,10 +44,9 @@ export async function trainLoop(
     result.images += count;
     result.trainMs += stepMs;
     report(stepEvent(batch, learningRate, replies, stepMs, dataMs));
-    const isLast = step === steps || signal.aborted;
-    if (step % every === 0 || isLast) await evaluateAndReport(team, feeder, batch, { report, signal }, result);
+    if (step % every === 0 || step === steps) await evaluateAndReport(team, feeder, batch, { report, signal }, result);
   }
-  result.stopped = signal.aborted && result.steps < steps;
+  result.stopped = signal.aborted;
 }
 
 async function evaluateAndReport(
@@ -60,7 +59,7 @@ async function evaluateAndReport(
   const started = performance.now();
   const { step } = batch;
   const scores = await evaluate(team, feeder, step, () => signal.aborted);
-  if (scores.images === 0) return; // stopped before the first batch
+  if (signal.aborted) return; // not all images: no test accuracy
   report({ event: 'eval', step, epoch: epochOf(batch), ...scores, eval_ms: performance.now() - started });
   result.top1 = scores.top1;
 }

@@ -5,7 +5,7 @@ import { weightsName } from '../checkpoint/format.js';
 import type { Config } from '../config/config.js';
 import { packageVersion } from '../config/version.js';
 import { type BatchFeeder, type Dataset, loadDataset, openFeeder } from '../data/index.js';
-import { SplitError, VerifyError } from '../errors.js';
+import { CheckpointError, SplitError, VerifyError } from '../errors.js';
 import type { Report } from '../log.js';
 import { buildNet, parametersOf } from '../model/net.js';
 import { type LoopResult, trainLoop } from './loop.js';
@@ -65,7 +65,7 @@ async function runAndEnd(
   try {
     if (config.check && config.placement === 'split') await check(team, feeder, config, report);
     await trainLoop(config, team, feeder, steps, { report, signal }, result);
-    weights = await saveWeights(config, team);
+    if (result.steps > 0) weights = await saveWeights(config, team);
   } catch (error) {
     failure = error;
   }
@@ -142,7 +142,14 @@ async function check(team: Team, feeder: BatchFeeder, config: Config, report: Re
 /** Each tower writes its own file into the run's folder, once the run is over. @returns the folder. */
 async function saveWeights(config: Config, team: Team): Promise<string> {
   const folder = join(config.out, config.run);
-  mkdirSync(folder, { recursive: true });
+  try {
+    mkdirSync(folder, { recursive: true });
+  } catch (error) {
+    throw new CheckpointError(
+      `Cannot write the weights to ${folder}: ${(error as Error).message}; choose another folder with --out`,
+      folder,
+    );
+  }
   const { towers } = team;
   await Promise.all(
     towers.map((tower, i) => tower.ask({ kind: 'save', file: join(folder, weightsName(i, towers.length)) })),

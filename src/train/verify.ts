@@ -1,6 +1,7 @@
 /** The split against the reference: the same steps from the same seed, every tensor compared. */
 import type { Config } from '../config/config.js';
 import { type BatchFeeder, loadDataset, openFeeder } from '../data/index.js';
+import { VerifyError } from '../errors.js';
 import { learningRateIn } from '../optim/schedule.js';
 import { compareTeams, type Difference } from './compare.js';
 import { openTeam, type Team, type TeamConfig } from './team.js';
@@ -66,6 +67,7 @@ export async function verify(
   const feeder = openFeeder({ ...feedOptions(config), dataset: loadDataset(config.data.source, config.net.classes) });
   try {
     const split = await openTeam({ ...config, placement: 'split' }, feeder.slots);
+    await refuseFallback(split);
     const reference = await openTeam(referenceOf(config), feeder.slots).catch(async (error: unknown) => {
       await split.close();
       throw error;
@@ -76,6 +78,8 @@ export async function verify(
         const { loss, worst } = await compareStep(split, reference, feeder, config, step, true, result);
         print(`step ${step}/${steps}: loss ${loss.toFixed(6)}, worst relative difference ${worst.toExponential(1)}`);
       }
+      // The traces of a run have no captures: a step with them, of which the parameters are compared.
+      if (result.passed) await compareStep(split, reference, feeder, config, steps + 1, false, result);
       return result.done();
     } finally {
       await Promise.all([split.close(), reference.close()]);
@@ -105,9 +109,20 @@ export async function checkTeam(team: Team, feeder: BatchFeeder, config: Config)
   const reference = await openTeam(referenceOf(config), feeder.slots);
   try {
     const comparison = new Comparison(tolerancesOf(config));
-    await compareStep(team, reference, feeder, config, 1, false, comparison);
-    const { rows, passed, firstDivergent, tolerances } = comparison.done();
+    await compareStep(team, reference, feeder, config, 1, true, comparison, false);
+    const { rows, losses, passed, firstDivergent, tolerances } = comparison.done();
     const share = ({ relative, kind }: Difference) => relative / tolerances[kind];
+    const [loss] = losses;
+    if (!passed && firstDivergent === undefined && loss) {
+      const { relative } = loss;
+      return {
+        passed,
+        worst: relative,
+        tensor: 'the loss',
+        tolerance: tolerances.loss,
+        ms: performance.now() - started,
+      };
+    }
     const worst =
       rows.find(({ name }) => name === firstDivergent) ?? rows.reduce((a, b) => (share(b) <= share(a) ? a : b));
     const { name: tensor, relative, kind } = worst;
@@ -115,6 +130,14 @@ export async function checkTeam(team: Team, feeder: BatchFeeder, config: Config)
   } finally {
     await reference.close();
   }
+}
+
+/** @throws VerifyError when the transport to be verified is not the one in use; closes the team then. */
+export async function refuseFallback(team: Team): Promise<void> {
+  const [warning] = team.warnings;
+  if (warning === undefined) return;
+  await team.close();
+  throw new VerifyError(`Cannot verify the exchange that was asked for: ${warning}`);
 }
 
 /** The whole net on the first device, with the same ops: what differs is the split's doing alone. */
@@ -134,13 +157,14 @@ async function compareStep(
   feeder: BatchFeeder,
   { optimizer }: Config,
   step: number,
-  update: boolean,
+  keep: boolean,
   comparison: Comparison,
+  update = true,
 ): Promise<{ loss: number; worst: number }> {
   const batch = await feeder.train(step);
   const { slot, count } = batch;
   const learningRate = learningRateIn(batch.epoch + 1, optimizer);
-  const command = { kind: 'step', slot, count, step, learningRate, update, keep: true } as const;
+  const command = { kind: 'step', slot, count, step, learningRate, update, keep } as const;
   const [mine, theirs] = await Promise.all([split.ask(command), reference.ask(command)]);
   feeder.release(batch);
   const [a, b] = [mine, theirs].map((replies) => replies.find((each) => each.loss !== undefined)?.loss ?? Number.NaN);

@@ -50,3 +50,16 @@ test('train() falls back to msgpack when what comes by device is wrong, and says
   assert.match(warning.message, /goes by msgpack: the self-test of device to device failed \(forward at conv2\)/);
   assert.ok(events.some((event) => event.event === 'check' && event.passed));
 });
+
+test('openTeam() and close() leave nothing on the device', async () => {
+  // 20 million parameters: a team that stayed would be 160 MB with its velocities, and more with gradients.
+  const net = { table: 'paper', width: 1, inputSize: 67, inputChannels: 3, init: 'he' };
+  const config = smallConfig({ net, data: { mean: [73, 73, 73], workers: 0 }, batchSize: 2 });
+  const resident: number[] = [];
+  for (let i = 0; i < 5; i++) {
+    assert.equal((await verify(config, { steps: 1 }, quiet)).passed, true);
+    resident.push(process.memoryUsage.rss() / 2 ** 20);
+  }
+  const grown = resident[4]! - resident[1]!;
+  assert.ok(grown < 300, `${grown.toFixed(0)} MiB more after three more times two teams: ${resident.map(Math.round)}`);
+});

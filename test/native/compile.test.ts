@@ -185,3 +185,76 @@ test('compile() leaves no tensors behind, and frees its traces', () => {
   const grown = (process.memoryUsage.rss() - resident) / 2 ** 20;
   assert.ok(grown < 120, `${grown.toFixed(0)} MiB more`);
 });
+
+test('compile() sees the value that a variable from outside has at each call', () => {
+  const variable = tf.variable(tf.tensor1d([1, 2]), false);
+  const compiled = compile((x) => [tf.mul(x!, variable)]);
+  const values = () => [...compiled(tf.scalar(10))[0]!.dataSync()];
+  assert.deepEqual(values(), [10, 20]);
+  variable.assign(tf.tensor1d([3, 4]));
+  assert.deepEqual(values(), [30, 40]);
+  variable.assign(tf.add(variable, 1) as tf.Tensor1D);
+  assert.deepEqual(values(), [40, 50]);
+});
+
+test('compile() refuses to leave a trainable variable without its gradient', () => {
+  const variable = tf.variable(tf.tensor1d([1, 2]));
+  const compiled = compile((x) => [tf.sum(tf.mul(x!, variable))]);
+  assert.throws(() => gradientsOf(compiled, [tf.scalar(2)]), /trainable variable .* from outside: it gets no gradient/);
+  assert.equal(compiled(tf.scalar(2))[0]!.dataSync()[0], 6, 'without a tape it is as good as any');
+});
+
+test('compile() tells a tensor from outside that was disposed of', () => {
+  const outside = tf.tensor1d([1, 2]);
+  const compiled = compile((x) => [tf.add(x!, outside)]);
+  compiled(tf.scalar(1));
+  outside.dispose();
+  assert.throws(() => compiled(tf.scalar(1)), /a tensor from outside that it uses was disposed of/);
+});
+
+test('compile() keeps the order of what is done to a variable', () => {
+  for (let i = 0; i < 10; i++) {
+    const variable = new Variable(tf.scalar(1));
+    const compiled = compile((x) => {
+      variable.assign(tf.add(variable.read(), x!));
+      variable.assign(tf.mul(variable.read(), 10));
+      return [variable.read()];
+    });
+    assert.equal(compiled(tf.scalar(1))[0]!.dataSync()[0], 20);
+    assert.equal(variable.read().dataSync()[0], 20);
+  }
+});
+
+test('compile() takes compiled functions as parts', () => {
+  const inner = compile((x) => [tf.square(x!)]);
+  const outer = compile((x) => [tf.sum(inner(tf.add(x!, 1))[0]!)]);
+  inner(tf.tensor1d([5]));
+  const { value, grads } = gradientsOf(outer, [tf.tensor1d([1, 2])]);
+  assert.deepEqual([value.dataSync()[0], ...grads[0]!.dataSync()], [13, 4, 6]);
+});
+
+test('compile() refuses the gradient of another result than the first', () => {
+  const compiled = compile((x) => [tf.sum(x!), tf.square(x!)]);
+  const second = (x: tf.Tensor) => tf.sum(compiled(x)[1]!);
+  assert.throws(() => tf.grad(second)(tf.tensor1d([1, 2])), /another result of a compiled function than its first/);
+});
+
+test('compile() traces anew when the thread has moved to another device', () => {
+  const compiled = compile((x) => [tf.add(x!, 1)]);
+  assert.match(backingDevice(compiled(tf.scalar(1))[0]!), /CPU:1$/);
+  useDevice('CPU:0');
+  const there = compiled(tf.scalar(2))[0]!;
+  assert.equal(there.dataSync()[0], 3);
+  assert.match(backingDevice(there), /CPU:0$/);
+  useDevice('CPU:1');
+});
+
+test('compile() tells a tensor that was taken out of a trace', () => {
+  let escaped: tf.Tensor | undefined;
+  compile((x) => {
+    escaped = tf.keep(tf.add(x!, 1));
+    return [x!];
+  })(tf.scalar(1));
+  assert.throws(() => compile((x) => [tf.add(x!, escaped!)])(tf.scalar(1)), NativeError);
+  assert.throws(() => escaped!.dataSync(), NativeError);
+});
