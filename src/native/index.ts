@@ -6,7 +6,11 @@
  * useDevice('GPU:1'); // in this thread only
  * const product = tf.matMul(tf.ones([2, 2]), tf.ones([2, 2]));
  */
+
+export { NativeError, SetupError } from '../errors.js';
 export type { OpAttr } from './attributes.js';
 export { backingDevice, runOp, useDevice } from './backend.js';
 export { type Compiled, type CompileOptions, compile } from './compile.js';
 export { type ContextOptions, type Device, listDevices, openContext } from './context.js';
+export { statelessNormal, statelessUniform } from './random.js';
+export { AttrType, DataType } from './signatures.js';

@@ -58,11 +58,17 @@ test("a child process does not take its parent's context for its own", async () 
 test('alexnet-split/native is the public import', async () => {
   const native = await import('alexnet-split/native');
   assert.deepEqual(Object.keys(native).sort(), [
+    'AttrType',
+    'DataType',
+    'NativeError',
+    'SetupError',
     'backingDevice',
     'compile',
     'listDevices',
     'openContext',
     'runOp',
+    'statelessNormal',
+    'statelessUniform',
     'useDevice',
   ]);
   assert.equal(native.listDevices()[0]?.name, 'CPU:0');
