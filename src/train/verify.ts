@@ -78,7 +78,7 @@ export async function verify(
         const { loss, worst } = await compareStep(split, reference, feeder, config, step, true, result);
         print(`step ${step}/${steps}: loss ${loss.toFixed(6)}, worst relative difference ${worst.toExponential(1)}`);
       }
-      // The traces of a run have no captures: a step with them, of which the parameters are compared.
+      // A run's own traces capture nothing: one more step with those, of which loss and parameters are compared.
       if (result.passed) await compareStep(split, reference, feeder, config, steps + 1, false, result);
       return result.done();
     } finally {
@@ -168,7 +168,7 @@ async function compareStep(
   const [mine, theirs] = await Promise.all([split.ask(command), reference.ask(command)]);
   feeder.release(batch);
   const [a, b] = [mine, theirs].map((replies) => replies.find((each) => each.loss !== undefined)?.loss ?? Number.NaN);
-  comparison.addLoss({ step, split: a!, reference: b!, relative: Math.abs(a! - b!) / Math.abs(b!) });
+  comparison.addLoss({ step, split: a!, reference: b!, relative: Math.abs(a! - b!) / Math.abs(b!) }, keep);
   const differences = comparison.wants(step) ? await compareTeams(split, reference) : [];
   comparison.add(differences);
   const worst = differences.reduce((most, { relative }) => Math.max(relative, most), 0);
@@ -191,8 +191,9 @@ class Comparison {
     return this.#passed;
   }
 
-  addLoss(pair: LossPair): void {
-    this.#losses.push(pair);
+  /** @param isListed whether it is one of the steps that were asked for. */
+  addLoss(pair: LossPair, isListed: boolean): void {
+    if (isListed) this.#losses.push(pair);
     if (!(pair.relative <= this.#tolerances.loss)) this.#passed = false;
   }
 

@@ -1,0 +1,72 @@
+/** `npm run bench -- step|layers|exchange|host|data`: see `--help`. Timings belong here, never in a test. */
+import { Command } from 'commander';
+import { listDevices } from '../../src/native/context.js';
+import { benchData } from './data.js';
+import { benchExchange } from './exchange.js';
+import { benchLayers } from './layers.js';
+import { benchStep } from './step.js';
+
+interface Flags {
+  net: string;
+  width: number;
+  pixels: number;
+  classes: number;
+  batch: number;
+  rounds: number;
+  variants: string[];
+  preset: 'mini' | 'fashion' | 'tutorial';
+  save?: string;
+}
+
+const program = new Command('bench').description('Benchmarks: all that is compared runs in turn.');
+
+function add(name: string, description: string, run: (flags: Flags) => Promise<void>): Command {
+  return program
+    .command(name)
+    .description(description)
+    .option('--rounds <n>', 'rounds that count', Number, 10)
+    .option('--save <name>', 'write benchmarks/<name>.json')
+    .action(async (flags: Flags) => {
+      listDevices(); // makes the process's context
+      await run(flags);
+    });
+}
+
+function withNet(command: Command, width: number, pixels: number, batch: number): Command {
+  return command
+    .option('--net <table>', 'the net', 'paper')
+    .option('--width <factor>', 'factor on kernels and units', Number, width)
+    .option('--pixels <n>', 'input size', Number, pixels)
+    .option('--classes <n>', 'classes', Number, 1000)
+    .option('--batch <images>', 'images a step', Number, batch);
+}
+
+const list = (text: string) => text.split(',');
+const settingsOf = ({ net, width, pixels, classes, batch }: Flags) => ({ table: net, width, pixels, classes, batch });
+
+withNet(
+  add('step', 'training steps: placement/compile/ops, and pytorch/eager, pytorch/compile', (flags) =>
+    benchStep({ ...settingsOf(flags), variants: flags.variants, rounds: flags.rounds, save: flags.save }),
+  ),
+  ...([1, 224, 32] as const),
+).option('--variants <list>', 'what to compare', list, [
+  ...['pytorch/eager', 'pytorch/compile', 'single/on', 'split/on', 'single/off', 'single/off/tfjs'],
+]);
+withNet(
+  add('host', "the host's own time: steps of a net that computes next to nothing", (flags) =>
+    benchStep({ ...settingsOf(flags), variants: flags.variants, rounds: flags.rounds, save: flags.save }),
+  ),
+  ...([0.02, 67, 1] as const),
+).option('--variants <list>', 'what to compare', list, ['pytorch/eager', 'single/off/tfjs', 'single/off', 'single/on']);
+withNet(
+  add('layers', 'forward and backward by layer, of one tower', (flags) =>
+    benchLayers(settingsOf(flags), flags.rounds, flags.save),
+  ),
+  ...([1, 224, 32] as const),
+);
+add('exchange', 'bytes per second by size and transport', ({ rounds, save }) => benchExchange(rounds, save));
+add('data', 'images per second by number of threads', ({ preset, rounds, save }) =>
+  benchData(preset, rounds, save),
+).option('--preset <name>', 'mini, fashion or tutorial', 'mini');
+
+await program.parseAsync();

@@ -1,0 +1,56 @@
+/** The exchange's bytes per second by size and transport, beside a plain copy of memory, in turn. */
+import * as tf from '@tensorflow/tfjs';
+import { createLink, deviceTransport, Mailbox, msgpackTransport, slotBytesFor } from '../../src/exchange/index.js';
+import { useDevice } from '../../src/native/backend.js';
+import { devicePort } from '../../src/tower/port.js';
+import { interleave, median, printTimings, ratios, save } from './report.js';
+
+const SIZES = [65_536, 1_048_576, 11_075_584];
+const PLACE = { site: 'conv3', step: 1, direction: 'forward' } as const;
+
+/** Prints, for each size, how long it takes to send a tensor and to receive it, in one thread. */
+export async function benchExchange(rounds: number, name?: string): Promise<void> {
+  useDevice('CPU:0');
+  const results = [];
+  for (const bytes of SIZES) {
+    const tensor = tf.keep(tf.randomUniform([bytes / 4]).add(1));
+    const link = createLink(slotBytesFor(bytes));
+    const [a, b] = [new Mailbox(link, 0, 10_000), new Mailbox(link, 1, 10_000)];
+    const port = devicePort({});
+    const [source, shared, target] = [
+      new Uint8Array(bytes).fill(1),
+      new SharedArrayBuffer(bytes),
+      new Uint8Array(bytes),
+    ];
+    const shares = new Uint8Array(shared);
+    const pair = (open: typeof msgpackTransport, dtype?: 'float16') => {
+      const [send, receive] = [open(a, 0, port, dtype), open(b, 1, port, dtype)];
+      return () => {
+        send.send(tensor, PLACE);
+        receive.receive(tensor.shape, PLACE).dispose();
+        return undefined;
+      };
+    };
+    // As many bytes go as through the mailbox: out of one memory into the shared one, and from there into another.
+    const copy = () => {
+      shares.set(source);
+      target.set(shares);
+      return undefined;
+    };
+    const timings = await interleave(
+      [
+        { name: 'plain copy', run: copy },
+        { name: 'msgpack', run: pair(msgpackTransport) },
+        { name: 'msgpack float16', run: pair(msgpackTransport, 'float16') },
+        { name: 'device', run: pair(deviceTransport) },
+      ],
+      rounds,
+      10,
+    );
+    tensor.dispose();
+    console.log(`\n${(bytes / 1e6).toFixed(2)} MB, sent and received`);
+    printTimings(timings, { 'GB/s': (ms) => (bytes / ms / 1e6).toFixed(2) });
+    results.push({ bytes, medians: timings.map((each) => [each.name, median(each.times)]), ratios: ratios(timings) });
+  }
+  if (name !== undefined) console.log(`written to ${save(name, { results })}`);
+}

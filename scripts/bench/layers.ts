@@ -1,0 +1,63 @@
+/** Forward and backward by layer, of one tower, op by op: where a step's time goes. */
+import * as tf from '@tensorflow/tfjs';
+import { table } from '../../src/cli/format.js';
+import type { Run } from '../../src/model/forward.js';
+import { buildNet, isWeighted, parametersOf, volume } from '../../src/model/net.js';
+import { runSegment } from '../../src/model/segments.js';
+import { layerName } from '../../src/model/summary.js';
+import { useDevice } from '../../src/native/backend.js';
+import { NATIVE_OPS } from '../../src/tower/ops.js';
+import { configOf, type NetSettings } from './nets.js';
+import { interleave, median, save } from './report.js';
+
+/** Prints each layer's milliseconds. */
+export async function benchLayers(settings: NetSettings, rounds: number, name?: string): Promise<void> {
+  useDevice('CPU:0');
+  const net = buildNet(configOf(settings, 'single').net);
+  const rows: { layer: string; forward: number; backward: number }[] = [];
+  for (const [i, layer] of net.layers.entries()) {
+    const { batch } = settings;
+    const isFlat = i > 0 && volume(net.layers[i - 1]!.output) === net.layers[i - 1]!.output[2];
+    const x = tf.randomNormal(isFlat ? [batch, layer.input[2]] : [batch, ...layer.input]);
+    const own = isWeighted(layer) ? parametersOf(net, 0).filter((each) => each.layer === layer.name) : [];
+    const values = own.map(({ shape }) => tf.randomNormal([...shape], 0, 0.01));
+    const run: Run = {
+      ...{ ops: NATIVE_OPS, training: true, parameters: new Map() },
+      mask: (_layer, _tower, rows, channels) => tf.ones([rows, channels]),
+    };
+    const forward = (...all: tf.Tensor[]) => {
+      const parameters = new Map(own.map((each, j) => [each.name, all[1 + j]!]));
+      return runSegment({ layers: [layer] }, 0, all[0]!, { ...run, parameters });
+    };
+    const sum = (...all: tf.Tensor[]) => tf.sum(forward(...all));
+    const inputs = [x, ...values];
+    // The first layer's input needs no gradient.
+    const gradient = i === 0 ? tf.grads((...rest) => sum(x, ...rest)) : tf.grads(sum);
+    const [once, both] = await interleave(
+      [
+        { name: 'forward', run: () => timed(() => forward(...inputs)) },
+        { name: 'both', run: () => timed(() => gradient(i === 0 ? values : inputs)) },
+      ],
+      rounds,
+    );
+    tf.dispose(inputs);
+    const time = median(once!.times);
+    rows.push({ layer: layerName(layer), forward: time, backward: median(both!.times) - time });
+  }
+  const total = rows.reduce((sum, { forward, backward }) => sum + forward + backward, 0);
+  const cells = rows.map(({ layer, forward, backward }) => [
+    ...[layer, forward.toFixed(2), backward.toFixed(2)],
+    `${((100 * (forward + backward)) / total).toFixed(1)} %`,
+  ]);
+  console.log(`tower 0 of ${settings.table}, ${settings.pixels} px, batch ${settings.batch}, ms, median of ${rounds}`);
+  for (const line of table(['layer', 'forward', 'backward', 'share'], cells)) console.log(line);
+  if (name !== undefined) console.log(`written to ${save(name, { settings, rows })}`);
+}
+
+function timed(action: () => unknown): number {
+  const started = performance.now();
+  tf.tidy(() => {
+    action();
+  });
+  return performance.now() - started;
+}

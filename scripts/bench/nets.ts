@@ -1,0 +1,58 @@
+/** Teams that train a net on random images, for benchmarks. */
+import { type Config, resolveConfig } from '../../src/config/config.js';
+import { slotViews } from '../../src/data/index.js';
+import { buildNet } from '../../src/model/net.js';
+import { summarize, totalsOf } from '../../src/model/summary.js';
+import { listDevices } from '../../src/native/context.js';
+import { openTeam, type Team } from '../../src/train/team.js';
+import type { Variant } from './report.js';
+
+export interface NetSettings {
+  table: string;
+  width: number;
+  pixels: number;
+  classes: number;
+  batch: number;
+}
+
+/** A config of that net; `placement/compile/ops`, the last two by default `on` and `native`. */
+export function configOf(settings: NetSettings, name: string): Config & { ops: 'native' | 'tfjs' } {
+  const [placement, compile = 'on', ops = 'native'] = name.split('/') as [string, string?, ('native' | 'tfjs')?];
+  const machine = { devices: listDevices().map((device) => device.name), fashionMnist: false, now: new Date() };
+  const { table, width, pixels, classes, batch } = settings;
+  const values = {
+    preset: 'fashion',
+    ...{ placement, compile, batchSize: batch, seed: 1 },
+    net: { table, width, inputSize: pixels, classes, init: 'he' },
+    optimizer: { learningRate: 1e-4, schedule: { kind: 'constant' } },
+  };
+  return { ...resolveConfig([{ values }], machine).config, ops };
+}
+
+/** A team, and a variant that trains it a step. */
+export async function openVariant(settings: NetSettings, name: string): Promise<{ team: Team; variant: Variant }> {
+  const config = configOf(settings, name);
+  const { pixels, batch, classes } = settings;
+  const { inputChannels } = config.net;
+  const slot = new SharedArrayBuffer(4 * batch * (pixels ** 2 * inputChannels + 1));
+  const { images, labels } = slotViews(slot, batch, pixels, inputChannels);
+  for (let i = 0; i < images.length; i++) images[i] = Math.random() * 2 - 1;
+  for (let i = 0; i < batch; i++) labels[i] = i % classes;
+  const team = await openTeam(config, [slot]);
+  let step = 0;
+  const run = async () => {
+    step++;
+    await team.ask({ kind: 'step', slot: 0, count: batch, step, learningRate: 1e-4, update: true, keep: false });
+    return undefined;
+  };
+  return { team, variant: { name, run } };
+}
+
+/** Floating-point operations of one training step: forward once, backward twice but for the first layer's input. */
+export function flopsOf(settings: NetSettings): number {
+  const net = buildNet(configOf(settings, 'single').net);
+  const rows = summarize(net, settings.batch);
+  const [a, b] = totalsOf(rows).multiplyAdds;
+  const first = rows.find(({ kind }) => kind === 'conv')!.multiplyAdds;
+  return 2 * settings.batch * (3 * (a + b) - (first[0] + first[1]));
+}

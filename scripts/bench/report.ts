@@ -1,0 +1,111 @@
+/** What all benchmarks have in common: interleaved timing, ratios with their spread, and where a result was measured. */
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { availableParallelism, cpus, totalmem } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { table } from '../../src/cli/format.js';
+
+const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
+
+/** One of the things that are compared. */
+export interface Variant {
+  name: string;
+  /** Does it once; returns the milliseconds, or nothing when the call itself is to be timed. */
+  run(): Promise<number | undefined> | number | undefined;
+}
+
+/** Milliseconds of a variant in each round. */
+export interface Timing {
+  name: string;
+  times: readonly number[];
+}
+
+/** Runs all variants in turn, `rounds` times after `warmup` that do not count, so that noise hits all of them alike. */
+export async function interleave(variants: readonly Variant[], rounds: number, warmup = 2): Promise<Timing[]> {
+  const timings = variants.map(({ name }) => ({ name, times: [] as number[] }));
+  for (let round = -warmup; round < rounds; round++) {
+    for (const [i, variant] of variants.entries()) {
+      const started = performance.now();
+      const measured = await variant.run();
+      if (round >= 0) timings[i]!.times.push(measured ?? performance.now() - started);
+    }
+  }
+  return timings;
+}
+
+/** The value that `share` of the values are below, by the nearest rank. */
+export function quantile(values: readonly number[], share: number): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? Number.NaN;
+}
+
+export function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const half = sorted.length / 2;
+  return Number.isInteger(half) ? (sorted[half - 1]! + sorted[half]!) / 2 : sorted[Math.floor(half)]!;
+}
+
+/**
+ * How many times as fast as the first variant each is: the median over the rounds of the two times of one round, with
+ * its quartiles.
+ */
+export function ratios(timings: readonly Timing[]): { name: string; ratio: number; low: number; high: number }[] {
+  const [first] = timings;
+  return timings.map(({ name, times }) => {
+    const each = times.map((time, i) => first!.times[i]! / time);
+    return { name, ratio: median(each), low: quantile(each, 0.25), high: quantile(each, 0.75) };
+  });
+}
+
+/** Prints medians and ratios, with columns of one's own. */
+export function printTimings(
+  timings: readonly Timing[],
+  extra: Readonly<Record<string, (medianMs: number, name: string) => string>> = {},
+): void {
+  const compared = ratios(timings);
+  const header = ['variant', 'median ms', 'quartiles', ...Object.keys(extra), 'speed against the first', 'quartiles'];
+  const rows = timings.map(({ name, times }, i) => {
+    const { ratio, low, high } = compared[i]!;
+    const middle = median(times);
+    return [
+      name,
+      middle.toFixed(2),
+      `${quantile(times, 0.25).toFixed(2)}-${quantile(times, 0.75).toFixed(2)}`,
+      ...Object.values(extra).map((column) => column(middle, name)),
+      ratio.toFixed(3),
+      `${low.toFixed(3)}-${high.toFixed(3)}`,
+    ];
+  });
+  for (const line of table(header, rows)) console.log(line);
+}
+
+/** Where and of what a result was measured. */
+export function origin(): Record<string, string | number> {
+  return {
+    date: new Date().toISOString(),
+    commit: commit(),
+    node: process.versions.node,
+    cpu: cpus()[0]?.model.trim() ?? 'unknown',
+    cores: availableParallelism(),
+    memoryGiB: Math.round(totalmem() / 2 ** 30),
+  };
+}
+
+/** Writes `benchmarks/<name>.json`. @returns its path. */
+export function save(name: string, result: object): string {
+  const folder = join(ROOT, 'benchmarks');
+  mkdirSync(folder, { recursive: true });
+  const file = join(folder, `${name}.json`);
+  writeFileSync(file, `${JSON.stringify({ ...origin(), ...result }, null, 2)}\n`);
+  return file;
+}
+
+function commit(): string {
+  try {
+    const git = (...args: string[]) => execFileSync('git', args, { cwd: ROOT, encoding: 'utf8' }).trim();
+    return `${git('rev-parse', '--short', 'HEAD')}${git('status', '--porcelain', 'src') ? ' and changes' : ''}`;
+  } catch {
+    return 'unknown'; // no clone
+  }
+}

@@ -1,0 +1,51 @@
+/** Training steps: split and single, eager and compiled, and PyTorch, in turn. */
+import * as tf from '@tensorflow/tfjs';
+import { useDevice } from '../../src/native/backend.js';
+import { flopsOf, type NetSettings, openVariant } from './nets.js';
+import { openPyTorch } from './pytorch.js';
+import { interleave, median, printTimings, ratios, save } from './report.js';
+
+export interface StepOptions extends NetSettings {
+  variants: readonly string[];
+  rounds: number;
+  save?: string | undefined;
+}
+
+/** Prints, for each variant, images per second and the share of the matrix product's rate. */
+export async function benchStep(options: StepOptions): Promise<void> {
+  const { batch, pixels, classes, width, variants, rounds } = options;
+  useDevice('CPU:0');
+  const kinds = (['eager', 'compile'] as const).filter((kind) => variants.includes(`pytorch/${kind}`));
+  const pytorch = kinds.length > 0 ? await openPyTorch(kinds, { batch, pixels, classes, width }) : undefined;
+  const ours = [];
+  for (const name of variants.filter((each) => !each.startsWith('pytorch/'))) {
+    ours.push(await openVariant(options, name));
+  }
+  const product = { name: 'matrix product 2048', run: multiply };
+  const all = [...(pytorch?.variants ?? []), ...ours.map(({ variant }) => variant), product];
+  const timings = await interleave(all, rounds, 3);
+  for (const { team } of ours) await team.close();
+  pytorch?.close();
+
+  const steps = timings.filter(({ name }) => name !== product.name);
+  const rate = (2 * 2048 ** 3) / median(timings.at(-1)!.times);
+  const flops = flopsOf(options);
+  const perSecond = (ms: number) => ((batch / ms) * 1000).toFixed(1);
+  const share = (ms: number) => `${((100 * flops) / ms / rate).toFixed(0)} %`;
+  console.log(`net ${options.table}, width ${width}, ${pixels} px, batch ${batch}, ${rounds} rounds`);
+  printTimings(steps, { 'images/s': perSecond, 'of matrix product': share });
+  console.log(
+    `matrix product of 2048: ${(rate / 1e6).toFixed(1)} GFLOP/s; a step has ${(flops / 1e9).toFixed(1)} GFLOP`,
+  );
+  if (options.save === undefined) return;
+  const result = { pytorch: pytorch?.version, settings: options, timings, ratios: ratios(steps), flops, rate };
+  console.log(`written to ${save(options.save, result)}`);
+}
+
+/** One product of 2048 × 2048 matrices. */
+function multiply(): undefined {
+  tf.tidy(() => {
+    const [a, b] = [tf.ones([2048, 2048]), tf.ones([2048, 2048])];
+    tf.slice(tf.matMul(a as tf.Tensor2D, b as tf.Tensor2D), [0, 0], [1, 1]).dataSync();
+  });
+}
