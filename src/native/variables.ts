@@ -1,5 +1,6 @@
 /** Parameters as TensorFlow resource variables: they stay on the device, and one op updates them in place. */
 import * as tf from '@tensorflow/tfjs';
+import type { OpAttr } from './attributes.js';
 import { currentBinding, tensorId, tensorOf } from './backend.js';
 import { AttrType, DataType } from './signatures.js';
 
@@ -91,8 +92,7 @@ export function descend(
 }
 
 /**
- * The same step as {@link descend}'s for a compiled function: the rate is a tensor, and there is one op that changes
- * anything, for within a function nothing but its inputs tells an op its turn.
+ * The same step as {@link descend}'s within a compiled function: the rate is a tensor, an input of the function.
  * @param rate scalar, the learning rate.
  */
 export function descendIn(
@@ -102,16 +102,22 @@ export function descendIn(
   rate: tf.Tensor,
   { momentum, weightDecay }: Omit<UpdateRates, 'learningRate'>,
 ): void {
-  const g = weightDecay === 0 ? gradient : tf.add(gradient, tf.mul(variable.read(), weightDecay));
+  const run = (op: string, attrs: OpAttr[], ids: number[]) => currentBinding().executeOp(op, attrs, ids, 0);
   const locking = { name: 'use_locking', type: AttrType.BOOL, value: false };
-  const [lr, slope] = [tensorId(rate), tensorId(g)];
-  if (!velocity || momentum === 0) {
-    currentBinding().executeOp('ResourceApplyGradientDescent', [FLOAT, locking], [variable.handle, lr, slope], 0);
+  const [lr, g] = [tensorId(rate), tensorId(gradient)];
+  const decayed = velocity && momentum > 0 ? velocity : variable;
+  if (weightDecay !== 0) {
+    const factor = tf.mul(rate, decayed === velocity ? weightDecay / momentum : weightDecay);
+    const value = tensorId(variable.read());
+    run('ResourceApplyGradientDescent', [FLOAT, locking], [decayed.handle, tensorId(factor), value]);
+  }
+  if (decayed === variable) {
+    run('ResourceApplyGradientDescent', [FLOAT, locking], [variable.handle, lr, g]);
     return;
   }
   const attrs = [FLOAT, locking, { name: 'use_nesterov', type: AttrType.BOOL, value: false }];
-  const inputs = [variable.handle, velocity.handle, lr, slope, tensorId(tf.scalar(momentum))];
-  currentBinding().executeOp('ResourceApplyKerasMomentum', attrs, inputs, 0);
+  const inputs = [variable.handle, decayed.handle, lr, g, tensorId(tf.scalar(momentum))];
+  run('ResourceApplyKerasMomentum', attrs, inputs);
 }
 
 /** variable ← variable − factor · value. */
