@@ -177,6 +177,7 @@ export function sitesOf(net: Net): Site[] {
   });
 }
 
+/** Whether the layer has parameters. */
 export function isWeighted(layer: PlacedLayer): layer is WeightedLayer {
   return layer.kind === 'conv' || layer.kind === 'dense';
 }
@@ -192,8 +193,9 @@ export function homeOf(layer: PlacedLayer): TowerIndex | undefined {
   return layer.kind === 'dense' ? layer.home : undefined;
 }
 
-export function volume(shape: Shape): number {
-  return shape[0] * shape[1] * shape[2];
+/** Number of values in a shape. */
+export function volume(shape: readonly number[]): number {
+  return shape.reduce((product, size) => product * size, 1);
 }
 
 function checkOptions({ width, inputSize, inputChannels, classes }: NetOptions): void {

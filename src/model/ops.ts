@@ -29,11 +29,8 @@ const ACTIVATIONS = { relu: tf.relu, sigmoid: tf.sigmoid, tanh: tf.tanh } as con
 /** Everything by tfjs's own operations, on whatever backend. */
 export const TFJS_OPS: Ops = {
   conv(x, kernel, bias, layer) {
-    const [before, after] = padding(layer, x.shape[1]);
-    const isSame = layer.stride === 1 && before === after && before * 2 === layer.size - 1;
-    // tfjs-node has no gradient for explicit padding.
-    const padded = isSame || before + after === 0 ? x : pad(x, before, after);
-    return tf.add(tf.conv2d(padded, kernel, layer.stride, isSame ? 'same' : 'valid'), bias);
+    const { input, mode } = padded(x, layer);
+    return tf.add(tf.conv2d(input, kernel, layer.stride, mode), bias);
   },
   dense: (x, kernel, bias) => tf.add(tf.matMul(x, kernel), bias),
   activation: (x, kind) => ACTIVATIONS[kind](x),
@@ -53,8 +50,19 @@ export const TFJS_OPS: Ops = {
   },
 };
 
+/**
+ * What a convolution reads, and how: `same` where that is the layer's padding, else zeros around it and `valid`.
+ * tfjs-node has no gradient for a padding given in numbers, and TensorFlow is slower with one.
+ */
+export function padded(x: tf.Tensor4D, layer: Of<'conv'>): { input: tf.Tensor4D; mode: 'same' | 'valid' } {
+  const [before, after] = padding(layer, x.shape[1]);
+  if (before + after === 0) return { input: x, mode: 'valid' };
+  const isSame = layer.stride === 1 && before === after && before * 2 === layer.size - 1;
+  return isSame ? { input: x, mode: 'same' } : { input: pad(x, before, after), mode: 'valid' };
+}
+
 /** Zeros around images, the same in both directions. */
-export function pad(x: tf.Tensor4D, before: number, after: number): tf.Tensor4D {
+function pad(x: tf.Tensor4D, before: number, after: number): tf.Tensor4D {
   return tf.pad(x, [
     [0, 0],
     [before, after],

@@ -115,7 +115,7 @@ function multiplyAdds(layer: PlacedLayer): number {
 function parameterCount(net: Net, layer: string, tower: TowerIndex): number {
   return parametersOf(net, tower)
     .filter((parameter) => parameter.layer === layer)
-    .reduce((total, { shape }) => total + shape.reduce((product, size) => product * size, 1), 0);
+    .reduce((total, { shape }) => total + volume(shape), 0);
 }
 
 function perTower(value: (tower: TowerIndex) => number): PerTower {

@@ -13,6 +13,7 @@ import { type CapturedSource, Graph, keyOf, type Node, pack, type Value } from '
 import { record } from './record.js';
 import { AttrType } from './signatures.js';
 import { check } from './status.js';
+import { runOnTape } from './tape.js';
 
 export interface CompileOptions {
   /**
@@ -161,23 +162,16 @@ class Trace {
   }
 
   run(inputs: readonly tf.Tensor[]): tf.Tensor[] {
-    const engine = tf.engine() as unknown as {
-      runKernelFunc(operation: {
-        inputs: Record<string, tf.Tensor>;
-        forwardFunc: (backend: unknown, save: (tensors: readonly tf.Tensor[]) => void) => tf.Tensor[];
-        backwardsFunc: (dys: tf.Tensor[], saved: tf.Tensor[]) => Record<string, () => tf.Tensor>;
-      }): tf.Tensor[];
-    };
-    const out = engine.runKernelFunc({
-      inputs: Object.fromEntries(inputs.entries()),
-      forwardFunc: (_backend, save) => {
+    const out = runOnTape({
+      inputs,
+      forward: (save) => {
         const ids = [...inputs.map(tensorId), ...this.#captured.map(idOf)];
         const all = this.#call(this.#forward, ids, this.#results + this.#kept.length);
         const needed = this.#backwardSources.flatMap(({ from, index }) => (from === 'input' ? [inputs[index]!] : []));
         save([...all.slice(this.#results), ...needed]);
         return all.slice(0, this.#results);
       },
-      backwardsFunc: (dys, saved) => this.#differentiate(Array.isArray(dys) ? dys[0]! : dys, saved, inputs),
+      backward: ([dy], saved) => this.#differentiate(dy!, saved, inputs),
     });
     // Only the first result has a gradient; who asks for another one's is told.
     return this.#isDifferentiated ? out.map((each, i) => (i === 0 ? each : forReading(each))) : out;
@@ -192,11 +186,7 @@ class Trace {
     }
   }
 
-  #differentiate(
-    dy: tf.Tensor,
-    saved: readonly tf.Tensor[],
-    inputs: readonly tf.Tensor[],
-  ): Record<string, () => tf.Tensor> {
+  #differentiate(dy: tf.Tensor, saved: readonly tf.Tensor[], inputs: readonly tf.Tensor[]): (() => tf.Tensor)[] {
     const count = this.#hasGradient.filter(Boolean).length;
     let gradients: tf.Tensor[] = [];
     if (this.#backward !== undefined) {
@@ -209,12 +199,10 @@ class Trace {
       gradients = this.#call(this.#backward, ids, count);
     }
     let next = 0;
-    return Object.fromEntries(
-      this.#hasGradient.map((has, i) => {
-        const gradient = has ? gradients[next++]! : undefined;
-        return [i, () => gradient ?? tf.zerosLike(inputs[i]!)];
-      }),
-    );
+    return this.#hasGradient.map((has, i) => {
+      const gradient = has ? gradients[next++]! : undefined;
+      return () => gradient ?? tf.zerosLike(inputs[i]!);
+    });
   }
 
   #call(name: string, ids: number[], outputs: number): tf.Tensor[] {

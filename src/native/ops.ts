@@ -7,6 +7,7 @@ import * as tf from '@tensorflow/tfjs';
 import type { OpAttr } from './attributes.js';
 import { runOp } from './backend.js';
 import { AttrType, DataType } from './signatures.js';
+import { runOnTape } from './tape.js';
 
 const T: OpAttr = { name: 'T', type: AttrType.TYPE, value: DataType.FLOAT };
 const NHWC: OpAttr = { name: 'data_format', type: AttrType.STRING, value: 'NHWC' };
@@ -166,23 +167,16 @@ function differentiable(
   saved: readonly tf.Tensor[] | 'result' | (() => readonly tf.Tensor[]),
   gradients: (dy: tf.Tensor, saved: readonly tf.Tensor[]) => Gradients,
 ): tf.Tensor {
-  // What tf.customGrad is made of; this way a gradient that nobody asks for is not computed.
-  const engine = tf.engine() as unknown as {
-    runKernelFunc(operation: {
-      inputs: Record<string, tf.Tensor>;
-      forwardFunc: (backend: unknown, save: (tensors: readonly tf.Tensor[]) => void) => tf.Tensor;
-      backwardsFunc: (dy: tf.Tensor, saved: tf.Tensor[]) => Record<string, () => tf.Tensor>;
-    }): tf.Tensor;
-  };
-  return engine.runKernelFunc({
-    inputs: Object.fromEntries(inputs.entries()),
-    forwardFunc: (_backend, save) => {
+  const [result] = runOnTape({
+    inputs,
+    forward: (save) => {
       const result = forward();
       save(saved === 'result' ? [result] : typeof saved === 'function' ? saved() : saved);
-      return result;
+      return [result];
     },
-    backwardsFunc: (dy, kept) => Object.fromEntries(gradients(dy, kept).entries()),
+    backward: ([dy], kept) => gradients(dy!, kept),
   });
+  return result!;
 }
 
 function addBias(product: tf.Tensor, bias: tf.Tensor1D): tf.Tensor {

@@ -1,7 +1,5 @@
 /** The net's operations by TensorFlow's own ops, where there are such; what they lack is tfjs's. */
-import type * as tf from '@tensorflow/tfjs';
-import { padding } from '../model/net.js';
-import { type Ops, pad, TFJS_OPS } from '../model/ops.js';
+import { type Ops, padded, TFJS_OPS } from '../model/ops.js';
 import { activate, channelNorm, conv2dBias, mapNorm, matMulBias, softmaxCrossEntropy } from '../native/ops.js';
 
 /** The only power that the native norms have; it is the paper's (§3.3). */
@@ -10,11 +8,8 @@ const NATIVE_BETA = 0.75;
 export const NATIVE_OPS: Ops = {
   ...TFJS_OPS,
   conv(x, kernel, bias, layer) {
-    const [before, after] = padding(layer, x.shape[1]);
-    const isSame = layer.stride === 1 && before === after && before * 2 === layer.size - 1;
-    if (isSame) return conv2dBias(x, kernel, bias, 1, 'same');
-    const padded: tf.Tensor4D = before + after === 0 ? x : pad(x, before, after);
-    return conv2dBias(padded, kernel, bias, layer.stride, 'valid');
+    const { input, mode } = padded(x, layer);
+    return conv2dBias(input, kernel, bias, layer.stride, mode);
   },
   dense: matMulBias,
   activation: activate,

@@ -1,9 +1,10 @@
 /** A tower: a part of the net on one device, in the thread that made it. */
 import * as tf from '@tensorflow/tfjs';
+import { slotViews } from '../data/batches.js';
 import { SplitError } from '../errors.js';
 import { deviceTransport, gather, Mailbox, msgpackTransport, type Transport } from '../exchange/index.js';
 import type { Captured, Gather } from '../model/forward.js';
-import { buildNet, type Net, type Parameter, parametersOf, sitesOf } from '../model/net.js';
+import { buildNet, type Net, parametersOf, sitesOf, volume } from '../model/net.js';
 import { TFJS_OPS } from '../model/ops.js';
 import { backingDevice, currentBinding, useDevice } from '../native/backend.js';
 import { copyTensor, settle, tensorFrom } from '../native/tensors.js';
@@ -76,7 +77,7 @@ export class Tower {
       tensorflow: currentBinding().version,
       tfjs: tf.version_core,
       backingDevice: devices.join(' and '),
-      parameters: countOf(this.#parameters.described),
+      parameters: this.#parameters.described.reduce((total, { shape }) => total + volume(shape), 0),
     };
   }
 
@@ -179,10 +180,9 @@ export class Tower {
     const { slots, batchSize, net } = this.#setup;
     const { inputSize, inputChannels } = net;
     const shape = [count, inputSize, inputSize, inputChannels] as const;
-    const pixels = inputSize ** 2 * inputChannels;
-    const memory = slots[slot]!;
-    const labelValues = new Int32Array(memory, batchSize * pixels * Float32Array.BYTES_PER_ELEMENT, count);
-    const images = tensorFrom(shape, new Float32Array(memory, 0, count * pixels)) as tf.Tensor4D;
+    const views = slotViews(slots[slot]!, batchSize, inputSize, inputChannels);
+    const labelValues = views.labels.subarray(0, count);
+    const images = tensorFrom(shape, views.images.subarray(0, volume(shape))) as tf.Tensor4D;
     return { images, labels: tensorFrom([count], labelValues) as tf.Tensor1D, labelValues };
   }
 
@@ -225,8 +225,4 @@ function notFinite(loss: number, step: number, learningRate: number): SplitError
   return new SplitError(
     `Cannot go on: the loss of step ${step} is ${loss} at learning rate ${learningRate}, expected a number; take a lower --lr (the update was not made)`,
   );
-}
-
-function countOf(parameters: readonly Parameter[]): number {
-  return parameters.reduce((total, { shape }) => total + shape.reduce((product, size) => product * size, 1), 0);
 }

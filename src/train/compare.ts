@@ -1,4 +1,5 @@
 /** Compares what two teams computed in the same step, tensor by tensor. */
+import { volume } from '../model/net.js';
 import type { TensorInfo, TensorKind } from '../tower/protocol.js';
 import type { Team } from './team.js';
 
@@ -26,7 +27,10 @@ export async function compareTeams(split: Team, reference: Team): Promise<Differ
   const differences: Difference[] = [];
   for (const { info, tower } of inOrder(owned)) {
     const command = { kind: 'fetch', what: info.kind, name: info.name } as const;
-    const [a, b] = [new SharedArrayBuffer(bytesOf(info)), new SharedArrayBuffer(bytesOf(info))];
+    const [a, b] = [
+      new SharedArrayBuffer(FLOAT_BYTES * volume(info.shape)),
+      new SharedArrayBuffer(FLOAT_BYTES * volume(info.shape)),
+    ];
     await Promise.all([split.towers[tower]!.ask(command, a), reference.towers[0]!.ask(command, b)]);
     const { name, layer, kind } = info;
     differences.push({ name, layer, kind, ...difference(new Float32Array(a), new Float32Array(b)) });
@@ -58,8 +62,4 @@ function inOrder<T extends { info: TensorInfo }>(owned: readonly T[]): T[] {
   };
   // The sort is stable: an input stays before its layer's activation, tower 0 before tower 1.
   return [...owned].sort((a, b) => rank(a) - rank(b));
-}
-
-function bytesOf({ shape }: TensorInfo): number {
-  return shape.reduce((product, size) => product * size, FLOAT_BYTES);
 }

@@ -3,11 +3,10 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { isWeightsName } from '../checkpoint/format.js';
 import type { Config } from '../config/config.js';
-import { loadDataset, openFeeder } from '../data/index.js';
 import { CheckpointError } from '../errors.js';
 import { evaluate, type Scores } from './evaluate.js';
+import { openFeed } from './feed.js';
 import { openTeam } from './team.js';
-import { feedOptions } from './verify.js';
 
 /**
  * Evaluates the weights in a run's folder. A split run's can be evaluated on one device, and the other way round.
@@ -24,7 +23,7 @@ export async function evaluateRun(config: Config, folder: string): Promise<Score
       folder,
     );
   }
-  const feeder = openFeeder({ ...feedOptions(config), dataset: loadDataset(config.data.source, config.net.classes) });
+  const { feeder } = openFeed(config);
   try {
     const team = await openTeam(config, feeder.slots);
     try {

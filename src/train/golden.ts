@@ -7,7 +7,7 @@ import { z } from 'zod';
 import type { Config } from '../config/config.js';
 import { slotViews } from '../data/index.js';
 import { DataError } from '../errors.js';
-import { buildNet, type NetOptions, type Parameter, parametersOf } from '../model/net.js';
+import { buildNet, type NetOptions, type Parameter, parametersOf, volume } from '../model/net.js';
 import { TABLES } from '../model/tables.js';
 import { openTeam, type Team } from './team.js';
 import { refuseFallback } from './verify.js';
@@ -165,7 +165,7 @@ async function compareAll(
     const tower = lists.findIndex((list) => list.some((each) => each.kind === what && each.name === name));
     if (tower < 0) throw new DataError(`Cannot compare ${name}: the net has no such ${what}; check the reference file`);
     const { shape } = lists[tower]!.find((each) => each.kind === what && each.name === name)!;
-    const memory = new SharedArrayBuffer(4 * sizeOf(shape));
+    const memory = new SharedArrayBuffer(4 * volume(shape));
     await team.towers[tower]!.ask({ kind: 'fetch', what, name }, memory);
     const values = new Float32Array(memory);
     rows.add(`${kind} norms`, rows.allowed.norm, name, relative(norm(values), l2));
@@ -194,7 +194,7 @@ async function putParameters(team: Team, file: File, net: NetOptions, rows: Rows
     );
   }
   for (const parameter of parameters) {
-    const memory = new SharedArrayBuffer(4 * sizeOf(parameter.shape));
+    const memory = new SharedArrayBuffer(4 * volume(parameter.shape));
     const values = new Float32Array(memory);
     fillParameter(values, parameter, file.seed * 1000 + names.indexOf(parameter.name), file.net);
     const expected = file.parameters[parameter.name]!;
@@ -264,8 +264,4 @@ function norm(values: Float32Array): number {
   let sum = 0;
   for (const value of values) sum += value * value;
   return Math.sqrt(sum);
-}
-
-function sizeOf(shape: readonly number[]): number {
-  return shape.reduce((product, size) => product * size, 1);
 }

@@ -4,13 +4,14 @@ import { join } from 'node:path';
 import { weightsName } from '../checkpoint/format.js';
 import type { Config } from '../config/config.js';
 import { packageVersion } from '../config/version.js';
-import { type BatchFeeder, type Dataset, loadDataset, openFeeder } from '../data/index.js';
+import type { BatchFeeder, Dataset } from '../data/index.js';
 import { CheckpointError, SplitError, VerifyError } from '../errors.js';
 import type { Report } from '../log.js';
-import { buildNet, parametersOf } from '../model/net.js';
+import { buildNet, parametersOf, volume } from '../model/net.js';
+import { openFeed } from './feed.js';
 import { type LoopResult, trainLoop } from './loop.js';
 import { openTeam, type Team } from './team.js';
-import { checkTeam, feedOptions } from './verify.js';
+import { checkTeam } from './verify.js';
 
 export interface TrainResult {
   exitCode: number;
@@ -34,8 +35,7 @@ const EXIT_CODES: Record<string, number> = { SIGINT: 130, SIGTERM: 143 };
  * @throws SplitError for whatever makes no run, before `run_start`.
  */
 export async function train(config: Config, { report, signal }: TrainUi): Promise<TrainResult> {
-  const dataset = loadDataset(config.data.source, config.net.classes);
-  const feeder = openFeeder({ ...feedOptions(config), dataset });
+  const { dataset, feeder } = openFeed(config);
   try {
     const team = await openTeam(config, feeder.slots);
     try {
@@ -112,7 +112,7 @@ function reportStart(
       tensorflow: opened[0]!.tensorflow,
       tfjs: opened[0]!.tfjs,
     },
-    parameters: parametersOf(buildNet(config.net)).reduce((total, { shape }) => total + sizeOf(shape), 0),
+    parameters: parametersOf(buildNet(config.net)).reduce((total, { shape }) => total + volume(shape), 0),
     towers: towers.map(({ setup }, i) => ({
       tower: i,
       device: setup.device,
@@ -155,8 +155,4 @@ async function saveWeights(config: Config, team: Team): Promise<string> {
     towers.map((tower, i) => tower.ask({ kind: 'save', file: join(folder, weightsName(i, towers.length)) })),
   );
   return folder;
-}
-
-function sizeOf(shape: readonly number[]): number {
-  return shape.reduce((product, size) => product * size, 1);
 }

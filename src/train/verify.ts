@@ -1,9 +1,10 @@
 /** The split against the reference: the same steps from the same seed, every tensor compared. */
 import type { Config } from '../config/config.js';
-import { type BatchFeeder, loadDataset, openFeeder } from '../data/index.js';
+import type { BatchFeeder } from '../data/index.js';
 import { VerifyError } from '../errors.js';
 import { learningRateIn } from '../optim/schedule.js';
 import { compareTeams, type Difference } from './compare.js';
+import { openFeed } from './feed.js';
 import { openTeam, type Team, type TeamConfig } from './team.js';
 
 /** One step's losses. */
@@ -64,7 +65,7 @@ export async function verify(
   { steps }: { steps: number },
   { print }: { print(line: string): void },
 ): Promise<VerifyResult> {
-  const feeder = openFeeder({ ...feedOptions(config), dataset: loadDataset(config.data.source, config.net.classes) });
+  const { feeder } = openFeed(config);
   try {
     const split = await openTeam({ ...config, placement: 'split' }, feeder.slots);
     await refuseFallback(split);
@@ -143,12 +144,6 @@ export async function refuseFallback(team: Team): Promise<void> {
 /** The whole net on the first device, with the same ops: what differs is the split's doing alone. */
 function referenceOf(config: Config): TeamConfig {
   return { ...config, placement: 'single', fault: null };
-}
-
-/** What the feeder needs of a config. */
-export function feedOptions({ batchSize, net, seed, data }: Config) {
-  const { inputSize, inputChannels } = net;
-  return { batchSize, inputSize, inputChannels, seed, data };
 }
 
 async function compareStep(
