@@ -1,9 +1,10 @@
-/** `npm run bench -- step|layers|exchange|host|data`: see `--help`. Timings belong here, never in a test. */
+/** `npm run bench -- step|layers|exchange|host|memory|data`: see `--help`. Timings belong here, never in a test. */
 import { Command } from 'commander';
 import { listDevices } from '../../src/native/context.js';
 import { benchData } from './data.js';
 import { benchExchange } from './exchange.js';
 import { benchLayers } from './layers.js';
+import { benchMemory } from './memory.js';
 import { benchStep } from './step.js';
 
 interface Flags {
@@ -63,6 +64,12 @@ withNet(
     benchLayers(settingsOf(flags), flags.rounds, flags.save),
   ),
   ...([1, 224, 32] as const),
+);
+withNet(
+  add('memory', 'memory over many steps of a split; rounds are hundreds of steps', (flags) =>
+    benchMemory(settingsOf(flags), 100 * flags.rounds, 200, flags.save),
+  ),
+  ...([0.25, 67, 64] as const),
 );
 add('exchange', 'bytes per second by size and transport', ({ rounds, save }) => benchExchange(rounds, save));
 add('data', 'images per second by number of threads', ({ preset, rounds, save }) =>
