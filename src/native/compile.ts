@@ -21,7 +21,7 @@ export interface CompileOptions {
    * XLA compiles them, which takes seconds for each set of shapes.
    */
   mode?: 'graph' | 'grappler' | 'xla';
-  /** Which inputs get a gradient, in order; by default each of float32. Others cost nothing backward. */
+  /** Which inputs get a gradient, in order; by default each of float32. Others cost nothing backward, and theirs is 0. */
   gradients?: readonly boolean[];
 }
 
@@ -35,9 +35,11 @@ export interface Compiled {
   (...inputs: tf.Tensor[]): tf.Tensor[];
   /** How many traces there are: one for each set of shapes, with and without a gradient. */
   readonly traces: number;
-  /** Frees the traces. Not to be called afterwards. */
+  /** Frees the traces. A later call traces anew. */
   dispose(): void;
 }
+
+const MODES = ['graph', 'grappler', 'xla'];
 
 let functions = 0;
 
@@ -50,6 +52,10 @@ let functions = 0;
  * @param fn takes tensors and returns tensors; only the first of them is differentiable.
  */
 export function compile(fn: (...inputs: tf.Tensor[]) => tf.Tensor[], options: CompileOptions = {}): Compiled {
+  const { mode = 'graph' } = options;
+  if (!MODES.includes(mode)) {
+    throw new NativeError(`Cannot compile in the mode ${JSON.stringify(mode)}, expected one of ${MODES.join(', ')}`, 3);
+  }
   // A trace holds on to its binding: on another device the function is traced anew.
   let traces = new Map<string, Trace>();
   let device: PinnedBinding | undefined;

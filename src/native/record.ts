@@ -35,11 +35,14 @@ export function record(
       let boundary = 0;
       let dy: Value | undefined;
       const forward = (): tf.Tensor => {
-        const made = fn(...tensors);
+        const made: unknown = fn(...tensors);
+        if (!Array.isArray(made) || !made.every((each) => each instanceof tf.Tensor)) {
+          throw new NativeError('Cannot compile a function that does not return a list of tensors; return one', 3);
+        }
         results = made.map((tensor) => graph.valueOf(tensorId(tensor)));
         // A result that is given, or there twice, is no node of the function's own.
         results = results.map((value) => graph.record('Identity', [typeAttr(value.dtype)], [value], 1)[0]!);
-        const [first] = made;
+        const [first] = made as tf.Tensor[];
         if (!first) throw new NativeError('Cannot compile a function that returns no tensor; return at least one', 3);
         boundary = graph.nodes.length;
         graph.cut();

@@ -14,7 +14,7 @@ export interface LoopResult {
   /** From the first step's start to the last one's end, without evaluations. */
   trainMs: number;
   stopped: boolean;
-  /** Of the last evaluation. */
+  /** Of the evaluation after the last step, if there was one. */
   top1?: number;
 }
 
@@ -41,6 +41,7 @@ export async function trainLoop(
     feeder.release(batch);
     const stepMs = performance.now() - started;
     result.steps = step;
+    delete result.top1; // that was of other weights
     result.images += count;
     result.trainMs += stepMs;
     report(stepEvent(batch, learningRate, replies, stepMs, dataMs));

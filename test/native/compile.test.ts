@@ -166,6 +166,8 @@ test('compile() names the op that cannot be traced', () => {
     },
   );
   assert.throws(() => compile(() => [])(tf.scalar(1)), /returns no tensor/);
+  assert.throws(() => compile((x) => x as never)(tf.scalar(1)), /does not return a list of tensors/);
+  assert.throws(() => compile((x) => [x!], { mode: 'fast' as never }), /mode "fast", expected one of graph/);
 });
 
 test('compile() leaves no tensors behind, and frees its traces', () => {
