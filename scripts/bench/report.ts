@@ -97,7 +97,8 @@ export function save(name: string, result: object): string {
   const folder = join(ROOT, 'benchmarks');
   mkdirSync(folder, { recursive: true });
   const file = join(folder, `${name}.json`);
-  writeFileSync(file, `${JSON.stringify({ ...origin(), ...result }, null, 2)}\n`);
+  const rounded = (_key: string, value: unknown) => (typeof value === 'number' ? Number(value.toPrecision(6)) : value);
+  writeFileSync(file, `${JSON.stringify({ ...origin(), ...result }, rounded, 2)}\n`);
   return file;
 }
 
