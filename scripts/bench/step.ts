@@ -3,7 +3,7 @@ import * as tf from '@tensorflow/tfjs';
 import { useDevice } from '../../src/native/backend.js';
 import { flopsOf, type NetSettings, openVariant } from './nets.js';
 import { openPyTorch } from './pytorch.js';
-import { interleave, median, printTimings, ratios, save } from './report.js';
+import { interleave, median, printTimings, ratios, save, type Variant } from './report.js';
 
 export interface StepOptions extends NetSettings {
   variants: readonly string[];
@@ -21,7 +21,7 @@ export async function benchStep(options: StepOptions): Promise<void> {
   for (const name of variants.filter((each) => !each.startsWith('pytorch/'))) {
     ours.push(await openVariant(options, name));
   }
-  const product = { name: 'matrix product 2048', run: multiply };
+  const product = matrixProduct();
   const all = [...(pytorch?.variants ?? []), ...ours.map(({ variant }) => variant), product];
   const timings = await interleave(all, rounds, 3);
   for (const { team } of ours) await team.close();
@@ -42,10 +42,13 @@ export async function benchStep(options: StepOptions): Promise<void> {
   console.log(`written to ${save(options.save, result)}`);
 }
 
-/** One product of 2048 × 2048 matrices. */
-function multiply(): undefined {
-  tf.tidy(() => {
-    const [a, b] = [tf.ones([2048, 2048]), tf.ones([2048, 2048])];
-    tf.slice(tf.matMul(a as tf.Tensor2D, b as tf.Tensor2D), [0, 0], [1, 1]).dataSync();
-  });
+/** Products of 2048 × 2048 matrices, which are made beforehand. */
+function matrixProduct(): Variant {
+  const [a, b] = [tf.keep(tf.randomUniform([2048, 2048])), tf.keep(tf.randomUniform([2048, 2048]))];
+  const run = (): undefined => {
+    tf.tidy(() => {
+      tf.slice(tf.matMul(a as tf.Tensor2D, b as tf.Tensor2D), [0, 0], [1, 1]).dataSync();
+    });
+  };
+  return { name: 'matrix product 2048', run };
 }
