@@ -16,12 +16,12 @@ export type TowerOutput =
  * @param gather how both towers' halves come together; blocks until the peer is there too.
  * @param runOne runs a segment: as it is (`runSegment`), or compiled.
  */
-export function towerForward(
-  segments: readonly Segment[],
+export function towerForward<S extends Segment>(
+  segments: readonly S[],
   tower: TowerIndex,
   images: tf.Tensor4D,
   gather: Gather,
-  runOne: (segment: Segment, x: tf.Tensor) => tf.Tensor,
+  runOne: (segment: S, x: tf.Tensor) => tf.Tensor,
 ): TowerOutput {
   let x: tf.Tensor = images;
   for (const segment of segments) {

@@ -39,9 +39,8 @@ export interface Pass {
 /** The last layer's tower has a loss and logits [B, K]; the other one the scalar that it sent. */
 export type Outcome = { loss: tf.Scalar; logits: tf.Tensor2D } | { sent: tf.Tensor };
 
-/** A piece of the net that runs without the peer: a segment, or the whole net. */
-interface Piece {
-  segment?: Segment;
+/** A segment as a tower runs it; the whole net is one. */
+interface OwnSegment extends Segment {
   /** Names of its parameters. */
   names: readonly string[];
   /** Its dropout layers, once for each tower that it has of them. */
@@ -51,7 +50,7 @@ interface Piece {
   compute(x: tf.Tensor, run: Run): tf.Tensor;
 }
 
-/** A piece as a function of tensors, and the names of what it captures after its results. */
+/** A segment as a function of tensors, and the names of what it captures after its results. */
 interface Callable {
   call: (...inputs: tf.Tensor[]) => tf.Tensor[];
   captured: Omit<Captured, 'tensor'>[];
@@ -60,25 +59,26 @@ interface Callable {
 
 export class Runner {
   readonly #options: RunnerOptions;
-  readonly #pieces: readonly Piece[];
+  readonly #segments: readonly OwnSegment[];
   readonly #callables = new Map<string, Callable>();
 
   constructor(options: RunnerOptions) {
     this.#options = options;
-    this.#pieces = options.part === 'whole' ? [wholePiece(options.net)] : piecesOf(options.net, options.part);
+    this.#segments = options.part === 'whole' ? [wholeNet(options.net)] : ownSegments(options.net, options.part);
   }
 
   /** A pass through the net, on the tape when one records. */
   run(pass: Pass): Outcome {
     const { part } = this.#options;
-    if (part === 'whole') return this.#end(this.#runPiece(this.#pieces[0]!, pass.images, pass));
     let last: tf.Tensor[] = [];
-    const segments = this.#pieces.map(({ segment }) => segment!);
-    const end = towerForward(segments, part, pass.images, pass.gather, (segment, x) => {
-      last = this.#runPiece(this.#pieces[segments.indexOf(segment)]!, x, pass);
+    // The whole net has no layer of another tower.
+    const end = towerForward(this.#segments, part === 'whole' ? 0 : part, pass.images, pass.gather, (segment, x) => {
+      last = this.#runOne(segment, x, pass);
       return last[0]!;
     });
-    return 'sent' in end ? end : this.#end(last);
+    if ('sent' in end) return end;
+    const [loss, logits] = last;
+    return { loss: loss as tf.Scalar, logits: logits as tf.Tensor2D };
   }
 
   /** Frees the traces. */
@@ -87,39 +87,35 @@ export class Runner {
     this.#callables.clear();
   }
 
-  #end([loss, logits]: tf.Tensor[]): Outcome {
-    return { loss: loss as tf.Scalar, logits: logits as tf.Tensor2D };
-  }
-
-  #runPiece(piece: Piece, x: tf.Tensor, pass: Pass): tf.Tensor[] {
+  #runOne(segment: OwnSegment, x: tf.Tensor, pass: Pass): tf.Tensor[] {
     const { seed } = this.#options;
-    const callable = this.#callable(piece, pass.training, pass.capture !== undefined);
-    const parameters = piece.names.map((name) => pass.parameters.get(name)!);
+    const callable = this.#callable(segment, pass.training, pass.capture !== undefined);
+    const parameters = segment.names.map((name) => pass.parameters.get(name)!);
     const seeds = pass.training
-      ? piece.dropouts.map(({ layer, tower }) => {
+      ? segment.dropouts.map(({ layer, tower }) => {
           const words = maskSeed({ seed, layer, tower, step: pass.step });
           return tensorFrom([2], Int32Array.from(words));
         })
       : [];
-    const results = callable.call(x, ...parameters, ...seeds, ...(piece.isLast ? [pass.labels] : []));
-    const count = piece.isLast ? 2 : 1;
+    const results = callable.call(x, ...parameters, ...seeds, ...(segment.isLast ? [pass.labels] : []));
+    const count = segment.isLast ? 2 : 1;
     for (const [i, each] of callable.captured.entries()) pass.capture?.({ ...each, tensor: results[count + i]! });
     return results.slice(0, count);
   }
 
-  #callable(piece: Piece, training: boolean, keeps: boolean): Callable {
+  #callable(segment: OwnSegment, training: boolean, keeps: boolean): Callable {
     const { compile: mode } = this.#options;
-    const key = `${this.#pieces.indexOf(piece)} ${training} ${keeps}`;
+    const key = `${this.#segments.indexOf(segment)} ${training} ${keeps}`;
     const found = this.#callables.get(key);
     if (found) return found;
     const callable: Callable = { call: () => [], captured: [] };
-    callable.call = this.#functionOf(piece, training, keeps, callable);
+    callable.call = this.#functionOf(segment, training, keeps, callable);
     if (mode !== 'off') {
-      const seeds = training ? piece.dropouts.length : 0;
-      const gradients = [!piece.isFirst, ...piece.names.map(() => true), ...Array(seeds).fill(false)];
+      const seeds = training ? segment.dropouts.length : 0;
+      const gradients = [!segment.isFirst, ...segment.names.map(() => true), ...Array(seeds).fill(false)];
       callable.compiled = compile(callable.call, {
         mode: modeOf(mode),
-        gradients: piece.isLast ? [...gradients, false] : gradients,
+        gradients: segment.isLast ? [...gradients, false] : gradients,
       });
       callable.call = callable.compiled;
     }
@@ -127,10 +123,10 @@ export class Runner {
     return callable;
   }
 
-  /** The piece as a function of x, parameters, seeds and, the last one, labels: nothing of a step is in it. */
-  #functionOf(piece: Piece, training: boolean, keeps: boolean, into: Callable) {
+  /** The segment as a function of x, parameters, seeds and, the last one, labels: nothing of a step is in it. */
+  #functionOf(segment: OwnSegment, training: boolean, keeps: boolean, into: Callable) {
     const { ops } = this.#options;
-    const { names, dropouts } = piece;
+    const { names, dropouts } = segment;
     return (...inputs: tf.Tensor[]): tf.Tensor[] => {
       const parameters = new Map(names.map((name, i) => [name, inputs[1 + i]!]));
       const captured: Captured[] = [];
@@ -142,18 +138,18 @@ export class Runner {
         },
         ...(keeps && { capture: (each: Captured) => captured.push(each) }),
       };
-      const y = piece.compute(inputs[0]!, run);
-      const results = piece.isLast ? [ops.crossEntropy(y as tf.Tensor2D, inputs.at(-1) as tf.Tensor1D), y] : [y];
+      const y = segment.compute(inputs[0]!, run);
+      const results = segment.isLast ? [ops.crossEntropy(y as tf.Tensor2D, inputs.at(-1) as tf.Tensor1D), y] : [y];
       into.captured = captured.map(({ name, layer, kind }) => ({ name, layer, kind }));
       return [...results, ...captured.map(({ tensor }) => tensor)];
     };
   }
 }
 
-function piecesOf(net: Net, tower: TowerIndex): Piece[] {
+function ownSegments(net: Net, tower: TowerIndex): OwnSegment[] {
   const segments = segmentsOf(net);
   return segments.map((segment, i) => ({
-    segment,
+    ...segment,
     names: namesOf(net, segment.layers, [tower]),
     dropouts: dropoutsOf(segment.layers, [tower]),
     isFirst: i === 0,
@@ -162,8 +158,9 @@ function piecesOf(net: Net, tower: TowerIndex): Piece[] {
   }));
 }
 
-function wholePiece(net: Net): Piece {
+function wholeNet(net: Net): OwnSegment {
   return {
+    layers: net.layers,
     names: namesOf(net, net.layers, [0, 1]),
     dropouts: dropoutsOf(net.layers, [0, 1]),
     isFirst: true,
