@@ -56,6 +56,8 @@ export class PinnedBinding {
   readonly #handles = new Map<number, Pointer>();
   /** Of resources, which TensorFlow does not tell. */
   readonly #shapes = new Map<number, readonly number[]>();
+  /** What {@link can} found out. */
+  readonly #abilities = new Map<string, boolean>();
   #nextId = 1;
 
   /** @throws NativeError when the context has no such device. */
@@ -176,6 +178,25 @@ export class PinnedBinding {
       numOutputs,
     );
     return Array.from(outputs, (handle) => this.describe(this.adopt(handle)));
+  }
+
+  /**
+   * Whether this TensorFlow, on this device, runs what not every one has: tried once.
+   * @param ability a name for what is tried.
+   * @param attempt runs it; what it makes it frees.
+   */
+  can(ability: string, attempt: (binding: PinnedBinding) => void): boolean {
+    const known = this.#abilities.get(ability);
+    if (known !== undefined) return known;
+    let found = true;
+    try {
+      attempt(this);
+    } catch (error) {
+      if (!(error instanceof NativeError)) throw error;
+      found = false;
+    }
+    this.#abilities.set(ability, found);
+    return found;
   }
 
   loadSavedModel(): number {

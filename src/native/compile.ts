@@ -114,7 +114,7 @@ class Trace {
     this.#binding = currentBinding();
     this.#attrs = callAttrs(mode);
     const wanted = inputs.map((input, i) => (gradients?.[i] ?? input.dtype === 'float32') && isDifferentiated);
-    const graph = new Graph(openContext(), this.#binding);
+    const graph = new Graph(openContext(), this.#binding, mode === 'xla');
     try {
       const recorded = record(graph, fn, inputs, wanted, isDifferentiated);
       const given = [...recorded.inputs, ...graph.captured.map(({ value }) => value)];

@@ -10,6 +10,7 @@ import type { Context } from './context.js';
 import { Effects } from './effects.js';
 import type { Library } from './load.js';
 import { opDef } from './op-def.js';
+import { shapeOf, tellShape } from './shapes.js';
 import { AttrType, DataType, type GraphOutput, type Pointer } from './signatures.js';
 import { check } from './status.js';
 
@@ -44,6 +45,7 @@ export class Graph {
   readonly captured: { source: CapturedSource; value: Value }[] = [];
   readonly #context: Context;
   readonly #real: PinnedBinding;
+  readonly #isForXla: boolean;
   readonly #graph: Pointer;
   readonly #values = new Map<number, Value>();
   /** By tfjs's word for a tensor's values. */
@@ -56,9 +58,10 @@ export class Graph {
   readonly #setters: Library;
   #effects = new Effects();
 
-  constructor(context: Context, real: PinnedBinding) {
+  constructor(context: Context, real: PinnedBinding, isForXla: boolean) {
     this.#context = context;
     this.#real = real;
+    this.#isForXla = isForXla;
     this.#graph = context.library.c.TF_NewGraph();
     this.#setters = graphAttributes(context.library);
     const marker = tf.scalar(0);
@@ -87,6 +90,9 @@ export class Graph {
       ...real,
       device: real.device,
       isUsingGpuDevice: () => real.isUsingGpuDevice(),
+      // XLA has TensorFlow's public ops alone.
+      can: (ability: string, attempt: (binding: PinnedBinding) => void) =>
+        !this.#isForXla && real.can(ability, attempt),
       getNumOfTensors: () => real.getNumOfTensors(),
       createTensor: (shape: number[], dtype: number, values: unknown) => {
         const id = real.createTensor(shape, dtype, values);
@@ -218,23 +224,12 @@ export class Graph {
   }
 
   #valueAt(node: Node, index: number): Value {
-    const { library, status } = this.#context;
-    const { c } = library;
+    const { c } = this.#context.library;
     const output = { oper: node.operation, index };
-    // TensorFlow does not know what a resource that is given holds.
-    if (node.op === 'ReadVariableOp') {
-      const held = BigInt64Array.from(node.inputs[0]!.shape, BigInt);
-      c.TF_GraphSetTensorShape(this.#graph, output, held, held.length, status);
-      check(c, status, 'trace the reading of a variable', node.op);
-    }
+    tellShape(this.#context, this.#graph, node, index);
     const dtype = c.TF_OperationOutputType(output);
-    const rank = c.TF_GraphGetTensorNumDims(this.#graph, output, status);
-    check(c, status, `trace the op ${node.op}`, node.op);
-    const dims = new BigInt64Array(Math.max(0, rank));
-    if (rank > 0) c.TF_GraphGetTensorShape(this.#graph, output, dims, rank, status);
-    check(c, status, `trace the op ${node.op}`, node.op);
-    const shape = Array.from(dims, Number);
-    if (dtype !== DataType.RESOURCE && (rank < 0 || shape.some((size) => size < 0))) {
+    const shape = shapeOf(this.#context, this.#graph, output, node.op);
+    if (dtype !== DataType.RESOURCE && shape.some((size) => size < 0)) {
       throw new NativeError(
         `Cannot trace the op ${node.op}: the shape of its result depends on values, and a compiled function has fixed shapes`,
         12,

@@ -4,16 +4,9 @@
  * (or `tf.tidy`'s). float32, NHWC.
  */
 import * as tf from '@tensorflow/tfjs';
-import type { OpAttr } from './attributes.js';
-import { runOp } from './backend.js';
+import { currentBinding, runOp } from './backend.js';
+import { differentiable, matMul, NHWC, run, T } from './differentiable.js';
 import { AttrType, DataType } from './signatures.js';
-import { runOnTape } from './tape.js';
-
-const T: OpAttr = { name: 'T', type: AttrType.TYPE, value: DataType.FLOAT };
-const NHWC: OpAttr = { name: 'data_format', type: AttrType.STRING, value: 'NHWC' };
-
-/** One gradient for each input, made when it is asked for. */
-type Gradients = readonly (() => tf.Tensor)[];
 
 /**
  * A convolution with bias. Other paddings are a `tf.pad` before it: on a CPU TensorFlow takes half as long again for the
@@ -48,7 +41,7 @@ export function conv2dBias(
 export function matMulBias(x: tf.Tensor2D, kernel: tf.Tensor2D, bias: tf.Tensor1D): tf.Tensor2D {
   const forward = () => addBias(matMul(x, kernel, false, false), bias);
   return differentiable([x, kernel, bias], forward, [x, kernel], (dy, [input, weights]) => [
-    () => matMul(dy, weights!, false, true),
+    () => timesTransposed(dy, weights!),
     () => matMul(input!, dy, true, false),
     () => run('BiasAddGrad', [dy], [T, NHWC]),
   ]) as tf.Tensor2D;
@@ -90,115 +83,22 @@ export function softmaxCrossEntropy(logits: tf.Tensor2D, labels: tf.Tensor1D): t
   return loss as tf.Scalar;
 }
 
-/** x / (k + alpha · Σ x²)^0.75, Σ over neighbours: paper §3.3. */
-export interface NormFactors {
-  k: number;
-  alpha: number;
-}
-
-/**
- * Local response norm across channels, with power 0.75. TensorFlow's own op takes a logarithm, an exponential and, in
- * its gradient, a power of every value; a product with a band matrix and two square roots are faster.
- * @param radius neighbours on each side.
- */
-export function channelNorm(x: tf.Tensor4D, radius: number, factors: NormFactors): tf.Tensor4D {
-  const channels = x.shape[3];
-  return norm(x, factors, (values, factor) => {
-    const band = bandMatrix(channels, radius, factor);
-    const flat = tf.reshape(values, [-1, channels]);
-    return tf.reshape(matMul(flat, band, false, false), x.shape);
-  });
-}
-
-/** [n, n]: `value` up to `radius` beside the diagonal, zeros elsewhere. */
-function bandMatrix(n: number, radius: number, value: number): tf.Tensor2D {
-  const values = Float32Array.from({ length: n * n }, (_, i) =>
-    Math.abs(Math.floor(i / n) - (i % n)) <= radius ? value : 0,
-  );
-  return tf.tensor2d(values, [n, n]);
-}
-
-/** Local response norm within each map, power 0.75, over a window of `size` × `size` (odd) with zeros around the map. */
-export function mapNorm(x: tf.Tensor4D, size: number, factors: NormFactors): tf.Tensor4D {
-  return norm(x, factors, (values, factor) => {
-    const edge: [number, number] = [(size - 1) / 2, (size - 1) / 2];
-    const padded = tf.pad(values as tf.Tensor4D, [[0, 0], edge, edge, [0, 0]]);
-    return tf.mul(tf.avgPool(padded as tf.Tensor4D, size, 1, 'valid'), size ** 2 * factor);
-  });
-}
-
-/** @param sum a factor times the sum of each value's neighbours; who is whose neighbour is symmetric. */
-function norm(
-  x: tf.Tensor4D,
-  { k, alpha }: NormFactors,
-  sum: (values: tf.Tensor, factor: number) => tf.Tensor,
-): tf.Tensor4D {
-  let kept: tf.Tensor[] = [];
-  const forward = () => {
-    const base = tf.add(sum(run('Square', [x]), alpha), k);
-    // Square roots and quotients are rounded correctly, which TensorFlow's powers and inverse roots are not; and dividing
-    // twice keeps apart what one division by base^0.75 makes equal, on which a maximum would choose the wrong one.
-    const root = run('Sqrt', [base]);
-    const y = run('RealDiv', [run('RealDiv', [x, root]), run('Sqrt', [root])]);
-    kept = [x, y, base, root];
-    return y;
-  };
-  return differentiable(
-    [x],
-    forward,
-    () => kept,
-    (dy, [input, y, base, root]) => [
-      () => {
-        const power = tf.mul(root!, run('Sqrt', [root!])); // base^0.75
-        const spread = sum(run('RealDiv', [tf.mul(dy, y!), base!]), 1.5 * alpha);
-        return tf.sub(run('RealDiv', [dy, power]), tf.mul(input!, spread));
-      },
-    ],
-  ) as tf.Tensor4D;
-}
-
-/**
- * Runs `forward` as one operation of the tape.
- * @param saved what the gradients need: tensors, the result, or a function that gives them after `forward`.
- */
-function differentiable(
-  inputs: readonly tf.Tensor[],
-  forward: () => tf.Tensor,
-  saved: readonly tf.Tensor[] | 'result' | (() => readonly tf.Tensor[]),
-  gradients: (dy: tf.Tensor, saved: readonly tf.Tensor[]) => Gradients,
-): tf.Tensor {
-  const [result] = runOnTape({
-    inputs,
-    forward: (save) => {
-      const result = forward();
-      save(saved === 'result' ? [result] : typeof saved === 'function' ? saved() : saved);
-      return [result];
-    },
-    backward: ([dy], kept) => gradients(dy!, kept),
-  });
-  return result!;
-}
-
 function addBias(product: tf.Tensor, bias: tf.Tensor1D): tf.Tensor {
   return run('BiasAdd', [product, bias], [T, NHWC]);
 }
 
-function matMul(a: tf.Tensor, b: tf.Tensor, transposeA: boolean, transposeB: boolean): tf.Tensor {
-  return run(
-    'MatMul',
-    [a, b],
-    [
-      T,
-      { name: 'transpose_a', type: AttrType.BOOL, value: transposeA },
-      { name: 'transpose_b', type: AttrType.BOOL, value: transposeB },
-    ],
-  );
+/** Below this many weights the two transpositions cost more than they save. */
+const LARGE = 2 ** 16;
+
+/**
+ * dy · weightsᵀ. On a CPU TensorFlow takes three times as long for it as for weights · dyᵀ, which goes through the
+ * weights' rows in their order; the values are the same.
+ */
+function timesTransposed(dy: tf.Tensor, weights: tf.Tensor): tf.Tensor {
+  if (currentBinding().isUsingGpuDevice() || weights.size < LARGE) return matMul(dy, weights, false, true);
+  return tf.transpose(matMul(weights, tf.transpose(dy), false, false));
 }
 
 function sizes(shape: readonly number[]): tf.Tensor {
   return tf.tensor1d([...shape], 'int32');
-}
-
-function run(op: string, inputs: tf.Tensor[], attrs: OpAttr[] = [T]): tf.Tensor {
-  return runOp(op, inputs, attrs)[0]!;
 }

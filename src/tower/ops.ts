@@ -1,6 +1,8 @@
 /** The net's operations by TensorFlow's own ops, where there are such; what they lack is tfjs's. */
 import { type Ops, padded, TFJS_OPS } from '../model/ops.js';
-import { activate, channelNorm, conv2dBias, mapNorm, matMulBias, softmaxCrossEntropy } from '../native/ops.js';
+import { channelNorm, mapNorm } from '../native/norm.js';
+import { activate, conv2dBias, matMulBias, softmaxCrossEntropy } from '../native/ops.js';
+import { maxPool } from '../native/pool.js';
 
 /** The only power that the native norms have; it is the paper's (§3.3). */
 const NATIVE_BETA = 0.75;
@@ -13,6 +15,7 @@ export const NATIVE_OPS: Ops = {
   },
   dense: matMulBias,
   activation: activate,
+  pool: (x, layer) => (layer.op === 'max' ? maxPool(x, layer.size, layer.stride) : TFJS_OPS.pool(x, layer)),
   norm: (x, layer) => (layer.beta === NATIVE_BETA ? channelNorm(x, layer.radius, layer) : TFJS_OPS.norm(x, layer)),
   mapNorm: (x, layer) =>
     layer.beta === NATIVE_BETA && layer.size % 2 === 1 ? mapNorm(x, layer.size, layer) : TFJS_OPS.mapNorm(x, layer),

@@ -36,6 +36,17 @@ const CASES: Case[] = [
     inputs: [normal([3, 20], 4), normal([20, 8], 5), normal([8], 6)],
     run: (ops, x, kernel, bias) => ops.dense(x as never, kernel as never, bias as never),
   },
+  {
+    name: 'dense, with weights enough for the other way round',
+    inputs: [normal([3, 300], 4), normal([300, 256], 5), normal([256], 6)],
+    run: (ops, x, kernel, bias) => ops.dense(x as never, kernel as never, bias as never),
+  },
+  ...(['max', 'average'] as const).map((op) => ({
+    name: `${op} pool`,
+    inputs: [normal([2, 8, 8, 5], 12)],
+    run: (ops: typeof TFJS_OPS, x: tf.Tensor) =>
+      ops.pool(x as never, { kind: 'pool', name: 'p', op, size: 3, stride: 2 } as never),
+  })),
   ...(['relu', 'sigmoid', 'tanh'] as const).map((kind) => ({
     name: kind,
     inputs: [normal([3, 5, 5, 4], 7)],
