@@ -47,7 +47,7 @@ const settingsOf = ({ net, width, pixels, classes, batch }: Flags) => ({ table: 
 
 withNet(
   add('step', 'training steps: placement/compile/ops, and pytorch/eager, pytorch/compile', (flags) =>
-    benchStep({ ...settingsOf(flags), variants: flags.variants, rounds: flags.rounds, save: flags.save }),
+    benchStep({ ...settingsOf(flags), variants: flags.variants, rounds: flags.rounds, burst: 1, save: flags.save }),
   ),
   ...([1, 224, 32] as const),
 ).option('--variants <list>', 'what to compare', list, [
@@ -55,7 +55,7 @@ withNet(
 ]);
 withNet(
   add('host', "the host's own time: steps of a net that computes next to nothing", (flags) =>
-    benchStep({ ...settingsOf(flags), variants: flags.variants, rounds: flags.rounds, save: flags.save }),
+    benchStep({ ...settingsOf(flags), variants: flags.variants, rounds: flags.rounds, burst: 20, save: flags.save }),
   ),
   ...([0.02, 67, 1] as const),
 ).option('--variants <list>', 'what to compare', list, ['pytorch/eager', 'single/off/tfjs', 'single/off', 'single/on']);

@@ -8,12 +8,14 @@ import { interleave, median, printTimings, ratios, save, type Variant } from './
 export interface StepOptions extends NetSettings {
   variants: readonly string[];
   rounds: number;
+  /** Steps of a variant in its turn. */
+  burst: number;
   save?: string | undefined;
 }
 
 /** Prints, for each variant, images per second and the share of the matrix product's rate. */
 export async function benchStep(options: StepOptions): Promise<void> {
-  const { batch, pixels, classes, width, variants, rounds } = options;
+  const { batch, pixels, classes, width, variants, rounds, burst } = options;
   useDevice('CPU:0');
   const kinds = (['eager', 'compile'] as const).filter((kind) => variants.includes(`pytorch/${kind}`));
   const pytorch = kinds.length > 0 ? await openPyTorch(kinds, { batch, pixels, classes, width }) : undefined;
@@ -23,7 +25,7 @@ export async function benchStep(options: StepOptions): Promise<void> {
   }
   const product = matrixProduct();
   const all = [...(pytorch?.variants ?? []), ...ours.map(({ variant }) => variant), product];
-  const timings = await interleave(all, rounds, 3);
+  const timings = await interleave(all, rounds, 3, burst);
   for (const { team } of ours) await team.close();
   pytorch?.close();
 
@@ -32,7 +34,7 @@ export async function benchStep(options: StepOptions): Promise<void> {
   const flops = flopsOf(options);
   const perSecond = (ms: number) => ((batch / ms) * 1000).toFixed(1);
   const share = (ms: number) => `${((100 * flops) / ms / rate).toFixed(0)} %`;
-  console.log(`net ${options.table}, width ${width}, ${pixels} px, batch ${batch}, ${rounds} rounds`);
+  console.log(`net ${options.table}, width ${width}, ${pixels} px, batch ${batch}, ${rounds} rounds of ${burst}`);
   printTimings(steps, { 'images/s': perSecond, 'of matrix product': share });
   console.log(
     `matrix product of 2048: ${(rate / 1e6).toFixed(1)} GFLOP/s; a step has ${(flops / 1e9).toFixed(1)} GFLOP`,

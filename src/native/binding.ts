@@ -101,8 +101,7 @@ export class PinnedBinding {
       return this.adopt(handle);
     }
     const typed = typedValues(dtype, values);
-    const elements = shape.reduce((product, size) => product * size, 1);
-    const bytes = elements * bytesPerElement(dtype);
+    const bytes = volume(shape) * bytesPerElement(dtype);
     if (typed.byteLength !== bytes) {
       throw new NativeError(
         `Cannot make a tensor of shape [${shape}]: it holds ${bytes} bytes, and ${typed.byteLength} were given`,
@@ -148,7 +147,8 @@ export class PinnedBinding {
     try {
       const dtype = c.TFE_TensorHandleDataType(handle);
       const bytes = c.TF_TensorByteSize(tensor);
-      if (dtype === DataType.STRING) return readStrings(library, c.TF_TensorData(tensor), this.#elements(handle));
+      if (dtype === DataType.STRING)
+        return readStrings(library, c.TF_TensorData(tensor), volume(this.describe(id).shape));
       return use(c.TF_TensorData(tensor), dtype, bytes);
     } finally {
       c.TF_DeleteTensor(tensor);
@@ -169,15 +169,24 @@ export class PinnedBinding {
     });
   }
 
-  /** Runs one op on the pinned device. @throws NativeError with TensorFlow's code and text, and the op's name. */
-  executeOp(name: string, attrs: OpAttr[], inputIds: number[], numOutputs: number): TensorMetadata[] {
-    const outputs = this.#execute(
-      name,
-      inputIds.map((id) => this.handle(id)),
-      attrs,
-      numOutputs,
-    );
-    return Array.from(outputs, (handle) => this.describe(this.adopt(handle)));
+  /**
+   * Runs one op on the pinned device.
+   * @param known shapes and data types of the outputs, where they are known: asking for each takes time.
+   * @throws NativeError with TensorFlow's code and text, and the op's name.
+   */
+  executeOp(
+    name: string,
+    attrs: OpAttr[],
+    inputIds: number[],
+    numOutputs: number,
+    known?: readonly Omit<TensorMetadata, 'id'>[],
+  ): TensorMetadata[] {
+    const inputs = inputIds.map((id) => this.handle(id));
+    return Array.from(this.#execute(name, inputs, attrs, numOutputs), (handle, i) => {
+      const id = this.adopt(handle);
+      const told = known?.[i];
+      return told ? { id, shape: told.shape, dtype: told.dtype } : this.describe(id);
+    });
   }
 
   /**
@@ -199,15 +208,9 @@ export class PinnedBinding {
     return found;
   }
 
-  loadSavedModel(): number {
-    throw unsupported();
-  }
-  deleteSavedModel(): void {
-    throw unsupported();
-  }
-  runSavedModel(): TensorMetadata[] {
-    throw unsupported();
-  }
+  readonly loadSavedModel = unsupported;
+  readonly deleteSavedModel = unsupported;
+  readonly runSavedModel = unsupported;
   getNumOfSavedModels(): number {
     return 0;
   }
@@ -274,14 +277,6 @@ export class PinnedBinding {
     }
   }
 
-  #elements(handle: Pointer): number {
-    const { library, status } = this.#context;
-    const rank = library.c.TFE_TensorHandleNumDims(handle, status);
-    let elements = 1;
-    for (let i = 0; i < rank; i++) elements *= Number(library.c.TFE_TensorHandleDim(handle, i, status));
-    return elements;
-  }
-
   #toDevice(handle: Pointer): Pointer {
     const { library, status, address } = this.#context;
     const there = library.c.TFE_TensorHandleCopyToDevice(handle, address, this.#device, status);
@@ -291,8 +286,12 @@ export class PinnedBinding {
   }
 }
 
-function unsupported(): NativeError {
-  return new NativeError(
+function volume(shape: readonly number[]): number {
+  return shape.reduce((product, size) => product * size, 1);
+}
+
+function unsupported(): never {
+  throw new NativeError(
     'Cannot use a SavedModel: this binding does not support them; convert the model to the tfjs layers format',
     12,
   );

@@ -95,14 +95,14 @@ class Trace {
   readonly #attrs: OpAttr[];
   readonly #forward: string;
   readonly #backward: string | undefined;
-  readonly #results: number;
+  readonly #results: readonly Value[];
   readonly #isDifferentiated: boolean;
   readonly #captured: readonly CapturedSource[];
   /** What the forward function returns beyond its results. */
   readonly #kept: readonly Value[];
   readonly #backwardSources: readonly Source[];
-  /** For each input whether the backward function has its gradient. */
-  readonly #hasGradient: readonly boolean[];
+  /** For each input, when the backward function has it. */
+  readonly #gradients: readonly (Value | undefined)[];
   readonly #binding: PinnedBinding;
 
   constructor(
@@ -144,10 +144,10 @@ class Trace {
         }
       }
       this.#kept = [...kept.values()];
-      this.#results = recorded.results.length;
+      this.#results = recorded.results;
       this.#isDifferentiated = isDifferentiated;
       this.#backwardSources = sources.map(({ source }) => source);
-      this.#hasGradient = recorded.gradients.map((each) => each !== undefined);
+      this.#gradients = recorded.gradients;
       const constants = forwardNodes.filter(({ op }) => op === 'Const');
       const outputs = [...recorded.results, ...this.#kept];
       this.#forward = define(graph, bodyOf(forwardNodes), given, outputs);
@@ -172,10 +172,10 @@ class Trace {
       inputs,
       forward: (save) => {
         const ids = [...inputs.map(tensorId), ...this.#captured.map(idOf)];
-        const all = this.#call(this.#forward, ids, this.#results + this.#kept.length);
+        const all = this.#call(this.#forward, ids, [...this.#results, ...this.#kept]);
         const needed = this.#backwardSources.flatMap(({ from, index }) => (from === 'input' ? [inputs[index]!] : []));
-        save([...all.slice(this.#results), ...needed]);
-        return all.slice(0, this.#results);
+        save([...all.slice(this.#results.length), ...needed]);
+        return all.slice(0, this.#results.length);
       },
       backward: ([dy], saved) => this.#differentiate(dy!, saved, inputs),
     });
@@ -193,7 +193,6 @@ class Trace {
   }
 
   #differentiate(dy: tf.Tensor, saved: readonly tf.Tensor[], inputs: readonly tf.Tensor[]): (() => tf.Tensor)[] {
-    const count = this.#hasGradient.filter(Boolean).length;
     let gradients: tf.Tensor[] = [];
     if (this.#backward !== undefined) {
       let input = this.#kept.length;
@@ -202,17 +201,18 @@ class Trace {
         if (from === 'kept') return tensorId(saved[index]!);
         return from === 'captured' ? idOf(this.#captured[index]!) : tensorId(saved[input++]!);
       });
-      gradients = this.#call(this.#backward, ids, count);
+      const made = this.#gradients.filter((each) => each !== undefined);
+      gradients = this.#call(this.#backward, ids, made);
     }
     let next = 0;
-    return this.#hasGradient.map((has, i) => {
+    return this.#gradients.map((has, i) => {
       const gradient = has ? gradients[next++]! : undefined;
       return () => gradient ?? tf.zerosLike(inputs[i]!);
     });
   }
 
-  #call(name: string, ids: number[], outputs: number): tf.Tensor[] {
-    return this.#binding.executeOp(name, this.#attrs, ids, outputs).map(tensorOf);
+  #call(name: string, ids: number[], outputs: readonly Value[]): tf.Tensor[] {
+    return this.#binding.executeOp(name, this.#attrs, ids, outputs.length, outputs).map(tensorOf);
   }
 }
 

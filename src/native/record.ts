@@ -3,7 +3,7 @@ import * as tf from '@tensorflow/tfjs';
 import { NativeError } from '../errors.js';
 import type { OpAttr } from './attributes.js';
 import { currentBinding, tensorId, tensorOf, withBinding } from './backend.js';
-import type { Graph, Value } from './graph.js';
+import { type Graph, keyOf, type Value } from './graph.js';
 import { AttrType, DataType } from './signatures.js';
 
 /** What a function and its gradient became in the graph. */
@@ -40,8 +40,7 @@ export function record(
           throw new NativeError('Cannot compile a function that does not return a list of tensors; return one', 3);
         }
         results = made.map((tensor) => graph.valueOf(tensorId(tensor)));
-        // A result that is given, or there twice, is no node of the function's own.
-        results = results.map((value) => graph.record('Identity', [typeAttr(value.dtype)], [value], 1)[0]!);
+        results = ownNodes(graph, results, 0);
         const [first] = made as tf.Tensor[];
         if (!first) throw new NativeError('Cannot compile a function that returns no tensor; return at least one', 3);
         boundary = graph.nodes.length;
@@ -60,13 +59,12 @@ export function record(
         gradients(f: () => tf.Tensor, xs: tf.Tensor[], dy: null, allowNone: boolean): { grads: (tf.Tensor | null)[] };
       };
       const { grads } = engine.gradients(forward, sources, null, true);
-      let next = 0;
-      const gradients = wanted.map((isWanted): Value | undefined => {
-        const gradient = isWanted ? grads[next++] : undefined;
-        if (!gradient) return undefined;
-        const value = graph.valueOf(tensorId(gradient));
-        return graph.record('Identity', [typeAttr(value.dtype)], [value], 1)[0]!;
-      });
+      const made = ownNodes(
+        graph,
+        grads.flatMap((gradient) => (gradient ? [graph.valueOf(tensorId(gradient))] : [])),
+        boundary,
+      );
+      const gradients = wanted.map((isWanted) => (isWanted && grads.shift() ? made.shift() : undefined));
       return { inputs: given, results, gradients, boundary, dy };
     }),
   );
@@ -109,6 +107,23 @@ function endOf(y: tf.Tensor, dy: tf.Tensor): tf.Tensor {
     return value;
   };
   return tf.customGrad((_y) => ({ value: tf.scalar(0), gradFunc }))(y);
+}
+
+/**
+ * A function's results as nodes of its own: what is given to it, what another function made, and what is there twice get
+ * one.
+ * @param from number of the first node that is the function's.
+ */
+function ownNodes(graph: Graph, values: readonly Value[], from: number): Value[] {
+  const own = new Set(graph.nodes.slice(from));
+  const seen = new Set<string>();
+  return values.map((value) => {
+    const name = keyOf(value);
+    const isFree = own.has(value.node) && value.node.op !== 'Placeholder' && !seen.has(name);
+    seen.add(name);
+    if (isFree) return value;
+    return graph.record('Identity', [typeAttr(value.dtype)], [value], 1)[0]!;
+  });
 }
 
 function typeAttr(dtype: number): OpAttr {

@@ -24,6 +24,7 @@ export class Parameters {
   readonly #optimizer: OptimizerOptions;
   readonly #compile: TowerSetup['compile'];
   #compiled: Compiled | undefined;
+  #reader: Compiled | undefined;
 
   /** Makes them with their initial values, functions of the seed and their names. */
   constructor(
@@ -54,7 +55,10 @@ export class Parameters {
 
   /** The values in order; the caller's, to be disposed of before {@link update}. */
   read(): tf.Tensor[] {
-    return this.#held.map(({ variable }) => variable.read());
+    const read = () => this.#held.map(({ variable }) => variable.read());
+    if (this.#compile === 'off') return read();
+    this.#reader ??= compile(read); // one call for all of them
+    return this.#reader();
   }
 
   /** One parameter's value; the caller's. */
@@ -79,9 +83,12 @@ export class Parameters {
   #compileUpdate(): Compiled {
     return compile(
       (rate, ...gradients) => {
+        const rates = new Map<number, tf.Tensor>([[1, rate!]]);
         for (const [i, { parameter, variable, velocity }] of this.#held.entries()) {
-          const { learningRate: factor, ...rates } = ratesOf(parameter.role, 1, this.#optimizer);
-          descendIn(variable, velocity, gradients[i]!, factor === 1 ? rate! : tf.mul(rate!, factor), rates);
+          const { learningRate: factor, ...others } = ratesOf(parameter.role, 1, this.#optimizer);
+          const own = rates.get(factor) ?? tf.mul(rate!, factor);
+          rates.set(factor, own);
+          descendIn(variable, velocity, gradients[i]!, own, others);
         }
         return [rate!];
       },
@@ -131,6 +138,7 @@ export class Parameters {
   /** Frees all of it on the device. */
   dispose(): void {
     this.#compiled?.dispose();
+    this.#reader?.dispose();
     for (const { variable, velocity } of this.#held) {
       variable.dispose();
       velocity?.dispose();
