@@ -15,18 +15,18 @@ export interface NetSettings {
   batch: number;
 }
 
-/** A config of that net; `placement/compile/ops`, the last two by default `on` and `native`. */
+/** A config of that net; `placement/compile/ops/overlap`, by default `on`, `native` and `off` after the placement. */
 export function configOf(settings: NetSettings, name: string): Config & { ops: 'native' | 'tfjs' } {
-  const [placement, compile = 'on', ops = 'native'] = name.split('/') as [string, string?, ('native' | 'tfjs')?];
+  const [placement, compile = 'on', ops = 'native', overlap = 'off'] = name.split('/');
   const machine = { devices: listDevices().map((device) => device.name), fashionMnist: false, now: new Date() };
   const { table, width, pixels, classes, batch } = settings;
   const values = {
     preset: 'fashion',
-    ...{ placement, compile, batchSize: batch, seed: 1 },
+    ...{ placement, compile, batchSize: batch, seed: 1, exchange: { overlap } },
     net: { table, width, inputSize: pixels, classes, init: 'he' },
     optimizer: { learningRate: 1e-4, schedule: { kind: 'constant' } },
   };
-  return { ...resolveConfig([{ values }], machine).config, ops };
+  return { ...resolveConfig([{ values }], machine).config, ops: ops as 'native' | 'tfjs' };
 }
 
 /** A team, and a variant that trains it a step. */

@@ -58,6 +58,8 @@ export interface Config {
     readonly transport: 'msgpack' | 'device';
     /** How `msgpack` writes values. */
     readonly dtype: 'float32' | 'float16';
+    /** Whether a layer behind a site begins with the tower's own half: `auto` on two GPUs alone. */
+    readonly overlap: 'auto' | 'on' | 'off';
   };
   readonly exchangeTimeoutMs: number;
   /** Whether the towers' segments run as compiled functions: `on`, `off`, or by way of TensorFlow's optimizer or XLA. */

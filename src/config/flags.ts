@@ -160,6 +160,14 @@ export const FLAGS: readonly Flag[] = [
     help: 'how messages write values',
   },
   {
+    name: '--exchange-overlap',
+    kind: 'text',
+    path: 'exchange.overlap',
+    value: 'auto|on|off',
+    group: 'data',
+    help: "begin a layer with the own half while the peer's comes; auto: on two GPUs",
+  },
+  {
     name: '--compile',
     kind: 'text',
     path: 'compile',

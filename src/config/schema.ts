@@ -102,6 +102,7 @@ export const CONFIG_SCHEMA = keys({
   exchange: keys({
     transport: oneOf(['msgpack', 'device']),
     dtype: oneOf(['float32', 'float16']),
+    overlap: oneOf(['auto', 'on', 'off']),
   }),
   exchangeTimeoutMs: whole(1, 86_400_000),
   compile: oneOf(['on', 'off', 'grappler', 'xla']),

@@ -52,3 +52,38 @@ export function gather(
     return { value, gradFunc };
   })(own);
 }
+
+/**
+ * The first half of a gather, for a site without a home: sends this tower's half, so that work on it can go on before
+ * the peer's has come.
+ * @returns a scalar 0, to be given to {@link receiveHalf}; its gradient brings the peer's for `own`.
+ * @throws ExchangeError when the peer is gone.
+ */
+export function sendHalf(own: tf.Tensor, site: string, step: number, transport: Transport): tf.Tensor {
+  return tf.customGrad((x) => {
+    transport.send(x as tf.Tensor, { site, step, direction: 'forward' });
+    return { value: tf.scalar(0), gradFunc: () => transport.receive(own.shape, { site, step, direction: 'backward' }) };
+  })(own);
+}
+
+/**
+ * The second half: the peer's half, of the same shape. Backward its gradient is sent first, and only when the work on the
+ * own half has been differentiated is the peer's waited for.
+ * @param sent what {@link sendHalf} returned.
+ * @throws ExchangeError when the peer is gone.
+ */
+export function receiveHalf(
+  sent: tf.Tensor,
+  shape: readonly number[],
+  site: string,
+  step: number,
+  transport: Transport,
+): tf.Tensor {
+  return tf.customGrad((_sent) => {
+    const gradFunc = (gradient: tf.Tensor): tf.Tensor => {
+      transport.send(gradient, { site, step, direction: 'backward' });
+      return tf.scalar(0);
+    };
+    return { value: transport.receive(shape, { site, step, direction: 'forward' }), gradFunc };
+  })(sent);
+}

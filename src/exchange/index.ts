@@ -1,6 +1,6 @@
 export type { Dtype } from './codec.js';
 export { packControl, unpackControl } from './control.js';
-export { gather } from './gather.js';
+export { gather, receiveHalf, sendHalf } from './gather.js';
 export { abortLink, createLink, isAborted, type Link, Mailbox } from './mailbox.js';
 export {
   type Costs,

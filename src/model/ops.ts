@@ -9,10 +9,10 @@ type Of<Kind extends PlacedLayer['kind']> = Extract<PlacedLayer, { kind: Kind }>
 
 /** The operations that can be had in more than one way. */
 export interface Ops {
-  /** A convolution with bias. @param x [B, H, W, C]; @param kernel HWIO. */
-  conv(x: tf.Tensor4D, kernel: tf.Tensor4D, bias: tf.Tensor1D, layer: Of<'conv'>): tf.Tensor4D;
-  /** @param x [B, in]; @param kernel [in, out]. */
-  dense(x: tf.Tensor2D, kernel: tf.Tensor2D, bias: tf.Tensor1D): tf.Tensor2D;
+  /** A convolution, with bias when one is given. @param x [B, H, W, C]; @param kernel HWIO. */
+  conv(x: tf.Tensor4D, kernel: tf.Tensor4D, bias: tf.Tensor1D | undefined, layer: Of<'conv'>): tf.Tensor4D;
+  /** A product, with bias when one is given. @param x [B, in]; @param kernel [in, out]. */
+  dense(x: tf.Tensor2D, kernel: tf.Tensor2D, bias?: tf.Tensor1D): tf.Tensor2D;
   activation(x: tf.Tensor, kind: Of<'activation'>['function']): tf.Tensor;
   /** Windows that do not fit whole are left out. */
   pool(x: tf.Tensor4D, layer: Of<'pool'>): tf.Tensor4D;
@@ -30,9 +30,13 @@ const ACTIVATIONS = { relu: tf.relu, sigmoid: tf.sigmoid, tanh: tf.tanh } as con
 export const TFJS_OPS: Ops = {
   conv(x, kernel, bias, layer) {
     const { input, mode } = padded(x, layer);
-    return tf.add(tf.conv2d(input, kernel, layer.stride, mode), bias);
+    const product = tf.conv2d(input, kernel, layer.stride, mode);
+    return bias ? tf.add(product, bias) : product;
   },
-  dense: (x, kernel, bias) => tf.add(tf.matMul(x, kernel), bias),
+  dense(x, kernel, bias) {
+    const product: tf.Tensor2D = tf.matMul(x, kernel);
+    return bias ? tf.add(product, bias) : product;
+  },
   activation: (x, kind) => ACTIVATIONS[kind](x),
   pool(x, { op, size, stride }) {
     return op === 'max' ? tf.maxPool(x, size, stride, 'valid') : tf.avgPool(x, size, stride, 'valid');

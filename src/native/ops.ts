@@ -9,7 +9,7 @@ import { differentiable, matMul, NHWC, run, T } from './differentiable.js';
 import { AttrType, DataType } from './signatures.js';
 
 /**
- * A convolution with bias. Other paddings are a `tf.pad` before it: on a CPU TensorFlow takes half as long again for the
+ * A convolution, with bias when one is given. Other paddings are a `tf.pad` before it: on a CPU TensorFlow takes half as long again for the
  * same padding given in numbers.
  * @param x [B, H, W, C]; @param kernel HWIO; @param bias [O].
  * @returns [B, H', W', O].
@@ -17,7 +17,7 @@ import { AttrType, DataType } from './signatures.js';
 export function conv2dBias(
   x: tf.Tensor4D,
   kernel: tf.Tensor4D,
-  bias: tf.Tensor1D,
+  bias: tf.Tensor1D | undefined,
   stride: number,
   padding: 'same' | 'valid',
 ): tf.Tensor4D {
@@ -30,17 +30,17 @@ export function conv2dBias(
     { name: 'use_cudnn_on_gpu', type: AttrType.BOOL, value: true },
   ];
   const forward = () => addBias(run('Conv2D', [x, kernel], attrs), bias);
-  return differentiable([x, kernel, bias], forward, [x, kernel], (dy, [input, filter]) => [
+  return differentiable(given(x, kernel, bias), forward, [x, kernel], (dy, [input, filter]) => [
     () => run('Conv2DBackpropInput', [sizes(input!.shape), filter!, dy], attrs),
     () => run('Conv2DBackpropFilter', [input!, sizes(filter!.shape), dy], attrs),
     () => run('BiasAddGrad', [dy], [T, NHWC]),
   ]) as tf.Tensor4D;
 }
 
-/** x · kernel + bias. @param x [B, in]; @param kernel [in, out]; @param bias [out]. */
-export function matMulBias(x: tf.Tensor2D, kernel: tf.Tensor2D, bias: tf.Tensor1D): tf.Tensor2D {
+/** x · kernel, plus bias when one is given. @param x [B, in]; @param kernel [in, out]; @param bias [out]. */
+export function matMulBias(x: tf.Tensor2D, kernel: tf.Tensor2D, bias?: tf.Tensor1D): tf.Tensor2D {
   const forward = () => addBias(matMul(x, kernel, false, false), bias);
-  return differentiable([x, kernel, bias], forward, [x, kernel], (dy, [input, weights]) => [
+  return differentiable(given(x, kernel, bias), forward, [x, kernel], (dy, [input, weights]) => [
     () => timesTransposed(dy, weights!),
     () => matMul(input!, dy, true, false),
     () => run('BiasAddGrad', [dy], [T, NHWC]),
@@ -83,7 +83,12 @@ export function softmaxCrossEntropy(logits: tf.Tensor2D, labels: tf.Tensor1D): t
   return loss as tf.Scalar;
 }
 
-function addBias(product: tf.Tensor, bias: tf.Tensor1D): tf.Tensor {
+function given(...inputs: (tf.Tensor | undefined)[]): tf.Tensor[] {
+  return inputs.filter((each) => each !== undefined);
+}
+
+function addBias(product: tf.Tensor, bias: tf.Tensor1D | undefined): tf.Tensor {
+  if (!bias) return product;
   return run('BiasAdd', [product, bias], [T, NHWC]);
 }
 

@@ -36,6 +36,8 @@ export interface ExchangeOptions {
   readonly transport: 'msgpack' | 'device';
   /** How `msgpack` writes values. */
   readonly dtype: Dtype;
+  /** Whether work on a tower's own half goes on while the peer's is on its way. */
+  readonly overlap: boolean;
 }
 
 /** What a tower is asked to do. Steps count from 1. */

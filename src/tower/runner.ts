@@ -1,15 +1,15 @@
 /** Runs a tower's part of the net: segment by segment, each as it is or compiled. */
-import type * as tf from '@tensorflow/tfjs';
-import type { Captured, Gather, Run } from '../model/forward.js';
+import * as tf from '@tensorflow/tfjs';
+import { kernelHalves, OWN_KERNEL, OWN_PART, PEER_KERNEL } from '../model/early.js';
+import type { Captured, Gather, Halves, Run } from '../model/forward.js';
 import { maskOf, maskSeed } from '../model/init.js';
-import { isWeighted, type Net, type PlacedLayer, parametersOf, type TowerIndex } from '../model/net.js';
+import type { Net, TowerIndex } from '../model/net.js';
 import type { Ops } from '../model/ops.js';
-import { referenceForward } from '../model/reference.js';
-import { runSegment, type Segment, segmentsOf } from '../model/segments.js';
 import { towerForward } from '../model/tower-net.js';
 import { type Compiled, compile } from '../native/compile.js';
 import { statelessUniform } from '../native/random.js';
 import { tensorFrom } from '../native/tensors.js';
+import { type OwnSegment, ownSegments, wholeNet } from './own-segments.js';
 import { modeOf } from './parameters.js';
 import type { Part, TowerSetup } from './protocol.js';
 
@@ -34,21 +34,12 @@ export interface Pass {
   /** Takes what is captured on the way. */
   capture?: ((value: Captured) => void) | undefined;
   gather: Gather;
+  /** Where it is given, segments begin with the tower's own half before the peer's has come. */
+  halves?: Halves | undefined;
 }
 
 /** The last layer's tower has a loss and logits [B, K]; the other one the scalar that it sent. */
 export type Outcome = { loss: tf.Scalar; logits: tf.Tensor2D } | { sent: tf.Tensor };
-
-/** A segment as a tower runs it; the whole net is one. */
-interface OwnSegment extends Segment {
-  /** Names of its parameters. */
-  names: readonly string[];
-  /** Its dropout layers, once for each tower that it has of them. */
-  dropouts: readonly { layer: string; tower: TowerIndex; keep: number }[];
-  isFirst: boolean;
-  isLast: boolean;
-  compute(x: tf.Tensor, run: Run): tf.Tensor;
-}
 
 /** A segment as a function of tensors, and the names of what it captures after its results. */
 interface Callable {
@@ -72,10 +63,17 @@ export class Runner {
     const { part } = this.#options;
     let last: tf.Tensor[] = [];
     // The whole net has no layer of another tower.
-    const end = towerForward(this.#segments, part === 'whole' ? 0 : part, pass.images, pass.gather, (segment, x) => {
+    const tower = part === 'whole' ? 0 : part;
+    const runOne = (segment: OwnSegment, x: tf.Tensor) => {
       last = this.#runOne(segment, x, pass);
       return last[0]!;
-    });
+    };
+    const runEarly = (segment: OwnSegment, own: tf.Tensor) => {
+      if (!pass.halves || !segment.early) return undefined;
+      last = this.#runEarly(segment.early, tower, own, pass.halves, pass);
+      return last[0]!;
+    };
+    const end = towerForward(this.#segments, tower, pass.images, pass.gather, runOne, runEarly);
     if ('sent' in end) return end;
     const [loss, logits] = last;
     return { loss: loss as tf.Scalar, logits: logits as tf.Tensor2D };
@@ -85,6 +83,29 @@ export class Runner {
   dispose(): void {
     for (const { compiled } of this.#callables.values()) compiled?.dispose();
     this.#callables.clear();
+  }
+
+  /** The order is the point: what is sent, the own half's work, what is received; on the tape too, where it is mirrored. */
+  #runEarly(
+    { segment, ownPart, rest }: NonNullable<OwnSegment['early']>,
+    tower: TowerIndex,
+    own: tf.Tensor,
+    halves: Halves,
+    pass: Pass,
+  ): tf.Tensor[] {
+    const site = segment.site!;
+    const sent = halves.send(own, site);
+    const kernels = kernelHalves(pass.parameters.get(segment.kernel)!, segment.first);
+    const withMore = (more: [string, tf.Tensor][]) => ({ ...pass, parameters: new Map([...pass.parameters, ...more]) });
+    const [part] = this.#runOne(ownPart, own, withMore([[OWN_KERNEL, kernels[tower]]]));
+    const peer = halves.receive(sent, own.shape, site);
+    const tensor = () => tf.concat(tower === 0 ? [own, peer] : [peer, own], own.rank - 1);
+    pass.capture?.({ name: `tower${tower}/${site.name}/input`, layer: site.name, kind: 'input', tensor: tensor() });
+    const more: [string, tf.Tensor][] = [
+      [PEER_KERNEL, kernels[1 - tower]!],
+      [OWN_PART, part!],
+    ];
+    return this.#runOne(rest, peer, withMore(more));
   }
 
   #runOne(segment: OwnSegment, x: tf.Tensor, pass: Pass): tf.Tensor[] {
@@ -105,7 +126,7 @@ export class Runner {
 
   #callable(segment: OwnSegment, training: boolean, keeps: boolean): Callable {
     const { compile: mode } = this.#options;
-    const key = `${this.#segments.indexOf(segment)} ${training} ${keeps}`;
+    const key = `${segment.key} ${training} ${keeps}`;
     const found = this.#callables.get(key);
     if (found) return found;
     const callable: Callable = { call: () => [], captured: [] };
@@ -144,40 +165,4 @@ export class Runner {
       return [...results, ...captured.map(({ tensor }) => tensor)];
     };
   }
-}
-
-function ownSegments(net: Net, tower: TowerIndex): OwnSegment[] {
-  const segments = segmentsOf(net);
-  return segments.map((segment, i) => ({
-    ...segment,
-    names: namesOf(net, segment.layers, [tower]),
-    dropouts: dropoutsOf(segment.layers, [tower]),
-    isFirst: i === 0,
-    isLast: i === segments.length - 1,
-    compute: (x, run) => runSegment(segment, tower, x, run),
-  }));
-}
-
-function wholeNet(net: Net): OwnSegment {
-  return {
-    layers: net.layers,
-    names: namesOf(net, net.layers, [0, 1]),
-    dropouts: dropoutsOf(net.layers, [0, 1]),
-    isFirst: true,
-    isLast: true,
-    compute: (x, run) => referenceForward(net, x as tf.Tensor4D, run),
-  };
-}
-
-function namesOf(net: Net, layers: readonly PlacedLayer[], towers: readonly TowerIndex[]): string[] {
-  const names = new Set(layers.filter(isWeighted).map(({ name }) => name));
-  return parametersOf(net)
-    .filter(({ layer, tower }) => names.has(layer) && towers.includes(tower))
-    .map(({ name }) => name);
-}
-
-function dropoutsOf(layers: readonly PlacedLayer[], towers: readonly TowerIndex[]) {
-  return layers.flatMap((each) =>
-    each.kind === 'dropout' ? towers.map((tower) => ({ layer: each.name, tower, keep: each.keep })) : [],
-  );
 }

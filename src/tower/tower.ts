@@ -2,8 +2,16 @@
 import * as tf from '@tensorflow/tfjs';
 import { slotViews } from '../data/batches.js';
 import { SplitError } from '../errors.js';
-import { deviceTransport, gather, Mailbox, msgpackTransport, type Transport } from '../exchange/index.js';
-import type { Captured, Gather } from '../model/forward.js';
+import {
+  deviceTransport,
+  gather,
+  Mailbox,
+  msgpackTransport,
+  receiveHalf,
+  sendHalf,
+  type Transport,
+} from '../exchange/index.js';
+import type { Captured, Gather, Halves } from '../model/forward.js';
 import { buildNet, type Net, parametersOf, sitesOf, volume } from '../model/net.js';
 import { TFJS_OPS } from '../model/ops.js';
 import { backingDevice, currentBinding, useDevice } from '../native/backend.js';
@@ -100,7 +108,7 @@ export class Tower {
       const { images, labels, labelValues } = this.#batch(slot, count);
       const forward = (...values: tf.Tensor[]): tf.Scalar => {
         const outcome = this.#runner.run({
-          ...{ images, labels, step, training: true, gather: this.#gather(step) },
+          ...{ images, labels, step, training: true, gather: this.#gather(step), halves: this.#halves(step) },
           parameters: new Map(names.map((name, i) => [name, values[i]!])),
           capture: keep ? (each) => captured.push({ ...each, tensor: tf.keep(each.tensor.clone()) }) : undefined,
         });
@@ -125,7 +133,7 @@ export class Tower {
       const { images, labels, labelValues } = this.#batch(slot, count);
       const values = this.#parameters.read();
       const outcome = this.#runner.run({
-        ...{ images, labels, step, training: false, gather: this.#gather(step) },
+        ...{ images, labels, step, training: false, gather: this.#gather(step), halves: this.#halves(step) },
         parameters: new Map(this.#parameters.names.map((name, i) => [name, values[i]!])),
       });
       if ('sent' in outcome) return {};
@@ -192,6 +200,16 @@ export class Tower {
       const { part } = this.#setup;
       if (part === 'whole' || !this.#transport) throw new Error(`the whole net has no site ${site.name}`);
       return gather(own, site, part, step, this.#transport, this.#fault.swapAt === site.name);
+    };
+  }
+
+  /** How they come together with work between, where that is wanted. */
+  #halves(step: number): Halves | undefined {
+    const transport = this.#transport;
+    if (!transport || !this.#setup.exchange.overlap) return undefined;
+    return {
+      send: (own, { name }) => sendHalf(own, name, step, transport),
+      receive: (sent, shape, { name }) => receiveHalf(sent, shape, name, step, transport),
     };
   }
 

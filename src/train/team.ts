@@ -64,7 +64,8 @@ export async function openTeam(config: TeamConfig, slots: readonly SharedArrayBu
   } = config;
   const towers = parts.map((part, i) => {
     const setup: TowerSetup = {
-      ...{ part, net, optimizer, seed, batchSize, slots, exchangeTimeoutMs, exchange, ops, compile, context: {} },
+      ...{ part, net, optimizer, seed, batchSize, slots, exchangeTimeoutMs, ops, compile, context: {} },
+      exchange: { ...exchange, overlap: overlaps(config) },
       device: devices[i] ?? devices[0]!,
       fault: isSplit ? fault : null,
       ...(link && { link }),
@@ -113,6 +114,13 @@ async function testDevice(ask: Team['ask']): Promise<string | undefined> {
     if (error instanceof NativeError) return error.message;
     throw error;
   }
+}
+
+/** On devices that share their cores there is nothing to gain from it. */
+function overlaps({ exchange, devices }: TeamConfig): boolean {
+  if (exchange.overlap !== 'auto') return exchange.overlap === 'on';
+  const [first, second] = devices;
+  return first !== second && [first, second].every((device) => device?.startsWith('GPU'));
 }
 
 /** Bytes of the largest message that crosses. */

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { before, test } from 'node:test';
 import { Worker } from 'node:worker_threads';
 import * as tf from '@tensorflow/tfjs';
-import { gather } from '../../src/exchange/gather.js';
+import { gather, receiveHalf, sendHalf } from '../../src/exchange/gather.js';
 import { createLink } from '../../src/exchange/mailbox.js';
 import { slotBytesFor, type Transport } from '../../src/exchange/transport.js';
 import { runHalf, runWhole } from './halves.js';
@@ -70,6 +70,42 @@ test('gather() in tower 1 has its half second', () => {
       { what: 'receive', at: 'backward conv3 7', values: fromPeer },
     ],
   });
+});
+
+test('sendHalf() and receiveHalf() leave room for work on the own half, forward and backward', () => {
+  const fake = fakeTransport({ forward: peer, backward: fromPeer });
+  const work = (name: string) =>
+    tf.customGrad((x) => {
+      const note = (what: string) => fake.did.push({ what: 'send', at: `${what} ${name}`, values: [] });
+      note('forward');
+      const gradFunc = (gradient: tf.Tensor) => {
+        note('backward');
+        return tf.mul(gradient, 2);
+      };
+      return { value: tf.mul(x as tf.Tensor, 2), gradFunc };
+    });
+  const values: number[] = [];
+  const gradient = tf.grad((x) => {
+    const sent = sendHalf(x, 'conv3', 7, fake.transport);
+    const mine = work('own half')(x);
+    const theirs = receiveHalf(sent, x.shape, 'conv3', 7, fake.transport);
+    const both = tf.add(mine, tf.mul(theirs, 3));
+    values.push(...both.dataSync());
+    return tf.sum(both);
+  })(tf.tensor2d(own, [2, 2]));
+  assert.deepEqual(values, [32, 64, 96, 128]);
+  assert.deepEqual([...gradient.dataSync()], [102, 202, 302, 402]);
+  assert.deepEqual(
+    fake.did.map(({ what, at, values }) => [what, at, values]),
+    [
+      ['send', 'forward conv3 7', own],
+      ['send', 'forward own half', []],
+      ['receive', 'forward conv3 7', peer],
+      ['send', 'backward conv3 7', [3, 3, 3, 3]],
+      ['send', 'backward own half', []],
+      ['receive', 'backward conv3 7', fromPeer],
+    ],
+  );
 });
 
 for (const home of [0, 1] as const) {

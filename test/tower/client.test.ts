@@ -38,7 +38,7 @@ function setupOf(change: Partial<TowerSetup> = {}): TowerSetup {
     },
     ops: 'native',
     compile: 'off',
-    exchange: { transport: 'msgpack', dtype: 'float32' },
+    exchange: { transport: 'msgpack', dtype: 'float32', overlap: false },
     seed: 1,
     batchSize: BATCH,
     slots: [slotOf()],
