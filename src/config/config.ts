@@ -3,7 +3,7 @@
  * flags: each beats what stands before it.
  */
 import { ConfigError } from '../errors.js';
-import { buildNet, type NetOptions } from '../model/net.js';
+import { buildNet, isOneColumn, type NetOptions } from '../model/net.js';
 import type { OptimizerOptions } from '../optim/schedule.js';
 import { checkDevices, defaultDevices, gpusOf, shortName } from './devices.js';
 import { deepFreeze, type Layer, mergeLayer, sets } from './layers.js';
@@ -113,7 +113,7 @@ export function resolveConfig(layers: readonly Layer[], machine: Machine): Resol
   checkExchange(config);
   checkData(config);
   checkRunName(config.run);
-  buildNet(config.net);
+  checkPlacement(config);
   return {
     config: deepFreeze(config),
     notes: [
@@ -162,6 +162,14 @@ function checkExchange({ exchange: { transport, dtype } }: Config): void {
   if (transport === 'msgpack' || dtype === 'float32') return;
   throw new ConfigError(
     `--exchange-dtype is ${dtype}, expected float32 with --exchange device, which sends tensors as they are; leave out one of the two`,
+  );
+}
+
+/** @throws ConfigError for a net that does not fit, or that is one column and to be split. */
+function checkPlacement({ placement, net }: Config): void {
+  if (!isOneColumn(buildNet(net)) || placement === 'single') return;
+  throw new ConfigError(
+    `Cannot split the net "${net.table}": it is one column, for one device; take --placement single, or another --net`,
   );
 }
 

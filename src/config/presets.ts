@@ -2,6 +2,7 @@
  * The presets: every hyper-parameter's number, with where it comes from. Sources as in `model/tables.ts`: the paper, and
  * the code (its config #145, `layer-params-145.cfg`). Fashion-MNIST: Xiao, Rasul, Vollgraf, arXiv:1708.07747.
  */
+import { buildNet, isOneColumn, type NetOptions } from '../model/net.js';
 import { TABLES, type TableName } from '../model/tables.js';
 import type { Preset, PresetName } from './config.js';
 
@@ -147,6 +148,7 @@ export const PRESETS: Readonly<Record<PresetName, Preset>> = { mini, fashion, tu
 /** What `summary` starts from: a table as it was drawn up, at full width, its grey levels as they are. */
 export function tableSettings(table: TableName): Record<string, unknown> {
   const { inputSize, inputChannels, classes } = TABLES[table];
-  const net = { table, width: 1, inputSize, inputChannels, classes, init: 'table', dropout: true };
-  return { preset: 'fashion', net, data: { mean: Array(inputChannels).fill(0) } };
+  const net: NetOptions = { table, width: 1, inputSize, inputChannels, classes, init: 'table', dropout: true };
+  const placement = isOneColumn(buildNet(net)) ? 'single' : 'split';
+  return { preset: 'fashion', placement, net, data: { mean: Array(inputChannels).fill(0) } };
 }

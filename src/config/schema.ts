@@ -70,6 +70,8 @@ export const CONFIG_SCHEMA = keys({
     init: oneOf(['table', 'he', 'xavier']),
     dropout: bool,
     activation: oneOf(['relu', 'sigmoid', 'tanh']).optional(),
+    norm: bool.optional(),
+    overlap: bool.optional(),
   }),
   optimizer: keys({
     learningRate: above(0),

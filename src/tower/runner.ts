@@ -2,7 +2,7 @@
 import type * as tf from '@tensorflow/tfjs';
 import type { Captured, Gather, Run } from '../model/forward.js';
 import { maskOf, maskSeed } from '../model/init.js';
-import { isWeighted, type Net, type PlacedLayer, parametersOf, type TowerIndex } from '../model/net.js';
+import { homesOf, isWeighted, type Net, type PlacedLayer, parametersOf, type TowerIndex } from '../model/net.js';
 import type { Ops } from '../model/ops.js';
 import { referenceForward } from '../model/reference.js';
 import { runSegment, type Segment, segmentsOf } from '../model/segments.js';
@@ -151,7 +151,7 @@ function ownSegments(net: Net, tower: TowerIndex): OwnSegment[] {
   return segments.map((segment, i) => ({
     ...segment,
     names: namesOf(net, segment.layers, [tower]),
-    dropouts: dropoutsOf(segment.layers, [tower]),
+    dropouts: dropoutsOf(segment.layers).filter((each) => each.tower === tower),
     isFirst: i === 0,
     isLast: i === segments.length - 1,
     compute: (x, run) => runSegment(segment, tower, x, run),
@@ -162,7 +162,7 @@ function wholeNet(net: Net): OwnSegment {
   return {
     layers: net.layers,
     names: namesOf(net, net.layers, [0, 1]),
-    dropouts: dropoutsOf(net.layers, [0, 1]),
+    dropouts: dropoutsOf(net.layers),
     isFirst: true,
     isLast: true,
     compute: (x, run) => referenceForward(net, x as tf.Tensor4D, run),
@@ -176,8 +176,11 @@ function namesOf(net: Net, layers: readonly PlacedLayer[], towers: readonly Towe
     .map(({ name }) => name);
 }
 
-function dropoutsOf(layers: readonly PlacedLayer[], towers: readonly TowerIndex[]) {
-  return layers.flatMap((each) =>
-    each.kind === 'dropout' ? towers.map((tower) => ({ layer: each.name, tower, keep: each.keep })) : [],
-  );
+function dropoutsOf(layers: readonly PlacedLayer[]): OwnSegment['dropouts'] {
+  const homes = homesOf(layers);
+  return layers.flatMap((each, i) => {
+    if (each.kind !== 'dropout') return [];
+    const towers: readonly TowerIndex[] = homes[i] === undefined ? [0, 1] : [homes[i]];
+    return towers.map((tower) => ({ layer: each.name, tower, keep: each.keep }));
+  });
 }

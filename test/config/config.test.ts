@@ -132,7 +132,7 @@ const REFUSED_IN_FILE: [values: Record<string, unknown>, message: string][] = [
   ],
   [
     { net: { kind: 'x' } },
-    'Cannot use the unknown key net.kind in f.json; there are table, width, inputSize, inputChannels, classes, init, dropout, activation',
+    'Cannot use the unknown key net.kind in f.json; there are table, width, inputSize, inputChannels, classes, init, dropout, activation, norm, overlap',
   ],
   [{ preset: 'zzz' }, 'preset in f.json is "zzz", expected one of auto, mini, fashion, tutorial, lenet'],
   [{ preset: null }, 'preset in f.json is null, expected one of auto, mini, fashion, tutorial, lenet'],
@@ -180,7 +180,7 @@ const REFUSED_IN_FLAGS: [values: Record<string, unknown>, message: string][] = [
   [{ batchSize: Number.POSITIVE_INFINITY }, '--batch-size is Infinity, expected a whole number from 1 to 65536'],
   [{ steps: 'many' }, '--steps is "many", expected a whole number from 1 to 1000000000'],
   [{ optimizer: { learningRate: -1 } }, '--lr is -1, expected a number above 0'],
-  [{ net: { table: 'vgg' } }, '--net is "vgg", expected one of original, paper, tutorial, lenet'],
+  [{ net: { table: 'vgg' } }, '--net is "vgg", expected one of original, paper, one-gpu, columns, tutorial, lenet'],
   [{ net: { width: 9 } }, '--width is 9, expected a number above 0 and up to 8'],
   [{ devices: ['CPU:0', ''] }, '--devices is "", expected a device such as CPU:0 or GPU:1'],
   [
@@ -213,6 +213,14 @@ test('resolveConfig() says of a flag what is wrong, by its name', () => {
   for (const [values, message] of REFUSED_IN_FLAGS) {
     assert.throws(() => resolve([flags(values)]), { name: 'ConfigError', message });
   }
+});
+
+test('resolveConfig() refuses to split a net of one column', () => {
+  const net = { table: 'one-gpu' };
+  const message =
+    'Cannot split the net "one-gpu": it is one column, for one device; take --placement single, or another --net';
+  assert.throws(() => resolve([flags({ net })]), { name: 'ConfigError', message, exitCode: 2 });
+  assert.equal(resolve([flags({ net, placement: 'single' })]).config.net.table, 'one-gpu');
 });
 
 test('resolveConfig() names the flag when it beats a file that was right', () => {
