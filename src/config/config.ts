@@ -3,7 +3,7 @@
  * flags: each beats what stands before it.
  */
 import { ConfigError } from '../errors.js';
-import { buildNet, isOneColumn, type NetOptions } from '../model/net.js';
+import { buildNet, isOneColumn, isWeighted, type NetOptions } from '../model/net.js';
 import type { OptimizerOptions } from '../optim/schedule.js';
 import { checkDevices, defaultDevices, gpusOf, shortName } from './devices.js';
 import { deepFreeze, type Layer, mergeLayer, sets } from './layers.js';
@@ -114,6 +114,7 @@ export function resolveConfig(layers: readonly Layer[], machine: Machine): Resol
   checkData(config);
   checkRunName(config.run);
   checkPlacement(config);
+  checkOwnRates(config);
   return {
     config: deepFreeze(config),
     notes: [
@@ -170,6 +171,18 @@ function checkPlacement({ placement, net }: Config): void {
   if (!isOneColumn(buildNet(net)) || placement === 'single') return;
   throw new ConfigError(
     `Cannot split the net "${net.table}": it is one column, for one device; take --placement single, or another --net`,
+  );
+}
+
+/** A layer that the net does not have would go by the schedule in silence. */
+function checkOwnRates({ net, optimizer: { ownRates = [] } }: Config): void {
+  const layers: readonly string[] = buildNet(net)
+    .layers.filter(isWeighted)
+    .map(({ name }) => name);
+  const wrong = ownRates.findIndex(({ layer }) => layer !== undefined && !layers.includes(layer));
+  if (wrong === -1) return;
+  throw new ConfigError(
+    `optimizer.ownRates.${wrong}.layer is "${ownRates[wrong]!.layer}", expected one of ${layers.join(', ')}`,
   );
 }
 

@@ -99,7 +99,10 @@ test('resolveConfig() merges a schedule of the same kind, and replaces one of an
     epochs: [5],
     factor: 0.5,
   });
-  assert.deepEqual(resolve([schedule({ kind: 'constant' })]).config.optimizer.schedule, { kind: 'constant' });
+  const plateau = { kind: 'plateau', factor: 0.1, patience: 3, least: 1e-5 };
+  for (const other of [{ kind: 'constant' }, plateau]) {
+    assert.deepEqual(resolve([schedule(other)]).config.optimizer.schedule, other);
+  }
   assert.throws(
     () => resolve([flags({ preset: 'lenet' }), schedule({ kind: 'steps', epochs: [1] })]),
     /^ConfigError: optimizer\.schedule\.factor in run\.json is missing, expected a number above 0/,
@@ -128,7 +131,7 @@ const REFUSED_IN_FILE: [values: Record<string, unknown>, message: string][] = [
   [{ net: { with: 4 } }, 'Cannot use the unknown key net.with in f.json; did you mean "width"?'],
   [
     { optimizer: { schedule: { zzzz: 1 } } },
-    'Cannot use the unknown key optimizer.schedule.zzzz in f.json; there are kind, epochs, factor',
+    'Cannot use the unknown key optimizer.schedule.zzzz in f.json; there are kind, epochs, factor, patience, least',
   ],
   [
     { net: { kind: 'x' } },
@@ -151,11 +154,27 @@ const REFUSED_IN_FILE: [values: Record<string, unknown>, message: string][] = [
   [{ optimizer: { schedule: null } }, 'optimizer.schedule in f.json is null, expected an object with kind'],
   [
     { optimizer: { schedule: { kind: 'cosine' } } },
-    'optimizer.schedule.kind in f.json is "cosine", expected one of constant, steps',
+    'optimizer.schedule.kind in f.json is "cosine", expected one of constant, steps, plateau',
   ],
   [
     { optimizer: { schedule: { epochs: [0] } } },
     'optimizer.schedule.epochs.0 in f.json is 0, expected a whole number from 1 to 1000000',
+  ],
+  [
+    { optimizer: { schedule: { kind: 'plateau', factor: 0.1, patience: 0, least: 1e-5 } } },
+    'optimizer.schedule.patience in f.json is 0, expected a whole number from 1 to 1000000',
+  ],
+  [
+    { optimizer: { ownRates: [{ after: 3, factor: 0, layr: 'conv1' }] } },
+    'Cannot use the unknown key optimizer.ownRates.0.layr in f.json; did you mean "layer"?',
+  ],
+  [
+    { optimizer: { ownRates: [{ after: 3, factor: -1 }] } },
+    'optimizer.ownRates.0.factor in f.json is -1, expected a number from 0 up',
+  ],
+  [
+    { optimizer: { ownRates: [{ layer: 'conv9', after: 3, factor: 1 }] } },
+    'optimizer.ownRates.0.layer is "conv9", expected one of conv1, conv2, conv3, conv4, conv5, fc6, fc7, fc8',
   ],
   [{ data: { mean: [1, 'a', 2] } }, 'data.mean.1 in f.json is "a", expected a number from 0 to below 256'],
   [
