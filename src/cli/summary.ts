@@ -17,7 +17,8 @@ import type { Services } from './services.js';
 export function summaryCommand(flags: Layer, { json }: { json?: boolean }, services: Services): number {
   const asked = valueAt(flags.values, ['net', 'table']) ?? 'original';
   const drawn = 'preset' in flags.values || !Object.hasOwn(TABLES, asked as string);
-  const layers = drawn ? [flags] : [{ values: tableSettings(asked as TableName) }, flags];
+  const noData = { values: { data: { source: 'embedded' } } }; // no image is read
+  const layers = [noData, ...(drawn ? [] : [{ values: tableSettings(asked as TableName) }]), flags];
   // Nobody asked TensorFlow: the devices are those of the flags, or the ones a machine without GPU would use.
   const devices = (flags.values.devices as string[] | undefined)?.map((name) => String(shortName(name))) ?? [
     'CPU:0',

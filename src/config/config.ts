@@ -6,7 +6,8 @@ import { ConfigError } from '../errors.js';
 import { buildNet, isOneColumn, isWeighted, type NetOptions } from '../model/net.js';
 import type { OptimizerOptions } from '../optim/schedule.js';
 import { checkDevices, defaultDevices, gpusOf, shortName } from './devices.js';
-import { deepFreeze, type Layer, mergeLayer, sets } from './layers.js';
+import { NO_SOURCE } from './imagenet.js';
+import { deepFreeze, type Layer, mergeLayer, sets, valueAt } from './layers.js';
 import { PRESETS } from './presets.js';
 import type { PLACEMENTS, PRESET_NAMES } from './schema.js';
 import { validate } from './validate.js';
@@ -15,7 +16,7 @@ export type Placement = (typeof PLACEMENTS)[number];
 export type PresetName = (typeof PRESET_NAMES)[number];
 
 export interface DataConfig {
-  /** `embedded`, `fashion-mnist` (found where it is installed), or a folder. */
+  /** `embedded`, `fashion-mnist` (found where it is installed), or a folder; a preset's may be left to the user. */
   readonly source: string;
   /** Height and width in pixels that an image is brought to before the crop to the net's input. */
   readonly resize: number;
@@ -108,6 +109,7 @@ export function resolveConfig(layers: readonly Layer[], machine: Machine): Resol
   if (merged.preset === 'auto') merged.preset = preset;
   if (Array.isArray(merged.devices)) merged.devices = merged.devices.map(shortName);
 
+  checkSource(merged, preset);
   const config = validate(merged, layers);
   checkDevices(config, machine.devices);
   checkExchange(config);
@@ -157,6 +159,13 @@ function defaultSource(preset: PresetName, machine: Machine): [string, string?] 
     'embedded',
     'data embedded: the Fashion-MNIST files are not here, so it is the small sample; --data names a folder',
   ];
+}
+
+function checkSource(merged: Record<string, unknown>, preset: PresetName): void {
+  if (valueAt(merged, ['data', 'source']) !== NO_SOURCE) return;
+  throw new ConfigError(
+    `Cannot tell where the images of the preset ${preset} are: it has none of its own, expected a folder; name it with --data`,
+  );
 }
 
 function checkExchange({ exchange: { transport, dtype } }: Config): void {

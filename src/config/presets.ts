@@ -5,6 +5,7 @@
 import { buildNet, isOneColumn, type NetOptions } from '../model/net.js';
 import { TABLES, type TableName } from '../model/tables.js';
 import type { Preset, PresetName } from './config.js';
+import { imagenetPresets } from './imagenet.js';
 
 /** Mean grey level of Fashion-MNIST's 60,000 training images (0.2860 of 255). */
 const FASHION_MEAN = 73;
@@ -143,7 +144,13 @@ const lenet: Preset = {
 };
 
 /** Every preset, by its name. */
-export const PRESETS: Readonly<Record<PresetName, Preset>> = { mini, fashion, tutorial, lenet };
+export const PRESETS: Readonly<Record<PresetName, Preset>> = {
+  mini,
+  fashion,
+  tutorial,
+  lenet,
+  ...imagenetPresets(COMMON, WORKERS),
+};
 
 /** What `summary` starts from: a table as it was drawn up, at full width, its grey levels as they are. */
 export function tableSettings(table: TableName): Record<string, unknown> {

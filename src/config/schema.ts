@@ -4,7 +4,10 @@ import type { TableName } from '../model/tables.js';
 import { TABLES } from '../model/tables.js';
 
 export const PLACEMENTS = ['split', 'single'] as const;
-export const PRESET_NAMES = ['mini', 'fashion', 'tutorial', 'lenet'] as const;
+export const PRESET_NAMES = [
+  ...(['mini', 'fashion', 'tutorial', 'lenet'] as const),
+  ...(['imagenet', 'imagenet-paper', 'imagenet-one-gpu', 'imagenet-columns'] as const),
+] as const;
 export const TABLE_NAMES = Object.keys(TABLES) as [TableName, ...TableName[]];
 
 function whole(from: number, to: number) {

@@ -137,8 +137,14 @@ const REFUSED_IN_FILE: [values: Record<string, unknown>, message: string][] = [
     { net: { kind: 'x' } },
     'Cannot use the unknown key net.kind in f.json; there are table, width, inputSize, inputChannels, classes, init, dropout, activation, norm, overlap',
   ],
-  [{ preset: 'zzz' }, 'preset in f.json is "zzz", expected one of auto, mini, fashion, tutorial, lenet'],
-  [{ preset: null }, 'preset in f.json is null, expected one of auto, mini, fashion, tutorial, lenet'],
+  [
+    { preset: 'zzz' },
+    'preset in f.json is "zzz", expected one of auto, mini, fashion, tutorial, lenet, imagenet, imagenet-paper, imagenet-one-gpu, imagenet-columns',
+  ],
+  [
+    { preset: null },
+    'preset in f.json is null, expected one of auto, mini, fashion, tutorial, lenet, imagenet, imagenet-paper, imagenet-one-gpu, imagenet-columns',
+  ],
   [{ placement: 'both' }, 'placement in f.json is "both", expected one of split, single'],
   [{ batchSize: '4' }, 'batchSize in f.json is "4", expected a whole number from 1 to 65536'],
   [{ batchSize: 1.5 }, 'batchSize in f.json is 1.5, expected a whole number from 1 to 65536'],
@@ -242,6 +248,16 @@ test('resolveConfig() refuses to split a net of one column', () => {
   assert.equal(resolve([flags({ net, placement: 'single' })]).config.net.table, 'one-gpu');
 });
 
+test('resolveConfig() asks where the images are, of a preset that has none', () => {
+  for (const data of [undefined, { resize: 256 }]) {
+    assert.throws(() => resolve([flags({ preset: 'imagenet', data })]), {
+      name: 'ConfigError',
+      message:
+        'Cannot tell where the images of the preset imagenet are: it has none of its own, expected a folder; name it with --data',
+    });
+  }
+});
+
 test('resolveConfig() names the flag when it beats a file that was right', () => {
   const file: Layer = { file: 'f.json', values: { batchSize: 4 } };
   assert.throws(() => resolve([file, flags({ batchSize: 0 })]), /^ConfigError: --batch-size is 0/);
@@ -255,7 +271,7 @@ test('resolveConfig() names the flag when it beats a file that was right', () =>
 test('resolveConfig() cuts a long value short', () => {
   assert.throws(
     () => resolve([flags({ preset: 'x'.repeat(500) })]),
-    (error: Error) => error.message.length < 160,
+    (error: Error) => error.message.length < 250,
   );
 });
 
@@ -280,7 +296,8 @@ test('resolveConfig() refuses keys that every object inherits, and pollutes no p
 
 test('resolveConfig() makes a run of every preset', () => {
   for (const preset of Object.keys(PRESETS)) {
-    const { config, notes } = resolve([flags({ preset })]);
+    const data = preset.startsWith('imagenet') ? { source: '/images' } : {};
+    const { config, notes } = resolve([flags({ preset, data })]);
     assert.equal(config.preset, preset);
     assert.equal(notes[0], `preset ${preset}`);
     assert.ok(config.data.resize >= config.net.inputSize);
