@@ -69,12 +69,16 @@ export function variantsOf({ net, data }: Config): { variants: Variant[]; missin
   }
   const drops = has(({ kind }) => kind === 'dropout');
   add('no-dropout', drops, 'the net has no dropout', 'no dropout', { net: { dropout: false } });
-  const augments = Object.entries(PLAIN_IMAGES).some(
-    ([key, plain]) => data[key as keyof typeof PLAIN_IMAGES] !== plain,
-  );
+  const augments = !contains(data, PLAIN_IMAGES);
   const same = 'every image as it is, in every epoch';
   add('no-augmentation', augments, 'images are not changed at random', same, { data: PLAIN_IMAGES });
   return { variants, missing };
+}
+
+/** Whether all that `part` says is so in `whole`, at any depth. */
+function contains(whole: unknown, part: unknown): boolean {
+  if (typeof part !== 'object' || part === null) return whole === part;
+  return Object.entries(part).every(([key, value]) => contains((whole as Record<string, unknown>)[key], value));
 }
 
 /** What a training came to. Errors are shares of the test images, from 0 to 1. */
