@@ -58,20 +58,33 @@ export async function ablateCommand(
   writeAblation(folder, ablation); // so that it can go on, whenever it is killed
   // With --json stdout is the result's alone.
   const forRuns = mode.json ? { ...services, stdout: services.stderr } : services;
-  const say = (line: string) => forRuns.stdout.write(`${line}\n`);
-  for (const note of notes) say(note);
+  for (const note of notes) forRuns.stdout.write(`${note}\n`);
+  const exitCode = await trainRows(ablation, configs, folder, mode, forRuns);
+  const lines = mode.json
+    ? [JSON.stringify(visible(ablation))]
+    : ['', ...tableOf(ablation), '', ...endOf(ablation, config)];
+  for (const line of lines) services.stdout.write(`${line}\n`);
+  return exitCode;
+}
 
+/** Trains what has no result yet, and writes the files after each. @returns the exit code of all. */
+async function trainRows(
+  ablation: Ablation,
+  configs: readonly Config[],
+  folder: string,
+  mode: DisplayMode,
+  services: Services,
+): Promise<number> {
+  const { rows } = ablation;
   let exitCode = 0;
-  for (const [i, row] of ablation.rows.entries()) {
+  for (const [i, row] of rows.entries()) {
     if (row.result) continue;
-    say(`\n${i + 1} of ${chosen.length}, ${row.variant}: ${row.change}`);
-    const ended = await trainRow(row, configs[i]!, mode, forRuns);
+    services.stdout.write(`\n${i + 1} of ${rows.length}, ${row.variant}: ${row.change}\n`);
+    const ended = await trainRow(row, configs[i]!, mode, services);
     writeAblation(folder, ablation);
     if (ended !== 0) exitCode = ended;
     if (ended > SIGNALLED) break;
   }
-  if (mode.json) services.stdout.write(`${JSON.stringify(visible(ablation))}\n`);
-  else for (const line of ['', ...tableOf(ablation), '', ...endOf(ablation, config)]) say(line);
   return exitCode;
 }
 

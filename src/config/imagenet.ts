@@ -64,7 +64,7 @@ export function imagenetPresets(common: Omit<Preset, OwnKeys>, workers: number) 
       brightness: 0,
       contrast: 0,
       saturation: 0,
-      /** Mean red, green and blue of ILSVRC-2012's training images, grey levels: `input_meta` of cuda-convnet2. */
+      /** Mean red, green and blue of ImageNet's training images, grey levels: `input_meta` of cuda-convnet2. */
       mean: [127.3, 119.72, 104.91],
       /** Grey levels from 0 to 255, as the initial values expect. */
       scale: 1,
