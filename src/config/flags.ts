@@ -20,9 +20,9 @@ export const FLAGS: readonly Flag[] = [
     name: '--preset',
     kind: 'text',
     path: 'preset',
-    value: `auto|${PRESET_NAMES.join('|')}`,
+    value: 'name',
     group: 'net',
-    help: 'where the settings start from',
+    help: `where the settings start from: auto, ${PRESET_NAMES.join(', ')}`,
   },
   {
     name: '--net',
