@@ -17,6 +17,7 @@ export { buildNet, type Net, type NetOptions, type Parameter, parametersOf, type
 export { towersPicture } from './model/picture.js';
 export { type Row, summarize, type Totals, totalsOf } from './model/summary.js';
 export { TABLES, type TableName } from './model/tables.js';
+export { BASELINE, type Result, type Variant, variantsOf, watchTraining } from './train/ablate.js';
 export {
   evaluateRun,
   type GoldenResult,

@@ -4,6 +4,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import test from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { PRESET_NAMES } from '../src/config/schema.js';
 import { packageVersion } from '../src/config/version.js';
 import { DataError, SplitError } from '../src/errors.js';
 import { roomWith, run } from './cli/stand-ins.js';
@@ -24,7 +25,7 @@ test('main() answers a wrong use with one line and exit code 2', async () => {
     [['train', '--batch-size', '0x10'], '--batch-size is "0x10", expected a whole number from 1 to 65536'],
     [['train', '--batch-size', ''], '--batch-size is "", expected a whole number from 1 to 65536'],
     [['train', '--seed', '1e999'], '--seed is Infinity, expected a whole number from 0 to 4294967295'],
-    [['train', '--preset', 'huge'], '--preset is "huge", expected one of auto, mini, fashion, tutorial, lenet'],
+    [['train', '--preset', 'huge'], `--preset is "huge", expected one of auto, ${PRESET_NAMES.join(', ')}`],
     [
       ['train', '--devices', 'CPU:0,CPU:9'],
       'Cannot use the device CPU:9: TensorFlow has CPU:0, CPU:1 here; choose among these with --devices',

@@ -42,7 +42,8 @@ export async function openVariant(settings: NetSettings, name: string): Promise<
   let step = 0;
   const run = async () => {
     step++;
-    await team.ask({ kind: 'step', slot: 0, count: batch, step, learningRate: 1e-4, update: true, keep: false });
+    const rate = { learningRate: 1e-4, epoch: 1 };
+    await team.ask({ kind: 'step', slot: 0, count: batch, step, ...rate, update: true, keep: false });
     return undefined;
   };
   return { team, variant: { name, run } };

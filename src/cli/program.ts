@@ -1,6 +1,7 @@
 /** The commands and their flags. */
 import { Command, Option } from 'commander';
 import { packageVersion } from '../config/version.js';
+import { VARIANT_NAMES } from '../train/ablate.js';
 import { devicesCommand } from './devices.js';
 import { addFlags, flagLayer, flagNames, layersOf, numberOrText } from './options.js';
 import type { Services } from './services.js';
@@ -36,6 +37,15 @@ export function buildProgram(services: Services, done: (exitCode: number) => voi
   addFlags(train, flagNames('net', 'data', 'train', 'hidden'))
     .option(...CONFIG_FLAG)
     .addOption(new Option('--quiet', 'print the last line only').conflicts('json'))
+    .option(...JSON_FLAG);
+
+  const ablate = add('ablate', 'train nets with one thing changed, and compare them', async (command) =>
+    (await import('./ablate.js')).ablateCommand(layersOf(command), command.opts(), services),
+  );
+  addFlags(ablate, flagNames('net', 'data', 'train', 'hidden'))
+    .option(...CONFIG_FLAG)
+    .option('--only <names>', `variants beside the baseline: ${VARIANT_NAMES.join(',')}`, (text) => text.split(','))
+    .addOption(new Option('--quiet', "print each run's last line only").conflicts('json'))
     .option(...JSON_FLAG);
 
   const verify = add('verify', 'compare the split with the reference, step by step', async (command) =>

@@ -3,7 +3,7 @@ import { resolveConfig } from '../config/config.js';
 import { shortName } from '../config/devices.js';
 import { type Layer, valueAt } from '../config/layers.js';
 import { tableSettings } from '../config/presets.js';
-import { buildNet, type Net } from '../model/net.js';
+import { buildNet, isOneColumn, type Net } from '../model/net.js';
 import { towersPicture } from '../model/picture.js';
 import { type PerTower, type Row, shapeText, summarize, type Totals, totalsOf } from '../model/summary.js';
 import { TABLES, type TableName } from '../model/tables.js';
@@ -17,7 +17,8 @@ import type { Services } from './services.js';
 export function summaryCommand(flags: Layer, { json }: { json?: boolean }, services: Services): number {
   const asked = valueAt(flags.values, ['net', 'table']) ?? 'original';
   const drawn = 'preset' in flags.values || !Object.hasOwn(TABLES, asked as string);
-  const layers = drawn ? [flags] : [{ values: tableSettings(asked as TableName) }, flags];
+  const noData = { values: { data: { source: 'embedded' } } }; // no image is read
+  const layers = [noData, ...(drawn ? [] : [{ values: tableSettings(asked as TableName) }]), flags];
   // Nobody asked TensorFlow: the devices are those of the flags, or the ones a machine without GPU would use.
   const devices = (flags.values.devices as string[] | undefined)?.map((name) => String(shortName(name))) ?? [
     'CPU:0',
@@ -61,12 +62,7 @@ function summaryLines(
       ]),
     ),
     '',
-    `bytes exchanged in a step of ${count(batchSize)} images, float32, by the tower that sends`,
-    ...table(
-      ['site', '0 forward', '1 forward', '0 backward', '1 backward'],
-      rows.flatMap(({ layer, exchange }) => (exchange ? [[layer, ...exchange.forward, ...exchange.backward]] : [])),
-    ),
-    '',
+    ...exchangeLines(rows, batchSize),
     ...table(
       ['tower', 'device', 'parameters', 'multiply-adds', 'sent bytes'],
       [
@@ -78,9 +74,22 @@ function summaryLines(
           totals.sentBytes[tower],
         ]),
         ['both', '', both(totals.parameters), both(totals.multiplyAdds), both(totals.sentBytes)],
-      ],
+      ].slice(0, isOneColumn(net) ? 1 : 3),
     ),
     '',
     towersPicture(net),
+  ];
+}
+
+/** What crosses; nothing of a net of one column. */
+function exchangeLines(rows: readonly Row[], batchSize: number): string[] {
+  const sites = rows.flatMap(({ layer, exchange }) =>
+    exchange ? [[layer, ...exchange.forward, ...exchange.backward]] : [],
+  );
+  if (sites.length === 0) return [];
+  return [
+    `bytes exchanged in a step of ${count(batchSize)} images, float32, by the tower that sends`,
+    ...table(['site', '0 forward', '1 forward', '0 backward', '1 backward'], sites),
+    '',
   ];
 }

@@ -21,6 +21,24 @@ export async function trainCommand(layers: readonly Layer[], mode: DisplayMode, 
     resolved.config,
     layers.some((layer) => sets(layer, 'run')),
   );
+  const { exitCode, failure } = await recordedTraining(config, resolved.notes, mode, services);
+  if (exitCode !== 0 && failure !== undefined) services.stderr.write(`error: ${oneLine(failure)}\n`);
+  return exitCode;
+}
+
+/**
+ * One training with its folder, its log, a display, and an ear for signals.
+ * @param watch is told of each event too.
+ * @returns the exit code, and why it failed when it did.
+ * @throws as {@link trainCommand}.
+ */
+export async function recordedTraining(
+  config: Config,
+  notes: readonly string[],
+  mode: DisplayMode,
+  services: Services,
+  watch: (event: LogEvent) => void = () => {},
+): Promise<{ exitCode: number; failure: string | undefined }> {
   const { train } = await services.trainRoom();
   const display = openDisplay(mode, config, services);
   const recorder = openRecorder(config);
@@ -30,16 +48,15 @@ export async function trainCommand(layers: readonly Layer[], mode: DisplayMode, 
   });
   let failure: string | undefined;
   try {
-    for (const note of resolved.notes) display.note(note);
+    for (const note of notes) display.note(note);
     const report = (event: LogEvent) => {
       if (event.event === 'run_end') failure = event.error;
       recorder.write(event);
       display.show(event);
+      watch(event);
     };
     const { exitCode } = await train(config, { report, signal: stop.signal });
-    display.close();
-    if (exitCode !== 0 && failure !== undefined) services.stderr.write(`error: ${oneLine(failure)}\n`);
-    return exitCode;
+    return { exitCode, failure };
   } finally {
     stop.forget();
     display.close();

@@ -3,10 +3,11 @@
  * flags: each beats what stands before it.
  */
 import { ConfigError } from '../errors.js';
-import { buildNet, type NetOptions } from '../model/net.js';
+import { buildNet, isOneColumn, isWeighted, type NetOptions } from '../model/net.js';
 import type { OptimizerOptions } from '../optim/schedule.js';
 import { checkDevices, defaultDevices, gpusOf, shortName } from './devices.js';
-import { deepFreeze, type Layer, mergeLayer, sets } from './layers.js';
+import { NO_SOURCE } from './imagenet.js';
+import { deepFreeze, type Layer, mergeLayer, sets, valueAt } from './layers.js';
 import { PRESETS } from './presets.js';
 import type { PLACEMENTS, PRESET_NAMES } from './schema.js';
 import { validate } from './validate.js';
@@ -15,7 +16,7 @@ export type Placement = (typeof PLACEMENTS)[number];
 export type PresetName = (typeof PRESET_NAMES)[number];
 
 export interface DataConfig {
-  /** `embedded`, `fashion-mnist` (found where it is installed), or a folder. */
+  /** `embedded`, `fashion-mnist` (found where it is installed), or a folder; a preset's may be left to the user. */
   readonly source: string;
   /** Height and width in pixels that an image is brought to before the crop to the net's input. */
   readonly resize: number;
@@ -110,12 +111,14 @@ export function resolveConfig(layers: readonly Layer[], machine: Machine): Resol
   if (merged.preset === 'auto') merged.preset = preset;
   if (Array.isArray(merged.devices)) merged.devices = merged.devices.map(shortName);
 
+  checkSource(merged, preset);
   const config = validate(merged, layers);
   checkDevices(config, machine.devices);
   checkExchange(config);
   checkData(config);
   checkRunName(config.run);
-  buildNet(config.net);
+  checkPlacement(config);
+  checkOwnRates(config);
   return {
     config: deepFreeze(config),
     notes: [
@@ -160,10 +163,37 @@ function defaultSource(preset: PresetName, machine: Machine): [string, string?] 
   ];
 }
 
+function checkSource(merged: Record<string, unknown>, preset: PresetName): void {
+  if (valueAt(merged, ['data', 'source']) !== NO_SOURCE) return;
+  throw new ConfigError(
+    `Cannot tell where the images of the preset ${preset} are: it has none of its own, expected a folder; name it with --data`,
+  );
+}
+
 function checkExchange({ exchange: { transport, dtype } }: Config): void {
   if (transport === 'msgpack' || dtype === 'float32') return;
   throw new ConfigError(
     `--exchange-dtype is ${dtype}, expected float32 with --exchange device, which sends tensors as they are; leave out one of the two`,
+  );
+}
+
+/** @throws ConfigError for a net that does not fit, or that is one column and to be split. */
+function checkPlacement({ placement, net }: Config): void {
+  if (!isOneColumn(buildNet(net)) || placement === 'single') return;
+  throw new ConfigError(
+    `Cannot split the net "${net.table}": it is one column, for one device; take --placement single, or another --net`,
+  );
+}
+
+/** A layer that the net does not have would go by the schedule in silence. */
+function checkOwnRates({ net, optimizer: { ownRates = [] } }: Config): void {
+  const layers: readonly string[] = buildNet(net)
+    .layers.filter(isWeighted)
+    .map(({ name }) => name);
+  const wrong = ownRates.findIndex(({ layer }) => layer !== undefined && !layers.includes(layer));
+  if (wrong === -1) return;
+  throw new ConfigError(
+    `optimizer.ownRates.${wrong}.layer is "${ownRates[wrong]!.layer}", expected one of ${layers.join(', ')}`,
   );
 }
 

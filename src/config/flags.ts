@@ -1,11 +1,11 @@
 /** The flags that set something in a {@link Config}: the command line is made from this table, and so are messages. */
 import { PLACEMENTS, PRESET_NAMES, TABLE_NAMES } from './schema.js';
 
-/** A flag. `kind`: how its text becomes a value; `off` is a switch that sets false. */
+/** A flag. `kind`: how its text becomes a value; `on` and `off` are switches that set true and false. */
 export interface Flag {
   /** `--batch-size`. */
   name: string;
-  kind: 'number' | 'text' | 'list' | 'off';
+  kind: 'number' | 'text' | 'list' | 'on' | 'off';
   /** Where the value goes, dots between the keys. */
   path: string;
   help: string;
@@ -20,9 +20,9 @@ export const FLAGS: readonly Flag[] = [
     name: '--preset',
     kind: 'text',
     path: 'preset',
-    value: `auto|${PRESET_NAMES.join('|')}`,
+    value: 'name',
     group: 'net',
-    help: 'where the settings start from',
+    help: `where the settings start from: auto, ${PRESET_NAMES.join(', ')}`,
   },
   {
     name: '--net',
@@ -65,6 +65,8 @@ export const FLAGS: readonly Flag[] = [
     help: 'activation of every layer',
   },
   { name: '--no-dropout', kind: 'off', path: 'net.dropout', group: 'net', help: 'train without dropout' },
+  { name: '--no-norm', kind: 'off', path: 'net.norm', group: 'net', help: 'leave the response norms out' },
+  { name: '--no-overlap', kind: 'off', path: 'net.overlap', group: 'net', help: 'pool without overlapping windows' },
   {
     name: '--batch-size',
     kind: 'number',
@@ -96,6 +98,42 @@ export const FLAGS: readonly Flag[] = [
     value: 'threads',
     group: 'data',
     help: 'threads that prepare images',
+  },
+  {
+    name: '--resize',
+    kind: 'number',
+    path: 'data.resize',
+    value: 'pixels',
+    group: 'data',
+    help: 'size that images have before the input is cut out of them',
+  },
+  { name: '--crop', kind: 'on', path: 'data.randomCrop', group: 'data', help: 'cut training images at random places' },
+  { name: '--no-crop', kind: 'off', path: 'data.randomCrop', group: 'data', help: 'cut them in the middle' },
+  { name: '--flip', kind: 'on', path: 'data.flip', group: 'data', help: 'mirror half of the training images' },
+  { name: '--no-flip', kind: 'off', path: 'data.flip', group: 'data', help: 'mirror none' },
+  {
+    name: '--brightness',
+    kind: 'number',
+    path: 'data.brightness',
+    value: 'amount',
+    group: 'data',
+    help: 'change it by a factor from 1 - amount to 1 + amount',
+  },
+  {
+    name: '--contrast',
+    kind: 'number',
+    path: 'data.contrast',
+    value: 'amount',
+    group: 'data',
+    help: 'change it likewise',
+  },
+  {
+    name: '--saturation',
+    kind: 'number',
+    path: 'data.saturation',
+    value: 'amount',
+    group: 'data',
+    help: 'change it likewise',
   },
   { name: '--seed', kind: 'number', path: 'seed', value: 'n', group: 'data', help: 'seed of everything random' },
   {

@@ -2,8 +2,10 @@
  * The presets: every hyper-parameter's number, with where it comes from. Sources as in `model/tables.ts`: the paper, and
  * the code (its config #145, `layer-params-145.cfg`). Fashion-MNIST: Xiao, Rasul, Vollgraf, arXiv:1708.07747.
  */
+import { buildNet, isOneColumn, type NetOptions } from '../model/net.js';
 import { TABLES, type TableName } from '../model/tables.js';
 import type { Preset, PresetName } from './config.js';
+import { imagenetPresets } from './imagenet.js';
 
 /** Mean grey level of Fashion-MNIST's 60,000 training images (0.2860 of 255). */
 const FASHION_MEAN = 73;
@@ -142,11 +144,18 @@ const lenet: Preset = {
 };
 
 /** Every preset, by its name. */
-export const PRESETS: Readonly<Record<PresetName, Preset>> = { mini, fashion, tutorial, lenet };
+export const PRESETS: Readonly<Record<PresetName, Preset>> = {
+  mini,
+  fashion,
+  tutorial,
+  lenet,
+  ...imagenetPresets(COMMON, WORKERS),
+};
 
 /** What `summary` starts from: a table as it was drawn up, at full width, its grey levels as they are. */
 export function tableSettings(table: TableName): Record<string, unknown> {
   const { inputSize, inputChannels, classes } = TABLES[table];
-  const net = { table, width: 1, inputSize, inputChannels, classes, init: 'table', dropout: true };
-  return { preset: 'fashion', net, data: { mean: Array(inputChannels).fill(0) } };
+  const net: NetOptions = { table, width: 1, inputSize, inputChannels, classes, init: 'table', dropout: true };
+  const placement = isOneColumn(buildNet(net)) ? 'single' : 'split';
+  return { preset: 'fashion', placement, net, data: { mean: Array(inputChannels).fill(0) } };
 }

@@ -4,7 +4,10 @@ import type { TableName } from '../model/tables.js';
 import { TABLES } from '../model/tables.js';
 
 export const PLACEMENTS = ['split', 'single'] as const;
-export const PRESET_NAMES = ['mini', 'fashion', 'tutorial', 'lenet'] as const;
+export const PRESET_NAMES = [
+  ...(['mini', 'fashion', 'tutorial', 'lenet'] as const),
+  ...(['imagenet', 'imagenet-paper', 'imagenet-one-gpu', 'imagenet-columns'] as const),
+] as const;
 export const TABLE_NAMES = Object.keys(TABLES) as [TableName, ...TableName[]];
 
 function whole(from: number, to: number) {
@@ -51,10 +54,23 @@ const schedule = z.discriminatedUnion(
       epochs: z.array(whole(1, 1_000_000), 'a list of epochs'),
       factor: above(0, 1),
     }),
+    keys({
+      kind: z.literal('plateau'),
+      factor: above(0, 1),
+      patience: whole(1, 1_000_000),
+      least: above(0),
+    }),
   ],
   // Without a kind that is known, the issue stands at `kind`.
-  { error: (issue) => (issue.code === 'invalid_union' ? 'one of constant, steps' : 'an object with kind') },
+  { error: (issue) => (issue.code === 'invalid_union' ? 'one of constant, steps, plateau' : 'an object with kind') },
 );
+
+const ownRate = keys({
+  layer: text.optional(),
+  role: oneOf(['kernel', 'bias']).optional(),
+  after: whole(0, 1_000_000),
+  factor: from(0),
+});
 
 /** The whole shape. Strict: an unknown key is an issue. */
 export const CONFIG_SCHEMA = keys({
@@ -70,6 +86,8 @@ export const CONFIG_SCHEMA = keys({
     init: oneOf(['table', 'he', 'xavier']),
     dropout: bool,
     activation: oneOf(['relu', 'sigmoid', 'tanh']).optional(),
+    norm: bool.optional(),
+    overlap: bool.optional(),
   }),
   optimizer: keys({
     learningRate: above(0),
@@ -78,6 +96,7 @@ export const CONFIG_SCHEMA = keys({
     biasRateFactor: from(0),
     biasDecay: from(0),
     schedule,
+    ownRates: z.array(ownRate, 'a list of rates').optional(),
   }),
   data: keys({
     source: text,
@@ -114,9 +133,14 @@ export const CONFIG_SCHEMA = keys({
 export function keysAt(path: readonly PropertyKey[]): string[] {
   let schema: z.ZodType = CONFIG_SCHEMA;
   for (const key of path) {
-    if (!(schema instanceof z.ZodObject)) return [];
-    schema = schema.shape[key as string] as z.ZodType;
+    if (schema instanceof z.ZodArray) schema = bare(schema.element as z.ZodType);
+    else if (schema instanceof z.ZodObject) schema = bare(schema.shape[key as string] as z.ZodType);
+    else return [];
   }
   const objects = schema instanceof z.ZodDiscriminatedUnion ? schema.options : [schema];
   return [...new Set(objects.flatMap((each) => (each instanceof z.ZodObject ? Object.keys(each.shape) : [])))];
+}
+
+function bare(schema: z.ZodType): z.ZodType {
+  return schema instanceof z.ZodOptional ? (schema.unwrap() as z.ZodType) : schema;
 }

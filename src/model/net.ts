@@ -34,6 +34,7 @@ export type Layer =
       stride: number;
       pad: Pad;
       reach: Reach;
+      home?: TowerIndex;
       init: InitialValues;
     }
   | { kind: 'dense'; name: string; units: number | 'classes'; reach: Reach; home?: TowerIndex; init: InitialValues }
@@ -68,6 +69,10 @@ export interface NetOptions {
   dropout: boolean;
   /** Replaces the activation of every layer. */
   activation?: 'relu' | 'sigmoid' | 'tanh';
+  /** `false` leaves the response norms out. */
+  norm?: boolean;
+  /** `false` has pools whose windows overlap take windows as large as their stride. */
+  overlap?: boolean;
 }
 
 /** [height, width, channels of one tower]; after the first dense layer [1, 1, units of one tower]. */
@@ -124,14 +129,15 @@ export function buildNet(options: NetOptions): Net {
   let joined = true; // every tower reads the whole input image
   const layers: PlacedLayer[] = [];
   for (const row of table.layers) {
-    if (row.kind === 'dropout' && !options.dropout) continue;
+    if (isLeftOut(row, options)) continue;
     const layer = scaled(row, options);
     const reach = layer.kind === 'conv' || layer.kind === 'dense' ? layer.reach : 'own';
     const input: Shape = reach === 'both' && !joined ? [shape[0], shape[1], shape[2] * 2] : shape;
     const output = outputShape(layer, input, options, fail);
-    layers.push({ ...layer, input, output });
+    const placed: PlacedLayer = { ...layer, input, output };
+    layers.push(placed);
     shape = output;
-    joined = false;
+    if (isWeighted(placed)) joined = homeOf(placed) !== undefined; // what follows on one tower has all of it there
   }
   return { options, layers };
 }
@@ -169,8 +175,12 @@ export function parametersOf(net: Net, tower?: TowerIndex): Parameter[] {
 
 /** The sites, in the order of the forward pass. */
 export function sitesOf(net: Net): Site[] {
-  return net.layers.flatMap((layer, i) => {
-    if (i === 0 || !isWeighted(layer) || layer.reach !== 'both') return [];
+  let joined = true; // as in buildNet
+  return net.layers.flatMap((layer) => {
+    if (!isWeighted(layer)) return [];
+    const crosses = layer.reach === 'both' && !joined;
+    joined = homeOf(layer) !== undefined;
+    if (!crosses) return [];
     const [height, width, channels] = layer.input;
     const shape: Shape = [height, width, channels / 2];
     return [{ name: layer.name, shape, ...(homeOf(layer) === undefined ? {} : { home: homeOf(layer)! }) }];
@@ -190,7 +200,21 @@ export function towersOf(layer: WeightedLayer): TowerIndex[] {
 
 /** The tower that alone holds the layer; undefined when both do. */
 export function homeOf(layer: PlacedLayer): TowerIndex | undefined {
-  return layer.kind === 'dense' ? layer.home : undefined;
+  return isWeighted(layer) ? layer.home : undefined;
+}
+
+/** The home of each layer; one without parameters is where what it reads is. */
+export function homesOf(layers: readonly PlacedLayer[]): (TowerIndex | undefined)[] {
+  let home: TowerIndex | undefined;
+  return layers.map((layer) => {
+    if (isWeighted(layer)) home = homeOf(layer);
+    return home;
+  });
+}
+
+/** Whether the net is one column: all of it is on one tower, so it cannot be split. */
+export function isOneColumn(net: Net): boolean {
+  return net.layers.filter(isWeighted).every((layer) => homeOf(layer) !== undefined);
 }
 
 /** Number of values in a shape. */
@@ -214,12 +238,18 @@ function checkOptions({ width, inputSize, inputChannels, classes }: NetOptions):
   }
 }
 
-/** The row with its counts for this width, per net still; the half of a tower must be a whole number of at least one. */
-function scaled(row: Layer, { width, classes, activation }: NetOptions): Layer {
-  const half = (count: number) => Math.max(1, Math.round((count * width) / 2)) * 2;
-  if (row.kind === 'conv') return { ...row, kernels: half(row.kernels) };
-  if (row.kind === 'dense') return { ...row, units: row.units === 'classes' ? classes : half(row.units) };
+function isLeftOut({ kind }: Layer, { dropout, norm }: NetOptions): boolean {
+  return (kind === 'dropout' && !dropout) || ((kind === 'norm' || kind === 'mapNorm') && norm === false);
+}
+
+/** The row with its counts for this width, per net still; a tower's part must be a whole number of at least one. */
+function scaled(row: Layer, { width, classes, activation, overlap }: NetOptions): Layer {
+  const towers = 'home' in row ? 1 : 2;
+  const count = (full: number) => Math.max(1, Math.round((full * width) / towers)) * towers;
+  if (row.kind === 'conv') return { ...row, kernels: count(row.kernels) };
+  if (row.kind === 'dense') return { ...row, units: row.units === 'classes' ? classes : count(row.units) };
   if (row.kind === 'activation' && activation) return { ...row, function: activation };
+  if (row.kind === 'pool' && overlap === false) return { ...row, size: Math.min(row.size, row.stride) };
   return row;
 }
 
@@ -238,7 +268,8 @@ function outputShape(
       if (padded < layer.size)
         fail(layer.name, `has a ${layer.size}×${layer.size} window on ${padded}×${padded} pixels`);
       const out = Math.floor((padded - layer.size) / layer.stride) + 1;
-      return [out, out, layer.kind === 'conv' ? layer.kernels / 2 : channels];
+      if (layer.kind === 'pool') return [out, out, channels];
+      return [out, out, layer.home === undefined ? layer.kernels / 2 : layer.kernels];
     }
     case 'dense': {
       const units = layer.units === 'classes' ? classes : layer.units;

@@ -1,5 +1,14 @@
 /** The two towers as a picture in ASCII, drawn from the net's table. */
-import { isWeighted, type Net, type PlacedLayer, type Site, sitesOf, type TowerIndex } from './net.js';
+import {
+  homesOf,
+  isOneColumn,
+  isWeighted,
+  type Net,
+  type PlacedLayer,
+  type Site,
+  sitesOf,
+  type TowerIndex,
+} from './net.js';
 import { layerName, shapeText } from './summary.js';
 
 const BOX = 37;
@@ -23,12 +32,14 @@ interface Segment {
 export function towersPicture(net: Net): string {
   const { inputSize, inputChannels } = net.options;
   const segments = segmentsOf(net);
-  const lines = [
-    centered(`image ${shapeText([inputSize, inputSize, inputChannels])}`, BOX * 2 + GAP.length),
-    `${MARGIN}+${centered('+', BETWEEN, '-')}+`,
-  ];
+  const image = `image ${shapeText([inputSize, inputSize, inputChannels])}`;
+  const alone = isOneColumn(net) ? homesOf(net.layers)[0] : undefined;
+  const lines =
+    alone === undefined
+      ? [centered(image, BOX * 2 + GAP.length), `${MARGIN}+${centered('+', BETWEEN, '-')}+`]
+      : [centered(image, BOX), `${MARGIN}|`];
   segments.forEach(({ site, layers }, i) => {
-    const home = site?.home;
+    const home = site?.home ?? alone;
     if (site) lines.push(...crossing(site));
     lines.push(beside(home, edge(site ? '+' : ' tower 0 '), edge(site ? '+' : ' tower 1 ')));
     for (const line of contentOf(layers)) lines.push(beside(home, line));

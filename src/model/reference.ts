@@ -26,12 +26,14 @@ export function referenceForward(net: Net, images: tf.Tensor4D, run: Run): tf.Te
       x = weighted(x, layer, isImage, run);
       isImage = false;
     } else if (layer.kind === 'norm') {
-      x = byTower(x, (half) => run.ops.norm(half as tf.Tensor4D, layer));
+      const norm = (maps: tf.Tensor) => run.ops.norm(maps as tf.Tensor4D, layer);
+      x = alone === undefined ? byTower(x, norm) : norm(x);
     } else if (layer.kind === 'dropout') {
       const before = x;
       x = dropout(x, layer, run.training, () => {
-        const masks = TOWERS.map((tower) => run.mask(layer.name, tower, before.shape[0]!, channelsOf(layer.output)));
-        return tf.concat(masks, 1);
+        const towers = alone === undefined ? TOWERS : [alone];
+        const masks = towers.map((tower) => run.mask(layer.name, tower, before.shape[0]!, channelsOf(layer.output)));
+        return masks.length === 1 ? masks[0]! : tf.concat(masks, 1);
       });
     } else {
       x = pointwise(x, layer, run.ops);

@@ -3,7 +3,7 @@
  * H height, W width, C channels of one tower.
  */
 import {
-  homeOf,
+  homesOf,
   isWeighted,
   type Net,
   type PlacedLayer,
@@ -11,7 +11,6 @@ import {
   type Shape,
   sitesOf,
   type TowerIndex,
-  towersOf,
   volume,
 } from './net.js';
 
@@ -58,10 +57,10 @@ const FLOAT_BYTES = 4;
 /** The net's layers, in order. @param batchSize images a step, for the exchanged bytes. */
 export function summarize(net: Net, batchSize: number): Row[] {
   const sites = new Map(sitesOf(net).map((site) => [site.name, site]));
-  let home: TowerIndex | undefined; // a layer after one with a home lives there too
-  return net.layers.map((layer): Row => {
-    home = isWeighted(layer) ? homeOf(layer) : home;
-    const towers: TowerIndex[] = isWeighted(layer) ? towersOf(layer) : home === undefined ? [0, 1] : [home];
+  const homes = homesOf(net.layers);
+  return net.layers.map((layer, i): Row => {
+    const home = homes[i];
+    const towers: TowerIndex[] = home === undefined ? [0, 1] : [home];
     const site = isWeighted(layer) ? sites.get(layer.name) : undefined;
     const bytes = site ? volume(site.shape) * batchSize * FLOAT_BYTES : 0;
     const reads = (tower: TowerIndex) => site?.home === undefined || site.home === tower;

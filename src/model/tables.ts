@@ -1,5 +1,5 @@
 /**
- * The four nets. Sources: Krizhevsky, Sutskever, Hinton, "ImageNet classification with deep convolutional neural
+ * The nets. Sources: Krizhevsky, Sutskever, Hinton, "ImageNet classification with deep convolutional neural
  * networks", NIPS 2012 (the paper); the authors' code as released by the Computer History Museum, `layers-145.cfg` and
  * `layer-params-145.cfg` (the code), which gave the paper's numbers and differs from its text.
  */
@@ -104,6 +104,41 @@ const paper: Table = {
   ],
 };
 
+/** A layer that is on one device, with all its kernels or units. */
+function onOne(layer: Extract<Layer, { kind: 'conv' | 'dense' }>): Layer {
+  return { ...layer, reach: 'both', home: 0 };
+}
+
+/**
+ * The paper's comparison (§3.2): half of the kernels in each convolution, on one GPU. The code, `layers-145-half.cfg`:
+ * one column, whose conv5 and dense layers are as wide as two, so that there are about as many parameters.
+ */
+const oneGpu: Table = {
+  inputSize: 224,
+  inputChannels: 3,
+  classes: 1000,
+  layers: original.layers.map((layer) => {
+    if (layer.kind === 'dense') return onOne(layer);
+    if (layer.kind !== 'conv') return layer;
+    return onOne(layer.name === 'conv5' ? layer : { ...layer, kernels: layer.kernels / 2 });
+  }),
+};
+
+/**
+ * Two columns that meet in the last layer alone: what the crossings are worth. The code, `layers-150.cfg`: conv2 of 160
+ * and fc6 of 4096 a column make up for the parameters of the kernels that read the other column.
+ */
+const columns: Table = {
+  inputSize: 224,
+  inputChannels: 3,
+  classes: 1000,
+  layers: original.layers.map((layer): Layer => {
+    if (layer.kind === 'conv') return { ...layer, reach: 'own', kernels: layer.name === 'conv2' ? 320 : layer.kernels };
+    if (layer.kind !== 'dense' || layer.home !== undefined) return layer;
+    return { ...layer, reach: 'own', units: layer.name === 'fc6' ? 8192 : layer.units };
+  }),
+};
+
 /** A slim convolution of the tutorial: no groups, so every layer reaches both towers. */
 function slim(name: string, kernels: number, size: number, stride: number, pad: number): Layer[] {
   return [{ kind: 'conv', name, kernels, size, stride, pad, reach: 'both', init: normal(0.01, 0) }, relu];
@@ -154,6 +189,9 @@ const lenet: Table = {
 };
 
 /** Every table, by its name. */
-export const TABLES = { original, paper, tutorial, lenet } as const satisfies Record<string, Table>;
+export const TABLES = { original, paper, 'one-gpu': oneGpu, columns, tutorial, lenet } as const satisfies Record<
+  string,
+  Table
+>;
 
 export type TableName = keyof typeof TABLES;

@@ -1,9 +1,28 @@
-/** How the learning rate goes over the epochs, and what each kind of parameter gets of it. */
+/** How the learning rate goes over the epochs, and what each parameter gets of it. Epochs count from 1. */
 
-/** `steps` multiplies the rate by `factor` after each of the `epochs`, which count from 1. */
+/**
+ * `steps` multiplies the rate by `factor` after each of the `epochs`. `plateau` multiplies it by `factor` each time that
+ * `patience` evaluations in a row were no better than the best one before them, down to `least` (paper §5).
+ */
 export type Schedule =
   | { readonly kind: 'constant' }
-  | { readonly kind: 'steps'; readonly epochs: readonly number[]; readonly factor: number };
+  | { readonly kind: 'steps'; readonly epochs: readonly number[]; readonly factor: number }
+  | { readonly kind: 'plateau'; readonly factor: number; readonly patience: number; readonly least: number };
+
+/**
+ * A rate that leaves the schedule after the epoch `after` (0: from the start): `learningRate` times `factor`. With 0 the
+ * parameters stay as they are, velocities too (the code of 2012: `Weights::update`). Of several that fit, the last counts.
+ */
+export interface OwnRate {
+  /** A layer's name; without it every layer. */
+  readonly layer?: string | undefined;
+  /** Without it kernels and biases. */
+  readonly role?: Role | undefined;
+  readonly after: number;
+  readonly factor: number;
+}
+
+export type Role = 'kernel' | 'bias';
 
 /** Gradient descent with momentum and weight decay, and the rates of biases (paper §5; the code's layer-params). */
 export interface OptimizerOptions {
@@ -15,24 +34,78 @@ export interface OptimizerOptions {
   /** The biases' weight decay. */
   readonly biasDecay: number;
   readonly schedule: Schedule;
-}
-
-/** The kernels' learning rate in an epoch, which counts from 1. */
-export function learningRateIn(epoch: number, { learningRate, schedule }: OptimizerOptions): number {
-  if (schedule.kind === 'constant') return learningRate;
-  const drops = schedule.epochs.filter((each) => each < epoch).length;
-  return learningRate * schedule.factor ** drops;
+  /** Parameters that do not go by the schedule, or not to its end. */
+  readonly ownRates?: readonly OwnRate[] | undefined;
 }
 
 /**
- * What one kind of parameter is updated with.
- * @param learningRate the kernels', in this step.
+ * The kernels' learning rate in an epoch.
+ * @param errors validation errors so far, one an evaluation in their order: all that a plateau depends on.
  */
+export function learningRateIn(
+  epoch: number,
+  { learningRate, schedule }: Pick<OptimizerOptions, 'learningRate' | 'schedule'>,
+  errors: readonly number[] = [],
+): number {
+  switch (schedule.kind) {
+    case 'constant':
+      return learningRate;
+    case 'steps':
+      return learningRate * schedule.factor ** schedule.epochs.filter((each) => each < epoch).length;
+    case 'plateau':
+      return Math.max(
+        Math.min(schedule.least, learningRate),
+        learningRate * schedule.factor ** plateausIn(errors, schedule.patience),
+      );
+  }
+}
+
+/** How often `patience` errors in a row were none below the least one before them. An error that is NaN is none below. */
+export function plateausIn(errors: readonly number[], patience: number): number {
+  let [best, waited, plateaus] = [Number.POSITIVE_INFINITY, 0, 0];
+  for (const error of errors) {
+    waited = error < best ? 0 : waited + 1;
+    if (error < best) best = error;
+    if (waited < patience) continue;
+    plateaus++;
+    waited = 0;
+  }
+  return plateaus;
+}
+
+/** Which parameter. */
+export interface Place {
+  readonly layer: string;
+  readonly role: Role;
+}
+
+/** When: the kernels' learning rate in the step, and its epoch. */
+export interface Moment {
+  readonly learningRate: number;
+  readonly epoch: number;
+}
+
+/** What one parameter is updated with in a step. A learning rate of 0: it is not updated at all. */
 export function ratesOf(
-  role: 'kernel' | 'bias',
-  learningRate: number,
-  { momentum, weightDecay, biasRateFactor, biasDecay }: Omit<OptimizerOptions, 'schedule' | 'learningRate'>,
+  { layer, role }: Place,
+  moment: Moment,
+  { learningRate, momentum, weightDecay, biasRateFactor, biasDecay, ownRates = [] }: Omit<OptimizerOptions, 'schedule'>,
 ): { learningRate: number; momentum: number; weightDecay: number } {
-  if (role === 'kernel') return { learningRate, momentum, weightDecay };
-  return { learningRate: learningRate * biasRateFactor, momentum, weightDecay: biasDecay };
+  const own = ownRates.findLast((each) => fits(each, { layer, role }) && each.after < moment.epoch);
+  const scheduled = moment.learningRate * (role === 'bias' ? biasRateFactor : 1);
+  return {
+    learningRate: own ? learningRate * own.factor : scheduled,
+    momentum,
+    weightDecay: role === 'bias' ? biasDecay : weightDecay,
+  };
+}
+
+/** A name that all parameters share which have the same rates in every step. */
+export function rateClassOf(place: Place, { ownRates = [] }: Pick<OptimizerOptions, 'ownRates'>): string {
+  const own = ownRates.flatMap((each, i) => (fits(each, place) ? [i] : []));
+  return [place.role, ...own].join(' ');
+}
+
+function fits(own: OwnRate, { layer, role }: Place): boolean {
+  return (own.layer ?? layer) === layer && (own.role ?? role) === role;
 }

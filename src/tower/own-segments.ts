@@ -10,7 +10,7 @@ import {
   runRest,
 } from '../model/early.js';
 import type { Run } from '../model/forward.js';
-import { isWeighted, type Net, type PlacedLayer, parametersOf, type TowerIndex } from '../model/net.js';
+import { homesOf, isWeighted, type Net, type PlacedLayer, parametersOf, type TowerIndex } from '../model/net.js';
 import { referenceForward } from '../model/reference.js';
 import { runSegment, type Segment, segmentsOf } from '../model/segments.js';
 
@@ -36,7 +36,7 @@ export function ownSegments(net: Net, tower: TowerIndex): OwnSegment[] {
       ...segment,
       key: String(i),
       names: namesOf(net, segment.layers, [tower]),
-      dropouts: dropoutsOf(segment.layers, [tower]),
+      dropouts: dropoutsOf(segment.layers).filter((each) => each.tower === tower),
       isFirst: i === 0,
       isLast: i === segments.length - 1,
       compute: (x, run) => runSegment(segment, tower, x, run),
@@ -70,7 +70,7 @@ export function wholeNet(net: Net): OwnSegment {
     key: 'whole',
     layers: net.layers,
     names: namesOf(net, net.layers, [0, 1]),
-    dropouts: dropoutsOf(net.layers, [0, 1]),
+    dropouts: dropoutsOf(net.layers),
     isFirst: true,
     isLast: true,
     compute: (x, run) => referenceForward(net, x as tf.Tensor4D, run),
@@ -84,8 +84,11 @@ function namesOf(net: Net, layers: readonly PlacedLayer[], towers: readonly Towe
     .map(({ name }) => name);
 }
 
-function dropoutsOf(layers: readonly PlacedLayer[], towers: readonly TowerIndex[]) {
-  return layers.flatMap((each) =>
-    each.kind === 'dropout' ? towers.map((tower) => ({ layer: each.name, tower, keep: each.keep })) : [],
-  );
+function dropoutsOf(layers: readonly PlacedLayer[]): OwnSegment['dropouts'] {
+  const homes = homesOf(layers);
+  return layers.flatMap((each, i) => {
+    if (each.kind !== 'dropout') return [];
+    const towers: readonly TowerIndex[] = homes[i] === undefined ? [0, 1] : [homes[i]];
+    return towers.map((tower) => ({ layer: each.name, tower, keep: each.keep }));
+  });
 }

@@ -7,8 +7,8 @@ import type { NetOptions, Parameter } from '../model/net.js';
 import { type Compiled, type CompileOptions, compile } from '../native/compile.js';
 import { statelessNormal, statelessUniform } from '../native/random.js';
 import { copyTensor, tensorFrom } from '../native/tensors.js';
-import { descend, descendIn, Variable } from '../native/variables.js';
-import { type OptimizerOptions, ratesOf } from '../optim/schedule.js';
+import { descend, descendIn, type UpdateRates, Variable } from '../native/variables.js';
+import { type OptimizerOptions, rateClassOf, ratesOf } from '../optim/schedule.js';
 import type { TowerSetup } from './protocol.js';
 
 interface Held {
@@ -16,6 +16,8 @@ interface Held {
   variable: Variable;
   /** Only with momentum. */
   velocity: Variable | undefined;
+  /** What it shares with the parameters that have the same rates in every step. */
+  rateClass: string;
 }
 
 /** The parameters of one tower, in the net's order. */
@@ -23,8 +25,9 @@ export class Parameters {
   readonly #held: readonly Held[];
   readonly #optimizer: OptimizerOptions;
   readonly #compile: TowerSetup['compile'];
-  #compiled: Compiled | undefined;
   #reader: Compiled | undefined;
+  /** The update by the classes of rates that take part: one but while some stand still. */
+  readonly #compiled = new Map<string, Compiled>();
 
   /** Makes them with their initial values, functions of the seed and their names. */
   constructor(
@@ -41,7 +44,7 @@ export class Parameters {
         initialValue(parameter, init, seed, { normal: statelessNormal, uniform: statelessUniform }),
       );
       const velocity = optimizer.momentum > 0 ? variableOf(() => tf.zeros([...parameter.shape])) : undefined;
-      return { parameter, variable, velocity };
+      return { parameter, variable, velocity, rateClass: rateClassOf(parameter, optimizer) };
     });
   }
 
@@ -66,34 +69,47 @@ export class Parameters {
     return this.#find(name).variable.read();
   }
 
-  /** One step of the optimizer. @param gradients in order; stay the caller's. */
-  update(gradients: readonly tf.Tensor[], learningRate: number): void {
-    if (this.#compile !== 'off') {
-      this.#compiled ??= this.#compileUpdate();
-      const rate = tf.scalar(learningRate);
-      tf.dispose([rate, ...this.#compiled(rate, ...gradients)]);
+  /**
+   * One step of the optimizer; what has a rate of 0 in that epoch stays as it is.
+   * @param gradients in order; stay the caller's.
+   * @param learningRate the kernels', by the schedule.
+   */
+  update(gradients: readonly tf.Tensor[], learningRate: number, epoch = 1): void {
+    const moving = this.#held.flatMap((held, i): Moving[] => {
+      const rates = ratesOf(held.parameter, { learningRate, epoch }, this.#optimizer);
+      return rates.learningRate === 0 ? [] : [{ ...held, rates, gradient: gradients[i]! }];
+    });
+    if (this.#compile === 'off') {
+      for (const { variable, velocity, gradient, rates } of moving) descend(variable, velocity, gradient, rates);
       return;
     }
-    this.#held.forEach(({ parameter, variable, velocity }, i) => {
-      descend(variable, velocity, gradients[i]!, ratesOf(parameter.role, learningRate, this.#optimizer));
-    });
+    const byClass = new Map(moving.map(({ rateClass, rates }) => [rateClass, rates.learningRate]));
+    if (byClass.size === 0) return;
+    const classes = [...byClass.keys()];
+    const key = classes.join();
+    const update = this.#compiled.get(key) ?? this.#compileUpdate(moving, classes);
+    this.#compiled.set(key, update);
+    const rates = [...byClass.values()].map((rate) => tf.scalar(rate));
+    tf.dispose([...rates, ...update(...rates, ...moving.map(({ gradient }) => gradient))]);
   }
 
-  /** The update of all parameters as one function of the kernels' learning rate and the gradients. */
-  #compileUpdate(): Compiled {
+  /** The update of those parameters as one function of a learning rate a class and their gradients. */
+  #compileUpdate(moving: readonly Moving[], classes: readonly string[]): Compiled {
     return compile(
-      (rate, ...gradients) => {
-        const rates = new Map<number, tf.Tensor>([[1, rate!]]);
-        for (const [i, { parameter, variable, velocity }] of this.#held.entries()) {
-          const { learningRate: factor, ...others } = ratesOf(parameter.role, 1, this.#optimizer);
-          const own = rates.get(factor) ?? tf.mul(rate!, factor);
-          rates.set(factor, own);
-          descendIn(variable, velocity, gradients[i]!, own, others);
+      (...inputs) => {
+        for (const [i, { variable, velocity, rateClass, rates }] of moving.entries()) {
+          const rate = inputs[classes.indexOf(rateClass)]!;
+          descendIn(variable, velocity, inputs[classes.length + i]!, rate, rates);
         }
-        return [rate!];
+        return [inputs[0]!];
       },
       { mode: modeOf(this.#compile) },
     );
+  }
+
+  /** Traces of the compiled update: one, and one more for each set of parameters that stood still meanwhile. */
+  get traces(): number {
+    return [...this.#compiled.values()].reduce((total, { traces }) => total + traces, 0);
   }
 
   /** Replaces a parameter's value and sets its velocity to zero. */
@@ -137,7 +153,7 @@ export class Parameters {
 
   /** Frees all of it on the device. */
   dispose(): void {
-    this.#compiled?.dispose();
+    for (const update of this.#compiled.values()) update.dispose();
     this.#reader?.dispose();
     for (const { variable, velocity } of this.#held) {
       variable.dispose();
@@ -150,6 +166,12 @@ export class Parameters {
     if (!held) throw new Error(`this tower has no parameter ${name}`);
     return held;
   }
+}
+
+/** A parameter that a step changes. */
+interface Moving extends Held {
+  gradient: tf.Tensor;
+  rates: UpdateRates;
 }
 
 function variableOf(initial: () => tf.Tensor): Variable {

@@ -40,12 +40,26 @@ export interface ExchangeOptions {
   readonly overlap: boolean;
 }
 
+/** A step of training. */
+export interface StepCommand {
+  kind: 'step';
+  slot: number;
+  count: number;
+  step: number;
+  /** The kernels', by the schedule. */
+  learningRate: number;
+  /** From 1; decides which parameters have a rate of their own. */
+  epoch: number;
+  update: boolean;
+  keep: boolean;
+}
+
 /** What a tower is asked to do. Steps count from 1. */
 export type Command =
   | { kind: 'open' }
   /** Both towers at once: see `self-test.ts`. */
   | { kind: 'selfTest' }
-  | { kind: 'step'; slot: number; count: number; step: number; learningRate: number; update: boolean; keep: boolean }
+  | StepCommand
   | { kind: 'evaluate'; slot: number; count: number; step: number }
   /** Names of what the last step with `keep` left. */
   | { kind: 'list' }

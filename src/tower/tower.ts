@@ -25,6 +25,7 @@ import type {
   EvaluateReply,
   OpenReply,
   SelfTestReply,
+  StepCommand,
   StepReply,
   TensorInfo,
   TensorKind,
@@ -33,8 +34,6 @@ import type {
 import { Runner } from './runner.js';
 import { countRight } from './scores.js';
 import { selfTest } from './self-test.js';
-
-type StepCommand = Extract<Command, { kind: 'step' }>;
 
 /** What a step leaves for a comparison. */
 interface Kept extends TensorInfo {
@@ -97,7 +96,7 @@ export class Tower {
   }
 
   /** Forward, backward, update. @throws SplitError, before the update, when the loss is not finite. */
-  step({ slot, count, step, learningRate, update, keep }: StepCommand): StepReply {
+  step({ slot, count, step, learningRate, epoch, update, keep }: StepCommand): StepReply {
     const started = performance.now();
     this.#forget();
     this.#transport?.takeCosts();
@@ -121,7 +120,7 @@ export class Tower {
       return tf.valueAndGrads(forward)(this.#parameters.read()).grads;
     });
     if (keep) this.#keep(captured, gradients);
-    if (update) this.#parameters.update(gradients, learningRate);
+    if (update) this.#parameters.update(gradients, learningRate, epoch);
     settle(gradients.at(-1)!);
     if (!keep) tf.dispose(gradients);
     return { ...answers, ...this.#timings(started) };

@@ -121,7 +121,7 @@ async function runSide(
     await putParameters(team, file, net, rows);
     for (const [i, expected] of file.steps.entries()) {
       const replies = await team.ask({
-        ...{ kind: 'step', slot: 0, count: file.batch, step: i + 1, update: true, keep: true },
+        ...{ kind: 'step', slot: 0, count: file.batch, step: i + 1, epoch: 1, update: true, keep: true },
         learningRate: file.optimizer.lr,
       });
       const loss = replies.find((each) => each.loss !== undefined)?.loss ?? Number.NaN;

@@ -16,6 +16,8 @@ export interface LoopResult {
   stopped: boolean;
   /** Of the evaluation after the last step, if there was one. */
   top1?: number;
+  /** Share of the test images whose class is not the highest score, one an evaluation: what `plateau` goes by. */
+  errors: number[];
 }
 
 /**
@@ -35,9 +37,10 @@ export async function trainLoop(
     const started = performance.now();
     const batch = await feeder.train(step);
     const dataMs = performance.now() - started;
-    const learningRate = learningRateIn(epochOf(batch), config.optimizer);
+    const epoch = epochOf(batch);
+    const learningRate = learningRateIn(epoch, config.optimizer, result.errors);
     const { slot, count } = batch;
-    const replies = await team.ask({ kind: 'step', slot, count, step, learningRate, update: true, keep: false });
+    const replies = await team.ask({ kind: 'step', slot, count, step, learningRate, epoch, update: true, keep: false });
     feeder.release(batch);
     const stepMs = performance.now() - started;
     result.steps = step;
@@ -63,6 +66,7 @@ async function evaluateAndReport(
   if (signal.aborted) return; // not all images: no test accuracy
   report({ event: 'eval', step, epoch: epochOf(batch), ...scores, eval_ms: performance.now() - started });
   result.top1 = scores.top1;
+  result.errors.push(1 - scores.top1);
 }
 
 /** The step's milliseconds are the slower tower's, for that is the one that the step took; they add up to `step_ms`. */

@@ -59,7 +59,7 @@ async function runAndEnd(
   steps: number,
   { report, signal }: TrainUi,
 ): Promise<TrainResult> {
-  const result: LoopResult = { steps: 0, images: 0, trainMs: 0, stopped: false };
+  const result: LoopResult = { steps: 0, images: 0, trainMs: 0, stopped: false, errors: [] };
   let weights: string | undefined;
   let failure: unknown;
   try {

@@ -158,8 +158,9 @@ async function compareStep(
 ): Promise<{ loss: number; worst: number }> {
   const batch = await feeder.train(step);
   const { slot, count } = batch;
-  const learningRate = learningRateIn(batch.epoch + 1, optimizer);
-  const command = { kind: 'step', slot, count, step, learningRate, update, keep } as const;
+  const epoch = batch.epoch + 1;
+  const learningRate = learningRateIn(epoch, optimizer);
+  const command = { kind: 'step', slot, count, step, learningRate, epoch, update, keep } as const;
   const [mine, theirs] = await Promise.all([split.ask(command), reference.ask(command)]);
   feeder.release(batch);
   const [a, b] = [mine, theirs].map((replies) => replies.find((each) => each.loss !== undefined)?.loss ?? Number.NaN);

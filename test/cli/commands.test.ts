@@ -121,6 +121,25 @@ test('summary draws a table up as it was, a preset when asked, and changes it as
   assert.deepEqual([changed.net.inputSize, changed.batchSize], [96, 2]);
 });
 
+test('summary draws one column, and nothing that crosses, of the one-GPU net', async () => {
+  const { exitCode, stdout } = await run(['summary', '--net', 'one-gpu']);
+  assert.equal(exitCode, 0);
+  assert.match(stdout.text, /^0 +CPU:0 +59,798,312 +391,514,384 +0$/m);
+  assert.match(stdout.text, /^\+-+ tower 0 -+\+$/m);
+  assert.doesNotMatch(stdout.text, /exchanged|^both|tower 1/m);
+});
+
+test('summary takes the norms out and the overlap off as flags say', async () => {
+  const { layers } = await summaryOf('--no-norm', '--no-overlap');
+  assert.deepEqual(
+    layers.map(({ kind }) => kind).filter((kind) => /norm/i.test(kind)),
+    [],
+  );
+  const { layers: whole } = await summaryOf();
+  const outputs = (rows: Row[]) => rows.filter(({ kind }) => kind === 'pool').map(({ output }) => output);
+  assert.deepEqual(outputs(layers), outputs(whole));
+});
+
 test('summary asks TensorFlow for nothing, and takes devices that are elsewhere', async () => {
   const listDevices = () => Promise.reject(new Error('summary is to load no library'));
   const { exitCode, stdout } = await run(['summary', '--devices', '/device:gpu:3,cpu:0'], { listDevices });

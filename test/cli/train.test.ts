@@ -53,6 +53,24 @@ test('train gives the settings that its file and flags make', async () => {
   assert.deepEqual(config!.devices, ['CPU:1', 'CPU:0']);
 });
 
+test('train takes norms, overlap, crops, flips and colours from its flags', async () => {
+  const configs: Config[] = [];
+  const train: TrainRoom['train'] = async (config) => {
+    configs.push(config);
+    return { exitCode: 0, top1: 0, steps: 0 };
+  };
+  const of = async (...flags: string[]) => {
+    await run(['train', '--out', newOut(), ...flags], { trainRoom: roomWith({ train }) });
+    return configs.at(-1)!;
+  };
+  const off = await of('--no-norm', '--no-overlap', '--no-crop', '--no-flip', '--resize', '80');
+  assert.deepEqual([off.net.norm, off.net.overlap], [false, false]);
+  assert.deepEqual([off.data.randomCrop, off.data.flip, off.data.resize], [false, false, 80]);
+  const on = await of('--preset', 'tutorial', '--crop', '--flip', '--brightness', '.2', '--contrast', '.3');
+  assert.deepEqual([on.data.randomCrop, on.data.flip, on.data.brightness, on.data.contrast], [true, true, 0.2, 0.3]);
+  assert.deepEqual([on.net.norm, on.data.saturation], [undefined, 0]);
+});
+
 test('train makes no folder before run_start, and keeps what was reported until then', async () => {
   const out = newOut();
   const train: TrainRoom['train'] = async (config, { report }) => {

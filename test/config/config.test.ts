@@ -99,7 +99,10 @@ test('resolveConfig() merges a schedule of the same kind, and replaces one of an
     epochs: [5],
     factor: 0.5,
   });
-  assert.deepEqual(resolve([schedule({ kind: 'constant' })]).config.optimizer.schedule, { kind: 'constant' });
+  const plateau = { kind: 'plateau', factor: 0.1, patience: 3, least: 1e-5 };
+  for (const other of [{ kind: 'constant' }, plateau]) {
+    assert.deepEqual(resolve([schedule(other)]).config.optimizer.schedule, other);
+  }
   assert.throws(
     () => resolve([flags({ preset: 'lenet' }), schedule({ kind: 'steps', epochs: [1] })]),
     /^ConfigError: optimizer\.schedule\.factor in run\.json is missing, expected a number above 0/,
@@ -128,14 +131,20 @@ const REFUSED_IN_FILE: [values: Record<string, unknown>, message: string][] = [
   [{ net: { with: 4 } }, 'Cannot use the unknown key net.with in f.json; did you mean "width"?'],
   [
     { optimizer: { schedule: { zzzz: 1 } } },
-    'Cannot use the unknown key optimizer.schedule.zzzz in f.json; there are kind, epochs, factor',
+    'Cannot use the unknown key optimizer.schedule.zzzz in f.json; there are kind, epochs, factor, patience, least',
   ],
   [
     { net: { kind: 'x' } },
-    'Cannot use the unknown key net.kind in f.json; there are table, width, inputSize, inputChannels, classes, init, dropout, activation',
+    'Cannot use the unknown key net.kind in f.json; there are table, width, inputSize, inputChannels, classes, init, dropout, activation, norm, overlap',
   ],
-  [{ preset: 'zzz' }, 'preset in f.json is "zzz", expected one of auto, mini, fashion, tutorial, lenet'],
-  [{ preset: null }, 'preset in f.json is null, expected one of auto, mini, fashion, tutorial, lenet'],
+  [
+    { preset: 'zzz' },
+    'preset in f.json is "zzz", expected one of auto, mini, fashion, tutorial, lenet, imagenet, imagenet-paper, imagenet-one-gpu, imagenet-columns',
+  ],
+  [
+    { preset: null },
+    'preset in f.json is null, expected one of auto, mini, fashion, tutorial, lenet, imagenet, imagenet-paper, imagenet-one-gpu, imagenet-columns',
+  ],
   [{ placement: 'both' }, 'placement in f.json is "both", expected one of split, single'],
   [{ batchSize: '4' }, 'batchSize in f.json is "4", expected a whole number from 1 to 65536'],
   [{ batchSize: 1.5 }, 'batchSize in f.json is 1.5, expected a whole number from 1 to 65536'],
@@ -151,11 +160,27 @@ const REFUSED_IN_FILE: [values: Record<string, unknown>, message: string][] = [
   [{ optimizer: { schedule: null } }, 'optimizer.schedule in f.json is null, expected an object with kind'],
   [
     { optimizer: { schedule: { kind: 'cosine' } } },
-    'optimizer.schedule.kind in f.json is "cosine", expected one of constant, steps',
+    'optimizer.schedule.kind in f.json is "cosine", expected one of constant, steps, plateau',
   ],
   [
     { optimizer: { schedule: { epochs: [0] } } },
     'optimizer.schedule.epochs.0 in f.json is 0, expected a whole number from 1 to 1000000',
+  ],
+  [
+    { optimizer: { schedule: { kind: 'plateau', factor: 0.1, patience: 0, least: 1e-5 } } },
+    'optimizer.schedule.patience in f.json is 0, expected a whole number from 1 to 1000000',
+  ],
+  [
+    { optimizer: { ownRates: [{ after: 3, factor: 0, layr: 'conv1' }] } },
+    'Cannot use the unknown key optimizer.ownRates.0.layr in f.json; did you mean "layer"?',
+  ],
+  [
+    { optimizer: { ownRates: [{ after: 3, factor: -1 }] } },
+    'optimizer.ownRates.0.factor in f.json is -1, expected a number from 0 up',
+  ],
+  [
+    { optimizer: { ownRates: [{ layer: 'conv9', after: 3, factor: 1 }] } },
+    'optimizer.ownRates.0.layer is "conv9", expected one of conv1, conv2, conv3, conv4, conv5, fc6, fc7, fc8',
   ],
   [{ data: { mean: [1, 'a', 2] } }, 'data.mean.1 in f.json is "a", expected a number from 0 to below 256'],
   [
@@ -180,7 +205,7 @@ const REFUSED_IN_FLAGS: [values: Record<string, unknown>, message: string][] = [
   [{ batchSize: Number.POSITIVE_INFINITY }, '--batch-size is Infinity, expected a whole number from 1 to 65536'],
   [{ steps: 'many' }, '--steps is "many", expected a whole number from 1 to 1000000000'],
   [{ optimizer: { learningRate: -1 } }, '--lr is -1, expected a number above 0'],
-  [{ net: { table: 'vgg' } }, '--net is "vgg", expected one of original, paper, tutorial, lenet'],
+  [{ net: { table: 'vgg' } }, '--net is "vgg", expected one of original, paper, one-gpu, columns, tutorial, lenet'],
   [{ net: { width: 9 } }, '--width is 9, expected a number above 0 and up to 8'],
   [{ devices: ['CPU:0', ''] }, '--devices is "", expected a device such as CPU:0 or GPU:1'],
   [
@@ -215,6 +240,24 @@ test('resolveConfig() says of a flag what is wrong, by its name', () => {
   }
 });
 
+test('resolveConfig() refuses to split a net of one column', () => {
+  const net = { table: 'one-gpu' };
+  const message =
+    'Cannot split the net "one-gpu": it is one column, for one device; take --placement single, or another --net';
+  assert.throws(() => resolve([flags({ net })]), { name: 'ConfigError', message, exitCode: 2 });
+  assert.equal(resolve([flags({ net, placement: 'single' })]).config.net.table, 'one-gpu');
+});
+
+test('resolveConfig() asks where the images are, of a preset that has none', () => {
+  for (const data of [undefined, { resize: 256 }]) {
+    assert.throws(() => resolve([flags({ preset: 'imagenet', data })]), {
+      name: 'ConfigError',
+      message:
+        'Cannot tell where the images of the preset imagenet are: it has none of its own, expected a folder; name it with --data',
+    });
+  }
+});
+
 test('resolveConfig() names the flag when it beats a file that was right', () => {
   const file: Layer = { file: 'f.json', values: { batchSize: 4 } };
   assert.throws(() => resolve([file, flags({ batchSize: 0 })]), /^ConfigError: --batch-size is 0/);
@@ -228,7 +271,7 @@ test('resolveConfig() names the flag when it beats a file that was right', () =>
 test('resolveConfig() cuts a long value short', () => {
   assert.throws(
     () => resolve([flags({ preset: 'x'.repeat(500) })]),
-    (error: Error) => error.message.length < 160,
+    (error: Error) => error.message.length < 250,
   );
 });
 
@@ -253,7 +296,8 @@ test('resolveConfig() refuses keys that every object inherits, and pollutes no p
 
 test('resolveConfig() makes a run of every preset', () => {
   for (const preset of Object.keys(PRESETS)) {
-    const { config, notes } = resolve([flags({ preset })]);
+    const data = preset.startsWith('imagenet') ? { source: '/images' } : {};
+    const { config, notes } = resolve([flags({ preset, data })]);
     assert.equal(config.preset, preset);
     assert.equal(notes[0], `preset ${preset}`);
     assert.ok(config.data.resize >= config.net.inputSize);

@@ -17,7 +17,7 @@ test('FLAGS set keys that there are', () => {
 });
 
 test('keysAt() has no key twice, and none where there is no object', () => {
-  assert.deepEqual(keysAt(['optimizer', 'schedule']), ['kind', 'epochs', 'factor']);
+  assert.deepEqual(keysAt(['optimizer', 'schedule']), ['kind', 'epochs', 'factor', 'patience', 'least']);
   assert.deepEqual(keysAt(['seed', 'x']), []);
 });
 

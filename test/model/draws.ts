@@ -28,6 +28,8 @@ export function tinyNet(table: NetOptions['table']): Net {
   const sizes = {
     original: { width: 0.02, inputSize: 67, inputChannels: 3 },
     paper: { width: 0.02, inputSize: 67, inputChannels: 3 },
+    'one-gpu': { width: 0.1, inputSize: 67, inputChannels: 3 },
+    columns: { width: 0.02, inputSize: 67, inputChannels: 3 },
     tutorial: { width: 0.02, inputSize: 67, inputChannels: 1 },
     lenet: { width: 1, inputSize: 28, inputChannels: 1 },
   };

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
 import * as tf from '@tensorflow/tfjs';
+import { TFJS_OPS } from '../../src/model/ops.js';
 import { referenceForward } from '../../src/model/reference.js';
 import { imagesFor, runFor, tinyNet, valuesOf } from './draws.js';
+import { TABLE_NAMES } from './nets.js';
 
 before(() => tf.setBackend('cpu'));
 
@@ -10,7 +12,7 @@ before(() => tf.setBackend('cpu'));
 const both = (...paths: string[]) => paths.flatMap((path) => [`tower0/${path}`, `tower1/${path}`]);
 
 test('referenceForward() gives a score for each image and class, for every table', () => {
-  for (const table of ['original', 'paper', 'tutorial', 'lenet'] as const) {
+  for (const table of TABLE_NAMES) {
     const net = tinyNet(table);
     const logits = referenceForward(net, imagesFor(net), runFor(net, true).run);
     assert.deepEqual(logits.shape, [2, 5], table);
@@ -93,6 +95,30 @@ test('referenceForward() of the tutorial has doubled masks in training, and noth
   const test = runFor(net, false);
   referenceForward(net, imagesFor(net), test.run);
   assert.deepEqual(valuesOf(test.captured, 'tower1/drop7'), valuesOf(test.captured, 'tower1/fc7'));
+});
+
+test('referenceForward() of one column runs it as a net without towers', () => {
+  const net = tinyNet('one-gpu');
+  const images = imagesFor(net);
+  const { run, captured } = runFor(net, false);
+  const logits = referenceForward(net, images, run);
+  assert.deepEqual(new Set(captured.map(({ name }) => name.split('/')[0])), new Set(['tower0']));
+  // The layers one after another: norms over all maps, no slices.
+  let x: tf.Tensor = images;
+  for (const layer of net.layers) {
+    const of = <T extends tf.Tensor>(role: string) =>
+      run.parameters.get(`tower0/${'name' in layer ? layer.name : ''}/${role}`) as T;
+    if (layer.kind === 'conv') x = TFJS_OPS.conv(x as tf.Tensor4D, of('kernel'), of('bias'), layer);
+    if (layer.kind === 'dense') {
+      x = TFJS_OPS.dense(tf.reshape(x, [2, x.size / 2]) as tf.Tensor2D, of('kernel'), of('bias'));
+    }
+    if (layer.kind === 'norm') x = TFJS_OPS.norm(x as tf.Tensor4D, layer);
+    if (layer.kind === 'mapNorm') x = TFJS_OPS.mapNorm(x as tf.Tensor4D, layer);
+    if (layer.kind === 'pool') x = TFJS_OPS.pool(x as tf.Tensor4D, layer);
+    if (layer.kind === 'activation') x = tf.relu(x);
+    if (layer.kind === 'dropout') x = tf.mul(x, layer.keep);
+  }
+  assert.deepEqual([...logits.dataSync()], [...x.dataSync()]);
 });
 
 test('referenceForward() names a parameter that is missing', () => {

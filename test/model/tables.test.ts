@@ -19,6 +19,8 @@ test('TABLES have the response norm of the paper and of the code', () => {
   for (const [table, alpha] of [
     ['paper', 1e-4],
     ['original', 2e-5],
+    ['one-gpu', 2e-5],
+    ['columns', 2e-5],
   ] as const) {
     const norms = layersOf(table, 'norm');
     assert.equal(norms.length, 2);
@@ -30,15 +32,15 @@ test('TABLES have the response norm of the paper and of the code', () => {
 });
 
 // layers-145.cfg, cnorm2: scale .001, pow .75, size 5; divided by 25; minDiv 1.
-test('TABLES have the norm within maps in the original alone', () => {
-  const norms = TABLE_NAMES.map((table) => layersOf(table, 'mapNorm'));
-  assert.deepEqual(
-    norms.map(({ length }) => length),
-    [1, 0, 0, 0],
-  );
-  const { alpha, ...others } = norms[0]![0]!;
-  assert.deepEqual(others, { kind: 'mapNorm', size: 5, k: 1, beta: 0.75 });
-  assert.ok(Math.abs(alpha / 4e-5 - 1) < 1e-12);
+test("TABLES have the norm within maps in the code's nets alone", () => {
+  for (const table of TABLE_NAMES) {
+    const norms = layersOf(table, 'mapNorm');
+    assert.equal(norms.length, ['original', 'one-gpu', 'columns'].includes(table) ? 1 : 0, table);
+    for (const { alpha, ...others } of norms) {
+      assert.deepEqual(others, { kind: 'mapNorm', size: 5, k: 1, beta: 0.75 });
+      assert.ok(Math.abs(alpha / 4e-5 - 1) < 1e-12);
+    }
+  }
 });
 
 // Paper §5: 0.01 everywhere, bias 1 in conv2, 4, 5 and the hidden dense layers. The code has 0.03 in conv3 to conv5.
@@ -46,12 +48,14 @@ test('TABLES have the initial values of the paper and of the code', () => {
   const dense = { fc6: [0.01, 1], fc7: [0.01, 1], fc8: [0.01, 0] };
   const lower = { conv1: [0.01, 0], conv2: [0.01, 1] };
   assert.deepEqual(initsOf('paper'), { ...lower, conv3: [0.01, 0], conv4: [0.01, 1], conv5: [0.01, 1], ...dense });
-  assert.deepEqual(initsOf('original'), { ...lower, conv3: [0.03, 0], conv4: [0.03, 1], conv5: [0.03, 1], ...dense });
+  for (const table of ['original', 'one-gpu', 'columns'] as const) {
+    assert.deepEqual(initsOf(table), { ...lower, conv3: [0.03, 0], conv4: [0.03, 1], conv5: [0.03, 1], ...dense });
+  }
 });
 
 // Paper §3.4: windows of 3 every 2.
 test('TABLES pool with overlap as the paper does, and LeNet averages without', () => {
-  for (const table of ['original', 'paper', 'tutorial'] as const) {
+  for (const table of TABLE_NAMES.filter((name) => name !== 'lenet')) {
     const pools = layersOf(table, 'pool').map(({ name, op, size, stride }) => `${name} ${op} ${size} ${stride}`);
     assert.deepEqual(pools, ['pool1 max 3 2', 'pool2 max 3 2', 'pool5 max 3 2']);
   }

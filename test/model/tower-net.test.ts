@@ -44,7 +44,7 @@ function runTower(table: NetOptions['table'], tower: TowerIndex, training: boole
   return { output, logits, captured, reference: reference.captured, sites };
 }
 
-for (const table of ['original', 'paper', 'tutorial', 'lenet'] as const) {
+for (const table of ['original', 'paper', 'columns', 'tutorial', 'lenet'] as const) {
   for (const tower of [0, 1] as const) {
     test(`towerForward() tower ${tower} of ${table} computes what the reference has of it, in the same order`, () => {
       for (const training of [true, false]) {

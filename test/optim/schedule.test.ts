@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { learningRateIn, type OptimizerOptions, ratesOf } from '../../src/optim/schedule.js';
+import { learningRateIn, type OptimizerOptions, plateausIn, rateClassOf, ratesOf } from '../../src/optim/schedule.js';
 
 const OPTIONS: OptimizerOptions = {
   learningRate: 0.5,
@@ -27,8 +27,75 @@ test('learningRateIn() needs no order of the epochs, and none at all', () => {
   assert.equal(at([]), 0.5);
 });
 
+test('learningRateIn() a plateau divides when the errors stop falling, and stops at the least rate', () => {
+  const options: OptimizerOptions = {
+    ...OPTIONS,
+    schedule: { kind: 'plateau', factor: 0.1, patience: 2, least: 0.001 },
+  };
+  const errors = [0.9, 0.8, 0.8, 0.81, 0.7, 0.75, 0.7, 0.9, 0.9, 0.9, 0.9];
+  const rates = errors.map((_, i) => learningRateIn(1, options, errors.slice(0, i)));
+  // 0.8 and 0.81 are no better than 0.8; 0.75 and 0.7 no better than 0.7; then every second one.
+  const expected = [0.5, 0.5, 0.5, 0.5, 0.05, 0.05, 0.05, 0.005, 0.005, 0.001, 0.001];
+  for (const [i, rate] of rates.entries()) assert.ok(Math.abs(rate - expected[i]!) < 1e-15, `after ${i}: ${rate}`);
+  assert.equal(learningRateIn(9, { ...options, learningRate: 1e-4 }, errors), 1e-4, 'no rate is raised');
+});
+
+test('plateausIn() is a function of the errors alone: none, all worse, NaN', () => {
+  assert.equal(plateausIn([], 1), 0);
+  assert.equal(plateausIn([0.5], 1), 0);
+  assert.equal(plateausIn([0.5, 0.5, 0.6, 0.5], 1), 3);
+  assert.equal(plateausIn([0.5, Number.NaN, Number.NaN, 0.4], 2), 1);
+  assert.equal(plateausIn([5, 4, 3, 2, 1], 1), 0);
+});
+
+const KERNEL = { layer: 'conv2', role: 'kernel' } as const;
+const BIAS = { layer: 'conv2', role: 'bias' } as const;
+
 test('ratesOf() gives kernels the decay, and biases their own rate and decay', () => {
-  assert.deepEqual(ratesOf('kernel', 0.25, OPTIONS), { learningRate: 0.25, momentum: 0.9, weightDecay: 0.0005 });
-  assert.deepEqual(ratesOf('bias', 0.25, OPTIONS), { learningRate: 0.5, momentum: 0.9, weightDecay: 0 });
-  assert.equal(ratesOf('bias', 0.25, { ...OPTIONS, biasDecay: 0.1 }).weightDecay, 0.1);
+  const moment = { learningRate: 0.25, epoch: 1 };
+  assert.deepEqual(ratesOf(KERNEL, moment, OPTIONS), { learningRate: 0.25, momentum: 0.9, weightDecay: 0.0005 });
+  assert.deepEqual(ratesOf(BIAS, moment, OPTIONS), { learningRate: 0.5, momentum: 0.9, weightDecay: 0 });
+  assert.equal(ratesOf(BIAS, moment, { ...OPTIONS, biasDecay: 0.1 }).weightDecay, 0.1);
+});
+
+test('ratesOf() gives a layer or a role its own rate after its epoch, the last that fits', () => {
+  const options: OptimizerOptions = {
+    ...OPTIONS,
+    ownRates: [
+      { role: 'bias', after: 0, factor: 4 },
+      { layer: 'conv1', role: 'kernel', after: 3, factor: 0.5 },
+      { layer: 'conv1', after: 5, factor: 0 },
+    ],
+  };
+  const rate = (layer: string, role: 'kernel' | 'bias', epoch: number) =>
+    ratesOf({ layer, role }, { learningRate: 0.125, epoch }, options).learningRate;
+  const epochs = [1, 3, 4, 5, 6, 100];
+  // Own rates are of the first learning rate, 0.5, whatever the schedule has made of it.
+  assert.deepEqual(
+    epochs.map((epoch) => rate('conv1', 'kernel', epoch)),
+    [0.125, 0.125, 0.25, 0.25, 0, 0],
+  );
+  assert.deepEqual(
+    epochs.map((epoch) => rate('conv1', 'bias', epoch)),
+    [2, 2, 2, 2, 0, 0],
+  );
+  assert.deepEqual([rate('conv2', 'kernel', 100), rate('conv2', 'bias', 100)], [0.125, 2]);
+});
+
+test('rateClassOf() is the same for parameters that always have the same rates, and for no others', () => {
+  const ownRates = [
+    { layer: 'conv1', after: 3, factor: 0.5 },
+    { role: 'bias', after: 9, factor: 0 },
+  ] as const;
+  const classOf = (layer: string, role: 'kernel' | 'bias') => rateClassOf({ layer, role }, { ownRates });
+  const classes = [
+    classOf('conv1', 'kernel'),
+    classOf('conv1', 'bias'),
+    classOf('fc6', 'kernel'),
+    classOf('fc6', 'bias'),
+  ];
+  assert.equal(new Set(classes).size, 4);
+  assert.equal(classOf('fc6', 'kernel'), classOf('fc7', 'kernel'));
+  assert.equal(rateClassOf(KERNEL, {}), rateClassOf({ layer: 'conv1', role: 'kernel' }, {}));
+  assert.notEqual(rateClassOf(KERNEL, {}), rateClassOf(BIAS, {}));
 });

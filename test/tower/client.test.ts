@@ -13,7 +13,7 @@ const NET: NetOptions = {
   ...{ table: 'lenet', width: 1, inputSize: 28, inputChannels: 1, classes: 10, init: 'xavier', dropout: true },
 };
 const STEP: Extract<Command, { kind: 'step' }> = {
-  ...{ kind: 'step', slot: 0, count: BATCH, step: 1, learningRate: 0.1, update: true, keep: true },
+  ...{ kind: 'step', slot: 0, count: BATCH, step: 1, epoch: 1, learningRate: 0.1, update: true, keep: true },
 };
 const LEAVING = new URL('./leaving-worker.js', import.meta.url).href;
 

@@ -72,6 +72,63 @@ test('Parameters.update() gives kernels and biases their own rates', () => {
   tf.dispose(gradients);
 });
 
+/** conv1 slower after epoch 1, and still after epoch 2. */
+const OWN: OptimizerOptions = {
+  ...OPTIMIZER,
+  weightDecay: 0,
+  momentum: 0.5,
+  ownRates: [
+    { layer: 'conv1', after: 1, factor: 0.5 },
+    { layer: 'conv1', after: 2, factor: 0 },
+  ],
+};
+
+for (const compile of ['on', 'off'] as const) {
+  test(`Parameters.update() follows rates of their own as epochs pass, with compile ${compile}`, () => {
+    const parameters = new Parameters(parametersOf(NET, 0), 'xavier', OWN, 1, compile);
+    const gradients = parameters.described.map(({ shape }) => tf.ones([...shape]));
+    const names = ['tower0/conv1/kernel', 'tower0/conv1/bias', KERNEL];
+    const moves = (learningRate: number, epoch: number) => {
+      const before = names.map((name) => valuesOf(parameters, name));
+      parameters.update(gradients, learningRate, epoch);
+      const after = names.map((name) => valuesOf(parameters, name));
+      return after.map((values, i) => Number((before[i]![0]! - values[0]!).toFixed(5)));
+    };
+    // Each step moves by half of the last move and the rate. Own rates are of OPTIMIZER's 0.5.
+    assert.deepEqual(moves(0.5, 1), [0.5, 1, 0.5]);
+    assert.deepEqual(moves(0.1, 2), [0.25 + 0.25, 0.5 + 0.25, 0.25 + 0.1]);
+    const still = names.slice(0, 2).map((name) => valuesOf(parameters, name));
+    for (let i = 0; i < 3; i++) assert.deepEqual(moves(0.1, 3).slice(0, 2), [0, 0]);
+    assert.deepEqual(
+      names.slice(0, 2).map((name) => valuesOf(parameters, name)),
+      still,
+      'bit for bit',
+    );
+    assert.ok(moves(0.1, 3)[2]! > 0.1, 'the others go on');
+    // Velocities stood still too: 0.5 of the last move, 0.5 and 0.75, and the rate.
+    assert.deepEqual(moves(0.1, 2).slice(0, 2), [0.25 + 0.25, 0.375 + 0.25]);
+    parameters.dispose();
+    tf.dispose(gradients);
+  });
+}
+
+test('Parameters.update() traces once, and once more when something stands still', () => {
+  const parameters = new Parameters(parametersOf(NET, 0), 'xavier', OWN, 1, 'on');
+  const gradients = parameters.described.map(({ shape }) => tf.ones([...shape]));
+  for (const [rate, epoch] of [
+    [0.5, 1],
+    [0.4, 1],
+    [0.3, 2],
+    [0.2, 2],
+    [0.1, 3],
+    [0.1, 4],
+  ] as const) {
+    parameters.update(gradients, rate, epoch);
+  }
+  assert.equal(parameters.traces, 2);
+  tf.dispose(gradients);
+});
+
 test('Parameters.put() replaces a value, and stops it', () => {
   const parameters = parametersFor(0);
   const gradients = (value: number) => parameters.described.map(({ shape }) => tf.fill([...shape], value));

@@ -1,0 +1,142 @@
+/** What an ablation came to: its file, its table, and the page that goes with it. */
+import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Config } from '../config/config.js';
+import { ConfigError, SplitError } from '../errors.js';
+import { visible } from '../log.js';
+import { hasTop5, type Missing, type Result } from '../train/ablate.js';
+import { count, table } from './format.js';
+
+/** One line of the table. */
+export interface AblationRow {
+  variant: string;
+  change: string;
+  /** Name of its run, in the ablation's folder; null before it has run. */
+  run: string | null;
+  /** null before it has run. */
+  result: Result | null;
+}
+
+/** `ablation.json`. */
+export interface Ablation {
+  /** What all variants share: a config without the names of runs and folders. */
+  settings: Record<string, unknown>;
+  rows: AblationRow[];
+  /** Variants that these settings do not have. */
+  missing: readonly Missing[];
+}
+
+const JSON_NAME = 'ablation.json';
+const PAGE_NAME = 'ablation.md';
+
+/** The settings by which an earlier ablation is known again. */
+export function settingsOf({ run: _run, out: _out, ...settings }: Config): Record<string, unknown> {
+  return JSON.parse(JSON.stringify(settings)) as Record<string, unknown>;
+}
+
+/**
+ * The rows of an earlier, unfinished ablation in that folder; none when there was no ablation.
+ * @throws ConfigError when it had other settings; SplitError when its file cannot be read.
+ */
+export function earlierRows(folder: string, settings: Record<string, unknown>): readonly AblationRow[] | undefined {
+  const file = join(folder, JSON_NAME);
+  if (!existsSync(file)) return undefined;
+  let earlier: Ablation;
+  try {
+    earlier = JSON.parse(readFileSync(file, 'utf8')) as Ablation;
+  } catch (error) {
+    throw new SplitError(
+      `Cannot go on with ${folder}: ${file} is not JSON (${(error as Error).message}); choose another --run`,
+    );
+  }
+  const different = [...new Set([...Object.keys(settings), ...Object.keys(earlier.settings)])].find(
+    (key) => JSON.stringify(settings[key]) !== JSON.stringify(earlier.settings[key]),
+  );
+  if (different === undefined) return earlier.rows;
+  throw new ConfigError(
+    `Cannot go on with ${folder}: its ablation had another ${different}, expected the same settings; choose another --run`,
+  );
+}
+
+/** Writes both files, each whole or not at all. @throws SplitError when the disk does not take them. */
+export function writeAblation(folder: string, ablation: Ablation): void {
+  const files: [string, string][] = [
+    [JSON_NAME, `${JSON.stringify(visible(ablation), null, 2)}\n`],
+    [PAGE_NAME, `${pageOf(ablation).join('\n')}\n`],
+  ];
+  for (const [name, text] of files) {
+    const file = join(folder, name);
+    try {
+      writeFileSync(`${file}.part`, text);
+      renameSync(`${file}.part`, file);
+    } catch (error) {
+      throw new SplitError(`Cannot write ${file}: ${(error as Error).message}; choose another folder with --out`, {
+        cause: error,
+      });
+    }
+  }
+}
+
+/** The table for the eye. */
+export function tableOf(ablation: Ablation): string[] {
+  const [header, rows] = cellsOf(ablation);
+  return table(header, rows);
+}
+
+/** The page: what was run, the table, what there was not. */
+function pageOf(ablation: Ablation): string[] {
+  const { settings, missing } = ablation;
+  const { preset, net, data, steps, epochs, batchSize, seed, devices } = settings as unknown as Config;
+  const [header, rows] = cellsOf(ablation);
+  const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
+  const length = steps === null ? `${count(epochs)} epochs` : `${count(steps)} steps`;
+  return [
+    '# Ablation',
+    '',
+    `Preset ${preset}: net ${net.table} at ${net.width} of its width, ${net.inputSize} pixels, data ${data.source}; ${length} of ${count(batchSize)} images, seed ${seed}, on ${devices.join(' and ')}. Each line is a run in the folder of its name; all its settings are in config.json there.`,
+    '',
+    line(header),
+    line(header.map(() => '---')),
+    ...rows.map(line),
+    '',
+    ...notesOf(ablation),
+    ...(missing.length > 0 ? ['Left out:', '', ...missing.map(({ name, reason }) => `- ${name}: ${reason}`)] : []),
+  ];
+}
+
+function notesOf({ rows }: Ablation): string[] {
+  const failed = rows.flatMap(({ variant, result }) => (result?.error ? [`- ${variant}: ${result.error}`] : []));
+  return failed.length > 0 ? ['Failed:', '', ...failed, ''] : [];
+}
+
+/** The header, and a row of texts for each variant. Differences are in percentage points, speeds are ratios. */
+function cellsOf({ settings, rows }: Ablation): [header: string[], rows: string[][]] {
+  const top5 = hasTop5((settings.net as Config['net']).classes);
+  const baseline = rows[0]?.result;
+  const header = [
+    ...['variant', 'changed', 'towers', 'parameters', 'top-1 error', 'points'],
+    ...(top5 ? ['top-5 error', 'points'] : []),
+    ...['images/s', 'speed'],
+  ];
+  return [
+    header,
+    rows.map(({ variant, change, result }, i) => {
+      if (!result) return [variant, change, '', '', 'not run', ...Array<string>(header.length - 5).fill('')];
+      const errors = (['top1Error', 'top5Error'] as const).slice(0, top5 ? 2 : 1).flatMap((key) => {
+        const error = result[key];
+        const cell = error === undefined ? result.status : `${(error * 100).toFixed(2)} %`.padStart(7);
+        return [cell, i === 0 ? '' : points(error, baseline?.[key])];
+      });
+      const speed = result.imagesPerSecond;
+      const ratio = speed && baseline?.imagesPerSecond ? (speed / baseline.imagesPerSecond).toFixed(2) : '';
+      const towers = result.placement === 'split' ? '2' : '1';
+      return [variant, change, towers, count(result.parameters), ...errors, speed?.toFixed(0) ?? '', ratio];
+    }),
+  ];
+}
+
+function points(error: number | undefined, baseline: number | undefined): string {
+  if (error === undefined || baseline === undefined) return '';
+  const difference = (error - baseline) * 100;
+  return `${difference < 0 ? '-' : '+'}${Math.abs(difference).toFixed(2)}`;
+}

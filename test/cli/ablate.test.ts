@@ -1,0 +1,174 @@
+/** `ablate`, with a stand-in for the training. */
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import test, { after } from 'node:test';
+import type { Ablation } from '../../src/cli/ablation.js';
+import type { TrainRoom } from '../../src/cli/services.js';
+import type { Config } from '../../src/config/config.js';
+import { EVAL, RUN_END, RUN_START, trainStep } from '../events.js';
+import { type Outcome, roomWith, run } from './stand-ins.js';
+
+const base = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-ablate-'));
+after(() => fs.rmSync(base, { recursive: true, force: true }));
+let folders = 0;
+const newOut = () => fs.mkdtempSync(join(base, `${folders++}-`));
+
+/** Accuracies by the run's name; trains three steps. `seen` gets the configs. */
+function training(accuracies: Record<string, number>, seen: Config[] = []): TrainRoom['train'] {
+  return async (config, { report }) => {
+    seen.push(config);
+    const top1 = accuracies[config.run.replace(/-\d$/, '')] ?? 0.5;
+    report({ ...RUN_START, run: config.run, config, placement: config.placement });
+    for (const step of [1, 2, 3]) report(trainStep(step));
+    report({ ...EVAL, top1, top5: 0.9 });
+    report(RUN_END);
+    return { exitCode: 0, top1, steps: 3 };
+  };
+}
+
+function ablate(out: string, argv: readonly string[], train: TrainRoom['train']): Promise<Outcome> {
+  return run(['ablate', '--out', out, '--run', 'a', '--quiet', ...argv], { trainRoom: roomWith({ train }) });
+}
+
+const pageOf = (out: string) => fs.readFileSync(join(out, 'a', 'ablation.md'), 'utf8');
+const jsonOf = (out: string) => JSON.parse(fs.readFileSync(join(out, 'a', 'ablation.json'), 'utf8')) as Ablation;
+
+test('ablate trains each variant as a run of its own, and tabulates them beside the baseline', async () => {
+  const out = newOut();
+  const seen: Config[] = [];
+  const train = training({ baseline: 0.8, 'no-norm': 0.75, columns: 0.9 }, seen);
+  const { exitCode, stdout, stderr } = await ablate(out, ['--only', 'no-norm,columns', '--seed', '3'], train);
+  assert.deepEqual([exitCode, stderr.text], [0, '']);
+  assert.deepEqual(
+    seen.map((config) => [config.run, config.seed, config.net.norm, config.net.table]),
+    [
+      ['baseline', 3, undefined, 'original'],
+      ['no-norm', 3, false, 'original'],
+      ['columns', 3, undefined, 'columns'],
+    ],
+  );
+  const lines = stdout.lines.map((line) => line.replace(/ {2,}/g, '  '));
+  assert.ok(lines.includes('baseline  nothing  2  30  20.00 %  200  1.00'), stdout.text);
+  assert.ok(lines.includes('no-norm  no response norms  2  30  25.00 %  +5.00  200  1.00'));
+  assert.ok(lines.includes('columns  columns meet in the last layer alone  2  30  10.00 %  -10.00  200  1.00'));
+  for (const name of ['baseline', 'no-norm', 'columns']) {
+    assert.deepEqual(fs.readdirSync(join(out, 'a', name)).sort(), ['config.json', 'log.ndjson']);
+  }
+  assert.match(pageOf(out), /^\| no-norm \| no response norms \| 2 \| 30 \| 25\.00 % \| \+5\.00 \| 200 \| 1\.00 \|$/m);
+  assert.match(
+    pageOf(out),
+    /Preset mini: net original at 0\.25 of its width, 67 pixels, data embedded; 6 epochs of 64/,
+  );
+  assert.equal(jsonOf(out).rows[2]!.result!.top1Error, 1 - 0.9);
+});
+
+test('ablate has the top-5 error where there are classes enough', async () => {
+  const config = join(newOut(), 'c.json');
+  fs.writeFileSync(config, JSON.stringify({ net: { classes: 100 } }));
+  const { stdout } = await ablate(newOut(), ['--only', 'tanh', '--config', config], training({}));
+  assert.match(stdout.text, /top-1 error +points +top-5 error +points +images\/s/);
+  assert.doesNotMatch((await ablate(newOut(), ['--only', 'tanh'], training({}))).stdout.text, /top-5/);
+});
+
+test('ablate that is interrupted says what is there, and goes on under the same name', async () => {
+  const out = newOut();
+  const stopping: TrainRoom['train'] = async (config, ui) => {
+    if (config.run !== 'tanh') return training({})(config, ui);
+    ui.report({ ...RUN_START, run: config.run });
+    ui.report(trainStep(1));
+    ui.report({ ...RUN_END, status: 'stopped', exit_code: 130, steps: 1 });
+    return { exitCode: 130, top1: Number.NaN, steps: 1 };
+  };
+  const argv = ['--only', 'tanh,no-dropout'];
+  const first = await ablate(out, argv, stopping);
+  assert.equal(first.exitCode, 130);
+  assert.match(first.stdout.text, /^tanh .* stopped$/m);
+  assert.match(first.stdout.text, /^no-dropout .* not run$/m);
+  assert.equal(first.stdout.lines.at(-1), 'not done: tanh, no-dropout; the same command with --run a goes on');
+  const seen: Config[] = [];
+  const second = await ablate(out, argv, training({}, seen));
+  assert.equal(second.exitCode, 0);
+  assert.deepEqual(
+    seen.map((config) => config.run),
+    ['tanh-2', 'no-dropout'],
+  );
+  assert.deepEqual(
+    jsonOf(out).rows.map(({ variant, run: name, result }) => [variant, name, result?.status]),
+    [
+      ['baseline', 'baseline', 'done'],
+      ['tanh', 'tanh-2', 'done'],
+      ['no-dropout', 'no-dropout', 'done'],
+    ],
+  );
+  // A third one adds to the table, and loses nothing.
+  const third = await ablate(out, ['--only', 'no-norm'], training({}));
+  assert.equal(third.exitCode, 0);
+  assert.deepEqual(
+    jsonOf(out).rows.map(({ variant }) => variant),
+    ['baseline', 'no-norm', 'tanh', 'no-dropout'],
+  );
+});
+
+test('ablate can go on when it was killed in its first run', async () => {
+  const out = newOut();
+  const killed = await ablate(out, ['--only', 'tanh'], () => Promise.reject(new Error('as if it were killed')));
+  assert.equal(killed.exitCode, 1);
+  assert.equal((await ablate(out, ['--only', 'tanh'], training({}))).exitCode, 0);
+});
+
+test('ablate goes on after a variant that fails, and ends with 1', async () => {
+  const out = newOut();
+  const failing: TrainRoom['train'] = async (config, ui) => {
+    if (config.run !== 'no-norm') return training({})(config, ui);
+    ui.report({ ...RUN_START, run: config.run });
+    ui.report({ ...RUN_END, status: 'failed', exit_code: 1, steps: 0, error: 'Cannot go on: the loss is NaN' });
+    return { exitCode: 1, top1: Number.NaN, steps: 0 };
+  };
+  const { exitCode, stdout, stderr } = await ablate(out, ['--only', 'no-norm,tanh'], failing);
+  assert.deepEqual([exitCode, stderr.text], [1, 'error: Cannot go on: the loss is NaN\n']);
+  assert.match(stdout.text, /^no-norm .* failed/m);
+  assert.match(stdout.text, /^tanh .* 50\.00 %/m);
+  assert.match(pageOf(out), /^- no-norm: Cannot go on: the loss is NaN$/m);
+});
+
+test('ablate refuses names that are no variant, and other settings under a name that is taken', async () => {
+  const out = newOut();
+  const train = training({});
+  const cases: [argv: string[], message: RegExp][] = [
+    [['--only', 'norm'], /^error: --only has "norm", expected names among no-norm, no-overlap, one-gpu, .*\n$/],
+    [['--only', 'relu'], /^error: Cannot ablate relu: the baseline has it; leave it out of --only\n$/],
+    [['--batch-size', '0'], /^error: --batch-size is 0/],
+  ];
+  for (const [argv, message] of cases) {
+    const { exitCode, stderr } = await ablate(out, argv, train);
+    assert.equal(exitCode, 2);
+    assert.match(stderr.text, message);
+  }
+  assert.deepEqual(fs.readdirSync(out), [], 'nothing is left of what was refused');
+  await ablate(out, ['--only', 'tanh'], train);
+  const other = await ablate(out, ['--only', 'tanh', '--seed', '9'], train);
+  assert.equal(other.exitCode, 2);
+  assert.match(other.stderr.text, /its ablation had another seed, expected the same settings; choose another --run/);
+  fs.mkdirSync(join(out, 'b'));
+  fs.writeFileSync(join(out, 'b', 'file'), '');
+  const taken = await run(['ablate', '--out', out, '--run', 'b'], { trainRoom: roomWith({ train }) });
+  assert.match(taken.stderr.text, /^error: Cannot use .* for a new run: it is there already/);
+});
+
+test('ablate --json prints the result alone, every number visible', async () => {
+  const out = newOut();
+  const argv = ['ablate', '--json', '--out', out, '--only', 'tanh'];
+  const { stdout } = await run(argv, { trainRoom: roomWith({ train: training({ baseline: Number.NaN }) }) });
+  const { rows, settings } = JSON.parse(stdout.text) as Ablation;
+  assert.deepEqual(
+    rows.map(({ variant, result }) => [variant, result!.top1Error]),
+    [
+      ['baseline', 'NaN'],
+      ['tanh', 0.5],
+    ],
+  );
+  assert.equal(settings.preset, 'mini');
+  assert.deepEqual(fs.readdirSync(out), ['ablate-mini-20260203-040506']);
+});

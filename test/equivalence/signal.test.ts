@@ -1,0 +1,48 @@
+/** Why the text's initial values hardly train, and the code's do: how much of the images is left at the last layer. */
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import * as tf from '@tensorflow/tfjs';
+import { slotViews } from '../../src/data/index.js';
+import { initialValue } from '../../src/model/init.js';
+import { buildNet, parametersOf } from '../../src/model/net.js';
+import { referenceForward } from '../../src/model/reference.js';
+import { useDevice } from '../../src/native/index.js';
+import { statelessNormal, statelessUniform } from '../../src/native/random.js';
+import { NATIVE_OPS } from '../../src/tower/ops.js';
+import { openFeed } from '../../src/train/feed.js';
+import { smallConfig } from './teams.js';
+
+const IMAGES = 8;
+
+/** Mean over the scores of their standard deviation between images, before training. */
+async function signalOf(preset: string, scale: number): Promise<number> {
+  const data = { source: 'embedded', mean: [73, 73, 73], scale, workers: 0 };
+  const config = smallConfig({ preset, placement: 'single', devices: ['CPU:0'], batchSize: IMAGES, data });
+  const { feeder } = openFeed(config);
+  try {
+    const { slot } = await feeder.test(0);
+    const { inputSize: size, inputChannels } = config.net;
+    const { images } = slotViews(feeder.slots[slot]!, IMAGES, size, inputChannels);
+    return tf.tidy(() => {
+      const x = tf.tensor4d(Float32Array.from(images), [IMAGES, size, size, inputChannels]);
+      const net = buildNet(config.net);
+      const random = { normal: statelessNormal, uniform: statelessUniform };
+      const values = parametersOf(net).map(
+        (each) => [each.name, initialValue(each, config.net.init, 1, random)] as const,
+      );
+      const run = { ops: NATIVE_OPS, parameters: new Map(values), training: false, mask: assert.fail };
+      const scores = referenceForward(net, x, run);
+      return tf.mean(tf.sqrt(tf.moments(scores, 0).variance)).dataSync()[0]!;
+    });
+  } finally {
+    await feeder.close();
+  }
+}
+
+test('the code keeps ten times as much of the images as the text, and grey levels as they are matter more still', async () => {
+  useDevice('CPU:0');
+  const [code, text] = [await signalOf('imagenet', 1), await signalOf('imagenet-paper', 1)];
+  assert.ok(code > 10 * text, `${code} and ${text}`);
+  const scaled = await signalOf('imagenet-paper', 1 / 86);
+  assert.ok(code > 300 * scaled, `${code} and ${scaled}`);
+});

@@ -1,0 +1,125 @@
+/** Which variants settings have, and what is made of a training's events. */
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { type Config, resolveConfig } from '../../src/config/config.js';
+import { buildNet, parametersOf, sitesOf } from '../../src/model/net.js';
+import { layerName } from '../../src/model/summary.js';
+import { hasTop5, VARIANT_NAMES, variantsOf, watchTraining } from '../../src/train/ablate.js';
+import { flags, machineWith } from '../config/machines.js';
+import { EVAL, RUN_END, RUN_START, trainStep } from '../events.js';
+
+const MACHINE = machineWith('CPU:0', 'CPU:1');
+
+function configOf(values: Record<string, unknown>): Config {
+  return resolveConfig([flags(values)], MACHINE).config;
+}
+
+/** The settings of each variant, by name. */
+function variantConfigs(base: Config): Record<string, Config> {
+  const layer = flags(base as unknown as Record<string, unknown>);
+  return Object.fromEntries(
+    variantsOf(base).variants.map(({ name, values }) => [name, resolveConfig([layer, flags(values)], MACHINE).config]),
+  );
+}
+
+test('variantsOf() has each change of the paper for the original net, and each makes a run', () => {
+  const base = configOf({ preset: 'mini' });
+  const { variants, missing } = variantsOf(base);
+  assert.deepEqual(
+    variants.map(({ name }) => name),
+    VARIANT_NAMES.filter((name) => name !== 'relu'),
+  );
+  assert.deepEqual(missing, [{ name: 'relu', reason: 'the baseline has it' }]);
+  const configs = variantConfigs(base);
+  const kinds = (name: string) => buildNet(configs[name]!.net).layers.map(({ kind }) => kind);
+  assert.ok(!kinds('no-norm').includes('norm') && !kinds('no-norm').includes('mapNorm'));
+  assert.ok(!kinds('no-dropout').includes('dropout'));
+  for (const activation of ['sigmoid', 'tanh']) {
+    const names = buildNet(configs[activation]!.net).layers.map(layerName);
+    assert.ok(names.includes(activation) && !names.includes('relu'));
+  }
+  const pools = buildNet(configs['no-overlap']!.net).layers.flatMap((each) =>
+    each.kind === 'pool' ? [each.size] : [],
+  );
+  assert.deepEqual(pools, [2, 2, 2]);
+  assert.equal(configs['one-gpu']!.placement, 'single');
+  assert.deepEqual(
+    sitesOf(buildNet(configs.columns!.net)).map(({ name }) => name),
+    ['fc8'],
+  );
+  assert.deepEqual(
+    [configs['no-augmentation']!.data.randomCrop, configs['no-augmentation']!.data.flip],
+    [false, false],
+  );
+});
+
+test('variantsOf() changes one thing and leaves seed, length and the rest', () => {
+  const base = configOf({ preset: 'mini', seed: 7, steps: 40 });
+  for (const [name, config] of Object.entries(variantConfigs(base))) {
+    const changed = Object.entries(config).filter(
+      ([key, value]) => JSON.stringify(value) !== JSON.stringify(base[key as keyof Config]),
+    );
+    const expected = name === 'one-gpu' ? ['placement', 'net'] : [name === 'no-augmentation' ? 'data' : 'net'];
+    assert.deepEqual(
+      changed.map(([key]) => key),
+      expected,
+      name,
+    );
+  }
+});
+
+test('variantsOf() has the nets of the comparison about as large as the whole one', () => {
+  const base = configOf({ preset: 'imagenet', data: { source: '/images' } });
+  const sizeOf = ({ net }: Config) =>
+    parametersOf(buildNet(net)).reduce((total, { shape }) => total + shape.reduce((a, b) => a * b, 1), 0);
+  const sizes = Object.values(variantConfigs(base)).map((config) => sizeOf(config) / sizeOf(base));
+  for (const size of sizes) assert.ok(size > 0.98 && size < 1.01, `${size}`);
+});
+
+test('variantsOf() tells why settings do not have a variant', () => {
+  const lenet = variantsOf(configOf({ preset: 'lenet' }));
+  assert.deepEqual(
+    lenet.variants.map(({ name }) => name),
+    ['relu', 'tanh'],
+  );
+  const reasons = Object.fromEntries(lenet.missing.map(({ name, reason }) => [name, reason]));
+  assert.match(reasons['no-norm']!, /no response norm/);
+  assert.match(reasons['no-overlap']!, /no pool of the net overlaps/);
+  assert.match(reasons['one-gpu']!, /of the net original alone/);
+  assert.match(reasons['no-dropout']!, /no dropout/);
+  assert.match(reasons['no-augmentation']!, /not changed at random/);
+  const coloured = variantsOf(configOf({ preset: 'lenet', data: { saturation: 0.1 } }));
+  assert.ok(coloured.variants.some(({ name }) => name === 'no-augmentation'));
+});
+
+test('watchTraining() has errors of the last evaluation, and the speed without the first step', () => {
+  const watched = watchTraining();
+  assert.equal(watched.result(), undefined);
+  watched.see(RUN_START);
+  watched.see(trainStep(1, { step_ms: 5000 }));
+  watched.see({ ...EVAL, step: 1, top1: 0.1 });
+  watched.see(trainStep(2, { step_ms: 10 }));
+  watched.see(trainStep(3, { step_ms: 30 }));
+  assert.equal(watched.result(), undefined, 'it has not ended');
+  watched.see({ ...EVAL, step: 3, top1: 0.75, top5: 1, loss: 0.5 });
+  watched.see(RUN_END);
+  assert.deepEqual(watched.result(), {
+    ...{ status: 'done', steps: 3, parameters: 30, placement: 'split' },
+    ...{ top1Error: 0.25, top5Error: 0, testLoss: 0.5, imagesPerSecond: (8 / 40) * 1000 },
+  });
+});
+
+test('watchTraining() has no errors of a training that did not end', () => {
+  const watched = watchTraining();
+  watched.see(RUN_START);
+  watched.see(trainStep(1));
+  watched.see({ ...EVAL, step: 1 });
+  watched.see({ ...RUN_END, status: 'failed', steps: 1, error: 'the loss is NaN' });
+  assert.deepEqual(watched.result(), {
+    ...{ status: 'failed', steps: 1, parameters: 30, placement: 'split', error: 'the loss is NaN' },
+  });
+});
+
+test('hasTop5() of ten classes says nothing', () => {
+  assert.deepEqual([hasTop5(10), hasTop5(100), hasTop5(1000)], [false, true, true]);
+});
