@@ -4,6 +4,7 @@ import { packageVersion } from '../config/version.js';
 import { devicesCommand } from './devices.js';
 import { addFlags, flagLayer, flagNames, layersOf, numberOrText } from './options.js';
 import type { Services } from './services.js';
+import { addWeightsCommands } from './weights-commands.js';
 
 const JSON_FLAG = ['--json', 'print JSON, and nothing else, on stdout'] as const;
 const CONFIG_FLAG = ['--config <file>', 'JSON file with settings; flags beat it, it beats the preset'] as const;
@@ -62,6 +63,8 @@ export function buildProgram(services: Services, done: (exitCode: number) => voi
   )
     .requiredOption('--run <name>', 'name of the run')
     .option(...JSON_FLAG);
+
+  addWeightsCommands(add, services, JSON_FLAG);
 
   add('devices', 'list the devices that TensorFlow has', (command) => devicesCommand(command.opts(), services)).option(
     ...JSON_FLAG,

@@ -1,9 +1,6 @@
 /** A finished run's weights on the test images. */
-import { readdirSync } from 'node:fs';
-import { join } from 'node:path';
-import { isWeightsName } from '../checkpoint/format.js';
+import { weightsIn } from '../checkpoint/files.js';
 import type { Config } from '../config/config.js';
-import { CheckpointError } from '../errors.js';
 import { evaluate, type Scores } from './evaluate.js';
 import { openFeed } from './feed.js';
 import { openTeam } from './team.js';
@@ -13,16 +10,7 @@ import { openTeam } from './team.js';
  * @throws CheckpointError when there are none or they are another net's; DataError for the images.
  */
 export async function evaluateRun(config: Config, folder: string): Promise<Scores> {
-  const files = readdirSync(folder)
-    .filter(isWeightsName)
-    .sort()
-    .map((name) => join(folder, name));
-  if (files.length === 0) {
-    throw new CheckpointError(
-      `Cannot evaluate ${folder}: it has no weights, expected tower-*.safetensors; a run saves them when it ends`,
-      folder,
-    );
-  }
+  const files = weightsIn(folder);
   const { feeder } = openFeed(config);
   try {
     const team = await openTeam(config, feeder.slots);

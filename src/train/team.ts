@@ -15,10 +15,14 @@ export interface Team {
   readonly warnings: readonly string[];
   /**
    * Has every tower do the same.
+   * @param memory goes with the command to each of them, shared.
    * @returns their replies, tower 0's first.
    * @throws the error that came first and is not another's echo.
    */
-  ask<Kind extends Command['kind']>(command: Extract<Command, { kind: Kind }>): Promise<Replies[Kind][]>;
+  ask<Kind extends Command['kind']>(
+    command: Extract<Command, { kind: Kind }>,
+    memory?: SharedArrayBuffer,
+  ): Promise<Replies[Kind][]>;
   /** Ends the towers' threads. */
   close(): Promise<void>;
 }
@@ -74,11 +78,12 @@ export async function openTeam(config: TeamConfig, slots: readonly SharedArrayBu
 
   async function ask<Kind extends Command['kind']>(
     command: Extract<Command, { kind: Kind }>,
+    memory?: SharedArrayBuffer,
   ): Promise<Replies[Kind][]> {
     const failures: unknown[] = [];
     const replies = await Promise.all(
       towers.map((tower) =>
-        tower.ask<Kind>(command).catch((error: unknown) => {
+        tower.ask<Kind>(command, memory).catch((error: unknown) => {
           failures.push(error);
           if (link) abortLink(link); // the peer may be waiting for it
         }),
