@@ -28,7 +28,9 @@ function listed(folder: string): string[] {
   try {
     return readdirSync(folder);
   } catch (error) {
-    throw new CheckpointError(`Cannot use ${folder}: ${(error as Error).message}; choose another run`, folder);
+    const { code, message } = error as NodeJS.ErrnoException;
+    const found = code === 'ENOENT' ? 'there is no such folder' : message;
+    throw new CheckpointError(`Cannot use the weights of ${folder}: ${found}; choose another run`, folder);
   }
 }
 

@@ -29,7 +29,8 @@ export function buildProgram(services: Services, done: (exitCode: number) => voi
       .command(name)
       .description(description)
       .allowExcessArguments(false)
-      .action(async (_options, command: Command) => done(await run(command)));
+      // Arguments come first, if there are any, then the options, and last the command.
+      .action(async (...given: unknown[]) => done(await run(given.at(-1) as Command)));
 
   const train = add('train', 'train a net, on two devices or on one', async (command) =>
     (await import('./train.js')).trainCommand(layersOf(command), command.opts(), services),

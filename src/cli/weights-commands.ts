@@ -1,11 +1,12 @@
 /** The commands for weights, and their flags. */
 import { type Command, Option } from 'commander';
+import { addFlags, flagNames, layersOf } from './options.js';
 import type { Services } from './services.js';
 
 /** Adds a command whose action gets itself; see `program.ts`. */
 type Add = (name: string, description: string, run: (command: Command) => Promise<number>) => Command;
 
-/** Adds `export`. */
+/** Adds `export` and `import`. */
 export function addWeightsCommands(add: Add, services: Services, json: readonly [string, string]): void {
   add('export', "write a run's weights for PyTorch or tfjs", async (command) =>
     (await import('./export.js')).exportCommand(command.opts(), services),
@@ -17,5 +18,17 @@ export function addWeightsCommands(add: Add, services: Services, json: readonly 
         .choices(['pytorch', 'tfjs'])
         .default('pytorch'),
     )
+    .option(...json);
+
+  const take = add('import', "make a run of another program's weights", async (command) =>
+    (await import('./import.js')).importCommand(command.args[0]!, layersOf(command), command.opts(), services),
+  ).argument('<file>', 'safetensors file of the whole net, in the layouts of PyTorch or Caffe');
+  addFlags(take, [...flagNames('net', 'data', 'summary'), '--placement', '--run', '--out'])
+    .addOption(
+      new Option('--channel-order <order>', 'colours of the file: red, green, blue, or the other way round')
+        .choices(['rgb', 'bgr'])
+        .default('rgb'),
+    )
+    .option('--config <file>', 'JSON file with settings; flags beat it, it beats the preset')
     .option(...json);
 }

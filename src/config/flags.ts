@@ -141,6 +141,14 @@ export const FLAGS: readonly Flag[] = [
     group: 'train',
     help: 'steps between printed lines',
   },
+  {
+    name: '--weights',
+    kind: 'text',
+    path: 'weights',
+    value: 'run',
+    group: 'train',
+    help: 'start from the weights of that run, a name or a path',
+  },
   { name: '--run', kind: 'text', path: 'run', value: 'name', group: 'train', help: 'name of the run' },
   { name: '--out', kind: 'text', path: 'out', value: 'folder', group: 'train', help: 'folder that holds the runs' },
   {

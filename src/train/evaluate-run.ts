@@ -13,7 +13,7 @@ export async function evaluateRun(config: Config, folder: string): Promise<Score
   const files = weightsIn(folder);
   const { feeder } = openFeed(config);
   try {
-    const team = await openTeam(config, feeder.slots);
+    const team = await openTeam({ ...config, weights: null }, feeder.slots);
     try {
       await team.ask({ kind: 'load', files });
       return await evaluate(team, feeder, 1);

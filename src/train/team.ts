@@ -1,4 +1,6 @@
 /** The coordinator's towers, which do each step together. */
+import { join } from 'node:path';
+import { weightsIn } from '../checkpoint/files.js';
 import type { Config } from '../config/config.js';
 import { ExchangeError, NativeError } from '../errors.js';
 import { abortLink, createLink, slotBytesFor } from '../exchange/index.js';
@@ -41,14 +43,14 @@ export type TeamConfig = Pick<
   | 'exchangeTimeoutMs'
   | 'fault'
 > &
-  Partial<Pick<TowerSetup, 'ops'>>;
+  Partial<Pick<TowerSetup, 'ops'> & Pick<Config, 'weights' | 'out'>>;
 
 const FLOAT_BYTES = 4;
 
 /**
- * Starts the towers and has them make their parameters.
+ * Starts the towers and has them make their parameters, or take them from another run.
  * @param slots batch slots, of the feeder.
- * @throws NativeError for a device that is not there; ConfigError for a net or a fault that is none.
+ * @throws NativeError for a device that is not there; CheckpointError for weights that do not fit; ConfigError for a net or a fault that is none.
  */
 export async function openTeam(config: TeamConfig, slots: readonly SharedArrayBuffer[]): Promise<Team> {
   const isSplit = config.placement === 'split';
@@ -98,6 +100,7 @@ export async function openTeam(config: TeamConfig, slots: readonly SharedArrayBu
   };
   try {
     const opened = await ask({ kind: 'open' });
+    if (config.weights) await ask({ kind: 'load', files: weightsIn(weightsFolder(config.weights, config.out)) });
     const wrong = isSplit && exchange.transport === 'device' ? await testDevice(ask) : undefined;
     if (wrong === undefined) return { towers, opened, warnings: [], ask, close };
     await close();
@@ -108,6 +111,11 @@ export async function openTeam(config: TeamConfig, slots: readonly SharedArrayBu
     await close();
     throw error;
   }
+}
+
+/** The folder of a run by its name, or by its path, which has a slash in it. */
+function weightsFolder(run: string, out = '.'): string {
+  return /[/\\]/.test(run) ? run : join(out, run);
 }
 
 /** What is wrong with copies from device to device, if anything is. */

@@ -1,0 +1,154 @@
+/** Another framework's file of the whole net as the weights of a run. */
+import { join } from 'node:path';
+import { openTensors, type TensorFile, weightsName, writeTensors } from '../checkpoint/format.js';
+import { CheckpointError } from '../errors.js';
+import { type Net, parametersOf, type TowerIndex } from '../model/net.js';
+import { DESCRIPTION } from './description.js';
+import { matchNames } from './names.js';
+import { type Portable, portablesOf, separate } from './portable.js';
+
+/** A file that has every tensor of a net, and no other. */
+export interface ImportSource {
+  /** The joined tensors, and what each is in the file: its name and its shape there. */
+  tensors: readonly { portable: Portable; name: string; shape: readonly number[] }[];
+  /**
+   * Writes the weights files of a run into its folder.
+   * @param towers two of a split run, one of a run on one device.
+   * @throws CheckpointError when the disk does not take them.
+   */
+  writeInto(folder: string, towers: 1 | 2, metadata: Readonly<Record<string, string>>): void;
+  close(): void;
+}
+
+/** In which order the first layer reads colours; ours is `rgb`, Caffe's `bgr`. */
+export type ChannelOrder = 'rgb' | 'bgr';
+
+const ADVICE = 'choose the net with --preset, --net, --width, --input-size and --classes';
+/** Longer lists are cut: a file of another net has nothing that fits. */
+const MOST_NAMED = 12;
+
+/**
+ * Opens a file and finds the net's tensors in it.
+ * @throws CheckpointError that names what is missing, what the net has not, and what is of another shape.
+ */
+export function openImport(file: string, net: Net, order: ChannelOrder): ImportSource {
+  const source = openTensors(file, 'take a safetensors file of float32');
+  try {
+    const tensors = matchAll(file, net, source);
+    return {
+      tensors,
+      writeInto(folder, towers, metadata) {
+        for (let i = 0; i < towers; i++) {
+          const tower = towers === 1 ? undefined : (i as TowerIndex);
+          const part = tower === undefined ? 'whole' : String(tower);
+          writePart(join(folder, weightsName(i, towers)), { ...metadata, part }, net, tower, source, tensors, order);
+        }
+      },
+      close: source.close,
+    };
+  } catch (error) {
+    source.close();
+    throw error;
+  }
+}
+
+/**
+ * The settings that an exported file brings with it, for `resolveConfig` to check; none of another's file.
+ * @throws CheckpointError for a file that is none, or of a later version.
+ */
+export function settingsIn(file: string): Record<string, unknown> | undefined {
+  const source = openTensors(file, 'take a safetensors file of float32');
+  source.close();
+  const text = source.metadata[DESCRIPTION];
+  if (text === undefined) return undefined;
+  const { version, settings } = parsed(text);
+  if (version === 1 && typeof settings === 'object' && settings !== null) return settings as Record<string, unknown>;
+  throw new CheckpointError(
+    `Cannot import ${file}: its description is of version ${JSON.stringify(version)}, expected 1; export it again with this version of alexnet-split`,
+    file,
+  );
+}
+
+function parsed(text: string): Record<string, unknown> {
+  try {
+    return (JSON.parse(text) ?? {}) as Record<string, unknown>;
+  } catch {
+    return {};
+  }
+}
+
+function matchAll(file: string, net: Net, { entries }: TensorFile): ImportSource['tensors'] {
+  const portables = portablesOf(net);
+  const { names, unexpected } = matchNames(
+    net,
+    portables,
+    entries.map(({ name }) => name),
+  );
+  const shapeOf = (name: string) => entries.find((each) => each.name === name)!.shape;
+  const missing = portables.filter((each) => !names.has(each)).map(({ name }) => name);
+  const wrong = [...names].flatMap(([portable, name]) =>
+    String(trimmed(shapeOf(name), portable.shape.length)) === String(portable.shape)
+      ? []
+      : [`${name} is [${shapeOf(name)}] and [${portable.shape}] in the net`],
+  );
+  const found = [
+    ...listed('the file lacks', missing),
+    ...listed('the net has no', unexpected),
+    ...listed('of another shape:', wrong),
+  ];
+  if (found.length > 0) {
+    throw new CheckpointError(
+      `Cannot import ${file} into the net ${net.options.table}: ${found.join('; ')}; ${ADVICE}`,
+      file,
+    );
+  }
+  return portables.map((portable) => {
+    const name = names.get(portable)!;
+    return { portable, name, shape: shapeOf(name) };
+  });
+}
+
+function listed(what: string, names: readonly string[]): string[] {
+  if (names.length === 0) return [];
+  const more = names.length > MOST_NAMED ? ` and ${names.length - MOST_NAMED} more` : '';
+  return [`${what} ${names.slice(0, MOST_NAMED).join(', ')}${more}`];
+}
+
+/** Old Caffe's tensors all have four dimensions: ones at the front are left out, down to `length`. */
+function trimmed(shape: readonly number[], length: number): readonly number[] {
+  const ones = shape.slice(0, Math.max(0, shape.length - length));
+  return ones.every((size) => size === 1) ? shape.slice(ones.length) : shape;
+}
+
+function writePart(
+  file: string,
+  metadata: Readonly<Record<string, string>>,
+  net: Net,
+  tower: TowerIndex | undefined,
+  source: TensorFile,
+  tensors: ImportSource['tensors'],
+  order: ChannelOrder,
+): void {
+  const first = net.layers[0]!;
+  writeTensors(file, parametersOf(net, tower), metadata, ({ name: ours }, bytes) => {
+    const { portable, name, shape } = tensors.find(({ portable: { parts } }) =>
+      parts.some(({ parameter }) => parameter.name === ours),
+    )!;
+    const values = source.read(name, shape);
+    const isFirst = 'name' in first && portable.layer === first.name;
+    if (isFirst && order === 'bgr' && portable.role === 'kernel') reverseInputs(portable, values);
+    const part = portable.parts.find(({ parameter }) => parameter.name === ours)!;
+    separate(portable, part, values, new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4));
+  });
+}
+
+/** Turns the order of a kernel's inputs round, in place. */
+function reverseInputs({ inputs, window }: Portable, values: Float32Array): void {
+  const step = inputs * window;
+  for (let at = 0; at < values.length; at += step) {
+    const kernel = values.slice(at, at + step);
+    for (let i = 0; i < inputs; i++) {
+      values.set(kernel.subarray(i * window, (i + 1) * window), at + (inputs - 1 - i) * window);
+    }
+  }
+}
