@@ -19,12 +19,12 @@ export const IMAGES = 2;
 const COMMON = { width: 0.0625, inputChannels: 3, classes: 10, init: 'he', dropout: true } as const;
 
 /** Input sizes at which the last pool leaves 2 x 2, so that the order of its values shows; 98 takes rows below. */
-export const CASES: Record<NetOptions['table'], NetOptions> = {
+export const CASES = {
   original: { ...COMMON, table: 'original', inputSize: 98 },
   paper: { ...COMMON, table: 'paper', inputSize: 98 },
   tutorial: { ...COMMON, table: 'tutorial', inputSize: 115, inputChannels: 1 },
   lenet: { ...COMMON, table: 'lenet', width: 1, inputSize: 28, inputChannels: 1 },
-};
+} as const satisfies Record<string, NetOptions>;
 
 export type CaseName = keyof typeof CASES;
 
@@ -37,7 +37,7 @@ export interface Case {
 
 /** Writes a case's tower files, its exported file, and its images as PyTorch has them, [IMAGES, C, S, S]. */
 export function writeCase(folder: string, name: CaseName): Case {
-  const options = CASES[name];
+  const options: NetOptions = CASES[name];
   const net = buildNet(options);
   const inFolder = join(folder, name);
   mkdirSync(inFolder, { recursive: true });

@@ -11,7 +11,11 @@ import type { Services } from './services.js';
  * Evaluates the run that the flags name, with the settings it was trained with; flags change where, not what.
  * @throws ConfigError without such a run; CheckpointError or DataError for its weights and the images.
  */
-export async function evalCommand(flags: Layer, { json }: { json?: boolean }, services: Services): Promise<number> {
+export async function evalCommand(
+  flags: Layer,
+  { json, tenView = false }: { json?: boolean; tenView?: boolean },
+  services: Services,
+): Promise<number> {
   // The folder that is found may have been moved or renamed since: name and place stay those of the training.
   const { run, out, ...where } = flags.values as { run: string; out?: string };
   const { folder, saved } = locateRun(run, 'evaluate', out);
@@ -20,10 +24,10 @@ export async function evalCommand(flags: Layer, { json }: { json?: boolean }, se
   if (sets(flags, 'placement') && !sets(flags, 'devices')) delete values.devices;
   const layers = [{ ...saved, values }, { values: where }];
   const { config } = resolveConfig(layers, await lookAround(services));
-  const result = await (await services.trainRoom()).evaluateRun(config, folder);
+  const result = await (await services.trainRoom()).evaluateRun(config, folder, tenView);
   const line = json
     ? JSON.stringify(visible(result))
-    : `${folder}: loss ${result.loss.toFixed(4)}  top-1 ${result.top1.toFixed(4)}  top-5 ${result.top5.toFixed(4)}  (${count(result.images)} test images)`;
+    : `${folder}: loss ${result.loss.toFixed(4)}  top-1 ${result.top1.toFixed(4)}  top-5 ${result.top5.toFixed(4)}  (${count(result.images)} test images${tenView ? ', ten views each' : ''})`;
   services.stdout.write(`${line}\n`);
   return 0;
 }

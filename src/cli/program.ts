@@ -62,7 +62,8 @@ export function buildProgram(services: Services, done: (exitCode: number) => voi
     ),
     ['--out', '--data', '--devices', '--placement', '--workers'],
   )
-    .requiredOption('--run <name>', 'name of the run')
+    .requiredOption('--run <run>', 'name of the run, or path of its folder')
+    .option('--ten-view', 'average ten views of each image: corners, middle, and their mirror images')
     .option(...JSON_FLAG);
 
   addWeightsCommands(add, services, JSON_FLAG);

@@ -25,7 +25,7 @@ export interface TrainRoom {
     file: string,
     config: Pick<Config, 'devices' | 'exchange' | 'exchangeTimeoutMs' | 'compile'>,
   ): Promise<GoldenResult>;
-  evaluateRun(config: Config, folder: string): Promise<EvalResult>;
+  evaluateRun(config: Config, folder: string, tenView?: boolean): Promise<EvalResult>;
 }
 
 export interface Services {

@@ -3,3 +3,4 @@ export type { ImageOptions } from './augment.js';
 export { slotViews } from './batches.js';
 export { DATA_FILES, type Dataset, findFashionMnist, type Images, loadDataset } from './dataset.js';
 export { type Batch, type BatchFeeder, type FeedOptions, openFeeder } from './feeder.js';
+export type { Views } from './views.js';

@@ -4,19 +4,21 @@ import type { Config } from '../config/config.js';
 import { evaluate, type Scores } from './evaluate.js';
 import { openFeed } from './feed.js';
 import { openTeam } from './team.js';
+import { evaluateViews } from './ten-view.js';
 
 /**
  * Evaluates the weights in a run's folder. A split run's can be evaluated on one device, and the other way round.
- * @throws CheckpointError when there are none or they are another net's; DataError for the images.
+ * @param tenView whether the mean of ten views counts, in place of the middle.
+ * @throws ConfigError when the images are no larger than the windows; CheckpointError when there are no weights or they are another net's; DataError for the images.
  */
-export async function evaluateRun(config: Config, folder: string): Promise<Scores> {
+export async function evaluateRun(config: Config, folder: string, tenView = false): Promise<Scores> {
   const files = weightsIn(folder);
-  const { feeder } = openFeed(config);
+  const { feeder } = openFeed(config, tenView ? 10 : 1);
   try {
     const team = await openTeam({ ...config, weights: null }, feeder.slots);
     try {
       await team.ask({ kind: 'load', files });
-      return await evaluate(team, feeder, 1);
+      return await (tenView ? evaluateViews(team, feeder, config.net) : evaluate(team, feeder, 1));
     } finally {
       await team.close();
     }

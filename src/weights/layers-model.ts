@@ -82,7 +82,7 @@ function buildModel(net: Net): tf.LayersModel {
     }
     const isWhole = layer.reach === 'both' && i > 0 && branches.length > 1;
     const joined = isWhole ? (tf.layers.concatenate({ axis: -1 }).apply(branches) as Symbolic) : undefined;
-    branches = towersOf(layer).map((tower) => weighted(layer, tower, joined ?? branches[tower]!));
+    branches = towersOf(layer).map((tower) => weighted(layer, tower, joined ?? branches[tower] ?? branches[0]!));
   });
   const logits = branches.length === 1 ? branches[0]! : (tf.layers.concatenate().apply(branches) as Symbolic);
   return tf.model({ inputs: image, outputs: logits, name: table });

@@ -61,6 +61,19 @@ test('eval refuses a run that is not there, or a name that is none', async () =>
   assert.match((await run(['eval', '--run', '../r'], evaluating())).stderr.text, /there is no \.\.\/r\/config\.json;/);
 });
 
+test('eval --ten-view asks for ten views, and says so', async () => {
+  const asked: unknown[] = [];
+  const evaluateRun: TrainRoom['evaluateRun'] = async (_config, _folder, tenView) => {
+    asked.push(tenView);
+    return { images: 1000, loss: 0.5, top1: 0.8, top5: 0.99 };
+  };
+  const services = { trainRoom: roomWith({ evaluateRun }) };
+  const { stdout } = await run(['eval', '--out', out, '--run', 'r', '--ten-view'], services);
+  assert.match(stdout.text, /top-1 0\.8000 {2}top-5 0\.9900 {2}\(1,000 test images, ten views each\)\n$/);
+  await run(['eval', '--out', out, '--run', 'r'], services);
+  assert.deepEqual(asked, [true, false]);
+});
+
 test('eval takes a run by its path, wherever it was moved', async () => {
   const calls: [Config, string][] = [];
   const moved = join(out, 'moved here');
