@@ -6,7 +6,7 @@ import type { Services } from './services.js';
 /** Adds a command whose action gets itself; see `program.ts`. */
 type Add = (name: string, description: string, run: (command: Command) => Promise<number>) => Command;
 
-/** Adds `export` and `import`. */
+/** Adds `export`, `import` and `kernels`. */
 export function addWeightsCommands(add: Add, services: Services, json: readonly [string, string]): void {
   add('export', "write a run's weights for PyTorch or tfjs", async (command) =>
     (await import('./export.js')).exportCommand(command.opts(), services),
@@ -18,6 +18,13 @@ export function addWeightsCommands(add: Add, services: Services, json: readonly 
         .choices(['pytorch', 'tfjs'])
         .default('pytorch'),
     )
+    .option(...json);
+
+  add('kernels', 'draw the kernels of the first layer, and measure their colour by tower', async (command) =>
+    (await import('./kernels.js')).kernelsCommand(command.opts(), services),
+  )
+    .requiredOption('--run <run>', 'name of the run, or path of its folder')
+    .option('--out <file>', "where the picture goes, a PNG; kernels.png in the run's folder without it")
     .option(...json);
 
   const take = add('import', "make a run of another program's weights", async (command) =>
