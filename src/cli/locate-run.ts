@@ -3,9 +3,10 @@ import { existsSync } from 'node:fs';
 import { join, normalize } from 'node:path';
 import { type Config, checkRunName, resolveConfig } from '../config/config.js';
 import { readConfigFile } from '../config/file.js';
-import { type Layer, valueAt } from '../config/layers.js';
+import { type Layer, sets, valueAt } from '../config/layers.js';
 import { PRESETS } from '../config/presets.js';
 import { ConfigError } from '../errors.js';
+import { lookAround } from './machine.js';
 import { runFolder } from './run-folder.js';
 import type { Services } from './services.js';
 
@@ -32,6 +33,27 @@ export function locateRun(run: string, action: string, out: string = PRESETS.min
     );
   }
   return { folder, saved: readConfigFile(file) };
+}
+
+/**
+ * A run whose net is to be used here: its settings, with those of the flags over them.
+ * @param flags `run` and perhaps `out`, to find it by, and where its net goes.
+ * @param action what is done with it, for the message.
+ * @throws ConfigError when there is no such run, or a flag does not fit.
+ */
+export async function openRun(
+  flags: Layer,
+  action: string,
+  services: Services,
+): Promise<{ config: Config; folder: string }> {
+  // The folder may have been moved or renamed since: name and place stay those of the training.
+  const { run, out, ...where } = flags.values as { run: string; out?: string };
+  const { folder, saved } = locateRun(run, action, out);
+  const values: Record<string, unknown> = { ...saved.values, fault: null };
+  // Another placement needs another number of devices.
+  if (sets(flags, 'placement') && !sets(flags, 'devices')) delete values.devices;
+  const layers = [{ ...saved, values }, { values: where }];
+  return { config: resolveConfig(layers, await lookAround(services)).config, folder };
 }
 
 /**

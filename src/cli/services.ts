@@ -5,7 +5,7 @@
 import type { Config } from '../config/config.js';
 import type { Report } from '../log.js';
 import type { Device } from '../native/context.js';
-import type { GoldenResult, Scores, TrainResult, VerifyResult } from '../train/index.js';
+import type { GoldenResult, Prediction, Scores, TrainResult, VerifyResult } from '../train/index.js';
 
 /** Where text goes: a stream, or a stand-in of a test. */
 export interface Output {
@@ -26,6 +26,7 @@ export interface TrainRoom {
     config: Pick<Config, 'devices' | 'exchange' | 'exchangeTimeoutMs' | 'compile'>,
   ): Promise<GoldenResult>;
   evaluateRun(config: Config, folder: string, tenView?: boolean): Promise<EvalResult>;
+  predictFiles(config: Config, folder: string, files: readonly string[], top: number): Promise<Prediction[]>;
 }
 
 export interface Services {

@@ -1,13 +1,21 @@
 /** The commands for weights, and their flags. */
 import { type Command, Option } from 'commander';
-import { addFlags, flagNames, layersOf } from './options.js';
+import { addFlags, flagLayer, flagNames, layersOf, numberOrText } from './options.js';
 import type { Services } from './services.js';
 
 /** Adds a command whose action gets itself; see `program.ts`. */
 type Add = (name: string, description: string, run: (command: Command) => Promise<number>) => Command;
 
-/** Adds `export`, `import` and `kernels`. */
+/** Adds `predict`, `export`, `import` and `kernels`. */
 export function addWeightsCommands(add: Add, services: Services, json: readonly [string, string]): void {
+  const predict = add('predict', 'print the classes of image files', async (command) =>
+    (await import('./predict.js')).predictCommand(command.args, flagLayer(command), command.opts(), services),
+  ).argument('<files...>', 'JPEG, PNG, GIF or WebP images');
+  addFlags(predict, ['--out', '--devices', '--placement'])
+    .requiredOption('--run <run>', 'name of the run, or path of its folder')
+    .option('--top <k>', 'how many classes of each image', numberOrText, 5)
+    .option(...json);
+
   add('export', "write a run's weights for PyTorch or tfjs", async (command) =>
     (await import('./export.js')).exportCommand(command.opts(), services),
   )
