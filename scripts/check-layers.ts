@@ -16,7 +16,7 @@ const ROOMS = ['model', 'optim', 'exchange', 'data', 'checkpoint', 'native'];
 const MAY_IMPORT: Record<string, readonly string[]> = {
   index: ['cli', 'train', 'weights', 'tower', 'config', 'log', ...ROOMS, ...BASE],
   cli: ['train', 'weights', 'tower', 'config', 'log', ...ROOMS, ...BASE],
-  train: ['tower', 'config', 'log', ...ROOMS, ...BASE],
+  train: ['weights', 'tower', 'config', 'log', ...ROOMS, ...BASE],
   tower: ['config', ...ROOMS, ...BASE],
   config: ['model', 'optim', 'errors'],
   ...Object.fromEntries(ROOMS.map((room) => [room, BASE])),

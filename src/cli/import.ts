@@ -4,7 +4,7 @@ import { resolveConfig } from '../config/config.js';
 import { type Layer, sets } from '../config/layers.js';
 import { ConfigError } from '../errors.js';
 import { buildNet } from '../model/net.js';
-import { type ChannelOrder, type ImportSource, openImport, settingsIn } from '../weights/import.js';
+import { type ChannelOrder, openImport, settingsIn, writeRun } from '../weights/import.js';
 import { count } from './format.js';
 import { lookAround } from './machine.js';
 import { claimName, makeFolder } from './run-folder.js';
@@ -34,12 +34,13 @@ export async function importCommand(
   const given = settings ? [{ file, values: settings }, ...layers] : layers;
   const resolved = resolveConfig(given, await lookAround(services));
   const config = claimName(resolved.config, true);
-  const source = openImport(file, buildNet(config.net), channelOrder);
+  const net = buildNet(config.net);
+  const source = openImport(file, net, channelOrder);
   try {
     const folder = makeFolder(config);
-    writeOrRemove(source, folder, config.placement === 'split' ? 2 : 1, {
-      ...{ format: 'alexnet-split', net: config.net.table, imported: file },
-    });
+    const towers = config.placement === 'split' ? 2 : 1;
+    const metadata = { format: 'alexnet-split', net: config.net.table, imported: file };
+    orRemove(folder, () => writeRun(source, net, folder, towers, metadata));
     const tensors = source.tensors.map(({ portable, name }) => ({ name, as: portable.name, shape: portable.shape }));
     const values = source.tensors.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
     const line = json
@@ -53,14 +54,9 @@ export async function importCommand(
 }
 
 /** Writes the weights; the folder goes when they cannot all be written, for half of them would be worse than none. */
-export function writeOrRemove(
-  source: ImportSource,
-  folder: string,
-  towers: 1 | 2,
-  metadata: Record<string, string>,
-): void {
+export function orRemove(folder: string, write: () => void): void {
   try {
-    source.writeInto(folder, towers, metadata);
+    write();
   } catch (error) {
     rmSync(folder, { recursive: true, force: true });
     throw error;

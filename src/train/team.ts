@@ -1,12 +1,11 @@
 /** The coordinator's towers, which do each step together. */
-import { join } from 'node:path';
-import { weightsIn } from '../checkpoint/files.js';
 import type { Config } from '../config/config.js';
 import { ExchangeError, NativeError } from '../errors.js';
 import { abortLink, createLink, slotBytesFor } from '../exchange/index.js';
 import { buildNet, sitesOf, volume } from '../model/net.js';
 import { startTower, type TowerClient } from '../tower/client.js';
 import type { Command, OpenReply, Part, Replies, TowerSetup } from '../tower/protocol.js';
+import { loadStartingWeights } from './starting-weights.js';
 
 /** Both towers, or the one that has the whole net. */
 export interface Team {
@@ -100,7 +99,7 @@ export async function openTeam(config: TeamConfig, slots: readonly SharedArrayBu
   };
   try {
     const opened = await ask({ kind: 'open' });
-    if (config.weights) await ask({ kind: 'load', files: weightsIn(weightsFolder(config.weights, config.out)) });
+    if (config.weights) await loadStartingWeights(towers, config.weights, config);
     const wrong = isSplit && exchange.transport === 'device' ? await testDevice(ask) : undefined;
     if (wrong === undefined) return { towers, opened, warnings: [], ask, close };
     await close();
@@ -111,11 +110,6 @@ export async function openTeam(config: TeamConfig, slots: readonly SharedArrayBu
     await close();
     throw error;
   }
-}
-
-/** The folder of a run by its name, or by its path, which has a slash in it. */
-function weightsFolder(run: string, out = '.'): string {
-  return /[/\\]/.test(run) ? run : join(out, run);
 }
 
 /** What is wrong with copies from device to device, if anything is. */

@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { openTensors, type TensorFile, weightsName, writeTensors } from '../checkpoint/format.js';
 import { CheckpointError } from '../errors.js';
-import { type Net, parametersOf, type TowerIndex } from '../model/net.js';
+import { type Net, type Parameter, parametersOf, type TowerIndex, volume } from '../model/net.js';
 import { DESCRIPTION } from './description.js';
 import { matchNames } from './names.js';
 import { type Portable, portablesOf, separate } from './portable.js';
@@ -11,12 +11,8 @@ import { type Portable, portablesOf, separate } from './portable.js';
 export interface ImportSource {
   /** The joined tensors, and what each is in the file: its name and its shape there. */
   tensors: readonly { portable: Portable; name: string; shape: readonly number[] }[];
-  /**
-   * Writes the weights files of a run into its folder.
-   * @param towers two of a split run, one of a run on one device.
-   * @throws CheckpointError when the disk does not take them.
-   */
-  writeInto(folder: string, towers: 1 | 2, metadata: Readonly<Record<string, string>>): void;
+  /** Fills `values` with those of one parameter. */
+  read(parameter: Parameter, values: Float32Array): void;
   close(): void;
 }
 
@@ -35,20 +31,45 @@ export function openImport(file: string, net: Net, order: ChannelOrder): ImportS
   const source = openTensors(file, 'take a safetensors file of float32');
   try {
     const tensors = matchAll(file, net, source);
+    const first = tensors[0]?.portable.name; // the kernel that reads the image
     return {
       tensors,
-      writeInto(folder, towers, metadata) {
-        for (let i = 0; i < towers; i++) {
-          const tower = towers === 1 ? undefined : (i as TowerIndex);
-          const part = tower === undefined ? 'whole' : String(tower);
-          writePart(join(folder, weightsName(i, towers)), { ...metadata, part }, net, tower, source, tensors, order);
-        }
+      read: ({ name }, values) => {
+        const found = tensors.find(({ portable }) => portable.parts.some(({ parameter }) => parameter.name === name));
+        const { portable, name: theirs, shape } = found!;
+        const joined = source.read(theirs, shape);
+        if (order === 'bgr' && portable.name === first) reverseInputs(portable, joined);
+        const part = portable.parts.find(({ parameter }) => parameter.name === name)!;
+        separate(portable, part, joined, values);
       },
       close: source.close,
     };
   } catch (error) {
     source.close();
     throw error;
+  }
+}
+
+/**
+ * Writes the weights files of a run into its folder.
+ * @param towers two of a split run, one of a run on one device.
+ * @throws CheckpointError when the disk does not take them.
+ */
+export function writeRun(
+  source: Pick<ImportSource, 'read'>,
+  net: Net,
+  folder: string,
+  towers: 1 | 2,
+  metadata: Readonly<Record<string, string>>,
+): void {
+  for (let i = 0; i < towers; i++) {
+    const tower = towers === 1 ? undefined : (i as TowerIndex);
+    const parameters = parametersOf(net, tower);
+    const file = join(folder, weightsName(i, towers));
+    writeTensors(file, parameters, { ...metadata, part: String(tower ?? 'whole') }, ({ name }, bytes) => {
+      const parameter = parameters.find((each) => each.name === name)!;
+      source.read(parameter, new Float32Array(bytes.buffer, bytes.byteOffset, volume(parameter.shape)));
+    });
   }
 }
 
@@ -118,28 +139,6 @@ function listed(what: string, names: readonly string[]): string[] {
 function trimmed(shape: readonly number[], length: number): readonly number[] {
   const ones = shape.slice(0, Math.max(0, shape.length - length));
   return ones.every((size) => size === 1) ? shape.slice(ones.length) : shape;
-}
-
-function writePart(
-  file: string,
-  metadata: Readonly<Record<string, string>>,
-  net: Net,
-  tower: TowerIndex | undefined,
-  source: TensorFile,
-  tensors: ImportSource['tensors'],
-  order: ChannelOrder,
-): void {
-  const first = net.layers[0]!;
-  writeTensors(file, parametersOf(net, tower), metadata, ({ name: ours }, bytes) => {
-    const { portable, name, shape } = tensors.find(({ portable: { parts } }) =>
-      parts.some(({ parameter }) => parameter.name === ours),
-    )!;
-    const values = source.read(name, shape);
-    const isFirst = 'name' in first && portable.layer === first.name;
-    if (isFirst && order === 'bgr' && portable.role === 'kernel') reverseInputs(portable, values);
-    const part = portable.parts.find(({ parameter }) => parameter.name === ours)!;
-    separate(portable, part, values, new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4));
-  });
 }
 
 /** Turns the order of a kernel's inputs round, in place. */

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { after } from 'node:test';
 import { openTensors, writeTensors } from '../../src/checkpoint/format.js';
-import { writeOrRemove } from '../../src/cli/import.js';
+import { orRemove } from '../../src/cli/import.js';
 import { CheckpointError } from '../../src/errors.js';
 import { run } from './stand-ins.js';
 import { lenetRun } from './weights-runs.js';
@@ -62,14 +62,14 @@ test('import refuses, in one sentence, and leaves nothing behind', async () => {
   assert.equal(fs.existsSync(join(out, 'no')), false);
 });
 
-test('writeOrRemove() removes the folder when the weights cannot all be written', () => {
+test('orRemove() removes the folder when the weights cannot all be written', () => {
   const full = join(out, 'full');
   fs.mkdirSync(full);
   fs.writeFileSync(join(full, 'config.json'), '{}');
-  const writeInto = (into: string) => {
-    fs.writeFileSync(join(into, 'tower-0-of-2.safetensors'), '');
-    throw new CheckpointError('the disk is full', into);
+  const write = () => {
+    fs.writeFileSync(join(full, 'tower-0-of-2.safetensors'), '');
+    throw new CheckpointError('the disk is full', full);
   };
-  assert.throws(() => writeOrRemove({ tensors: [], writeInto, close() {} }, full, 2, {}), /the disk is full/);
+  assert.throws(() => orRemove(full, write), /the disk is full/);
   assert.equal(fs.existsSync(full), false);
 });

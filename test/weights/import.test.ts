@@ -8,7 +8,7 @@ import { openAll } from '../../src/checkpoint/files.js';
 import { type Entry, openTensors, writeTensors } from '../../src/checkpoint/format.js';
 import { CheckpointError } from '../../src/errors.js';
 import { buildNet, parametersOf } from '../../src/model/net.js';
-import { type ChannelOrder, openImport, settingsIn } from '../../src/weights/import.js';
+import { type ChannelOrder, openImport, settingsIn, writeRun } from '../../src/weights/import.js';
 
 const folder = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-import-'));
 after(() => fs.rmSync(folder, { recursive: true, force: true }));
@@ -38,7 +38,7 @@ function renamed(
 function imported(file: string, count: 1 | 2 = 2, order: ChannelOrder = 'rgb', net = NET) {
   const into = fs.mkdtempSync(join(folder, 'run-'));
   const source = openImport(file, net, order);
-  source.writeInto(into, count, { net: 'original' });
+  writeRun(source, net, into, count, { net: 'original' });
   source.close();
   const files = fs.readdirSync(into).map((name) => join(into, name));
   return { files, values: valuesOf(files, net) };
