@@ -44,7 +44,7 @@ export type Command =
   /** Both towers at once: see `self-test.ts`. */
   | { kind: 'selfTest' }
   | { kind: 'step'; slot: number; count: number; step: number; learningRate: number; update: boolean; keep: boolean }
-  /** The tower with the last layer copies the logits, float32 [count, K], into the memory that comes with the command, if any. */
+  /** The tower with the last layer copies the logits, float32 [count, K], into the memory that comes with it, if any. */
   | { kind: 'evaluate'; slot: number; count: number; step: number }
   /** Names of what the last step with `keep` left. */
   | { kind: 'list' }

@@ -9,7 +9,8 @@ import { evaluateViews } from './ten-view.js';
 /**
  * Evaluates the weights in a run's folder. A split run's can be evaluated on one device, and the other way round.
  * @param tenView whether the mean of ten views counts, in place of the middle.
- * @throws ConfigError when the images are no larger than the windows; CheckpointError when there are no weights or they are another net's; DataError for the images.
+ * @throws ConfigError for ten views of images that are no larger than the window; CheckpointError when there are no
+ * weights or they are another net's; DataError for the images.
  */
 export async function evaluateRun(config: Config, folder: string, tenView = false): Promise<Scores> {
   const files = weightsIn(folder);

@@ -51,24 +51,27 @@ export async function predictFiles(
     await team.ask({ kind: 'load', files: weights });
     const predictions: Prediction[] = [];
     for (let from = 0; from < files.length; from += batchSize) {
-      const painted: string[] = [];
-      const reasons = new Map<string, string>();
       const batch = files.slice(from, from + batchSize);
+      const reasons: (string | undefined)[] = [];
+      let count = 0;
       for (const file of batch) {
-        const reason = await paint(images, painted.length * inputSize ** 2 * inputChannels, file);
-        if (reason === undefined) painted.push(file);
-        else reasons.set(file, reason);
+        const reason = await paint(images, count * inputSize ** 2 * inputChannels, file);
+        reasons.push(reason);
+        if (reason === undefined) count++;
       }
-      const count = painted.length;
       if (count > 0) await team.ask({ kind: 'evaluate', slot: 0, count, step: 1 }, logits);
       const probabilities = new Float64Array(count * classes);
       addProbabilities(probabilities, new Float32Array(logits, 0, count * classes), classes);
       let row = 0;
-      for (const file of batch) {
-        const reason = reasons.get(file);
-        if (reason !== undefined) predictions.push({ file, reason });
-        else
-          predictions.push({ file, classes: best(probabilities.subarray(row * classes, ++row * classes), names, top) });
+      for (const [i, file] of batch.entries()) {
+        const reason = reasons[i];
+        if (reason !== undefined) {
+          predictions.push({ file, reason });
+          continue;
+        }
+        const own = probabilities.subarray(row * classes, (row + 1) * classes);
+        predictions.push({ file, classes: best(own, names, top) });
+        row++;
       }
     }
     return predictions;
@@ -83,6 +86,8 @@ function best(probabilities: Float64Array, names: readonly string[], top: number
     .sort((a, b) => b.probability - a.probability)
     .slice(0, top);
 }
+
+const FASHION_CLASSES = 10;
 
 /**
  * What the run's images were, and the names of its classes: those it wrote, or its data's. Data in IDX files are grey, and
@@ -104,7 +109,7 @@ function imagesOf({ data, net }: Config, folder: string): { size: ImageSize; nam
 function idxDataset(source: string, classes: number): Dataset | undefined {
   const isFashion = source === 'embedded' || source === 'fashion-mnist';
   if (!isFashion && !isIdxFolder(source)) return undefined;
-  const dataset = loadDataset(isFashion ? 'embedded' : source, classes);
+  const dataset = isFashion ? loadDataset('embedded', FASHION_CLASSES) : loadDataset(source, classes);
   return dataset.classNames.length === classes ? dataset : undefined;
 }
 

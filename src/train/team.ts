@@ -47,9 +47,10 @@ export type TeamConfig = Pick<
 const FLOAT_BYTES = 4;
 
 /**
- * Starts the towers and has them make their parameters, or take them from another run.
+ * Starts the towers and has them make their parameters, or gives them those that the settings name.
  * @param slots batch slots, of the feeder.
- * @throws NativeError for a device that is not there; CheckpointError for weights that do not fit; ConfigError for a net or a fault that is none.
+ * @throws NativeError for a device that is not there; CheckpointError for weights that do not fit; ConfigError for a net or
+ * a fault that is none.
  */
 export async function openTeam(config: TeamConfig, slots: readonly SharedArrayBuffer[]): Promise<Team> {
   const isSplit = config.placement === 'split';

@@ -83,11 +83,18 @@ export function settingsIn(file: string): Record<string, unknown> | undefined {
   const text = source.metadata[DESCRIPTION];
   if (text === undefined) return undefined;
   const { version, settings } = parsed(text);
-  if (version === 1 && typeof settings === 'object' && settings !== null) return settings as Record<string, unknown>;
+  if (version === 1) return ownSettings(settings);
   throw new CheckpointError(
     `Cannot import ${file}: its description is of version ${JSON.stringify(version)}, expected 1; export it again with this version of alexnet-split`,
     file,
   );
+}
+
+/** Those that make the net and prepare its images: a file is not to say where its run goes, or which data it reads. */
+function ownSettings(settings: unknown): Record<string, unknown> {
+  const { preset, net, data } = (settings ?? {}) as Record<string, unknown>;
+  const { source: _, workers: __, ...images } = (data ?? {}) as Record<string, unknown>;
+  return Object.fromEntries(Object.entries({ preset, net, data: images }).filter(([, value]) => value !== undefined));
 }
 
 function parsed(text: string): Record<string, unknown> {

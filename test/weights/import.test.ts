@@ -145,9 +145,19 @@ test('openImport() takes no tensor twice', () => {
   assert.match(refusal(file), /: the net has no module\.conv1\.bias; choose/);
 });
 
-test('settingsIn() has the settings of an exported file alone, and refuses a later version', () => {
-  assert.deepEqual(settingsIn(exported), {});
+test('settingsIn() has the settings for net and images of an exported file alone, and refuses a later version', () => {
+  assert.deepEqual(settingsIn(exported), { data: {} });
   assert.equal(settingsIn(renamed(join(folder, 'plain.safetensors'), (name) => name)), undefined);
+  const bold = {
+    preset: 'mini',
+    out: '/etc',
+    run: 'passwd',
+    net: { width: 2 },
+    data: { source: '/', workers: 9, scale: 3 },
+  };
+  const own = join(folder, 'bold.safetensors');
+  writeTensors(own, [], { alexnet_split: JSON.stringify({ version: 1, settings: bold }) }, () => {});
+  assert.deepEqual(settingsIn(own), { preset: 'mini', net: { width: 2 }, data: { scale: 3 } });
   for (const [text, found] of [
     ['{"version":2,"settings":{}}', '2'],
     ['{', 'undefined'],
