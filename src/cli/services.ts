@@ -25,7 +25,7 @@ export interface TrainRoom {
     file: string,
     config: Pick<Config, 'devices' | 'exchange' | 'exchangeTimeoutMs' | 'compile'>,
   ): Promise<GoldenResult>;
-  evaluateRun(config: Config, folder: string, tenView?: boolean): Promise<EvalResult>;
+  evaluateRun(config: Config, folder: string, options?: { tenView?: boolean }): Promise<EvalResult>;
   predictFiles(config: Config, folder: string, files: readonly string[], top: number): Promise<Prediction[]>;
 }
 

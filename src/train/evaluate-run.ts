@@ -6,13 +6,21 @@ import { openFeed } from './feed.js';
 import { openTeam } from './team.js';
 import { evaluateViews } from './ten-view.js';
 
+export interface EvaluateOptions {
+  /** Whether the mean of ten views counts, in place of the middle. */
+  tenView?: boolean;
+}
+
 /**
  * Evaluates the weights in a run's folder. A split run's can be evaluated on one device, and the other way round.
- * @param tenView whether the mean of ten views counts, in place of the middle.
  * @throws ConfigError for ten views of images that are no larger than the window; CheckpointError when there are no
  * weights or they are another net's; DataError for the images.
  */
-export async function evaluateRun(config: Config, folder: string, tenView = false): Promise<Scores> {
+export async function evaluateRun(
+  config: Config,
+  folder: string,
+  { tenView = false }: EvaluateOptions = {},
+): Promise<Scores> {
   const files = weightsIn(folder);
   const { feeder } = openFeed(config, tenView ? 10 : 1);
   try {

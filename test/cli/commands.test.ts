@@ -63,8 +63,8 @@ test('eval refuses a run that is not there, or a name that is none', async () =>
 
 test('eval --ten-view asks for ten views, and says so', async () => {
   const asked: unknown[] = [];
-  const evaluateRun: TrainRoom['evaluateRun'] = async (_config, _folder, tenView) => {
-    asked.push(tenView);
+  const evaluateRun: TrainRoom['evaluateRun'] = async (_config, _folder, options) => {
+    asked.push(options?.tenView);
     return { images: 1000, loss: 0.5, top1: 0.8, top5: 0.99 };
   };
   const services = { trainRoom: roomWith({ evaluateRun }) };

@@ -16,15 +16,18 @@ const folder = join(out, 'r');
 
 test('evaluateRun() by ten views differs from the middle, and is the same on one device', async () => {
   const middle = await evaluateRun(config, folder);
-  const ten = await evaluateRun(config, folder, true);
+  const ten = await evaluateRun(config, folder, { tenView: true });
   assert.equal(ten.images, 1000);
   assert.notEqual(ten.loss, middle.loss);
   assert.ok(Math.abs(ten.loss - middle.loss) < 0.2 * middle.loss, `${ten.loss} and ${middle.loss}`);
-  const single = await evaluateRun({ ...config, placement: 'single', devices: ['CPU:0'] }, folder, true);
+  const single = await evaluateRun({ ...config, placement: 'single', devices: ['CPU:0'] }, folder, { tenView: true });
   assert.ok(Math.abs(ten.loss - single.loss) < 1e-5, `${ten.loss} and ${single.loss}`);
   assert.deepEqual([single.top1, single.top5], [ten.top1, ten.top5]);
 });
 
 test('evaluateRun() by ten views of images as large as the window is refused', async () => {
-  await assert.rejects(evaluateRun({ ...config, data: { ...config.data, resize: 67 } }, folder, true), /ten views/);
+  await assert.rejects(
+    evaluateRun({ ...config, data: { ...config.data, resize: 67 } }, folder, { tenView: true }),
+    /ten views/,
+  );
 });
