@@ -86,7 +86,10 @@ test('predictFiles() keeps colours where the data have them, and takes the names
     const create = { width: 90, height: 80, channels: 3, background } as const;
     await sharp({ create }).png().toFile(files[i]!);
   }
-  const [red, blue] = await predictFiles(colours, folder, files, 10);
+  const unnamed = join(out, 'unnamed');
+  fs.cpSync(folder, unnamed, { recursive: true });
+  fs.rmSync(join(unnamed, 'classes.json'), { force: true });
+  const [red, blue] = await predictFiles(colours, unnamed, files, 10);
   const of = (prediction: Prediction, label: number) =>
     classesOf(prediction).find((each) => each.label === label)!.probability;
   assert.ok([0, 1, 2].some((label) => Math.abs(of(red!, label) - of(blue!, label)) > 1e-4));
