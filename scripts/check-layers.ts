@@ -14,12 +14,13 @@ const ROOMS = ['model', 'optim', 'exchange', 'data', 'checkpoint', 'native'];
 
 /** What a room may import, besides itself. A file of src/ alone, like errors.ts, is a room of its name. */
 const MAY_IMPORT: Record<string, readonly string[]> = {
-  index: ['cli', 'train', 'tower', 'config', 'log', ...ROOMS, ...BASE],
-  cli: ['train', 'tower', 'config', 'log', ...ROOMS, ...BASE],
-  train: ['tower', 'config', 'log', ...ROOMS, ...BASE],
+  index: ['cli', 'train', 'weights', 'tower', 'config', 'log', ...ROOMS, ...BASE],
+  cli: ['train', 'weights', 'tower', 'config', 'log', ...ROOMS, ...BASE],
+  train: ['weights', 'tower', 'config', 'log', ...ROOMS, ...BASE],
   tower: ['config', ...ROOMS, ...BASE],
   config: ['model', 'optim', 'errors'],
   ...Object.fromEntries(ROOMS.map((room) => [room, BASE])),
+  weights: ['model', 'checkpoint', ...BASE],
   log: BASE,
   random: ['errors'],
   errors: [],

@@ -31,7 +31,7 @@ test('main() answers a wrong use with one line and exit code 2', async () => {
       'Cannot use the device CPU:9: TensorFlow has CPU:0, CPU:1 here; choose among these with --devices',
     ],
     [['train', '--config', '/no/file'], 'Cannot read the config file /no/file: there is no such file, expected JSON'],
-    [['eval'], "required option '--run <name>' not specified"],
+    [['eval'], "required option '--run <run>' not specified"],
     [['verify', '--steps', '0'], '--steps is 0, expected a whole number from 1 to 10000'],
     [['verify', '--steps', '1e999'], '--steps is Infinity, expected a whole number from 1 to 10000'],
     [['verify', '--placement', 'single'], "unknown option '--placement'"],

@@ -70,11 +70,12 @@ export function writeTensors(
 /**
  * Opens a file and checks its header: sizes before anything is allocated, every tensor float32, and the values of all of
  * them, without overlap or gap, the rest of the file.
+ * @param advice ends the message of an error: what to do.
  * @throws CheckpointError that names the file and what is wrong with it.
  */
-export function openTensors(file: string): TensorFile {
+export function openTensors(file: string, advice = 'take another run, or train again'): TensorFile {
   const fail = (found: string): never => {
-    throw new CheckpointError(`Cannot read the weights ${file}: ${found}; take another run, or train again`, file);
+    throw new CheckpointError(`Cannot read the weights ${file}: ${found}; ${advice}`, file);
   };
   let descriptor: number;
   try {

@@ -5,6 +5,7 @@ import { VARIANT_NAMES } from '../train/ablate.js';
 import { devicesCommand } from './devices.js';
 import { addFlags, flagLayer, flagNames, layersOf, numberOrText } from './options.js';
 import type { Services } from './services.js';
+import { addWeightsCommands } from './weights-commands.js';
 
 const JSON_FLAG = ['--json', 'print JSON, and nothing else, on stdout'] as const;
 const CONFIG_FLAG = ['--config <file>', 'JSON file with settings; flags beat it, it beats the preset'] as const;
@@ -29,7 +30,8 @@ export function buildProgram(services: Services, done: (exitCode: number) => voi
       .command(name)
       .description(description)
       .allowExcessArguments(false)
-      .action(async (_options, command: Command) => done(await run(command)));
+      // Arguments come first, if there are any, then the options, and last the command.
+      .action(async (...given: unknown[]) => done(await run(given.at(-1) as Command)));
 
   const train = add('train', 'train a net, on two devices or on one', async (command) =>
     (await import('./train.js')).trainCommand(layersOf(command), command.opts(), services),
@@ -70,8 +72,11 @@ export function buildProgram(services: Services, done: (exitCode: number) => voi
     ),
     ['--out', '--data', '--devices', '--placement', '--workers'],
   )
-    .requiredOption('--run <name>', 'name of the run')
+    .requiredOption('--run <run>', 'name of the run, or path of its folder')
+    .option('--ten-view', 'average ten views of each image: corners, middle, and their mirror images')
     .option(...JSON_FLAG);
+
+  addWeightsCommands(add, services, JSON_FLAG);
 
   add('devices', 'list the devices that TensorFlow has', (command) => devicesCommand(command.opts(), services)).option(
     ...JSON_FLAG,

@@ -5,7 +5,7 @@
 import type { Config } from '../config/config.js';
 import type { Report } from '../log.js';
 import type { Device } from '../native/context.js';
-import type { GoldenResult, Scores, TrainResult, VerifyResult } from '../train/index.js';
+import type { GoldenResult, Prediction, Scores, TrainResult, VerifyResult } from '../train/index.js';
 
 /** Where text goes: a stream, or a stand-in of a test. */
 export interface Output {
@@ -25,7 +25,8 @@ export interface TrainRoom {
     file: string,
     config: Pick<Config, 'devices' | 'exchange' | 'exchangeTimeoutMs' | 'compile'>,
   ): Promise<GoldenResult>;
-  evaluateRun(config: Config, folder: string): Promise<EvalResult>;
+  evaluateRun(config: Config, folder: string, options?: { tenView?: boolean }): Promise<EvalResult>;
+  predictFiles(config: Config, folder: string, files: readonly string[], top: number): Promise<Prediction[]>;
 }
 
 export interface Services {

@@ -54,6 +54,8 @@ export interface Config {
   /** Name of the run; its folder is `<out>/<run>`. */
   readonly run: string;
   readonly out: string;
+  /** What weights it starts from: a run by name or by path, or a file of the whole net; null starts from `net.init`. */
+  readonly weights: string | null;
   /** How halves cross. `device` falls back to `msgpack` when its self-test fails. */
   readonly exchange: {
     readonly transport: 'msgpack' | 'device';

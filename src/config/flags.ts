@@ -179,6 +179,14 @@ export const FLAGS: readonly Flag[] = [
     group: 'train',
     help: 'steps between printed lines',
   },
+  {
+    name: '--weights',
+    kind: 'text',
+    path: 'weights',
+    value: 'run|file',
+    group: 'train',
+    help: 'start from the weights of a run, by name or path, or of an exported file',
+  },
   { name: '--run', kind: 'text', path: 'run', value: 'name', group: 'train', help: 'name of the run' },
   { name: '--out', kind: 'text', path: 'out', value: 'folder', group: 'train', help: 'folder that holds the runs' },
   {

@@ -18,6 +18,7 @@ const COMMON = {
   logEvery: 10,
   evalEvery: 0,
   out: 'runs',
+  weights: null,
   exchange: { transport: 'msgpack', dtype: 'float32', overlap: 'auto' },
   /** Far above a step's time on the slowest device; a peer that died is told at once, without this. */
   exchangeTimeoutMs: 120_000,

@@ -118,6 +118,7 @@ export const CONFIG_SCHEMA = keys({
   evalEvery: whole(0, 1_000_000_000),
   run: text,
   out: text,
+  weights: text.nullable(),
   exchange: keys({
     transport: oneOf(['msgpack', 'device']),
     dtype: oneOf(['float32', 'float16']),

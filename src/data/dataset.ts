@@ -80,6 +80,11 @@ export function loadDataset(source: string, classes: number): Dataset {
   );
 }
 
+/** Whether a folder holds a data set of four IDX files. */
+export function isIdxFolder(folder: string): boolean {
+  return DATA_FILES.every((name) => findFile(folder, name) !== undefined);
+}
+
 /** @throws DataError unless the folder holds the four files. */
 function checkFolder(folder: string): void {
   const missing = DATA_FILES.filter((name) => findFile(folder, name) === undefined);

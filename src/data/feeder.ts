@@ -7,6 +7,7 @@ import type { Dataset } from './dataset.js';
 import { type FillSetup, type FillTask, rangeOf } from './filler.js';
 import { openLane } from './lane.js';
 import { batchName, openInline, openPool } from './pool.js';
+import type { Views } from './views.js';
 
 export interface FeedOptions {
   dataset: Dataset;
@@ -18,6 +19,8 @@ export interface FeedOptions {
   seed: number;
   /** `workers` threads fill the slots; with 0 the calling thread does, within `train` and `test`. */
   data: ImageOptions & { readonly workers: number };
+  /** How often each test image comes: once, its middle, or in the ten views of `views.ts`. */
+  views?: Views;
   /** Slots for training batches, 3 without it: one in use, the others filled ahead. Test batches have two more. */
   slots?: number;
 }
@@ -48,8 +51,11 @@ export interface BatchFeeder {
    * @throws DataError that names the batch, when it could not be filled or the feeder was closed.
    */
   train(step: number): Promise<Batch>;
-  /** A test batch, counted from 0: in the order of the data set, unchanged but for size and mean. Waits and throws alike. */
-  test(batch: number): Promise<Batch>;
+  /**
+   * A test batch, counted from 0: in the order of the data set, unchanged but for size and mean. Waits and throws alike.
+   * @param view which of the views, from 0; there is but one without `views`.
+   */
+  test(batch: number, view?: number): Promise<Batch>;
   /** Gives the slot back, to be filled again: the towers are done with it. */
   release(batch: Batch): void;
   /** Ends all threads; what is still waited for rejects. */
@@ -64,10 +70,10 @@ const TEST_SLOTS = 2;
  * @throws ConfigError when the images do not fit the net's input, or there is no memory for the slots.
  */
 export function openFeeder(options: FeedOptions): BatchFeeder {
-  const { dataset, batchSize, inputSize, inputChannels, seed, data, slots: trainSlots = 3 } = options;
+  const { dataset, batchSize, inputSize, inputChannels, seed, data, views = 1, slots: trainSlots = 3 } = options;
   const slots = allocateSlots(trainSlots + TEST_SLOTS, batchSize, inputSize, inputChannels);
   // Settings alone: what is shared with a thread has to be plain data.
-  const setup: FillSetup = { dataset, batchSize, inputSize, inputChannels, seed, data, slots };
+  const setup: FillSetup = { dataset, batchSize, inputSize, inputChannels, seed, data, views, slots };
   const inline = openInline(setup); // says what does not fit, before a thread is started
   const filling = data.workers > 0 ? openPool(setup, data.workers) : inline;
   const batchesPerEpoch = batchesOf(dataset.train.count, batchSize);
@@ -82,7 +88,7 @@ export function openFeeder(options: FeedOptions): BatchFeeder {
     });
   const lanes = {
     training: openLaneOf('training', 0, trainSlots, Number.POSITIVE_INFINITY),
-    test: openLaneOf('test', trainSlots, slots.length, testBatches - 1),
+    test: openLaneOf('test', trainSlots, slots.length, testBatches * views - 1),
   };
 
   return {
@@ -93,9 +99,10 @@ export function openFeeder(options: FeedOptions): BatchFeeder {
       assert(Number.isSafeInteger(step) && step >= 1, `step ${step} is no step`);
       return take('training', step);
     },
-    async test(batch) {
+    async test(batch, view = 0) {
       assert(Number.isSafeInteger(batch) && batch >= 0 && batch < testBatches, `there is no test batch ${batch}`);
-      return take('test', batch);
+      assert(Number.isSafeInteger(view) && view >= 0 && view < views, `there is no view ${view}`);
+      return take('test', batch * views + view);
     },
     release({ slot, step }) {
       lanes[slot < trainSlots ? 'training' : 'test'].release(slot, step);

@@ -60,6 +60,7 @@ export type Command =
   /** Both towers at once: see `self-test.ts`. */
   | { kind: 'selfTest' }
   | StepCommand
+  /** The tower with the last layer copies the logits, float32 [count, K], into the memory that comes with it, if any. */
   | { kind: 'evaluate'; slot: number; count: number; step: number }
   /** Names of what the last step with `keep` left. */
   | { kind: 'list' }

@@ -126,8 +126,8 @@ export class Tower {
     return { ...answers, ...this.#timings(started) };
   }
 
-  /** Sums over a batch, without dropout. */
-  evaluate({ slot, count, step }: Extract<Command, { kind: 'evaluate' }>): EvaluateReply {
+  /** Sums over a batch, without dropout. @param logits takes the scores [count, K], if it is there. */
+  evaluate({ slot, count, step }: Extract<Command, { kind: 'evaluate' }>, logits?: Float32Array): EvaluateReply {
     return tf.tidy(() => {
       const { images, labels, labelValues } = this.#batch(slot, count);
       const values = this.#parameters.read();
@@ -137,6 +137,7 @@ export class Tower {
       });
       if ('sent' in outcome) return {};
       const scores = outcome.logits.dataSync() as Float32Array;
+      logits?.set(scores);
       const loss = outcome.loss.dataSync()[0]! * count;
       return { loss, top1: countRight(scores, labelValues, 1), top5: countRight(scores, labelValues, 5) };
     });

@@ -29,7 +29,7 @@ function obey(command: Command, memory: SharedArrayBuffer | undefined): unknown 
     case 'step':
       return tower.step(command);
     case 'evaluate':
-      return tower.evaluate(command);
+      return tower.evaluate(command, memory && new Float32Array(memory));
     case 'list':
       return tower.list();
     case 'fetch':

@@ -1,34 +1,33 @@
 /** A finished run's weights on the test images. */
-import { readdirSync } from 'node:fs';
-import { join } from 'node:path';
-import { isWeightsName } from '../checkpoint/format.js';
+import { weightsIn } from '../checkpoint/files.js';
 import type { Config } from '../config/config.js';
-import { CheckpointError } from '../errors.js';
 import { evaluate, type Scores } from './evaluate.js';
 import { openFeed } from './feed.js';
 import { openTeam } from './team.js';
+import { evaluateViews } from './ten-view.js';
+
+export interface EvaluateOptions {
+  /** Whether the mean of ten views counts, in place of the middle. */
+  tenView?: boolean;
+}
 
 /**
  * Evaluates the weights in a run's folder. A split run's can be evaluated on one device, and the other way round.
- * @throws CheckpointError when there are none or they are another net's; DataError for the images.
+ * @throws ConfigError for ten views of images that are no larger than the window; CheckpointError when there are no
+ * weights or they are another net's; DataError for the images.
  */
-export async function evaluateRun(config: Config, folder: string): Promise<Scores> {
-  const files = readdirSync(folder)
-    .filter(isWeightsName)
-    .sort()
-    .map((name) => join(folder, name));
-  if (files.length === 0) {
-    throw new CheckpointError(
-      `Cannot evaluate ${folder}: it has no weights, expected tower-*.safetensors; a run saves them when it ends`,
-      folder,
-    );
-  }
-  const { feeder } = openFeed(config);
+export async function evaluateRun(
+  config: Config,
+  folder: string,
+  { tenView = false }: EvaluateOptions = {},
+): Promise<Scores> {
+  const files = weightsIn(folder);
+  const { feeder } = openFeed(config, tenView ? 10 : 1);
   try {
-    const team = await openTeam(config, feeder.slots);
+    const team = await openTeam({ ...config, weights: null }, feeder.slots);
     try {
       await team.ask({ kind: 'load', files });
-      return await evaluate(team, feeder, 1);
+      return await (tenView ? evaluateViews(team, feeder, config.net) : evaluate(team, feeder, 1));
     } finally {
       await team.close();
     }

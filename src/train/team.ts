@@ -5,6 +5,7 @@ import { abortLink, createLink, slotBytesFor } from '../exchange/index.js';
 import { buildNet, sitesOf, volume } from '../model/net.js';
 import { startTower, type TowerClient } from '../tower/client.js';
 import type { Command, OpenReply, Part, Replies, TowerSetup } from '../tower/protocol.js';
+import { loadStartingWeights } from './starting-weights.js';
 
 /** Both towers, or the one that has the whole net. */
 export interface Team {
@@ -15,10 +16,14 @@ export interface Team {
   readonly warnings: readonly string[];
   /**
    * Has every tower do the same.
+   * @param memory goes with the command to each of them, shared.
    * @returns their replies, tower 0's first.
    * @throws the error that came first and is not another's echo.
    */
-  ask<Kind extends Command['kind']>(command: Extract<Command, { kind: Kind }>): Promise<Replies[Kind][]>;
+  ask<Kind extends Command['kind']>(
+    command: Extract<Command, { kind: Kind }>,
+    memory?: SharedArrayBuffer,
+  ): Promise<Replies[Kind][]>;
   /** Ends the towers' threads. */
   close(): Promise<void>;
 }
@@ -37,14 +42,15 @@ export type TeamConfig = Pick<
   | 'exchangeTimeoutMs'
   | 'fault'
 > &
-  Partial<Pick<TowerSetup, 'ops'>>;
+  Partial<Pick<TowerSetup, 'ops'> & Pick<Config, 'weights' | 'out'>>;
 
 const FLOAT_BYTES = 4;
 
 /**
- * Starts the towers and has them make their parameters.
+ * Starts the towers and has them make their parameters, or gives them those that the settings name.
  * @param slots batch slots, of the feeder.
- * @throws NativeError for a device that is not there; ConfigError for a net or a fault that is none.
+ * @throws NativeError for a device that is not there; CheckpointError for weights that do not fit; ConfigError for a net or
+ * a fault that is none.
  */
 export async function openTeam(config: TeamConfig, slots: readonly SharedArrayBuffer[]): Promise<Team> {
   const isSplit = config.placement === 'split';
@@ -75,11 +81,12 @@ export async function openTeam(config: TeamConfig, slots: readonly SharedArrayBu
 
   async function ask<Kind extends Command['kind']>(
     command: Extract<Command, { kind: Kind }>,
+    memory?: SharedArrayBuffer,
   ): Promise<Replies[Kind][]> {
     const failures: unknown[] = [];
     const replies = await Promise.all(
       towers.map((tower) =>
-        tower.ask<Kind>(command).catch((error: unknown) => {
+        tower.ask<Kind>(command, memory).catch((error: unknown) => {
           failures.push(error);
           if (link) abortLink(link); // the peer may be waiting for it
         }),
@@ -94,6 +101,7 @@ export async function openTeam(config: TeamConfig, slots: readonly SharedArrayBu
   };
   try {
     const opened = await ask({ kind: 'open' });
+    if (config.weights) await loadStartingWeights(towers, config.weights, config);
     const wrong = isSplit && exchange.transport === 'device' ? await testDevice(ask) : undefined;
     if (wrong === undefined) return { towers, opened, warnings: [], ask, close };
     await close();

@@ -54,13 +54,32 @@ test('eval --json prints the numbers, every one visible', async () => {
 test('eval refuses a run that is not there, or a name that is none', async () => {
   const missing = await run(['eval', '--out', out, '--run', 'other'], evaluating());
   const file = join(out, 'other', 'config.json');
-  const advice = 'choose another --run, or the folder of the runs with --out';
+  const advice = 'choose another --run, by its name or its path';
   assert.equal(missing.exitCode, 2);
   assert.equal(missing.stderr.text, `error: Cannot evaluate the run other: there is no ${file}; ${advice}\n`);
-  assert.match(
-    (await run(['eval', '--run', '../r'], evaluating())).stderr.text,
-    /^error: Cannot name the run "\.\.\/r"/,
-  );
+  assert.match((await run(['eval', '--run', '..r'], evaluating())).stderr.text, /^error: Cannot name the run "\.\.r"/);
+  assert.match((await run(['eval', '--run', '../r'], evaluating())).stderr.text, /there is no \.\.\/r\/config\.json;/);
+});
+
+test('eval --ten-view asks for ten views, and says so', async () => {
+  const asked: unknown[] = [];
+  const evaluateRun: TrainRoom['evaluateRun'] = async (_config, _folder, options) => {
+    asked.push(options?.tenView);
+    return { images: 1000, loss: 0.5, top1: 0.8, top5: 0.99 };
+  };
+  const services = { trainRoom: roomWith({ evaluateRun }) };
+  const { stdout } = await run(['eval', '--out', out, '--run', 'r', '--ten-view'], services);
+  assert.match(stdout.text, /top-1 0\.8000 {2}top-5 0\.9900 {2}\(1,000 test images, ten views each\)\n$/);
+  await run(['eval', '--out', out, '--run', 'r'], services);
+  assert.deepEqual(asked, [true, false]);
+});
+
+test('eval takes a run by its path, wherever it was moved', async () => {
+  const calls: [Config, string][] = [];
+  const moved = join(out, 'moved here');
+  fs.cpSync(join(out, 'r'), moved, { recursive: true });
+  const { exitCode } = await run(['eval', '--run', `${moved}/`], evaluating(calls));
+  assert.deepEqual([exitCode, calls[0]![1], calls[0]![0].preset], [0, moved, 'lenet']);
 });
 
 test('devices lists what TensorFlow has, for the eye and as JSON', async () => {

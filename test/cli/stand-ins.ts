@@ -41,6 +41,7 @@ export function roomWith(room: Partial<TrainRoom>): () => Promise<TrainRoom> {
     verify: absent('verify'),
     verifyGolden: absent('verifyGolden'),
     evaluateRun: absent('evaluateRun'),
+    predictFiles: absent('predictFiles'),
     ...room,
   });
 }

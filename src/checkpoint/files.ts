@@ -1,0 +1,60 @@
+/** The weights files of a run. */
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { CheckpointError } from '../errors.js';
+import { isWeightsName, openTensors, type TensorFile } from './format.js';
+
+/** Several files as one. */
+export interface TensorFiles {
+  /** Reads a tensor from the file that has it. @throws CheckpointError when none has it, or of another shape. */
+  read(name: string, shape: readonly number[]): Float32Array<ArrayBuffer>;
+  close(): void;
+}
+
+/**
+ * The weights files in a run's folder, tower 0's first.
+ * @throws CheckpointError when there are none.
+ */
+export function weightsIn(folder: string): string[] {
+  const files = listed(folder).filter(isWeightsName).sort();
+  if (files.length > 0) return files.map((name) => join(folder, name));
+  throw new CheckpointError(
+    `Cannot use ${folder}: it has no weights, expected tower-*.safetensors; a run saves them when it ends`,
+    folder,
+  );
+}
+
+function listed(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    const found = code === 'ENOENT' ? 'there is no such folder' : message;
+    throw new CheckpointError(`Cannot use the weights of ${folder}: ${found}; choose another run`, folder);
+  }
+}
+
+/** Opens all of them. @throws CheckpointError for one that is no file of tensors. */
+export function openAll(files: readonly string[]): TensorFiles {
+  const open: TensorFile[] = [];
+  const close = () => {
+    for (const file of open) file.close();
+  };
+  try {
+    for (const file of files) open.push(openTensors(file));
+  } catch (error) {
+    close();
+    throw error;
+  }
+  return {
+    read(name, shape) {
+      const owner = open.find(({ entries }) => entries.some((each) => each.name === name));
+      if (owner) return owner.read(name, shape);
+      throw new CheckpointError(
+        `Cannot use the weights: none of ${files.join(', ')} has ${name}, expected the files of this net; check --run`,
+        files[0] ?? '',
+      );
+    },
+    close,
+  };
+}

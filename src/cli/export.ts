@@ -1,0 +1,44 @@
+/** `export`: a run's weights for PyTorch or for tfjs. */
+import { weightsIn } from '../checkpoint/files.js';
+import type { Config } from '../config/config.js';
+import { buildNet, type Net } from '../model/net.js';
+import { type Exported, exportWeights } from '../weights/export.js';
+import { count } from './format.js';
+import { locateRun, savedConfig } from './locate-run.js';
+import type { Services } from './services.js';
+
+export interface ExportFlags {
+  run: string;
+  out: string;
+  format: 'pytorch' | 'tfjs';
+  json?: boolean;
+}
+
+/**
+ * Exports the weights of a run, whichever placement trained them.
+ * @throws ConfigError without such a run; CheckpointError for its weights, or when `out` cannot be written.
+ */
+export async function exportCommand({ run, out, format, json }: ExportFlags, services: Services): Promise<number> {
+  const located = locateRun(run, 'export');
+  const config = savedConfig(located, services);
+  const [net, files] = [buildNet(config.net), weightsIn(located.folder)];
+  const result =
+    format === 'tfjs' ? await exportForTfjs(net, files, out) : exportWeights(net, files, out, settingsOf(config));
+  const line = json
+    ? JSON.stringify(result)
+    : `${result.file}: ${result.tensors} tensors, ${count(result.values)} values`;
+  services.stdout.write(`${line}\n`);
+  return 0;
+}
+
+async function exportForTfjs(net: Net, files: readonly string[], out: string): Promise<Exported> {
+  // Or tfjs greets, and recommends a faster backend: nothing is computed here.
+  (await import('@tensorflow/tfjs')).enableProdMode();
+  const { exportLayersModel } = await import('../weights/layers-model.js');
+  return exportLayersModel(net, files, out);
+}
+
+/** What makes the same net of the same images: a file that is imported again needs no flags for them. */
+function settingsOf({ preset, net, data: { source: _, workers: __, ...data } }: Config): Record<string, unknown> {
+  return { preset, net, data };
+}

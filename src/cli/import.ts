@@ -1,0 +1,64 @@
+/** `import`: another program's weights as a run, for `eval`, `predict` and `train --weights`. */
+import { rmSync } from 'node:fs';
+import { resolveConfig } from '../config/config.js';
+import { type Layer, sets } from '../config/layers.js';
+import { ConfigError } from '../errors.js';
+import { buildNet } from '../model/net.js';
+import { type ChannelOrder, openImport, settingsIn, writeRun } from '../weights/import.js';
+import { count } from './format.js';
+import { lookAround } from './machine.js';
+import { claimName, makeFolder } from './run-folder.js';
+import type { Services } from './services.js';
+
+export interface ImportFlags {
+  channelOrder: ChannelOrder;
+  json?: boolean;
+}
+
+/**
+ * Makes a run's folder of a file. The settings are those that an exported file brings, unless a preset is asked for; the
+ * given ones beat them.
+ * @throws ConfigError for settings that make no net, or a name that is taken; CheckpointError for a file that is not this
+ * net's. Nothing is left behind then.
+ */
+export async function importCommand(
+  file: string,
+  layers: readonly Layer[],
+  { channelOrder, json }: ImportFlags,
+  services: Services,
+): Promise<number> {
+  if (!layers.some((layer) => sets(layer, 'run'))) {
+    throw new ConfigError(`Cannot import ${file} without a name for the run; give one with --run`);
+  }
+  const settings = layers.some((layer) => sets(layer, 'preset')) ? undefined : settingsIn(file);
+  const given = settings ? [{ file, values: settings }, ...layers] : layers;
+  const resolved = resolveConfig(given, await lookAround(services));
+  const config = claimName(resolved.config, true);
+  const net = buildNet(config.net);
+  const source = openImport(file, net, channelOrder);
+  try {
+    const folder = makeFolder(config);
+    const towers = config.placement === 'split' ? 2 : 1;
+    const metadata = { format: 'alexnet-split', net: config.net.table, imported: file };
+    orRemove(folder, () => writeRun(source, net, folder, towers, metadata));
+    const tensors = source.tensors.map(({ portable, name }) => ({ name, as: portable.name, shape: portable.shape }));
+    const values = source.tensors.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
+    const line = json
+      ? JSON.stringify({ folder, values, tensors })
+      : `${folder}: ${tensors.length} tensors, ${count(values)} values of ${file}`;
+    services.stdout.write(`${line}\n`);
+    return 0;
+  } finally {
+    source.close();
+  }
+}
+
+/** Writes the weights; the folder goes when they cannot all be written, for half of them would be worse than none. */
+export function orRemove(folder: string, write: () => void): void {
+  try {
+    write();
+  } catch (error) {
+    rmSync(folder, { recursive: true, force: true });
+    throw error;
+  }
+}

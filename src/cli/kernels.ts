@@ -1,0 +1,78 @@
+/** `kernels`: the first layer's kernels as a picture, and how much of them is colour. */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { weightsIn } from '../checkpoint/files.js';
+import { CheckpointError } from '../errors.js';
+import { buildNet } from '../model/net.js';
+import { kernelPicture, writePng } from '../weights/kernel-picture.js';
+import { type Energy, type FirstLayer, firstLayerOf, towerEnergy } from '../weights/kernels.js';
+import { table } from './format.js';
+import { locateRun, savedConfig } from './locate-run.js';
+import type { Services } from './services.js';
+
+export interface KernelsFlags {
+  run: string;
+  out?: string;
+  json?: boolean;
+}
+
+/** What is written as `kernels.json` and printed. */
+interface Report {
+  run: string;
+  layer: string;
+  channels: number;
+  picture: string;
+  towers: (Energy & { tower: number })[];
+}
+
+/**
+ * Draws the kernels and measures them; the run's folder gets `kernels.json` and, unless `out` says otherwise,
+ * `kernels.png`.
+ * @throws ConfigError without such a run, or for a net without kernels to draw; CheckpointError for its weights, or when
+ * the files cannot be written.
+ */
+export async function kernelsCommand({ run, out, json }: KernelsFlags, services: Services): Promise<number> {
+  const located = locateRun(run, 'show the kernels of');
+  const { folder } = located;
+  const first = firstLayerOf(buildNet(savedConfig(located, services).net), weightsIn(folder));
+  const picture = out ?? join(folder, 'kernels.png');
+  await writePng(kernelPicture(first), picture);
+  const report = reportOf(first, folder, picture);
+  writeReport(report, join(folder, 'kernels.json'));
+  for (const line of json ? [JSON.stringify(report)] : linesOf(report)) services.stdout.write(`${line}\n`);
+  return 0;
+}
+
+function reportOf(first: FirstLayer, run: string, picture: string): Report {
+  const { layer, channels, towers } = first;
+  return {
+    ...{ run, layer, channels, picture },
+    towers: towers.map((kernels) => ({ tower: kernels.tower, ...towerEnergy(kernels, channels) })),
+  };
+}
+
+function writeReport(report: Report, file: string): void {
+  try {
+    writeFileSync(file, `${JSON.stringify(report, null, 2)}\n`);
+  } catch (error) {
+    throw new CheckpointError(`Cannot write ${file}: ${(error as Error).message}; make room`, file);
+  }
+}
+
+function linesOf({ layer, channels, picture, towers }: Report): string[] {
+  return [
+    ...table(
+      ['tower', 'kernels', 'grey energy', 'colour energy', 'colour share', 'mostly colour'],
+      towers.map(({ tower, kernels, grey, colour, colourShare, mostlyColour }) => [
+        String(tower),
+        kernels,
+        grey.toPrecision(4),
+        colour.toPrecision(4),
+        colourShare.toFixed(3),
+        mostlyColour,
+      ]),
+    ),
+    ...(channels === 1 ? ['the net reads grey images: its kernels have no colour'] : []),
+    `${layer} as a picture, tower 0 above tower 1: ${picture}`,
+  ];
+}

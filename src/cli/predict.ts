@@ -1,0 +1,42 @@
+/** `predict`: a run's classes of image files. */
+import type { Layer } from '../config/layers.js';
+import { ConfigError } from '../errors.js';
+import { visible } from '../log.js';
+import { openRun } from './locate-run.js';
+import type { Services } from './services.js';
+
+export interface PredictFlags {
+  top: number | string;
+  json?: boolean;
+}
+
+/**
+ * Prints a line for each file, in their order; of one that is no image, a sentence on stderr.
+ * @returns 1 when a file had no image, else 0.
+ * @throws ConfigError without such a run; CheckpointError for its weights.
+ */
+export async function predictCommand(
+  files: readonly string[],
+  flags: Layer,
+  { top, json }: PredictFlags,
+  services: Services,
+): Promise<number> {
+  if (typeof top !== 'number' || !Number.isInteger(top) || top < 1) {
+    throw new ConfigError(`--top is ${top}, expected a whole number from 1 up`);
+  }
+  const { config, folder } = await openRun(flags, 'ask', services);
+  const predictions = await (await services.trainRoom()).predictFiles(config, folder, files, top);
+  if (json) services.stdout.write(`${JSON.stringify(visible(predictions))}\n`);
+  let failed = false;
+  for (const prediction of predictions) {
+    if ('reason' in prediction) {
+      failed = true;
+      const { file, reason } = prediction;
+      services.stderr.write(`error: Cannot use ${file}: ${reason}, expected a JPEG, PNG, GIF or WebP image\n`);
+    } else if (!json) {
+      const classes = prediction.classes.map(({ name, probability }) => `${name} ${probability.toFixed(4)}`);
+      services.stdout.write(`${prediction.file}: ${classes.join(', ')}\n`);
+    }
+  }
+  return failed ? 1 : 0;
+}

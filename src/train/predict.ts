@@ -1,0 +1,127 @@
+/** A run's classes of image files. */
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { weightsIn } from '../checkpoint/files.js';
+import type { Config } from '../config/config.js';
+import {
+  type Dataset,
+  type ImageSize,
+  isIdxFolder,
+  loadDataset,
+  openFilePainter,
+  slotBytes,
+  slotViews,
+} from '../data/index.js';
+import { CheckpointError } from '../errors.js';
+import { addProbabilities } from './probabilities.js';
+import { openTeam } from './team.js';
+
+/** A class of an image. */
+export interface Guess {
+  name: string;
+  label: number;
+  probability: number;
+}
+
+/** What became of a file: its classes, the likeliest first, or the reason why there are none. */
+export type Prediction = { file: string; classes: Guess[] } | { file: string; reason: string };
+
+/**
+ * Asks a run's net about image files: the middle of each, prepared as the run prepared its images.
+ * @param top how many classes of each.
+ * @returns in the order of the files.
+ * @throws CheckpointError for weights that are none or another net's; DataError without sharp's binary.
+ */
+export async function predictFiles(
+  config: Config,
+  folder: string,
+  files: readonly string[],
+  top: number,
+): Promise<Prediction[]> {
+  const { inputSize, inputChannels, classes } = config.net;
+  const weights = weightsIn(folder);
+  const { size, names } = imagesOf(config, folder);
+  const paint = await openFilePainter(size, config.data, inputSize, inputChannels);
+  const batchSize = Math.max(1, Math.min(config.batchSize, files.length));
+  const slot = new SharedArrayBuffer(slotBytes(batchSize, inputSize, inputChannels));
+  const { images } = slotViews(slot, batchSize, inputSize, inputChannels);
+  const logits = new SharedArrayBuffer(4 * batchSize * classes);
+  const team = await openTeam({ ...config, batchSize, weights: null }, [slot]);
+  try {
+    await team.ask({ kind: 'load', files: weights });
+    const predictions: Prediction[] = [];
+    for (let from = 0; from < files.length; from += batchSize) {
+      const batch = files.slice(from, from + batchSize);
+      const reasons: (string | undefined)[] = [];
+      let count = 0;
+      for (const file of batch) {
+        const reason = await paint(images, count * inputSize ** 2 * inputChannels, file);
+        reasons.push(reason);
+        if (reason === undefined) count++;
+      }
+      if (count > 0) await team.ask({ kind: 'evaluate', slot: 0, count, step: 1 }, logits);
+      const probabilities = new Float64Array(count * classes);
+      addProbabilities(probabilities, new Float32Array(logits, 0, count * classes), classes);
+      let row = 0;
+      for (const [i, file] of batch.entries()) {
+        const reason = reasons[i];
+        if (reason !== undefined) {
+          predictions.push({ file, reason });
+          continue;
+        }
+        const own = probabilities.subarray(row * classes, (row + 1) * classes);
+        predictions.push({ file, classes: best(own, names, top) });
+        row++;
+      }
+    }
+    return predictions;
+  } finally {
+    await team.close();
+  }
+}
+
+/** The highest first; of equal ones the first. */
+function best(probabilities: Float64Array, names: readonly string[], top: number): Guess[] {
+  return Array.from(probabilities, (probability, label) => ({ name: names[label] ?? `${label}`, label, probability }))
+    .sort((a, b) => b.probability - a.probability)
+    .slice(0, top);
+}
+
+const FASHION_CLASSES = 10;
+
+/**
+ * What the run's images were, and the names of its classes: those it wrote, or its data's. Data in IDX files are grey, and
+ * of one size; of any other the size is that after the first step of its preparation.
+ */
+function imagesOf({ data, net }: Config, folder: string): { size: ImageSize; names: readonly string[] } {
+  const saved = savedNames(folder);
+  const dataset = idxDataset(data.source, net.classes);
+  const channels = net.inputChannels === 1 ? 1 : 3;
+  const whole = { height: data.resize, width: data.resize, channels: dataset?.channels ?? channels } as const;
+  const size = dataset && dataset.height === dataset.width ? dataset : whole;
+  return { size, names: saved ?? dataset?.classNames ?? [] };
+}
+
+/**
+ * The data in IDX files that the settings name; undefined when it is other data, or has other classes: then the setting is
+ * a default, of a net that was imported. Fashion-MNIST is like its sample.
+ */
+function idxDataset(source: string, classes: number): Dataset | undefined {
+  const isFashion = source === 'embedded' || source === 'fashion-mnist';
+  if (!isFashion && !isIdxFolder(source)) return undefined;
+  const dataset = isFashion ? loadDataset('embedded', FASHION_CLASSES) : loadDataset(source, classes);
+  return dataset.classNames.length === classes ? dataset : undefined;
+}
+
+/** The names in the run's `classes.json`, by label. @throws CheckpointError when it is no list of texts. */
+function savedNames(folder: string): string[] | undefined {
+  const file = join(folder, 'classes.json');
+  if (!existsSync(file)) return undefined;
+  try {
+    const names: unknown = JSON.parse(readFileSync(file, 'utf8'));
+    if (Array.isArray(names) && names.every((name) => typeof name === 'string')) return names;
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+  }
+  throw new CheckpointError(`Cannot read the classes in ${file}: expected a JSON list of names; take it away`, file);
+}

@@ -1,0 +1,40 @@
+/** Where a training starts, when it is not from initial values. */
+import { join } from 'node:path';
+import { weightsIn } from '../checkpoint/files.js';
+import type { Config } from '../config/config.js';
+import { buildNet, parametersOf, volume } from '../model/net.js';
+import type { TowerClient } from '../tower/client.js';
+import { openImport } from '../weights/import.js';
+
+const FLOAT_BYTES = 4;
+
+/**
+ * Gives the towers the weights that the settings name: a run by its name or its path, which has a slash in it, or a file
+ * of the whole net, `.safetensors`.
+ * @throws CheckpointError when there are none, or they are another net's.
+ */
+export async function loadStartingWeights(
+  towers: readonly TowerClient[],
+  weights: string,
+  { net, out = '.' }: Pick<Config, 'net'> & Partial<Pick<Config, 'out'>>,
+): Promise<void> {
+  if (weights.endsWith('.safetensors')) return putFile(towers, weights, net);
+  const files = weightsIn(/[/\\]/.test(weights) ? weights : join(out, weights));
+  await Promise.all(towers.map((tower) => tower.ask({ kind: 'load', files })));
+}
+
+async function putFile(towers: readonly TowerClient[], file: string, options: Config['net']): Promise<void> {
+  const net = buildNet(options);
+  const source = openImport(file, net, 'rgb');
+  try {
+    for (const parameter of parametersOf(net)) {
+      const { name, shape } = parameter;
+      const memory = new SharedArrayBuffer(FLOAT_BYTES * volume(shape));
+      source.read(parameter, new Float32Array(memory));
+      const owners = towers.filter(({ setup: { part } }) => part === 'whole' || part === parameter.tower);
+      await Promise.all(owners.map((owner) => owner.ask({ kind: 'put', name }, memory)));
+    }
+  } finally {
+    source.close();
+  }
+}

@@ -1,0 +1,55 @@
+/** A net's layers in words that PyTorch's modules have; `docs/pytorch/alexnet_split.py` builds the net from them. */
+import { isWeighted, type Net, type PlacedLayer, padding, towersOf } from '../model/net.js';
+import { groupsOf } from './portable.js';
+
+/** What a file of joined tensors says of itself, under `alexnet_split` of its metadata. */
+export interface Description {
+  /** Of this description; a reader refuses what it does not know. */
+  version: 1;
+  /** The run's settings that make the same net of the same images. */
+  settings: Readonly<Record<string, unknown>>;
+  /** Height and width of the input, and its channels. */
+  input: readonly [number, number];
+  layers: readonly Readonly<Record<string, unknown>>[];
+}
+
+/** Key of the description in a file's metadata. */
+export const DESCRIPTION = 'alexnet_split';
+
+/** Describes the net. @param settings what a run needs besides, to be kept with it. */
+export function describe(net: Net, settings: Readonly<Record<string, unknown>>): Description {
+  let towers = 2;
+  const layers = net.layers.map((layer) => {
+    if (isWeighted(layer)) towers = towersOf(layer).length;
+    return describeLayer(net, layer, towers);
+  });
+  return { version: 1, settings, input: [net.options.inputSize, net.options.inputChannels], layers };
+}
+
+/** @param towers how many towers have the layer: a response norm sees the channels of one. */
+function describeLayer(net: Net, layer: PlacedLayer, towers: number): Record<string, unknown> {
+  switch (layer.kind) {
+    case 'conv': {
+      const { kind, name, stride } = layer;
+      return { kind, name, stride, padding: padding(layer, layer.input[0]), groups: groupsOf(net, layer) };
+    }
+    case 'dense':
+      return { kind: layer.kind, name: layer.name, groups: groupsOf(net, layer) };
+    case 'pool': {
+      const { kind, op, size, stride } = layer;
+      return { kind, op, size, stride };
+    }
+    case 'activation':
+      return { kind: layer.kind, function: layer.function };
+    case 'norm': {
+      const { kind, radius, alpha, beta, k } = layer;
+      return { kind, size: 2 * radius + 1, alpha, beta, k, groups: towers };
+    }
+    case 'mapNorm': {
+      const { kind, size, alpha, beta, k } = layer;
+      return { kind, size, alpha, beta, k };
+    }
+    case 'dropout':
+      return { kind: layer.kind, keep: layer.keep, scale: layer.scale };
+  }
+}

@@ -1,0 +1,53 @@
+/** A run's weights as one file that PyTorch reads. */
+import { existsSync } from 'node:fs';
+import { openAll } from '../checkpoint/files.js';
+import { writeTensors } from '../checkpoint/format.js';
+import { CheckpointError } from '../errors.js';
+import { type Net, volume } from '../model/net.js';
+import { DESCRIPTION, describe } from './description.js';
+import { join, portablesOf } from './portable.js';
+
+/** What was written. */
+export interface Exported {
+  file: string;
+  tensors: number;
+  /** Numbers in all of them. */
+  values: number;
+}
+
+/**
+ * Joins the towers' files into one: the tensors of {@link portablesOf}, and the net's description in the metadata.
+ * @param files of one run, of either placement.
+ * @param settings goes into the description.
+ * @throws CheckpointError when the files are another net's, `file` is there already, or the disk does not take it.
+ */
+export function exportWeights(
+  net: Net,
+  files: readonly string[],
+  file: string,
+  settings: Readonly<Record<string, unknown>>,
+): Exported {
+  refuseExisting(file);
+  const portables = portablesOf(net);
+  const source = openAll(files);
+  try {
+    const metadata = { format: 'pt', [DESCRIPTION]: JSON.stringify(describe(net, settings)) };
+    writeTensors(file, portables, metadata, ({ name }, bytes) => {
+      const portable = portables.find((each) => each.name === name)!;
+      const joined = new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);
+      for (const part of portable.parts) {
+        join(portable, part, source.read(part.parameter.name, part.parameter.shape), joined);
+      }
+    });
+  } finally {
+    source.close();
+  }
+  const values = portables.reduce((sum, { shape }) => sum + volume(shape), 0);
+  return { file, tensors: portables.length, values };
+}
+
+/** @throws CheckpointError when there is something under that name. */
+export function refuseExisting(path: string): void {
+  if (!existsSync(path)) return;
+  throw new CheckpointError(`Cannot write ${path}: it is there already; choose another --out, or remove it`, path);
+}

@@ -1,0 +1,164 @@
+/**
+ * A net as a tfjs LayersModel: the towers are two branches, joined by a concatenation where a layer reaches both. It
+ * takes images [B, S, S, C] and gives logits [B, K].
+ */
+import assert from 'node:assert/strict';
+import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import * as tf from '@tensorflow/tfjs';
+import { openAll, type TensorFiles } from '../checkpoint/files.js';
+import { CheckpointError } from '../errors.js';
+import {
+  isWeighted,
+  type Net,
+  type PlacedLayer,
+  padding,
+  parametersOf,
+  type TowerIndex,
+  towersOf,
+  volume,
+  type WeightedLayer,
+} from '../model/net.js';
+import { layerName } from '../model/summary.js';
+import { type Exported, refuseExisting } from './export.js';
+
+type Symbolic = tf.SymbolicTensor;
+
+/**
+ * Writes a folder that `tf.loadLayersModel` reads: `model.json` and `weights.bin`, whole or not at all.
+ * @param files weights of one run, of either placement.
+ * @throws CheckpointError when the net has a layer that LayersModel lacks, the files are another net's, the folder is
+ * there already, or the disk does not take it.
+ */
+export async function exportLayersModel(net: Net, files: readonly string[], folder: string): Promise<Exported> {
+  refuseExisting(folder);
+  refuseInexpressible(net, folder);
+  const source = openAll(files);
+  const model = buildModel(net);
+  const draft = `${folder}.${process.pid}.partial`;
+  try {
+    setWeights(model, net, source);
+    await model.save(tf.io.withSaveHandler(async (artifacts) => writeModel(artifacts, draft)));
+    renameSync(draft, folder);
+  } catch (error) {
+    rmSync(draft, { recursive: true, force: true });
+    if ((error as NodeJS.ErrnoException).syscall === undefined) throw error;
+    throw new CheckpointError(
+      `Cannot write the model ${folder}: ${(error as Error).message}; make room, or choose another --out`,
+      folder,
+    );
+  } finally {
+    source.close();
+    model.dispose();
+  }
+  const parameters = parametersOf(net);
+  const values = parameters.reduce((sum, { shape }) => sum + volume(shape), 0);
+  return { file: folder, tensors: parameters.length, values };
+}
+
+/** @throws CheckpointError that names the layers for which tfjs has none. */
+function refuseInexpressible(net: Net, folder: string): void {
+  let last = 'the image';
+  const found = net.layers.flatMap((layer) => {
+    if ('name' in layer) last = layer.name;
+    return layer.kind === 'norm' || layer.kind === 'mapNorm' ? [`${layer.kind} after ${last}`] : [];
+  });
+  if (found.length === 0) return;
+  throw new CheckpointError(
+    `Cannot export the net ${net.options.table} as a LayersModel: tfjs has no response norm among its layers, and the net has ${found.join(', ')}; export it for PyTorch, or a net without response norms`,
+    folder,
+  );
+}
+
+/** The model without its weights: zeros, for they are replaced. */
+function buildModel(net: Net): tf.LayersModel {
+  const { inputSize, inputChannels, table } = net.options;
+  const image = tf.input({ shape: [inputSize, inputSize, inputChannels], name: 'image' });
+  let branches: Symbolic[] = [image, image];
+  net.layers.forEach((layer, i) => {
+    if (!isWeighted(layer)) {
+      branches = branches.map((x) => apply(weightless(layer), x));
+      return;
+    }
+    const isWhole = layer.reach === 'both' && i > 0 && branches.length > 1;
+    const joined = isWhole ? (tf.layers.concatenate({ axis: -1 }).apply(branches) as Symbolic) : undefined;
+    branches = towersOf(layer).map((tower) => weighted(layer, tower, joined ?? branches[tower] ?? branches[0]!));
+  });
+  const logits = branches.length === 1 ? branches[0]! : (tf.layers.concatenate().apply(branches) as Symbolic);
+  return tf.model({ inputs: image, outputs: logits, name: table });
+}
+
+function weighted(layer: WeightedLayer, tower: TowerIndex, x: Symbolic): Symbolic {
+  const common = { name: layerPath(layer.name, tower), kernelInitializer: 'zeros' as const };
+  if (layer.kind === 'dense') {
+    const input = x.rank === 2 ? x : apply(tf.layers.flatten(), x);
+    return apply(tf.layers.dense({ ...common, units: layer.output[2] }), input);
+  }
+  const { size: kernelSize, stride: strides, output } = layer;
+  const [before, after] = padding(layer, layer.input[0]);
+  const around: [number, number] = [before, after];
+  const input = before + after > 0 ? apply(tf.layers.zeroPadding2d({ padding: [around, around] }), x) : x;
+  return apply(tf.layers.conv2d({ ...common, filters: output[2], kernelSize, strides, padding: 'valid' }), input);
+}
+
+function weightless(layer: Exclude<PlacedLayer, WeightedLayer>) {
+  switch (layer.kind) {
+    case 'activation':
+      return tf.layers.activation({ activation: layer.function });
+    case 'pool': {
+      const options = { poolSize: layer.size, strides: layer.stride, padding: 'valid' } as const;
+      return layer.op === 'max' ? tf.layers.maxPooling2d(options) : tf.layers.averagePooling2d(options);
+    }
+    case 'dropout':
+      return tf.layers.dropout({ rate: 1 - layer.keep });
+    default:
+      throw new Error(`${layerName(layer)} was to be refused`);
+  }
+}
+
+/**
+ * tfjs divides by the share kept in training. Where the net does not, and has the factor at test, the next kernel takes
+ * the factor: in training and at test the layer after the dropout then gives the same.
+ */
+function setWeights(model: tf.LayersModel, net: Net, source: TensorFiles): void {
+  let factor = 1;
+  const factors = new Map<string, number>();
+  for (const [i, layer] of net.layers.entries()) {
+    if (layer.kind === 'dropout' && layer.scale === 'test') {
+      assert(isWeighted(net.layers[i + 1]!), `what follows ${layer.name} has no kernel to take its factor`);
+      factor = layer.keep;
+    }
+    if (!isWeighted(layer)) continue;
+    factors.set(layer.name, factor);
+    factor = 1;
+  }
+  const parameters = parametersOf(net);
+  for (const kernel of parameters.filter(({ role }) => role === 'kernel')) {
+    const { layer, tower } = kernel;
+    const bias = parameters.find((each) => each.role === 'bias' && each.layer === layer && each.tower === tower)!;
+    const values = source.read(kernel.name, kernel.shape);
+    const scale = factors.get(layer)!;
+    if (scale !== 1) for (let i = 0; i < values.length; i++) values[i]! *= scale;
+    const tensors = [tf.tensor(values, [...kernel.shape]), tf.tensor(source.read(bias.name, bias.shape))];
+    model.getLayer(layerPath(layer, tower)).setWeights(tensors);
+    tf.dispose(tensors);
+  }
+}
+
+function writeModel(artifacts: tf.io.ModelArtifacts, folder: string): tf.io.SaveResult {
+  const { weightData, weightSpecs, ...rest } = artifacts;
+  const json = { ...rest, weightsManifest: [{ paths: ['weights.bin'], weights: weightSpecs }] };
+  mkdirSync(folder);
+  writeFileSync(join(folder, 'model.json'), JSON.stringify(json));
+  writeFileSync(join(folder, 'weights.bin'), new Uint8Array(weightData as ArrayBuffer));
+  return { modelArtifactsInfo: { dateSaved: new Date(), modelTopologyType: 'JSON' } };
+}
+
+/** A layer's name in the model; a slash would end a name. */
+function layerPath(layer: string, tower: TowerIndex): string {
+  return `tower${tower}_${layer}`;
+}
+
+function apply(layer: { apply(x: Symbolic): unknown }, x: Symbolic): Symbolic {
+  return layer.apply(x) as Symbolic;
+}

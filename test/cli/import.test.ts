@@ -1,0 +1,75 @@
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import test, { after } from 'node:test';
+import { openTensors, writeTensors } from '../../src/checkpoint/format.js';
+import { orRemove } from '../../src/cli/import.js';
+import { CheckpointError } from '../../src/errors.js';
+import { run } from './stand-ins.js';
+import { lenetRun } from './weights-runs.js';
+
+const out = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-import-'));
+after(() => fs.rmSync(out, { recursive: true, force: true }));
+const folder = await lenetRun(out, 'r', '--batch-size', '6');
+const file = join(out, 'net.safetensors');
+await run(['export', '--run', folder, '--out', file]);
+const bytes = (run: string, tower: number) => {
+  const opened = openTensors(join(out, run, `tower-${tower}-of-2.safetensors`));
+  const values = opened.entries.map(({ name, shape }) => [name, opened.read(name, shape)]);
+  opened.close();
+  return values;
+};
+const configOf = (name: string) => JSON.parse(fs.readFileSync(join(out, name, 'config.json'), 'utf8'));
+
+test('import makes a run of an exported file, without a flag for the net', async () => {
+  const { exitCode, stdout, stderr } = await run(['import', file, '--out', out, '--run', 'back']);
+  const line = `${join(out, 'back')}: 10 tensors, 61,706 values of ${file}\n`;
+  assert.deepEqual([exitCode, stdout.text, stderr.text], [0, line, '']);
+  const [ours, theirs] = [configOf('back'), configOf('r')];
+  assert.deepEqual([ours.net, ours.data, ours.preset], [theirs.net, theirs.data, 'lenet']);
+  for (const tower of [0, 1]) assert.deepEqual(bytes('back', tower), bytes('r', tower));
+});
+
+test('import takes the net from flags, and --json tells what each tensor became', async () => {
+  const argv = ['import', file, '--out', out, '--run', 'flags', '--preset', 'lenet', '--json'];
+  const { exitCode, stdout } = await run([...argv, '--placement', 'single']);
+  assert.equal(exitCode, 0);
+  const { folder: made, values, tensors } = JSON.parse(stdout.text);
+  assert.deepEqual([made, values, tensors.length], [join(out, 'flags'), 61_706, 10]);
+  assert.deepEqual(tensors[2], { name: 'conv2.weight', as: 'conv2.weight', shape: [16, 6, 5, 5] });
+  assert.deepEqual(fs.readdirSync(made).sort(), ['config.json', 'tower-0-of-1.safetensors']);
+});
+
+test('import refuses, in one sentence, and leaves nothing behind', async () => {
+  const foreign = join(out, 'foreign.safetensors');
+  writeTensors(foreign, [{ name: 'conv1.weight', shape: [96, 3, 11, 11] }], {}, () => {});
+  const wrong: [string[], number, RegExp][] = [
+    [[file, '--run', 'no', '--preset', 'mini'], 1, /Cannot import .* into the net original: the file lacks conv3/],
+    [[foreign, '--run', 'no'], 1, /of another shape: conv1\.weight is \[96,3,11,11\] and \[24,3,11,11\] in the net;/],
+    [[file, '--run', 'no', '--classes', '7'], 1, /fc5\.weight is \[10,84\] and \[7,84\] in the net/],
+    [[join(out, 'gone'), '--run', 'no'], 1, /Cannot read the weights .*gone: it is not there; take a safetensors/],
+    [[file, '--run', 'r'], 2, /Cannot use .* for a new run: it is there already/],
+    [[file], 2, /without a name for the run; give one with --run/],
+    [['--run', 'no'], 2, /missing required argument 'file'/],
+    [[file, '--run', 'no', '--channel-order', 'gbr'], 2, /Allowed choices are rgb, bgr/],
+  ];
+  for (const [argv, code, message] of wrong) {
+    const { exitCode, stdout, stderr } = await run(['import', ...argv, '--out', out]);
+    assert.deepEqual([exitCode, stdout.text, stderr.lines.length], [code, '', 1], stderr.text);
+    assert.match(stderr.text, message);
+  }
+  assert.equal(fs.existsSync(join(out, 'no')), false);
+});
+
+test('orRemove() removes the folder when the weights cannot all be written', () => {
+  const full = join(out, 'full');
+  fs.mkdirSync(full);
+  fs.writeFileSync(join(full, 'config.json'), '{}');
+  const write = () => {
+    fs.writeFileSync(join(full, 'tower-0-of-2.safetensors'), '');
+    throw new CheckpointError('the disk is full', full);
+  };
+  assert.throws(() => orRemove(full, write), /the disk is full/);
+  assert.equal(fs.existsSync(full), false);
+});

@@ -1,0 +1,108 @@
+/** Predictions of image files are what the net says of the same images in its data set. */
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import test, { after } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import sharp from 'sharp';
+import { weightsIn } from '../../src/checkpoint/files.js';
+import { CheckpointError } from '../../src/errors.js';
+import { openFeed } from '../../src/train/feed.js';
+import { type Prediction, predictFiles, train } from '../../src/train/index.js';
+import { addProbabilities } from '../../src/train/probabilities.js';
+import { openTeam } from '../../src/train/team.js';
+import { smallConfig, smallNet } from './teams.js';
+
+const out = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-predict-'));
+after(() => fs.rmSync(out, { recursive: true, force: true }));
+const IMAGES = fileURLToPath(new URL('../../../test/fixtures/images/', import.meta.url));
+
+const config = smallConfig({ ...smallNet('original'), out, run: 'r', steps: 30, check: false });
+await train(config, { report: () => {}, signal: new AbortController().signal });
+const folder = join(out, 'r');
+
+function classesOf(prediction: Prediction) {
+  assert.ok('classes' in prediction, JSON.stringify(prediction));
+  return prediction.classes;
+}
+
+test('predictFiles() says of a test image as a file what the net says of it in the data set', async () => {
+  const { dataset, feeder } = openFeed(config);
+  const team = await openTeam(config, feeder.slots);
+  await team.ask({ kind: 'load', files: weightsIn(folder) });
+  const { slot, count } = await feeder.test(0);
+  const logits = new SharedArrayBuffer(4 * count * 10);
+  await team.ask({ kind: 'evaluate', slot, count, step: 1 }, logits);
+  await team.close();
+  await feeder.close();
+  const expected = new Float64Array(count * 10);
+  addProbabilities(expected, new Float32Array(logits), 10);
+
+  const files = await Promise.all(
+    Array.from({ length: count }, async (_, i) => {
+      const file = join(out, `${i}.png`);
+      const pixels = dataset.test.images.slice(i * 784, (i + 1) * 784);
+      await sharp(pixels, { raw: { width: 28, height: 28, channels: 1 } })
+        .png()
+        .toFile(file);
+      return file;
+    }),
+  );
+  const predictions = await predictFiles(config, folder, files, 10);
+  assert.deepEqual(
+    predictions.map(({ file }) => file),
+    files,
+  );
+  predictions.forEach((prediction, i) => {
+    const classes = classesOf(prediction);
+    assert.equal(classes.length, 10);
+    for (const [place, { name, label, probability }] of classes.entries()) {
+      assert.ok(Math.abs(probability - expected[i * 10 + label]!) < 1e-6, `image ${i}, class ${label}`);
+      assert.equal(name, dataset.classNames[label]);
+      assert.ok(place === 0 || probability <= classes[place - 1]!.probability);
+    }
+  });
+});
+
+test('predictFiles() goes on after a file that is no image, in batches, and says why there is none', async () => {
+  const names = ['rgb.jpg', 'trunc.jpg', 'gray.jpg', 'empty.jpg', 'html.jpg', 'gone.jpg', '', 'one.jpg', 'cmyk.jpg'];
+  const files = [...names, 'png_named_jpeg.JPEG', 'rgb.jpg'].map((name) => join(IMAGES, name));
+  const predictions = await predictFiles({ ...config, batchSize: 3 }, folder, files, 2);
+  const reasons = predictions.map((each) => ('reason' in each ? each.reason : each.classes.length));
+  assert.deepEqual(reasons, [
+    ...[2, 'it is a JPEG image cut short', 2, 'the file is empty', 'it is no JPEG, PNG, GIF or WebP image'],
+    ...['it is not there', 'it is a folder', 2, 2, 2, 2],
+  ]);
+  const [first, last] = [classesOf(predictions[0]!), classesOf(predictions.at(-1)!)];
+  assert.equal(first[0]!.name, last[0]!.name);
+  assert.ok(Math.abs(first[0]!.probability - last[0]!.probability) < 1e-6);
+});
+
+test('predictFiles() keeps colours where the data have them, and takes the names that the run wrote', async () => {
+  const colours = { ...config, data: { ...config.data, source: join(out, 'no-such-data') } };
+  const files = ['red', 'blue'].map((colour) => join(out, `${colour}.png`));
+  for (const [i, background] of ['#ff0000', '#00004d'].entries()) {
+    const create = { width: 90, height: 80, channels: 3, background } as const;
+    await sharp({ create }).png().toFile(files[i]!);
+  }
+  const unnamed = join(out, 'unnamed');
+  fs.cpSync(folder, unnamed, { recursive: true });
+  fs.rmSync(join(unnamed, 'classes.json'), { force: true });
+  const [red, blue] = await predictFiles(colours, unnamed, files, 10);
+  const of = (prediction: Prediction, label: number) =>
+    classesOf(prediction).find((each) => each.label === label)!.probability;
+  assert.ok([0, 1, 2].some((label) => Math.abs(of(red!, label) - of(blue!, label)) > 1e-4));
+  assert.equal(classesOf(red!)[0]!.name, String(classesOf(red!)[0]!.label));
+
+  const named = join(out, 'named');
+  fs.cpSync(folder, named, { recursive: true });
+  fs.writeFileSync(join(named, 'classes.json'), JSON.stringify([...'abcdefghij']));
+  const [again] = await predictFiles(colours, named, files, 1);
+  assert.equal(classesOf(again!)[0]!.name, 'abcdefghij'[classesOf(red!)[0]!.label]);
+  fs.writeFileSync(join(named, 'classes.json'), '{"a": 1}');
+  await assert.rejects(
+    predictFiles(colours, named, files, 1),
+    (error) => error instanceof CheckpointError && /classes\.json: expected a JSON list/.test(error.message),
+  );
+});

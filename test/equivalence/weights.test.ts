@@ -1,0 +1,65 @@
+/** Weights go out and in again, and a training starts from them. */
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import test, { after } from 'node:test';
+import { weightsIn } from '../../src/checkpoint/files.js';
+import type { EventOf, LogEvent } from '../../src/log.js';
+import { buildNet } from '../../src/model/net.js';
+import { evaluateRun, train } from '../../src/train/index.js';
+import { exportWeights } from '../../src/weights/export.js';
+import { openImport, writeRun } from '../../src/weights/import.js';
+import { smallConfig, smallNet } from './teams.js';
+
+const out = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-weights-'));
+after(() => fs.rmSync(out, { recursive: true, force: true }));
+
+async function run(values: Record<string, unknown>) {
+  const config = smallConfig({ ...smallNet('original'), out, ...values });
+  const events: LogEvent[] = [];
+  const result = await train(config, { report: (each) => events.push(each), signal: new AbortController().signal });
+  const last = <Name extends LogEvent['event']>(name: Name) =>
+    events.findLast((each): each is EventOf<Name> => each.event === name)!;
+  return { config, result, last };
+}
+
+const trained = await run({ run: 'trained', steps: 30 });
+
+test('a run that was exported and imported again has the same loss, to the last bit', async () => {
+  const net = buildNet(trained.config.net);
+  const file = join(out, 'net.safetensors');
+  exportWeights(net, weightsIn(join(out, 'trained')), file, {});
+  const folder = join(out, 'imported');
+  fs.mkdirSync(folder);
+  const source = openImport(file, net, 'rgb');
+  writeRun(source, net, folder, 2, {});
+  source.close();
+  const scores = await evaluateRun(trained.config, folder);
+  assert.deepEqual(scores, await evaluateRun(trained.config, join(out, 'trained')));
+  assert.equal(scores.loss, trained.last('eval').loss);
+});
+
+test('train() starts from the weights of another run, by name, path or exported file, and the check does too', async () => {
+  const still = { learningRate: 1e-12, momentum: 0, weightDecay: 0 };
+  for (const [i, weights] of ['trained', `${join(out, 'trained')}/`, join(out, 'net.safetensors')].entries()) {
+    const { result, last } = await run({ run: `from-${i}`, steps: 1, weights, optimizer: still });
+    assert.equal(result.exitCode, 0);
+    assert.equal(last('check').passed, true);
+    const [before, now] = [trained.last('eval').loss, last('eval').loss];
+    assert.ok(Math.abs(before - now) < 1e-5, `${before} became ${now}`);
+    assert.ok(Math.abs(before - Math.log(10)) > 0.01, 'the run had learned nothing');
+  }
+});
+
+test('train() refuses the weights of another net, or of no run', async () => {
+  const wrong = { run: 'wrong', steps: 1 };
+  const net = { ...(smallNet('original').net as object), width: 0.25 };
+  await assert.rejects(run({ ...wrong, net, weights: 'trained' }), /conv1\/kernel is \[11,11,3,6\] there, and/);
+  const file = join(out, 'net.safetensors');
+  await assert.rejects(
+    run({ ...wrong, net, weights: file }),
+    /conv1\.weight is \[12,3,11,11\] and \[24,3,11,11\] in the/,
+  );
+  await assert.rejects(run({ ...wrong, weights: 'no-such' }), /Cannot use .*no-such: there is no such folder/);
+});
