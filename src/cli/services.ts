@@ -37,6 +37,8 @@ export interface Services {
   listDevices(): Promise<readonly Device[]>;
   /** Whether Fashion-MNIST's files are here. */
   hasFashionMnist(): Promise<boolean>;
+  /** The classes of a folder of images; nothing for other data. */
+  countClasses(): Promise<(source: string) => number | undefined>;
   /** Finds or fetches the TensorFlow library; returns its path. */
   ensureLibrary(): Promise<string>;
   trainRoom(): Promise<TrainRoom>;
@@ -50,6 +52,7 @@ export const SERVICES: Services = {
   now: () => new Date(),
   listDevices: async () => (await import('../native/context.js')).listDevices(),
   hasFashionMnist: async () => (await import('../data/index.js')).findFashionMnist() !== undefined,
+  countClasses: async () => (await import('../data/index.js')).countClasses,
   ensureLibrary: async () => (await (await import('../native/fetch.js')).ensureLibrary()).tensorflow,
   trainRoom: () => import('../train/index.js'),
 };

@@ -6,7 +6,7 @@ import { ConfigError } from '../errors.js';
 import { buildNet, type NetOptions } from '../model/net.js';
 import type { OptimizerOptions } from '../optim/schedule.js';
 import { checkDevices, defaultDevices, gpusOf, shortName } from './devices.js';
-import { deepFreeze, type Layer, mergeLayer, sets } from './layers.js';
+import { deepFreeze, type Layer, mergeLayer, sets, valueAt } from './layers.js';
 import { PRESETS } from './presets.js';
 import type { PLACEMENTS, PRESET_NAMES } from './schema.js';
 import { validate } from './validate.js';
@@ -28,6 +28,8 @@ export interface DataConfig {
   readonly mean: readonly number[];
   /** Factor on what is left. */
   readonly scale: number;
+  /** What happens when an image file cannot be read: the run fails, or goes on without it. */
+  readonly onBadImage: 'fail' | 'skip';
   readonly workers: number;
 }
 
@@ -77,6 +79,8 @@ export interface Machine {
   devices: readonly string[];
   /** Whether Fashion-MNIST's files are here. */
   fashionMnist: boolean;
+  /** The classes of a source that says itself how many it has: a folder of images. */
+  classesOf?: (source: string) => number | undefined;
   /** For the default name of the run. */
   now: Date;
 }
@@ -107,6 +111,7 @@ export function resolveConfig(layers: readonly Layer[], machine: Machine): Resol
   const merged = layers.reduce(mergeLayer, base as Record<string, unknown>);
   if (merged.preset === 'auto') merged.preset = preset;
   if (Array.isArray(merged.devices)) merged.devices = merged.devices.map(shortName);
+  const classesNote = takeClasses(merged, layers, machine);
 
   const config = validate(merged, layers);
   checkDevices(config, machine.devices);
@@ -120,6 +125,7 @@ export function resolveConfig(layers: readonly Layer[], machine: Machine): Resol
       presetNote,
       ...(devicesNote && !layers.some((layer) => sets(layer, 'devices')) ? [devicesNote] : []),
       ...(sourceNote && !layers.some((layer) => sets(layer, 'data', 'source')) ? [sourceNote] : []),
+      ...(classesNote ? [classesNote] : []),
     ],
   };
 }
@@ -156,6 +162,16 @@ function defaultSource(preset: PresetName, machine: Machine): [string, string?] 
     'embedded',
     'data embedded: the Fashion-MNIST files are not here, so it is the small sample; --data names a folder',
   ];
+}
+
+/** The net has the data's number of classes, where the data says one and nobody else does. @returns the note of it. */
+function takeClasses(merged: Record<string, unknown>, layers: readonly Layer[], machine: Machine): string | undefined {
+  const source = valueAt(merged, ['data', 'source']);
+  if (typeof source !== 'string' || layers.some((layer) => sets(layer, 'net', 'classes'))) return undefined;
+  const classes = machine.classesOf?.(source);
+  if (classes === undefined) return undefined;
+  merged.net = { ...(merged.net as object), classes };
+  return `classes ${classes}: those of the images in ${source}`;
 }
 
 function checkExchange({ exchange: { transport, dtype } }: Config): void {

@@ -90,6 +90,14 @@ export const FLAGS: readonly Flag[] = [
     help: 'embedded, fashion-mnist, or a folder',
   },
   {
+    name: '--on-bad-image',
+    kind: 'text',
+    path: 'data.onBadImage',
+    value: 'fail|skip',
+    group: 'data',
+    help: 'when an image file cannot be read: end, or go on without it',
+  },
+  {
     name: '--workers',
     kind: 'number',
     path: 'data.workers',

@@ -89,6 +89,7 @@ export const CONFIG_SCHEMA = keys({
     saturation: from(0),
     mean: z.array(from(0, 256), 'a list of one grey level a channel').min(1, 'a list of one grey level a channel'),
     scale: above(0),
+    onBadImage: oneOf(['fail', 'skip']),
     workers: whole(0, 64),
   }),
   batchSize: whole(1, 65_536),

@@ -20,6 +20,8 @@ export interface ImageOptions {
   readonly mean: readonly number[];
   /** Factor on what is left. */
   readonly scale: number;
+  /** What happens when an image file cannot be read. */
+  readonly onBadImage: 'fail' | 'skip';
 }
 
 /** What is done to one image. The factors change nothing at 1. */

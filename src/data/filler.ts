@@ -1,38 +1,18 @@
 /** Fills slots: what a data thread does, and the main thread without one. */
-import { createPainter, drawChanges, type ImageOptions, plainChanges } from './augment.js';
-import { createOrder, type Range, slotViews, testRange, trainRange } from './batches.js';
-import type { Dataset } from './dataset.js';
-
-/** All that filling depends on; crosses to a data thread once, the big arrays shared. */
-export interface FillSetup {
-  readonly dataset: Dataset;
-  readonly batchSize: number;
-  readonly inputSize: number;
-  readonly inputChannels: number;
-  readonly seed: number;
-  readonly data: ImageOptions;
-  readonly slots: readonly SharedArrayBuffer[];
-}
-
-/** A part of a batch to fill, so that several threads can share in one. */
-export interface FillTask {
-  kind: 'training' | 'test';
-  /** The step from 1 of a training batch, the number from 0 of a test batch. */
-  number: number;
-  slot: number;
-  /** This is part `part` of `parts`. */
-  part: number;
-  parts: number;
-}
-
-export function rangeOf({ dataset, batchSize }: FillSetup, kind: FillTask['kind'], number: number): Range {
-  return kind === 'training'
-    ? trainRange(number, dataset.train.count, batchSize)
-    : testRange(number, dataset.test.count, batchSize);
-}
+import { createPainter, drawChanges, plainChanges } from './augment.js';
+import { createOrder, slotViews } from './batches.js';
+import type { PixelDataset } from './dataset.js';
+import { createFileFiller } from './file-filler.js';
+import { type Filler, type FillSetup, placesOf, rangeOf } from './fill-task.js';
 
 /** Prepares the filling; what it returns is for one thread. @throws ConfigError for options that do not fit. */
-export function createFiller(setup: FillSetup): (task: FillTask) => void {
+export function createFiller(setup: FillSetup): Filler {
+  const { dataset, ...rest } = setup;
+  return dataset.kind === 'files' ? createFileFiller({ ...rest, dataset }) : createPixelFiller({ ...rest, dataset });
+}
+
+/** Images in memory: filled when `fill` returns. */
+function createPixelFiller(setup: FillSetup<PixelDataset>): Filler {
   const { dataset, batchSize, inputSize, inputChannels, seed, data } = setup;
   const paint = createPainter(dataset, data, inputSize, inputChannels);
   const orderOf = createOrder(dataset.train.count, seed);
@@ -41,18 +21,22 @@ export function createFiller(setup: FillSetup): (task: FillTask) => void {
   const sourceValues = dataset.height * dataset.width * dataset.channels;
   const inputValues = inputSize * inputSize * inputChannels;
 
-  return ({ kind, number, slot, part, parts }) => {
-    const training = kind === 'training';
-    const { from, count, epoch } = rangeOf(setup, kind, number);
-    const order = training ? orderOf(epoch) : undefined;
-    const set = training ? dataset.train : dataset.test;
-    const { images, labels } = views[slot]!;
-    const end = Math.floor((count * (part + 1)) / parts);
-    for (let i = Math.floor((count * part) / parts); i < end; i++) {
-      const index = order ? order[from + i]! : from + i;
-      const changes = training ? drawChanges(data, inputSize, seed, index, epoch) : plain;
-      paint(images, i * inputValues, set.images, index * sourceValues, changes);
-      labels[i] = set.labels[index]!;
-    }
+  return {
+    fill(task) {
+      const training = task.kind === 'training';
+      const { from, count, epoch } = rangeOf(setup, task.kind, task.number);
+      const order = training ? orderOf(epoch) : undefined;
+      const set = training ? dataset.train : dataset.test;
+      const { images, labels } = views[task.slot]!;
+      const { begin, end } = placesOf(count, task);
+      for (let i = begin; i < end; i++) {
+        const index = order ? order[from + i]! : from + i;
+        const changes = training ? drawChanges(data, inputSize, seed, index, epoch) : plain;
+        paint(images, i * inputValues, set.images, index * sourceValues, changes);
+        labels[i] = set.labels[index]!;
+      }
+      return undefined;
+    },
+    close() {},
   };
 }

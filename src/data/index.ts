@@ -1,5 +1,7 @@
 /** The data room: data sets in, batches in shared memory out. */
 export type { ImageOptions } from './augment.js';
 export { slotViews } from './batches.js';
-export { DATA_FILES, type Dataset, findFashionMnist, type Images, loadDataset } from './dataset.js';
-export { type Batch, type BatchFeeder, type FeedOptions, openFeeder } from './feeder.js';
+export { DATA_FILES, type Dataset, findFashionMnist, type Images, loadDataset, type PixelDataset } from './dataset.js';
+export { type Batch, type BatchFeeder, type FeedOptions, openFeeder, type Unreadable } from './feeder.js';
+export type { FileDataset, ImageFiles } from './files.js';
+export { countClasses, openDataset } from './open.js';

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { isWeightsName } from '../checkpoint/format.js';
 import type { Config } from '../config/config.js';
 import { CheckpointError } from '../errors.js';
+import { checkClasses } from './classes.js';
 import { evaluate, type Scores } from './evaluate.js';
 import { openFeed } from './feed.js';
 import { openTeam } from './team.js';
@@ -23,8 +24,9 @@ export async function evaluateRun(config: Config, folder: string): Promise<Score
       folder,
     );
   }
-  const { feeder } = openFeed(config);
+  const { dataset, feeder } = openFeed(config);
   try {
+    checkClasses(folder, dataset);
     const team = await openTeam(config, feeder.slots);
     try {
       await team.ask({ kind: 'load', files });

@@ -8,6 +8,7 @@ import type { BatchFeeder, Dataset } from '../data/index.js';
 import { CheckpointError, SplitError, VerifyError } from '../errors.js';
 import type { Report } from '../log.js';
 import { buildNet, parametersOf, volume } from '../model/net.js';
+import { saveClasses } from './classes.js';
 import { openFeed } from './feed.js';
 import { type LoopResult, trainLoop } from './loop.js';
 import { openTeam, type Team } from './team.js';
@@ -35,12 +36,15 @@ const EXIT_CODES: Record<string, number> = { SIGINT: 130, SIGTERM: 143 };
  * @throws SplitError for whatever makes no run, before `run_start`.
  */
 export async function train(config: Config, { report, signal }: TrainUi): Promise<TrainResult> {
-  const { dataset, feeder } = openFeed(config);
+  const { dataset, feeder } = openFeed(config, ({ path, reason }) =>
+    report({ event: 'warning', message: `the image ${path} is skipped: ${reason}` }),
+  );
   try {
     const team = await openTeam(config, feeder.slots);
     try {
       const steps = config.steps ?? config.epochs * feeder.batchesPerEpoch;
       reportStart(config, dataset, feeder, team, steps, report);
+      saveClasses(config, dataset);
       for (const message of team.warnings) report({ event: 'warning', message });
       return await runAndEnd(config, team, feeder, steps, { report, signal });
     } finally {
@@ -79,6 +83,7 @@ async function runAndEnd(
     train_ms: result.trainMs,
     images_per_s: result.trainMs > 0 ? (result.images / result.trainMs) * 1000 : 0,
     ...(result.top1 !== undefined && { top1: result.top1 }),
+    ...(feeder.unreadable.length > 0 && { unreadable_images: feeder.unreadable.length }),
     ...(failure !== undefined && { error: failure instanceof Error ? failure.message : String(failure) }),
     ...(weights !== undefined && { weights }),
   });

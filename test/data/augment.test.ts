@@ -1,17 +1,8 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { changeColour, createPainter, drawChanges, type ImageOptions, plainChanges } from '../../src/data/augment.js';
+import { PLAIN } from './sets.js';
 
-const PLAIN: ImageOptions = {
-  resize: 4,
-  randomCrop: false,
-  flip: false,
-  brightness: 0,
-  contrast: 0,
-  saturation: 0,
-  mean: [0],
-  scale: 1,
-};
 const RANDOM: ImageOptions = {
   ...PLAIN,
   resize: 74,

@@ -1,0 +1,62 @@
+/** What a data thread is told, and what it answers. */
+import type { ImageOptions } from './augment.js';
+import { type Range, testRange, trainRange } from './batches.js';
+import type { Dataset } from './dataset.js';
+
+/** All that filling depends on; crosses to a data thread once, the big arrays shared. */
+export interface FillSetup<Kind extends Dataset = Dataset> {
+  readonly dataset: Kind;
+  readonly batchSize: number;
+  readonly inputSize: number;
+  readonly inputChannels: number;
+  readonly seed: number;
+  readonly data: ImageOptions;
+  readonly slots: readonly SharedArrayBuffer[];
+}
+
+/** A part of a batch to fill, so that several threads can share in one. */
+export interface FillTask {
+  kind: 'training' | 'test';
+  /** The step from 1 of a training batch, the number from 0 of a test batch. */
+  number: number;
+  slot: number;
+  /** This is part `part` of `parts`. */
+  part: number;
+  parts: number;
+}
+
+/** An image that cannot be read. */
+export interface BadImage {
+  /** In its set. */
+  index: number;
+  reason: string;
+}
+
+/** What became of a part; nothing to say of images in memory. */
+export interface Filled {
+  /** Images that could not be read, in the order of the batch; with `skip`, those that this thread had not met before. */
+  bad: BadImage[];
+  /** Places of the batch that nothing was written to. */
+  holes: number[];
+}
+
+/** Fills parts of batches; for one thread. */
+export interface Filler {
+  fill(task: FillTask): Promise<Filled> | undefined;
+  close(): void;
+}
+
+export function rangeOf(
+  { dataset, batchSize }: Pick<FillSetup, 'dataset' | 'batchSize'>,
+  kind: FillTask['kind'],
+  number: number,
+): Range {
+  return kind === 'training'
+    ? trainRange(number, dataset.train.count, batchSize)
+    : testRange(number, dataset.test.count, batchSize);
+}
+
+/** The places of the batch that a part has, from `begin` to below `end`. */
+export function placesOf(count: number, { part, parts }: FillTask): { begin: number; end: number } {
+  return { begin: Math.floor((count * part) / parts), end: Math.floor((count * (part + 1)) / parts) };
+}

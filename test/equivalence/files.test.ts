@@ -1,0 +1,81 @@
+/** Whole runs on a folder of image files, good and bad ones. */
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import test, { after } from 'node:test';
+import type { LogEvent } from '../../src/log.js';
+import { evaluateRun, train } from '../../src/train/index.js';
+import { BAD_IMAGES, IMAGES } from '../data/sets.js';
+import { smallConfig, smallNet } from './teams.js';
+
+const folder = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-files-'));
+after(() => fs.rmSync(folder, { recursive: true, force: true }));
+
+/** Three classes; `train/mixed` has every file, the others good ones only. */
+const DATA = join(folder, 'images');
+for (const part of ['train', 'val']) {
+  for (const name of ['grey', 'colour', 'mixed']) fs.mkdirSync(join(DATA, part, name), { recursive: true });
+  fs.copyFileSync(join(IMAGES, 'gray.jpg'), join(DATA, part, 'grey', 'gray.jpg'));
+  for (const name of ['rgb.jpg', 'rgba.png', 'one.jpg'])
+    fs.copyFileSync(join(IMAGES, name), join(DATA, part, 'colour', name));
+}
+fs.cpSync(IMAGES, join(DATA, 'train', 'mixed'), { recursive: true });
+fs.copyFileSync(join(IMAGES, 'cmyk.jpg'), join(DATA, 'val', 'mixed', 'cmyk.jpg'));
+fs.copyFileSync(join(IMAGES, 'trunc.jpg'), join(DATA, 'val', 'mixed', 'trunc.jpg'));
+
+async function run(name: string, onBadImage: 'fail' | 'skip', values: Record<string, unknown> = {}) {
+  const small = smallNet('original');
+  const config = smallConfig({
+    ...{ net: { ...(small.net as object), classes: 3 }, out: folder, run: name, epochs: 2 },
+    data: { ...(small.data as object), source: DATA, onBadImage, workers: 1 },
+    ...values,
+  });
+  const events: LogEvent[] = [];
+  const result = await train(config, { report: (event) => events.push(event), signal: new AbortController().signal });
+  const end = events.at(-1)!;
+  assert.ok(end.event === 'run_end');
+  return { config, events, result, end };
+}
+
+const UNREADABLE = [...Object.keys(BAD_IMAGES).map((name) => `train/mixed/${name}`), 'val/mixed/trunc.jpg'];
+
+test('train() with skip ends, names exactly the unreadable files with reasons, and split and single are alike', async () => {
+  const split = await run('skip', 'skip');
+  const single = await run('skip-single', 'skip', { placement: 'single', devices: ['CPU:0'] });
+  for (const { result, end, events } of [split, single]) {
+    assert.deepEqual([result.exitCode, end.status, end.unreadable_images], [0, 'done', UNREADABLE.length]);
+    const warnings = events.flatMap((event) => (event.event === 'warning' ? [event.message] : [])).sort();
+    assert.equal(warnings.length, UNREADABLE.length);
+    for (const [i, path] of [...UNREADABLE].sort().entries()) {
+      assert.ok(warnings[i]!.startsWith(`the image ${path} is skipped: `), warnings[i]);
+      assert.match(warnings[i]!, BAD_IMAGES[path.slice(path.lastIndexOf('/') + 1)]!);
+    }
+    const [evaluated] = events.filter((event) => event.event === 'eval');
+    assert.ok(evaluated?.event === 'eval');
+    assert.equal(evaluated.images, 5, 'of 6 test images one cannot be read');
+  }
+  const losses = [split, single].map(({ events }) =>
+    events.flatMap((event) => (event.event === 'train_step' ? [event.loss] : [])),
+  );
+  assert.equal(losses[0]!.length, 6, '20 images in batches of 8, 8 and 4, twice');
+  for (const [i, loss] of losses[0]!.entries()) assert.ok(Math.abs(loss - losses[1]![i]!) <= 1e-4 * loss, `${losses}`);
+});
+
+test('train() saves the classes, and evaluateRun() refuses data with others', async () => {
+  const { config } = await run('classes', 'skip', { steps: 1 });
+  const saved = JSON.parse(fs.readFileSync(join(folder, 'classes', 'classes.json'), 'utf8'));
+  assert.deepEqual(saved, ['colour', 'grey', 'mixed']);
+  const other = join(folder, 'other');
+  fs.cpSync(DATA, other, { recursive: true });
+  for (const part of ['train', 'val']) fs.renameSync(join(other, part, 'grey'), join(other, part, 'purple'));
+  const moved = { ...config, data: { ...config.data, source: other } };
+  await assert.rejects(evaluateRun(moved, join(folder, 'classes')), /class 1 is mixed there, expected grey/);
+  assert.equal((await evaluateRun(config, join(folder, 'classes'))).images, 5);
+});
+
+test('train() with fail ends at the first unreadable file, and names it', async () => {
+  const { result, end } = await run('fail', 'fail');
+  assert.deepEqual([result.exitCode, end.status, end.exit_code], [1, 'failed', 1]);
+  assert.match(end.error!, /^Cannot read the image train\/mixed\/\S+\.jpg of .*: .*, expected an image; take it away/);
+});
