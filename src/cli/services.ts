@@ -19,7 +19,10 @@ export type EvalResult = Scores;
 
 /** What `src/train/index.js` has for the command line. */
 export interface TrainRoom {
-  train(config: Config, ui: { report: Report; signal: AbortSignal }): Promise<TrainResult>;
+  train(
+    config: Config,
+    ui: { report: Report; signal: AbortSignal; note?: (text: string) => void },
+  ): Promise<TrainResult>;
   verify(config: Config, options: { steps: number }, ui: { print(line: string): void }): Promise<VerifyResult>;
   verifyGolden(
     file: string,

@@ -36,7 +36,7 @@ export async function trainCommand(layers: readonly Layer[], mode: DisplayMode, 
       recorder.write(event);
       display.show(event);
     };
-    const { exitCode } = await train(config, { report, signal: stop.signal });
+    const { exitCode } = await train(config, { report, signal: stop.signal, note: display.note });
     display.close();
     if (exitCode !== 0 && failure !== undefined) services.stderr.write(`error: ${oneLine(failure)}\n`);
     return exitCode;

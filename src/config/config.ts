@@ -26,6 +26,21 @@ export interface DataConfig {
   readonly saturation: number;
   /** Grey levels (0 to 255) taken off, one a channel. */
   readonly mean: readonly number[];
+  /** Whether the mean of the training images is taken off, pixel by pixel, in place of `mean`. */
+  readonly meanImage: boolean;
+  /** Noise along the principal components of the images' colours. */
+  readonly colourNoise: {
+    /** Factor on the components' standard deviations; 0 is no noise. */
+    readonly strength: number;
+    /** The first epoch, counted from 1, without it; null is never. */
+    readonly end: number | null;
+    /** Whether an image with noise is then divided by 1 + `strength`. */
+    readonly divide: boolean;
+    /** ImageNet's components, or those of the training images. */
+    readonly colours: 'imagenet' | 'data';
+  };
+  /** Images that follow one another in a batch and share one draw of crop and flip; 1 is each its own. */
+  readonly cropGroup: number;
   /** Factor on what is left. */
   readonly scale: number;
   /** What happens when an image file cannot be read: the run fails, or goes on without it. */

@@ -90,6 +90,14 @@ export const FLAGS: readonly Flag[] = [
     help: 'embedded, fashion-mnist, or a folder',
   },
   {
+    name: '--colour-noise',
+    kind: 'number',
+    path: 'data.colourNoise.strength',
+    value: 'factor',
+    group: 'data',
+    help: "noise along the principal components of the images' colours; 0: none",
+  },
+  {
     name: '--on-bad-image',
     kind: 'text',
     path: 'data.onBadImage',

@@ -33,6 +33,8 @@ export async function openDecoder(resize: number, channels: 1 | 3): Promise<Deco
   const space = channels === 1 ? 'b-w' : 'srgb';
   return async (bytes) => {
     if (bytes.length === 0) return { reason: 'the file is empty' };
+    const format = formatOf(bytes);
+    if (format === undefined) return { reason: 'it is no JPEG, PNG, GIF or WebP image' };
     try {
       const pixels = await sharp(bytes, { failOn: 'error', ignoreIcc: true })
         .flatten({ background: '#000' })
@@ -43,7 +45,7 @@ export async function openDecoder(resize: number, channels: 1 | 3): Promise<Deco
       if (pixels.length === resize * resize * channels) return { pixels };
       return { reason: `it decodes to ${pixels.length} bytes, not ${resize * resize * channels}` };
     } catch (error) {
-      return { reason: reasonOf(error) };
+      return { reason: reasonOf(bytes, format, error) };
     }
   };
 }
@@ -77,12 +79,29 @@ function loadSharp(): Promise<typeof import('sharp').default> {
   return loading;
 }
 
-/** libvips's words in ours, where there are better ones. */
-function reasonOf(error: unknown): string {
-  const message = firstLine(error);
-  if (/unsupported image format/.test(message)) return 'it is no JPEG, PNG, GIF or WebP image';
-  if (/premature end/.test(message)) return `it is cut short (${message})`;
-  return `it does not decode (${message})`;
+type Format = 'JPEG' | 'PNG' | 'GIF' | 'WebP';
+
+/** By the first bytes. */
+function formatOf(bytes: Buffer): Format | undefined {
+  const starts = (text: string, at = 0) => bytes.toString('latin1', at, at + text.length) === text;
+  if (starts('\xff\xd8\xff')) return 'JPEG';
+  if (starts('\x89PNG\r\n\x1a\n')) return 'PNG';
+  if (starts('GIF87a') || starts('GIF89a')) return 'GIF';
+  return starts('RIFF') && starts('WEBP', 8) ? 'WebP' : undefined;
+}
+
+/** What a whole file has at its end, or near it. */
+const ENDS: Partial<Record<Format, string>> = { JPEG: '\xff\xd9', PNG: 'IEND' };
+
+/**
+ * Why a file does not decode. libvips keeps its messages in one place for all threads, so those of two bad files that
+ * are decoded at the same time mix: what the bytes themselves show is said first.
+ */
+function reasonOf(bytes: Buffer, format: Format, error: unknown): string {
+  const end = ENDS[format];
+  if (end !== undefined && !bytes.subarray(-1024).includes(end, 0, 'latin1'))
+    return `it is a ${format} image cut short`;
+  return `it is a ${format} image that does not decode (${firstLine(error)})`;
 }
 
 function firstLine(error: unknown): string {

@@ -1,13 +1,15 @@
 /** Feeds batches to the towers through slots of shared memory, the next ones filled while one is in use. */
 import assert from 'node:assert/strict';
 import { ConfigError, DataError } from '../errors.js';
-import type { ImageOptions } from './augment.js';
+import { type ImageOptions, needsOwnColours } from './augment.js';
 import { closeHoles, createLedger, type Unreadable } from './bad-images.js';
 import { batchesOf, slotBytes } from './batches.js';
+import { IMAGENET_COLOURS } from './colours.js';
 import type { Dataset } from './dataset.js';
 import { type FillSetup, type FillTask, rangeOf } from './fill-task.js';
 import { openLane } from './lane.js';
 import { batchName, openInline, openPool } from './pool.js';
+import type { Statistics } from './statistics.js';
 
 export type { Unreadable };
 
@@ -21,6 +23,8 @@ export interface FeedOptions {
   seed: number;
   /** `workers` threads fill the slots; with 0 the calling thread does, within `train` and `test`. */
   data: ImageOptions & { readonly workers: number };
+  /** Of the training images, when the options need them; see `needsStatistics`. */
+  statistics?: Statistics | undefined;
   /** Slots for training batches, 3 without it: one in use, the others filled ahead. Test batches have two more. */
   slots?: number;
   /** Told of each image that is skipped because it cannot be read, once. */
@@ -78,7 +82,12 @@ export function openFeeder(options: FeedOptions): BatchFeeder {
   const { dataset, batchSize, inputSize, inputChannels, seed, data, slots: trainSlots = 3 } = options;
   const slots = allocateSlots(trainSlots + TEST_SLOTS, batchSize, inputSize, inputChannels);
   // Settings alone: what is shared with a thread has to be plain data.
-  const setup: FillSetup = { dataset, batchSize, inputSize, inputChannels, seed, data, slots };
+  const { statistics } = options;
+  const setup: FillSetup = {
+    ...{ dataset, batchSize, inputSize, inputChannels, seed, data, slots },
+    ...(data.meanImage && { meanImage: statistics!.mean }),
+    colours: needsOwnColours(data) ? statistics!.colours : IMAGENET_COLOURS,
+  };
   const inline = openInline(setup); // says what does not fit, before a thread is started
   const filling = data.workers > 0 ? openPool(setup, data.workers) : inline;
   const batchesPerEpoch = batchesOf(dataset.train.count, batchSize);

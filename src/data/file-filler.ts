@@ -1,9 +1,9 @@
 /** Fills slots from image files, decoding them as they come. */
-import { createPainter, drawChanges, plainChanges } from './augment.js';
+import { createPainter, plainChanges } from './augment.js';
 import { createOrder, slotViews } from './batches.js';
 import { type Decode, type Decoded, openDecoder } from './decode.js';
 import { type FileDataset, type ImageFiles, openReader } from './files.js';
-import { type BadImage, type Filled, type Filler, type FillSetup, placesOf, rangeOf } from './fill-task.js';
+import { type BadImage, changesOf, type Filled, type Filler, type FillSetup, placesOf, rangeOf } from './fill-task.js';
 
 /** An image to paint, or a place for which there is none. */
 interface Found {
@@ -19,11 +19,17 @@ interface Found {
  * @throws ConfigError for options that do not fit.
  */
 export function createFileFiller(setup: FillSetup<FileDataset>): Filler {
-  const { dataset, batchSize, inputSize, inputChannels, seed, data } = setup;
+  const { dataset, batchSize, inputSize, inputChannels, data } = setup;
   const { resize, onBadImage } = data;
   const channels = inputChannels === 1 ? 1 : 3;
-  const paint = createPainter({ height: resize, width: resize, channels }, data, inputSize, inputChannels);
-  const orderOf = createOrder(dataset.train.count, seed);
+  const paint = createPainter(
+    { height: resize, width: resize, channels },
+    data,
+    inputSize,
+    inputChannels,
+    setup.meanImage,
+  );
+  const orderOf = createOrder(dataset.train.count, setup.seed);
   const views = setup.slots.map((slot) => slotViews(slot, batchSize, inputSize, inputChannels));
   const plain = plainChanges(resize, inputSize);
   const inputValues = inputSize * inputSize * inputChannels;
@@ -59,7 +65,7 @@ export function createFileFiller(setup: FillSetup<FileDataset>): Filler {
         if (!pixels && onBadImage === 'fail') return filled;
         next = i + 1 < end ? find(i + 1) : undefined; // decodes while this one is painted
         if (!pixels) continue;
-        const changes = training ? drawChanges(data, inputSize, seed, index, epoch) : plain;
+        const changes = training ? changesOf(setup, index, epoch, from + i) : plain;
         paint(images, i * inputValues, pixels, 0, changes);
         labels[i] = set.labels[index]!;
       }

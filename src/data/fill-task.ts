@@ -1,6 +1,7 @@
 /** What a data thread is told, and what it answers. */
-import type { ImageOptions } from './augment.js';
+import { type Changes, drawChanges, type ImageOptions } from './augment.js';
 import { type Range, testRange, trainRange } from './batches.js';
+import { type Colours, drawNoise } from './colours.js';
 import type { Dataset } from './dataset.js';
 
 /** All that filling depends on; crosses to a data thread once, the big arrays shared. */
@@ -11,6 +12,10 @@ export interface FillSetup<Kind extends Dataset = Dataset> {
   readonly inputChannels: number;
   readonly seed: number;
   readonly data: ImageOptions;
+  /** For `data.meanImage`, [resize, resize, channels of the images]. */
+  readonly meanImage?: Float32Array;
+  /** For `data.colourNoise`. */
+  readonly colours: Colours;
   readonly slots: readonly SharedArrayBuffer[];
 }
 
@@ -59,4 +64,16 @@ export function rangeOf(
 /** The places of the batch that a part has, from `begin` to below `end`. */
 export function placesOf(count: number, { part, parts }: FillTask): { begin: number; end: number } {
   return { begin: Math.floor((count * part) / parts), end: Math.floor((count * (part + 1)) / parts) };
+}
+
+/** The changes of a training image that stands at `place` of the epoch's order. */
+export function changesOf(
+  { data, inputSize, seed, colours }: FillSetup,
+  index: number,
+  epoch: number,
+  place: number,
+): Changes {
+  const changes = drawChanges(data, inputSize, seed, index, epoch, place);
+  const noise = drawNoise(colours, data.colourNoise, seed, index, epoch);
+  return noise ? { ...changes, noise } : changes;
 }

@@ -1,9 +1,9 @@
 /** Fills slots: what a data thread does, and the main thread without one. */
-import { createPainter, drawChanges, plainChanges } from './augment.js';
+import { createPainter, plainChanges } from './augment.js';
 import { createOrder, slotViews } from './batches.js';
 import type { PixelDataset } from './dataset.js';
 import { createFileFiller } from './file-filler.js';
-import { type Filler, type FillSetup, placesOf, rangeOf } from './fill-task.js';
+import { changesOf, type Filler, type FillSetup, placesOf, rangeOf } from './fill-task.js';
 
 /** Prepares the filling; what it returns is for one thread. @throws ConfigError for options that do not fit. */
 export function createFiller(setup: FillSetup): Filler {
@@ -13,9 +13,9 @@ export function createFiller(setup: FillSetup): Filler {
 
 /** Images in memory: filled when `fill` returns. */
 function createPixelFiller(setup: FillSetup<PixelDataset>): Filler {
-  const { dataset, batchSize, inputSize, inputChannels, seed, data } = setup;
-  const paint = createPainter(dataset, data, inputSize, inputChannels);
-  const orderOf = createOrder(dataset.train.count, seed);
+  const { dataset, batchSize, inputSize, inputChannels, data } = setup;
+  const paint = createPainter(dataset, data, inputSize, inputChannels, setup.meanImage);
+  const orderOf = createOrder(dataset.train.count, setup.seed);
   const views = setup.slots.map((slot) => slotViews(slot, batchSize, inputSize, inputChannels));
   const plain = plainChanges(data.resize, inputSize);
   const sourceValues = dataset.height * dataset.width * dataset.channels;
@@ -31,7 +31,7 @@ function createPixelFiller(setup: FillSetup<PixelDataset>): Filler {
       const { begin, end } = placesOf(count, task);
       for (let i = begin; i < end; i++) {
         const index = order ? order[from + i]! : from + i;
-        const changes = training ? drawChanges(data, inputSize, seed, index, epoch) : plain;
+        const changes = training ? changesOf(setup, index, epoch, from + i) : plain;
         paint(images, i * inputValues, set.images, index * sourceValues, changes);
         labels[i] = set.labels[index]!;
       }

@@ -24,7 +24,7 @@ export async function evaluateRun(config: Config, folder: string): Promise<Score
       folder,
     );
   }
-  const { dataset, feeder } = openFeed(config);
+  const { dataset, feeder } = await openFeed(config);
   try {
     checkClasses(folder, dataset);
     const team = await openTeam(config, feeder.slots);

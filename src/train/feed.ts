@@ -1,18 +1,68 @@
 /** A config's data set, and the feeder of its batches. */
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
 import type { Config } from '../config/config.js';
-import { type BatchFeeder, type Dataset, openDataset, openFeeder, type Unreadable } from '../data/index.js';
+import {
+  type BatchFeeder,
+  type Dataset,
+  needsStatistics,
+  openDataset,
+  openFeeder,
+  type Statistics,
+  statisticsOf,
+  type Unreadable,
+} from '../data/index.js';
+import { cacheFolder } from '../native/library.js';
+
+/** Who hears what happens on the way. */
+export interface FeedUi {
+  /** Of each image that is skipped because it cannot be read, once. */
+  onUnreadable?: (image: Unreadable) => void;
+  /** A sentence: what takes long, and how far it is. */
+  note?: ((text: string) => void) | undefined;
+  /** Ends what takes long. */
+  signal?: AbortSignal;
+}
 
 /**
- * Loads the images and opens their feeder, to be closed by the caller.
- * @param onUnreadable told of each image that is skipped because it cannot be read, once.
+ * Loads the images and opens their feeder, to be closed by the caller. Computes what the settings need of all training
+ * images, when it has not been computed before.
  * @throws DataError for what is no data.
  */
-export function openFeed(
-  { batchSize, net, seed, data }: Config,
-  onUnreadable: (image: Unreadable) => void = () => {},
-): { dataset: Dataset; feeder: BatchFeeder } {
+export async function openFeed(config: Config, ui: FeedUi = {}): Promise<{ dataset: Dataset; feeder: BatchFeeder }> {
+  const { batchSize, net, seed, data } = config;
   const { inputSize, inputChannels, classes } = net;
   const dataset = openDataset(data.source, classes);
-  const options = { dataset, batchSize, inputSize, inputChannels, seed, data, onUnreadable };
+  const statistics = await neededStatistics(config, dataset, ui);
+  const { onUnreadable = () => {} } = ui;
+  const options = { dataset, batchSize, inputSize, inputChannels, seed, data, statistics, onUnreadable };
   return { dataset, feeder: openFeeder(options) };
+}
+
+async function neededStatistics(
+  { net, data }: Config,
+  dataset: Dataset,
+  { note, signal }: FeedUi,
+): Promise<Statistics | undefined> {
+  if (!needsStatistics(data)) return undefined;
+  const { resize, onBadImage } = data;
+  return statisticsOf(dataset, {
+    ...{ resize, onBadImage, atOnce: availableParallelism(), cache: join(cacheFolder(), 'data') },
+    channels: net.inputChannels === 1 ? 1 : 3,
+    progress: progressNotes(note),
+    ...(signal && { signal }),
+  });
+}
+
+const NOTE_EVERY_MS = 30_000;
+
+/** A sentence at the start, and then every half minute. */
+export function progressNotes(note: (text: string) => void = () => {}): (done: number, total: number) => void {
+  let noted = Number.NEGATIVE_INFINITY;
+  return (done, total) => {
+    const now = performance.now();
+    if (now - noted < NOTE_EVERY_MS) return;
+    noted = now;
+    note(`mean of the training images, computed once: ${done} of ${total} images`);
+  };
 }

@@ -27,6 +27,8 @@ export interface TrainUi {
   report: Report;
   /** Ends the run after the step it is in. Its reason may be the signal's name. */
   signal: AbortSignal;
+  /** Takes a sentence about what takes long before `run_start`. */
+  note?: (text: string) => void;
 }
 
 const EXIT_CODES: Record<string, number> = { SIGINT: 130, SIGTERM: 143 };
@@ -35,10 +37,12 @@ const EXIT_CODES: Record<string, number> = { SIGINT: 130, SIGTERM: 143 };
  * Trains, and reports what happens. A failure after `run_start` ends with `run_end` and its exit code.
  * @throws SplitError for whatever makes no run, before `run_start`.
  */
-export async function train(config: Config, { report, signal }: TrainUi): Promise<TrainResult> {
-  const { dataset, feeder } = openFeed(config, ({ path, reason }) =>
-    report({ event: 'warning', message: `the image ${path} is skipped: ${reason}` }),
-  );
+export async function train(config: Config, { report, signal, note }: TrainUi): Promise<TrainResult> {
+  const { dataset, feeder } = await openFeed(config, {
+    onUnreadable: ({ path, reason }) =>
+      report({ event: 'warning', message: `the image ${path} is skipped: ${reason}` }),
+    ...{ note, signal },
+  });
   try {
     const team = await openTeam(config, feeder.slots);
     try {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { IMAGENET_COLOURS } from '../../src/data/colours.js';
 import type { FillSetup } from '../../src/data/fill-task.js';
 import { openPool } from '../../src/data/pool.js';
 import { DataError } from '../../src/errors.js';
@@ -17,6 +18,7 @@ const SETUP: FillSetup = {
   inputChannels: 1,
   seed: 1,
   data: PLAIN,
+  colours: IMAGENET_COLOURS,
   slots: [new SharedArrayBuffer(2 * 17 * 4)],
 };
 

@@ -16,6 +16,9 @@ export const PLAIN: ImageOptions = {
   contrast: 0,
   saturation: 0,
   mean: [0],
+  meanImage: false,
+  colourNoise: { strength: 0, end: null, divide: false, colours: 'imagenet' },
+  cropGroup: 1,
   scale: 1,
   onBadImage: 'fail',
 };
