@@ -79,10 +79,11 @@ function loadSharp(): Promise<typeof import('sharp').default> {
   return loading;
 }
 
-type Format = 'JPEG' | 'PNG' | 'GIF' | 'WebP';
+/** A format that is decoded. */
+export type Format = 'JPEG' | 'PNG' | 'GIF' | 'WebP';
 
-/** By the first bytes. */
-function formatOf(bytes: Buffer): Format | undefined {
+/** What a file is, by its first bytes. */
+export function formatOf(bytes: Buffer): Format | undefined {
   const starts = (text: string, at = 0) => bytes.toString('latin1', at, at + text.length) === text;
   if (starts('\xff\xd8\xff')) return 'JPEG';
   if (starts('\x89PNG\r\n\x1a\n')) return 'PNG';

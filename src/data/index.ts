@@ -1,9 +1,13 @@
 /** The data room: data sets in, batches in shared memory out. */
+
 export { type ImageOptions, needsStatistics } from './augment.js';
 export { slotViews } from './batches.js';
+export { type CheckReport, checkImages, type SetReport } from './check.js';
 export { DATA_FILES, type Dataset, findFashionMnist, type Images, loadDataset, type PixelDataset } from './dataset.js';
 export { type Batch, type BatchFeeder, type FeedOptions, openFeeder, type Unreadable } from './feeder.js';
 export type { FileDataset, ImageFiles } from './files.js';
-export { countClasses, openDataset } from './open.js';
+export { countClasses, openDataset, openImages } from './open.js';
+export { type Packed, packImages } from './pack.js';
+export { notesOfProgress } from './progress.js';
 export type { Statistics } from './statistics.js';
-export { statisticsOf } from './statistics-cache.js';
+export { keepStatistics, statisticsOf } from './statistics-cache.js';

@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import type { Dataset } from './dataset.js';
 import type { FileDataset, ImageFiles } from './files.js';
 import { nameAt } from './names.js';
-import { type Progress, type Statistics, statisticsOfFiles, statisticsOfPixels } from './statistics.js';
+import type { Progress } from './progress.js';
+import { type Statistics, statisticsOfFiles, statisticsOfPixels } from './statistics.js';
 
 /** Part of every key: another way to decode is another mean. */
 const DECODING = 1;
@@ -29,13 +30,22 @@ export interface StatisticsOptions {
  */
 export async function statisticsOf(dataset: Dataset, options: StatisticsOptions): Promise<Statistics> {
   if (dataset.kind === 'pixels') return statisticsOfPixels(dataset, options.resize);
-  const name = `statistics-${statisticsKey(dataset, options)}.json`;
+  const name = fileName(dataset, options);
   const kept = [dataset.folder, options.cache].map((folder) => readStatistics(join(folder, name), options));
   const found = kept.find((each) => each !== undefined);
   if (found) return found;
   const computed = await statisticsOfFiles(dataset, options);
   writeStatistics(options.cache, name, computed);
   return computed;
+}
+
+/** Keeps statistics beside the images of a packed data set, where every machine finds them. */
+export function keepStatistics(packed: FileDataset, statistics: Statistics): void {
+  writeStatistics(packed.folder, fileName(packed, statistics), statistics);
+}
+
+function fileName(dataset: FileDataset, options: Pick<StatisticsOptions, 'resize' | 'channels'>): string {
+  return `statistics-${statisticsKey(dataset, options)}.json`;
 }
 
 /** What statistics depend on: each training image by path, size and time of its last change, and how it is decoded. */
@@ -59,7 +69,7 @@ export function filesKey(folder: string, { count, names }: ImageFiles): string {
 }
 
 /** Writes statistics, whole or not at all. @throws the system's error when the disk does not take them. */
-export function writeStatistics(folder: string, name: string, statistics: Statistics): void {
+function writeStatistics(folder: string, name: string, statistics: Statistics): void {
   const { mean, ...rest } = statistics;
   const bytes = Buffer.from(Float32Array.from(mean).buffer); // base64 does not take shared memory
   mkdirSync(folder, { recursive: true });

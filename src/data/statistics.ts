@@ -1,10 +1,12 @@
 /** What is computed once of all training images: the mean image, and the principal components of their colours. */
 import { DataError } from '../errors.js';
+import { forEachIndex } from './at-once.js';
 import { type Colours, componentsOf } from './colours.js';
 import type { PixelDataset } from './dataset.js';
-import { type Decode, openDecoder } from './decode.js';
+import { openDecoder } from './decode.js';
 import { type FileDataset, openReader } from './files.js';
 import { nameAt } from './names.js';
+import type { Progress } from './progress.js';
 import { createCut } from './resample.js';
 
 export interface Statistics {
@@ -16,9 +18,6 @@ export interface Statistics {
   readonly mean: Float32Array;
   readonly colours: Colours;
 }
-
-/** Told how many images are done. */
-export type Progress = (done: number, total: number) => void;
 
 export interface SumOptions {
   resize: number;
@@ -38,26 +37,19 @@ export async function statisticsOfFiles(
   { folder, train }: FileDataset,
   { resize, channels, onBadImage, atOnce, progress, signal }: SumOptions,
 ): Promise<Statistics> {
-  const decode: Decode = await openDecoder(resize, channels);
+  const decode = await openDecoder(resize, channels);
   const reader = openReader(folder, train);
   const sums = createSums(resize, channels);
-  let next = 0;
   let done = 0;
-  const work = async () => {
-    while (next < train.count) {
+  try {
+    await forEachIndex(train.count, atOnce, async (index) => {
       if (signal?.aborted) throw new DataError('Cannot compute the mean image: it was stopped, expected all images');
-      const index = next++;
       const read = reader.read(index);
       const decoded = 'bytes' in read ? await decode(read.bytes) : read;
       if ('pixels' in decoded) sums.add(decoded.pixels);
       else if (onBadImage === 'fail') throw unreadable(folder, nameAt(train.names, index), decoded.reason);
       progress?.(++done, train.count);
-    }
-  };
-  try {
-    const works = await Promise.allSettled(Array.from({ length: atOnce }, work));
-    const failed = works.find((each) => each.status === 'rejected');
-    if (failed) throw failed.reason;
+    });
   } finally {
     reader.close();
   }

@@ -6,6 +6,7 @@ import {
   type BatchFeeder,
   type Dataset,
   needsStatistics,
+  notesOfProgress,
   openDataset,
   openFeeder,
   type Statistics,
@@ -49,20 +50,7 @@ async function neededStatistics(
   return statisticsOf(dataset, {
     ...{ resize, onBadImage, atOnce: availableParallelism(), cache: join(cacheFolder(), 'data') },
     channels: net.inputChannels === 1 ? 1 : 3,
-    progress: progressNotes(note),
+    progress: notesOfProgress('mean of the training images, computed once', note),
     ...(signal && { signal }),
   });
-}
-
-const NOTE_EVERY_MS = 30_000;
-
-/** A sentence at the start, and then every half minute. */
-export function progressNotes(note: (text: string) => void = () => {}): (done: number, total: number) => void {
-  let noted = Number.NEGATIVE_INFINITY;
-  return (done, total) => {
-    const now = performance.now();
-    if (now - noted < NOTE_EVERY_MS) return;
-    noted = now;
-    note(`mean of the training images, computed once: ${done} of ${total} images`);
-  };
 }
