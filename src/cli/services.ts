@@ -28,7 +28,7 @@ export interface TrainRoom {
     file: string,
     config: Pick<Config, 'devices' | 'exchange' | 'exchangeTimeoutMs' | 'compile'>,
   ): Promise<GoldenResult>;
-  evaluateRun(config: Config, folder: string): Promise<EvalResult>;
+  evaluateRun(config: Config, folder: string, note?: (text: string) => void): Promise<EvalResult>;
 }
 
 export interface Services {

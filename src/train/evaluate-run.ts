@@ -11,9 +11,10 @@ import { openTeam } from './team.js';
 
 /**
  * Evaluates the weights in a run's folder. A split run's can be evaluated on one device, and the other way round.
+ * @param note takes a sentence: what takes long, which image is skipped.
  * @throws CheckpointError when there are none or they are another net's; DataError for the images.
  */
-export async function evaluateRun(config: Config, folder: string): Promise<Scores> {
+export async function evaluateRun(config: Config, folder: string, note?: (text: string) => void): Promise<Scores> {
   const files = readdirSync(folder)
     .filter(isWeightsName)
     .sort()
@@ -24,7 +25,7 @@ export async function evaluateRun(config: Config, folder: string): Promise<Score
       folder,
     );
   }
-  const { dataset, feeder } = await openFeed(config);
+  const { dataset, feeder } = await openFeed(config, { note });
   try {
     checkClasses(folder, dataset);
     const team = await openTeam(config, feeder.slots);

@@ -17,10 +17,10 @@ import { cacheFolder } from '../native/library.js';
 
 /** Who hears what happens on the way. */
 export interface FeedUi {
-  /** Of each image that is skipped because it cannot be read, once. */
-  onUnreadable?: (image: Unreadable) => void;
   /** A sentence: what takes long, and how far it is. */
   note?: ((text: string) => void) | undefined;
+  /** Of each image that is skipped because it cannot be read, once; without it `note` is. */
+  onUnreadable?: (image: Unreadable) => void;
   /** Ends what takes long. */
   signal?: AbortSignal;
 }
@@ -35,7 +35,7 @@ export async function openFeed(config: Config, ui: FeedUi = {}): Promise<{ datas
   const { inputSize, inputChannels, classes } = net;
   const dataset = openDataset(data.source, classes);
   const statistics = await neededStatistics(config, dataset, ui);
-  const { onUnreadable = () => {} } = ui;
+  const { note = () => {}, onUnreadable = (image) => note(skipped(image)) } = ui;
   const options = { dataset, batchSize, inputSize, inputChannels, seed, data, statistics, onUnreadable };
   return { dataset, feeder: openFeeder(options) };
 }
@@ -53,4 +53,9 @@ async function neededStatistics(
     progress: notesOfProgress('mean of the training images, computed once', note),
     ...(signal && { signal }),
   });
+}
+
+/** What is told of an image that is skipped. */
+export function skipped({ path, reason }: Unreadable): string {
+  return `the image ${path} is skipped: ${reason}`;
 }

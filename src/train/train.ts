@@ -9,7 +9,7 @@ import { CheckpointError, SplitError, VerifyError } from '../errors.js';
 import type { Report } from '../log.js';
 import { buildNet, parametersOf, volume } from '../model/net.js';
 import { saveClasses } from './classes.js';
-import { openFeed } from './feed.js';
+import { openFeed, skipped } from './feed.js';
 import { type LoopResult, trainLoop } from './loop.js';
 import { openTeam, type Team } from './team.js';
 import { checkTeam } from './verify.js';
@@ -39,8 +39,7 @@ const EXIT_CODES: Record<string, number> = { SIGINT: 130, SIGTERM: 143 };
  */
 export async function train(config: Config, { report, signal, note }: TrainUi): Promise<TrainResult> {
   const { dataset, feeder } = await openFeed(config, {
-    onUnreadable: ({ path, reason }) =>
-      report({ event: 'warning', message: `the image ${path} is skipped: ${reason}` }),
+    onUnreadable: (image) => report({ event: 'warning', message: skipped(image) }),
     ...{ note, signal },
   });
   try {
