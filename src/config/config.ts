@@ -182,7 +182,8 @@ function defaultSource(preset: PresetName, machine: Machine): [string, string?] 
 /** The net has the data's number of classes, where the data says one and nobody else does. @returns the note of it. */
 function takeClasses(merged: Record<string, unknown>, layers: readonly Layer[], machine: Machine): string | undefined {
   const source = valueAt(merged, ['data', 'source']);
-  if (typeof source !== 'string' || layers.some((layer) => sets(layer, 'net', 'classes'))) return undefined;
+  const isSet = layers.some((layer) => sets(layer, 'net', 'classes'));
+  if (typeof source !== 'string' || typeof merged.net !== 'object' || isSet) return undefined;
   const classes = machine.classesOf?.(source);
   if (classes === undefined) return undefined;
   merged.net = { ...(merged.net as object), classes };

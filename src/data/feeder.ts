@@ -1,7 +1,7 @@
 /** Feeds batches to the towers through slots of shared memory, the next ones filled while one is in use. */
 import assert from 'node:assert/strict';
 import { ConfigError, DataError } from '../errors.js';
-import { type ImageOptions, needsOwnColours } from './augment.js';
+import { type ImageOptions, needsOwnColours, needsStatistics } from './augment.js';
 import { closeHoles, createLedger, type Unreadable } from './bad-images.js';
 import { batchesOf, slotBytes } from './batches.js';
 import { IMAGENET_COLOURS } from './colours.js';
@@ -83,6 +83,7 @@ export function openFeeder(options: FeedOptions): BatchFeeder {
   const slots = allocateSlots(trainSlots + TEST_SLOTS, batchSize, inputSize, inputChannels);
   // Settings alone: what is shared with a thread has to be plain data.
   const { statistics } = options;
+  assert(statistics || !needsStatistics(data), 'the options need statistics');
   const setup: FillSetup = {
     ...{ dataset, batchSize, inputSize, inputChannels, seed, data, slots },
     ...(data.meanImage && { meanImage: statistics!.mean }),

@@ -10,4 +10,4 @@ export { countClasses, openDataset, openImages } from './open.js';
 export { type Packed, packImages } from './pack.js';
 export { notesOfProgress } from './progress.js';
 export type { Statistics } from './statistics.js';
-export { keepStatistics, statisticsOf } from './statistics-cache.js';
+export { keepStatistics, readStatistics, statisticsOf, writeStatistics } from './statistics-cache.js';

@@ -31,8 +31,8 @@ export interface StatisticsOptions {
 export async function statisticsOf(dataset: Dataset, options: StatisticsOptions): Promise<Statistics> {
   if (dataset.kind === 'pixels') return statisticsOfPixels(dataset, options.resize);
   const name = fileName(dataset, options);
-  const kept = [dataset.folder, options.cache].map((folder) => readStatistics(join(folder, name), options));
-  const found = kept.find((each) => each !== undefined);
+  const kept = [dataset.folder, options.cache].map((folder) => readStatistics(join(folder, name), options.resize));
+  const found = kept.find((each) => each?.channels === options.channels);
   if (found) return found;
   const computed = await statisticsOfFiles(dataset, options);
   writeStatistics(options.cache, name, computed);
@@ -69,7 +69,7 @@ export function filesKey(folder: string, { count, names }: ImageFiles): string {
 }
 
 /** Writes statistics, whole or not at all. @throws the system's error when the disk does not take them. */
-function writeStatistics(folder: string, name: string, statistics: Statistics): void {
+export function writeStatistics(folder: string, name: string, statistics: Statistics): void {
   const { mean, ...rest } = statistics;
   const bytes = Buffer.from(Float32Array.from(mean).buffer); // base64 does not take shared memory
   mkdirSync(folder, { recursive: true });
@@ -82,15 +82,13 @@ function writeStatistics(folder: string, name: string, statistics: Statistics): 
   }
 }
 
-/** Nothing when there is no such file, or it holds something else: then they are computed again. */
-function readStatistics(
-  file: string,
-  { resize, channels }: Pick<StatisticsOptions, 'resize' | 'channels'>,
-): Statistics | undefined {
+/** Statistics out of a file; nothing when there is none, or it holds something else. */
+export function readStatistics(file: string, resize: number): Statistics | undefined {
   try {
     const kept = JSON.parse(readFileSync(file, 'utf8')) as Statistics & { mean: unknown };
     const bytes = Buffer.from(String(kept.mean), 'base64');
-    if (bytes.length !== 4 * resize * resize * channels || kept.resize !== resize) return undefined;
+    const whole = (kept.channels === 1 || kept.channels === 3) && bytes.length === 4 * resize * resize * kept.channels;
+    if (!whole || kept.resize !== resize) return undefined;
     if (![...kept.colours.deviations, ...kept.colours.directions.flat()].every(Number.isFinite)) return undefined;
     const mean = new Float32Array(new SharedArrayBuffer(bytes.length));
     new Uint8Array(mean.buffer).set(bytes);

@@ -43,7 +43,7 @@ export async function statisticsOfFiles(
   let done = 0;
   try {
     await forEachIndex(train.count, atOnce, async (index) => {
-      if (signal?.aborted) throw new DataError('Cannot compute the mean image: it was stopped, expected all images');
+      if (signal?.aborted) throw stopped(folder);
       const read = reader.read(index);
       const decoded = 'bytes' in read ? await decode(read.bytes) : read;
       if ('pixels' in decoded) sums.add(decoded.pixels);
@@ -56,6 +56,12 @@ export async function statisticsOfFiles(
   if (sums.images > 0) return sums.result();
   throw new DataError(
     `Cannot compute the mean image of ${folder}: none of its training images can be read, expected some; \`data check\` lists why`,
+  );
+}
+
+function stopped(folder: string): DataError {
+  return new DataError(
+    `Cannot compute the mean image of ${folder}: it was stopped, expected time for all training images; run it again`,
   );
 }
 

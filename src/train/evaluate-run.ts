@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { isWeightsName } from '../checkpoint/format.js';
 import type { Config } from '../config/config.js';
 import { CheckpointError } from '../errors.js';
-import { checkClasses } from './classes.js';
 import { evaluate, type Scores } from './evaluate.js';
 import { openFeed } from './feed.js';
+import { checkClasses, runStatistics } from './run-data.js';
 import { openTeam } from './team.js';
 
 /**
@@ -25,7 +25,7 @@ export async function evaluateRun(config: Config, folder: string, note?: (text: 
       folder,
     );
   }
-  const { dataset, feeder } = await openFeed(config, { note });
+  const { dataset, feeder } = await openFeed(config, { note, statistics: runStatistics(folder, config) });
   try {
     checkClasses(folder, dataset);
     const team = await openTeam(config, feeder.slots);

@@ -15,7 +15,7 @@ import {
 } from '../data/index.js';
 import { cacheFolder } from '../native/library.js';
 
-/** Who hears what happens on the way. */
+/** Who hears what happens on the way, and what is known already. */
 export interface FeedUi {
   /** A sentence: what takes long, and how far it is. */
   note?: ((text: string) => void) | undefined;
@@ -23,6 +23,15 @@ export interface FeedUi {
   onUnreadable?: (image: Unreadable) => void;
   /** Ends what takes long. */
   signal?: AbortSignal;
+  /** Of the images that the weights were trained on, when they are not the data's. */
+  statistics?: Statistics | undefined;
+}
+
+export interface Feed {
+  dataset: Dataset;
+  feeder: BatchFeeder;
+  /** When the settings need them. */
+  statistics: Statistics | undefined;
 }
 
 /**
@@ -30,14 +39,14 @@ export interface FeedUi {
  * images, when it has not been computed before.
  * @throws DataError for what is no data.
  */
-export async function openFeed(config: Config, ui: FeedUi = {}): Promise<{ dataset: Dataset; feeder: BatchFeeder }> {
+export async function openFeed(config: Config, ui: FeedUi = {}): Promise<Feed> {
   const { batchSize, net, seed, data } = config;
   const { inputSize, inputChannels, classes } = net;
   const dataset = openDataset(data.source, classes);
-  const statistics = await neededStatistics(config, dataset, ui);
+  const statistics = ui.statistics ?? (await neededStatistics(config, dataset, ui));
   const { note = () => {}, onUnreadable = (image) => note(skipped(image)) } = ui;
   const options = { dataset, batchSize, inputSize, inputChannels, seed, data, statistics, onUnreadable };
-  return { dataset, feeder: openFeeder(options) };
+  return { dataset, feeder: openFeeder(options), statistics };
 }
 
 async function neededStatistics(

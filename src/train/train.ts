@@ -8,9 +8,9 @@ import type { BatchFeeder, Dataset } from '../data/index.js';
 import { CheckpointError, SplitError, VerifyError } from '../errors.js';
 import type { Report } from '../log.js';
 import { buildNet, parametersOf, volume } from '../model/net.js';
-import { saveClasses } from './classes.js';
 import { openFeed, skipped } from './feed.js';
 import { type LoopResult, trainLoop } from './loop.js';
+import { keepRunData } from './run-data.js';
 import { openTeam, type Team } from './team.js';
 import { checkTeam } from './verify.js';
 
@@ -38,7 +38,7 @@ const EXIT_CODES: Record<string, number> = { SIGINT: 130, SIGTERM: 143 };
  * @throws SplitError for whatever makes no run, before `run_start`.
  */
 export async function train(config: Config, { report, signal, note }: TrainUi): Promise<TrainResult> {
-  const { dataset, feeder } = await openFeed(config, {
+  const { dataset, feeder, statistics } = await openFeed(config, {
     onUnreadable: (image) => report({ event: 'warning', message: skipped(image) }),
     ...{ note, signal },
   });
@@ -47,7 +47,7 @@ export async function train(config: Config, { report, signal, note }: TrainUi): 
     try {
       const steps = config.steps ?? config.epochs * feeder.batchesPerEpoch;
       reportStart(config, dataset, feeder, team, steps, report);
-      saveClasses(config, dataset);
+      keepRunData(config, dataset, statistics);
       for (const message of team.warnings) report({ event: 'warning', message });
       return await runAndEnd(config, team, feeder, steps, { report, signal });
     } finally {

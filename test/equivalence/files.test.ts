@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { after } from 'node:test';
 import type { LogEvent } from '../../src/log.js';
+import { cacheFolder } from '../../src/native/library.js';
 import { evaluateRun, train } from '../../src/train/index.js';
 import { BAD_IMAGES, IMAGES } from '../data/sets.js';
 import { smallConfig, smallNet } from './teams.js';
@@ -36,6 +37,22 @@ async function run(name: string, onBadImage: 'fail' | 'skip', values: Record<str
   const end = events.at(-1)!;
   assert.ok(end.event === 'run_end');
   return { config, events, result, end };
+}
+
+/** ImageNet's recipe. */
+const MEAN = {
+  ...(smallNet('original').data as object),
+  ...{ meanImage: true, colourNoise: { strength: 0.1 }, onBadImage: 'skip' },
+};
+
+/** A cache with what is in the usual one, TensorFlow, to which nothing is added. */
+function ownCache(): string {
+  const [usual, own] = [cacheFolder(), join(folder, 'cache')];
+  fs.mkdirSync(own);
+  for (const name of fs.existsSync(usual) ? fs.readdirSync(usual) : []) {
+    if (name !== 'data') fs.symlinkSync(join(usual, name), join(own, name));
+  }
+  return own;
 }
 
 const UNREADABLE = [...Object.keys(BAD_IMAGES).map((name) => `train/mixed/${name}`), 'val/mixed/trunc.jpg'];
@@ -80,4 +97,27 @@ test('train() with fail ends at the first unreadable file, and names it', async 
   const { result, end } = await run('fail', 'fail');
   assert.deepEqual([result.exitCode, end.status, end.exit_code], [1, 'failed', 1]);
   assert.match(end.error!, /^Cannot read the image train\/mixed\/\S+\.jpg of .*: .*, expected an image; take it away/);
+});
+
+test('evaluateRun() takes off the mean of the images that the run was trained on, and none without it', async () => {
+  const before = process.env.ALEXNET_SPLIT_CACHE;
+  process.env.ALEXNET_SPLIT_CACHE = ownCache();
+  try {
+    const { config, end } = await run('mean', 'skip', { steps: 2, data: { ...MEAN, source: DATA } });
+    const own = await evaluateRun(config, join(folder, 'mean'));
+    assert.equal(own.top1, end.top1);
+    // The same test images beside other training images.
+    const other = join(folder, 'brighter');
+    fs.cpSync(DATA, other, { recursive: true });
+    fs.rmSync(join(other, 'train', 'mixed'), { recursive: true });
+    fs.mkdirSync(join(other, 'train', 'mixed'));
+    fs.copyFileSync(join(IMAGES, 'one.jpg'), join(other, 'train', 'mixed', 'one.jpg'));
+    const moved = { ...config, data: { ...config.data, source: other } };
+    assert.deepEqual(await evaluateRun(moved, join(folder, 'mean')), own);
+    fs.rmSync(join(folder, 'mean', 'statistics.json'));
+    await assert.rejects(evaluateRun(config, join(folder, 'mean')), /statistics\.json is missing or damaged/);
+  } finally {
+    if (before === undefined) delete process.env.ALEXNET_SPLIT_CACHE;
+    else process.env.ALEXNET_SPLIT_CACHE = before;
+  }
 });

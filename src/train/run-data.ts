@@ -1,16 +1,26 @@
-/** The classes of a run: `classes.json` in its folder, the names by label. */
+/**
+ * What a run keeps of its data, for those who use its weights: `classes.json`, the names by label, and where it took the
+ * mean image off, `statistics.json`.
+ */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config } from '../config/config.js';
-import type { Dataset } from '../data/index.js';
+import { type Dataset, needsStatistics, readStatistics, type Statistics, writeStatistics } from '../data/index.js';
 import { CheckpointError } from '../errors.js';
 
-/** Writes the names of the data's classes into the run's folder. @throws CheckpointError when the disk does not take it. */
-export function saveClasses({ out, run }: Pick<Config, 'out' | 'run'>, { classNames }: Dataset): void {
+const STATISTICS_FILE = 'statistics.json';
+
+/** Writes it into the run's folder. @throws CheckpointError when the disk does not take it. */
+export function keepRunData(
+  { out, run }: Pick<Config, 'out' | 'run'>,
+  { classNames }: Dataset,
+  statistics: Statistics | undefined,
+): void {
   const folder = join(out, run);
   try {
     mkdirSync(folder, { recursive: true });
     writeFileSync(join(folder, 'classes.json'), `${JSON.stringify(classNames, null, 1)}\n`);
+    if (statistics) writeStatistics(folder, STATISTICS_FILE, statistics);
   } catch (error) {
     throw new CheckpointError(
       `Cannot write the classes to ${folder}: ${(error as Error).message}; choose another folder with --out`,
@@ -32,6 +42,22 @@ export function checkClasses(folder: string, dataset: Dataset): void {
   if (label < 0) return;
   throw new CheckpointError(
     `Cannot use the run ${folder} on ${dataset.source}: class ${label} is ${dataset.classNames[label] ?? 'missing'} there, expected ${trained[label]}, as in the run's classes.json; take data with the classes it was trained on`,
+    file,
+  );
+}
+
+/**
+ * The statistics of the images that a run was trained on: what was taken off those has to be taken off others.
+ * @throws CheckpointError when the run needs them and they are gone or damaged.
+ */
+export function runStatistics(folder: string, { data, net }: Pick<Config, 'data' | 'net'>): Statistics | undefined {
+  if (!needsStatistics(data)) return undefined;
+  const file = join(folder, STATISTICS_FILE);
+  const kept = readStatistics(file, data.resize);
+  const channels = kept?.channels ?? 0;
+  if (kept && (channels === 1 || channels === net.inputChannels)) return kept;
+  throw new CheckpointError(
+    `Cannot use the run ${folder}: its ${STATISTICS_FILE} is missing or damaged, expected the mean of its training images at ${data.resize} pixels; bring the file back, or train again`,
     file,
   );
 }
