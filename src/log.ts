@@ -81,6 +81,7 @@ export const EVENTS = {
     train_ms: number,
     images_per_s: number,
     top1: number.optional(),
+    unreadable_images: number.optional(),
     error: text.optional(),
     weights: text.optional(),
   }),

@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import { listDevices } from '../../src/native/context.js';
 import { benchData } from './data.js';
 import { benchExchange } from './exchange.js';
+import { benchFiles } from './files.js';
 import { benchLayers } from './layers.js';
 import { benchMemory } from './memory.js';
 import { benchStep } from './step.js';
@@ -16,6 +17,7 @@ interface Flags {
   rounds: number;
   variants: string[];
   preset: 'mini' | 'fashion' | 'tutorial';
+  files?: number;
   save?: string;
 }
 
@@ -72,8 +74,10 @@ withNet(
   ...([0.25, 67, 64] as const),
 );
 add('exchange', 'bytes per second by size and transport', ({ rounds, save }) => benchExchange(rounds, save));
-add('data', 'images per second by number of threads', ({ preset, rounds, save }) =>
-  benchData(preset, rounds, save),
-).option('--preset <name>', 'mini, fashion or tutorial', 'mini');
+add('data', 'images per second by number of threads', ({ preset, files, rounds, save }) =>
+  files === undefined ? benchData(preset, rounds, save) : benchFiles(files, rounds, save),
+)
+  .option('--preset <name>', 'mini, fashion or tutorial: images in memory', 'mini')
+  .option('--files <images>', 'make that many JPEG files, and decode them', Number);
 
 await program.parseAsync();

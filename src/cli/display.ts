@@ -117,7 +117,9 @@ function evalLine(event: EventOf<'eval'>): string {
 
 function endLine(event: EventOf<'run_end'>, config: Config): string {
   const accuracy = event.top1 === undefined ? '' : `test accuracy ${event.top1.toFixed(4)} `;
-  return `${event.status}: ${accuracy}after ${count(event.steps)} steps, ${event.images_per_s.toFixed(0)} images/s, ${duration(event.train_ms)}; ${runFolder(config)}`;
+  const { unreadable_images: unreadable = 0 } = event;
+  const skipped = unreadable > 0 ? `, ${count(unreadable)} unreadable image${unreadable === 1 ? '' : 's'} skipped` : '';
+  return `${event.status}: ${accuracy}after ${count(event.steps)} steps, ${event.images_per_s.toFixed(0)} images/s, ${duration(event.train_ms)}${skipped}; ${runFolder(config)}`;
 }
 
 function printer(output: Output): (line: string) => void {

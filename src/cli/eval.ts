@@ -15,7 +15,10 @@ export async function evalCommand(
   services: Services,
 ): Promise<number> {
   const { config, folder } = await openRun(flags, 'evaluate', services);
-  const result = await (await services.trainRoom()).evaluateRun(config, folder, { tenView });
+  const result = await (await services.trainRoom()).evaluateRun(config, folder, {
+    tenView,
+    note: (text) => services.stderr.write(`${text}\n`),
+  });
   const line = json
     ? JSON.stringify(visible(result))
     : `${folder}: loss ${result.loss.toFixed(4)}  top-1 ${result.top1.toFixed(4)}  top-5 ${result.top5.toFixed(4)}  (${count(result.images)} test images${tenView ? ', ten views each' : ''})`;

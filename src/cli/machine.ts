@@ -5,5 +5,6 @@ import type { Services } from './services.js';
 /** Looks for devices (which loads TensorFlow) and data. @throws SetupError without a TensorFlow library. */
 export async function lookAround(services: Services): Promise<Machine> {
   const devices = (await services.listDevices()).map((device) => device.name);
-  return { devices, fashionMnist: await services.hasFashionMnist(), now: services.now() };
+  const [fashionMnist, classesOf] = [await services.hasFashionMnist(), await services.countClasses()];
+  return { devices, fashionMnist, classesOf, now: services.now() };
 }

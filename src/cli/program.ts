@@ -77,6 +77,7 @@ export function buildProgram(services: Services, done: (exitCode: number) => voi
     .option(...JSON_FLAG);
 
   addWeightsCommands(add, services, JSON_FLAG);
+  addDataCommands(program, services, done);
 
   add('devices', 'list the devices that TensorFlow has', (command) => devicesCommand(command.opts(), services)).option(
     ...JSON_FLAG,
@@ -87,4 +88,31 @@ export function buildProgram(services: Services, done: (exitCode: number) => voi
     return 0;
   });
   return program;
+}
+
+/** `data check` and `data prepare`: folders of images, before a training. */
+function addDataCommands(program: Command, services: Services, done: (exitCode: number) => void): void {
+  const data = program.command('data').description('folders of images: check them, prepare them');
+  const add = (name: string, description: string) =>
+    data
+      .command(name)
+      .description(description)
+      .argument('<folder>', 'with train and val, or packed')
+      .allowExcessArguments(false)
+      .option('--resize <pixels>', 'height and width that images are brought to, data.resize', numberOrText, 256);
+  add('check', 'read every image, and report those that cannot be read')
+    .option('--report <file>', 'where the report goes, as JSON', 'data-check.json')
+    .option(...JSON_FLAG)
+    .action(async (folder: string, flags) =>
+      done(await (await import('./data.js')).dataCheck(folder, flags, services)),
+    );
+  add('prepare', 'compute the mean image and the colours, and pack the images into shards')
+    .option('--pack <folder>', 'where shards go; without it nothing is packed')
+    .option('--shard-size <MiB>', 'size of a shard', numberOrText, 512)
+    .addOption(
+      new Option('--on-bad-image <what>', 'when an image cannot be read').choices(['fail', 'skip']).default('fail'),
+    )
+    .action(async (folder: string, flags) =>
+      done(await (await import('./data.js')).dataPrepare(folder, flags, services)),
+    );
 }

@@ -19,13 +19,20 @@ export type EvalResult = Scores;
 
 /** What `src/train/index.js` has for the command line. */
 export interface TrainRoom {
-  train(config: Config, ui: { report: Report; signal: AbortSignal }): Promise<TrainResult>;
+  train(
+    config: Config,
+    ui: { report: Report; signal: AbortSignal; note?: (text: string) => void },
+  ): Promise<TrainResult>;
   verify(config: Config, options: { steps: number }, ui: { print(line: string): void }): Promise<VerifyResult>;
   verifyGolden(
     file: string,
     config: Pick<Config, 'devices' | 'exchange' | 'exchangeTimeoutMs' | 'compile'>,
   ): Promise<GoldenResult>;
-  evaluateRun(config: Config, folder: string, options?: { tenView?: boolean }): Promise<EvalResult>;
+  evaluateRun(
+    config: Config,
+    folder: string,
+    options?: { tenView?: boolean; note?: (text: string) => void },
+  ): Promise<EvalResult>;
   predictFiles(config: Config, folder: string, files: readonly string[], top: number): Promise<Prediction[]>;
 }
 
@@ -38,6 +45,8 @@ export interface Services {
   listDevices(): Promise<readonly Device[]>;
   /** Whether Fashion-MNIST's files are here. */
   hasFashionMnist(): Promise<boolean>;
+  /** The classes of a folder of images; nothing for other data. */
+  countClasses(): Promise<(source: string) => number | undefined>;
   /** Finds or fetches the TensorFlow library; returns its path. */
   ensureLibrary(): Promise<string>;
   trainRoom(): Promise<TrainRoom>;
@@ -51,6 +60,7 @@ export const SERVICES: Services = {
   now: () => new Date(),
   listDevices: async () => (await import('../native/context.js')).listDevices(),
   hasFashionMnist: async () => (await import('../data/index.js')).findFashionMnist() !== undefined,
+  countClasses: async () => (await import('../data/index.js')).countClasses,
   ensureLibrary: async () => (await (await import('../native/fetch.js')).ensureLibrary()).tensorflow,
   trainRoom: () => import('../train/index.js'),
 };

@@ -55,7 +55,7 @@ export async function recordedTraining(
       display.show(event);
       watch(event);
     };
-    const { exitCode } = await train(config, { report, signal: stop.signal });
+    const { exitCode } = await train(config, { report, signal: stop.signal, note: display.note });
     return { exitCode, failure };
   } finally {
     stop.forget();

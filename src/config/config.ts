@@ -27,8 +27,25 @@ export interface DataConfig {
   readonly saturation: number;
   /** Grey levels (0 to 255) taken off, one a channel. */
   readonly mean: readonly number[];
+  /** Whether the mean of the training images is taken off, pixel by pixel, in place of `mean`. */
+  readonly meanImage: boolean;
+  /** Noise along the principal components of the images' colours. */
+  readonly colourNoise: {
+    /** Factor on the components' standard deviations; 0 is no noise. */
+    readonly strength: number;
+    /** The first epoch, counted from 1, without it; null is never. */
+    readonly end: number | null;
+    /** Whether an image with noise is then divided by 1 + `strength`. */
+    readonly divide: boolean;
+    /** ImageNet's components, or those of the training images. */
+    readonly colours: 'imagenet' | 'data';
+  };
+  /** Images that follow one another in a batch and share one draw of crop and flip; 1 is each its own. */
+  readonly cropGroup: number;
   /** Factor on what is left. */
   readonly scale: number;
+  /** What happens when an image file cannot be read: the run fails, or goes on without it. */
+  readonly onBadImage: 'fail' | 'skip';
   readonly workers: number;
 }
 
@@ -82,6 +99,8 @@ export interface Machine {
   devices: readonly string[];
   /** Whether Fashion-MNIST's files are here. */
   fashionMnist: boolean;
+  /** The classes of a source that says itself how many it has: a folder of images. */
+  classesOf?: (source: string) => number | undefined;
   /** For the default name of the run. */
   now: Date;
 }
@@ -112,6 +131,7 @@ export function resolveConfig(layers: readonly Layer[], machine: Machine): Resol
   const merged = layers.reduce(mergeLayer, base as Record<string, unknown>);
   if (merged.preset === 'auto') merged.preset = preset;
   if (Array.isArray(merged.devices)) merged.devices = merged.devices.map(shortName);
+  const classesNote = takeClasses(merged, layers, machine);
 
   checkSource(merged, preset);
   const config = validate(merged, layers);
@@ -127,6 +147,7 @@ export function resolveConfig(layers: readonly Layer[], machine: Machine): Resol
       presetNote,
       ...(devicesNote && !layers.some((layer) => sets(layer, 'devices')) ? [devicesNote] : []),
       ...(sourceNote && !layers.some((layer) => sets(layer, 'data', 'source')) ? [sourceNote] : []),
+      ...(classesNote ? [classesNote] : []),
     ],
   };
 }
@@ -170,6 +191,17 @@ function checkSource(merged: Record<string, unknown>, preset: PresetName): void 
   throw new ConfigError(
     `Cannot tell where the images of the preset ${preset} are: it has none of its own, expected a folder; name it with --data`,
   );
+}
+
+/** The net has the data's number of classes, where the data says one and nobody else does. @returns the note of it. */
+function takeClasses(merged: Record<string, unknown>, layers: readonly Layer[], machine: Machine): string | undefined {
+  const source = valueAt(merged, ['data', 'source']);
+  const isSet = layers.some((layer) => sets(layer, 'net', 'classes'));
+  if (typeof source !== 'string' || typeof merged.net !== 'object' || isSet) return undefined;
+  const classes = machine.classesOf?.(source);
+  if (classes === undefined) return undefined;
+  merged.net = { ...(merged.net as object), classes };
+  return `classes ${classes}: those of the images in ${source}`;
 }
 
 function checkExchange({ exchange: { transport, dtype } }: Config): void {

@@ -92,6 +92,22 @@ export const FLAGS: readonly Flag[] = [
     help: 'embedded, fashion-mnist, or a folder',
   },
   {
+    name: '--colour-noise',
+    kind: 'number',
+    path: 'data.colourNoise.strength',
+    value: 'factor',
+    group: 'data',
+    help: "noise along the principal components of the images' colours; 0: none",
+  },
+  {
+    name: '--on-bad-image',
+    kind: 'text',
+    path: 'data.onBadImage',
+    value: 'fail|skip',
+    group: 'data',
+    help: 'when an image file cannot be read: end, or go on without it',
+  },
+  {
     name: '--workers',
     kind: 'number',
     path: 'data.workers',

@@ -45,6 +45,11 @@ function codeOptimizer({ drops, conv1Slow, conv1Still }: Log): Preset['optimizer
   };
 }
 
+/** Deviation 0.1 along the principal colours, divided as the code does, up to the epoch `end` of its log. */
+function codeNoise(end: number): Preset['data']['colourNoise'] {
+  return { strength: 0.1, end, divide: true, colours: 'imagenet' };
+}
+
 /** @param common what no preset changes. @param workers threads that prepare images. */
 export function imagenetPresets(common: Omit<Preset, OwnKeys>, workers: number) {
   /** The net that was trained, config #145, on ILSVRC-2012: `layers-145.cfg`, `layer-params-145.cfg`. */
@@ -64,8 +69,14 @@ export function imagenetPresets(common: Omit<Preset, OwnKeys>, workers: number) 
       brightness: 0,
       contrast: 0,
       saturation: 0,
-      /** Mean red, green and blue of ImageNet's training images, grey levels: `input_meta` of cuda-convnet2. */
+      /** Paper §2: "subtracting the mean activity over the training set from each pixel". */
+      meanImage: true,
+      /** Without it: mean red, green and blue of ImageNet's training images, `input_meta` of cuda-convnet2. */
       mean: [127.3, 119.72, 104.91],
+      colourNoise: codeNoise(68),
+      /** The code draws one crop and one flip for 32 images. */
+      cropGroup: 32,
+      onBadImage: 'fail',
       /** Grey levels from 0 to 255, as the initial values expect. */
       scale: 1,
       workers,
@@ -96,6 +107,12 @@ export function imagenetPresets(common: Omit<Preset, OwnKeys>, workers: number) 
        */
       schedule: { kind: 'plateau', factor: 0.1, patience: 3, least: 1e-5 },
     },
+    data: {
+      ...imagenet.data,
+      /** §4.1: noise in all epochs; each image is cropped for itself. */
+      colourNoise: { strength: 0.1, end: null, divide: false, colours: 'imagenet' },
+      cropGroup: 1,
+    },
     /** §5: "roughly 90 cycles through the training set". */
     epochs: 90,
   };
@@ -106,6 +123,7 @@ export function imagenetPresets(common: Omit<Preset, OwnKeys>, workers: number) 
     preset: 'imagenet-one-gpu',
     placement: 'single',
     net: { ...imagenet.net, table: 'one-gpu' },
+    data: { ...imagenet.data, colourNoise: codeNoise(67) },
     /**
      * Its log: epochs 20, 48; conv1 66 and 72. The last fall, to the file's 1e-5, is not in it: 79 as in #145. The file's
      * epsB are a mixture of 0.02 and 0.002; they stay at 0.02 as in #145.
@@ -120,6 +138,7 @@ export function imagenetPresets(common: Omit<Preset, OwnKeys>, workers: number) 
     ...imagenet,
     preset: 'imagenet-columns',
     net: { ...imagenet.net, table: 'columns' },
+    data: { ...imagenet.data, colourNoise: codeNoise(67) },
     /** Its log: epochs 25, 49, 79; conv1 66 and 72. */
     optimizer: codeOptimizer({ drops: [25, 49, 79], conv1Slow: 66, conv1Still: 72 }),
     /** "epoch 92: killed" */

@@ -30,6 +30,15 @@ const COMMON = {
 /** No change of colour: Fashion-MNIST is grey. */
 const PLAIN_COLOUR = { brightness: 0, contrast: 0, saturation: 0 } as const;
 
+/** What these presets leave out of ImageNet's recipe. */
+const NO_IMAGENET = {
+  meanImage: false,
+  colourNoise: { strength: 0, end: null, divide: false, colours: 'imagenet' },
+  cropGroup: 1,
+  /** A file that cannot be read is an accident until somebody says otherwise. */
+  onBadImage: 'fail',
+} as const;
+
 /** The data worker keeps one step ahead of two towers on a CPU; the towers need the cores. */
 const WORKERS = 1;
 
@@ -61,6 +70,7 @@ const mini: Preset = {
     randomCrop: true,
     flip: true,
     ...PLAIN_COLOUR,
+    ...NO_IMAGENET,
     mean: [FASHION_MEAN, FASHION_MEAN, FASHION_MEAN],
     /** One standard deviation of Fashion-MNIST's grey levels (0.3530 of 255 is 90): He's values expect unit variance. */
     scale: 1 / 90,
@@ -93,6 +103,7 @@ const fashion: Preset = {
     randomCrop: true,
     flip: true,
     ...PLAIN_COLOUR,
+    ...NO_IMAGENET,
     mean: [FASHION_MEAN, FASHION_MEAN, FASHION_MEAN],
     /** The code keeps grey levels 0 to 255; the table's deviations are made for them. */
     scale: 1,
@@ -123,6 +134,7 @@ const tutorial: Preset = {
     randomCrop: false,
     flip: false,
     ...PLAIN_COLOUR,
+    ...NO_IMAGENET,
     /** Grey levels from 0 to 1, no mean taken off. */
     mean: [0],
     scale: 1 / 255,

@@ -4,6 +4,7 @@
  */
 import { ConfigError } from '../errors.js';
 import { draw, PURPOSE, unit } from '../random.js';
+import type { ColourNoise, Noise } from './colours.js';
 import { createCut, type Source } from './resample.js';
 
 /** How images become input; `data` of the run's settings. */
@@ -18,8 +19,25 @@ export interface ImageOptions {
   readonly saturation: number;
   /** Grey levels taken off, one a channel. */
   readonly mean: readonly number[];
+  /** Whether the mean of the training images is taken off, pixel by pixel, in place of `mean`. */
+  readonly meanImage: boolean;
+  readonly colourNoise: ColourNoise;
+  /** Images that follow one another in a batch and share one draw of crop and flip; 1 is each its own. */
+  readonly cropGroup: number;
   /** Factor on what is left. */
   readonly scale: number;
+  /** What happens when an image file cannot be read. */
+  readonly onBadImage: 'fail' | 'skip';
+}
+
+/** Whether noise takes the colours of the training images, which have to be computed. */
+export function needsOwnColours({ colourNoise }: Pick<ImageOptions, 'colourNoise'>): boolean {
+  return colourNoise.strength > 0 && colourNoise.colours === 'data';
+}
+
+/** Whether the options need what is computed of all training images. */
+export function needsStatistics(options: Pick<ImageOptions, 'meanImage' | 'colourNoise'>): boolean {
+  return options.meanImage || needsOwnColours(options);
 }
 
 /** What is done to one image. The factors change nothing at 1. */
@@ -31,6 +49,8 @@ export interface Changes {
   brightness: number;
   contrast: number;
   saturation: number;
+  /** Added once the mean is off; absent without any. */
+  noise?: Noise;
 }
 
 /** Luma of red, green and blue (ITU-R BT.601). */
@@ -42,22 +62,28 @@ export function plainChanges(resize: number, inputSize: number): Changes {
   return { top: middle, left: middle, flip: false, brightness: 1, contrast: 1, saturation: 1 };
 }
 
-/** The changes of a training image in an epoch (from 0); what the options leave out is as in {@link plainChanges}. */
+/**
+ * The changes of a training image in an epoch (from 0), but for the noise; what the options leave out is as in
+ * {@link plainChanges}.
+ * @param place of the image in the epoch's order, for `cropGroup`.
+ */
 export function drawChanges(
   options: ImageOptions,
   inputSize: number,
   seed: number,
   index: number,
   epoch: number,
+  place = 0,
 ): Changes {
+  const cropIndex = options.cropGroup > 1 ? Math.floor(place / options.cropGroup) : index;
   const changes = plainChanges(options.resize, inputSize);
   if (options.randomCrop) {
     const places = options.resize - inputSize + 1;
-    const [down, right] = draw(seed, PURPOSE.crop, index, 0, epoch);
+    const [down, right] = draw(seed, PURPOSE.crop, cropIndex, 0, epoch);
     changes.top = Math.floor(unit(down) * places);
     changes.left = Math.floor(unit(right) * places);
   }
-  if (options.flip) changes.flip = unit(draw(seed, PURPOSE.flip, index, 0, epoch)[0]) < 0.5;
+  if (options.flip) changes.flip = unit(draw(seed, PURPOSE.flip, cropIndex, 0, epoch)[0]) < 0.5;
   if (changesColour(options)) {
     const [brightness, contrast, saturation] = draw(seed, PURPOSE.colour, index, 0, epoch);
     changes.brightness = factor(options.brightness, brightness);
@@ -89,6 +115,8 @@ export type PaintImage = (
 
 /**
  * Prepares the painting of a net's input; what it returns is for one thread. A grey image is repeated in every channel.
+ * @param meanImage [resize, resize, channels of the source], for `options.meanImage`. Its middle is taken off wherever the
+ * window is, mirrored or not, as the code of 2012 does.
  * @throws ConfigError when the window is larger than the stretched image, or channels or means do not fit.
  */
 export function createPainter(
@@ -96,19 +124,50 @@ export function createPainter(
   options: ImageOptions,
   inputSize: number,
   inputChannels: number,
+  meanImage?: Float32Array,
 ): PaintImage {
   checkFit(source, options, inputSize, inputChannels);
   const cut = createCut(source, options.resize, inputSize);
   const { channels } = source;
   const window = new Float32Array(inputSize * inputSize * channels);
   const { mean, scale } = options;
-  const normalise = channels === 1 && inputChannels === 3 ? normaliseGreyToThree : normaliseEach;
+  const meanWindow = options.meanImage ? middleOf(meanImage!, options.resize, inputSize, channels) : undefined;
+  const normalise = normaliser();
 
   return (out, at, pixels, from, changes) => {
     cut(window, pixels, from, changes.top, changes.left, changes.flip);
     changeColour(window, channels, changes);
     normalise(out, at);
+    if (changes.noise) addNoise(out, at, changes.noise);
   };
+
+  function normaliser(): (out: Float32Array, at: number) => void {
+    if (meanWindow) return channels === inputChannels ? normaliseByImage(meanWindow) : normaliseGreyByImage(meanWindow);
+    return channels === 1 && inputChannels === 3 ? normaliseGreyToThree : normaliseEach;
+  }
+
+  function normaliseByImage(taken: Float32Array) {
+    return (out: Float32Array, at: number) => {
+      for (let i = 0; i < window.length; i++) out[at + i] = (window[i]! - taken[i]!) * scale;
+    };
+  }
+
+  function normaliseGreyByImage(taken: Float32Array) {
+    return (out: Float32Array, at: number) => {
+      for (let i = 0, o = at; i < window.length; i++, o += inputChannels) {
+        out.fill((window[i]! - taken[i]!) * scale, o, o + inputChannels);
+      }
+    };
+  }
+
+  function addNoise(out: Float32Array, at: number, { added, divisor }: Noise): void {
+    const [red, green, blue] = [added[0] * scale, added[1] * scale, added[2] * scale];
+    for (let o = at; o < at + inputSize * inputSize * 3; o += 3) {
+      out[o] = (out[o]! + red) / divisor;
+      out[o + 1] = (out[o + 1]! + green) / divisor;
+      out[o + 2] = (out[o + 2]! + blue) / divisor;
+    }
+  }
 
   /** The usual case apart: three times as fast as the other. */
   function normaliseGreyToThree(out: Float32Array, at: number): void {
@@ -131,6 +190,17 @@ export function createPainter(
   }
 }
 
+/** The middle of an image, where {@link plainChanges} has the window. */
+function middleOf(image: Float32Array, resize: number, size: number, channels: number): Float32Array {
+  const { top, left } = plainChanges(resize, size);
+  const middle = new Float32Array(size * size * channels);
+  for (let y = 0; y < size; y++) {
+    const from = ((top + y) * resize + left) * channels;
+    middle.set(image.subarray(from, from + size * channels), y * size * channels);
+  }
+  return middle;
+}
+
 /** Names the setting that does not fit, before any image is touched. */
 function checkFit({ channels }: Source, options: ImageOptions, inputSize: number, inputChannels: number): void {
   if (options.resize < inputSize) {
@@ -141,6 +211,11 @@ function checkFit({ channels }: Source, options: ImageOptions, inputSize: number
   if (options.mean.length !== inputChannels) {
     throw new ConfigError(
       `Cannot take the mean off the images: data.mean has ${options.mean.length} grey levels, expected one for each of the ${inputChannels} channels of net.inputChannels; set both`,
+    );
+  }
+  if (options.colourNoise.strength > 0 && inputChannels !== 3) {
+    throw new ConfigError(
+      `Cannot change the images' colours: data.colourNoise.strength is ${options.colourNoise.strength} and net.inputChannels ${inputChannels}, expected 3 channels; set one of them`,
     );
   }
   if (channels !== 1 && channels !== inputChannels) {

@@ -3,9 +3,10 @@ import { existsSync, statSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { DataError } from '../errors.js';
+import type { FileDataset } from './files.js';
 import { readIdxImages, readIdxLabels } from './idx.js';
 
-/** Images and their labels, both on SharedArrayBuffers. */
+/** Images in memory and their labels, both on SharedArrayBuffers. */
 export interface Images {
   readonly count: number;
   /** [count, height, width, channels], grey levels 0 to 255. */
@@ -14,7 +15,9 @@ export interface Images {
   readonly labels: Uint8Array;
 }
 
-export interface Dataset {
+/** A data set that is held in memory. */
+export interface PixelDataset {
+  readonly kind: 'pixels';
   readonly name: string;
   /** Where it comes from, for people: a folder, or `embedded sample`. */
   readonly source: string;
@@ -26,6 +29,8 @@ export interface Dataset {
   /** By label. */
   readonly classNames: readonly string[];
 }
+
+export type Dataset = PixelDataset | FileDataset;
 
 /** The four files' names, each also with `.gz`. */
 export const DATA_FILES = [
@@ -59,12 +64,12 @@ export function findFashionMnist(): string | undefined {
 }
 
 /**
- * Reads a data set into shared memory.
+ * Reads a data set of IDX files into shared memory.
  * @param source `embedded`, `fashion-mnist` (see {@link findFashionMnist}), or a folder with the four files.
  * @param classes how many the net tells apart: labels are below this.
  * @throws DataError when the files are not there, not whole, or do not fit one another or the net.
  */
-export function loadDataset(source: string, classes: number): Dataset {
+export function loadDataset(source: string, classes: number): PixelDataset {
   if (source === 'embedded') {
     const sample = readFolder(embeddedFolder(), classes);
     return { ...sample, name: 'fashion-mnist-sample', source: 'embedded sample', classNames: FASHION_CLASSES };
@@ -90,7 +95,7 @@ function checkFolder(folder: string): void {
   const missing = DATA_FILES.filter((name) => findFile(folder, name) === undefined);
   if (missing.length === 0) return;
   throw new DataError(
-    `Cannot load data from ${folder}: ${whatIsThere(folder, missing)}, expected a folder with ${FILES_EXPECTED}; point --data at it, or take the sample with --data embedded`,
+    `Cannot load data from ${folder}: ${whatIsThere(folder, missing)}, expected a folder with ${FILES_EXPECTED}, or one with images in class folders under train and val; point --data at it, or take the sample with --data embedded`,
   );
 }
 
@@ -101,7 +106,7 @@ function whatIsThere(folder: string, missing: readonly string[]): string {
   return `the folder lacks ${missing.join(' and ')}`;
 }
 
-function readFolder(folder: string, classes: number): Dataset {
+function readFolder(folder: string, classes: number): PixelDataset {
   const path = (name: (typeof DATA_FILES)[number]) => findFile(folder, name)!;
   const [trainImages, trainLabels, testImages, testLabels] = DATA_FILES.map(path) as [string, string, string, string];
   const train = readIdxImages(trainImages);
@@ -113,6 +118,7 @@ function readFolder(folder: string, classes: number): Dataset {
   }
   const name = basename(resolve(folder));
   return {
+    kind: 'pixels',
     name,
     source: folder,
     height: train.height,

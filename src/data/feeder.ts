@@ -1,13 +1,18 @@
 /** Feeds batches to the towers through slots of shared memory, the next ones filled while one is in use. */
 import assert from 'node:assert/strict';
 import { ConfigError, DataError } from '../errors.js';
-import type { ImageOptions } from './augment.js';
+import { type ImageOptions, needsOwnColours, needsStatistics } from './augment.js';
+import { closeHoles, createLedger, type Unreadable } from './bad-images.js';
 import { batchesOf, slotBytes } from './batches.js';
+import { IMAGENET_COLOURS } from './colours.js';
 import type { Dataset } from './dataset.js';
-import { type FillSetup, type FillTask, rangeOf } from './filler.js';
+import { type FillSetup, type FillTask, rangeOf } from './fill-task.js';
 import { openLane } from './lane.js';
 import { batchName, openInline, openPool } from './pool.js';
+import type { Statistics } from './statistics.js';
 import type { Views } from './views.js';
+
+export type { Unreadable };
 
 export interface FeedOptions {
   dataset: Dataset;
@@ -21,15 +26,22 @@ export interface FeedOptions {
   data: ImageOptions & { readonly workers: number };
   /** How often each test image comes: once, its middle, or in the ten views of `views.ts`. */
   views?: Views;
+  /** Of the training images, when the options need them; see `needsStatistics`. */
+  statistics?: Statistics | undefined;
   /** Slots for training batches, 3 without it: one in use, the others filled ahead. Test batches have two more. */
   slots?: number;
+  /** Told of each image that is skipped because it cannot be read, once. */
+  onUnreadable?: (image: Unreadable) => void;
 }
 
 /** A batch in a slot, lent until it is released. */
 export interface Batch {
   /** Index into {@link BatchFeeder.slots}. */
   slot: number;
-  /** Images in it; fewer than the batch size at the end of an epoch, and then what follows them is no part of it. */
+  /**
+   * Images in it, and what follows them is no part of it: fewer than the batch size at the end of an epoch, and in a test
+   * batch of which images cannot be read; 0 if none can.
+   */
   count: number;
   /** The training step, or the number of the test batch. */
   step: number;
@@ -45,10 +57,13 @@ export interface BatchFeeder {
   readonly slots: readonly SharedArrayBuffer[];
   readonly batchesPerEpoch: number;
   readonly testBatches: number;
+  /** The images that were skipped until now because they cannot be read. */
+  readonly unreadable: readonly Unreadable[];
   /**
    * The batch of a step, which counts from 1; a function of the step and the seed, in whatever order steps are asked for.
    * Fills the next ones ahead. Waits while all training slots are lent.
-   * @throws DataError that names the batch, when it could not be filled or the feeder was closed.
+   * @throws DataError that names the batch, when it could not be filled or the feeder was closed; or the image that
+   * cannot be read, with `data.onBadImage` `fail`.
    */
   train(step: number): Promise<Batch>;
   /**
@@ -73,18 +88,27 @@ export function openFeeder(options: FeedOptions): BatchFeeder {
   const { dataset, batchSize, inputSize, inputChannels, seed, data, views = 1, slots: trainSlots = 3 } = options;
   const slots = allocateSlots(trainSlots + TEST_SLOTS, batchSize, inputSize, inputChannels);
   // Settings alone: what is shared with a thread has to be plain data.
-  const setup: FillSetup = { dataset, batchSize, inputSize, inputChannels, seed, data, views, slots };
+  const { statistics } = options;
+  assert(statistics || !needsStatistics(data), 'the options need statistics');
+  const setup: FillSetup = {
+    ...{ dataset, batchSize, inputSize, inputChannels, seed, data, views, slots },
+    ...(data.meanImage && { meanImage: statistics!.mean }),
+    colours: needsOwnColours(data) ? statistics!.colours : IMAGENET_COLOURS,
+  };
   const inline = openInline(setup); // says what does not fit, before a thread is started
   const filling = data.workers > 0 ? openPool(setup, data.workers) : inline;
   const batchesPerEpoch = batchesOf(dataset.train.count, batchSize);
   const testBatches = batchesOf(dataset.test.count, batchSize);
+
+  const ledger = createLedger(dataset, data.onBadImage, options.onUnreadable);
+  const counts = new Map<number, number>();
 
   const openLaneOf = (kind: FillTask['kind'], from: number, to: number, last: number) =>
     openLane({
       slots: [...slots.keys()].slice(from, to),
       last,
       ahead: data.workers > 0,
-      fill: (number, slot) => filling.fill(kind, number, slot),
+      fill: (number, slot) => fill(kind, number, slot),
     });
   const lanes = {
     training: openLaneOf('training', 0, trainSlots, Number.POSITIVE_INFINITY),
@@ -95,6 +119,7 @@ export function openFeeder(options: FeedOptions): BatchFeeder {
     slots,
     batchesPerEpoch,
     testBatches,
+    unreadable: ledger.images,
     async train(step) {
       assert(Number.isSafeInteger(step) && step >= 1, `step ${step} is no step`);
       return take('training', step);
@@ -113,10 +138,17 @@ export function openFeeder(options: FeedOptions): BatchFeeder {
     },
   };
 
+  async function fill(kind: FillTask['kind'], number: number, slot: number): Promise<void> {
+    const { bad, holes } = await filling.fill(kind, number, slot);
+    ledger.add(kind, number, bad, holes);
+    const { count } = rangeOf(setup, kind, number);
+    counts.set(slot, holes.length === 0 ? count : closeHoles(setup, slot, count, holes));
+  }
+
   async function take(kind: FillTask['kind'], number: number): Promise<Batch> {
     const slot = await lanes[kind].take(number);
-    const { count, epoch } = rangeOf(setup, kind, number);
-    return { slot, count, step: number, epoch };
+    const { epoch } = rangeOf(setup, kind, number);
+    return { slot, count: counts.get(slot)!, step: number, epoch };
   }
 }
 

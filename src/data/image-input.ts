@@ -18,6 +18,7 @@ const MAX_FILE_BYTES = 2 ** 28;
 
 /**
  * Prepares the painting of files; see {@link openDecoder} for what is decoded and how.
+ * @param meanImage of the run's training images, for `options.meanImage`.
  * @param size a file becomes an image of that size, a square, and then what the options say.
  * @throws DataError without sharp's binary; ConfigError for options that do not fit.
  */
@@ -26,9 +27,10 @@ export async function openFilePainter(
   options: ImageOptions,
   inputSize: number,
   inputChannels: number,
+  meanImage?: Float32Array,
 ): Promise<PaintFile> {
   const decode = await openDecoder(size.height, size.channels);
-  const paint = createPainter(size, options, inputSize, inputChannels);
+  const paint = createPainter(size, options, inputSize, inputChannels, meanImage);
   const changes = plainChanges(options.resize, inputSize);
   return async (out, at, file) => {
     const bytes = readSmall(file);

@@ -1,7 +1,23 @@
 /** The data room: data sets in, batches in shared memory out. */
-export type { ImageOptions } from './augment.js';
+
+export { type ImageOptions, needsStatistics } from './augment.js';
 export { slotBytes, slotViews } from './batches.js';
-export { DATA_FILES, type Dataset, findFashionMnist, type Images, isIdxFolder, loadDataset } from './dataset.js';
-export { type Batch, type BatchFeeder, type FeedOptions, openFeeder } from './feeder.js';
+export { type CheckReport, checkImages, type SetReport } from './check.js';
+export {
+  DATA_FILES,
+  type Dataset,
+  findFashionMnist,
+  type Images,
+  isIdxFolder,
+  loadDataset,
+  type PixelDataset,
+} from './dataset.js';
+export { type Batch, type BatchFeeder, type FeedOptions, openFeeder, type Unreadable } from './feeder.js';
+export type { FileDataset, ImageFiles } from './files.js';
 export { type ImageSize, openFilePainter } from './image-input.js';
+export { countClasses, openDataset, openImages } from './open.js';
+export { type Packed, packImages } from './pack.js';
+export { notesOfProgress } from './progress.js';
+export type { Statistics } from './statistics.js';
+export { keepStatistics, readStatistics, statisticsOf, writeStatistics } from './statistics-cache.js';
 export type { Views } from './views.js';

@@ -2,27 +2,31 @@
 import { fileURLToPath } from 'node:url';
 import { Piscina } from 'piscina';
 import { DataError } from '../errors.js';
-import { createFiller, type FillSetup, type FillTask } from './filler.js';
+import type { Filled, FillSetup, FillTask } from './fill-task.js';
+import { createFiller } from './filler.js';
 
 /** Fills batches. */
 export interface Filling {
   /**
-   * Resolves when the whole batch stands in the slot; when it rejects, nothing writes there any more.
+   * Resolves when the whole batch stands in the slot, but for the images that could not be read; when it rejects,
+   * nothing writes there any more.
    * @throws DataError that names the batch, when a thread failed or left.
    */
-  fill(kind: FillTask['kind'], number: number, slot: number): Promise<void>;
+  fill(kind: FillTask['kind'], number: number, slot: number): Promise<Filled>;
   /** Ends all threads, at work or not; what they were filling rejects. */
   close(): Promise<void>;
 }
 
-/** Fills on the calling thread, within the call. */
+/** Fills on the calling thread; images in memory within the call. */
 export function openInline(setup: FillSetup): Filling {
-  const fillPart = createFiller(setup);
+  const filler = createFiller(setup);
   return {
     async fill(kind, number, slot) {
-      fillPart({ kind, number, slot, part: 0, parts: 1 });
+      return joined([await filler.fill({ kind, number, slot, part: 0, parts: 1 })]);
     },
-    async close() {},
+    async close() {
+      filler.close();
+    },
   };
 }
 
@@ -61,12 +65,18 @@ export function openPool(
       const results = await Promise.allSettled(parts.map((part) => pool.run(part)));
       const failed = results.find((result) => result.status === 'rejected');
       if (failed) throw failure(kind, number, failed.reason, closing !== undefined);
+      return joined(results.map((result) => (result as PromiseFulfilledResult<Filled | undefined>).value));
     },
     close() {
       closing ??= pool.destroy();
       return closing;
     },
   };
+}
+
+/** What became of all parts. */
+function joined(parts: readonly (Filled | undefined)[]): Filled {
+  return { bad: parts.flatMap((part) => part?.bad ?? []), holes: parts.flatMap((part) => part?.holes ?? []) };
 }
 
 /** A batch's name for people. */

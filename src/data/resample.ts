@@ -34,7 +34,7 @@ export interface Source {
  */
 export type CutWindow = (
   window: Float32Array,
-  pixels: Uint8Array,
+  pixels: Uint8Array | Float64Array,
   offset: number,
   top: number,
   left: number,
@@ -42,7 +42,9 @@ export type CutWindow = (
 ) => void;
 
 /** Prepares the cutting of windows of one size out of images of one size; what it returns is for one thread. */
-export function createCut({ height, width, channels }: Source, resize: number, size: number): CutWindow {
+export function createCut(source: Source, resize: number, size: number): CutWindow {
+  const { height, width, channels } = source;
+  if (height === resize && width === resize) return createCopy(source, size);
   const vertical = stretchAxis(height, resize);
   const horizontal = stretchAxis(width, resize);
   const rowLength = size * channels;
@@ -69,7 +71,13 @@ export function createCut({ height, width, channels }: Source, resize: number, s
     }
   };
 
-  function stretchRow(row: Float64Array, pixels: Uint8Array, offset: number, left: number, flip: boolean): void {
+  function stretchRow(
+    row: Float64Array,
+    pixels: Uint8Array | Float64Array,
+    offset: number,
+    left: number,
+    flip: boolean,
+  ): void {
     const { low, high, weight } = horizontal;
     for (let x = 0; x < size; x++) {
       const from = left + (flip ? size - 1 - x : x);
@@ -83,4 +91,22 @@ export function createCut({ height, width, channels }: Source, resize: number, s
   function blendRows(window: Float32Array, at: number, a: Float64Array, b: Float64Array, weight: number): void {
     for (let i = 0; i < rowLength; i++) window[at + i] = a[i]! + (b[i]! - a[i]!) * weight;
   }
+}
+
+/** The same where nothing is stretched, which files that are decoded to size need not be. */
+function createCopy({ width, channels }: Source, size: number): CutWindow {
+  return (window, pixels, offset, top, left, flip) => {
+    let to = 0;
+    for (let y = top; y < top + size; y++) {
+      const row = offset + (y * width + left) * channels;
+      if (!flip) {
+        window.set(pixels.subarray(row, row + size * channels), to);
+        to += size * channels;
+        continue;
+      }
+      for (let from = row + (size - 1) * channels; from >= row; from -= channels) {
+        for (let c = 0; c < channels; c++) window[to++] = pixels[from + c]!;
+      }
+    }
+  };
 }

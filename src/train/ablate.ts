@@ -22,7 +22,10 @@ export interface Missing {
 export const BASELINE: Variant = { name: 'baseline', change: 'nothing', values: {} };
 
 /** Training images as test images are: what `no-augmentation` lays over `data`. */
-const PLAIN_IMAGES = { randomCrop: false, flip: false, brightness: 0, contrast: 0, saturation: 0 } as const;
+const PLAIN_IMAGES = {
+  ...{ randomCrop: false, flip: false, brightness: 0, contrast: 0, saturation: 0 },
+  colourNoise: { strength: 0 },
+} as const;
 
 /** The table that has a form on one GPU and one with its columns apart. */
 const WITH_FORMS = 'original';

@@ -3,12 +3,15 @@ import { weightsIn } from '../checkpoint/files.js';
 import type { Config } from '../config/config.js';
 import { evaluate, type Scores } from './evaluate.js';
 import { openFeed } from './feed.js';
+import { checkClasses, runStatistics } from './run-data.js';
 import { openTeam } from './team.js';
 import { evaluateViews } from './ten-view.js';
 
 export interface EvaluateOptions {
   /** Whether the mean of ten views counts, in place of the middle. */
   tenView?: boolean;
+  /** Takes a sentence: what takes long, which image is skipped. */
+  note?: ((text: string) => void) | undefined;
 }
 
 /**
@@ -19,11 +22,13 @@ export interface EvaluateOptions {
 export async function evaluateRun(
   config: Config,
   folder: string,
-  { tenView = false }: EvaluateOptions = {},
+  { tenView = false, note }: EvaluateOptions = {},
 ): Promise<Scores> {
   const files = weightsIn(folder);
-  const { feeder } = openFeed(config, tenView ? 10 : 1);
+  const statistics = runStatistics(folder, config);
+  const { dataset, feeder } = await openFeed(config, { note, statistics, views: tenView ? 10 : 1 });
   try {
+    checkClasses(folder, dataset);
     const team = await openTeam({ ...config, weights: null }, feeder.slots);
     try {
       await team.ask({ kind: 'load', files });

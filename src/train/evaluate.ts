@@ -21,6 +21,7 @@ export async function evaluate(team: Team, feeder: BatchFeeder, step: number, st
   for (let i = 0; i < feeder.testBatches && !stopped(); i++) {
     const batch = await feeder.test(i);
     try {
+      if (batch.count === 0) continue; // none of its images can be read
       const replies = await team.ask({ kind: 'evaluate', slot: batch.slot, count: batch.count, step });
       const { loss = 0, top1 = 0, top5 = 0 } = replies.find((each) => each.loss !== undefined) ?? {};
       sums.images += batch.count;

@@ -1,17 +1,83 @@
 /** A config's data set, and the feeder of its batches. */
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
 import type { Config } from '../config/config.js';
-import { type BatchFeeder, type Dataset, loadDataset, openFeeder, type Views } from '../data/index.js';
+import {
+  type BatchFeeder,
+  type Dataset,
+  needsStatistics,
+  notesOfProgress,
+  openDataset,
+  openFeeder,
+  type Statistics,
+  statisticsOf,
+  type Unreadable,
+  type Views,
+} from '../data/index.js';
+import { cacheFolder } from '../native/library.js';
+
+/** Who hears what happens on the way, and what is known already. */
+export interface FeedUi {
+  /** A sentence: what takes long, and how far it is. */
+  note?: ((text: string) => void) | undefined;
+  /** Of each image that is skipped because it cannot be read, once; without it `note` is. */
+  onUnreadable?: (image: Unreadable) => void;
+  /** Ends what takes long. */
+  signal?: AbortSignal;
+  /** Of the images that the weights were trained on, when they are not the data's. */
+  statistics?: Statistics | undefined;
+  /** Of each test image. */
+  views?: Views;
+}
+
+export interface Feed {
+  dataset: Dataset;
+  feeder: BatchFeeder;
+  /** When the settings need them. */
+  statistics: Statistics | undefined;
+}
 
 /**
- * Loads the images and opens their feeder, to be closed by the caller.
- * @param views of each test image.
+ * Loads the images and opens their feeder, to be closed by the caller. Computes what the settings need of all training
+ * images, when it has not been computed before.
  * @throws DataError for what is no data.
  */
-export function openFeed(
-  { batchSize, net, seed, data }: Config,
-  views: Views = 1,
-): { dataset: Dataset; feeder: BatchFeeder } {
+export async function openFeed(config: Config, ui: FeedUi = {}): Promise<Feed> {
+  const { batchSize, net, seed, data } = config;
   const { inputSize, inputChannels, classes } = net;
-  const dataset = loadDataset(data.source, classes);
-  return { dataset, feeder: openFeeder({ dataset, batchSize, inputSize, inputChannels, seed, data, views }) };
+  const dataset = openDataset(data.source, classes);
+  const statistics = ui.statistics ?? (await neededStatistics(config, dataset, ui));
+  const { note = () => {}, onUnreadable = (image) => note(skipped(image)) } = ui;
+  const options = {
+    dataset,
+    batchSize,
+    inputSize,
+    inputChannels,
+    seed,
+    data,
+    statistics,
+    onUnreadable,
+    views: ui.views ?? 1,
+  };
+  return { dataset, feeder: openFeeder(options), statistics };
+}
+
+async function neededStatistics(
+  { net, data }: Config,
+  dataset: Dataset,
+  { note, signal }: FeedUi,
+): Promise<Statistics | undefined> {
+  if (!needsStatistics(data)) return undefined;
+  const { resize, onBadImage } = data;
+  return statisticsOf(dataset, {
+    ...{ resize, onBadImage, atOnce: availableParallelism(), cache: join(cacheFolder(), 'data') },
+    channels: net.inputChannels === 1 ? 1 : 3,
+    progress: notesOfProgress('mean of the training images, computed once', note),
+    ...(signal && { signal }),
+  });
+}
+
+/** What is told of an image that is skipped. */
+export function skipped({ path, reason }: Unreadable): string {
+  return `the image ${path} is skipped: ${reason}`;
 }

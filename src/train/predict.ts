@@ -4,16 +4,17 @@ import { join } from 'node:path';
 import { weightsIn } from '../checkpoint/files.js';
 import type { Config } from '../config/config.js';
 import {
-  type Dataset,
   type ImageSize,
   isIdxFolder,
   loadDataset,
   openFilePainter,
+  type PixelDataset,
   slotBytes,
   slotViews,
 } from '../data/index.js';
 import { CheckpointError } from '../errors.js';
 import { addProbabilities } from './probabilities.js';
+import { runStatistics } from './run-data.js';
 import { openTeam } from './team.js';
 
 /** A class of an image. */
@@ -41,7 +42,8 @@ export async function predictFiles(
   const { inputSize, inputChannels, classes } = config.net;
   const weights = weightsIn(folder);
   const { size, names } = imagesOf(config, folder);
-  const paint = await openFilePainter(size, config.data, inputSize, inputChannels);
+  const mean = runStatistics(folder, config)?.mean;
+  const paint = await openFilePainter(size, config.data, inputSize, inputChannels, mean);
   const batchSize = Math.max(1, Math.min(config.batchSize, files.length));
   const slot = new SharedArrayBuffer(slotBytes(batchSize, inputSize, inputChannels));
   const { images } = slotViews(slot, batchSize, inputSize, inputChannels);
@@ -106,7 +108,7 @@ function imagesOf({ data, net }: Config, folder: string): { size: ImageSize; nam
  * The data in IDX files that the settings name; undefined when it is other data, or has other classes: then the setting is
  * a default, of a net that was imported. Fashion-MNIST is like its sample.
  */
-function idxDataset(source: string, classes: number): Dataset | undefined {
+function idxDataset(source: string, classes: number): PixelDataset | undefined {
   const isFashion = source === 'embedded' || source === 'fashion-mnist';
   if (!isFashion && !isIdxFolder(source)) return undefined;
   const dataset = isFashion ? loadDataset('embedded', FASHION_CLASSES) : loadDataset(source, classes);

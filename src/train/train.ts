@@ -8,8 +8,9 @@ import type { BatchFeeder, Dataset } from '../data/index.js';
 import { CheckpointError, SplitError, VerifyError } from '../errors.js';
 import type { Report } from '../log.js';
 import { buildNet, parametersOf, volume } from '../model/net.js';
-import { openFeed } from './feed.js';
+import { openFeed, skipped } from './feed.js';
 import { type LoopResult, trainLoop } from './loop.js';
+import { keepRunData } from './run-data.js';
 import { openTeam, type Team } from './team.js';
 import { checkTeam } from './verify.js';
 
@@ -26,6 +27,8 @@ export interface TrainUi {
   report: Report;
   /** Ends the run after the step it is in. Its reason may be the signal's name. */
   signal: AbortSignal;
+  /** Takes a sentence about what takes long before `run_start`. */
+  note?: (text: string) => void;
 }
 
 const EXIT_CODES: Record<string, number> = { SIGINT: 130, SIGTERM: 143 };
@@ -34,13 +37,17 @@ const EXIT_CODES: Record<string, number> = { SIGINT: 130, SIGTERM: 143 };
  * Trains, and reports what happens. A failure after `run_start` ends with `run_end` and its exit code.
  * @throws SplitError for whatever makes no run, before `run_start`.
  */
-export async function train(config: Config, { report, signal }: TrainUi): Promise<TrainResult> {
-  const { dataset, feeder } = openFeed(config);
+export async function train(config: Config, { report, signal, note }: TrainUi): Promise<TrainResult> {
+  const { dataset, feeder, statistics } = await openFeed(config, {
+    onUnreadable: (image) => report({ event: 'warning', message: skipped(image) }),
+    ...{ note, signal },
+  });
   try {
     const team = await openTeam(config, feeder.slots);
     try {
       const steps = config.steps ?? config.epochs * feeder.batchesPerEpoch;
       reportStart(config, dataset, feeder, team, steps, report);
+      keepRunData(config, dataset, statistics);
       for (const message of team.warnings) report({ event: 'warning', message });
       return await runAndEnd(config, team, feeder, steps, { report, signal });
     } finally {
@@ -79,6 +86,7 @@ async function runAndEnd(
     train_ms: result.trainMs,
     images_per_s: result.trainMs > 0 ? (result.images / result.trainMs) * 1000 : 0,
     ...(result.top1 !== undefined && { top1: result.top1 }),
+    ...(feeder.unreadable.length > 0 && { unreadable_images: feeder.unreadable.length }),
     ...(failure !== undefined && { error: failure instanceof Error ? failure.message : String(failure) }),
     ...(weights !== undefined && { weights }),
   });

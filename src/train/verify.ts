@@ -65,7 +65,7 @@ export async function verify(
   { steps }: { steps: number },
   { print }: { print(line: string): void },
 ): Promise<VerifyResult> {
-  const { feeder } = openFeed(config);
+  const { feeder } = await openFeed(config, { note: print });
   try {
     const split = await openTeam({ ...config, placement: 'split' }, feeder.slots);
     await refuseFallback(split);

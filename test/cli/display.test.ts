@@ -51,6 +51,12 @@ test('train prints plain lines to what is no terminal: the first step, each --lo
   assert.deepEqual(stdout.lines.slice(1), expected);
 });
 
+test('train says at the end how many images were skipped, when there were any', async () => {
+  const { stdout, out } = await show([START, { ...RUN_END, unreadable_images: 2 }]);
+  const wanted = `done: test accuracy 0.8200 after 3 steps, 200 images/s, 0 s, 2 unreadable images skipped; ${out}/r`;
+  assert.equal(stdout.lines.at(-1), wanted);
+});
+
 test('train says where a tower is that is not where it was sent', async () => {
   const towers = RUN_START.towers.map((each) => ({ ...each, backing_device: '/device:CPU:0' }));
   const { stdout } = await show([{ ...START, towers }]);

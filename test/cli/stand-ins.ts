@@ -66,6 +66,7 @@ export async function run(argv: readonly string[], replaced: Partial<Services> =
     now: () => new Date(2026, 1, 3, 4, 5, 6),
     listDevices: async () => DEVICES,
     hasFashionMnist: async () => false,
+    countClasses: async () => () => undefined,
     ensureLibrary: async () => '/lib/libtensorflow.so',
     trainRoom: roomWith({ train: threeSteps }),
     ...replaced,

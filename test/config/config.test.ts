@@ -4,6 +4,7 @@ import test from 'node:test';
 import { type Machine, resolveConfig } from '../../src/config/config.js';
 import type { Layer } from '../../src/config/layers.js';
 import { PRESETS } from '../../src/config/presets.js';
+import { keysAt } from '../../src/config/schema.js';
 import { ConfigError } from '../../src/errors.js';
 import { flags, machineWith } from './machines.js';
 
@@ -183,10 +184,7 @@ const REFUSED_IN_FILE: [values: Record<string, unknown>, message: string][] = [
     'optimizer.ownRates.0.layer is "conv9", expected one of conv1, conv2, conv3, conv4, conv5, fc6, fc7, fc8',
   ],
   [{ data: { mean: [1, 'a', 2] } }, 'data.mean.1 in f.json is "a", expected a number from 0 to below 256'],
-  [
-    { data: 5 },
-    'data in f.json is 5, expected an object with source, resize, randomCrop, flip, brightness, contrast, saturation, mean, scale, workers',
-  ],
+  [{ data: 5 }, `data in f.json is 5, expected an object with ${keysAt(['data']).join(', ')}`],
 ];
 
 test('resolveConfig() says of a file what is wrong in it, and where', () => {
@@ -306,4 +304,14 @@ test('resolveConfig() makes a run of every preset', () => {
 
 test('ConfigError ends with exit code 2', () => {
   assert.equal(new ConfigError('x').exitCode, 2);
+});
+
+test('resolveConfig() gives the net the classes of the data that says them, unless somebody else does', () => {
+  const machine: Machine = { ...CPU, classesOf: (source) => (source === '/images' ? 3 : undefined) };
+  const followed = resolve([flags({ data: { source: '/images' } })], machine);
+  assert.equal(followed.config.net.classes, 3);
+  assert.match(followed.notes.join('\n'), /classes 3: those of the images in \/images/);
+  const set = resolve([flags({ data: { source: '/images' }, net: { classes: 7 } })], machine);
+  assert.deepEqual([set.config.net.classes, set.notes.some((note) => /^classes/.test(note))], [7, false]);
+  assert.equal(resolve([], machine).config.net.classes, 10);
 });

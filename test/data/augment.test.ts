@@ -1,17 +1,8 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { changeColour, createPainter, drawChanges, type ImageOptions, plainChanges } from '../../src/data/augment.js';
+import { PLAIN } from './sets.js';
 
-const PLAIN: ImageOptions = {
-  resize: 4,
-  randomCrop: false,
-  flip: false,
-  brightness: 0,
-  contrast: 0,
-  saturation: 0,
-  mean: [0],
-  scale: 1,
-};
 const RANDOM: ImageOptions = {
   ...PLAIN,
   resize: 74,
@@ -137,4 +128,60 @@ test('createPainter() refuses sizes, channels and means that do not fit', () => 
   refused(() => createPainter(grey, PLAIN, 4, 3), /data\.mean has 1 grey levels, expected one for each of the 3/);
   const options = { ...PLAIN, mean: [0] };
   refused(() => createPainter({ ...grey, channels: 3 }, options, 4, 1), /of 3 channels .* is 1, expected 3/);
+});
+
+test('drawChanges() draws crop and flip once for the images of a group, by their place in the order', () => {
+  const grouped = { ...RANDOM, brightness: 0, contrast: 0, saturation: 0, cropGroup: 32 };
+  const draws = Array.from({ length: 96 }, (_, place) => drawChanges(grouped, 67, 1, 1000 - 7 * place, 2, place));
+  for (const [place, each] of draws.entries()) assert.deepEqual(each, draws[place - (place % 32)]);
+  assert.equal(new Set(draws.map((each) => JSON.stringify(each))).size, 3);
+});
+
+test('createPainter() takes the middle of the mean image off, wherever the window is and mirrored or not', () => {
+  const options = { ...PLAIN, resize: 4, mean: [0, 0, 0], meanImage: true, scale: 2 };
+  const pixels = Uint8Array.from({ length: 48 }, (_, i) => 100 + i);
+  const meanImage = Float32Array.from({ length: 48 }, (_, i) => i / 2);
+  const paint = createPainter({ height: 4, width: 4, channels: 3 }, options, 2, 3, meanImage);
+  const middle = [15, 16, 17, 18, 19, 20, 27, 28, 29, 30, 31, 32];
+  const out = new Float32Array(12);
+  paint(out, 0, pixels, 0, { ...plainChanges(4, 2), top: 2, left: 0 });
+  const corner = [24, 25, 26, 27, 28, 29, 36, 37, 38, 39, 40, 41];
+  assert.deepEqual(
+    [...out],
+    corner.map((at, i) => 2 * (100 + at - middle[i]! / 2)),
+  );
+  paint(out, 0, pixels, 0, { ...plainChanges(4, 2), top: 2, left: 0, flip: true });
+  const mirrored = [27, 28, 29, 24, 25, 26, 39, 40, 41, 36, 37, 38];
+  assert.deepEqual(
+    [...out],
+    mirrored.map((at, i) => 2 * (100 + at - middle[i]! / 2)),
+  );
+});
+
+test('createPainter() takes a grey mean image off every channel', () => {
+  const options = { ...PLAIN, resize: 2, mean: [0, 0, 0], meanImage: true };
+  const out = new Float32Array(12);
+  const paint = createPainter({ height: 2, width: 2, channels: 1 }, options, 2, 3, Float32Array.of(1, 2, 3, 4));
+  paint(out, 0, Uint8Array.of(11, 22, 33, 44), 0, plainChanges(2, 2));
+  assert.deepEqual([...out], [10, 10, 10, 20, 20, 20, 30, 30, 30, 40, 40, 40]);
+});
+
+test('createPainter() adds noise to every pixel once the mean is off, divides after it, then scales', () => {
+  const options = { ...PLAIN, resize: 1, mean: [10, 20, 30], scale: 0.5 };
+  const out = new Float32Array(3);
+  const noise = { added: [5, -5, 0.5], divisor: 1.25 } as const;
+  createPainter({ height: 1, width: 1, channels: 3 }, options, 1, 3)(out, 0, Uint8Array.of(100, 100, 100), 0, {
+    ...plainChanges(1, 1),
+    noise,
+  });
+  assert.deepEqual([...out], [(95 * 0.5) / 1.25, (75 * 0.5) / 1.25, Math.fround((70.5 * 0.5) / 1.25)]);
+});
+
+test('createPainter() refuses colour noise for a grey net', () => {
+  const noisy = { ...PLAIN, colourNoise: { ...PLAIN.colourNoise, strength: 0.1 } };
+  const grey = { height: 4, width: 4, channels: 1 };
+  assert.throws(() => createPainter(grey, noisy, 4, 1), {
+    name: 'ConfigError',
+    message: /colourNoise\.strength is 0\.1/,
+  });
 });

@@ -1,6 +1,6 @@
 /** A data thread for tests: by the batch's number it throws, leaves, or fails in one part while the other still writes. */
 import { workerData } from 'node:worker_threads';
-import type { FillSetup, FillTask } from '../../src/data/filler.js';
+import type { FillSetup, FillTask } from '../../src/data/fill-task.js';
 
 export const THROWS = 1;
 export const LEAVES = 2;

@@ -6,18 +6,8 @@ import test, { type TestContext } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { type Batch, type BatchFeeder, type FeedOptions, openFeeder, slotViews } from '../../src/data/index.js';
 import { DataError } from '../../src/errors.js';
-import { folderOf, smallDataset } from './sets.js';
+import { folderOf, PLAIN, smallDataset } from './sets.js';
 
-const PLAIN = {
-  resize: 4,
-  randomCrop: false,
-  flip: false,
-  brightness: 0,
-  contrast: 0,
-  saturation: 0,
-  mean: [0],
-  scale: 1,
-};
 const RANDOM = { ...PLAIN, resize: 9, randomCrop: true, flip: true, brightness: 0.4, contrast: 0.4, saturation: 0.4 };
 
 /** 10 training images in batches of 4, 4 and 2; 7 test images in 4 and 3. */

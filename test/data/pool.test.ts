@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { fileURLToPath } from 'node:url';
-import type { FillSetup } from '../../src/data/filler.js';
+import { IMAGENET_COLOURS } from '../../src/data/colours.js';
+import type { FillSetup } from '../../src/data/fill-task.js';
 import { openPool } from '../../src/data/pool.js';
 import { DataError } from '../../src/errors.js';
 import { FAILS_IN_PART, FILLS, LEAVES, THROWS } from './failing-fill.js';
-import { smallDataset } from './sets.js';
+import { PLAIN, smallDataset } from './sets.js';
 
 const FAILING = fileURLToPath(new URL('./failing-fill.js', import.meta.url));
 const MISSING = fileURLToPath(new URL('./no-such-fill.js', import.meta.url));
@@ -16,7 +17,8 @@ const SETUP: FillSetup = {
   inputSize: 4,
   inputChannels: 1,
   seed: 1,
-  data: { resize: 4, randomCrop: false, flip: false, brightness: 0, contrast: 0, saturation: 0, mean: [0], scale: 1 },
+  data: PLAIN,
+  colours: IMAGENET_COLOURS,
   slots: [new SharedArrayBuffer(2 * 17 * 4)],
 };
 

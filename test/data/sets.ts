@@ -1,9 +1,39 @@
 /** Small data sets for tests, in memory and as files in a temporary folder. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { TestContext } from 'node:test';
-import type { Dataset, Images } from '../../src/data/index.js';
+import { fileURLToPath } from 'node:url';
+import type { ImageOptions } from '../../src/data/augment.js';
+import type { Images, PixelDataset } from '../../src/data/index.js';
+
+/** Images as they are: 4 x 4 pixels, nothing random. */
+export const PLAIN: ImageOptions = {
+  resize: 4,
+  randomCrop: false,
+  flip: false,
+  brightness: 0,
+  contrast: 0,
+  saturation: 0,
+  mean: [0],
+  meanImage: false,
+  colourNoise: { strength: 0, end: null, divide: false, colours: 'imagenet' },
+  cropGroup: 1,
+  scale: 1,
+  onBadImage: 'fail',
+};
+
+/** Good and bad image files: `rgb.jpg`, `trunc.jpg`, … */
+export const IMAGES = fileURLToPath(new URL('../../../test/fixtures/images', import.meta.url));
+
+/** Those that cannot be read, and what the reason says. */
+export const BAD_IMAGES: Readonly<Record<string, RegExp>> = {
+  'empty.jpg': /the file is empty/,
+  'html.jpg': /no JPEG, PNG, GIF or WebP/,
+  'notimage.jpg': /no JPEG, PNG, GIF or WebP/,
+  'trunc.jpg': /cut short/,
+  'trunc_tail2.jpg': /cut short/,
+};
 
 /** An IDX file. */
 export function idx(magic: number, sizes: readonly number[], values: ArrayLike<number>): Buffer {
@@ -33,9 +63,21 @@ export function folderOf(t: TestContext, files: Readonly<Record<string, Uint8Arr
   return folder;
 }
 
+/** A folder with copies of the image files: path to the name of a fixture, or bytes. Gone after the test. */
+export function imageFolderOf(t: TestContext, files: Readonly<Record<string, string | Uint8Array>>): string {
+  const folder = folderOf(t, {});
+  for (const [path, content] of Object.entries(files)) {
+    mkdirSync(dirname(join(folder, path)), { recursive: true });
+    if (typeof content === 'string') copyFileSync(join(IMAGES, content), join(folder, path));
+    else writeFileSync(join(folder, path), content);
+  }
+  return folder;
+}
+
 /** Images of 4 x 4 pixels; all pixels of image `i` are `i`, unless `textured`. Labels are `i % 10`. */
-export function smallDataset(train: number, test: number, textured = false): Dataset {
+export function smallDataset(train: number, test: number, textured = false): PixelDataset {
   return {
+    kind: 'pixels',
     name: 'small',
     source: 'made by a test',
     height: 4,

@@ -4,7 +4,7 @@ import { createPainter } from '../../src/data/augment.js';
 import { openFeeder, slotViews } from '../../src/data/index.js';
 import { changesOfViews } from '../../src/data/views.js';
 import { ConfigError } from '../../src/errors.js';
-import { smallDataset } from './sets.js';
+import { PLAIN, smallDataset } from './sets.js';
 
 test("changesOfViews() has the paper's ten: corners and middle of 224 in 256, then mirrored", () => {
   const places = changesOfViews(10, 256, 224).map(({ top, left, flip }) => [top, left, flip]);
@@ -30,6 +30,7 @@ test('changesOfViews() refuses ten views of an image no larger than the window',
 /** 5 test images in batches of 2, 2 and 1, windows of 5 in 8 pixels. */
 const OPTIONS = { dataset: smallDataset(4, 5, true), batchSize: 2, inputSize: 5, inputChannels: 1, seed: 1 };
 const DATA = {
+  ...PLAIN,
   ...{ resize: 8, randomCrop: true, flip: true, brightness: 0, contrast: 0, saturation: 0, mean: [10], scale: 0.5 },
   workers: 0,
 };

@@ -28,7 +28,8 @@ function classesOf(prediction: Prediction) {
 }
 
 test('predictFiles() says of a test image as a file what the net says of it in the data set', async () => {
-  const { dataset, feeder } = openFeed(config);
+  const { dataset, feeder } = await openFeed(config);
+  assert.ok(dataset.kind === 'pixels');
   const team = await openTeam(config, feeder.slots);
   await team.ask({ kind: 'load', files: weightsIn(folder) });
   const { slot, count } = await feeder.test(0);

@@ -18,7 +18,7 @@ const IMAGES = 8;
 async function signalOf(preset: string, scale: number): Promise<number> {
   const data = { source: 'embedded', mean: [73, 73, 73], scale, workers: 0 };
   const config = smallConfig({ preset, placement: 'single', devices: ['CPU:0'], batchSize: IMAGES, data });
-  const { feeder } = openFeed(config);
+  const { feeder } = await openFeed(config);
   try {
     const { slot } = await feeder.test(0);
     const { inputSize: size, inputChannels } = config.net;

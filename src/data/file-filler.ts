@@ -1,0 +1,110 @@
+/** Fills slots from image files, decoding them as they come. */
+import { createPainter } from './augment.js';
+import { createOrder, slotViews } from './batches.js';
+import { type Decode, type Decoded, openDecoder } from './decode.js';
+import { type FileDataset, type ImageFiles, openReader } from './files.js';
+import { type BadImage, changesOf, type Filled, type Filler, type FillSetup, placesOf, rangeOf } from './fill-task.js';
+import { changesOfViews } from './views.js';
+
+/** An image to paint, or a place for which there is none. */
+interface Found {
+  index: number;
+  pixels?: Uint8Array;
+  /** Met on the way to it. */
+  bad: BadImage[];
+}
+
+/**
+ * Prepares the filling. A training image that cannot be read is replaced by the next one of the epoch's order that can,
+ * a test image is left out: so a batch is the same whatever threads fill it, and no test image counts twice.
+ * @throws ConfigError for options that do not fit.
+ */
+export function createFileFiller(setup: FillSetup<FileDataset>): Filler {
+  const { dataset, batchSize, inputSize, inputChannels, data } = setup;
+  const { resize, onBadImage } = data;
+  const channels = inputChannels === 1 ? 1 : 3;
+  const paint = createPainter(
+    { height: resize, width: resize, channels },
+    data,
+    inputSize,
+    inputChannels,
+    setup.meanImage,
+  );
+  const orderOf = createOrder(dataset.train.count, setup.seed);
+  const views = setup.slots.map((slot) => slotViews(slot, batchSize, inputSize, inputChannels));
+  const plain = changesOfViews(setup.views ?? 1, resize, inputSize);
+  const inputValues = inputSize * inputSize * inputChannels;
+  let decoder: Promise<Decode> | undefined;
+  const decode = async (bytes: Buffer) => {
+    decoder ??= openDecoder(resize, channels);
+    return (await decoder)(bytes);
+  };
+  const sets = {
+    training: openSet(dataset.folder, dataset.train, decode),
+    test: openSet(dataset.folder, dataset.test, decode),
+  };
+
+  return {
+    async fill(task) {
+      const training = task.kind === 'training';
+      const { from, count, epoch } = rangeOf(setup, task.kind, task.number);
+      const set = sets[task.kind];
+      const order = training ? orderOf(epoch) : undefined;
+      const { images, labels } = views[task.slot]!;
+      const { begin, end } = placesOf(count, task);
+      const filled: Filled = { bad: [], holes: [] };
+      const find = (i: number) => (order ? findInOrder(order, from + i) : findOne(from + i));
+      const findInOrder = (among: Uint32Array, place: number) =>
+        set.find(among, place, onBadImage === 'skip' ? among.length : 1);
+      const findOne = (index: number) => set.find([index], 0, 1);
+
+      let next = begin < end ? find(begin) : undefined;
+      for (let i = begin; i < end; i++) {
+        const { index, pixels, bad } = await next!;
+        filled.bad.push(...bad);
+        if (!pixels) filled.holes.push(i);
+        if (!pixels && onBadImage === 'fail') return filled;
+        next = i + 1 < end ? find(i + 1) : undefined; // decodes while this one is painted
+        if (!pixels) continue;
+        const changes = training ? changesOf(setup, index, epoch, from + i) : plain[task.number % plain.length]!;
+        paint(images, i * inputValues, pixels, 0, changes);
+        labels[i] = set.labels[index]!;
+      }
+      return filled;
+    },
+    close() {
+      for (const set of [sets.training, sets.test]) set.close();
+    },
+  };
+}
+
+/** Images of one set by their index, with a memory of those that cannot be read. */
+function openSet(folder: string, files: ImageFiles, decode: Decode) {
+  const reader = openReader(folder, files);
+  const known = new Map<number, string>();
+
+  async function load(index: number): Promise<Decoded> {
+    const reason = known.get(index);
+    if (reason !== undefined) return { reason };
+    const read = reader.read(index);
+    return 'bytes' in read ? decode(read.bytes) : read;
+  }
+
+  return {
+    labels: files.labels,
+    close: () => reader.close(),
+    /** The first of up to `tries` images of the order, from `place` on and round its end, that can be read. */
+    async find(order: ArrayLike<number>, place: number, tries: number): Promise<Found> {
+      const bad: BadImage[] = [];
+      let index = -1;
+      for (let i = 0; i < tries; i++) {
+        index = order[(place + i) % order.length]!;
+        const loaded = await load(index);
+        if ('pixels' in loaded) return { index, pixels: loaded.pixels, bad };
+        if (!known.has(index) || tries === 1) bad.push({ index, reason: loaded.reason });
+        known.set(index, loaded.reason);
+      }
+      return { index, bad };
+    },
+  };
+}

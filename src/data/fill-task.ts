@@ -1,0 +1,82 @@
+/** What a data thread is told, and what it answers. */
+import { type Changes, drawChanges, type ImageOptions } from './augment.js';
+import { type Range, testRange, trainRange } from './batches.js';
+import { type Colours, drawNoise } from './colours.js';
+import type { Dataset } from './dataset.js';
+import type { Views } from './views.js';
+
+/** All that filling depends on; crosses to a data thread once, the big arrays shared. */
+export interface FillSetup<Kind extends Dataset = Dataset> {
+  readonly dataset: Kind;
+  readonly batchSize: number;
+  readonly inputSize: number;
+  readonly inputChannels: number;
+  readonly seed: number;
+  readonly data: ImageOptions;
+  /** For `data.meanImage`, [resize, resize, channels of the images]. */
+  readonly meanImage?: Float32Array;
+  /** For `data.colourNoise`. */
+  readonly colours: Colours;
+  /** Views of each test image; the numbers of its batches count them: batch 0 in each view, then batch 1. */
+  readonly views?: Views;
+  readonly slots: readonly SharedArrayBuffer[];
+}
+
+/** A part of a batch to fill, so that several threads can share in one. */
+export interface FillTask {
+  kind: 'training' | 'test';
+  /** The step from 1 of a training batch, the number from 0 of a test batch. */
+  number: number;
+  slot: number;
+  /** This is part `part` of `parts`. */
+  part: number;
+  parts: number;
+}
+
+/** An image that cannot be read. */
+export interface BadImage {
+  /** In its set. */
+  index: number;
+  reason: string;
+}
+
+/** What became of a part; nothing to say of images in memory. */
+export interface Filled {
+  /** Images that could not be read, in the order of the batch; with `skip`, those that this thread had not met before. */
+  bad: BadImage[];
+  /** Places of the batch that nothing was written to. */
+  holes: number[];
+}
+
+/** Fills parts of batches; for one thread. */
+export interface Filler {
+  fill(task: FillTask): Promise<Filled> | undefined;
+  close(): void;
+}
+
+export function rangeOf(
+  { dataset, batchSize, views = 1 }: Pick<FillSetup, 'dataset' | 'batchSize' | 'views'>,
+  kind: FillTask['kind'],
+  number: number,
+): Range {
+  return kind === 'training'
+    ? trainRange(number, dataset.train.count, batchSize)
+    : testRange(Math.floor(number / views), dataset.test.count, batchSize);
+}
+
+/** The places of the batch that a part has, from `begin` to below `end`. */
+export function placesOf(count: number, { part, parts }: FillTask): { begin: number; end: number } {
+  return { begin: Math.floor((count * part) / parts), end: Math.floor((count * (part + 1)) / parts) };
+}
+
+/** The changes of a training image that stands at `place` of the epoch's order. */
+export function changesOf(
+  { data, inputSize, seed, colours }: FillSetup,
+  index: number,
+  epoch: number,
+  place: number,
+): Changes {
+  const changes = drawChanges(data, inputSize, seed, index, epoch, place);
+  const noise = drawNoise(colours, data.colourNoise, seed, index, epoch);
+  return noise ? { ...changes, noise } : changes;
+}

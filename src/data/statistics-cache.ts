@@ -1,0 +1,103 @@
+/** Statistics are computed once: they are kept under a key of all that they depend on. */
+import { createHash, randomBytes } from 'node:crypto';
+import { mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Dataset } from './dataset.js';
+import type { FileDataset, ImageFiles } from './files.js';
+import { nameAt } from './names.js';
+import type { Progress } from './progress.js';
+import { type Statistics, statisticsOfFiles, statisticsOfPixels } from './statistics.js';
+
+/** Part of every key: another way to decode is another mean. */
+const DECODING = 1;
+
+export interface StatisticsOptions {
+  resize: number;
+  channels: 1 | 3;
+  onBadImage: 'fail' | 'skip';
+  /** The folder in which they are kept; made when it is not there. */
+  cache: string;
+  /** Images that are decoded at once. */
+  atOnce: number;
+  progress?: Progress;
+  signal?: AbortSignal;
+}
+
+/**
+ * The statistics of the training images: those that are kept beside packed images, or in the cache; else computed, which
+ * reads every image, and kept in the cache. Those of images in memory take a moment and are computed each time.
+ * @throws DataError for images that cannot be read, or a cache that cannot be written.
+ */
+export async function statisticsOf(dataset: Dataset, options: StatisticsOptions): Promise<Statistics> {
+  if (dataset.kind === 'pixels') return statisticsOfPixels(dataset, options.resize);
+  const name = fileName(dataset, options);
+  const kept = [dataset.folder, options.cache].map((folder) => readStatistics(join(folder, name), options.resize));
+  const found = kept.find((each) => each?.channels === options.channels);
+  if (found) return found;
+  const computed = await statisticsOfFiles(dataset, options);
+  writeStatistics(options.cache, name, computed);
+  return computed;
+}
+
+/** Keeps statistics beside the images of a packed data set, where every machine finds them. */
+export function keepStatistics(packed: FileDataset, statistics: Statistics): void {
+  writeStatistics(packed.folder, fileName(packed, statistics), statistics);
+}
+
+function fileName(dataset: FileDataset, options: Pick<StatisticsOptions, 'resize' | 'channels'>): string {
+  return `statistics-${statisticsKey(dataset, options)}.json`;
+}
+
+/** What statistics depend on: each training image by path, size and time of its last change, and how it is decoded. */
+export function statisticsKey(
+  dataset: FileDataset,
+  { resize, channels }: Pick<StatisticsOptions, 'resize' | 'channels'>,
+): string {
+  const images = dataset.key ?? filesKey(dataset.folder, dataset.train);
+  return hashed(JSON.stringify([DECODING, resize, channels, images]));
+}
+
+/** A key of the images: their paths, sizes and times of the last change. A file that is gone counts as such. */
+export function filesKey(folder: string, { count, names }: ImageFiles): string {
+  const hash = createHash('sha256');
+  for (let i = 0; i < count; i++) {
+    const name = nameAt(names, i);
+    const stat = statSync(join(folder, name), { throwIfNoEntry: false });
+    hash.update(`${name}\0${stat?.size ?? -1}\0${stat?.mtimeMs ?? -1}\n`);
+  }
+  return hash.digest('hex').slice(0, 32);
+}
+
+/** Writes statistics, whole or not at all. @throws the system's error when the disk does not take them. */
+export function writeStatistics(folder: string, name: string, statistics: Statistics): void {
+  const { mean, ...rest } = statistics;
+  const bytes = Buffer.from(Float32Array.from(mean).buffer); // base64 does not take shared memory
+  mkdirSync(folder, { recursive: true });
+  const unfinished = join(folder, `.${name}.${randomBytes(4).toString('hex')}`);
+  try {
+    writeFileSync(unfinished, `${JSON.stringify({ ...rest, mean: bytes.toString('base64') })}\n`);
+    renameSync(unfinished, join(folder, name));
+  } finally {
+    rmSync(unfinished, { force: true });
+  }
+}
+
+/** Statistics out of a file; nothing when there is none, or it holds something else. */
+export function readStatistics(file: string, resize: number): Statistics | undefined {
+  try {
+    const kept = JSON.parse(readFileSync(file, 'utf8')) as Statistics & { mean: unknown };
+    const bytes = Buffer.from(String(kept.mean), 'base64');
+    const whole = (kept.channels === 1 || kept.channels === 3) && bytes.length === 4 * resize * resize * kept.channels;
+    if (!whole || kept.resize !== resize) return undefined;
+    if (![...kept.colours.deviations, ...kept.colours.directions.flat()].every(Number.isFinite)) return undefined;
+    const mean = new Float32Array(new SharedArrayBuffer(bytes.length));
+    new Uint8Array(mean.buffer).set(bytes);
+    return { ...kept, mean };
+  } catch {
+    return undefined;
+  }
+}
+
+function hashed(text: string): string {
+  return createHash('sha256').update(text).digest('hex').slice(0, 32);
+}

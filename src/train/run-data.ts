@@ -1,0 +1,77 @@
+/**
+ * What a run keeps of its data, for those who use its weights: `classes.json`, the names by label, and where it took the
+ * mean image off, `statistics.json`.
+ */
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Config } from '../config/config.js';
+import { type Dataset, needsStatistics, readStatistics, type Statistics, writeStatistics } from '../data/index.js';
+import { CheckpointError } from '../errors.js';
+
+const STATISTICS_FILE = 'statistics.json';
+
+/** Writes it into the run's folder. @throws CheckpointError when the disk does not take it. */
+export function keepRunData(
+  { out, run }: Pick<Config, 'out' | 'run'>,
+  { classNames }: Dataset,
+  statistics: Statistics | undefined,
+): void {
+  const folder = join(out, run);
+  try {
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(join(folder, 'classes.json'), `${JSON.stringify(classNames, null, 1)}\n`);
+    if (statistics) writeStatistics(folder, STATISTICS_FILE, statistics);
+  } catch (error) {
+    throw new CheckpointError(
+      `Cannot write the classes to ${folder}: ${(error as Error).message}; choose another folder with --out`,
+      folder,
+    );
+  }
+}
+
+/**
+ * Makes sure that a run's labels mean the same in the data: a folder of images with other classes would be scored as if
+ * they were the run's. Data without names of its own, and runs that wrote none, pass.
+ * @throws CheckpointError that names the first class that is another.
+ */
+export function checkClasses(folder: string, dataset: Dataset): void {
+  const file = join(folder, 'classes.json');
+  if (dataset.kind !== 'files' || !existsSync(file)) return;
+  const trained = readClasses(file);
+  const label = trained.findIndex((name, i) => name !== dataset.classNames[i]);
+  if (label < 0) return;
+  throw new CheckpointError(
+    `Cannot use the run ${folder} on ${dataset.source}: class ${label} is ${dataset.classNames[label] ?? 'missing'} there, expected ${trained[label]}, as in the run's classes.json; take data with the classes it was trained on`,
+    file,
+  );
+}
+
+/**
+ * The statistics of the images that a run was trained on: what was taken off those has to be taken off others.
+ * @throws CheckpointError when the run needs them and they are gone or damaged.
+ */
+export function runStatistics(folder: string, { data, net }: Pick<Config, 'data' | 'net'>): Statistics | undefined {
+  if (!needsStatistics(data)) return undefined;
+  const file = join(folder, STATISTICS_FILE);
+  const kept = readStatistics(file, data.resize);
+  const channels = kept?.channels ?? 0;
+  if (kept && (channels === 1 || channels === net.inputChannels)) return kept;
+  throw new CheckpointError(
+    `Cannot use the run ${folder}: its ${STATISTICS_FILE} is missing or damaged, expected the mean of its training images at ${data.resize} pixels; bring the file back, or train again`,
+    file,
+  );
+}
+
+/** The class names that a run wrote, by label. @throws CheckpointError when they are no list of texts. */
+export function readClasses(file: string): string[] {
+  try {
+    const names: unknown = JSON.parse(readFileSync(file, 'utf8'));
+    if (Array.isArray(names) && names.every((name) => typeof name === 'string')) return names;
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+  }
+  throw new CheckpointError(
+    `Cannot read the classes in ${file}: it holds something else, expected a JSON list of names; take the file away, or train again`,
+    file,
+  );
+}

@@ -1,0 +1,95 @@
+/** `data check` and `data prepare`, as a user sees them. */
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import { join } from 'node:path';
+import test, { type TestContext } from 'node:test';
+import { BAD_IMAGES, folderOf, IMAGES, imageFolderOf } from '../data/sets.js';
+import { run } from './stand-ins.js';
+
+const BAD = Object.keys(BAD_IMAGES).sort();
+
+function folders(t: TestContext, bad: boolean) {
+  const names = fs.readdirSync(IMAGES).filter((name) => bad || !BAD.includes(name));
+  const data = imageFolderOf(t, {
+    ...Object.fromEntries(names.map((name) => [`train/a/${name}`, name])),
+    ...{ 'train/b/1.jpg': 'rgb.jpg', 'val/a/1.jpg': 'rgb.jpg', 'val/b/1.jpg': 'gray.jpg' },
+  });
+  const before = process.env.ALEXNET_SPLIT_CACHE;
+  process.env.ALEXNET_SPLIT_CACHE = folderOf(t, {});
+  t.after(() => {
+    if (before === undefined) delete process.env.ALEXNET_SPLIT_CACHE;
+    else process.env.ALEXNET_SPLIT_CACHE = before;
+  });
+  return { data, work: folderOf(t, {}) };
+}
+
+test('data check prints and writes each unreadable file with its reason, and ends with 1', async (t) => {
+  const { data, work } = folders(t, true);
+  const file = join(work, 'report.json');
+  const { exitCode, stdout } = await run(['data', 'check', data, '--report', file, '--resize', '32']);
+  assert.equal(exitCode, 1);
+  const printed = stdout.lines.filter((line) => line.startsWith('  train/'));
+  assert.deepEqual(
+    printed.map((line) => line.trim().split(': ')[0]),
+    BAD.map((name) => `train/a/${name}`),
+  );
+  const report = JSON.parse(fs.readFileSync(file, 'utf8'));
+  assert.deepEqual(
+    report.train.unreadable.map(({ path, reason }: { path: string; reason: string }) => `  ${path}: ${reason}`),
+    printed,
+  );
+  assert.deepEqual(report.val.unreadable, []);
+  assert.equal(stdout.lines.at(-1), `report in ${file}`);
+  const json = await run(['data', 'check', data, '--report', file, '--json']);
+  assert.deepEqual([json.exitCode, JSON.parse(json.stdout.text).train.images], [1, fs.readdirSync(IMAGES).length + 1]);
+});
+
+test('data check ends with 0 when every image can be read', async (t) => {
+  const { data, work } = folders(t, false);
+  const { exitCode, stdout } = await run(['data', 'check', data, '--report', join(work, 'r.json')]);
+  assert.equal(exitCode, 0);
+  assert.match(stdout.text, /^train: 12 images, 0 unreadable, /m);
+});
+
+test('data check says in a sentence what is no data, or cannot be written', async (t) => {
+  const { data, work } = folders(t, false);
+  const empty = await run(['data', 'check', work]);
+  assert.deepEqual([empty.exitCode, empty.stdout.text], [1, '']);
+  assert.match(
+    empty.stderr.text,
+    /^error: Cannot use the images of .*: there is no folder train, expected class folders/,
+  );
+  const unwritable = await run(['data', 'check', data, '--report', join(work, 'no', 'r.json')]);
+  assert.match(unwritable.stderr.text, /error: Cannot write the report .*; choose another --report\n$/);
+  const wrong = await run(['data', 'check', data, '--resize', '0']);
+  assert.deepEqual(
+    [wrong.exitCode, wrong.stderr.text],
+    [2, 'error: --resize is 0, expected a whole number from 1 to 4096\n'],
+  );
+});
+
+test('data prepare packs, computes the mean and the colours, and says so', async (t) => {
+  const { data, work } = folders(t, false);
+  const out = join(work, 'packed');
+  const flags = ['data', 'prepare', data, '--resize', '16', '--pack', out, '--shard-size', '1'];
+  const { exitCode, stdout } = await run(flags);
+  assert.equal(exitCode, 0);
+  assert.equal(stdout.lines[0], `${out}: 14 images in 2 shards; train on it with --data ${out}`);
+  assert.match(stdout.lines[1]!, /^mean image of 12 training images at 16 pixels: red \d+\.\d\d, green /);
+  assert.equal(stdout.lines.filter((line) => /^colours: standard deviation .* along \(/.test(line)).length, 3);
+  assert.match((await run(flags)).stdout.text, /in 2 shards, 2 of them by an earlier run;/);
+  assert.ok(fs.readdirSync(out).some((name) => name.startsWith('statistics-')));
+  assert.equal((await run(['data', 'check', out, '--report', join(work, 'r.json')])).exitCode, 0);
+});
+
+test('data prepare names a file that does not decode, or leaves it out of the mean', async (t) => {
+  const { data } = folders(t, true);
+  const failed = await run(['data', 'prepare', data, '--resize', '16']);
+  assert.equal(failed.exitCode, 1);
+  assert.match(
+    failed.stderr.text,
+    /error: Cannot compute the mean image of .*: the image train\/a\/\S+ is unreadable: /,
+  );
+  const skipped = await run(['data', 'prepare', data, '--resize', '16', '--on-bad-image', 'skip']);
+  assert.deepEqual([skipped.exitCode, /^mean image of 12 training/m.test(skipped.stdout.text)], [0, true]);
+});
