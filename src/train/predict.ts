@@ -125,5 +125,8 @@ function savedNames(folder: string): string[] | undefined {
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
   }
-  throw new CheckpointError(`Cannot read the classes in ${file}: expected a JSON list of names; take it away`, file);
+  throw new CheckpointError(
+    `Cannot read the classes in ${file}: it holds something else, expected a JSON list of names; take it away`,
+    file,
+  );
 }
