@@ -24,6 +24,8 @@ export const CASES = {
   paper: { ...COMMON, table: 'paper', inputSize: 98 },
   tutorial: { ...COMMON, table: 'tutorial', inputSize: 115, inputChannels: 1 },
   lenet: { ...COMMON, table: 'lenet', width: 1, inputSize: 28, inputChannels: 1 },
+  'one-gpu': { ...COMMON, table: 'one-gpu', inputSize: 98 },
+  columns: { ...COMMON, table: 'columns', inputSize: 98 },
 } as const satisfies Record<string, NetOptions>;
 
 export type CaseName = keyof typeof CASES;
@@ -65,7 +67,7 @@ function writeTower(file: string, parameters: readonly Parameter[], tower: Tower
 /** Grey levels less their mean: with values this large the response norms' alphas count. */
 function imagesOf({ inputSize, inputChannels, table }: NetOptions): Float32Array {
   const images = new Float32Array(IMAGES * inputSize ** 2 * inputChannels);
-  fill(images, 'images', table === 'original' || table === 'paper' ? 120 : 1);
+  fill(images, 'images', table === 'tutorial' || table === 'lenet' ? 1 : 120);
   return images;
 }
 
