@@ -32,7 +32,9 @@ export async function evalCommand(flags: Layer, { json }: { json?: boolean }, se
   if (sets(flags, 'placement') && !sets(flags, 'devices')) delete values.devices;
   const layers = [{ ...saved, values }, { values: { ...flags.values, run, out } }];
   const { config } = resolveConfig(layers, await lookAround(services));
-  const result = await (await services.trainRoom()).evaluateRun(config, folder);
+  const result = await (await services.trainRoom()).evaluateRun(config, folder, (text) =>
+    services.stderr.write(`warning: ${text}\n`),
+  );
   const line = json
     ? JSON.stringify(visible(result))
     : `${folder}: loss ${result.loss.toFixed(4)}  top-1 ${result.top1.toFixed(4)}  top-5 ${result.top5.toFixed(4)}  (${count(result.images)} test images)`;

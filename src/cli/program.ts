@@ -35,6 +35,7 @@ export function buildProgram(services: Services, done: (exitCode: number) => voi
   );
   addFlags(train, flagNames('net', 'data', 'train', 'hidden'))
     .option(...CONFIG_FLAG)
+    .option('--resume <auto|folder>', "go on from the newest checkpoint of --run, or from a run's folder or checkpoint")
     .addOption(new Option('--quiet', 'print the last line only').conflicts('json'))
     .option(...JSON_FLAG);
 

@@ -3,9 +3,8 @@
  * only when a command asks for it, so that `--help` and `summary` are quick.
  */
 import type { Config } from '../config/config.js';
-import type { Report } from '../log.js';
 import type { Device } from '../native/context.js';
-import type { GoldenResult, Scores, TrainResult, VerifyResult } from '../train/index.js';
+import type { GoldenResult, Scores, TrainResult, TrainUi, VerifyResult } from '../train/index.js';
 
 /** Where text goes: a stream, or a stand-in of a test. */
 export interface Output {
@@ -19,13 +18,13 @@ export type EvalResult = Scores;
 
 /** What `src/train/index.js` has for the command line. */
 export interface TrainRoom {
-  train(config: Config, ui: { report: Report; signal: AbortSignal }): Promise<TrainResult>;
+  train(config: Config, ui: TrainUi): Promise<TrainResult>;
   verify(config: Config, options: { steps: number }, ui: { print(line: string): void }): Promise<VerifyResult>;
   verifyGolden(
     file: string,
     config: Pick<Config, 'devices' | 'exchange' | 'exchangeTimeoutMs' | 'compile'>,
   ): Promise<GoldenResult>;
-  evaluateRun(config: Config, folder: string): Promise<EvalResult>;
+  evaluateRun(config: Config, folder: string, told?: (line: string) => void): Promise<EvalResult>;
 }
 
 export interface Services {

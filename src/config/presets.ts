@@ -15,6 +15,10 @@ const COMMON = {
   steps: null,
   logEvery: 10,
   evalEvery: 0,
+  /** What a power cut may cost; a checkpoint costs a step some milliseconds (docs/reliability.md). */
+  checkpointEvery: '10m',
+  /** The newest may be of a run that has just gone wrong. */
+  keep: 2,
   out: 'runs',
   exchange: { transport: 'msgpack', dtype: 'float32', overlap: 'auto' },
   /** Far above a step's time on the slowest device; a peer that died is told at once, without this. */

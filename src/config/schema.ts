@@ -42,6 +42,11 @@ const bool = z.boolean('true or false');
 const text = z.string('a text').min(1, 'a text that is not empty');
 const device = z.string('a device such as CPU:0 or GPU:1').regex(/^[A-Z_]+:\d+$/, 'a device such as CPU:0 or GPU:1');
 
+const intervalWanted = 'a number of steps, or minutes such as 10m; 0 is at the end only';
+const interval = z.union([whole(0, 1_000_000_000), z.string().regex(/^(?!0+(\.0*)?m$)\d{1,6}(\.\d{1,6})?m$/)], {
+  error: () => intervalWanted,
+});
+
 const schedule = z.discriminatedUnion(
   'kind',
   [
@@ -97,6 +102,8 @@ export const CONFIG_SCHEMA = keys({
   seed: whole(0, 2 ** 32 - 1),
   logEvery: whole(1, 1_000_000_000),
   evalEvery: whole(0, 1_000_000_000),
+  checkpointEvery: interval,
+  keep: whole(1, 1_000_000),
   run: text,
   out: text,
   exchange: keys({

@@ -55,6 +55,10 @@ export type Command =
   | { kind: 'put'; name: string }
   | { kind: 'save'; file: string }
   | { kind: 'load'; files: readonly string[] }
+  /** Copies values and velocities into the memory that comes with the command; see `snapshot.ts`. */
+  | { kind: 'snapshot' }
+  /** Takes values and velocities from a checkpoint's files. */
+  | { kind: 'restore'; files: readonly string[] }
   /** Frees all that the tower has on its device; the last command. */
   | { kind: 'close' };
 
@@ -113,6 +117,8 @@ export interface Replies {
   put: null;
   save: null;
   load: null;
+  snapshot: null;
+  restore: null;
   close: null;
 }
 

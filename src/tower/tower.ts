@@ -33,6 +33,7 @@ import type {
 import { Runner } from './runner.js';
 import { countRight } from './scores.js';
 import { selfTest } from './self-test.js';
+import { fileMetadata } from './snapshot.js';
 
 type StepCommand = Extract<Command, { kind: 'step' }>;
 
@@ -168,12 +169,19 @@ export class Tower {
   }
 
   save(file: string): void {
-    const { part, net, seed } = this.#setup;
-    this.#parameters.save(file, { format: 'alexnet-split', part: String(part), net: net.table, seed: String(seed) });
+    this.#parameters.save(file, fileMetadata(this.#setup));
   }
 
   load(files: readonly string[]): void {
     this.#parameters.load(files);
+  }
+
+  snapshot(target: Uint8Array): void {
+    this.#parameters.snapshot(target);
+  }
+
+  restore(files: readonly string[]): void {
+    this.#parameters.restore(files);
   }
 
   /** Frees parameters, traces and what the last step kept: a thread's end alone would leave them on the device. */
