@@ -39,7 +39,7 @@ test('train() tells the same events in order, and where TensorFlow has the tower
   const { events } = split;
   assert.deepEqual(
     events.map(({ event }) => event),
-    ['run_start', 'check', ...Array(20).fill('train_step'), 'eval', 'run_end'],
+    ['run_start', 'check', ...Array(20).fill('train_step'), 'eval', 'checkpoint', 'run_end'],
   );
   const [start] = of(events, 'run_start');
   assert.deepEqual(
