@@ -97,11 +97,12 @@ export function writeCheckpoint(
     const manifest = manifestText({ format: 1, step: state.step, files });
     writeFlushed(join(partial, MANIFEST_NAME), [Buffer.from(manifest)]);
     flushFolder(partial);
-    bytes = readCheckpoint(partial).bytes;
+    const again = look(partial);
+    if (typeof again === 'string') throw new Damage(`when it was read again, ${again}`);
+    bytes = again.bytes;
     putInPlace(partial, folder);
   } catch (error) {
     removeQuietly(partial);
-    if (error instanceof CheckpointError) throw error;
     throw new CheckpointError(
       `Cannot write the checkpoint ${folder}: ${(error as Error).message}; make room, or choose another folder with --out; the one before is as it was, and --resume goes on from it`,
       folder,

@@ -3,8 +3,8 @@ import { exitAtOnce } from '../native/exit.js';
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGUSR1'] as const;
 
-/** How long threads may take to end once the run has said its last word, or before it has begun. */
-const LEAVE_MS = 6_000;
+/** How long threads may take to end once the run has said its last word, or before it has begun: longer than towers get. */
+const LEAVE_MS = 4_000;
 
 export interface Stop {
   /** Aborted by the first signal, whose name is the reason. */

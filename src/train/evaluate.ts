@@ -1,6 +1,6 @@
 /** A net's loss and right answers on the test images. */
 import type { BatchFeeder } from '../data/index.js';
-import { GRACE_MS, orStopped } from './stop.js';
+import { GRACE_MS, orStopped, unlessStopped } from './stop.js';
 import type { Team } from './team.js';
 
 export interface Scores {
@@ -16,7 +16,7 @@ export interface Scores {
  * Evaluates all test images.
  * @param step the training step that the exchange's messages name.
  * @param signal ends the evaluation before the last image.
- * @throws Stopped when the signal comes and a batch is not there, or not done, in time.
+ * @throws Stopped when the signal comes and the towers are not done in time.
  */
 export async function evaluate(
   team: Team,
@@ -26,7 +26,8 @@ export async function evaluate(
 ): Promise<Scores> {
   const sums = { images: 0, loss: 0, top1: 0, top5: 0 };
   for (let i = 0; i < feeder.testBatches && !signal.aborted; i++) {
-    const batch = await orStopped(feeder.test(i), signal);
+    const batch = await unlessStopped(feeder.test(i), signal);
+    if (!batch) break;
     try {
       const command = { kind: 'evaluate', slot: batch.slot, count: batch.count, step } as const;
       const replies = await orStopped(team.ask(command), signal, GRACE_MS);

@@ -6,7 +6,7 @@ import { learningRateIn } from '../optim/schedule.js';
 import type { StepReply } from '../tower/protocol.js';
 import type { Checkpoints } from './checkpoints.js';
 import { evaluate } from './evaluate.js';
-import { GRACE_MS, orStopped } from './stop.js';
+import { GRACE_MS, orStopped, unlessStopped } from './stop.js';
 import type { Team } from './team.js';
 
 /** How far a run has come; the loop keeps it up to date, so that it is right after a failure too. */
@@ -54,7 +54,8 @@ export async function trainLoop(
   let graceMs = 0; // the first step compiles: as nothing is lost yet, it is not waited for
   for (let step = result.steps + 1; step <= steps && !signal.aborted; step++) {
     const started = performance.now();
-    const batch = await orStopped(feeder.train(step), signal);
+    const batch = await unlessStopped(feeder.train(step), signal);
+    if (!batch) break;
     const dataMs = performance.now() - started;
     const learningRate = learningRateIn(epochOf(batch), config.optimizer);
     const { slot, count } = batch;

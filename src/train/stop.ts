@@ -1,7 +1,7 @@
 /** Waiting that ends when the run is told to stop. */
 
 /** How long a run that is told to stop waits for what its towers are at, at least: most steps take less. */
-export const GRACE_MS = 7_000;
+export const GRACE_MS = 5_000;
 
 /** The run was told to stop while it waited for something that cannot be broken off. */
 export class Stopped extends Error {
@@ -32,4 +32,12 @@ export async function orStopped<T>(promise: Promise<T>, signal: AbortSignal, gra
     clearTimeout(timer);
     signal.removeEventListener('abort', listener!);
   }
+}
+
+/** Waits for `promise`, or until the signal is there: undefined then. What comes of the promise later is nobody's. */
+export async function unlessStopped<T>(promise: Promise<T>, signal: AbortSignal): Promise<T | undefined> {
+  return orStopped(promise, signal).catch((error: unknown) => {
+    if (error instanceof Stopped) return undefined;
+    throw error;
+  });
 }

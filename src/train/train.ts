@@ -14,7 +14,7 @@ import { type Checkpoints, openCheckpoints } from './checkpoints.js';
 import { openFeed } from './feed.js';
 import { epochOfStep, type LoopResult, trainLoop } from './loop.js';
 import { configHash, dataOf, type Resume, refuseOtherConfig, refuseOtherData } from './resume.js';
-import { orStopped, Stopped } from './stop.js';
+import { orStopped, Stopped, unlessStopped } from './stop.js';
 import { openTeam, type Team } from './team.js';
 import { checkTeam } from './verify.js';
 
@@ -84,16 +84,14 @@ export async function train(config: Config, ui: TrainUi): Promise<TrainResult> {
 /** The team; undefined when the run is told to stop meanwhile. What comes of it then is closed. */
 async function openOrStop(config: Config, feeder: BatchFeeder, signal: AbortSignal): Promise<Team | undefined> {
   const opening = openTeam(config, feeder.slots);
-  try {
-    return await orStopped(opening, signal);
-  } catch (error) {
-    if (!(error instanceof Stopped)) throw error;
+  const team = await unlessStopped(opening, signal);
+  if (!team) {
     await opening.then(
-      (team) => team.close(),
+      (late) => late.close(),
       () => {},
     );
-    return undefined;
   }
+  return team;
 }
 
 /** Everything after `run_start`: ends with `run_end`, whatever happens. */
