@@ -45,7 +45,7 @@ export type Command =
   | { kind: 'open' }
   /** Both towers at once: see `self-test.ts`. */
   | { kind: 'selfTest' }
-  | { kind: 'step'; slot: number; count: number; step: number; learningRate: number; update: boolean; keep: boolean }
+  | StepCommand
   | { kind: 'evaluate'; slot: number; count: number; step: number }
   /** Names of what the last step with `keep` left. */
   | { kind: 'list' }
@@ -61,6 +61,19 @@ export type Command =
   | { kind: 'restore'; files: readonly string[] }
   /** Frees all that the tower has on its device; the last command. */
   | { kind: 'close' };
+
+/** A step, with or without the update, and with what a comparison needs kept. */
+export interface StepCommand {
+  kind: 'step';
+  slot: number;
+  count: number;
+  step: number;
+  learningRate: number;
+  update: boolean;
+  keep: boolean;
+  /** Goes on where the loss is not finite, to see where that began. */
+  tolerant?: boolean;
+}
 
 /** `input` and `activation`: of the last step; `gradient`: of the last step, without weight decay. */
 export type TensorKind = 'input' | 'activation' | 'gradient' | 'parameter';

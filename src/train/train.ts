@@ -6,11 +6,12 @@ import { weightsName } from '../checkpoint/format.js';
 import type { Config } from '../config/config.js';
 import { packageVersion } from '../config/version.js';
 import type { BatchFeeder, Dataset } from '../data/index.js';
-import { CheckpointError, SplitError, VerifyError } from '../errors.js';
+import { CheckpointError, NonFiniteError, SplitError, VerifyError } from '../errors.js';
 import type { EventOf, Report } from '../log.js';
 import { buildNet, parametersOf, volume } from '../model/net.js';
 import { learningRateIn } from '../optim/schedule.js';
 import { type Checkpoints, openCheckpoints } from './checkpoints.js';
+import { diagnose } from './diagnose.js';
 import { openFeed } from './feed.js';
 import { epochOfStep, type LoopResult, trainLoop } from './loop.js';
 import { configHash, dataOf, type Resume, refuseOtherConfig, refuseOtherData } from './resume.js';
@@ -113,7 +114,9 @@ async function runAndEnd(run: Run, ui: TrainUi): Promise<{ result: TrainResult; 
     if (error instanceof Stopped) {
       result.stopped = true;
       unfinished = error.unfinished;
-    } else failure = error;
+    } else {
+      failure = error instanceof NonFiniteError ? await diagnose(error, team, run.feeder, config) : error;
+    }
   }
   try {
     // A step that was not waited for, or that failed, leaves the last checkpoint as it is.
