@@ -1,8 +1,8 @@
 /** When a run's checkpoints are due, and how they come about beside its steps. */
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, statfsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { RunState } from '../checkpoint/state.js';
-import { checkpointsFolder, valuesBytes } from '../checkpoint/store.js';
+import { checkpointsFolder, stepsIn, valuesBytes } from '../checkpoint/store.js';
 import { type CheckpointWriter, openWriter } from '../checkpoint/writer.js';
 import type { Config } from '../config/config.js';
 import { CheckpointError } from '../errors.js';
@@ -40,7 +40,7 @@ const MINUTE_MS = 60_000;
 /**
  * Opens the checkpoints of a run.
  * @param best the best evaluation so far, of a run that was resumed.
- * @throws CheckpointError when the run's folder cannot be written to.
+ * @throws CheckpointError when the run's folder cannot be written to, or has no room for the checkpoints that are to stay.
  */
 export function openCheckpoints(
   config: Config,
@@ -56,6 +56,7 @@ export function openCheckpoints(
   const entries = team.towers.map(({ setup: { part } }) =>
     snapshotEntries(parametersOf(net, part === 'whole' ? undefined : part), config.optimizer.momentum),
   );
+  checkRoom(checkpoints, config, sum(entries.map(valuesBytes)));
   let writer: CheckpointWriter | undefined;
   let memory: SharedArrayBuffer[] | undefined;
   let pending: Promise<void> | undefined;
@@ -153,4 +154,22 @@ function makeFolder(checkpoints: string): void {
       checkpoints,
     );
   }
+}
+
+/** One more than stay has room for a moment. What is there already takes none. */
+function checkRoom(checkpoints: string, { keep, checkpointEvery }: Config, bytes: number): void {
+  const wanted = checkpointEvery === 0 ? 1 : keep + 1;
+  const needed = Math.max(1, wanted - stepsIn(checkpoints).length) * bytes;
+  const { bavail, bsize, blocks } = statfsSync(checkpoints);
+  const free = bavail * bsize;
+  if (free >= needed || blocks === 0) return; // a file system without a size says 0
+  const mebibytes = (value: number) => `${(value / 2 ** 20).toFixed(1)} MiB`;
+  throw new CheckpointError(
+    `Cannot keep ${keep} checkpoints in ${checkpoints}: ${mebibytes(free)} are free, expected ${mebibytes(needed)}; make room, keep fewer with --keep, or choose another folder with --out`,
+    checkpoints,
+  );
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, each) => total + each, 0);
 }
