@@ -2,6 +2,7 @@
 import { Command, Option } from 'commander';
 import { packageVersion } from '../config/version.js';
 import { devicesCommand } from './devices.js';
+import { doctorCommand } from './doctor.js';
 import { addFlags, flagLayer, flagNames, layersOf, numberOrText } from './options.js';
 import type { Services } from './services.js';
 
@@ -67,6 +68,10 @@ export function buildProgram(services: Services, done: (exitCode: number) => voi
   add('devices', 'list the devices that TensorFlow has', (command) => devicesCommand(command.opts(), services)).option(
     ...JSON_FLAG,
   );
+
+  add('doctor', 'print what a report of a fault needs, and what is wrong here', (command) =>
+    doctorCommand(command.opts(), services),
+  ).option(...JSON_FLAG);
 
   add('setup', 'find the TensorFlow library, or fetch it', async () => {
     services.stdout.write(`TensorFlow library: ${await services.ensureLibrary()}\n`);

@@ -4,6 +4,7 @@
  */
 import type { Config } from '../config/config.js';
 import type { Device } from '../native/context.js';
+import type { FoundLibrary } from '../native/library.js';
 import type { GoldenResult, Scores, TrainResult, TrainUi, VerifyResult } from '../train/index.js';
 
 /** Where text goes: a stream, or a stand-in of a test. */
@@ -27,6 +28,15 @@ export interface TrainRoom {
   evaluateRun(config: Config, folder: string, told?: (line: string) => void): Promise<EvalResult>;
 }
 
+/** The TensorFlow library, if there is one, and what is around it; nothing is loaded. */
+export interface Examined {
+  library: FoundLibrary | undefined;
+  /** Whether there is an NVIDIA device. */
+  nvidia: boolean;
+  /** Files of the CUDA libraries beside TensorFlow's. */
+  cuda: readonly string[];
+}
+
 export interface Services {
   stdout: Output;
   stderr: Output;
@@ -38,6 +48,8 @@ export interface Services {
   hasFashionMnist(): Promise<boolean>;
   /** Finds or fetches the TensorFlow library; returns its path. */
   ensureLibrary(): Promise<string>;
+  /** Looks for the library. @throws SetupError when what is there is no library for this machine. */
+  examineLibrary(): Promise<Examined>;
   trainRoom(): Promise<TrainRoom>;
 }
 
@@ -50,5 +62,10 @@ export const SERVICES: Services = {
   listDevices: async () => (await import('../native/context.js')).listDevices(),
   hasFashionMnist: async () => (await import('../data/index.js')).findFashionMnist() !== undefined,
   ensureLibrary: async () => (await (await import('../native/fetch.js')).ensureLibrary()).tensorflow,
+  examineLibrary: async () => {
+    const { cudaPreload, findLibrary, hasNvidiaDevice } = await import('../native/library.js');
+    const library = findLibrary();
+    return { library, nvidia: hasNvidiaDevice(), cuda: cudaPreload(library?.nvidiaFolders ?? []) };
+  },
   trainRoom: () => import('../train/index.js'),
 };

@@ -16,7 +16,7 @@ export interface Stop {
 }
 
 /**
- * The first SIGINT, SIGTERM or SIGUSR1 asks the run to end after its step; the second ends the process, as without this.
+ * The first SIGINT, SIGTERM or SIGUSR1 asks the run to end after its step; the next one does what it does without this.
  * @param told hears of the first.
  */
 export function stopOnSignal(told: () => void): Stop {

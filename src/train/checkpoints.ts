@@ -63,7 +63,8 @@ export function openCheckpoints(
   let finished: LogEvent | undefined;
   let failure: unknown;
   let best = resumed?.best;
-  let lastStep = resumed?.step ?? 0;
+  // A run that branches off has none of its own yet.
+  let lastStep = stepsIn(checkpoints).find((step) => step === resumed?.step) ?? 0;
   let lastAt = performance.now();
 
   /** Tells of the last one. */

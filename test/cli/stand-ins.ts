@@ -66,6 +66,7 @@ export async function run(argv: readonly string[], replaced: Partial<Services> =
     listDevices: async () => DEVICES,
     hasFashionMnist: async () => false,
     ensureLibrary: async () => '/lib/libtensorflow.so',
+    examineLibrary: async () => ({ library: undefined, nvidia: false, cuda: [] }),
     trainRoom: roomWith({ train: threeSteps }),
     ...replaced,
   });
