@@ -66,6 +66,7 @@ function isEntry(): boolean {
 }
 
 if (isEntry()) {
+  process.on('SIGUSR1', () => {}); // without a listener Node.js opens a port for a debugger
   surviveLostOutput(process.stdout);
   surviveLostOutput(process.stderr);
   const exitCode = await main(process.argv.slice(2));

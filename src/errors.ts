@@ -64,6 +64,17 @@ export class TowerError extends SplitError {
   }
 }
 
+/** A loss or a gradient that is not a number, before the update of that step. */
+export class NonFiniteError extends SplitError {
+  override name = 'NonFiniteError';
+  constructor(
+    message: string,
+    readonly step: number,
+  ) {
+    super(message);
+  }
+}
+
 /** A checkpoint or weights file that cannot be written, read or used. */
 export class CheckpointError extends SplitError {
   override name = 'CheckpointError';

@@ -8,6 +8,13 @@
  * const { config } = resolveConfig([flags], { devices, fashionMnist: false, now: new Date() });
  * await train(config, { report: console.log, signal: new AbortController().signal });
  */
+export {
+  type Checkpoint,
+  checkpointsFolder,
+  newestCheckpoint,
+  readCheckpoint,
+  type Skipped,
+} from './checkpoint/store.js';
 export { type Config, type Machine, type Resolved, resolveConfig } from './config/config.js';
 export type { Layer as ConfigLayer } from './config/layers.js';
 export { PRESETS } from './config/presets.js';
@@ -21,6 +28,7 @@ export { BASELINE, type Result, type Variant, variantsOf, watchTraining } from '
 export {
   evaluateRun,
   type GoldenResult,
+  type Resume,
   type Scores,
   type TrainResult,
   type TrainUi,

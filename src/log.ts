@@ -73,6 +73,20 @@ export const EVENTS = {
     top5: number,
     eval_ms: number,
   }),
+  checkpoint: z.strictObject({
+    step: number,
+    folder: text,
+    bytes: number,
+    wait_ms: number,
+    copy_ms: number,
+    write_ms: number,
+    removed: z.array(text),
+  }),
+  resume: z.strictObject({
+    step: number,
+    checkpoint: text,
+    skipped: z.array(z.strictObject({ checkpoint: text, why: text })),
+  }),
   run_end: z.strictObject({
     status: z.enum(['done', 'failed', 'stopped']),
     exit_code: number,

@@ -56,5 +56,27 @@ export const RUN_END: EventOf<'run_end'> = {
 
 export const WARNING: EventOf<'warning'> = { event: 'warning', message: 'mind the gap' };
 
+export const CHECKPOINT: EventOf<'checkpoint'> = {
+  event: 'checkpoint',
+  ...{ step: 3, folder: 'runs/r/checkpoints/0000000003', bytes: 10_000, wait_ms: 0, copy_ms: 1, write_ms: 5 },
+  removed: ['runs/r/checkpoints/0000000001'],
+};
+
+export const RESUME: EventOf<'resume'> = {
+  event: 'resume',
+  step: 1,
+  checkpoint: 'runs/r/checkpoints/0000000001',
+  skipped: [{ checkpoint: 'runs/r/checkpoints/0000000002', why: 'state.json is not there' }],
+};
+
 /** One of each kind, in the order of a run. */
-export const ALL_EVENTS: readonly LogEvent[] = [RUN_START, CHECK, trainStep(1), WARNING, EVAL, RUN_END];
+export const ALL_EVENTS: readonly LogEvent[] = [
+  RUN_START,
+  CHECK,
+  RESUME,
+  trainStep(1),
+  WARNING,
+  EVAL,
+  CHECKPOINT,
+  RUN_END,
+];

@@ -3,6 +3,7 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { CheckpointError } from '../errors.js';
 import { isWeightsName, openTensors, type TensorFile } from './format.js';
+import { checkpointsFolder, newestCheckpoint } from './store.js';
 
 /** Several files as one. */
 export interface TensorFiles {
@@ -12,14 +13,18 @@ export interface TensorFiles {
 }
 
 /**
- * The weights files in a run's folder, tower 0's first.
+ * A run's weights files, tower 0's first: those of its newest whole checkpoint, or those in its folder where it has none.
+ * @param told hears which checkpoints could not be used, and why.
  * @throws CheckpointError when there are none.
  */
-export function weightsIn(folder: string): string[] {
+export function weightsIn(folder: string, told: (text: string) => void = () => {}): string[] {
+  const { found, skipped } = newestCheckpoint(checkpointsFolder(folder));
+  for (const { folder: checkpoint, why } of skipped) told(`skipped the checkpoint ${checkpoint}: ${why}`);
+  if (found) return [...found.files];
   const files = listed(folder).filter(isWeightsName).sort();
   if (files.length > 0) return files.map((name) => join(folder, name));
   throw new CheckpointError(
-    `Cannot use ${folder}: it has no weights, expected tower-*.safetensors; a run saves them when it ends`,
+    `Cannot use ${folder}: it has no weights, expected a whole checkpoint or tower-*.safetensors; a run saves them when it ends`,
     folder,
   );
 }

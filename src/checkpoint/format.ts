@@ -3,9 +3,10 @@
  * header, the header, then the values. (https://github.com/huggingface/safetensors, "Format")
  */
 import assert from 'node:assert';
-import { closeSync, fstatSync, fsyncSync, openSync, readSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, fstatSync, fsyncSync, openSync, readSync, renameSync, rmSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import { CheckpointError } from '../errors.js';
+import { CHUNK_BYTES, flushFolder, writeAll } from './disk.js';
 
 /** A float32 tensor's place in a file. */
 export interface Entry {
@@ -24,8 +25,6 @@ export interface TensorFile {
 
 const LENGTH_BYTES = 8;
 const FLOAT_BYTES = 4;
-/** Most bytes that Node.js reads or writes at once are 2³¹ - 1. */
-const CHUNK_BYTES = 2 ** 30;
 /** safetensors' own limit on headers. */
 const MAX_HEADER_BYTES = 100_000_000;
 
@@ -116,7 +115,8 @@ interface Place {
 
 type Fail = (found: string) => never;
 
-function headerOf(entries: readonly Entry[], metadata: Readonly<Record<string, string>>): Uint8Array {
+/** A file's first bytes: the header's length and the header; the tensors follow in that order, without a gap. */
+export function headerOf(entries: readonly Entry[], metadata: Readonly<Record<string, string>>): Uint8Array {
   let offset = 0;
   const header: Record<string, unknown> = Object.create(null); // a tensor may have any name, `__proto__` too
   header.__metadata__ = metadata;
@@ -187,14 +187,9 @@ function isSizes(value: unknown): value is number[] {
   return Array.isArray(value) && value.every((each) => Number.isSafeInteger(each) && each >= 0);
 }
 
-function bytesOf(shape: readonly number[]): number {
+/** Bytes of a float32 tensor. */
+export function bytesOf(shape: readonly number[]): number {
   return shape.reduce((product, size) => product * size, FLOAT_BYTES);
-}
-
-function writeAll(descriptor: number, bytes: Uint8Array): void {
-  for (let done = 0; done < bytes.length; ) {
-    done += writeSync(descriptor, bytes, done, Math.min(bytes.length - done, CHUNK_BYTES));
-  }
 }
 
 function readAll(descriptor: number, into: Uint8Array, position: number, fail: Fail): void {
@@ -219,18 +214,6 @@ function removeDraft(draft: string): void {
     rmSync(draft, { force: true });
   } catch {
     // Where it could not be made, it cannot be removed.
-  }
-}
-
-/** The rename itself is on the disk only when its folder is. Not every system lets a folder be flushed. */
-function flushFolder(folder: string): void {
-  const descriptor = openSync(folder, 'r');
-  try {
-    fsyncSync(descriptor);
-  } catch (error) {
-    if (!['EINVAL', 'EPERM', 'EISDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
-  } finally {
-    closeSync(descriptor);
   }
 }
 

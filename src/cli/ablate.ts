@@ -93,13 +93,9 @@ async function trainRow(row: AblationRow, config: Config, { json, quiet }: Displ
   const watched = watchTraining();
   // The run of that name may be there, unfinished, from before an interruption.
   const claimed = claimName(config, false);
-  const { exitCode, failure } = await recordedTraining(
-    claimed,
-    [],
-    { quiet: quiet || json || false },
-    services,
-    watched.see,
-  );
+  const { exitCode, failure } = await recordedTraining(claimed, [], { quiet: quiet || json || false }, services, {
+    watch: watched.see,
+  });
   row.run = claimed.run;
   row.result = watched.result() ?? null;
   if (failure !== undefined) services.stderr.write(`error: ${oneLine(failure)}\n`);

@@ -3,6 +3,7 @@ import { Command, Option } from 'commander';
 import { packageVersion } from '../config/version.js';
 import { VARIANT_NAMES } from '../train/ablate.js';
 import { devicesCommand } from './devices.js';
+import { doctorCommand } from './doctor.js';
 import { addFlags, flagLayer, flagNames, layersOf, numberOrText } from './options.js';
 import type { Services } from './services.js';
 import { addWeightsCommands } from './weights-commands.js';
@@ -38,6 +39,7 @@ export function buildProgram(services: Services, done: (exitCode: number) => voi
   );
   addFlags(train, flagNames('net', 'data', 'train', 'hidden'))
     .option(...CONFIG_FLAG)
+    .option('--resume <auto|folder>', "go on from the newest checkpoint of --run, or from a run's folder or checkpoint")
     .addOption(new Option('--quiet', 'print the last line only').conflicts('json'))
     .option(...JSON_FLAG);
 
@@ -82,6 +84,10 @@ export function buildProgram(services: Services, done: (exitCode: number) => voi
   add('devices', 'list the devices that TensorFlow has', (command) => devicesCommand(command.opts(), services)).option(
     ...JSON_FLAG,
   );
+
+  add('doctor', 'print what a report of a fault needs, and what is wrong here', (command) =>
+    doctorCommand(command.opts(), services),
+  ).option(...JSON_FLAG);
 
   add('setup', 'find the TensorFlow library, or fetch it', async () => {
     services.stdout.write(`TensorFlow library: ${await services.ensureLibrary()}\n`);

@@ -1,5 +1,17 @@
 /** The folder of a run: `<out>/<run>`, one run's alone. */
-import { lstatSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  fstatSync,
+  ftruncateSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readSync,
+  renameSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import type { Config } from '../config/config.js';
 import { ConfigError, SplitError } from '../errors.js';
@@ -39,6 +51,55 @@ export function makeFolder(config: Config): string {
   }
   return folder;
 }
+
+/**
+ * The folder of a run that goes on: the settings as they are now replace those in `config.json`, and half a line at the
+ * log's end, of a process that was killed or a disk that was full, is cut off.
+ * @throws SplitError when the disk does not take it.
+ */
+export function continueFolder(config: Config): string {
+  const folder = runFolder(config);
+  try {
+    const draft = join(folder, `config.json.${process.pid}.partial`);
+    writeFileSync(draft, `${JSON.stringify(config, null, 2)}\n`);
+    renameSync(draft, join(folder, 'config.json'));
+    cutHalfLine(join(folder, 'log.ndjson'));
+  } catch (error) {
+    throw new SplitError(`Cannot go on in ${folder}: ${(error as Error).message}; make room, or let it be written to`, {
+      cause: error,
+    });
+  }
+  return folder;
+}
+
+/** Names in a folder; none where there is no folder. */
+export function filesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch (error) {
+    if (['ENOENT', 'ENOTDIR'].includes(codeOf(error) ?? '')) return [];
+    throw unusable(folder, error);
+  }
+}
+
+const LINE_END = 10;
+
+function cutHalfLine(log: string): void {
+  if (!existsSync(log)) return;
+  const descriptor = openSync(log, 'r+');
+  try {
+    let { size } = fstatSync(descriptor);
+    const tail = Buffer.alloc(Math.min(size, MAX_LINE_BYTES));
+    size -= tail.length;
+    readSync(descriptor, tail, 0, tail.length, size);
+    ftruncateSync(descriptor, size + tail.lastIndexOf(LINE_END) + 1);
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+/** More than a line of the log has. */
+const MAX_LINE_BYTES = 2 ** 20;
 
 function isTaken(folder: string): boolean {
   try {

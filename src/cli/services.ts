@@ -3,9 +3,9 @@
  * only when a command asks for it, so that `--help` and `summary` are quick.
  */
 import type { Config } from '../config/config.js';
-import type { Report } from '../log.js';
 import type { Device } from '../native/context.js';
-import type { GoldenResult, Prediction, Scores, TrainResult, VerifyResult } from '../train/index.js';
+import type { FoundLibrary } from '../native/library.js';
+import type { GoldenResult, Prediction, Scores, TrainResult, TrainUi, VerifyResult } from '../train/index.js';
 
 /** Where text goes: a stream, or a stand-in of a test. */
 export interface Output {
@@ -19,10 +19,7 @@ export type EvalResult = Scores;
 
 /** What `src/train/index.js` has for the command line. */
 export interface TrainRoom {
-  train(
-    config: Config,
-    ui: { report: Report; signal: AbortSignal; note?: (text: string) => void },
-  ): Promise<TrainResult>;
+  train(config: Config, ui: TrainUi): Promise<TrainResult>;
   verify(config: Config, options: { steps: number }, ui: { print(line: string): void }): Promise<VerifyResult>;
   verifyGolden(
     file: string,
@@ -34,6 +31,15 @@ export interface TrainRoom {
     options?: { tenView?: boolean; note?: (text: string) => void },
   ): Promise<EvalResult>;
   predictFiles(config: Config, folder: string, files: readonly string[], top: number): Promise<Prediction[]>;
+}
+
+/** The TensorFlow library, if there is one, and what is around it; nothing is loaded. */
+export interface Examined {
+  library: FoundLibrary | undefined;
+  /** Whether there is an NVIDIA device. */
+  nvidia: boolean;
+  /** Files of the CUDA libraries beside TensorFlow's. */
+  cuda: readonly string[];
 }
 
 export interface Services {
@@ -49,6 +55,8 @@ export interface Services {
   countClasses(): Promise<(source: string) => number | undefined>;
   /** Finds or fetches the TensorFlow library; returns its path. */
   ensureLibrary(): Promise<string>;
+  /** Looks for the library. @throws SetupError when what is there is no library for this machine. */
+  examineLibrary(): Promise<Examined>;
   trainRoom(): Promise<TrainRoom>;
 }
 
@@ -62,5 +70,10 @@ export const SERVICES: Services = {
   hasFashionMnist: async () => (await import('../data/index.js')).findFashionMnist() !== undefined,
   countClasses: async () => (await import('../data/index.js')).countClasses,
   ensureLibrary: async () => (await (await import('../native/fetch.js')).ensureLibrary()).tensorflow,
+  examineLibrary: async () => {
+    const { cudaPreload, findLibrary, hasNvidiaDevice } = await import('../native/library.js');
+    const library = findLibrary();
+    return { library, nvidia: hasNvidiaDevice(), cuda: cudaPreload(library?.nvidiaFolders ?? []) };
+  },
   trainRoom: () => import('../train/index.js'),
 };

@@ -1,13 +1,22 @@
 /** `train`: settings, run folder, log and display around the training itself. */
+import { constants } from 'node:os';
 import { join } from 'node:path';
 import { type Config, resolveConfig } from '../config/config.js';
 import { type Layer, sets } from '../config/layers.js';
 import { type LogEvent, openLog, type RunLog } from '../log.js';
+import type { Resume } from '../train/index.js';
 import { type DisplayMode, openDisplay } from './display.js';
 import { oneLine } from './format.js';
 import { lookAround } from './machine.js';
-import { claimName, makeFolder } from './run-folder.js';
+import { findContinuation } from './resume.js';
+import { claimName, continueFolder, makeFolder } from './run-folder.js';
 import type { Services } from './services.js';
+import { stopOnSignal } from './stop.js';
+
+export interface TrainOptions extends DisplayMode {
+  /** `auto`, a checkpoint or a run's folder. */
+  resume?: string;
+}
 
 /**
  * Trains. The run's folder, its `config.json` and log come with the first `run_start`, once all that can be checked
@@ -15,20 +24,33 @@ import type { Services } from './services.js';
  * @returns the exit code.
  * @throws SplitError for settings, data, devices or a disk that make no run, and for a run that fails.
  */
-export async function trainCommand(layers: readonly Layer[], mode: DisplayMode, services: Services): Promise<number> {
+export async function trainCommand(
+  asked: readonly Layer[],
+  options: TrainOptions,
+  services: Services,
+): Promise<number> {
+  const { layers, resume, inPlace, notes } = findContinuation(asked, options.resume);
   const resolved = resolveConfig(layers, await lookAround(services));
-  const config = claimName(
-    resolved.config,
-    layers.some((layer) => sets(layer, 'run')),
-  );
-  const { exitCode, failure } = await recordedTraining(config, resolved.notes, mode, services);
+  const isNamed = layers.some((layer) => sets(layer, 'run'));
+  const config = inPlace ? resolved.config : claimName(resolved.config, isNamed);
+  const continuation = { resume, folderOf: inPlace ? continueFolder : makeFolder };
+  const all = [...resolved.notes, ...notes];
+  const { exitCode, failure } = await recordedTraining(config, all, options, services, continuation);
   if (exitCode !== 0 && failure !== undefined) services.stderr.write(`error: ${oneLine(failure)}\n`);
   return exitCode;
 }
 
+/** What a training goes on from, and who else is told of it. */
+export interface RecordOptions {
+  resume?: Resume | undefined;
+  /** Makes the run's folder, or finds it. */
+  folderOf?: (config: Config) => string;
+  /** Is told of each event too. */
+  watch?: (event: LogEvent) => void;
+}
+
 /**
  * One training with its folder, its log, a display, and an ear for signals.
- * @param watch is told of each event too.
  * @returns the exit code, and why it failed when it did.
  * @throws as {@link trainCommand}.
  */
@@ -37,25 +59,32 @@ export async function recordedTraining(
   notes: readonly string[],
   mode: DisplayMode,
   services: Services,
-  watch: (event: LogEvent) => void = () => {},
+  { resume, folderOf = makeFolder, watch = () => {} }: RecordOptions = {},
 ): Promise<{ exitCode: number; failure: string | undefined }> {
   const { train } = await services.trainRoom();
   const display = openDisplay(mode, config, services);
-  const recorder = openRecorder(config);
+  const recorder = openRecorder(config, folderOf);
   const stop = stopOnSignal(() => {
     display.close(); // the second signal ends the process, and the terminal must be as it was by then
     display.note('stopping after this step; once more stops at once');
+    if (!hasBegun) stop.leaveSoon(128 + (constants.signals[stop.signal.reason as NodeJS.Signals] ?? 2));
   });
+  let hasBegun = false;
   let failure: string | undefined;
   try {
     for (const note of notes) display.note(note);
     const report = (event: LogEvent) => {
+      if (event.event === 'run_start') hasBegun = true;
       if (event.event === 'run_end') failure = event.error;
       recorder.write(event);
       display.show(event);
       watch(event);
+      if (event.event === 'run_end' && stop.signal.aborted) stop.leaveSoon(event.exit_code);
     };
-    const { exitCode } = await train(config, { report, signal: stop.signal, note: display.note });
+    for (const { folder, why } of resume?.skipped ?? []) {
+      report({ event: 'warning', message: `skipped the checkpoint ${folder}: ${why}` });
+    }
+    const { exitCode } = await train(config, { report, signal: stop.signal, resume, note: display.note });
     return { exitCode, failure };
   } finally {
     stop.forget();
@@ -65,7 +94,7 @@ export async function recordedTraining(
 }
 
 /** The log, opened by the first `run_start`; what comes before it waits. */
-function openRecorder(config: Config): RunLog {
+function openRecorder(config: Config, folderOf: (config: Config) => string): RunLog {
   let log: RunLog | undefined;
   const waiting: LogEvent[] = [];
   return {
@@ -74,29 +103,9 @@ function openRecorder(config: Config): RunLog {
         waiting.push(event);
         return;
       }
-      log ??= openLog(join(makeFolder(config), 'log.ndjson'));
+      log ??= openLog(join(folderOf(config), 'log.ndjson'));
       for (const each of [...waiting.splice(0), event]) log.write(each);
     },
     close: () => log?.close(),
   };
-}
-
-/**
- * The first SIGINT or SIGTERM asks the run to end after its step; the second ends the process, as without this. The
- * abort's reason is the signal's name.
- */
-function stopOnSignal(told: () => void): { signal: AbortSignal; forget(): void } {
-  const controller = new AbortController();
-  const forget = () => {
-    process.off('SIGINT', stop);
-    process.off('SIGTERM', stop);
-  };
-  const stop = (name: NodeJS.Signals) => {
-    forget();
-    controller.abort(name);
-    told();
-  };
-  process.on('SIGINT', stop);
-  process.on('SIGTERM', stop);
-  return { signal: controller.signal, forget };
 }

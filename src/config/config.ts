@@ -68,6 +68,10 @@ export interface Config {
   readonly logEvery: number;
   /** Steps from one evaluation to the next; 0 is at the end of each epoch. */
   readonly evalEvery: number;
+  /** Steps from one checkpoint to the next, or minutes as `10m`; with 0 there is one at the end only. */
+  readonly checkpointEvery: number | string;
+  /** How many of the newest checkpoints stay, beside the one with the best evaluation. */
+  readonly keep: number;
   /** Name of the run; its folder is `<out>/<run>`. */
   readonly run: string;
   readonly out: string;

@@ -203,6 +203,22 @@ export const FLAGS: readonly Flag[] = [
     group: 'train',
     help: 'start from the weights of a run, by name or path, or of an exported file',
   },
+  {
+    name: '--checkpoint-every',
+    kind: 'number',
+    path: 'checkpointEvery',
+    value: 'steps|minutes',
+    group: 'train',
+    help: 'steps between checkpoints, or minutes (10m); 0: at the end only',
+  },
+  {
+    name: '--keep',
+    kind: 'number',
+    path: 'keep',
+    value: 'n',
+    group: 'train',
+    help: 'newest checkpoints that stay, beside the best',
+  },
   { name: '--run', kind: 'text', path: 'run', value: 'name', group: 'train', help: 'name of the run' },
   { name: '--out', kind: 'text', path: 'out', value: 'folder', group: 'train', help: 'folder that holds the runs' },
   {

@@ -17,6 +17,10 @@ const COMMON = {
   steps: null,
   logEvery: 10,
   evalEvery: 0,
+  /** What a power cut may cost; a checkpoint costs a step some milliseconds (docs/reliability.md). */
+  checkpointEvery: '10m',
+  /** The newest may be of a run that has just gone wrong. */
+  keep: 2,
   out: 'runs',
   weights: null,
   exchange: { transport: 'msgpack', dtype: 'float32', overlap: 'auto' },

@@ -45,6 +45,15 @@ const bool = z.boolean('true or false');
 const text = z.string('a text').min(1, 'a text that is not empty');
 const device = z.string('a device such as CPU:0 or GPU:1').regex(/^[A-Z_]+:\d+$/, 'a device such as CPU:0 or GPU:1');
 
+/** One message, whichever of the two it was meant to be. */
+const interval = z.custom<number | string>(
+  (value) =>
+    typeof value === 'number'
+      ? Number.isInteger(value) && value >= 0 && value <= 1_000_000_000
+      : typeof value === 'string' && /^(?!0+(\.0*)?m$)\d{1,6}(\.\d{1,6})?m$/.test(value),
+  'a number of steps, or minutes such as 10m; 0 is at the end only',
+);
+
 const schedule = z.discriminatedUnion(
   'kind',
   [
@@ -125,6 +134,8 @@ export const CONFIG_SCHEMA = keys({
   seed: whole(0, 2 ** 32 - 1),
   logEvery: whole(1, 1_000_000_000),
   evalEvery: whole(0, 1_000_000_000),
+  checkpointEvery: interval,
+  keep: whole(1, 1_000_000),
   run: text,
   out: text,
   weights: text.nullable(),

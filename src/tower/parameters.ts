@@ -1,7 +1,6 @@
 /** A tower's parameters and their velocities, on its device. */
 import * as tf from '@tensorflow/tfjs';
-import { openTensors, type TensorFile, writeTensors } from '../checkpoint/format.js';
-import { CheckpointError } from '../errors.js';
+import { writeTensors } from '../checkpoint/format.js';
 import { initialValue } from '../model/init.js';
 import type { NetOptions, Parameter } from '../model/net.js';
 import { type Compiled, type CompileOptions, compile } from '../native/compile.js';
@@ -10,8 +9,10 @@ import { copyTensor, tensorFrom } from '../native/tensors.js';
 import { descend, descendIn, type UpdateRates, Variable } from '../native/variables.js';
 import { type OptimizerOptions, rateClassOf, ratesOf } from '../optim/schedule.js';
 import type { TowerSetup } from './protocol.js';
+import { copySnapshot, restoreSnapshot, withTensors } from './snapshot.js';
 
-interface Held {
+/** A parameter on its device. */
+export interface Held {
   parameter: Parameter;
   variable: Variable;
   /** Only with momentum. */
@@ -133,22 +134,19 @@ export class Parameters {
 
   /** Takes each parameter from the file that has it. @throws CheckpointError when none has one of them. */
   load(files: readonly string[]): void {
-    const open: TensorFile[] = [];
-    try {
-      for (const file of files) open.push(openTensors(file));
-      for (const { parameter } of this.#held) {
-        const owner = open.find(({ entries }) => entries.some(({ name }) => name === parameter.name));
-        if (!owner) {
-          throw new CheckpointError(
-            `Cannot load the weights: none of ${files.join(', ')} has ${parameter.name}, expected the files of this net; check --run`,
-            files[0] ?? '',
-          );
-        }
-        this.put(parameter.name, owner.read(parameter.name, parameter.shape));
-      }
-    } finally {
-      for (const file of open) file.close();
-    }
+    withTensors(files, (read) => {
+      for (const { parameter } of this.#held) this.put(parameter.name, read(parameter.name, parameter.shape));
+    });
+  }
+
+  /** Copies values and velocities into memory laid out by `snapshotEntries`. */
+  snapshot(target: Uint8Array): void {
+    copySnapshot(this.#held, target);
+  }
+
+  /** Takes values and velocities from a checkpoint's files. @throws CheckpointError when they are another net's. */
+  restore(files: readonly string[]): void {
+    restoreSnapshot(this.#held, files);
   }
 
   /** Frees all of it on the device. */

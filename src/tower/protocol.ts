@@ -70,8 +70,25 @@ export type Command =
   | { kind: 'put'; name: string }
   | { kind: 'save'; file: string }
   | { kind: 'load'; files: readonly string[] }
+  /** Copies values and velocities into the memory that comes with the command; see `snapshot.ts`. */
+  | { kind: 'snapshot' }
+  /** Takes values and velocities from a checkpoint's files. */
+  | { kind: 'restore'; files: readonly string[] }
   /** Frees all that the tower has on its device; the last command. */
   | { kind: 'close' };
+
+/** A step, with or without the update, and with what a comparison needs kept. */
+export interface StepCommand {
+  kind: 'step';
+  slot: number;
+  count: number;
+  step: number;
+  learningRate: number;
+  update: boolean;
+  keep: boolean;
+  /** Goes on where the loss is not finite, to see where that began. */
+  tolerant?: boolean;
+}
 
 /** `input` and `activation`: of the last step; `gradient`: of the last step, without weight decay. */
 export type TensorKind = 'input' | 'activation' | 'gradient' | 'parameter';
@@ -128,6 +145,8 @@ export interface Replies {
   put: null;
   save: null;
   load: null;
+  snapshot: null;
+  restore: null;
   close: null;
 }
 

@@ -1,7 +1,6 @@
 /** A tower: a part of the net on one device, in the thread that made it. */
 import * as tf from '@tensorflow/tfjs';
 import { slotViews } from '../data/batches.js';
-import { SplitError } from '../errors.js';
 import {
   deviceTransport,
   gather,
@@ -17,6 +16,7 @@ import { TFJS_OPS } from '../model/ops.js';
 import { backingDevice, currentBinding, useDevice } from '../native/backend.js';
 import { copyTensor, settle, tensorFrom } from '../native/tensors.js';
 import { type Fault, parseFault } from './fault.js';
+import { GradientCheck, lossNotFinite } from './finite.js';
 import { NATIVE_OPS } from './ops.js';
 import { Parameters } from './parameters.js';
 import { devicePort } from './port.js';
@@ -34,6 +34,7 @@ import type {
 import { Runner } from './runner.js';
 import { countRight } from './scores.js';
 import { selfTest } from './self-test.js';
+import { fileMetadata } from './snapshot.js';
 
 /** What a step leaves for a comparison. */
 interface Kept extends TensorInfo {
@@ -48,6 +49,7 @@ export class Tower {
   readonly #fault: Fault;
   readonly #transport: Transport | undefined;
   readonly #runner: Runner;
+  readonly #gradientCheck: GradientCheck;
   #kept: Kept[] = [];
 
   /** @throws SetupError, NativeError for a device that is not there; ConfigError for a net that does not fit. */
@@ -62,6 +64,7 @@ export class Tower {
     );
     const own = parametersOf(this.#net, part === 'whole' ? undefined : part);
     this.#parameters = new Parameters(own, setup.net.init, setup.optimizer, setup.seed, setup.compile);
+    this.#gradientCheck = new GradientCheck(setup.compile);
     this.#runner = new Runner({
       ...{ net: this.#net, part, seed: setup.seed, compile: setup.compile },
       ops: setup.ops === 'native' ? NATIVE_OPS : TFJS_OPS,
@@ -95,8 +98,8 @@ export class Tower {
     return selfTest(this.#net, part, batchSize, this.#transport);
   }
 
-  /** Forward, backward, update. @throws SplitError, before the update, when the loss is not finite. */
-  step({ slot, count, step, learningRate, epoch, update, keep }: StepCommand): StepReply {
+  /** Forward, backward, update. @throws NonFiniteError, before the update, when loss or gradients are not finite. */
+  step({ slot, count, step, learningRate, epoch, update, keep, tolerant }: StepCommand): StepReply {
     const started = performance.now();
     this.#forget();
     this.#transport?.takeCosts();
@@ -114,13 +117,16 @@ export class Tower {
         if ('sent' in outcome) return outcome.sent as tf.Scalar;
         const loss = outcome.loss.dataSync()[0]!;
         answers = { loss, top1: countRight(outcome.logits.dataSync(), labelValues, 1) };
-        if (!Number.isFinite(loss)) throw notFinite(loss, step, learningRate);
+        if (!Number.isFinite(loss) && !tolerant) throw lossNotFinite(loss, step, learningRate);
         return outcome.loss;
       };
       return tf.valueAndGrads(forward)(this.#parameters.read()).grads;
     });
     if (keep) this.#keep(captured, gradients);
-    if (update) this.#parameters.update(gradients, learningRate, epoch);
+    if (update) {
+      this.#gradientCheck.check(gradients, this.#parameters.described, step, learningRate);
+      this.#parameters.update(gradients, learningRate, epoch);
+    }
     settle(gradients.at(-1)!);
     if (!keep) tf.dispose(gradients);
     return { ...answers, ...this.#timings(started) };
@@ -168,18 +174,26 @@ export class Tower {
   }
 
   save(file: string): void {
-    const { part, net, seed } = this.#setup;
-    this.#parameters.save(file, { format: 'alexnet-split', part: String(part), net: net.table, seed: String(seed) });
+    this.#parameters.save(file, fileMetadata(this.#setup));
   }
 
   load(files: readonly string[]): void {
     this.#parameters.load(files);
   }
 
+  snapshot(target: Uint8Array): void {
+    this.#parameters.snapshot(target);
+  }
+
+  restore(files: readonly string[]): void {
+    this.#parameters.restore(files);
+  }
+
   /** Frees parameters, traces and what the last step kept: a thread's end alone would leave them on the device. */
   dispose(): void {
     this.#forget();
     this.#runner.dispose();
+    this.#gradientCheck.dispose();
     this.#parameters.dispose();
   }
 
@@ -237,10 +251,4 @@ export class Tower {
     const stepMs = performance.now() - started;
     return { stepMs, computeMs: stepMs - exchangeMs - waitMs, exchangeMs, waitMs, exchangeBytes: bytes };
   }
-}
-
-function notFinite(loss: number, step: number, learningRate: number): SplitError {
-  return new SplitError(
-    `Cannot go on: the loss of step ${step} is ${loss} at learning rate ${learningRate}, expected a number; take a lower --lr (the update was not made)`,
-  );
 }

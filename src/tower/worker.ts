@@ -40,6 +40,10 @@ function obey(command: Command, memory: SharedArrayBuffer | undefined): unknown 
       return tower.save(command.file);
     case 'load':
       return tower.load(command.files);
+    case 'snapshot':
+      return tower.snapshot(new Uint8Array(memory!));
+    case 'restore':
+      return tower.restore(command.files);
   }
 }
 

@@ -24,7 +24,7 @@ export async function evaluateRun(
   folder: string,
   { tenView = false, note }: EvaluateOptions = {},
 ): Promise<Scores> {
-  const files = weightsIn(folder);
+  const files = weightsIn(folder, note);
   const statistics = runStatistics(folder, config);
   const { dataset, feeder } = await openFeed(config, { note, statistics, views: tenView ? 10 : 1 });
   try {

@@ -1,5 +1,6 @@
 /** A net's loss and right answers on the test images. */
 import type { BatchFeeder } from '../data/index.js';
+import { GRACE_MS, orStopped, unlessStopped } from './stop.js';
 import type { Team } from './team.js';
 
 export interface Scores {
@@ -14,15 +15,23 @@ export interface Scores {
 /**
  * Evaluates all test images.
  * @param step the training step that the exchange's messages name.
- * @param stopped asked between batches; evaluation ends early when it says so.
+ * @param signal ends the evaluation before the last image.
+ * @throws Stopped when the signal comes and the towers are not done in time.
  */
-export async function evaluate(team: Team, feeder: BatchFeeder, step: number, stopped = () => false): Promise<Scores> {
+export async function evaluate(
+  team: Team,
+  feeder: BatchFeeder,
+  step: number,
+  signal: AbortSignal = new AbortController().signal,
+): Promise<Scores> {
   const sums = { images: 0, loss: 0, top1: 0, top5: 0 };
-  for (let i = 0; i < feeder.testBatches && !stopped(); i++) {
-    const batch = await feeder.test(i);
+  for (let i = 0; i < feeder.testBatches && !signal.aborted; i++) {
+    const batch = await unlessStopped(feeder.test(i), signal);
+    if (!batch) break;
     try {
       if (batch.count === 0) continue; // none of its images can be read
-      const replies = await team.ask({ kind: 'evaluate', slot: batch.slot, count: batch.count, step });
+      const command = { kind: 'evaluate', slot: batch.slot, count: batch.count, step } as const;
+      const replies = await orStopped(team.ask(command), signal, GRACE_MS);
       const { loss = 0, top1 = 0, top5 = 0 } = replies.find((each) => each.loss !== undefined) ?? {};
       sums.images += batch.count;
       sums.loss += loss;

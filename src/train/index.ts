@@ -2,5 +2,6 @@ export type { Scores } from './evaluate.js';
 export { evaluateRun } from './evaluate-run.js';
 export { type GoldenResult, verifyGolden } from './golden.js';
 export { type Guess, type Prediction, predictFiles } from './predict.js';
+export type { Resume } from './resume.js';
 export { type TrainResult, type TrainUi, train } from './train.js';
 export { type VerifyResult, verify } from './verify.js';

@@ -4,69 +4,106 @@ import type { Batch, BatchFeeder } from '../data/index.js';
 import type { EventOf, Report } from '../log.js';
 import { learningRateIn } from '../optim/schedule.js';
 import type { StepReply } from '../tower/protocol.js';
+import type { Checkpoints } from './checkpoints.js';
 import { evaluate } from './evaluate.js';
+import { GRACE_MS, orStopped, unlessStopped } from './stop.js';
 import type { Team } from './team.js';
 
 /** How far a run has come; the loop keeps it up to date, so that it is right after a failure too. */
 export interface LoopResult {
+  /** The last step that was done; what a run that was resumed had done before counts, here and below. */
   steps: number;
   images: number;
-  /** From the first step's start to the last one's end, without evaluations. */
+  /** The sum of the steps' milliseconds, without evaluations. */
   trainMs: number;
   stopped: boolean;
   /** Of the evaluation after the last step, if there was one. */
   top1?: number;
   /** Share of the test images whose class is not the highest score, one an evaluation: what `plateau` goes by. */
   errors: number[];
+  /** The towers are in the middle of something, and cannot be asked for their weights. */
+  busy: boolean;
+}
+
+/** What the loop tells of, and is told by. */
+export interface LoopUi {
+  report: Report;
+  signal: AbortSignal;
+  checkpoints: Checkpoints;
 }
 
 /**
- * Trains `steps` steps, and evaluates after each epoch, or after each `evalEvery` steps, and at the end.
- * @throws what a tower or a data worker throws.
+ * Trains up to step `steps` from the one that `result` stands at, and evaluates after each epoch, or after each
+ * `evalEvery` steps, and at the end.
+ * @throws what a tower or a data worker throws; CheckpointError when a checkpoint could not be written.
  */
 export async function trainLoop(
   config: Config,
   team: Team,
   feeder: BatchFeeder,
   steps: number,
-  { report, signal }: { report: Report; signal: AbortSignal },
+  ui: LoopUi,
   result: LoopResult,
 ): Promise<void> {
+  const { report, signal, checkpoints } = ui;
   const every = config.evalEvery || feeder.batchesPerEpoch;
-  for (let step = 1; step <= steps && !signal.aborted; step++) {
+  const isEvalDue = (step: number) => step > 0 && (step % every === 0 || step === steps);
+  // Stopped before or in that evaluation: it is due yet.
+  if (isEvalDue(result.steps) && result.top1 === undefined && !signal.aborted) {
+    await evaluateAndReport(team, feeder, ui, result);
+    await checkpoints.after(result);
+  }
+  let graceMs = 0; // the first step compiles: as nothing is lost yet, it is not waited for
+  for (let step = result.steps + 1; step <= steps && !signal.aborted; step++) {
     const started = performance.now();
-    const batch = await feeder.train(step);
+    const batch = await unlessStopped(feeder.train(step), signal);
+    if (!batch) break;
     const dataMs = performance.now() - started;
     const epoch = epochOf(batch);
     const learningRate = learningRateIn(epoch, config.optimizer, result.errors);
     const { slot, count } = batch;
-    const replies = await team.ask({ kind: 'step', slot, count, step, learningRate, epoch, update: true, keep: false });
+    const command = { kind: 'step', slot, count, step, learningRate, epoch, update: true, keep: false } as const;
+    result.busy = true;
+    const replies = await orStopped(team.ask(command), signal, graceMs);
+    result.busy = false;
     feeder.release(batch);
     const stepMs = performance.now() - started;
+    graceMs = Math.max(GRACE_MS, graceMs, GRACE_STEPS * stepMs);
     result.steps = step;
     delete result.top1; // that was of other weights
     result.images += count;
     result.trainMs += stepMs;
     report(stepEvent(batch, learningRate, replies, stepMs, dataMs));
-    if (step % every === 0 || step === steps) await evaluateAndReport(team, feeder, batch, { report, signal }, result);
+    if (isEvalDue(step)) await evaluateAndReport(team, feeder, ui, result);
+    if (!signal.aborted) await checkpoints.after(result);
   }
   result.stopped = signal.aborted;
 }
 
+/** A step that takes longer than so many of the longest is stuck. */
+const GRACE_STEPS = 3;
+
 async function evaluateAndReport(
   team: Team,
   feeder: BatchFeeder,
-  batch: Batch,
-  { report, signal }: { report: Report; signal: AbortSignal },
+  { report, signal }: LoopUi,
   result: LoopResult,
 ): Promise<void> {
   const started = performance.now();
-  const { step } = batch;
-  const scores = await evaluate(team, feeder, step, () => signal.aborted);
+  const step = result.steps;
+  result.busy = true;
+  const scores = await evaluate(team, feeder, step, signal);
+  result.busy = false;
   if (signal.aborted) return; // not all images: no test accuracy
-  report({ event: 'eval', step, epoch: epochOf(batch), ...scores, eval_ms: performance.now() - started });
+  const epoch = epochOfStep(step, feeder);
+  report({ event: 'eval', step, epoch, ...scores, eval_ms: performance.now() - started });
   result.top1 = scores.top1;
   result.errors.push(1 - scores.top1);
+}
+
+/** The epoch of a step, from 1. */
+export function epochOfStep(step: number, { batchesPerEpoch }: Pick<BatchFeeder, 'batchesPerEpoch'>): number {
+  return Math.floor((step - 1) / batchesPerEpoch) + 1;
 }
 
 /** The step's milliseconds are the slower tower's, for that is the one that the step took; they add up to `step_ms`. */

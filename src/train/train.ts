@@ -1,16 +1,22 @@
 /** A run: set-up, check, the loop, the last evaluation, the weights. */
 import { mkdirSync } from 'node:fs';
+import { constants } from 'node:os';
 import { join } from 'node:path';
 import { weightsName } from '../checkpoint/format.js';
 import type { Config } from '../config/config.js';
 import { packageVersion } from '../config/version.js';
 import type { BatchFeeder, Dataset } from '../data/index.js';
-import { CheckpointError, SplitError, VerifyError } from '../errors.js';
-import type { Report } from '../log.js';
+import { CheckpointError, NonFiniteError, SplitError, VerifyError } from '../errors.js';
+import type { EventOf, Report } from '../log.js';
 import { buildNet, parametersOf, volume } from '../model/net.js';
+import { learningRateIn } from '../optim/schedule.js';
+import { type Checkpoints, openCheckpoints } from './checkpoints.js';
+import { diagnose } from './diagnose.js';
 import { openFeed, skipped } from './feed.js';
-import { type LoopResult, trainLoop } from './loop.js';
+import { epochOfStep, type LoopResult, trainLoop } from './loop.js';
+import { configHash, dataOf, type Resume, refuseOtherConfig, refuseOtherData } from './resume.js';
 import { keepRunData } from './run-data.js';
+import { orStopped, Stopped, unlessStopped } from './stop.js';
 import { openTeam, type Team } from './team.js';
 import { checkTeam } from './verify.js';
 
@@ -27,99 +33,184 @@ export interface TrainUi {
   report: Report;
   /** Ends the run after the step it is in. Its reason may be the signal's name. */
   signal: AbortSignal;
+  /** What to go on from, instead of the initial values. */
+  resume?: Resume | undefined;
   /** Takes a sentence about what takes long before `run_start`. */
   note?: (text: string) => void;
 }
 
-const EXIT_CODES: Record<string, number> = { SIGINT: 130, SIGTERM: 143 };
+/** A run's parts, all there. */
+interface Run {
+  config: Config;
+  dataset: Dataset;
+  feeder: BatchFeeder;
+  team: Team;
+  /** The run's length. */
+  steps: number;
+}
+
+/** 128 and the signal's number, as a shell has it. */
+const EXIT_CODES: Record<string, number> = {
+  SIGINT: 130,
+  SIGTERM: 143,
+  SIGUSR1: 128 + (constants.signals.SIGUSR1 ?? 10),
+};
 
 /**
  * Trains, and reports what happens. A failure after `run_start` ends with `run_end` and its exit code.
  * @throws SplitError for whatever makes no run, before `run_start`.
  */
-export async function train(config: Config, { report, signal, note }: TrainUi): Promise<TrainResult> {
+export async function train(config: Config, ui: TrainUi): Promise<TrainResult> {
+  if (ui.resume) refuseOtherConfig(ui.resume, config);
+  const { report, signal, note } = ui;
   const { dataset, feeder, statistics } = await openFeed(config, {
     onUnreadable: (image) => report({ event: 'warning', message: skipped(image) }),
     ...{ note, signal },
   });
+  let unfinished: Promise<unknown> | undefined;
   try {
-    const team = await openTeam(config, feeder.slots);
+    if (ui.resume) refuseOtherData(ui.resume, dataset);
+    const team = await openOrStop(config, feeder, signal);
+    if (!team) return { exitCode: stoppedCode(signal), top1: Number.NaN, steps: 0 };
     try {
       const steps = config.steps ?? config.epochs * feeder.batchesPerEpoch;
-      reportStart(config, dataset, feeder, team, steps, report);
+      const run: Run = { config, dataset, feeder, team, steps };
+      report(startOf(run));
       keepRunData(config, dataset, statistics);
       for (const message of team.warnings) report({ event: 'warning', message });
-      return await runAndEnd(config, team, feeder, steps, { report, signal });
+      const ended = await runAndEnd(run, ui);
+      unfinished = ended.unfinished;
+      return ended.result;
     } finally {
       await team.close();
     }
   } finally {
     await feeder.close();
+    await unfinished?.catch(() => {}); // what was broken off ends with team and feeder, and closes what is its own
   }
 }
 
+/** The team; undefined when the run is told to stop meanwhile. What comes of it then is closed. */
+async function openOrStop(config: Config, feeder: BatchFeeder, signal: AbortSignal): Promise<Team | undefined> {
+  const opening = openTeam(config, feeder.slots);
+  const team = await unlessStopped(opening, signal);
+  if (!team) {
+    await opening.then(
+      (late) => late.close(),
+      () => {},
+    );
+  }
+  return team;
+}
+
 /** Everything after `run_start`: ends with `run_end`, whatever happens. */
-async function runAndEnd(
-  config: Config,
-  team: Team,
-  feeder: BatchFeeder,
-  steps: number,
-  { report, signal }: TrainUi,
-): Promise<TrainResult> {
-  const result: LoopResult = { steps: 0, images: 0, trainMs: 0, stopped: false, errors: [] };
+async function runAndEnd(run: Run, ui: TrainUi): Promise<{ result: TrainResult; unfinished?: Promise<unknown> }> {
+  const { config, team } = run;
+  const { report, signal } = ui;
+  const result: LoopResult = { steps: 0, images: 0, trainMs: 0, stopped: false, busy: true, errors: [] };
+  let checkpoints: Checkpoints | undefined;
   let weights: string | undefined;
   let failure: unknown;
+  let unfinished: Promise<unknown> | undefined;
   try {
-    if (config.check && config.placement === 'split') await check(team, feeder, config, report);
-    await trainLoop(config, team, feeder, steps, { report, signal }, result);
-    if (result.steps > 0) weights = await saveWeights(config, team);
+    checkpoints = open(run, ui);
+    if (config.check && config.placement === 'split') await orStopped(check(run, ui), signal);
+    if (ui.resume) await restore(ui.resume, team, result, report);
+    result.busy = false;
+    await trainLoop(config, team, run.feeder, run.steps, { report, signal, checkpoints }, result);
+  } catch (error) {
+    if (error instanceof Stopped) {
+      result.stopped = true;
+      unfinished = error.unfinished;
+    } else {
+      failure = error instanceof NonFiniteError ? await diagnose(error, team, run.feeder, config) : error;
+    }
+  }
+  try {
+    // A step that was not waited for, or that failed, leaves the last checkpoint as it is.
+    if (failure === undefined && !result.busy && result.steps > 0) {
+      await checkpoints?.finish(result);
+      weights = await saveWeights(config, team);
+    }
   } catch (error) {
     failure = error;
   }
+  await checkpoints?.close().catch((error: unknown) => {
+    failure ??= error;
+  });
   const exitCode = exitCodeOf(failure, result.stopped, signal);
-  report({
+  report(endOf(result, run.feeder.unreadable.length, exitCode, failure, weights));
+  if (failure !== undefined && !(failure instanceof SplitError)) throw failure;
+  const ended = { exitCode, top1: result.top1 ?? Number.NaN, steps: result.steps };
+  return { result: ended, ...(unfinished && { unfinished }) };
+}
+
+/** Takes the weights and the place in the run from the checkpoint. */
+async function restore({ checkpoint, skipped }: Resume, team: Team, result: LoopResult, report: Report): Promise<void> {
+  const { folder, files, state } = checkpoint;
+  await team.ask({ kind: 'restore', files });
+  const { step, images, trainMs, top1, errors } = state;
+  Object.assign(result, { steps: step, images, trainMs, errors: [...errors], ...(top1 !== undefined && { top1 }) });
+  const passed = skipped.map((each) => ({ checkpoint: each.folder, why: each.why }));
+  report({ event: 'resume', step, checkpoint: folder, skipped: passed });
+}
+
+function open({ config, dataset, feeder, team }: Run, { report, resume }: TrainUi): Checkpoints {
+  const { placement, seed, optimizer, batchSize } = config;
+  const fixed = {
+    ...{ seed, placement, configHash: configHash(config), ...dataOf(dataset) },
+    config: { ...config },
+    versions: versionsOf(team),
+  };
+  const positionOf = ({ steps: step, errors }: LoopResult) => {
+    const epoch = epochOfStep(step, feeder);
+    const inEpoch = step - (epoch - 1) * feeder.batchesPerEpoch;
+    const epochImages = Math.min(inEpoch * batchSize, dataset.train.count);
+    return { epoch, epochImages, learningRate: learningRateIn(epoch, optimizer, errors) };
+  };
+  return openCheckpoints(config, team, fixed, positionOf, report, resume?.checkpoint.state);
+}
+
+function endOf(
+  { steps, images, trainMs, stopped, top1 }: LoopResult,
+  unreadable: number,
+  exitCode: number,
+  failure: unknown,
+  weights: string | undefined,
+): EventOf<'run_end'> {
+  return {
     event: 'run_end',
-    status: failure !== undefined ? 'failed' : result.stopped ? 'stopped' : 'done',
+    status: failure !== undefined ? 'failed' : stopped ? 'stopped' : 'done',
     exit_code: exitCode,
-    steps: result.steps,
-    images: result.images,
-    train_ms: result.trainMs,
-    images_per_s: result.trainMs > 0 ? (result.images / result.trainMs) * 1000 : 0,
-    ...(result.top1 !== undefined && { top1: result.top1 }),
-    ...(feeder.unreadable.length > 0 && { unreadable_images: feeder.unreadable.length }),
+    steps,
+    images,
+    train_ms: trainMs,
+    images_per_s: trainMs > 0 ? (images / trainMs) * 1000 : 0,
+    ...(top1 !== undefined && { top1 }),
+    ...(unreadable > 0 && { unreadable_images: unreadable }),
     ...(failure !== undefined && { error: failure instanceof Error ? failure.message : String(failure) }),
     ...(weights !== undefined && { weights }),
-  });
-  if (failure !== undefined && !(failure instanceof SplitError)) throw failure;
-  return { exitCode, top1: result.top1 ?? Number.NaN, steps: result.steps };
+  };
 }
 
 function exitCodeOf(failure: unknown, stopped: boolean, signal: AbortSignal): number {
   if (failure !== undefined) return failure instanceof SplitError ? failure.exitCode : 1;
-  return stopped ? (EXIT_CODES[String(signal.reason)] ?? 130) : 0;
+  return stopped ? stoppedCode(signal) : 0;
 }
 
-function reportStart(
-  config: Config,
-  dataset: Dataset,
-  feeder: BatchFeeder,
-  team: Team,
-  steps: number,
-  report: Report,
-): void {
+function stoppedCode({ reason }: AbortSignal): number {
+  return EXIT_CODES[String(reason)] ?? 130;
+}
+
+function startOf({ config, dataset, feeder, team, steps }: Run): EventOf<'run_start'> {
   const { opened, towers } = team;
-  report({
+  return {
     event: 'run_start',
     run: config.run,
     placement: config.placement,
     preset: config.preset,
     config,
-    versions: {
-      alexnet_split: packageVersion(),
-      node: process.versions.node,
-      tensorflow: opened[0]!.tensorflow,
-      tfjs: opened[0]!.tfjs,
-    },
+    versions: versionsOf(team),
     parameters: parametersOf(buildNet(config.net)).reduce((total, { shape }) => total + volume(shape), 0),
     towers: towers.map(({ setup }, i) => ({
       tower: i,
@@ -135,11 +226,17 @@ function reportStart(
     },
     steps,
     steps_per_epoch: feeder.batchesPerEpoch,
-  });
+  };
 }
 
-async function check(team: Team, feeder: BatchFeeder, config: Config, report: Report): Promise<void> {
+function versionsOf({ opened }: Team): EventOf<'run_start'>['versions'] {
+  const { tensorflow, tfjs } = opened[0]!;
+  return { alexnet_split: packageVersion(), node: process.versions.node, tensorflow, tfjs };
+}
+
+async function check({ team, feeder, config }: Run, { report, signal }: TrainUi): Promise<void> {
   const { passed, worst, tensor, tolerance, ms } = await checkTeam(team, feeder, config);
+  if (signal.aborted) return; // nobody waits for it
   report({ event: 'check', steps: 1, worst_relative: worst, tensor, tolerance, passed, check_ms: ms });
   if (passed) return;
   throw new VerifyError(

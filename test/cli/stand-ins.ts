@@ -68,6 +68,7 @@ export async function run(argv: readonly string[], replaced: Partial<Services> =
     hasFashionMnist: async () => false,
     countClasses: async () => () => undefined,
     ensureLibrary: async () => '/lib/libtensorflow.so',
+    examineLibrary: async () => ({ library: undefined, nvidia: false, cuda: [] }),
     trainRoom: roomWith({ train: threeSteps }),
     ...replaced,
   });

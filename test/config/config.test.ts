@@ -201,6 +201,11 @@ test('resolveConfig() says of a file what is wrong in it, and where', () => {
 const REFUSED_IN_FLAGS: [values: Record<string, unknown>, message: string][] = [
   [{ batchSize: 0 }, '--batch-size is 0, expected a whole number from 1 to 65536'],
   [{ batchSize: Number.POSITIVE_INFINITY }, '--batch-size is Infinity, expected a whole number from 1 to 65536'],
+  ...[-1, 1.5, '10', 'm', '0m', '1h'].map((value): [Record<string, unknown>, string] => [
+    { checkpointEvery: value },
+    `--checkpoint-every is ${JSON.stringify(value)}, expected a number of steps, or minutes such as 10m; 0 is at the end only`,
+  ]),
+  [{ keep: 0 }, '--keep is 0, expected a whole number from 1 to 1000000'],
   [{ steps: 'many' }, '--steps is "many", expected a whole number from 1 to 1000000000'],
   [{ optimizer: { learningRate: -1 } }, '--lr is -1, expected a number above 0'],
   [{ net: { table: 'vgg' } }, '--net is "vgg", expected one of original, paper, one-gpu, columns, tutorial, lenet'],
@@ -314,4 +319,10 @@ test('resolveConfig() gives the net the classes of the data that says them, unle
   const set = resolve([flags({ data: { source: '/images' }, net: { classes: 7 } })], machine);
   assert.deepEqual([set.config.net.classes, set.notes.some((note) => /^classes/.test(note))], [7, false]);
   assert.equal(resolve([], machine).config.net.classes, 10);
+});
+
+test('resolveConfig() takes steps or minutes between checkpoints', () => {
+  for (const value of [0, 1, 500, '10m', '0.5m', '1440m']) {
+    assert.equal(resolve([flags({ checkpointEvery: value })]).config.checkpointEvery, value);
+  }
 });

@@ -76,5 +76,6 @@ test('openTeam() and close() leave nothing on the device', async () => {
     resident.push(process.memoryUsage.rss() / 2 ** 20);
   }
   const grown = resident[4]! - resident[1]!;
-  assert.ok(grown < 300, `${grown.toFixed(0)} MiB more after three more times two teams: ${resident.map(Math.round)}`);
+  // One team a verification left behind would be 480; what the allocator keeps for itself comes and goes.
+  assert.ok(grown < 450, `${grown.toFixed(0)} MiB more after three more times two teams: ${resident.map(Math.round)}`);
 });

@@ -49,8 +49,9 @@ async function bytesByStep(config: Config, names: readonly string[], steps: numb
       if (command.kind === 'step') snapshots.push(await fetchAll());
       return replies;
     };
-    const result = { steps: 0, images: 0, trainMs: 0, stopped: false, errors: [] };
-    const ui = { report: () => {}, signal: new AbortController().signal };
+    const result = { steps: 0, images: 0, trainMs: 0, stopped: false, busy: false, errors: [] };
+    const checkpoints = { after: async () => {}, finish: async () => {}, close: async () => {} };
+    const ui = { report: () => {}, signal: new AbortController().signal, checkpoints };
     await trainLoop(config, { ...team, ask }, feeder, steps, ui, result);
     return snapshots;
   } finally {

@@ -2,7 +2,15 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { CheckpointError, ConfigError, ExchangeError, NativeError, SplitError, TowerError } from '../../src/errors.js';
+import {
+  CheckpointError,
+  ConfigError,
+  ExchangeError,
+  NativeError,
+  NonFiniteError,
+  SplitError,
+  TowerError,
+} from '../../src/errors.js';
 import { createLink, isAborted, slotBytesFor } from '../../src/exchange/index.js';
 import type { NetOptions } from '../../src/model/net.js';
 import { startTower, type TowerClient } from '../../src/tower/client.js';
@@ -186,4 +194,24 @@ test('close() ends a tower that waits for its peer', { timeout: 60_000 }, async 
   await asked;
   const error = await rejection(tower.ask({ kind: 'open' }), TowerError);
   assert.match(error.message, /tower 0 for open: it was closed/);
+});
+
+test('step makes no update when the loss is a number and a gradient is not', async (t) => {
+  const tower = start(t, { slots: [slotOf(1e38)] });
+  // The input does not reach the loss, but the gradient of the kernel is made of it.
+  const [shape] = (await tower.ask({ kind: 'list' })).filter(({ name }) => name === 'tower0/conv1/kernel');
+  const bytes = 4 * shape!.shape.reduce((a, b) => a * b, 1);
+  for (const name of ['tower0/conv1/kernel', 'tower1/conv1/kernel']) {
+    await tower.ask({ kind: 'put', name }, new SharedArrayBuffer(bytes));
+  }
+  const fc = { kind: 'fetch', what: 'parameter', name: 'tower0/fc3/bias' } as const;
+  const [before, after] = [new SharedArrayBuffer(4 * 60), new SharedArrayBuffer(4 * 60)];
+  await tower.ask(fc, before);
+  const error = await rejection(tower.ask({ ...STEP, step: 3 }), NonFiniteError);
+  assert.match(
+    error.message,
+    /the gradient of step 3 is too large for a float32, most of all in tower\d\/conv1\/kernel, at learning rate 0\.1,/,
+  );
+  await tower.ask(fc, after);
+  assert.deepEqual(new Float32Array(after), new Float32Array(before));
 });

@@ -44,7 +44,7 @@ for (const name of Object.keys(CASES) as CaseName[]) {
     const hash = createHash('sha256').update(fs.readFileSync(exported)).digest('hex');
     assert.equal(hash, sha256, 'this is not the file that PyTorch had; see scripts/pytorch-cases.ts');
     const expected = logits.flat();
-    for (const placement of (name === 'one-gpu' ? ['single'] : ['split', 'single']) as ('split'|'single')[]) {
+    for (const placement of (name === 'one-gpu' ? ['single'] : ['split', 'single']) as ('split' | 'single')[]) {
       const found = await logitsOf(name, placement, towers, images);
       assert.equal(found.length, expected.length);
       const worst = Math.max(...expected.map((value, i) => Math.abs(value - found[i]!)));

@@ -1,0 +1,66 @@
+/** Where numbers stopped being numbers: the step once more, in one piece, with every activation kept. */
+import type { Config } from '../config/config.js';
+import type { BatchFeeder } from '../data/index.js';
+import { NonFiniteError } from '../errors.js';
+import { volume } from '../model/net.js';
+import type { TensorInfo } from '../tower/protocol.js';
+import { openTeam, type Team } from './team.js';
+
+const FLOAT_BYTES = 4;
+
+/**
+ * The error with the first layer that has a value that is not finite, where that can be found: in its weights, or else in
+ * what it makes of the batch. What else goes wrong here is not told; the error is the news.
+ */
+export async function diagnose(
+  error: NonFiniteError,
+  team: Team,
+  feeder: BatchFeeder,
+  config: Config,
+): Promise<NonFiniteError> {
+  if (!error.message.includes('the loss')) return error; // a gradient names its layer
+  const found = await firstBad(error.step, team, feeder, config).catch(() => undefined);
+  if (found === undefined) return error;
+  return new NonFiniteError(
+    error.message.replace('expected a number', `first in ${found}, expected a number`),
+    error.step,
+  );
+}
+
+async function firstBad(step: number, team: Team, feeder: BatchFeeder, config: Config): Promise<string | undefined> {
+  const whole = await openTeam(
+    { ...config, placement: 'single', fault: null, compile: 'off', weights: null },
+    feeder.slots,
+  );
+  try {
+    const target = whole.towers[0]!;
+    for (const tower of team.towers) {
+      const parameters = (await tower.ask({ kind: 'list' })).filter(({ kind }) => kind === 'parameter');
+      for (const info of parameters) {
+        const memory = await fetch(tower, info);
+        if (!hasNumbers(memory)) return `the weights ${info.name}`;
+        await target.ask({ kind: 'put', name: info.name }, memory);
+      }
+    }
+    const { slot, count, epoch } = await feeder.train(step);
+    const options = { learningRate: 0, epoch: epoch + 1, update: false, keep: true, tolerant: true };
+    await whole.ask({ kind: 'step', slot, count, step, ...options });
+    for (const info of await target.ask({ kind: 'list' })) {
+      if (info.kind !== 'activation') continue;
+      if (!hasNumbers(await fetch(target, info))) return `the activation of ${info.layer}`;
+    }
+    return undefined;
+  } finally {
+    await whole.close();
+  }
+}
+
+async function fetch(tower: Team['towers'][number], { kind, name, shape }: TensorInfo): Promise<SharedArrayBuffer> {
+  const memory = new SharedArrayBuffer(FLOAT_BYTES * volume(shape));
+  await tower.ask({ kind: 'fetch', what: kind, name }, memory);
+  return memory;
+}
+
+function hasNumbers(memory: SharedArrayBuffer): boolean {
+  return new Float32Array(memory).every(Number.isFinite);
+}

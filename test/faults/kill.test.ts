@@ -1,0 +1,21 @@
+/** A few kills with SIGKILL; `node dist/scripts/kill-test.js 50` does more. */
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import test, { after } from 'node:test';
+import { killTest } from '../../scripts/kill-test.js';
+
+const out = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-kills-'));
+after(() => fs.rmSync(out, { recursive: true, force: true }));
+
+test('train goes on after each of four kills, and ends with the losses and weights of a run that was not killed', async () => {
+  const { early, late, undisturbed, killed, differing } = await killTest({
+    ...{ kills: 4, seed: 5, steps: 20, flags: [], out },
+    told: () => {},
+  });
+  assert.equal(early + late, 4);
+  assert.equal(Object.keys(undisturbed).length, 2);
+  assert.deepEqual(killed, undisturbed);
+  assert.deepEqual(differing, []);
+});

@@ -1,0 +1,213 @@
+/** A training that is told to stop, in each phase: how it ends, what it says, what is saved. */
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import fs from 'node:fs';
+import { constants, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import test, { after } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { checkpointsFolder, newestCheckpoint, stepsIn } from '../../src/checkpoint/store.js';
+
+const CLI = fileURLToPath(new URL('../../src/cli.js', import.meta.url));
+const folder = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-stop-'));
+after(() => fs.rmSync(folder, { recursive: true, force: true }));
+
+interface Ended {
+  code: number | null;
+  signal: NodeJS.Signals | null;
+  stdout: string;
+  stderr: string;
+}
+
+const LENET = [
+  'train',
+  '--preset',
+  'lenet',
+  '--data',
+  'embedded',
+  '--batch-size',
+  '16',
+  '--lr',
+  '0.05',
+  '--momentum',
+  '0.9',
+];
+
+/** Trains, and calls `act` once stdout has the cue. */
+function trainUntil(args: readonly string[], cue: string | RegExp, act: (child: ChildProcess) => void): Promise<Ended> {
+  const child = spawn(process.execPath, [CLI, ...LENET, ...args], { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] });
+  let [stdout, stderr, done] = ['', '', false];
+  child.stdout.on('data', (bytes) => {
+    stdout += bytes;
+    if (done || stdout.search(cue) < 0) return;
+    done = true;
+    act(child);
+  });
+  child.stderr.on('data', (bytes) => {
+    stderr += bytes;
+  });
+  return new Promise((resolve) => {
+    child.once('close', (code, signal) => resolve({ code, signal, stdout, stderr }));
+  });
+}
+
+const checkpoints = (run: string) => checkpointsFolder(join(folder, 'runs', run));
+const logOf = (run: string) =>
+  fs
+    .readFileSync(join(folder, 'runs', run, 'log.ndjson'), 'utf8')
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
+
+/** The run's last words, and a checkpoint of the step they name. */
+function assertStopped(run: string, { code, signal, stderr }: Ended, expected: number): number {
+  assert.deepEqual([code, signal, stderr], [expected, null, '']);
+  const end = logOf(run).at(-1)!;
+  assert.deepEqual([end.event, end.status, end.exit_code], ['run_end', 'stopped', expected]);
+  const { found, skipped } = newestCheckpoint(checkpoints(run));
+  assert.deepEqual([found?.state.step, skipped], [end.steps, []]);
+  return end.steps as number;
+}
+
+const EXIT_CODES = { SIGINT: 130, SIGTERM: 143, SIGUSR1: 128 + constants.signals.SIGUSR1 } as const;
+
+for (const [name, expected] of Object.entries(EXIT_CODES)) {
+  test(`train ends with ${expected} after its step on ${name}, saved, and goes on from there`, async () => {
+    const args = ['--run', name, '--no-check', '--steps', '400'];
+    const ended = await trainUntil(args, 'step  10/', (child) => child.kill(name as NodeJS.Signals));
+    const steps = assertStopped(name, ended, expected);
+    assert.match(ended.stdout, /\nstopping after this step; once more stops at once\n/);
+    assert.ok(steps >= 10 && steps < 400);
+    const resumed = await trainUntil(['--run', name, '--resume', 'auto', '--steps', `${steps + 2}`], 'never', () => {});
+    assert.deepEqual([resumed.code, resumed.stderr], [0, '']);
+    const log = logOf(name);
+    assert.deepEqual(
+      log.filter(({ event }) => event === 'resume').map(({ step }) => step),
+      [steps],
+    );
+    const done = log.filter(({ event }) => event === 'train_step').map(({ step }) => step);
+    assert.deepEqual(
+      done,
+      [...Array(steps + 2).keys()].map((i) => i + 1),
+    );
+  });
+}
+
+test('train stops in its check and in its first step, where there is nothing to save', async () => {
+  for (const [run, cue, args] of [
+    ['in-check', 'log in', []],
+    ['in-warm-up', 'log in', ['--no-check']],
+  ] as const) {
+    const ended = await trainUntil(['--run', run, '--steps', '400', ...args], cue, (child) => child.kill('SIGTERM'));
+    assert.deepEqual([ended.code, ended.signal, ended.stderr], [143, null, '']);
+    const end = logOf(run).at(-1)!;
+    assert.deepEqual([end.event, end.status, end.exit_code], ['run_end', 'stopped', 143]);
+    assert.deepEqual(stepsIn(checkpoints(run)).length, (end.steps as number) > 0 ? 1 : 0);
+  }
+});
+
+test('train stops in set-up with the exit code of the signal, and leaves no folder', async () => {
+  const ended = await trainUntil(['--run', 'set-up'], 'preset lenet', (child) => child.kill('SIGTERM'));
+  // Before it listens the signal ends it, as it does any process.
+  assert.ok(ended.code === 143 || ended.signal === 'SIGTERM', JSON.stringify(ended));
+  assert.equal(fs.existsSync(join(folder, 'runs', 'set-up')), false);
+});
+
+test('train stops in an evaluation, saves, and evaluates when it is resumed', async () => {
+  // An evaluation of 1000 images by 1 takes far longer than the steps around it.
+  const args = ['--run', 'eval', '--no-check', '--batch-size', '1', '--steps', '400', '--eval-every', '5'];
+  const ended = await trainUntil(args, 'step   1/', (child) => {
+    const timer = setInterval(() => {
+      if (!logOf('eval').some(({ step }) => step === 5)) return;
+      clearInterval(timer);
+      child.kill('SIGTERM');
+    }, 1);
+  });
+  const steps = assertStopped('eval', ended, 143);
+  assert.equal(steps, 5, 'it is in the evaluation');
+  assert.ok(logOf('eval').every(({ event }) => event !== 'eval'));
+  const again = ['--run', 'eval', '--resume', 'auto', '--batch-size', '1', '--steps', '6'];
+  assert.equal((await trainUntil(again, 'never', () => {})).code, 0);
+  const evaluated = logOf('eval').filter(({ event }) => event === 'eval');
+  assert.deepEqual(
+    evaluated.map(({ step }) => step),
+    [5, 6],
+  );
+});
+
+test('train leaves at once with the second signal, and the checkpoints stay whole', async () => {
+  const args = ['--run', 'twice', '--no-check', '--steps', '4000', '--checkpoint-every', '1'];
+  const ended = await trainUntil(args, 'step   30/', (child) => {
+    child.kill('SIGTERM');
+    child.stdout!.on('data', () => child.kill('SIGTERM'));
+  });
+  assert.deepEqual([ended.code, ended.signal], [null, 'SIGTERM']);
+  const { found, skipped } = newestCheckpoint(checkpoints('twice'));
+  assert.ok(found!.state.step >= 28);
+  assert.deepEqual(skipped, []);
+});
+
+test('train --resume auto begins where there is nothing, also after a run that saved nothing', async () => {
+  const args = ['--run', 'fresh', '--resume', 'auto', '--no-check', '--steps', '2'];
+  const first = await trainUntil([...args, '--lr', '0.1'], 'log in', (child) => child.kill('SIGKILL'));
+  assert.equal(first.signal, 'SIGKILL');
+  const second = await trainUntil(args, 'never', () => {});
+  assert.deepEqual([second.code, second.stderr], [0, '']);
+  assert.match(second.stdout, /^nothing to resume in runs\/fresh: the run begins with step 1$/m);
+  const events = logOf('fresh').map(({ event }) => event);
+  assert.deepEqual(events.slice(-6), ['run_start', 'train_step', 'train_step', 'eval', 'checkpoint', 'run_end']);
+});
+
+test('train --resume says in a sentence what it cannot go on from', async () => {
+  const good = ['--run', 'good', '--no-check', '--steps', '4', '--checkpoint-every', '2', '--keep', '5'];
+  assert.equal((await trainUntil(good, 'never', () => {})).code, 0);
+  const at = (step: number) => join('runs', 'good', 'checkpoints', String(step).padStart(10, '0'));
+  const cases: [args: string[], code: number, message: RegExp][] = [
+    [['--resume', 'auto'], 2, /^error: Cannot resume: --resume auto is without a run, expected --run NAME/],
+    [['--resume', 'nowhere'], 2, /^error: Cannot resume from nowhere: there is no manifest\.json/],
+    [['--resume', at(2), '--width', '0.5'], 2, /net\.width is 1 there, and 0\.5 now/],
+    [['--resume', at(2), '--run', 'SIGINT'], 2, /it is there already; choose another --run/],
+  ];
+  for (const [args, code, message] of cases) {
+    const ended = await trainUntil(args, 'never', () => {});
+    assert.equal(ended.code, code, ended.stderr);
+    assert.match(ended.stderr, message);
+    assert.match(ended.stderr, /^error: [^\n]+\n$/, 'one line');
+  }
+  // A damaged one is passed over, and the one before is taken.
+  fs.truncateSync(join(folder, at(4), 'state.json'), 10);
+  const resumed = await trainUntil(['--resume', 'runs/good', '--steps', '5', '--keep', '5'], 'never', () => {});
+  assert.equal(resumed.code, 0);
+  assert.match(
+    resumed.stderr,
+    /^warning: skipped the checkpoint runs\/good\/checkpoints\/0000000004: state\.json has 10 bytes, and its manifest says \d+\n$/,
+  );
+  assert.match(resumed.stdout, /^resuming after step 2 from runs\/good\/checkpoints\/0000000002$/m);
+  for (const step of stepsIn(checkpoints('good'))) fs.rmSync(join(folder, at(step), 'manifest.json'));
+  const none = await trainUntil(['--resume', 'auto', '--run', 'good'], 'never', () => {});
+  assert.equal(none.code, 1);
+  assert.match(
+    none.stderr,
+    /^error: Cannot resume runs\/good: none of its checkpoints is whole \(.*0000000005: manifest\.json is not there; .*\); start a new run/,
+  );
+});
+
+test('stopOnSignal() lets the process leave although a thread computes in C and hears of nothing', async () => {
+  const url = (path: string) => JSON.stringify(new URL(path, import.meta.url).href);
+  const stuck = `import koffi from 'koffi'; koffi.load(null).func('int usleep(uint32_t us)')(60_000_000);`;
+  const program = `
+    import { Worker } from 'node:worker_threads';
+    import { stopOnSignal } from ${url('../../src/cli/stop.js')};
+    const worker = new Worker(new URL('data:text/javascript,' + ${JSON.stringify(encodeURIComponent(stuck.replace("'koffi'", `'${import.meta.resolve('koffi')}'`)))}));
+    const stop = stopOnSignal(() => {
+      stop.leaveSoon(143);
+      worker.terminate();
+    });
+    worker.once('online', () => setTimeout(() => console.log('ready'), 100));`;
+  const child = spawn(process.execPath, ['--input-type=module', '--eval', program], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  child.stdout.once('data', () => child.kill('SIGTERM'));
+  const ended = await new Promise((resolve) => child.once('close', (code, signal) => resolve({ code, signal })));
+  assert.deepEqual(ended, { code: 143, signal: null });
+});

@@ -1,0 +1,98 @@
+/** The loop with stand-ins for what it waits for: a signal is heard whatever that is. */
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { setImmediate as turn } from 'node:timers/promises';
+import type { Config } from '../../src/config/config.js';
+import { PRESETS } from '../../src/config/presets.js';
+import type { BatchFeeder } from '../../src/data/index.js';
+import type { LogEvent } from '../../src/log.js';
+import type { Checkpoints } from '../../src/train/checkpoints.js';
+import { type LoopResult, trainLoop } from '../../src/train/loop.js';
+import { orStopped, Stopped } from '../../src/train/stop.js';
+import type { Team } from '../../src/train/team.js';
+
+const CONFIG: Config = { ...PRESETS.mini, devices: ['CPU:0', 'CPU:1'], run: 'r', evalEvery: 3 };
+const REPLY = { loss: 1, top1: 1, stepMs: 1, computeMs: 1, exchangeMs: 0, waitMs: 0, exchangeBytes: 0 };
+const forever = () => new Promise<never>(() => {});
+
+/** Runs the loop until a stand-in waits, then aborts it. `waits` is what never comes, from its step on. */
+async function stopIn(waits: 'data' | 'step' | 'test' | 'evaluate', from: number) {
+  const controller = new AbortController();
+  const events: LogEvent[] = [];
+  const saved: number[] = [];
+  let isWaiting = false;
+  const hang = () => {
+    isWaiting = true;
+    return forever();
+  };
+  const feeder = {
+    batchesPerEpoch: 100,
+    testBatches: 4,
+    train: async (step: number) => (waits === 'data' && step >= from ? hang() : { slot: 0, count: 4, step, epoch: 0 }),
+    test: async (step: number) => (waits === 'test' && step >= from ? hang() : { slot: 3, count: 4, step, epoch: 0 }),
+    release: () => {},
+  } as unknown as BatchFeeder;
+  const team = {
+    ask: async ({ kind, step }: { kind: string; step: number }) =>
+      waits === kind && step >= from ? hang() : kind === 'step' ? [REPLY] : [{ loss: 4, top1: 1, top5: 1 }],
+  } as unknown as Team;
+  const checkpoints = { after: async ({ steps }: LoopResult) => void saved.push(steps) } as unknown as Checkpoints;
+  const result: LoopResult = { steps: 0, images: 0, trainMs: 0, stopped: false, busy: false, errors: [] };
+  const ui = { report: (event: LogEvent) => events.push(event), signal: controller.signal, checkpoints };
+  const ended = trainLoop(CONFIG, team, feeder, 10, ui, result).then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+  while (!isWaiting) await turn();
+  controller.abort('SIGTERM');
+  return { ended, result, saved, events: events.map(({ event }) => event) };
+}
+
+test('trainLoop() stops while it waits for data, and the towers are free for a checkpoint', async () => {
+  const { ended, result, saved } = await stopIn('data', 3);
+  assert.equal(await ended, undefined);
+  assert.deepEqual([result.steps, result.images, saved], [2, 8, [1, 2]]);
+  assert.deepEqual([result.stopped, result.busy], [true, false]);
+});
+
+test('trainLoop() does not wait for the first step, which compiles', async () => {
+  const { ended, result } = await stopIn('step', 1);
+  assert.ok((await ended) instanceof Stopped);
+  assert.deepEqual([result.steps, result.busy], [0, true]);
+});
+
+test('trainLoop() gives up a later step, or a batch of an evaluation, that does not end', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  for (const [waits, from, steps] of [
+    ['step', 2, 1],
+    ['evaluate', 3, 3],
+  ] as const) {
+    const { ended, result, events } = await stopIn(waits, from);
+    let isOver = false;
+    void ended.then(() => {
+      isOver = true;
+    });
+    t.mock.timers.tick(4_900);
+    await turn();
+    assert.equal(isOver, false);
+    t.mock.timers.tick(200);
+    assert.ok((await ended) instanceof Stopped);
+    assert.deepEqual([result.steps, result.busy], [steps, true]);
+    assert.ok(!events.includes('eval'));
+  }
+});
+
+test('trainLoop() stops while it waits for a batch of an evaluation', async () => {
+  const { ended, result, events } = await stopIn('test', 2);
+  assert.equal(await ended, undefined);
+  assert.deepEqual([result.steps, result.top1, result.stopped, result.busy], [3, undefined, true, false]);
+  assert.ok(!events.includes('eval'));
+});
+
+test('orStopped() gives what it waits for, also what fails, and leaves no listener', async () => {
+  const { signal } = new AbortController();
+  assert.equal(await orStopped(Promise.resolve(3), signal), 3);
+  await assert.rejects(orStopped(Promise.reject(new Error('x')), signal), /^Error: x$/);
+  await assert.rejects(orStopped(forever(), AbortSignal.abort()), Stopped);
+  assert.equal(await orStopped(Promise.resolve(4), AbortSignal.abort(), 1000), 4);
+});
