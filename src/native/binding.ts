@@ -5,6 +5,7 @@
 import { NativeError } from '../errors.js';
 import { type OpAttr, setAttr } from './attributes.js';
 import { type Context, findDevice } from './context.js';
+import { copyIn, copyOut } from './copy.js';
 import { AttrType, DataType, type Pointer } from './signatures.js';
 import { check } from './status.js';
 import { readStrings, stringTensor } from './strings.js';
@@ -108,9 +109,9 @@ export class PinnedBinding {
         3,
       );
     }
-    const { c, libc } = library;
+    const { c } = library;
     const tensor = c.TF_AllocateTensor(dtype, BigInt64Array.from(shape, BigInt), shape.length, bytes);
-    if (bytes > 0) libc.memcpy(c.TF_TensorData(tensor), typed, bytes);
+    copyIn(library, c.TF_TensorData(tensor), typed);
     const handle = c.TFE_NewTensorHandle(tensor, status);
     c.TF_DeleteTensor(tensor); // the handle keeps the memory
     check(c, status, `make a tensor of shape [${shape}]`);
@@ -129,7 +130,7 @@ export class PinnedBinding {
   tensorDataSync(id: number): Values {
     return this.read(id, (data, dtype, bytes) => {
       const copy = newValues(dtype, bytes);
-      if (bytes > 0) this.#context.library.libc.memcpy(copy, data, bytes);
+      copyOut(this.#context.library, copy, data);
       return copy;
     });
   }
@@ -164,7 +165,7 @@ export class PinnedBinding {
       if (bytes !== target.length) {
         throw new NativeError(`Cannot copy a tensor: it has ${bytes} bytes, and there is room for ${target.length}`, 3);
       }
-      if (bytes > 0) this.#context.library.libc.memcpy(target, data, bytes);
+      copyOut(this.#context.library, target, data);
       return target;
     });
   }
