@@ -45,7 +45,11 @@ test('export refuses, in one sentence, what it cannot read or write', async () =
       2,
       /there is no no-such\/config\.json; choose another --run, by its name or/,
     ],
-    [['--run', join(out, 'empty'), '--out', nothing], 1, /it has no weights, expected a whole checkpoint or tower-\*\.safetensors/],
+    [
+      ['--run', join(out, 'empty'), '--out', nothing],
+      1,
+      /it has no weights, expected a whole checkpoint or tower-\*\.safetensors/,
+    ],
     [['--run', folder, '--out', out], 1, /^error: Cannot write .*: it is there already; choose another --out/],
     [['--run', folder, '--out', join(nothing, 'x', 'y')], 1, /^error: Cannot write the weights .*ENOENT/],
     [['--run', folder, '--out', nothing, '--format', 'onnx'], 2, /Allowed choices are pytorch, tfjs/],
