@@ -1,4 +1,4 @@
-/** Forward and backward by layer, of one tower, op by op: where a step's time goes. */
+/** Forward and backward by layer, of one tower, each compiled by itself: where a step's time goes. */
 import * as tf from '@tensorflow/tfjs';
 import { table } from '../../src/cli/format.js';
 import type { Run } from '../../src/model/forward.js';
@@ -6,6 +6,7 @@ import { buildNet, isWeighted, parametersOf, volume } from '../../src/model/net.
 import { runSegment } from '../../src/model/segments.js';
 import { layerName } from '../../src/model/summary.js';
 import { useDevice } from '../../src/native/backend.js';
+import { compile } from '../../src/native/compile.js';
 import { NATIVE_OPS } from '../../src/tower/ops.js';
 import { configOf, type NetSettings } from './nets.js';
 import { interleave, median, save } from './report.js';
@@ -29,17 +30,20 @@ export async function benchLayers(settings: NetSettings, rounds: number, name?: 
       const parameters = new Map(own.map((each, j) => [each.name, all[1 + j]!]));
       return runSegment({ layers: [layer] }, 0, all[0]!, { ...run, parameters });
     };
-    const sum = (...all: tf.Tensor[]) => tf.sum(forward(...all));
     const inputs = [x, ...values];
     // The first layer's input needs no gradient.
-    const gradient = i === 0 ? tf.grads((...rest) => sum(x, ...rest)) : tf.grads(sum);
+    const call = compile((...all) => [forward(...all)], { gradients: inputs.map((_, j) => j > 0 || i > 0) });
+    const slopes = tf.randomNormal([batch, ...(isFlat || layer.kind === 'dense' ? [layer.output[2]] : layer.output)]);
+    const gradient = tf.grads((...all) => call(...all)[0]!);
     const [once, both] = await interleave(
       [
-        { name: 'forward', run: () => timed(() => forward(...inputs)) },
-        { name: 'both', run: () => timed(() => gradient(i === 0 ? values : inputs)) },
+        { name: 'forward', run: () => timed(() => call(...inputs)) },
+        { name: 'both', run: () => timed(() => gradient(inputs, slopes)) },
       ],
       rounds,
     );
+    call.dispose();
+    slopes.dispose();
     tf.dispose(inputs);
     const time = median(once!.times);
     rows.push({ layer: layerName(layer), forward: time, backward: median(both!.times) - time });
