@@ -1,6 +1,4 @@
 /** A run's classes of image files. */
-import { existsSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { weightsIn } from '../checkpoint/files.js';
 import type { Config } from '../config/config.js';
 import {
@@ -12,9 +10,8 @@ import {
   slotBytes,
   slotViews,
 } from '../data/index.js';
-import { CheckpointError } from '../errors.js';
 import { addProbabilities } from './probabilities.js';
-import { runStatistics } from './run-data.js';
+import { runClasses, runStatistics } from './run-data.js';
 import { openTeam } from './team.js';
 
 /** A class of an image. */
@@ -96,7 +93,7 @@ const FASHION_CLASSES = 10;
  * of one size; of any other the size is that after the first step of its preparation.
  */
 function imagesOf({ data, net }: Config, folder: string): { size: ImageSize; names: readonly string[] } {
-  const saved = savedNames(folder);
+  const saved = runClasses(folder);
   const dataset = idxDataset(data.source, net.classes);
   const channels = net.inputChannels === 1 ? 1 : 3;
   const whole = { height: data.resize, width: data.resize, channels: dataset?.channels ?? channels } as const;
@@ -113,17 +110,4 @@ function idxDataset(source: string, classes: number): PixelDataset | undefined {
   if (!isFashion && !isIdxFolder(source)) return undefined;
   const dataset = isFashion ? loadDataset('embedded', FASHION_CLASSES) : loadDataset(source, classes);
   return dataset.classNames.length === classes ? dataset : undefined;
-}
-
-/** The names in the run's `classes.json`, by label. @throws CheckpointError when it is no list of texts. */
-function savedNames(folder: string): string[] | undefined {
-  const file = join(folder, 'classes.json');
-  if (!existsSync(file)) return undefined;
-  try {
-    const names: unknown = JSON.parse(readFileSync(file, 'utf8'));
-    if (Array.isArray(names) && names.every((name) => typeof name === 'string')) return names;
-  } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error;
-  }
-  throw new CheckpointError(`Cannot read the classes in ${file}: expected a JSON list of names; take it away`, file);
 }

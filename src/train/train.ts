@@ -47,7 +47,7 @@ export async function train(config: Config, { report, signal, note }: TrainUi): 
     try {
       const steps = config.steps ?? config.epochs * feeder.batchesPerEpoch;
       reportStart(config, dataset, feeder, team, steps, report);
-      keepRunData(config, dataset, statistics);
+      keepRunData(config, dataset.classNames, statistics);
       for (const message of team.warnings) report({ event: 'warning', message });
       return await runAndEnd(config, team, feeder, steps, { report, signal });
     } finally {
