@@ -180,27 +180,6 @@ test('packImages() killed at any time is continued, and ends with the same bytes
   assert.deepEqual(contentsOf(out), contentsOf(whole));
 });
 
-test('packImages() goes on after a kill amid the statistics, and clears away what is left of them', async (t) => {
-  const folder = mixedFolder(t);
-  const out = await packed(t, folder);
-  const before = contentsOf(out);
-  const module = JSON.stringify(new URL('../../src/data/statistics-cache.js', import.meta.url).href);
-  // Killed when the file is written and has not its name yet.
-  const program = `
-    import fs from 'node:fs';
-    import { syncBuiltinESMExports } from 'node:module';
-    fs.renameSync = () => process.kill(process.pid, 'SIGKILL');
-    syncBuiltinESMExports();
-    const { writeStatistics } = await import(${module});
-    writeStatistics(${JSON.stringify(out)}, 'statistics-1.json', { mean: Float32Array.of(1) });`;
-  const child = spawn(process.execPath, ['--input-type=module', '--eval', program], { stdio: 'inherit' });
-  assert.deepEqual(await once(child, 'exit'), [null, 'SIGKILL']);
-  assert.equal(readdirSync(out).length, before.size + 1);
-  const again = await packImages(openImages(folder), { out, shardBytes: SMALL });
-  assert.equal(again.kept, again.shards);
-  assert.deepEqual(contentsOf(out), before);
-});
-
 test('packImages() goes on after what is there, and writes again what is damaged', async (t) => {
   const folder = mixedFolder(t);
   const out = await packed(t, folder);
