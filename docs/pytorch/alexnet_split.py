@@ -5,6 +5,8 @@
     logits = net(images)  # [B, C, H, W], channels in the order red, green, blue
 
 Images are prepared as the run did it: (pixels from 0 to 255 - mean) * scale; see net.description["settings"]["data"].
+Where that has meanImage, the mean is the middle of net.mean_image, [C, H, W]. net.description has the names of the
+classes, if the run has them.
 Needs torch and safetensors.
 """
 
@@ -100,7 +102,9 @@ def load(file, device="cpu"):
         if "alexnet_split" not in metadata:
             raise ValueError(f"{file} has no description of its net; alexnet-split export writes one")
         weights = {name: tensors.get_tensor(name) for name in tensors.keys()}
+    mean_image = weights.pop("mean_image", None)
     shapes = {name: list(weight.shape) for name, weight in weights.items()}
     net = Net(json.loads(metadata["alexnet_split"]), shapes).to(device)
     net.load_state_dict(weights, strict=True)
+    net.mean_image = mean_image
     return net

@@ -2,6 +2,8 @@
 import { weightsIn } from '../checkpoint/files.js';
 import type { Config } from '../config/config.js';
 import { buildNet, type Net } from '../model/net.js';
+import { runClasses, runStatistics } from '../train/run-data.js';
+import type { ImageKnowledge } from '../weights/description.js';
 import { type Exported, exportWeights } from '../weights/export.js';
 import { count } from './format.js';
 import { locateRun, savedConfig } from './locate-run.js';
@@ -23,12 +25,18 @@ export async function exportCommand({ run, out, format, json }: ExportFlags, ser
   const config = savedConfig(located, services);
   const [net, files] = [buildNet(config.net), weightsIn(located.folder)];
   const result =
-    format === 'tfjs' ? await exportForTfjs(net, files, out) : exportWeights(net, files, out, settingsOf(config));
+    format === 'tfjs'
+      ? await exportForTfjs(net, files, out)
+      : exportWeights(net, files, out, settingsOf(config), imagesOf(config, located.folder));
   const line = json
     ? JSON.stringify(result)
     : `${result.file}: ${result.tensors} tensors, ${count(result.values)} values`;
   services.stdout.write(`${line}\n`);
   return 0;
+}
+
+function imagesOf(config: Config, folder: string): ImageKnowledge {
+  return { classes: runClasses(folder), statistics: runStatistics(folder, config) };
 }
 
 async function exportForTfjs(net: Net, files: readonly string[], out: string): Promise<Exported> {

@@ -1,9 +1,11 @@
 /** `import`: another program's weights as a run, for `eval`, `predict` and `train --weights`. */
 import { rmSync } from 'node:fs';
-import { resolveConfig } from '../config/config.js';
+import { type Config, resolveConfig } from '../config/config.js';
 import { type Layer, sets } from '../config/layers.js';
+import { isStatistics, needsStatistics } from '../data/index.js';
 import { ConfigError } from '../errors.js';
 import { buildNet } from '../model/net.js';
+import { keepRunData } from '../train/run-data.js';
 import { type ChannelOrder, openImport, settingsIn, writeRun } from '../weights/import.js';
 import { count } from './format.js';
 import { lookAround } from './machine.js';
@@ -32,15 +34,23 @@ export async function importCommand(
   }
   const settings = layers.some((layer) => sets(layer, 'preset')) ? undefined : settingsIn(file);
   const given = settings ? [{ file, values: settings }, ...layers] : layers;
-  const resolved = resolveConfig(given, await lookAround(services));
-  const config = claimName(resolved.config, true);
-  const net = buildNet(config.net);
+  const machine = await lookAround(services);
+  const resolved = claimName(resolveConfig(given, machine).config, true);
+  const net = buildNet(resolved.net);
   const source = openImport(file, net, channelOrder);
   try {
+    const { classes, statistics } = source.images();
+    const own = isStatistics(statistics, resolved.data.resize) ? statistics : undefined;
+    const isLacking = needsStatistics(resolved.data) && !own;
+    const config = isLacking ? resolveConfig([...given, WITHOUT_STATISTICS], machine).config : resolved;
+    if (isLacking) services.stderr.write(`${lackingNote(file, config)}\n`);
     const folder = makeFolder(config);
     const towers = config.placement === 'split' ? 2 : 1;
     const metadata = { format: 'alexnet-split', net: config.net.table, imported: file };
-    orRemove(folder, () => writeRun(source, net, folder, towers, metadata));
+    orRemove(folder, () => {
+      writeRun(source, net, folder, towers, metadata);
+      keepRunData(config, classes, needsStatistics(config.data) ? own : undefined);
+    });
     const tensors = source.tensors.map(({ portable, name }) => ({ name, as: portable.name, shape: portable.shape }));
     const values = source.tensors.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
     const line = json
@@ -51,6 +61,13 @@ export async function importCommand(
   } finally {
     source.close();
   }
+}
+
+/** The settings of a run that has nothing computed of its training images. */
+const WITHOUT_STATISTICS: Layer = { values: { data: { meanImage: false, colourNoise: { colours: 'imagenet' } } } };
+
+function lackingNote(file: string, { data }: Config): string {
+  return `${file} brings no mean image of ${data.resize} pixels: ${data.mean.join(', ')} is taken off each pixel instead (data.mean)`;
 }
 
 /** Writes the weights; the folder goes when they cannot all be written, for half of them would be worse than none. */

@@ -72,7 +72,7 @@ export function buildProgram(services: Services, done: (exitCode: number) => voi
     add('eval', "test a run's weights", async (command) =>
       (await import('./eval.js')).evalCommand(flagLayer(command), command.opts(), services),
     ),
-    ['--out', '--data', '--devices', '--placement', '--workers'],
+    ['--out', '--data', '--on-bad-image', '--devices', '--placement', '--workers'],
   )
     .requiredOption('--run <run>', 'name of the run, or path of its folder')
     .option('--ten-view', 'average ten views of each image: corners, middle, and their mirror images')

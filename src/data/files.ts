@@ -1,5 +1,5 @@
 /** Data sets of image files: which images there are, and how the bytes of one are read. */
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, openSync, readSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Names, nameAt } from './names.js';
 
@@ -55,7 +55,7 @@ const MAX_FILE_BYTES = 2 ** 28;
 
 /** For one thread. Open shards stay open until `close`. */
 export function openReader(folder: string, { names, places }: ImageFiles): ByteReader {
-  if (!places) return { read: (index) => guarded(() => readFile(join(folder, nameAt(names, index)))), close() {} };
+  if (!places) return { read: (index) => readImage(join(folder, nameAt(names, index))), close() {} };
   const open = new Map<number, number>();
   return {
     read: (index) =>
@@ -75,14 +75,19 @@ export function openReader(folder: string, { names, places }: ImageFiles): ByteR
   };
 }
 
-function readFile(path: string): Bytes {
-  const file = openSync(path, 'r');
-  try {
-    const stat = fstatSync(file);
-    return stat.isFile() ? readRange(file, 0, stat.size) : { reason: 'it is no file' };
-  } finally {
-    closeSync(file);
-  }
+/** The bytes of a file. Never throws for a file, and never waits for one that is a pipe. */
+export function readImage(path: string): Bytes {
+  return guarded(() => {
+    const stat = statSync(path);
+    if (stat.isDirectory()) return { reason: 'it is a folder' };
+    if (!stat.isFile()) return { reason: 'it is no file' };
+    const file = openSync(path, 'r');
+    try {
+      return readRange(file, 0, stat.size);
+    } finally {
+      closeSync(file);
+    }
+  });
 }
 
 function readRange(file: number, from: number, length: number): Bytes {
@@ -104,6 +109,7 @@ function guarded(read: () => Bytes): Bytes {
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     if (code === undefined) throw error;
+    if (code === 'ENOENT') return { reason: 'it is not there' };
     return { reason: `it cannot be read (${message.replace(/, \w+( '.*')?$/, '')})` };
   }
 }

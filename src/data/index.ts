@@ -19,5 +19,5 @@ export { countClasses, openDataset, openImages } from './open.js';
 export { type Packed, packImages } from './pack.js';
 export { notesOfProgress } from './progress.js';
 export type { Statistics } from './statistics.js';
-export { keepStatistics, readStatistics, statisticsOf, writeStatistics } from './statistics-cache.js';
+export { isStatistics, keepStatistics, readStatistics, statisticsOf, writeStatistics } from './statistics-cache.js';
 export type { Views } from './views.js';

@@ -17,7 +17,7 @@ export function openDataset(source: string, classes: number): Dataset {
   const dataset = openImages(source);
   if (dataset.classNames.length === classes) return dataset;
   throw new ConfigError(
-    `Cannot train ${classes} classes on ${source}: net.classes is ${classes}, expected ${dataset.classNames.length}, the classes of the data; leave net.classes out, and it follows the data`,
+    `Cannot use ${source} for ${classes} classes: net.classes is ${classes}, expected ${dataset.classNames.length}, the classes of the data; name other data, or leave net.classes out of a new run, and it follows them`,
   );
 }
 

@@ -24,7 +24,7 @@ import {
   shardName,
 } from './packed.js';
 import type { Progress } from './progress.js';
-import { filesKey } from './statistics-cache.js';
+import { filesKey, UNFINISHED } from './statistics-cache.js';
 
 export interface PackOptions {
   /** The folder to write; made when it is not there. */
@@ -48,7 +48,6 @@ interface Shard {
   indices: readonly number[];
 }
 
-const UNFINISHED = '.unfinished';
 const OURS = /^((train|val)-\d{6}\.(tar|json)|dataset\.json|plan\.json|\..*\.unfinished)$/;
 
 /**

@@ -11,6 +11,9 @@ import { type Statistics, statisticsOfFiles, statisticsOfPixels } from './statis
 /** Part of every key: another way to decode is another mean. */
 const DECODING = 1;
 
+/** Ends the name of a file that is not whole yet: a packing that goes on clears them away, whoever left them. */
+export const UNFINISHED = '.unfinished';
+
 export interface StatisticsOptions {
   resize: number;
   channels: 1 | 3;
@@ -73,7 +76,7 @@ export function writeStatistics(folder: string, name: string, statistics: Statis
   const { mean, ...rest } = statistics;
   const bytes = Buffer.from(Float32Array.from(mean).buffer); // base64 does not take shared memory
   mkdirSync(folder, { recursive: true });
-  const unfinished = join(folder, `.${name}.${randomBytes(4).toString('hex')}`);
+  const unfinished = join(folder, `.${name}.${randomBytes(4).toString('hex')}${UNFINISHED}`);
   try {
     writeFileSync(unfinished, `${JSON.stringify({ ...rest, mean: bytes.toString('base64') })}\n`);
     renameSync(unfinished, join(folder, name));
@@ -87,15 +90,23 @@ export function readStatistics(file: string, resize: number): Statistics | undef
   try {
     const kept = JSON.parse(readFileSync(file, 'utf8')) as Statistics & { mean: unknown };
     const bytes = Buffer.from(String(kept.mean), 'base64');
-    const whole = (kept.channels === 1 || kept.channels === 3) && bytes.length === 4 * resize * resize * kept.channels;
-    if (!whole || kept.resize !== resize) return undefined;
-    if (![...kept.colours.deviations, ...kept.colours.directions.flat()].every(Number.isFinite)) return undefined;
-    const mean = new Float32Array(new SharedArrayBuffer(bytes.length));
-    new Uint8Array(mean.buffer).set(bytes);
-    return { ...kept, mean };
+    const mean = new Float32Array(new SharedArrayBuffer(bytes.length - (bytes.length % 4)));
+    new Uint8Array(mean.buffer).set(bytes.subarray(0, mean.byteLength));
+    return isStatistics({ ...kept, mean }, resize) ? { ...kept, mean } : undefined;
   } catch {
     return undefined;
   }
+}
+
+/** Whether what comes from elsewhere is whole, and of images at `resize` pixels. */
+export function isStatistics(value: unknown, resize: number): value is Statistics {
+  const { channels, colours, images, mean, ...rest } = (value ?? {}) as Partial<Statistics>;
+  const { deviations, directions } = (colours ?? {}) as Partial<Statistics['colours']>;
+  const whole = (channels === 1 || channels === 3) && mean?.length === resize * resize * channels;
+  if (!whole || rest.resize !== resize || !Number.isSafeInteger(images)) return false;
+  const isOfThree = (list: unknown): list is unknown[] => Array.isArray(list) && list.length === 3;
+  if (!isOfThree(deviations) || !isOfThree(directions) || !directions.every(isOfThree)) return false;
+  return [...deviations, ...directions.flat()].every(Number.isFinite);
 }
 
 function hashed(text: string): string {

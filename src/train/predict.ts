@@ -1,6 +1,4 @@
 /** A run's classes of image files. */
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
 import { weightsIn } from '../checkpoint/files.js';
 import type { Config } from '../config/config.js';
 import {
@@ -13,7 +11,7 @@ import {
   slotViews,
 } from '../data/index.js';
 import { addProbabilities } from './probabilities.js';
-import { readClasses, runStatistics } from './run-data.js';
+import { runClasses, runStatistics } from './run-data.js';
 import { openTeam } from './team.js';
 
 /** A class of an image. */
@@ -95,8 +93,7 @@ const FASHION_CLASSES = 10;
  * of one size; of any other the size is that after the first step of its preparation.
  */
 function imagesOf({ data, net }: Config, folder: string): { size: ImageSize; names: readonly string[] } {
-  const file = join(folder, 'classes.json');
-  const saved = existsSync(file) ? readClasses(file) : undefined;
+  const saved = runClasses(folder);
   const dataset = idxDataset(data.source, net.classes);
   const channels = net.inputChannels === 1 ? 1 : 3;
   const whole = { height: data.resize, width: data.resize, channels: dataset?.channels ?? channels } as const;

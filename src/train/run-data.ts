@@ -8,18 +8,19 @@ import type { Config } from '../config/config.js';
 import { type Dataset, needsStatistics, readStatistics, type Statistics, writeStatistics } from '../data/index.js';
 import { CheckpointError } from '../errors.js';
 
+const CLASSES_FILE = 'classes.json';
 const STATISTICS_FILE = 'statistics.json';
 
 /** Writes it into the run's folder. @throws CheckpointError when the disk does not take it. */
 export function keepRunData(
   { out, run }: Pick<Config, 'out' | 'run'>,
-  { classNames }: Dataset,
+  classNames: readonly string[] | undefined,
   statistics: Statistics | undefined,
 ): void {
   const folder = join(out, run);
   try {
     mkdirSync(folder, { recursive: true });
-    writeFileSync(join(folder, 'classes.json'), `${JSON.stringify(classNames, null, 1)}\n`);
+    if (classNames) writeFileSync(join(folder, CLASSES_FILE), `${JSON.stringify(classNames, null, 1)}\n`);
     if (statistics) writeStatistics(folder, STATISTICS_FILE, statistics);
   } catch (error) {
     throw new CheckpointError(
@@ -35,14 +36,13 @@ export function keepRunData(
  * @throws CheckpointError that names the first class that is another.
  */
 export function checkClasses(folder: string, dataset: Dataset): void {
-  const file = join(folder, 'classes.json');
-  if (dataset.kind !== 'files' || !existsSync(file)) return;
-  const trained = readClasses(file);
+  if (dataset.kind !== 'files') return;
+  const trained = runClasses(folder) ?? [];
   const label = trained.findIndex((name, i) => name !== dataset.classNames[i]);
   if (label < 0) return;
   throw new CheckpointError(
     `Cannot use the run ${folder} on ${dataset.source}: class ${label} is ${dataset.classNames[label] ?? 'missing'} there, expected ${trained[label]}, as in the run's classes.json; take data with the classes it was trained on`,
-    file,
+    join(folder, CLASSES_FILE),
   );
 }
 
@@ -62,8 +62,10 @@ export function runStatistics(folder: string, { data, net }: Pick<Config, 'data'
   );
 }
 
-/** The class names that a run wrote, by label. @throws CheckpointError when they are no list of texts. */
-export function readClasses(file: string): string[] {
+/** The class names that a run keeps, by label, if it does. @throws CheckpointError when they are no list of texts. */
+export function runClasses(folder: string): string[] | undefined {
+  const file = join(folder, CLASSES_FILE);
+  if (!existsSync(file)) return undefined;
   try {
     const names: unknown = JSON.parse(readFileSync(file, 'utf8'));
     if (Array.isArray(names) && names.every((name) => typeof name === 'string')) return names;

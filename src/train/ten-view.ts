@@ -28,6 +28,7 @@ export async function evaluateViews(
       const batch = await feeder.test(i, view);
       const { slot, count } = batch;
       try {
+        if (count === 0) continue; // none of its images can be read
         await team.ask({ kind: 'evaluate', slot, count, step: 1 }, memory);
         if (view === 0) {
           mean = new Float64Array(count * classes);

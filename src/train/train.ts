@@ -76,7 +76,7 @@ export async function train(config: Config, ui: TrainUi): Promise<TrainResult> {
       const steps = config.steps ?? config.epochs * feeder.batchesPerEpoch;
       const run: Run = { config, dataset, feeder, team, steps };
       report(startOf(run));
-      keepRunData(config, dataset, statistics);
+      keepRunData(config, dataset.classNames, statistics);
       for (const message of team.warnings) report({ event: 'warning', message });
       const ended = await runAndEnd(run, ui);
       unfinished = ended.unfinished;

@@ -11,19 +11,49 @@ export interface Description {
   /** Height and width of the input, and its channels. */
   input: readonly [number, number];
   layers: readonly Readonly<Record<string, unknown>>[];
+  /** Names of the classes by label, of a run that has them. */
+  classes?: readonly string[];
+  /** What was computed of the training images, but for their mean, which is the tensor {@link MEAN_IMAGE}. */
+  statistics?: Readonly<Record<string, unknown>>;
 }
+
+/** What a run knows of its images besides its settings. */
+export interface ImageKnowledge {
+  classes?: readonly string[] | undefined;
+  statistics?: ImageStatistics | undefined;
+}
+
+/** Computed of all training images; more may be in it, and is passed on as it is. */
+export interface ImageStatistics {
+  resize: number;
+  channels: number;
+  /** [resize, resize, channels], grey levels. */
+  mean: Float32Array;
+}
+
+/** The tensor that is no parameter: the mean image [channels, resize, resize], as PyTorch lays images out. */
+export const MEAN_IMAGE = 'mean_image';
 
 /** Key of the description in a file's metadata. */
 export const DESCRIPTION = 'alexnet_split';
 
 /** Describes the net. @param settings what a run needs besides, to be kept with it. */
-export function describe(net: Net, settings: Readonly<Record<string, unknown>>): Description {
+export function describe(
+  net: Net,
+  settings: Readonly<Record<string, unknown>>,
+  { classes, statistics }: ImageKnowledge = {},
+): Description {
   let towers = 2;
   const layers = net.layers.map((layer) => {
     if (isWeighted(layer)) towers = towersOf(layer).length;
     return describeLayer(net, layer, towers);
   });
-  return { version: 1, settings, input: [net.options.inputSize, net.options.inputChannels], layers };
+  const { mean: _, ...rest } = statistics ?? {};
+  return {
+    ...{ version: 1, settings, input: [net.options.inputSize, net.options.inputChannels], layers },
+    ...(classes && { classes }),
+    ...(statistics && { statistics: rest }),
+  };
 }
 
 /** @param towers how many towers have the layer: a response norm sees the channels of one. */

@@ -4,8 +4,8 @@ import { openAll } from '../checkpoint/files.js';
 import { writeTensors } from '../checkpoint/format.js';
 import { CheckpointError } from '../errors.js';
 import { type Net, volume } from '../model/net.js';
-import { DESCRIPTION, describe } from './description.js';
-import { join, portablesOf } from './portable.js';
+import { DESCRIPTION, describe, type ImageKnowledge, MEAN_IMAGE } from './description.js';
+import { channelsFirst, join, portablesOf } from './portable.js';
 
 /** What was written. */
 export interface Exported {
@@ -19,6 +19,7 @@ export interface Exported {
  * Joins the towers' files into one: the tensors of {@link portablesOf}, and the net's description in the metadata.
  * @param files of one run, of either placement.
  * @param settings goes into the description.
+ * @param images what the run knows of its images: goes there too, and the mean image becomes a tensor of its own.
  * @throws CheckpointError when the files are another net's, `file` is there already, or the disk does not take it.
  */
 export function exportWeights(
@@ -26,15 +27,23 @@ export function exportWeights(
   files: readonly string[],
   file: string,
   settings: Readonly<Record<string, unknown>>,
+  images: ImageKnowledge = {},
 ): Exported {
   refuseExisting(file);
   const portables = portablesOf(net);
   const source = openAll(files);
   try {
-    const metadata = { format: 'pt', [DESCRIPTION]: JSON.stringify(describe(net, settings)) };
-    writeTensors(file, portables, metadata, ({ name }, bytes) => {
-      const portable = portables.find((each) => each.name === name)!;
+    const metadata = { format: 'pt', [DESCRIPTION]: JSON.stringify(describe(net, settings, images)) };
+    const { statistics } = images;
+    const { resize = 0, channels = 0 } = statistics ?? {};
+    const entries = statistics ? [...portables, { name: MEAN_IMAGE, shape: [channels, resize, resize] }] : portables;
+    writeTensors(file, entries, metadata, ({ name }, bytes) => {
       const joined = new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);
+      const portable = portables.find((each) => each.name === name);
+      if (!portable) {
+        joined.set(channelsFirst(statistics!.mean, channels));
+        return;
+      }
       for (const part of portable.parts) {
         join(portable, part, source.read(part.parameter.name, part.parameter.shape), joined);
       }

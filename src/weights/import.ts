@@ -3,16 +3,18 @@ import { join } from 'node:path';
 import { openTensors, type TensorFile, weightsName, writeTensors } from '../checkpoint/format.js';
 import { CheckpointError } from '../errors.js';
 import { type Net, type Parameter, parametersOf, type TowerIndex, volume } from '../model/net.js';
-import { DESCRIPTION } from './description.js';
+import { DESCRIPTION, type ImageKnowledge, MEAN_IMAGE } from './description.js';
 import { matchNames } from './names.js';
-import { type Portable, portablesOf, separate } from './portable.js';
+import { channelsLast, type Portable, portablesOf, separate } from './portable.js';
 
-/** A file that has every tensor of a net, and no other. */
+/** A file that has every tensor of a net, and no other but an exported run's mean image. */
 export interface ImportSource {
   /** The joined tensors, and what each is in the file: its name and its shape there. */
   tensors: readonly { portable: Portable; name: string; shape: readonly number[] }[];
   /** Fills `values` with those of one parameter. */
   read(parameter: Parameter, values: Float32Array): void;
+  /** What an exported file knows of the run's images; nothing of another's, or where it does not fit the net. */
+  images(): ImageKnowledge;
   close(): void;
 }
 
@@ -42,6 +44,7 @@ export function openImport(file: string, net: Net, order: ChannelOrder): ImportS
         const part = portable.parts.find(({ parameter }) => parameter.name === name)!;
         separate(portable, part, joined, values);
       },
+      images: () => imagesIn(source, net),
       close: source.close,
     };
   } catch (error) {
@@ -97,6 +100,21 @@ function ownSettings(settings: unknown): Record<string, unknown> {
   return Object.fromEntries(Object.entries({ preset, net, data: images }).filter(([, value]) => value !== undefined));
 }
 
+function imagesIn(source: TensorFile, net: Net): ImageKnowledge {
+  const { classes, statistics } = parsed(source.metadata[DESCRIPTION] ?? '{}');
+  const isNamed = Array.isArray(classes) && classes.length === net.options.classes;
+  const shape = source.entries.find(({ name }) => name === MEAN_IMAGE)?.shape ?? [];
+  const [channels = 0, resize = 0, width = 0] = shape;
+  const isImage = shape.length === 3 && resize === width && (channels === 1 || channels === net.options.inputChannels);
+  return {
+    ...(isNamed && classes.every((name) => typeof name === 'string') && { classes }),
+    ...(isImage &&
+      typeof statistics === 'object' && {
+        statistics: { ...statistics, resize, channels, mean: channelsLast(source.read(MEAN_IMAGE, shape), channels) },
+      }),
+  };
+}
+
 function parsed(text: string): Record<string, unknown> {
   try {
     return (JSON.parse(text) ?? {}) as Record<string, unknown>;
@@ -105,12 +123,12 @@ function parsed(text: string): Record<string, unknown> {
   }
 }
 
-function matchAll(file: string, net: Net, { entries }: TensorFile): ImportSource['tensors'] {
+function matchAll(file: string, net: Net, { entries, metadata }: TensorFile): ImportSource['tensors'] {
   const portables = portablesOf(net);
   const { names, unexpected } = matchNames(
     net,
     portables,
-    entries.map(({ name }) => name),
+    entries.map(({ name }) => name).filter((name) => name !== MEAN_IMAGE || metadata[DESCRIPTION] === undefined),
   );
   const shapeOf = (name: string) => entries.find((each) => each.name === name)!.shape;
   const missing = portables.filter((each) => !names.has(each)).map(({ name }) => name);

@@ -102,3 +102,14 @@ function eachRow(
     }
   }
 }
+
+/** An image's values [H, W, C] as [C, H, W]. */
+export function channelsFirst(values: Float32Array, channels: number): Float32Array {
+  const pixels = values.length / channels;
+  return values.map((_, i) => values[(i % pixels) * channels + Math.floor(i / pixels)]!);
+}
+
+/** The other way round. */
+export function channelsLast(values: Float32Array, channels: number): Float32Array {
+  return channelsFirst(values, values.length / channels);
+}

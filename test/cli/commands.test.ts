@@ -36,14 +36,15 @@ test('eval changes where a run is evaluated', async () => {
   const flags = [
     ['--placement', 'single'],
     ['--devices', 'CPU:1,CPU:0'],
-    ['--data', '/images', '--workers', '2'],
+    ['--data', '/images', '--workers', '2', '--on-bad-image', 'skip'],
   ];
   for (const each of flags) await run(['eval', '--out', out, '--run', 'r', ...each], evaluating(calls));
   assert.deepEqual(
     calls.map(([{ devices }]) => devices),
     [['CPU:0'], ['CPU:1', 'CPU:0'], ['CPU:0', 'CPU:1']],
   );
-  assert.deepEqual([calls[2]![0].data.source, calls[2]![0].data.workers], ['/images', 2]);
+  const { source, workers, onBadImage } = calls[2]![0].data;
+  assert.deepEqual([source, workers, onBadImage], ['/images', 2, 'skip']);
 });
 
 test('eval --json prints the numbers, every one visible', async () => {

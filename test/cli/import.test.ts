@@ -5,7 +5,9 @@ import { join } from 'node:path';
 import test, { after } from 'node:test';
 import { openTensors, writeTensors } from '../../src/checkpoint/format.js';
 import { orRemove } from '../../src/cli/import.js';
+import { IMAGENET_COLOURS } from '../../src/data/colours.js';
 import { CheckpointError } from '../../src/errors.js';
+import { keepRunData } from '../../src/train/run-data.js';
 import { run } from './stand-ins.js';
 import { lenetRun } from './weights-runs.js';
 
@@ -39,6 +41,59 @@ test('import takes the net from flags, and --json tells what each tensor became'
   assert.deepEqual([made, values, tensors.length], [join(out, 'flags'), 61_706, 10]);
   assert.deepEqual(tensors[2], { name: 'conv2.weight', as: 'conv2.weight', shape: [16, 6, 5, 5] });
   assert.deepEqual(fs.readdirSync(made).sort(), ['config.json', 'tower-0-of-1.safetensors']);
+});
+
+/** A run that takes a mean image off, with what a training keeps of its data. */
+async function runWithMean(name: string): Promise<string> {
+  const settings = join(out, 'mean.json');
+  fs.writeFileSync(settings, JSON.stringify({ data: { meanImage: true } }));
+  const made = await lenetRun(out, name, '--config', settings);
+  const mean = Float32Array.from({ length: 28 * 28 }, (_, i) => i / 8);
+  keepRunData({ out, run: name }, [...'abcdefghij'], {
+    images: 3,
+    resize: 28,
+    channels: 1,
+    mean,
+    colours: IMAGENET_COLOURS,
+  });
+  return made;
+}
+
+test('import brings the mean image and the names of the classes of the run that was exported', async () => {
+  const made = await runWithMean('mean');
+  const exported = join(out, 'mean.safetensors');
+  await run(['export', '--run', made, '--out', exported]);
+  const { exitCode, stderr } = await run(['import', exported, '--out', out, '--run', 'mean-back']);
+  assert.deepEqual([exitCode, stderr.text], [0, '']);
+  for (const name of ['statistics.json', 'classes.json']) {
+    const [ours, theirs] = ['mean-back', 'mean'].map((each) => fs.readFileSync(join(out, each, name), 'utf8'));
+    assert.deepEqual(JSON.parse(ours!), JSON.parse(theirs!), name);
+  }
+  assert.equal(configOf('mean-back').data.meanImage, true);
+});
+
+test('import takes data.mean off, and says so, where the file brings no mean image of that size', async () => {
+  const plain = join(out, 'plain.safetensors');
+  const source = openTensors(join(out, 'mean.safetensors'));
+  const entries = source.entries.filter(({ name }) => name !== 'mean_image');
+  writeTensors(plain, entries, {}, ({ name, shape }, bytes) => {
+    bytes.set(new Uint8Array(source.read(name, shape).buffer));
+  });
+  source.close();
+  const flags = ['--preset', 'lenet', '--config', join(out, 'mean.json'), '--out', out];
+  for (const [name, argv] of [
+    ['lacking', [plain, ...flags]],
+    ['resized', [join(out, 'mean.safetensors'), '--resize', '30', '--out', out]],
+  ] as const) {
+    const { exitCode, stderr } = await run(['import', ...argv, '--run', name]);
+    assert.equal(exitCode, 0);
+    assert.match(
+      stderr.text,
+      /^\S+ brings no mean image of (28|30) pixels: 0 is taken off each pixel instead \(data\.mean\)\n$/,
+    );
+    assert.equal(configOf(name).data.meanImage, false);
+    assert.equal(fs.existsSync(join(out, name, 'statistics.json')), false);
+  }
 });
 
 test('import refuses, in one sentence, and leaves nothing behind', async () => {

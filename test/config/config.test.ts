@@ -1,10 +1,9 @@
-/** How settings come together, and what each wrong one is told. */
+/** How settings come together. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { type Machine, resolveConfig } from '../../src/config/config.js';
 import type { Layer } from '../../src/config/layers.js';
 import { PRESETS } from '../../src/config/presets.js';
-import { keysAt } from '../../src/config/schema.js';
 import { ConfigError } from '../../src/errors.js';
 import { flags, machineWith } from './machines.js';
 
@@ -124,123 +123,6 @@ test('resolveConfig() makes of a whole config itself', () => {
   const { config } = resolve([flags({ preset: 'lenet', run: 'again' })]);
   const saved = JSON.parse(JSON.stringify(config)) as Record<string, unknown>;
   assert.deepEqual(resolve([{ file: 'config.json', values: saved }]).config, config);
-});
-
-/** From a file; `message` is the whole of it. */
-const REFUSED_IN_FILE: [values: Record<string, unknown>, message: string][] = [
-  [{ batchSise: 4 }, 'Cannot use the unknown key batchSise in f.json; did you mean "batchSize"?'],
-  [{ net: { with: 4 } }, 'Cannot use the unknown key net.with in f.json; did you mean "width"?'],
-  [
-    { optimizer: { schedule: { zzzz: 1 } } },
-    'Cannot use the unknown key optimizer.schedule.zzzz in f.json; there are kind, epochs, factor, patience, least',
-  ],
-  [
-    { net: { kind: 'x' } },
-    'Cannot use the unknown key net.kind in f.json; there are table, width, inputSize, inputChannels, classes, init, dropout, activation, norm, overlap',
-  ],
-  [
-    { preset: 'zzz' },
-    'preset in f.json is "zzz", expected one of auto, mini, fashion, tutorial, lenet, imagenet, imagenet-paper, imagenet-one-gpu, imagenet-columns',
-  ],
-  [
-    { preset: null },
-    'preset in f.json is null, expected one of auto, mini, fashion, tutorial, lenet, imagenet, imagenet-paper, imagenet-one-gpu, imagenet-columns',
-  ],
-  [{ placement: 'both' }, 'placement in f.json is "both", expected one of split, single'],
-  [{ batchSize: '4' }, 'batchSize in f.json is "4", expected a whole number from 1 to 65536'],
-  [{ batchSize: 1.5 }, 'batchSize in f.json is 1.5, expected a whole number from 1 to 65536'],
-  [{ seed: 2 ** 32 }, 'seed in f.json is 4294967296, expected a whole number from 0 to 4294967295'],
-  [{ check: 1 }, 'check in f.json is 1, expected true or false'],
-  [{ run: 5 }, 'run in f.json is 5, expected a text'],
-  [{ out: '' }, 'out in f.json is "", expected a text that is not empty'],
-  [{ devices: 'CPU:0' }, 'devices in f.json is "CPU:0", expected a list of devices such as CPU:0'],
-  [{ devices: [] }, 'devices in f.json is [], expected a list of devices such as CPU:0'],
-  [{ devices: [5, 6] }, 'devices.0 in f.json is 5, expected a device such as CPU:0 or GPU:1'],
-  [{ optimizer: { learningRate: 0 } }, 'optimizer.learningRate in f.json is 0, expected a number above 0'],
-  [{ optimizer: { momentum: 1 } }, 'optimizer.momentum in f.json is 1, expected a number from 0 to below 1'],
-  [{ optimizer: { schedule: null } }, 'optimizer.schedule in f.json is null, expected an object with kind'],
-  [
-    { optimizer: { schedule: { kind: 'cosine' } } },
-    'optimizer.schedule.kind in f.json is "cosine", expected one of constant, steps, plateau',
-  ],
-  [
-    { optimizer: { schedule: { epochs: [0] } } },
-    'optimizer.schedule.epochs.0 in f.json is 0, expected a whole number from 1 to 1000000',
-  ],
-  [
-    { optimizer: { schedule: { kind: 'plateau', factor: 0.1, patience: 0, least: 1e-5 } } },
-    'optimizer.schedule.patience in f.json is 0, expected a whole number from 1 to 1000000',
-  ],
-  [
-    { optimizer: { ownRates: [{ after: 3, factor: 0, layr: 'conv1' }] } },
-    'Cannot use the unknown key optimizer.ownRates.0.layr in f.json; did you mean "layer"?',
-  ],
-  [
-    { optimizer: { ownRates: [{ after: 3, factor: -1 }] } },
-    'optimizer.ownRates.0.factor in f.json is -1, expected a number from 0 up',
-  ],
-  [
-    { optimizer: { ownRates: [{ layer: 'conv9', after: 3, factor: 1 }] } },
-    'optimizer.ownRates.0.layer is "conv9", expected one of conv1, conv2, conv3, conv4, conv5, fc6, fc7, fc8',
-  ],
-  [{ data: { mean: [1, 'a', 2] } }, 'data.mean.1 in f.json is "a", expected a number from 0 to below 256'],
-  [{ data: 5 }, `data in f.json is 5, expected an object with ${keysAt(['data']).join(', ')}`],
-];
-
-test('resolveConfig() says of a file what is wrong in it, and where', () => {
-  for (const [values, message] of REFUSED_IN_FILE) {
-    assert.throws(() => resolve([{ file: 'f.json', values }, flags({})]), {
-      name: 'ConfigError',
-      message,
-      exitCode: 2,
-    });
-  }
-});
-
-/** From the flags. */
-const REFUSED_IN_FLAGS: [values: Record<string, unknown>, message: string][] = [
-  [{ batchSize: 0 }, '--batch-size is 0, expected a whole number from 1 to 65536'],
-  [{ batchSize: Number.POSITIVE_INFINITY }, '--batch-size is Infinity, expected a whole number from 1 to 65536'],
-  ...[-1, 1.5, '10', 'm', '0m', '1h'].map((value): [Record<string, unknown>, string] => [
-    { checkpointEvery: value },
-    `--checkpoint-every is ${JSON.stringify(value)}, expected a number of steps, or minutes such as 10m; 0 is at the end only`,
-  ]),
-  [{ keep: 0 }, '--keep is 0, expected a whole number from 1 to 1000000'],
-  [{ steps: 'many' }, '--steps is "many", expected a whole number from 1 to 1000000000'],
-  [{ optimizer: { learningRate: -1 } }, '--lr is -1, expected a number above 0'],
-  [{ net: { table: 'vgg' } }, '--net is "vgg", expected one of original, paper, one-gpu, columns, tutorial, lenet'],
-  [{ net: { width: 9 } }, '--width is 9, expected a number above 0 and up to 8'],
-  [{ devices: ['CPU:0', ''] }, '--devices is "", expected a device such as CPU:0 or GPU:1'],
-  [
-    { devices: ['CPU:0', 'CPU:9'] },
-    'Cannot use the device CPU:9: TensorFlow has CPU:0, CPU:1 here; choose among these with --devices',
-  ],
-  [
-    { devices: ['GPU:0', 'CPU:0'] },
-    'Cannot use the device GPU:0: TensorFlow has CPU:0, CPU:1 here; choose among these with --devices; nvidia-smi tells whether the driver sees the GPU',
-  ],
-  [
-    { devices: ['CPU:0'] },
-    'Cannot split over CPU:0: expected two devices, one for each tower; choose them with --devices, the same one twice puts both towers on it',
-  ],
-  [
-    { data: { resize: 60 } },
-    "data.resize is 60, expected at least the net's input of 67 pixels, which is cut out of it; set both",
-  ],
-  [
-    { data: { mean: [1] } },
-    'data.mean has length 1, expected one grey level for each of the 3 channels of net.inputChannels; set both',
-  ],
-  [
-    { net: { inputSize: 16 } },
-    'Cannot build the net "original" at 16×16 pixels: pool2 has a 3×3 window on 1×1 pixels; choose a larger --input-size',
-  ],
-];
-
-test('resolveConfig() says of a flag what is wrong, by its name', () => {
-  for (const [values, message] of REFUSED_IN_FLAGS) {
-    assert.throws(() => resolve([flags(values)]), { name: 'ConfigError', message });
-  }
 });
 
 test('resolveConfig() refuses to split a net of one column', () => {

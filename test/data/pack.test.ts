@@ -231,7 +231,7 @@ test('packImages() names a file that cannot be read, and goes on once it is gone
   const out = folderOf(t, {});
   await assert.rejects(
     packImages(dataset, { out, shardBytes: SMALL }),
-    /Cannot pack the image val\/a\/1\.jpg of .*ENOENT/,
+    /Cannot pack the image val\/a\/1\.jpg of .*it is not there/,
   );
   mkdirSync(join(folder, 'val', 'a'), { recursive: true });
   const packedThen = await packImages(openImages(folder), { out, shardBytes: SMALL });

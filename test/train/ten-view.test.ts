@@ -23,23 +23,23 @@ test('addProbabilities() adds the softmax of each row, of large scores too', () 
   });
 });
 
-/** Three images in batches of two; the labels are 1, 1 and 0. The slot's image tells the view. */
+/** Three images in batches of two, and one batch that has none; labels 1, 1 and 0. The slot's image tells the view. */
 function feederOf(): BatchFeeder {
   const slot = new SharedArrayBuffer(16);
   const { images, labels } = slotViews(slot, 2, 1, 1);
   return {
     slots: [slot],
-    testBatches: 2,
+    testBatches: 3,
     async test(batch: number, view = 0) {
       images.fill(view);
       labels.set(batch === 0 ? [1, 1] : [0, 99]);
-      return { slot: 0, count: batch === 0 ? 2 : 1, step: batch * 10 + view, epoch: 0 };
+      return { slot: 0, count: [2, 0, 1][batch]!, step: batch * 10 + view, epoch: 0 };
     },
     release() {},
   } as unknown as BatchFeeder;
 }
 
-test('evaluateViews() averages probabilities, not scores, over all ten views of each image', async () => {
+test('evaluateViews() averages probabilities, not scores, over all ten views of each image that there is', async () => {
   const views: number[] = [];
   const feeder = feederOf();
   const team = {

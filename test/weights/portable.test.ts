@@ -2,7 +2,15 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { buildNet, isWeighted, type Net, type NetOptions, volume } from '../../src/model/net.js';
 import { TABLES, type TableName } from '../../src/model/tables.js';
-import { groupsOf, join, type Portable, portablesOf, separate } from '../../src/weights/portable.js';
+import {
+  channelsFirst,
+  channelsLast,
+  groupsOf,
+  join,
+  type Portable,
+  portablesOf,
+  separate,
+} from '../../src/weights/portable.js';
 
 function netOf(table: TableName, width = 1): Net {
   const { inputSize, inputChannels, classes } = TABLES[table];
@@ -85,4 +93,11 @@ test('separate() gives back what join() took, of every net', () => {
       });
     }
   }
+});
+
+test('channelsFirst() has an image in the layout of PyTorch, and channelsLast() turns it back', () => {
+  const image = Float32Array.of(1, 10, 100, 2, 20, 200); // two pixels of three channels
+  const first = channelsFirst(image, 3);
+  assert.deepEqual([...first], [1, 2, 10, 20, 100, 200]);
+  assert.deepEqual(channelsLast(first, 3), image);
 });
