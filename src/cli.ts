@@ -70,5 +70,9 @@ if (isEntry()) {
   surviveLostOutput(process.stdout);
   surviveLostOutput(process.stderr);
   const exitCode = await main(process.argv.slice(2));
-  if (exitCode !== 0) process.exitCode = exitCode;
+  if (exitCode !== 0) {
+    process.exitCode = exitCode;
+    const { leaveSoon } = await import('./cli/stop.js');
+    leaveSoon(exitCode); // a thread that is stuck in C would keep the process
+  }
 }

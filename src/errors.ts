@@ -47,6 +47,8 @@ export class ExchangeError extends SplitError {
     readonly tower: number,
     readonly site: string,
     readonly step: number,
+    /** That the other tower stopped: its own error is the news. */
+    readonly isEcho = false,
   ) {
     super(message);
   }

@@ -32,8 +32,13 @@ export function stopOnSignal(told: () => void): Stop {
   for (const name of SIGNALS) process.on(name, stop);
   return {
     signal: controller.signal,
-    // Not a reason to stay: a process with nothing else to do ends before.
-    leaveSoon: (exitCode) => void setTimeout(() => exitAtOnce(exitCode), LEAVE_MS).unref(),
+    leaveSoon,
     forget,
   };
+}
+
+/** Ends the process with that exit code, if it has not ended by itself soon. */
+export function leaveSoon(exitCode: number): void {
+  // Not a reason to stay: a process with nothing else to do ends before.
+  setTimeout(() => exitAtOnce(exitCode), LEAVE_MS).unref();
 }

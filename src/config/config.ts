@@ -84,6 +84,8 @@ export interface Config {
     readonly dtype: 'float32' | 'float16';
     /** Whether a layer behind a site begins with the tower's own half: `auto` on two GPUs alone. */
     readonly overlap: 'auto' | 'on' | 'off';
+    /** Whether every message of `msgpack` has a checksum of its values; those of the check before a run always do. */
+    readonly checksum: boolean;
   };
   readonly exchangeTimeoutMs: number;
   /** Whether the towers' segments run as compiled functions: `on`, `off`, or by way of TensorFlow's optimizer or XLA. */

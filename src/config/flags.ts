@@ -246,6 +246,13 @@ export const FLAGS: readonly Flag[] = [
     help: "begin a layer with the own half while the peer's comes; auto: on two GPUs",
   },
   {
+    name: '--exchange-checksum',
+    kind: 'on',
+    path: 'exchange.checksum',
+    group: 'data',
+    help: 'have a checksum with every message',
+  },
+  {
     name: '--compile',
     kind: 'text',
     path: 'compile',

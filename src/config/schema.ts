@@ -143,6 +143,7 @@ export const CONFIG_SCHEMA = keys({
     transport: oneOf(['msgpack', 'device']),
     dtype: oneOf(['float32', 'float16']),
     overlap: oneOf(['auto', 'on', 'off']),
+    checksum: bool,
   }),
   exchangeTimeoutMs: whole(1, 86_400_000),
   compile: oneOf(['on', 'off', 'grappler', 'xla']),

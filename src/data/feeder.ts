@@ -6,7 +6,7 @@ import { closeHoles, createLedger, type Unreadable } from './bad-images.js';
 import { batchesOf, slotBytes } from './batches.js';
 import { IMAGENET_COLOURS } from './colours.js';
 import type { Dataset } from './dataset.js';
-import { type FillSetup, type FillTask, rangeOf } from './fill-task.js';
+import { type FillFault, type FillSetup, type FillTask, rangeOf } from './fill-task.js';
 import { openLane } from './lane.js';
 import { batchName, openInline, openPool } from './pool.js';
 import type { Statistics } from './statistics.js';
@@ -32,6 +32,8 @@ export interface FeedOptions {
   slots?: number;
   /** Told of each image that is skipped because it cannot be read, once. */
   onUnreadable?: (image: Unreadable) => void;
+  /** For tests. */
+  fault?: FillFault | undefined;
 }
 
 /** A batch in a slot, lent until it is released. */
@@ -93,6 +95,7 @@ export function openFeeder(options: FeedOptions): BatchFeeder {
   const setup: FillSetup = {
     ...{ dataset, batchSize, inputSize, inputChannels, seed, data, views, slots },
     ...(data.meanImage && { meanImage: statistics!.mean }),
+    ...(options.fault && { fault: options.fault }),
     colours: needsOwnColours(data) ? statistics!.colours : IMAGENET_COLOURS,
   };
   const inline = openInline(setup); // says what does not fit, before a thread is started

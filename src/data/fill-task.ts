@@ -20,6 +20,13 @@ export interface FillSetup<Kind extends Dataset = Dataset> {
   /** Views of each test image; the numbers of its batches count them: batch 0 in each view, then batch 1. */
   readonly views?: Views;
   readonly slots: readonly SharedArrayBuffer[];
+  readonly fault?: FillFault;
+}
+
+/** What happens to the thread that fills that training batch, in tests. */
+export interface FillFault {
+  readonly kind: 'throw' | 'exit' | 'hang';
+  readonly step: number;
 }
 
 /** A part of a batch to fill, so that several threads can share in one. */

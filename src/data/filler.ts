@@ -3,13 +3,27 @@ import { createPainter } from './augment.js';
 import { createOrder, slotViews } from './batches.js';
 import type { PixelDataset } from './dataset.js';
 import { createFileFiller } from './file-filler.js';
-import { changesOf, type Filler, type FillSetup, placesOf, rangeOf } from './fill-task.js';
+import { changesOf, type Filler, type FillFault, type FillSetup, placesOf, rangeOf } from './fill-task.js';
 import { changesOfViews } from './views.js';
 
 /** Prepares the filling; what it returns is for one thread. @throws ConfigError for options that do not fit. */
 export function createFiller(setup: FillSetup): Filler {
   const { dataset, ...rest } = setup;
-  return dataset.kind === 'files' ? createFileFiller({ ...rest, dataset }) : createPixelFiller({ ...rest, dataset });
+  const filler =
+    dataset.kind === 'files' ? createFileFiller({ ...rest, dataset }) : createPixelFiller({ ...rest, dataset });
+  return setup.fault ? withFault(filler, setup.fault) : filler;
+}
+
+function withFault(filler: Filler, { kind, step }: FillFault): Filler {
+  return {
+    close: filler.close,
+    fill(task) {
+      if (task.kind !== 'training' || task.number !== step) return filler.fill(task);
+      if (kind === 'throw') throw new Error('a fault that was asked for');
+      if (kind === 'exit') process.exit(7);
+      return new Promise(() => {});
+    },
+  };
 }
 
 /** Images in memory: filled when `fill` returns. */

@@ -17,6 +17,8 @@ export interface Header {
   shape: readonly number[];
   /** Where the tensor itself is, in this process; the message has no values then. */
   handle?: bigint;
+  /** Of the values, 4 bytes, when messages are checked; see `checksum.ts`. */
+  sum?: Uint8Array;
 }
 
 /** How values are written: `float16` halves the bytes and keeps 11 bits of each value. */
@@ -97,6 +99,7 @@ export function checkHeader(found: Header, expected: Header, tower: number): voi
     found.direction === expected.direction &&
     found.dtype === expected.dtype &&
     (found.handle === undefined) === (expected.handle === undefined) &&
+    (found.sum === undefined) === (expected.sum === undefined) &&
     String(found.shape) === String(expected.shape);
   if (same) return;
   throw new ExchangeError(

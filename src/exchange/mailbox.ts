@@ -126,7 +126,8 @@ export class Mailbox {
     const started = performance.now();
     try {
       for (;;) {
-        if (isAborted(this.#link)) throw this.#error(place, 'the other tower stopped', 'its own message says why');
+        if (isAborted(this.#link))
+          throw this.#error(place, 'the other tower stopped', 'its own message says why', true);
         const value = Atomics.load(words, word);
         if (isReady(value)) return;
         const left = started + this.#timeoutMs - performance.now();
@@ -141,12 +142,13 @@ export class Mailbox {
     }
   }
 
-  #error({ site, step, direction }: Place, found: string, remedy: string): ExchangeError {
+  #error({ site, step, direction }: Place, found: string, remedy: string, isEcho = false): ExchangeError {
     return new ExchangeError(
       `Cannot exchange at ${site} (${direction}, step ${step}) in tower ${this.#tower}: ${found}; ${remedy}`,
       this.#tower,
       site,
       step,
+      isEcho,
     );
   }
 }

@@ -1,6 +1,7 @@
 /** Transports: how a tensor gets to the peer. */
 import type * as tf from '@tensorflow/tfjs';
 import { ExchangeError } from '../errors.js';
+import { checksumOf, sameChecksum } from './checksum.js';
 import {
   checkHeader,
   type Dtype,
@@ -39,6 +40,8 @@ export interface Costs {
 
 /** How tensors get to the peer and from it. */
 export interface Transport {
+  /** Whether messages carry a checksum of their values, and are held to it: the same at both ends. */
+  checksums: boolean;
   /** Sends a float32 tensor; it stays the caller's. @throws ExchangeError when the peer is gone. */
   send(tensor: tf.Tensor, place: Place): void;
   /** The peer's next tensor; it is the caller's. @throws ExchangeError when it does not come or is not the expected. */
@@ -105,15 +108,22 @@ function transport(mailbox: Mailbox, tower: 0 | 1, way: Way): Transport {
     }
   }
 
+  const noSum = { sum: new Uint8Array(4) };
   return {
+    checksums: false,
     send(tensor, place) {
       way.prepare(tensor);
       timed(() => {
         mailbox.send(place, (slot) => {
-          const header: Header = { seq: mailbox.nextSent, ...place, shape: tensor.shape, ...way.header(tensor) };
+          const header: Header = {
+            ...{ seq: mailbox.nextSent, ...place, shape: tensor.shape, ...way.header(tensor) },
+            ...(this.checksums && noSum),
+          };
           const start = encode(header, slot);
           const end = start + payloadBytes(header);
           way.write(tensor, slot.subarray(start, end), place);
+          // As long as the one before, so the values stay where they are.
+          if (this.checksums) encode({ ...header, sum: checksumOf(slot.subarray(start, end)) }, slot);
           costs.bytes += start + tensorBytes(header);
           return end;
         });
@@ -121,10 +131,14 @@ function transport(mailbox: Mailbox, tower: 0 | 1, way: Way): Transport {
     },
     receive(shape, place) {
       return timed(() => {
-        const expected: Header = { seq: mailbox.nextReceived, ...place, shape, ...way.header() };
+        const expected: Header = {
+          ...{ seq: mailbox.nextReceived, ...place, shape, ...way.header() },
+          ...(this.checksums && noSum),
+        };
         return mailbox.receive(place, (message) => {
           const { header, payload } = decoded(message, tower, place);
           checkHeader(header, expected, tower);
+          if (header.sum && !sameChecksum(header.sum, checksumOf(payload))) throw damaged(tower, place);
           return way.read(header, payload, place);
         });
       });
@@ -135,6 +149,15 @@ function transport(mailbox: Mailbox, tower: 0 | 1, way: Way): Transport {
       return taken;
     },
   };
+}
+
+function damaged(tower: 0 | 1, { site, step, direction }: Place): ExchangeError {
+  return new ExchangeError(
+    `Cannot go on at ${site} (${direction}, step ${step}) in tower ${tower}: the values are not those that tower ${1 - tower} sent, expected the checksum of its message; memory or a device is damaged: test the machine, then go on from the last checkpoint with --resume`,
+    tower,
+    site,
+    step,
+  );
 }
 
 function decoded(message: Uint8Array, tower: 0 | 1, { site, step }: Place) {

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Piscina } from 'piscina';
 import * as errors from '../errors.js';
 import { abortLink, packControl, unpackControl } from '../exchange/index.js';
+import { placeOf } from './place.js';
 import type { Command, Envelope, Replies, TowerSetup } from './protocol.js';
 
 export interface TowerClient {
@@ -40,9 +41,9 @@ export function startTower(setup: TowerSetup, workerFile = new URL('./worker.js'
     atomics: 'disabled',
   });
 
-  function leave(cause: unknown): errors.TowerError {
+  function leave(cause: unknown, where = ''): errors.TowerError {
     gone ??= new errors.TowerError(
-      `Cannot go on: the thread of tower ${index} on ${setup.device} ended (${messageOf(cause)}), and its weights with it; start the run again`,
+      `Cannot go on: the thread of tower ${index} on ${setup.device} ended (${messageOf(cause)})${where}, and its weights with it; start the run again, with --resume where it has a checkpoint`,
       index,
       cause,
     );
@@ -70,7 +71,7 @@ export function startTower(setup: TowerSetup, workerFile = new URL('./worker.js'
       try {
         bytes = await pool.run({ command: packControl(command), memory });
       } catch (error) {
-        throw closing ? error : leave(error);
+        throw closing ? error : leave(error, ` in ${placeOf(command)}`);
       } finally {
         asked--;
       }
@@ -91,12 +92,16 @@ export function startTower(setup: TowerSetup, workerFile = new URL('./worker.js'
       const freed = pool.run({ command: packControl({ kind: 'close' } satisfies Command) }).catch(() => {});
       await Promise.race([freed, sleep(FREE_MS, undefined, { ref: false })]);
     }
-    await pool.destroy();
+    // A thread that computes in C does not hear that it is to end, and is left behind.
+    await Promise.race([pool.destroy(), sleep(DESTROY_MS, undefined, { ref: false })]);
   }
 }
 
 /** How long a tower may take to hear that it is to end. */
 const FREE_MS = 3_000;
+
+/** How long its thread may take to end. */
+const DESTROY_MS = 2_000;
 
 /** An error of the class that the tower threw. */
 function revived({ name, message, stack, fields }: Extract<Envelope, { ok: false }>['error']): Error {

@@ -38,6 +38,8 @@ export interface ExchangeOptions {
   readonly dtype: Dtype;
   /** Whether work on a tower's own half goes on while the peer's is on its way. */
   readonly overlap: boolean;
+  /** Whether every message has a checksum. */
+  readonly checksum?: boolean;
 }
 
 /** A step of training. */
@@ -88,6 +90,8 @@ export interface StepCommand {
   keep: boolean;
   /** Goes on where the loss is not finite, to see where that began. */
   tolerant?: boolean;
+  /** Messages of this step have a checksum, whatever the settings say. */
+  checksum?: boolean;
 }
 
 /** `input` and `activation`: of the last step; `gradient`: of the last step, without weight decay. */

@@ -8,14 +8,15 @@ import {
   msgpackTransport,
   receiveHalf,
   sendHalf,
+  TamperedMailbox,
   type Transport,
 } from '../exchange/index.js';
 import type { Captured, Gather, Halves } from '../model/forward.js';
-import { buildNet, type Net, parametersOf, sitesOf, volume } from '../model/net.js';
+import { buildNet, type Net, parametersOf, volume } from '../model/net.js';
 import { TFJS_OPS } from '../model/ops.js';
 import { backingDevice, currentBinding, useDevice } from '../native/backend.js';
 import { copyTensor, settle, tensorFrom } from '../native/tensors.js';
-import { type Fault, parseFault } from './fault.js';
+import { type Fault, type FaultPhase, parseFault, strike } from './fault.js';
 import { GradientCheck, lossNotFinite } from './finite.js';
 import { NATIVE_OPS } from './ops.js';
 import { Parameters } from './parameters.js';
@@ -51,6 +52,7 @@ export class Tower {
   readonly #runner: Runner;
   readonly #gradientCheck: GradientCheck;
   #kept: Kept[] = [];
+  #step = 0;
 
   /** @throws SetupError, NativeError for a device that is not there; ConfigError for a net that does not fit. */
   constructor(setup: TowerSetup) {
@@ -58,10 +60,7 @@ export class Tower {
     useDevice(setup.device, setup.context);
     this.#setup = setup;
     this.#net = buildNet(setup.net);
-    this.#fault = parseFault(
-      setup.fault,
-      sitesOf(this.#net).map(({ name }) => name),
-    );
+    this.#fault = parseFault(setup.fault, this.#net);
     const own = parametersOf(this.#net, part === 'whole' ? undefined : part);
     this.#parameters = new Parameters(own, setup.net.init, setup.optimizer, setup.seed, setup.compile);
     this.#gradientCheck = new GradientCheck(setup.compile);
@@ -70,7 +69,12 @@ export class Tower {
       ops: setup.ops === 'native' ? NATIVE_OPS : TFJS_OPS,
     });
     if (part !== 'whole' && link) {
-      const mailbox = new Mailbox(link, part, setup.exchangeTimeoutMs);
+      const { message } = this.#fault;
+      const timeoutMs = setup.exchangeTimeoutMs;
+      const mailbox =
+        message && part === 1
+          ? new TamperedMailbox(link, part, timeoutMs, message)
+          : new Mailbox(link, part, timeoutMs);
       const port = devicePort(this.#fault);
       const { transport, dtype } = setup.exchange;
       this.#transport =
@@ -79,6 +83,7 @@ export class Tower {
   }
 
   open(): OpenReply {
+    this.#strike('open');
     const first = this.#parameters.readOne(this.#parameters.names[0]!);
     const sum = tf.sum(first); // an op's result, not only what was put there
     const devices = [...new Set([backingDevice(first), backingDevice(sum)])];
@@ -99,10 +104,15 @@ export class Tower {
   }
 
   /** Forward, backward, update. @throws NonFiniteError, before the update, when loss or gradients are not finite. */
-  step({ slot, count, step, learningRate, epoch, update, keep, tolerant }: StepCommand): StepReply {
+  step({ slot, count, step, learningRate, epoch, update, keep, tolerant, checksum }: StepCommand): StepReply {
     const started = performance.now();
+    this.#step = step;
+    this.#strike('forward');
     this.#forget();
-    this.#transport?.takeCosts();
+    if (this.#transport) {
+      this.#transport.checksums = (this.#setup.exchange.checksum || checksum) ?? false;
+      this.#transport.takeCosts();
+    }
     const names = this.#parameters.names;
     const captured: Captured[] = [];
     let answers: { loss: number; top1: number } | undefined;
@@ -114,6 +124,7 @@ export class Tower {
           parameters: new Map(names.map((name, i) => [name, values[i]!])),
           capture: keep ? (each) => captured.push({ ...each, tensor: tf.keep(each.tensor.clone()) }) : undefined,
         });
+        this.#strike('backward');
         if ('sent' in outcome) return outcome.sent as tf.Scalar;
         const loss = outcome.loss.dataSync()[0]!;
         answers = { loss, top1: countRight(outcome.logits.dataSync(), labelValues, 1) };
@@ -123,6 +134,7 @@ export class Tower {
       return tf.valueAndGrads(forward)(this.#parameters.read()).grads;
     });
     if (keep) this.#keep(captured, gradients);
+    this.#strike('update');
     if (update) {
       this.#gradientCheck.check(gradients, this.#parameters.described, step, learningRate);
       this.#parameters.update(gradients, learningRate, epoch);
@@ -134,6 +146,7 @@ export class Tower {
 
   /** Sums over a batch, without dropout. @param logits takes the scores [count, K], if it is there. */
   evaluate({ slot, count, step }: Extract<Command, { kind: 'evaluate' }>, logits?: Float32Array): EvaluateReply {
+    this.#strike('evaluate');
     return tf.tidy(() => {
       const { images, labels, labelValues } = this.#batch(slot, count);
       const values = this.#parameters.read();
@@ -182,6 +195,7 @@ export class Tower {
   }
 
   snapshot(target: Uint8Array): void {
+    this.#strike('checkpoint');
     this.#parameters.snapshot(target);
   }
 
@@ -195,6 +209,16 @@ export class Tower {
     this.#runner.dispose();
     this.#gradientCheck.dispose();
     this.#parameters.dispose();
+  }
+
+  /** Does what the fault says, if it says it of this tower, here and now. */
+  #strike(phase: FaultPhase): void {
+    const { part } = this.#setup;
+    if (part !== 0) strike(this.#fault, phase, this.#step);
+    const { nan } = this.#fault;
+    if (!nan || phase !== 'forward' || nan.step !== this.#step) return;
+    const kernel = this.#parameters.described.find((each) => each.layer === nan.layer && each.role === 'kernel');
+    if (kernel) this.#parameters.put(kernel.name, new Float32Array(volume(kernel.shape)).fill(Number.NaN));
   }
 
   /** The slot's images and labels on the device. */

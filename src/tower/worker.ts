@@ -1,7 +1,8 @@
 /** The thread of one tower: takes commands, gives replies. Started by `client.ts`. */
 import { workerData } from 'node:worker_threads';
-import { SplitError } from '../errors.js';
+import { NativeError, SplitError } from '../errors.js';
 import { abortLink, packControl, unpackControl } from '../exchange/index.js';
+import { placeOf } from './place.js';
 import type { Command, Envelope, TowerSetup } from './protocol.js';
 import { Tower } from './tower.js';
 
@@ -10,11 +11,12 @@ let tower: Tower | undefined;
 
 /** @returns an envelope, packed. An error ends the other tower's waiting too. */
 export default function task({ command, memory }: { command: Uint8Array; memory?: SharedArrayBuffer }): Uint8Array {
+  const asked = unpackControl<Command>(command);
   try {
-    return packControl({ ok: true, reply: obey(unpackControl<Command>(command), memory) ?? null } satisfies Envelope);
+    return packControl({ ok: true, reply: obey(asked, memory) ?? null } satisfies Envelope);
   } catch (error) {
     if (setup.link) abortLink(setup.link);
-    return packControl(enveloped(error));
+    return packControl(enveloped(located(error, asked)));
   }
 }
 
@@ -45,6 +47,15 @@ function obey(command: Command, memory: SharedArrayBuffer | undefined): unknown 
     case 'restore':
       return tower.restore(command.files);
   }
+}
+
+/** What nobody foresaw, with where it came about; other errors of a step say that themselves. */
+function located(error: unknown, command: Command): unknown {
+  if (!(error instanceof Error) || (error instanceof SplitError && !(error instanceof NativeError))) return error;
+  if (command.kind !== 'step' && command.kind !== 'evaluate' && command.kind !== 'snapshot') return error;
+  const index = setup.part === 'whole' ? 0 : setup.part;
+  error.message = `Cannot go on: tower ${index} on ${setup.device} failed in ${placeOf(command)} (${error.message}); go on from the last checkpoint with --resume`;
+  return error;
 }
 
 /** An error's name, message and fields: its class is found again on the other side. */

@@ -9,6 +9,7 @@ import { CheckpointError } from '../errors.js';
 import type { LogEvent, Report } from '../log.js';
 import { buildNet, parametersOf } from '../model/net.js';
 import { fileMetadata, snapshotEntries } from '../tower/snapshot.js';
+import { answered } from './deadline.js';
 import type { LoopResult } from './loop.js';
 import type { Team } from './team.js';
 
@@ -81,7 +82,10 @@ export function openCheckpoints(
     tell();
     const waited = performance.now();
     memory ??= entries.map((each) => new SharedArrayBuffer(valuesBytes(each)));
-    await Promise.all(team.towers.map((tower, i) => tower.ask({ kind: 'snapshot' }, memory![i])));
+    const { exchangeTimeoutMs } = config;
+    await Promise.all(
+      team.towers.map((tower, i) => answered(tower, i, { kind: 'snapshot' }, memory![i], exchangeTimeoutMs)),
+    );
     const copied = performance.now();
     const { steps: step, images, trainMs, top1 } = result;
     const state: RunState = {

@@ -14,7 +14,11 @@ import {
   type Unreadable,
   type Views,
 } from '../data/index.js';
+import { DataError } from '../errors.js';
+import { buildNet } from '../model/net.js';
 import { cacheFolder } from '../native/library.js';
+import { parseFault } from '../tower/fault.js';
+import { ANSWER_FACTOR, inTime } from './deadline.js';
 
 /** Who hears what happens on the way, and what is known already. */
 export interface FeedUi {
@@ -58,8 +62,22 @@ export async function openFeed(config: Config, ui: FeedUi = {}): Promise<Feed> {
     statistics,
     onUnreadable,
     views: ui.views ?? 1,
+    fault: parseFault(config.fault, buildNet(net)).data,
   };
-  return { dataset, feeder: openFeeder(options), statistics };
+  return { dataset, feeder: withDeadline(openFeeder(options), ANSWER_FACTOR * config.exchangeTimeoutMs), statistics };
+}
+
+/** The feeder, whose batches come in time or not at all. */
+function withDeadline(feeder: BatchFeeder, ms: number): BatchFeeder {
+  const late = (batch: string) => () =>
+    new DataError(
+      `Cannot go on: ${batch} has not been filled for ${ms / 1000} s, expected it within ${ANSWER_FACTOR} times exchangeTimeoutMs; check the disk, then go on from the last checkpoint with --resume, or with a larger exchangeTimeoutMs in the config if it was only slow`,
+    );
+  return {
+    ...feeder,
+    train: (step) => inTime(feeder.train(step), ms, late(`the training batch of step ${step}`)),
+    test: (batch, view) => inTime(feeder.test(batch, view), ms, late(`test batch ${batch}`)),
+  };
 }
 
 async function neededStatistics(

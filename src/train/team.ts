@@ -1,10 +1,12 @@
 /** The coordinator's towers, which do each step together. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Config } from '../config/config.js';
 import { ExchangeError, NativeError } from '../errors.js';
 import { abortLink, createLink, slotBytesFor } from '../exchange/index.js';
 import { buildNet, sitesOf, volume } from '../model/net.js';
 import { startTower, type TowerClient } from '../tower/client.js';
 import type { Command, OpenReply, Part, Replies, TowerSetup } from '../tower/protocol.js';
+import { answered } from './deadline.js';
 import { loadStartingWeights } from './starting-weights.js';
 
 /** Both towers, or the one that has the whole net. */
@@ -45,6 +47,8 @@ export type TeamConfig = Pick<
   Partial<Pick<TowerSetup, 'ops'> & Pick<Config, 'weights' | 'out'>>;
 
 const FLOAT_BYTES = 4;
+/** How long the other tower has for its own error. */
+const ECHO_MS = 3_000;
 
 /**
  * Starts the towers and has them make their parameters, or gives them those that the settings name.
@@ -73,7 +77,7 @@ export async function openTeam(config: TeamConfig, slots: readonly SharedArrayBu
       ...{ part, net, optimizer, seed, batchSize, slots, exchangeTimeoutMs, ops, compile, context: {} },
       exchange: { ...exchange, overlap: overlaps(config) },
       device: devices[i] ?? devices[0]!,
-      fault: isSplit ? fault : null,
+      fault,
       ...(link && { link }),
     };
     return startTower(setup);
@@ -84,15 +88,23 @@ export async function openTeam(config: TeamConfig, slots: readonly SharedArrayBu
     memory?: SharedArrayBuffer,
   ): Promise<Replies[Kind][]> {
     const failures: unknown[] = [];
-    const replies = await Promise.all(
-      towers.map((tower) =>
-        tower.ask<Kind>(command, memory).catch((error: unknown) => {
-          failures.push(error);
-          if (link) abortLink(link); // the peer may be waiting for it
-        }),
-      ),
+    let failed = () => {};
+    const failure = new Promise<void>((resolve) => {
+      failed = resolve;
+    });
+    const asked = towers.map((tower, i) =>
+      answered(tower, i, command, memory, exchangeTimeoutMs).catch((error: unknown) => {
+        failures.push(error);
+        if (link) abortLink(link); // the peer may be waiting for it
+        failed();
+      }),
     );
-    if (failures.length > 0) throw failures.find((each) => !(each instanceof ExchangeError)) ?? failures[0];
+    // A tower that hangs is not waited for once the other has failed.
+    const replies = await Promise.race([
+      Promise.all(asked),
+      failure.then(() => Promise.race([Promise.all(asked), sleep(ECHO_MS, undefined, { ref: false })])),
+    ]);
+    if (failures.length > 0) throw worst(failures);
     return replies as Replies[Kind][];
   }
 
@@ -112,6 +124,14 @@ export async function openTeam(config: TeamConfig, slots: readonly SharedArrayBu
     await close();
     throw error;
   }
+}
+
+/** The news among the errors of one command: not that the other tower stopped, and rather why it did than that it was late. */
+function worst(failures: readonly unknown[]): unknown {
+  const isEcho = (each: unknown) => each instanceof ExchangeError && each.isEcho;
+  return (
+    failures.find((each) => !(each instanceof ExchangeError)) ?? failures.find((each) => !isEcho(each)) ?? failures[0]
+  );
 }
 
 /** What is wrong with copies from device to device, if anything is. */

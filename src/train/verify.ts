@@ -160,7 +160,7 @@ async function compareStep(
   const { slot, count } = batch;
   const epoch = batch.epoch + 1;
   const learningRate = learningRateIn(epoch, optimizer);
-  const command = { kind: 'step', slot, count, step, learningRate, epoch, update, keep } as const;
+  const command = { kind: 'step', slot, count, step, learningRate, epoch, update, keep, checksum: keep } as const;
   const [mine, theirs] = await Promise.all([split.ask(command), reference.ask(command)]);
   feeder.release(batch);
   const [a, b] = [mine, theirs].map((replies) => replies.find((each) => each.loss !== undefined)?.loss ?? Number.NaN);

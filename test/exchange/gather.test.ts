@@ -14,6 +14,7 @@ before(() => tf.setBackend('cpu'));
 function fakeTransport(fromPeer: Record<string, number[]>) {
   const did: { what: 'send' | 'receive'; at: string; values: number[] }[] = [];
   const transport: Transport = {
+    checksums: false,
     send(tensor, { site, step, direction }) {
       did.push({ what: 'send', at: `${direction} ${site} ${step}`, values: [...tensor.dataSync()] });
     },

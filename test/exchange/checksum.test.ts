@@ -1,0 +1,35 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { checksumOf, sameChecksum } from '../../src/exchange/checksum.js';
+
+function values(bytes: number): Uint8Array {
+  return Uint8Array.from({ length: bytes }, (_, i) => (i * 37) & 255);
+}
+
+test('checksumOf() tells every single flipped bit, at any length', () => {
+  for (const length of [1, 2, 4, 15, 16, 33, 64, 70]) {
+    const bytes = values(length);
+    const sum = checksumOf(bytes);
+    assert.equal(sum.length, 4);
+    assert.ok(sameChecksum(sum, checksumOf(values(length))));
+    for (let bit = 0; bit < 8 * length; bit++) {
+      bytes[bit >> 3]! ^= 1 << (bit & 7);
+      assert.ok(!sameChecksum(sum, checksumOf(bytes)), `bit ${bit} of ${length} bytes`);
+      bytes[bit >> 3]! ^= 1 << (bit & 7);
+    }
+  }
+});
+
+test('checksumOf() tells two words that changed places, and a cut', () => {
+  const bytes = values(64);
+  const words = new Int32Array(bytes.buffer);
+  const sum = checksumOf(bytes);
+  for (const other of [1, 4, 5]) {
+    const [a, b] = [words[0]!, words[other]!];
+    [words[0], words[other]] = [b, a];
+    assert.ok(!sameChecksum(sum, checksumOf(bytes)), `word ${other}`);
+    [words[0], words[other]] = [a, b];
+  }
+  assert.ok(!sameChecksum(sum, checksumOf(bytes.subarray(0, 60))));
+  assert.ok(!sameChecksum(checksumOf(new Uint8Array(0)), checksumOf(new Uint8Array(4))));
+});

@@ -1,0 +1,197 @@
+/** Each fault in each phase, in a process of its own: how it ends, what it says, what is left. Prints the table. */
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import fs from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { checkpointsFolder, newestCheckpoint } from '../../src/checkpoint/store.js';
+
+const CLI = fileURLToPath(new URL('../../src/cli.js', import.meta.url));
+const folder = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-faults-'));
+const rows: string[] = [];
+after(() => {
+  fs.rmSync(folder, { recursive: true, force: true });
+  console.log(
+    ['| fault | placement | exit code | seconds | message |', '|---|---|---|---|---|', ...rows.sort()].join('\n'),
+  );
+});
+
+/** The exchange's deadline; a command's is five times that. */
+const TIMEOUT_MS = 3_000;
+fs.writeFileSync(join(folder, 'f.json'), JSON.stringify({ exchangeTimeoutMs: TIMEOUT_MS }));
+
+const LENET = ['--preset', 'lenet', '--data', 'embedded', '--batch-size', '16', '--lr', '0.05', '--workers', '1'];
+const RUN = ['--steps', '4', '--eval-every', '2', '--checkpoint-every', '1', '--keep', '5', '--config', 'f.json'];
+
+interface Ended {
+  code: number | null;
+  signal: NodeJS.Signals | null;
+  stderr: string;
+  seconds: number;
+  group: number;
+}
+
+/** Trains in a process group of its own, with a standard input on which nothing comes. */
+function train(run: string, args: readonly string[]): Promise<Ended> {
+  const started = performance.now();
+  const child = spawn(process.execPath, [CLI, 'train', ...LENET, ...RUN, '--run', run, ...args], {
+    cwd: folder,
+    detached: true,
+    stdio: ['pipe', 'ignore', 'pipe'],
+  });
+  let stderr = '';
+  child.stderr!.on('data', (bytes) => {
+    stderr += bytes;
+  });
+  return new Promise((resolve) => {
+    child.once('close', (code, signal) => {
+      resolve({ code, signal, stderr, seconds: (performance.now() - started) / 1000, group: child.pid! });
+    });
+  });
+}
+
+interface Expected {
+  /** Its error, without `error: `; absent where the run goes well. */
+  message?: RegExp;
+  /** Step of the newest checkpoint that is left; none without it. */
+  left?: number;
+  args?: readonly string[];
+}
+
+const SINGLE = ['--placement', 'single', '--no-check'];
+const TOWER_1 = 'tower 1 on CPU:1';
+const NEXT = '.*--resume';
+const deadline = (direction: string, place: string) =>
+  new RegExp(
+    `^Cannot exchange at ${place} \\(${direction}\\) in tower 0: tower 1 was not heard of for 3 s; a larger exchangeTimeoutMs`,
+  );
+
+/** In step 3, after two checkpoints, unless it says otherwise. */
+const CASES: Record<string, Expected> = {
+  'throw@open:0': { message: /^a fault that was asked for \(this is a bug/ },
+  'throw@forward:1': { message: new RegExp(`^Cannot go on: ${TOWER_1} failed in step 1 \\(a fault.*\\)`) },
+  'throw@forward:3': {
+    message: new RegExp(`^Cannot go on: ${TOWER_1} failed in step 3 \\(a fault.*\\)${NEXT}`),
+    left: 2,
+  },
+  'throw@backward:3': { message: new RegExp(`^Cannot go on: ${TOWER_1} failed in step 3 ${NEXT}`), left: 2 },
+  'throw@update:3': { message: new RegExp(`^Cannot go on: ${TOWER_1} failed in step 3 ${NEXT}`), left: 2 },
+  'throw@evaluate:2': {
+    message: new RegExp(`^Cannot go on: ${TOWER_1} failed in the evaluation after step 2 ${NEXT}`),
+    left: 1,
+  },
+  'throw@checkpoint:3': {
+    message: new RegExp(`^Cannot go on: ${TOWER_1} failed in the command snapshot ${NEXT}`),
+    left: 2,
+  },
+  'exit@open:0': { message: /^Cannot go on: the thread of tower 1 on CPU:1 ended \(.*code: 7\) in the command open/ },
+  'exit@forward:1': { message: /^Cannot go on: the thread of tower 1 on CPU:1 ended \(.*code: 7\) in step 1,/ },
+  'exit@forward:3': {
+    message: new RegExp(`^Cannot go on: the thread of ${TOWER_1} ended \\(.*code: 7\\) in step 3, ${NEXT}`),
+    left: 2,
+  },
+  'exit@backward:3': {
+    message: new RegExp(`^Cannot go on: the thread of ${TOWER_1} ended .* in step 3, ${NEXT}`),
+    left: 2,
+  },
+  'exit@evaluate:2': {
+    message: new RegExp(`^Cannot go on: the thread of ${TOWER_1} ended .* in the evaluation after step 2, ${NEXT}`),
+    left: 1,
+  },
+  'exit@checkpoint:3': { message: new RegExp(`^Cannot go on: the thread of ${TOWER_1} ended ${NEXT}`), left: 2 },
+  'hang@forward:1': { message: deadline('forward, step 1', 'conv2') },
+  'hang@forward:3': { message: deadline('forward, step 3', 'conv2'), left: 2 },
+  'hang@backward:3': { message: deadline('backward, step 3', String.raw`\S+`), left: 2 },
+  'hang@evaluate:2': { message: deadline('forward, step 2', 'conv2'), left: 1 },
+  'hang@checkpoint:3': {
+    message: new RegExp(`^Cannot go on: ${TOWER_1} has not answered for 15 s in the command snapshot${NEXT}`),
+    left: 2,
+  },
+  'stuck@forward:3': { message: deadline('forward, step 3', 'conv2'), left: 2 },
+  'slow@forward:3': { left: 4 },
+  'nan@conv2:3': {
+    message:
+      /^Cannot go on: the loss of step 3 is NaN at learning rate 0\.05, first in the weights tower0\/conv2\/kernel/,
+    left: 2,
+  },
+  'late@conv2:3': { message: deadline('forward, step 3', 'conv2'), left: 2 },
+  'lost@conv2:3': {
+    message: /^Cannot go on at conv2: tower 0 expected message \d+ .* and got message \d+ \(forward at fc3/,
+    left: 2,
+  },
+  'repeated@conv2:3': {
+    message:
+      /^Cannot go on at conv2: tower 0 expected message \d+ \(forward at conv2, step 3, .* and got message \d+ \(/,
+    left: 2,
+  },
+  'reordered@conv2:3': {
+    message: /^Cannot go on at conv2: tower 0 expected message (\d+) \(.* and got message (?!\1 )/,
+    left: 2,
+  },
+  'reshaped@conv2:3': {
+    message: /^Cannot go on at conv2: tower 0 expected .*\[16,14,14,3\].* and got .*\[3,14,14,16\]/,
+    left: 2,
+  },
+  'flipped@conv2:1': {
+    message: /^Cannot go on at conv2 \(forward, step 1\) in tower 0: the values are not those that tower 1 sent/,
+  },
+  'flipped@conv2:3': {
+    message: new RegExp(
+      `^Cannot go on at conv2 \\(forward, step 3\\) in tower 0: the values are not those that tower 1 sent${NEXT}`,
+    ),
+    left: 2,
+    args: ['--exchange-checksum'],
+  },
+  'throw@data:3': { message: /^Cannot fill the training batch of step 3: a data thread failed \(a fault/, left: 2 },
+  'exit@data:3': { message: /^Cannot fill the training batch of step 3: a data thread failed \(.*code: 7\)/, left: 2 },
+  // It is filled ahead, by the one worker, who then does not fill the evaluation's batch either.
+  'hang@data:3': {
+    message: new RegExp(`^Cannot go on: test batch 0 has not been filled for 15 s${NEXT}`),
+    left: 1,
+  },
+  'throw@forward:3 single': { message: /^Cannot go on: tower 0 on CPU:0 failed in step 3/, left: 2, args: SINGLE },
+  'exit@forward:3 single': { message: /^Cannot go on: the thread of tower 0 on CPU:0 ended/, left: 2, args: SINGLE },
+  'hang@forward:3 single': {
+    message: new RegExp(`^Cannot go on: tower 0 on CPU:0 has not answered for 15 s in step 3,${NEXT}`),
+    left: 2,
+    args: SINGLE,
+  },
+};
+
+describe('train ends', { concurrency: 3 }, () => {
+  for (const [name, { message, left, args = [] }] of Object.entries(CASES)) {
+    const fault = name.split(' ')[0]!;
+    const run = name.replaceAll(/\W/g, '-');
+    const check = fault.endsWith(':1') ? [] : ['--no-check']; // step 1 is first of all the check's
+    test(`train with ${name} ends as documented`, { timeout: 120_000 }, async () => {
+      const ended = await train(run, ['--fault', fault, ...check, ...args]);
+      assert.deepEqual([ended.code, ended.signal], [message ? 1 : 0, null], ended.stderr);
+      const [, said] = /^error: ([^\n]+)\n$/.exec(ended.stderr) ?? [];
+      if (message) assert.match(said ?? `not one line: ${ended.stderr}`, message);
+      else assert.equal(ended.stderr, '');
+      assert.throws(() => process.kill(-ended.group, 0), /ESRCH/, 'a process is left');
+      const { found, skipped } = newestCheckpoint(checkpointsFolder(join(folder, 'runs', run)));
+      assert.deepEqual([found?.state.step, skipped], [left, []]);
+      if (!fault.includes('@open')) {
+        const log = fs
+          .readFileSync(join(folder, 'runs', run, 'log.ndjson'), 'utf8')
+          .trimEnd()
+          .split('\n');
+        const { event, status, exit_code: code } = JSON.parse(log.at(-1)!) as Record<string, unknown>;
+        assert.deepEqual([event, status, code], ['run_end', message ? 'failed' : 'done', ended.code]);
+      }
+      const placement = args.includes('single') ? 'single' : 'split';
+      rows.push(`| \`${fault}\` | ${placement} | ${ended.code} | ${ended.seconds.toFixed(1)} | ${said ?? ''} |`);
+    });
+  }
+});
+
+test('train goes on with --resume after a fault, to the end', { timeout: 120_000 }, async () => {
+  for (const run of ['hang-forward-3', 'stuck-forward-3', 'nan-conv2-3']) {
+    const { code, stderr } = await train(run, ['--resume', 'auto']);
+    assert.deepEqual([code, stderr], [0, ''], run);
+    assert.equal(newestCheckpoint(checkpointsFolder(join(folder, 'runs', run))).found?.state.step, 4);
+  }
+});
