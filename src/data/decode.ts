@@ -1,8 +1,11 @@
 /** From a file's bytes to pixels of one size: the one place that knows sharp. */
 import { DataError } from '../errors.js';
 
-/** Image files: what the content is decides how they are decoded, not the name. */
-const LOADERS = ['VipsForeignLoadJpeg', 'VipsForeignLoadPng', 'VipsForeignLoadNsgif', 'VipsForeignLoadWebp'];
+/**
+ * What sharp could load besides; the content is looked at before too. Blocking is the whole process's and each data
+ * thread does it: so never all loaders for a moment, in which another thread's images would not decode.
+ */
+const NOT_LOADED = ['VipsForeignLoadTiff', 'VipsForeignLoadSvg', 'VipsForeignLoadHeif', 'VipsForeignLoadVips'];
 
 /** Pixels [resize, resize, channels], or why there are none. */
 export type Decoded = { readonly pixels: Uint8Array } | { readonly reason: string };
@@ -65,8 +68,7 @@ function loadSharp(): Promise<typeof import('sharp').default> {
     ({ default: sharp }) => {
       sharp.concurrency(1); // the data threads are the concurrency
       sharp.cache(false); // no image comes twice
-      sharp.block({ operation: ['VipsForeignLoad'] });
-      sharp.unblock({ operation: LOADERS });
+      sharp.block({ operation: NOT_LOADED });
       return sharp;
     },
     (error: unknown) => {

@@ -121,7 +121,11 @@ function readDataset(folder: string): PackedDataset {
 }
 
 function isPart(part: PackedDataset['parts'][Part] | undefined): boolean {
-  return Number.isSafeInteger(part?.images) && part!.images > 0 && Array.isArray(part?.shards);
+  // Names of files in the folder, and of no others.
+  const isShard = (name: unknown) => typeof name === 'string' && /^(train|val)-\d{6,}\.tar$/.test(name);
+  return (
+    Number.isSafeInteger(part?.images) && part!.images > 0 && Array.isArray(part?.shards) && part.shards.every(isShard)
+  );
 }
 
 /** The index of a shard. @throws DataError when it does not fit the shard's file. */

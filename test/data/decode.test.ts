@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'node:test';
+import { Worker } from 'node:worker_threads';
 import sharp, { type Sharp } from 'sharp';
 import { kindOf, openDecoder } from '../../src/data/decode.js';
 import { BAD_IMAGES, IMAGES } from './sets.js';
@@ -94,6 +96,28 @@ test('decode() takes image files only, no drawing', async () => {
   const svg = '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><rect width="9" height="9"/></svg>';
   const result = await (await openDecoder(8, 3))(Buffer.from(svg));
   assert.ok('reason' in result && /no JPEG/.test(result.reason));
+});
+
+test('decode() decodes whatever other threads begin to decode meanwhile', async () => {
+  // A thread that loads sharp sets what is the whole process's.
+  const program = `
+    import { parentPort, workerData } from 'node:worker_threads';
+    const { openDecoder } = await import(workerData);
+    await openDecoder(8, 3);
+    parentPort.postMessage('open');`;
+  const url = new URL('../../src/data/decode.js', import.meta.url).href;
+  const thread = () => new Worker(new URL(`data:text/javascript,${encodeURIComponent(program)}`), { workerData: url });
+  let opened = 0;
+  const begin = async () => {
+    for (let i = 0; i < 20; i++) {
+      await once(thread(), 'message');
+      opened++;
+    }
+  };
+  const beginning = begin();
+  const good = fixture('rgb.jpg');
+  while (opened < 20) await decoded(good, 8);
+  await beginning;
 });
 
 test('kindOf() says what a file is', async () => {

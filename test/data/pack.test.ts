@@ -264,6 +264,7 @@ test('readPacked() refuses what does not fit', async (t) => {
   const shard = 'train-000000.json';
   refusedAfter('dataset.json', () => '{', /dataset\.json cannot be read/);
   refusedAfter('dataset.json', (text) => text.replace('"version":1', '"version":2'), /another version/);
+  refusedAfter('dataset.json', (text) => text.replace('"train-0', '"../train-0'), /damaged/);
   refusedAfter(
     shard,
     json((value) => value.label!.pop()),
