@@ -42,7 +42,7 @@ export interface ExchangeOptions {
   readonly checksum?: boolean;
 }
 
-/** A step of training. */
+/** A step, with or without the update, and with what a comparison needs kept. */
 export interface StepCommand {
   kind: 'step';
   slot: number;
@@ -54,6 +54,10 @@ export interface StepCommand {
   epoch: number;
   update: boolean;
   keep: boolean;
+  /** Goes on where the loss is not finite, to see where that began. */
+  tolerant?: boolean;
+  /** Messages of this step have a checksum, whatever the settings say. */
+  checksum?: boolean;
 }
 
 /** What a tower is asked to do. Steps count from 1. */
@@ -78,21 +82,6 @@ export type Command =
   | { kind: 'restore'; files: readonly string[] }
   /** Frees all that the tower has on its device; the last command. */
   | { kind: 'close' };
-
-/** A step, with or without the update, and with what a comparison needs kept. */
-export interface StepCommand {
-  kind: 'step';
-  slot: number;
-  count: number;
-  step: number;
-  learningRate: number;
-  update: boolean;
-  keep: boolean;
-  /** Goes on where the loss is not finite, to see where that began. */
-  tolerant?: boolean;
-  /** Messages of this step have a checksum, whatever the settings say. */
-  checksum?: boolean;
-}
 
 /** `input` and `activation`: of the last step; `gradient`: of the last step, without weight decay. */
 export type TensorKind = 'input' | 'activation' | 'gradient' | 'parameter';
