@@ -160,12 +160,22 @@ const CASES: Record<string, Expected> = {
   },
 };
 
+/** Each kind in one phase or two always; these with `FAULTS=all` alone, for each is seconds of a process. */
+const REST = [
+  ...['throw@open:0', 'throw@forward:1', 'throw@backward:3', 'exit@forward:1', 'exit@backward:3', 'exit@evaluate:2'],
+  ...['hang@forward:1', 'hang@evaluate:2', 'late@conv2:3', 'reordered@conv2:3', 'flipped@conv2:1', 'exit@data:3'],
+  ...['throw@forward:3 single', 'exit@forward:3 single', 'exit@checkpoint:3'],
+];
+for (const name of REST) assert.ok(name in CASES, name);
+
 describe('train ends', { concurrency: 3 }, () => {
   for (const [name, { message, left, args = [] }] of Object.entries(CASES)) {
     const fault = name.split(' ')[0]!;
     const run = name.replaceAll(/\W/g, '-');
     const check = fault.endsWith(':1') ? [] : ['--no-check']; // step 1 is first of all the check's
-    test(`train with ${name} ends as documented`, { timeout: 120_000 }, async () => {
+    const skip =
+      REST.includes(name) && process.env.FAULTS !== 'all' && 'FAULTS=all npm test -- faults/table runs it too';
+    test(`train with ${name} ends as documented`, { timeout: 120_000, skip }, async () => {
       const ended = await train(run, ['--fault', fault, ...check, ...args]);
       assert.deepEqual([ended.code, ended.signal], [message ? 1 : 0, null], ended.stderr);
       const [, said] = /^error: ([^\n]+)\n$/.exec(ended.stderr) ?? [];
