@@ -1,7 +1,7 @@
 /** A tower's parameters and velocities, out of the device for a checkpoint and into it again. */
 import * as tf from '@tensorflow/tfjs';
-import { bytesOf, type Entry, openTensors, type TensorFile } from '../checkpoint/format.js';
-import { CheckpointError } from '../errors.js';
+import { openAll, type TensorFiles } from '../checkpoint/files.js';
+import { bytesOf, type Entry } from '../checkpoint/format.js';
 import type { Parameter } from '../model/net.js';
 import { copyTensor, tensorFrom } from '../native/tensors.js';
 import type { Variable } from '../native/variables.js';
@@ -53,23 +53,12 @@ export function restoreSnapshot(held: readonly Held[], files: readonly string[])
  * Opens safetensors files as one, for as long as `use` runs.
  * @throws CheckpointError when none of them has a tensor that is read, or it is of another shape.
  */
-export function withTensors(
-  files: readonly string[],
-  use: (read: (name: string, shape: readonly number[]) => Float32Array) => void,
-): void {
-  const open: TensorFile[] = [];
+export function withTensors(files: readonly string[], use: (read: TensorFiles['read']) => void): void {
+  const tensors = openAll(files);
   try {
-    for (const file of files) open.push(openTensors(file));
-    use((name, shape) => {
-      const owner = open.find(({ entries }) => entries.some((each) => each.name === name));
-      if (owner) return owner.read(name, shape);
-      throw new CheckpointError(
-        `Cannot load the weights: none of ${files.join(', ')} has ${name}, expected the files of this net; check --run`,
-        files[0] ?? '',
-      );
-    });
+    use(tensors.read);
   } finally {
-    for (const file of open) file.close();
+    tensors.close();
   }
 }
 
