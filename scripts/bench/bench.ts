@@ -15,6 +15,7 @@ interface Flags {
   classes: number;
   batch: number;
   rounds: number;
+  threads?: number;
   variants: string[];
   preset: 'mini' | 'fashion' | 'tutorial';
   files?: number;
@@ -30,6 +31,8 @@ function add(name: string, description: string, run: (flags: Flags) => Promise<v
     .option('--rounds <n>', 'rounds that count', Number, 10)
     .option('--save <name>', 'write benchmarks/<name>.json')
     .action(async (flags: Flags) => {
+      // TensorFlow reads it when the context is made.
+      if (flags.threads) process.env.TF_NUM_INTRAOP_THREADS = String(flags.threads);
       listDevices(); // makes the process's context
       await run(flags);
     });
@@ -46,21 +49,33 @@ function withNet(command: Command, width: number, pixels: number, batch: number)
 
 const list = (text: string) => text.split(',');
 const settingsOf = ({ net, width, pixels, classes, batch }: Flags) => ({ table: net, width, pixels, classes, batch });
+const stepsOf = (flags: Flags, burst: number) => {
+  const { variants, rounds, threads, save } = flags;
+  return benchStep({ ...settingsOf(flags), variants, rounds, burst, threads, save });
+};
+const THREADS = ["threads for one op, ours and PyTorch's", Number] as const;
 
 withNet(
   add('step', 'training steps: placement/compile/ops, and pytorch/eager, pytorch/compile', (flags) =>
-    benchStep({ ...settingsOf(flags), variants: flags.variants, rounds: flags.rounds, burst: 1, save: flags.save }),
+    stepsOf(flags, 1),
   ),
   ...([1, 224, 32] as const),
-).option('--variants <list>', 'what to compare', list, [
-  ...['pytorch/eager', 'pytorch/compile', 'single/on', 'split/on', 'single/off', 'single/off/tfjs'],
-]);
+)
+  .option('--threads <n>', ...THREADS)
+  .option('--variants <list>', 'what to compare', list, [
+    ...['pytorch/eager', 'pytorch/compile', 'single/on', 'split/on', 'single/off', 'single/off/tfjs'],
+  ]);
 withNet(
-  add('host', "the host's own time: steps of a net that computes next to nothing", (flags) =>
-    benchStep({ ...settingsOf(flags), variants: flags.variants, rounds: flags.rounds, burst: 20, save: flags.save }),
-  ),
+  add('host', "the host's own time: steps of a net that computes next to nothing", (flags) => stepsOf(flags, 20)),
   ...([0.02, 67, 1] as const),
-).option('--variants <list>', 'what to compare', list, ['pytorch/eager', 'single/off/tfjs', 'single/off', 'single/on']);
+)
+  .option('--threads <n>', ...THREADS)
+  .option('--variants <list>', 'what to compare', list, [
+    'pytorch/eager',
+    'single/off/tfjs',
+    'single/off',
+    'single/on',
+  ]);
 withNet(
   add('layers', 'forward and backward by layer, of one tower', (flags) =>
     benchLayers(settingsOf(flags), flags.rounds, flags.save),

@@ -13,6 +13,8 @@ export interface PyTorchOptions {
   pixels: number;
   classes: number;
   width: number;
+  /** For one op; by default as many as the machine has. */
+  threads?: number | undefined;
 }
 
 /** PyTorch's steps, and how to end it. */
@@ -32,10 +34,8 @@ export async function openPyTorch(
   options: PyTorchOptions,
   python = process.env.BENCH_PYTHON ?? 'python3',
 ): Promise<PyTorch | undefined> {
-  const flags = Object.entries({ ...options, threads: availableParallelism() }).flatMap(([name, value]) => [
-    `--${name}`,
-    String(value),
-  ]);
+  const threads = options.threads ?? availableParallelism();
+  const flags = Object.entries({ ...options, threads }).flatMap(([name, value]) => [`--${name}`, String(value)]);
   const child = spawn(python, [SCRIPT, ...flags], { stdio: ['pipe', 'pipe', 'pipe'] });
   const errors: string[] = [];
   child.stderr.on('data', (chunk) => errors.push(String(chunk)));

@@ -10,15 +10,17 @@ export interface StepOptions extends NetSettings {
   rounds: number;
   /** Steps of a variant in its turn. */
   burst: number;
+  /** For one op, ours and PyTorch's; by default as many as the machine has. Ours are set before the context is made. */
+  threads?: number | undefined;
   save?: string | undefined;
 }
 
 /** Prints, for each variant, images per second and the share of the matrix product's rate. */
 export async function benchStep(options: StepOptions): Promise<void> {
-  const { batch, pixels, classes, width, variants, rounds, burst } = options;
+  const { batch, pixels, classes, width, variants, rounds, burst, threads } = options;
   useDevice('CPU:0');
   const kinds = (['eager', 'compile'] as const).filter((kind) => variants.includes(`pytorch/${kind}`));
-  const pytorch = kinds.length > 0 ? await openPyTorch(kinds, { batch, pixels, classes, width }) : undefined;
+  const pytorch = kinds.length > 0 ? await openPyTorch(kinds, { batch, pixels, classes, width, threads }) : undefined;
   const ours = [];
   for (const name of variants.filter((each) => !each.startsWith('pytorch/'))) {
     ours.push(await openVariant(options, name));
@@ -34,7 +36,9 @@ export async function benchStep(options: StepOptions): Promise<void> {
   const flops = flopsOf(options);
   const perSecond = (ms: number) => ((batch / ms) * 1000).toFixed(1);
   const share = (ms: number) => `${((100 * flops) / ms / rate).toFixed(0)} %`;
-  console.log(`net ${options.table}, width ${width}, ${pixels} px, batch ${batch}, ${rounds} rounds of ${burst}`);
+  console.log(
+    `net ${options.table}, width ${width}, ${pixels} px, batch ${batch}, ${rounds} rounds of ${burst}, threads ${threads ?? 'all'}`,
+  );
   printTimings(steps, { 'images/s': perSecond, 'of matrix product': share });
   console.log(
     `matrix product of 2048: ${(rate / 1e6).toFixed(1)} GFLOP/s; a step has ${(flops / 1e9).toFixed(1)} GFLOP`,

@@ -6,6 +6,7 @@ import * as tf from '@tensorflow/tfjs';
 import { NativeError } from '../errors.js';
 import { graphAttributes, type OpAttr, setAttr } from './attributes.js';
 import type { PinnedBinding, TensorMetadata } from './binding.js';
+import { addConstant, constantKey } from './constants.js';
 import type { Context } from './context.js';
 import { Effects } from './effects.js';
 import type { Library } from './load.js';
@@ -52,6 +53,8 @@ export class Graph {
   readonly #captures = new WeakMap<object, Value>();
   /** Tensors that were made from values during the recording: they become constants. */
   readonly #constants = new Map<number, Value>();
+  /** The small constants by what they hold: sizes, axes and factors come up again and again. */
+  readonly #alike = new Map<string, Value>();
   readonly #own: Set<number> = new Set();
   /** A tensor with a higher number was made during the recording. */
   readonly #lastOutside: number;
@@ -242,23 +245,15 @@ export class Graph {
   }
 
   #constant(id: number): Value {
-    const { library, status } = this.#context;
-    const { c } = library;
-    const tensor = c.TFE_TensorHandleResolve(this.#real.handle(id), status);
-    check(c, status, 'trace a constant');
-    try {
-      const description = c.TF_NewOperation(this.#graph, 'Const', `node${nextId++}`);
-      c.TF_SetAttrTensor(description, 'value', tensor, status);
-      check(c, status, 'trace a constant', 'Const');
-      c.TF_SetAttrType(description, 'dtype', this.#real.describe(id).dtype);
-      const operation = c.TF_FinishOperation(description, status);
-      check(c, status, 'trace a constant', 'Const');
-      const node: Node = { operation, op: 'Const', inputs: [], isStateful: false };
-      this.nodes.push(node);
-      return this.#valueAt(node, 0);
-    } finally {
-      c.TF_DeleteTensor(tensor);
-    }
+    const key = constantKey(this.#real, id);
+    const alike = key === undefined ? undefined : this.#alike.get(key);
+    if (alike) return alike;
+    const operation = addConstant(this.#context, this.#graph, `node${nextId++}`, this.#real, id);
+    const node: Node = { operation, op: 'Const', inputs: [], isStateful: false };
+    this.nodes.push(node);
+    const value = this.#valueAt(node, 0);
+    if (key !== undefined) this.#alike.set(key, value);
+    return value;
   }
 }
 

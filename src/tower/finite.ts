@@ -20,12 +20,19 @@ export class GradientCheck {
 
   /**
    * @param parameters whose gradients they are, in the net's order.
+   * @param squares `halfSquares` of the gradients, where it was computed with them; stays the caller's.
    * @throws NonFiniteError that names the first layer, in the order in which they come about, whose gradient is not finite.
    */
-  check(gradients: readonly tf.Tensor[], parameters: readonly Parameter[], step: number, learningRate: number): void {
-    const [norm] = this.#norm(...gradients);
-    const isNumber = Number.isFinite(norm!.dataSync()[0]);
-    norm!.dispose();
+  check(
+    gradients: readonly tf.Tensor[],
+    parameters: readonly Parameter[],
+    step: number,
+    learningRate: number,
+    squares?: tf.Scalar,
+  ): void {
+    const norm = squares ?? this.#norm(...gradients)[0]!;
+    const isNumber = Number.isFinite(norm.dataSync()[0]);
+    if (norm !== squares) norm.dispose();
     if (isNumber) return;
     const sizes = gradients.map((each) => largestOf(each.dataSync() as Float32Array));
     const bad = sizes.findLastIndex((size) => !Number.isFinite(size));

@@ -59,10 +59,14 @@ export class Parameters {
 
   /** The values in order; the caller's, to be disposed of before {@link update}. */
   read(): tf.Tensor[] {
-    const read = () => this.#held.map(({ variable }) => variable.read());
-    if (this.#compile === 'off') return read();
-    this.#reader ??= compile(read); // one call for all of them
+    if (this.#compile === 'off') return this.readEach();
+    this.#reader ??= compile(() => this.readEach()); // one call for all of them
     return this.#reader();
+  }
+
+  /** As {@link read}, one call each: within a compiled function they are part of it. */
+  readEach(): tf.Tensor[] {
+    return this.#held.map(({ variable }) => variable.read());
   }
 
   /** One parameter's value; the caller's. */

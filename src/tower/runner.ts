@@ -1,17 +1,15 @@
 /** Runs a tower's part of the net: segment by segment, each as it is or compiled. */
 import * as tf from '@tensorflow/tfjs';
 import { kernelHalves, OWN_KERNEL, OWN_PART, PEER_KERNEL } from '../model/early.js';
-import type { Captured, Gather, Halves, Run } from '../model/forward.js';
-import { maskOf, maskSeed } from '../model/init.js';
+import type { Captured, Gather, Halves } from '../model/forward.js';
 import type { Net, TowerIndex } from '../model/net.js';
 import type { Ops } from '../model/ops.js';
 import { towerForward } from '../model/tower-net.js';
 import { type Compiled, compile } from '../native/compile.js';
-import { statelessUniform } from '../native/random.js';
-import { tensorFrom } from '../native/tensors.js';
 import { type OwnSegment, ownSegments, wholeNet } from './own-segments.js';
 import { modeOf } from './parameters.js';
 import type { Part, TowerSetup } from './protocol.js';
+import { type CapturedNames, functionOf, seedsOf } from './segment-function.js';
 
 export interface RunnerOptions {
   net: Net;
@@ -44,7 +42,7 @@ export type Outcome = { loss: tf.Scalar; logits: tf.Tensor2D } | { sent: tf.Tens
 /** A segment as a function of tensors, and the names of what it captures after its results. */
 interface Callable {
   call: (...inputs: tf.Tensor[]) => tf.Tensor[];
-  captured: Omit<Captured, 'tensor'>[];
+  captured: CapturedNames;
   compiled?: Compiled;
 }
 
@@ -112,12 +110,7 @@ export class Runner {
     const { seed } = this.#options;
     const callable = this.#callable(segment, pass.training, pass.capture !== undefined);
     const parameters = segment.names.map((name) => pass.parameters.get(name)!);
-    const seeds = pass.training
-      ? segment.dropouts.map(({ layer, tower }) => {
-          const words = maskSeed({ seed, layer, tower, step: pass.step });
-          return tensorFrom([2], Int32Array.from(words));
-        })
-      : [];
+    const seeds = pass.training ? seedsOf(segment, seed, pass.step) : [];
     const results = callable.call(x, ...parameters, ...seeds, ...(segment.isLast ? [pass.labels] : []));
     const count = segment.isLast ? 2 : 1;
     for (const [i, each] of callable.captured.entries()) pass.capture?.({ ...each, tensor: results[count + i]! });
@@ -125,12 +118,15 @@ export class Runner {
   }
 
   #callable(segment: OwnSegment, training: boolean, keeps: boolean): Callable {
-    const { compile: mode } = this.#options;
+    const { compile: mode, ops } = this.#options;
     const key = `${segment.key} ${training} ${keeps}`;
     const found = this.#callables.get(key);
     if (found) return found;
     const callable: Callable = { call: () => [], captured: [] };
-    callable.call = this.#functionOf(segment, training, keeps, callable);
+    const captured = (names: CapturedNames) => {
+      callable.captured = names;
+    };
+    callable.call = functionOf(segment, { ops, training, ...(keeps && { captured }) });
     if (mode !== 'off') {
       const seeds = training ? segment.dropouts.length : 0;
       const gradients = [!segment.isFirst, ...segment.names.map(() => true), ...Array(seeds).fill(false)];
@@ -142,27 +138,5 @@ export class Runner {
     }
     this.#callables.set(key, callable);
     return callable;
-  }
-
-  /** The segment as a function of x, parameters, seeds and, the last one, labels: nothing of a step is in it. */
-  #functionOf(segment: OwnSegment, training: boolean, keeps: boolean, into: Callable) {
-    const { ops } = this.#options;
-    const { names, dropouts } = segment;
-    return (...inputs: tf.Tensor[]): tf.Tensor[] => {
-      const parameters = new Map(names.map((name, i) => [name, inputs[1 + i]!]));
-      const captured: Captured[] = [];
-      const run: Run = {
-        ...{ ops, parameters, training },
-        mask: (layer, tower, batch, channels) => {
-          const i = dropouts.findIndex((each) => each.layer === layer && each.tower === tower);
-          return maskOf(statelessUniform([batch, channels], inputs[1 + names.length + i]!), dropouts[i]!.keep);
-        },
-        ...(keeps && { capture: (each: Captured) => captured.push(each) }),
-      };
-      const y = segment.compute(inputs[0]!, run);
-      const results = segment.isLast ? [ops.crossEntropy(y as tf.Tensor2D, inputs.at(-1) as tf.Tensor1D), y] : [y];
-      into.captured = captured.map(({ name, layer, kind }) => ({ name, layer, kind }));
-      return [...results, ...captured.map(({ tensor }) => tensor)];
-    };
   }
 }

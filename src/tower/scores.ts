@@ -1,4 +1,7 @@
-/** Right answers among a batch's scores. */
+/** What a batch's scores say: right answers, and the loss. */
+import type * as tf from '@tensorflow/tfjs';
+import { lossNotFinite } from './finite.js';
+import type { StepCommand, StepReply } from './protocol.js';
 
 /**
  * In how many rows the label is among the `best` highest scores. Of equal scores the first counts as higher. A score
@@ -21,4 +24,23 @@ export function countRight(scores: ArrayLike<number>, labels: Int32Array, best: 
     if (higher < best) right++;
   }
   return right;
+}
+
+/** What a step answers of its batch. */
+export type Answers = Required<Pick<StepReply, 'loss' | 'top1'>>;
+
+/**
+ * Reads a step's loss and counts the images that it had right.
+ * @throws NonFiniteError for a loss that is no number, but when that is what is looked for.
+ */
+export function answersOf(
+  loss: tf.Scalar,
+  logits: tf.Tensor2D,
+  labels: Int32Array,
+  { step, learningRate, tolerant }: StepCommand,
+): Answers {
+  const value = loss.dataSync()[0]!;
+  const top1 = countRight(logits.dataSync(), labels, 1);
+  if (!Number.isFinite(value) && !tolerant) throw lossNotFinite(value, step, learningRate);
+  return { loss: value, top1 };
 }

@@ -1,26 +1,16 @@
 /** A tower: a part of the net on one device, in the thread that made it. */
 import * as tf from '@tensorflow/tfjs';
 import { slotViews } from '../data/batches.js';
-import {
-  deviceTransport,
-  gather,
-  Mailbox,
-  msgpackTransport,
-  receiveHalf,
-  sendHalf,
-  TamperedMailbox,
-  type Transport,
-} from '../exchange/index.js';
+import { gather, receiveHalf, sendHalf, type Transport } from '../exchange/index.js';
 import type { Captured, Gather, Halves } from '../model/forward.js';
 import { buildNet, type Net, parametersOf, volume } from '../model/net.js';
 import { TFJS_OPS } from '../model/ops.js';
 import { backingDevice, currentBinding, useDevice } from '../native/backend.js';
 import { copyTensor, settle, tensorFrom } from '../native/tensors.js';
 import { type Fault, type FaultPhase, parseFault, strike } from './fault.js';
-import { GradientCheck, lossNotFinite } from './finite.js';
+import { GradientCheck } from './finite.js';
 import { NATIVE_OPS } from './ops.js';
 import { Parameters } from './parameters.js';
-import { devicePort } from './port.js';
 import type {
   Command,
   EvaluateReply,
@@ -33,13 +23,24 @@ import type {
   TowerSetup,
 } from './protocol.js';
 import { Runner } from './runner.js';
-import { countRight } from './scores.js';
+import { type Answers, answersOf, countRight } from './scores.js';
 import { selfTest } from './self-test.js';
 import { fileMetadata } from './snapshot.js';
+import { transportOf } from './transport-of.js';
+import { WholeStep } from './whole-step.js';
 
 /** What a step leaves for a comparison. */
 interface Kept extends TensorInfo {
   tensor: tf.Tensor;
+}
+
+/** What a step's passes leave; the caller's. */
+interface Gradients {
+  gradients: tf.Tensor[];
+  /** Of the tower with the last layer. */
+  answers?: Answers;
+  /** `halfSquares` of the gradients, where it was computed with them. */
+  squares?: tf.Scalar;
 }
 
 /** Runs the commands of one tower. Not to be shared between threads. */
@@ -50,13 +51,15 @@ export class Tower {
   readonly #fault: Fault;
   readonly #transport: Transport | undefined;
   readonly #runner: Runner;
+  /** Where the tower has the whole net, compiled. */
+  readonly #whole: WholeStep | undefined;
   readonly #gradientCheck: GradientCheck;
   #kept: Kept[] = [];
   #step = 0;
 
   /** @throws SetupError, NativeError for a device that is not there; ConfigError for a net that does not fit. */
   constructor(setup: TowerSetup) {
-    const { part, link } = setup;
+    const { part } = setup;
     useDevice(setup.device, setup.context);
     this.#setup = setup;
     this.#net = buildNet(setup.net);
@@ -64,22 +67,13 @@ export class Tower {
     const own = parametersOf(this.#net, part === 'whole' ? undefined : part);
     this.#parameters = new Parameters(own, setup.net.init, setup.optimizer, setup.seed, setup.compile);
     this.#gradientCheck = new GradientCheck(setup.compile);
-    this.#runner = new Runner({
-      ...{ net: this.#net, part, seed: setup.seed, compile: setup.compile },
-      ops: setup.ops === 'native' ? NATIVE_OPS : TFJS_OPS,
-    });
-    if (part !== 'whole' && link) {
-      const { message } = this.#fault;
-      const timeoutMs = setup.exchangeTimeoutMs;
-      const mailbox =
-        message && part === 1
-          ? new TamperedMailbox(link, part, timeoutMs, message)
-          : new Mailbox(link, part, timeoutMs);
-      const port = devicePort(this.#fault);
-      const { transport, dtype } = setup.exchange;
-      this.#transport =
-        transport === 'device' ? deviceTransport(mailbox, part, port) : msgpackTransport(mailbox, part, port, dtype);
+    const ops = setup.ops === 'native' ? NATIVE_OPS : TFJS_OPS;
+    const options = { net: this.#net, ops, seed: setup.seed, compile: setup.compile };
+    this.#runner = new Runner({ ...options, part });
+    if (part === 'whole' && setup.compile !== 'off') {
+      this.#whole = new WholeStep({ ...options, read: () => this.#parameters.readEach() });
     }
+    this.#transport = transportOf(setup, this.#fault);
   }
 
   open(): OpenReply {
@@ -104,7 +98,8 @@ export class Tower {
   }
 
   /** Forward, backward, update. @throws NonFiniteError, before the update, when loss or gradients are not finite. */
-  step({ slot, count, step, learningRate, epoch, update, keep, tolerant, checksum }: StepCommand): StepReply {
+  step(command: StepCommand): StepReply {
+    const { step, learningRate, epoch, update, keep, checksum } = command;
     const started = performance.now();
     this.#step = step;
     this.#strike('forward');
@@ -113,9 +108,37 @@ export class Tower {
       this.#transport.checksums = (this.#setup.exchange.checksum || checksum) ?? false;
       this.#transport.takeCosts();
     }
+    const { gradients, answers, squares } =
+      this.#whole && !keep ? this.#gradientsAtOnce(this.#whole, command) : this.#gradientsOnTape(command);
+    this.#strike('update');
+    if (update) {
+      this.#gradientCheck.check(gradients, this.#parameters.described, step, learningRate, squares);
+      this.#parameters.update(gradients, learningRate, epoch);
+    }
+    settle(gradients.at(-1)!);
+    if (squares) squares.dispose();
+    if (!keep) tf.dispose(gradients);
+    return { ...answers, ...this.#timings(started) };
+  }
+
+  /** Forward and backward as one call. */
+  #gradientsAtOnce(whole: WholeStep, command: StepCommand): Gradients {
+    const { slot, count, step } = command;
+    return tf.tidy(() => {
+      const { images, labels, labelValues } = this.#batch(slot, count);
+      this.#strike('backward');
+      const { loss, logits, squares, gradients } = whole.run(images, labels, step);
+      const answers = answersOf(loss, logits, labelValues, command);
+      return { gradients, answers, squares };
+    });
+  }
+
+  /** Forward and backward segment by segment, tfjs's tape between; what is kept can be asked for afterwards. */
+  #gradientsOnTape(command: StepCommand): Gradients {
+    const { slot, count, step, keep } = command;
     const names = this.#parameters.names;
     const captured: Captured[] = [];
-    let answers: { loss: number; top1: number } | undefined;
+    let answers: Answers | undefined;
     const gradients = tf.tidy(() => {
       const { images, labels, labelValues } = this.#batch(slot, count);
       const forward = (...values: tf.Tensor[]): tf.Scalar => {
@@ -126,22 +149,13 @@ export class Tower {
         });
         this.#strike('backward');
         if ('sent' in outcome) return outcome.sent as tf.Scalar;
-        const loss = outcome.loss.dataSync()[0]!;
-        answers = { loss, top1: countRight(outcome.logits.dataSync(), labelValues, 1) };
-        if (!Number.isFinite(loss) && !tolerant) throw lossNotFinite(loss, step, learningRate);
+        answers = answersOf(outcome.loss, outcome.logits, labelValues, command);
         return outcome.loss;
       };
       return tf.valueAndGrads(forward)(this.#parameters.read()).grads;
     });
     if (keep) this.#keep(captured, gradients);
-    this.#strike('update');
-    if (update) {
-      this.#gradientCheck.check(gradients, this.#parameters.described, step, learningRate);
-      this.#parameters.update(gradients, learningRate, epoch);
-    }
-    settle(gradients.at(-1)!);
-    if (!keep) tf.dispose(gradients);
-    return { ...answers, ...this.#timings(started) };
+    return { gradients, ...(answers && { answers }) };
   }
 
   /** Sums over a batch, without dropout. @param logits takes the scores [count, K], if it is there. */
@@ -207,6 +221,7 @@ export class Tower {
   dispose(): void {
     this.#forget();
     this.#runner.dispose();
+    this.#whole?.dispose();
     this.#gradientCheck.dispose();
     this.#parameters.dispose();
   }
