@@ -1,5 +1,6 @@
 /** A checkpoint's list of contents, written last: what it lists was on the disk before it. */
 import { z } from 'zod';
+import { parseJson } from '../read-json.js';
 import { weightsName } from './format.js';
 
 export const MANIFEST_NAME = 'manifest.json';
@@ -42,7 +43,7 @@ export function fileNames(towers: number): string[] {
 export function parseManifest(text: string): Manifest | string {
   let json: unknown;
   try {
-    json = JSON.parse(text);
+    json = parseJson(text);
   } catch {
     return 'it is not JSON';
   }

@@ -15,6 +15,7 @@ import {
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { CheckpointError } from '../errors.js';
+import { parseJson } from '../read-json.js';
 import { type Digest, digestOf, flushFolder, writeFlushed } from './disk.js';
 import { bytesOf, type Entry, headerOf, weightsName } from './format.js';
 import {
@@ -182,7 +183,7 @@ function compare(name: string, found: Digest, expected: Digest): void {
 function readState(folder: string): RunState {
   let json: unknown;
   try {
-    json = JSON.parse(readSmall(folder, STATE_NAME, MAX_STATE_BYTES));
+    json = parseJson(readSmall(folder, STATE_NAME, MAX_STATE_BYTES));
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
     throw new Damage(`${STATE_NAME} is not JSON`);

@@ -203,7 +203,7 @@ function checkSource(merged: Record<string, unknown>, preset: PresetName): void 
 function takeClasses(merged: Record<string, unknown>, layers: readonly Layer[], machine: Machine): string | undefined {
   const source = valueAt(merged, ['data', 'source']);
   const isSet = layers.some((layer) => sets(layer, 'net', 'classes'));
-  if (typeof source !== 'string' || typeof merged.net !== 'object' || isSet) return undefined;
+  if (typeof source !== 'string' || source.includes('\0') || typeof merged.net !== 'object' || isSet) return undefined;
   const classes = machine.classesOf?.(source);
   if (classes === undefined) return undefined;
   merged.net = { ...(merged.net as object), classes };
