@@ -103,6 +103,7 @@ await fuzz(
     what: 'images',
     cases: files,
     usual: 250,
+    mostBytes: MOST_BYTES,
     async read(bytes) {
       const result = await decode(bytes);
       if ('reason' in result) throw new Error(result.reason);
