@@ -14,7 +14,7 @@ import {
   rmSync,
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { CheckpointError } from '../errors.js';
+import { CheckpointError, cut } from '../errors.js';
 import { parseJson } from '../read-json.js';
 import { type Digest, digestOf, flushFolder, writeFlushed } from './disk.js';
 import { bytesOf, type Entry, headerOf, weightsName } from './format.js';
@@ -191,7 +191,8 @@ function readState(folder: string): RunState {
   const parsed = RUN_STATE.safeParse(json);
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0]!;
-  throw new Damage(`${STATE_NAME}: ${issue.path.join('.') || 'the whole'} is wrong (${issue.message})`);
+  const where = cut(issue.path.join('.'), 120) || 'the whole';
+  throw new Damage(`${STATE_NAME}: ${where} is wrong (${cut(issue.message, 200)})`);
 }
 
 function readSmall(folder: string, name: string, limit: number): string {

@@ -2,7 +2,7 @@
 import { existsSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config } from '../config/config.js';
-import { ConfigError, SplitError } from '../errors.js';
+import { ConfigError, cut, SplitError } from '../errors.js';
 import { visible } from '../log.js';
 import { readJson } from '../read-json.js';
 import { hasTop5, type Missing, type Result } from '../train/ablate.js';
@@ -57,7 +57,7 @@ export function earlierRows(folder: string, settings: Record<string, unknown>): 
   );
   if (different === undefined) return earlier.rows;
   throw new ConfigError(
-    `Cannot go on with ${folder}: its ablation had another ${different}, expected the same settings; choose another --run`,
+    `Cannot go on with ${folder}: its ablation had another ${cut(different)}, expected the same settings; choose another --run`,
   );
 }
 

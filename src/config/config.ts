@@ -2,7 +2,7 @@
  * A run's settings: what they are, and how they come together. Defaults and preset, then the config file, then the
  * flags: each beats what stands before it.
  */
-import { ConfigError } from '../errors.js';
+import { ConfigError, cut } from '../errors.js';
 import { buildNet, isOneColumn, isWeighted, type NetOptions } from '../model/net.js';
 import type { OptimizerOptions } from '../optim/schedule.js';
 import { checkDevices, defaultDevices, gpusOf, shortName } from './devices.js';
@@ -163,7 +163,7 @@ export function checkRunName(run: string): void {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: those are what is refused
   if (run.length > 0 && run.length <= 200 && !/[/\\\u0000-\u001f]|\.\.|^\.|^-/.test(run)) return;
   throw new ConfigError(
-    `Cannot name the run ${JSON.stringify(run)}: expected the name of one folder, without / or \\ or .., not starting with . or -; choose another --run`,
+    `Cannot name the run ${cut(JSON.stringify(run))}: expected the name of one folder, without / or \\ or .., not starting with . or -; choose another --run`,
   );
 }
 

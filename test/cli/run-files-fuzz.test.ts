@@ -59,6 +59,16 @@ test('findContinuation() goes on from any state that is whole, or says in a sent
   });
 });
 
+test('refusals cut short what a file has at length', () => {
+  const long = 'y'.repeat(50_000);
+  fs.writeFileSync(join(folder, 'ablation.json'), JSON.stringify({ settings: { [long]: 1 }, rows: [] }));
+  assert.throws(() => earlierRows(folder, {}), /had another y{57}\.\.\., expected/);
+  const resume = { checkpoint: { folder, files: [], bytes: 0, state: { ...STATE } }, skipped: [] };
+  resume.checkpoint.state.configHash = 'a'.repeat(64);
+  resume.checkpoint.state.config = { ...config, optimizer: { [long]: long } } as never;
+  assert.throws(() => refuseOtherConfig(resume, config), isRefusal);
+});
+
 test('runClasses() has a list of names, or says in a sentence what is wrong with the file', async (t) => {
   const file = join(folder, 'classes.json');
   await fuzz(t, {

@@ -54,6 +54,7 @@ test('readConfigFile() refuses a file that is too large, and values that lie too
   assert.match(refusal(`{"seed": ${' '.repeat(2 ** 20)}1}`), /it has 1048587 bytes, more than 1048576, expected JSON$/);
   assert.match(refusal(`{"seed": ${'['.repeat(100_000)}${']'.repeat(100_000)}}`), /more than 64 deep, expected JSON$/);
   assert.match(refusal(JSON.stringify({ ['y'.repeat(900_000)]: 1 })), /^Cannot use the unknown key y{117}\.\.\. in /);
+  assert.match(refusal(JSON.stringify({ run: 'x'.repeat(100_000) })), /^Cannot name the run "x{56}\.\.\.: expected/);
   for (const key of ['out', 'weights', 'data']) {
     const text = 'a\0b';
     assert.match(
