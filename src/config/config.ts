@@ -233,7 +233,7 @@ function checkOwnRates({ net, optimizer: { ownRates = [] } }: Config): void {
   const wrong = ownRates.findIndex(({ layer }) => layer !== undefined && !layers.includes(layer));
   if (wrong === -1) return;
   throw new ConfigError(
-    `optimizer.ownRates.${wrong}.layer is "${ownRates[wrong]!.layer}", expected one of ${layers.join(', ')}`,
+    `optimizer.ownRates.${wrong}.layer is "${cut(ownRates[wrong]!.layer ?? '')}", expected one of ${layers.join(', ')}`,
   );
 }
 

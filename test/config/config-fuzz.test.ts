@@ -55,6 +55,10 @@ test('readConfigFile() refuses a file that is too large, and values that lie too
   assert.match(refusal(`{"seed": ${'['.repeat(100_000)}${']'.repeat(100_000)}}`), /more than 64 deep, expected JSON$/);
   assert.match(refusal(JSON.stringify({ ['y'.repeat(900_000)]: 1 })), /^Cannot use the unknown key y{117}\.\.\. in /);
   assert.match(refusal(JSON.stringify({ run: 'x'.repeat(100_000) })), /^Cannot name the run "x{56}\.\.\.: expected/);
+  const ownRates = [{ layer: 'x'.repeat(100_000), after: 1, factor: 1 }];
+  assert.match(refusal(JSON.stringify({ optimizer: { ownRates } })), /layer is "x{57}\.\.\.", expected/);
+  const devices = Array(20_000).fill('CPU:0');
+  assert.match(refusal(JSON.stringify({ placement: 'split', devices })), /^Cannot split over .{57}\.\.\.: expected/);
   for (const key of ['out', 'weights', 'data']) {
     const text = 'a\0b';
     assert.match(
