@@ -10,19 +10,24 @@ import { stripComments } from './strip-comments.js';
 const MAX_LINES = 300;
 
 const BASE = ['errors', 'random'];
+/** Of those that read what others wrote. */
+const READERS = [...BASE, 'read-json'];
 const ROOMS = ['model', 'optim', 'exchange', 'data', 'checkpoint', 'native'];
 
 /** What a room may import, besides itself. A file of src/ alone, like errors.ts, is a room of its name. */
 const MAY_IMPORT: Record<string, readonly string[]> = {
   index: ['cli', 'train', 'weights', 'tower', 'config', 'log', ...ROOMS, ...BASE],
-  cli: ['train', 'weights', 'tower', 'config', 'log', ...ROOMS, ...BASE],
-  train: ['weights', 'tower', 'config', 'log', ...ROOMS, ...BASE],
+  cli: ['train', 'weights', 'tower', 'config', 'log', ...ROOMS, ...READERS],
+  train: ['weights', 'tower', 'config', 'log', ...ROOMS, ...READERS],
   tower: ['config', ...ROOMS, ...BASE],
-  config: ['model', 'optim', 'errors'],
+  config: ['model', 'optim', 'errors', 'read-json'],
   ...Object.fromEntries(ROOMS.map((room) => [room, BASE])),
-  weights: ['model', 'checkpoint', ...BASE],
+  data: READERS,
+  checkpoint: READERS,
+  weights: ['model', 'checkpoint', ...READERS],
   log: BASE,
   random: ['errors'],
+  'read-json': [],
   errors: [],
 };
 

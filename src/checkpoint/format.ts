@@ -3,9 +3,10 @@
  * header, the header, then the values. (https://github.com/huggingface/safetensors, "Format")
  */
 import assert from 'node:assert';
-import { closeSync, fstatSync, fsyncSync, openSync, readSync, renameSync, rmSync } from 'node:fs';
+import { closeSync, constants, fstatSync, fsyncSync, openSync, readSync, renameSync, rmSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
-import { CheckpointError } from '../errors.js';
+import { CheckpointError, cut } from '../errors.js';
+import { parseJson } from '../read-json.js';
 import { CHUNK_BYTES, flushFolder, writeAll } from './disk.js';
 
 /** A float32 tensor's place in a file. */
@@ -25,8 +26,11 @@ export interface TensorFile {
 
 const LENGTH_BYTES = 8;
 const FLOAT_BYTES = 4;
-/** safetensors' own limit on headers. */
-const MAX_HEADER_BYTES = 100_000_000;
+/**
+ * A sixth of safetensors' own limit, for JSON takes up to twenty times its bytes in memory. A net here has up to 32
+ * tensors; the names of 65,536 classes need most.
+ */
+const MAX_HEADER_BYTES = 2 ** 24;
 
 /**
  * Writes a file whole or not at all: under another name first, flushed to the disk, then renamed.
@@ -78,7 +82,8 @@ export function openTensors(file: string, advice = 'take another run, or train a
   };
   let descriptor: number;
   try {
-    descriptor = openSync(file, 'r');
+    // A pipe that nobody writes to would keep the process.
+    descriptor = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK);
   } catch (error) {
     return fail((error as NodeJS.ErrnoException).code === 'ENOENT' ? 'it is not there' : (error as Error).message);
   }
@@ -93,7 +98,7 @@ export function openTensors(file: string, advice = 'take another run, or train a
         const place = places.get(name);
         if (!place) return fail(`it has no tensor ${name}`);
         if (String(place.shape) !== String(shape)) {
-          return fail(`${name} is [${place.shape}] there, and [${shape}] in this net`);
+          return fail(`${name} is [${cut(String(place.shape))}] there, and [${shape}] in this net`);
         }
         const values = new Float32Array(place.bytes / FLOAT_BYTES);
         readAll(descriptor, new Uint8Array(values.buffer), start + place.offset, fail);
@@ -136,16 +141,19 @@ export function headerOf(entries: readonly Entry[], metadata: Readonly<Record<st
 }
 
 function readHeader(descriptor: number, fail: Fail): { header: Record<string, unknown>; start: number } {
-  const { size } = fstatSync(descriptor);
+  const stats = fstatSync(descriptor);
+  if (!stats.isFile() && !stats.isDirectory()) fail('it is no file');
+  const { size } = stats;
   if (size < LENGTH_BYTES) fail(`it has ${size} bytes, too few for a header`);
   const lengthBytes = Buffer.alloc(LENGTH_BYTES);
   readAll(descriptor, lengthBytes, 0, fail);
   const length = Number(lengthBytes.readBigUInt64LE());
-  if (length > Math.min(size - LENGTH_BYTES, MAX_HEADER_BYTES)) fail('its header is longer than the file');
+  if (length > size - LENGTH_BYTES) fail('its header is longer than the file');
+  if (length > MAX_HEADER_BYTES) fail(`its header has ${length} bytes, more than ${MAX_HEADER_BYTES}`);
   const json = Buffer.alloc(length);
   readAll(descriptor, json, LENGTH_BYTES, fail);
   try {
-    const header = JSON.parse(json.toString('utf8')) as unknown;
+    const header = parseJson(json.toString('utf8'));
     if (typeof header !== 'object' || header === null || Array.isArray(header)) throw new Error();
     return { header: header as Record<string, unknown>, start: LENGTH_BYTES + length };
   } catch {
@@ -155,20 +163,21 @@ function readHeader(descriptor: number, fail: Fail): { header: Record<string, un
 
 function placesOf(header: Record<string, unknown>, available: number, fail: Fail): Map<string, Place> {
   const places = new Map<string, Place>();
-  for (const [name, value] of Object.entries(header)) {
-    if (name === '__metadata__') continue;
+  for (const [key, value] of Object.entries(header)) {
+    if (key === '__metadata__') continue;
+    const name = cut(key);
     const { dtype, shape, data_offsets: offsets } = (value ?? {}) as Record<string, unknown>;
-    if (dtype !== 'F32') fail(`${name} is ${JSON.stringify(dtype)}, expected F32`);
+    if (dtype !== 'F32') fail(`${name} is ${cut(`${JSON.stringify(dtype)}`)}, expected F32`);
     if (!isSizes(shape) || !isSizes(offsets) || offsets.length !== 2) return fail(`${name} has no shape or offsets`);
     const [begin, end] = offsets as [number, number];
     if (end - begin !== bytesOf(shape) || end > available) fail(`${name} does not lie within the file`);
-    places.set(name, { shape, offset: begin, bytes: end - begin });
+    places.set(key, { shape, offset: begin, bytes: end - begin });
   }
   let covered = 0;
   for (const [name, { offset, bytes }] of [...places].sort(
     ([, a], [, b]) => a.offset - b.offset || a.bytes - b.bytes,
   )) {
-    if (offset !== covered) fail(`${name} overlaps another tensor, or a gap comes before it`);
+    if (offset !== covered) fail(`${cut(name)} overlaps another tensor, or a gap comes before it`);
     covered += bytes;
   }
   if (covered !== available) fail(`its tensors have ${covered} bytes, and ${available} are there`);

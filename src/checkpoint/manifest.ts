@@ -1,5 +1,7 @@
 /** A checkpoint's list of contents, written last: what it lists was on the disk before it. */
 import { z } from 'zod';
+import { cut } from '../errors.js';
+import { parseJson } from '../read-json.js';
 import { weightsName } from './format.js';
 
 export const MANIFEST_NAME = 'manifest.json';
@@ -42,14 +44,14 @@ export function fileNames(towers: number): string[] {
 export function parseManifest(text: string): Manifest | string {
   let json: unknown;
   try {
-    json = JSON.parse(text);
+    json = parseJson(text);
   } catch {
     return 'it is not JSON';
   }
   const parsed = MANIFEST.safeParse(json);
   if (!parsed.success) {
     const issue = parsed.error.issues[0]!;
-    return `${issue.path.join('.') || 'the whole'} is wrong (${issue.message})`;
+    return `${issue.path.join('.') || 'the whole'} is wrong (${cut(issue.message, 200)})`;
   }
   const { data } = parsed;
   const names = data.files.map(({ name }) => name).join();

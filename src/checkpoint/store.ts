@@ -14,7 +14,8 @@ import {
   rmSync,
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { CheckpointError } from '../errors.js';
+import { CheckpointError, cut } from '../errors.js';
+import { parseJson } from '../read-json.js';
 import { type Digest, digestOf, flushFolder, writeFlushed } from './disk.js';
 import { bytesOf, type Entry, headerOf, weightsName } from './format.js';
 import {
@@ -182,7 +183,7 @@ function compare(name: string, found: Digest, expected: Digest): void {
 function readState(folder: string): RunState {
   let json: unknown;
   try {
-    json = JSON.parse(readSmall(folder, STATE_NAME, MAX_STATE_BYTES));
+    json = parseJson(readSmall(folder, STATE_NAME, MAX_STATE_BYTES));
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
     throw new Damage(`${STATE_NAME} is not JSON`);
@@ -190,7 +191,8 @@ function readState(folder: string): RunState {
   const parsed = RUN_STATE.safeParse(json);
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0]!;
-  throw new Damage(`${STATE_NAME}: ${issue.path.join('.') || 'the whole'} is wrong (${issue.message})`);
+  const where = cut(issue.path.join('.'), 120) || 'the whole';
+  throw new Damage(`${STATE_NAME}: ${where} is wrong (${cut(issue.message, 200)})`);
 }
 
 function readSmall(folder: string, name: string, limit: number): string {

@@ -1,9 +1,10 @@
 /** What an ablation came to: its file, its table, and the page that goes with it. */
-import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config } from '../config/config.js';
-import { ConfigError, SplitError } from '../errors.js';
+import { ConfigError, cut, SplitError } from '../errors.js';
 import { visible } from '../log.js';
+import { readJson } from '../read-json.js';
 import { hasTop5, type Missing, type Result } from '../train/ablate.js';
 import { count, table } from './format.js';
 
@@ -26,6 +27,8 @@ export interface Ablation {
   missing: readonly Missing[];
 }
 
+/** A row has a few hundred. */
+const MAX_BYTES = 2 ** 20;
 const JSON_NAME = 'ablation.json';
 const PAGE_NAME = 'ablation.md';
 
@@ -43,10 +46,10 @@ export function earlierRows(folder: string, settings: Record<string, unknown>): 
   if (!existsSync(file)) return undefined;
   let earlier: Ablation;
   try {
-    earlier = JSON.parse(readFileSync(file, 'utf8')) as Ablation;
+    earlier = ablationIn(readJson(file, { limit: MAX_BYTES }));
   } catch (error) {
     throw new SplitError(
-      `Cannot go on with ${folder}: ${file} is not JSON (${(error as Error).message}); choose another --run`,
+      `Cannot go on with ${folder}: ${file} is no ablation (${(error as Error).message}); choose another --run`,
     );
   }
   const different = [...new Set([...Object.keys(settings), ...Object.keys(earlier.settings)])].find(
@@ -54,8 +57,18 @@ export function earlierRows(folder: string, settings: Record<string, unknown>): 
   );
   if (different === undefined) return earlier.rows;
   throw new ConfigError(
-    `Cannot go on with ${folder}: its ablation had another ${different}, expected the same settings; choose another --run`,
+    `Cannot go on with ${folder}: its ablation had another ${cut(different)}, expected the same settings; choose another --run`,
   );
+}
+
+/** The part of it that is read again. @throws Error for what is no ablation. */
+function ablationIn(json: unknown): Ablation {
+  const { settings, rows } = (json ?? {}) as Partial<Ablation>;
+  const isObject = (value: unknown) => typeof value === 'object' && value !== null;
+  if (!isObject(settings) || !Array.isArray(rows) || !rows.every(isObject)) {
+    throw new Error('it lacks settings or rows');
+  }
+  return json as Ablation;
 }
 
 /** Writes both files, each whole or not at all. @throws SplitError when the disk does not take them. */

@@ -1,8 +1,14 @@
 /** Numbers and tables as the commands print them. */
+import { cut } from '../errors.js';
 
-/** A message's lines as one. */
+/** More than any of our own sentences have. */
+const MAX_MESSAGE = 8_000;
+
+/** A message's lines as one, not endless, and without what a terminal would obey: names in it come from files. */
 export function oneLine(message: string): string {
-  return message.trim().replace(/\s*\n\s*/g, ' ');
+  const line = cut(message.trim(), MAX_MESSAGE).replace(/\s*\n\s*/g, ' ');
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: those are what is replaced
+  return line.replace(/[\u0000-\u001f\u007f-\u009f]/g, '\ufffd');
 }
 
 /** `61,000,000`. */

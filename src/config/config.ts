@@ -2,7 +2,7 @@
  * A run's settings: what they are, and how they come together. Defaults and preset, then the config file, then the
  * flags: each beats what stands before it.
  */
-import { ConfigError } from '../errors.js';
+import { ConfigError, cut } from '../errors.js';
 import { buildNet, isOneColumn, isWeighted, type NetOptions } from '../model/net.js';
 import type { OptimizerOptions } from '../optim/schedule.js';
 import { checkDevices, defaultDevices, gpusOf, shortName } from './devices.js';
@@ -163,7 +163,7 @@ export function checkRunName(run: string): void {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: those are what is refused
   if (run.length > 0 && run.length <= 200 && !/[/\\\u0000-\u001f]|\.\.|^\.|^-/.test(run)) return;
   throw new ConfigError(
-    `Cannot name the run ${JSON.stringify(run)}: expected the name of one folder, without / or \\ or .., not starting with . or -; choose another --run`,
+    `Cannot name the run ${cut(JSON.stringify(run))}: expected the name of one folder, without / or \\ or .., not starting with . or -; choose another --run`,
   );
 }
 
@@ -203,7 +203,7 @@ function checkSource(merged: Record<string, unknown>, preset: PresetName): void 
 function takeClasses(merged: Record<string, unknown>, layers: readonly Layer[], machine: Machine): string | undefined {
   const source = valueAt(merged, ['data', 'source']);
   const isSet = layers.some((layer) => sets(layer, 'net', 'classes'));
-  if (typeof source !== 'string' || typeof merged.net !== 'object' || isSet) return undefined;
+  if (typeof source !== 'string' || source.includes('\0') || typeof merged.net !== 'object' || isSet) return undefined;
   const classes = machine.classesOf?.(source);
   if (classes === undefined) return undefined;
   merged.net = { ...(merged.net as object), classes };
@@ -233,7 +233,7 @@ function checkOwnRates({ net, optimizer: { ownRates = [] } }: Config): void {
   const wrong = ownRates.findIndex(({ layer }) => layer !== undefined && !layers.includes(layer));
   if (wrong === -1) return;
   throw new ConfigError(
-    `optimizer.ownRates.${wrong}.layer is "${ownRates[wrong]!.layer}", expected one of ${layers.join(', ')}`,
+    `optimizer.ownRates.${wrong}.layer is "${cut(ownRates[wrong]!.layer ?? '')}", expected one of ${layers.join(', ')}`,
   );
 }
 

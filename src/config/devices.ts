@@ -1,5 +1,5 @@
 /** Which device each tower is on. */
-import { ConfigError } from '../errors.js';
+import { ConfigError, cut } from '../errors.js';
 import type { Config } from './config.js';
 
 /** `CPU:0` of any of the spellings, `/device:cpu:0` and TensorFlow's full name among them. */
@@ -33,13 +33,13 @@ export function defaultDevices(placement: unknown, devices: readonly string[]): 
 export function checkDevices({ placement, devices }: Config, have: readonly string[]): void {
   if (placement === 'split' && devices.length !== 2) {
     throw new ConfigError(
-      `Cannot split over ${devices.join(',')}: expected two devices, one for each tower; choose them with --devices, the same one twice puts both towers on it`,
+      `Cannot split over ${cut(devices.join(','))}: expected two devices, one for each tower; choose them with --devices, the same one twice puts both towers on it`,
     );
   }
   const missing = devices.find((name) => !have.includes(name));
   if (missing === undefined) return;
   const hint = missing.startsWith('GPU') ? '; nvidia-smi tells whether the driver sees the GPU' : '';
   throw new ConfigError(
-    `Cannot use the device ${missing}: TensorFlow has ${have.join(', ')} here; choose among these with --devices${hint}`,
+    `Cannot use the device ${cut(missing)}: TensorFlow has ${have.join(', ')} here; choose among these with --devices${hint}`,
   );
 }

@@ -1,7 +1,10 @@
 /** The config file. */
-import { readFileSync } from 'node:fs';
-import { ConfigError } from '../errors.js';
+import { ConfigError, cut } from '../errors.js';
+import { parseJson, readText } from '../read-json.js';
 import type { Layer } from './layers.js';
+
+/** All settings have some two thousand. */
+const MAX_BYTES = 2 ** 20;
 
 /**
  * Reads a config file: JSON with the keys of a {@link Config}, or some of them. A run's own `config.json` is one.
@@ -10,15 +13,15 @@ import type { Layer } from './layers.js';
 export function readConfigFile(file: string): Layer {
   let values: unknown;
   try {
-    values = JSON.parse(readFileSync(file, 'utf8').replace(/^\uFEFF/, ''));
+    values = parseJson(readText(file, { limit: MAX_BYTES, pipe: true }).replace(/^\uFEFF/, ''));
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
-    const found = code === 'ENOENT' ? 'there is no such file' : code === 'EISDIR' ? 'it is a folder' : message;
+    const found = code === 'ENOENT' ? 'there is no such file' : message;
     throw new ConfigError(`Cannot read the config file ${file}: ${found}, expected JSON`);
   }
   if (typeof values !== 'object' || values === null || Array.isArray(values)) {
     throw new ConfigError(
-      `Cannot read the config file ${file}: it holds ${JSON.stringify(values).slice(0, 40)}, expected a JSON object`,
+      `Cannot read the config file ${file}: it holds ${cut(JSON.stringify(values), 40)}, expected a JSON object`,
     );
   }
   return { file, values: values as Record<string, unknown> };

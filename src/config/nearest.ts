@@ -3,10 +3,17 @@
 /** The nearest of `words` when it is near enough to be a slip of the finger: at most a third of its letters differ. */
 export function nearest(word: string, words: readonly string[]): string | undefined {
   const [best] = words
+    // Letters that one word has more are differences already.
+    .filter((each) => Math.abs(each.length - word.length) <= most(word, each))
     .map((each) => ({ each, distance: editDistance(word.toLowerCase(), each.toLowerCase()) }))
-    .filter(({ each, distance }) => distance <= Math.max(1, Math.floor(Math.max(word.length, each.length) / 3)))
+    .filter(({ each, distance }) => distance <= most(word, each))
     .sort((a, b) => a.distance - b.distance);
   return best?.each;
+}
+
+/** The most letters that may differ. */
+function most(a: string, b: string): number {
+  return Math.max(1, Math.floor(Math.max(a.length, b.length) / 3));
 }
 
 /** Letters to insert, delete or replace to make one word the other (Levenshtein). */

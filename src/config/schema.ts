@@ -43,6 +43,7 @@ function keys<T extends z.ZodRawShape>(shape: T) {
 
 const bool = z.boolean('true or false');
 const text = z.string('a text').min(1, 'a text that is not empty');
+const path = text.refine((value) => !value.includes('\0'), 'a path, which has no character 0');
 const device = z.string('a device such as CPU:0 or GPU:1').regex(/^[A-Z_]+:\d+$/, 'a device such as CPU:0 or GPU:1');
 
 /** One message, whichever of the two it was meant to be. */
@@ -108,7 +109,7 @@ export const CONFIG_SCHEMA = keys({
     ownRates: z.array(ownRate, 'a list of rates').optional(),
   }),
   data: keys({
-    source: text,
+    source: path,
     resize: whole(1, 4096),
     randomCrop: bool,
     flip: bool,
@@ -137,8 +138,8 @@ export const CONFIG_SCHEMA = keys({
   checkpointEvery: interval,
   keep: whole(1, 1_000_000),
   run: text,
-  out: text,
-  weights: text.nullable(),
+  out: path,
+  weights: path.nullable(),
   exchange: keys({
     transport: oneOf(['msgpack', 'device']),
     dtype: oneOf(['float32', 'float16']),

@@ -7,6 +7,12 @@ import { DataError } from '../errors.js';
  */
 const NOT_LOADED = ['VipsForeignLoadTiff', 'VipsForeignLoadSvg', 'VipsForeignLoadHeif', 'VipsForeignLoadVips'];
 
+/**
+ * 8192 x 8192: a progressive JPEG takes up to 8 bytes a pixel while it is decoded, whatever few bytes its file has. Sharp's
+ * own limit is four times that.
+ */
+const MAX_PIXELS = 2 ** 26;
+
 /** Pixels [resize, resize, channels], or why there are none. */
 export type Decoded = { readonly pixels: Uint8Array } | { readonly reason: string };
 
@@ -39,7 +45,7 @@ export async function openDecoder(resize: number, channels: 1 | 3): Promise<Deco
     const format = formatOf(bytes);
     if (format === undefined) return { reason: 'it is no JPEG, PNG, GIF or WebP image' };
     try {
-      const pixels = await sharp(bytes, { failOn: 'error', ignoreIcc: true })
+      const pixels = await sharp(bytes, { failOn: 'error', ignoreIcc: true, limitInputPixels: MAX_PIXELS })
         .flatten({ background: '#000' })
         .resize(resize, resize, { fit: 'cover', position: 'centre' })
         .toColourspace(space)
@@ -101,6 +107,7 @@ const ENDS: Partial<Record<Format, string>> = { JPEG: '\xff\xd9', PNG: 'IEND' };
  * are decoded at the same time mix: what the bytes themselves show is said first.
  */
 function reasonOf(bytes: Buffer, format: Format, error: unknown): string {
+  if (firstLine(error).includes('pixel limit')) return `it is a ${format} image of more than ${MAX_PIXELS} pixels`;
   const end = ENDS[format];
   if (end !== undefined && !bytes.subarray(-1024).includes(end, 0, 'latin1'))
     return `it is a ${format} image cut short`;

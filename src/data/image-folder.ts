@@ -11,7 +11,7 @@ import { findLabelsFile, LABEL_FILES, readLabels } from './val-labels.js';
 
 const IMAGE_NAME = /\.(jpe?g|png|gif|webp)$/i;
 /** Labels have 16 bits. */
-const MAX_CLASSES = 65_536;
+export const MAX_CLASSES = 65_536;
 const EXPECTED = 'class folders with images under train and the same ones under val';
 
 /** Whether the folder looks like one of image files, whole or not. */
@@ -148,8 +148,13 @@ function entries(folder: string): { name: string; isFolder: boolean }[] {
   }
 }
 
+/** What the system does not let us look at, or has too long a name, is none. */
 function isFolder(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+  try {
+    return statSync(path).isDirectory();
+  } catch {
+    return false;
+  }
 }
 
 function missing(from: readonly string[], among: readonly string[]): string[] {

@@ -16,6 +16,7 @@ import { nameAt } from './names.js';
 import {
   DATASET_FILE,
   indexName,
+  MAX_INDEX_BYTES,
   type PackedDataset,
   type Part,
   PLAN_FILE,
@@ -182,7 +183,13 @@ async function writeShard(out: string, folder: string, files: ImageFiles, { name
   if (statSync(unfinished).size !== size) throw new Error(`${unfinished} is not laid out as its index says`);
   await finish(out, name);
   const index: ShardIndex = { size, index: indices, ...columns };
-  await writeWhole(out, indexName(name), JSON.stringify(index));
+  const text = JSON.stringify(index);
+  if (Buffer.byteLength(text) > MAX_INDEX_BYTES) {
+    throw new DataError(
+      `Cannot pack ${folder}: the shard ${name} would have ${indices.length} images, more than its index has room for; take a smaller --shard-size`,
+    );
+  }
+  await writeWhole(out, indexName(name), text);
 }
 
 const BLOCK = 512;

@@ -2,15 +2,20 @@
  * Reads packed data sets: shards in the WebDataset convention, tar files of `<number>.jpg`, `<number>.cls` and
  * `<number>.json`, with an index beside each that says where in the tar file every image stands. `pack.ts` writes them.
  */
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
-import { DataError } from '../errors.js';
+import { cut, DataError } from '../errors.js';
+import { readJson } from '../read-json.js';
 import type { FileDataset, ImageFiles, Places } from './files.js';
-import { withLabels } from './image-folder.js';
+import { MAX_CLASSES, withLabels } from './image-folder.js';
 
 /** What a packed folder has: written first, and last. */
 export const PLAN_FILE = 'plan.json';
 export const DATASET_FILE = 'dataset.json';
+
+/** Of `dataset.json`: room for the names of all classes that there may be. Of an index: some 800,000 images. */
+const MAX_DATASET_BYTES = 2 ** 25;
+export const MAX_INDEX_BYTES = 2 ** 26;
 
 export type Part = 'train' | 'val';
 
@@ -67,14 +72,14 @@ export function readPacked(folder: string): FileDataset {
     );
   }
   const { name, classes, key, ignored, parts } = readDataset(folder);
-  const read = (part: Part) => readPart(folder, parts[part].images, parts[part].shards, classes.length);
+  const partOf = (part: Part) => readPart(folder, parts[part].images, parts[part].shards, classes.length);
   return {
     kind: 'files',
     name: name || basename(resolve(folder)),
     source: folder,
     folder,
-    train: read('train'),
-    test: read('val'),
+    train: partOf('train'),
+    test: partOf('val'),
     classNames: classes,
     ignored,
     key,
@@ -91,8 +96,11 @@ function readPart(folder: string, images: number, shards: readonly string[], cla
   const seen = new Uint8Array(images);
   for (const [shard, { index, label, path, offset, bytes, size }] of indexes.entries()) {
     for (const [i, at] of index.entries()) {
-      const fits = at >= 0 && at < images && seen[at] === 0 && label[i]! < classes && offset[i]! + bytes[i]! <= size;
-      if (!fits) throw damaged(folder, `${indexName(shards[shard]!)} has an image ${at} that does not fit`);
+      const isLabel = isWhole(label[i], 0, classes - 1);
+      const isPlaced = isWhole(offset[i], 0, size) && isWhole(bytes[i], 0, size - offset[i]!);
+      if (!isWhole(at, 0, images - 1) || seen[at] === 1 || !isLabel || !isPlaced || !isInside(path[i])) {
+        throw damaged(folder, `${indexName(shards[shard]!)} has an image ${cut(String(at))} that does not fit`);
+      }
       seen[at] = 1;
       labels[at] = label[i]!;
       paths[at] = path[i]!;
@@ -113,37 +121,51 @@ function shared<T>(type: new (buffer: SharedArrayBuffer) => T, width: number, le
 }
 
 function readDataset(folder: string): PackedDataset {
-  const dataset = readJson(folder, DATASET_FILE) as Partial<PackedDataset>;
-  const { version, classes, parts } = dataset;
-  const whole = version === 1 && Array.isArray(classes) && [parts?.train, parts?.val].every((part) => isPart(part));
+  const dataset = (read(folder, DATASET_FILE, MAX_DATASET_BYTES) ?? {}) as Partial<PackedDataset>;
+  const { version, name, classes, key, ignored, parts } = dataset;
+  const isNamed = isText(name) && isText(key) && isWhole(ignored, 0);
+  const areClasses = Array.isArray(classes) && isWhole(classes.length, 2, MAX_CLASSES) && classes.every(isText);
+  const whole = version === 1 && isNamed && areClasses && isPart(parts?.train) && isPart(parts?.val);
   if (!whole) throw damaged(folder, `${DATASET_FILE} is of another version, or damaged`);
   return dataset as PackedDataset;
 }
 
 function isPart(part: PackedDataset['parts'][Part] | undefined): boolean {
   // Names of files in the folder, and of no others.
-  const isShard = (name: unknown) => typeof name === 'string' && /^(train|val)-\d{6,}\.tar$/.test(name);
-  return (
-    Number.isSafeInteger(part?.images) && part!.images > 0 && Array.isArray(part?.shards) && part.shards.every(isShard)
-  );
+  const isShard = (name: unknown) => isText(name) && /^(train|val)-\d{6,12}\.tar$/.test(name);
+  return isWhole(part?.images, 1) && Array.isArray(part?.shards) && part.shards.every(isShard);
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === 'string';
+}
+
+function isWhole(value: unknown, from: number, to = Number.MAX_SAFE_INTEGER): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= from && (value as number) <= to;
+}
+
+/** Whether it is a path that stays in the folder. */
+function isInside(path: unknown): boolean {
+  return isText(path) && path !== '' && !/^\/|\0|(^|\/)\.\.(\/|$)/.test(path);
 }
 
 /** The index of a shard. @throws DataError when it does not fit the shard's file. */
 export function readIndex(folder: string, shard: string): ShardIndex {
-  const index = readJson(folder, indexName(shard)) as Partial<ShardIndex>;
+  const index = (read(folder, indexName(shard), MAX_INDEX_BYTES) ?? {}) as Partial<ShardIndex>;
   const { size, label, path, offset, bytes } = index;
   const columns = [index.index, label, path, offset, bytes];
   if (!columns.every((column) => Array.isArray(column) && column.length === index.index!.length)) {
     throw damaged(folder, `${indexName(shard)} is damaged`);
   }
-  const found = statSync(join(folder, shard), { throwIfNoEntry: false })?.size;
-  if (found !== size) throw damaged(folder, `${shard} has ${found ?? 'no'} bytes, expected ${size}`);
+  const stats = statSync(join(folder, shard), { throwIfNoEntry: false });
+  const found = stats?.isFile() ? stats.size : 'no';
+  if (found !== size) throw damaged(folder, `${shard} has ${found} bytes, expected ${cut(String(size))}`);
   return index as ShardIndex;
 }
 
-function readJson(folder: string, name: string): unknown {
+function read(folder: string, name: string, limit: number): unknown {
   try {
-    return JSON.parse(readFileSync(join(folder, name), 'utf8')) as unknown;
+    return readJson(join(folder, name), { limit });
   } catch (error) {
     throw damaged(folder, `${name} cannot be read (${(error as Error).message})`);
   }

@@ -1,7 +1,8 @@
 /** Statistics are computed once: they are kept under a key of all that they depend on. */
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { readJson } from '../read-json.js';
 import type { Dataset } from './dataset.js';
 import type { FileDataset, ImageFiles } from './files.js';
 import { nameAt } from './names.js';
@@ -88,7 +89,9 @@ export function writeStatistics(folder: string, name: string, statistics: Statis
 /** Statistics out of a file; nothing when there is none, or it holds something else. */
 export function readStatistics(file: string, resize: number): Statistics | undefined {
   try {
-    const kept = JSON.parse(readFileSync(file, 'utf8')) as Statistics & { mean: unknown };
+    // Base64 has four bytes for three; beside the mean image there are a few numbers.
+    const limit = 65_536 + Math.ceil((4 * 3 * resize ** 2 * 4) / 3);
+    const kept = readJson(file, { limit }) as Statistics & { mean: unknown };
     const bytes = Buffer.from(String(kept.mean), 'base64');
     const mean = new Float32Array(new SharedArrayBuffer(bytes.length - (bytes.length % 4)));
     new Uint8Array(mean.buffer).set(bytes.subarray(0, mean.byteLength));
@@ -103,7 +106,7 @@ export function isStatistics(value: unknown, resize: number): value is Statistic
   const { channels, colours, images, mean, ...rest } = (value ?? {}) as Partial<Statistics>;
   const { deviations, directions } = (colours ?? {}) as Partial<Statistics['colours']>;
   const whole = (channels === 1 || channels === 3) && mean?.length === resize * resize * channels;
-  if (!whole || rest.resize !== resize || !Number.isSafeInteger(images)) return false;
+  if (!whole || rest.resize !== resize || !Number.isSafeInteger(images) || !mean.every(Number.isFinite)) return false;
   const isOfThree = (list: unknown): list is unknown[] => Array.isArray(list) && list.length === 3;
   if (!isOfThree(deviations) || !isOfThree(directions) || !directions.every(isOfThree)) return false;
   return [...deviations, ...directions.flat()].every(Number.isFinite);

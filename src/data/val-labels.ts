@@ -1,13 +1,14 @@
 /** Labels of images that lie side by side: a line for each, as ImageNet's validation set comes. */
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { DataError } from '../errors.js';
+import { cut, DataError } from '../errors.js';
+import { readText } from '../read-json.js';
 
 /** Names under which the file is looked for, beside `val` and in it. */
 export const LABEL_FILES = ['val_labels.txt', 'val.txt', 'LOC_val_solution.csv'] as const;
 
-/** A line for each of some ten million images: more is no list of labels. */
-const MAX_BYTES = 2 ** 28;
+/** A line for each of a million images and more. */
+const MAX_BYTES = 2 ** 26;
 
 export function findLabelsFile(folder: string): string | undefined {
   return [folder, join(folder, 'val')].flatMap((at) => LABEL_FILES.map((name) => join(at, name))).find(existsSync);
@@ -22,23 +23,22 @@ export function findLabelsFile(folder: string): string | undefined {
  * @throws DataError for a line that says no class, or an image without a line.
  */
 export function readLabels(file: string, classNames: readonly string[], paths: readonly string[]): number[] {
-  const byName = new Map<string, number>();
+  const byName = new Map<string, number | undefined>(paths.map((path) => [stem(path), undefined]));
   const labelOf = new Map(classNames.map((name, label) => [name, label]));
-  const { size } = statSync(file);
-  if (size > MAX_BYTES) throw refusal(file, `it has ${size} bytes, expected at most ${MAX_BYTES}`, 'check the file');
-  const lines = readText(file).split(/\r?\n/);
-  for (const [i, line] of lines.entries()) {
+  let number = 0;
+  for (const line of linesOf(listIn(file))) {
+    number++;
     const [name, text] = line.trim().split(/[\s,]+/, 2);
-    if (!name || (i === 0 && name === 'ImageId')) continue;
+    if (!name || (number === 1 && name === 'ImageId')) continue;
     const label = text === undefined ? undefined : (labelOf.get(text) ?? indexOf(text, classNames.length));
     if (label === undefined) {
       throw refusal(
         file,
-        `line ${i + 1} says ${text === undefined ? 'no class' : `the class ${text}`}, expected "<file> <class>" with the name of one of the ${classNames.length} class folders of train, or its number from 0 in their sorted list`,
+        `line ${number} says ${text === undefined ? 'no class' : `the class ${cut(text)}`}, expected "<file> <class>" with the name of one of the ${classNames.length} class folders of train, or its number from 0 in their sorted list`,
         "a list with one number a line, in ILSVRC's own order of classes, has to be translated first",
       );
     }
-    byName.set(stem(name), label);
+    if (byName.has(stem(name))) byName.set(stem(name), label);
   }
   return paths.map((path) => {
     const label = byName.get(stem(path));
@@ -51,9 +51,19 @@ export function readLabels(file: string, classNames: readonly string[], paths: r
   });
 }
 
-function readText(file: string): string {
+/** One after the other: a list of nothing but line ends would make too many at once. */
+function* linesOf(text: string): Generator<string> {
+  for (let from = 0; from <= text.length; ) {
+    const end = text.indexOf('\n', from);
+    const to = end < 0 ? text.length : end;
+    yield text.slice(from, to);
+    from = to + 1;
+  }
+}
+
+function listIn(file: string): string {
   try {
-    return readFileSync(file, 'utf8');
+    return readText(file, { limit: MAX_BYTES });
   } catch (error) {
     throw refusal(file, `${(error as Error).message}, expected a list that can be read`, 'check the file');
   }

@@ -2,15 +2,18 @@
  * Reference files: values that another implementation computed in float64, of a net whose every tensor is rebuilt here
  * from a hash. Format: `docs/numerics.md`.
  */
-import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import type { Config } from '../config/config.js';
 import { slotViews } from '../data/index.js';
 import { DataError } from '../errors.js';
 import { buildNet, type NetOptions, type Parameter, parametersOf, volume } from '../model/net.js';
 import { TABLES } from '../model/tables.js';
+import { readJson } from '../read-json.js';
 import { openTeam, type Team } from './team.js';
 import { refuseFallback } from './verify.js';
+
+/** Ours have fifty thousand. */
+const MAX_BYTES = 2 ** 24;
 
 const statistics = z.object({ l2: z.number(), at: z.record(z.string().regex(/^\d+$/), z.number()) });
 const named = z.record(z.string(), statistics);
@@ -77,7 +80,7 @@ function readGolden(path: string): File {
   };
   let json: unknown;
   try {
-    json = JSON.parse(readFileSync(path, 'utf8'));
+    json = readJson(path, { limit: MAX_BYTES });
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     return fail(code === 'ENOENT' ? 'it is not there' : message);

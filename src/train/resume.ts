@@ -4,7 +4,7 @@ import { hashOf, type RunState } from '../checkpoint/state.js';
 import type { Checkpoint, Skipped } from '../checkpoint/store.js';
 import type { Config } from '../config/config.js';
 import type { Dataset } from '../data/index.js';
-import { ConfigError, DataError } from '../errors.js';
+import { ConfigError, cut, DataError } from '../errors.js';
 
 /** What a run goes on from. */
 export interface Resume {
@@ -32,8 +32,9 @@ export function refuseOtherConfig({ checkpoint: { folder, state } }: Resume, con
   const [there, now] = [leavesOf(fixedOf(state.config)), leavesOf(fixedOf({ ...config }))];
   const other = [...new Set([...there.keys(), ...now.keys()])].find((path) => there.get(path) !== now.get(path));
   if (other === undefined) return;
+  const [theirs, mine] = [there, now].map((leaves) => cut(leaves.get(other) ?? 'not set'));
   throw new ConfigError(
-    `Cannot resume from ${folder}: ${other} is ${there.get(other) ?? 'not set'} there, and ${now.get(other) ?? 'not set'} now; leave that setting out, or start a new run with another --run`,
+    `Cannot resume from ${folder}: ${cut(other, 120)} is ${theirs} there, and ${mine} now; leave that setting out, or start a new run with another --run`,
   );
 }
 
@@ -71,5 +72,6 @@ function leavesOf(value: unknown, path = ''): Map<string, string> {
 }
 
 function short(names: readonly string[]): string {
-  return names.length > 4 ? `${names.slice(0, 4).join(', ')}, … (${names.length})` : names.join(', ');
+  const some = names.slice(0, 4).map((name) => cut(name));
+  return names.length > 4 ? `${some.join(', ')}, … (${names.length})` : some.join(', ');
 }

@@ -2,14 +2,17 @@
  * What a run keeps of its data, for those who use its weights: `classes.json`, the names by label, and where it took the
  * mean image off, `statistics.json`.
  */
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config } from '../config/config.js';
 import { type Dataset, needsStatistics, readStatistics, type Statistics, writeStatistics } from '../data/index.js';
 import { CheckpointError } from '../errors.js';
+import { readJson } from '../read-json.js';
 
 const CLASSES_FILE = 'classes.json';
 const STATISTICS_FILE = 'statistics.json';
+/** Room for the names of 65,536 classes. */
+const MAX_CLASSES_BYTES = 2 ** 25;
 
 /** Writes it into the run's folder. @throws CheckpointError when the disk does not take it. */
 export function keepRunData(
@@ -66,14 +69,15 @@ export function runStatistics(folder: string, { data, net }: Pick<Config, 'data'
 export function runClasses(folder: string): string[] | undefined {
   const file = join(folder, CLASSES_FILE);
   if (!existsSync(file)) return undefined;
+  let found = 'it holds something else';
   try {
-    const names: unknown = JSON.parse(readFileSync(file, 'utf8'));
+    const names = readJson(file, { limit: MAX_CLASSES_BYTES });
     if (Array.isArray(names) && names.every((name) => typeof name === 'string')) return names;
   } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error;
+    if (!(error instanceof SyntaxError)) found = (error as Error).message;
   }
   throw new CheckpointError(
-    `Cannot read the classes in ${file}: it holds something else, expected a JSON list of names; take the file away, or train again`,
+    `Cannot read the classes in ${file}: ${found}, expected a JSON list of names; take the file away, or train again`,
     file,
   );
 }

@@ -1,8 +1,9 @@
 /** Another framework's file of the whole net as the weights of a run. */
 import { join } from 'node:path';
 import { openTensors, type TensorFile, weightsName, writeTensors } from '../checkpoint/format.js';
-import { CheckpointError } from '../errors.js';
+import { CheckpointError, cut } from '../errors.js';
 import { type Net, type Parameter, parametersOf, type TowerIndex, volume } from '../model/net.js';
+import { parseJson } from '../read-json.js';
 import { DESCRIPTION, type ImageKnowledge, MEAN_IMAGE } from './description.js';
 import { matchNames } from './names.js';
 import { channelsLast, type Portable, portablesOf, separate } from './portable.js';
@@ -88,7 +89,7 @@ export function settingsIn(file: string): Record<string, unknown> | undefined {
   const { version, settings } = parsed(text);
   if (version === 1) return ownSettings(settings);
   throw new CheckpointError(
-    `Cannot import ${file}: its description is of version ${JSON.stringify(version)}, expected 1; export it again with this version of alexnet-split`,
+    `Cannot import ${file}: its description is of version ${cut(`${JSON.stringify(version)}`)}, expected 1; export it again with this version of alexnet-split`,
     file,
   );
 }
@@ -117,7 +118,7 @@ function imagesIn(source: TensorFile, net: Net): ImageKnowledge {
 
 function parsed(text: string): Record<string, unknown> {
   try {
-    return (JSON.parse(text) ?? {}) as Record<string, unknown>;
+    return (parseJson(text) ?? {}) as Record<string, unknown>;
   } catch {
     return {};
   }
@@ -135,7 +136,7 @@ function matchAll(file: string, net: Net, { entries, metadata }: TensorFile): Im
   const wrong = [...names].flatMap(([portable, name]) =>
     String(trimmed(shapeOf(name), portable.shape.length)) === String(portable.shape)
       ? []
-      : [`${name} is [${shapeOf(name)}] and [${portable.shape}] in the net`],
+      : [`${cut(name)} is [${cut(String(shapeOf(name)))}] and [${portable.shape}] in the net`],
   );
   const found = [
     ...listed('the file lacks', missing),
@@ -157,7 +158,12 @@ function matchAll(file: string, net: Net, { entries, metadata }: TensorFile): Im
 function listed(what: string, names: readonly string[]): string[] {
   if (names.length === 0) return [];
   const more = names.length > MOST_NAMED ? ` and ${names.length - MOST_NAMED} more` : '';
-  return [`${what} ${names.slice(0, MOST_NAMED).join(', ')}${more}`];
+  return [
+    `${what} ${names
+      .slice(0, MOST_NAMED)
+      .map((name) => cut(name, 200))
+      .join(', ')}${more}`,
+  ];
 }
 
 /** Old Caffe's tensors all have four dimensions: ones at the front are left out, down to `length`. */

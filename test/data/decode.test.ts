@@ -6,7 +6,7 @@ import test from 'node:test';
 import { Worker } from 'node:worker_threads';
 import sharp, { type Sharp } from 'sharp';
 import { kindOf, openDecoder } from '../../src/data/decode.js';
-import { BAD_IMAGES, IMAGES } from './sets.js';
+import { BAD_IMAGES, crc32, IMAGES } from './sets.js';
 
 async function decoded(bytes: Buffer, resize = 48, channels: 1 | 3 = 3): Promise<Uint8Array> {
   const result = await (await openDecoder(resize, channels))(bytes);
@@ -89,7 +89,10 @@ test('decode() refuses a header that announces a picture beyond memory', async (
   huge.writeUInt32BE(60_000, 20);
   huge.writeUInt32BE(crc32(huge.subarray(12, 29)), 29);
   const result = await (await openDecoder(8, 3))(huge);
-  assert.ok('reason' in result && /pixel limit/.test(result.reason), JSON.stringify(result));
+  assert.ok(
+    'reason' in result && /a PNG image of more than 67108864 pixels/.test(result.reason),
+    JSON.stringify(result),
+  );
 });
 
 test('decode() takes image files only, no drawing', async () => {
@@ -130,13 +133,3 @@ test('kindOf() says what a file is', async () => {
   assert.equal((await kindOf(fixture('cmyk.jpg'))).space, 'cmyk');
   await assert.rejects(kindOf(fixture('html.jpg')));
 });
-
-/** As PNG has it. */
-function crc32(bytes: Uint8Array): number {
-  let crc = 0xffffffff;
-  for (const byte of bytes) {
-    crc ^= byte;
-    for (let bit = 0; bit < 8; bit++) crc = (crc >>> 1) ^ (crc & 1 ? 0xedb88320 : 0);
-  }
-  return (crc ^ 0xffffffff) >>> 0;
-}

@@ -96,3 +96,13 @@ function smallImages(count: number, textured: boolean): Images {
   for (let i = 0; i < count; i++) labels[i] = i % 10;
   return { count, images, labels };
 }
+
+/** As PNG has it. */
+export function crc32(bytes: Uint8Array): number {
+  let crc = 0xffffffff;
+  for (const byte of bytes) {
+    crc ^= byte;
+    for (let bit = 0; bit < 8; bit++) crc = (crc >>> 1) ^ (crc & 1 ? 0xedb88320 : 0);
+  }
+  return (crc ^ 0xffffffff) >>> 0;
+}

@@ -180,3 +180,89 @@ test('slotBytesFor() fits every message of that many bytes of values', () => {
   transport.send(tf.zeros([100_000]), { site: 'a'.repeat(100), step: 2 ** 50, direction: 'backward' });
   assert.ok(transport.takeCosts().bytes <= link.slotBytes);
 });
+
+/** Receives at tower 1 what tower 0 sends, whose message was changed on the way. */
+function received(change: (message: Uint8Array) => void, checksums: boolean): tf.Tensor {
+  const { ends, mailboxes } = transports();
+  for (const end of ends) end.checksums = checksums;
+  const send = mailboxes[0].send.bind(mailboxes[0]);
+  mailboxes[0].send = (place, write) =>
+    send(place, (slot) => {
+      const length = write(slot);
+      change(slot.subarray(0, length));
+      return length;
+    });
+  ends[0].send(tf.tensor2d([1, -2, 3.5, 4, 5, 6], [2, 3]), FORWARD);
+  return ends[1].receive([2, 3], FORWARD);
+}
+
+/** Where a message of ours has its values, and its checksum. */
+function partsOf(checksums: boolean): { length: number; values: number; sum: number } {
+  let parts = { length: 0, values: 0, sum: 0 };
+  received((message) => {
+    const { header, payload } = decode(message);
+    const sum = header.sum ? Buffer.from(message).indexOf(header.sum) : -1;
+    parts = { length: message.length, values: payload.byteOffset - message.byteOffset, sum };
+  }, checksums);
+  return parts;
+}
+
+const flip = (bit: number) => (message: Uint8Array) => {
+  message[bit >> 3]! ^= 1 << (bit & 7);
+};
+
+test('receive() with a checksum tells every flipped bit of the values and of the checksum, by who and where', () => {
+  const { length, values, sum } = partsOf(true);
+  assert.ok(sum > 0 && values > sum && length === values + 24);
+  assert.deepEqual([...received(() => {}, true).dataSync()], [1, -2, 3.5, 4, 5, 6], 'an intact message passes');
+  const bits = Array.from({ length: 8 * length }, (_, bit) => bit);
+  for (const bit of bits.filter((each) => each >> 3 >= values || (each >> 3 >= sum && each >> 3 < sum + 4))) {
+    assert.throws(
+      () => received(flip(bit), true),
+      (error) =>
+        error instanceof ExchangeError &&
+        error.message.startsWith(
+          'Cannot go on at conv3 (forward, step 5) in tower 1: the values are not those that tower 0',
+        ) &&
+        error.tower === 1 &&
+        error.step === 5,
+      `bit ${bit}`,
+    );
+  }
+});
+
+test('receive() takes no flipped bit of a header but in what fills it up', () => {
+  const { values } = partsOf(true);
+  const taken: number[] = [];
+  for (let bit = 0; bit < 8 * values; bit++) {
+    try {
+      const found = received(flip(bit), true);
+      assert.deepEqual([...found.dataSync()], [1, -2, 3.5, 4, 5, 6], `bit ${bit}`);
+      taken.push(bit >> 3);
+    } catch (error) {
+      if (!(error instanceof ExchangeError)) throw error;
+    }
+  }
+  // The zeros of `pad`, and the letters of a name that nobody reads, change nothing.
+  const pad = new Set(taken);
+  assert.ok(pad.size < 64 + 4, `${[...pad]}`);
+});
+
+test('receive() without a checksum takes values with a flipped bit, and sends none', () => {
+  const { length, values, sum } = partsOf(false);
+  assert.ok(sum === -1 && length < partsOf(true).length + 64);
+  const found = received(flip(8 * (values + 3) + 7), false);
+  assert.deepEqual([...found.dataSync()], [-1, -2, 3.5, 4, 5, 6]);
+});
+
+test('receive() refuses a message without a checksum where one is expected, and the other way round', () => {
+  for (const [mine, theirs] of [
+    [true, false],
+    [false, true],
+  ] as const) {
+    const [a, b] = transports().ends;
+    [a.checksums, b.checksums] = [mine, theirs];
+    a.send(tf.zeros([2]), FORWARD);
+    assert.throws(() => b.receive([2], FORWARD), ExchangeError);
+  }
+});

@@ -1,0 +1,107 @@
+/** Whatever a run's folder holds, when it comes from somebody else: its state, its classes, its ablation. */
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import fs from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import test, { after } from 'node:test';
+import { manifestText } from '../../src/checkpoint/manifest.js';
+import { checkpointsFolder, valuesBytes, writeCheckpoint } from '../../src/checkpoint/store.js';
+import { earlierRows } from '../../src/cli/ablation.js';
+import { findContinuation } from '../../src/cli/resume.js';
+import { resolveConfig } from '../../src/config/config.js';
+import { SplitError } from '../../src/errors.js';
+import { configHash, refuseOtherConfig } from '../../src/train/resume.js';
+import { runClasses } from '../../src/train/run-data.js';
+import { flags, machineWith } from '../config/machines.js';
+import { fuzz, isSentence, jsonLike } from '../fuzz.js';
+
+const folder = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-run-'));
+after(() => fs.rmSync(folder, { recursive: true, force: true }));
+const MACHINE = machineWith('CPU:0', 'CPU:1');
+const isRefusal = (error: unknown) => error instanceof SplitError && isSentence(error.message);
+
+const { config } = resolveConfig([flags({ preset: 'lenet', run: 'other' })], MACHINE);
+const STATE = {
+  ...{ step: 7, epoch: 1, epochImages: 56, images: 56, trainMs: 12.5, learningRate: 0.02, seed: 0, errors: [0.5] },
+  ...{ placement: 'split' as const, config: { ...config }, configHash: configHash(config), classes: ['a', 'b'] },
+  data: { name: 'sample', trainImages: 100, testImages: 10 },
+  versions: { node: '20.0.0' },
+};
+
+test('findContinuation() goes on from any state that is whole, or says in a sentence what is wrong with it', async (t) => {
+  const checkpoints = checkpointsFolder(folder);
+  fs.mkdirSync(checkpoints);
+  const entries = [{ name: 'a', shape: [2] }];
+  const tower = { entries, metadata: {}, values: new Uint8Array(valuesBytes(entries)) };
+  const { folder: checkpoint } = writeCheckpoint(checkpoints, { state: STATE, towers: [tower, tower] }, { keep: 1 });
+  const manifest = JSON.parse(fs.readFileSync(join(checkpoint, 'manifest.json'), 'utf8'));
+  await fuzz(t, {
+    what: 'states of a checkpoint',
+    cases: jsonLike(STATE, 2),
+    usual: 120,
+    read(text) {
+      const bytes = Buffer.from(text);
+      const digest = { bytes: bytes.length, sha256: createHash('sha256').update(bytes).digest('hex') };
+      const files = manifest.files.map((file: object, i: number) =>
+        i === 0 ? { name: 'state.json', ...digest } : file,
+      );
+      fs.writeFileSync(join(checkpoint, 'state.json'), bytes);
+      fs.writeFileSync(join(checkpoint, 'manifest.json'), manifestText({ ...manifest, files }));
+      for (const given of [{}, { optimizer: { schedule: { kind: 'constant' } } }]) {
+        const { layers, resume } = findContinuation([flags(given)], checkpoint);
+        const next = resolveConfig(layers, MACHINE).config;
+        assert.equal(next.fault, null);
+        refuseOtherConfig(resume!, next);
+      }
+    },
+    refuses: isRefusal,
+  });
+});
+
+test('refusals cut short what a file has at length', () => {
+  const long = 'y'.repeat(50_000);
+  fs.writeFileSync(join(folder, 'ablation.json'), JSON.stringify({ settings: { [long]: 1 }, rows: [] }));
+  assert.throws(() => earlierRows(folder, {}), /had another y{57}\.\.\., expected/);
+  const resume = { checkpoint: { folder, files: [], bytes: 0, state: { ...STATE } }, skipped: [] };
+  resume.checkpoint.state.configHash = 'a'.repeat(64);
+  resume.checkpoint.state.config = { ...config, optimizer: { [long]: long } } as never;
+  assert.throws(() => refuseOtherConfig(resume, config), isRefusal);
+});
+
+test('runClasses() has a list of names, or says in a sentence what is wrong with the file', async (t) => {
+  const file = join(folder, 'classes.json');
+  await fuzz(t, {
+    what: 'lists of classes',
+    cases: jsonLike(['ant', 'bee', 'cat'], 2),
+    usual: 100,
+    read(text) {
+      fs.writeFileSync(file, text);
+      assert.ok(runClasses(folder)!.every((name) => typeof name === 'string'));
+    },
+    refuses: isRefusal,
+  });
+  fs.truncateSync(file, 2 ** 25 + 1);
+  assert.throws(() => runClasses(folder), /it has 33554433 bytes, more than 33554432, expected a JSON list of names/);
+  fs.rmSync(file);
+  fs.mkdirSync(file);
+  assert.throws(
+    () => runClasses(folder),
+    (error) => isRefusal(error) && /: it is a folder, expected/.test(`${error}`),
+  );
+});
+
+test('earlierRows() has the rows of an ablation, or says in a sentence what is wrong with the file', async (t) => {
+  const settings = { preset: 'mini', net: { width: 0.25 } };
+  const row = { variant: 'relu', change: 'relu everywhere', run: 'relu', result: { status: 'done', steps: 5 } };
+  await fuzz(t, {
+    what: 'ablations',
+    cases: jsonLike({ settings, rows: [row, { ...row, variant: 'tanh', result: null }], missing: [] }, 2),
+    usual: 100,
+    read(text) {
+      fs.writeFileSync(join(folder, 'ablation.json'), text);
+      for (const { variant } of earlierRows(folder, settings)!) assert.notEqual(variant, 'none');
+    },
+    refuses: isRefusal,
+  });
+});

@@ -1,0 +1,56 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import fs from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import test, { after } from 'node:test';
+import { parseJson, readJson, readText } from '../src/read-json.js';
+
+const folder = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-json-'));
+after(() => fs.rmSync(folder, { recursive: true, force: true }));
+const file = join(folder, 'file');
+
+test('readText() takes a file up to its limit, byte by byte', () => {
+  for (const length of [0, 1, 100, 65_535, 65_536, 200_000]) {
+    const text = 'é'.repeat(length / 2);
+    fs.writeFileSync(file, text);
+    const bytes = Buffer.byteLength(text);
+    assert.equal(readText(file, { limit: bytes }), text);
+    assert.equal(readText(file, { limit: bytes, pipe: true }), text);
+    if (bytes > 0) assert.throws(() => readText(file, { limit: bytes - 1 }), /bytes, more than/);
+  }
+});
+
+test('readText() refuses folders, devices without an end, and pipes that nobody writes to', () => {
+  assert.throws(() => readText(folder, { limit: 9 }), /^Error: it is a folder$/);
+  assert.throws(() => readText(join(folder, 'none'), { limit: 9 }), { code: 'ENOENT' });
+  assert.throws(() => readText('/dev/zero', { limit: 100_000 }), /^Error: it is no file$/);
+  assert.throws(() => readText('/dev/zero', { limit: 100_000, pipe: true }), /it has more bytes, more than 100000/);
+  const pipe = join(folder, 'pipe');
+  execFileSync('mkfifo', [pipe]);
+  assert.throws(() => readText(pipe, { limit: 9 }), /^Error: it is no file$/);
+});
+
+test('readText() takes what comes through a pipe', () => {
+  const code = `import { readText } from ${JSON.stringify(new URL('../src/read-json.js', import.meta.url).href)};
+    process.stdout.write(readText('/dev/stdin', { limit: 200_000, pipe: true }));`;
+  const text = 'ab'.repeat(90_000);
+  fs.writeFileSync(file, text);
+  // Node.js gives its children sockets: a pipe is a shell's.
+  const script = 'cat "$1" | "$2" --input-type=module -e "$3"';
+  assert.equal(execFileSync('sh', ['-c', script, 'sh', file, process.execPath, code]).toString(), text);
+});
+
+test('parseJson() takes 64 levels and refuses 65, of lists and of objects', () => {
+  for (const [open, close] of [
+    ['[', ']'],
+    ['{"a":', '}'],
+  ] as const) {
+    const nested = (levels: number) => `${open.repeat(levels)}1${close.repeat(levels)}`;
+    assert.doesNotThrow(() => parseJson(nested(64)));
+    for (const levels of [65, 100_000]) assert.throws(() => parseJson(nested(levels)), SyntaxError);
+  }
+  assert.throws(() => parseJson('{'), SyntaxError);
+  fs.writeFileSync(file, '{"__proto__": [1, {}], "b": null}');
+  assert.deepEqual(Object.keys(readJson(file, { limit: 100 }) as object), ['__proto__', 'b']);
+});
