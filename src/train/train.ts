@@ -189,6 +189,7 @@ function endOf(
     ...(top1 !== undefined && { top1 }),
     ...(unreadable > 0 && { unreadable_images: unreadable }),
     ...(failure !== undefined && { error: failure instanceof Error ? failure.message : String(failure) }),
+    ...(failure instanceof NonFiniteError && { batch_images: [...failure.images] }),
     ...(weights !== undefined && { weights }),
   };
 }
