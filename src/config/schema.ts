@@ -108,7 +108,8 @@ export const CONFIG_SCHEMA = keys({
     ownRates: z.array(ownRate, 'a list of rates').optional(),
   }),
   data: keys({
-    source: text,
+    /** Empty where nobody says: `resolveConfig` refuses that where images are read. */
+    source: z.string('a text'),
     resize: whole(1, 4096),
     randomCrop: bool,
     flip: bool,
