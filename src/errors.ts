@@ -72,6 +72,8 @@ export class NonFiniteError extends SplitError {
   constructor(
     message: string,
     readonly step: number,
+    /** The images of its batch in their order, by path, or by number in the training set. */
+    readonly images: readonly string[] = [],
   ) {
     super(message);
   }

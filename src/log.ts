@@ -97,6 +97,7 @@ export const EVENTS = {
     top1: number.optional(),
     unreadable_images: number.optional(),
     error: text.optional(),
+    batch_images: z.array(text).optional(),
     weights: text.optional(),
   }),
   warning: z.strictObject({ message: text }),

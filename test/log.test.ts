@@ -139,14 +139,14 @@ test('openLog() says in a sentence that the disk is full, and closes all the sam
 const DOCS = fs.readFileSync(new URL('../../docs/log-events.md', import.meta.url), 'utf8');
 
 /** The fields' paths, `towers[].device`, with whether they may be absent. */
-function fieldsOf(type: z.ZodType, path = ''): Map<string, boolean> {
-  const optional = type instanceof z.ZodOptional;
-  const inner = optional ? (type.unwrap() as z.ZodType) : type;
-  if (inner instanceof z.ZodArray) return fieldsOf(inner.element as z.ZodType, `${path}[]`);
+function fieldsOf(type: z.ZodType, path = '', within = false): Map<string, boolean> {
+  const optional = within || type instanceof z.ZodOptional;
+  const inner = type instanceof z.ZodOptional ? (type.unwrap() as z.ZodType) : type;
+  if (inner instanceof z.ZodArray) return fieldsOf(inner.element as z.ZodType, `${path}[]`, optional);
   if (!(inner instanceof z.ZodObject)) return new Map([[path, optional]]);
   const shape = inner.shape as Record<string, z.ZodType>;
   return new Map(
-    Object.entries(shape).flatMap(([key, each]) => [...fieldsOf(each, path === '' ? key : `${path}.${key}`)]),
+    Object.entries(shape).flatMap(([key, each]) => [...fieldsOf(each, path === '' ? key : `${path}.${key}`, optional)]),
   );
 }
 

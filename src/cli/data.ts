@@ -99,7 +99,7 @@ export async function dataPrepare(
     ...{ resize, channels: 3, onBadImage, cache: join(cacheFolder(), 'data') },
     ...{ atOnce: availableParallelism(), progress: noting('mean image', services) },
   });
-  if (pack !== undefined) keepStatistics(openImages(pack), statistics);
+  if (pack !== undefined) await keepStatistics(openImages(pack), statistics);
   for (const line of statisticsLines(statistics)) print(line);
   return 0;
 }

@@ -35,14 +35,14 @@ export async function importCommand(
   const settings = layers.some((layer) => sets(layer, 'preset')) ? undefined : settingsIn(file);
   const given = settings ? [{ file, values: settings }, ...layers] : layers;
   const machine = await lookAround(services);
-  const resolved = claimName(resolveConfig(given, machine).config, true);
+  const resolved = claimName(resolveConfig(given, machine, false).config, true);
   const net = buildNet(resolved.net);
   const source = openImport(file, net, channelOrder);
   try {
     const { classes, statistics } = source.images();
     const own = isStatistics(statistics, resolved.data.resize) ? statistics : undefined;
     const isLacking = needsStatistics(resolved.data) && !own;
-    const config = isLacking ? resolveConfig([...given, WITHOUT_STATISTICS], machine).config : resolved;
+    const config = isLacking ? resolveConfig([...given, WITHOUT_STATISTICS], machine, false).config : resolved;
     if (isLacking) services.stderr.write(`${lackingNote(file, config)}\n`);
     const folder = makeFolder(config);
     const towers = config.placement === 'split' ? 2 : 1;

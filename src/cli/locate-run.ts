@@ -39,12 +39,14 @@ export function locateRun(run: string, action: string, out: string = PRESETS.min
  * A run whose net is to be used here: its settings, with those of the flags over them.
  * @param flags `run` and perhaps `out`, to find it by, and where its net goes.
  * @param action what is done with it, for the message.
+ * @param needsData whether it has to be known where its images are: a run that was imported may not say.
  * @throws ConfigError when there is no such run, or a flag does not fit.
  */
 export async function openRun(
   flags: Layer,
   action: string,
   services: Services,
+  needsData = true,
 ): Promise<{ config: Config; folder: string }> {
   // The folder may have been moved or renamed since: name and place stay those of the training.
   const { run, out, ...where } = flags.values as { run: string; out?: string };
@@ -53,7 +55,7 @@ export async function openRun(
   // Another placement needs another number of devices.
   if (sets(flags, 'placement') && !sets(flags, 'devices')) delete values.devices;
   const layers = [{ ...saved, values }, { values: where }];
-  return { config: resolveConfig(layers, await lookAround(services)).config, folder };
+  return { config: resolveConfig(layers, await lookAround(services), needsData).config, folder };
 }
 
 /**
@@ -68,5 +70,5 @@ export function savedConfig({ saved }: Located, services: Pick<Services, 'now'>)
     fashionMnist: true,
     now: services.now(),
   };
-  return resolveConfig([saved], machine).config;
+  return resolveConfig([saved], machine, false).config;
 }

@@ -7,6 +7,7 @@ import type { Services } from './services.js';
 
 export interface PredictFlags {
   top: number | string;
+  tenView?: boolean;
   json?: boolean;
 }
 
@@ -18,14 +19,14 @@ export interface PredictFlags {
 export async function predictCommand(
   files: readonly string[],
   flags: Layer,
-  { top, json }: PredictFlags,
+  { top, tenView = false, json }: PredictFlags,
   services: Services,
 ): Promise<number> {
   if (typeof top !== 'number' || !Number.isInteger(top) || top < 1) {
     throw new ConfigError(`--top is ${top}, expected a whole number from 1 up`);
   }
-  const { config, folder } = await openRun(flags, 'ask', services);
-  const predictions = await (await services.trainRoom()).predictFiles(config, folder, files, top);
+  const { config, folder } = await openRun(flags, 'ask', services, false);
+  const predictions = await (await services.trainRoom()).predictFiles(config, folder, files, top, tenView);
   if (json) services.stdout.write(`${JSON.stringify(visible(predictions))}\n`);
   let failed = false;
   for (const prediction of predictions) {

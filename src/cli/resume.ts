@@ -22,31 +22,49 @@ export interface Continuation {
   layers: readonly Layer[];
   /** Absent where there is nothing to go on from. */
   resume?: Resume;
-  /** The run is in its folder already, and its log goes on there. */
-  inPlace: boolean;
   notes: readonly string[];
+}
+
+/**
+ * The run's folder that `--resume` goes on in: to be locked before its checkpoints are read, for a process that trains
+ * there makes others. Undefined where the run gets a folder of its own.
+ * @throws ConfigError for a name that is none, and for `auto` without one.
+ */
+export function folderToContinue(layers: readonly Layer[], asked: string | undefined): string | undefined {
+  if (asked === undefined) return undefined;
+  if (asked === 'auto') {
+    const folder = runFolder(automaticPlace(layers));
+    return filesIn(folder).length > 0 ? folder : undefined;
+  }
+  const { owner, isOwn, place } = pathPlace(layers, asked);
+  return isOwn && place && resolve(runFolder(place)) === owner ? runFolder(place) : undefined;
 }
 
 /**
  * Finds what `--resume` names. `auto` is the newest checkpoint of the run that `--run` names, or a new run where there is
  * none; a path is a checkpoint, or a run's folder.
+ * @param inPlace whether there is a {@link folderToContinue}; it was asked for once, so what came about since is another's.
  * @throws ConfigError when it names nothing; CheckpointError when there are checkpoints and none is whole.
  */
-export function findContinuation(layers: readonly Layer[], asked: string | undefined): Continuation {
-  if (asked === undefined) return { layers, inPlace: false, notes: [] };
-  return asked === 'auto' ? automatic(layers) : fromPath(layers, asked);
+export function findContinuation(layers: readonly Layer[], asked: string | undefined, inPlace: boolean): Continuation {
+  if (asked === undefined) return { layers, notes: [] };
+  return asked === 'auto' ? automatic(layers, inPlace) : fromPath(layers, asked);
 }
 
-function automatic(layers: readonly Layer[]): Continuation {
+function automaticPlace(layers: readonly Layer[]): { run: string; out: string } {
   const run = given(layers, 'run');
   if (run === undefined) {
     throw new ConfigError('Cannot resume: --resume auto is without a run, expected --run NAME, or --resume FOLDER');
   }
   checkRunName(run);
-  const out = given(layers, 'out') ?? PRESETS.mini.out;
-  const folder = runFolder({ run, out });
-  const resume = newest(folder);
-  if (resume) return continued(layers, resume, { run, out }, true);
+  return { run, out: given(layers, 'out') ?? PRESETS.mini.out };
+}
+
+function automatic(layers: readonly Layer[], inPlace: boolean): Continuation {
+  const place = automaticPlace(layers);
+  const folder = runFolder(place);
+  const resume = inPlace ? newest(folder) : undefined;
+  if (resume) return continued(layers, resume, place);
   const files = filesIn(folder);
   if (files.some(isWeightsName)) {
     throw new CheckpointError(
@@ -55,32 +73,35 @@ function automatic(layers: readonly Layer[]): Continuation {
     );
   }
   const note = `nothing to resume in ${folder}: the run begins with step 1`;
-  return { layers, inPlace: files.length > 0, notes: [note] };
+  return { layers, notes: [note] };
+}
+
+/** Whose checkpoint a path is, and where the run that goes on from it has its place; nowhere yet, when nothing says so. */
+function pathPlace(layers: readonly Layer[], path: string) {
+  const isOne = existsSync(join(path, MANIFEST_NAME));
+  const owner = isOne ? dirname(dirname(resolve(path))) : resolve(path);
+  const [run, out] = [given(layers, 'run'), given(layers, 'out')];
+  const isOwn = existsSync(join(owner, 'config.json'));
+  if (run !== undefined) checkRunName(run);
+  if (!isOwn && run === undefined) return { isOne, owner, isOwn, place: undefined };
+  const parent = isAbsolute(path) ? dirname(owner) : relative('', dirname(owner)) || '.';
+  const isMoved = run !== undefined || out !== undefined;
+  const place = { run: run ?? basename(owner), out: out ?? (isMoved ? PRESETS.mini.out : parent) };
+  return { isOne, owner, isOwn, place };
 }
 
 function fromPath(layers: readonly Layer[], path: string): Continuation {
-  const isOne = existsSync(join(path, MANIFEST_NAME));
-  const owner = isOne ? dirname(dirname(resolve(path))) : resolve(path);
+  const { isOne, place } = pathPlace(layers, path);
   const resume = isOne ? { checkpoint: readCheckpoint(path), skipped: [] } : newest(path);
   if (!resume) {
     throw new ConfigError(
       `Cannot resume from ${path}: there is no ${MANIFEST_NAME} and no folder checkpoints with one, expected a checkpoint or a run's folder; choose another --resume`,
     );
   }
-  const parent = dirname(owner);
-  const isOwn = existsSync(join(owner, 'config.json'));
-  const [run, out] = [given(layers, 'run'), given(layers, 'out')];
-  if (isOwn && run === undefined && out === undefined) {
-    return continued(
-      layers,
-      resume,
-      { run: basename(owner), out: isAbsolute(path) ? parent : relative('', parent) || '.' },
-      true,
-    );
-  }
-  const place = { run: run ?? String(resume.checkpoint.state.config.run), out: out ?? PRESETS.mini.out };
-  checkRunName(place.run);
-  return continued(layers, resume, place, isOwn && resolve(runFolder(place)) === owner);
+  if (place) return continued(layers, resume, place);
+  const run = String(resume.checkpoint.state.config.run);
+  checkRunName(run);
+  return continued(layers, resume, { run, out: given(layers, 'out') ?? PRESETS.mini.out });
 }
 
 /** The newest whole checkpoint of a run. @throws CheckpointError when there are some, and none is whole. */
@@ -94,7 +115,7 @@ function newest(folder: string): Resume | undefined {
   );
 }
 
-function continued(layers: readonly Layer[], resume: Resume, place: { run: string; out: string }, inPlace: boolean) {
+function continued(layers: readonly Layer[], resume: Resume, place: { run: string; out: string }) {
   const { checkpoint } = resume;
   const values: Record<string, unknown> = { ...checkpoint.state.config, fault: null };
   const asksFor = (key: string) => layers.some((layer) => sets(layer, key));
@@ -103,7 +124,7 @@ function continued(layers: readonly Layer[], resume: Resume, place: { run: strin
     delete values.devices;
   }
   const base = { file: join(checkpoint.folder, STATE_NAME), values };
-  return { layers: [base, ...layers, { values: place }], resume, inPlace, notes: [noteOf(checkpoint)] };
+  return { layers: [base, ...layers, { values: place }], resume, notes: [noteOf(checkpoint)] };
 }
 
 function noteOf({ folder, state }: Checkpoint): string {

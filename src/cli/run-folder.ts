@@ -15,6 +15,7 @@ import {
 import { join } from 'node:path';
 import type { Config } from '../config/config.js';
 import { ConfigError, SplitError } from '../errors.js';
+import { whoTrains } from './run-lock.js';
 
 /** The run's folder. */
 export function runFolder({ out, run }: Pick<Config, 'out' | 'run'>): string {
@@ -122,5 +123,8 @@ function codeOf(error: unknown): string | undefined {
 }
 
 function taken(folder: string): ConfigError {
-  return new ConfigError(`Cannot use ${folder} for a new run: it is there already; choose another --run`);
+  const who = whoTrains(folder);
+  return new ConfigError(
+    `Cannot use ${folder} for a new run: it is there already${who ? `, and ${who} trains in it` : ''}; choose another --run`,
+  );
 }

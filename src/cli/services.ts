@@ -30,7 +30,13 @@ export interface TrainRoom {
     folder: string,
     options?: { tenView?: boolean; note?: (text: string) => void },
   ): Promise<EvalResult>;
-  predictFiles(config: Config, folder: string, files: readonly string[], top: number): Promise<Prediction[]>;
+  predictFiles(
+    config: Config,
+    folder: string,
+    files: readonly string[],
+    top: number,
+    tenView: boolean,
+  ): Promise<Prediction[]>;
 }
 
 /** The TensorFlow library, if there is one, and what is around it; nothing is loaded. */

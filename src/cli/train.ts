@@ -8,8 +8,9 @@ import type { Resume } from '../train/index.js';
 import { type DisplayMode, openDisplay } from './display.js';
 import { oneLine } from './format.js';
 import { lookAround } from './machine.js';
-import { findContinuation } from './resume.js';
+import { findContinuation, folderToContinue } from './resume.js';
 import { claimName, continueFolder, makeFolder } from './run-folder.js';
+import { lockNow, lockRun, type RunLock } from './run-lock.js';
 import type { Services } from './services.js';
 import { stopOnSignal } from './stop.js';
 
@@ -29,22 +30,27 @@ export async function trainCommand(
   options: TrainOptions,
   services: Services,
 ): Promise<number> {
-  const { layers, resume, inPlace, notes } = findContinuation(asked, options.resume);
-  const resolved = resolveConfig(layers, await lookAround(services));
-  const isNamed = layers.some((layer) => sets(layer, 'run'));
-  const config = inPlace ? resolved.config : claimName(resolved.config, isNamed);
-  const continuation = { resume, folderOf: inPlace ? continueFolder : makeFolder };
-  const all = [...resolved.notes, ...notes];
-  const { exitCode, failure } = await recordedTraining(config, all, options, services, continuation);
-  if (exitCode !== 0 && failure !== undefined) services.stderr.write(`error: ${oneLine(failure)}\n`);
-  return exitCode;
+  const folder = folderToContinue(asked, options.resume);
+  const lock = folder === undefined ? undefined : await lockRun(folder);
+  try {
+    const { layers, resume, notes } = findContinuation(asked, options.resume, lock !== undefined);
+    const resolved = resolveConfig(layers, await lookAround(services));
+    const isNamed = layers.some((layer) => sets(layer, 'run'));
+    const config = lock ? resolved.config : claimName(resolved.config, isNamed);
+    const all = [...resolved.notes, ...notes];
+    const { exitCode, failure } = await recordedTraining(config, all, options, services, { resume, lock });
+    if (exitCode !== 0 && failure !== undefined) services.stderr.write(`error: ${oneLine(failure)}\n`);
+    return exitCode;
+  } finally {
+    lock?.release();
+  }
 }
 
 /** What a training goes on from, and who else is told of it. */
 export interface RecordOptions {
   resume?: Resume | undefined;
-  /** Makes the run's folder, or finds it. */
-  folderOf?: (config: Config) => string;
+  /** Of the run's folder, when it goes on there; the caller gives it up. A new folder is made and locked here. */
+  lock?: RunLock | undefined;
   /** Is told of each event too. */
   watch?: (event: LogEvent) => void;
 }
@@ -59,11 +65,11 @@ export async function recordedTraining(
   notes: readonly string[],
   mode: DisplayMode,
   services: Services,
-  { resume, folderOf = makeFolder, watch = () => {} }: RecordOptions = {},
+  { resume, lock, watch = () => {} }: RecordOptions = {},
 ): Promise<{ exitCode: number; failure: string | undefined }> {
   const { train } = await services.trainRoom();
   const display = openDisplay(mode, config, services);
-  const recorder = openRecorder(config, folderOf);
+  const recorder = openRecorder(config, lock);
   const stop = stopOnSignal(() => {
     display.close(); // the second signal ends the process, and the terminal must be as it was by then
     display.note('stopping after this step; once more stops at once');
@@ -93,9 +99,17 @@ export async function recordedTraining(
   }
 }
 
-/** The log, opened by the first `run_start`; what comes before it waits. */
-function openRecorder(config: Config, folderOf: (config: Config) => string): RunLog {
+/** The log, opened by the first `run_start` with the folder it is in; what comes before it waits. */
+function openRecorder(config: Config, lock: RunLock | undefined): RunLog {
   let log: RunLog | undefined;
+  let own: RunLock | undefined;
+  const open = () => {
+    const folder = lock ? continueFolder(config) : makeFolder(config);
+    if (!lock) own = lockNow(folder);
+    const { warning: message } = lock ?? own!;
+    if (message !== undefined) waiting.unshift({ event: 'warning', message });
+    return openLog(join(folder, 'log.ndjson'));
+  };
   const waiting: LogEvent[] = [];
   return {
     write(event) {
@@ -103,9 +117,12 @@ function openRecorder(config: Config, folderOf: (config: Config) => string): Run
         waiting.push(event);
         return;
       }
-      log ??= openLog(join(folderOf(config), 'log.ndjson'));
+      log ??= open();
       for (const each of [...waiting.splice(0), event]) log.write(each);
     },
-    close: () => log?.close(),
+    close() {
+      log?.close();
+      own?.release();
+    },
   };
 }

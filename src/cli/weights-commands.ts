@@ -14,6 +14,7 @@ export function addWeightsCommands(add: Add, services: Services, json: readonly 
   addFlags(predict, ['--out', '--devices', '--placement'])
     .requiredOption('--run <run>', 'name of the run, or path of its folder')
     .option('--top <k>', 'how many classes of each image', numberOrText, 5)
+    .option('--ten-view', 'average ten views of each image: corners, middle, and their mirror images')
     .option(...json);
 
   add('export', "write a run's weights for PyTorch or tfjs", async (command) =>

@@ -121,9 +121,10 @@ export interface Resolved {
  * Composes the settings of a run.
  * @param layers what was asked for, the weakest first: a config file, then the flags. A layer's `preset` may be `auto`:
  * `fashion` where TensorFlow has two GPUs, `mini` elsewhere.
+ * @param needsData whether it is an error that nothing says where the images are; where it is none, `data.source` is ''.
  * @throws ConfigError, one sentence that names the flag or the key and its file, for whatever makes no run.
  */
-export function resolveConfig(layers: readonly Layer[], machine: Machine): Resolved {
+export function resolveConfig(layers: readonly Layer[], machine: Machine, needsData = true): Resolved {
   const [preset, presetNote] = choosePreset(layers, machine);
   const placement = last(layers, 'placement') ?? PRESETS[preset].placement;
   const [devices, devicesNote] = defaultDevices(placement, machine.devices);
@@ -139,7 +140,7 @@ export function resolveConfig(layers: readonly Layer[], machine: Machine): Resol
   if (Array.isArray(merged.devices)) merged.devices = merged.devices.map(shortName);
   const classesNote = takeClasses(merged, layers, machine);
 
-  checkSource(merged, preset);
+  if (needsData) checkSource(merged, preset);
   const config = validate(merged, layers);
   checkDevices(config, machine.devices);
   checkExchange(config);
@@ -195,7 +196,7 @@ function defaultSource(preset: PresetName, machine: Machine): [string, string?] 
 function checkSource(merged: Record<string, unknown>, preset: PresetName): void {
   if (valueAt(merged, ['data', 'source']) !== NO_SOURCE) return;
   throw new ConfigError(
-    `Cannot tell where the images of the preset ${preset} are: it has none of its own, expected a folder; name it with --data`,
+    `Cannot tell where the images of the preset ${preset} are: nothing names them, expected a folder; name it with --data`,
   );
 }
 
@@ -203,7 +204,8 @@ function checkSource(merged: Record<string, unknown>, preset: PresetName): void 
 function takeClasses(merged: Record<string, unknown>, layers: readonly Layer[], machine: Machine): string | undefined {
   const source = valueAt(merged, ['data', 'source']);
   const isSet = layers.some((layer) => sets(layer, 'net', 'classes'));
-  if (typeof source !== 'string' || source.includes('\0') || typeof merged.net !== 'object' || isSet) return undefined;
+  if (typeof source !== 'string' || source === NO_SOURCE || source.includes('\0')) return undefined;
+  if (typeof merged.net !== 'object' || isSet) return undefined;
   const classes = machine.classesOf?.(source);
   if (classes === undefined) return undefined;
   merged.net = { ...(merged.net as object), classes };

@@ -151,6 +151,28 @@ export const FLAGS: readonly Flag[] = [
     group: 'data',
     help: 'change it likewise',
   },
+  {
+    name: '--mean-image',
+    kind: 'on',
+    path: 'data.meanImage',
+    group: 'data',
+    help: 'take the mean of the training images off, pixel by pixel',
+  },
+  {
+    name: '--no-mean-image',
+    kind: 'off',
+    path: 'data.meanImage',
+    group: 'data',
+    help: 'take one grey level a channel off',
+  },
+  {
+    name: '--crop-group',
+    kind: 'number',
+    path: 'data.cropGroup',
+    value: 'images',
+    group: 'data',
+    help: 'images that share one draw of crop and flip; 1: each its own',
+  },
   { name: '--seed', kind: 'number', path: 'seed', value: 'n', group: 'data', help: 'seed of everything random' },
   {
     name: '--lr',

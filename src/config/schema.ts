@@ -43,7 +43,8 @@ function keys<T extends z.ZodRawShape>(shape: T) {
 
 const bool = z.boolean('true or false');
 const text = z.string('a text').min(1, 'a text that is not empty');
-const path = text.refine((value) => !value.includes('\0'), 'a path, which has no character 0');
+const pathOrNothing = z.string('a text').refine((value) => !value.includes('\0'), 'a path, which has no character 0');
+const path = pathOrNothing.min(1, 'a text that is not empty');
 const device = z.string('a device such as CPU:0 or GPU:1').regex(/^[A-Z_]+:\d+$/, 'a device such as CPU:0 or GPU:1');
 
 /** One message, whichever of the two it was meant to be. */
@@ -109,7 +110,8 @@ export const CONFIG_SCHEMA = keys({
     ownRates: z.array(ownRate, 'a list of rates').optional(),
   }),
   data: keys({
-    source: path,
+    /** Empty where nobody says: `resolveConfig` refuses that where images are read. */
+    source: pathOrNothing,
     resize: whole(1, 4096),
     randomCrop: bool,
     flip: bool,

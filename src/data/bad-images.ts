@@ -21,6 +21,8 @@ export interface Ledger {
    * @throws DataError that names the first of them with `fail`; with `skip` when no training image can be read.
    */
   add(kind: FillTask['kind'], number: number, bad: readonly BadImage[], holes: readonly number[]): void;
+  /** Whether a training image was skipped. */
+  isUnreadable(index: number): boolean;
 }
 
 /** @param told of each image once. */
@@ -33,6 +35,7 @@ export function createLedger(
   const seen = { training: new Set<number>(), test: new Set<number>() };
   return {
     images,
+    isUnreadable: (index) => seen.training.has(index),
     add(kind, number, bad, holes) {
       if (dataset.kind !== 'files') return;
       const { names } = kind === 'training' ? dataset.train : dataset.test;

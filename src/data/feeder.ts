@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { ConfigError, DataError } from '../errors.js';
 import { type ImageOptions, needsOwnColours, needsStatistics } from './augment.js';
 import { closeHoles, createLedger, type Unreadable } from './bad-images.js';
+import { batchImages } from './batch-images.js';
 import { batchesOf, slotBytes } from './batches.js';
 import { IMAGENET_COLOURS } from './colours.js';
 import type { Dataset } from './dataset.js';
@@ -73,6 +74,8 @@ export interface BatchFeeder {
    * @param view which of the views, from 0; there is but one without `views`.
    */
   test(batch: number, view?: number): Promise<Batch>;
+  /** The images of a training batch, made out anew each time: see `batch-images.ts`. */
+  imagesOf(step: number): readonly string[];
   /** Gives the slot back, to be filled again: the towers are done with it. */
   release(batch: Batch): void;
   /** Ends all threads; what is still waited for rejects. */
@@ -132,6 +135,7 @@ export function openFeeder(options: FeedOptions): BatchFeeder {
       assert(Number.isSafeInteger(view) && view >= 0 && view < views, `there is no view ${view}`);
       return take('test', batch * views + view);
     },
+    imagesOf: (step) => batchImages(setup, step, ledger.isUnreadable),
     release({ slot, step }) {
       lanes[slot < trainSlots ? 'training' : 'test'].release(slot, step);
     },

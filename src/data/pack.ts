@@ -62,7 +62,7 @@ export async function packImages(dataset: FileDataset, { out, shardBytes, progre
     throw new DataError(`Cannot pack ${folder}: its images are packed, expected a folder of files; name that folder`);
   }
   try {
-    const [trainKey, valKey] = [filesKey(folder, train), filesKey(folder, test)];
+    const [trainKey, valKey] = [await filesKey(folder, train), await filesKey(folder, test)];
     const plan = createHash('sha256')
       .update(JSON.stringify([1, shardBytes, classNames, trainKey, valKey, [...train.labels], [...test.labels]]))
       .digest('hex');

@@ -2,18 +2,24 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { mkdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setImmediate as turn } from 'node:timers/promises';
 import { readJson } from '../read-json.js';
 import type { Dataset } from './dataset.js';
 import type { FileDataset, ImageFiles } from './files.js';
 import { nameAt } from './names.js';
 import type { Progress } from './progress.js';
-import { type Statistics, statisticsOfFiles, statisticsOfPixels } from './statistics.js';
+import { type Statistics, statisticsOfFiles, statisticsOfPixels, stopped } from './statistics.js';
 
 /** Part of every key: another way to decode is another mean. */
 const DECODING = 1;
 
 /** Ends the name of a file that is not whole yet: a packing that goes on clears them away, whoever left them. */
 export const UNFINISHED = '.unfinished';
+
+/** Files that are looked at in one go: some milliseconds, on a slow disk a second. */
+const TURN = 1_000;
+
+type KeyOptions = Pick<StatisticsOptions, 'resize' | 'channels' | 'signal'>;
 
 export interface StatisticsOptions {
   resize: number;
@@ -34,7 +40,7 @@ export interface StatisticsOptions {
  */
 export async function statisticsOf(dataset: Dataset, options: StatisticsOptions): Promise<Statistics> {
   if (dataset.kind === 'pixels') return statisticsOfPixels(dataset, options.resize);
-  const name = fileName(dataset, options);
+  const name = await fileName(dataset, options);
   const kept = [dataset.folder, options.cache].map((folder) => readStatistics(join(folder, name), options.resize));
   const found = kept.find((each) => each?.channels === options.channels);
   if (found) return found;
@@ -44,27 +50,32 @@ export async function statisticsOf(dataset: Dataset, options: StatisticsOptions)
 }
 
 /** Keeps statistics beside the images of a packed data set, where every machine finds them. */
-export function keepStatistics(packed: FileDataset, statistics: Statistics): void {
-  writeStatistics(packed.folder, fileName(packed, statistics), statistics);
+export async function keepStatistics(packed: FileDataset, statistics: Statistics): Promise<void> {
+  writeStatistics(packed.folder, await fileName(packed, statistics), statistics);
 }
 
-function fileName(dataset: FileDataset, options: Pick<StatisticsOptions, 'resize' | 'channels'>): string {
-  return `statistics-${statisticsKey(dataset, options)}.json`;
+async function fileName(dataset: FileDataset, options: KeyOptions): Promise<string> {
+  return `statistics-${await statisticsKey(dataset, options)}.json`;
 }
 
 /** What statistics depend on: each training image by path, size and time of its last change, and how it is decoded. */
-export function statisticsKey(
-  dataset: FileDataset,
-  { resize, channels }: Pick<StatisticsOptions, 'resize' | 'channels'>,
-): string {
-  const images = dataset.key ?? filesKey(dataset.folder, dataset.train);
+export async function statisticsKey(dataset: FileDataset, { resize, channels, signal }: KeyOptions): Promise<string> {
+  const images = dataset.key ?? (await filesKey(dataset.folder, dataset.train, signal));
   return hashed(JSON.stringify([DECODING, resize, channels, images]));
 }
 
-/** A key of the images: their paths, sizes and times of the last change. A file that is gone counts as such. */
-export function filesKey(folder: string, { count, names }: ImageFiles): string {
+/**
+ * A key of the images: their paths, sizes and times of the last change. A file that is gone counts as such. Of a million
+ * files it takes a while, so others have their turn now and then.
+ * @throws DataError when the signal ends it.
+ */
+export async function filesKey(folder: string, { count, names }: ImageFiles, signal?: AbortSignal): Promise<string> {
   const hash = createHash('sha256');
   for (let i = 0; i < count; i++) {
+    if (i % TURN === 0) {
+      await turn();
+      if (signal?.aborted) throw stopped(folder);
+    }
     const name = nameAt(names, i);
     const stat = statSync(join(folder, name), { throwIfNoEntry: false });
     hash.update(`${name}\0${stat?.size ?? -1}\0${stat?.mtimeMs ?? -1}\n`);

@@ -59,7 +59,8 @@ export async function statisticsOfFiles(
   );
 }
 
-function stopped(folder: string): DataError {
+/** The work on a folder's images was told to end. */
+export function stopped(folder: string): DataError {
   return new DataError(
     `Cannot compute the mean image of ${folder}: it was stopped, expected time for all training images; run it again`,
   );

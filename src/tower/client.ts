@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Piscina } from 'piscina';
 import * as errors from '../errors.js';
 import { abortLink, packControl, unpackControl } from '../exchange/index.js';
+import { HEAP_FAULT_MB } from './fault.js';
 import { placeOf } from './place.js';
 import type { Command, Envelope, Replies, TowerSetup } from './protocol.js';
 
@@ -37,13 +38,17 @@ export function startTower(setup: TowerSetup, workerFile = new URL('./worker.js'
     maxThreads: 1,
     concurrentTasksPerWorker: 1,
     idleTimeout: Number.POSITIVE_INFINITY,
+    ...(setup.fault?.startsWith('heap@') && { resourceLimits: { maxOldGenerationSizeMb: HEAP_FAULT_MB } }),
     // Otherwise an idle thread blocks, and hears nothing.
     atomics: 'disabled',
   });
 
   function leave(cause: unknown, where = ''): errors.TowerError {
+    const more = isOutOfHeap(cause)
+      ? ', and with more memory for JavaScript, such as NODE_OPTIONS=--max-old-space-size=8192'
+      : '';
     gone ??= new errors.TowerError(
-      `Cannot go on: the thread of tower ${index} on ${setup.device} ended (${messageOf(cause)})${where}, and its weights with it; start the run again, with --resume where it has a checkpoint`,
+      `Cannot go on: the thread of tower ${index} on ${setup.device} ended (${messageOf(cause)})${where}, and its weights with it; start the run again, with --resume where it has a checkpoint${more}`,
       index,
       cause,
     );
@@ -112,6 +117,10 @@ function revived({ name, message, stack, fields }: Extract<Envelope, { ok: false
   Object.assign(error, fields, { name });
   if (stack !== undefined) error.stack = stack;
   return error;
+}
+
+function isOutOfHeap(cause: unknown): boolean {
+  return cause instanceof Error && 'code' in cause && cause.code === 'ERR_WORKER_OUT_OF_MEMORY';
 }
 
 function messageOf(error: unknown): string {

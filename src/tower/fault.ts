@@ -1,5 +1,6 @@
 /** Faults that tests inject. */
 import { readSync } from 'node:fs';
+import * as tf from '@tensorflow/tfjs';
 import { ConfigError } from '../errors.js';
 import { stall, TAMPER_KINDS, type Tampering } from '../exchange/index.js';
 import type { Net } from '../model/net.js';
@@ -7,9 +8,9 @@ import { isWeighted, sitesOf } from '../model/net.js';
 
 /**
  * `throw`: an error that nobody foresaw; `exit`: the thread ends; `hang`: it waits without end; `stuck`: the same in C,
- * where nothing ends it; `slow`: it takes longer.
+ * where nothing ends it; `slow`: it takes longer; `memory`: the device has no memory left; `heap`: JavaScript has none.
  */
-const TOWER_KINDS = ['throw', 'exit', 'hang', 'stuck', 'slow'] as const;
+const TOWER_KINDS = ['throw', 'exit', 'hang', 'stuck', 'slow', 'memory', 'heap'] as const;
 /** Where in a tower. `checkpoint` is after that step. */
 const PHASES = ['open', 'forward', 'backward', 'update', 'evaluate', 'checkpoint'] as const;
 const DATA_KINDS = ['throw', 'exit', 'hang'] as const;
@@ -53,6 +54,15 @@ export function parseFault(text: string | null, net: Net): Fault {
 
 const SLOW_MS = 300;
 
+/**
+ * Height and width of a tensor of 2⁴⁸ bytes, which no process can address: it is refused at once on every system, also
+ * where memory is promised that is not there, and the kernel then ends a process that wants it.
+ */
+const TOO_LARGE = 2 ** 23;
+
+/** MiB that the heap of a tower has with `heap`: it is soon full, and the machine is not. */
+export const HEAP_FAULT_MB = 128;
+
 /** Does to this thread what the fault says, if it says it of that phase and step. */
 export function strike({ tower }: Fault, phase: FaultPhase, step: number): void {
   if (!tower || tower.phase !== phase || tower.step !== step) return;
@@ -67,6 +77,10 @@ export function strike({ tower }: Fault, phase: FaultPhase, step: number): void 
       for (;;) readSync(0, new Uint8Array(1));
     },
     slow: () => stall(SLOW_MS),
+    memory: () => void tf.fill([TOO_LARGE, TOO_LARGE], 1),
+    heap: () => {
+      for (const held: number[][] = []; ; ) held.push(Array(100_000).fill(held.length + 0.5));
+    },
   };
   acts[tower.kind]();
 }

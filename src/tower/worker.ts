@@ -49,11 +49,19 @@ function obey(command: Command, memory: SharedArrayBuffer | undefined): unknown 
   }
 }
 
+/** `TF_RESOURCE_EXHAUSTED` of `tensorflow/c/tf_status.h`: an allocation was refused. */
+const NO_MEMORY = 8;
+
 /** What nobody foresaw, with where it came about; other errors of a step say that themselves. */
 function located(error: unknown, command: Command): unknown {
+  const index = setup.part === 'whole' ? 0 : setup.part;
+  if (error instanceof NativeError && error.code === NO_MEMORY) {
+    const found = /OOM .*/.exec(error.message)?.[0] ?? error.message;
+    error.message = `Cannot go on: tower ${index} on ${setup.device} ran out of memory in ${placeOf(command)} (${found}), expected room for its part of the net and of the batch; make room and go on from the last checkpoint with --resume, or start a new run with a smaller --batch-size or --width`;
+    return error;
+  }
   if (!(error instanceof Error) || (error instanceof SplitError && !(error instanceof NativeError))) return error;
   if (command.kind !== 'step' && command.kind !== 'evaluate' && command.kind !== 'snapshot') return error;
-  const index = setup.part === 'whole' ? 0 : setup.part;
   error.message = `Cannot go on: tower ${index} on ${setup.device} failed in ${placeOf(command)} (${error.message}); go on from the last checkpoint with --resume`;
   return error;
 }

@@ -8,9 +8,13 @@ import { openTeam, type Team } from './team.js';
 
 const FLOAT_BYTES = 4;
 
+/** Names that the sentence has; the log has all. */
+const MOST_NAMED = 3;
+
 /**
- * The error with the first layer that has a value that is not finite, where that can be found: in its weights, or else in
- * what it makes of the batch. What else goes wrong here is not told; the error is the news.
+ * The error with the images of its batch, and with the first layer that has a value that is not finite, where that can be
+ * found: in its weights, or else in what it makes of the batch. What else goes wrong here is not told; the error is the
+ * news.
  */
 export async function diagnose(
   error: NonFiniteError,
@@ -18,13 +22,22 @@ export async function diagnose(
   feeder: BatchFeeder,
   config: Config,
 ): Promise<NonFiniteError> {
-  if (!error.message.includes('the loss')) return error; // a gradient names its layer
-  const found = await firstBad(error.step, team, feeder, config).catch(() => undefined);
-  if (found === undefined) return error;
+  const { message, step } = error;
+  const isLoss = message.includes('the loss'); // a gradient names its layer
+  const found = isLoss ? await firstBad(step, team, feeder, config).catch(() => undefined) : undefined;
+  const place = found === undefined ? '' : `first in ${found}, `;
+  const images = feeder.imagesOf(step);
   return new NonFiniteError(
-    error.message.replace('expected a number', `first in ${found}, expected a number`),
-    error.step,
+    `${message.replace('expected a number', `${place}expected a number`)}; ${batchOf(images)}`,
+    step,
+    images,
   );
+}
+
+function batchOf(images: readonly string[]): string {
+  const named = images.slice(0, MOST_NAMED).join(', ');
+  const more = images.length > MOST_NAMED ? ` and ${images.length - MOST_NAMED} more, which the log names` : '';
+  return `its batch has the training images ${named}${more}`;
 }
 
 async function firstBad(step: number, team: Team, feeder: BatchFeeder, config: Config): Promise<string | undefined> {

@@ -9,6 +9,7 @@ import {
   type PixelDataset,
   slotBytes,
   slotViews,
+  type Views,
 } from '../data/index.js';
 import { addProbabilities } from './probabilities.js';
 import { runClasses, runStatistics } from './run-data.js';
@@ -27,21 +28,26 @@ export type Prediction = { file: string; classes: Guess[] } | { file: string; re
 /**
  * Asks a run's net about image files: the middle of each, prepared as the run prepared its images.
  * @param top how many classes of each.
+ * @param tenView takes ten views of each in place of the middle, and the mean of their probabilities.
  * @returns in the order of the files.
- * @throws CheckpointError for weights that are none or another net's; DataError without sharp's binary.
+ * @throws CheckpointError for weights that are none or another net's; DataError without sharp's binary; ConfigError for ten
+ * views of images that are no larger than the window.
  */
 export async function predictFiles(
   config: Config,
   folder: string,
   files: readonly string[],
   top: number,
+  tenView = false,
 ): Promise<Prediction[]> {
   const { inputSize, inputChannels, classes } = config.net;
   const weights = weightsIn(folder);
   const { size, names } = imagesOf(config, folder);
   const mean = runStatistics(folder, config)?.mean;
-  const paint = await openFilePainter(size, config.data, inputSize, inputChannels, mean);
-  const batchSize = Math.max(1, Math.min(config.batchSize, files.length));
+  const views: Views = tenView ? 10 : 1;
+  const paint = await openFilePainter(size, config.data, inputSize, inputChannels, mean, views);
+  const filesAtOnce = Math.max(1, Math.min(Math.floor(config.batchSize / views), files.length));
+  const batchSize = filesAtOnce * views;
   const slot = new SharedArrayBuffer(slotBytes(batchSize, inputSize, inputChannels));
   const { images } = slotViews(slot, batchSize, inputSize, inputChannels);
   const logits = new SharedArrayBuffer(4 * batchSize * classes);
@@ -49,18 +55,18 @@ export async function predictFiles(
   try {
     await team.ask({ kind: 'load', files: weights });
     const predictions: Prediction[] = [];
-    for (let from = 0; from < files.length; from += batchSize) {
-      const batch = files.slice(from, from + batchSize);
+    for (let from = 0; from < files.length; from += filesAtOnce) {
+      const batch = files.slice(from, from + filesAtOnce);
       const reasons: (string | undefined)[] = [];
       let count = 0;
       for (const file of batch) {
         const reason = await paint(images, count * inputSize ** 2 * inputChannels, file);
         reasons.push(reason);
-        if (reason === undefined) count++;
+        if (reason === undefined) count += views;
       }
       if (count > 0) await team.ask({ kind: 'evaluate', slot: 0, count, step: 1 }, logits);
       const probabilities = new Float64Array(count * classes);
-      addProbabilities(probabilities, new Float32Array(logits, 0, count * classes), classes);
+      addProbabilities(probabilities, new Float32Array(logits, 0, count * classes), classes, 1 / views);
       let row = 0;
       for (const [i, file] of batch.entries()) {
         const reason = reasons[i];
@@ -68,15 +74,21 @@ export async function predictFiles(
           predictions.push({ file, reason });
           continue;
         }
-        const own = probabilities.subarray(row * classes, (row + 1) * classes);
-        predictions.push({ file, classes: best(own, names, top) });
-        row++;
+        const own = probabilities.subarray(row * classes, (row + views) * classes);
+        predictions.push({ file, classes: best(sumOfRows(own, classes), names, top) });
+        row += views;
       }
     }
     return predictions;
   } finally {
     await team.close();
   }
+}
+
+function sumOfRows(values: Float64Array, length: number): Float64Array {
+  const sum = new Float64Array(length);
+  for (const [i, value] of values.entries()) sum[i % length]! += value;
+  return sum;
 }
 
 /** The highest first; of equal ones the first. */
@@ -106,6 +118,7 @@ function imagesOf({ data, net }: Config, folder: string): { size: ImageSize; nam
  * a default, of a net that was imported. Fashion-MNIST is like its sample.
  */
 function idxDataset(source: string, classes: number): PixelDataset | undefined {
+  if (source === '') return undefined; // nothing says where it is
   const isFashion = source === 'embedded' || source === 'fashion-mnist';
   if (!isFashion && !isIdxFolder(source)) return undefined;
   const dataset = isFashion ? loadDataset('embedded', FASHION_CLASSES) : loadDataset(source, classes);

@@ -41,3 +41,20 @@ export async function unlessStopped<T>(promise: Promise<T>, signal: AbortSignal)
     throw error;
   });
 }
+
+/**
+ * What is being opened; undefined when the signal comes first. What comes of it then is closed, and what goes wrong with it
+ * then is no news: some of it ends by the signal.
+ */
+export async function openedUnlessStopped<T>(
+  opening: Promise<T>,
+  signal: AbortSignal,
+  close: (late: T) => Promise<void>,
+): Promise<T | undefined> {
+  const opened = await unlessStopped(opening, signal).catch((error: unknown) => {
+    if (!signal.aborted) throw error;
+    return undefined;
+  });
+  if (opened === undefined) await opening.then(close, () => {});
+  return opened;
+}

@@ -16,7 +16,7 @@ import { openFeed, skipped } from './feed.js';
 import { epochOfStep, type LoopResult, trainLoop } from './loop.js';
 import { configHash, dataOf, type Resume, refuseOtherConfig, refuseOtherData } from './resume.js';
 import { keepRunData } from './run-data.js';
-import { orStopped, Stopped, unlessStopped } from './stop.js';
+import { openedUnlessStopped, orStopped, Stopped } from './stop.js';
 import { openTeam, type Team } from './team.js';
 import { checkTeam } from './verify.js';
 
@@ -63,15 +63,18 @@ const EXIT_CODES: Record<string, number> = {
 export async function train(config: Config, ui: TrainUi): Promise<TrainResult> {
   if (ui.resume) refuseOtherConfig(ui.resume, config);
   const { report, signal, note } = ui;
-  const { dataset, feeder, statistics } = await openFeed(config, {
+  const opening = openFeed(config, {
     onUnreadable: (image) => report({ event: 'warning', message: skipped(image) }),
     ...{ note, signal },
   });
+  const feed = await openedUnlessStopped(opening, signal, (late) => late.feeder.close());
+  if (!feed) return stoppedBefore(signal);
+  const { dataset, feeder, statistics } = feed;
   let unfinished: Promise<unknown> | undefined;
   try {
     if (ui.resume) refuseOtherData(ui.resume, dataset);
-    const team = await openOrStop(config, feeder, signal);
-    if (!team) return { exitCode: stoppedCode(signal), top1: Number.NaN, steps: 0 };
+    const team = await openedUnlessStopped(openTeam(config, feeder.slots), signal, (late) => late.close());
+    if (!team) return stoppedBefore(signal);
     try {
       const steps = config.steps ?? config.epochs * feeder.batchesPerEpoch;
       const run: Run = { config, dataset, feeder, team, steps };
@@ -90,17 +93,9 @@ export async function train(config: Config, ui: TrainUi): Promise<TrainResult> {
   }
 }
 
-/** The team; undefined when the run is told to stop meanwhile. What comes of it then is closed. */
-async function openOrStop(config: Config, feeder: BatchFeeder, signal: AbortSignal): Promise<Team | undefined> {
-  const opening = openTeam(config, feeder.slots);
-  const team = await unlessStopped(opening, signal);
-  if (!team) {
-    await opening.then(
-      (late) => late.close(),
-      () => {},
-    );
-  }
-  return team;
+/** Of a run that is told to stop before it has begun. */
+function stoppedBefore(signal: AbortSignal): TrainResult {
+  return { exitCode: stoppedCode(signal), top1: Number.NaN, steps: 0 };
 }
 
 /** Everything after `run_start`: ends with `run_end`, whatever happens. */
@@ -189,6 +184,7 @@ function endOf(
     ...(top1 !== undefined && { top1 }),
     ...(unreadable > 0 && { unreadable_images: unreadable }),
     ...(failure !== undefined && { error: failure instanceof Error ? failure.message : String(failure) }),
+    ...(failure instanceof NonFiniteError && { batch_images: [...failure.images] }),
     ...(weights !== undefined && { weights }),
   };
 }

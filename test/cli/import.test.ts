@@ -5,10 +5,13 @@ import { join } from 'node:path';
 import test, { after } from 'node:test';
 import { openTensors, writeTensors } from '../../src/checkpoint/format.js';
 import { orRemove } from '../../src/cli/import.js';
+import type { TrainRoom } from '../../src/cli/services.js';
 import { IMAGENET_COLOURS } from '../../src/data/colours.js';
 import { CheckpointError } from '../../src/errors.js';
+import { buildNet } from '../../src/model/net.js';
 import { keepRunData } from '../../src/train/run-data.js';
-import { run } from './stand-ins.js';
+import { writeRun } from '../../src/weights/import.js';
+import { roomWith, run } from './stand-ins.js';
 import { lenetRun } from './weights-runs.js';
 
 const out = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-import-'));
@@ -70,6 +73,35 @@ test('import brings the mean image and the names of the classes of the run that 
     assert.deepEqual(JSON.parse(ours!), JSON.parse(theirs!), name);
   }
   assert.equal(configOf('mean-back').data.meanImage, true);
+});
+
+test('import, export and predict of a preset that has no data need no --data; eval does', async () => {
+  const settings = join(out, 'imagenet.json');
+  const net = { width: 0.0625, classes: 3 };
+  fs.writeFileSync(settings, JSON.stringify({ preset: 'imagenet', net, data: { meanImage: false } }));
+  const exported = join(out, 'imagenet.safetensors');
+  const made = join(out, 'imagenet');
+  await run(['train', '--config', settings, '--data', 'embedded', '--out', out, '--run', 'imagenet']);
+  const read = (_: unknown, values: Float32Array) => void values.fill(0.5);
+  writeRun({ read }, buildNet(configOf('imagenet').net), made, 2, {});
+  assert.equal((await run(['export', '--run', made, '--out', exported])).exitCode, 0);
+  const { exitCode, stderr } = await run(['import', exported, '--out', out, '--run', 'imagenet-back']);
+  assert.deepEqual([exitCode, stderr.text], [0, '']);
+  const { data } = configOf('imagenet-back');
+  assert.deepEqual([data.source, data.resize, data.meanImage], ['', 256, false]);
+  const asked: string[] = [];
+  const predictFiles: TrainRoom['predictFiles'] = async (config, folder) => {
+    asked.push(config.data.source, folder);
+    return [];
+  };
+  const place = ['--out', out, '--run', 'imagenet-back'];
+  const answer = await run(['predict', 'a.jpg', ...place], { trainRoom: roomWith({ predictFiles }) });
+  assert.deepEqual([answer.exitCode, asked], [0, ['', join(out, 'imagenet-back')]]);
+  const again = ['export', '--run', join(out, 'imagenet-back'), '--out', join(out, 'again.safetensors')];
+  assert.equal((await run(again)).exitCode, 0);
+  const evaluated = await run(['eval', ...place]);
+  assert.equal(evaluated.exitCode, 2);
+  assert.match(evaluated.stderr.text, /^error: Cannot tell where the images of the preset imagenet are: .*--data\n$/);
 });
 
 test('import takes data.mean off, and says so, where the file brings no mean image of that size', async () => {

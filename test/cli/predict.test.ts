@@ -16,8 +16,8 @@ const BAG = { name: 'bag', label: 8, probability: 0.2 };
 
 /** Every file is a boot, or a bag; of those with `bad` in their names there is no image. */
 function room(calls: unknown[][] = []) {
-  const predictFiles: TrainRoom['predictFiles'] = async (config, where, files, top) => {
-    calls.push([config.preset, config.devices, where, files, top]);
+  const predictFiles: TrainRoom['predictFiles'] = async (config, where, files, top, tenView) => {
+    calls.push([config.preset, config.devices, where, files, top, tenView]);
     return files.map((file) =>
       file.includes('bad') ? { file, reason: 'the file is empty' } : { file, classes: [BOOT, BAG].slice(0, top) },
     );
@@ -33,16 +33,16 @@ test('predict prints a line for each file', async () => {
   );
   const classes = 'ankle boot 0.7500, bag 0.2000';
   assert.deepEqual([exitCode, stderr.text, stdout.text], [0, '', `a.png: ${classes}\nb.jpg: ${classes}\n`]);
-  assert.deepEqual(calls, [['lenet', ['CPU:0', 'CPU:1'], folder, ['a.png', 'b.jpg'], 5]]);
+  assert.deepEqual(calls, [['lenet', ['CPU:0', 'CPU:1'], folder, ['a.png', 'b.jpg'], 5, false]]);
 });
 
-test('predict --top, --json and --placement', async () => {
+test('predict --top, --json, --ten-view and --placement', async () => {
   const calls: unknown[][] = [];
-  const argv = ['predict', '--run', folder, 'a.png', '--top', '1', '--json', '--placement', 'single'];
+  const argv = ['predict', '--run', folder, 'a.png', '--top', '1', '--json', '--ten-view', '--placement', 'single'];
   const { exitCode, stdout } = await run(argv, room(calls));
   assert.equal(exitCode, 0);
   assert.deepEqual(JSON.parse(stdout.text), [{ file: 'a.png', classes: [BOOT] }]);
-  assert.deepEqual(calls, [['lenet', ['CPU:0'], folder, ['a.png'], 1]]);
+  assert.deepEqual(calls, [['lenet', ['CPU:0'], folder, ['a.png'], 1, true]]);
 });
 
 test('predict tells of each file without an image in one sentence, and exits with 1', async () => {

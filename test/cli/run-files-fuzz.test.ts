@@ -49,7 +49,7 @@ test('findContinuation() goes on from any state that is whole, or says in a sent
       fs.writeFileSync(join(checkpoint, 'state.json'), bytes);
       fs.writeFileSync(join(checkpoint, 'manifest.json'), manifestText({ ...manifest, files }));
       for (const given of [{}, { optimizer: { schedule: { kind: 'constant' } } }]) {
-        const { layers, resume } = findContinuation([flags(given)], checkpoint);
+        const { layers, resume } = findContinuation([flags(given)], checkpoint, false);
         const next = resolveConfig(layers, MACHINE).config;
         assert.equal(next.fault, null);
         refuseOtherConfig(resume!, next);

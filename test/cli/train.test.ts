@@ -69,6 +69,10 @@ test('train takes norms, overlap, crops, flips and colours from its flags', asyn
   const on = await of('--preset', 'tutorial', '--crop', '--flip', '--brightness', '.2', '--contrast', '.3');
   assert.deepEqual([on.data.randomCrop, on.data.flip, on.data.brightness, on.data.contrast], [true, true, 0.2, 0.3]);
   assert.deepEqual([on.net.norm, on.data.saturation], [undefined, 0]);
+  const mean = await of('--mean-image', '--crop-group', '32');
+  assert.deepEqual([mean.data.meanImage, mean.data.cropGroup], [true, 32]);
+  const plain = await of('--preset', 'imagenet', '--data', 'embedded', '--no-mean-image', '--crop-group', '1');
+  assert.deepEqual([plain.preset, plain.data.meanImage, plain.data.cropGroup], ['imagenet', false, 1]);
 });
 
 test('train makes no folder before run_start, and keeps what was reported until then', async () => {

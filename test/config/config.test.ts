@@ -138,7 +138,7 @@ test('resolveConfig() asks where the images are, of a preset that has none', () 
     assert.throws(() => resolve([flags({ preset: 'imagenet', data })]), {
       name: 'ConfigError',
       message:
-        'Cannot tell where the images of the preset imagenet are: it has none of its own, expected a folder; name it with --data',
+        'Cannot tell where the images of the preset imagenet are: nothing names them, expected a folder; name it with --data',
     });
   }
 });

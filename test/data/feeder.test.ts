@@ -77,6 +77,16 @@ for (const workers of [0, 1, 2]) {
     assert.equal(new Set(epochs.map(String)).size, 3);
   });
 
+  test(`imagesOf() tells the numbers of each batch's images, with ${workers} workers`, async (t) => {
+    const options = plainOptions(workers);
+    const feeder = open(t, options);
+    for (const step of [1, 3, 2, 8]) {
+      const batch = await feeder.train(step);
+      assert.deepEqual(feeder.imagesOf(step), indices(feeder, options, batch).map(String));
+      feeder.release(batch);
+    }
+  });
+
   test(`test() has the images in order and unchanged, with ${workers} workers`, async (t) => {
     const options = plainOptions(workers);
     const feeder = open(t, { ...options, data: { ...options.data, randomCrop: true, flip: true, brightness: 0.9 } });

@@ -161,6 +161,11 @@ for (const workers of [0, 2]) {
         wanted.map((index) => (index + 1) * 16),
         `order ${order}`,
       );
+      const paths = ['train/a/0.png', 'train/a/1.png', 'train/b/2.png', 'train/b/3.png'];
+      assert.deepEqual(
+        feeder.imagesOf(epoch + 1),
+        wanted.map((index) => paths[index]!),
+      );
       assert.deepEqual(
         [...labels],
         wanted.map((index) => (index < 2 ? 0 : 1)),

@@ -139,7 +139,7 @@ test('statistics kept beside packed images are found without a cache', async (t)
   const out = await packed(t, folder);
   const options = { resize: 8, channels: 3, onBadImage: 'skip', atOnce: 2 } as const;
   const statistics = await statisticsOf(openImages(folder), { ...options, cache: folderOf(t, {}) });
-  keepStatistics(openImages(out), statistics);
+  await keepStatistics(openImages(out), statistics);
   let read = 0;
   const kept = await statisticsOf(openImages(out), { ...options, cache: folderOf(t, {}), progress: () => read++ });
   assert.deepEqual([kept, read], [statistics, 0]);

@@ -62,21 +62,29 @@ test('statisticsOf() computes once, and again for other files, sizes, times or a
   assert.ok(again.mean.buffer instanceof SharedArrayBuffer);
 
   const image = join(folder, 'train', 'a', '1.png');
-  const keys = [statisticsKey(open(folder), optionsIn(cache))];
+  const keys = [await statisticsKey(open(folder), optionsIn(cache))];
   keys.push(
-    statisticsKey(open(folder), { resize: 9, channels: 3 }),
-    statisticsKey(open(folder), { resize: 8, channels: 1 }),
+    await statisticsKey(open(folder), { resize: 9, channels: 3 }),
+    await statisticsKey(open(folder), { resize: 8, channels: 1 }),
   );
   utimesSync(image, 1000, 1000);
-  keys.push(statisticsKey(open(folder), optionsIn(cache)));
+  keys.push(await statisticsKey(open(folder), optionsIn(cache)));
   writeFileSync(image, await noisePng(9, 30, 40));
   utimesSync(image, 1000, 1000);
-  keys.push(statisticsKey(open(folder), optionsIn(cache)));
+  keys.push(await statisticsKey(open(folder), optionsIn(cache)));
   writeFileSync(join(folder, 'train', 'a', '4.png'), await noisePng(4));
-  keys.push(statisticsKey(open(folder), optionsIn(cache)));
+  keys.push(await statisticsKey(open(folder), optionsIn(cache)));
   assert.equal(new Set(keys).size, keys.length);
   await statisticsOf(open(folder), { ...optionsIn(cache), progress });
   assert.equal(done, 7);
+});
+
+test('statisticsKey() ends with the signal while it looks at the files', async (t) => {
+  const { folder } = await noiseFolder(t);
+  const controller = new AbortController();
+  const key = statisticsKey(open(folder), { resize: 8, channels: 3, signal: controller.signal });
+  controller.abort();
+  await assert.rejects(key, /it was stopped/);
 });
 
 test('statisticsOf() computes again what is damaged in the cache, and leaves nothing unfinished there', async (t) => {

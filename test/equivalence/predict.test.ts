@@ -27,18 +27,28 @@ function classesOf(prediction: Prediction) {
   return prediction.classes;
 }
 
-test('predictFiles() says of a test image as a file what the net says of it in the data set', async () => {
-  const { dataset, feeder } = await openFeed(config);
+for (const views of [1, 10] as const) {
+  test(`predictFiles() says of a test image as a file what the net says of it in the data set, by ${views} views`, async () => {
+    await asInDataset(views);
+  });
+}
+
+async function asInDataset(views: 1 | 10): Promise<void> {
+  const { dataset, feeder } = await openFeed(config, { views });
   assert.ok(dataset.kind === 'pixels');
   const team = await openTeam(config, feeder.slots);
   await team.ask({ kind: 'load', files: weightsIn(folder) });
-  const { slot, count } = await feeder.test(0);
+  const count = config.batchSize;
   const logits = new SharedArrayBuffer(4 * count * 10);
-  await team.ask({ kind: 'evaluate', slot, count, step: 1 }, logits);
+  const expected = new Float64Array(count * 10);
+  for (let view = 0; view < views; view++) {
+    const batch = await feeder.test(0, view);
+    await team.ask({ kind: 'evaluate', slot: batch.slot, count, step: 1 }, logits);
+    feeder.release(batch);
+    addProbabilities(expected, new Float32Array(logits), 10, 1 / views);
+  }
   await team.close();
   await feeder.close();
-  const expected = new Float64Array(count * 10);
-  addProbabilities(expected, new Float32Array(logits), 10);
 
   const files = await Promise.all(
     Array.from({ length: count }, async (_, i) => {
@@ -50,7 +60,7 @@ test('predictFiles() says of a test image as a file what the net says of it in t
       return file;
     }),
   );
-  const predictions = await predictFiles(config, folder, files, 10);
+  const predictions = await predictFiles(config, folder, files, 10, views === 10);
   assert.deepEqual(
     predictions.map(({ file }) => file),
     files,
@@ -64,7 +74,7 @@ test('predictFiles() says of a test image as a file what the net says of it in t
       assert.ok(place === 0 || probability <= classes[place - 1]!.probability);
     }
   });
-});
+}
 
 test('predictFiles() goes on after a file that is no image, in batches, and says why there is none', async () => {
   const names = ['rgb.jpg', 'trunc.jpg', 'gray.jpg', 'empty.jpg', 'html.jpg', 'gone.jpg', '', 'one.jpg', 'cmyk.jpg'];
@@ -78,6 +88,16 @@ test('predictFiles() goes on after a file that is no image, in batches, and says
   const [first, last] = [classesOf(predictions[0]!), classesOf(predictions.at(-1)!)];
   assert.equal(first[0]!.name, last[0]!.name);
   assert.ok(Math.abs(first[0]!.probability - last[0]!.probability) < 1e-6);
+  const viewed = await predictFiles({ ...config, batchSize: 25 }, folder, files, 2, true);
+  assert.deepEqual(
+    viewed.map((each) => ('reason' in each ? each.reason : each.classes.length)),
+    reasons,
+  );
+});
+
+test('predictFiles() refuses ten views of images that are no larger than the window', async () => {
+  const small = { ...config, data: { ...config.data, resize: config.net.inputSize } };
+  await assert.rejects(predictFiles(small, folder, [join(IMAGES, 'rgb.jpg')], 1, true), /Cannot take ten views/);
 });
 
 test('predictFiles() keeps colours where the data have them, and takes the names that the run wrote', async () => {

@@ -6,6 +6,7 @@ import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { after } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import sharp from 'sharp';
 import { checkpointsFolder, newestCheckpoint, stepsIn } from '../../src/checkpoint/store.js';
 
 const CLI = fileURLToPath(new URL('../../src/cli.js', import.meta.url));
@@ -111,6 +112,28 @@ test('train stops in set-up with the exit code of the signal, and leaves no fold
   // Before it listens the signal ends it, as it does any process.
   assert.ok(ended.code === 143 || ended.signal === 'SIGTERM', JSON.stringify(ended));
   assert.equal(fs.existsSync(join(folder, 'runs', 'set-up')), false);
+});
+
+test('train stops while the mean image is computed, with the exit code of the signal', async () => {
+  const images = join(folder, 'images');
+  const large = await sharp({ create: { width: 1500, height: 1500, channels: 3, background: '#123' } })
+    .jpeg()
+    .toBuffer();
+  for (const part of ['train', 'val']) {
+    for (const name of ['a', 'b']) fs.mkdirSync(join(images, part, name), { recursive: true });
+  }
+  fs.writeFileSync(join(images, 'val', 'a', '0.jpg'), large);
+  // Far more than can be read until the signal is there.
+  const places = [['val', 'b', '0'], ...Array.from({ length: 20_000 }, (_, i) => ['train', 'ab'[i % 2]!, String(i)])];
+  for (const place of places) fs.linkSync(join(images, 'val', 'a', '0.jpg'), `${join(images, ...place)}.jpg`);
+  const cue = /mean of the training images, computed once: [\d,]+ of 20,000/;
+  for (const [name, expected] of Object.entries(EXIT_CODES)) {
+    const args = ['--preset', 'imagenet', '--data', images, '--width', '0.1', '--run', `mean-${name}`];
+    const ended = await trainUntil(args, cue, (child) => child.kill(name as NodeJS.Signals));
+    assert.deepEqual([ended.code, ended.signal, ended.stderr], [expected, null, '']);
+    assert.match(ended.stdout, /\nstopping after this step; once more stops at once\n$/);
+    assert.ok(!fs.existsSync(join(folder, 'runs', `mean-${name}`)));
+  }
 });
 
 test('train stops in an evaluation, saves, and evaluates when it is resumed', async () => {

@@ -111,9 +111,45 @@ const CASES: Record<string, Expected> = {
   },
   'stuck@forward:3': { message: deadline('forward, step 3', 'conv2'), left: 2 },
   'slow@forward:3': { left: 4 },
+  'memory@open:0': {
+    message: new RegExp(
+      `^Cannot go on: ${TOWER_1} ran out of memory in the command open \\(OOM .*smaller --batch-size or --width$`,
+    ),
+  },
+  'memory@forward:3': {
+    message: new RegExp(
+      `^Cannot go on: ${TOWER_1} ran out of memory in step 3 \\(OOM .*${NEXT}, .*smaller --batch-size`,
+    ),
+    left: 2,
+  },
+  'memory@evaluate:2': {
+    message: new RegExp(`^Cannot go on: ${TOWER_1} ran out of memory in the evaluation after step 2 \\(OOM .*${NEXT}`),
+    left: 1,
+  },
+  'memory@checkpoint:3': {
+    message: new RegExp(`^Cannot go on: ${TOWER_1} ran out of memory in the command snapshot \\(OOM .*${NEXT}`),
+    left: 2,
+  },
+  'memory@forward:3 single': {
+    message: /^Cannot go on: tower 0 on CPU:0 ran out of memory in step 3 \(OOM /,
+    left: 2,
+    args: SINGLE,
+  },
+  'heap@forward:3': {
+    message: new RegExp(
+      `^Cannot go on: the thread of ${TOWER_1} ended \\(.*memory limit: JS heap out of memory\\) in step 3, ${NEXT}.*--max-old-space-size`,
+    ),
+    left: 2,
+  },
+  'heap@checkpoint:3': {
+    message: new RegExp(
+      `^Cannot go on: the thread of ${TOWER_1} ended \\(.*JS heap.*\\) in the command snapshot, ${NEXT}`,
+    ),
+    left: 2,
+  },
   'nan@conv2:3': {
     message:
-      /^Cannot go on: the loss of step 3 is NaN at learning rate 0\.05, first in the weights tower0\/conv2\/kernel/,
+      /^Cannot go on: the loss of step 3 is NaN at learning rate 0\.05, first in the weights tower0\/conv2\/kernel.*; its batch has the training images \d+, \d+, \d+ and 13 more/,
     left: 2,
   },
   'late@conv2:3': { message: deadline('forward, step 3', 'conv2'), left: 2 },
@@ -165,6 +201,7 @@ const REST = [
   ...['throw@open:0', 'throw@forward:1', 'throw@backward:3', 'exit@forward:1', 'exit@backward:3', 'exit@evaluate:2'],
   ...['hang@forward:1', 'hang@evaluate:2', 'late@conv2:3', 'reordered@conv2:3', 'flipped@conv2:1', 'exit@data:3'],
   ...['throw@forward:3 single', 'exit@forward:3 single', 'exit@checkpoint:3'],
+  ...['memory@open:0', 'memory@evaluate:2', 'memory@checkpoint:3', 'memory@forward:3 single', 'heap@checkpoint:3'],
 ];
 for (const name of REST) assert.ok(name in CASES, name);
 

@@ -13,6 +13,7 @@ test('parseFault() takes each kind at what the net has, or no fault', () => {
   assert.deepEqual(parseFault('swap-channels@fc6', NET), { swapAt: 'fc6' });
   assert.deepEqual(parseFault('wrong-bytes@device', NET), { wrongBytes: true });
   assert.deepEqual(parseFault('exit@backward:3', NET), { tower: { kind: 'exit', phase: 'backward', step: 3 } });
+  assert.deepEqual(parseFault('heap@update:3', NET), { tower: { kind: 'heap', phase: 'update', step: 3 } });
   assert.deepEqual(parseFault('nan@conv2:4', NET), { nan: { layer: 'conv2', step: 4 } });
   assert.deepEqual(parseFault('flipped@conv3:2', NET), { message: { kind: 'flipped', site: 'conv3', step: 2 } });
   assert.deepEqual(parseFault('throw@data:2', NET), { data: { kind: 'throw', step: 2 } });

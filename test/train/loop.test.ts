@@ -8,7 +8,7 @@ import type { BatchFeeder } from '../../src/data/index.js';
 import type { LogEvent } from '../../src/log.js';
 import type { Checkpoints } from '../../src/train/checkpoints.js';
 import { type LoopResult, trainLoop } from '../../src/train/loop.js';
-import { orStopped, Stopped } from '../../src/train/stop.js';
+import { openedUnlessStopped, orStopped, Stopped } from '../../src/train/stop.js';
 import type { Team } from '../../src/train/team.js';
 
 const CONFIG: Config = { ...PRESETS.mini, devices: ['CPU:0', 'CPU:1'], run: 'r', evalEvery: 3 };
@@ -87,6 +87,22 @@ test('trainLoop() stops while it waits for a batch of an evaluation', async () =
   assert.equal(await ended, undefined);
   assert.deepEqual([result.steps, result.top1, result.stopped, result.busy], [3, undefined, true, false]);
   assert.ok(!events.includes('eval'));
+});
+
+test('openedUnlessStopped() gives what is opened, and closes what comes too late', async () => {
+  const closed: number[] = [];
+  const close = async (late: number) => void closed.push(late);
+  const { signal } = new AbortController();
+  assert.equal(await openedUnlessStopped(Promise.resolve(1), signal, close), 1);
+  await assert.rejects(openedUnlessStopped(Promise.reject<number>(new Error('x')), signal, close), /^Error: x$/);
+  const late = new Promise<number>((resolve) => setTimeout(resolve, 20, 2));
+  assert.equal(await openedUnlessStopped(late, AbortSignal.abort(), close), undefined);
+  assert.deepEqual(closed, [2]);
+  // Some of it ends by the signal itself, with an error of its own.
+  assert.equal(
+    await openedUnlessStopped(Promise.reject<number>(new Error('y')), AbortSignal.abort(), close),
+    undefined,
+  );
 });
 
 test('orStopped() gives what it waits for, also what fails, and leaves no listener', async () => {

@@ -1,0 +1,102 @@
+/** One process a run: who else comes is told of the first, and a killed one keeps nobody out. */
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import fs from 'node:fs';
+import { hostname, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import test, { type TestContext } from 'node:test';
+import { lockNow, lockRun, whoTrains } from '../../src/cli/run-lock.js';
+import { ConfigError, SplitError } from '../../src/errors.js';
+
+function temporary(t: TestContext): string {
+  const folder = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-lock-'));
+  t.after(() => fs.rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+/** A process that runs `program` with the functions of run-lock and the folder at hand. */
+function start(folder: string, program: string): ChildProcess {
+  const url = JSON.stringify(new URL('../../src/cli/run-lock.js', import.meta.url).href);
+  const imports = `import fs from 'node:fs'; import { lockNow, lockRun } from ${url};`;
+  const args = ['--input-type=module', '--eval', `${imports} const folder = process.argv[1]; ${program}`, folder];
+  return spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+}
+
+/** One that holds the lock until it is killed. */
+async function holder(t: TestContext, folder: string): Promise<ChildProcess> {
+  const child = start(folder, `lockNow(folder); setInterval(() => {}, 1000); console.log('held');`);
+  t.after(() => child.kill('SIGKILL'));
+  await once(child.stdout!, 'data');
+  return child;
+}
+
+test('lockNow() refuses what another process holds, by its pid and host, and says what to do', async (t) => {
+  const folder = temporary(t);
+  const { pid } = await holder(t, folder);
+  assert.throws(
+    () => lockNow(folder),
+    (error: Error) => {
+      assert.ok(error instanceof ConfigError);
+      assert.equal(error.exitCode, 2);
+      const text = `Cannot train in ${folder}: process ${pid} on ${hostname()} trains there since 20`;
+      assert.ok(error.message.startsWith(text), error.message);
+      const advice = `expected one process a run; wait for its end, stop it with kill -INT ${pid}, or choose another --run`;
+      assert.ok(error.message.endsWith(advice), error.message);
+      return true;
+    },
+  );
+  assert.equal(whoTrains(folder), `process ${pid} on ${hostname()}`);
+});
+
+test('lockRun() takes the lock of a process that was killed, which leaves its file', async (t) => {
+  const folder = temporary(t);
+  for (let round = 0; round < 3; round++) {
+    const child = await holder(t, folder);
+    child.kill('SIGKILL'); // and does not wait: it may be ending yet
+    const lock = await lockRun(folder);
+    assert.ok(fs.existsSync(join(folder, 'lock.json')));
+    assert.equal(lock.warning, undefined);
+    assert.equal(whoTrains(folder), `process ${process.pid} on ${hostname()}`);
+    lock.release();
+    assert.deepEqual(fs.readdirSync(folder), []);
+    assert.equal(whoTrains(folder), undefined);
+  }
+});
+
+test('lockNow() keeps out the same process too, until the lock is released', (t) => {
+  const folder = temporary(t);
+  const lock = lockNow(folder);
+  assert.throws(() => lockNow(folder), /: process \d+ on .* trains there since/);
+  fs.writeFileSync(join(folder, 'lock.json'), 'torn');
+  assert.throws(() => lockNow(folder), /: another process trains there, expected one process a run;/);
+  lock.release();
+  lockNow(folder).release();
+});
+
+test('lockNow() lets in one of many that come at once, also while others remove the file', async (t) => {
+  const folder = temporary(t);
+  const counter = join(folder, 'count');
+  fs.writeFileSync(counter, '0');
+  const program = `
+    for (let done = 0; done < 100; ) {
+      let lock;
+      try { lock = lockNow(folder); } catch (error) { if (error.name !== 'ConfigError') throw error; continue; }
+      const seen = Number(fs.readFileSync(folder + '/count', 'utf8'));
+      fs.writeFileSync(folder + '/count', String(seen + 1));
+      lock.release();
+      done++;
+    }`;
+  const codes = await Promise.all(
+    Array.from({ length: 4 }, () => once(start(folder, program), 'close').then(([code]) => code as number)),
+  );
+  assert.deepEqual(codes, [0, 0, 0, 0]);
+  assert.equal(fs.readFileSync(counter, 'utf8'), '400');
+});
+
+test('lockNow() says in a sentence that the folder takes no file', (t) => {
+  assert.throws(
+    () => lockNow(join(temporary(t), 'gone')),
+    (error: Error) => error instanceof SplitError && /^Cannot lock the run's folder .*gone: ENOENT/.test(error.message),
+  );
+});

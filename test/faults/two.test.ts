@@ -1,0 +1,71 @@
+/** Two processes, one run: the second is refused, and takes over at once when the first is killed. */
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import fs from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import test, { after } from 'node:test';
+import { fileURLToPath } from 'node:url';
+
+const CLI = fileURLToPath(new URL('../../src/cli.js', import.meta.url));
+const folder = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-two-'));
+after(() => fs.rmSync(folder, { recursive: true, force: true }));
+
+const LENET = ['--preset', 'lenet', '--data', 'embedded', '--batch-size', '16', '--lr', '0.05', '--no-check', '--json'];
+
+/** A training of the run `r`. `stepDone`: it tells of one. */
+function start(...args: string[]) {
+  const child = spawn(process.execPath, [CLI, 'train', ...LENET, '--run', 'r', ...args], {
+    cwd: folder,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let [stdout, stderr] = ['', ''];
+  let told = () => {};
+  const stepDone = new Promise<void>((resolve) => {
+    told = resolve;
+  });
+  child.stdout.on('data', (bytes) => {
+    stdout += bytes;
+    if (stdout.includes('"train_step"')) told();
+  });
+  child.stderr.on('data', (bytes) => {
+    stderr += bytes;
+  });
+  const ended = once(child, 'close').then(([code, signal]) => ({ code, signal, stderr }));
+  return { child, stepDone, ended };
+}
+
+const EVERY = ['--checkpoint-every', '1', '--steps', '100000'];
+
+test('train refuses a run in which another process trains, and takes it over when that is killed', async (t) => {
+  const first = start(...EVERY);
+  t.after(() => first.child.kill('SIGKILL'));
+  await first.stepDone;
+  for (const args of [['--resume', 'auto'], ['--resume', 'runs/r'], []]) {
+    const { code, stderr } = await start(...args, ...EVERY).ended;
+    assert.equal(code, 2, stderr);
+    assert.match(stderr, /^error: Cannot [^\n]+ choose another --run\n$/);
+    assert.match(stderr, new RegExp(`runs/r.*process ${first.child.pid} on \\S+ trains `));
+  }
+  assert.equal(first.child.exitCode, null, 'the first goes on');
+  first.child.kill('SIGKILL');
+  const next = start('--resume', 'auto', ...EVERY);
+  t.after(() => next.child.kill('SIGKILL'));
+  await Promise.race([next.stepDone, next.ended.then(({ stderr }) => assert.fail(stderr))]);
+  next.child.kill('SIGTERM');
+  assert.equal((await next.ended).code, 143);
+  assert.ok(!fs.existsSync(join(folder, 'runs', 'r', 'lock.json')));
+});
+
+test('train --resume auto twice at once over what a killed run left: one trains, the other is refused', async (t) => {
+  const both = [start('--resume', 'auto', ...EVERY), start('--resume', 'auto', ...EVERY)];
+  for (const { child } of both) t.after(() => child.kill('SIGKILL'));
+  const refused = await Promise.race(both.map(async (each) => ({ each, ...(await each.ended) })));
+  assert.equal(refused.code, 2, refused.stderr);
+  const other = both.find((each) => each !== refused.each)!;
+  assert.match(refused.stderr, new RegExp(`process ${other.child.pid} on `));
+  await other.stepDone;
+  other.child.kill('SIGINT');
+  assert.equal((await other.ended).code, 130);
+});
