@@ -16,13 +16,14 @@ import { buildNet, type Net, parametersOf, volume } from '../model/net.js';
 import { TFJS_OPS } from '../model/ops.js';
 import { backingDevice, currentBinding, useDevice } from '../native/backend.js';
 import { copyTensor, settle, tensorFrom } from '../native/tensors.js';
+import { type LayerActivations, measure, openMeasure } from './activations.js';
 import { type Fault, type FaultPhase, parseFault, strike } from './fault.js';
 import { GradientCheck, lossNotFinite } from './finite.js';
 import { NATIVE_OPS } from './ops.js';
 import { Parameters } from './parameters.js';
 import { devicePort } from './port.js';
 import type {
-  Command,
+  BatchCommand,
   EvaluateReply,
   OpenReply,
   SelfTestReply,
@@ -145,20 +146,24 @@ export class Tower {
   }
 
   /** Sums over a batch, without dropout. @param logits takes the scores [count, K], if it is there. */
-  evaluate({ slot, count, step }: Extract<Command, { kind: 'evaluate' }>, logits?: Float32Array): EvaluateReply {
+  evaluate(batch: BatchCommand, logits?: Float32Array): EvaluateReply {
     this.#strike('evaluate');
     return tf.tidy(() => {
-      const { images, labels, labelValues } = this.#batch(slot, count);
-      const values = this.#parameters.read();
-      const outcome = this.#runner.run({
-        ...{ images, labels, step, training: false, gather: this.#gather(step), halves: this.#halves(step) },
-        parameters: new Map(this.#parameters.names.map((name, i) => [name, values[i]!])),
-      });
+      const { outcome, labelValues } = this.#look(batch);
       if ('sent' in outcome) return {};
       const scores = outcome.logits.dataSync() as Float32Array;
       logits?.set(scores);
-      const loss = outcome.loss.dataSync()[0]! * count;
+      const loss = outcome.loss.dataSync()[0]! * batch.count;
       return { loss, top1: countRight(scores, labelValues, 1), top5: countRight(scores, labelValues, 5) };
+    });
+  }
+
+  /** What the layers make of a batch. */
+  measure(batch: BatchCommand): LayerActivations[] {
+    return tf.tidy(() => {
+      const { found, capture } = openMeasure(this.#net);
+      const { images } = this.#look(batch, capture);
+      return [measure('images', 0, images, false), ...found];
     });
   }
 
@@ -219,6 +224,17 @@ export class Tower {
     if (!nan || phase !== 'forward' || nan.step !== this.#step) return;
     const kernel = this.#parameters.described.find((each) => each.layer === nan.layer && each.role === 'kernel');
     if (kernel) this.#parameters.put(kernel.name, new Float32Array(volume(kernel.shape)).fill(Number.NaN));
+  }
+
+  /** A pass without dropout. */
+  #look({ slot, count, step }: BatchCommand, capture?: (value: Captured) => void) {
+    const { images, labels, labelValues } = this.#batch(slot, count);
+    const values = this.#parameters.read();
+    const outcome = this.#runner.run({
+      ...{ images, labels, step, capture, training: false, gather: this.#gather(step), halves: this.#halves(step) },
+      parameters: new Map(this.#parameters.names.map((name, i) => [name, values[i]!])),
+    });
+    return { outcome, images, labelValues };
   }
 
   /** The slot's images and labels on the device. */

@@ -32,6 +32,8 @@ function obey(command: Command, memory: SharedArrayBuffer | undefined): unknown 
       return tower.step(command);
     case 'evaluate':
       return tower.evaluate(command, memory && new Float32Array(memory));
+    case 'measure':
+      return tower.measure(command);
     case 'list':
       return tower.list();
     case 'fetch':
