@@ -8,18 +8,23 @@ import type { Warning } from './warnings.js';
 interface Known {
   tables: readonly TableName[];
   init: Config['net']['init'];
+  /** Without it any up to 0.9; 0 and 0.9 were tried. */
+  momentum?: number;
   /** From here on: the rate / (1 - momentum), which is what a steady gradient is followed with. */
   effective: number;
   /** A larger batch bears more. */
   batchSize: number;
   /** Images of a smaller deviation bear more. */
   imagesSd: number;
-  /** The highest that was borne. */
-  borne: number;
+  /** At that all learnt with which it was tried. */
+  learnt: number;
 }
 
 const KNOWN: readonly Known[] = [
-  { tables: ['original', 'paper'], init: 'he', effective: 1.6, batchSize: 256, imagesSd: 0.9, borne: 1.2 },
+  { tables: ['original'], init: 'he', momentum: 0, effective: 0.6, batchSize: 64, imagesSd: 0.9, learnt: 0.4 },
+  { tables: ['original', 'paper'], init: 'he', effective: 1.6, batchSize: 256, imagesSd: 0.9, learnt: 0.4 },
+  { tables: ['tutorial'], init: 'xavier', momentum: 0, effective: 0.4, batchSize: 128, imagesSd: 0.3, learnt: 0.2 },
+  { tables: ['tutorial'], init: 'xavier', effective: 1.6, batchSize: 128, imagesSd: 0.3, learnt: 0.2 },
 ];
 
 /**
@@ -31,20 +36,23 @@ export function knownRate(
   { layers, step }: Pick<EventOf<'activations'>, 'layers' | 'step'>,
 ): Warning | undefined {
   const { learningRate, momentum } = optimizer;
-  if (step > 0 || weights !== null || (net.activation ?? 'relu') !== 'relu') return undefined;
+  if (step > 0 || weights !== null || net.norm === false || (net.activation ?? 'relu') !== 'relu') return undefined;
   const sd = layers[0]?.sd ?? 0;
-  const effective = learningRate / (1 - momentum);
+  // 1 - 0.9 is not quite a tenth.
+  const effective = Number((learningRate / (1 - momentum)).toPrecision(12));
   const known = KNOWN.find(
     (each) =>
       each.tables.includes(net.table) &&
       each.init === net.init &&
+      (each.momentum === undefined ? momentum <= 0.9 : momentum === each.momentum) &&
       batchSize <= each.batchSize &&
       sd >= each.imagesSd &&
-      effective >= each.effective * (1 - 1e-9),
+      effective >= each.effective,
   );
   if (!known) return undefined;
   const bound = known.effective;
-  const lower = Number((known.borne * (1 - momentum)).toPrecision(2));
-  const message = `the learning rate is one at which this net blew up or died in every training that was measured: ${learningRate} / (1 - momentum ${momentum}) is ${Number(effective.toPrecision(3))}, and that was so from ${bound} on with batches of up to ${known.batchSize} images; none bore more than ${known.borne}, which is --lr ${lower} here, and smaller batches bear less`;
+  const lower = Number((known.learnt * (1 - momentum)).toPrecision(2));
+  const given = `${learningRate} / (1 - momentum ${momentum}) is ${Number(effective.toPrecision(3))}`;
+  const message = `the learning rate is one that this net is known not to bear: ${given}, and from ${bound} on every training that was measured blew up or died, with batches of up to ${known.batchSize} images; take a lower --lr (at ${lower}, which makes ${known.learnt}, all that were tried learnt)`;
   return { event: 'warning', kind: 'rate', step, value: effective, bound, message };
 }
