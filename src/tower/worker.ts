@@ -54,7 +54,7 @@ function obey(command: Command, memory: SharedArrayBuffer | undefined): unknown 
 /** What nobody foresaw, with where it came about; other errors of a step say that themselves. */
 function located(error: unknown, command: Command): unknown {
   if (!(error instanceof Error) || (error instanceof SplitError && !(error instanceof NativeError))) return error;
-  if (command.kind !== 'step' && command.kind !== 'evaluate' && command.kind !== 'snapshot') return error;
+  if (!['step', 'evaluate', 'measure', 'snapshot'].includes(command.kind)) return error;
   const index = setup.part === 'whole' ? 0 : setup.part;
   error.message = `Cannot go on: tower ${index} on ${setup.device} failed in ${placeOf(command)} (${error.message}); go on from the last checkpoint with --resume`;
   return error;

@@ -24,8 +24,7 @@ export async function measureActivations(
     const { slot, count } = batch;
     if (count === 0) return undefined;
     const replies = await orStopped(team.ask({ kind: 'measure', slot, count, step }), signal, graceMs);
-    // Both towers read the images; one of them tells.
-    const all = replies.flatMap((reply, i) => (i === 0 ? reply : reply.slice(1)));
+    const all = replies.flat();
     const names = [...new Set(all.map(({ layer }) => layer))];
     const layers = names.flatMap((name) => all.filter(({ layer }) => layer === name));
     return { event: 'activations', step, images: count, layers };

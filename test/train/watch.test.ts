@@ -75,5 +75,5 @@ test('withWarnings() speaks again of dead units when there are more layers of th
     layers: [images, ...names.map((layer) => ({ ...conv2, layer, dead: 32 }))],
   });
   assert.deepEqual(warnings([dead('conv2'), dead('conv2')]), ['dead-units']);
-  assert.deepEqual(warnings([dead('conv2'), dead('conv2', 'fc6'), dead('fc6')]), ['dead-units', 'dead-units']);
+  assert.deepEqual(warnings([dead('conv2'), dead('conv2', 'fc6'), dead('conv2')]), ['dead-units', 'dead-units']);
 });
