@@ -56,15 +56,17 @@ test('lossAtChance() says at once that a net fell back', () => {
 });
 
 test('risenLoss() hears a mean of ten steps above twice the start, and one step above ten times', () => {
-  const state = { step: 40, classes: 10, learningRate: 0.16 };
+  const state = { step: 51, classes: 10, learningRate: 0.16 };
   const ten = (value: number) => Array<number>(10).fill(value);
   assert.equal(risenLoss(ten(4.6), 2.3, state), undefined);
   const risen = risenLoss(ten(4.7), 2.3, state);
   assert.equal(risen?.kind, 'rising-loss');
-  assert.match(risen!.message, /mean loss of the last 10 steps to 40 is 4\.7, after 2\.3 at the start/);
+  assert.match(risen!.message, /mean loss of the last 10 steps to 51 is 4\.7, after 2\.3 at the start/);
+  assert.equal(risenLoss(ten(4.7), 2.3, { ...state, step: 50 }), undefined, 'the first steps may overshoot');
+  assert.equal(risenLoss([2.3, 24], 2.3, { ...state, step: 2 })?.kind, 'rising-loss');
   assert.equal(risenLoss(ten(4.7).slice(1), 2.3, state), undefined, 'fewer steps');
   assert.equal(risenLoss([...ten(1).slice(1), 22], 2.3, state), undefined, 'one batch');
-  assert.match(risenLoss([2.3, 24], 2.3, state)!.message, /the loss of step 40 is 24/);
+  assert.match(risenLoss([2.3, 24], 2.3, state)!.message, /the loss of step 51 is 24/);
   assert.equal(risenLoss([2.3, Number.POSITIVE_INFINITY], 2.3, state)?.kind, 'rising-loss');
   assert.equal(risenLoss(ten(9), 5, state), undefined, 'it began high');
   assert.equal(risenLoss(ten(3), 0.2, state), undefined, 'a run that goes on from a low loss');
