@@ -16,6 +16,12 @@ const NON_FINITE = ['NaN', 'Infinity', '-Infinity'];
 const number = z.custom<number>((value) => typeof value === 'number' || NON_FINITE.includes(value as string));
 const text = z.string();
 
+/** What a training is warned of: docs/warnings.md. Other warnings have no kind. */
+export const WARNING_KINDS = [
+  ...(['no-learning', 'collapse', 'rising-loss', 'rate', 'test-at-chance'] as const),
+  ...(['dead-units', 'no-signal', 'weak-signal', 'large-activations'] as const),
+] as const;
+
 /** Every event and its fields. */
 export const EVENTS = {
   run_start: z.strictObject({
@@ -73,6 +79,23 @@ export const EVENTS = {
     top5: number,
     eval_ms: number,
   }),
+  activations: z.strictObject({
+    step: number,
+    images: number,
+    layers: z.array(
+      z.strictObject({
+        layer: text,
+        tower: number,
+        mean: number,
+        sd: number,
+        max: number,
+        zero: number,
+        signal: number,
+        units: number,
+        dead: number.optional(),
+      }),
+    ),
+  }),
   checkpoint: z.strictObject({
     step: number,
     folder: text,
@@ -100,8 +123,18 @@ export const EVENTS = {
     batch_images: z.array(text).optional(),
     weights: text.optional(),
   }),
-  warning: z.strictObject({ message: text }),
+  warning: z.strictObject({
+    message: text,
+    kind: z.enum(WARNING_KINDS).optional(),
+    step: number.optional(),
+    value: number.optional(),
+    bound: number.optional(),
+    layers: z.array(z.strictObject({ layer: text, tower: number, value: number })).optional(),
+  }),
 } as const;
+
+/** A kind of {@link WARNING_KINDS}. */
+export type WarningKind = (typeof WARNING_KINDS)[number];
 
 export type EventName = keyof typeof EVENTS;
 

@@ -6,6 +6,7 @@ import test from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { FLAGS } from '../src/config/flags.js';
 import { PRESETS } from '../src/config/presets.js';
+import { WARNING_KINDS } from '../src/log.js';
 import { buildNet, parametersOf, volume } from '../src/model/net.js';
 import { VARIANT_NAMES } from '../src/train/ablate.js';
 
@@ -46,4 +47,11 @@ test('docs/recipe.md has the parameters, the rates and the length of the presets
   assert.ok(text.includes(`by ten after epochs ${optimizer.schedule.epochs.join(', ')}`));
   assert.ok(text.includes(`stopped at ${epochs}`));
   for (const variant of VARIANT_NAMES) assert.ok(text.includes(`\`${variant}\``), variant);
+});
+
+test('docs/warnings.md and docs/log-events.md have every kind of warning', () => {
+  const [table] = page('warnings.md').split('\n## ');
+  const rows = [...table!.matchAll(/^\| `([\w-]+)` \|/gm)].map(([, kind]) => kind);
+  assert.deepEqual(rows, [...WARNING_KINDS]);
+  for (const kind of WARNING_KINDS) assert.ok(page('log-events.md').includes(`\`${kind}\``), kind);
 });

@@ -54,6 +54,22 @@ export const RUN_END: EventOf<'run_end'> = {
   weights: 'runs/r',
 };
 
+export const ACTIVATIONS: EventOf<'activations'> = {
+  event: 'activations',
+  ...{ step: 0, images: 64 },
+  layers: [
+    { layer: 'images', tower: 0, mean: 0.1, sd: 1, max: 2, zero: 0, signal: 0.9, units: 3 },
+    { layer: 'conv2', tower: 1, mean: 0.3, sd: 0.5, max: 3, zero: 0.5, signal: 0.3, units: 32, dead: 1 },
+  ],
+};
+
+/** With everything that a warning may have. */
+export const KIND_WARNING: EventOf<'warning'> = {
+  event: 'warning',
+  ...{ message: 'most units are dead', kind: 'dead-units', step: 3, value: 0.99, bound: 0.95 },
+  layers: [{ layer: 'conv2', tower: 1, value: 0.99 }],
+};
+
 export const WARNING: EventOf<'warning'> = { event: 'warning', message: 'mind the gap' };
 
 export const CHECKPOINT: EventOf<'checkpoint'> = {
@@ -74,8 +90,10 @@ export const ALL_EVENTS: readonly LogEvent[] = [
   RUN_START,
   CHECK,
   RESUME,
+  ACTIVATIONS,
   trainStep(1),
   WARNING,
+  KIND_WARNING,
   EVAL,
   CHECKPOINT,
   RUN_END,

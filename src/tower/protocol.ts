@@ -4,6 +4,7 @@ import type { Link } from '../exchange/mailbox.js';
 import type { NetOptions } from '../model/net.js';
 import type { ContextOptions } from '../native/context.js';
 import type { OptimizerOptions } from '../optim/schedule.js';
+import type { LayerActivations } from './activations.js';
 
 /** Which part of the net a tower has: one of two halves, or all of it. */
 export type Part = 0 | 1 | 'whole';
@@ -60,6 +61,13 @@ export interface StepCommand {
   checksum?: boolean;
 }
 
+/** A pass without dropout: over which batch, and the step that the exchange's messages name. */
+export interface BatchCommand {
+  slot: number;
+  count: number;
+  step: number;
+}
+
 /** What a tower is asked to do. Steps count from 1. */
 export type Command =
   | { kind: 'open' }
@@ -67,7 +75,9 @@ export type Command =
   | { kind: 'selfTest' }
   | StepCommand
   /** The tower with the last layer copies the logits, float32 [count, K], into the memory that comes with it, if any. */
-  | { kind: 'evaluate'; slot: number; count: number; step: number }
+  | ({ kind: 'evaluate' } & BatchCommand)
+  /** What each layer makes of a batch, without dropout; see `activations.ts`. */
+  | ({ kind: 'measure' } & BatchCommand)
   /** Names of what the last step with `keep` left. */
   | { kind: 'list' }
   /** Copies a tensor into the memory that comes with the command. */
@@ -133,6 +143,7 @@ export interface Replies {
   selfTest: SelfTestReply;
   step: StepReply;
   evaluate: EvaluateReply;
+  measure: readonly LayerActivations[];
   list: readonly TensorInfo[];
   fetch: null;
   put: null;

@@ -7,12 +7,14 @@ import { buildNet, type Net, parametersOf, volume } from '../model/net.js';
 import { TFJS_OPS } from '../model/ops.js';
 import { backingDevice, currentBinding, useDevice } from '../native/backend.js';
 import { copyTensor, settle, tensorFrom } from '../native/tensors.js';
+import { type LayerActivations, measure, openMeasure } from './activations.js';
 import { type Fault, type FaultPhase, parseFault, strike } from './fault.js';
 import { GradientCheck } from './finite.js';
+import { KeptTensors } from './kept.js';
 import { NATIVE_OPS } from './ops.js';
 import { Parameters } from './parameters.js';
 import type {
-  Command,
+  BatchCommand,
   EvaluateReply,
   OpenReply,
   SelfTestReply,
@@ -28,11 +30,6 @@ import { selfTest } from './self-test.js';
 import { fileMetadata } from './snapshot.js';
 import { transportOf } from './transport-of.js';
 import { WholeStep } from './whole-step.js';
-
-/** What a step leaves for a comparison. */
-interface Kept extends TensorInfo {
-  tensor: tf.Tensor;
-}
 
 /** What a step's passes leave; the caller's. */
 interface Gradients {
@@ -54,7 +51,7 @@ export class Tower {
   /** Where the tower has the whole net, compiled. */
   readonly #whole: WholeStep | undefined;
   readonly #gradientCheck: GradientCheck;
-  #kept: Kept[] = [];
+  readonly #kept = new KeptTensors();
   #step = 0;
 
   /** @throws SetupError, NativeError for a device that is not there; ConfigError for a net that does not fit. */
@@ -103,7 +100,7 @@ export class Tower {
     const started = performance.now();
     this.#step = step;
     this.#strike('forward');
-    this.#forget();
+    this.#kept.clear();
     if (this.#transport) {
       this.#transport.checksums = (this.#setup.exchange.checksum || checksum) ?? false;
       this.#transport.takeCosts();
@@ -154,34 +151,37 @@ export class Tower {
       };
       return tf.valueAndGrads(forward)(this.#parameters.read()).grads;
     });
-    if (keep) this.#keep(captured, gradients);
+    if (keep) this.#kept.keep(captured, gradients, this.#parameters.described);
     return { gradients, ...(answers && { answers }) };
   }
 
   /** Sums over a batch, without dropout. @param logits takes the scores [count, K], if it is there. */
-  evaluate({ slot, count, step }: Extract<Command, { kind: 'evaluate' }>, logits?: Float32Array): EvaluateReply {
+  evaluate(batch: BatchCommand, logits?: Float32Array): EvaluateReply {
     this.#strike('evaluate');
     return tf.tidy(() => {
-      const { images, labels, labelValues } = this.#batch(slot, count);
-      const values = this.#parameters.read();
-      const outcome = this.#runner.run({
-        ...{ images, labels, step, training: false, gather: this.#gather(step), halves: this.#halves(step) },
-        parameters: new Map(this.#parameters.names.map((name, i) => [name, values[i]!])),
-      });
+      const { outcome, labelValues } = this.#look(batch);
       if ('sent' in outcome) return {};
       const scores = outcome.logits.dataSync() as Float32Array;
       logits?.set(scores);
-      const loss = outcome.loss.dataSync()[0]! * count;
+      const loss = outcome.loss.dataSync()[0]! * batch.count;
       return { loss, top1: countRight(scores, labelValues, 1), top5: countRight(scores, labelValues, 5) };
     });
   }
 
+  /** What the layers make of a batch; tower 1 leaves the images, which both read, to tower 0. */
+  measure(batch: BatchCommand): LayerActivations[] {
+    return tf.tidy(() => {
+      const { found, capture } = openMeasure(this.#net);
+      const { images } = this.#look(batch, capture);
+      return this.#setup.part === 1 ? found : [measure('images', 0, images, false), ...found];
+    });
+  }
+
   list(): TensorInfo[] {
-    const kept = this.#kept.map(({ name, layer, kind, shape }) => ({ name, layer, kind, shape }));
     const parameters = this.#parameters.described.map(({ name, layer, shape }): TensorInfo => {
       return { name, layer, kind: 'parameter', shape };
     });
-    return [...kept, ...parameters];
+    return [...this.#kept.described, ...parameters];
   }
 
   fetch(what: TensorKind, name: string, target: Uint8Array): void {
@@ -191,9 +191,7 @@ export class Tower {
       value.dispose();
       return;
     }
-    const found = this.#kept.find((each) => each.kind === what && each.name === name);
-    if (!found) throw new Error(`this tower has kept no ${what} ${name}`);
-    copyTensor(found.tensor, target);
+    copyTensor(this.#kept.find(what, name), target);
   }
 
   put(name: string, values: Float32Array): void {
@@ -219,7 +217,7 @@ export class Tower {
 
   /** Frees parameters, traces and what the last step kept: a thread's end alone would leave them on the device. */
   dispose(): void {
-    this.#forget();
+    this.#kept.clear();
     this.#runner.dispose();
     this.#whole?.dispose();
     this.#gradientCheck.dispose();
@@ -234,6 +232,17 @@ export class Tower {
     if (!nan || phase !== 'forward' || nan.step !== this.#step) return;
     const kernel = this.#parameters.described.find((each) => each.layer === nan.layer && each.role === 'kernel');
     if (kernel) this.#parameters.put(kernel.name, new Float32Array(volume(kernel.shape)).fill(Number.NaN));
+  }
+
+  /** A pass without dropout. */
+  #look({ slot, count, step }: BatchCommand, capture?: (value: Captured) => void) {
+    const { images, labels, labelValues } = this.#batch(slot, count);
+    const values = this.#parameters.read();
+    const outcome = this.#runner.run({
+      ...{ images, labels, step, capture, training: false, gather: this.#gather(step), halves: this.#halves(step) },
+      parameters: new Map(this.#parameters.names.map((name, i) => [name, values[i]!])),
+    });
+    return { outcome, images, labelValues };
   }
 
   /** The slot's images and labels on the device. */
@@ -264,25 +273,6 @@ export class Tower {
       send: (own, { name }) => sendHalf(own, name, step, transport),
       receive: (sent, shape, { name }) => receiveHalf(sent, shape, name, step, transport),
     };
-  }
-
-  #keep(captured: readonly Captured[], gradients: readonly tf.Tensor[]): void {
-    const activations = captured.map(({ name, layer, kind, tensor }) => {
-      return { name, layer, kind, tensor, shape: tensor.shape };
-    });
-    // The order in which they come about: backward.
-    const backward = this.#parameters.described
-      .map(({ name, layer }, i): Kept => {
-        const tensor = gradients[i]!;
-        return { name, layer, kind: 'gradient', tensor, shape: tensor.shape };
-      })
-      .reverse();
-    this.#kept = [...activations, ...backward];
-  }
-
-  #forget(): void {
-    tf.dispose(this.#kept.map(({ tensor }) => tensor));
-    this.#kept = [];
   }
 
   #timings(started: number): Omit<StepReply, 'loss' | 'top1'> {

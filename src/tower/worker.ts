@@ -32,6 +32,8 @@ function obey(command: Command, memory: SharedArrayBuffer | undefined): unknown 
       return tower.step(command);
     case 'evaluate':
       return tower.evaluate(command, memory && new Float32Array(memory));
+    case 'measure':
+      return tower.measure(command);
     case 'list':
       return tower.list();
     case 'fetch':
@@ -61,7 +63,7 @@ function located(error: unknown, command: Command): unknown {
     return error;
   }
   if (!(error instanceof Error) || (error instanceof SplitError && !(error instanceof NativeError))) return error;
-  if (command.kind !== 'step' && command.kind !== 'evaluate' && command.kind !== 'snapshot') return error;
+  if (!['step', 'evaluate', 'measure', 'snapshot'].includes(command.kind)) return error;
   error.message = `Cannot go on: tower ${index} on ${setup.device} failed in ${placeOf(command)} (${error.message}); go on from the last checkpoint with --resume`;
   return error;
 }

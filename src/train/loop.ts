@@ -4,6 +4,7 @@ import type { Batch, BatchFeeder } from '../data/index.js';
 import type { EventOf, Report } from '../log.js';
 import { learningRateIn } from '../optim/schedule.js';
 import type { StepReply } from '../tower/protocol.js';
+import { measureActivations } from './activations.js';
 import type { Checkpoints } from './checkpoints.js';
 import { evaluate } from './evaluate.js';
 import { GRACE_MS, orStopped, unlessStopped } from './stop.js';
@@ -99,6 +100,10 @@ async function evaluateAndReport(
   report({ event: 'eval', step, epoch, ...scores, eval_ms: performance.now() - started });
   result.top1 = scores.top1;
   result.errors.push(1 - scores.top1);
+  result.busy = true;
+  const activations = await measureActivations(team, feeder, step, signal, GRACE_MS);
+  result.busy = false;
+  if (activations) report(activations);
 }
 
 /** The epoch of a step, from 1. */

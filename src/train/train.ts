@@ -10,6 +10,7 @@ import { CheckpointError, NonFiniteError, SplitError, VerifyError } from '../err
 import type { EventOf, Report } from '../log.js';
 import { buildNet, parametersOf, volume } from '../model/net.js';
 import { learningRateIn } from '../optim/schedule.js';
+import { measureActivations } from './activations.js';
 import { type Checkpoints, openCheckpoints } from './checkpoints.js';
 import { diagnose } from './diagnose.js';
 import { openFeed, skipped } from './feed.js';
@@ -19,6 +20,7 @@ import { keepRunData } from './run-data.js';
 import { openedUnlessStopped, orStopped, Stopped } from './stop.js';
 import { openTeam, type Team } from './team.js';
 import { checkTeam } from './verify.js';
+import { withWarnings } from './watch.js';
 
 export interface TrainResult {
   exitCode: number;
@@ -60,7 +62,8 @@ const EXIT_CODES: Record<string, number> = {
  * Trains, and reports what happens. A failure after `run_start` ends with `run_end` and its exit code.
  * @throws SplitError for whatever makes no run, before `run_start`.
  */
-export async function train(config: Config, ui: TrainUi): Promise<TrainResult> {
+export async function train(config: Config, outer: TrainUi): Promise<TrainResult> {
+  const ui = { ...outer, report: withWarnings(config, outer.report) };
   if (ui.resume) refuseOtherConfig(ui.resume, config);
   const { report, signal, note } = ui;
   const opening = openFeed(config, {
@@ -111,6 +114,8 @@ async function runAndEnd(run: Run, ui: TrainUi): Promise<{ result: TrainResult; 
     checkpoints = open(run, ui);
     if (config.check && config.placement === 'split') await orStopped(check(run, ui), signal);
     if (ui.resume) await restore(ui.resume, team, result, report);
+    const activations = await measureActivations(team, run.feeder, result.steps, signal, 0);
+    if (activations) report(activations);
     result.busy = false;
     await trainLoop(config, team, run.feeder, run.steps, { report, signal, checkpoints }, result);
   } catch (error) {

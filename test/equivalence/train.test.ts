@@ -24,10 +24,11 @@ function of<Name extends LogEvent['event']>(events: readonly LogEvent[], name: N
 }
 
 let split: Awaited<ReturnType<typeof run>>;
+let single: Awaited<ReturnType<typeof run>>;
 
 test('train() split and single have the same losses over 20 steps, with dropout and augmentation', async () => {
   split = await run({ run: 'split' });
-  const single = await run({ run: 'single', placement: 'single', devices: ['CPU:0'] });
+  single = await run({ run: 'single', placement: 'single', devices: ['CPU:0'] });
   const [a, b] = [split, single].map(({ events }) => of(events, 'train_step').map(({ loss }) => loss));
   assert.equal(a!.length, 20);
   a!.forEach((loss, i) => {
@@ -35,11 +36,42 @@ test('train() split and single have the same losses over 20 steps, with dropout 
   });
 });
 
+test('train() measures the same activations split and single, of each layer by tower, the images first', async () => {
+  const [a, b] = [split, single].map(({ events }) => of(events, 'activations'));
+  assert.deepEqual(
+    a!.map(({ step, images }) => [step, images]),
+    [
+      [0, 8],
+      [20, 8],
+    ],
+  );
+  const places = (event: Extract<LogEvent, { event: 'activations' }>) =>
+    event.layers.map(({ layer, tower }) => `${layer} ${tower}`);
+  const both = ['conv1', 'pool1', 'conv2', 'pool2', 'conv3', 'conv4', 'conv5', 'pool5', 'fc6', 'fc7'];
+  const expected = ['images 0', ...both.flatMap((layer) => [`${layer} 0`, `${layer} 1`]), 'fc8 0'];
+  for (const [i, mine] of a!.entries()) {
+    assert.deepEqual([places(mine), places(b![i]!)], [expected, expected]);
+    for (const [j, layer] of mine.layers.entries()) {
+      const theirs = b![i]!.layers[j]!;
+      for (const key of ['mean', 'sd', 'max', 'zero', 'signal'] as const) {
+        const [x, y] = [layer[key], theirs[key]];
+        assert.ok(Math.abs(x - y) <= 1e-3 * Math.max(layer.sd, Math.abs(x)), `${layer.layer} ${key}: ${x} and ${y}`);
+      }
+    }
+  }
+  const dead = a![0]!.layers.filter((layer) => layer.dead !== undefined).map(({ layer }) => layer);
+  // ReLUs: after pool1 and pool5, not after conv1, conv5, pool2 and fc8.
+  assert.deepEqual([...new Set(dead)], ['pool1', 'conv2', 'conv3', 'conv4', 'pool5', 'fc6', 'fc7']);
+});
+
 test('train() tells the same events in order, and where TensorFlow has the towers', () => {
   const { events } = split;
   assert.deepEqual(
     events.map(({ event }) => event),
-    ['run_start', 'check', ...Array(20).fill('train_step'), 'eval', 'checkpoint', 'run_end'],
+    [
+      ...['run_start', 'check', 'activations', ...Array(20).fill('train_step')],
+      ...['eval', 'activations', 'checkpoint', 'run_end'],
+    ],
   );
   const [start] = of(events, 'run_start');
   assert.deepEqual(

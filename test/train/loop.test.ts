@@ -34,7 +34,13 @@ async function stopIn(waits: 'data' | 'step' | 'test' | 'evaluate', from: number
   } as unknown as BatchFeeder;
   const team = {
     ask: async ({ kind, step }: { kind: string; step: number }) =>
-      waits === kind && step >= from ? hang() : kind === 'step' ? [REPLY] : [{ loss: 4, top1: 1, top5: 1 }],
+      waits === kind && step >= from
+        ? hang()
+        : kind === 'step'
+          ? [REPLY]
+          : kind === 'measure'
+            ? [[]]
+            : [{ loss: 4, top1: 1, top5: 1 }],
   } as unknown as Team;
   const checkpoints = { after: async ({ steps }: LoopResult) => void saved.push(steps) } as unknown as Checkpoints;
   const result: LoopResult = { steps: 0, images: 0, trainMs: 0, stopped: false, busy: false, errors: [] };

@@ -1,0 +1,102 @@
+/** What a layer makes of a batch, in a few numbers: whether it still tells one image from another, and which units are dead. */
+import type * as tf from '@tensorflow/tfjs';
+import type { Captured } from '../model/forward.js';
+import type { Net, TowerIndex } from '../model/net.js';
+import { groupEnds } from '../model/segments.js';
+
+/** A layer's values for a batch; of a tower, its channels or units alone. */
+export type LayerActivations = {
+  tower: TowerIndex;
+  /** As in the net's table, with what follows it up to the next name; `images` is what the net reads. */
+  layer: string;
+  /** Mean, standard deviation and largest of all its values. */
+  mean: number;
+  sd: number;
+  max: number;
+  /** Share of its values that are exactly 0. */
+  zero: number;
+  /** Standard deviation between images: of the same unit in the same place, the root of the mean square over all places. */
+  signal: number;
+  /** Channels of a convolution, units of a dense layer. */
+  units: number;
+  /** How many of them are 0 everywhere and for every image; only behind a ReLU. */
+  dead?: number;
+};
+
+/**
+ * The layers that are measured, and whether a ReLU is among what stands under their name. Dropout is not: without training
+ * it is a factor.
+ */
+export function measuredLayers({ layers }: Net): ReadonlyMap<string, boolean> {
+  const measured = new Map<string, boolean>();
+  let hasRelu = false;
+  for (const [i, name] of groupEnds(layers).entries()) {
+    const layer = layers[i]!;
+    if ('name' in layer) hasRelu = false;
+    if (layer.kind === 'activation' && layer.function === 'relu') hasRelu = true;
+    if (name !== undefined && layer.kind !== 'dropout') measured.set(name, hasRelu);
+  }
+  return measured;
+}
+
+/** Measures what it is shown of the layers of a net, in the order in which they come about. */
+export function openMeasure(net: Net): { found: LayerActivations[]; capture(value: Captured): void } {
+  const measured = measuredLayers(net);
+  const found: LayerActivations[] = [];
+  return {
+    found,
+    capture({ name, layer, kind, tensor }) {
+      const hasRelu = measured.get(layer);
+      if (kind !== 'activation' || hasRelu === undefined) return;
+      found.push(measure(layer, name.startsWith('tower1/') ? 1 : 0, tensor, hasRelu));
+    },
+  };
+}
+
+/**
+ * Measures a layer's values in one pass over a copy of them: reductions over images are slow on a CPU, and what they would
+ * leave is to be summed in double precision anyway.
+ * @param tensor float32 [B, …, C]; stays the caller's.
+ * @param hasRelu whether its values come out of a ReLU, so that a unit without any is dead.
+ */
+export function measure(layer: string, tower: TowerIndex, tensor: tf.Tensor, hasRelu: boolean): LayerActivations {
+  const values = tensor.dataSync() as Float32Array;
+  const images = tensor.shape[0]!;
+  const units = tensor.shape.at(-1)!;
+  const places = values.length / images;
+  // From the first image's value: where all are equal the deviation is exactly 0.
+  const [sums, squares] = [new Float64Array(places), new Float64Array(places)];
+  const maxima = values.slice(0, places);
+  let zeros = 0;
+  for (let image = 0, i = 0; image < images; image++) {
+    for (let place = 0; place < places; place++, i++) {
+      const value = values[i]!;
+      const difference = value - values[place]!;
+      sums[place]! += difference;
+      squares[place]! += difference * difference;
+      if (value === 0) zeros++;
+      if (value > maxima[place]!) maxima[place] = value;
+    }
+  }
+  const means = sums.map((sum, place) => values[place]! + sum / images);
+  const mean = meanOf(means);
+  const between = meanOf(squares.map((square, place) => Math.max(0, square / images - (sums[place]! / images) ** 2)));
+  return {
+    ...{ tower, layer, mean, units, zero: zeros / values.length, signal: Math.sqrt(between) },
+    // The variance of all values is that between images and that between places.
+    sd: Math.sqrt(between + meanOf(means.map((each) => (each - mean) ** 2))),
+    max: maxima.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY),
+    ...(hasRelu && { dead: units - livingUnits(maxima, units) }),
+  };
+}
+
+/** @param maxima of each place over the images, the channels last. */
+function livingUnits(maxima: Float32Array, units: number): number {
+  const lives = new Uint8Array(units);
+  for (const [place, max] of maxima.entries()) if (!(max <= 0)) lives[place % units] = 1;
+  return lives.reduce((count, each) => count + each, 0);
+}
+
+function meanOf(values: Float64Array): number {
+  return values.reduce((sum, each) => sum + each, 0) / values.length;
+}

@@ -1,0 +1,115 @@
+/** What a training is warned of, made to happen; and that trainings as the presets have them are warned of nothing. */
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import test, { after } from 'node:test';
+import type { EventOf, LogEvent } from '../../src/log.js';
+import { train } from '../../src/train/index.js';
+import { idx } from '../data/sets.js';
+import { smallConfig, smallNet } from './teams.js';
+
+const folder = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-warnings-'));
+after(() => fs.rmSync(folder, { recursive: true, force: true }));
+
+/** Trains on sixteen images a step. @returns the warnings that have a kind, by it. */
+async function warningsOf(run: string, values: Record<string, unknown>) {
+  const config = smallConfig({ out: folder, run, batchSize: 16, check: false, checkpointEvery: 0, ...values });
+  const events: LogEvent[] = [];
+  await train(config, { report: (event) => events.push(event), signal: new AbortController().signal });
+  const warnings = events.filter((event): event is EventOf<'warning'> => event.event === 'warning');
+  return { events, warnings, kinds: warnings.map(({ kind }) => kind), of: new Map(warnings.map((w) => [w.kind, w])) };
+}
+
+/** LeNet with ReLUs in place of sigmoids: it learns in some steps. */
+const RELU_NET = { ...smallNet('lenet'), net: { ...(smallNet('lenet').net as object), activation: 'relu' } };
+
+test('train() warns of a rate that is far too high before the first step, before the numbers are none, and of the layers', async () => {
+  const values = { ...smallNet('original'), optimizer: { learningRate: 10, momentum: 0.9 }, steps: 20, evalEvery: 2 };
+  const { events, of } = await warningsOf('rate', values);
+  const end = events.at(-1) as EventOf<'run_end'>;
+  assert.match(end.error!, /^Cannot go on: the loss of step \d is (NaN|Infinity)/);
+  assert.deepEqual([of.get('rate')!.step, of.get('rate')!.value], [0, 100]);
+  const { step, value, bound } = of.get('rising-loss')!;
+  assert.equal(step, 2);
+  assert.ok(value! > bound!);
+  assert.ok(of.get('large-activations')!.layers!.some(({ layer }) => layer === 'fc8'));
+});
+
+test('train() warns at the start of initial values that leave next to nothing of the images, or nothing', async () => {
+  const net = { ...(smallNet('original').net as object), activation: 'sigmoid' };
+  const values = { ...smallNet('original'), steps: 1, evalEvery: 100 };
+  const weak = await warningsOf('weak', { ...values, net });
+  assert.deepEqual(weak.kinds.slice(0, 1), ['weak-signal']);
+  const { events, of } = await warningsOf('none', { ...values, net: { ...net, init: 'table' } });
+  assert.deepEqual([of.get('no-signal')!.step, of.has('weak-signal')], [0, false]);
+  assert.ok(
+    events.findIndex(({ event }) => event === 'warning') < events.findIndex(({ event }) => event === 'train_step'),
+  );
+});
+
+test('train() warns of dead units with layer and tower, and that images are all the same to them', async () => {
+  const { of } = await warningsOf('dead', {
+    ...RELU_NET,
+    optimizer: { learningRate: 1, momentum: 0 },
+    steps: 80,
+    evalEvery: 40,
+  });
+  const { layers, step } = of.get('dead-units')!;
+  assert.ok(step! > 0 && layers!.every(({ value }) => value > 0.95));
+  const first = of.get('no-signal')!.layers![0]!;
+  assert.ok(layers!.some(({ layer, tower }) => layer === first.layer && tower === first.tower));
+});
+
+test('train() warns at the end that a net of sigmoids has not begun to learn', async () => {
+  const values = { ...smallNet('lenet'), optimizer: { learningRate: 0.9, momentum: 0 }, steps: 200, evalEvery: 1000 };
+  const { kinds, of } = await warningsOf('stuck', values);
+  assert.deepEqual(kinds, ['no-learning']);
+  assert.deepEqual(of.get('no-learning')!.step, 200);
+});
+
+/** Ten classes, each with a bright bar of its own; labels of the test images are `shift` too high. */
+function writeBars(name: string, shift: number): string {
+  const path = join(folder, name);
+  fs.mkdirSync(path);
+  const files = { train: [640, 0], t10k: [200, shift] } as const;
+  for (const [part, [count, off]] of Object.entries(files)) {
+    const images = new Uint8Array(count * 784).map((_, i) => {
+      const [image, column] = [Math.floor(i / 784), i % 28];
+      return (Math.floor(column / 2.8) === image % 10 ? 200 : 0) + ((i * 7919) % 50);
+    });
+    const labels = Array.from({ length: count }, (_, i) => (i + off) % 10);
+    fs.writeFileSync(join(path, `${part}-images-idx3-ubyte`), idx(0x803, [count, 28, 28], images));
+    fs.writeFileSync(join(path, `${part}-labels-idx1-ubyte`), idx(0x801, [count], labels));
+  }
+  return path;
+}
+
+test('train() warns of test images whose classes are in another order, and not of the same with the right ones', async () => {
+  for (const shift of [0, 1]) {
+    const data = { ...(RELU_NET as { data?: object }).data, source: writeBars(`bars-${shift}`, shift) };
+    const { kinds, events } = await warningsOf(`bars-${shift}`, {
+      ...RELU_NET,
+      data,
+      steps: 120,
+      evalEvery: 120,
+    });
+    const { top1 } = events.find((event): event is EventOf<'eval'> => event.event === 'eval')!;
+    assert.deepEqual(kinds, shift === 0 ? [] : ['test-at-chance'], `top-1 is ${top1}`);
+  }
+});
+
+const NARROW = { width: 0.125, inputSize: 67, classes: 10 };
+
+for (const [preset, values] of [
+  ['mini', {}],
+  ['fashion', { net: { ...NARROW, width: 0.25 }, data: { source: 'embedded', resize: 74 } }],
+  ['imagenet', { net: { ...NARROW, width: 0.25 }, data: { source: 'embedded', resize: 74 } }],
+  ['tutorial', { net: NARROW, data: { source: 'embedded', resize: 67 } }],
+  ['lenet', { data: { source: 'embedded' } }],
+] as const) {
+  test(`train() has nothing to warn of in a training with the preset ${preset}`, async () => {
+    const { kinds } = await warningsOf(`good-${preset}`, { preset, ...values, steps: 60, evalEvery: 30 });
+    assert.deepEqual(kinds, []);
+  });
+}
