@@ -1,4 +1,4 @@
-/** `npm run bench -- step|layers|exchange|host|memory|data`: see `--help`. Timings belong here, never in a test. */
+/** `npm run bench -- step|layers|exchange|host|memory|data|runs`: see `--help`. Timings belong here, never in a test. */
 import { Command } from 'commander';
 import { listDevices } from '../../src/native/context.js';
 import { benchData } from './data.js';
@@ -6,6 +6,7 @@ import { benchExchange } from './exchange.js';
 import { benchFiles } from './files.js';
 import { benchLayers } from './layers.js';
 import { benchMemory } from './memory.js';
+import { benchRuns } from './runs.js';
 import { benchStep } from './step.js';
 
 interface Flags {
@@ -69,7 +70,8 @@ withNet(
   add('host', "the host's own time: steps of a net that computes next to nothing", (flags) => stepsOf(flags, 20)),
   ...([0.02, 67, 1] as const),
 )
-  .option('--threads <n>', ...THREADS)
+  // With more, most of the time is theirs: they are woken for ops that are done before.
+  .option('--threads <n>', ...THREADS, 1)
   .option('--variants <list>', 'what to compare', list, [
     'pytorch/eager',
     'single/off/tfjs',
@@ -94,5 +96,12 @@ add('data', 'images per second by number of threads', ({ preset, files, rounds, 
 )
   .option('--preset <name>', 'mini, fashion or tutorial: images in memory', 'mini')
   .option('--files <images>', 'make that many JPEG files, and decode them', Number);
+
+program
+  .command('runs')
+  .description('accuracy by epoch of runs that are there')
+  .argument('<folders...>', "the runs' folders")
+  .option('--save <name>', 'write benchmarks/<name>.json')
+  .action((folders: string[], { save }: { save?: string }) => benchRuns(folders, save));
 
 await program.parseAsync();

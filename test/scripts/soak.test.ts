@@ -1,4 +1,4 @@
-/** The soak test's own arithmetic, and that it sees a run that fails; `node dist/scripts/soak.js` does the rest. */
+/** The soak test's own arithmetic; `node dist/scripts/soak.js` does the rest. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { slopeOf } from '../../scripts/soak.js';

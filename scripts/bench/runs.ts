@@ -1,0 +1,69 @@
+/** Accuracy by epoch of runs that are there, beside one another: from their logs, so nothing is trained. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { table } from '../../src/cli/format.js';
+import type { EventOf, LogEvent } from '../../src/log.js';
+import { median, save } from './report.js';
+
+/** An epoch of a run. */
+export interface EpochRow {
+  epoch: number;
+  /** Means over its steps. */
+  trainLoss: number;
+  trainTop1: number;
+  /** The last evaluation in it; none when there was none. */
+  testLoss?: number;
+  testTop1?: number;
+}
+
+/** The epochs of a run, by its log's events; a step that a resumed run did again counts as it was the last time. */
+export function epochsOf(events: readonly LogEvent[]): EpochRow[] {
+  const steps = new Map<number, EventOf<'train_step'>>();
+  const tests = new Map<number, EventOf<'eval'>>();
+  for (const event of events) {
+    if (event.event === 'train_step') steps.set(event.step, event);
+    if (event.event === 'eval') tests.set(event.epoch, event);
+  }
+  const epochs = [...new Set([...steps.values()].map(({ epoch }) => epoch))];
+  return epochs.map((epoch) => {
+    const rows = [...steps.values()].filter((row) => row.epoch === epoch);
+    const images = rows.reduce((total, row) => total + row.images, 0);
+    const mean = (of: (row: EventOf<'train_step'>) => number) =>
+      rows.reduce((total, row) => total + of(row) * row.images, 0) / images;
+    const test = tests.get(epoch);
+    return {
+      epoch,
+      trainLoss: mean(({ loss }) => loss),
+      trainTop1: mean(({ top1 }) => top1),
+      ...(test && { testLoss: test.loss, testTop1: test.top1 }),
+    };
+  });
+}
+
+/** Prints the runs' accuracies by epoch, and how long a step took. */
+export function benchRuns(folders: readonly string[], name: string | undefined): void {
+  const runs = folders.map((folder) => {
+    const lines = readFileSync(join(folder, 'log.ndjson'), 'utf8').trimEnd().split('\n');
+    const events = lines.map((line) => JSON.parse(line) as LogEvent);
+    const start = events.find((event) => event.event === 'run_start');
+    const end = events.findLast((event) => event.event === 'run_end');
+    const stepMs = events.flatMap((event) => (event.event === 'train_step' ? [event.step_ms] : []));
+    return {
+      run: start?.run ?? folder,
+      config: start?.config,
+      stepMs: median(stepMs),
+      trainMs: end?.train_ms,
+      epochs: epochsOf(events),
+    };
+  });
+  const header = ['epoch', ...runs.flatMap(({ run }) => [`${run}: test`, 'in training'])];
+  const longest = Math.max(...runs.map(({ epochs }) => epochs.length));
+  const share = (value: number | undefined) => value?.toFixed(4) ?? '';
+  const rows = Array.from({ length: longest }, (_, i) => [
+    i + 1,
+    ...runs.flatMap(({ epochs }) => [share(epochs[i]?.testTop1), share(epochs[i]?.trainTop1)]),
+  ]);
+  for (const line of table(header, rows)) console.log(line);
+  for (const { run, stepMs } of runs) console.log(`${run}: ${stepMs.toFixed(0)} ms a step, median`);
+  if (name !== undefined) console.log(`written to ${save(name, { runs })}`);
+}

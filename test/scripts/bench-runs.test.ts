@@ -1,0 +1,30 @@
+import { deepEqual } from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { epochsOf } from '../../scripts/bench/runs.js';
+import type { LogEvent } from '../../src/log.js';
+
+const trained = (step: number, epoch: number, images: number, loss: number, top1: number) =>
+  ({ event: 'train_step', step, epoch, images, loss, top1 }) as LogEvent;
+const tested = (step: number, epoch: number, loss: number, top1: number) =>
+  ({ event: 'eval', step, epoch, loss, top1 }) as LogEvent;
+
+describe('epochsOf()', () => {
+  it('has means by image of an epoch, and its last evaluation', () => {
+    const events = [
+      trained(1, 1, 30, 2, 0.5),
+      trained(2, 1, 10, 1, 0.9),
+      tested(1, 1, 3, 0.1),
+      tested(2, 1, 1.5, 0.7),
+      trained(3, 2, 30, 1, 0.75),
+    ];
+    deepEqual(epochsOf(events), [
+      { epoch: 1, trainLoss: 1.75, trainTop1: 0.6, testLoss: 1.5, testTop1: 0.7 },
+      { epoch: 2, trainLoss: 1, trainTop1: 0.75 },
+    ]);
+  });
+
+  it('takes a step that was done again as it was the last time', () => {
+    const [epoch] = epochsOf([trained(1, 1, 8, 2, 0), trained(2, 1, 8, 9, 0), trained(2, 1, 8, 1, 1)]);
+    deepEqual(epoch, { epoch: 1, trainLoss: 1.5, trainTop1: 0.5 });
+  });
+});
