@@ -2,11 +2,13 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { CheckpointError } from '../errors.js';
-import { isWeightsName, openTensors, type TensorFile } from './format.js';
+import { type Entry, isWeightsName, openTensors, type TensorFile } from './format.js';
 import { checkpointsFolder, newestCheckpoint } from './store.js';
 
 /** Several files as one. */
 export interface TensorFiles {
+  /** @throws CheckpointError when none has that tensor, or of another shape; nothing is read. */
+  expect(name: string, shape: readonly number[]): void;
   /** Reads a tensor from the file that has it. @throws CheckpointError when none has it, or of another shape. */
   read(name: string, shape: readonly number[]): Float32Array<ArrayBuffer>;
   close(): void;
@@ -51,15 +53,31 @@ export function openAll(files: readonly string[]): TensorFiles {
     close();
     throw error;
   }
+  const ownerOf = (name: string): TensorFile => {
+    const owner = open.find(({ entries }) => entries.some((each) => each.name === name));
+    if (owner) return owner;
+    throw new CheckpointError(
+      `Cannot use the weights: none of ${files.join(', ')} has ${name}, expected the files of this net; check --run`,
+      files[0] ?? '',
+    );
+  };
   return {
-    read(name, shape) {
-      const owner = open.find(({ entries }) => entries.some((each) => each.name === name));
-      if (owner) return owner.read(name, shape);
-      throw new CheckpointError(
-        `Cannot use the weights: none of ${files.join(', ')} has ${name}, expected the files of this net; check --run`,
-        files[0] ?? '',
-      );
-    },
+    expect: (name, shape) => ownerOf(name).expect(name, shape),
+    read: (name, shape) => ownerOf(name).read(name, shape),
     close,
   };
+}
+
+/**
+ * Compares the files' headers with what a net needs, before memory of the net's size is taken: settings that came with
+ * somebody's weights may claim any.
+ * @throws CheckpointError for the first tensor that is not there, or of another shape.
+ */
+export function checkTensors(files: readonly string[], needed: readonly Pick<Entry, 'name' | 'shape'>[]): void {
+  const tensors = openAll(files);
+  try {
+    for (const { name, shape } of needed) tensors.expect(name, shape);
+  } finally {
+    tensors.close();
+  }
 }

@@ -19,6 +19,8 @@ export interface Entry {
 export interface TensorFile {
   readonly metadata: Readonly<Record<string, string>>;
   readonly entries: readonly Entry[];
+  /** @throws CheckpointError when there is no tensor of that name and shape; nothing is read. */
+  expect(name: string, shape: readonly number[]): void;
   /** Reads the values of one tensor. @throws CheckpointError when there is none of that name or shape. */
   read(name: string, shape: readonly number[]): Float32Array<ArrayBuffer>;
   close(): void;
@@ -91,15 +93,18 @@ export function openTensors(file: string, advice = 'take another run, or train a
     const { header, start } = readHeader(descriptor, fail);
     const places = placesOf(header, fstatSync(descriptor).size - start, fail);
     const metadata = metadataOf(header, fail);
+    const placeOf = (name: string, shape: readonly number[]): Place => {
+      const place = places.get(name);
+      if (!place) return fail(`it has no tensor ${name}`);
+      if (String(place.shape) === String(shape)) return place;
+      return fail(`${name} is [${cut(String(place.shape))}] there, and [${shape}] in this net`);
+    };
     return {
       metadata,
       entries: [...places].map(([name, { shape }]) => ({ name, shape })),
+      expect: placeOf,
       read(name, shape) {
-        const place = places.get(name);
-        if (!place) return fail(`it has no tensor ${name}`);
-        if (String(place.shape) !== String(shape)) {
-          return fail(`${name} is [${cut(String(place.shape))}] there, and [${shape}] in this net`);
-        }
+        const place = placeOf(name, shape);
         const values = new Float32Array(place.bytes / FLOAT_BYTES);
         readAll(descriptor, new Uint8Array(values.buffer), start + place.offset, fail);
         return values;

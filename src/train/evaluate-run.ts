@@ -1,6 +1,7 @@
 /** A finished run's weights on the test images. */
-import { weightsIn } from '../checkpoint/files.js';
+import { checkTensors, weightsIn } from '../checkpoint/files.js';
 import type { Config } from '../config/config.js';
+import { buildNet, parametersOf } from '../model/net.js';
 import { evaluate, type Scores } from './evaluate.js';
 import { openFeed } from './feed.js';
 import { checkClasses, runStatistics } from './run-data.js';
@@ -25,6 +26,7 @@ export async function evaluateRun(
   { tenView = false, note }: EvaluateOptions = {},
 ): Promise<Scores> {
   const files = weightsIn(folder, note);
+  checkTensors(files, parametersOf(buildNet(config.net)));
   const statistics = runStatistics(folder, config);
   const { dataset, feeder } = await openFeed(config, { note, statistics, views: tenView ? 10 : 1 });
   try {

@@ -1,5 +1,5 @@
 /** A run's classes of image files. */
-import { weightsIn } from '../checkpoint/files.js';
+import { checkTensors, weightsIn } from '../checkpoint/files.js';
 import type { Config } from '../config/config.js';
 import {
   type ImageSize,
@@ -11,6 +11,7 @@ import {
   slotViews,
   type Views,
 } from '../data/index.js';
+import { buildNet, parametersOf } from '../model/net.js';
 import { addProbabilities } from './probabilities.js';
 import { runClasses, runStatistics } from './run-data.js';
 import { openTeam } from './team.js';
@@ -42,6 +43,7 @@ export async function predictFiles(
 ): Promise<Prediction[]> {
   const { inputSize, inputChannels, classes } = config.net;
   const weights = weightsIn(folder);
+  checkTensors(weights, parametersOf(buildNet(config.net)));
   const { size, names } = imagesOf(config, folder);
   const mean = runStatistics(folder, config)?.mean;
   const views: Views = tenView ? 10 : 1;

@@ -129,3 +129,14 @@ test('predictFiles() keeps colours where the data have them, and takes the names
       /classes\.json: it holds something else, expected a JSON list/.test(error.message),
   );
 });
+
+test('predictFiles() refuses settings that claim a far larger net than the weights have, before it takes its memory', async () => {
+  const claims = { ...config, net: { ...config.net, width: 8, inputChannels: 64 }, batchSize: 65536 };
+  const before = process.resourceUsage().maxRSS;
+  await assert.rejects(predictFiles(claims, folder, Array(10_000).fill('x.png'), 1), (error: unknown) => {
+    assert.ok(error instanceof CheckpointError, String(error));
+    assert.match(error.message, /conv1\/kernel is \[11,11,3,\d+\] there, and \[11,11,64,\d+\] in this net/);
+    return true;
+  });
+  assert.ok(process.resourceUsage().maxRSS - before < 2 ** 16, 'took more than 64 MiB'); // KiB
+});
