@@ -107,14 +107,17 @@ export class Tower {
     }
     const { gradients, answers, squares } =
       this.#whole && !keep ? this.#gradientsAtOnce(this.#whole, command) : this.#gradientsOnTape(command);
-    this.#strike('update');
-    if (update) {
-      this.#gradientCheck.check(gradients, this.#parameters.described, step, learningRate, squares);
-      this.#parameters.update(gradients, learningRate, epoch);
+    try {
+      this.#strike('update');
+      if (update) {
+        this.#gradientCheck.check(gradients, this.#parameters.described, step, learningRate, squares);
+        this.#parameters.update(gradients, learningRate, epoch);
+      }
+      settle(gradients.at(-1)!);
+    } finally {
+      squares?.dispose();
+      if (!keep) tf.dispose(gradients);
     }
-    settle(gradients.at(-1)!);
-    if (squares) squares.dispose();
-    if (!keep) tf.dispose(gradients);
     return { ...answers, ...this.#timings(started) };
   }
 
