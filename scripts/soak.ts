@@ -16,6 +16,8 @@ export const MOST_GROWTH = 0.05;
 /** Starting and compiling are over by then. */
 const WARM_UP = 0.2;
 const SAMPLES_PER_MINUTE = 12;
+/** For what takes seconds: a run that hangs is a failure. */
+const DEADLINE_MS = 180_000;
 
 const CLI = fileURLToPath(new URL('../src/cli.js', import.meta.url));
 /** Runs in the trainer's main thread, which has time: what the process holds, now and then, and its peak at the end. */
@@ -41,8 +43,8 @@ export interface Ended {
   peak: number;
 }
 
-/** Runs the trainer to its end. @param stopAfterMs sends SIGTERM then. */
-function run(args: readonly string[], stopAfterMs?: number): Promise<Ended> {
+/** Runs the trainer to its end, or kills it at its deadline. @param stopAfterMs sends SIGTERM then. */
+function run(args: readonly string[], deadlineMs: number, stopAfterMs?: number): Promise<Ended> {
   const begun = performance.now();
   const child = spawn(process.execPath, ['--import', WATCHER, CLI, 'train', ...args, '--json'], {
     stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
@@ -50,6 +52,7 @@ function run(args: readonly string[], stopAfterMs?: number): Promise<Ended> {
   const nothing = { exitCode: null, stderr: '', seconds: 0, step: 0, loss: Number.NaN, evaluations: 0, peak: 0 };
   const ended: Ended = { ...nothing, samples: [] };
   if (stopAfterMs !== undefined) setTimeout(() => child.kill('SIGTERM'), stopAfterMs);
+  const hang = setTimeout(() => child.kill('SIGKILL'), deadlineMs);
   child.stderr!.on('data', (bytes) => {
     ended.stderr += bytes;
   });
@@ -65,6 +68,7 @@ function run(args: readonly string[], stopAfterMs?: number): Promise<Ended> {
   });
   return new Promise((resolve) => {
     child.once('close', (exitCode) => {
+      clearTimeout(hang);
       resolve(Object.assign(ended, { exitCode, seconds: (performance.now() - begun) / 1000 }));
     });
   });
@@ -104,7 +108,7 @@ const KINDS: readonly (readonly [kind: string, flags: readonly string[]])[] = [
   ['device', ['--placement', 'split', '--exchange', 'device', '--compile', 'off']],
 ];
 
-/** Many short runs. @returns what went wrong. */
+/** Many short runs, each a process of its own; `soak-one.ts` has them in one. @returns what went wrong. */
 export async function shortRuns(runs: number, out: string, told: (line: string) => void): Promise<string[]> {
   const data = writeImages(join(out, 'images'));
   const common = ['--out', out, '--eval-every', '2', '--checkpoint-every', '2'];
@@ -115,7 +119,7 @@ export async function shortRuns(runs: number, out: string, told: (line: string) 
     const folder = kind === 'resumed' ? `run-${i - 1}` : `run-${i}`;
     const fresh = [...SMALL_RUN, '--data', data, '--steps', '4', '--run', folder, ...flags, ...common];
     const args = kind === 'resumed' ? ['--resume', join(out, folder), ...flags] : fresh;
-    const { exitCode, step, loss, evaluations, seconds, peak, stderr } = await run(args);
+    const { exitCode, step, loss, evaluations, seconds, peak, stderr } = await run(args, DEADLINE_MS);
     const isWhole = exitCode === 0 && step === (kind === 'resumed' ? 8 : 4) && loss > 0 && evaluations > 0 && peak > 0;
     if (!isWhole) wrong.push(`run ${i + 1} (${kind}) ended with ${exitCode} after step ${step}: ${stderr.trim()}`);
     peaks.get(kind)!.push(peak);
@@ -139,12 +143,12 @@ export async function shortRuns(runs: number, out: string, told: (line: string) 
 export async function longRun(minutes: number, out: string, told: (line: string) => void): Promise<string[]> {
   const fresh = [...SMALL_RUN, '--out', out, '--run', 'long', '--eval-every', '500', '--checkpoint-every', '500'];
   const trialMs = Math.min(60_000, Math.max(10_000, minutes * 12_000));
-  const trial = await run([...fresh, '--steps', '100000000'], trialMs);
+  const trial = await run([...fresh, '--steps', '100000000'], trialMs + DEADLINE_MS, trialMs);
   if (trial.exitCode !== 143 || trial.step === 0)
     return [`the trial ended with ${trial.exitCode}: ${trial.stderr.trim()}`];
   // Starting takes some of the trial's time, so these are rather too few.
   const steps = Math.ceil(trial.step * (1 + (minutes * 60_000) / trialMs));
-  const long = await run(['--resume', join(out, 'long'), '--steps', String(steps)]);
+  const long = await run(['--resume', join(out, 'long'), '--steps', String(steps)], 3 * minutes * 60_000 + DEADLINE_MS);
   const { exitCode, samples, seconds } = long;
   told(
     `exit code ${exitCode} after ${long.step} steps, ${long.evaluations} evaluations and ${(seconds / 60).toFixed(1)} minutes`,
@@ -188,7 +192,7 @@ async function main(): Promise<number> {
       ...(minutes > 0 ? await longRun(minutes, out, told) : []),
     ];
     for (const line of wrong) told(`WRONG: ${line}`);
-    if (wrong.length === 0) told('every exit code as it should be, and memory flat');
+    if (wrong.length === 0) told('every exit code as it should be, and memory within its bound');
     return wrong.length === 0 ? 0 : 1;
   } finally {
     rmSync(out, { recursive: true, force: true });
