@@ -23,10 +23,9 @@ function alexnetSplit(...args: string[]) {
 const SMALL = ['--net', 'lenet', '--input-size', '28', '--batch-size', '16', '--steps', '2'];
 const LENET = ['--preset', 'lenet', '--data', 'embedded', '--batch-size', '16', '--steps', '2'];
 
-test('train ends with exit code 0, each of six times', () => {
-  for (let i = 0; i < 6; i++) {
-    const placement = i % 2 === 0 ? 'split' : 'single';
-    const { status, signal, stderr } = alexnetSplit('train', '--placement', placement, ...LENET, '--run', `run${i}`);
+test('train ends with exit code 0', () => {
+  for (const placement of ['split', 'single']) {
+    const { status, signal, stderr } = alexnetSplit('train', '--placement', placement, ...LENET, '--run', placement);
     assert.deepEqual([status, signal, stderr], [0, null, '']);
   }
 });
