@@ -1,9 +1,10 @@
 /** What an ablation came to: its file, its table, and the page that goes with it. */
-import { existsSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config } from '../config/config.js';
 import { ConfigError, cut, SplitError } from '../errors.js';
 import { visible } from '../log.js';
+import { writeOwn } from '../own-file.js';
 import { readJson } from '../read-json.js';
 import { hasTop5, type Missing, type Result } from '../train/ablate.js';
 import { count, table } from './format.js';
@@ -80,7 +81,7 @@ export function writeAblation(folder: string, ablation: Ablation): void {
   for (const [name, text] of files) {
     const file = join(folder, name);
     try {
-      writeFileSync(`${file}.part`, text);
+      writeOwn(`${file}.part`, text);
       renameSync(`${file}.part`, file);
     } catch (error) {
       throw new SplitError(`Cannot write ${file}: ${(error as Error).message}; choose another folder with --out`, {
