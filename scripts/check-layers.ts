@@ -10,24 +10,25 @@ import { stripComments } from './strip-comments.js';
 const MAX_LINES = 300;
 
 const BASE = ['errors', 'random'];
-/** Of those that read what others wrote. */
-const READERS = [...BASE, 'read-json'];
+/** Of those that read what others wrote, and write where others may have. */
+const FILES = [...BASE, 'read-json', 'own-file'];
 const ROOMS = ['model', 'optim', 'exchange', 'data', 'checkpoint', 'native'];
 
 /** What a room may import, besides itself. A file of src/ alone, like errors.ts, is a room of its name. */
 const MAY_IMPORT: Record<string, readonly string[]> = {
   index: ['cli', 'train', 'weights', 'tower', 'config', 'log', ...ROOMS, ...BASE],
-  cli: ['train', 'weights', 'tower', 'config', 'log', ...ROOMS, ...READERS],
-  train: ['weights', 'tower', 'config', 'log', ...ROOMS, ...READERS],
+  cli: ['train', 'weights', 'tower', 'config', 'log', ...ROOMS, ...FILES],
+  train: ['weights', 'tower', 'config', 'log', ...ROOMS, ...FILES],
   tower: ['config', ...ROOMS, ...BASE],
   config: ['model', 'optim', 'errors', 'read-json'],
   ...Object.fromEntries(ROOMS.map((room) => [room, BASE])),
-  data: READERS,
-  checkpoint: READERS,
-  weights: ['model', 'checkpoint', ...READERS],
-  log: BASE,
+  data: FILES,
+  checkpoint: FILES,
+  weights: ['model', 'checkpoint', ...FILES],
+  log: [...BASE, 'own-file'],
   random: ['errors'],
   'read-json': [],
+  'own-file': [],
   errors: [],
 };
 

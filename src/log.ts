@@ -5,10 +5,12 @@
  * A line is one event: `{"time":<epoch ms>,"event":"train_step",…}`. pino's level, pid and hostname are left out: every
  * line has the same ones. Writes are synchronous, so a run that is killed keeps every line it wrote.
  */
-import { closeSync } from 'node:fs';
+import { closeSync, constants, mkdirSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { type DestinationStream, pino } from 'pino';
 import { z } from 'zod';
 import { SplitError } from './errors.js';
+import { openOwn } from './own-file.js';
 
 const NON_FINITE = ['NaN', 'Infinity', '-Infinity'];
 
@@ -156,10 +158,14 @@ export interface RunLog {
 
 /**
  * Opens a log to add to; makes the file and its folders when they are not there.
- * @throws SplitError that names the file, when it cannot be made.
+ * @throws SplitError that names the file, when it cannot be made, or is a link.
  */
 export function openLog(file: string): RunLog {
-  const destination = guarded(file, () => pino.destination({ dest: file, sync: true, mkdir: true }));
+  const descriptor = guarded(file, () => {
+    mkdirSync(dirname(file), { recursive: true });
+    return openOwn(file, constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT);
+  });
+  const destination = pino.destination({ dest: descriptor, sync: true });
   const log = pino(
     // An empty level leaves `{` alone, so the time comes without pino's leading comma.
     { base: null, formatters: { level: () => ({}) }, timestamp: () => `"time":${Date.now()}` },
@@ -168,7 +174,7 @@ export function openLog(file: string): RunLog {
   return {
     write: (event) => guarded(file, () => log.info(visible(event))),
     // Every line is on the disk already; `end()` would try again what a full disk refused.
-    close: () => closeSync((destination as unknown as { fd: number }).fd),
+    close: () => closeSync(descriptor),
   };
 }
 
@@ -190,6 +196,8 @@ const REASONS: Record<string, string> = {
   EACCES: 'this user may not write there; choose another folder with --out',
   EROFS: 'the file system is read-only; choose another folder with --out',
   EDQUOT: 'the quota is used up; make room, or choose another folder with --out',
+  ELOOP: 'it is a link, expected a plain file; take it away, or choose another --run',
+  ENXIO: 'it is no file, expected a plain one; take it away, or choose another --run',
   EISDIR: 'it is a folder; move it away, or choose another --run',
   EEXIST: 'part of the path is a file; choose another folder with --out',
   ENOTDIR: 'part of the path is a file; choose another folder with --out',

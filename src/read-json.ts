@@ -1,10 +1,11 @@
 /** Files that come from others, read within limits: no larger than they may be, and no deeper. */
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
+import { StringDecoder } from 'node:string_decoder';
 
 /** Deeper than anything that is written here; what walks a value by calling itself would not come back from a million. */
 const MAX_DEPTH = 64;
 
-/** What a pipe is read by. */
+/** What is read at once. */
 const PIECE = 65_536;
 
 export interface TextLimits {
@@ -15,7 +16,7 @@ export interface TextLimits {
 }
 
 /**
- * The text of a file. Nothing is allocated before its size is known, and a pipe or a device is read up to the limit.
+ * The text of a file. Nothing is read of one that is too large, and a pipe or a device is read up to the limit.
  * @throws Error, the system's or one that says which limit; whoever names the file says what to do.
  */
 export function readText(file: string, { limit, pipe = false }: TextLimits): string {
@@ -26,15 +27,16 @@ export function readText(file: string, { limit, pipe = false }: TextLimits): str
     if (stats.isDirectory()) throw new Error('it is a folder');
     if (!stats.isFile() && !pipe) throw new Error('it is no file');
     if (stats.size > limit) throw tooLong(`${stats.size} bytes`, limit);
-    const chunks: Buffer[] = [];
+    const decoder = new StringDecoder('utf8');
+    const piece = Buffer.allocUnsafeSlow(PIECE);
+    let text = '';
     for (let done = 0; ; ) {
-      // A byte more than there should be: the end shows, and so does a file that grows.
-      const chunk = Buffer.allocUnsafeSlow(Math.max(PIECE, stats.size + 1));
-      const count = readSync(descriptor, chunk);
+      // Less than was asked for is not the end: a pipe gives what is there, and so do some file systems.
+      const count = readSync(descriptor, piece);
+      if (count === 0) return text + decoder.end();
       done += count;
       if (done > limit) throw tooLong('more bytes', limit);
-      chunks.push(chunk.subarray(0, count));
-      if (count === 0 || (stats.isFile() && count < chunk.length)) return Buffer.concat(chunks).toString('utf8');
+      text += decoder.write(piece.subarray(0, count));
     }
   } finally {
     closeSync(descriptor);

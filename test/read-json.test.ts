@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { after } from 'node:test';
@@ -39,6 +40,27 @@ test('readText() takes what comes through a pipe', () => {
   // Node.js gives its children sockets: a pipe is a shell's.
   const script = 'cat "$1" | "$2" --input-type=module -e "$3"';
   assert.equal(execFileSync('sh', ['-c', script, 'sh', file, process.execPath, code]).toString(), text);
+});
+
+test('readText() reads on after a piece that is short, of a file too, and keeps no more than the text', (t) => {
+  const text = 'aé€𝄞'.repeat(2_000);
+  fs.writeFileSync(file, text);
+  let [reads, mostBytes] = [0, 0];
+  const readSync = fs.readSync;
+  // As some file systems give it: a byte each time, in the midst of letters.
+  const short = t.mock.method(fs, 'readSync', (descriptor: number, buffer: Buffer) => {
+    reads++;
+    mostBytes = Math.max(mostBytes, process.memoryUsage().arrayBuffers);
+    return readSync(descriptor, buffer, 0, Math.min(1, buffer.length), null);
+  });
+  syncBuiltinESMExports();
+  const before = process.memoryUsage().arrayBuffers;
+  for (const pipe of [false, true]) assert.equal(readText(file, { limit: 20_000, pipe }), text);
+  assert.throws(() => readText(file, { limit: 19_999 }), /^Error: it has 20000 bytes, more than 19999$/);
+  short.mock.restore();
+  syncBuiltinESMExports();
+  assert.equal(reads, 2 * 20_001);
+  assert.ok(mostBytes - before < 2 ** 24, `${mostBytes - before} bytes`);
 });
 
 test('parseJson() takes 64 levels and refuses 65, of lists and of objects', () => {

@@ -6,6 +6,7 @@ import assert from 'node:assert';
 import { closeSync, constants, fstatSync, fsyncSync, openSync, readSync, renameSync, rmSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import { CheckpointError, cut } from '../errors.js';
+import { ANEW, openOwn } from '../own-file.js';
 import { parseJson } from '../read-json.js';
 import { CHUNK_BYTES, flushFolder, writeAll } from './disk.js';
 
@@ -37,7 +38,7 @@ const MAX_HEADER_BYTES = 2 ** 24;
 /**
  * Writes a file whole or not at all: under another name first, flushed to the disk, then renamed.
  * @param fill writes a tensor's bytes, little-endian and row-major, into the buffer it is given.
- * @throws CheckpointError when the disk does not take it.
+ * @throws CheckpointError when the disk does not take it, or its header would be longer than may be read.
  */
 export function writeTensors(
   file: string,
@@ -46,10 +47,13 @@ export function writeTensors(
   fill: (entry: Entry, bytes: Uint8Array) => void,
 ): void {
   const draft = `${file}.${process.pid}.partial`;
+  const header = headerOf(entries, metadata, (found) => {
+    throw new CheckpointError(`Cannot write the weights ${file}: ${found}; give the classes shorter names`, file);
+  });
   try {
-    const descriptor = openSync(draft, 'w');
+    const descriptor = openOwn(draft, ANEW);
     try {
-      writeAll(descriptor, headerOf(entries, metadata));
+      writeAll(descriptor, header);
       for (const entry of entries) {
         const bytes = new Uint8Array(bytesOf(entry.shape));
         fill(entry, bytes);
@@ -125,8 +129,17 @@ interface Place {
 
 type Fail = (found: string) => never;
 
-/** A file's first bytes: the header's length and the header; the tensors follow in that order, without a gap. */
-export function headerOf(entries: readonly Entry[], metadata: Readonly<Record<string, string>>): Uint8Array {
+/**
+ * A file's first bytes: the header's length and the header; the tensors follow in that order, without a gap.
+ * @param fail is told of a header that nobody here would read again; an Error without it.
+ */
+export function headerOf(
+  entries: readonly Entry[],
+  metadata: Readonly<Record<string, string>>,
+  fail: Fail = (found) => {
+    throw new Error(found);
+  },
+): Uint8Array {
   let offset = 0;
   const header: Record<string, unknown> = Object.create(null); // a tensor may have any name, `__proto__` too
   header.__metadata__ = metadata;
@@ -139,10 +152,15 @@ export function headerOf(entries: readonly Entry[], metadata: Readonly<Record<st
   const text = JSON.stringify(header);
   // Spaces bring the values to a multiple of eight bytes.
   const json = Buffer.alloc(Math.ceil(Buffer.byteLength(text) / 8) * 8, ' ');
+  if (json.length > MAX_HEADER_BYTES) fail(tooLong(json.length));
   json.write(text);
   const length = Buffer.alloc(LENGTH_BYTES);
   length.writeBigUInt64LE(BigInt(json.length));
   return Buffer.concat([length, json]);
+}
+
+function tooLong(length: number): string {
+  return `its header has ${length} bytes, more than ${MAX_HEADER_BYTES}`;
 }
 
 function readHeader(descriptor: number, fail: Fail): { header: Record<string, unknown>; start: number } {
@@ -154,7 +172,7 @@ function readHeader(descriptor: number, fail: Fail): { header: Record<string, un
   readAll(descriptor, lengthBytes, 0, fail);
   const length = Number(lengthBytes.readBigUInt64LE());
   if (length > size - LENGTH_BYTES) fail('its header is longer than the file');
-  if (length > MAX_HEADER_BYTES) fail(`its header has ${length} bytes, more than ${MAX_HEADER_BYTES}`);
+  if (length > MAX_HEADER_BYTES) fail(tooLong(length));
   const json = Buffer.alloc(length);
   readAll(descriptor, json, LENGTH_BYTES, fail);
   try {

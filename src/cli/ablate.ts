@@ -1,15 +1,24 @@
 /** `ablate`: trains nets with one thing changed, under the same seed and for as long, and puts them into a table. */
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { type Config, resolveConfig } from '../config/config.js';
 import { type Layer, sets } from '../config/layers.js';
 import { ConfigError, SplitError } from '../errors.js';
 import { visible } from '../log.js';
 import { BASELINE, VARIANT_NAMES, type Variant, variantsOf, watchTraining } from '../train/ablate.js';
-import { type Ablation, type AblationRow, earlierRows, settingsOf, tableOf, writeAblation } from './ablation.js';
+import {
+  type Ablation,
+  type AblationRow,
+  earlierRows,
+  isAblation,
+  settingsOf,
+  tableOf,
+  writeAblation,
+} from './ablation.js';
 import type { DisplayMode } from './display.js';
 import { oneLine } from './format.js';
 import { lookAround } from './machine.js';
 import { claimName, runFolder } from './run-folder.js';
+import { lockNow, lockRun } from './run-lock.js';
 import type { Services } from './services.js';
 import { recordedTraining } from './train.js';
 
@@ -25,7 +34,8 @@ const SIGNALLED = 128;
  * Trains the baseline and its variants, each a run of its own in the ablation's folder, and writes `ablation.json` and
  * `ablation.md` there after each. With the `--run` of an ablation that was interrupted it goes on with what is missing.
  * @returns the exit code: 1 when a variant failed, the signal's when one was stopped.
- * @throws ConfigError for settings or names that make no ablation; what a training throws that cannot begin.
+ * @throws ConfigError for settings or names that make no ablation, and while another process is at work there; what a
+ * training throws that cannot begin.
  */
 export async function ablateCommand(
   layers: readonly Layer[],
@@ -36,35 +46,44 @@ export async function ablateCommand(
   const { config: resolved, notes } = resolveConfig(layers, machine);
   const { variants, missing } = variantsOf(resolved);
   const asked = chosenOf(variants, missing, only);
-  const { config, earlier } = claim(
+  const config = claim(
     resolved,
     layers.some((layer) => sets(layer, 'run')),
   );
   const folder = runFolder(config);
-  // What an earlier ablation of that name has finished stays in its table.
-  const isKept = ({ name }: Variant) => earlier.some(({ variant, result }) => variant === name && isDone(result));
-  const chosen = [BASELINE, ...variants.filter((variant) => asked.includes(variant) || isKept(variant))];
-  // Every config before the first run: what does not fit is said now, not tomorrow.
-  const configs = chosen.map(({ name, values }) => {
-    const own = { ...values, out: folder, run: name };
-    return resolveConfig([{ values: config as unknown as Record<string, unknown> }, { values: own }], machine).config;
-  });
-  const ablation: Ablation = {
-    settings: settingsOf(config),
-    rows: chosen.map((variant) => keptRow(variant, earlier)),
-    missing: only ? [] : missing,
-  };
-  makeAblationFolder(folder);
-  writeAblation(folder, ablation); // so that it can go on, whenever it is killed
-  // With --json stdout is the result's alone.
-  const forRuns = mode.json ? { ...services, stdout: services.stderr } : services;
-  for (const note of notes) forRuns.stdout.write(`${note}\n`);
-  const exitCode = await trainRows(ablation, configs, folder, mode, forRuns);
-  const lines = mode.json
-    ? [JSON.stringify(visible(ablation))]
-    : ['', ...tableOf(ablation), '', ...endOf(ablation, config)];
-  for (const line of lines) services.stdout.write(`${line}\n`);
-  return exitCode;
+  // Before its rows are read: whoever ablates there writes others.
+  let lock = existsSync(folder) ? await lockRun(folder) : undefined;
+  try {
+    const earlier = earlierRows(folder, settingsOf(config)) ?? [];
+    // What an earlier ablation of that name has finished stays in its table.
+    const isKept = ({ name }: Variant) => earlier.some(({ variant, result }) => variant === name && isDone(result));
+    const chosen = [BASELINE, ...variants.filter((variant) => asked.includes(variant) || isKept(variant))];
+    // Every config before the first run: what does not fit is said now, not tomorrow.
+    const configs = chosen.map(({ name, values }) => {
+      const own = { ...values, out: folder, run: name };
+      return resolveConfig([{ values: config as unknown as Record<string, unknown> }, { values: own }], machine).config;
+    });
+    const ablation: Ablation = {
+      settings: settingsOf(config),
+      rows: chosen.map((variant) => keptRow(variant, earlier)),
+      missing: only ? [] : missing,
+    };
+    makeAblationFolder(folder);
+    lock ??= lockNow(folder);
+    if (lock.warning !== undefined) services.stderr.write(`warning: ${lock.warning}\n`);
+    writeAblation(folder, ablation); // so that it can go on, whenever it is killed
+    // With --json stdout is the result's alone.
+    const forRuns = mode.json ? { ...services, stdout: services.stderr } : services;
+    for (const note of notes) forRuns.stdout.write(`${note}\n`);
+    const exitCode = await trainRows(ablation, configs, folder, mode, forRuns);
+    const lines = mode.json
+      ? [JSON.stringify(visible(ablation))]
+      : ['', ...tableOf(ablation), '', ...endOf(ablation, config)];
+    for (const line of lines) services.stdout.write(`${line}\n`);
+    return exitCode;
+  } finally {
+    lock?.release();
+  }
 }
 
 /** Trains what has no result yet, and writes the files after each. @returns the exit code of all. */
@@ -121,17 +140,16 @@ function chosenOf(
   });
 }
 
-/** The config with the ablation's name, and the rows of an earlier one under that name. */
-function claim(config: Config, given: boolean): { config: Config; earlier: readonly AblationRow[] } {
+/** The config with the ablation's name: that of one to go on with, or a new one. */
+function claim(config: Config, given: boolean): Config {
   const named = given ? config : Object.freeze({ ...config, run: config.run.replace(/^(split|single)-/, 'ablate-') });
-  const earlier = earlierRows(runFolder(named), settingsOf(named));
-  return earlier ? { config: named, earlier } : { config: claimName(named, given), earlier: [] };
+  return isAblation(runFolder(named)) ? named : claimName(named, given);
 }
 
 /** What an earlier ablation finished is not done again. */
 function keptRow({ name, change }: Variant, earlier: readonly AblationRow[]): AblationRow {
   const done = earlier.find(({ variant, result }) => variant === name && isDone(result));
-  return done ?? { variant: name, change, run: null, result: null };
+  return done ? { ...done, change } : { variant: name, change, run: null, result: null };
 }
 
 function isDone(result: AblationRow['result']): boolean {

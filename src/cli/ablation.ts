@@ -1,9 +1,11 @@
 /** What an ablation came to: its file, its table, and the page that goes with it. */
-import { existsSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
+import { z } from 'zod';
 import type { Config } from '../config/config.js';
 import { ConfigError, cut, SplitError } from '../errors.js';
 import { visible } from '../log.js';
+import { writeOwn } from '../own-file.js';
 import { readJson } from '../read-json.js';
 import { hasTop5, type Missing, type Result } from '../train/ablate.js';
 import { count, table } from './format.js';
@@ -37,14 +39,19 @@ export function settingsOf({ run: _run, out: _out, ...settings }: Config): Recor
   return JSON.parse(JSON.stringify(settings)) as Record<string, unknown>;
 }
 
+/** Whether a folder has an ablation. */
+export function isAblation(folder: string): boolean {
+  return existsSync(join(folder, JSON_NAME));
+}
+
 /**
  * The rows of an earlier, unfinished ablation in that folder; none when there was no ablation.
  * @throws ConfigError when it had other settings; SplitError when its file cannot be read.
  */
 export function earlierRows(folder: string, settings: Record<string, unknown>): readonly AblationRow[] | undefined {
+  if (!isAblation(folder)) return undefined;
   const file = join(folder, JSON_NAME);
-  if (!existsSync(file)) return undefined;
-  let earlier: Ablation;
+  let earlier: Pick<Ablation, 'settings' | 'rows'>;
   try {
     earlier = ablationIn(readJson(file, { limit: MAX_BYTES }));
   } catch (error) {
@@ -61,14 +68,37 @@ export function earlierRows(folder: string, settings: Record<string, unknown>): 
   );
 }
 
-/** The part of it that is read again. @throws Error for what is no ablation. */
-function ablationIn(json: unknown): Ablation {
-  const { settings, rows } = (json ?? {}) as Partial<Ablation>;
-  const isObject = (value: unknown) => typeof value === 'object' && value !== null;
-  if (!isObject(settings) || !Array.isArray(rows) || !rows.every(isObject)) {
-    throw new Error('it lacks settings or rows');
-  }
-  return json as Ablation;
+/** A number, also one that {@link visible} made a text of. */
+const number = z.union([z.number(), z.enum(['NaN', 'Infinity', '-Infinity']).transform(Number)]);
+
+/** What is read again. */
+const EARLIER = z.object({
+  settings: z.record(z.string(), z.unknown()),
+  rows: z.array(
+    z.object({
+      ...{ variant: z.string(), change: z.string(), run: z.string().nullable() },
+      result: z
+        .object({
+          ...{
+            status: z.enum(['done', 'failed', 'stopped']),
+            steps: number,
+            parameters: number,
+            placement: z.string(),
+          },
+          ...{ top1Error: number.optional(), top5Error: number.optional(), testLoss: number.optional() },
+          ...{ imagesPerSecond: number.optional(), error: z.string().optional() },
+        })
+        .nullable(),
+    }),
+  ),
+});
+
+/** @throws Error for what is no ablation, with the first place that is wrong. */
+function ablationIn(json: unknown): Pick<Ablation, 'settings' | 'rows'> {
+  const parsed = EARLIER.safeParse(json);
+  if (parsed.success) return parsed.data as Pick<Ablation, 'settings' | 'rows'>;
+  const { path } = parsed.error.issues[0]!;
+  throw new Error(`it lacks ${path.length > 0 ? path.join('.') : 'everything'}, or has something else there`);
 }
 
 /** Writes both files, each whole or not at all. @throws SplitError when the disk does not take them. */
@@ -80,7 +110,7 @@ export function writeAblation(folder: string, ablation: Ablation): void {
   for (const [name, text] of files) {
     const file = join(folder, name);
     try {
-      writeFileSync(`${file}.part`, text);
+      writeOwn(`${file}.part`, text);
       renameSync(`${file}.part`, file);
     } catch (error) {
       throw new SplitError(`Cannot write ${file}: ${(error as Error).message}; choose another folder with --out`, {

@@ -1,9 +1,9 @@
 /** `kernels`: the first layer's kernels as a picture, and how much of them is colour. */
-import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { weightsIn } from '../checkpoint/files.js';
 import { CheckpointError } from '../errors.js';
 import { buildNet } from '../model/net.js';
+import { writeOwn } from '../own-file.js';
 import { kernelPicture, writePng } from '../weights/kernel-picture.js';
 import { type Energy, type FirstLayer, firstLayerOf, towerEnergy } from '../weights/kernels.js';
 import { table } from './format.js';
@@ -53,7 +53,7 @@ function reportOf(first: FirstLayer, run: string, picture: string): Report {
 
 function writeReport(report: Report, file: string): void {
   try {
-    writeFileSync(file, `${JSON.stringify(report, null, 2)}\n`);
+    writeOwn(file, `${JSON.stringify(report, null, 2)}\n`);
   } catch (error) {
     throw new CheckpointError(`Cannot write ${file}: ${(error as Error).message}; make room`, file);
   }

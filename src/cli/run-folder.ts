@@ -1,12 +1,12 @@
 /** The folder of a run: `<out>/<run>`, one run's alone. */
 import {
   closeSync,
+  constants,
   existsSync,
   fstatSync,
   ftruncateSync,
   lstatSync,
   mkdirSync,
-  openSync,
   readdirSync,
   readSync,
   renameSync,
@@ -15,6 +15,7 @@ import {
 import { join } from 'node:path';
 import type { Config } from '../config/config.js';
 import { ConfigError, SplitError } from '../errors.js';
+import { openOwn, writeOwn } from '../own-file.js';
 import { whoTrains } from './run-lock.js';
 
 /** The run's folder. */
@@ -62,7 +63,7 @@ export function continueFolder(config: Config): string {
   const folder = runFolder(config);
   try {
     const draft = join(folder, `config.json.${process.pid}.partial`);
-    writeFileSync(draft, `${JSON.stringify(config, null, 2)}\n`);
+    writeOwn(draft, `${JSON.stringify(config, null, 2)}\n`);
     renameSync(draft, join(folder, 'config.json'));
     cutHalfLine(join(folder, 'log.ndjson'));
   } catch (error) {
@@ -87,7 +88,7 @@ const LINE_END = 10;
 
 function cutHalfLine(log: string): void {
   if (!existsSync(log)) return;
-  const descriptor = openSync(log, 'r+');
+  const descriptor = openOwn(log, constants.O_RDWR);
   try {
     let { size } = fstatSync(descriptor);
     const tail = Buffer.alloc(Math.min(size, MAX_LINE_BYTES));

@@ -2,24 +2,20 @@
  * One process trains in a run's folder: it holds the lock of the file `lock.json` there, whose text says who it is. The
  * system gives the lock up when the process ends, also by SIGKILL, so that no pid and no age of a file has to be judged.
  */
-import {
-  closeSync,
-  constants,
-  fstatSync,
-  ftruncateSync,
-  openSync,
-  readFileSync,
-  statSync,
-  unlinkSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, constants, fstatSync, ftruncateSync, lstatSync, unlinkSync, writeSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ConfigError, SplitError } from '../errors.js';
+import { ConfigError, cut, SplitError } from '../errors.js';
 import { tryLock } from '../native/file-lock.js';
+import { openOwn } from '../own-file.js';
+import { readJson } from '../read-json.js';
 
 const LOCK_FILE = 'lock.json';
+/** Far more than a {@link Holder} has. */
+const MAX_BYTES = 4096;
+/** `HOST_NAME_MAX`, where it is largest. */
+const MAX_NAME = 255;
 
 /** A lock that is held. */
 export interface RunLock {
@@ -51,7 +47,7 @@ export async function lockRun(folder: string): Promise<RunLock> {
 export function lockNow(folder: string): RunLock {
   const file = join(folder, LOCK_FILE);
   for (;;) {
-    const descriptor = guarded(folder, () => openSync(file, constants.O_RDWR | constants.O_CREAT, 0o644));
+    const descriptor = guarded(folder, () => openOwn(file, constants.O_RDWR | constants.O_CREAT));
     try {
       if (!tryLock(descriptor)) throw heldBy(folder);
     } catch (error) {
@@ -69,10 +65,24 @@ export function lockNow(folder: string): RunLock {
   }
 }
 
-/** Of a folder: the process that trains there, as far as it can be told without touching its lock. */
+/** Of a folder: the process that trains there, as far as it can be told. What it says of itself counts while it is locked. */
 export function whoTrains(folder: string): string | undefined {
   const { pid, host } = holderIn(folder);
-  return pid !== undefined && host === hostname() && isAlive(pid) ? `process ${pid} on ${host}` : undefined;
+  // A file without a text may be about to be locked, which this must not get in the way of.
+  return pid !== undefined && isLocked(join(folder, LOCK_FILE)) ? `process ${pid} on ${host}` : undefined;
+}
+
+/** Whether somebody holds a file's lock; not where that cannot be found out. */
+function isLocked(file: string): boolean {
+  let descriptor: number | undefined;
+  try {
+    descriptor = openOwn(file, constants.O_RDWR); // NFS locks no file that is open to be read alone
+    return !tryLock(descriptor);
+  } catch {
+    return false;
+  } finally {
+    if (descriptor !== undefined) closeSync(descriptor);
+  }
 }
 
 function held(folder: string, file: string, descriptor: number): RunLock {
@@ -100,7 +110,7 @@ function held(folder: string, file: string, descriptor: number): RunLock {
 }
 
 function isSameFile(descriptor: number, file: string): boolean {
-  const [own, named] = [fstatSync(descriptor), statSync(file, { throwIfNoEntry: false })];
+  const [own, named] = [fstatSync(descriptor), lstatSync(file, { throwIfNoEntry: false })];
   return named !== undefined && own.ino === named.ino && own.dev === named.dev;
 }
 
@@ -113,9 +123,11 @@ interface Holder {
 /** What the file says; nothing where there is none, or its text is still on its way. */
 function holderIn(folder: string): Holder {
   try {
-    const { pid, host, since } = JSON.parse(readFileSync(join(folder, LOCK_FILE), 'utf8')) as Record<string, unknown>;
-    if (!Number.isSafeInteger(pid) || typeof host !== 'string' || typeof since !== 'string') return {};
-    return { pid: pid as number, host, since };
+    const said = readJson(join(folder, LOCK_FILE), { limit: MAX_BYTES });
+    const { pid, host, since } = said as Record<string, unknown>;
+    if (!Number.isSafeInteger(pid) || (pid as number) < 1 || typeof host !== 'string' || typeof since !== 'string')
+      return {};
+    return { pid: pid as number, host: cut(host, MAX_NAME), since: cut(since) };
   } catch {
     return {};
   }
@@ -128,15 +140,6 @@ function heldBy(folder: string): ConfigError {
   return new ConfigError(
     `Cannot train in ${folder}: ${who} trains there${since ? ` since ${since}` : ''}, expected one process a run; wait for its end, ${stop}, or choose another --run`,
   );
-}
-
-/** A process that may not be asked is alive too. */
-function isAlive(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
 }
 
 function guarded<T>(folder: string, action: () => T): T {

@@ -69,60 +69,65 @@ export async function recordedTraining(
 ): Promise<{ exitCode: number; failure: string | undefined }> {
   const { train } = await services.trainRoom();
   const display = openDisplay(mode, config, services);
-  const recorder = openRecorder(config, lock);
+  const recorder = openRecorder(config, lock, (message) => waiting.push({ event: 'warning', message }));
   const stop = stopOnSignal(() => {
     display.close(); // the second signal ends the process, and the terminal must be as it was by then
     display.note('stopping after this step; once more stops at once');
     if (!hasBegun) stop.leaveSoon(128 + (constants.signals[stop.signal.reason as NodeJS.Signals] ?? 2));
   });
+  // A run begins with `run_start`: what is to be said before comes after it, or alone where it does not come to that.
+  const waiting: LogEvent[] = (resume?.skipped ?? []).map(({ folder, why }) => {
+    return { event: 'warning', message: `skipped the checkpoint ${folder}: ${why}` };
+  });
   let hasBegun = false;
   let failure: string | undefined;
+  const tell = (event: LogEvent) => {
+    recorder.write(event);
+    display.show(event);
+    watch(event);
+  };
   try {
     for (const note of notes) display.note(note);
     const report = (event: LogEvent) => {
       if (event.event === 'run_start') hasBegun = true;
       if (event.event === 'run_end') failure = event.error;
-      recorder.write(event);
-      display.show(event);
-      watch(event);
+      if (event.event === 'run_start') waiting.unshift(event);
+      else waiting.push(event);
+      while (hasBegun && waiting.length > 0) tell(waiting.shift()!);
       if (event.event === 'run_end' && stop.signal.aborted) stop.leaveSoon(event.exit_code);
     };
-    for (const { folder, why } of resume?.skipped ?? []) {
-      report({ event: 'warning', message: `skipped the checkpoint ${folder}: ${why}` });
-    }
     const { exitCode } = await train(config, { report, signal: stop.signal, resume, note: display.note });
     return { exitCode, failure };
   } finally {
     stop.forget();
+    waiting.forEach(display.show);
     display.close();
     recorder.close();
   }
 }
 
-/** The log, opened by the first `run_start` with the folder it is in; what comes before it waits. */
-function openRecorder(config: Config, lock: RunLock | undefined): RunLog {
+/** The log, opened by its first event with the folder it is in. @param warn hears of a folder that cannot be locked. */
+function openRecorder(config: Config, lock: RunLock | undefined, warn: (message: string) => void): RunLog {
   let log: RunLog | undefined;
   let own: RunLock | undefined;
   const open = () => {
     const folder = lock ? continueFolder(config) : makeFolder(config);
     if (!lock) own = lockNow(folder);
-    const { warning: message } = lock ?? own!;
-    if (message !== undefined) waiting.unshift({ event: 'warning', message });
+    const { warning } = lock ?? own!;
+    if (warning !== undefined) warn(warning);
     return openLog(join(folder, 'log.ndjson'));
   };
-  const waiting: LogEvent[] = [];
   return {
     write(event) {
-      if (!log && event.event !== 'run_start') {
-        waiting.push(event);
-        return;
-      }
       log ??= open();
-      for (const each of [...waiting.splice(0), event]) log.write(each);
+      log.write(event);
     },
     close() {
-      log?.close();
-      own?.release();
+      try {
+        log?.close();
+      } finally {
+        own?.release();
+      }
     },
   };
 }

@@ -2,6 +2,7 @@
  * Packs a folder of images into shards. Every file is written under another name and renamed once it is whole, and what
  * goes into which shard depends on the images alone: so a run that was killed is continued by the next one.
  */
+import assert from 'node:assert';
 import { createHash } from 'node:crypto';
 import { createWriteStream, existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { open, readFile } from 'node:fs/promises';
@@ -25,12 +26,13 @@ import {
   shardName,
 } from './packed.js';
 import type { Progress } from './progress.js';
+import { cutIntoShards, indexBytesOf, type Room } from './shards.js';
 import { filesKey, UNFINISHED } from './statistics-cache.js';
 
 export interface PackOptions {
   /** The folder to write; made when it is not there. */
   out: string;
-  /** A shard is closed once it has that many bytes of images. */
+  /** A shard is closed once it has that many bytes of images, or its index is full. */
   shardBytes: number;
   progress?: Progress;
 }
@@ -118,18 +120,15 @@ function isOurs(names: readonly string[]): boolean {
   return names.includes(PLAN_FILE) || names.every((name) => name.endsWith(UNFINISHED));
 }
 
-/** The images in a mixed order, cut into shards by their sizes. */
+/** The images in a mixed order, cut into shards by their sizes, and by what an index has room for. */
 function shardsOf(part: Part, folder: string, files: ImageFiles, shardBytes: number): Shard[] {
-  const shards: number[][] = [];
-  let bytes = Number.POSITIVE_INFINITY;
-  for (const index of shuffled(files.count, 0, 0)) {
-    if (bytes >= shardBytes) {
-      shards.push([]);
-      bytes = 0;
-    }
-    shards.at(-1)!.push(index);
-    bytes += statSync(join(folder, nameAt(files.names, index)), { throwIfNoEntry: false })?.size ?? 0;
-  }
+  const roomOf = (index: number): Room => {
+    const path = nameAt(files.names, index);
+    const bytes = statSync(join(folder, path), { throwIfNoEntry: false })?.size ?? 0;
+    return { bytes, indexBytes: indexBytesOf(path) };
+  };
+  const most = { bytes: shardBytes, indexBytes: MAX_INDEX_BYTES };
+  const shards = cutIntoShards(shuffled(files.count, 0, 0), roomOf, most);
   return shards.map((indices, number) => ({ part, name: shardName(part, number), indices }));
 }
 
@@ -184,11 +183,7 @@ async function writeShard(out: string, folder: string, files: ImageFiles, { name
   await finish(out, name);
   const index: ShardIndex = { size, index: indices, ...columns };
   const text = JSON.stringify(index);
-  if (Buffer.byteLength(text) > MAX_INDEX_BYTES) {
-    throw new DataError(
-      `Cannot pack ${folder}: the shard ${name} would have ${indices.length} images, more than its index has room for; take a smaller --shard-size`,
-    );
-  }
+  assert(Buffer.byteLength(text) <= MAX_INDEX_BYTES, `the index of ${name} is too long to be read`);
   await writeWhole(out, indexName(name), text);
 }
 

@@ -71,6 +71,7 @@ export class Tower {
       this.#whole = new WholeStep({ ...options, read: () => this.#parameters.readEach() });
     }
     this.#transport = transportOf(setup, this.#fault);
+    this.#setChecksums();
   }
 
   open(): OpenReply {
@@ -101,10 +102,8 @@ export class Tower {
     this.#step = step;
     this.#strike('forward');
     this.#kept.clear();
-    if (this.#transport) {
-      this.#transport.checksums = (this.#setup.exchange.checksum || checksum) ?? false;
-      this.#transport.takeCosts();
-    }
+    this.#setChecksums(checksum);
+    this.#transport?.takeCosts();
     const { gradients, answers, squares } =
       this.#whole && !keep ? this.#gradientsAtOnce(this.#whole, command) : this.#gradientsOnTape(command);
     try {
@@ -237,8 +236,14 @@ export class Tower {
     if (kernel) this.#parameters.put(kernel.name, new Float32Array(volume(kernel.shape)).fill(Number.NaN));
   }
 
+  /** Whether messages from here on have a checksum: always by the settings, or for once. */
+  #setChecksums(asked = false): void {
+    if (this.#transport) this.#transport.checksums = this.#setup.exchange.checksum || asked;
+  }
+
   /** A pass without dropout. */
   #look({ slot, count, step }: BatchCommand, capture?: (value: Captured) => void) {
+    this.#setChecksums();
     const { images, labels, labelValues } = this.#batch(slot, count);
     const values = this.#parameters.read();
     const outcome = this.#runner.run({

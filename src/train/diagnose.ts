@@ -26,12 +26,18 @@ export async function diagnose(
   const isLoss = message.includes('the loss'); // a gradient names its layer
   const found = isLoss ? await firstBad(step, team, feeder, config).catch(() => undefined) : undefined;
   const place = found === undefined ? '' : `first in ${found}, `;
-  const images = feeder.imagesOf(step);
-  return new NonFiniteError(
-    `${message.replace('expected a number', `${place}expected a number`)}; ${batchOf(images)}`,
-    step,
-    images,
-  );
+  const images = imagesOf(feeder, step);
+  const whole = message.replace('expected a number', `${place}expected a number`);
+  return new NonFiniteError(images.length > 0 ? `${whole}; ${batchOf(images)}` : whole, step, images);
+}
+
+/** None where they cannot be made out. */
+function imagesOf(feeder: BatchFeeder, step: number): readonly string[] {
+  try {
+    return feeder.imagesOf(step);
+  } catch {
+    return [];
+  }
 }
 
 function batchOf(images: readonly string[]): string {

@@ -2,11 +2,12 @@
  * What a run keeps of its data, for those who use its weights: `classes.json`, the names by label, and where it took the
  * mean image off, `statistics.json`.
  */
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config } from '../config/config.js';
 import { type Dataset, needsStatistics, readStatistics, type Statistics, writeStatistics } from '../data/index.js';
 import { CheckpointError } from '../errors.js';
+import { writeOwn } from '../own-file.js';
 import { readJson } from '../read-json.js';
 
 const CLASSES_FILE = 'classes.json';
@@ -23,7 +24,7 @@ export function keepRunData(
   const folder = join(out, run);
   try {
     mkdirSync(folder, { recursive: true });
-    if (classNames) writeFileSync(join(folder, CLASSES_FILE), `${JSON.stringify(classNames, null, 1)}\n`);
+    if (classNames) writeOwn(join(folder, CLASSES_FILE), `${JSON.stringify(classNames, null, 1)}\n`);
     if (statistics) writeStatistics(folder, STATISTICS_FILE, statistics);
   } catch (error) {
     throw new CheckpointError(

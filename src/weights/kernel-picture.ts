@@ -1,6 +1,6 @@
 /** The first layer's kernels as a picture, after the paper's Figure 3: tower 0's above tower 1's. */
-import { writeFileSync } from 'node:fs';
 import { CheckpointError, ConfigError } from '../errors.js';
+import { writeOwn } from '../own-file.js';
 import type { FirstLayer } from './kernels.js';
 
 /** Pixels, [height, width, 3], 0 to 255. */
@@ -83,7 +83,7 @@ export async function writePng({ height, width, pixels }: Picture, file: string)
     .png()
     .toBuffer();
   try {
-    writeFileSync(file, bytes);
+    writeOwn(file, bytes);
   } catch (error) {
     throw new CheckpointError(
       `Cannot write the picture ${file}: ${(error as Error).message}; choose another file with --out`,

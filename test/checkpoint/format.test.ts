@@ -1,10 +1,18 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { type Entry, isWeightsName, openTensors, weightsName, writeTensors } from '../../src/checkpoint/format.js';
+import {
+  type Entry,
+  headerOf,
+  isWeightsName,
+  openTensors,
+  weightsName,
+  writeTensors,
+} from '../../src/checkpoint/format.js';
 import { CheckpointError, NativeError } from '../../src/errors.js';
 
 const folder = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-format-'));
@@ -49,6 +57,17 @@ function assertRefused(action: () => unknown, file: string, text: RegExp): void 
     return true;
   });
 }
+
+test('writeTensors() writes no header that openTensors() would refuse', () => {
+  const file = inFolder('long.safetensors');
+  const most = 2 ** 24 - JSON.stringify({ __metadata__: { note: '' } }).length;
+  writeTensors(file, [], { note: 'x'.repeat(most) }, () => {});
+  openTensors(file).close();
+  const write = (note: string) => () => writeTensors(file, [], { note }, () => {});
+  assertRefused(write('x'.repeat(most + 1)), file, /: its header has 16777224 bytes, more than 16777216; give the cl/);
+  openTensors(file).close();
+  assert.throws(() => headerOf([], { note: 'x'.repeat(2 ** 24) }), /^Error: its header has \d+ bytes, more than/);
+});
 
 test('writeTensors() and openTensors() give every tensor back, whatever its name', () => {
   const file = inFolder('round.safetensors');
@@ -152,8 +171,13 @@ test('writeTensors() on a full disk says so', (t) => {
   if (!fs.existsSync('/dev/full')) return t.skip('there is no /dev/full');
   const file = inFolder('full.safetensors');
   const draft = `${file}.${process.pid}.partial`;
-  fs.symlinkSync('/dev/full', draft); // the draft is opened through it
+  fs.writeFileSync(draft, '');
+  const openSync = fs.openSync;
+  t.mock.method(fs, 'openSync', (path: string, flags: number) => openSync(path === draft ? '/dev/full' : path, flags));
+  syncBuiltinESMExports();
   assertRefused(() => writeSample(file), file, /ENOSPC.*make room/);
+  t.mock.restoreAll();
+  syncBuiltinESMExports();
   assert.deepEqual([fs.existsSync(file), fs.lstatSync(draft, { throwIfNoEntry: false })], [false, undefined]);
 });
 

@@ -4,7 +4,9 @@ import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { after } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Ablation } from '../../src/cli/ablation.js';
+import { lockNow } from '../../src/cli/run-lock.js';
 import type { TrainRoom } from '../../src/cli/services.js';
 import type { Config } from '../../src/config/config.js';
 import { EVAL, RUN_END, RUN_START, trainStep } from '../events.js';
@@ -171,4 +173,46 @@ test('ablate --json prints the result alone, every number visible', async () => 
   );
   assert.equal(settings.preset, 'mini');
   assert.deepEqual(fs.readdirSync(out), ['ablate-mini-20260203-040506']);
+});
+
+test('ablate refuses a folder in which another one is at work, and gives its own up', async () => {
+  const out = newOut();
+  const during: Outcome[] = [];
+  const train: TrainRoom['train'] = async (config, ui) => {
+    assert.ok(fs.existsSync(join(out, 'a', 'lock.json')));
+    if (during.length === 0) during.push(await ablate(out, ['--only', 'tanh'], training({})));
+    return training({})(config, ui);
+  };
+  const { exitCode } = await ablate(out, ['--only', 'tanh'], train);
+  assert.deepEqual([exitCode, during[0]!.exitCode], [0, 2]);
+  const message = new RegExp(
+    `^error: Cannot train in .*a: process ${process.pid} on \\S+ trains there since .*--run\n$`,
+  );
+  assert.match(during[0]!.stderr.text, message);
+  assert.deepEqual(
+    jsonOf(out).rows.map(({ variant, result }) => [variant, result?.status]),
+    [
+      ['baseline', 'done'],
+      ['tanh', 'done'],
+    ],
+  );
+  assert.ok(!fs.existsSync(join(out, 'a', 'lock.json')));
+});
+
+test('ablate reads the rows of an earlier one once that has given its folder up', async () => {
+  const out = newOut();
+  await ablate(out, ['--only', 'tanh'], training({}));
+  const file = join(out, 'a', 'ablation.json');
+  const whole = fs.readFileSync(file, 'utf8');
+  const lock = lockNow(join(out, 'a'));
+  const ablation = JSON.parse(whole) as Ablation;
+  ablation.rows[1]!.result = null;
+  fs.writeFileSync(file, JSON.stringify(ablation));
+  const seen: Config[] = [];
+  const second = ablate(out, ['--only', 'tanh'], training({}, seen));
+  await sleep(100); // it waits a while for whoever may be ending
+  fs.writeFileSync(file, whole);
+  lock.release();
+  assert.equal((await second).exitCode, 0);
+  assert.deepEqual(seen, []);
 });

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import test, { after } from 'node:test';
 import { manifestText } from '../../src/checkpoint/manifest.js';
 import { checkpointsFolder, valuesBytes, writeCheckpoint } from '../../src/checkpoint/store.js';
-import { earlierRows } from '../../src/cli/ablation.js';
+import { earlierRows, tableOf } from '../../src/cli/ablation.js';
 import { findContinuation } from '../../src/cli/resume.js';
 import { resolveConfig } from '../../src/config/config.js';
 import { SplitError } from '../../src/errors.js';
@@ -92,16 +92,41 @@ test('runClasses() has a list of names, or says in a sentence what is wrong with
 });
 
 test('earlierRows() has the rows of an ablation, or says in a sentence what is wrong with the file', async (t) => {
-  const settings = { preset: 'mini', net: { width: 0.25 } };
-  const row = { variant: 'relu', change: 'relu everywhere', run: 'relu', result: { status: 'done', steps: 5 } };
+  const settings = { preset: 'mini', net: { width: 0.25, classes: 100 } };
+  const result = {
+    ...{ status: 'done', steps: 5, parameters: 30, placement: 'split' },
+    ...{ top1Error: 0.5, top5Error: 0.25, testLoss: 'NaN', imagesPerSecond: 20 },
+  };
+  const row = { variant: 'relu', change: 'relu everywhere', run: 'relu', result };
   await fuzz(t, {
     what: 'ablations',
     cases: jsonLike({ settings, rows: [row, { ...row, variant: 'tanh', result: null }], missing: [] }, 2),
     usual: 100,
     read(text) {
       fs.writeFileSync(join(folder, 'ablation.json'), text);
-      for (const { variant } of earlierRows(folder, settings)!) assert.notEqual(variant, 'none');
+      const rows = [...earlierRows(folder, settings)!];
+      assert.equal(tableOf({ settings, rows, missing: [] }).length, 1 + rows.length);
     },
     refuses: isRefusal,
   });
+});
+
+test('earlierRows() names the place where a row is not one', () => {
+  const file = join(folder, 'ablation.json');
+  const row = { variant: 'baseline', change: 'x', run: null, result: null };
+  const rows: [row: object, place: string][] = [
+    [{ ...row, result: { status: 'done' } }, 'rows.1.result.steps'],
+    [
+      { ...row, result: { status: 'done', steps: 1, parameters: 2, placement: 'split', top1Error: '0' } },
+      'rows.1.result.top1Error',
+    ],
+    [{ ...row, variant: 7 }, 'rows.1.variant'],
+  ];
+  for (const [wrong, place] of rows) {
+    fs.writeFileSync(file, JSON.stringify({ settings: {}, rows: [row, wrong], missing: [] }));
+    const message = `Cannot go on with ${folder}: ${file} is no ablation (it lacks ${place}, or has something else there); choose another --run`;
+    assert.throws(() => earlierRows(folder, {}), { name: 'SplitError', message });
+  }
+  fs.writeFileSync(file, JSON.stringify({ settings: {}, rows: [row], missing: [] }));
+  assert.deepEqual(earlierRows(folder, {}), [row]);
 });

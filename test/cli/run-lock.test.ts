@@ -1,6 +1,6 @@
 /** One process a run: who else comes is told of the first, and a killed one keeps nobody out. */
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';
 import { hostname, tmpdir } from 'node:os';
@@ -92,6 +92,52 @@ test('lockNow() lets in one of many that come at once, also while others remove 
   );
   assert.deepEqual(codes, [0, 0, 0, 0]);
   assert.equal(fs.readFileSync(counter, 'utf8'), '400');
+});
+
+test('lockNow() leaves alone what a link leads to, and waits for no pipe', (t) => {
+  const folder = temporary(t);
+  const [file, victim] = [join(folder, 'lock.json'), join(folder, 'victim')];
+  fs.writeFileSync(victim, 'dear to somebody');
+  fs.symlinkSync('victim', file);
+  const sentence = (what: string) => ({
+    name: 'SplitError',
+    message: `Cannot lock the run's folder ${folder}: lock.json is ${what}, expected a plain file or none; make room, or let it be written to`,
+  });
+  assert.throws(() => lockNow(folder), sentence('a link'));
+  assert.equal(whoTrains(folder), undefined);
+  assert.equal(fs.readFileSync(victim, 'utf8'), 'dear to somebody');
+  fs.rmSync(file);
+  execFileSync('mkfifo', [file]);
+  assert.throws(() => lockNow(folder), sentence('no file'));
+  assert.equal(whoTrains(folder), undefined);
+});
+
+test('whoTrains() goes by the lock and not by who is alive', (t) => {
+  const folder = temporary(t);
+  const file = join(folder, 'lock.json');
+  // Of a killed process, whose pid is another's by now: in a container that was started again this very one's.
+  for (const pid of [1, process.pid]) {
+    fs.writeFileSync(file, JSON.stringify({ pid, host: hostname(), since: '2026-01-01T00:00:00.000Z' }));
+    assert.equal(whoTrains(folder), undefined);
+  }
+  const lock = lockNow(folder);
+  fs.writeFileSync(file, JSON.stringify({ pid: 7, host: 'another', since: 'x' }));
+  assert.equal(whoTrains(folder), 'process 7 on another');
+  lock.release();
+});
+
+test('lockNow() takes little of what the file says', (t) => {
+  const folder = temporary(t);
+  const file = join(folder, 'lock.json');
+  const lock = lockNow(folder);
+  const holder = { pid: 7, host: 'h'.repeat(1000), since: 's'.repeat(1000) };
+  fs.writeFileSync(file, JSON.stringify(holder));
+  assert.throws(() => lockNow(folder), /: process 7 on h{252}\.\.\. trains there since s{57}\.\.\., expected/);
+  for (const changed of [{ host: 'h'.repeat(4096) }, { pid: -1 }, { pid: '7' }, { host: 7 }]) {
+    fs.writeFileSync(file, JSON.stringify({ ...holder, ...changed }));
+    assert.throws(() => lockNow(folder), /: another process trains there, expected one process a run;/);
+  }
+  lock.release();
 });
 
 test('lockNow() says in a sentence that the folder takes no file', (t) => {

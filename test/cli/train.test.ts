@@ -1,14 +1,19 @@
 /** `train` around a stand-in for the training: its folder, its refusals, its signals. */
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { after } from 'node:test';
-import type { TrainRoom } from '../../src/cli/services.js';
-import type { Config } from '../../src/config/config.js';
+import type { RunLock } from '../../src/cli/run-lock.js';
+import type { Services, TrainRoom } from '../../src/cli/services.js';
+import { recordedTraining } from '../../src/cli/train.js';
+import { type Config, resolveConfig } from '../../src/config/config.js';
 import { DataError } from '../../src/errors.js';
+import type { LogEvent } from '../../src/log.js';
+import { flags, machineWith } from '../config/machines.js';
 import { RUN_END, RUN_START, WARNING } from '../events.js';
-import { roomWith, run, threeSteps } from './stand-ins.js';
+import { roomWith, run, Screen, threeSteps } from './stand-ins.js';
 
 const base = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-train-'));
 after(() => fs.rmSync(base, { recursive: true, force: true }));
@@ -75,7 +80,7 @@ test('train takes norms, overlap, crops, flips and colours from its flags', asyn
   assert.deepEqual([plain.preset, plain.data.meanImage, plain.data.cropGroup], ['imagenet', false, 1]);
 });
 
-test('train makes no folder before run_start, and keeps what was reported until then', async () => {
+test('train makes no folder before run_start, and tells what was reported until then after it', async () => {
   const out = newOut();
   const train: TrainRoom['train'] = async (config, { report }) => {
     report(WARNING);
@@ -87,7 +92,65 @@ test('train makes no folder before run_start, and keeps what was reported until 
   const { exitCode } = await run(['train', '--out', out, '--run', 'r'], { trainRoom: roomWith({ train }) });
   assert.equal(exitCode, 0);
   const events = fs.readFileSync(join(out, 'r', 'log.ndjson'), 'utf8').match(/"event":"\w+"/g);
-  assert.deepEqual(events, ['"event":"warning"', '"event":"run_start"']);
+  assert.deepEqual(events, ['"event":"run_start"', '"event":"warning"']);
+});
+
+test('train tells what was reported when it does not come to run_start', async () => {
+  const train: TrainRoom['train'] = async (_, { report }) => {
+    report(WARNING);
+    throw new DataError('Cannot read the images');
+  };
+  const { stderr } = await run(['train', '--out', newOut(), '--run', 'r'], { trainRoom: roomWith({ train }) });
+  assert.equal(stderr.text, 'warning: mind the gap\nerror: Cannot read the images\n');
+});
+
+/** A training of a run that goes on under a lock, by way of what `trainCommand` and `ablate` use. */
+async function recorded(mode: { json?: boolean }, lock: RunLock, events: string[] = []) {
+  const machine = machineWith('CPU:0', 'CPU:1');
+  const { config } = resolveConfig([flags({ out: newOut(), run: 'r' })], machine);
+  fs.mkdirSync(join(config.out, 'r'));
+  const [stdout, stderr] = [new Screen(), new Screen()];
+  const services = { stdout, stderr, env: {}, trainRoom: roomWith({ train: threeSteps }) } as unknown as Services;
+  const watch = ({ event }: LogEvent) => void events.push(event);
+  await recordedTraining(config, [], mode, services, { lock, watch });
+  return {
+    log: fs.readFileSync(join(config.out, 'r', 'log.ndjson'), 'utf8'),
+    stdout: stdout.text,
+    stderr: stderr.text,
+  };
+}
+
+test('train tells terminal, log and whoever watches that the folder cannot be locked, after run_start', async () => {
+  const lock = { warning: 'it cannot be locked', release() {} };
+  const events: string[] = [];
+  const plain = await recorded({}, lock, events);
+  assert.equal(plain.stderr, 'warning: it cannot be locked\n');
+  assert.deepEqual(events.slice(0, 3), ['run_start', 'warning', 'check']);
+  const json = await recorded({ json: true }, lock);
+  for (const text of [plain.log, json.log, json.stdout]) {
+    const lines = text.split('\n').filter((line) => line.includes('it cannot be locked'));
+    assert.equal(lines.length, 1, text);
+    assert.match(text, /^[^\n]*"event":"run_start"[^\n]*\n[^\n]*"message":"it cannot be locked"/);
+  }
+});
+
+test('train gives the lock up where the log cannot be closed', async (t) => {
+  const out = newOut();
+  const train: TrainRoom['train'] = async (config, { report }) => {
+    report({ ...RUN_START, run: config.run });
+    assert.ok(fs.existsSync(join(out, 'r', 'lock.json')));
+    const failing = () => {
+      throw new Error('EIO');
+    };
+    t.mock.method(fs, 'closeSync', failing, { times: 1 });
+    syncBuiltinESMExports();
+    return { exitCode: 0, top1: 0, steps: 0 };
+  };
+  const { exitCode, stderr } = await run(['train', '--out', out, '--run', 'r'], { trainRoom: roomWith({ train }) });
+  t.mock.restoreAll();
+  syncBuiltinESMExports();
+  assert.deepEqual([exitCode, /^error: EIO /.test(stderr.text)], [1, true], stderr.text);
+  assert.ok(!fs.existsSync(join(out, 'r', 'lock.json')));
 });
 
 test('train leaves nothing of a run that was refused', async () => {

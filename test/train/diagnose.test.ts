@@ -16,6 +16,15 @@ async function diagnosed(images: readonly string[]): Promise<NonFiniteError> {
   return diagnose(error, {} as Team, feeder, {} as Config);
 }
 
+test('diagnose() keeps the error where the images cannot be made out', async () => {
+  const error = new NonFiniteError('Cannot go on: the gradient of step 7 is not finite, expected numbers', 7);
+  const imagesOf = () => {
+    throw new Error('no names');
+  };
+  const found = await diagnose(error, {} as Team, { imagesOf } as unknown as BatchFeeder, {} as Config);
+  assert.deepEqual([found.name, found.message, found.step, found.images], ['NonFiniteError', error.message, 7, []]);
+});
+
 test('diagnose() names the images of the batch, three in the sentence and all for the log', async () => {
   const paths = ['train/a/1.jpg', 'train/b/2.jpg', 'train/a/3.jpg', 'train/c/4.jpg', 'train/a/5.jpg'];
   const many = await diagnosed(paths);

@@ -1,0 +1,66 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import fs from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import test, { after } from 'node:test';
+import { writeTensors } from '../src/checkpoint/format.js';
+import { settingsOf, writeAblation } from '../src/cli/ablation.js';
+import { continueFolder } from '../src/cli/run-folder.js';
+import { resolveConfig } from '../src/config/config.js';
+import { openLog } from '../src/log.js';
+import { ANEW, openOwn, writeOwn } from '../src/own-file.js';
+import { keepRunData } from '../src/train/run-data.js';
+import { writePng } from '../src/weights/kernel-picture.js';
+import { flags, machineWith } from './config/machines.js';
+
+const folder = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-own-'));
+after(() => fs.rmSync(folder, { recursive: true, force: true }));
+
+test('writeOwn() writes a file anew, and no link, no pipe and no folder', () => {
+  const file = join(folder, 'file');
+  for (const text of ['longer', 'short']) {
+    writeOwn(file, text);
+    assert.equal(fs.readFileSync(file, 'utf8'), text);
+  }
+  const [link, dangling, pipe] = ['link', 'dangling', 'pipe'].map((name) => join(folder, name)) as [
+    string,
+    string,
+    string,
+  ];
+  fs.symlinkSync('file', link);
+  fs.symlinkSync('none', dangling);
+  execFileSync('mkfifo', [pipe]);
+  assert.throws(() => writeOwn(link, 'x'), { message: 'link is a link, expected a plain file or none', code: 'ELOOP' });
+  assert.throws(() => writeOwn(dangling, 'x'), /^Error: dangling is a link/);
+  assert.throws(() => writeOwn(pipe, 'x'), /^Error: pipe is no file, expected a plain file or none$/);
+  assert.throws(() => openOwn(pipe, fs.constants.O_RDWR), /^Error: pipe is no file/);
+  assert.throws(() => openOwn(folder, ANEW), { code: 'EISDIR' });
+  assert.deepEqual([fs.readFileSync(file, 'utf8'), fs.existsSync(join(folder, 'none'))], ['short', false]);
+});
+
+test('no file that a run, its log or its weights write leads out of the folder', async () => {
+  const victim = join(folder, 'victim');
+  const [run, own] = ['r', join(folder, 'r')];
+  fs.mkdirSync(own);
+  const { config } = resolveConfig([flags({ out: folder, run })], machineWith('CPU:0', 'CPU:1'));
+  const linked = (name: string) => join(own, name);
+  const picture = { height: 1, width: 1, pixels: new Uint8Array(3) };
+  const writes: [name: string, write: () => unknown][] = [
+    ['log.ndjson', () => openLog(linked('log.ndjson'))],
+    ['log.ndjson', () => continueFolder(config)],
+    [`config.json.${process.pid}.partial`, () => continueFolder(config)],
+    ['ablation.json.part', () => writeAblation(own, { settings: settingsOf(config), rows: [], missing: [] })],
+    ['classes.json', () => keepRunData(config, ['a'], undefined)],
+    ['kernels.png', () => writePng(picture, linked('kernels.png'))],
+    [`w.safetensors.${process.pid}.partial`, () => writeTensors(linked('w.safetensors'), [], {}, () => {})],
+  ];
+  for (const [name, write] of writes) {
+    fs.writeFileSync(victim, 'half a line');
+    fs.rmSync(linked(name), { force: true });
+    fs.symlinkSync('../victim', linked(name));
+    await assert.rejects(async () => write(), /is a link, expected a plain/, name);
+    assert.equal(fs.readFileSync(victim, 'utf8'), 'half a line', name);
+    fs.rmSync(linked(name), { force: true });
+  }
+});
