@@ -101,10 +101,8 @@ export class Tower {
     this.#step = step;
     this.#strike('forward');
     this.#kept.clear();
-    if (this.#transport) {
-      this.#transport.checksums = (this.#setup.exchange.checksum || checksum) ?? false;
-      this.#transport.takeCosts();
-    }
+    this.#transport?.takeCosts();
+    this.#sumMessages(checksum);
     const { gradients, answers, squares } =
       this.#whole && !keep ? this.#gradientsAtOnce(this.#whole, command) : this.#gradientsOnTape(command);
     this.#strike('update');
@@ -236,6 +234,7 @@ export class Tower {
 
   /** A pass without dropout. */
   #look({ slot, count, step }: BatchCommand, capture?: (value: Captured) => void) {
+    this.#sumMessages();
     const { images, labels, labelValues } = this.#batch(slot, count);
     const values = this.#parameters.read();
     const outcome = this.#runner.run({
@@ -254,6 +253,11 @@ export class Tower {
     const labelValues = views.labels.subarray(0, count);
     const images = tensorFrom(shape, views.images.subarray(0, volume(shape))) as tf.Tensor4D;
     return { images, labels: tensorFrom([count], labelValues) as tf.Tensor1D, labelValues };
+  }
+
+  /** Before each pass: whether its messages have a checksum. @param always whatever the settings say. */
+  #sumMessages(always = false): void {
+    if (this.#transport) this.#transport.checksums = always || (this.#setup.exchange.checksum ?? false);
   }
 
   /** How the halves come together in that step. */
