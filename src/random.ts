@@ -6,7 +6,16 @@
  */
 
 /** What a number is drawn for; part of the key, so that no two purposes share numbers. */
-export const PURPOSE = { init: 1, dropout: 2, order: 3, crop: 4, flip: 5, colour: 6, colourNoise: 7 } as const;
+export const PURPOSE = {
+  init: 1,
+  dropout: 2,
+  order: 3,
+  crop: 4,
+  flip: 5,
+  colour: 6,
+  colourNoise: 7,
+  sample: 8,
+} as const;
 
 export type Purpose = (typeof PURPOSE)[keyof typeof PURPOSE];
 

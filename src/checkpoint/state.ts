@@ -24,6 +24,10 @@ export const RUN_STATE = z.strictObject({
   top1: score.optional(),
   /** The best evaluation so far. */
   best: z.strictObject({ step: count.min(1), top1: score }).optional(),
+  /** What the rules of `warnings.ts` remember of the run: the first loss, and the least mean of as many as they take. */
+  losses: z
+    .strictObject({ first: z.strictObject({ step: count.min(1), loss: z.number() }), best: z.number().optional() })
+    .optional(),
   placement: z.enum(['split', 'single']),
   /** All settings, and the hash of those that a resumed run must share; see `hashOf`. */
   config: z.record(z.string(), z.unknown()),

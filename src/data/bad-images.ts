@@ -2,7 +2,7 @@
 import { DataError } from '../errors.js';
 import { slotViews } from './batches.js';
 import type { Dataset } from './dataset.js';
-import type { BadImage, FillSetup, FillTask } from './fill-task.js';
+import type { BadImage, FillSetup } from './fill-task.js';
 import { nameAt } from './names.js';
 import { batchName } from './pool.js';
 
@@ -13,6 +13,8 @@ export interface Unreadable {
   reason: string;
 }
 
+type SetKind = 'training' | 'test';
+
 /** What is known of unreadable images by now. */
 export interface Ledger {
   readonly images: readonly Unreadable[];
@@ -20,7 +22,7 @@ export interface Ledger {
    * Takes what filling a batch found.
    * @throws DataError that names the first of them with `fail`; with `skip` when no training image can be read.
    */
-  add(kind: FillTask['kind'], number: number, bad: readonly BadImage[], holes: readonly number[]): void;
+  add(kind: SetKind, number: number, bad: readonly BadImage[], holes: readonly number[]): void;
   /** Whether a training image was skipped. */
   isUnreadable(index: number): boolean;
 }
@@ -59,7 +61,7 @@ function unreadable(folder: string, path: string, reason: string): DataError {
   );
 }
 
-function noneLeft(folder: string, kind: FillTask['kind'], number: number): DataError {
+function noneLeft(folder: string, kind: SetKind, number: number): DataError {
   return new DataError(
     `Cannot fill ${batchName(kind, number)}: none of the training images of ${folder} can be read, expected some; \`data check\` lists why`,
   );

@@ -1,5 +1,5 @@
 /** Which images a batch holds, and how a slot of shared memory holds them. */
-import { shuffled } from '../random.js';
+import { draw, PURPOSE, shuffled, unit } from '../random.js';
 
 /** A batch as a range of an order of images. */
 export interface Range {
@@ -34,6 +34,19 @@ export function createOrder(images: number, seed: number): (epoch: number) => Ui
     if (kept?.epoch !== epoch) kept = { epoch, order: shuffled(images, seed, epoch) };
     return kept.order;
   };
+}
+
+/**
+ * Indices of `count` images out of a set of `images`, in its order: of each of so many equal parts one, drawn at random.
+ * So classes that stand one after the other are all among them, as far as there is room, and classes that take turns too,
+ * where every n-th image might be of the same.
+ */
+export function spread(images: number, count: number, seed: number): Uint32Array {
+  const startOf = (part: number) => Math.floor((part * images) / count);
+  return Uint32Array.from({ length: count }, (_, part) => {
+    const [begin, end] = [startOf(part), startOf(part + 1)];
+    return begin + Math.floor(unit(draw(seed, PURPOSE.sample, part, 0, 0)[0]) * (end - begin));
+  });
 }
 
 export function slotBytes(batchSize: number, inputSize: number, inputChannels: number): number {

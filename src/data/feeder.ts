@@ -29,7 +29,7 @@ export interface FeedOptions {
   views?: Views;
   /** Of the training images, when the options need them; see `needsStatistics`. */
   statistics?: Statistics | undefined;
-  /** Slots for training batches, 3 without it: one in use, the others filled ahead. Test batches have two more. */
+  /** Slots for training batches, 3 without it: one in use, the others filled ahead. Test batches have two more, their sample one. */
   slots?: number;
   /** Told of each image that is skipped because it cannot be read, once. */
   onUnreadable?: (image: Unreadable) => void;
@@ -74,6 +74,11 @@ export interface BatchFeeder {
    * @param view which of the views, from 0; there is but one without `views`.
    */
   test(batch: number, view?: number): Promise<Batch>;
+  /**
+   * A batch of test images from all over their set (`spread` of `batches.ts`), always the same. It is filled when it is
+   * first asked for and stays, so it is not to be released. Throws alike.
+   */
+  sample(): Promise<Batch>;
   /** The images of a training batch, made out anew each time: see `batch-images.ts`. */
   imagesOf(step: number): readonly string[];
   /** Gives the slot back, to be filled again: the towers are done with it. */
@@ -91,7 +96,7 @@ const TEST_SLOTS = 2;
  */
 export function openFeeder(options: FeedOptions): BatchFeeder {
   const { dataset, batchSize, inputSize, inputChannels, seed, data, views = 1, slots: trainSlots = 3 } = options;
-  const slots = allocateSlots(trainSlots + TEST_SLOTS, batchSize, inputSize, inputChannels);
+  const slots = allocateSlots(trainSlots + TEST_SLOTS + 1, batchSize, inputSize, inputChannels);
   // Settings alone: what is shared with a thread has to be plain data.
   const { statistics } = options;
   assert(statistics || !needsStatistics(data), 'the options need statistics');
@@ -118,8 +123,10 @@ export function openFeeder(options: FeedOptions): BatchFeeder {
     });
   const lanes = {
     training: openLaneOf('training', 0, trainSlots, Number.POSITIVE_INFINITY),
-    test: openLaneOf('test', trainSlots, slots.length, testBatches * views - 1),
+    test: openLaneOf('test', trainSlots, trainSlots + TEST_SLOTS, testBatches * views - 1),
+    sample: openLaneOf('sample', trainSlots + TEST_SLOTS, slots.length, 0),
   };
+  let sample: Promise<Batch> | undefined;
 
   return {
     slots,
@@ -135,19 +142,24 @@ export function openFeeder(options: FeedOptions): BatchFeeder {
       assert(Number.isSafeInteger(view) && view >= 0 && view < views, `there is no view ${view}`);
       return take('test', batch * views + view);
     },
+    sample() {
+      sample ??= take('sample', 0);
+      return sample;
+    },
     imagesOf: (step) => batchImages(setup, step, ledger.isUnreadable),
     release({ slot, step }) {
       lanes[slot < trainSlots ? 'training' : 'test'].release(slot, step);
     },
     async close() {
-      for (const kind of ['training', 'test'] as const) lanes[kind].close((number) => closedError(kind, number));
+      for (const kind of ['training', 'test', 'sample'] as const)
+        lanes[kind].close((number) => closedError(kind, number));
       await filling.close();
     },
   };
 
   async function fill(kind: FillTask['kind'], number: number, slot: number): Promise<void> {
     const { bad, holes } = await filling.fill(kind, number, slot);
-    ledger.add(kind, number, bad, holes);
+    ledger.add(kind === 'training' ? kind : 'test', number, bad, holes);
     const { count } = rangeOf(setup, kind, number);
     counts.set(slot, holes.length === 0 ? count : closeHoles(setup, slot, count, holes));
   }

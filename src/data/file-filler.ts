@@ -1,9 +1,18 @@
 /** Fills slots from image files, decoding them as they come. */
 import { createPainter } from './augment.js';
-import { createOrder, slotViews } from './batches.js';
+import { slotViews } from './batches.js';
 import { type Decode, type Decoded, openDecoder } from './decode.js';
 import { type FileDataset, type ImageFiles, openReader } from './files.js';
-import { type BadImage, changesOf, type Filled, type Filler, type FillSetup, placesOf, rangeOf } from './fill-task.js';
+import {
+  type BadImage,
+  changesOf,
+  createOrders,
+  type Filled,
+  type Filler,
+  type FillSetup,
+  placesOf,
+  rangeOf,
+} from './fill-task.js';
 import { changesOfViews } from './views.js';
 
 /** An image to paint, or a place for which there is none. */
@@ -30,7 +39,7 @@ export function createFileFiller(setup: FillSetup<FileDataset>): Filler {
     inputChannels,
     setup.meanImage,
   );
-  const orderOf = createOrder(dataset.train.count, setup.seed);
+  const orderOf = createOrders(setup);
   const views = setup.slots.map((slot) => slotViews(slot, batchSize, inputSize, inputChannels));
   const plain = changesOfViews(setup.views ?? 1, resize, inputSize);
   const inputValues = inputSize * inputSize * inputChannels;
@@ -48,15 +57,15 @@ export function createFileFiller(setup: FillSetup<FileDataset>): Filler {
     async fill(task) {
       const training = task.kind === 'training';
       const { from, count, epoch } = rangeOf(setup, task.kind, task.number);
-      const set = sets[task.kind];
-      const order = training ? orderOf(epoch) : undefined;
+      const set = sets[training ? 'training' : 'test'];
+      const order = orderOf(task.kind, epoch);
       const { images, labels } = views[task.slot]!;
       const { begin, end } = placesOf(count, task);
       const filled: Filled = { bad: [], holes: [] };
-      const find = (i: number) => (order ? findInOrder(order, from + i) : findOne(from + i));
-      const findInOrder = (among: Uint32Array, place: number) =>
-        set.find(among, place, onBadImage === 'skip' ? among.length : 1);
-      const findOne = (index: number) => set.find([index], 0, 1);
+      const find = (i: number) => {
+        if (!order) return set.find([from + i], 0, 1);
+        return set.find(order, from + i, training && onBadImage === 'skip' ? order.length : 1);
+      };
 
       let next = begin < end ? find(begin) : undefined;
       for (let i = begin; i < end; i++) {

@@ -1,6 +1,6 @@
 /** What a data thread is told, and what it answers. */
 import { type Changes, drawChanges, type ImageOptions } from './augment.js';
-import { type Range, testRange, trainRange } from './batches.js';
+import { createOrder, type Range, spread, testRange, trainRange } from './batches.js';
 import { type Colours, drawNoise } from './colours.js';
 import type { Dataset } from './dataset.js';
 import type { Views } from './views.js';
@@ -31,8 +31,9 @@ export interface FillFault {
 
 /** A part of a batch to fill, so that several threads can share in one. */
 export interface FillTask {
-  kind: 'training' | 'test';
-  /** The step from 1 of a training batch, the number from 0 of a test batch. */
+  /** `sample`: test images from all over their set, as many as a batch has. */
+  kind: 'training' | 'test' | 'sample';
+  /** The step from 1 of a training batch, the number from 0 of a test batch; of the sample 0. */
   number: number;
   slot: number;
   /** This is part `part` of `parts`. */
@@ -69,6 +70,16 @@ export function rangeOf(
   return kind === 'training'
     ? trainRange(number, dataset.train.count, batchSize)
     : testRange(Math.floor(number / views), dataset.test.count, batchSize);
+}
+
+/** Which images a range has, by kind and epoch, as indices by place; none where place and index are the same. For one thread. */
+export function createOrders({ dataset, batchSize, seed }: Pick<FillSetup, 'dataset' | 'batchSize' | 'seed'>) {
+  const { train, test } = dataset;
+  const training = createOrder(train.count, seed);
+  return (kind: FillTask['kind'], epoch: number): Uint32Array | undefined => {
+    if (kind === 'training') return training(epoch);
+    return kind === 'sample' ? spread(test.count, Math.min(batchSize, test.count), seed) : undefined;
+  };
 }
 
 /** The places of the batch that a part has, from `begin` to below `end`. */

@@ -1,9 +1,17 @@
 /** Fills slots: what a data thread does, and the main thread without one. */
 import { createPainter } from './augment.js';
-import { createOrder, slotViews } from './batches.js';
+import { slotViews } from './batches.js';
 import type { PixelDataset } from './dataset.js';
 import { createFileFiller } from './file-filler.js';
-import { changesOf, type Filler, type FillFault, type FillSetup, placesOf, rangeOf } from './fill-task.js';
+import {
+  changesOf,
+  createOrders,
+  type Filler,
+  type FillFault,
+  type FillSetup,
+  placesOf,
+  rangeOf,
+} from './fill-task.js';
 import { changesOfViews } from './views.js';
 
 /** Prepares the filling; what it returns is for one thread. @throws ConfigError for options that do not fit. */
@@ -30,7 +38,7 @@ function withFault(filler: Filler, { kind, step }: FillFault): Filler {
 function createPixelFiller(setup: FillSetup<PixelDataset>): Filler {
   const { dataset, batchSize, inputSize, inputChannels, data } = setup;
   const paint = createPainter(dataset, data, inputSize, inputChannels, setup.meanImage);
-  const orderOf = createOrder(dataset.train.count, setup.seed);
+  const orderOf = createOrders(setup);
   const views = setup.slots.map((slot) => slotViews(slot, batchSize, inputSize, inputChannels));
   const plain = changesOfViews(setup.views ?? 1, data.resize, inputSize);
   const sourceValues = dataset.height * dataset.width * dataset.channels;
@@ -40,7 +48,7 @@ function createPixelFiller(setup: FillSetup<PixelDataset>): Filler {
     fill(task) {
       const training = task.kind === 'training';
       const { from, count, epoch } = rangeOf(setup, task.kind, task.number);
-      const order = training ? orderOf(epoch) : undefined;
+      const order = orderOf(task.kind, epoch);
       const set = training ? dataset.train : dataset.test;
       const { images, labels } = views[task.slot]!;
       const { begin, end } = placesOf(count, task);

@@ -81,7 +81,12 @@ function joined(parts: readonly (Filled | undefined)[]): Filled {
 
 /** A batch's name for people. */
 export function batchName(kind: FillTask['kind'], number: number): string {
-  return kind === 'training' ? `the training batch of step ${number}` : `test batch ${number}`;
+  const names = {
+    training: `the training batch of step ${number}`,
+    test: `test batch ${number}`,
+    sample: 'the sample of test images',
+  };
+  return names[kind];
 }
 
 function failure(kind: FillTask['kind'], number: number, reason: unknown, closed: boolean): DataError {

@@ -1,11 +1,11 @@
-/** What the layers make of the first test images: before a run's first step, and after each evaluation. */
+/** What the layers make of some test images: before a run's first step, and after each evaluation. */
 import type { BatchFeeder } from '../data/index.js';
 import type { EventOf } from '../log.js';
 import { orStopped, unlessStopped } from './stop.js';
 import type { Team } from './team.js';
 
 /**
- * One pass more over the first test batch; it changes nothing.
+ * A pass over the feeder's sample of the test images, the same ones each time; it changes nothing.
  * @param step the last step that was done; 0 is before the first.
  * @param graceMs how long the towers are waited for once the signal is there.
  * @returns undefined when the run is told to stop while the batch is waited for, or when none of its images can be read.
@@ -18,17 +18,12 @@ export async function measureActivations(
   signal: AbortSignal,
   graceMs: number,
 ): Promise<EventOf<'activations'> | undefined> {
-  const batch = await unlessStopped(feeder.test(0), signal);
-  if (!batch) return undefined;
-  try {
-    const { slot, count } = batch;
-    if (count === 0) return undefined;
-    const replies = await orStopped(team.ask({ kind: 'measure', slot, count, step }), signal, graceMs);
-    const all = replies.flat();
-    const names = [...new Set(all.map(({ layer }) => layer))];
-    const layers = names.flatMap((name) => all.filter(({ layer }) => layer === name));
-    return { event: 'activations', step, images: count, layers };
-  } finally {
-    feeder.release(batch);
-  }
+  const batch = await unlessStopped(feeder.sample(), signal);
+  if (!batch || batch.count === 0) return undefined;
+  const { slot, count } = batch;
+  const replies = await orStopped(team.ask({ kind: 'measure', slot, count, step }), signal, graceMs);
+  const all = replies.flat();
+  const names = [...new Set(all.map(({ layer }) => layer))];
+  const layers = names.flatMap((name) => all.filter(({ layer }) => layer === name));
+  return { event: 'activations', step, images: count, layers };
 }

@@ -34,7 +34,7 @@ export type FixedState = Pick<
 >;
 
 /** Where the run stands after a step. */
-export type Position = Pick<RunState, 'epoch' | 'epochImages' | 'learningRate'>;
+export type Position = Pick<RunState, 'epoch' | 'epochImages' | 'learningRate' | 'losses'>;
 
 const MINUTE_MS = 60_000;
 

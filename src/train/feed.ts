@@ -77,6 +77,7 @@ function withDeadline(feeder: BatchFeeder, ms: number): BatchFeeder {
     ...feeder,
     train: (step) => inTime(feeder.train(step), ms, late(`the training batch of step ${step}`)),
     test: (batch, view) => inTime(feeder.test(batch, view), ms, late(`test batch ${batch}`)),
+    sample: () => inTime(feeder.sample(), ms, late('the sample of test images')),
   };
 }
 

@@ -6,29 +6,44 @@ import type { Warning } from './warnings.js';
 
 /** What every training came to grief with that was tried, and of what kind they were. */
 interface Known {
-  tables: readonly TableName[];
+  table: TableName;
   init: Config['net']['init'];
-  /** Without it any up to 0.9; 0 and 0.9 were tried. */
-  momentum?: number;
-  /** From here on: the rate / (1 - momentum), which is what a steady gradient is followed with. */
-  effective: number;
-  /** A larger batch bears more. */
-  batchSize: number;
+  /** The least and the largest width with which it was tried; a wider net may bear more. */
+  widths: readonly [number, number];
+  momentum: number;
+  /** The sizes of batch with which it was tried; larger ones bear more. */
+  batches: readonly number[];
   /** Images of a smaller deviation bear more. */
   imagesSd: number;
+  /** From here on: the rate / (1 - momentum), which is what a steady gradient is followed with. */
+  effective: number;
   /** At that all learnt with which it was tried. */
   learnt: number;
 }
 
+const ORIGINAL = { table: 'original', init: 'he', imagesSd: 0.9 } as const;
+const PAPER = { table: 'paper', init: 'he', imagesSd: 0.9 } as const;
+const TUTORIAL = { table: 'tutorial', init: 'xavier', imagesSd: 0.3 } as const;
+
+/** The first that fits counts. */
 const KNOWN: readonly Known[] = [
-  { tables: ['original'], init: 'he', momentum: 0, effective: 0.6, batchSize: 64, imagesSd: 0.9, learnt: 0.4 },
-  { tables: ['original', 'paper'], init: 'he', effective: 1.6, batchSize: 256, imagesSd: 0.9, learnt: 0.4 },
-  { tables: ['tutorial'], init: 'xavier', momentum: 0, effective: 0.4, batchSize: 128, imagesSd: 0.3, learnt: 0.2 },
-  { tables: ['tutorial'], init: 'xavier', effective: 1.6, batchSize: 128, imagesSd: 0.3, learnt: 0.2 },
+  { ...ORIGINAL, widths: [0.125, 1], momentum: 0.9, batches: [64], effective: 1.6, learnt: 0.4 },
+  { ...ORIGINAL, widths: [0.25, 0.25], momentum: 0.9, batches: [64, 256], effective: 1.6, learnt: 0.4 },
+  { ...ORIGINAL, widths: [0.125, 1], momentum: 0, batches: [64], effective: 0.6, learnt: 0.4 },
+  { ...ORIGINAL, widths: [0.25, 0.25], momentum: 0, batches: [64, 256], effective: 1.6, learnt: 0.4 },
+  { ...PAPER, widths: [0.25, 0.25], momentum: 0.9, batches: [64, 256], effective: 1.6, learnt: 0.8 },
+  { ...TUTORIAL, widths: [0.125, 0.125], momentum: 0.9, batches: [32, 128], effective: 1.6, learnt: 0.8 },
+  { ...TUTORIAL, widths: [0.125, 0.5], momentum: 0, batches: [32], effective: 0.4, learnt: 0.2 },
+  { ...TUTORIAL, widths: [0.125, 0.125], momentum: 0, batches: [32, 128], effective: 0.4, learnt: 0.2 },
 ];
 
+/** As all nets were with which rates were tried. */
+function isOfKind({ inputSize, classes, dropout, norm, overlap, activation = 'relu' }: Config['net']): boolean {
+  return inputSize === 67 && classes === 10 && dropout && norm !== false && overlap !== false && activation === 'relu';
+}
+
 /**
- * Before the first step, of nets that begin with their initial values, with ReLUs.
+ * Before the first step, of nets that begin with their initial values.
  * @param activations those before that step, of which the images' deviation is taken.
  */
 export function knownRate(
@@ -36,23 +51,26 @@ export function knownRate(
   { layers, step }: Pick<EventOf<'activations'>, 'layers' | 'step'>,
 ): Warning | undefined {
   const { learningRate, momentum } = optimizer;
-  if (step > 0 || weights !== null || net.norm === false || (net.activation ?? 'relu') !== 'relu') return undefined;
+  if (step > 0 || weights !== null || !isOfKind(net)) return undefined;
   const sd = layers[0]?.sd ?? 0;
   // 1 - 0.9 is not quite a tenth.
   const effective = Number((learningRate / (1 - momentum)).toPrecision(12));
   const known = KNOWN.find(
     (each) =>
-      each.tables.includes(net.table) &&
+      each.table === net.table &&
       each.init === net.init &&
-      (each.momentum === undefined ? momentum <= 0.9 : momentum === each.momentum) &&
-      batchSize <= each.batchSize &&
+      net.width >= each.widths[0] &&
+      net.width <= each.widths[1] &&
+      each.momentum === momentum &&
+      batchSize <= each.batches.at(-1)! &&
       sd >= each.imagesSd &&
       effective >= each.effective,
   );
   if (!known) return undefined;
-  const bound = known.effective;
-  const lower = Number((known.learnt * (1 - momentum)).toPrecision(2));
+  const { effective: bound, batches, learnt } = known;
   const given = `${learningRate} / (1 - momentum ${momentum}) is ${Number(effective.toPrecision(3))}`;
-  const message = `the learning rate is one that this net is known not to bear: ${given}, and from ${bound} on every training that was measured blew up or died, with batches of up to ${known.batchSize} images; take a lower --lr (at ${lower}, which makes ${known.learnt}, all that were tried learnt)`;
+  const measured = `every training that was measured, with batches of ${batches.join(' and ')} images, blew up or died`;
+  const lower = Number((learnt * (1 - momentum)).toPrecision(2));
+  const message = `the learning rate is one that this net is known not to bear: ${given}, and from ${bound} on ${measured}; take a lower --lr (at ${lower}, which makes ${learnt}, all that were tried learnt)`;
   return { event: 'warning', kind: 'rate', step, value: effective, bound, message };
 }

@@ -20,7 +20,7 @@ import { keepRunData } from './run-data.js';
 import { openedUnlessStopped, orStopped, Stopped } from './stop.js';
 import { openTeam, type Team } from './team.js';
 import { checkTeam } from './verify.js';
-import { withWarnings } from './watch.js';
+import { openWatch, type Watch } from './watch.js';
 
 export interface TrainResult {
   exitCode: number;
@@ -63,7 +63,7 @@ const EXIT_CODES: Record<string, number> = {
  * @throws SplitError for whatever makes no run, before `run_start`.
  */
 export async function train(config: Config, outer: TrainUi): Promise<TrainResult> {
-  const ui = { ...outer, report: withWarnings(config, outer.report) };
+  const ui = { ...outer, ...openWatch(config, outer.report, outer.resume?.checkpoint.state.losses) };
   if (ui.resume) refuseOtherConfig(ui.resume, config);
   const { report, signal, note } = ui;
   const opening = openFeed(config, {
@@ -102,7 +102,10 @@ function stoppedBefore(signal: AbortSignal): TrainResult {
 }
 
 /** Everything after `run_start`: ends with `run_end`, whatever happens. */
-async function runAndEnd(run: Run, ui: TrainUi): Promise<{ result: TrainResult; unfinished?: Promise<unknown> }> {
+async function runAndEnd(
+  run: Run,
+  ui: TrainUi & Watch,
+): Promise<{ result: TrainResult; unfinished?: Promise<unknown> }> {
   const { config, team } = run;
   const { report, signal } = ui;
   const result: LoopResult = { steps: 0, images: 0, trainMs: 0, stopped: false, busy: true, errors: [] };
@@ -155,7 +158,7 @@ async function restore({ checkpoint, skipped }: Resume, team: Team, result: Loop
   report({ event: 'resume', step, checkpoint: folder, skipped: passed });
 }
 
-function open({ config, dataset, feeder, team }: Run, { report, resume }: TrainUi): Checkpoints {
+function open({ config, dataset, feeder, team }: Run, { report, resume, losses }: TrainUi & Watch): Checkpoints {
   const { placement, seed, optimizer, batchSize } = config;
   const fixed = {
     ...{ seed, placement, configHash: configHash(config), ...dataOf(dataset) },
@@ -166,7 +169,7 @@ function open({ config, dataset, feeder, team }: Run, { report, resume }: TrainU
     const epoch = epochOfStep(step, feeder);
     const inEpoch = step - (epoch - 1) * feeder.batchesPerEpoch;
     const epochImages = Math.min(inEpoch * batchSize, dataset.train.count);
-    return { epoch, epochImages, learningRate: learningRateIn(epoch, optimizer, errors) };
+    return { epoch, epochImages, learningRate: learningRateIn(epoch, optimizer, errors), losses: losses() };
   };
   return openCheckpoints(config, team, fixed, positionOf, report, resume?.checkpoint.state);
 }

@@ -33,7 +33,7 @@ const LEAST_IMAGES = 16;
 const DEAD_SHARE = 0.95;
 /** A deviation between images of that share of the values is their rounding: float32 has 6e-8 of it, sums have more. */
 const ROUNDING = 1e-6;
-/** The least deviation of scores between images before the first step; those of nets that learnt began above 9e-5. */
+/** The least deviation of scores between images before the first step; those of nets that learnt began above 8e-5. */
 const WEAK = 3e-5;
 /** How many times the images' deviation, or 1 where that is less, a layer's may be. */
 const LARGE = 1000;
@@ -91,14 +91,14 @@ export function lossAtChance(state: LossState): Warning | undefined {
 /**
  * The loss is far above its start and above chance, so that it will soon be no number.
  * @param losses the last ones, {@link SHORT_WINDOW} at most.
- * @param start the first one.
+ * @param first the run's first one.
  */
 export function risenLoss(
   losses: readonly number[],
-  start: number,
+  first: { step: number; loss: number },
   { step, classes, learningRate }: Pick<LossState, 'step' | 'classes' | 'learningRate'>,
 ): Warning | undefined {
-  const from = Math.max(chanceLoss(classes), start);
+  const from = Math.max(chanceLoss(classes), first.loss);
   const last = losses.at(-1)!;
   const mean = losses.reduce((sum, each) => sum + each, 0) / losses.length;
   const once = last > RISE.once * from;
@@ -106,7 +106,7 @@ export function risenLoss(
   if (!once && !(isSettled && mean > RISE.mean * from)) return undefined;
   const what = once ? `the loss of step ${step} is` : `the mean loss of the last ${SHORT_WINDOW} steps to ${step} is`;
   const [value, bound] = once ? [last, RISE.once * from] : [mean, RISE.mean * from];
-  const message = `the loss rises: ${what} ${short(value)}, after ${short(start)} at the start, and ln(${classes}), that of guessing, is ${chanceLoss(classes).toFixed(4)}; stop and take a lower --lr (now ${learningRate}) before numbers become too large`;
+  const message = `the loss rises: ${what} ${short(value)}, after ${short(first.loss)} in step ${first.step}, and ln(${classes}), that of guessing, is ${chanceLoss(classes).toFixed(4)}; stop and take a lower --lr (now ${learningRate}) before numbers become too large`;
   return { event: 'warning', kind: 'rising-loss', step, value, bound, message };
 }
 
@@ -136,9 +136,16 @@ export function testAtChance({ step, classes, top1, images, training, steps }: A
 type Measured = EventOf<'activations'>;
 type LayerValue = NonNullable<Warning['layers']>[number];
 
+/** What there is to say of the layers; of few images nothing. */
+export function aboutLayers(measured: Measured): Warning[] {
+  if (measured.images < LEAST_IMAGES) return [];
+  // Where no signal is, it is weak too.
+  const found = [noSignal(measured) ?? weakSignal(measured), deadUnits(measured), largeActivations(measured)];
+  return found.filter((each) => each !== undefined);
+}
+
 /** Layers most of whose units are 0 for every image: no gradient comes to them any more. */
-export function deadUnits({ step, images, layers }: Measured): Warning | undefined {
-  if (images < LEAST_IMAGES) return undefined;
+function deadUnits({ step, images, layers }: Measured): Warning | undefined {
   const found = layers.flatMap(({ layer, tower, units, dead = 0 }): LayerValue[] =>
     dead > DEAD_SHARE * units ? [{ layer, tower, value: dead / units }] : [],
   );
@@ -148,8 +155,7 @@ export function deadUnits({ step, images, layers }: Measured): Warning | undefin
 }
 
 /** The first layer of each tower that makes the same of every image. */
-export function noSignal({ step, images, layers }: Measured): Warning | undefined {
-  if (images < LEAST_IMAGES) return undefined;
+function noSignal({ step, images, layers }: Measured): Warning | undefined {
   const isBlind = ({ signal, mean, sd }: Measured['layers'][number]) => signal <= ROUNDING * (Math.abs(mean) + sd);
   const found = [0, 1].flatMap((tower): LayerValue[] => {
     const first = layers.find((each) => each.tower === tower && isBlind(each));
@@ -166,9 +172,9 @@ export function noSignal({ step, images, layers }: Measured): Warning | undefine
 }
 
 /** Before the first step: next to nothing of what tells images apart gets to the scores. */
-export function weakSignal({ step, images, layers }: Measured): Warning | undefined {
+function weakSignal({ step, images, layers }: Measured): Warning | undefined {
   const [input, scores] = [layers[0], layers.at(-1)];
-  if (step > 0 || images < LEAST_IMAGES || !input || !scores) return undefined;
+  if (step > 0 || !input || !scores) return undefined;
   const { layer, tower, signal: value } = scores;
   if (!(value < WEAK)) return undefined;
   const message = `hardly anything of the images gets to the scores: the deviation between ${images} test images is ${short(input.signal)} in what the net reads and ${short(value)} in ${layer}, expected ${WEAK} at least; try other initial values (net.init), ReLUs, or a larger data.scale`;
@@ -184,7 +190,7 @@ export function weakSignal({ step, images, layers }: Measured): Warning | undefi
 }
 
 /** Layers whose values are far larger than the images', or no numbers. */
-export function largeActivations({ step, layers }: Measured): Warning | undefined {
+function largeActivations({ step, layers }: Measured): Warning | undefined {
   const bound = LARGE * Math.max(1, layers[0]?.sd ?? Number.NaN);
   const found = layers.flatMap(({ layer, tower, sd }): LayerValue[] =>
     sd <= bound ? [] : [{ layer, tower, value: sd }],

@@ -1,31 +1,31 @@
 /** Watches a run's events, and warns: what the rules of `warnings.ts` need to remember between them. */
+import type { RunState } from '../checkpoint/state.js';
 import type { Config } from '../config/config.js';
-import type { EventOf, Report } from '../log.js';
+import type { EventOf, LogEvent, Report } from '../log.js';
 import { knownRate } from './rates.js';
-import {
-  deadUnits,
-  largeActivations,
-  lossAtChance,
-  noSignal,
-  risenLoss,
-  SHORT_WINDOW,
-  testAtChance,
-  type Warning,
-  WINDOW,
-  weakSignal,
-} from './warnings.js';
+import { aboutLayers, lossAtChance, risenLoss, SHORT_WINDOW, testAtChance, type Warning, WINDOW } from './warnings.js';
+
+type Losses = NonNullable<RunState['losses']>;
+
+export interface Watch {
+  /** To be told every event. */
+  report: Report;
+  /** What a process that goes on with the run has to know; undefined before the first step. */
+  losses(): Losses | undefined;
+}
 
 /**
- * `report`, which hears a warning after the event that gave cause for it: each kind once in a process, of each layer once.
- * What it costs is a few additions a step.
+ * Opens a watch, from which `report` hears every event, and a warning after the event that gave cause for it: each kind
+ * once in a process, of each layer once. What it costs is a few additions a step.
+ * @param earlier of a run that goes on: what there was before this process.
  */
-export function withWarnings(config: Config, report: Report): Report {
+export function openWatch(config: Config, report: Report, earlier?: Losses): Watch {
   const { classes } = config.net;
   const recent: EventOf<'train_step'>[] = [];
   const said = new Set<string>();
   let steps = Number.POSITIVE_INFINITY;
-  let start: number | undefined;
-  let best = Number.POSITIVE_INFINITY;
+  let first = earlier?.first;
+  let best = earlier?.best ?? Number.POSITIVE_INFINITY;
 
   function warn(warning: Warning | undefined): void {
     if (!warning) return;
@@ -41,11 +41,11 @@ export function withWarnings(config: Config, report: Report): Report {
     if (recent.length > WINDOW) recent.shift();
     const { step, learning_rate: learningRate } = event;
     const losses = recent.map(({ loss }) => loss);
-    start ??= event.loss;
+    first ??= { step, loss: event.loss };
     const mean = recent.length === WINDOW ? meanOf(losses) : undefined;
     const images = recent.reduce((sum, each) => sum + each.images, 0);
     warn(lossAtChance({ step, steps, classes, mean, best, top1: recentTop1(), images, learningRate }));
-    warn(risenLoss(losses.slice(-SHORT_WINDOW), start, { step, classes, learningRate }));
+    warn(risenLoss(losses.slice(-SHORT_WINDOW), first, { step, classes, learningRate }));
     if (mean !== undefined) best = Math.min(best, mean);
   }
 
@@ -53,7 +53,7 @@ export function withWarnings(config: Config, report: Report): Report {
     return meanOf(recent.map(({ top1 }) => top1));
   }
 
-  return (event) => {
+  function hear(event: LogEvent): void {
     report(event);
     switch (event.event) {
       case 'run_start':
@@ -67,11 +67,14 @@ export function withWarnings(config: Config, report: Report): Report {
         break;
       case 'activations':
         warn(knownRate(config, event));
-        // Where no signal is, it is weak too.
-        for (const found of [noSignal(event) ?? weakSignal(event), deadUnits(event), largeActivations(event)])
-          warn(found);
+        for (const found of aboutLayers(event)) warn(found);
         break;
     }
+  }
+
+  return {
+    report: hear,
+    losses: () => first && { first, ...(Number.isFinite(best) && { best }) },
   };
 }
 

@@ -101,6 +101,38 @@ for (const workers of [0, 1, 2]) {
   });
 }
 
+for (const workers of [0, 2]) {
+  test(`sample() has an image of each part of the test set, whatever order its classes are in, with ${workers} workers`, async (t) => {
+    const dataset = smallDataset(10, 200);
+    const options = { ...plainOptions(workers), dataset, batchSize: 20 };
+    const feeder = open(t, options);
+    const sample = await feeder.sample();
+    assert.equal(sample.count, 20);
+    const found = indices(feeder, options, sample);
+    assert.deepEqual(
+      found.map((index) => Math.floor(index / 10)),
+      Array.from({ length: 20 }, (_, part) => part),
+    );
+    // Every tenth image has the same label.
+    assert.ok(new Set(found.map((index) => index % 10)).size >= 5, `${found}`);
+    for (const number of [0, 1, 2]) {
+      const batch = await feeder.test(number);
+      assert.equal(indices(feeder, options, batch)[0], 20 * number);
+      feeder.release(batch);
+    }
+    const again = await feeder.sample();
+    assert.deepEqual([again, indices(feeder, options, again)], [sample, found]);
+    const other = open(t, { ...options, seed: 2 });
+    assert.notDeepEqual(indices(other, options, await other.sample()), found);
+  });
+}
+
+test('sample() has every image once of a test set that is smaller than a batch', async (t) => {
+  const options = { ...plainOptions(0), batchSize: 16 };
+  const feeder = open(t, options);
+  assert.deepEqual(indices(feeder, options, await feeder.sample()), [0, 1, 2, 3, 4, 5, 6]);
+});
+
 test('train() is a function of step and seed, whatever threads fill and whatever was asked for before', async (t) => {
   const feeders = [0, 1, 2].map((workers) => {
     const options = randomOptions(workers);
@@ -202,6 +234,7 @@ test('close() makes those who wait for a batch reject', async (t) => {
   await waiting;
   await assert.rejects(feeder.train(5), DataError);
   await assert.rejects(feeder.test(0), DataError);
+  await assert.rejects(feeder.sample(), DataError);
 });
 
 test('close() ends the threads, idle or at work', async (t) => {

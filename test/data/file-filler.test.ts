@@ -1,6 +1,6 @@
 /** Batches of image files: the same whatever threads fill them, good and bad files alike. */
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import sharp from 'sharp';
@@ -98,6 +98,37 @@ test('test() has each image of a folder as it decodes, its mean off, with its la
     assert.deepEqual(images.slice(i * wanted.length, (i + 1) * wanted.length), wanted, name);
   }
   feeder.release(batch);
+});
+
+test('sample() has images of every class of a folder, decodes them once, and names those that cannot be read', async (t) => {
+  const folder = mixedFolder(t);
+  const first = optionsFor(folder, 0, { onBadImage: 'skip' });
+  const [{ count }] = [first.dataset.test];
+  const contentsOf = async (workers: number) => {
+    const options = { ...optionsFor(folder, workers, { onBadImage: 'skip' }), batchSize: count };
+    const feeder = open(t, options);
+    const batch = await feeder.sample();
+    return { feeder, options, batch, ...contents(feeder, options, batch) };
+  };
+  const { feeder, options, batch, images, labels } = await contentsOf(0);
+  assert.deepEqual([...labels].sort(), [...GOOD.map(() => 0), ...GOOD.map(() => 1)]);
+  assert.deepEqual(
+    feeder.unreadable.map(({ path }) => path).sort(),
+    Object.keys(BAD_IMAGES)
+      .map((name) => `val/b/${name}`)
+      .sort(),
+  );
+  for (const workers of [1, 3]) {
+    const other = await contentsOf(workers);
+    assert.deepEqual([other.images, other.labels], [images, labels]);
+  }
+  const small = open(t, first);
+  const { slot } = await small.sample();
+  const some = contents(small, first, { slot, count: first.batchSize, step: 0, epoch: 0 });
+  assert.equal(new Set(some.labels).size, 2);
+  rmSync(join(folder, 'val'), { recursive: true });
+  assert.deepEqual(contents(feeder, options, await feeder.sample()).images, images);
+  assert.deepEqual(await feeder.sample(), batch);
 });
 
 test('a net with one channel gets grey images', async (t) => {

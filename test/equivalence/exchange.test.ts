@@ -4,8 +4,10 @@ import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { after } from 'node:test';
+import { slotBytes } from '../../src/data/index.js';
 import type { LogEvent } from '../../src/log.js';
 import { train, verify } from '../../src/train/index.js';
+import { openTeam } from '../../src/train/team.js';
 import { smallConfig, smallNet } from './teams.js';
 
 const folder = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-exchange-'));
@@ -65,6 +67,30 @@ test('train() falls back to msgpack when what comes by device is wrong, and says
   assert.match(warning.message, /goes by msgpack: the self-test of device to device failed \(forward at conv2\)/);
   assert.ok(events.some((event) => event.event === 'check' && event.passed));
 });
+
+for (const kind of ['evaluate', 'measure'] as const) {
+  test(`with --exchange-checksum the first ${kind} of a team finds a flipped bit, before any step`, async () => {
+    const found: unknown[] = [];
+    for (const checksum of [true, false]) {
+      const config = smallConfig({ ...smallNet('lenet'), exchange: { checksum }, fault: 'flipped@conv2:1' });
+      const { inputSize, inputChannels } = config.net;
+      const slot = new SharedArrayBuffer(slotBytes(config.batchSize, inputSize, inputChannels));
+      const team = await openTeam(config, [slot]);
+      try {
+        found.push(
+          await team.ask({ kind, slot: 0, count: config.batchSize, step: 1 }).then(
+            () => 'done',
+            ({ message }: Error) => message,
+          ),
+        );
+      } finally {
+        await team.close();
+      }
+    }
+    assert.match(`${found[0]}`, /^Cannot go on at conv2 \(forward, step 1\) in tower 0: the values are not those that/);
+    assert.equal(found[1], 'done');
+  });
+}
 
 test('openTeam() and close() leave nothing on the device', async () => {
   // 20 million parameters: a team that stayed would be 160 MB with its velocities, and more with gradients.

@@ -65,6 +65,12 @@ test('train() goes on in the middle of an epoch as if it had not stopped, bit fo
   const stopped = await run({ run: 'stopped' }, undefined, 13);
   assert.deepEqual([stopped.result.exitCode, stopped.result.steps], [143, 13]);
   const again = await run({ run: 'stopped' }, newest(stopped.folder), 17);
+  const first = { step: 1, loss: losses(undisturbed.events)[0]![1] };
+  assert.deepEqual(
+    newest(again.folder).checkpoint.state.losses,
+    { first },
+    'the first loss of the run, not of the process',
+  );
   const last = await run({ run: 'stopped' }, newest(stopped.folder));
   assert.deepEqual(
     [...losses(stopped.events), ...losses(again.events), ...losses(last.events)],

@@ -68,17 +68,27 @@ test('train() warns at the end that a net of sigmoids has not begun to learn', a
   assert.deepEqual(of.get('no-learning')!.step, 200);
 });
 
-/** Ten classes, each with a bright bar of its own; labels of the test images are `shift` too high. */
-function writeBars(name: string, shift: number): string {
+interface Bars {
+  /** So much too high are the labels of the test images. */
+  shift?: number;
+  /** The test images stand in the order of their classes, and those of a class are all the same. */
+  isSorted?: boolean;
+}
+
+/** Ten classes, each with a bright bar of its own. */
+function writeBars(name: string, { shift = 0, isSorted = false }: Bars): string {
   const path = join(folder, name);
   fs.mkdirSync(path);
-  const files = { train: [640, 0], t10k: [200, shift] } as const;
-  for (const [part, [count, off]] of Object.entries(files)) {
+  for (const part of ['train', 't10k'] as const) {
+    const isTest = part === 't10k';
+    const count = isTest ? 200 : 640;
+    const classOf = (image: number) => (isTest && isSorted ? Math.floor(image / 20) : image % 10);
+    const noiseOf = (i: number) => (isTest && isSorted ? 0 : (i * 7919) % 50);
     const images = new Uint8Array(count * 784).map((_, i) => {
       const [image, column] = [Math.floor(i / 784), i % 28];
-      return (Math.floor(column / 2.8) === image % 10 ? 200 : 0) + ((i * 7919) % 50);
+      return (Math.floor(column / 2.8) === classOf(image) ? 200 : 0) + noiseOf(i);
     });
-    const labels = Array.from({ length: count }, (_, i) => (i + off) % 10);
+    const labels = Array.from({ length: count }, (_, i) => (classOf(i) + (isTest ? shift : 0)) % 10);
     fs.writeFileSync(join(path, `${part}-images-idx3-ubyte`), idx(0x803, [count, 28, 28], images));
     fs.writeFileSync(join(path, `${part}-labels-idx1-ubyte`), idx(0x801, [count], labels));
   }
@@ -87,7 +97,7 @@ function writeBars(name: string, shift: number): string {
 
 test('train() warns of test images whose classes are in another order, and not of the same with the right ones', async () => {
   for (const shift of [0, 1]) {
-    const data = { ...(RELU_NET as { data?: object }).data, source: writeBars(`bars-${shift}`, shift) };
+    const data = { ...(RELU_NET as { data?: object }).data, source: writeBars(`bars-${shift}`, { shift }) };
     const { kinds, events } = await warningsOf(`bars-${shift}`, {
       ...RELU_NET,
       data,
@@ -97,6 +107,19 @@ test('train() warns of test images whose classes are in another order, and not o
     const { top1 } = events.find((event): event is EventOf<'eval'> => event.event === 'eval')!;
     assert.deepEqual(kinds, shift === 0 ? [] : ['test-at-chance'], `top-1 is ${top1}`);
   }
+});
+
+test('train() measures layers by images of all classes, where test images stand in the order of their classes', async () => {
+  const source = writeBars('sorted', { isSorted: true });
+  const data = { ...(RELU_NET as { data?: object }).data, source };
+  const { kinds, events } = await warningsOf('sorted', { ...RELU_NET, data, steps: 2, evalEvery: 1 });
+  const found = events.filter((event): event is EventOf<'activations'> => event.event === 'activations');
+  assert.deepEqual(
+    found.map(({ step, images, layers }) => [step, images, layers[0]!.signal === found[0]!.layers[0]!.signal]),
+    [0, 1, 2].map((step) => [step, 16, true]),
+  );
+  assert.ok(found[0]!.layers[0]!.signal > 0.1, `the images' deviation is ${found[0]!.layers[0]!.signal}`);
+  assert.deepEqual(kinds, []);
 });
 
 const NARROW = { width: 0.125, inputSize: 67, classes: 10 };

@@ -215,16 +215,3 @@ test('step makes no update when the loss is a number and a gradient is not', asy
   await tower.ask(fc, after);
   assert.deepEqual(new Float32Array(after), new Float32Array(before));
 });
-
-test('ask() has checksums in every pass where the settings say so, from the first on', async (t) => {
-  for (const kind of ['measure', 'evaluate'] as const) {
-    const exchange = { ...setupOf().exchange, checksum: true };
-    const pair = { link: linkOf(), exchange, fault: 'flipped@conv2:0', exchangeTimeoutMs: 10_000 };
-    const towers = ([0, 1] as const).map((part) => start(t, { ...pair, part }));
-    const batch = { slot: 0, count: BATCH, step: 0 };
-    const [first, second] = towers.map((tower) => tower.ask({ kind, ...batch }));
-    second!.catch(() => {}); // the first one's error is its too
-    const { message } = await rejection(first!, ExchangeError);
-    assert.match(message, /at conv2 \(forward, step 0\) in tower 0: .*expected the checksum of its message/, kind);
-  }
-});

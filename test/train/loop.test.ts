@@ -30,6 +30,7 @@ async function stopIn(waits: 'data' | 'step' | 'test' | 'evaluate', from: number
     testBatches: 4,
     train: async (step: number) => (waits === 'data' && step >= from ? hang() : { slot: 0, count: 4, step, epoch: 0 }),
     test: async (step: number) => (waits === 'test' && step >= from ? hang() : { slot: 3, count: 4, step, epoch: 0 }),
+    sample: async () => ({ slot: 4, count: 4, step: 0, epoch: 0 }),
     release: () => {},
   } as unknown as BatchFeeder;
   const team = {

@@ -1,19 +1,16 @@
 /** What a training is warned of: each rule on both sides of its bound. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import type { EventOf } from '../../src/log.js';
+import type { EventOf, WarningKind } from '../../src/log.js';
 import {
   type Accuracies,
+  aboutLayers,
   chanceLoss,
-  deadUnits,
   type LossState,
-  largeActivations,
   lossAtChance,
-  noSignal,
   patienceOf,
   risenLoss,
   testAtChance,
-  weakSignal,
 } from '../../src/train/warnings.js';
 
 const STUCK: LossState = {
@@ -55,21 +52,23 @@ test('lossAtChance() says at once that a net fell back', () => {
   assert.equal(lossAtChance({ ...STUCK, step: 120, best: 2.2 }), undefined);
 });
 
+const FIRST = { step: 1, loss: 2.3 };
+
 test('risenLoss() hears a mean of ten steps above twice the start, and one step above ten times', () => {
   const state = { step: 51, classes: 10, learningRate: 0.16 };
   const ten = (value: number) => Array<number>(10).fill(value);
-  assert.equal(risenLoss(ten(4.6), 2.3, state), undefined);
-  const risen = risenLoss(ten(4.7), 2.3, state);
+  assert.equal(risenLoss(ten(4.6), FIRST, state), undefined);
+  const risen = risenLoss(ten(4.7), FIRST, state);
   assert.equal(risen?.kind, 'rising-loss');
-  assert.match(risen!.message, /mean loss of the last 10 steps to 51 is 4\.7, after 2\.3 at the start/);
-  assert.equal(risenLoss(ten(4.7), 2.3, { ...state, step: 50 }), undefined, 'the first steps may overshoot');
-  assert.equal(risenLoss([2.3, 24], 2.3, { ...state, step: 2 })?.kind, 'rising-loss');
-  assert.equal(risenLoss(ten(4.7).slice(1), 2.3, state), undefined, 'fewer steps');
-  assert.equal(risenLoss([...ten(1).slice(1), 22], 2.3, state), undefined, 'one batch');
-  assert.match(risenLoss([2.3, 24], 2.3, state)!.message, /the loss of step 51 is 24/);
-  assert.equal(risenLoss([2.3, Number.POSITIVE_INFINITY], 2.3, state)?.kind, 'rising-loss');
-  assert.equal(risenLoss(ten(9), 5, state), undefined, 'it began high');
-  assert.equal(risenLoss(ten(3), 0.2, state), undefined, 'a run that goes on from a low loss');
+  assert.match(risen!.message, /mean loss of the last 10 steps to 51 is 4\.7, after 2\.3 in step 1, and/);
+  assert.equal(risenLoss(ten(4.7), FIRST, { ...state, step: 50 }), undefined, 'the first steps may overshoot');
+  assert.equal(risenLoss([2.3, 24], FIRST, { ...state, step: 2 })?.kind, 'rising-loss');
+  assert.equal(risenLoss(ten(4.7).slice(1), FIRST, state), undefined, 'fewer steps');
+  assert.equal(risenLoss([...ten(1).slice(1), 22], FIRST, state), undefined, 'one batch');
+  assert.match(risenLoss([2.3, 24], FIRST, state)!.message, /the loss of step 51 is 24/);
+  assert.equal(risenLoss([2.3, Number.POSITIVE_INFINITY], FIRST, state)?.kind, 'rising-loss');
+  assert.equal(risenLoss(ten(9), { step: 1, loss: 5 }, state), undefined, 'it began high');
+  assert.equal(risenLoss(ten(3), { step: 501, loss: 0.2 }, state), undefined, 'a run that goes on from a low loss');
 });
 
 const EVALUATED: Accuracies = { step: 78, classes: 10, top1: 0.11, images: 1000, training: 0.5, steps: 50 };
@@ -110,31 +109,51 @@ function measured(layers: Layer[], changes: Partial<EventOf<'activations'>> = {}
   return { event: 'activations', step: 0, images: 64, layers: [images, ...layers], ...changes };
 }
 
-test('deadUnits() names each layer and tower with more dead units than the bound, of enough images', () => {
+/** The warning of that kind, if there is one. */
+function said(kind: WarningKind, event: EventOf<'activations'>) {
+  return aboutLayers(event).find((each) => each.kind === kind);
+}
+
+test('aboutLayers() says nothing of fewer than sixteen images, whatever their layers are', () => {
+  const bad = [
+    layer('conv1', { dead: 100 }),
+    layer('conv2', { signal: 0 }),
+    layer('fc7', { sd: Number.NaN }),
+    layer('fc8', { signal: 1e-5 }),
+  ];
+  const kinds = (layers: Layer[], images: number) => aboutLayers(measured(layers, { images })).map(({ kind }) => kind);
+  assert.deepEqual(kinds(bad, 16), ['no-signal', 'dead-units', 'large-activations']);
+  assert.deepEqual(kinds(bad.slice(3), 16), ['weak-signal']);
+  for (const images of [1, 2, 15]) {
+    assert.deepEqual(kinds(bad, images), []);
+    assert.deepEqual(kinds(bad.slice(3), images), []);
+  }
+});
+
+test('aboutLayers() names each layer and tower with more dead units than the bound', () => {
   const layers = [
     layer('conv2', { dead: 95 }),
     layer('conv2', { dead: 96, tower: 1 }),
     layer('pool2'),
     layer('fc6', { dead: 100 }),
   ];
-  const warning = deadUnits(measured(layers));
+  const warning = said('dead-units', measured(layers));
   assert.deepEqual(warning?.layers, [
     { layer: 'conv2', tower: 1, value: 0.96 },
     { layer: 'fc6', tower: 0, value: 1 },
   ]);
   assert.match(warning!.message, /at step 0, 0 for each of 64 test images: 96 % in conv2 of tower 1, 100 % in fc6 of/);
-  assert.equal(deadUnits(measured(layers.slice(0, 1))), undefined);
-  assert.equal(deadUnits(measured(layers, { images: 15 })), undefined);
+  assert.equal(said('dead-units', measured(layers.slice(0, 1))), undefined);
 });
 
-test('noSignal() names the first layer of a tower that makes the same of every image, but for rounding', () => {
+test('aboutLayers() names the first layer of a tower that makes the same of every image, but for rounding', () => {
   const layers = [
     layer('conv1', { signal: 2e-6 }),
     layer('conv1', { signal: 0, tower: 1 }),
     layer('conv2', { signal: 9e-7 }),
     layer('conv2', { signal: 0, tower: 1 }),
   ];
-  const warning = noSignal(measured(layers));
+  const warning = said('no-signal', measured(layers));
   assert.deepEqual(warning?.layers, [
     { layer: 'conv2', tower: 0, value: 9e-7 },
     { layer: 'conv1', tower: 1, value: 0 },
@@ -143,31 +162,29 @@ test('noSignal() names the first layer of a tower that makes the same of every i
     warning!.message,
     /deviation between 64 test images is 9e-7 in conv2 of tower 0, 0 in conv1 of tower 1,/,
   );
-  assert.equal(noSignal(measured([layer('conv1')])), undefined);
-  assert.equal(noSignal(measured(layers, { images: 1 })), undefined, 'one image has no deviation');
+  assert.equal(said('no-signal', measured([layer('conv1')])), undefined);
 });
 
-test('largeActivations() names the layers whose deviation is a thousand times that of the images, or no number', () => {
+test('aboutLayers() names the layers whose deviation is a thousand times that of the images, or no number', () => {
   const layers = [
     layer('conv1', { sd: 1000 }),
     layer('conv2', { sd: 1001, tower: 1 }),
     layer('fc8', { sd: Number.NaN }),
   ];
-  const warning = largeActivations(measured(layers));
+  const warning = said('large-activations', measured(layers));
   assert.deepEqual(
     warning?.layers?.map((each) => each.layer),
     ['conv2', 'fc8'],
   );
   assert.match(warning!.message, /1001 in conv2 of tower 1, NaN in fc8 of tower 0, and 1 in what the net reads/);
-  assert.equal(largeActivations(measured(layers.slice(0, 1))), undefined);
+  assert.equal(said('large-activations', measured(layers.slice(0, 1))), undefined);
 });
 
-test('weakSignal() goes by the scores before the first step', () => {
-  const scores = (signal: number) => measured([layer('fc7', { signal: 1e-6 }), layer('fc8', { signal })]);
-  const warning = weakSignal(scores(2.9e-5));
+test('aboutLayers() goes by the scores before the first step', () => {
+  const scores = (signal: number) => measured([layer('fc7', { signal: 2e-6 }), layer('fc8', { signal })]);
+  const warning = said('weak-signal', scores(2.9e-5));
   assert.deepEqual([warning?.kind, warning?.value], ['weak-signal', 2.9e-5]);
   assert.match(warning!.message, /is 0\.8 in what the net reads and 0\.000029 in fc8, expected 0\.00003 at least/);
-  assert.equal(weakSignal(scores(3e-5)), undefined);
-  assert.equal(weakSignal({ ...scores(0), step: 100 }), undefined);
-  assert.equal(weakSignal({ ...scores(0), images: 8 }), undefined);
+  assert.equal(said('weak-signal', scores(3e-5)), undefined);
+  assert.equal(said('weak-signal', { ...scores(2.9e-5), step: 100 }), undefined);
 });
