@@ -190,9 +190,9 @@ function chosenTests(args) {
   return [...flags, ...chosen.map(({ path }) => relative(root, outputOf(path)))];
 }
 
-/** Each file is a process, and many of those use all cores: on a small machine, one at a time. */
+/** Each file is a process that starts, computes on all cores, and waits, in turn; more than four at once take memory. */
 function runTests(tests) {
-  const concurrency = Math.min(4, Math.max(1, Math.floor(os.availableParallelism() / 2)));
+  const concurrency = Math.min(4, os.availableParallelism());
   const flags = ['--enable-source-maps', '--test', '--test-reporter=spec', `--test-concurrency=${concurrency}`];
   return start([process.execPath, ...flags, ...tests], { stdio: 'inherit' });
 }
