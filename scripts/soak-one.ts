@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { resolveConfig, train } from '../src/index.js';
 import { listDevices } from '../src/native/context.js';
-import { MOST_GROWTH, slopeOf } from './soak.js';
+import { growthOf, MOST_GROWTH } from './soak.js';
 
 /** The first runs start what stays: TensorFlow's pools, Node's threads, what the allocator keeps. */
 const WARM_UP = 0.2;
@@ -49,8 +49,7 @@ rmSync(out, { recursive: true });
 
 const warm = seen.slice(Math.max(KINDS.length, Math.ceil(WARM_UP * seen.length)));
 if (warm.length < 2 * KINDS.length) throw new Error(`${runs} runs are too few to see a growth; take more --runs`);
-const bytes = warm.map((each) => each.bytes);
-const growth = (slopeOf(bytes) * (bytes.length - 1)) / (bytes.reduce((a, b) => a + b) / bytes.length);
+const growth = growthOf(warm.map(({ bytes }) => bytes));
 const [first, last] = [warm[0]!, warm.at(-1)!];
 console.log(`after the first ${seen.length - warm.length} runs memory grew by ${(100 * growth).toFixed(1)} %`);
 const isSame = last.threads <= first.threads && last.files <= first.files;

@@ -156,7 +156,7 @@ export async function longRun(minutes: number, out: string, told: (line: string)
   if (exitCode !== 0 || long.step !== steps) return [`the long run ended with ${exitCode}: ${long.stderr.trim()}`];
   const warm = samples.slice(Math.ceil(WARM_UP * samples.length));
   if (warm.length < 3) return [`${samples.length} samples of memory are too few: take more --minutes`];
-  const growth = (slopeOf(warm) * (warm.length - 1)) / meanOf(warm);
+  const growth = growthOf(warm);
   const [first, middle, last] = [warm[0]!, warm[Math.floor(warm.length / 2)]!, warm.at(-1)!];
   const hourly = slopeOf(warm) * SAMPLES_PER_MINUTE * 60;
   told(
@@ -175,6 +175,11 @@ export function slopeOf(values: readonly number[]): number {
   const [middle, mean] = [(values.length - 1) / 2, meanOf(values)];
   const sum = (of: (x: number, i: number) => number) => values.reduce((total, value, i) => total + of(value, i), 0);
   return sum((value, i) => (i - middle) * (value - mean)) / sum((_, i) => (i - middle) ** 2);
+}
+
+/** By how much the values grew from the first to the last, by their slope: a share of their mean. */
+export function growthOf(values: readonly number[]): number {
+  return (slopeOf(values) * (values.length - 1)) / meanOf(values);
 }
 
 function inMb(bytes: number): string {

@@ -74,9 +74,16 @@ export function openAll(files: readonly string[]): TensorFiles {
  * @throws CheckpointError for the first tensor that is not there, or of another shape.
  */
 export function checkTensors(files: readonly string[], needed: readonly Pick<Entry, 'name' | 'shape'>[]): void {
+  withTensors(files, (tensors) => {
+    for (const { name, shape } of needed) tensors.expect(name, shape);
+  });
+}
+
+/** Opens files as one, for as long as `use` runs. @throws CheckpointError for one that is no file of tensors. */
+export function withTensors<T>(files: readonly string[], use: (tensors: TensorFiles) => T): T {
   const tensors = openAll(files);
   try {
-    for (const { name, shape } of needed) tensors.expect(name, shape);
+    return use(tensors);
   } finally {
     tensors.close();
   }

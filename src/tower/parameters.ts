@@ -1,5 +1,6 @@
 /** A tower's parameters and their velocities, on its device. */
 import * as tf from '@tensorflow/tfjs';
+import { withTensors } from '../checkpoint/files.js';
 import { writeTensors } from '../checkpoint/format.js';
 import { initialValue } from '../model/init.js';
 import type { NetOptions, Parameter } from '../model/net.js';
@@ -9,7 +10,7 @@ import { copyTensor, tensorFrom } from '../native/tensors.js';
 import { descend, descendIn, type UpdateRates, Variable } from '../native/variables.js';
 import { type OptimizerOptions, rateClassOf, ratesOf } from '../optim/schedule.js';
 import type { TowerSetup } from './protocol.js';
-import { copySnapshot, restoreSnapshot, withTensors } from './snapshot.js';
+import { copySnapshot, restoreSnapshot } from './snapshot.js';
 
 /** A parameter on its device. */
 export interface Held {
@@ -138,7 +139,7 @@ export class Parameters {
 
   /** Takes each parameter from the file that has it. @throws CheckpointError when none has one of them. */
   load(files: readonly string[]): void {
-    withTensors(files, (read) => {
+    withTensors(files, ({ read }) => {
       for (const { parameter } of this.#held) this.put(parameter.name, read(parameter.name, parameter.shape));
     });
   }

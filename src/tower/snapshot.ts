@@ -1,6 +1,6 @@
 /** A tower's parameters and velocities, out of the device for a checkpoint and into it again. */
 import * as tf from '@tensorflow/tfjs';
-import { openAll, type TensorFiles } from '../checkpoint/files.js';
+import { withTensors } from '../checkpoint/files.js';
 import { bytesOf, type Entry } from '../checkpoint/format.js';
 import type { Parameter } from '../model/net.js';
 import { copyTensor, tensorFrom } from '../native/tensors.js';
@@ -38,7 +38,7 @@ export function copySnapshot(held: readonly Held[], target: Uint8Array): void {
 
 /** Takes each value and velocity from the file that has it. @throws CheckpointError when none has one of them. */
 export function restoreSnapshot(held: readonly Held[], files: readonly string[]): void {
-  withTensors(files, (read) => {
+  withTensors(files, ({ read }) => {
     const assign = (variable: Variable, name: string) => {
       tf.tidy(() => variable.assign(tensorFrom(variable.shape, read(name, variable.shape))));
     };
@@ -47,19 +47,6 @@ export function restoreSnapshot(held: readonly Held[], files: readonly string[])
       if (velocity) assign(velocity, velocityOf(parameter.name));
     }
   });
-}
-
-/**
- * Opens safetensors files as one, for as long as `use` runs.
- * @throws CheckpointError when none of them has a tensor that is read, or it is of another shape.
- */
-export function withTensors(files: readonly string[], use: (read: TensorFiles['read']) => void): void {
-  const tensors = openAll(files);
-  try {
-    use(tensors.read);
-  } finally {
-    tensors.close();
-  }
 }
 
 function velocityOf(name: string): string {

@@ -1,6 +1,6 @@
 /** A run's weights as one file that PyTorch reads. */
 import { existsSync } from 'node:fs';
-import { openAll } from '../checkpoint/files.js';
+import { withTensors } from '../checkpoint/files.js';
 import { writeTensors } from '../checkpoint/format.js';
 import { CheckpointError } from '../errors.js';
 import { type Net, volume } from '../model/net.js';
@@ -31,8 +31,7 @@ export function exportWeights(
 ): Exported {
   refuseExisting(file);
   const portables = portablesOf(net);
-  const source = openAll(files);
-  try {
+  withTensors(files, (source) => {
     const metadata = { format: 'pt', [DESCRIPTION]: JSON.stringify(describe(net, settings, images)) };
     const { statistics } = images;
     const { resize = 0, channels = 0 } = statistics ?? {};
@@ -48,9 +47,7 @@ export function exportWeights(
         join(portable, part, source.read(part.parameter.name, part.parameter.shape), joined);
       }
     });
-  } finally {
-    source.close();
-  }
+  });
   const values = portables.reduce((sum, { shape }) => sum + volume(shape), 0);
   return { file, tensors: portables.length, values };
 }

@@ -1,5 +1,5 @@
 /** The kernels of a net's first layer: how much of them is colour, tower by tower, and what they look like. */
-import { openAll } from '../checkpoint/files.js';
+import { withTensors } from '../checkpoint/files.js';
 import { ConfigError } from '../errors.js';
 import { type Net, parametersOf, type TowerIndex } from '../model/net.js';
 
@@ -45,17 +45,14 @@ export function firstLayerOf(net: Net, files: readonly string[]): FirstLayer {
   }
   const { name, size } = layer;
   const channels = layer.input[2];
-  const source = openAll(files);
-  try {
+  return withTensors(files, (source) => {
     const towers = parametersOf(net)
       .filter((each) => each.layer === name && each.role === 'kernel')
       .map(({ name: parameter, shape, tower }): TowerKernels => {
         return { tower, kernels: columnsOf(source.read(parameter, shape), shape.at(-1)!) };
       });
     return { layer: name, size, channels, towers };
-  } finally {
-    source.close();
-  }
+  });
 }
 
 /** Each output's values of [..., outputs]. */
