@@ -14,6 +14,9 @@ import { growthOf, MOST_GROWTH } from './soak.js';
 /** The first runs start what stays: TensorFlow's pools, Node's threads, what the allocator keeps. */
 const WARM_UP = 0.2;
 
+/** Of twelve, memory went from a tenth down to a seventh up. */
+const FEWEST = 40;
+
 /** Settings of the runs, in turn. */
 const KINDS = [
   { placement: 'split' },
@@ -30,6 +33,12 @@ function held(): { bytes: number; threads: number; files: number } {
 
 const { values } = parseArgs({ options: { runs: { type: 'string', default: '50' } } });
 const runs = Number(values.runs);
+if (!(runs >= FEWEST)) {
+  console.error(
+    `error: --runs is ${values.runs}, expected ${FEWEST} or more: of fewer, what the allocator keeps is all that shows`,
+  );
+  process.exit(2);
+}
 const out = mkdtempSync(join(tmpdir(), 'alexnet-split-soak-'));
 const machine = { devices: listDevices().map(({ name }) => name), fashionMnist: false, now: new Date() };
 const common = { preset: 'mini', net: { width: 0.125 }, batchSize: 8, steps: 4, evalEvery: 2, checkpointEvery: 2 };
@@ -47,8 +56,7 @@ for (let i = 0; i < runs; i++) {
 }
 rmSync(out, { recursive: true });
 
-const warm = seen.slice(Math.max(KINDS.length, Math.ceil(WARM_UP * seen.length)));
-if (warm.length < 2 * KINDS.length) throw new Error(`${runs} runs are too few to see a growth; take more --runs`);
+const warm = seen.slice(Math.ceil(WARM_UP * seen.length));
 const growth = growthOf(warm.map(({ bytes }) => bytes));
 const [first, last] = [warm[0]!, warm.at(-1)!];
 console.log(`after the first ${seen.length - warm.length} runs memory grew by ${(100 * growth).toFixed(1)} %`);
