@@ -7,7 +7,7 @@ import { runSegment } from '../../src/model/segments.js';
 import { layerName } from '../../src/model/summary.js';
 import { useDevice } from '../../src/native/backend.js';
 import { compile } from '../../src/native/compile.js';
-import { NATIVE_OPS } from '../../src/tower/ops.js';
+import { nativeOps } from '../../src/tower/ops.js';
 import { configOf, type NetSettings } from './nets.js';
 import { interleave, median, save } from './report.js';
 
@@ -23,7 +23,7 @@ export async function benchLayers(settings: NetSettings, rounds: number, name?: 
     const own = isWeighted(layer) ? parametersOf(net, 0).filter((each) => each.layer === layer.name) : [];
     const values = own.map(({ shape }) => tf.randomNormal([...shape], 0, 0.01));
     const run: Run = {
-      ...{ ops: NATIVE_OPS, training: true, parameters: new Map() },
+      ...{ ops: nativeOps(), training: true, parameters: new Map() },
       mask: (_layer, _tower, rows, channels) => tf.ones([rows, channels]),
     };
     const forward = (...all: tf.Tensor[]) => {

@@ -11,7 +11,16 @@ import { type ContextOptions, openContext } from './context.js';
 /** tfjs-node's registered name; its kernels look themselves up under it. */
 const BACKEND = 'tensorflow';
 
-let pinned: { binding: PinnedBinding; backend: NodeJSKernelBackend } | undefined;
+interface Pinned {
+  binding: PinnedBinding;
+  backend: NodeJSKernelBackend;
+  /** What another binding stands in the place of. */
+  own?: { binding: PinnedBinding; getIds: GetIds };
+}
+
+type GetIds = (tensors: tf.Tensor[]) => number[];
+
+let pinned: Pinned | undefined;
 
 /**
  * Pins tfjs, in this thread, to one device: every tensor it makes and every op it runs from now on is there. Two worker
@@ -35,6 +44,12 @@ export function currentBinding(): PinnedBinding {
   return current().binding;
 }
 
+/** The binding of this thread, also when another one stands in its place. */
+export function ownBinding(): PinnedBinding {
+  const { own, binding } = current();
+  return own?.binding ?? binding;
+}
+
 /** Gives the ids of tensors in the binding that is in use. */
 type Resolve = (tensor: tf.Tensor, own: (tensor: tf.Tensor) => number) => number;
 
@@ -44,8 +59,8 @@ type Resolve = (tensor: tf.Tensor, own: (tensor: tf.Tensor) => number) => number
  */
 export function withBinding<R>(replaced: PinnedBinding, resolve: Resolve, action: () => R): R {
   const state = current();
-  const { binding, backend } = state;
-  const inner = backend as unknown as { getInputTensorIds(tensors: tf.Tensor[]): number[] };
+  const { binding, backend, own: before } = state;
+  const inner = backend as unknown as { getInputTensorIds: GetIds };
   const getIds = inner.getInputTensorIds.bind(backend);
   const own = (tensor: tf.Tensor) => {
     backend.binding = binding as unknown as TFJSBinding;
@@ -55,12 +70,36 @@ export function withBinding<R>(replaced: PinnedBinding, resolve: Resolve, action
       backend.binding = replaced as unknown as TFJSBinding;
     }
   };
+  state.own ??= { binding, getIds };
   state.binding = replaced;
   backend.binding = replaced as unknown as TFJSBinding;
   inner.getInputTensorIds = (tensors) => tensors.map((tensor) => resolve(tensor, own));
   try {
     return action();
   } finally {
+    state.binding = binding;
+    backend.binding = binding as unknown as TFJSBinding;
+    inner.getInputTensorIds = getIds;
+    if (before) state.own = before;
+    else delete state.own;
+  }
+}
+
+/** Runs `action` with this thread's own binding, in the midst of {@link withBinding}. */
+export function withOwnBinding<R>(action: () => R): R {
+  const state = current();
+  if (!state.own) return action();
+  const { binding, backend, own } = state;
+  const inner = backend as unknown as { getInputTensorIds: GetIds };
+  const getIds = inner.getInputTensorIds;
+  delete state.own;
+  state.binding = own.binding;
+  backend.binding = own.binding as unknown as TFJSBinding;
+  inner.getInputTensorIds = own.getIds;
+  try {
+    return action();
+  } finally {
+    state.own = own;
     state.binding = binding;
     backend.binding = binding as unknown as TFJSBinding;
     inner.getInputTensorIds = getIds;

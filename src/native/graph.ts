@@ -9,31 +9,25 @@ import type { PinnedBinding, TensorMetadata } from './binding.js';
 import { addConstant, constantKey } from './constants.js';
 import type { Context } from './context.js';
 import { Effects } from './effects.js';
+import { keyOf, type Node, outputOf, pack, typeAttr, type Value } from './graph-value.js';
 import type { Library } from './load.js';
 import { opDef } from './op-def.js';
 import { shapeOf, tellShape } from './shapes.js';
-import { AttrType, DataType, type GraphOutput, type Pointer } from './signatures.js';
+import { AttrType, DataType, type Pointer } from './signatures.js';
 import { check } from './status.js';
-
-/** An operation in the graph. */
-export interface Node {
-  operation: Pointer;
-  op: string;
-  inputs: readonly Value[];
-  isStateful: boolean;
-}
-
-/** An output of a node. */
-export interface Value extends TensorMetadata {
-  node: Node;
-  index: number;
-}
 
 /** Ids of values begin where no binding's ids come to. */
 const FIRST_ID = 2 ** 40;
 
 /** Names of nodes and functions are the whole context's, so their numbers are the thread's own. */
 let nextId = FIRST_ID;
+
+const graphs = new WeakMap<PinnedBinding, Graph>();
+
+/** The graph that records in the place of a binding, if one does. */
+export function recordingGraph(binding: PinnedBinding): Graph | undefined {
+  return graphs.get(binding);
+}
 
 /** A tensor, whose value may be another one at each call when it is a variable, or a resource by its id. */
 export type CapturedSource = { tensor: tf.Tensor } | { id: number };
@@ -46,7 +40,8 @@ export class Graph {
   readonly captured: { source: CapturedSource; value: Value }[] = [];
   readonly #context: Context;
   readonly #real: PinnedBinding;
-  readonly #isForXla: boolean;
+  /** Whether XLA will compile it. */
+  readonly isForXla: boolean;
   readonly #graph: Pointer;
   readonly #values = new Map<number, Value>();
   /** By tfjs's word for a tensor's values. */
@@ -64,7 +59,7 @@ export class Graph {
   constructor(context: Context, real: PinnedBinding, isForXla: boolean) {
     this.#context = context;
     this.#real = real;
-    this.#isForXla = isForXla;
+    this.isForXla = isForXla;
     this.#graph = context.library.c.TF_NewGraph();
     this.#setters = graphAttributes(context.library);
     const marker = tf.scalar(0);
@@ -89,13 +84,13 @@ export class Graph {
         9,
       );
     };
-    return {
+    const binding = {
       ...real,
       device: real.device,
       isUsingGpuDevice: () => real.isUsingGpuDevice(),
       // XLA has TensorFlow's public ops alone.
       can: (ability: string, attempt: (binding: PinnedBinding) => void) =>
-        !this.#isForXla && real.can(ability, attempt),
+        !this.isForXla && real.can(ability, attempt),
       getNumOfTensors: () => real.getNumOfTensors(),
       createTensor: (shape: number[], dtype: number, values: unknown) => {
         const id = real.createTensor(shape, dtype, values);
@@ -122,11 +117,12 @@ export class Graph {
       deleteSavedModel: () => real.deleteSavedModel(),
       runSavedModel: () => real.runSavedModel(),
       getNumOfSavedModels: () => 0,
-      isRecording: true,
       version: real.version,
       noteShape: refuse,
       describe: (id: number) => (id < FIRST_ID ? real.describe(id) : this.valueOf(id)),
     } as unknown as PinnedBinding;
+    graphs.set(binding, this);
+    return binding;
   }
 
   /** The id of a tensor in this graph. @param own gives the id that it has outside, and uploads it. */
@@ -182,8 +178,18 @@ export class Graph {
     return value;
   }
 
-  /** Adds a node. @throws NativeError with the op's name, when TensorFlow refuses it. */
-  record(op: string, attrs: readonly OpAttr[], inputs: readonly Value[], count: number): Value[] {
+  /**
+   * Adds a node.
+   * @param known shapes of its results, where TensorFlow does not know them.
+   * @throws NativeError with the op's name, when TensorFlow refuses it.
+   */
+  record(
+    op: string,
+    attrs: readonly OpAttr[],
+    inputs: readonly Value[],
+    count: number,
+    known?: readonly TensorMetadata[],
+  ): Value[] {
     const { library, status } = this.#context;
     const { c } = library;
     const def = opDef(library, this.#graph, op, status);
@@ -198,8 +204,27 @@ export class Graph {
     const node: Node = { operation, op, inputs, isStateful: def.isStateful };
     this.nodes.push(node);
     return Array.from({ length: Math.min(count, c.TF_OperationNumOutputs(operation)) }, (_, index) =>
-      this.#valueAt(node, index),
+      this.#valueAt(node, index, known?.[index]?.shape),
     );
+  }
+
+  /**
+   * Adds a call of a function that the context has, and that touches nothing beside its inputs.
+   * @param ids of its inputs; @param outputs what it returns.
+   */
+  call(
+    { name, fn }: { name: string; fn: Pointer },
+    attrs: readonly OpAttr[],
+    ids: readonly number[],
+    outputs: readonly TensorMetadata[],
+  ): Value[] {
+    const { library, status } = this.#context;
+    library.c.TF_GraphCopyFunction(this.#graph, fn, null, status);
+    check(library.c, status, 'trace a call of a compiled function');
+    const inputs = ids.map((id) => this.valueOf(id));
+    const made = this.record(name, attrs, inputs, outputs.length, outputs);
+    // TensorFlow gives a function's input the marks of what made it, and an input cannot be compiled by XLA.
+    return made.map((value) => this.record('Identity', [typeAttr(value.dtype)], [value], 1)[0]!);
   }
 
   #addInputs(
@@ -226,10 +251,10 @@ export class Graph {
     }
   }
 
-  #valueAt(node: Node, index: number): Value {
+  #valueAt(node: Node, index: number, known?: readonly number[]): Value {
     const { c } = this.#context.library;
     const output = { oper: node.operation, index };
-    tellShape(this.#context, this.#graph, node, index);
+    tellShape(this.#context, this.#graph, node, index, known);
     const dtype = c.TF_OperationOutputType(output);
     const shape = shapeOf(this.#context, this.#graph, output, node.op);
     if (dtype !== DataType.RESOURCE && shape.some((size) => size < 0)) {
@@ -261,19 +286,4 @@ export class Graph {
 function touchedBy(inputs: readonly Value[], isStateful: boolean): string[] {
   const resources = inputs.filter(({ dtype }) => dtype === DataType.RESOURCE).map(keyOf);
   return resources.length > 0 ? resources : isStateful ? ['world'] : [];
-}
-
-/** A value's name among all of the graph. */
-export function keyOf({ node, index }: Value): string {
-  return `${node.operation}:${index}`;
-}
-
-/** A value as C has it. */
-function outputOf({ node, index }: Value): GraphOutput {
-  return { oper: node.operation, index };
-}
-
-/** Values as an array of `TF_Output`: each an address and an index, sixteen bytes. */
-export function pack(values: readonly Value[]): BigUint64Array {
-  return BigUint64Array.from(values.flatMap(({ node, index }) => [node.operation, BigInt(index)]));
 }

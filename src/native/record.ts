@@ -1,10 +1,11 @@
 /** Runs a function of tensors, and tfjs's tape over it, into a graph. */
 import * as tf from '@tensorflow/tfjs';
 import { NativeError } from '../errors.js';
-import type { OpAttr } from './attributes.js';
-import { currentBinding, tensorId, tensorOf, withBinding } from './backend.js';
-import { type Graph, keyOf, type Value } from './graph.js';
-import { AttrType, DataType } from './signatures.js';
+import { tensorId, tensorOf, withBinding } from './backend.js';
+import type { TensorMetadata } from './binding.js';
+import type { Graph } from './graph.js';
+import { keyOf, typeAttr, type Value } from './graph-value.js';
+import { DataType } from './signatures.js';
 
 /** What a function and its gradient became in the graph. */
 export interface Recorded {
@@ -17,19 +18,18 @@ export interface Recorded {
   dy: Value | undefined;
 }
 
-/** Runs `fn`, and tfjs's tape over it, into the graph. */
+/** Runs `fn`, and tfjs's tape over it, into the graph. @param inputs their shapes and data types. */
 export function record(
   graph: Graph,
   fn: (...inputs: tf.Tensor[]) => tf.Tensor[],
-  inputs: readonly tf.Tensor[],
+  inputs: readonly Omit<TensorMetadata, 'id'>[],
   wanted: readonly boolean[],
   isDifferentiated: boolean,
 ): Recorded {
-  const metadata = inputs.map((input) => currentBinding().describe(tensorId(input)));
   const resolve = (tensor: tf.Tensor, own: (tensor: tf.Tensor) => number) => graph.resolve(tensor, own);
   return withBinding(graph.asBinding(), resolve, () =>
     untaped(() => {
-      const given = metadata.map(({ shape, dtype }) => graph.placeholder(shape, dtype));
+      const given = inputs.map(({ shape, dtype }) => graph.placeholder(shape, dtype));
       const tensors = given.map(tensorOf);
       let results: Value[] = [];
       let boundary = 0;
@@ -124,8 +124,4 @@ function ownNodes(graph: Graph, values: readonly Value[], from: number): Value[]
     if (isFree) return value;
     return graph.record('Identity', [typeAttr(value.dtype)], [value], 1)[0]!;
   });
-}
-
-function typeAttr(dtype: number): OpAttr {
-  return { name: 'T', type: AttrType.TYPE, value: dtype };
 }

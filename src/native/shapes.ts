@@ -1,6 +1,6 @@
 /** Shapes of results in a graph. */
 import type { Context } from './context.js';
-import type { Node } from './graph.js';
+import type { Node } from './graph-value.js';
 import type { GraphOutput, Pointer } from './signatures.js';
 import { check } from './status.js';
 
@@ -17,8 +17,14 @@ export function shapeOf({ library, status }: Context, graph: Pointer, output: Gr
 }
 
 /** Tells TensorFlow the shape of a result, where it does not know it though it is fixed. */
-export function tellShape(context: Context, graph: Pointer, node: Node, index: number): void {
-  const shape = untoldShape(context, graph, node, index);
+export function tellShape(
+  context: Context,
+  graph: Pointer,
+  node: Node,
+  index: number,
+  known?: readonly number[],
+): void {
+  const shape = known ?? untoldShape(context, graph, node, index);
   if (!shape) return;
   const { library, status } = context;
   const dims = BigInt64Array.from(shape, BigInt);

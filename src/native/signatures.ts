@@ -123,6 +123,7 @@ export interface TensorFlowC {
   TF_GraphGetTensorShape(graph: Pointer, output: GraphOutput, dims: BigInt64Array, rank: number, status: Pointer): void;
   TF_GraphSetTensorShape(graph: Pointer, output: GraphOutput, dims: BigInt64Array, rank: number, status: Pointer): void;
   TF_GraphGetOpDef(graph: Pointer, op: string, buffer: Pointer, status: Pointer): void;
+  TF_GraphCopyFunction(graph: Pointer, fn: Pointer, gradient: null, status: Pointer): void;
   TF_NewBuffer(): Pointer;
   TF_DeleteBuffer(buffer: Pointer): void;
   TF_GraphToFunctionWithControlOutputs(
@@ -243,6 +244,7 @@ export const PROTOTYPES: Record<keyof TensorFlowC, string> = {
   TF_GraphSetTensorShape:
     'void TF_GraphSetTensorShape(void *graph, TF_Output output, const int64_t *dims, int rank, void *status)',
   TF_GraphGetOpDef: 'void TF_GraphGetOpDef(void *graph, const char *op, void *buffer, void *status)',
+  TF_GraphCopyFunction: 'void TF_GraphCopyFunction(void *graph, const void *fn, const void *gradient, void *status)',
   TF_NewBuffer: 'void *TF_NewBuffer()',
   TF_DeleteBuffer: 'void TF_DeleteBuffer(void *buffer)',
   TF_GraphToFunctionWithControlOutputs:

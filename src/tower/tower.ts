@@ -11,7 +11,7 @@ import { type LayerActivations, measure, openMeasure } from './activations.js';
 import { type Fault, type FaultPhase, parseFault, strike } from './fault.js';
 import { GradientCheck } from './finite.js';
 import { KeptTensors } from './kept.js';
-import { NATIVE_OPS } from './ops.js';
+import { type NativeOps, nativeOps } from './ops.js';
 import { Parameters } from './parameters.js';
 import type {
   BatchCommand,
@@ -46,6 +46,7 @@ export class Tower {
   readonly #net: Net;
   readonly #parameters: Parameters;
   readonly #fault: Fault;
+  readonly #ops: NativeOps | undefined;
   readonly #transport: Transport | undefined;
   readonly #runner: Runner;
   /** Where the tower has the whole net, compiled. */
@@ -64,8 +65,8 @@ export class Tower {
     const own = parametersOf(this.#net, part === 'whole' ? undefined : part);
     this.#parameters = new Parameters(own, setup.net.init, setup.optimizer, setup.seed, setup.compile);
     this.#gradientCheck = new GradientCheck(setup.compile);
-    const ops = setup.ops === 'native' ? NATIVE_OPS : TFJS_OPS;
-    const options = { net: this.#net, ops, seed: setup.seed, compile: setup.compile };
+    this.#ops = setup.ops === 'native' ? nativeOps() : undefined;
+    const options = { net: this.#net, ops: this.#ops ?? TFJS_OPS, seed: setup.seed, compile: setup.compile };
     this.#runner = new Runner({ ...options, part });
     if (part === 'whole' && setup.compile !== 'off') {
       this.#whole = new WholeStep({ ...options, read: () => this.#parameters.readEach() });
@@ -222,6 +223,7 @@ export class Tower {
     this.#kept.clear();
     this.#runner.dispose();
     this.#whole?.dispose();
+    this.#ops?.dispose();
     this.#gradientCheck.dispose();
     this.#parameters.dispose();
   }

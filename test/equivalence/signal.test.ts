@@ -8,7 +8,7 @@ import { buildNet, parametersOf } from '../../src/model/net.js';
 import { referenceForward } from '../../src/model/reference.js';
 import { useDevice } from '../../src/native/index.js';
 import { statelessNormal, statelessUniform } from '../../src/native/random.js';
-import { NATIVE_OPS } from '../../src/tower/ops.js';
+import { nativeOps } from '../../src/tower/ops.js';
 import { openFeed } from '../../src/train/feed.js';
 import { smallConfig } from './teams.js';
 
@@ -30,7 +30,7 @@ async function signalOf(preset: string, scale: number): Promise<number> {
       const values = parametersOf(net).map(
         (each) => [each.name, initialValue(each, config.net.init, 1, random)] as const,
       );
-      const run = { ops: NATIVE_OPS, parameters: new Map(values), training: false, mask: assert.fail };
+      const run = { ops: nativeOps(), parameters: new Map(values), training: false, mask: assert.fail };
       const scores = referenceForward(net, x, run);
       return tf.mean(tf.sqrt(tf.moments(scores, 0).variance)).dataSync()[0]!;
     });

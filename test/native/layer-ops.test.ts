@@ -4,7 +4,9 @@ import test from 'node:test';
 import * as tf from '@tensorflow/tfjs';
 import { TFJS_OPS } from '../../src/model/ops.js';
 import { useDevice } from '../../src/native/backend.js';
-import { NATIVE_OPS } from '../../src/tower/ops.js';
+import { nativeOps } from '../../src/tower/ops.js';
+
+const NATIVE_OPS = nativeOps();
 
 useDevice('CPU:0');
 

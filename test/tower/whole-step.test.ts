@@ -3,7 +3,7 @@ import { after, describe, it } from 'node:test';
 import * as tf from '@tensorflow/tfjs';
 import { buildNet, type Net, parametersOf } from '../../src/model/net.js';
 import { useDevice } from '../../src/native/backend.js';
-import { NATIVE_OPS } from '../../src/tower/ops.js';
+import { nativeOps } from '../../src/tower/ops.js';
 import { Parameters } from '../../src/tower/parameters.js';
 import { Runner } from '../../src/tower/runner.js';
 import { WholeStep } from '../../src/tower/whole-step.js';
@@ -20,7 +20,7 @@ const optimizer = {
   schedule: { kind: 'constant' },
 } as const;
 const parameters = new Parameters(parametersOf(net), 'he', optimizer, 1, 'on');
-const options = { net, ops: NATIVE_OPS, seed: 1, compile: 'on' } as const;
+const options = { net, ops: nativeOps(), seed: 1, compile: 'on' } as const;
 
 function batchOf(count: number, shape: readonly [number, number, number] = [67, 67, 3]) {
   const images = tf.randomNormal([count, ...shape], 0, 1, 'float32', 7) as tf.Tensor4D;
