@@ -23,7 +23,7 @@ export interface TrainRoom {
   verify(config: Config, options: { steps: number }, ui: { print(line: string): void }): Promise<VerifyResult>;
   verifyGolden(
     file: string,
-    config: Pick<Config, 'devices' | 'exchange' | 'exchangeTimeoutMs' | 'compile'>,
+    config: Pick<Config, 'devices' | 'exchange' | 'exchangeTimeoutMs' | 'compile' | 'convolutions'>,
   ): Promise<GoldenResult>;
   evaluateRun(
     config: Config,

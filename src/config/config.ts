@@ -90,6 +90,8 @@ export interface Config {
   readonly exchangeTimeoutMs: number;
   /** Whether the towers' segments run as compiled functions: `on`, `off`, or by way of TensorFlow's optimizer or XLA. */
   readonly compile: 'on' | 'off' | 'grappler' | 'xla';
+  /** `auto`: those by tiles that are faster so; `direct`: none. */
+  readonly convolutions: 'auto' | 'direct';
   /** Whether a short comparison with the reference comes before the first step. */
   readonly check: boolean;
   /** A fault to inject, for tests. */

@@ -283,6 +283,14 @@ export const FLAGS: readonly Flag[] = [
     help: 'how segments run: compiled, op by op, through an optimizer',
   },
   {
+    name: '--convolutions',
+    kind: 'text',
+    path: 'convolutions',
+    value: 'auto|direct',
+    group: 'data',
+    help: 'auto: large ones on a CPU by tiles, with fewer products; direct: all as sums',
+  },
+  {
     name: '--no-check',
     kind: 'off',
     path: 'check',

@@ -27,6 +27,7 @@ const COMMON = {
   /** Far above a step's time on the slowest device; a peer that died is told at once, without this. */
   exchangeTimeoutMs: 120_000,
   compile: 'on',
+  convolutions: 'auto',
   check: true,
   fault: null,
 } as const;

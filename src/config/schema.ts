@@ -150,6 +150,7 @@ export const CONFIG_SCHEMA = keys({
   }),
   exchangeTimeoutMs: whole(1, 86_400_000),
   compile: oneOf(['on', 'off', 'grappler', 'xla']),
+  convolutions: oneOf(['auto', 'direct']),
   check: bool,
   fault: text.nullable(),
 });

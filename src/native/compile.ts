@@ -81,4 +81,3 @@ export function compile(fn: (...inputs: tf.Tensor[]) => tf.Tensor[], options: Co
   };
   return Object.defineProperty(Object.assign(call, { dispose }), 'traces', { get: () => traces.size }) as Compiled;
 }
-

@@ -89,8 +89,7 @@ export class Graph {
       device: real.device,
       isUsingGpuDevice: () => real.isUsingGpuDevice(),
       // XLA has TensorFlow's public ops alone.
-      can: (ability: string, attempt: (binding: PinnedBinding) => void) =>
-        !this.isForXla && real.can(ability, attempt),
+      can: (ability: string, attempt: (binding: PinnedBinding) => void) => !this.isForXla && real.can(ability, attempt),
       getNumOfTensors: () => real.getNumOfTensors(),
       createTensor: (shape: number[], dtype: number, values: unknown) => {
         const id = real.createTensor(shape, dtype, values);

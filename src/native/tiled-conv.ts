@@ -219,19 +219,24 @@ function product(a: tf.Tensor, b: tf.Tensor, transposeA: boolean, transposeB: bo
   );
 }
 
-/** Multiply-adds of a convolution by its sum below which the transforms cost more than they save. */
+/** Multiply-adds of a convolution by its sum below which it is over before the transforms pay. */
 const WORTH_TILES = 2 ** 28;
+/** Multiply-adds that have to be saved for each value that the transforms write and read. */
+const WORTH_VALUE = 75;
 
 /**
- * Whether a convolution with stride 1 is faster by tiles: on a CPU, where it is large enough, for kernels that there is a
- * tiling for. On a GPU cuDNN chooses by itself.
+ * Whether a convolution with stride 1 is faster by tiles: on a CPU, for kernels that there is a tiling for, where enough
+ * is saved (docs/performance.md has the measurements). On a GPU cuDNN chooses by itself.
  * @param shape [B, H, W, C] of its input; @param kernel [R, R, C, K].
  */
 export function isWorthTiles(
-  [batch, height, width]: readonly [number, number, number, number],
-  [taps, tapsAcross, channels, kernels]: readonly [number, number, number, number],
+  [batch, height, width, channels]: readonly [number, number, number, number],
+  [taps, tapsAcross, , kernels]: readonly [number, number, number, number],
 ): boolean {
-  if (taps !== tapsAcross || height !== width || !tilingOf(height, taps)) return false;
-  if (batch * height * width * taps ** 2 * channels * kernels < WORTH_TILES) return false;
+  const tiling = height === width && taps === tapsAcross ? tilingOf(height, taps) : undefined;
+  if (!tiling) return false;
+  const [sums, products] = [(height * taps) ** 2, (tiling.tiles * (tiling.outputs + taps - 1)) ** 2];
+  if (batch * sums * channels * kernels < WORTH_TILES) return false;
+  if ((sums / products - 1) * ((channels * kernels) / (channels + kernels)) < WORTH_VALUE) return false;
   return !currentBinding().isUsingGpuDevice() && hasXla();
 }

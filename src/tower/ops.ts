@@ -14,13 +14,15 @@ export interface NativeOps extends Ops {
   dispose(): void;
 }
 
-export function nativeOps(): NativeOps {
+/** @param convolutions `auto`: those by tiles that are faster so; `direct`: none. */
+export function nativeOps(convolutions: 'auto' | 'direct' = 'auto'): NativeOps {
   const tiled = new TiledConvolutions();
   return {
     ...TFJS_OPS,
     conv(x, kernel, bias, layer) {
       const { input, mode } = padded(x, layer);
-      const isTiled = mode === 'same' && layer.stride === 1 && isWorthTiles(x.shape, kernel.shape);
+      const isPlain = mode === 'same' && layer.stride === 1;
+      const isTiled = convolutions === 'auto' && isPlain && isWorthTiles(x.shape, kernel.shape);
       return isTiled ? tiled.conv(x, kernel, bias) : conv2dBias(input, kernel, bias, layer.stride, mode);
     },
     dense: matMulBias,

@@ -20,6 +20,8 @@ export interface TowerSetup {
   ops: 'native' | 'tfjs';
   /** How segments are run: `off` op by op, the others as compiled functions. */
   compile: 'off' | 'on' | 'grappler' | 'xla';
+  /** Whether native convolutions go by tiles where that is faster. */
+  convolutions: 'auto' | 'direct';
   seed: number;
   /** Most images of a batch. */
   batchSize: number;

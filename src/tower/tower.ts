@@ -65,7 +65,7 @@ export class Tower {
     const own = parametersOf(this.#net, part === 'whole' ? undefined : part);
     this.#parameters = new Parameters(own, setup.net.init, setup.optimizer, setup.seed, setup.compile);
     this.#gradientCheck = new GradientCheck(setup.compile);
-    this.#ops = setup.ops === 'native' ? nativeOps() : undefined;
+    this.#ops = setup.ops === 'native' ? nativeOps(setup.convolutions) : undefined;
     const options = { net: this.#net, ops: this.#ops ?? TFJS_OPS, seed: setup.seed, compile: setup.compile };
     this.#runner = new Runner({ ...options, part });
     if (part === 'whole' && setup.compile !== 'off') {

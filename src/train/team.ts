@@ -36,6 +36,7 @@ export type TeamConfig = Pick<
   | 'placement'
   | 'devices'
   | 'compile'
+  | 'convolutions'
   | 'exchange'
   | 'net'
   | 'optimizer'
@@ -71,10 +72,12 @@ export async function openTeam(config: TeamConfig, slots: readonly SharedArrayBu
     devices,
     ops = 'native',
     compile,
+    convolutions,
   } = config;
   const towers = parts.map((part, i) => {
     const setup: TowerSetup = {
-      ...{ part, net, optimizer, seed, batchSize, slots, exchangeTimeoutMs, ops, compile, context: {} },
+      ...{ part, net, optimizer, seed, batchSize, slots, exchangeTimeoutMs, ops, compile },
+      ...{ convolutions, context: {} },
       exchange: { ...exchange, overlap: overlaps(config) },
       device: devices[i] ?? devices[0]!,
       fault,

@@ -260,3 +260,60 @@ test('compile() tells a tensor that was taken out of a trace', () => {
   assert.throws(() => compile((x) => [tf.add(x!, escaped!)])(tf.scalar(1)), NativeError);
   assert.throws(() => escaped!.dataSync(), NativeError);
 });
+
+/** XLA's generator draws other numbers than TensorFlow's, so its results tell whose they are. */
+const draw = (seed: tf.Tensor) => [statelessUniform([8], seed)];
+
+for (const mode of ['graph', 'grappler'] as const) {
+  test(`compile() in mode ${mode} leaves to XLA what is XLA's within it`, () => {
+    tf.tidy(() => {
+      const inner = compile(draw, { mode: 'xla' });
+      const outer = compile((a, b) => [tf.mul(inner(a)[0]!, 2), inner(b)[0]!], { mode });
+      const [other, seed] = [tf.tensor1d([5, 6], 'int32'), tf.tensor1d([3, 4], 'int32')];
+      const [doubled, plain] = outer(other, seed);
+      assert.notDeepEqual(plain!.dataSync(), draw(seed)[0]!.dataSync());
+      assert.deepEqual(plain!.dataSync(), inner(seed)[0]!.dataSync());
+      assert.deepEqual(doubled!.dataSync(), tf.mul(inner(other)[0]!, 2).dataSync());
+      assert.deepEqual([inner.traces, outer.traces], [1, 1]);
+      outer.dispose();
+      inner.dispose();
+    });
+  });
+}
+
+test("compile() has XLA's within it kept for the gradient, and in its own trace where it is differentiated", () => {
+  tf.tidy(() => {
+    const inner = compile((x) => [tf.sigmoid(x)], { mode: 'xla' });
+    // By hand, as the native layers do it: nothing differentiates the inner function itself.
+    const byHand = (x: tf.Tensor) =>
+      tf.customGrad((v, save) => {
+        const y = inner(v as tf.Tensor)[0]!;
+        (save as (tensors: tf.Tensor[]) => void)([y]);
+        return { value: y, gradFunc: (dy, [kept]) => tf.mul(dy, inner(tf.mul(kept!, dy))[0]!) };
+      })(x);
+    const x = tf.tensor1d([-1, 0.5, 2]);
+    for (const f of [byHand, (v: tf.Tensor) => inner(v)[0]!]) {
+      const outer = compile((v) => [tf.mul(f(v), 3)]);
+      const [mine, eager] = [gradientsOf(outer, [x]), gradientsOf((v) => [tf.mul(f(v!), 3)], [x])];
+      assert.ok(apart(mine.value, eager.value) < 1e-6);
+      assert.ok(apart(mine.grads[0]!, eager.grads[0]!) < 1e-6);
+      outer.dispose();
+    }
+    inner.dispose();
+  });
+});
+
+test("compile() traces XLA's within it anew when it was freed", () => {
+  tf.tidy(() => {
+    const inner = compile((x) => [tf.square(x)], { mode: 'xla' });
+    const outer = compile((x) => [tf.add(inner(x)[0]!, 1)]);
+    const x = tf.scalar(3);
+    assert.equal(outer(x)[0]!.dataSync()[0], 10);
+    inner.dispose();
+    const again = compile((y) => [tf.sub(inner(y)[0]!, 1)]); // traces the inner one anew
+    assert.equal(again(x)[0]!.dataSync()[0], 8);
+    again.dispose();
+    outer.dispose();
+    inner.dispose();
+  });
+});

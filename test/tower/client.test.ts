@@ -46,6 +46,7 @@ function setupOf(change: Partial<TowerSetup> = {}): TowerSetup {
     },
     ops: 'native',
     compile: 'off',
+    convolutions: 'auto',
     exchange: { transport: 'msgpack', dtype: 'float32', overlap: false },
     seed: 1,
     batchSize: BATCH,
