@@ -267,13 +267,7 @@ export const FLAGS: readonly Flag[] = [
     group: 'data',
     help: "begin a layer with the own half while the peer's comes; auto: on two GPUs",
   },
-  {
-    name: '--exchange-checksum',
-    kind: 'on',
-    path: 'exchange.checksum',
-    group: 'data',
-    help: 'have a checksum with every message',
-  },
+  { name: '--exchange-checksum', kind: 'on', path: 'exchange.checksum', group: 'data', help: 'checksum every message' },
   {
     name: '--compile',
     kind: 'text',

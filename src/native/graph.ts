@@ -192,7 +192,7 @@ export class Graph {
     const { library, status } = this.#context;
     const { c } = library;
     const def = opDef(library, this.#graph, op, status);
-    const description = c.TF_NewOperation(this.#graph, op, `${op}_${nextId++}`);
+    const description = c.TF_NewOperation(this.#graph, op, this.#nameOf(op));
     this.#addInputs(description, op, def.inputs, attrs, inputs);
     for (const attr of attrs) setAttr(this.#setters, description, op, attr, status);
     const touched = op === 'Placeholder' ? [] : touchedBy(inputs, def.isStateful);
@@ -224,6 +224,11 @@ export class Graph {
     const made = this.record(name, attrs, inputs, outputs.length, outputs);
     // TensorFlow gives a function's input the marks of what made it, and an input cannot be compiled by XLA.
     return made.map((value) => this.record('Identity', [typeAttr(value.dtype)], [value], 1)[0]!);
+  }
+
+  /** XLA's functions are known by what they are, so their names are the same each time. */
+  #nameOf(op: string): string {
+    return `${op}_${this.isForXla ? this.nodes.length : nextId++}`;
   }
 
   #addInputs(
@@ -272,7 +277,7 @@ export class Graph {
     const key = constantKey(this.#real, id);
     const alike = key === undefined ? undefined : this.#alike.get(key);
     if (alike) return alike;
-    const operation = addConstant(this.#context, this.#graph, `node${nextId++}`, this.#real, id);
+    const operation = addConstant(this.#context, this.#graph, this.#nameOf('Const'), this.#real, id);
     const node: Node = { operation, op: 'Const', inputs: [], isStateful: false };
     this.nodes.push(node);
     const value = this.#valueAt(node, 0);

@@ -145,6 +145,7 @@ export interface TensorFlowC {
     status: Pointer,
   ): Pointer;
   TF_DeleteFunction(fn: Pointer): void;
+  TF_FunctionName(fn: Pointer): string;
 
   TFE_Execute(op: Pointer, outputs: BigUint64Array, numOutputs: Int32Array, status: Pointer): void;
 }
@@ -250,6 +251,7 @@ export const PROTOTYPES: Record<keyof TensorFlowC, string> = {
   TF_GraphToFunctionWithControlOutputs:
     'void *TF_GraphToFunctionWithControlOutputs(void *graph, const char *name, uint8_t appendHash, int numOperations, const void *operations, int numInputs, const void *inputs, int numOutputs, const void *outputs, const void *outputNames, int numControls, const void *controls, const void *controlNames, const void *options, const char *description, void *status)',
   TF_DeleteFunction: 'void TF_DeleteFunction(void *fn)',
+  TF_FunctionName: 'const char *TF_FunctionName(void *fn)',
 
   TFE_Execute: 'void TFE_Execute(void *op, void *outputs, int *numOutputs, void *status)',
 };

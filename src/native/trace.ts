@@ -17,6 +17,8 @@ import { runOnTape } from './tape.js';
 /** A function that TensorFlow's context has. */
 interface Defined {
   name: string;
+  /** XLA keeps what it compiled, by the function's name, for as long as the process lives. */
+  isForXla: boolean;
   /** TF_Function, this one's to delete. */
   fn: Pointer;
 }
@@ -134,6 +136,8 @@ export class Trace {
     for (const defined of [this.#forward, this.#backward]) {
       if (!defined) continue;
       library.c.TF_DeleteFunction(defined.fn);
+      // Another thread may have the same one, and the next that is compiled finds what XLA made of it.
+      if (defined.isForXla) continue;
       library.c.TFE_ContextRemoveFunction(address, defined.name, status);
       check(library.c, status, 'free a compiled function');
     }
@@ -193,8 +197,9 @@ function bodyOf(nodes: readonly Node[]): Node[] {
 function define(graph: Graph, body: readonly Node[], inputs: readonly Value[], outputs: readonly Value[]): Defined {
   const { library, address, status } = openContext();
   const { c } = library;
-  // Names are the process's, and a thread's number is never given again.
-  const name = `alexnet_split_${threadId}_${functions++}`;
+  const { isForXla } = graph;
+  // Names are the process's, and a thread's number is never given again. XLA's are completed by a hash of the function.
+  const prefix = isForXla ? 'alexnet_split_xla' : `alexnet_split_${threadId}_${functions++}`;
   const operations = BigUint64Array.from(body, ({ operation }) => operation);
   // What changes something outside, such as a variable, runs though no output needs it.
   const controls = BigUint64Array.from(
@@ -203,8 +208,8 @@ function define(graph: Graph, body: readonly Node[], inputs: readonly Value[], o
   );
   const fn = c.TF_GraphToFunctionWithControlOutputs(
     graph.pointer,
-    name,
-    0,
+    prefix,
+    isForXla ? 1 : 0,
     operations.length,
     operations,
     inputs.length,
@@ -222,7 +227,7 @@ function define(graph: Graph, body: readonly Node[], inputs: readonly Value[], o
   check(c, status, 'compile a function');
   c.TFE_ContextAddFunction(address, fn, status);
   check(c, status, 'compile a function');
-  return { name, fn };
+  return { name: c.TF_FunctionName(fn), isForXla, fn };
 }
 
 function callAttrs(mode: NonNullable<CompileOptions['mode']>): OpAttr[] {
