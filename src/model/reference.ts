@@ -1,13 +1,15 @@
 /**
- * The reference: the whole net on one device, its grouped convolutions by slices and concatenation. It shares the
- * operations with the towers and nothing of the exchange; it is also what `single` trains.
+ * The reference: the whole net on one device. It shares the operations with the towers and nothing of the exchange; it is
+ * also what `single` trains. Towers' channels lie in a tensor each until a layer reads both: so no copy is made for a
+ * grouped convolution, and every op has the shape that it has in a tower, which rounds alike.
  */
 import * as tf from '@tensorflow/tfjs';
 import { channelsOf, dropout, flat, parameterOf, pointwise, type Run } from './forward.js';
-import { homeOf, isWeighted, type Net, type TowerIndex, towersOf, type WeightedLayer } from './net.js';
+import { isWeighted, type Net, type PlacedLayer, type TowerIndex, towersOf, type WeightedLayer } from './net.js';
 import { groupEnds } from './segments.js';
 
-const TOWERS: readonly TowerIndex[] = [0, 1];
+/** What a layer makes: one tensor a tower that has it, by tower. The images are no tower's. */
+type Parts = ReadonlyMap<TowerIndex, tf.Tensor>;
 
 /**
  * Runs the whole net.
@@ -16,75 +18,48 @@ const TOWERS: readonly TowerIndex[] = [0, 1];
  */
 export function referenceForward(net: Net, images: tf.Tensor4D, run: Run): tf.Tensor2D {
   const ends = groupEnds(net.layers);
-  let x: tf.Tensor = images;
-  let isImage = true; // the whole image goes to both towers
-  let alone: TowerIndex | undefined; // after a layer with a home there is one tower
+  let parts: Parts | undefined;
   for (const [i, layer] of net.layers.entries()) {
     if (isWeighted(layer)) {
-      if (layer.reach === 'both' && !isImage) captureInput(x, layer, run);
-      alone = homeOf(layer);
-      x = weighted(x, layer, isImage, run);
-      isImage = false;
-    } else if (layer.kind === 'norm') {
-      const norm = (maps: tf.Tensor) => run.ops.norm(maps as tf.Tensor4D, layer);
-      x = alone === undefined ? byTower(x, norm) : norm(x);
-    } else if (layer.kind === 'dropout') {
-      const before = x;
-      x = dropout(x, layer, run.training, () => {
-        const towers = alone === undefined ? TOWERS : [alone];
-        const masks = towers.map((tower) => run.mask(layer.name, tower, before.shape[0]!, channelsOf(layer.output)));
-        return masks.length === 1 ? masks[0]! : tf.concat(masks, 1);
-      });
+      parts = weighted(parts, images, layer, run);
     } else {
-      x = pointwise(x, layer, run.ops);
+      const before = [...parts!];
+      parts = new Map(before.map(([tower, x]) => [tower, unweighted(x, tower, layer, run)]));
     }
     const name = ends[i];
-    if (name) captureOutput(x, name, alone, run);
+    if (!name) continue;
+    for (const [tower, tensor] of parts) {
+      run.capture?.({ name: `tower${tower}/${name}`, layer: name, kind: 'activation', tensor });
+    }
   }
-  return x as tf.Tensor2D;
+  return joined(parts!) as tf.Tensor2D;
 }
 
-function weighted(x: tf.Tensor, layer: WeightedLayer, isImage: boolean, run: Run): tf.Tensor {
-  const isWhole = isImage || layer.reach === 'both';
-  const outputs = towersOf(layer).map((tower) => {
-    const input = isWhole ? x : halfOf(x, tower);
+/** @param parts none before the first layer. */
+function weighted(parts: Parts | undefined, images: tf.Tensor4D, layer: WeightedLayer, run: Run): Parts {
+  const whole = parts && layer.reach === 'both' ? joined(parts) : undefined;
+  const made = towersOf(layer).map((tower): [TowerIndex, tf.Tensor] => {
+    // Both towers read the same; a layer with a home is read by one.
+    if (whole)
+      run.capture?.({ name: `tower${tower}/${layer.name}/input`, layer: layer.name, kind: 'input', tensor: whole });
+    const x = whole ?? parts?.get(tower) ?? images;
     const bias = parameterOf<tf.Tensor1D>(run, tower, `${layer.name}/bias`);
+    const kernel = `${layer.name}/kernel`;
     return layer.kind === 'conv'
-      ? run.ops.conv(input as tf.Tensor4D, parameterOf(run, tower, `${layer.name}/kernel`), bias, layer)
-      : run.ops.dense(flat(input), parameterOf(run, tower, `${layer.name}/kernel`), bias);
+      ? [tower, run.ops.conv(x as tf.Tensor4D, parameterOf(run, tower, kernel), bias, layer)]
+      : [tower, run.ops.dense(flat(x), parameterOf(run, tower, kernel), bias)];
   });
-  return outputs.length === 1 ? outputs[0]! : tf.concat(outputs as tf.Tensor[], outputs[0]!.rank - 1);
+  return new Map(made);
 }
 
-/** The channels of one tower. */
-function halfOf(x: tf.Tensor, tower: TowerIndex): tf.Tensor {
-  const channels = x.shape[x.rank - 1]! / 2;
-  const begin = x.shape.map(() => 0);
-  begin[x.rank - 1] = tower * channels;
-  const size = [...x.shape.slice(0, -1), channels];
-  return tf.slice(x, begin, size);
+function unweighted(x: tf.Tensor, tower: TowerIndex, layer: Exclude<PlacedLayer, WeightedLayer>, run: Run): tf.Tensor {
+  if (layer.kind === 'norm') return run.ops.norm(x as tf.Tensor4D, layer);
+  if (layer.kind !== 'dropout') return pointwise(x, layer, run.ops);
+  return dropout(x, layer, run.training, () => run.mask(layer.name, tower, x.shape[0]!, channelsOf(layer.output)));
 }
 
-function byTower(x: tf.Tensor, f: (half: tf.Tensor) => tf.Tensor): tf.Tensor {
-  return tf.concat(
-    TOWERS.map((tower) => f(halfOf(x, tower))),
-    x.rank - 1,
-  );
-}
-
-/** Both towers read the same; a layer with a home is read by one. */
-function captureInput(x: tf.Tensor, layer: WeightedLayer, { capture }: Run): void {
-  if (!capture) return;
-  for (const tower of towersOf(layer)) {
-    capture({ name: `tower${tower}/${layer.name}/input`, layer: layer.name, kind: 'input', tensor: x });
-  }
-}
-
-/** Captured by tower, as the towers have it. */
-function captureOutput(x: tf.Tensor, name: string, alone: TowerIndex | undefined, { capture }: Run): void {
-  if (!capture) return;
-  for (const tower of alone === undefined ? TOWERS : [alone]) {
-    const tensor = alone === undefined ? halfOf(x, tower) : x;
-    capture({ name: `tower${tower}/${name}`, layer: name, kind: 'activation', tensor });
-  }
+/** All channels, tower 0's first. */
+function joined(parts: Parts): tf.Tensor {
+  const tensors = [...parts.values()];
+  return tensors.length === 1 ? tensors[0]! : tf.concat(tensors, tensors[0]!.rank - 1);
 }
