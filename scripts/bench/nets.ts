@@ -1,9 +1,10 @@
 /** Teams that train a net on random images, for benchmarks. */
 import { type Config, resolveConfig } from '../../src/config/config.js';
-import { slotViews } from '../../src/data/index.js';
+import { createSlot, slotViews } from '../../src/data/index.js';
 import { buildNet } from '../../src/model/net.js';
 import { summarize, totalsOf } from '../../src/model/summary.js';
 import { listDevices } from '../../src/native/context.js';
+import { bytesToAlignment } from '../../src/native/copy.js';
 import { openTeam, type Team } from '../../src/train/team.js';
 import type { Variant } from './report.js';
 
@@ -34,7 +35,7 @@ export async function openVariant(settings: NetSettings, name: string): Promise<
   const config = configOf(settings, name);
   const { pixels, batch, classes } = settings;
   const { inputChannels } = config.net;
-  const slot = new SharedArrayBuffer(4 * batch * (pixels ** 2 * inputChannels + 1));
+  const slot = createSlot(batch, pixels, inputChannels, bytesToAlignment);
   const { images, labels } = slotViews(slot, batch, pixels, inputChannels);
   for (let i = 0; i < images.length; i++) images[i] = Math.random() * 2 - 1;
   for (let i = 0; i < batch; i++) labels[i] = i % classes;

@@ -49,8 +49,31 @@ export function spread(images: number, count: number, seed: number): Uint32Array
   });
 }
 
+/** A slot begins with a word that says how many more bytes there are before its values: values stay where they are aligned. */
+const HEADER_BYTES = 64;
+
+/** Values can begin at any multiple of so many bytes. */
+const MOST_ALIGNED = 64;
+
 export function slotBytes(batchSize: number, inputSize: number, inputChannels: number): number {
-  return 4 * batchSize * (inputSize * inputSize * inputChannels + 1);
+  return HEADER_BYTES + MOST_ALIGNED + 4 * batchSize * (inputSize * inputSize * inputChannels + 1);
+}
+
+/**
+ * A slot of zeros.
+ * @param bytesToAlignment how many bytes it is from the beginning of some memory to an address that a device takes as it
+ * is, below 64 and a multiple of 4; without it the values are anywhere.
+ * @throws RangeError when there is no memory for it.
+ */
+export function createSlot(
+  batchSize: number,
+  inputSize: number,
+  inputChannels: number,
+  bytesToAlignment: (memory: SharedArrayBuffer) => number = () => 0,
+): SharedArrayBuffer {
+  const slot = new SharedArrayBuffer(slotBytes(batchSize, inputSize, inputChannels));
+  new Int32Array(slot)[0] = bytesToAlignment(slot);
+  return slot;
 }
 
 /**
@@ -63,6 +86,10 @@ export function slotViews(
   inputSize: number,
   inputChannels: number,
 ): { images: Float32Array; labels: Int32Array } {
+  const start = HEADER_BYTES + new Int32Array(slot, 0, 1)[0]!;
   const values = batchSize * inputSize * inputSize * inputChannels;
-  return { images: new Float32Array(slot, 0, values), labels: new Int32Array(slot, 4 * values, batchSize) };
+  return {
+    images: new Float32Array(slot, start, values),
+    labels: new Int32Array(slot, start + 4 * values, batchSize),
+  };
 }

@@ -4,7 +4,7 @@ import { ConfigError, DataError } from '../errors.js';
 import { type ImageOptions, needsOwnColours, needsStatistics } from './augment.js';
 import { closeHoles, createLedger, type Unreadable } from './bad-images.js';
 import { batchImages } from './batch-images.js';
-import { batchesOf, slotBytes } from './batches.js';
+import { batchesOf, createSlot, slotBytes } from './batches.js';
 import { IMAGENET_COLOURS } from './colours.js';
 import type { Dataset } from './dataset.js';
 import { type FillFault, type FillSetup, type FillTask, rangeOf } from './fill-task.js';
@@ -31,6 +31,8 @@ export interface FeedOptions {
   statistics?: Statistics | undefined;
   /** Slots for training batches, 3 without it: one in use, the others filled ahead. Test batches have two more, their sample one. */
   slots?: number;
+  /** Where values begin in the slots' memory; see `createSlot`. */
+  bytesToAlignment?: (memory: SharedArrayBuffer) => number;
   /** Told of each image that is skipped because it cannot be read, once. */
   onUnreadable?: (image: Unreadable) => void;
   /** For tests. */
@@ -54,8 +56,8 @@ export interface Batch {
 
 export interface BatchFeeder {
   /**
-   * Shared memory of each slot, to be handed to the towers: float32 images [batchSize, S, S, C], then int32 labels
-   * [batchSize]; see `slotViews`.
+   * Shared memory of each slot, to be handed to the towers: float32 images [batchSize, S, S, C] and int32 labels
+   * [batchSize]; see `slotViews`. The towers read it where it is, until the batch is released.
    */
   readonly slots: readonly SharedArrayBuffer[];
   readonly batchesPerEpoch: number;
@@ -96,7 +98,7 @@ const TEST_SLOTS = 2;
  */
 export function openFeeder(options: FeedOptions): BatchFeeder {
   const { dataset, batchSize, inputSize, inputChannels, seed, data, views = 1, slots: trainSlots = 3 } = options;
-  const slots = allocateSlots(trainSlots + TEST_SLOTS + 1, batchSize, inputSize, inputChannels);
+  const slots = allocateSlots(trainSlots + TEST_SLOTS + 1, options);
   // Settings alone: what is shared with a thread has to be plain data.
   const { statistics } = options;
   assert(statistics || !needsStatistics(data), 'the options need statistics');
@@ -173,15 +175,13 @@ export function openFeeder(options: FeedOptions): BatchFeeder {
 
 function allocateSlots(
   count: number,
-  batchSize: number,
-  inputSize: number,
-  inputChannels: number,
+  { batchSize, inputSize, inputChannels, bytesToAlignment }: FeedOptions,
 ): SharedArrayBuffer[] {
-  const bytes = slotBytes(batchSize, inputSize, inputChannels);
   try {
-    return Array.from({ length: count }, () => new SharedArrayBuffer(bytes));
+    return Array.from({ length: count }, () => createSlot(batchSize, inputSize, inputChannels, bytesToAlignment));
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
+    const bytes = slotBytes(batchSize, inputSize, inputChannels);
     throw new ConfigError(
       `Cannot hold ${count} batches of ${batchSize} images in memory: they take ${count * bytes} bytes, expected that much to be free; choose a smaller --batch-size`,
     );

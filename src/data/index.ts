@@ -1,7 +1,7 @@
 /** The data room: data sets in, batches in shared memory out. */
 
 export { type ImageOptions, needsStatistics } from './augment.js';
-export { slotBytes, slotViews } from './batches.js';
+export { createSlot, slotBytes, slotViews } from './batches.js';
 export { type CheckReport, checkImages, type SetReport } from './check.js';
 export {
   DATA_FILES,

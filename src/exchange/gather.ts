@@ -41,13 +41,15 @@ export function gather(
   const isFirst = (tower === 0) !== swap;
   return tf.customGrad((x) => {
     if (site.home === undefined) transport.send(x as tf.Tensor, forward);
-    const peer = transport.receive(shape, forward);
-    const value = tf.concat(isFirst ? [x as tf.Tensor, peer] : [peer, x as tf.Tensor], axis);
+    const own = x as tf.Tensor;
+    const join = (peer: tf.Tensor) => tf.concat(isFirst ? [own, peer] : [peer, own], axis);
+    const value = transport.receiveFor(shape, forward, join);
     const gradFunc = (gradient: tf.Tensor): tf.Tensor => {
       const [first, second] = tf.split(gradient, 2, axis) as [tf.Tensor, tf.Tensor];
       transport.send(isFirst ? second : first, backward);
       const mine = isFirst ? first : second;
-      return site.home === undefined ? tf.add(mine, transport.receive(shape, backward)) : mine;
+      if (site.home !== undefined) return mine;
+      return transport.receiveFor(shape, backward, (theirs) => tf.add(mine, theirs));
     };
     return { value, gradFunc };
   })(own);

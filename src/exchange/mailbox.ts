@@ -18,6 +18,8 @@ interface Box {
   /** Words: messages written, messages read, and the length of the message in each slot. */
   readonly words: SharedArrayBuffer;
   readonly slots: SharedArrayBuffer;
+  /** Where in `slots` the first one begins. */
+  readonly start: number;
 }
 
 /** What an end waits for, for the message when it waits in vain. */
@@ -31,16 +33,22 @@ const SLOTS = 2;
 const WRITTEN = 0;
 const READ = 1;
 const LENGTHS = 2;
+const MOST_ALIGNED = 64;
 /** A wait is cut into pieces this long, for an abort can come between the look at its word and the wait. */
 const SLICE_MS = 100;
 
-/** Shared memory for messages of up to `slotBytes`. */
-export function createLink(slotBytes: number): Link {
+/**
+ * Shared memory for messages of up to `slotBytes`.
+ * @param bytesToAlignment how many bytes it is from the beginning of some memory to an address that a device takes as it
+ * is, below 64: messages begin there. Without it they are anywhere.
+ */
+export function createLink(slotBytes: number, bytesToAlignment: (memory: SharedArrayBuffer) => number = () => 0): Link {
   const aligned = Math.ceil(slotBytes / 4096) * 4096;
-  const box = (): Box => ({
-    words: new SharedArrayBuffer((LENGTHS + SLOTS) * Int32Array.BYTES_PER_ELEMENT),
-    slots: new SharedArrayBuffer(SLOTS * aligned),
-  });
+  const box = (): Box => {
+    const slots = new SharedArrayBuffer(SLOTS * aligned + MOST_ALIGNED);
+    const words = new SharedArrayBuffer((LENGTHS + SLOTS) * Int32Array.BYTES_PER_ELEMENT);
+    return { words, slots, start: bytesToAlignment(slots) };
+  };
   return { abort: new SharedArrayBuffer(4), boxes: [box(), box()], slotBytes: aligned };
 }
 
@@ -103,7 +111,8 @@ export class Mailbox {
   }
 
   /**
-   * Waits for the peer's next message and has it read; the slot is the peer's again when `read` returns.
+   * Waits for the peer's next message and has it read; the slot is the peer's again when `read` returns. When it
+   * throws, the message stays.
    * @throws ExchangeError at the deadline or an abort.
    */
   receive<T>(place: Place, read: (message: Uint8Array) => T): T {
@@ -119,7 +128,8 @@ export class Mailbox {
 
   #slot(sender: 0 | 1, slot: number): Uint8Array {
     const { boxes, slotBytes } = this.#link;
-    return new Uint8Array(boxes[sender].slots, slot * slotBytes, slotBytes);
+    const { slots, start } = boxes[sender];
+    return new Uint8Array(slots, start + slot * slotBytes, slotBytes);
   }
 
   #waitUntil(words: Int32Array, word: number, place: Place, isReady: (value: number) => boolean): void {

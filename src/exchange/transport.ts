@@ -22,6 +22,8 @@ export interface TensorPort {
   write(tensor: tf.Tensor, bytes: Uint8Array, dtype: Dtype, scale: number): void;
   /** A new float32 tensor of a copy of `bytes`, divided by `scale`; the caller's. */
   read(shape: readonly number[], bytes: Uint8Array, dtype: Dtype, scale: number): tf.Tensor;
+  /** The same, which may lie in `bytes`: they stay as they are until it is disposed of. The caller's. */
+  view(shape: readonly number[], bytes: Uint8Array, dtype: Dtype, scale: number): tf.Tensor;
   /** A second handle of the tensor, for the peer, who frees it with `take`. */
   lend(tensor: tf.Tensor): bigint;
   /** A copy on this device of a tensor that was lent; the caller's. */
@@ -30,7 +32,7 @@ export interface TensorPort {
 
 /** What an exchange cost, since it was last set to zero. */
 export interface Costs {
-  /** Packing, copying and unpacking. */
+  /** Packing, copying and unpacking; not what is computed with what came. */
   exchangeMs: number;
   /** Waiting for the peer. */
   waitMs: number;
@@ -46,6 +48,11 @@ export interface Transport {
   send(tensor: tf.Tensor, place: Place): void;
   /** The peer's next tensor; it is the caller's. @throws ExchangeError when it does not come or is not the expected. */
   receive(shape: readonly number[], place: Place): tf.Tensor;
+  /**
+   * Has `compute` use the peer's next tensor where it lies; when that returns it is gone, with all that shares its memory.
+   * @returns what `compute` does: nothing that shares that memory. @throws as `receive`, and what `compute` throws.
+   */
+  receiveFor<T>(shape: readonly number[], place: Place, compute: (tensor: tf.Tensor) => T): T;
   /** The costs so far; starts again from zero. */
   takeCosts(): Costs;
 }
@@ -71,6 +78,7 @@ export function msgpackTransport(
     header: () => ({ dtype }),
     write: (tensor, bytes, place) => port.write(tensor, bytes, dtype, scaleOf(place)),
     read: ({ shape }, bytes, place) => port.read(shape, bytes, dtype, scaleOf(place)),
+    view: ({ shape }, bytes, place) => port.view(shape, bytes, dtype, scaleOf(place)),
   });
 }
 
@@ -81,6 +89,7 @@ export function deviceTransport(mailbox: Mailbox, tower: 0 | 1, port: TensorPort
     header: (tensor) => ({ dtype: 'float32', handle: tensor ? port.lend(tensor) : 0n }),
     write: () => {},
     read: ({ handle }) => port.take(handle!),
+    view: ({ handle }) => port.take(handle!),
   });
 }
 
@@ -90,8 +99,12 @@ interface Way {
   /** What the header says; without a tensor, what it is expected to. */
   header(tensor?: tf.Tensor): Pick<Header, 'dtype' | 'handle'>;
   write(tensor: tf.Tensor, bytes: Uint8Array, place: Place): void;
-  read(header: Header, bytes: Uint8Array, place: Place): tf.Tensor;
+  read: Read;
+  /** The same, for as long as the bytes stay. */
+  view: Read;
 }
+
+type Read = (header: Header, bytes: Uint8Array, place: Place) => tf.Tensor;
 
 function transport(mailbox: Mailbox, tower: 0 | 1, way: Way): Transport {
   let costs: Costs = { exchangeMs: 0, waitMs: 0, bytes: 0 };
@@ -106,6 +119,37 @@ function transport(mailbox: Mailbox, tower: 0 | 1, way: Way): Transport {
       costs.waitMs += mailbox.waitMs;
       costs.exchangeMs += performance.now() - started - mailbox.waitMs;
     }
+  }
+
+  /** Runs `action` within what is timed, whose time is no exchange. */
+  function untimed<T>(action: () => T): T {
+    const started = performance.now();
+    try {
+      return action();
+    } finally {
+      costs.exchangeMs -= performance.now() - started;
+    }
+  }
+
+  /** The next message, if it is the expected one, read by `read`. */
+  function next<T>(
+    shape: readonly number[],
+    place: Place,
+    checksums: boolean,
+    read: (header: Header, payload: Uint8Array) => T,
+  ): T {
+    return timed(() => {
+      const expected: Header = {
+        ...{ seq: mailbox.nextReceived, ...place, shape, ...way.header() },
+        ...(checksums && noSum),
+      };
+      return mailbox.receive(place, (message) => {
+        const { header, payload } = decoded(message, tower, place);
+        checkHeader(header, expected, tower);
+        if (header.sum && !sameChecksum(header.sum, checksumOf(payload))) throw damaged(tower, place);
+        return read(header, payload);
+      });
+    });
   }
 
   const noSum = { sum: new Uint8Array(4) };
@@ -130,17 +174,16 @@ function transport(mailbox: Mailbox, tower: 0 | 1, way: Way): Transport {
       });
     },
     receive(shape, place) {
-      return timed(() => {
-        const expected: Header = {
-          ...{ seq: mailbox.nextReceived, ...place, shape, ...way.header() },
-          ...(this.checksums && noSum),
-        };
-        return mailbox.receive(place, (message) => {
-          const { header, payload } = decoded(message, tower, place);
-          checkHeader(header, expected, tower);
-          if (header.sum && !sameChecksum(header.sum, checksumOf(payload))) throw damaged(tower, place);
-          return way.read(header, payload, place);
-        });
+      return next(shape, place, this.checksums, (header, payload) => way.read(header, payload, place));
+    },
+    receiveFor(shape, place, compute) {
+      return next(shape, place, this.checksums, (header, payload) => {
+        const tensor = way.view(header, payload, place);
+        try {
+          return untimed(() => compute(tensor));
+        } finally {
+          tensor.dispose();
+        }
       });
     },
     takeCosts() {

@@ -27,6 +27,15 @@ export interface TensorFlowC {
   TF_Message(status: Pointer): string;
 
   TF_AllocateTensor(dtype: number, dims: BigInt64Array, rank: number, bytes: number): Pointer;
+  TF_NewTensor(
+    dtype: number,
+    dims: BigInt64Array,
+    rank: number,
+    data: Pointer,
+    bytes: number,
+    deallocator: Pointer,
+    argument: Pointer,
+  ): Pointer;
   TF_DeleteTensor(tensor: Pointer): void;
   TF_TensorData(tensor: Pointer): Pointer;
   TF_TensorByteSize(tensor: Pointer): number;
@@ -158,6 +167,8 @@ export const PROTOTYPES: Record<keyof TensorFlowC, string> = {
   TF_Message: 'const char *TF_Message(void *status)',
 
   TF_AllocateTensor: 'void *TF_AllocateTensor(int dtype, const int64_t *dims, int rank, size_t bytes)',
+  TF_NewTensor:
+    'void *TF_NewTensor(int dtype, const int64_t *dims, int rank, void *data, size_t bytes, void *deallocator, void *argument)',
   TF_DeleteTensor: 'void TF_DeleteTensor(void *tensor)',
   TF_TensorData: 'void *TF_TensorData(void *tensor)',
   TF_TensorByteSize: 'size_t TF_TensorByteSize(void *tensor)',

@@ -1,6 +1,7 @@
 /** Tensors from memory and into memory, without tfjs's copies and its promise to upload later. */
 import * as tf from '@tensorflow/tfjs';
 import { currentBinding, tensorId, tensorOf } from './backend.js';
+import { borrow } from './borrow.js';
 import { openContext } from './context.js';
 import { AttrType, DataType } from './signatures.js';
 import { check } from './status.js';
@@ -48,10 +49,10 @@ export function copyTensorAsHalf(tensor: tf.Tensor, target: Uint8Array): void {
   }
 }
 
-/** A float32 tensor of float16 values, two bytes each. @returns the caller's. */
+/** A float32 tensor of float16 values, two bytes each, which are read before this returns. @returns the caller's. */
 export function tensorFromHalf(shape: readonly number[], bytes: Uint8Array): tf.Tensor {
   const binding = currentBinding();
-  const half = binding.createTensor([...shape], DataType.HALF, bytes);
+  const half = borrow(shape, DataType.HALF, bytes);
   try {
     return tensorOf(binding.executeOp('Cast', castAttrs(DataType.HALF, DataType.FLOAT), [half], 1)[0]!);
   } finally {

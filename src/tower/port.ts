@@ -1,6 +1,7 @@
 /** A tower's tensors in and out of its device, for the exchange. */
 import * as tf from '@tensorflow/tfjs';
 import type { TensorPort } from '../exchange/index.js';
+import { borrowTensor } from '../native/borrow.js';
 import {
   copyTensor,
   copyTensorAsHalf,
@@ -25,13 +26,10 @@ export function devicePort({ wrongBytes = false }: Fault): TensorPort {
       else tf.tidy(() => copyTensorAsHalf(tf.clipByValue(tf.mul(tensor, scale), -HALF_MAX, HALF_MAX), bytes));
     },
     read(shape, bytes, dtype, scale) {
-      if (dtype === 'float32') {
-        return tensorFrom(shape, new Float32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4));
-      }
-      return tf.tidy(() => {
-        const values = tensorFromHalf(shape, bytes);
-        return scale === 1 ? values : tf.mul(values, 1 / scale);
-      });
+      return dtype === 'float32' ? tensorFrom(shape, floatsOf(bytes)) : fromHalf(shape, bytes, scale);
+    },
+    view(shape, bytes, dtype, scale) {
+      return dtype === 'float32' ? borrowTensor(shape, floatsOf(bytes)) : fromHalf(shape, bytes, scale);
     },
     lend: lendTensor,
     take(handle) {
@@ -42,4 +40,15 @@ export function devicePort({ wrongBytes = false }: Fault): TensorPort {
       return wrong;
     },
   };
+}
+
+function floatsOf({ buffer, byteOffset, length }: Uint8Array): Float32Array {
+  return new Float32Array(buffer, byteOffset, length / 4);
+}
+
+function fromHalf(shape: readonly number[], bytes: Uint8Array, scale: number): tf.Tensor {
+  return tf.tidy(() => {
+    const values = tensorFromHalf(shape, bytes);
+    return scale === 1 ? values : tf.mul(values, 1 / scale);
+  });
 }

@@ -25,7 +25,7 @@ export interface TowerSetup {
   seed: number;
   /** Most images of a batch. */
   batchSize: number;
-  /** Batch slots: images float32 [batchSize, S, S, C], then labels int32 [batchSize]. */
+  /** Batch slots: images float32 [batchSize, S, S, C] and labels int32 [batchSize]; see `slotViews`. */
   slots: readonly SharedArrayBuffer[];
   /** To the other half; absent for the whole net. */
   link?: Link;

@@ -6,6 +6,7 @@ import type { Captured, Gather, Halves } from '../model/forward.js';
 import { buildNet, type Net, parametersOf, volume } from '../model/net.js';
 import { TFJS_OPS } from '../model/ops.js';
 import { backingDevice, currentBinding, useDevice } from '../native/backend.js';
+import { borrowTensor } from '../native/borrow.js';
 import { copyTensor, settle, tensorFrom } from '../native/tensors.js';
 import { type LayerActivations, measure, openMeasure } from './activations.js';
 import { type Fault, type FaultPhase, parseFault, strike } from './fault.js';
@@ -140,7 +141,7 @@ export class Tower {
     const captured: Captured[] = [];
     let answers: Answers | undefined;
     const gradients = tf.tidy(() => {
-      const { images, labels, labelValues } = this.#batch(slot, count);
+      const { images, labels, labelValues } = this.#batch(slot, count, keep);
       const forward = (...values: tf.Tensor[]): tf.Scalar => {
         const outcome = this.#runner.run({
           ...{ images, labels, step, training: true, gather: this.#gather(step), halves: this.#halves(step) },
@@ -255,14 +256,17 @@ export class Tower {
     return { outcome, images, labelValues };
   }
 
-  /** The slot's images and labels on the device. */
-  #batch(slot: number, count: number) {
+  /**
+   * The slot's images and labels on the device. The images may lie in the slot, which is filled anew after the command:
+   * where something that shares their memory may outlive it, they are `copied`.
+   */
+  #batch(slot: number, count: number, copied = false) {
     const { slots, batchSize, net } = this.#setup;
     const { inputSize, inputChannels } = net;
     const shape = [count, inputSize, inputSize, inputChannels] as const;
     const views = slotViews(slots[slot]!, batchSize, inputSize, inputChannels);
     const labelValues = views.labels.subarray(0, count);
-    const images = tensorFrom(shape, views.images.subarray(0, volume(shape))) as tf.Tensor4D;
+    const images = (copied ? tensorFrom : borrowTensor)(shape, views.images.subarray(0, volume(shape))) as tf.Tensor4D;
     return { images, labels: tensorFrom([count], labelValues) as tf.Tensor1D, labelValues };
   }
 

@@ -16,6 +16,7 @@ import {
 } from '../data/index.js';
 import { DataError } from '../errors.js';
 import { buildNet } from '../model/net.js';
+import { bytesToAlignment } from '../native/copy.js';
 import { cacheFolder } from '../native/library.js';
 import { parseFault } from '../tower/fault.js';
 import { ANSWER_FACTOR, inTime } from './deadline.js';
@@ -61,6 +62,7 @@ export async function openFeed(config: Config, ui: FeedUi = {}): Promise<Feed> {
     data,
     statistics,
     onUnreadable,
+    bytesToAlignment,
     views: ui.views ?? 1,
     fault: parseFault(config.fault, buildNet(net)).data,
   };

@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import type { Config } from '../config/config.js';
-import { slotViews } from '../data/index.js';
+import { createSlot, slotViews } from '../data/index.js';
 import { DataError } from '../errors.js';
 import { buildNet, type NetOptions, type Parameter, parametersOf, volume } from '../model/net.js';
 import { TABLES } from '../model/tables.js';
@@ -252,8 +252,7 @@ function spread(limit: number): (unit: number) => number {
 }
 
 function slotOf(file: File, { inputSize, inputChannels }: NetOptions): SharedArrayBuffer {
-  const pixels = file.batch * inputSize ** 2 * inputChannels;
-  const slot = new SharedArrayBuffer(4 * (pixels + file.batch));
+  const slot = createSlot(file.batch, inputSize, inputChannels);
   const { images, labels } = slotViews(slot, file.batch, inputSize, inputChannels);
   const isUnit = file.net === 'd2l' || file.net === 'tutorial';
   fill(images, file.seed * 1000 + 900, isUnit ? (unit) => unit : spread(120));

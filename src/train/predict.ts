@@ -2,16 +2,17 @@
 import { checkTensors, weightsIn } from '../checkpoint/files.js';
 import type { Config } from '../config/config.js';
 import {
+  createSlot,
   type ImageSize,
   isIdxFolder,
   loadDataset,
   openFilePainter,
   type PixelDataset,
-  slotBytes,
   slotViews,
   type Views,
 } from '../data/index.js';
 import { buildNet, parametersOf } from '../model/net.js';
+import { bytesToAlignment } from '../native/copy.js';
 import { addProbabilities } from './probabilities.js';
 import { runClasses, runStatistics } from './run-data.js';
 import { openTeam } from './team.js';
@@ -50,7 +51,7 @@ export async function predictFiles(
   const paint = await openFilePainter(size, config.data, inputSize, inputChannels, mean, views);
   const filesAtOnce = Math.max(1, Math.min(Math.floor(config.batchSize / views), files.length));
   const batchSize = filesAtOnce * views;
-  const slot = new SharedArrayBuffer(slotBytes(batchSize, inputSize, inputChannels));
+  const slot = createSlot(batchSize, inputSize, inputChannels, bytesToAlignment);
   const { images } = slotViews(slot, batchSize, inputSize, inputChannels);
   const logits = new SharedArrayBuffer(4 * batchSize * classes);
   const team = await openTeam({ ...config, batchSize, weights: null }, [slot]);

@@ -4,6 +4,7 @@ import type { Config } from '../config/config.js';
 import { ExchangeError, NativeError } from '../errors.js';
 import { abortLink, createLink, slotBytesFor } from '../exchange/index.js';
 import { buildNet, sitesOf, volume } from '../model/net.js';
+import { bytesToAlignment } from '../native/copy.js';
 import { startTower, type TowerClient } from '../tower/client.js';
 import type { Command, OpenReply, Part, Replies, TowerSetup } from '../tower/protocol.js';
 import { answered } from './deadline.js';
@@ -60,7 +61,7 @@ const ECHO_MS = 3_000;
 export async function openTeam(config: TeamConfig, slots: readonly SharedArrayBuffer[]): Promise<Team> {
   const isSplit = config.placement === 'split';
   const parts: Part[] = isSplit ? [0, 1] : ['whole'];
-  const link = isSplit ? createLink(largestMessage(config)) : undefined;
+  const link = isSplit ? createLink(largestMessage(config), bytesToAlignment) : undefined;
   const {
     net,
     optimizer,

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { createSlot } from '../../src/data/batches.js';
 import { IMAGENET_COLOURS } from '../../src/data/colours.js';
 import type { FillSetup } from '../../src/data/fill-task.js';
 import { openPool } from '../../src/data/pool.js';
@@ -19,7 +20,7 @@ const SETUP: FillSetup = {
   seed: 1,
   data: PLAIN,
   colours: IMAGENET_COLOURS,
-  slots: [new SharedArrayBuffer(2 * 17 * 4)],
+  slots: [createSlot(2, 4, 1)],
 };
 
 function isDataError(wanted: RegExp): (error: Error) => boolean {

@@ -24,6 +24,12 @@ function fakeTransport(fromPeer: Record<string, number[]>) {
       did.push({ what: 'receive', at: `${direction} ${site} ${step}`, values });
       return tf.tensor(values, [...shape], 'float32');
     },
+    receiveFor(shape, place, compute) {
+      const tensor = transport.receive(shape, place);
+      const result = compute(tensor);
+      tensor.dispose();
+      return result;
+    },
     takeCosts: () => ({ exchangeMs: 0, waitMs: 0, bytes: 0 }),
   };
   return { transport, did };

@@ -149,11 +149,19 @@ test('abortLink() before the wait ends it too, even where a message is there', (
   );
 });
 
-test('createLink() has slots that start at a page', () => {
-  const { slotBytes, boxes } = createLink(5000);
-  assert.equal(slotBytes, 8192);
-  assert.deepEqual(
-    boxes.map(({ slots }) => slots.byteLength),
-    [16_384, 16_384],
-  );
+test('createLink() has slots of whole pages, which begin where they are told to', () => {
+  const link = createLink(5000, () => 48);
+  assert.equal(link.slotBytes, 8192);
+  const [sender, receiver] = [new Mailbox(link, 0, 50), new Mailbox(link, 1, 50)];
+  const begins: number[] = [];
+  for (let i = 0; i < 3; i++) {
+    sender.send(FORWARD, ({ byteOffset, length }) => {
+      begins.push(byteOffset);
+      return length;
+    });
+    receiver.receive(FORWARD, ({ byteOffset, length }) =>
+      assert.deepEqual([byteOffset, length], [begins.at(-1), 8192]),
+    );
+  }
+  assert.deepEqual(begins, [48, 48 + 8192, 48]);
 });

@@ -13,6 +13,7 @@ export const TFJS_PORT: TensorPort = {
   read(shape, bytes) {
     return tf.tensor(new Float32Array(bytes.slice().buffer), [...shape], 'float32');
   },
+  view: (shape, bytes, dtype, scale) => TFJS_PORT.read(shape, bytes, dtype, scale),
   // Within one thread a number is as good as an address.
   lend(tensor) {
     lent.push(tensor.clone());

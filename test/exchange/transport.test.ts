@@ -141,6 +141,83 @@ test('takeCosts() takes what the mailbox waited off the exchange, also when it w
   assert.deepEqual([both.exchangeMs, both.waitMs], [1000, 2000]);
 });
 
+/** A port whose views lie in the message, as they do on a CPU; what it made is `views`. */
+function viewingPort() {
+  const views: tf.Tensor[] = [];
+  const bytesOf = new Map<tf.Tensor, Uint8Array>();
+  const port: TensorPort = {
+    ...TFJS_PORT,
+    view(shape, bytes) {
+      const view = tf.zeros([...shape]);
+      views.push(view);
+      bytesOf.set(view, bytes);
+      return view;
+    },
+  };
+  const valuesOf = (tensor: tf.Tensor) => {
+    const { buffer, byteOffset, length } = bytesOf.get(tensor)!;
+    return [...new Float32Array(buffer, byteOffset, length / 4)];
+  };
+  return { port, views, valuesOf };
+}
+
+test('receiveFor() lends the message where it lies, whole until it is computed with, however much is sent', () => {
+  const { port, views, valuesOf } = viewingPort();
+  const { ends, mailboxes } = transports(port);
+  ends[0].send(tf.tensor1d([1, 2]), FORWARD);
+  const found = ends[1].receiveFor([2], FORWARD, (tensor) => {
+    ends[0].send(tf.tensor1d([3, 4]), FORWARD);
+    assert.throws(() => ends[0].send(tf.tensor1d([5, 6]), FORWARD), ExchangeError, 'no slot is free');
+    assert.equal(views[0]!.isDisposed, false);
+    return valuesOf(tensor);
+  });
+  assert.deepEqual([found, views[0]!.isDisposed], [[1, 2], true]);
+  ends[0].send(tf.tensor1d([7, 8]), FORWARD); // the slot was given back
+  assert.deepEqual(ends[1].receiveFor([2], FORWARD, valuesOf), [3, 4]);
+  assert.deepEqual([ends[1].receiveFor([2], FORWARD, valuesOf), mailboxes[1].nextReceived], [[7, 8], 4]);
+});
+
+test('receiveFor() leaves no tensor when what is computed fails, and the message stays', () => {
+  const { port, views, valuesOf } = viewingPort();
+  const { ends } = transports(port);
+  ends[0].send(tf.tensor1d([1, 2]), FORWARD);
+  const fail = () => {
+    throw new Error('no memory');
+  };
+  assert.throws(() => ends[1].receiveFor([2], FORWARD, fail), /no memory/);
+  assert.equal(views[0]!.isDisposed, true);
+  assert.deepEqual(ends[1].receiveFor([2], FORWARD, valuesOf), [1, 2]);
+});
+
+test('receiveFor() refuses what receive() refuses, and makes no tensor of it', () => {
+  const { port, views } = viewingPort();
+  const { ends, mailboxes } = transports(port);
+  for (const end of ends) end.checksums = true;
+  const send = mailboxes[0].send.bind(mailboxes[0]);
+  mailboxes[0].send = (place, write) =>
+    send(place, (slot) => {
+      const length = write(slot);
+      slot[length - 1]! ^= 1;
+      return length;
+    });
+  ends[0].send(tf.tensor1d([1, 2]), FORWARD);
+  const compute = () => assert.fail('it is computed with');
+  assert.throws(() => ends[1].receiveFor([3], FORWARD, compute), /run different steps or nets/);
+  assert.throws(() => ends[1].receiveFor([2], FORWARD, compute), /the values are not those/);
+  assert.equal(views.length, 0);
+});
+
+test('receiveFor() counts as exchange what comes before the computing, and not that', (t) => {
+  const { ends } = transports();
+  ends[0].send(tf.zeros([2]), FORWARD);
+  let now = 0;
+  t.mock.method(performance, 'now', () => now);
+  ends[1].receiveFor([2], FORWARD, () => {
+    now += 5000;
+  });
+  assert.equal(ends[1].takeCosts().exchangeMs, 0);
+});
+
 test('receive() refuses a message of another step, place or shape', () => {
   const others = [
     { shape: [2], place: { ...FORWARD, step: 6 } },

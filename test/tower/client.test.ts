@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { createSlot, slotViews } from '../../src/data/index.js';
 import {
   CheckpointError,
   ConfigError,
@@ -13,6 +14,7 @@ import {
 } from '../../src/errors.js';
 import { createLink, isAborted, slotBytesFor } from '../../src/exchange/index.js';
 import type { NetOptions } from '../../src/model/net.js';
+import { bytesToAlignment } from '../../src/native/copy.js';
 import { startTower, type TowerClient } from '../../src/tower/client.js';
 import type { Command, TowerSetup } from '../../src/tower/protocol.js';
 
@@ -27,10 +29,10 @@ const LEAVING = new URL('./leaving-worker.js', import.meta.url).href;
 
 /** A batch slot of gray images with the labels 0, 1, 2, 3. */
 function slotOf(pixel = 0.5): SharedArrayBuffer {
-  const pixels = BATCH * 28 * 28;
-  const slot = new SharedArrayBuffer((pixels + BATCH) * 4);
-  new Float32Array(slot, 0, pixels).fill(pixel);
-  new Int32Array(slot, pixels * 4).set([0, 1, 2, 3]);
+  const slot = createSlot(BATCH, 28, 1, bytesToAlignment);
+  const { images, labels } = slotViews(slot, BATCH, 28, 1);
+  images.fill(pixel);
+  labels.set([0, 1, 2, 3]);
   return slot;
 }
 

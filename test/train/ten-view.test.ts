@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { type BatchFeeder, slotViews } from '../../src/data/index.js';
+import { type BatchFeeder, createSlot, slotViews } from '../../src/data/index.js';
 import { addProbabilities } from '../../src/train/probabilities.js';
 import type { Team } from '../../src/train/team.js';
 import { evaluateViews } from '../../src/train/ten-view.js';
@@ -25,7 +25,7 @@ test('addProbabilities() adds the softmax of each row, of large scores too', () 
 
 /** Three images in batches of two, and one batch that has none; labels 1, 1 and 0. The slot's image tells the view. */
 function feederOf(): BatchFeeder {
-  const slot = new SharedArrayBuffer(16);
+  const slot = createSlot(2, 1, 1);
   const { images, labels } = slotViews(slot, 2, 1, 1);
   return {
     slots: [slot],

@@ -1,0 +1,23 @@
+/** What towers use where it lies, in batch slots and in mailboxes, against copies of it. */
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { runNode } from '../native/child.js';
+import { run } from './borrowing.js';
+
+for (const placement of ['split', 'single'] as const) {
+  for (const compile of ['on', 'off'] as const) {
+    test(`steps of ${placement}, --compile ${compile}, are the same from where images lie, filled anew at once, as from copies`, async () => {
+      const [lying, copied] = [await run({ placement, compile }, 0), await run({ placement, compile }, 4)];
+      assert.ok(lying.size > 10);
+      assert.deepEqual([...lying.keys()], [...copied.keys()]);
+      for (const [name, bytes] of lying) assert.ok(bytes.equals(copied.get(name)!), name);
+    });
+  }
+}
+
+test('teams whose towers come, fail in a step and go, with garbage collected, leave the process as it was', async () => {
+  const program = fileURLToPath(new URL('borrowing.js', import.meta.url));
+  const { code, signal, stdout, stderr } = await runNode(['--expose-gc', program]);
+  assert.deepEqual([code, signal, stdout], [0, null, 'done\n'], stderr);
+});

@@ -1,0 +1,67 @@
+/**
+ * Teams whose batch slot is filled with what are no numbers as soon as a command is done, for tests. As a program
+ * (`--expose-gc`) it opens, fails and closes some, one after the other, and prints `done`.
+ */
+import assert from 'node:assert/strict';
+import { createSlot, slotViews } from '../../src/data/index.js';
+import { volume } from '../../src/model/net.js';
+import { bytesToAlignment } from '../../src/native/copy.js';
+import { openTeam } from '../../src/train/team.js';
+import { smallConfig, smallNet } from './teams.js';
+
+const STEPS = 3;
+
+/**
+ * Trains some steps, and keeps the last.
+ * @param shift bytes by which the images miss where TensorFlow takes them: with 0 they are used where they lie.
+ * @returns the bytes of what the last step kept and of all parameters, by tower, kind and name.
+ */
+export async function run(values: Record<string, unknown>, shift: number): Promise<Map<string, Buffer>> {
+  const config = smallConfig({ ...smallNet('paper'), ...values });
+  const { batchSize } = config;
+  const { inputSize, inputChannels, classes } = config.net;
+  const slot = createSlot(batchSize, inputSize, inputChannels, (memory) => (bytesToAlignment(memory) + shift) % 64);
+  const { images, labels } = slotViews(slot, batchSize, inputSize, inputChannels);
+  const team = await openTeam(config, [slot]);
+  const found = new Map<string, Buffer>();
+  try {
+    for (let step = 1; step <= STEPS; step++) {
+      for (let i = 0; i < images.length; i++) images[i] = 100 * Math.sin(i * (step + 0.1));
+      labels.forEach((_, i) => {
+        labels[i] = (i + step) % classes;
+      });
+      const keep = step === STEPS;
+      const rate = { learningRate: 1e-3, epoch: 1 };
+      const replies = await team.ask({ kind: 'step', slot: 0, count: batchSize, step, ...rate, update: true, keep });
+      images.fill(Number.NaN);
+      const { loss } = replies.find((each) => each.loss !== undefined)!;
+      found.set(`loss ${step}`, Buffer.from(Float64Array.of(loss!).buffer));
+    }
+    for (const [tower, { ask }] of team.towers.entries()) {
+      for (const { kind, name, shape } of await ask({ kind: 'list' })) {
+        const memory = new SharedArrayBuffer(4 * volume(shape));
+        await ask({ kind: 'fetch', what: kind, name }, memory);
+        assert.ok(new Float32Array(memory).every(Number.isFinite), `${kind} ${name} are numbers`);
+        found.set(`${tower} ${kind} ${name}`, Buffer.from(new Uint8Array(memory)));
+      }
+    }
+    return found;
+  } finally {
+    await team.close();
+  }
+}
+
+const FAULTS = [null, 'throw@backward:2', 'exit@backward:2', 'throw@forward:2', 'lost@conv3:2'];
+
+if (process.argv[1] === new URL(import.meta.url).pathname) {
+  for (let i = 0; i < 10; i++) {
+    const fault = FAULTS[i % FAULTS.length]!;
+    const outcome = await run({ fault, exchangeTimeoutMs: 1500 }, 0).then(
+      () => null,
+      ({ message }: Error) => message,
+    );
+    assert.equal(outcome === null, fault === null, `${fault}: ${outcome}`);
+    (globalThis as unknown as { gc: () => void }).gc();
+  }
+  process.stdout.write('done\n');
+}
