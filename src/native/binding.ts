@@ -6,6 +6,7 @@ import { NativeError } from '../errors.js';
 import { type OpAttr, setAttr } from './attributes.js';
 import { type Context, findDevice } from './context.js';
 import { copyIn, copyOut } from './copy.js';
+import { HOST_OPS, HOST_TYPES } from './host.js';
 import { AttrType, DataType, type Pointer } from './signatures.js';
 import { check } from './status.js';
 import { readStrings, stringTensor } from './strings.js';
@@ -18,15 +19,7 @@ export interface TensorMetadata {
   dtype: number;
 }
 
-/**
- * Ops that TensorFlow has for the host alone, whatever the device: image codecs, strings, summaries. They run on `CPU:0`;
- * every other op runs on the pinned device or fails, never elsewhere in silence.
- */
-const HOST_OPS =
-  /^(Decode|Encode)(Jpeg|Png|Bmp|Gif|Image)$|Summary|^(String|StaticRegex|Regex|Unique)|^(Print|PrintV2)$/;
-
-/** int32 and strings stay in host memory: TensorFlow wants shapes, axes and the like there on a GPU too. */
-const HOST_TYPES: ReadonlySet<number> = new Set([DataType.INT32, DataType.INT64, DataType.STRING, DataType.RESOURCE]);
+type Known = Omit<TensorMetadata, 'id'>;
 
 /** tfjs-node's `TFJSBinding`, pinned to one device. Not to be shared between threads; a tensor's id is this binding's. */
 export class PinnedBinding {
@@ -172,22 +165,22 @@ export class PinnedBinding {
 
   /**
    * Runs one op on the pinned device.
-   * @param known shapes and data types of the outputs, where they are known: asking for each takes time.
    * @throws NativeError with TensorFlow's code and text, and the op's name.
    */
-  executeOp(
-    name: string,
-    attrs: OpAttr[],
-    inputIds: number[],
-    numOutputs: number,
-    known?: readonly Omit<TensorMetadata, 'id'>[],
-  ): TensorMetadata[] {
+  executeOp(name: string, attrs: OpAttr[], inputIds: number[], numOutputs: number): TensorMetadata[] {
     const inputs = inputIds.map((id) => this.handle(id));
-    return Array.from(this.#execute(name, inputs, attrs, numOutputs), (handle, i) => {
-      const id = this.adopt(handle);
-      const told = known?.[i];
-      return told ? { id, shape: told.shape, dtype: told.dtype } : this.describe(id);
-    });
+    return Array.from(this.#execute(name, inputs, attrs, numOutputs), (handle) => this.describe(this.adopt(handle)));
+  }
+
+  /**
+   * Calls a function that the context has, on the pinned device, with as few calls into C as can be.
+   * @param outputs shapes and data types of what it returns: asking for each takes time.
+   * @throws NativeError as {@link executeOp}.
+   */
+  callFunction(name: string, attrs: OpAttr[], inputIds: number[], outputs: readonly Known[]): TensorMetadata[] {
+    const inputs = BigUint64Array.from(inputIds, (id) => this.handle(id));
+    const handles = this.#execute(name, inputs, attrs, outputs.length);
+    return outputs.map(({ shape, dtype }, i) => ({ id: this.adopt(handles[i]!), shape, dtype }));
   }
 
   /**
@@ -255,7 +248,8 @@ export class PinnedBinding {
     return name;
   }
 
-  #execute(name: string, inputs: readonly Pointer[], attrs: readonly OpAttr[], numOutputs: number): BigUint64Array {
+  /** @param inputs one by one; a function's, for which TensorFlow infers no types from them, as an array for C. */
+  #execute(name: string, inputs: Pointer[] | BigUint64Array, attrs: OpAttr[], count: number): BigUint64Array {
     const { library, status, address } = this.#context;
     const { c } = library;
     const op = c.TFE_NewOp(address, name, status);
@@ -263,16 +257,21 @@ export class PinnedBinding {
     try {
       c.TFE_OpSetDevice(op, HOST_OPS.test(name) ? this.#host : this.#device, status);
       check(c, status, `place the op ${name} on ${this.#device}`, name);
-      for (const input of inputs) {
-        c.TFE_OpAddInput(op, input, status);
-        check(c, status, `give the op ${name} its inputs`, name);
+      if (inputs instanceof BigUint64Array) {
+        c.TFE_OpAddInputList(op, inputs, inputs.length, status);
+        check(c, status, `give the function ${name} its inputs`, name);
+      } else {
+        for (const input of inputs) {
+          c.TFE_OpAddInput(op, input, status);
+          check(c, status, `give the op ${name} its inputs`, name);
+        }
       }
       for (const attr of attrs) setAttr(library, op, name, attr, status);
-      const outputs = new BigUint64Array(Math.max(1, numOutputs));
-      const count = Int32Array.of(numOutputs);
-      c.TFE_Execute(op, outputs, count, status);
+      const outputs = new BigUint64Array(Math.max(1, count));
+      const made = Int32Array.of(count);
+      c.TFE_Execute(op, outputs, made, status);
       check(c, status, `run the op ${name}`, name);
-      return outputs.subarray(0, count[0]);
+      return outputs.subarray(0, made[0]);
     } finally {
       c.TFE_DeleteOp(op);
     }

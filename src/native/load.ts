@@ -36,7 +36,8 @@ let opened: Library | undefined;
  *
  * TensorFlow reads its environment while it loads, and in a worker thread `process.env` is only a copy: what it must
  * see is therefore set through C. oneDNN is switched on, for on a CPU without AVX-512 it is off by default and that
- * costs a third of the speed; a value the user has set stays.
+ * costs a third of the speed; and it keeps what it has planned for the gradient of a kernel, which otherwise is planned
+ * anew at each step. A value the user has set stays.
  * @throws SetupError when there is no library, it cannot be loaded, or it lacks a function.
  */
 export function openLibrary(): Library {
@@ -49,6 +50,7 @@ export function openLibrary(): Library {
   }
   const libc = bindLibC();
   libc.setenv('TF_ENABLE_ONEDNN_OPTS', '1', 0);
+  libc.setenv('TF_MKL_OPTIMIZE_PRIMITIVE_MEMUSE', '0', 0);
   // Newer NVIDIA GPUs would round the factors of products to ten bits.
   libc.setenv('NVIDIA_TF32_OVERRIDE', '0', 0);
   // The levels are those below which nothing is said: 0 info, 1 warning, 2 error.

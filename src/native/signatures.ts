@@ -72,6 +72,7 @@ export interface TensorFlowC {
   TFE_DeleteOp(op: Pointer): void;
   TFE_OpSetDevice(op: Pointer, device: string, status: Pointer): void;
   TFE_OpAddInput(op: Pointer, handle: Pointer, status: Pointer): void;
+  TFE_OpAddInputList(op: Pointer, handles: BigUint64Array, count: number, status: Pointer): void;
   TFE_OpSetAttrString(op: Pointer, name: string, value: Text, size: number): void;
   TFE_OpSetAttrInt(op: Pointer, name: string, value: number): void;
   TFE_OpSetAttrFloat(op: Pointer, name: string, value: number): void;
@@ -208,6 +209,7 @@ export const PROTOTYPES: Record<keyof TensorFlowC, string> = {
   TFE_DeleteOp: 'void TFE_DeleteOp(void *op)',
   TFE_OpSetDevice: 'void TFE_OpSetDevice(void *op, const char *device, void *status)',
   TFE_OpAddInput: 'void TFE_OpAddInput(void *op, void *handle, void *status)',
+  TFE_OpAddInputList: 'void TFE_OpAddInputList(void *op, const void *handles, int count, void *status)',
   TFE_OpSetAttrString: 'void TFE_OpSetAttrString(void *op, const char *name, const void *value, size_t size)',
   TFE_OpSetAttrInt: 'void TFE_OpSetAttrInt(void *op, const char *name, int64_t value)',
   TFE_OpSetAttrFloat: 'void TFE_OpSetAttrFloat(void *op, const char *name, float value)',

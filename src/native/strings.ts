@@ -8,7 +8,7 @@ import { check } from './status.js';
 
 const TSTRING_BYTES = 24;
 
-type Execute = (op: string, inputs: readonly Pointer[], attrs: readonly OpAttr[]) => BigUint64Array;
+type Execute = (op: string, inputs: Pointer[], attrs: OpAttr[]) => BigUint64Array;
 
 /**
  * A handle to a new string tensor; the caller's.

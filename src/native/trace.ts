@@ -110,11 +110,13 @@ export class Trace {
   }
 
   run(inputs: readonly tf.Tensor[]): tf.Tensor[] {
+    const forward = (outputs: readonly Value[]) =>
+      this.#call(this.#forward, [...inputs.map(tensorId), ...this.#captured.map(idOf)], outputs);
+    if (!this.#isDifferentiated) return forward(this.#results); // no tape records
     const out = runOnTape({
       inputs,
       forward: (save) => {
-        const ids = [...inputs.map(tensorId), ...this.#captured.map(idOf)];
-        const all = this.#call(this.#forward, ids, [...this.#results, ...this.#kept]);
+        const all = forward([...this.#results, ...this.#kept]);
         const needed = this.#backwardSources.flatMap(({ from, index }) => (from === 'input' ? [inputs[index]!] : []));
         save([...all.slice(this.#results.length), ...needed]);
         return all.slice(0, this.#results.length);
@@ -122,7 +124,7 @@ export class Trace {
       backward: ([dy], saved) => this.#differentiate(dy!, saved, inputs),
     });
     // Only the first result has a gradient; who asks for another one's is told.
-    return this.#isDifferentiated ? out.map((each, i) => (i === 0 ? each : forReading(each))) : out;
+    return out.map((each, i) => (i === 0 ? each : forReading(each)));
   }
 
   /** Puts a call of it into a graph that is recorded; nothing differentiates it there. */
@@ -163,7 +165,7 @@ export class Trace {
   }
 
   #call({ name }: Defined, ids: number[], outputs: readonly Value[]): tf.Tensor[] {
-    return this.#binding.executeOp(name, this.#attrs, ids, outputs.length, outputs).map(tensorOf);
+    return this.#binding.callFunction(name, this.#attrs, ids, outputs).map(tensorOf);
   }
 }
 

@@ -91,25 +91,39 @@ export function descend(
   });
 }
 
-/**
- * The same step as {@link descend}'s within a compiled function: the rate is a tensor, an input of the function.
- * @param rate scalar, the learning rate.
- */
+/** The scalars of an update within a compiled function; those that share a learning rate can share them. */
+export interface UpdateScalars {
+  /** The learning rate, an input of the function. */
+  rate: tf.Tensor;
+  /** What the decay is multiplied by before it goes into the velocity or, without momentum, the variable; if any. */
+  decay: tf.Tensor | undefined;
+  /** 0 where there are no velocities. */
+  momentum: number;
+}
+
+/** @param rate scalar, an input of the function. */
+export function updateScalars(
+  rate: tf.Tensor,
+  { momentum, weightDecay }: Omit<UpdateRates, 'learningRate'>,
+): UpdateScalars {
+  const factor = momentum > 0 ? weightDecay / momentum : weightDecay;
+  return { rate, momentum, decay: weightDecay === 0 ? undefined : tf.mul(rate, factor) };
+}
+
+/** The same step as {@link descend}'s within a compiled function: the rate is a tensor. @param velocity with momentum. */
 export function descendIn(
   variable: Variable,
   velocity: Variable | undefined,
   gradient: tf.Tensor,
-  rate: tf.Tensor,
-  { momentum, weightDecay }: Omit<UpdateRates, 'learningRate'>,
+  { rate, decay, momentum }: UpdateScalars,
 ): void {
   const run = (op: string, attrs: OpAttr[], ids: number[]) => currentBinding().executeOp(op, attrs, ids, 0);
   const locking = { name: 'use_locking', type: AttrType.BOOL, value: false };
   const [lr, g] = [tensorId(rate), tensorId(gradient)];
   const decayed = velocity && momentum > 0 ? velocity : variable;
-  if (weightDecay !== 0) {
-    const factor = tf.mul(rate, decayed === velocity ? weightDecay / momentum : weightDecay);
+  if (decay) {
     const value = tensorId(variable.read());
-    run('ResourceApplyGradientDescent', [FLOAT, locking], [decayed.handle, tensorId(factor), value]);
+    run('ResourceApplyGradientDescent', [FLOAT, locking], [decayed.handle, tensorId(decay), value]);
   }
   if (decayed === variable) {
     run('ResourceApplyGradientDescent', [FLOAT, locking], [variable.handle, lr, g]);

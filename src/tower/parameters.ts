@@ -7,7 +7,7 @@ import type { NetOptions, Parameter } from '../model/net.js';
 import { type Compiled, type CompileOptions, compile } from '../native/compile.js';
 import { statelessNormal, statelessUniform } from '../native/random.js';
 import { copyTensor, tensorFrom } from '../native/tensors.js';
-import { descend, descendIn, type UpdateRates, Variable } from '../native/variables.js';
+import { descend, descendIn, type UpdateRates, updateScalars, Variable } from '../native/variables.js';
 import { type OptimizerOptions, rateClassOf, ratesOf } from '../optim/schedule.js';
 import type { TowerSetup } from './protocol.js';
 import { copySnapshot, restoreSnapshot } from './snapshot.js';
@@ -25,6 +25,8 @@ export interface Held {
 /** The parameters of one tower, in the net's order. */
 export class Parameters {
   readonly #held: readonly Held[];
+  /** A parameter of each class of rates. */
+  readonly #classes: ReadonlyMap<string, Parameter>;
   readonly #optimizer: OptimizerOptions;
   readonly #compile: TowerSetup['compile'];
   #reader: Compiled | undefined;
@@ -48,6 +50,7 @@ export class Parameters {
       const velocity = optimizer.momentum > 0 ? variableOf(() => tf.zeros([...parameter.shape])) : undefined;
       return { parameter, variable, velocity, rateClass: rateClassOf(parameter, optimizer) };
     });
+    this.#classes = new Map(this.#held.map(({ rateClass, parameter }) => [rateClass, parameter]));
   }
 
   get names(): string[] {
@@ -81,31 +84,40 @@ export class Parameters {
    * @param learningRate the kernels', by the schedule.
    */
   update(gradients: readonly tf.Tensor[], learningRate: number, epoch = 1): void {
-    const moving = this.#held.flatMap((held, i): Moving[] => {
-      const rates = ratesOf(held.parameter, { learningRate, epoch }, this.#optimizer);
-      return rates.learningRate === 0 ? [] : [{ ...held, rates, gradient: gradients[i]! }];
-    });
+    const byClass = this.#moving(learningRate, epoch);
     if (this.#compile === 'off') {
-      for (const { variable, velocity, gradient, rates } of moving) descend(variable, velocity, gradient, rates);
+      this.#held.forEach(({ variable, velocity, rateClass }, i) => {
+        const rates = byClass.get(rateClass);
+        if (rates) descend(variable, velocity, gradients[i]!, rates);
+      });
       return;
     }
-    const byClass = new Map(moving.map(({ rateClass, rates }) => [rateClass, rates.learningRate]));
     if (byClass.size === 0) return;
     const classes = [...byClass.keys()];
     const key = classes.join();
-    const update = this.#compiled.get(key) ?? this.#compileUpdate(moving, classes);
+    const update = this.#compiled.get(key) ?? this.#compileUpdate(byClass);
     this.#compiled.set(key, update);
-    const rates = [...byClass.values()].map((rate) => tf.scalar(rate));
-    tf.dispose([...rates, ...update(...rates, ...moving.map(({ gradient }) => gradient))]);
+    const rates = [...byClass.values()].map((rate) => tf.scalar(rate.learningRate));
+    const moving = gradients.filter((_, i) => byClass.has(this.#held[i]!.rateClass));
+    for (const each of [...rates, ...update(...rates, ...moving)]) each.dispose();
   }
 
-  /** The update of those parameters as one function of a learning rate a class and their gradients. */
-  #compileUpdate(moving: readonly Moving[], classes: readonly string[]): Compiled {
+  /** The classes of rates that take part in a step, each with its rates. */
+  #moving(learningRate: number, epoch: number): Map<string, UpdateRates> {
+    const all = [...this.#classes].map(([name, parameter]): [string, UpdateRates] => {
+      return [name, ratesOf(parameter, { learningRate, epoch }, this.#optimizer)];
+    });
+    return new Map(all.filter(([, rates]) => rates.learningRate !== 0));
+  }
+
+  /** The update of the parameters of those classes as one function of a learning rate a class and their gradients. */
+  #compileUpdate(byClass: ReadonlyMap<string, UpdateRates>): Compiled {
+    const moving = this.#held.filter(({ rateClass }) => byClass.has(rateClass));
     return compile(
       (...inputs) => {
-        for (const [i, { variable, velocity, rateClass, rates }] of moving.entries()) {
-          const rate = inputs[classes.indexOf(rateClass)]!;
-          descendIn(variable, velocity, inputs[classes.length + i]!, rate, rates);
+        const scalars = new Map([...byClass].map(([name, rates], i) => [name, updateScalars(inputs[i]!, rates)]));
+        for (const [i, { variable, velocity, rateClass }] of moving.entries()) {
+          descendIn(variable, velocity, inputs[byClass.size + i]!, scalars.get(rateClass)!);
         }
         return [inputs[0]!];
       },
@@ -169,12 +181,6 @@ export class Parameters {
     if (!held) throw new Error(`this tower has no parameter ${name}`);
     return held;
   }
-}
-
-/** A parameter that a step changes. */
-interface Moving extends Held {
-  gradient: tf.Tensor;
-  rates: UpdateRates;
 }
 
 function variableOf(initial: () => tf.Tensor): Variable {

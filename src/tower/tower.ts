@@ -117,7 +117,8 @@ export class Tower {
       settle(gradients.at(-1)!);
     } finally {
       squares?.dispose();
-      if (!keep) tf.dispose(gradients);
+      // One by one: tfjs looks for tensors within tensors in a list.
+      if (!keep) for (const each of gradients) each.dispose();
     }
     return { ...answers, ...this.#timings(started) };
   }

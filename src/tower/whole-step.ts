@@ -62,7 +62,7 @@ export class WholeStep {
   run(images: tf.Tensor4D, labels: tf.Tensor1D, step: number): WholeStepResult {
     const seeds = this.#seeds(step);
     const [loss, logits, squares, ...gradients] = this.#compiled(images, labels, ...seeds);
-    tf.dispose(seeds);
+    for (const each of seeds) each.dispose();
     return { loss: loss as tf.Scalar, logits: logits as tf.Tensor2D, squares: squares as tf.Scalar, gradients };
   }
 
