@@ -156,6 +156,8 @@ export class Trace {
       });
       const made = this.#gradients.filter((each) => each !== undefined);
       gradients = this.#call(this.#backward, ids, made);
+      // The tape would keep them until all gradients are made.
+      tf.dispose(saved.slice(0, this.#kept.length));
     }
     let next = 0;
     return this.#gradients.map((has, i) => {
