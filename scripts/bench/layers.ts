@@ -14,6 +14,7 @@ import { interleave, median, save } from './report.js';
 /** Prints each layer's milliseconds. */
 export async function benchLayers(settings: NetSettings, rounds: number, name?: string): Promise<void> {
   useDevice('CPU:0');
+  const ops = nativeOps('auto');
   const net = buildNet(configOf(settings, 'single').net);
   const rows: { layer: string; forward: number; backward: number }[] = [];
   for (const [i, layer] of net.layers.entries()) {
@@ -23,7 +24,7 @@ export async function benchLayers(settings: NetSettings, rounds: number, name?: 
     const own = isWeighted(layer) ? parametersOf(net, 0).filter((each) => each.layer === layer.name) : [];
     const values = own.map(({ shape }) => tf.randomNormal([...shape], 0, 0.01));
     const run: Run = {
-      ...{ ops: nativeOps(), training: true, parameters: new Map() },
+      ...{ ops, training: true, parameters: new Map() },
       mask: (_layer, _tower, rows, channels) => tf.ones([rows, channels]),
     };
     const forward = (...all: tf.Tensor[]) => {
@@ -48,6 +49,7 @@ export async function benchLayers(settings: NetSettings, rounds: number, name?: 
     const time = median(once!.times);
     rows.push({ layer: layerName(layer), forward: time, backward: median(both!.times) - time });
   }
+  ops.dispose();
   const total = rows.reduce((sum, { forward, backward }) => sum + forward + backward, 0);
   const cells = rows.map(({ layer, forward, backward }) => [
     ...[layer, forward.toFixed(2), backward.toFixed(2)],

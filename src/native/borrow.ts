@@ -11,6 +11,7 @@ import koffi from 'koffi';
 import { currentBinding, tensorOf } from './backend.js';
 import { openContext } from './context.js';
 import { ALIGNMENT } from './copy.js';
+import { recordingGraph } from './graph.js';
 import { DataType, type Pointer } from './signatures.js';
 import { check } from './status.js';
 import { bytesPerElement } from './values.js';
@@ -38,7 +39,7 @@ export function borrow(shape: readonly number[], dtype: number, values: Float32A
   const binding = currentBinding();
   const bytes = shape.reduce((product, size) => product * size, bytesPerElement(dtype));
   const isCopied =
-    'isRecording' in binding || // becomes a constant
+    recordingGraph(binding) !== undefined || // becomes a constant
     binding.isUsingGpuDevice() ||
     !(values.buffer instanceof SharedArrayBuffer) ||
     bytes === 0 ||

@@ -29,7 +29,7 @@ export interface Compiled {
   (...inputs: tf.Tensor[]): tf.Tensor[];
   /** How many traces there are: one for each set of shapes, with and without a gradient. */
   readonly traces: number;
-  /** Frees the traces. A later call traces anew. */
+  /** Frees the traces; what XLA compiled stays for the next function that is the same. A later call traces anew. */
   dispose(): void;
 }
 
@@ -41,7 +41,7 @@ const MODES = ['graph', 'grappler', 'xla'];
  * `fn` runs when it is traced and never again: what changes from call to call has to be an input, also a learning rate, a
  * step, a seed. Tensors and variables from outside that it uses become hidden inputs, without a gradient, and have to
  * outlive it. It may not read values. Compiled functions within it become part of it; but one for XLA that nothing
- * differentiates stays XLA's, within a function that is not, and has to outlive it.
+ * differentiates stays XLA's, within a function that is not; what it uses of that function has to be its input.
  * @param fn takes tensors and returns tensors; only the first of them is differentiable.
  */
 export function compile(fn: (...inputs: tf.Tensor[]) => tf.Tensor[], options: CompileOptions = {}): Compiled {

@@ -135,6 +135,7 @@ export class Graph {
       if (id < FIRST_ID) this.#own.add(id); // made of values: it becomes a constant
       return this.valueOf(id).id;
     }
+    if (id >= FIRST_ID) throw ofAnotherTrace();
     const { shape, dtype } = this.#real.describe(id);
     const value = this.placeholder(shape, dtype);
     this.captured.push({ source: { tensor }, value });
@@ -158,12 +159,7 @@ export class Graph {
   valueOf(id: number): Value {
     const found = this.#values.get(id) ?? this.#constants.get(id);
     if (found) return found;
-    if (id >= FIRST_ID) {
-      throw new NativeError(
-        'Cannot use a tensor of another trace: it was made while a compiled function was recorded; return it from that function',
-        3,
-      );
-    }
+    if (id >= FIRST_ID) throw ofAnotherTrace();
     const outside = this.captured.find(({ source }) => 'id' in source && source.id === id);
     if (outside) return outside.value;
     if (this.#own.has(id)) {
@@ -284,6 +280,13 @@ export class Graph {
     if (key !== undefined) this.#alike.set(key, value);
     return value;
   }
+}
+
+function ofAnotherTrace(): NativeError {
+  return new NativeError(
+    'Cannot use a tensor of another trace: it was made while a compiled function was recorded; return it from that function, or make it an input of this one',
+    3,
+  );
 }
 
 /** What an op reads or changes beside its inputs: variables, or the world. */

@@ -219,6 +219,8 @@ function product(a: tf.Tensor, b: tf.Tensor, transposeA: boolean, transposeB: bo
   );
 }
 
+type Shape4D = readonly [number, number, number, number];
+
 /** Multiply-adds of a convolution by its sum below which it is over before the transforms pay. */
 const WORTH_TILES = 2 ** 28;
 /** Multiply-adds that have to be saved for each value that the transforms write and read. */
@@ -229,14 +231,18 @@ const WORTH_VALUE = 75;
  * is saved (docs/performance.md has the measurements). On a GPU cuDNN chooses by itself.
  * @param shape [B, H, W, C] of its input; @param kernel [R, R, C, K].
  */
-export function isWorthTiles(
-  [batch, height, width, channels]: readonly [number, number, number, number],
-  [taps, tapsAcross, , kernels]: readonly [number, number, number, number],
+export function isWorthTiles(x: Shape4D, kernel: Shape4D): boolean {
+  return savesByTiles(x, kernel) && !currentBinding().isUsingGpuDevice() && hasXla();
+}
+
+/** Whether its size alone speaks for tiles; see {@link isWorthTiles}. */
+export function savesByTiles(
+  [batch, height, width, channels]: Shape4D,
+  [taps, tapsAcross, , kernels]: Shape4D,
 ): boolean {
   const tiling = height === width && taps === tapsAcross ? tilingOf(height, taps) : undefined;
   if (!tiling) return false;
   const [sums, products] = [(height * taps) ** 2, (tiling.tiles * (tiling.outputs + taps - 1)) ** 2];
   if (batch * sums * channels * kernels < WORTH_TILES) return false;
-  if ((sums / products - 1) * ((channels * kernels) / (channels + kernels)) < WORTH_VALUE) return false;
-  return !currentBinding().isUsingGpuDevice() && hasXla();
+  return (sums / products - 1) * ((channels * kernels) / (channels + kernels)) >= WORTH_VALUE;
 }

@@ -230,7 +230,12 @@ function define(graph: Graph, body: readonly Node[], inputs: readonly Value[], o
   );
   check(c, status, 'compile a function');
   c.TFE_ContextAddFunction(address, fn, status);
-  check(c, status, 'compile a function');
+  try {
+    check(c, status, 'compile a function');
+  } catch (error) {
+    c.TF_DeleteFunction(fn);
+    throw error;
+  }
   return { name: c.TF_FunctionName(fn), isForXla, fn };
 }
 

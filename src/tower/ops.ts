@@ -15,7 +15,7 @@ export interface NativeOps extends Ops {
 }
 
 /** @param convolutions `auto`: those by tiles that are faster so; `direct`: none. */
-export function nativeOps(convolutions: 'auto' | 'direct' = 'auto'): NativeOps {
+export function nativeOps(convolutions: 'auto' | 'direct'): NativeOps {
   const tiled = new TiledConvolutions();
   return {
     ...TFJS_OPS,

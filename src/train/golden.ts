@@ -9,6 +9,7 @@ import { DataError } from '../errors.js';
 import { buildNet, type NetOptions, type Parameter, parametersOf, volume } from '../model/net.js';
 import { TABLES } from '../model/tables.js';
 import { readJson } from '../read-json.js';
+import { type Allowed, allowedFor, EXACT } from './golden-tolerances.js';
 import { openTeam, type Team } from './team.js';
 import { refuseFallback } from './verify.js';
 
@@ -50,22 +51,6 @@ export interface GoldenResult {
   passed: boolean;
   rows: readonly GoldenRow[];
 }
-
-/** What is allowed. */
-interface Allowed {
-  loss: number;
-  norm: number;
-  element: number;
-  /** Of gradients, which one decision that falls the other way changes. */
-  gradient: { norm: number; element: number };
-}
-
-/** float32 against float64: what `docs/numerics.md` derives. */
-const EXACT: Allowed = { loss: 1e-5, norm: 1e-4, element: 1e-3, gradient: { norm: 1e-4, element: 1e-3 } };
-/** Where convolutions by tiles round to some 1e-6: a near tie of a maximum or a ReLU may fall the other way. */
-const TILED: Allowed = { ...EXACT, gradient: { norm: 1e-3, element: 5e-2 } };
-/** Where float16 crosses, of which a ReLU that falls the other way is the worst. */
-const HALF: Allowed = { loss: 1e-2, norm: 1e-1, element: 1, gradient: { norm: 1e-1, element: 1 } };
 
 /** The files' rule: v = 0.9 v − 0.0005·lr·w − lr·g. */
 const RULE = { momentum: 0.9, weightDecay: 0.0005 } as const;
@@ -133,7 +118,8 @@ async function runSide(
   );
   await refuseFallback(team);
   try {
-    const rows = new Rows(side, side === 'towers' ? allowedFor(exchange.dtype, convolutions) : EXACT);
+    const allowed = allowedFor({ devices, exchange, compile, convolutions }, net, file.batch);
+    const rows = new Rows(side, side === 'towers' ? allowed : EXACT);
     await putParameters(team, file, net, rows);
     for (const [i, expected] of file.steps.entries()) {
       const replies = await team.ask({
@@ -152,11 +138,6 @@ async function runSide(
   } finally {
     await team.close();
   }
-}
-
-function allowedFor(dtype: Config['exchange']['dtype'], convolutions: Config['convolutions']): Allowed {
-  if (dtype === 'float16') return HALF;
-  return convolutions === 'auto' ? TILED : EXACT;
 }
 
 /** The worst of each kind. */

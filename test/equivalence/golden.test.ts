@@ -26,6 +26,7 @@ const worstOf = ({ rows }: GoldenResult, side: string, kind: string) =>
 
 for (const [name, convolutions] of [
   ['original', 'auto'],
+  ['original', 'direct'],
   ['paper', 'auto'],
   ['paper', 'direct'],
   ['d2l', 'auto'],

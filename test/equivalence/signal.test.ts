@@ -30,7 +30,7 @@ async function signalOf(preset: string, scale: number): Promise<number> {
       const values = parametersOf(net).map(
         (each) => [each.name, initialValue(each, config.net.init, 1, random)] as const,
       );
-      const run = { ops: nativeOps(), parameters: new Map(values), training: false, mask: assert.fail };
+      const run = { ops: nativeOps('auto'), parameters: new Map(values), training: false, mask: assert.fail };
       const scores = referenceForward(net, x, run);
       return tf.mean(tf.sqrt(tf.moments(scores, 0).variance)).dataSync()[0]!;
     });

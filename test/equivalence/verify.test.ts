@@ -37,3 +37,19 @@ test('verify() compares the smaller last batch of an epoch too', async () => {
   const { passed, losses } = await verify(config, { steps: 2 }, quiet);
   assert.deepEqual([passed, losses.length], [true, 2]);
 });
+
+test('verify() has the same bits on both sides with convolutions by tiles, and others than with sums', async () => {
+  const losses = [];
+  for (const convolutions of ['auto', 'direct']) {
+    const { net, data } = smallNet('paper');
+    // Layers 2 to 5 of the whole net are large enough for tiles in such a batch.
+    const config = smallConfig({ net: { ...(net as object), width: 1 }, data, batchSize: 80, convolutions });
+    const result = await verify(config, { steps: 3 }, quiet);
+    assert.equal(result.passed, true);
+    for (const { name, absolute } of result.rows) assert.equal(absolute, 0, name);
+    losses.push(result.losses[2]!.split);
+  }
+  const [tiled, direct] = losses as [number, number];
+  assert.notEqual(tiled, direct);
+  assert.ok(Math.abs(tiled - direct) < 1e-5 * direct);
+});

@@ -208,14 +208,21 @@ test('receiveFor() refuses what receive() refuses, and makes no tensor of it', (
 });
 
 test('receiveFor() counts as exchange what comes before the computing, and not that', (t) => {
-  const { ends } = transports();
+  const { ends, mailboxes } = transports();
   ends[0].send(tf.zeros([2]), FORWARD);
   let now = 0;
   t.mock.method(performance, 'now', () => now);
+  const receive = mailboxes[1].receive.bind(mailboxes[1]);
+  t.mock.method(mailboxes[1], 'receive', (place: never, read: (message: Uint8Array) => unknown) =>
+    receive(place, (message) => {
+      now += 1000; // as if opening it took so long
+      return read(message);
+    }),
+  );
   ends[1].receiveFor([2], FORWARD, () => {
     now += 5000;
   });
-  assert.equal(ends[1].takeCosts().exchangeMs, 0);
+  assert.equal(ends[1].takeCosts().exchangeMs, 1000);
 });
 
 test('receive() refuses a message of another step, place or shape', () => {

@@ -310,10 +310,25 @@ test("compile() traces XLA's within it anew when it was freed", () => {
     const x = tf.scalar(3);
     assert.equal(outer(x)[0]!.dataSync()[0], 10);
     inner.dispose();
+    assert.equal(outer(x)[0]!.dataSync()[0], 10); // what XLA made stays
     const again = compile((y) => [tf.sub(inner(y)[0]!, 1)]); // traces the inner one anew
     assert.equal(again(x)[0]!.dataSync()[0], 8);
     again.dispose();
     outer.dispose();
     inner.dispose();
+  });
+});
+
+test("compile() refuses XLA's within it that uses what is neither its input nor from outside", () => {
+  tf.tidy(() => {
+    const outer = compile((x) => {
+      const doubled = tf.mul(x!, 2);
+      const inner = compile((y) => [tf.add(y!, doubled)], { mode: 'xla' });
+      return inner(x!);
+    });
+    assert.throws(
+      () => outer(tf.scalar(1)),
+      (error) => error instanceof NativeError && /make it an input of this one/.test(error.message),
+    );
   });
 });

@@ -6,7 +6,7 @@ import { TFJS_OPS } from '../../src/model/ops.js';
 import { useDevice } from '../../src/native/backend.js';
 import { nativeOps } from '../../src/tower/ops.js';
 
-const NATIVE_OPS = nativeOps();
+const NATIVE_OPS = nativeOps('auto');
 
 useDevice('CPU:0');
 

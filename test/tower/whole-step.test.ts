@@ -20,7 +20,7 @@ const optimizer = {
   schedule: { kind: 'constant' },
 } as const;
 const parameters = new Parameters(parametersOf(net), 'he', optimizer, 1, 'on');
-const options = { net, ops: nativeOps(), seed: 1, compile: 'on' } as const;
+const options = { net, ops: nativeOps('auto'), seed: 1, compile: 'on' } as const;
 
 function batchOf(count: number, shape: readonly [number, number, number] = [67, 67, 3]) {
   const images = tf.randomNormal([count, ...shape], 0, 1, 'float32', 7) as tf.Tensor4D;
