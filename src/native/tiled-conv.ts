@@ -55,7 +55,7 @@ export class TiledConvolutions {
   /**
    * A convolution with stride 1 and as many zeros around the map as keep its size, with bias when one is given.
    * @param x [B, H, W, C], H = W; @param kernel [R, R, C, K]; @param bias [K].
-   * @returns [B, H, W, K].
+   * @returns [B, H, W, K]; the caller's (or `tf.tidy`'s).
    * @throws RangeError for a kernel of another size than {@link tilingOf} knows.
    */
   conv(x: tf.Tensor4D, kernel: tf.Tensor4D, bias?: tf.Tensor1D): tf.Tensor4D {
