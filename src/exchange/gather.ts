@@ -40,9 +40,9 @@ export function gather(
   const axis = own.rank - 1;
   const isFirst = (tower === 0) !== swap;
   return tf.customGrad((x) => {
-    if (site.home === undefined) transport.send(x as tf.Tensor, forward);
-    const own = x as tf.Tensor;
-    const join = (peer: tf.Tensor) => tf.concat(isFirst ? [own, peer] : [peer, own], axis);
+    const half = x as tf.Tensor;
+    if (site.home === undefined) transport.send(half, forward);
+    const join = (peer: tf.Tensor) => tf.concat(isFirst ? [half, peer] : [peer, half], axis);
     const value = transport.receiveFor(shape, forward, join);
     const gradFunc = (gradient: tf.Tensor): tf.Tensor => {
       const [first, second] = tf.split(gradient, 2, axis) as [tf.Tensor, tf.Tensor];

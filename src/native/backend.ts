@@ -14,8 +14,8 @@ const BACKEND = 'tensorflow';
 interface Pinned {
   binding: PinnedBinding;
   backend: NodeJSKernelBackend;
-  /** What another binding stands in the place of. */
-  own?: { binding: PinnedBinding; getIds: GetIds };
+  /** What another binding may stand in the place of. */
+  readonly own: { binding: PinnedBinding; getIds: GetIds };
 }
 
 type GetIds = (tensors: tf.Tensor[]) => number[];
@@ -34,7 +34,7 @@ export function useDevice(name: string, options: ContextOptions = {}): void {
   const binding = new PinnedBinding(openContext(options), name);
   if (pinned) tf.removeBackend(BACKEND);
   const backend = new NodeJSKernelBackend(binding as unknown as TFJSBinding, '@tensorflow/tfjs-node-gpu');
-  pinned = { binding, backend };
+  pinned = { binding, backend, own: { binding, getIds: inner(backend).getInputTensorIds.bind(backend) } };
   tf.registerBackend(BACKEND, () => backend, 3);
   tf.setBackend(BACKEND);
 }
@@ -46,8 +46,7 @@ export function currentBinding(): PinnedBinding {
 
 /** The binding of this thread, also when another one stands in its place. */
 export function ownBinding(): PinnedBinding {
-  const { own, binding } = current();
-  return own?.binding ?? binding;
+  return current().own.binding;
 }
 
 /** Gives the ids of tensors in the binding that is in use. */
@@ -58,52 +57,40 @@ type Resolve = (tensor: tf.Tensor, own: (tensor: tf.Tensor) => number) => number
  * @param resolve finds a tensor's id there; `own` gives the one that it has here, and uploads it.
  */
 export function withBinding<R>(replaced: PinnedBinding, resolve: Resolve, action: () => R): R {
-  const state = current();
-  const { binding, backend, own: before } = state;
-  const inner = backend as unknown as { getInputTensorIds: GetIds };
-  const getIds = inner.getInputTensorIds.bind(backend);
-  const own = (tensor: tf.Tensor) => {
-    backend.binding = binding as unknown as TFJSBinding;
-    try {
-      return getIds([tensor])[0]!;
-    } finally {
-      backend.binding = replaced as unknown as TFJSBinding;
-    }
-  };
-  state.own ??= { binding, getIds };
-  state.binding = replaced;
-  backend.binding = replaced as unknown as TFJSBinding;
-  inner.getInputTensorIds = (tensors) => tensors.map((tensor) => resolve(tensor, own));
-  try {
-    return action();
-  } finally {
-    state.binding = binding;
-    backend.binding = binding as unknown as TFJSBinding;
-    inner.getInputTensorIds = getIds;
-    if (before) state.own = before;
-    else delete state.own;
-  }
+  const { binding, backend } = current();
+  const getIds = inner(backend).getInputTensorIds;
+  const own = (tensor: tf.Tensor) => inPlace(binding, getIds, () => getIds.call(backend, [tensor])[0]!);
+  return inPlace(replaced, (tensors) => tensors.map((tensor) => resolve(tensor, own)), action);
 }
 
 /** Runs `action` with this thread's own binding, in the midst of {@link withBinding}. */
 export function withOwnBinding<R>(action: () => R): R {
+  const { binding, getIds } = current().own;
+  return inPlace(binding, getIds, action);
+}
+
+/** Runs `action` with a binding, and a way to its ids, in the place of those that are there and come back afterwards. */
+function inPlace<R>(binding: PinnedBinding, getIds: GetIds, action: () => R): R {
   const state = current();
-  if (!state.own) return action();
-  const { binding, backend, own } = state;
-  const inner = backend as unknown as { getInputTensorIds: GetIds };
-  const getIds = inner.getInputTensorIds;
-  delete state.own;
-  state.binding = own.binding;
-  backend.binding = own.binding as unknown as TFJSBinding;
-  inner.getInputTensorIds = own.getIds;
+  const { binding: before, backend } = state;
+  const ids = inner(backend);
+  const { getInputTensorIds } = ids;
+  const put = (each: PinnedBinding, get: GetIds) => {
+    state.binding = each;
+    backend.binding = each as unknown as TFJSBinding;
+    ids.getInputTensorIds = get;
+  };
+  put(binding, getIds);
   try {
     return action();
   } finally {
-    state.own = own;
-    state.binding = binding;
-    backend.binding = binding as unknown as TFJSBinding;
-    inner.getInputTensorIds = getIds;
+    put(before, getInputTensorIds);
   }
+}
+
+/** What tfjs-node keeps private; uploading on first use is what it does before every op. */
+function inner(backend: NodeJSKernelBackend): { getInputTensorIds: GetIds } {
+  return backend as unknown as { getInputTensorIds: GetIds };
 }
 
 /**
@@ -117,10 +104,7 @@ export function runOp(name: string, inputs: tf.Tensor[], attrs: OpAttr[], numOut
 
 /** The tensor's id in this thread's binding; uploads values that tfjs still holds. */
 export function tensorId(tensor: tf.Tensor): number {
-  // tfjs-node keeps this private; uploading on first use is what it does before every op.
-  return (current().backend as unknown as { getInputTensorIds(tensors: tf.Tensor[]): number[] }).getInputTensorIds([
-    tensor,
-  ])[0]!;
+  return inner(current().backend).getInputTensorIds([tensor])[0]!;
 }
 
 /** A tensor out of what the binding returned; the caller's to dispose of (or `tf.tidy`'s). */

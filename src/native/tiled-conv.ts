@@ -117,6 +117,7 @@ export function hasXla(): boolean {
 function compileTransforms(tiling: Tiling): Transforms {
   const { size, taps, outputs, tiles } = tiling;
   const { input, kernel, output } = minimalFilter(outputs, taps);
+  const adjoint = { input: transpose(input), kernel: transpose(kernel), output: transpose(output) };
   const points = outputs + taps - 1;
   const before = (taps - 1) / 2;
   /** Of the map and the zeros around it, which the tiles cover. */
@@ -128,6 +129,8 @@ function compileTransforms(tiling: Tiling): Transforms {
   const fold = (x: tf.Tensor, axis: number) => foldOf(x, axis, { outputs, points });
   /** [B, tiles, points, tiles, points, C] to [points, points, Z, C] */
   const byPoint = (x: tf.Tensor) => tf.reshape(tf.transpose(x, [2, 4, 0, 1, 3, 5]), [points, points, -1, x.shape[5]!]);
+  /** The map out of what the tiles cover. */
+  const cut = (x: tf.Tensor, first: number) => tf.slice(x, [0, first, first, 0], [-1, size, size, -1]);
   const ofTiles = (x: tf.Tensor) => tf.reshape(x, [points, points, -1, tiles, tiles, x.shape[3]!]);
 
   return {
@@ -138,25 +141,24 @@ function compileTransforms(tiling: Tiling): Transforms {
     }),
     inputGradient: xla((slopes) => {
       const tiled = tf.transpose(ofTiles(slopes), [2, 3, 0, 4, 1, 5]);
-      const columns = fold(times(transpose(input), tiled, 4), 3);
-      const map = fold(times(transpose(input), columns, 2), 1);
-      return tf.slice(map, [0, before, before, 0], [map.shape[0]!, size, size, map.shape[3]!]);
+      const columns = fold(times(adjoint.input, tiled, 4), 3);
+      return cut(fold(times(adjoint.input, columns, 2), 1), before);
     }),
     kernel: xla((taps) => times(kernel, times(kernel, taps, 0), 1)),
-    kernelGradient: xla((slopes) => times(transpose(kernel), times(transpose(kernel), slopes, 0), 1)),
+    kernelGradient: xla((slopes) => times(adjoint.kernel, times(adjoint.kernel, slopes, 0), 1)),
     output: xla((products, bias) => {
       const tiled = times(output, times(output, ofTiles(products), 1), 0);
       const map = tf.reshape(tf.transpose(tiled, [2, 3, 0, 4, 1, 5]), [
         ...[-1, tiles * outputs, tiles * outputs],
         products!.shape[3]!,
       ]);
-      const cut = tf.slice(map, [0, 0, 0, 0], [map.shape[0]!, size, size, map.shape[3]!]);
-      return bias ? tf.add(cut, bias) : cut;
+      const sums = cut(map, 0);
+      return bias ? tf.add(sums, bias) : sums;
     }),
     outputGradient: xla((dy) => {
       const padded = tf.pad(dy, [[0, 0], beyond, beyond, [0, 0]]);
       const tiled = tf.reshape(padded, [-1, tiles, outputs, tiles, outputs, dy.shape[3]!]);
-      return byPoint(times(transpose(output), times(transpose(output), tiled, 2), 4));
+      return byPoint(times(adjoint.output, times(adjoint.output, tiled, 2), 4));
     }),
   };
 }

@@ -17,8 +17,6 @@ import { runOnTape } from './tape.js';
 /** A function that TensorFlow's context has. */
 interface Defined {
   name: string;
-  /** XLA keeps what it compiled, by the function's name, for as long as the process lives. */
-  isForXla: boolean;
   /** TF_Function, this one's to delete. */
   fn: Pointer;
 }
@@ -33,6 +31,8 @@ interface Source {
 
 /** One set of shapes of a function. */
 export class Trace {
+  /** XLA keeps what it compiled, by the function's name, for as long as the process lives. */
+  readonly #isForXla: boolean;
   readonly #attrs: OpAttr[];
   readonly #forward: Defined;
   readonly #backward: Defined | undefined;
@@ -54,9 +54,10 @@ export class Trace {
     { mode = 'graph', gradients }: CompileOptions,
   ) {
     this.#binding = currentBinding();
+    this.#isForXla = mode === 'xla';
     this.#attrs = callAttrs(mode);
     const wanted = inputs.map(({ dtype }, i) => (gradients?.[i] ?? dtype === DataType.FLOAT) && isDifferentiated);
-    const graph = new Graph(openContext(), this.#binding, mode === 'xla');
+    const graph = new Graph(openContext(), this.#binding, this.#isForXla);
     try {
       const recorded = record(graph, fn, inputs, wanted, isDifferentiated);
       const given = [...recorded.inputs, ...graph.captured.map(({ value }) => value)];
@@ -139,7 +140,7 @@ export class Trace {
       if (!defined) continue;
       library.c.TF_DeleteFunction(defined.fn);
       // Another thread may have the same one, and the next that is compiled finds what XLA made of it.
-      if (defined.isForXla) continue;
+      if (this.#isForXla) continue;
       library.c.TFE_ContextRemoveFunction(address, defined.name, status);
       check(library.c, status, 'free a compiled function');
     }
@@ -236,7 +237,7 @@ function define(graph: Graph, body: readonly Node[], inputs: readonly Value[], o
     c.TF_DeleteFunction(fn);
     throw error;
   }
-  return { name: c.TF_FunctionName(fn), isForXla, fn };
+  return { name: c.TF_FunctionName(fn), fn };
 }
 
 function callAttrs(mode: NonNullable<CompileOptions['mode']>): OpAttr[] {
