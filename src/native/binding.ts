@@ -53,6 +53,8 @@ export class PinnedBinding {
   /** What {@link can} found out. */
   readonly #abilities = new Map<string, boolean>();
   #nextId = 1;
+  /** Ends the ops that run, when it is cancelled, if it is there. */
+  cancellation: Pointer | undefined;
 
   /** @throws NativeError when the context has no such device. */
   constructor(context: Context, device: string) {
@@ -64,14 +66,13 @@ export class PinnedBinding {
     this.TF_Version = context.library.c.TF_Version();
   }
 
+  get version(): string {
+    return this.TF_Version;
+  }
+
   /** The pinned device's full name. */
   get device(): string {
     return this.#device;
-  }
-
-  /** TensorFlow's version. */
-  get version(): string {
-    return this.TF_Version;
   }
 
   isUsingGpuDevice(): boolean {
@@ -267,6 +268,7 @@ export class PinnedBinding {
         }
       }
       for (const attr of attrs) setAttr(library, op, name, attr, status);
+      if (this.cancellation !== undefined) c.TFE_OpSetCancellationManager(op, this.cancellation, status);
       const outputs = new BigUint64Array(Math.max(1, count));
       const made = Int32Array.of(count);
       c.TFE_Execute(op, outputs, made, status);

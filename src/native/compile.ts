@@ -7,6 +7,7 @@ import { NativeError } from '../errors.js';
 import { currentBinding, ownBinding, tensorId, withOwnBinding } from './backend.js';
 import type { PinnedBinding } from './binding.js';
 import { recordingGraph } from './graph.js';
+import type { Passage } from './passage.js';
 import { Trace } from './trace.js';
 
 export interface CompileOptions {
@@ -27,6 +28,12 @@ export interface Compiled {
    * @throws NativeError that names the op, when one cannot be traced; with TensorFlow's text, when one cannot be run.
    */
   (...inputs: tf.Tensor[]): tf.Tensor[];
+  /**
+   * Calls it, off the tape, and while it runs `work` in this thread, which takes all that the function hands out by the
+   * passage, and gives all that it waits for.
+   * @throws NativeError as a call, and what `work` throws.
+   */
+  beside(passage: Passage, work: () => void, ...inputs: tf.Tensor[]): tf.Tensor[];
   /** How many traces there are: one for each set of shapes, with and without a gradient. */
   readonly traces: number;
   /** Frees the traces; what XLA compiled stays for the next function that is the same. A later call traces anew. */
@@ -75,9 +82,13 @@ export function compile(fn: (...inputs: tf.Tensor[]) => tf.Tensor[], options: Co
     if (mode !== 'xla' || graph.isForXla || isDifferentiated) return fn(...inputs);
     return traceOf(inputs, false).callIn(graph, inputs);
   };
+  const beside = (passage: Passage, work: () => void, ...inputs: tf.Tensor[]) =>
+    traceOf(inputs, false).runBeside(inputs, passage, work);
   const dispose = () => {
     for (const trace of traces.values()) trace.dispose();
     traces = new Map();
   };
-  return Object.defineProperty(Object.assign(call, { dispose }), 'traces', { get: () => traces.size }) as Compiled;
+  return Object.defineProperty(Object.assign(call, { dispose, beside }), 'traces', {
+    get: () => traces.size,
+  }) as Compiled;
 }

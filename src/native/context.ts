@@ -12,7 +12,7 @@ import { check } from './status.js';
 export interface ContextOptions {
   /** Logical CPU devices, `CPU:0` … `CPU:n-1`; they share one pool of threads. Default 2. */
   cpus?: number;
-  /** Threads that one op may use; 0 is one a core, TensorFlow's own default. */
+  /** Threads that one op may use; 0 is one a core, TensorFlow's own default. `TF_NUM_INTRAOP_THREADS` goes before it. */
   intraOpThreads?: number;
   /** Splits the first GPU into logical ones with so many MiB each: two towers on one card, for tests. */
   virtualGpuMiB?: readonly number[];
@@ -105,8 +105,9 @@ function attach(library: Library, status: Pointer, address: Pointer): Context {
   return current;
 }
 
-function newContext({ c }: Library, status: Pointer, options: ContextOptions): Pointer {
-  const config = encodeConfig(options);
+function newContext({ c, libc }: Library, status: Pointer, options: ContextOptions): Pointer {
+  // TensorFlow looks at the variable only where the configuration has no number.
+  const config = encodeConfig(libc.getenv('TF_NUM_INTRAOP_THREADS') ? { ...options, intraOpThreads: 0 } : options);
   const contextOptions = c.TFE_NewContextOptions();
   try {
     c.TFE_ContextOptionsSetConfig(contextOptions, config, config.length, status);

@@ -38,6 +38,8 @@ export class Graph {
   readonly nodes: Node[] = [];
   /** What is from outside, each with the placeholder that stands for it. */
   readonly captured: { source: CapturedSource; value: Value }[] = [];
+  /** Whether it uses a passage: called alone it would wait for ever. */
+  leadsOut = false;
   readonly #context: Context;
   readonly #real: PinnedBinding;
   /** Whether XLA will compile it. */
@@ -183,7 +185,7 @@ export class Graph {
     attrs: readonly OpAttr[],
     inputs: readonly Value[],
     count: number,
-    known?: readonly TensorMetadata[],
+    known?: readonly Pick<TensorMetadata, 'shape'>[],
   ): Value[] {
     const { library, status } = this.#context;
     const { c } = library;

@@ -6,7 +6,8 @@ import { closeSync, openSync } from 'node:fs';
 import koffi from 'koffi';
 import { SetupError } from '../errors.js';
 import { cudaPreload, findLibrary } from './library.js';
-import { type Pointer, PROTOTYPES, STRUCTS, type TensorFlowC } from './signatures.js';
+import { PROTOTYPES } from './prototypes.js';
+import { type Pointer, STRUCTS, type TensorFlowC } from './signatures.js';
 
 /** The few functions of the C library that the binding needs. */
 export interface LibC {

@@ -9,6 +9,7 @@ import type { CompileOptions } from './compile.js';
 import { openContext } from './context.js';
 import { type CapturedSource, Graph } from './graph.js';
 import { keyOf, type Node, pack, type Value } from './graph-value.js';
+import type { Passage } from './passage.js';
 import { record } from './record.js';
 import { AttrType, DataType, type Pointer } from './signatures.js';
 import { check } from './status.js';
@@ -45,6 +46,7 @@ export class Trace {
   /** For each input, when the backward function has it. */
   readonly #gradients: readonly (Value | undefined)[];
   readonly #binding: PinnedBinding;
+  readonly #leadsOut: boolean;
 
   /** @param inputs shapes and data types of the inputs. */
   constructor(
@@ -105,12 +107,14 @@ export class Trace {
             )
           : undefined;
       this.#captured = graph.captured.map(({ source }) => source);
+      this.#leadsOut = graph.leadsOut;
     } finally {
       graph.dispose();
     }
   }
 
   run(inputs: readonly tf.Tensor[]): tf.Tensor[] {
+    if (this.#leadsOut) throw leadsNowhere();
     const forward = (outputs: readonly Value[]) =>
       this.#call(this.#forward, [...inputs.map(tensorId), ...this.#captured.map(idOf)], outputs);
     if (!this.#isDifferentiated) return forward(this.#results); // no tape records
@@ -128,8 +132,16 @@ export class Trace {
     return out.map((each, i) => (i === 0 ? each : forReading(each)));
   }
 
+  /** As `run`, off the tape, with `work` beside it. */
+  runBeside(inputs: readonly tf.Tensor[], passage: Passage, work: () => void): tf.Tensor[] {
+    const ids = [...inputs.map(tensorId), ...this.#captured.map(idOf)];
+    const start = () => this.#binding.callFunction(this.#forward.name, this.#attrs, ids, this.#results);
+    return passage.run(start, work).map(tensorOf);
+  }
+
   /** Puts a call of it into a graph that is recorded; nothing differentiates it there. */
   callIn(graph: Graph, inputs: readonly tf.Tensor[]): tf.Tensor[] {
+    if (this.#leadsOut) throw leadsNowhere();
     const ids = [...inputs.map(tensorId), ...this.#captured.map(idOf)];
     return graph.call(this.#forward, this.#attrs, ids, this.#results).map(tensorOf);
   }
@@ -191,6 +203,13 @@ function forReading(result: tf.Tensor): tf.Tensor {
     );
   };
   return tf.customGrad((x) => ({ value: (x as tf.Tensor).clone(), gradFunc }))(result);
+}
+
+function leadsNowhere(): NativeError {
+  return new NativeError(
+    'Cannot call a compiled function alone that uses a passage: nobody would give what it waits for; call it by beside()',
+    9,
+  );
 }
 
 /** Placeholders are no part of a function's body. */

@@ -42,6 +42,31 @@ test('openContext() gives as many logical CPUs as it is asked for', async () => 
   assert.match(ended.stdout, /^CPU:0,CPU:1,CPU:2(,GPU:\d+)*$/);
 });
 
+test('openContext() has as many threads for an op as it is asked for, or as TF_NUM_INTRAOP_THREADS says', async (t) => {
+  if (process.platform !== 'linux') return t.skip('threads are counted in /proc, which only Linux has');
+  const { href } = new URL('../../src/native/context.js', import.meta.url);
+  const threadsWith = async (intraOpThreads: number, env: NodeJS.ProcessEnv): Promise<number> => {
+    const ended = await runNode(
+      [
+        '--input-type=module',
+        '--eval',
+        `import { readdirSync } from 'node:fs';
+         import { openContext } from ${JSON.stringify(href)};
+         openContext({ intraOpThreads: ${intraOpThreads} });
+         process.stdout.write(String(readdirSync('/proc/self/task').length));`,
+      ],
+      { TF_NUM_INTRAOP_THREADS: undefined, ...env },
+    );
+    ok(ended);
+    return Number(ended.stdout);
+  };
+  const one = await threadsWith(1, {});
+  // One alone is the caller's: there is no pool then.
+  assert.ok((await threadsWith(9, {})) - one >= 8);
+  assert.ok((await threadsWith(1, { TF_NUM_INTRAOP_THREADS: '9' })) - one >= 8);
+  assert.ok((await threadsWith(9, { TF_NUM_INTRAOP_THREADS: '1' })) - one <= 1);
+});
+
 test("a child process does not take its parent's context for its own", async () => {
   const { href } = new URL('../../src/native/context.js', import.meta.url);
   const child = `import { openContext } from ${JSON.stringify(href)}; process.stdout.write(openContext().devices[0].name);`;
