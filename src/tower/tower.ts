@@ -30,13 +30,13 @@ import { type Answers, answersOf, countRight } from './scores.js';
 import { selfTest } from './self-test.js';
 import { fileMetadata } from './snapshot.js';
 import { transportOf } from './transport-of.js';
-import { WholeStep } from './whole-step.js';
+import { isOneCall, WholeStep } from './whole-step.js';
 
 /** What a step's passes leave; the caller's. */
 interface Gradients {
   gradients: tf.Tensor[];
   /** Of the tower with the last layer. */
-  answers?: Answers;
+  answers: Answers | undefined;
   /** `halfSquares` of the gradients, where it was computed with them. */
   squares?: tf.Scalar;
 }
@@ -50,7 +50,7 @@ export class Tower {
   readonly #ops: NativeOps | undefined;
   readonly #transport: Transport | undefined;
   readonly #runner: Runner;
-  /** Where the tower has the whole net, compiled. */
+  /** Where a step is one call. */
   readonly #whole: WholeStep | undefined;
   readonly #gradientCheck: GradientCheck;
   readonly #kept = new KeptTensors();
@@ -58,20 +58,17 @@ export class Tower {
 
   /** @throws SetupError, NativeError for a device that is not there; ConfigError for a net that does not fit. */
   constructor(setup: TowerSetup) {
-    const { part } = setup;
     useDevice(setup.device, setup.context);
     this.#setup = setup;
     this.#net = buildNet(setup.net);
     this.#fault = parseFault(setup.fault, this.#net);
-    const own = parametersOf(this.#net, part === 'whole' ? undefined : part);
+    const own = parametersOf(this.#net, setup.part === 'whole' ? undefined : setup.part);
     this.#parameters = new Parameters(own, setup.net.init, setup.optimizer, setup.seed, setup.compile);
     this.#gradientCheck = new GradientCheck(setup.compile);
     this.#ops = setup.ops === 'native' ? nativeOps(setup.convolutions) : undefined;
-    const options = { net: this.#net, ops: this.#ops ?? TFJS_OPS, seed: setup.seed, compile: setup.compile };
-    this.#runner = new Runner({ ...options, part });
-    if (part === 'whole' && setup.compile !== 'off') {
-      this.#whole = new WholeStep({ ...options, read: () => this.#parameters.readEach() });
-    }
+    const options = { ...setup, net: this.#net, ops: this.#ops ?? TFJS_OPS, swapAt: this.#fault.swapAt };
+    this.#runner = new Runner(options);
+    if (isOneCall(setup)) this.#whole = new WholeStep({ ...options, parameters: this.#parameters });
     this.#transport = transportOf(setup, this.#fault);
     this.#setChecksums();
   }
@@ -107,7 +104,7 @@ export class Tower {
     this.#setChecksums(checksum);
     this.#transport?.takeCosts();
     const { gradients, answers, squares } =
-      this.#whole && !keep ? this.#gradientsAtOnce(this.#whole, command) : this.#gradientsOnTape(command);
+      this.#whole && !keep ? this.#atOnce(this.#whole, command) : this.#onTape(command);
     try {
       this.#strike('update');
       if (update) {
@@ -124,19 +121,22 @@ export class Tower {
   }
 
   /** Forward and backward as one call. */
-  #gradientsAtOnce(whole: WholeStep, command: StepCommand): Gradients {
+  #atOnce(whole: WholeStep, command: StepCommand): Gradients {
     const { slot, count, step } = command;
     return tf.tidy(() => {
       const { images, labels, labelValues } = this.#batch(slot, count);
-      this.#strike('backward');
-      const { loss, logits, squares, gradients } = whole.run(images, labels, step);
-      const answers = answersOf(loss, logits, labelValues, command);
-      return { gradients, answers, squares };
+      let answers: Answers | undefined;
+      const turn = (loss?: tf.Scalar, logits?: tf.Tensor2D) => {
+        this.#strike('backward');
+        if (loss && logits) answers = answersOf(loss, logits, labelValues, command);
+      };
+      const found = whole.run(images, labels, step, { transport: this.#transport, turn });
+      return { ...found, answers };
     });
   }
 
   /** Forward and backward segment by segment, tfjs's tape between; what is kept can be asked for afterwards. */
-  #gradientsOnTape(command: StepCommand): Gradients {
+  #onTape(command: StepCommand): Gradients {
     const { slot, count, step, keep } = command;
     const names = this.#parameters.names;
     const captured: Captured[] = [];
@@ -157,7 +157,7 @@ export class Tower {
       return tf.valueAndGrads(forward)(this.#parameters.read()).grads;
     });
     if (keep) this.#kept.keep(captured, gradients, this.#parameters.described);
-    return { gradients, ...(answers && { answers }) };
+    return { gradients, answers };
   }
 
   /** Sums over a batch, without dropout. @param logits takes the scores [count, K], if it is there. */

@@ -1,28 +1,35 @@
-/** The whole net's step up to its gradients as one call: forward, backward, and what the update's check reads. */
+/** A tower's step up to its gradients as one call: forward, backward, and what the update's check reads. */
 import * as tf from '@tensorflow/tfjs';
+import { gather } from '../exchange/index.js';
+import type { Gather } from '../model/forward.js';
 import type { Net } from '../model/net.js';
 import type { Ops } from '../model/ops.js';
+import { towerForward } from '../model/tower-net.js';
+import { currentBinding } from '../native/backend.js';
 import { type Compiled, compile } from '../native/compile.js';
 import { halfSquares } from '../native/finite.js';
-import { wholeNet } from './own-segments.js';
-import { modeOf } from './parameters.js';
-import type { TowerSetup } from './protocol.js';
+import { Passage } from '../native/passage.js';
+import { type Action, accompany, type OnTheWay, recorder } from './accompany.js';
+import { type OwnSegment, ownSegments, wholeNet } from './own-segments.js';
+import { modeOf, type Parameters } from './parameters.js';
+import type { Part, TowerSetup } from './protocol.js';
 import { functionOf, seedsOf } from './segment-function.js';
 
 export interface WholeStepOptions {
   net: Net;
+  part: Part;
   ops: Ops;
   seed: number;
+  /** How; a part of the net not by XLA, which has no way out of its functions. */
   compile: TowerSetup['compile'];
-  /** Reads the parameters, in the order of the net's. */
-  read: () => tf.Tensor[];
+  /** The part's. */
+  parameters: Pick<Parameters, 'names' | 'readEach'>;
+  /** The site where halves are put together in the wrong order: a fault, for tests. */
+  swapAt?: string | undefined;
 }
 
 /** What a step leaves; the caller's. */
 export interface WholeStepResult {
-  loss: tf.Scalar;
-  /** [B, K] */
-  logits: tf.Tensor2D;
   /** See `halfSquares`. */
   squares: tf.Scalar;
   /** In the parameters' order. */
@@ -30,27 +37,67 @@ export interface WholeStepResult {
 }
 
 /**
- * Where nothing crosses in the middle of a step, TensorFlow can have it in one piece: activations stay within it, and
- * are freed when their gradient is made.
+ * Whether a tower's step can be one call: XLA has no way out of its functions, TensorFlow's queues are on CPUs, and an own
+ * half that is worked on first is another way through the net.
+ */
+export function isOneCall({ part, compile, exchange }: TowerSetup): boolean {
+  if (part === 'whole') return compile !== 'off';
+  return compile !== 'off' && compile !== 'xla' && !exchange.overlap && !currentBinding().isUsingGpuDevice();
+}
+
+/**
+ * TensorFlow has the step in one piece: activations stay within it, and are freed when their gradient is made. A tower's
+ * function hands what is to be sent to JavaScript, and goes on with what JavaScript was sent; meanwhile it computes what
+ * does not wait for that. On a CPU.
  */
 export class WholeStep {
   readonly #compiled: Compiled;
-  readonly #seeds: (step: number) => tf.Tensor[];
+  readonly #segments: readonly OwnSegment[];
+  readonly #seed: number;
+  readonly #count: number;
+  /** Where there is a peer. */
+  readonly #passage: Passage | undefined;
+  /** By the number of images: what is done beside the function that was recorded for it. */
+  readonly #actions = new Map<number, Action[]>();
 
-  constructor({ net, ops, seed, compile: mode, read }: WholeStepOptions) {
-    const segment = wholeNet(net);
-    const forward = functionOf(segment, { ops, training: true });
-    this.#seeds = (step) => seedsOf(segment, seed, step);
+  /** @throws NativeError for a part of the net on another device than a CPU. */
+  constructor({ net, part, ops, seed, compile: mode, parameters, swapAt }: WholeStepOptions) {
+    const { names } = parameters;
+    this.#segments = part === 'whole' ? [wholeNet(net)] : ownSegments(net, part);
+    this.#seed = seed;
+    this.#count = names.length;
+    const passage = part === 'whole' ? undefined : new Passage();
+    this.#passage = passage;
+    const functions = new Map(this.#segments.map((each) => [each, functionOf(each, { ops, training: true })]));
+    const tower = part === 'whole' ? 0 : part;
+
     const step = (images: tf.Tensor, labels: tf.Tensor, ...seeds: tf.Tensor[]): tf.Tensor[] => {
-      let kept: tf.Tensor | undefined;
-      const { value, grads } = tf.valueAndGrads((...parameters: tf.Tensor[]) => {
-        const [loss, scores] = forward(images, ...parameters, ...seeds, labels);
-        kept = tf.keep(scores!); // the tape's scope would dispose of it
-        return loss as tf.Scalar;
-      })(read());
-      const logits = kept!.clone();
-      kept!.dispose();
-      return [value, logits, halfSquares(grads), ...grads];
+      const left = [...seeds];
+      const logits: tf.Tensor[] = [];
+      const actions: Action[] = [];
+      this.#actions.set(images.shape[0]!, actions);
+      const way = passage && recorder(passage, actions);
+      const { value, grads } = tf.valueAndGrads((...values: tf.Tensor[]) => {
+        const byName = new Map(names.map((name, i) => [name, values[i]!]));
+        const runOne = (segment: OwnSegment, x: tf.Tensor): tf.Tensor => {
+          const own = [...segment.names.map((name) => byName.get(name)!), ...left.splice(0, segment.dropouts.length)];
+          const [y, scores] = functions.get(segment)!(x, ...own, ...(segment.isLast ? [labels] : []));
+          if (scores) logits.push(tf.keep(scores)); // the tape's scope would dispose of it
+          return y!;
+        };
+        const meet: Gather = (own, site) => gather(own, site, tower, 0, way!, swapAt === site.name);
+        const end = towerForward(this.#segments, tower, images as tf.Tensor4D, meet, runOne);
+        const last = 'sent' in end ? end.sent : end.output;
+        actions.push({ kind: 'turn', hasLoss: logits.length > 0 });
+        for (const each of logits.length > 0 ? [last, ...logits] : []) passage?.out(each);
+        return last as tf.Scalar;
+      })(parameters.readEach());
+      const squares = halfSquares(grads);
+      actions.push({ kind: 'end' });
+      passage?.out(squares);
+      const results = [squares, ...grads, value, ...logits.map((each) => each.clone())];
+      tf.dispose(logits);
+      return results;
     };
     this.#compiled = compile(step, { mode: modeOf(mode) });
   }
@@ -58,16 +105,29 @@ export class WholeStep {
   /**
    * @param images float32 [B, N, N, C]
    * @param labels int32 [B]
+   * @throws what `way` throws, too: nothing runs any more then.
    */
-  run(images: tf.Tensor4D, labels: tf.Tensor1D, step: number): WholeStepResult {
-    const seeds = this.#seeds(step);
-    const [loss, logits, squares, ...gradients] = this.#compiled(images, labels, ...seeds);
-    for (const each of seeds) each.dispose();
-    return { loss: loss as tf.Scalar, logits: logits as tf.Tensor2D, squares: squares as tf.Scalar, gradients };
+  run(images: tf.Tensor4D, labels: tf.Tensor1D, step: number, way: OnTheWay): WholeStepResult {
+    const seeds = this.#segments.flatMap((segment) => seedsOf(segment, this.#seed, step));
+    const inputs = [images, labels, ...seeds];
+    const passage = this.#passage;
+    const beside = (work: Passage) => tf.tidy(() => accompany(this.#actions.get(images.shape[0])!, work, step, way));
+    try {
+      const [squares, ...rest] = passage
+        ? this.#compiled.beside(passage, () => beside(passage), ...inputs)
+        : this.#compiled(...inputs);
+      const [loss, logits] = rest.slice(this.#count);
+      if (!passage) way.turn(loss as tf.Scalar, logits as tf.Tensor2D);
+      tf.dispose(rest.slice(this.#count));
+      return { squares: squares as tf.Scalar, gradients: rest.slice(0, this.#count) };
+    } finally {
+      tf.dispose(seeds);
+    }
   }
 
   /** Frees the traces. */
   dispose(): void {
     this.#compiled.dispose();
+    this.#passage?.dispose();
   }
 }

@@ -42,6 +42,7 @@ const FAULTS: Record<string, Record<string, unknown>> = {
   'throw@evaluate:2': {},
   'throw@checkpoint:3': {},
   'exit@forward:3': {},
+  'exit@backward:3': {},
   'hang@forward:3': {},
   'memory@forward:3': {},
   'heap@forward:3': {},
@@ -59,7 +60,7 @@ const FAULTS: Record<string, Record<string, unknown>> = {
 };
 
 /** Each way in which a thread can end or be left always; the others with `FAULTS=all`, for each is seconds. */
-const FEW = ['throw@forward:3', 'exit@forward:3', 'heap@forward:3', 'throw@data:3'];
+const FEW = ['throw@forward:3', 'exit@forward:3', 'exit@backward:3', 'heap@forward:3', 'throw@data:3'];
 for (const name of FEW) assert.ok(name in FAULTS, name);
 
 test('train() that fails leaves no thread in the process', { skip, timeout: 900_000 }, async () => {
