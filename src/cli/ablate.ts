@@ -42,7 +42,7 @@ export async function ablateCommand(
   { only, ...mode }: AblateOptions,
   services: Services,
 ): Promise<number> {
-  const machine = await lookAround(services);
+  const machine = await lookAround(services, layers);
   const { config: resolved, notes } = resolveConfig(layers, machine);
   const { variants, missing } = variantsOf(resolved);
   const asked = chosenOf(variants, missing, only);

@@ -34,7 +34,7 @@ export async function importCommand(
   }
   const settings = layers.some((layer) => sets(layer, 'preset')) ? undefined : settingsIn(file);
   const given = settings ? [{ file, values: settings }, ...layers] : layers;
-  const machine = await lookAround(services);
+  const machine = await lookAround(services, given);
   const resolved = claimName(resolveConfig(given, machine, false).config, true);
   const net = buildNet(resolved.net);
   const source = openImport(file, net, channelOrder);

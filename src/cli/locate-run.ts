@@ -55,7 +55,7 @@ export async function openRun(
   // Another placement needs another number of devices.
   if (sets(flags, 'placement') && !sets(flags, 'devices')) delete values.devices;
   const layers = [{ ...saved, values }, { values: where }];
-  return { config: resolveConfig(layers, await lookAround(services), needsData).config, folder };
+  return { config: resolveConfig(layers, await lookAround(services, layers), needsData).config, folder };
 }
 
 /**

@@ -3,7 +3,7 @@
  * only when a command asks for it, so that `--help` and `summary` are quick.
  */
 import type { Config } from '../config/config.js';
-import type { Device } from '../native/context.js';
+import type { ContextOptions, Device } from '../native/context.js';
 import type { FoundLibrary } from '../native/library.js';
 import type { GoldenResult, Prediction, Scores, TrainResult, TrainUi, VerifyResult } from '../train/index.js';
 
@@ -53,8 +53,8 @@ export interface Services {
   stderr: Output;
   env: Readonly<Record<string, string | undefined>>;
   now(): Date;
-  /** Every device that TensorFlow has. */
-  listDevices(): Promise<readonly Device[]>;
+  /** Every device that TensorFlow has. @param options of its context, if there is none yet. */
+  listDevices(options?: ContextOptions): Promise<readonly Device[]>;
   /** Whether Fashion-MNIST's files are here. */
   hasFashionMnist(): Promise<boolean>;
   /** The classes of a folder of images; nothing for other data. */
@@ -72,7 +72,7 @@ export const SERVICES: Services = {
   stderr: process.stderr,
   env: process.env,
   now: () => new Date(),
-  listDevices: async () => (await import('../native/context.js')).listDevices(),
+  listDevices: async (options) => (await import('../native/context.js')).listDevices(options),
   hasFashionMnist: async () => (await import('../data/index.js')).findFashionMnist() !== undefined,
   countClasses: async () => (await import('../data/index.js')).countClasses,
   ensureLibrary: async () => (await (await import('../native/fetch.js')).ensureLibrary()).tensorflow,

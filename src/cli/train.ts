@@ -34,7 +34,7 @@ export async function trainCommand(
   const lock = folder === undefined ? undefined : await lockRun(folder);
   try {
     const { layers, resume, notes } = findContinuation(asked, options.resume, lock !== undefined);
-    const resolved = resolveConfig(layers, await lookAround(services));
+    const resolved = resolveConfig(layers, await lookAround(services, layers));
     const isNamed = layers.some((layer) => sets(layer, 'run'));
     const config = lock ? resolved.config : claimName(resolved.config, isNamed);
     const all = [...resolved.notes, ...notes];

@@ -24,8 +24,8 @@ export async function verifyCommand(
   if (typeof steps !== 'number' || !Number.isInteger(steps) || steps < 1 || steps > 10_000) {
     throw new ConfigError(`--steps is ${shown(steps)}, expected a whole number from 1 to 10000`);
   }
-  const split: Layer = { values: { placement: 'split' } };
-  const { config, notes } = resolveConfig([...layers, split], await lookAround(services));
+  const all: Layer[] = [...layers, { values: { placement: 'split' } }];
+  const { config, notes } = resolveConfig(all, await lookAround(services, all));
   const print = (line: string) => (options.json ? services.stderr : services.stdout).write(`${line}\n`);
   const room = await services.trainRoom();
   if (options.golden !== undefined) {

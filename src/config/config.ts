@@ -119,6 +119,13 @@ export interface Resolved {
   notes: readonly string[];
 }
 
+/** The placement that the layers mean, before the machine is known; they may yet be found to make no run. */
+export function placementOf(layers: readonly Layer[]): unknown {
+  const preset = last(layers, 'preset') as PresetName;
+  // `auto` chooses among presets that split.
+  return last(layers, 'placement') ?? (Object.hasOwn(PRESETS, preset) ? PRESETS[preset].placement : 'split');
+}
+
 /**
  * Composes the settings of a run.
  * @param layers what was asked for, the weakest first: a config file, then the flags. A layer's `preset` may be `auto`:

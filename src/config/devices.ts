@@ -29,6 +29,14 @@ export function defaultDevices(placement: unknown, devices: readonly string[]): 
   ];
 }
 
+/**
+ * Threads that one op may use; 0 is one a core. Both towers of a split run ops at once, so each has its share of the
+ * cores: then none waits for a core that the other's op is on (docs/performance.md).
+ */
+export function opThreads(placement: unknown, cores: number): number {
+  return placement === 'split' ? Math.max(1, Math.floor(cores / 2)) : 0;
+}
+
 /** @throws ConfigError for too few or too many devices, or one that TensorFlow does not have. */
 export function checkDevices({ placement, devices }: Config, have: readonly string[]): void {
   if (placement === 'split' && devices.length !== 2) {

@@ -1,6 +1,8 @@
 /** The coordinator's towers, which do each step together. */
+import { availableParallelism } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Config } from '../config/config.js';
+import { opThreads } from '../config/devices.js';
 import { ExchangeError, NativeError } from '../errors.js';
 import { abortLink, createLink, slotBytesFor } from '../exchange/index.js';
 import { buildNet, sitesOf, volume } from '../model/net.js';
@@ -78,7 +80,7 @@ export async function openTeam(config: TeamConfig, slots: readonly SharedArrayBu
   const towers = parts.map((part, i) => {
     const setup: TowerSetup = {
       ...{ part, net, optimizer, seed, batchSize, slots, exchangeTimeoutMs, ops, compile },
-      ...{ convolutions, context: {} },
+      ...{ convolutions, context: { intraOpThreads: opThreads(config.placement, availableParallelism()) } },
       exchange: { ...exchange, overlap: overlaps(config) },
       device: devices[i] ?? devices[0]!,
       fault,

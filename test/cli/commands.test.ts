@@ -1,11 +1,12 @@
 /** `eval`, `devices` and `summary`. */
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
-import { tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { after } from 'node:test';
-import type { TrainRoom } from '../../src/cli/services.js';
+import type { Services, TrainRoom } from '../../src/cli/services.js';
 import type { Config } from '../../src/config/config.js';
+import { SplitError } from '../../src/errors.js';
 import type { Row, Totals } from '../../src/model/summary.js';
 import { DEVICES, roomWith, run } from './stand-ins.js';
 
@@ -165,6 +166,22 @@ test('summary asks TensorFlow for nothing, and takes devices that are elsewhere'
   const { exitCode, stdout } = await run(['summary', '--devices', '/device:gpu:3,cpu:0'], { listDevices });
   assert.equal(exitCode, 0);
   assert.match(stdout.text, /^0 +GPU:3 /m);
+});
+
+test('train has the context made with as many threads for an op as its placement wants', async () => {
+  const threadsOf = async (...argv: string[]) => {
+    const asked: unknown[] = [];
+    const listDevices: Services['listDevices'] = async (options) => {
+      asked.push(options?.intraOpThreads);
+      throw new SplitError('seen');
+    };
+    await run(argv, { listDevices });
+    return asked;
+  };
+  const share = Math.max(1, Math.floor(availableParallelism() / 2));
+  assert.deepEqual(await threadsOf('train'), [share]);
+  assert.deepEqual(await threadsOf('train', '--placement', 'single'), [0]);
+  assert.deepEqual(await threadsOf('verify', '--preset', 'imagenet-one-gpu'), [share]); // it splits all the same
 });
 
 test('summary refuses a geometry that does not fit', async () => {
