@@ -17,6 +17,7 @@ interface Flags {
   batch: number;
   rounds: number;
   threads?: number;
+  burst: number;
   variants: string[];
   preset: 'mini' | 'fashion' | 'tutorial';
   files?: number;
@@ -50,28 +51,31 @@ function withNet(command: Command, width: number, pixels: number, batch: number)
 
 const list = (text: string) => text.split(',');
 const settingsOf = ({ net, width, pixels, classes, batch }: Flags) => ({ table: net, width, pixels, classes, batch });
-const stepsOf = (flags: Flags, burst: number) => {
-  const { variants, rounds, threads, save } = flags;
+const stepsOf = (flags: Flags) => {
+  const { variants, rounds, burst, threads, save } = flags;
   return benchStep({ ...settingsOf(flags), variants, rounds, burst, threads, save });
 };
+const BURST = ['steps of each in its turn', Number] as const;
 const THREADS = ["threads for one op, ours and PyTorch's", Number] as const;
 
 withNet(
-  add('step', 'training steps: placement/compile/ops, and pytorch/eager, pytorch/compile', (flags) =>
-    stepsOf(flags, 1),
+  add('step', 'training steps: placement/compile/ops/overlap@threads, and pytorch/eager, pytorch/compile', (flags) =>
+    stepsOf(flags),
   ),
   ...([1, 224, 32] as const),
 )
   .option('--threads <n>', ...THREADS)
+  .option('--burst <steps>', ...BURST, 5)
   .option('--variants <list>', 'what to compare', list, [
     ...['pytorch/eager', 'pytorch/compile', 'single/on', 'split/on', 'single/off', 'single/off/tfjs'],
   ]);
 withNet(
-  add('host', "the host's own time: steps of a net that computes next to nothing", (flags) => stepsOf(flags, 20)),
+  add('host', "the host's own time: steps of a net that computes next to nothing", (flags) => stepsOf(flags)),
   ...([0.02, 67, 1] as const),
 )
   // With more, most of the time is theirs: they are woken for ops that are done before.
   .option('--threads <n>', ...THREADS, 1)
+  .option('--burst <steps>', ...BURST, 20)
   .option('--variants <list>', 'what to compare', list, [
     'pytorch/eager',
     'single/off/tfjs',

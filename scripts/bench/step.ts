@@ -1,34 +1,39 @@
 /** Training steps: split and single, eager and compiled, and PyTorch, in turn. */
 import * as tf from '@tensorflow/tfjs';
 import { useDevice } from '../../src/native/backend.js';
-import { flopsOf, type NetSettings, openVariant } from './nets.js';
+import { flopsOf, type NetSettings } from './nets.js';
 import { openPyTorch } from './pytorch.js';
 import { interleave, median, printTimings, ratios, save, type Variant } from './report.js';
+import { startVariant } from './variant.js';
 
 export interface StepOptions extends NetSettings {
   variants: readonly string[];
   rounds: number;
-  /** Steps of a variant in its turn. */
+  /** Steps of a variant in its turn; its time is their mean. */
   burst: number;
-  /** For one op, ours and PyTorch's; by default as many as the machine has. Ours are set before the context is made. */
+  /** For one op, ours and PyTorch's; by default a run's own, and as many as the machine has. */
   threads?: number | undefined;
   save?: string | undefined;
 }
 
 /** Prints, for each variant, images per second and the share of the matrix product's rate. */
 export async function benchStep(options: StepOptions): Promise<void> {
-  const { batch, pixels, classes, width, variants, rounds, burst, threads } = options;
+  const { table, batch, pixels, classes, width, variants, rounds, burst, threads } = options;
   useDevice('CPU:0');
   const kinds = (['eager', 'compile'] as const).filter((kind) => variants.includes(`pytorch/${kind}`));
   const pytorch = kinds.length > 0 ? await openPyTorch(kinds, { batch, pixels, classes, width, threads }) : undefined;
   const ours = [];
   for (const name of variants.filter((each) => !each.startsWith('pytorch/'))) {
-    ours.push(await openVariant(options, name));
+    ours.push(await startVariant({ table, width, pixels, classes, batch }, name, burst, threads));
   }
   const product = matrixProduct();
-  const all = [...(pytorch?.variants ?? []), ...ours.map(({ variant }) => variant), product];
-  const timings = await interleave(all, rounds, 3, burst);
-  for (const { team } of ours) await team.close();
+  const all = [
+    ...(pytorch?.variants ?? []).map((each) => inBursts(each, burst)),
+    ...ours.map(({ variant }) => variant),
+    product,
+  ];
+  const timings = await interleave(all, rounds, 2);
+  for (const each of ours) each.close();
   pytorch?.close();
 
   const steps = timings.filter(({ name }) => name !== product.name);
@@ -37,7 +42,7 @@ export async function benchStep(options: StepOptions): Promise<void> {
   const perSecond = (ms: number) => ((batch / ms) * 1000).toFixed(1);
   const share = (ms: number) => `${((100 * flops) / ms / rate).toFixed(0)} %`;
   console.log(
-    `net ${options.table}, width ${width}, ${pixels} px, batch ${batch}, ${rounds} rounds of ${burst}, threads ${threads ?? 'all'}`,
+    `net ${options.table}, width ${width}, ${pixels} px, batch ${batch}, ${rounds} rounds of ${burst}, threads of an op ${threads ?? 'as a run has them'}`,
   );
   printTimings(steps, { 'images/s': perSecond, 'of matrix product': share });
   console.log(
@@ -46,6 +51,16 @@ export async function benchStep(options: StepOptions): Promise<void> {
   if (options.save === undefined) return;
   const result = { pytorch: pytorch?.version, settings: options, timings, ratios: ratios(steps), flops, rate };
   console.log(`written to ${save(options.save, result)}`);
+}
+
+/** The mean of so many in its turn. */
+function inBursts({ name, run }: Variant, burst: number): Variant {
+  const runAll = async () => {
+    let total = 0;
+    for (let i = 0; i < burst; i++) total += (await run())!;
+    return total / burst;
+  };
+  return { name, run: runAll };
 }
 
 /** Products of 2048 × 2048 matrices, which are made beforehand. */
