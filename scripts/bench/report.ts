@@ -21,14 +21,26 @@ export interface Timing {
   times: readonly number[];
 }
 
-/** Runs all variants in turn, `rounds` times after `warmup` that do not count, so that noise hits all of them alike. */
-export async function interleave(variants: readonly Variant[], rounds: number, warmup = 2): Promise<Timing[]> {
+/**
+ * Runs all variants in turn, `rounds` times after `warmup` that do not count, so that noise hits all of them alike.
+ * @param burst how often each runs in its turn; its time is the mean. What is short is measured so, as one that follows
+ * others of its like.
+ */
+export async function interleave(
+  variants: readonly Variant[],
+  rounds: number,
+  warmup = 2,
+  burst = 1,
+): Promise<Timing[]> {
   const timings = variants.map(({ name }) => ({ name, times: [] as number[] }));
   for (let round = -warmup; round < rounds; round++) {
     for (const [i, variant] of variants.entries()) {
-      const started = performance.now();
-      const ms = (await variant.run()) ?? performance.now() - started;
-      if (round >= 0) timings[i]!.times.push(ms);
+      let total = 0;
+      for (let run = 0; run < burst; run++) {
+        const started = performance.now();
+        total += (await variant.run()) ?? performance.now() - started;
+      }
+      if (round >= 0) timings[i]!.times.push(total / burst);
     }
   }
   return timings;

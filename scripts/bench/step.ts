@@ -24,15 +24,11 @@ export async function benchStep(options: StepOptions): Promise<void> {
   const pytorch = kinds.length > 0 ? await openPyTorch(kinds, { batch, pixels, classes, width, threads }) : undefined;
   const ours = [];
   for (const name of variants.filter((each) => !each.startsWith('pytorch/'))) {
-    ours.push(await startVariant({ table, width, pixels, classes, batch }, name, burst, threads));
+    ours.push(await startVariant({ table, width, pixels, classes, batch }, name, threads));
   }
   const product = matrixProduct();
-  const all = [
-    ...(pytorch?.variants ?? []).map((each) => inBursts(each, burst)),
-    ...ours.map(({ variant }) => variant),
-    product,
-  ];
-  const timings = await interleave(all, rounds, 2);
+  const all = [...(pytorch?.variants ?? []), ...ours.map(({ variant }) => variant), product];
+  const timings = await interleave(all, rounds, 2, burst);
   for (const each of ours) each.close();
   pytorch?.close();
 
@@ -51,16 +47,6 @@ export async function benchStep(options: StepOptions): Promise<void> {
   if (options.save === undefined) return;
   const result = { pytorch: pytorch?.version, settings: options, timings, ratios: ratios(steps), flops, rate };
   console.log(`written to ${save(options.save, result)}`);
-}
-
-/** The mean of so many in its turn. */
-function inBursts({ name, run }: Variant, burst: number): Variant {
-  const runAll = async () => {
-    let total = 0;
-    for (let i = 0; i < burst; i++) total += (await run())!;
-    return total / burst;
-  };
-  return { name, run: runAll };
 }
 
 /** Products of 2048 × 2048 matrices, which are made beforehand. */

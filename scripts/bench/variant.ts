@@ -1,10 +1,9 @@
 /**
  * A variant in a process of its own, as a user's run is: TensorFlow has one context a process, and with it one number of
- * threads. It does steps when it is asked to.
+ * threads. It does a step when it is asked to.
  */
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
-import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { opThreads } from '../../src/config/devices.js';
 import { listDevices } from '../../src/native/context.js';
@@ -21,15 +20,9 @@ export interface OwnProcess {
 
 /**
  * Starts a variant: `placement/compile/ops/overlap`, and after an `@` the threads of an op if it is not to have a run's.
- * @param steps of a turn; its time is that of one.
  * @param threads of an op, of those that name none.
  */
-export async function startVariant(
-  settings: NetSettings,
-  named: string,
-  steps: number,
-  threads?: number,
-): Promise<OwnProcess> {
+export async function startVariant(settings: NetSettings, named: string, threads?: number): Promise<OwnProcess> {
   const [name, own = threads] = named.split('@');
   const child = fork(fileURLToPath(import.meta.url), [JSON.stringify(settings), name!], {
     env: { ...process.env, ...(own !== undefined && { TF_NUM_INTRAOP_THREADS: String(own) }) },
@@ -40,7 +33,7 @@ export async function startVariant(
   };
   await answer();
   const run = () => {
-    child.send(steps);
+    child.send('step');
     return answer();
   };
   const close = () => {
@@ -52,14 +45,13 @@ export async function startVariant(
 
 if (process.send) {
   const [settings, name] = process.argv.slice(2) as [string, string];
-  listDevices({ intraOpThreads: opThreads(name.split('/')[0], availableParallelism()) });
+  listDevices({ intraOpThreads: opThreads(name.split('/')[0]) });
   const { variant } = await openVariant(JSON.parse(settings), name);
-  const timed = async (steps: number) => {
+  for (let i = 0; i < WARMUP; i++) await variant.run();
+  process.on('message', async () => {
     const started = performance.now();
-    for (let i = 0; i < steps; i++) await variant.run();
-    return (performance.now() - started) / steps;
-  };
-  await timed(WARMUP);
-  process.on('message', async (steps: number) => process.send!(await timed(steps)));
+    await variant.run();
+    process.send!(performance.now() - started);
+  });
   process.send(WARMUP);
 }

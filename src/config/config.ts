@@ -120,8 +120,7 @@ export interface Resolved {
 }
 
 /** The placement that the layers mean, before the machine is known; they may yet be found to make no run. */
-export function placementOf(layers: readonly Layer[]): unknown {
-  const preset = last(layers, 'preset') as PresetName;
+export function placementOf(layers: readonly Layer[], preset = last(layers, 'preset') as PresetName): unknown {
   // `auto` chooses among presets that split.
   return last(layers, 'placement') ?? (Object.hasOwn(PRESETS, preset) ? PRESETS[preset].placement : 'split');
 }
@@ -135,7 +134,7 @@ export function placementOf(layers: readonly Layer[]): unknown {
  */
 export function resolveConfig(layers: readonly Layer[], machine: Machine, needsData = true): Resolved {
   const [preset, presetNote] = choosePreset(layers, machine);
-  const placement = last(layers, 'placement') ?? PRESETS[preset].placement;
+  const placement = placementOf(layers, preset);
   const [devices, devicesNote] = defaultDevices(placement, machine.devices);
   const [source, sourceNote] = defaultSource(preset, machine);
   const base = {

@@ -1,4 +1,5 @@
 /** Which device each tower is on. */
+import { availableParallelism } from 'node:os';
 import { ConfigError, cut } from '../errors.js';
 import type { Config } from './config.js';
 
@@ -33,7 +34,7 @@ export function defaultDevices(placement: unknown, devices: readonly string[]): 
  * Threads that one op may use; 0 is one a core. Both towers of a split run ops at once, so each has its share of the
  * cores: then none waits for a core that the other's op is on (docs/performance.md).
  */
-export function opThreads(placement: unknown, cores: number): number {
+export function opThreads(placement: unknown, cores = availableParallelism()): number {
   return placement === 'split' ? Math.max(1, Math.floor(cores / 2)) : 0;
 }
 

@@ -1,6 +1,6 @@
 /** The exchange as a differentiable function: what a layer that reaches both towers reads. */
 import * as tf from '@tensorflow/tfjs';
-import type { Transport } from './transport.js';
+import type { Exchanger } from './transport.js';
 
 /** Where a gather is: the site's name, the tower that asks, and the tower that alone reads it, if one does. */
 export interface GatherSite {
@@ -25,7 +25,7 @@ export function gather(
   site: GatherSite,
   tower: 0 | 1,
   step: number,
-  transport: Transport,
+  transport: Exchanger,
   swap = false,
 ): tf.Tensor {
   const shape = own.shape;
@@ -61,7 +61,7 @@ export function gather(
  * @returns a scalar 0, to be given to {@link receiveHalf}; its gradient brings the peer's for `own`.
  * @throws ExchangeError when the peer is gone.
  */
-export function sendHalf(own: tf.Tensor, site: string, step: number, transport: Transport): tf.Tensor {
+export function sendHalf(own: tf.Tensor, site: string, step: number, transport: Exchanger): tf.Tensor {
   return tf.customGrad((x) => {
     transport.send(x as tf.Tensor, { site, step, direction: 'forward' });
     return { value: tf.scalar(0), gradFunc: () => transport.receive(own.shape, { site, step, direction: 'backward' }) };
@@ -79,7 +79,7 @@ export function receiveHalf(
   shape: readonly number[],
   site: string,
   step: number,
-  transport: Transport,
+  transport: Exchanger,
 ): tf.Tensor {
   return tf.customGrad((_sent) => {
     const gradFunc = (gradient: tf.Tensor): tf.Tensor => {

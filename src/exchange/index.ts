@@ -7,6 +7,7 @@ export { TAMPER_KINDS, TamperedMailbox, type Tampering } from './tamper.js';
 export {
   type Costs,
   deviceTransport,
+  type Exchanger,
   msgpackTransport,
   slotBytesFor,
   type TensorPort,

@@ -57,6 +57,9 @@ export interface Transport {
   takeCosts(): Costs;
 }
 
+/** What a gather needs of a transport. */
+export type Exchanger = Pick<Transport, 'send' | 'receive' | 'receiveFor'>;
+
 /** Gradients are small: as float16 many would be zero. A power of two, so that no bit is lost on the way. */
 const HALF_GRADIENT_SCALE = 4096;
 

@@ -39,6 +39,8 @@ export class PinnedBinding {
   readonly TF_ATTR_SHAPE = AttrType.SHAPE;
   readonly TF_ATTR_RESOURCE = AttrType.RESOURCE;
   readonly TF_Version: string;
+  /** TensorFlow's version. */
+  readonly version: string;
   // The interface has these two as classes; tfjs-node only uses them as types.
   readonly TensorMetadata = Object;
   readonly TFEOpAttr = Object;
@@ -63,11 +65,8 @@ export class PinnedBinding {
     this.#device = found.fullName;
     this.#onHost = found.type === 'CPU';
     this.#host = findDevice(context, 'CPU:0').fullName;
-    this.TF_Version = context.library.c.TF_Version();
-  }
-
-  get version(): string {
-    return this.TF_Version;
+    this.version = context.library.c.TF_Version();
+    this.TF_Version = this.version;
   }
 
   /** The pinned device's full name. */

@@ -118,7 +118,6 @@ export class Graph {
       deleteSavedModel: () => real.deleteSavedModel(),
       runSavedModel: () => real.runSavedModel(),
       getNumOfSavedModels: () => 0,
-      version: real.version,
       noteShape: refuse,
       describe: (id: number) => (id < FIRST_ID ? real.describe(id) : this.valueOf(id)),
     } as unknown as PinnedBinding;

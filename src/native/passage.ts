@@ -24,9 +24,9 @@ const CANCELLED = 1;
 let queues = 0;
 
 /**
- * Two queues of TensorFlow's, of float32 tensors of any shape. Values are handed over as they lie. A function that uses it is called by `Compiled.beside`; what goes out, and what comes in, does
- * so in the order in which it was recorded, and the work beside it takes and gives as many. For one thread, and for a CPU
- * device: TensorFlow has its queues there alone.
+ * Two queues of TensorFlow's, of float32 tensors of any shape. Values are handed over as they lie. A function that uses it
+ * is called by `Compiled.beside`; what goes out, and what comes in, does so in the order in which it was recorded, and the
+ * work beside it takes and gives as many. For one thread, and for a CPU device: TensorFlow has its queues there alone.
  */
 export class Passage {
   readonly #binding: PinnedBinding;

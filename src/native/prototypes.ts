@@ -1,7 +1,7 @@
-/** TensorFlow's C functions as koffi is told of them; see `signatures.ts` for what they are to TypeScript. */
+/** The C prototypes of what `signatures.ts` has, from the same headers. */
 import type { TensorFlowC } from './signatures.js';
 
-/** The C prototypes, one a function of {@link TensorFlowC}. */
+/** One a function of {@link TensorFlowC}. */
 export const PROTOTYPES: Record<keyof TensorFlowC, string> = {
   TF_Version: 'const char *TF_Version()',
   TF_NewStatus: 'void *TF_NewStatus()',

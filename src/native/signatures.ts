@@ -1,5 +1,5 @@
 /**
- * The part of TensorFlow's C API that is used here, as koffi prototypes.
+ * The part of TensorFlow's C API that is used here, as TypeScript has it; `prototypes.ts` has the same for koffi.
  *
  * Sources: `tensorflow/c/c_api.h`, `tensorflow/c/tf_tensor.h`, `tensorflow/c/tf_tstring.h`,
  * `tensorflow/c/eager/c_api.h`, `tensorflow/c/eager/c_api_experimental.h` (release 2.21).

@@ -115,8 +115,7 @@ export class Trace {
 
   run(inputs: readonly tf.Tensor[]): tf.Tensor[] {
     if (this.#leadsOut) throw leadsNowhere();
-    const forward = (outputs: readonly Value[]) =>
-      this.#call(this.#forward, [...inputs.map(tensorId), ...this.#captured.map(idOf)], outputs);
+    const forward = (outputs: readonly Value[]) => this.#call(this.#forward, this.#idsOf(inputs), outputs);
     if (!this.#isDifferentiated) return forward(this.#results); // no tape records
     const out = runOnTape({
       inputs,
@@ -134,7 +133,7 @@ export class Trace {
 
   /** As `run`, off the tape, with `work` beside it. */
   runBeside(inputs: readonly tf.Tensor[], passage: Passage, work: () => void): tf.Tensor[] {
-    const ids = [...inputs.map(tensorId), ...this.#captured.map(idOf)];
+    const ids = this.#idsOf(inputs);
     const start = () => this.#binding.callFunction(this.#forward.name, this.#attrs, ids, this.#results);
     return passage.run(start, work).map(tensorOf);
   }
@@ -142,8 +141,7 @@ export class Trace {
   /** Puts a call of it into a graph that is recorded; nothing differentiates it there. */
   callIn(graph: Graph, inputs: readonly tf.Tensor[]): tf.Tensor[] {
     if (this.#leadsOut) throw leadsNowhere();
-    const ids = [...inputs.map(tensorId), ...this.#captured.map(idOf)];
-    return graph.call(this.#forward, this.#attrs, ids, this.#results).map(tensorOf);
+    return graph.call(this.#forward, this.#attrs, this.#idsOf(inputs), this.#results).map(tensorOf);
   }
 
   dispose(): void {
@@ -177,6 +175,11 @@ export class Trace {
       const gradient = has ? gradients[next++]! : undefined;
       return () => gradient ?? tf.zerosLike(inputs[i]!);
     });
+  }
+
+  /** Of what the forward function takes. */
+  #idsOf(inputs: readonly tf.Tensor[]): number[] {
+    return [...inputs.map(tensorId), ...this.#captured.map(idOf)];
   }
 
   #call({ name }: Defined, ids: number[], outputs: readonly Value[]): tf.Tensor[] {

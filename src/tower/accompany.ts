@@ -1,6 +1,6 @@
 /** What goes on in a tower's thread while its step runs as one function: what the function hands out is sent, and so on. */
 import type * as tf from '@tensorflow/tfjs';
-import type { Place, Transport } from '../exchange/index.js';
+import type { Exchanger, Place } from '../exchange/index.js';
 import type { Passage } from '../native/passage.js';
 
 /** What a step has to do with others on its way. */
@@ -14,8 +14,6 @@ export interface OnTheWay {
   turn(loss?: tf.Scalar, logits?: tf.Tensor2D): void;
 }
 
-type Exchanger = Pick<Transport, 'send' | 'receive' | 'receiveFor'>;
-
 /** What the work beside a tower's function does next. */
 export type Action =
   | { kind: 'send'; place: Omit<Place, 'step'> }
@@ -26,20 +24,18 @@ export type Action =
   | { kind: 'end' };
 
 /** In the function: in the place of a transport, what leads to one; notes what is to be done there. */
-export function recorder(passage: Passage, actions: Action[]): Transport {
-  const receive: Transport['receive'] = (shape, { site, direction }) => {
+export function recorder(passage: Passage, actions: Action[]): Exchanger {
+  const receive: Exchanger['receive'] = (shape, { site, direction }) => {
     actions.push({ kind: 'receive', place: { site, direction }, shape });
     return passage.in(shape);
   };
   return {
-    checksums: false,
     send(tensor, { site, direction }) {
       actions.push({ kind: 'send', place: { site, direction } });
       passage.out(tensor);
     },
     receive,
     receiveFor: (shape, place, compute) => compute(receive(shape, place)),
-    takeCosts: () => ({ exchangeMs: 0, waitMs: 0, bytes: 0 }),
   };
 }
 

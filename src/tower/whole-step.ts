@@ -111,15 +111,18 @@ export class WholeStep {
     const seeds = this.#segments.flatMap((segment) => seedsOf(segment, this.#seed, step));
     const inputs = [images, labels, ...seeds];
     const passage = this.#passage;
-    const beside = (work: Passage) => tf.tidy(() => accompany(this.#actions.get(images.shape[0])!, work, step, way));
+    const call = (): tf.Tensor[] => {
+      if (!passage) return this.#compiled(...inputs);
+      // The first call with so many images records what is to be done.
+      const work = () => accompany(this.#actions.get(images.shape[0])!, passage, step, way);
+      return this.#compiled.beside(passage, () => tf.tidy(work), ...inputs);
+    };
     try {
-      const [squares, ...rest] = passage
-        ? this.#compiled.beside(passage, () => beside(passage), ...inputs)
-        : this.#compiled(...inputs);
-      const [loss, logits] = rest.slice(this.#count);
-      if (!passage) way.turn(loss as tf.Scalar, logits as tf.Tensor2D);
-      tf.dispose(rest.slice(this.#count));
-      return { squares: squares as tf.Scalar, gradients: rest.slice(0, this.#count) };
+      const [squares, ...gradients] = call();
+      const answers = gradients.splice(this.#count);
+      if (!passage) way.turn(answers[0] as tf.Scalar, answers[1] as tf.Tensor2D);
+      tf.dispose(answers);
+      return { squares: squares as tf.Scalar, gradients };
     } finally {
       tf.dispose(seeds);
     }

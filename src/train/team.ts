@@ -1,5 +1,4 @@
 /** The coordinator's towers, which do each step together. */
-import { availableParallelism } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Config } from '../config/config.js';
 import { opThreads } from '../config/devices.js';
@@ -80,7 +79,7 @@ export async function openTeam(config: TeamConfig, slots: readonly SharedArrayBu
   const towers = parts.map((part, i) => {
     const setup: TowerSetup = {
       ...{ part, net, optimizer, seed, batchSize, slots, exchangeTimeoutMs, ops, compile },
-      ...{ convolutions, context: { intraOpThreads: opThreads(config.placement, availableParallelism()) } },
+      ...{ convolutions, context: { intraOpThreads: opThreads(config.placement) } },
       exchange: { ...exchange, overlap: overlaps(config) },
       device: devices[i] ?? devices[0]!,
       fault,

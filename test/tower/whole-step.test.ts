@@ -1,7 +1,7 @@
 import { deepEqual, equal, fail, notDeepEqual, ok, throws } from 'node:assert/strict';
 import { after, describe, it } from 'node:test';
 import * as tf from '@tensorflow/tfjs';
-import { gather, type Transport } from '../../src/exchange/index.js';
+import { type Exchanger, gather } from '../../src/exchange/index.js';
 import { buildNet, type Net, parametersOf } from '../../src/model/net.js';
 import { currentBinding, useDevice } from '../../src/native/backend.js';
 import type { OnTheWay } from '../../src/tower/accompany.js';
@@ -65,16 +65,15 @@ function byTape(runner: Runner, from: Parameters, images: tf.Tensor4D, labels: t
 const valuesOf = (tensors: readonly tf.Tensor[]) => tensors.map((each) => each.dataSync());
 
 /** A peer that sends what it is sent, halved, and where that is nothing, a number of its own. Notes what is done, in order. */
-function mirror(did: string[] = []): Transport {
+function mirror(did: string[] = []): Exchanger {
   const sent = new Map<string, Float32Array>();
-  const receive: Transport['receive'] = (shape, { site, direction }) => {
+  const receive: Exchanger['receive'] = (shape, { site, direction }) => {
     did.push(`${site} ${direction} in`);
     const values = sent.get(`${site} ${direction}`);
     sent.delete(`${site} ${direction}`);
     return values ? tf.tidy(() => tf.mul(tf.tensor(values, [...shape]), 0.5)) : tf.fill([...shape], 0.25);
   };
   return {
-    checksums: false,
     send(tensor, { site, direction }) {
       did.push(`${site} ${direction} out`);
       // Where there is a home, nothing comes back.
@@ -89,7 +88,6 @@ function mirror(did: string[] = []): Transport {
         tensor.dispose();
       }
     },
-    takeCosts: () => ({ exchangeMs: 0, waitMs: 0, bytes: 0 }),
   };
 }
 
