@@ -32,6 +32,11 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   errors: [],
 };
 
+/** Floors of a room: a file may import from its own floor, and from those before it. */
+const FLOORS: Record<string, readonly string[]> = {
+  native: ['install', 'c', 'binding', 'graph', 'layers'],
+};
+
 /** Words that belong to a room: what they look like in code, where they may stand, and what they are. */
 const WORDS: { word: RegExp; allowed: RegExp; rule: string }[] = [
   { word: /\bkoffi\b|\bTFE?_\w*/g, allowed: /^src\/native\//, rule: "TensorFlow's C API is native's" },
@@ -74,6 +79,7 @@ export function checkLayers(root: string): { files: number; violations: string[]
   const violations = sources.flatMap((source) => [
     ...longFile(root, source),
     ...wrongRooms(source),
+    ...wrongFloors(source),
     ...wrongWords(source),
   ]);
   return { files: sources.length, violations: [...violations, ...cycles(sources)] };
@@ -122,6 +128,18 @@ function wrongRooms({ path, imports }: Source): string[] {
     const other = file.startsWith('src/') ? roomOf(file) : file;
     if (other === room || allowed.includes(other)) return [];
     return [`${path}:${line}: imports ${file}; ${room} may import ${allowed.join(', ') || 'nothing'}`];
+  });
+}
+
+function wrongFloors({ path, imports }: Source): string[] {
+  const [, room = '', floor = ''] = path.split('/');
+  const floors = FLOORS[room];
+  const own = floors?.indexOf(floor) ?? -1;
+  if (!floors || own < 0) return [];
+  return imports.flatMap(({ file, line }) => {
+    const other = file?.startsWith(`src/${room}/`) ? floors.indexOf(file.split('/')[2]!) : -1;
+    if (other <= own) return [];
+    return [`${path}:${line}: imports ${file}; the floors of ${room} are, upwards, ${floors.join(', ')}`];
   });
 }
 

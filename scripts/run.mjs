@@ -173,7 +173,7 @@ function needsLibrary(args) {
 }
 
 async function ensureLibrary() {
-  const fetchModule = await import(pathToFileURL(join(DIST, 'src', 'native', 'fetch.js')).href);
+  const fetchModule = await import(pathToFileURL(join(DIST, 'src', 'native', 'install', 'fetch.js')).href);
   await fetchModule.ensureLibrary();
 }
 

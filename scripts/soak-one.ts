@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { resolveConfig, train } from '../src/index.js';
-import { listDevices } from '../src/native/context.js';
+import { listDevices } from '../src/native/c/context.js';
 import { growthOf, MOST_GROWTH } from './soak.js';
 
 /** The first runs start what stays: TensorFlow's pools, Node's threads, what the allocator keeps. */

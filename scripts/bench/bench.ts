@@ -1,6 +1,6 @@
 /** `npm run bench -- step|layers|exchange|host|memory|data|runs`: see `--help`. Timings belong here, never in a test. */
 import { Command } from 'commander';
-import { listDevices } from '../../src/native/context.js';
+import { listDevices } from '../../src/native/c/context.js';
 import { benchData } from './data.js';
 import { benchExchange } from './exchange.js';
 import { benchFiles } from './files.js';

@@ -1,9 +1,9 @@
 /** The exchange's bytes per second by size and transport, beside a plain copy of memory, in turn. */
 import * as tf from '@tensorflow/tfjs';
 import { createLink, deviceTransport, Mailbox, msgpackTransport, slotBytesFor } from '../../src/exchange/index.js';
-import { useDevice } from '../../src/native/backend.js';
-import { bytesToAlignment } from '../../src/native/copy.js';
-import { openLibrary } from '../../src/native/load.js';
+import { useDevice } from '../../src/native/binding/backend.js';
+import { bytesToAlignment } from '../../src/native/c/copy.js';
+import { openLibrary } from '../../src/native/c/load.js';
 import { devicePort } from '../../src/tower/port.js';
 import { interleave, median, printTimings, ratios, save } from './report.js';
 

@@ -5,9 +5,9 @@ import type { Run } from '../../src/model/forward.js';
 import { buildNet, isWeighted, parametersOf, volume } from '../../src/model/net.js';
 import { runSegment } from '../../src/model/segments.js';
 import { layerName } from '../../src/model/summary.js';
-import { useDevice } from '../../src/native/backend.js';
-import { compile } from '../../src/native/compile.js';
-import { nativeOps } from '../../src/tower/ops.js';
+import { useDevice } from '../../src/native/binding/backend.js';
+import { compile } from '../../src/native/graph/compile.js';
+import { nativeOps } from '../../src/tower/native-ops.js';
 import { configOf, type NetSettings } from './nets.js';
 import { interleave, median, save } from './report.js';
 

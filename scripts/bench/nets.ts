@@ -3,8 +3,8 @@ import { type Config, resolveConfig } from '../../src/config/config.js';
 import { createSlot, slotViews } from '../../src/data/index.js';
 import { buildNet } from '../../src/model/net.js';
 import { summarize, totalsOf } from '../../src/model/summary.js';
-import { listDevices } from '../../src/native/context.js';
-import { bytesToAlignment } from '../../src/native/copy.js';
+import { listDevices } from '../../src/native/c/context.js';
+import { bytesToAlignment } from '../../src/native/c/copy.js';
 import { openTeam, type Team } from '../../src/train/team.js';
 import type { Variant } from './report.js';
 

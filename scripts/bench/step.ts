@@ -1,6 +1,6 @@
 /** Training steps: split and single, eager and compiled, and PyTorch, in turn. */
 import * as tf from '@tensorflow/tfjs';
-import { useDevice } from '../../src/native/backend.js';
+import { useDevice } from '../../src/native/binding/backend.js';
 import { flopsOf, type NetSettings } from './nets.js';
 import { openPyTorch } from './pytorch.js';
 import { interleave, median, printTimings, ratios, save, type Variant } from './report.js';

@@ -6,7 +6,7 @@ import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { opThreads } from '../../src/config/devices.js';
-import { listDevices } from '../../src/native/context.js';
+import { listDevices } from '../../src/native/c/context.js';
 import { type NetSettings, openVariant } from './nets.js';
 import type { Variant } from './report.js';
 

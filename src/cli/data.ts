@@ -14,7 +14,7 @@ import {
   statisticsOf,
 } from '../data/index.js';
 import { ConfigError, SplitError } from '../errors.js';
-import { cacheFolder } from '../native/library.js';
+import { cacheFolder } from '../native/install/library.js';
 import { count } from './format.js';
 import type { Services } from './services.js';
 

@@ -7,7 +7,7 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ConfigError, cut, SplitError } from '../errors.js';
-import { tryLock } from '../native/file-lock.js';
+import { tryLock } from '../native/c/file-lock.js';
 import { openOwn } from '../own-file.js';
 import { readJson } from '../read-json.js';
 

@@ -3,8 +3,8 @@
  * only when a command asks for it, so that `--help` and `summary` are quick.
  */
 import type { Config } from '../config/config.js';
-import type { ContextOptions, Device } from '../native/context.js';
-import type { FoundLibrary } from '../native/library.js';
+import type { ContextOptions, Device } from '../native/c/context.js';
+import type { FoundLibrary } from '../native/install/library.js';
 import type { GoldenResult, Prediction, Scores, TrainResult, TrainUi, VerifyResult } from '../train/index.js';
 
 /** Where text goes: a stream, or a stand-in of a test. */
@@ -72,12 +72,12 @@ export const SERVICES: Services = {
   stderr: process.stderr,
   env: process.env,
   now: () => new Date(),
-  listDevices: async (options) => (await import('../native/context.js')).listDevices(options),
+  listDevices: async (options) => (await import('../native/c/context.js')).listDevices(options),
   hasFashionMnist: async () => (await import('../data/index.js')).findFashionMnist() !== undefined,
   countClasses: async () => (await import('../data/index.js')).countClasses,
-  ensureLibrary: async () => (await (await import('../native/fetch.js')).ensureLibrary()).tensorflow,
+  ensureLibrary: async () => (await (await import('../native/install/fetch.js')).ensureLibrary()).tensorflow,
   examineLibrary: async () => {
-    const { cudaPreload, findLibrary, hasNvidiaDevice } = await import('../native/library.js');
+    const { cudaPreload, findLibrary, hasNvidiaDevice } = await import('../native/install/library.js');
     const library = findLibrary();
     return { library, nvidia: hasNvidiaDevice(), cuda: cudaPreload(library?.nvidiaFolders ?? []) };
   },

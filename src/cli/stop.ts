@@ -1,5 +1,5 @@
 /** Signals: how a run is told to stop. */
-import { exitAtOnce } from '../native/exit.js';
+import { exitAtOnce } from '../native/c/exit.js';
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGUSR1'] as const;
 

@@ -8,9 +8,9 @@
  */
 
 export { NativeError, SetupError } from '../errors.js';
-export type { OpAttr } from './attributes.js';
-export { backingDevice, runOp, useDevice } from './backend.js';
-export { type Compiled, type CompileOptions, compile } from './compile.js';
-export { type ContextOptions, type Device, listDevices, openContext } from './context.js';
-export { statelessNormal, statelessUniform } from './random.js';
-export { AttrType, DataType } from './signatures.js';
+export { backingDevice, runOp, useDevice } from './binding/backend.js';
+export type { OpAttr } from './c/attributes.js';
+export { type ContextOptions, type Device, listDevices, openContext } from './c/context.js';
+export { AttrType, DataType } from './c/signatures.js';
+export { type Compiled, type CompileOptions, compile } from './graph/compile.js';
+export { statelessNormal, statelessUniform } from './layers/stateless-random.js';

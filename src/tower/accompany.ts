@@ -1,7 +1,7 @@
 /** What goes on in a tower's thread while its step runs as one function: what the function hands out is sent, and so on. */
 import type * as tf from '@tensorflow/tfjs';
 import type { Exchanger, Place } from '../exchange/index.js';
-import type { Passage } from '../native/passage.js';
+import type { Passage } from '../native/graph/host-queue.js';
 
 /** What a step has to do with others on its way. */
 export interface OnTheWay {

@@ -1,7 +1,7 @@
 /** A tower's tensors in and out of its device, for the exchange. */
 import * as tf from '@tensorflow/tfjs';
 import type { TensorPort } from '../exchange/index.js';
-import { borrowTensor } from '../native/borrow.js';
+import { borrowTensor } from '../native/binding/borrow.js';
 import {
   copyTensor,
   copyTensorAsHalf,
@@ -10,7 +10,7 @@ import {
   takeTensor,
   tensorFrom,
   tensorFromHalf,
-} from '../native/tensors.js';
+} from '../native/binding/tensors.js';
 import type { Fault } from './fault.js';
 
 /** The largest number of float16: a larger gradient becomes this, where rounding would make it infinite. */

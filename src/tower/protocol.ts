@@ -2,9 +2,9 @@
 import type { Dtype } from '../exchange/codec.js';
 import type { Link } from '../exchange/mailbox.js';
 import type { NetOptions } from '../model/net.js';
-import type { ContextOptions } from '../native/context.js';
+import type { ContextOptions } from '../native/c/context.js';
 import type { OptimizerOptions } from '../optim/schedule.js';
-import type { LayerActivations } from './activations.js';
+import type { LayerActivations } from './layer-statistics.js';
 
 /** Which part of the net a tower has: one of two halves, or all of it. */
 export type Part = 0 | 1 | 'whole';

@@ -5,7 +5,7 @@ import type { Captured, Gather, Halves } from '../model/forward.js';
 import type { Net, TowerIndex } from '../model/net.js';
 import type { Ops } from '../model/ops.js';
 import { towerForward } from '../model/tower-net.js';
-import { type Compiled, compile } from '../native/compile.js';
+import { type Compiled, compile } from '../native/graph/compile.js';
 import { type OwnSegment, ownSegments, wholeNet } from './own-segments.js';
 import { modeOf } from './parameters.js';
 import type { Part, TowerSetup } from './protocol.js';

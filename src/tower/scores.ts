@@ -1,6 +1,6 @@
 /** What a batch's scores say: right answers, and the loss. */
 import type * as tf from '@tensorflow/tfjs';
-import { lossNotFinite } from './finite.js';
+import { lossNotFinite } from './gradient-check.js';
 import type { StepCommand, StepReply } from './protocol.js';
 
 /**

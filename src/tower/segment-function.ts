@@ -3,8 +3,8 @@ import type * as tf from '@tensorflow/tfjs';
 import type { Captured, Run } from '../model/forward.js';
 import { maskOf, maskSeed } from '../model/init.js';
 import type { Ops } from '../model/ops.js';
-import { statelessUniform } from '../native/random.js';
-import { tensorFrom } from '../native/tensors.js';
+import { tensorFrom } from '../native/binding/tensors.js';
+import { statelessUniform } from '../native/layers/stateless-random.js';
 import type { OwnSegment } from './own-segments.js';
 
 /** What a segment's function captures after its results. */

@@ -1,7 +1,7 @@
 /** Before a run: known patterns through the exchange, at every site's real size, in both directions. */
 import type { Transport } from '../exchange/index.js';
 import { type Net, sitesOf, type TowerIndex } from '../model/net.js';
-import { tensorFrom } from '../native/tensors.js';
+import { tensorFrom } from '../native/binding/tensors.js';
 import type { SelfTestReply } from './protocol.js';
 
 /** Sends this tower's patterns and compares the peer's with what they have to be, bit for bit. */

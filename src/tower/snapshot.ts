@@ -3,8 +3,8 @@ import * as tf from '@tensorflow/tfjs';
 import { withTensors } from '../checkpoint/files.js';
 import { bytesOf, type Entry } from '../checkpoint/format.js';
 import type { Parameter } from '../model/net.js';
-import { copyTensor, tensorFrom } from '../native/tensors.js';
-import type { Variable } from '../native/variables.js';
+import { copyTensor, tensorFrom } from '../native/binding/tensors.js';
+import type { Variable } from '../native/binding/variables.js';
 import type { Held } from './parameters.js';
 import type { TowerSetup } from './protocol.js';
 

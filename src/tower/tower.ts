@@ -5,14 +5,14 @@ import { gather, receiveHalf, sendHalf, type Transport } from '../exchange/index
 import type { Captured, Gather, Halves } from '../model/forward.js';
 import { buildNet, type Net, parametersOf, volume } from '../model/net.js';
 import { TFJS_OPS } from '../model/ops.js';
-import { backingDevice, currentBinding, useDevice } from '../native/backend.js';
-import { borrowTensor } from '../native/borrow.js';
-import { copyTensor, settle, tensorFrom } from '../native/tensors.js';
-import { type LayerActivations, measure, openMeasure } from './activations.js';
+import { backingDevice, currentBinding, useDevice } from '../native/binding/backend.js';
+import { borrowTensor } from '../native/binding/borrow.js';
+import { copyTensor, settle, tensorFrom } from '../native/binding/tensors.js';
 import { type Fault, type FaultPhase, parseFault, strike } from './fault.js';
-import { GradientCheck } from './finite.js';
+import { GradientCheck } from './gradient-check.js';
 import { KeptTensors } from './kept.js';
-import { type NativeOps, nativeOps } from './ops.js';
+import { type LayerActivations, measure, openMeasure } from './layer-statistics.js';
+import { type NativeOps, nativeOps } from './native-ops.js';
 import { Parameters } from './parameters.js';
 import type {
   BatchCommand,

@@ -16,8 +16,8 @@ import {
 } from '../data/index.js';
 import { DataError } from '../errors.js';
 import { buildNet } from '../model/net.js';
-import { bytesToAlignment } from '../native/copy.js';
-import { cacheFolder } from '../native/library.js';
+import { bytesToAlignment } from '../native/c/copy.js';
+import { cacheFolder } from '../native/install/library.js';
 import { parseFault } from '../tower/fault.js';
 import { ANSWER_FACTOR, inTime } from './deadline.js';
 

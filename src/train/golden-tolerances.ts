@@ -1,7 +1,7 @@
 /** How far a side may be from a reference file. */
 import type { Config } from '../config/config.js';
 import { buildNet, type NetOptions, parametersOf } from '../model/net.js';
-import { savesByTiles } from '../native/tiled-conv.js';
+import { savesByTiles } from '../native/layers/winograd-conv.js';
 
 /** What is allowed. */
 export interface Allowed {

@@ -12,7 +12,7 @@ import {
   type Views,
 } from '../data/index.js';
 import { buildNet, parametersOf } from '../model/net.js';
-import { bytesToAlignment } from '../native/copy.js';
+import { bytesToAlignment } from '../native/c/copy.js';
 import { addProbabilities } from './probabilities.js';
 import { runClasses, runStatistics } from './run-data.js';
 import { openTeam } from './team.js';

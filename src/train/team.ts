@@ -5,7 +5,7 @@ import { opThreads } from '../config/devices.js';
 import { ExchangeError, NativeError } from '../errors.js';
 import { abortLink, createLink, slotBytesFor } from '../exchange/index.js';
 import { buildNet, sitesOf, volume } from '../model/net.js';
-import { bytesToAlignment } from '../native/copy.js';
+import { bytesToAlignment } from '../native/c/copy.js';
 import { startTower, type TowerClient } from '../tower/client.js';
 import type { Command, OpenReply, Part, Replies, TowerSetup } from '../tower/protocol.js';
 import { answered } from './deadline.js';

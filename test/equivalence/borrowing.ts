@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { createSlot, slotViews } from '../../src/data/index.js';
 import { volume } from '../../src/model/net.js';
-import { bytesToAlignment } from '../../src/native/copy.js';
+import { bytesToAlignment } from '../../src/native/c/copy.js';
 import { openTeam } from '../../src/train/team.js';
 import { smallConfig, smallNet } from './teams.js';
 

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { after } from 'node:test';
 import type { LogEvent } from '../../src/log.js';
-import { cacheFolder } from '../../src/native/library.js';
+import { cacheFolder } from '../../src/native/install/library.js';
 import { evaluateRun, train } from '../../src/train/index.js';
 import { BAD_IMAGES, IMAGES } from '../data/sets.js';
 import { smallConfig, smallNet } from './teams.js';

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import test from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { DataError } from '../../src/errors.js';
-import { listDevices } from '../../src/native/context.js';
+import { listDevices } from '../../src/native/c/context.js';
 import { type GoldenResult, verifyGolden } from '../../src/train/golden.js';
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));

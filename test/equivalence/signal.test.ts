@@ -7,8 +7,8 @@ import { initialValue } from '../../src/model/init.js';
 import { buildNet, parametersOf } from '../../src/model/net.js';
 import { referenceForward } from '../../src/model/reference.js';
 import { useDevice } from '../../src/native/index.js';
-import { statelessNormal, statelessUniform } from '../../src/native/random.js';
-import { nativeOps } from '../../src/tower/ops.js';
+import { statelessNormal, statelessUniform } from '../../src/native/layers/stateless-random.js';
+import { nativeOps } from '../../src/tower/native-ops.js';
 import { openFeed } from '../../src/train/feed.js';
 import { smallConfig } from './teams.js';
 

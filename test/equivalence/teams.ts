@@ -1,7 +1,7 @@
 /** Settings of small nets, for tests that run towers. */
 import { type Config, resolveConfig } from '../../src/config/config.js';
 import type { NetOptions } from '../../src/model/net.js';
-import { listDevices } from '../../src/native/context.js';
+import { listDevices } from '../../src/native/c/context.js';
 
 /** A config on two CPUs, or on the devices named. */
 export function smallConfig(values: Record<string, unknown> = {}): Config {

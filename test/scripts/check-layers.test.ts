@@ -112,6 +112,18 @@ test('checkLayers() keeps words in their rooms, and does not read comments', () 
   );
 });
 
+test('checkLayers() refuses an import from a higher floor of native, and allows those from lower ones', () => {
+  const up = violations({
+    'src/native/binding/a.ts': "import '../graph/b.js';",
+    'src/native/graph/b.ts': "import '../c/d.js';",
+    'src/native/c/d.ts': 'export {};',
+    'src/native/index.ts': "import './graph/b.js';",
+  });
+  assert.deepEqual(up, [
+    'src/native/binding/a.ts:1: imports src/native/graph/b.ts; the floors of native are, upwards, install, c, binding, graph, layers',
+  ]);
+});
+
 test('checkLayers() refuses a file of more than 300 lines', () => {
   assert.deepEqual(violations({ 'src/model/a.ts': `${'let a;\n'.repeat(299)}a;` }), []);
   assert.match(violations({ 'src/model/a.ts': 'let a;\n'.repeat(301) })[0]!, /has 301 lines; a file has at most 300/);

@@ -14,7 +14,7 @@ import {
 } from '../../src/errors.js';
 import { createLink, isAborted, slotBytesFor } from '../../src/exchange/index.js';
 import type { NetOptions } from '../../src/model/net.js';
-import { bytesToAlignment } from '../../src/native/copy.js';
+import { bytesToAlignment } from '../../src/native/c/copy.js';
 import { startTower, type TowerClient } from '../../src/tower/client.js';
 import type { Command, TowerSetup } from '../../src/tower/protocol.js';
 

@@ -6,7 +6,7 @@ import { after, before, test } from 'node:test';
 import * as tf from '@tensorflow/tfjs';
 import { CheckpointError, NativeError } from '../../src/errors.js';
 import { buildNet, type Net, parametersOf } from '../../src/model/net.js';
-import { currentBinding } from '../../src/native/backend.js';
+import { currentBinding } from '../../src/native/binding/backend.js';
 import { useDevice } from '../../src/native/index.js';
 import type { OptimizerOptions } from '../../src/optim/schedule.js';
 import { Parameters } from '../../src/tower/parameters.js';

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { mock, test } from 'node:test';
 import { createSlot, slotViews } from '../../src/data/index.js';
-import { currentBinding } from '../../src/native/backend.js';
-import { bytesToAlignment } from '../../src/native/copy.js';
+import { currentBinding } from '../../src/native/binding/backend.js';
+import { bytesToAlignment } from '../../src/native/c/copy.js';
 import { Tower } from '../../src/tower/tower.js';
 import { smallConfig, smallNet } from '../equivalence/teams.js';
 

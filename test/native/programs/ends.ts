@@ -4,9 +4,9 @@
  */
 import { once } from 'node:events';
 import { isMainThread, parentPort, Worker } from 'node:worker_threads';
-import { PinnedBinding } from '../../../src/native/binding.js';
-import { openContext } from '../../../src/native/context.js';
-import { AttrType, DataType } from '../../../src/native/signatures.js';
+import { PinnedBinding } from '../../../src/native/binding/binding.js';
+import { openContext } from '../../../src/native/c/context.js';
+import { AttrType, DataType } from '../../../src/native/c/signatures.js';
 
 function addOnes(device: string): number {
   const binding = new PinnedBinding(openContext(), device);

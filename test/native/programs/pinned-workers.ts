@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 import * as tf from '@tensorflow/tfjs';
-import { openContext } from '../../../src/native/context.js';
+import { openContext } from '../../../src/native/c/context.js';
 import { backingDevice, useDevice } from '../../../src/native/index.js';
 
 function compute(device: string) {

@@ -1,0 +1,93 @@
+/** Tensors from memory and into memory, without tfjs's copies and its promise to upload later. */
+import * as tf from '@tensorflow/tfjs';
+import { openContext } from '../c/context.js';
+import { AttrType, DataType } from '../c/signatures.js';
+import { check } from '../c/status.js';
+import { currentBinding, tensorId, tensorOf } from './backend.js';
+import { borrow } from './borrow.js';
+
+/**
+ * A tensor with a copy of `values`, which may be shared memory: it is copied before this returns.
+ * @param values float32 or int32 by its type, row-major.
+ * @returns the caller's.
+ * @throws NativeError when there are not as many values as the shape has.
+ */
+export function tensorFrom(shape: readonly number[], values: Float32Array | Int32Array): tf.Tensor {
+  const dtype = values instanceof Int32Array ? DataType.INT32 : DataType.FLOAT;
+  const id = currentBinding().createTensor([...shape], dtype, values);
+  return tensorOf({ id, shape: [...shape], dtype });
+}
+
+/**
+ * Copies the tensor's values into `target`, which may be shared memory, once. Waits until they are computed.
+ * @throws NativeError when `target` is not as long as they are.
+ */
+export function copyTensor(tensor: tf.Tensor, target: Uint8Array): void {
+  currentBinding().copyTo(tensorId(tensor), target);
+}
+
+/**
+ * Waits until the tensor is computed. On a CPU it is when it exists; on a GPU one element is fetched, for which the
+ * device finishes all that was given to it before.
+ */
+export function settle(tensor: tf.Tensor): void {
+  if (!currentBinding().isUsingGpuDevice()) return;
+  tf.tidy(() => tensor.flatten().slice(0, 1).dataSync());
+}
+
+/**
+ * Copies the tensor's values into `target` as float16, two bytes each, rounded to nearest.
+ * @throws NativeError when `target` is not as long as they are.
+ */
+export function copyTensorAsHalf(tensor: tf.Tensor, target: Uint8Array): void {
+  const binding = currentBinding();
+  const half = binding.executeOp('Cast', castAttrs(DataType.FLOAT, DataType.HALF), [tensorId(tensor)], 1)[0]!;
+  try {
+    binding.copyTo(half.id, target);
+  } finally {
+    binding.deleteTensor(half.id);
+  }
+}
+
+/** A float32 tensor of float16 values, two bytes each, which are read before this returns. @returns the caller's. */
+export function tensorFromHalf(shape: readonly number[], bytes: Uint8Array): tf.Tensor {
+  const binding = currentBinding();
+  const half = borrow(shape, DataType.HALF, bytes);
+  try {
+    return tensorOf(binding.executeOp('Cast', castAttrs(DataType.HALF, DataType.FLOAT), [half], 1)[0]!);
+  } finally {
+    binding.deleteTensor(half);
+  }
+}
+
+function castAttrs(from: number, to: number) {
+  return [
+    { name: 'SrcT', type: AttrType.TYPE, value: from },
+    { name: 'DstT', type: AttrType.TYPE, value: to },
+    { name: 'Truncate', type: AttrType.BOOL, value: false },
+  ];
+}
+
+/**
+ * A second handle of the tensor's memory, for another thread of the process: {@link takeTensor} there frees it.
+ * The tensor itself stays the caller's.
+ */
+export function lendTensor(tensor: tf.Tensor): bigint {
+  const { library, status } = openContext();
+  const lent = library.c.TFE_TensorHandleCopySharingTensor(currentBinding().handle(tensorId(tensor)), status);
+  check(library.c, status, 'share a tensor');
+  return lent;
+}
+
+/**
+ * A tensor that another thread lent, on this thread's device: copied from device to device, or shared where both have
+ * the same memory. @returns the caller's. @throws NativeError when it cannot be copied.
+ */
+export function takeTensor(lent: bigint): tf.Tensor {
+  const { library, status, address } = openContext();
+  const binding = currentBinding();
+  const copy = library.c.TFE_TensorHandleCopyToDevice(lent, address, binding.device, status);
+  library.c.TFE_DeleteTensorHandle(lent);
+  check(library.c, status, `copy a tensor to ${binding.device}`);
+  return tensorOf(binding.describe(binding.adopt(copy)));
+}

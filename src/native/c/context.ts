@@ -1,0 +1,172 @@
+/**
+ * The process's one TensorFlow context. TensorFlow refuses two device maps in one process, and only within one context
+ * can one thread hand a tensor on a device to another; so the first thread that needs it makes it, and all others
+ * attach to it by its address.
+ */
+import { NativeError } from '../../errors.js';
+import { type Library, openLibrary } from './load.js';
+import type { Pointer } from './signatures.js';
+import { check } from './status.js';
+
+/** How the context is made. Only the call that makes it is heard: see {@link openContext}. */
+export interface ContextOptions {
+  /** Logical CPU devices, `CPU:0` … `CPU:n-1`; they share one pool of threads. Default 2. */
+  cpus?: number;
+  /** Threads that one op may use; 0 is one a core, TensorFlow's own default. `TF_NUM_INTRAOP_THREADS` goes before it. */
+  intraOpThreads?: number;
+  /** Splits the first GPU into logical ones with so many MiB each: two towers on one card, for tests. */
+  virtualGpuMiB?: readonly number[];
+}
+
+/** A device as TensorFlow reports it. */
+export interface Device {
+  /** Short name, `CPU:0`. */
+  name: string;
+  /** TensorFlow's full name, `/job:localhost/replica:0/task:0/device:CPU:0`. */
+  fullName: string;
+  type: string;
+  /** What TensorFlow may use on it, in bytes. */
+  memoryBytes: number;
+}
+
+const NOT_FOUND = 5;
+const PLACEMENT_SILENT = 2; // TFE_DEVICE_PLACEMENT_SILENT: an input on another device is copied to the op's
+
+/** A context and the functions of its library, for the thread that asked. */
+export interface Context {
+  library: Library;
+  address: Pointer;
+  status: Pointer;
+  devices: readonly Device[];
+}
+
+let current: Context | undefined;
+
+/**
+ * The process's context: made by the first call in the process, attached to by every later one, from any thread.
+ * It lives until the process ends.
+ *
+ * The address stands in the C environment of the process (not in `process.env`, of which a worker has only a copy),
+ * under a name with the process's number, so that a child process does not take it for its own.
+ * @throws SetupError without a library; NativeError when TensorFlow cannot make a context.
+ */
+export function openContext(options: ContextOptions = {}): Context {
+  if (current) return current;
+  const library = openLibrary();
+  const status = library.c.TF_NewStatus();
+  const { getenv, setenv, unsetenv, usleep } = library.libc;
+  const place = `ALEXNET_SPLIT_CONTEXT_${process.pid}`;
+  const turn = `${place}_TURN`;
+  const mine = `${Math.random()}`;
+  // setenv() is atomic in the C library and does not overwrite here: the thread whose value stands makes the context.
+  for (;;) {
+    const address = getenv(place);
+    if (address) return attach(library, status, BigInt(address));
+    setenv(turn, mine, 0);
+    if (getenv(turn) === mine) break;
+    usleep(1000);
+  }
+  try {
+    const address = getenv(place);
+    const made = address ? BigInt(address) : newContext(library, status, options);
+    setenv(place, made.toString(), 1);
+    return attach(library, status, made);
+  } finally {
+    unsetenv(turn);
+  }
+}
+
+/** Every device that the process's context has, in TensorFlow's order. Makes the context when there is none. */
+export function listDevices(options: ContextOptions = {}): readonly Device[] {
+  return openContext(options).devices;
+}
+
+/**
+ * The device of that name.
+ * @param name `GPU:1`, `/device:GPU:1` or TensorFlow's full name, in any case.
+ * @throws NativeError (NOT_FOUND) that lists the devices there are.
+ */
+export function findDevice(context: Context, name: string): Device {
+  const short = shortName(name);
+  const device = context.devices.find((each) => each.name === short);
+  if (device) return device;
+  const have = context.devices.map((each) => each.name).join(', ');
+  const hint = short.startsWith('GPU')
+    ? '; check the driver with nvidia-smi, and `alexnet-split setup` for the GPU library'
+    : '';
+  throw new NativeError(
+    `Cannot use the device ${name}: TensorFlow has ${have} here; choose among these${hint}`,
+    NOT_FOUND,
+  );
+}
+
+function attach(library: Library, status: Pointer, address: Pointer): Context {
+  current = { library, address, status, devices: readDevices(library, status, address) };
+  return current;
+}
+
+function newContext({ c, libc }: Library, status: Pointer, options: ContextOptions): Pointer {
+  // TensorFlow looks at the variable only where the configuration has no number.
+  const config = encodeConfig(libc.getenv('TF_NUM_INTRAOP_THREADS') ? { ...options, intraOpThreads: 0 } : options);
+  const contextOptions = c.TFE_NewContextOptions();
+  try {
+    c.TFE_ContextOptionsSetConfig(contextOptions, config, config.length, status);
+    check(c, status, 'configure the TensorFlow context');
+    c.TFE_ContextOptionsSetDevicePlacementPolicy(contextOptions, PLACEMENT_SILENT);
+    const context = c.TFE_NewContext(contextOptions, status);
+    check(c, status, 'make the TensorFlow context');
+    return context;
+  } finally {
+    c.TFE_DeleteContextOptions(contextOptions);
+  }
+}
+
+function readDevices({ c }: Library, status: Pointer, context: Pointer): Device[] {
+  const list = c.TFE_ContextListDevices(context, status);
+  check(c, status, 'list the devices');
+  try {
+    return Array.from({ length: c.TF_DeviceListCount(list) }, (_, i) => {
+      const fullName = c.TF_DeviceListName(list, i, status);
+      const type = c.TF_DeviceListType(list, i, status);
+      const memoryBytes = Number(c.TF_DeviceListMemoryBytes(list, i, status));
+      return { name: shortName(fullName), fullName, type, memoryBytes };
+    });
+  } finally {
+    c.TF_DeleteDeviceList(list);
+  }
+}
+
+/** `CPU:0` of any of the spellings. */
+export function shortName(name: string): string {
+  return name.replace(/^.*device:/i, '').toUpperCase();
+}
+
+/**
+ * A `ConfigProto` (`tensorflow/core/protobuf/config.proto`) in protobuf's wire format: `device_count` (1),
+ * `intra_op_parallelism_threads` (2), `gpu_options` (6) with `allow_growth` (4) and
+ * `experimental` (9) . `virtual_devices` (1) . `memory_limit_mb` (1).
+ */
+export function encodeConfig({ cpus = 2, intraOpThreads = 0, virtualGpuMiB }: ContextOptions): Uint8Array {
+  const gpu = [...varintField(4, 1)];
+  if (virtualGpuMiB) {
+    const limits = [...new Uint8Array(Float32Array.from(virtualGpuMiB).buffer)];
+    gpu.push(...bytesField(9, bytesField(1, bytesField(1, limits))));
+  }
+  return Uint8Array.from([
+    ...bytesField(1, [...bytesField(1, [...Buffer.from('CPU')]), ...varintField(2, cpus)]),
+    ...(intraOpThreads > 0 ? varintField(2, intraOpThreads) : []),
+    ...bytesField(6, gpu),
+  ]);
+}
+
+function varint(value: number): number[] {
+  return value < 0x80 ? [value] : [(value & 0x7f) | 0x80, ...varint(value >>> 7)];
+}
+
+function varintField(field: number, value: number): number[] {
+  return [...varint(field << 3), ...varint(value)];
+}
+
+function bytesField(field: number, bytes: number[]): number[] {
+  return [...varint((field << 3) | 2), ...varint(bytes.length), ...bytes];
+}

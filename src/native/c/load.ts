@@ -1,0 +1,150 @@
+/**
+ * Loads TensorFlow into the process and binds its C functions. Every thread that uses it calls
+ * {@link openLibrary} for itself; the library is loaded once.
+ */
+import { closeSync, openSync } from 'node:fs';
+import koffi from 'koffi';
+import { SetupError } from '../../errors.js';
+import { cudaPreload, findLibrary } from '../install/library.js';
+import { PROTOTYPES } from './prototypes.js';
+import { type Pointer, STRUCTS, type TensorFlowC } from './signatures.js';
+
+/** The few functions of the C library that the binding needs. */
+export interface LibC {
+  memcpy(to: Pointer | ArrayBufferView, from: Pointer | ArrayBufferView, bytes: number): void;
+  getenv(name: string): string | null;
+  setenv(name: string, value: string, overwrite: number): number;
+  unsetenv(name: string): number;
+  usleep(microseconds: number): number;
+}
+
+export interface Library {
+  c: TensorFlowC;
+  libc: LibC;
+  /** The file that was loaded. */
+  path: string;
+}
+
+const RTLD_NOW = 2;
+// glibc's values; macOS has 0x80 and 0x8.
+const RTLD_NODELETE = process.platform === 'darwin' ? 0x80 : 0x1000;
+const RTLD_GLOBAL = process.platform === 'darwin' ? 0x8 : 0x100;
+
+let opened: Library | undefined;
+
+/**
+ * Loads libtensorflow (once a process) and binds its functions for this thread.
+ *
+ * TensorFlow reads its environment while it loads, and in a worker thread `process.env` is only a copy: what it must
+ * see is therefore set through C. oneDNN is switched on, for on a CPU without AVX-512 it is off by default and that
+ * costs a third of the speed; and it keeps what it has planned for the gradient of a kernel, which otherwise is planned
+ * anew at each step. A value the user has set stays.
+ * @throws SetupError when there is no library, it cannot be loaded, or it lacks a function.
+ */
+export function openLibrary(): Library {
+  if (opened) return opened;
+  const found = findLibrary();
+  if (!found) {
+    throw new SetupError(
+      'Cannot find the TensorFlow library: it is not in the cache and TENSORFLOW_DIR is not set; run `alexnet-split setup` to fetch it',
+    );
+  }
+  const libc = bindLibC();
+  libc.setenv('TF_ENABLE_ONEDNN_OPTS', '1', 0);
+  libc.setenv('TF_MKL_OPTIMIZE_PRIMITIVE_MEMUSE', '0', 0);
+  // Newer NVIDIA GPUs would round the factors of products to ten bits.
+  libc.setenv('NVIDIA_TF32_OVERRIDE', '0', 0);
+  // The levels are those below which nothing is said: 0 info, 1 warning, 2 error.
+  const wantsInfo = libc.getenv('TF_CPP_MIN_LOG_LEVEL') === '0';
+  libc.setenv('TF_CPP_MIN_LOG_LEVEL', '2', 0);
+  const { dlopen, dlerror } = bindDl();
+  // Without RTLD_NODELETE the library is unmapped while its threads still run, and the process dies at its end.
+  const open = (path: string, flags: number) => {
+    if (dlopen(path, flags) === null) {
+      throw new SetupError(
+        `Cannot load ${path}: ${dlerror()}; run \`alexnet-split setup\` to fetch a working copy, or point TENSORFLOW_DIR at one`,
+      );
+    }
+  };
+  for (const path of cudaPreload(found.nvidiaFolders)) open(path, RTLD_NOW | RTLD_GLOBAL | RTLD_NODELETE);
+  // While it loads, the framework tells of oneDNN on stderr, whatever the level: who does not want that much is spared it.
+  const loadFramework = () => open(found.framework, RTLD_NOW | RTLD_NODELETE);
+  if (wantsInfo) loadFramework();
+  else withoutStderr(loadFramework);
+  open(found.tensorflow, RTLD_NOW | RTLD_NODELETE);
+  opened = { c: bindTensorFlow(found.framework, found.tensorflow), libc, path: found.tensorflow };
+  return opened;
+}
+
+function bindTensorFlow(framework: string, tensorflow: string): TensorFlowC {
+  const libraries = [koffi.load(tensorflow), koffi.load(framework)];
+  declareStructs();
+  const missing: string[] = [];
+  const bound: Record<string, unknown> = {};
+  for (const [name, prototype] of Object.entries(PROTOTYPES)) {
+    const holder = libraries.find((library) => hasSymbol(library, name));
+    if (holder) bound[name] = holder.func(prototype);
+    else missing.push(name);
+  }
+  if (missing.length > 0) {
+    throw new SetupError(
+      `Cannot use ${tensorflow}: it lacks ${missing.length} functions of TensorFlow's C API (${missing.slice(0, 3).join(', ')}); use TensorFlow 2.21, which \`alexnet-split setup\` fetches`,
+    );
+  }
+  return bound as unknown as TensorFlowC;
+}
+
+let declared = false;
+
+/** koffi takes a name once in a thread. */
+function declareStructs(): void {
+  if (declared) return;
+  for (const [name, fields] of Object.entries(STRUCTS)) koffi.struct(name, fields);
+  declared = true;
+}
+
+function hasSymbol(library: ReturnType<typeof koffi.load>, name: string): boolean {
+  try {
+    return library.symbol(name) !== null;
+  } catch {
+    return false; // koffi throws for an unknown name
+  }
+}
+
+function bindDl() {
+  const self = koffi.load(null);
+  return {
+    dlopen: self.func('void *dlopen(const char *path, int flags)') as unknown as (
+      path: string,
+      flags: number,
+    ) => Pointer | null,
+    dlerror: self.func('const char *dlerror()') as unknown as () => string,
+  };
+}
+
+/** Runs `action` with the process's stderr sent to /dev/null. */
+function withoutStderr(action: () => void): void {
+  const self = koffi.load(null);
+  const dup2 = self.func('int dup2(int from, int to)');
+  const kept: number = self.func('int dup(int fd)')(2);
+  const nowhere = openSync('/dev/null', 'w');
+  dup2(nowhere, 2);
+  try {
+    action();
+  } finally {
+    dup2(kept, 2);
+    self.func('int close(int fd)')(kept); // not closeSync(): a worker thread warns of descriptors that it did not open
+    closeSync(nowhere);
+  }
+}
+
+function bindLibC(): LibC {
+  const self = koffi.load(null);
+  return {
+    memcpy: self.func('void *memcpy(void *to, const void *from, size_t bytes)'),
+    getenv: self.func('const char *getenv(const char *name)'),
+    setenv: self.func('int setenv(const char *name, const char *value, int overwrite)'),
+    unsetenv: self.func('int unsetenv(const char *name)'),
+    usleep: self.func('int usleep(uint32_t microseconds)'),
+  } as unknown as LibC;
+}

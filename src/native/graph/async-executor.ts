@@ -1,0 +1,48 @@
+/** A thread of TensorFlow's beside this one: what is called there goes on while JavaScript does. */
+import { openContext } from '../c/context.js';
+import type { Pointer } from '../c/signatures.js';
+import { check } from '../c/status.js';
+
+/**
+ * One such thread, in which calls run one after another. Their results' handles are there at once, their values when
+ * {@link Aside.wait} has returned; what they read has to stay as it is until then. Not to be shared between threads.
+ */
+export class Aside {
+  readonly #executor: Pointer;
+
+  constructor() {
+    this.#executor = openContext().library.c.TFE_NewExecutor(true, false, 0);
+  }
+
+  /** Has the ops and functions that `action` calls run there. @returns what `action` does. @throws what it throws. */
+  start<T>(action: () => T): T {
+    const { library, address } = openContext();
+    const { c } = library;
+    const before = c.TFE_ContextGetExecutorForThread(address);
+    c.TFE_ContextSetExecutorForThread(address, this.#executor);
+    try {
+      return action();
+    } finally {
+      c.TFE_ContextSetExecutorForThread(address, before);
+      c.TFE_DeleteExecutor(before); // the handle that was made to ask for it
+    }
+  }
+
+  /** Waits for all that was started. @throws NativeError for what failed; then it can be used as before. */
+  wait(): void {
+    const { library, status } = openContext();
+    const { c } = library;
+    c.TFE_ExecutorWaitForAllPendingNodes(this.#executor, status);
+    try {
+      check(c, status, 'run a compiled function');
+    } catch (error) {
+      c.TFE_ExecutorClearError(this.#executor);
+      throw error;
+    }
+  }
+
+  /** Ends the thread. */
+  dispose(): void {
+    openContext().library.c.TFE_DeleteExecutor(this.#executor);
+  }
+}

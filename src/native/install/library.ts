@@ -1,0 +1,180 @@
+/** Finds the TensorFlow library: where `TENSORFLOW_DIR` points, or in the cache. Nothing is loaded here. */
+import { closeSync, existsSync, openSync, readdirSync, readSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { basename, join, resolve } from 'node:path';
+import { SetupError } from '../../errors.js';
+import { buildFor, type Flavour } from './wheels.js';
+
+export interface FoundLibrary {
+  /** libtensorflow_framework, to be loaded first. */
+  framework: string;
+  /** libtensorflow_cc, or the libtensorflow of a C package. */
+  tensorflow: string;
+  source: 'TENSORFLOW_DIR' | 'cache';
+  flavour: Flavour | 'unknown';
+  /** The `lib` folders of CUDA packages that came with the library. */
+  nvidiaFolders: string[];
+}
+
+const SUFFIX = process.platform === 'darwin' ? '2.dylib' : 'so.2';
+const FRAMEWORK = `libtensorflow_framework.${SUFFIX}`;
+/** The C API is in libtensorflow_cc of a Python package, and in libtensorflow of a C package. */
+const TENSORFLOW = [`libtensorflow_cc.${SUFFIX}`, `libtensorflow.${SUFFIX}`];
+
+/** The folder that fetched libraries are kept in, shared by all clones. `ALEXNET_SPLIT_CACHE` moves it. */
+export function cacheFolder(): string {
+  const { ALEXNET_SPLIT_CACHE, XDG_CACHE_HOME } = process.env;
+  if (ALEXNET_SPLIT_CACHE) return resolve(ALEXNET_SPLIT_CACHE);
+  if (XDG_CACHE_HOME) return join(resolve(XDG_CACHE_HOME), 'alexnet-split');
+  const caches = process.platform === 'darwin' ? join('Library', 'Caches') : '.cache';
+  return join(homedir(), caches, 'alexnet-split');
+}
+
+/**
+ * The library to load, or undefined when it is to be fetched. With an NVIDIA device the CPU build of the cache does not
+ * count where there is a GPU build: a run would be slow in silence. Without one, either does.
+ * @throws SetupError when `TENSORFLOW_DIR` holds no library, or the library is for another kind of processor.
+ */
+export function findLibrary(nvidiaDevice: boolean = hasNvidiaDevice()): FoundLibrary | undefined {
+  const found = process.env.TENSORFLOW_DIR ? fromSetting(process.env.TENSORFLOW_DIR) : fromCache(nvidiaDevice);
+  if (found) for (const file of [found.framework, found.tensorflow]) checkArchitecture(file);
+  return found;
+}
+
+/**
+ * Whether the machine has an NVIDIA device that TensorFlow may use. An empty or negative `CUDA_VISIBLE_DEVICES` hides
+ * them, as it does from CUDA.
+ * @param root where the system's files are, for tests.
+ */
+export function hasNvidiaDevice(root = '/'): boolean {
+  const visible = process.env.CUDA_VISIBLE_DEVICES?.trim();
+  if (visible === '' || visible?.startsWith('-')) return false;
+  return (
+    existsSync(join(root, 'dev/nvidia0')) ||
+    folderNames(join(root, 'proc/driver/nvidia/gpus')).length > 0 ||
+    existsSync(join(root, 'usr/lib/wsl/lib/libcuda.so.1')) // Windows' subsystem for Linux has no such device files
+  );
+}
+
+/** CUDA's libraries that TensorFlow opens by name, each after those that it needs itself. */
+const CUDA_LIBRARIES = [
+  'libcudart',
+  'libnvJitLink',
+  'libcublasLt',
+  'libcublas',
+  'libnvrtc',
+  'libcufft',
+  'libcurand',
+  'libcusparse',
+  'libcusolver',
+  'libcupti',
+  'libnccl',
+  'libcudnn',
+];
+
+/**
+ * The files to open with `RTLD_GLOBAL`, in this order, before TensorFlow. TensorFlow opens CUDA by name (`libcudnn.so.9`);
+ * a library of that name that is open already is the one it gets, wherever it lies.
+ */
+export function cudaPreload(nvidiaFolders: readonly string[]): string[] {
+  const files = nvidiaFolders.flatMap((folder) => folderNames(folder).map((name) => join(folder, name)));
+  return CUDA_LIBRARIES.flatMap((library) => {
+    const file = files.find((each) => new RegExp(`^${library}\\.so\\.\\d+$`).test(basename(each)));
+    return file ? [file] : [];
+  });
+}
+
+function fromSetting(setting: string): FoundLibrary {
+  const folder = resolve(setting);
+  // The folder itself, site-packages, or an unpacked C package.
+  for (const each of [folder, join(folder, 'tensorflow'), join(folder, 'lib')]) {
+    const found = librariesIn(each);
+    if (!found) continue;
+    const flavour = found.nvidiaFolders.length > 0 ? 'gpu' : 'unknown';
+    return { ...found, source: 'TENSORFLOW_DIR', flavour };
+  }
+  const state = existsSync(folder) ? 'has no TensorFlow library' : 'is not there';
+  throw new SetupError(
+    `Cannot use TENSORFLOW_DIR: the folder ${folder} ${state}, expected ${FRAMEWORK} and ${TENSORFLOW.join(' or ')} in it, in tensorflow/ or in lib/; point it at a Python package's tensorflow folder or an unpacked libtensorflow, or unset it to have the library fetched`,
+  );
+}
+
+function fromCache(nvidiaDevice: boolean): FoundLibrary | undefined {
+  const flavours: Flavour[] = nvidiaDevice ? ['gpu'] : ['cpu', 'gpu'];
+  for (const wanted of flavours) {
+    const { folder, flavour } = buildFor(process.platform, process.arch, wanted);
+    const found = librariesIn(join(cacheFolder(), folder, 'tensorflow'));
+    if (found) return { ...found, source: 'cache', flavour };
+  }
+  return undefined;
+}
+
+function librariesIn(folder: string): Pick<FoundLibrary, 'framework' | 'tensorflow' | 'nvidiaFolders'> | undefined {
+  const framework = join(folder, FRAMEWORK);
+  const tensorflow = TENSORFLOW.map((name) => join(folder, name)).find((file) => existsSync(file));
+  if (!tensorflow || !existsSync(framework)) return undefined;
+  // pip puts the packages nvidia-*-cu12 beside TensorFlow's.
+  const nvidia = resolve(folder, '..', 'nvidia');
+  const nvidiaFolders = folderNames(nvidia)
+    .map((name) => join(nvidia, name, 'lib'))
+    .filter((each) => existsSync(each));
+  return { framework, tensorflow, nvidiaFolders };
+}
+
+function folderNames(folder: string): string[] {
+  try {
+    return readdirSync(folder).sort();
+  } catch {
+    return []; // not there, or not to be read: nothing in it for us
+  }
+}
+
+const ELF_MACHINES: Record<number, string> = { 3: 'x86', 40: 'arm', 62: 'x86-64', 183: 'aarch64', 243: 'riscv64' };
+const MACH_O_MACHINES: Record<number, string> = { 16777223: 'x86-64', 16777228: 'aarch64' };
+const THIS_MACHINE: Record<string, string> = { x64: 'x86-64', arm64: 'aarch64', ia32: 'x86' };
+
+/**
+ * Reads a shared library's header.
+ * @throws SetupError when it is not a library of this operating system and processor.
+ */
+export function checkArchitecture(file: string): void {
+  const [system, machine] = machineOf(readStart(file, 32));
+  const [wantedSystem, wanted] = [process.platform === 'darwin' ? 'macOS' : 'Linux', THIS_MACHINE[process.arch]];
+  if (system === wantedSystem && machine === wanted) return;
+  const found = system ? `it is built for ${machine} ${system}` : 'it is not a shared library';
+  throw new SetupError(
+    `Cannot use ${file}: ${found}, this machine is ${wanted ?? process.arch} ${wantedSystem}; point TENSORFLOW_DIR at a library for this machine, or unset it and delete that file to have one fetched`,
+  );
+}
+
+function machineOf(start: Buffer): [system?: string, machine?: string] {
+  if (start.length < 32) return [];
+  // ELF: https://refspecs.linuxfoundation.org/elf/gabi4+/ch4.eheader.html, e_machine is at 18.
+  if (start.readUInt32BE(0) === 0x7f454c46) {
+    const id = start[5] === 2 ? start.readUInt16BE(18) : start.readUInt16LE(18);
+    return ['Linux', ELF_MACHINES[id] ?? `machine ${id}`];
+  }
+  // 64-bit Mach-O, little-endian: cputype is at 4.
+  if (start.readUInt32LE(0) === 0xfeedfacf) {
+    const id = start.readUInt32LE(4);
+    return ['macOS', MACH_O_MACHINES[id] ?? `machine ${id}`];
+  }
+  return [];
+}
+
+function readStart(file: string, bytes: number): Buffer {
+  const start = Buffer.alloc(bytes);
+  try {
+    const descriptor = openSync(file, 'r');
+    try {
+      return start.subarray(0, readSync(descriptor, start, 0, bytes, 0));
+    } finally {
+      closeSync(descriptor);
+    }
+  } catch (error) {
+    throw new SetupError(
+      `Cannot read ${file}: ${(error as Error).message}; make it readable, or point TENSORFLOW_DIR at another library`,
+      { cause: error },
+    );
+  }
+}

@@ -1,0 +1,102 @@
+/** Response norms by TensorFlow's own ops, differentiable by tfjs's tape. float32, NHWC. */
+import * as tf from '@tensorflow/tfjs';
+import { currentBinding } from '../binding/backend.js';
+import type { PinnedBinding } from '../binding/binding.js';
+import type { OpAttr } from '../c/attributes.js';
+import { AttrType, DataType } from '../c/signatures.js';
+import { differentiable, matMul, run, T } from './differentiable.js';
+
+/** x / (k + alpha · Σ x²)^0.75, Σ over neighbours: paper §3.3. */
+export interface NormFactors {
+  k: number;
+  alpha: number;
+}
+
+/**
+ * Local response norm across channels, with power 0.75. TensorFlow's own op takes a logarithm, an exponential and, in
+ * its gradient, a power of every value; a product with a band matrix and two square roots are faster.
+ * @param radius neighbours on each side.
+ */
+export function channelNorm(x: tf.Tensor4D, radius: number, factors: NormFactors): tf.Tensor4D {
+  const channels = x.shape[3];
+  return norm(x, factors, (values, factor, plus) => {
+    const band = bandMatrix(channels, radius, factor);
+    const flat = tf.reshape(values, [-1, channels]);
+    return tf.reshape(plus === 0 ? matMul(flat, band, false, false) : matMulPlus(flat, band, plus), x.shape);
+  });
+}
+
+const FUSED: OpAttr[] = [
+  T,
+  { name: 'transpose_a', type: AttrType.BOOL, value: false },
+  { name: 'transpose_b', type: AttrType.BOOL, value: false },
+  { name: 'num_args', type: AttrType.INT, value: 1 },
+  { name: 'fused_ops', type: AttrType.STRING, value: ['BiasAdd'] },
+  { name: 'epsilon', type: AttrType.FLOAT, value: 0 },
+  { name: 'leakyrelu_alpha', type: AttrType.FLOAT, value: 0 },
+];
+
+/** a · b + plus, in one pass over memory where TensorFlow has an op for that. */
+function matMulPlus(a: tf.Tensor, b: tf.Tensor, plus: number): tf.Tensor {
+  if (!currentBinding().can('matrix product with bias', tryFused)) return tf.add(matMul(a, b, false, false), plus);
+  return run('_FusedMatMul', [a, b, tf.fill([b.shape[1]!], plus)], FUSED);
+}
+
+function tryFused(binding: PinnedBinding): void {
+  const make = (shape: number[]) => binding.createTensor(shape, DataType.FLOAT, Float32Array.of(1));
+  const ids = [make([1, 1]), make([1, 1]), make([1])];
+  try {
+    ids.push(...binding.executeOp('_FusedMatMul', FUSED, ids, 1).map(({ id }) => id));
+  } finally {
+    for (const id of ids) binding.deleteTensor(id);
+  }
+}
+
+/** [n, n]: `value` up to `radius` beside the diagonal, zeros elsewhere. */
+function bandMatrix(n: number, radius: number, value: number): tf.Tensor2D {
+  const values = Float32Array.from({ length: n * n }, (_, i) =>
+    Math.abs(Math.floor(i / n) - (i % n)) <= radius ? value : 0,
+  );
+  return tf.tensor2d(values, [n, n]);
+}
+
+/** Local response norm within each map, power 0.75, over a window of `size` × `size` (odd) with zeros around the map. */
+export function mapNorm(x: tf.Tensor4D, size: number, factors: NormFactors): tf.Tensor4D {
+  return norm(x, factors, (values, factor, plus) => {
+    const edge: [number, number] = [(size - 1) / 2, (size - 1) / 2];
+    const padded = tf.pad(values as tf.Tensor4D, [[0, 0], edge, edge, [0, 0]]);
+    const sums = tf.mul(tf.avgPool(padded as tf.Tensor4D, size, 1, 'valid'), size ** 2 * factor);
+    return plus === 0 ? sums : tf.add(sums, plus);
+  });
+}
+
+/** @param sum a factor times the sum of each value's neighbours, plus a number; who is whose neighbour is symmetric. */
+function norm(
+  x: tf.Tensor4D,
+  { k, alpha }: NormFactors,
+  sum: (values: tf.Tensor, factor: number, plus: number) => tf.Tensor,
+): tf.Tensor4D {
+  let kept: tf.Tensor[] = [];
+  const forward = () => {
+    const base = sum(run('Square', [x]), alpha, k);
+    // Square roots and quotients are rounded correctly, which TensorFlow's powers and inverse roots are not; and dividing
+    // twice keeps apart what one division by base^0.75 makes equal, on which a maximum would choose the wrong one.
+    const root = run('Sqrt', [base]);
+    const fourth = run('Sqrt', [root]);
+    const y = run('RealDiv', [run('RealDiv', [x, root]), fourth]);
+    kept = [x, y, base, root, fourth];
+    return y;
+  };
+  return differentiable(
+    [x],
+    forward,
+    () => kept,
+    (dy, [input, y, base, root, fourth]) => [
+      () => {
+        const power = tf.mul(root!, fourth!); // base^0.75
+        const spread = sum(run('RealDiv', [tf.mul(dy, y!), base!]), 1.5 * alpha, 0);
+        return tf.sub(run('RealDiv', [dy, power]), tf.mul(input!, spread));
+      },
+    ],
+  ) as tf.Tensor4D;
+}

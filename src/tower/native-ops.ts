@@ -1,0 +1,37 @@
+/** The net's operations by TensorFlow's own ops, where there are such; what they lack is tfjs's. */
+import { type Ops, padded, TFJS_OPS } from '../model/ops.js';
+import { activate, conv2dBias, matMulBias, softmaxCrossEntropy } from '../native/layers/layer-ops.js';
+import { channelNorm, mapNorm } from '../native/layers/norm.js';
+import { maxPool } from '../native/layers/pool.js';
+import { isWorthTiles, TiledConvolutions } from '../native/layers/winograd-conv.js';
+
+/** The only power that the native norms have; it is the paper's (§3.3). */
+const NATIVE_BETA = 0.75;
+
+/** Operations with what was compiled for them. */
+export interface NativeOps extends Ops {
+  /** Frees it. */
+  dispose(): void;
+}
+
+/** @param convolutions `auto`: those by tiles that are faster so; `direct`: none. */
+export function nativeOps(convolutions: 'auto' | 'direct'): NativeOps {
+  const tiled = new TiledConvolutions();
+  return {
+    ...TFJS_OPS,
+    conv(x, kernel, bias, layer) {
+      const { input, mode } = padded(x, layer);
+      const isPlain = mode === 'same' && layer.stride === 1;
+      const isTiled = convolutions === 'auto' && isPlain && isWorthTiles(x.shape, kernel.shape);
+      return isTiled ? tiled.conv(x, kernel, bias) : conv2dBias(input, kernel, bias, layer.stride, mode);
+    },
+    dense: matMulBias,
+    activation: activate,
+    pool: (x, layer) => (layer.op === 'max' ? maxPool(x, layer.size, layer.stride) : TFJS_OPS.pool(x, layer)),
+    norm: (x, layer) => (layer.beta === NATIVE_BETA ? channelNorm(x, layer.radius, layer) : TFJS_OPS.norm(x, layer)),
+    mapNorm: (x, layer) =>
+      layer.beta === NATIVE_BETA && layer.size % 2 === 1 ? mapNorm(x, layer.size, layer) : TFJS_OPS.mapNorm(x, layer),
+    crossEntropy: softmaxCrossEntropy,
+    dispose: () => tiled.dispose(),
+  };
+}

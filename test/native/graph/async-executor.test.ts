@@ -1,0 +1,76 @@
+import { deepEqual, equal, throws } from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import * as tf from '@tensorflow/tfjs';
+import type { NativeError } from '../../../src/errors.js';
+import { currentBinding, runOp, useDevice } from '../../../src/native/binding/backend.js';
+import { Variable } from '../../../src/native/binding/variables.js';
+import { AttrType, DataType } from '../../../src/native/c/signatures.js';
+import { Aside } from '../../../src/native/graph/async-executor.js';
+import { compile } from '../../../src/native/graph/compile.js';
+
+useDevice('CPU:0');
+
+describe('Aside', () => {
+  it('start() has the calls run one after another, and wait() has them done', () => {
+    const aside = new Aside();
+    const one = tf.tensor2d([1], [1, 1]);
+    const variable = new Variable(one);
+    const add = compile((x) => {
+      variable.assign(tf.add(variable.read(), x));
+      return [tf.mul(x, 2)];
+    });
+    const ten = tf.tensor2d([10], [1, 1]);
+    const results = aside.start(() => [add(ten), add(ten), add(ten)]);
+    aside.wait();
+    deepEqual(
+      results.map(([result]) => result!.dataSync()[0]),
+      [20, 20, 20],
+    );
+    const now = variable.read();
+    equal(now.dataSync()[0], 31);
+    tf.dispose([one, ten, now, ...results.flat()]);
+    add.dispose();
+    variable.dispose();
+    aside.dispose();
+  });
+
+  it('start() leaves the calls after it to the thread itself', () => {
+    const aside = new Aside();
+    const before = currentBinding().getNumOfTensors();
+    throws(
+      () =>
+        aside.start(() => {
+          throw new Error('not begun');
+        }),
+      /not begun/,
+    );
+    // Would go on beside, and fail later, if it were still there.
+    throws(() => tf.tidy(() => runOp('CheckNumerics', [tf.scalar(Number.NaN)], CHECK)), /is it a number\?/);
+    aside.wait();
+    equal(currentBinding().getNumOfTensors(), before);
+    aside.dispose();
+  });
+
+  it('wait() says what failed, once, and goes on', () => {
+    const aside = new Aside();
+    const check = compile((x) => [runOp('CheckNumerics', [x], CHECK)[0]!]);
+    const call = (value: number) => tf.tidy(() => aside.start(() => check(tf.scalar(value))));
+    tf.dispose(call(Number.NaN));
+    throws(
+      () => aside.wait(),
+      (error: NativeError) => /is it a number\?/.test(error.message) && error.code === 3,
+    );
+    aside.wait();
+    const [result] = call(5);
+    aside.wait();
+    equal(result!.dataSync()[0], 5);
+    result!.dispose();
+    check.dispose();
+    aside.dispose();
+  });
+});
+
+const CHECK = [
+  { name: 'T', type: AttrType.TYPE, value: DataType.FLOAT },
+  { name: 'message', type: AttrType.STRING, value: 'is it a number?' },
+];

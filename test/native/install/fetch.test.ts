@@ -1,0 +1,267 @@
+/** Fetching the library, with a `python3` on the PATH that stands in for pip. */
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import fs from 'node:fs';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { after, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { buildFor, requirement } from '../../../src/native/install/wheels.js';
+import { type Ended, environment } from '../child.js';
+import { FRAMEWORK, libraryHeader, TENSORFLOW, writeZip } from './zip.js';
+
+const temporary = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-fetch-'));
+after(() => fs.rmSync(temporary, { recursive: true, maxRetries: 3 }));
+
+const BUILD = buildFor(process.platform, process.arch, 'cpu');
+const WHEEL = BUILD.wheels[0]!;
+
+/** What stands in for pip: notes how it was called, then does what the test says. `$dest` is where the wheel goes. */
+const PIP = (body: string) => `#!/bin/sh
+echo "$@" >> "$PIP_CALLS"
+while [ $# -gt 0 ]; do case "$1" in --dest) dest=$2;; -r) cat "$2" >> "$PIP_CALLS";; esac; shift; done
+${body}
+`;
+const GIVES_WHEEL = `cp "$PIP_WHEEL" "$dest/tensorflow-0-cp311-none-any.whl"`;
+
+let places = 0;
+
+class Place {
+  readonly folder = join(temporary, `${++places}`);
+  readonly cache = join(this.folder, 'cache');
+  readonly calls = join(this.folder, 'calls');
+  readonly final = join(this.cache, BUILD.folder);
+
+  constructor(pip: string, files: Record<string, Uint8Array> = GOOD) {
+    fs.mkdirSync(join(this.folder, 'bin'), { recursive: true });
+    fs.writeFileSync(join(this.folder, 'bin/python3'), PIP(pip), { mode: 0o755 });
+    const entries = Object.entries(files).map(([path, bytes]) => ({ path, bytes }));
+    writeZip(join(this.folder, 'good.whl'), entries);
+  }
+
+  start(env: NodeJS.ProcessEnv = {}): ChildProcess {
+    const { href } = new URL('../../../src/native/install/fetch.js', import.meta.url);
+    const program = `import { ensureLibrary } from ${JSON.stringify(href)};
+      const say = (line) => process.stdout.write('say ' + line + '\\n');
+      try { process.stdout.write('found ' + (await ensureLibrary({ say, nvidiaDevice: process.env.NVIDIA_DEVICE === 'yes' })).tensorflow); }
+      catch (error) { process.stdout.write(error.name + ': ' + error.message); }`;
+    return spawn(process.execPath, ['--input-type=module', '--eval', program], {
+      env: environment({
+        ...{ ALEXNET_SPLIT_CACHE: this.cache, PIP_CALLS: this.calls, PIP_WHEEL: join(this.folder, 'good.whl') },
+        ...{ TENSORFLOW_DIR: '', PATH: [join(this.folder, 'bin'), process.env.PATH].join(delimiter), ...env },
+      }),
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+  }
+
+  run(env?: NodeJS.ProcessEnv): Promise<Ended> {
+    return finished(this.start(env));
+  }
+
+  get called(): string {
+    return fs.existsSync(this.calls) ? fs.readFileSync(this.calls, 'utf8') : '';
+  }
+}
+
+const GOOD: Record<string, Uint8Array> = {
+  [`tensorflow/${FRAMEWORK}`]: libraryHeader(),
+  [`tensorflow/${TENSORFLOW}`]: libraryHeader(),
+  'tensorflow/__init__.py': Buffer.from('# not needed'),
+};
+
+async function finished(child: ChildProcess): Promise<Ended> {
+  const output = { stdout: '', stderr: '' };
+  child.stdout?.on('data', (chunk) => {
+    output.stdout += chunk;
+  });
+  child.stderr?.on('data', (chunk) => {
+    output.stderr += chunk;
+  });
+  const [code, signal] = await once(child, 'close');
+  return { code, signal, ...output };
+}
+
+/** Runs a set-up that fails. Its message is one sentence, nothing but it is said, and nothing is left in the cache. */
+async function failure(place: Place, env?: NodeJS.ProcessEnv): Promise<string> {
+  const { code, stdout, stderr } = await place.run(env);
+  assert.deepEqual([code, stderr], [0, '']);
+  const lines = stdout.split('\n').filter((line) => !line.startsWith('say '));
+  assert.equal(lines.length, 1, stdout);
+  assert.match(lines[0]!, /^SetupError: Cannot [^;]*; /);
+  if (fs.existsSync(place.cache) && fs.statSync(place.cache).isDirectory())
+    assert.deepEqual(fs.readdirSync(place.cache), []);
+  return lines[0]!;
+}
+
+test('ensureLibrary() fetches once, says what it does, and keeps the two libraries alone', async () => {
+  const place = new Place(GIVES_WHEEL);
+  const first = await place.run();
+  assert.deepEqual(first.stdout.split('\n'), [
+    `say fetching ${WHEEL.project} ${WHEEL.version} (${WHEEL.megabytes} MB) with pip`,
+    `say TensorFlow ${WHEEL.version} (cpu) is in ${place.final}`,
+    `found ${join(place.final, 'tensorflow', TENSORFLOW)}`,
+  ]);
+  assert.deepEqual(fs.readdirSync(place.cache), [BUILD.folder]);
+  assert.deepEqual(fs.readdirSync(join(place.final, 'tensorflow')).sort(), [FRAMEWORK, TENSORFLOW].sort());
+  const second = await place.run();
+  assert.equal(second.stdout, `found ${join(place.final, 'tensorflow', TENSORFLOW)}`);
+  assert.equal(place.called.match(/download/g)?.length, 1);
+});
+
+test('ensureLibrary() has pip check the pinned hash of the wheel for this platform', async () => {
+  const place = new Place(GIVES_WHEEL);
+  await place.run();
+  assert.match(place.called, /^-m pip download --require-hashes --no-deps --only-binary=:all: /);
+  assert.match(place.called, new RegExp(`--platform ${BUILD.platforms[0]} `));
+  assert.equal(place.called.split('\n')[1], requirement(WHEEL));
+  assert.match(requirement(WHEEL), /^tensorflow\S*==\d+\.\d+\.\d+ --hash=sha256:[0-9a-f]{64}$/);
+});
+
+test('ensureLibrary() killed while it downloads leaves nothing, and the next one cleans up', async () => {
+  const place = new Place(`head -c 1000 "$PIP_WHEEL" > "$dest/half"; touch "$PIP_CALLS.half"; exec sleep 1000`);
+  const child = place.start();
+  const end = once(child, 'close');
+  child.stdout?.resume();
+  await until(() => fs.existsSync(`${place.calls}.half`));
+  killTree(child.pid!);
+  await end;
+  assert.deepEqual(
+    fs.readdirSync(place.cache).map((name) => name.split('~')[0]),
+    ['.partial'],
+  );
+  fs.writeFileSync(join(place.folder, 'bin/python3'), PIP(GIVES_WHEEL), { mode: 0o755 });
+  assert.match((await place.run()).stdout, /\nfound /);
+  assert.deepEqual(fs.readdirSync(place.cache), [BUILD.folder]);
+});
+
+test('ensureLibrary() ended by SIGTERM removes what it had, and ends pip', async () => {
+  const place = new Place(`echo $$ > "$PIP_CALLS.pid"; exec sleep 1000`);
+  const child = place.start();
+  child.stdout?.resume();
+  const pid = () => (fs.existsSync(`${place.calls}.pid`) ? Number(fs.readFileSync(`${place.calls}.pid`, 'utf8')) : 0);
+  await until(() => pid() > 0);
+  try {
+    child.kill('SIGTERM');
+    assert.deepEqual(await once(child, 'exit'), [null, 'SIGTERM']);
+    assert.deepEqual(fs.readdirSync(place.cache), []);
+    await until(() => !isRunning(pid()));
+  } finally {
+    if (isRunning(pid())) process.kill(pid());
+  }
+});
+
+test('ensureLibrary() in two processes at once fetches once', async () => {
+  const place = new Place(`sleep 1; ${GIVES_WHEEL}`);
+  const first = place.start();
+  const second = finished(first);
+  await until(() => place.called !== '');
+  const ended = await Promise.all([second, place.run()]);
+  for (const { stdout } of ended) assert.match(stdout, /(^|\n)found /);
+  assert.match(ended[1].stdout, /^say waiting for process \d+ on .*, which fetches TensorFlow\nfound /);
+  assert.equal(place.called.match(/download/g)?.length, 1);
+  assert.deepEqual(fs.readdirSync(place.cache), [BUILD.folder]);
+});
+
+test('ensureLibrary() without Python, or without pip, says what to install', async () => {
+  const place = new Place('');
+  fs.rmSync(join(place.folder, 'bin/python3'));
+  const none = await failure(place, { PATH: join(place.folder, 'bin') });
+  assert.match(none, /python3 cannot be run .*; install Python 3 with pip, or point TENSORFLOW_DIR/);
+  const noPip = new Place('echo "/usr/bin/python3: No module named pip" >&2; exit 1');
+  assert.match(await failure(noPip), /python3 has no pip; install it \(the package python3-pip/);
+});
+
+test("ensureLibrary() tells pip's failures in its own words", async () => {
+  const cases: [pip: string, said: RegExp][] = [
+    [
+      `WARNING: Retrying (Retry(total=0)) after connection broken by 'NewConnectionError("HTTPSConnection(host=): Failed to establish a new connection: [Errno -2] Name or service not known")': /simple/
+ERROR: Could not find a version that satisfies the requirement tensorflow-cpu`,
+      /pip cannot reach its package index \(Name or service not known\); check the network and pip's settings/,
+    ],
+    [
+      'ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE. If you have updated …',
+      /pip's package index gives another file than the pinned one; set pip's index/,
+    ],
+    ['ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device', /is full; make room/],
+    [
+      'ERROR: No matching distribution found for tensorflow',
+      /pip says "No matching distribution found for tensorflow"/,
+    ],
+    ['', /pip ended without a message \(3\); try again/],
+  ];
+  for (const [words, said] of cases) {
+    const place = new Place(`cat "$PIP_CALLS.words" >&2; exit 3`);
+    fs.writeFileSync(`${place.calls}.words`, words);
+    const message = await failure(place);
+    assert.match(message, said);
+    assert.match(message, /or point TENSORFLOW_DIR at an existing TensorFlow 2/);
+  }
+});
+
+test('ensureLibrary() refuses a wheel that is none, is torn, or has no library in it', async () => {
+  const none = new Place('exit 0');
+  assert.match(await failure(none), /pip left no wheel/);
+  const torn = new Place('head -c 300 "$PIP_WHEEL" > "$dest/a.whl"');
+  assert.match(await failure(torn), /Cannot unpack a\.whl: .*; try again/);
+  const empty = new Place(GIVES_WHEEL, { 'tensorflow/readme': Buffer.from('x') });
+  assert.match(
+    await failure(empty),
+    /Cannot use tensorflow-0-cp311-none-any\.whl: there is no library in it; point TENSORFLOW_DIR/,
+  );
+});
+
+const GPU = buildFor(process.platform, process.arch, 'gpu');
+const GPU_BYTES = 8e9; // what a real fetch needs, which is checked beforehand
+const { bavail, bsize } = fs.statfsSync(tmpdir());
+const skip =
+  (GPU.flavour !== 'gpu' && 'TensorFlow has no GPU build for this machine') ||
+  (bavail * bsize < GPU_BYTES && `${tmpdir()} has not the room that the GPU build asks for`);
+
+test('ensureLibrary() with an NVIDIA device lays the CUDA packages beside TensorFlow', { skip }, async () => {
+  const place = new Place(`cp "$(dirname "$PIP_WHEEL")/$(basename "$dest").whl" "$dest/a.whl"`);
+  for (const { project } of GPU.wheels) {
+    const part = project.replace(/^nvidia-|-cu12$/g, '').replace('-', '_');
+    const library = { path: `nvidia/${part}/lib/lib${part}.so.1`, bytes: libraryHeader() };
+    const tensorflow = Object.entries(GOOD).map(([path, bytes]) => ({ path, bytes }));
+    writeZip(join(place.folder, `${project}.whl`), project === 'tensorflow' ? tensorflow : [library]);
+  }
+  const { stdout } = await place.run({ NVIDIA_DEVICE: 'yes' });
+  const folder = join(place.cache, GPU.folder);
+  assert.ok(stdout.endsWith(`found ${join(folder, 'tensorflow', TENSORFLOW)}`), stdout);
+  assert.equal(place.called.match(/--require-hashes/g)?.length, GPU.wheels.length);
+  assert.equal(fs.readdirSync(join(folder, 'nvidia')).length, GPU.wheels.length - 1);
+  assert.ok(fs.existsSync(join(folder, 'nvidia/cuda_nvrtc/lib/libcuda_nvrtc.so.1')));
+});
+
+test('ensureLibrary() tells a cache folder that cannot be written', async () => {
+  const place = new Place(GIVES_WHEEL);
+  fs.writeFileSync(place.cache, 'a file'); // root may write everywhere, so permissions would not stop the test's user
+  const message = await failure(place);
+  assert.match(message, /Cannot write to the cache folder .*: part of the path is a file; set ALEXNET_SPLIT_CACHE/);
+});
+
+/** Waits for what another process does; fails when it takes far more than it should. */
+async function until(condition: () => boolean): Promise<void> {
+  for (const start = Date.now(); !condition(); await sleep(20)) {
+    assert.ok(Date.now() - start < 30_000, `waited for 30 s for ${condition}`);
+  }
+}
+
+/** SIGKILL to a process and those that it started, as the system does when memory runs out. */
+function killTree(pid: number): void {
+  const children = fs.existsSync(`/proc/${pid}/task/${pid}/children`)
+    ? fs.readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ')
+    : [];
+  process.kill(pid, 'SIGKILL');
+  for (const child of children.filter((each) => each !== '')) process.kill(Number(child), 'SIGKILL');
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}

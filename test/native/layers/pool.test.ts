@@ -1,0 +1,66 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import * as tf from '@tensorflow/tfjs';
+import { NativeError } from '../../../src/errors.js';
+import { currentBinding, useDevice } from '../../../src/native/binding/backend.js';
+import { PinnedBinding } from '../../../src/native/binding/binding.js';
+import { openContext } from '../../../src/native/c/context.js';
+import { compile } from '../../../src/native/graph/compile.js';
+import { maxPool } from '../../../src/native/layers/pool.js';
+
+useDevice('CPU:0');
+
+/** Many equal values: zeros, as a ReLU leaves them. */
+const image = tf.relu(tf.randomNormal([2, 9, 9, 7], 0, 1, 'float32', 1)) as tf.Tensor4D;
+const slopes = tf.randomNormal([2, 4, 4, 7], 0, 1, 'float32', 2);
+const theirs = tf
+  .grad((x: tf.Tensor) => tf.maxPool(x as tf.Tensor4D, 3, 2, 'valid'))(image, slopes)
+  .arraySync();
+
+const WAYS: [string, (x: tf.Tensor4D) => tf.Tensor][] = [
+  ['op by op', (x) => maxPool(x, 3, 2)],
+  ...(['graph', 'grappler', 'xla'] as const).map((mode): [string, (x: tf.Tensor4D) => tf.Tensor] => {
+    const compiled = compile((x) => [maxPool(x as tf.Tensor4D, 3, 2)], { mode });
+    return [mode, (x) => compiled(x)[0]!];
+  }),
+];
+
+for (const [name, pool] of WAYS) {
+  test(`maxPool() gives the first of equal values the gradient, ${name}`, () => {
+    const mine = tf.grad((x: tf.Tensor) => pool(x as tf.Tensor4D))(image, slopes);
+    const apart = tf.max(tf.abs(tf.sub(mine, tf.tensor(theirs)))).dataSync()[0]!;
+    assert.ok(apart < 1e-6, `gradients differ by ${apart}`);
+    assert.deepEqual(pool(image).arraySync(), tf.maxPool(image, 3, 2, 'valid').arraySync());
+  });
+}
+
+test('maxPool() leaves no tensor behind', () => {
+  const before = { tensors: tf.memory().numTensors, handles: currentBinding().getNumOfTensors() };
+  for (const [, pool] of WAYS) {
+    tf.tidy(() => {
+      tf.grad((x: tf.Tensor) => pool(x as tf.Tensor4D))(image, slopes);
+    });
+  }
+  assert.deepEqual({ tensors: tf.memory().numTensors, handles: currentBinding().getNumOfTensors() }, before);
+});
+
+test('can() tries once, and takes an error of TensorFlow alone for a no', () => {
+  const binding = new PinnedBinding(openContext(), 'CPU:0');
+  let tries = 0;
+  const attempt = (each: PinnedBinding) => {
+    tries++;
+    each.executeOp('NoSuchOp', [], [], 1);
+  };
+  assert.equal(binding.can('what there is not', attempt), false);
+  assert.equal(binding.can('what there is not', attempt), false);
+  assert.equal(tries, 1);
+  assert.equal(
+    binding.can('what there is', () => {}),
+    true,
+  );
+  const broken = () => {
+    throw new TypeError('a mistake');
+  };
+  assert.throws(() => binding.can('broken', broken), TypeError);
+  assert.throws(() => binding.executeOp('NoSuchOp', [], [], 1), NativeError);
+});

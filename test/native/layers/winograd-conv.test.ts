@@ -1,0 +1,140 @@
+/** Convolutions by tiles have the values and gradients of the sums that they stand for. */
+import assert from 'node:assert/strict';
+import test, { after } from 'node:test';
+import * as tf from '@tensorflow/tfjs';
+import { backingDevice, currentBinding, useDevice } from '../../../src/native/binding/backend.js';
+import { compile } from '../../../src/native/graph/compile.js';
+import { conv2dBias } from '../../../src/native/layers/layer-ops.js';
+import {
+  hasXla,
+  isWorthTiles,
+  savesByTiles,
+  TiledConvolutions,
+  tilingOf,
+} from '../../../src/native/layers/winograd-conv.js';
+
+useDevice('CPU:1');
+const skip = hasXla() ? false : 'this TensorFlow has no XLA';
+
+type Args = [tf.Tensor4D, tf.Tensor4D, tf.Tensor1D?];
+
+const tiled = new TiledConvolutions();
+after(() => tiled.dispose());
+
+const byTiles = (...[x, kernel, bias]: Args) => tiled.conv(x, kernel, bias);
+const bySums = (...[x, kernel, bias]: Args) => conv2dBias(x, kernel, bias, 1, 'same');
+
+function inputs([batch, size, taps, channels, kernels]: readonly number[], hasBias: boolean): Args {
+  const normal = (shape: number[], seed: number) => tf.randomNormal(shape, 0, 1, 'float32', seed);
+  const x = tf.relu(normal([batch!, size!, size!, channels!], 1)) as tf.Tensor4D;
+  const kernel = normal([taps!, taps!, channels!, kernels!], 2) as tf.Tensor4D;
+  return hasBias ? [x, kernel, normal([kernels!], 3) as tf.Tensor1D] : [x, kernel];
+}
+
+/** Result and gradients, the result's weighted. */
+function look(conv: (...args: Args) => tf.Tensor, args: Args): tf.Tensor[] {
+  const { value, grads } = tf.valueAndGrads((...all: tf.Tensor[]) => {
+    const y = conv(...(all as unknown as Args));
+    return tf.sum(tf.mul(y, tf.randomNormal(y.shape, 0, 1, 'float32', 4))) as tf.Scalar;
+  })(args as tf.Tensor[]);
+  return [conv(...args), value, ...grads];
+}
+
+function apart(mine: tf.Tensor, theirs: tf.Tensor): number {
+  assert.deepEqual(mine.shape, theirs.shape);
+  const scale = tf.max(tf.abs(theirs)).dataSync()[0]!;
+  assert.ok(scale > 0);
+  return tf.max(tf.abs(tf.sub(mine, theirs))).dataSync()[0]! / scale;
+}
+
+for (const shape of [
+  [3, 13, 3, 16, 8],
+  [2, 27, 5, 12, 20],
+  [1, 6, 3, 5, 7],
+  [4, 7, 5, 3, 2],
+  [2, 3, 3, 4, 4],
+]) {
+  for (const hasBias of [true, false]) {
+    test(`conv() of ${shape} has the sums and their gradients${hasBias ? '' : ', without a bias'}`, { skip }, () => {
+      tf.tidy(() => {
+        const args = inputs(shape, hasBias);
+        const [mine, theirs] = [look(byTiles, args), look(bySums, args)];
+        assert.equal(mine.length, hasBias ? 5 : 4);
+        for (const [i, each] of mine.entries()) {
+          const distance = apart(each, theirs[i]!);
+          assert.ok(distance < 2e-5, `${['value', 'sum', 'x', 'kernel', 'bias'][i]} differs by ${distance}`);
+        }
+        assert.match(backingDevice(mine[0]!), /CPU:1$/);
+      });
+    });
+  }
+}
+
+test('conv() in a compiled function has the very same values and gradients', { skip }, () => {
+  tf.tidy(() => {
+    const args = inputs([2, 13, 3, 8, 8], true);
+    const compiled = compile((...all) => [byTiles(...(all as unknown as Args))]);
+    const mine = look((...all) => compiled(...(all as tf.Tensor[]))[0]!, args);
+    const eager = look(byTiles, args);
+    for (const [i, each] of mine.entries()) assert.deepEqual(each.dataSync(), eager[i]!.dataSync());
+    compiled.dispose();
+  });
+});
+
+test('conv() refuses a kernel that there is no tiling for', { skip }, () => {
+  tf.tidy(() => {
+    const [x, kernel] = inputs([1, 9, 7, 1, 1], false);
+    assert.throws(() => tiled.conv(x, kernel), RangeError);
+  });
+});
+
+test('tilingOf() cuts a map into the tiles with the fewest products', () => {
+  assert.deepEqual(tilingOf(13, 3), { size: 13, taps: 3, outputs: 5, tiles: 3 });
+  assert.deepEqual(tilingOf(27, 5), { size: 27, taps: 5, outputs: 4, tiles: 7 });
+  assert.deepEqual(tilingOf(8, 3), { size: 8, taps: 3, outputs: 4, tiles: 2 });
+  assert.equal(tilingOf(55, 11), undefined);
+});
+
+test("isWorthTiles() takes the whole net's layers 2 to 5, and no small or slim ones", { skip }, () => {
+  const rows: [boolean, [number, number, number, number], [number, number, number, number]][] = [
+    [true, [32, 27, 27, 48], [5, 5, 48, 128]],
+    [true, [32, 13, 13, 256], [3, 3, 256, 192]],
+    [true, [32, 13, 13, 192], [3, 3, 192, 128]],
+    [false, [1, 13, 13, 192], [3, 3, 192, 192]], // over too soon
+    [false, [512, 13, 13, 32], [3, 3, 32, 32]], // few channels: the transforms cost more
+    [false, [128, 27, 27, 3], [5, 5, 3, 64]],
+    [false, [32, 13, 27, 192], [3, 3, 192, 192]], // not square
+    [false, [32, 55, 55, 96], [11, 11, 96, 96]], // no tiling
+  ];
+  for (const [expected, x, kernel] of rows) assert.equal(isWorthTiles(x, kernel), expected, `${x} by ${kernel}`);
+});
+
+test("hasXla() is false within a function that is XLA's as a whole", () => {
+  const found: boolean[] = [];
+  for (const mode of ['graph', 'xla'] as const) {
+    const compiled = compile(
+      (x) => {
+        found.push(hasXla());
+        return [tf.add(x, 1)];
+      },
+      { mode },
+    );
+    tf.tidy(() => compiled(tf.scalar(1)));
+    compiled.dispose();
+  }
+  assert.deepEqual(found, [hasXla(), false]);
+});
+
+test('isWorthTiles() is false on a GPU, and where TensorFlow has no XLA', (t) => {
+  const large = [
+    [32, 13, 13, 192],
+    [3, 3, 192, 192],
+  ] as const;
+  assert.equal(savesByTiles(...large), true);
+  const binding = currentBinding();
+  const gpu = t.mock.method(binding, 'isUsingGpuDevice', () => true);
+  assert.equal(isWorthTiles(...large), false);
+  gpu.mock.restore();
+  t.mock.method(binding, 'can', () => false);
+  assert.equal(isWorthTiles(...large), false);
+});
