@@ -9,7 +9,7 @@ import { copyIn, copyOut } from '../c/copy.js';
 import { AttrType, DataType, type Pointer } from '../c/signatures.js';
 import { check } from '../c/status.js';
 import { readStrings, stringTensor } from '../c/strings.js';
-import { bytesPerElement, newValues, typedValues, type Values } from '../c/values.js';
+import { bytesPerElement, newValues, typedValues, type Values, volume } from '../c/values.js';
 import { HOST_OPS, HOST_TYPES } from './host.js';
 
 /** What an op returns of each output: tfjs-node's `TensorMetadata`. */
@@ -287,10 +287,6 @@ export class PinnedBinding {
     check(library.c, status, `copy a tensor to ${this.#device}`);
     return there;
   }
-}
-
-function volume(shape: readonly number[]): number {
-  return shape.reduce((product, size) => product * size, 1);
 }
 
 function unsupported(): never {

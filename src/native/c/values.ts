@@ -58,3 +58,8 @@ export function newValues(dtype: number, bytes: number): Exclude<Values, Uint8Ar
       return new Uint8Array(bytes); // bool, uint8, and the raw bytes of what JavaScript has no array for
   }
 }
+
+/** Number of elements of a tensor of that shape. */
+export function volume(shape: readonly number[]): number {
+  return shape.reduce((product, size) => product * size, 1);
+}
