@@ -59,7 +59,7 @@ const BURST = ['steps of each in its turn', Number] as const;
 const THREADS = ["threads for one op, ours and PyTorch's", Number] as const;
 
 withNet(
-  add('step', 'training steps: placement/compile/ops/overlap@threads, and pytorch/eager, pytorch/compile', (flags) =>
+  add('step', 'training steps: placement/compile/ops/transport@threads, and pytorch/eager, pytorch/compile', (flags) =>
     stepsOf(flags),
   ),
   ...([1, 224, 32] as const),

@@ -16,14 +16,14 @@ export interface NetSettings {
   batch: number;
 }
 
-/** A config of that net; `placement/compile/ops/overlap`, by default `on`, `native` and `off` after the placement. */
+/** A config of that net; `placement/compile/ops/transport`, by default `on`, `native` and `msgpack` after the placement. */
 export function configOf(settings: NetSettings, name: string): Config & { ops: 'native' | 'tfjs' } {
-  const [placement, compile = 'on', ops = 'native', overlap = 'off'] = name.split('/');
+  const [placement, compile = 'on', ops = 'native', transport = 'msgpack'] = name.split('/');
   const machine = { devices: listDevices().map((device) => device.name), fashionMnist: false, now: new Date() };
   const { table, width, pixels, classes, batch } = settings;
   const values = {
     preset: 'fashion',
-    ...{ placement, compile, batchSize: batch, seed: 1, exchange: { overlap } },
+    ...{ placement, compile, batchSize: batch, seed: 1, exchange: { transport } },
     net: { table, width, inputSize: pixels, classes, init: 'he' },
     optimizer: { learningRate: 1e-4, schedule: { kind: 'constant' } },
   };

@@ -19,7 +19,7 @@ export interface OwnProcess {
 }
 
 /**
- * Starts a variant: `placement/compile/ops/overlap`, and after an `@` the threads of an op if it is not to have a run's.
+ * Starts a variant: `placement/compile/ops/transport`, and after an `@` the threads of an op if it is not to have a run's.
  * @param threads of an op, of those that name none.
  */
 export async function startVariant(settings: NetSettings, named: string, threads?: number): Promise<OwnProcess> {
@@ -45,7 +45,7 @@ export async function startVariant(settings: NetSettings, named: string, threads
 
 if (process.send) {
   const [settings, name] = process.argv.slice(2) as [string, string];
-  listDevices({ intraOpThreads: opThreads(name.split('/')[0]) });
+  listDevices({ intraOpThreads: opThreads(JSON.parse(settings).table) });
   const { variant } = await openVariant(JSON.parse(settings), name);
   for (let i = 0; i < WARMUP; i++) await variant.run();
   process.on('message', async () => {

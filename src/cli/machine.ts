@@ -1,5 +1,5 @@
 /** What the machine has, for the config. */
-import { type Machine, placementOf } from '../config/config.js';
+import { type Machine, tableOf } from '../config/config.js';
 import { opThreads } from '../config/devices.js';
 import type { Layer } from '../config/layers.js';
 import type { Services } from './services.js';
@@ -10,7 +10,7 @@ import type { Services } from './services.js';
  * @throws SetupError without a TensorFlow library.
  */
 export async function lookAround(services: Services, layers: readonly Layer[]): Promise<Machine> {
-  const intraOpThreads = opThreads(placementOf(layers));
+  const intraOpThreads = opThreads(tableOf(layers));
   const devices = (await services.listDevices({ intraOpThreads })).map((device) => device.name);
   const [fashionMnist, classesOf] = [await services.hasFashionMnist(), await services.countClasses()];
   return { devices, fashionMnist, classesOf, now: services.now() };

@@ -82,15 +82,13 @@ export interface Config {
     readonly transport: 'msgpack' | 'device';
     /** How `msgpack` writes values. */
     readonly dtype: 'float32' | 'float16';
-    /** Whether a layer behind a site begins with the tower's own half: `auto` on two GPUs alone. */
-    readonly overlap: 'auto' | 'on' | 'off';
     /** Whether every message of `msgpack` has a checksum of its values; those of the check before a run always do. */
     readonly checksum: boolean;
   };
   readonly exchangeTimeoutMs: number;
-  /** Whether the towers' segments run as compiled functions: `on`, `off`, or by way of TensorFlow's optimizer or XLA. */
-  readonly compile: 'on' | 'off' | 'grappler' | 'xla';
-  /** `auto`: those by tiles that are faster so; `direct`: none. */
+  /** How a step runs: `on` as one TensorFlow function, `off` op by op, `xla` as one of XLA's, with `single` alone. */
+  readonly compile: 'on' | 'off' | 'xla';
+  /** `auto`: large convolutions by Winograd's algorithm, where that is faster; `direct`: none. */
   readonly convolutions: 'auto' | 'direct';
   /** Whether a short comparison with the reference comes before the first step. */
   readonly check: boolean;
@@ -119,10 +117,13 @@ export interface Resolved {
   notes: readonly string[];
 }
 
-/** The placement that the layers mean, before the machine is known; they may yet be found to make no run. */
-export function placementOf(layers: readonly Layer[], preset = last(layers, 'preset') as PresetName): unknown {
-  // `auto` chooses among presets that split.
-  return last(layers, 'placement') ?? (Object.hasOwn(PRESETS, preset) ? PRESETS[preset].placement : 'split');
+/** The table of the net that the layers mean, before the machine is known; they may yet be found to make no run. */
+export function tableOf(layers: readonly Layer[]): unknown {
+  const given = layers.findLast((layer) => sets(layer, 'net', 'table'));
+  if (given) return valueAt(given.values, ['net', 'table']);
+  const preset = last(layers, 'preset');
+  // The presets that `auto` chooses among have the same.
+  return PRESETS[Object.hasOwn(PRESETS, preset as string) ? (preset as PresetName) : 'mini'].net.table;
 }
 
 /**
@@ -134,7 +135,7 @@ export function placementOf(layers: readonly Layer[], preset = last(layers, 'pre
  */
 export function resolveConfig(layers: readonly Layer[], machine: Machine, needsData = true): Resolved {
   const [preset, presetNote] = choosePreset(layers, machine);
-  const placement = placementOf(layers, preset);
+  const placement = last(layers, 'placement') ?? PRESETS[preset].placement;
   const [devices, devicesNote] = defaultDevices(placement, machine.devices);
   const [source, sourceNote] = defaultSource(preset, machine);
   const base = {
@@ -152,6 +153,7 @@ export function resolveConfig(layers: readonly Layer[], machine: Machine, needsD
   const config = validate(merged, layers);
   checkDevices(config, machine.devices);
   checkExchange(config);
+  checkCompile(config);
   checkData(config);
   checkRunName(config.run);
   checkPlacement(config);
@@ -232,6 +234,14 @@ function checkPlacement({ placement, net }: Config): void {
   if (!isOneColumn(buildNet(net)) || placement === 'single') return;
   throw new ConfigError(
     `Cannot split the net "${net.table}": it is one column, for one device; take --placement single, or another --net`,
+  );
+}
+
+/** @throws ConfigError where XLA would have to send and receive in the midst of a function, which it cannot. */
+function checkCompile({ placement, compile }: Config): void {
+  if (compile !== 'xla' || placement === 'single') return;
+  throw new ConfigError(
+    '--compile is xla, expected on or off with --placement split: XLA cannot exchange tensors within a function; take --compile on, or --placement single',
   );
 }
 

@@ -1,6 +1,7 @@
 /** Which device each tower is on. */
 import { availableParallelism } from 'node:os';
 import { ConfigError, cut } from '../errors.js';
+import { TABLES, type TableName } from '../model/tables.js';
 import type { Config } from './config.js';
 
 /** `CPU:0` of any of the spellings, `/device:cpu:0` and TensorFlow's full name among them. */
@@ -31,11 +32,16 @@ export function defaultDevices(placement: unknown, devices: readonly string[]): 
 }
 
 /**
- * Threads that one op may use; 0 is one a core. Both towers of a split run ops at once, so each has its share of the
- * cores: then none waits for a core that the other's op is on (docs/performance.md).
+ * Threads that one op may use; 0 is one a core. Of a net of two columns two ops run at once, in a split and in `single`
+ * too, so each has half of the cores: then none waits for a core that the other is on, and both placements add up in the
+ * same order (docs/performance.md).
+ * @param table the net's.
  */
-export function opThreads(placement: unknown, cores = availableParallelism()): number {
-  return placement === 'split' ? Math.max(1, Math.floor(cores / 2)) : 0;
+export function opThreads(table: unknown, cores = availableParallelism()): number {
+  if (typeof table !== 'string' || !Object.hasOwn(TABLES, table)) return 0;
+  const { layers } = TABLES[table as TableName];
+  const isOneColumn = layers.every((row) => !('reach' in row) || 'home' in row);
+  return isOneColumn ? 0 : Math.max(1, Math.floor(cores / 2));
 }
 
 /** @throws ConfigError for too few or too many devices, or one that TensorFlow does not have. */

@@ -24,5 +24,14 @@ export function readConfigFile(file: string): Layer {
       `Cannot read the config file ${file}: it holds ${cut(JSON.stringify(values), 40)}, expected a JSON object`,
     );
   }
-  return { file, values: values as Record<string, unknown> };
+  return { file, values: withoutRetired(values as Record<string, unknown>) };
+}
+
+/** Settings that earlier versions had and wrote into each run's `config.json`; what they chose is chosen by itself now. */
+function withoutRetired(values: Record<string, unknown>): Record<string, unknown> {
+  const { exchange, compile } = values;
+  const kept = { ...values, ...(compile === 'grappler' && { compile: 'on' }) };
+  if (typeof exchange !== 'object' || exchange === null || !('overlap' in exchange)) return kept;
+  const { overlap: _, ...others } = exchange;
+  return { ...kept, exchange: others };
 }

@@ -259,22 +259,14 @@ export const FLAGS: readonly Flag[] = [
     group: 'data',
     help: 'how messages write values',
   },
-  {
-    name: '--exchange-overlap',
-    kind: 'text',
-    path: 'exchange.overlap',
-    value: 'auto|on|off',
-    group: 'data',
-    help: "begin a layer with the own half while the peer's comes; auto: on two GPUs",
-  },
   { name: '--exchange-checksum', kind: 'on', path: 'exchange.checksum', group: 'data', help: 'checksum every message' },
   {
     name: '--compile',
     kind: 'text',
     path: 'compile',
-    value: 'on|off|grappler|xla',
+    value: 'on|off|xla',
     group: 'data',
-    help: 'how segments run: compiled, op by op, through an optimizer',
+    help: 'how a step runs: as one TensorFlow function, op by op, or as one of XLA (with single alone)',
   },
   {
     name: '--convolutions',
@@ -282,7 +274,7 @@ export const FLAGS: readonly Flag[] = [
     path: 'convolutions',
     value: 'auto|direct',
     group: 'data',
-    help: 'auto: large ones on a CPU by tiles, with fewer products; direct: all as sums',
+    help: 'auto: large ones on a CPU by Winograd, with fewer products; direct: all as sums',
   },
   {
     name: '--no-check',

@@ -23,7 +23,7 @@ const COMMON = {
   keep: 2,
   out: 'runs',
   weights: null,
-  exchange: { transport: 'msgpack', dtype: 'float32', overlap: 'auto', checksum: false },
+  exchange: { transport: 'msgpack', dtype: 'float32', checksum: false },
   /** Far above a step's time on the slowest device; a peer that died is told at once, without this. */
   exchangeTimeoutMs: 120_000,
   compile: 'on',

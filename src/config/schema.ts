@@ -145,11 +145,10 @@ export const CONFIG_SCHEMA = keys({
   exchange: keys({
     transport: oneOf(['msgpack', 'device']),
     dtype: oneOf(['float32', 'float16']),
-    overlap: oneOf(['auto', 'on', 'off']),
     checksum: bool,
   }),
   exchangeTimeoutMs: whole(1, 86_400_000),
-  compile: oneOf(['on', 'off', 'grappler', 'xla']),
+  compile: oneOf(['on', 'off', 'xla']),
   convolutions: oneOf(['auto', 'direct']),
   check: bool,
   fault: text.nullable(),

@@ -15,8 +15,6 @@ export interface Header {
   direction: 'forward' | 'backward';
   dtype: Dtype;
   shape: readonly number[];
-  /** Where the tensor itself is, in this process; the message has no values then. */
-  handle?: bigint;
   /** Of the values, 4 bytes, when messages are checked; see `checksum.ts`. */
   sum?: Uint8Array;
 }
@@ -37,12 +35,7 @@ export const PREFIX_BYTES = 512;
 const packr = new Packr({ useRecords: false });
 
 /** Bytes of the values that a header announces. */
-export function payloadBytes({ shape, dtype, handle }: Pick<Header, 'shape' | 'dtype' | 'handle'>): number {
-  return handle === undefined ? tensorBytes({ shape, dtype }) : 0;
-}
-
-/** Bytes of a tensor's values. */
-export function tensorBytes({ shape, dtype }: Pick<Header, 'shape' | 'dtype'>): number {
+export function payloadBytes({ shape, dtype }: Pick<Header, 'shape' | 'dtype'>): number {
   return shape.reduce((product, size) => product * size, BYTES[dtype]);
 }
 
@@ -81,8 +74,6 @@ export function decode(message: Uint8Array): { header: Header; payload: Uint8Arr
   if (!Array.isArray(header?.shape) || !Object.hasOwn(BYTES, header.dtype)) {
     throw new Error('its header has no shape or dtype');
   }
-  // A small address comes as a number.
-  if (header.handle !== undefined) header.handle = BigInt(header.handle);
   const payload = parts[1];
   if (payload.length !== payloadBytes(header)) {
     throw new Error(`it has ${payload.length} bytes of values, and [${header.shape}] takes ${payloadBytes(header)}`);
@@ -98,7 +89,6 @@ export function checkHeader(found: Header, expected: Header, tower: number): voi
     found.site === expected.site &&
     found.direction === expected.direction &&
     found.dtype === expected.dtype &&
-    (found.handle === undefined) === (expected.handle === undefined) &&
     (found.sum === undefined) === (expected.sum === undefined) &&
     String(found.shape) === String(expected.shape);
   if (same) return;
@@ -110,7 +100,6 @@ export function checkHeader(found: Header, expected: Header, tower: number): voi
   );
 }
 
-function named({ seq, step, site, direction, dtype, shape, handle }: Header): string {
-  const how = handle === undefined ? dtype : 'by device';
-  return `message ${seq} (${direction} at ${site}, step ${step}, [${shape}], ${how})`;
+function named({ seq, step, site, direction, dtype, shape }: Header): string {
+  return `message ${seq} (${direction} at ${site}, step ${step}, [${shape}], ${dtype})`;
 }

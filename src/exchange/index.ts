@@ -1,15 +1,25 @@
+export { allGather, type Crossing, type Exchanger } from './all-gather.js';
 export type { Dtype } from './codec.js';
 export { packControl, unpackControl } from './control.js';
-export { gather, receiveHalf, sendHalf } from './gather.js';
-export { abortLink, createLink, isAborted, type Link, Mailbox, type Place } from './mailbox.js';
+export {
+  abortMailboxes,
+  createMailboxes,
+  isAborted,
+  Mailbox,
+  type Mailboxes,
+  noteCancellation,
+  type Place,
+  startCancellations,
+  withdrawCancellation,
+} from './mailbox.js';
 export { stall } from './stall.js';
 export { TAMPER_KINDS, TamperedMailbox, type Tampering } from './tamper.js';
 export {
   type Costs,
-  deviceTransport,
-  type Exchanger,
+  type Described,
   msgpackTransport,
+  type Sendable,
+  scaleOf,
   slotBytesFor,
-  type TensorPort,
   type Transport,
 } from './transport.js';

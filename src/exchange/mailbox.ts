@@ -5,16 +5,20 @@
 import { ExchangeError } from '../errors.js';
 
 /** The shared memory between two towers. It crosses threads as it is. */
-export interface Link {
+export interface Mailboxes {
   /** The abort word. */
   readonly abort: SharedArrayBuffer;
+  /** By tower: the address of what ends the function that it runs, 0 without one. */
+  readonly cancellations: SharedArrayBuffer;
+  /** How many threads are starting cancellations. */
+  readonly cancelling: SharedArrayBuffer;
   /** By the tower that sends. */
-  readonly boxes: readonly [Box, Box];
+  readonly boxes: readonly [MailboxMemory, MailboxMemory];
   /** Most bytes a message may have. */
   readonly slotBytes: number;
 }
 
-interface Box {
+interface MailboxMemory {
   /** Words: messages written, messages read, and the length of the message in each slot. */
   readonly words: SharedArrayBuffer;
   readonly slots: SharedArrayBuffer;
@@ -36,39 +40,85 @@ const LENGTHS = 2;
 const MOST_ALIGNED = 64;
 /** A wait is cut into pieces this long, for an abort can come between the look at its word and the wait. */
 const SLICE_MS = 100;
+const WITHDRAW_MS = 1_000;
 
 /**
  * Shared memory for messages of up to `slotBytes`.
  * @param bytesToAlignment how many bytes it is from the beginning of some memory to an address that a device takes as it
  * is, below 64: messages begin there. Without it they are anywhere.
  */
-export function createLink(slotBytes: number, bytesToAlignment: (memory: SharedArrayBuffer) => number = () => 0): Link {
+export function createMailboxes(
+  slotBytes: number,
+  bytesToAlignment: (memory: SharedArrayBuffer) => number = () => 0,
+): Mailboxes {
   const aligned = Math.ceil(slotBytes / 4096) * 4096;
-  const box = (): Box => {
+  const box = (): MailboxMemory => {
     const slots = new SharedArrayBuffer(SLOTS * aligned + MOST_ALIGNED);
     const words = new SharedArrayBuffer((LENGTHS + SLOTS) * Int32Array.BYTES_PER_ELEMENT);
     return { words, slots, start: bytesToAlignment(slots) };
   };
-  return { abort: new SharedArrayBuffer(4), boxes: [box(), box()], slotBytes: aligned };
+  const words = {
+    abort: new SharedArrayBuffer(4),
+    cancellations: new SharedArrayBuffer(2 * BigInt64Array.BYTES_PER_ELEMENT),
+    cancelling: new SharedArrayBuffer(4),
+  };
+  return { ...words, boxes: [box(), box()], slotBytes: aligned };
 }
 
-/** Ends every wait at the link, now and later, with an error. From any thread. */
-export function abortLink(link: Link): void {
-  Atomics.store(new Int32Array(link.abort), 0, 1);
-  for (const { words } of link.boxes) {
+/** Ends every wait at the mailboxes, now and later, with an error. From any thread. */
+export function abortMailboxes(mailboxes: Mailboxes): void {
+  Atomics.store(new Int32Array(mailboxes.abort), 0, 1);
+  for (const { words } of mailboxes.boxes) {
     Atomics.notify(new Int32Array(words), WRITTEN);
     Atomics.notify(new Int32Array(words), READ);
   }
 }
 
-/** Whether {@link abortLink} was called. */
-export function isAborted(link: Link): boolean {
-  return Atomics.load(new Int32Array(link.abort), 0) !== 0;
+/** Whether {@link abortMailboxes} was called. */
+export function isAborted(mailboxes: Mailboxes): boolean {
+  return Atomics.load(new Int32Array(mailboxes.abort), 0) !== 0;
 }
 
-/** One tower's end of a link. */
+/** Tells the other threads what ends the function that a tower runs. */
+export function noteCancellation(mailboxes: Mailboxes, tower: 0 | 1, address: bigint): void {
+  Atomics.store(new BigInt64Array(mailboxes.cancellations), tower, address);
+}
+
+/** Has `start` start the cancellations that the towers noted, each once. From any thread. */
+export function startCancellations(mailboxes: Mailboxes, start: (address: bigint) => void): void {
+  const cancelling = new Int32Array(mailboxes.cancelling);
+  const addresses = new BigInt64Array(mailboxes.cancellations);
+  Atomics.add(cancelling, 0, 1);
+  try {
+    for (const tower of [0, 1]) {
+      const address = Atomics.exchange(addresses, tower, 0n);
+      if (address !== 0n) start(address);
+    }
+  } finally {
+    Atomics.sub(cancelling, 0, 1);
+    Atomics.notify(cancelling, 0);
+  }
+}
+
+/**
+ * Has no thread start a tower's cancellation from here on. What is woken by one is woken before the start of it returns, and
+ * TensorFlow crashes when a queue is destroyed meanwhile: so this is to be called before.
+ * @returns whether none is being started any more; false when that takes longer than a second.
+ */
+export function withdrawCancellation(mailboxes: Mailboxes, tower: 0 | 1): boolean {
+  const cancelling = new Int32Array(mailboxes.cancelling);
+  Atomics.store(new BigInt64Array(mailboxes.cancellations), tower, 0n);
+  for (let waited = 0; waited < WITHDRAW_MS; waited += SLICE_MS) {
+    const count = Atomics.load(cancelling, 0);
+    if (count === 0) return true;
+    Atomics.wait(cancelling, 0, count, SLICE_MS);
+  }
+  return Atomics.load(cancelling, 0) === 0;
+}
+
+/** One tower's end of the mailboxes. */
 export class Mailbox {
-  readonly #link: Link;
+  readonly #mailboxes: Mailboxes;
   readonly #tower: 0 | 1;
   readonly #timeoutMs: number;
   readonly #out: Int32Array;
@@ -77,12 +127,12 @@ export class Mailbox {
   waitMs = 0;
 
   /** @param timeoutMs how long to wait for the peer before it counts as gone. */
-  constructor(link: Link, tower: 0 | 1, timeoutMs: number) {
-    this.#link = link;
+  constructor(mailboxes: Mailboxes, tower: 0 | 1, timeoutMs: number) {
+    this.#mailboxes = mailboxes;
     this.#tower = tower;
     this.#timeoutMs = timeoutMs;
-    this.#out = new Int32Array(link.boxes[tower].words);
-    this.#in = new Int32Array(link.boxes[1 - tower]!.words);
+    this.#out = new Int32Array(mailboxes.boxes[tower].words);
+    this.#in = new Int32Array(mailboxes.boxes[1 - tower]!.words);
   }
 
   /** Number of the next message to be sent, from 1. */
@@ -127,7 +177,7 @@ export class Mailbox {
   }
 
   #slot(sender: 0 | 1, slot: number): Uint8Array {
-    const { boxes, slotBytes } = this.#link;
+    const { boxes, slotBytes } = this.#mailboxes;
     const { slots, start } = boxes[sender];
     return new Uint8Array(slots, start + slot * slotBytes, slotBytes);
   }
@@ -136,7 +186,7 @@ export class Mailbox {
     const started = performance.now();
     try {
       for (;;) {
-        if (isAborted(this.#link))
+        if (isAborted(this.#mailboxes))
           throw this.#error(place, 'the other tower stopped', 'its own message says why', true);
         const value = Atomics.load(words, word);
         if (isReady(value)) return;

@@ -1,6 +1,6 @@
 /** A mailbox that does to one of its messages what must not happen, for tests. */
 import { decode, encode } from './codec.js';
-import { type Link, Mailbox, type Place } from './mailbox.js';
+import { Mailbox, type Mailboxes, type Place } from './mailbox.js';
 import { stall } from './stall.js';
 
 /**
@@ -22,8 +22,8 @@ export class TamperedMailbox extends Mailbox {
   #before = new Uint8Array(0);
   #done = false;
 
-  constructor(link: Link, tower: 0 | 1, timeoutMs: number, tampering: Tampering) {
-    super(link, tower, timeoutMs);
+  constructor(mailboxes: Mailboxes, tower: 0 | 1, timeoutMs: number, tampering: Tampering) {
+    super(mailboxes, tower, timeoutMs);
     this.#tampering = tampering;
     this.#lateMs = 2 * timeoutMs;
   }

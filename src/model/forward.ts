@@ -31,14 +31,6 @@ export interface Run {
 /** Both towers' halves of what a layer reads; the exchange gives it, for the model knows no thread. */
 export type Gather = (own: tf.Tensor, site: Site) => tf.Tensor;
 
-/** A gather in two halves, with work on the own half between them. */
-export interface Halves {
-  /** Sends the own half. @returns what `receive` is given. */
-  send(own: tf.Tensor, site: Site): tf.Tensor;
-  /** The peer's half, of the same shape; blocks until it is there. */
-  receive(sent: tf.Tensor, shape: readonly number[], site: Site): tf.Tensor;
-}
-
 /** [B, H, W, C] as [B, H·W·C], row-major; what is flat stays so. */
 export function flat(x: tf.Tensor): tf.Tensor2D {
   return x.rank === 2 ? (x as tf.Tensor2D) : tf.reshape(x, [x.shape[0]!, x.size / x.shape[0]!]);

@@ -25,23 +25,13 @@ export function segmentsOf(net: Net): Segment[] {
   return segments;
 }
 
-/**
- * Runs one tower's part of a segment.
- * @param x what its first layer reads: the images, or both towers' halves.
- * @param runFirst runs the first layer in another way.
- */
-export function runSegment(
-  { site, layers }: Segment,
-  tower: TowerIndex,
-  x: tf.Tensor,
-  run: Run,
-  runFirst = runLayer,
-): tf.Tensor {
+/** Runs one tower's part of a segment. @param x what its first layer reads: the images, or both towers' halves. */
+export function runSegment({ site, layers }: Segment, tower: TowerIndex, x: tf.Tensor, run: Run): tf.Tensor {
   if (site) run.capture?.({ name: `tower${tower}/${site.name}/input`, layer: site.name, kind: 'input', tensor: x });
   const ends = groupEnds(layers);
   let y = x;
   layers.forEach((layer, i) => {
-    y = (i === 0 ? runFirst : runLayer)(layer, tower, y, run);
+    y = runLayer(layer, tower, y, run);
     const name = ends[i];
     if (name) run.capture?.({ name: `tower${tower}/${name}`, layer: name, kind: 'activation', tensor: y });
   });

@@ -14,26 +14,18 @@ export type TowerOutput =
  * Runs one tower, segment by segment.
  * @param images [B, S, S, C], the same in both towers.
  * @param gather how both towers' halves come together; blocks until the peer is there too.
- * @param runOne runs a segment: as it is (`runSegment`), or compiled.
- * @param runEarly runs a segment on the tower's own half, before the peer's has come; where it is given, instead of
- * `gather` and `runOne` for a segment that it does not return nothing for.
+ * @param runOne runs a segment.
  */
-export function towerForward<S extends Segment>(
-  segments: readonly S[],
+export function towerForward(
+  segments: readonly Segment[],
   tower: TowerIndex,
   images: tf.Tensor4D,
   gather: Gather,
-  runOne: (segment: S, x: tf.Tensor) => tf.Tensor,
-  runEarly?: (segment: S, own: tf.Tensor) => tf.Tensor | undefined,
+  runOne: (segment: Segment, x: tf.Tensor) => tf.Tensor,
 ): TowerOutput {
   let x: tf.Tensor = images;
   for (const segment of segments) {
     const { site, home } = segment;
-    const early = runEarly?.(segment, x);
-    if (early) {
-      x = early;
-      continue;
-    }
     if (site) x = gather(x, site);
     if (home !== undefined && home !== tower) return { sent: x };
     x = runOne(segment, x);

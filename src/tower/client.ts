@@ -2,7 +2,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Piscina } from 'piscina';
 import * as errors from '../errors.js';
-import { abortLink, packControl, unpackControl } from '../exchange/index.js';
+import { packControl, unpackControl } from '../exchange/index.js';
+import { abortTowers } from './abort.js';
 import { HEAP_FAULT_MB } from './fault.js';
 import { placeOf } from './place.js';
 import type { Command, Envelope, Replies, TowerSetup } from './protocol.js';
@@ -52,7 +53,7 @@ export function startTower(setup: TowerSetup, workerFile = new URL('./worker.js'
       index,
       cause,
     );
-    if (setup.link) abortLink(setup.link);
+    if (setup.peer) abortTowers(setup.peer.mailboxes);
     return gone;
   }
 
@@ -85,7 +86,7 @@ export function startTower(setup: TowerSetup, workerFile = new URL('./worker.js'
       return envelope.reply as never;
     },
     async close() {
-      if (setup.link) abortLink(setup.link);
+      if (setup.peer) abortTowers(setup.peer.mailboxes);
       closing ??= end();
       await closing;
     },

@@ -3,7 +3,7 @@ import { type Ops, padded, TFJS_OPS } from '../model/ops.js';
 import { activate, conv2dBias, matMulBias, softmaxCrossEntropy } from '../native/layers/layer-ops.js';
 import { channelNorm, mapNorm } from '../native/layers/norm.js';
 import { maxPool } from '../native/layers/pool.js';
-import { isWorthTiles, TiledConvolutions } from '../native/layers/winograd-conv.js';
+import { isWorthWinograd, WinogradConvolutions } from '../native/layers/winograd-conv.js';
 
 /** The only power that the native norms have; it is the paper's (§3.3). */
 const NATIVE_BETA = 0.75;
@@ -14,16 +14,16 @@ export interface NativeOps extends Ops {
   dispose(): void;
 }
 
-/** @param convolutions `auto`: those by tiles that are faster so; `direct`: none. */
+/** @param convolutions `auto`: by Winograd's algorithm where that is faster; `direct`: none. */
 export function nativeOps(convolutions: 'auto' | 'direct'): NativeOps {
-  const tiled = new TiledConvolutions();
+  const winograd = new WinogradConvolutions();
   return {
     ...TFJS_OPS,
     conv(x, kernel, bias, layer) {
       const { input, mode } = padded(x, layer);
       const isPlain = mode === 'same' && layer.stride === 1;
-      const isTiled = convolutions === 'auto' && isPlain && isWorthTiles(x.shape, kernel.shape);
-      return isTiled ? tiled.conv(x, kernel, bias) : conv2dBias(input, kernel, bias, layer.stride, mode);
+      const isWinograd = convolutions === 'auto' && isPlain && isWorthWinograd(x.shape, kernel.shape);
+      return isWinograd ? winograd.conv(x, kernel, bias) : conv2dBias(input, kernel, bias, layer.stride, mode);
     },
     dense: matMulBias,
     activation: activate,
@@ -32,6 +32,6 @@ export function nativeOps(convolutions: 'auto' | 'direct'): NativeOps {
     mapNorm: (x, layer) =>
       layer.beta === NATIVE_BETA && layer.size % 2 === 1 ? mapNorm(x, layer.size, layer) : TFJS_OPS.mapNorm(x, layer),
     crossEntropy: softmaxCrossEntropy,
-    dispose: () => tiled.dispose(),
+    dispose: () => winograd.dispose(),
   };
 }

@@ -29,7 +29,6 @@ export class Parameters {
   readonly #classes: ReadonlyMap<string, Parameter>;
   readonly #optimizer: OptimizerOptions;
   readonly #compile: TowerSetup['compile'];
-  #reader: Compiled | undefined;
   /** The update by the classes of rates that take part: one but while some stand still. */
   readonly #compiled = new Map<string, Compiled>();
 
@@ -63,13 +62,6 @@ export class Parameters {
 
   /** The values in order; the caller's, to be disposed of before {@link update}. */
   read(): tf.Tensor[] {
-    if (this.#compile === 'off') return this.readEach();
-    this.#reader ??= compile(() => this.readEach()); // one call for all of them
-    return this.#reader();
-  }
-
-  /** As {@link read}, one call each: within a compiled function they are part of it. */
-  readEach(): tf.Tensor[] {
     return this.#held.map(({ variable }) => variable.read());
   }
 
@@ -169,7 +161,6 @@ export class Parameters {
   /** Frees all of it on the device. */
   dispose(): void {
     for (const update of this.#compiled.values()) update.dispose();
-    this.#reader?.dispose();
     for (const { variable, velocity } of this.#held) {
       variable.dispose();
       velocity?.dispose();
@@ -192,5 +183,5 @@ function variableOf(initial: () => tf.Tensor): Variable {
 
 /** The compiler's word for a setting. */
 export function modeOf(setting: TowerSetup['compile']): NonNullable<CompileOptions['mode']> {
-  return setting === 'grappler' || setting === 'xla' ? setting : 'graph';
+  return setting === 'xla' ? 'xla' : 'graph';
 }

@@ -1,6 +1,6 @@
 /** What the coordinator and a tower say to each other. */
 import type { Dtype } from '../exchange/codec.js';
-import type { Link } from '../exchange/mailbox.js';
+import type { Mailboxes } from '../exchange/mailbox.js';
 import type { NetOptions } from '../model/net.js';
 import type { ContextOptions } from '../native/c/context.js';
 import type { OptimizerOptions } from '../optim/schedule.js';
@@ -18,29 +18,36 @@ export interface TowerSetup {
   optimizer: OptimizerOptions;
   /** `native`: TensorFlow's own ops; `tfjs`: tfjs's kernels, for a second opinion. */
   ops: 'native' | 'tfjs';
-  /** How segments are run: `off` op by op, the others as compiled functions. */
-  compile: 'off' | 'on' | 'grappler' | 'xla';
-  /** Whether native convolutions go by tiles where that is faster. */
+  /** How passes are run: `off` op by op, `on` as one TensorFlow function, `xla` as one of XLA's, for the whole net alone. */
+  compile: 'off' | 'on' | 'xla';
+  /** `auto`: large convolutions by Winograd's algorithm, where that is faster; `direct`: none. */
   convolutions: 'auto' | 'direct';
   seed: number;
   /** Most images of a batch. */
   batchSize: number;
   /** Batch slots: images float32 [batchSize, S, S, C] and labels int32 [batchSize]; see `slotViews`. */
   slots: readonly SharedArrayBuffer[];
-  /** To the other half; absent for the whole net. */
-  link?: Link;
+  /** The other half; absent for the whole net. */
+  peer?: PeerSetup;
   exchangeTimeoutMs: number;
   exchange: ExchangeOptions;
   fault: string | null;
 }
 
-/** `msgpack`: values through shared memory; `device`: handles, and copies from device to device. */
+/** How a tower reaches the other one. */
+export interface PeerSetup {
+  mailboxes: Mailboxes;
+  /** The other tower's. */
+  device: string;
+  /** Of the two towers alone, in the whole process: their queues' names begin with it. */
+  name: string;
+}
+
+/** `msgpack`: values through shared memory; `device`: from device to device, within TensorFlow. */
 export interface ExchangeOptions {
   readonly transport: 'msgpack' | 'device';
   /** How `msgpack` writes values. */
   readonly dtype: Dtype;
-  /** Whether work on a tower's own half goes on while the peer's is on its way. */
-  readonly overlap: boolean;
   /** Whether every message has a checksum. */
   readonly checksum?: boolean;
 }
@@ -115,9 +122,11 @@ export interface OpenReply {
   parameters: number;
 }
 
-/** Where what came was not what was sent, if anywhere. */
+/** Where what came by device was not what was sent, if anywhere; and how long a step's tensors took to cross. */
 export interface SelfTestReply {
   wrong?: string;
+  /** By each transport, one after another: without the computing between. */
+  crossingMs: Record<'msgpack' | 'device', number>;
 }
 
 export interface StepReply {

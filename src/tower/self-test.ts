@@ -1,33 +1,108 @@
-/** Before a run: known patterns through the exchange, at every site's real size, in both directions. */
-import type { Transport } from '../exchange/index.js';
+/** Before a run: known patterns from device to device, at every site's real size, in both directions. */
+import type * as tf from '@tensorflow/tfjs';
+import type { Crossing } from '../exchange/index.js';
 import { type Net, sitesOf, type TowerIndex } from '../model/net.js';
 import { tensorFrom } from '../native/binding/tensors.js';
+import { compile } from '../native/graph/compile.js';
+import type { RunsWhile } from '../native/graph/run-while.js';
+import { type HostAction, HostQueues, hostExchanger, serve } from './host-work.js';
 import type { SelfTestReply } from './protocol.js';
+import type { Peer } from './tower-function.js';
 
-/** Sends this tower's patterns and compares the peer's with what they have to be, bit for bit. */
-export function selfTest(net: Net, tower: TowerIndex, batchSize: number, transport: Transport): SelfTestReply {
-  const peer = (1 - tower) as TowerIndex;
+/** A crossing is timed so often, after once untimed. */
+const ROUNDS = 3;
+
+/** Crosses with a tensor, in a function as a step's; the peer does the same. @returns what came; the caller's. */
+type Cross = (own: tf.Tensor, place: Crossing) => tf.Tensor;
+
+/**
+ * Sends this tower's patterns and compares the peer's with what they have to be, bit for bit. Messages go the same way
+ * once, for how long each transport takes.
+ * @param peer has a `device`.
+ */
+export function selfTest(
+  net: Net,
+  tower: TowerIndex,
+  batchSize: number,
+  peer: Peer,
+  by: RunsWhile,
+): SelfTestReply {
+  const [byDevice, byMessage] = [deviceCrossing(peer, by), messageCrossing(peer, by)];
+  const crossingMs = { device: 0, msgpack: 0 };
   let wrong: string | undefined;
   for (const [i, { name: site, shape }] of sitesOf(net).entries()) {
     const sizes = [batchSize, ...shape];
     for (const direction of ['forward', 'backward'] as const) {
-      const place = { site, step: 0, direction };
+      const place = { site, direction };
       const seed = i * 2 + (direction === 'forward' ? 0 : 1);
       const own = tensorFrom(sizes, pattern(sizes, tower, seed));
-      transport.send(own, place);
-      const received = transport.receive(sizes, place);
-      const expected = pattern(sizes, peer, seed);
+      const expected = pattern(sizes, 1 - tower, seed);
+      const received = byDevice.cross(own, place);
       const values = received.dataSync() as Float32Array;
       if (!values.every((value, j) => value === expected[j])) wrong ??= `${direction} at ${site}`;
-      own.dispose();
       received.dispose();
+      crossingMs.device += timeOf(byDevice.cross, own, place);
+      crossingMs.msgpack += timeOf(byMessage.cross, own, place);
+      own.dispose();
     }
   }
-  return wrong === undefined ? {} : { wrong };
+  for (const each of [byDevice, byMessage]) each.dispose();
+  return { crossingMs, ...(wrong !== undefined && { wrong }) };
 }
 
-/** Whole numbers below 2048, which float16 has too. */
-function pattern(sizes: readonly number[], tower: TowerIndex, seed: number): Float32Array {
+/** Milliseconds of the fastest of a few crossings: a first one waits for the peer, and for memory. */
+function timeOf(cross: Cross, own: tf.Tensor, place: Crossing): number {
+  const times = Array.from({ length: ROUNDS + 1 }, () => {
+    const started = performance.now();
+    cross(own, place).dispose();
+    return performance.now() - started;
+  });
+  return Math.min(...times.slice(1));
+}
+
+function deviceCrossing({ device }: Peer, by: RunsWhile): { cross: Cross; dispose(): void } {
+  const exchanger = device!.exchanger(true, () => {});
+  const place: Crossing = { site: 'self-test', direction: 'forward' };
+  const compiled = compile((own) => {
+    exchanger.send(own, place);
+    return [exchanger.receive(own.shape, place)];
+  });
+  return {
+    cross: (own) => compiled.runWhile(by, () => {}, own)[0]!,
+    dispose: () => compiled.dispose(),
+  };
+}
+
+function messageCrossing({ transport, dtype }: Peer, by: RunsWhile): { cross: Cross; dispose(): void } {
+  const queues = new HostQueues(dtype);
+  const actions = new Map<string, HostAction[]>();
+  let at: Crossing = { site: '', direction: 'forward' };
+  const compiled = compile((own) => {
+    const noted: HostAction[] = [];
+    actions.set(String(own.shape), noted);
+    const exchanger = hostExchanger(queues, noted);
+    exchanger.send(own, at);
+    return [exchanger.receive(own.shape, at)];
+  });
+  return {
+    cross(own, place) {
+      at = place;
+      const none = () => {};
+      const work = () => {
+        const noted = actions.get(String(own.shape))!.map((each) => ('place' in each ? { ...each, place } : each));
+        serve(noted, queues, 0, transport, { onForward: none, onGradients: none });
+      };
+      return compiled.runWhile(by, work, own)[0]!;
+    },
+    dispose() {
+      compiled.dispose();
+      queues.dispose();
+    },
+  };
+}
+
+/** Whole numbers below 2048. */
+function pattern(sizes: readonly number[], tower: number, seed: number): Float32Array {
   const count = sizes.reduce((product, size) => product * size, 1);
   const offset = (seed * 2 + tower + 1) * 0x9e3779b9;
   const values = new Float32Array(count);

@@ -1,19 +1,21 @@
 /** A tower: a part of the net on one device, in the thread that made it. */
 import * as tf from '@tensorflow/tfjs';
 import { slotViews } from '../data/batches.js';
-import { gather, receiveHalf, sendHalf, type Transport } from '../exchange/index.js';
-import type { Captured, Gather, Halves } from '../model/forward.js';
+import { ExchangeError, NativeError } from '../errors.js';
+import { isAborted } from '../exchange/index.js';
 import { buildNet, type Net, parametersOf, volume } from '../model/net.js';
 import { TFJS_OPS } from '../model/ops.js';
 import { backingDevice, currentBinding, useDevice } from '../native/binding/backend.js';
 import { borrowTensor } from '../native/binding/borrow.js';
 import { copyTensor, settle, tensorFrom } from '../native/binding/tensors.js';
 import { type Fault, type FaultPhase, parseFault, strike } from './fault.js';
-import { GradientCheck } from './gradient-check.js';
+import { checkGradients, exchangeNorms, type Norms } from './gradient-check.js';
 import { KeptTensors } from './kept.js';
 import { type LayerActivations, measure, openMeasure } from './layer-statistics.js';
 import { type NativeOps, nativeOps } from './native-ops.js';
 import { Parameters } from './parameters.js';
+import type { PassKind } from './pass.js';
+import { peerOf } from './peer.js';
 import type {
   BatchCommand,
   EvaluateReply,
@@ -25,21 +27,10 @@ import type {
   TensorKind,
   TowerSetup,
 } from './protocol.js';
-import { Runner } from './runner.js';
 import { type Answers, answersOf, countRight } from './scores.js';
 import { selfTest } from './self-test.js';
 import { fileMetadata } from './snapshot.js';
-import { transportOf } from './transport-of.js';
-import { isOneCall, WholeStep } from './whole-step.js';
-
-/** What a step's passes leave; the caller's. */
-interface Gradients {
-  gradients: tf.Tensor[];
-  /** Of the tower with the last layer. */
-  answers: Answers | undefined;
-  /** `halfSquares` of the gradients, where it was computed with them. */
-  squares?: tf.Scalar;
-}
+import { type Answering, type Peer, TowerFunction } from './tower-function.js';
 
 /** Runs the commands of one tower. Not to be shared between threads. */
 export class Tower {
@@ -48,28 +39,26 @@ export class Tower {
   readonly #parameters: Parameters;
   readonly #fault: Fault;
   readonly #ops: NativeOps | undefined;
-  readonly #transport: Transport | undefined;
-  readonly #runner: Runner;
-  /** Where a step is one call. */
-  readonly #whole: WholeStep | undefined;
-  readonly #gradientCheck: GradientCheck;
+  readonly #peer: Peer | undefined;
+  readonly #function: TowerFunction;
   readonly #kept = new KeptTensors();
   #step = 0;
 
   /** @throws SetupError, NativeError for a device that is not there; ConfigError for a net that does not fit. */
   constructor(setup: TowerSetup) {
     useDevice(setup.device, setup.context);
+    const { part, net, seed, compile } = setup;
     this.#setup = setup;
-    this.#net = buildNet(setup.net);
+    this.#net = buildNet(net);
     this.#fault = parseFault(setup.fault, this.#net);
-    const own = parametersOf(this.#net, setup.part === 'whole' ? undefined : setup.part);
-    this.#parameters = new Parameters(own, setup.net.init, setup.optimizer, setup.seed, setup.compile);
-    this.#gradientCheck = new GradientCheck(setup.compile);
+    const own = parametersOf(this.#net, part === 'whole' ? undefined : part);
+    this.#parameters = new Parameters(own, net.init, setup.optimizer, seed, compile);
     this.#ops = setup.ops === 'native' ? nativeOps(setup.convolutions) : undefined;
-    const options = { ...setup, net: this.#net, ops: this.#ops ?? TFJS_OPS, swapAt: this.#fault.swapAt };
-    this.#runner = new Runner(options);
-    if (isOneCall(setup)) this.#whole = new WholeStep({ ...options, parameters: this.#parameters });
-    this.#transport = transportOf(setup, this.#fault);
+    this.#peer = peerOf(setup, this.#fault);
+    this.#function = new TowerFunction({
+      ...{ net: this.#net, part, seed, compile, ops: this.#ops ?? TFJS_OPS, names: this.#parameters.names },
+      ...{ swapAt: this.#fault.swapAt, peer: this.#peer, readParameters: () => this.#parameters.read() },
+    });
     this.#setChecksums();
   }
 
@@ -87,14 +76,17 @@ export class Tower {
     };
   }
 
-  /** Patterns to the peer and from it; the peer has to do the same. */
+  /** Patterns to the peer and from it, from device to device; the peer has to do the same. */
   selfTest(): SelfTestReply {
     const { part, batchSize } = this.#setup;
-    if (part === 'whole' || !this.#transport) return {};
-    return selfTest(this.#net, part, batchSize, this.#transport);
+    if (part === 'whole' || !this.#peer) throw new Error('the whole net has no peer');
+    return selfTest(this.#net, part, batchSize, this.#peer, this.#function.runsWhile!);
   }
 
-  /** Forward, backward, update. @throws NonFiniteError, before the update, when loss or gradients are not finite. */
+  /**
+   * Forward, backward, update.
+   * @throws NonFiniteError, before the update, when loss or gradients are not finite; an echo when only the peer's are not.
+   */
   step(command: StepCommand): StepReply {
     const { step, learningRate, epoch, update, keep, checksum } = command;
     const started = performance.now();
@@ -102,82 +94,57 @@ export class Tower {
     this.#strike('forward');
     this.#kept.clear();
     this.#setChecksums(checksum);
-    this.#transport?.takeCosts();
-    const { gradients, answers, squares } =
-      this.#whole && !keep ? this.#atOnce(this.#whole, command) : this.#onTape(command);
+    this.#takeCosts();
+    let answers: Answers | undefined;
+    let norms: Norms | undefined;
+    const { gradients, captured } = tidy(() => {
+      const { labelValues, ...batch } = this.#batch(command, keep);
+      const answering: Answering = {
+        onForward: (loss, logits) => {
+          this.#strike('backward');
+          if (loss && logits) answers = answersOf(loss, logits, labelValues, command);
+        },
+        onGradients: (squares) => {
+          norms = exchangeNorms(squares.dataSync()[0]!, step, this.#peer?.transport);
+        },
+      };
+      const found = this.#pass(command, batch, { training: true, keep }, answering);
+      return { gradients: found.gradients, captured: found.captured };
+    });
+    if (keep) this.#kept.keep(captured, gradients, this.#parameters.described);
     try {
       this.#strike('update');
       if (update) {
-        this.#gradientCheck.check(gradients, this.#parameters.described, step, learningRate, squares);
+        checkGradients(norms!, gradients, this.#parameters.described, command, this.#setup.part);
         this.#parameters.update(gradients, learningRate, epoch);
       }
       settle(gradients.at(-1)!);
     } finally {
-      squares?.dispose();
       // One by one: tfjs looks for tensors within tensors in a list.
       if (!keep) for (const each of gradients) each.dispose();
     }
     return { ...answers, ...this.#timings(started) };
   }
 
-  /** Forward and backward as one call. */
-  #atOnce(whole: WholeStep, command: StepCommand): Gradients {
-    const { slot, count, step } = command;
-    return tf.tidy(() => {
-      const { images, labels, labelValues } = this.#batch(slot, count);
-      let answers: Answers | undefined;
-      const turn = (loss?: tf.Scalar, logits?: tf.Tensor2D) => {
-        this.#strike('backward');
-        if (loss && logits) answers = answersOf(loss, logits, labelValues, command);
-      };
-      const found = whole.run(images, labels, step, { transport: this.#transport, turn });
-      return { ...found, answers };
-    });
-  }
-
-  /** Forward and backward segment by segment, tfjs's tape between; what is kept can be asked for afterwards. */
-  #onTape(command: StepCommand): Gradients {
-    const { slot, count, step, keep } = command;
-    const names = this.#parameters.names;
-    const captured: Captured[] = [];
-    let answers: Answers | undefined;
-    const gradients = tf.tidy(() => {
-      const { images, labels, labelValues } = this.#batch(slot, count, keep);
-      const forward = (...values: tf.Tensor[]): tf.Scalar => {
-        const outcome = this.#runner.run({
-          ...{ images, labels, step, training: true, gather: this.#gather(step), halves: this.#halves(step) },
-          parameters: new Map(names.map((name, i) => [name, values[i]!])),
-          capture: keep ? (each) => captured.push({ ...each, tensor: tf.keep(each.tensor.clone()) }) : undefined,
-        });
-        this.#strike('backward');
-        if ('sent' in outcome) return outcome.sent as tf.Scalar;
-        answers = answersOf(outcome.loss, outcome.logits, labelValues, command);
-        return outcome.loss;
-      };
-      return tf.valueAndGrads(forward)(this.#parameters.read()).grads;
-    });
-    if (keep) this.#kept.keep(captured, gradients, this.#parameters.described);
-    return { gradients, answers };
-  }
-
-  /** Sums over a batch, without dropout. @param logits takes the scores [count, K], if it is there. */
-  evaluate(batch: BatchCommand, logits?: Float32Array): EvaluateReply {
+  /** Sums over a batch, without dropout. @param scores takes the logits [count, K], if it is there. */
+  evaluate(command: BatchCommand, scores?: Float32Array): EvaluateReply {
     this.#strike('evaluate');
-    return tf.tidy(() => {
-      const { outcome, labelValues } = this.#look(batch);
-      if ('sent' in outcome) return {};
-      const scores = outcome.logits.dataSync() as Float32Array;
-      logits?.set(scores);
-      const loss = outcome.loss.dataSync()[0]! * batch.count;
-      return { loss, top1: countRight(scores, labelValues, 1), top5: countRight(scores, labelValues, 5) };
+    let reply: EvaluateReply = {};
+    this.#look(command, false, (loss, logits, labels) => {
+      const values = logits.dataSync() as Float32Array;
+      scores?.set(values);
+      const [top1, top5] = [countRight(values, labels, 1), countRight(values, labels, 5)];
+      reply = { loss: loss.dataSync()[0]! * command.count, top1, top5 };
     });
+    return reply;
   }
 
   /** What the layers make of a batch; tower 1 leaves the images, which both read, to tower 0. */
-  measure(batch: BatchCommand): LayerActivations[] {
+  measure(command: BatchCommand): LayerActivations[] {
     return tf.tidy(() => {
       const { found, capture } = openMeasure(this.#net);
-      const { images } = this.#look(batch, capture);
+      const { images, captured } = this.#look(command, true);
+      for (const each of captured) capture(each);
       return this.#setup.part === 1 ? found : [measure('images', 0, images, false), ...found];
     });
   }
@@ -220,13 +187,12 @@ export class Tower {
     this.#parameters.restore(files);
   }
 
-  /** Frees parameters, traces and what the last step kept: a thread's end alone would leave them on the device. */
+  /** Frees parameters, functions and what the last step kept: a thread's end alone would leave them on the device. */
   dispose(): void {
     this.#kept.clear();
-    this.#runner.dispose();
-    this.#whole?.dispose();
+    this.#function.dispose();
+    this.#peer?.device?.dispose();
     this.#ops?.dispose();
-    this.#gradientCheck.dispose();
     this.#parameters.dispose();
   }
 
@@ -242,26 +208,47 @@ export class Tower {
 
   /** Whether messages from here on have a checksum: always by the settings, or for once. */
   #setChecksums(asked = false): void {
-    if (this.#transport) this.#transport.checksums = this.#setup.exchange.checksum || asked;
+    if (this.#peer) this.#peer.transport.checksums = this.#setup.exchange.checksum || asked;
   }
 
-  /** A pass without dropout. */
-  #look({ slot, count, step }: BatchCommand, capture?: (value: Captured) => void) {
+  /** A pass without dropout. @param answer is called in the tower with the last layer. */
+  #look(
+    command: BatchCommand,
+    keep: boolean,
+    answer: (loss: tf.Scalar, logits: tf.Tensor2D, labels: Int32Array) => void = () => {},
+  ) {
     this.#setChecksums();
-    const { images, labels, labelValues } = this.#batch(slot, count);
-    const values = this.#parameters.read();
-    const outcome = this.#runner.run({
-      ...{ images, labels, step, capture, training: false, gather: this.#gather(step), halves: this.#halves(step) },
-      parameters: new Map(this.#parameters.names.map((name, i) => [name, values[i]!])),
+    return tidy(() => {
+      const { labelValues, ...batch } = this.#batch(command, false);
+      const onForward: Answering['onForward'] = (loss, logits) => {
+        if (loss && logits) answer(loss, logits, labelValues);
+      };
+      const answering = { onForward, onGradients: () => {} };
+      const { captured } = this.#pass(command, batch, { training: false, keep }, answering);
+      return { images: batch.images, captured };
     });
-    return { outcome, images, labelValues };
+  }
+
+  /** @throws an echo when the other tower failed first. */
+  #pass({ step }: BatchCommand, batch: { images: tf.Tensor4D; labels: tf.Tensor1D }, kind: PassKind, how: Answering) {
+    try {
+      return this.#function.run({ ...batch, step }, kind, how);
+    } catch (error) {
+      const { part, peer } = this.#setup;
+      const isCancelled = error instanceof NativeError && error.code === CANCELLED;
+      if (!isCancelled || part === 'whole' || !peer || !isAborted(peer.mailboxes)) throw error;
+      throw new ExchangeError(
+        `Cannot go on at step ${step} in tower ${part}: the other tower stopped; its own message says why`,
+        ...([part, 'queue', step, true] as const),
+      );
+    }
   }
 
   /**
-   * The slot's images and labels on the device. The images may lie in the slot, which is filled anew after the command:
-   * where something that shares their memory may outlive it, they are `copied`.
+   * The slot's images and labels. The images may lie in the slot, which is filled anew after the command: where something
+   * that shares their memory may outlive it, they are `copied`.
    */
-  #batch(slot: number, count: number, copied = false) {
+  #batch({ slot, count }: BatchCommand, copied: boolean) {
     const { slots, batchSize, net } = this.#setup;
     const { inputSize, inputChannels } = net;
     const shape = [count, inputSize, inputSize, inputChannels] as const;
@@ -271,28 +258,22 @@ export class Tower {
     return { images, labels: tensorFrom([count], labelValues) as tf.Tensor1D, labelValues };
   }
 
-  /** How the halves come together in that step. */
-  #gather(step: number): Gather {
-    return (own, site) => {
-      const { part } = this.#setup;
-      if (part === 'whole' || !this.#transport) throw new Error(`the whole net has no site ${site.name}`);
-      return gather(own, site, part, step, this.#transport, this.#fault.swapAt === site.name);
-    };
-  }
-
-  /** How they come together with work between, where that is wanted. */
-  #halves(step: number): Halves | undefined {
-    const transport = this.#transport;
-    if (!transport || !this.#setup.exchange.overlap) return undefined;
-    return {
-      send: (own, { name }) => sendHalf(own, name, step, transport),
-      receive: (sent, shape, { name }) => receiveHalf(sent, shape, name, step, transport),
-    };
+  #takeCosts() {
+    const { exchangeMs, waitMs, bytes } = this.#peer?.transport.takeCosts() ?? { exchangeMs: 0, waitMs: 0, bytes: 0 };
+    return { exchangeMs, waitMs, exchangeBytes: bytes + this.#function.takeDeviceBytes() };
   }
 
   #timings(started: number): Omit<StepReply, 'loss' | 'top1'> {
-    const { exchangeMs, waitMs, bytes } = this.#transport?.takeCosts() ?? { exchangeMs: 0, waitMs: 0, bytes: 0 };
+    const { exchangeMs, waitMs, exchangeBytes } = this.#takeCosts();
     const stepMs = performance.now() - started;
-    return { stepMs, computeMs: stepMs - exchangeMs - waitMs, exchangeMs, waitMs, exchangeBytes: bytes };
+    return { stepMs, computeMs: stepMs - exchangeMs - waitMs, exchangeMs, waitMs, exchangeBytes };
   }
 }
+
+/** `tf.tidy`, whose type knows no interfaces: the tensors in what `action` returns stay. */
+function tidy<T extends object>(action: () => T): T {
+  return tf.tidy(action as unknown as () => tf.TensorContainer) as T;
+}
+
+/** `TF_CANCELLED` of `tensorflow/c/tf_status.h`. */
+const CANCELLED = 1;

@@ -1,7 +1,8 @@
 /** The thread of one tower: takes commands, gives replies. Started by `client.ts`. */
 import { workerData } from 'node:worker_threads';
 import { NativeError, SplitError } from '../errors.js';
-import { abortLink, packControl, unpackControl } from '../exchange/index.js';
+import { packControl, unpackControl } from '../exchange/index.js';
+import { abortTowers } from './abort.js';
 import { placeOf } from './place.js';
 import type { Command, Envelope, TowerSetup } from './protocol.js';
 import { Tower } from './tower.js';
@@ -15,7 +16,7 @@ export default function task({ command, memory }: { command: Uint8Array; memory?
   try {
     return packControl({ ok: true, reply: obey(asked, memory) ?? null } satisfies Envelope);
   } catch (error) {
-    if (setup.link) abortLink(setup.link);
+    if (setup.peer) abortTowers(setup.peer.mailboxes);
     return packControl(enveloped(located(error, asked)));
   }
 }

@@ -1,11 +1,13 @@
 /** The coordinator's towers, which do each step together. */
+import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Config } from '../config/config.js';
 import { opThreads } from '../config/devices.js';
 import { ExchangeError, NativeError } from '../errors.js';
-import { abortLink, createLink, slotBytesFor } from '../exchange/index.js';
+import { createMailboxes, slotBytesFor } from '../exchange/index.js';
 import { buildNet, sitesOf, volume } from '../model/net.js';
 import { bytesToAlignment } from '../native/c/copy.js';
+import { abortTowers } from '../tower/abort.js';
 import { startTower, type TowerClient } from '../tower/client.js';
 import type { Command, OpenReply, Part, Replies, TowerSetup } from '../tower/protocol.js';
 import { answered } from './deadline.js';
@@ -62,7 +64,8 @@ const ECHO_MS = 3_000;
 export async function openTeam(config: TeamConfig, slots: readonly SharedArrayBuffer[]): Promise<Team> {
   const isSplit = config.placement === 'split';
   const parts: Part[] = isSplit ? [0, 1] : ['whole'];
-  const link = isSplit ? createLink(largestMessage(config), bytesToAlignment) : undefined;
+  const mailboxes = isSplit ? createMailboxes(largestMessage(config), bytesToAlignment) : undefined;
+  const name = `alexnet_split_towers_${randomUUID()}`;
   const {
     net,
     optimizer,
@@ -79,11 +82,11 @@ export async function openTeam(config: TeamConfig, slots: readonly SharedArrayBu
   const towers = parts.map((part, i) => {
     const setup: TowerSetup = {
       ...{ part, net, optimizer, seed, batchSize, slots, exchangeTimeoutMs, ops, compile },
-      ...{ convolutions, context: { intraOpThreads: opThreads(config.placement) } },
-      exchange: { ...exchange, overlap: overlaps(config) },
+      ...{ convolutions, context: { intraOpThreads: opThreads(config.net.table) } },
+      exchange,
       device: devices[i] ?? devices[0]!,
       fault,
-      ...(link && { link }),
+      ...(mailboxes && { peer: { mailboxes, name, device: devices[1 - i] ?? devices[0]! } }),
     };
     return startTower(setup);
   });
@@ -100,7 +103,7 @@ export async function openTeam(config: TeamConfig, slots: readonly SharedArrayBu
     const asked = towers.map((tower, i) =>
       answered(tower, i, command, memory, exchangeTimeoutMs).catch((error: unknown) => {
         failures.push(error);
-        if (link) abortLink(link); // the peer may be waiting for it
+        if (mailboxes) abortTowers(mailboxes); // the peer may be waiting for it
         failed();
       }),
     );
@@ -147,13 +150,6 @@ async function testDevice(ask: Team['ask']): Promise<string | undefined> {
     if (error instanceof NativeError) return error.message;
     throw error;
   }
-}
-
-/** On devices that share their cores there is nothing to gain from it. */
-function overlaps({ exchange, devices }: TeamConfig): boolean {
-  if (exchange.overlap !== 'auto') return exchange.overlap === 'on';
-  const [first, second] = devices;
-  return first !== second && [first, second].every((device) => device?.startsWith('GPU'));
 }
 
 /** Bytes of the largest message that crosses. */

@@ -1,7 +1,7 @@
 /** How settings come together. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { type Machine, placementOf, resolveConfig } from '../../src/config/config.js';
+import { type Machine, resolveConfig, tableOf } from '../../src/config/config.js';
 import { opThreads } from '../../src/config/devices.js';
 import type { Layer } from '../../src/config/layers.js';
 import { PRESETS } from '../../src/config/presets.js';
@@ -30,32 +30,35 @@ test('resolveConfig() takes the preset of the strongest layer that names one', (
   assert.equal(resolve([file, flags({ preset: 'auto' })]).config.preset, 'mini');
 });
 
-test('placementOf() is what resolveConfig() comes to, before there is a machine', () => {
+test('tableOf() is what resolveConfig() comes to, before there is a machine', () => {
   const cases: Layer[][] = [
     [],
     [flags({ preset: 'auto' })],
     [flags({ preset: 'imagenet-one-gpu' })],
     [flags({ preset: 'imagenet-one-gpu' }), flags({ preset: 'mini' })],
-    [flags({ preset: 'mini', placement: 'single' })],
-    [flags({ placement: 'single' }), flags({ placement: 'split' })],
+    [flags({ preset: 'mini', net: { table: 'lenet' } })],
+    [flags({ net: { table: 'lenet' } }), flags({ preset: 'mini', net: { width: 0.5 } })],
   ];
-  const found = cases.map((layers) => placementOf(layers));
-  assert.deepEqual(found, ['split', 'split', 'single', 'split', 'single', 'split']);
+  const found = cases.map((layers) => tableOf(layers));
+  assert.deepEqual(found, ['original', 'original', 'one-gpu', 'original', 'lenet', 'lenet']);
   assert.deepEqual(
     found,
-    cases.map((layers) => resolveConfig(layers, CPU, false).config.placement),
+    cases.map((layers) => resolveConfig(layers, CPU, false).config.net.table),
   );
   // What makes no config is refused later, with the machine.
-  assert.equal(placementOf([flags({ preset: 'toString' })]), 'split');
-  assert.equal(placementOf([flags({ placement: 7 })]), 7);
+  assert.equal(tableOf([flags({ preset: 'toString' })]), 'original');
+  assert.equal(tableOf([flags({ net: { table: 7 } })]), 7);
 });
 
-test('opThreads() is half of the cores in a split, of which there may be one, and all elsewhere', () => {
+test('opThreads() is half of the cores for a net of two columns, and all for one of one', () => {
   assert.deepEqual(
-    [1, 2, 3, 16].map((cores) => opThreads('split', cores)),
+    [1, 2, 3, 16].map((cores) => opThreads('original', cores)),
     [1, 1, 1, 8],
   );
-  assert.deepEqual([opThreads('single', 16), opThreads(undefined, 16)], [0, 0]);
+  assert.deepEqual(
+    ['paper', 'columns', 'tutorial', 'lenet', 'one-gpu', 'no-such', undefined].map((table) => opThreads(table, 16)),
+    [8, 8, 8, 8, 0, 0, 0],
+  );
 });
 
 test('resolveConfig() chooses the preset by the GPUs that are here, and says which and why', () => {

@@ -4,7 +4,7 @@ import test from 'node:test';
 import * as tf from '@tensorflow/tfjs';
 import { useDevice } from '../../src/native/binding/backend.js';
 import { conv2dBias } from '../../src/native/layers/layer-ops.js';
-import { hasXla, TiledConvolutions } from '../../src/native/layers/winograd-conv.js';
+import { hasXla, WinogradConvolutions } from '../../src/native/layers/winograd-conv.js';
 import { nativeOps } from '../../src/tower/native-ops.js';
 
 useDevice('CPU:0');
@@ -23,9 +23,9 @@ test('nativeOps() has large convolutions by tiles, unless they are to be direct'
       ops.dispose();
       return y.dataSync();
     });
-    const tiled = new TiledConvolutions();
-    assert.deepEqual(auto, tiled.conv(x, kernel, bias).dataSync());
-    tiled.dispose();
+    const winograd = new WinogradConvolutions();
+    assert.deepEqual(auto, winograd.conv(x, kernel, bias).dataSync());
+    winograd.dispose();
     assert.deepEqual(direct, conv2dBias(x, kernel, bias, 1, 'same').dataSync());
     assert.notDeepEqual(auto, direct);
   });

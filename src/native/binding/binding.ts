@@ -3,13 +3,14 @@
  * `@tensorflow/tfjs-node-gpu`'s kernels run on, in place of the native addon that cannot choose a device by thread.
  */
 import { NativeError } from '../../errors.js';
-import { type OpAttr, setAttr } from '../c/attributes.js';
-import { type Context, findDevice } from '../c/context.js';
+import type { OpAttr } from '../c/attributes.js';
+import { type Context, type Device, findDevice } from '../c/context.js';
 import { copyIn, copyOut } from '../c/copy.js';
 import { AttrType, DataType, type Pointer } from '../c/signatures.js';
 import { check } from '../c/status.js';
 import { readStrings, stringTensor } from '../c/strings.js';
 import { bytesPerElement, newValues, typedValues, type Values, volume } from '../c/values.js';
+import { type Call, execute } from './execute.js';
 import { HOST_OPS, HOST_TYPES } from './host.js';
 
 /** What an op returns of each output: tfjs-node's `TensorMetadata`. */
@@ -46,9 +47,10 @@ export class PinnedBinding {
   readonly TFEOpAttr = Object;
 
   readonly #context: Context;
-  readonly #device: string;
-  readonly #host: string;
-  readonly #onHost: boolean;
+  /** What it is pinned to. */
+  readonly target: Device;
+  /** Full name of the device in whose memory the host's own values lie. */
+  readonly host: string;
   readonly #handles = new Map<number, Pointer>();
   /** Of resources, which TensorFlow does not tell. */
   readonly #shapes = new Map<number, readonly number[]>();
@@ -62,22 +64,21 @@ export class PinnedBinding {
 
   /** @throws NativeError when the context has no such device. */
   constructor(context: Context, device: string) {
-    const found = findDevice(context, device);
     this.#context = context;
-    this.#device = found.fullName;
-    this.#onHost = found.type === 'CPU';
-    this.#host = findDevice(context, 'CPU:0').fullName;
+    this.target = findDevice(context, device);
+    this.host = findDevice(context, 'CPU:0').fullName;
     this.version = context.library.c.TF_Version();
     this.TF_Version = this.version;
   }
 
   /** The pinned device's full name. */
   get device(): string {
-    return this.#device;
+    return this.target.fullName;
   }
 
+  /** tfjs's question; ours are `target.memory`, where tensors lie, and `target.type`, which kernels there are. */
   isUsingGpuDevice(): boolean {
-    return !this.#onHost;
+    return this.target.type !== 'CPU';
   }
 
   getNumOfTensors(): number {
@@ -89,13 +90,23 @@ export class PinnedBinding {
    * int64 takes an `Int32Array` of low and high words, complex64 a `Float32Array` of real and imaginary parts.
    */
   createTensor(shape: number[], dtype: number, values: unknown): number {
-    const { library, status } = this.#context;
     if (dtype === DataType.STRING) {
       const handle = stringTensor(this.#context, shape, values as Uint8Array[], (op, inputs, attrs) =>
         this.#execute(op, inputs, attrs, 1),
       );
       return this.adopt(handle);
     }
+    const handle = this.#hostHandle(shape, dtype, values);
+    return this.adopt(HOST_TYPES.has(dtype) ? handle : this.#toDevice(handle));
+  }
+
+  /** As {@link createTensor}, in the host's memory whatever the device. */
+  createHostTensor(shape: readonly number[], dtype: number, values: unknown): number {
+    return this.adopt(this.#hostHandle(shape, dtype, values));
+  }
+
+  #hostHandle(shape: readonly number[], dtype: number, values: unknown): Pointer {
+    const { library, status } = this.#context;
     const typed = typedValues(dtype, values);
     const bytes = volume(shape) * bytesPerElement(dtype);
     if (typed.byteLength !== bytes) {
@@ -110,7 +121,7 @@ export class PinnedBinding {
     const handle = c.TFE_NewTensorHandle(tensor, status);
     c.TF_DeleteTensor(tensor); // the handle keeps the memory
     check(c, status, `make a tensor of shape [${shape}]`);
-    return this.adopt(HOST_TYPES.has(dtype) ? handle : this.#toDevice(handle));
+    return handle;
   }
 
   deleteTensor(id: number): void {
@@ -166,22 +177,37 @@ export class PinnedBinding {
   }
 
   /**
-   * Runs one op on the pinned device.
+   * Runs one op.
+   * @param device full name; by default the pinned one.
    * @throws NativeError with TensorFlow's code and text, and the op's name.
    */
-  executeOp(name: string, attrs: OpAttr[], inputIds: number[], numOutputs: number): TensorMetadata[] {
+  executeOp(
+    name: string,
+    attrs: OpAttr[],
+    inputIds: number[],
+    numOutputs: number,
+    device?: string,
+  ): TensorMetadata[] {
     const inputs = inputIds.map((id) => this.handle(id));
-    return Array.from(this.#execute(name, inputs, attrs, numOutputs), (handle) => this.describe(this.adopt(handle)));
+    const outputs = this.#execute(name, inputs, attrs, numOutputs, device);
+    return Array.from(outputs, (handle) => this.describe(this.adopt(handle)));
   }
 
   /**
-   * Calls a function that the context has, on the pinned device, with as few calls into C as can be.
+   * Calls a function that the context has, with as few calls into C as can be.
    * @param outputs shapes and data types of what it returns: asking for each takes time.
+   * @param device full name. The function's nodes may be on others.
    * @throws NativeError as {@link executeOp}.
    */
-  callFunction(name: string, attrs: OpAttr[], inputIds: number[], outputs: readonly Known[]): TensorMetadata[] {
+  callFunction(
+    name: string,
+    attrs: OpAttr[],
+    inputIds: number[],
+    outputs: readonly Known[],
+    device = this.device,
+  ): TensorMetadata[] {
     const inputs = BigUint64Array.from(inputIds, (id) => this.handle(id));
-    const handles = this.#execute(name, inputs, attrs, outputs.length);
+    const handles = this.#execute(name, inputs, attrs, outputs.length, device);
     return outputs.map(({ shape, dtype }, i) => ({ id: this.adopt(handles[i]!), shape, dtype }));
   }
 
@@ -250,41 +276,16 @@ export class PinnedBinding {
     return name;
   }
 
-  /** @param inputs one by one; a function's, for which TensorFlow infers no types from them, as an array for C. */
-  #execute(name: string, inputs: Pointer[] | BigUint64Array, attrs: OpAttr[], count: number): BigUint64Array {
-    const { library, status, address } = this.#context;
-    const { c } = library;
-    const op = c.TFE_NewOp(address, name, status);
-    check(c, status, `find the op ${name}`, name);
-    try {
-      c.TFE_OpSetDevice(op, HOST_OPS.test(name) ? this.#host : this.#device, status);
-      check(c, status, `place the op ${name} on ${this.#device}`, name);
-      if (inputs instanceof BigUint64Array) {
-        c.TFE_OpAddInputList(op, inputs, inputs.length, status);
-        check(c, status, `give the function ${name} its inputs`, name);
-      } else {
-        for (const input of inputs) {
-          c.TFE_OpAddInput(op, input, status);
-          check(c, status, `give the op ${name} its inputs`, name);
-        }
-      }
-      for (const attr of attrs) setAttr(library, op, name, attr, status);
-      if (this.cancellation !== undefined) c.TFE_OpSetCancellationManager(op, this.cancellation, status);
-      const outputs = new BigUint64Array(Math.max(1, count));
-      const made = Int32Array.of(count);
-      c.TFE_Execute(op, outputs, made, status);
-      check(c, status, `run the op ${name}`, name);
-      return outputs.subarray(0, made[0]);
-    } finally {
-      c.TFE_DeleteOp(op);
-    }
+  #execute(name: string, inputs: Call['inputs'], attrs: OpAttr[], count: number, device?: string): BigUint64Array {
+    const where = device ?? (HOST_OPS.test(name) ? this.host : this.device);
+    return execute(this.#context, { name, inputs, attrs, count, device: where, cancellation: this.cancellation });
   }
 
   #toDevice(handle: Pointer): Pointer {
     const { library, status, address } = this.#context;
-    const there = library.c.TFE_TensorHandleCopyToDevice(handle, address, this.#device, status);
+    const there = library.c.TFE_TensorHandleCopyToDevice(handle, address, this.device, status);
     library.c.TFE_DeleteTensorHandle(handle);
-    check(library.c, status, `copy a tensor to ${this.#device}`);
+    check(library.c, status, `copy a tensor to ${this.device}`);
     return there;
   }
 }

@@ -1,10 +1,9 @@
 /**
- * Tensors that lie in JavaScript's shared memory. Where the device is a CPU nothing is copied, and the memory is
- * TensorFlow's to read until the tensor is disposed of.
+ * Tensors that lie in JavaScript's shared memory, which is TensorFlow's to read until the tensor is disposed of.
  *
  * TensorFlow does not write there: it computes in place only in memory that it owns, and what `TF_NewTensor` is given it
- * does not (`owns_memory` in `tensorflow/c/tf_tensor.cc`). And an op on a CPU has read its inputs when the call of it
- * returns.
+ * does not (`owns_memory` in `tensorflow/c/tf_tensor.cc`). An op on a CPU has read its inputs when the call of
+ * it returns; one on a GPU when its result is there.
  */
 import type * as tf from '@tensorflow/tfjs';
 import koffi from 'koffi';
@@ -12,17 +11,18 @@ import { openContext } from '../c/context.js';
 import { ALIGNMENT } from '../c/copy.js';
 import { DataType, type Pointer } from '../c/signatures.js';
 import { check } from '../c/status.js';
-import { bytesPerElement } from '../c/values.js';
+import { bytesPerElement, volume } from '../c/values.js';
 import { currentBinding, tensorOf } from './backend.js';
+import type { PinnedBinding } from './binding.js';
 
 /** By tfjs's word for a tensor's values: their memory is not collected before it. */
 const memories = new WeakMap<object, ArrayBufferLike>();
 
 /**
  * A float32 tensor of `values` where they lie, in shared memory. Until it is disposed of, and with it all that may share its
- * memory, such as what is cloned or reshaped, the memory has to stay and nobody may write there. It is a copy, as of
- * `tensorFrom`, where it cannot lie there: on another device than a CPU, in memory that is not shared, and where the values
- * begin at no multiple of {@link ALIGNMENT} bytes.
+ * memory, such as what is cloned or reshaped, the memory has to stay and nobody may write there. For a device with other
+ * memory TensorFlow copies it where it is used. It is a copy from the start, as of `tensorFrom`, where the memory is not
+ * shared, and where the values begin at no multiple of {@link ALIGNMENT} bytes.
  * @returns the caller's.
  * @throws NativeError when there are not as many values as the shape has.
  */
@@ -36,26 +36,53 @@ export function borrowTensor(shape: readonly number[], values: Float32Array): tf
 /** The same as a handle of this thread's binding, which does not keep the memory. @returns its id. */
 export function borrow(shape: readonly number[], dtype: number, values: Float32Array | Uint8Array): number {
   const binding = currentBinding();
-  const bytes = shape.reduce((product, size) => product * size, bytesPerElement(dtype));
-  const isCopied =
-    binding.isRecording || // becomes a constant
-    binding.isUsingGpuDevice() ||
-    !(values.buffer instanceof SharedArrayBuffer) ||
-    bytes === 0 ||
-    bytes !== values.byteLength;
-  const address = isCopied ? 1n : koffi.address(values);
-  if (address % BigInt(ALIGNMENT) !== 0n) return binding.createTensor([...shape], dtype, values);
-  const { library, status, address: context } = openContext();
+  // In a recording it becomes a constant.
+  const canLie = !binding.isRecording && lies(shape, dtype, values);
+  if (!canLie) return binding.createTensor([...shape], dtype, values);
+  const { library, status, address } = openContext();
   const { c } = library;
-  const tensor = c.TF_NewTensor(dtype, BigInt64Array.from(shape, BigInt), shape.length, address, bytes, nothing(), 0n);
-  const handle = c.TFE_NewTensorHandle(tensor, status);
-  c.TF_DeleteTensor(tensor);
-  check(c, status, `make a tensor of shape [${shape}]`);
+  const handle = handleOf(shape, dtype, values);
+  if (binding.target.memory !== 'host') return binding.adopt(handle);
   // From one CPU device to another nothing is copied.
-  const there = c.TFE_TensorHandleCopyToDevice(handle, context, binding.device, status);
+  const there = c.TFE_TensorHandleCopyToDevice(handle, address, binding.device, status);
   c.TFE_DeleteTensorHandle(handle);
   check(c, status, `put a tensor on ${binding.device}`);
   return binding.adopt(there);
+}
+
+/**
+ * Values as a tensor in the host's memory, whatever the device: where they lie, if they can, and else a copy.
+ * @returns its id in the binding, which does not keep the memory.
+ */
+export function hostTensor(
+  binding: PinnedBinding,
+  shape: readonly number[],
+  dtype: number,
+  values: Float32Array | Uint8Array,
+  isCopied = false,
+): number {
+  if (isCopied || !lies(shape, dtype, values)) return binding.createHostTensor(shape, dtype, values);
+  return binding.adopt(handleOf(shape, dtype, values));
+}
+
+/** Whether TensorFlow can use values where they are: in shared memory, aligned, and as many as the shape has. */
+function lies(shape: readonly number[], dtype: number, values: Float32Array | Uint8Array): boolean {
+  const bytes = volume(shape) * bytesPerElement(dtype);
+  if (bytes === 0 || bytes !== values.byteLength || !(values.buffer instanceof SharedArrayBuffer)) return false;
+  return koffi.address(values) % BigInt(ALIGNMENT) === 0n;
+}
+
+/** A TFE_TensorHandle of values where they are. */
+function handleOf(shape: readonly number[], dtype: number, values: Float32Array | Uint8Array): Pointer {
+  const { library, status } = openContext();
+  const { c } = library;
+  const sizes = BigInt64Array.from(shape, BigInt);
+  const address = koffi.address(values);
+  const tensor = c.TF_NewTensor(dtype, sizes, shape.length, address, values.byteLength, nothing(), 0n);
+  const handle = c.TFE_NewTensorHandle(tensor, status);
+  c.TF_DeleteTensor(tensor);
+  check(c, status, `make a tensor of shape [${shape}]`);
+  return handle;
 }
 
 let noOp: Pointer | undefined;

@@ -1,6 +1,6 @@
 /** Tensors from memory and into memory, without tfjs's copies and its promise to upload later. */
 import * as tf from '@tensorflow/tfjs';
-import { openContext } from '../c/context.js';
+import { openContext, shortName } from '../c/context.js';
 import { AttrType, DataType } from '../c/signatures.js';
 import { check } from '../c/status.js';
 import { currentBinding, tensorId, tensorOf } from './backend.js';
@@ -27,11 +27,13 @@ export function copyTensor(tensor: tf.Tensor, target: Uint8Array): void {
 }
 
 /**
- * Waits until the tensor is computed. On a CPU it is when it exists; on a GPU one element is fetched, for which the
- * device finishes all that was given to it before.
+ * Waits until the tensor is computed. In host memory it is when it exists; of one on a GPU one element is fetched, for
+ * which the device finishes all that was given to it before.
  */
 export function settle(tensor: tf.Tensor): void {
-  if (!currentBinding().isUsingGpuDevice()) return;
+  const binding = currentBinding();
+  if (binding.target.memory === 'host') return;
+  if (shortName(binding.backingDevice(tensorId(tensor))).startsWith('CPU')) return;
   tf.tidy(() => tensor.flatten().slice(0, 1).dataSync());
 }
 
@@ -60,7 +62,8 @@ export function tensorFromHalf(shape: readonly number[], bytes: Uint8Array): tf.
   }
 }
 
-function castAttrs(from: number, to: number) {
+/** Attributes of `Cast`. */
+export function castAttrs(from: number, to: number) {
   return [
     { name: 'SrcT', type: AttrType.TYPE, value: from },
     { name: 'DstT', type: AttrType.TYPE, value: to },

@@ -18,13 +18,18 @@ export interface ContextOptions {
   virtualGpuMiB?: readonly number[];
 }
 
+/** Where a device's tensors lie: in this process's memory, on a GPU, or in another process. */
+export type Memory = 'host' | 'gpu' | 'remote';
+
 /** A device as TensorFlow reports it. */
 export interface Device {
-  /** Short name, `CPU:0`. */
+  /** `CPU:0`; of another process's device the full name, for two processes may each have a `GPU:0`. */
   name: string;
   /** TensorFlow's full name, `/job:localhost/replica:0/task:0/device:CPU:0`. */
   fullName: string;
+  /** TensorFlow's type, `CPU` or `GPU`: which kernels it has. */
   type: string;
+  memory: Memory;
   /** What TensorFlow may use on it, in bytes. */
   memoryBytes: number;
 }
@@ -127,18 +132,31 @@ function readDevices({ c }: Library, status: Pointer, context: Pointer): Device[
   try {
     return Array.from({ length: c.TF_DeviceListCount(list) }, (_, i) => {
       const fullName = c.TF_DeviceListName(list, i, status);
+      check(c, status, 'list the devices');
       const type = c.TF_DeviceListType(list, i, status);
       const memoryBytes = Number(c.TF_DeviceListMemoryBytes(list, i, status));
-      return { name: shortName(fullName), fullName, type, memoryBytes };
+      return { name: shortName(fullName), fullName, type, memory: memoryOf(fullName, type), memoryBytes };
     });
   } finally {
     c.TF_DeleteDeviceList(list);
   }
 }
 
-/** `CPU:0` of any of the spellings. */
+/**
+ * `CPU:0` of any of the spellings of a device of this process. Of another process's the job and the task stay:
+ * `/job:tower/replica:0/task:1/device:GPU:0`.
+ */
 export function shortName(name: string): string {
-  return name.replace(/^.*device:/i, '').toUpperCase();
+  const [, task, kind, number] =
+    /^(\/job:\w+\/replica:\d+\/task:\d+)?\/?(?:device:)?([a-z_]+):(\d+)$/i.exec(name.trim()) ?? [];
+  if (!kind) return name;
+  const device = `${kind.toUpperCase()}:${number}`;
+  return task === undefined || /^\/job:localhost\//i.test(task) ? device : `${task.toLowerCase()}/device:${device}`;
+}
+
+function memoryOf(fullName: string, type: string): Memory {
+  if (shortName(fullName).startsWith('/')) return 'remote';
+  return type === 'CPU' ? 'host' : 'gpu';
 }
 
 /**

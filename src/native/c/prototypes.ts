@@ -109,6 +109,8 @@ export const PROTOTYPES: Record<keyof TensorFlowC, string> = {
 
   TFE_Execute: 'void TFE_Execute(void *op, void *outputs, int *numOutputs, void *status)',
 
+  TF_SetDevice: 'void TF_SetDevice(void *description, const char *device)',
+
   TFE_NewExecutor: 'void *TFE_NewExecutor(bool isAsync, bool streams, int mostInFlight)',
   TFE_DeleteExecutor: 'void TFE_DeleteExecutor(void *executor)',
   TFE_ExecutorWaitForAllPendingNodes: 'void TFE_ExecutorWaitForAllPendingNodes(void *executor, void *status)',

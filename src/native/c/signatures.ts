@@ -159,6 +159,8 @@ export interface TensorFlowC {
 
   TFE_Execute(op: Pointer, outputs: BigUint64Array, numOutputs: Int32Array, status: Pointer): void;
 
+  TF_SetDevice(description: Pointer, device: string): void;
+
   TFE_NewExecutor(isAsync: boolean, streams: boolean, mostInFlight: number): Pointer;
   TFE_DeleteExecutor(executor: Pointer): void;
   TFE_ExecutorWaitForAllPendingNodes(executor: Pointer, status: Pointer): void;

@@ -5,9 +5,9 @@ import { check } from '../c/status.js';
 
 /**
  * One such thread, in which calls run one after another. Their results' handles are there at once, their values when
- * {@link Aside.wait} has returned; what they read has to stay as it is until then. Not to be shared between threads.
+ * {@link AsyncExecutor.wait} has returned; what they read has to stay as it is until then. Not to be shared between threads.
  */
-export class Aside {
+export class AsyncExecutor {
   readonly #executor: Pointer;
 
   constructor() {

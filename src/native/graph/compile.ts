@@ -7,15 +7,15 @@ import { NativeError } from '../../errors.js';
 import { currentBinding, ownBinding, tensorId, withOwnBinding } from '../binding/backend.js';
 import type { PinnedBinding } from '../binding/binding.js';
 import { recordingGraph } from './graph.js';
-import type { Passage } from './host-queue.js';
+import type { RunsWhile } from './run-while.js';
 import { Trace } from './trace.js';
 
 export interface CompileOptions {
   /**
-   * `graph`: TensorFlow runs the recorded ops as they are; `grappler`: its graph optimizer goes over them first; `xla`:
-   * XLA compiles them, which takes seconds for each set of shapes.
+   * `graph`: TensorFlow runs the recorded ops as they are, each on the device that this thread is pinned to; `xla`: XLA
+   * compiles them for that device, which takes seconds for each set of shapes.
    */
-  mode?: 'graph' | 'grappler' | 'xla';
+  mode?: 'graph' | 'xla';
   /** Which inputs get a gradient, in order; by default each of float32. Others cost nothing backward, and theirs is 0. */
   gradients?: readonly boolean[];
 }
@@ -29,18 +29,18 @@ export interface Compiled {
    */
   (...inputs: tf.Tensor[]): tf.Tensor[];
   /**
-   * Calls it, off the tape, and while it runs `work` in this thread, which takes all that the function hands out by the
-   * passage, and gives all that it waits for.
-   * @throws NativeError as a call, and what `work` throws.
+   * Calls it, off the tape, in a thread of TensorFlow's, and runs `work` in this thread meanwhile, which takes all that the
+   * function sends by queues to the host, and sends all that it waits for.
+   * @throws NativeError as a call, and what `work` throws: whichever fails first ends the other.
    */
-  beside(passage: Passage, work: () => void, ...inputs: tf.Tensor[]): tf.Tensor[];
+  runWhile(by: RunsWhile, work: () => void, ...inputs: tf.Tensor[]): tf.Tensor[];
   /** How many traces there are: one for each set of shapes, with and without a gradient. */
   readonly traces: number;
   /** Frees the traces; what XLA compiled stays for the next function that is the same. A later call traces anew. */
   dispose(): void;
 }
 
-const MODES = ['graph', 'grappler', 'xla'];
+const MODES = ['graph', 'xla'];
 
 /**
  * Compiles a function of tensors.
@@ -82,13 +82,13 @@ export function compile(fn: (...inputs: tf.Tensor[]) => tf.Tensor[], options: Co
     if (mode !== 'xla' || graph.isForXla || isDifferentiated) return fn(...inputs);
     return traceOf(inputs, false).callIn(graph, inputs);
   };
-  const beside = (passage: Passage, work: () => void, ...inputs: tf.Tensor[]) =>
-    traceOf(inputs, false).runBeside(inputs, passage, work);
+  const runWhile = (by: RunsWhile, work: () => void, ...inputs: tf.Tensor[]) =>
+    traceOf(inputs, false).runWhile(by, work, inputs);
   const dispose = () => {
     for (const trace of traces.values()) trace.dispose();
     traces = new Map();
   };
-  return Object.defineProperty(Object.assign(call, { dispose, beside }), 'traces', {
+  return Object.defineProperty(Object.assign(call, { dispose, runWhile }), 'traces', {
     get: () => traces.size,
   }) as Compiled;
 }

@@ -17,22 +17,25 @@ export function constantKey(binding: PinnedBinding, id: number): string | undefi
   return `${dtype} [${shape}] ${Buffer.from(buffer, byteOffset, byteLength).toString('hex')}`;
 }
 
-/** Adds a tensor's values to the graph. @returns the operation. @throws NativeError when TensorFlow refuses them. */
+/** Adds a tensor's values to the graph. @param device where they lie; strings lie on the host. @returns the operation. @throws NativeError when TensorFlow refuses them. */
 export function addConstant(
   { library, status }: Context,
   graph: Pointer,
   name: string,
   binding: PinnedBinding,
   id: number,
+  { device }: { device: string | undefined },
 ): Pointer {
   const { c } = library;
+  const { dtype } = binding.describe(id);
   const tensor = c.TFE_TensorHandleResolve(binding.handle(id), status);
   check(c, status, 'trace a constant');
   try {
     const description = c.TF_NewOperation(graph, 'Const', name);
+    if (device !== undefined) c.TF_SetDevice(description, dtype === DataType.STRING ? binding.host : device);
     c.TF_SetAttrTensor(description, 'value', tensor, status);
     check(c, status, 'trace a constant', 'Const');
-    c.TF_SetAttrType(description, 'dtype', binding.describe(id).dtype);
+    c.TF_SetAttrType(description, 'dtype', dtype);
     const operation = c.TF_FinishOperation(description, status);
     check(c, status, 'trace a constant', 'Const');
     return operation;

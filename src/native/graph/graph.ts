@@ -10,6 +10,7 @@ import type { Context } from '../c/context.js';
 import type { Library } from '../c/load.js';
 import { AttrType, DataType, type Pointer } from '../c/signatures.js';
 import { check } from '../c/status.js';
+import { HOST_OPS } from '../binding/host.js';
 import { addConstant, constantKey } from './constants.js';
 import { Effects } from './effects.js';
 import { keyOf, type Node, outputOf, pack, typeAttr, type Value } from './graph-value.js';
@@ -32,16 +33,21 @@ export function recordingGraph(binding: PinnedBinding): Graph | undefined {
 /** A tensor, whose value may be another one at each call when it is a variable, or a resource by its id. */
 export type CapturedSource = { tensor: tf.Tensor } | { id: number };
 
+interface RecordOptions {
+  known?: readonly Pick<TensorMetadata, 'shape'>[];
+  device?: string;
+}
+
 /** A graph while it is recorded. */
 export class Graph {
   /** In the order of recording. */
   readonly nodes: Node[] = [];
   /** What is from outside, each with the placeholder that stands for it. */
   readonly captured: { source: CapturedSource; value: Value }[] = [];
-  /** Whether it uses a passage: called alone it would wait for ever. */
-  leadsOut = false;
   readonly #context: Context;
   readonly #real: PinnedBinding;
+  /** Whether it sends or receives by a queue: somebody has to be at its other end while it runs. */
+  usesQueue = false;
   /** Whether XLA will compile it. */
   readonly isForXla: boolean;
   readonly #graph: Pointer;
@@ -89,6 +95,8 @@ export class Graph {
     const binding = {
       ...real,
       device: real.device,
+      target: real.target,
+      host: real.host,
       isRecording: true,
       isUsingGpuDevice: () => real.isUsingGpuDevice(),
       // XLA has TensorFlow's public ops alone.
@@ -108,6 +116,7 @@ export class Graph {
           attrs,
           ids.map((id) => this.valueOf(id)),
           count,
+          HOST_OPS.test(op) ? { device: real.host } : {},
         ),
       tensorDataSync: refuse,
       read: refuse,
@@ -177,7 +186,8 @@ export class Graph {
 
   /**
    * Adds a node.
-   * @param known shapes of its results, where TensorFlow does not know them.
+   * @param options.known shapes of its results, where TensorFlow does not know them.
+   * @param options.device full name of the device that it runs on; by default the one that the thread is pinned to.
    * @throws NativeError with the op's name, when TensorFlow refuses it.
    */
   record(
@@ -185,12 +195,14 @@ export class Graph {
     attrs: readonly OpAttr[],
     inputs: readonly Value[],
     count: number,
-    known?: readonly Pick<TensorMetadata, 'shape'>[],
+    { known, device = this.#real.device }: RecordOptions = {},
   ): Value[] {
     const { library, status } = this.#context;
     const { c } = library;
     const def = opDef(library, this.#graph, op, status);
     const description = c.TF_NewOperation(this.#graph, op, this.#nameOf(op));
+    // TensorFlow would choose by itself for what has no kernel there. What XLA compiles is where the call of it is.
+    if (!this.isForXla && op !== 'Placeholder') c.TF_SetDevice(description, device);
     this.#addInputs(description, op, def.inputs, attrs, inputs);
     for (const attr of attrs) setAttr(this.#setters, description, op, attr, status);
     const touched = op === 'Placeholder' ? [] : touchedBy(inputs, def.isStateful);
@@ -219,7 +231,7 @@ export class Graph {
     library.c.TF_GraphCopyFunction(this.#graph, fn, null, status);
     check(library.c, status, 'trace a call of a compiled function');
     const inputs = ids.map((id) => this.valueOf(id));
-    const made = this.record(name, attrs, inputs, outputs.length, outputs);
+    const made = this.record(name, attrs, inputs, outputs.length, { known: outputs });
     // TensorFlow gives a function's input the marks of what made it, and an input cannot be compiled by XLA.
     return made.map((value) => this.record('Identity', [typeAttr(value.dtype)], [value], 1)[0]!);
   }
@@ -275,7 +287,9 @@ export class Graph {
     const key = constantKey(this.#real, id);
     const alike = key === undefined ? undefined : this.#alike.get(key);
     if (alike) return alike;
-    const operation = addConstant(this.#context, this.#graph, this.#nameOf('Const'), this.#real, id);
+    const operation = addConstant(this.#context, this.#graph, this.#nameOf('Const'), this.#real, id, {
+      device: this.isForXla ? undefined : this.#real.device,
+    });
     const node: Node = { operation, op: 'Const', inputs: [], isStateful: false };
     this.nodes.push(node);
     const value = this.#valueAt(node, 0);

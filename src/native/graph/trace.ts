@@ -11,8 +11,8 @@ import { check } from '../c/status.js';
 import type { CompileOptions } from './compile.js';
 import { type CapturedSource, Graph } from './graph.js';
 import { keyOf, type Node, pack, type Value } from './graph-value.js';
-import type { Passage } from './host-queue.js';
 import { record } from './record.js';
+import { type RunsWhile, runWhile } from './run-while.js';
 import { runOnTape } from './tape.js';
 
 /** A function that TensorFlow's context has. */
@@ -35,6 +35,11 @@ export class Trace {
   /** XLA keeps what it compiled, by the function's name, for as long as the process lives. */
   readonly #isForXla: boolean;
   readonly #attrs: OpAttr[];
+  /**
+   * Where it is called. Its nodes say themselves where they are, and the host is where a function over several devices may
+   * begin; but XLA compiles for the device of the call.
+   */
+  readonly #device: string;
   readonly #forward: Defined;
   readonly #backward: Defined | undefined;
   readonly #results: readonly Value[];
@@ -46,7 +51,7 @@ export class Trace {
   /** For each input, when the backward function has it. */
   readonly #gradients: readonly (Value | undefined)[];
   readonly #binding: PinnedBinding;
-  readonly #leadsOut: boolean;
+  readonly #usesQueue: boolean;
 
   /** @param inputs shapes and data types of the inputs. */
   constructor(
@@ -57,6 +62,7 @@ export class Trace {
   ) {
     this.#binding = currentBinding();
     this.#isForXla = mode === 'xla';
+    this.#device = this.#isForXla ? this.#binding.device : this.#binding.host;
     this.#attrs = callAttrs(mode);
     const wanted = inputs.map(({ dtype }, i) => (gradients?.[i] ?? dtype === DataType.FLOAT) && isDifferentiated);
     const graph = new Graph(openContext(), this.#binding, this.#isForXla);
@@ -107,14 +113,14 @@ export class Trace {
             )
           : undefined;
       this.#captured = graph.captured.map(({ source }) => source);
-      this.#leadsOut = graph.leadsOut;
+      this.#usesQueue = graph.usesQueue;
     } finally {
       graph.dispose();
     }
   }
 
   run(inputs: readonly tf.Tensor[]): tf.Tensor[] {
-    if (this.#leadsOut) throw leadsNowhere();
+    if (this.#usesQueue) throw nobodyAtQueue();
     const forward = (outputs: readonly Value[]) => this.#call(this.#forward, this.#idsOf(inputs), outputs);
     if (!this.#isDifferentiated) return forward(this.#results); // no tape records
     const out = runOnTape({
@@ -131,16 +137,16 @@ export class Trace {
     return out.map((each, i) => (i === 0 ? each : forReading(each)));
   }
 
-  /** As `run`, off the tape, with `work` beside it. */
-  runBeside(inputs: readonly tf.Tensor[], passage: Passage, work: () => void): tf.Tensor[] {
+  /** As `run`, off the tape, while `work` runs in this thread. */
+  runWhile({ executor, cancellation }: RunsWhile, work: () => void, inputs: readonly tf.Tensor[]): tf.Tensor[] {
     const ids = this.#idsOf(inputs);
-    const start = () => this.#binding.callFunction(this.#forward.name, this.#attrs, ids, this.#results);
-    return passage.run(start, work).map(tensorOf);
+    const start = () => this.#binding.callFunction(this.#forward.name, this.#attrs, ids, this.#results, this.#device);
+    return runWhile(executor, cancellation, start, work).map(tensorOf);
   }
 
   /** Puts a call of it into a graph that is recorded; nothing differentiates it there. */
   callIn(graph: Graph, inputs: readonly tf.Tensor[]): tf.Tensor[] {
-    if (this.#leadsOut) throw leadsNowhere();
+    if (this.#usesQueue) throw nobodyAtQueue();
     return graph.call(this.#forward, this.#attrs, this.#idsOf(inputs), this.#results).map(tensorOf);
   }
 
@@ -183,7 +189,7 @@ export class Trace {
   }
 
   #call({ name }: Defined, ids: number[], outputs: readonly Value[]): tf.Tensor[] {
-    return this.#binding.callFunction(name, this.#attrs, ids, outputs).map(tensorOf);
+    return this.#binding.callFunction(name, this.#attrs, ids, outputs, this.#device).map(tensorOf);
   }
 }
 
@@ -208,9 +214,9 @@ function forReading(result: tf.Tensor): tf.Tensor {
   return tf.customGrad((x) => ({ value: (x as tf.Tensor).clone(), gradFunc }))(result);
 }
 
-function leadsNowhere(): NativeError {
+function nobodyAtQueue(): NativeError {
   return new NativeError(
-    'Cannot call a compiled function alone that uses a passage: nobody would give what it waits for; call it by beside()',
+    'Cannot call a compiled function alone that uses a queue: nobody would be at its other end; call it by runWhile()',
     9,
   );
 }
@@ -264,7 +270,5 @@ function define(graph: Graph, body: readonly Node[], inputs: readonly Value[], o
 
 function callAttrs(mode: NonNullable<CompileOptions['mode']>): OpAttr[] {
   if (mode === 'xla') return [{ name: '_XlaMustCompile', type: AttrType.BOOL, value: true }];
-  // The optimizer runs when a call carries a configuration, be it an empty one.
-  if (mode === 'grappler') return [{ name: 'config_proto', type: AttrType.STRING, value: '' }];
   return [];
 }

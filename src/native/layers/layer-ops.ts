@@ -100,7 +100,7 @@ const LARGE = 2 ** 16;
  * weights' rows in their order; the values are the same.
  */
 function timesTransposed(dy: tf.Tensor, weights: tf.Tensor): tf.Tensor {
-  if (currentBinding().isUsingGpuDevice() || weights.size < LARGE) return matMul(dy, weights, false, true);
+  if (currentBinding().target.type !== 'CPU' || weights.size < LARGE) return matMul(dy, weights, false, true);
   return tf.transpose(matMul(weights, tf.transpose(dy), false, false));
 }
 

@@ -1,6 +1,6 @@
 /**
- * Convolutions by minimal filtering: maps are cut into tiles, and each tile's results are made of fewer products than
- * the convolution's sum has. The transforms to and from these products are XLA's, the products TensorFlow's.
+ * Winograd's convolutions, F(m × m, r × r): maps are cut into tiles, and each tile's results are made of fewer products
+ * than the convolution's sum has (Lavin and Gray 2015, arXiv:1509.09308). The transforms to and from these products are XLA's, the products TensorFlow's.
  * float32, NHWC; differentiable by tfjs's tape.
  */
 import * as tf from '@tensorflow/tfjs';
@@ -8,7 +8,7 @@ import { currentBinding, withOwnBinding } from '../binding/backend.js';
 import { AttrType } from '../c/signatures.js';
 import { type Compiled, compile } from '../graph/compile.js';
 import { differentiable, NHWC, run, T } from './differentiable.js';
-import { minimalFilter, transpose } from './winograd-transforms.js';
+import { winogradMatrices, transpose } from './winograd-transforms.js';
 
 /** Results of a tile along a side, by the kernel's size: more lose too much in float32. */
 const OUTPUTS: Readonly<Record<number, readonly number[]>> = { 3: [4, 5], 5: [4] };
@@ -49,7 +49,7 @@ export function tilingOf(size: number, taps: number): Tiling | undefined {
 }
 
 /** Such convolutions, and what was compiled for them. */
-export class TiledConvolutions {
+export class WinogradConvolutions {
   readonly #transforms = new Map<string, Transforms>();
 
   /**
@@ -116,7 +116,7 @@ export function hasXla(): boolean {
 
 function compileTransforms(tiling: Tiling): Transforms {
   const { size, taps, outputs, tiles } = tiling;
-  const { input, kernel, output } = minimalFilter(outputs, taps);
+  const { input, kernel, output } = winogradMatrices(outputs, taps);
   const adjoint = { input: transpose(input), kernel: transpose(kernel), output: transpose(output) };
   const points = outputs + taps - 1;
   const before = (taps - 1) / 2;
@@ -224,27 +224,27 @@ function product(a: tf.Tensor, b: tf.Tensor, transposeA: boolean, transposeB: bo
 type Shape4D = readonly [number, number, number, number];
 
 /** Multiply-adds of a convolution by its sum below which it is over before the transforms pay. */
-const WORTH_TILES = 2 ** 28;
+const WORTH_WINOGRAD = 2 ** 28;
 /** Multiply-adds that have to be saved for each value that the transforms write and read. */
 const WORTH_VALUE = 75;
 
 /**
- * Whether a convolution with stride 1 is faster by tiles: on a CPU, for kernels that there is a tiling for, where enough
+ * Whether a convolution with stride 1 is faster by Winograd's algorithm: on a CPU, for kernels that there is a tiling for, where enough
  * is saved (docs/performance.md has the measurements). On a GPU cuDNN chooses by itself.
  * @param shape [B, H, W, C] of its input; @param kernel [R, R, C, K].
  */
-export function isWorthTiles(x: Shape4D, kernel: Shape4D): boolean {
-  return savesByTiles(x, kernel) && !currentBinding().isUsingGpuDevice() && hasXla();
+export function isWorthWinograd(x: Shape4D, kernel: Shape4D): boolean {
+  return savesByWinograd(x, kernel) && currentBinding().target.type === 'CPU' && hasXla();
 }
 
-/** Whether its size alone speaks for tiles; see {@link isWorthTiles}. */
-export function savesByTiles(
+/** Whether its size alone speaks for it; see {@link isWorthWinograd}. */
+export function savesByWinograd(
   [batch, height, width, channels]: Shape4D,
   [taps, tapsAcross, , kernels]: Shape4D,
 ): boolean {
   const tiling = height === width && taps === tapsAcross ? tilingOf(height, taps) : undefined;
   if (!tiling) return false;
   const [sums, products] = [(height * taps) ** 2, (tiling.tiles * (tiling.outputs + taps - 1)) ** 2];
-  if (batch * sums * channels * kernels < WORTH_TILES) return false;
+  if (batch * sums * channels * kernels < WORTH_WINOGRAD) return false;
   return (sums / products - 1) * ((channels * kernels) / (channels + kernels)) >= WORTH_VALUE;
 }

@@ -1,11 +1,11 @@
 /**
- * Minimal filtering (S. Winograd, "Arithmetic Complexity of Computations", 1980; A. Lavin and S. Gray, "Fast Algorithms
+ * Winograd's algorithm, F(m, r) (S. Winograd, "Arithmetic Complexity of Computations", 1980; A. Lavin and S. Gray, "Fast Algorithms
  * for Convolutional Neural Networks", 2015): `outputs` neighbouring results of a filter with `taps` taps out of
  * `outputs + taps - 1` products, in the place of `outputs · taps`.
  */
 
 /** result = output · ((kernel · taps) × (input · values)), × value by value. */
-export interface MinimalFilter {
+export interface WinogradMatrices {
   /** [outputs, points] */
   output: number[][];
   /** [points, taps] */
@@ -26,7 +26,7 @@ const POINTS: Readonly<Record<number, readonly number[]>> = {
 };
 
 /** The three matrices. @throws RangeError when there are no points for so many products. */
-export function minimalFilter(outputs: number, taps: number): MinimalFilter {
+export function winogradMatrices(outputs: number, taps: number): WinogradMatrices {
   const count = outputs + taps - 1;
   const finite = POINTS[count];
   if (!finite) throw new RangeError(`there is no minimal filter of ${count} products`);

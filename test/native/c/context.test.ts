@@ -24,7 +24,7 @@ test('listDevices() tells names and memory as TensorFlow has them', () => {
   const [first, second] = listDevices();
   assert.equal(first?.name, 'CPU:0');
   assert.equal(second?.fullName, '/job:localhost/replica:0/task:0/device:CPU:1');
-  assert.equal(second?.type, 'CPU');
+  assert.deepEqual([second?.type, second?.memory], ['CPU', 'host']);
   assert.ok(second.memoryBytes > 0);
 });
 
@@ -32,6 +32,14 @@ test('findDevice() takes every spelling of a name', () => {
   for (const name of ['CPU:1', 'cpu:1', '/device:CPU:1', '/job:localhost/replica:0/task:0/device:CPU:1']) {
     assert.equal(findDevice(openContext(), name).name, 'CPU:1');
     assert.equal(shortName(name), 'CPU:1');
+  }
+});
+
+test('shortName() leaves the job and the task to a device of another process', () => {
+  for (const task of [0, 1]) {
+    const full = `/job:tower/replica:0/task:${task}/device:GPU:0`;
+    assert.equal(shortName(full), full);
+    assert.equal(shortName(full.replace('device:', '')), full);
   }
 });
 

@@ -5,14 +5,14 @@ import type { NativeError } from '../../../src/errors.js';
 import { currentBinding, runOp, useDevice } from '../../../src/native/binding/backend.js';
 import { Variable } from '../../../src/native/binding/variables.js';
 import { AttrType, DataType } from '../../../src/native/c/signatures.js';
-import { Aside } from '../../../src/native/graph/async-executor.js';
+import { AsyncExecutor } from '../../../src/native/graph/async-executor.js';
 import { compile } from '../../../src/native/graph/compile.js';
 
 useDevice('CPU:0');
 
-describe('Aside', () => {
+describe('AsyncExecutor', () => {
   it('start() has the calls run one after another, and wait() has them done', () => {
-    const aside = new Aside();
+    const aside = new AsyncExecutor();
     const one = tf.tensor2d([1], [1, 1]);
     const variable = new Variable(one);
     const add = compile((x) => {
@@ -35,7 +35,7 @@ describe('Aside', () => {
   });
 
   it('start() leaves the calls after it to the thread itself', () => {
-    const aside = new Aside();
+    const aside = new AsyncExecutor();
     const before = currentBinding().getNumOfTensors();
     throws(
       () =>
@@ -52,7 +52,7 @@ describe('Aside', () => {
   });
 
   it('wait() says what failed, once, and goes on', () => {
-    const aside = new Aside();
+    const aside = new AsyncExecutor();
     const check = compile((x) => [runOp('CheckNumerics', [x], CHECK)[0]!]);
     const call = (value: number) => tf.tidy(() => aside.start(() => check(tf.scalar(value))));
     tf.dispose(call(Number.NaN));

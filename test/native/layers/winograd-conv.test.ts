@@ -7,9 +7,9 @@ import { compile } from '../../../src/native/graph/compile.js';
 import { conv2dBias } from '../../../src/native/layers/layer-ops.js';
 import {
   hasXla,
-  isWorthTiles,
-  savesByTiles,
-  TiledConvolutions,
+  isWorthWinograd,
+  savesByWinograd,
+  WinogradConvolutions,
   tilingOf,
 } from '../../../src/native/layers/winograd-conv.js';
 
@@ -18,10 +18,10 @@ const skip = hasXla() ? false : 'this TensorFlow has no XLA';
 
 type Args = [tf.Tensor4D, tf.Tensor4D, tf.Tensor1D?];
 
-const tiled = new TiledConvolutions();
-after(() => tiled.dispose());
+const winograd = new WinogradConvolutions();
+after(() => winograd.dispose());
 
-const byTiles = (...[x, kernel, bias]: Args) => tiled.conv(x, kernel, bias);
+const byWinograd = (...[x, kernel, bias]: Args) => winograd.conv(x, kernel, bias);
 const bySums = (...[x, kernel, bias]: Args) => conv2dBias(x, kernel, bias, 1, 'same');
 
 function inputs([batch, size, taps, channels, kernels]: readonly number[], hasBias: boolean): Args {
@@ -58,7 +58,7 @@ for (const shape of [
     test(`conv() of ${shape} has the sums and their gradients${hasBias ? '' : ', without a bias'}`, { skip }, () => {
       tf.tidy(() => {
         const args = inputs(shape, hasBias);
-        const [mine, theirs] = [look(byTiles, args), look(bySums, args)];
+        const [mine, theirs] = [look(byWinograd, args), look(bySums, args)];
         assert.equal(mine.length, hasBias ? 5 : 4);
         for (const [i, each] of mine.entries()) {
           const distance = apart(each, theirs[i]!);
@@ -73,9 +73,9 @@ for (const shape of [
 test('conv() in a compiled function has the very same values and gradients', { skip }, () => {
   tf.tidy(() => {
     const args = inputs([2, 13, 3, 8, 8], true);
-    const compiled = compile((...all) => [byTiles(...(all as unknown as Args))]);
+    const compiled = compile((...all) => [byWinograd(...(all as unknown as Args))]);
     const mine = look((...all) => compiled(...(all as tf.Tensor[]))[0]!, args);
-    const eager = look(byTiles, args);
+    const eager = look(byWinograd, args);
     for (const [i, each] of mine.entries()) assert.deepEqual(each.dataSync(), eager[i]!.dataSync());
     compiled.dispose();
   });
@@ -84,7 +84,7 @@ test('conv() in a compiled function has the very same values and gradients', { s
 test('conv() refuses a kernel that there is no tiling for', { skip }, () => {
   tf.tidy(() => {
     const [x, kernel] = inputs([1, 9, 7, 1, 1], false);
-    assert.throws(() => tiled.conv(x, kernel), RangeError);
+    assert.throws(() => winograd.conv(x, kernel), RangeError);
   });
 });
 
@@ -95,7 +95,7 @@ test('tilingOf() cuts a map into the tiles with the fewest products', () => {
   assert.equal(tilingOf(55, 11), undefined);
 });
 
-test("isWorthTiles() takes the whole net's layers 2 to 5, and no small or slim ones", { skip }, () => {
+test("isWorthWinograd() takes the whole net's layers 2 to 5, and no small or slim ones", { skip }, () => {
   const rows: [boolean, [number, number, number, number], [number, number, number, number]][] = [
     [true, [32, 27, 27, 48], [5, 5, 48, 128]],
     [true, [32, 13, 13, 256], [3, 3, 256, 192]],
@@ -106,7 +106,7 @@ test("isWorthTiles() takes the whole net's layers 2 to 5, and no small or slim o
     [false, [32, 13, 27, 192], [3, 3, 192, 192]], // not square
     [false, [32, 55, 55, 96], [11, 11, 96, 96]], // no tiling
   ];
-  for (const [expected, x, kernel] of rows) assert.equal(isWorthTiles(x, kernel), expected, `${x} by ${kernel}`);
+  for (const [expected, x, kernel] of rows) assert.equal(isWorthWinograd(x, kernel), expected, `${x} by ${kernel}`);
 });
 
 test("hasXla() is false within a function that is XLA's as a whole", () => {
@@ -125,16 +125,16 @@ test("hasXla() is false within a function that is XLA's as a whole", () => {
   assert.deepEqual(found, [hasXla(), false]);
 });
 
-test('isWorthTiles() is false on a GPU, and where TensorFlow has no XLA', (t) => {
+test('isWorthWinograd() is false on a GPU, and where TensorFlow has no XLA', (t) => {
   const large = [
     [32, 13, 13, 192],
     [3, 3, 192, 192],
   ] as const;
-  assert.equal(savesByTiles(...large), true);
+  assert.equal(savesByWinograd(...large), true);
   const binding = currentBinding();
   const gpu = t.mock.method(binding, 'isUsingGpuDevice', () => true);
-  assert.equal(isWorthTiles(...large), false);
+  assert.equal(isWorthWinograd(...large), false);
   gpu.mock.restore();
   t.mock.method(binding, 'can', () => false);
-  assert.equal(isWorthTiles(...large), false);
+  assert.equal(isWorthWinograd(...large), false);
 });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { minimalFilter, transpose } from '../../../src/native/layers/winograd-transforms.js';
+import { winogradMatrices, transpose } from '../../../src/native/layers/winograd-transforms.js';
 
 const times = (matrix: readonly (readonly number[])[], x: readonly number[]) =>
   matrix.map((row) => row.reduce((sum, factor, i) => sum + factor * x[i]!, 0));
@@ -13,8 +13,8 @@ for (const [outputs, taps] of [
   [3, 5],
   [4, 5],
 ] as const) {
-  test(`minimalFilter() of ${outputs} outputs and ${taps} taps has the filter's sums`, () => {
-    const { input, kernel, output } = minimalFilter(outputs, taps);
+  test(`winogradMatrices() of ${outputs} outputs and ${taps} taps has the filter's sums`, () => {
+    const { input, kernel, output } = winogradMatrices(outputs, taps);
     const points = outputs + taps - 1;
     assert.deepEqual(
       [input, kernel, output].map((each) => [each.length, each[0]!.length]),
@@ -38,8 +38,8 @@ for (const [outputs, taps] of [
   });
 }
 
-test('minimalFilter() refuses a number of products that it has no points for', () => {
-  assert.throws(() => minimalFilter(9, 9), RangeError);
+test('winogradMatrices() refuses a number of products that it has no points for', () => {
+  assert.throws(() => winogradMatrices(9, 9), RangeError);
 });
 
 test('transpose() exchanges rows and columns', () => {

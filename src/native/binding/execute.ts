@@ -1,0 +1,58 @@
+/** One op or function, run by TensorFlow's eager runtime. */
+import { type OpAttr, setAttr } from '../c/attributes.js';
+import type { Context } from '../c/context.js';
+import type { Pointer } from '../c/signatures.js';
+import { check } from '../c/status.js';
+
+/** What is run, and where. */
+export interface Call {
+  name: string;
+  /** TFE_TensorHandles one by one; a function's, for which TensorFlow infers no types from them, as an array for C. */
+  inputs: readonly Pointer[] | BigUint64Array;
+  attrs: readonly OpAttr[];
+  /** Most results. */
+  count: number;
+  /** The device's full name. */
+  device: string;
+  /** Ends it when it is cancelled. */
+  cancellation: Pointer | undefined;
+}
+
+/**
+ * Runs an op, or calls a function that the context has.
+ * @returns TFE_TensorHandles, the caller's to delete.
+ * @throws NativeError with TensorFlow's code and text, and the op's name.
+ */
+export function execute(
+  { library, status, address }: Context,
+  { name, inputs, attrs, count, device, cancellation }: Call,
+): BigUint64Array {
+  const { c } = library;
+  const op = c.TFE_NewOp(address, name, status);
+  check(c, status, `find the op ${name}`, name);
+  try {
+    c.TFE_OpSetDevice(op, device, status);
+    check(c, status, `place the op ${name} on ${device}`, name);
+    if (inputs instanceof BigUint64Array) {
+      c.TFE_OpAddInputList(op, inputs, inputs.length, status);
+      check(c, status, `give the function ${name} its inputs`, name);
+    } else {
+      for (const input of inputs) {
+        c.TFE_OpAddInput(op, input, status);
+        check(c, status, `give the op ${name} its inputs`, name);
+      }
+    }
+    for (const attr of attrs) setAttr(library, op, name, attr, status);
+    if (cancellation !== undefined) {
+      c.TFE_OpSetCancellationManager(op, cancellation, status);
+      check(c, status, `let the op ${name} be cancelled`, name);
+    }
+    const outputs = new BigUint64Array(Math.max(1, count));
+    const made = Int32Array.of(count);
+    c.TFE_Execute(op, outputs, made, status);
+    check(c, status, `run the op ${name}`, name);
+    return outputs.subarray(0, made[0]);
+  } finally {
+    c.TFE_DeleteOp(op);
+  }
+}

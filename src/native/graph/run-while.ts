@@ -1,0 +1,67 @@
+/** A compiled function that runs in TensorFlow's thread while JavaScript does what it waits for. */
+import { ownBinding } from '../binding/backend.js';
+import type { TensorMetadata } from '../binding/binding.js';
+import type { NativeError } from '../../errors.js';
+import type { AsyncExecutor } from './async-executor.js';
+import type { Cancellation } from './cancellation.js';
+
+/** `TF_CANCELLED` of `tensorflow/c/tf_status.h`. */
+const CANCELLED = 1;
+
+/** What a tower runs its functions with while it does other work. */
+export interface RunsWhile {
+  executor: AsyncExecutor;
+  /** Is renewed when it was started. */
+  cancellation: Cancellation;
+}
+
+/**
+ * Has what `start` calls run in TensorFlow's thread while `work` runs in this one, and waits for both. When one of them
+ * fails the other is ended: the function by the cancellation, `work` where it takes from a queue.
+ * @returns what `start` does, computed. @throws what failed first.
+ */
+export function runWhile(
+  executor: AsyncExecutor,
+  cancellation: Cancellation,
+  start: () => TensorMetadata[],
+  work: () => void,
+): TensorMetadata[] {
+  const binding = ownBinding();
+  let started: TensorMetadata[] = [];
+  let failure: { error: unknown } | undefined;
+  // A thread of JavaScript's that ends takes none of TensorFlow's with it, nor a function that waits for it.
+  const leave = () => {
+    cancellation.start();
+    errorOf(() => executor.wait());
+  };
+  process.once('exit', leave);
+  binding.cancellation = cancellation.address;
+  try {
+    try {
+      started = executor.start(start);
+      work();
+    } catch (error) {
+      failure = { error };
+      cancellation.start();
+    }
+    const ended = errorOf(() => executor.wait());
+    // Whichever ended by itself has ended the other.
+    if (ended && !(failure && ended.code === CANCELLED)) failure = { error: ended };
+    if (!failure) return started;
+  } finally {
+    process.off('exit', leave);
+    binding.cancellation = undefined;
+  }
+  cancellation.renew();
+  for (const { id } of started) binding.deleteTensor(id);
+  throw failure.error;
+}
+
+function errorOf(action: () => void): NativeError | undefined {
+  try {
+    action();
+  } catch (error) {
+    return error as NativeError;
+  }
+  return undefined;
+}

@@ -1,0 +1,113 @@
+/** How a tower's tensors cross where a function does not do it for them: op by op, and from device to device. */
+import * as tf from '@tensorflow/tfjs';
+import { type Dtype, type Exchanger, scaleOf, type Transport } from '../exchange/index.js';
+import { borrowTensor } from '../native/binding/borrow.js';
+import { copyTensor, copyTensorAsHalf, settle, tensorFrom, tensorFromHalf } from '../native/binding/tensors.js';
+import { HALF_MAX, TensorQueue } from '../native/graph/tensor-queue.js';
+
+/** Messages, for a pass that runs op by op. */
+export function messageExchanger(transport: Transport, dtype: Dtype, step: number): Exchanger {
+  const read = (shape: readonly number[], bytes: Uint8Array, scale: number, isBorrowed: boolean): tf.Tensor => {
+    if (dtype === 'float16') return fromHalf(shape, bytes, scale);
+    const values = new Float32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
+    return isBorrowed ? borrowTensor(shape, values) : tensorFrom(shape, values);
+  };
+  return {
+    send(tensor, place) {
+      settle(tensor); // computing it is no exchange
+      const scale = scaleOf(dtype, place);
+      const copyTo = (bytes: Uint8Array) =>
+        dtype === 'float16' ? toHalf(tensor, bytes, scale) : copyTensor(tensor, bytes);
+      transport.send({ shape: tensor.shape, dtype, copyTo }, { ...place, step });
+    },
+    receive: (shape, place) =>
+      transport.receive({ shape, dtype }, { ...place, step }, (bytes) =>
+        read(shape, bytes, scaleOf(dtype, place), false),
+      ),
+    receiveFor: (shape, place, compute) =>
+      transport.receive({ shape, dtype }, { ...place, step }, (bytes) => {
+        const tensor = read(shape, bytes, scaleOf(dtype, place), true);
+        try {
+          const result = compute(tensor);
+          settle(result); // the values that it reads are the peer's again
+          return result;
+        } finally {
+          tensor.dispose();
+        }
+      }),
+  };
+}
+
+function toHalf(tensor: tf.Tensor, bytes: Uint8Array, scale: number): void {
+  if (scale === 1) copyTensorAsHalf(tensor, bytes);
+  else tf.tidy(() => copyTensorAsHalf(tf.clipByValue(tf.mul(tensor, scale), -HALF_MAX, HALF_MAX), bytes));
+}
+
+function fromHalf(shape: readonly number[], bytes: Uint8Array, scale: number): tf.Tensor {
+  return tf.tidy(() => {
+    const values = tensorFromHalf(shape, bytes);
+    return scale === 1 ? values : tf.mul(values, 1 / scale);
+  });
+}
+
+/** Where a tower and its peer are, and how their queues are called. */
+export interface DeviceLink {
+  /** The devices' full names. */
+  own: string;
+  peer: string;
+  /** Of the two towers alone, in the whole process. */
+  name: string;
+  part: 0 | 1;
+}
+
+/**
+ * Tensors that go from device to device within TensorFlow: into a queue in the sender's memory, out of which the receiver
+ * has them copied. In a function that is recorded, and op by op.
+ */
+export class DeviceExchange {
+  readonly #out: TensorQueue;
+  readonly #in: TensorQueue;
+  readonly #isWrong: boolean;
+
+  /** @param isWrong what comes is not what was sent: a fault, for tests. */
+  constructor({ own, peer, name, part }: DeviceLink, isWrong = false) {
+    this.#out = new TensorQueue({ device: own, sharedName: `${name}_${part}` });
+    this.#in = new TensorQueue({ device: peer, sharedName: `${name}_${1 - part}` });
+    this.#isWrong = isWrong;
+  }
+
+  /** @param onSend is told of the bytes of each tensor that is sent. */
+  exchanger(isRecorded: boolean, onSend: (bytes: number) => void): Exchanger {
+    const receive: Exchanger['receive'] = (shape) => {
+      const tensor = isRecorded ? this.#in.receive(shape) : this.#in.take().toTensor();
+      return this.#isWrong ? tf.mul(tensor, -1) : tensor;
+    };
+    return {
+      send: (tensor) => {
+        onSend(Float32Array.BYTES_PER_ELEMENT * tensor.size);
+        if (isRecorded) this.#out.send(tensor);
+        else this.#out.put(tensor);
+      },
+      receive,
+      receiveFor(shape, place, compute) {
+        const tensor = receive(shape, place);
+        try {
+          return compute(tensor);
+        } finally {
+          tensor.dispose();
+        }
+      },
+    };
+  }
+
+  /**
+   * Leaves no tensor in a queue; functions that use it are disposed of before. The queues themselves, some hundred bytes,
+   * stay: the peer may be in the midst of something that has to do with one.
+   */
+  dispose(): void {
+    for (const queue of [this.#out, this.#in]) {
+      queue.clear();
+      queue.release();
+    }
+  }
+}
