@@ -58,11 +58,7 @@ export function hostExchanger({ out, in: given, dtype }: HostQueues, actions: Ho
 }
 
 /** In a function: the hooks that send answers to the host. */
-export function recordHooks(
-  { answers }: HostQueues,
-  actions: HostAction[],
-  exchanger: Exchanger,
-): PassHooks {
+export function recordHooks({ answers }: HostQueues, actions: HostAction[], exchanger: Exchanger): PassHooks {
   return {
     exchanger,
     onForward(loss, logits) {
@@ -99,8 +95,11 @@ export function serve(
     switch (action.kind) {
       case 'send': {
         const tensor = take(out);
-        transport!.send({ shape: tensor.shape, dtype, copyTo: tensor.copyTo }, { ...action.place, step });
-        tensor.dispose();
+        try {
+          transport!.send({ shape: tensor.shape, dtype, copyTo: tensor.copyTo }, { ...action.place, step });
+        } finally {
+          tensor.dispose();
+        }
         break;
       }
       case 'receive': {

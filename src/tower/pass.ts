@@ -102,9 +102,7 @@ export class NetPart {
     let logits: tf.Tensor2D | undefined;
     const captured: Captured[] = [];
     const forward = (...parameters: tf.Tensor[]): tf.Scalar => {
-      const capture = kind.keep
-        ? (each: Captured) => captured.push({ ...each, tensor: keep(each.tensor) })
-        : undefined;
+      const capture = kind.keep ? (each: Captured) => captured.push({ ...each, tensor: keep(each.tensor) }) : undefined;
       const end = this.#forward({ ...inputs, parameters }, kind.training, hooks, capture);
       if ('sent' in end) {
         hooks.onForward();

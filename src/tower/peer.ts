@@ -26,7 +26,8 @@ export function peerOf({ part, peer, exchange, exchangeTimeoutMs }: TowerSetup, 
   return {
     transport: msgpackTransport(mailbox, part),
     dtype: exchange.dtype,
-    device: exchange.transport === 'device' ? new DeviceExchange({ ...devices, name, part }, fault.wrongBytes) : undefined,
+    device:
+      exchange.transport === 'device' ? new DeviceExchange({ ...devices, name, part }, fault.wrongBytes) : undefined,
     noteCancellation: (address) => noteCancellation(mailboxes, part, address),
     withdrawCancellation: () => withdrawCancellation(mailboxes, part),
   };

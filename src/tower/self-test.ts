@@ -20,13 +20,7 @@ type Cross = (own: tf.Tensor, place: Crossing) => tf.Tensor;
  * once, for how long each transport takes.
  * @param peer has a `device`.
  */
-export function selfTest(
-  net: Net,
-  tower: TowerIndex,
-  batchSize: number,
-  peer: Peer,
-  by: RunsWhile,
-): SelfTestReply {
+export function selfTest(net: Net, tower: TowerIndex, batchSize: number, peer: Peer, by: RunsWhile): SelfTestReply {
   const [byDevice, byMessage] = [deviceCrossing(peer, by), messageCrossing(peer, by)];
   const crossingMs = { device: 0, msgpack: 0 };
   let wrong: string | undefined;

@@ -1,12 +1,12 @@
 /** Every pass of a tower as one TensorFlow function: what trains, what evaluates, what a comparison looks at. */
 import * as tf from '@tensorflow/tfjs';
+import type { Dtype, Transport } from '../exchange/index.js';
 import type { Captured } from '../model/forward.js';
 import { ownBinding } from '../native/binding/backend.js';
 import { AsyncExecutor } from '../native/graph/async-executor.js';
 import { Cancellation } from '../native/graph/cancellation.js';
 import { type Compiled, compile } from '../native/graph/compile.js';
 import type { RunsWhile } from '../native/graph/run-while.js';
-import type { Dtype, Transport } from '../exchange/index.js';
 import { type DeviceExchange, messageExchanger } from './exchangers.js';
 import { type HostAction, HostQueues, hostExchanger, recordHooks, serve } from './host-work.js';
 import { NetPart, type PartOptions, type PassHooks, type PassInputs, type PassKind, type PassResult } from './pass.js';
@@ -108,12 +108,7 @@ export class TowerFunction {
     this.runsWhile?.executor.dispose();
   }
 
-  #opByOp(
-    inputs: Omit<PassInputs, 'parameters'>,
-    kind: PassKind,
-    step: number,
-    answering: Answering,
-  ): PassResult {
+  #opByOp(inputs: Omit<PassInputs, 'parameters'>, kind: PassKind, step: number, answering: Answering): PassResult {
     const { peer, readParameters } = this.#options;
     const onSend = (bytes: number) => {
       this.#deviceBytes += bytes;
@@ -168,7 +163,12 @@ export class TowerFunction {
     if (found) return found;
     const { compile: mode, readParameters } = this.#options;
     const fn = (images: tf.Tensor, labels: tf.Tensor, ...seeds: tf.Tensor[]): tf.Tensor[] => {
-      const inputs = { images: images as tf.Tensor4D, labels: labels as tf.Tensor1D, seeds, parameters: readParameters() };
+      const inputs = {
+        images: images as tf.Tensor4D,
+        labels: labels as tf.Tensor1D,
+        seeds,
+        parameters: readParameters(),
+      };
       let squares: tf.Scalar | undefined;
       const hooks = this.#hooks(recorded, images.shape[0]!);
       const onGradients: PassHooks['onGradients'] = (found) => {

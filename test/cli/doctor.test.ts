@@ -1,8 +1,10 @@
 /** `doctor` on machines that have what they need, and on machines that have not. */
+
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import type { Examined } from '../../src/cli/services.js';
 import { SetupError } from '../../src/errors.js';
+import type { Device } from '../../src/native/c/context.js';
 import { DEVICES, run } from './stand-ins.js';
 
 const LIBRARY: NonNullable<Examined['library']> = {
@@ -13,7 +15,7 @@ const LIBRARY: NonNullable<Examined['library']> = {
   nvidiaFolders: ['/lib/nvidia/cudnn/lib'],
 };
 const CUDA = ['/lib/nvidia/cublas/lib/libcublas.so.12', '/lib/nvidia/cudnn/lib/libcudnn.so.9'];
-const GPU = { name: 'GPU:0', fullName: '/device:GPU:0', type: 'GPU', memoryBytes: 79 * 2 ** 30 };
+const GPU: Device = { name: 'GPU:0', fullName: '/device:GPU:0', type: 'GPU', memory: 'gpu', memoryBytes: 79 * 2 ** 30 };
 
 function doctor(examined: Examined | Error, devices: typeof DEVICES | Error = DEVICES, flags: string[] = []) {
   const given = <T>(value: T | Error) => (value instanceof Error ? Promise.reject(value) : Promise.resolve(value));

@@ -4,6 +4,7 @@ import type { Output, Services, TrainRoom } from '../../src/cli/services.js';
 import { main } from '../../src/cli.js';
 import type { Config } from '../../src/config/config.js';
 import type { Report } from '../../src/log.js';
+import type { Device } from '../../src/native/c/context.js';
 import { CHECK, EVAL, RUN_END, RUN_START, trainStep } from '../events.js';
 
 /** Keeps what is written. */
@@ -26,12 +27,15 @@ export interface Outcome {
   stderr: Screen;
 }
 
-export const DEVICES = ['CPU:0', 'CPU:1'].map((name) => ({
-  name,
-  fullName: `/job:localhost/replica:0/task:0/device:${name}`,
-  type: 'CPU',
-  memoryBytes: 256 * 2 ** 20,
-}));
+export const DEVICES = ['CPU:0', 'CPU:1'].map(
+  (name): Device => ({
+    name,
+    fullName: `/job:localhost/replica:0/task:0/device:${name}`,
+    type: 'CPU',
+    memory: 'host',
+    memoryBytes: 256 * 2 ** 20,
+  }),
+);
 
 /** A train room whose every function is to be given, or throws. */
 export function roomWith(room: Partial<TrainRoom>): () => Promise<TrainRoom> {

@@ -14,7 +14,7 @@ const folder = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-exchange-'));
 after(() => fs.rmSync(folder, { recursive: true, force: true }));
 const quiet = { print: () => {} };
 
-for (const compile of ['on', 'off', 'grappler', 'xla']) {
+for (const compile of ['on', 'off']) {
   test(`verify() passes with --compile ${compile}`, async () => {
     const { passed, firstDivergent } = await verify(
       smallConfig({ ...smallNet('paper'), compile }),
@@ -39,21 +39,6 @@ test('verify() passes with --exchange-dtype float16 within its own tolerance, an
   const input = rows.find(({ name }) => name === 'tower0/conv3/input')!;
   assert.ok(input.relative > 1e-5, 'values were rounded on the way');
 });
-
-for (const [table, compile] of [
-  ['paper', 'on'],
-  ['original', 'off'],
-  ['tutorial', 'on'],
-] as const) {
-  test(`verify() passes with --exchange-overlap on: net ${table}, --compile ${compile}`, async () => {
-    const config = smallConfig({ ...smallNet(table), compile, exchange: { overlap: 'on' } });
-    const { passed, rows, firstDivergent } = await verify(config, { steps: 3 }, quiet);
-    assert.deepEqual([passed, firstDivergent], [true, undefined]);
-    const reached = rows.find(({ name }) => name === 'tower0/conv3')!;
-    assert.ok(reached.relative > 0, 'sums were added up in another order');
-    assert.ok(rows.every(({ relative }) => relative < 1e-4));
-  });
-}
 
 test('train() falls back to msgpack when what comes by device is wrong, and says so', async () => {
   const events: LogEvent[] = [];

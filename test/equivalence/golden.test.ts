@@ -14,7 +14,7 @@ const golden = (name: string) => join(ROOT, 'test', 'fixtures', 'goldens', `${na
 const config = {
   devices: ['CPU:0', 'CPU:1'] as string[],
   exchangeTimeoutMs: 120_000,
-  exchange: { transport: 'msgpack', dtype: 'float32', overlap: 'off', checksum: false },
+  exchange: { transport: 'msgpack', dtype: 'float32', checksum: false },
   compile: 'on',
   convolutions: 'direct',
 } as const;

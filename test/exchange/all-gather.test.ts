@@ -3,45 +3,43 @@ import { once } from 'node:events';
 import { before, test } from 'node:test';
 import { Worker } from 'node:worker_threads';
 import * as tf from '@tensorflow/tfjs';
-import { gather, receiveHalf, sendHalf } from '../../src/exchange/gather.js';
-import { createLink } from '../../src/exchange/mailbox.js';
-import { slotBytesFor, type Transport } from '../../src/exchange/transport.js';
+import { allGather, type Exchanger } from '../../src/exchange/all-gather.js';
+import { createMailboxes } from '../../src/exchange/mailbox.js';
+import { slotBytesFor } from '../../src/exchange/transport.js';
 import { runHalf, runWhole } from './halves.js';
 
 before(() => tf.setBackend('cpu'));
 
-/** A transport whose peer sends what the test says, and which notes what was done in order. */
-function fakeTransport(fromPeer: Record<string, number[]>) {
+/** A peer that sends what the test says; what was done is noted in order. */
+function fakePeer(fromPeer: Record<string, number[]>) {
   const did: { what: 'send' | 'receive'; at: string; values: number[] }[] = [];
-  const transport: Transport = {
-    checksums: false,
-    send(tensor, { site, step, direction }) {
-      did.push({ what: 'send', at: `${direction} ${site} ${step}`, values: [...tensor.dataSync()] });
+  const exchanger: Exchanger = {
+    send(tensor, { site, direction }) {
+      did.push({ what: 'send', at: `${direction} ${site}`, values: [...tensor.dataSync()] });
     },
-    receive(shape, { site, step, direction }) {
+    receive(shape, { site, direction }) {
       const values = fromPeer[direction];
       assert.ok(values, `nothing comes ${direction}`);
-      did.push({ what: 'receive', at: `${direction} ${site} ${step}`, values });
+      did.push({ what: 'receive', at: `${direction} ${site}`, values });
       return tf.tensor(values, [...shape], 'float32');
     },
     receiveFor(shape, place, compute) {
-      const tensor = transport.receive(shape, place);
+      const tensor = exchanger.receive(shape, place);
       const result = compute(tensor);
       tensor.dispose();
       return result;
     },
-    takeCosts: () => ({ exchangeMs: 0, waitMs: 0, bytes: 0 }),
   };
-  return { transport, did };
+  return { exchanger, did };
 }
 
 /** Gathers [[1, 2], [3, 4]] in `tower`, weighted by 1 to 8 in the loss. */
 function gathered(tower: 0 | 1, options: { home?: 0 | 1; swap?: boolean } = {}) {
-  const fake = fakeTransport({ forward: [10, 20, 30, 40], backward: [100, 200, 300, 400] });
+  const fake = fakePeer({ forward: [10, 20, 30, 40], backward: [100, 200, 300, 400] });
   const value: number[] = [];
   const site = { name: 'conv3', home: options.home };
   const gradient = tf.grad((own) => {
-    const both = gather(own, site, tower, 7, fake.transport, options.swap);
+    const both = allGather(own, site, tower, fake.exchanger, options.swap);
     value.push(...both.dataSync());
     if (both.rank === 0) return both;
     return tf.sum(tf.mul(both, tf.tensor2d([1, 2, 3, 4, 5, 6, 7, 8], [2, 4])));
@@ -53,106 +51,70 @@ const own = [1, 2, 3, 4];
 const peer = [10, 20, 30, 40];
 const fromPeer = [100, 200, 300, 400];
 
-test('gather() in tower 0 has its half first, and adds the gradient that comes to its own', () => {
+test('allGather() in tower 0 has its half first, and adds the gradient that comes to its own', () => {
   assert.deepEqual(gathered(0), {
     value: [1, 2, 10, 20, 3, 4, 30, 40],
     gradient: [101, 202, 305, 406],
     did: [
-      { what: 'send', at: 'forward conv3 7', values: own },
-      { what: 'receive', at: 'forward conv3 7', values: peer },
-      { what: 'send', at: 'backward conv3 7', values: [3, 4, 7, 8] },
-      { what: 'receive', at: 'backward conv3 7', values: fromPeer },
+      { what: 'send', at: 'forward conv3', values: own },
+      { what: 'receive', at: 'forward conv3', values: peer },
+      { what: 'send', at: 'backward conv3', values: [3, 4, 7, 8] },
+      { what: 'receive', at: 'backward conv3', values: fromPeer },
     ],
   });
 });
 
-test('gather() in tower 1 has its half second', () => {
+test('allGather() in tower 1 has its half second', () => {
   assert.deepEqual(gathered(1), {
     value: [10, 20, 1, 2, 30, 40, 3, 4],
     gradient: [103, 204, 307, 408],
     did: [
-      { what: 'send', at: 'forward conv3 7', values: own },
-      { what: 'receive', at: 'forward conv3 7', values: peer },
-      { what: 'send', at: 'backward conv3 7', values: [1, 2, 5, 6] },
-      { what: 'receive', at: 'backward conv3 7', values: fromPeer },
+      { what: 'send', at: 'forward conv3', values: own },
+      { what: 'receive', at: 'forward conv3', values: peer },
+      { what: 'send', at: 'backward conv3', values: [1, 2, 5, 6] },
+      { what: 'receive', at: 'backward conv3', values: fromPeer },
     ],
   });
 });
 
-test('sendHalf() and receiveHalf() leave room for work on the own half, forward and backward', () => {
-  const fake = fakeTransport({ forward: peer, backward: fromPeer });
-  const work = (name: string) =>
-    tf.customGrad((x) => {
-      const note = (what: string) => fake.did.push({ what: 'send', at: `${what} ${name}`, values: [] });
-      note('forward');
-      const gradFunc = (gradient: tf.Tensor) => {
-        note('backward');
-        return tf.mul(gradient, 2);
-      };
-      return { value: tf.mul(x as tf.Tensor, 2), gradFunc };
-    });
-  const values: number[] = [];
-  const gradient = tf.grad((x) => {
-    const sent = sendHalf(x, 'conv3', 7, fake.transport);
-    const mine = work('own half')(x);
-    const theirs = receiveHalf(sent, x.shape, 'conv3', 7, fake.transport);
-    const both = tf.add(mine, tf.mul(theirs, 3));
-    values.push(...both.dataSync());
-    return tf.sum(both);
-  })(tf.tensor2d(own, [2, 2]));
-  assert.deepEqual(values, [32, 64, 96, 128]);
-  assert.deepEqual([...gradient.dataSync()], [102, 202, 302, 402]);
-  assert.deepEqual(
-    fake.did.map(({ what, at, values }) => [what, at, values]),
-    [
-      ['send', 'forward conv3 7', own],
-      ['send', 'forward own half', []],
-      ['receive', 'forward conv3 7', peer],
-      ['send', 'backward conv3 7', [3, 3, 3, 3]],
-      ['send', 'backward own half', []],
-      ['receive', 'backward conv3 7', fromPeer],
-    ],
-  );
-});
-
 for (const home of [0, 1] as const) {
-  test(`gather() at home ${home} takes and sends a gradient; the other sends and takes one`, () => {
+  test(`allGather() at home ${home} takes and sends a gradient; the other sends and takes one`, () => {
     const at = gathered(home, { home });
     assert.deepEqual(at.value, home === 0 ? [1, 2, 10, 20, 3, 4, 30, 40] : [10, 20, 1, 2, 30, 40, 3, 4]);
     assert.deepEqual(at.gradient, home === 0 ? [1, 2, 5, 6] : [3, 4, 7, 8]);
     assert.deepEqual(at.did, [
-      { what: 'receive', at: 'forward conv3 7', values: peer },
-      { what: 'send', at: 'backward conv3 7', values: home === 0 ? [3, 4, 7, 8] : [1, 2, 5, 6] },
+      { what: 'receive', at: 'forward conv3', values: peer },
+      { what: 'send', at: 'backward conv3', values: home === 0 ? [3, 4, 7, 8] : [1, 2, 5, 6] },
     ]);
     assert.deepEqual(gathered(home === 0 ? 1 : 0, { home }), {
       value: [0],
       gradient: fromPeer,
       did: [
-        { what: 'send', at: 'forward conv3 7', values: own },
-        { what: 'receive', at: 'backward conv3 7', values: fromPeer },
+        { what: 'send', at: 'forward conv3', values: own },
+        { what: 'receive', at: 'backward conv3', values: fromPeer },
       ],
     });
   });
 }
 
-test('gather() with the swap fault has the halves in the wrong order, both ways', () => {
+test('allGather() with the swap fault has the halves in the wrong order, both ways', () => {
   const { value, gradient, did } = gathered(0, { swap: true });
   assert.deepEqual(value, [10, 20, 1, 2, 30, 40, 3, 4]);
   assert.deepEqual(gradient, [103, 204, 307, 408]);
   assert.deepEqual(did[2]?.values, [1, 2, 5, 6]);
 });
 
-test('gather() joins the channels of maps', () => {
-  const fake = fakeTransport({ forward: [5, 6, 7, 8] });
-  const both = gather(tf.tensor4d([1, 2, 3, 4], [1, 2, 1, 2]), { name: 'conv3' }, 0, 1, fake.transport);
+test('allGather() joins the channels of maps', () => {
+  const fake = fakePeer({ forward: [5, 6, 7, 8] });
+  const both = allGather(tf.tensor4d([1, 2, 3, 4], [1, 2, 1, 2]), { name: 'conv3' }, 0, fake.exchanger);
   assert.deepEqual(both.shape, [1, 2, 1, 4]);
   assert.deepEqual([...both.dataSync()], [1, 2, 5, 6, 3, 4, 7, 8]);
 });
 
-test('gather() leaves no tensors behind', () => {
-  const fake = fakeTransport({ forward: peer, backward: fromPeer });
+test('allGather() leaves no tensors behind', () => {
+  const fake = fakePeer({ forward: peer, backward: fromPeer });
   const x = tf.tensor2d(own, [2, 2]);
-  const f = tf.grad((each) => tf.sum(gather(each, { name: 'conv3' }, 0, 1, fake.transport)));
+  const f = tf.grad((each) => tf.sum(allGather(each, { name: 'conv3' }, 0, fake.exchanger)));
   const run = () => f(x).dispose();
   run();
   const before = tf.memory().numTensors;
@@ -160,12 +122,12 @@ test('gather() leaves no tensors behind', () => {
   assert.equal(tf.memory().numTensors, before);
 });
 
-test('gather() in two threads gives the loss and the gradients of the whole function in one', async () => {
+test('allGather() in two threads gives the loss and the gradients of the whole function in one', async () => {
   const whole = runWhole();
-  const link = createLink(slotBytesFor(4 * 24));
-  const worker = new Worker(new URL('./gather-worker.js', import.meta.url), { workerData: { link } });
+  const mailboxes = createMailboxes(slotBytesFor(4 * 24));
+  const worker = new Worker(new URL('./gather-worker.js', import.meta.url), { workerData: { mailboxes } });
   const posted = once(worker, 'message');
-  const half0 = runHalf(0, link);
+  const half0 = runHalf(0, mailboxes);
   const [half1] = await posted;
   assert.equal(half1.loss, 0);
   const found = [half0.loss, half0.gradients, half1.gradients].flat(2);

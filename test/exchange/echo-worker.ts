@@ -1,9 +1,9 @@
-/** The other end of a link, for tests: sends every message back, changed as told, until it has sent `count`. */
+/** The other end of the mailboxes, for tests: sends every message back, changed as told, until it has sent `count`. */
 import { workerData } from 'node:worker_threads';
-import { type Link, Mailbox } from '../../src/exchange/mailbox.js';
+import { Mailbox, type Mailboxes } from '../../src/exchange/mailbox.js';
 
-const { link, count } = workerData as { link: Link; count: number };
-const mailbox = new Mailbox(link, 1, 20_000);
+const { mailboxes, count } = workerData as { mailboxes: Mailboxes; count: number };
+const mailbox = new Mailbox(mailboxes, 1, 20_000);
 for (let i = 1; i <= count; i++) {
   const forward = { site: 'echo', step: i, direction: 'forward' } as const;
   const bytes = mailbox.receive(forward, (message) => message.slice());

@@ -1,9 +1,8 @@
 /** A small function of two halves that cross at two sites and end at a home, for tests: in one thread, or in two. */
 import * as tf from '@tensorflow/tfjs';
-import { gather } from '../../src/exchange/gather.js';
-import { type Link, Mailbox } from '../../src/exchange/mailbox.js';
+import { allGather, type Exchanger } from '../../src/exchange/all-gather.js';
+import { Mailbox, type Mailboxes } from '../../src/exchange/mailbox.js';
 import { msgpackTransport } from '../../src/exchange/transport.js';
-import { TFJS_PORT } from './ports.js';
 
 /** Batch, positions, channels of one tower. */
 const SHAPE: [number, number, number] = [2, 3, 4];
@@ -40,14 +39,33 @@ export function runWhole(): { loss: number; gradients: number[][] } {
   return { loss: value.dataSync()[0]!, gradients: grads.map((each) => [...each.dataSync()]) };
 }
 
-/** The gradients of one tower's inputs; the other runs in another thread at the other end of the link. */
-export function runHalf(tower: 0 | 1, link: Link): { loss: number; gradients: number[][] } {
-  const transport = msgpackTransport(new Mailbox(link, tower, 20_000), tower, TFJS_PORT);
+/** Tensors of any of tfjs's own backends, by messages. */
+function tfjsExchanger(mailbox: Mailbox, tower: 0 | 1): Exchanger {
+  const transport = msgpackTransport(mailbox, tower);
+  const receive: Exchanger['receive'] = (shape, place) =>
+    transport.receive({ shape, dtype: 'float32' }, { ...place, step: 1 }, (bytes) =>
+      tf.tensor(new Float32Array(bytes.slice().buffer), [...shape], 'float32'),
+    );
+  return {
+    send(tensor, place) {
+      const values = tensor.dataSync() as Float32Array;
+      const copyTo = (bytes: Uint8Array) =>
+        bytes.set(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
+      transport.send({ shape: tensor.shape, dtype: 'float32', copyTo }, { ...place, step: 1 });
+    },
+    receive,
+    receiveFor: (shape, place, compute) => compute(receive(shape, place)),
+  };
+}
+
+/** The gradients of one tower's inputs; the other runs in another thread at the other end of the mailboxes. */
+export function runHalf(tower: 0 | 1, mailboxes: Mailboxes): { loss: number; gradients: number[][] } {
+  const exchanger = tfjsExchanger(new Mailbox(mailboxes, tower, 20_000), tower);
   const f = (...x: tf.Tensor[]): tf.Scalar => {
     const [own, w, v] = x as [tf.Tensor, tf.Tensor, tf.Tensor];
-    const first = layer(gather(own, { name: 'first' }, tower, 1, transport), w);
-    const second = layer(gather(first, { name: 'second' }, tower, 1, transport), v);
-    const last = gather(second, { name: 'last', home: 0 }, tower, 1, transport);
+    const first = layer(allGather(own, { name: 'first' }, tower, exchanger), w);
+    const second = layer(allGather(first, { name: 'second' }, tower, exchanger), v);
+    const last = allGather(second, { name: 'last', home: 0 }, tower, exchanger);
     return tower === 0 ? lossOf(last) : (last as tf.Scalar);
   };
   const { value, grads } = tf.valueAndGrads(f)(inputsOf(tower));

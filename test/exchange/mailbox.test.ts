@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import test from 'node:test';
 import { Worker } from 'node:worker_threads';
 import { ExchangeError } from '../../src/errors.js';
-import { abortLink, createLink, isAborted, type Link, Mailbox } from '../../src/exchange/mailbox.js';
+import { abortMailboxes, createMailboxes, isAborted, Mailbox, type Mailboxes } from '../../src/exchange/mailbox.js';
 
 const FORWARD = { site: 'conv3', step: 12, direction: 'forward' } as const;
 const BACKWARD = { ...FORWARD, direction: 'backward' } as const;
@@ -23,7 +23,7 @@ function receiveNumber(mailbox: Mailbox): number {
   });
 }
 
-function startThread(file: string, workerData: { link: Link; [name: string]: unknown }): Worker {
+function startThread(file: string, workerData: { mailboxes: Mailboxes; [name: string]: unknown }): Worker {
   return new Worker(new URL(`./${file}`, import.meta.url), { workerData });
 }
 
@@ -41,10 +41,10 @@ function failureOf(action: () => unknown, tower: number): string {
 
 test('Mailbox takes 2,000 messages of changing lengths there and back between two threads, in order', async () => {
   const count = 2000;
-  const link = createLink(3000);
-  const worker = startThread('echo-worker.js', { link, count });
+  const mailboxes = createMailboxes(3000);
+  const worker = startThread('echo-worker.js', { mailboxes, count });
   const exited = once(worker, 'exit');
-  const mailbox = new Mailbox(link, 0, 20_000);
+  const mailbox = new Mailbox(mailboxes, 0, 20_000);
   const lengthOf = (i: number) => (i * 7919) % 3000;
   const send = (i: number) =>
     mailbox.send({ ...FORWARD, step: i }, (slot) => {
@@ -65,8 +65,8 @@ test('Mailbox takes 2,000 messages of changing lengths there and back between tw
 });
 
 test('Mailbox.send() waits at two unread messages and goes on when one is read', () => {
-  const link = createLink(10);
-  const [sender, receiver] = [new Mailbox(link, 0, 50), new Mailbox(link, 1, 50)];
+  const mailboxes = createMailboxes(10);
+  const [sender, receiver] = [new Mailbox(mailboxes, 0, 50), new Mailbox(mailboxes, 1, 50)];
   sendNumber(sender, 1);
   sendNumber(sender, 2);
   let wrote = false;
@@ -83,8 +83,8 @@ test('Mailbox.send() waits at two unread messages and goes on when one is read',
 });
 
 test('Mailbox has the two directions apart', () => {
-  const link = createLink(10);
-  const [a, b] = [new Mailbox(link, 0, 50), new Mailbox(link, 1, 50)];
+  const mailboxes = createMailboxes(10);
+  const [a, b] = [new Mailbox(mailboxes, 0, 50), new Mailbox(mailboxes, 1, 50)];
   sendNumber(a, 1);
   sendNumber(b, 2);
   assert.deepEqual([receiveNumber(a), receiveNumber(b)], [2, 1]);
@@ -92,7 +92,7 @@ test('Mailbox has the two directions apart', () => {
 });
 
 test('Mailbox.receive() gives up at its deadline, and says where, when, who and for how long', () => {
-  const mailbox = new Mailbox(createLink(10), 1, 50);
+  const mailbox = new Mailbox(createMailboxes(10), 1, 50);
   const message = failureOf(() => mailbox.receive(BACKWARD, () => 0), 1);
   assert.equal(
     message,
@@ -101,15 +101,15 @@ test('Mailbox.receive() gives up at its deadline, and says where, when, who and 
 });
 
 test('Mailbox counts what it waits, also in vain', () => {
-  const mailbox = new Mailbox(createLink(10), 0, 50);
+  const mailbox = new Mailbox(createMailboxes(10), 0, 50);
   assert.equal(mailbox.waitMs, 0);
   failureOf(() => mailbox.receive(FORWARD, () => 0), 0);
   assert.ok(mailbox.waitMs > 0);
 });
 
 test('Mailbox.receive() keeps a message whose reader fails', () => {
-  const link = createLink(10);
-  const [sender, receiver] = [new Mailbox(link, 0, 50), new Mailbox(link, 1, 50)];
+  const mailboxes = createMailboxes(10);
+  const [sender, receiver] = [new Mailbox(mailboxes, 0, 50), new Mailbox(mailboxes, 1, 50)];
   sendNumber(sender, 9);
   const fail = () => {
     throw new Error('unreadable');
@@ -119,11 +119,11 @@ test('Mailbox.receive() keeps a message whose reader fails', () => {
 });
 
 for (const how of ['receive', 'send'] as const) {
-  test(`abortLink() ends a ${how} that waits in another thread`, async () => {
-    const link = createLink(10);
-    const worker = startThread('wait-worker.js', { link, how });
+  test(`abortMailboxes() ends a ${how} that waits in another thread`, async () => {
+    const mailboxes = createMailboxes(10);
+    const worker = startThread('wait-worker.js', { mailboxes, how });
     assert.deepEqual(await once(worker, 'message'), ['waiting']);
-    abortLink(link);
+    abortMailboxes(mailboxes);
     const [ended] = await once(worker, 'message');
     assert.match(
       ended,
@@ -132,13 +132,13 @@ for (const how of ['receive', 'send'] as const) {
   });
 }
 
-test('abortLink() before the wait ends it too, even where a message is there', () => {
-  const link = createLink(10);
-  const [sender, receiver] = [new Mailbox(link, 0, 60_000), new Mailbox(link, 1, 60_000)];
+test('abortMailboxes() before the wait ends it too, even where a message is there', () => {
+  const mailboxes = createMailboxes(10);
+  const [sender, receiver] = [new Mailbox(mailboxes, 0, 60_000), new Mailbox(mailboxes, 1, 60_000)];
   sendNumber(sender, 1);
-  assert.equal(isAborted(link), false);
-  abortLink(link);
-  assert.equal(isAborted(link), true);
+  assert.equal(isAborted(mailboxes), false);
+  abortMailboxes(mailboxes);
+  assert.equal(isAborted(mailboxes), true);
   assert.match(
     failureOf(() => receiver.receive(FORWARD, () => 0), 1),
     /the other tower stopped/,
@@ -149,10 +149,10 @@ test('abortLink() before the wait ends it too, even where a message is there', (
   );
 });
 
-test('createLink() has slots of whole pages, which begin where they are told to', () => {
-  const link = createLink(5000, () => 48);
-  assert.equal(link.slotBytes, 8192);
-  const [sender, receiver] = [new Mailbox(link, 0, 50), new Mailbox(link, 1, 50)];
+test('createMailboxes() has slots of whole pages, which begin where they are told to', () => {
+  const mailboxes = createMailboxes(5000, () => 48);
+  assert.equal(mailboxes.slotBytes, 8192);
+  const [sender, receiver] = [new Mailbox(mailboxes, 0, 50), new Mailbox(mailboxes, 1, 50)];
   const begins: number[] = [];
   for (let i = 0; i < 3; i++) {
     sender.send(FORWARD, ({ byteOffset, length }) => {

@@ -12,7 +12,7 @@ import {
   SplitError,
   TowerError,
 } from '../../src/errors.js';
-import { createLink, isAborted, slotBytesFor } from '../../src/exchange/index.js';
+import { createMailboxes, isAborted, slotBytesFor } from '../../src/exchange/index.js';
 import type { NetOptions } from '../../src/model/net.js';
 import { bytesToAlignment } from '../../src/native/c/copy.js';
 import { startTower, type TowerClient } from '../../src/tower/client.js';
@@ -49,7 +49,7 @@ function setupOf(change: Partial<TowerSetup> = {}): TowerSetup {
     ops: 'native',
     compile: 'off',
     convolutions: 'auto',
-    exchange: { transport: 'msgpack', dtype: 'float32', overlap: false },
+    exchange: { transport: 'msgpack', dtype: 'float32' },
     seed: 1,
     batchSize: BATCH,
     slots: [slotOf()],
@@ -66,7 +66,12 @@ function start(t: TestContext, change: Partial<TowerSetup> = {}, file?: string):
   return tower;
 }
 
-const linkOf = () => createLink(slotBytesFor(BATCH * 28 * 28 * 6 * 4));
+let peers = 0;
+const peerOf = () => ({
+  name: `client_test_${peers++}`,
+  device: 'CPU:0',
+  mailboxes: createMailboxes(slotBytesFor(BATCH * 28 * 28 * 6 * 4)),
+});
 
 /** Asserts that it rejects with that class; returns the error. */
 async function rejection<E extends Error>(promise: Promise<unknown>, type: new (...args: never[]) => E): Promise<E> {
@@ -139,18 +144,18 @@ test('ask() throws at a loss that is not finite, and the weights stay as they we
   assert.deepEqual(await kernel(), before);
 });
 
-test('ask() of a tower whose peer does not come throws where, when and who, and aborts the link', async (t) => {
-  const link = linkOf();
-  const tower = start(t, { part: 1, link, exchangeTimeoutMs: 50 });
+test('ask() of a tower whose peer does not come throws where, when and who, and ends all waiting', async (t) => {
+  const peer = peerOf();
+  const tower = start(t, { part: 1, peer, exchangeTimeoutMs: 50 });
   const error = await rejection(tower.ask({ ...STEP, step: 3 }), ExchangeError);
   assert.deepEqual([error.tower, error.site, error.step], [1, 'conv2', 3]);
   assert.match(error.message, /^Cannot exchange at conv2 \(forward, step 3\) in tower 1: tower 0 was not heard of/);
-  assert.equal(isAborted(link), true);
+  assert.equal(isAborted(peer.mailboxes), true);
 });
 
 test('ask() of a tower that fails ends the wait of its peer', async (t) => {
-  const link = linkOf();
-  const [first, second] = [start(t, { part: 0, link, device: 'CPU:0' }), start(t, { part: 1, link, slots: [] })];
+  const peer = peerOf();
+  const [first, second] = [start(t, { part: 0, peer, device: 'CPU:0' }), start(t, { part: 1, peer, slots: [] })];
   await Promise.all([first.ask({ kind: 'open' }), second.ask({ kind: 'open' })]);
   const waiting = rejection(first.ask(STEP), ExchangeError);
   await rejection(second.ask(STEP), Error);
@@ -158,13 +163,13 @@ test('ask() of a tower that fails ends the wait of its peer', async (t) => {
 });
 
 test('ask() at which the thread ends throws a TowerError, then and ever after', async (t) => {
-  const link = linkOf();
-  const tower = start(t, { part: 1, link }, LEAVING);
+  const peer = peerOf();
+  const tower = start(t, { part: 1, peer }, LEAVING);
   assert.equal(await tower.ask({ kind: 'open' }), 'open');
   const error = await rejection(tower.ask(STEP), TowerError);
   assert.deepEqual([error.tower, error.exitCode], [1, 1]);
   assert.match(error.message, /^Cannot go on: the thread of tower 1 on CPU:1 ended \(.*exited with code: 7\)/);
-  assert.equal(isAborted(link), true);
+  assert.equal(isAborted(peer.mailboxes), true);
   assert.equal(await rejection(tower.ask({ kind: 'open' }), TowerError), error);
 });
 
@@ -175,23 +180,23 @@ test('ask() after the thread ended between two commands throws a TowerError, for
     ['list', /ended \(between two commands\)/],
     ['save', /ended \(out of luck\)/],
   ] as const) {
-    const link = linkOf();
-    const tower = start(t, { part: 0, link }, LEAVING);
+    const peer = peerOf();
+    const tower = start(t, { part: 0, peer }, LEAVING);
     const leave = new SharedArrayBuffer(4);
     await tower.ask(kind === 'save' ? { kind, file: '' } : { kind }, leave);
     Atomics.store(new Int32Array(leave), 0, 1);
-    while (!isAborted(link)) await sleep(5);
+    while (!isAborted(peer.mailboxes)) await sleep(5);
     const error = await rejection(tower.ask({ kind: 'open' }), TowerError);
     assert.match(error.message, text);
   }
 });
 
 test('close() ends a tower that waits for its peer', { timeout: 60_000 }, async (t) => {
-  const link = linkOf();
-  const tower = start(t, { part: 0, link, exchangeTimeoutMs: 3_600_000 });
+  const peer = peerOf();
+  const tower = start(t, { part: 0, peer, exchangeTimeoutMs: 3_600_000 });
   const asked = rejection(tower.ask(STEP), Error);
   // It has sent its half, and waits for the other.
-  const words = new Int32Array(link.boxes[0].words);
+  const words = new Int32Array(peer.mailboxes.boxes[0].words);
   while (Atomics.load(words, 0) === 0) await sleep(5);
   await tower.close();
   await asked;

@@ -13,7 +13,7 @@ test('step copies its images when tensors are kept beyond it, and uses them wher
   slotViews(slot, batchSize, net.inputSize, net.inputChannels).images.fill(0.5);
   const tower = new Tower({
     ...{ part: 'whole', device: 'CPU:0', context: {}, ops: 'native', convolutions: 'auto', slots: [slot], fault: null },
-    ...{ net, optimizer, seed, batchSize, exchangeTimeoutMs, compile, exchange: { ...exchange, overlap: false } },
+    ...{ net, optimizer, seed, batchSize, exchangeTimeoutMs, compile, exchange },
   });
   t.after(() => tower.dispose());
   const made = mock.method(currentBinding(), 'createTensor');

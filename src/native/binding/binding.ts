@@ -181,13 +181,7 @@ export class PinnedBinding {
    * @param device full name; by default the pinned one.
    * @throws NativeError with TensorFlow's code and text, and the op's name.
    */
-  executeOp(
-    name: string,
-    attrs: OpAttr[],
-    inputIds: number[],
-    numOutputs: number,
-    device?: string,
-  ): TensorMetadata[] {
+  executeOp(name: string, attrs: OpAttr[], inputIds: number[], numOutputs: number, device?: string): TensorMetadata[] {
     const inputs = inputIds.map((id) => this.handle(id));
     const outputs = this.#execute(name, inputs, attrs, numOutputs, device);
     return Array.from(outputs, (handle) => this.describe(this.adopt(handle)));

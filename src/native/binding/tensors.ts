@@ -1,8 +1,7 @@
 /** Tensors from memory and into memory, without tfjs's copies and its promise to upload later. */
 import * as tf from '@tensorflow/tfjs';
-import { openContext, shortName } from '../c/context.js';
+import { shortName } from '../c/context.js';
 import { AttrType, DataType } from '../c/signatures.js';
-import { check } from '../c/status.js';
 import { currentBinding, tensorId, tensorOf } from './backend.js';
 import { borrow } from './borrow.js';
 
@@ -69,28 +68,4 @@ export function castAttrs(from: number, to: number) {
     { name: 'DstT', type: AttrType.TYPE, value: to },
     { name: 'Truncate', type: AttrType.BOOL, value: false },
   ];
-}
-
-/**
- * A second handle of the tensor's memory, for another thread of the process: {@link takeTensor} there frees it.
- * The tensor itself stays the caller's.
- */
-export function lendTensor(tensor: tf.Tensor): bigint {
-  const { library, status } = openContext();
-  const lent = library.c.TFE_TensorHandleCopySharingTensor(currentBinding().handle(tensorId(tensor)), status);
-  check(library.c, status, 'share a tensor');
-  return lent;
-}
-
-/**
- * A tensor that another thread lent, on this thread's device: copied from device to device, or shared where both have
- * the same memory. @returns the caller's. @throws NativeError when it cannot be copied.
- */
-export function takeTensor(lent: bigint): tf.Tensor {
-  const { library, status, address } = openContext();
-  const binding = currentBinding();
-  const copy = library.c.TFE_TensorHandleCopyToDevice(lent, address, binding.device, status);
-  library.c.TFE_DeleteTensorHandle(lent);
-  check(library.c, status, `copy a tensor to ${binding.device}`);
-  return tensorOf(binding.describe(binding.adopt(copy)));
 }

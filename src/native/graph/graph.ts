@@ -5,16 +5,17 @@
 import * as tf from '@tensorflow/tfjs';
 import { NativeError } from '../../errors.js';
 import type { PinnedBinding, TensorMetadata } from '../binding/binding.js';
+import { HOST_OPS } from '../binding/host.js';
 import { graphAttributes, type OpAttr, setAttr } from '../c/attributes.js';
 import type { Context } from '../c/context.js';
 import type { Library } from '../c/load.js';
 import { AttrType, DataType, type Pointer } from '../c/signatures.js';
 import { check } from '../c/status.js';
-import { HOST_OPS } from '../binding/host.js';
 import { addConstant, constantKey } from './constants.js';
 import { Effects } from './effects.js';
 import { keyOf, type Node, outputOf, pack, typeAttr, type Value } from './graph-value.js';
 import { opDef } from './op-def.js';
+import { recordingBinding } from './recording-binding.js';
 import { shapeOf, tellShape } from './shapes.js';
 
 /** Ids of values begin where no binding's ids come to. */
@@ -85,52 +86,16 @@ export class Graph {
 
   /** What tfjs's backend takes for its binding. */
   asBinding(): PinnedBinding {
-    const real = this.#real;
-    const refuse = (): never => {
-      throw new NativeError(
-        "Cannot read a tensor's values in a compiled function: it is traced, not run; read the function's results, or make the value an argument",
-        9,
-      );
-    };
-    const binding = {
-      ...real,
-      device: real.device,
-      target: real.target,
-      host: real.host,
-      isRecording: true,
-      isUsingGpuDevice: () => real.isUsingGpuDevice(),
-      // XLA has TensorFlow's public ops alone.
-      can: (ability: string, attempt: (binding: PinnedBinding) => void) => !this.isForXla && real.can(ability, attempt),
-      getNumOfTensors: () => real.getNumOfTensors(),
-      createTensor: (shape: number[], dtype: number, values: unknown) => {
-        const id = real.createTensor(shape, dtype, values);
-        this.#own.add(id);
-        return id;
+    const binding = recordingBinding(this.#real, {
+      isForXla: this.isForXla,
+      firstId: FIRST_ID,
+      made: (id) => this.#own.add(id),
+      valueOf: (id) => this.valueOf(id),
+      record: (op, attrs, ids, count) => {
+        const inputs = ids.map((id) => this.valueOf(id));
+        return this.record(op, attrs, inputs, count, HOST_OPS.test(op) ? { device: this.#real.host } : {});
       },
-      deleteTensor: (id: number) => {
-        if (id < FIRST_ID) real.deleteTensor(id);
-      },
-      executeOp: (op: string, attrs: OpAttr[], ids: number[], count: number) =>
-        this.record(
-          op,
-          attrs,
-          ids.map((id) => this.valueOf(id)),
-          count,
-          HOST_OPS.test(op) ? { device: real.host } : {},
-        ),
-      tensorDataSync: refuse,
-      read: refuse,
-      copyTo: refuse,
-      handle: refuse,
-      adopt: refuse,
-      backingDevice: refuse,
-      loadSavedModel: () => real.loadSavedModel(),
-      deleteSavedModel: () => real.deleteSavedModel(),
-      runSavedModel: () => real.runSavedModel(),
-      getNumOfSavedModels: () => 0,
-      noteShape: refuse,
-      describe: (id: number) => (id < FIRST_ID ? real.describe(id) : this.valueOf(id)),
-    } as unknown as PinnedBinding;
+    });
     graphs.set(binding, this);
     return binding;
   }

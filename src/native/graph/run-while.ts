@@ -1,7 +1,8 @@
 /** A compiled function that runs in TensorFlow's thread while JavaScript does what it waits for. */
+
+import type { NativeError } from '../../errors.js';
 import { ownBinding } from '../binding/backend.js';
 import type { TensorMetadata } from '../binding/binding.js';
-import type { NativeError } from '../../errors.js';
 import type { AsyncExecutor } from './async-executor.js';
 import type { Cancellation } from './cancellation.js';
 

@@ -8,9 +8,9 @@ import { NativeError } from '../../errors.js';
 import { currentBinding, ownBinding, tensorId, tensorOf } from '../binding/backend.js';
 import type { PinnedBinding } from '../binding/binding.js';
 import { hostTensor } from '../binding/borrow.js';
+import { castAttrs } from '../binding/tensors.js';
 import type { OpAttr } from '../c/attributes.js';
 import { AttrType, DataType } from '../c/signatures.js';
-import { castAttrs } from '../binding/tensors.js';
 import { type Graph, recordingGraph } from './graph.js';
 
 export interface QueueOptions {
@@ -78,7 +78,13 @@ export class TensorQueue {
     graph.usesQueue = true;
     const known = [{ shape: [...shape] }];
     const options = { known, device: this.#device };
-    const [value] = graph.record('QueueDequeueV2', this.#attrs('component_types'), [graph.valueOf(this.#handle)], 1, options);
+    const [value] = graph.record(
+      'QueueDequeueV2',
+      this.#attrs('component_types'),
+      [graph.valueOf(this.#handle)],
+      1,
+      options,
+    );
     if (this.#dtype === DataType.FLOAT) return tensorOf(value!);
     const cast = tensorOf(graph.record('Cast', castAttrs(DataType.HALF, DataType.FLOAT), [value!], 1)[0]!);
     return scale === 1 ? cast : tf.mul(cast, 1 / scale);

@@ -8,7 +8,7 @@ import { currentBinding, withOwnBinding } from '../binding/backend.js';
 import { AttrType } from '../c/signatures.js';
 import { type Compiled, compile } from '../graph/compile.js';
 import { differentiable, NHWC, run, T } from './differentiable.js';
-import { winogradMatrices, transpose } from './winograd-transforms.js';
+import { transpose, winogradMatrices } from './winograd-transforms.js';
 
 /** Results of a tile along a side, by the kernel's size: more lose too much in float32. */
 const OUTPUTS: Readonly<Record<number, readonly number[]>> = { 3: [4, 5], 5: [4] };

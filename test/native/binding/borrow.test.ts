@@ -1,6 +1,6 @@
 /** Tensors that lie in shared memory. */
 import assert from 'node:assert/strict';
-import { before, mock, test } from 'node:test';
+import { before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import * as tf from '@tensorflow/tfjs';
 import { currentBinding, runOp, tensorId } from '../../../src/native/binding/backend.js';
@@ -32,7 +32,7 @@ function liesIn(values: Float32Array): boolean {
   return is === 100;
 }
 
-test('borrowTensor() copies nothing of aligned shared memory, and everything else', (t) => {
+test('borrowTensor() copies nothing of aligned shared memory, and everything else', () => {
   const own = new Float32Array(64);
   assert.equal(liesIn(shared([1, 2, 3])), true);
   assert.deepEqual(
@@ -40,9 +40,6 @@ test('borrowTensor() copies nothing of aligned shared memory, and everything els
     [false, false, false],
   );
   assert.equal(liesIn(own), false);
-  const gpu = mock.method(currentBinding(), 'isUsingGpuDevice', () => true);
-  t.after(() => gpu.mock.restore());
-  assert.equal(liesIn(shared([1, 2, 3])), false);
 });
 
 test('borrowTensor() has the shape, the values and the device of a copy, and leaves nothing behind', () => {
@@ -103,7 +100,7 @@ test('tensorFromHalf() has read its bytes when it returns', () => {
 });
 
 test('borrowed memory outlives what else knew it, in two threads', async () => {
-  const program = fileURLToPath(new URL('programs/borrow.js', import.meta.url));
+  const program = fileURLToPath(new URL('../programs/borrow.js', import.meta.url));
   const { code, signal, stdout, stderr } = await runNode(['--expose-gc', program]);
   assert.deepEqual([code, signal, stdout], [0, null, 'done\n'], stderr);
 });

@@ -12,7 +12,7 @@ useDevice('CPU:0');
 
 describe('AsyncExecutor', () => {
   it('start() has the calls run one after another, and wait() has them done', () => {
-    const aside = new AsyncExecutor();
+    const executor = new AsyncExecutor();
     const one = tf.tensor2d([1], [1, 1]);
     const variable = new Variable(one);
     const add = compile((x) => {
@@ -20,8 +20,8 @@ describe('AsyncExecutor', () => {
       return [tf.mul(x, 2)];
     });
     const ten = tf.tensor2d([10], [1, 1]);
-    const results = aside.start(() => [add(ten), add(ten), add(ten)]);
-    aside.wait();
+    const results = executor.start(() => [add(ten), add(ten), add(ten)]);
+    executor.wait();
     deepEqual(
       results.map(([result]) => result!.dataSync()[0]),
       [20, 20, 20],
@@ -31,42 +31,42 @@ describe('AsyncExecutor', () => {
     tf.dispose([one, ten, now, ...results.flat()]);
     add.dispose();
     variable.dispose();
-    aside.dispose();
+    executor.dispose();
   });
 
   it('start() leaves the calls after it to the thread itself', () => {
-    const aside = new AsyncExecutor();
+    const executor = new AsyncExecutor();
     const before = currentBinding().getNumOfTensors();
     throws(
       () =>
-        aside.start(() => {
+        executor.start(() => {
           throw new Error('not begun');
         }),
       /not begun/,
     );
     // Would go on beside, and fail later, if it were still there.
     throws(() => tf.tidy(() => runOp('CheckNumerics', [tf.scalar(Number.NaN)], CHECK)), /is it a number\?/);
-    aside.wait();
+    executor.wait();
     equal(currentBinding().getNumOfTensors(), before);
-    aside.dispose();
+    executor.dispose();
   });
 
   it('wait() says what failed, once, and goes on', () => {
-    const aside = new AsyncExecutor();
+    const executor = new AsyncExecutor();
     const check = compile((x) => [runOp('CheckNumerics', [x], CHECK)[0]!]);
-    const call = (value: number) => tf.tidy(() => aside.start(() => check(tf.scalar(value))));
+    const call = (value: number) => tf.tidy(() => executor.start(() => check(tf.scalar(value))));
     tf.dispose(call(Number.NaN));
     throws(
-      () => aside.wait(),
+      () => executor.wait(),
       (error: NativeError) => /is it a number\?/.test(error.message) && error.code === 3,
     );
-    aside.wait();
+    executor.wait();
     const [result] = call(5);
-    aside.wait();
+    executor.wait();
     equal(result!.dataSync()[0], 5);
     result!.dispose();
     check.dispose();
-    aside.dispose();
+    executor.dispose();
   });
 });
 

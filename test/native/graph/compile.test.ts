@@ -10,7 +10,7 @@ import { statelessUniform } from '../../../src/native/layers/stateless-random.js
 
 useDevice('CPU:1');
 
-const MODES: NonNullable<CompileOptions['mode']>[] = ['graph', 'grappler', 'xla'];
+const MODES: NonNullable<CompileOptions['mode']>[] = ['graph', 'xla'];
 
 /** A function with most of what nets are made of: list inputs, slices, pads, reductions, both kinds of ops. */
 function net(x: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor): tf.Tensor[] {
@@ -264,22 +264,20 @@ test('compile() tells a tensor that was taken out of a trace', () => {
 /** XLA's generator draws other numbers than TensorFlow's, so its results tell whose they are. */
 const draw = (seed: tf.Tensor) => [statelessUniform([8], seed)];
 
-for (const mode of ['graph', 'grappler'] as const) {
-  test(`compile() in mode ${mode} leaves to XLA what is XLA's within it`, () => {
-    tf.tidy(() => {
-      const inner = compile(draw, { mode: 'xla' });
-      const outer = compile((a, b) => [tf.mul(inner(a)[0]!, 2), inner(b)[0]!], { mode });
-      const [other, seed] = [tf.tensor1d([5, 6], 'int32'), tf.tensor1d([3, 4], 'int32')];
-      const [doubled, plain] = outer(other, seed);
-      assert.notDeepEqual(plain!.dataSync(), draw(seed)[0]!.dataSync());
-      assert.deepEqual(plain!.dataSync(), inner(seed)[0]!.dataSync());
-      assert.deepEqual(doubled!.dataSync(), tf.mul(inner(other)[0]!, 2).dataSync());
-      assert.deepEqual([inner.traces, outer.traces], [1, 1]);
-      outer.dispose();
-      inner.dispose();
-    });
+test("compile() leaves to XLA what is XLA's within it", () => {
+  tf.tidy(() => {
+    const inner = compile(draw, { mode: 'xla' });
+    const outer = compile((a, b) => [tf.mul(inner(a)[0]!, 2), inner(b)[0]!]);
+    const [other, seed] = [tf.tensor1d([5, 6], 'int32'), tf.tensor1d([3, 4], 'int32')];
+    const [doubled, plain] = outer(other, seed);
+    assert.notDeepEqual(plain!.dataSync(), draw(seed)[0]!.dataSync());
+    assert.deepEqual(plain!.dataSync(), inner(seed)[0]!.dataSync());
+    assert.deepEqual(doubled!.dataSync(), tf.mul(inner(other)[0]!, 2).dataSync());
+    assert.deepEqual([inner.traces, outer.traces], [1, 1]);
+    outer.dispose();
+    inner.dispose();
   });
-}
+});
 
 test("compile() has XLA's within it kept for the gradient, and in its own trace where it is differentiated", () => {
   tf.tidy(() => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { winogradMatrices, transpose } from '../../../src/native/layers/winograd-transforms.js';
+import { transpose, winogradMatrices } from '../../../src/native/layers/winograd-transforms.js';
 
 const times = (matrix: readonly (readonly number[])[], x: readonly number[]) =>
   matrix.map((row) => row.reduce((sum, factor, i) => sum + factor * x[i]!, 0));

@@ -1,0 +1,204 @@
+import { deepEqual, equal, throws } from 'node:assert/strict';
+import { after, describe, it } from 'node:test';
+import * as tf from '@tensorflow/tfjs';
+import { NativeError } from '../../../src/errors.js';
+import { currentBinding, runOp, useDevice } from '../../../src/native/binding/backend.js';
+import { AttrType, DataType } from '../../../src/native/c/signatures.js';
+import { AsyncExecutor } from '../../../src/native/graph/async-executor.js';
+import { Cancellation } from '../../../src/native/graph/cancellation.js';
+import { type Compiled, compile } from '../../../src/native/graph/compile.js';
+import { runOnTape } from '../../../src/native/graph/tape.js';
+import { TensorQueue } from '../../../src/native/graph/tensor-queue.js';
+
+useDevice('CPU:1');
+
+const valuesOf = (tensor: tf.Tensor | undefined) => [...tensor!.dataSync()];
+
+/** Two queues, out of a function and into it. */
+function openQueues() {
+  const [out, given] = [new TensorQueue(), new TensorQueue()];
+  return {
+    out: (tensor: tf.Tensor) => out.send(tensor),
+    in: (shape: readonly number[]) => given.receive(shape),
+    take: () => out.take().toTensor(),
+    give: (tensor: tf.Tensor) => given.put(tensor),
+    clear() {
+      for (const each of [out, given]) each.clear();
+    },
+    dispose() {
+      for (const each of [out, given]) each.dispose();
+    },
+  };
+}
+
+type Queues = ReturnType<typeof openQueues>;
+
+/** In a function: what is given for a tensor that goes out. */
+function through(queues: Queues, tensor: tf.Tensor, shape: readonly number[] = tensor.shape): tf.Tensor {
+  queues.out(tensor);
+  return queues.in(shape);
+}
+
+/** x, doubled beside the function, and squared in it. */
+function doubledAndSquared(queues: Queues): Compiled {
+  return compile((x) => [tf.square(through(queues, x))]);
+}
+
+function doubling(queues: Queues): () => void {
+  return () => tf.tidy(() => queues.give(tf.mul(queues.take(), 2)));
+}
+
+describe('TensorQueue', () => {
+  const queues = openQueues();
+  const by = { executor: new AsyncExecutor(), cancellation: new Cancellation() };
+  const square = doubledAndSquared(queues);
+  after(() => {
+    square.dispose();
+    queues.dispose();
+    by.executor.dispose();
+  });
+
+  it('send() and receive() have what is given for what is taken, of any shape, each time anew', () => {
+    tf.tidy(() => {
+      for (const values of [
+        [1, 2, 3],
+        [4, 5],
+        [6, 7, 8],
+      ]) {
+        const [result] = square.runWhile(by, doubling(queues), tf.tensor1d(values));
+        deepEqual(
+          valuesOf(result),
+          values.map((each) => (2 * each) ** 2),
+        );
+      }
+    });
+    equal(square.traces, 2);
+  });
+
+  it('receive() may have another shape than what goes out', () => {
+    const sum = compile((x) => [tf.add(through(queues, x, []), 1)]);
+    const [result] = sum.runWhile(by, () => tf.tidy(() => queues.give(tf.sum(queues.take()))), tf.tensor1d([1, 2]));
+    deepEqual([result!.shape, valuesOf(result)], [[], [4]]);
+    sum.dispose();
+  });
+
+  it('take() has what goes out in the order of the recording, however long each takes', () => {
+    const order = compile((x) => {
+      const product = tf.matMul(x as tf.Tensor2D, x as tf.Tensor2D);
+      queues.out(tf.slice(product, [0, 0], [1, 1]));
+      queues.out(tf.scalar(7));
+      const first = through(queues, tf.scalar(8), []);
+      const second = through(queues, tf.scalar(9), []);
+      return [tf.sub(first, second)];
+    });
+    const found: number[] = [];
+    const take = () => tf.tidy(() => void found.push(...queues.take().dataSync()));
+    const [difference] = order.runWhile(
+      by,
+      () => {
+        for (let i = 0; i < 4; i++) take();
+        for (const value of [30, 4]) tf.tidy(() => queues.give(tf.scalar(value)));
+      },
+      tf.ones([300, 300]),
+    );
+    deepEqual(found, [300, 7, 8, 9]);
+    deepEqual(valuesOf(difference), [26]);
+    order.dispose();
+  });
+
+  it('send() and receive() are on a tape within the function, with a gradient by way of it', () => {
+    const gradientOf = compile((x) => {
+      const by = (each: tf.Tensor) =>
+        runOnTape({
+          inputs: [each],
+          forward: () => [through(queues, each)],
+          backward: ([dy]) => [() => through(queues, dy!)],
+        })[0]!;
+      return [tf.grad((each) => tf.sum(tf.square(by(each))))(x)];
+    });
+    const work = () => {
+      doubling(queues)();
+      doubling(queues)();
+    };
+    const [gradient] = gradientOf.runWhile(by, work, tf.tensor1d([1, 2, 3]));
+    deepEqual(valuesOf(gradient), [8, 16, 24]); // d (2x)² / dx
+    gradientOf.dispose();
+  });
+
+  it('runWhile() ends the work that waits for a function that failed, and says why that did', () => {
+    const check: { name: string; type: number; value: string | number }[] = [
+      { name: 'T', type: AttrType.TYPE, value: DataType.FLOAT },
+      { name: 'message', type: AttrType.STRING, value: 'is it a number?' },
+    ];
+    const failing = compile((x) => [through(queues, runOp('CheckNumerics', [x], check)[0]!)]);
+    const [tensors, held] = [tf.memory().numTensors, currentBinding().getNumOfTensors()];
+    const call = (x: number) => tf.tidy(() => valuesOf(failing.runWhile(by, doubling(queues), tf.tensor1d([x]))[0]));
+    for (let i = 0; i < 3; i++) {
+      throws(
+        () => call(Number.NaN),
+        (error: NativeError) =>
+          error instanceof NativeError && /is it a number\?/.test(error.message) && error.code === 3,
+      );
+      equal(call(3)[0], 6);
+    }
+    deepEqual([tf.memory().numTensors, currentBinding().getNumOfTensors()], [tensors, held]);
+    failing.dispose();
+  });
+
+  it('runWhile() ends the function when the work fails, and the next call finds nothing left in its way', () => {
+    const twice = compile((x) => [through(queues, through(queues, x))]);
+    const twiceDoubled = () => {
+      doubling(queues)();
+      doubling(queues)();
+    };
+    const call = (work: () => void) => tf.tidy(() => valuesOf(twice.runWhile(by, work, tf.tensor1d([1, 2]))[0]));
+    call(twiceDoubled);
+    const [tensors, held] = [tf.memory().numTensors, currentBinding().getNumOfTensors()];
+    const give = (value: number) => tf.tidy(() => queues.give(tf.tensor1d([value, value])));
+    const works: (() => void)[] = [
+      () => {
+        throw new Error('nothing was done');
+      },
+      () => {
+        doubling(queues)(); // the function goes on meanwhile
+        throw new Error('half was done');
+      },
+      () => {
+        for (const value of [1, 2, 3]) give(value); // one more than it takes, and what it hands out is not taken
+        throw new Error('too much was given');
+      },
+    ];
+    for (const work of works) {
+      throws(() => call(work), /was (done|given)$/);
+      queues.clear();
+      deepEqual(call(twiceDoubled), [4, 8]);
+    }
+    deepEqual([tf.memory().numTensors, currentBinding().getNumOfTensors()], [tensors, held]);
+    twice.dispose();
+  });
+
+  it('a function that uses one is refused alone, and a queue outside a function', () => {
+    throws(
+      () => square(tf.tensor1d([1])),
+      /Cannot call a compiled function alone that uses a queue: .*by runWhile\(\)/,
+    );
+    throws(
+      () => tf.valueAndGrad((x) => square(x)[0] as tf.Scalar)(tf.tensor1d([1])),
+      /Cannot call a compiled function alone/,
+    );
+    throws(() => queues.out(tf.scalar(1)), /Cannot use a queue here/);
+    throws(() => queues.in([]), /Cannot use a queue here/);
+  });
+
+  it('dispose() leaves nothing behind', () => {
+    const held = currentBinding().getNumOfTensors();
+    for (let i = 0; i < 3; i++) {
+      const own = openQueues();
+      const compiled = doubledAndSquared(own);
+      tf.tidy(() => deepEqual(valuesOf(compiled.runWhile(by, doubling(own), tf.tensor1d([1]))[0]), [4]));
+      compiled.dispose();
+      own.dispose();
+    }
+    equal(currentBinding().getNumOfTensors(), held);
+  });
+});
