@@ -1,6 +1,7 @@
 /** Which cards and drivers TensorFlow can use, and why it has no GPU where there is a card. Nothing is asked here. */
-import type { FoundLibrary } from './library.js';
-import type { Card, Nvidia } from './nvidia.js';
+import { cacheFolder, type FoundLibrary } from './library.js';
+import { type Card, type Nvidia, SMI_ABSENT } from './nvidia.js';
+import { hasGpuBuild } from './wheels.js';
 
 /** CUDA 12's own: the oldest driver that any CUDA 12 runs on (CUDA compatibility guide, minor version compatibility). */
 export const OLDEST_DRIVER = '525.60.13';
@@ -91,7 +92,7 @@ export function gpuTrouble(facts: GpuFacts): string | undefined {
   if (gpus === 0) return noGpu(facts, cards);
   const unfit = cards.filter((card) => lacksCudnn(card, cudnn) && !isTooOld(card));
   if (unfit.length > 0) {
-    return `cuDNN ${cudnnName(cudnn!)} has no code for ${named(unfit)}; delete that library and have \`alexnet-split setup\` fetch it anew, with cuDNN 9.10.2`;
+    return `cuDNN ${cudnnName(cudnn!)} has no code for ${named(unfit)}; ${anew()}, which has cuDNN 9.10.2`;
   }
   const left = driver.cards.filter(isTooOld);
   if (driver.cards.length > gpus && left.length > 0) {
@@ -121,17 +122,27 @@ function noGpu({ nvidia, hasDriver, flavour, driver, libraries, cudnn }: GpuFact
     return `${named(cards)} is too old: TensorFlow needs compute capability ${OLDEST_CAPABILITY.toFixed(1)} or newer; use another card`;
   }
   // Of an installation that a setting points at it is not known, so its libraries are looked at too.
-  if (flavour === 'cpu') return "TensorFlow's library is the one for CPUs; `alexnet-split setup` fetches the other";
+  if (flavour === 'cpu') return `TensorFlow's library is the one for CPUs; ${anew()}`;
   const missing = libraries.filter(({ error }) => error !== undefined);
   if (missing.length > 0) {
     const which =
       missing.length === libraries.length ? "any of CUDA's libraries" : missing.map(({ name }) => name).join(', ');
-    return `TensorFlow cannot open ${which} (${missing[0]!.error}); \`alexnet-split setup\` fetches them, or put CUDA's on LD_LIBRARY_PATH`;
+    return `TensorFlow cannot open ${which} (${missing[0]!.error}); ${anew()}, or put CUDA's on LD_LIBRARY_PATH`;
   }
   if (cudnn !== undefined && cudnn < OLDEST_CUDNN) {
-    return `cuDNN ${cudnnName(cudnn)} is ${cudnnRange(cudnn)}; \`alexnet-split setup\` fetches a newer one`;
+    return `cuDNN ${cudnnName(cudnn)} is ${cudnnRange(cudnn)}; ${anew()}`;
   }
   return 'its library may be the one for CPUs; `TF_CPP_MIN_LOG_LEVEL=0 alexnet-split devices` prints what TensorFlow says itself';
+}
+
+/** How to come by the library that has all that it needs. */
+function anew(): string {
+  const { platform, arch } = process;
+  if (!hasGpuBuild(platform, arch)) {
+    return `TensorFlow has no GPU build for ${platform} ${arch}: point TENSORFLOW_DIR at one of your own`;
+  }
+  const away = process.env.TENSORFLOW_DIR ? 'unset TENSORFLOW_DIR' : `delete what is in ${cacheFolder()}`;
+  return `${away}, and have \`alexnet-split setup\` fetch the GPU build`;
 }
 
 /** What to do about the driver's refusals, by `CUresult` (cuda.h). */
@@ -145,7 +156,8 @@ const REMEDIES: Record<number, string> = {
 };
 
 function refused({ code, name }: { code: number; name: string }, { complaint }: Nvidia, version: string): string {
-  const says = complaint === undefined ? '' : `, and nvidia-smi says "${complaint.slice(0, 120)}"`;
+  const says =
+    complaint === undefined || complaint === SMI_ABSENT ? '' : `, and nvidia-smi says "${complaint.slice(0, 120)}"`;
   const remedy = REMEDIES[code] ?? 'restart the machine, or load the kernel module nvidia-uvm';
   return `the driver${version} refuses to begin (cuInit gives ${code}, ${name}${says}); ${remedy}`;
 }

@@ -22,6 +22,8 @@ export interface Nvidia {
 
 /** Where Windows' subsystem for Linux has the driver. */
 const WSL_FOLDER = 'usr/lib/wsl/lib';
+/** The complaint where there is no nvidia-smi. */
+export const SMI_ABSENT = 'it is not installed';
 const SMI_TIMEOUT_MS = 30_000;
 const NVIDIA_VENDOR = '0x10de';
 /** VGA controllers and 3D controllers begin so. */
@@ -103,7 +105,7 @@ function smi(root: string, fields: readonly string[]): { rows: Record<string, st
     });
     return { rows };
   }
-  return { complaint: 'it is not installed' };
+  return { complaint: SMI_ABSENT };
 }
 
 /** The driver's own list. */

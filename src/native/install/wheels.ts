@@ -77,7 +77,7 @@ const GPU_WHEELS: readonly Wheel[] = [
  */
 export function buildFor(platform: string, arch: string, wanted: Flavour): Build {
   const machine = `${platform}-${arch}`;
-  const flavour = machine === 'linux-x64' ? wanted : 'cpu';
+  const flavour = hasGpuBuild(platform, arch) ? wanted : 'cpu';
   const folder = `tensorflow-${TENSORFLOW_VERSION}-${flavour}-${machine}`;
   if (flavour === 'gpu') {
     // NVIDIA's wheels carry older tags than TensorFlow's.
@@ -92,6 +92,10 @@ export function buildFor(platform: string, arch: string, wanted: Flavour): Build
   throw new SetupError(
     `Cannot fetch the TensorFlow library: ${why}; run on another machine, or point TENSORFLOW_DIR at a libtensorflow of your own build`,
   );
+}
+
+export function hasGpuBuild(platform: string, arch: string): boolean {
+  return platform === 'linux' && arch === 'x64';
 }
 
 /** A wheel's line in a pip requirements file. */

@@ -11,7 +11,10 @@ import {
   mustCompile,
   OLDEST_DRIVER,
 } from '../../../src/native/install/gpu-support.js';
-import { buildFor } from '../../../src/native/install/wheels.js';
+import { buildFor, hasGpuBuild } from '../../../src/native/install/wheels.js';
+
+/** On other machines the remedy is another one. */
+const isGpuBuildHere = hasGpuBuild(process.platform, process.arch);
 
 const card = (computeCapability: string, name = 'NVIDIA X') => ({ name, computeCapability });
 const GOOD: GpuFacts = {
@@ -74,12 +77,15 @@ test('gpuTrouble() has nothing to say where TensorFlow has the GPUs', () => {
 });
 
 test('gpuTrouble() says in one sentence what stands in the way, and what to do', (context) => {
-  const before = process.env.CUDA_VISIBLE_DEVICES;
+  const { CUDA_VISIBLE_DEVICES, TENSORFLOW_DIR } = process.env;
+  const before = { CUDA_VISIBLE_DEVICES, TENSORFLOW_DIR };
   context.after(() => {
-    if (before === undefined) delete process.env.CUDA_VISIBLE_DEVICES;
-    else process.env.CUDA_VISIBLE_DEVICES = before;
+    for (const [name, value] of Object.entries(before)) {
+      if (value === undefined) delete process.env[name];
+      else process.env[name] = value;
+    }
   });
-  delete process.env.CUDA_VISIBLE_DEVICES;
+  for (const name of Object.keys(before)) delete process.env[name];
   const broken = { name: 'libcudnn.so.9', error: 'libcudnn.so.9: cannot open shared object file' };
   const refusing = (code: number, name: string): GpuFacts => ({
     ...NONE,
@@ -111,7 +117,12 @@ test('gpuTrouble() says in one sentence what stands in the way, and what to do',
     ],
     [{ ...NONE, driver: { cards: [] } }, /^CUDA finds no device; see what nvidia-smi lists$/],
     [{ ...NONE, driver: { cards: [card('5.2', 'GTX 980')] } }, /^GTX 980 \(5\.2\) is too old: .* 6\.0 or newer/],
-    [{ ...NONE, flavour: 'cpu' }, /the one for CPUs; `alexnet-split setup` fetches the other$/],
+    [
+      { ...NONE, flavour: 'cpu' },
+      isGpuBuildHere
+        ? /the one for CPUs; delete what is in .*, and have `alexnet-split setup` fetch the GPU build$/
+        : /the one for CPUs; TensorFlow has no GPU build for/,
+    ],
     [
       { ...NONE, libraries: [{ name: 'libcublas.so.12' }, broken] },
       /^TensorFlow cannot open libcudnn\.so\.9 \(libcudnn/,
@@ -135,6 +146,9 @@ test('gpuTrouble() says in one sentence what stands in the way, and what to do',
     assert.doesNotMatch(text!, /\n|\. /); // one sentence
     assert.match(text!, /; /); // and what to do
   }
+  process.env.TENSORFLOW_DIR = '/a/tensorflow';
+  const other = gpuTrouble({ ...NONE, flavour: 'cpu' })!;
+  assert.match(other, isGpuBuildHere ? /; unset TENSORFLOW_DIR, and have/ : /has no GPU build for/);
   process.env.CUDA_VISIBLE_DEVICES = '7';
   assert.match(
     gpuTrouble({ ...NONE, driver: { cards: [] } })!,
