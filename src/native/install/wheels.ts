@@ -94,6 +94,7 @@ export function buildFor(platform: string, arch: string, wanted: Flavour): Build
   );
 }
 
+/** Whether TensorFlow has a wheel with CUDA for the platform. */
 export function hasGpuBuild(platform: string, arch: string): boolean {
   return platform === 'linux' && arch === 'x64';
 }
