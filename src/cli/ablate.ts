@@ -16,6 +16,7 @@ import {
 } from './ablation.js';
 import type { DisplayMode } from './display.js';
 import { oneLine } from './format.js';
+import { warnOfGpu } from './gpu-warning.js';
 import { lookAround } from './machine.js';
 import { claimName, runFolder } from './run-folder.js';
 import { lockNow, lockRun } from './run-lock.js';
@@ -44,6 +45,7 @@ export async function ablateCommand(
 ): Promise<number> {
   const machine = await lookAround(services, layers);
   const { config: resolved, notes } = resolveConfig(layers, machine);
+  await warnOfGpu(services, layers, machine.devices);
   const { variants, missing } = variantsOf(resolved);
   const asked = chosenOf(variants, missing, only);
   const config = claim(

@@ -1,5 +1,6 @@
-/** `devices`: what TensorFlow has here. */
+/** `devices`: what TensorFlow has here, and on stderr why a card is not among it. */
 import { table } from './format.js';
+import { gpuWarning } from './gpu-warning.js';
 import type { Services } from './services.js';
 
 /** @throws SetupError without a TensorFlow library. */
@@ -17,5 +18,10 @@ export async function devicesCommand({ json }: { json?: boolean }, services: Ser
         ]),
       );
   for (const line of lines) services.stdout.write(`${line}\n`);
+  const warning = await gpuWarning(
+    services,
+    devices.map(({ name }) => name),
+  );
+  if (warning !== undefined) services.stderr.write(`warning: ${warning}\n`);
   return 0;
 }

@@ -3,6 +3,15 @@ import { availableParallelism, freemem, release, totalmem } from 'node:os';
 import { basename, dirname } from 'node:path';
 import { packageVersion } from '../config/version.js';
 import { SplitError } from '../errors.js';
+import type { Device } from '../native/c/context.js';
+import {
+  cardVerdict,
+  cudnnName,
+  cudnnRange,
+  type GpuFacts,
+  gpuTrouble,
+  OLDEST_DRIVER,
+} from '../native/install/gpu-support.js';
 import { oneLine, table } from './format.js';
 import type { Examined, Services } from './services.js';
 
@@ -46,11 +55,19 @@ async function examine(services: Services): Promise<Report> {
   }
   rows.CUDA = cudaOf(examined);
   const devices = await orProblem(() => services.listDevices(), problems);
+  const facts = await services.examineGpus(
+    (devices ?? []).map(({ name }) => name),
+    true,
+  );
+  if (facts) Object.assign(rows, !nvidia && { 'NVIDIA device': 'a card without a driver' }, gpuRows(facts));
   if (!devices) return { rows, problems };
   rows.devices = devices
     .map(({ name, memoryBytes }) => (name.startsWith('GPU') ? `${name} (${gibibytes(memoryBytes)})` : name))
     .join(', ');
-  if (nvidia && !devices.some(({ name }) => name.startsWith('GPU'))) problems.push(noGpu(examined));
+  if (!facts) return { rows, problems };
+  const trouble = gpuTrouble(facts);
+  rows.verdict = verdictOf(devices, trouble);
+  if (trouble !== undefined) problems.push(trouble);
   return { rows, problems };
 }
 
@@ -61,15 +78,36 @@ function cudaOf({ cuda }: Examined): string {
     : `${cuda.map((file) => basename(file)).join(', ')} in ${folders}`;
 }
 
-/** Why TensorFlow may not see a GPU that is there. */
-function noGpu({ library, cuda }: Examined): string {
-  const found = 'there is an NVIDIA device, and TensorFlow has no GPU';
-  if (library?.flavour === 'cpu')
-    return `${found}: its library is the one for CPUs; \`alexnet-split setup\` fetches the other`;
-  if (cuda.length === 0) {
-    return `${found}: there are no CUDA libraries beside its own; \`alexnet-split setup\` fetches them, or put CUDA's on LD_LIBRARY_PATH`;
-  }
-  return `${found}; see whether nvidia-smi lists the GPU, and whether its driver is new enough for these CUDA libraries`;
+/** A machine's cards, the driver and what TensorFlow opens of CUDA. */
+function gpuRows({ nvidia, driver, libraries, cudnn }: GpuFacts): Record<string, string> {
+  const cards = nvidia.cards.length > 0 ? nvidia.cards : driver.cards;
+  const rows = cards.map((card, i): [string, string] => {
+    const memory = card.memoryMiB === undefined ? '' : `, ${card.memoryMiB} MiB`;
+    // The driver tells the compute capability where nvidia-smi does not.
+    const known = { ...driver.cards.find(({ name }) => name === card.name), ...card };
+    return [`card ${i}`, `${card.name}${memory}, ${cardVerdict(known, cudnn)}`];
+  });
+  const version =
+    nvidia.driver ?? (driver.missing === undefined && driver.cards.length > 0 ? 'unknown version' : 'none');
+  const broken = libraries.filter(({ error }) => error !== undefined);
+  return {
+    ...Object.fromEntries(rows),
+    ...(nvidia.complaint !== undefined && { 'nvidia-smi': nvidia.complaint }),
+    driver: `${version}${driver.cuda === undefined ? '' : `, runs CUDA up to ${driver.cuda}`}; ${OLDEST_DRIVER} or newer is needed`,
+    cuDNN: cudnn === undefined ? 'none' : `${cudnnName(cudnn)}, ${cudnnRange(cudnn)}`,
+    ...(libraries.length > 0 && {
+      'CUDA libraries':
+        broken.length === 0
+          ? `TensorFlow can open all of ${libraries.map(({ name }) => name).join(', ')}`
+          : broken.map(({ name, error }) => `${name} cannot be opened (${error})`).join(', '),
+    }),
+  };
+}
+
+function verdictOf(devices: readonly Device[], trouble: string | undefined): string {
+  const gpus = devices.filter(({ name }) => name.startsWith('GPU')).map(({ name }) => name);
+  if (gpus.length === 0) return 'trains on the CPU, though there is an NVIDIA card';
+  return `trains on ${gpus.slice(0, 2).join(' and ')}${trouble === undefined ? '' : ', with a problem'}`;
 }
 
 /** What `look` finds; a sentence that it throws is a problem. */

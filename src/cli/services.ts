@@ -4,6 +4,7 @@
  */
 import type { Config } from '../config/config.js';
 import type { ContextOptions, Device } from '../native/c/context.js';
+import type { GpuFacts } from '../native/install/gpu-support.js';
 import type { FoundLibrary } from '../native/install/library.js';
 import type { GoldenResult, Prediction, Scores, TrainResult, TrainUi, VerifyResult } from '../train/index.js';
 
@@ -63,6 +64,12 @@ export interface Services {
   ensureLibrary(): Promise<string>;
   /** Looks for the library. @throws SetupError when what is there is no library for this machine. */
   examineLibrary(): Promise<Examined>;
+  /**
+   * The machine's cards and what CUDA says of them; nothing without a card.
+   * @param devices names of those that TensorFlow has.
+   * @param thorough asks nvidia-smi also where TensorFlow has a GPU.
+   */
+  examineGpus(devices: readonly string[], thorough?: boolean): Promise<GpuFacts | undefined>;
   trainRoom(): Promise<TrainRoom>;
 }
 
@@ -77,9 +84,14 @@ export const SERVICES: Services = {
   countClasses: async () => (await import('../data/index.js')).countClasses,
   ensureLibrary: async () => (await (await import('../native/install/fetch.js')).ensureLibrary()).tensorflow,
   examineLibrary: async () => {
-    const { cudaPreload, findLibrary, hasNvidiaDevice } = await import('../native/install/library.js');
+    const { cudaPreload, findLibrary } = await import('../native/install/library.js');
+    const { hasNvidiaDevice } = await import('../native/install/nvidia.js');
     const library = findLibrary();
     return { library, nvidia: hasNvidiaDevice(), cuda: cudaPreload(library?.nvidiaFolders ?? []) };
+  },
+  examineGpus: async (devices, thorough) => {
+    const { examineGpus } = await import('../native/c/cuda.js');
+    return examineGpus(devices.filter((name) => name.startsWith('GPU')).length, thorough);
   },
   trainRoom: () => import('../train/index.js'),
 };

@@ -7,6 +7,7 @@ import { type LogEvent, openLog, type RunLog } from '../log.js';
 import type { Resume } from '../train/index.js';
 import { type DisplayMode, openDisplay } from './display.js';
 import { oneLine } from './format.js';
+import { gpuWarning } from './gpu-warning.js';
 import { lookAround } from './machine.js';
 import { findContinuation, folderToContinue } from './resume.js';
 import { claimName, continueFolder, makeFolder } from './run-folder.js';
@@ -34,11 +35,16 @@ export async function trainCommand(
   const lock = folder === undefined ? undefined : await lockRun(folder);
   try {
     const { layers, resume, notes } = findContinuation(asked, options.resume, lock !== undefined);
-    const resolved = resolveConfig(layers, await lookAround(services, layers));
+    const machine = await lookAround(services, layers);
+    const resolved = resolveConfig(layers, machine);
     const isNamed = layers.some((layer) => sets(layer, 'run'));
+    // Who asks for devices by name knows what they are.
+    const warning = layers.some((layer) => sets(layer, 'devices'))
+      ? undefined
+      : await gpuWarning(services, machine.devices);
     const config = lock ? resolved.config : claimName(resolved.config, isNamed);
     const all = [...resolved.notes, ...notes];
-    const { exitCode, failure } = await recordedTraining(config, all, options, services, { resume, lock });
+    const { exitCode, failure } = await recordedTraining(config, all, options, services, { resume, lock, warning });
     if (exitCode !== 0 && failure !== undefined) services.stderr.write(`error: ${oneLine(failure)}\n`);
     return exitCode;
   } finally {
@@ -51,6 +57,8 @@ export interface RecordOptions {
   resume?: Resume | undefined;
   /** Of the run's folder, when it goes on there; the caller gives it up. A new folder is made and locked here. */
   lock?: RunLock | undefined;
+  /** Of what was found before: said and logged after `run_start`. */
+  warning?: string | undefined;
   /** Is told of each event too. */
   watch?: (event: LogEvent) => void;
 }
@@ -65,7 +73,7 @@ export async function recordedTraining(
   notes: readonly string[],
   mode: DisplayMode,
   services: Services,
-  { resume, lock, watch = () => {} }: RecordOptions = {},
+  { resume, lock, warning, watch = () => {} }: RecordOptions = {},
 ): Promise<{ exitCode: number; failure: string | undefined }> {
   const { train } = await services.trainRoom();
   const display = openDisplay(mode, config, services);
@@ -79,6 +87,7 @@ export async function recordedTraining(
   const waiting: LogEvent[] = (resume?.skipped ?? []).map(({ folder, why }) => {
     return { event: 'warning', message: `skipped the checkpoint ${folder}: ${why}` };
   });
+  if (warning !== undefined) waiting.unshift({ event: 'warning', message: warning });
   let hasBegun = false;
   let failure: string | undefined;
   const tell = (event: LogEvent) => {

@@ -5,6 +5,7 @@ import { shown } from '../config/validate.js';
 import { ConfigError } from '../errors.js';
 import { visible } from '../log.js';
 import { difference, table } from './format.js';
+import { warnOfGpu } from './gpu-warning.js';
 import { lookAround } from './machine.js';
 import type { GoldenResult, Services, VerifyResult } from './services.js';
 
@@ -25,7 +26,9 @@ export async function verifyCommand(
     throw new ConfigError(`--steps is ${shown(steps)}, expected a whole number from 1 to 10000`);
   }
   const all: Layer[] = [...layers, { values: { placement: 'split' } }];
-  const { config, notes } = resolveConfig(all, await lookAround(services, all));
+  const machine = await lookAround(services, all);
+  const { config, notes } = resolveConfig(all, machine);
+  await warnOfGpu(services, all, machine.devices);
   const print = (line: string) => (options.json ? services.stderr : services.stdout).write(`${line}\n`);
   const room = await services.trainRoom();
   if (options.golden !== undefined) {

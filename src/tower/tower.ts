@@ -31,6 +31,7 @@ import { type Answers, answersOf, countRight } from './scores.js';
 import { selfTest } from './self-test.js';
 import { fileMetadata } from './snapshot.js';
 import { type Answering, type Peer, TowerFunction } from './tower-function.js';
+import { warmUp } from './warm-up.js';
 
 /** Runs the commands of one tower. Not to be shared between threads. */
 export class Tower {
@@ -64,6 +65,7 @@ export class Tower {
 
   open(): OpenReply {
     this.#strike('open');
+    warmUp(this.#setup, this.#net, this.#ops ?? TFJS_OPS);
     const first = this.#parameters.readOne(this.#parameters.names[0]!);
     const sum = tf.sum(first); // an op's result, not only what was put there
     const devices = [...new Set([backingDevice(first), backingDevice(sum)])];

@@ -3,6 +3,7 @@ import { TowerError } from '../errors.js';
 import type { TowerClient } from '../tower/client.js';
 import { placeOf } from '../tower/place.js';
 import type { Command, Replies } from '../tower/protocol.js';
+import { openingMs } from './first-use.js';
 
 /** Waits for `promise`, no longer than `ms`. @throws what it throws; after `ms` the error that `late` makes. */
 export async function inTime<T>(promise: Promise<T>, ms: number, late: () => Error): Promise<T> {
@@ -21,9 +22,6 @@ export async function inTime<T>(promise: Promise<T>, ms: number, late: () => Err
 /** How often the exchange's deadline a whole command, or a batch, may take: a step waits for its peer several times. */
 export const ANSWER_FACTOR = 5;
 
-/** Opening loads TensorFlow, and a slow disk is no fault. */
-const OPEN_MS = 60_000;
-
 /** What a timer can count to. */
 const MOST_MS = 2 ** 31 - 1;
 
@@ -38,7 +36,7 @@ export function answered<Kind extends Command['kind']>(
   memory: SharedArrayBuffer | undefined,
   exchangeTimeoutMs: number,
 ): Promise<Replies[Kind]> {
-  const ms = Math.max(ANSWER_FACTOR * exchangeTimeoutMs, command.kind === 'open' ? OPEN_MS : 0);
+  const ms = Math.max(ANSWER_FACTOR * exchangeTimeoutMs, command.kind === 'open' ? openingMs(tower.setup.device) : 0);
   const late = () =>
     new TowerError(
       `Cannot go on: tower ${index} on ${tower.setup.device} has not answered for ${ms / 1000} s in ${placeOf(command)}, expected an answer within ${ANSWER_FACTOR} times exchangeTimeoutMs; go on from the last checkpoint with --resume, and with a larger exchangeTimeoutMs in the config if it was only slow`,

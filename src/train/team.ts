@@ -11,6 +11,7 @@ import { abortTowers } from '../tower/abort.js';
 import { startTower, type TowerClient } from '../tower/client.js';
 import type { Command, OpenReply, Part, Replies, TowerSetup } from '../tower/protocol.js';
 import { answered } from './deadline.js';
+import { saidWhileOpening } from './first-use.js';
 import { loadStartingWeights } from './starting-weights.js';
 
 /** Both towers, or the one that has the whole net. */
@@ -58,10 +59,15 @@ const ECHO_MS = 3_000;
 /**
  * Starts the towers and has them make their parameters, or gives them those that the settings name.
  * @param slots batch slots, of the feeder.
+ * @param note takes a sentence where a GPU takes long to open.
  * @throws NativeError for a device that is not there; CheckpointError for weights that do not fit; ConfigError for a net or
  * a fault that is none.
  */
-export async function openTeam(config: TeamConfig, slots: readonly SharedArrayBuffer[]): Promise<Team> {
+export async function openTeam(
+  config: TeamConfig,
+  slots: readonly SharedArrayBuffer[],
+  note?: (text: string) => void,
+): Promise<Team> {
   const isSplit = config.placement === 'split';
   const parts: Part[] = isSplit ? [0, 1] : ['whole'];
   const mailboxes = isSplit ? createMailboxes(largestMessage(config), bytesToAlignment) : undefined;
@@ -120,12 +126,12 @@ export async function openTeam(config: TeamConfig, slots: readonly SharedArrayBu
     await Promise.all(towers.map((tower) => tower.close()));
   };
   try {
-    const opened = await ask({ kind: 'open' });
+    const opened = await saidWhileOpening(ask({ kind: 'open' }), config.devices, note);
     if (config.weights) await loadStartingWeights(towers, config.weights, config);
     const wrong = isSplit && exchange.transport === 'device' ? await testDevice(ask) : undefined;
     if (wrong === undefined) return { towers, opened, warnings: [], ask, close };
     await close();
-    const fallback = await openTeam({ ...config, exchange: { ...exchange, transport: 'msgpack' } }, slots);
+    const fallback = await openTeam({ ...config, exchange: { ...exchange, transport: 'msgpack' } }, slots, note);
     const warning = `the exchange goes by msgpack: the self-test of device to device failed (${wrong})`;
     return { ...fallback, warnings: [warning, ...fallback.warnings] };
   } catch (error) {

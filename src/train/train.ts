@@ -76,7 +76,7 @@ export async function train(config: Config, outer: TrainUi): Promise<TrainResult
   let unfinished: Promise<unknown> | undefined;
   try {
     if (ui.resume) refuseOtherData(ui.resume, dataset);
-    const team = await openedUnlessStopped(openTeam(config, feeder.slots), signal, (late) => late.close());
+    const team = await openedUnlessStopped(openTeam(config, feeder.slots, note), signal, (late) => late.close());
     if (!team) return stoppedBefore(signal);
     try {
       const steps = config.steps ?? config.epochs * feeder.batchesPerEpoch;

@@ -67,7 +67,7 @@ export async function verify(
 ): Promise<VerifyResult> {
   const { feeder } = await openFeed(config, { note: print });
   try {
-    const split = await openTeam({ ...config, placement: 'split' }, feeder.slots);
+    const split = await openTeam({ ...config, placement: 'split' }, feeder.slots, print);
     await refuseFallback(split);
     const reference = await openTeam(referenceOf(config), feeder.slots).catch(async (error: unknown) => {
       await split.close();

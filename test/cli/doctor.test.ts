@@ -5,6 +5,7 @@ import test from 'node:test';
 import type { Examined } from '../../src/cli/services.js';
 import { SetupError } from '../../src/errors.js';
 import type { Device } from '../../src/native/c/context.js';
+import type { GpuFacts } from '../../src/native/install/gpu-support.js';
 import { DEVICES, run } from './stand-ins.js';
 
 const LIBRARY: NonNullable<Examined['library']> = {
@@ -17,13 +18,37 @@ const LIBRARY: NonNullable<Examined['library']> = {
 const CUDA = ['/lib/nvidia/cublas/lib/libcublas.so.12', '/lib/nvidia/cudnn/lib/libcudnn.so.9'];
 const GPU: Device = { name: 'GPU:0', fullName: '/device:GPU:0', type: 'GPU', memory: 'gpu', memoryBytes: 79 * 2 ** 30 };
 
-function doctor(examined: Examined | Error, devices: typeof DEVICES | Error = DEVICES, flags: string[] = []) {
+const FACTS: GpuFacts = {
+  nvidia: { cards: [{ name: 'NVIDIA H100', computeCapability: '9.0', memoryMiB: 81559 }], driver: '570.86.15' },
+  hasDriver: true,
+  flavour: 'gpu',
+  driver: { cuda: '12.8', cards: [{ name: 'NVIDIA H100', computeCapability: '9.0' }] },
+  libraries: [{ name: 'libcublas.so.12' }, { name: 'libcudnn.so.9' }],
+  cudnn: 91_002,
+  gpus: 1,
+};
+
+function doctor(
+  examined: Examined | Error,
+  devices: typeof DEVICES | Error = DEVICES,
+  flags: string[] = [],
+  facts: GpuFacts | undefined = undefined,
+) {
   const given = <T>(value: T | Error) => (value instanceof Error ? Promise.reject(value) : Promise.resolve(value));
-  return run(['doctor', ...flags], { examineLibrary: () => given(examined), listDevices: () => given(devices) });
+  return run(['doctor', ...flags], {
+    examineLibrary: () => given(examined),
+    listDevices: () => given(devices),
+    examineGpus: async () => facts,
+  });
 }
 
 test('doctor lists what a report needs, and ends with 0 where nothing is wrong', async () => {
-  const { exitCode, stdout, stderr } = await doctor({ library: LIBRARY, nvidia: true, cuda: CUDA }, [...DEVICES, GPU]);
+  const { exitCode, stdout, stderr } = await doctor(
+    { library: LIBRARY, nvidia: true, cuda: CUDA },
+    [...DEVICES, GPU],
+    [],
+    FACTS,
+  );
   assert.deepEqual([exitCode, stderr.text], [0, '']);
   for (const line of [
     /^alexnet-split +\d+\.\d+\.\d+$/m,
@@ -31,7 +56,12 @@ test('doctor lists what a report needs, and ends with 0 where nothing is wrong',
     /^memory +\d+\.\d GiB, \d+\.\d GiB of it free$/m,
     /^library +\/lib\/tensorflow\/libtensorflow_cc\.so\.2 \(gpu, from cache\)$/m,
     /^CUDA +libcublas\.so\.12, libcudnn\.so\.9 in \/lib\/nvidia$/m,
+    /^card 0 +NVIDIA H100, 81559 MiB, compute capability 9\.0$/m,
+    /^driver +570\.86\.15, runs CUDA up to 12\.8; 525\.60\.13 or newer is needed$/m,
+    /^cuDNN +9\.10\.2, for compute capability 6\.0 and newer$/m,
+    /^CUDA libraries +TensorFlow can open all of libcublas\.so\.12, libcudnn\.so\.9$/m,
     /^devices +CPU:0, CPU:1, GPU:0 \(79\.0 GiB\)$/m,
+    /^verdict +trains on GPU:0$/m,
   ]) {
     assert.match(stdout.text, line);
   }
@@ -40,7 +70,9 @@ test('doctor lists what a report needs, and ends with 0 where nothing is wrong',
 
 test('doctor ends with 1 and says what to do', async () => {
   const cpu = { ...LIBRARY, flavour: 'cpu' as const, nvidiaFolders: [] };
-  const cases: [examined: Examined | Error, devices: typeof DEVICES | Error, problem: RegExp][] = [
+  const none = { ...FACTS, gpus: 0 };
+  const broken = [{ name: 'libcudnn.so.9', error: 'no such file' }, { name: 'libcublas.so.12' }];
+  const cases: [examined: Examined | Error, devices: typeof DEVICES | Error, problem: RegExp, facts?: GpuFacts][] = [
     [
       { library: undefined, nvidia: false, cuda: [] },
       DEVICES,
@@ -49,15 +81,26 @@ test('doctor ends with 1 and says what to do', async () => {
     [
       { library: cpu, nvidia: true, cuda: [] },
       DEVICES,
-      /^problem: there is an NVIDIA device, .* the one for CPUs; `alexnet-split setup`/m,
+      /^verdict +trains on the CPU, though .*\n(.*\n)*problem: TensorFlow's library is the one for CPUs; /m,
+      { ...none, flavour: 'cpu' },
     ],
-    [{ library: LIBRARY, nvidia: true, cuda: [] }, DEVICES, /^problem: .* no CUDA libraries beside its own;/m],
-    [{ library: LIBRARY, nvidia: true, cuda: CUDA }, DEVICES, /^problem: .* see whether nvidia-smi lists the GPU/m],
+    [
+      { library: LIBRARY, nvidia: true, cuda: CUDA },
+      DEVICES,
+      /^CUDA libraries +libcudnn\.so\.9 cannot be opened \(no such file\)\n(.*\n)*problem: TensorFlow cannot open libcudnn/m,
+      { ...none, libraries: broken },
+    ],
+    [
+      { library: LIBRARY, nvidia: false, cuda: CUDA },
+      DEVICES,
+      /^nvidia-smi +it is not installed\ndriver +none; (.*\n)*problem: no driver of NVIDIA's is loaded; install/m,
+      { ...none, nvidia: { cards: [], complaint: 'it is not installed' }, hasDriver: false, driver: { cards: [] } },
+    ],
     [new SetupError('Cannot use TENSORFLOW_DIR: x'), DEVICES, /^problem: Cannot use TENSORFLOW_DIR: x$/m],
     [{ library: LIBRARY, nvidia: false, cuda: CUDA }, new SetupError('Cannot load\nit'), /^problem: Cannot load it$/m],
   ];
-  for (const [examined, devices, problem] of cases) {
-    const { exitCode, stdout } = await doctor(examined, devices);
+  for (const [examined, devices, problem, facts] of cases) {
+    const { exitCode, stdout } = await doctor(examined, devices, [], facts);
     assert.equal(exitCode, 1);
     assert.match(stdout.text, problem);
     assert.doesNotMatch(stdout.text, /no problem found/);

@@ -73,6 +73,7 @@ export async function run(argv: readonly string[], replaced: Partial<Services> =
     countClasses: async () => () => undefined,
     ensureLibrary: async () => '/lib/libtensorflow.so',
     examineLibrary: async () => ({ library: undefined, nvidia: false, cuda: [] }),
+    examineGpus: async () => undefined,
     trainRoom: roomWith({ train: threeSteps }),
     ...replaced,
   });

@@ -6,6 +6,7 @@ import { closeSync, openSync } from 'node:fs';
 import koffi from 'koffi';
 import { SetupError } from '../../errors.js';
 import { cudaPreload, findLibrary } from '../install/library.js';
+import { hasNvidiaDevice } from '../install/nvidia.js';
 import { PROTOTYPES } from './prototypes.js';
 import { type Pointer, STRUCTS, type TensorFlowC } from './signatures.js';
 
@@ -54,6 +55,10 @@ export function openLibrary(): Library {
   libc.setenv('TF_MKL_OPTIMIZE_PRIMITIVE_MEMUSE', '0', 0);
   // Newer NVIDIA GPUs would round the factors of products to ten bits.
   libc.setenv('NVIDIA_TF32_OVERRIDE', '0', 0);
+  // What the driver compiles for a card newer than TensorFlow does not fit the cache that it keeps by itself.
+  libc.setenv('CUDA_CACHE_MAXSIZE', `${2 ** 32}`, 0);
+  // Without a card the GPU build would say on stderr that CUDA does not begin, at every level.
+  if (found.flavour === 'gpu' && !hasNvidiaDevice()) libc.setenv('TF_ENABLED_DEVICE_TYPES', 'CPU', 0);
   // The levels are those below which nothing is said: 0 info, 1 warning, 2 error.
   const wantsInfo = libc.getenv('TF_CPP_MIN_LOG_LEVEL') === '0';
   libc.setenv('TF_CPP_MIN_LOG_LEVEL', '2', 0);

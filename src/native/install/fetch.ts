@@ -4,7 +4,8 @@ import { mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:
 import { statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { SetupError } from '../../errors.js';
-import { cacheFolder, type FoundLibrary, findLibrary, hasNvidiaDevice } from './library.js';
+import { cacheFolder, type FoundLibrary, findLibrary } from './library.js';
+import { hasNvidiaDevice } from './nvidia.js';
 import { type Build, buildFor, isKept, requirement, TENSORFLOW_VERSION, WHEEL_PYTHON, type Wheel } from './wheels.js';
 import { openWorkFolder, waitForOthers } from './work-folder.js';
 

@@ -3,6 +3,7 @@ import { closeSync, existsSync, openSync, readdirSync, readSync } from 'node:fs'
 import { homedir } from 'node:os';
 import { basename, join, resolve } from 'node:path';
 import { SetupError } from '../../errors.js';
+import { hasNvidiaDevice } from './nvidia.js';
 import { buildFor, type Flavour } from './wheels.js';
 
 export interface FoundLibrary {
@@ -39,21 +40,6 @@ export function findLibrary(nvidiaDevice: boolean = hasNvidiaDevice()): FoundLib
   const found = process.env.TENSORFLOW_DIR ? fromSetting(process.env.TENSORFLOW_DIR) : fromCache(nvidiaDevice);
   if (found) for (const file of [found.framework, found.tensorflow]) checkArchitecture(file);
   return found;
-}
-
-/**
- * Whether the machine has an NVIDIA device that TensorFlow may use. An empty or negative `CUDA_VISIBLE_DEVICES` hides
- * them, as it does from CUDA.
- * @param root where the system's files are, for tests.
- */
-export function hasNvidiaDevice(root = '/'): boolean {
-  const visible = process.env.CUDA_VISIBLE_DEVICES?.trim();
-  if (visible === '' || visible?.startsWith('-')) return false;
-  return (
-    existsSync(join(root, 'dev/nvidia0')) ||
-    folderNames(join(root, 'proc/driver/nvidia/gpus')).length > 0 ||
-    existsSync(join(root, 'usr/lib/wsl/lib/libcuda.so.1')) // Windows' subsystem for Linux has no such device files
-  );
 }
 
 /** CUDA's libraries that TensorFlow opens by name, each after those that it needs itself. */

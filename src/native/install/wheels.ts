@@ -61,7 +61,8 @@ const GPU_WHEELS: readonly Wheel[] = [
   nvidia('cuda-nvcc', '12.9.86', '5d6a0d32fdc7ea39917c20065614ae93add6f577d840233237ff08e9a38f58f0', 41, 36),
   nvidia('cuda-nvrtc', '12.9.86', '210cf05005a447e29214e9ce50851e83fc5f4358df8b453155d5e1918094dcb4', 90, 228),
   nvidia('cuda-runtime', '12.9.79', '25bba2dfb01d48a9b59ca474a1ac43c6ebf7011f1b0b8cc44f54eb6ac48a96c3', 4, 1),
-  nvidia('cudnn', '9.28.0.42', '9ff58b7f36dacd0a93e89f8f2957b52466889217963701daa15e577317cfa375', 717, 1163),
+  // The last with code for compute capability 6.0 to 7.4, which 9.11 dropped; it has that of 10.0 and 12.0 too.
+  nvidia('cudnn', '9.10.2.21', '949452be657fa16687d0930933f032835951ef0892b37d2d53824d1a84dc97a8', 707, 1054),
   nvidia('cufft', '11.4.1.4', 'c67884f2a7d276b4b80eb56a79322a95df592ae5e765cf1243693365ccab4e28', 201, 294),
   nvidia('curand', '10.3.10.19', '49b274db4780d421bd2ccd362e1415c13887c53c214f0d4b761752b8f9f6aa1e', 68, 167),
   nvidia('cusolver', '11.7.5.82', '15da72d1340d29b5b3cf3fd100e3cd53421dde36002eda6ed93811af63c40d88', 338, 495),
@@ -76,7 +77,7 @@ const GPU_WHEELS: readonly Wheel[] = [
  */
 export function buildFor(platform: string, arch: string, wanted: Flavour): Build {
   const machine = `${platform}-${arch}`;
-  const flavour = machine === 'linux-x64' ? wanted : 'cpu';
+  const flavour = hasGpuBuild(platform, arch) ? wanted : 'cpu';
   const folder = `tensorflow-${TENSORFLOW_VERSION}-${flavour}-${machine}`;
   if (flavour === 'gpu') {
     // NVIDIA's wheels carry older tags than TensorFlow's.
@@ -91,6 +92,11 @@ export function buildFor(platform: string, arch: string, wanted: Flavour): Build
   throw new SetupError(
     `Cannot fetch the TensorFlow library: ${why}; run on another machine, or point TENSORFLOW_DIR at a libtensorflow of your own build`,
   );
+}
+
+/** Whether TensorFlow has a wheel with CUDA for the platform. */
+export function hasGpuBuild(platform: string, arch: string): boolean {
+  return platform === 'linux' && arch === 'x64';
 }
 
 /** A wheel's line in a pip requirements file. */

@@ -6,13 +6,7 @@ import { homedir, tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { after, afterEach, test } from 'node:test';
 import { SetupError } from '../../../src/errors.js';
-import {
-  cacheFolder,
-  checkArchitecture,
-  cudaPreload,
-  findLibrary,
-  hasNvidiaDevice,
-} from '../../../src/native/install/library.js';
+import { cacheFolder, checkArchitecture, cudaPreload, findLibrary } from '../../../src/native/install/library.js';
 import { buildFor } from '../../../src/native/install/wheels.js';
 import { runNode } from '../child.js';
 import { FRAMEWORK, libraryHeader, TENSORFLOW } from './zip.js';
@@ -138,25 +132,6 @@ test('findLibrary() takes from the cache what fits the machine', () => {
   assert.equal(findLibrary(true), undefined); // the CPU build would be slow in silence
   put('gpu');
   assert.deepEqual([findLibrary(true)?.flavour, findLibrary(false)?.flavour], ['gpu', 'cpu']);
-});
-
-test('hasNvidiaDevice() looks at the device files, and CUDA_VISIBLE_DEVICES hides them', () => {
-  set('CUDA_VISIBLE_DEVICES', undefined);
-  assert.equal(hasNvidiaDevice(folderOf({})), false);
-  const root = folderOf({ 'dev/nvidia0': '' });
-  for (const path of ['proc/driver/nvidia/gpus/0000:01:00.0/information', 'usr/lib/wsl/lib/libcuda.so.1']) {
-    assert.equal(hasNvidiaDevice(folderOf({ [path]: '' })), true, path);
-  }
-  for (const [visible, expected] of [
-    ['0', true],
-    ['1,0', true],
-    ['', false],
-    ['-1', false],
-    [' ', false],
-  ] as const) {
-    set('CUDA_VISIBLE_DEVICES', visible);
-    assert.equal(hasNvidiaDevice(root), expected, `CUDA_VISIBLE_DEVICES="${visible}"`);
-  }
 });
 
 test('cudaPreload() orders libraries after those that they need, and leaves others out', () => {

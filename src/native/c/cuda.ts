@@ -1,0 +1,116 @@
+/** Asks CUDA itself: its driver, and the libraries that TensorFlow opens. Nothing here needs TensorFlow. */
+import koffi from 'koffi';
+import { type DriverAnswer, type GpuFacts, type LibraryState, mustCompile } from '../install/gpu-support.js';
+import { findLibrary } from '../install/library.js';
+import { type Card, hasNvidiaCard, hasNvidiaDevice, readNvidia } from '../install/nvidia.js';
+
+/** What TensorFlow 2.21 opens before it makes a GPU (`TryDlopenCUDALibraries`); without one of them it has none. */
+const OPENED_BY_TENSORFLOW = [
+  'libcudart.so.12',
+  'libcublas.so.12',
+  'libcublasLt.so.12',
+  'libcufft.so.11',
+  'libcusolver.so.11',
+  'libcusparse.so.12',
+  'libcudnn.so.9',
+];
+
+const RTLD_LAZY = 1;
+/** `CUdevice_attribute` of cuda.h. */
+const CAPABILITY_MAJOR = 75;
+const CAPABILITY_MINOR = 76;
+const NAME_BYTES = 128;
+
+/** Whatever stands in the way, as an answer. */
+export function askDriver(): DriverAnswer {
+  let driver: ReturnType<typeof koffi.load>;
+  try {
+    driver = koffi.load('libcuda.so.1');
+  } catch (error) {
+    return { missing: reasonOf(error), cards: [] };
+  }
+  const number = (call: (out: Int32Array) => number) => {
+    const out = new Int32Array(1);
+    return call(out) === 0 ? out[0]! : 0;
+  };
+  const version = number(driver.func('int cuDriverGetVersion(void *version)'));
+  const cuda = version > 0 ? { cuda: `${Math.floor(version / 1000)}.${Math.floor((version % 1000) / 10)}` } : {};
+  const code: number = driver.func('int cuInit(unsigned int flags)')(0);
+  if (code !== 0) return { ...cuda, refusal: { code, name: nameOf(driver, code) }, cards: [] };
+  const count = number(driver.func('int cuDeviceGetCount(void *count)'));
+  const attribute = driver.func('int cuDeviceGetAttribute(void *value, int attribute, int device)');
+  const getName = driver.func('int cuDeviceGetName(void *name, int bytes, int device)');
+  const cards = Array.from({ length: count }, (_, i): Card => {
+    const [major, minor] = [CAPABILITY_MAJOR, CAPABILITY_MINOR].map((which) =>
+      number((out) => attribute(out, which, i)),
+    );
+    const name = Buffer.alloc(NAME_BYTES);
+    getName(name, NAME_BYTES, i);
+    return { name: name.toString('utf8', 0, name.indexOf(0)), computeCapability: `${major}.${minor}` };
+  });
+  return { ...cuda, cards };
+}
+
+let compiling: string | undefined;
+
+/** The newest compute capability among the cards for which the driver has to compile TensorFlow's kernels, if any. */
+export function compiledAtFirstUse(root = '/'): string | undefined {
+  if (!hasNvidiaDevice(root)) return undefined;
+  compiling ??=
+    askDriver()
+      .cards.filter(mustCompile)
+      .map(({ computeCapability }) => computeCapability!)
+      .sort((a, b) => Number(b) - Number(a))[0] ?? '';
+  return compiling || undefined;
+}
+
+/** Whether each library that TensorFlow opens can be opened; after TensorFlow was loaded, as TensorFlow would find it. */
+export function openableLibraries(): LibraryState[] {
+  const self = koffi.load(null);
+  const dlopen = self.func('void *dlopen(const char *path, int flags)');
+  const dlerror = self.func('const char *dlerror()');
+  return OPENED_BY_TENSORFLOW.map((name) =>
+    dlopen(name, RTLD_LAZY) === null ? { name, error: reasonOf(new Error(dlerror())) } : { name },
+  );
+}
+
+/** cuDNN's version as its own function tells, 91002 for 9.10.2; nothing where there is none. */
+export function cudnnVersion(): number | undefined {
+  try {
+    return Number(koffi.load('libcudnn.so.9').func('size_t cudnnGetVersion()')());
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * All that is known of the machine's cards; nothing where there is none, or `CUDA_VISIBLE_DEVICES` hides them all. To be
+ * asked when TensorFlow has been loaded.
+ * @param gpus how many GPUs TensorFlow has.
+ * @param thorough asks nvidia-smi, which takes a second, also where there is one.
+ * @param root where the system's files are, for tests.
+ */
+export function examineGpus(gpus: number, thorough = false, root = '/'): GpuFacts | undefined {
+  if (!hasNvidiaCard(root)) return undefined;
+  const hasDriver = hasNvidiaDevice(root);
+  const cudnn = cudnnVersion();
+  return {
+    ...{ nvidia: thorough || gpus === 0 ? readNvidia(root) : { cards: [] }, hasDriver, gpus },
+    flavour: findLibrary()?.flavour ?? 'unknown',
+    driver: hasDriver ? askDriver() : { cards: [] },
+    libraries: hasDriver ? openableLibraries() : [],
+    ...(cudnn !== undefined && { cudnn }),
+  };
+}
+
+/** One line of what the loader says. */
+function reasonOf(error: unknown): string {
+  const [line = ''] = (error instanceof Error ? error.message : String(error)).split('\n');
+  return line.replace(/^Failed to load shared library: /, '');
+}
+
+function nameOf(driver: ReturnType<typeof koffi.load>, code: number): string {
+  const text = [null as string | null];
+  const failed: number = driver.func('int cuGetErrorName(int error, _Out_ const char **name)')(code, text);
+  return failed === 0 && text[0] ? text[0] : 'unknown';
+}

@@ -1,0 +1,177 @@
+/** Which cards and drivers TensorFlow can use, and why it has no GPU where there is a card. Nothing is asked here. */
+import { cacheFolder, type FoundLibrary } from './library.js';
+import { type Card, type Nvidia, SMI_ABSENT } from './nvidia.js';
+import { hasGpuBuild } from './wheels.js';
+
+/** CUDA 12's own: the oldest driver that any CUDA 12 runs on (CUDA compatibility guide, minor version compatibility). */
+export const OLDEST_DRIVER = '525.60.13';
+const CUDA_MAJOR = 12;
+/** TensorFlow 2.21 is compiled for 6.0, 7.0, 8.0, 8.9 and 9.0, and has PTX of 9.0 for those after it. */
+const OLDEST_CAPABILITY = 6.0;
+const NEWEST_COMPILED = 9.0;
+/** cuDNN from 9.11 on has no code for anything older. */
+const CUDNN_DROPPED = { since: 91_100, capability: 7.5 };
+/** What TensorFlow 2.21 takes: the same major version, and the minor one that it was compiled with or a later one. */
+const OLDEST_CUDNN = 90_300;
+
+/** What CUDA's driver answers. */
+export interface DriverAnswer {
+  /** Why its library cannot be opened. */
+  missing?: string;
+  /** What it refuses to begin with: its number and its name. */
+  refusal?: { code: number; name: string };
+  /** The newest CUDA that it runs, `12.4`. */
+  cuda?: string;
+  /** The cards that this process may use, in CUDA's order. */
+  cards: Card[];
+}
+
+/** A library that TensorFlow opens, and why it cannot. */
+export interface LibraryState {
+  name: string;
+  error?: string;
+}
+
+/** What is known of a machine with a card. */
+export interface GpuFacts {
+  nvidia: Nvidia;
+  hasDriver: boolean;
+  flavour: FoundLibrary['flavour'];
+  driver: DriverAnswer;
+  libraries: readonly LibraryState[];
+  /** As its own function tells, 91002 for 9.10.2. */
+  cudnn?: number;
+  /** How many GPUs TensorFlow has. */
+  gpus: number;
+}
+
+/** Whether the driver has to compile TensorFlow's kernels for that card, at their first use. */
+export function mustCompile({ computeCapability }: Card): boolean {
+  return Number(computeCapability) > NEWEST_COMPILED;
+}
+
+/** What TensorFlow makes of a card, in a few words. */
+export function cardVerdict(card: Card, cudnn?: number): string {
+  const { computeCapability } = card;
+  if (computeCapability === undefined) return 'compute capability unknown';
+  if (isTooOld(card))
+    return `compute capability ${computeCapability}, too old: TensorFlow needs ${OLDEST_CAPABILITY.toFixed(1)}`;
+  if (lacksCudnn(card, cudnn)) {
+    return `compute capability ${computeCapability}, which cuDNN ${cudnnName(cudnn!)} has no code for`;
+  }
+  if (!mustCompile(card)) return `compute capability ${computeCapability}`;
+  return `compute capability ${computeCapability}, newer than TensorFlow's kernels: the driver compiles them at first use, which takes minutes, and keeps them`;
+}
+
+/** `9.10.2` of 91002. */
+export function cudnnName(version: number): string {
+  return [Math.floor(version / 10_000), Math.floor((version % 10_000) / 100), version % 100].join('.');
+}
+
+/** Which cards that cuDNN is for. */
+export function cudnnRange(version: number): string {
+  if (version < OLDEST_CUDNN) return `too old: TensorFlow needs ${cudnnName(OLDEST_CUDNN)}`;
+  const oldest = version >= CUDNN_DROPPED.since ? CUDNN_DROPPED.capability : OLDEST_CAPABILITY;
+  return `for compute capability ${oldest.toFixed(1)} and newer`;
+}
+
+export function isDriverTooOld(driver: string | undefined): boolean {
+  if (driver === undefined) return false;
+  const [found, wanted] = [driver, OLDEST_DRIVER].map((text) => text.split('.').map(Number)) as [number[], number[]];
+  const i = wanted.findIndex((part, at) => (found[at] ?? 0) !== part);
+  return i >= 0 && (found[i] ?? 0) < wanted[i]!;
+}
+
+/**
+ * What keeps a card from being used, and what to do, as the end of a sentence; nothing where TensorFlow has all GPUs that
+ * the driver shows, and can use them.
+ */
+export function gpuTrouble(facts: GpuFacts): string | undefined {
+  const { driver, gpus, cudnn } = facts;
+  const cards = driver.cards.length > 0 ? driver.cards : facts.nvidia.cards;
+  if (gpus === 0) return noGpu(facts, cards);
+  const unfit = cards.filter((card) => lacksCudnn(card, cudnn) && !isTooOld(card));
+  if (unfit.length > 0) {
+    return `cuDNN ${cudnnName(cudnn!)} has no code for ${named(unfit)}; ${anew()}, which has cuDNN 9.10.2`;
+  }
+  const left = driver.cards.filter(isTooOld);
+  if (driver.cards.length > gpus && left.length > 0) {
+    return `TensorFlow leaves out ${named(left)}: it needs compute capability ${OLDEST_CAPABILITY.toFixed(1)} or newer; CUDA_VISIBLE_DEVICES chooses among the others`;
+  }
+  return undefined;
+}
+
+function noGpu({ nvidia, hasDriver, flavour, driver, libraries, cudnn }: GpuFacts, cards: readonly Card[]): string {
+  const install = `install NVIDIA's driver, ${OLDEST_DRIVER} or newer (a container has to be started with the GPUs: docker run --gpus all)`;
+  if (!hasDriver) return `no driver of NVIDIA's is loaded; ${install}`;
+  if (driver.missing !== undefined)
+    return `the driver's library libcuda.so.1 cannot be opened (${driver.missing}); ${install}`;
+  const version = nvidia.driver === undefined ? '' : ` ${nvidia.driver}`;
+  if (isDriverTooOld(nvidia.driver) || Number.parseInt(driver.cuda ?? '', 10) < CUDA_MAJOR) {
+    const runs = driver.cuda === undefined ? '' : `, for CUDA ${driver.cuda}`;
+    return `the driver${version}${runs} is too old for CUDA ${CUDA_MAJOR}; install ${OLDEST_DRIVER} or newer`;
+  }
+  if (driver.refusal) return refused(driver.refusal, nvidia, version);
+  if (driver.cards.length === 0) {
+    const visible = process.env.CUDA_VISIBLE_DEVICES;
+    return visible === undefined
+      ? 'CUDA finds no device; see what nvidia-smi lists'
+      : `CUDA_VISIBLE_DEVICES is ${JSON.stringify(visible.slice(0, 60))}, which is none of the cards; unset it`;
+  }
+  if (cards.every(isTooOld)) {
+    return `${named(cards)} is too old: TensorFlow needs compute capability ${OLDEST_CAPABILITY.toFixed(1)} or newer; use another card`;
+  }
+  // Of an installation that a setting points at it is not known, so its libraries are looked at too.
+  if (flavour === 'cpu') return `TensorFlow's library is the one for CPUs; ${anew()}`;
+  const missing = libraries.filter(({ error }) => error !== undefined);
+  if (missing.length > 0) {
+    const which =
+      missing.length === libraries.length ? "any of CUDA's libraries" : missing.map(({ name }) => name).join(', ');
+    return `TensorFlow cannot open ${which} (${missing[0]!.error}); ${anew()}, or put CUDA's on LD_LIBRARY_PATH`;
+  }
+  if (cudnn !== undefined && cudnn < OLDEST_CUDNN) {
+    return `cuDNN ${cudnnName(cudnn)} is ${cudnnRange(cudnn)}; ${anew()}`;
+  }
+  return 'its library may be the one for CPUs; `TF_CPP_MIN_LOG_LEVEL=0 alexnet-split devices` prints what TensorFlow says itself';
+}
+
+/** How to come by the library that has all that it needs. */
+function anew(): string {
+  const { platform, arch } = process;
+  if (!hasGpuBuild(platform, arch)) {
+    return `TensorFlow has no GPU build for ${platform} ${arch}: point TENSORFLOW_DIR at one of your own`;
+  }
+  const away = process.env.TENSORFLOW_DIR ? 'unset TENSORFLOW_DIR' : `delete what is in ${cacheFolder()}`;
+  return `${away}, and have \`alexnet-split setup\` fetch the GPU build`;
+}
+
+/** What to do about the driver's refusals, by `CUresult` (cuda.h). */
+const REMEDIES: Record<number, string> = {
+  34: "it is CUDA's stub, not the driver: take its folder off LD_LIBRARY_PATH",
+  100: 'it shows no device to this process: see whether this user may read /dev/nvidia0, and what CUDA_VISIBLE_DEVICES is',
+  304: 'the system refuses its files: see whether this user may read /dev/nvidia0 and /dev/nvidia-uvm',
+  802: 'the machine is not ready: start the service nvidia-fabricmanager',
+  803: "its library and the kernel's module are of different versions: restart the machine",
+  804: 'this driver is for other cards: install the one for this card, without the package cuda-compat',
+};
+
+function refused({ code, name }: { code: number; name: string }, { complaint }: Nvidia, version: string): string {
+  const says =
+    complaint === undefined || complaint === SMI_ABSENT ? '' : `, and nvidia-smi says "${complaint.slice(0, 120)}"`;
+  const remedy = REMEDIES[code] ?? 'restart the machine, or load the kernel module nvidia-uvm';
+  return `the driver${version} refuses to begin (cuInit gives ${code}, ${name}${says}); ${remedy}`;
+}
+
+function isTooOld({ computeCapability }: Card): boolean {
+  return Number(computeCapability) < OLDEST_CAPABILITY;
+}
+
+function lacksCudnn({ computeCapability }: Card, cudnn: number | undefined): boolean {
+  if (cudnn === undefined || cudnn < CUDNN_DROPPED.since) return false;
+  return Number(computeCapability) < CUDNN_DROPPED.capability;
+}
+
+function named(cards: readonly Card[]): string {
+  const each = cards.map(({ name, computeCapability }) => `${name} (${computeCapability ?? '?'})`);
+  return [...new Set(each)].join(', ');
+}

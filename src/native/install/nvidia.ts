@@ -1,0 +1,146 @@
+/** What there is of NVIDIA's in the machine: cards and their driver, by nvidia-smi, `/proc` and the PCI bus. */
+import { spawnSync } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+/** A card as the system knows it; what could not be found out is absent. */
+export interface Card {
+  /** `NVIDIA H100 80GB HBM3`, or where it is on the PCI bus. */
+  name: string;
+  /** `9.0` */
+  computeCapability?: string;
+  memoryMiB?: number;
+}
+
+export interface Nvidia {
+  cards: Card[];
+  /** The driver's version, `570.86.15`. */
+  driver?: string;
+  /** What nvidia-smi says, in one line, where it fails. */
+  complaint?: string;
+}
+
+/** Where Windows' subsystem for Linux has the driver. */
+const WSL_FOLDER = 'usr/lib/wsl/lib';
+/** The complaint where there is no nvidia-smi. */
+export const SMI_ABSENT = 'it is not installed';
+const SMI_TIMEOUT_MS = 30_000;
+const NVIDIA_VENDOR = '0x10de';
+/** VGA controllers and 3D controllers begin so. */
+const DISPLAY_CLASS = '0x03';
+
+/**
+ * Whether the machine has an NVIDIA device with a driver, that TensorFlow may use. An empty or negative
+ * `CUDA_VISIBLE_DEVICES` hides them, as it does from CUDA.
+ * @param root where the system's files are, for tests.
+ */
+export function hasNvidiaDevice(root = '/'): boolean {
+  if (areCardsHidden()) return false;
+  return (
+    // A container may be given any one of the cards.
+    namesIn(join(root, 'dev')).some((name) => /^nvidia\d+$/.test(name)) ||
+    namesIn(join(root, 'proc/driver/nvidia/gpus')).length > 0 ||
+    existsSync(join(root, WSL_FOLDER, 'libcuda.so.1')) // which has no such device files
+  );
+}
+
+/** Whether `CUDA_VISIBLE_DEVICES` hides all cards: what is wrong with them is then nobody's concern. */
+export function areCardsHidden(): boolean {
+  const visible = process.env.CUDA_VISIBLE_DEVICES?.trim();
+  return visible === '' || visible?.startsWith('-') === true;
+}
+
+/** Whether {@link readNvidia} would find a card, with a driver or without; asks no program. */
+export function hasNvidiaCard(root = '/'): boolean {
+  return hasNvidiaDevice(root) || (!areCardsHidden() && pciCards(root).length > 0);
+}
+
+/**
+ * Cards and driver. nvidia-smi knows most; without it, or where it fails, the files of the driver tell names and version,
+ * and the PCI bus tells of cards that have no driver.
+ * @param root where the system's files are, for tests.
+ */
+export function readNvidia(root = '/'): Nvidia {
+  const asked = askSmi(root);
+  const driver = asked.driver ?? driverIn(join(root, 'proc/driver/nvidia/version'));
+  const others = [() => procCards(root), () => pciCards(root)];
+  const cards = others.reduce((found, look) => (found.length > 0 ? found : look()), asked.cards);
+  return { ...asked, cards, ...(driver !== undefined && { driver }) };
+}
+
+function askSmi(root: string): Nvidia {
+  const fields = ['name', 'compute_cap', 'driver_version', 'memory.total'];
+  const all = smi(root, fields);
+  // Drivers before 510 do not know compute_cap.
+  const found = 'complaint' in all ? smi(root, fields.toSpliced(1, 1)) : all;
+  if ('complaint' in found) return { cards: [], ...found };
+  const cards = found.rows.map(({ name, compute_cap, 'memory.total': memory }): Card => {
+    return {
+      name: name || 'NVIDIA device',
+      ...(/^\d+\.\d+$/.test(compute_cap ?? '') && { computeCapability: compute_cap! }),
+      ...(Number(memory) > 0 && { memoryMiB: Number(memory) }),
+    };
+  });
+  const driver = found.rows[0]?.driver_version;
+  return { cards, ...(driver && { driver }) };
+}
+
+/** nvidia-smi's answer: a row a card, by field; or what it says instead. */
+function smi(root: string, fields: readonly string[]): { rows: Record<string, string>[] } | { complaint: string } {
+  const args = [`--query-gpu=${fields.join(',')}`, '--format=csv,noheader,nounits'];
+  for (const command of ['nvidia-smi', join(root, WSL_FOLDER, 'nvidia-smi')]) {
+    const { error, status, stdout, stderr } = spawnSync(command, args, { encoding: 'utf8', timeout: SMI_TIMEOUT_MS });
+    const { code } = (error ?? {}) as NodeJS.ErrnoException;
+    if (code === 'ENOENT') continue;
+    if (code === 'ETIMEDOUT') return { complaint: `no answer within ${SMI_TIMEOUT_MS / 1000} s` };
+    const lines = stdout.split('\n').filter((line) => line.trim() !== '');
+    if (status !== 0) {
+      const [said] = [...lines, ...stderr.split('\n')].filter((line) => line.trim() !== '');
+      return { complaint: said?.trim() ?? `ended with ${status ?? error?.message}` };
+    }
+    // A card's name has no comma.
+    const rows = lines.map((line) => {
+      const values = line.split(',').map((value) => value.trim());
+      return Object.fromEntries(fields.map((field, i) => [field, values[i] ?? '']));
+    });
+    return { rows };
+  }
+  return { complaint: SMI_ABSENT };
+}
+
+/** The driver's own list. */
+function procCards(root: string): Card[] {
+  const folder = join(root, 'proc/driver/nvidia/gpus');
+  return namesIn(folder).map((bus) => {
+    const model = /^Model:\s*(.+)$/m.exec(textOf(join(folder, bus, 'information')))?.[1];
+    return { name: model?.trim() ?? `NVIDIA device at ${bus}` };
+  });
+}
+
+function driverIn(file: string): string | undefined {
+  return /Kernel Module(?: for \S+)?\s+(\d+(?:\.\d+)+)/.exec(textOf(file))?.[1];
+}
+
+function pciCards(root: string): Card[] {
+  const folder = join(root, 'sys/bus/pci/devices');
+  const read = (bus: string, file: string) => textOf(join(folder, bus, file)).trim();
+  return namesIn(folder)
+    .filter((bus) => read(bus, 'vendor') === NVIDIA_VENDOR && read(bus, 'class').startsWith(DISPLAY_CLASS))
+    .map((bus) => ({ name: `NVIDIA device at ${bus}` }));
+}
+
+function namesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder).sort();
+  } catch {
+    return []; // not there, or not to be read
+  }
+}
+
+function textOf(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch {
+    return '';
+  }
+}

@@ -1,0 +1,78 @@
+/** The step before the first one: it frees what it makes, and uses every op that a step does. */
+import assert from 'node:assert/strict';
+import { mock, test } from 'node:test';
+import * as tf from '@tensorflow/tfjs';
+import { createSlot, slotViews } from '../../src/data/index.js';
+import { buildNet } from '../../src/model/net.js';
+import { useDevice } from '../../src/native/binding/backend.js';
+import { bytesToAlignment } from '../../src/native/c/copy.js';
+import { openLibrary } from '../../src/native/c/load.js';
+import { nativeOps } from '../../src/tower/native-ops.js';
+import type { Part } from '../../src/tower/protocol.js';
+import { Tower } from '../../src/tower/tower.js';
+import { rehearse, warmUp } from '../../src/tower/warm-up.js';
+import { smallConfig, smallNet } from '../equivalence/teams.js';
+
+const config = smallConfig(smallNet('original'));
+const net = buildNet(config.net);
+const setupOf = (part: Part) => ({ ...config, part, device: 'CPU:0' });
+
+/** Kinds of the ops that are made meanwhile, alone or in a function. */
+function kindsIn(action: () => void): Set<string> {
+  const { c } = openLibrary();
+  const made = [mock.method(c, 'TFE_NewOp'), mock.method(c, 'TF_NewOperation')];
+  try {
+    action();
+    return new Set(made.flatMap((each) => each.mock.calls.map((call) => String(call.arguments[1]))));
+  } finally {
+    for (const each of made) each.mock.restore();
+  }
+}
+
+/** What has no kernel of a GPU's, or is a function's own frame. */
+const NO_KERNELS = /^(_Arg|_Retval|Placeholder|NoOp|Identity|Const|__|.*Queue.*|alexnet)/;
+
+test('rehearse() leaves no tensor behind, of either tower or of the whole net', () => {
+  useDevice('CPU:0');
+  const ops = nativeOps('auto');
+  for (const part of [0, 1, 'whole'] as const) {
+    const before = tf.memory().numTensors;
+    rehearse(setupOf(part), net, ops);
+    assert.equal(tf.memory().numTensors, before, String(part));
+  }
+  ops.dispose();
+});
+
+test('rehearse() uses every kind of op that a step and an evaluation of a tower use', () => {
+  useDevice('CPU:0');
+  const ops = nativeOps('direct');
+  const rehearsed = kindsIn(() => rehearse(setupOf('whole'), net, ops));
+  ops.dispose();
+  const { optimizer, seed, batchSize, exchange, exchangeTimeoutMs, compile } = config;
+  const slot = createSlot(batchSize, config.net.inputSize, config.net.inputChannels, bytesToAlignment);
+  slotViews(slot, batchSize, config.net.inputSize, config.net.inputChannels).images.fill(0.5);
+  const used = kindsIn(() => {
+    const tower = new Tower({
+      ...{ part: 'whole', device: 'CPU:0', context: {}, ops: 'native', convolutions: 'direct', slots: [slot] },
+      ...{ net: config.net, optimizer, seed, batchSize, exchangeTimeoutMs, compile, fault: null },
+      exchange,
+    });
+    const rate = { learningRate: 0.01, epoch: 1 };
+    tower.step({ kind: 'step', slot: 0, count: batchSize, step: 1, ...rate, update: true, keep: false });
+    tower.evaluate({ slot: 0, count: batchSize, step: 1 });
+    tower.dispose();
+  });
+  assert.ok(used.has('Conv2DBackpropFilter') && used.has('ResourceApplyKerasMomentum'), [...used].join());
+  const missed = [...used].filter((kind) => !rehearsed.has(kind) && !NO_KERNELS.test(kind));
+  assert.deepEqual(missed, []);
+});
+
+test('warmUp() has nothing to do on a CPU', () => {
+  useDevice('CPU:0');
+  const ops = nativeOps('auto');
+  assert.deepEqual(
+    kindsIn(() => warmUp(setupOf('whole'), net, ops)),
+    new Set(),
+  );
+  ops.dispose();
+});
