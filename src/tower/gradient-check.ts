@@ -15,12 +15,17 @@ export interface Norms {
 /** Float32, as the towers tell each other their norms. */
 const NORM = { shape: [], dtype: 'float32' } as const;
 
-/** Tells the peer this tower's norm, and hears the peer's. @throws ExchangeError when the peer is gone. */
-export function exchangeNorms(own: number, step: number, transport: Transport | undefined): Norms {
+/**
+ * Tells the peer this tower's norm, and hears the peer's.
+ * @param isLast whether a norm that is no number ends all: then the peer's is not waited for, which may end before it is read.
+ * @throws ExchangeError when the peer is gone.
+ */
+export function exchangeNorms(own: number, step: number, transport: Transport | undefined, isLast = true): Norms {
   if (!transport) return { own, peer: own };
   const place = { site: 'gradients', step, direction: 'backward' } as const;
   const copyTo = (bytes: Uint8Array) => new DataView(bytes.buffer, bytes.byteOffset).setFloat32(0, own, true);
   transport.send({ ...NORM, copyTo }, place);
+  if (isLast && !Number.isFinite(own)) return { own, peer: Number.NaN };
   const peer = transport.receive(NORM, place, ({ buffer, byteOffset }) =>
     new DataView(buffer, byteOffset).getFloat32(0, true),
   );

@@ -107,7 +107,7 @@ export class Tower {
           if (loss && logits) answers = answersOf(loss, logits, labelValues, command);
         },
         onGradients: (squares) => {
-          norms = exchangeNorms(squares.dataSync()[0]!, step, this.#peer?.transport);
+          norms = exchangeNorms(squares.dataSync()[0]!, step, this.#peer?.transport, update);
         },
       };
       const found = this.#pass(command, batch, { training: true, keep }, answering);

@@ -93,7 +93,7 @@ test('exchangeNorms() has both towers know both norms, also those that are no nu
     const place = { site: 'gradients', step: 3, direction: 'backward' } as const;
     const copyTo = (bytes: Uint8Array) => bytes.set(new Uint8Array(Float32Array.of(peer).buffer));
     b.send({ shape: [], dtype: 'float32', copyTo }, place);
-    assert.deepEqual(exchangeNorms(own, 3, a), { own, peer });
+    assert.deepEqual(exchangeNorms(own, 3, a, false), { own, peer });
     const sent = b.receive(
       { shape: [], dtype: 'float32' },
       place,
@@ -101,5 +101,7 @@ test('exchangeNorms() has both towers know both norms, also those that are no nu
     );
     assert.equal(sent, own);
   }
+  // Where it ends all, the peer's is not waited for.
+  assert.deepEqual(exchangeNorms(Number.NaN, 4, a), { own: Number.NaN, peer: Number.NaN });
   assert.deepEqual(exchangeNorms(7, 3, undefined), { own: 7, peer: 7 });
 });
