@@ -22,24 +22,24 @@ const FLOAT: OpAttr = { name: 'T', type: AttrType.TYPE, value: DataType.FLOAT };
 /** By kernel: what stands in the place of tfjs-node's, which it may call. */
 const MENDED: Record<string, (original: Kernel) => Kernel> = {
   /** TensorFlow rounds whole numbers to 0: its formula adds 0.5 as an integer, which is 0, and takes that for a tie. */
-  Round: (original) => (call) => (call.inputs['x']!.dtype === 'int32' ? tf.clone(call.inputs['x']!) : original(call)),
+  Round: (original) => (call) => (call.inputs.x!.dtype === 'int32' ? tf.clone(call.inputs.x!) : original(call)),
   /** tfjs-node disposes of an int32 tensor, which is the caller's. */
   Exp: (original) => (call) => {
-    const x = call.inputs['x']!;
+    const x = call.inputs.x!;
     if (x.dtype !== 'int32') return original(call);
     return tf.tidy(() => original({ ...call, inputs: { x: tf.cast(x, 'float32') } }) as tf.Tensor);
   },
   /** tfjs-node computes alpha (x - |x|) / 2, which is NaN for infinity and overflows where x doubled does. */
   Prelu: () => (call) =>
     tf.tidy(() => {
-      const [x, alpha] = [tf.cast(call.inputs['x']!, 'float32'), tf.cast(call.inputs['alpha']!, 'float32')];
+      const [x, alpha] = [asFloat(call.inputs.x!), asFloat(call.inputs.alpha!)];
       return tf.where(tf.less(x, 0), tf.mul(alpha, x), x);
     }),
   TopK: nanFirst,
-  ResizeBilinearGrad: () => (call) => resizeGradient('ResizeBilinearGrad', call, call.inputs['images']!),
+  ResizeBilinearGrad: () => (call) => resizeGradient('ResizeBilinearGrad', call, call.inputs.images!),
   ResizeNearestNeighborGrad: () => (call) =>
     tf.tidy(() => {
-      const size = tf.tensor1d(call.inputs['images']!.shape.slice(1, 3), 'int32');
+      const size = tf.tensor1d(call.inputs.images!.shape.slice(1, 3), 'int32');
       return resizeGradient('ResizeNearestNeighborGrad', call, size);
     }),
   Conv2D: (original) => emptyConvolution(original, convolved2d),
@@ -53,6 +53,12 @@ const MENDED: Record<string, (original: Kernel) => Kernel> = {
   DepthwiseConv2dNativeBackpropFilter: channelsLast,
   DepthwiseConv2dNativeBackpropInput: channelsLast,
 };
+
+/** @throws NativeError (INVALID_ARGUMENT) for complex numbers, of which a cast would leave out the imaginary part. */
+function asFloat(tensor: tf.Tensor): tf.Tensor {
+  if (tensor.dtype !== 'complex64') return tf.cast(tensor, 'float32');
+  throw new NativeError('Cannot run prelu on complex64 tensors: they have no order; give it real numbers', 3, 'Prelu');
+}
 
 /** Puts the mended kernels in the place of tfjs-node's, which have to be registered. Once a thread. */
 export function mendKernels(backendName: string): void {
@@ -70,7 +76,7 @@ export function mendKernels(backendName: string): void {
  */
 function nanFirst(original: Kernel): Kernel {
   return (call) => {
-    const x = call.inputs['x']!;
+    const x = call.inputs.x!;
     if (x.dtype !== 'float32' || x.size === 0) return original(call);
     return tf.tidy(() => {
       const length = x.shape.at(-1)!;
@@ -97,13 +103,13 @@ function resizeGradient(op: string, { inputs, attrs, backend }: Call, last: tf.T
     { name: 'align_corners', type: AttrType.BOOL, value: attrs.alignCorners },
     { name: 'half_pixel_centers', type: AttrType.BOOL, value: attrs.halfPixelCenters },
   ];
-  return backend.executeSingleOutput(op, all, [inputs['dy']!, last]);
+  return backend.executeSingleOutput(op, all, [inputs.dy!, last]);
 }
 
 /** oneDNN gives a convolution of no images, or of images without pixels, the shape of its input. */
 function emptyConvolution(original: Kernel, geometry: (call: Call) => { outShape: number[] }): Kernel {
   return (call) => {
-    if (call.inputs['x']!.size > 0) return original(call);
+    if (call.inputs.x!.size > 0) return original(call);
     const { outShape } = geometry(call);
     return tf.util.sizeFromShape(outShape) > 0 ? original(call) : tf.zeros(outShape);
   };

@@ -11,7 +11,10 @@ import type { CoreOutcome } from '../binding/tfjs-core-outcome.js';
 /** As much of jasmine 3.99 as is used here. */
 interface JasmineEnv {
   configure(options: { random: boolean }): void;
-  addReporter(reporter: { specDone(spec: Spec): void; jasmineDone(all: { failedExpectations: Failure[] }): void }): void;
+  addReporter(reporter: {
+    specDone(spec: Spec): void;
+    jasmineDone(all: { failedExpectations: Failure[] }): void;
+  }): void;
   execute(): void;
 }
 interface Failure {
