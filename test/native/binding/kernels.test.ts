@@ -43,6 +43,18 @@ test('exp() of whole numbers leaves its input to the caller', () => {
   x.dispose();
 });
 
+test('a bool is 0 or 1, whatever bytes it is made of', () => {
+  const bools = () => tf.tensor1d(new Uint8Array([2, 255, 0, 1]), 'bool');
+  assert.deepEqual(
+    valuesOf(() => tf.logicalNot(bools())),
+    [0, 0, 1, 0],
+  );
+  assert.deepEqual(
+    valuesOf(() => tf.add(tf.cast(bools(), 'int32'), 0)),
+    [1, 1, 0, 1],
+  );
+});
+
 describe('prelu()', () => {
   test('is x above 0 and alpha x below, up to the ends of float32', () => {
     const x = [inf, -inf, nan, 3e38, -3e38, 0, -2];
