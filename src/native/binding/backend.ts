@@ -7,9 +7,11 @@ import '@tensorflow/tfjs-node-gpu/dist/register_all_kernels.js';
 import type { OpAttr } from '../c/attributes.js';
 import { type ContextOptions, openContext } from '../c/context.js';
 import { PinnedBinding, type TensorMetadata } from './binding.js';
+import { mendKernels } from './kernels.js';
 
 /** tfjs-node's registered name; its kernels look themselves up under it. */
 const BACKEND = 'tensorflow';
+mendKernels(BACKEND);
 
 interface Pinned {
   binding: PinnedBinding;

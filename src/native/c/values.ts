@@ -35,7 +35,9 @@ export function typedValues(dtype: number, values: unknown): ArrayBufferView {
   }
   if (dtype === DataType.INT32) return values instanceof Int32Array ? values : Int32Array.from(values as number[]);
   if (dtype === DataType.BOOL || dtype === DataType.UINT8) {
-    return values instanceof Uint8Array ? values : Uint8Array.from(values as number[]);
+    const bytes = values instanceof Uint8Array ? values : Uint8Array.from(values as number[]);
+    // TensorFlow takes a bool's byte for 0 or 1: not(2) would be 3.
+    return dtype === DataType.BOOL && bytes.some((byte) => byte > 1) ? bytes.map(Math.sign) : bytes;
   }
   if (ArrayBuffer.isView(values)) return values;
   throw new NativeError(

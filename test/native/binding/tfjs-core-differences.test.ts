@@ -1,0 +1,41 @@
+/** Every op that tfjs-node has a kernel for, on every data type and its edges, against tfjs's plain backend or a formula. */
+import assert from 'node:assert/strict';
+import { before, test } from 'node:test';
+import { runProgram } from '../child.js';
+import { REFUSALS } from './tfjs-core-accepted.js';
+import type { Findings } from './tfjs-core-outcome.js';
+
+/** Kernels that no case runs, and why. */
+const NOT_RUN = ['Multinomial']; // random; tfjs-core's own tests run it
+/** What there is neither a kernel of the plain backend for nor a formula. */
+const UNCOMPARED = ['cumprod (complex64)', 'prod (complex64)'];
+/** Cases that run on both: as many as there are today, so that none comes to be refused unseen. */
+const COMPARED = 14_646;
+
+let findings: Findings;
+
+before(async () => {
+  const { code, stdout, stderr } = await runProgram('tfjs-core-differences', ['CPU:1']);
+  assert.equal(code, 0, stderr);
+  findings = JSON.parse(stdout.trim().split('\n').at(-1)!);
+});
+
+test('no op gives a value that differs, unless the difference is accepted with a reason', () => {
+  assert.deepEqual(findings.differences, []);
+  assert.deepEqual(findings.stale, [], 'accepted differences that there are not any more');
+});
+
+test('what is refused is refused in a sentence', () => {
+  const refusals = Object.entries(findings.refused).flatMap(([op, errors]) => errors.map((error) => `${op}: ${error}`));
+  assert.ok(refusals.length > 0);
+  assert.deepEqual(
+    refusals.filter((each) => !REFUSALS.some((sentence) => sentence.test(each))),
+    [],
+  );
+});
+
+test('every kernel is run, and every op compared on each data type that it takes', () => {
+  assert.deepEqual(findings.notRun, NOT_RUN);
+  assert.deepEqual(Object.keys(findings.uncompared).sort(), UNCOMPARED);
+  assert.ok(findings.compared >= COMPARED, `${findings.compared} cases of ${findings.cases} were compared`);
+});
