@@ -10,7 +10,7 @@ import { AttrType, DataType, type Pointer } from '../c/signatures.js';
 import { check } from '../c/status.js';
 import { readStrings, stringTensor } from '../c/strings.js';
 import { bytesPerElement, newValues, typedValues, type Values, volume } from '../c/values.js';
-import { HOST_OPS, HOST_TYPES } from './host.js';
+import { HOST_TYPES, isForHost } from './host.js';
 
 /** What an op returns of each output: tfjs-node's `TensorMetadata`. */
 export interface TensorMetadata {
@@ -188,7 +188,7 @@ export class PinnedBinding {
   /**
    * Whether this TensorFlow, on this device, runs what not every one has: tried once.
    * @param ability a name for what is tried.
-   * @param attempt runs it; what it makes it frees.
+   * @param attempt runs it, reads what came of it, for an error may come no sooner, and frees what it made.
    */
   can(ability: string, attempt: (binding: PinnedBinding) => void): boolean {
     const known = this.#abilities.get(ability);
@@ -257,7 +257,10 @@ export class PinnedBinding {
     const op = c.TFE_NewOp(address, name, status);
     check(c, status, `find the op ${name}`, name);
     try {
-      c.TFE_OpSetDevice(op, HOST_OPS.test(name) ? this.#host : this.#device, status);
+      const typeOf = (input: Pointer) => c.TFE_TensorHandleDataType(input);
+      const isOp = Array.isArray(inputs);
+      const isAway = !this.#onHost && isOp && isForHost(this.#context, name, attrs, inputs.map(typeOf));
+      c.TFE_OpSetDevice(op, isAway ? this.#host : this.#device, status);
       check(c, status, `place the op ${name} on ${this.#device}`, name);
       if (inputs instanceof BigUint64Array) {
         c.TFE_OpAddInputList(op, inputs, inputs.length, status);

@@ -8,12 +8,12 @@ import type { PinnedBinding, TensorMetadata } from '../binding/binding.js';
 import { graphAttributes, type OpAttr, setAttr } from '../c/attributes.js';
 import type { Context } from '../c/context.js';
 import type { Library } from '../c/load.js';
+import { opDef } from '../c/op-def.js';
 import { AttrType, DataType, type Pointer } from '../c/signatures.js';
 import { check } from '../c/status.js';
 import { addConstant, constantKey } from './constants.js';
 import { Effects } from './effects.js';
 import { keyOf, type Node, outputOf, pack, typeAttr, type Value } from './graph-value.js';
-import { opDef } from './op-def.js';
 import { shapeOf, tellShape } from './shapes.js';
 
 /** Ids of values begin where no binding's ids come to. */
