@@ -58,7 +58,7 @@ function parse(bytes: Uint8Array): OpDef {
 }
 
 /** The fields of a message in protobuf's wire format; numbers and length-delimited values are told, others skipped. */
-function* fieldsOf(bytes: Uint8Array): Generator<{ field: number; value: number | Uint8Array }> {
+export function* fieldsOf(bytes: Uint8Array): Generator<{ field: number; value: number | Uint8Array }> {
   let at = 0;
   const varint = (): number => {
     let value = 0;

@@ -13,7 +13,7 @@ const INDEX = [T, { name: 'Index', type: AttrType.TYPE, value: DataType.INT32 }]
  */
 export function zeroPad(x: tf.Tensor4D, paddings: readonly (readonly [number, number])[]): tf.Tensor4D {
   const ints = (values: readonly number[]) => tf.tensor1d([...values], 'int32');
-  const forward = () => run('Pad', [x, tf.reshape(ints(paddings.flat()), [-1, 2])], PADDINGS);
+  const forward = () => run('Pad', [x, tf.tensor2d(paddings.flat(), [x.rank, 2], 'int32')], PADDINGS);
   return differentiable([x], forward, [], (dy) => [
     () => run('Slice', [dy, ints(paddings.map(([before]) => before)), ints(x.shape)], INDEX),
   ]) as tf.Tensor4D;
