@@ -29,7 +29,7 @@ const ACTIVATIONS = { relu: tf.relu, sigmoid: tf.sigmoid, tanh: tf.tanh } as con
 /** Everything by tfjs's own operations, on whatever backend. */
 export const TFJS_OPS: Ops = {
   conv(x, kernel, bias, layer) {
-    const { input, mode } = padded(x, layer);
+    const { input, mode } = padded(x, layer, tf.pad);
     const product = tf.conv2d(input, kernel, layer.stride, mode);
     return bias ? tf.add(product, bias) : product;
   },
@@ -44,7 +44,7 @@ export const TFJS_OPS: Ops = {
   norm: (x, { radius, k, alpha, beta }) => tf.localResponseNormalization(x, radius, k, alpha, beta),
   mapNorm(x, { size, k, alpha, beta }) {
     const before = Math.floor((size - 1) / 2);
-    const squares = pad(tf.square(x), before, size - 1 - before);
+    const squares = tf.pad(tf.square(x), around(before, size - 1 - before));
     const sums = tf.mul(tf.avgPool(squares, size, 1, 'valid'), size ** 2);
     return tf.mul(x, tf.pow(tf.add(tf.mul(sums, alpha), k), -beta));
   },
@@ -57,20 +57,25 @@ export const TFJS_OPS: Ops = {
 /**
  * What a convolution reads, and how: `same` where that is the layer's padding, else zeros around it and `valid`.
  * tfjs-node has no gradient for a padding given in numbers, and TensorFlow is slower with one.
+ * @param pad puts zeros before and after, along each axis.
  */
-export function padded(x: tf.Tensor4D, layer: Of<'conv'>): { input: tf.Tensor4D; mode: 'same' | 'valid' } {
+export function padded(
+  x: tf.Tensor4D,
+  layer: Of<'conv'>,
+  pad: (x: tf.Tensor4D, paddings: [number, number][]) => tf.Tensor4D,
+): { input: tf.Tensor4D; mode: 'same' | 'valid' } {
   const [before, after] = padding(layer, x.shape[1]);
   if (before + after === 0) return { input: x, mode: 'valid' };
   const isSame = layer.stride === 1 && before === after && before * 2 === layer.size - 1;
-  return isSame ? { input: x, mode: 'same' } : { input: pad(x, before, after), mode: 'valid' };
+  return isSame ? { input: x, mode: 'same' } : { input: pad(x, around(before, after)), mode: 'valid' };
 }
 
-/** Zeros around images, the same in both directions. */
-function pad(x: tf.Tensor4D, before: number, after: number): tf.Tensor4D {
-  return tf.pad(x, [
+/** Paddings of images, the same in both directions. */
+function around(before: number, after: number): [number, number][] {
+  return [
     [0, 0],
     [before, after],
     [before, after],
     [0, 0],
-  ]);
+  ];
 }

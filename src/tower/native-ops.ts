@@ -2,6 +2,7 @@
 import { type Ops, padded, TFJS_OPS } from '../model/ops.js';
 import { activate, conv2dBias, matMulBias, softmaxCrossEntropy } from '../native/layers/layer-ops.js';
 import { channelNorm, mapNorm } from '../native/layers/norm.js';
+import { zeroPad } from '../native/layers/pad.js';
 import { maxPool } from '../native/layers/pool.js';
 import { isWorthWinograd, WinogradConvolutions } from '../native/layers/winograd-conv.js';
 
@@ -20,7 +21,7 @@ export function nativeOps(convolutions: 'auto' | 'direct'): NativeOps {
   return {
     ...TFJS_OPS,
     conv(x, kernel, bias, layer) {
-      const { input, mode } = padded(x, layer);
+      const { input, mode } = padded(x, layer, zeroPad);
       const isPlain = mode === 'same' && layer.stride === 1;
       const isWinograd = convolutions === 'auto' && isPlain && isWorthWinograd(x.shape, kernel.shape);
       return isWinograd ? winograd.conv(x, kernel, bias) : conv2dBias(input, kernel, bias, layer.stride, mode);

@@ -13,11 +13,11 @@ export interface Ended {
   stderr: string;
 }
 
-/** The environment of a child: what a test runner sets is not for it. */
+/** The environment of a child: what a test runner sets is not for it, but what the test sets is. */
 export function environment(extra: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv {
-  const env = { ...process.env, ...extra };
+  const env = { ...process.env };
   for (const name of ['NODE_TEST_CONTEXT', 'NODE_OPTIONS']) delete env[name];
-  return env;
+  return { ...env, ...extra };
 }
 
 /** Runs Node.js to its end. @param args as on its command line. */

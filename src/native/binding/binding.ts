@@ -11,7 +11,7 @@ import { check } from '../c/status.js';
 import { readStrings, stringTensor } from '../c/strings.js';
 import { bytesPerElement, newValues, typedValues, type Values, volume } from '../c/values.js';
 import { type Call, execute } from './execute.js';
-import { HOST_OPS, HOST_TYPES } from './host.js';
+import { HOST_TYPES, isForHost } from './host.js';
 
 /** What an op returns of each output: tfjs-node's `TensorMetadata`. */
 export interface TensorMetadata {
@@ -208,7 +208,7 @@ export class PinnedBinding {
   /**
    * Whether this TensorFlow, on this device, runs what not every one has: tried once.
    * @param ability a name for what is tried.
-   * @param attempt runs it; what it makes it frees.
+   * @param attempt runs it, reads what came of it, for an error may come no sooner, and frees what it made.
    */
   can(ability: string, attempt: (binding: PinnedBinding) => void): boolean {
     const known = this.#abilities.get(ability);
@@ -271,8 +271,15 @@ export class PinnedBinding {
   }
 
   #execute(name: string, inputs: Call['inputs'], attrs: OpAttr[], count: number, device?: string): BigUint64Array {
-    const where = device ?? (HOST_OPS.test(name) ? this.host : this.device);
+    const where = device ?? (this.#isForHost(name, inputs, attrs) ? this.host : this.device);
     return execute(this.#context, { name, inputs, attrs, count, device: where, cancellation: this.cancellation });
+  }
+
+  /** Of an op alone: a function's nodes say themselves where they are. */
+  #isForHost(name: string, inputs: Call['inputs'], attrs: OpAttr[]): boolean {
+    if (this.target.type === 'CPU' || inputs instanceof BigUint64Array) return false;
+    const types = inputs.map((input) => this.#context.library.c.TFE_TensorHandleDataType(input));
+    return isForHost(this.#context, name, attrs, types);
   }
 
   #toDevice(handle: Pointer): Pointer {

@@ -5,16 +5,16 @@
 import * as tf from '@tensorflow/tfjs';
 import { NativeError } from '../../errors.js';
 import type { PinnedBinding, TensorMetadata } from '../binding/binding.js';
-import { HOST_OPS } from '../binding/host.js';
+import { isForHost } from '../binding/host.js';
 import { graphAttributes, type OpAttr, setAttr } from '../c/attributes.js';
 import type { Context } from '../c/context.js';
 import type { Library } from '../c/load.js';
+import { opDef } from '../c/op-def.js';
 import { AttrType, DataType, type Pointer } from '../c/signatures.js';
 import { check } from '../c/status.js';
 import { addConstant, constantKey } from './constants.js';
 import { Effects } from './effects.js';
 import { keyOf, type Node, outputOf, pack, typeAttr, type Value } from './graph-value.js';
-import { opDef } from './op-def.js';
 import { recordingBinding } from './recording-binding.js';
 import { shapeOf, tellShape } from './shapes.js';
 
@@ -93,7 +93,9 @@ export class Graph {
       valueOf: (id) => this.valueOf(id),
       record: (op, attrs, ids, count) => {
         const inputs = ids.map((id) => this.valueOf(id));
-        return this.record(op, attrs, inputs, count, HOST_OPS.test(op) ? { device: this.#real.host } : {});
+        const types = inputs.map(({ dtype }) => dtype);
+        const isAway = this.#real.target.type !== 'CPU' && isForHost(this.#context, op, attrs, types);
+        return this.record(op, attrs, inputs, count, isAway ? { device: this.#real.host } : {});
       },
     });
     graphs.set(binding, this);

@@ -9,7 +9,7 @@ import { AttrType, DataType } from '../c/signatures.js';
 import { differentiable, matMul, NHWC, run, T } from './differentiable.js';
 
 /**
- * A convolution, with bias when one is given. Other paddings are a `tf.pad` before it: on a CPU TensorFlow takes half as
+ * A convolution, with bias when one is given. Other paddings are a `zeroPad` before it: on a CPU TensorFlow takes half as
  * long again for the same padding given in numbers.
  * @param x [B, H, W, C]; @param kernel HWIO; @param bias [O].
  * @returns [B, H', W', O].

@@ -5,6 +5,7 @@ import type { PinnedBinding } from '../binding/binding.js';
 import type { OpAttr } from '../c/attributes.js';
 import { AttrType, DataType } from '../c/signatures.js';
 import { differentiable, matMul, run, T } from './differentiable.js';
+import { zeroPad } from './pad.js';
 
 /** x / (k + alpha · Σ x²)^0.75, Σ over neighbours: paper §3.3. */
 export interface NormFactors {
@@ -47,6 +48,7 @@ function tryFused(binding: PinnedBinding): void {
   const ids = [make([1, 1]), make([1, 1]), make([1])];
   try {
     ids.push(...binding.executeOp('_FusedMatMul', FUSED, ids, 1).map(({ id }) => id));
+    binding.tensorDataSync(ids.at(-1)!);
   } finally {
     for (const id of ids) binding.deleteTensor(id);
   }
@@ -64,8 +66,8 @@ function bandMatrix(n: number, radius: number, value: number): tf.Tensor2D {
 export function mapNorm(x: tf.Tensor4D, size: number, factors: NormFactors): tf.Tensor4D {
   return norm(x, factors, (values, factor, plus) => {
     const edge: [number, number] = [(size - 1) / 2, (size - 1) / 2];
-    const padded = tf.pad(values as tf.Tensor4D, [[0, 0], edge, edge, [0, 0]]);
-    const sums = tf.mul(tf.avgPool(padded as tf.Tensor4D, size, 1, 'valid'), size ** 2 * factor);
+    const padded = zeroPad(values as tf.Tensor4D, [[0, 0], edge, edge, [0, 0]]);
+    const sums = tf.mul(tf.avgPool(padded, size, 1, 'valid'), size ** 2 * factor);
     return plus === 0 ? sums : tf.add(sums, plus);
   });
 }

@@ -52,6 +52,7 @@ function tryOneDnn(binding: PinnedBinding): void {
     ids.push(...binding.executeOp('_MklNativeMaxPool', attrs, ids, 2).map(({ id }) => id));
     const [x, y, places] = ids as [number, number, number];
     ids.push(...binding.executeOp('_MklNativeMaxPoolGrad', attrs, [x, y, x, places], 1).map(({ id }) => id));
+    binding.tensorDataSync(ids.at(-1)!);
   } finally {
     for (const id of ids) binding.deleteTensor(id);
   }

@@ -106,7 +106,7 @@ export function hasXla(): boolean {
     withOwnBinding(() => {
       const square = compile((x) => [tf.square(x)], { mode: 'xla' });
       try {
-        tf.tidy(() => square(tf.scalar(1)));
+        tf.tidy(() => square(tf.scalar(1))[0]!.dataSync());
       } finally {
         square.dispose();
       }

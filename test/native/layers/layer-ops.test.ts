@@ -8,7 +8,7 @@ import { nativeOps } from '../../../src/tower/native-ops.js';
 
 const NATIVE_OPS = nativeOps('auto');
 
-useDevice('CPU:0');
+useDevice(process.env.TEST_DEVICE ?? 'CPU:0'); // another one for test/fake-gpu
 
 const normal = (shape: number[], seed: number, scale = 1) => tf.randomNormal(shape, 0, scale, 'float32', seed);
 

@@ -1,8 +1,8 @@
-/** Which inputs of an op are lists: read from TensorFlow's own description (`tensorflow/core/framework/op_def.proto`). */
+/** What an op takes and makes: read from TensorFlow's own description (`tensorflow/core/framework/op_def.proto`). */
 import koffi from 'koffi';
-import type { Library } from '../c/load.js';
-import type { Pointer } from '../c/signatures.js';
-import { check } from '../c/status.js';
+import type { Library } from './load.js';
+import { DataType, type Pointer } from './signatures.js';
+import { check } from './status.js';
 
 /** An input: one tensor, or as many as the attribute of that name says. */
 export interface InputDef {
@@ -13,11 +13,13 @@ export interface InputDef {
 export interface OpDef {
   inputs: readonly InputDef[];
   isStateful: boolean;
+  /** Whether an input or output is of strings, whatever the attributes are. */
+  hasStrings: boolean;
 }
 
 /** Field numbers of `OpDef` and its `ArgDef`. */
-const OP = { input: 2, isStateful: 17 } as const;
-const ARG = { numberAttr: 5, typeListAttr: 6 } as const;
+const OP = { input: 2, output: 3, isStateful: 17 } as const;
+const ARG = { type: 3, numberAttr: 5, typeListAttr: 6 } as const;
 
 const known = new Map<string, OpDef>();
 
@@ -42,20 +44,21 @@ export function opDef({ c }: Library, graph: Pointer, op: string, status: Pointe
 function parse(bytes: Uint8Array): OpDef {
   const inputs: InputDef[] = [];
   let isStateful = false;
+  let hasStrings = false;
   for (const { field, value } of fieldsOf(bytes)) {
-    if (field === OP.input && typeof value !== 'number') {
-      const count = [...fieldsOf(value)].find(
-        (each) => each.field === ARG.numberAttr || each.field === ARG.typeListAttr,
-      );
-      inputs.push(count ? { countAttr: new TextDecoder().decode(count.value as Uint8Array) } : {});
-    }
     if (field === OP.isStateful) isStateful = value === 1;
+    if ((field !== OP.input && field !== OP.output) || typeof value === 'number') continue;
+    const arg = [...fieldsOf(value)];
+    if (arg.some((each) => each.field === ARG.type && each.value === DataType.STRING)) hasStrings = true;
+    if (field === OP.output) continue;
+    const count = arg.find((each) => each.field === ARG.numberAttr || each.field === ARG.typeListAttr);
+    inputs.push(count ? { countAttr: new TextDecoder().decode(count.value as Uint8Array) } : {});
   }
-  return { inputs, isStateful };
+  return { inputs, isStateful, hasStrings };
 }
 
 /** The fields of a message in protobuf's wire format; numbers and length-delimited values are told, others skipped. */
-function* fieldsOf(bytes: Uint8Array): Generator<{ field: number; value: number | Uint8Array }> {
+export function* fieldsOf(bytes: Uint8Array): Generator<{ field: number; value: number | Uint8Array }> {
   let at = 0;
   const varint = (): number => {
     let value = 0;

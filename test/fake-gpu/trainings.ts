@@ -1,0 +1,33 @@
+/**
+ * Trains small nets for two steps each, with the check against the reference before and the evaluation after, on the GPUs
+ * that there are: every table, both placements, every transport. Prints a line of JSON for each: its name, the exit code,
+ * the losses, what was warned of. @argument a folder for the runs
+ */
+import type { LogEvent } from '../../src/log.js';
+import { train } from '../../src/train/index.js';
+import { SMALL_NETS, smallConfig, smallNet } from '../equivalence/teams.js';
+
+const [out] = process.argv.slice(2);
+
+const split = { devices: ['GPU:0', 'GPU:1'] };
+const single = { devices: ['GPU:0'], placement: 'single' };
+const oneGpu = { ...smallNet('original'), net: { ...SMALL_NETS.original, table: 'one-gpu' } };
+const settings: Record<string, Record<string, unknown>> = {
+  'split original': { ...smallNet('original'), ...split },
+  'single original': { ...smallNet('original'), ...single },
+  'single one-gpu': { ...oneGpu, ...single },
+  'split paper, device to device': { ...smallNet('paper'), ...split, exchange: { transport: 'device' } },
+  'split columns, float16': { ...smallNet('columns'), ...split, exchange: { dtype: 'float16' } },
+  'split tutorial': { ...smallNet('tutorial'), ...split },
+  'split lenet, device to device': { ...smallNet('lenet'), ...split, exchange: { transport: 'device' } },
+};
+
+for (const [name, values] of Object.entries(settings)) {
+  const events: LogEvent[] = [];
+  const config = smallConfig({ batchSize: 64, steps: 2, out, run: name.replace(/\W+/g, '-'), ...values });
+  const report = (event: LogEvent) => void events.push(event);
+  const { exitCode } = await train(config, { report, signal: new AbortController().signal });
+  const wrong = events.flatMap((event) => (event.event === 'warning' ? [event.message] : []));
+  const losses = events.flatMap((event) => (event.event === 'train_step' ? [event.loss] : []));
+  process.stdout.write(`${JSON.stringify({ name, exitCode, losses, wrong })}\n`);
+}
