@@ -6,6 +6,7 @@ import { NativeError } from '../../errors.js';
 import { type OpAttr, setAttr } from '../c/attributes.js';
 import { type Context, findDevice } from '../c/context.js';
 import { copyIn, copyOut } from '../c/copy.js';
+import { moveHandle, shapeOfHandle } from '../c/handles.js';
 import { AttrType, DataType, type Pointer } from '../c/signatures.js';
 import { check } from '../c/status.js';
 import { readStrings, stringTensor } from '../c/strings.js';
@@ -110,7 +111,7 @@ export class PinnedBinding {
     const handle = c.TFE_NewTensorHandle(tensor, status);
     c.TF_DeleteTensor(tensor); // the handle keeps the memory
     check(c, status, `make a tensor of shape [${shape}]`);
-    return this.adopt(HOST_TYPES.has(dtype) ? handle : this.#toDevice(handle));
+    return this.adopt(HOST_TYPES.has(dtype) ? handle : moveHandle(this.#context, handle, this.#device));
   }
 
   deleteTensor(id: number): void {
@@ -171,7 +172,13 @@ export class PinnedBinding {
    */
   executeOp(name: string, attrs: OpAttr[], inputIds: number[], numOutputs: number): TensorMetadata[] {
     const inputs = inputIds.map((id) => this.handle(id));
-    return Array.from(this.#execute(name, inputs, attrs, numOutputs), (handle) => this.describe(this.adopt(handle)));
+    const ids = Array.from(this.#execute(name, inputs, attrs, numOutputs), (handle) => this.adopt(handle));
+    try {
+      return ids.map((id) => this.describe(id));
+    } catch (error) {
+      for (const id of ids) this.deleteTensor(id);
+      throw error;
+    }
   }
 
   /**
@@ -232,14 +239,10 @@ export class PinnedBinding {
 
   /** A tensor's shape and data type; a resource's shape is the one that was noted. */
   describe(id: number): TensorMetadata {
-    const { library, status } = this.#context;
-    const { c } = library;
     const handle = this.handle(id);
-    const dtype = c.TFE_TensorHandleDataType(handle);
-    const rank = dtype === DataType.RESOURCE ? 0 : c.TFE_TensorHandleNumDims(handle, status);
-    const shape: number[] = [];
-    for (let i = 0; i < rank; i++) shape.push(Number(c.TFE_TensorHandleDim(handle, i, status)));
-    return { id, shape: [...(this.#shapes.get(id) ?? shape)], dtype };
+    const dtype = this.#context.library.c.TFE_TensorHandleDataType(handle);
+    const shape = this.#shapes.get(id) ?? (dtype === DataType.RESOURCE ? [] : shapeOfHandle(this.#context, handle));
+    return { id, shape: [...shape], dtype };
   }
 
   /** The device whose memory holds the tensor, as TensorFlow reports it (its backing device). */
@@ -269,7 +272,10 @@ export class PinnedBinding {
         }
       }
       for (const attr of attrs) setAttr(library, op, name, attr, status);
-      if (this.cancellation !== undefined) c.TFE_OpSetCancellationManager(op, this.cancellation, status);
+      if (this.cancellation !== undefined) {
+        c.TFE_OpSetCancellationManager(op, this.cancellation, status);
+        check(c, status, `make the op ${name} one that can be cancelled`, name);
+      }
       const outputs = new BigUint64Array(Math.max(1, count));
       const made = Int32Array.of(count);
       c.TFE_Execute(op, outputs, made, status);
@@ -278,14 +284,6 @@ export class PinnedBinding {
     } finally {
       c.TFE_DeleteOp(op);
     }
-  }
-
-  #toDevice(handle: Pointer): Pointer {
-    const { library, status, address } = this.#context;
-    const there = library.c.TFE_TensorHandleCopyToDevice(handle, address, this.#device, status);
-    library.c.TFE_DeleteTensorHandle(handle);
-    check(library.c, status, `copy a tensor to ${this.#device}`);
-    return there;
   }
 }
 

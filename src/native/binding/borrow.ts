@@ -10,6 +10,7 @@ import type * as tf from '@tensorflow/tfjs';
 import koffi from 'koffi';
 import { openContext } from '../c/context.js';
 import { ALIGNMENT } from '../c/copy.js';
+import { moveHandle } from '../c/handles.js';
 import { DataType, type Pointer } from '../c/signatures.js';
 import { check } from '../c/status.js';
 import { bytesPerElement } from '../c/values.js';
@@ -45,17 +46,15 @@ export function borrow(shape: readonly number[], dtype: number, values: Float32A
     bytes !== values.byteLength;
   const address = isCopied ? 1n : koffi.address(values);
   if (address % BigInt(ALIGNMENT) !== 0n) return binding.createTensor([...shape], dtype, values);
-  const { library, status, address: context } = openContext();
+  const context = openContext();
+  const { library, status } = context;
   const { c } = library;
   const tensor = c.TF_NewTensor(dtype, BigInt64Array.from(shape, BigInt), shape.length, address, bytes, nothing(), 0n);
   const handle = c.TFE_NewTensorHandle(tensor, status);
   c.TF_DeleteTensor(tensor);
   check(c, status, `make a tensor of shape [${shape}]`);
   // From one CPU device to another nothing is copied.
-  const there = c.TFE_TensorHandleCopyToDevice(handle, context, binding.device, status);
-  c.TFE_DeleteTensorHandle(handle);
-  check(c, status, `put a tensor on ${binding.device}`);
-  return binding.adopt(there);
+  return binding.adopt(moveHandle(context, handle, binding.device));
 }
 
 let noOp: Pointer | undefined;

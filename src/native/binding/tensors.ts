@@ -1,6 +1,7 @@
 /** Tensors from memory and into memory, without tfjs's copies and its promise to upload later. */
 import * as tf from '@tensorflow/tfjs';
 import { openContext } from '../c/context.js';
+import { moveHandle } from '../c/handles.js';
 import { AttrType, DataType } from '../c/signatures.js';
 import { check } from '../c/status.js';
 import { currentBinding, tensorId, tensorOf } from './backend.js';
@@ -84,10 +85,7 @@ export function lendTensor(tensor: tf.Tensor): bigint {
  * the same memory. @returns the caller's. @throws NativeError when it cannot be copied.
  */
 export function takeTensor(lent: bigint): tf.Tensor {
-  const { library, status, address } = openContext();
   const binding = currentBinding();
-  const copy = library.c.TFE_TensorHandleCopyToDevice(lent, address, binding.device, status);
-  library.c.TFE_DeleteTensorHandle(lent);
-  check(library.c, status, `copy a tensor to ${binding.device}`);
-  return tensorOf(binding.describe(binding.adopt(copy)));
+  const copy = binding.adopt(moveHandle(openContext(), lent, binding.device));
+  return tensorOf(binding.describe(copy));
 }

@@ -108,11 +108,15 @@ function newContext({ c, libc }: Library, status: Pointer, options: ContextOptio
 function readDevices({ c }: Library, status: Pointer, context: Pointer): Device[] {
   const list = c.TFE_ContextListDevices(context, status);
   check(c, status, 'list the devices');
+  const told = <T>(value: T): T => {
+    check(c, status, 'ask for a device');
+    return value;
+  };
   try {
     return Array.from({ length: c.TF_DeviceListCount(list) }, (_, i) => {
-      const fullName = c.TF_DeviceListName(list, i, status);
-      const type = c.TF_DeviceListType(list, i, status);
-      const memoryBytes = Number(c.TF_DeviceListMemoryBytes(list, i, status));
+      const fullName = told(c.TF_DeviceListName(list, i, status));
+      const type = told(c.TF_DeviceListType(list, i, status));
+      const memoryBytes = Number(told(c.TF_DeviceListMemoryBytes(list, i, status)));
       return { name: shortName(fullName), fullName, type, memoryBytes };
     });
   } finally {

@@ -5,6 +5,7 @@ import * as tf from '@tensorflow/tfjs';
 import { NativeError } from '../../../src/errors.js';
 import { currentBinding, tensorId } from '../../../src/native/binding/backend.js';
 import { AttrType, DataType } from '../../../src/native/c/signatures.js';
+import { Aside } from '../../../src/native/graph/async-executor.js';
 import { backingDevice, runOp, useDevice } from '../../../src/native/index.js';
 
 const FLOAT = { name: 'T', type: AttrType.TYPE, value: DataType.FLOAT };
@@ -64,6 +65,21 @@ test('a failed op leaves the thread able to go on, and no tensor behind', () => 
   );
   ones.dispose();
   assert.equal(currentBinding().getNumOfTensors(), before);
+});
+
+test('executeOp() tells an op that fails beside, where its shape is asked for, and leaves no tensor behind', () => {
+  const binding = currentBinding();
+  const before = binding.getNumOfTensors();
+  const id = binding.createTensor([1], DataType.FLOAT, Float32Array.of(Number.NaN));
+  const attrs = [FLOAT, { name: 'message', type: AttrType.STRING, value: 'is it a number?' }];
+  const aside = new Aside();
+  const text = /^Cannot ask for the shape of a tensor: TensorFlow says INVALID_ARGUMENT: .*is it a number\?/;
+  assertNative(() => aside.start(() => binding.executeOp('CheckNumerics', attrs, [id], 1)), 3, undefined, text);
+  assert.throws(() => aside.wait(), /is it a number\?/);
+  aside.dispose();
+  assert.deepEqual(binding.describe(id).shape, [1]);
+  binding.deleteTensor(id);
+  assert.equal(binding.getNumOfTensors(), before);
 });
 
 test('createTensor() refuses values of another length than the shape', () => {

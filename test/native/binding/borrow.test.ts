@@ -103,7 +103,7 @@ test('tensorFromHalf() has read its bytes when it returns', () => {
 });
 
 test('borrowed memory outlives what else knew it, in two threads', async () => {
-  const program = fileURLToPath(new URL('programs/borrow.js', import.meta.url));
+  const program = fileURLToPath(new URL('../programs/borrow.js', import.meta.url));
   const { code, signal, stdout, stderr } = await runNode(['--expose-gc', program]);
   assert.deepEqual([code, signal, stdout], [0, null, 'done\n'], stderr);
 });
