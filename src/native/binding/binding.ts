@@ -6,7 +6,7 @@ import { NativeError } from '../../errors.js';
 import { type OpAttr, setAttr } from '../c/attributes.js';
 import { type Context, findDevice } from '../c/context.js';
 import { copyIn, copyOut } from '../c/copy.js';
-import { moveHandle, shapeOfHandle } from '../c/handles.js';
+import { allocateTensor, moveHandle, shapeOfHandle } from '../c/handles.js';
 import { AttrType, DataType, type Pointer } from '../c/signatures.js';
 import { check } from '../c/status.js';
 import { readStrings, stringTensor } from '../c/strings.js';
@@ -106,7 +106,7 @@ export class PinnedBinding {
       );
     }
     const { c } = library;
-    const tensor = c.TF_AllocateTensor(dtype, BigInt64Array.from(shape, BigInt), shape.length, bytes);
+    const tensor = allocateTensor(library, dtype, shape, bytes);
     copyIn(library, c.TF_TensorData(tensor), typed);
     const handle = c.TFE_NewTensorHandle(tensor, status);
     c.TF_DeleteTensor(tensor); // the handle keeps the memory

@@ -53,11 +53,16 @@ export function openContext(options: ContextOptions = {}): Context {
   if (current) return current;
   const library = openLibrary();
   const status = library.c.TF_NewStatus();
-  const address = oneAtATime('make the TensorFlow context', (words) => {
-    if (words.context === 0n) words.context = newContext(library, status, options);
-    return words.context;
-  });
-  return attach(library, status, address);
+  try {
+    const address = oneAtATime('make the TensorFlow context', (words) => {
+      if (words.context === 0n) words.context = newContext(library, status, options);
+      return words.context;
+    });
+    return attach(library, status, address);
+  } catch (error) {
+    library.c.TF_DeleteStatus(status);
+    throw error;
+  }
 }
 
 /** Every device that the process's context has, in TensorFlow's order. Makes the context when there is none. */

@@ -4,6 +4,8 @@ import { before, test } from 'node:test';
 import * as tf from '@tensorflow/tfjs';
 import { NativeError } from '../../../src/errors.js';
 import { currentBinding, tensorId } from '../../../src/native/binding/backend.js';
+import { openContext } from '../../../src/native/c/context.js';
+import { allocateTensor } from '../../../src/native/c/handles.js';
 import { AttrType, DataType } from '../../../src/native/c/signatures.js';
 import { Aside } from '../../../src/native/graph/async-executor.js';
 import { backingDevice, runOp, useDevice } from '../../../src/native/index.js';
@@ -80,6 +82,15 @@ test('executeOp() tells an op that fails beside, where its shape is asked for, a
   assert.deepEqual(binding.describe(id).shape, [1]);
   binding.deleteTensor(id);
   assert.equal(binding.getNumOfTensors(), before);
+});
+
+test('allocateTensor() says that there is no memory, where TensorFlow gives a tensor without', () => {
+  const { library } = openContext();
+  const message =
+    /^Cannot make a tensor of shape \[17592186044416\]: OOM when allocating its 70368744177664 bytes in host/;
+  assertNative(() => allocateTensor(library, DataType.FLOAT, [2 ** 44], 2 ** 46), 8, undefined, message);
+  const tensor = allocateTensor(library, DataType.FLOAT, [0, 5], 0);
+  library.c.TF_DeleteTensor(tensor);
 });
 
 test('createTensor() refuses values of another length than the shape', () => {
