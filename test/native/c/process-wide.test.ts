@@ -1,7 +1,7 @@
 /** What the process's threads share, tried in processes of their own, for a process has it once. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type Ended, runProgram } from '../child.js';
+import { type Ended, runNode, runProgram } from '../child.js';
 
 const noDeathsTold =
   process.platform !== 'linux' &&
@@ -41,4 +41,17 @@ test('openLibrary() in many threads at once says nothing, and nothing that other
     const numbers = Array.from({ length: Number(stdout) }, (_, number) => `${number}`);
     assert.deepEqual(stderr.split('\n'), [...numbers, 'C', '']);
   }
+});
+
+test('openLibrary() in a later thread is the library that is loaded, whatever the environment of that thread says', async () => {
+  const { href } = new URL('../../../src/native/c/load.js', import.meta.url);
+  const load = `import(${JSON.stringify(href)}).then(({ openLibrary }) => openLibrary().path)`;
+  const thread = `import { parentPort } from 'node:worker_threads';\nparentPort.postMessage(await ${load});`;
+  const program = `import { once } from 'node:events';
+    import { Worker } from 'node:worker_threads';
+    const path = await ${load};
+    const env = { TENSORFLOW_DIR: '/nowhere' };
+    const [theirs] = await once(new Worker(${JSON.stringify(thread)}, { eval: true, env }), 'message');
+    process.stdout.write(String(theirs === path && path !== ''));`;
+  printed(await runNode(['--input-type=module', '--eval', program]), ['true']);
 });
