@@ -1,4 +1,5 @@
 /** The data threads: a piscina pool that fills batches off the main thread. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Piscina } from 'piscina';
 import { DataError } from '../errors.js';
@@ -13,7 +14,7 @@ export interface Filling {
    * @throws DataError that names the batch, when a thread failed or left.
    */
   fill(kind: FillTask['kind'], number: number, slot: number): Promise<Filled>;
-  /** Ends all threads, at work or not; what they were filling rejects. */
+  /** Ends all threads, at work or not; what they were filling rejects. A thread that hangs in the system is left behind. */
   close(): Promise<void>;
 }
 
@@ -68,11 +69,15 @@ export function openPool(
       return joined(results.map((result) => (result as PromiseFulfilledResult<Filled | undefined>).value));
     },
     close() {
-      closing ??= pool.destroy();
+      // A thread that waits for a disk in vain does not hear that it is to end.
+      closing ??= Promise.race([pool.destroy(), sleep(CLOSE_MS, undefined, { ref: false })]);
       return closing;
     },
   };
 }
+
+/** How long threads may take to end. */
+const CLOSE_MS = 2_000;
 
 /** What became of all parts. */
 function joined(parts: readonly (Filled | undefined)[]): Filled {

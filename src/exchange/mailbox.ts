@@ -2,7 +2,7 @@
  * Mailboxes in shared memory: one in each direction, of two slots, so that a tower can send before its peer has read
  * the message before. Both ends block, with a deadline, and either tower, or the coordinator, can end all waiting.
  */
-import { ExchangeError } from '../errors.js';
+import { ConfigError, ExchangeError } from '../errors.js';
 
 /** The shared memory between two towers. It crosses threads as it is. */
 export interface Mailboxes {
@@ -19,7 +19,7 @@ export interface Mailboxes {
 }
 
 interface MailboxMemory {
-  /** Words: messages written, messages read, and the length of the message in each slot. */
+  /** Words: messages written, messages read (both go on from the smallest number after the largest), and the length in each slot. */
   readonly words: SharedArrayBuffer;
   readonly slots: SharedArrayBuffer;
   /** Where in `slots` the first one begins. */
@@ -38,6 +38,9 @@ const WRITTEN = 0;
 const READ = 1;
 const LENGTHS = 2;
 const MOST_ALIGNED = 64;
+const PAGE = 4096;
+/** Bytes of a message: their number goes into a word. */
+const MOST_BYTES = 2 ** 31 - PAGE;
 /** A wait is cut into pieces this long, for an abort can come between the look at its word and the wait. */
 const SLICE_MS = 100;
 const WITHDRAW_MS = 1_000;
@@ -46,23 +49,36 @@ const WITHDRAW_MS = 1_000;
  * Shared memory for messages of up to `slotBytes`.
  * @param bytesToAlignment how many bytes it is from the beginning of some memory to an address that a device takes as it
  * is, below 64: messages begin there. Without it they are anywhere.
+ * @throws ConfigError for messages that are too large, or that there is no memory for.
  */
 export function createMailboxes(
   slotBytes: number,
   bytesToAlignment: (memory: SharedArrayBuffer) => number = () => 0,
 ): Mailboxes {
-  const aligned = Math.ceil(slotBytes / 4096) * 4096;
+  if (slotBytes > MOST_BYTES) {
+    throw new ConfigError(
+      `Cannot exchange messages of ${slotBytes} bytes: expected ${MOST_BYTES} at most, for a tower's half of a batch goes as one; choose a smaller --batch-size or --width`,
+    );
+  }
+  const aligned = Math.ceil(slotBytes / PAGE) * PAGE;
   const box = (): MailboxMemory => {
     const slots = new SharedArrayBuffer(SLOTS * aligned + MOST_ALIGNED);
     const words = new SharedArrayBuffer((LENGTHS + SLOTS) * Int32Array.BYTES_PER_ELEMENT);
     return { words, slots, start: bytesToAlignment(slots) };
   };
-  const words = {
-    abort: new SharedArrayBuffer(4),
-    cancellations: new SharedArrayBuffer(2 * BigInt64Array.BYTES_PER_ELEMENT),
-    cancelling: new SharedArrayBuffer(4),
-  };
-  return { ...words, boxes: [box(), box()], slotBytes: aligned };
+  try {
+    const words = {
+      abort: new SharedArrayBuffer(4),
+      cancellations: new SharedArrayBuffer(2 * BigInt64Array.BYTES_PER_ELEMENT),
+      cancelling: new SharedArrayBuffer(4),
+    };
+    return { ...words, boxes: [box(), box()], slotBytes: aligned };
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    throw new ConfigError(
+      `Cannot hold the messages between the towers in memory: they take ${2 * SLOTS * aligned} bytes, expected that much to be free; choose a smaller --batch-size or --width`,
+    );
+  }
 }
 
 /** Ends every wait at the mailboxes, now and later, with an error. From any thread. */
@@ -116,6 +132,11 @@ export function withdrawCancellation(mailboxes: Mailboxes, tower: 0 | 1): boolea
   return Atomics.load(cancelling, 0) === 0;
 }
 
+/** How many messages later the first of two numbers is; both are words, which go on from the smallest after the largest. */
+function after(number: number, other: number): number {
+  return (number - other) | 0;
+}
+
 /** One tower's end of the mailboxes. */
 export class Mailbox {
   readonly #mailboxes: Mailboxes;
@@ -152,8 +173,8 @@ export class Mailbox {
    */
   send(place: Place, write: (slot: Uint8Array) => number): void {
     const number = Atomics.load(this.#out, WRITTEN);
-    this.#waitUntil(this.#out, READ, place, (read) => number - read < SLOTS);
-    const slot = number % SLOTS;
+    this.#waitUntil(this.#out, READ, place, (read) => after(number, read) < SLOTS);
+    const slot = number & (SLOTS - 1);
     const length = write(this.#slot(this.#tower, slot));
     Atomics.store(this.#out, LENGTHS + slot, length);
     Atomics.store(this.#out, WRITTEN, number + 1);
@@ -167,8 +188,8 @@ export class Mailbox {
    */
   receive<T>(place: Place, read: (message: Uint8Array) => T): T {
     const number = Atomics.load(this.#in, READ);
-    this.#waitUntil(this.#in, WRITTEN, place, (written) => written > number);
-    const slot = number % SLOTS;
+    this.#waitUntil(this.#in, WRITTEN, place, (written) => after(written, number) > 0);
+    const slot = number & (SLOTS - 1);
     const length = Atomics.load(this.#in, LENGTHS + slot);
     const result = read(this.#slot((1 - this.#tower) as 0 | 1, slot).subarray(0, length));
     Atomics.store(this.#in, READ, number + 1);

@@ -28,8 +28,7 @@ export async function evaluate(
   for (let i = 0; i < feeder.testBatches && !signal.aborted; i++) {
     const batch = await unlessStopped(feeder.test(i), signal);
     if (!batch) break;
-    try {
-      if (batch.count === 0) continue; // none of its images can be read
+    if (batch.count > 0) {
       const command = { kind: 'evaluate', slot: batch.slot, count: batch.count, step } as const;
       const replies = await orStopped(team.ask(command), signal, GRACE_MS);
       const { loss = 0, top1 = 0, top5 = 0 } = replies.find((each) => each.loss !== undefined) ?? {};
@@ -37,9 +36,8 @@ export async function evaluate(
       sums.loss += loss;
       sums.top1 += top1;
       sums.top5 += top5;
-    } finally {
-      feeder.release(batch);
-    }
+    } // else none of its images can be read
+    feeder.release(batch); // after a failure, or when they were not waited for, the towers may read it yet
   }
   const { images } = sums;
   return { images, loss: sums.loss / images, top1: sums.top1 / images, top5: sums.top5 / images };

@@ -27,17 +27,15 @@ export async function evaluateViews(
     for (let view = 0; view < VIEWS; view++) {
       const batch = await feeder.test(i, view);
       const { slot, count } = batch;
-      try {
-        if (count === 0) continue; // none of its images can be read
+      if (count > 0) {
         await team.ask({ kind: 'evaluate', slot, count, step: 1 }, memory);
         if (view === 0) {
           mean = new Float64Array(count * classes);
           labels = slotViews(feeder.slots[slot]!, batchSize, inputSize, inputChannels).labels.slice(0, count);
         }
         addProbabilities(mean, new Float32Array(memory, 0, count * classes), classes, 1 / VIEWS);
-      } finally {
-        feeder.release(batch);
-      }
+      } // else none of its images can be read
+      feeder.release(batch); // after a failure a tower may read it yet
     }
     sums.images += labels.length;
     sums.loss += labels.reduce((sum, label, row) => sum - Math.log(mean[row * classes + label]!), 0);

@@ -1,12 +1,17 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import test from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { createSlot } from '../../src/data/batches.js';
 import { IMAGENET_COLOURS } from '../../src/data/colours.js';
 import type { FillSetup } from '../../src/data/fill-task.js';
 import { openPool } from '../../src/data/pool.js';
 import { DataError } from '../../src/errors.js';
-import { FAILS_IN_PART, FILLS, LEAVES, THROWS } from './failing-fill.js';
+import { FAILS_IN_PART, FILLS, HANGS, LEAVES, THROWS } from './failing-fill.js';
 import { PLAIN, smallDataset } from './sets.js';
 
 const FAILING = fileURLToPath(new URL('./failing-fill.js', import.meta.url));
@@ -61,4 +66,27 @@ test('close() makes what is being filled reject', async () => {
     ['rejected', 'rejected'],
   );
   await assert.rejects(fills[1]!, isDataError(/training batch of step 2: the data threads were closed/));
+});
+
+test('close() does not wait for a thread that hangs in the system', async (t) => {
+  const folder = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-pool-'));
+  t.after(() => fs.rmSync(folder, { recursive: true }));
+  const pipe = join(folder, 'pipe');
+  if (spawnSync('mkfifo', [pipe]).status !== 0) return t.skip('there is no mkfifo, to hang at');
+  const pool = openPool({ ...SETUP, dataset: { ...SETUP.dataset, classNames: [pipe] } }, 1, FAILING);
+  const hanging = assert.rejects(pool.fill('training', HANGS, 0), isDataError(/the data threads were closed/));
+  while (new Uint8Array(SETUP.slots[0]!)[1] !== 1) await sleep(5);
+  const what = await Promise.race([pool.close().then(() => 'closed'), sleep(20_000, 'waits', { ref: false })]);
+  // Opening without waiting fails as long as there is nobody who reads; then the thread goes on, and ends.
+  for (;;) {
+    try {
+      fs.closeSync(fs.openSync(pipe, fs.constants.O_WRONLY | fs.constants.O_NONBLOCK));
+      break;
+    } catch (error) {
+      assert.equal((error as NodeJS.ErrnoException).code, 'ENXIO');
+      await sleep(5);
+    }
+  }
+  assert.equal(what, 'closed');
+  await hanging;
 });

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import test from 'node:test';
 import { Worker } from 'node:worker_threads';
-import { ExchangeError } from '../../src/errors.js';
+import { ConfigError, ExchangeError } from '../../src/errors.js';
 import { abortMailboxes, createMailboxes, isAborted, Mailbox, type Mailboxes } from '../../src/exchange/mailbox.js';
 
 const FORWARD = { site: 'conv3', step: 12, direction: 'forward' } as const;
@@ -164,4 +164,57 @@ test('createMailboxes() has slots of whole pages, which begin where they are tol
     );
   }
   assert.deepEqual(begins, [48, 48 + 8192, 48]);
+});
+
+test('createMailboxes() refuses messages whose length no word holds, before it takes memory', () => {
+  for (const bytes of [2 ** 31 - 4095, 2 ** 31, 5e9]) {
+    assert.throws(
+      () => createMailboxes(bytes),
+      (error: ConfigError) => {
+        assert.ok(error instanceof ConfigError);
+        assert.match(
+          error.message,
+          new RegExp(
+            `^Cannot exchange messages of ${bytes} bytes: expected 2147479552 at most, .*smaller --batch-size`,
+          ),
+        );
+        return true;
+      },
+    );
+  }
+});
+
+test('createMailboxes() says in a sentence that there is no memory', (t) => {
+  const real = globalThis.SharedArrayBuffer;
+  t.after(() => {
+    globalThis.SharedArrayBuffer = real;
+  });
+  globalThis.SharedArrayBuffer = function refuse() {
+    throw new RangeError('Array buffer allocation failed');
+  } as unknown as SharedArrayBufferConstructor;
+  assert.throws(() => createMailboxes(2 ** 31 - 4096), {
+    name: 'ConfigError',
+    message:
+      'Cannot hold the messages between the towers in memory: they take 8589918208 bytes, expected that much to be free; choose a smaller --batch-size or --width',
+  });
+});
+
+test('Mailbox goes on when the numbers of its messages go on from the largest to the smallest', () => {
+  const mailboxes = createMailboxes(8);
+  // As after so many messages.
+  for (const { words } of mailboxes.boxes) new Int32Array(words).fill(2 ** 31 - 3, 0, 2);
+  const [sender, receiver] = [new Mailbox(mailboxes, 0, 200), new Mailbox(mailboxes, 1, 200)];
+  const numbers: number[] = [];
+  const send = (value: number) => {
+    numbers.push(sender.nextSent);
+    sendNumber(sender, value);
+  };
+  send(0);
+  for (let i = 1; i < 10; i++) {
+    send(i);
+    assert.equal(receiver.nextReceived, numbers[i - 1]);
+    assert.equal(receiveNumber(receiver), i - 1);
+  }
+  assert.equal(receiveNumber(receiver), 9);
+  assert.throws(() => receiveNumber(receiver), /was not heard of/);
 });

@@ -6,6 +6,7 @@ import { NativeError } from '../../errors.js';
 import type { OpAttr } from '../c/attributes.js';
 import { type Context, type Device, findDevice } from '../c/context.js';
 import { copyIn, copyOut } from '../c/copy.js';
+import { allocateTensor, moveHandle, shapeOfHandle } from '../c/handles.js';
 import { AttrType, DataType, type Pointer } from '../c/signatures.js';
 import { check } from '../c/status.js';
 import { readStrings, stringTensor } from '../c/strings.js';
@@ -97,7 +98,7 @@ export class PinnedBinding {
       return this.adopt(handle);
     }
     const handle = this.#hostHandle(shape, dtype, values);
-    return this.adopt(HOST_TYPES.has(dtype) ? handle : this.#toDevice(handle));
+    return this.adopt(HOST_TYPES.has(dtype) ? handle : moveHandle(this.#context, handle, this.device));
   }
 
   /** As {@link createTensor}, in the host's memory whatever the device. */
@@ -116,7 +117,7 @@ export class PinnedBinding {
       );
     }
     const { c } = library;
-    const tensor = c.TF_AllocateTensor(dtype, BigInt64Array.from(shape, BigInt), shape.length, bytes);
+    const tensor = allocateTensor(library, dtype, shape, bytes);
     copyIn(library, c.TF_TensorData(tensor), typed);
     const handle = c.TFE_NewTensorHandle(tensor, status);
     c.TF_DeleteTensor(tensor); // the handle keeps the memory
@@ -183,8 +184,13 @@ export class PinnedBinding {
    */
   executeOp(name: string, attrs: OpAttr[], inputIds: number[], numOutputs: number, device?: string): TensorMetadata[] {
     const inputs = inputIds.map((id) => this.handle(id));
-    const outputs = this.#execute(name, inputs, attrs, numOutputs, device);
-    return Array.from(outputs, (handle) => this.describe(this.adopt(handle)));
+    const ids = Array.from(this.#execute(name, inputs, attrs, numOutputs, device), (handle) => this.adopt(handle));
+    try {
+      return ids.map((id) => this.describe(id));
+    } catch (error) {
+      for (const id of ids) this.deleteTensor(id);
+      throw error;
+    }
   }
 
   /**
@@ -252,14 +258,10 @@ export class PinnedBinding {
 
   /** A tensor's shape and data type; a resource's shape is the one that was noted. */
   describe(id: number): TensorMetadata {
-    const { library, status } = this.#context;
-    const { c } = library;
     const handle = this.handle(id);
-    const dtype = c.TFE_TensorHandleDataType(handle);
-    const rank = dtype === DataType.RESOURCE ? 0 : c.TFE_TensorHandleNumDims(handle, status);
-    const shape: number[] = [];
-    for (let i = 0; i < rank; i++) shape.push(Number(c.TFE_TensorHandleDim(handle, i, status)));
-    return { id, shape: [...(this.#shapes.get(id) ?? shape)], dtype };
+    const dtype = this.#context.library.c.TFE_TensorHandleDataType(handle);
+    const shape = this.#shapes.get(id) ?? (dtype === DataType.RESOURCE ? [] : shapeOfHandle(this.#context, handle));
+    return { id, shape: [...shape], dtype };
   }
 
   /** The device whose memory holds the tensor, as TensorFlow reports it (its backing device). */
@@ -280,14 +282,6 @@ export class PinnedBinding {
     if (this.target.type === 'CPU' || inputs instanceof BigUint64Array) return false;
     const types = inputs.map((input) => this.#context.library.c.TFE_TensorHandleDataType(input));
     return isForHost(this.#context, name, attrs, types);
-  }
-
-  #toDevice(handle: Pointer): Pointer {
-    const { library, status, address } = this.#context;
-    const there = library.c.TFE_TensorHandleCopyToDevice(handle, address, this.device, status);
-    library.c.TFE_DeleteTensorHandle(handle);
-    check(library.c, status, `copy a tensor to ${this.device}`);
-    return there;
   }
 }
 

@@ -9,6 +9,7 @@ import type * as tf from '@tensorflow/tfjs';
 import koffi from 'koffi';
 import { openContext } from '../c/context.js';
 import { ALIGNMENT } from '../c/copy.js';
+import { moveHandle } from '../c/handles.js';
 import { DataType, type Pointer } from '../c/signatures.js';
 import { check } from '../c/status.js';
 import { bytesPerElement, volume } from '../c/values.js';
@@ -39,15 +40,10 @@ export function borrow(shape: readonly number[], dtype: number, values: Float32A
   // In a recording it becomes a constant.
   const canLie = !binding.isRecording && lies(shape, dtype, values);
   if (!canLie) return binding.createTensor([...shape], dtype, values);
-  const { library, status, address } = openContext();
-  const { c } = library;
   const handle = handleOf(shape, dtype, values);
   if (binding.target.memory !== 'host') return binding.adopt(handle);
   // From one CPU device to another nothing is copied.
-  const there = c.TFE_TensorHandleCopyToDevice(handle, address, binding.device, status);
-  c.TFE_DeleteTensorHandle(handle);
-  check(c, status, `put a tensor on ${binding.device}`);
-  return binding.adopt(there);
+  return binding.adopt(moveHandle(openContext(), handle, binding.device));
 }
 
 /**

@@ -5,6 +5,7 @@
  */
 import { NativeError } from '../../errors.js';
 import { type Library, openLibrary } from './load.js';
+import { oneAtATime } from './process-wide.js';
 import type { Pointer } from './signatures.js';
 import { check } from './status.js';
 
@@ -49,35 +50,23 @@ let current: Context | undefined;
 
 /**
  * The process's context: made by the first call in the process, attached to by every later one, from any thread.
- * It lives until the process ends.
- *
- * The address stands in the C environment of the process (not in `process.env`, of which a worker has only a copy),
- * under a name with the process's number, so that a child process does not take it for its own.
- * @throws SetupError without a library; NativeError when TensorFlow cannot make a context.
+ * It lives until the process ends. Its address is with what all threads share: see `process-wide.ts`.
+ * @throws SetupError without a library; NativeError when TensorFlow cannot make a context, or another thread does not get
+ * done with making it.
  */
 export function openContext(options: ContextOptions = {}): Context {
   if (current) return current;
   const library = openLibrary();
   const status = library.c.TF_NewStatus();
-  const { getenv, setenv, unsetenv, usleep } = library.libc;
-  const place = `ALEXNET_SPLIT_CONTEXT_${process.pid}`;
-  const turn = `${place}_TURN`;
-  const mine = `${Math.random()}`;
-  // setenv() is atomic in the C library and does not overwrite here: the thread whose value stands makes the context.
-  for (;;) {
-    const address = getenv(place);
-    if (address) return attach(library, status, BigInt(address));
-    setenv(turn, mine, 0);
-    if (getenv(turn) === mine) break;
-    usleep(1000);
-  }
   try {
-    const address = getenv(place);
-    const made = address ? BigInt(address) : newContext(library, status, options);
-    setenv(place, made.toString(), 1);
-    return attach(library, status, made);
-  } finally {
-    unsetenv(turn);
+    const address = oneAtATime('make the TensorFlow context', (words) => {
+      if (words.context === 0n) words.context = newContext(library, status, options);
+      return words.context;
+    });
+    return attach(library, status, address);
+  } catch (error) {
+    library.c.TF_DeleteStatus(status);
+    throw error;
   }
 }
 
@@ -129,12 +118,15 @@ function newContext({ c, libc }: Library, status: Pointer, options: ContextOptio
 function readDevices({ c }: Library, status: Pointer, context: Pointer): Device[] {
   const list = c.TFE_ContextListDevices(context, status);
   check(c, status, 'list the devices');
+  const told = <T>(value: T): T => {
+    check(c, status, 'ask for a device');
+    return value;
+  };
   try {
     return Array.from({ length: c.TF_DeviceListCount(list) }, (_, i) => {
-      const fullName = c.TF_DeviceListName(list, i, status);
-      check(c, status, 'list the devices');
-      const type = c.TF_DeviceListType(list, i, status);
-      const memoryBytes = Number(c.TF_DeviceListMemoryBytes(list, i, status));
+      const fullName = told(c.TF_DeviceListName(list, i, status));
+      const type = told(c.TF_DeviceListType(list, i, status));
+      const memoryBytes = Number(told(c.TF_DeviceListMemoryBytes(list, i, status)));
       return { name: shortName(fullName), fullName, type, memory: memoryOf(fullName, type), memoryBytes };
     });
   } finally {

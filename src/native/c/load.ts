@@ -2,11 +2,11 @@
  * Loads TensorFlow into the process and binds its C functions. Every thread that uses it calls
  * {@link openLibrary} for itself; the library is loaded once.
  */
-import { closeSync, openSync } from 'node:fs';
 import koffi from 'koffi';
 import { SetupError } from '../../errors.js';
 import { cudaPreload, findLibrary } from '../install/library.js';
 import { hasNvidiaDevice } from '../install/nvidia.js';
+import { oneAtATime, type ProcessWords } from './process-wide.js';
 import { PROTOTYPES } from './prototypes.js';
 import { type Pointer, STRUCTS, type TensorFlowC } from './signatures.js';
 
@@ -15,8 +15,6 @@ export interface LibC {
   memcpy(to: Pointer | ArrayBufferView, from: Pointer | ArrayBufferView, bytes: number): void;
   getenv(name: string): string | null;
   setenv(name: string, value: string, overwrite: number): number;
-  unsetenv(name: string): number;
-  usleep(microseconds: number): number;
 }
 
 export interface Library {
@@ -34,23 +32,37 @@ const RTLD_GLOBAL = process.platform === 'darwin' ? 0x8 : 0x100;
 let opened: Library | undefined;
 
 /**
- * Loads libtensorflow (once a process) and binds its functions for this thread.
+ * Loads libtensorflow (once a process) and binds its functions for this thread. The thread that comes first says which
+ * library it is; one that comes later takes that, whatever its own environment says.
  *
  * TensorFlow reads its environment while it loads, and in a worker thread `process.env` is only a copy: what it must
  * see is therefore set through C. oneDNN is switched on, for on a CPU without AVX-512 it is off by default and that
  * costs a third of the speed; and it keeps what it has planned for the gradient of a kernel, which otherwise is planned
  * anew at each step. A value the user has set stays.
- * @throws SetupError when there is no library, it cannot be loaded, or it lacks a function.
+ * @throws SetupError when there is no library, it cannot be loaded, or it lacks a function; NativeError when another
+ * thread does not get done with loading it.
  */
 export function openLibrary(): Library {
   if (opened) return opened;
+  const libc = bindLibC();
+  const [framework, tensorflow] = oneAtATime('load TensorFlow', (words) => {
+    if (words.library !== 0n) return koffi.decode(words.library, 'char', -1).split('\n') as [string, string];
+    const { paths, kept } = loadFiles(libc, words);
+    words.library = kept;
+    return paths;
+  });
+  opened = { c: bindTensorFlow(framework, tensorflow), libc, path: tensorflow };
+  return opened;
+}
+
+/** @returns framework and library, and both as a C string, which stays. */
+function loadFiles(libc: LibC, words: ProcessWords): { paths: [string, string]; kept: Pointer } {
   const found = findLibrary();
   if (!found) {
     throw new SetupError(
       'Cannot find the TensorFlow library: it is not in the cache and TENSORFLOW_DIR is not set; run `alexnet-split setup` to fetch it',
     );
   }
-  const libc = bindLibC();
   libc.setenv('TF_ENABLE_ONEDNN_OPTS', '1', 0);
   libc.setenv('TF_MKL_OPTIMIZE_PRIMITIVE_MEMUSE', '0', 0);
   // Newer NVIDIA GPUs would round the factors of products to ten bits.
@@ -62,7 +74,7 @@ export function openLibrary(): Library {
   // The levels are those below which nothing is said: 0 info, 1 warning, 2 error.
   const wantsInfo = libc.getenv('TF_CPP_MIN_LOG_LEVEL') === '0';
   libc.setenv('TF_CPP_MIN_LOG_LEVEL', '2', 0);
-  const { dlopen, dlerror } = bindDl();
+  const { dlopen, dlerror, strdup } = bindLoader();
   // Without RTLD_NODELETE the library is unmapped while its threads still run, and the process dies at its end.
   const open = (path: string, flags: number) => {
     if (dlopen(path, flags) === null) {
@@ -72,13 +84,12 @@ export function openLibrary(): Library {
     }
   };
   for (const path of cudaPreload(found.nvidiaFolders)) open(path, RTLD_NOW | RTLD_GLOBAL | RTLD_NODELETE);
-  // While it loads, the framework tells of oneDNN on stderr, whatever the level: who does not want that much is spared it.
   const loadFramework = () => open(found.framework, RTLD_NOW | RTLD_NODELETE);
   if (wantsInfo) loadFramework();
-  else withoutStderr(loadFramework);
+  else withoutLog(words, libc, loadFramework);
   open(found.tensorflow, RTLD_NOW | RTLD_NODELETE);
-  opened = { c: bindTensorFlow(found.framework, found.tensorflow), libc, path: found.tensorflow };
-  return opened;
+  const paths: [string, string] = [found.framework, found.tensorflow];
+  return { paths, kept: strdup(paths.join('\n')) };
 }
 
 function bindTensorFlow(framework: string, tensorflow: string): TensorFlowC {
@@ -116,31 +127,49 @@ function hasSymbol(library: ReturnType<typeof koffi.load>, name: string): boolea
   }
 }
 
-function bindDl() {
+function bindLoader() {
   const self = koffi.load(null);
   return {
-    dlopen: self.func('void *dlopen(const char *path, int flags)') as unknown as (
-      path: string,
-      flags: number,
-    ) => Pointer | null,
-    dlerror: self.func('const char *dlerror()') as unknown as () => string,
+    dlopen: self.func('void *dlopen(const char *path, int flags)'),
+    dlerror: self.func('const char *dlerror()'),
+    strdup: self.func('void *strdup(const char *text)'),
+  } as unknown as {
+    dlopen(path: string, flags: number): Pointer | null;
+    dlerror(): string;
+    strdup(text: string): Pointer;
   };
 }
 
-/** Runs `action` with the process's stderr sent to /dev/null. */
-function withoutStderr(action: () => void): void {
+/**
+ * Runs `action` with C's `stderr` replaced by one that leads nowhere. While it loads, TensorFlow's framework tells of
+ * oneDNN there, before any level of its log is heard (`IsMklEnabled()` in `tsl/util/port.cc`, with Abseil's log, which no
+ * variable of the environment quiets). The descriptor stays as it is: what JavaScript writes to stderr meanwhile, in
+ * whatever thread, arrives. When the thread ends in the middle of this, the next one that loads puts it right.
+ */
+function withoutLog(words: ProcessWords, { memcpy }: LibC, action: () => void): void {
   const self = koffi.load(null);
-  const dup2 = self.func('int dup2(int from, int to)');
-  const kept: number = self.func('int dup(int fd)')(2);
-  const nowhere = openSync('/dev/null', 'w');
-  dup2(nowhere, 2);
+  // Only TensorFlow's builds for Linux have oneDNN.
+  const nowhere = process.platform === 'linux' ? openNowhere(self) : null;
+  if (nowhere === null) {
+    action();
+    return;
+  }
+  const variable: Pointer = self.symbol('stderr');
+  const pointer = new BigUint64Array(1);
+  memcpy(pointer, variable, 8);
+  if (words.stderr === 0n) words.stderr = pointer[0]!;
+  memcpy(variable, BigUint64Array.of(nowhere), 8);
   try {
     action();
   } finally {
-    dup2(kept, 2);
-    self.func('int close(int fd)')(kept); // not closeSync(): a worker thread warns of descriptors that it did not open
-    closeSync(nowhere);
+    // The stream stays open: another thread's C may be writing to it.
+    memcpy(variable, BigUint64Array.of(words.stderr), 8);
+    words.stderr = 0n;
   }
+}
+
+function openNowhere(self: ReturnType<typeof koffi.load>): Pointer | null {
+  return self.func('void *fopen(const char *path, const char *mode)')('/dev/null', 'we');
 }
 
 function bindLibC(): LibC {
@@ -149,7 +178,5 @@ function bindLibC(): LibC {
     memcpy: self.func('void *memcpy(void *to, const void *from, size_t bytes)'),
     getenv: self.func('const char *getenv(const char *name)'),
     setenv: self.func('int setenv(const char *name, const char *value, int overwrite)'),
-    unsetenv: self.func('int unsetenv(const char *name)'),
-    usleep: self.func('int usleep(uint32_t microseconds)'),
   } as unknown as LibC;
 }

@@ -5,6 +5,7 @@ import type { TensorFlowC } from './signatures.js';
 export const PROTOTYPES: Record<keyof TensorFlowC, string> = {
   TF_Version: 'const char *TF_Version()',
   TF_NewStatus: 'void *TF_NewStatus()',
+  TF_DeleteStatus: 'void TF_DeleteStatus(void *status)',
   TF_GetCode: 'int TF_GetCode(void *status)',
   TF_Message: 'const char *TF_Message(void *status)',
 

@@ -23,6 +23,7 @@ export const STRUCTS = { TF_Output: { oper: 'void *', index: 'int' } } as const;
 export interface TensorFlowC {
   TF_Version(): string;
   TF_NewStatus(): Pointer;
+  TF_DeleteStatus(status: Pointer): void;
   TF_GetCode(status: Pointer): number;
   TF_Message(status: Pointer): string;
 

@@ -2,6 +2,7 @@
 import { NativeError } from '../../errors.js';
 import type { OpAttr } from './attributes.js';
 import type { Context } from './context.js';
+import { allocateTensor } from './handles.js';
 import type { Library } from './load.js';
 import { AttrType, DataType, type Pointer } from './signatures.js';
 import { check } from './status.js';
@@ -30,8 +31,7 @@ export function stringTensor(
   if (values.length !== count) {
     throw new NativeError(`Cannot make a string tensor of shape [${shape}]: ${values.length} strings were given`, 3);
   }
-  const dims = BigInt64Array.from(shape, BigInt);
-  const tensor = c.TF_AllocateTensor(DataType.STRING, dims, shape.length, count * TSTRING_BYTES);
+  const tensor = allocateTensor(library, DataType.STRING, shape, count * TSTRING_BYTES);
   const elements = values.map((_, i) => c.TF_TensorData(tensor) + BigInt(i * TSTRING_BYTES));
   elements.forEach((element, i) => {
     const bytes = Buffer.from(values[i]!);

@@ -4,7 +4,10 @@ import { before, test } from 'node:test';
 import * as tf from '@tensorflow/tfjs';
 import { NativeError } from '../../../src/errors.js';
 import { currentBinding, tensorId } from '../../../src/native/binding/backend.js';
+import { openContext } from '../../../src/native/c/context.js';
+import { allocateTensor } from '../../../src/native/c/handles.js';
 import { AttrType, DataType } from '../../../src/native/c/signatures.js';
+import { AsyncExecutor } from '../../../src/native/graph/async-executor.js';
 import { backingDevice, runOp, useDevice } from '../../../src/native/index.js';
 
 const FLOAT = { name: 'T', type: AttrType.TYPE, value: DataType.FLOAT };
@@ -64,6 +67,30 @@ test('a failed op leaves the thread able to go on, and no tensor behind', () => 
   );
   ones.dispose();
   assert.equal(currentBinding().getNumOfTensors(), before);
+});
+
+test('executeOp() tells an op that fails beside, where its shape is asked for, and leaves no tensor behind', () => {
+  const binding = currentBinding();
+  const before = binding.getNumOfTensors();
+  const id = binding.createTensor([1], DataType.FLOAT, Float32Array.of(Number.NaN));
+  const attrs = [FLOAT, { name: 'message', type: AttrType.STRING, value: 'is it a number?' }];
+  const executor = new AsyncExecutor();
+  const text = /^Cannot ask for the shape of a tensor: TensorFlow says INVALID_ARGUMENT: .*is it a number\?/;
+  assertNative(() => executor.start(() => binding.executeOp('CheckNumerics', attrs, [id], 1)), 3, undefined, text);
+  assert.throws(() => executor.wait(), /is it a number\?/);
+  executor.dispose();
+  assert.deepEqual(binding.describe(id).shape, [1]);
+  binding.deleteTensor(id);
+  assert.equal(binding.getNumOfTensors(), before);
+});
+
+test('allocateTensor() says that there is no memory, where TensorFlow gives a tensor without', () => {
+  const { library } = openContext();
+  const message =
+    /^Cannot make a tensor of shape \[17592186044416\]: OOM when allocating its 70368744177664 bytes in host/;
+  assertNative(() => allocateTensor(library, DataType.FLOAT, [2 ** 44], 2 ** 46), 8, undefined, message);
+  const tensor = allocateTensor(library, DataType.FLOAT, [0, 5], 0);
+  library.c.TF_DeleteTensor(tensor);
 });
 
 test('createTensor() refuses values of another length than the shape', () => {

@@ -1,0 +1,57 @@
+/** What the process's threads share, tried in processes of their own, for a process has it once. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { type Ended, runNode, runProgram } from '../child.js';
+
+const noDeathsTold =
+  process.platform !== 'linux' &&
+  'only Linux tells that a thread ended which had a lock; elsewhere the wait has an end';
+
+/** Ended well, and printed that. */
+function printed({ code, signal, stdout, stderr }: Ended, expected: string[]): void {
+  assert.deepEqual([code, signal, stderr, stdout.trimEnd().split('\n')], [0, null, '', expected]);
+}
+
+test('oneAtATime() lets no two threads in at once', async () => {
+  printed(await runProgram('one-at-a-time', ['count']), ['true']);
+});
+
+test('oneAtATime() goes on after a thread that ended in the middle', { skip: noDeathsTold }, async () => {
+  printed(await runProgram('one-at-a-time', ['dies']), ['0', 'and again']);
+});
+
+test('oneAtATime() does not wait for ever for a thread that does not get done', async () => {
+  printed(await runProgram('one-at-a-time', ['late']), [
+    'NativeError 4: Cannot be in time: another thread has been at it for 0.05 s and is not done, expected it to take less; check the disk that TensorFlow lies on and the driver (nvidia-smi), then start again',
+  ]);
+});
+
+test('openContext() in two threads is one context, also after one that ended before', {
+  skip: noDeathsTold,
+}, async () => {
+  printed(await runProgram('one-at-a-time', ['context']), ['true']);
+});
+
+test('openLibrary() in many threads at once says nothing, and nothing that others write is lost', async (t) => {
+  if (process.platform !== 'linux') return t.skip('only the builds for Linux have a line to be kept quiet');
+  for (let i = 0; i < 4; i++) {
+    const { code, signal, stdout, stderr } = await runProgram('loads-at-once');
+    assert.deepEqual([code, signal], [0, null], stderr);
+    assert.match(stdout, /^\d+\n$/, 'no thread failed');
+    const numbers = Array.from({ length: Number(stdout) }, (_, number) => `${number}`);
+    assert.deepEqual(stderr.split('\n'), [...numbers, 'C', '']);
+  }
+});
+
+test('openLibrary() in a later thread is the library that is loaded, whatever the environment of that thread says', async () => {
+  const { href } = new URL('../../../src/native/c/load.js', import.meta.url);
+  const load = `import(${JSON.stringify(href)}).then(({ openLibrary }) => openLibrary().path)`;
+  const thread = `import { parentPort } from 'node:worker_threads';\nparentPort.postMessage(await ${load});`;
+  const program = `import { once } from 'node:events';
+    import { Worker } from 'node:worker_threads';
+    const path = await ${load};
+    const env = { TENSORFLOW_DIR: '/nowhere' };
+    const [theirs] = await once(new Worker(${JSON.stringify(thread)}, { eval: true, env }), 'message');
+    process.stdout.write(String(theirs === path && path !== ''));`;
+  printed(await runNode(['--input-type=module', '--eval', program]), ['true']);
+});
