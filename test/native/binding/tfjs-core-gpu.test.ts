@@ -1,0 +1,33 @@
+/** tfjs-core's own tests on a stand-in GPU: where tensors lie, and which kernels there are. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { fakeGpus } from '../../fake-gpu/fake-gpu.js';
+import { runCoreTests } from './tfjs-core-run.js';
+
+/** Tests that pass: as many as there are today. */
+const PASSED = 3856;
+
+/** What fails, by the test's name, and the op that it is for: TensorFlow's GPU build has no kernel of it. */
+const NO_GPU_KERNEL: { test: RegExp; op: RegExp }[] = [
+  { test: /^arg(max|min) .*accepts tensor with bool values/, op: /^Arg(Max|Min)$/ }, // as int32
+  { test: /^pow .*int32\^int32 returns int32/, op: /^Pow$/ },
+  { test: /^(confusionMatrix |matmul .*upcasts|dtypes )/, op: /^BatchMatMulV2$/ }, // of int32
+  { test: /^cropAndResize .*int32 image/, op: /^CropAndResize$/ },
+  { test: /^resizeBilinear .*works for ints/, op: /^ResizeBilinear$/ },
+  { test: /^nonMaxSuppression .*SoftNMS/, op: /^NonMaxSuppressionV5$/ }, // of any type
+  { test: /^mirrorPad /, op: /^MirrorPad$/ }, // of int32
+  { test: /^relu6? .*int32/, op: /^Relu6?$/ },
+];
+
+const gpus = await fakeGpus();
+
+test('on a GPU those alone fail, with an error, that TensorFlow has no kernel for', { skip: gpus.skip }, async () => {
+  const { failed } = await runCoreTests('GPU:0', PASSED, gpus.env());
+  const unexpected = failed.filter(([name, messages]) => {
+    const ops = messages.map((message) => /Cannot run the op (\w+): .*device:GPU:0/.exec(message)?.[1] ?? '');
+    return !NO_GPU_KERNEL.some((known) => known.test.test(name) && ops.every((op) => known.op.test(op)));
+  });
+  assert.deepEqual(unexpected, []);
+  const passing = NO_GPU_KERNEL.filter((known) => !failed.some(([name]) => known.test.test(name)));
+  assert.deepEqual(passing, [], 'these pass now: take them off the list');
+});
