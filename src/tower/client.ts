@@ -94,14 +94,25 @@ export function startTower(setup: TowerSetup, workerFile = new URL('./worker.js'
 
   /** Lets the tower free what it has on its device, and ends its thread: in the middle of a step, when that takes long. */
   async function end(): Promise<void> {
+    let isFreed = false;
     if (!gone) {
-      const freed = pool.run({ command: packControl({ kind: 'close' } satisfies Command) }).catch(() => {});
+      const freed = pool.run({ command: packControl({ kind: 'close' } satisfies Command) }).then(
+        () => {
+          isFreed = true;
+        },
+        () => {},
+      );
       await Promise.race([freed, sleep(FREE_MS, undefined, { ref: false })]);
     }
+    // TensorFlow goes on where the thread has ended, or does not hear, and reads what lies there.
+    if (!isFreed) leftToTensorFlow.push(setup.slots, setup.peer?.mailboxes);
     // A thread that computes in C does not hear that it is to end, and is left behind.
     await Promise.race([pool.destroy(), sleep(DESTROY_MS, undefined, { ref: false })]);
   }
 }
+
+/** Memory that a tower left without a word: it stays as long as the process, for TensorFlow may yet read it. */
+const leftToTensorFlow: unknown[] = [];
 
 /** How long a tower may take to hear that it is to end. */
 const FREE_MS = 3_000;

@@ -152,14 +152,12 @@ export class Trace {
 
   dispose(): void {
     const { library, address, status } = openContext();
-    for (const defined of [this.#forward, this.#backward]) {
-      if (!defined) continue;
-      library.c.TF_DeleteFunction(defined.fn);
-      // Another thread may have the same one, and the next that is compiled finds what XLA made of it.
-      if (this.#isForXla) continue;
-      library.c.TFE_ContextRemoveFunction(address, defined.name, status);
-      check(library.c, status, 'free a compiled function');
-    }
+    const defined = [this.#forward, this.#backward].filter((each) => each !== undefined);
+    for (const { fn } of defined) library.c.TF_DeleteFunction(fn);
+    // Another thread may have the same one, and the next that is compiled finds what XLA made of it.
+    if (this.#isForXla) return;
+    for (const { name } of defined) library.c.TFE_ContextRemoveFunction(address, name, status);
+    check(library.c, status, 'free a compiled function');
   }
 
   #differentiate(dy: tf.Tensor, saved: readonly tf.Tensor[], inputs: readonly tf.Tensor[]): (() => tf.Tensor)[] {
