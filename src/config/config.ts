@@ -125,6 +125,12 @@ export function placementOf(layers: readonly Layer[], preset = last(layers, 'pre
   return last(layers, 'placement') ?? (Object.hasOwn(PRESETS, preset) ? PRESETS[preset].placement : 'split');
 }
 
+/** The devices that the layers name, by their short names; none where nobody names any. */
+export function devicesOf(layers: readonly Layer[]): string[] {
+  const asked = last(layers, 'devices');
+  return Array.isArray(asked) ? asked.map(shortName).filter((name) => typeof name === 'string') : [];
+}
+
 /**
  * Composes the settings of a run.
  * @param layers what was asked for, the weakest first: a config file, then the flags. A layer's `preset` may be `auto`:

@@ -1,13 +1,14 @@
 /** The coordinator's towers, which do each step together. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Config } from '../config/config.js';
-import { opThreads } from '../config/devices.js';
+import { tensorflowName } from '../config/devices.js';
 import { ExchangeError, NativeError } from '../errors.js';
 import { abortLink, createLink, slotBytesFor } from '../exchange/index.js';
 import { buildNet, sitesOf, volume } from '../model/net.js';
 import { bytesToAlignment } from '../native/c/copy.js';
 import { startTower, type TowerClient } from '../tower/client.js';
 import type { Command, OpenReply, Part, Replies, TowerSetup } from '../tower/protocol.js';
+import { contextOptions } from './context-options.js';
 import { answered } from './deadline.js';
 import { loadStartingWeights } from './starting-weights.js';
 
@@ -79,9 +80,9 @@ export async function openTeam(config: TeamConfig, slots: readonly SharedArrayBu
   const towers = parts.map((part, i) => {
     const setup: TowerSetup = {
       ...{ part, net, optimizer, seed, batchSize, slots, exchangeTimeoutMs, ops, compile },
-      ...{ convolutions, context: { intraOpThreads: opThreads(config.placement) } },
+      ...{ convolutions, context: contextOptions(config.placement, devices) },
       exchange: { ...exchange, overlap: overlaps(config) },
-      device: devices[i] ?? devices[0]!,
+      device: tensorflowName(devices[i] ?? devices[0]!),
       fault,
       ...(link && { link }),
     };
