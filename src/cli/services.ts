@@ -5,6 +5,8 @@
 import type { Config } from '../config/config.js';
 import type { ContextOptions, Device } from '../native/c/context.js';
 import type { FoundLibrary } from '../native/install/library.js';
+import type { AcceptOptions, AcceptUi } from '../train/accept/accept.js';
+import type { AcceptReport } from '../train/accept/report.js';
 import type { GoldenResult, Prediction, Scores, TrainResult, TrainUi, VerifyResult } from '../train/index.js';
 
 /** Where text goes: a stream, or a stand-in of a test. */
@@ -39,6 +41,11 @@ export interface TrainRoom {
   ): Promise<Prediction[]>;
 }
 
+/** What `src/train/accept/accept.js` has; nothing of it loads TensorFlow in this process. */
+export interface AcceptRoom {
+  accept(options: AcceptOptions, ui: AcceptUi): Promise<AcceptReport>;
+}
+
 /** The TensorFlow library, if there is one, and what is around it; nothing is loaded. */
 export interface Examined {
   library: FoundLibrary | undefined;
@@ -64,6 +71,7 @@ export interface Services {
   /** Looks for the library. @throws SetupError when what is there is no library for this machine. */
   examineLibrary(): Promise<Examined>;
   trainRoom(): Promise<TrainRoom>;
+  acceptRoom(): Promise<AcceptRoom>;
 }
 
 /** The real ones. */
@@ -82,4 +90,5 @@ export const SERVICES: Services = {
     return { library, nvidia: hasNvidiaDevice(), cuda: cudaPreload(library?.nvidiaFolders ?? []) };
   },
   trainRoom: () => import('../train/index.js'),
+  acceptRoom: () => import('../train/accept/accept.js'),
 };

@@ -272,7 +272,7 @@ function last(layers: readonly Layer[], key: string): unknown {
 }
 
 /** `20260131-235959`, local time. */
-function timestamp(now: Date): string {
+export function timestamp(now: Date): string {
   const two = (value: number) => String(value).padStart(2, '0');
   const date = `${now.getFullYear()}${two(now.getMonth() + 1)}${two(now.getDate())}`;
   return `${date}-${two(now.getHours())}${two(now.getMinutes())}${two(now.getSeconds())}`;

@@ -1,5 +1,6 @@
 /** What NVIDIA's driver says of its cards, by its own program `nvidia-smi`. Nothing is loaded. */
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { createInterface } from 'node:readline';
 import { ConfigError, cut, SetupError } from '../../errors.js';
 
 /** A card, in the driver's order; CUDA's may be another, see `CUDA_DEVICE_ORDER`. What it does not tell is absent. */
@@ -38,6 +39,42 @@ export function listCards(which?: string): Card[] | undefined {
 /** How the cards are joined, as `nvidia-smi topo` draws it: by NVLink, by a bridge, or by the processor. */
 export function cardTopology(): string | undefined {
   return ask(['topo', '-m']);
+}
+
+/** A card's memory over some time, in MiB: all that is in use, CUDA's contexts and other programs' too. */
+export interface MemoryPeak {
+  index: number;
+  beforeMiB: number;
+  peakMiB: number;
+}
+
+const SAMPLE_MS = 200;
+
+/**
+ * Watches how much of each card's memory is in use, five times a second, until the returned function is called.
+ * Undefined where there is no `nvidia-smi`.
+ */
+export function watchMemory(): (() => MemoryPeak[]) | undefined {
+  const before = listCards();
+  if (!before) return undefined;
+  const peaks = new Map<number, MemoryPeak>();
+  for (const { index, memoryMiB, freeMiB } of before) {
+    if (memoryMiB === undefined || freeMiB === undefined) continue;
+    peaks.set(index, { index, beforeMiB: memoryMiB - freeMiB, peakMiB: memoryMiB - freeMiB });
+  }
+  const fields = ['index', 'memory.total', 'memory.free'];
+  const args = [`--query-gpu=${fields}`, '--format=csv,noheader,nounits', `--loop-ms=${SAMPLE_MS}`];
+  const watching = spawn('nvidia-smi', args, { stdio: ['ignore', 'pipe', 'ignore'] });
+  watching.on('error', () => {}); // it was there a moment ago; what was seen until now is told
+  createInterface(watching.stdout).on('line', (line) => {
+    const [index, total, free] = line.split(',').map(Number);
+    const peak = peaks.get(index!);
+    if (peak && total! - free! > peak.peakMiB) peak.peakMiB = total! - free!;
+  });
+  return () => {
+    watching.kill('SIGKILL');
+    return [...peaks.values()];
+  };
 }
 
 function ask(args: readonly string[]): string | undefined {
