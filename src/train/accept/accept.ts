@@ -78,7 +78,7 @@ export async function accept(
     return report;
   } finally {
     worker.close();
-    rmSync(folder, { recursive: true, force: true });
+    rmSync(folder, { recursive: true, force: true, maxRetries: 3 }); // the process that writes there may be dying yet
   }
 }
 

@@ -100,7 +100,7 @@ function copies(config: Config): Check['run'] {
 
 function copiesFigure({ bytes, peer, upload, download }: CopyRates): string {
   const rates = (both: readonly number[]) => both.map((each) => (each / 1e9).toFixed(1)).join(' and ');
-  return `GB/s at ${(bytes / 2 ** 20).toFixed(1)} MiB: peer ${rates(peer)}, from the host ${rates(upload)}, to it ${rates(download)}`;
+  return `GB/s at ${Math.round(bytes / 1024)} KiB: peer ${rates(peer)}, from the host ${rates(upload)}, to it ${rates(download)}`;
 }
 
 function selfTest(config: Config): Check['run'] {

@@ -6,6 +6,7 @@ import { SplitError } from '../../errors.js';
 import { buildNet, sitesOf } from '../../model/net.js';
 import { currentBinding, useDevice } from '../../native/binding/backend.js';
 import { listDevices, openContext } from '../../native/c/context.js';
+import { findLibrary } from '../../native/install/library.js';
 import { contextOptions, settingsNames } from '../context-options.js';
 import { type GoldenRow, verifyGolden } from '../golden.js';
 import { openTeam } from '../team.js';
@@ -42,10 +43,11 @@ export async function doJob(job: Job): Promise<JobResults[Job['kind']]> {
 function look(asked: readonly string[]): LookResult {
   const options = contextOptions('split', asked);
   const devices = listDevices(options);
+  const library = findLibrary();
   useDevice('CPU:0'); // only to be told its version
   return {
     tensorflow: currentBinding().version,
-    library: openContext().library.path,
+    library: `${library?.flavour}, from ${library?.source}`,
     devices,
     names: settingsNames(devices, options),
   };

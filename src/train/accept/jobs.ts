@@ -6,7 +6,7 @@ import type { Device } from '../../native/c/context.js';
 export type Job =
   /** Makes the context and lists the devices. */
   | { kind: 'look'; devices: readonly string[] }
-  /** A step as functions and one op by op, and where each op ran. */
+  /** A step op by op on each device, then one as functions, and where each of its ops was. */
   | { kind: 'kernels'; config: Config }
   /** Copies at the sizes that cross. */
   | { kind: 'copies'; config: Config }
@@ -20,7 +20,7 @@ export type Job =
 
 export interface LookResult {
   tensorflow: string;
-  /** The library's file. */
+  /** Of the library: for which devices, and from where. */
   library: string;
   devices: readonly Device[];
   /** What the settings call them. */

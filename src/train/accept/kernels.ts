@@ -11,14 +11,22 @@ import { fillSlot } from './speed.js';
 const PLUMBING = /^_(Arg|Retval|DeviceArg|DeviceRetval|Send|Recv|HostSend|HostRecv)$|^NoOp$/;
 
 /**
- * A step and an evaluation as functions, whose ops are listed, then a step op by op, where one without a kernel fails.
+ * A step of the whole net op by op on each device, where an op without a kernel fails, then a step and an evaluation of
+ * the split as functions, whose ops are listed.
  * @throws NativeError for an op that does not run.
  */
 export async function findKernels(config: Config): Promise<KernelsResult> {
+  const [first, second] = config.devices;
+  // One at a time: a card may have to compile its kernels first, for which no peer is to wait.
+  for (const devices of [
+    [first!, second!],
+    [second!, first!],
+  ]) {
+    await stepOnce({ ...config, devices, placement: 'single', compile: 'off' });
+  }
   const placed = watchPlacement();
   await stepOnce({ ...config, compile: 'on' });
   const ops = placed().filter(({ op }) => !PLUMBING.test(op));
-  await stepOnce({ ...config, compile: 'off' });
   return { ops: countsOf(ops), missing: missingOf(ops, config.devices) };
 }
 

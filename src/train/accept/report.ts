@@ -1,6 +1,7 @@
 /** What an acceptance finds: docs/gpu.md has every field. */
 import { availableParallelism, cpus, release, totalmem } from 'node:os';
 import { packageVersion } from '../../config/version.js';
+import { tensorflowVariables } from '../../native/install/environment.js';
 import { type Card, cardTopology, listCards } from '../../native/install/nvidia-smi.js';
 import type { LookResult } from './jobs.js';
 
@@ -39,10 +40,6 @@ export interface AcceptReport {
   checks: Row[];
 }
 
-/** Variables of TensorFlow's and of CUDA's that one has to know of to understand figures. */
-const VARIABLES =
-  /^((TF|XLA|CUDA|CUDNN|CUBLAS|ALEXNET_SPLIT)_|(NVIDIA_TF32_OVERRIDE|TENSORFLOW_DIR|OMP_NUM_THREADS|LD_LIBRARY_PATH)$)/;
-
 /** A report without checks. */
 export function newReport(devices: readonly string[], quick: boolean, now: Date): AcceptReport {
   const topology = cardTopology();
@@ -56,9 +53,7 @@ export function newReport(devices: readonly string[], quick: boolean, now: Date)
       threads: availableParallelism(),
       memoryBytes: totalmem(),
     },
-    environment: Object.fromEntries(
-      Object.entries(process.env).filter((entry): entry is [string, string] => VARIABLES.test(entry[0])),
-    ),
+    environment: tensorflowVariables(),
     cards: listCards() ?? [],
     ...(topology !== undefined && { topology }),
     checks: [],

@@ -46,6 +46,7 @@ export function openWorker(file: string, signal: AbortSignal): Worker {
   function start(): Running {
     const child = fork(file, [], { stdio: ['ignore', 'ignore', 'pipe', 'ipc'], serialization: 'advanced' });
     const started: Running = { child, said: '' };
+    child.on('error', () => {}); // whoever waits for it hears
     child.stderr?.on('data', (chunk: Buffer) => {
       started.said = (started.said + chunk).slice(-LAST_WORDS);
     });
@@ -60,6 +61,8 @@ export function openWorker(file: string, signal: AbortSignal): Worker {
   /** The answer, or how the process ended instead. */
   async function ask(job: Job, { deadlineMs, fresh = false }: JobOptions): Promise<Answer | NodeJS.Signals | number> {
     if (signal.aborted) throw new JobStopped();
+    const left = running && howItEnded(running.child);
+    if (left !== undefined) throw crashed(left, 'the process of the checks before it');
     if (fresh) end();
     running ??= start();
     const { child } = running;
@@ -75,10 +78,10 @@ export function openWorker(file: string, signal: AbortSignal): Worker {
       child.send(job, () => {}); // of a process that has ended `close` tells
       return await Promise.race([answered, ended]);
     } catch (error) {
-      if (!over.signal.aborted) throw error;
       end();
+      if (!over.signal.aborted) throw new JobError(`its process does not run: ${(error as Error).message}`);
       if (signal.aborted) throw new JobStopped();
-      throw new JobError(`there was no answer within ${deadlineMs / 1000} s, and its process was ended`);
+      throw new JobError(`there was no answer within ${Math.round(deadlineMs / 1000)} s, and its process was ended`);
     } finally {
       clearTimeout(timer);
       signal.removeEventListener('abort', stop);
@@ -86,11 +89,11 @@ export function openWorker(file: string, signal: AbortSignal): Worker {
     }
   }
 
-  function crashed(how: NodeJS.Signals | number): JobError {
+  function crashed(how: NodeJS.Signals | number, whose = 'its process'): JobError {
     const words = running ? lastWords(running.said) : '';
     end();
     const by = typeof how === 'number' ? `with exit code ${how}` : `by ${how}`;
-    return new JobError(`its process ended ${by}${words && `; it said: ${words}`}`);
+    return new JobError(`${whose} ended ${by}${words && `; it said: ${words}`}`);
   }
 
   return {
@@ -110,6 +113,10 @@ export function openWorker(file: string, signal: AbortSignal): Worker {
     },
     close: end,
   };
+}
+
+function howItEnded({ signalCode, exitCode }: ChildProcess): NodeJS.Signals | number | undefined {
+  return signalCode ?? exitCode ?? undefined;
 }
 
 /** The last line of what TensorFlow or the system said, without its date and place. */
