@@ -12,6 +12,16 @@ import { newReport } from '../../src/train/accept/report.js';
 import { environment, runNode } from '../native/child.js';
 import { run } from './stand-ins.js';
 
+// Before any test: the runner takes an await between them for the end.
+interface FakeGpus {
+  skip: string | false;
+  env(): NodeJS.ProcessEnv;
+}
+const module = new URL('../fake-gpu/fake-gpu.js', import.meta.url);
+const gpus: FakeGpus = fs.existsSync(module)
+  ? await ((await import(module.href)) as { fakeGpus(): Promise<FakeGpus> }).fakeGpus()
+  : { skip: 'there are no stand-in GPUs in this tree', env: () => ({}) };
+
 const folder = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-accept-test-'));
 after(() => fs.rmSync(folder, { recursive: true }));
 const CLI = fileURLToPath(new URL('../../src/cli.js', import.meta.url));
@@ -127,19 +137,21 @@ test('accept --quick passes on two CPU devices', async () => {
   assert.ok(split.exchangeBytes! > 0 && split.imagesPerS! > 0);
 });
 
-interface FakeGpus {
-  skip: string | false;
-  env(): NodeJS.ProcessEnv;
-}
-const module = new URL('../fake-gpu/fake-gpu.js', import.meta.url);
-const gpus: FakeGpus = fs.existsSync(module)
-  ? await ((await import(module.href)) as { fakeGpus(): Promise<FakeGpus> }).fakeGpus()
-  : { skip: 'there are no stand-in GPUs in this tree', env: () => ({}) };
-
 test('accept --quick passes on two stand-in GPUs', { skip: gpus.skip }, async () => {
   const report = await acceptHere('GPU:0,GPU:1', gpus.env());
   const { ops } = detailOf<Ops>(report, 'kernels');
   for (const device of ['GPU:0', 'GPU:1']) assert.ok(ops[device]!.ReluGrad! > 0, device);
+});
+
+test('docs/gpu.md has every check and every field of the file', () => {
+  const page = fs.readFileSync(fileURLToPath(new URL('../../../docs/gpu.md', import.meta.url)), 'utf8');
+  // `verify msgpack, compile on` stands there as `verify …`.
+  for (const check of QUICK)
+    assert.match(page, new RegExp(`^\\| .*\`${/^(verify|speed)/.exec(check)?.[0] ?? check}`, 'm'));
+  const report = { ...newReport([], false, new Date(0)), topology: '', tensorflow: { library: '', devices: [] } };
+  for (const field of Object.keys(report)) assert.match(page, new RegExp(`^\\| .*\`${field}\`.* \\|`, 'm'), field);
+  for (const field of ['check', 'status', 'figure', 'why', 'seconds', 'detail'])
+    assert.ok(page.includes(`\`${field}\``));
 });
 
 test('accept ends with 130 at SIGINT, and the file has what was done', async () => {

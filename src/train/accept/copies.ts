@@ -1,4 +1,5 @@
 /** Copies between the devices, and between them and the host, at the sizes that cross. */
+import type * as tf from '@tensorflow/tfjs';
 import type { Config } from '../../config/config.js';
 import { tensorflowName } from '../../config/devices.js';
 import { buildNet, sitesOf, volume } from '../../model/net.js';
@@ -11,23 +12,34 @@ import type { CopiesResult, CopyRates } from './jobs.js';
 const TIMES = 8;
 const FLOAT_BYTES = 4;
 
-/** @throws NativeError for a copy that fails. */
-export function measureCopies({ net, batchSize, devices }: Config): CopiesResult {
+/** Brings a tensor to this thread's device. */
+type Carry = (tensor: tf.Tensor) => tf.Tensor;
+
+/** An op takes its input to its device. */
+const byOp: Carry = (tensor) =>
+  runOp('Identity', [tensor], [{ name: 'T', type: AttrType.TYPE, value: DataType.FLOAT }])[0]!;
+
+/**
+ * Rates of each size, and what did not arrive as it went.
+ * @param carry how a tensor goes from device to device, for tests.
+ * @throws NativeError for a copy that fails.
+ */
+export function measureCopies({ net, batchSize, devices }: Config, carry = byOp): CopiesResult {
   const sizes = new Set(sitesOf(buildNet(net)).map(({ shape }) => batchSize * volume(shape)));
   const names = devices.map(tensorflowName) as [string, string];
   const wrong: string[] = [];
-  const rates = [...sizes].sort((a, b) => a - b).map((count) => ratesOf(count, names, wrong));
+  const rates = [...sizes].sort((a, b) => a - b).map((count) => ratesOf(count, names, wrong, carry));
   return { rates, wrong };
 }
 
-function ratesOf(count: number, devices: readonly [string, string], wrong: string[]): CopyRates {
+function ratesOf(count: number, devices: readonly [string, string], wrong: string[], carry: Carry): CopyRates {
   const bytes = count * FLOAT_BYTES;
   const values = patternOf(count);
   const [first, second] = devices;
   const hosts = devices.map((device) => hostCopies(device, values, wrong)) as [Host, Host];
   return {
     bytes,
-    peer: [peerCopy(first, second, values, wrong), peerCopy(second, first, values, wrong)],
+    peer: [peerCopy(first, second, values, wrong, carry), peerCopy(second, first, values, wrong, carry)],
     upload: [bytes / hosts[0].up, bytes / hosts[1].up],
     download: [bytes / hosts[0].down, bytes / hosts[1].down],
   };
@@ -58,7 +70,7 @@ function hostCopies(device: string, values: Float32Array, wrong: string[]): Host
 }
 
 /** Bytes a second from one device to the other; what arrived is compared. */
-function peerCopy(from: string, to: string, values: Float32Array, wrong: string[]): number {
+function peerCopy(from: string, to: string, values: Float32Array, wrong: string[], carry: Carry): number {
   useDevice(from);
   // One each time: TensorFlow may keep a copy with the tensor that it is of.
   const tensors = Array.from({ length: TIMES }, () => tensorFrom([values.length], values));
@@ -68,12 +80,12 @@ function peerCopy(from: string, to: string, values: Float32Array, wrong: string[
   let [best, isRight] = [Infinity, true];
   for (const tensor of tensors) {
     const started = performance.now();
-    const [taken] = runOp('Identity', [tensor], [{ name: 'T', type: AttrType.TYPE, value: DataType.FLOAT }]);
-    settle(taken!);
+    const taken = carry(tensor);
+    settle(taken);
     best = Math.min(best, performance.now() - started);
-    copyTensor(taken!, new Uint8Array(back.buffer));
+    copyTensor(taken, new Uint8Array(back.buffer));
     isRight &&= isSame(values, back);
-    taken!.dispose();
+    taken.dispose();
     tensor.dispose();
   }
   if (!isRight) wrong.push(`${from} to ${to}, ${values.byteLength} bytes`);

@@ -45,7 +45,7 @@ async function stepOnce(config: Config): Promise<void> {
 }
 
 /** Ops on the host that are there only because a tower's kind of device has no kernel for them. */
-function missingOf(ops: readonly PlacedOp[], devices: readonly string[]): string[] {
+export function missingOf(ops: readonly PlacedOp[], devices: readonly string[]): string[] {
   const types = new Set(devices.map((name) => tensorflowName(name).split(':')[0]!));
   types.delete('CPU');
   const missing = ops.filter((each) => {

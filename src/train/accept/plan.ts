@@ -33,7 +33,7 @@ export function planOf(devices: readonly string[], machine: Machine, quick: bool
   const isHost = devices.every((name) => name.startsWith('CPU'));
   const common = {
     ...{ placement: 'split', devices, out: folder, check: false, evalEvery: 0 },
-    ...{ exchangeTimeoutMs: EXCHANGE_TIMEOUT_MS, data: { source: 'embedded' } },
+    ...{ exchangeTimeoutMs: EXCHANGE_TIMEOUT_MS, data: { source: 'embedded', ...(quick && { workers: 0 }) } },
   };
   const narrow = quick ? { net: { width: 0.125 }, batchSize: 100, steps: 4 } : { batchSize: 64, steps: 8 };
   const whole = quick
