@@ -102,20 +102,25 @@ test('accept refuses half a card, and a file that cannot be written, before any 
 
 /** Every check of the quick form. */
 const QUICK = [
-  ...['devices', 'kernels', 'copies', 'exchange msgpack', 'exchange device'],
+  ...['cards', 'devices', 'kernels', 'copies', 'exchange msgpack', 'exchange device'],
   ...['msgpack', 'msgpack float16', 'device'].map((way) => `verify ${way}, compile on`),
   ...['reference values', 'speed at 8 images', 'memory', 'repeat', 'kill and resume'],
 ];
 
-/** Accepts in a process of its own. */
+const SKIPPED = ['cards', 'reference values'];
+
+/** Accepts in a process of its own, without an nvidia-smi: what a machine may have is not what is tested. */
 async function acceptHere(devices: string, env: NodeJS.ProcessEnv = {}): Promise<AcceptReport> {
   const file = join(folder, `${devices.replaceAll(':', '')}.json`);
-  const { code, stdout, stderr } = await runNode([CLI, 'accept', '--quick', '--devices', devices, '--out', file], env);
+  const { code, stdout, stderr } = await runNode([CLI, 'accept', '--quick', '--devices', devices, '--out', file], {
+    ...env,
+    PATH: folder,
+  });
   assert.equal(code, 0, stdout + stderr);
   const report = JSON.parse(fs.readFileSync(file, 'utf8')) as AcceptReport;
   assert.deepEqual(
     report.checks.map(({ check, status }) => [check, status]),
-    QUICK.map((check) => [check, check === 'reference values' ? 'skipped' : 'passed']),
+    QUICK.map((check) => [check, SKIPPED.includes(check) ? 'skipped' : 'passed']),
   );
   return report;
 }
@@ -167,7 +172,7 @@ test('accept ends with 130 at SIGINT, and the file has what was done', async () 
   });
   const ended = await new Promise((resolve) => child.once('close', (code, signal) => resolve({ code, signal })));
   assert.deepEqual(ended, { code: 130, signal: null });
-  assert.match(stdout, /\nstopped: 1 passed, 0 failed, 0 skipped, /);
+  assert.match(stdout, /\nstopped: \d passed, 0 failed, \d skipped, /);
   const { status, checks } = JSON.parse(fs.readFileSync(file, 'utf8')) as AcceptReport;
-  assert.deepEqual([status, checks.map(({ check }) => check)], ['stopped', ['devices']]);
+  assert.deepEqual([status, checks.map(({ check }) => check)], ['stopped', ['cards', 'devices']]);
 });

@@ -49,32 +49,44 @@ export interface MemoryPeak {
 }
 
 const SAMPLE_MS = 200;
+const FIRST_MS = 10_000;
 
 /**
- * Watches how much of each card's memory is in use, five times a second, until the returned function is called.
- * Undefined where there is no `nvidia-smi`.
+ * Watches how much of each card's memory is in use, five times a second, from when this resolves until the returned
+ * function is called. Undefined where `nvidia-smi` is not there, or tells nothing in ten seconds.
  */
-export function watchMemory(): (() => MemoryPeak[]) | undefined {
-  const before = listCards();
-  if (!before) return undefined;
-  const peaks = new Map<number, MemoryPeak>();
-  for (const { index, memoryMiB, freeMiB } of before) {
-    if (memoryMiB === undefined || freeMiB === undefined) continue;
-    peaks.set(index, { index, beforeMiB: memoryMiB - freeMiB, peakMiB: memoryMiB - freeMiB });
-  }
+export async function watchMemory(): Promise<(() => MemoryPeak[]) | undefined> {
   const fields = ['index', 'memory.total', 'memory.free'];
   const args = [`--query-gpu=${fields}`, '--format=csv,noheader,nounits', `--loop-ms=${SAMPLE_MS}`];
   const watching = spawn('nvidia-smi', args, { stdio: ['ignore', 'pipe', 'ignore'] });
-  watching.on('error', () => {}); // it was there a moment ago; what was seen until now is told
-  createInterface(watching.stdout).on('line', (line) => {
-    const [index, total, free] = line.split(',').map(Number);
-    const peak = peaks.get(index!);
-    if (peak && total! - free! > peak.peakMiB) peak.peakMiB = total! - free!;
+  const peaks = new Map<number, MemoryPeak>();
+  await new Promise<void>((resolve) => {
+    const timer = setTimeout(resolve, FIRST_MS);
+    const begun = () => {
+      clearTimeout(timer);
+      resolve();
+    };
+    watching.once('error', begun).once('close', begun);
+    createInterface(watching.stdout).on('line', (line) => {
+      const [index, total, free] = line.split(',').map((each) => (each.trim() === '' ? Number.NaN : Number(each)));
+      const usedMiB = total! - free!;
+      if (Number.isNaN(usedMiB)) return;
+      const before = peaks.get(index!);
+      peaks.set(index!, {
+        index: index!,
+        beforeMiB: before?.beforeMiB ?? usedMiB,
+        peakMiB: Math.max(before?.peakMiB ?? 0, usedMiB),
+      });
+      begun();
+    });
   });
-  return () => {
+  const stop = () => {
     watching.kill('SIGKILL');
     return [...peaks.values()];
   };
+  if (peaks.size > 0) return stop;
+  stop();
+  return undefined;
 }
 
 function ask(args: readonly string[]): string | undefined {

@@ -7,7 +7,7 @@ import { defaultDevices } from '../../config/devices.js';
 import { ConfigError, SplitError } from '../../errors.js';
 import { type Check, CheckFailed, checksOf, type Finding } from './checks.js';
 import { CHILD_FILE } from './child.js';
-import type { LookResult } from './jobs.js';
+import type { CardsResult, LookResult } from './jobs.js';
 import { planOf } from './plan.js';
 import { type AcceptReport, newReport, type Row } from './report.js';
 import { JobStopped, openWorker, type Worker } from './worker.js';
@@ -29,6 +29,7 @@ export interface AcceptUi {
 
 /** All checks together. */
 const BUDGET_MS = 600_000;
+const CARDS_MS = 60_000;
 /** Loads gigabytes from a disk that may be slow, and wakes the cards. */
 const LOOK_MS = 120_000;
 
@@ -69,7 +70,9 @@ export async function accept(
       const machine: Machine = { devices: found.names, fashionMnist: false, now: now() };
       plan.checks = checksOf(planOf(devices, machine, quick, folder));
     });
-    await checked(look);
+    const cards = cardCheck((found) => Object.assign(report, found));
+    await checked(cards);
+    if (!signal.aborted) await checked(look);
     for (const check of plan.checks ?? []) {
       if (signal.aborted) break;
       await checked(check);
@@ -82,7 +85,25 @@ export async function accept(
   }
 }
 
-/** The first check: that TensorFlow loads, and has the devices. @param found takes what the others need to know. */
+/** What the driver says, with or without TensorFlow. @param found takes it. */
+function cardCheck(found: (cards: CardsResult) => void): Check {
+  return {
+    name: 'cards',
+    deadlineMs: CARDS_MS,
+    async run(worker, deadlineMs) {
+      const result = await worker.run<'cards'>({ kind: 'cards' }, { deadlineMs });
+      found(result);
+      const { cards } = result;
+      if (cards.length === 0) return { figure: '', skipped: 'there is no nvidia-smi, or it has no card' };
+      const names = cards.map(
+        ({ name, computeCapability }) => `${name} (${computeCapability ?? 'of unknown capability'})`,
+      );
+      return { figure: `${names.join(', ')}; driver ${cards[0]!.driver}` };
+    },
+  };
+}
+
+/** That TensorFlow loads, and has the devices. @param found takes what the others need to know. */
 function deviceCheck(asked: readonly string[], found: (look: LookResult, devices: string[]) => void): Check {
   return {
     name: 'devices',

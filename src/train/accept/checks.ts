@@ -153,7 +153,7 @@ function speeds({ batchSizes, net, seconds, quick }: Plan): Check[] {
             // The context's threads are the placement's, and its memory is what is to be seen.
             { deadlineMs: deadlineMs / 2, fresh: !quick },
           );
-        const watching = watchMemory();
+        const watching = await watchMemory();
         let cards: MemoryPeak[] | undefined;
         const split = await run('split').finally(() => {
           cards = watching?.();

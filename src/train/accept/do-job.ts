@@ -7,18 +7,20 @@ import { buildNet, sitesOf } from '../../model/net.js';
 import { currentBinding, useDevice } from '../../native/binding/backend.js';
 import { listDevices, openContext } from '../../native/c/context.js';
 import { findLibrary } from '../../native/install/library.js';
+import { cardTopology, listCards } from '../../native/install/nvidia-smi.js';
 import { contextOptions, settingsNames } from '../context-options.js';
 import { type GoldenRow, verifyGolden } from '../golden.js';
 import { openTeam } from '../team.js';
 import { train } from '../train.js';
 import { type VerifyResult, verify } from '../verify.js';
 import { measureCopies } from './copies.js';
-import type { ComparisonResult, ExchangeResult, Job, JobResults, LookResult, RunResult } from './jobs.js';
+import type { CardsResult, ComparisonResult, ExchangeResult, Job, JobResults, LookResult, RunResult } from './jobs.js';
 import { findKernels } from './kernels.js';
 import { measureSpeed } from './speed.js';
 
 /** @throws SplitError for what TensorFlow or the machine refuses. */
 export async function doJob(job: Job): Promise<JobResults[Job['kind']]> {
+  if (job.kind === 'cards') return findCards();
   if (job.kind === 'look') return look(job.devices);
   const { config } = job;
   openContext(contextOptions(config.placement, config.devices));
@@ -38,6 +40,12 @@ export async function doJob(job: Job): Promise<JobResults[Job['kind']]> {
     case 'run':
       return runOnce(config, job);
   }
+}
+
+function findCards(): CardsResult {
+  const cards = listCards() ?? [];
+  const topology = cards.length > 1 ? cardTopology() : undefined;
+  return { cards, ...(topology !== undefined && { topology }) };
 }
 
 function look(asked: readonly string[]): LookResult {

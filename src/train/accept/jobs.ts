@@ -1,9 +1,12 @@
 /** What the parts of the acceptance are asked to do, each in the child process, and what they answer. */
 import type { Config } from '../../config/config.js';
 import type { Device } from '../../native/c/context.js';
+import type { Card } from '../../native/install/nvidia-smi.js';
 
 /** One thing to do. Everything in it can go from process to process. */
 export type Job =
+  /** Asks the driver for its cards: a driver that hangs keeps whoever asks. */
+  | { kind: 'cards' }
   /** Makes the context and lists the devices. */
   | { kind: 'look'; devices: readonly string[] }
   /** A step op by op on each device, then one as functions, and where each of its ops was. */
@@ -17,6 +20,11 @@ export type Job =
   | { kind: 'speed'; config: Config; seconds: number }
   /** A training, which goes on from its newest checkpoint, or ends itself by SIGKILL once it has one. */
   | { kind: 'run'; config: Config; resume: boolean; dies: boolean };
+
+export interface CardsResult {
+  cards: readonly Card[];
+  topology?: string;
+}
 
 export interface LookResult {
   tensorflow: string;
@@ -92,6 +100,7 @@ export interface RunResult {
 }
 
 export interface JobResults {
+  cards: CardsResult;
   look: LookResult;
   kernels: KernelsResult;
   copies: CopiesResult;

@@ -2,7 +2,7 @@
 import { availableParallelism, cpus, release, totalmem } from 'node:os';
 import { packageVersion } from '../../config/version.js';
 import { tensorflowVariables } from '../../native/install/environment.js';
-import { type Card, cardTopology, listCards } from '../../native/install/nvidia-smi.js';
+import type { Card } from '../../native/install/nvidia-smi.js';
 import type { LookResult } from './jobs.js';
 
 export type Status = 'passed' | 'failed' | 'skipped';
@@ -42,7 +42,6 @@ export interface AcceptReport {
 
 /** A report without checks. */
 export function newReport(devices: readonly string[], quick: boolean, now: Date): AcceptReport {
-  const topology = cardTopology();
   return {
     ...{ format: 1, command: 'alexnet-split accept', started: now.toISOString(), seconds: 0 },
     ...{ status: 'stopped', quick, devices },
@@ -54,8 +53,7 @@ export function newReport(devices: readonly string[], quick: boolean, now: Date)
       memoryBytes: totalmem(),
     },
     environment: tensorflowVariables(),
-    cards: listCards() ?? [],
-    ...(topology !== undefined && { topology }),
+    cards: [],
     checks: [],
   };
 }

@@ -1,8 +1,9 @@
 /** What becomes of the answers of a machine: with answers that are made up. */
 import assert from 'node:assert/strict';
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { weightsName, writeTensors } from '../../../src/checkpoint/format.js';
 import { ConfigError } from '../../../src/errors.js';
 import { accept } from '../../../src/train/accept/accept.js';
@@ -26,6 +27,7 @@ const comparison = { passed: true, worst: 1e-7, allowed: 1e-3, where: 'tower0/co
 
 /** What a machine without a fault answers; runs leave the same weights. */
 const GOOD: { [Kind in Job['kind']]: JobResults[Kind] } = {
+  cards: { cards: [{ index: 0, name: 'Card A', driver: '550.54', computeCapability: '8.0' }] },
   look: { tensorflow: '2.21.0', library: 'gpu, from cache', devices, names },
   kernels: { ops: { 'GPU:0': { Conv2D: 3 }, 'GPU:1': { Conv2D: 3 } }, missing: [] },
   copies: { rates: [{ bytes: 2 ** 20, peer: [9e9, 8e9], upload: [5e9, 5e9], download: [4e9, 4e9] }], wrong: [] },
@@ -77,6 +79,7 @@ test('accept() runs every check on the devices, and tells figures', async () => 
   assert.deepEqual(
     report.checks.map(({ check, figure }) => `${check}: ${figure}`),
     [
+      'cards: Card A (8.0); driver 550.54',
       'devices: GPU:0 2.0 GiB, GPU:1 2.0 GiB; TensorFlow 2.21.0',
       "kernels: kinds of op in the step's functions: 1 on GPU:0, 1 on GPU:1",
       'copies: GB/s at 1024 KiB: peer 9.0 and 8.0, from the host 5.0 and 5.0, to it 4.0 and 4.0',
@@ -108,7 +111,7 @@ test('accept() runs every check on the devices, and tells figures', async () => 
     ...['msgpack,float32,on', 'msgpack,float32,off', 'msgpack,float16,on', 'msgpack,float16,off'],
     ...['device,float32,on', 'device,float32,off'],
   ]);
-  for (const job of jobs) if (job.kind !== 'look') assert.deepEqual(job.config.devices, ['GPU:0', 'GPU:1']);
+  for (const job of jobs) if ('config' in job) assert.deepEqual(job.config.devices, ['GPU:0', 'GPU:1']);
 });
 
 test('accept() goes on after a check that failed, and says why in a sentence', async () => {
@@ -157,13 +160,13 @@ test('accept() goes on after a check that failed, and says why in a sentence', a
   for (const [answers, expected] of cases) {
     const { report, failed } = await judge(answers);
     assert.deepEqual(failed, expected);
-    assert.deepEqual([report.status, report.checks.length], ['failed', 20]);
+    assert.deepEqual([report.status, report.checks.length], ['failed', 21]);
   }
 });
 
 test('accept() without the devices tells that alone', async () => {
   const missing = await judge({}, () => 1, ['GPU:0', 'GPU:5']);
-  assert.equal(missing.report.checks.length, 1);
+  assert.equal(missing.report.checks.length, 2);
   assert.match(missing.failed[0]![1]!, /^Cannot use the device GPU:5: TensorFlow has CPU:0, CPU:1, GPU:0, GPU:1 here/);
   const broken = await judge({ look: new JobError('its process ended by SIGSEGV') });
   assert.deepEqual([broken.failed, broken.report.status], [[['devices', 'its process ended by SIGSEGV']], 'failed']);
@@ -172,6 +175,27 @@ test('accept() without the devices tells that alone', async () => {
       judge({}, () => 1, asked),
       ConfigError,
     );
+});
+
+test('accept() tells of a driver that hangs, and goes on', async () => {
+  const { failed, report } = await judge({ cards: new JobError('there was no answer within 60 s') });
+  assert.deepEqual([failed, report.checks.length], [[['cards', 'there was no answer within 60 s']], 21]);
+  assert.equal((await judge({ cards: { cards: [] } })).report.checks[0]!.status, 'skipped');
+});
+
+test('every reference file of the plan is in the package', async () => {
+  const { jobs } = await judge();
+  const root = fileURLToPath(new URL('../../../../', import.meta.url));
+  const { files } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { files: string[] };
+  const golden = jobs.flatMap((job) => (job.kind === 'golden' ? [job.file] : []));
+  assert.equal(golden.length, 3);
+  for (const file of golden) {
+    assert.ok(existsSync(file), file);
+    assert.ok(
+      files.some((each) => file.startsWith(join(root, each))),
+      file,
+    );
+  }
 });
 
 test('accept() without names takes the devices that a split would have', async () => {
