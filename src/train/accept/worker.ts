@@ -1,6 +1,7 @@
 /** The parent's side of the child process: one job at a time, each with a deadline. */
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { SplitError } from '../../errors.js';
 import type { Answer, Job, JobOf, JobResults } from './jobs.js';
 
@@ -31,6 +32,9 @@ export interface Worker {
   close(): void;
 }
 
+/** A process that a driver holds does not go. */
+const LEAVE_MS = 5_000;
+
 /** What is kept of what a process says on stderr. */
 const LAST_WORDS = 2_000;
 
@@ -42,6 +46,8 @@ interface Running {
 /** @param file what the process runs. @param signal stops what runs, and whatever would be run after it. */
 export function openWorker(file: string, signal: AbortSignal): Worker {
   let running: Running | undefined;
+  /** What the last process had on the devices is free when it is gone. */
+  let leaving: Promise<unknown> = Promise.resolve();
 
   function start(): Running {
     const child = fork(file, [], { stdio: ['ignore', 'ignore', 'pipe', 'ipc'], serialization: 'advanced' });
@@ -54,8 +60,12 @@ export function openWorker(file: string, signal: AbortSignal): Worker {
   }
 
   function end(): void {
-    running?.child.kill('SIGKILL');
+    const child = running?.child;
     running = undefined;
+    if (!child || howItEnded(child) !== undefined) return;
+    const gone = once(child, 'exit').catch(() => {});
+    leaving = Promise.race([gone, sleep(LEAVE_MS, undefined, { ref: false })]);
+    child.kill('SIGKILL');
   }
 
   /** The answer, or how the process ended instead. */
@@ -64,6 +74,7 @@ export function openWorker(file: string, signal: AbortSignal): Worker {
     const left = running && howItEnded(running.child);
     if (left !== undefined) throw crashed(left, 'the process of the checks before it');
     if (fresh) end();
+    if (!running) await leaving;
     running ??= start();
     const { child } = running;
     const over = new AbortController();
