@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { timestamp } from '../config/config.js';
 import { shortName, splitCard } from '../config/devices.js';
-import { SplitError } from '../errors.js';
+import { ConfigError, cut, SplitError } from '../errors.js';
 import { visible } from '../log.js';
 import type { AcceptReport, Row } from '../train/accept/report.js';
 import { duration, oneLine } from './format.js';
@@ -31,6 +31,11 @@ export async function acceptCommand(
   services: Services,
 ): Promise<number> {
   const names = devices.map((name) => String(shortName(name)));
+  if (names.length !== 0 && names.length !== 2) {
+    throw new ConfigError(
+      `Cannot accept the device${names.length === 1 ? '' : 's'} ${cut(names.join(','))}: expected two, one for each tower; choose them with --devices`,
+    );
+  }
   splitCard(names); // a card's half alone is a wrong use, not a check that failed
   const now = services.now();
   const file = out ?? `accept-${timestamp(now)}.json`;

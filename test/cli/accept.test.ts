@@ -87,10 +87,16 @@ test('accept ends with 1 where a check failed, the reason below it in one line, 
   assert.deepEqual(read().checks[2]!.detail, { worst: 'NaN' });
 });
 
-test('accept refuses half a card, and a file that cannot be written, before any check', async () => {
+test('accept refuses half a card, other devices than two, and a file that cannot be written, before any check', async () => {
   const half = await accepted(ROWS, ['--devices', 'GPU:0/0,GPU:1']);
   assert.deepEqual([half.exitCode, half.asked], [2, []]);
   assert.match(half.stderr.text, /^error: Cannot use the devices GPU:0\/0,GPU:1: .*\n$/);
+  assert.equal(fs.existsSync(half.file), false);
+  for (const devices of ['GPU:0', 'GPU:0,GPU:1,GPU:2']) {
+    const { exitCode, stderr, file, asked } = await accepted(ROWS, ['--devices', devices]);
+    assert.deepEqual([exitCode, asked, fs.existsSync(file)], [2, [], false]);
+    assert.match(stderr.text, /^error: Cannot accept the devices? GPU:0.*: expected two, .*\n$/);
+  }
   const file = join(folder, 'none', 'accept.json');
   const unwritable = await accepted(ROWS, [], file);
   assert.deepEqual([unwritable.exitCode, unwritable.asked], [1, []]);

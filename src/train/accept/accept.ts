@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Machine } from '../../config/config.js';
 import { defaultDevices } from '../../config/devices.js';
-import { ConfigError, SplitError } from '../../errors.js';
+import { SplitError } from '../../errors.js';
 import { type Check, CheckFailed, checksOf, type Finding } from './checks.js';
 import { CHILD_FILE } from './child.js';
 import type { CardsResult, LookResult } from './jobs.js';
@@ -13,7 +13,7 @@ import { type AcceptReport, newReport, type Row } from './report.js';
 import { JobStopped, openWorker, type Worker } from './worker.js';
 
 export interface AcceptOptions {
-  /** Two of the settings' names; none: as `train` chooses them. */
+  /** Two of the settings' names, or none: as `train` chooses them. */
   devices: readonly string[];
   /** A small net and few steps. */
   quick: boolean;
@@ -36,18 +36,12 @@ const LOOK_MS = 120_000;
 /**
  * Runs the checks.
  * @param open the process that does the work, for tests.
- * @throws ConfigError for devices that are not two.
  */
 export async function accept(
   { devices: asked, quick }: AcceptOptions,
   { report: told, signal, now }: AcceptUi,
   open: (signal: AbortSignal) => Worker = (each) => openWorker(CHILD_FILE, each),
 ): Promise<AcceptReport> {
-  if (asked.length !== 0 && asked.length !== 2) {
-    throw new ConfigError(
-      `Cannot accept ${asked.length} device${asked.length === 1 ? '' : 's'}: expected two, one for each tower; choose them with --devices`,
-    );
-  }
   const started = performance.now();
   const report = newReport(asked, quick, now());
   const folder = mkdtempSync(join(tmpdir(), 'alexnet-split-accept-'));
