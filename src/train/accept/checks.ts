@@ -145,7 +145,7 @@ function speeds({ batchSizes, net, seconds, quick }: Plan): Check[] {
   const measure = batchSizes.map(
     (batchSize): Check => ({
       name: `speed at ${batchSize} images`,
-      deadlineMs: MINUTE,
+      deadlineMs: TWO_MINUTES,
       async run(worker, deadlineMs) {
         const run = (placement: Config['placement']) =>
           worker.run<'speed'>(
