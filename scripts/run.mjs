@@ -22,7 +22,7 @@ const BUILD_STAMP = join(DIST, '.alexnet-split-build');
 const LOCK = join(DIST, '.alexnet-split-setup');
 const SOURCE_FOLDERS = ['src', 'scripts', 'test'];
 /** The commands that load TensorFlow; `setup` fetches it itself. */
-const LIBRARY_COMMANDS = ['train', 'ablate', 'verify', 'eval', 'predict', 'import', 'devices'];
+const LIBRARY_COMMANDS = ['train', 'ablate', 'verify', 'eval', 'predict', 'import', 'devices', 'accept'];
 
 /** What ends this program with one line and exit code 1. */
 class SetupFailure extends Error {}

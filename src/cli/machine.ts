@@ -1,17 +1,17 @@
 /** What the machine has, for the config. */
-import { type Machine, tableOf } from '../config/config.js';
-import { opThreads } from '../config/devices.js';
+import { devicesOf, type Machine, tableOf } from '../config/config.js';
 import type { Layer } from '../config/layers.js';
+import { contextOptions, settingsNames } from '../train/context-options.js';
 import type { Services } from './services.js';
 
 /**
  * Looks for devices and data. That loads TensorFlow, which has to be told now with how many threads a run of those
- * settings is to go.
- * @throws SetupError without a TensorFlow library.
+ * settings is to go, and which card is to be split.
+ * @throws SetupError without a TensorFlow library; ConfigError for half a card that is not to be had.
  */
 export async function lookAround(services: Services, layers: readonly Layer[]): Promise<Machine> {
-  const intraOpThreads = opThreads(tableOf(layers));
-  const devices = (await services.listDevices({ intraOpThreads })).map((device) => device.name);
+  const options = contextOptions(tableOf(layers), devicesOf(layers));
+  const devices = await services.listDevices(options);
   const [fashionMnist, classesOf] = [await services.hasFashionMnist(), await services.countClasses()];
-  return { devices, fashionMnist, classesOf, now: services.now() };
+  return { devices: settingsNames(devices, options), fashionMnist, classesOf, now: services.now() };
 }

@@ -89,6 +89,15 @@ export function buildProgram(services: Services, done: (exitCode: number) => voi
     doctorCommand(command.opts(), services),
   ).option(...JSON_FLAG);
 
+  addFlags(
+    add('accept', 'check, in minutes, all that two devices are to show before they train', async (command) =>
+      (await import('./accept.js')).acceptCommand(command.opts(), services),
+    ),
+    ['--devices'],
+  )
+    .option('--quick', 'with a small net and few steps')
+    .option('--out <file>', 'where the report goes, as JSON; else accept-<date>.json');
+
   add('setup', 'find the TensorFlow library, or fetch it', async () => {
     services.stdout.write(`TensorFlow library: ${await services.ensureLibrary()}\n`);
     return 0;

@@ -6,6 +6,8 @@ import type { Config } from '../config/config.js';
 import type { ContextOptions, Device } from '../native/c/context.js';
 import type { GpuFacts } from '../native/install/gpu-support.js';
 import type { FoundLibrary } from '../native/install/library.js';
+import type { AcceptOptions, AcceptUi } from '../train/accept/accept.js';
+import type { AcceptReport } from '../train/accept/report.js';
 import type { GoldenResult, Prediction, Scores, TrainResult, TrainUi, VerifyResult } from '../train/index.js';
 
 /** Where text goes: a stream, or a stand-in of a test. */
@@ -40,6 +42,11 @@ export interface TrainRoom {
   ): Promise<Prediction[]>;
 }
 
+/** What `src/train/accept/accept.js` has; nothing of it loads TensorFlow in this process. */
+export interface AcceptRoom {
+  accept(options: AcceptOptions, ui: AcceptUi): Promise<AcceptReport>;
+}
+
 /** The TensorFlow library, if there is one, and what is around it; nothing is loaded. */
 export interface Examined {
   library: FoundLibrary | undefined;
@@ -71,6 +78,7 @@ export interface Services {
    */
   examineGpus(devices: readonly string[], thorough?: boolean): Promise<GpuFacts | undefined>;
   trainRoom(): Promise<TrainRoom>;
+  acceptRoom(): Promise<AcceptRoom>;
 }
 
 /** The real ones. */
@@ -94,4 +102,5 @@ export const SERVICES: Services = {
     return examineGpus(devices.filter((name) => name.startsWith('GPU')).length, thorough);
   },
   trainRoom: () => import('../train/index.js'),
+  acceptRoom: () => import('../train/accept/accept.js'),
 };

@@ -126,6 +126,12 @@ export function tableOf(layers: readonly Layer[]): unknown {
   return PRESETS[Object.hasOwn(PRESETS, preset as string) ? (preset as PresetName) : 'mini'].net.table;
 }
 
+/** The devices that the layers name, by their short names; none where nobody names any. */
+export function devicesOf(layers: readonly Layer[]): string[] {
+  const asked = last(layers, 'devices');
+  return Array.isArray(asked) ? asked.map(shortName).filter((name) => typeof name === 'string') : [];
+}
+
 /**
  * Composes the settings of a run.
  * @param layers what was asked for, the weakest first: a config file, then the flags. A layer's `preset` may be `auto`:
@@ -276,7 +282,7 @@ function last(layers: readonly Layer[], key: string): unknown {
 }
 
 /** `20260131-235959`, local time. */
-function timestamp(now: Date): string {
+export function timestamp(now: Date): string {
   const two = (value: number) => String(value).padStart(2, '0');
   const date = `${now.getFullYear()}${two(now.getMonth() + 1)}${two(now.getDate())}`;
   return `${date}-${two(now.getHours())}${two(now.getMinutes())}${two(now.getSeconds())}`;

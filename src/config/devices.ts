@@ -19,6 +19,58 @@ export function gpusOf(devices: readonly string[]): string[] {
   return devices.filter((name) => name.startsWith('GPU:'));
 }
 
+/** One of the two logical devices that a card is split into. */
+const LOGICAL = /^GPU:(\d+)\/(\d+)$/;
+
+/**
+ * The card that is to be split into two logical devices, `GPU:N/0` and `GPU:N/1`; undefined where all are whole.
+ * @throws ConfigError for anything but both of one card.
+ */
+export function splitCard(devices: readonly string[]): number | undefined {
+  const parts = devices.map((name) => LOGICAL.exec(name));
+  const first = parts.find((part) => part !== null);
+  if (!first) return undefined;
+  const card = Number(first[1]);
+  const pair = `${logicalPair(card).join(',')}`;
+  const fail = (found: string): never => {
+    throw new ConfigError(
+      `Cannot use the devices ${cut(devices.join(','))}: ${found}, expected the two logical devices of one card; choose them with --devices ${pair}`,
+    );
+  };
+  const whole = devices.find((_, i) => parts[i] === null);
+  if (whole !== undefined) return fail(`${cut(whole)} is a whole device beside half a card`);
+  if (parts.some((part) => Number(part![1]) !== card)) return fail('they are of two cards');
+  const more = devices.find((_, i) => Number(parts[i]![2]) > 1);
+  if (more !== undefined) return fail(`a card is split in two, and there is no ${cut(more)}`);
+  if (devices.length > 2) return fail('they are more than two');
+  if (new Set(devices).size < 2) return fail(`${first[0]} is there without the card's other half`);
+  return card;
+}
+
+/** What the card's logical devices are called in the settings. */
+export function logicalPair(card: number): [string, string] {
+  return [`GPU:${card}/0`, `GPU:${card}/1`];
+}
+
+/**
+ * TensorFlow's name for a device of the settings. It numbers its GPUs in the order of the cards, and of the cards only
+ * one is split, so `GPU:N/K` is number N + K.
+ */
+export function tensorflowName(name: string): string {
+  const [, card, part] = LOGICAL.exec(name) ?? [];
+  return part === undefined ? name : `GPU:${Number(card) + Number(part)}`;
+}
+
+/** The settings' names for TensorFlow's devices, one of whose cards is split: `GPU:1/0`, `GPU:1/1`, and then `GPU:2`. */
+export function namesAfterSplit(devices: readonly string[], card: number): string[] {
+  return devices.map((name) => {
+    const [, number] = /^GPU:(\d+)$/.exec(name) ?? [];
+    const part = Number(number) - card;
+    if (number === undefined || part < 0) return name;
+    return logicalPair(card)[part] ?? `GPU:${Number(number) - 1}`;
+  });
+}
+
 /** The devices when nobody named any, and the sentence that says so where it may surprise. */
 export function defaultDevices(placement: unknown, devices: readonly string[]): [string[], string?] {
   const gpus = gpusOf(devices);

@@ -45,7 +45,9 @@ const bool = z.boolean('true or false');
 const text = z.string('a text').min(1, 'a text that is not empty');
 const pathOrNothing = z.string('a text').refine((value) => !value.includes('\0'), 'a path, which has no character 0');
 const path = pathOrNothing.min(1, 'a text that is not empty');
-const device = z.string('a device such as CPU:0 or GPU:1').regex(/^[A-Z_]+:\d+$/, 'a device such as CPU:0 or GPU:1');
+const device = z
+  .string('a device such as CPU:0 or GPU:1')
+  .regex(/^([A-Z_]+:\d+|GPU:\d+\/\d+)$/, 'a device such as CPU:0 or GPU:1');
 
 /** One message, whichever of the two it was meant to be. */
 const interval = z.custom<number | string>(

@@ -78,7 +78,7 @@ export class Tower {
     };
   }
 
-  /** Patterns to the peer and from it, from device to device; the peer has to do the same. */
+  /** Patterns to the peer and from it; the peer has to do the same. */
   selfTest(): SelfTestReply {
     const { part, batchSize } = this.#setup;
     if (part === 'whole' || !this.#peer) throw new Error('the whole net has no peer');

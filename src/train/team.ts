@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Config } from '../config/config.js';
-import { opThreads } from '../config/devices.js';
+import { tensorflowName } from '../config/devices.js';
 import { ExchangeError, NativeError } from '../errors.js';
 import { createMailboxes, slotBytesFor } from '../exchange/index.js';
 import { buildNet, sitesOf, volume } from '../model/net.js';
@@ -10,6 +10,7 @@ import { bytesToAlignment } from '../native/c/copy.js';
 import { abortTowers } from '../tower/abort.js';
 import { startTower, type TowerClient } from '../tower/client.js';
 import type { Command, OpenReply, Part, Replies, TowerSetup } from '../tower/protocol.js';
+import { contextOptions } from './context-options.js';
 import { answered } from './deadline.js';
 import { saidWhileOpening } from './first-use.js';
 import { loadStartingWeights } from './starting-weights.js';
@@ -88,11 +89,11 @@ export async function openTeam(
   const towers = parts.map((part, i) => {
     const setup: TowerSetup = {
       ...{ part, net, optimizer, seed, batchSize, slots, exchangeTimeoutMs, ops, compile },
-      ...{ convolutions, context: { intraOpThreads: opThreads(config.net.table) } },
+      ...{ convolutions, context: contextOptions(config.net.table, devices) },
       exchange,
-      device: devices[i] ?? devices[0]!,
+      device: tensorflowName(devices[i] ?? devices[0]!),
       fault,
-      ...(mailboxes && { peer: { mailboxes, name, device: devices[1 - i] ?? devices[0]! } }),
+      ...(mailboxes && { peer: { mailboxes, name, device: tensorflowName(devices[1 - i] ?? devices[0]!) } }),
     };
     return startTower(setup);
   });
@@ -154,7 +155,7 @@ async function testDevice(ask: Team['ask'], note?: (text: string) => void): Prom
     const found = await ask({ kind: 'selfTest' });
     const wrong = found.find((each) => each.wrong !== undefined)?.wrong;
     const [device, msgpack] = (['device', 'msgpack'] as const).map((transport) =>
-      Math.max(...found.map(({ crossingMs }) => crossingMs[transport])),
+      Math.max(...found.map(({ crossingMs }) => crossingMs[transport] ?? Number.POSITIVE_INFINITY)),
     ) as [number, number];
     if (wrong === undefined && device < msgpack) {
       const times = `${device.toFixed(1)} ms from device to device, ${msgpack.toFixed(1)} by msgpack`;

@@ -15,8 +15,10 @@ export interface ContextOptions {
   cpus?: number;
   /** Threads that one op may use; 0 is one a core, TensorFlow's own default. `TF_NUM_INTRAOP_THREADS` goes before it. */
   intraOpThreads?: number;
-  /** Splits the first GPU into logical ones with so many MiB each: two towers on one card, for tests. */
+  /** Splits a GPU into logical ones with so many MiB each, which TensorFlow numbers in its place among the others. */
   virtualGpuMiB?: readonly number[];
+  /** Which GPU that is, by its number before the split. Default 0. */
+  virtualGpuCard?: number;
 }
 
 /** Where a device's tensors lie: in this process's memory, on a GPU, or in another process. */
@@ -154,13 +156,15 @@ function memoryOf(fullName: string, type: string): Memory {
 /**
  * A `ConfigProto` (`tensorflow/core/protobuf/config.proto`) in protobuf's wire format: `device_count` (1),
  * `intra_op_parallelism_threads` (2), `gpu_options` (6) with `allow_growth` (4) and
- * `experimental` (9) . `virtual_devices` (1) . `memory_limit_mb` (1).
+ * `experimental` (9) . `virtual_devices` (1) . `memory_limit_mb` (1): one a GPU, and an empty one leaves it whole.
  */
-export function encodeConfig({ cpus = 2, intraOpThreads = 0, virtualGpuMiB }: ContextOptions): Uint8Array {
+export function encodeConfig(options: ContextOptions): Uint8Array {
+  const { cpus = 2, intraOpThreads = 0, virtualGpuMiB, virtualGpuCard = 0 } = options;
   const gpu = [...varintField(4, 1)];
   if (virtualGpuMiB) {
     const limits = [...new Uint8Array(Float32Array.from(virtualGpuMiB).buffer)];
-    gpu.push(...bytesField(9, bytesField(1, bytesField(1, limits))));
+    const whole = Array.from({ length: virtualGpuCard }, () => bytesField(1, [])).flat();
+    gpu.push(...bytesField(9, [...whole, ...bytesField(1, bytesField(1, limits))]));
   }
   return Uint8Array.from([
     ...bytesField(1, [...bytesField(1, [...Buffer.from('CPU')]), ...varintField(2, cpus)]),

@@ -70,6 +70,11 @@ export const PROTOTYPES: Record<keyof TensorFlowC, string> = {
   TFE_ContextAddFunction: 'void TFE_ContextAddFunction(void *context, void *fn, void *status)',
   TFE_ContextRemoveFunction: 'void TFE_ContextRemoveFunction(void *context, const char *name, void *status)',
 
+  TF_GetRegisteredKernelsForOp: 'void *TF_GetRegisteredKernelsForOp(const char *op, void *status)',
+  TFE_ContextEnableGraphCollection: 'void TFE_ContextEnableGraphCollection(void *context)',
+  TFE_ContextDisableGraphCollection: 'void TFE_ContextDisableGraphCollection(void *context)',
+  TFE_ContextExportRunMetadata: 'void TFE_ContextExportRunMetadata(void *context, void *buffer, void *status)',
+
   TF_NewGraph: 'void *TF_NewGraph()',
   TF_DeleteGraph: 'void TF_DeleteGraph(void *graph)',
   TF_NewOperation: 'void *TF_NewOperation(void *graph, const char *op, const char *name)',

@@ -102,6 +102,11 @@ export interface TensorFlowC {
   TFE_ContextAddFunction(context: Pointer, fn: Pointer, status: Pointer): void;
   TFE_ContextRemoveFunction(context: Pointer, name: string, status: Pointer): void;
 
+  TF_GetRegisteredKernelsForOp(op: string, status: Pointer): Pointer;
+  TFE_ContextEnableGraphCollection(context: Pointer): void;
+  TFE_ContextDisableGraphCollection(context: Pointer): void;
+  TFE_ContextExportRunMetadata(context: Pointer, buffer: Pointer, status: Pointer): void;
+
   TF_NewGraph(): Pointer;
   TF_DeleteGraph(graph: Pointer): void;
   TF_NewOperation(graph: Pointer, op: string, name: string): Pointer;

@@ -18,6 +18,11 @@ test('encodeConfig() writes the ConfigProto that TensorFlow reads', () => {
     hex(encodeConfig({ cpus: 1, virtualGpuMiB: [1000, 2000] })),
     '0a070a034350551001' + '3210' + '2001' + '4a0c0a0a0a0800007a440000fa44',
   );
+  // … of the third GPU: two empty virtual_devices before it.
+  assert.equal(
+    hex(encodeConfig({ cpus: 1, virtualGpuMiB: [1000, 2000], virtualGpuCard: 2 })),
+    '0a070a034350551001' + '3214' + '2001' + '4a10' + '0a00' + '0a00' + '0a0a0a0800007a440000fa44',
+  );
 });
 
 test('listDevices() tells names and memory as TensorFlow has them', () => {

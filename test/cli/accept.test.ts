@@ -1,0 +1,184 @@
+/** `accept`: its table, its file, its exit codes; and the quick form on this machine. */
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import fs from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import test, { after } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import type { AcceptRoom } from '../../src/cli/services.js';
+import type { AcceptReport, Row } from '../../src/train/accept/report.js';
+import { newReport } from '../../src/train/accept/report.js';
+import { environment, runNode } from '../native/child.js';
+import { run } from './stand-ins.js';
+
+// Before any test: the runner takes an await between them for the end.
+interface FakeGpus {
+  skip: string | false;
+  env(): NodeJS.ProcessEnv;
+}
+const module = new URL('../fake-gpu/fake-gpu.js', import.meta.url);
+const gpus: FakeGpus = fs.existsSync(module)
+  ? await ((await import(module.href)) as { fakeGpus(): Promise<FakeGpus> }).fakeGpus()
+  : { skip: 'there are no stand-in GPUs in this tree', env: () => ({}) };
+
+const folder = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-accept-test-'));
+after(() => fs.rmSync(folder, { recursive: true }));
+const CLI = fileURLToPath(new URL('../../src/cli.js', import.meta.url));
+
+const ROWS: Row[] = [
+  { check: 'devices', status: 'passed', figure: 'two of them', seconds: 1.25 },
+  { check: 'reference values', status: 'skipped', figure: '', why: 'the nets are whole', seconds: 0 },
+];
+const FAILED: Row = {
+  check: 'copies',
+  status: 'failed',
+  figure: 'fast',
+  why: 'other bytes\narrived',
+  seconds: 70,
+  detail: { worst: Number.NaN },
+};
+
+/** Runs the command over checks that found those rows. */
+async function accepted(
+  rows: readonly Row[],
+  argv: readonly string[] = [],
+  file = join(folder, `${Math.random()}.json`),
+) {
+  const asked: unknown[] = [];
+  const accept: AcceptRoom['accept'] = async (options, { report: told, now }) => {
+    asked.push(options);
+    const report = newReport(options.devices, options.quick, now());
+    for (const row of rows) {
+      report.checks.push(row);
+      told(report, row);
+    }
+    report.status = rows.some(({ status }) => status === 'failed') ? 'failed' : 'passed';
+    return report;
+  };
+  const outcome = await run(['accept', '--out', file, ...argv], { acceptRoom: async () => ({ accept }) });
+  return { ...outcome, asked, file, read: () => JSON.parse(fs.readFileSync(file, 'utf8')) as AcceptReport };
+}
+
+test('accept prints a row a check and ends with 0, and the file has the same and more', async () => {
+  const { exitCode, stdout, stderr, asked, file, read } = await accepted(ROWS, ['--devices', 'gpu:0,GPU:1', '--quick']);
+  assert.deepEqual([exitCode, stderr.text], [0, '']);
+  assert.deepEqual(asked, [{ devices: ['GPU:0', 'GPU:1'], quick: true }]);
+  assert.deepEqual(
+    stdout.lines.map((line) => line.replace(/ {2,}/g, '  ')),
+    [
+      'check  result  seconds  figure',
+      'devices  passed  1.3  two of them',
+      'reference values  skipped  0.0  the nets are whole',
+      `passed: 1 passed, 0 failed, 1 skipped, 0 s; the file to send is ${file}`,
+    ],
+  );
+  const { format, versions, machine, checks, devices } = read();
+  assert.deepEqual([format, versions.node, devices], [1, process.versions.node, ['GPU:0', 'GPU:1']]);
+  assert.ok(machine.threads > 0 && machine.memoryBytes > 0);
+  assert.deepEqual(checks, ROWS);
+});
+
+test('accept ends with 1 where a check failed, the reason below it in one line, and every number in the file', async () => {
+  const { exitCode, stdout, read } = await accepted([...ROWS, FAILED]);
+  assert.equal(exitCode, 1);
+  assert.match(stdout.text, /^copies +FAILED +70\.0 {2}fast\n {2}other bytes arrived\n/m);
+  assert.match(stdout.lines.at(-1)!, /^FAILED: 1 passed, 1 failed, 1 skipped, /);
+  assert.deepEqual(read().checks[2]!.detail, { worst: 'NaN' });
+});
+
+test('accept refuses half a card, other devices than two, and a file that cannot be written, before any check', async () => {
+  const half = await accepted(ROWS, ['--devices', 'GPU:0/0,GPU:1']);
+  assert.deepEqual([half.exitCode, half.asked], [2, []]);
+  assert.match(half.stderr.text, /^error: Cannot use the devices GPU:0\/0,GPU:1: .*\n$/);
+  assert.equal(fs.existsSync(half.file), false);
+  for (const devices of ['GPU:0', 'GPU:0,GPU:1,GPU:2']) {
+    const { exitCode, stderr, file, asked } = await accepted(ROWS, ['--devices', devices]);
+    assert.deepEqual([exitCode, asked, fs.existsSync(file)], [2, [], false]);
+    assert.match(stderr.text, /^error: Cannot accept the devices? GPU:0.*: expected two, .*\n$/);
+  }
+  const file = join(folder, 'none', 'accept.json');
+  const unwritable = await accepted(ROWS, [], file);
+  assert.deepEqual([unwritable.exitCode, unwritable.asked], [1, []]);
+  assert.match(
+    unwritable.stderr.text,
+    /^error: Cannot write .*none\/accept\.json: .*; choose another file with --out\n$/,
+  );
+});
+
+/** Every check of the quick form. */
+const QUICK = [
+  ...['cards', 'devices', 'kernels', 'copies', 'exchange msgpack', 'exchange device'],
+  ...['msgpack', 'msgpack float16', 'device'].map((way) => `verify ${way}, compile on`),
+  ...['reference values', 'speed at 8 images', 'memory', 'repeat', 'kill and resume'],
+];
+
+const SKIPPED = ['cards', 'reference values'];
+
+/** Accepts in a process of its own, without an nvidia-smi: what a machine may have is not what is tested. */
+async function acceptHere(devices: string, env: NodeJS.ProcessEnv = {}): Promise<AcceptReport> {
+  const file = join(folder, `${devices.replaceAll(':', '')}.json`);
+  const { code, stdout, stderr } = await runNode([CLI, 'accept', '--quick', '--devices', devices, '--out', file], {
+    ...env,
+    PATH: folder,
+  });
+  assert.equal(code, 0, stdout + stderr);
+  const report = JSON.parse(fs.readFileSync(file, 'utf8')) as AcceptReport;
+  assert.deepEqual(
+    report.checks.map(({ check, status }) => [check, status]),
+    QUICK.map((check) => [check, SKIPPED.includes(check) ? 'skipped' : 'passed']),
+  );
+  return report;
+}
+
+/** What the file has of a check, read as `T`. */
+const detailOf = <T>(report: AcceptReport, check: string): T =>
+  report.checks.find((row) => row.check === check)!.detail as T;
+
+type Ops = { ops: Record<string, Record<string, number>> };
+
+test('accept --quick passes on two CPU devices', async () => {
+  const report = await acceptHere('CPU:0,CPU:1');
+  assert.equal(report.versions.tensorflow, '2.21.0');
+  const { ops } = detailOf<Ops>(report, 'kernels');
+  for (const device of ['CPU:0', 'CPU:1']) assert.ok(ops[device]!.ReluGrad! > 0, device);
+  const { from, worst } = detailOf<{ from: number; worst: number }>(report, 'kill and resume');
+  assert.deepEqual([from, worst], [2, 0]);
+  const { split } = detailOf<{ split: Record<string, number> }>(report, 'speed at 8 images');
+  assert.ok(split.exchangeBytes! > 0 && split.imagesPerS! > 0);
+});
+
+test('accept --quick passes on two stand-in GPUs', { skip: gpus.skip }, async () => {
+  const report = await acceptHere('GPU:0,GPU:1', gpus.env());
+  const { ops } = detailOf<Ops>(report, 'kernels');
+  for (const device of ['GPU:0', 'GPU:1']) assert.ok(ops[device]!.ReluGrad! > 0, device);
+});
+
+test('docs/gpu.md has every check and every field of the file', () => {
+  const page = fs.readFileSync(fileURLToPath(new URL('../../../docs/gpu.md', import.meta.url)), 'utf8');
+  // `verify msgpack, compile on` stands there as `verify …`.
+  for (const check of QUICK)
+    assert.match(page, new RegExp(`^\\| .*\`${/^(verify|speed)/.exec(check)?.[0] ?? check}`, 'm'));
+  const report = { ...newReport([], false, new Date(0)), topology: '', tensorflow: { library: '', devices: [] } };
+  for (const field of Object.keys(report)) assert.match(page, new RegExp(`^\\| .*\`${field}\`.* \\|`, 'm'), field);
+  for (const field of ['check', 'status', 'figure', 'why', 'seconds', 'detail'])
+    assert.ok(page.includes(`\`${field}\``));
+});
+
+test('accept ends with 130 at SIGINT, and the file has what was done', async () => {
+  const file = join(folder, 'stopped.json');
+  const child = spawn(process.execPath, [CLI, 'accept', '--quick', '--devices', 'CPU:0,CPU:1', '--out', file], {
+    ...{ env: environment(), stdio: ['ignore', 'pipe', 'inherit'] },
+  });
+  let stdout = '';
+  child.stdout!.on('data', (bytes) => {
+    const before = stdout;
+    stdout += bytes;
+    if (/^devices /m.test(stdout) && !/^devices /m.test(before)) child.kill('SIGINT');
+  });
+  const ended = await new Promise((resolve) => child.once('close', (code, signal) => resolve({ code, signal })));
+  assert.deepEqual(ended, { code: 130, signal: null });
+  assert.match(stdout, /\nstopped: \d passed, 0 failed, \d skipped, /);
+  const { status, checks } = JSON.parse(fs.readFileSync(file, 'utf8')) as AcceptReport;
+  assert.deepEqual([status, checks.map(({ check }) => check)], ['stopped', ['cards', 'devices']]);
+});
