@@ -187,16 +187,19 @@ void compute(void* state, TF_OpKernelContext* ctx) {
   if (!isOk(status)) TF_OpKernelContext_Failure(ctx, status.get());
 }
 
-/** The number of a type in tensorflow/core/framework/types.proto; none is 0. */
+/** The number of a type in tensorflow/core/framework/types.proto. */
 int typeNamed(const std::string& name) {
-  static const char* const kTypes[] = {
-      "",       "float",  "double", "int32",    "uint8",  "int16",  "int8",       "string",   "complex64",   "int64", "bool",
-      "qint8",  "quint8", "qint32", "bfloat16", "qint16", "quint16", "uint16",    "complex128", "half",      "resource",
-      "variant", "uint32", "uint64", "float8_e5m2", "float8_e4m3fn", "", "", "", "int4", "uint4"};
-  for (int i = 1; i < static_cast<int>(std::size(kTypes)); i++) {
-    if (name == kTypes[i]) return i;
+  static const std::pair<const char*, int> kTypes[] = {
+      {"float", 1},    {"double", 2},   {"int32", 3},    {"uint8", 4},     {"int16", 5},        {"int8", 6},
+      {"complex64", 8}, {"int64", 9},   {"bool", 10},    {"qint8", 11},    {"bfloat16", 14},    {"uint16", 17},
+      {"complex128", 18}, {"half", 19}, {"uint32", 22},  {"uint64", 23},   {"float8_e5m2", 24}, {"float8_e4m3fn", 25},
+      {"int4", 29},    {"uint4", 30},
+  };
+  for (const auto& [known, type] : kTypes) {
+    if (name == known) return type;
   }
-  return 0;
+  std::fprintf(stderr, "fake GPU: %s is no type\n", name.c_str());
+  std::abort();
 }
 
 std::vector<std::string> split(const std::string& text, char separator) {
