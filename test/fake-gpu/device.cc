@@ -1,5 +1,5 @@
-// Two GPUs that are none: a pluggable device of TensorFlow's, of the type GPU, for its build for CPUs. FAKE_GPUS is how many
-// there are (2), FAKE_GPU_MIB how much memory each has (4096).
+// Two GPUs that are none: a pluggable device of TensorFlow's, of the type GPU, for its build for CPUs. FAKE_GPUS is how
+// many there are (2), FAKE_GPU_MIB how much memory each has (4096).
 #include <cstdlib>
 #include <cstring>
 
