@@ -168,7 +168,7 @@ test('summary asks TensorFlow for nothing, and takes devices that are elsewhere'
   assert.match(stdout.text, /^0 +GPU:3 /m);
 });
 
-test('train has the context made with as many threads for an op as its placement wants', async () => {
+test('train has the context made with as many threads for an op as its net wants, in either placement', async () => {
   const threadsOf = async (...argv: string[]) => {
     const asked: unknown[] = [];
     const listDevices: Services['listDevices'] = async (options) => {
@@ -180,8 +180,8 @@ test('train has the context made with as many threads for an op as its placement
   };
   const share = Math.max(1, Math.floor(availableParallelism() / 2));
   assert.deepEqual(await threadsOf('train'), [share]);
-  assert.deepEqual(await threadsOf('train', '--placement', 'single'), [0]);
-  assert.deepEqual(await threadsOf('verify', '--preset', 'imagenet-one-gpu'), [share]); // it splits all the same
+  assert.deepEqual(await threadsOf('train', '--placement', 'single'), [share]);
+  assert.deepEqual(await threadsOf('train', '--preset', 'imagenet-one-gpu'), [0]);
 });
 
 test('summary refuses a geometry that does not fit', async () => {

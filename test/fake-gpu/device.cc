@@ -1,5 +1,5 @@
-// Two GPUs that are none: a pluggable device of TensorFlow's, of the type GPU, for its build for CPUs. FAKE_GPUS is how many
-// there are (2), FAKE_GPU_MIB how much memory each has (4096).
+// Two GPUs that are none: a pluggable device of TensorFlow's, of the type GPU, for its build for CPUs. FAKE_GPUS is how
+// many there are (2), FAKE_GPU_MIB how much memory each has (4096).
 #include <cstdlib>
 #include <cstring>
 
@@ -57,7 +57,9 @@ void createExecutor(const SP_Platform*, SE_CreateStreamExecutorParams* params, T
 
   e->allocate = allocate;
   e->deallocate = deallocate;
-  e->host_memory_allocate = [](const SP_Device*, uint64_t bytes) { return std::aligned_alloc(64, (bytes + 63) / 64 * 64); };
+  e->host_memory_allocate = [](const SP_Device*, uint64_t bytes) {
+    return std::aligned_alloc(64, (bytes + 63) / 64 * 64);
+  };
   e->host_memory_deallocate = destroy;
   e->get_allocator_stats = [](const SP_Device*, SP_AllocatorStats*) -> TF_Bool { return false; };
   e->device_memory_usage = [](const SP_Device*, int64_t* free, int64_t* total) -> TF_Bool {

@@ -1,6 +1,6 @@
-// The kernels of the stand-in GPUs: those that the file FAKE_GPU_KERNELS lists, and no others. Each runs the CPU's kernel of
-// its op, in a context of its own, over the memory behind the addresses, and checks that every input and output lies
-// where TensorFlow's GPU build has it.
+// The kernels of the stand-in GPUs: those that the file FAKE_GPU_KERNELS lists, and no others. Each runs the CPU's
+// kernel of its op, in a context of its own, over the memory behind the addresses, and checks that every input and
+// output lies where TensorFlow's GPU build has it.
 #include "kernels.h"
 
 #include <cstdio>
@@ -85,7 +85,9 @@ TFE_Context* host() {
     const Status status = newStatus();
     TFE_ContextOptions* options = TFE_NewContextOptions();
     // ConfigProto: device_count { GPU: 0, CPU: 1 }
-    const char config[] = "\x0a\x07\x0a\x03GPU\x10\x00\x0a\x07\x0a\x03""CPU\x10\x01";
+    const char config[] =
+        "\x0a\x07\x0a\x03GPU\x10\x00\x0a\x07\x0a\x03"
+        "CPU\x10\x01";
     TFE_ContextOptionsSetConfig(options, config, sizeof config - 1, status.get());
     TFE_Context* made = TFE_NewContext(options, status.get());
     TFE_DeleteContextOptions(options);
@@ -111,8 +113,8 @@ void checkPlace(TF_OpKernelContext* ctx, const Kernel& kernel, const char* what,
   if (isForHost ? !isOnDevice(data) : isOnDevice(data) && ordinalOf(data) == ordinal) return;
   const std::string text = std::string("fake GPU: ") + what + " " + std::to_string(index) + " of " + kernel.op +
                            " on GPU " + std::to_string(ordinal) + " is in memory of " +
-                           (isOnDevice(data) ? "GPU " + std::to_string(ordinalOf(data)) : "the host") + ", expected in " +
-                           (isForHost ? "the host's" : "that GPU's");
+                           (isOnDevice(data) ? "GPU " + std::to_string(ordinalOf(data)) : "the host") +
+                           ", expected in " + (isForHost ? "the host's" : "that GPU's");
   TF_SetStatus(status.get(), TF_INTERNAL, text.c_str());
 }
 
@@ -187,16 +189,19 @@ void compute(void* state, TF_OpKernelContext* ctx) {
   if (!isOk(status)) TF_OpKernelContext_Failure(ctx, status.get());
 }
 
-/** The number of a type in tensorflow/core/framework/types.proto; none is 0. */
+/** The number of a type in tensorflow/core/framework/types.proto. */
 int typeNamed(const std::string& name) {
-  static const char* const kTypes[] = {
-      "",       "float",  "double", "int32",    "uint8",  "int16",  "int8",       "string",   "complex64",   "int64", "bool",
-      "qint8",  "quint8", "qint32", "bfloat16", "qint16", "quint16", "uint16",    "complex128", "half",      "resource",
-      "variant", "uint32", "uint64", "float8_e5m2", "float8_e4m3fn", "", "", "", "int4", "uint4"};
-  for (int i = 1; i < static_cast<int>(std::size(kTypes)); i++) {
-    if (name == kTypes[i]) return i;
+  static const std::pair<const char*, int> kTypes[] = {
+      {"float", 1},     {"double", 2},       {"int32", 3},          {"uint8", 4}, {"int16", 5},
+      {"int8", 6},      {"complex64", 8},    {"int64", 9},          {"bool", 10}, {"qint8", 11},
+      {"bfloat16", 14}, {"uint16", 17},      {"complex128", 18},    {"half", 19}, {"uint32", 22},
+      {"uint64", 23},   {"float8_e5m2", 24}, {"float8_e4m3fn", 25}, {"int4", 29}, {"uint4", 30},
+  };
+  for (const auto& [known, type] : kTypes) {
+    if (name == known) return type;
   }
-  return 0;
+  std::fprintf(stderr, "fake GPU: %s is no type\n", name.c_str());
+  std::abort();
 }
 
 std::vector<std::string> split(const std::string& text, char separator) {
@@ -215,8 +220,9 @@ std::string fieldOf(int number, const std::string& content) {
 }
 
 /**
- * A line of the list as a KernelDef: op (1), device_type (2), constraint (3) with name (1) and allowed_values (2) . list (1)
- * . type (6), host_memory_arg (4). TensorFlow takes it as a C string, so there can be no zero in it, and there is none.
+ * A line of the list as a KernelDef: op (1), device_type (2), constraint (3) with name (1) and allowed_values (2) .
+ * list (1) . type (6), host_memory_arg (4). TensorFlow takes it as a C string, so there can be no zero in it, and there
+ * is none.
  */
 std::string kernelDef(const std::vector<std::string>& words) {
   std::string def = fieldOf(1, words[0]) + fieldOf(2, "GPU");

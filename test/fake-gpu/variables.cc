@@ -1,6 +1,6 @@
-// The optimizers' ops, which change variables. In this build TensorFlow's C API lets no plug-in reach a variable, so its
-// C++ functions are called, declared here as they are in TensorFlow 2.21: another version either lacks them, and then the
-// library cannot be loaded, or has another layout, which `valuesOf` finds.
+// The optimizers' ops, which change variables. In this build TensorFlow's C API lets no plug-in reach a variable, so
+// its C++ functions are called, declared here as they are in TensorFlow 2.21: another version either lacks them, and
+// then the library cannot be loaded, or has another layout, which `valuesOf` finds.
 #include <atomic>
 #include <cstring>
 #include <vector>
@@ -52,7 +52,7 @@ struct Var {
 const ResourceHandle& HandleFromInput(OpKernelContext*, int index);
 template <typename T, bool use_dynamic_cast>
 absl::Status LookupResource(OpKernelContext*, const ResourceHandle&, T** found);
-TF_Tensor* TF_TensorFromTensor(const Tensor&, absl::Status*);    // both share the memory
+TF_Tensor* TF_TensorFromTensor(const Tensor&, absl::Status*);  // both share the memory
 absl::Status TF_TensorToTensor(const TF_Tensor*, Tensor*);
 }  // namespace tensorflow
 
@@ -85,7 +85,8 @@ class Variable {
   }
   Variable(const Variable&) = delete;
 
-  /** Its values, to be changed. As in TensorFlow's PrepareToUpdateVariable, who has read them keeps them as they were. */
+  /** Its values, to be changed. As in TensorFlow's PrepareToUpdateVariable, who has read them keeps them as they were.
+   */
   float* values() {
     const bool isShared = !var_->tensor.RefCountIsOne();
     absl::Status status;
@@ -143,6 +144,7 @@ void gradientDescent(void*, TF_OpKernelContext* ctx) {
   for (int64_t i = 0; i < variable.size(); i++) w[i] -= slope.values[i] * *rate.values;
 }
 
+/** With use_nesterov false, as the product has it. */
 void kerasMomentum(void*, TF_OpKernelContext* ctx) {
   noteOp(TF_GetDeviceId(ctx), "ResourceApplyKerasMomentum");
   Variable variable(ctx, 0), velocity(ctx, 1);

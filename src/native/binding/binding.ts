@@ -6,6 +6,7 @@ import { NativeError } from '../../errors.js';
 import type { OpAttr } from '../c/attributes.js';
 import { type Context, type Device, findDevice } from '../c/context.js';
 import { copyIn, copyOut } from '../c/copy.js';
+import { succeeds } from '../c/executor.js';
 import { allocateTensor, moveHandle, shapeOfHandle } from '../c/handles.js';
 import { AttrType, DataType, type Pointer } from '../c/signatures.js';
 import { check } from '../c/status.js';
@@ -214,18 +215,12 @@ export class PinnedBinding {
   /**
    * Whether this TensorFlow, on this device, runs what not every one has: tried once.
    * @param ability a name for what is tried.
-   * @param attempt runs it, reads what came of it, for an error may come no sooner, and frees what it made.
+   * @param attempt runs it, reads what came of it, for on a GPU an error may come no sooner, and frees what it made.
    */
   can(ability: string, attempt: (binding: PinnedBinding) => void): boolean {
     const known = this.#abilities.get(ability);
     if (known !== undefined) return known;
-    let found = true;
-    try {
-      attempt(this);
-    } catch (error) {
-      if (!(error instanceof NativeError)) throw error;
-      found = false;
-    }
+    const found = succeeds(this.#context, () => attempt(this));
     this.#abilities.set(ability, found);
     return found;
   }

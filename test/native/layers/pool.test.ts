@@ -5,6 +5,8 @@ import { NativeError } from '../../../src/errors.js';
 import { currentBinding, useDevice } from '../../../src/native/binding/backend.js';
 import { PinnedBinding } from '../../../src/native/binding/binding.js';
 import { openContext } from '../../../src/native/c/context.js';
+import { AttrType, DataType } from '../../../src/native/c/signatures.js';
+import { Aside } from '../../../src/native/graph/async-executor.js';
 import { compile } from '../../../src/native/graph/compile.js';
 import { maxPool } from '../../../src/native/layers/pool.js';
 
@@ -63,4 +65,26 @@ test('can() tries once, and takes an error of TensorFlow alone for a no', () => 
   };
   assert.throws(() => binding.can('broken', broken), TypeError);
   assert.throws(() => binding.executeOp('NoSuchOp', [], [], 1), NativeError);
+});
+
+test('can() hears of an error where the ops of this thread run in another one, and leaves none to them', () => {
+  const binding = new PinnedBinding(openContext(), 'CPU:0');
+  const type = { name: 'T', type: AttrType.TYPE, value: DataType.FLOAT };
+  const square = (rows: number, columns: number) => {
+    const id = binding.createTensor([rows, columns], DataType.FLOAT, new Float32Array(rows * columns));
+    return binding.executeOp('MatMul', [type], [id, id], 1)[0]!.id;
+  };
+  const aside = new Aside();
+  try {
+    aside.start(() => {
+      assert.equal(
+        binding.can('the square of what is none', () => void square(2, 3)),
+        false,
+      );
+      assert.equal(binding.tensorDataSync(square(2, 2)).length, 4);
+    });
+    aside.wait();
+  } finally {
+    aside.dispose();
+  }
 });
