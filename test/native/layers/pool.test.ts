@@ -6,7 +6,7 @@ import { currentBinding, useDevice } from '../../../src/native/binding/backend.j
 import { PinnedBinding } from '../../../src/native/binding/binding.js';
 import { openContext } from '../../../src/native/c/context.js';
 import { AttrType, DataType } from '../../../src/native/c/signatures.js';
-import { Aside } from '../../../src/native/graph/async-executor.js';
+import { AsyncExecutor } from '../../../src/native/graph/async-executor.js';
 import { compile } from '../../../src/native/graph/compile.js';
 import { maxPool } from '../../../src/native/layers/pool.js';
 
@@ -74,17 +74,17 @@ test('can() hears of an error where the ops of this thread run in another one, a
     const id = binding.createTensor([rows, columns], DataType.FLOAT, new Float32Array(rows * columns));
     return binding.executeOp('MatMul', [type], [id, id], 1)[0]!.id;
   };
-  const aside = new Aside();
+  const executor = new AsyncExecutor();
   try {
-    aside.start(() => {
+    executor.start(() => {
       assert.equal(
         binding.can('the square of what is none', () => void square(2, 3)),
         false,
       );
       assert.equal(binding.tensorDataSync(square(2, 2)).length, 4);
     });
-    aside.wait();
+    executor.wait();
   } finally {
-    aside.dispose();
+    executor.dispose();
   }
 });
