@@ -5,7 +5,7 @@
 import { appendFileSync } from 'node:fs';
 import koffi from 'koffi';
 import { openLibrary } from '../../src/native/c/load.js';
-import { fieldsOf } from '../../src/native/c/op-def.js';
+import { fieldsOf } from '../../src/native/c/protobuf.js';
 import type { Pointer } from '../../src/native/c/signatures.js';
 
 /** An op that was called, or a node of a function. */

@@ -1,7 +1,7 @@
 /** TensorFlow's own lists, of the library that is loaded: its kernels and its ops. */
 import koffi from 'koffi';
 import { openLibrary } from '../../src/native/c/load.js';
-import { fieldsOf } from '../../src/native/c/op-def.js';
+import { fieldsOf } from '../../src/native/c/protobuf.js';
 import type { Pointer } from '../../src/native/c/signatures.js';
 
 /** What a kernel wants. */

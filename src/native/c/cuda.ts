@@ -2,7 +2,8 @@
 import koffi from 'koffi';
 import { type DriverAnswer, type GpuFacts, type LibraryState, mustCompile } from '../install/gpu-support.js';
 import { findLibrary } from '../install/library.js';
-import { type Card, hasNvidiaCard, hasNvidiaDevice, readNvidia } from '../install/nvidia.js';
+import { hasNvidiaCard, hasNvidiaDevice, readNvidia } from '../install/nvidia.js';
+import type { Card } from '../install/nvidia-smi.js';
 
 /** What TensorFlow 2.21 opens before it makes a GPU (`TryDlopenCUDALibraries`); without one of them it has none. */
 const OPENED_BY_TENSORFLOW = [

@@ -1,6 +1,6 @@
 /** What an op takes and makes: read from TensorFlow's own description (`tensorflow/core/framework/op_def.proto`). */
-import koffi from 'koffi';
 import type { Library } from './load.js';
+import { bytesOfBuffer, fieldsOf } from './protobuf.js';
 import { DataType, type Pointer } from './signatures.js';
 import { check } from './status.js';
 
@@ -31,9 +31,7 @@ export function opDef({ c }: Library, graph: Pointer, op: string, status: Pointe
   try {
     c.TF_GraphGetOpDef(graph, op, buffer, status);
     check(c, status, `find the op ${op}`, op);
-    // TF_Buffer begins with the address of the data and its length.
-    const [data, length] = new BigUint64Array(koffi.view(buffer, 16) as ArrayBuffer);
-    const def = parse(new Uint8Array(koffi.view(data!, Number(length)) as ArrayBuffer));
+    const def = parse(bytesOfBuffer(buffer));
     known.set(op, def);
     return def;
   } finally {
@@ -55,37 +53,4 @@ function parse(bytes: Uint8Array): OpDef {
     inputs.push(count ? { countAttr: new TextDecoder().decode(count.value as Uint8Array) } : {});
   }
   return { inputs, isStateful, hasStrings };
-}
-
-/** The fields of a message in protobuf's wire format; numbers and length-delimited values are told, others skipped. */
-export function* fieldsOf(bytes: Uint8Array): Generator<{ field: number; value: number | Uint8Array }> {
-  let at = 0;
-  const varint = (): number => {
-    let value = 0;
-    for (let shift = 1; ; shift *= 128) {
-      const byte = bytes[at++]!;
-      value += (byte & 0x7f) * shift;
-      if (byte < 0x80) return value;
-    }
-  };
-  while (at < bytes.length) {
-    const key = varint();
-    const field = Math.floor(key / 8);
-    switch (key & 7) {
-      case 0:
-        yield { field, value: varint() };
-        break;
-      case 1:
-        at += 8;
-        break;
-      case 5:
-        at += 4;
-        break;
-      default: {
-        const length = varint();
-        yield { field, value: bytes.slice(at, at + length) };
-        at += length;
-      }
-    }
-  }
 }

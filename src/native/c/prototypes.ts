@@ -42,7 +42,6 @@ export const PROTOTYPES: Record<keyof TensorFlowC, string> = {
   TFE_TensorHandleNumDims: 'int TFE_TensorHandleNumDims(void *handle, void *status)',
   TFE_TensorHandleDim: 'int64_t TFE_TensorHandleDim(void *handle, int index, void *status)',
   TFE_TensorHandleResolve: 'void *TFE_TensorHandleResolve(void *handle, void *status)',
-  TFE_TensorHandleCopySharingTensor: 'void *TFE_TensorHandleCopySharingTensor(void *handle, void *status)',
   TFE_TensorHandleBackingDeviceName: 'const char *TFE_TensorHandleBackingDeviceName(void *handle, void *status)',
   TFE_TensorHandleCopyToDevice:
     'void *TFE_TensorHandleCopyToDevice(void *handle, void *context, const char *device, void *status)',
@@ -124,7 +123,6 @@ export const PROTOTYPES: Record<keyof TensorFlowC, string> = {
   TFE_ContextGetExecutorForThread: 'void *TFE_ContextGetExecutorForThread(void *context)',
   TFE_ContextSetExecutorForThread: 'void TFE_ContextSetExecutorForThread(void *context, void *executor)',
   TFE_NewCancellationManager: 'void *TFE_NewCancellationManager()',
-  TFE_DeleteCancellationManager: 'void TFE_DeleteCancellationManager(void *cancellation)',
   TFE_CancellationManagerStartCancel: 'void TFE_CancellationManagerStartCancel(void *cancellation)',
   TFE_OpSetCancellationManager: 'void TFE_OpSetCancellationManager(void *op, void *cancellation, void *status)',
 };

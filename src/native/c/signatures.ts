@@ -65,7 +65,6 @@ export interface TensorFlowC {
   TFE_TensorHandleNumDims(handle: Pointer, status: Pointer): number;
   TFE_TensorHandleDim(handle: Pointer, index: number, status: Pointer): number;
   TFE_TensorHandleResolve(handle: Pointer, status: Pointer): Pointer;
-  TFE_TensorHandleCopySharingTensor(handle: Pointer, status: Pointer): Pointer;
   TFE_TensorHandleBackingDeviceName(handle: Pointer, status: Pointer): string;
   TFE_TensorHandleCopyToDevice(handle: Pointer, context: Pointer, device: string, status: Pointer): Pointer;
 
@@ -174,7 +173,6 @@ export interface TensorFlowC {
   TFE_ContextGetExecutorForThread(context: Pointer): Pointer;
   TFE_ContextSetExecutorForThread(context: Pointer, executor: Pointer): void;
   TFE_NewCancellationManager(): Pointer;
-  TFE_DeleteCancellationManager(cancellation: Pointer): void;
   TFE_CancellationManagerStartCancel(cancellation: Pointer): void;
   TFE_OpSetCancellationManager(op: Pointer, cancellation: Pointer, status: Pointer): void;
 }

@@ -1,6 +1,7 @@
 /** Which cards and drivers TensorFlow can use, and why it has no GPU where there is a card. Nothing is asked here. */
 import { cacheFolder, type FoundLibrary } from './library.js';
-import { type Card, type Nvidia, SMI_ABSENT } from './nvidia.js';
+import type { Nvidia } from './nvidia.js';
+import { type Card, SMI_ABSENT } from './nvidia-smi.js';
 import { hasGpuBuild } from './wheels.js';
 
 /** CUDA 12's own: the oldest driver that any CUDA 12 runs on (CUDA compatibility guide, minor version compatibility). */

@@ -1,39 +1,95 @@
 /** What NVIDIA's driver says of its cards, by its own program `nvidia-smi`. Nothing is loaded. */
 import { spawn, spawnSync } from 'node:child_process';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { ConfigError, cut, SetupError } from '../../errors.js';
 
-/** A card, in the driver's order; CUDA's may be another, see `CUDA_DEVICE_ORDER`. What it does not tell is absent. */
+/** A card as the system knows it; what could not be found out is absent. */
 export interface Card {
-  index: number;
+  /** `NVIDIA H100 80GB HBM3`, or where it is on the PCI bus. */
   name: string;
-  driver: string;
-  /** `8.6`. */
+  /** `9.0` */
   computeCapability?: string;
   memoryMiB?: number;
+}
+
+/** A card as the driver numbers it; CUDA's order may be another, see `CUDA_DEVICE_ORDER`. */
+export interface DriverCard extends Card {
+  index: number;
+  driver: string;
   freeMiB?: number;
 }
 
-const FIELDS = ['index', 'name', 'driver_version', 'memory.total', 'memory.free'];
-/** Older drivers refuse the whole question for a field that they do not know. */
-const NEWER_FIELDS = ['compute_cap'];
+/** Where Windows' subsystem for Linux has the driver. */
+export const WSL_FOLDER = 'usr/lib/wsl/lib';
+/** The complaint where there is no nvidia-smi. */
+export const SMI_ABSENT = 'it is not installed';
 /** It wakes cards that sleep, which takes seconds. */
-const ANSWER_MS = 20_000;
+const SMI_TIMEOUT_MS = 30_000;
+/** Drivers before 510 do not know it, and refuse the whole question. */
+const CAPABILITY = 'compute_cap';
+
+type Rows = { rows: Record<string, string>[] };
+
+/**
+ * nvidia-smi's answer, a row a card, by field, and the compute capability where the driver knows it; or what it says instead.
+ * @param root where the system's files are, for tests.
+ * @param which a card alone, by its number or its UUID.
+ */
+export function querySmi(
+  fields: readonly string[],
+  { root = '/', which }: { root?: string; which?: string | undefined } = {},
+): Rows | { complaint: string } {
+  const all = query(root, [...fields, CAPABILITY], which);
+  return 'complaint' in all ? query(root, fields, which) : all;
+}
+
+function query(root: string, fields: readonly string[], which?: string): Rows | { complaint: string } {
+  const format = ['--format=csv,noheader,nounits', ...(which === undefined ? [] : [`--id=${which}`])];
+  const args = [`--query-gpu=${fields.join(',')}`, ...format];
+  for (const command of ['nvidia-smi', join(root, WSL_FOLDER, 'nvidia-smi')]) {
+    const { error, status, stdout, stderr } = spawnSync(command, args, { encoding: 'utf8', timeout: SMI_TIMEOUT_MS });
+    const { code } = (error ?? {}) as NodeJS.ErrnoException;
+    if (code === 'ENOENT') continue;
+    if (code === 'ETIMEDOUT') return { complaint: `no answer within ${SMI_TIMEOUT_MS / 1000} s` };
+    const lines = stdout.split('\n').filter((line) => line.trim() !== '');
+    if (status !== 0) {
+      const [said] = [...lines, ...stderr.split('\n')].filter((line) => line.trim() !== '');
+      return { complaint: said?.trim() ?? `ended with ${status ?? error?.message}` };
+    }
+    // A card's name has no comma.
+    const rows = lines.map((line) => {
+      const values = line.split(',').map((value) => value.trim());
+      return Object.fromEntries(fields.map((field, i) => [field, values[i] ?? '']));
+    });
+    return { rows };
+  }
+  return { complaint: SMI_ABSENT };
+}
+
+/** A card out of a row of {@link querySmi}. */
+export function cardOf({ name, [CAPABILITY]: capability = '', 'memory.total': memory }: Record<string, string>): Card {
+  return {
+    name: name || 'NVIDIA device',
+    ...(/^\d+\.\d+$/.test(capability) && { computeCapability: capability }),
+    ...(Number(memory) > 0 && { memoryMiB: Number(memory) }),
+  };
+}
 
 /**
  * Every card that the driver has; undefined where there is no `nvidia-smi`, or it fails.
  * @param which a card alone, by its number or its UUID.
  */
-export function listCards(which?: string): Card[] | undefined {
-  for (const fields of [[...FIELDS, ...NEWER_FIELDS], FIELDS]) {
-    const told = ask([
-      `--query-gpu=${fields.join(',')}`,
-      '--format=csv,noheader,nounits',
-      ...(which ? [`--id=${which}`] : []),
-    ]);
-    if (told !== undefined) return told.split('\n').filter(Boolean).map(cardOf);
-  }
-  return undefined;
+export function listCards(which?: string): DriverCard[] | undefined {
+  const found = querySmi(['index', 'name', 'driver_version', 'memory.total', 'memory.free'], { which });
+  if ('complaint' in found) return undefined;
+  return found.rows.map((row) => {
+    const free = row['memory.free'];
+    return {
+      ...{ index: Number(row.index), driver: row.driver_version ?? '', ...cardOf(row) },
+      ...(/^\d+$/.test(free ?? '') && { freeMiB: Number(free) }),
+    };
+  });
 }
 
 /** How the cards are joined, as `nvidia-smi topo` draws it: by NVLink, by a bridge, or by the processor. */
@@ -90,19 +146,8 @@ export async function watchMemory(): Promise<(() => MemoryPeak[]) | undefined> {
 }
 
 function ask(args: readonly string[]): string | undefined {
-  const { status, stdout } = spawnSync('nvidia-smi', args, { encoding: 'utf8', timeout: ANSWER_MS });
+  const { status, stdout } = spawnSync('nvidia-smi', args, { encoding: 'utf8', timeout: SMI_TIMEOUT_MS });
   return status === 0 ? stdout : undefined;
-}
-
-function cardOf(line: string): Card {
-  const [index = '', name = '', driver = '', total, free, capability] = line.split(',').map((each) => each.trim());
-  const [memoryMiB, freeMiB] = [total, free].map((each) => (/^\d+$/.test(each ?? '') ? Number(each) : undefined));
-  return {
-    ...{ index: Number(index), name, driver },
-    ...(capability && /^\d/.test(capability) && { computeCapability: capability }),
-    ...(memoryMiB !== undefined && { memoryMiB }),
-    ...(freeMiB !== undefined && { freeMiB }),
-  };
 }
 
 /** Of the memory that is free each half gets so much; the rest is for CUDA's contexts and cuDNN beside TensorFlow's own. */

@@ -1,16 +1,7 @@
 /** What there is of NVIDIA's in the machine: cards and their driver, by nvidia-smi, `/proc` and the PCI bus. */
-import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-
-/** A card as the system knows it; what could not be found out is absent. */
-export interface Card {
-  /** `NVIDIA H100 80GB HBM3`, or where it is on the PCI bus. */
-  name: string;
-  /** `9.0` */
-  computeCapability?: string;
-  memoryMiB?: number;
-}
+import { type Card, cardOf, querySmi, WSL_FOLDER } from './nvidia-smi.js';
 
 export interface Nvidia {
   cards: Card[];
@@ -20,11 +11,6 @@ export interface Nvidia {
   complaint?: string;
 }
 
-/** Where Windows' subsystem for Linux has the driver. */
-const WSL_FOLDER = 'usr/lib/wsl/lib';
-/** The complaint where there is no nvidia-smi. */
-export const SMI_ABSENT = 'it is not installed';
-const SMI_TIMEOUT_MS = 30_000;
 const NVIDIA_VENDOR = '0x10de';
 /** VGA controllers and 3D controllers begin so. */
 const DISPLAY_CLASS = '0x03';
@@ -69,43 +55,11 @@ export function readNvidia(root = '/'): Nvidia {
 }
 
 function askSmi(root: string): Nvidia {
-  const fields = ['name', 'compute_cap', 'driver_version', 'memory.total'];
-  const all = smi(root, fields);
-  // Drivers before 510 do not know compute_cap.
-  const found = 'complaint' in all ? smi(root, fields.toSpliced(1, 1)) : all;
+  const found = querySmi(['name', 'driver_version', 'memory.total'], { root });
   if ('complaint' in found) return { cards: [], ...found };
-  const cards = found.rows.map(({ name, compute_cap, 'memory.total': memory }): Card => {
-    return {
-      name: name || 'NVIDIA device',
-      ...(/^\d+\.\d+$/.test(compute_cap ?? '') && { computeCapability: compute_cap! }),
-      ...(Number(memory) > 0 && { memoryMiB: Number(memory) }),
-    };
-  });
+  const cards = found.rows.map((row): Card => cardOf(row));
   const driver = found.rows[0]?.driver_version;
   return { cards, ...(driver && { driver }) };
-}
-
-/** nvidia-smi's answer: a row a card, by field; or what it says instead. */
-function smi(root: string, fields: readonly string[]): { rows: Record<string, string>[] } | { complaint: string } {
-  const args = [`--query-gpu=${fields.join(',')}`, '--format=csv,noheader,nounits'];
-  for (const command of ['nvidia-smi', join(root, WSL_FOLDER, 'nvidia-smi')]) {
-    const { error, status, stdout, stderr } = spawnSync(command, args, { encoding: 'utf8', timeout: SMI_TIMEOUT_MS });
-    const { code } = (error ?? {}) as NodeJS.ErrnoException;
-    if (code === 'ENOENT') continue;
-    if (code === 'ETIMEDOUT') return { complaint: `no answer within ${SMI_TIMEOUT_MS / 1000} s` };
-    const lines = stdout.split('\n').filter((line) => line.trim() !== '');
-    if (status !== 0) {
-      const [said] = [...lines, ...stderr.split('\n')].filter((line) => line.trim() !== '');
-      return { complaint: said?.trim() ?? `ended with ${status ?? error?.message}` };
-    }
-    // A card's name has no comma.
-    const rows = lines.map((line) => {
-      const values = line.split(',').map((value) => value.trim());
-      return Object.fromEntries(fields.map((field, i) => [field, values[i] ?? '']));
-    });
-    return { rows };
-  }
-  return { complaint: SMI_ABSENT };
 }
 
 /** The driver's own list. */

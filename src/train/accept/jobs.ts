@@ -1,7 +1,7 @@
 /** What the parts of the acceptance are asked to do, each in the child process, and what they answer. */
 import type { Config } from '../../config/config.js';
 import type { Device } from '../../native/c/context.js';
-import type { Card } from '../../native/install/nvidia-smi.js';
+import type { DriverCard } from '../../native/install/nvidia-smi.js';
 
 /** One thing to do. Everything in it can go from process to process. */
 export type Job =
@@ -22,7 +22,7 @@ export type Job =
   | { kind: 'run'; config: Config; resume: boolean; dies: boolean };
 
 export interface CardsResult {
-  cards: readonly Card[];
+  cards: readonly DriverCard[];
   topology?: string;
 }
 

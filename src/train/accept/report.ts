@@ -2,7 +2,7 @@
 import { availableParallelism, cpus, release, totalmem } from 'node:os';
 import { packageVersion } from '../../config/version.js';
 import { tensorflowVariables } from '../../native/install/environment.js';
-import type { Card } from '../../native/install/nvidia-smi.js';
+import type { DriverCard } from '../../native/install/nvidia-smi.js';
 import type { LookResult } from './jobs.js';
 
 export type Status = 'passed' | 'failed' | 'skipped';
@@ -34,7 +34,7 @@ export interface AcceptReport {
   /** What is set of the variables that change what is computed, or where. */
   environment: Readonly<Record<string, string>>;
   /** As the driver has them; empty without `nvidia-smi`. */
-  cards: readonly Card[];
+  cards: readonly DriverCard[];
   topology?: string;
   tensorflow?: Pick<LookResult, 'library' | 'devices'>;
   checks: Row[];

@@ -182,6 +182,6 @@ test('openLibrary() tells how many functions a library lacks', {
   const said = await loading(folder);
   assert.match(
     said,
-    /^SetupError: Cannot use .*: it lacks \d\d functions of TensorFlow's C API \(TF_NewStatus, .*; use TensorFlow 2\.21/,
+    /^SetupError: Cannot use .*: it lacks \d+ functions of TensorFlow's C API \(TF_NewStatus, .*; use TensorFlow 2\.21/,
   );
 });
