@@ -138,6 +138,7 @@ async function rowOf({ name, deadlineMs, run }: Check, worker: Worker, leftMs: n
     if (error instanceof JobStopped) return undefined;
     if (!(error instanceof SplitError)) throw error;
     const { figure = '', detail } = error instanceof CheckFailed ? error : {};
-    return row({ status: 'failed', figure, why: error.message, ...(detail && { detail }) });
+    const late = leftMs < deadlineMs ? `; of the ${minutes} minutes too little was left for it` : '';
+    return row({ status: 'failed', figure, why: error.message + late, ...(detail && { detail }) });
   }
 }
