@@ -9,18 +9,12 @@ import { fileURLToPath } from 'node:url';
 import type { AcceptRoom } from '../../src/cli/services.js';
 import type { AcceptReport, Row } from '../../src/train/accept/report.js';
 import { newReport } from '../../src/train/accept/report.js';
+import { fakeGpus } from '../fake-gpu/fake-gpu.js';
 import { environment, runNode } from '../native/child.js';
 import { run } from './stand-ins.js';
 
 // Before any test: the runner takes an await between them for the end.
-interface FakeGpus {
-  skip: string | false;
-  env(): NodeJS.ProcessEnv;
-}
-const module = new URL('../fake-gpu/fake-gpu.js', import.meta.url);
-const gpus: FakeGpus = fs.existsSync(module)
-  ? await ((await import(module.href)) as { fakeGpus(): Promise<FakeGpus> }).fakeGpus()
-  : { skip: 'there are no stand-in GPUs in this tree', env: () => ({}) };
+const gpus = await fakeGpus();
 
 const folder = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-accept-test-'));
 after(() => fs.rmSync(folder, { recursive: true }));

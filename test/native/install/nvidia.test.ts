@@ -80,7 +80,7 @@ test('hasNvidiaCard() finds a card without a driver on the PCI bus, which is no 
 test('readNvidia() takes what nvidia-smi lists', () => {
   const root = machine(
     {},
-    'echo "$1" | while IFS= read -r line; do case "$line" in --query-gpu=name,compute_cap,driver_version,memory.total) echo "NVIDIA H100 80GB HBM3, 9.0, 535.104.05, 81559"; echo "Tesla P4, 6.1, 535.104.05, [N/A]";; esac; done',
+    'echo "$1" | while IFS= read -r line; do case "$line" in --query-gpu=name,driver_version,memory.total,compute_cap) echo "NVIDIA H100 80GB HBM3, 535.104.05, 81559, 9.0"; echo "Tesla P4, 535.104.05, [N/A], 6.1";; esac; done',
   );
   assert.deepEqual(readNvidia(root), {
     cards: [
