@@ -8,8 +8,10 @@ export {
   Mailbox,
   type Mailboxes,
   noteCancellation,
+  noteExecutor,
   type Place,
   startCancellations,
+  takeExecutor,
   withdrawCancellation,
 } from './mailbox.js';
 export { stall } from './stall.js';

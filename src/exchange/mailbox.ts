@@ -12,6 +12,8 @@ export interface Mailboxes {
   readonly cancellations: SharedArrayBuffer;
   /** How many threads are starting cancellations. */
   readonly cancelling: SharedArrayBuffer;
+  /** By tower: the address of what its function runs in, 0 while none runs. */
+  readonly executors: SharedArrayBuffer;
   /** By the tower that sends. */
   readonly boxes: readonly [MailboxMemory, MailboxMemory];
   /** Most bytes a message may have. */
@@ -71,6 +73,7 @@ export function createMailboxes(
       abort: new SharedArrayBuffer(4),
       cancellations: new SharedArrayBuffer(2 * BigInt64Array.BYTES_PER_ELEMENT),
       cancelling: new SharedArrayBuffer(4),
+      executors: new SharedArrayBuffer(2 * BigInt64Array.BYTES_PER_ELEMENT),
     };
     return { ...words, boxes: [box(), box()], slotBytes: aligned };
   } catch (error) {
@@ -130,6 +133,16 @@ export function withdrawCancellation(mailboxes: Mailboxes, tower: 0 | 1): boolea
     Atomics.wait(cancelling, 0, count, SLICE_MS);
   }
   return Atomics.load(cancelling, 0) === 0;
+}
+
+/** Tells the other threads what a tower's function runs in; 0 when none runs. */
+export function noteExecutor(mailboxes: Mailboxes, tower: 0 | 1, address: bigint): void {
+  Atomics.store(new BigInt64Array(mailboxes.executors), tower, address);
+}
+
+/** What a tower's function runs in, whose thread is gone; 0 for nothing. It is the caller's to end. */
+export function takeExecutor(mailboxes: Mailboxes, tower: 0 | 1): bigint {
+  return Atomics.exchange(new BigInt64Array(mailboxes.executors), tower, 0n);
 }
 
 /** How many messages later the first of two numbers is; both are words, which go on from the smallest after the largest. */

@@ -1,5 +1,6 @@
 /** Ends what both towers wait for, from any thread. */
-import { abortMailboxes, type Mailboxes, startCancellations } from '../exchange/index.js';
+import { abortMailboxes, type Mailboxes, startCancellations, takeExecutor } from '../exchange/index.js';
+import { deleteExecutor } from '../native/graph/async-executor.js';
 import { startCancellation } from '../native/graph/cancellation.js';
 
 /**
@@ -9,4 +10,10 @@ import { startCancellation } from '../native/graph/cancellation.js';
 export function abortTowers(mailboxes: Mailboxes): void {
   abortMailboxes(mailboxes);
   startCancellations(mailboxes, startCancellation);
+}
+
+/** After {@link abortTowers}: ends what a tower left in TensorFlow whose thread is gone. Waits for its function to end. */
+export function reapTower(mailboxes: Mailboxes, tower: 0 | 1): void {
+  const executor = takeExecutor(mailboxes, tower);
+  if (executor !== 0n) deleteExecutor(executor);
 }

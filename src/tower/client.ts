@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Piscina } from 'piscina';
 import * as errors from '../errors.js';
 import { packControl, unpackControl } from '../exchange/index.js';
-import { abortTowers } from './abort.js';
+import { abortTowers, reapTower } from './abort.js';
 import { HEAP_FAULT_MB } from './fault.js';
 import { placeOf } from './place.js';
 import type { Command, Envelope, Replies, TowerSetup } from './protocol.js';
@@ -53,7 +53,10 @@ export function startTower(setup: TowerSetup, workerFile = new URL('./worker.js'
       index,
       cause,
     );
-    if (setup.peer) abortTowers(setup.peer.mailboxes);
+    if (setup.peer && setup.part !== 'whole') {
+      abortTowers(setup.peer.mailboxes);
+      reapTower(setup.peer.mailboxes, setup.part);
+    }
     return gone;
   }
 

@@ -3,6 +3,7 @@ import {
   Mailbox,
   msgpackTransport,
   noteCancellation,
+  noteExecutor,
   TamperedMailbox,
   withdrawCancellation,
 } from '../exchange/index.js';
@@ -28,6 +29,7 @@ export function peerOf({ part, peer, exchange, exchangeTimeoutMs }: TowerSetup, 
     dtype: exchange.dtype,
     device:
       exchange.transport === 'device' ? new DeviceExchange({ ...devices, name, part }, fault.wrongBytes) : undefined,
+    noteExecutor: (address) => noteExecutor(mailboxes, part, address),
     noteCancellation: (address) => noteCancellation(mailboxes, part, address),
     withdrawCancellation: () => withdrawCancellation(mailboxes, part),
   };

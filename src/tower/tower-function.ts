@@ -3,7 +3,6 @@ import * as tf from '@tensorflow/tfjs';
 import type { Dtype, Transport } from '../exchange/index.js';
 import type { Captured } from '../model/forward.js';
 import { ownBinding } from '../native/binding/backend.js';
-import { AsyncExecutor } from '../native/graph/async-executor.js';
 import { Cancellation } from '../native/graph/cancellation.js';
 import { type Compiled, compile } from '../native/graph/compile.js';
 import type { RunsWhile } from '../native/graph/run-while.js';
@@ -19,6 +18,8 @@ export interface Peer {
   dtype: Dtype;
   /** Where tensors go from device to device. */
   device?: DeviceExchange | undefined;
+  /** Tells other threads in which executor a function runs, and 0 when it does no more. */
+  noteExecutor(address: bigint): void;
   /** Tells other threads what ends the function that runs. */
   noteCancellation(address: bigint): void;
   /** Has no thread do so any more. @returns false where one may yet. */
@@ -68,7 +69,7 @@ export class TowerFunction {
     const { peer } = options;
     if (!peer) return;
     this.#queues = new HostQueues(peer.dtype);
-    this.runsWhile = { executor: new AsyncExecutor(), cancellation: new Cancellation() };
+    this.runsWhile = { cancellation: new Cancellation(), noteExecutor: peer.noteExecutor };
     peer.noteCancellation(this.runsWhile.cancellation.address);
   }
 
@@ -105,7 +106,6 @@ export class TowerFunction {
     this.#recorded.clear();
     // Better a queue that stays than one that goes under a cancellation's feet.
     if (this.#options.peer?.withdrawCancellation()) this.#queues?.dispose();
-    this.runsWhile?.executor.dispose();
   }
 
   #opByOp(inputs: Omit<PassInputs, 'parameters'>, kind: PassKind, step: number, answering: Answering): PassResult {

@@ -130,7 +130,10 @@ function mirror(did: string[] = [], fails: (what: 'out' | 'in', place: Crossing)
     },
     takeCosts: () => ({ exchangeMs: 0, waitMs: 0, bytes: 0 }),
   };
-  return { transport, dtype: 'float32', noteCancellation: () => {}, withdrawCancellation: () => true };
+  return {
+    ...{ transport, dtype: 'float32' as const, noteExecutor: () => {} },
+    ...{ noteCancellation: () => {}, withdrawCancellation: () => true },
+  };
 }
 
 const BOTH = ['conv3', 'fc6', 'fc7'].flatMap((site) => [`${site} forward out`, `${site} forward in`]);

@@ -1,5 +1,6 @@
 /** A thread of TensorFlow's beside this one: what is called there goes on while JavaScript does. */
 import { openContext } from '../c/context.js';
+import { openLibrary } from '../c/load.js';
 import type { Pointer } from '../c/signatures.js';
 import { check } from '../c/status.js';
 
@@ -8,10 +9,11 @@ import { check } from '../c/status.js';
  * {@link AsyncExecutor.wait} has returned; what they read has to stay as it is until then. Not to be shared between threads.
  */
 export class AsyncExecutor {
-  readonly #executor: Pointer;
+  /** For {@link deleteExecutor} in another thread. */
+  readonly address: Pointer;
 
   constructor() {
-    this.#executor = openContext().library.c.TFE_NewExecutor(true, false, 0);
+    this.address = openContext().library.c.TFE_NewExecutor(true, false, 0);
   }
 
   /** Has the ops and functions that `action` calls run there. @returns what `action` does. @throws what it throws. */
@@ -19,7 +21,7 @@ export class AsyncExecutor {
     const { library, address } = openContext();
     const { c } = library;
     const before = c.TFE_ContextGetExecutorForThread(address);
-    c.TFE_ContextSetExecutorForThread(address, this.#executor);
+    c.TFE_ContextSetExecutorForThread(address, this.address);
     try {
       return action();
     } finally {
@@ -32,17 +34,22 @@ export class AsyncExecutor {
   wait(): void {
     const { library, status } = openContext();
     const { c } = library;
-    c.TFE_ExecutorWaitForAllPendingNodes(this.#executor, status);
+    c.TFE_ExecutorWaitForAllPendingNodes(this.address, status);
     try {
       check(c, status, 'run a compiled function');
     } catch (error) {
-      c.TFE_ExecutorClearError(this.#executor);
+      c.TFE_ExecutorClearError(this.address);
       throw error;
     }
   }
 
   /** Ends the thread. */
   dispose(): void {
-    openContext().library.c.TFE_DeleteExecutor(this.#executor);
+    openContext().library.c.TFE_DeleteExecutor(this.address);
   }
+}
+
+/** Ends the thread of an executor whose own thread of JavaScript is gone, when what runs there has ended. */
+export function deleteExecutor(address: Pointer): void {
+  openLibrary().c.TFE_DeleteExecutor(address);
 }

@@ -3,7 +3,7 @@
 import type { NativeError } from '../../errors.js';
 import { ownBinding } from '../binding/backend.js';
 import type { TensorMetadata } from '../binding/binding.js';
-import type { AsyncExecutor } from './async-executor.js';
+import { AsyncExecutor } from './async-executor.js';
 import type { Cancellation } from './cancellation.js';
 
 /** `TF_CANCELLED` of `tensorflow/c/tf_status.h`. */
@@ -11,9 +11,10 @@ const CANCELLED = 1;
 
 /** What a tower runs its functions with while it does other work. */
 export interface RunsWhile {
-  executor: AsyncExecutor;
   /** Is renewed when it was started. */
   cancellation: Cancellation;
+  /** Is told of the executor while there is one, and of 0 when it is gone: a thread that dies leaves it. */
+  noteExecutor(address: bigint): void;
 }
 
 /**
@@ -22,18 +23,21 @@ export interface RunsWhile {
  * @returns what `start` does, computed. @throws what failed first.
  */
 export function runWhile(
-  executor: AsyncExecutor,
-  cancellation: Cancellation,
+  { cancellation, noteExecutor }: RunsWhile,
   start: () => TensorMetadata[],
   work: () => void,
 ): TensorMetadata[] {
   const binding = ownBinding();
+  const executor = new AsyncExecutor();
+  noteExecutor(executor.address);
   let started: TensorMetadata[] = [];
   let failure: { error: unknown } | undefined;
   // A thread of JavaScript's that ends takes none of TensorFlow's with it, nor a function that waits for it.
   const leave = () => {
     cancellation.start();
     errorOf(() => executor.wait());
+    noteExecutor(0n);
+    executor.dispose();
   };
   process.once('exit', leave);
   binding.cancellation = cancellation.address;
@@ -52,6 +56,8 @@ export function runWhile(
   } finally {
     process.off('exit', leave);
     binding.cancellation = undefined;
+    noteExecutor(0n);
+    executor.dispose();
   }
   cancellation.renew();
   for (const { id } of started) binding.deleteTensor(id);

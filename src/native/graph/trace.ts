@@ -138,10 +138,10 @@ export class Trace {
   }
 
   /** As `run`, off the tape, while `work` runs in this thread. */
-  runWhile({ executor, cancellation }: RunsWhile, work: () => void, inputs: readonly tf.Tensor[]): tf.Tensor[] {
+  runWhile(by: RunsWhile, work: () => void, inputs: readonly tf.Tensor[]): tf.Tensor[] {
     const ids = this.#idsOf(inputs);
     const start = () => this.#binding.callFunction(this.#forward.name, this.#attrs, ids, this.#results, this.#device);
-    return runWhile(executor, cancellation, start, work).map(tensorOf);
+    return runWhile(by, start, work).map(tensorOf);
   }
 
   /** Puts a call of it into a graph that is recorded; nothing differentiates it there. */

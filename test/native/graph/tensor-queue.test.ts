@@ -4,7 +4,6 @@ import * as tf from '@tensorflow/tfjs';
 import { NativeError } from '../../../src/errors.js';
 import { currentBinding, runOp, useDevice } from '../../../src/native/binding/backend.js';
 import { AttrType, DataType } from '../../../src/native/c/signatures.js';
-import { AsyncExecutor } from '../../../src/native/graph/async-executor.js';
 import { Cancellation } from '../../../src/native/graph/cancellation.js';
 import { type Compiled, compile } from '../../../src/native/graph/compile.js';
 import { runOnTape } from '../../../src/native/graph/tape.js';
@@ -50,12 +49,11 @@ function doubling(queues: Queues): () => void {
 
 describe('TensorQueue', () => {
   const queues = openQueues();
-  const by = { executor: new AsyncExecutor(), cancellation: new Cancellation() };
+  const by = { cancellation: new Cancellation(), noteExecutor: () => {} };
   const square = doubledAndSquared(queues);
   after(() => {
     square.dispose();
     queues.dispose();
-    by.executor.dispose();
   });
 
   it('send() and receive() have what is given for what is taken, of any shape, each time anew', () => {
