@@ -101,12 +101,12 @@ export class DeviceExchange {
   }
 
   /**
-   * Leaves no tensor in a queue; functions that use it are disposed of before. The queues themselves, some hundred bytes,
-   * stay: the peer may be in the midst of something that has to do with one.
+   * Ends the exchange, and leaves no tensor in a queue; functions that use it are disposed of before. The queues themselves,
+   * some hundred bytes, stay: the peer may be in the midst of something that has to do with one.
    */
   dispose(): void {
     for (const queue of [this.#out, this.#in]) {
-      queue.clear();
+      queue.close();
       queue.release();
     }
   }

@@ -10,7 +10,8 @@ import type { PassHooks } from './pass.js';
 /** What the thread does next, in the order in which the function was recorded. */
 export type HostAction =
   | { kind: 'send'; place: Crossing }
-  | { kind: 'receive'; place: Crossing; shape: readonly number[] }
+  /** Lent: the message may lie where it is until the function has sent what it computed with it. */
+  | { kind: 'receive'; place: Crossing; shape: readonly number[]; isLent: boolean }
   /** With a loss and logits, in the tower that has them. */
   | { kind: 'forward'; hasLoss: boolean }
   | { kind: 'gradients' };
@@ -35,7 +36,7 @@ export class HostQueues {
     for (const queue of [this.out, this.in, this.answers]) queue.clear();
   }
 
-  /** Functions that use them are disposed of before, and nobody is cancelling one any more. */
+  /** Functions that use them are disposed of before, and no other thread is cancelling one. */
   dispose(): void {
     for (const queue of [this.out, this.in, this.answers]) queue.dispose();
   }
@@ -43,8 +44,8 @@ export class HostQueues {
 
 /** In a function: sends to the host what the peer is to have, and receives from it. Notes what the thread has to do. */
 export function hostExchanger({ out, in: given, dtype }: HostQueues, actions: HostAction[]): Exchanger {
-  const receive: Exchanger['receive'] = (shape, place) => {
-    actions.push({ kind: 'receive', place, shape });
+  const receive = (shape: readonly number[], place: Crossing, isLent: boolean): tf.Tensor => {
+    actions.push({ kind: 'receive', place, shape, isLent });
     return given.receive(shape, scaleOf(dtype, place));
   };
   return {
@@ -52,8 +53,8 @@ export function hostExchanger({ out, in: given, dtype }: HostQueues, actions: Ho
       actions.push({ kind: 'send', place });
       out.send(tensor, scaleOf(dtype, place));
     },
-    receive,
-    receiveFor: (shape, place, compute) => compute(receive(shape, place)),
+    receive: (shape, place) => receive(shape, place, false),
+    receiveFor: (shape, place, compute) => compute(receive(shape, place, true)),
   };
 }
 
@@ -103,9 +104,8 @@ export function serve(
         break;
       }
       case 'receive': {
-        const { shape, place } = action;
-        const next = sentNext(actions[i + 1], queues);
-        // The message lies where it is until the function has sent what it computed with it.
+        const { shape, place, isLent } = action;
+        const next = isLent ? sentNext(actions[i + 1], queues) : undefined;
         taken = transport!.receive({ shape, dtype }, { ...place, step }, (bytes) => {
           given.putBytes(shape, bytes, next === undefined);
           return next?.take();

@@ -119,10 +119,15 @@ export class NetPart {
       tf.dispose(kept);
       return found;
     };
-    if (!kind.training) return result(forward(...inputs.parameters), []);
-    const { value, grads } = tf.valueAndGrads(forward)([...inputs.parameters]);
-    hooks.onGradients(halfSquares(grads));
-    return result(value as tf.Scalar, grads);
+    try {
+      if (!kind.training) return result(forward(...inputs.parameters), []);
+      const { value, grads } = tf.valueAndGrads(forward)([...inputs.parameters]);
+      hooks.onGradients(halfSquares(grads));
+      return result(value as tf.Scalar, grads);
+    } catch (error) {
+      tf.dispose(kept);
+      throw error;
+    }
   }
 
   #forward(

@@ -85,7 +85,7 @@ export type Command =
   | StepCommand
   /** The tower with the last layer copies the logits, float32 [count, K], into the memory that comes with it, if any. */
   | ({ kind: 'evaluate' } & BatchCommand)
-  /** What each layer makes of a batch, without dropout; see `activations.ts`. */
+  /** What each layer makes of a batch, without dropout; see `layer-statistics.ts`. */
   | ({ kind: 'measure' } & BatchCommand)
   /** Names of what the last step with `keep` left. */
   | { kind: 'list' }

@@ -1,5 +1,5 @@
 /** Before a run: known patterns from tower to tower, at every site's real size, in both directions. */
-import type * as tf from '@tensorflow/tfjs';
+import * as tf from '@tensorflow/tfjs';
 import type { Crossing } from '../exchange/index.js';
 import { type Net, sitesOf, type TowerIndex } from '../model/net.js';
 import { tensorFrom } from '../native/binding/tensors.js';
@@ -15,14 +15,42 @@ const ROUNDS = 3;
 /** Crosses with a tensor, in a function as a step's; the peer does the same. @returns what came; the caller's. */
 type Cross = (own: tf.Tensor, place: Crossing) => tf.Tensor;
 
+/** A transport's crossing. */
+interface Crossed {
+  cross: Cross;
+  /**
+   * Frees its functions, and what an error left in its queues.
+   * @param isDone destroys the queues too: after an error another thread may be in the midst of cancelling one.
+   */
+  dispose(isDone: boolean): void;
+}
+
 /**
  * Sends this tower's patterns and compares the peer's with what they have to be, bit for bit; and tells how long each
  * transport takes.
  */
 export function selfTest(net: Net, tower: TowerIndex, batchSize: number, peer: Peer, by: RunsWhile): SelfTestReply {
-  const byDevice = peer.device && deviceCrossing(peer.device, by);
-  const byMessage = messageCrossing(peer, by);
-  const crossingMs: SelfTestReply['crossingMs'] = { msgpack: 0, ...(byDevice && { device: 0 }) };
+  const device = peer.device && deviceCrossing(peer.device, by);
+  const message = messageCrossing(peer, by);
+  let isDone = false;
+  try {
+    const reply = tf.tidy(() => compare(net, tower, batchSize, message, device) as unknown as tf.TensorContainer);
+    isDone = true;
+    return reply as unknown as SelfTestReply;
+  } finally {
+    device?.dispose(isDone);
+    message.dispose(isDone);
+  }
+}
+
+function compare(
+  net: Net,
+  tower: TowerIndex,
+  batchSize: number,
+  message: Crossed,
+  device: Crossed | undefined,
+): SelfTestReply {
+  const crossingMs: SelfTestReply['crossingMs'] = { msgpack: 0, ...(device && { device: 0 }) };
   let wrong: string | undefined;
   for (const [i, { name: site, shape }] of sitesOf(net).entries()) {
     const sizes = [batchSize, ...shape];
@@ -31,17 +59,15 @@ export function selfTest(net: Net, tower: TowerIndex, batchSize: number, peer: P
       const seed = i * 2 + (direction === 'forward' ? 0 : 1);
       const own = tensorFrom(sizes, pattern(sizes, tower, seed));
       const expected = pattern(sizes, 1 - tower, seed);
-      const received = (byDevice ?? byMessage).cross(own, place);
+      const received = (device ?? message).cross(own, place);
       const values = received.dataSync() as Float32Array;
       if (!values.every((value, j) => value === expected[j])) wrong ??= `${direction} at ${site}`;
       received.dispose();
-      crossingMs.msgpack += timeOf(byMessage.cross, own, place);
-      if (byDevice) crossingMs.device! += timeOf(byDevice.cross, own, place);
+      crossingMs.msgpack += timeOf(message.cross, own, place);
+      if (device) crossingMs.device! += timeOf(device.cross, own, place);
       own.dispose();
     }
   }
-  byDevice?.dispose();
-  byMessage.dispose();
   return { crossingMs, ...(wrong !== undefined && { wrong }) };
 }
 
@@ -55,7 +81,7 @@ function timeOf(cross: Cross, own: tf.Tensor, place: Crossing): number {
   return Math.min(...times.slice(1));
 }
 
-function deviceCrossing(device: NonNullable<Peer['device']>, by: RunsWhile): { cross: Cross; dispose(): void } {
+function deviceCrossing(device: NonNullable<Peer['device']>, by: RunsWhile): Crossed {
   const exchanger = device.exchanger(true, () => {});
   const place: Crossing = { site: 'self-test', direction: 'forward' };
   const compiled = compile((own) => {
@@ -68,7 +94,7 @@ function deviceCrossing(device: NonNullable<Peer['device']>, by: RunsWhile): { c
   };
 }
 
-function messageCrossing({ transport, dtype }: Peer, by: RunsWhile): { cross: Cross; dispose(): void } {
+function messageCrossing({ transport, dtype }: Peer, by: RunsWhile): Crossed {
   const queues = new HostQueues(dtype);
   const actions = new Map<string, HostAction[]>();
   let at: Crossing = { site: '', direction: 'forward' };
@@ -89,9 +115,10 @@ function messageCrossing({ transport, dtype }: Peer, by: RunsWhile): { cross: Cr
       };
       return compiled.runWhile(by, work, own)[0]!;
     },
-    dispose() {
+    dispose(isDone) {
       compiled.dispose();
-      queues.dispose();
+      if (isDone) queues.dispose();
+      else queues.clear();
     },
   };
 }

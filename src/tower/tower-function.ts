@@ -68,8 +68,9 @@ export class TowerFunction {
     this.#part = new NetPart(options);
     const { peer } = options;
     if (!peer) return;
-    this.#queues = new HostQueues(peer.dtype);
-    this.runsWhile = { cancellation: new Cancellation(), noteExecutor: peer.noteExecutor };
+    const { noteExecutor, noteCancellation } = peer;
+    this.runsWhile = { cancellation: new Cancellation(), noteExecutor, noteCancellation };
+    if (options.compile !== 'off') this.#queues = new HostQueues(peer.dtype);
     peer.noteCancellation(this.runsWhile.cancellation.address);
   }
 
@@ -102,10 +103,13 @@ export class TowerFunction {
 
   /** Frees the functions, and then the queues. */
   dispose(): void {
-    for (const { compiled } of this.#recorded.values()) compiled.dispose();
-    this.#recorded.clear();
-    // Better a queue that stays than one that goes under a cancellation's feet.
-    if (this.#options.peer?.withdrawCancellation()) this.#queues?.dispose();
+    try {
+      for (const { compiled } of this.#recorded.values()) compiled.dispose();
+    } finally {
+      this.#recorded.clear();
+      // Better a queue that stays than one that is destroyed while a cancellation of it is being started.
+      if (this.#options.peer?.withdrawCancellation()) this.#queues?.dispose();
+    }
   }
 
   #opByOp(inputs: Omit<PassInputs, 'parameters'>, kind: PassKind, step: number, answering: Answering): PassResult {
@@ -136,10 +140,11 @@ export class TowerFunction {
     const inputs = [images, labels, ...seeds];
     const peer = this.#options.peer;
     if (!peer) {
-      const result = this.#resultOf(compiled(...inputs), recorded, kind);
+      const { squares, ...result } = this.#resultOf(compiled(...inputs), recorded, kind);
       // In one piece: all of it is there.
       answering.onForward(result.value, result.logits);
-      if (result.squares) answering.onGradients(result.squares);
+      if (squares) answering.onGradients(squares);
+      squares?.dispose();
       return result;
     }
     const [queues, by] = [this.#queues!, this.runsWhile!];
@@ -149,10 +154,11 @@ export class TowerFunction {
     try {
       const results = compiled.runWhile(by, () => tf.tidy(work), ...inputs);
       this.#deviceBytes += beside().deviceBytes;
-      return this.#resultOf(results, recorded, kind);
+      const { squares, ...result } = this.#resultOf(results, recorded, kind);
+      squares?.dispose();
+      return result;
     } catch (error) {
       queues.clear();
-      peer.noteCancellation(by.cancellation.address);
       throw error;
     }
   }

@@ -1,13 +1,14 @@
 /** A tower: a part of the net on one device, in the thread that made it. */
 import * as tf from '@tensorflow/tfjs';
 import { slotViews } from '../data/batches.js';
-import { ExchangeError, NativeError } from '../errors.js';
+import { ExchangeError } from '../errors.js';
 import { isAborted } from '../exchange/index.js';
 import { buildNet, type Net, parametersOf, volume } from '../model/net.js';
 import { TFJS_OPS } from '../model/ops.js';
 import { backingDevice, currentBinding, useDevice } from '../native/binding/backend.js';
 import { borrowTensor } from '../native/binding/borrow.js';
 import { copyTensor, settle, tensorFrom } from '../native/binding/tensors.js';
+import { isCancelled } from '../native/c/status.js';
 import { type Fault, type FaultPhase, parseFault, strike } from './fault.js';
 import { checkGradients, exchangeNorms, type Norms } from './gradient-check.js';
 import { KeptTensors } from './kept.js';
@@ -82,7 +83,8 @@ export class Tower {
   selfTest(): SelfTestReply {
     const { part, batchSize } = this.#setup;
     if (part === 'whole' || !this.#peer) throw new Error('the whole net has no peer');
-    return selfTest(this.#net, part, batchSize, this.#peer, this.#function.runsWhile!);
+    const peer = this.#peer;
+    return this.#orEcho(0, () => selfTest(this.#net, part, batchSize, peer, this.#function.runsWhile!));
   }
 
   /**
@@ -231,18 +233,19 @@ export class Tower {
     });
   }
 
-  /** @throws an echo when the other tower failed first. */
   #pass({ step }: BatchCommand, batch: { images: tf.Tensor4D; labels: tf.Tensor1D }, kind: PassKind, how: Answering) {
+    return this.#orEcho(step, () => this.#function.run({ ...batch, step }, kind, how));
+  }
+
+  /** @throws what `action` throws; an echo when TensorFlow was told to end because the other tower failed first. */
+  #orEcho<T>(step: number, action: () => T): T {
     try {
-      return this.#function.run({ ...batch, step }, kind, how);
+      return action();
     } catch (error) {
       const { part, peer } = this.#setup;
-      const isCancelled = error instanceof NativeError && error.code === CANCELLED;
-      if (!isCancelled || part === 'whole' || !peer || !isAborted(peer.mailboxes)) throw error;
-      throw new ExchangeError(
-        `Cannot go on at step ${step} in tower ${part}: the other tower stopped; its own message says why`,
-        ...([part, 'queue', step, true] as const),
-      );
+      if (!isCancelled(error) || part === 'whole' || !peer || !isAborted(peer.mailboxes)) throw error;
+      const text = `Cannot go on at step ${step} in tower ${part}: the other tower stopped; its own message says why`;
+      throw new ExchangeError(text, part, 'queue', step, true);
     }
   }
 
@@ -276,6 +279,3 @@ export class Tower {
 function tidy<T extends object>(action: () => T): T {
   return tf.tidy(action as unknown as () => tf.TensorContainer) as T;
 }
-
-/** `TF_CANCELLED` of `tensorflow/c/tf_status.h`. */
-const CANCELLED = 1;

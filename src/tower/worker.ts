@@ -2,6 +2,8 @@
 import { workerData } from 'node:worker_threads';
 import { NativeError, SplitError } from '../errors.js';
 import { packControl, unpackControl } from '../exchange/index.js';
+import { currentBinding } from '../native/binding/backend.js';
+import { RESOURCE_EXHAUSTED } from '../native/c/status.js';
 import { abortTowers } from './abort.js';
 import { placeOf } from './place.js';
 import type { Command, Envelope, TowerSetup } from './protocol.js';
@@ -22,7 +24,7 @@ export default function task({ command, memory }: { command: Uint8Array; memory?
 }
 
 function obey(command: Command, memory: SharedArrayBuffer | undefined): unknown {
-  if (command.kind === 'close') return tower?.dispose();
+  if (command.kind === 'close') return close();
   tower ??= new Tower(setup);
   switch (command.kind) {
     case 'open':
@@ -52,13 +54,20 @@ function obey(command: Command, memory: SharedArrayBuffer | undefined): unknown 
   }
 }
 
-/** `TF_RESOURCE_EXHAUSTED` of `tensorflow/c/tf_status.h`: an allocation was refused. */
-const NO_MEMORY = 8;
+/** The last command: what an error left on the device goes too, such as what a tape that was broken off had saved. */
+function close(): void {
+  if (!tower) return;
+  try {
+    tower.dispose();
+  } finally {
+    currentBinding().deleteAllTensors();
+  }
+}
 
 /** What nobody foresaw, with where it came about; other errors of a step say that themselves. */
 function located(error: unknown, command: Command): unknown {
   const index = setup.part === 'whole' ? 0 : setup.part;
-  if (error instanceof NativeError && error.code === NO_MEMORY) {
+  if (error instanceof NativeError && error.code === RESOURCE_EXHAUSTED) {
     const found = /OOM .*/.exec(error.message)?.[0] ?? error.message;
     error.message = `Cannot go on: tower ${index} on ${setup.device} ran out of memory in ${placeOf(command)} (${found}), expected room for its part of the net and of the batch; make room and go on from the last checkpoint with --resume, or start a new run with a smaller --batch-size or --width`;
     return error;

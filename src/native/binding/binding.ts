@@ -134,6 +134,11 @@ export class PinnedBinding {
     this.#context.library.c.TFE_DeleteTensorHandle(handle);
   }
 
+  /** Frees every tensor; for a thread that ends. */
+  deleteAllTensors(): void {
+    for (const id of [...this.#handles.keys()]) this.deleteTensor(id);
+  }
+
   /** A copy of the tensor's values. Waits until they are computed. */
   tensorDataSync(id: number): Values {
     return this.read(id, (data, dtype, bytes) => {

@@ -3,10 +3,7 @@ import { NativeError } from '../../errors.js';
 import type { Context } from './context.js';
 import type { Library } from './load.js';
 import type { Pointer } from './signatures.js';
-import { check } from './status.js';
-
-/** `TF_RESOURCE_EXHAUSTED` of `tensorflow/c/tf_status.h`. */
-const NO_MEMORY = 8;
+import { check, RESOURCE_EXHAUSTED } from './status.js';
 
 /**
  * A TF_Tensor with memory for its values, in host memory; the caller's.
@@ -18,7 +15,7 @@ export function allocateTensor({ c }: Library, dtype: number, shape: readonly nu
   c.TF_DeleteTensor(tensor);
   throw new NativeError(
     `Cannot make a tensor of shape [${shape}]: OOM when allocating its ${bytes} bytes in host memory, expected them to be free; make room, or make it smaller`,
-    NO_MEMORY,
+    RESOURCE_EXHAUSTED,
   );
 }
 

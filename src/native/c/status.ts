@@ -22,6 +22,19 @@ const CODES = [
   'UNAUTHENTICATED',
 ];
 
+/** `TF_Code` of an allocation that was refused. */
+export const RESOURCE_EXHAUSTED = 8;
+/** `TF_Code` of an op that came to a queue's end. */
+export const OUT_OF_RANGE = 11;
+
+/** What only the end of another error brought about. */
+const ECHOES = ['CANCELLED', 'ABORTED'];
+
+/** Whether an error says only that TensorFlow was told to end: another one came first. */
+export function isCancelled(error: unknown): error is NativeError {
+  return error instanceof NativeError && ECHOES.includes(CODES[error.code] ?? '');
+}
+
 /**
  * Throws a {@link NativeError} when the last call that was given `status` failed.
  * @param doing what was tried, for the message ("run the op MatMul").
@@ -37,9 +50,6 @@ export function check(c: TensorFlowC, status: Pointer, doing: string, op?: strin
 /** How a message begins when parts of a function on several devices failed; the errors follow, numbered. */
 const SEVERAL = /^\d+ root error\(s\) found\.\n/;
 const ROOT = /^ {2}\(\d+\) ([A-Z_]+): /m;
-/** What only the end of another error brought about. */
-const ECHOES = ['CANCELLED', 'ABORTED'];
-
 /**
  * What a message of TensorFlow's says, in one line: of a function over several devices its first error that is no echo of
  * another's end, and of any function the op in it that failed. Names of functions are left out, for they are made up here

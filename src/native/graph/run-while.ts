@@ -3,16 +3,16 @@
 import type { NativeError } from '../../errors.js';
 import { ownBinding } from '../binding/backend.js';
 import type { TensorMetadata } from '../binding/binding.js';
+import { isCancelled } from '../c/status.js';
 import { AsyncExecutor } from './async-executor.js';
 import type { Cancellation } from './cancellation.js';
-
-/** `TF_CANCELLED` of `tensorflow/c/tf_status.h`. */
-const CANCELLED = 1;
 
 /** What a tower runs its functions with while it does other work. */
 export interface RunsWhile {
   /** Is renewed when it was started. */
   cancellation: Cancellation;
+  /** Is told of the cancellation when it was renewed. */
+  noteCancellation(address: bigint): void;
   /** Is told of the executor while there is one, and of 0 when it is gone: a thread that dies leaves it. */
   noteExecutor(address: bigint): void;
 }
@@ -23,7 +23,7 @@ export interface RunsWhile {
  * @returns what `start` does, computed. @throws what failed first.
  */
 export function runWhile(
-  { cancellation, noteExecutor }: RunsWhile,
+  { cancellation, noteExecutor, noteCancellation }: RunsWhile,
   start: () => TensorMetadata[],
   work: () => void,
 ): TensorMetadata[] {
@@ -51,7 +51,7 @@ export function runWhile(
     }
     const ended = errorOf(() => executor.wait());
     // Whichever ended by itself has ended the other.
-    if (ended && !(failure && ended.code === CANCELLED)) failure = { error: ended };
+    if (ended && !(failure && isCancelled(ended))) failure = { error: ended };
     if (!failure) return started;
   } finally {
     process.off('exit', leave);
@@ -60,6 +60,7 @@ export function runWhile(
     executor.dispose();
   }
   cancellation.renew();
+  noteCancellation(cancellation.address);
   for (const { id } of started) binding.deleteTensor(id);
   throw failure.error;
 }

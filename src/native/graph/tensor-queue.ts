@@ -11,6 +11,7 @@ import { hostTensor } from '../binding/borrow.js';
 import { castAttrs } from '../binding/tensors.js';
 import type { OpAttr } from '../c/attributes.js';
 import { AttrType, DataType } from '../c/signatures.js';
+import { OUT_OF_RANGE } from '../c/status.js';
 import { type Graph, recordingGraph } from './graph.js';
 
 export interface QueueOptions {
@@ -124,12 +125,26 @@ export class TensorQueue {
     }
   }
 
-  /** Takes out what nobody waits for. */
+  /** Takes out what nobody waits for; of a queue that no other thread takes from. */
   clear(): void {
     const [size] = this.#run('QueueSizeV2', [], [this.#handle], 1);
     const [left] = this.#binding.tensorDataSync(size!.id) as Int32Array;
     this.#binding.deleteTensor(size!.id);
     for (let i = 0; i < left!; i++) this.take().dispose();
+  }
+
+  /**
+   * Ends it for everybody who has it, and takes out what is in it: who waits for a tensor has an error, and so has who sends
+   * one later. Never waits, also where another thread takes from it.
+   */
+  close(): void {
+    const attrs: OpAttr[] = [{ name: 'cancel_pending_enqueues', type: AttrType.BOOL, value: true }];
+    this.#run('QueueCloseV2', attrs, [this.#handle], 0);
+    try {
+      for (;;) this.take().dispose();
+    } catch (error) {
+      if (!(error instanceof NativeError) || error.code !== OUT_OF_RANGE) throw error;
+    }
   }
 
   /** Frees it, also for who has one of the same name. Functions that use it are disposed of before. */

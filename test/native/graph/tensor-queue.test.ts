@@ -1,8 +1,9 @@
-import { deepEqual, equal, throws } from 'node:assert/strict';
+import { deepEqual, equal, ok, throws } from 'node:assert/strict';
 import { after, describe, it } from 'node:test';
 import * as tf from '@tensorflow/tfjs';
 import { NativeError } from '../../../src/errors.js';
 import { currentBinding, runOp, useDevice } from '../../../src/native/binding/backend.js';
+import { bytesToAlignment } from '../../../src/native/c/copy.js';
 import { AttrType, DataType } from '../../../src/native/c/signatures.js';
 import { Cancellation } from '../../../src/native/graph/cancellation.js';
 import { type Compiled, compile } from '../../../src/native/graph/compile.js';
@@ -49,7 +50,7 @@ function doubling(queues: Queues): () => void {
 
 describe('TensorQueue', () => {
   const queues = openQueues();
-  const by = { cancellation: new Cancellation(), noteExecutor: () => {} };
+  const by = { cancellation: new Cancellation(), noteExecutor: () => {}, noteCancellation: () => {} };
   const square = doubledAndSquared(queues);
   after(() => {
     square.dispose();
@@ -186,6 +187,61 @@ describe('TensorQueue', () => {
     );
     throws(() => queues.out(tf.scalar(1)), /Cannot use a queue here/);
     throws(() => queues.in([]), /Cannot use a queue here/);
+  });
+
+  it('close() of a queue that two have takes out what is left and never waits, also when both close it', () => {
+    const held = currentBinding().getNumOfTensors();
+    const options = { device: currentBinding().device, sharedName: 'close_test' };
+    const [one, other] = [new TensorQueue(options), new TensorQueue(options)];
+    for (const value of [1, 2]) tf.tidy(() => one.put(tf.scalar(value)));
+    one.close();
+    other.close();
+    throws(() => other.take(), /is closed and has insufficient elements/);
+    throws(() => tf.tidy(() => one.put(tf.scalar(3))), /is closed/);
+    for (const each of [one, other]) each.release();
+    equal(currentBinding().getNumOfTensors(), held);
+  });
+
+  it('putBytes() sends values where they lie, or a copy of them, as the queue has them', () => {
+    for (const isCopied of [false, true]) {
+      const memory = new SharedArrayBuffer(64 + 12);
+      const bytes = new Uint8Array(memory, bytesToAlignment(memory), 12);
+      const values = new Float32Array(memory, bytes.byteOffset, 3);
+      values.set([1, 2, 3]);
+      const queue = new TensorQueue();
+      queue.putBytes([3], bytes, isCopied);
+      values[0] = 100;
+      const taken = queue.take();
+      const found = new Uint8Array(12);
+      taken.copyTo(found);
+      taken.dispose();
+      deepEqual([...new Float32Array(found.buffer)], [isCopied ? 1 : 100, 2, 3]);
+      throws(() => queue.putBytes([2], bytes, isCopied), /it holds 8 bytes, and 12 were given/);
+      queue.dispose();
+    }
+  });
+
+  it('a queue of float16 has half of the bytes, rounded, and back', () => {
+    const [out, given] = [new TensorQueue({ dtype: 'float16' }), new TensorQueue({ dtype: 'float16' })];
+    const twice = compile((x) => {
+      out.send(x, 4096);
+      return [tf.mul(given.receive([2], 4096), 2)];
+    });
+    const work = () => {
+      const taken = out.take();
+      const memory = new SharedArrayBuffer(4);
+      taken.copyTo(new Uint8Array(memory));
+      taken.dispose();
+      given.putBytes([2], new Uint8Array(memory), true);
+    };
+    tf.tidy(() => {
+      const [result] = twice.runWhile(by, work, tf.tensor1d([1 / 3, 100]));
+      const [third, large] = valuesOf(result);
+      ok(Math.abs(third! - 2 / 3) < 1e-3 && third !== Math.fround(2 / 3));
+      equal(large, (2 * 65_504) / 4096); // where rounding would make it infinite
+    });
+    twice.dispose();
+    for (const each of [out, given]) each.dispose();
   });
 
   it('dispose() leaves nothing behind', () => {
