@@ -55,7 +55,7 @@ function timeOf(cross: Cross, own: tf.Tensor, place: Crossing): number {
 }
 
 function deviceCrossing({ device }: Peer, by: RunsWhile): { cross: Cross; dispose(): void } {
-  const exchanger = device!.exchanger(true, () => {});
+  const exchanger = device!.exchanger(true);
   const place: Crossing = { site: 'self-test', direction: 'forward' };
   const compiled = compile((own) => {
     exchanger.send(own, place);
