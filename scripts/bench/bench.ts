@@ -6,6 +6,7 @@ import { benchExchange } from './exchange.js';
 import { benchFiles } from './files.js';
 import { benchLayers } from './layers.js';
 import { benchMemory } from './memory.js';
+import { kindsOf } from './pytorch.js';
 import { benchRuns } from './runs.js';
 import { benchStep } from './step.js';
 
@@ -49,7 +50,11 @@ function withNet(command: Command, width: number, pixels: number, batch: number)
     .option('--batch <images>', 'images a step', Number, batch);
 }
 
-const list = (text: string) => text.split(',');
+const list = (text: string) => {
+  const names = text.split(',');
+  kindsOf(names); // before all the others have started
+  return names;
+};
 const settingsOf = ({ net, width, pixels, classes, batch }: Flags) => ({ table: net, width, pixels, classes, batch });
 const stepsOf = (flags: Flags) => {
   const { variants, rounds, burst, threads, save } = flags;
@@ -59,15 +64,18 @@ const BURST = ['steps of each in its turn', Number] as const;
 const THREADS = ["threads for one op, ours and PyTorch's", Number] as const;
 
 withNet(
-  add('step', 'training steps: placement/compile/ops/transport@threads, and pytorch/eager, pytorch/compile', (flags) =>
-    stepsOf(flags),
+  add(
+    'step',
+    'training steps: placement/compile/ops/transport@threads, and pytorch/eager, compile, expert, expert-compile',
+    (flags) => stepsOf(flags),
   ),
   ...([1, 224, 32] as const),
 )
   .option('--threads <n>', ...THREADS)
   .option('--burst <steps>', ...BURST, 5)
   .option('--variants <list>', 'what to compare', list, [
-    ...['pytorch/eager', 'pytorch/compile', 'single/on', 'split/on', 'single/off', 'single/off/tfjs'],
+    ...['pytorch/eager', 'pytorch/compile', 'pytorch/expert', 'pytorch/expert-compile'],
+    ...['single/on', 'split/on', 'single/off', 'single/off/tfjs'],
   ]);
 withNet(
   add('host', "the host's own time: steps of a net that computes next to nothing", (flags) => stepsOf(flags)),

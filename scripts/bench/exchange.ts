@@ -47,7 +47,7 @@ export async function benchExchange(rounds: number, name?: string): Promise<void
     const { device } = currentBinding();
     const link = { own: device, peer: device, name: `bench_${bytes}` };
     const devices = ([0, 1] as const).map((part) => new DeviceExchange({ ...link, part }));
-    const [first, second] = devices.map((each) => each.exchanger(false, () => {})) as [Exchanger, Exchanger];
+    const [first, second] = devices.map((each) => each.exchanger(false)) as [Exchanger, Exchanger];
     const copy = () => {
       libc.memcpy(shares[turn++ % 2]!, source, bytes);
       return undefined;

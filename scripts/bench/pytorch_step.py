@@ -1,6 +1,8 @@
 """Training steps of the paper's net in PyTorch, for the benchmark beside it.
 
-Reads from stdin the name of a variant, `eager` or `compile`, a line a step; answers with the milliseconds it took.
+Reads from stdin the name of a variant, a line a step; answers with the milliseconds it took. `eager` and `compile` are the
+net as it comes, `expert` and `expert-compile` as one would have it who knows PyTorch on CPUs. Before an expert's first step
+its loss and gradients are compared with those of the net as it comes; where they differ, this ends.
 """
 import argparse
 import json
@@ -10,6 +12,16 @@ import time
 import torch
 from torch import nn
 from torch.nn import functional as F
+
+# PyTorch's own response norm divides alpha by the window's size.
+SIZE, ALPHA, BETA, K = 5, 1e-4, 0.75, 2.0
+
+# How far an expert's loss and gradients may be from those of the net as it comes, relative. float32 in another order
+# makes some 1e-7 of both; one near tie in a pool or a ReLU 1e-3 of the gradients (two of eight seeds, eight images).
+LOSS_TOLERANCE, GRADIENT_TOLERANCE = 1e-5, 5e-3
+
+# What the compared images are multiplied with: the norm's sums are then far above K, and a wrong one shows.
+LOUD = 1000
 
 
 class Paper(nn.Module):
@@ -33,8 +45,7 @@ class Paper(nn.Module):
         self.fc8 = nn.Linear(units, classes)
 
     def norm(self, x):
-        # PyTorch divides alpha by the window's size.
-        return torch.cat([F.local_response_norm(part, 5, 5e-4, 0.75, 2.0) for part in x.chunk(2, 1)], 1)
+        return torch.cat([F.local_response_norm(part, SIZE, SIZE * ALPHA, BETA, K) for part in x.chunk(2, 1)], 1)
 
     def forward(self, x):
         x = F.pad(x, (0, self.fill, 0, self.fill))
@@ -47,20 +58,121 @@ class Paper(nn.Module):
         return self.fc8(x)
 
 
-def trainer(model, batch, pixels, classes, compiled):
-    optimizer = torch.optim.SGD(model.parameters(), lr=1e-4, momentum=0.9, weight_decay=5e-4)
+class Norm(torch.autograd.Function):
+    """x scale^-0.75, where scale = K + ALPHA (sum of the squares in the window): in as few passes over memory as can be."""
+
+    @staticmethod
+    def forward(ctx, x, band, offset):
+        scale = F.conv2d(x * x, band, offset)
+        root = scale.rsqrt()
+        factor = root.sqrt().mul_(root)
+        ctx.save_for_backward(x, band, scale, factor)
+        return x * factor
+
+    @staticmethod
+    def backward(ctx, gradient):
+        x, band, scale, factor = ctx.saved_tensors
+        direct = gradient * factor
+        # A window is symmetric, so the sum over the outputs that read a channel is the same convolution.
+        through = F.conv2d((direct * x).div_(scale), band)
+        return direct.addcmul_(x, through, value=-2 * BETA), None, None
+
+
+class Expert(Paper):
+    """The same function. A window's sum is a convolution of one pixel with a band, and what can be is in place."""
+
+    def __init__(self, width, pixels, classes):
+        super().__init__(width, pixels, classes)
+        for name, channels in (("1", self.conv1.out_channels), ("2", self.conv2.out_channels)):
+            place = torch.arange(channels)
+            half = place // (channels // 2)
+            near = (place[:, None] - place).abs() <= SIZE // 2
+            band = (near & (half[:, None] == half)) * ALPHA
+            self.register_buffer(f"band{name}", band[:, :, None, None], persistent=False)
+            self.register_buffer(f"offset{name}", torch.full((channels,), K), persistent=False)
+
+    def normed(self, x, band, offset):
+        if not torch.compiler.is_compiling():
+            return Norm.apply(x, band, offset)
+        root = F.conv2d(x * x, band, offset).rsqrt()
+        return x * (root * root.sqrt())
+
+    def forward(self, x):
+        x = F.pad(x, (0, self.fill, 0, self.fill))
+        x = F.max_pool2d(self.normed(F.relu_(self.conv1(x)), self.band1, self.offset1), 3, 2)
+        x = F.max_pool2d(self.normed(F.relu_(self.conv2(x)), self.band2, self.offset2), 3, 2)
+        x = F.relu_(self.conv4(F.relu_(self.conv3(x))))
+        x = F.relu_(F.max_pool2d(self.conv5(x), 3, 2)).flatten(1)
+        x = F.dropout(F.relu_(self.fc6(x)), 0.5, self.training)
+        x = F.dropout(F.relu_(self.fc7(x)), 0.5, self.training)
+        return self.fc8(x)
+
+
+def can_fuse():
+    """Whether this build of PyTorch has the update of all parameters in one piece for this CPU."""
+    try:
+        torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1, fused=True)
+    except RuntimeError:
+        return False
+    return True
+
+
+def gradients_of(loss_of, model, images, labels):
+    """The loss without dropout, and the gradients."""
+    model.eval()
+    loss = loss_of(images, labels)
+    loss.backward()
+    gradients = {name: each.grad for name, each in model.named_parameters()}
+    model.zero_grad(set_to_none=True)
+    model.train()
+    return loss.item(), gradients
+
+
+def compare(name, loss_of, model, plain, images, labels):
+    """Ends the process where the expert's net is not the function that the one as it comes is."""
+    loud = images * LOUD
+    loss, gradients = gradients_of(loss_of, model, loud, labels)
+    expected, wanted = gradients_of(lambda x, y: F.cross_entropy(plain(x), y), plain, loud, labels)
+    # Of all gradients together: one unit near a tie is much of a small gradient, and little of them all.
+    lengths = [torch.stack([each.norm() for each in some]).norm().item()
+               for some in ([gradients[key] - each for key, each in wanted.items()], wanted.values())]
+    far = lengths[0] / lengths[1]
+    # Not "greater than": what is no number is no agreement either.
+    if not abs(loss - expected) <= LOSS_TOLERANCE * abs(expected):
+        sys.exit(f"{name} is not the net as it comes: its loss is {loss}, expected {expected}")
+    if not far <= GRADIENT_TOLERANCE:
+        sys.exit(f"{name} is not the net as it comes: its gradients differ by {far:.1e}, relative")
+    return {"loss": abs(loss - expected) / abs(expected), "gradients": far}
+
+
+def trainer(name, batch, pixels, classes, width):
+    is_expert, is_compiled = name.startswith("expert"), name.endswith("compile")
+    torch.manual_seed(0)
+    plain = Paper(width, pixels, classes)
+    model = plain
     images = torch.randn(batch, 3, pixels, pixels)
     labels = torch.randint(classes, (batch,))
-    run = torch.compile(model) if compiled else model
+    settings = {"lr": 1e-4, "momentum": 0.9, "weight_decay": 5e-4}
+    if is_expert:
+        model = Expert(width, pixels, classes)
+        model.load_state_dict(plain.state_dict())
+        model = model.to(memory_format=torch.channels_last)
+        images = images.to(memory_format=torch.channels_last)
+        settings["fused"] = can_fuse()
+    optimizer = torch.optim.SGD(model.parameters(), **settings)
+    run = torch.compile(model, dynamic=False if is_expert else None) if is_compiled else model
+    loss_of = lambda x, y: F.cross_entropy(run(x), y)
+    differences = compare(name, loss_of, model, plain, images, labels) if is_expert else None
+    torch.manual_seed(1)
 
     def step():
         optimizer.zero_grad(set_to_none=True)
-        loss = F.cross_entropy(run(images), labels)
+        loss = loss_of(images, labels)
         loss.backward()
         optimizer.step()
         return loss.item()
 
-    return step
+    return step, differences
 
 
 def main():
@@ -70,15 +182,15 @@ def main():
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     steps = {}
-    print(json.dumps({"torch": torch.__version__}), flush=True)
+    print(json.dumps({"torch": torch.__version__, "fused": can_fuse()}), flush=True)
     for line in sys.stdin:
-        name = line.strip()
+        name, differences = line.strip(), None
         if name not in steps:
-            model = Paper(options.width, options.pixels, options.classes)
-            steps[name] = trainer(model, options.batch, options.pixels, options.classes, name == "compile")
+            steps[name], differences = trainer(name, options.batch, options.pixels, options.classes, options.width)
         started = time.perf_counter()
         loss = steps[name]()
-        print(json.dumps({"ms": (time.perf_counter() - started) * 1000, "loss": loss}), flush=True)
+        answer = {"ms": (time.perf_counter() - started) * 1000, "loss": loss}
+        print(json.dumps({**answer, **({"differences": differences} if differences else {})}), flush=True)
 
 
 if __name__ == "__main__":

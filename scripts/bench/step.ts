@@ -2,7 +2,7 @@
 import * as tf from '@tensorflow/tfjs';
 import { useDevice } from '../../src/native/binding/backend.js';
 import { flopsOf, type NetSettings } from './nets.js';
-import { openPyTorch } from './pytorch.js';
+import { kindsOf, openPyTorch } from './pytorch.js';
 import { interleave, median, printTimings, ratios, save, type Variant } from './report.js';
 import { startVariant } from './variant.js';
 
@@ -19,8 +19,8 @@ export interface StepOptions extends NetSettings {
 /** Prints, for each variant, images per second and the share of the matrix product's rate. */
 export async function benchStep(options: StepOptions): Promise<void> {
   const { table, batch, pixels, classes, width, variants, rounds, burst, threads } = options;
+  const kinds = kindsOf(variants);
   useDevice('CPU:0');
-  const kinds = (['eager', 'compile'] as const).filter((kind) => variants.includes(`pytorch/${kind}`));
   const pytorch = kinds.length > 0 ? await openPyTorch(kinds, { batch, pixels, classes, width, threads }) : undefined;
   const ours = [];
   for (const name of variants.filter((each) => !each.startsWith('pytorch/'))) {

@@ -13,7 +13,7 @@ export interface Header {
   /** The layer that reads what crosses. */
   site: string;
   direction: 'forward' | 'backward';
-  dtype: Dtype;
+  dtype: MessageDtype;
   shape: readonly number[];
   /** Of the values, 4 bytes, when messages are checked; see `checksum.ts`. */
   sum?: Uint8Array;
@@ -22,12 +22,15 @@ export interface Header {
 /** How values are written: `float16` halves the bytes and keeps 11 bits of each value. */
 export type Dtype = 'float32' | 'float16';
 
+/** `device`: a message without values. They go from device to device, and it says that they were sent. */
+export type MessageDtype = Dtype | 'device';
+
 /** Values start at a multiple of this many bytes, for copies at full speed. */
 const ALIGNMENT = 64;
 const ARRAY_OF_TWO = 0x92;
 const BIN_32 = 0xc6;
 const BIN_32_HEAD = 5;
-const BYTES: Readonly<Record<Dtype, number>> = { float32: 4, float16: 2 };
+const BYTES: Readonly<Record<MessageDtype, number>> = { float32: 4, float16: 2, device: 0 };
 
 /** Most bytes that a message has before its values. */
 export const PREFIX_BYTES = 512;

@@ -1,14 +1,23 @@
 /** The transport: how a tensor's values get to the peer, as MessagePack through a mailbox. */
 import { ExchangeError } from '../errors.js';
 import { checksumOf, sameChecksum } from './checksum.js';
-import { checkHeader, type Dtype, decode, encode, type Header, PREFIX_BYTES, payloadBytes } from './codec.js';
+import {
+  checkHeader,
+  type Dtype,
+  decode,
+  encode,
+  type Header,
+  type MessageDtype,
+  PREFIX_BYTES,
+  payloadBytes,
+} from './codec.js';
 import type { Mailbox, Place } from './mailbox.js';
 
 /** What a tensor is in a message. */
 export interface Described {
   shape: readonly number[];
   /** How its values are written. */
-  dtype: Dtype;
+  dtype: MessageDtype;
 }
 
 /** A tensor that is sent. */

@@ -1,6 +1,6 @@
 /** How a tower's tensors cross where a function does not do it for them: op by op, and from device to device. */
 import * as tf from '@tensorflow/tfjs';
-import { type Dtype, type Exchanger, scaleOf, type Transport } from '../exchange/index.js';
+import { type Crossing, type Dtype, type Exchanger, type Place, scaleOf, type Transport } from '../exchange/index.js';
 import { borrowTensor } from '../native/binding/borrow.js';
 import { copyTensor, copyTensorAsHalf, settle, tensorFrom, tensorFromHalf } from '../native/binding/tensors.js';
 import { HALF_MAX, TensorQueue } from '../native/graph/tensor-queue.js';
@@ -50,6 +50,35 @@ function fromHalf(shape: readonly number[], bytes: Uint8Array, scale: number): t
   });
 }
 
+/**
+ * How a tower tells its peer of each tensor that it sent by device, and hears of the peer's: by messages without values. So
+ * a peer that is not heard of is missed as soon as by messages with values, and so are two towers at different places.
+ */
+export interface Notices {
+  /** @param tensor what was sent; it stays the caller's. @throws ExchangeError when the peer is gone. */
+  tell(tensor: tf.Tensor, place: Crossing): void;
+  /** @throws ExchangeError when nothing is heard, or of another tensor. */
+  hear(shape: readonly number[], place: Crossing): void;
+}
+
+/** Notices of a pass that runs op by op. */
+export function messageNotices(transport: Transport, step: number): Notices {
+  return {
+    tell: ({ shape }, place) => tell(transport, shape, { ...place, step }),
+    hear: (shape, place) => hear(transport, shape, { ...place, step }),
+  };
+}
+
+/** Tells the peer that a tensor of that shape was sent by device. */
+export function tell(transport: Transport, shape: readonly number[], place: Place): void {
+  transport.send({ shape, dtype: 'device', copyTo: () => {} }, place);
+}
+
+/** Waits until the peer tells that it sent a tensor of that shape by device. */
+export function hear(transport: Transport, shape: readonly number[], place: Place): void {
+  transport.receive({ shape, dtype: 'device' }, place, () => {});
+}
+
 /** Where a tower and its peer are, and how their queues are called. */
 export interface DeviceLink {
   /** The devices' full names. */
@@ -76,17 +105,23 @@ export class DeviceExchange {
     this.#isWrong = isWrong;
   }
 
-  /** @param onSend is told of the bytes of each tensor that is sent. */
-  exchanger(isRecorded: boolean, onSend: (bytes: number) => void): Exchanger {
-    const receive: Exchanger['receive'] = (shape) => {
+  /**
+   * @param notices are left out where nothing but the tensors is to cross.
+   * @param onSend is told of the bytes of each tensor that is sent.
+   */
+  exchanger(isRecorded: boolean, notices?: Notices, onSend: (bytes: number) => void = () => {}): Exchanger {
+    const receive: Exchanger['receive'] = (shape, place) => {
+      // First: a queue is waited at without a deadline.
+      notices?.hear(shape, place);
       const tensor = isRecorded ? this.#in.receive(shape) : this.#in.take().toTensor();
       return this.#isWrong ? tf.mul(tensor, -1) : tensor;
     };
     return {
-      send: (tensor) => {
+      send: (tensor, place) => {
         onSend(Float32Array.BYTES_PER_ELEMENT * tensor.size);
         if (isRecorded) this.#out.send(tensor);
         else this.#out.put(tensor);
+        notices?.tell(tensor, place);
       },
       receive,
       receiveFor(shape, place, compute) {

@@ -2,9 +2,10 @@
  * What a tower's thread does while its function runs: it sends to the peer what the function sends to the host, gives the
  * function what the peer sent, and looks at the answers.
  */
-import type * as tf from '@tensorflow/tfjs';
+import * as tf from '@tensorflow/tfjs';
 import { type Crossing, type Dtype, type Exchanger, scaleOf, type Transport } from '../exchange/index.js';
 import { type QueuedTensor, TensorQueue } from '../native/graph/tensor-queue.js';
+import { hear, type Notices, tell } from './exchangers.js';
 import type { PassHooks } from './pass.js';
 
 /** What the thread does next, in the order in which the function was recorded. */
@@ -12,6 +13,8 @@ export type HostAction =
   | { kind: 'send'; place: Crossing }
   /** Lent: the message may lie where it is until the function has sent what it computed with it. */
   | { kind: 'receive'; place: Crossing; shape: readonly number[]; isLent: boolean }
+  /** That the function sent something by device, and that the peer's did. */
+  | { kind: 'tell' | 'hear'; place: Crossing; shape: readonly number[] }
   /** With a loss and logits, in the tower that has them. */
   | { kind: 'forward'; hasLoss: boolean }
   | { kind: 'gradients' };
@@ -55,6 +58,26 @@ export function hostExchanger({ out, in: given, dtype }: HostQueues, actions: Ho
     },
     receive: (shape, place) => receive(shape, place, false),
     receiveFor: (shape, place, compute) => compute(receive(shape, place, true)),
+  };
+}
+
+/** In a function that exchanges by device: sends to the host the first value of what it sent, for then it is computed. */
+export function hostNotices({ out }: HostQueues, actions: HostAction[]): Notices {
+  return {
+    tell(tensor, place) {
+      actions.push({ kind: 'tell', place, shape: tensor.shape });
+      const first = tensor.shape.map(() => 1);
+      out.send(
+        tf.slice(
+          tensor,
+          tensor.shape.map(() => 0),
+          first,
+        ),
+      );
+    },
+    hear(shape, place) {
+      actions.push({ kind: 'hear', place, shape });
+    },
   };
 }
 
@@ -112,6 +135,13 @@ export function serve(
         });
         break;
       }
+      case 'tell':
+        take(out).dispose();
+        tell(transport!, action.shape, { ...action.place, step });
+        break;
+      case 'hear':
+        hear(transport!, action.shape, { ...action.place, step });
+        break;
       case 'forward': {
         if (!action.hasLoss) hooks.onForward();
         else hooks.onForward(take(answers).toTensor() as tf.Scalar, take(answers).toTensor() as tf.Tensor2D);

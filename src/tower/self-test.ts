@@ -82,7 +82,7 @@ function timeOf(cross: Cross, own: tf.Tensor, place: Crossing): number {
 }
 
 function deviceCrossing(device: NonNullable<Peer['device']>, by: RunsWhile): Crossed {
-  const exchanger = device.exchanger(true, () => {});
+  const exchanger = device.exchanger(true);
   const place: Crossing = { site: 'self-test', direction: 'forward' };
   const compiled = compile((own) => {
     exchanger.send(own, place);

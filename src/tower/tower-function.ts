@@ -6,8 +6,8 @@ import { ownBinding } from '../native/binding/backend.js';
 import { Cancellation } from '../native/graph/cancellation.js';
 import { type Compiled, compile } from '../native/graph/compile.js';
 import type { RunsWhile } from '../native/graph/run-while.js';
-import { type DeviceExchange, messageExchanger } from './exchangers.js';
-import { type HostAction, HostQueues, hostExchanger, recordHooks, serve } from './host-work.js';
+import { type DeviceExchange, messageExchanger, messageNotices } from './exchangers.js';
+import { type HostAction, HostQueues, hostExchanger, hostNotices, recordHooks, serve } from './host-work.js';
 import { NetPart, type PartOptions, type PassHooks, type PassInputs, type PassKind, type PassResult } from './pass.js';
 import type { TowerSetup } from './protocol.js';
 
@@ -118,7 +118,9 @@ export class TowerFunction {
       this.#deviceBytes += bytes;
     };
     const exchanger =
-      peer && (peer.device?.exchanger(false, onSend) ?? messageExchanger(peer.transport, peer.dtype, step));
+      peer &&
+      (peer.device?.exchanger(false, messageNotices(peer.transport, step), onSend) ??
+        messageExchanger(peer.transport, peer.dtype, step));
     // What waits at a queue is ended as a function is.
     const binding = ownBinding();
     binding.cancellation = this.runsWhile?.cancellation.address;
@@ -203,7 +205,8 @@ export class TowerFunction {
     const onSend = (bytes: number) => {
       beside.deviceBytes += bytes;
     };
-    const exchanger = peer.device?.exchanger(true, onSend) ?? hostExchanger(this.#queues!, beside.actions);
+    const notices = hostNotices(this.#queues!, beside.actions);
+    const exchanger = peer.device?.exchanger(true, notices, onSend) ?? hostExchanger(this.#queues!, beside.actions);
     return recordHooks(this.#queues!, beside.actions, exchanger);
   }
 

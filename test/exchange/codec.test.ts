@@ -67,6 +67,16 @@ test('encode() keeps its alignment as the numbers of the header grow', () => {
   }
 });
 
+test('encode() makes a message without values of what goes from device to device', () => {
+  const header: Header = { ...HEADER, dtype: 'device', shape: [32, 13, 13, 128] };
+  const slot = new Uint8Array(PREFIX_BYTES);
+  const end = encode(header, slot);
+  const { header: found, payload } = decode(slot.subarray(0, end));
+  checkHeader(found, header, 0);
+  assert.deepEqual([found.shape, payload.length], [header.shape, 0]);
+  assert.throws(() => checkHeader(found, { ...header, dtype: 'float32' }, 0), /float32\) and got .*device\)/);
+});
+
 test('encode() refuses a slot that is too short, and leaves it as it was', () => {
   for (const length of [0, 10, 100, 128 + payloadBytes(HEADER) - 1]) {
     const slot = new Uint8Array(length);

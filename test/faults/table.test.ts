@@ -196,14 +196,42 @@ const CASES: Record<string, Expected> = {
   },
 };
 
+/** How tensors cross, by the last words of a case's name. */
+const CROSSINGS = {
+  ' device': ['--exchange', 'device'],
+  ' device off': ['--exchange', 'device', '--compile', 'off'],
+} as const;
+
+const isOfTower = (name: string) => /^(?!flipped)[a-z]+@(?!data)[a-z0-9]+:\d$/.test(name);
+const isInPass = (name: string) => /^(throw|exit|hang|stuck|late)@(forward:3|backward|evaluate|conv2)/.test(name);
+/** By device a tower fails as by msgpack: these have the same message, the same checkpoint and the same deadline. */
+const BY_DEVICE: Record<string, Expected> = Object.fromEntries(
+  Object.entries(CASES).flatMap(([name, expected]) => {
+    const suffixes = (['', ' off'] as const).filter((each) => isOfTower(name) && (each === '' || isInPass(name)));
+    return suffixes.map((each) => [`${name} device${each}`, { ...expected, args: CROSSINGS[` device${each}`] }]);
+  }),
+);
+Object.assign(CASES, BY_DEVICE, {
+  // It has no values whose bit could flip, so it is one of the message itself.
+  'flipped@conv2:3 device': {
+    message: /^Cannot read the message for conv2 at step 3 in tower 0: .*memory was damaged$/,
+    left: 2,
+    args: CROSSINGS[' device'],
+  },
+});
+
+/** Always run of those that go by device. */
+const ALWAYS_BY_DEVICE = ['hang@forward:3 device', 'exit@backward:3 device', 'hang@backward:3 device off'];
+
 /** Each kind in one phase or two always; these with `FAULTS=all` alone, for each is seconds of a process. */
 const REST = [
   ...['throw@open:0', 'throw@forward:1', 'throw@backward:3', 'exit@forward:1', 'exit@backward:3', 'exit@evaluate:2'],
   ...['hang@forward:1', 'hang@evaluate:2', 'late@conv2:3', 'reordered@conv2:3', 'flipped@conv2:1', 'exit@data:3'],
   ...['throw@forward:3 single', 'exit@forward:3 single', 'exit@checkpoint:3'],
+  ...Object.keys(CASES).filter((name) => name.includes(' device') && !ALWAYS_BY_DEVICE.includes(name)),
   ...['memory@open:0', 'memory@evaluate:2', 'memory@checkpoint:3', 'memory@forward:3 single', 'heap@checkpoint:3'],
 ];
-for (const name of REST) assert.ok(name in CASES, name);
+for (const name of [...REST, ...ALWAYS_BY_DEVICE]) assert.ok(name in CASES, name);
 
 describe('train ends', { concurrency: 3 }, () => {
   for (const [name, { message, left, args = [] }] of Object.entries(CASES)) {
@@ -229,14 +257,15 @@ describe('train ends', { concurrency: 3 }, () => {
         const { event, status, exit_code: code } = JSON.parse(log.at(-1)!) as Record<string, unknown>;
         assert.deepEqual([event, status, code], ['run_end', message ? 'failed' : 'done', ended.code]);
       }
-      const placement = args.includes('single') ? 'single' : 'split';
+      const crossing = `${args.includes('device') ? ', by device' : ''}${args.includes('off') ? ', op by op' : ''}`;
+      const placement = args.includes('single') ? 'single' : `split${crossing}`;
       rows.push(`| \`${fault}\` | ${placement} | ${ended.code} | ${ended.seconds.toFixed(1)} | ${said ?? ''} |`);
     });
   }
 });
 
 test('train goes on with --resume after a fault, to the end', { timeout: 120_000 }, async () => {
-  for (const run of ['hang-forward-3', 'stuck-forward-3', 'nan-conv2-3']) {
+  for (const run of ['hang-forward-3', 'stuck-forward-3', 'nan-conv2-3', 'hang-forward-3-device']) {
     const { code, stderr } = await train(run, ['--resume', 'auto']);
     assert.deepEqual([code, stderr], [0, ''], run);
     assert.equal(newestCheckpoint(checkpointsFolder(join(folder, 'runs', run))).found?.state.step, 4);
