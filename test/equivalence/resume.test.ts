@@ -9,7 +9,7 @@ import { checkpointsFolder, newestCheckpoint, readCheckpoint, stepsIn } from '..
 import type { Config } from '../../src/config/config.js';
 import type { LogEvent } from '../../src/log.js';
 import { evaluateRun, type Resume, train } from '../../src/train/index.js';
-import { smallConfig, smallNet } from './teams.js';
+import { DEVICES, SINGLE, smallConfig, smallNet } from './teams.js';
 
 const out = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-resume-'));
 after(() => fs.rmSync(out, { recursive: true, force: true }));
@@ -113,7 +113,7 @@ test('train() goes on from any checkpoint, over the end of an epoch, with the le
 
 test('train() takes a checkpoint of one placement to the other, and back, with the same weights', async () => {
   const from = { checkpoint: readCheckpoint(join(checkpointsFolder(undisturbed.folder), '0000000010')), skipped: [] };
-  const single = await run({ run: 'single', placement: 'single', devices: ['CPU:0'], steps: 16 }, from);
+  const single = await run({ run: 'single', ...SINGLE, steps: 16 }, from);
   assert.deepEqual(stepsIn(checkpointsFolder(single.folder)), [16]);
   const back = await run({ run: 'back' }, newest(single.folder));
   const expected = losses(undisturbed.events).slice(10);
@@ -213,7 +213,7 @@ test('train() refuses other images', async () => {
 test('train() goes on with other devices, length and intervals', async () => {
   const from = { checkpoint: readCheckpoint(join(checkpointsFolder(undisturbed.folder), '0000000020')), skipped: [] };
   const values = {
-    devices: ['CPU:1', 'CPU:0'],
+    devices: DEVICES.toReversed(),
     steps: 22,
     logEvery: 1,
     evalEvery: 2,

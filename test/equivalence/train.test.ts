@@ -7,7 +7,7 @@ import test, { after } from 'node:test';
 import type { Config } from '../../src/config/config.js';
 import type { LogEvent } from '../../src/log.js';
 import { evaluateRun, train } from '../../src/train/index.js';
-import { smallConfig, smallNet } from './teams.js';
+import { DEVICES, SINGLE, smallConfig, smallNet } from './teams.js';
 
 const folder = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-train-'));
 after(() => fs.rmSync(folder, { recursive: true, force: true }));
@@ -28,7 +28,7 @@ let single: Awaited<ReturnType<typeof run>>;
 
 test('train() split and single have the same losses over 20 steps, with dropout and augmentation', async () => {
   split = await run({ run: 'split' });
-  single = await run({ run: 'single', placement: 'single', devices: ['CPU:0'] });
+  single = await run({ run: 'single', ...SINGLE });
   const [a, b] = [split, single].map(({ events }) => of(events, 'train_step').map(({ loss }) => loss));
   assert.equal(a!.length, 20);
   a!.forEach((loss, i) => {
@@ -76,7 +76,7 @@ test('train() tells the same events in order, and where TensorFlow has the tower
   const [start] = of(events, 'run_start');
   assert.deepEqual(
     start!.towers.map(({ backing_device }) => backing_device.slice(-6)),
-    [':CPU:0', ':CPU:1'].map((name) => name.padStart(6)),
+    DEVICES.map((name) => `:${name}`),
   );
   assert.equal(start!.parameters, start!.towers[0]!.parameters + start!.towers[1]!.parameters);
   const [end] = of(events, 'run_end');
@@ -105,7 +105,7 @@ test("train() has milliseconds that add up to the step's, and counts what both t
 test('evaluateRun() evaluates a split run on two devices and on one, with the same result', async () => {
   const [expected] = of(split.events, 'eval');
   const onTwo = await evaluateRun(split.config, join(folder, 'split'));
-  const one: Config = { ...split.config, placement: 'single', devices: ['CPU:0'] };
+  const one: Config = { ...split.config, ...SINGLE };
   const onOne = await evaluateRun(one, join(folder, 'split'));
   const fromSingle = await evaluateRun(split.config, join(folder, 'single'));
   for (const { images, loss, top1, top5 } of [onTwo, onOne, fromSingle]) {

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { after } from 'node:test';
 import { train } from '../../src/index.js';
-import { smallConfig, smallNet } from '../equivalence/teams.js';
+import { SINGLE, smallConfig, smallNet } from '../equivalence/teams.js';
 
 const THREADS = '/proc/self/task';
 const skip = !fs.existsSync(THREADS) && `${THREADS} tells the threads of a process on Linux alone`;
@@ -57,7 +57,7 @@ const FAULTS: Record<string, Record<string, unknown>> = {
   'throw@data:3': {},
   'exit@data:3': {},
   'hang@data:3': {},
-  'throw@forward:3 single': { placement: 'single', devices: ['CPU:0'] },
+  'throw@forward:3 single': SINGLE,
 };
 
 /** Each way in which a thread can end or be left always; the others with `FAULTS=all`, for each is seconds. */
