@@ -9,6 +9,7 @@ import { slotBytes } from '../../src/data/index.js';
 import type { LogEvent } from '../../src/log.js';
 import { train, verify } from '../../src/train/index.js';
 import { openTeam } from '../../src/train/team.js';
+import { fewImages } from '../data/sets.js';
 import { smallConfig, smallNet } from './teams.js';
 
 const folder = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-exchange-'));
@@ -44,7 +45,7 @@ test('verify() passes with --exchange-dtype float16 within its own tolerance, an
 test('train() falls back to msgpack when what comes by device is wrong, and says so', async () => {
   const events: LogEvent[] = [];
   const config = smallConfig({
-    ...{ ...smallNet('lenet'), out: folder, run: 'fallback', steps: 2 },
+    ...{ ...smallNet('lenet', fewImages(folder)), out: folder, run: 'fallback', steps: 2 },
     ...{ exchange: { transport: 'device' }, fault: 'wrong-bytes@device' },
   });
   const { exitCode } = await train(config, { report: (e) => events.push(e), signal: new AbortController().signal });

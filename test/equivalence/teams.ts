@@ -29,9 +29,9 @@ export const SMALL_NETS: Record<SplitTable, Record<string, unknown>> = {
   lenet: { table: 'lenet', width: 1, inputSize: 28, inputChannels: 1, init: 'xavier' },
 };
 
-/** The settings of a small net with data to match. */
-export function smallNet(table: SplitTable): Record<string, unknown> {
+/** The settings of a small net with data to match. @param source other images than the preset's */
+export function smallNet(table: SplitTable, source?: string): Record<string, unknown> {
   const net = SMALL_NETS[table];
   const mean = Array(net.inputChannels as number).fill(73);
-  return { net, data: { mean, workers: 0 } };
+  return { net, data: { mean, workers: 0, ...(source ? { source } : {}) } };
 }
