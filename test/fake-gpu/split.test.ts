@@ -3,10 +3,13 @@
  * them, the ones that tell most for their seconds; all with `FAKE_GPU=all`.
  */
 import assert from 'node:assert/strict';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { runNode } from '../native/child.js';
-import { fakeGpus } from './fake-gpu.js';
+import { type FakeGpuReport, fakeGpus } from './fake-gpu.js';
 
 const isAll = process.env.FAKE_GPU === 'all';
 const gpus = await fakeGpus();
@@ -18,11 +21,13 @@ interface Suite {
   cards?: 1 | 2;
   /** A part of the name of each test that runs always; of all without `FAKE_GPU=all` none runs when it is empty. */
   names: string[];
+  /** Its towers are in processes of their own, so the stand-ins' report is not of them. */
+  isOutside?: true;
 }
 
 const SUITES: Suite[] = [
   { file: 'equivalence/verify', names: ['passes on the net original'] },
-  { file: 'equivalence/exchange', names: ['--exchange device, bit for bit'] },
+  { file: 'equivalence/exchange', names: ['--exchange device, bit for bit', 'first evaluate of a team'] },
   { file: 'equivalence/golden', names: ['passes on paper with auto'] },
   { file: 'equivalence/resume', names: ['as if it had not stopped, bit for bit'] },
   { file: 'equivalence/both-or-neither', names: ['--compile on, msgpack'] },
@@ -37,8 +42,8 @@ const SUITES: Suite[] = [
   { file: 'equivalence/signal', names: [] },
   { file: 'equivalence/ablate', names: [] },
   { file: 'faults/threads', names: ['leaves no thread in the process'] },
-  { file: 'faults/table', names: [] },
-  { file: 'faults/kill', names: [] },
+  { file: 'faults/table', names: [], isOutside: true },
+  { file: 'faults/kill', names: [], isOutside: true },
   { file: 'equivalence/verify', cards: 1, names: ['passes on the net paper'] },
   { file: 'equivalence/exchange', cards: 1, names: [] },
   { file: 'equivalence/resume', cards: 1, names: [] },
@@ -54,20 +59,23 @@ function testsOf(tap: string): { name: string; skipped: string | undefined }[] {
   return [...lines].map(([, name = '', skipped]) => ({ name, skipped })).filter(({ skipped }) => skipped !== LEFT_OUT);
 }
 
+const folder = mkdtempSync(join(tmpdir(), 'alexnet-split-fake-gpu-split-'));
 const rows: string[] = [];
 after(() => {
+  rmSync(folder, { recursive: true });
   if (rows.length > 0) console.log(['| file | cards | tests | seconds |', '|---|---|---|---|', ...rows].join('\n'));
 });
 
-for (const { file, cards = 2, names } of SUITES) {
+for (const { file, cards = 2, names, isOutside } of SUITES) {
   const skip = gpus.skip || (names.length === 0 && !isAll && 'FAKE_GPU=all npm test -- fake-gpu/split runs it');
   const where = cards === 2 ? 'two stand-in GPUs' : 'one stand-in GPU for both towers';
   test(`test/${file} passes on ${where}`, { skip }, async () => {
     const path = fileURLToPath(new URL(`../${file}.test.js`, import.meta.url));
     const patterns = isAll ? [] : names.map((name) => `--test-name-pattern=${name}`);
+    const report = join(folder, `${file.replaceAll('/', '-')}-${cards}.json`);
     const started = performance.now();
     const { code, stdout, stderr } = await runNode(['--test-reporter=tap', ...patterns, path], {
-      ...gpus.env({ count: cards }),
+      ...gpus.env({ count: cards, report }),
       TEST_DEVICES: cards === 2 ? 'GPU:0,GPU:1' : 'GPU:0,GPU:0',
       ...(isAll ? { FAULTS: 'all' } : {}),
     });
@@ -81,6 +89,9 @@ for (const { file, cards = 2, names } of SUITES) {
     assert.ok(tests.length > 0, stdout);
     const never = names.filter((name) => !tests.some((each) => each.name.includes(name)));
     assert.deepEqual(never, [], 'no test has this in its name');
+    const done: FakeGpuReport = JSON.parse(readFileSync(report, 'utf8'));
+    const idle = (['GPU:0', 'GPU:1'] as const).slice(0, cards).filter((gpu) => !done[gpu].Conv2D);
+    if (!isOutside) assert.deepEqual(idle, [], 'no convolution ran there');
     rows.push(`| ${file} | ${cards} | ${tests.length} | ${seconds.toFixed(1)} |`);
   });
 }
