@@ -1,5 +1,6 @@
 /** The exchange as a differentiable function: the all-gather of what a layer that reaches both towers reads. */
-import * as tf from '@tensorflow/tfjs';
+import tf = require('@tensorflow/tfjs');
+
 import type { Place } from './mailbox.js';
 
 /** Where a tensor crosses, in every step. */

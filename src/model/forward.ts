@@ -1,5 +1,6 @@
 /** What the tower net and the reference net have in common: how a net is run. */
-import * as tf from '@tensorflow/tfjs';
+import tf = require('@tensorflow/tfjs');
+
 import type { PlacedLayer, Shape, Site, TowerIndex } from './net.js';
 import type { Ops } from './ops.js';
 

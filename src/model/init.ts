@@ -1,5 +1,6 @@
 /** Initial values of parameters. */
-import * as tf from '@tensorflow/tfjs';
+import tf = require('@tensorflow/tfjs');
+
 import { draw, nameWord, PURPOSE } from '../random.js';
 import type { NetOptions, Parameter } from './net.js';
 

@@ -2,7 +2,8 @@
  * What a net's layers compute. [B, H, W, C]: images, height, width, channels; float32 throughout. Every function returns
  * a new tensor, for `tf.tidy` or the caller to dispose of, and is differentiable by tfjs's tape.
  */
-import * as tf from '@tensorflow/tfjs';
+import tf = require('@tensorflow/tfjs');
+
 import { type PlacedLayer, padding } from './net.js';
 
 type Of<Kind extends PlacedLayer['kind']> = Extract<PlacedLayer, { kind: Kind }>;

@@ -3,7 +3,8 @@
  * also what `single` trains. Towers' channels lie in a tensor each until a layer reads both: so no copy is made for a
  * grouped convolution, and every op has the shape that it has in a tower, which rounds alike.
  */
-import * as tf from '@tensorflow/tfjs';
+import tf = require('@tensorflow/tfjs');
+
 import { channelsOf, dropout, flat, parameterOf, pointwise, type Run } from './forward.js';
 import { isWeighted, type Net, type PlacedLayer, type TowerIndex, towersOf, type WeightedLayer } from './net.js';
 import { groupEnds } from './segments.js';

@@ -1,5 +1,6 @@
 /** How a tower's tensors cross where a function does not do it for them: op by op, and from device to device. */
-import * as tf from '@tensorflow/tfjs';
+import tf = require('@tensorflow/tfjs');
+
 import { type Crossing, type Dtype, type Exchanger, type Place, scaleOf, type Transport } from '../exchange/index.js';
 import { borrowTensor } from '../native/binding/borrow.js';
 import { copyTensor, copyTensorAsHalf, settle, tensorFrom, tensorFromHalf } from '../native/binding/tensors.js';

@@ -1,6 +1,8 @@
 /** Faults that tests inject. */
 import { readSync } from 'node:fs';
-import * as tf from '@tensorflow/tfjs';
+
+import tf = require('@tensorflow/tfjs');
+
 import { ConfigError } from '../errors.js';
 import { stall, TAMPER_KINDS, type Tampering } from '../exchange/index.js';
 import type { Net } from '../model/net.js';

@@ -2,7 +2,8 @@
  * What a tower's thread does while its function runs: it sends to the peer what the function sends to the host, gives the
  * function what the peer sent, and looks at the answers.
  */
-import * as tf from '@tensorflow/tfjs';
+import tf = require('@tensorflow/tfjs');
+
 import { type Crossing, type Dtype, type Exchanger, scaleOf, type Transport } from '../exchange/index.js';
 import { type QueuedTensor, TensorQueue } from '../native/graph/tensor-queue.js';
 import { hear, type Notices, tell } from './exchangers.js';

@@ -1,5 +1,6 @@
 /** What a step leaves for a comparison. */
-import * as tf from '@tensorflow/tfjs';
+import tf = require('@tensorflow/tfjs');
+
 import type { Captured } from '../model/forward.js';
 import type { Parameter } from '../model/net.js';
 import type { TensorInfo, TensorKind } from './protocol.js';

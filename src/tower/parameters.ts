@@ -1,5 +1,6 @@
 /** A tower's parameters and their velocities, on its device. */
-import * as tf from '@tensorflow/tfjs';
+import tf = require('@tensorflow/tfjs');
+
 import { withTensors } from '../checkpoint/files.js';
 import { writeTensors } from '../checkpoint/format.js';
 import { initialValue } from '../model/init.js';

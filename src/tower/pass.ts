@@ -1,5 +1,6 @@
 /** One pass through a tower's part of the net: forward, and backward where gradients are wanted. */
-import * as tf from '@tensorflow/tfjs';
+import tf = require('@tensorflow/tfjs');
+
 import { allGather, type Exchanger } from '../exchange/index.js';
 import type { Captured, Run } from '../model/forward.js';
 import { maskOf, maskSeed } from '../model/init.js';

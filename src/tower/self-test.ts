@@ -1,5 +1,6 @@
 /** Before a run: known patterns from tower to tower, at every site's real size, in both directions. */
-import * as tf from '@tensorflow/tfjs';
+import tf = require('@tensorflow/tfjs');
+
 import type { Crossing } from '../exchange/index.js';
 import { type Net, sitesOf, type TowerIndex } from '../model/net.js';
 import { tensorFrom } from '../native/binding/tensors.js';

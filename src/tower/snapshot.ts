@@ -1,5 +1,6 @@
 /** A tower's parameters and velocities, out of the device for a checkpoint and into it again. */
-import * as tf from '@tensorflow/tfjs';
+import tf = require('@tensorflow/tfjs');
+
 import { withTensors } from '../checkpoint/files.js';
 import { bytesOf, type Entry } from '../checkpoint/format.js';
 import type { Parameter } from '../model/net.js';

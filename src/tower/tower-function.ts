@@ -1,5 +1,6 @@
 /** Every pass of a tower as one TensorFlow function: what trains, what evaluates, what a comparison looks at. */
-import * as tf from '@tensorflow/tfjs';
+import tf = require('@tensorflow/tfjs');
+
 import type { Dtype, Transport } from '../exchange/index.js';
 import type { Captured } from '../model/forward.js';
 import { ownBinding } from '../native/binding/backend.js';

@@ -1,5 +1,6 @@
 /** A tower: a part of the net on one device, in the thread that made it. */
-import * as tf from '@tensorflow/tfjs';
+import tf = require('@tensorflow/tfjs');
+
 import { slotViews } from '../data/batches.js';
 import { ExchangeError } from '../errors.js';
 import { isAborted } from '../exchange/index.js';

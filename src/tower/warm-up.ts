@@ -3,7 +3,8 @@
  * libraries then, and for a card that is newer than TensorFlow's kernels the driver compiles them, which can take many
  * minutes; nobody waits for the tower meanwhile but who opened it.
  */
-import * as tf from '@tensorflow/tfjs';
+import tf = require('@tensorflow/tfjs');
+
 import type { Exchanger } from '../exchange/index.js';
 import { type Net, parametersOf } from '../model/net.js';
 import type { Ops } from '../model/ops.js';

@@ -5,7 +5,9 @@
 import assert from 'node:assert/strict';
 import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import * as tf from '@tensorflow/tfjs';
+
+import tf = require('@tensorflow/tfjs');
+
 import { openAll, type TensorFiles } from '../checkpoint/files.js';
 import { CheckpointError } from '../errors.js';
 import {

@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import type { ImageOptions } from '../../src/data/augment.js';
+import { loadDataset } from '../../src/data/dataset.js';
 import type { Images, PixelDataset } from '../../src/data/index.js';
 
 /** Images as they are: 4 x 4 pixels, nothing random. */
@@ -43,6 +44,26 @@ export function idx(magic: number, sizes: readonly number[], values: ArrayLike<n
     head.writeUInt32BE(size, 4 + 4 * i);
   });
   return Buffer.concat([head, Uint8Array.from(values)]);
+}
+
+/**
+ * The first 400 training and 40 test images of the sample in a new folder `fashion`, which gives the classes their names. A
+ * run that does not need more of them is done in a part of the time: it reads all, and evaluates at its end.
+ * @param folder where that folder will be; the caller's, who removes it.
+ */
+export function fewImages(folder: string): string {
+  const { train, test, height, width } = loadDataset('embedded', 10);
+  const few = join(folder, 'fashion');
+  mkdirSync(few);
+  for (const [part, { images, labels }, count] of [
+    ['train', train, 400],
+    ['t10k', test, 40],
+  ] as const) {
+    const pixels = images.subarray(0, count * height * width);
+    writeFileSync(join(few, `${part}-images-idx3-ubyte`), idx(0x803, [count, height, width], pixels));
+    writeFileSync(join(few, `${part}-labels-idx1-ubyte`), idx(0x801, [count], labels.subarray(0, count)));
+  }
+  return few;
 }
 
 /** Four IDX files: three training and two test images of 2 x 2 pixels, labels from 0 to 2. */

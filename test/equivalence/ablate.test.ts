@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import test, { after } from 'node:test';
 import { main } from '../../src/cli.js';
 import { Screen } from '../cli/stand-ins.js';
+import { DEVICES } from './teams.js';
 
 const folder = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-ablate-'));
 after(() => fs.rmSync(folder, { recursive: true, force: true }));
@@ -13,7 +14,7 @@ after(() => fs.rmSync(folder, { recursive: true, force: true }));
 test('ablate prints its table, and each variant is a run that can be evaluated', async () => {
   const [stdout, stderr] = [new Screen(), new Screen()];
   const small = ['--preset', 'mini', '--width', '0.05', '--steps', '3', '--batch-size', '8', '--quiet', '--no-check'];
-  const argv = ['ablate', ...small, '--devices', 'CPU:0,CPU:1', '--out', folder, '--run', 'a'];
+  const argv = ['ablate', ...small, '--devices', DEVICES.join(','), '--out', folder, '--run', 'a'];
   const exitCode = await main([...argv, '--only', 'one-gpu,columns'], { stdout, stderr });
   assert.deepEqual([exitCode, stderr.text], [0, '']);
   assert.match(stdout.text, /^variant +changed +towers +parameters +top-1 error +points +images\/s +speed$/m);

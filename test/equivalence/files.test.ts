@@ -8,7 +8,7 @@ import type { LogEvent } from '../../src/log.js';
 import { cacheFolder } from '../../src/native/install/library.js';
 import { evaluateRun, train } from '../../src/train/index.js';
 import { BAD_IMAGES, IMAGES } from '../data/sets.js';
-import { smallConfig, smallNet } from './teams.js';
+import { SINGLE, smallConfig, smallNet } from './teams.js';
 
 const folder = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-files-'));
 after(() => fs.rmSync(folder, { recursive: true, force: true }));
@@ -59,7 +59,7 @@ const UNREADABLE = [...Object.keys(BAD_IMAGES).map((name) => `train/mixed/${name
 
 test('train() with skip ends, names exactly the unreadable files with reasons, and split and single are alike', async () => {
   const split = await run('skip', 'skip');
-  const single = await run('skip-single', 'skip', { placement: 'single', devices: ['CPU:0'] });
+  const single = await run('skip-single', 'skip', SINGLE);
   for (const { result, end, events } of [split, single]) {
     assert.deepEqual([result.exitCode, end.status, end.unreadable_images], [0, 'done', UNREADABLE.length]);
     const warnings = events.flatMap((event) => (event.event === 'warning' ? [event.message] : [])).sort();

@@ -8,11 +8,12 @@ import { fileURLToPath } from 'node:url';
 import { DataError } from '../../src/errors.js';
 import { listDevices } from '../../src/native/c/context.js';
 import { type GoldenResult, verifyGolden } from '../../src/train/golden.js';
+import { DEVICES } from './teams.js';
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 const golden = (name: string) => join(ROOT, 'test', 'fixtures', 'goldens', `${name}.json`);
 const config = {
-  devices: ['CPU:0', 'CPU:1'] as string[],
+  devices: DEVICES as string[],
   exchangeTimeoutMs: 120_000,
   exchange: { transport: 'msgpack', dtype: 'float32', checksum: false },
   compile: 'on',

@@ -12,13 +12,14 @@ import { openFeed } from '../../src/train/feed.js';
 import { type Prediction, predictFiles, train } from '../../src/train/index.js';
 import { addProbabilities } from '../../src/train/probabilities.js';
 import { openTeam } from '../../src/train/team.js';
+import { fewImages } from '../data/sets.js';
 import { smallConfig, smallNet } from './teams.js';
 
 const out = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-predict-'));
 after(() => fs.rmSync(out, { recursive: true, force: true }));
 const IMAGES = fileURLToPath(new URL('../../../test/fixtures/images/', import.meta.url));
 
-const config = smallConfig({ ...smallNet('original'), out, run: 'r', steps: 30, check: false });
+const config = smallConfig({ ...smallNet('original', fewImages(out)), out, run: 'r', steps: 30, check: false });
 await train(config, { report: () => {}, signal: new AbortController().signal });
 const folder = join(out, 'r');
 

@@ -11,10 +11,13 @@ import { openFeed } from '../../src/train/feed.js';
 import { train, verify } from '../../src/train/index.js';
 import { trainLoop } from '../../src/train/loop.js';
 import { openTeam, type Team } from '../../src/train/team.js';
-import { smallConfig, smallNet } from './teams.js';
+import { fewImages } from '../data/sets.js';
+import { SINGLE, smallConfig, smallNet } from './teams.js';
 
 const folder = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-recipe-'));
 after(() => fs.rmSync(folder, { recursive: true, force: true }));
+
+const FEW = fewImages(folder);
 
 async function eventsOf(values: Record<string, unknown>): Promise<LogEvent[]> {
   const events: LogEvent[] = [];
@@ -60,12 +63,11 @@ async function bytesByStep(config: Config, names: readonly string[], steps: numb
   }
 }
 
-for (const placement of ['split', 'single'] as const) {
-  test(`train() leaves conv1 as it is, bit for bit, after its epoch, and trains the rest (${placement})`, async () => {
+for (const placed of [{ placement: 'split' }, SINGLE] as const) {
+  test(`train() leaves conv1 as it is, bit for bit, after its epoch, and trains the rest (${placed.placement})`, async () => {
     // Two steps an epoch; conv1 stands still after the first.
     const optimizer = { ownRates: [{ layer: 'conv1', after: 1, factor: 0 }] };
-    const devices = placement === 'split' ? ['CPU:0', 'CPU:1'] : ['CPU:0'];
-    const config = smallConfig({ ...smallNet('lenet'), placement, devices, batchSize: 5000, optimizer });
+    const config = smallConfig({ ...smallNet('lenet', FEW), ...placed, batchSize: 200, optimizer });
     const still = ['tower0/conv1/kernel', 'tower0/conv1/bias'];
     const moving = ['tower0/conv2/kernel', 'tower0/conv2/bias', 'tower0/fc5/kernel'];
     const steps = await bytesByStep(config, [...still, ...moving], 5);
@@ -82,7 +84,7 @@ test('train() divides the rate when the evaluations stop improving', async () =>
   // At this rate nothing improves: from the second evaluation on each is no better than the first.
   const schedule = { kind: 'plateau', factor: 0.1, patience: 2, least: 1e-11 };
   const optimizer = { learningRate: 1e-9, schedule };
-  const events = await eventsOf({ ...smallNet('lenet'), run: 'plateau', steps: 7, evalEvery: 1, optimizer });
+  const events = await eventsOf({ ...smallNet('lenet', FEW), run: 'plateau', steps: 7, evalEvery: 1, optimizer });
   const rates = of(events, 'train_step').map(({ learning_rate }) => learning_rate);
   assert.equal(new Set(of(events, 'eval').map(({ top1 }) => top1)).size, 1);
   const expected = [1e-9, 1e-9, 1e-9, 1e-10, 1e-10, 1e-11, 1e-11];
@@ -101,7 +103,7 @@ test('verify() passes without norms, without overlap and with other activations'
 
 test('train() trains the one-GPU net on one device, compiled and op by op alike', async () => {
   const net = { ...(smallNet('original').net as object), table: 'one-gpu' };
-  const common = { placement: 'single', devices: ['CPU:0'], net, steps: 3, data: { workers: 0 } };
+  const common = { ...SINGLE, net, steps: 3, data: { workers: 0, source: FEW } };
   const losses: number[][] = [];
   for (const compile of ['on', 'off']) {
     const events = await eventsOf({ ...common, run: `one-${compile}`, compile });

@@ -9,17 +9,19 @@ import { checkpointsFolder, newestCheckpoint, readCheckpoint, stepsIn } from '..
 import type { Config } from '../../src/config/config.js';
 import type { LogEvent } from '../../src/log.js';
 import { evaluateRun, type Resume, train } from '../../src/train/index.js';
-import { smallConfig, smallNet } from './teams.js';
+import { fewImages } from '../data/sets.js';
+import { DEVICES, SINGLE, smallConfig, smallNet } from './teams.js';
 
 const out = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-resume-'));
 after(() => fs.rmSync(out, { recursive: true, force: true }));
 
-/** An epoch of 10,000 images has 1250: all of these lie within one. */
+const FEW = fewImages(out);
+/** An epoch of 400 images has 50: all of these lie within one. */
 const STEPS = 24;
 const BATCH = 8;
 
 function configOf(values: Record<string, unknown>): Config {
-  return smallConfig({ ...smallNet('original'), out, steps: STEPS, batchSize: BATCH, check: false, ...values });
+  return smallConfig({ ...smallNet('original', FEW), out, steps: STEPS, batchSize: BATCH, check: false, ...values });
 }
 
 /** Trains, and is told to stop after the line of step `stopAt`. */
@@ -87,9 +89,9 @@ test('train() goes on in the middle of an epoch as if it had not stopped, bit fo
 
 test('train() goes on from any checkpoint, over the end of an epoch, with the learning rate of its schedule', async () => {
   const epochs = {
-    ...smallNet('lenet'),
+    ...smallNet('lenet', FEW),
     ...{
-      batchSize: 2000,
+      batchSize: 80,
       steps: 12,
       checkpointEvery: 1,
       keep: 20,
@@ -103,7 +105,7 @@ test('train() goes on from any checkpoint, over the end of an epoch, with the le
     const folder = join(checkpointsFolder(whole.folder), String(step).padStart(10, '0'));
     const checkpoint = readCheckpoint(folder);
     const inEpoch = ((step - 1) % 5) + 1;
-    assert.deepEqual([checkpoint.state.epoch, checkpoint.state.epochImages], [Math.ceil(step / 5), inEpoch * 2000]);
+    assert.deepEqual([checkpoint.state.epoch, checkpoint.state.epochImages], [Math.ceil(step / 5), inEpoch * 80]);
     assert.equal(checkpoint.state.learningRate, rates[step - 1]);
     const resumed = await run({ ...epochs, run: `from${step}` }, { checkpoint, skipped: [] });
     assert.deepEqual(losses(resumed.events), losses(whole.events).slice(step));
@@ -113,7 +115,7 @@ test('train() goes on from any checkpoint, over the end of an epoch, with the le
 
 test('train() takes a checkpoint of one placement to the other, and back, with the same weights', async () => {
   const from = { checkpoint: readCheckpoint(join(checkpointsFolder(undisturbed.folder), '0000000010')), skipped: [] };
-  const single = await run({ run: 'single', placement: 'single', devices: ['CPU:0'], steps: 16 }, from);
+  const single = await run({ run: 'single', ...SINGLE, steps: 16 }, from);
   assert.deepEqual(stepsIn(checkpointsFolder(single.folder)), [16]);
   const back = await run({ run: 'back' }, newest(single.folder));
   const expected = losses(undisturbed.events).slice(10);
@@ -126,7 +128,7 @@ test('train() takes a checkpoint of one placement to the other, and back, with t
 });
 
 test('train() evaluates what a stop left out', async () => {
-  const values = { ...smallNet('lenet'), run: 'left-out', steps: 6, evalEvery: 3 };
+  const values = { ...smallNet('lenet', FEW), run: 'left-out', steps: 6, evalEvery: 3 };
   const stopped = await run(values, undefined, 3);
   assert.deepEqual(of(stopped.events, 'eval'), []);
   const resumed = await run(values, newest(stopped.folder));
@@ -139,7 +141,15 @@ test('train() evaluates what a stop left out', async () => {
 test('train() keeps the newest checkpoints and the one with the best evaluation', async () => {
   const rate = { learningRate: 0.5 }; // from the first evaluation on it learns nothing more
   const { events, folder } = await run({
-    ...{ ...smallNet('lenet'), run: 'best', steps: 12, evalEvery: 2, checkpointEvery: 3, keep: 2, optimizer: rate },
+    ...{
+      ...smallNet('lenet', FEW),
+      run: 'best',
+      steps: 12,
+      evalEvery: 2,
+      checkpointEvery: 3,
+      keep: 2,
+      optimizer: rate,
+    },
   });
   const evaluations = of(events, 'eval');
   const best = evaluations.reduce((a, b) => (b.top1 > a.top1 ? b : a));
@@ -154,13 +164,13 @@ test('train() keeps the newest checkpoints and the one with the best evaluation'
 });
 
 test('train() writes no checkpoint but the last when there are to be none in between', async () => {
-  const { folder } = await run({ ...smallNet('lenet'), run: 'none', steps: 4, evalEvery: 1, checkpointEvery: 0 });
+  const { folder } = await run({ ...smallNet('lenet', FEW), run: 'none', steps: 4, evalEvery: 1, checkpointEvery: 0 });
   assert.deepEqual(stepsIn(checkpointsFolder(folder)), [4]);
 });
 
 test('train() refuses a checkpoint of another run, and names both sides', async () => {
   const resume = newest(undisturbed.folder);
-  const other = { ...(smallNet('original').data as object) };
+  const other = { ...(smallNet('original', FEW).data as object) };
   const cases: [values: Record<string, unknown>, message: RegExp][] = [
     [
       { net: { width: 0.25 } },
@@ -178,13 +188,13 @@ test('train() refuses a checkpoint of another run, and names both sides', async 
   ];
   for (const [values, message] of cases) {
     const config = smallConfig({
-      ...smallNet('original'),
+      ...smallNet('original', FEW),
       out,
       steps: 30,
       check: false,
       run: 'other',
       ...values,
-      net: { ...(smallNet('original').net as object), ...(values.net as object) },
+      net: { ...(smallNet('original', FEW).net as object), ...(values.net as object) },
     });
     const train2 = train(config, { report: () => {}, signal: new AbortController().signal, resume });
     await assert.rejects(
@@ -201,8 +211,7 @@ test('train() refuses other images', async () => {
   const state = { ...checkpoint.state, data: { ...checkpoint.state.data, trainImages: 60_000 } };
   await assert.rejects(run({ run: 'other' }, { ...resume, checkpoint: { ...checkpoint, state } }), {
     name: 'DataError',
-    message:
-      /it has learnt from 60000 training and 1000 test images, and here are 10000 training and 1000 test images;/,
+    message: /it has learnt from 60000 training and 40 test images, and here are 400 training and 40 test images;/,
   });
   const classes = { ...checkpoint.state, classes: ['cat', 'dog'] };
   await assert.rejects(run({ run: 'other' }, { ...resume, checkpoint: { ...checkpoint, state: classes } }), {
@@ -213,7 +222,7 @@ test('train() refuses other images', async () => {
 test('train() goes on with other devices, length and intervals', async () => {
   const from = { checkpoint: readCheckpoint(join(checkpointsFolder(undisturbed.folder), '0000000020')), skipped: [] };
   const values = {
-    devices: ['CPU:1', 'CPU:0'],
+    devices: DEVICES.toReversed(),
     steps: 22,
     logEvery: 1,
     evalEvery: 2,
@@ -225,7 +234,13 @@ test('train() goes on with other devices, length and intervals', async () => {
 });
 
 test('evaluateRun() takes the newest whole checkpoint of a run that did not end, and says what it passed over', async () => {
-  const { config, folder } = await run({ ...smallNet('lenet'), run: 'killed', steps: 8, checkpointEvery: 4, keep: 5 });
+  const { config, folder } = await run({
+    ...smallNet('lenet', FEW),
+    run: 'killed',
+    steps: 8,
+    checkpointEvery: 4,
+    keep: 5,
+  });
   const whole = await evaluateRun(config, folder);
   for (const name of fs.readdirSync(folder)) if (name.endsWith('.safetensors')) fs.rmSync(join(folder, name));
   assert.deepEqual(await evaluateRun(config, folder), whole);

@@ -10,14 +10,14 @@ import { useDevice } from '../../src/native/index.js';
 import { statelessNormal, statelessUniform } from '../../src/native/layers/stateless-random.js';
 import { nativeOps } from '../../src/tower/native-ops.js';
 import { openFeed } from '../../src/train/feed.js';
-import { smallConfig } from './teams.js';
+import { DEVICES, SINGLE, smallConfig } from './teams.js';
 
 const IMAGES = 8;
 
 /** Mean over the scores of their standard deviation between images, before training. */
 async function signalOf(preset: string, scale: number): Promise<number> {
   const data = { source: 'embedded', mean: [73, 73, 73], scale, workers: 0 };
-  const config = smallConfig({ preset, placement: 'single', devices: ['CPU:0'], batchSize: IMAGES, data });
+  const config = smallConfig({ preset, ...SINGLE, batchSize: IMAGES, data });
   const { feeder } = await openFeed(config);
   try {
     const { slot } = await feeder.test(0);
@@ -40,7 +40,7 @@ async function signalOf(preset: string, scale: number): Promise<number> {
 }
 
 test('the code keeps ten times as much of the images as the text, and grey levels as they are matter more still', async () => {
-  useDevice('CPU:0');
+  useDevice(DEVICES[0]);
   const [code, text] = [await signalOf('imagenet', 1), await signalOf('imagenet-paper', 1)];
   assert.ok(code > 10 * text, `${code} and ${text}`);
   const scaled = await signalOf('imagenet-paper', 1 / 86);

@@ -3,11 +3,18 @@ import { type Config, resolveConfig } from '../../src/config/config.js';
 import type { NetOptions } from '../../src/model/net.js';
 import { listDevices } from '../../src/native/c/context.js';
 
-/** A config on two CPUs, or on the devices named. */
+/** The two towers' devices; test/fake-gpu/split.test.ts has others. */
+export const DEVICES = (process.env.TEST_DEVICES ?? 'CPU:0,CPU:1').split(',') as [string, string];
+/** Whether the towers compute on GPUs, whose ops are others in part. */
+export const ON_GPU = DEVICES[0].startsWith('GPU:');
+/** What a test passes for the whole net on one device. */
+export const SINGLE = { placement: 'single', devices: [DEVICES[0]] } as const;
+
+/** A config on {@link DEVICES}, or on the devices named. */
 export function smallConfig(values: Record<string, unknown> = {}): Config {
   const machine = { devices: listDevices().map(({ name }) => name), fashionMnist: false, now: new Date() };
   const small = { preset: 'mini', batchSize: 8, data: { workers: 0 } };
-  return resolveConfig([{ values: small }, { values: { devices: ['CPU:0', 'CPU:1'], ...values } }], machine).config;
+  return resolveConfig([{ values: small }, { values: { devices: DEVICES, ...values } }], machine).config;
 }
 
 /** A table that can be split. */
@@ -22,9 +29,9 @@ export const SMALL_NETS: Record<SplitTable, Record<string, unknown>> = {
   lenet: { table: 'lenet', width: 1, inputSize: 28, inputChannels: 1, init: 'xavier' },
 };
 
-/** The settings of a small net with data to match. */
-export function smallNet(table: SplitTable): Record<string, unknown> {
+/** The settings of a small net with data to match. @param source other images than the preset's */
+export function smallNet(table: SplitTable, source?: string): Record<string, unknown> {
   const net = SMALL_NETS[table];
   const mean = Array(net.inputChannels as number).fill(73);
-  return { net, data: { mean, workers: 0 } };
+  return { net, data: { mean, workers: 0, ...(source ? { source } : {}) } };
 }

@@ -7,13 +7,16 @@ import test, { after } from 'node:test';
 import type { Config } from '../../src/config/config.js';
 import type { LogEvent } from '../../src/log.js';
 import { evaluateRun, train } from '../../src/train/index.js';
-import { smallConfig, smallNet } from './teams.js';
+import { fewImages } from '../data/sets.js';
+import { DEVICES, SINGLE, smallConfig, smallNet } from './teams.js';
 
 const folder = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-train-'));
 after(() => fs.rmSync(folder, { recursive: true, force: true }));
 
+const FEW = fewImages(folder);
+
 async function run(values: Record<string, unknown>, signal = new AbortController().signal) {
-  const config = smallConfig({ ...smallNet('original'), out: folder, steps: 20, ...values });
+  const config = smallConfig({ ...smallNet('original', FEW), out: folder, steps: 20, ...values });
   const events: LogEvent[] = [];
   const result = await train(config, { report: (event) => events.push(event), signal });
   return { config, events, result };
@@ -28,7 +31,7 @@ let single: Awaited<ReturnType<typeof run>>;
 
 test('train() split and single have the same losses over 20 steps, with dropout and augmentation', async () => {
   split = await run({ run: 'split' });
-  single = await run({ run: 'single', placement: 'single', devices: ['CPU:0'] });
+  single = await run({ run: 'single', ...SINGLE });
   const [a, b] = [split, single].map(({ events }) => of(events, 'train_step').map(({ loss }) => loss));
   assert.equal(a!.length, 20);
   a!.forEach((loss, i) => {
@@ -76,7 +79,7 @@ test('train() tells the same events in order, and where TensorFlow has the tower
   const [start] = of(events, 'run_start');
   assert.deepEqual(
     start!.towers.map(({ backing_device }) => backing_device.slice(-6)),
-    [':CPU:0', ':CPU:1'].map((name) => name.padStart(6)),
+    DEVICES.map((name) => `:${name}`),
   );
   assert.equal(start!.parameters, start!.towers[0]!.parameters + start!.towers[1]!.parameters);
   const [end] = of(events, 'run_end');
@@ -105,11 +108,11 @@ test("train() has milliseconds that add up to the step's, and counts what both t
 test('evaluateRun() evaluates a split run on two devices and on one, with the same result', async () => {
   const [expected] = of(split.events, 'eval');
   const onTwo = await evaluateRun(split.config, join(folder, 'split'));
-  const one: Config = { ...split.config, placement: 'single', devices: ['CPU:0'] };
+  const one: Config = { ...split.config, ...SINGLE };
   const onOne = await evaluateRun(one, join(folder, 'split'));
   const fromSingle = await evaluateRun(split.config, join(folder, 'single'));
   for (const { images, loss, top1, top5 } of [onTwo, onOne, fromSingle]) {
-    assert.deepEqual([images, top1, top5], [1000, expected!.top1, expected!.top5]);
+    assert.deepEqual([images, top1, top5], [40, expected!.top1, expected!.top5]);
     assert.ok(Math.abs(loss - expected!.loss) < 1e-4 * expected!.loss);
   }
 });
@@ -126,7 +129,7 @@ test('evaluateRun() refuses weights of another net, and a folder without any', a
 
 test('train() stops after the step in which it is asked to, and saves the weights', async () => {
   const controller = new AbortController();
-  const config = smallConfig({ ...smallNet('lenet'), out: folder, run: 'stopped', steps: 50, check: false });
+  const config = smallConfig({ ...smallNet('lenet', FEW), out: folder, run: 'stopped', steps: 50, check: false });
   const events: LogEvent[] = [];
   const report = (event: LogEvent) => {
     events.push(event);
@@ -160,15 +163,15 @@ test('train() does not start when split and reference differ', async () => {
 });
 
 test('train() evaluates after each epoch, or as often as it is told', async () => {
-  const often = await run({ ...smallNet('lenet'), run: 'often', steps: 5, evalEvery: 2, check: false });
+  const often = await run({ ...smallNet('lenet', FEW), run: 'often', steps: 5, evalEvery: 2, check: false });
   assert.deepEqual(
     of(often.events, 'eval').map(({ step }) => step),
     [2, 4, 5],
   );
   const epochs = await run({
-    ...smallNet('lenet'),
+    ...smallNet('lenet', FEW),
     run: 'epochs',
-    batchSize: 4000,
+    batchSize: 160,
     steps: null,
     epochs: 2,
     check: false,
@@ -182,6 +185,6 @@ test('train() evaluates after each epoch, or as often as it is told', async () =
   );
   assert.deepEqual(
     of(epochs.events, 'train_step').map(({ images }) => images),
-    [4000, 4000, 2000, 4000, 4000, 2000],
+    [160, 160, 80, 160, 160, 80],
   );
 });

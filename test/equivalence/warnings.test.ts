@@ -6,11 +6,13 @@ import { join } from 'node:path';
 import test, { after } from 'node:test';
 import type { EventOf, LogEvent } from '../../src/log.js';
 import { train } from '../../src/train/index.js';
-import { idx } from '../data/sets.js';
+import { fewImages, idx } from '../data/sets.js';
 import { smallConfig, smallNet } from './teams.js';
 
 const folder = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-warnings-'));
 after(() => fs.rmSync(folder, { recursive: true, force: true }));
+
+const FEW = fewImages(folder);
 
 /** Trains on sixteen images a step. @returns the warnings that have a kind, by it. */
 async function warningsOf(run: string, values: Record<string, unknown>) {
@@ -25,7 +27,12 @@ async function warningsOf(run: string, values: Record<string, unknown>) {
 const RELU_NET = { ...smallNet('lenet'), net: { ...(smallNet('lenet').net as object), activation: 'relu' } };
 
 test('train() warns of a rate that is far too high before the first step, before the numbers are none, and of the layers', async () => {
-  const values = { ...smallNet('original'), optimizer: { learningRate: 10, momentum: 0.9 }, steps: 20, evalEvery: 2 };
+  const values = {
+    ...smallNet('original', FEW),
+    optimizer: { learningRate: 10, momentum: 0.9 },
+    steps: 20,
+    evalEvery: 2,
+  };
   const { events, of } = await warningsOf('rate', values);
   const end = events.at(-1) as EventOf<'run_end'>;
   assert.match(end.error!, /^Cannot go on: the loss of step \d is (NaN|Infinity)/);
@@ -38,7 +45,7 @@ test('train() warns of a rate that is far too high before the first step, before
 
 test('train() warns at the start of initial values that leave next to nothing of the images, or nothing', async () => {
   const net = { ...(smallNet('original').net as object), activation: 'sigmoid' };
-  const values = { ...smallNet('original'), steps: 1, evalEvery: 100 };
+  const values = { ...smallNet('original', FEW), steps: 1, evalEvery: 100 };
   const weak = await warningsOf('weak', { ...values, net });
   assert.deepEqual(weak.kinds.slice(0, 1), ['weak-signal']);
   const { events, of } = await warningsOf('none', { ...values, net: { ...net, init: 'table' } });

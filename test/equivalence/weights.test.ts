@@ -10,13 +10,16 @@ import { buildNet } from '../../src/model/net.js';
 import { evaluateRun, train } from '../../src/train/index.js';
 import { exportWeights } from '../../src/weights/export.js';
 import { openImport, writeRun } from '../../src/weights/import.js';
+import { fewImages } from '../data/sets.js';
 import { smallConfig, smallNet } from './teams.js';
 
 const out = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-weights-'));
 after(() => fs.rmSync(out, { recursive: true, force: true }));
 
+const FEW = fewImages(out);
+
 async function run(values: Record<string, unknown>) {
-  const config = smallConfig({ ...smallNet('original'), out, ...values });
+  const config = smallConfig({ ...smallNet('original', FEW), out, ...values });
   const events: LogEvent[] = [];
   const result = await train(config, { report: (each) => events.push(each), signal: new AbortController().signal });
   const last = <Name extends LogEvent['event']>(name: Name) =>
@@ -54,7 +57,7 @@ test('train() starts from the weights of another run, by name, path or exported 
 
 test('train() refuses the weights of another net, or of no run', async () => {
   const wrong = { run: 'wrong', steps: 1 };
-  const net = { ...(smallNet('original').net as object), width: 0.25 };
+  const net = { ...(smallNet('original', FEW).net as object), width: 0.25 };
   await assert.rejects(run({ ...wrong, net, weights: 'trained' }), /conv1\/kernel is \[11,11,3,6\] there, and/);
   const file = join(out, 'net.safetensors');
   await assert.rejects(

@@ -7,12 +7,13 @@ import { join } from 'node:path';
 import test, { after } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { checkpointsFolder, newestCheckpoint, stepsIn } from '../../src/checkpoint/store.js';
+import { fewImages } from '../data/sets.js';
 
 const CLI = fileURLToPath(new URL('../../src/cli.js', import.meta.url));
 const folder = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-full-'));
 after(() => fs.rmSync(folder, { recursive: true, force: true }));
 
-const LENET = '--preset lenet --data embedded --batch-size 16 --lr 0.05 --momentum 0.9 --no-check';
+const LENET = `--preset lenet --data ${fewImages(folder)} --batch-size 16 --lr 0.05 --momentum 0.9 --no-check`;
 
 /** Runs a line of the shell in which `train` is the trainer on a small net. */
 function shell(line: string) {

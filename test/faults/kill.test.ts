@@ -5,13 +5,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { after } from 'node:test';
 import { killTest } from '../../scripts/kill-test.js';
+import { fewImages } from '../data/sets.js';
+import { DEVICES } from '../equivalence/teams.js';
 
 const out = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-kills-'));
 after(() => fs.rmSync(out, { recursive: true, force: true }));
 
 test('train goes on after each of four kills, and ends with the losses and weights of a run that was not killed', async () => {
   const { early, late, undisturbed, killed, differing } = await killTest({
-    ...{ kills: 4, seed: 5, steps: 20, flags: [], out },
+    ...{ kills: 4, seed: 5, steps: 20, flags: ['--devices', DEVICES.join(','), '--data', fewImages(out)], out },
     told: () => {},
   });
   assert.equal(early + late, 4);

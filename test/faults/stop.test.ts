@@ -8,6 +8,7 @@ import test, { after } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import sharp from 'sharp';
 import { checkpointsFolder, newestCheckpoint, stepsIn } from '../../src/checkpoint/store.js';
+import { fewImages } from '../data/sets.js';
 
 const CLI = fileURLToPath(new URL('../../src/cli.js', import.meta.url));
 const folder = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-stop-'));
@@ -25,7 +26,7 @@ const LENET = [
   '--preset',
   'lenet',
   '--data',
-  'embedded',
+  fewImages(folder),
   '--batch-size',
   '16',
   '--lr',
@@ -33,6 +34,9 @@ const LENET = [
   '--momentum',
   '0.9',
 ];
+
+/** Where reading all of the sample, or an evaluation of it, is to be long enough for the signal. */
+const EMBEDDED = ['--data', 'embedded'];
 
 /** Trains, and calls `act` once stdout has the cue. */
 function trainUntil(args: readonly string[], cue: string | RegExp, act: (child: ChildProcess) => void): Promise<Ended> {
@@ -108,7 +112,7 @@ test('train stops in its check and in its first step, where there is nothing to 
 });
 
 test('train stops in set-up with the exit code of the signal, and leaves no folder', async () => {
-  const ended = await trainUntil(['--run', 'set-up'], 'preset lenet', (child) => child.kill('SIGTERM'));
+  const ended = await trainUntil([...EMBEDDED, '--run', 'set-up'], 'preset lenet', (child) => child.kill('SIGTERM'));
   // Before it listens the signal ends it, as it does any process.
   assert.ok(ended.code === 143 || ended.signal === 'SIGTERM', JSON.stringify(ended));
   assert.equal(fs.existsSync(join(folder, 'runs', 'set-up')), false);
@@ -138,7 +142,7 @@ test('train stops while the mean image is computed, with the exit code of the si
 
 test('train stops in an evaluation, saves, and evaluates when it is resumed', async () => {
   // An evaluation of 1000 images by 1 takes far longer than the steps around it.
-  const args = ['--run', 'eval', '--no-check', '--batch-size', '1', '--steps', '400', '--eval-every', '5'];
+  const args = [...EMBEDDED, '--run', 'eval', '--no-check', '--batch-size', '1', '--steps', '400', '--eval-every', '5'];
   const ended = await trainUntil(args, 'step   1/', (child) => {
     const timer = setInterval(() => {
       if (!logOf('eval').some(({ step }) => step === 5)) return;
@@ -149,7 +153,7 @@ test('train stops in an evaluation, saves, and evaluates when it is resumed', as
   const steps = assertStopped('eval', ended, 143);
   assert.equal(steps, 5, 'it is in the evaluation');
   assert.ok(logOf('eval').every(({ event }) => event !== 'eval'));
-  const again = ['--run', 'eval', '--resume', 'auto', '--batch-size', '1', '--steps', '6'];
+  const again = [...EMBEDDED, '--run', 'eval', '--resume', 'auto', '--batch-size', '1', '--steps', '6'];
   assert.equal((await trainUntil(again, 'never', () => {})).code, 0);
   const evaluated = logOf('eval').filter(({ event }) => event === 'eval');
   assert.deepEqual(

@@ -7,6 +7,8 @@ import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { checkpointsFolder, newestCheckpoint } from '../../src/checkpoint/store.js';
+import { fewImages } from '../data/sets.js';
+import { DEVICES } from '../equivalence/teams.js';
 
 const CLI = fileURLToPath(new URL('../../src/cli.js', import.meta.url));
 const folder = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-faults-'));
@@ -22,8 +24,32 @@ after(() => {
 const TIMEOUT_MS = 3_000;
 fs.writeFileSync(join(folder, 'f.json'), JSON.stringify({ exchangeTimeoutMs: TIMEOUT_MS }));
 
-const LENET = ['--preset', 'lenet', '--data', 'embedded', '--batch-size', '16', '--lr', '0.05', '--workers', '1'];
-const RUN = ['--steps', '4', '--eval-every', '2', '--checkpoint-every', '1', '--keep', '5', '--config', 'f.json'];
+const LENET = [
+  '--preset',
+  'lenet',
+  '--data',
+  fewImages(folder),
+  '--batch-size',
+  '16',
+  '--lr',
+  '0.05',
+  '--workers',
+  '1',
+];
+const RUN = [
+  '--devices',
+  DEVICES.join(','),
+  '--steps',
+  '4',
+  '--eval-every',
+  '2',
+  '--checkpoint-every',
+  '1',
+  '--keep',
+  '5',
+  '--config',
+  'f.json',
+];
 
 interface Ended {
   code: number | null;
@@ -60,8 +86,9 @@ interface Expected {
   args?: readonly string[];
 }
 
-const SINGLE = ['--placement', 'single', '--no-check'];
-const TOWER_1 = 'tower 1 on CPU:1';
+const SINGLE = ['--placement', 'single', '--devices', DEVICES[0], '--no-check'];
+const TOWER_0 = `tower 0 on ${DEVICES[0]}`;
+const TOWER_1 = `tower 1 on ${DEVICES[1]}`;
 const NEXT = '.*--resume';
 const deadline = (direction: string, place: string) =>
   new RegExp(
@@ -86,8 +113,10 @@ const CASES: Record<string, Expected> = {
     message: new RegExp(`^Cannot go on: ${TOWER_1} failed in the command snapshot ${NEXT}`),
     left: 2,
   },
-  'exit@open:0': { message: /^Cannot go on: the thread of tower 1 on CPU:1 ended \(.*code: 7\) in the command open/ },
-  'exit@forward:1': { message: /^Cannot go on: the thread of tower 1 on CPU:1 ended \(.*code: 7\) in step 1,/ },
+  'exit@open:0': {
+    message: new RegExp(`^Cannot go on: the thread of ${TOWER_1} ended \\(.*code: 7\\) in the command open`),
+  },
+  'exit@forward:1': { message: new RegExp(`^Cannot go on: the thread of ${TOWER_1} ended \\(.*code: 7\\) in step 1,`) },
   'exit@forward:3': {
     message: new RegExp(`^Cannot go on: the thread of ${TOWER_1} ended \\(.*code: 7\\) in step 3, ${NEXT}`),
     left: 2,
@@ -131,7 +160,7 @@ const CASES: Record<string, Expected> = {
     left: 2,
   },
   'memory@forward:3 single': {
-    message: /^Cannot go on: tower 0 on CPU:0 ran out of memory in step 3 \(OOM /,
+    message: new RegExp(`^Cannot go on: ${TOWER_0} ran out of memory in step 3 \\(OOM `),
     left: 2,
     args: SINGLE,
   },
@@ -187,10 +216,18 @@ const CASES: Record<string, Expected> = {
     message: new RegExp(`^Cannot go on: test batch 0 has not been filled for 15 s${NEXT}`),
     left: 1,
   },
-  'throw@forward:3 single': { message: /^Cannot go on: tower 0 on CPU:0 failed in step 3/, left: 2, args: SINGLE },
-  'exit@forward:3 single': { message: /^Cannot go on: the thread of tower 0 on CPU:0 ended/, left: 2, args: SINGLE },
+  'throw@forward:3 single': {
+    message: new RegExp(`^Cannot go on: ${TOWER_0} failed in step 3`),
+    left: 2,
+    args: SINGLE,
+  },
+  'exit@forward:3 single': {
+    message: new RegExp(`^Cannot go on: the thread of ${TOWER_0} ended`),
+    left: 2,
+    args: SINGLE,
+  },
   'hang@forward:3 single': {
-    message: new RegExp(`^Cannot go on: tower 0 on CPU:0 has not answered for 15 s in step 3,${NEXT}`),
+    message: new RegExp(`^Cannot go on: ${TOWER_0} has not answered for 15 s in step 3,${NEXT}`),
     left: 2,
     args: SINGLE,
   },

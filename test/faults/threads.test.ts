@@ -5,18 +5,21 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { after } from 'node:test';
 import { train } from '../../src/index.js';
-import { smallConfig, smallNet } from '../equivalence/teams.js';
+import { fewImages } from '../data/sets.js';
+import { SINGLE, smallConfig, smallNet } from '../equivalence/teams.js';
 
 const THREADS = '/proc/self/task';
 const skip = !fs.existsSync(THREADS) && `${THREADS} tells the threads of a process on Linux alone`;
 const folder = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-threads-'));
 after(() => fs.rmSync(folder, { recursive: true, force: true }));
 
+const images = fewImages(folder);
+
 const threads = () => fs.readdirSync(THREADS).length;
 
 /** A run with a data thread, two towers and a writer of checkpoints. @returns its error, and its threads at their most. */
 async function failing(run: string, fault: string | null, values: Record<string, unknown> = {}) {
-  const { net, data } = smallNet('lenet');
+  const { net, data } = smallNet('lenet', images);
   const config = smallConfig({
     ...{ net, data: { ...(data as object), workers: 1 }, out: folder, run, fault },
     ...{ steps: 4, evalEvery: 2, checkpointEvery: 1, check: false, exchangeTimeoutMs: 3_000, ...values },
@@ -57,7 +60,7 @@ const FAULTS: Record<string, Record<string, unknown>> = {
   'throw@data:3': {},
   'exit@data:3': {},
   'hang@data:3': {},
-  'throw@forward:3 single': { placement: 'single', devices: ['CPU:0'] },
+  'throw@forward:3 single': SINGLE,
 };
 
 /** Each way in which a thread can end or be left always; the others with `FAULTS=all`, for each is seconds. */

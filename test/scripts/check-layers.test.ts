@@ -93,6 +93,7 @@ test('checkLayers() keeps words in their rooms, and does not read comments', () 
     ['src/train/b.ts', 'function f(port: MessagePort) {}', 'MessagePort'],
     ['src/tower/worker.ts', 'new Piscina();', 'Piscina'],
     ['src/train/c.ts', "import pino from 'pino';", 'pino'],
+    ['src/tower/d.ts', "import * as tf from '@tensorflow/tfjs';", "import * as tf from '@tensorflow/tfjs'"],
   ];
   for (const [path, text, word] of cases) {
     const found = violations({ [path]: text });
@@ -103,6 +104,8 @@ test('checkLayers() keeps words in their rooms, and does not read comments', () 
     'src/tower/client.ts': "import { Piscina } from 'piscina';",
     'src/data/pool.ts': "import { Piscina } from 'piscina';",
     'src/log.ts': "import pino from 'pino';",
+    'src/tower/d.ts': "import tf = require('@tensorflow/tfjs');",
+    'src/tower/e.ts': "import type * as tf from '@tensorflow/tfjs';",
     'src/model/a.ts': '// Atomics and koffi\n/* pino\nTF_Version */ const a = /[/*]/; /** Piscina */',
   };
   assert.deepEqual(violations(allowed), []);

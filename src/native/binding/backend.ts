@@ -1,6 +1,8 @@
 /** tfjs on a chosen device, for the thread that asks. */
 import './node-shim.js';
-import * as tf from '@tensorflow/tfjs';
+
+import tf = require('@tensorflow/tfjs');
+
 import { NodeJSKernelBackend } from '@tensorflow/tfjs-node-gpu/dist/nodejs_kernel_backend.js';
 import type { TFJSBinding } from '@tensorflow/tfjs-node-gpu/dist/tfjs_binding.js';
 import '@tensorflow/tfjs-node-gpu/dist/register_all_kernels.js';

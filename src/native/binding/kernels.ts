@@ -2,7 +2,8 @@
  * tfjs-node's kernels that give wrong values in silence, mended: the fault is TensorFlow 2.21's or tfjs-node 4.22.0's, and
  * a test that compares every kernel with tfjs's plain backend (`tfjs-core-differences`) found each.
  */
-import * as tf from '@tensorflow/tfjs';
+import tf = require('@tensorflow/tfjs');
+
 import type { NodeJSKernelBackend } from '@tensorflow/tfjs-node-gpu/dist/nodejs_kernel_backend.js';
 import { NativeError } from '../../errors.js';
 import type { OpAttr } from '../c/attributes.js';

@@ -1,5 +1,6 @@
 /** Tensors from memory and into memory, without tfjs's copies and its promise to upload later. */
-import * as tf from '@tensorflow/tfjs';
+import tf = require('@tensorflow/tfjs');
+
 import { shortName } from '../c/context.js';
 import { AttrType, DataType } from '../c/signatures.js';
 import { currentBinding, tensorId, tensorOf } from './backend.js';

@@ -1,5 +1,6 @@
 /** Parameters as TensorFlow resource variables: they stay on the device, and one op updates them in place. */
-import * as tf from '@tensorflow/tfjs';
+import tf = require('@tensorflow/tfjs');
+
 import type { OpAttr } from '../c/attributes.js';
 import { AttrType, DataType } from '../c/signatures.js';
 import { currentBinding, tensorId, tensorOf } from './backend.js';

@@ -2,7 +2,8 @@
  * "A tf.function for tfjs": a function of tensors is run once, recording; from then on it is one call of a TensorFlow
  * function, and its gradient, which tfjs's own tape made, another.
  */
-import * as tf from '@tensorflow/tfjs';
+import tf = require('@tensorflow/tfjs');
+
 import { NativeError } from '../../errors.js';
 import { currentBinding, ownBinding, tensorId, withOwnBinding } from '../binding/backend.js';
 import type { PinnedBinding } from '../binding/binding.js';

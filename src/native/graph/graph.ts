@@ -2,7 +2,8 @@
  * A graph that records: while it stands in the place of a thread's binding, the ops that tfjs's kernels run become nodes
  * of a TensorFlow graph. Nothing is computed.
  */
-import * as tf from '@tensorflow/tfjs';
+import tf = require('@tensorflow/tfjs');
+
 import { NativeError } from '../../errors.js';
 import type { PinnedBinding, TensorMetadata } from '../binding/binding.js';
 import { isForHost } from '../binding/host.js';

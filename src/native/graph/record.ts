@@ -1,5 +1,6 @@
 /** Runs a function of tensors, and tfjs's tape over it, into a graph. */
-import * as tf from '@tensorflow/tfjs';
+import tf = require('@tensorflow/tfjs');
+
 import { NativeError } from '../../errors.js';
 import { tensorId, tensorOf, withBinding } from '../binding/backend.js';
 import type { TensorMetadata } from '../binding/binding.js';

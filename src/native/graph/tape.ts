@@ -1,5 +1,5 @@
 /** The part of tfjs's engine that `tf.customGrad` is made of: with it, a gradient that nobody asks for is not computed. */
-import * as tf from '@tensorflow/tfjs';
+import tf = require('@tensorflow/tfjs');
 
 /** One operation of the tape. */
 export interface TapeOperation {

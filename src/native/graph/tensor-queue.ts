@@ -3,7 +3,9 @@
  * from JavaScript by a queue in the host's memory, to and from another function by one on a device.
  */
 import { threadId } from 'node:worker_threads';
-import * as tf from '@tensorflow/tfjs';
+
+import tf = require('@tensorflow/tfjs');
+
 import { NativeError } from '../../errors.js';
 import { currentBinding, ownBinding, tensorId, tensorOf } from '../binding/backend.js';
 import type { PinnedBinding } from '../binding/binding.js';

@@ -1,6 +1,8 @@
 /** One set of shapes of a compiled function: TensorFlow functions for it and its gradient. */
 import { threadId } from 'node:worker_threads';
-import * as tf from '@tensorflow/tfjs';
+
+import tf = require('@tensorflow/tfjs');
+
 import { NativeError } from '../../errors.js';
 import { currentBinding, tensorId, tensorOf } from '../binding/backend.js';
 import type { PinnedBinding, TensorMetadata } from '../binding/binding.js';

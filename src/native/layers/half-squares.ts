@@ -1,5 +1,6 @@
 /** Whether numbers are numbers, at the price of one look at them. */
-import * as tf from '@tensorflow/tfjs';
+import tf = require('@tensorflow/tfjs');
+
 import { run } from './differentiable.js';
 
 /**

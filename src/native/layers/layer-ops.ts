@@ -3,7 +3,8 @@
  * each input, run only when that gradient is asked for. All are differentiable by tfjs's tape; results are the caller's
  * (or `tf.tidy`'s). float32, NHWC.
  */
-import * as tf from '@tensorflow/tfjs';
+import tf = require('@tensorflow/tfjs');
+
 import { currentBinding, runOp } from '../binding/backend.js';
 import { AttrType, DataType } from '../c/signatures.js';
 import { differentiable, matMul, NHWC, run, T } from './differentiable.js';

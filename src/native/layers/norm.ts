@@ -1,5 +1,6 @@
 /** Response norms by TensorFlow's own ops, differentiable by tfjs's tape. float32, NHWC. */
-import * as tf from '@tensorflow/tfjs';
+import tf = require('@tensorflow/tfjs');
+
 import { currentBinding } from '../binding/backend.js';
 import type { PinnedBinding } from '../binding/binding.js';
 import type { OpAttr } from '../c/attributes.js';

@@ -1,5 +1,6 @@
 /** Zeros around a tensor, differentiable by tfjs's tape. float32. */
-import * as tf from '@tensorflow/tfjs';
+import tf = require('@tensorflow/tfjs');
+
 import { AttrType, DataType } from '../c/signatures.js';
 import { differentiable, run, T } from './differentiable.js';
 

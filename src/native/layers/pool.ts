@@ -1,5 +1,6 @@
 /** Max pooling with oneDNN's op, which keeps where each maximum was, so that the gradient need not find it again. */
-import * as tf from '@tensorflow/tfjs';
+import tf = require('@tensorflow/tfjs');
+
 import { currentBinding, runOp } from '../binding/backend.js';
 import type { PinnedBinding } from '../binding/binding.js';
 import type { OpAttr } from '../c/attributes.js';

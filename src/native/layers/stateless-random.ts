@@ -1,5 +1,6 @@
 /** TensorFlow's random generators without a state (`StatelessRandomNormal`, `StatelessRandomUniform`). */
-import * as tf from '@tensorflow/tfjs';
+import tf = require('@tensorflow/tfjs');
+
 import { runOp } from '../binding/backend.js';
 import { AttrType, DataType } from '../c/signatures.js';
 

@@ -3,7 +3,8 @@
  * than the convolution's sum has (Lavin and Gray 2015, arXiv:1509.09308). The transforms to and from these products are XLA's, the products TensorFlow's.
  * float32, NHWC; differentiable by tfjs's tape.
  */
-import * as tf from '@tensorflow/tfjs';
+import tf = require('@tensorflow/tfjs');
+
 import { currentBinding, withOwnBinding } from '../binding/backend.js';
 import { AttrType } from '../c/signatures.js';
 import { type Compiled, compile } from '../graph/compile.js';
