@@ -39,7 +39,7 @@ const SUITES: Suite[] = [
   { file: 'equivalence/weights', names: [] },
   { file: 'equivalence/warnings', names: [] },
   { file: 'equivalence/borrowed', names: [] },
-  { file: 'equivalence/signal', names: [] },
+  { file: 'equivalence/signal', cards: 1, names: [] },
   { file: 'equivalence/ablate', names: [] },
   { file: 'faults/threads', names: ['leaves no thread in the process'] },
   { file: 'faults/table', names: [], isOutside: true },
