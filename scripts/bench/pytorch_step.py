@@ -17,8 +17,8 @@ from torch.nn import functional as F
 SIZE, ALPHA, BETA, K = 5, 1e-4, 0.75, 2.0
 
 # How far an expert's loss and gradients may be from those of the net as it comes, relative. float32 in another order
-# makes some 1e-7 of both; one near tie in a pool or a ReLU 1e-3 of the gradients (two of eight seeds, eight images).
-LOSS_TOLERANCE, GRADIENT_TOLERANCE = 1e-5, 5e-3
+# makes some 1e-7 of both, and near ties in pools and ReLUs 1e-3 of the gradients; a wrong norm makes 0.2 and more.
+LOSS_TOLERANCE, GRADIENT_TOLERANCE = 1e-5, 2e-2
 
 # What the compared images are multiplied with: the norm's sums are then far above K, and a wrong one shows.
 LOUD = 1000
