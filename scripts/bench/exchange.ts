@@ -1,5 +1,6 @@
 /** The exchange's bytes per second by size and transport, beside a plain copy of memory, in turn. */
-import * as tf from '@tensorflow/tfjs';
+import tf = require('@tensorflow/tfjs');
+
 import {
   createMailboxes,
   type Dtype,

@@ -1,5 +1,6 @@
 /** Forward and backward by layer, of one tower, each compiled by itself: where a step's time goes. */
-import * as tf from '@tensorflow/tfjs';
+import tf = require('@tensorflow/tfjs');
+
 import { table } from '../../src/cli/format.js';
 import type { Run } from '../../src/model/forward.js';
 import { buildNet, isWeighted, parametersOf, volume } from '../../src/model/net.js';

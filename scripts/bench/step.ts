@@ -1,5 +1,6 @@
 /** Training steps: split and single, eager and compiled, and PyTorch, in turn. */
-import * as tf from '@tensorflow/tfjs';
+import tf = require('@tensorflow/tfjs');
+
 import { useDevice } from '../../src/native/binding/backend.js';
 import { flopsOf, type NetSettings } from './nets.js';
 import { kindsOf, openPyTorch } from './pytorch.js';

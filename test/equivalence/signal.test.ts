@@ -1,7 +1,9 @@
 /** Why the text's initial values hardly train, and the code's do: how much of the images is left at the last layer. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import * as tf from '@tensorflow/tfjs';
+
+import tf = require('@tensorflow/tfjs');
+
 import { slotViews } from '../../src/data/index.js';
 import { initialValue } from '../../src/model/init.js';
 import { buildNet, parametersOf } from '../../src/model/net.js';

@@ -2,7 +2,9 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { before, test } from 'node:test';
 import { Worker } from 'node:worker_threads';
-import * as tf from '@tensorflow/tfjs';
+
+import tf = require('@tensorflow/tfjs');
+
 import { allGather, type Exchanger } from '../../src/exchange/all-gather.js';
 import { createMailboxes } from '../../src/exchange/mailbox.js';
 import { slotBytesFor } from '../../src/exchange/transport.js';

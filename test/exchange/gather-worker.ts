@@ -1,6 +1,8 @@
 /** Tower 1 of the two threads that compute one function, for tests. Posts its gradients. */
 import { parentPort, workerData } from 'node:worker_threads';
-import * as tf from '@tensorflow/tfjs';
+
+import tf = require('@tensorflow/tfjs');
+
 import type { Mailboxes } from '../../src/exchange/mailbox.js';
 import { runHalf } from './halves.js';
 

@@ -1,5 +1,6 @@
 /** A small function of two halves that cross at two sites and end at a home, for tests: in one thread, or in two. */
-import * as tf from '@tensorflow/tfjs';
+import tf = require('@tensorflow/tfjs');
+
 import { allGather, type Exchanger } from '../../src/exchange/all-gather.js';
 import { Mailbox, type Mailboxes } from '../../src/exchange/mailbox.js';
 import { msgpackTransport } from '../../src/exchange/transport.js';

@@ -1,5 +1,6 @@
 /** A generator without a state in plain JavaScript, parameters and runs for small nets, for tests on any backend. */
-import * as tf from '@tensorflow/tfjs';
+import tf = require('@tensorflow/tfjs');
+
 import type { Captured, Run } from '../../src/model/forward.js';
 import { initialValue, maskOf, maskSeed, type StatelessRandom } from '../../src/model/init.js';
 import { buildNet, type Net, type NetOptions, parametersOf, type TowerIndex } from '../../src/model/net.js';

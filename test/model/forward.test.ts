@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
-import * as tf from '@tensorflow/tfjs';
+
+import tf = require('@tensorflow/tfjs');
+
 import { dropout, flat } from '../../src/model/forward.js';
 import type { PlacedLayer } from '../../src/model/net.js';
 

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
-import * as tf from '@tensorflow/tfjs';
+
+import tf = require('@tensorflow/tfjs');
+
 import { initialValue, type MaskPlace, maskOf, maskSeed, type StatelessRandom } from '../../src/model/init.js';
 import { buildNet, type Parameter, parametersOf } from '../../src/model/net.js';
 import { JS_RANDOM, tinyNet } from './draws.js';

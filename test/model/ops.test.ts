@@ -1,7 +1,9 @@
 /** Each of the operations against loops that say in JavaScript's own numbers what it is; gradients by differences. */
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
-import * as tf from '@tensorflow/tfjs';
+
+import tf = require('@tensorflow/tfjs');
+
 import type { PlacedLayer } from '../../src/model/net.js';
 import { TFJS_OPS } from '../../src/model/ops.js';
 

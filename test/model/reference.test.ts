@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
-import * as tf from '@tensorflow/tfjs';
+
+import tf = require('@tensorflow/tfjs');
+
 import { TFJS_OPS } from '../../src/model/ops.js';
 import { referenceForward } from '../../src/model/reference.js';
 import { imagesFor, runFor, tinyNet, valuesOf } from './draws.js';

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
-import * as tf from '@tensorflow/tfjs';
+
+import tf = require('@tensorflow/tfjs');
+
 import type { Gather } from '../../src/model/forward.js';
 import { type NetOptions, type TowerIndex, volume } from '../../src/model/net.js';
 import { referenceForward } from '../../src/model/reference.js';

@@ -1,6 +1,8 @@
 import { deepEqual, ok, throws } from 'node:assert/strict';
 import { after, describe, it } from 'node:test';
-import * as tf from '@tensorflow/tfjs';
+
+import tf = require('@tensorflow/tfjs');
+
 import { ExchangeError } from '../../src/errors.js';
 import { createMailboxes, Mailbox, msgpackTransport } from '../../src/exchange/index.js';
 import { currentBinding, useDevice } from '../../src/native/binding/backend.js';

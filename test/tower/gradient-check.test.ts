@@ -1,7 +1,9 @@
 /** What is no number is found before it is in the weights. */
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
-import * as tf from '@tensorflow/tfjs';
+
+import tf = require('@tensorflow/tfjs');
+
 import { ExchangeError, NonFiniteError } from '../../src/errors.js';
 import { createMailboxes, Mailbox, msgpackTransport, slotBytesFor, type Transport } from '../../src/exchange/index.js';
 import { buildNet, parametersOf } from '../../src/model/net.js';

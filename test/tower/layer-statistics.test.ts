@@ -1,7 +1,9 @@
 /** What is measured of a layer: against the definitions, and where there is nothing to see. */
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
-import * as tf from '@tensorflow/tfjs';
+
+import tf = require('@tensorflow/tfjs');
+
 import { useDevice } from '../../src/native/index.js';
 import { measure, measuredLayers, openMeasure } from '../../src/tower/layer-statistics.js';
 import { netOf, TABLE_NAMES } from '../model/nets.js';

@@ -1,7 +1,9 @@
 /** Which way a layer's operation goes. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import * as tf from '@tensorflow/tfjs';
+
+import tf = require('@tensorflow/tfjs');
+
 import { useDevice } from '../../src/native/binding/backend.js';
 import { conv2dBias } from '../../src/native/layers/layer-ops.js';
 import { hasXla, WinogradConvolutions } from '../../src/native/layers/winograd-conv.js';

@@ -3,7 +3,9 @@ import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import * as tf from '@tensorflow/tfjs';
+
+import tf = require('@tensorflow/tfjs');
+
 import { CheckpointError, NativeError } from '../../src/errors.js';
 import { buildNet, type Net, parametersOf } from '../../src/model/net.js';
 import { currentBinding } from '../../src/native/binding/backend.js';

@@ -1,7 +1,9 @@
 import { deepEqual, equal, fail, match, notDeepEqual, ok, throws } from 'node:assert/strict';
 import { after, describe, it } from 'node:test';
 import { isDeepStrictEqual } from 'node:util';
-import * as tf from '@tensorflow/tfjs';
+
+import tf = require('@tensorflow/tfjs');
+
 import type { Crossing, Sendable, Transport } from '../../src/exchange/index.js';
 import { buildNet, type Net, parametersOf } from '../../src/model/net.js';
 import { backingDevice, currentBinding, useDevice } from '../../src/native/binding/backend.js';

@@ -1,7 +1,9 @@
 /** The step before the first one: it frees what it makes, and uses every op that a step does. */
 import assert from 'node:assert/strict';
 import { mock, test } from 'node:test';
-import * as tf from '@tensorflow/tfjs';
+
+import tf = require('@tensorflow/tfjs');
+
 import { createSlot, slotViews } from '../../src/data/index.js';
 import { buildNet } from '../../src/model/net.js';
 import { useDevice } from '../../src/native/binding/backend.js';

@@ -3,7 +3,9 @@ import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { after } from 'node:test';
-import * as tf from '@tensorflow/tfjs';
+
+import tf = require('@tensorflow/tfjs');
+
 import { CASES, IMAGES, writeCase } from '../../scripts/pytorch-cases.js';
 import { openAll } from '../../src/checkpoint/files.js';
 import { CheckpointError } from '../../src/errors.js';

@@ -1,7 +1,9 @@
 /** What tfjs-node's kernels ask of the binding: errors, data types, strings, counting, and what is not supported. */
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
-import * as tf from '@tensorflow/tfjs';
+
+import tf = require('@tensorflow/tfjs');
+
 import { NativeError } from '../../../src/errors.js';
 import { currentBinding, tensorId } from '../../../src/native/binding/backend.js';
 import { openContext } from '../../../src/native/c/context.js';

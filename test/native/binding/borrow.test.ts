@@ -2,7 +2,9 @@
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import * as tf from '@tensorflow/tfjs';
+
+import tf = require('@tensorflow/tfjs');
+
 import { currentBinding, runOp, tensorId } from '../../../src/native/binding/backend.js';
 import { borrowTensor } from '../../../src/native/binding/borrow.js';
 import { tensorFromHalf } from '../../../src/native/binding/tensors.js';

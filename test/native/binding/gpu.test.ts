@@ -1,7 +1,9 @@
 /** What only a GPU can show. Skipped, and said so, where TensorFlow sees none. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import * as tf from '@tensorflow/tfjs';
+
+import tf = require('@tensorflow/tfjs');
+
 import { backingDevice, listDevices, useDevice } from '../../../src/native/index.js';
 
 const gpus = listDevices().filter(({ type }) => type === 'GPU');

@@ -1,7 +1,9 @@
 /** Kernels of tfjs-node's that gave wrong values in silence. */
 import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
-import * as tf from '@tensorflow/tfjs';
+
+import tf = require('@tensorflow/tfjs');
+
 import { compile, NativeError, useDevice } from '../../../src/native/index.js';
 
 before(() => useDevice('CPU:1'));

@@ -1,5 +1,6 @@
 /** Rows for ops that move elements, change their type, or work on images, spectra and strings. */
-import * as tf from '@tensorflow/tfjs';
+import tf = require('@tensorflow/tfjs');
+
 import { bools, floatsOf, integers, intsOf, NO_GRADIENT, type Row, reals, row, stringsOf } from './ops-row.js';
 
 const MATRIX = reals([3, 4]);

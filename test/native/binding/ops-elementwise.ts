@@ -1,5 +1,6 @@
 /** Rows for ops that work element by element. */
-import * as tf from '@tensorflow/tfjs';
+import tf = require('@tensorflow/tfjs');
+
 import { bools, floatsOf, type InputOf, integers, intsOf, NO_GRADIENT, type Row, reals, row } from './ops-row.js';
 
 type Unary = (x: tf.Tensor) => tf.Tensor;

@@ -1,5 +1,6 @@
 /** Rows for the ops that nets are made of: products, convolutions, pooling, normalization, losses, reductions. */
-import * as tf from '@tensorflow/tfjs';
+import tf = require('@tensorflow/tfjs');
+
 import { bools, integers, NO_GRADIENT, type Row, reals, row } from './ops-row.js';
 
 const IMAGE = reals([2, 7, 7, 4]);

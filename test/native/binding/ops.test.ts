@@ -1,7 +1,9 @@
 /** tfjs's ops on the pinned binding against tfjs's backend in plain JavaScript: values, shapes, types and gradients. */
 import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
-import * as tf from '@tensorflow/tfjs';
+
+import tf = require('@tensorflow/tfjs');
+
 import { backingDevice, useDevice } from '../../../src/native/index.js';
 import type { Input, Output, Row } from './ops-row.js';
 import { OPS } from './ops-table.js';

@@ -1,7 +1,9 @@
 /** Tensors from memory and into memory, shared memory too. */
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
-import * as tf from '@tensorflow/tfjs';
+
+import tf = require('@tensorflow/tfjs');
+
 import { NativeError } from '../../../src/errors.js';
 import { currentBinding } from '../../../src/native/binding/backend.js';
 import {

@@ -1,5 +1,6 @@
 /** Ops that work along axes or move whole elements about, on every data type. */
-import * as tf from '@tensorflow/tfjs';
+import tf = require('@tensorflow/tfjs');
+
 import { type Case, DTYPES, type Kind, type Run, tensorOf } from './tfjs-core-values.js';
 
 const REDUCTIONS: Record<string, (x: tf.Tensor, axis: number[] | undefined, keepDims: boolean) => tf.Tensor> = {

@@ -1,5 +1,6 @@
 /** Puts cases of ops on float32 together, with those of their gradients. */
-import * as tf from '@tensorflow/tfjs';
+import tf = require('@tensorflow/tfjs');
+
 import { type Case, type Run, size } from './tfjs-core-values.js';
 
 /** Inputs as shapes, filled with values that differ, or made by a function. */

@@ -1,5 +1,6 @@
 /** Convolutions and pools, with every kind of pad, and of nothing. */
-import * as tf from '@tensorflow/tfjs';
+import tf = require('@tensorflow/tfjs');
+
 import { type Calls, calls, type Loose, spread } from './tfjs-core-calls.js';
 import { type Case, type Kind, tensorOf } from './tfjs-core-values.js';
 

@@ -1,5 +1,6 @@
 /** Ops that work element by element, on every data type and every edge of it, and their gradients. */
-import * as tf from '@tensorflow/tfjs';
+import tf = require('@tensorflow/tfjs');
+
 import { type Case, DTYPES, type DType, edgesOf, everyPair, type Run, tensorOf } from './tfjs-core-values.js';
 
 const UNARY: Record<string, Run> = {

@@ -1,5 +1,6 @@
 /** What an op should give: by tfjs's plain backend or, where that is known to be wrong or has no kernel, by a formula. */
-import * as tf from '@tensorflow/tfjs';
+import tf = require('@tensorflow/tfjs');
+
 import type { Case } from './tfjs-core-values.js';
 
 export interface Output {

@@ -1,5 +1,6 @@
 /** Images, matrices, transforms, norms, and what moves blocks of elements. */
-import * as tf from '@tensorflow/tfjs';
+import tf = require('@tensorflow/tfjs');
+
 import { type Calls, calls, type Loose, spread } from './tfjs-core-calls.js';
 import { type Activation, activated } from './tfjs-core-convolutions.js';
 import { type Case, DTYPES, type Kind, tensorOf } from './tfjs-core-values.js';

@@ -1,5 +1,6 @@
 /** Ops that take indices, that make tensors out of numbers, and that take strings. */
-import * as tf from '@tensorflow/tfjs';
+import tf = require('@tensorflow/tfjs');
+
 import { type Case, DTYPES, type DType, type Run, tensorOf } from './tfjs-core-values.js';
 
 const ints = (values: number[], shape = [values.length]) => tf.tensor(values, shape, 'int32');

@@ -1,5 +1,5 @@
 /** Values at the edges of each data type, and shapes to lay them out in. */
-import * as tf from '@tensorflow/tfjs';
+import tf = require('@tensorflow/tfjs');
 
 export const DTYPES = ['float32', 'int32', 'bool', 'complex64', 'string'] as const;
 export type DType = (typeof DTYPES)[number];

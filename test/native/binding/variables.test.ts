@@ -1,7 +1,9 @@
 /** Parameters as TensorFlow variables, and their update, against the rule in plain JavaScript. */
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
-import * as tf from '@tensorflow/tfjs';
+
+import tf = require('@tensorflow/tfjs');
+
 import { backingDevice, currentBinding } from '../../../src/native/binding/backend.js';
 import { descend, type UpdateRates, Variable } from '../../../src/native/binding/variables.js';
 import { useDevice } from '../../../src/native/index.js';

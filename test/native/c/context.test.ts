@@ -1,7 +1,9 @@
 /** The context's settings, devices by name, and moving tfjs from one device to another. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import * as tf from '@tensorflow/tfjs';
+
+import tf = require('@tensorflow/tfjs');
+
 import { NativeError } from '../../../src/errors.js';
 import { encodeConfig, findDevice, openContext, shortName } from '../../../src/native/c/context.js';
 import { backingDevice, listDevices, useDevice } from '../../../src/native/index.js';

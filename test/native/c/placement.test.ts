@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import * as tf from '@tensorflow/tfjs';
+
+import tf = require('@tensorflow/tfjs');
+
 import { hasKernel, watchPlacement } from '../../../src/native/c/placement.js';
 import { DataType } from '../../../src/native/c/signatures.js';
 import { compile, useDevice } from '../../../src/native/index.js';

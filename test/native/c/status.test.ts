@@ -1,7 +1,9 @@
 /** What of TensorFlow's messages is told: texts as TensorFlow 2.21 writes them, and errors that it makes here. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import * as tf from '@tensorflow/tfjs';
+
+import tf = require('@tensorflow/tfjs');
+
 import { runOp, useDevice } from '../../../src/native/binding/backend.js';
 import { AttrType, DataType } from '../../../src/native/c/signatures.js';
 import { reasonIn } from '../../../src/native/c/status.js';

@@ -1,6 +1,8 @@
 import { deepEqual, equal, throws } from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import * as tf from '@tensorflow/tfjs';
+
+import tf = require('@tensorflow/tfjs');
+
 import type { NativeError } from '../../../src/errors.js';
 import { currentBinding, runOp, useDevice } from '../../../src/native/binding/backend.js';
 import { Variable } from '../../../src/native/binding/variables.js';

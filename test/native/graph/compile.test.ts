@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import * as tf from '@tensorflow/tfjs';
+
+import tf = require('@tensorflow/tfjs');
+
 import { NativeError } from '../../../src/errors.js';
 import { backingDevice, runOp, useDevice } from '../../../src/native/binding/backend.js';
 import { Variable } from '../../../src/native/binding/variables.js';

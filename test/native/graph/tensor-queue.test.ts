@@ -1,6 +1,8 @@
 import { deepEqual, equal, ok, throws } from 'node:assert/strict';
 import { after, describe, it } from 'node:test';
-import * as tf from '@tensorflow/tfjs';
+
+import tf = require('@tensorflow/tfjs');
+
 import { NativeError } from '../../../src/errors.js';
 import { currentBinding, runOp, useDevice } from '../../../src/native/binding/backend.js';
 import { bytesToAlignment } from '../../../src/native/c/copy.js';

@@ -1,7 +1,9 @@
 /** The native layers have the values and gradients of tfjs's chains of ops. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import * as tf from '@tensorflow/tfjs';
+
+import tf = require('@tensorflow/tfjs');
+
 import { TFJS_OPS } from '../../../src/model/ops.js';
 import { useDevice } from '../../../src/native/binding/backend.js';
 import { nativeOps } from '../../../src/tower/native-ops.js';

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import * as tf from '@tensorflow/tfjs';
+
+import tf = require('@tensorflow/tfjs');
+
 import { NativeError } from '../../../src/errors.js';
 import { currentBinding, useDevice } from '../../../src/native/binding/backend.js';
 import { PinnedBinding } from '../../../src/native/binding/binding.js';

@@ -1,7 +1,9 @@
 /** TensorFlow's generators without a state. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import * as tf from '@tensorflow/tfjs';
+
+import tf = require('@tensorflow/tfjs');
+
 import { useDevice } from '../../../src/native/index.js';
 import { statelessNormal, statelessUniform } from '../../../src/native/layers/stateless-random.js';
 

@@ -1,7 +1,9 @@
 /** Convolutions by tiles have the values and gradients of the sums that they stand for. */
 import assert from 'node:assert/strict';
 import test, { after } from 'node:test';
-import * as tf from '@tensorflow/tfjs';
+
+import tf = require('@tensorflow/tfjs');
+
 import { backingDevice, currentBinding, useDevice } from '../../../src/native/binding/backend.js';
 import { compile } from '../../../src/native/graph/compile.js';
 import { conv2dBias } from '../../../src/native/layers/layer-ops.js';

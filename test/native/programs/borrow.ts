@@ -5,7 +5,9 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { isMainThread, Worker, workerData } from 'node:worker_threads';
-import * as tf from '@tensorflow/tfjs';
+
+import tf = require('@tensorflow/tfjs');
+
 import { currentBinding } from '../../../src/native/binding/backend.js';
 import { borrowTensor } from '../../../src/native/binding/borrow.js';
 import { bytesToAlignment } from '../../../src/native/c/copy.js';

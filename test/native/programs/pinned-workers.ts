@@ -1,7 +1,9 @@
 /** Two worker threads pin tfjs to a device each, at the same moment, and compute. Prints what each of them saw. */
 import { once } from 'node:events';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
-import * as tf from '@tensorflow/tfjs';
+
+import tf = require('@tensorflow/tfjs');
+
 import { openContext } from '../../../src/native/c/context.js';
 import { backingDevice, useDevice } from '../../../src/native/index.js';
 

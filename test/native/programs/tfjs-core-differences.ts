@@ -2,7 +2,8 @@
  * Runs every op that tfjs-node has a kernel for, on every data type and its edges, on a device and on tfjs's plain
  * backend: `node tfjs-core-differences.js DEVICE` prints what differs as JSON.
  */
-import * as tf from '@tensorflow/tfjs';
+import tf = require('@tensorflow/tfjs');
+
 import { useDevice } from '../../../src/native/index.js';
 import { ACCEPTED, type Difference } from '../binding/tfjs-core-accepted.js';
 import { alongAxes } from '../binding/tfjs-core-axes.js';

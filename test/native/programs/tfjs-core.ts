@@ -4,7 +4,9 @@
  */
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import * as tf from '@tensorflow/tfjs';
+
+import tf = require('@tensorflow/tfjs');
+
 import { useDevice } from '../../../src/native/index.js';
 import type { CoreOutcome } from '../binding/tfjs-core-outcome.js';
 

@@ -2,7 +2,8 @@
  * Uses each GPU that there is, copies from the first to the second, and tries an op that has no GPU kernel; prints what came
  * of it as JSON. With `peek` it reads a GPU's memory as if it were the host's.
  */
-import * as tf from '@tensorflow/tfjs';
+import tf = require('@tensorflow/tfjs');
+
 import koffi from 'koffi';
 import { currentBinding, runOp, tensorId } from '../../../src/native/binding/backend.js';
 import { openContext } from '../../../src/native/c/context.js';

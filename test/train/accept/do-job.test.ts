@@ -1,7 +1,9 @@
 /** What the child process finds out by itself, and what it takes for wrong. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import * as tf from '@tensorflow/tfjs';
+
+import tf = require('@tensorflow/tfjs');
+
 import { resolveConfig } from '../../../src/config/config.js';
 import { listDevices, openContext } from '../../../src/native/c/context.js';
 import { DataType } from '../../../src/native/c/signatures.js';
