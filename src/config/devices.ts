@@ -4,14 +4,14 @@ import { ConfigError, cut } from '../errors.js';
 import { TABLES, type TableName } from '../model/tables.js';
 import type { Config } from './config.js';
 
-/** `CPU:0` of any of the spellings, `/device:cpu:0` and TensorFlow's full name among them. */
+/**
+ * `CPU:0` of any of the spellings, `/device:cpu:0` and TensorFlow's full name among them. The name of a device of another
+ * process stays as it is: two processes may each have a `GPU:0`.
+ */
 export function shortName(name: unknown): unknown {
-  return typeof name === 'string'
-    ? name
-        .trim()
-        .replace(/^.*device:/i, '')
-        .toUpperCase()
-    : name;
+  if (typeof name !== 'string') return name;
+  const local = name.trim().replace(/^(\/job:localhost\/replica:0\/task:0)?\/?device:/i, '');
+  return local.startsWith('/') ? local : local.toUpperCase();
 }
 
 /** The GPUs among the devices. */

@@ -50,6 +50,18 @@ test('tableOf() is what resolveConfig() comes to, before there is a machine', ()
   assert.equal(tableOf([flags({ net: { table: 7 } })]), 7);
 });
 
+test('resolveConfig() takes every spelling of a device of this process, and none of another one for it', () => {
+  for (const name of ['cpu:1', '/device:CPU:1', 'device:cpu:1', '/job:localhost/replica:0/task:0/device:CPU:1']) {
+    const { config } = resolve([flags({ preset: 'mini', devices: ['CPU:0', name] })]);
+    assert.deepEqual(config.devices, ['CPU:0', 'CPU:1'], name);
+  }
+  const remote = '/job:tower/replica:0/task:1/device:CPU:1';
+  assert.throws(
+    () => resolve([flags({ preset: 'mini', devices: ['CPU:0', remote] })]),
+    (error) => error instanceof ConfigError && error.message.includes(remote),
+  );
+});
+
 test('opThreads() is half of the cores for a net of two columns, and all for one of one', () => {
   assert.deepEqual(
     [1, 2, 3, 16].map((cores) => opThreads('original', cores)),
