@@ -3,13 +3,21 @@ import tf = require('@tensorflow/tfjs');
 
 import { type Crossing, type Dtype, type Exchanger, type Place, scaleOf, type Transport } from '../exchange/index.js';
 import { borrowTensor } from '../native/binding/borrow.js';
-import { copyTensor, copyTensorAsHalf, settle, tensorFrom, tensorFromHalf } from '../native/binding/tensors.js';
-import { HALF_MAX, TensorQueue } from '../native/graph/tensor-queue.js';
+import {
+  copyTensor,
+  copyTensorAsHalf,
+  scaledForHalf,
+  settle,
+  tensorFrom,
+  tensorFromHalf,
+  unscaledFromHalf,
+} from '../native/binding/tensors.js';
+import { TensorQueue } from '../native/graph/tensor-queue.js';
 
 /** Messages, for a pass that runs op by op. */
 export function messageExchanger(transport: Transport, dtype: Dtype, step: number): Exchanger {
   const read = (shape: readonly number[], bytes: Uint8Array, scale: number, isBorrowed: boolean): tf.Tensor => {
-    if (dtype === 'float16') return fromHalf(shape, bytes, scale);
+    if (dtype === 'float16') return tf.tidy(() => unscaledFromHalf(tensorFromHalf(shape, bytes), scale));
     const values = new Float32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
     return isBorrowed ? borrowTensor(shape, values) : tensorFrom(shape, values);
   };
@@ -18,7 +26,9 @@ export function messageExchanger(transport: Transport, dtype: Dtype, step: numbe
       settle(tensor); // computing it is no exchange
       const scale = scaleOf(dtype, place);
       const copyTo = (bytes: Uint8Array) =>
-        dtype === 'float16' ? toHalf(tensor, bytes, scale) : copyTensor(tensor, bytes);
+        dtype === 'float16'
+          ? tf.tidy(() => copyTensorAsHalf(scaledForHalf(tensor, scale), bytes))
+          : copyTensor(tensor, bytes);
       transport.send({ shape: tensor.shape, dtype, copyTo }, { ...place, step });
     },
     receive: (shape, place) =>
@@ -37,18 +47,6 @@ export function messageExchanger(transport: Transport, dtype: Dtype, step: numbe
         }
       }),
   };
-}
-
-function toHalf(tensor: tf.Tensor, bytes: Uint8Array, scale: number): void {
-  if (scale === 1) copyTensorAsHalf(tensor, bytes);
-  else tf.tidy(() => copyTensorAsHalf(tf.clipByValue(tf.mul(tensor, scale), -HALF_MAX, HALF_MAX), bytes));
-}
-
-function fromHalf(shape: readonly number[], bytes: Uint8Array, scale: number): tf.Tensor {
-  return tf.tidy(() => {
-    const values = tensorFromHalf(shape, bytes);
-    return scale === 1 ? values : tf.mul(values, 1 / scale);
-  });
 }
 
 /**

@@ -2,7 +2,7 @@
 import tf = require('@tensorflow/tfjs');
 
 import type { Crossing } from '../exchange/index.js';
-import { type Net, sitesOf, type TowerIndex } from '../model/net.js';
+import { type Net, sitesOf, type TowerIndex, volume } from '../model/net.js';
 import { tensorFrom } from '../native/binding/tensors.js';
 import { compile } from '../native/graph/compile.js';
 import type { RunsWhile } from '../native/graph/run-while.js';
@@ -126,7 +126,7 @@ function messageCrossing({ transport, dtype }: Peer, by: RunsWhile): Crossed {
 
 /** Whole numbers below 2048, which float16 has too. */
 function pattern(sizes: readonly number[], tower: number, seed: number): Float32Array {
-  const count = sizes.reduce((product, size) => product * size, 1);
+  const count = volume(sizes);
   const offset = (seed * 2 + tower + 1) * 0x9e3779b9;
   const values = new Float32Array(count);
   for (let i = 0; i < count; i++) values[i] = (Math.imul(i + offset, 0x85ebca6b) >>> 21) - 1024;

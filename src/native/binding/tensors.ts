@@ -62,6 +62,19 @@ export function tensorFromHalf(shape: readonly number[], bytes: Uint8Array): tf.
   }
 }
 
+/** The largest number of float16: a larger value becomes this, where rounding would make it infinite. */
+const HALF_MAX = 65_504;
+
+/** `tensor` times `scale`, within what float16 has; the tensor itself for a scale of 1. */
+export function scaledForHalf(tensor: tf.Tensor, scale: number): tf.Tensor {
+  return scale === 1 ? tensor : tf.clipByValue(tf.mul(tensor, scale), -HALF_MAX, HALF_MAX);
+}
+
+/** What {@link scaledForHalf} was given, of what came of it; the tensor itself for a scale of 1. */
+export function unscaledFromHalf(tensor: tf.Tensor, scale: number): tf.Tensor {
+  return scale === 1 ? tensor : tf.mul(tensor, 1 / scale);
+}
+
 /** Attributes of `Cast`. */
 export function castAttrs(from: number, to: number) {
   return [

@@ -3,7 +3,7 @@ import type { PinnedBinding } from '../binding/binding.js';
 import type { Context } from '../c/context.js';
 import { DataType, type Pointer } from '../c/signatures.js';
 import { check } from '../c/status.js';
-import { bytesPerElement } from '../c/values.js';
+import { bytesPerElement, volume } from '../c/values.js';
 
 /** A constant of no more bytes is made once for all that need it. */
 const SMALL_BYTES = 64;
@@ -11,7 +11,7 @@ const SMALL_BYTES = 64;
 /** What a small tensor holds, as text: sizes, axes and factors come up again and again. Nothing for a larger one. */
 export function constantKey(binding: PinnedBinding, id: number): string | undefined {
   const { shape, dtype } = binding.describe(id);
-  const size = shape.reduce((product, each) => product * each, 1);
+  const size = volume(shape);
   if (dtype === DataType.STRING || size * bytesPerElement(dtype) > SMALL_BYTES) return undefined;
   const { buffer, byteOffset, byteLength } = binding.tensorDataSync(id) as Uint8Array;
   return `${dtype} [${shape}] ${Buffer.from(buffer, byteOffset, byteLength).toString('hex')}`;

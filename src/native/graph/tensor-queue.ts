@@ -4,13 +4,13 @@
  */
 import { threadId } from 'node:worker_threads';
 
-import tf = require('@tensorflow/tfjs');
+import type * as tf from '@tensorflow/tfjs';
 
 import { NativeError } from '../../errors.js';
 import { currentBinding, ownBinding, tensorId, tensorOf } from '../binding/backend.js';
 import type { PinnedBinding } from '../binding/binding.js';
 import { hostTensor } from '../binding/borrow.js';
-import { castAttrs } from '../binding/tensors.js';
+import { castAttrs, scaledForHalf, unscaledFromHalf } from '../binding/tensors.js';
 import type { OpAttr } from '../c/attributes.js';
 import { AttrType, DataType } from '../c/signatures.js';
 import { OUT_OF_RANGE } from '../c/status.js';
@@ -66,7 +66,12 @@ export class TensorQueue {
     const value =
       this.#dtype === DataType.FLOAT
         ? graph.valueOf(tensorId(tensor))
-        : graph.record('Cast', castAttrs(DataType.FLOAT, DataType.HALF), [scaledForHalf(graph, tensor, scale)], 1)[0]!;
+        : graph.record(
+            'Cast',
+            castAttrs(DataType.FLOAT, DataType.HALF),
+            [graph.valueOf(tensorId(scaledForHalf(tensor, scale)))],
+            1,
+          )[0]!;
     const inputs = [graph.valueOf(this.#handle), value];
     graph.record('QueueEnqueueV2', this.#attrs('Tcomponents'), inputs, 0, { device: this.#device });
   }
@@ -90,7 +95,7 @@ export class TensorQueue {
     );
     if (this.#dtype === DataType.FLOAT) return tensorOf(value!);
     const cast = tensorOf(graph.record('Cast', castAttrs(DataType.HALF, DataType.FLOAT), [value!], 1)[0]!);
-    return scale === 1 ? cast : tf.mul(cast, 1 / scale);
+    return unscaledFromHalf(cast, scale);
   }
 
   /** Outside of a function: waits for the next tensor. @returns the caller's. @throws NativeError when it is cancelled. */
@@ -172,14 +177,6 @@ export class TensorQueue {
   #attrs(types: string): OpAttr[] {
     return [this.#types(types), { name: 'timeout_ms', type: AttrType.INT, value: -1 }]; // TensorFlow knows no other
   }
-}
-
-/** The largest number of float16: a larger value becomes this, where rounding would make it infinite. */
-export const HALF_MAX = 65_504;
-
-function scaledForHalf(graph: Graph, tensor: tf.Tensor, scale: number) {
-  if (scale === 1) return graph.valueOf(tensorId(tensor));
-  return graph.valueOf(tensorId(tf.clipByValue(tf.mul(tensor, scale), -HALF_MAX, HALF_MAX)));
 }
 
 function recording(): Graph {
