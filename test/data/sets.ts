@@ -46,6 +46,11 @@ export function idx(magic: number, sizes: readonly number[], values: ArrayLike<n
   return Buffer.concat([head, Uint8Array.from(values)]);
 }
 
+/** Flags of a LeNet that is trained in a moment, on {@link fewImages} in that folder. */
+export function lenetFlags(folder: string): string[] {
+  return [...'--preset lenet --batch-size 16 --lr 0.05 --data'.split(' '), fewImages(folder)];
+}
+
 /**
  * The first 400 training and 40 test images of the sample in a new folder `fashion`, which gives the classes their names. A
  * run that does not need more of them is done in a part of the time: it reads all, and evaluates at its end.

@@ -8,7 +8,7 @@ import test, { after } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import sharp from 'sharp';
 import { checkpointsFolder, newestCheckpoint, stepsIn } from '../../src/checkpoint/store.js';
-import { fewImages } from '../data/sets.js';
+import { lenetFlags } from '../data/sets.js';
 
 const CLI = fileURLToPath(new URL('../../src/cli.js', import.meta.url));
 const folder = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-stop-'));
@@ -21,19 +21,7 @@ interface Ended {
   stderr: string;
 }
 
-const LENET = [
-  'train',
-  '--preset',
-  'lenet',
-  '--data',
-  fewImages(folder),
-  '--batch-size',
-  '16',
-  '--lr',
-  '0.05',
-  '--momentum',
-  '0.9',
-];
+const LENET = ['train', ...lenetFlags(folder), '--momentum', '0.9'];
 
 /** Where reading all of the sample, or an evaluation of it, is to be long enough for the signal. */
 const EMBEDDED = ['--data', 'embedded'];

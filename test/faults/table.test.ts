@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { checkpointsFolder, newestCheckpoint } from '../../src/checkpoint/store.js';
-import { fewImages } from '../data/sets.js';
+import { lenetFlags } from '../data/sets.js';
 import { DEVICES } from '../equivalence/teams.js';
 
 const CLI = fileURLToPath(new URL('../../src/cli.js', import.meta.url));
@@ -24,18 +24,7 @@ after(() => {
 const TIMEOUT_MS = 3_000;
 fs.writeFileSync(join(folder, 'f.json'), JSON.stringify({ exchangeTimeoutMs: TIMEOUT_MS }));
 
-const LENET = [
-  '--preset',
-  'lenet',
-  '--data',
-  fewImages(folder),
-  '--batch-size',
-  '16',
-  '--lr',
-  '0.05',
-  '--workers',
-  '1',
-];
+const LENET = [...lenetFlags(folder), '--workers', '1'];
 const RUN = [
   '--devices',
   DEVICES.join(','),

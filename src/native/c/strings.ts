@@ -6,6 +6,7 @@ import { allocateTensor } from './handles.js';
 import type { Library } from './load.js';
 import { AttrType, DataType, type Pointer } from './signatures.js';
 import { check } from './status.js';
+import { volume } from './values.js';
 
 const TSTRING_BYTES = 24;
 
@@ -27,7 +28,7 @@ export function stringTensor(
 ): Pointer {
   const { library, status } = context;
   const { c } = library;
-  const count = shape.reduce((product, size) => product * size, 1);
+  const count = volume(shape);
   if (values.length !== count) {
     throw new NativeError(`Cannot make a string tensor of shape [${shape}]: ${values.length} strings were given`, 3);
   }

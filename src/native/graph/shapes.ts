@@ -2,6 +2,7 @@
 import type { Context } from '../c/context.js';
 import type { GraphOutput, Pointer } from '../c/signatures.js';
 import { check } from '../c/status.js';
+import { volume } from '../c/values.js';
 import type { Node } from './graph-value.js';
 
 /** A result's shape: -1 for a size that TensorFlow does not know, [-1] for an unknown rank. */
@@ -41,5 +42,5 @@ function untoldShape(
   if (op === 'ReadVariableOp') return inputs[0]!.shape; // of a resource that is given
   if (op !== '_MklNativeMaxPool' || index !== 1) return undefined;
   const pooled = shapeOf(context, graph, { oper: operation, index: 0 }, op);
-  return [pooled.reduce((size, each) => size * each, 1)]; // a byte for each maximum
+  return [volume(pooled)]; // a byte for each maximum
 }
