@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import {
   type CheckReport,
   checkImages,
+  endings,
   keepStatistics,
   notesOfProgress,
   openImages,
@@ -46,9 +47,12 @@ export async function dataCheck(
 }
 
 function checkLines(report: CheckReport): string[] {
-  const ignored = report.ignored > 0 ? `; ${count(report.ignored)} other files passed over` : '';
+  const byEnding = endings(Object.entries(report.passedOver));
+  const which = byEnding && ` (${byEnding})`;
+  const ignored = report.ignored > 0 ? `; ${count(report.ignored)} other files passed over${which}` : '';
   return [
     `${report.source}: ${count(report.classes)} classes${ignored}`,
+    ...report.remarks,
     ...setLines('train', report.train),
     ...setLines('val', report.val),
   ];

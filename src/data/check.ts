@@ -1,10 +1,13 @@
 /** Reads every image of a data set beforehand, as a training would, and reports what it found. */
+import { join } from 'node:path';
 import { forEachIndex } from './at-once.js';
 import type { Unreadable } from './bad-images.js';
 import { kindOf, openDecoder } from './decode.js';
 import { type FileDataset, type ImageFiles, openReader } from './files.js';
 import { nameAt } from './names.js';
 import type { Progress } from './progress.js';
+import { patiently } from './trouble.js';
+import type { PassedOver } from './walk.js';
 
 /** What is known of one set. */
 export interface SetReport {
@@ -27,18 +30,22 @@ export interface SetReport {
 export interface CheckReport {
   source: string;
   classes: number;
-  /** Files in the class folders whose names are no images'. */
+  /** Files in the class folders whose names are no images', in all and by ending. */
   ignored: number;
+  passedOver: PassedOver;
+  /** How the folder was understood where that is not plain. */
+  remarks: readonly string[];
   train: SetReport;
   val: SetReport;
 }
 
 /**
  * Decodes every image. Reads files only: whatever is wrong with one is in the report.
+ * @throws SystemError when the system does not let them be read, for no fault of theirs.
  * @param resize as the training will have it.
  */
 export async function checkImages(
-  { source, folder, classNames, ignored, train, test }: FileDataset,
+  { source, folder, classNames, ignored, passedOver = {}, remarks = [], train, test }: FileDataset,
   { resize, atOnce, progress = () => {} }: { resize: number; atOnce: number; progress?: Progress },
 ): Promise<CheckReport> {
   const decode = await openDecoder(resize, 3);
@@ -54,11 +61,18 @@ export async function checkImages(
     const reader = openReader(folder, files);
     try {
       await forEachIndex(files.count, atOnce, async (index) => {
-        const read = reader.read(index);
+        const read = await reader.read(index);
         if ('bytes' in read) report.bytes += read.bytes.length;
-        const decoded = 'bytes' in read ? await decode(read.bytes) : read;
+        const path = nameAt(files.names, index);
+        const decoded =
+          'bytes' in read
+            ? await patiently(
+                () => join(folder, path),
+                () => decode(read.bytes),
+              )
+            : read;
         if ('reason' in decoded) bad.push({ index, reason: decoded.reason });
-        else if ('bytes' in read) addKind(report, nameAt(files.names, index), await kindOf(read.bytes));
+        else if ('bytes' in read) addKind(report, path, await kindOf(read.bytes));
         progress(++done, total);
       });
     } finally {
@@ -70,16 +84,21 @@ export async function checkImages(
     return report;
   }
 
-  return { source, classes: classNames.length, ignored, train: await checkSet(train), val: await checkSet(test) };
+  return {
+    ...{ source, classes: classNames.length, ignored, passedOver, remarks },
+    train: await checkSet(train),
+    val: await checkSet(test),
+  };
 }
 
-const FORMATS: Record<string, string> = { jpg: 'jpeg', jpeg: 'jpeg', png: 'png', gif: 'gif', webp: 'webp' };
+/** Endings of names; those of JPEG are many. */
+const FORMATS: Record<string, string> = { png: 'png', gif: 'gif', webp: 'webp' };
 
 function addKind(report: SetReport, path: string, kind: Awaited<ReturnType<typeof kindOf>>): void {
   const { format, space, width, height } = kind;
   report.formats[format] = (report.formats[format] ?? 0) + 1;
   report.spaces[space] = (report.spaces[space] ?? 0) + 1;
-  if (FORMATS[path.slice(path.lastIndexOf('.') + 1).toLowerCase()] !== format) report.misnamed++;
+  if ((FORMATS[path.slice(path.lastIndexOf('.') + 1).toLowerCase()] ?? 'jpeg') !== format) report.misnamed++;
   report.shortestSide = Math.min(report.shortestSide, width, height);
   report.longestSide = Math.max(report.longestSide, width, height);
 }

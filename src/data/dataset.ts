@@ -5,6 +5,8 @@ import { fileURLToPath } from 'node:url';
 import { DataError } from '../errors.js';
 import type { FileDataset } from './files.js';
 import { readIdxImages, readIdxLabels } from './idx.js';
+import { DATA_FILES, type DataFile, findIdx, isIdxFolder, isWhole } from './idx-files.js';
+import { recognised } from './recognise.js';
 
 /** Images in memory and their labels, both on SharedArrayBuffers. */
 export interface Images {
@@ -28,17 +30,11 @@ export interface PixelDataset {
   readonly test: Images;
   /** By label. */
   readonly classNames: readonly string[];
+  /** How the files were understood where that is not plain, for people. */
+  readonly remarks?: readonly string[];
 }
 
 export type Dataset = PixelDataset | FileDataset;
-
-/** The four files' names, each also with `.gz`. */
-export const DATA_FILES = [
-  'train-images-idx3-ubyte',
-  'train-labels-idx1-ubyte',
-  't10k-images-idx3-ubyte',
-  't10k-labels-idx1-ubyte',
-] as const;
 
 /** Where Fashion-MNIST is looked for: by hand, by hand beside other data, Debian's package dataset-fashion-mnist. */
 const FOLDERS = ['data', 'data/fashion-mnist', '/usr/share/datasets/fashion-mnist'];
@@ -60,7 +56,7 @@ const FILES_EXPECTED = `the four files ${DATA_FILES.join(', ')} (plain or .gz)`;
 
 /** The first folder that holds Fashion-MNIST's four files, if any does. */
 export function findFashionMnist(): string | undefined {
-  return FOLDERS.find((folder) => DATA_FILES.every((name) => findFile(folder, name) !== undefined));
+  return FOLDERS.find(isIdxFolder);
 }
 
 /**
@@ -75,7 +71,6 @@ export function loadDataset(source: string, classes: number): PixelDataset {
     return { ...sample, name: 'fashion-mnist-sample', source: 'embedded sample', classNames: FASHION_CLASSES };
   }
   if (source !== 'fashion-mnist') {
-    checkFolder(source);
     return readFolder(source, classes);
   }
   const folder = findFashionMnist();
@@ -85,15 +80,13 @@ export function loadDataset(source: string, classes: number): PixelDataset {
   );
 }
 
-/** Whether a folder holds a data set of four IDX files. */
-export function isIdxFolder(folder: string): boolean {
-  return DATA_FILES.every((name) => findFile(folder, name) !== undefined);
-}
-
 /** @throws DataError unless the folder holds the four files. */
-function checkFolder(folder: string): void {
-  const missing = DATA_FILES.filter((name) => findFile(folder, name) === undefined);
-  if (missing.length === 0) return;
+function filesIn(folder: string): Record<DataFile, string> {
+  const found = findIdx(folder);
+  if (isWhole(found)) return found;
+  const missing = DATA_FILES.filter((name) => found[name] === undefined);
+  const other = missing.length === DATA_FILES.length ? recognised(folder) : undefined;
+  if (other) throw other;
   throw new DataError(
     `Cannot load data from ${folder}: ${whatIsThere(folder, missing)}, expected a folder with ${FILES_EXPECTED}, or one with images in class folders under train and val; point --data at it, or take the sample with --data embedded`,
   );
@@ -107,8 +100,13 @@ function whatIsThere(folder: string, missing: readonly string[]): string {
 }
 
 function readFolder(folder: string, classes: number): PixelDataset {
-  const path = (name: (typeof DATA_FILES)[number]) => findFile(folder, name)!;
-  const [trainImages, trainLabels, testImages, testLabels] = DATA_FILES.map(path) as [string, string, string, string];
+  const files = filesIn(folder);
+  const [trainImages, trainLabels, testImages, testLabels] = DATA_FILES.map((name) => files[name]) as [
+    string,
+    string,
+    string,
+    string,
+  ];
   const train = readIdxImages(trainImages);
   const test = readIdxImages(testImages);
   if (train.height !== test.height || train.width !== test.width) {
@@ -117,6 +115,8 @@ function readFolder(folder: string, classes: number): PixelDataset {
     );
   }
   const name = basename(resolve(folder));
+  const labels = readIdxLabels(trainLabels, trainImages, train.count, classes);
+  const remark = `the labels in ${trainLabels} go from 1 to ${classes}: class 1 is the net's first`;
   return {
     kind: 'pixels',
     name,
@@ -124,20 +124,18 @@ function readFolder(folder: string, classes: number): PixelDataset {
     height: train.height,
     width: train.width,
     channels: 1,
-    train: withLabels(train, readIdxLabels(trainLabels, trainImages, train.count, classes)),
-    test: withLabels(test, readIdxLabels(testLabels, testImages, test.count, classes)),
+    train: withLabels(train, labels.values),
+    test: withLabels(test, readIdxLabels(testLabels, testImages, test.count, classes, labels.first).values),
     // Other data in these files, such as handwritten digits, does not say what its classes are.
-    classNames: /fashion/i.test(name) ? FASHION_CLASSES : Array.from({ length: classes }, (_, i) => `${i}`),
+    classNames: /fashion/i.test(name)
+      ? FASHION_CLASSES
+      : Array.from({ length: classes }, (_, i) => `${i + labels.first}`),
+    remarks: labels.first === 1 ? [remark] : [],
   };
 }
 
 function withLabels({ count, pixels }: { count: number; pixels: Uint8Array }, labels: Uint8Array): Images {
   return { count, images: pixels, labels };
-}
-
-/** The file plain or compressed, if it is there. */
-function findFile(folder: string, name: string): string | undefined {
-  return [join(folder, name), join(folder, `${name}.gz`)].find(existsSync);
 }
 
 /** The sample's folder: not compiled, so among the sources, or beside this file when somebody has put it there. */

@@ -1,5 +1,6 @@
 /** From a file's bytes to pixels of one size: the one place that knows sharp. */
 import { DataError } from '../errors.js';
+import { systemError } from './trouble.js';
 
 /**
  * What sharp could load besides; the content is looked at before too. Blocking is the whole process's and each data
@@ -16,7 +17,7 @@ const MAX_PIXELS = 2 ** 26;
 /** Pixels [resize, resize, channels], or why there are none. */
 export type Decoded = { readonly pixels: Uint8Array } | { readonly reason: string };
 
-/** Never rejects: a file that is no image is a {@link Decoded} with a reason. */
+/** A file that is no image is a {@link Decoded} with a reason. Rejects as the system does when there is no memory. */
 export type Decode = (bytes: Buffer) => Promise<Decoded>;
 
 /** What a file is, by its content. */
@@ -54,10 +55,14 @@ export async function openDecoder(resize: number, channels: 1 | 3): Promise<Deco
       if (pixels.length === resize * resize * channels) return { pixels };
       return { reason: `it decodes to ${pixels.length} bytes, not ${resize * resize * channels}` };
     } catch (error) {
+      if (NO_MEMORY.test(firstLine(error))) throw systemError('ENOMEM', `no memory to decode it: ${firstLine(error)}`);
       return { reason: reasonOf(bytes, format, error) };
     }
   };
 }
+
+/** What libvips and its decoders say where there is no memory, and no room for threads: none of it is the image's fault. */
+const NO_MEMORY = /out of memory|insufficient memory|cannot allocate|unable to (allocate|create thread)/i;
 
 /** What a file's header says. @throws sharp's error when it says nothing. */
 export async function kindOf(bytes: Buffer): Promise<ImageKind> {

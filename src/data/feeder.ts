@@ -7,6 +7,7 @@ import { batchImages } from './batch-images.js';
 import { batchesOf, createSlot, slotBytes } from './batches.js';
 import { IMAGENET_COLOURS } from './colours.js';
 import type { Dataset } from './dataset.js';
+import { MOST_OPEN } from './files.js';
 import { type FillFault, type FillSetup, type FillTask, rangeOf } from './fill-task.js';
 import { openLane } from './lane.js';
 import { batchName, openInline, openPool } from './pool.js';
@@ -89,6 +90,9 @@ export interface BatchFeeder {
   close(): Promise<void>;
 }
 
+/** Each thread reads training and test images. */
+const SETS = 2;
+
 /** One in use, one filled ahead. */
 const TEST_SLOTS = 2;
 
@@ -104,6 +108,7 @@ export function openFeeder(options: FeedOptions): BatchFeeder {
   assert(statistics || !needsStatistics(data), 'the options need statistics');
   const setup: FillSetup = {
     ...{ dataset, batchSize, inputSize, inputChannels, seed, data, views, slots },
+    mostOpen: Math.max(1, Math.floor(MOST_OPEN / (SETS * Math.max(1, data.workers)))),
     ...(data.meanImage && { meanImage: statistics!.mean }),
     ...(options.fault && { fault: options.fault }),
     colours: needsOwnColours(data) ? statistics!.colours : IMAGENET_COLOURS,
@@ -160,7 +165,8 @@ export function openFeeder(options: FeedOptions): BatchFeeder {
   };
 
   async function fill(kind: FillTask['kind'], number: number, slot: number): Promise<void> {
-    const { bad, holes } = await filling.fill(kind, number, slot);
+    const { bad, holes, trouble } = await filling.fill(kind, number, slot);
+    if (trouble !== undefined) throw new DataError(trouble);
     ledger.add(kind === 'training' ? kind : 'test', number, bad, holes);
     const { count } = rangeOf(setup, kind, number);
     counts.set(slot, holes.length === 0 ? count : closeHoles(setup, slot, count, holes));

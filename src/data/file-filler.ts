@@ -2,7 +2,7 @@
 import { createPainter } from './augment.js';
 import { slotViews } from './batches.js';
 import { type Decode, type Decoded, openDecoder } from './decode.js';
-import { type FileDataset, type ImageFiles, openReader } from './files.js';
+import { type ByteReader, type FileDataset, openReader } from './files.js';
 import {
   type BadImage,
   changesOf,
@@ -10,9 +10,11 @@ import {
   type Filled,
   type Filler,
   type FillSetup,
+  type FillTask,
   placesOf,
   rangeOf,
 } from './fill-task.js';
+import { SystemError } from './trouble.js';
 import { changesOfViews } from './views.js';
 
 /** An image to paint, or a place for which there is none. */
@@ -48,36 +50,20 @@ export function createFileFiller(setup: FillSetup<FileDataset>): Filler {
     decoder ??= openDecoder(resize, channels);
     return (await decoder)(bytes);
   };
-  const sets = {
-    training: openSet(dataset.folder, dataset.train, decode),
-    test: openSet(dataset.folder, dataset.test, decode),
-  };
+  const { mostOpen } = setup;
+  const openSetOf = (files: FileDataset['train']) =>
+    openSet(openReader(dataset.folder, files, mostOpen === undefined ? {} : { mostOpen }), files.labels, decode);
+  const sets = { training: openSetOf(dataset.train), test: openSetOf(dataset.test) };
 
   return {
+    // A thread's error would not come out as what it is.
     async fill(task) {
-      const training = task.kind === 'training';
-      const { from, count, epoch } = rangeOf(setup, task.kind, task.number);
-      const set = sets[training ? 'training' : 'test'];
-      const order = orderOf(task.kind, epoch);
-      const { images, labels } = views[task.slot]!;
-      const { begin, end } = placesOf(count, task);
       const filled: Filled = { bad: [], holes: [] };
-      const find = (i: number) => {
-        if (!order) return set.find([from + i], 0, 1);
-        return set.find(order, from + i, training && onBadImage === 'skip' ? order.length : 1);
-      };
-
-      let next = begin < end ? find(begin) : undefined;
-      for (let i = begin; i < end; i++) {
-        const { index, pixels, bad } = await next!;
-        filled.bad.push(...bad);
-        if (!pixels) filled.holes.push(i);
-        if (!pixels && onBadImage === 'fail') return filled;
-        next = i + 1 < end ? find(i + 1) : undefined; // decodes while this one is painted
-        if (!pixels) continue;
-        const changes = training ? changesOf(setup, index, epoch, from + i) : plain[task.number % plain.length]!;
-        paint(images, i * inputValues, pixels, 0, changes);
-        labels[i] = set.labels[index]!;
+      try {
+        await fillPart(task, filled);
+      } catch (error) {
+        if (!(error instanceof SystemError)) throw error;
+        filled.trouble = error.message;
       }
       return filled;
     },
@@ -85,22 +71,46 @@ export function createFileFiller(setup: FillSetup<FileDataset>): Filler {
       for (const set of [sets.training, sets.test]) set.close();
     },
   };
+
+  async function fillPart(task: FillTask, filled: Filled): Promise<void> {
+    const training = task.kind === 'training';
+    const { from, count, epoch } = rangeOf(setup, task.kind, task.number);
+    const set = sets[training ? 'training' : 'test'];
+    const order = orderOf(task.kind, epoch);
+    const { images, labels } = views[task.slot]!;
+    const { begin, end } = placesOf(count, task);
+    const find = (i: number) => {
+      if (!order) return set.find([from + i], 0, 1);
+      return set.find(order, from + i, training && onBadImage === 'skip' ? order.length : 1);
+    };
+
+    let next = begin < end ? find(begin) : undefined;
+    for (let i = begin; i < end; i++) {
+      const { index, pixels, bad } = await next!;
+      filled.bad.push(...bad);
+      if (!pixels) filled.holes.push(i);
+      if (!pixels && onBadImage === 'fail') return;
+      next = i + 1 < end ? find(i + 1) : undefined; // decodes while this one is painted
+      if (!pixels) continue;
+      const changes = training ? changesOf(setup, index, epoch, from + i) : plain[task.number % plain.length]!;
+      paint(images, i * inputValues, pixels, 0, changes);
+      labels[i] = set.labels[index]!;
+    }
+  }
 }
 
 /** Images of one set by their index, with a memory of those that cannot be read. */
-function openSet(folder: string, files: ImageFiles, decode: Decode) {
-  const reader = openReader(folder, files);
+function openSet(reader: ByteReader, labels: Uint16Array, decode: Decode) {
   const known = new Map<number, string>();
 
   async function load(index: number): Promise<Decoded> {
     const reason = known.get(index);
     if (reason !== undefined) return { reason };
-    const read = reader.read(index);
-    return 'bytes' in read ? decode(read.bytes) : read;
+    return reader.load(index, decode);
   }
 
   return {
-    labels: files.labels,
+    labels,
     close: () => reader.close(),
     /** The first of up to `tries` images of the order, from `place` on and round its end, that can be read. */
     async find(order: ArrayLike<number>, place: number, tries: number): Promise<Found> {

@@ -1,7 +1,11 @@
 /** Data sets of image files: which images there are, and how the bytes of one are read. */
-import { closeSync, openSync, readSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { accessSync, closeSync, constants, openSync, readSync, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import type { Decode, Decoded } from './decode.js';
 import { type Names, nameAt } from './names.js';
+import { openShards } from './open-shards.js';
+import { GONE, isOfSystem, patiently, systemError, systemMessage } from './trouble.js';
+import type { PassedOver } from './walk.js';
 
 /** Images of one set, in the order of classes and of paths within a class. Everything is on SharedArrayBuffers. */
 export interface ImageFiles {
@@ -35,8 +39,11 @@ export interface FileDataset {
   readonly test: ImageFiles;
   /** By label, sorted. */
   readonly classNames: readonly string[];
-  /** Files in the class folders whose names are no images'. */
+  /** Files in the class folders whose names are no images'; of a folder also by ending. */
   readonly ignored: number;
+  readonly passedOver?: PassedOver;
+  /** How the folder was understood where that is not plain, for people. */
+  readonly remarks?: readonly string[];
   /** Of the images that were packed, so that what is computed of them serves both; absent for a folder. */
   readonly key?: string;
 }
@@ -44,40 +51,82 @@ export interface FileDataset {
 /** The bytes of an image, or why there are none. */
 export type Bytes = { readonly bytes: Buffer } | { readonly reason: string };
 
-/** Reads the bytes of images of one set; never throws for a file. */
+/**
+ * Reads images of one set. What is wrong with a file is a reason; what is wrong with the system is waited for, and thrown
+ * as a SystemError when it lasts: see `trouble.ts`.
+ */
 export interface ByteReader {
-  read(index: number): Bytes;
+  read(index: number): Promise<Bytes>;
+  load(index: number, decode: Decode): Promise<Decoded>;
+  /** Ends what is waited for too. */
   close(): void;
+}
+
+export interface ReaderOptions {
+  /** How many shards stay open at most, 32 without it. */
+  mostOpen?: number;
+  /** Ends what is waited for. */
+  signal?: AbortSignal | undefined;
 }
 
 /** ImageNet's largest file has 16 MB: more is no photograph, and must not fill the memory. */
 const MAX_FILE_BYTES = 2 ** 28;
 
-/** For one thread. Open shards stay open until `close`. */
-export function openReader(folder: string, { names, places }: ImageFiles): ByteReader {
-  if (!places) return { read: (index) => readImage(join(folder, nameAt(names, index))), close() {} };
-  const open = new Map<number, number>();
+/** Shards of one process that stay open: others want files too, and many systems give a process 256. */
+export const MOST_OPEN = 32;
+
+/** For one thread. */
+export function openReader(folder: string, files: ImageFiles, options: ReaderOptions = {}): ByteReader {
+  const { names, places } = files;
+  const closing = new AbortController();
+  const signal = options.signal ? AbortSignal.any([options.signal, closing.signal]) : closing.signal;
+  const shards = places && openShards(folder, places.shards, options.mostOpen ?? MOST_OPEN);
+  const pathOf = (index: number) => join(folder, nameAt(names, index));
+  const readOnce = (index: number): Bytes =>
+    shards
+      ? shards.use(places.shard[index]!, (file) => readWhole(file, places.offset[index]!, places.bytes[index]!))
+      : readOf(pathOf(index));
+  const placeOf = (index: number) =>
+    places ? `${nameAt(names, index)} in ${join(folder, places.shards[places.shard[index]!]!)}` : pathOf(index);
   return {
     read: (index) =>
-      guarded(() => {
-        const shard = places.shard[index]!;
-        let file = open.get(shard);
-        if (file === undefined) {
-          file = openSync(join(folder, places.shards[shard]!), 'r');
-          open.set(shard, file);
-        }
-        return readRange(file, places.offset[index]!, places.bytes[index]!);
-      }),
+      patiently(
+        () => placeOf(index),
+        () => readOnce(index),
+        { signal },
+      ),
+    load: (index, decode) =>
+      patiently(
+        () => placeOf(index),
+        () => {
+          const read = readOnce(index);
+          return 'bytes' in read ? decode(read.bytes) : read;
+        },
+        { signal },
+      ),
     close() {
-      for (const file of open.values()) closeSync(file);
-      open.clear();
+      closing.abort();
+      shards?.close();
     },
   };
 }
 
-/** The bytes of a file. Never throws for a file, and never waits for one that is a pipe. */
+/** The bytes of a file that was there when its folder was listed. @throws the system's error when its folder is gone too. */
+function readOf(path: string): Bytes {
+  const read = readImage(path);
+  if ('reason' in read) {
+    try {
+      accessSync(dirname(path), constants.R_OK | constants.X_OK);
+    } catch (error) {
+      throw systemError(GONE, `its folder cannot be looked into any more: ${systemMessage(error as Error)}`);
+    }
+  }
+  return read;
+}
+
+/** The bytes of a file. Never waits for one that is a pipe. @throws the system's error when it is no fault of the file. */
 export function readImage(path: string): Bytes {
-  return guarded(() => {
+  try {
     const stat = statSync(path);
     if (stat.isDirectory()) return { reason: 'it is a folder' };
     if (!stat.isFile()) return { reason: 'it is no file' };
@@ -87,12 +136,25 @@ export function readImage(path: string): Bytes {
     } finally {
       closeSync(file);
     }
-  });
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === undefined || isOfSystem(error)) throw error;
+    if (code === 'ENOENT') return { reason: 'it is not there' };
+    return { reason: `it cannot be read (${systemMessage(error as Error)})` };
+  }
+}
+
+/** A piece of a shard. @throws Error when the shard does not have it any more: it had, when its index was read. */
+function readWhole(file: number, from: number, length: number): Bytes {
+  const read = readRange(file, from, length);
+  if ('reason' in read && length <= MAX_FILE_BYTES)
+    throw systemError(GONE, `the shard has become shorter: ${read.reason}`);
+  return read;
 }
 
 function readRange(file: number, from: number, length: number): Bytes {
   if (length > MAX_FILE_BYTES) return { reason: `it has ${length} bytes, more than ${MAX_FILE_BYTES}` };
-  const bytes = Buffer.allocUnsafeSlow(length);
+  const bytes = memoryOf(length);
   let done = 0;
   while (done < length) {
     const got = readSync(file, bytes, done, length - done, from + done);
@@ -102,14 +164,11 @@ function readRange(file: number, from: number, length: number): Bytes {
   return { bytes };
 }
 
-/** What the system refuses is a reason; its message ends with the path, which whoever reports it has. */
-function guarded(read: () => Bytes): Bytes {
+function memoryOf(length: number): Buffer {
   try {
-    return read();
+    return Buffer.allocUnsafeSlow(length);
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    if (code === undefined) throw error;
-    if (code === 'ENOENT') return { reason: 'it is not there' };
-    return { reason: `it cannot be read (${message.replace(/, \w+( '.*')?$/, '')})` };
+    if (!(error instanceof RangeError)) throw error;
+    throw systemError('ENOMEM', `no memory for its ${length} bytes`);
   }
 }

@@ -20,6 +20,8 @@ export interface FillSetup<Kind extends Dataset = Dataset> {
   /** Views of each test image; the numbers of its batches count them: batch 0 in each view, then batch 1. */
   readonly views?: Views;
   readonly slots: readonly SharedArrayBuffer[];
+  /** How many shards a thread may have open of each set. */
+  readonly mostOpen?: number;
   readonly fault?: FillFault;
 }
 
@@ -54,6 +56,8 @@ export interface Filled {
   bad: BadImage[];
   /** Places of the batch that nothing was written to. */
   holes: number[];
+  /** Why the part was not filled to its end, a sentence: the system had trouble, and it lasted. */
+  trouble?: string;
 }
 
 /** Fills parts of batches; for one thread. */

@@ -38,23 +38,41 @@ export function readIdxImages(path: string): IdxImages {
 }
 
 /**
- * The labels of an IDX file, in shared memory.
+ * The labels of an IDX file, in shared memory, from 0. Some data sets count them from 1, such as EMNIST's letters: where
+ * the lowest is 1 and the highest `classes`, all are brought down by one.
  * @param count how many there must be: one for each image of `imagesPath`.
  * @param classes labels are below this.
+ * @param first the lowest label that there may be, where it is known from the training labels.
  * @throws DataError for a file that cannot be read, is not whole, or does not fit the images or the classes.
  */
-export function readIdxLabels(path: string, imagesPath: string, count: number, classes: number): Uint8Array {
+export function readIdxLabels(
+  path: string,
+  imagesPath: string,
+  count: number,
+  classes: number,
+  first?: 0 | 1,
+): { values: Uint8Array; first: 0 | 1 } {
   const labels = readIdx(path, LABELS).values;
   if (labels.length !== count) {
     throw new DataError(
       `Cannot use labels from ${path}: it holds ${labels.length} labels, expected ${count}, one for each image of ${imagesPath}; take both files from the same data set`,
     );
   }
-  const index = labels.findIndex((label) => label >= classes);
-  if (index < 0) return labels;
+  const [lowest, highest] = [extreme(labels, Math.min), extreme(labels, Math.max)];
+  const from = first ?? (lowest === 1 && highest === classes ? 1 : 0);
+  const index = labels.findIndex((label) => label < from || label >= from + classes);
+  if (index < 0) {
+    if (from === 1) for (let i = 0; i < labels.length; i++) labels[i]! -= 1;
+    return { values: labels, first: from };
+  }
+  const number = lowest === 1 ? highest : highest + 1;
   throw new DataError(
-    `Cannot use labels from ${path}: label ${labels[index]} at index ${index}, expected 0 to ${classes - 1} for the net's ${classes} classes; set net.classes to the number of classes of this data set`,
+    `Cannot use labels from ${path}: label ${labels[index]} at index ${index}, expected ${from} to ${from + classes - 1} for the net's ${classes} classes; its labels go from ${lowest} to ${highest}: set net.classes to the number of classes of this data set, --classes ${number}`,
   );
+}
+
+function extreme(labels: Uint8Array, better: (a: number, b: number) => number): number {
+  return labels.reduce((best, label) => better(best, label), labels[0]!);
 }
 
 function readIdx(path: string, kind: Kind): { sizes: number[]; values: Uint8Array } {

@@ -2,26 +2,41 @@
  * Reads which images a folder holds: `train/` and `val/` with a folder for each class, as ImageNet is kept, or a `val/`
  * with all images side by side and a file of their labels.
  */
-import { existsSync, readdirSync, statSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { DataError } from '../errors.js';
+import { alike, composed } from './classes.js';
 import type { FileDataset, ImageFiles } from './files.js';
 import { packNames } from './names.js';
+import { type Parts, partsOf, partsRemark } from './parts.js';
+import { recognised } from './recognise.js';
 import { findLabelsFile, LABEL_FILES, readLabels } from './val-labels.js';
+import { endings, foldersIn, openWalk, type PartWalk, passedOverImages } from './walk.js';
 
-const IMAGE_NAME = /\.(jpe?g|png|gif|webp)$/i;
 /** Labels have 16 bits. */
 export const MAX_CLASSES = 65_536;
 const EXPECTED = 'class folders with images under train and the same ones under val';
 
 /** Whether the folder looks like one of image files, whole or not. */
 export function isImageFolder(folder: string): boolean {
-  return isFolder(join(folder, 'train')) || isFolder(join(folder, 'val'));
+  const { train, val } = partsOf(folder);
+  return train !== undefined || (val !== undefined && !/^test/i.test(val));
 }
 
 /** The classes: the names of train's folders, sorted by their characters' codes. Nothing when it has no such folder. */
 export function imageClasses(folder: string): string[] {
-  return isFolder(join(folder, 'train')) ? classFolders(join(folder, 'train')) : [];
+  const { train } = partsOf(folder);
+  return train === undefined ? [] : foldersIn(join(folder, train)).map(composed).sort();
+}
+
+/** A folder that is read. */
+interface Reading {
+  folder: string;
+  parts: Required<{ [part in keyof Parts]: string }>;
+  /** Folders' names by class, and the classes' names, sorted. */
+  classes: ReadonlyMap<string, string>;
+  classNames: readonly string[];
+  passedOver: Record<string, number>;
 }
 
 /**
@@ -29,17 +44,23 @@ export function imageClasses(folder: string): string[] {
  * @throws DataError for a folder without classes or images, or with other classes in `val` than in `train`.
  */
 export function readImageFolder(folder: string): FileDataset {
-  for (const part of ['train', 'val']) {
-    if (!isFolder(join(folder, part))) throw refusal(folder, `there is no folder ${part}`);
-  }
-  const classNames = trainClasses(folder);
-  const ignored = { count: 0 };
-  const byClass = classNames.map((name) => listImages(folder, `train/${name}`, ignored));
+  const { train, val } = partsOf(folder);
+  if (train === undefined) throw recognised(folder) ?? refusal(folder, 'there is no folder train');
+  if (val === undefined) throw refusal(folder, 'there is no folder val (nor valid, validation or test)');
+  const passedOver: Record<string, number> = {};
+  const walk = openWalk(folder, train, passedOver);
+  const classes = trainClasses(folder, train, walk);
+  const reading = { folder, parts: { train, val }, classes, classNames: [...classes.keys()].sort(), passedOver };
+  const byClass = reading.classNames.map((name) => walk.images(classes.get(name)));
   const empty = byClass.findIndex((paths) => paths.length === 0);
-  if (empty >= 0) throw refusal(folder, `the class folder train/${classNames[empty]} holds no image`);
-  const val = classFolders(join(folder, 'val'));
-  const test = val.length > 0 ? testByClass(folder, classNames, val, ignored) : flatTest(folder, classNames, ignored);
-  if (test.count === 0) throw refusal(folder, 'val holds no image');
+  if (empty >= 0) {
+    const others = endings(Object.entries(passedOver));
+    const why = others && `; passed over in the class folders: ${others}`;
+    throw refusal(folder, `the class folder ${train}/${reading.classNames[empty]} holds no image${why}`);
+  }
+  const test = testImages(reading);
+  if (test.count === 0) throw refusal(folder, `${val} holds no image`);
+  const remarks = [partsRemark({ train, val }), passedOverImages(passedOver), twins(byClass)];
   return {
     kind: 'files',
     name: basename(resolve(folder)),
@@ -47,53 +68,82 @@ export function readImageFolder(folder: string): FileDataset {
     folder,
     train: filesOf(byClass),
     test,
-    classNames,
-    ignored: ignored.count,
+    classNames: reading.classNames,
+    ignored: Object.values(passedOver).reduce((sum, count) => sum + count, 0),
+    passedOver,
+    remarks: remarks.filter((remark) => remark !== undefined),
   };
 }
 
-function trainClasses(folder: string): string[] {
-  const classes = classFolders(join(folder, 'train'));
-  if (classes.length === 0 && listImages(folder, 'train', { count: 0 }).length > 0) {
-    throw refusal(folder, 'train holds images side by side, and no class folders');
+/** The folders' names by class. */
+function trainClasses(folder: string, train: string, walk: PartWalk): Map<string, string> {
+  const names = walk.folders();
+  if (names.length === 0) {
+    if (walk.images().length > 0) throw refusal(folder, `${train} holds images side by side, and no class folders`);
+    const packed = recognised(join(folder, train));
+    if (packed) throw packed;
   }
-  if (classes.length < 2) throw refusal(folder, `train holds ${count(classes.length, 'class folder')}, too few`);
-  if (classes.length > MAX_CLASSES) {
-    throw refusal(folder, `train holds ${classes.length} class folders, more than ${MAX_CLASSES}`);
+  if (names.length < 2) throw refusal(folder, `${train} holds ${count(names.length, 'class folder')}, too few`);
+  if (names.length > MAX_CLASSES) {
+    throw refusal(folder, `${train} holds ${names.length} class folders, more than ${MAX_CLASSES}`);
   }
-  return classes;
+  return byForm(folder, train, names);
 }
 
-function testByClass(
-  folder: string,
-  classNames: readonly string[],
-  val: readonly string[],
-  ignored: { count: number },
-): ImageFiles {
-  const [lacking, added] = [missing(classNames, val), missing(val, classNames)];
+/** Folders' names by the form in which they are compared. */
+function byForm(folder: string, part: string, names: readonly string[]): Map<string, string> {
+  const twin = alike(names);
+  if (twin === undefined) return new Map(names.map((name) => [composed(name), name]));
+  throw new DataError(
+    `Cannot use the images of ${folder}: ${part} has two folders ${composed(twin)} that look alike, one with composed and one with decomposed characters (as macOS writes them), expected one a class; put their images into one`,
+  );
+}
+
+function testImages(reading: Reading): ImageFiles {
+  const { folder, parts, classNames, passedOver } = reading;
+  const walk = openWalk(folder, parts.val, passedOver);
+  const folders = byForm(folder, parts.val, walk.folders());
+  const isSorted = classNames.some((name) => folders.has(name));
+  // Tiny ImageNet has all of them in a folder `images`.
+  const isFlat = !isSorted && (folders.size === 0 || findLabelsFile(folder, parts.val) || folders.has('images'));
+  if (isFlat) return flatTest(reading, walk);
+  const [lacking, added] = [missing(classNames, folders), missing([...folders.keys()].sort(), reading.classes)];
   if (lacking.length > 0 || added.length > 0) {
-    const parts = [
-      ...(lacking.length > 0 ? [`val lacks ${some(lacking)}`] : []),
-      ...(added.length > 0 ? [`val has ${some(added)}, which train has not`] : []),
+    const { train, val } = parts;
+    const differences = [
+      ...(lacking.length > 0 ? [`${val} lacks ${some(lacking)}`] : []),
+      ...(added.length > 0 ? [`${val} has ${some(added)}, which ${train} has not`] : []),
     ];
-    throw refusal(folder, `train and val have different classes: ${parts.join(', and ')}`);
+    throw refusal(folder, `${train} and ${val} have different classes: ${differences.join(', and ')}`);
   }
-  return filesOf(classNames.map((name) => listImages(folder, `val/${name}`, ignored)));
+  return filesOf(classNames.map((name) => walk.images(folders.get(name))));
 }
 
 /** All images side by side: their labels stand in a file. */
-function flatTest(folder: string, classNames: readonly string[], ignored: { count: number }): ImageFiles {
-  const paths = listImages(folder, 'val', ignored);
-  const file = findLabelsFile(folder);
+function flatTest({ folder, parts: { val }, classNames, passedOver }: Reading, walk: PartWalk): ImageFiles {
+  const paths = walk.images();
+  const file = findLabelsFile(folder, val);
   if (paths.length > 0 && file === undefined) {
+    const unlabelled = /^test/i.test(val) ? `, as test images without answers are given out` : '';
     throw new DataError(
-      `Cannot use the images of ${folder}: val holds ${count(paths.length, 'image')} side by side, so nothing says their classes, expected class folders as in train, or a file of labels (${LABEL_FILES.join(', ')}) beside val, with a line "<file> <class>" for each; sort them into folders, or add that file`,
+      `Cannot use the images of ${folder}: ${val} holds ${count(paths.length, 'image')} side by side, so nothing says their classes${unlabelled}, expected class folders as in train, or a file of labels (${LABEL_FILES.join(', ')}) beside ${val}, with a line "<file> <class>" for each; sort them into folders, add that file, or make a folder val of some of train's images`,
     );
   }
   if (file === undefined) return filesOf(classNames.map(() => []));
-  ignored.count -= existsSync(join(folder, 'val', basename(file))) ? 1 : 0;
-  const labels = readLabels(file, classNames, paths);
-  return withLabels(paths, labels);
+  if (existsSync(join(folder, val, basename(file)))) {
+    const ending = file.slice(file.lastIndexOf('.') + 1);
+    passedOver[ending] = (passedOver[ending] ?? 1) - 1;
+    if (passedOver[ending] === 0) delete passedOver[ending];
+  }
+  return withLabels(paths, readLabels(file, classNames, paths));
+}
+
+/** Files of one folder whose names look alike; a sentence of the first. */
+function twins(byClass: readonly (readonly string[])[]): string | undefined {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: names of others than ASCII alone have several forms
+  const twin = alike(byClass.flat().filter((path) => /[^\x00-\x7f]/.test(path)));
+  if (twin === undefined) return undefined;
+  return `${composed(twin)} is there twice, with composed and with decomposed characters: both count`;
 }
 
 function filesOf(byClass: readonly (readonly string[])[]): ImageFiles {
@@ -109,57 +159,8 @@ export function withLabels(paths: readonly string[], labels: ArrayLike<number>):
   return { count: paths.length, labels: shared, names: packNames(paths) };
 }
 
-function classFolders(folder: string): string[] {
-  return entries(folder)
-    .filter(({ name, isFolder }) => isFolder && !name.startsWith('.'))
-    .map(({ name }) => name)
-    .sort();
-}
-
-/**
- * Paths from `root` of the images below `folder`, sorted by their characters' codes; folders within a class count as
- * that class.
- */
-function listImages(root: string, folder: string, ignored: { count: number }): string[] {
-  const paths: string[] = [];
-  const walk = (at: string): void => {
-    for (const { name, isFolder } of entries(join(root, at))) {
-      if (name.startsWith('.')) continue;
-      if (isFolder) walk(`${at}/${name}`);
-      else if (IMAGE_NAME.test(name)) paths.push(`${at}/${name}`);
-      else ignored.count++;
-    }
-  };
-  walk(folder);
-  return paths.sort();
-}
-
-function entries(folder: string): { name: string; isFolder: boolean }[] {
-  try {
-    return readdirSync(folder, { withFileTypes: true }).map((entry) => ({
-      name: entry.name,
-      isFolder: entry.isDirectory() || (entry.isSymbolicLink() && isFolder(join(folder, entry.name))),
-    }));
-  } catch (error) {
-    throw new DataError(
-      `Cannot list the folder ${folder}: ${(error as Error).message}, expected ${EXPECTED}; check it`,
-      { cause: error },
-    );
-  }
-}
-
-/** What the system does not let us look at, or has too long a name, is none. */
-function isFolder(path: string): boolean {
-  try {
-    return statSync(path).isDirectory();
-  } catch {
-    return false;
-  }
-}
-
-function missing(from: readonly string[], among: readonly string[]): string[] {
-  const there = new Set(among);
-  return from.filter((name) => !there.has(name));
+function missing(from: readonly string[], among: ReadonlyMap<string, string>): string[] {
+  return from.filter((name) => !among.has(name));
 }
 
 function some(names: readonly string[]): string {

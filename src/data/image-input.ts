@@ -2,6 +2,7 @@
 import { createPainter, type ImageOptions } from './augment.js';
 import { openDecoder } from './decode.js';
 import { readImage } from './files.js';
+import { patiently } from './trouble.js';
 import { changesOfViews, type Views } from './views.js';
 
 /** What a run's images are before they are prepared. */
@@ -11,7 +12,11 @@ export interface ImageSize {
   channels: 1 | 3;
 }
 
-/** Writes a file's views as float32 [views, S, S, C] at `at` of `out`. @returns why there is none, if so. */
+/**
+ * Writes a file's views as float32 [views, S, S, C] at `at` of `out`.
+ * @returns why there is none, if so.
+ * @throws SystemError when the system does not let it be read, for no fault of the file.
+ */
 export type PaintFile = (out: Float32Array, at: number, file: string) => Promise<string | undefined>;
 
 /**
@@ -34,8 +39,13 @@ export async function openFilePainter(
   const changes = changesOfViews(views, options.resize, inputSize);
   const values = inputSize * inputSize * inputChannels;
   return async (out, at, file) => {
-    const read = readImage(file);
-    const decoded = 'bytes' in read ? await decode(read.bytes) : read;
+    const decoded = await patiently(
+      () => file,
+      () => {
+        const read = readImage(file);
+        return 'bytes' in read ? decode(read.bytes) : read;
+      },
+    );
     if ('reason' in decoded) return decoded.reason;
     for (const [view, each] of changes.entries()) paint(out, at + view * values, decoded.pixels, 0, each);
     return undefined;

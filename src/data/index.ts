@@ -4,16 +4,15 @@ export { type ImageOptions, needsStatistics } from './augment.js';
 export { createSlot, slotBytes, slotViews } from './batches.js';
 export { type CheckReport, checkImages, type SetReport } from './check.js';
 export {
-  DATA_FILES,
   type Dataset,
   findFashionMnist,
   type Images,
-  isIdxFolder,
   loadDataset,
   type PixelDataset,
 } from './dataset.js';
 export { type Batch, type BatchFeeder, type FeedOptions, openFeeder, type Unreadable } from './feeder.js';
 export type { FileDataset, ImageFiles } from './files.js';
+export { DATA_FILES, isIdxFolder } from './idx-files.js';
 export { type ImageSize, openFilePainter } from './image-input.js';
 export { countClasses, openDataset, openImages } from './open.js';
 export { type Packed, packImages } from './pack.js';
@@ -21,3 +20,4 @@ export { notesOfProgress } from './progress.js';
 export type { Statistics } from './statistics.js';
 export { isStatistics, keepStatistics, readStatistics, statisticsOf, writeStatistics } from './statistics-cache.js';
 export type { Views } from './views.js';
+export { endings } from './walk.js';

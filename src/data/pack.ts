@@ -162,7 +162,7 @@ async function writeShard(out: string, folder: string, files: ImageFiles, { name
   try {
     for (const index of indices) {
       const path = nameAt(files.names, index);
-      const read = reader.read(index);
+      const read = await reader.read(index);
       if ('reason' in read) throw unreadable(folder, path, read.reason);
       const [key, label] = [String(index).padStart(9, '0'), files.labels[index]!];
       columns.offset.push(await add(`${key}.${endingOf(path, read.bytes)}`, read.bytes));

@@ -81,7 +81,12 @@ const CLOSE_MS = 2_000;
 
 /** What became of all parts. */
 function joined(parts: readonly (Filled | undefined)[]): Filled {
-  return { bad: parts.flatMap((part) => part?.bad ?? []), holes: parts.flatMap((part) => part?.holes ?? []) };
+  const trouble = parts.find((part) => part?.trouble !== undefined)?.trouble;
+  return {
+    bad: parts.flatMap((part) => part?.bad ?? []),
+    holes: parts.flatMap((part) => part?.holes ?? []),
+    ...(trouble !== undefined && { trouble }),
+  };
 }
 
 /** A batch's name for people. */

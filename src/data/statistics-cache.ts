@@ -1,6 +1,6 @@
 /** Statistics are computed once: they are kept under a key of all that they depend on. */
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, renameSync, rmSync, type Stats, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import { readJson } from '../read-json.js';
@@ -9,6 +9,7 @@ import type { FileDataset, ImageFiles } from './files.js';
 import { nameAt } from './names.js';
 import type { Progress } from './progress.js';
 import { type Statistics, statisticsOfFiles, statisticsOfPixels, stopped } from './statistics.js';
+import { isOfSystem, patiently } from './trouble.js';
 
 /** Part of every key: another way to decode is another mean. */
 const DECODING = 1;
@@ -77,7 +78,12 @@ export async function filesKey(folder: string, { count, names }: ImageFiles, sig
       if (signal?.aborted) throw stopped(folder);
     }
     const name = nameAt(names, i);
-    const stat = statSync(join(folder, name), { throwIfNoEntry: false });
+    const path = join(folder, name);
+    const stat = await patiently(
+      () => path,
+      () => statOf(path),
+      { signal },
+    );
     hash.update(`${name}\0${stat?.size ?? -1}\0${stat?.mtimeMs ?? -1}\n`);
   }
   return hash.digest('hex').slice(0, 32);
@@ -121,6 +127,16 @@ export function isStatistics(value: unknown, resize: number): value is Statistic
   const isOfThree = (list: unknown): list is unknown[] => Array.isArray(list) && list.length === 3;
   if (!isOfThree(deviations) || !isOfThree(directions) || !directions.every(isOfThree)) return false;
   return [...deviations, ...directions.flat()].every(Number.isFinite);
+}
+
+/** Nothing of what is gone, or may not be looked at: that it cannot be read comes out when it is read. */
+function statOf(path: string): Stats | undefined {
+  try {
+    return statSync(path);
+  } catch (error) {
+    if (isOfSystem(error)) throw error;
+    return undefined;
+  }
 }
 
 function hashed(text: string): string {

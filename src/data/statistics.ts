@@ -38,18 +38,19 @@ export async function statisticsOfFiles(
   { resize, channels, onBadImage, atOnce, progress, signal }: SumOptions,
 ): Promise<Statistics> {
   const decode = await openDecoder(resize, channels);
-  const reader = openReader(folder, train);
+  const reader = openReader(folder, train, { signal });
   const sums = createSums(resize, channels);
   let done = 0;
   try {
     await forEachIndex(train.count, atOnce, async (index) => {
       if (signal?.aborted) throw stopped(folder);
-      const read = reader.read(index);
-      const decoded = 'bytes' in read ? await decode(read.bytes) : read;
+      const decoded = await reader.load(index, decode);
       if ('pixels' in decoded) sums.add(decoded.pixels);
       else if (onBadImage === 'fail') throw unreadable(folder, nameAt(train.names, index), decoded.reason);
       progress?.(++done, train.count);
     });
+  } catch (error) {
+    throw signal?.aborted ? stopped(folder) : error;
   } finally {
     reader.close();
   }

@@ -25,8 +25,8 @@ import { ANSWER_FACTOR, inTime } from './deadline.js';
 export interface FeedUi {
   /** A sentence: what takes long, and how far it is. */
   note?: ((text: string) => void) | undefined;
-  /** Of each image that is skipped because it cannot be read, once; without it `note` is. */
-  onUnreadable?: (image: Unreadable) => void;
+  /** Of each image that is skipped because it cannot be read, once, and of files that are passed over; without it `note` is. */
+  warn?: (message: string) => void;
   /** Ends what takes long. */
   signal?: AbortSignal;
   /** Of the images that the weights were trained on, when they are not the data's. */
@@ -50,9 +50,10 @@ export interface Feed {
 export async function openFeed(config: Config, ui: FeedUi = {}): Promise<Feed> {
   const { batchSize, net, seed, data } = config;
   const { inputSize, inputChannels, classes } = net;
+  const { note = () => {}, warn = note } = ui;
   const dataset = openDataset(data.source, classes);
+  for (const remark of dataset.remarks ?? []) warn(`${data.source}: ${remark}`);
   const statistics = ui.statistics ?? (await neededStatistics(config, dataset, ui));
-  const { note = () => {}, onUnreadable = (image) => note(skipped(image)) } = ui;
   const options = {
     dataset,
     batchSize,
@@ -61,7 +62,7 @@ export async function openFeed(config: Config, ui: FeedUi = {}): Promise<Feed> {
     seed,
     data,
     statistics,
-    onUnreadable,
+    onUnreadable: (image: Unreadable) => warn(skipped(image)),
     bytesToAlignment,
     views: ui.views ?? 1,
     fault: parseFault(config.fault, buildNet(net)).data,
@@ -99,6 +100,6 @@ async function neededStatistics(
 }
 
 /** What is told of an image that is skipped. */
-export function skipped({ path, reason }: Unreadable): string {
+function skipped({ path, reason }: Unreadable): string {
   return `the image ${path} is skipped: ${reason}`;
 }

@@ -13,7 +13,7 @@ import { learningRateIn } from '../optim/schedule.js';
 import { measureActivations } from './activations.js';
 import { type Checkpoints, openCheckpoints } from './checkpoints.js';
 import { diagnose } from './diagnose.js';
-import { openFeed, skipped } from './feed.js';
+import { openFeed } from './feed.js';
 import { epochOfStep, type LoopResult, trainLoop } from './loop.js';
 import { configHash, dataOf, type Resume, refuseOtherConfig, refuseOtherData } from './resume.js';
 import { keepRunData } from './run-data.js';
@@ -67,7 +67,7 @@ export async function train(config: Config, outer: TrainUi): Promise<TrainResult
   if (ui.resume) refuseOtherConfig(ui.resume, config);
   const { report, signal, note } = ui;
   const opening = openFeed(config, {
-    onUnreadable: (image) => report({ event: 'warning', message: skipped(image) }),
+    warn: (message) => report({ event: 'warning', message }),
     ...{ note, signal },
   });
   const feed = await openedUnlessStopped(opening, signal, (late) => late.feeder.close());

@@ -53,7 +53,7 @@ const files = fc.oneof(
 test('readIdxImages() and readIdxLabels() read any file or refuse it, and allocate no more than it has', async (t) => {
   for (const [what, use] of [
     ['IDX files read as images', () => readIdxImages(file).pixels.length],
-    ['IDX files read as labels', () => readIdxLabels(file, 'images', 3, 10).length],
+    ['IDX files read as labels', () => readIdxLabels(file, 'images', 3, 10).values.length],
   ] as const) {
     await fuzz(t, {
       what,

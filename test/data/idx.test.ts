@@ -34,7 +34,7 @@ test('readIdxImages() reads plain and gzip alike, whatever the name, into shared
 
 test('readIdxLabels() reads plain and gzip alike, into shared memory', (t) => {
   for (const bytes of [LABELS, gzipSync(LABELS)]) {
-    const labels = readIdxLabels(fileOf(t, bytes), 'images', 3, 10);
+    const { values: labels } = readIdxLabels(fileOf(t, bytes), 'images', 3, 10);
     assert.deepEqual([...labels], [0, 9, 4]);
     assert.ok(labels.buffer instanceof SharedArrayBuffer);
   }

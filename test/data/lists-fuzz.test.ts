@@ -41,7 +41,7 @@ function restore(): void {
 }
 
 /** Every image of the folder, or the reason why it has none; asserts that nothing leads out of what is there. */
-function readAll(): number {
+async function readAll(): Promise<number> {
   const dataset = readPacked(packed);
   const { size } = fs.statSync(join(packed, 'train-000000.tar'));
   assert.ok(dataset.classNames.every((name) => typeof name === 'string') && typeof dataset.key === 'string');
@@ -51,7 +51,7 @@ function readAll(): number {
     for (let i = 0; i < train.count; i++) {
       assert.ok(train.labels[i]! < dataset.classNames.length, `label ${train.labels[i]}`);
       assert.doesNotMatch(nameAt(train.names, i), /^\/|(^|\/)\.\.(\/|$)|\0/);
-      const read = reader.read(i);
+      const read = await reader.read(i);
       assert.ok('bytes' in read, JSON.stringify(read));
       assert.ok(read.bytes.length <= size && train.places!.offset[i]! >= 0);
     }
@@ -68,9 +68,9 @@ test('readPacked() takes any index and list of shards that fits its files, or sa
       what: name,
       cases: jsonLike(JSON.parse(texts[name]!), 2),
       usual: 150,
-      read(text) {
+      async read(text) {
         fs.writeFileSync(join(packed, name), text);
-        readAll();
+        await readAll();
       },
       refuses: isRefusal,
     });
@@ -96,15 +96,15 @@ test('openReader() gives the bytes of any shard as long as its index says, or re
     what: 'shards',
     cases: tars,
     usual: 60,
-    read(shard) {
+    async read(shard) {
       fs.writeFileSync(join(packed, 'train-000000.tar'), shard);
-      readAll();
+      await readAll();
     },
     refuses: isRefusal,
   });
 });
 
-test('readPacked() refuses labels and places that are no whole numbers within the shard, and names that lead out', () => {
+test('readPacked() refuses labels and places that are no whole numbers within the shard, and names that lead out', async () => {
   type Index = Record<'index' | 'label' | 'path' | 'offset' | 'bytes', unknown[]> & { size: number };
   const changes: [string, (index: Index) => unknown][] = [
     ['a label below 0', ({ label }) => (label[0] = -1)],
@@ -123,13 +123,13 @@ test('readPacked() refuses labels and places that are no whole numbers within th
     const index = JSON.parse(texts['train-000000.json']!) as Index;
     change(index);
     fs.writeFileSync(join(packed, 'train-000000.json'), JSON.stringify(index));
-    assert.throws(readAll, /train-000000\.json has an image .* that does not fit, expected/, what);
+    await assert.rejects(readAll, /train-000000\.json has an image .* that does not fit, expected/, what);
   }
   restore();
-  assert.equal(readAll(), 12);
+  assert.equal(await readAll(), 12);
 });
 
-test('readPacked() refuses a pipe in the place of a shard, an index or the list, and does not wait for it', () => {
+test('readPacked() refuses a pipe in the place of a shard, an index or the list, and does not wait for it', async () => {
   for (const [name, found] of [
     ['train-000000.tar', /train-000000\.tar has no bytes, expected/],
     ['train-000000.json', /train-000000\.json cannot be read \(it is no file\)/],
@@ -138,7 +138,7 @@ test('readPacked() refuses a pipe in the place of a shard, an index or the list,
     restore();
     fs.rmSync(join(packed, name));
     execFileSync('mkfifo', [join(packed, name)]);
-    assert.throws(readAll, found);
+    await assert.rejects(readAll, found);
     fs.rmSync(join(packed, name));
   }
 });

@@ -123,7 +123,7 @@ test('a shard is a tar file of image, class and path, where its index says', asy
       const index = Number(key);
       const path = nameAt(train.names, index);
       assert.deepEqual(bytes, readFileSync(join(folder, path)));
-      assert.deepEqual(reader.read(index), { bytes });
+      assert.deepEqual(await reader.read(index), { bytes });
       assert.equal(entries.get(`${key}.cls`)!.toString(), String(train.labels[index]));
       assert.deepEqual(JSON.parse(entries.get(`${key}.json`)!.toString()), { path, label: train.labels[index] });
       assert.equal(classNames[train.labels[index]!], path.split('/')[1]);

@@ -1,0 +1,95 @@
+/** Links and endings in folders of images. */
+import assert from 'node:assert/strict';
+import { renameSync, symlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import test, { type TestContext } from 'node:test';
+import { readImageFolder } from '../../src/data/image-folder.js';
+import { DataError } from '../../src/errors.js';
+import { isSentence } from '../fuzz.js';
+import { imageFolderOf } from './sets.js';
+
+const SET = {
+  'train/a/1.jpg': 'rgb.jpg',
+  'train/a/below/2.jpg': 'rgb.jpg',
+  'train/b/3.jpg': 'rgb.jpg',
+  'val/a/4.jpg': 'rgb.jpg',
+  'val/b/5.jpg': 'rgb.jpg',
+};
+
+/** Why a set with these links is refused; links are paths to targets. */
+function refusedWith(t: TestContext, links: Readonly<Record<string, string>>): string {
+  const folder = imageFolderOf(t, SET);
+  for (const [path, target] of Object.entries(links)) symlinkSync(target.replace('SET', folder), join(folder, path));
+  let message = '';
+  assert.throws(
+    () => readImageFolder(folder),
+    (error: Error) => {
+      message = error.message;
+      return error instanceof DataError && isSentence(message);
+    },
+  );
+  return message.replaceAll(folder, 'SET');
+}
+
+test('a link to a folder that is walked anyway is refused, with its target, wherever it leads', (t) => {
+  const back = (link: string, target: string) =>
+    new RegExp(`the link ${link} leads back to ${target}, .*take the link`);
+  const cases: [links: Record<string, string>, wanted: RegExp][] = [
+    [{ 'train/a/up': '..' }, back('train/a/up', 'SET/train')],
+    [{ 'train/a/up': '../..' }, back('train/a/up', 'SET')],
+    [{ 'train/a/root': '/' }, back('train/a/root', '/')],
+    [{ 'train/a/here': '.' }, back('train/a/here', 'SET/train/a')],
+    [{ 'train/a/below/up': 'SET/train/a' }, back('train/a/below/up', 'SET/train/a')],
+    [{ 'train/up': '..' }, back('train/up', 'SET')],
+    [{ 'val/b/up': '../../val' }, back('val/b/up', 'SET/val')],
+    // Two of them have no end: 2 to the power of 40 folders, which is as many links as the system follows.
+    [{ 'train/a/up': '..', 'train/b/up': '..' }, back('train/a/up', 'SET/train')],
+    [{ 'train/a/b': '../b' }, /the link train\/a\/b and train\/b are one folder, SET\/train\/b, .*take the link away/],
+    [{ 'train/b/a': '../a/below' }, /train\/a\/below and the link train\/b\/a are one folder, SET\/train\/a\/below,/],
+    [{ 'train/c': 'a' }, /train\/a and the link train\/c are one folder/],
+    [{ 'train/a/z': 'below' }, /train\/a\/below and the link train\/a\/z are one folder/],
+  ];
+  for (const [links, wanted] of cases) assert.match(refusedWith(t, links), wanted, JSON.stringify(links));
+});
+
+test('a link to a folder elsewhere is followed once, and what it leads back from there is refused', (t) => {
+  const disk = imageFolderOf(t, { 'more/6.jpg': 'rgb.jpg', 'c/7.jpg': 'rgb.jpg' });
+  const folder = imageFolderOf(t, SET);
+  symlinkSync(join(disk, 'more'), join(folder, 'train/a/more'));
+  for (const part of ['train', 'val']) symlinkSync(join(disk, 'c'), join(folder, part, 'c'));
+  symlinkSync('../b/3.jpg', join(folder, 'train/a/3.jpg')); // as good as a copy
+  const { classNames, train, test: val } = readImageFolder(folder);
+  assert.deepEqual([classNames, train.count, val.count], [['a', 'b', 'c'], 6, 3]);
+  symlinkSync(join(folder, 'train', 'b'), join(disk, 'more', 'back'));
+  assert.throws(
+    () => readImageFolder(folder),
+    /train\/a\/more\/back and train\/b are one folder|the link train\/a\/more\/back and train\/b are one folder/,
+  );
+});
+
+test('a set whose parts are links is read, and may be tested on what it learns from', (t) => {
+  const folder = imageFolderOf(t, SET);
+  renameSync(join(folder, 'val'), join(folder, 'other'));
+  symlinkSync('train', join(folder, 'val'));
+  const { train, test: val } = readImageFolder(folder);
+  assert.deepEqual([train.count, val.count], [3, 3]);
+});
+
+test('names of JPEGs are many, and images of other kinds are counted by ending', (t) => {
+  const bytes = Buffer.from('x');
+  const names = ['x.jfif', 'x.JPE', 'x.jif', 'x.pjpeg', 'x.JPG', 'x.Jpeg'];
+  const folder = imageFolderOf(t, {
+    ...SET,
+    ...Object.fromEntries(names.map((name) => [`train/a/${name}`, 'rgb.jpg'])),
+    ...{ 'train/a/1.bmp': bytes, 'train/b/2.BMP': bytes, 'val/a/3.heic': bytes, 'train/a/notes.txt': bytes },
+    ...{ 'train/a/README': bytes, 'train/a/x.tar gz': bytes },
+  });
+  const { train, ignored, passedOver, remarks } = readImageFolder(folder);
+  assert.equal(train.count, 3 + names.length);
+  assert.deepEqual([ignored, passedOver], [6, { bmp: 2, heic: 1, txt: 1, '': 1, others: 1 }]);
+  assert.deepEqual(remarks, [
+    '2 .bmp files, 1 .heic file are passed over: only JPEG, PNG, GIF and WebP files are read; convert them',
+  ]);
+  const empty = imageFolderOf(t, { ...SET, 'train/c/1.tiff': bytes, 'val/c/1.tiff': bytes });
+  assert.throws(() => readImageFolder(empty), /class folder train\/c holds no image; passed over .*: 1 \.tiff file,/);
+});
