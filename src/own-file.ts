@@ -1,6 +1,17 @@
 /** Files that are written where others may have put something before: in the folder of a run that somebody sent. */
-import { closeSync, constants, fstatSync, openSync, writeFileSync } from 'node:fs';
-import { basename } from 'node:path';
+import { randomBytes } from 'node:crypto';
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  lstatSync,
+  openSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
 
 const { O_CREAT, O_NOFOLLOW, O_NONBLOCK, O_TRUNC, O_WRONLY } = constants;
 
@@ -38,6 +49,45 @@ export function writeOwn(file: string, data: string | Uint8Array): void {
   } finally {
     closeSync(descriptor);
   }
+}
+
+/** What is written to try a place: a full disk still takes the name of a file. */
+const TRIED_BYTES = 4096;
+
+/**
+ * Finds out whether a file can be written, before long work whose result it is to take. Leaves nothing behind, and a file
+ * that is there as it is; a pipe or a device is not tried.
+ * @throws the system's error when it cannot.
+ */
+export function tryFile(file: string): void {
+  const stat = statSync(file, { throwIfNoEntry: false });
+  if (stat && !stat.isFile() && !stat.isDirectory()) return;
+  if (stat) {
+    closeSync(openSync(file, O_WRONLY));
+    return;
+  }
+  if (lstatSync(file, { throwIfNoEntry: false })) {
+    tryFile(resolve(dirname(file), readlinkSync(file))); // a link to a file that is yet to come
+    return;
+  }
+  const descriptor = openSync(file, 'wx');
+  try {
+    writeFileSync(descriptor, Buffer.alloc(TRIED_BYTES));
+  } finally {
+    closeSync(descriptor);
+    rmSync(file, { force: true });
+  }
+}
+
+/**
+ * Finds out whether a folder can be written to, or made, as {@link tryFile} does: makes a file in it, or in the one in which
+ * it is to be made, and removes it.
+ * @throws the system's error when it cannot.
+ */
+export function tryFolder(folder: string): void {
+  let at = resolve(folder);
+  while (!statSync(at, { throwIfNoEntry: false }) && dirname(at) !== at) at = dirname(at);
+  tryFile(join(at, `.${randomBytes(6).toString('hex')}.unfinished`));
 }
 
 function refusal(file: string, what: string, code: string): Error {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { after } from 'node:test';
@@ -9,7 +10,7 @@ import { settingsOf, writeAblation } from '../src/cli/ablation.js';
 import { continueFolder } from '../src/cli/run-folder.js';
 import { resolveConfig } from '../src/config/config.js';
 import { openLog } from '../src/log.js';
-import { ANEW, openOwn, writeOwn } from '../src/own-file.js';
+import { ANEW, openOwn, tryFile, tryFolder, writeOwn } from '../src/own-file.js';
 import { keepRunData } from '../src/train/run-data.js';
 import { writePng } from '../src/weights/kernel-picture.js';
 import { flags, machineWith } from './config/machines.js';
@@ -63,4 +64,29 @@ test('no file that a run, its log or its weights write leads out of the folder',
     assert.equal(fs.readFileSync(victim, 'utf8'), 'half a line', name);
     fs.rmSync(linked(name), { force: true });
   }
+});
+
+test('tryFile() and tryFolder() find out what can be written, and leave everything as it is', (t) => {
+  const at = fs.mkdtempSync(join(folder, 'try-'));
+  const file = join(at, 'file');
+  fs.writeFileSync(file, 'mine');
+  fs.symlinkSync('yet-to-come', join(at, 'link'));
+  execFileSync('mkfifo', [join(at, 'pipe')]);
+  const before = fs.readdirSync(at);
+  for (const name of ['file', 'new', 'link', 'pipe']) tryFile(join(at, name));
+  for (const name of ['.', 'new', 'new/below']) tryFolder(join(at, name));
+  assert.throws(() => tryFile(join(at, 'no/new')), { code: 'ENOENT' });
+  assert.throws(() => tryFile(at), { code: 'EISDIR' });
+  for (const name of ['file', 'file/new', 'file/new/below']) {
+    assert.throws(() => tryFolder(join(at, name)), { code: 'ENOTDIR' });
+  }
+  t.mock.method(fs, 'writeFileSync', () => {
+    throw Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' });
+  });
+  syncBuiltinESMExports();
+  assert.throws(() => tryFile(join(at, 'new')), { code: 'ENOSPC' });
+  assert.throws(() => tryFolder(join(at, 'new')), { code: 'ENOSPC' });
+  t.mock.restoreAll();
+  syncBuiltinESMExports();
+  assert.deepEqual([fs.readdirSync(at), fs.readFileSync(file, 'utf8')], [before, 'mine']);
 });

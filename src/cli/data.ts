@@ -13,9 +13,11 @@ import {
   type SetReport,
   type Statistics,
   statisticsOf,
+  tryPacking,
 } from '../data/index.js';
 import { ConfigError, SplitError } from '../errors.js';
 import { cacheFolder } from '../native/install/library.js';
+import { tryFile } from '../own-file.js';
 import { count } from './format.js';
 import type { Services } from './services.js';
 
@@ -34,16 +36,24 @@ export async function dataCheck(
 ): Promise<number> {
   checkWhole('--resize', resize, 4096);
   const options = { resize, atOnce: availableParallelism(), progress: noting('checked', services) };
-  const report = await checkImages(openImages(folder), options);
+  const dataset = openImages(folder);
+  reporting(file, () => tryFile(file)); // better told now than after a million images
+  const report = await checkImages(dataset, options);
   const text = JSON.stringify(report, null, 2);
-  try {
-    writeFileSync(file, `${text}\n`);
-  } catch (error) {
-    throw new SplitError(`Cannot write the report ${file}: ${(error as Error).message}; choose another --report`);
-  }
-  const lines = json ? [text] : [...checkLines(report), `report in ${file}`];
-  for (const line of lines) services.stdout.write(`${line}\n`);
+  for (const line of json ? [text] : checkLines(report)) services.stdout.write(`${line}\n`);
+  reporting(file, () => writeFileSync(file, `${text}\n`));
+  if (!json) services.stdout.write(`report in ${file}\n`);
   return report.train.unreadable.length + report.val.unreadable.length > 0 ? 1 : 0;
+}
+
+function reporting(file: string, write: () => void): void {
+  try {
+    write();
+  } catch (error) {
+    throw new SplitError(`Cannot write the report ${file}: ${(error as Error).message}; choose another --report`, {
+      cause: error,
+    });
+  }
 }
 
 function checkLines(report: CheckReport): string[] {
@@ -93,16 +103,19 @@ export async function dataPrepare(
   checkWhole('--shard-size', shardSize, 65_536);
   const print = (line: string) => services.stdout.write(`${line}\n`);
   const dataset = openImages(folder);
+  for (const remark of dataset.remarks ?? []) services.stderr.write(`${folder}: ${remark}\n`);
+  if (pack !== undefined) tryPacking(dataset, pack);
+  // First, for it finds out whether it can be kept, and which images cannot be read.
+  const statistics = await statisticsOf(dataset, {
+    ...{ resize, channels: 3, onBadImage, cache: join(cacheFolder(), 'data') },
+    ...{ atOnce: availableParallelism(), progress: noting('mean image', services) },
+  });
   if (pack !== undefined) {
     const options = { out: pack, shardBytes: shardSize * 2 ** 20, progress: noting('packed', services) };
     const { images, shards, kept } = await packImages(dataset, options);
     const before = kept > 0 ? `, ${count(kept)} of them by an earlier run` : '';
     print(`${pack}: ${count(images)} images in ${count(shards)} shards${before}; train on it with --data ${pack}`);
   }
-  const statistics = await statisticsOf(dataset, {
-    ...{ resize, channels: 3, onBadImage, cache: join(cacheFolder(), 'data') },
-    ...{ atOnce: availableParallelism(), progress: noting('mean image', services) },
-  });
   if (pack !== undefined) await keepStatistics(openImages(pack), statistics);
   for (const line of statisticsLines(statistics)) print(line);
   return 0;

@@ -15,7 +15,7 @@ export type { FileDataset, ImageFiles } from './files.js';
 export { DATA_FILES, isIdxFolder } from './idx-files.js';
 export { type ImageSize, openFilePainter } from './image-input.js';
 export { countClasses, openDataset, openImages } from './open.js';
-export { type Packed, packImages } from './pack.js';
+export { type Packed, packImages, tryPacking } from './pack.js';
 export { notesOfProgress } from './progress.js';
 export type { Statistics } from './statistics.js';
 export { isStatistics, keepStatistics, readStatistics, statisticsOf, writeStatistics } from './statistics-cache.js';

@@ -10,6 +10,7 @@ import { extname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import tar from 'tar-stream';
 import { DataError } from '../errors.js';
+import { tryFolder } from '../own-file.js';
 import { shuffled } from '../random.js';
 import { formatOf } from './decode.js';
 import { type FileDataset, type ImageFiles, openReader } from './files.js';
@@ -60,9 +61,7 @@ const OURS = /^((train|val)-\d{6}\.(tar|json)|dataset\.json|plan\.json|\..*\.unf
  */
 export async function packImages(dataset: FileDataset, { out, shardBytes, progress }: PackOptions): Promise<Packed> {
   const { folder, train, test, classNames, name, ignored } = dataset;
-  if (train.places) {
-    throw new DataError(`Cannot pack ${folder}: its images are packed, expected a folder of files; name that folder`);
-  }
+  tryPacking(dataset, out);
   try {
     const [trainKey, valKey] = [await filesKey(folder, train), await filesKey(folder, test)];
     const plan = createHash('sha256')
@@ -96,16 +95,40 @@ export async function packImages(dataset: FileDataset, { out, shardBytes, progre
   }
 }
 
-/** Makes the folder, and clears it of what other images left there. @throws DataError when it holds something else. */
-async function claimFolder(out: string, plan: string): Promise<void> {
-  mkdirSync(out, { recursive: true });
-  const names = readdirSync(out);
+/**
+ * Finds out whether images can be packed into a folder, which is left as it is.
+ * @throws DataError when they are packed already, or it holds something else or cannot be written to.
+ */
+export function tryPacking({ folder, train }: FileDataset, out: string): void {
+  if (train.places) {
+    throw new DataError(`Cannot pack ${folder}: its images are packed, expected a folder of files; name that folder`);
+  }
+  try {
+    tryFolder(out);
+    if (existsSync(out)) refuseForeign(out, readdirSync(out));
+  } catch (error) {
+    if (error instanceof DataError) throw error;
+    throw new DataError(
+      `Cannot pack into ${out}: ${(error as Error).message}, expected a folder that can be written to; name another`,
+      { cause: error },
+    );
+  }
+}
+
+function refuseForeign(out: string, names: readonly string[]): void {
   const foreign = names.find((name) => !OURS.test(name) && !/^statistics-\w+\.json$/.test(name));
   if (foreign !== undefined || (names.length > 0 && !isOurs(names))) {
     throw new DataError(
       `Cannot pack into ${out}: it holds ${foreign ?? names[0]}, expected a new folder, or one that a packing began; name another`,
     );
   }
+}
+
+/** Makes the folder, and clears it of what other images left there. @throws DataError when it holds something else. */
+async function claimFolder(out: string, plan: string): Promise<void> {
+  mkdirSync(out, { recursive: true });
+  const names = readdirSync(out);
+  refuseForeign(out, names);
   for (const name of names.filter((each) => each.endsWith(UNFINISHED))) rmSync(join(out, name));
   const planned = existsSync(join(out, PLAN_FILE)) ? await readFile(join(out, PLAN_FILE), 'utf8') : undefined;
   const text = `${JSON.stringify({ plan })}\n`;

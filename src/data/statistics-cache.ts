@@ -3,6 +3,8 @@ import { createHash, randomBytes } from 'node:crypto';
 import { mkdirSync, renameSync, rmSync, type Stats, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
+import { DataError } from '../errors.js';
+import { tryFolder } from '../own-file.js';
 import { readJson } from '../read-json.js';
 import type { Dataset } from './dataset.js';
 import type { FileDataset, ImageFiles } from './files.js';
@@ -45,14 +47,30 @@ export async function statisticsOf(dataset: Dataset, options: StatisticsOptions)
   const kept = [dataset.folder, options.cache].map((folder) => readStatistics(join(folder, name), options.resize));
   const found = kept.find((each) => each?.channels === options.channels);
   if (found) return found;
+  keeping(options.cache, () => tryFolder(options.cache)); // better told now than after a million images
   const computed = await statisticsOfFiles(dataset, options);
-  writeStatistics(options.cache, name, computed);
+  keeping(options.cache, () => writeStatistics(options.cache, name, computed));
   return computed;
 }
 
-/** Keeps statistics beside the images of a packed data set, where every machine finds them. */
+function keeping(folder: string, keep: () => void): void {
+  try {
+    keep();
+  } catch (error) {
+    throw new DataError(
+      `Cannot keep the mean image in ${folder}: ${(error as Error).message}, expected a folder that can be written to; name another cache with ALEXNET_SPLIT_CACHE, or make room`,
+      { cause: error },
+    );
+  }
+}
+
+/**
+ * Keeps statistics beside the images of a packed data set, where every machine finds them.
+ * @throws DataError when they cannot be written.
+ */
 export async function keepStatistics(packed: FileDataset, statistics: Statistics): Promise<void> {
-  writeStatistics(packed.folder, await fileName(packed, statistics), statistics);
+  const name = await fileName(packed, statistics);
+  keeping(packed.folder, () => writeStatistics(packed.folder, name, statistics));
 }
 
 async function fileName(dataset: FileDataset, options: KeyOptions): Promise<string> {

@@ -7,13 +7,25 @@ import { join } from 'node:path';
 import type { Config } from '../config/config.js';
 import { type Dataset, needsStatistics, readStatistics, type Statistics, writeStatistics } from '../data/index.js';
 import { CheckpointError } from '../errors.js';
-import { writeOwn } from '../own-file.js';
+import { tryFolder, writeOwn } from '../own-file.js';
 import { readJson } from '../read-json.js';
 
 const CLASSES_FILE = 'classes.json';
 const STATISTICS_FILE = 'statistics.json';
 /** Room for the names of 65,536 classes. */
 const MAX_CLASSES_BYTES = 2 ** 25;
+
+/** Finds out whether a run's folder can be written to, or made. @throws CheckpointError when it cannot. */
+export function tryRunFolder({ out, run }: Pick<Config, 'out' | 'run'>): void {
+  const folder = join(out, run);
+  try {
+    tryFolder(folder);
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    const reason = code === 'ENOTDIR' ? 'part of the path is a file' : message;
+    throw new CheckpointError(`Cannot make the run's folder ${folder}: ${reason}; choose another with --out`, folder);
+  }
+}
 
 /** Writes it into the run's folder. @throws CheckpointError when the disk does not take it. */
 export function keepRunData(

@@ -16,7 +16,7 @@ import { diagnose } from './diagnose.js';
 import { openFeed } from './feed.js';
 import { epochOfStep, type LoopResult, trainLoop } from './loop.js';
 import { configHash, dataOf, type Resume, refuseOtherConfig, refuseOtherData } from './resume.js';
-import { keepRunData } from './run-data.js';
+import { keepRunData, tryRunFolder } from './run-data.js';
 import { openedUnlessStopped, orStopped, Stopped } from './stop.js';
 import { openTeam, type Team } from './team.js';
 import { checkTeam } from './verify.js';
@@ -66,6 +66,7 @@ export async function train(config: Config, outer: TrainUi): Promise<TrainResult
   const ui = { ...outer, ...openWatch(config, outer.report, outer.resume?.checkpoint.state.losses) };
   if (ui.resume) refuseOtherConfig(ui.resume, config);
   const { report, signal, note } = ui;
+  tryRunFolder(config); // the mean image may take an hour
   const opening = openFeed(config, {
     warn: (message) => report({ event: 'warning', message }),
     ...{ note, signal },

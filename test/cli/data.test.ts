@@ -93,3 +93,26 @@ test('data prepare names a file that does not decode, or leaves it out of the me
   const skipped = await run(['data', 'prepare', data, '--resize', '16', '--on-bad-image', 'skip']);
   assert.deepEqual([skipped.exitCode, /^mean image of 12 training/m.test(skipped.stdout.text)], [0, true]);
 });
+
+test('what cannot be written is found out before the first image is read, and nothing is left behind', async (t) => {
+  const { data, work } = folders(t, false);
+  const file = join(work, 'file');
+  fs.writeFileSync(file, 'mine');
+  const report = await run(['data', 'check', data, '--report', join(file, 'r.json')]);
+  assert.deepEqual([report.exitCode, report.stdout.text], [1, '']);
+  assert.match(report.stderr.text, /^error: Cannot write the report .*; choose another --report\n$/);
+  const isFolder = await run(['data', 'check', data, '--report', work]);
+  assert.match(isFolder.stderr.text, /^error: Cannot write the report .*EISDIR/);
+  const packed = await run(['data', 'prepare', data, '--resize', '16', '--pack', join(file, 'packed')]);
+  assert.deepEqual([packed.exitCode, packed.stdout.text], [1, '']);
+  assert.match(packed.stderr.text, /^error: Cannot pack into .*, expected a folder that can be written to; name anoth/);
+  process.env.ALEXNET_SPLIT_CACHE = join(file, 'cache');
+  const out = join(work, 'packed');
+  const kept = await run(['data', 'prepare', data, '--resize', '16', '--pack', out]);
+  assert.deepEqual([kept.exitCode, kept.stdout.text], [1, '']);
+  assert.match(
+    kept.stderr.text,
+    /^error: Cannot keep the mean image in .*file\/cache\/data: ENOTDIR.*ALEXNET_SPLIT_CACHE/,
+  );
+  assert.deepEqual([fs.readdirSync(work), fs.readFileSync(file, 'utf8')], [['file'], 'mine']);
+});

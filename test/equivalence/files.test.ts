@@ -93,6 +93,20 @@ test('train() saves the classes, and evaluateRun() refuses data with others', as
   assert.deepEqual(notes, ['the image val/mixed/trunc.jpg is skipped: it is a JPEG image cut short']);
 });
 
+test('train() finds out that its folder cannot be made before it reads an image', async () => {
+  const file = join(folder, 'file');
+  fs.writeFileSync(file, 'mine');
+  const config = smallConfig({ net: smallNet('original').net, out: file, run: 'x', data: { ...MEAN, source: DATA } });
+  const told: unknown[] = [];
+  const ui = { report: (event: unknown) => told.push(event), note: (text: string) => told.push(text) };
+  const started = train(config, { ...ui, signal: new AbortController().signal });
+  await assert.rejects(
+    started,
+    /^CheckpointError: Cannot make the run's folder .*file\/x: part of the path is a file; cho/,
+  );
+  assert.deepEqual([told, fs.readFileSync(file, 'utf8')], [[], 'mine']);
+});
+
 test('train() with fail ends at the first unreadable file, and names it', async () => {
   const { result, end } = await run('fail', 'fail');
   assert.deepEqual([result.exitCode, end.status, end.exit_code], [1, 'failed', 1]);
