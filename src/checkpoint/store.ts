@@ -83,6 +83,8 @@ export function writeCheckpoint(
   { keep, best }: { keep: number; best?: number | undefined },
 ): { folder: string; bytes: number; removed: string[] } {
   const folder = checkpointFolder(checkpoints, state.step);
+  const { error: wrong } = RUN_STATE.safeParse(state);
+  if (wrong) throw noState(folder, wrong.issues[0]);
   const partial = folder + PARTIAL;
   let bytes: number;
   try {
@@ -110,6 +112,14 @@ export function writeCheckpoint(
     );
   }
   return { folder, bytes, removed: prune(checkpoints, state.step, keep, best) };
+}
+
+/** Of a state that no reader would take: the disk has no part in it. */
+function noState(folder: string, issue: { path: PropertyKey[]; message: string } | undefined): CheckpointError {
+  return new CheckpointError(
+    `Cannot write the checkpoint ${folder}: its state is none that could be read (${issue?.path.join('.')}: ${cut(issue?.message ?? '')}), which is a fault of alexnet-split, please report it; the one before is as it was, and --resume goes on from it`,
+    folder,
+  );
 }
 
 /** Steps of the checkpoints that are there, whole or not, in order. */

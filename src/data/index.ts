@@ -17,6 +17,7 @@ export { type ImageSize, openFilePainter } from './image-input.js';
 export { countClasses, openDataset, openImages } from './open.js';
 export { type Packed, packImages, tryPacking } from './pack.js';
 export { notesOfProgress } from './progress.js';
+export { requireTestImage } from './some-image.js';
 export type { Statistics } from './statistics.js';
 export { isStatistics, keepStatistics, readStatistics, statisticsOf, writeStatistics } from './statistics-cache.js';
 export type { Views } from './views.js';

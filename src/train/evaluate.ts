@@ -1,5 +1,6 @@
 /** A net's loss and right answers on the test images. */
 import type { BatchFeeder } from '../data/index.js';
+import { DataError } from '../errors.js';
 import { GRACE_MS, orStopped, unlessStopped } from './stop.js';
 import type { Team } from './team.js';
 
@@ -15,8 +16,8 @@ export interface Scores {
 /**
  * Evaluates all test images.
  * @param step the training step that the exchange's messages name.
- * @param signal ends the evaluation before the last image.
- * @throws Stopped when the signal comes and the towers are not done in time.
+ * @param signal ends the evaluation before the last image: what it returns then is of no use.
+ * @throws Stopped when the signal comes and the towers are not done in time; DataError when no image can be read.
  */
 export async function evaluate(
   team: Team,
@@ -40,5 +41,15 @@ export async function evaluate(
     feeder.release(batch); // after a failure, or when they were not waited for, the towers may read it yet
   }
   const { images } = sums;
+  if (images === 0 && !signal.aborted) throw noImages(feeder);
   return { images, loss: sums.loss / images, top1: sums.top1 / images, top5: sums.top5 / images };
+}
+
+/** The error of an evaluation of nothing, whose scores would be no numbers. */
+export function noImages({ unreadable }: Pick<BatchFeeder, 'unreadable'>): DataError {
+  const last = unreadable.at(-1);
+  const example = last ? ` (${last.path}: ${last.reason})` : '';
+  return new DataError(
+    `Cannot evaluate: none of the test images can be read${example}, expected some; \`data check\` lists why`,
+  );
 }

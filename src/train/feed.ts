@@ -9,6 +9,7 @@ import {
   notesOfProgress,
   openDataset,
   openFeeder,
+  requireTestImage,
   type Statistics,
   statisticsOf,
   type Unreadable,
@@ -53,6 +54,9 @@ export async function openFeed(config: Config, ui: FeedUi = {}): Promise<Feed> {
   const { note = () => {}, warn = note } = ui;
   const dataset = openDataset(data.source, classes);
   for (const remark of dataset.remarks ?? []) warn(`${data.source}: ${remark}`);
+  if (dataset.kind === 'files' && data.onBadImage === 'skip') {
+    await requireTestImage(dataset, { resize: data.resize, channels: channelsOf(net), signal: ui.signal });
+  }
   const statistics = ui.statistics ?? (await neededStatistics(config, dataset, ui));
   const options = {
     dataset,
@@ -93,10 +97,15 @@ async function neededStatistics(
   const { resize, onBadImage } = data;
   return statisticsOf(dataset, {
     ...{ resize, onBadImage, atOnce: availableParallelism(), cache: join(cacheFolder(), 'data') },
-    channels: net.inputChannels === 1 ? 1 : 3,
+    channels: channelsOf(net),
     progress: notesOfProgress('mean of the training images, computed once', note),
     ...(signal && { signal }),
   });
+}
+
+/** Of the images that a net reads. */
+function channelsOf({ inputChannels }: Config['net']): 1 | 3 {
+  return inputChannels === 1 ? 1 : 3;
 }
 
 /** What is told of an image that is skipped. */

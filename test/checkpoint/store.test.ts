@@ -252,3 +252,16 @@ test('newestCheckpoint() finds none where there is none', () => {
   assert.deepEqual(newestCheckpoint(join(base, 'nowhere')), { skipped: [] });
   assert.deepEqual(newestCheckpoint(newFolder()), { skipped: [] });
 });
+
+test('writeCheckpoint() refuses a state that nobody could read, and does not speak of room', () => {
+  const checkpoints = newFolder();
+  for (const change of [{ errors: [Number.NaN] }, { top1: Number.NaN }, { learningRate: Number.POSITIVE_INFINITY }]) {
+    const draft = { ...draftOf(3), state: { ...stateOf(3), ...change } };
+    assert.throws(
+      () => writeCheckpoint(checkpoints, draft, { keep: 1 }),
+      (error: Error) =>
+        error instanceof CheckpointError && /\((errors\.0|top1|learningRate): .*report it;/.test(error.message),
+    );
+  }
+  assert.deepEqual(fs.readdirSync(checkpoints), []);
+});

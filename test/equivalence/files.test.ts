@@ -107,6 +107,21 @@ test('train() finds out that its folder cannot be made before it reads an image'
   assert.deepEqual([told, fs.readFileSync(file, 'utf8')], [[], 'mine']);
 });
 
+test('train() with skip does not start when no test image can be read', async () => {
+  const bad = join(folder, 'bad');
+  fs.cpSync(join(DATA, 'train'), join(bad, 'train'), { recursive: true });
+  for (const name of ['grey', 'colour', 'mixed']) {
+    fs.mkdirSync(join(bad, 'val', name), { recursive: true });
+    fs.writeFileSync(join(bad, 'val', name, '1.jpg'), 'no image');
+  }
+  const started = run('blind', 'skip', { data: { ...MEAN, source: bad, workers: 0 } });
+  await assert.rejects(
+    started,
+    /^DataError: Cannot evaluate on the images of .*: none of the 3 test images can be read \(the first, val\/colour\/1\.jpg: it is no JPEG/,
+  );
+  assert.equal(fs.existsSync(join(folder, 'blind')), false);
+});
+
 test('train() with fail ends at the first unreadable file, and names it', async () => {
   const { result, end } = await run('fail', 'fail');
   assert.deepEqual([result.exitCode, end.status, end.exit_code], [1, 'failed', 1]);

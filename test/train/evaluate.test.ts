@@ -90,3 +90,26 @@ test('evaluate() that is stopped leaves the slot that the towers are at as it is
   for (let i = 0; i < 5; i++) await turn();
   assert.deepEqual(filled, ['0 in 0', '1 in 1']);
 });
+
+test('evaluate() and evaluateViews() of no image at all are errors, not scores that are no numbers', async () => {
+  const none = (): BatchFeeder => {
+    const { feeder } = feederOf();
+    const test = async (batch: number, view?: number) => ({ ...(await feeder.test(batch, view)), count: 0 });
+    return { ...feeder, test, unreadable: [{ path: 'val/a/1.jpg', reason: 'the file is empty' }] };
+  };
+  const team = teamOf(async () => assert.fail('nothing is to be computed'));
+  const wanted =
+    /^DataError: Cannot evaluate: none of the test images can be read \(val\/a\/1\.jpg: the file is empty\), exp/;
+  await assert.rejects(evaluate(team, none(), 1), wanted);
+  await assert.rejects(evaluateViews(team, none(), NET), wanted);
+  const stopped = await evaluate(team, none(), 1, AbortSignal.abort());
+  assert.equal(stopped.images, 0);
+  const { feeder } = feederOf();
+  const test = async (batch: number, view = 0) => ({ ...(await feeder.test(batch, view)), count: view === 3 ? 1 : 2 });
+  const changing = evaluateViews(
+    teamOf(async () => REPLY),
+    { ...feeder, test },
+    NET,
+  );
+  await assert.rejects(changing, /images of test batch 0 could be read for one view and not for another/);
+});

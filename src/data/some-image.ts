@@ -1,0 +1,31 @@
+/** Whether there is anything to evaluate at all. */
+import { DataError } from '../errors.js';
+import { openDecoder } from './decode.js';
+import { type FileDataset, openReader } from './files.js';
+import { nameAt } from './names.js';
+
+/**
+ * Looks for a test image that can be read: the first one, as a rule. A training that skips those that cannot be read would
+ * find out after its first epoch that there is none.
+ * @throws DataError when there is none, or when the signal ends it.
+ */
+export async function requireTestImage(
+  { folder, test }: FileDataset,
+  { resize, channels, signal }: { resize: number; channels: 1 | 3; signal?: AbortSignal | undefined },
+): Promise<void> {
+  const decode = await openDecoder(resize, channels);
+  const reader = openReader(folder, test, { signal });
+  let example = '';
+  try {
+    for (let index = 0; index < test.count && !signal?.aborted; index++) {
+      const loaded = await reader.load(index, decode);
+      if ('pixels' in loaded) return;
+      if (index === 0) example = ` (the first, ${nameAt(test.names, index)}: ${loaded.reason})`;
+    }
+  } finally {
+    reader.close();
+  }
+  throw new DataError(
+    `Cannot evaluate on the images of ${folder}: none of the ${test.count} test images can be read${example}, expected some; \`data check\` lists why`,
+  );
+}
