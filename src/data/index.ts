@@ -3,6 +3,7 @@
 export { type ImageOptions, needsStatistics } from './augment.js';
 export { createSlot, slotBytes, slotViews } from './batches.js';
 export { type CheckReport, checkImages, type SetReport } from './check.js';
+export { composed, sameNames } from './classes.js';
 export {
   type Dataset,
   findFashionMnist,

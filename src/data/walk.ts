@@ -129,9 +129,7 @@ export function isFolder(path: string): boolean {
 /** What people are told of files that are images, and are passed over; nothing without any. */
 export function passedOverImages(passedOver: PassedOver): string | undefined {
   const images = endings(Object.entries(passedOver).filter(([ending]) => OTHER_IMAGES.has(ending)));
-  return images === ''
-    ? undefined
-    : `${images} are passed over: only JPEG, PNG, GIF and WebP files are read; convert them`;
+  return images === '' ? undefined : `${images} passed over: only JPEG, PNG, GIF and WebP files are read; convert them`;
 }
 
 /** Numbers of files by ending, the most first: `12 .bmp files, 1 file without an ending`. */

@@ -3,7 +3,7 @@
 import { hashOf, type RunState } from '../checkpoint/state.js';
 import type { Checkpoint, Skipped } from '../checkpoint/store.js';
 import type { Config } from '../config/config.js';
-import type { Dataset } from '../data/index.js';
+import { type Dataset, sameNames } from '../data/index.js';
 import { ConfigError, cut, DataError } from '../errors.js';
 
 /** What a run goes on from. */
@@ -47,7 +47,7 @@ export function refuseOtherData({ checkpoint: { folder, state } }: Resume, datas
   const why =
     theirs !== mine
       ? `it has learnt from ${theirs}, and here are ${mine}`
-      : state.classes.join() === now.classes.join()
+      : sameNames(state.classes, now.classes)
         ? undefined
         : `its classes are ${short(state.classes)}, and here they are ${short(now.classes)}`;
   if (why === undefined) return;

@@ -5,7 +5,14 @@
 import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config } from '../config/config.js';
-import { type Dataset, needsStatistics, readStatistics, type Statistics, writeStatistics } from '../data/index.js';
+import {
+  composed,
+  type Dataset,
+  needsStatistics,
+  readStatistics,
+  type Statistics,
+  writeStatistics,
+} from '../data/index.js';
 import { CheckpointError } from '../errors.js';
 import { tryFolder, writeOwn } from '../own-file.js';
 import { readJson } from '../read-json.js';
@@ -54,7 +61,7 @@ export function keepRunData(
 export function checkClasses(folder: string, dataset: Dataset): void {
   if (dataset.kind !== 'files') return;
   const trained = runClasses(folder) ?? [];
-  const label = trained.findIndex((name, i) => name !== dataset.classNames[i]);
+  const label = trained.findIndex((name, i) => composed(name) !== composed(dataset.classNames[i] ?? ''));
   if (label < 0) return;
   throw new CheckpointError(
     `Cannot use the run ${folder} on ${dataset.source}: class ${label} is ${dataset.classNames[label] ?? 'missing'} there, expected ${trained[label]}, as in the run's classes.json; take data with the classes it was trained on`,

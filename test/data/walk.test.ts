@@ -88,7 +88,7 @@ test('names of JPEGs are many, and images of other kinds are counted by ending',
   assert.equal(train.count, 3 + names.length);
   assert.deepEqual([ignored, passedOver], [6, { bmp: 2, heic: 1, txt: 1, '': 1, others: 1 }]);
   assert.deepEqual(remarks, [
-    '2 .bmp files, 1 .heic file are passed over: only JPEG, PNG, GIF and WebP files are read; convert them',
+    '2 .bmp files, 1 .heic file passed over: only JPEG, PNG, GIF and WebP files are read; convert them',
   ]);
   const empty = imageFolderOf(t, { ...SET, 'train/c/1.tiff': bytes, 'val/c/1.tiff': bytes });
   assert.throws(() => readImageFolder(empty), /class folder train\/c holds no image; passed over .*: 1 \.tiff file,/);

@@ -22,6 +22,7 @@ for (const part of ['train', 'val']) {
     fs.copyFileSync(join(IMAGES, name), join(DATA, part, 'colour', name));
 }
 fs.cpSync(IMAGES, join(DATA, 'train', 'mixed'), { recursive: true });
+fs.writeFileSync(join(DATA, 'train', 'grey', 'other.bmp'), 'a picture of another kind');
 fs.copyFileSync(join(IMAGES, 'cmyk.jpg'), join(DATA, 'val', 'mixed', 'cmyk.jpg'));
 fs.copyFileSync(join(IMAGES, 'trunc.jpg'), join(DATA, 'val', 'mixed', 'trunc.jpg'));
 
@@ -62,7 +63,19 @@ test('train() with skip ends, names exactly the unreadable files with reasons, a
   const single = await run('skip-single', 'skip', SINGLE);
   for (const { result, end, events } of [split, single]) {
     assert.deepEqual([result.exitCode, end.status, end.unreadable_images], [0, 'done', UNREADABLE.length]);
-    const warnings = events.flatMap((event) => (event.event === 'warning' ? [event.message] : [])).sort();
+    const told = events.slice(
+      0,
+      events.findIndex(({ event }) => event === 'train_step'),
+    );
+    const passed = told.filter(
+      (event) => event.event === 'warning' && event.message.includes('1 .bmp file passed over'),
+    );
+    assert.equal(passed.length, 1, 'before the first step');
+    const isSkipped = (message: string) => message.startsWith('the image ');
+    const warnings = events
+      .flatMap((event) => (event.event === 'warning' ? [event.message] : []))
+      .filter(isSkipped)
+      .sort();
     assert.equal(warnings.length, UNREADABLE.length);
     for (const [i, path] of [...UNREADABLE].sort().entries()) {
       assert.ok(warnings[i]!.startsWith(`the image ${path} is skipped: `), warnings[i]);
@@ -114,7 +127,8 @@ test('train() with skip does not start when no test image can be read', async ()
     fs.mkdirSync(join(bad, 'val', name), { recursive: true });
     fs.writeFileSync(join(bad, 'val', name, '1.jpg'), 'no image');
   }
-  const started = run('blind', 'skip', { data: { ...MEAN, source: bad, workers: 0 } });
+  const data = { ...(smallNet('original').data as object), onBadImage: 'skip', source: bad };
+  const started = run('blind', 'skip', { data });
   await assert.rejects(
     started,
     /^DataError: Cannot evaluate on the images of .*: none of the 3 test images can be read \(the first, val\/colour\/1\.jpg: it is no JPEG/,
