@@ -36,7 +36,8 @@ function replace(t: TestContext, names: readonly ('openSync' | 'readSync')[], co
   for (const name of names) {
     const original = fs[name] as (...given: unknown[]) => number;
     t.mock.method(fs, name, (...given: unknown[]) => {
-      const found = code();
+      const isImage = typeof given[0] === 'number' || /\.(jpg|tar)$/.test(String(given[0]));
+      const found = isImage ? code() : undefined;
       if (found !== undefined) throw systemError(found, `${found}: it was asked for, open '${given[0]}'`);
       return original(...given);
     });

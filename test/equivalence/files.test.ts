@@ -103,6 +103,7 @@ test('train() saves the classes, and evaluateRun() refuses data with others', as
   await assert.rejects(evaluateRun(moved, join(folder, 'classes')), /class 1 is mixed there, expected grey/);
   const notes: string[] = [];
   assert.equal((await evaluateRun(config, join(folder, 'classes'), { note: (text) => notes.push(text) })).images, 5);
+  assert.match(notes.shift()!, /1 \.bmp file passed over/);
   assert.deepEqual(notes, ['the image val/mixed/trunc.jpg is skipped: it is a JPEG image cut short']);
 });
 
