@@ -47,7 +47,11 @@ function replace(t: TestContext, names: readonly ('openSync' | 'readSync')[], co
     t.mock.restoreAll();
     syncBuiltinESMExports();
   });
-  return () => wait.mock.callCount();
+  const restoreWaiting = () => {
+    wait.mock.restore();
+    syncBuiltinESMExports();
+  };
+  return Object.assign(() => wait.mock.callCount(), { restoreWaiting });
 }
 
 function optionsOf(folder: string): FeedOptions {
@@ -139,6 +143,15 @@ async function withFeeder(options: FeedOptions, take: (feeder: ReturnType<typeof
     assert.deepEqual(feeder.unreadable, []);
   }
 }
+
+test('a feeder that waits for the system is closed at once', { timeout: 20_000 }, async (t) => {
+  const feeder = openFeeder(optionsOf(imageFolderOf(t, SET)));
+  replace(t, ['openSync'], () => 'EIO').restoreWaiting();
+  const batch = feeder.train(1);
+  await feeder.close();
+  await assert.rejects(batch);
+  assert.deepEqual(feeder.unreadable, []);
+});
 
 test('a folder or a shard that is gone in the middle ends the work, and a file that is gone does not', async (t) => {
   const folder = imageFolderOf(t, SET);
