@@ -66,7 +66,7 @@ export function buildProgram(services: Services, done: (exitCode: number) => voi
     'print layers, shapes, parameters, multiply-adds and exchanged bytes',
     async (command) => (await import('./summary.js')).summaryCommand(flagLayer(command), command.opts(), services),
   );
-  addFlags(summary, flagNames('net', 'summary')).option(...JSON_FLAG);
+  addFlags(summary, flagNames('net')).option(...JSON_FLAG);
 
   addFlags(
     add('eval', "test a run's weights", async (command) =>

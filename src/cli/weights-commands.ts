@@ -39,7 +39,7 @@ export function addWeightsCommands(add: Add, services: Services, json: readonly 
   const take = add('import', "make a run of another program's weights", async (command) =>
     (await import('./import.js')).importCommand(command.args[0]!, layersOf(command), command.opts(), services),
   ).argument('<file>', 'safetensors file of the whole net, in the layouts of PyTorch or Caffe');
-  addFlags(take, [...flagNames('net', 'data', 'summary'), '--placement', '--run', '--out'])
+  addFlags(take, [...flagNames('net', 'data'), '--placement', '--run', '--out'])
     .addOption(
       new Option('--channel-order <order>', 'colours of the file: red, green, blue, or the other way round')
         .choices(['rgb', 'bgr'])

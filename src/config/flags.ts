@@ -12,7 +12,7 @@ export interface Flag {
   /** What stands for the value in the help. */
   value?: string;
   /** The commands that take it; `net`: all that build one, `data`: all that also read images. */
-  group: 'net' | 'data' | 'train' | 'summary' | 'hidden';
+  group: 'net' | 'data' | 'train' | 'hidden';
 }
 
 export const FLAGS: readonly Flag[] = [
@@ -53,7 +53,7 @@ export const FLAGS: readonly Flag[] = [
     kind: 'number',
     path: 'net.classes',
     value: 'n',
-    group: 'summary',
+    group: 'net',
     help: 'number of classes',
   },
   {
