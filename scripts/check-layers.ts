@@ -9,7 +9,7 @@ import { stripComments } from './strip-comments.js';
 
 const MAX_LINES = 300;
 
-const BASE = ['errors', 'random'];
+const BASE = ['errors', 'random', 'printable'];
 /** Of those that read what others wrote, and write where others may have. */
 const FILES = [...BASE, 'read-json', 'own-file'];
 const ROOMS = ['model', 'optim', 'exchange', 'data', 'checkpoint', 'native'];
@@ -20,12 +20,13 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   cli: ['train', 'weights', 'tower', 'config', 'log', ...ROOMS, ...FILES],
   train: ['weights', 'tower', 'config', 'log', ...ROOMS, ...FILES],
   tower: ['config', ...ROOMS, ...BASE],
-  config: ['model', 'optim', 'errors', 'read-json'],
+  config: ['model', 'optim', 'errors', 'printable', 'read-json'],
   ...Object.fromEntries(ROOMS.map((room) => [room, BASE])),
   data: FILES,
   checkpoint: FILES,
   weights: ['model', 'checkpoint', ...FILES],
   log: [...BASE, 'own-file'],
+  printable: [],
   random: ['errors'],
   'read-json': [],
   'own-file': [],
@@ -49,6 +50,11 @@ const WORDS: { word: RegExp; allowed: RegExp; rule: string }[] = [
     word: /\b[Pp]iscina\b/g,
     allowed: /^src\/(tower\/client\.ts$|data\/)/,
     rule: 'Piscina is for src/tower/client.ts and src/data',
+  },
+  {
+    word: /\bconsole\.\w+|\bprocess\.std(out|err)\b|\bprocess\._rawDebug\b/g,
+    allowed: /^src\/(cli|cli\/services|native\/install\/fetch)\.ts$/,
+    rule: 'text for people goes through src/cli/printing.ts, by the services',
   },
   { word: /\bpino\b/g, allowed: /^src\/log\.ts$/, rule: 'pino is for src/log.ts' },
   {

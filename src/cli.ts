@@ -4,6 +4,7 @@ import { existsSync, realpathSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { CommanderError } from 'commander';
 import { oneLine } from './cli/format.js';
+import { plainOutput, writeLines } from './cli/printing.js';
 import { buildProgram } from './cli/program.js';
 import { SERVICES, type Services } from './cli/services.js';
 import { SplitError } from './errors.js';
@@ -15,7 +16,8 @@ import { SplitError } from './errors.js';
  * @returns the exit code: 0, 2 for a wrong use, 1 for a failure.
  */
 export async function main(argv: readonly string[], replaced: Partial<Services> = {}): Promise<number> {
-  const services = { ...SERVICES, ...replaced };
+  const given = { ...SERVICES, ...replaced };
+  const services = { ...given, stdout: plainOutput(given.stdout), stderr: plainOutput(given.stderr) };
   let exitCode = 0;
   try {
     const program = buildProgram(services, (code) => {
@@ -42,7 +44,7 @@ function explain(error: unknown, { stderr, env }: Services): number {
   }
   const { message, stack } = error instanceof Error ? error : new Error(String(error));
   stderr.write(`error: ${oneLine(message)} (this is a bug in alexnet-split; ALEXNET_SPLIT_DEBUG=1 shows where)\n`);
-  if (env.ALEXNET_SPLIT_DEBUG === '1') stderr.write(`${stack}\n`);
+  if (env.ALEXNET_SPLIT_DEBUG === '1') writeLines(stderr, `${stack}`);
   return 1;
 }
 

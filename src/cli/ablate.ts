@@ -100,7 +100,8 @@ async function trainRows(
   let exitCode = 0;
   for (const [i, row] of rows.entries()) {
     if (row.result) continue;
-    services.stdout.write(`\n${i + 1} of ${rows.length}, ${row.variant}: ${row.change}\n`);
+    services.stdout.write('\n');
+    services.stdout.write(`${i + 1} of ${rows.length}, ${row.variant}: ${row.change}\n`);
     const ended = await trainRow(row, configs[i]!, mode, services);
     writeAblation(folder, ablation);
     if (ended !== 0) exitCode = ended;

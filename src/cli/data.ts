@@ -15,7 +15,8 @@ import {
 } from '../data/index.js';
 import { ConfigError, SplitError } from '../errors.js';
 import { cacheFolder } from '../native/install/library.js';
-import { count } from './format.js';
+import { printableLines } from '../printable.js';
+import { count, oneLine } from './format.js';
 import type { Services } from './services.js';
 
 /** Unreadable images that are printed; the report has them all. */
@@ -34,13 +35,13 @@ export async function dataCheck(
   checkWhole('--resize', resize, 4096);
   const options = { resize, atOnce: availableParallelism(), progress: noting('checked', services) };
   const report = await checkImages(openImages(folder), options);
-  const text = JSON.stringify(report, null, 2);
+  const text = printableLines(JSON.stringify(report, null, 2));
   try {
     writeFileSync(file, `${text}\n`);
   } catch (error) {
     throw new SplitError(`Cannot write the report ${file}: ${(error as Error).message}; choose another --report`);
   }
-  const lines = json ? [text] : [...checkLines(report), `report in ${file}`];
+  const lines = json ? text.split('\n') : [...checkLines(report), `report in ${file}`];
   for (const line of lines) services.stdout.write(`${line}\n`);
   return report.train.unreadable.length + report.val.unreadable.length > 0 ? 1 : 0;
 }
@@ -61,7 +62,7 @@ function setLines(name: string, set: SetReport): string[] {
       .map(([kind, images]) => `${kind} ${count(images)}`)
       .join(', ');
   const misnamed = set.misnamed > 0 ? `; ${count(set.misnamed)} named as another format` : '';
-  const bad = set.unreadable.slice(0, PRINTED).map(({ path, reason }) => `  ${path}: ${reason}`);
+  const bad = set.unreadable.slice(0, PRINTED).map(({ path, reason }) => `  ${path}: ${oneLine(reason)}`);
   const more = set.unreadable.length - bad.length;
   return [
     `${name}: ${count(set.images)} images, ${count(set.unreadable.length)} unreadable, ${count(Math.ceil(set.bytes / 2 ** 20))} MiB`,

@@ -5,6 +5,7 @@ import { VARIANT_NAMES } from '../train/ablate.js';
 import { devicesCommand } from './devices.js';
 import { doctorCommand } from './doctor.js';
 import { addFlags, flagLayer, flagNames, layersOf, numberOrText } from './options.js';
+import { writeLines } from './printing.js';
 import type { Services } from './services.js';
 import { addWeightsCommands } from './weights-commands.js';
 
@@ -21,8 +22,8 @@ export function buildProgram(services: Services, done: (exitCode: number) => voi
     .version(packageVersion())
     .exitOverride()
     .configureOutput({
-      writeOut: (text) => services.stdout.write(text),
-      writeErr: (text) => services.stderr.write(text),
+      writeOut: (text) => writeLines(services.stdout, text),
+      writeErr: (text) => writeLines(services.stderr, text),
       outputError: () => {}, // the caller prints the error that is thrown
     });
   /** A command whose action gets itself: its flags are read by name from it. */

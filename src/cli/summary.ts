@@ -77,7 +77,7 @@ function summaryLines(
       ].slice(0, isOneColumn(net) ? 1 : 3),
     ),
     '',
-    towersPicture(net),
+    ...towersPicture(net).split('\n'),
   ];
 }
 

@@ -5,6 +5,7 @@
 import { ConfigError, cut } from '../errors.js';
 import { buildNet, isOneColumn, isWeighted, type NetOptions } from '../model/net.js';
 import type { OptimizerOptions } from '../optim/schedule.js';
+import { printable } from '../printable.js';
 import { checkDevices, defaultDevices, gpusOf, shortName } from './devices.js';
 import { NO_SOURCE } from './imagenet.js';
 import { deepFreeze, type Layer, mergeLayer, sets, valueAt } from './layers.js';
@@ -177,10 +178,10 @@ export function resolveConfig(layers: readonly Layer[], machine: Machine, needsD
 
 /** @throws ConfigError for a name that is no single folder's. */
 export function checkRunName(run: string): void {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: those are what is refused
-  if (run.length > 0 && run.length <= 200 && !/[/\\\u0000-\u001f]|\.\.|^\.|^-/.test(run)) return;
+  const isPlain = run === printable(run) && !run.includes('\t');
+  if (run.length > 0 && run.length <= 200 && isPlain && !/[/\\]|\.\.|^[.~-]/.test(run)) return;
   throw new ConfigError(
-    `Cannot name the run ${cut(JSON.stringify(run))}: expected the name of one folder, without / or \\ or .., not starting with . or -; choose another --run`,
+    `Cannot name the run ${cut(JSON.stringify(run))}: expected the name of one folder, without / or \\ or .., not starting with . or - or ~; choose another --run`,
   );
 }
 
