@@ -9,7 +9,7 @@ import { stripComments } from './strip-comments.js';
 
 const MAX_LINES = 300;
 
-const BASE = ['errors', 'random', 'printable'];
+const BASE = ['errors', 'random', 'printable', 'paths'];
 /** Of those that read what others wrote, and write where others may have. */
 const FILES = [...BASE, 'read-json', 'own-file'];
 const ROOMS = ['model', 'optim', 'exchange', 'data', 'checkpoint', 'native'];
@@ -20,13 +20,14 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   cli: ['train', 'weights', 'tower', 'config', 'log', ...ROOMS, ...FILES],
   train: ['weights', 'tower', 'config', 'log', ...ROOMS, ...FILES],
   tower: ['config', ...ROOMS, ...BASE],
-  config: ['model', 'optim', 'errors', 'printable', 'read-json'],
+  config: ['model', 'optim', 'errors', 'printable', 'paths', 'read-json'],
   ...Object.fromEntries(ROOMS.map((room) => [room, BASE])),
   data: FILES,
   checkpoint: FILES,
   weights: ['model', 'checkpoint', ...FILES],
   log: [...BASE, 'own-file'],
   printable: [],
+  paths: ['errors'],
   random: ['errors'],
   'read-json': [],
   'own-file': [],

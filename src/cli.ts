@@ -4,10 +4,11 @@ import { existsSync, realpathSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { CommanderError } from 'commander';
 import { oneLine } from './cli/format.js';
+import { refuseKeptFlags } from './cli/npm-flags.js';
 import { plainOutput, writeLines } from './cli/printing.js';
 import { buildProgram } from './cli/program.js';
 import { SERVICES, type Services } from './cli/services.js';
-import { SplitError } from './errors.js';
+import { ConfigError, SplitError } from './errors.js';
 
 /**
  * Runs a command.
@@ -23,10 +24,23 @@ export async function main(argv: readonly string[], replaced: Partial<Services> 
     const program = buildProgram(services, (code) => {
       exitCode = code;
     });
+    program.hook('preAction', refuseGoneFolder); // not where help is asked for
+    refuseKeptFlags(program, argv, services.env);
     await program.parseAsync(argv, { from: 'user' });
     return exitCode;
   } catch (error) {
     return explain(error, services);
+  }
+}
+
+/** @throws ConfigError where the folder that the user stands in has been removed: no path begins there. */
+function refuseGoneFolder(): void {
+  try {
+    process.cwd();
+  } catch {
+    throw new ConfigError(
+      'Cannot work here: the folder that you stand in has been removed; change to another one (cd)',
+    );
   }
 }
 

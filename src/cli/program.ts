@@ -4,13 +4,16 @@ import { packageVersion } from '../config/version.js';
 import { VARIANT_NAMES } from '../train/ablate.js';
 import { devicesCommand } from './devices.js';
 import { doctorCommand } from './doctor.js';
-import { addFlags, flagLayer, flagNames, layersOf, numberOrText } from './options.js';
+import { addFlags, flagLayer, flagNames, layersOf, numberOrText, pathOf, runOf } from './options.js';
 import { writeLines } from './printing.js';
 import type { Services } from './services.js';
 import { addWeightsCommands } from './weights-commands.js';
 
 const JSON_FLAG = ['--json', 'print JSON, and nothing else, on stdout'] as const;
-const CONFIG_FLAG = ['--config <file>', 'JSON file with settings; flags beat it, it beats the preset'] as const;
+const CONFIG_FLAG = [
+  ...(['--config <file>', 'JSON file with settings; flags beat it, it beats the preset'] as const),
+  pathOf('--config'),
+] as const;
 
 /**
  * The program. Parsing throws commander's `CommanderError`; nothing exits the process.
@@ -40,7 +43,13 @@ export function buildProgram(services: Services, done: (exitCode: number) => voi
   );
   addFlags(train, flagNames('net', 'data', 'train', 'hidden'))
     .option(...CONFIG_FLAG)
-    .option('--resume <auto|folder>', "go on from the newest checkpoint of --run, or from a run's folder or checkpoint")
+    .option(
+      ...([
+        '--resume <auto|folder>',
+        "go on from the newest checkpoint of --run, or from a run's folder or checkpoint",
+      ] as const),
+      pathOf('--resume'),
+    )
     .addOption(new Option('--quiet', 'print the last line only').conflicts('json'))
     .option(...JSON_FLAG);
 
@@ -59,7 +68,7 @@ export function buildProgram(services: Services, done: (exitCode: number) => voi
   addFlags(verify, flagNames('net', 'data', 'hidden'))
     .option(...CONFIG_FLAG)
     .option('--steps <n>', 'steps to compare', numberOrText, 10)
-    .option('--golden <file>', 'compare both with a file of reference values instead')
+    .option('--golden <file>', 'compare both with a file of reference values instead', pathOf('--golden'))
     .option(...JSON_FLAG);
 
   const summary = add(
@@ -75,7 +84,7 @@ export function buildProgram(services: Services, done: (exitCode: number) => voi
     ),
     ['--out', '--data', '--on-bad-image', '--devices', '--placement', '--workers'],
   )
-    .requiredOption('--run <run>', 'name of the run, or path of its folder')
+    .requiredOption('--run <run>', 'name of the run, or path of its folder', runOf)
     .option('--ten-view', 'average ten views of each image: corners, middle, and their mirror images')
     .option(...JSON_FLAG);
 
@@ -97,7 +106,7 @@ export function buildProgram(services: Services, done: (exitCode: number) => voi
     ['--devices'],
   )
     .option('--quick', 'with a small net and few steps')
-    .option('--out <file>', 'where the report goes, as JSON; else accept-<date>.json');
+    .option('--out <file>', 'where the report goes, as JSON; else accept-<date>.json', pathOf('--out'));
 
   add('setup', 'find the TensorFlow library, or fetch it', async () => {
     services.stdout.write(`TensorFlow library: ${await services.ensureLibrary()}\n`);
@@ -113,17 +122,17 @@ function addDataCommands(program: Command, services: Services, done: (exitCode: 
     data
       .command(name)
       .description(description)
-      .argument('<folder>', 'with train and val, or packed')
+      .argument('<folder>', 'with train and val, or packed', pathOf('the folder'))
       .allowExcessArguments(false)
       .option('--resize <pixels>', 'height and width that images are brought to, data.resize', numberOrText, 256);
   add('check', 'read every image, and report those that cannot be read')
-    .option('--report <file>', 'where the report goes, as JSON', 'data-check.json')
+    .option('--report <file>', 'where the report goes, as JSON', pathOf('--report'), 'data-check.json')
     .option(...JSON_FLAG)
     .action(async (folder: string, flags) =>
       done(await (await import('./data.js')).dataCheck(folder, flags, services)),
     );
   add('prepare', 'compute the mean image and the colours, and pack the images into shards')
-    .option('--pack <folder>', 'where shards go; without it nothing is packed')
+    .option('--pack <folder>', 'where shards go; without it nothing is packed', pathOf('--pack'))
     .option('--shard-size <MiB>', 'size of a shard', numberOrText, 512)
     .addOption(
       new Option('--on-bad-image <what>', 'when an image cannot be read').choices(['fail', 'skip']).default('fail'),
