@@ -11,7 +11,7 @@ const MAX_LINES = 300;
 
 const BASE = ['errors', 'random', 'printable', 'paths'];
 /** Of those that read what others wrote, and write where others may have. */
-const FILES = [...BASE, 'read-json', 'own-file'];
+const FILES = [...BASE, 'read-json', 'own-file', 'file-kind'];
 const ROOMS = ['model', 'optim', 'exchange', 'data', 'checkpoint', 'native'];
 
 /** What a room may import, besides itself. A file of src/ alone, like errors.ts, is a room of its name. */
@@ -29,7 +29,8 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   printable: [],
   paths: ['errors'],
   random: ['errors'],
-  'read-json': [],
+  'read-json': ['file-kind'],
+  'file-kind': [],
   'own-file': [],
   errors: [],
 };

@@ -54,8 +54,8 @@ export async function importCommand(
     const tensors = source.tensors.map(({ portable, name }) => ({ name, as: portable.name, shape: portable.shape }));
     const values = source.tensors.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
     const line = json
-      ? JSON.stringify({ folder, values, tensors })
-      : `${folder}: ${tensors.length} tensors, ${count(values)} values of ${file}`;
+      ? JSON.stringify({ folder, values, leftOut: source.leftOut, tensors })
+      : `${folder}: ${tensors.length} tensors, ${count(values)} values of ${file}${source.leftOut === '' ? '' : `; left out of its names: ${source.leftOut}`}`;
     services.stdout.write(`${line}\n`);
     return 0;
   } finally {

@@ -1,5 +1,6 @@
 /** From a file's bytes to pixels of one size: the one place that knows sharp. */
 import { DataError } from '../errors.js';
+import { placeholder } from '../file-kind.js';
 
 /**
  * What sharp could load besides; the content is looked at before too. Blocking is the whole process's and each data
@@ -43,7 +44,7 @@ export async function openDecoder(resize: number, channels: 1 | 3): Promise<Deco
   return async (bytes) => {
     if (bytes.length === 0) return { reason: 'the file is empty' };
     const format = formatOf(bytes);
-    if (format === undefined) return { reason: 'it is no JPEG, PNG, GIF or WebP image' };
+    if (format === undefined) return { reason: placeholder(bytes) ?? 'it is no JPEG, PNG, GIF or WebP image' };
     try {
       const pixels = await sharp(bytes, { failOn: 'error', ignoreIcc: true, limitInputPixels: MAX_PIXELS })
         .flatten({ background: '#000' })
