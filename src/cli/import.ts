@@ -35,7 +35,9 @@ export async function importCommand(
   const settings = layers.some((layer) => sets(layer, 'preset')) ? undefined : settingsIn(file);
   const given = settings ? [{ file, values: settings }, ...layers] : layers;
   const machine = await lookAround(services, given);
-  const resolved = claimName(resolveConfig(given, machine, false).config, true);
+  const { config: asked, idle } = resolveConfig(given, machine, false);
+  const resolved = claimName(asked, true);
+  for (const note of idle) services.stderr.write(`${note}\n`);
   const net = buildNet(resolved.net);
   const source = openImport(file, net, channelOrder);
   try {

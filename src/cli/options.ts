@@ -33,22 +33,24 @@ export function flagLayer(command: Command): Layer {
     }
     holder[last!] = command.getOptionValue(attribute);
   }
-  return { values };
+  return { values, by: 'line' };
 }
 
 /** The config file of `--config`, when there is one, then the flags. */
 export function layersOf(command: Command): Layer[] {
   const file = command.getOptionValue('config') as string | undefined;
-  return [...(file === undefined ? [] : [readConfigFile(file)]), flagLayer(command)];
+  return [...(file === undefined ? [] : [{ ...readConfigFile(file), by: 'file' as const }]), flagLayer(command)];
 }
 
-function optionOf(flag: Flag): Option {
+/** The flag as commander has it. */
+export function optionOf(flag: Flag): Option {
   const option = new Option(flag.value ? `${flag.name} <${flag.value}>` : flag.name, flag.help);
   if (flag.kind === 'number') option.argParser(numberOrText);
   if (flag.kind === 'path') option.argParser(pathOf(flag.name));
   if (flag.kind === 'list') option.argParser((text: string) => text.split(','));
   if (flag.group === 'hidden') option.hideHelp();
   if (flag.name === '--epochs') option.conflicts('steps');
+  if (flag.name === '--log-every') option.conflicts(['quiet', 'json']); // the last line only, or every step
   return option;
 }
 

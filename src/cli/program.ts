@@ -1,10 +1,12 @@
 /** The commands and their flags. */
 import { Command, Option } from 'commander';
+import { FLAGS } from '../config/flags.js';
 import { packageVersion } from '../config/version.js';
+import { ConfigError } from '../errors.js';
 import { VARIANT_NAMES } from '../train/ablate.js';
 import { devicesCommand } from './devices.js';
 import { doctorCommand } from './doctor.js';
-import { addFlags, flagLayer, flagNames, layersOf, numberOrText, pathOf, runOf } from './options.js';
+import { addFlags, flagLayer, flagNames, layersOf, numberOrText, optionOf, pathOf, runOf } from './options.js';
 import { writeLines } from './printing.js';
 import type { Services } from './services.js';
 import { addWeightsCommands } from './weights-commands.js';
@@ -68,7 +70,11 @@ export function buildProgram(services: Services, done: (exitCode: number) => voi
   addFlags(verify, flagNames('net', 'data', 'hidden'))
     .option(...CONFIG_FLAG)
     .option('--steps <n>', 'steps to compare', numberOrText, 10)
-    .option('--golden <file>', 'compare both with a file of reference values instead', pathOf('--golden'))
+    .addOption(
+      new Option('--golden <file>', 'compare both with a file of reference values instead')
+        .argParser(pathOf('--golden'))
+        .conflicts(['steps', ...besideGolden()]),
+    )
     .option(...JSON_FLAG);
 
   const summary = add(
@@ -115,6 +121,13 @@ export function buildProgram(services: Services, done: (exitCode: number) => voi
   return program;
 }
 
+/** Flags of `verify` that a file of reference values leaves nothing to do: the net, the images and the rates are its own. */
+function besideGolden(): string[] {
+  const used = ['devices', 'compile', 'convolutions'];
+  const others = FLAGS.filter(({ group, path }) => ['net', 'data', 'hidden'].includes(group) && !used.includes(path));
+  return others.filter(({ path }) => !path.startsWith('exchange.')).map((flag) => optionOf(flag).attributeName());
+}
+
 /** `data check` and `data prepare`: folders of images, before a training. */
 function addDataCommands(program: Command, services: Services, done: (exitCode: number) => void): void {
   const data = program.command('data').description('folders of images: check them, prepare them');
@@ -137,7 +150,10 @@ function addDataCommands(program: Command, services: Services, done: (exitCode: 
     .addOption(
       new Option('--on-bad-image <what>', 'when an image cannot be read').choices(['fail', 'skip']).default('fail'),
     )
-    .action(async (folder: string, flags) =>
-      done(await (await import('./data.js')).dataPrepare(folder, flags, services)),
-    );
+    .action(async (folder: string, flags, command: Command) => {
+      if (flags.pack === undefined && command.getOptionValueSource('shardSize') === 'cli') {
+        throw new ConfigError('Cannot go by --shard-size: it does nothing without --pack; leave it out, or add --pack');
+      }
+      done(await (await import('./data.js')).dataPrepare(folder, flags, services));
+    });
 }

@@ -24,7 +24,8 @@ export function summaryCommand(flags: Layer, { json }: { json?: boolean }, servi
     'CPU:0',
     'CPU:1',
   ];
-  const { config } = resolveConfig(layers, { devices, fashionMnist: true, now: services.now() });
+  const { config, idle } = resolveConfig(layers, { devices, fashionMnist: true, now: services.now() });
+  for (const note of idle) services.stderr.write(`${note}\n`);
   const net = buildNet(config.net);
   const rows = summarize(net, config.batchSize);
   const totals = totalsOf(rows);
