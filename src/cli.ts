@@ -4,7 +4,7 @@ import { existsSync, realpathSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { CommanderError } from 'commander';
 import { oneLine } from './cli/format.js';
-import { refuseKeptFlags } from './cli/npm-flags.js';
+import { keptHint, refuseKeptFlags } from './cli/npm-flags.js';
 import { plainOutput, writeLines } from './cli/printing.js';
 import { buildProgram } from './cli/program.js';
 import { SERVICES, type Services } from './cli/services.js';
@@ -29,7 +29,7 @@ export async function main(argv: readonly string[], replaced: Partial<Services> 
     await program.parseAsync(argv, { from: 'user' });
     return exitCode;
   } catch (error) {
-    return explain(error, services);
+    return explain(error, services, argv);
   }
 }
 
@@ -45,11 +45,13 @@ function refuseGoneFolder(): void {
 }
 
 /** Prints the error, when it is one. @returns the exit code. */
-function explain(error: unknown, { stderr, env }: Services): number {
+function explain(error: unknown, { stderr, env }: Services, argv: readonly string[]): number {
   if (error instanceof CommanderError) {
     if (error.exitCode === 0) return 0; // --help and --version
     // Help that nobody asked for, because there was no command, is the message.
-    if (error.code !== 'commander.help') stderr.write(`error: ${oneLine(error.message.replace(/^error: /, ''))}\n`);
+    const hint = error.code === 'commander.excessArguments' ? keptHint(argv, env) : '';
+    const message = oneLine(error.message.replace(/^error: /, ''));
+    if (error.code !== 'commander.help') stderr.write(`error: ${message}${hint}\n`);
     return 2;
   }
   if (error instanceof SplitError) {

@@ -45,6 +45,12 @@ export function refuseKeptFlags(program: Command, argv: readonly string[], env: 
   );
 }
 
+/** What is added to a message about too many arguments, where npm may have taken the flag that one is the value of. */
+export function keptHint(argv: readonly string[], env: Env): string {
+  const script = ownScript(argv, env);
+  return script === undefined ? '' : `; flags come after a --: npm run ${script.name} -- …`;
+}
+
 /** The script of ours that npm started and that became this command; none where another package's script did. */
 function ownScript(argv: readonly string[], env: Env): { name: string; words: readonly string[] } | undefined {
   const { npm_lifecycle_event: name, npm_lifecycle_script: text, npm_package_json: file } = env;

@@ -91,6 +91,15 @@ test('the command stops with exit code 2 before anything else', async () => {
   assert.match(stderr.text, /^error: Cannot go by --seed 7: npm took it/);
 });
 
+test('an argument that npm left of a flag that it did not tell of gets a hint', async () => {
+  // Of `npm run ablate --only no-norm`, which npm takes for a setting of its own that has a wrong value.
+  const env = { ...OURS, npm_lifecycle_event: 'ablate', npm_lifecycle_script: 'node scripts/run.mjs ablate' };
+  const { exitCode, stderr } = await run(['ablate', 'no-norm'], { env });
+  const said = "error: too many arguments for 'ablate'. Expected 0 arguments but got 1.";
+  assert.deepEqual([exitCode, stderr.text], [2, `${said}; flags come after a --: npm run ablate -- …\n`]);
+  assert.equal((await run(['ablate', 'no-norm'])).stderr.text, `${said}\n`);
+});
+
 const noNpm = spawnSync('npm', ['--version']).status === 0 ? false : 'there is no npm on the PATH';
 
 test('npm itself: a flag without -- stops, and paths begin where the user stands', { skip: noNpm }, (t) => {
