@@ -63,8 +63,6 @@ const RULES: readonly Rule[] = [
     reason: (config) => {
       const { fault, exchange } = config;
       if (fault === 'wrong-bytes@device' && exchange.transport !== 'device') return 'without --exchange device';
-      if (fault?.startsWith('flipped@') && exchange.transport === 'device')
-        return 'with --exchange device, whose messages have no values';
       const isAtSite = /^(?!nan@)[a-z-]+@(?!open|forward|backward|update|evaluate|checkpoint|data)/.test(fault ?? '');
       return isAtSite ? onOneDevice(config) : undefined;
     },

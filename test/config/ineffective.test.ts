@@ -36,7 +36,6 @@ const CASES: [so: Values, set: Values, flag: string, key: string, why: RegExp][]
     'exchange.checksum',
     /with --exchange device, whose tensors do not go as messages/,
   ],
-  [{ exchange: { transport: 'device' } }, { fault: 'flipped@conv3:1' }, '--fault', 'fault', /whose messages have no/],
   [{ weights: 'r' }, { net: { init: 'xavier' } }, 'net.init', 'net.init', /with --weights/],
   [{}, { data: { onBadImage: 'skip' } }, '--on-bad-image', 'data.onBadImage', /images that are no files of their own/],
   [{ data: { source: '/idx' } }, { data: { onBadImage: 'skip' } }, '--on-bad-image', 'data.onBadImage', /no files/],
@@ -79,6 +78,7 @@ test('what does something is taken in silence', () => {
   const pairs: [so: Values, set: Values][] = [
     [{}, { devices: ['CPU:0', 'CPU:1'], exchange: { dtype: 'float16', checksum: true }, exchangeTimeoutMs: 5 }],
     [{}, { exchange: { transport: 'device' }, fault: 'wrong-bytes@device' }],
+    [{}, { exchange: { transport: 'device' }, fault: 'flipped@conv3:1' }],
     [SINGLE, { devices: ['CPU:1'], fault: 'throw@forward:2' }],
     [SINGLE, { fault: 'nan@conv1:2' }],
     [{ data: { source: '/files' } }, { data: { onBadImage: 'skip' } }],
