@@ -9,9 +9,9 @@ import { stripComments } from './strip-comments.js';
 
 const MAX_LINES = 300;
 
-const BASE = ['errors', 'random'];
+const BASE = ['errors', 'random', 'printable', 'paths'];
 /** Of those that read what others wrote, and write where others may have. */
-const FILES = [...BASE, 'read-json', 'own-file'];
+const FILES = [...BASE, 'read-json', 'own-file', 'file-kind'];
 const ROOMS = ['model', 'optim', 'exchange', 'data', 'checkpoint', 'native'];
 
 /** What a room may import, besides itself. A file of src/ alone, like errors.ts, is a room of its name. */
@@ -20,14 +20,17 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   cli: ['train', 'weights', 'tower', 'config', 'log', ...ROOMS, ...FILES],
   train: ['weights', 'tower', 'config', 'log', ...ROOMS, ...FILES],
   tower: ['config', ...ROOMS, ...BASE],
-  config: ['model', 'optim', 'errors', 'read-json'],
+  config: ['model', 'optim', 'errors', 'printable', 'paths', 'read-json'],
   ...Object.fromEntries(ROOMS.map((room) => [room, BASE])),
   data: FILES,
   checkpoint: FILES,
   weights: ['model', 'checkpoint', ...FILES],
   log: [...BASE, 'own-file'],
+  printable: [],
+  paths: ['errors'],
   random: ['errors'],
-  'read-json': [],
+  'read-json': ['file-kind'],
+  'file-kind': [],
   'own-file': [],
   errors: [],
 };
@@ -49,6 +52,11 @@ const WORDS: { word: RegExp; allowed: RegExp; rule: string }[] = [
     word: /\b[Pp]iscina\b/g,
     allowed: /^src\/(tower\/client\.ts$|data\/)/,
     rule: 'Piscina is for src/tower/client.ts and src/data',
+  },
+  {
+    word: /\bconsole\.\w+|\bprocess\.std(out|err)\b|\bprocess\._rawDebug\b/g,
+    allowed: /^src\/(cli|cli\/services|native\/install\/fetch)\.ts$/,
+    rule: 'text for people goes through src/cli/printing.ts, by the services',
   },
   { word: /\bpino\b/g, allowed: /^src\/log\.ts$/, rule: 'pino is for src/log.ts' },
   {

@@ -13,6 +13,7 @@ import os from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { holdingLock } from './setup-lock.mjs';
+import { userFolder } from './user-folder.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const inRoot = (...parts) => join(root, ...parts);
@@ -46,12 +47,24 @@ async function main(args) {
     await ensureLibrary();
     return runTests(tests);
   }
+  goToUser(args);
   if (needsLibrary(args)) await ensureLibrary();
   const cli = join(DIST, 'src', 'cli.js');
   // As if it had been started by itself: it runs because it is the entry, and sets the exit code.
   process.argv = [process.argv[0], cli, ...args];
   await import(pathToFileURL(cli).href);
   return process.exitCode;
+}
+
+/** Paths are relative to where the user stands, as with the command alexnet-split; npm starts its scripts in the clone. */
+function goToUser(args) {
+  const folder = userFolder(root, args, process.env, process.cwd());
+  if (folder === undefined) return;
+  try {
+    process.chdir(folder);
+  } catch (error) {
+    throw new SetupFailure(`Cannot go to ${folder}, where npm was started: ${error.message}; change to another folder`);
+  }
 }
 
 function refuseOldNode() {

@@ -4,9 +4,11 @@ import { existsSync, realpathSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { CommanderError } from 'commander';
 import { oneLine } from './cli/format.js';
+import { keptHint, refuseKeptFlags } from './cli/npm-flags.js';
+import { plainOutput, writeLines } from './cli/printing.js';
 import { buildProgram } from './cli/program.js';
 import { SERVICES, type Services } from './cli/services.js';
-import { SplitError } from './errors.js';
+import { ConfigError, SplitError } from './errors.js';
 
 /**
  * Runs a command.
@@ -15,25 +17,41 @@ import { SplitError } from './errors.js';
  * @returns the exit code: 0, 2 for a wrong use, 1 for a failure.
  */
 export async function main(argv: readonly string[], replaced: Partial<Services> = {}): Promise<number> {
-  const services = { ...SERVICES, ...replaced };
+  const given = { ...SERVICES, ...replaced };
+  const services = { ...given, stdout: plainOutput(given.stdout), stderr: plainOutput(given.stderr) };
   let exitCode = 0;
   try {
     const program = buildProgram(services, (code) => {
       exitCode = code;
     });
+    program.hook('preAction', refuseGoneFolder); // not where help is asked for
+    refuseKeptFlags(program, argv, services.env);
     await program.parseAsync(argv, { from: 'user' });
     return exitCode;
   } catch (error) {
-    return explain(error, services);
+    return explain(error, services, argv);
+  }
+}
+
+/** @throws ConfigError where the folder that the user stands in has been removed: no path begins there. */
+function refuseGoneFolder(): void {
+  try {
+    process.cwd();
+  } catch {
+    throw new ConfigError(
+      'Cannot work here: the folder that you stand in has been removed; change to another one (cd)',
+    );
   }
 }
 
 /** Prints the error, when it is one. @returns the exit code. */
-function explain(error: unknown, { stderr, env }: Services): number {
+function explain(error: unknown, { stderr, env }: Services, argv: readonly string[]): number {
   if (error instanceof CommanderError) {
     if (error.exitCode === 0) return 0; // --help and --version
     // Help that nobody asked for, because there was no command, is the message.
-    if (error.code !== 'commander.help') stderr.write(`error: ${oneLine(error.message.replace(/^error: /, ''))}\n`);
+    const hint = error.code === 'commander.excessArguments' ? keptHint(argv, env) : '';
+    const message = oneLine(error.message.replace(/^error: /, ''));
+    if (error.code !== 'commander.help') stderr.write(`error: ${message}${hint}\n`);
     return 2;
   }
   if (error instanceof SplitError) {
@@ -42,7 +60,7 @@ function explain(error: unknown, { stderr, env }: Services): number {
   }
   const { message, stack } = error instanceof Error ? error : new Error(String(error));
   stderr.write(`error: ${oneLine(message)} (this is a bug in alexnet-split; ALEXNET_SPLIT_DEBUG=1 shows where)\n`);
-  if (env.ALEXNET_SPLIT_DEBUG === '1') stderr.write(`${stack}\n`);
+  if (env.ALEXNET_SPLIT_DEBUG === '1') writeLines(stderr, `${stack}`);
   return 1;
 }
 

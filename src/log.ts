@@ -11,6 +11,7 @@ import { type DestinationStream, pino } from 'pino';
 import { z } from 'zod';
 import { SplitError } from './errors.js';
 import { openOwn } from './own-file.js';
+import { printable } from './printable.js';
 
 const NON_FINITE = ['NaN', 'Infinity', '-Infinity'];
 
@@ -169,7 +170,8 @@ export function openLog(file: string): RunLog {
   const log = pino(
     // An empty level leaves `{` alone, so the time comes without pino's leading comma.
     { base: null, formatters: { level: () => ({}) }, timestamp: () => `"time":${Date.now()}` },
-    destination as DestinationStream,
+    // Who reads the log with `cat` has a terminal too.
+    { write: (line: string) => destination.write(`${printable(line.trimEnd())}\n`) } as DestinationStream,
   );
   return {
     write: (event) => guarded(file, () => log.info(visible(event))),
@@ -180,7 +182,7 @@ export function openLog(file: string): RunLog {
 
 /** An event's line as the log has it, without the line's end. */
 export function eventLine(event: LogEvent): string {
-  return JSON.stringify({ time: Date.now(), ...(visible(event) as object) });
+  return printable(JSON.stringify({ time: Date.now(), ...(visible(event) as object) }));
 }
 
 /** The value with NaN and the infinities as strings, at any depth, where JSON would have `null`. */

@@ -1,6 +1,7 @@
 /** Files that come from others, read within limits: no larger than they may be, and no deeper. */
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { StringDecoder } from 'node:string_decoder';
+import { placeholder } from './file-kind.js';
 
 /** Deeper than anything that is written here; what walks a value by calling itself would not come back from a million. */
 const MAX_DEPTH = 64;
@@ -49,7 +50,13 @@ function tooLong(found: string, limit: number): Error {
 
 /** The value of a text that is JSON. @throws SyntaxError for one that is not, or whose lists and objects lie too deep. */
 export function parseJson(text: string): unknown {
-  const value: unknown = JSON.parse(text);
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    const held = placeholder(text);
+    throw held === undefined ? error : new SyntaxError(held);
+  }
   let level = [value];
   for (let depth = 0; level.length > 0; depth++) {
     if (depth >= MAX_DEPTH) throw new SyntaxError(`its lists and objects lie more than ${MAX_DEPTH} deep`);

@@ -2,6 +2,8 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import test from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { PRESET_NAMES } from '../src/config/schema.js';
@@ -89,6 +91,20 @@ test('setup prints the library that it found', async () => {
 test('alexnet-split ends with the exit code of its command', () => {
   const status = (...args: string[]) => spawnSync(process.execPath, [CLI, ...args], { stdio: 'ignore' }).status;
   assert.deepEqual([status('summary'), status('summary', '--net', 'vgg'), status()], [0, 2, 2]);
+});
+
+test('alexnet-split says that the folder it is started in is gone, but not to who asks for help', () => {
+  const work = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-gone-'));
+  const gone = (command: string) =>
+    spawnSync('sh', ['-c', `rmdir "$PWD"; exec "$0" "$1" ${command}`, process.execPath, CLI], {
+      cwd: fs.mkdtempSync(join(work, 'gone-')),
+      encoding: 'utf8',
+    });
+  const { status, stdout, stderr } = gone('summary');
+  assert.deepEqual([status, stdout], [2, '']);
+  assert.match(stderr, /^error: Cannot work here: the folder that you stand in has been removed; .*\n$/);
+  assert.equal(gone('--help').status, 0);
+  fs.rmSync(work, { recursive: true });
 });
 
 test('alexnet-split goes on without a reader that left', async () => {

@@ -6,11 +6,13 @@ import assert from 'node:assert';
 import { closeSync, constants, fstatSync, fsyncSync, openSync, readSync, renameSync, rmSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import { CheckpointError, cut } from '../errors.js';
+import { absence, startOf, weightsKind } from '../file-kind.js';
 import { ANEW, openOwn } from '../own-file.js';
 import { parseJson } from '../read-json.js';
 import { CHUNK_BYTES, flushFolder, writeAll } from './disk.js';
+import { type Dtype, isDtype, KINDS } from './dtypes.js';
 
-/** A float32 tensor's place in a file. */
+/** A tensor's name and shape. */
 export interface Entry {
   name: string;
   shape: readonly number[];
@@ -28,7 +30,6 @@ export interface TensorFile {
 }
 
 const LENGTH_BYTES = 8;
-const FLOAT_BYTES = 4;
 /**
  * A sixth of safetensors' own limit, for JSON takes up to twenty times its bytes in memory. A net here has up to 32
  * tensors; the names of 65,536 classes need most.
@@ -76,13 +77,23 @@ export function writeTensors(
   }
 }
 
+/** How a file is opened that is not a run's own. */
+export interface OpenOptions {
+  /** Ends the message of an error: what to do. */
+  advice?: string;
+  /** Kinds of numbers that are read, as float32. */
+  dtypes?: readonly Dtype[];
+}
+
 /**
  * Opens a file and checks its header: sizes before anything is allocated, every tensor float32, and the values of all of
  * them, without overlap or gap, the rest of the file.
- * @param advice ends the message of an error: what to do.
- * @throws CheckpointError that names the file and what is wrong with it.
+ * @throws CheckpointError that names the file and what is wrong with it; of a file of another kind, what it is.
  */
-export function openTensors(file: string, advice = 'take another run, or train again'): TensorFile {
+export function openTensors(
+  file: string,
+  { advice = 'take another run, or train again', dtypes = ['F32'] }: OpenOptions = {},
+): TensorFile {
   const fail = (found: string): never => {
     throw new CheckpointError(`Cannot read the weights ${file}: ${found}; ${advice}`, file);
   };
@@ -91,11 +102,11 @@ export function openTensors(file: string, advice = 'take another run, or train a
     // A pipe that nobody writes to would keep the process.
     descriptor = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK);
   } catch (error) {
-    return fail((error as NodeJS.ErrnoException).code === 'ENOENT' ? 'it is not there' : (error as Error).message);
+    return fail((error as NodeJS.ErrnoException).code === 'ENOENT' ? absence(file) : (error as Error).message);
   }
   try {
-    const { header, start } = readHeader(descriptor, fail);
-    const places = placesOf(header, fstatSync(descriptor).size - start, fail);
+    const { header, start } = readHeader(descriptor, (found) => fail(weightsKind(startOf(file), file) ?? found));
+    const places = placesOf(header, fstatSync(descriptor).size - start, dtypes, fail);
     const metadata = metadataOf(header, fail);
     const placeOf = (name: string, shape: readonly number[]): Place => {
       const place = places.get(name);
@@ -109,9 +120,9 @@ export function openTensors(file: string, advice = 'take another run, or train a
       expect: placeOf,
       read(name, shape) {
         const place = placeOf(name, shape);
-        const values = new Float32Array(place.bytes / FLOAT_BYTES);
-        readAll(descriptor, new Uint8Array(values.buffer), start + place.offset, fail);
-        return values;
+        const raw = new Uint8Array(place.bytes);
+        readAll(descriptor, raw, start + place.offset, fail);
+        return KINDS[place.dtype].values(raw);
       },
       close: () => closeSync(descriptor),
     };
@@ -122,6 +133,7 @@ export function openTensors(file: string, advice = 'take another run, or train a
 }
 
 interface Place {
+  dtype: Dtype;
   shape: number[];
   offset: number;
   bytes: number;
@@ -184,17 +196,24 @@ function readHeader(descriptor: number, fail: Fail): { header: Record<string, un
   }
 }
 
-function placesOf(header: Record<string, unknown>, available: number, fail: Fail): Map<string, Place> {
+function placesOf(
+  header: Record<string, unknown>,
+  available: number,
+  dtypes: readonly Dtype[],
+  fail: Fail,
+): Map<string, Place> {
   const places = new Map<string, Place>();
   for (const [key, value] of Object.entries(header)) {
     if (key === '__metadata__') continue;
     const name = cut(key);
     const { dtype, shape, data_offsets: offsets } = (value ?? {}) as Record<string, unknown>;
-    if (dtype !== 'F32') fail(`${name} is ${cut(`${JSON.stringify(dtype)}`)}, expected F32`);
+    if (!isDtype(dtype, dtypes)) {
+      return fail(`${name} is ${cut(`${JSON.stringify(dtype)}`)}, expected ${dtypes.join(' or ')}`);
+    }
     if (!isSizes(shape) || !isSizes(offsets) || offsets.length !== 2) return fail(`${name} has no shape or offsets`);
     const [begin, end] = offsets as [number, number];
-    if (end - begin !== bytesOf(shape) || end > available) fail(`${name} does not lie within the file`);
-    places.set(key, { shape, offset: begin, bytes: end - begin });
+    if (end - begin !== bytesOf(shape, dtype) || end > available) fail(`${name} does not lie within the file`);
+    places.set(key, { dtype, shape, offset: begin, bytes: end - begin });
   }
   let covered = 0;
   for (const [name, { offset, bytes }] of [...places].sort(
@@ -219,9 +238,9 @@ function isSizes(value: unknown): value is number[] {
   return Array.isArray(value) && value.every((each) => Number.isSafeInteger(each) && each >= 0);
 }
 
-/** Bytes of a float32 tensor. */
-export function bytesOf(shape: readonly number[]): number {
-  return shape.reduce((product, size) => product * size, FLOAT_BYTES);
+/** Bytes of a tensor, of float32 if it is not said otherwise. */
+export function bytesOf(shape: readonly number[], dtype: Dtype = 'F32'): number {
+  return shape.reduce((product, size) => product * size, KINDS[dtype].bytes);
 }
 
 function readAll(descriptor: number, into: Uint8Array, position: number, fail: Fail): void {

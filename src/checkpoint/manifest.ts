@@ -1,6 +1,7 @@
 /** A checkpoint's list of contents, written last: what it lists was on the disk before it. */
 import { z } from 'zod';
 import { cut } from '../errors.js';
+import { placeholder } from '../file-kind.js';
 import { parseJson } from '../read-json.js';
 import { weightsName } from './format.js';
 
@@ -46,7 +47,7 @@ export function parseManifest(text: string): Manifest | string {
   try {
     json = parseJson(text);
   } catch {
-    return 'it is not JSON';
+    return placeholder(text) ?? 'it is not JSON';
   }
   const parsed = MANIFEST.safeParse(json);
   if (!parsed.success) {

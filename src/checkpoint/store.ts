@@ -15,6 +15,7 @@ import {
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { CheckpointError, cut } from '../errors.js';
+import { placeholder, startOf } from '../file-kind.js';
 import { parseJson } from '../read-json.js';
 import { type Digest, digestOf, flushFolder, writeFlushed } from './disk.js';
 import { bytesOf, type Entry, headerOf, weightsName } from './format.js';
@@ -161,7 +162,8 @@ function look(folder: string): Checkpoint | string {
     if (number !== undefined && Number(number) !== manifest.step) {
       throw new Damage(`it is of step ${manifest.step}, not of the step in its name`);
     }
-    for (const { name, ...expected } of manifest.files) compare(name, open(folder, name, digest(expected)), expected);
+    for (const { name, ...expected } of manifest.files)
+      compare(folder, name, open(folder, name, digest(expected)), expected);
     const state = readState(folder);
     if (state.step !== manifest.step) throw new Damage(`${STATE_NAME} is of step ${state.step}`);
     const towers = manifest.files.filter(({ name }) => name !== STATE_NAME);
@@ -183,8 +185,10 @@ function digest({ bytes }: Digest): (descriptor: number, size: number) => Digest
   return (descriptor, size) => (size === bytes ? digestOf(descriptor) : { bytes: size, sha256: '' });
 }
 
-function compare(name: string, found: Digest, expected: Digest): void {
+function compare(folder: string, name: string, found: Digest, expected: Digest): void {
   if (found.bytes !== expected.bytes) {
+    const held = placeholder(startOf(join(folder, name)), name);
+    if (held !== undefined) throw new Damage(`${name}: ${held}`);
     throw new Damage(`${name} has ${found.bytes} bytes, and its manifest says ${expected.bytes}`);
   }
   if (found.sha256 !== expected.sha256) throw new Damage(`${name} is not what was written (SHA-256)`);

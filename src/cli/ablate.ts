@@ -21,7 +21,7 @@ import { lookAround } from './machine.js';
 import { claimName, runFolder } from './run-folder.js';
 import { lockNow, lockRun } from './run-lock.js';
 import type { Services } from './services.js';
-import { recordedTraining } from './train.js';
+import { barNotes, recordedTraining } from './train.js';
 
 export interface AblateOptions extends DisplayMode {
   /** Variants' names; all without it. */
@@ -76,7 +76,7 @@ export async function ablateCommand(
     writeAblation(folder, ablation); // so that it can go on, whenever it is killed
     // With --json stdout is the result's alone.
     const forRuns = mode.json ? { ...services, stdout: services.stderr } : services;
-    for (const note of notes) forRuns.stdout.write(`${note}\n`);
+    for (const note of [...notes, ...barNotes(layers, mode, services)]) forRuns.stdout.write(`${note}\n`);
     const exitCode = await trainRows(ablation, configs, folder, mode, forRuns);
     const lines = mode.json
       ? [JSON.stringify(visible(ablation))]
@@ -100,7 +100,8 @@ async function trainRows(
   let exitCode = 0;
   for (const [i, row] of rows.entries()) {
     if (row.result) continue;
-    services.stdout.write(`\n${i + 1} of ${rows.length}, ${row.variant}: ${row.change}\n`);
+    services.stdout.write('\n');
+    services.stdout.write(`${i + 1} of ${rows.length}, ${row.variant}: ${row.change}\n`);
     const ended = await trainRow(row, configs[i]!, mode, services);
     writeAblation(folder, ablation);
     if (ended !== 0) exitCode = ended;

@@ -1,6 +1,7 @@
 /** The progress bar of a terminal. */
 import cliProgress from 'cli-progress';
 import type { EventOf } from '../log.js';
+import { printable } from '../printable.js';
 
 export interface Bar {
   update(event: EventOf<'train_step'>, steps: number, left: string): void;
@@ -15,7 +16,10 @@ const PLAIN = '\u001b[39m';
 /** The bar is cut at the terminal's edge, for it could not be redrawn over two lines; other lines go on below. */
 const [WRAP, NO_WRAP] = ['\u001b[?7h', '\u001b[?7l'];
 
-/** A bar that appears with the first step. `NO_COLOR` (no-color.org) keeps it plain. */
+/**
+ * A bar that appears with the first step. `NO_COLOR` (no-color.org) keeps it plain.
+ * @param stream the terminal itself: the bar's own escapes are to reach it.
+ */
 export function openBar(stream: NodeJS.WriteStream, env: Readonly<Record<string, string | undefined>>): Bar {
   const drawn = env.NO_COLOR ? '{bar}' : `${BLUE}{bar}${PLAIN}`;
   const bars = new cliProgress.MultiBar({
@@ -37,8 +41,8 @@ export function openBar(stream: NodeJS.WriteStream, env: Readonly<Record<string,
       bar.update(step, payload);
     },
     print(line) {
-      if (bar && open) bars.log(`${WRAP}${line}\n${NO_WRAP}`);
-      else stream.write(`${line}\n`);
+      if (bar && open) bars.log(`${WRAP}${printable(line)}\n${NO_WRAP}`);
+      else stream.write(`${printable(line)}\n`);
     },
     close() {
       if (bar && open) {

@@ -18,7 +18,8 @@ import {
 import { ConfigError, SplitError } from '../errors.js';
 import { cacheFolder } from '../native/install/library.js';
 import { tryFile } from '../own-file.js';
-import { count } from './format.js';
+import { printableLines } from '../printable.js';
+import { count, oneLine } from './format.js';
 import type { Services } from './services.js';
 
 /** Unreadable images that are printed; the report has them all. */
@@ -39,8 +40,8 @@ export async function dataCheck(
   const dataset = openImages(folder);
   reporting(file, () => tryFile(file)); // better told now than after a million images
   const report = await checkImages(dataset, options);
-  const text = JSON.stringify(report, null, 2);
-  for (const line of json ? [text] : checkLines(report)) services.stdout.write(`${line}\n`);
+  const text = printableLines(JSON.stringify(report, null, 2));
+  for (const line of json ? text.split('\n') : checkLines(report)) services.stdout.write(`${line}\n`);
   reporting(file, () => writeFileSync(file, `${text}\n`));
   if (!json) services.stdout.write(`report in ${file}\n`);
   return report.train.unreadable.length + report.val.unreadable.length > 0 ? 1 : 0;
@@ -75,7 +76,7 @@ function setLines(name: string, set: SetReport): string[] {
       .map(([kind, images]) => `${kind} ${count(images)}`)
       .join(', ');
   const misnamed = set.misnamed > 0 ? `; ${count(set.misnamed)} named as another format` : '';
-  const bad = set.unreadable.slice(0, PRINTED).map(({ path, reason }) => `  ${path}: ${reason}`);
+  const bad = set.unreadable.slice(0, PRINTED).map(({ path, reason }) => `  ${path}: ${oneLine(reason)}`);
   const more = set.unreadable.length - bad.length;
   return [
     `${name}: ${count(set.images)} images, ${count(set.unreadable.length)} unreadable, ${count(Math.ceil(set.bytes / 2 ** 20))} MiB`,

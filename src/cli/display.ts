@@ -29,7 +29,8 @@ export function openDisplay(mode: DisplayMode, config: Config, services: Service
   if (mode.json) {
     return { note: printer(stderr), show: (event) => stdout.write(`${eventLine(event)}\n`), close: () => {} };
   }
-  const bar = stdout.isTTY && !mode.quiet ? openBar(stdout as NodeJS.WriteStream, services.env) : undefined;
+  const bar =
+    stdout.isTTY && !mode.quiet ? openBar((stdout.terminal ?? stdout) as NodeJS.WriteStream, services.env) : undefined;
   const print = bar ? bar.print : printer(stdout);
   let steps = 0;
   let first: { step: number; at: number } | undefined;

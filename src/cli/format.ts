@@ -1,14 +1,13 @@
 /** Numbers and tables as the commands print them. */
 import { cut } from '../errors.js';
+import { printable } from '../printable.js';
 
 /** More than any of our own sentences have. */
 const MAX_MESSAGE = 8_000;
 
 /** A message's lines as one, not endless, and without what a terminal would obey: names in it come from files. */
 export function oneLine(message: string): string {
-  const line = cut(message.trim(), MAX_MESSAGE).replace(/\s*\n\s*/g, ' ');
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: those are what is replaced
-  return line.replace(/[\u0000-\u001f\u007f-\u009f]/g, '\ufffd');
+  return printable(cut(message.trim(), MAX_MESSAGE).replace(/\s*\n\s*/g, ' '));
 }
 
 /** `61,000,000`. */
@@ -33,7 +32,7 @@ export function difference(value: number): string {
 
 /** Rows under a header, columns aligned: text to the left, a column whose every cell is a number to the right. */
 export function table(header: readonly string[], rows: readonly (readonly (string | number)[])[]): string[] {
-  const cells = rows.map((row) => row.map((cell) => (typeof cell === 'number' ? count(cell) : cell)));
+  const cells = rows.map((row) => row.map((cell) => (typeof cell === 'number' ? count(cell) : printable(cell))));
   const widths = header.map((name, i) => Math.max(name.length, ...cells.map((row) => row[i]!.length)));
   const right = header.map((_, i) => rows.length > 0 && rows.every((row) => typeof row[i] === 'number'));
   return [header, ...cells].map((row) =>

@@ -35,7 +35,9 @@ export async function importCommand(
   const settings = layers.some((layer) => sets(layer, 'preset')) ? undefined : settingsIn(file);
   const given = settings ? [{ file, values: settings }, ...layers] : layers;
   const machine = await lookAround(services, given);
-  const resolved = claimName(resolveConfig(given, machine, false).config, true);
+  const { config: asked, idle } = resolveConfig(given, machine, false);
+  const resolved = claimName(asked, true);
+  for (const note of idle) services.stderr.write(`${note}\n`);
   const net = buildNet(resolved.net);
   const source = openImport(file, net, channelOrder);
   try {
@@ -54,8 +56,8 @@ export async function importCommand(
     const tensors = source.tensors.map(({ portable, name }) => ({ name, as: portable.name, shape: portable.shape }));
     const values = source.tensors.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
     const line = json
-      ? JSON.stringify({ folder, values, tensors })
-      : `${folder}: ${tensors.length} tensors, ${count(values)} values of ${file}`;
+      ? JSON.stringify({ folder, values, leftOut: source.leftOut, tensors })
+      : `${folder}: ${tensors.length} tensors, ${count(values)} values of ${file}${source.leftOut === '' ? '' : `; left out of its names: ${source.leftOut}`}`;
     services.stdout.write(`${line}\n`);
     return 0;
   } finally {

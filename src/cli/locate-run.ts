@@ -23,9 +23,8 @@ export interface Located {
  * @throws ConfigError when there is no such run, or its settings cannot be read.
  */
 export function locateRun(run: string, action: string, out: string = PRESETS.mini.out): Located {
-  const isPath = /[/\\]/.test(run) || run === '.' || run === '..';
-  if (!isPath) checkRunName(run);
-  const folder = isPath ? normalize(run).replace(/(?<=.)[/\\]+$/, '') : runFolder({ run, out });
+  if (!isPath(run)) checkRunName(run);
+  const folder = isPath(run) ? normalize(run).replace(/(?<=.)[/\\]+$/, '') : runFolder({ run, out });
   const file = join(folder, 'config.json');
   if (!existsSync(file)) {
     throw new ConfigError(
@@ -33,6 +32,10 @@ export function locateRun(run: string, action: string, out: string = PRESETS.min
     );
   }
   return { folder, saved: readConfigFile(file) };
+}
+
+function isPath(run: string): boolean {
+  return /[/\\]/.test(run) || run === '.' || run === '..';
 }
 
 /**
@@ -50,12 +53,20 @@ export async function openRun(
 ): Promise<{ config: Config; folder: string }> {
   // The folder may have been moved or renamed since: name and place stay those of the training.
   const { run, out, ...where } = flags.values as { run: string; out?: string };
+  if (out !== undefined && isPath(run)) {
+    throw new ConfigError(`Cannot go by --out: it does nothing with --run ${run}, which is a path; leave it out`);
+  }
   const { folder, saved } = locateRun(run, action, out);
   const values: Record<string, unknown> = { ...saved.values, fault: null };
   // Another placement needs another number of devices.
   if (sets(flags, 'placement') && !sets(flags, 'devices')) delete values.devices;
-  const layers = [{ ...saved, values }, { values: where }];
-  return { config: resolveConfig(layers, await lookAround(services, layers), needsData).config, folder };
+  const layers = [
+    { ...saved, values },
+    { ...flags, values: where },
+  ];
+  const { config, idle } = resolveConfig(layers, await lookAround(services, layers), needsData);
+  for (const note of idle) services.stderr.write(`${note}\n`);
+  return { config, folder };
 }
 
 /**

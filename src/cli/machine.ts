@@ -1,4 +1,5 @@
 /** What the machine has, for the config. */
+import { existsSync } from 'node:fs';
 import { devicesOf, type Machine, tableOf } from '../config/config.js';
 import type { Layer } from '../config/layers.js';
 import { contextOptions, settingsNames } from '../train/context-options.js';
@@ -13,5 +14,7 @@ export async function lookAround(services: Services, layers: readonly Layer[]): 
   const options = contextOptions(tableOf(layers), devicesOf(layers));
   const devices = await services.listDevices(options);
   const [fashionMnist, classesOf] = [await services.hasFashionMnist(), await services.countClasses()];
-  return { devices: settingsNames(devices, options), fashionMnist, classesOf, now: services.now() };
+  // What has classes of its own is a folder of images; what is there besides has them in IDX files.
+  const hasFiles = (source: string) => classesOf(source) !== undefined || (existsSync(source) ? false : undefined);
+  return { devices: settingsNames(devices, options), fashionMnist, classesOf, hasFiles, now: services.now() };
 }

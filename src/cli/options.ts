@@ -3,6 +3,7 @@ import { type Command, Option } from 'commander';
 import { readConfigFile } from '../config/file.js';
 import { FLAGS, type Flag } from '../config/flags.js';
 import type { Layer } from '../config/layers.js';
+import { expandHome } from '../paths.js';
 
 /** Adds the flags of that name to a command, in the table's order. */
 export function addFlags(command: Command, names: readonly string[]): Command {
@@ -32,22 +33,40 @@ export function flagLayer(command: Command): Layer {
     }
     holder[last!] = command.getOptionValue(attribute);
   }
-  return { values };
+  return { values, by: 'line' };
 }
 
 /** The config file of `--config`, when there is one, then the flags. */
 export function layersOf(command: Command): Layer[] {
   const file = command.getOptionValue('config') as string | undefined;
-  return [...(file === undefined ? [] : [readConfigFile(file)]), flagLayer(command)];
+  return [...(file === undefined ? [] : [{ ...readConfigFile(file), by: 'file' as const }]), flagLayer(command)];
 }
 
-function optionOf(flag: Flag): Option {
+/** The flag as commander has it. */
+export function optionOf(flag: Flag): Option {
   const option = new Option(flag.value ? `${flag.name} <${flag.value}>` : flag.name, flag.help);
   if (flag.kind === 'number') option.argParser(numberOrText);
+  if (flag.kind === 'path') option.argParser(pathOf(flag.name));
   if (flag.kind === 'list') option.argParser((text: string) => text.split(','));
   if (flag.group === 'hidden') option.hideHelp();
   if (flag.name === '--epochs') option.conflicts('steps');
+  if (flag.name === '--log-every') option.conflicts(['quiet', 'json']); // the last line only, or every step
   return option;
+}
+
+/** Reads a path, which may begin with `~`. @param where the option, for the message. */
+export function pathOf(where: string): (text: string) => string {
+  return (text) => expandHome(text, where);
+}
+
+/** The same for several. */
+export function pathsOf(where: string): (text: string, before: readonly string[] | undefined) => readonly string[] {
+  return (text, before = []) => [...before, expandHome(text, where)];
+}
+
+/** Reads a run's name, or the path of its folder, which has a slash in it. */
+export function runOf(text: string): string {
+  return text.includes('/') ? expandHome(text, '--run') : text;
 }
 
 /** A decimal number; any other text stays as it is, for the validation to show it. */

@@ -2,6 +2,7 @@
 import type { Layer } from '../config/layers.js';
 import { ConfigError } from '../errors.js';
 import { visible } from '../log.js';
+import { oneLine } from './format.js';
 import { openRun } from './locate-run.js';
 import type { Services } from './services.js';
 
@@ -33,7 +34,7 @@ export async function predictCommand(
     if ('reason' in prediction) {
       failed = true;
       const { file, reason } = prediction;
-      services.stderr.write(`error: Cannot use ${file}: ${reason}, expected a JPEG, PNG, GIF or WebP image\n`);
+      services.stderr.write(`error: Cannot use ${file}: ${oneLine(reason)}, expected a JPEG, PNG, GIF or WebP image\n`);
     } else if (!json) {
       const classes = prediction.classes.map(({ name, probability }) => `${name} ${probability.toFixed(4)}`);
       services.stdout.write(`${prediction.file}: ${classes.join(', ')}\n`);

@@ -1,15 +1,21 @@
 /** The commands and their flags. */
 import { Command, Option } from 'commander';
+import { FLAGS } from '../config/flags.js';
 import { packageVersion } from '../config/version.js';
+import { ConfigError } from '../errors.js';
 import { VARIANT_NAMES } from '../train/ablate.js';
 import { devicesCommand } from './devices.js';
 import { doctorCommand } from './doctor.js';
-import { addFlags, flagLayer, flagNames, layersOf, numberOrText } from './options.js';
+import { addFlags, flagLayer, flagNames, layersOf, numberOrText, optionOf, pathOf, runOf } from './options.js';
+import { writeLines } from './printing.js';
 import type { Services } from './services.js';
 import { addWeightsCommands } from './weights-commands.js';
 
 const JSON_FLAG = ['--json', 'print JSON, and nothing else, on stdout'] as const;
-const CONFIG_FLAG = ['--config <file>', 'JSON file with settings; flags beat it, it beats the preset'] as const;
+const CONFIG_FLAG = [
+  ...(['--config <file>', 'JSON file with settings; flags beat it, it beats the preset'] as const),
+  pathOf('--config'),
+] as const;
 
 /**
  * The program. Parsing throws commander's `CommanderError`; nothing exits the process.
@@ -21,8 +27,8 @@ export function buildProgram(services: Services, done: (exitCode: number) => voi
     .version(packageVersion())
     .exitOverride()
     .configureOutput({
-      writeOut: (text) => services.stdout.write(text),
-      writeErr: (text) => services.stderr.write(text),
+      writeOut: (text) => writeLines(services.stdout, text),
+      writeErr: (text) => writeLines(services.stderr, text),
       outputError: () => {}, // the caller prints the error that is thrown
     });
   /** A command whose action gets itself: its flags are read by name from it. */
@@ -39,7 +45,13 @@ export function buildProgram(services: Services, done: (exitCode: number) => voi
   );
   addFlags(train, flagNames('net', 'data', 'train', 'hidden'))
     .option(...CONFIG_FLAG)
-    .option('--resume <auto|folder>', "go on from the newest checkpoint of --run, or from a run's folder or checkpoint")
+    .option(
+      ...([
+        '--resume <auto|folder>',
+        "go on from the newest checkpoint of --run, or from a run's folder or checkpoint",
+      ] as const),
+      pathOf('--resume'),
+    )
     .addOption(new Option('--quiet', 'print the last line only').conflicts('json'))
     .option(...JSON_FLAG);
 
@@ -58,7 +70,11 @@ export function buildProgram(services: Services, done: (exitCode: number) => voi
   addFlags(verify, flagNames('net', 'data', 'hidden'))
     .option(...CONFIG_FLAG)
     .option('--steps <n>', 'steps to compare', numberOrText, 10)
-    .option('--golden <file>', 'compare both with a file of reference values instead')
+    .addOption(
+      new Option('--golden <file>', 'compare both with a file of reference values instead')
+        .argParser(pathOf('--golden'))
+        .conflicts(['steps', ...besideGolden()]),
+    )
     .option(...JSON_FLAG);
 
   const summary = add(
@@ -74,7 +90,7 @@ export function buildProgram(services: Services, done: (exitCode: number) => voi
     ),
     ['--out', '--data', '--on-bad-image', '--devices', '--placement', '--workers'],
   )
-    .requiredOption('--run <run>', 'name of the run, or path of its folder')
+    .requiredOption('--run <run>', 'name of the run, or path of its folder', runOf)
     .option('--ten-view', 'average ten views of each image: corners, middle, and their mirror images')
     .option(...JSON_FLAG);
 
@@ -96,13 +112,20 @@ export function buildProgram(services: Services, done: (exitCode: number) => voi
     ['--devices'],
   )
     .option('--quick', 'with a small net and few steps')
-    .option('--out <file>', 'where the report goes, as JSON; else accept-<date>.json');
+    .option('--out <file>', 'where the report goes, as JSON; else accept-<date>.json', pathOf('--out'));
 
   add('setup', 'find the TensorFlow library, or fetch it', async () => {
     services.stdout.write(`TensorFlow library: ${await services.ensureLibrary()}\n`);
     return 0;
   });
   return program;
+}
+
+/** Flags of `verify` that a file of reference values leaves nothing to do: the net, the images and the rates are its own. */
+function besideGolden(): string[] {
+  const used = ['devices', 'compile', 'convolutions'];
+  const others = FLAGS.filter(({ group, path }) => ['net', 'data', 'hidden'].includes(group) && !used.includes(path));
+  return others.filter(({ path }) => !path.startsWith('exchange.')).map((flag) => optionOf(flag).attributeName());
 }
 
 /** `data check` and `data prepare`: folders of images, before a training. */
@@ -112,22 +135,25 @@ function addDataCommands(program: Command, services: Services, done: (exitCode: 
     data
       .command(name)
       .description(description)
-      .argument('<folder>', 'with train and val, or packed')
+      .argument('<folder>', 'with train and val, or packed', pathOf('the folder'))
       .allowExcessArguments(false)
       .option('--resize <pixels>', 'height and width that images are brought to, data.resize', numberOrText, 256);
   add('check', 'read every image, and report those that cannot be read')
-    .option('--report <file>', 'where the report goes, as JSON', 'data-check.json')
+    .option('--report <file>', 'where the report goes, as JSON', pathOf('--report'), 'data-check.json')
     .option(...JSON_FLAG)
     .action(async (folder: string, flags) =>
       done(await (await import('./data.js')).dataCheck(folder, flags, services)),
     );
   add('prepare', 'compute the mean image and the colours, and pack the images into shards')
-    .option('--pack <folder>', 'where shards go; without it nothing is packed')
+    .option('--pack <folder>', 'where shards go; without it nothing is packed', pathOf('--pack'))
     .option('--shard-size <MiB>', 'size of a shard', numberOrText, 512)
     .addOption(
       new Option('--on-bad-image <what>', 'when an image cannot be read').choices(['fail', 'skip']).default('fail'),
     )
-    .action(async (folder: string, flags) =>
-      done(await (await import('./data.js')).dataPrepare(folder, flags, services)),
-    );
+    .action(async (folder: string, flags, command: Command) => {
+      if (flags.pack === undefined && command.getOptionValueSource('shardSize') === 'cli') {
+        throw new ConfigError('Cannot go by --shard-size: it does nothing without --pack; leave it out, or add --pack');
+      }
+      done(await (await import('./data.js')).dataPrepare(folder, flags, services));
+    });
 }

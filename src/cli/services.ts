@@ -10,10 +10,13 @@ import type { AcceptOptions, AcceptUi } from '../train/accept/accept.js';
 import type { AcceptReport } from '../train/accept/report.js';
 import type { GoldenResult, Prediction, Scores, TrainResult, TrainUi, VerifyResult } from '../train/index.js';
 
-/** Where text goes: a stream, or a stand-in of a test. */
+/** Where text goes: a stream, or a stand-in of a test. The commands' own write line by line (`plainOutput`). */
 export interface Output {
+  /** One line with its end, or a part of one. */
   write(text: string): unknown;
   isTTY?: boolean;
+  /** The stream itself, for the bar alone, which moves the cursor. */
+  terminal?: Output;
 }
 
 export type { GoldenResult, TrainResult, VerifyResult };

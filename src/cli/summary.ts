@@ -24,7 +24,8 @@ export function summaryCommand(flags: Layer, { json }: { json?: boolean }, servi
     'CPU:0',
     'CPU:1',
   ];
-  const { config } = resolveConfig(layers, { devices, fashionMnist: true, now: services.now() });
+  const { config, idle } = resolveConfig(layers, { devices, fashionMnist: true, now: services.now() });
+  for (const note of idle) services.stderr.write(`${note}\n`);
   const net = buildNet(config.net);
   const rows = summarize(net, config.batchSize);
   const totals = totalsOf(rows);
@@ -77,7 +78,7 @@ function summaryLines(
       ].slice(0, isOneColumn(net) ? 1 : 3),
     ),
     '',
-    towersPicture(net),
+    ...towersPicture(net).split('\n'),
   ];
 }
 

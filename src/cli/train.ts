@@ -43,13 +43,20 @@ export async function trainCommand(
       ? undefined
       : await gpuWarning(services, machine.devices);
     const config = lock ? resolved.config : claimName(resolved.config, isNamed);
-    const all = [...resolved.notes, ...notes];
+    const all = [...resolved.notes, ...barNotes(asked, options, services), ...notes];
     const { exitCode, failure } = await recordedTraining(config, all, options, services, { resume, lock, warning });
     if (exitCode !== 0 && failure !== undefined) services.stderr.write(`error: ${oneLine(failure)}\n`);
     return exitCode;
   } finally {
     lock?.release();
   }
+}
+
+/** What is to be said where a bar is drawn in place of lines. */
+export function barNotes(layers: readonly Layer[], { json, quiet }: DisplayMode, { stdout }: Services): string[] {
+  const isTyped = layers.some((layer) => layer.by === 'line' && sets(layer, 'logEvery'));
+  if (!isTyped || json || quiet || stdout.isTTY !== true) return [];
+  return ['--log-every does nothing where a bar shows every step; the lines are for a file or a pipe'];
 }
 
 /** What a training goes on from, and who else is told of it. */

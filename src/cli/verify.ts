@@ -35,6 +35,8 @@ export async function verifyCommand(
     const result = await room.verifyGolden(options.golden, config);
     return finish(result, goldenLines(result), options, services);
   }
+  const single = layers.find((layer) => layer.by === 'file' && layer.values.placement === 'single');
+  if (single) print(`placement in ${single.file} does nothing: it is the split that is compared with the reference`);
   for (const note of notes) print(note);
   const result = await room.verify(config, { steps }, { print });
   return finish(result, verifyLines(result), options, services);

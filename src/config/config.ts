@@ -3,13 +3,16 @@
  * flags: each beats what stands before it.
  */
 import { ConfigError, cut } from '../errors.js';
-import { buildNet, isOneColumn, isWeighted, type NetOptions } from '../model/net.js';
+import type { NetOptions } from '../model/net.js';
 import type { OptimizerOptions } from '../optim/schedule.js';
+import { printable } from '../printable.js';
 import { checkDevices, defaultDevices, gpusOf, shortName } from './devices.js';
 import { NO_SOURCE } from './imagenet.js';
+import { ineffective } from './ineffective.js';
 import { deepFreeze, type Layer, mergeLayer, sets, valueAt } from './layers.js';
 import { PRESETS } from './presets.js';
 import type { PLACEMENTS, PRESET_NAMES } from './schema.js';
+import { checkTogether } from './together.js';
 import { validate } from './validate.js';
 
 export type Placement = (typeof PLACEMENTS)[number];
@@ -107,6 +110,8 @@ export interface Machine {
   fashionMnist: boolean;
   /** The classes of a source that says itself how many it has: a folder of images. */
   classesOf?: (source: string) => number | undefined;
+  /** Whether a source's images are a file each; nothing of a source that is not there. */
+  hasFiles?: (source: string) => boolean | undefined;
   /** For the default name of the run. */
   now: Date;
 }
@@ -114,7 +119,10 @@ export interface Machine {
 /** The settings, and the decisions among them that a user should hear of, one sentence each. */
 export interface Resolved {
   config: Config;
+  /** Those in `idle` are among them. */
   notes: readonly string[];
+  /** Of settings that do nothing. */
+  idle: readonly string[];
 }
 
 /** The table of the net that the layers mean, before the machine is known; they may yet be found to make no run. */
@@ -158,12 +166,9 @@ export function resolveConfig(layers: readonly Layer[], machine: Machine, needsD
   if (needsData) checkSource(merged, preset);
   const config = validate(merged, layers);
   checkDevices(config, machine.devices);
-  checkExchange(config);
-  checkCompile(config);
-  checkData(config);
   checkRunName(config.run);
-  checkPlacement(config);
-  checkOwnRates(config);
+  checkTogether(config);
+  const idle = ineffective(config, layers, base, machine);
   return {
     config: deepFreeze(config),
     notes: [
@@ -171,16 +176,18 @@ export function resolveConfig(layers: readonly Layer[], machine: Machine, needsD
       ...(devicesNote && !layers.some((layer) => sets(layer, 'devices')) ? [devicesNote] : []),
       ...(sourceNote && !layers.some((layer) => sets(layer, 'data', 'source')) ? [sourceNote] : []),
       ...(classesNote ? [classesNote] : []),
+      ...idle,
     ],
+    idle,
   };
 }
 
 /** @throws ConfigError for a name that is no single folder's. */
 export function checkRunName(run: string): void {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: those are what is refused
-  if (run.length > 0 && run.length <= 200 && !/[/\\\u0000-\u001f]|\.\.|^\.|^-/.test(run)) return;
+  const isPlain = run === printable(run) && !run.includes('\t');
+  if (run.length > 0 && run.length <= 200 && isPlain && !/[/\\]|\.\.|^[.~-]/.test(run)) return;
   throw new ConfigError(
-    `Cannot name the run ${cut(JSON.stringify(run))}: expected the name of one folder, without / or \\ or .., not starting with . or -; choose another --run`,
+    `Cannot name the run ${cut(JSON.stringify(run))}: expected the name of one folder, without / or \\ or .., not starting with . or - or ~; choose another --run`,
   );
 }
 
@@ -226,54 +233,6 @@ function takeClasses(merged: Record<string, unknown>, layers: readonly Layer[], 
   if (classes === undefined) return undefined;
   merged.net = { ...(merged.net as object), classes };
   return `classes ${classes}: those of the images in ${source}`;
-}
-
-function checkExchange({ exchange: { transport, dtype } }: Config): void {
-  if (transport === 'msgpack' || dtype === 'float32') return;
-  throw new ConfigError(
-    `--exchange-dtype is ${dtype}, expected float32 with --exchange device, which sends tensors as they are; leave out one of the two`,
-  );
-}
-
-/** @throws ConfigError for a net that does not fit, or that is one column and to be split. */
-function checkPlacement({ placement, net }: Config): void {
-  if (!isOneColumn(buildNet(net)) || placement === 'single') return;
-  throw new ConfigError(
-    `Cannot split the net "${net.table}": it is one column, for one device; take --placement single, or another --net`,
-  );
-}
-
-/** @throws ConfigError where XLA would have to send and receive in the midst of a function, which it cannot. */
-function checkCompile({ placement, compile }: Config): void {
-  if (compile !== 'xla' || placement === 'single') return;
-  throw new ConfigError(
-    '--compile is xla, expected on or off with --placement split: XLA cannot exchange tensors within a function; take --compile on, or --placement single',
-  );
-}
-
-/** A layer that the net does not have would go by the schedule in silence. */
-function checkOwnRates({ net, optimizer: { ownRates = [] } }: Config): void {
-  const layers: readonly string[] = buildNet(net)
-    .layers.filter(isWeighted)
-    .map(({ name }) => name);
-  const wrong = ownRates.findIndex(({ layer }) => layer !== undefined && !layers.includes(layer));
-  if (wrong === -1) return;
-  throw new ConfigError(
-    `optimizer.ownRates.${wrong}.layer is "${cut(ownRates[wrong]!.layer ?? '')}", expected one of ${layers.join(', ')}`,
-  );
-}
-
-function checkData({ data, net }: Config): void {
-  if (data.resize < net.inputSize) {
-    throw new ConfigError(
-      `data.resize is ${data.resize}, expected at least the net's input of ${net.inputSize} pixels, which is cut out of it; set both`,
-    );
-  }
-  if (data.mean.length !== net.inputChannels) {
-    throw new ConfigError(
-      `data.mean has length ${data.mean.length}, expected one grey level for each of the ${net.inputChannels} channels of net.inputChannels; set both`,
-    );
-  }
 }
 
 /** The strongest layer's value of a top-level key. */

@@ -103,7 +103,8 @@ export function checkDevices({ placement, devices }: Config, have: readonly stri
       `Cannot split over ${cut(devices.join(','))}: expected two devices, one for each tower; choose them with --devices, the same one twice puts both towers on it`,
     );
   }
-  const missing = devices.find((name) => !have.includes(name));
+  // A config of two devices serves `single` too, which uses the first.
+  const missing = devices.slice(0, placement === 'single' ? 1 : 2).find((name) => !have.includes(name));
   if (missing === undefined) return;
   const hint = missing.startsWith('GPU') ? '; nvidia-smi tells whether the driver sees the GPU' : '';
   throw new ConfigError(

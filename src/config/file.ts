@@ -1,7 +1,9 @@
 /** The config file. */
 import { ConfigError, cut } from '../errors.js';
+import { expandHome } from '../paths.js';
 import { parseJson, readText } from '../read-json.js';
-import type { Layer } from './layers.js';
+import { FLAGS } from './flags.js';
+import { type Layer, valueAt } from './layers.js';
 
 /** All settings have some two thousand. */
 const MAX_BYTES = 2 ** 20;
@@ -24,7 +26,27 @@ export function readConfigFile(file: string): Layer {
       `Cannot read the config file ${file}: it holds ${cut(JSON.stringify(values), 40)}, expected a JSON object`,
     );
   }
-  return { file, values: withoutRetired(values as Record<string, unknown>) };
+  return { file, values: withHome(withoutRetired(values as Record<string, unknown>), file) };
+}
+
+/** Paths with the home folder in place of `~`. @throws ConfigError for one that names none. */
+function withHome(values: Record<string, unknown>, file: string): Record<string, unknown> {
+  let expanded = values;
+  for (const { path } of FLAGS.filter(({ kind }) => kind === 'path')) {
+    const given = valueAt(values, path.split('.'));
+    if (typeof given !== 'string') continue;
+    expanded = withValue(expanded, path.split('.'), expandHome(given, `${path} of ${file},`));
+  }
+  return expanded;
+}
+
+function withValue(
+  values: Record<string, unknown>,
+  [key = '', ...below]: string[],
+  value: string,
+): Record<string, unknown> {
+  const own = below.length === 0 ? value : withValue(values[key] as Record<string, unknown>, below, value);
+  return { ...values, [key]: own };
 }
 
 /** Settings that earlier versions had and wrote into each run's `config.json`; what they chose is chosen by itself now. */

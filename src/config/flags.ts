@@ -1,11 +1,14 @@
 /** The flags that set something in a {@link Config}: the command line is made from this table, and so are messages. */
 import { PLACEMENTS, PRESET_NAMES, TABLE_NAMES } from './schema.js';
 
-/** A flag. `kind`: how its text becomes a value; `on` and `off` are switches that set true and false. */
+/**
+ * A flag. `kind`: how its text becomes a value; `on` and `off` are switches that set true and false, a `path` may begin
+ * with `~`.
+ */
 export interface Flag {
   /** `--batch-size`. */
   name: string;
-  kind: 'number' | 'text' | 'list' | 'on' | 'off';
+  kind: 'number' | 'text' | 'path' | 'list' | 'on' | 'off';
   /** Where the value goes, dots between the keys. */
   path: string;
   help: string;
@@ -85,7 +88,7 @@ export const FLAGS: readonly Flag[] = [
   },
   {
     name: '--data',
-    kind: 'text',
+    kind: 'path',
     path: 'data.source',
     value: 'source',
     group: 'data',
@@ -219,7 +222,7 @@ export const FLAGS: readonly Flag[] = [
   },
   {
     name: '--weights',
-    kind: 'text',
+    kind: 'path',
     path: 'weights',
     value: 'run|file',
     group: 'train',
@@ -242,7 +245,7 @@ export const FLAGS: readonly Flag[] = [
     help: 'newest checkpoints that stay, beside the best',
   },
   { name: '--run', kind: 'text', path: 'run', value: 'name', group: 'train', help: 'name of the run' },
-  { name: '--out', kind: 'text', path: 'out', value: 'folder', group: 'train', help: 'folder that holds the runs' },
+  { name: '--out', kind: 'path', path: 'out', value: 'folder', group: 'train', help: 'folder that holds the runs' },
   {
     name: '--exchange',
     kind: 'text',

@@ -5,6 +5,8 @@ export interface Layer {
   /** A config file's path; absent for the flags. */
   readonly file?: string;
   readonly values: Readonly<Record<string, unknown>>;
+  /** Who gave it: the command line, or the user's config file; absent for what the program puts together. */
+  readonly by?: 'line' | 'file';
 }
 
 /** Whether the layer gives a value at that path. */

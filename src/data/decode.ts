@@ -1,5 +1,6 @@
 /** From a file's bytes to pixels of one size: the one place that knows sharp. */
 import { DataError } from '../errors.js';
+import { placeholder } from '../file-kind.js';
 import { systemError } from './trouble.js';
 
 /**
@@ -44,7 +45,10 @@ export async function openDecoder(resize: number, channels: 1 | 3): Promise<Deco
   return async (bytes) => {
     if (bytes.length === 0) return { reason: 'the file is empty' };
     const format = formatOf(bytes);
-    if (format === undefined) return { reason: 'it is no JPEG, PNG, GIF or WebP image' };
+    if (format === undefined) {
+      const held = placeholder(bytes);
+      return { reason: `it is no JPEG, PNG, GIF or WebP image${held === undefined ? '' : `: ${held}`}` };
+    }
     try {
       const pixels = await sharp(bytes, { failOn: 'error', ignoreIcc: true, limitInputPixels: MAX_PIXELS })
         .flatten({ background: '#000' })

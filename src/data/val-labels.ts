@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { cut, DataError } from '../errors.js';
+import { placeholder } from '../file-kind.js';
 import { readText } from '../read-json.js';
 import { composed } from './classes.js';
 import { IMAGE_ENDING } from './walk.js';
@@ -191,11 +192,15 @@ function* linesOf(text: string): Generator<string> {
 }
 
 function listIn(file: string): string {
+  let text: string;
   try {
-    return readText(file, { limit: MAX_BYTES });
+    text = readText(file, { limit: MAX_BYTES });
   } catch (error) {
     throw refusal(file, `${(error as Error).message}, expected a list that can be read`, 'check the file');
   }
+  const held = placeholder(text, file);
+  if (held !== undefined) throw refusal(file, held, 'then try again');
+  return text;
 }
 
 function indexOf(text: string, classes: number): number | undefined {

@@ -1,4 +1,5 @@
 /** Where a training starts, when it is not from initial values. */
+import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { weightsIn } from '../checkpoint/files.js';
 import type { Config } from '../config/config.js';
@@ -10,7 +11,7 @@ const FLOAT_BYTES = 4;
 
 /**
  * Gives the towers the weights that the settings name: a run by its name or its path, which has a slash in it, or a file
- * of the whole net, `.safetensors`.
+ * of the whole net.
  * @throws CheckpointError when there are none, or they are another net's.
  */
 export async function loadStartingWeights(
@@ -18,9 +19,16 @@ export async function loadStartingWeights(
   weights: string,
   { net, out = '.' }: Pick<Config, 'net'> & Partial<Pick<Config, 'out'>>,
 ): Promise<void> {
-  if (weights.endsWith('.safetensors')) return putFile(towers, weights, net);
-  const files = weightsIn(/[/\\]/.test(weights) ? weights : join(out, weights));
+  const folder = /[/\\]/.test(weights) ? weights : join(out, weights);
+  // A file by another name is no safetensors file, or is: it is read, and said what it is.
+  const isFile = isPlainFile(weights) && !(existsSync(folder) && !isPlainFile(folder));
+  if (weights.endsWith('.safetensors') || isFile) return putFile(towers, weights, net);
+  const files = weightsIn(folder);
   await Promise.all(towers.map((tower) => tower.ask({ kind: 'load', files })));
+}
+
+function isPlainFile(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
 }
 
 async function putFile(towers: readonly TowerClient[], file: string, options: Config['net']): Promise<void> {

@@ -12,6 +12,8 @@ import { channelsLast, type Portable, portablesOf, separate } from './portable.j
 export interface ImportSource {
   /** The joined tensors, and what each is in the file: its name and its shape there. */
   tensors: readonly { portable: Portable; name: string; shape: readonly number[] }[];
+  /** What stood before the names in the file, and is no part of them: `model.`; '' is nothing. */
+  leftOut: string;
   /** Fills `values` with those of one parameter. */
   read(parameter: Parameter, values: Float32Array): void;
   /** What an exported file knows of the run's images; nothing of another's, or where it does not fit the net. */
@@ -22,6 +24,8 @@ export interface ImportSource {
 /** In which order the first layer reads colours; ours is `rgb`, Caffe's `bgr`. */
 export type ChannelOrder = 'rgb' | 'bgr';
 
+/** Half floats are exact in float32; float64 would be rounded in silence. */
+const OPTIONS = { advice: 'take a safetensors file of float32', dtypes: ['F32', 'F16', 'BF16'] } as const;
 const ADVICE = 'choose the net with --preset, --net, --width, --input-size and --classes';
 /** Longer lists are cut: a file of another net has nothing that fits. */
 const MOST_NAMED = 12;
@@ -31,12 +35,13 @@ const MOST_NAMED = 12;
  * @throws CheckpointError that names what is missing, what the net has not, and what is of another shape.
  */
 export function openImport(file: string, net: Net, order: ChannelOrder): ImportSource {
-  const source = openTensors(file, 'take a safetensors file of float32');
+  const source = openTensors(file, OPTIONS);
   try {
-    const tensors = matchAll(file, net, source);
+    const { tensors, leftOut } = matchAll(file, net, source);
     const first = tensors[0]?.portable.name; // the kernel that reads the image
     return {
       tensors,
+      leftOut,
       read: ({ name }, values) => {
         const found = tensors.find(({ portable }) => portable.parts.some(({ parameter }) => parameter.name === name));
         const { portable, name: theirs, shape } = found!;
@@ -82,7 +87,7 @@ export function writeRun(
  * @throws CheckpointError for a file that is none, or of a later version.
  */
 export function settingsIn(file: string): Record<string, unknown> | undefined {
-  const source = openTensors(file, 'take a safetensors file of float32');
+  const source = openTensors(file, OPTIONS);
   source.close();
   const text = source.metadata[DESCRIPTION];
   if (text === undefined) return undefined;
@@ -124,9 +129,13 @@ function parsed(text: string): Record<string, unknown> {
   }
 }
 
-function matchAll(file: string, net: Net, { entries, metadata }: TensorFile): ImportSource['tensors'] {
+function matchAll(
+  file: string,
+  net: Net,
+  { entries, metadata }: TensorFile,
+): Pick<ImportSource, 'tensors' | 'leftOut'> {
   const portables = portablesOf(net);
-  const { names, unexpected } = matchNames(
+  const { names, unexpected, leftOut } = matchNames(
     net,
     portables,
     entries.map(({ name }) => name).filter((name) => name !== MEAN_IMAGE || metadata[DESCRIPTION] === undefined),
@@ -149,10 +158,11 @@ function matchAll(file: string, net: Net, { entries, metadata }: TensorFile): Im
       file,
     );
   }
-  return portables.map((portable) => {
+  const tensors = portables.map((portable) => {
     const name = names.get(portable)!;
     return { portable, name, shape: shapeOf(name) };
   });
+  return { tensors, leftOut };
 }
 
 function listed(what: string, names: readonly string[]): string[] {

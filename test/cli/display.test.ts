@@ -23,7 +23,7 @@ function show(events: readonly LogEvent[], argv: readonly string[] = [], replace
     return { exitCode: 0, top1: 0, steps: 0 };
   };
   const out = fs.mkdtempSync(join(base, 'out-'));
-  const args = ['train', '--out', out, '--run', 'r', '--batch-size', '4', '--log-every', '2', ...argv];
+  const args = ['train', '--out', out, '--run', 'r', '--batch-size', '4', ...argv];
   return run(args, { trainRoom: roomWith({ train }), ...replaced }).then((outcome) => ({ ...outcome, out }));
 }
 
@@ -32,7 +32,7 @@ const START = { ...RUN_START, steps: 5 };
 const RUN: LogEvent[] = [START, CHECK, ...STEPS, EVAL, RUN_END];
 
 test('train prints plain lines to what is no terminal: the first step, each --log-every, the last', async () => {
-  const { stdout, stderr, out } = await show(RUN);
+  const { stdout, stderr, out } = await show(RUN, ['--log-every', '2']);
   assert.equal(stderr.text, '');
   assert.ok(stdout.lines[0]!.startsWith('preset mini: no two GPUs here'));
   const expected = [

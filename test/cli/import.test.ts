@@ -46,6 +46,45 @@ test('import takes the net from flags, and --json tells what each tensor became'
   assert.deepEqual(fs.readdirSync(made).sort(), ['config.json', 'tower-0-of-1.safetensors']);
 });
 
+/** The exported file as somebody else would have it: other names, and half floats. */
+function halved(path: string, prefix: string): string {
+  const source = openTensors(file);
+  let end = 0;
+  const tensors = source.entries.map(({ name, shape }) => {
+    // What a half float cannot have is cut off: BF16 is the upper half of a float32.
+    const halves = Uint16Array.from(new Uint32Array(source.read(name, shape).buffer), (word) => word >>> 16);
+    const begin = end;
+    end += halves.byteLength;
+    return { header: [`${prefix}${name}`, { dtype: 'BF16', shape, data_offsets: [begin, end] }], halves };
+  });
+  source.close();
+  const header = Buffer.from(JSON.stringify(Object.fromEntries(tensors.map((each) => each.header))));
+  const length = Buffer.alloc(8);
+  length.writeBigUInt64LE(BigInt(header.length));
+  const values = tensors.map(({ halves }) => Buffer.from(halves.buffer));
+  fs.writeFileSync(path, Buffer.concat([length, header, ...values]));
+  return path;
+}
+
+test('import leaves out what stands before all names and says so, and reads half floats', async () => {
+  const compiled = halved(join(out, 'compiled.safetensors'), 'model._orig_mod.');
+  const argv = ['import', compiled, '--out', out, '--preset', 'lenet', '--run'];
+  const { exitCode, stdout, stderr } = await run([...argv, 'compiled']);
+  const line = `${join(out, 'compiled')}: 10 tensors, 61,706 values of ${compiled}; left out of its names: model._orig_mod.\n`;
+  assert.deepEqual([exitCode, stdout.text, stderr.text], [0, line, '']);
+  const cut = (values: Float32Array) => {
+    const words = Uint32Array.from(new Uint32Array(values.buffer), (word) => word & 0xffff0000);
+    return new Float32Array(words.buffer);
+  };
+  for (const tower of [0, 1]) {
+    const whole = bytes('r', tower).map(([name, values]) => [name, cut(values as Float32Array)]);
+    assert.deepEqual(bytes('compiled', tower), whole);
+  }
+  const json = await run([...argv, 'json', '--json']);
+  const { leftOut, tensors } = JSON.parse(json.stdout.text);
+  assert.deepEqual([leftOut, tensors[0].name], ['model._orig_mod.', 'model._orig_mod.conv1.weight']);
+});
+
 /** A run that takes a mean image off, with what a training keeps of its data. */
 async function runWithMean(name: string): Promise<string> {
   const settings = join(out, 'mean.json');

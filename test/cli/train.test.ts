@@ -71,7 +71,18 @@ test('train takes norms, overlap, crops, flips and colours from its flags', asyn
   const off = await of('--no-norm', '--no-overlap', '--no-crop', '--no-flip', '--resize', '80');
   assert.deepEqual([off.net.norm, off.net.overlap], [false, false]);
   assert.deepEqual([off.data.randomCrop, off.data.flip, off.data.resize], [false, false, 80]);
-  const on = await of('--preset', 'tutorial', '--crop', '--flip', '--brightness', '.2', '--contrast', '.3');
+  const on = await of(
+    '--preset',
+    'tutorial',
+    '--resize',
+    '240',
+    '--crop',
+    '--flip',
+    '--brightness',
+    '.2',
+    '--contrast',
+    '.3',
+  );
   assert.deepEqual([on.data.randomCrop, on.data.flip, on.data.brightness, on.data.contrast], [true, true, 0.2, 0.3]);
   assert.deepEqual([on.net.norm, on.data.saturation], [undefined, 0]);
   const mean = await of('--mean-image', '--crop-group', '32');

@@ -49,7 +49,7 @@ test('checkLayers() refuses imports upwards and between rooms, of types too', ()
     [
       'src/model/side.ts',
       "import { gather } from '../exchange/gather.js';",
-      /:1: imports .*; model may import errors, random$/,
+      /:1: imports .*; model may import errors, random, printable, paths$/,
     ],
     ['src/optim/c.ts', "import type { C } from '../config/config.js';", /imports src\/config\/config\.ts; optim may/],
     ['src/optim/lazy.ts', "const a = await import('../model/net.js');", /imports src\/model\/net\.ts/],
@@ -58,7 +58,7 @@ test('checkLayers() refuses imports upwards and between rooms, of types too', ()
     [
       'src/config/d.ts',
       "import { tower } from '../tower/tower.js';",
-      /config may import model, optim, errors, read-json$/,
+      /config may import model, optim, errors, printable, paths, read-json$/,
     ],
     ['src/errors.ts', "import './model/net.js';", /errors may import nothing$/],
     ['src/log.ts', "import '../scripts/x.js';", /imports scripts\/x\.js; log may/],
@@ -93,6 +93,8 @@ test('checkLayers() keeps words in their rooms, and does not read comments', () 
     ['src/train/b.ts', 'function f(port: MessagePort) {}', 'MessagePort'],
     ['src/tower/worker.ts', 'new Piscina();', 'Piscina'],
     ['src/train/c.ts', "import pino from 'pino';", 'pino'],
+    ['src/cli/c.ts', "process.stdout.write('a');", 'process.stdout'],
+    ['src/train/d.ts', "console.error('a');", 'console.error'],
     ['src/tower/d.ts', "import * as tf from '@tensorflow/tfjs';", "import * as tf from '@tensorflow/tfjs'"],
   ];
   for (const [path, text, word] of cases) {

@@ -4,6 +4,7 @@ import { mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:
 import { statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { SetupError } from '../../errors.js';
+import { printable } from '../../printable.js';
 import { cacheFolder, type FoundLibrary, findLibrary } from './library.js';
 import { hasNvidiaDevice } from './nvidia.js';
 import { type Build, buildFor, isKept, requirement, TENSORFLOW_VERSION, WHEEL_PYTHON, type Wheel } from './wheels.js';
@@ -24,7 +25,7 @@ const INSTEAD = `point TENSORFLOW_DIR at an existing TensorFlow ${TENSORFLOW_VER
  * @throws SetupError that says what to do, when it cannot be fetched or what `TENSORFLOW_DIR` points at cannot be used.
  */
 export async function ensureLibrary(options: EnsureOptions = {}): Promise<FoundLibrary> {
-  const { say = (line) => process.stderr.write(`${line}\n`), nvidiaDevice = hasNvidiaDevice() } = options;
+  const { say = (line) => process.stderr.write(`${printable(line)}\n`), nvidiaDevice = hasNvidiaDevice() } = options;
   const found = findLibrary(nvidiaDevice);
   if (found) return found;
   const build = buildFor(process.platform, process.arch, nvidiaDevice ? 'gpu' : 'cpu');

@@ -3,6 +3,7 @@ import { closeSync, existsSync, openSync, readdirSync, readSync } from 'node:fs'
 import { homedir } from 'node:os';
 import { basename, join, resolve } from 'node:path';
 import { SetupError } from '../../errors.js';
+import { expandHome } from '../../paths.js';
 import { hasNvidiaDevice } from './nvidia.js';
 import { buildFor, type Flavour } from './wheels.js';
 
@@ -25,8 +26,8 @@ const TENSORFLOW = [`libtensorflow_cc.${SUFFIX}`, `libtensorflow.${SUFFIX}`];
 /** The folder that fetched libraries are kept in, shared by all clones. `ALEXNET_SPLIT_CACHE` moves it. */
 export function cacheFolder(): string {
   const { ALEXNET_SPLIT_CACHE, XDG_CACHE_HOME } = process.env;
-  if (ALEXNET_SPLIT_CACHE) return resolve(ALEXNET_SPLIT_CACHE);
-  if (XDG_CACHE_HOME) return join(resolve(XDG_CACHE_HOME), 'alexnet-split');
+  if (ALEXNET_SPLIT_CACHE) return resolve(expandHome(ALEXNET_SPLIT_CACHE, 'ALEXNET_SPLIT_CACHE'));
+  if (XDG_CACHE_HOME) return join(resolve(expandHome(XDG_CACHE_HOME, 'XDG_CACHE_HOME')), 'alexnet-split');
   const caches = process.platform === 'darwin' ? join('Library', 'Caches') : '.cache';
   return join(homedir(), caches, 'alexnet-split');
 }
@@ -71,7 +72,7 @@ export function cudaPreload(nvidiaFolders: readonly string[]): string[] {
 }
 
 function fromSetting(setting: string): FoundLibrary {
-  const folder = resolve(setting);
+  const folder = resolve(expandHome(setting, 'TENSORFLOW_DIR'));
   // The folder itself, site-packages, or an unpacked C package.
   for (const each of [folder, join(folder, 'tensorflow'), join(folder, 'lib')]) {
     const found = librariesIn(each);

@@ -1,0 +1,93 @@
+/**
+ * What a file is that is not what was wanted: another program's, or what stands in a file's place until it is fetched.
+ * Each answer is a clause that says what it is, and how to come to the file that is wanted.
+ */
+import { closeSync, constants, lstatSync, openSync, readlinkSync, readSync } from 'node:fs';
+import { basename } from 'node:path';
+
+/** As much of a file as tells its kind. */
+const START_BYTES = 512;
+
+/** A text in a file's place; undefined for any other. @param start its first bytes. */
+export function placeholder(start: Uint8Array | string, file = 'FILE'): string | undefined {
+  const text = typeof start === 'string' ? start.slice(0, START_BYTES) : latin1(start);
+  if (/^version https:\/\/(git-lfs|hawser)\.github\.com\/spec\/v1/.test(text)) {
+    return `it is a Git LFS pointer, a text in place of the file: \`git lfs pull\` in its folder brings the file`;
+  }
+  if (/^(\.\.\/|\.git|\/annex)\S*annex\/objects\/|^\/annex\/objects\//.test(text)) {
+    return `it is a pointer of git-annex in place of the file: \`git annex get ${basename(file)}\` in its folder brings the file`;
+  }
+  if (/^\s*(<!doctype html|<html)/i.test(text)) {
+    return 'it is an HTML page in place of the file, as of a login or an error: fetch the file itself again';
+  }
+  return undefined;
+}
+
+/** What `python3 -c` runs, with the file and the new file's name. */
+export const CONVERSIONS = {
+  PyTorch:
+    "import sys, torch; from safetensors.torch import save_file; d = torch.load(sys.argv[1], map_location='cpu', weights_only=True); d = d.get('state_dict', d); save_file({k: v.clone().contiguous() for k, v in d.items() if torch.is_tensor(v)}, sys.argv[2])",
+  NumPy:
+    'import sys, numpy; from safetensors.numpy import save_file; save_file({k: v.copy() for k, v in numpy.load(sys.argv[1]).items()}, sys.argv[2])',
+  ONNX: 'import sys, onnx; from onnx import numpy_helper; from safetensors.numpy import save_file; save_file({t.name: numpy_helper.to_array(t).copy() for t in onnx.load(sys.argv[1]).graph.initializer}, sys.argv[2])',
+} as const;
+
+/** A {@link placeholder}, or weights of another format; undefined for what is not known. */
+export function weightsKind(start: Uint8Array, file: string): string | undefined {
+  const text = latin1(start);
+  const starts = (magic: string) => text.startsWith(magic);
+  const converted = (what: keyof typeof CONVERSIONS) =>
+    `it is a file of ${what}: \`python3 -c "${CONVERSIONS[what]}" ${basename(file)} net.safetensors\` makes a safetensors file of it`;
+  const held = placeholder(start, file);
+  if (held !== undefined) return held;
+  if (starts('PK\u0003\u0004')) {
+    // A zip's first entry has its name at byte 30.
+    if (/\.npy/.test(text.slice(30, 286))) return converted('NumPy');
+    return /\/(data\.pkl|\.format_version|\.storage_alignment|byteorder|version)/.test(text.slice(30, 286))
+      ? converted('PyTorch')
+      : 'it is a zip archive: unpack it first';
+  }
+  // A pickle of the protocols 2 to 5, as PyTorch wrote before 1.6.
+  if (start[0] === 0x80 && start[1]! >= 2 && start[1]! <= 5) return converted('PyTorch');
+  if (starts('\x89HDF\r\n\x1a\n')) {
+    return "it is an HDF5 file, as Keras writes: its kernels are [height, width, in, out]; write them in PyTorch's layouts with safetensors.numpy.save_file (docs/weights.md)";
+  }
+  if (starts('\x93NUMPY')) return 'it is one array of NumPy: a net has several, by name (docs/weights.md)';
+  if (starts('\x1f\x8b')) return `it is compressed: \`gunzip ${basename(file)}\` unpacks it`;
+  if (starts('GGUF')) return 'it is a GGUF file, which has no net of this kind';
+  if (/\.onnx$/i.test(file)) return converted('ONNX');
+  if (/\.(caffemodel|pb|ckpt|h5|keras|npy)$/i.test(file) || starts('{')) {
+    return 'it is no safetensors file: docs/weights.md tells how to make one';
+  }
+  return undefined;
+}
+
+/** The first bytes of a file; none of one that cannot be read. */
+export function startOf(file: string): Uint8Array {
+  const start = new Uint8Array(START_BYTES);
+  try {
+    const descriptor = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK);
+    try {
+      return start.subarray(0, readSync(descriptor, start, 0, START_BYTES, 0));
+    } finally {
+      closeSync(descriptor);
+    }
+  } catch {
+    return start.subarray(0, 0);
+  }
+}
+
+/** Of a file that is not there: that, or where the link leads that has its name. */
+export function absence(file: string): string {
+  try {
+    if (!lstatSync(file).isSymbolicLink()) return 'it is not there';
+    const target = readlinkSync(file);
+    return placeholder(target, file) ?? `it is a link to ${target}, which is not there`;
+  } catch {
+    return 'it is not there';
+  }
+}
+
+function latin1(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.length, START_BYTES)).toString('latin1');
+}

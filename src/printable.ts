@@ -1,0 +1,25 @@
+/**
+ * Text that is printed: names in it come from files, and a terminal obeys what stands in them. A control character is
+ * shown as JSON escapes it, so that a text which is JSON stays the same JSON.
+ */
+
+/**
+ * Control characters but the tab, what turns the order of the letters round, and the two characters that end a line
+ * beside the newline.
+ */
+const OBEYED = /(?!\t)[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu;
+
+/** The text with `\n`, `\u001b`, `\u009b` and the like in place of what a terminal obeys: one line, and as it looks. */
+export function printable(text: string): string {
+  return text.replace(OBEYED, escaped);
+}
+
+/** The same for a text of several lines. */
+export function printableLines(text: string): string {
+  return text.split('\n').map(printable).join('\n');
+}
+
+function escaped(character: string): string {
+  const json = JSON.stringify(character).slice(1, -1);
+  return json.length > 1 ? json : `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
+}

@@ -1,0 +1,98 @@
+/** Options that do nothing, as each command answers them. */
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import { join } from 'node:path';
+import test from 'node:test';
+import type { TrainRoom } from '../../src/cli/services.js';
+import { TOLERANCES } from '../../src/train/verify.js';
+import { folderOf } from '../data/sets.js';
+import { roomWith, run, Screen } from './stand-ins.js';
+
+test('what was typed and does nothing is refused with one sentence and exit code 2', async () => {
+  const single = 'with --placement single: one device exchanges nothing; leave it out';
+  const cases: [argv: string[], message: string][] = [
+    [
+      ['train', '--placement', 'single', '--devices', 'CPU:0,CPU:1'],
+      'Cannot go by --devices: it does nothing beyond CPU:0 with --placement single: the whole net is on one device; leave it out',
+    ],
+    [['train', '--placement', 'single', '--exchange', 'device'], `Cannot go by --exchange: it does nothing ${single}`],
+    [
+      ['train', '--exchange', 'device', '--exchange-checksum'],
+      'Cannot go by --exchange-checksum: it does nothing with --exchange device, whose tensors do not go as messages; leave it out',
+    ],
+    [['ablate', '--placement', 'single', '--exchange', 'device'], `Cannot go by --exchange: it does nothing ${single}`],
+    [['train', '--quiet', '--log-every', '5'], "option '--log-every <steps>' cannot be used with option '--quiet'"],
+    [['train', '--json', '--log-every', '5'], "option '--log-every <steps>' cannot be used with option '--json'"],
+    [
+      ['verify', '--golden', 'g.json', '--seed', '5'],
+      "option '--golden <file>' cannot be used with option '--seed <n>'",
+    ],
+    [
+      ['verify', '--golden', 'g.json', '--steps', '5'],
+      "option '--golden <file>' cannot be used with option '--steps <n>'",
+    ],
+    [
+      ['eval', '--run', './r', '--out', 'runs'],
+      'Cannot go by --out: it does nothing with --run ./r, which is a path; leave it out',
+    ],
+    [
+      ['predict', 'a.jpg', '--run', './r', '--out', 'runs'],
+      'Cannot go by --out: it does nothing with --run ./r, which is a path; leave it out',
+    ],
+    [
+      ['data', 'prepare', 'd', '--shard-size', '5'],
+      'Cannot go by --shard-size: it does nothing without --pack; leave it out, or add --pack',
+    ],
+  ];
+  for (const [argv, message] of cases) {
+    const { exitCode, stdout, stderr } = await run(argv, { trainRoom: roomWith({}) });
+    assert.deepEqual([exitCode, stdout.text, stderr.text], [2, '', `error: ${message}\n`]);
+  }
+});
+
+test('verify --golden takes what it goes by', async () => {
+  const verifyGolden: TrainRoom['verifyGolden'] = async () => ({ passed: true, rows: [] });
+  const flags = ['--devices', 'CPU:0,CPU:0', '--exchange', 'msgpack', '--exchange-checksum', '--compile', 'off'];
+  const argv = ['verify', '--golden', 'g.json', ...flags, '--convolutions', 'direct'];
+  assert.equal((await run(argv, { trainRoom: roomWith({ verifyGolden }) })).exitCode, 0);
+});
+
+test('what a config file sets and does nothing is said, and the run goes on', async (t) => {
+  const out = folderOf(t, {});
+  const file = join(out, 'two.json');
+  fs.writeFileSync(file, JSON.stringify({ devices: ['CPU:0', 'CPU:1'], exchange: { checksum: true } }));
+  const single = await run(['train', '--config', file, '--placement', 'single', '--out', out, '--run', 's']);
+  assert.deepEqual([single.exitCode, single.stderr.text], [0, '']);
+  const said = single.stdout.lines.filter((line) => line.includes('does nothing'));
+  assert.deepEqual(said, [
+    `devices in ${file} does nothing beyond CPU:0 with --placement single: the whole net is on one device`,
+    `exchange.checksum in ${file} does nothing with --placement single: one device exchanges nothing`,
+  ]);
+  const split = await run(['train', '--config', file, '--out', out, '--run', 't']);
+  assert.doesNotMatch(split.stdout.text, /does nothing/);
+  fs.writeFileSync(file, JSON.stringify({ placement: 'single' }));
+  const verify: TrainRoom['verify'] = async () => ({ passed: true, tolerances: TOLERANCES, losses: [], rows: [] });
+  const compared = await run(['verify', '--config', file], { trainRoom: roomWith({ verify }) });
+  assert.match(compared.stdout.text, /^placement in .*two\.json does nothing: it is the split that is compared/m);
+});
+
+test('--log-every says where a bar is drawn that the lines are for a file or a pipe', async (t) => {
+  const out = folderOf(t, {});
+  for (const command of ['train', 'ablate']) {
+    for (const isTTY of [true, false]) {
+      const only = command === 'ablate' ? ['--only', 'no-norm'] : [];
+      const argv = [command, '--out', out, '--log-every', '5', '--run', `${command}-${isTTY}`, ...only];
+      const screen = new Screen(isTTY);
+      await run(argv, { stdout: screen });
+      assert.equal(/^--log-every does nothing where a bar shows every step/m.test(screen.text), isTTY, command);
+    }
+  }
+});
+
+test('eval, predict, import and summary say it on stderr', async () => {
+  const { exitCode, stderr } = await run(['summary', '--net', 'lenet', '--no-norm']);
+  assert.deepEqual(
+    [exitCode, stderr.text],
+    [0, '--no-norm does nothing with the net lenet, which has no such layer\n'],
+  );
+});

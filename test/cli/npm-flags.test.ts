@@ -1,0 +1,114 @@
+/** Flags that npm took, because no `--` stood before them. */
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import { join } from 'node:path';
+import test from 'node:test';
+import { fileURLToPath } from 'node:url';
+import type { Command } from 'commander';
+import { refuseKeptFlags } from '../../src/cli/npm-flags.js';
+import { buildProgram } from '../../src/cli/program.js';
+import { SERVICES } from '../../src/cli/services.js';
+import { folderOf } from '../data/sets.js';
+import { run } from './stand-ins.js';
+
+const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
+const OURS = {
+  npm_package_json: join(ROOT, 'package.json'),
+  npm_lifecycle_event: 'train:split',
+  npm_lifecycle_script: 'node scripts/run.mjs train --placement split',
+};
+const ARGV = ['train', '--placement', 'split'];
+const program = buildProgram(SERVICES, () => {});
+
+/** What is said of the environment that npm makes of a line. */
+function said(argv: readonly string[], env: Readonly<Record<string, string>>): string | undefined {
+  try {
+    refuseKeptFlags(program, argv, env);
+    return undefined;
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
+
+test('every flag that npm took is named, with the line that works', () => {
+  const commands = (command: Command): Command[] => [command, ...command.commands.flatMap(commands)];
+  const options = new Set(commands(program).flatMap((command) => command.options));
+  assert.ok(options.size > 60);
+  for (const { long, negate, required } of options) {
+    const name = `npm_config_${long!.slice(2).replace(/^no-/, '').replaceAll('-', '_')}`;
+    // As npm writes `--seed=7`, `--json` and `--no-flip`.
+    const value = required ? '7' : negate ? '' : 'true';
+    const typed = required ? `${long} 7` : long;
+    assert.equal(
+      said(ARGV, { ...OURS, [name]: value }),
+      `Cannot go by ${typed}: npm took it for a setting of its own, expected a flag of alexnet-split after a --; type \`npm run train:split -- ${typed}\``,
+    );
+  }
+});
+
+test('the line that works has the values and the arguments that npm left', () => {
+  const lines: [argv: string[], env: Record<string, string>, flags: string][] = [
+    [['7'], { seed: 'true' }, '--seed 7'],
+    [['7', '--lr', '0.1'], { seed: 'true' }, '--lr 0.1 --seed 7'],
+    [['7', '0.1'], { seed: 'true', lr: 'true' }, '--seed <n> --lr <rate>'],
+    [['a.jpg'], { run: 'my run' }, "a.jpg --run 'my run'"],
+    [[], { out: '~/x', dropout: '' }, '--no-dropout --out ~/x'],
+    [[], { seed: 'true' }, '--seed <n>'],
+  ];
+  for (const [argv, env, flags] of lines) {
+    const npm = Object.fromEntries(Object.entries(env).map(([key, value]) => [`npm_config_${key}`, value]));
+    const [, line] =
+      /type `npm run train:split -- (.*)`$/.exec(said([...ARGV, ...argv], { ...OURS, ...npm }) ?? '') ?? [];
+    assert.equal(line, flags);
+  }
+});
+
+test("settings of npm's own, and those of another package's script, are not taken for ours", (t) => {
+  const folder = folderOf(t, { npmrc: Buffer.from('; mine\n  json = true\nseed=8\n') });
+  const other = { ...OURS, npm_package_json: join(folder, 'package.json') };
+  fs.writeFileSync(other.npm_package_json, '{}');
+  const typed = { npm_config_seed: '7', npm_config_json: 'true' };
+  const quiet: Record<string, string>[] = [
+    { ...OURS, npm_config_loglevel: 'warn', npm_config_yes: 'true', npm_config_cache: '/c', npm_config_audit: '' },
+    { ...OURS, ...typed, npm_config_userconfig: join(folder, 'npmrc') },
+    { ...OURS, ...typed, npm_config_globalconfig: join(folder, 'npmrc') },
+    { ...other, ...typed },
+    { ...typed },
+    // Under `npm test`, and of a command that a script of ours started in turn.
+    { ...OURS, ...typed, npm_lifecycle_event: 'test', npm_lifecycle_script: 'node scripts/run.mjs --test' },
+    { ...OURS, ...typed, npm_lifecycle_script: 'node scripts/run.mjs verify' },
+    { ...OURS, ...typed, npm_lifecycle_script: 'alexnet-split train --placement split' },
+  ];
+  for (const env of quiet) assert.equal(said(ARGV, env), undefined, JSON.stringify(env));
+  const shell = { ...OURS, ...typed, npm_lifecycle_script: 'exec node scripts/run.mjs train --placement split "$@"' };
+  assert.match(said(ARGV, shell)!, /^Cannot go by --seed 7, --json: npm took them for settings of its own/);
+});
+
+test('the command stops with exit code 2 before anything else', async () => {
+  const { exitCode, stdout, stderr } = await run([...ARGV, '7'], { env: { ...OURS, npm_config_seed: 'true' } });
+  assert.deepEqual([exitCode, stdout.text, stderr.lines.length], [2, '', 1]);
+  assert.match(stderr.text, /^error: Cannot go by --seed 7: npm took it/);
+});
+
+test('an argument that npm left of a flag that it did not tell of gets a hint', async () => {
+  // Of `npm run ablate --only no-norm`, which npm takes for a setting of its own that has a wrong value.
+  const env = { ...OURS, npm_lifecycle_event: 'ablate', npm_lifecycle_script: 'node scripts/run.mjs ablate' };
+  const { exitCode, stderr } = await run(['ablate', 'no-norm'], { env });
+  const said = "error: too many arguments for 'ablate'. Expected 0 arguments but got 1.";
+  assert.deepEqual([exitCode, stderr.text], [2, `${said}; flags come after a --: npm run ablate -- …\n`]);
+  assert.equal((await run(['ablate', 'no-norm'])).stderr.text, `${said}\n`);
+});
+
+const noNpm = spawnSync('npm', ['--version']).status === 0 ? false : 'there is no npm on the PATH';
+
+test('npm itself: a flag without -- stops, and paths begin where the user stands', { skip: noNpm }, (t) => {
+  const cwd = fs.realpathSync(folderOf(t, { 'settings.json': Buffer.from('no JSON') }));
+  const npm = (...args: string[]) =>
+    spawnSync('npm', ['--silent', '--prefix', ROOT, 'run', ...args], { cwd, encoding: 'utf8' });
+  const kept = npm('summary', '--net=lenet');
+  assert.deepEqual([kept.status, kept.stdout], [2, '']);
+  assert.match(kept.stderr, /^error: Cannot go by --net lenet: .* type `npm run summary -- --net lenet`$/m);
+  const read = npm('import', '--', 'x', '--run', 'x', '--config', 'settings.json');
+  assert.match(read.stderr, /^error: Cannot read the config file settings\.json: (?!there is no such file).* JSON/m);
+});

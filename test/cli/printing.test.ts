@@ -1,0 +1,194 @@
+/** Every command, with names that a terminal would obey. */
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import { join } from 'node:path';
+import test, { type TestContext } from 'node:test';
+import { writeTensors } from '../../src/checkpoint/format.js';
+import { buildProgram } from '../../src/cli/program.js';
+import { type AcceptRoom, SERVICES, type Services, type TrainRoom } from '../../src/cli/services.js';
+import type { LogEvent } from '../../src/log.js';
+import { newReport } from '../../src/train/accept/report.js';
+import { TOLERANCES } from '../../src/train/verify.js';
+import { folderOf, imageFolderOf } from '../data/sets.js';
+import { CHECK, EVAL, RUN_END, RUN_START, trainStep, WARNING } from '../events.js';
+import { DEVICES, roomWith, run, Screen } from './stand-ins.js';
+import { lenetRun } from './weights-runs.js';
+
+/** Sets a title, clears the screen in eight bits and in two, turns letters round, and begins lines of its own. */
+const NAME = 'n\u001b]0;TITLE\u0007\u009b2J\u202e\r\nFORGED\u2028\u001b[2J\u007f';
+// biome-ignore lint/suspicious/noControlCharactersInRegex: those are what is not to come through
+const OBEYED = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/;
+
+const results: TrainRoom = {
+  train: async (config, { report, note }) => {
+    note?.(`note of ${NAME}`);
+    const dataset = { ...RUN_START.dataset, name: NAME, source: NAME };
+    const towers = RUN_START.towers.map((each) => ({ ...each, backing_device: NAME }));
+    const events: LogEvent[] = [
+      { ...RUN_START, run: config.run, config, dataset, towers },
+      { ...CHECK, tensor: NAME },
+      trainStep(1),
+      { ...WARNING, message: NAME },
+      EVAL,
+      { ...RUN_END, status: 'failed', exit_code: 1, error: NAME },
+    ];
+    events.forEach(report);
+    return { exitCode: 1, top1: 0, steps: 1 };
+  },
+  verify: async (_, __, { print }) => {
+    print(NAME);
+    const row = { name: NAME, layer: NAME, kind: 'activation', absolute: 0, relative: 0 } as const;
+    return { passed: false, tolerances: TOLERANCES, losses: [], rows: [row], firstDivergent: NAME };
+  },
+  verifyGolden: async () => ({
+    passed: false,
+    rows: [{ side: 'towers', kind: 'loss', worst: 1, tolerance: 0, name: NAME }],
+  }),
+  evaluateRun: async (_, __, options) => {
+    options?.note?.(NAME);
+    return { images: 1, loss: 0, top1: 0, top5: 0 };
+  },
+  predictFiles: async (_, __, files) => [
+    { file: files[0]!, classes: [{ name: NAME, label: 0, probability: 1 }] },
+    { file: files[0]!, reason: NAME },
+  ],
+};
+
+const accept: AcceptRoom['accept'] = async (options, { report: told, now }) => {
+  const report = newReport(options.devices, options.quick, now());
+  for (const figure of [NAME, '']) {
+    const row = { check: 'copies', status: 'failed', figure, why: NAME, seconds: 0 } as const;
+    report.checks.push(row);
+    told(report, row);
+  }
+  return { ...report, status: 'failed' };
+};
+
+const services: Partial<Services> = {
+  listDevices: async () => [...DEVICES, { ...DEVICES[0]!, name: NAME, fullName: NAME }],
+  ensureLibrary: async () => NAME,
+  examineLibrary: async () => ({
+    library: { framework: NAME, tensorflow: NAME, source: 'cache', flavour: 'gpu', nvidiaFolders: [NAME] },
+    nvidia: true,
+    cuda: [`/${NAME}/${NAME}/lib/${NAME}`],
+  }),
+  examineGpus: async () => ({
+    nvidia: { cards: [{ name: NAME }], complaint: NAME, driver: NAME },
+    ...{ hasDriver: true, flavour: 'gpu', driver: { cards: [] }, libraries: [{ name: NAME, error: NAME }], gpus: 0 },
+  }),
+  acceptRoom: async () => ({ accept }),
+};
+
+/** A command line for each command, or several, and one that fails. */
+async function commandLines(t: TestContext): Promise<Record<string, string[][]>> {
+  const work = folderOf(t, {});
+  const out = join(work, NAME);
+  const folder = await lenetRun(out, 'r');
+  fs.writeFileSync(join(folder, 'classes.json'), JSON.stringify(Array(10).fill(NAME)));
+  const data = imageFolderOf(t, {
+    ...{ [`train/${NAME}/1.jpg`]: 'rgb.jpg', [`train/${NAME}/2.jpg`]: new Uint8Array(3) },
+    ...{ [`val/${NAME}/1.jpg`]: 'rgb.jpg', [`train/b/${NAME}.jpg`]: 'rgb.jpg', 'val/b/1.jpg': 'rgb.jpg' },
+  });
+  const file = join(work, `${NAME}.safetensors`);
+  writeTensors(file, [{ name: NAME, shape: [1] }], {}, () => {});
+  const at = ['--out', out];
+  return {
+    train: [
+      ['train', ...at, '--run', 'new'],
+      ['train', ...at, '--run', 'json', '--json'],
+      ['train', ...at, '--run', 'r'],
+      ['train', ...at, '--run', NAME],
+      ['train', '--config', NAME],
+      ['train', '--preset', NAME],
+      ['train', `--${NAME}`],
+      ['train', '--resume', NAME],
+    ],
+    ablate: [
+      ['ablate', ...at, '--run', 'a', '--only', 'no-norm'],
+      ['ablate', ...at, '--run', 'b', '--only', NAME],
+      ['ablate', ...at, '--run', 'c', '--only', 'no-norm', '--json'],
+    ],
+    verify: [['verify'], ['verify', '--json'], ['verify', '--golden', NAME], ['verify', '--steps', NAME]],
+    summary: [['summary', '--net', NAME]],
+    eval: [
+      ['eval', '--run', folder],
+      ['eval', '--run', folder, '--json'],
+      ['eval', '--run', `./${NAME}`],
+    ],
+    predict: [
+      ['predict', '--run', folder, NAME],
+      ['predict', '--run', folder, NAME, '--json'],
+      ['predict', '--run', folder, NAME, '--top', NAME],
+    ],
+    export: [
+      ['export', '--run', folder, '--out', file],
+      ['export', '--run', folder, '--out', file, '--json'],
+      ['export', '--run', folder, '--out', join(work, 'no', NAME)],
+    ],
+    import: [
+      ['import', file, '--preset', 'lenet', ...at, '--run', 'i'],
+      ['import', file, ...at, '--run', 'i', '--preset', 'lenet'],
+      ['import', NAME, ...at, '--run', 'k'],
+    ],
+    kernels: [
+      ['kernels', '--run', folder],
+      ['kernels', '--run', folder, '--json'],
+      ['kernels', '--run', folder, '--out', join(work, 'no', NAME)],
+    ],
+    data: [
+      ['data', 'check', data, '--report', join(work, `${NAME}.json`)],
+      ['data', 'check', data, '--report', join(work, `${NAME}.json`), '--json'],
+      ['data', 'check', NAME],
+      ['data', 'prepare', data],
+      ['data', 'prepare', data, '--on-bad-image', 'skip', '--resize', '8', '--pack', join(work, NAME, 'packed')],
+    ],
+    devices: [['devices'], ['devices', '--json']],
+    doctor: [['doctor'], ['doctor', '--json']],
+    accept: [
+      ['accept', '--out', join(work, `${NAME}.json`)],
+      ['accept', '--devices', NAME],
+    ],
+    setup: [['setup']],
+    'no command': [[NAME]],
+  };
+}
+
+test('no command writes what a terminal would obey, or a line that a name begins', async (t) => {
+  const lines = await commandLines(t);
+  const commands = buildProgram(SERVICES, () => {}).commands.map((command) => command.name());
+  assert.deepEqual(
+    commands.filter((name) => !(name in lines)),
+    [],
+    'a command that is not tried',
+  );
+  for (const argv of Object.values(lines).flat()) {
+    const { stdout, stderr } = await run(argv, { trainRoom: roomWith(results), ...services });
+    const text = stdout.text + stderr.text;
+    const title = JSON.stringify(argv);
+    assert.ok(!OBEYED.test(text), `${title}: ${JSON.stringify(text)}`);
+    assert.doesNotMatch(text, /^FORGED/m, title);
+    if (!['summary', 'export'].includes(argv[0]!)) assert.match(text, /TITLE/, `${title} did not come to the name`);
+    if (argv.includes('--json')) for (const line of jsonOf(stdout)) assert.doesNotThrow(() => JSON.parse(line), title);
+  }
+});
+
+/** Of `data check` JSON over several lines, of others one a line. */
+function jsonOf({ text, lines }: Screen): string[] {
+  return text.startsWith('{\n') ? [text] : lines;
+}
+
+test('a terminal gets the escapes of the bar, and none of a name; the files of a run have none either', async (t) => {
+  const out = folderOf(t, {});
+  const [stdout, stderr] = [new Screen(true), new Screen(true)];
+  const argv = ['train', '--out', out, '--run', 'r'];
+  await run(argv, { trainRoom: roomWith(results), ...services, stdout, stderr });
+  assert.ok(stdout.text.includes('\u001b[?25l'), 'the bar is drawn');
+  assert.match(stdout.text, /warning: n\\u001b\]0;TITLE\\u0007\\u009b2J\\u202e\\r\\nFORGED\\u2028/);
+  for (const obeyed of ['\u001b]0', '\u001b[2J', '\u009b', '\u202e', '\u2028']) {
+    assert.ok(!stdout.text.includes(obeyed), JSON.stringify(obeyed));
+  }
+  const log = fs.readFileSync(join(out, 'r', 'log.ndjson'), 'utf8');
+  assert.ok(!OBEYED.test(log), log);
+  const warned = log.split('\n').findLast((line) => line.includes('"event":"warning"'));
+  assert.equal(JSON.parse(warned!).message, NAME);
+});

@@ -1,0 +1,145 @@
+/** Settings that do nothing beside others: refused when they were typed, said when a file sets them. */
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { resolveConfig } from '../../src/config/config.js';
+import { FLAGS } from '../../src/config/flags.js';
+import type { Layer } from '../../src/config/layers.js';
+import { machineWith } from './machines.js';
+
+const MACHINE = {
+  ...machineWith('CPU:0', 'CPU:1', 'GPU:0'),
+  hasFiles: (source: string) => (source === '/none' ? undefined : source === '/files'),
+};
+
+type Values = Record<string, unknown>;
+const typed = (values: Values): Layer => ({ values, by: 'line' });
+const inFile = (values: Values): Layer => ({ file: 'f.json', values, by: 'file' });
+const idle = (...layers: Layer[]) => resolveConfig(layers, MACHINE).idle;
+
+const SINGLE = { placement: 'single' };
+const LENET = { preset: 'lenet' };
+
+/** What is so, what is set beside it, the name by which it was typed, its key, and why it does nothing. */
+const CASES: [so: Values, set: Values, flag: string, key: string, why: RegExp][] = [
+  [SINGLE, { devices: ['CPU:0', 'CPU:1'] }, '--devices', 'devices', /beyond CPU:0 with --placement single/],
+  [SINGLE, { exchange: { transport: 'device' } }, '--exchange', 'exchange.transport', /one device exchanges nothing/],
+  [SINGLE, { exchange: { dtype: 'float16' } }, '--exchange-dtype', 'exchange.dtype', /one device exchanges nothing/],
+  [SINGLE, { exchange: { checksum: true } }, '--exchange-checksum', 'exchange.checksum', /one device exchanges/],
+  [SINGLE, { exchangeTimeoutMs: 5 }, 'exchangeTimeoutMs', 'exchangeTimeoutMs', /one device exchanges nothing/],
+  [SINGLE, { fault: 'lost@conv3:1' }, '--fault', 'fault', /one device exchanges nothing/],
+  [SINGLE, { fault: 'swap-channels@conv3' }, '--fault', 'fault', /one device exchanges nothing/],
+  [{}, { fault: 'wrong-bytes@device' }, '--fault', 'fault', /without --exchange device/],
+  [
+    { exchange: { transport: 'device' } },
+    { exchange: { checksum: true } },
+    '--exchange-checksum',
+    'exchange.checksum',
+    /with --exchange device, whose tensors do not go as messages/,
+  ],
+  [{ weights: 'r' }, { net: { init: 'xavier' } }, 'net.init', 'net.init', /with --weights/],
+  [{}, { data: { onBadImage: 'skip' } }, '--on-bad-image', 'data.onBadImage', /images that are no files of their own/],
+  [{ data: { source: '/idx' } }, { data: { onBadImage: 'skip' } }, '--on-bad-image', 'data.onBadImage', /no files/],
+  [LENET, { data: { randomCrop: true } }, '--crop', 'data.randomCrop', /the input's 28 pixels/],
+  [LENET, { data: { cropGroup: 32 } }, '--crop-group', 'data.cropGroup', /without --crop and without --flip/],
+  [LENET, { data: { saturation: 0.1 } }, '--saturation', 'data.saturation', /grey images/],
+  [{ data: { meanImage: true } }, { data: { mean: [1, 2, 3] } }, 'data.mean', 'data.mean', /with --mean-image/],
+  [{}, { data: { colourNoise: { end: 5 } } }, 'data.colourNoise.end', 'data.colourNoise.end', /strength is 0/],
+  [{}, { data: { colourNoise: { divide: true } } }, 'data.colourNoise.divide', 'data.colourNoise.divide', /is 0/],
+  [{}, { data: { colourNoise: { colours: 'data' } } }, 'data.colourNoise.colours', 'data.colourNoise.colours', /is 0/],
+  [
+    { epochs: 3 },
+    { optimizer: { schedule: { kind: 'steps', epochs: [3, 4], factor: 0.1 } } },
+    'optimizer.schedule.epochs',
+    'optimizer.schedule.epochs',
+    /in a run of 3 epochs, in which the rate does not fall/,
+  ],
+];
+
+test('a setting that does nothing is refused when it was typed', () => {
+  for (const [so, set, flag, , why] of CASES) {
+    for (const layer of [typed, inFile]) {
+      const message = new RegExp(`^Cannot go by ${flag}: it does nothing .*${why.source}.*; leave it out$`);
+      assert.throws(() => idle(layer(so), typed(set)), { name: 'ConfigError', message }, flag);
+    }
+  }
+});
+
+test('a setting that does nothing is said when a config file sets it', () => {
+  for (const [so, set, , key, why] of CASES) {
+    for (const layer of [typed, inFile]) {
+      const notes = idle(inFile(set), layer(so));
+      assert.equal(notes.length, 1, key);
+      assert.match(notes[0]!, new RegExp(`^${key} in f\\.json does nothing .*${why.source}`));
+    }
+  }
+});
+
+test('what does something is taken in silence', () => {
+  const pairs: [so: Values, set: Values][] = [
+    [{}, { devices: ['CPU:0', 'CPU:1'], exchange: { dtype: 'float16', checksum: true }, exchangeTimeoutMs: 5 }],
+    [{}, { exchange: { transport: 'device' }, fault: 'wrong-bytes@device' }],
+    [{}, { exchange: { transport: 'device' }, fault: 'flipped@conv3:1' }],
+    [SINGLE, { devices: ['CPU:1'], fault: 'throw@forward:2' }],
+    [SINGLE, { fault: 'nan@conv1:2' }],
+    [{ data: { source: '/files' } }, { data: { onBadImage: 'skip' } }],
+    [{ data: { source: '/none' } }, { data: { onBadImage: 'skip' } }],
+    [{ ...LENET, data: { resize: 32 } }, { data: { randomCrop: true, cropGroup: 4 } }],
+    [{}, { data: { saturation: 0.1, mean: [1, 2, 3] }, net: { dropout: false, norm: false, overlap: false } }],
+    [{ epochs: 3 }, { optimizer: { schedule: { kind: 'steps', epochs: [2], factor: 0.1 } } }],
+    [{ devices: ['CPU:0', 'CPU:1'] }, { convolutions: 'direct', check: false, keep: 5 }],
+  ];
+  for (const [so, set] of pairs) {
+    assert.deepEqual(idle(typed(so), typed(set)), []);
+    assert.deepEqual(idle(inFile(so), inFile(set)), []);
+  }
+});
+
+test('what asks for what is so anyway is said, and goes on', () => {
+  const cases: [so: Values, set: Values, said: RegExp][] = [
+    [SINGLE, { check: false }, /^--no-check does nothing with --placement single, which is the reference itself$/],
+    [LENET, { net: { dropout: false } }, /^--no-dropout does nothing with the net lenet, which has no such layer$/],
+    [LENET, { net: { norm: false } }, /^--no-norm does nothing with the net lenet/],
+    [LENET, { net: { overlap: false } }, /^--no-overlap does nothing with the net lenet, whose pools do not overlap$/],
+    [{ checkpointEvery: 0 }, { keep: 5 }, /^--keep does nothing with --checkpoint-every 0 until the run is resumed/],
+    [{ ...SINGLE, compile: 'xla' }, { convolutions: 'direct' }, /^--convolutions does nothing with --compile xla/],
+    [{ devices: ['GPU:0', 'GPU:0'] }, { convolutions: 'direct' }, /^--convolutions does nothing on GPUs/],
+  ];
+  for (const [so, set, said] of cases) {
+    const notes = idle(typed(so), typed(set));
+    assert.equal(notes.length, 1);
+    assert.match(notes[0]!, said);
+  }
+});
+
+test('nothing is said of what a preset sets, a file repeats, or the program puts together', () => {
+  assert.deepEqual(idle(typed(SINGLE)), []);
+  assert.deepEqual(idle(typed({ preset: 'imagenet-one-gpu', data: { source: 'embedded' } })), []);
+  const { config } = resolveConfig([], MACHINE);
+  const whole = config as unknown as Values;
+  assert.deepEqual(idle(inFile(whole)), []);
+  assert.deepEqual(
+    idle(inFile(whole), typed(SINGLE)).map((note) => note.split(' ')[0]),
+    ['devices'],
+  );
+  assert.deepEqual(idle({ values: { ...SINGLE, devices: ['CPU:0', 'CPU:1'] } }), []);
+  // A file of a split serves `single`, also where the second device is not there.
+  const { config: single } = resolveConfig([inFile({ devices: ['CPU:0', 'GPU:7'] }), typed(SINGLE)], MACHINE);
+  assert.equal(single.devices[0], 'CPU:0');
+});
+
+test('every setting was thought of: it is always of use, or there is a case for it here', () => {
+  const cases = new Set(CASES.map(([, , , key]) => key));
+  const said = ['check', 'net.dropout', 'net.norm', 'net.overlap', 'keep', 'convolutions'];
+  /** Of use in every run; `steps` and `epochs`, and `logEvery` with `--quiet` or `--json`, are commander's to refuse. */
+  const useful = [
+    ...['preset', 'net.table', 'net.width', 'net.inputSize', 'net.classes', 'net.activation', 'batchSize', 'seed'],
+    ...['data.source', 'data.colourNoise.strength', 'data.workers', 'data.resize', 'data.flip', 'data.brightness'],
+    ...['data.contrast', 'data.meanImage', 'optimizer.learningRate', 'optimizer.momentum', 'optimizer.weightDecay'],
+    ...['placement', 'steps', 'epochs', 'evalEvery', 'logEvery', 'weights', 'checkpointEvery', 'run', 'out', 'compile'],
+  ];
+  const known = [...cases, ...said, ...useful];
+  assert.deepEqual(
+    FLAGS.map(({ path }) => path).filter((path) => !known.includes(path)),
+    [],
+  );
+});

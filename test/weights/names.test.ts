@@ -1,0 +1,61 @@
+/** What stands before a net's names, when something holds the net. */
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { CASES } from '../../scripts/pytorch-cases.js';
+import { buildNet } from '../../src/model/net.js';
+import { matchNames } from '../../src/weights/names.js';
+import { portablesOf } from '../../src/weights/portable.js';
+
+const NET = buildNet(CASES.original);
+const PORTABLES = portablesOf(NET);
+const OURS = PORTABLES.map(({ name }) => name);
+/** torchvision's numbers, of five convolutions and three dense layers. */
+const NUMBERS = OURS.map((name) => {
+  const [layer, last] = name.split('.');
+  const number = Number(layer!.slice(-1));
+  return number < 6 ? `features.${3 * number}.${last}` : `classifier.${3 * number}.${last}`;
+});
+
+const matched = (names: readonly string[]) => matchNames(NET, PORTABLES, names);
+
+test('a prefix that all names share is left out, and said', () => {
+  const prefixes = ['_orig_mod.', 'model.', 'module.', 'net.', 'state_dict.', 'model._orig_mod.', '_orig_mod.module.'];
+  for (const prefix of [...prefixes, 'a.b.c.', 'model/', 'module.model._orig_mod.']) {
+    for (const names of [OURS, NUMBERS]) {
+      const { names: found, unexpected, leftOut } = matched(names.map((name) => `${prefix}${name}`));
+      assert.deepEqual([[...found.keys()], unexpected, leftOut], [PORTABLES, [], prefix]);
+      assert.deepEqual(
+        [...found.values()],
+        names.map((name) => `${prefix}${name}`),
+      );
+    }
+  }
+});
+
+test('nothing is left out where the names are the net\'s, not even "features."', () => {
+  for (const names of [OURS, NUMBERS, NUMBERS.filter((name) => name.startsWith('features.'))]) {
+    const { names: found, unexpected, leftOut } = matched(names);
+    assert.deepEqual([found.size, unexpected, leftOut], [names.length, [], '']);
+  }
+});
+
+test('what torch.compile and DataParallel put between is left out too', () => {
+  const names = NUMBERS.map((name) => `model.${name.replace('.', '._orig_mod.')}`);
+  const { names: found, unexpected } = matched(names);
+  assert.deepEqual([found.size, unexpected], [PORTABLES.length, []]);
+});
+
+test('what is not of the net stays unexpected: a loss, a second net', () => {
+  const held = OURS.map((name) => `model.${name}`);
+  const loss = matched([...held, 'loss.weight', 'metric.count']);
+  assert.deepEqual([loss.names.size, loss.unexpected], [PORTABLES.length, ['loss.weight', 'metric.count']]);
+  const twice = matched([...held, ...OURS.map((name) => `ema.${name}`)]);
+  assert.equal(twice.names.size, PORTABLES.length);
+  assert.equal(twice.unexpected.length, PORTABLES.length, 'which of the two is meant nobody says');
+});
+
+test('a file of many names and none of the net takes no time', () => {
+  const names = Array.from({ length: 20_000 }, (_, i) => `a${i % 500}.b${i}.${'c.'.repeat(20)}weight`);
+  const { names: found, unexpected, leftOut } = matched(names);
+  assert.deepEqual([found.size, unexpected.length, leftOut], [0, 20_000, '']);
+});
