@@ -2,7 +2,7 @@
 import { availableParallelism, freemem, release, totalmem } from 'node:os';
 import { basename, dirname } from 'node:path';
 import { packageVersion } from '../config/version.js';
-import { SplitError } from '../errors.js';
+import { cut, SplitError } from '../errors.js';
 import type { Device } from '../native/c/context.js';
 import {
   cardVerdict,
@@ -46,8 +46,8 @@ async function examine(services: Services): Promise<Report> {
   const problems: string[] = [];
   const examined = await orProblem(() => services.examineLibrary(), problems);
   if (!examined) return { rows, problems };
-  const { library, nvidia } = examined;
-  rows['NVIDIA device'] = nvidia ? 'yes' : 'none';
+  const { library, nvidia, hidden } = examined;
+  rows['NVIDIA device'] = nvidia ? 'yes' : hidden ? hiddenBy() : 'none';
   rows.library = library ? `${library.tensorflow} (${library.flavour}, from ${library.source})` : 'none';
   if (!library) {
     problems.push('there is no TensorFlow library; `alexnet-split setup` fetches it, or point TENSORFLOW_DIR at one');
@@ -59,7 +59,7 @@ async function examine(services: Services): Promise<Report> {
     (devices ?? []).map(({ name }) => name),
     true,
   );
-  if (facts) Object.assign(rows, !nvidia && { 'NVIDIA device': 'a card without a driver' }, gpuRows(facts));
+  if (facts) Object.assign(rows, !nvidia && !hidden && { 'NVIDIA device': cardWithout(facts) }, gpuRows(facts));
   if (!devices) return { rows, problems };
   rows.devices = devices
     .map(({ name, memoryBytes }) => (name.startsWith('GPU') ? `${name} (${gibibytes(memoryBytes)})` : name))
@@ -69,6 +69,14 @@ async function examine(services: Services): Promise<Report> {
   rows.verdict = verdictOf(devices, trouble);
   if (trouble !== undefined) problems.push(trouble);
   return { rows, problems };
+}
+
+function hiddenBy(): string {
+  return `hidden by CUDA_VISIBLE_DEVICES, which is ${JSON.stringify(cut(process.env.CUDA_VISIBLE_DEVICES ?? ''))}`;
+}
+
+function cardWithout({ nvidia }: GpuFacts): string {
+  return nvidia.driver === undefined ? 'a card without a driver' : 'a card, and no device of it here';
 }
 
 function cudaOf({ cuda }: Examined): string {

@@ -112,3 +112,15 @@ test('doctor --json prints the same as an object', async () => {
   const { devices, CUDA: cuda, problems } = JSON.parse(stdout.text) as Record<string, unknown>;
   assert.deepEqual([exitCode, devices, cuda, problems], [0, 'CPU:0, CPU:1', 'none beside the library', []]);
 });
+
+test('doctor tells a card that CUDA_VISIBLE_DEVICES hides, which is no problem', async (context) => {
+  const { CUDA_VISIBLE_DEVICES: before } = process.env;
+  context.after(() => {
+    if (before === undefined) delete process.env.CUDA_VISIBLE_DEVICES;
+    else process.env.CUDA_VISIBLE_DEVICES = before;
+  });
+  process.env.CUDA_VISIBLE_DEVICES = 'NoDevFiles';
+  const { exitCode, stdout } = await doctor({ library: LIBRARY, nvidia: false, hidden: true, cuda: [] });
+  assert.equal(exitCode, 0);
+  assert.match(stdout.text, /^NVIDIA device +hidden by CUDA_VISIBLE_DEVICES, which is "NoDevFiles"$/m);
+});

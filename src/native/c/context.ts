@@ -87,9 +87,7 @@ export function findDevice(context: Context, name: string): Device {
   const device = context.devices.find((each) => each.name === short);
   if (device) return device;
   const have = context.devices.map((each) => each.name).join(', ');
-  const hint = short.startsWith('GPU')
-    ? '; check the driver with nvidia-smi, and `alexnet-split setup` for the GPU library'
-    : '';
+  const hint = short.startsWith('GPU') ? '; `alexnet-split doctor` tells why it has not this one' : '';
   throw new NativeError(
     `Cannot use the device ${name}: TensorFlow has ${have} here; choose among these${hint}`,
     NOT_FOUND,

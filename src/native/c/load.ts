@@ -5,7 +5,7 @@
 import koffi from 'koffi';
 import { SetupError } from '../../errors.js';
 import { cudaPreload, findLibrary } from '../install/library.js';
-import { hasNvidiaDevice } from '../install/nvidia.js';
+import { hasUsableDriver } from './cuda.js';
 import { oneAtATime, type ProcessWords } from './process-wide.js';
 import { PROTOTYPES } from './prototypes.js';
 import { type Pointer, STRUCTS, type TensorFlowC } from './signatures.js';
@@ -69,8 +69,8 @@ function loadFiles(libc: LibC, words: ProcessWords): { paths: [string, string]; 
   libc.setenv('NVIDIA_TF32_OVERRIDE', '0', 0);
   // What the driver compiles for a card newer than TensorFlow does not fit the cache that it keeps by itself.
   libc.setenv('CUDA_CACHE_MAXSIZE', `${2 ** 32}`, 0);
-  // Without a card the GPU build would say on stderr that CUDA does not begin, at every level.
-  if (found.flavour === 'gpu' && !hasNvidiaDevice()) libc.setenv('TF_ENABLED_DEVICE_TYPES', 'CPU', 0);
+  // Where CUDA does not begin, a build for GPUs would say so on stderr, at every level; we say it in a sentence.
+  if (found.flavour !== 'cpu' && !hasUsableDriver()) libc.setenv('TF_ENABLED_DEVICE_TYPES', 'CPU', 0);
   // The levels are those below which nothing is said: 0 info, 1 warning, 2 error.
   const wantsInfo = libc.getenv('TF_CPP_MIN_LOG_LEVEL') === '0';
   libc.setenv('TF_CPP_MIN_LOG_LEVEL', '2', 0);

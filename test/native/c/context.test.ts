@@ -60,7 +60,7 @@ test('useDevice() of a device that is not there lists those that are', () => {
       return true;
     },
   );
-  assert.throws(() => useDevice('GPU:77'), /nvidia-smi/);
+  assert.throws(() => useDevice('GPU:77'), /`alexnet-split doctor` tells why/);
 });
 
 test('useDevice() again moves the thread to another device, with its tensors', () => {
