@@ -4,6 +4,7 @@ import { basename, dirname } from 'node:path';
 import { packageVersion } from '../config/version.js';
 import { cut, SplitError } from '../errors.js';
 import type { Device } from '../native/c/context.js';
+import { tensorflowVariables } from '../native/install/environment.js';
 import {
   cardVerdict,
   cudnnName,
@@ -41,6 +42,7 @@ async function examine(services: Services): Promise<Report> {
     'Node.js': process.versions.node,
     system: `${process.platform} ${process.arch}, ${release()}`,
     processors: String(availableParallelism()),
+    variables: variablesIn(services.env),
     memory: `${gibibytes(totalmem())}, ${gibibytes(freemem())} of it free`,
   };
   const problems: string[] = [];
@@ -69,6 +71,12 @@ async function examine(services: Services): Promise<Report> {
   rows.verdict = verdictOf(devices, trouble);
   if (trouble !== undefined) problems.push(trouble);
   return { rows, problems };
+}
+
+/** Read before TensorFlow is loaded, which leaves some of them out. */
+function variablesIn(env: Services['env']): string {
+  const set = Object.entries(tensorflowVariables(env)).map(([name, value]) => `${name}=${JSON.stringify(cut(value))}`);
+  return set.join(', ') || "none of TensorFlow's is set";
 }
 
 function hiddenBy(): string {

@@ -4,6 +4,7 @@
  */
 import koffi from 'koffi';
 import { SetupError } from '../../errors.js';
+import { remedies } from '../install/environment.js';
 import { cudaPreload, findLibrary } from '../install/library.js';
 import { hasUsableDriver } from './cuda.js';
 import { oneAtATime, type ProcessWords } from './process-wide.js';
@@ -15,6 +16,7 @@ export interface LibC {
   memcpy(to: Pointer | ArrayBufferView, from: Pointer | ArrayBufferView, bytes: number): void;
   getenv(name: string): string | null;
   setenv(name: string, value: string, overwrite: number): number;
+  unsetenv(name: string): number;
 }
 
 export interface Library {
@@ -38,7 +40,7 @@ let opened: Library | undefined;
  * TensorFlow reads its environment while it loads, and in a worker thread `process.env` is only a copy: what it must
  * see is therefore set through C. oneDNN is switched on, for on a CPU without AVX-512 it is off by default and that
  * costs a third of the speed; and it keeps what it has planned for the gradient of a kernel, which otherwise is planned
- * anew at each step. A value the user has set stays.
+ * anew at each step. A value the user has set stays, unless TensorFlow would end or hang with it: stderr tells that.
  * @throws SetupError when there is no library, it cannot be loaded, or it lacks a function; NativeError when another
  * thread does not get done with loading it.
  */
@@ -62,6 +64,11 @@ function loadFiles(libc: LibC, words: ProcessWords): { paths: [string, string]; 
     throw new SetupError(
       'Cannot find the TensorFlow library: it is not in the cache and TENSORFLOW_DIR is not set; run `alexnet-split setup` to fetch it',
     );
+  }
+  for (const { name, value, keeps, says } of remedies()) {
+    if (value !== undefined) libc.setenv(name, value, 1);
+    else if (!keeps) libc.unsetenv(name);
+    process.stderr.write(`warning: ${says}\n`);
   }
   libc.setenv('TF_ENABLE_ONEDNN_OPTS', '1', 0);
   libc.setenv('TF_MKL_OPTIMIZE_PRIMITIVE_MEMUSE', '0', 0);
@@ -178,5 +185,6 @@ function bindLibC(): LibC {
     memcpy: self.func('void *memcpy(void *to, const void *from, size_t bytes)'),
     getenv: self.func('const char *getenv(const char *name)'),
     setenv: self.func('int setenv(const char *name, const char *value, int overwrite)'),
+    unsetenv: self.func('int unsetenv(const char *name)'),
   } as unknown as LibC;
 }
