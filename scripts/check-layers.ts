@@ -17,17 +17,19 @@ const ROOMS = ['model', 'optim', 'exchange', 'data', 'checkpoint', 'native'];
 /** What a room may import, besides itself. A file of src/ alone, like errors.ts, is a room of its name. */
 const MAY_IMPORT: Record<string, readonly string[]> = {
   index: ['cli', 'train', 'weights', 'tower', 'config', 'log', ...ROOMS, ...BASE],
-  cli: ['train', 'weights', 'tower', 'config', 'log', ...ROOMS, ...FILES],
-  train: ['weights', 'tower', 'config', 'log', ...ROOMS, ...FILES],
+  cli: ['limits', 'train', 'weights', 'tower', 'config', 'log', ...ROOMS, ...FILES],
+  train: ['limits', 'weights', 'tower', 'config', 'log', ...ROOMS, ...FILES],
   tower: ['config', ...ROOMS, ...BASE],
-  config: ['model', 'optim', 'errors', 'read-json'],
+  config: ['model', 'optim', 'errors', 'limits', 'read-json'],
   ...Object.fromEntries(ROOMS.map((room) => [room, BASE])),
+  native: [...BASE, 'limits'],
   data: FILES,
   checkpoint: FILES,
   weights: ['model', 'checkpoint', ...FILES],
   log: [...BASE, 'own-file'],
   random: ['errors'],
   'read-json': [],
+  limits: [],
   'own-file': [],
   errors: [],
 };

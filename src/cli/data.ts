@@ -1,6 +1,5 @@
 /** `data check` and `data prepare`: folders of images, before a training. Load no TensorFlow. */
 import { writeFileSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import {
   type CheckReport,
@@ -14,6 +13,7 @@ import {
   statisticsOf,
 } from '../data/index.js';
 import { ConfigError, SplitError } from '../errors.js';
+import { usableCores } from '../limits.js';
 import { cacheFolder } from '../native/install/library.js';
 import { count } from './format.js';
 import type { Services } from './services.js';
@@ -32,7 +32,7 @@ export async function dataCheck(
   services: Services,
 ): Promise<number> {
   checkWhole('--resize', resize, 4096);
-  const options = { resize, atOnce: availableParallelism(), progress: noting('checked', services) };
+  const options = { resize, atOnce: usableCores(), progress: noting('checked', services) };
   const report = await checkImages(openImages(folder), options);
   const text = JSON.stringify(report, null, 2);
   try {
@@ -97,7 +97,7 @@ export async function dataPrepare(
   }
   const statistics = await statisticsOf(dataset, {
     ...{ resize, channels: 3, onBadImage, cache: join(cacheFolder(), 'data') },
-    ...{ atOnce: availableParallelism(), progress: noting('mean image', services) },
+    ...{ atOnce: usableCores(), progress: noting('mean image', services) },
   });
   if (pack !== undefined) await keepStatistics(openImages(pack), statistics);
   for (const line of statisticsLines(statistics)) print(line);

@@ -1,8 +1,9 @@
 /** `doctor`: what a report of a fault needs to say, and what is wrong with the machine. */
-import { availableParallelism, freemem, release, totalmem } from 'node:os';
+import { availableParallelism, release, totalmem } from 'node:os';
 import { basename, dirname } from 'node:path';
 import { packageVersion } from '../config/version.js';
 import { cut, SplitError } from '../errors.js';
+import { coreLimit, type Memory, usableMemory } from '../limits.js';
 import type { Device } from '../native/c/context.js';
 import { tensorflowVariables } from '../native/install/environment.js';
 import {
@@ -41,9 +42,9 @@ async function examine(services: Services): Promise<Report> {
     'alexnet-split': packageVersion(),
     'Node.js': process.versions.node,
     system: `${process.platform} ${process.arch}, ${release()}`,
-    processors: String(availableParallelism()),
+    processors: processors(),
     variables: variablesIn(services.env),
-    memory: `${gibibytes(totalmem())}, ${gibibytes(freemem())} of it free`,
+    memory: memoryOf(usableMemory()),
   };
   const problems: string[] = [];
   const examined = await orProblem(() => services.examineLibrary(), problems);
@@ -71,6 +72,16 @@ async function examine(services: Services): Promise<Report> {
   rows.verdict = verdictOf(devices, trouble);
   if (trouble !== undefined) problems.push(trouble);
   return { rows, problems };
+}
+
+function processors(): string {
+  const limit = coreLimit();
+  return limit === undefined ? `${availableParallelism()}` : `${limit}, by a quota, of ${availableParallelism()}`;
+}
+
+function memoryOf({ total, free, isLimited }: Memory): string {
+  const whose = isLimited ? `, by a limit, of ${gibibytes(totalmem())}` : '';
+  return `${gibibytes(total)}${whose}, ${gibibytes(free)} of it free`;
 }
 
 /** Read before TensorFlow is loaded, which leaves some of them out. */
