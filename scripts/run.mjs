@@ -13,6 +13,7 @@ import os from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { holdingLock } from './setup-lock.mjs';
+import { keepUsedParts, PACKAGE } from './used-parts.mjs';
 import { userFolder } from './user-folder.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -41,7 +42,12 @@ async function main(args) {
       if (!isBuilt()) await build();
     });
   }
-  if (args[0] === '--build') return 0;
+  const isPackable = keepUsedParts(root);
+  if (args[0] === '--build') {
+    if (!isPackable)
+      say(`not to be packed: ${PACKAGE} is not in ${inRoot('node_modules')}, or cannot be changed there`);
+    return 0;
+  }
   if (args[0] === '--test') {
     const tests = chosenTests(args.slice(1));
     await ensureLibrary();

@@ -1,10 +1,10 @@
 /** PyTorch beside our own variants: a Python process that does a step when it is asked to. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { availableParallelism } from 'node:os';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { InvalidArgumentError } from 'commander';
+import { usableCores } from '../../src/limits.js';
 import type { Variant } from './report.js';
 
 /** How the net is written: as it comes, or as one would have it who knows PyTorch on CPUs; each by op or compiled. */
@@ -61,7 +61,7 @@ export async function openPyTorch(
   options: PyTorchOptions,
   python = process.env.BENCH_PYTHON ?? 'python3',
 ): Promise<PyTorch | undefined> {
-  const threads = options.threads ?? availableParallelism();
+  const threads = options.threads ?? usableCores();
   const flags = Object.entries({ ...options, threads }).flatMap(([name, value]) => [`--${name}`, String(value)]);
   const child = spawn(python, [SCRIPT, ...flags], { stdio: ['pipe', 'pipe', 'pipe'] });
   const errors: string[] = [];

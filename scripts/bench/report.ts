@@ -1,10 +1,11 @@
 /** What all benchmarks have in common: interleaved timing, ratios with their spread, and where a result was measured. */
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { availableParallelism, cpus, totalmem } from 'node:os';
+import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { table } from '../../src/cli/format.js';
+import { usableCores, usableMemory } from '../../src/limits.js';
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 
@@ -99,8 +100,8 @@ export function origin(): Record<string, string | number> {
     commit: commit(),
     node: process.versions.node,
     cpu: cpus()[0]?.model.trim() ?? 'unknown',
-    cores: availableParallelism(),
-    memoryGiB: Math.round(totalmem() / 2 ** 30),
+    cores: usableCores(),
+    memoryGiB: Math.round(usableMemory().total / 2 ** 30),
   };
 }
 

@@ -1,6 +1,5 @@
 /** `data check` and `data prepare`: folders of images, before a training. Load no TensorFlow. */
 import { writeFileSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import {
   type CheckReport,
@@ -16,6 +15,7 @@ import {
   tryPacking,
 } from '../data/index.js';
 import { ConfigError, SplitError } from '../errors.js';
+import { usableCores } from '../limits.js';
 import { cacheFolder } from '../native/install/library.js';
 import { tryFile } from '../own-file.js';
 import { printableLines } from '../printable.js';
@@ -36,7 +36,7 @@ export async function dataCheck(
   services: Services,
 ): Promise<number> {
   checkWhole('--resize', resize, 4096);
-  const options = { resize, atOnce: availableParallelism(), progress: noting('checked', services) };
+  const options = { resize, atOnce: usableCores(), progress: noting('checked', services) };
   const dataset = openImages(folder);
   reporting(file, () => tryFile(file)); // better told now than after a million images
   const report = await checkImages(dataset, options);
@@ -109,15 +109,15 @@ export async function dataPrepare(
   // First, for it finds out whether it can be kept, and which images cannot be read.
   const statistics = await statisticsOf(dataset, {
     ...{ resize, channels: 3, onBadImage, cache: join(cacheFolder(), 'data') },
-    ...{ atOnce: availableParallelism(), progress: noting('mean image', services) },
+    ...{ atOnce: usableCores(), progress: noting('mean image', services) },
   });
   if (pack !== undefined) {
     const options = { out: pack, shardBytes: shardSize * 2 ** 20, progress: noting('packed', services) };
     const { images, shards, kept } = await packImages(dataset, options);
     const before = kept > 0 ? `, ${count(kept)} of them by an earlier run` : '';
     print(`${pack}: ${count(images)} images in ${count(shards)} shards${before}; train on it with --data ${pack}`);
+    await keepStatistics(openImages(pack), statistics);
   }
-  if (pack !== undefined) await keepStatistics(openImages(pack), statistics);
   for (const line of statisticsLines(statistics)) print(line);
   return 0;
 }

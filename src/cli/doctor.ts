@@ -1,9 +1,11 @@
 /** `doctor`: what a report of a fault needs to say, and what is wrong with the machine. */
-import { availableParallelism, freemem, release, totalmem } from 'node:os';
+import { availableParallelism, release, totalmem } from 'node:os';
 import { basename, dirname } from 'node:path';
 import { packageVersion } from '../config/version.js';
-import { SplitError } from '../errors.js';
+import { cut, SplitError } from '../errors.js';
+import { coreLimit, type Memory, usableMemory } from '../limits.js';
 import type { Device } from '../native/c/context.js';
+import { tensorflowVariables } from '../native/install/environment.js';
 import {
   cardVerdict,
   cudnnName,
@@ -40,14 +42,15 @@ async function examine(services: Services): Promise<Report> {
     'alexnet-split': packageVersion(),
     'Node.js': process.versions.node,
     system: `${process.platform} ${process.arch}, ${release()}`,
-    processors: String(availableParallelism()),
-    memory: `${gibibytes(totalmem())}, ${gibibytes(freemem())} of it free`,
+    processors: processors(),
+    variables: variablesIn(services.env),
+    memory: memoryOf(usableMemory()),
   };
   const problems: string[] = [];
   const examined = await orProblem(() => services.examineLibrary(), problems);
   if (!examined) return { rows, problems };
-  const { library, nvidia } = examined;
-  rows['NVIDIA device'] = nvidia ? 'yes' : 'none';
+  const { library, nvidia, hidden } = examined;
+  rows['NVIDIA device'] = nvidia ? 'yes' : hidden ? hiddenBy() : 'none';
   rows.library = library ? `${library.tensorflow} (${library.flavour}, from ${library.source})` : 'none';
   if (!library) {
     problems.push('there is no TensorFlow library; `alexnet-split setup` fetches it, or point TENSORFLOW_DIR at one');
@@ -59,7 +62,7 @@ async function examine(services: Services): Promise<Report> {
     (devices ?? []).map(({ name }) => name),
     true,
   );
-  if (facts) Object.assign(rows, !nvidia && { 'NVIDIA device': 'a card without a driver' }, gpuRows(facts));
+  if (facts) Object.assign(rows, !nvidia && !hidden && { 'NVIDIA device': cardWithout(facts) }, gpuRows(facts));
   if (!devices) return { rows, problems };
   rows.devices = devices
     .map(({ name, memoryBytes }) => (name.startsWith('GPU') ? `${name} (${gibibytes(memoryBytes)})` : name))
@@ -69,6 +72,30 @@ async function examine(services: Services): Promise<Report> {
   rows.verdict = verdictOf(devices, trouble);
   if (trouble !== undefined) problems.push(trouble);
   return { rows, problems };
+}
+
+function processors(): string {
+  const limit = coreLimit();
+  return limit === undefined ? `${availableParallelism()}` : `${limit}, by a quota, of ${availableParallelism()}`;
+}
+
+function memoryOf({ total, free, isLimited }: Memory): string {
+  const whose = isLimited ? `, by a limit, of ${gibibytes(totalmem())}` : '';
+  return `${gibibytes(total)}${whose}, ${gibibytes(free)} of it free`;
+}
+
+/** Read before TensorFlow is loaded, which leaves some of them out. */
+function variablesIn(env: Services['env']): string {
+  const set = Object.entries(tensorflowVariables(env)).map(([name, value]) => `${name}=${JSON.stringify(cut(value))}`);
+  return set.join(', ') || "none of TensorFlow's is set";
+}
+
+function hiddenBy(): string {
+  return `hidden by CUDA_VISIBLE_DEVICES, which is ${JSON.stringify(cut(process.env.CUDA_VISIBLE_DEVICES ?? ''))}`;
+}
+
+function cardWithout({ nvidia }: GpuFacts): string {
+  return nvidia.driver === undefined ? 'a card without a driver' : 'a card, and no device of it here';
 }
 
 function cudaOf({ cuda }: Examined): string {

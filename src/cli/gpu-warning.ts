@@ -1,5 +1,6 @@
 /** The sentence about a card that TensorFlow does not use, or not well. */
 
+import { gpusOf } from '../config/devices.js';
 import { type Layer, sets } from '../config/layers.js';
 import { gpuTrouble } from '../native/install/gpu-support.js';
 import type { Services } from './services.js';
@@ -16,6 +17,12 @@ export async function gpuWarning(services: Services, devices: readonly string[])
   if (facts!.gpus > 0) return trouble;
   const [card] = [...facts!.driver.cards, ...facts!.nvidia.cards];
   return `TensorFlow has no GPU, though there is an NVIDIA card${card ? ` (${card.name})` : ''}, so all runs on the CPU: ${trouble}; CUDA_VISIBLE_DEVICES=-1 hides the card, and ends this warning`;
+}
+
+/** Ends what began with {@link gpuWarning}: hours later nobody sees its first lines. */
+export function gpuReminder(devices: readonly string[], warning: string | undefined): string | undefined {
+  if (warning === undefined || gpusOf(devices).length > 0) return undefined;
+  return 'all of this ran on the CPU, though there is an NVIDIA card; `alexnet-split doctor` says why, and what to do';
 }
 
 /** Writes {@link gpuWarning} to stderr, but to who asks for devices by name: they know what those are. */

@@ -53,8 +53,10 @@ export interface AcceptRoom {
 /** The TensorFlow library, if there is one, and what is around it; nothing is loaded. */
 export interface Examined {
   library: FoundLibrary | undefined;
-  /** Whether there is an NVIDIA device. */
+  /** Whether there is an NVIDIA device, and `CUDA_VISIBLE_DEVICES` does not hide it. */
   nvidia: boolean;
+  /** Whether there is one that is hidden. */
+  hidden?: boolean;
   /** Files of the CUDA libraries beside TensorFlow's. */
   cuda: readonly string[];
 }
@@ -70,7 +72,7 @@ export interface Services {
   hasFashionMnist(): Promise<boolean>;
   /** The classes of a folder of images; nothing for other data. */
   countClasses(): Promise<(source: string) => number | undefined>;
-  /** Finds or fetches the TensorFlow library; returns its path. */
+  /** Finds the TensorFlow library, or fetches it, also where it lost a part; returns its path. */
   ensureLibrary(): Promise<string>;
   /** Looks for the library. @throws SetupError when what is there is no library for this machine. */
   examineLibrary(): Promise<Examined>;
@@ -93,12 +95,15 @@ export const SERVICES: Services = {
   listDevices: async (options) => (await import('../native/c/context.js')).listDevices(options),
   hasFashionMnist: async () => (await import('../data/index.js')).findFashionMnist() !== undefined,
   countClasses: async () => (await import('../data/index.js')).countClasses,
-  ensureLibrary: async () => (await (await import('../native/install/fetch.js')).ensureLibrary()).tensorflow,
+  ensureLibrary: async () => {
+    const { ensureLibrary } = await import('../native/install/fetch.js');
+    return (await ensureLibrary({ repair: true })).tensorflow;
+  },
   examineLibrary: async () => {
     const { cudaPreload, findLibrary } = await import('../native/install/library.js');
-    const { hasNvidiaDevice } = await import('../native/install/nvidia.js');
-    const library = findLibrary();
-    return { library, nvidia: hasNvidiaDevice(), cuda: cudaPreload(library?.nvidiaFolders ?? []) };
+    const { hasDevice, hasNvidiaDevice } = await import('../native/install/nvidia.js');
+    const [library, nvidia] = [findLibrary(), hasNvidiaDevice()];
+    return { library, nvidia, hidden: !nvidia && hasDevice(), cuda: cudaPreload(library?.nvidiaFolders ?? []) };
   },
   examineGpus: async (devices, thorough) => {
     const { examineGpus } = await import('../native/c/cuda.js');

@@ -7,7 +7,7 @@ import { type LogEvent, openLog, type RunLog } from '../log.js';
 import type { Resume } from '../train/index.js';
 import { type DisplayMode, openDisplay } from './display.js';
 import { oneLine } from './format.js';
-import { gpuWarning } from './gpu-warning.js';
+import { gpuReminder, gpuWarning } from './gpu-warning.js';
 import { lookAround } from './machine.js';
 import { findContinuation, folderToContinue } from './resume.js';
 import { claimName, continueFolder, makeFolder } from './run-folder.js';
@@ -45,6 +45,8 @@ export async function trainCommand(
     const config = lock ? resolved.config : claimName(resolved.config, isNamed);
     const all = [...resolved.notes, ...barNotes(asked, options, services), ...notes];
     const { exitCode, failure } = await recordedTraining(config, all, options, services, { resume, lock, warning });
+    const reminder = gpuReminder(machine.devices, warning);
+    if (reminder !== undefined) services.stderr.write(`warning: ${reminder}\n`);
     if (exitCode !== 0 && failure !== undefined) services.stderr.write(`error: ${oneLine(failure)}\n`);
     return exitCode;
   } finally {

@@ -1,6 +1,6 @@
 /** Which device each tower is on. */
-import { availableParallelism } from 'node:os';
 import { ConfigError, cut } from '../errors.js';
+import { usableCores } from '../limits.js';
 import { TABLES, type TableName } from '../model/tables.js';
 import type { Config } from './config.js';
 
@@ -89,7 +89,7 @@ export function defaultDevices(placement: unknown, devices: readonly string[]): 
  * same order (docs/performance.md).
  * @param table the net's.
  */
-export function opThreads(table: unknown, cores = availableParallelism()): number {
+export function opThreads(table: unknown, cores = usableCores()): number {
   if (typeof table !== 'string' || !Object.hasOwn(TABLES, table)) return 0;
   const { layers } = TABLES[table as TableName];
   const isOneColumn = layers.every((row) => !('reach' in row) || 'home' in row);

@@ -1,5 +1,4 @@
 /** A config's data set, and the feeder of its batches. */
-import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type { Config } from '../config/config.js';
 import {
@@ -16,6 +15,7 @@ import {
   type Views,
 } from '../data/index.js';
 import { DataError } from '../errors.js';
+import { usableCores } from '../limits.js';
 import { buildNet } from '../model/net.js';
 import { bytesToAlignment } from '../native/c/copy.js';
 import { cacheFolder } from '../native/install/library.js';
@@ -96,7 +96,7 @@ async function neededStatistics(
   if (!needsStatistics(data)) return undefined;
   const { resize, onBadImage } = data;
   return statisticsOf(dataset, {
-    ...{ resize, onBadImage, atOnce: availableParallelism(), cache: join(cacheFolder(), 'data') },
+    ...{ resize, onBadImage, atOnce: usableCores(), cache: join(cacheFolder(), 'data') },
     channels: channelsOf(net),
     progress: notesOfProgress('mean of the training images, computed once', note),
     ...(signal && { signal }),

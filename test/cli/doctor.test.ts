@@ -53,7 +53,8 @@ test('doctor lists what a report needs, and ends with 0 where nothing is wrong',
   for (const line of [
     /^alexnet-split +\d+\.\d+\.\d+$/m,
     /^Node\.js +\d+\.\d+\.\d+$/m,
-    /^memory +\d+\.\d GiB, \d+\.\d GiB of it free$/m,
+    /^processors +\d+(, by a quota, of \d+)?$/m,
+    /^memory +\d+\.\d GiB, (by a limit, of \d+\.\d GiB, )?\d+\.\d GiB of it free$/m,
     /^library +\/lib\/tensorflow\/libtensorflow_cc\.so\.2 \(gpu, from cache\)$/m,
     /^CUDA +libcublas\.so\.12, libcudnn\.so\.9 in \/lib\/nvidia$/m,
     /^card 0 +NVIDIA H100, 81559 MiB, compute capability 9\.0$/m,
@@ -111,4 +112,16 @@ test('doctor --json prints the same as an object', async () => {
   const { exitCode, stdout } = await doctor({ library: LIBRARY, nvidia: false, cuda: [] }, DEVICES, ['--json']);
   const { devices, CUDA: cuda, problems } = JSON.parse(stdout.text) as Record<string, unknown>;
   assert.deepEqual([exitCode, devices, cuda, problems], [0, 'CPU:0, CPU:1', 'none beside the library', []]);
+});
+
+test('doctor tells a card that CUDA_VISIBLE_DEVICES hides, which is no problem', async (context) => {
+  const { CUDA_VISIBLE_DEVICES: before } = process.env;
+  context.after(() => {
+    if (before === undefined) delete process.env.CUDA_VISIBLE_DEVICES;
+    else process.env.CUDA_VISIBLE_DEVICES = before;
+  });
+  process.env.CUDA_VISIBLE_DEVICES = 'NoDevFiles';
+  const { exitCode, stdout } = await doctor({ library: LIBRARY, nvidia: false, hidden: true, cuda: [] });
+  assert.equal(exitCode, 0);
+  assert.match(stdout.text, /^NVIDIA device +hidden by CUDA_VISIBLE_DEVICES, which is "NoDevFiles"$/m);
 });

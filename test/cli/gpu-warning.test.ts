@@ -19,16 +19,19 @@ const UNUSED: GpuFacts = {
   gpus: 0,
 };
 const SAID =
-  /^warning: TensorFlow has no GPU, though there is an NVIDIA card \(NVIDIA A10\), so all runs on the CPU: no driver of NVIDIA's is loaded; install .*; CUDA_VISIBLE_DEVICES=-1 hides the card, and ends this warning\n$/;
+  /^warning: TensorFlow has no GPU, though there is an NVIDIA card \(NVIDIA A10\), so all runs on the CPU: no driver of NVIDIA's is loaded; install .*; CUDA_VISIBLE_DEVICES=-1 hides the card, and ends this warning\n/;
+const SAID_AGAIN =
+  /\nwarning: all of this ran on the CPU, though there is an NVIDIA card; `alexnet-split doctor` says why, .*\n$/;
 
 function unused(argv: string[], facts = UNUSED): Promise<Outcome> {
   return run(argv, { examineGpus: async () => facts });
 }
 
-test('train says that a card is not used, on stderr and in the log, after run_start', async () => {
+test('train says that a card is not used, on stderr at its beginning and its end, and in the log after run_start', async () => {
   const { exitCode, stderr } = await unused(['train', '--out', out, '--run', 'r']);
   assert.equal(exitCode, 0);
   assert.match(stderr.text, SAID);
+  assert.match(stderr.text, SAID_AGAIN);
   const [first, second] = fs.readFileSync(join(out, 'r', 'log.ndjson'), 'utf8').split('\n');
   assert.match(first!, /"event":"run_start"/);
   assert.match(second!, /"event":"warning","message":"TensorFlow has no GPU/);

@@ -54,6 +54,7 @@ export async function fakeGpus(): Promise<FakeGpus> {
     env: ({ count = 2, mebibytes, report } = {}) => ({
       NODE_OPTIONS: `--import=${preload}`,
       FAKE_GPU_LIBRARY: library,
+      TF_ENABLED_DEVICE_TYPES: 'CPU,GPU', // also where a setting points at the library, and no card is here
       FAKE_GPU_KERNELS: KERNELS_FILE,
       FAKE_GPUS: `${count}`,
       ...(mebibytes ? { FAKE_GPU_MIB: `${mebibytes}` } : {}),

@@ -58,7 +58,7 @@ test('checkLayers() refuses imports upwards and between rooms, of types too', ()
     [
       'src/config/d.ts',
       "import { tower } from '../tower/tower.js';",
-      /config may import model, optim, errors, printable, paths, read-json$/,
+      /config may import model, optim, errors, printable, paths, limits, read-json$/,
     ],
     ['src/errors.ts', "import './model/net.js';", /errors may import nothing$/],
     ['src/log.ts', "import '../scripts/x.js';", /imports scripts\/x\.js; log may/],

@@ -4,6 +4,7 @@
  * attach to it by its address.
  */
 import { NativeError } from '../../errors.js';
+import { coreLimit } from '../../limits.js';
 import { type Library, openLibrary } from './load.js';
 import { oneAtATime } from './process-wide.js';
 import type { Pointer } from './signatures.js';
@@ -13,8 +14,10 @@ import { check } from './status.js';
 export interface ContextOptions {
   /** Logical CPU devices, `CPU:0` … `CPU:n-1`; they share one pool of threads. Default 2. */
   cpus?: number;
-  /** Threads that one op may use; 0 is one a core, TensorFlow's own default. `TF_NUM_INTRAOP_THREADS` goes before it. */
+  /** Threads that one op may use; 0 is one a core. `TF_NUM_INTRAOP_THREADS` goes before it. */
   intraOpThreads?: number;
+  /** Threads that ops run in; 0 is one a core. `TF_NUM_INTEROP_THREADS` goes before it. */
+  interOpThreads?: number;
   /** Splits a GPU into logical ones with so many MiB each, which TensorFlow numbers in its place among the others. */
   virtualGpuMiB?: readonly number[];
   /** Which GPU that is, by its number before the split. Default 0. */
@@ -87,9 +90,7 @@ export function findDevice(context: Context, name: string): Device {
   const device = context.devices.find((each) => each.name === short);
   if (device) return device;
   const have = context.devices.map((each) => each.name).join(', ');
-  const hint = short.startsWith('GPU')
-    ? '; check the driver with nvidia-smi, and `alexnet-split setup` for the GPU library'
-    : '';
+  const hint = short.startsWith('GPU') ? '; `alexnet-split doctor` tells why it has not this one' : '';
   throw new NativeError(
     `Cannot use the device ${name}: TensorFlow has ${have} here; choose among these${hint}`,
     NOT_FOUND,
@@ -102,8 +103,7 @@ function attach(library: Library, status: Pointer, address: Pointer): Context {
 }
 
 function newContext({ c, libc }: Library, status: Pointer, options: ContextOptions): Pointer {
-  // TensorFlow looks at the variable only where the configuration has no number.
-  const config = encodeConfig(libc.getenv('TF_NUM_INTRAOP_THREADS') ? { ...options, intraOpThreads: 0 } : options);
+  const config = encodeConfig({ ...options, ...threadsOf(options, (name) => Boolean(libc.getenv(name))) });
   const contextOptions = c.TFE_NewContextOptions();
   try {
     c.TFE_ContextOptionsSetConfig(contextOptions, config, config.length, status);
@@ -115,6 +115,21 @@ function newContext({ c, libc }: Library, status: Pointer, options: ContextOptio
   } finally {
     c.TFE_DeleteContextOptions(contextOptions);
   }
+}
+
+/**
+ * With 0 TensorFlow takes a thread for each core of the machine, also where a quota leaves this process fewer: then it is
+ * told how many. It looks at its variables only where the configuration has no number.
+ */
+export function threadsOf(
+  { intraOpThreads = 0, interOpThreads = 0 }: ContextOptions,
+  isSet: (variable: string) => boolean,
+  limit = coreLimit() ?? 0,
+): Required<Pick<ContextOptions, 'intraOpThreads' | 'interOpThreads'>> {
+  return {
+    intraOpThreads: isSet('TF_NUM_INTRAOP_THREADS') ? 0 : intraOpThreads || limit,
+    interOpThreads: isSet('TF_NUM_INTEROP_THREADS') ? 0 : interOpThreads || limit,
+  };
 }
 
 function readDevices({ c }: Library, status: Pointer, context: Pointer): Device[] {
@@ -155,11 +170,11 @@ function memoryOf(fullName: string, type: string): Memory {
 
 /**
  * A `ConfigProto` (`tensorflow/core/protobuf/config.proto`) in protobuf's wire format: `device_count` (1),
- * `intra_op_parallelism_threads` (2), `gpu_options` (6) with `allow_growth` (4) and
+ * `intra_op_parallelism_threads` (2), `inter_op_parallelism_threads` (5), `gpu_options` (6) with `allow_growth` (4) and
  * `experimental` (9) . `virtual_devices` (1) . `memory_limit_mb` (1): one a GPU, and an empty one leaves it whole.
  */
 export function encodeConfig(options: ContextOptions): Uint8Array {
-  const { cpus = 2, intraOpThreads = 0, virtualGpuMiB, virtualGpuCard = 0 } = options;
+  const { cpus = 2, intraOpThreads = 0, interOpThreads = 0, virtualGpuMiB, virtualGpuCard = 0 } = options;
   const gpu = [...varintField(4, 1)];
   if (virtualGpuMiB) {
     const limits = [...new Uint8Array(Float32Array.from(virtualGpuMiB).buffer)];
@@ -169,6 +184,7 @@ export function encodeConfig(options: ContextOptions): Uint8Array {
   return Uint8Array.from([
     ...bytesField(1, [...bytesField(1, [...Buffer.from('CPU')]), ...varintField(2, cpus)]),
     ...(intraOpThreads > 0 ? varintField(2, intraOpThreads) : []),
+    ...(interOpThreads > 0 ? varintField(5, interOpThreads) : []),
     ...bytesField(6, gpu),
   ]);
 }

@@ -1,7 +1,7 @@
 /** Asks CUDA itself: its driver, and the libraries that TensorFlow opens. Nothing here needs TensorFlow. */
 import koffi from 'koffi';
 import { type DriverAnswer, type GpuFacts, type LibraryState, mustCompile } from '../install/gpu-support.js';
-import { findLibrary } from '../install/library.js';
+import { fetchedBuild, findLibrary } from '../install/library.js';
 import { hasNvidiaCard, hasNvidiaDevice, readNvidia } from '../install/nvidia.js';
 import type { Card } from '../install/nvidia-smi.js';
 
@@ -52,6 +52,11 @@ export function askDriver(): DriverAnswer {
   return { ...cuda, cards };
 }
 
+/** Whether TensorFlow would have a GPU of this process's: CUDA's driver begins, and has a card for it. */
+export function hasUsableDriver(root = '/'): boolean {
+  return hasNvidiaDevice(root) && askDriver().cards.length > 0;
+}
+
 let compiling: string | undefined;
 
 /** The newest compute capability among the cards for which the driver has to compile TensorFlow's kernels, if any. */
@@ -85,8 +90,8 @@ export function cudnnVersion(): number | undefined {
 }
 
 /**
- * All that is known of the machine's cards; nothing where there is none, or `CUDA_VISIBLE_DEVICES` hides them all. To be
- * asked when TensorFlow has been loaded.
+ * All that is known of the machine's cards; nothing where there is none, or `CUDA_VISIBLE_DEVICES` hides them all on
+ * purpose. To be asked when TensorFlow has been loaded.
  * @param gpus how many GPUs TensorFlow has.
  * @param thorough asks nvidia-smi, which takes a second, also where there is one.
  * @param root where the system's files are, for tests.
@@ -95,9 +100,12 @@ export function examineGpus(gpus: number, thorough = false, root = '/'): GpuFact
   if (!hasNvidiaCard(root)) return undefined;
   const hasDriver = hasNvidiaDevice(root);
   const cudnn = cudnnVersion();
+  const library = findLibrary();
+  const build = library && fetchedBuild(library);
   return {
     ...{ nvidia: thorough || gpus === 0 ? readNvidia(root) : { cards: [] }, hasDriver, gpus },
-    flavour: findLibrary()?.flavour ?? 'unknown',
+    flavour: library?.flavour ?? 'unknown',
+    ...(build && { build }),
     driver: hasDriver ? askDriver() : { cards: [] },
     libraries: hasDriver ? openableLibraries() : [],
     ...(cudnn !== undefined && { cudnn }),

@@ -4,8 +4,10 @@
  */
 import koffi from 'koffi';
 import { SetupError } from '../../errors.js';
+import { printable } from '../../printable.js';
+import { remedies } from '../install/environment.js';
 import { cudaPreload, findLibrary } from '../install/library.js';
-import { hasNvidiaDevice } from '../install/nvidia.js';
+import { hasUsableDriver } from './cuda.js';
 import { oneAtATime, type ProcessWords } from './process-wide.js';
 import { PROTOTYPES } from './prototypes.js';
 import { type Pointer, STRUCTS, type TensorFlowC } from './signatures.js';
@@ -15,6 +17,7 @@ export interface LibC {
   memcpy(to: Pointer | ArrayBufferView, from: Pointer | ArrayBufferView, bytes: number): void;
   getenv(name: string): string | null;
   setenv(name: string, value: string, overwrite: number): number;
+  unsetenv(name: string): number;
 }
 
 export interface Library {
@@ -38,7 +41,7 @@ let opened: Library | undefined;
  * TensorFlow reads its environment while it loads, and in a worker thread `process.env` is only a copy: what it must
  * see is therefore set through C. oneDNN is switched on, for on a CPU without AVX-512 it is off by default and that
  * costs a third of the speed; and it keeps what it has planned for the gradient of a kernel, which otherwise is planned
- * anew at each step. A value the user has set stays.
+ * anew at each step. A value the user has set stays, unless TensorFlow would end or hang with it: stderr tells that.
  * @throws SetupError when there is no library, it cannot be loaded, or it lacks a function; NativeError when another
  * thread does not get done with loading it.
  */
@@ -63,14 +66,19 @@ function loadFiles(libc: LibC, words: ProcessWords): { paths: [string, string]; 
       'Cannot find the TensorFlow library: it is not in the cache and TENSORFLOW_DIR is not set; run `alexnet-split setup` to fetch it',
     );
   }
+  for (const { name, value, keeps, says } of remedies()) {
+    if (value !== undefined) libc.setenv(name, value, 1);
+    else if (!keeps) libc.unsetenv(name);
+    process.stderr.write(`warning: ${printable(says)}\n`);
+  }
   libc.setenv('TF_ENABLE_ONEDNN_OPTS', '1', 0);
   libc.setenv('TF_MKL_OPTIMIZE_PRIMITIVE_MEMUSE', '0', 0);
   // Newer NVIDIA GPUs would round the factors of products to ten bits.
   libc.setenv('NVIDIA_TF32_OVERRIDE', '0', 0);
   // What the driver compiles for a card newer than TensorFlow does not fit the cache that it keeps by itself.
   libc.setenv('CUDA_CACHE_MAXSIZE', `${2 ** 32}`, 0);
-  // Without a card the GPU build would say on stderr that CUDA does not begin, at every level.
-  if (found.flavour === 'gpu' && !hasNvidiaDevice()) libc.setenv('TF_ENABLED_DEVICE_TYPES', 'CPU', 0);
+  // Where CUDA does not begin, a build for GPUs would say so on stderr, at every level; we say it in a sentence.
+  if (found.flavour !== 'cpu' && !hasUsableDriver()) libc.setenv('TF_ENABLED_DEVICE_TYPES', 'CPU', 0);
   // The levels are those below which nothing is said: 0 info, 1 warning, 2 error.
   const wantsInfo = libc.getenv('TF_CPP_MIN_LOG_LEVEL') === '0';
   libc.setenv('TF_CPP_MIN_LOG_LEVEL', '2', 0);
@@ -178,5 +186,6 @@ function bindLibC(): LibC {
     memcpy: self.func('void *memcpy(void *to, const void *from, size_t bytes)'),
     getenv: self.func('const char *getenv(const char *name)'),
     setenv: self.func('int setenv(const char *name, const char *value, int overwrite)'),
+    unsetenv: self.func('int unsetenv(const char *name)'),
   } as unknown as LibC;
 }

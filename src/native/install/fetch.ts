@@ -5,7 +5,7 @@ import { statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { SetupError } from '../../errors.js';
 import { printable } from '../../printable.js';
-import { cacheFolder, type FoundLibrary, findLibrary } from './library.js';
+import { cacheFolder, type FoundLibrary, fetchedBuild, findLibrary } from './library.js';
 import { hasNvidiaDevice } from './nvidia.js';
 import { type Build, buildFor, isKept, requirement, TENSORFLOW_VERSION, WHEEL_PYTHON, type Wheel } from './wheels.js';
 import { openWorkFolder, waitForOthers } from './work-folder.js';
@@ -15,6 +15,8 @@ export interface EnsureOptions {
   say?: (line: string) => void;
   /** Whether to fetch the GPU build; without it, whether the machine has an NVIDIA device. */
   nvidiaDevice?: boolean;
+  /** Fetches a GPU build again that lost CUDA's libraries. A run does not: it may have found them elsewhere. */
+  repair?: boolean;
 }
 
 const INSTEAD = `point TENSORFLOW_DIR at an existing TensorFlow ${TENSORFLOW_VERSION}`;
@@ -26,13 +28,17 @@ const INSTEAD = `point TENSORFLOW_DIR at an existing TensorFlow ${TENSORFLOW_VER
  */
 export async function ensureLibrary(options: EnsureOptions = {}): Promise<FoundLibrary> {
   const { say = (line) => process.stderr.write(`${printable(line)}\n`), nvidiaDevice = hasNvidiaDevice() } = options;
-  const found = findLibrary(nvidiaDevice);
+  const find = () => {
+    const found = findLibrary(nvidiaDevice);
+    return found && (!options.repair || !nvidiaDevice || !fetchedBuild(found)?.lost.length) ? found : undefined;
+  };
+  const found = find();
   if (found) return found;
   const build = buildFor(process.platform, process.arch, nvidiaDevice ? 'gpu' : 'cpu');
   refuseOldLibC();
   const cache = cacheFolder();
   try {
-    return await fetchInto(cache, build, nvidiaDevice, say);
+    return await fetchInto(cache, build, nvidiaDevice, find, say);
   } catch (error) {
     throw explained(error, cache);
   }
@@ -42,6 +48,7 @@ async function fetchInto(
   cache: string,
   build: Build,
   nvidiaDevice: boolean,
+  find: () => FoundLibrary | undefined,
   say: (line: string) => void,
 ): Promise<FoundLibrary> {
   const work = openWorkFolder(cache, build.folder);
@@ -52,7 +59,7 @@ async function fetchInto(
   });
   try {
     await waitForOthers(cache, build.folder, work, (owner) => say(`waiting for ${owner}, which fetches TensorFlow`));
-    const fetchedByAnother = findLibrary(nvidiaDevice);
+    const fetchedByAnother = find();
     if (fetchedByAnother) return fetchedByAnother;
     await refuseFullDisk(cache, build);
     if (nvidiaDevice && build.flavour === 'cpu') {
@@ -60,8 +67,8 @@ async function fetchInto(
     }
     const whole = join(work.path, 'whole');
     for (const wheel of build.wheels) await fetchWheel(wheel, build, work.path, whole, pip.signal, say);
-    moveIntoPlace(whole, join(cache, build.folder), work.path, () => findLibrary(nvidiaDevice) !== undefined);
-    const found = findLibrary(nvidiaDevice);
+    moveIntoPlace(whole, join(cache, build.folder), work.path, () => find() !== undefined);
+    const found = find();
     if (!found)
       throw new SetupError(`Cannot use the fetched wheels: there is no TensorFlow library in them; ${INSTEAD}`);
     say(`TensorFlow ${TENSORFLOW_VERSION} (${build.flavour}) is in ${join(cache, build.folder)}`);

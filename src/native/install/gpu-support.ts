@@ -1,6 +1,6 @@
 /** Which cards and drivers TensorFlow can use, and why it has no GPU where there is a card. Nothing is asked here. */
-import { cacheFolder, type FoundLibrary } from './library.js';
-import type { Nvidia } from './nvidia.js';
+import type { FoundLibrary } from './library.js';
+import { type Nvidia, shownCards } from './nvidia.js';
 import { type Card, SMI_ABSENT } from './nvidia-smi.js';
 import { hasGpuBuild } from './wheels.js';
 
@@ -36,8 +36,11 @@ export interface LibraryState {
 /** What is known of a machine with a card. */
 export interface GpuFacts {
   nvidia: Nvidia;
+  /** Whether this process may use its devices: not where a container sees no more than its host's list of them. */
   hasDriver: boolean;
   flavour: FoundLibrary['flavour'];
+  /** The build in the cache, if the library is from there: its folder, and which parts of it are lost. */
+  build?: { folder: string; lost: readonly string[] };
   driver: DriverAnswer;
   libraries: readonly LibraryState[];
   /** As its own function tells, 91002 for 9.10.2. */
@@ -93,7 +96,7 @@ export function gpuTrouble(facts: GpuFacts): string | undefined {
   if (gpus === 0) return noGpu(facts, cards);
   const unfit = cards.filter((card) => lacksCudnn(card, cudnn) && !isTooOld(card));
   if (unfit.length > 0) {
-    return `cuDNN ${cudnnName(cudnn!)} has no code for ${named(unfit)}; ${anew()}, which has cuDNN 9.10.2`;
+    return `cuDNN ${cudnnName(cudnn!)} has no code for ${named(unfit)}; ${anew(facts)}, which has cuDNN 9.10.2`;
   }
   const left = driver.cards.filter(isTooOld);
   if (driver.cards.length > gpus && left.length > 0) {
@@ -102,8 +105,16 @@ export function gpuTrouble(facts: GpuFacts): string | undefined {
   return undefined;
 }
 
-function noGpu({ nvidia, hasDriver, flavour, driver, libraries, cudnn }: GpuFacts, cards: readonly Card[]): string {
+function noGpu(facts: GpuFacts, cards: readonly Card[]): string {
+  const { nvidia, hasDriver, flavour, driver, libraries, cudnn } = facts;
+  const visible = process.env.CUDA_VISIBLE_DEVICES?.slice(0, 60);
+  if (shownCards() === 'mistaken') {
+    return `CUDA_VISIBLE_DEVICES is ${JSON.stringify(visible)}, which CUDA takes for no card; unset it, or give it the numbers of cards (0,1)`;
+  }
   const install = `install NVIDIA's driver, ${OLDEST_DRIVER} or newer (a container has to be started with the GPUs: docker run --gpus all)`;
+  if (!hasDriver && nvidia.driver !== undefined) {
+    return `the driver ${nvidia.driver} is loaded, but there is no device of it here (/dev/nvidia0); start the container with the GPUs (docker run --gpus all), or run nvidia-modprobe`;
+  }
   if (!hasDriver) return `no driver of NVIDIA's is loaded; ${install}`;
   if (driver.missing !== undefined)
     return `the driver's library libcuda.so.1 cannot be opened (${driver.missing}); ${install}`;
@@ -114,36 +125,40 @@ function noGpu({ nvidia, hasDriver, flavour, driver, libraries, cudnn }: GpuFact
   }
   if (driver.refusal) return refused(driver.refusal, nvidia, version);
   if (driver.cards.length === 0) {
-    const visible = process.env.CUDA_VISIBLE_DEVICES;
     return visible === undefined
       ? 'CUDA finds no device; see what nvidia-smi lists'
-      : `CUDA_VISIBLE_DEVICES is ${JSON.stringify(visible.slice(0, 60))}, which is none of the cards; unset it`;
+      : `CUDA_VISIBLE_DEVICES is ${JSON.stringify(visible)}, which is none of the cards; unset it`;
   }
   if (cards.every(isTooOld)) {
     return `${named(cards)} is too old: TensorFlow needs compute capability ${OLDEST_CAPABILITY.toFixed(1)} or newer; use another card`;
   }
   // Of an installation that a setting points at it is not known, so its libraries are looked at too.
-  if (flavour === 'cpu') return `TensorFlow's library is the one for CPUs; ${anew()}`;
+  if (flavour === 'cpu') return `TensorFlow's library is the one for CPUs; ${anew(facts)}`;
   const missing = libraries.filter(({ error }) => error !== undefined);
   if (missing.length > 0) {
     const which =
       missing.length === libraries.length ? "any of CUDA's libraries" : missing.map(({ name }) => name).join(', ');
-    return `TensorFlow cannot open ${which} (${missing[0]!.error}); ${anew()}, or put CUDA's on LD_LIBRARY_PATH`;
+    return `TensorFlow cannot open ${which} (${missing[0]!.error}); ${anew(facts)}, or put CUDA's on LD_LIBRARY_PATH`;
   }
   if (cudnn !== undefined && cudnn < OLDEST_CUDNN) {
-    return `cuDNN ${cudnnName(cudnn)} is ${cudnnRange(cudnn)}; ${anew()}`;
+    return `cuDNN ${cudnnName(cudnn)} is ${cudnnRange(cudnn)}; ${anew(facts)}`;
   }
   return 'its library may be the one for CPUs; `TF_CPP_MIN_LOG_LEVEL=0 alexnet-split devices` prints what TensorFlow says itself';
 }
 
-/** How to come by the library that has all that it needs. */
-function anew(): string {
+/** How to come by the library that has all that it needs: what is said has to have an effect. */
+function anew({ flavour, build }: GpuFacts): string {
   const { platform, arch } = process;
   if (!hasGpuBuild(platform, arch)) {
     return `TensorFlow has no GPU build for ${platform} ${arch}: point TENSORFLOW_DIR at one of your own`;
   }
-  const away = process.env.TENSORFLOW_DIR ? 'unset TENSORFLOW_DIR' : `delete what is in ${cacheFolder()}`;
-  return `${away}, and have \`alexnet-split setup\` fetch the GPU build`;
+  if (process.env.TENSORFLOW_DIR) return 'unset TENSORFLOW_DIR, and have `alexnet-split setup` fetch the GPU build';
+  if (build && build.lost.length > 0) {
+    return `have \`alexnet-split setup\` fetch the GPU build again, which has lost ${build.lost.join(', ')}`;
+  }
+  // A CPU build does not keep setup from fetching the other one; a GPU build that looks whole does.
+  if (flavour === 'cpu' || !build) return 'have `alexnet-split setup` fetch the GPU build';
+  return `delete the folder ${build.folder}, and have \`alexnet-split setup\` fetch the GPU build`;
 }
 
 /** What to do about the driver's refusals, by `CUresult` (cuda.h). */

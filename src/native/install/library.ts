@@ -1,11 +1,11 @@
 /** Finds the TensorFlow library: where `TENSORFLOW_DIR` points, or in the cache. Nothing is loaded here. */
 import { closeSync, existsSync, openSync, readdirSync, readSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { basename, join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { SetupError } from '../../errors.js';
 import { expandHome } from '../../paths.js';
 import { hasNvidiaDevice } from './nvidia.js';
-import { buildFor, type Flavour } from './wheels.js';
+import { buildFor, cudaFolders, type Flavour } from './wheels.js';
 
 export interface FoundLibrary {
   /** libtensorflow_framework, to be loaded first. */
@@ -69,6 +69,18 @@ export function cudaPreload(nvidiaFolders: readonly string[]): string[] {
     const file = files.find((each) => new RegExp(`^${library}\\.so\\.\\d+$`).test(basename(each)));
     return file ? [file] : [];
   });
+}
+
+/** The build's folder in the cache, and those of CUDA's folders in it that are lost; undefined for what was not fetched. */
+export function fetchedBuild({
+  source,
+  flavour,
+  framework,
+}: FoundLibrary): { folder: string; lost: string[] } | undefined {
+  if (source !== 'cache') return undefined;
+  const folder = dirname(dirname(framework));
+  const isLost = (name: string) => folderNames(join(folder, name)).length === 0;
+  return { folder, lost: flavour === 'gpu' ? cudaFolders().filter(isLost) : [] };
 }
 
 function fromSetting(setting: string): FoundLibrary {

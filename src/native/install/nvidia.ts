@@ -14,31 +14,43 @@ export interface Nvidia {
 const NVIDIA_VENDOR = '0x10de';
 /** VGA controllers and 3D controllers begin so. */
 const DISPLAY_CLASS = '0x03';
+const DRIVER_LIST = 'proc/driver/nvidia/gpus';
 
 /**
- * Whether the machine has an NVIDIA device with a driver, that TensorFlow may use. An empty or negative
- * `CUDA_VISIBLE_DEVICES` hides them, as it does from CUDA.
+ * Whether the machine has an NVIDIA device with a driver, that TensorFlow may use. `CUDA_VISIBLE_DEVICES` hides them, as it
+ * does from CUDA.
  * @param root where the system's files are, for tests.
  */
 export function hasNvidiaDevice(root = '/'): boolean {
-  if (areCardsHidden()) return false;
+  return shownCards() === 'some' && hasDevice(root);
+}
+
+/** As {@link hasNvidiaDevice}, whatever `CUDA_VISIBLE_DEVICES` hides. */
+export function hasDevice(root = '/'): boolean {
   return (
     // A container may be given any one of the cards.
     namesIn(join(root, 'dev')).some((name) => /^nvidia\d+$/.test(name)) ||
-    namesIn(join(root, 'proc/driver/nvidia/gpus')).length > 0 ||
+    // Without such a file a container sees its host's list, and may use no card; a driver that was not used yet has none
+    // either, but then this program, which CUDA calls, makes it.
+    (namesIn(join(root, DRIVER_LIST)).length > 0 && existsSync(join(root, 'usr/bin/nvidia-modprobe'))) ||
     existsSync(join(root, WSL_FOLDER, 'libcuda.so.1')) // which has no such device files
   );
 }
 
-/** Whether `CUDA_VISIBLE_DEVICES` hides all cards: what is wrong with them is then nobody's concern. */
-export function areCardsHidden(): boolean {
-  const visible = process.env.CUDA_VISIBLE_DEVICES?.trim();
-  return visible === '' || visible?.startsWith('-') === true;
+/**
+ * Which cards `CUDA_VISIBLE_DEVICES` leaves. CUDA takes its entries, numbers and UUIDs, up to the first that is neither:
+ * `none` is what hides them all on purpose (SLURM says `NoDevFiles` to a job without GPUs), `mistaken` what hides them by
+ * its spelling, such as `all` or `cuda:0`.
+ */
+export function shownCards(): 'some' | 'none' | 'mistaken' {
+  const first = process.env.CUDA_VISIBLE_DEVICES?.split(',', 1)[0]?.trim();
+  if (first === undefined || /^(\+?\d|GPU-|MIG-)/i.test(first)) return 'some';
+  return /^(-.*|no\w*|void|off|false|cpu|null|)$/i.test(first) ? 'none' : 'mistaken';
 }
 
-/** Whether {@link readNvidia} would find a card, with a driver or without; asks no program. */
+/** Whether {@link readNvidia} would find a card, with a driver or without, that is not hidden on purpose; asks no program. */
 export function hasNvidiaCard(root = '/'): boolean {
-  return hasNvidiaDevice(root) || (!areCardsHidden() && pciCards(root).length > 0);
+  return shownCards() !== 'none' && (hasDevice(root) || pciCards(root).length > 0);
 }
 
 /**
@@ -64,7 +76,7 @@ function askSmi(root: string): Nvidia {
 
 /** The driver's own list. */
 function procCards(root: string): Card[] {
-  const folder = join(root, 'proc/driver/nvidia/gpus');
+  const folder = join(root, DRIVER_LIST);
   return namesIn(folder).map((bus) => {
     const model = /^Model:\s*(.+)$/m.exec(textOf(join(folder, bus, 'information')))?.[1];
     return { name: model?.trim() ?? `NVIDIA device at ${bus}` };

@@ -115,6 +115,12 @@ export function isKept(path: string): boolean {
   );
 }
 
+/** Where what is kept of CUDA's wheels lies in a GPU build: `nvidia/cudnn`, ... */
+export function cudaFolders(): string[] {
+  const parts = GPU_WHEELS.flatMap(({ project }) => /^nvidia-(.*)-cu12$/.exec(project)?.[1] ?? []);
+  return parts.map((part) => `nvidia/${part.replaceAll('-', '_')}`);
+}
+
 function tensorflow(sha256: string, megabytes: number, unpackedMegabytes: number): Wheel {
   return { project: 'tensorflow', version: TENSORFLOW_VERSION, sha256, megabytes, unpackedMegabytes };
 }

@@ -104,6 +104,11 @@ function deviceCheck(asked: readonly string[], found: (look: LookResult, devices
     deadlineMs: LOOK_MS,
     async run(worker, deadlineMs) {
       const look = await worker.run<'look'>({ kind: 'look', devices: asked }, { deadlineMs });
+      if (look.trouble !== undefined) {
+        throw new CheckFailed(
+          `TensorFlow has no GPU, though there is an NVIDIA card: ${look.trouble}; --devices CPU:0,CPU:1 is for the CPU`,
+        );
+      }
       const [devices] = asked.length > 0 ? [[...asked]] : defaultDevices('split', look.names);
       found(look, devices);
       const sizes = devices.map((name) => {

@@ -2,10 +2,13 @@
 import { join } from 'node:path';
 import { checkpointsFolder, newestCheckpoint } from '../../checkpoint/store.js';
 import type { Config } from '../../config/config.js';
+import { gpusOf } from '../../config/devices.js';
 import { SplitError } from '../../errors.js';
 import { buildNet, sitesOf } from '../../model/net.js';
 import { currentBinding, useDevice } from '../../native/binding/backend.js';
 import { listDevices, openContext } from '../../native/c/context.js';
+import { examineGpus } from '../../native/c/cuda.js';
+import { gpuTrouble } from '../../native/install/gpu-support.js';
 import { findLibrary } from '../../native/install/library.js';
 import { cardTopology, listCards } from '../../native/install/nvidia-smi.js';
 import { contextOptions, settingsNames } from '../context-options.js';
@@ -53,11 +56,15 @@ function look(asked: readonly string[]): LookResult {
   const devices = listDevices(options);
   const library = findLibrary();
   useDevice('CPU:0'); // only to be told its version
+  const names = settingsNames(devices, options);
+  const facts = asked.length === 0 && gpusOf(names).length === 0 ? examineGpus(0) : undefined;
+  const trouble = facts && gpuTrouble(facts);
   return {
     tensorflow: currentBinding().version,
     library: `${library?.flavour}, from ${library?.source}`,
     devices,
-    names: settingsNames(devices, options),
+    names,
+    ...(trouble !== undefined && { trouble }),
   };
 }
 

@@ -33,6 +33,8 @@ export interface LookResult {
   devices: readonly Device[];
   /** What the settings call them. */
   names: readonly string[];
+  /** Why none of them is a GPU, though there is a card and nobody asked for others. */
+  trouble?: string;
 }
 
 export interface KernelsResult {

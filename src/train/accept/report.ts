@@ -1,6 +1,7 @@
 /** What an acceptance finds: docs/gpu.md has every field. */
-import { availableParallelism, cpus, release, totalmem } from 'node:os';
+import { cpus, release } from 'node:os';
 import { packageVersion } from '../../config/version.js';
+import { usableCores, usableMemory } from '../../limits.js';
 import { tensorflowVariables } from '../../native/install/environment.js';
 import type { DriverCard } from '../../native/install/nvidia-smi.js';
 import type { LookResult } from './jobs.js';
@@ -49,8 +50,8 @@ export function newReport(devices: readonly string[], quick: boolean, now: Date)
     machine: {
       system: `${process.platform} ${process.arch}, ${release()}`,
       cpu: cpus()[0]?.model ?? 'unknown',
-      threads: availableParallelism(),
-      memoryBytes: totalmem(),
+      threads: usableCores(),
+      memoryBytes: usableMemory().total,
     },
     environment: tensorflowVariables(),
     cards: [],

@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import tf = require('@tensorflow/tfjs');
 
 import { NativeError } from '../../../src/errors.js';
-import { encodeConfig, findDevice, openContext, shortName } from '../../../src/native/c/context.js';
+import { encodeConfig, findDevice, openContext, shortName, threadsOf } from '../../../src/native/c/context.js';
 import { backingDevice, listDevices, useDevice } from '../../../src/native/index.js';
 
 const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex');
@@ -25,6 +25,17 @@ test('encodeConfig() writes the ConfigProto that TensorFlow reads', () => {
     hex(encodeConfig({ cpus: 1, virtualGpuMiB: [1000, 2000], virtualGpuCard: 2 })),
     '0a070a034350551001' + '3214' + '2001' + '4a10' + '0a00' + '0a00' + '0a0a0a0800007a440000fa44',
   );
+});
+
+test('threadsOf() tells TensorFlow of a quota, which it does not see, and leaves it its own variables', () => {
+  const unset = () => false;
+  assert.deepEqual(threadsOf({}, unset, 0), { intraOpThreads: 0, interOpThreads: 0 });
+  assert.deepEqual(threadsOf({}, unset, 3), { intraOpThreads: 3, interOpThreads: 3 });
+  assert.deepEqual(threadsOf({ intraOpThreads: 1 }, unset, 3), { intraOpThreads: 1, interOpThreads: 3 });
+  const isIntra = (name: string) => name === 'TF_NUM_INTRAOP_THREADS';
+  assert.deepEqual(threadsOf({ intraOpThreads: 1 }, isIntra, 3), { intraOpThreads: 0, interOpThreads: 3 });
+  // inter_op_parallelism_threads: 3.
+  assert.equal(hex(encodeConfig({ cpus: 1, interOpThreads: 3 })), '0a070a034350551001' + '2803' + '32022001');
 });
 
 test('listDevices() tells names and memory as TensorFlow has them', () => {
@@ -60,7 +71,7 @@ test('useDevice() of a device that is not there lists those that are', () => {
       return true;
     },
   );
-  assert.throws(() => useDevice('GPU:77'), /nvidia-smi/);
+  assert.throws(() => useDevice('GPU:77'), /`alexnet-split doctor` tells why/);
 });
 
 test('useDevice() again moves the thread to another device, with its tensors', () => {

@@ -3,9 +3,10 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { after, test } from 'node:test';
 import type { DriverAnswer, GpuFacts } from '../../../src/native/install/gpu-support.js';
+import { findLibrary } from '../../../src/native/install/library.js';
 import { runNode } from '../child.js';
 
 const temporary = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-cuda-'));
@@ -94,6 +95,25 @@ test('examineGpus() puts the machine together, and is silent without a card', { 
   );
   // Which of them are there is this machine's affair.
   assert.equal(facts?.libraries.filter(({ name }) => /^libcu\w+\.so\.\d+$/.test(name)).length, 7);
+  const isUsable = (env?: NodeJS.ProcessEnv) => asked<boolean>(`hasUsableDriver(${JSON.stringify(root)})`, env);
+  assert.deepEqual([await isUsable(), await isUsable({ FAKE_CUINIT: '100' })], [true, false]);
   assert.equal(await asked(`compiledAtFirstUse(${JSON.stringify(root)})`), '12.0');
   assert.equal(await asked(`compiledAtFirstUse(${JSON.stringify(root)})`, { CUDA_VISIBLE_DEVICES: '-1' }), null);
+});
+
+const found = findLibrary(false);
+const without = !found && 'the TensorFlow library is not here';
+
+test('openLibrary() keeps TensorFlow from CUDA where its driver is of no use', { skip: without }, async () => {
+  const { href } = new URL('../../../src/native/c/load.js', import.meta.url);
+  const program = `const { libc } = (await import(${JSON.stringify(href)})).openLibrary();
+    process.stdout.write(String(libc.getenv('TF_ENABLED_DEVICE_TYPES')));`;
+  // Of a library that a setting points at it is not known whether it is for GPUs.
+  const env = {
+    TENSORFLOW_DIR: dirname(found!.tensorflow),
+    CUDA_VISIBLE_DEVICES: '-1',
+    TF_ENABLED_DEVICE_TYPES: undefined,
+  };
+  const { stdout, stderr } = await runNode(['--input-type=module', '--eval', program], env);
+  assert.deepEqual([stdout, stderr], ['CPU', '']);
 });

@@ -44,7 +44,7 @@ class Place {
     const { href } = new URL('../../../src/native/install/fetch.js', import.meta.url);
     const program = `import { ensureLibrary } from ${JSON.stringify(href)};
       const say = (line) => process.stdout.write('say ' + line + '\\n');
-      try { process.stdout.write('found ' + (await ensureLibrary({ say, nvidiaDevice: process.env.NVIDIA_DEVICE === 'yes' })).tensorflow); }
+      try { process.stdout.write('found ' + (await ensureLibrary({ say, nvidiaDevice: process.env.NVIDIA_DEVICE === 'yes', repair: process.env.REPAIR === 'yes' })).tensorflow); }
       catch (error) { process.stdout.write(error.name + ': ' + error.message); }`;
     return spawn(process.execPath, ['--input-type=module', '--eval', program], {
       env: environment({
@@ -232,6 +232,16 @@ test('ensureLibrary() with an NVIDIA device lays the CUDA packages beside Tensor
   assert.equal(place.called.match(/--require-hashes/g)?.length, GPU.wheels.length);
   assert.equal(fs.readdirSync(join(folder, 'nvidia')).length, GPU.wheels.length - 1);
   assert.ok(fs.existsSync(join(folder, 'nvidia/cuda_nvrtc/lib/libcuda_nvrtc.so.1')));
+
+  // A run takes what is there, for CUDA may be elsewhere; `setup`, which is what `doctor` advises, fetches it again.
+  const repaired = async (env: NodeJS.ProcessEnv) => (await place.run({ NVIDIA_DEVICE: 'yes', ...env })).stdout;
+  assert.match(await repaired({ REPAIR: 'yes' }), /^found /);
+  fs.rmSync(join(folder, 'nvidia/cudnn'), { recursive: true });
+  assert.match(await repaired({}), /^found /);
+  assert.match(await repaired({ REPAIR: 'yes' }), /^say fetching tensorflow/);
+  assert.ok(fs.existsSync(join(folder, 'nvidia/cudnn/lib/libcudnn.so.1')));
+  assert.equal(place.called.match(/--require-hashes/g)?.length, 2 * GPU.wheels.length);
+  assert.deepEqual(fs.readdirSync(place.cache), [GPU.folder]);
 });
 
 test('ensureLibrary() tells a cache folder that cannot be written', async () => {

@@ -92,7 +92,11 @@ test('gpuTrouble() says in one sentence what stands in the way, and what to do',
     driver: { refusal: { code, name }, cards: [] },
   });
   const cases: [facts: GpuFacts, said: RegExp][] = [
-    [{ ...NONE, hasDriver: false }, /^no driver of NVIDIA's is loaded; install NVIDIA's driver, 525\.60\.13 or newer/],
+    [
+      { ...NONE, hasDriver: false },
+      /^the driver 570\.86\.15 is loaded, but there is no device .*docker run --gpus all/,
+    ],
+    [{ ...NONE, hasDriver: false, nvidia: { cards: [] } }, /^no driver of NVIDIA's is loaded; install NVIDIA's driver/],
     [
       { ...NONE, driver: { missing: 'no such file', cards: [] } },
       /^the driver's library libcuda\.so\.1 cannot be opened \(no such file\); .*docker run --gpus all/,
@@ -120,7 +124,7 @@ test('gpuTrouble() says in one sentence what stands in the way, and what to do',
     [
       { ...NONE, flavour: 'cpu' },
       isGpuBuildHere
-        ? /the one for CPUs; delete what is in .*, and have `alexnet-split setup` fetch the GPU build$/
+        ? /the one for CPUs; have `alexnet-split setup` fetch the GPU build$/
         : /the one for CPUs; TensorFlow has no GPU build for/,
     ],
     [
@@ -136,7 +140,7 @@ test('gpuTrouble() says in one sentence what stands in the way, and what to do',
     [NONE, /prints what TensorFlow says itself$/],
     [
       { ...GOOD, cudnn: 92_800, driver: { cards: [card('7.0')] } },
-      /^cuDNN 9\.28\.0 has no code for NVIDIA X \(7\.0\); delete/,
+      /^cuDNN 9\.28\.0 has no code for NVIDIA X \(7\.0\); have/,
     ],
     [{ ...GOOD, driver: { cards: [card('9.0'), card('5.2')] } }, /^TensorFlow leaves out NVIDIA X \(5\.2\)/],
   ];
@@ -146,6 +150,19 @@ test('gpuTrouble() says in one sentence what stands in the way, and what to do',
     assert.doesNotMatch(text!, /\n|\. /); // one sentence
     assert.match(text!, /; /); // and what to do
   }
+  if (isGpuBuildHere) {
+    const unopened = (lost: string[]) =>
+      gpuTrouble({ ...NONE, libraries: [broken], build: { folder: '/cache/gpu', lost } });
+    // Setup fetches what is lost; it does nothing where all is there.
+    assert.match(
+      unopened(['nvidia/cudnn'])!,
+      /; have `alexnet-split setup` fetch .* again, which has lost nvidia\/cudnn,/,
+    );
+    assert.match(unopened([])!, /; delete the folder \/cache\/gpu, and have `alexnet-split setup` fetch/);
+  }
+  process.env.CUDA_VISIBLE_DEVICES = 'all';
+  assert.match(gpuTrouble(NONE)!, /^CUDA_VISIBLE_DEVICES is "all", which CUDA takes for no card; unset it/);
+  delete process.env.CUDA_VISIBLE_DEVICES;
   process.env.TENSORFLOW_DIR = '/a/tensorflow';
   const other = gpuTrouble({ ...NONE, flavour: 'cpu' })!;
   assert.match(other, isGpuBuildHere ? /; unset TENSORFLOW_DIR, and have/ : /has no GPU build for/);

@@ -4,7 +4,7 @@ import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, afterEach, test } from 'node:test';
-import { hasNvidiaCard, hasNvidiaDevice, readNvidia } from '../../../src/native/install/nvidia.js';
+import { hasNvidiaCard, hasNvidiaDevice, readNvidia, shownCards } from '../../../src/native/install/nvidia.js';
 
 const temporary = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-nvidia-'));
 after(() => fs.rmSync(temporary, { recursive: true }));
@@ -51,7 +51,6 @@ test('hasNvidiaDevice() looks at the device files, and CUDA_VISIBLE_DEVICES hide
   const root = machine({ 'dev/nvidia0': '' });
   for (const path of [
     'dev/nvidia3', // a container's only card
-    'proc/driver/nvidia/gpus/0000:01:00.0/information',
     'usr/lib/wsl/lib/libcuda.so.1',
   ]) {
     assert.equal(hasNvidiaDevice(machine({ [path]: '' })), true, path);
@@ -59,13 +58,38 @@ test('hasNvidiaDevice() looks at the device files, and CUDA_VISIBLE_DEVICES hide
   for (const [visible, expected] of [
     ['0', true],
     ['1,0', true],
+    [' 0', true],
+    ['0,-1', true],
+    ['GPU-5ebe9f43-ac33420d', true],
+    ['MIG-b5f3', true],
     ['', false],
     ['-1', false],
+    ['-1,0', false],
     [' ', false],
+    [',0', false],
+    ['NoDevFiles', false], // SLURM's, of a job without GPUs
+    ['none', false],
+    ['void', false],
   ] as const) {
     setVisible(visible);
     assert.equal(hasNvidiaDevice(root), expected, `CUDA_VISIBLE_DEVICES="${visible}"`);
     assert.equal(hasNvidiaCard(root), expected, `CUDA_VISIBLE_DEVICES="${visible}"`);
+  }
+});
+
+test('hasNvidiaDevice() takes no list of the host for a device of this container', () => {
+  const list = { 'proc/driver/nvidia/gpus/0000:01:00.0/information': '', 'proc/driver/nvidia/version': '', ...PCI };
+  const root = machine({ ...list, 'dev/null': '' });
+  assert.deepEqual([hasNvidiaDevice(root), hasNvidiaCard(root)], [false, true]);
+  // A driver that nobody used since the start: CUDA has the files made.
+  assert.equal(hasNvidiaDevice(machine({ ...list, 'usr/bin/nvidia-modprobe': '' })), true);
+});
+
+test('shownCards() tells what hides all cards on purpose from what is misspelled', () => {
+  const root = machine({ 'dev/nvidia0': '' });
+  for (const visible of ['all', 'cuda:0', 'gpu0', 'GPU:0', '"0"']) {
+    setVisible(visible);
+    assert.deepEqual([shownCards(), hasNvidiaDevice(root), hasNvidiaCard(root)], ['mistaken', false, true], visible);
   }
 });
 

@@ -211,3 +211,19 @@ test('a resumed run may be as far from a whole one as two whole ones are, and no
   assert.equal(wild.failed[0]![0], 'kill and resume');
   assert.equal((await judge({}, weights(1, Number.NaN))).failed[0]![0], 'kill and resume');
 });
+
+test('accept() does not accept the CPUs of a machine whose card is not used, unless they are asked for', async () => {
+  const [cpus, look] = [names.slice(0, 2), { ...GOOD.look, names: names.slice(0, 2) }];
+  const { report, failed } = await judge(
+    { look: { ...look, trouble: "no driver of NVIDIA's is loaded; x" } },
+    undefined,
+    [],
+  );
+  assert.equal(report.status, 'failed');
+  assert.equal(failed.length, 1);
+  assert.match(
+    failed[0]!.join(),
+    /^devices,TensorFlow has no GPU, though there is an NVIDIA card: no driver of .*; x;/,
+  );
+  assert.equal((await judge({ look }, undefined, cpus)).report.status, 'passed');
+});

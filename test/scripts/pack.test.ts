@@ -1,0 +1,106 @@
+/** Packs the package as it stands, and installs it where nothing can be downloaded. */
+import assert from 'node:assert/strict';
+import { type SpawnSyncOptions, spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, relative } from 'node:path';
+import { after, test } from 'node:test';
+import { lenetFlags } from '../data/sets.js';
+import { environment, ROOT } from '../native/child.js';
+
+const USED = '@tensorflow/tfjs-node-gpu';
+const { dependencies } = readJson(join(ROOT, 'package.json')) as { dependencies: Record<string, string> };
+const others = Object.keys(dependencies).filter((name) => name !== USED);
+
+const temporary = fs.realpathSync(fs.mkdtempSync(join(tmpdir(), 'alexnet-split-pack-')));
+after(() => fs.rmSync(temporary, { recursive: true, force: true }));
+const project = join(temporary, 'project');
+const installed = join(project, 'node_modules', 'alexnet-split');
+
+function readJson(file: string): Record<string, unknown> {
+  return JSON.parse(fs.readFileSync(file, 'utf8'));
+}
+
+/** Runs a program to its end, which has to be a good one. @returns what it printed. */
+function run(program: string, args: string[], options: SpawnSyncOptions): string {
+  const { status, stdout, stderr, error } = spawnSync(program, args, { encoding: 'utf8', ...options });
+  assert.equal(status, 0, `${program} ${args.join(' ')}: ${error?.message ?? ''}${stderr}${stdout}`);
+  return String(stdout);
+}
+
+/** npm where no host can be reached, with install scripts allowed and its files in the temporary folder. */
+function npm(args: string[], cwd: string): string {
+  const unreachable = { https_proxy: 'http://127.0.0.1:9', http_proxy: 'http://127.0.0.1:9', no_proxy: '' };
+  const env = environment({ ...unreachable, npm_config_cache: join(temporary, 'cache') });
+  // What npm tells its scripts, among them this test, would be settings of this npm.
+  for (const name of ['npm_config_ignore_scripts', 'npm_config_local_prefix']) delete env[name];
+  return run('npm', [...args, '--offline', '--no-audit', '--no-fund', '--no-update-notifier'], { cwd, env });
+}
+
+/** A package that has nothing in it, in the place of one from the registry. */
+function standIn(name: string): string {
+  const folder = join(temporary, 'stand-ins', name);
+  fs.mkdirSync(folder, { recursive: true });
+  fs.writeFileSync(join(folder, 'package.json'), JSON.stringify({ name, version: dependencies[name] }));
+  return folder;
+}
+
+let tarball = '';
+
+test('npm pack brings what is used of @tensorflow/tfjs-node-gpu, without scripts, and no source maps', () => {
+  const [packed] = JSON.parse(npm(['pack', '--json', '--pack-destination', temporary], ROOT)) as [
+    { filename: string; files: { path: string }[]; bundled: string[] },
+  ];
+  tarball = join(temporary, packed.filename);
+  assert.deepEqual(packed.bundled, [USED]);
+  const paths = packed.files.map(({ path }) => path);
+  for (const path of ['dist/src/cli.js', 'dist/src/index.d.ts', `node_modules/${USED}/LICENSE`, 'LICENSE']) {
+    assert.ok(paths.includes(path), path);
+  }
+  const notUsed = /\.map$|_test\.|node_modules\/(?!@tensorflow\/tfjs-node-gpu\/(dist|package|LICENSE|README))/;
+  assert.deepEqual(
+    paths.filter((path) => notUsed.test(path)),
+    [],
+  );
+});
+
+test('npm install of the tarball runs with scripts allowed and no host reachable, and the package trains', (t) => {
+  fs.mkdirSync(project);
+  const overrides = Object.fromEntries(others.map((name) => [name, `file:${standIn(name)}`]));
+  const asks = { dependencies: { 'alexnet-split': `file:${tarball}` }, overrides };
+  fs.writeFileSync(join(project, 'package.json'), JSON.stringify(asks));
+  npm(['install', '--ignore-scripts=false'], project);
+  const bundled = join(installed, 'node_modules', USED);
+  const { scripts, gypfile, files, ...rest } = readJson(join(bundled, 'package.json'));
+  assert.deepEqual([scripts, gypfile], [undefined, undefined]);
+  // With an edge from it npm leaves folders empty where it nests, as in a global install.
+  assert.deepEqual(
+    Object.keys(rest).filter((key) => /dependencies/i.test(key)),
+    [],
+  );
+
+  for (const name of others) {
+    fs.rmSync(join(temporary, 'stand-ins', name), { recursive: true });
+    fs.symlinkSync(join(ROOT, 'node_modules', name), join(temporary, 'stand-ins', name));
+  }
+  const trace = join(temporary, 'trace.cjs');
+  const loadedList = join(temporary, 'loaded');
+  fs.writeFileSync(
+    trace,
+    `process.on('exit', () => require('fs').appendFileSync(${JSON.stringify(loadedList)},
+      Object.keys(require.cache).map((file) => file + '\\n').join('')));`,
+  );
+  const output = run(
+    join(project, 'node_modules', '.bin', 'alexnet-split'),
+    ['train', '--steps', '5', ...lenetFlags(temporary)],
+    {
+      cwd: project,
+      env: environment({ NODE_OPTIONS: `--require ${trace}` }),
+    },
+  );
+  assert.match(output, /^done: .* after 5 steps/m);
+  const loaded = new Set(fs.readFileSync(loadedList, 'utf8').trim().split('\n'));
+  const ofIt = [...loaded].filter((file) => file.includes(`/${USED}/`)).map((file) => relative(bundled, file));
+  assert.deepEqual(ofIt.sort(), (files as string[]).filter((file) => file.endsWith('.js')).sort());
+  t.diagnostic(`${fs.statSync(tarball).size} bytes`);
+});
