@@ -96,7 +96,10 @@ export async function dataPrepare(
     print(`${pack}: ${count(images)} images in ${count(shards)} shards${before}; train on it with --data ${pack}`);
   }
   const statistics = await statisticsOf(dataset, {
-    ...{ resize, channels: 3, onBadImage, cache: join(cacheFolder(), 'data') },
+    ...{ resize, channels: 3, onBadImage },
+    get cache() {
+      return join(cacheFolder(), 'data');
+    },
     ...{ atOnce: availableParallelism(), progress: noting('mean image', services) },
   });
   if (pack !== undefined) await keepStatistics(openImages(pack), statistics);

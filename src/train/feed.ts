@@ -91,7 +91,10 @@ async function neededStatistics(
   if (!needsStatistics(data)) return undefined;
   const { resize, onBadImage } = data;
   return statisticsOf(dataset, {
-    ...{ resize, onBadImage, atOnce: availableParallelism(), cache: join(cacheFolder(), 'data') },
+    ...{ resize, onBadImage, atOnce: availableParallelism() },
+    get cache() {
+      return join(cacheFolder(), 'data');
+    },
     channels: net.inputChannels === 1 ? 1 : 3,
     progress: notesOfProgress('mean of the training images, computed once', note),
     ...(signal && { signal }),
