@@ -9,7 +9,7 @@ import { stripComments } from './strip-comments.js';
 
 const MAX_LINES = 300;
 
-const BASE = ['errors', 'random'];
+const BASE = ['errors', 'random', 'addon'];
 /** Of those that read what others wrote, and write where others may have. */
 const FILES = [...BASE, 'read-json', 'own-file'];
 const ROOMS = ['model', 'optim', 'exchange', 'data', 'checkpoint', 'native'];
@@ -22,6 +22,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   tower: ['config', ...ROOMS, ...BASE],
   config: ['model', 'optim', 'errors', 'read-json'],
   ...Object.fromEntries(ROOMS.map((room) => [room, BASE])),
+  native: FILES,
   data: FILES,
   checkpoint: FILES,
   weights: ['model', 'checkpoint', ...FILES],
@@ -30,6 +31,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'read-json': [],
   'own-file': [],
   errors: [],
+  addon: [],
 };
 
 /** Floors of a room: a file may import from its own floor, and from those before it. */

@@ -3,11 +3,12 @@ import { spawn } from 'node:child_process';
 import { mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
 import { join } from 'node:path';
+import { isNoexec } from '../../addon.js';
 import { SetupError } from '../../errors.js';
 import { cacheFolder, type FoundLibrary, findLibrary } from './library.js';
 import { hasNvidiaDevice } from './nvidia.js';
 import { type Build, buildFor, isKept, requirement, TENSORFLOW_VERSION, WHEEL_PYTHON, type Wheel } from './wheels.js';
-import { openWorkFolder, waitForOthers } from './work-folder.js';
+import { openWorkFolder } from './work-folder.js';
 
 export interface EnsureOptions {
   /** Takes a line that tells what is being done; without it, lines go to stderr. */
@@ -43,16 +44,16 @@ async function fetchInto(
   nvidiaDevice: boolean,
   say: (line: string) => void,
 ): Promise<FoundLibrary> {
-  const work = openWorkFolder(cache, build.folder);
+  const work = await openWorkFolder(cache, build.folder, say);
   const pip = new AbortController();
   const stopWatching = onEndSignal(() => {
     pip.abort();
     work.close();
   });
   try {
-    await waitForOthers(cache, build.folder, work, (owner) => say(`waiting for ${owner}, which fetches TensorFlow`));
     const fetchedByAnother = findLibrary(nvidiaDevice);
     if (fetchedByAnother) return fetchedByAnother;
+    refuseNoexec(cache, work.path);
     await refuseFullDisk(cache, build);
     if (nvidiaDevice && build.flavour === 'cpu') {
       say(`TensorFlow has no GPU build for ${process.platform} ${process.arch}: the CPU build is fetched`);
@@ -197,6 +198,16 @@ function onEndSignal(action: () => void): () => void {
   return stop;
 }
 
+/** Before gigabytes are fetched to where the system runs no code from. */
+function refuseNoexec(cache: string, workFolder: string): void {
+  const probe = join(workFolder, 'probe');
+  writeFileSync(probe, '', { mode: 0o755 });
+  if (isNoexec(probe))
+    throw new SetupError(
+      `Cannot fetch the TensorFlow library into ${cache}: the system runs no code from that disk, which is mounted noexec; set ALEXNET_SPLIT_CACHE to a folder on another disk, or ${INSTEAD}`,
+    );
+}
+
 async function refuseFullDisk(cache: string, { wheels }: Build): Promise<void> {
   const unpacked = wheels.reduce((sum, { unpackedMegabytes }) => sum + unpackedMegabytes, 0);
   // pip copies a wheel out of its temporary folder.
@@ -233,8 +244,9 @@ const DISK_REASONS: Record<string, string> = {
 };
 
 function explained(error: unknown, cache: string): unknown {
-  const reason = DISK_REASONS[(error as NodeJS.ErrnoException).code ?? ''];
-  if (!reason) return error;
+  const { code, syscall, message } = error as NodeJS.ErrnoException;
+  const reason = DISK_REASONS[code ?? ''] ?? (syscall && message);
+  if (!reason || error instanceof SetupError) return error;
   return new SetupError(
     `Cannot write to the cache folder ${cache}: ${reason}; set ALEXNET_SPLIT_CACHE to a folder with room that you may write to, or ${INSTEAD}`,
     { cause: error },

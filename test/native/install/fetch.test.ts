@@ -128,7 +128,7 @@ test('ensureLibrary() killed while it downloads leaves nothing, and the next one
   await end;
   assert.deepEqual(
     fs.readdirSync(place.cache).map((name) => name.split('~')[0]),
-    ['.partial'],
+    ['.partial', `.${BUILD.folder}.lock`],
   );
   fs.writeFileSync(join(place.folder, 'bin/python3'), PIP(GIVES_WHEEL), { mode: 0o755 });
   assert.match((await place.run()).stdout, /\nfound /);
