@@ -15,3 +15,22 @@ export function inNamespaces(...flags: string[]): string[] | { skip: string } {
   }
   return { skip: `unshare ${flags.join(' ')} does not work here, for this user` };
 }
+
+/**
+ * The beginning of a command that runs another one with a folder mounted anew, for that one alone.
+ * @param option `noexec`, `ro`, or `empty` for another, empty disk in the folder's place.
+ */
+export function withMount(folder: string, option: 'noexec' | 'ro' | 'empty'): string[] | { skip: string } {
+  const own = inNamespaces('--mount');
+  if ('skip' in own) return own;
+  const mount =
+    option === 'empty' ? 'mount -t tmpfs none "$0"' : `mount --bind "$0" "$0" && mount -o remount,bind,${option} "$0"`;
+  return [...own, 'sh', '-c', `${mount} && exec "$@"`, folder];
+}
+
+/** The beginning of a command whose calls of flock(2) fail with that error; undefined where strace does not work. */
+export function withoutLocks(error: string): string[] | undefined {
+  const command = ['strace', '-f', '--seccomp-bpf', '-qq', '-e', 'trace=flock', '-e', `inject=flock:error=${error}`];
+  const quiet = [...command, '-o', '/dev/null'];
+  return spawnSync(quiet[0]!, [...quiet.slice(1), 'true']).status === 0 ? quiet : undefined;
+}

@@ -3,7 +3,17 @@
  * age of a file has to be judged, which mean nothing on another host or in another container. The text of a locked file
  * says who has it, for messages alone.
  */
-import { closeSync, constants, existsSync, fstatSync, ftruncateSync, lstatSync, unlinkSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  existsSync,
+  fstatSync,
+  ftruncateSync,
+  lstatSync,
+  rmSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs';
 import { hostname } from 'node:os';
 import { cut, SetupError } from '../../errors.js';
 import { openOwn } from '../../own-file.js';
@@ -58,6 +68,7 @@ export function lockFile(file: string): FileLock | undefined {
         return undefined;
       }
     } catch (error) {
+      if (fstatSync(descriptor).size === 0) rmSync(file, { force: true }); // it was made here, for nothing
       closeSync(descriptor);
       if (error instanceof SetupError) throw error;
       return { reason: (error as Error).message, release() {} };

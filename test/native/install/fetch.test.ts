@@ -8,6 +8,7 @@ import { delimiter, join } from 'node:path';
 import { after, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { buildFor, requirement } from '../../../src/native/install/wheels.js';
+import { inNamespaces, withMount, withoutLocks } from '../../namespaces.js';
 import { type Ended, environment } from '../child.js';
 import { FRAMEWORK, libraryHeader, TENSORFLOW, writeZip } from './zip.js';
 
@@ -40,13 +41,14 @@ class Place {
     writeZip(join(this.folder, 'good.whl'), entries);
   }
 
-  start(env: NodeJS.ProcessEnv = {}): ChildProcess {
+  start(env: NodeJS.ProcessEnv = {}, by: readonly string[] = []): ChildProcess {
     const { href } = new URL('../../../src/native/install/fetch.js', import.meta.url);
     const program = `import { ensureLibrary } from ${JSON.stringify(href)};
       const say = (line) => process.stdout.write('say ' + line + '\\n');
       try { process.stdout.write('found ' + (await ensureLibrary({ say, nvidiaDevice: process.env.NVIDIA_DEVICE === 'yes' })).tensorflow); }
       catch (error) { process.stdout.write(error.name + ': ' + error.message); }`;
-    return spawn(process.execPath, ['--input-type=module', '--eval', program], {
+    const [first, ...rest] = [...by, process.execPath, '--input-type=module', '--eval', program];
+    return spawn(first!, rest, {
       env: environment({
         ...{ ALEXNET_SPLIT_CACHE: this.cache, PIP_CALLS: this.calls, PIP_WHEEL: join(this.folder, 'good.whl') },
         ...{ TENSORFLOW_DIR: '', PATH: [join(this.folder, 'bin'), process.env.PATH].join(delimiter), ...env },
@@ -55,8 +57,8 @@ class Place {
     });
   }
 
-  run(env?: NodeJS.ProcessEnv): Promise<Ended> {
-    return finished(this.start(env));
+  run(env?: NodeJS.ProcessEnv, by?: readonly string[]): Promise<Ended> {
+    return finished(this.start(env, by));
   }
 
   get called(): string {
@@ -83,8 +85,8 @@ async function finished(child: ChildProcess): Promise<Ended> {
 }
 
 /** Runs a set-up that fails. Its message is one sentence, nothing but it is said, and nothing is left in the cache. */
-async function failure(place: Place, env?: NodeJS.ProcessEnv): Promise<string> {
-  const { code, stdout, stderr } = await place.run(env);
+async function failure(place: Place, env?: NodeJS.ProcessEnv, by?: readonly string[]): Promise<string> {
+  const { code, stdout, stderr } = await place.run(env, by);
   assert.deepEqual([code, stderr], [0, '']);
   const lines = stdout.split('\n').filter((line) => !line.startsWith('say '));
   assert.equal(lines.length, 1, stdout);
@@ -162,6 +164,60 @@ test('ensureLibrary() in two processes at once fetches once', async () => {
   assert.equal(place.called.match(/download/g)?.length, 1);
   assert.deepEqual(fs.readdirSync(place.cache), [BUILD.folder]);
 });
+
+const container = inNamespaces('--pid', '--fork', '--kill-child', '--mount-proc');
+test('ensureLibrary() waits for a process of another container, which it knows by the lock alone', {
+  skip: 'skip' in container && container.skip,
+  timeout: 60_000,
+}, async () => {
+  const place = new Place(`until [ -e "$PIP_CALLS.go" ]; do sleep 0.05; done; ${GIVES_WHEEL}`);
+  const first = finished(place.start({}, container as string[]));
+  await until(() => place.called !== '');
+  const second = place.start();
+  const ended = finished(second);
+  await once(second.stdout!, 'data'); // it says that it waits
+  await sleep(400);
+  assert.equal(place.called.match(/download/g)?.length, 1);
+  fs.writeFileSync(`${place.calls}.go`, '');
+  assert.match((await first).stdout, /\nfound /);
+  assert.match((await ended).stdout, /^say waiting for process [1-9] on .*, which fetches TensorFlow\nfound /);
+  assert.deepEqual(fs.readdirSync(place.cache), [BUILD.folder]);
+});
+
+test('ensureLibrary() fetches also where the file system has no locks, and says so', {
+  skip: withoutLocks('ENOLCK') === undefined && 'strace does not work here',
+}, async () => {
+  for (const error of ['ENOLCK', 'EOPNOTSUPP', 'ENOSYS']) {
+    const place = new Place(GIVES_WHEEL);
+    const left = `.partial~${BUILD.folder}~other`;
+    fs.mkdirSync(join(place.cache, left), { recursive: true });
+    const { stdout } = await place.run({}, withoutLocks(error));
+    const [first] = stdout.split('\n');
+    const sentence = `say ${place.cache} cannot be locked: the file system does not lock files \\((${error}|ENOTSUP)\\); see to it that no other process fetches TensorFlow into it meanwhile`;
+    assert.match(first!, new RegExp(`^${sentence}$`));
+    assert.match(stdout, /\nfound /);
+    assert.deepEqual(fs.readdirSync(place.cache), [left, BUILD.folder], 'it may be of a process that is at work');
+  }
+});
+
+for (const [option, said] of [
+  [
+    'noexec',
+    /Cannot fetch the TensorFlow library into \S+: the system runs no code from that disk, which is mounted noexec; set ALEXNET_SPLIT_CACHE to a folder on another disk/,
+  ],
+  ['ro', /Cannot write to the cache folder \S+: the file system is read-only; set ALEXNET_SPLIT_CACHE/],
+] as const) {
+  const by = withMount(join(temporary, option), option);
+  test(`ensureLibrary() tells a cache that is mounted ${option} before it fetches`, {
+    skip: 'skip' in by && by.skip,
+  }, async () => {
+    const place = new Place(GIVES_WHEEL);
+    fs.mkdirSync(join(temporary, option));
+    assert.match(await failure(place, { ALEXNET_SPLIT_CACHE: join(temporary, option) }, by as string[]), said);
+    assert.equal(place.called, '');
+    assert.deepEqual(fs.readdirSync(join(temporary, option)), []);
+  });
+}
 
 test('ensureLibrary() without Python, or without pip, says what to install', async () => {
   const place = new Place('');
