@@ -65,14 +65,22 @@ export function write(folder: string, path: string, text: string): void {
   fs.writeFileSync(file, text);
 }
 
-export function start(folder: string, args: string[], extraEnv: NodeJS.ProcessEnv = {}): ChildProcess {
+/** @param flags of Node.js. @param by a command that runs it. */
+export function start(
+  folder: string,
+  args: string[],
+  extraEnv: NodeJS.ProcessEnv = {},
+  flags: readonly string[] = [],
+  by: readonly string[] = [],
+): ChildProcess {
   const env: NodeJS.ProcessEnv = {
     ...process.env,
     ...extraEnv,
     PATH: [join(folder, 'bin'), process.env.PATH].join(delimiter),
   };
   for (const name of ['npm_execpath', 'NODE_TEST_CONTEXT', 'NODE_OPTIONS']) delete env[name];
-  return spawn(process.execPath, ['scripts/run.mjs', ...args], { cwd: folder, env });
+  const [first, ...rest] = [...by, process.execPath, ...flags, 'scripts/run.mjs', ...args];
+  return spawn(first!, rest, { cwd: folder, env });
 }
 
 export async function finished(child: ChildProcess): Promise<{ code: number | null; stdout: string; stderr: string }> {
@@ -87,7 +95,7 @@ export async function finished(child: ChildProcess): Promise<{ code: number | nu
   return { code, ...output };
 }
 
-export const run = (folder: string, args: string[], env?: NodeJS.ProcessEnv) => finished(start(folder, args, env));
+export const run = (...args: Parameters<typeof start>) => finished(start(...args));
 
 export function npmCalls(folder: string): string[] {
   return fs.readFileSync(join(folder, 'npm-calls'), 'utf8').trim().split('\n');
