@@ -20,11 +20,11 @@ const WHEEL = BUILD.wheels[0]!;
 
 /** What stands in for pip: notes how it was called, then does what the test says. `$dest` is where the wheel goes. */
 const PIP = (body: string) => `#!/bin/sh
-echo "$@" >> "$PIP_CALLS"
-while [ $# -gt 0 ]; do case "$1" in --dest) dest=$2;; -r) cat "$2" >> "$PIP_CALLS";; esac; shift; done
+echo "$@" >> "$CALLS_OF_PIP"
+while [ $# -gt 0 ]; do case "$1" in --dest) dest=$2;; -r) cat "$2" >> "$CALLS_OF_PIP";; esac; shift; done
 ${body}
 `;
-const GIVES_WHEEL = `cp "$PIP_WHEEL" "$dest/tensorflow-0-cp311-none-any.whl"`;
+const GIVES_WHEEL = `cp "$WHEEL_OF_PIP" "$dest/tensorflow-0-cp311-none-any.whl"`;
 
 let places = 0;
 
@@ -50,7 +50,7 @@ class Place {
     const [first, ...rest] = [...by, process.execPath, '--input-type=module', '--eval', program];
     return spawn(first!, rest, {
       env: environment({
-        ...{ ALEXNET_SPLIT_CACHE: this.cache, PIP_CALLS: this.calls, PIP_WHEEL: join(this.folder, 'good.whl') },
+        ...{ ALEXNET_SPLIT_CACHE: this.cache, CALLS_OF_PIP: this.calls, WHEEL_OF_PIP: join(this.folder, 'good.whl') },
         ...{ TENSORFLOW_DIR: '', PATH: [join(this.folder, 'bin'), process.env.PATH].join(delimiter), ...env },
       }),
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -121,7 +121,7 @@ test('ensureLibrary() has pip check the pinned hash of the wheel for this platfo
 });
 
 test('ensureLibrary() killed while it downloads leaves nothing, and the next one cleans up', async () => {
-  const place = new Place(`head -c 1000 "$PIP_WHEEL" > "$dest/half"; touch "$PIP_CALLS.half"; exec sleep 1000`);
+  const place = new Place(`head -c 1000 "$WHEEL_OF_PIP" > "$dest/half"; touch "$CALLS_OF_PIP.half"; exec sleep 1000`);
   const child = place.start();
   const end = once(child, 'close');
   child.stdout?.resume();
@@ -138,7 +138,7 @@ test('ensureLibrary() killed while it downloads leaves nothing, and the next one
 });
 
 test('ensureLibrary() ended by SIGTERM removes what it had, and ends pip', async () => {
-  const place = new Place(`echo $$ > "$PIP_CALLS.pid"; exec sleep 1000`);
+  const place = new Place(`echo $$ > "$CALLS_OF_PIP.pid"; exec sleep 1000`);
   const child = place.start();
   child.stdout?.resume();
   const pid = () => (fs.existsSync(`${place.calls}.pid`) ? Number(fs.readFileSync(`${place.calls}.pid`, 'utf8')) : 0);
@@ -170,7 +170,7 @@ test('ensureLibrary() waits for a process of another container, which it knows b
   skip: 'skip' in container && container.skip,
   timeout: 60_000,
 }, async () => {
-  const place = new Place(`until [ -e "$PIP_CALLS.go" ]; do sleep 0.05; done; ${GIVES_WHEEL}`);
+  const place = new Place(`until [ -e "$CALLS_OF_PIP.go" ]; do sleep 0.05; done; ${GIVES_WHEEL}`);
   const first = finished(place.start({}, container as string[]));
   await until(() => place.called !== '');
   const second = place.start();
@@ -247,7 +247,7 @@ ERROR: Could not find a version that satisfies the requirement tensorflow-cpu`,
     ['', /pip ended without a message \(3\); try again/],
   ];
   for (const [words, said] of cases) {
-    const place = new Place(`cat "$PIP_CALLS.words" >&2; exit 3`);
+    const place = new Place(`cat "$CALLS_OF_PIP.words" >&2; exit 3`);
     fs.writeFileSync(`${place.calls}.words`, words);
     const message = await failure(place);
     assert.match(message, said);
@@ -258,7 +258,7 @@ ERROR: Could not find a version that satisfies the requirement tensorflow-cpu`,
 test('ensureLibrary() refuses a wheel that is none, is torn, or has no library in it', async () => {
   const none = new Place('exit 0');
   assert.match(await failure(none), /pip left no wheel/);
-  const torn = new Place('head -c 300 "$PIP_WHEEL" > "$dest/a.whl"');
+  const torn = new Place('head -c 300 "$WHEEL_OF_PIP" > "$dest/a.whl"');
   assert.match(await failure(torn), /Cannot unpack a\.whl: .*; try again/);
   const empty = new Place(GIVES_WHEEL, { 'tensorflow/readme': Buffer.from('x') });
   assert.match(
@@ -275,7 +275,7 @@ const skip =
   (bavail * bsize < GPU_BYTES && `${tmpdir()} has not the room that the GPU build asks for`);
 
 test('ensureLibrary() with an NVIDIA device lays the CUDA packages beside TensorFlow', { skip }, async () => {
-  const place = new Place(`cp "$(dirname "$PIP_WHEEL")/$(basename "$dest").whl" "$dest/a.whl"`);
+  const place = new Place(`cp "$(dirname "$WHEEL_OF_PIP")/$(basename "$dest").whl" "$dest/a.whl"`);
   for (const { project } of GPU.wheels) {
     const part = project.replace(/^nvidia-|-cu12$/g, '').replace('-', '_');
     const library = { path: `nvidia/${part}/lib/lib${part}.so.1`, bytes: libraryHeader() };
