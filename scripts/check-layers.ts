@@ -9,9 +9,9 @@ import { stripComments } from './strip-comments.js';
 
 const MAX_LINES = 300;
 
-const BASE = ['errors', 'random', 'addon'];
+const BASE = ['errors', 'random'];
 /** Of those that read what others wrote, and write where others may have. */
-const FILES = [...BASE, 'read-json', 'own-file'];
+const FILES = [...BASE, 'addon', 'read-json', 'own-file'];
 const ROOMS = ['model', 'optim', 'exchange', 'data', 'checkpoint', 'native'];
 
 /** What a room may import, besides itself. A file of src/ alone, like errors.ts, is a room of its name. */
