@@ -1,4 +1,5 @@
 /** The packages of a clone: which of the lock file's are there, and how npm is asked for them, whatever its settings. */
+import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import os from 'node:os';
 import { dirname, isAbsolute, join } from 'node:path';
@@ -19,10 +20,14 @@ export function missingPackages(root) {
   });
 }
 
-/** What changes when somebody runs npm by hand. */
+/** What changes when somebody has npm install something else by hand; not when the clone is copied, as into an image. */
 export function listStamp(root) {
-  const stats = fs.statSync(join(root, 'node_modules', '.package-lock.json'), { throwIfNoEntry: false });
-  return stats ? `${stats.mtimeMs} ${stats.size}` : 'none';
+  try {
+    const list = fs.readFileSync(join(root, 'node_modules', '.package-lock.json'));
+    return createHash('sha256').update(list).digest('hex');
+  } catch {
+    return 'none';
+  }
 }
 
 function packagesIn(file) {
