@@ -11,7 +11,7 @@ const MAX_LINES = 300;
 
 const BASE = ['errors', 'random', 'printable', 'paths'];
 /** Of those that read what others wrote, and write where others may have. */
-const FILES = [...BASE, 'read-json', 'own-file', 'file-kind'];
+const FILES = [...BASE, 'addon', 'read-json', 'own-file', 'file-kind'];
 const ROOMS = ['model', 'optim', 'exchange', 'data', 'checkpoint', 'native'];
 
 /** What a room may import, besides itself. A file of src/ alone, like errors.ts, is a room of its name. */
@@ -22,7 +22,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   tower: ['config', ...ROOMS, ...BASE],
   config: ['model', 'optim', 'errors', 'printable', 'paths', 'limits', 'read-json'],
   ...Object.fromEntries(ROOMS.map((room) => [room, BASE])),
-  native: [...BASE, 'limits'],
+  native: [...FILES, 'limits'],
   data: FILES,
   checkpoint: FILES,
   weights: ['model', 'checkpoint', ...FILES],
@@ -35,6 +35,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   limits: [],
   'own-file': [],
   errors: [],
+  addon: [],
 };
 
 /** Floors of a room: a file may import from its own floor, and from those before it. */
@@ -57,7 +58,7 @@ const WORDS: { word: RegExp; allowed: RegExp; rule: string }[] = [
   },
   {
     word: /\bconsole\.\w+|\bprocess\.std(out|err)\b|\bprocess\._rawDebug\b/g,
-    allowed: /^src\/(cli|cli\/services|native\/install\/fetch|native\/c\/load)\.ts$/,
+    allowed: /^src\/(cli|cli\/services|native\/install\/(fetch|pip)|native\/c\/load)\.ts$/,
     rule: 'text for people goes through src/cli/printing.ts, by the services',
   },
   { word: /\bpino\b/g, allowed: /^src\/log\.ts$/, rule: 'pino is for src/log.ts' },

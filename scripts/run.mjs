@@ -12,6 +12,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { listStamp, missingPackages, npmCi } from './packages.mjs';
 import { holdingLock } from './setup-lock.mjs';
 import { keepUsedParts, PACKAGE } from './used-parts.mjs';
 import { userFolder } from './user-folder.mjs';
@@ -19,9 +20,11 @@ import { userFolder } from './user-folder.mjs';
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const inRoot = (...parts) => join(root, ...parts);
 const DIST = inRoot('dist');
-const PACKAGES_STAMP = inRoot('node_modules', '.alexnet-split-lock');
+const PACKAGES_STAMP = inRoot('node_modules', '.alexnet-split-packages');
 const BUILD_STAMP = join(DIST, '.alexnet-split-build');
 const LOCK = join(DIST, '.alexnet-split-setup');
+/** What npm keeps for a user without a home. */
+const NPM_FOLDER = join(DIST, '.alexnet-split-npm');
 const SOURCE_FOLDERS = ['src', 'scripts', 'test'];
 /** The commands that load TensorFlow; `setup` fetches it itself. */
 const LIBRARY_COMMANDS = ['train', 'ablate', 'verify', 'eval', 'predict', 'import', 'devices', 'accept'];
@@ -34,14 +37,7 @@ const say = (line) => process.stderr.write(`${line}\n`);
 async function main(args) {
   refuseOldNode();
   const lockHash = hash(readText(inRoot('package-lock.json')));
-  if (!isInstalled(lockHash) || !isBuilt()) {
-    const waiting = (owner) => say(`waiting for process ${owner}, which sets up this clone`);
-    await holdingLock(LOCK, waiting, async () => {
-      // Another process may have done it in the meantime.
-      if (!isInstalled(lockHash)) await install(lockHash);
-      if (!isBuilt()) await build();
-    });
-  }
+  if (!isInstalled(lockHash) || !isBuilt(lockHash)) await setUp(lockHash);
   const isPackable = keepUsedParts(root);
   if (args[0] === '--build') {
     if (!isPackable)
@@ -73,6 +69,25 @@ function goToUser(args) {
   }
 }
 
+async function setUp(lockHash) {
+  const told = {
+    waiting: (owner) => say(`waiting for ${owner}, which sets up this clone`),
+    without: (reason) =>
+      say(`this clone cannot be locked: ${reason}; see to it that no other process sets it up meanwhile`),
+  };
+  try {
+    await holdingLock(LOCK, told, async () => {
+      refuseNoexec();
+      // Another process may have done it in the meantime.
+      if (!isInstalled(lockHash)) await install(lockHash);
+      if (!isBuilt(lockHash)) await build(lockHash);
+    });
+  } catch (error) {
+    if (!error?.syscall) throw error;
+    throw new SetupFailure(`Cannot set up this clone: ${error.message}; make room, or let ${root} be written to`);
+  }
+}
+
 function refuseOldNode() {
   const [major, minor] = process.versions.node.split('.').map(Number);
   if (major > 20 || (major === 20 && minor >= 11)) return;
@@ -83,9 +98,14 @@ function refuseOldNode() {
 
 // ---- packages
 
-/** The stamp names the machine too, for packages with native code do not survive a move to another one. */
-function packagesStamp(lockHash) {
+/** It names the machine too, for packages with native code do not survive a move to another one. */
+function packagesId(lockHash) {
   return `${lockHash} ${process.platform}-${process.arch}`;
+}
+
+/** With npm's own list: whoever ran npm by hand since may have left something out. */
+function packagesStamp(lockHash) {
+  return `${packagesId(lockHash)} ${listStamp(root)}`;
 }
 
 function isInstalled(lockHash) {
@@ -93,46 +113,47 @@ function isInstalled(lockHash) {
 }
 
 async function install(lockHash) {
-  if (!hasPackages()) {
+  if (missingPackages(root).length > 0) {
     say('installing packages (npm ci)');
-    // npm says where it is when it started this program. Compiling takes the development packages, in production too.
-    const npm = process.env.npm_execpath?.endsWith('npm-cli.js')
-      ? [process.execPath, process.env.npm_execpath]
-      : ['npm'];
-    await run('npm ci', [...npm, 'ci', '--include=dev', '--no-progress', '--loglevel=error']);
+    const { command, env } = npmCi(NPM_FOLDER);
+    try {
+      await run('npm ci', command, { env });
+    } finally {
+      fs.rmSync(NPM_FOLDER, { recursive: true, force: true });
+    }
+    const missing = missingPackages(root);
+    if (missing.length > 0) {
+      throw new SetupFailure(
+        `Cannot go on: npm ci left out ${missing.length} packages (${missing.slice(0, 3).join(', ')}); see which of npm's settings does that with npm config ls, and take it out`,
+      );
+    }
   }
   writeWhole(PACKAGES_STAMP, packagesStamp(lockHash));
 }
 
-/** Whether npm's own list of what it installed has all that the lock asks for: then somebody ran npm by hand. */
-function hasPackages() {
-  const installed = packagesIn(inRoot('node_modules', '.package-lock.json'));
-  const wanted = packagesIn(inRoot('package-lock.json'));
-  if (!installed || !wanted) return false;
-  return Object.entries(wanted).every(([path, entry]) => {
-    if (path === '' || (entry.optional && !isForThisMachine(entry))) return true;
-    return installed[path]?.version === entry.version && fs.existsSync(inRoot(path));
-  });
-}
-
-function packagesIn(file) {
+/** The compiler is a program, and sharp and koffi have machine code. */
+function refuseNoexec() {
+  const probe = join(DIST, '.alexnet-split-probe');
+  fs.writeFileSync(probe, '', { mode: 0o755 });
   try {
-    return JSON.parse(readText(file) ?? 'null')?.packages;
+    fs.accessSync(probe, fs.constants.X_OK);
   } catch {
-    return undefined; // half-written: as good as none
+    throw new SetupFailure(
+      `Cannot set up this clone: the system runs no programs from the disk of ${root}, which is probably mounted noexec; move the clone to another disk, or have that one mounted with exec`,
+    );
+  } finally {
+    fs.rmSync(probe);
   }
-}
-
-function isForThisMachine({ os, cpu, libc }) {
-  if (!os || libc) return false; // npm knows which libc; a package it left out says so when it is used
-  return os.includes(process.platform) && (!cpu || cpu.includes(process.arch));
 }
 
 // ---- compilation
 
-function isBuilt() {
+function isBuilt(lockHash) {
   const sources = listSources();
-  return readText(BUILD_STAMP) === buildStamp(sources) && sources.every(({ path }) => fs.existsSync(outputOf(path)));
+  return (
+    readText(BUILD_STAMP) === buildStamp(sources, lockHash) &&
+    sources.every(({ path }) => fs.existsSync(outputOf(path)))
+  );
 }
 
 /** Every source file with what changes when it is edited. */
@@ -154,15 +175,15 @@ function stampOf(path) {
   return { mtimeMs, size };
 }
 
-function buildStamp(sources) {
-  return hash(JSON.stringify([sources, stampOf('tsconfig.json'), readText(PACKAGES_STAMP)]));
+function buildStamp(sources, lockHash) {
+  return hash(JSON.stringify([sources, stampOf('tsconfig.json'), packagesId(lockHash)]));
 }
 
 function outputOf(path) {
   return join(DIST, path.replace(/\.ts$/, '.js'));
 }
 
-async function build() {
+async function build(lockHash) {
   say('compiling (tsc)');
   fs.rmSync(BUILD_STAMP, { force: true });
   const sources = listSources(); // before tsc reads them: what is edited meanwhile is compiled next time
@@ -171,7 +192,7 @@ async function build() {
   if (sources.some(({ path }) => !fs.existsSync(outputOf(path))))
     fs.rmSync(join(DIST, '.tsbuildinfo'), { force: true });
   await run('tsc', [process.execPath, inRoot('node_modules', 'typescript', 'bin', 'tsc'), '-p', root]);
-  writeWhole(BUILD_STAMP, buildStamp(sources));
+  writeWhole(BUILD_STAMP, buildStamp(sources, lockHash));
 }
 
 /** Removes what was compiled from sources that are gone. */
@@ -219,9 +240,10 @@ function runTests(tests) {
 // ---- processes, files
 
 /** Runs a program of the set-up; its output is shown when it fails. */
-async function run(name, command) {
+async function run(name, command, options = {}) {
   const output = [];
-  const code = await start(command, { stdio: ['ignore', 'pipe', 'pipe'] }, (chunk) => output.push(chunk));
+  const quiet = { ...options, stdio: ['ignore', 'pipe', 'pipe'] };
+  const code = await start(command, quiet, (chunk) => output.push(chunk));
   if (code === 0) return;
   process.stderr.write(Buffer.concat(output));
   throw new SetupFailure(`Cannot go on: ${name} failed with exit code ${code}; its message is above`);

@@ -1,88 +1,86 @@
-/** A lock between processes that set up the same clone: a file with its owner's process number, touched while it lives. */
+/**
+ * A lock between processes that set up the same clone. The system holds it (`flock`): it ends with the process that has
+ * it, however that ends, on whatever host or in whatever container. Node.js cannot ask for it, and koffi is not there
+ * yet: a program that every system has locks the open file for us, and the lock is that of the file, which stays open
+ * here. The file's text says who has the lock, for a message alone.
+ */
+import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
+import { hostname } from 'node:os';
 import { dirname } from 'node:path';
 
-const TOUCH_MS = 5_000;
-/** A process number may have gone to another program: an owner that is silent for so long is dead. */
-const SILENT_MS = 60_000;
+const AGAIN_MS = 200;
+
+/** Each locks descriptor 3 without waiting, and ends with 1 and without a word where another has it. */
+const PROGRAMS = [
+  ['flock', '-n', '3'],
+  ['perl', '-e', 'open(F, "+<&=3") or die "$!\\n"; flock(F, 6) or ($!{EWOULDBLOCK} ? exit 1 : die "$!\\n")'],
+  [
+    'python3',
+    '-c',
+    `import fcntl, sys
+try: fcntl.flock(3, 6)
+except BlockingIOError: sys.exit(1)
+except OSError as error: sys.exit(error.strerror)`,
+  ],
+];
 
 /**
- * Does `action` while no other process does; waits for one that does, but not for one that was killed.
- * @param waiting is told, once, the number of the process that is waited for.
+ * Does `action` while no other process does; waits for one that does.
+ * @param told.waiting hears, once, who is waited for.
+ * @param told.without hears why there is no lock, where there is none: the action is done all the same.
  */
-export async function holdingLock(file, waiting, action) {
+export async function holdingLock(file, { waiting, without }, action) {
   fs.mkdirSync(dirname(file), { recursive: true });
-  for (let told = false; !tryLock(file); ) {
-    const owner = readOwner(file);
-    if (owner === undefined) continue; // let go just now
-    if (isStale(file, owner)) {
-      breakLock(file, owner);
-      continue;
+  for (let isTold = false; ; ) {
+    const descriptor = fs.openSync(file, fs.constants.O_RDWR | fs.constants.O_CREAT);
+    try {
+      const { isLocked, reason } = tryLock(descriptor);
+      if (reason !== undefined) without(reason);
+      // Somebody may have removed dist/ after the file was opened here: then a lock of it keeps nobody out.
+      if (reason !== undefined || (isLocked && isSameFile(descriptor, file))) {
+        sign(descriptor);
+        return await action();
+      }
+      if (!isLocked && !isTold) {
+        waiting(ownerIn(file));
+        isTold = true;
+      }
+    } finally {
+      fs.closeSync(descriptor);
     }
-    if (!told) waiting(owner);
-    told = true;
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
-  const timer = setInterval(() => touch(file), TOUCH_MS);
-  try {
-    return await action();
-  } finally {
-    clearInterval(timer);
-    if (readOwner(file) === String(process.pid)) fs.rmSync(file);
+    await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
   }
 }
 
-function tryLock(file) {
-  // A link appears with its content, where a new file would be empty for a moment.
-  const draft = `${file}.${process.pid}`;
-  fs.writeFileSync(draft, String(process.pid));
-  try {
-    fs.linkSync(draft, file);
-    return true;
-  } catch (error) {
-    if (error.code === 'EEXIST') return false;
-    throw error;
-  } finally {
-    fs.rmSync(draft);
+function tryLock(descriptor) {
+  for (const [program, ...args] of PROGRAMS) {
+    const stdio = ['ignore', 'ignore', 'pipe', descriptor];
+    const { status, error, stderr } = spawnSync(program, args, { stdio, encoding: 'utf8' });
+    if (error) continue; // it is not here
+    if (status === 0) return { isLocked: true };
+    const said = stderr.trim().split('\n').at(-1);
+    if ((status === 1 && said === '') || status === null) return { isLocked: false };
+    return { reason: `${program} says "${said}"` };
   }
+  return { reason: `there is none of ${PROGRAMS.map(([program]) => program).join(', ')} on the PATH` };
 }
 
-function isStale(file, owner) {
-  const touched = fs.statSync(file, { throwIfNoEntry: false })?.mtimeMs;
-  if (touched !== undefined && Date.now() - touched > SILENT_MS) return true;
-  try {
-    process.kill(Number(owner), 0);
-    return false;
-  } catch (error) {
-    return error.code === 'ESRCH';
-  }
+function isSameFile(descriptor, file) {
+  const [own, named] = [fs.fstatSync(descriptor), fs.statSync(file, { throwIfNoEntry: false })];
+  return named !== undefined && own.ino === named.ino && own.dev === named.dev;
 }
 
-/** Renames the lock before it removes it: of two processes that find it stale, one does. */
-function breakLock(file, owner) {
-  const aside = `${file}.${process.pid}.stale`;
+function sign(descriptor) {
+  fs.ftruncateSync(descriptor);
+  fs.writeSync(descriptor, `${JSON.stringify({ pid: process.pid, host: hostname() })}\n`, 0);
+}
+
+function ownerIn(file) {
   try {
-    fs.renameSync(file, aside);
+    const { pid, host } = JSON.parse(fs.readFileSync(file, 'utf8'));
+    return `process ${Number(pid)} on ${String(host).replace(/[^\w.-]/g, '')}`;
   } catch {
-    return; // the other one did
-  }
-  // A new owner may have come between the look and the rename: it gets its lock back.
-  if (readOwner(aside) === owner) fs.rmSync(aside);
-  else fs.renameSync(aside, file);
-}
-
-function touch(file) {
-  try {
-    fs.utimesSync(file, new Date(), new Date());
-  } catch {
-    // Somebody removed dist/: nothing to hold any more.
-  }
-}
-
-function readOwner(file) {
-  try {
-    return fs.readFileSync(file, 'utf8');
-  } catch {
-    return undefined;
+    return 'another process';
   }
 }

@@ -18,7 +18,7 @@ import type { DisplayMode } from './display.js';
 import { oneLine } from './format.js';
 import { warnOfGpu } from './gpu-warning.js';
 import { lookAround } from './machine.js';
-import { claimName, runFolder } from './run-folder.js';
+import { checkName, makeNumbered, runFolder } from './run-folder.js';
 import { lockNow, lockRun } from './run-lock.js';
 import type { Services } from './services.js';
 import { barNotes, recordedTraining } from './train.js';
@@ -48,23 +48,25 @@ export async function ablateCommand(
   await warnOfGpu(services, layers, machine.devices);
   const { variants, missing } = variantsOf(resolved);
   const asked = chosenOf(variants, missing, only);
-  const config = claim(
-    resolved,
-    layers.some((layer) => sets(layer, 'run')),
-  );
-  const folder = runFolder(config);
+  const isNamed = layers.some((layer) => sets(layer, 'run'));
+  const named = isNamed ? resolved : withOwnName(resolved);
+  if (!isNamed || !isAblation(runFolder(named))) checkName(named, isNamed);
   // Before its rows are read: whoever ablates there writes others.
-  let lock = existsSync(folder) ? await lockRun(folder) : undefined;
+  let lock = isNamed && existsSync(runFolder(named)) ? await lockRun(runFolder(named)) : undefined;
   try {
-    const earlier = earlierRows(folder, settingsOf(config)) ?? [];
+    const earlier = (isNamed && earlierRows(runFolder(named), settingsOf(named))) || [];
     // What an earlier ablation of that name has finished stays in its table.
     const isKept = ({ name }: Variant) => earlier.some(({ variant, result }) => variant === name && isDone(result));
     const chosen = [BASELINE, ...variants.filter((variant) => asked.includes(variant) || isKept(variant))];
-    // Every config before the first run: what does not fit is said now, not tomorrow.
-    const configs = chosen.map(({ name, values }) => {
-      const own = { ...values, out: folder, run: name };
-      return resolveConfig([{ values: config as unknown as Record<string, unknown> }, { values: own }], machine).config;
-    });
+    const configsIn = (folder: string) =>
+      chosen.map(({ name, values }) => {
+        const own = { ...values, out: folder, run: name };
+        const all = [{ values: resolved as unknown as Record<string, unknown> }, { values: own }];
+        return resolveConfig(all, machine).config;
+      });
+    configsIn(runFolder(named)); // every config before the first run: what does not fit is said now, not tomorrow
+    const config = isNamed ? named : makeNumbered(named);
+    const folder = runFolder(config);
     const ablation: Ablation = {
       settings: settingsOf(config),
       rows: chosen.map((variant) => keptRow(variant, earlier)),
@@ -77,7 +79,7 @@ export async function ablateCommand(
     // With --json stdout is the result's alone.
     const forRuns = mode.json ? { ...services, stdout: services.stderr } : services;
     for (const note of [...notes, ...barNotes(layers, mode, services)]) forRuns.stdout.write(`${note}\n`);
-    const exitCode = await trainRows(ablation, configs, folder, mode, forRuns);
+    const exitCode = await trainRows(ablation, configsIn(folder), folder, mode, forRuns);
     const lines = mode.json
       ? [JSON.stringify(visible(ablation))]
       : ['', ...tableOf(ablation), '', ...endOf(ablation, config)];
@@ -113,12 +115,12 @@ async function trainRows(
 /** Trains one variant and fills its row. @returns its exit code. */
 async function trainRow(row: AblationRow, config: Config, { json, quiet }: DisplayMode, services: Services) {
   const watched = watchTraining();
-  // The run of that name may be there, unfinished, from before an interruption.
-  const claimed = claimName(config, false);
-  const { exitCode, failure } = await recordedTraining(claimed, [], { quiet: quiet || json || false }, services, {
+  // The run of that name may be there, unfinished, from before an interruption: then this one gets a number.
+  const recorded = await recordedTraining(config, [], { quiet: quiet || json || false }, services, {
     watch: watched.see,
   });
-  row.run = claimed.run;
+  const { exitCode, failure } = recorded;
+  row.run = recorded.config.run;
   row.result = watched.result() ?? null;
   if (failure !== undefined) services.stderr.write(`error: ${oneLine(failure)}\n`);
   return exitCode;
@@ -143,10 +145,9 @@ function chosenOf(
   });
 }
 
-/** The config with the ablation's name: that of one to go on with, or a new one. */
-function claim(config: Config, given: boolean): Config {
-  const named = given ? config : Object.freeze({ ...config, run: config.run.replace(/^(split|single)-/, 'ablate-') });
-  return isAblation(runFolder(named)) ? named : claimName(named, given);
+/** The config with a name for an ablation, made from the time too. */
+function withOwnName(config: Config): Config {
+  return Object.freeze({ ...config, run: config.run.replace(/^(split|single)-/, 'ablate-') });
 }
 
 /** What an earlier ablation finished is not done again. */

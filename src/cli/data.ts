@@ -108,7 +108,10 @@ export async function dataPrepare(
   if (pack !== undefined) tryPacking(dataset, pack);
   // First, for it finds out whether it can be kept, and which images cannot be read.
   const statistics = await statisticsOf(dataset, {
-    ...{ resize, channels: 3, onBadImage, cache: join(cacheFolder(), 'data') },
+    ...{ resize, channels: 3, onBadImage },
+    get cache() {
+      return join(cacheFolder(), 'data');
+    },
     ...{ atOnce: usableCores(), progress: noting('mean image', services) },
   });
   if (pack !== undefined) {

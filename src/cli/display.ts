@@ -24,7 +24,8 @@ export interface DisplayMode {
  * A display for where the output goes: on a terminal a progress bar, and evaluations above it; elsewhere plain lines,
  * one each `logEvery` steps and one an evaluation.
  */
-export function openDisplay(mode: DisplayMode, config: Config, services: Services): Display {
+export function openDisplay(mode: DisplayMode, asked: Config, services: Services): Display {
+  let config = asked;
   const { stdout, stderr } = services;
   if (mode.json) {
     return { note: printer(stderr), show: (event) => stdout.write(`${eventLine(event)}\n`), close: () => {} };
@@ -51,6 +52,9 @@ export function openDisplay(mode: DisplayMode, config: Config, services: Service
   }
 
   function show(event: LogEvent): void {
+    // The name that was made from the time may have got a number since.
+    if (event.event === 'run_start') config = { ...config, run: event.run };
+    if (mode.quiet && event.event !== 'warning' && event.event !== 'run_end') return;
     switch (event.event) {
       case 'run_start':
         steps = event.steps;
@@ -75,14 +79,7 @@ export function openDisplay(mode: DisplayMode, config: Config, services: Service
     }
   }
 
-  if (!mode.quiet) return { note: print, show, close: () => bar?.close() };
-  return {
-    note: () => {},
-    show: (event) => {
-      if (event.event === 'warning' || event.event === 'run_end') show(event);
-    },
-    close: () => {},
-  };
+  return { note: mode.quiet ? () => {} : print, show, close: () => bar?.close() };
 }
 
 /** Where the towers are, what they learn from, how large the net is, where the log is. */

@@ -9,7 +9,7 @@ import { keepRunData } from '../train/run-data.js';
 import { type ChannelOrder, openImport, settingsIn, writeRun } from '../weights/import.js';
 import { count } from './format.js';
 import { lookAround } from './machine.js';
-import { claimName, makeFolder } from './run-folder.js';
+import { checkName, makeFolder, runFolder } from './run-folder.js';
 import type { Services } from './services.js';
 
 export interface ImportFlags {
@@ -35,8 +35,8 @@ export async function importCommand(
   const settings = layers.some((layer) => sets(layer, 'preset')) ? undefined : settingsIn(file);
   const given = settings ? [{ file, values: settings }, ...layers] : layers;
   const machine = await lookAround(services, given);
-  const { config: asked, idle } = resolveConfig(given, machine, false);
-  const resolved = claimName(asked, true);
+  const { config: resolved, idle } = resolveConfig(given, machine, false);
+  checkName(resolved, true);
   for (const note of idle) services.stderr.write(`${note}\n`);
   const net = buildNet(resolved.net);
   const source = openImport(file, net, channelOrder);
@@ -46,7 +46,7 @@ export async function importCommand(
     const isLacking = needsStatistics(resolved.data) && !own;
     const config = isLacking ? resolveConfig([...given, WITHOUT_STATISTICS], machine, false).config : resolved;
     if (isLacking) services.stderr.write(`${lackingNote(file, config)}\n`);
-    const folder = makeFolder(config);
+    const folder = runFolder(makeFolder(config, true));
     const towers = config.placement === 'split' ? 2 : 1;
     const metadata = { format: 'alexnet-split', net: config.net.table, imported: file };
     orRemove(folder, () => {

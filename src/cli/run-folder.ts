@@ -12,7 +12,7 @@ import {
   renameSync,
   writeFileSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { Config } from '../config/config.js';
 import { ConfigError, SplitError } from '../errors.js';
 import { openOwn, writeOwn } from '../own-file.js';
@@ -24,34 +24,52 @@ export function runFolder({ out, run }: Pick<Config, 'out' | 'run'>): string {
 }
 
 /**
- * The config with a name that no other run has. A name that the user gave is refused when it is taken; one that was
- * made from the time gets a number.
- * @throws ConfigError when the folder is there and not empty; SplitError when the disk does not let us look.
+ * Looks whether the name can be had, before anything is made. One that was not given is made again when it is taken.
+ * @throws ConfigError when it was given and its folder is there and not empty; SplitError when the disk does not let us
+ * look.
  */
-export function claimName(config: Config, given: boolean): Config {
-  if (!isTaken(runFolder(config))) return config;
-  if (given) throw taken(runFolder(config));
-  for (let number = 2; ; number++) {
-    const next = { ...config, run: `${config.run}-${number}` };
-    if (!isTaken(runFolder(next))) return Object.freeze(next);
-  }
+export function checkName(config: Config, isGiven: boolean): void {
+  if (isTaken(runFolder(config)) && isGiven) throw taken(runFolder(config));
 }
 
 /**
- * Makes the folder and writes the settings into it as `config.json`.
- * @throws ConfigError when another run took the name meanwhile; SplitError when the disk does not take it.
+ * Makes the run's folder, and writes the settings into it as `config.json`. A name that was made from the time gets a
+ * number when another run has it, also when that run takes it at this moment.
+ * @returns the settings with the name that the run got.
+ * @throws ConfigError when a name that was given is taken; SplitError when the disk does not take the folder.
  */
-export function makeFolder(config: Config): string {
-  const folder = runFolder(config);
+export function makeFolder(config: Config, isGiven: boolean): Config {
+  const made = isGiven ? config : makeNumbered(config);
+  const folder = runFolder(made);
   try {
     mkdirSync(folder, { recursive: true });
     // `wx`: of two runs that start at once under one name, one makes the file and the other fails.
-    writeFileSync(join(folder, 'config.json'), `${JSON.stringify(config, null, 2)}\n`, { flag: 'wx' });
+    writeFileSync(join(folder, 'config.json'), `${JSON.stringify(made, null, 2)}\n`, { flag: 'wx' });
   } catch (error) {
     if (codeOf(error) === 'EEXIST') throw taken(folder);
     throw unusable(folder, error);
   }
-  return folder;
+  return made;
+}
+
+/**
+ * Makes a folder that was not there, under the config's name or that name with a number.
+ * @returns the settings with that name.
+ * @throws SplitError when the disk does not take it.
+ */
+export function makeNumbered(config: Config): Config {
+  for (let number = 1; ; number++) {
+    const next = number === 1 ? config : Object.freeze({ ...config, run: `${config.run}-${number}` });
+    const folder = runFolder(next);
+    try {
+      mkdirSync(dirname(folder), { recursive: true });
+      mkdirSync(folder);
+      return next;
+    } catch (error) {
+      // Whoever made it has it, also while it is empty yet.
+      if (codeOf(error) !== 'EEXIST' || !existsSync(folder)) throw unusable(folder, error);
+    }
+  }
 }
 
 /**

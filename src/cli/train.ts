@@ -10,7 +10,7 @@ import { oneLine } from './format.js';
 import { gpuReminder, gpuWarning } from './gpu-warning.js';
 import { lookAround } from './machine.js';
 import { findContinuation, folderToContinue } from './resume.js';
-import { claimName, continueFolder, makeFolder } from './run-folder.js';
+import { checkName, continueFolder, makeFolder, runFolder } from './run-folder.js';
 import { lockNow, lockRun, type RunLock } from './run-lock.js';
 import type { Services } from './services.js';
 import { stopOnSignal } from './stop.js';
@@ -42,9 +42,11 @@ export async function trainCommand(
     const warning = layers.some((layer) => sets(layer, 'devices'))
       ? undefined
       : await gpuWarning(services, machine.devices);
-    const config = lock ? resolved.config : claimName(resolved.config, isNamed);
+    const { config } = resolved;
+    if (!lock) checkName(config, isNamed);
     const all = [...resolved.notes, ...barNotes(asked, options, services), ...notes];
-    const { exitCode, failure } = await recordedTraining(config, all, options, services, { resume, lock, warning });
+    const recording = { resume, lock, isNamed, warning };
+    const { exitCode, failure } = await recordedTraining(config, all, options, services, recording);
     const reminder = gpuReminder(machine.devices, warning);
     if (reminder !== undefined) services.stderr.write(`warning: ${reminder}\n`);
     if (exitCode !== 0 && failure !== undefined) services.stderr.write(`error: ${oneLine(failure)}\n`);
@@ -66,6 +68,8 @@ export interface RecordOptions {
   resume?: Resume | undefined;
   /** Of the run's folder, when it goes on there; the caller gives it up. A new folder is made and locked here. */
   lock?: RunLock | undefined;
+  /** Whether somebody chose the name of a new run; another one gets a number when it is taken. */
+  isNamed?: boolean;
   /** Of what was found before: said and logged after `run_start`. */
   warning?: string | undefined;
   /** Is told of each event too. */
@@ -74,7 +78,7 @@ export interface RecordOptions {
 
 /**
  * One training with its folder, its log, a display, and an ear for signals.
- * @returns the exit code, and why it failed when it did.
+ * @returns the exit code, why it failed when it did, and the settings with the name that the run got.
  * @throws as {@link trainCommand}.
  */
 export async function recordedTraining(
@@ -82,11 +86,12 @@ export async function recordedTraining(
   notes: readonly string[],
   mode: DisplayMode,
   services: Services,
-  { resume, lock, warning, watch = () => {} }: RecordOptions = {},
-): Promise<{ exitCode: number; failure: string | undefined }> {
+  { resume, lock, isNamed = false, warning, watch = () => {} }: RecordOptions = {},
+): Promise<{ exitCode: number; failure: string | undefined; config: Config }> {
   const { train } = await services.trainRoom();
   const display = openDisplay(mode, config, services);
-  const recorder = openRecorder(config, lock, (message) => waiting.push({ event: 'warning', message }));
+  const warn = (message: string) => waiting.push({ event: 'warning', message });
+  const recorder = openRecorder(config, { lock, isNamed, warn });
   const stop = stopOnSignal(() => {
     display.close(); // the second signal ends the process, and the terminal must be as it was by then
     display.note('stopping after this step; once more stops at once');
@@ -114,8 +119,9 @@ export async function recordedTraining(
       while (hasBegun && waiting.length > 0) tell(waiting.shift()!);
       if (event.event === 'run_end' && stop.signal.aborted) stop.leaveSoon(event.exit_code);
     };
-    const { exitCode } = await train(config, { report, signal: stop.signal, resume, note: display.note });
-    return { exitCode, failure };
+    const ui = { report, begin: recorder.begin, signal: stop.signal, resume, note: display.note };
+    const { exitCode } = await train(config, ui);
+    return { exitCode, failure, config: recorder.config() };
   } finally {
     stop.forget();
     waiting.forEach(display.show);
@@ -124,18 +130,36 @@ export async function recordedTraining(
   }
 }
 
-/** The log, opened by its first event with the folder it is in. @param warn hears of a folder that cannot be locked. */
-function openRecorder(config: Config, lock: RunLock | undefined, warn: (message: string) => void): RunLog {
+interface Recorder extends RunLog {
+  /** Makes the folder. @returns the settings with the name that the run got. */
+  begin(): Config;
+  /** The settings, with that name once the folder is made. */
+  config(): Config;
+}
+
+/** The log and the folder it is in, which is made by `begin` or the first event. */
+function openRecorder(
+  config: Config,
+  { lock, isNamed, warn }: { lock: RunLock | undefined; isNamed: boolean; warn: (message: string) => void },
+): Recorder {
   let log: RunLog | undefined;
   let own: RunLock | undefined;
+  let named = config;
   const open = () => {
-    const folder = lock ? continueFolder(config) : makeFolder(config);
+    if (lock) continueFolder(config);
+    else named = makeFolder(config, isNamed);
+    const folder = runFolder(named);
     if (!lock) own = lockNow(folder);
     const { warning } = lock ?? own!;
     if (warning !== undefined) warn(warning);
     return openLog(join(folder, 'log.ndjson'));
   };
   return {
+    begin() {
+      log ??= open();
+      return named;
+    },
+    config: () => named,
     write(event) {
       log ??= open();
       log.write(event);

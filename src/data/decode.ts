@@ -1,4 +1,5 @@
 /** From a file's bytes to pixels of one size: the one place that knows sharp. */
+import { whyNotLoaded } from '../addon.js';
 import { DataError } from '../errors.js';
 import { placeholder } from '../file-kind.js';
 import { systemError } from './trouble.js';
@@ -87,10 +88,7 @@ function loadSharp(): Promise<typeof import('sharp').default> {
       return sharp;
     },
     (error: unknown) => {
-      throw new DataError(
-        `Cannot decode images: sharp does not load (${firstLine(error)}), expected its binary for ${process.platform}-${process.arch}; install the packages again, optional ones included`,
-        { cause: error },
-      );
+      throw new DataError(`Cannot decode images: ${whyNotLoaded('sharp', error)}`, { cause: error });
     },
   );
   return loading;

@@ -28,8 +28,8 @@ export interface StatisticsOptions {
   resize: number;
   channels: 1 | 3;
   onBadImage: 'fail' | 'skip';
-  /** The folder in which they are kept; made when it is not there. */
-  cache: string;
+  /** The folder in which they are kept; made when it is not there. Asked for only where it is used. */
+  readonly cache: string;
   /** Images that are decoded at once. */
   atOnce: number;
   progress?: Progress;
@@ -44,12 +44,18 @@ export interface StatisticsOptions {
 export async function statisticsOf(dataset: Dataset, options: StatisticsOptions): Promise<Statistics> {
   if (dataset.kind === 'pixels') return statisticsOfPixels(dataset, options.resize);
   const name = await fileName(dataset, options);
-  const kept = [dataset.folder, options.cache].map((folder) => readStatistics(join(folder, name), options.resize));
-  const found = kept.find((each) => each?.channels === options.channels);
+  const keptIn = (folder: string) => {
+    const found = readStatistics(join(folder, name), options.resize);
+    return found?.channels === options.channels ? found : undefined;
+  };
+  const beside = keptIn(dataset.folder);
+  if (beside) return beside;
+  const { cache } = options;
+  const found = keptIn(cache);
   if (found) return found;
-  keeping(options.cache, () => tryFolder(options.cache)); // better told now than after a million images
+  keeping(cache, () => tryFolder(cache)); // better told now than after a million images
   const computed = await statisticsOfFiles(dataset, options);
-  keeping(options.cache, () => writeStatistics(options.cache, name, computed));
+  keeping(cache, () => writeStatistics(cache, name, computed));
   return computed;
 }
 

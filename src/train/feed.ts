@@ -96,7 +96,10 @@ async function neededStatistics(
   if (!needsStatistics(data)) return undefined;
   const { resize, onBadImage } = data;
   return statisticsOf(dataset, {
-    ...{ resize, onBadImage, atOnce: usableCores(), cache: join(cacheFolder(), 'data') },
+    ...{ resize, onBadImage, atOnce: usableCores() },
+    get cache() {
+      return join(cacheFolder(), 'data');
+    },
     channels: channelsOf(net),
     progress: notesOfProgress('mean of the training images, computed once', note),
     ...(signal && { signal }),

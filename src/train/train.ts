@@ -33,6 +33,11 @@ export interface TrainResult {
 export interface TrainUi {
   /** Takes the events, `run_start` first. */
   report: Report;
+  /**
+   * Makes the run's place, just before `run_start`: all that can be checked has been.
+   * @returns the config with the name that the run got.
+   */
+  begin?: (config: Config) => Config;
   /** Ends the run after the step it is in. Its reason may be the signal's name. */
   signal: AbortSignal;
   /** What to go on from, instead of the initial values. */
@@ -81,9 +86,9 @@ export async function train(config: Config, outer: TrainUi): Promise<TrainResult
     if (!team) return stoppedBefore(signal);
     try {
       const steps = config.steps ?? config.epochs * feeder.batchesPerEpoch;
-      const run: Run = { config, dataset, feeder, team, steps };
+      const run: Run = { config: ui.begin?.(config) ?? config, dataset, feeder, team, steps };
       report(startOf(run));
-      keepRunData(config, dataset.classNames, statistics);
+      keepRunData(run.config, dataset.classNames, statistics);
       for (const message of team.warnings) report({ event: 'warning', message });
       const ended = await runAndEnd(run, ui);
       unfinished = ended.unfinished;

@@ -1,5 +1,6 @@
 /** The first layer's kernels as a picture, after the paper's Figure 3: tower 0's above tower 1's. */
-import { CheckpointError, ConfigError } from '../errors.js';
+import { whyNotLoaded } from '../addon.js';
+import { CheckpointError, ConfigError, SetupError } from '../errors.js';
 import { writeOwn } from '../own-file.js';
 import type { FirstLayer } from './kernels.js';
 
@@ -78,7 +79,9 @@ function drawKernel(
 
 /** Writes a picture as PNG. @throws CheckpointError when the disk does not take it. */
 export async function writePng({ height, width, pixels }: Picture, file: string): Promise<void> {
-  const { default: sharp } = await import('sharp');
+  const { default: sharp } = await import('sharp').catch((error: unknown) => {
+    throw new SetupError(`Cannot write the picture ${file}: ${whyNotLoaded('sharp', error)}`, { cause: error });
+  });
   const bytes = await sharp(pixels, { raw: { width, height, channels: 3 } })
     .png()
     .toBuffer();

@@ -17,9 +17,12 @@ after(() => fs.rmSync(base, { recursive: true, force: true }));
 let folders = 0;
 const newOut = () => fs.mkdtempSync(join(base, `${folders++}-`));
 
+const GENERATED = 'ablate-mini-20260203-040506';
+
 /** Accuracies by the run's name; trains three steps. `seen` gets the configs. */
 function training(accuracies: Record<string, number>, seen: Config[] = []): TrainRoom['train'] {
-  return async (config, { report }) => {
+  return async (asked, { report, begin }) => {
+    const config = begin?.(asked) ?? asked;
     seen.push(config);
     const top1 = accuracies[config.run.replace(/-\d$/, '')] ?? 0.5;
     report({ ...RUN_START, run: config.run, config, placement: config.placement });
@@ -172,7 +175,26 @@ test('ablate --json prints the result alone, every number visible', async () => 
     ],
   );
   assert.equal(settings.preset, 'mini');
-  assert.deepEqual(fs.readdirSync(out), ['ablate-mini-20260203-040506']);
+  assert.deepEqual(fs.readdirSync(out), [GENERATED]);
+});
+
+test('ablate without a name gets a folder of its own beside one that was started in the same second', async () => {
+  const out = newOut();
+  const during: Outcome[] = [];
+  const argv = ['ablate', '--quiet', '--out', out, '--only', 'tanh'];
+  const train: TrainRoom['train'] = async (config, ui) => {
+    if (during.length === 0) during.push(await run(argv, { trainRoom: roomWith({ train: training({}) }) }));
+    return training({})(config, ui);
+  };
+  const first = await run(argv, { trainRoom: roomWith({ train }) });
+  assert.deepEqual([first.exitCode, during[0]!.exitCode, during[0]!.stderr.text], [0, 0, '']);
+  for (const name of [GENERATED, `${GENERATED}-2`])
+    assert.deepEqual(fs.readdirSync(join(out, name)).sort(), ['ablation.json', 'ablation.md', 'baseline', 'tanh']);
+  assert.match(during[0]!.stdout.text, /^ablation of seed \d in .*ablate-mini-\d+-\d+-2\/ablation\.md$/m);
+  const { out: place } = JSON.parse(
+    fs.readFileSync(join(out, `${GENERATED}-2`, 'tanh', 'config.json'), 'utf8'),
+  ) as Config;
+  assert.equal(place, join(out, `${GENERATED}-2`));
 });
 
 test('ablate refuses a folder in which another one is at work, and gives its own up', async () => {

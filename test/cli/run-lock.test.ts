@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { lockNow, lockRun, whoTrains } from '../../src/cli/run-lock.js';
 import { ConfigError, SplitError } from '../../src/errors.js';
+import { withoutLocks } from '../namespaces.js';
 
 function temporary(t: TestContext): string {
   const folder = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-lock-'));
@@ -16,11 +17,12 @@ function temporary(t: TestContext): string {
 }
 
 /** A process that runs `program` with the functions of run-lock and the folder at hand. */
-function start(folder: string, program: string): ChildProcess {
+function start(folder: string, program: string, by: readonly string[] = []): ChildProcess {
   const url = JSON.stringify(new URL('../../src/cli/run-lock.js', import.meta.url).href);
   const imports = `import fs from 'node:fs'; import { lockNow, lockRun } from ${url};`;
   const args = ['--input-type=module', '--eval', `${imports} const folder = process.argv[1]; ${program}`, folder];
-  return spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  const [first, ...rest] = [...by, process.execPath, ...args];
+  return spawn(first!, rest, { stdio: ['ignore', 'pipe', 'inherit'] });
 }
 
 /** One that holds the lock until it is killed. */
@@ -62,6 +64,18 @@ test('lockRun() takes the lock of a process that was killed, which leaves its fi
     assert.deepEqual(fs.readdirSync(folder), []);
     assert.equal(whoTrains(folder), undefined);
   }
+});
+
+test('lockNow() gives a sentence instead of a lock where the file system has none', {
+  skip: withoutLocks('ENOLCK') === undefined && 'strace does not work here',
+}, async (t) => {
+  const folder = temporary(t);
+  const child = start(folder, 'console.log(lockNow(folder).warning);', withoutLocks('EOPNOTSUPP'));
+  const [said] = await once(child.stdout!, 'data');
+  assert.match(
+    String(said),
+    /^\S+ cannot be locked: the file system does not lock files \(E(OP)?NOTSUPP?\); see to it that no other process trains there\n$/,
+  );
 });
 
 test('lockNow() keeps out the same process too, until the lock is released', (t) => {

@@ -3,8 +3,8 @@
 import type { Output, Services, TrainRoom } from '../../src/cli/services.js';
 import { main } from '../../src/cli.js';
 import type { Config } from '../../src/config/config.js';
-import type { Report } from '../../src/log.js';
 import type { Device } from '../../src/native/c/context.js';
+import type { TrainUi } from '../../src/train/index.js';
 import { CHECK, EVAL, RUN_END, RUN_START, trainStep } from '../events.js';
 
 /** Keeps what is written. */
@@ -51,7 +51,8 @@ export function roomWith(room: Partial<TrainRoom>): () => Promise<TrainRoom> {
 }
 
 /** A training of three steps, as the real one reports it. */
-export async function threeSteps(config: Config, { report }: { report: Report }) {
+export async function threeSteps(asked: Config, { report, begin }: Pick<TrainUi, 'report' | 'begin'>) {
+  const config = begin?.(asked) ?? asked;
   report({ ...RUN_START, run: config.run, config });
   report(CHECK);
   for (const step of [1, 2, 3]) report(trainStep(step));

@@ -216,6 +216,48 @@ test('train numbers the name that it made when it is taken', async () => {
   assert.equal(config.run, `${GENERATED}-3`);
 });
 
+test('train makes its name again when another run takes it before this one begins', async () => {
+  const out = newOut();
+  let arrived = 0;
+  let open = () => {};
+  const all = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  // Each has looked at the names by then, and none has its folder.
+  const train: TrainRoom['train'] = async (config, ui) => {
+    if (++arrived === 3) open();
+    await all;
+    assert.equal(config.run, GENERATED);
+    return threeSteps(config, ui);
+  };
+  const flags = [[], ['--quiet'], ['--json']];
+  const ended = await Promise.all(
+    flags.map((each) => run(['train', '--out', out, ...each], { trainRoom: roomWith({ train }) })),
+  );
+  assert.deepEqual(
+    ended.map(({ exitCode }) => exitCode),
+    [0, 0, 0],
+  );
+  const names = [GENERATED, `${GENERATED}-2`, `${GENERATED}-3`];
+  assert.deepEqual(fs.readdirSync(out).sort(), names);
+  for (const [i, name] of names.entries()) {
+    const read = (file: string) => fs.readFileSync(join(out, name, file), 'utf8');
+    const [start] = read('log.ndjson').split('\n');
+    const { run: logged, config } = JSON.parse(start!) as { run: string; config: Config };
+    assert.deepEqual([logged, config.run, (JSON.parse(read('config.json')) as Config).run], [name, name, name]);
+    assert.ok(ended[i]!.stdout.text.includes(name), ended[i]!.stdout.text);
+    assert.ok(!ended[i]!.stdout.text.includes(names[i + 1] ?? '-4'));
+  }
+});
+
+test('train leaves alone an empty folder of the name that it made: somebody made it a moment ago', async () => {
+  const out = newOut();
+  fs.mkdirSync(join(out, GENERATED));
+  assert.equal((await run(['train', '--out', out])).exitCode, 0);
+  assert.deepEqual(fs.readdirSync(join(out, GENERATED)), []);
+  assert.ok(fs.existsSync(join(out, `${GENERATED}-2`, 'log.ndjson')));
+});
+
 test('train says in a sentence that its folder cannot be made, with a name of its own and with a given one', async () => {
   const file = join(base, 'a-file');
   fs.writeFileSync(file, '');

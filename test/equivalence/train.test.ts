@@ -135,8 +135,11 @@ test('train() stops after the step in which it is asked to, and saves the weight
     events.push(event);
     if (event.event === 'train_step' && event.step === 3) controller.abort('SIGTERM');
   };
-  const { exitCode, steps } = await train(config, { report, signal: controller.signal });
-  assert.deepEqual([exitCode, steps], [143, 3]);
+  // The name that was asked for is taken, and another one made.
+  const begin = (asked: Config) => ({ ...asked, run: 'stopped' });
+  const { exitCode, steps } = await train({ ...config, run: 'taken' }, { report, begin, signal: controller.signal });
+  assert.deepEqual([exitCode, steps, of(events, 'run_start')[0]!.run], [143, 3, 'stopped']);
+  assert.ok(!fs.existsSync(join(folder, 'taken')));
   assert.equal(of(events, 'run_end')[0]!.status, 'stopped');
   assert.ok(fs.existsSync(join(folder, 'stopped', 'tower-1-of-2.safetensors')));
 });

@@ -1,97 +1,11 @@
-/** Runs scripts/run.mjs in made-up clones, with an `npm` that only links the compiler. */
+/** Runs scripts/run.mjs in made-up clones. */
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
+import { spawn } from 'node:child_process';
 import fs from 'node:fs';
-import { tmpdir } from 'node:os';
-import { delimiter, dirname, join } from 'node:path';
-import { after, test } from 'node:test';
+import { join } from 'node:path';
+import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
-
-const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
-const temporary = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-run-'));
-after(() => fs.rmSync(temporary, { recursive: true, force: true }));
-
-const NPM = `#!/bin/sh
-echo "$@" >> npm-calls
-if [ -e npm-fails ]; then echo "npm error E404 no such package" >&2; exit 1; fi
-sleep 0.2
-mkdir -p node_modules
-ln -s "${join(ROOT, 'node_modules', 'typescript')}" node_modules/typescript
-`;
-
-const FILES = {
-  'package.json': '{ "type": "module" }',
-  'package-lock.json': '{ "packages": { "": {}, "node_modules/typescript": { "version": "7.0.2" } } }',
-  'tsconfig.json': JSON.stringify({
-    compilerOptions: {
-      ...{ module: 'nodenext', target: 'es2022', strict: true, types: [], rootDir: '.', outDir: 'dist' },
-      ...{ incremental: true, tsBuildInfoFile: 'dist/.tsbuildinfo' },
-    },
-    include: ['src', 'test'],
-  }),
-  'src/cli.ts': `declare const process: any, console: any;
-    console.log('cli', ...process.argv.slice(2));
-    if (process.argv.includes('seven')) process.exitCode = 7;
-    export {};`,
-  'src/native/install/fetch.ts': `declare const process: any, console: any;
-    export async function ensureLibrary() {
-      if (process.env.NO_LIBRARY) throw Object.assign(new Error('Cannot fetch'), { name: 'SetupError' });
-      console.log('library');
-    }`,
-  'test/good.test.ts': `import test from 'node:test'; test('good() passes', () => {}); export {};`,
-};
-
-let clones = 0;
-
-/** A new clone, with nothing installed. */
-function clone(files: Record<string, string> = {}): string {
-  const folder = join(temporary, `clone${++clones}`);
-  const types = { 'src/node.d.ts': `declare module 'node:test' { const test: any; export default test; }` };
-  for (const [path, text] of Object.entries({ ...FILES, ...types, ...files })) write(folder, path, text);
-  write(folder, 'bin/npm', NPM);
-  fs.chmodSync(join(folder, 'bin/npm'), 0o755);
-  fs.cpSync(join(ROOT, 'scripts'), join(folder, 'scripts'), {
-    recursive: true,
-    filter: (path) => !path.endsWith('.ts'),
-  });
-  return folder;
-}
-
-function write(folder: string, path: string, text: string): void {
-  const file = join(folder, path);
-  fs.mkdirSync(dirname(file), { recursive: true });
-  fs.writeFileSync(file, text);
-}
-
-function start(folder: string, args: string[], extraEnv: NodeJS.ProcessEnv = {}): ChildProcess {
-  const env: NodeJS.ProcessEnv = {
-    ...process.env,
-    ...extraEnv,
-    PATH: [join(folder, 'bin'), process.env.PATH].join(delimiter),
-  };
-  for (const name of ['npm_execpath', 'NODE_TEST_CONTEXT', 'NODE_OPTIONS']) delete env[name];
-  return spawn(process.execPath, ['scripts/run.mjs', ...args], { cwd: folder, env });
-}
-
-async function finished(child: ChildProcess): Promise<{ code: number | null; stdout: string; stderr: string }> {
-  const output = { stdout: '', stderr: '' };
-  child.stdout?.on('data', (chunk) => {
-    output.stdout += chunk;
-  });
-  child.stderr?.on('data', (chunk) => {
-    output.stderr += chunk;
-  });
-  const [code] = await once(child, 'close');
-  return { code, ...output };
-}
-
-const run = (folder: string, args: string[], env?: NodeJS.ProcessEnv) => finished(start(folder, args, env));
-
-function npmCalls(folder: string): string[] {
-  return fs.readFileSync(join(folder, 'npm-calls'), 'utf8').trim().split('\n');
-}
+import { clone, FILES, finished, isRunning, npmCalls, ROOT, run, start, write } from './clones.js';
 
 test('run.mjs installs and compiles on a fresh clone, and does nothing of it again', async () => {
   const folder = clone();
@@ -198,37 +112,6 @@ test('run.mjs --test passes SIGTERM on to the tests', { timeout: 60_000 }, async
   assert.notEqual((await end).code, 0);
   const pid = Number(fs.readFileSync(pidFile, 'utf8'));
   while (isRunning(pid)) await sleep(50); // the test's time limit ends this
-});
-
-function isRunning(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-test('run.mjs run twice at once sets up once', async () => {
-  const folder = clone();
-  const both = await Promise.all([run(folder, ['summary']), run(folder, ['summary'])]);
-  assert.deepEqual(
-    both.map(({ code, stdout }) => [code, stdout]),
-    [
-      [0, 'cli summary\n'],
-      [0, 'cli summary\n'],
-    ],
-  );
-  assert.equal(npmCalls(folder).length, 1);
-  assert.match(both.map(({ stderr }) => stderr).join(''), /waiting for process \d+/);
-});
-
-test('run.mjs is not kept waiting by a process that was killed', { timeout: 60_000 }, async () => {
-  const folder = clone();
-  const killed = spawn(process.execPath, ['-e', '0']);
-  await once(killed, 'close');
-  write(folder, 'dist/.alexnet-split-setup', String(killed.pid));
-  assert.equal((await run(folder, ['summary'])).code, 0);
 });
 
 test('run.mjs refuses an old Node.js', async () => {

@@ -6,15 +6,17 @@
  * it returns; one on a GPU when its result is there.
  */
 import type * as tf from '@tensorflow/tfjs';
-import koffi from 'koffi';
 import { openContext } from '../c/context.js';
 import { ALIGNMENT } from '../c/copy.js';
 import { moveHandle } from '../c/handles.js';
 import { DataType, type Pointer } from '../c/signatures.js';
 import { check } from '../c/status.js';
 import { bytesPerElement, volume } from '../c/values.js';
+import { loadKoffi } from '../install/koffi.js';
 import { currentBinding, tensorOf } from './backend.js';
 import type { PinnedBinding } from './binding.js';
+
+const koffi = loadKoffi();
 
 /** By tfjs's word for a tensor's values: their memory is not collected before it. */
 const memories = new WeakMap<object, ArrayBufferLike>();

@@ -1,9 +1,11 @@
 /** Sets an op's attributes, of every kind that tfjs-node's kernels send, single values and lists. */
-import koffi from 'koffi';
 import { NativeError } from '../../errors.js';
+import { loadKoffi } from '../install/koffi.js';
 import type { Library } from './load.js';
 import { AttrType, type Pointer } from './signatures.js';
 import { check } from './status.js';
+
+const koffi = loadKoffi();
 
 /** One attribute: tfjs-node's `TFEOpAttr`. `type` is one of {@link AttrType}. */
 export interface OpAttr {

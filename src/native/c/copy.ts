@@ -2,9 +2,12 @@
  * Bytes into C's memory and out of it, by the C library. A JavaScript view of C's memory would count as JavaScript's own
  * while it lasts: some tens of megabytes of such views have the whole heap collected, and that takes longer than copying.
  */
-import koffi from 'koffi';
+
+import { loadKoffi } from '../install/koffi.js';
 import type { Library } from './load.js';
 import type { Pointer } from './signatures.js';
+
+const koffi = loadKoffi();
 
 /** TensorFlow takes memory as it is where it begins at a multiple of so many bytes: Eigen's alignment. */
 export const ALIGNMENT = 64;

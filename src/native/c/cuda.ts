@@ -1,9 +1,11 @@
 /** Asks CUDA itself: its driver, and the libraries that TensorFlow opens. Nothing here needs TensorFlow. */
-import koffi from 'koffi';
 import { type DriverAnswer, type GpuFacts, type LibraryState, mustCompile } from '../install/gpu-support.js';
+import { loadKoffi } from '../install/koffi.js';
 import { fetchedBuild, findLibrary } from '../install/library.js';
 import { hasNvidiaCard, hasNvidiaDevice, readNvidia } from '../install/nvidia.js';
 import type { Card } from '../install/nvidia-smi.js';
+
+const koffi = loadKoffi();
 
 /** What TensorFlow 2.21 opens before it makes a GPU (`TryDlopenCUDALibraries`); without one of them it has none. */
 const OPENED_BY_TENSORFLOW = [

@@ -2,15 +2,18 @@
  * Loads TensorFlow into the process and binds its C functions. Every thread that uses it calls
  * {@link openLibrary} for itself; the library is loaded once.
  */
-import koffi from 'koffi';
+import { isNoexec, notMapped } from '../../addon.js';
 import { SetupError } from '../../errors.js';
 import { printable } from '../../printable.js';
 import { remedies } from '../install/environment.js';
-import { cudaPreload, findLibrary } from '../install/library.js';
+import { loadKoffi } from '../install/koffi.js';
+import { cudaPreload, type FoundLibrary, findLibrary } from '../install/library.js';
 import { hasUsableDriver } from './cuda.js';
 import { oneAtATime, type ProcessWords } from './process-wide.js';
 import { PROTOTYPES } from './prototypes.js';
 import { type Pointer, STRUCTS, type TensorFlowC } from './signatures.js';
+
+const koffi = loadKoffi();
 
 /** The few functions of the C library that the binding needs. */
 export interface LibC {
@@ -86,9 +89,7 @@ function loadFiles(libc: LibC, words: ProcessWords): { paths: [string, string]; 
   // Without RTLD_NODELETE the library is unmapped while its threads still run, and the process dies at its end.
   const open = (path: string, flags: number) => {
     if (dlopen(path, flags) === null) {
-      throw new SetupError(
-        `Cannot load ${path}: ${dlerror()}; run \`alexnet-split setup\` to fetch a working copy, or point TENSORFLOW_DIR at one`,
-      );
+      throw new SetupError(`Cannot load ${whyNot(path, dlerror(), found.source)}`);
     }
   };
   for (const path of cudaPreload(found.nvidiaFolders)) open(path, RTLD_NOW | RTLD_GLOBAL | RTLD_NODELETE);
@@ -98,6 +99,17 @@ function loadFiles(libc: LibC, words: ProcessWords): { paths: [string, string]; 
   open(found.tensorflow, RTLD_NOW | RTLD_NODELETE);
   const paths: [string, string] = [found.framework, found.tensorflow];
   return { paths, kept: strdup(paths.join('\n')) };
+}
+
+/** Why the library is not loaded, and what to do: to fetch it again helps where the file is broken, not its disk. */
+function whyNot(path: string, said: string, source: FoundLibrary['source']): string {
+  if (notMapped(said) === undefined && !isNoexec(path))
+    return `${path}: ${said}; run \`alexnet-split setup\` to fetch a working copy, or point TENSORFLOW_DIR at one`;
+  const elsewhere =
+    source === 'cache'
+      ? 'set ALEXNET_SPLIT_CACHE to a folder on another disk, where the library is fetched again'
+      : 'point TENSORFLOW_DIR at a copy on another disk';
+  return `${path}: the system runs no code from its disk (${said}), which is probably mounted noexec; ${elsewhere}, or have that disk mounted with exec`;
 }
 
 function bindTensorFlow(framework: string, tensorflow: string): TensorFlowC {

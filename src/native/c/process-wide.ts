@@ -7,9 +7,11 @@
  * and never changes: `setenv` that does not overwrite decides between threads that come at the same moment.
  */
 import { readFileSync } from 'node:fs';
-import koffi from 'koffi';
 import { NativeError } from '../../errors.js';
+import { loadKoffi } from '../install/koffi.js';
 import type { Pointer } from './signatures.js';
+
+const koffi = loadKoffi();
 
 /** What the threads share besides the lock: addresses, 0n at first. Read and written by the lock's owner alone. */
 export interface ProcessWords {

@@ -1,6 +1,9 @@
 /** As much of protobuf's wire format as is needed to read what TensorFlow says of itself. */
-import koffi from 'koffi';
+
+import { loadKoffi } from '../install/koffi.js';
 import type { Pointer } from './signatures.js';
+
+const koffi = loadKoffi();
 
 /** A view of what a `TF_Buffer` holds, for as long as it lives: it begins with the data's address and length. */
 export function bytesOfBuffer(buffer: Pointer): Uint8Array {

@@ -1,14 +1,15 @@
-/** Fetches the TensorFlow library: pip downloads pinned wheels, the shared libraries in them go to the cache. */
-import { spawn } from 'node:child_process';
+/** Fetches the TensorFlow library: pip (`pip.ts`) downloads pinned wheels, the shared libraries in them go to the cache. */
 import { mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
 import { join } from 'node:path';
+import { isNoexec } from '../../addon.js';
 import { SetupError } from '../../errors.js';
 import { printable } from '../../printable.js';
 import { cacheFolder, type FoundLibrary, fetchedBuild, findLibrary } from './library.js';
 import { hasNvidiaDevice } from './nvidia.js';
-import { type Build, buildFor, isKept, requirement, TENSORFLOW_VERSION, WHEEL_PYTHON, type Wheel } from './wheels.js';
-import { openWorkFolder, waitForOthers } from './work-folder.js';
+import { download, INSTEAD } from './pip.js';
+import { type Build, buildFor, isKept, TENSORFLOW_VERSION, type Wheel } from './wheels.js';
+import { openWorkFolder } from './work-folder.js';
 
 export interface EnsureOptions {
   /** Takes a line that tells what is being done; without it, lines go to stderr. */
@@ -18,8 +19,6 @@ export interface EnsureOptions {
   /** Fetches a GPU build again that lost CUDA's libraries. A run does not: it may have found them elsewhere. */
   repair?: boolean;
 }
-
-const INSTEAD = `point TENSORFLOW_DIR at an existing TensorFlow ${TENSORFLOW_VERSION}`;
 
 /**
  * The TensorFlow library of this machine; fetches it when it is neither where `TENSORFLOW_DIR` points nor in the cache.
@@ -51,16 +50,16 @@ async function fetchInto(
   find: () => FoundLibrary | undefined,
   say: (line: string) => void,
 ): Promise<FoundLibrary> {
-  const work = openWorkFolder(cache, build.folder);
+  const work = await openWorkFolder(cache, build.folder, say);
   const pip = new AbortController();
   const stopWatching = onEndSignal(() => {
     pip.abort();
     work.close();
   });
   try {
-    await waitForOthers(cache, build.folder, work, (owner) => say(`waiting for ${owner}, which fetches TensorFlow`));
     const fetchedByAnother = find();
     if (fetchedByAnother) return fetchedByAnother;
+    refuseNoexec(cache, work.path);
     await refuseFullDisk(cache, build);
     if (nvidiaDevice && build.flavour === 'cpu') {
       say(`TensorFlow has no GPU build for ${process.platform} ${process.arch}: the CPU build is fetched`);
@@ -106,77 +105,6 @@ async function fetchWheel(
   rmSync(folder, { recursive: true });
 }
 
-/** Has pip put the wheel into the folder. pip checks the hash; the user's settings of pip hold: mirrors, proxies, … */
-async function download(wheel: Wheel, build: Build, folder: string, signal: AbortSignal): Promise<void> {
-  const requirements = join(folder, 'requirements.txt');
-  writeFileSync(requirements, `${requirement(wheel)}\n`);
-  const { version, implementation, abi } = WHEEL_PYTHON;
-  const terminal = process.stderr.isTTY === true;
-  const args = [
-    ...['-m', 'pip', 'download', '--require-hashes', '--no-deps', '--only-binary=:all:', '--no-cache-dir'],
-    ...['--disable-pip-version-check', '--no-input', '--python-version', version],
-    ...['--implementation', implementation, '--abi', abi],
-    ...build.platforms.flatMap((platform) => ['--platform', platform]),
-    ...(terminal ? [] : ['--quiet', '--progress-bar', 'off']),
-    ...['--dest', folder, '-r', requirements],
-  ];
-  // pip downloads to TMPDIR first, which is often too small. A download needs no virtual environment.
-  const env = { ...process.env, TMPDIR: join(folder, 'tmp'), PIP_REQUIRE_VIRTUALENV: '0' };
-  const { exitCode, errors } = await run('python3', args, env, signal);
-  if (exitCode === 0) return;
-  const [reason, remedy] = pipFailure(errors, exitCode);
-  throw new SetupError(`Cannot fetch ${wheel.project} ${wheel.version}: ${reason}; ${remedy}, or ${INSTEAD}`);
-}
-
-/** Runs a program, its stdout on our stderr. @returns its exit code, or what killed it, and what it wrote to stderr. */
-function run(
-  command: string,
-  args: string[],
-  env: NodeJS.ProcessEnv,
-  signal: AbortSignal,
-): Promise<{ exitCode: number | string; errors: string }> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { stdio: ['ignore', 2, 'pipe'], env, signal });
-    const chunks: Buffer[] = [];
-    child.stderr?.on('data', (chunk: Buffer) => chunks.push(chunk));
-    child.once('error', ({ message }) => {
-      reject(
-        new SetupError(
-          `Cannot fetch the TensorFlow library: ${command} cannot be run (${message}), and its pip is what downloads it; install Python 3 with pip, or ${INSTEAD}`,
-        ),
-      );
-    });
-    child.once('close', (code, killedBy) => {
-      resolve({ exitCode: code ?? killedBy ?? 'unknown', errors: Buffer.concat(chunks).toString() });
-    });
-  });
-}
-
-/** What went wrong, and what to do, from pip's own words. */
-function pipFailure(errors: string, exitCode: number | string): [reason: string, remedy: string] {
-  if (/No module named '?pip/.test(errors)) {
-    return ['python3 has no pip', 'install it (the package python3-pip, or python3 -m ensurepip)'];
-  }
-  if (/DO NOT MATCH THE HASHES/.test(errors)) {
-    return ["pip's package index gives another file than the pinned one", "set pip's index to one that has it"];
-  }
-  if (/No space left on device|Errno 28\b|Disk quota exceeded/.test(errors)) {
-    return [
-      `the disk of the cache folder ${cacheFolder()} is full`,
-      'make room, or move the cache with ALEXNET_SPLIT_CACHE',
-    ];
-  }
-  const connection = /\[Errno -?\d+\] ([^'"\])]+)|(timed out)|(CERTIFICATE_VERIFY_FAILED)|(Proxy ?Error)/i.exec(errors);
-  if (connection && /connection broken|HTTPSConnectionPool|Could not fetch URL|Connection/i.test(errors)) {
-    const detail = connection.slice(1).find((each) => each !== undefined);
-    return [`pip cannot reach its package index (${detail?.trim()})`, "check the network and pip's settings"];
-  }
-  const lines = errors.split('\n').map((line) => line.trim());
-  const last = lines.findLast((line) => line.startsWith('ERROR: ')) ?? lines.findLast((line) => line !== '');
-  if (!last) return [`pip ended without a message (${exitCode})`, 'try again'];
-  return [`pip says "${last.replace(/^ERROR: /, '')}"`, "check the network and pip's settings"];
-}
-
 /** One rename. A folder that is there already is another process's, or one that lost a file: that is set aside. */
 function moveIntoPlace(whole: string, place: string, workFolder: string, isUsable: () => boolean): void {
   try {
@@ -203,6 +131,16 @@ function onEndSignal(action: () => void): () => void {
   };
   for (const signal of signals) process.on(signal, onSignal);
   return stop;
+}
+
+/** Before gigabytes are fetched to where the system runs no code from. */
+function refuseNoexec(cache: string, workFolder: string): void {
+  const probe = join(workFolder, 'probe');
+  writeFileSync(probe, '', { mode: 0o755 });
+  if (isNoexec(probe))
+    throw new SetupError(
+      `Cannot fetch the TensorFlow library into ${cache}: the system runs no code from that disk, which is mounted noexec; set ALEXNET_SPLIT_CACHE to a folder on another disk, or ${INSTEAD}`,
+    );
 }
 
 async function refuseFullDisk(cache: string, { wheels }: Build): Promise<void> {
@@ -241,8 +179,9 @@ const DISK_REASONS: Record<string, string> = {
 };
 
 function explained(error: unknown, cache: string): unknown {
-  const reason = DISK_REASONS[(error as NodeJS.ErrnoException).code ?? ''];
-  if (!reason) return error;
+  const { code, syscall, message } = error as NodeJS.ErrnoException;
+  const reason = DISK_REASONS[code ?? ''] ?? (syscall && message);
+  if (!reason || error instanceof SetupError) return error;
   return new SetupError(
     `Cannot write to the cache folder ${cache}: ${reason}; set ALEXNET_SPLIT_CACHE to a folder with room that you may write to, or ${INSTEAD}`,
     { cause: error },

@@ -1,8 +1,8 @@
 /** Finds the TensorFlow library: where `TENSORFLOW_DIR` points, or in the cache. Nothing is loaded here. */
 import { closeSync, existsSync, openSync, readdirSync, readSync } from 'node:fs';
-import { homedir } from 'node:os';
-import { basename, dirname, join, resolve } from 'node:path';
-import { SetupError } from '../../errors.js';
+import os from 'node:os';
+import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
+import { cut, SetupError } from '../../errors.js';
 import { expandHome } from '../../paths.js';
 import { hasNvidiaDevice } from './nvidia.js';
 import { buildFor, cudaFolders, type Flavour } from './wheels.js';
@@ -23,13 +23,36 @@ const FRAMEWORK = `libtensorflow_framework.${SUFFIX}`;
 /** The C API is in libtensorflow_cc of a Python package, and in libtensorflow of a C package. */
 const TENSORFLOW = [`libtensorflow_cc.${SUFFIX}`, `libtensorflow.${SUFFIX}`];
 
-/** The folder that fetched libraries are kept in, shared by all clones. `ALEXNET_SPLIT_CACHE` moves it. */
+/**
+ * The folder that fetched libraries are kept in, shared by all clones. `ALEXNET_SPLIT_CACHE` moves it. To be called only
+ * where the cache is used: it may need a home folder, which not every user has.
+ * @throws SetupError for a user without a home, where no setting says where the cache is.
+ */
 export function cacheFolder(): string {
   const { ALEXNET_SPLIT_CACHE, XDG_CACHE_HOME } = process.env;
   if (ALEXNET_SPLIT_CACHE) return resolve(expandHome(ALEXNET_SPLIT_CACHE, 'ALEXNET_SPLIT_CACHE'));
-  if (XDG_CACHE_HOME) return join(resolve(expandHome(XDG_CACHE_HOME, 'XDG_CACHE_HOME')), 'alexnet-split');
+  const shared = XDG_CACHE_HOME && expandHome(XDG_CACHE_HOME, 'XDG_CACHE_HOME');
+  // A relative one is to be ignored (XDG Base Directory Specification).
+  if (shared && isAbsolute(shared)) return join(shared, 'alexnet-split');
   const caches = process.platform === 'darwin' ? join('Library', 'Caches') : '.cache';
-  return join(homedir(), caches, 'alexnet-split');
+  return join(homeFolder(), caches, 'alexnet-split');
+}
+
+/** `HOME`; where that is no absolute path, what the system's list of users has. */
+function homeFolder(): string {
+  for (const home of [() => os.homedir(), () => os.userInfo().homedir]) {
+    try {
+      const folder = home();
+      if (isAbsolute(folder)) return folder;
+    } catch {
+      // A user without an entry in the list, as containers are often given.
+    }
+  }
+  const { HOME } = process.env;
+  const found = HOME ? `HOME is ${JSON.stringify(cut(HOME))}` : 'HOME is not set';
+  throw new SetupError(
+    `Cannot tell where the cache folder is: ${found}, and the system knows no home of user ${process.geteuid?.()}, expected a home folder; set ALEXNET_SPLIT_CACHE, XDG_CACHE_HOME or HOME to a folder that this user may write to`,
+  );
 }
 
 /**

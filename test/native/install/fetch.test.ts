@@ -8,6 +8,7 @@ import { delimiter, join } from 'node:path';
 import { after, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { buildFor, requirement } from '../../../src/native/install/wheels.js';
+import { inNamespaces, withMount, withoutLocks } from '../../namespaces.js';
 import { type Ended, environment } from '../child.js';
 import { FRAMEWORK, libraryHeader, TENSORFLOW, writeZip } from './zip.js';
 
@@ -19,11 +20,11 @@ const WHEEL = BUILD.wheels[0]!;
 
 /** What stands in for pip: notes how it was called, then does what the test says. `$dest` is where the wheel goes. */
 const PIP = (body: string) => `#!/bin/sh
-echo "$@" >> "$PIP_CALLS"
-while [ $# -gt 0 ]; do case "$1" in --dest) dest=$2;; -r) cat "$2" >> "$PIP_CALLS";; esac; shift; done
+echo "$@" >> "$CALLS_OF_PIP"
+while [ $# -gt 0 ]; do case "$1" in --dest) dest=$2;; -r) cat "$2" >> "$CALLS_OF_PIP";; esac; shift; done
 ${body}
 `;
-const GIVES_WHEEL = `cp "$PIP_WHEEL" "$dest/tensorflow-0-cp311-none-any.whl"`;
+const GIVES_WHEEL = `cp "$WHEEL_OF_PIP" "$dest/tensorflow-0-cp311-none-any.whl"`;
 
 let places = 0;
 
@@ -40,23 +41,24 @@ class Place {
     writeZip(join(this.folder, 'good.whl'), entries);
   }
 
-  start(env: NodeJS.ProcessEnv = {}): ChildProcess {
+  start(env: NodeJS.ProcessEnv = {}, by: readonly string[] = []): ChildProcess {
     const { href } = new URL('../../../src/native/install/fetch.js', import.meta.url);
     const program = `import { ensureLibrary } from ${JSON.stringify(href)};
       const say = (line) => process.stdout.write('say ' + line + '\\n');
       try { process.stdout.write('found ' + (await ensureLibrary({ say, nvidiaDevice: process.env.NVIDIA_DEVICE === 'yes', repair: process.env.REPAIR === 'yes' })).tensorflow); }
       catch (error) { process.stdout.write(error.name + ': ' + error.message); }`;
-    return spawn(process.execPath, ['--input-type=module', '--eval', program], {
+    const [first, ...rest] = [...by, process.execPath, '--input-type=module', '--eval', program];
+    return spawn(first!, rest, {
       env: environment({
-        ...{ ALEXNET_SPLIT_CACHE: this.cache, PIP_CALLS: this.calls, PIP_WHEEL: join(this.folder, 'good.whl') },
+        ...{ ALEXNET_SPLIT_CACHE: this.cache, CALLS_OF_PIP: this.calls, WHEEL_OF_PIP: join(this.folder, 'good.whl') },
         ...{ TENSORFLOW_DIR: '', PATH: [join(this.folder, 'bin'), process.env.PATH].join(delimiter), ...env },
       }),
       stdio: ['ignore', 'pipe', 'pipe'],
     });
   }
 
-  run(env?: NodeJS.ProcessEnv): Promise<Ended> {
-    return finished(this.start(env));
+  run(env?: NodeJS.ProcessEnv, by?: readonly string[]): Promise<Ended> {
+    return finished(this.start(env, by));
   }
 
   get called(): string {
@@ -83,8 +85,8 @@ async function finished(child: ChildProcess): Promise<Ended> {
 }
 
 /** Runs a set-up that fails. Its message is one sentence, nothing but it is said, and nothing is left in the cache. */
-async function failure(place: Place, env?: NodeJS.ProcessEnv): Promise<string> {
-  const { code, stdout, stderr } = await place.run(env);
+async function failure(place: Place, env?: NodeJS.ProcessEnv, by?: readonly string[]): Promise<string> {
+  const { code, stdout, stderr } = await place.run(env, by);
   assert.deepEqual([code, stderr], [0, '']);
   const lines = stdout.split('\n').filter((line) => !line.startsWith('say '));
   assert.equal(lines.length, 1, stdout);
@@ -119,7 +121,7 @@ test('ensureLibrary() has pip check the pinned hash of the wheel for this platfo
 });
 
 test('ensureLibrary() killed while it downloads leaves nothing, and the next one cleans up', async () => {
-  const place = new Place(`head -c 1000 "$PIP_WHEEL" > "$dest/half"; touch "$PIP_CALLS.half"; exec sleep 1000`);
+  const place = new Place(`head -c 1000 "$WHEEL_OF_PIP" > "$dest/half"; touch "$CALLS_OF_PIP.half"; exec sleep 1000`);
   const child = place.start();
   const end = once(child, 'close');
   child.stdout?.resume();
@@ -128,7 +130,7 @@ test('ensureLibrary() killed while it downloads leaves nothing, and the next one
   await end;
   assert.deepEqual(
     fs.readdirSync(place.cache).map((name) => name.split('~')[0]),
-    ['.partial'],
+    ['.partial', `.${BUILD.folder}.lock`],
   );
   fs.writeFileSync(join(place.folder, 'bin/python3'), PIP(GIVES_WHEEL), { mode: 0o755 });
   assert.match((await place.run()).stdout, /\nfound /);
@@ -136,7 +138,7 @@ test('ensureLibrary() killed while it downloads leaves nothing, and the next one
 });
 
 test('ensureLibrary() ended by SIGTERM removes what it had, and ends pip', async () => {
-  const place = new Place(`echo $$ > "$PIP_CALLS.pid"; exec sleep 1000`);
+  const place = new Place(`echo $$ > "$CALLS_OF_PIP.pid"; exec sleep 1000`);
   const child = place.start();
   child.stdout?.resume();
   const pid = () => (fs.existsSync(`${place.calls}.pid`) ? Number(fs.readFileSync(`${place.calls}.pid`, 'utf8')) : 0);
@@ -162,6 +164,60 @@ test('ensureLibrary() in two processes at once fetches once', async () => {
   assert.equal(place.called.match(/download/g)?.length, 1);
   assert.deepEqual(fs.readdirSync(place.cache), [BUILD.folder]);
 });
+
+const container = inNamespaces('--pid', '--fork', '--kill-child', '--mount-proc');
+test('ensureLibrary() waits for a process of another container, which it knows by the lock alone', {
+  skip: 'skip' in container && container.skip,
+  timeout: 60_000,
+}, async () => {
+  const place = new Place(`until [ -e "$CALLS_OF_PIP.go" ]; do sleep 0.05; done; ${GIVES_WHEEL}`);
+  const first = finished(place.start({}, container as string[]));
+  await until(() => place.called !== '');
+  const second = place.start();
+  const ended = finished(second);
+  await once(second.stdout!, 'data'); // it says that it waits
+  await sleep(400);
+  assert.equal(place.called.match(/download/g)?.length, 1);
+  fs.writeFileSync(`${place.calls}.go`, '');
+  assert.match((await first).stdout, /\nfound /);
+  assert.match((await ended).stdout, /^say waiting for process [1-9] on .*, which fetches TensorFlow\nfound /);
+  assert.deepEqual(fs.readdirSync(place.cache), [BUILD.folder]);
+});
+
+test('ensureLibrary() fetches also where the file system has no locks, and says so', {
+  skip: withoutLocks('ENOLCK') === undefined && 'strace does not work here',
+}, async () => {
+  for (const error of ['ENOLCK', 'EOPNOTSUPP', 'ENOSYS']) {
+    const place = new Place(GIVES_WHEEL);
+    const left = `.partial~${BUILD.folder}~other`;
+    fs.mkdirSync(join(place.cache, left), { recursive: true });
+    const { stdout } = await place.run({}, withoutLocks(error));
+    const [first] = stdout.split('\n');
+    const sentence = `say ${place.cache} cannot be locked: the file system does not lock files \\((${error}|ENOTSUP)\\); see to it that no other process fetches TensorFlow into it meanwhile`;
+    assert.match(first!, new RegExp(`^${sentence}$`));
+    assert.match(stdout, /\nfound /);
+    assert.deepEqual(fs.readdirSync(place.cache), [left, BUILD.folder], 'it may be of a process that is at work');
+  }
+});
+
+for (const [option, said] of [
+  [
+    'noexec',
+    /Cannot fetch the TensorFlow library into \S+: the system runs no code from that disk, which is mounted noexec; set ALEXNET_SPLIT_CACHE to a folder on another disk/,
+  ],
+  ['ro', /Cannot write to the cache folder \S+: the file system is read-only; set ALEXNET_SPLIT_CACHE/],
+] as const) {
+  const by = withMount(join(temporary, option), option);
+  test(`ensureLibrary() tells a cache that is mounted ${option} before it fetches`, {
+    skip: 'skip' in by && by.skip,
+  }, async () => {
+    const place = new Place(GIVES_WHEEL);
+    fs.mkdirSync(join(temporary, option));
+    assert.match(await failure(place, { ALEXNET_SPLIT_CACHE: join(temporary, option) }, by as string[]), said);
+    assert.equal(place.called, '');
+    assert.deepEqual(fs.readdirSync(join(temporary, option)), []);
+  });
+}
 
 test('ensureLibrary() without Python, or without pip, says what to install', async () => {
   const place = new Place('');
@@ -191,7 +247,7 @@ ERROR: Could not find a version that satisfies the requirement tensorflow-cpu`,
     ['', /pip ended without a message \(3\); try again/],
   ];
   for (const [words, said] of cases) {
-    const place = new Place(`cat "$PIP_CALLS.words" >&2; exit 3`);
+    const place = new Place(`cat "$CALLS_OF_PIP.words" >&2; exit 3`);
     fs.writeFileSync(`${place.calls}.words`, words);
     const message = await failure(place);
     assert.match(message, said);
@@ -202,7 +258,7 @@ ERROR: Could not find a version that satisfies the requirement tensorflow-cpu`,
 test('ensureLibrary() refuses a wheel that is none, is torn, or has no library in it', async () => {
   const none = new Place('exit 0');
   assert.match(await failure(none), /pip left no wheel/);
-  const torn = new Place('head -c 300 "$PIP_WHEEL" > "$dest/a.whl"');
+  const torn = new Place('head -c 300 "$WHEEL_OF_PIP" > "$dest/a.whl"');
   assert.match(await failure(torn), /Cannot unpack a\.whl: .*; try again/);
   const empty = new Place(GIVES_WHEEL, { 'tensorflow/readme': Buffer.from('x') });
   assert.match(
@@ -219,7 +275,7 @@ const skip =
   (bavail * bsize < GPU_BYTES && `${tmpdir()} has not the room that the GPU build asks for`);
 
 test('ensureLibrary() with an NVIDIA device lays the CUDA packages beside TensorFlow', { skip }, async () => {
-  const place = new Place(`cp "$(dirname "$PIP_WHEEL")/$(basename "$dest").whl" "$dest/a.whl"`);
+  const place = new Place(`cp "$(dirname "$WHEEL_OF_PIP")/$(basename "$dest").whl" "$dest/a.whl"`);
   for (const { project } of GPU.wheels) {
     const part = project.replace(/^nvidia-|-cu12$/g, '').replace('-', '_');
     const library = { path: `nvidia/${part}/lib/lib${part}.so.1`, bytes: libraryHeader() };

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
-import { homedir, tmpdir } from 'node:os';
+import os, { homedir, tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { after, afterEach, test } from 'node:test';
 import { SetupError } from '../../../src/errors.js';
@@ -14,7 +14,7 @@ import { FRAMEWORK, libraryHeader, TENSORFLOW } from './zip.js';
 const temporary = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-library-'));
 after(() => fs.rmSync(temporary, { recursive: true }));
 
-const NAMES = ['TENSORFLOW_DIR', 'ALEXNET_SPLIT_CACHE', 'XDG_CACHE_HOME', 'CUDA_VISIBLE_DEVICES'];
+const NAMES = ['TENSORFLOW_DIR', 'ALEXNET_SPLIT_CACHE', 'XDG_CACHE_HOME', 'CUDA_VISIBLE_DEVICES', 'HOME'];
 const before = NAMES.map((name) => process.env[name]);
 afterEach(() => {
   for (const [i, name] of NAMES.entries()) set(name, before[i]);
@@ -51,13 +51,53 @@ function assertSetup(action: () => unknown, text: RegExp): void {
 }
 
 test('cacheFolder() is where the settings say, else where the system keeps caches', () => {
-  for (const name of NAMES) set(name, undefined);
+  for (const name of NAMES) if (name !== 'HOME') set(name, undefined);
   const usual = process.platform === 'darwin' ? 'Library/Caches/alexnet-split' : '.cache/alexnet-split';
+  assert.equal(cacheFolder(), join(homedir(), usual));
+  set('XDG_CACHE_HOME', 'relative'); // its specification has such a one ignored
   assert.equal(cacheFolder(), join(homedir(), usual));
   set('XDG_CACHE_HOME', '/some/caches');
   assert.equal(cacheFolder(), '/some/caches/alexnet-split');
   set('ALEXNET_SPLIT_CACHE', 'relative');
   assert.equal(cacheFolder(), join(process.cwd(), 'relative'));
+});
+
+test('cacheFolder() takes the home of the list of users where HOME is empty or relative, and else says what to set', (t) => {
+  const usual = process.platform === 'darwin' ? 'Library/Caches/alexnet-split' : '.cache/alexnet-split';
+  for (const name of NAMES) set(name, undefined);
+  for (const home of ['', 'relative']) {
+    set('HOME', home);
+    assert.equal(cacheFolder(), join(os.userInfo().homedir, usual));
+  }
+  t.mock.method(os, 'userInfo', () => {
+    throw new Error('A system error occurred: uv_os_get_passwd returned ENOENT');
+  });
+  for (const [home, found] of [
+    [undefined, 'HOME is not set'],
+    ['', 'HOME is not set'],
+    ['home', 'HOME is "home"'],
+  ]) {
+    set('HOME', home);
+    t.mock.method(os, 'homedir', () => {
+      if (home === undefined) throw new Error('A system error occurred: uv_os_homedir returned ENOENT');
+      return home;
+    });
+    assertSetup(
+      () => cacheFolder(),
+      new RegExp(
+        `^Cannot tell where the cache folder is: ${found}, and the system knows no home of user \\d+, expected a home folder; set ALEXNET_SPLIT_CACHE, XDG_CACHE_HOME or HOME to a folder that`,
+      ),
+    );
+  }
+});
+
+test('findLibrary() asks for no home where TENSORFLOW_DIR points at a library', (t) => {
+  set('ALEXNET_SPLIT_CACHE', undefined);
+  set('XDG_CACHE_HOME', undefined);
+  const asked = t.mock.method(os, 'homedir', () => '/nowhere');
+  set('TENSORFLOW_DIR', folderOf(librariesAt('')));
+  assert.equal(findLibrary(true)?.source, 'TENSORFLOW_DIR');
+  assert.equal(asked.mock.callCount(), 0);
 });
 
 test('findLibrary() takes TENSORFLOW_DIR at the folder itself, at site-packages, and at a C package', () => {

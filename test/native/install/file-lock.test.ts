@@ -3,7 +3,7 @@ import { closeSync, mkdtempSync, openSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'node:test';
-import { tryLock } from '../../../src/native/c/file-lock.js';
+import { tryLock } from '../../../src/native/install/file-lock.js';
 
 test('tryLock() locks until the file is closed, and says why when that cannot be', (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'alexnet-split-file-lock-'));

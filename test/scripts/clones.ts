@@ -1,0 +1,111 @@
+/** Made-up clones in which scripts/run.mjs runs, with an `npm` that only links the compiler. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import fs from 'node:fs';
+import { tmpdir } from 'node:os';
+import { delimiter, dirname, join } from 'node:path';
+import { after } from 'node:test';
+import { fileURLToPath } from 'node:url';
+
+export const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
+const temporary = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-run-'));
+after(() => fs.rmSync(temporary, { recursive: true, force: true }));
+
+/** Notes how it was called, and lists what it installs as npm does. */
+const NPM = `#!/bin/sh
+echo "$@" >> npm-calls
+if [ -e npm-fails ]; then echo "npm error E404 no such package" >&2; exit 1; fi
+sleep 0.2
+mkdir -p node_modules
+[ -e node_modules/typescript ] || ln -s "${join(ROOT, 'node_modules', 'typescript')}" node_modules/typescript
+cp package-lock.json node_modules/.package-lock.json
+`;
+
+export const FILES = {
+  'package.json': '{ "type": "module" }',
+  'package-lock.json': '{ "packages": { "": {}, "node_modules/typescript": { "version": "7.0.2" } } }',
+  'tsconfig.json': JSON.stringify({
+    compilerOptions: {
+      ...{ module: 'nodenext', target: 'es2022', strict: true, types: [], rootDir: '.', outDir: 'dist' },
+      ...{ incremental: true, tsBuildInfoFile: 'dist/.tsbuildinfo' },
+    },
+    include: ['src', 'test'],
+  }),
+  'src/cli.ts': `declare const process: any, console: any;
+    console.log('cli', ...process.argv.slice(2));
+    if (process.argv.includes('seven')) process.exitCode = 7;
+    export {};`,
+  'src/native/install/fetch.ts': `declare const process: any, console: any;
+    export async function ensureLibrary() {
+      if (process.env.NO_LIBRARY) throw Object.assign(new Error('Cannot fetch'), { name: 'SetupError' });
+      console.log('library');
+    }`,
+  'test/good.test.ts': `import test from 'node:test'; test('good() passes', () => {}); export {};`,
+};
+
+let clones = 0;
+
+/** A new clone, with nothing installed. */
+export function clone(files: Record<string, string> = {}): string {
+  const folder = join(temporary, `clone${++clones}`);
+  const types = { 'src/node.d.ts': `declare module 'node:test' { const test: any; export default test; }` };
+  for (const [path, text] of Object.entries({ ...FILES, ...types, ...files })) write(folder, path, text);
+  write(folder, 'bin/npm', NPM);
+  fs.chmodSync(join(folder, 'bin/npm'), 0o755);
+  fs.cpSync(join(ROOT, 'scripts'), join(folder, 'scripts'), {
+    recursive: true,
+    filter: (path) => !path.endsWith('.ts'),
+  });
+  return folder;
+}
+
+export function write(folder: string, path: string, text: string): void {
+  const file = join(folder, path);
+  fs.mkdirSync(dirname(file), { recursive: true });
+  fs.writeFileSync(file, text);
+}
+
+/** @param flags of Node.js. @param by a command that runs it. */
+export function start(
+  folder: string,
+  args: string[],
+  extraEnv: NodeJS.ProcessEnv = {},
+  flags: readonly string[] = [],
+  by: readonly string[] = [],
+): ChildProcess {
+  const env: NodeJS.ProcessEnv = {
+    ...process.env,
+    ...extraEnv,
+    PATH: [join(folder, 'bin'), process.env.PATH].join(delimiter),
+  };
+  for (const name of ['npm_execpath', 'NODE_TEST_CONTEXT', 'NODE_OPTIONS']) delete env[name];
+  const [first, ...rest] = [...by, process.execPath, ...flags, 'scripts/run.mjs', ...args];
+  return spawn(first!, rest, { cwd: folder, env });
+}
+
+export async function finished(child: ChildProcess): Promise<{ code: number | null; stdout: string; stderr: string }> {
+  const output = { stdout: '', stderr: '' };
+  child.stdout?.on('data', (chunk) => {
+    output.stdout += chunk;
+  });
+  child.stderr?.on('data', (chunk) => {
+    output.stderr += chunk;
+  });
+  const [code] = await once(child, 'close');
+  return { code, ...output };
+}
+
+export const run = (...args: Parameters<typeof start>) => finished(start(...args));
+
+export function npmCalls(folder: string): string[] {
+  return fs.readFileSync(join(folder, 'npm-calls'), 'utf8').trim().split('\n');
+}
+
+export function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}

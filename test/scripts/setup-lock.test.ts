@@ -1,0 +1,174 @@
+/** The lock of a clone's set-up, between processes that may be of other containers. */
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import fs from 'node:fs';
+import { hostname } from 'node:os';
+import { delimiter, join } from 'node:path';
+import test, { type TestContext } from 'node:test';
+import { folderOf } from '../data/sets.js';
+import { inNamespaces } from '../namespaces.js';
+import { clone, npmCalls, ROOT, run } from './clones.js';
+
+type Told = { waiting?: (owner: string) => void; without?: (reason: string) => void };
+const MODULE = new URL(`file://${join(ROOT, 'scripts/setup-lock.mjs')}`).href;
+const { holdingLock: holding } = (await import(MODULE)) as {
+  holdingLock<T>(file: string, told: Told, action: () => T | Promise<T>): Promise<T>;
+};
+const nobody = () => assert.fail('nobody is to be waited for');
+const locks = (reason: string) => assert.fail(`there is a lock, but ${reason}`);
+const holdingLock = <T>(file: string, told: Told, action: () => T | Promise<T>) =>
+  holding(file, { waiting: nobody, without: locks, ...told }, action);
+
+/** A process that holds the lock until it is killed. @param command what it is run by. */
+async function holder(t: TestContext, file: string, command: readonly string[] = []): Promise<ChildProcess> {
+  const program = `import { holdingLock } from ${JSON.stringify(MODULE)};
+    await holdingLock(${JSON.stringify(file)}, {}, () => { console.log(process.pid); return new Promise(() => setInterval(() => {}, 1000)); });`;
+  const [first, ...rest] = [...command, process.execPath, '--input-type=module', '--eval', program];
+  const child = spawn(first!, rest, { stdio: ['ignore', 'pipe', 'inherit'] });
+  t.after(() => child.kill('SIGKILL'));
+  await once(child.stdout!, 'data');
+  return child;
+}
+
+test('holdingLock() waits for its owner, says who that is, and is let in when it is killed', async (t) => {
+  const file = join(folderOf(t, {}), 'dist', 'lock');
+  const child = await holder(t, file);
+  const waited: string[] = [];
+  const waiting = (owner: string) => {
+    waited.push(owner);
+    child.kill('SIGKILL');
+  };
+  assert.equal(await holdingLock(file, { waiting }, () => 7), 7);
+  assert.deepEqual(waited, [`process ${child.pid} on ${hostname()}`]);
+});
+
+const separate = inNamespaces('--pid', '--fork', '--kill-child', '--mount-proc');
+test('holdingLock() waits for an owner whose process number means nothing here: of another container', {
+  skip: 'skip' in separate && separate.skip,
+  timeout: 60_000,
+}, async (t) => {
+  const file = join(folderOf(t, {}), 'lock');
+  const child = await holder(t, file, separate as string[]);
+  const waited: string[] = [];
+  let isKilled = false;
+  const waiting = (owner: string) => {
+    waited.push(owner);
+    setTimeout(() => {
+      isKilled = child.kill('SIGKILL');
+    }, 500);
+  };
+  await holdingLock(file, { waiting }, () => assert.ok(isKilled));
+  assert.match(waited.join(), /^process [1-9] on [^,]+$/);
+});
+
+test('holdingLock() goes by the lock and not by what the file says', async (t) => {
+  // As earlier versions left it: the bare number of a process that lives, or lived.
+  const folder = folderOf(t, { lock: Buffer.from(String(process.pid)) });
+  assert.equal(await holdingLock(join(folder, 'lock'), {}, () => 1), 1);
+});
+
+test('holdingLock() locks by each of the programs that a system may have', async (t) => {
+  const path = process.env.PATH;
+  t.after(() => {
+    process.env.PATH = path;
+  });
+  let tried = 0;
+  for (const program of ['flock', 'perl', 'python3']) {
+    const which = spawnSync('sh', ['-c', `command -v ${program}`], { encoding: 'utf8', env: { PATH: path } });
+    if (which.status !== 0) continue;
+    tried++;
+    const folder = folderOf(t, {});
+    // A script, for python3 may be a wrapper that finds itself by its name.
+    const script = `#!/bin/sh\nPATH=${JSON.stringify(path)} exec ${which.stdout.trim()} "$@"\n`;
+    fs.writeFileSync(join(folder, program), script, { mode: 0o755 });
+    process.env.PATH = folder;
+    const file = join(folder, 'lock');
+    let second: Promise<number> | undefined;
+    const waited: string[] = [];
+    await holdingLock(file, {}, async () => {
+      await new Promise<void>((resolve) => {
+        const waiting = (owner: string) => resolve(void waited.push(owner));
+        second = holdingLock(file, { waiting }, () => waited.length);
+      });
+    });
+    assert.deepEqual([await second, waited], [1, [`process ${process.pid} on ${hostname()}`]], program);
+  }
+  assert.ok(tried > 0);
+});
+
+test('holdingLock() goes on without a lock where there is none to be had, and says why', async (t) => {
+  const path = process.env.PATH;
+  t.after(() => {
+    process.env.PATH = path;
+  });
+  const cases: [says: string | undefined, reason: RegExp][] = [
+    ['echo "flock: 3: No locks available" >&2; exit 71', /^flock says "flock: 3: No locks available"$/], // util-linux
+    ['echo "flock: No locks available" >&2; exit 1', /^flock says "flock: No locks available"$/], // busybox
+    ['echo "flock: 3: Operation not supported" >&2; exit 65', /^flock says ".*Operation not supported"$/],
+    [undefined, /^there is none of flock, perl, python3 on the PATH$/],
+  ];
+  for (const [says, reason] of cases) {
+    const folder = folderOf(t, {});
+    if (says) fs.writeFileSync(join(folder, 'flock'), `#!/bin/sh\n${says}\n`, { mode: 0o755 });
+    process.env.PATH = folder;
+    const reasons: string[] = [];
+    const without = (each: string) => void reasons.push(each);
+    assert.equal(await holdingLock(join(folder, 'lock'), { without }, () => 3), 3);
+    assert.equal(reasons.length, 1);
+    assert.match(reasons[0]!, reason);
+  }
+});
+
+test('holdingLock() lets go although a program that was started meanwhile goes on', async (t) => {
+  const file = join(folderOf(t, {}), 'lock');
+  const child = await holdingLock(file, {}, async () => {
+    const started = spawn('sleep', ['1000'], { stdio: 'ignore', detached: true });
+    t.after(() => started.kill('SIGKILL'));
+    await once(started, 'spawn');
+    return started;
+  });
+  assert.equal(await holdingLock(file, {}, () => child.exitCode), null);
+});
+
+test('run.mjs run twice at once sets up once', async () => {
+  const folder = clone();
+  const both = await Promise.all([run(folder, ['summary']), run(folder, ['summary'])]);
+  assert.deepEqual(
+    both.map(({ code, stdout }) => [code, stdout]),
+    [
+      [0, 'cli summary\n'],
+      [0, 'cli summary\n'],
+    ],
+  );
+  assert.equal(npmCalls(folder).length, 1);
+  assert.match(both.map(({ stderr }) => stderr).join(''), /waiting for process \d+ on \S+, which sets up this clone\n/);
+});
+
+test('run.mjs says in one line that there is no lock, and sets up all the same', async () => {
+  const folder = clone();
+  const says = '#!/bin/sh\necho "flock: 3: No locks available" >&2; exit 71\n';
+  fs.writeFileSync(join(folder, 'bin/flock'), says, { mode: 0o755 });
+  const { code, stderr } = await run(folder, ['summary'], {
+    PATH: [join(folder, 'bin'), process.env.PATH].join(delimiter),
+  });
+  assert.deepEqual(
+    [code, stderr.split('\n')],
+    [
+      0,
+      [
+        'this clone cannot be locked: flock says "flock: 3: No locks available"; see to it that no other process sets it up meanwhile',
+        'installing packages (npm ci)',
+        'compiling (tsc)',
+        '',
+      ],
+    ],
+  );
+});
+
+test('run.mjs tells in one sentence that the clone cannot be written', async () => {
+  const folder = clone({ dist: 'a file in its place' });
+  const { code, stderr } = await run(folder, ['summary']);
+  assert.equal(code, 1);
+  assert.match(stderr, /^error: Cannot set up this clone: E\w+: .*; make room, or let \S+ be written to\n$/);
+});
