@@ -54,3 +54,14 @@ function optionOf(flag: Flag): Option {
 export function numberOrText(text: string): number | string {
   return /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text) ? Number(text) : text;
 }
+
+/** Adds the flags that say which weights of which run: of every command that reads some. */
+export function addRunFlags(command: Command): Command {
+  return command
+    .requiredOption('--run <run>', 'name of the run, or path of its folder')
+    .option(
+      '--checkpoint <best|last|step|folder>',
+      'which of its weights: of the best evaluation, the last, a step',
+      'last',
+    );
+}

@@ -4,7 +4,7 @@ import { packageVersion } from '../config/version.js';
 import { VARIANT_NAMES } from '../train/ablate.js';
 import { devicesCommand } from './devices.js';
 import { doctorCommand } from './doctor.js';
-import { addFlags, flagLayer, flagNames, layersOf, numberOrText } from './options.js';
+import { addFlags, addRunFlags, flagLayer, flagNames, layersOf, numberOrText } from './options.js';
 import type { Services } from './services.js';
 import { addWeightsCommands } from './weights-commands.js';
 
@@ -68,13 +68,14 @@ export function buildProgram(services: Services, done: (exitCode: number) => voi
   );
   addFlags(summary, flagNames('net', 'summary')).option(...JSON_FLAG);
 
-  addFlags(
-    add('eval', "test a run's weights", async (command) =>
-      (await import('./eval.js')).evalCommand(flagLayer(command), command.opts(), services),
+  addRunFlags(
+    addFlags(
+      add('eval', "test a run's weights", async (command) =>
+        (await import('./eval.js')).evalCommand(flagLayer(command), command.opts(), services),
+      ),
+      ['--out', '--data', '--on-bad-image', '--devices', '--placement', '--workers'],
     ),
-    ['--out', '--data', '--on-bad-image', '--devices', '--placement', '--workers'],
   )
-    .requiredOption('--run <run>', 'name of the run, or path of its folder')
     .option('--ten-view', 'average ten views of each image: corners, middle, and their mirror images')
     .option(...JSON_FLAG);
 

@@ -1,7 +1,9 @@
 /** Where a training starts, when it is not from initial values. */
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { weightsIn } from '../checkpoint/files.js';
 import type { Config } from '../config/config.js';
+import { CheckpointError } from '../errors.js';
 import { buildNet, parametersOf, volume } from '../model/net.js';
 import type { TowerClient } from '../tower/client.js';
 import { openImport } from '../weights/import.js';
@@ -9,8 +11,8 @@ import { openImport } from '../weights/import.js';
 const FLOAT_BYTES = 4;
 
 /**
- * Gives the towers the weights that the settings name: a run by its name or its path, which has a slash in it, or a file
- * of the whole net, `.safetensors`.
+ * Gives the towers the weights that the settings name: a run by its name or its path, which has a slash in it, or a
+ * checkpoint by its path, or a file of the whole net, `.safetensors`.
  * @throws CheckpointError when there are none, or they are another net's.
  */
 export async function loadStartingWeights(
@@ -18,8 +20,16 @@ export async function loadStartingWeights(
   weights: string,
   { net, out = '.' }: Pick<Config, 'net'> & Partial<Pick<Config, 'out'>>,
 ): Promise<void> {
-  if (weights.endsWith('.safetensors')) return putFile(towers, weights, net);
-  const files = weightsIn(/[/\\]/.test(weights) ? weights : join(out, weights));
+  const isFile = weights.endsWith('.safetensors');
+  const path = isFile || /[/\\]/.test(weights) ? weights : join(out, weights);
+  if (!existsSync(path)) {
+    throw new CheckpointError(
+      `Cannot start from the weights ${weights}: there is no ${path}, and a run needs them until its first checkpoint; bring them back, or choose others with --weights`,
+      path,
+    );
+  }
+  if (isFile) return putFile(towers, weights, net);
+  const files = weightsIn(path);
   await Promise.all(towers.map((tower) => tower.ask({ kind: 'load', files })));
 }
 

@@ -11,7 +11,7 @@ import { earlierRows, tableOf } from '../../src/cli/ablation.js';
 import { findContinuation } from '../../src/cli/resume.js';
 import { resolveConfig } from '../../src/config/config.js';
 import { SplitError } from '../../src/errors.js';
-import { configHash, refuseOtherConfig } from '../../src/train/resume.js';
+import { configHash, settingsChanged } from '../../src/train/resume.js';
 import { runClasses } from '../../src/train/run-data.js';
 import { flags, machineWith } from '../config/machines.js';
 import { fuzz, isSentence, jsonLike } from '../fuzz.js';
@@ -52,7 +52,7 @@ test('findContinuation() goes on from any state that is whole, or says in a sent
         const { layers, resume } = findContinuation([flags(given)], checkpoint, false);
         const next = resolveConfig(layers, MACHINE).config;
         assert.equal(next.fault, null);
-        refuseOtherConfig(resume!, next);
+        settingsChanged(resume!, next);
       }
     },
     refuses: isRefusal,
@@ -66,7 +66,7 @@ test('refusals cut short what a file has at length', () => {
   const resume = { checkpoint: { folder, files: [], bytes: 0, state: { ...STATE } }, skipped: [] };
   resume.checkpoint.state.configHash = 'a'.repeat(64);
   resume.checkpoint.state.config = { ...config, optimizer: { [long]: long } } as never;
-  assert.throws(() => refuseOtherConfig(resume, config), isRefusal);
+  assert.throws(() => settingsChanged(resume, config), isRefusal);
 });
 
 test('runClasses() has a list of names, or says in a sentence what is wrong with the file', async (t) => {
