@@ -10,6 +10,7 @@ import { lockNow } from '../../src/cli/run-lock.js';
 import type { TrainRoom } from '../../src/cli/services.js';
 import type { Config } from '../../src/config/config.js';
 import { opThreads } from '../../src/config/devices.js';
+import { putCheckpoint } from '../checkpoint/put-checkpoint.js';
 import { EVAL, RUN_END, RUN_START, trainStep } from '../events.js';
 import { type Outcome, roomWith, run } from './stand-ins.js';
 
@@ -133,6 +134,39 @@ test('ablate that is interrupted says what is there, and goes on under the same 
     jsonOf(out).rows.map(({ variant }) => variant),
     ['baseline', 'no-norm', 'tanh', 'no-dropout'],
   );
+});
+
+test('ablate goes on with a run that was killed, by what its log and its checkpoints have', async () => {
+  const out = newOut();
+  const folder = join(out, 'a', 'baseline');
+  const killed: TrainRoom['train'] = async (config, { report }) => {
+    report({ ...RUN_START, run: config.run });
+    for (const step of [1, 2, 3]) report(trainStep(step));
+    report({ ...EVAL, top1: 0.7 });
+    putCheckpoint(folder, 3, { config: { ...config } });
+    throw new Error('as if it were killed');
+  };
+  assert.equal((await ablate(out, ['--only', 'tanh'], killed)).exitCode, 1);
+  assert.deepEqual(
+    jsonOf(out).rows.map(({ run: name, result }) => [name, result]),
+    [
+      ['baseline', null],
+      [null, null],
+    ],
+  );
+  fs.appendFileSync(join(folder, 'log.ndjson'), '{"event":"eval","step":3}\nno line of ours\n{"event":"train_st');
+  // Every step was done: nothing is left but to end.
+  const ending: TrainRoom['train'] = async (config, ui) => {
+    if (!ui.resume) return training({})(config, ui);
+    assert.deepEqual([config.run, ui.resume.checkpoint.state.step], ['baseline', 3]);
+    ui.report({ ...RUN_START, run: config.run });
+    ui.report(RUN_END);
+    return { exitCode: 0, top1: 0.7, steps: 3 };
+  };
+  const { exitCode } = await ablate(out, ['--only', 'tanh'], ending);
+  assert.equal(exitCode, 0);
+  const { result } = jsonOf(out).rows[0]!;
+  assert.deepEqual([result!.status, result!.top1Error, result!.imagesPerSecond], ['done', 1 - 0.7, 200]);
 });
 
 test('ablate can go on when it was killed in its first run', async () => {
