@@ -1,8 +1,10 @@
 /** The log of a run, read again. */
 import { closeSync, constants, createReadStream } from 'node:fs';
-import { createInterface } from 'node:readline';
 import { EVENTS, type EventName, type LogEvent } from '../log.js';
 import { openOwn } from '../own-file.js';
+
+/** More than a line has: of a longer one the rest is not kept in memory. */
+const MAX_LINE = 2 ** 20;
 
 /** What JSON has no word for. */
 const NUMBERS = ['NaN', 'Infinity', '-Infinity'];
@@ -19,10 +21,11 @@ export async function* eventsIn(file: string): AsyncGenerator<LogEvent> {
     return;
   }
   try {
-    const input = createReadStream('', { fd: descriptor, autoClose: false });
-    for await (const line of createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })) {
-      const event = eventOf(line);
-      if (event) yield event;
+    let line = '';
+    for await (const text of createReadStream('', { fd: descriptor, autoClose: false, encoding: 'utf8' })) {
+      const lines = (line + text).split('\n');
+      line = lines.pop()!.slice(0, MAX_LINE);
+      for (const event of lines.map(eventOf)) if (event) yield event;
     }
   } finally {
     closeSync(descriptor);
