@@ -99,3 +99,8 @@ export class VerifyError extends SplitError {
 export function cut(text: string, most = 60): string {
   return text.length > most ? `${text.slice(0, most - 3)}...` : text;
 }
+
+/** A word of a command line that a message shows: as it is, or in quotes where a shell would read it otherwise. */
+export function shellWord(text: string): string {
+  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+}

@@ -38,6 +38,13 @@ export const EVENTS = {
     dataset: z.strictObject({ name: text, source: text, train_images: number, test_images: number }),
     steps: number,
     steps_per_epoch: number,
+    branch: z
+      .strictObject({
+        checkpoint: text,
+        step: number,
+        changes: z.array(z.strictObject({ setting: text, was: text, now: text })),
+      })
+      .optional(),
   }),
   check: z.strictObject({
     steps: number,

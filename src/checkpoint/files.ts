@@ -1,9 +1,7 @@
 /** The weights files of a run. */
-import { readdirSync } from 'node:fs';
-import { join } from 'node:path';
 import { CheckpointError } from '../errors.js';
-import { type Entry, isWeightsName, openTensors, type TensorFile } from './format.js';
-import { checkpointsFolder, newestCheckpoint } from './store.js';
+import { chooseWeights } from './choose.js';
+import { type Entry, openTensors, type TensorFile } from './format.js';
 
 /** Several files as one. */
 export interface TensorFiles {
@@ -11,34 +9,14 @@ export interface TensorFiles {
   expect(name: string, shape: readonly number[]): void;
   /** Reads a tensor from the file that has it. @throws CheckpointError when none has it, or of another shape. */
   read(name: string, shape: readonly number[]): Float32Array<ArrayBuffer>;
+  /** Names of all their tensors. */
+  readonly names: readonly string[];
   close(): void;
 }
 
-/**
- * A run's weights files, tower 0's first: those of its newest whole checkpoint, or those in its folder where it has none.
- * @param told hears which checkpoints could not be used, and why.
- * @throws CheckpointError when there are none.
- */
-export function weightsIn(folder: string, told: (text: string) => void = () => {}): string[] {
-  const { found, skipped } = newestCheckpoint(checkpointsFolder(folder));
-  for (const { folder: checkpoint, why } of skipped) told(`skipped the checkpoint ${checkpoint}: ${why}`);
-  if (found) return [...found.files];
-  const files = listed(folder).filter(isWeightsName).sort();
-  if (files.length > 0) return files.map((name) => join(folder, name));
-  throw new CheckpointError(
-    `Cannot use ${folder}: it has no weights, expected a whole checkpoint or tower-*.safetensors; a run saves them when it ends`,
-    folder,
-  );
-}
-
-function listed(folder: string): string[] {
-  try {
-    return readdirSync(folder);
-  } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    const found = code === 'ENOENT' ? 'there is no such folder' : message;
-    throw new CheckpointError(`Cannot use the weights of ${folder}: ${found}; choose another run`, folder);
-  }
+/** The files of {@link chooseWeights}. @throws as that. */
+export function weightsIn(folder: string, told?: (text: string) => void): readonly string[] {
+  return chooseWeights(folder, 'last', told).files;
 }
 
 /** Opens all of them. @throws CheckpointError for one that is no file of tensors. */
@@ -64,6 +42,7 @@ export function openAll(files: readonly string[]): TensorFiles {
   return {
     expect: (name, shape) => ownerOf(name).expect(name, shape),
     read: (name, shape) => ownerOf(name).read(name, shape),
+    names: open.flatMap(({ entries }) => entries.map(({ name }) => name)),
     close,
   };
 }

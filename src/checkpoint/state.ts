@@ -17,8 +17,13 @@ export const RUN_STATE = z.strictObject({
   trainMs: z.number().min(0),
   /** The schedule's: the kernels' learning rate in the last step. */
   learningRate: z.number().min(0),
-  /** The schedule's too: the error of each evaluation so far, a share of the test images. */
-  errors: z.array(score).max(1_000_000),
+  /**
+   * The schedule's too: the error after each epoch so far, a share of the test images. Earlier versions wrote one an
+   * evaluation, without its epoch.
+   */
+  errors: z.array(z.union([score, z.strictObject({ epoch: count.min(1), error: score })])).max(1_000_000),
+  /** Of a run that went on with another rate or schedule: from which epoch on, with what share of the rate. */
+  scheduleStart: z.strictObject({ epoch: count.min(1), factor: z.number().min(0) }).optional(),
   seed: count,
   /** Of the evaluation after this step, when there was one: the share of right answers. */
   top1: score.optional(),

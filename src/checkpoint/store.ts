@@ -143,11 +143,15 @@ export function newestCheckpoint(checkpoints: string): { found?: Checkpoint; ski
   return { skipped };
 }
 
-/** Reads a checkpoint and compares every byte with its manifest. @throws CheckpointError when it is not whole. */
-export function readCheckpoint(folder: string): Checkpoint {
+/**
+ * Reads a checkpoint and compares every byte with its manifest.
+ * @param flag by which another one is chosen, for the message.
+ * @throws CheckpointError when it is not whole.
+ */
+export function readCheckpoint(folder: string, flag = '--resume'): Checkpoint {
   const found = look(folder);
   if (typeof found !== 'string') return found;
-  throw new CheckpointError(`Cannot use the checkpoint ${folder}: ${found}; choose another one with --resume`, folder);
+  throw new CheckpointError(`Cannot use the checkpoint ${folder}: ${found}; choose another one with ${flag}`, folder);
 }
 
 /** What is found wrong with a checkpoint. */

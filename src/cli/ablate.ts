@@ -1,16 +1,23 @@
 /** `ablate`: trains nets with one thing changed, under the same seed and for as long, and puts them into a table. */
 import { existsSync, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { checkpointsFolder, newestCheckpoint, stepsIn } from '../checkpoint/store.js';
 import { type Config, resolveConfig } from '../config/config.js';
+import { opThreads } from '../config/devices.js';
 import { type Layer, sets } from '../config/layers.js';
 import { ConfigError, SplitError } from '../errors.js';
+import { usableCores } from '../limits.js';
 import { visible } from '../log.js';
+import { buildNet, isOneColumn } from '../model/net.js';
 import { BASELINE, VARIANT_NAMES, type Variant, variantsOf, watchTraining } from '../train/ablate.js';
+import type { Resume } from '../train/index.js';
 import {
   type Ablation,
   type AblationRow,
   earlierRows,
   isAblation,
   settingsOf,
+  speedNotes,
   tableOf,
   writeAblation,
 } from './ablation.js';
@@ -18,8 +25,10 @@ import type { DisplayMode } from './display.js';
 import { oneLine } from './format.js';
 import { warnOfGpu } from './gpu-warning.js';
 import { lookAround } from './machine.js';
+import { noteOf } from './resume.js';
 import { checkName, makeNumbered, runFolder } from './run-folder.js';
-import { lockNow, lockRun } from './run-lock.js';
+import { lockNow, lockRun, type RunLock } from './run-lock.js';
+import { eventsIn } from './run-log.js';
 import type { Services } from './services.js';
 import { barNotes, recordedTraining } from './train.js';
 
@@ -33,7 +42,8 @@ const SIGNALLED = 128;
 
 /**
  * Trains the baseline and its variants, each a run of its own in the ablation's folder, and writes `ablation.json` and
- * `ablation.md` there after each. With the `--run` of an ablation that was interrupted it goes on with what is missing.
+ * `ablation.md` there after each. With the `--run` of an ablation that was interrupted it goes on with what is missing, a
+ * variant that was begun from its last checkpoint on.
  * @returns the exit code: 1 when a variant failed, the signal's when one was stopped.
  * @throws ConfigError for settings or names that make no ablation, and while another process is at work there; what a
  * training throws that cannot begin.
@@ -79,10 +89,12 @@ export async function ablateCommand(
     // With --json stdout is the result's alone.
     const forRuns = mode.json ? { ...services, stdout: services.stderr } : services;
     for (const note of [...notes, ...barNotes(layers, mode, services)]) forRuns.stdout.write(`${note}\n`);
-    const exitCode = await trainRows(ablation, configsIn(folder), folder, mode, forRuns);
+    const configs = configsIn(folder);
+    const cores = configs.map((each) => coresOf(each, config));
+    const exitCode = await trainRows(ablation, { configs, cores }, folder, mode, forRuns);
     const lines = mode.json
       ? [JSON.stringify(visible(ablation))]
-      : ['', ...tableOf(ablation), '', ...endOf(ablation, config)];
+      : ['', ...tableOf(ablation), '', ...speedNotes(ablation), ...endOf(ablation, config)];
     for (const line of lines) services.stdout.write(`${line}\n`);
     return exitCode;
   } finally {
@@ -93,7 +105,7 @@ export async function ablateCommand(
 /** Trains what has no result yet, and writes the files after each. @returns the exit code of all. */
 async function trainRows(
   ablation: Ablation,
-  configs: readonly Config[],
+  { configs, cores }: { configs: readonly Config[]; cores: readonly (number | undefined)[] },
   folder: string,
   mode: DisplayMode,
   services: Services,
@@ -104,7 +116,7 @@ async function trainRows(
     if (row.result) continue;
     services.stdout.write('\n');
     services.stdout.write(`${i + 1} of ${rows.length}, ${row.variant}: ${row.change}\n`);
-    const ended = await trainRow(row, configs[i]!, mode, services);
+    const ended = await trainRow(row, configs[i]!, cores[i], mode, services, () => writeAblation(folder, ablation));
     writeAblation(folder, ablation);
     if (ended !== 0) exitCode = ended;
     if (ended > SIGNALLED) break;
@@ -112,18 +124,70 @@ async function trainRows(
   return exitCode;
 }
 
-/** Trains one variant and fills its row. @returns its exit code. */
-async function trainRow(row: AblationRow, config: Config, { json, quiet }: DisplayMode, services: Services) {
+/**
+ * Trains one variant, from where an earlier process left it, and fills its row.
+ * @param save writes the row before the training, so that its run is known if that is killed.
+ * @returns its exit code.
+ */
+async function trainRow(
+  row: AblationRow,
+  config: Config,
+  cores: number | undefined,
+  { json, quiet }: DisplayMode,
+  services: Services,
+  save: () => void,
+) {
   const watched = watchTraining();
-  // The run of that name may be there, unfinished, from before an interruption: then this one gets a number.
-  const recorded = await recordedTraining(config, [], { quiet: quiet || json || false }, services, {
-    watch: watched.see,
-  });
-  const { exitCode, failure } = recorded;
-  row.run = recorded.config.run;
-  row.result = watched.result() ?? null;
-  if (failure !== undefined) services.stderr.write(`error: ${oneLine(failure)}\n`);
-  return exitCode;
+  const earlier = await unfinishedRun({ ...config, run: row.run ?? config.run });
+  try {
+    if (earlier?.resume) {
+      services.stdout.write(`${noteOf(earlier.resume.checkpoint)}\n`);
+      for await (const event of eventsIn(join(runFolder(earlier.config), 'log.ndjson'))) watched.see(event);
+    }
+    const going = earlier?.resume && earlier;
+    const { exitCode, failure } = await recordedTraining(
+      going?.config ?? config,
+      [],
+      { quiet: quiet || json || false },
+      services,
+      {
+        ...(going && { resume: going.resume, lock: going.lock }),
+        watch(event) {
+          if (event.event === 'run_start') {
+            row.run = event.run;
+            save();
+          }
+          watched.see(event);
+        },
+      },
+    );
+    const result = watched.result();
+    row.result = result ? { ...result, ...(cores !== undefined && { cores }) } : null;
+    if (failure !== undefined) services.stderr.write(`error: ${oneLine(failure)}\n`);
+    return exitCode;
+  } finally {
+    earlier?.lock.release();
+  }
+}
+
+/** A variant's run that was begun before: its folder, locked, and its newest whole checkpoint if it has one. */
+async function unfinishedRun(config: Config): Promise<{ config: Config; lock: RunLock; resume?: Resume } | undefined> {
+  const folder = runFolder(config);
+  const checkpoints = checkpointsFolder(folder);
+  if (!existsSync(join(folder, 'config.json')) || stepsIn(checkpoints).length === 0) return undefined;
+  const lock = await lockRun(folder); // before its checkpoints are read: whoever trains there makes others
+  const { found, skipped } = newestCheckpoint(checkpoints);
+  return { config, lock, ...(found && { resume: { checkpoint: found, skipped } }) };
+}
+
+/**
+ * How many cores a variant's ops can have at a time, on CPUs. The process has one number of threads an op, by the baseline's
+ * net: half of the cores where two columns have their ops run side by side, of which a net of one column has one at a time.
+ */
+function coresOf({ net, devices }: Config, baseline: Config): number | undefined {
+  if (!devices.every((name) => name.startsWith('CPU'))) return undefined;
+  const all = usableCores();
+  return Math.min(all, (opThreads(baseline.net.table) || all) * (isOneColumn(buildNet(net)) ? 1 : 2));
 }
 
 /** @throws ConfigError for a name that is no variant's, or one that these settings do not have. */
@@ -150,10 +214,11 @@ function withOwnName(config: Config): Config {
   return Object.freeze({ ...config, run: config.run.replace(/^(split|single)-/, 'ablate-') });
 }
 
-/** What an earlier ablation finished is not done again. */
+/** What an earlier ablation finished is not done again, and what it began goes on. */
 function keptRow({ name, change }: Variant, earlier: readonly AblationRow[]): AblationRow {
-  const done = earlier.find(({ variant, result }) => variant === name && isDone(result));
-  return done ? { ...done, change } : { variant: name, change, run: null, result: null };
+  const found = earlier.find(({ variant }) => variant === name);
+  if (found && isDone(found.result)) return { ...found, change };
+  return { variant: name, change, run: found?.run ?? null, result: null };
 }
 
 function isDone(result: AblationRow['result']): boolean {

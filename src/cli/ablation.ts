@@ -87,7 +87,7 @@ const EARLIER = z.object({
             placement: z.string(),
           },
           ...{ top1Error: number.optional(), top5Error: number.optional(), testLoss: number.optional() },
-          ...{ imagesPerSecond: number.optional(), error: z.string().optional() },
+          ...{ imagesPerSecond: number.optional(), cores: number.optional(), error: z.string().optional() },
         })
         .nullable(),
     }),
@@ -143,6 +143,7 @@ function pageOf(ablation: Ablation): string[] {
     line(header.map(() => '---')),
     ...rows.map(line),
     '',
+    ...speedNotes(ablation).flatMap((note) => [note, '']),
     ...notesOf(ablation),
     ...(missing.length > 0 ? ['Left out:', '', ...missing.map(({ name, reason }) => `- ${name}: ${reason}`)] : []),
   ];
@@ -153,14 +154,30 @@ function notesOf({ rows }: Ablation): string[] {
   return failed.length > 0 ? ['Failed:', '', ...failed, ''] : [];
 }
 
-/** The header, and a row of texts for each variant. Differences are in percentage points, speeds are ratios. */
+/** Why some variants have no ratio of speeds: sentences, none where all have. */
+export function speedNotes({ rows }: Pick<Ablation, 'rows'>): string[] {
+  const [baseline, ...others] = rows;
+  const { cores } = baseline?.result ?? {};
+  const unlike = others.filter(({ result }) => result?.imagesPerSecond && result.cores !== cores);
+  if (cores === undefined || unlike.length === 0) return [];
+  const list = unlike.map(({ variant, result }) => `${variant} (cores: ${result!.cores ?? 'not known'})`).join(', ');
+  return [
+    `Speeds are compared with the same cores alone (baseline: ${cores}), and so not of ${list}: all variants have as many threads an op, and in two columns two ops run at once. By itself, as \`train\`, a net of one column has all cores.`,
+  ];
+}
+
+/**
+ * The header, and a row of texts for each variant. Differences are in percentage points, speeds are ratios, of those with
+ * the baseline's cores.
+ */
 function cellsOf({ settings, rows }: Ablation): [header: string[], rows: string[][]] {
+  const onCpus = rows.some(({ result }) => result?.cores !== undefined);
   const top5 = hasTop5((settings.net as Config['net']).classes);
   const baseline = rows[0]?.result;
   const header = [
     ...['variant', 'changed', 'towers', 'parameters', 'top-1 error', 'points'],
     ...(top5 ? ['top-5 error', 'points'] : []),
-    ...['images/s', 'speed'],
+    ...['images/s', ...(onCpus ? ['cores'] : []), 'speed'],
   ];
   return [
     header,
@@ -172,9 +189,11 @@ function cellsOf({ settings, rows }: Ablation): [header: string[], rows: string[
         return [cell, i === 0 ? '' : points(error, baseline?.[key])];
       });
       const speed = result.imagesPerSecond;
-      const ratio = speed && baseline?.imagesPerSecond ? (speed / baseline.imagesPerSecond).toFixed(2) : '';
+      const isLike = result.cores === baseline?.cores;
+      const ratio = isLike && speed && baseline?.imagesPerSecond ? (speed / baseline.imagesPerSecond).toFixed(2) : '';
       const towers = result.placement === 'split' ? '2' : '1';
-      return [variant, change, towers, count(result.parameters), ...errors, speed?.toFixed(0) ?? '', ratio];
+      const cores = onCpus ? [String((speed && result.cores) ?? '')] : [];
+      return [variant, change, towers, count(result.parameters), ...errors, speed?.toFixed(0) ?? '', ...cores, ratio];
     }),
   ];
 }

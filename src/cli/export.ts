@@ -1,8 +1,8 @@
 /** `export`: a run's weights for PyTorch or for tfjs. */
-import { weightsIn } from '../checkpoint/files.js';
 import type { Config } from '../config/config.js';
 import { buildNet, type Net } from '../model/net.js';
 import { runClasses, runStatistics } from '../train/run-data.js';
+import { runWeights, usedText } from '../train/run-weights.js';
 import type { ImageKnowledge } from '../weights/description.js';
 import { type Exported, exportWeights } from '../weights/export.js';
 import { count } from './format.js';
@@ -13,24 +13,29 @@ export interface ExportFlags {
   run: string;
   out: string;
   format: 'pytorch' | 'tfjs';
+  checkpoint?: string;
   json?: boolean;
 }
 
 /**
  * Exports the weights of a run, whichever placement trained them.
- * @throws ConfigError without such a run; CheckpointError for its weights, or when `out` cannot be written.
+ * @throws ConfigError without such a run or checkpoint; CheckpointError for its weights, or when `out` cannot be written.
  */
-export async function exportCommand({ run, out, format, json }: ExportFlags, services: Services): Promise<number> {
+export async function exportCommand(
+  { run, out, format, checkpoint, json }: ExportFlags,
+  services: Services,
+): Promise<number> {
   const located = locateRun(run, 'export');
   const config = savedConfig(located, services);
-  const [net, files] = [buildNet(config.net), weightsIn(located.folder)];
+  const net = buildNet(config.net);
+  const note = (text: string) => services.stderr.write(`${text}\n`);
+  const { files, used, home } = runWeights(config, located.folder, { checkpoint, note });
   const result =
     format === 'tfjs'
       ? await exportForTfjs(net, files, out)
-      : exportWeights(net, files, out, settingsOf(config), imagesOf(config, located.folder));
-  const line = json
-    ? JSON.stringify(result)
-    : `${result.file}: ${result.tensors} tensors, ${count(result.values)} values`;
+      : exportWeights(net, files, out, settingsOf(config), imagesOf(config, home));
+  const facts = [`${result.tensors} tensors`, `${count(result.values)} values`, usedText(used)].filter(Boolean);
+  const line = json ? JSON.stringify({ ...result, ...used }) : `${result.file}: ${facts.join(', ')}`;
   services.stdout.write(`${line}\n`);
   return 0;
 }

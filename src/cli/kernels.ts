@@ -1,10 +1,10 @@
 /** `kernels`: the first layer's kernels as a picture, and how much of them is colour. */
 import { join } from 'node:path';
-import { weightsIn } from '../checkpoint/files.js';
 import { CheckpointError } from '../errors.js';
 import { buildNet } from '../model/net.js';
 import { writeOwn } from '../own-file.js';
 import { printableLines } from '../printable.js';
+import { runWeights, type UsedWeights, usedText } from '../train/run-weights.js';
 import { kernelPicture, writePng } from '../weights/kernel-picture.js';
 import { type Energy, type FirstLayer, firstLayerOf, towerEnergy } from '../weights/kernels.js';
 import { table } from './format.js';
@@ -14,11 +14,12 @@ import type { Services } from './services.js';
 export interface KernelsFlags {
   run: string;
   out?: string;
+  checkpoint?: string;
   json?: boolean;
 }
 
 /** What is written as `kernels.json` and printed. */
-interface Report {
+interface Report extends UsedWeights {
   run: string;
   layer: string;
   channels: number;
@@ -29,16 +30,22 @@ interface Report {
 /**
  * Draws the kernels and measures them; the run's folder gets `kernels.json` and, unless `out` says otherwise,
  * `kernels.png`.
- * @throws ConfigError without such a run, or for a net without kernels to draw; CheckpointError for its weights, or when
+ * @throws ConfigError without such a run or checkpoint, or for a net without kernels to draw; CheckpointError for its weights, or when
  * the files cannot be written.
  */
-export async function kernelsCommand({ run, out, json }: KernelsFlags, services: Services): Promise<number> {
+export async function kernelsCommand(
+  { run, out, checkpoint, json }: KernelsFlags,
+  services: Services,
+): Promise<number> {
   const located = locateRun(run, 'show the kernels of');
   const { folder } = located;
-  const first = firstLayerOf(buildNet(savedConfig(located, services).net), weightsIn(folder));
+  const config = savedConfig(located, services);
+  const note = (text: string) => services.stderr.write(`${text}\n`);
+  const { files, used } = runWeights(config, folder, { checkpoint, note });
+  const first = firstLayerOf(buildNet(config.net), files);
   const picture = out ?? join(folder, 'kernels.png');
   await writePng(kernelPicture(first), picture);
-  const report = reportOf(first, folder, picture);
+  const report = { ...reportOf(first, folder, picture), ...used };
   writeReport(report, join(folder, 'kernels.json'));
   for (const line of json ? [JSON.stringify(report)] : linesOf(report)) services.stdout.write(`${line}\n`);
   return 0;
@@ -60,7 +67,8 @@ function writeReport(report: Report, file: string): void {
   }
 }
 
-function linesOf({ layer, channels, picture, towers }: Report): string[] {
+function linesOf({ layer, channels, picture, towers, ...used }: Report): string[] {
+  const of = usedText(used);
   return [
     ...table(
       ['tower', 'kernels', 'grey energy', 'colour energy', 'colour share', 'mostly colour'],
@@ -74,6 +82,6 @@ function linesOf({ layer, channels, picture, towers }: Report): string[] {
       ]),
     ),
     ...(channels === 1 ? ['the net reads grey images: its kernels have no colour'] : []),
-    `${layer} as a picture, tower 0 above tower 1: ${picture}`,
+    `${layer} as a picture, tower 0 above tower 1${of && `, ${of}`}: ${picture}`,
   ];
 }

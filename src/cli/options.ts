@@ -69,7 +69,24 @@ export function runOf(text: string): string {
   return text.includes('/') ? expandHome(text, '--run') : text;
 }
 
+/** Reads which checkpoint: a word, a step, or the path of a folder, which has a slash in it. */
+function checkpointOf(text: string): string {
+  return text.includes('/') ? expandHome(text, '--checkpoint') : text;
+}
+
 /** A decimal number; any other text stays as it is, for the validation to show it. */
 export function numberOrText(text: string): number | string {
   return /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text) ? Number(text) : text;
+}
+
+/** Adds the flags that say which weights of which run: of every command that reads some. */
+export function addRunFlags(command: Command): Command {
+  return command
+    .requiredOption('--run <run>', 'name of the run, or path of its folder', runOf)
+    .option(
+      '--checkpoint <best|last|step|folder>',
+      'which of its weights: of the best evaluation, the last, a step',
+      checkpointOf,
+      'last',
+    );
 }

@@ -2,6 +2,7 @@
 import type { Layer } from '../config/layers.js';
 import { ConfigError } from '../errors.js';
 import { visible } from '../log.js';
+import { usedText } from '../train/run-weights.js';
 import { oneLine } from './format.js';
 import { openRun } from './locate-run.js';
 import type { Services } from './services.js';
@@ -9,6 +10,7 @@ import type { Services } from './services.js';
 export interface PredictFlags {
   top: number | string;
   tenView?: boolean;
+  checkpoint?: string;
   json?: boolean;
 }
 
@@ -20,15 +22,19 @@ export interface PredictFlags {
 export async function predictCommand(
   files: readonly string[],
   flags: Layer,
-  { top, tenView = false, json }: PredictFlags,
+  { top, tenView = false, checkpoint, json }: PredictFlags,
   services: Services,
 ): Promise<number> {
   if (typeof top !== 'number' || !Number.isInteger(top) || top < 1) {
     throw new ConfigError(`--top is ${top}, expected a whole number from 1 up`);
   }
   const { config, folder } = await openRun(flags, 'ask', services, false);
-  const predictions = await (await services.trainRoom()).predictFiles(config, folder, files, top, tenView);
+  const note = (text: string) => services.stderr.write(`${text}\n`);
+  const { predictFiles } = await services.trainRoom();
+  const predictions = await predictFiles(config, folder, files, top, tenView, { checkpoint, note });
   if (json) services.stdout.write(`${JSON.stringify(visible(predictions))}\n`);
+  const used = usedText(predictions.find((each) => 'classes' in each) ?? {});
+  if (used !== '' && !json) note(used);
   let failed = false;
   for (const prediction of predictions) {
     if ('reason' in prediction) {

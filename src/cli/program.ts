@@ -6,7 +6,7 @@ import { ConfigError } from '../errors.js';
 import { VARIANT_NAMES } from '../train/ablate.js';
 import { devicesCommand } from './devices.js';
 import { doctorCommand } from './doctor.js';
-import { addFlags, flagLayer, flagNames, layersOf, numberOrText, optionOf, pathOf, runOf } from './options.js';
+import { addFlags, addRunFlags, flagLayer, flagNames, layersOf, numberOrText, optionOf, pathOf } from './options.js';
 import { writeLines } from './printing.js';
 import type { Services } from './services.js';
 import { addWeightsCommands } from './weights-commands.js';
@@ -84,13 +84,14 @@ export function buildProgram(services: Services, done: (exitCode: number) => voi
   );
   addFlags(summary, flagNames('net')).option(...JSON_FLAG);
 
-  addFlags(
-    add('eval', "test a run's weights", async (command) =>
-      (await import('./eval.js')).evalCommand(flagLayer(command), command.opts(), services),
+  addRunFlags(
+    addFlags(
+      add('eval', "test a run's weights", async (command) =>
+        (await import('./eval.js')).evalCommand(flagLayer(command), command.opts(), services),
+      ),
+      ['--out', '--data', '--on-bad-image', '--devices', '--placement', '--workers'],
     ),
-    ['--out', '--data', '--on-bad-image', '--devices', '--placement', '--workers'],
   )
-    .requiredOption('--run <run>', 'name of the run, or path of its folder', runOf)
     .option('--ten-view', 'average ten views of each image: corners, middle, and their mirror images')
     .option(...JSON_FLAG);
 

@@ -124,10 +124,16 @@ function continued(layers: readonly Layer[], resume: Resume, place: { run: strin
     delete values.devices;
   }
   const base = { file: join(checkpoint.folder, STATE_NAME), values };
-  return { layers: [base, ...layers, { values: place }], resume, notes: [noteOf(checkpoint)] };
+  // What the run began with is in its checkpoint by now, and another beginning would be none.
+  const weights = given(layers, 'weights');
+  const isOther = weights !== undefined && weights !== String(values.weights ?? null);
+  const own = { ...place, ...(weights !== undefined && { weights: values.weights ?? null }) };
+  const notes = isOther ? [`--weights ${weights} is left aside: the run goes on with those of its checkpoint`] : [];
+  return { layers: [base, ...layers, { values: own }], resume, notes: [noteOf(checkpoint), ...notes] };
 }
 
-function noteOf({ folder, state }: Checkpoint): string {
+/** The sentence that says so. */
+export function noteOf({ folder, state }: Checkpoint): string {
   return `resuming after step ${state.step} from ${folder}`;
 }
 
@@ -135,7 +141,7 @@ function reason({ folder, why }: Skipped): string {
   return `${folder}: ${why}`;
 }
 
-function given(layers: readonly Layer[], key: 'run' | 'out' | 'placement'): string | undefined {
+function given(layers: readonly Layer[], key: 'run' | 'out' | 'placement' | 'weights'): string | undefined {
   const value = layers.findLast((layer) => sets(layer, key))?.values[key];
   return value === undefined ? undefined : String(value);
 }

@@ -9,6 +9,7 @@ import type { FoundLibrary } from '../native/install/library.js';
 import type { AcceptOptions, AcceptUi } from '../train/accept/accept.js';
 import type { AcceptReport } from '../train/accept/report.js';
 import type { GoldenResult, Prediction, Scores, TrainResult, TrainUi, VerifyResult } from '../train/index.js';
+import type { UsedWeights, WeightsOptions } from '../train/run-weights.js';
 
 /** Where text goes: a stream, or a stand-in of a test. The commands' own write line by line (`plainOutput`). */
 export interface Output {
@@ -21,7 +22,7 @@ export interface Output {
 
 export type { GoldenResult, TrainResult, VerifyResult };
 /** What {@link TrainRoom.evaluateRun} finds. */
-export type EvalResult = Scores;
+export type EvalResult = Scores & UsedWeights;
 
 /** What `src/train/index.js` has for the command line. */
 export interface TrainRoom {
@@ -31,17 +32,14 @@ export interface TrainRoom {
     file: string,
     config: Pick<Config, 'devices' | 'exchange' | 'exchangeTimeoutMs' | 'compile' | 'convolutions'>,
   ): Promise<GoldenResult>;
-  evaluateRun(
-    config: Config,
-    folder: string,
-    options?: { tenView?: boolean; note?: (text: string) => void },
-  ): Promise<EvalResult>;
+  evaluateRun(config: Config, folder: string, options?: { tenView?: boolean } & WeightsOptions): Promise<EvalResult>;
   predictFiles(
     config: Config,
     folder: string,
     files: readonly string[],
     top: number,
     tenView: boolean,
+    options?: WeightsOptions,
   ): Promise<Prediction[]>;
 }
 

@@ -1,6 +1,6 @@
 /** The commands for weights, and their flags. */
 import { type Command, Option } from 'commander';
-import { addFlags, flagLayer, flagNames, layersOf, numberOrText, pathOf, pathsOf, runOf } from './options.js';
+import { addFlags, addRunFlags, flagLayer, flagNames, layersOf, numberOrText, pathOf, pathsOf } from './options.js';
 import type { Services } from './services.js';
 
 /** Adds a command whose action gets itself; see `program.ts`. */
@@ -16,16 +16,16 @@ export function addWeightsCommands(add: Add, services: Services, json: readonly 
       services,
     ),
   ).argument('<files...>', 'JPEG, PNG, GIF or WebP images', pathsOf('the image'));
-  addFlags(predict, ['--out', '--devices', '--placement'])
-    .requiredOption('--run <run>', 'name of the run, or path of its folder', runOf)
+  addRunFlags(addFlags(predict, ['--out', '--devices', '--placement']))
     .option('--top <k>', 'how many classes of each image', numberOrText, 5)
     .option('--ten-view', 'average ten views of each image: corners, middle, and their mirror images')
     .option(...json);
 
-  add('export', "write a run's weights for PyTorch or tfjs", async (command) =>
-    (await import('./export.js')).exportCommand(command.opts(), services),
+  addRunFlags(
+    add('export', "write a run's weights for PyTorch or tfjs", async (command) =>
+      (await import('./export.js')).exportCommand(command.opts(), services),
+    ),
   )
-    .requiredOption('--run <run>', 'name of the run, or path of its folder', runOf)
     .requiredOption('--out <path>', 'where the weights go: a file, or a folder of tfjs', pathOf('--out'))
     .addOption(
       new Option('--format <format>', 'one file for PyTorch, or a LayersModel of tfjs')
@@ -34,10 +34,11 @@ export function addWeightsCommands(add: Add, services: Services, json: readonly 
     )
     .option(...json);
 
-  add('kernels', 'draw the kernels of the first layer, and measure their colour by tower', async (command) =>
-    (await import('./kernels.js')).kernelsCommand(command.opts(), services),
+  addRunFlags(
+    add('kernels', 'draw the kernels of the first layer, and measure their colour by tower', async (command) =>
+      (await import('./kernels.js')).kernelsCommand(command.opts(), services),
+    ),
   )
-    .requiredOption('--run <run>', 'name of the run, or path of its folder', runOf)
     .option(
       '--out <file>',
       "where the picture goes, a PNG; kernels.png in the run's folder without it",

@@ -2,7 +2,7 @@
 
 /**
  * `steps` multiplies the rate by `factor` after each of the `epochs`. `plateau` multiplies it by `factor` each time that
- * `patience` evaluations in a row were no better than the best one before them, down to `least` (paper §5).
+ * `patience` epochs in a row were no better than the best one before them, down to `least` (paper §5).
  */
 export type Schedule =
   | { readonly kind: 'constant' }
@@ -38,37 +38,59 @@ export interface OptimizerOptions {
   readonly ownRates?: readonly OwnRate[] | undefined;
 }
 
-/**
- * The kernels' learning rate in an epoch.
- * @param errors validation errors so far, one an evaluation in their order: all that a plateau depends on.
- */
+/** The validation error after an epoch, a share of the test images. */
+export interface EpochError {
+  readonly epoch: number;
+  readonly error: number;
+}
+
+/** Where a run stands with its schedule, beside the epoch. */
+export interface ScheduleState {
+  /** Validation errors after epochs so far, in their order: all that a plateau depends on. */
+  readonly errors?: readonly EpochError[];
+  /** Where the schedule began; in the first epoch and with the whole rate where nothing says otherwise. */
+  readonly start?: ScheduleStart | undefined;
+}
+
+/** Of a run that goes on with another rate or schedule: from which epoch on that counts, with `factor` times the rate. */
+export interface ScheduleStart {
+  readonly epoch: number;
+  readonly factor: number;
+}
+
+/** The kernels' learning rate in an epoch. */
 export function learningRateIn(
   epoch: number,
   { learningRate, schedule }: Pick<OptimizerOptions, 'learningRate' | 'schedule'>,
-  errors: readonly number[] = [],
+  { errors = [], start = { epoch: 1, factor: 1 } }: ScheduleState = {},
 ): number {
+  const first = learningRate * start.factor;
   switch (schedule.kind) {
     case 'constant':
-      return learningRate;
+      return first;
     case 'steps':
-      return learningRate * schedule.factor ** schedule.epochs.filter((each) => each < epoch).length;
+      return first * schedule.factor ** schedule.epochs.filter((each) => start.epoch <= each && each < epoch).length;
     case 'plateau':
       return Math.max(
-        Math.min(schedule.least, learningRate),
-        learningRate * schedule.factor ** plateausIn(errors, schedule.patience),
+        Math.min(schedule.least, first),
+        first * schedule.factor ** plateausIn(errors, schedule.patience),
       );
   }
 }
 
-/** How often `patience` errors in a row were none below the least one before them. An error that is NaN is none below. */
-export function plateausIn(errors: readonly number[], patience: number): number {
-  let [best, waited, plateaus] = [Number.POSITIVE_INFINITY, 0, 0];
-  for (const error of errors) {
-    waited = error < best ? 0 : waited + 1;
-    if (error < best) best = error;
-    if (waited < patience) continue;
-    plateaus++;
-    waited = 0;
+/** How often `patience` epochs in a row were none below the least error before them. One that is NaN is none below. */
+export function plateausIn(errors: readonly EpochError[], patience: number): number {
+  let best = Number.POSITIVE_INFINITY;
+  let since = (errors[0]?.epoch ?? 1) - 1;
+  let plateaus = 0;
+  for (const { epoch, error } of errors) {
+    if (error < best) {
+      best = error;
+      since = epoch;
+    } else if (epoch - since >= patience) {
+      plateaus++;
+      since = epoch;
+    }
   }
   return plateaus;
 }

@@ -93,7 +93,8 @@ export type Command =
   | { kind: 'fetch'; what: TensorKind; name: string }
   /** Replaces a parameter by what is in the memory that comes with the command; clears its velocity. */
   | { kind: 'put'; name: string }
-  | { kind: 'save'; file: string }
+  /** Writes the weights into a file that says of which step they are. */
+  | { kind: 'save'; file: string; step: number }
   | { kind: 'load'; files: readonly string[] }
   /** Copies values and velocities into the memory that comes with the command; see `snapshot.ts`. */
   | { kind: 'snapshot' }

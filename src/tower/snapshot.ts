@@ -37,19 +37,26 @@ export function copySnapshot(held: readonly Held[], target: Uint8Array): void {
   }
 }
 
-/** Takes each value and velocity from the file that has it. @throws CheckpointError when none has one of them. */
+/**
+ * Takes each value and velocity from the file that has it. A run without momentum has no velocities: a branch of it, with
+ * momentum, keeps the zeros that it began with.
+ * @throws CheckpointError when none has one of them.
+ */
 export function restoreSnapshot(held: readonly Held[], files: readonly string[]): void {
-  withTensors(files, ({ read }) => {
+  withTensors(files, ({ read, names }) => {
+    const hasVelocities = names.some((name) => name.startsWith(VELOCITY));
     const assign = (variable: Variable, name: string) => {
       tf.tidy(() => variable.assign(tensorFrom(variable.shape, read(name, variable.shape))));
     };
     for (const { parameter, variable, velocity } of held) {
       assign(variable, parameter.name);
-      if (velocity) assign(velocity, velocityOf(parameter.name));
+      if (velocity && hasVelocities) assign(velocity, velocityOf(parameter.name));
     }
   });
 }
 
+const VELOCITY = 'velocity/';
+
 function velocityOf(name: string): string {
-  return `velocity/${name}`;
+  return `${VELOCITY}${name}`;
 }

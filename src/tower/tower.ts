@@ -175,8 +175,8 @@ export class Tower {
     this.#parameters.put(name, values);
   }
 
-  save(file: string): void {
-    this.#parameters.save(file, fileMetadata(this.#setup));
+  save(file: string, step: number): void {
+    this.#parameters.save(file, { ...fileMetadata(this.#setup), step: String(step) });
   }
 
   load(files: readonly string[]): void {

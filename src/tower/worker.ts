@@ -44,7 +44,7 @@ function obey(command: Command, memory: SharedArrayBuffer | undefined): unknown 
     case 'put':
       return tower.put(command.name, new Float32Array(memory!));
     case 'save':
-      return tower.save(command.file);
+      return tower.save(command.file, command.step);
     case 'load':
       return tower.load(command.files);
     case 'snapshot':

@@ -94,28 +94,34 @@ export interface Result {
   top1Error?: number;
   top5Error?: number;
   testLoss?: number;
-  /** Over all steps but the first, which compiles; absent when there was no second. */
+  /** Over all steps but the first of each process, which compiles; absent when there was no second. */
   imagesPerSecond?: number;
+  /** On CPUs: how many cores its ops could have at a time. Speeds with different ones do not compare nets. */
+  cores?: number;
   /** Why it failed. */
   error?: string;
 }
 
-/** Watches a training's events; `result()` is what it came to so far. */
+/** Watches a training's events, those of processes before too; `result()` is what it came to so far. */
 export function watchTraining(): { see(event: LogEvent): void; result(): Result | undefined } {
   let start: EventOf<'run_start'> | undefined;
   let evaluation: EventOf<'eval'> | undefined;
   let end: EventOf<'run_end'> | undefined;
   const later = { images: 0, ms: 0 };
-  let steps = 0;
+  let isFirst = true;
   return {
     see(event) {
-      if (event.event === 'run_start') start = event;
+      if (event.event === 'run_start') {
+        start = event;
+        end = undefined;
+        isFirst = true;
+      }
       if (event.event === 'eval') evaluation = event;
       if (event.event === 'run_end') end = event;
       if (event.event !== 'train_step') return;
-      if (steps > 0) later.images += event.images;
-      if (steps > 0) later.ms += event.step_ms;
-      steps = event.step;
+      if (!isFirst) later.images += event.images;
+      if (!isFirst) later.ms += event.step_ms;
+      isFirst = false;
     },
     result() {
       if (!start || !end) return undefined;

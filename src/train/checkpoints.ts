@@ -49,7 +49,7 @@ export function openCheckpoints(
   fixed: FixedState,
   positionOf: (result: LoopResult) => Position,
   report: Report,
-  resumed: Pick<RunState, 'step' | 'best'> | undefined,
+  resumed: { step: number; best: RunState['best'] } | undefined,
 ): Checkpoints {
   const checkpoints = checkpointsFolder(join(config.out, config.run));
   makeFolder(checkpoints);
@@ -90,6 +90,7 @@ export function openCheckpoints(
     const { steps: step, images, trainMs, top1 } = result;
     const state: RunState = {
       ...{ step, ...positionOf(result), images, trainMs, errors: [...result.errors] },
+      ...(result.start && { scheduleStart: result.start }),
       ...(top1 !== undefined && { top1 }),
       ...(best && { best }),
       ...fixed,

@@ -3,7 +3,10 @@ import type { Config } from '../config/config.js';
 import type { BatchFeeder } from '../data/index.js';
 import { NonFiniteError } from '../errors.js';
 import { volume } from '../model/net.js';
+import { learningRateIn, type ScheduleState } from '../optim/schedule.js';
 import type { TensorInfo } from '../tower/protocol.js';
+import { lowerRate } from './advice.js';
+import { epochOfStep } from './loop.js';
 import { openTeam, type Team } from './team.js';
 
 const FLOAT_BYTES = 4;
@@ -14,13 +17,15 @@ const MOST_NAMED = 3;
 /**
  * The error with the images of its batch, and with the first layer that has a value that is not finite, where that can be
  * found: in its weights, or else in what it makes of the batch. What else goes wrong here is not told; the error is the
- * news.
+ * news. It ends with what to type for a lower rate.
+ * @param state of the run's schedule.
  */
 export async function diagnose(
   error: NonFiniteError,
   team: Team,
   feeder: BatchFeeder,
   config: Config,
+  state: ScheduleState = {},
 ): Promise<NonFiniteError> {
   const { message, step } = error;
   const isLoss = message.includes('the loss'); // a gradient names its layer
@@ -28,7 +33,17 @@ export async function diagnose(
   const place = found === undefined ? '' : `first in ${found}, `;
   const images = imagesOf(feeder, step);
   const whole = message.replace('expected a number', `${place}expected a number`);
-  return new NonFiniteError(images.length > 0 ? `${whole}; ${batchOf(images)}` : whole, step, images);
+  const batch = images.length > 0 ? [batchOf(images)] : [];
+  return new NonFiniteError([whole, ...batch, ...adviceOf(step, feeder, config, state)].join('; '), step, images);
+}
+
+/** What to type, where the checkpoints can be looked at. */
+function adviceOf(step: number, feeder: BatchFeeder, config: Config, state: ScheduleState): string[] {
+  try {
+    return [lowerRate(config, learningRateIn(epochOfStep(step, feeder), config.optimizer, state), step)];
+  } catch {
+    return [];
+  }
 }
 
 /** None where they cannot be made out. */

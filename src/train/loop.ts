@@ -2,7 +2,7 @@
 import type { Config } from '../config/config.js';
 import type { Batch, BatchFeeder } from '../data/index.js';
 import type { EventOf, Report } from '../log.js';
-import { learningRateIn } from '../optim/schedule.js';
+import { type EpochError, learningRateIn, type ScheduleStart } from '../optim/schedule.js';
 import type { StepReply } from '../tower/protocol.js';
 import { measureActivations } from './activations.js';
 import type { Checkpoints } from './checkpoints.js';
@@ -20,8 +20,10 @@ export interface LoopResult {
   stopped: boolean;
   /** Of the evaluation after the last step, if there was one. */
   top1?: number;
-  /** Share of the test images whose class is not the highest score, one an evaluation: what `plateau` goes by. */
-  errors: number[];
+  /** Share of the test images whose class is not the highest score, after each epoch: what `plateau` goes by. */
+  errors: EpochError[];
+  /** Of a run that went on with another rate or schedule. */
+  start?: ScheduleStart | undefined;
   /** The towers are in the middle of something, and cannot be asked for their weights. */
   busy: boolean;
 }
@@ -35,7 +37,7 @@ export interface LoopUi {
 
 /**
  * Trains up to step `steps` from the one that `result` stands at, and evaluates after each epoch, or after each
- * `evalEvery` steps, and at the end.
+ * `evalEvery` steps, and at the end. `plateau` counts epochs, so with it there is one after each epoch in any case.
  * @throws what a tower or a data worker throws; CheckpointError when a checkpoint could not be written.
  */
 export async function trainLoop(
@@ -48,7 +50,9 @@ export async function trainLoop(
 ): Promise<void> {
   const { report, signal, checkpoints } = ui;
   const every = config.evalEvery || feeder.batchesPerEpoch;
-  const isEvalDue = (step: number) => step > 0 && (step % every === 0 || step === steps);
+  const isPlateau = config.optimizer.schedule.kind === 'plateau';
+  const isEvalDue = (step: number) =>
+    step > 0 && (step % every === 0 || step === steps || (isPlateau && endsEpoch(step, feeder)));
   // Stopped before or in that evaluation: it is due yet.
   if (isEvalDue(result.steps) && result.top1 === undefined && !signal.aborted) {
     await evaluateAndReport(team, feeder, ui, result);
@@ -61,7 +65,7 @@ export async function trainLoop(
     if (!batch) break;
     const dataMs = performance.now() - started;
     const epoch = epochOf(batch);
-    const learningRate = learningRateIn(epoch, config.optimizer, result.errors);
+    const learningRate = learningRateIn(epoch, config.optimizer, result);
     const { slot, count } = batch;
     const command = { kind: 'step', slot, count, step, learningRate, epoch, update: true, keep: false } as const;
     result.busy = true;
@@ -99,7 +103,7 @@ async function evaluateAndReport(
   const epoch = epochOfStep(step, feeder);
   report({ event: 'eval', step, epoch, ...scores, eval_ms: performance.now() - started });
   result.top1 = scores.top1;
-  result.errors.push(1 - scores.top1);
+  if (endsEpoch(step, feeder)) result.errors.push({ epoch, error: 1 - scores.top1 });
   result.busy = true;
   const activations = await measureActivations(team, feeder, step, signal, GRACE_MS);
   result.busy = false;
@@ -109,6 +113,10 @@ async function evaluateAndReport(
 /** The epoch of a step, from 1. */
 export function epochOfStep(step: number, { batchesPerEpoch }: Pick<BatchFeeder, 'batchesPerEpoch'>): number {
   return Math.floor((step - 1) / batchesPerEpoch) + 1;
+}
+
+function endsEpoch(step: number, { batchesPerEpoch }: Pick<BatchFeeder, 'batchesPerEpoch'>): boolean {
+  return step % batchesPerEpoch === 0;
 }
 
 /** The step's milliseconds are the slower tower's, for that is the one that the step took; they add up to `step_ms`. */

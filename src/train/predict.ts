@@ -1,5 +1,5 @@
 /** A run's classes of image files. */
-import { checkTensors, weightsIn } from '../checkpoint/files.js';
+import { checkTensors } from '../checkpoint/files.js';
 import type { Config } from '../config/config.js';
 import {
   createSlot,
@@ -15,6 +15,7 @@ import { buildNet, parametersOf } from '../model/net.js';
 import { bytesToAlignment } from '../native/c/copy.js';
 import { addProbabilities } from './probabilities.js';
 import { runClasses, runStatistics } from './run-data.js';
+import { runWeights, type UsedWeights, type WeightsOptions } from './run-weights.js';
 import { openTeam } from './team.js';
 
 /** A class of an image. */
@@ -24,13 +25,14 @@ export interface Guess {
   probability: number;
 }
 
-/** What became of a file: its classes, the likeliest first, or the reason why there are none. */
-export type Prediction = { file: string; classes: Guess[] } | { file: string; reason: string };
+/** What became of a file: its classes, the likeliest first, and of which weights, or the reason why there are none. */
+export type Prediction = ({ file: string; classes: Guess[] } & UsedWeights) | { file: string; reason: string };
 
 /**
  * Asks a run's net about image files: the middle of each, prepared as the run prepared its images.
  * @param top how many classes of each.
  * @param tenView takes ten views of each in place of the middle, and the mean of their probabilities.
+ * @param options which weights; without it the newest ones.
  * @returns in the order of the files.
  * @throws CheckpointError for weights that are none or another net's; DataError without sharp's binary; ConfigError for ten
  * views of images that are no larger than the window.
@@ -41,12 +43,13 @@ export async function predictFiles(
   files: readonly string[],
   top: number,
   tenView = false,
+  options: WeightsOptions = {},
 ): Promise<Prediction[]> {
   const { inputSize, inputChannels, classes } = config.net;
-  const weights = weightsIn(folder);
+  const { files: weights, used, home } = runWeights(config, folder, options);
   checkTensors(weights, parametersOf(buildNet(config.net)));
-  const { size, names } = imagesOf(config, folder);
-  const mean = runStatistics(folder, config)?.mean;
+  const { size, names } = imagesOf(config, home);
+  const mean = runStatistics(home, config)?.mean;
   const views: Views = tenView ? 10 : 1;
   const paint = await openFilePainter(size, config.data, inputSize, inputChannels, mean, views);
   const filesAtOnce = Math.max(1, Math.min(Math.floor(config.batchSize / views), files.length));
@@ -78,7 +81,7 @@ export async function predictFiles(
           continue;
         }
         const own = probabilities.subarray(row * classes, (row + views) * classes);
-        predictions.push({ file, classes: best(sumOfRows(own, classes), names, top) });
+        predictions.push({ file, classes: best(sumOfRows(own, classes), names, top), ...used });
         row += views;
       }
     }

@@ -1,10 +1,14 @@
 /** Whether a run may go on from a checkpoint: what makes its numbers must be the same, and where it runs need not. */
-
+import { dirname, join, resolve } from 'node:path';
 import { hashOf, type RunState } from '../checkpoint/state.js';
 import type { Checkpoint, Skipped } from '../checkpoint/store.js';
 import type { Config } from '../config/config.js';
+import { CONFIG_SCHEMA } from '../config/schema.js';
 import { type Dataset, sameNames } from '../data/index.js';
-import { ConfigError, cut, DataError } from '../errors.js';
+import { CheckpointError, ConfigError, cut, DataError, shellWord } from '../errors.js';
+import type { EventOf } from '../log.js';
+import { type EpochError, learningRateIn, type OptimizerOptions } from '../optim/schedule.js';
+import { epochOfStep, type LoopResult } from './loop.js';
 
 /** What a run goes on from. */
 export interface Resume {
@@ -26,16 +30,89 @@ export function configHash(config: Config): string {
   return hashOf(fixedOf({ ...config }));
 }
 
-/** @throws ConfigError that names the first setting that is another one, with both values. */
-export function refuseOtherConfig({ checkpoint: { folder, state } }: Resume, config: Config): void {
-  if (state.configHash === configHash(config)) return;
+/** A setting that a branch has otherwise, both values as JSON. */
+export type Change = NonNullable<EventOf<'run_start'>['branch']>['changes'][number];
+
+/** The folder of the run that made a checkpoint, as far as its path says it. */
+export function ownerOf({ folder }: Pick<Checkpoint, 'folder'>): string {
+  return dirname(dirname(resolve(folder)));
+}
+
+/** Whether a run goes on in the folder in which its checkpoint is. */
+export function staysInFolder({ checkpoint }: Resume, { out, run }: Pick<Config, 'out' | 'run'>): boolean {
+  return resolve(join(out, run)) === ownerOf(checkpoint);
+}
+
+/**
+ * What a run that goes on has otherwise. With another name it is a branch, and may have another optimizer; a run that was
+ * only moved or renamed may not.
+ * @throws ConfigError that names the first setting that has to be the same, with both values.
+ */
+export function settingsChanged(resume: Resume, config: Config): Change[] {
+  const { folder, state } = resume.checkpoint;
+  if (state.configHash === configHash(config)) return [];
   const [there, now] = [leavesOf(fixedOf(state.config)), leavesOf(fixedOf({ ...config }))];
-  const other = [...new Set([...there.keys(), ...now.keys()])].find((path) => there.get(path) !== now.get(path));
-  if (other === undefined) return;
-  const [theirs, mine] = [there, now].map((leaves) => cut(leaves.get(other) ?? 'not set'));
+  const others = [...new Set([...there.keys(), ...now.keys()])].filter((path) => there.get(path) !== now.get(path));
+  const changes = others.map((setting): Change => {
+    const [was, is] = [there, now].map((leaves) => cut(leaves.get(setting) ?? 'not set'));
+    return { setting: cut(setting, 120), was: was!, now: is! };
+  });
+  const isBranch = config.run !== state.config.run && !staysInFolder(resume, config);
+  const mayBranch = ({ setting }: Change) => setting.startsWith('optimizer.');
+  const wrong = changes.find((each) => !isBranch || !mayBranch(each));
+  if (!wrong) return changes;
+  const next = mayBranch(wrong)
+    ? `branch off, which may change it: --resume ${shellWord(folder)} --run NAME`
+    : 'start a new run with another --run';
   throw new ConfigError(
-    `Cannot resume from ${folder}: ${cut(other, 120)} is ${theirs} there, and ${mine} now; leave that setting out, or start a new run with another --run`,
+    `Cannot resume from ${folder}: ${wrong.setting} is ${wrong.was} there, and ${wrong.now} now; leave that setting out, or ${next}`,
   );
+}
+
+/** The sentence about a branch's changes; `rate` is that of its first step. */
+export function branchNote({ folder, state }: Checkpoint, changes: readonly Change[], rate: number): string {
+  const list = changes.map(({ setting, was, now }) => `${setting} ${was} becomes ${now}`).join(', ');
+  return `a branch of ${folder}: ${list}; velocities stay, and step ${state.step + 1} has the learning rate ${rate}`;
+}
+
+/**
+ * Where a run that goes on stands with its schedule. Another rate counts from the next step on, and the schedule begins
+ * anew with it: falls of epochs before, and evaluations before, are of the old one. Another schedule alone begins with the
+ * rate as it is.
+ * @throws CheckpointError when the settings of a checkpoint that others are laid over are none.
+ */
+export function scheduleAfter(
+  { folder, state }: Pick<Checkpoint, 'folder' | 'state'>,
+  { optimizer }: Pick<Config, 'optimizer'>,
+  batchesPerEpoch: number,
+): Required<Pick<LoopResult, 'errors'>> & Pick<LoopResult, 'start'> {
+  const errors = epochErrors(state, batchesPerEpoch);
+  const parsed = CONFIG_SCHEMA.shape.optimizer.safeParse(state.config.optimizer);
+  if (!parsed.success) {
+    throw new CheckpointError(
+      `Cannot use the checkpoint ${folder}: its settings have no optimizer; take another`,
+      folder,
+    );
+  }
+  const was: OptimizerOptions = parsed.data;
+  const start = state.scheduleStart;
+  const isOtherRate = was.learningRate !== optimizer.learningRate;
+  if (!isOtherRate && hashOf(was.schedule) === hashOf(optimizer.schedule)) return { errors, start };
+  const epoch = epochOfStep(state.step + 1, { batchesPerEpoch });
+  const factor = isOtherRate ? 1 : learningRateIn(epoch, was, { errors, start }) / was.learningRate;
+  return { errors: [], start: { epoch, factor } };
+}
+
+/** Errors without an epoch are one an evaluation: the last one in an epoch counts. */
+function epochErrors({ errors, config, step }: RunState, batchesPerEpoch: number): EpochError[] {
+  const every = Math.max(0, Number(config.evalEvery)) || batchesPerEpoch;
+  const found = new Map<number, number>();
+  for (const [i, each] of errors.entries()) {
+    if (typeof each === 'object') found.set(each.epoch, each.error);
+    else if ((i + 1) * every <= step) found.set(Math.ceil(((i + 1) * every) / batchesPerEpoch), each);
+  }
+  // The last epoch may be half done.
+  return [...found].flatMap(([epoch, error]) => (epoch * batchesPerEpoch <= step ? [{ epoch, error }] : []));
 }
 
 /** @throws DataError when the images are not those that the run has learnt from. */
@@ -62,7 +139,8 @@ export function dataOf({ name, train, test, classNames }: Dataset): Pick<RunStat
   };
 }
 
-function leavesOf(value: unknown, path = ''): Map<string, string> {
+/** Each setting by its path, as JSON. */
+export function leavesOf(value: unknown, path = ''): Map<string, string> {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     return value === undefined ? new Map() : new Map([[path, JSON.stringify(value)]]);
   }

@@ -4,6 +4,7 @@
  */
 import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Checkpoint } from '../checkpoint/store.js';
 import type { Config } from '../config/config.js';
 import {
   composed,
@@ -16,6 +17,7 @@ import {
 import { CheckpointError } from '../errors.js';
 import { tryFolder, writeOwn } from '../own-file.js';
 import { readJson } from '../read-json.js';
+import { ownerOf } from './resume.js';
 
 const CLASSES_FILE = 'classes.json';
 const STATISTICS_FILE = 'statistics.json';
@@ -77,12 +79,54 @@ export function runStatistics(folder: string, { data, net }: Pick<Config, 'data'
   if (!needsStatistics(data)) return undefined;
   const file = join(folder, STATISTICS_FILE);
   const kept = readStatistics(file, data.resize);
-  const channels = kept?.channels ?? 0;
-  if (kept && (channels === 1 || channels === net.inputChannels)) return kept;
+  if (kept && fits(kept, net)) return kept;
   throw new CheckpointError(
     `Cannot use the run ${folder}: its ${STATISTICS_FILE} is missing or damaged, expected the mean of its training images at ${data.resize} pixels; bring the file back, or train again`,
     file,
   );
+}
+
+/**
+ * What a run that goes on takes off its images: what it has learnt with, whatever the cache holds now. Where that is gone
+ * it is computed again of the data, which is said.
+ * @param warn takes the sentence.
+ * @throws CheckpointError for statistics of another number of images: of another run, or other data.
+ */
+export function statisticsToContinue(
+  checkpoint: Pick<Checkpoint, 'folder' | 'state'>,
+  { data, net }: Pick<Config, 'data' | 'net'>,
+  warn: (message: string) => void,
+): Statistics | undefined {
+  if (!needsStatistics(data)) return undefined;
+  const file = join(ownerOf(checkpoint), STATISTICS_FILE);
+  const kept = readStatistics(file, data.resize);
+  if (!kept || !fits(kept, net)) {
+    warn(`${file} is missing or damaged: the mean of the training images is computed again`);
+    return undefined;
+  }
+  const { trainImages } = checkpoint.state.data;
+  // Those that cannot be read are left out of it.
+  const isOfData = data.onBadImage === 'skip' ? kept.images <= trainImages : kept.images === trainImages;
+  if (isOfData) return kept;
+  throw new CheckpointError(
+    `Cannot resume from ${checkpoint.folder}: ${file} is of ${kept.images} images, and the run has learnt from ${trainImages}; bring the run's own file back, or take this one away to have it computed again`,
+    file,
+  );
+}
+
+/** The class names of a run that goes on: those that it keeps, which somebody may have given better names. */
+export function classesToContinue(folder: string, names: readonly string[]): readonly string[] {
+  try {
+    const kept = runClasses(folder);
+    return kept?.length === names.length || names.length === 0 ? (kept ?? names) : names;
+  } catch (error) {
+    if (error instanceof CheckpointError) return names;
+    throw error;
+  }
+}
+
+function fits({ channels }: Statistics, net: Config['net']): boolean {
+  return channels === 1 || channels === net.inputChannels;
 }
 
 /** The class names that a run keeps, by label, if it does. @throws CheckpointError when they are no list of texts. */

@@ -3,6 +3,7 @@ import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { weightsIn } from '../checkpoint/files.js';
 import type { Config } from '../config/config.js';
+import { CheckpointError } from '../errors.js';
 import { buildNet, parametersOf, volume } from '../model/net.js';
 import type { TowerClient } from '../tower/client.js';
 import { openImport } from '../weights/import.js';
@@ -10,8 +11,8 @@ import { openImport } from '../weights/import.js';
 const FLOAT_BYTES = 4;
 
 /**
- * Gives the towers the weights that the settings name: a run by its name or its path, which has a slash in it, or a file
- * of the whole net.
+ * Gives the towers the weights that the settings name: a run by its name or its path, which has a slash in it, a
+ * checkpoint by its path, or a file of the whole net.
  * @throws CheckpointError when there are none, or they are another net's.
  */
 export async function loadStartingWeights(
@@ -21,9 +22,17 @@ export async function loadStartingWeights(
 ): Promise<void> {
   const folder = /[/\\]/.test(weights) ? weights : join(out, weights);
   // A file by another name is no safetensors file, or is: it is read, and said what it is.
-  const isFile = isPlainFile(weights) && !(existsSync(folder) && !isPlainFile(folder));
-  if (weights.endsWith('.safetensors') || isFile) return putFile(towers, weights, net);
-  const files = weightsIn(folder);
+  const isFile =
+    weights.endsWith('.safetensors') || (isPlainFile(weights) && !(existsSync(folder) && !isPlainFile(folder)));
+  const path = isFile ? weights : folder;
+  if (!existsSync(path)) {
+    throw new CheckpointError(
+      `Cannot start from the weights ${weights}: there is no ${path}, and a run needs them until its first checkpoint; bring them back, or choose others with --weights`,
+      path,
+    );
+  }
+  if (isFile) return putFile(towers, weights, net);
+  const files = weightsIn(path);
   await Promise.all(towers.map((tower) => tower.ask({ kind: 'load', files })));
 }
 

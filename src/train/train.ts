@@ -1,12 +1,9 @@
 /** A run: set-up, check, the loop, the last evaluation, the weights. */
-import { mkdirSync } from 'node:fs';
 import { constants } from 'node:os';
-import { join } from 'node:path';
-import { weightsName } from '../checkpoint/format.js';
 import type { Config } from '../config/config.js';
 import { packageVersion } from '../config/version.js';
 import type { BatchFeeder, Dataset } from '../data/index.js';
-import { CheckpointError, NonFiniteError, SplitError, VerifyError } from '../errors.js';
+import { NonFiniteError, SplitError, VerifyError } from '../errors.js';
 import type { EventOf, Report } from '../log.js';
 import { buildNet, parametersOf, volume } from '../model/net.js';
 import { learningRateIn } from '../optim/schedule.js';
@@ -15,8 +12,20 @@ import { type Checkpoints, openCheckpoints } from './checkpoints.js';
 import { diagnose } from './diagnose.js';
 import { openFeed } from './feed.js';
 import { epochOfStep, type LoopResult, trainLoop } from './loop.js';
-import { configHash, dataOf, type Resume, refuseOtherConfig, refuseOtherData } from './resume.js';
-import { keepRunData, tryRunFolder } from './run-data.js';
+import {
+  branchNote,
+  type Change,
+  configHash,
+  dataOf,
+  ownerOf,
+  type Resume,
+  refuseOtherData,
+  scheduleAfter,
+  settingsChanged,
+  staysInFolder,
+} from './resume.js';
+import { classesToContinue, keepRunData, statisticsToContinue, tryRunFolder } from './run-data.js';
+import { saveWeights } from './save-weights.js';
 import { openedUnlessStopped, orStopped, Stopped } from './stop.js';
 import { openTeam, type Team } from './team.js';
 import { checkTeam } from './verify.js';
@@ -49,6 +58,8 @@ export interface TrainUi {
 /** A run's parts, all there. */
 interface Run {
   config: Config;
+  /** What a branch has otherwise than the run that it left. */
+  changes: readonly Change[];
   dataset: Dataset;
   feeder: BatchFeeder;
   team: Team;
@@ -68,28 +79,30 @@ const EXIT_CODES: Record<string, number> = {
  * @throws SplitError for whatever makes no run, before `run_start`.
  */
 export async function train(config: Config, outer: TrainUi): Promise<TrainResult> {
-  const ui = { ...outer, ...openWatch(config, outer.report, outer.resume?.checkpoint.state.losses) };
-  if (ui.resume) refuseOtherConfig(ui.resume, config);
-  const { report, signal, note } = ui;
+  const ui = { ...outer, ...openWatch(config, outer.report, outer.resume?.checkpoint.state) };
+  const { report, signal, note, resume } = ui;
+  const changes = resume ? settingsChanged(resume, config) : [];
+  const warn = (message: string) => report({ event: 'warning', message });
   tryRunFolder(config); // the mean image may take an hour
   const opening = openFeed(config, {
-    warn: (message) => report({ event: 'warning', message }),
-    ...{ note, signal },
+    ...{ warn, note, signal, statistics: resume && statisticsToContinue(resume.checkpoint, config, warn) },
   });
   const feed = await openedUnlessStopped(opening, signal, (late) => late.feeder.close());
   if (!feed) return stoppedBefore(signal);
   const { dataset, feeder, statistics } = feed;
   let unfinished: Promise<unknown> | undefined;
   try {
-    if (ui.resume) refuseOtherData(ui.resume, dataset);
-    const team = await openedUnlessStopped(openTeam(config, feeder.slots, note), signal, (late) => late.close());
+    if (resume) refuseOtherData(resume, dataset);
+    const open = openTeam(withoutStart(config, resume), feeder.slots, note);
+    const team = await openedUnlessStopped(open, signal, (late) => late.close());
     if (!team) return stoppedBefore(signal);
     try {
       const steps = config.steps ?? config.epochs * feeder.batchesPerEpoch;
-      const run: Run = { config: ui.begin?.(config) ?? config, dataset, feeder, team, steps };
-      report(startOf(run));
-      keepRunData(run.config, dataset.classNames, statistics);
-      for (const message of team.warnings) report({ event: 'warning', message });
+      const run: Run = { config: ui.begin?.(config) ?? config, changes, dataset, feeder, team, steps };
+      report(startOf(run, resume));
+      const classes = resume && classesToContinue(ownerOf(resume.checkpoint), dataset.classNames);
+      keepRunData(run.config, classes ?? dataset.classNames, statistics);
+      team.warnings.forEach(warn);
       const ended = await runAndEnd(run, ui);
       unfinished = ended.unfinished;
       return ended.result;
@@ -100,6 +113,11 @@ export async function train(config: Config, outer: TrainUi): Promise<TrainResult
     await feeder.close();
     await unfinished?.catch(() => {}); // what was broken off ends with team and feeder, and closes what is its own
   }
+}
+
+/** A run that goes on has all of its weights: those that it began with may be gone. */
+function withoutStart(config: Config, resume: Resume | undefined): Config {
+  return resume ? { ...config, weights: null } : config;
 }
 
 /** Of a run that is told to stop before it has begun. */
@@ -122,7 +140,7 @@ async function runAndEnd(
   try {
     checkpoints = open(run, ui);
     if (config.check && config.placement === 'split') await orStopped(check(run, ui), signal);
-    if (ui.resume) await restore(ui.resume, team, result, report);
+    if (ui.resume) await restore(ui.resume, run, result, ui);
     const activations = await measureActivations(team, run.feeder, result.steps, signal, 0);
     if (activations) report(activations);
     result.busy = false;
@@ -132,14 +150,14 @@ async function runAndEnd(
       result.stopped = true;
       unfinished = error.unfinished;
     } else {
-      failure = error instanceof NonFiniteError ? await diagnose(error, team, run.feeder, config) : error;
+      failure = error instanceof NonFiniteError ? await diagnose(error, team, run.feeder, config, result) : error;
     }
   }
   try {
     // A step that was not waited for, or that failed, leaves the last checkpoint as it is.
     if (failure === undefined && !result.busy && result.steps > 0) {
       await checkpoints?.finish(result);
-      weights = await saveWeights(config, team);
+      weights = await saveWeights(config, team, result.steps);
     }
   } catch (error) {
     failure = error;
@@ -155,13 +173,21 @@ async function runAndEnd(
 }
 
 /** Takes the weights and the place in the run from the checkpoint. */
-async function restore({ checkpoint, skipped }: Resume, team: Team, result: LoopResult, report: Report): Promise<void> {
+async function restore(
+  { checkpoint, skipped }: Resume,
+  { config, changes, team, feeder }: Run,
+  result: LoopResult,
+  { report, note }: TrainUi,
+): Promise<void> {
   const { folder, files, state } = checkpoint;
   await team.ask({ kind: 'restore', files });
-  const { step, images, trainMs, top1, errors } = state;
-  Object.assign(result, { steps: step, images, trainMs, errors: [...errors], ...(top1 !== undefined && { top1 }) });
+  const { step, images, trainMs, top1 } = state;
+  const schedule = scheduleAfter(checkpoint, config, feeder.batchesPerEpoch);
+  Object.assign(result, { steps: step, images, trainMs, ...schedule, ...(top1 !== undefined && { top1 }) });
   const passed = skipped.map((each) => ({ checkpoint: each.folder, why: each.why }));
   report({ event: 'resume', step, checkpoint: folder, skipped: passed });
+  if (changes.length === 0) return;
+  note?.(branchNote(checkpoint, changes, learningRateIn(epochOfStep(step + 1, feeder), config.optimizer, schedule)));
 }
 
 function open({ config, dataset, feeder, team }: Run, { report, resume, losses }: TrainUi & Watch): Checkpoints {
@@ -171,13 +197,18 @@ function open({ config, dataset, feeder, team }: Run, { report, resume, losses }
     config: { ...config },
     versions: versionsOf(team),
   };
-  const positionOf = ({ steps: step, errors }: LoopResult) => {
+  const positionOf = ({ steps: step, errors, start }: LoopResult) => {
     const epoch = epochOfStep(step, feeder);
     const inEpoch = step - (epoch - 1) * feeder.batchesPerEpoch;
     const epochImages = Math.min(inEpoch * batchSize, dataset.train.count);
-    return { epoch, epochImages, learningRate: learningRateIn(epoch, optimizer, errors), losses: losses() };
+    const before = errors.filter((each) => each.epoch < epoch);
+    const learningRate = learningRateIn(epoch, optimizer, { errors: before, start });
+    return { epoch, epochImages, learningRate, losses: losses() };
   };
-  return openCheckpoints(config, team, fixed, positionOf, report, resume?.checkpoint.state);
+  const { state } = resume?.checkpoint ?? {};
+  // The best checkpoint of the run that a branch left is not in the branch's folder.
+  const best = resume && staysInFolder(resume, config) ? state?.best : undefined;
+  return openCheckpoints(config, team, fixed, positionOf, report, state && { step: state.step, best });
 }
 
 function endOf(
@@ -212,7 +243,10 @@ function stoppedCode({ reason }: AbortSignal): number {
   return EXIT_CODES[String(reason)] ?? 130;
 }
 
-function startOf({ config, dataset, feeder, team, steps }: Run): EventOf<'run_start'> {
+function startOf(
+  { config, changes, dataset, feeder, team, steps }: Run,
+  resume: Resume | undefined,
+): EventOf<'run_start'> {
   const { opened, towers } = team;
   return {
     event: 'run_start',
@@ -236,7 +270,12 @@ function startOf({ config, dataset, feeder, team, steps }: Run): EventOf<'run_st
     },
     steps,
     steps_per_epoch: feeder.batchesPerEpoch,
+    ...(resume && changes.length > 0 && { branch: branchOf(resume, changes) }),
   };
+}
+
+function branchOf({ checkpoint }: Resume, changes: readonly Change[]): NonNullable<EventOf<'run_start'>['branch']> {
+  return { checkpoint: checkpoint.folder, step: checkpoint.state.step, changes: [...changes] };
 }
 
 function versionsOf({ opened }: Team): EventOf<'run_start'>['versions'] {
@@ -244,30 +283,12 @@ function versionsOf({ opened }: Team): EventOf<'run_start'>['versions'] {
   return { alexnet_split: packageVersion(), node: process.versions.node, tensorflow, tfjs };
 }
 
-async function check({ team, feeder, config }: Run, { report, signal }: TrainUi): Promise<void> {
-  const { passed, worst, tensor, tolerance, ms } = await checkTeam(team, feeder, config);
+async function check({ team, feeder, config }: Run, { report, signal, resume }: TrainUi): Promise<void> {
+  const { passed, worst, tensor, tolerance, ms } = await checkTeam(team, feeder, withoutStart(config, resume));
   if (signal.aborted) return; // nobody waits for it
   report({ event: 'check', steps: 1, worst_relative: worst, tensor, tolerance, passed, check_ms: ms });
   if (passed) return;
   throw new VerifyError(
     `Cannot train: the split differs from the reference, first in ${tensor}; \`verify\` prints every tensor, --no-check trains all the same`,
   );
-}
-
-/** Each tower writes its own file into the run's folder, once the run is over. @returns the folder. */
-async function saveWeights(config: Config, team: Team): Promise<string> {
-  const folder = join(config.out, config.run);
-  try {
-    mkdirSync(folder, { recursive: true });
-  } catch (error) {
-    throw new CheckpointError(
-      `Cannot write the weights to ${folder}: ${(error as Error).message}; choose another folder with --out`,
-      folder,
-    );
-  }
-  const { towers } = team;
-  await Promise.all(
-    towers.map((tower, i) => tower.ask({ kind: 'save', file: join(folder, weightsName(i, towers.length)) })),
-  );
-  return folder;
 }

@@ -15,7 +15,7 @@ export const SHORT_WINDOW = 10;
 /** How near to chance, as a share of its loss, a loss is that says nothing of the images. */
 const NEAR_CHANCE = 0.01;
 /** Below that share of chance's loss a net has begun to learn. */
-const BEGUN = 0.9;
+export const BEGUN = 0.9;
 /** A shorter run says at its end that it has not begun, from so many steps on. */
 const SHORT_RUN = 200;
 

@@ -2,10 +2,27 @@
 import type { RunState } from '../checkpoint/state.js';
 import type { Config } from '../config/config.js';
 import type { EventOf, LogEvent, Report } from '../log.js';
+import { lowerRate } from './advice.js';
 import { knownRate } from './rates.js';
-import { aboutLayers, lossAtChance, risenLoss, SHORT_WINDOW, testAtChance, type Warning, WINDOW } from './warnings.js';
+import {
+  aboutLayers,
+  BEGUN,
+  chanceLoss,
+  lossAtChance,
+  risenLoss,
+  SHORT_WINDOW,
+  testAtChance,
+  type Warning,
+  WINDOW,
+} from './warnings.js';
 
 type Losses = NonNullable<RunState['losses']>;
+
+/** Of a run that goes on: what there was before this process. */
+export type Earlier = Pick<RunState, 'losses' | 'learningRate'>;
+
+/** What a lower rate helps against, once there was a step. */
+const WITH_ADVICE = ['collapse', 'rising-loss', 'dead-units', 'no-signal', 'large-activations'];
 
 export interface Watch {
   /** To be told every event. */
@@ -16,16 +33,23 @@ export interface Watch {
 
 /**
  * Opens a watch, from which `report` hears every event, and a warning after the event that gave cause for it: each kind
- * once in a process, of each layer once. What it costs is a few additions a step.
- * @param earlier of a run that goes on: what there was before this process.
+ * once in a process, of each layer once. What it costs is a few additions a step. Where a lower rate is advised, what to type
+ * for it is added.
  */
-export function openWatch(config: Config, report: Report, earlier?: Losses): Watch {
+export function openWatch(
+  config: Config,
+  report: Report,
+  { losses: earlier, learningRate }: Partial<Earlier> = {},
+): Watch {
   const { classes } = config.net;
   const recent: EventOf<'train_step'>[] = [];
   const said = new Set<string>();
   let steps = Number.POSITIVE_INFINITY;
   let first = earlier?.first;
   let best = earlier?.best ?? Number.POSITIVE_INFINITY;
+  let rate = learningRate ?? config.optimizer.learningRate;
+  /** The last step at which the loss, or the layers, were as they should be; not known of what was before this process. */
+  const healthy: Record<'loss' | 'layers', number | undefined> = { loss: undefined, layers: undefined };
 
   function warn(warning: Warning | undefined): void {
     if (!warning) return;
@@ -33,13 +57,20 @@ export function openWatch(config: Config, report: Report, earlier?: Losses): Wat
     const keys = layers.map(({ layer, tower }) => `${kind} ${layer} ${tower}`);
     if (keys.every((key) => said.has(key))) return;
     for (const key of keys) said.add(key);
-    report(warning);
+    report({ ...warning, message: `${warning.message}${adviceOn(warning)}` });
+  }
+
+  function adviceOn({ kind, step = 0 }: Warning): string {
+    if (!WITH_ADVICE.includes(kind) || step === 0) return '';
+    const since = kind === 'rising-loss' ? step - SHORT_WINDOW : healthy[kind === 'collapse' ? 'loss' : 'layers'];
+    return `; ${lowerRate(config, rate, since)}`;
   }
 
   function afterStep(event: EventOf<'train_step'>): void {
     recent.push(event);
     if (recent.length > WINDOW) recent.shift();
     const { step, learning_rate: learningRate } = event;
+    rate = learningRate;
     const losses = recent.map(({ loss }) => loss);
     first ??= { step, loss: event.loss };
     const mean = recent.length === WINDOW ? meanOf(losses) : undefined;
@@ -47,6 +78,13 @@ export function openWatch(config: Config, report: Report, earlier?: Losses): Wat
     warn(lossAtChance({ step, steps, classes, mean, best, top1: recentTop1(), images, learningRate }));
     warn(risenLoss(losses.slice(-SHORT_WINDOW), first, { step, classes, learningRate }));
     if (mean !== undefined) best = Math.min(best, mean);
+    if (mean !== undefined && mean < BEGUN * chanceLoss(classes)) healthy.loss = step;
+  }
+
+  function afterMeasurement(event: EventOf<'activations'>): void {
+    const found = aboutLayers(event);
+    for (const each of found) warn(each);
+    if (!found.some(({ kind }) => WITH_ADVICE.includes(kind))) healthy.layers = event.step;
   }
 
   function recentTop1(): number {
@@ -67,7 +105,7 @@ export function openWatch(config: Config, report: Report, earlier?: Losses): Wat
         break;
       case 'activations':
         warn(knownRate(config, event));
-        for (const found of aboutLayers(event)) warn(found);
+        afterMeasurement(event);
         break;
     }
   }

@@ -9,11 +9,16 @@ import type { Ablation } from '../../src/cli/ablation.js';
 import { lockNow } from '../../src/cli/run-lock.js';
 import type { TrainRoom } from '../../src/cli/services.js';
 import type { Config } from '../../src/config/config.js';
+import { opThreads } from '../../src/config/devices.js';
+import { usableCores } from '../../src/limits.js';
+import { putCheckpoint } from '../checkpoint/put-checkpoint.js';
 import { EVAL, RUN_END, RUN_START, trainStep } from '../events.js';
 import { type Outcome, roomWith, run } from './stand-ins.js';
 
 const base = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-ablate-'));
 after(() => fs.rmSync(base, { recursive: true, force: true }));
+/** How many cores two ops have that run side by side. */
+const CORES = Math.min(2 * opThreads('original'), usableCores());
 let folders = 0;
 const newOut = () => fs.mkdtempSync(join(base, `${folders++}-`));
 
@@ -55,13 +60,16 @@ test('ablate trains each variant as a run of its own, and tabulates them beside 
     ],
   );
   const lines = stdout.lines.map((line) => line.replace(/ {2,}/g, '  '));
-  assert.ok(lines.includes('baseline  nothing  2  30  20.00 %  200  1.00'), stdout.text);
-  assert.ok(lines.includes('no-norm  no response norms  2  30  25.00 %  +5.00  200  1.00'));
-  assert.ok(lines.includes('columns  columns meet in the last layer alone  2  30  10.00 %  -10.00  200  1.00'));
+  assert.ok(lines.includes(`baseline  nothing  2  30  20.00 %  200  ${CORES}  1.00`), stdout.text);
+  assert.ok(lines.includes(`no-norm  no response norms  2  30  25.00 %  +5.00  200  ${CORES}  1.00`));
+  assert.ok(
+    lines.includes(`columns  columns meet in the last layer alone  2  30  10.00 %  -10.00  200  ${CORES}  1.00`),
+  );
   for (const name of ['baseline', 'no-norm', 'columns']) {
     assert.deepEqual(fs.readdirSync(join(out, 'a', name)).sort(), ['config.json', 'log.ndjson']);
   }
-  assert.match(pageOf(out), /^\| no-norm \| no response norms \| 2 \| 30 \| 25\.00 % \| \+5\.00 \| 200 \| 1\.00 \|$/m);
+  const row = `| no-norm | no response norms | 2 | 30 | 25.00 % | +5.00 | 200 | ${CORES} | 1.00 |`;
+  assert.ok(pageOf(out).split('\n').includes(row), pageOf(out));
   assert.match(
     pageOf(out),
     /Preset mini: net original at 0\.25 of its width, 67 pixels, data embedded; 6 epochs of 64/,
@@ -69,11 +77,27 @@ test('ablate trains each variant as a run of its own, and tabulates them beside 
   assert.equal(jsonOf(out).rows[2]!.result!.top1Error, 1 - 0.9);
 });
 
+test('ablate on CPUs compares no speed of a variant that has other cores than the baseline, and says so', async () => {
+  const out = newOut();
+  const { stdout } = await ablate(out, ['--only', 'one-gpu,columns'], training({}));
+  const { rows } = jsonOf(out);
+  const [, oneGpu] = rows;
+  assert.deepEqual(
+    rows.map(({ result }) => result!.cores),
+    [CORES, opThreads('original'), CORES],
+  );
+  const isLike = oneGpu!.result!.cores === CORES; // where there is one core
+  assert.match(stdout.text, isLike ? /^one-gpu .* 200 +1 +1\.00$/m : /^one-gpu .* 200 +\d+ *$/m);
+  const note = `so not of one-gpu (cores: ${oneGpu!.result!.cores}): all variants have as many threads an op`;
+  for (const text of [stdout.text, pageOf(out)]) assert.equal(text.includes(note), !isLike, text);
+  assert.match(stdout.text, /^columns .* 200 +\d+ +1\.00$/m);
+});
+
 test('ablate has the top-5 error where there are classes enough', async () => {
   const config = join(newOut(), 'c.json');
   fs.writeFileSync(config, JSON.stringify({ net: { classes: 100 } }));
   const { stdout } = await ablate(newOut(), ['--only', 'tanh', '--config', config], training({}));
-  assert.match(stdout.text, /top-1 error +points +top-5 error +points +images\/s/);
+  assert.match(stdout.text, /top-1 error +points +top-5 error +points +images\/s +cores +speed/);
   assert.doesNotMatch((await ablate(newOut(), ['--only', 'tanh'], training({}))).stdout.text, /top-5/);
 });
 
@@ -114,6 +138,39 @@ test('ablate that is interrupted says what is there, and goes on under the same 
     jsonOf(out).rows.map(({ variant }) => variant),
     ['baseline', 'no-norm', 'tanh', 'no-dropout'],
   );
+});
+
+test('ablate goes on with a run that was killed, by what its log and its checkpoints have', async () => {
+  const out = newOut();
+  const folder = join(out, 'a', 'baseline');
+  const killed: TrainRoom['train'] = async (config, { report }) => {
+    report({ ...RUN_START, run: config.run });
+    for (const step of [1, 2, 3]) report(trainStep(step));
+    report({ ...EVAL, top1: 0.7 });
+    putCheckpoint(folder, 3, { config: { ...config } });
+    throw new Error('as if it were killed');
+  };
+  assert.equal((await ablate(out, ['--only', 'tanh'], killed)).exitCode, 1);
+  assert.deepEqual(
+    jsonOf(out).rows.map(({ run: name, result }) => [name, result]),
+    [
+      ['baseline', null],
+      [null, null],
+    ],
+  );
+  fs.appendFileSync(join(folder, 'log.ndjson'), '{"event":"eval","step":3}\nno line of ours\n{"event":"train_st');
+  // Every step was done: nothing is left but to end.
+  const ending: TrainRoom['train'] = async (config, ui) => {
+    if (!ui.resume) return training({})(config, ui);
+    assert.deepEqual([config.run, ui.resume.checkpoint.state.step], ['baseline', 3]);
+    ui.report({ ...RUN_START, run: config.run });
+    ui.report(RUN_END);
+    return { exitCode: 0, top1: 0.7, steps: 3 };
+  };
+  const { exitCode } = await ablate(out, ['--only', 'tanh'], ending);
+  assert.equal(exitCode, 0);
+  const { result } = jsonOf(out).rows[0]!;
+  assert.deepEqual([result!.status, result!.top1Error, result!.imagesPerSecond], ['done', 1 - 0.7, 200]);
 });
 
 test('ablate can go on when it was killed in its first run', async () => {

@@ -11,7 +11,7 @@ import { earlierRows, tableOf } from '../../src/cli/ablation.js';
 import { findContinuation } from '../../src/cli/resume.js';
 import { resolveConfig } from '../../src/config/config.js';
 import { SplitError } from '../../src/errors.js';
-import { configHash, refuseOtherConfig } from '../../src/train/resume.js';
+import { configHash, scheduleAfter, settingsChanged } from '../../src/train/resume.js';
 import { runClasses } from '../../src/train/run-data.js';
 import { flags, machineWith } from '../config/machines.js';
 import { fuzz, isSentence, jsonLike } from '../fuzz.js';
@@ -49,10 +49,11 @@ test('findContinuation() goes on from any state that is whole, or says in a sent
       fs.writeFileSync(join(checkpoint, 'state.json'), bytes);
       fs.writeFileSync(join(checkpoint, 'manifest.json'), manifestText({ ...manifest, files }));
       for (const given of [{}, { optimizer: { schedule: { kind: 'constant' } } }]) {
-        const { layers, resume } = findContinuation([flags(given)], checkpoint, false);
+        const { layers, resume } = findContinuation([flags({ ...given, run: 'branch' })], checkpoint, false);
         const next = resolveConfig(layers, MACHINE).config;
         assert.equal(next.fault, null);
-        refuseOtherConfig(resume!, next);
+        settingsChanged(resume!, next);
+        scheduleAfter(resume!.checkpoint, next, 10);
       }
     },
     refuses: isRefusal,
@@ -66,7 +67,7 @@ test('refusals cut short what a file has at length', () => {
   const resume = { checkpoint: { folder, files: [], bytes: 0, state: { ...STATE } }, skipped: [] };
   resume.checkpoint.state.configHash = 'a'.repeat(64);
   resume.checkpoint.state.config = { ...config, optimizer: { [long]: long } } as never;
-  assert.throws(() => refuseOtherConfig(resume, config), isRefusal);
+  assert.throws(() => settingsChanged(resume, config), isRefusal);
 });
 
 test('runClasses() has a list of names, or says in a sentence what is wrong with the file', async (t) => {

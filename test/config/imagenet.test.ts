@@ -124,7 +124,8 @@ test('imagenet-paper has one rate for all layers, decay on all, and divides by t
       weightDecay: 0.0005,
     });
   }
-  const rates = Array.from({ length: 90 }, (_, i) => learningRateIn(i + 1, optimizer, Array(i).fill(0.5)));
+  const stuck = (epochs: number) => Array.from({ length: epochs }, (_, i) => ({ epoch: i + 1, error: 0.5 }));
+  const rates = Array.from({ length: 90 }, (_, i) => learningRateIn(i + 1, optimizer, { errors: stuck(i) }));
   const distinct = [...new Set(rates.map((rate) => rate.toExponential(3)))];
   assert.deepEqual(distinct, ['1.000e-2', '1.000e-3', '1.000e-4', '1.000e-5']);
 });

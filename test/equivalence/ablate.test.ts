@@ -4,8 +4,12 @@ import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { after } from 'node:test';
+import type { Ablation } from '../../src/cli/ablation.js';
+import type { TrainRoom } from '../../src/cli/services.js';
 import { main } from '../../src/cli.js';
-import { Screen } from '../cli/stand-ins.js';
+import type { LogEvent } from '../../src/log.js';
+import { Screen, threeSteps } from '../cli/stand-ins.js';
+import { lenetFlags } from '../data/sets.js';
 import { DEVICES } from './teams.js';
 
 const folder = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-ablate-'));
@@ -17,9 +21,9 @@ test('ablate prints its table, and each variant is a run that can be evaluated',
   const argv = ['ablate', ...small, '--devices', DEVICES.join(','), '--out', folder, '--run', 'a'];
   const exitCode = await main([...argv, '--only', 'one-gpu,columns'], { stdout, stderr });
   assert.deepEqual([exitCode, stderr.text], [0, '']);
-  assert.match(stdout.text, /^variant +changed +towers +parameters +top-1 error +points +images\/s +speed$/m);
+  assert.match(stdout.text, /^variant +changed +towers +parameters +top-1 error +points +images\/s +(cores +)?speed$/m);
   for (const [name, towers] of Object.entries({ 'one-gpu': 1, columns: 2 })) {
-    const row = new RegExp(`^${name} .* ${towers} +[\\d,]+ +[\\d.]+ % +[+-][\\d.]+ +\\d+ +[\\d.]+$`, 'm');
+    const row = new RegExp(`^${name} .* ${towers} +[\\d,]+ +[\\d.]+ % +[+-][\\d.]+ +\\d+ *[\\d. ]*$`, 'm');
     assert.match(stdout.text, row);
   }
   const evaluated = new Screen();
@@ -28,4 +32,47 @@ test('ablate prints its table, and each variant is a run that can be evaluated',
   const [, top1] = /top-1 ([\d.]+)/.exec(evaluated.text)!;
   const error = ((1 - Number(top1)) * 100).toFixed(2);
   assert.match(stdout.text, new RegExp(`^one-gpu .* ${error} %`, 'm'));
+});
+
+test('ablate goes on with a variant that was stopped in its midst, and comes to the same', async () => {
+  const argv = ['ablate', ...lenetFlags(folder), '--steps', '4', '--checkpoint-every', '1', '--no-check'];
+  const where = ['--placement', 'single', '--devices', DEVICES[0], '--only', 'tanh', '--out', folder, '--json'];
+  const started: [run: string, resumed: number | undefined][] = [];
+  /** Stops the first training after its second step. */
+  const stopping = (isOn: boolean) => async (): Promise<TrainRoom> => {
+    const room = await import('../../src/train/index.js');
+    const train: TrainRoom['train'] = (config, ui) => {
+      const controller = new AbortController();
+      started.push([config.run, ui.resume?.checkpoint.state.step]);
+      if (config.run === 'tanh') return threeSteps(config, ui); // the other one is what this is about
+      const report = (event: LogEvent) => {
+        ui.report(event);
+        if (isOn && event.event === 'train_step' && event.step === 2) controller.abort('SIGTERM');
+      };
+      return room.train(config, { ...ui, report, signal: controller.signal });
+    };
+    return { ...room, train };
+  };
+  const ablate = async (name: string, isStopped: boolean) => {
+    const [stdout, stderr] = [new Screen(), new Screen()];
+    const services = { stdout, stderr, trainRoom: stopping(isStopped) };
+    const exitCode = await main([...argv, ...where, '--run', name], services);
+    const { rows } = JSON.parse(stdout.text) as Ablation;
+    return { exitCode, rows, said: stderr.text };
+  };
+  const whole = await ablate('whole', false);
+  const stopped = await ablate('stopped', true);
+  assert.deepEqual([stopped.exitCode, stopped.rows.map(({ result }) => result?.status)], [143, ['stopped', undefined]]);
+  const again = await ablate('stopped', false);
+  assert.deepEqual(started.slice(2), [
+    ['baseline', undefined],
+    ['baseline', 2],
+    ['tanh', undefined],
+  ]);
+  assert.match(again.said, /^resuming after step 2 from .*baseline.checkpoints.0000000002$/m);
+  const results = ({ rows }: typeof whole) => rows.map(({ run, result }) => ({ run, ...result, imagesPerSecond: 0 }));
+  assert.deepEqual(results(again), results(whole));
+  assert.deepEqual(fs.readdirSync(join(folder, 'stopped')).sort(), [
+    ...['ablation.json', 'ablation.md', 'baseline', 'tanh'],
+  ]);
 });

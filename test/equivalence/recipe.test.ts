@@ -80,16 +80,20 @@ for (const placed of [{ placement: 'split' }, SINGLE] as const) {
   });
 }
 
-test('train() divides the rate when the evaluations stop improving', async () => {
+test('train() divides the rate when epochs stop improving, whatever --eval-every says', async () => {
   // At this rate nothing improves: from the second evaluation on each is no better than the first.
   const schedule = { kind: 'plateau', factor: 0.1, patience: 2, least: 1e-11 };
   const optimizer = { learningRate: 1e-9, schedule };
-  const events = await eventsOf({ ...smallNet('lenet', FEW), run: 'plateau', steps: 7, evalEvery: 1, optimizer });
-  const rates = of(events, 'train_step').map(({ learning_rate }) => learning_rate);
-  assert.equal(new Set(of(events, 'eval').map(({ top1 }) => top1)).size, 1);
-  const expected = [1e-9, 1e-9, 1e-9, 1e-10, 1e-10, 1e-11, 1e-11];
-  for (const [i, rate] of rates.entries())
-    assert.ok(Math.abs(rate / expected[i]! - 1) < 1e-9, `step ${i + 1}: ${rate}`);
+  for (const evalEvery of [1, 5]) {
+    const values = { ...smallNet('lenet', FEW), run: `plateau-${evalEvery}`, batchSize: 200, steps: 12, evalEvery };
+    const events = await eventsOf({ ...values, optimizer });
+    const rates = of(events, 'train_step').map(({ learning_rate }) => learning_rate);
+    assert.equal(new Set(of(events, 'eval').map(({ top1 }) => top1)).size, 1);
+    // Two steps an epoch: the first was the best, and two were no better.
+    const expected = [1e-9, 1e-9, 1e-9, 1e-10, 1e-10, 1e-11].flatMap((rate) => [rate, rate]);
+    for (const [i, rate] of rates.entries())
+      assert.ok(Math.abs(rate / expected[i]! - 1) < 1e-9, `step ${i + 1}: ${rate}, eval-every ${evalEvery}`);
+  }
 });
 
 test('verify() passes without norms, without overlap and with other activations', async () => {

@@ -178,11 +178,6 @@ test('train() refuses a checkpoint of another run, and names both sides', async 
     ],
     [{ seed: 2 }, /: seed is 1 there, and 2 now;/],
     [{ batchSize: 4 }, /: batchSize is 8 there, and 4 now;/],
-    [{ optimizer: { momentum: 0.5 } }, /: optimizer\.momentum is 0\.9 there, and 0\.5 now;/],
-    [
-      { optimizer: { schedule: { kind: 'constant' } } },
-      /: optimizer\.schedule\.kind is "steps" there, and "constant" now;/,
-    ],
     [{ exchange: { dtype: 'float16' } }, /: exchange\.dtype is "float32" there, and "float16" now;/],
     [{ data: { ...other, flip: false } }, /: data\.flip is true there, and false now;/],
   ];

@@ -1,6 +1,13 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { learningRateIn, type OptimizerOptions, plateausIn, rateClassOf, ratesOf } from '../../src/optim/schedule.js';
+import {
+  type EpochError,
+  learningRateIn,
+  type OptimizerOptions,
+  plateausIn,
+  rateClassOf,
+  ratesOf,
+} from '../../src/optim/schedule.js';
 
 const OPTIONS: OptimizerOptions = {
   learningRate: 0.5,
@@ -10,6 +17,9 @@ const OPTIONS: OptimizerOptions = {
   biasDecay: 0,
   schedule: { kind: 'constant' },
 };
+
+/** Errors of the epochs from the first on. */
+const epochs = (errors: readonly number[]): EpochError[] => errors.map((error, i) => ({ epoch: i + 1, error }));
 
 test('learningRateIn() a constant schedule is always the same', () => {
   assert.deepEqual([learningRateIn(1, OPTIONS), learningRateIn(1000, OPTIONS)], [0.5, 0.5]);
@@ -32,20 +42,42 @@ test('learningRateIn() a plateau divides when the errors stop falling, and stops
     ...OPTIONS,
     schedule: { kind: 'plateau', factor: 0.1, patience: 2, least: 0.001 },
   };
-  const errors = [0.9, 0.8, 0.8, 0.81, 0.7, 0.75, 0.7, 0.9, 0.9, 0.9, 0.9];
-  const rates = errors.map((_, i) => learningRateIn(1, options, errors.slice(0, i)));
+  const errors = epochs([0.9, 0.8, 0.8, 0.81, 0.7, 0.75, 0.7, 0.9, 0.9, 0.9, 0.9]);
+  const rates = errors.map((_, i) => learningRateIn(1, options, { errors: errors.slice(0, i) }));
   // 0.8 and 0.81 are no better than 0.8; 0.75 and 0.7 no better than 0.7; then every second one.
   const expected = [0.5, 0.5, 0.5, 0.5, 0.05, 0.05, 0.05, 0.005, 0.005, 0.001, 0.001];
   for (const [i, rate] of rates.entries()) assert.ok(Math.abs(rate - expected[i]!) < 1e-15, `after ${i}: ${rate}`);
-  assert.equal(learningRateIn(9, { ...options, learningRate: 1e-4 }, errors), 1e-4, 'no rate is raised');
+  assert.equal(learningRateIn(9, { ...options, learningRate: 1e-4 }, { errors }), 1e-4, 'no rate is raised');
 });
 
 test('plateausIn() is a function of the errors alone: none, all worse, NaN', () => {
   assert.equal(plateausIn([], 1), 0);
-  assert.equal(plateausIn([0.5], 1), 0);
-  assert.equal(plateausIn([0.5, 0.5, 0.6, 0.5], 1), 3);
-  assert.equal(plateausIn([0.5, Number.NaN, Number.NaN, 0.4], 2), 1);
-  assert.equal(plateausIn([5, 4, 3, 2, 1], 1), 0);
+  assert.equal(plateausIn(epochs([0.5]), 1), 0);
+  assert.equal(plateausIn(epochs([0.5, 0.5, 0.6, 0.5]), 1), 3);
+  assert.equal(plateausIn(epochs([0.5, Number.NaN, Number.NaN, 0.4]), 2), 1);
+  assert.equal(plateausIn(epochs([5, 4, 3, 2, 1]), 1), 0);
+});
+
+test('plateausIn() counts epochs, also those that nobody evaluated', () => {
+  const error = 0.5;
+  const every = (step: number) => [1, 2, 3, 4].map((i) => ({ epoch: i * step, error }));
+  assert.deepEqual([plateausIn(every(1), 3), plateausIn(every(2), 3), plateausIn(every(3), 3)], [1, 1, 3]);
+});
+
+test('learningRateIn() a schedule that began later counts from there on, with its part of the rate', () => {
+  const start = { epoch: 3, factor: 0.5 };
+  const steps: OptimizerOptions = { ...OPTIONS, schedule: { kind: 'steps', epochs: [1, 2, 3, 5], factor: 0.5 } };
+  assert.deepEqual(
+    [3, 4, 5, 6].map((epoch) => learningRateIn(epoch, steps, { start })),
+    [0.25, 0.125, 0.125, 0.0625],
+  );
+  assert.equal(learningRateIn(9, OPTIONS, { start }), 0.25);
+  const plateau: OptimizerOptions = { ...OPTIONS, schedule: { kind: 'plateau', factor: 0.5, patience: 2, least: 0.2 } };
+  const errors = [3, 4, 5].map((epoch) => ({ epoch, error: 0.5 }));
+  assert.deepEqual(
+    [0, 2, 3].map((count) => learningRateIn(6, plateau, { errors: errors.slice(0, count), start })),
+    [0.25, 0.25, 0.2],
+  );
 });
 
 const KERNEL = { layer: 'conv2', role: 'kernel' } as const;

@@ -183,7 +183,7 @@ test('ask() after the thread ended between two commands throws a TowerError, for
     const peer = peerOf();
     const tower = start(t, { part: 0, peer }, LEAVING);
     const leave = new SharedArrayBuffer(4);
-    await tower.ask(kind === 'save' ? { kind, file: '' } : { kind }, leave);
+    await tower.ask(kind === 'save' ? { kind, file: '', step: 1 } : { kind }, leave);
     Atomics.store(new Int32Array(leave), 0, 1);
     while (!isAborted(peer.mailboxes)) await sleep(5);
     const error = await rejection(tower.ask({ kind: 'open' }), TowerError);

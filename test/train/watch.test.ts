@@ -14,7 +14,7 @@ type Losses = ReturnType<ReturnType<typeof openWatch>['losses']>;
 /** Tells the events to a watch. @returns all that is reported, and what a run that goes on has to know. */
 function watched(events: readonly LogEvent[], earlier?: Losses): { heard: LogEvent[]; losses: Losses } {
   const heard: LogEvent[] = [];
-  const watch = openWatch(CONFIG, (event) => heard.push(event), earlier);
+  const watch = openWatch(CONFIG, (event) => heard.push(event), { losses: earlier });
   for (const event of [{ ...RUN_START, steps: 5000 }, ...events]) watch.report(event);
   return { heard, losses: watch.losses() };
 }

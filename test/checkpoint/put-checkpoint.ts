@@ -1,0 +1,41 @@
+/** Checkpoints without a training, for tests of those who read them. */
+import { mkdirSync } from 'node:fs';
+import { openTensors } from '../../src/checkpoint/format.js';
+import type { RunState } from '../../src/checkpoint/state.js';
+import { checkpointsFolder, valuesBytes, writeCheckpoint } from '../../src/checkpoint/store.js';
+
+/**
+ * Writes a split run's checkpoint of that step into its folder.
+ * @param state what is not to be as in a run of nothing.
+ * @param towers files whose tensors it has; without them one number a tower.
+ * @returns the checkpoint's folder.
+ */
+export function putCheckpoint(
+  folder: string,
+  step: number,
+  state: Partial<RunState> = {},
+  towers?: readonly string[],
+): string {
+  const whole: RunState = {
+    ...{ step, epoch: 1, epochImages: step, images: step, trainMs: 1, learningRate: 0.1, seed: 1, errors: [] },
+    ...{ placement: 'split', config: {}, configHash: 'a'.repeat(64), classes: [] },
+    data: { name: 'sample', trainImages: 100, testImages: 10 },
+    versions: {},
+    ...state,
+  };
+  const drafts = [0, 1].map((tower) => {
+    if (towers) return tensorsOf(towers[tower]!);
+    const entries = [{ name: `tower${tower}/fc/kernel`, shape: [1] }];
+    return { entries, metadata: {}, values: new Uint8Array(valuesBytes(entries)) };
+  });
+  const checkpoints = checkpointsFolder(folder);
+  mkdirSync(checkpoints, { recursive: true });
+  return writeCheckpoint(checkpoints, { state: whole, towers: drafts }, { keep: 99 }).folder;
+}
+
+function tensorsOf(file: string) {
+  const { entries, read, close } = openTensors(file);
+  const values = entries.map(({ name, shape }) => Buffer.from(read(name, shape).buffer));
+  close();
+  return { entries, metadata: {}, values: new Uint8Array(Buffer.concat(values)) };
+}

@@ -1,0 +1,28 @@
+/** Which settings a run goes on with. */
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import test, { after } from 'node:test';
+import { findContinuation } from '../../src/cli/resume.js';
+import { resolveConfig } from '../../src/config/config.js';
+import { putCheckpoint } from '../checkpoint/put-checkpoint.js';
+import { flags, machineWith } from '../config/machines.js';
+
+const out = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-resume-'));
+after(() => fs.rmSync(out, { recursive: true, force: true }));
+const MACHINE = machineWith('CPU:0', 'CPU:1');
+const { config } = resolveConfig([flags({ preset: 'lenet', run: 'r', out, weights: 'earlier' })], MACHINE);
+const checkpoint = putCheckpoint(join(out, 'r'), 5, { config: { ...config } });
+
+test('--weights beside --resume is said to do nothing, unless the run began with them', () => {
+  for (const [weights, said] of [
+    ['other', ['--weights other is left aside: the run goes on with those of its checkpoint']],
+    ['earlier', []],
+    [undefined, []],
+  ] as const) {
+    const { layers, notes } = findContinuation([flags({ run: 's', ...(weights && { weights }) })], checkpoint, false);
+    assert.deepEqual(notes.slice(1), said);
+    assert.equal(resolveConfig(layers, MACHINE).config.weights, 'earlier');
+  }
+});

@@ -1,0 +1,112 @@
+/** What a run that goes on may have otherwise, and where its schedule stands then. */
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import test from 'node:test';
+import type { RunState } from '../../src/checkpoint/state.js';
+import { type Config, resolveConfig } from '../../src/config/config.js';
+import { learningRateIn, type Schedule } from '../../src/optim/schedule.js';
+import { configHash, type Resume, scheduleAfter, settingsChanged } from '../../src/train/resume.js';
+import { flags, machineWith } from '../config/machines.js';
+
+const STEPS: Schedule = { kind: 'steps', epochs: [1, 3], factor: 0.1 };
+const PLATEAU: Schedule = { kind: 'plateau', factor: 0.1, patience: 2, least: 1e-6 };
+/** Steps an epoch. */
+const EPOCH = 10;
+
+function configOf(values: Record<string, unknown>): Config {
+  const schedule = STEPS;
+  const base = flags({ preset: 'lenet', run: 'x', optimizer: { learningRate: 0.5, schedule } });
+  return resolveConfig([base, flags(values)], machineWith('CPU:0', 'CPU:1')).config;
+}
+
+function after(step: number, config: Config, state: Partial<RunState> = {}): Resume {
+  const folder = join(config.out, config.run, 'checkpoints', String(step).padStart(10, '0'));
+  const known = { step, config: { ...config }, configHash: configHash(config), errors: [], ...state };
+  return { checkpoint: { folder, state: known as unknown as RunState, files: [], bytes: 0 }, skipped: [] };
+}
+
+test('settingsChanged() lets a branch have another optimizer, and names old and new', () => {
+  const resume = after(10, configOf({}));
+  const optimizer = { learningRate: 0.05, momentum: 0.5, weightDecay: 0.1, schedule: { kind: 'constant' } };
+  const changes = settingsChanged(resume, configOf({ run: 'y', optimizer }));
+  assert.deepEqual(
+    changes.filter(({ setting }) => !setting.includes('schedule')),
+    [
+      { setting: 'optimizer.learningRate', was: '0.5', now: '0.05' },
+      { setting: 'optimizer.momentum', was: '0', now: '0.5' },
+      { setting: 'optimizer.weightDecay', was: '0', now: '0.1' },
+    ],
+  );
+  assert.deepEqual(
+    changes.find(({ setting }) => setting === 'optimizer.schedule.kind'),
+    { setting: 'optimizer.schedule.kind', was: '"steps"', now: '"constant"' },
+  );
+  assert.deepEqual(settingsChanged(resume, configOf({ run: 'y' })), []);
+});
+
+test('settingsChanged() refuses it without another name, and names the branch as the way', () => {
+  const optimizer = { learningRate: 0.05 };
+  const resume = after(10, configOf({}));
+  const message =
+    'Cannot resume from runs/x/checkpoints/0000000010: optimizer.learningRate is 0.5 there, and 0.05 now; leave that setting out, or branch off, which may change it: --resume runs/x/checkpoints/0000000010 --run NAME';
+  assert.throws(() => settingsChanged(resume, configOf({ optimizer })), { name: 'ConfigError', message });
+  assert.throws(() => settingsChanged(resume, configOf({ optimizer, out: 'elsewhere' })), { message }, 'only moved');
+  const renamed = after(10, configOf({}));
+  renamed.checkpoint = { ...renamed.checkpoint, folder: join('runs', 'renamed', 'checkpoints', '0000000010') };
+  assert.throws(() => settingsChanged(renamed, configOf({ optimizer, run: 'renamed' })), /or branch off/);
+  assert.throws(() => settingsChanged(resume, configOf({ optimizer, seed: 9, run: 'y' })), {
+    message: /: seed is \d+ there, and 9 now; leave that setting out, or start a new run with another --run$/,
+  });
+  const quoted = after(10, configOf({ out: "a b's" }));
+  assert.throws(() => settingsChanged(quoted, configOf({ optimizer, out: "a b's" })), {
+    message: /--resume 'a b'\\''s\/x\/checkpoints\/0000000010' --run NAME$/,
+  });
+});
+
+/** The rates of those epochs, in a run that goes on after step 15, in the second epoch. */
+function rates(optimizer: Record<string, unknown>, epochs: readonly number[], state: Partial<RunState> = {}): number[] {
+  const config = configOf({ run: 'y', optimizer });
+  const schedule = scheduleAfter(after(15, configOf({}), state).checkpoint, config, EPOCH);
+  return epochs.map((epoch) => Number(learningRateIn(epoch, config.optimizer, schedule).toPrecision(6)));
+}
+
+test('scheduleAfter() has another rate count from the next step on, and the falls after that alone', () => {
+  assert.deepEqual(rates({}, [2, 3, 4]), [0.05, 0.05, 0.005]);
+  assert.deepEqual(rates({ learningRate: 0.02 }, [2, 3, 4]), [0.02, 0.02, 0.002]);
+  assert.deepEqual(rates({ momentum: 0.5, weightDecay: 0.1 }, [2, 3, 4]), [0.05, 0.05, 0.005]);
+});
+
+test('scheduleAfter() has another schedule begin with the rate as it is', () => {
+  assert.deepEqual(rates({ schedule: { kind: 'constant' } }, [2, 9]), [0.05, 0.05]);
+  assert.deepEqual(rates({ schedule: { epochs: [2, 3] } }, [2, 3, 4]), [0.05, 0.005, 0.0005]);
+  const branched = { scheduleStart: { epoch: 2, factor: 0.5 } };
+  assert.deepEqual(rates({ schedule: { kind: 'constant' } }, [2, 9], branched), [0.25, 0.25]);
+  assert.deepEqual(rates({}, [2, 4], branched), [0.25, 0.025], 'what began later goes on');
+});
+
+test('scheduleAfter() has a plateau forget its epochs with another rate, and keep them without', () => {
+  const config = configOf({ optimizer: { schedule: PLATEAU } });
+  const errors = [1, 2, 3].map((epoch) => ({ epoch, error: 0.5 }));
+  const { checkpoint } = after(30, config, { errors });
+  assert.deepEqual(scheduleAfter(checkpoint, config, EPOCH), { errors, start: undefined });
+  const other = configOf({ optimizer: { schedule: PLATEAU, learningRate: 0.1 } });
+  assert.deepEqual(scheduleAfter(checkpoint, other, EPOCH), { errors: [], start: { epoch: 4, factor: 1 } });
+});
+
+test('scheduleAfter() reads what earlier versions wrote: an error an evaluation, the last in an epoch counts', () => {
+  const old = (evalEvery: number, step: number, errors: number[]) => {
+    const config = configOf({ evalEvery });
+    return scheduleAfter(after(step, config, { errors }).checkpoint, config, EPOCH).errors;
+  };
+  const two = [
+    { epoch: 1, error: 0.2 },
+    { epoch: 2, error: 0.4 },
+  ];
+  assert.deepEqual(old(0, 20, [0.2, 0.4]), two);
+  assert.deepEqual(old(5, 20, [0.1, 0.2, 0.3, 0.4]), two);
+  assert.deepEqual(old(5, 27, [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]), two, 'the third epoch is half done');
+  assert.deepEqual(old(20, 40, [0.2, 0.4]), [
+    { epoch: 2, error: 0.2 },
+    { epoch: 4, error: 0.4 },
+  ]);
+});
