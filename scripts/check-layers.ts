@@ -9,7 +9,7 @@ import { stripComments } from './strip-comments.js';
 
 const MAX_LINES = 300;
 
-const BASE = ['errors', 'random'];
+const BASE = ['errors', 'random', 'running-time', 'end-signals'];
 /** Of those that read what others wrote, and write where others may have. */
 const FILES = [...BASE, 'read-json', 'own-file'];
 const ROOMS = ['model', 'optim', 'exchange', 'data', 'checkpoint', 'native'];
@@ -27,6 +27,8 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   weights: ['model', 'checkpoint', ...FILES],
   log: [...BASE, 'own-file'],
   random: ['errors'],
+  'running-time': [],
+  'end-signals': [],
   'read-json': [],
   'own-file': [],
   errors: [],

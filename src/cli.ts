@@ -6,6 +6,7 @@ import { CommanderError } from 'commander';
 import { oneLine } from './cli/format.js';
 import { buildProgram } from './cli/program.js';
 import { SERVICES, type Services } from './cli/services.js';
+import { listenFromStart } from './end-signals.js';
 import { SplitError } from './errors.js';
 
 /**
@@ -47,12 +48,12 @@ function explain(error: unknown, { stderr, env }: Services): number {
 }
 
 /**
- * What is left to print is dropped, and the command goes on. A reader that left, such as `head`, is no error; a full
- * disk is.
+ * What is left to print is dropped, and the command goes on. A reader that left, such as `head`, is no error, and neither is
+ * a terminal that is gone; a full disk is.
  */
 function surviveLostOutput(stream: NodeJS.WriteStream): void {
   stream.on('error', ({ code, message }: NodeJS.ErrnoException) => {
-    if (code === 'EPIPE') return;
+    if (code === 'EPIPE' || code === 'ECONNRESET' || (code === 'EIO' && stream.isTTY)) return;
     process.exitCode = 1;
     if (stream === process.stdout) process.stderr.write(`error: Cannot print: ${oneLine(message)}\n`);
   });
@@ -66,7 +67,7 @@ function isEntry(): boolean {
 }
 
 if (isEntry()) {
-  process.on('SIGUSR1', () => {}); // without a listener Node.js opens a port for a debugger
+  listenFromStart();
   surviveLostOutput(process.stdout);
   surviveLostOutput(process.stderr);
   const exitCode = await main(process.argv.slice(2));

@@ -10,6 +10,7 @@ import { ConfigError, cut, SplitError } from '../errors.js';
 import { tryLock } from '../native/c/file-lock.js';
 import { openOwn } from '../own-file.js';
 import { readJson } from '../read-json.js';
+import { runningNow } from '../running-time.js';
 
 const LOCK_FILE = 'lock.json';
 /** Far more than a {@link Holder} has. */
@@ -33,11 +34,11 @@ const AGAIN_MS = 50;
  * @throws ConfigError that names the process that trains there; SplitError when the disk does not take the file.
  */
 export async function lockRun(folder: string): Promise<RunLock> {
-  for (const started = performance.now(); ; ) {
+  for (const started = runningNow(); ; ) {
     try {
       return lockNow(folder);
     } catch (error) {
-      if (!(error instanceof ConfigError) || performance.now() - started > GONE_MS) throw error;
+      if (!(error instanceof ConfigError) || runningNow() - started > GONE_MS) throw error;
       await sleep(AGAIN_MS);
     }
   }

@@ -1,11 +1,11 @@
 /** A run: set-up, check, the loop, the last evaluation, the weights. */
 import { mkdirSync } from 'node:fs';
-import { constants } from 'node:os';
 import { join } from 'node:path';
 import { weightsName } from '../checkpoint/format.js';
 import type { Config } from '../config/config.js';
 import { packageVersion } from '../config/version.js';
 import type { BatchFeeder, Dataset } from '../data/index.js';
+import { signalExitCode } from '../end-signals.js';
 import { CheckpointError, NonFiniteError, SplitError, VerifyError } from '../errors.js';
 import type { EventOf, Report } from '../log.js';
 import { buildNet, parametersOf, volume } from '../model/net.js';
@@ -50,13 +50,6 @@ interface Run {
   /** The run's length. */
   steps: number;
 }
-
-/** 128 and the signal's number, as a shell has it. */
-const EXIT_CODES: Record<string, number> = {
-  SIGINT: 130,
-  SIGTERM: 143,
-  SIGUSR1: 128 + (constants.signals.SIGUSR1 ?? 10),
-};
 
 /**
  * Trains, and reports what happens. A failure after `run_start` ends with `run_end` and its exit code.
@@ -203,7 +196,7 @@ function exitCodeOf(failure: unknown, stopped: boolean, signal: AbortSignal): nu
 }
 
 function stoppedCode({ reason }: AbortSignal): number {
-  return EXIT_CODES[String(reason)] ?? 130;
+  return signalExitCode(String(reason));
 }
 
 function startOf({ config, dataset, feeder, team, steps }: Run): EventOf<'run_start'> {

@@ -9,6 +9,7 @@
 import { readFileSync } from 'node:fs';
 import koffi from 'koffi';
 import { NativeError } from '../../errors.js';
+import { RunningClock } from '../../running-time.js';
 import type { Pointer } from './signatures.js';
 
 /** What the threads share besides the lock: addresses, 0n at first. Read and written by the lock's owner alone. */
@@ -62,7 +63,7 @@ export function oneAtATime<T>(doing: string, action: (words: ProcessWords) => T,
 }
 
 function lock(c: Functions, block: Pointer, doing: string, waitMs: number): void {
-  const started = performance.now();
+  const clock = new RunningClock();
   for (;;) {
     const code = c.pthread_mutex_trylock(block);
     if (code === 0) return;
@@ -71,7 +72,7 @@ function lock(c: Functions, block: Pointer, doing: string, waitMs: number): void
       return;
     }
     if (code !== EBUSY) throw new NativeError(`Cannot ${doing}: the system refuses the lock (error ${code})`, 13);
-    if (performance.now() - started >= waitMs) {
+    if (clock.now() >= waitMs) {
       throw new NativeError(
         `Cannot ${doing}: another thread has been at it for ${waitMs / 1000} s and is not done, expected it to take less; check the disk that TensorFlow lies on and the driver (nvidia-smi), then start again`,
         DEADLINE_EXCEEDED,
