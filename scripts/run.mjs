@@ -264,6 +264,8 @@ function hash(text) {
     .digest('hex');
 }
 
+// A terminal that is gone is no reason to end; the command hears of it itself.
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
 try {
   process.exitCode = await main(process.argv.slice(2));
 } catch (error) {

@@ -4,6 +4,7 @@ import { existsSync, realpathSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { CommanderError } from 'commander';
 import { oneLine } from './cli/format.js';
+import { surviveLostOutput } from './cli/lost-output.js';
 import { buildProgram } from './cli/program.js';
 import { SERVICES, type Services } from './cli/services.js';
 import { listenFromStart } from './end-signals.js';
@@ -47,18 +48,6 @@ function explain(error: unknown, { stderr, env }: Services): number {
   return 1;
 }
 
-/**
- * What is left to print is dropped, and the command goes on. A reader that left, such as `head`, is no error, and neither is
- * a terminal that is gone; a full disk is.
- */
-function surviveLostOutput(stream: NodeJS.WriteStream): void {
-  stream.on('error', ({ code, message }: NodeJS.ErrnoException) => {
-    if (code === 'EPIPE' || code === 'ECONNRESET' || (code === 'EIO' && stream.isTTY)) return;
-    process.exitCode = 1;
-    if (stream === process.stdout) process.stderr.write(`error: Cannot print: ${oneLine(message)}\n`);
-  });
-}
-
 function isEntry(): boolean {
   const entry = process.argv[1];
   return (
@@ -68,8 +57,7 @@ function isEntry(): boolean {
 
 if (isEntry()) {
   listenFromStart();
-  surviveLostOutput(process.stdout);
-  surviveLostOutput(process.stderr);
+  surviveLostOutput();
   const exitCode = await main(process.argv.slice(2));
   if (exitCode !== 0) {
     process.exitCode = exitCode;
