@@ -9,7 +9,9 @@ import { stripComments } from './strip-comments.js';
 
 const MAX_LINES = 300;
 
-const BASE = ['errors', 'random', 'running-time', 'end-signals'];
+const BASE = ['errors', 'random'];
+/** Of those that wait with a deadline, and of those that are told to end. */
+const [WAITS, ENDS] = [['running-time'], ['end-signals']];
 /** Of those that read what others wrote, and write where others may have. */
 const FILES = [...BASE, 'read-json', 'own-file'];
 const ROOMS = ['model', 'optim', 'exchange', 'data', 'checkpoint', 'native'];
@@ -17,12 +19,14 @@ const ROOMS = ['model', 'optim', 'exchange', 'data', 'checkpoint', 'native'];
 /** What a room may import, besides itself. A file of src/ alone, like errors.ts, is a room of its name. */
 const MAY_IMPORT: Record<string, readonly string[]> = {
   index: ['cli', 'train', 'weights', 'tower', 'config', 'log', ...ROOMS, ...BASE],
-  cli: ['train', 'weights', 'tower', 'config', 'log', ...ROOMS, ...FILES],
-  train: ['weights', 'tower', 'config', 'log', ...ROOMS, ...FILES],
-  tower: ['config', ...ROOMS, ...BASE],
+  cli: ['train', 'weights', 'tower', 'config', 'log', ...ROOMS, ...FILES, ...WAITS, ...ENDS],
+  train: ['weights', 'tower', 'config', 'log', ...ROOMS, ...FILES, ...WAITS, ...ENDS],
+  tower: ['config', ...ROOMS, ...BASE, ...WAITS],
   config: ['model', 'optim', 'errors', 'read-json'],
   ...Object.fromEntries(ROOMS.map((room) => [room, BASE])),
-  data: FILES,
+  exchange: [...BASE, ...WAITS],
+  native: [...BASE, ...WAITS, ...ENDS],
+  data: [...FILES, ...WAITS],
   checkpoint: FILES,
   weights: ['model', 'checkpoint', ...FILES],
   log: [...BASE, 'own-file'],

@@ -12,6 +12,7 @@ const MOST_ANCESTORS = 16;
 
 let ignored: ReadonlySet<EndSignal> | undefined;
 let early: EndSignal | undefined;
+let isProgram = false;
 
 /** 128 and the signal's number, as a shell has it. */
 export function signalExitCode(name: string): number {
@@ -35,6 +36,7 @@ export function isIgnored(name: EndSignal): boolean {
  * port for a debugger, is kept for who listens later ({@link earlySignal}).
  */
 export function listenFromStart(): void {
+  isProgram = true;
   for (const name of END_SIGNALS) if (isIgnored(name)) process.on(name, () => {});
   process.on('SIGUSR1', () => {
     early ??= 'SIGUSR1';
@@ -44,6 +46,11 @@ export function listenFromStart(): void {
 /** What came since {@link listenFromStart} and did not end the process. */
 export function earlySignal(): EndSignal | undefined {
   return early;
+}
+
+/** Whether the process is a program that ends by itself: {@link listenFromStart} was called. */
+export function endsByItself(): boolean {
+  return isProgram;
 }
 
 /** @param env of the process. @param pid whose files are looked at, for tests. */

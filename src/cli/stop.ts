@@ -1,5 +1,5 @@
 /** Signals: how a run is told to stop. */
-import { END_SIGNALS, type EndSignal, earlySignal, isIgnored } from '../end-signals.js';
+import { END_SIGNALS, type EndSignal, earlySignal, endsByItself, isIgnored } from '../end-signals.js';
 import { exitAtOnce } from '../native/c/exit.js';
 import { afterRunning } from '../running-time.js';
 
@@ -17,7 +17,7 @@ export interface Stop {
   readonly signal: AbortSignal;
   /** Ends the process with that exit code, if it has not ended by itself soon. */
   leaveSoon(exitCode: number): void;
-  /** Leaves the signals alone again; but not what is yet to come of the first one. */
+  /** Leaves the signals alone again; in a process that ends then, not before all that is to come of the first one came. */
   forget(): void;
 }
 
@@ -58,7 +58,8 @@ export function stopOnSignal(told: () => void): Stop {
     leaveSoon,
     forget() {
       isForgotten = true;
-      if (firstAt === undefined || performance.now() - firstAt >= SAME_MS) leaveAlone(names);
+      const isToCome = firstAt !== undefined && performance.now() - firstAt < SAME_MS;
+      if (!isToCome || !endsByItself()) leaveAlone(names);
     },
   };
 }

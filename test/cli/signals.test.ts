@@ -10,7 +10,7 @@ const base = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-signals-'));
 after(() => fs.rmSync(base, { recursive: true, force: true }));
 
 interface Run {
-  /** Whether its step ends, a moment after it is told to stop. */
+  /** Whether its step ends once it is told to stop. */
   answers: boolean;
   /** The signal that the process gets once more, some milliseconds later. */
   again?: NodeJS.Signals;
@@ -20,7 +20,9 @@ function program(out: string, { answers, again }: Run): string {
   const url = (path: string) => JSON.stringify(new URL(path, import.meta.url).href);
   return `
     import { run, roomWith } from ${url('./stand-ins.js')};
+    import { listenFromStart } from ${url('../../src/end-signals.js')};
     import { RUN_START, RUN_END, trainStep } from ${url('../events.js')};
+    listenFromStart();
     const stdout = process.stdout;
     async function train(config, { report, signal }) {
       report({ ...RUN_START, run: config.run });
@@ -29,10 +31,9 @@ function program(out: string, { answers, again }: Run): string {
       const told = new Promise((resolve) => signal.addEventListener('abort', resolve));
       console.log('ready');
       await told;
-      // As npm passes it on.
+      // As npm passes it on: when the run has ended, and the process has not.
       if (${again !== undefined}) setTimeout(() => process.kill(process.pid, '${again}'), 4);
       if (!${answers}) await new Promise(() => {});
-      await new Promise((resolve) => setTimeout(resolve, 50));
       clearInterval(keepAlive);
       report({ ...RUN_END, status: 'stopped', exit_code: 130 });
       return { exitCode: 130, top1: 0, steps: 1 };
