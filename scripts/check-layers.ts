@@ -10,6 +10,8 @@ import { stripComments } from './strip-comments.js';
 const MAX_LINES = 300;
 
 const BASE = ['errors', 'random', 'printable', 'paths'];
+/** Of those that wait with a deadline, and of those that are told to end. */
+const [WAITS, ENDS] = [['running-time'], ['end-signals']];
 /** Of those that read what others wrote, and write where others may have. */
 const FILES = [...BASE, 'addon', 'read-json', 'own-file', 'file-kind'];
 const ROOMS = ['model', 'optim', 'exchange', 'data', 'checkpoint', 'native'];
@@ -17,19 +19,22 @@ const ROOMS = ['model', 'optim', 'exchange', 'data', 'checkpoint', 'native'];
 /** What a room may import, besides itself. A file of src/ alone, like errors.ts, is a room of its name. */
 const MAY_IMPORT: Record<string, readonly string[]> = {
   index: ['cli', 'train', 'weights', 'tower', 'config', 'log', ...ROOMS, ...BASE],
-  cli: ['limits', 'train', 'weights', 'tower', 'config', 'log', ...ROOMS, ...FILES],
-  train: ['limits', 'weights', 'tower', 'config', 'log', ...ROOMS, ...FILES],
-  tower: ['config', ...ROOMS, ...BASE],
+  cli: ['limits', 'train', 'weights', 'tower', 'config', 'log', ...ROOMS, ...FILES, ...WAITS, ...ENDS],
+  train: ['limits', 'weights', 'tower', 'config', 'log', ...ROOMS, ...FILES, ...WAITS, ...ENDS],
+  tower: ['config', ...ROOMS, ...BASE, ...WAITS],
   config: ['model', 'optim', 'errors', 'printable', 'paths', 'limits', 'read-json'],
   ...Object.fromEntries(ROOMS.map((room) => [room, BASE])),
-  native: [...FILES, 'limits'],
-  data: FILES,
+  exchange: [...BASE, ...WAITS],
+  native: [...FILES, 'limits', ...WAITS, ...ENDS],
+  data: [...FILES, ...WAITS],
   checkpoint: FILES,
   weights: ['model', 'checkpoint', ...FILES],
   log: [...BASE, 'own-file'],
   printable: [],
   paths: ['errors'],
   random: ['errors'],
+  'running-time': [],
+  'end-signals': [],
   'read-json': ['file-kind'],
   'file-kind': [],
   limits: [],
@@ -58,7 +63,7 @@ const WORDS: { word: RegExp; allowed: RegExp; rule: string }[] = [
   },
   {
     word: /\bconsole\.\w+|\bprocess\.std(out|err)\b|\bprocess\._rawDebug\b/g,
-    allowed: /^src\/(cli|cli\/services|native\/install\/(fetch|pip)|native\/c\/load)\.ts$/,
+    allowed: /^src\/(cli\/services|cli\/lost-output|native\/install\/(fetch|pip)|native\/c\/load)\.ts$/,
     rule: 'text for people goes through src/cli/printing.ts, by the services',
   },
   { word: /\bpino\b/g, allowed: /^src\/log\.ts$/, rule: 'pino is for src/log.ts' },

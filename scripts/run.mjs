@@ -29,6 +29,9 @@ const SOURCE_FOLDERS = ['src', 'scripts', 'test'];
 /** The commands that load TensorFlow; `setup` fetches it itself. */
 const LIBRARY_COMMANDS = ['train', 'ablate', 'verify', 'eval', 'predict', 'import', 'devices', 'accept'];
 
+/** How long a program has for a signal that it may have got itself. */
+const SAME_SIGNAL_MS = 500;
+
 /** What ends this program with one line and exit code 1. */
 class SetupFailure extends Error {}
 
@@ -249,11 +252,24 @@ async function run(name, command, options = {}) {
   throw new SetupFailure(`Cannot go on: ${name} failed with exit code ${code}; its message is above`);
 }
 
-/** Starts a program in the clone. @returns its exit code. Signals that end this process go to it. */
+/**
+ * Starts a program in the clone. @returns its exit code. A signal that ends this process ends the program, and then this one.
+ * A terminal sends Ctrl-C to the whole group, the program's process too, and npm passes it on once more. So it is given time
+ * to end by itself, and a signal again in that time is the same one.
+ */
 function start([file, ...args], options, onOutput) {
   return new Promise((resolve, reject) => {
     const child = spawn(file, args, { cwd: root, ...options });
-    const pass = (signal) => child.kill(signal);
+    let heard;
+    let timer;
+    const pass = (signal) => {
+      if (timer) return;
+      heard ??= signal;
+      timer = setTimeout(() => {
+        timer = undefined;
+        child.kill(signal);
+      }, SAME_SIGNAL_MS);
+    };
     const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'];
     for (const signal of signals) process.on(signal, pass);
     for (const stream of [child.stdout, child.stderr]) stream?.on('data', onOutput);
@@ -261,8 +277,9 @@ function start([file, ...args], options, onOutput) {
       reject(new SetupFailure(`Cannot run ${file}: ${error.message}; put it on the PATH`)),
     );
     child.once('close', (code, signal) => {
+      clearTimeout(timer);
       for (const each of signals) process.off(each, pass);
-      if (signal) process.kill(process.pid, signal);
+      if (signal ?? heard) process.kill(process.pid, heard ?? signal);
       else resolve(code);
     });
   });
@@ -288,6 +305,8 @@ function hash(text) {
     .digest('hex');
 }
 
+// A terminal that is gone is no reason to end; the command hears of it itself.
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
 try {
   process.exitCode = await main(process.argv.slice(2));
 } catch (error) {

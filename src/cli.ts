@@ -4,10 +4,12 @@ import { existsSync, realpathSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { CommanderError } from 'commander';
 import { oneLine } from './cli/format.js';
+import { surviveLostOutput } from './cli/lost-output.js';
 import { keptHint, refuseKeptFlags } from './cli/npm-flags.js';
 import { plainOutput, writeLines } from './cli/printing.js';
 import { buildProgram } from './cli/program.js';
 import { SERVICES, type Services } from './cli/services.js';
+import { listenFromStart } from './end-signals.js';
 import { ConfigError, SplitError } from './errors.js';
 
 /**
@@ -64,18 +66,6 @@ function explain(error: unknown, { stderr, env }: Services, argv: readonly strin
   return 1;
 }
 
-/**
- * What is left to print is dropped, and the command goes on. A reader that left, such as `head`, is no error; a full
- * disk is.
- */
-function surviveLostOutput(stream: NodeJS.WriteStream): void {
-  stream.on('error', ({ code, message }: NodeJS.ErrnoException) => {
-    if (code === 'EPIPE') return;
-    process.exitCode = 1;
-    if (stream === process.stdout) process.stderr.write(`error: Cannot print: ${oneLine(message)}\n`);
-  });
-}
-
 function isEntry(): boolean {
   const entry = process.argv[1];
   return (
@@ -84,9 +74,8 @@ function isEntry(): boolean {
 }
 
 if (isEntry()) {
-  process.on('SIGUSR1', () => {}); // without a listener Node.js opens a port for a debugger
-  surviveLostOutput(process.stdout);
-  surviveLostOutput(process.stderr);
+  listenFromStart();
+  surviveLostOutput();
   const exitCode = await main(process.argv.slice(2));
   if (exitCode !== 0) {
     process.exitCode = exitCode;

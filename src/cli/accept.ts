@@ -1,8 +1,8 @@
 /** `accept`: what a machine with two devices is to show before it trains, on the screen and in a file to send. */
 import { writeFileSync } from 'node:fs';
-import { constants } from 'node:os';
 import { timestamp } from '../config/config.js';
 import { shortName, splitCard } from '../config/devices.js';
+import { signalExitCode } from '../end-signals.js';
 import { ConfigError, cut, SplitError } from '../errors.js';
 import { visible } from '../log.js';
 import { printableLines } from '../printable.js';
@@ -60,7 +60,7 @@ export async function acceptCommand(
     write(file, report);
     print(lastLine(report, file));
     if (report.status !== 'stopped') return report.status === 'passed' ? 0 : 1;
-    return 128 + (constants.signals[stop.signal.reason as NodeJS.Signals] ?? constants.signals.SIGINT);
+    return signalExitCode(stop.signal.reason);
   } finally {
     stop.forget();
   }

@@ -1,8 +1,8 @@
 /** `train`: settings, run folder, log and display around the training itself. */
-import { constants } from 'node:os';
 import { join } from 'node:path';
 import { type Config, resolveConfig } from '../config/config.js';
 import { type Layer, sets } from '../config/layers.js';
+import { signalExitCode } from '../end-signals.js';
 import { type LogEvent, openLog, type RunLog } from '../log.js';
 import type { Resume } from '../train/index.js';
 import { type DisplayMode, openDisplay } from './display.js';
@@ -95,7 +95,7 @@ export async function recordedTraining(
   const stop = stopOnSignal(() => {
     display.close(); // the second signal ends the process, and the terminal must be as it was by then
     display.note('stopping after this step; once more stops at once');
-    if (!hasBegun) stop.leaveSoon(128 + (constants.signals[stop.signal.reason as NodeJS.Signals] ?? 2));
+    if (!hasBegun) stop.leaveSoon(signalExitCode(stop.signal.reason));
   });
   // A run begins with `run_start`: what is to be said before comes after it, or alone where it does not come to that.
   const waiting: LogEvent[] = (resume?.skipped ?? []).map(({ folder, why }) => {

@@ -1,8 +1,8 @@
 /** The data threads: a piscina pool that fills batches off the main thread. */
-import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Piscina } from 'piscina';
 import { DataError } from '../errors.js';
+import { ranFor } from '../running-time.js';
 import type { Filled, FillSetup, FillTask } from './fill-task.js';
 import { createFiller } from './filler.js';
 
@@ -70,7 +70,7 @@ export function openPool(
     },
     close() {
       // A thread that waits for a disk in vain does not hear that it is to end.
-      closing ??= Promise.race([pool.destroy(), sleep(CLOSE_MS, undefined, { ref: false })]);
+      closing ??= Promise.race([pool.destroy(), ranFor(CLOSE_MS)]);
       return closing;
     },
   };

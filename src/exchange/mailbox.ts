@@ -3,6 +3,7 @@
  * the message before. Both ends block, with a deadline, and either tower, or the coordinator, can end all waiting.
  */
 import { ConfigError, ExchangeError } from '../errors.js';
+import { LOOK_MS, RunningClock } from '../running-time.js';
 
 /** The shared memory between two towers. It crosses threads as it is. */
 export interface Mailboxes {
@@ -43,8 +44,8 @@ const MOST_ALIGNED = 64;
 const PAGE = 4096;
 /** Bytes of a message: their number goes into a word. */
 const MOST_BYTES = 2 ** 31 - PAGE;
-/** A wait is cut into pieces this long, for an abort can come between the look at its word and the wait. */
-const SLICE_MS = 100;
+/** A wait is cut into pieces this long: an abort can come between the look at its word and the wait, and the process can pause. */
+const SLICE_MS = LOOK_MS;
 const WITHDRAW_MS = 1_000;
 
 /**
@@ -218,13 +219,14 @@ export class Mailbox {
 
   #waitUntil(words: Int32Array, word: number, place: Place, isReady: (value: number) => boolean): void {
     const started = performance.now();
+    const clock = new RunningClock();
     try {
       for (;;) {
         if (isAborted(this.#mailboxes))
           throw this.#error(place, 'the other tower stopped', 'its own message says why', true);
         const value = Atomics.load(words, word);
         if (isReady(value)) return;
-        const left = started + this.#timeoutMs - performance.now();
+        const left = this.#timeoutMs - clock.now();
         if (left <= 0) {
           const waited = `tower ${1 - this.#tower} was not heard of for ${this.#timeoutMs / 1000} s`;
           throw this.#error(place, waited, 'a larger exchangeTimeoutMs in the config gives it longer');

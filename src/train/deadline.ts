@@ -1,29 +1,30 @@
 /** Waiting with an end. */
 import { TowerError } from '../errors.js';
+import { afterRunning } from '../running-time.js';
 import type { TowerClient } from '../tower/client.js';
 import { placeOf } from '../tower/place.js';
 import type { Command, Replies } from '../tower/protocol.js';
 import { openingMs } from './first-use.js';
 
-/** Waits for `promise`, no longer than `ms`. @throws what it throws; after `ms` the error that `late` makes. */
+/**
+ * Waits for `promise`, no longer than `ms` in which the process runs.
+ * @throws what it throws; after `ms` the error that `late` makes.
+ */
 export async function inTime<T>(promise: Promise<T>, ms: number, late: () => Error): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
+  let forget: (() => void) | undefined;
   const deadline = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(late()), Math.min(ms, MOST_MS));
+    forget = afterRunning(ms, () => reject(late()));
   });
   promise.catch(() => {}); // nobody may hear of it any more
   try {
     return await Promise.race([promise, deadline]);
   } finally {
-    clearTimeout(timer);
+    forget?.();
   }
 }
 
 /** How often the exchange's deadline a whole command, or a batch, may take: a step waits for its peer several times. */
 export const ANSWER_FACTOR = 5;
-
-/** What a timer can count to. */
-const MOST_MS = 2 ** 31 - 1;
 
 /**
  * What the tower answers, in {@link ANSWER_FACTOR} times the exchange's deadline.

@@ -1,7 +1,7 @@
 /** A net's loss and right answers on the test images. */
 import type { BatchFeeder } from '../data/index.js';
 import { DataError } from '../errors.js';
-import { GRACE_MS, orStopped, unlessStopped } from './stop.js';
+import { Grace, unlessStopped } from './stop.js';
 import type { Team } from './team.js';
 
 export interface Scores {
@@ -16,7 +16,9 @@ export interface Scores {
 /**
  * Evaluates all test images.
  * @param step the training step that the exchange's messages name.
- * @param signal ends the evaluation before the last image: what it returns then is of no use.
+ * @param signal ends the evaluation before the last image.
+ * @param grace how long a batch is waited for then: where steps went before, their first one compiled more than the first
+ * batch does.
  * @throws Stopped when the signal comes and the towers are not done in time; DataError when no image can be read.
  */
 export async function evaluate(
@@ -24,6 +26,7 @@ export async function evaluate(
   feeder: BatchFeeder,
   step: number,
   signal: AbortSignal = new AbortController().signal,
+  grace = new Grace(),
 ): Promise<Scores> {
   const sums = { images: 0, loss: 0, top1: 0, top5: 0 };
   for (let i = 0; i < feeder.testBatches && !signal.aborted; i++) {
@@ -31,7 +34,7 @@ export async function evaluate(
     if (!batch) break;
     if (batch.count > 0) {
       const command = { kind: 'evaluate', slot: batch.slot, count: batch.count, step } as const;
-      const replies = await orStopped(team.ask(command), signal, GRACE_MS);
+      const replies = await grace.of(team.ask(command), signal);
       const { loss = 0, top1 = 0, top5 = 0 } = replies.find((each) => each.loss !== undefined) ?? {};
       sums.images += batch.count;
       sums.loss += loss;

@@ -1,5 +1,6 @@
 /** The first use of a device: how long it may take, and what is said while it does. */
 import { compiledAtFirstUse } from '../native/c/cuda.js';
+import { afterRunning } from '../running-time.js';
 
 /** Opening loads TensorFlow, and a slow disk is no fault. */
 const OPEN_MS = 60_000;
@@ -31,18 +32,18 @@ export async function saidWhileOpening<T>(
   { silentMs = SILENT_MS, compiles = compiledAtFirstUse } = {},
 ): Promise<T> {
   if (!note || !devices.some(isGpu)) return await opening;
-  const timer = setTimeout(() => {
+  const forget = afterRunning(silentMs, () => {
     const capability = compiles();
     note(
       capability === undefined
         ? `opening ${devices.join(', ')}: CUDA's libraries are loaded from the disk, which takes long here`
         : `opening ${devices.join(', ')}: the GPU's driver compiles kernels for compute capability ${capability}, which is newer than TensorFlow's own; that can take many minutes, and only at the first start, for it keeps them in ~/.nv/ComputeCache`,
     );
-  }, silentMs);
+  });
   try {
     return await opening;
   } finally {
-    clearTimeout(timer);
+    forget();
   }
 }
 

@@ -7,7 +7,7 @@ import type { StepReply } from '../tower/protocol.js';
 import { measureActivations } from './activations.js';
 import type { Checkpoints } from './checkpoints.js';
 import { evaluate } from './evaluate.js';
-import { GRACE_MS, orStopped, unlessStopped } from './stop.js';
+import { Grace, unlessStopped } from './stop.js';
 import type { Team } from './team.js';
 
 /** How far a run has come; the loop keeps it up to date, so that it is right after a failure too. */
@@ -50,15 +50,16 @@ export async function trainLoop(
 ): Promise<void> {
   const { report, signal, checkpoints } = ui;
   const every = config.evalEvery || feeder.batchesPerEpoch;
+  const grace = new Grace();
   const isPlateau = config.optimizer.schedule.kind === 'plateau';
   const isEvalDue = (step: number) =>
     step > 0 && (step % every === 0 || step === steps || (isPlateau && endsEpoch(step, feeder)));
   // Stopped before or in that evaluation: it is due yet.
   if (isEvalDue(result.steps) && result.top1 === undefined && !signal.aborted) {
-    await evaluateAndReport(team, feeder, ui, result);
+    await evaluateAndReport(team, feeder, ui, result, grace);
     await checkpoints.after(result);
   }
-  let graceMs = 0; // the first step compiles: as nothing is lost yet, it is not waited for
+  let isFirst = true;
   for (let step = result.steps + 1; step <= steps && !signal.aborted; step++) {
     const started = performance.now();
     const batch = await unlessStopped(feeder.train(step), signal);
@@ -69,35 +70,34 @@ export async function trainLoop(
     const { slot, count } = batch;
     const command = { kind: 'step', slot, count, step, learningRate, epoch, update: true, keep: false } as const;
     result.busy = true;
-    const replies = await orStopped(team.ask(command), signal, graceMs);
+    // The first step compiles: as nothing is lost yet, it is not waited for.
+    const replies = await grace.of(team.ask(command), signal, isFirst ? 0 : grace.ms);
+    isFirst = false;
     result.busy = false;
     feeder.release(batch);
     const stepMs = performance.now() - started;
-    graceMs = Math.max(GRACE_MS, graceMs, GRACE_STEPS * stepMs);
     result.steps = step;
     delete result.top1; // that was of other weights
     result.images += count;
     result.trainMs += stepMs;
     report(stepEvent(batch, learningRate, replies, stepMs, dataMs));
-    if (isEvalDue(step)) await evaluateAndReport(team, feeder, ui, result);
+    if (isEvalDue(step)) await evaluateAndReport(team, feeder, ui, result, grace);
     if (!signal.aborted) await checkpoints.after(result);
   }
   result.stopped = signal.aborted;
 }
-
-/** A step that takes longer than so many of the longest is stuck. */
-const GRACE_STEPS = 3;
 
 async function evaluateAndReport(
   team: Team,
   feeder: BatchFeeder,
   { report, signal }: LoopUi,
   result: LoopResult,
+  grace: Grace,
 ): Promise<void> {
   const started = performance.now();
   const step = result.steps;
   result.busy = true;
-  const scores = await evaluate(team, feeder, step, signal);
+  const scores = await evaluate(team, feeder, step, signal, grace);
   result.busy = false;
   if (signal.aborted) return; // not all images: no test accuracy
   const epoch = epochOfStep(step, feeder);
@@ -105,7 +105,7 @@ async function evaluateAndReport(
   result.top1 = scores.top1;
   if (endsEpoch(step, feeder)) result.errors.push({ epoch, error: 1 - scores.top1 });
   result.busy = true;
-  const activations = await measureActivations(team, feeder, step, signal, GRACE_MS);
+  const activations = await measureActivations(team, feeder, step, signal, grace.ms);
   result.busy = false;
   if (activations) report(activations);
 }

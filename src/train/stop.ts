@@ -1,7 +1,11 @@
 /** Waiting that ends when the run is told to stop. */
+import { afterRunning, runningNow } from '../running-time.js';
 
 /** How long a run that is told to stop waits for what its towers are at, at least: most steps take less. */
 export const GRACE_MS = 5_000;
+
+/** What takes longer than so many times the longest is stuck. */
+const GRACE_TIMES = 3;
 
 /** The run was told to stop while it waited for something that cannot be broken off. */
 export class Stopped extends Error {
@@ -12,15 +16,15 @@ export class Stopped extends Error {
 }
 
 /**
- * Waits for `promise`, but once the signal is there no longer than `graceMs`.
+ * Waits for `promise`, but once the signal is there no longer than `graceMs` in which the process runs.
  * @throws Stopped then; whatever `promise` throws.
  */
 export async function orStopped<T>(promise: Promise<T>, signal: AbortSignal, graceMs = 0): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
+  let forget: (() => void) | undefined;
   let listener: (() => void) | undefined;
   const stopped = new Promise<never>((_, reject) => {
     listener = () => {
-      timer = setTimeout(() => reject(new Stopped(promise)), graceMs);
+      forget = afterRunning(graceMs, () => reject(new Stopped(promise)));
     };
     if (signal.aborted) listener();
     else signal.addEventListener('abort', listener, { once: true });
@@ -29,7 +33,7 @@ export async function orStopped<T>(promise: Promise<T>, signal: AbortSignal, gra
   try {
     return await Promise.race([promise, stopped]);
   } finally {
-    clearTimeout(timer);
+    forget?.();
     signal.removeEventListener('abort', listener!);
   }
 }
@@ -57,4 +61,22 @@ export async function openedUnlessStopped<T>(
   });
   if (opened === undefined) await opening.then(close, () => {});
   return opened;
+}
+
+/** How long a run that is told to stop waits for what its towers are at: as long as they have been known to take. */
+export class Grace {
+  #longestMs = 0;
+
+  /** Milliseconds of running, {@link GRACE_MS} or more. */
+  get ms(): number {
+    return Math.max(GRACE_MS, GRACE_TIMES * this.#longestMs);
+  }
+
+  /** Waits for what the towers do, and notes how long it took. @throws as {@link orStopped}. */
+  async of<T>(promise: Promise<T>, signal: AbortSignal, graceMs = this.ms): Promise<T> {
+    const started = runningNow();
+    const done = await orStopped(promise, signal, graceMs);
+    this.#longestMs = Math.max(this.#longestMs, runningNow() - started);
+    return done;
+  }
 }

@@ -1,8 +1,8 @@
 /** A run: set-up, check, the loop, the last evaluation, the weights. */
-import { constants } from 'node:os';
 import type { Config } from '../config/config.js';
 import { packageVersion } from '../config/version.js';
 import type { BatchFeeder, Dataset } from '../data/index.js';
+import { signalExitCode } from '../end-signals.js';
 import { NonFiniteError, SplitError, VerifyError } from '../errors.js';
 import type { EventOf, Report } from '../log.js';
 import { buildNet, parametersOf, volume } from '../model/net.js';
@@ -66,13 +66,6 @@ interface Run {
   /** The run's length. */
   steps: number;
 }
-
-/** 128 and the signal's number, as a shell has it. */
-const EXIT_CODES: Record<string, number> = {
-  SIGINT: 130,
-  SIGTERM: 143,
-  SIGUSR1: 128 + (constants.signals.SIGUSR1 ?? 10),
-};
 
 /**
  * Trains, and reports what happens. A failure after `run_start` ends with `run_end` and its exit code.
@@ -240,7 +233,7 @@ function exitCodeOf(failure: unknown, stopped: boolean, signal: AbortSignal): nu
 }
 
 function stoppedCode({ reason }: AbortSignal): number {
-  return EXIT_CODES[String(reason)] ?? 130;
+  return signalExitCode(String(reason));
 }
 
 function startOf(

@@ -9,12 +9,20 @@ import test, { after } from 'node:test';
 const base = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-signals-'));
 after(() => fs.rmSync(base, { recursive: true, force: true }));
 
-/** A run whose step, when `answers`, ends once it is told to stop, and otherwise never. */
-function program(out: string, answers: boolean): string {
+interface Run {
+  /** Whether its step ends once it is told to stop. */
+  answers: boolean;
+  /** The signal that the process gets once more, some milliseconds later. */
+  again?: NodeJS.Signals;
+}
+
+function program(out: string, { answers, again }: Run): string {
   const url = (path: string) => JSON.stringify(new URL(path, import.meta.url).href);
   return `
     import { run, roomWith } from ${url('./stand-ins.js')};
+    import { listenFromStart } from ${url('../../src/end-signals.js')};
     import { RUN_START, RUN_END, trainStep } from ${url('../events.js')};
+    listenFromStart();
     const stdout = process.stdout;
     async function train(config, { report, signal }) {
       report({ ...RUN_START, run: config.run });
@@ -23,6 +31,8 @@ function program(out: string, answers: boolean): string {
       const told = new Promise((resolve) => signal.addEventListener('abort', resolve));
       console.log('ready');
       await told;
+      // As npm passes it on: when the run has ended, and the process has not.
+      if (${again !== undefined}) setTimeout(() => process.kill(process.pid, '${again}'), 4);
       if (!${answers}) await new Promise(() => {});
       clearInterval(keepAlive);
       report({ ...RUN_END, status: 'stopped', exit_code: 130 });
@@ -33,19 +43,23 @@ function program(out: string, answers: boolean): string {
     process.exitCode = exitCode;`;
 }
 
-/** Sends SIGINT each time that stdout has the next of `cues`. @returns how it ended. */
-async function interrupt(answers: boolean, cues: readonly string[]) {
+/** Sends SIGINT, and once more after `onceMoreMs`. @returns how it ended. */
+async function interrupt(run: Run, onceMoreMs?: number) {
   const out = fs.mkdtempSync(join(base, 'out-'));
-  const child = spawn(process.execPath, ['--input-type=module', '--eval', program(out, answers)], {
+  const child = spawn(process.execPath, ['--input-type=module', '--eval', program(out, run)], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
-  const left = [...cues];
-  let stdout = '';
+  let [stdout, sent] = ['', 0];
   child.stdout.on('data', (bytes) => {
     stdout += bytes;
-    if (left.length === 0 || !stdout.includes(left[0]!)) return;
-    left.shift();
-    child.kill('SIGINT');
+    if (sent === 0 && stdout.includes('ready')) {
+      sent++;
+      child.kill('SIGINT');
+    }
+    if (sent === 1 && onceMoreMs !== undefined && stdout.includes('once more stops at once')) {
+      sent++;
+      setTimeout(() => child.kill('SIGINT'), onceMoreMs);
+    }
   });
   const ended = await new Promise((resolve) => child.once('close', (code, signal) => resolve({ code, signal })));
   const log = fs
@@ -56,14 +70,22 @@ async function interrupt(answers: boolean, cues: readonly string[]) {
 }
 
 test('train ends in order after one SIGINT', async () => {
-  const { ended, events, stdout } = await interrupt(true, ['ready']);
+  const { ended, events, stdout } = await interrupt({ answers: true });
   assert.deepEqual(ended, { code: 130, signal: null });
   assert.deepEqual(events, ['run_start', 'train_step', 'run_end']);
   assert.match(stdout, /\nstopped: /);
 });
 
-test('train ends at once with the second SIGINT, and its log keeps every line', async () => {
-  const { ended, events } = await interrupt(false, ['ready', 'once more stops at once']);
+for (const again of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGUSR1'] as const) {
+  test(`train takes ${again} some milliseconds after SIGINT for the same signal`, async () => {
+    const { ended, events } = await interrupt({ answers: true, again });
+    assert.deepEqual(ended, { code: 130, signal: null });
+    assert.deepEqual(events, ['run_start', 'train_step', 'run_end']);
+  });
+}
+
+test('train ends at once with the second SIGINT after a second, and its log keeps every line', async () => {
+  const { ended, events } = await interrupt({ answers: false }, 1_100);
   assert.deepEqual(ended, { code: null, signal: 'SIGINT' });
   assert.deepEqual(events, ['run_start', 'train_step']);
 });

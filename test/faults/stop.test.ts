@@ -151,10 +151,11 @@ test('train stops in an evaluation, saves, and evaluates when it is resumed', as
 });
 
 test('train leaves at once with the second signal, and the checkpoints stay whole', async () => {
+  // A step that does not end, so that the run is there yet when the second one comes.
   const args = ['--run', 'twice', '--no-check', '--steps', '4000', '--checkpoint-every', '1'];
-  const ended = await trainUntil(args, 'step   30/', (child) => {
-    child.kill('SIGTERM');
-    child.stdout!.on('data', () => child.kill('SIGTERM'));
+  const ended = await trainUntil([...args, '--fault', 'hang@forward:31'], 'step   30/', (child) => {
+    setTimeout(() => child.kill('SIGTERM'), 1_000); // in that step by then
+    setTimeout(() => child.kill('SIGTERM'), 2_500);
   });
   assert.deepEqual([ended.code, ended.signal], [null, 'SIGTERM']);
   const { found, skipped } = newestCheckpoint(checkpoints('twice'));

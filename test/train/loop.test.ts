@@ -6,17 +6,21 @@ import type { Config } from '../../src/config/config.js';
 import { PRESETS } from '../../src/config/presets.js';
 import type { BatchFeeder } from '../../src/data/index.js';
 import type { LogEvent } from '../../src/log.js';
+import { runningNow } from '../../src/running-time.js';
 import type { Checkpoints } from '../../src/train/checkpoints.js';
 import { type LoopResult, trainLoop } from '../../src/train/loop.js';
-import { openedUnlessStopped, orStopped, Stopped } from '../../src/train/stop.js';
+import { Grace, openedUnlessStopped, orStopped, Stopped } from '../../src/train/stop.js';
 import type { Team } from '../../src/train/team.js';
 
 const CONFIG: Config = { ...PRESETS.mini, devices: ['CPU:0', 'CPU:1'], run: 'r', evalEvery: 3 };
 const REPLY = { loss: 1, top1: 1, stepMs: 1, computeMs: 1, exchangeMs: 0, waitMs: 0, exchangeBytes: 0 };
 const forever = () => new Promise<never>(() => {});
 
-/** Runs the loop until a stand-in waits, then aborts it. `waits` is what never comes, from its step on. */
-async function stopIn(waits: 'data' | 'step' | 'test' | 'evaluate', from: number) {
+/**
+ * Runs the loop until a stand-in waits, then aborts it. `waits` is what never comes, from its step on.
+ * @param work what a step takes its time with.
+ */
+async function stopIn(waits: 'data' | 'step' | 'test' | 'evaluate' | 'measure', from: number, work = () => {}) {
   const controller = new AbortController();
   const events: LogEvent[] = [];
   const saved: number[] = [];
@@ -34,14 +38,14 @@ async function stopIn(waits: 'data' | 'step' | 'test' | 'evaluate', from: number
     release: () => {},
   } as unknown as BatchFeeder;
   const team = {
-    ask: async ({ kind, step }: { kind: string; step: number }) =>
-      waits === kind && step >= from
-        ? hang()
-        : kind === 'step'
-          ? [REPLY]
-          : kind === 'measure'
-            ? [[]]
-            : [{ loss: 4, top1: 1, top5: 1 }],
+    ask: async ({ kind, step }: { kind: string; step: number }) => {
+      if (waits === kind && step >= from) return hang();
+      if (kind === 'measure') return [[]];
+      if (kind === 'evaluate') return [{ loss: 4, top1: 1, top5: 1 }];
+      await turn();
+      work();
+      return [REPLY];
+    },
   } as unknown as Team;
   const checkpoints = { after: async ({ steps }: LoopResult) => void saved.push(steps) } as unknown as Checkpoints;
   const result: LoopResult = { steps: 0, images: 0, trainMs: 0, stopped: false, busy: false, errors: [] };
@@ -87,6 +91,47 @@ test('trainLoop() gives up a later step, or a batch of an evaluation, that does 
     assert.deepEqual([result.steps, result.busy], [steps, true]);
     assert.ok(!events.includes('eval'));
   }
+});
+
+test('trainLoop() gives the first evaluation, and the measurement after it, three times the longest step', async (t) => {
+  let wall = performance.now();
+  t.mock.method(performance, 'now', () => wall);
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const pass = (ms: number) => {
+    for (let left = ms; left > 0; left -= 100, runningNow()) wall += 100;
+  };
+  let isFirst = true;
+  const work = () => {
+    pass(isFirst ? 10_000 : 100);
+    isFirst = false;
+  };
+  for (const waits of ['evaluate', 'measure'] as const) {
+    isFirst = true;
+    const { ended, result } = await stopIn(waits, 3, work);
+    let isOver = false;
+    void ended.then(() => {
+      isOver = true;
+    });
+    t.mock.timers.tick(29_900);
+    await turn();
+    assert.equal(isOver, false, waits);
+    t.mock.timers.tick(200);
+    assert.ok((await ended) instanceof Stopped);
+    assert.deepEqual([result.steps, result.busy], [3, true]);
+  }
+});
+
+test('Grace does not grow with time in which the process did not run', async (t) => {
+  let wall = performance.now();
+  t.mock.method(performance, 'now', () => wall);
+  const { signal } = new AbortController();
+  const grace = new Grace();
+  assert.equal(grace.ms, 5_000);
+  const paused = Promise.resolve().then(() => {
+    wall += 3_600_000;
+  });
+  await grace.of(paused, signal);
+  assert.equal(grace.ms, 5_000);
 });
 
 test('trainLoop() stops while it waits for a batch of an evaluation', async () => {

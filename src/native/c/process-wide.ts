@@ -8,6 +8,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { NativeError } from '../../errors.js';
+import { RunningClock } from '../../running-time.js';
 import { loadKoffi } from '../install/koffi.js';
 import type { Pointer } from './signatures.js';
 
@@ -64,7 +65,7 @@ export function oneAtATime<T>(doing: string, action: (words: ProcessWords) => T,
 }
 
 function lock(c: Functions, block: Pointer, doing: string, waitMs: number): void {
-  const started = performance.now();
+  const clock = new RunningClock();
   for (;;) {
     const code = c.pthread_mutex_trylock(block);
     if (code === 0) return;
@@ -73,7 +74,7 @@ function lock(c: Functions, block: Pointer, doing: string, waitMs: number): void
       return;
     }
     if (code !== EBUSY) throw new NativeError(`Cannot ${doing}: the system refuses the lock (error ${code})`, 13);
-    if (performance.now() - started >= waitMs) {
+    if (clock.now() >= waitMs) {
       throw new NativeError(
         `Cannot ${doing}: another thread has been at it for ${waitMs / 1000} s and is not done, expected it to take less; check the disk that TensorFlow lies on and the driver (nvidia-smi), then start again`,
         DEADLINE_EXCEEDED,

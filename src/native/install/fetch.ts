@@ -3,6 +3,7 @@ import { mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:
 import { statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isNoexec } from '../../addon.js';
+import { END_SIGNALS, type EndSignal, isIgnored, signalExitCode } from '../../end-signals.js';
 import { SetupError } from '../../errors.js';
 import { printable } from '../../printable.js';
 import { cacheFolder, type FoundLibrary, fetchedBuild, findLibrary } from './library.js';
@@ -120,10 +121,12 @@ function moveIntoPlace(whole: string, place: string, workFolder: string, isUsabl
 
 /** Does `action` before a signal ends the process. @returns what undoes that. */
 function onEndSignal(action: () => void): () => void {
-  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
-  const onSignal = (signal: NodeJS.Signals) => {
+  const signals = END_SIGNALS.filter((signal) => !isIgnored(signal));
+  const onSignal = (signal: EndSignal) => {
+    action(); // first: a terminal's Ctrl-C comes twice by way of npm, and must not end it in the middle
     stop();
-    action();
+    // For SIGUSR1 Node.js would open a port for a debugger.
+    if (signal === 'SIGUSR1') process.exit(signalExitCode(signal));
     process.kill(process.pid, signal);
   };
   const stop = () => {

@@ -1,8 +1,8 @@
 /** The parent's side of the child process: one job at a time, each with a deadline. */
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { SplitError } from '../../errors.js';
+import { afterRunning, ranFor } from '../../running-time.js';
 import type { Answer, Job, JobOf, JobResults } from './jobs.js';
 
 /** A job that brought no result: the message is the sentence. */
@@ -64,7 +64,7 @@ export function openWorker(file: string, signal: AbortSignal): Worker {
     running = undefined;
     if (!child || howItEnded(child) !== undefined) return;
     const gone = once(child, 'exit').catch(() => {});
-    leaving = Promise.race([gone, sleep(LEAVE_MS, undefined, { ref: false })]);
+    leaving = Promise.race([gone, ranFor(LEAVE_MS)]);
     child.kill('SIGKILL');
   }
 
@@ -78,7 +78,7 @@ export function openWorker(file: string, signal: AbortSignal): Worker {
     running ??= start();
     const { child } = running;
     const over = new AbortController();
-    const timer = setTimeout(() => over.abort('late'), deadlineMs);
+    const forget = afterRunning(deadlineMs, () => over.abort('late'));
     const stop = () => over.abort('stopped');
     signal.addEventListener('abort', stop);
     try {
@@ -94,7 +94,7 @@ export function openWorker(file: string, signal: AbortSignal): Worker {
       if (signal.aborted) throw new JobStopped();
       throw new JobError(`there was no answer within ${Math.round(deadlineMs / 1000)} s, and its process was ended`);
     } finally {
-      clearTimeout(timer);
+      forget();
       signal.removeEventListener('abort', stop);
       over.abort();
     }

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';
-import { tmpdir } from 'node:os';
+import { constants, tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { after, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -137,21 +137,26 @@ test('ensureLibrary() killed while it downloads leaves nothing, and the next one
   assert.deepEqual(fs.readdirSync(place.cache), [BUILD.folder]);
 });
 
-test('ensureLibrary() ended by SIGTERM removes what it had, and ends pip', async () => {
-  const place = new Place(`echo $$ > "$CALLS_OF_PIP.pid"; exec sleep 1000`);
-  const child = place.start();
-  child.stdout?.resume();
-  const pid = () => (fs.existsSync(`${place.calls}.pid`) ? Number(fs.readFileSync(`${place.calls}.pid`, 'utf8')) : 0);
-  await until(() => pid() > 0);
-  try {
-    child.kill('SIGTERM');
-    assert.deepEqual(await once(child, 'exit'), [null, 'SIGTERM']);
-    assert.deepEqual(fs.readdirSync(place.cache), []);
-    await until(() => !isRunning(pid()));
-  } finally {
-    if (isRunning(pid())) process.kill(pid());
-  }
-});
+for (const [name, end] of [
+  ['SIGTERM', [null, 'SIGTERM']],
+  ['SIGUSR1', [128 + constants.signals.SIGUSR1, null]],
+] as const) {
+  test(`ensureLibrary() ended by ${name} removes what it had, and ends pip`, async () => {
+    const place = new Place(`echo $$ > "$CALLS_OF_PIP.pid"; exec sleep 1000`);
+    const child = place.start();
+    child.stdout?.resume();
+    const pid = () => (fs.existsSync(`${place.calls}.pid`) ? Number(fs.readFileSync(`${place.calls}.pid`, 'utf8')) : 0);
+    await until(() => pid() > 0);
+    try {
+      child.kill(name);
+      assert.deepEqual(await once(child, 'exit'), end);
+      assert.deepEqual(fs.readdirSync(place.cache), []);
+      await until(() => !isRunning(pid()));
+    } finally {
+      if (isRunning(pid())) process.kill(pid());
+    }
+  });
+}
 
 test('ensureLibrary() in two processes at once fetches once', async () => {
   const place = new Place(`sleep 1; ${GIVES_WHEEL}`);

@@ -1,0 +1,61 @@
+/** A training that is suspended for longer than any of its deadlines, as a scheduler or a laptop's lid does it. */
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import fs from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import test, { after } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { eventsIn } from '../../scripts/signals-test.js';
+import { lenetFlags } from '../data/sets.js';
+
+const CLI = fileURLToPath(new URL('../../src/cli.js', import.meta.url));
+const folder = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-pause-'));
+after(() => fs.rmSync(folder, { recursive: true, force: true }));
+
+const EXCHANGE_TIMEOUT_MS = 1_500;
+/** The longest of the deadlines is five times the exchange's. */
+const PAUSE_MS = 5 * EXCHANGE_TIMEOUT_MS + 1_000;
+const STEPS = 20;
+
+test('train goes on after SIGSTOP and SIGCONT, however long that was', { timeout: 120_000 }, async () => {
+  const config = join(folder, 'config.json');
+  fs.writeFileSync(config, JSON.stringify({ exchangeTimeoutMs: EXCHANGE_TIMEOUT_MS }));
+  const flags = ['--no-check', '--log-every', '1', '--fault', 'slow@forward:6', '--steps', String(STEPS)];
+  const args = ['--config', config, '--run', 'paused', ...flags];
+  const child = spawn(process.execPath, [CLI, 'train', ...lenetFlags(folder), ...args], {
+    cwd: folder,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let [stdout, stderr, isPaused] = ['', '', false];
+  child.stdout.on('data', (bytes) => {
+    stdout += bytes;
+    if (isPaused || !/step {2}5\//.test(stdout)) return;
+    isPaused = true;
+    // In the step whose tower 1 is slow: tower 0 waits for it then, and the coordinator for both.
+    void (async () => {
+      await sleep(100);
+      child.kill('SIGSTOP');
+      await sleep(PAUSE_MS);
+      child.kill('SIGCONT');
+    })();
+  });
+  child.stderr.on('data', (bytes) => {
+    stderr += bytes;
+  });
+  const [code, signal] = await once(child, 'close');
+  assert.deepEqual([code, signal, stderr, isPaused], [0, null, '', true]);
+  const events = eventsIn(join(folder, 'runs', 'paused'));
+  const steps = events.filter(({ event }) => event === 'train_step');
+  assert.deepEqual(
+    steps.map(({ step }) => step),
+    Array.from({ length: STEPS }, (_, i) => i + 1),
+  );
+  const times = events.map(({ time }) => time as number);
+  assert.ok(
+    times.some((time, i) => i > 0 && time - times[i - 1]! > PAUSE_MS - 1_000),
+    'it stood still',
+  );
+});
