@@ -31,7 +31,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   paths: ['errors'],
   random: ['errors'],
   'read-json': ['file-kind'],
-  'file-kind': [],
+  'file-kind': ['printable'],
   limits: [],
   'own-file': [],
   errors: [],

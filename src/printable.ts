@@ -28,6 +28,11 @@ export function jsonText(value: unknown, space?: number): string {
   return printableLines(JSON.stringify(value, null, space));
 }
 
+/** A word as a shell takes it: quoted where it would do something with it. A `~/` at the front stays the home folder. */
+export function shellWord(word: string): string {
+  return /^(?!=|~(?!\/))[\w@%+=:,./~-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
+}
+
 function escaped(character: string): string {
   const json = JSON.stringify(character).slice(1, -1);
   return json.length > 1 ? json : `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;

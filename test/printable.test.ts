@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { jsonText, printable, printableLines } from '../src/printable.js';
+import { jsonText, printable, printableLines, shellWord } from '../src/printable.js';
 
 test('printable() shows what a terminal would obey, as JSON escapes it, and leaves letters as they are', () => {
   const cases: [text: string, shown: string][] = [
@@ -28,4 +28,12 @@ test('jsonText() is JSON of the same value that no terminal obeys', () => {
 test('printable() leaves JSON what it was', () => {
   const value = { '\u009b\u007f': ['\u0000\n\u202e', '\ud83d', 'é'] };
   assert.deepEqual(JSON.parse(printable(JSON.stringify(value))), value);
+});
+
+test('shellWord() quotes what a shell would do something with', () => {
+  for (const word of ['a.jpg', '/a/b-1.pt', '~/x', 'a=b', '--lr']) assert.equal(shellWord(word), word);
+  for (const word of ['', '$(x)', '`x`', 'a b', 'a"b', 'a;b', '~x', '~', '=ls', 'a*', 'é']) {
+    assert.equal(shellWord(word), `'${word}'`);
+  }
+  assert.equal(shellWord("it's"), `'it'\\''s'`);
 });

@@ -7,6 +7,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Command, Option } from 'commander';
 import { ConfigError } from '../errors.js';
+import { shellWord } from '../printable.js';
 
 type Env = Readonly<Record<string, string | undefined>>;
 
@@ -36,9 +37,9 @@ export function refuseKeptFlags(program: Command, argv: readonly string[], env: 
   const flags = kept.map(({ option, value }) => {
     if (!option.required) return option.long!;
     const own = isBare(value) ? (lacking.length === 1 ? values[0] : undefined) : value;
-    return `${option.long} ${own === undefined ? `<${/<(.*)>/.exec(option.flags)?.[1]}>` : quoted(own)}`;
+    return `${option.long} ${own === undefined ? `<${/<(.*)>/.exec(option.flags)?.[1]}>` : shellWord(own)}`;
   });
-  const line = ['npm run', script.name, '--', ...given.slice(values.length).map(quoted), ...flags].join(' ');
+  const line = ['npm run', script.name, '--', ...given.slice(values.length).map(shellWord), ...flags].join(' ');
   const [what, them] = flags.length === 1 ? ['a flag', 'it'] : ['flags', 'them'];
   throw new ConfigError(
     `Cannot go by ${flags.join(', ')}: npm took ${them} for ${them === 'it' ? 'a setting' : 'settings'} of its own, expected ${what} of alexnet-split after a --; type \`${line}\``,
@@ -101,8 +102,4 @@ function keysIn(file: string): string[] {
   } catch {
     return []; // not there, or not to be read: not by npm either
   }
-}
-
-function quoted(word: string): string {
-  return /^[\w@%+=:,./~-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }
