@@ -41,7 +41,7 @@ test('ablate trains each variant as a run of its own, and tabulates them beside 
   const out = newOut();
   const seen: Config[] = [];
   const train = training({ baseline: 0.8, 'no-norm': 0.75, columns: 0.9 }, seen);
-  const { exitCode, stdout, stderr } = await ablate(out, ['--only', 'no-norm,columns', '--seed', '3'], train);
+  const { exitCode, stdout, stderr } = await ablate(out, ['--variants', 'no-norm,columns', '--seed', '3'], train);
   assert.deepEqual([exitCode, stderr.text], [0, '']);
   assert.deepEqual(
     seen.map((config) => [config.run, config.seed, config.net.norm, config.net.table]),
@@ -69,9 +69,9 @@ test('ablate trains each variant as a run of its own, and tabulates them beside 
 test('ablate has the top-5 error where there are classes enough', async () => {
   const config = join(newOut(), 'c.json');
   fs.writeFileSync(config, JSON.stringify({ net: { classes: 100 } }));
-  const { stdout } = await ablate(newOut(), ['--only', 'tanh', '--config', config], training({}));
+  const { stdout } = await ablate(newOut(), ['--variants', 'tanh', '--config', config], training({}));
   assert.match(stdout.text, /top-1 error +points +top-5 error +points +images\/s/);
-  assert.doesNotMatch((await ablate(newOut(), ['--only', 'tanh'], training({}))).stdout.text, /top-5/);
+  assert.doesNotMatch((await ablate(newOut(), ['--variants', 'tanh'], training({}))).stdout.text, /top-5/);
 });
 
 test('ablate that is interrupted says what is there, and goes on under the same name', async () => {
@@ -83,7 +83,7 @@ test('ablate that is interrupted says what is there, and goes on under the same 
     ui.report({ ...RUN_END, status: 'stopped', exit_code: 130, steps: 1 });
     return { exitCode: 130, top1: Number.NaN, steps: 1 };
   };
-  const argv = ['--only', 'tanh,no-dropout'];
+  const argv = ['--variants', 'tanh,no-dropout'];
   const first = await ablate(out, argv, stopping);
   assert.equal(first.exitCode, 130);
   assert.match(first.stdout.text, /^tanh .* stopped$/m);
@@ -105,7 +105,7 @@ test('ablate that is interrupted says what is there, and goes on under the same 
     ],
   );
   // A third one adds to the table, and loses nothing.
-  const third = await ablate(out, ['--only', 'no-norm'], training({}));
+  const third = await ablate(out, ['--variants', 'no-norm'], training({}));
   assert.equal(third.exitCode, 0);
   assert.deepEqual(
     jsonOf(out).rows.map(({ variant }) => variant),
@@ -115,9 +115,9 @@ test('ablate that is interrupted says what is there, and goes on under the same 
 
 test('ablate can go on when it was killed in its first run', async () => {
   const out = newOut();
-  const killed = await ablate(out, ['--only', 'tanh'], () => Promise.reject(new Error('as if it were killed')));
+  const killed = await ablate(out, ['--variants', 'tanh'], () => Promise.reject(new Error('as if it were killed')));
   assert.equal(killed.exitCode, 1);
-  assert.equal((await ablate(out, ['--only', 'tanh'], training({}))).exitCode, 0);
+  assert.equal((await ablate(out, ['--variants', 'tanh'], training({}))).exitCode, 0);
 });
 
 test('ablate goes on after a variant that fails, and ends with 1', async () => {
@@ -128,7 +128,7 @@ test('ablate goes on after a variant that fails, and ends with 1', async () => {
     ui.report({ ...RUN_END, status: 'failed', exit_code: 1, steps: 0, error: 'Cannot go on: the loss is NaN' });
     return { exitCode: 1, top1: Number.NaN, steps: 0 };
   };
-  const { exitCode, stdout, stderr } = await ablate(out, ['--only', 'no-norm,tanh'], failing);
+  const { exitCode, stdout, stderr } = await ablate(out, ['--variants', 'no-norm,tanh'], failing);
   assert.deepEqual([exitCode, stderr.text], [1, 'error: Cannot go on: the loss is NaN\n']);
   assert.match(stdout.text, /^no-norm .* failed/m);
   assert.match(stdout.text, /^tanh .* 50\.00 %/m);
@@ -139,8 +139,13 @@ test('ablate refuses names that are no variant, and other settings under a name 
   const out = newOut();
   const train = training({});
   const cases: [argv: string[], message: RegExp][] = [
-    [['--only', 'norm'], /^error: --only has "norm", expected names among no-norm, no-overlap, one-gpu, .*\n$/],
-    [['--only', 'relu'], /^error: Cannot ablate relu: the baseline has it; leave it out of --only\n$/],
+    [['--variants', 'norm'], /^error: --variants has "norm", expected names among no-norm, no-overlap, one-gpu, .*\n$/],
+    [['--variants', 'relu'], /^error: Cannot ablate relu: the baseline has it; leave it out of --variants\n$/],
+    [['--only', 'norm'], /^error: --variants has "norm"/], // its name of before
+    [
+      ['--only', 'tanh', '--variants', 'tanh'],
+      /^error: option '--only <names>' cannot be used with option '--variants/,
+    ],
     [['--batch-size', '0'], /^error: --batch-size is 0/],
   ];
   for (const [argv, message] of cases) {
@@ -149,8 +154,8 @@ test('ablate refuses names that are no variant, and other settings under a name 
     assert.match(stderr.text, message);
   }
   assert.deepEqual(fs.readdirSync(out), [], 'nothing is left of what was refused');
-  await ablate(out, ['--only', 'tanh'], train);
-  const other = await ablate(out, ['--only', 'tanh', '--seed', '9'], train);
+  await ablate(out, ['--variants', 'tanh'], train);
+  const other = await ablate(out, ['--variants', 'tanh', '--seed', '9'], train);
   assert.equal(other.exitCode, 2);
   assert.match(other.stderr.text, /its ablation had another seed, expected the same settings; choose another --run/);
   fs.mkdirSync(join(out, 'b'));
@@ -161,7 +166,7 @@ test('ablate refuses names that are no variant, and other settings under a name 
 
 test('ablate --json prints the result alone, every number visible', async () => {
   const out = newOut();
-  const argv = ['ablate', '--json', '--out', out, '--only', 'tanh'];
+  const argv = ['ablate', '--json', '--out', out, '--variants', 'tanh'];
   const { stdout } = await run(argv, { trainRoom: roomWith({ train: training({ baseline: Number.NaN }) }) });
   const { rows, settings } = JSON.parse(stdout.text) as Ablation;
   assert.deepEqual(
@@ -180,10 +185,10 @@ test('ablate refuses a folder in which another one is at work, and gives its own
   const during: Outcome[] = [];
   const train: TrainRoom['train'] = async (config, ui) => {
     assert.ok(fs.existsSync(join(out, 'a', 'lock.json')));
-    if (during.length === 0) during.push(await ablate(out, ['--only', 'tanh'], training({})));
+    if (during.length === 0) during.push(await ablate(out, ['--variants', 'tanh'], training({})));
     return training({})(config, ui);
   };
-  const { exitCode } = await ablate(out, ['--only', 'tanh'], train);
+  const { exitCode } = await ablate(out, ['--variants', 'tanh'], train);
   assert.deepEqual([exitCode, during[0]!.exitCode], [0, 2]);
   const message = new RegExp(
     `^error: Cannot train in .*a: process ${process.pid} on \\S+ trains there since .*--run\n$`,
@@ -201,7 +206,7 @@ test('ablate refuses a folder in which another one is at work, and gives its own
 
 test('ablate reads the rows of an earlier one once that has given its folder up', async () => {
   const out = newOut();
-  await ablate(out, ['--only', 'tanh'], training({}));
+  await ablate(out, ['--variants', 'tanh'], training({}));
   const file = join(out, 'a', 'ablation.json');
   const whole = fs.readFileSync(file, 'utf8');
   const lock = lockNow(join(out, 'a'));
@@ -209,7 +214,7 @@ test('ablate reads the rows of an earlier one once that has given its folder up'
   ablation.rows[1]!.result = null;
   fs.writeFileSync(file, JSON.stringify(ablation));
   const seen: Config[] = [];
-  const second = ablate(out, ['--only', 'tanh'], training({}, seen));
+  const second = ablate(out, ['--variants', 'tanh'], training({}, seen));
   await sleep(100); // it waits a while for whoever may be ending
   fs.writeFileSync(file, whole);
   lock.release();

@@ -80,7 +80,7 @@ test('--log-every says where a bar is drawn that the lines are for a file or a p
   const out = folderOf(t, {});
   for (const command of ['train', 'ablate']) {
     for (const isTTY of [true, false]) {
-      const only = command === 'ablate' ? ['--only', 'no-norm'] : [];
+      const only = command === 'ablate' ? ['--variants', 'no-norm'] : [];
       const argv = [command, '--out', out, '--log-every', '5', '--run', `${command}-${isTTY}`, ...only];
       const screen = new Screen(isTTY);
       await run(argv, { stdout: screen });

@@ -104,9 +104,9 @@ async function commandLines(t: TestContext, work: string): Promise<Record<string
       ['train', '--resume', NAME],
     ],
     ablate: [
-      ['ablate', ...at, '--run', 'a', '--only', 'no-norm'],
-      ['ablate', ...at, '--run', 'b', '--only', NAME],
-      ['ablate', ...at, '--run', 'c', '--only', 'no-norm', '--json'],
+      ['ablate', ...at, '--run', 'a', '--variants', 'no-norm'],
+      ['ablate', ...at, '--run', 'b', '--variants', NAME],
+      ['ablate', ...at, '--run', 'c', '--variants', 'no-norm', '--json'],
     ],
     verify: [['verify'], ['verify', '--json'], ['verify', '--golden', NAME], ['verify', '--steps', NAME]],
     summary: [['summary', '--net', NAME]],
