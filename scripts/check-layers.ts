@@ -36,7 +36,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'running-time': [],
   'end-signals': [],
   'read-json': ['file-kind'],
-  'file-kind': [],
+  'file-kind': ['printable'],
   limits: [],
   'own-file': [],
   errors: [],

@@ -15,7 +15,6 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { listStamp, missingPackages, npmCi } from './packages.mjs';
 import { holdingLock } from './setup-lock.mjs';
 import { keepUsedParts, PACKAGE } from './used-parts.mjs';
-import { userFolder } from './user-folder.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const inRoot = (...parts) => join(root, ...parts);
@@ -52,7 +51,7 @@ async function main(args) {
     await ensureLibrary();
     return runTests(tests);
   }
-  goToUser(args);
+  await goToUser(args);
   if (needsLibrary(args)) await ensureLibrary();
   const cli = join(DIST, 'src', 'cli.js');
   // As if it had been started by itself: it runs because it is the entry, and sets the exit code.
@@ -62,7 +61,8 @@ async function main(args) {
 }
 
 /** Paths are relative to where the user stands, as with the command alexnet-split; npm starts its scripts in the clone. */
-function goToUser(args) {
+async function goToUser(args) {
+  const { userFolder } = await import(pathToFileURL(join(DIST, 'src', 'cli', 'npm-script.js')).href);
   const folder = userFolder(root, args, process.env, process.cwd());
   if (folder === undefined) return;
   try {

@@ -4,6 +4,7 @@
  */
 import { closeSync, constants, lstatSync, openSync, readlinkSync, readSync } from 'node:fs';
 import { basename } from 'node:path';
+import { shellWord } from './printable.js';
 
 /** As much of a file as tells its kind. */
 const START_BYTES = 512;
@@ -15,7 +16,7 @@ export function placeholder(start: Uint8Array | string, file = 'FILE'): string |
     return `it is a Git LFS pointer, a text in place of the file: \`git lfs pull\` in its folder brings the file`;
   }
   if (/^(\.\.\/|\.git|\/annex)\S*annex\/objects\/|^\/annex\/objects\//.test(text)) {
-    return `it is a pointer of git-annex in place of the file: \`git annex get ${basename(file)}\` in its folder brings the file`;
+    return `it is a pointer of git-annex in place of the file: \`git annex get ${argument(basename(file))}\` in its folder brings the file`;
   }
   if (/^\s*(<!doctype html|<html)/i.test(text)) {
     return 'it is an HTML page in place of the file, as of a login or an error: fetch the file itself again';
@@ -23,10 +24,13 @@ export function placeholder(start: Uint8Array | string, file = 'FILE'): string |
   return undefined;
 }
 
-/** What `python3 -c` runs, with the file and the new file's name. */
+/**
+ * What `python3 -c` runs, with the file and the new file's name. A PyTorch checkpoint may hold the net's tensors in a dict
+ * of any name, beside an optimizer's state and a few numbers that are tensors: the dict that has the most is the net's.
+ */
 export const CONVERSIONS = {
   PyTorch:
-    "import sys, torch; from safetensors.torch import save_file; d = torch.load(sys.argv[1], map_location='cpu', weights_only=True); d = d.get('state_dict', d); save_file({k: v.clone().contiguous() for k, v in d.items() if torch.is_tensor(v)}, sys.argv[2])",
+    "import sys, torch; from safetensors.torch import save_file; d = torch.load(sys.argv[1], map_location='cpu', weights_only=True); d = max([d, *(v for v in d.values() if isinstance(v, dict))], key=lambda v: sum(torch.is_tensor(t) for t in v.values())); save_file({k: v.clone().contiguous() for k, v in d.items() if torch.is_tensor(v)}, sys.argv[2])",
   NumPy:
     'import sys, numpy; from safetensors.numpy import save_file; save_file({k: v.copy() for k, v in numpy.load(sys.argv[1]).items()}, sys.argv[2])',
   ONNX: 'import sys, onnx; from onnx import numpy_helper; from safetensors.numpy import save_file; save_file({t.name: numpy_helper.to_array(t).copy() for t in onnx.load(sys.argv[1]).graph.initializer}, sys.argv[2])',
@@ -37,7 +41,7 @@ export function weightsKind(start: Uint8Array, file: string): string | undefined
   const text = latin1(start);
   const starts = (magic: string) => text.startsWith(magic);
   const converted = (what: keyof typeof CONVERSIONS) =>
-    `it is a file of ${what}: \`python3 -c "${CONVERSIONS[what]}" ${basename(file)} net.safetensors\` makes a safetensors file of it`;
+    `it is a file of ${what}: \`python3 -c "${CONVERSIONS[what]}" ${argument(file)} net.safetensors\` makes a safetensors file of it`;
   const held = placeholder(start, file);
   if (held !== undefined) return held;
   if (starts('PK\u0003\u0004')) {
@@ -53,7 +57,7 @@ export function weightsKind(start: Uint8Array, file: string): string | undefined
     return "it is an HDF5 file, as Keras writes: its kernels are [height, width, in, out]; write them in PyTorch's layouts with safetensors.numpy.save_file (docs/weights.md)";
   }
   if (starts('\x93NUMPY')) return 'it is one array of NumPy: a net has several, by name (docs/weights.md)';
-  if (starts('\x1f\x8b')) return `it is compressed: \`gunzip ${basename(file)}\` unpacks it`;
+  if (starts('\x1f\x8b')) return `it is compressed: \`gunzip ${argument(file)}\` unpacks it`;
   if (starts('GGUF')) return 'it is a GGUF file, which has no net of this kind';
   if (/\.onnx$/i.test(file)) return converted('ONNX');
   if (/\.(caffemodel|pb|ckpt|h5|keras|npy)$/i.test(file) || starts('{')) {
@@ -86,6 +90,11 @@ export function absence(file: string): string {
   } catch {
     return 'it is not there';
   }
+}
+
+/** A file's name on a line that is to be copied: no command in it, and none of the program's options. */
+function argument(file: string): string {
+  return shellWord(/^[-~]/.test(file) ? `./${file}` : file);
 }
 
 function latin1(bytes: Uint8Array): string {

@@ -14,7 +14,7 @@ const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const scripts = Object.keys(JSON.parse(fs.readFileSync(join(ROOT, 'package.json'), 'utf8')).scripts);
 const page = (name: string) => fs.readFileSync(join(ROOT, 'docs', name), 'utf8');
 /** Flags of commands that are no settings. */
-const OTHERS = ['--only', '--config'];
+const OTHERS = ['--variants', '--config'];
 
 for (const name of ['recipe.md', 'tutorial.md']) {
   test(`docs/${name} names npm scripts, presets, flags and variants that there are`, () => {
@@ -26,7 +26,7 @@ for (const name of ['recipe.md', 'tutorial.md']) {
         assert.ok(OTHERS.includes(flag) || FLAGS.some((each) => each.name === flag), `${flag} in ${command}`);
       }
       for (const [, preset] of command.matchAll(/--preset ([\w-]+)/g)) assert.ok(preset! in PRESETS, command);
-      for (const [, list] of command.matchAll(/--only ([\w,-]+)/g)) {
+      for (const [, list] of command.matchAll(/--variants ([\w,-]+)/g)) {
         for (const variant of list!.split(','))
           assert.ok((VARIANT_NAMES as readonly string[]).includes(variant), command);
       }

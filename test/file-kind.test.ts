@@ -42,9 +42,9 @@ test('import says of another file what it is, and the line that makes a safetens
   const cases: [name: string, bytes: Buffer, said: RegExp][] = [
     ['pointer.safetensors', Buffer.from(POINTER), /: it is a Git LFS pointer, .*`git lfs pull`.*; take a safetensors/],
     ['page.safetensors', Buffer.from(`<!DOCTYPE html>${' '.repeat(90)}`), /: it is an HTML page in place of the file/],
-    ['net.pt', zip('net/data.pkl'), /: it is a file of PyTorch: `python3 -c ".*" net\.pt net\.safetensors`/],
+    ['net.pt', zip('net/data.pkl'), /: it is a file of PyTorch: `python3 -c ".*" \S*\/net\.pt net\.safetensors`/],
     ['old.pth', Buffer.from(`8002${'8a0a6cfc9c46f9206aa8501'}9${'00'.repeat(20)}`, 'hex'), /: it is a file of PyTorch/],
-    ['net.npz', zip('conv1.weight.npy'), /: it is a file of NumPy: `python3 -c ".*" net\.npz/],
+    ['net.npz', zip('conv1.weight.npy'), /: it is a file of NumPy: `python3 -c ".*" \S*\/net\.npz/],
     ['a.npy', Buffer.from('\x93NUMPY\x01\x00v\x00', 'latin1'), /: it is one array of NumPy/],
     ['net.h5', Buffer.from('\x89HDF\r\n\x1a\n00000000', 'latin1'), /: it is an HDF5 file, .*docs\/weights\.md/],
     ['net.onnx', Buffer.from('\x08\x08\x12\x07pytorch\x1a\x05', 'latin1'), /: it is a file of ONNX: `python3 -c/],
@@ -54,7 +54,7 @@ test('import says of another file what it is, and the line that makes a safetens
     [
       'net.safetensors.gz',
       Buffer.from('1f8b08000000000000', 'hex'),
-      /: it is compressed: `gunzip net\.safetensors\.gz`/,
+      /: it is compressed: `gunzip \S*\/net\.safetensors\.gz`/,
     ],
     ['noise.safetensors', Buffer.alloc(64, 'x'), /: its header is longer than the file; /],
   ];
@@ -106,11 +106,46 @@ test('a pointer is told wherever a file is read', async () => {
   await assert.rejects(loadStartingWeights([], pointer('net.safetensors'), lenet), told);
 });
 
+test('a line to copy has the file as it was given, as one word of a shell that is no option', () => {
+  const gzip = Buffer.from('1f8b0800', 'hex');
+  const name = "d/$(touch 'x').gz";
+  const lines = [
+    weightsKind(gzip, name),
+    weightsKind(zip('net/data.pkl'), name),
+    placeholder('/annex/objects/a', name),
+  ];
+  assert.match(lines[0]!, /`gunzip 'd\/\$\(touch '\\''x'\\''\)\.gz'`/);
+  assert.match(lines[1]!, /" 'd\/\$\(touch '\\''x'\\''\)\.gz' net\.safetensors`/);
+  assert.match(lines[2]!, /`git annex get '\$\(touch '\\''x'\\''\)\.gz'` in its folder/);
+  assert.match(weightsKind(gzip, '-rf')!, /`gunzip \.\/-rf`/);
+  assert.match(placeholder('/annex/objects/a', 'd/~x')!, /`git annex get \.\/~x`/);
+});
+
 const noPython = spawnSync('python3', ['--version']).status === 0 ? false : 'there is no python3 here';
 
 test('the lines that convert are Python, and fit between double quotes', { skip: noPython }, () => {
   const compile = 'import sys; [compile(each, "line", "exec") for each in sys.argv[1:]]';
   assert.equal(spawnSync('python3', ['-c', compile, ...Object.values(CONVERSIONS)]).status, 0);
   for (const line of Object.values(CONVERSIONS)) assert.doesNotMatch(line, /["$`\\!]/);
-  assert.match(weightsKind(zip('archive/data.pkl'), '/a/b.ckpt')!, / b\.ckpt net\.safetensors`/);
+  assert.match(weightsKind(zip('archive/data.pkl'), '/a/b.ckpt')!, / \/a\/b\.ckpt net\.safetensors`/);
+});
+
+test("the line for PyTorch takes the net's tensors, wherever the checkpoint has them", { skip: noPython }, () => {
+  // Stand-ins for the packages: what would be written is printed.
+  const standIns = `import sys, types
+torch, safetensors, files = (types.ModuleType(each) for each in ('torch', 'safetensors', 'safetensors.torch'))
+sys.modules.update({'torch': torch, 'safetensors': safetensors, 'safetensors.torch': files})
+class Tensor:
+  clone = contiguous = lambda self: self
+t = Tensor()
+net, adam = {'conv1.weight': t, 'conv1.bias': t, 'count': 3}, {'state': {0: {'exp_avg': t}}, 'param_groups': []}
+torch.is_tensor = lambda value: isinstance(value, Tensor)
+torch.load = lambda *_, **__: given
+files.save_file = lambda tensors, name: print(*tensors)
+for given in [net, {'state_dict': net, 'best': t, 'optimizer': adam}, {'optimizer': adam, 'rng': {'cpu': t}, 'model': net},
+    {'epoch': 3, 'model_state_dict': net, 'optimizer_state_dict': adam}]:
+  exec(sys.argv[1].replace('sys.argv[1]', 'None').replace('sys.argv[2]', 'None'))
+`;
+  const { stdout, stderr } = spawnSync('python3', ['-c', standIns, CONVERSIONS.PyTorch], { encoding: 'utf8' });
+  assert.deepEqual([stdout, stderr], ['conv1.weight conv1.bias\n'.repeat(4), '']);
 });

@@ -8,6 +8,7 @@ import { basename, dirname } from 'node:path';
 import { CheckpointError, cut } from '../errors.js';
 import { absence, startOf, weightsKind } from '../file-kind.js';
 import { ANEW, openOwn } from '../own-file.js';
+import { jsonText } from '../printable.js';
 import { parseJson } from '../read-json.js';
 import { CHUNK_BYTES, flushFolder, writeAll } from './disk.js';
 import { type Dtype, isDtype, KINDS } from './dtypes.js';
@@ -161,7 +162,7 @@ export function headerOf(
     header[name] = { dtype: 'F32', shape, data_offsets: [offset, end] };
     offset = end;
   }
-  const text = JSON.stringify(header);
+  const text = jsonText(header);
   // Spaces bring the values to a multiple of eight bytes.
   const json = Buffer.alloc(Math.ceil(Buffer.byteLength(text) / 8) * 8, ' ');
   if (json.length > MAX_HEADER_BYTES) fail(tooLong(json.length));

@@ -16,6 +16,7 @@ import {
 import { basename, dirname, join } from 'node:path';
 import { CheckpointError, cut } from '../errors.js';
 import { placeholder, startOf } from '../file-kind.js';
+import { jsonText } from '../printable.js';
 import { parseJson } from '../read-json.js';
 import { type Digest, digestOf, flushFolder, writeFlushed } from './disk.js';
 import { bytesOf, type Entry, headerOf, weightsName } from './format.js';
@@ -94,7 +95,7 @@ export function writeCheckpoint(
     const files: Manifest['files'] = [];
     const add = (name: string, parts: readonly Uint8Array[]) =>
       files.push({ name, ...writeFlushed(join(partial, name), parts) });
-    add(STATE_NAME, [Buffer.from(`${JSON.stringify(state, null, 2)}\n`)]);
+    add(STATE_NAME, [Buffer.from(`${jsonText(state, 2)}\n`)]);
     for (const [tower, { entries, metadata, values }] of towers.entries()) {
       add(weightsName(tower, towers.length), [headerOf(entries, metadata), values]);
     }

@@ -203,8 +203,8 @@ function chosenOf(
     const reason = missing.find((each) => each.name === name)?.reason;
     throw new ConfigError(
       reason
-        ? `Cannot ablate ${name}: ${reason}; leave it out of --only`
-        : `--only has ${JSON.stringify(name)}, expected names among ${VARIANT_NAMES.join(', ')}`,
+        ? `Cannot ablate ${name}: ${reason}; leave it out of --variants`
+        : `--variants has ${JSON.stringify(name)}, expected names among ${VARIANT_NAMES.join(', ')}`,
     );
   });
 }

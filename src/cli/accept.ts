@@ -5,7 +5,7 @@ import { shortName, splitCard } from '../config/devices.js';
 import { signalExitCode } from '../end-signals.js';
 import { ConfigError, cut, SplitError } from '../errors.js';
 import { visible } from '../log.js';
-import { printableLines } from '../printable.js';
+import { jsonText } from '../printable.js';
 import type { AcceptReport, Row } from '../train/accept/report.js';
 import { duration, oneLine } from './format.js';
 import type { Services } from './services.js';
@@ -83,7 +83,7 @@ function lastLine({ status, checks, seconds }: AcceptReport, file: string): stri
 
 function write(file: string, report: object): void {
   try {
-    writeFileSync(file, `${printableLines(JSON.stringify(visible(report), null, 1))}\n`);
+    writeFileSync(file, `${jsonText(visible(report), 1)}\n`);
   } catch (error) {
     throw new SplitError(`Cannot write ${file}: ${(error as Error).message}; choose another file with --out`, {
       cause: error,

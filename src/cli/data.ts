@@ -18,7 +18,7 @@ import { ConfigError, SplitError } from '../errors.js';
 import { usableCores } from '../limits.js';
 import { cacheFolder } from '../native/install/library.js';
 import { tryFile } from '../own-file.js';
-import { printableLines } from '../printable.js';
+import { jsonText } from '../printable.js';
 import { count, oneLine } from './format.js';
 import type { Services } from './services.js';
 
@@ -40,7 +40,7 @@ export async function dataCheck(
   const dataset = openImages(folder);
   reporting(file, () => tryFile(file)); // better told now than after a million images
   const report = await checkImages(dataset, options);
-  const text = printableLines(JSON.stringify(report, null, 2));
+  const text = jsonText(report, 2);
   for (const line of json ? text.split('\n') : checkLines(report)) services.stdout.write(`${line}\n`);
   reporting(file, () => writeFileSync(file, `${text}\n`));
   if (!json) services.stdout.write(`report in ${file}\n`);

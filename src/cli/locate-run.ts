@@ -54,7 +54,7 @@ export async function openRun(
   // The folder may have been moved or renamed since: name and place stay those of the training.
   const { run, out, ...where } = flags.values as { run: string; out?: string };
   if (out !== undefined && isPath(run)) {
-    throw new ConfigError(`Cannot go by --out: it does nothing with --run ${run}, which is a path; leave it out`);
+    services.stderr.write(`--out does nothing with --run ${run}, which is a path\n`);
   }
   const { folder, saved } = locateRun(run, action, out);
   const values: Record<string, unknown> = { ...saved.values, fault: null };

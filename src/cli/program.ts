@@ -4,6 +4,7 @@ import { FLAGS } from '../config/flags.js';
 import { packageVersion } from '../config/version.js';
 import { ConfigError } from '../errors.js';
 import { VARIANT_NAMES } from '../train/ablate.js';
+import type { AblateOptions } from './ablate.js';
 import { devicesCommand } from './devices.js';
 import { doctorCommand } from './doctor.js';
 import { addFlags, addRunFlags, flagLayer, flagNames, layersOf, numberOrText, optionOf, pathOf } from './options.js';
@@ -56,11 +57,18 @@ export function buildProgram(services: Services, done: (exitCode: number) => voi
     .option(...JSON_FLAG);
 
   const ablate = add('ablate', 'train nets with one thing changed, and compare them', async (command) =>
-    (await import('./ablate.js')).ablateCommand(layersOf(command), command.opts(), services),
+    (await import('./ablate.js')).ablateCommand(layersOf(command), variantsOf(command), services),
   );
   addFlags(ablate, flagNames('net', 'data', 'train', 'hidden'))
     .option(...CONFIG_FLAG)
-    .option('--only <names>', `variants beside the baseline: ${VARIANT_NAMES.join(',')}`, (text) => text.split(','))
+    .option('--variants <names>', `variants beside the baseline: ${VARIANT_NAMES.join(',')}`, (text) => text.split(','))
+    // As it was called at first; npm has a setting of that name, and takes it in silence.
+    .addOption(
+      new Option('--only <names>')
+        .argParser((text) => text.split(','))
+        .conflicts('variants')
+        .hideHelp(),
+    )
     .addOption(new Option('--quiet', "print each run's last line only").conflicts('json'))
     .option(...JSON_FLAG);
 
@@ -120,6 +128,12 @@ export function buildProgram(services: Services, done: (exitCode: number) => voi
     return 0;
   });
   return program;
+}
+
+/** The options of `ablate`, with its variants as `only`. */
+function variantsOf(command: Command): AblateOptions {
+  const { variants, ...options } = command.opts();
+  return variants === undefined ? options : { ...options, only: variants };
 }
 
 /** Flags of `verify` that a file of reference values leaves nothing to do: the net, the images and the rates are its own. */

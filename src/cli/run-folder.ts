@@ -16,6 +16,7 @@ import { dirname, join } from 'node:path';
 import type { Config } from '../config/config.js';
 import { ConfigError, SplitError } from '../errors.js';
 import { openOwn, writeOwn } from '../own-file.js';
+import { jsonText } from '../printable.js';
 import { whoTrains } from './run-lock.js';
 
 /** The run's folder. */
@@ -44,7 +45,7 @@ export function makeFolder(config: Config, isGiven: boolean): Config {
   try {
     mkdirSync(folder, { recursive: true });
     // `wx`: of two runs that start at once under one name, one makes the file and the other fails.
-    writeFileSync(join(folder, 'config.json'), `${JSON.stringify(made, null, 2)}\n`, { flag: 'wx' });
+    writeFileSync(join(folder, 'config.json'), `${jsonText(made, 2)}\n`, { flag: 'wx' });
   } catch (error) {
     if (codeOf(error) === 'EEXIST') throw taken(folder);
     throw unusable(folder, error);
@@ -81,7 +82,7 @@ export function continueFolder(config: Config): string {
   const folder = runFolder(config);
   try {
     const draft = join(folder, `config.json.${process.pid}.partial`);
-    writeOwn(draft, `${JSON.stringify(config, null, 2)}\n`);
+    writeOwn(draft, `${jsonText(config, 2)}\n`);
     renameSync(draft, join(folder, 'config.json'));
     cutHalfLine(join(folder, 'log.ndjson'));
   } catch (error) {

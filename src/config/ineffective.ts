@@ -16,6 +16,8 @@ interface Rule {
   reason(config: Config, source: Source): string | undefined;
   /** That nothing is what was asked for, so that it is said only. */
   harmless?: true;
+  /** What would make it do something, where that may be wanted, to follow "leave it out, or". */
+  remedy?(config: Config): string;
 }
 
 /** What the images are: files each, or numbers in a few files, or what nobody says. */
@@ -32,6 +34,14 @@ const without =
     const has = TABLES[net.table].layers.some(({ kind }) => kinds.includes(kind));
     return has ? undefined : `with the net ${net.table}, which has no such layer`;
   };
+
+/** Images of 256 pixels for an input of 224, and of 32 for 28, as is common. */
+const ROOM_TO_CUT = 8 / 7;
+/** @param what there is one of at the end in any case. */
+const afterTheEnd = (every: unknown, steps: number | null, what: string) =>
+  steps !== null && typeof every === 'number' && every > steps
+    ? `in a run of ${steps} step${steps === 1 ? '' : 's'}, which has one ${what} at its end in any case`
+    : undefined;
 
 const RULES: readonly Rule[] = [
   {
@@ -100,6 +110,7 @@ const RULES: readonly Rule[] = [
       data.randomCrop && data.resize === net.inputSize
         ? `where data.resize is the input's ${net.inputSize} pixels: there is one place to cut`
         : undefined,
+    remedy: ({ net }) => `give room with --resize ${Math.round(net.inputSize * ROOM_TO_CUT)}`,
   },
   {
     path: 'data.cropGroup',
@@ -130,6 +141,16 @@ const RULES: readonly Rule[] = [
         : undefined,
   },
   {
+    path: 'evalEvery',
+    harmless: true,
+    reason: ({ evalEvery, steps }) => afterTheEnd(evalEvery, steps, 'evaluation'),
+  },
+  {
+    path: 'checkpointEvery',
+    harmless: true,
+    reason: ({ checkpointEvery, steps }) => afterTheEnd(checkpointEvery, steps, 'checkpoint'),
+  },
+  {
     path: 'keep',
     harmless: true,
     reason: ({ checkpointEvery }) =>
@@ -150,7 +171,7 @@ export function ineffective(
   base: unknown,
   machine: Pick<Machine, 'hasFiles'>,
 ): string[] {
-  return RULES.flatMap(({ path, reason, harmless }) => {
+  return RULES.flatMap(({ path, reason, harmless, remedy }) => {
     const keys = path.split('.');
     const giver = layers.findLast((layer) => layer.by !== undefined && sets(layer, ...keys));
     if (giver === undefined || giver !== layers.findLast((layer) => sets(layer, ...keys))) return [];
@@ -159,7 +180,9 @@ export function ineffective(
     if (giver.by === 'line') {
       const name = flagOf(path, valueAt(giver.values, keys));
       if (harmless) return [`${name} does nothing ${why}`];
-      throw new ConfigError(`Cannot go by ${name}: it does nothing ${why}; leave it out`);
+      throw new ConfigError(
+        `Cannot go by ${name}: it does nothing ${why}; leave it out${remedy ? `, or ${remedy(config)}` : ''}`,
+      );
     }
     if (isEqual(valueAt(config, keys), valueAt(base, keys))) return [];
     return [`${path} in ${giver.file} does nothing ${why}`];

@@ -11,6 +11,7 @@ import { pipeline } from 'node:stream/promises';
 import tar from 'tar-stream';
 import { DataError } from '../errors.js';
 import { tryFolder } from '../own-file.js';
+import { jsonText } from '../printable.js';
 import { shuffled } from '../random.js';
 import { formatOf } from './decode.js';
 import { type FileDataset, type ImageFiles, openReader } from './files.js';
@@ -84,7 +85,7 @@ export async function packImages(dataset: FileDataset, { out, shardBytes, progre
       val: { images: test.count, shards: named('val') },
     };
     const packed: PackedDataset = { version: 1, name, classes: classNames, key: trainKey, ignored, parts };
-    await writeWhole(out, DATASET_FILE, JSON.stringify(packed));
+    await writeWhole(out, DATASET_FILE, jsonText(packed));
     return { shards: shards.length, kept, images: train.count + test.count };
   } catch (error) {
     if (error instanceof DataError || (error as NodeJS.ErrnoException).code === undefined) throw error;
@@ -190,7 +191,7 @@ async function writeShard(out: string, folder: string, files: ImageFiles, { name
       const [key, label] = [String(index).padStart(9, '0'), files.labels[index]!];
       columns.offset.push(await add(`${key}.${endingOf(path, read.bytes)}`, read.bytes));
       await add(`${key}.cls`, Buffer.from(`${label}`));
-      await add(`${key}.json`, Buffer.from(JSON.stringify({ path, label })));
+      await add(`${key}.json`, Buffer.from(jsonText({ path, label })));
       columns.label.push(label);
       columns.path.push(path);
       columns.bytes.push(read.bytes.length);
@@ -205,7 +206,7 @@ async function writeShard(out: string, folder: string, files: ImageFiles, { name
   if (statSync(unfinished).size !== size) throw new Error(`${unfinished} is not laid out as its index says`);
   await finish(out, name);
   const index: ShardIndex = { size, index: indices, ...columns };
-  const text = JSON.stringify(index);
+  const text = jsonText(index);
   assert(Buffer.byteLength(text) <= MAX_INDEX_BYTES, `the index of ${name} is too long to be read`);
   await writeWhole(out, indexName(name), text);
 }

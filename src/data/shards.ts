@@ -1,4 +1,5 @@
 /** Which images share a shard. */
+import { jsonText } from '../printable.js';
 
 /** What an image takes: of its shard, and at most of the shard's index. */
 export interface Room {
@@ -13,7 +14,7 @@ const HEAD_BYTES = 200;
 
 /** The most that an image of that path adds to the JSON of its shard's index. */
 export function indexBytesOf(path: string): number {
-  return COLUMNS_BYTES + Buffer.byteLength(JSON.stringify(path));
+  return COLUMNS_BYTES + Buffer.byteLength(jsonText(path));
 }
 
 /**

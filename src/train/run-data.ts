@@ -16,6 +16,7 @@ import {
 } from '../data/index.js';
 import { CheckpointError } from '../errors.js';
 import { tryFolder, writeOwn } from '../own-file.js';
+import { jsonText } from '../printable.js';
 import { readJson } from '../read-json.js';
 import { ownerOf } from './resume.js';
 
@@ -45,7 +46,7 @@ export function keepRunData(
   const folder = join(out, run);
   try {
     mkdirSync(folder, { recursive: true });
-    if (classNames) writeOwn(join(folder, CLASSES_FILE), `${JSON.stringify(classNames, null, 1)}\n`);
+    if (classNames) writeOwn(join(folder, CLASSES_FILE), `${jsonText(classNames, 1)}\n`);
     if (statistics) writeStatistics(folder, STATISTICS_FILE, statistics);
   } catch (error) {
     throw new CheckpointError(

@@ -135,11 +135,17 @@ function matchAll(
   { entries, metadata }: TensorFile,
 ): Pick<ImportSource, 'tensors' | 'leftOut'> {
   const portables = portablesOf(net);
-  const { names, unexpected, leftOut } = matchNames(
+  const { names, unexpected, leftOut, nets } = matchNames(
     net,
     portables,
     entries.map(({ name }) => name).filter((name) => name !== MEAN_IMAGE || metadata[DESCRIPTION] === undefined),
   );
+  if (nets.length > 0) {
+    throw new CheckpointError(
+      `Cannot import ${file}: it holds ${nets.length} nets (${nets.map((name) => cut(name)).join(' and ')} are the same tensor of each), expected one; write a file that has the tensors of one of them`,
+      file,
+    );
+  }
   const shapeOf = (name: string) => entries.find((each) => each.name === name)!.shape;
   const missing = portables.filter((each) => !names.has(each)).map(({ name }) => name);
   const wrong = [...names].flatMap(([portable, name]) =>

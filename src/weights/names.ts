@@ -19,6 +19,8 @@ export interface Matched {
   unexpected: readonly string[];
   /** What stands before the names that were found, and was left out of them: `model._orig_mod.`; '' is nothing. */
   leftOut: string;
+  /** Where the file has the whole net more than once: each one's name of the first tensor. */
+  nets: readonly string[];
 }
 
 /** A file of another net may have any number of prefixes; that of the net is before as many names as it has tensors. */
@@ -27,19 +29,25 @@ const MOST_PREFIXES = 8;
 /**
  * Finds the net's joined tensors among a file's names; of two names for one tensor the second is unexpected. A module
  * that holds the net puts its own name before all of the net's (Lightning's `model.`): that is left out where it takes
- * more of them for the net's.
+ * more of them for the net's. Which of two whole nets is meant (`model.` and `ema.`) nobody says: both are told.
  */
 export function matchNames(net: Net, portables: readonly Portable[], names: readonly string[]): Matched {
   let best = matchBehind('', net, portables, names);
-  for (const prefix of prefixesOf(names)) {
-    if (best.names.size === portables.length) break;
+  const nets: string[] = [];
+  for (const prefix of ['', ...prefixesOf(names)]) {
     const next = matchBehind(prefix, net, portables, names);
     if (next.names.size > best.names.size) best = next;
+    if (next.names.size === portables.length) nets.push(next.names.get(portables[0]!)!);
   }
-  return best;
+  return { ...best, nets: nets.length > 1 ? nets : [] };
 }
 
-function matchBehind(prefix: string, net: Net, portables: readonly Portable[], names: readonly string[]): Matched {
+function matchBehind(
+  prefix: string,
+  net: Net,
+  portables: readonly Portable[],
+  names: readonly string[],
+): Omit<Matched, 'nets'> {
   const inner = names.map((name) => (plain(name).startsWith(prefix) ? plain(name).slice(prefix.length) : ''));
   const numbered = numberedLayers(net, inner);
   const found = new Map<Portable, string>();

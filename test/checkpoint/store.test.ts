@@ -41,7 +41,7 @@ function stateOf(step: number): RunState {
     },
     ...{ placement: 'split', config: { net: { width: 0.25 } }, configHash: 'a'.repeat(64) },
     data: { name: 'sample', trainImages: 100, testImages: 10 },
-    classes: ['a', 'b'],
+    classes: ['a', 'b\u009b31m\u200f'],
     versions: { node: '20.0.0' },
   };
 }
@@ -70,6 +70,7 @@ test('writeCheckpoint() writes what readCheckpoint() takes back', () => {
   assert.deepEqual(fs.readdirSync(folder).sort(), names);
   const checkpoint = readCheckpoint(folder);
   assert.deepEqual(checkpoint.state, stateOf(1000));
+  assert.doesNotMatch(fs.readFileSync(join(folder, 'state.json'), 'utf8'), /[\u009b\u200f]/); // a terminal obeys them
   assert.deepEqual([checkpoint.files, checkpoint.bytes], [names.slice(2).map((name) => join(folder, name)), bytes]);
   const file = openTensors(checkpoint.files[1]!);
   const { values } = draftOf(1000).towers[1]!;

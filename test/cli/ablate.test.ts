@@ -49,7 +49,7 @@ test('ablate trains each variant as a run of its own, and tabulates them beside 
   const out = newOut();
   const seen: Config[] = [];
   const train = training({ baseline: 0.8, 'no-norm': 0.75, columns: 0.9 }, seen);
-  const { exitCode, stdout, stderr } = await ablate(out, ['--only', 'no-norm,columns', '--seed', '3'], train);
+  const { exitCode, stdout, stderr } = await ablate(out, ['--variants', 'no-norm,columns', '--seed', '3'], train);
   assert.deepEqual([exitCode, stderr.text], [0, '']);
   assert.deepEqual(
     seen.map((config) => [config.run, config.seed, config.net.norm, config.net.table]),
@@ -79,7 +79,7 @@ test('ablate trains each variant as a run of its own, and tabulates them beside 
 
 test('ablate on CPUs compares no speed of a variant that has other cores than the baseline, and says so', async () => {
   const out = newOut();
-  const { stdout } = await ablate(out, ['--only', 'one-gpu,columns'], training({}));
+  const { stdout } = await ablate(out, ['--variants', 'one-gpu,columns'], training({}));
   const { rows } = jsonOf(out);
   const [, oneGpu] = rows;
   assert.deepEqual(
@@ -96,9 +96,9 @@ test('ablate on CPUs compares no speed of a variant that has other cores than th
 test('ablate has the top-5 error where there are classes enough', async () => {
   const config = join(newOut(), 'c.json');
   fs.writeFileSync(config, JSON.stringify({ net: { classes: 100 } }));
-  const { stdout } = await ablate(newOut(), ['--only', 'tanh', '--config', config], training({}));
+  const { stdout } = await ablate(newOut(), ['--variants', 'tanh', '--config', config], training({}));
   assert.match(stdout.text, /top-1 error +points +top-5 error +points +images\/s +cores +speed/);
-  assert.doesNotMatch((await ablate(newOut(), ['--only', 'tanh'], training({}))).stdout.text, /top-5/);
+  assert.doesNotMatch((await ablate(newOut(), ['--variants', 'tanh'], training({}))).stdout.text, /top-5/);
 });
 
 test('ablate that is interrupted says what is there, and goes on under the same name', async () => {
@@ -110,7 +110,7 @@ test('ablate that is interrupted says what is there, and goes on under the same 
     ui.report({ ...RUN_END, status: 'stopped', exit_code: 130, steps: 1 });
     return { exitCode: 130, top1: Number.NaN, steps: 1 };
   };
-  const argv = ['--only', 'tanh,no-dropout'];
+  const argv = ['--variants', 'tanh,no-dropout'];
   const first = await ablate(out, argv, stopping);
   assert.equal(first.exitCode, 130);
   assert.match(first.stdout.text, /^tanh .* stopped$/m);
@@ -132,7 +132,7 @@ test('ablate that is interrupted says what is there, and goes on under the same 
     ],
   );
   // A third one adds to the table, and loses nothing.
-  const third = await ablate(out, ['--only', 'no-norm'], training({}));
+  const third = await ablate(out, ['--variants', 'no-norm'], training({}));
   assert.equal(third.exitCode, 0);
   assert.deepEqual(
     jsonOf(out).rows.map(({ variant }) => variant),
@@ -150,7 +150,7 @@ test('ablate goes on with a run that was killed, by what its log and its checkpo
     putCheckpoint(folder, 3, { config: { ...config } });
     throw new Error('as if it were killed');
   };
-  assert.equal((await ablate(out, ['--only', 'tanh'], killed)).exitCode, 1);
+  assert.equal((await ablate(out, ['--variants', 'tanh'], killed)).exitCode, 1);
   assert.deepEqual(
     jsonOf(out).rows.map(({ run: name, result }) => [name, result]),
     [
@@ -167,7 +167,7 @@ test('ablate goes on with a run that was killed, by what its log and its checkpo
     ui.report(RUN_END);
     return { exitCode: 0, top1: 0.7, steps: 3 };
   };
-  const { exitCode } = await ablate(out, ['--only', 'tanh'], ending);
+  const { exitCode } = await ablate(out, ['--variants', 'tanh'], ending);
   assert.equal(exitCode, 0);
   const { result } = jsonOf(out).rows[0]!;
   assert.deepEqual([result!.status, result!.top1Error, result!.imagesPerSecond], ['done', 1 - 0.7, 200]);
@@ -175,9 +175,9 @@ test('ablate goes on with a run that was killed, by what its log and its checkpo
 
 test('ablate can go on when it was killed in its first run', async () => {
   const out = newOut();
-  const killed = await ablate(out, ['--only', 'tanh'], () => Promise.reject(new Error('as if it were killed')));
+  const killed = await ablate(out, ['--variants', 'tanh'], () => Promise.reject(new Error('as if it were killed')));
   assert.equal(killed.exitCode, 1);
-  assert.equal((await ablate(out, ['--only', 'tanh'], training({}))).exitCode, 0);
+  assert.equal((await ablate(out, ['--variants', 'tanh'], training({}))).exitCode, 0);
 });
 
 test('ablate goes on after a variant that fails, and ends with 1', async () => {
@@ -188,7 +188,7 @@ test('ablate goes on after a variant that fails, and ends with 1', async () => {
     ui.report({ ...RUN_END, status: 'failed', exit_code: 1, steps: 0, error: 'Cannot go on: the loss is NaN' });
     return { exitCode: 1, top1: Number.NaN, steps: 0 };
   };
-  const { exitCode, stdout, stderr } = await ablate(out, ['--only', 'no-norm,tanh'], failing);
+  const { exitCode, stdout, stderr } = await ablate(out, ['--variants', 'no-norm,tanh'], failing);
   assert.deepEqual([exitCode, stderr.text], [1, 'error: Cannot go on: the loss is NaN\n']);
   assert.match(stdout.text, /^no-norm .* failed/m);
   assert.match(stdout.text, /^tanh .* 50\.00 %/m);
@@ -199,8 +199,13 @@ test('ablate refuses names that are no variant, and other settings under a name 
   const out = newOut();
   const train = training({});
   const cases: [argv: string[], message: RegExp][] = [
-    [['--only', 'norm'], /^error: --only has "norm", expected names among no-norm, no-overlap, one-gpu, .*\n$/],
-    [['--only', 'relu'], /^error: Cannot ablate relu: the baseline has it; leave it out of --only\n$/],
+    [['--variants', 'norm'], /^error: --variants has "norm", expected names among no-norm, no-overlap, one-gpu, .*\n$/],
+    [['--variants', 'relu'], /^error: Cannot ablate relu: the baseline has it; leave it out of --variants\n$/],
+    [['--only', 'norm'], /^error: --variants has "norm"/], // its name of before
+    [
+      ['--only', 'tanh', '--variants', 'tanh'],
+      /^error: option '--only <names>' cannot be used with option '--variants/,
+    ],
     [['--batch-size', '0'], /^error: --batch-size is 0/],
   ];
   for (const [argv, message] of cases) {
@@ -209,8 +214,8 @@ test('ablate refuses names that are no variant, and other settings under a name 
     assert.match(stderr.text, message);
   }
   assert.deepEqual(fs.readdirSync(out), [], 'nothing is left of what was refused');
-  await ablate(out, ['--only', 'tanh'], train);
-  const other = await ablate(out, ['--only', 'tanh', '--seed', '9'], train);
+  await ablate(out, ['--variants', 'tanh'], train);
+  const other = await ablate(out, ['--variants', 'tanh', '--seed', '9'], train);
   assert.equal(other.exitCode, 2);
   assert.match(other.stderr.text, /its ablation had another seed, expected the same settings; choose another --run/);
   fs.mkdirSync(join(out, 'b'));
@@ -221,7 +226,7 @@ test('ablate refuses names that are no variant, and other settings under a name 
 
 test('ablate --json prints the result alone, every number visible', async () => {
   const out = newOut();
-  const argv = ['ablate', '--json', '--out', out, '--only', 'tanh'];
+  const argv = ['ablate', '--json', '--out', out, '--variants', 'tanh'];
   const { stdout } = await run(argv, { trainRoom: roomWith({ train: training({ baseline: Number.NaN }) }) });
   const { rows, settings } = JSON.parse(stdout.text) as Ablation;
   assert.deepEqual(
@@ -238,7 +243,7 @@ test('ablate --json prints the result alone, every number visible', async () => 
 test('ablate without a name gets a folder of its own beside one that was started in the same second', async () => {
   const out = newOut();
   const during: Outcome[] = [];
-  const argv = ['ablate', '--quiet', '--out', out, '--only', 'tanh'];
+  const argv = ['ablate', '--quiet', '--out', out, '--variants', 'tanh'];
   const train: TrainRoom['train'] = async (config, ui) => {
     if (during.length === 0) during.push(await run(argv, { trainRoom: roomWith({ train: training({}) }) }));
     return training({})(config, ui);
@@ -259,10 +264,10 @@ test('ablate refuses a folder in which another one is at work, and gives its own
   const during: Outcome[] = [];
   const train: TrainRoom['train'] = async (config, ui) => {
     assert.ok(fs.existsSync(join(out, 'a', 'lock.json')));
-    if (during.length === 0) during.push(await ablate(out, ['--only', 'tanh'], training({})));
+    if (during.length === 0) during.push(await ablate(out, ['--variants', 'tanh'], training({})));
     return training({})(config, ui);
   };
-  const { exitCode } = await ablate(out, ['--only', 'tanh'], train);
+  const { exitCode } = await ablate(out, ['--variants', 'tanh'], train);
   assert.deepEqual([exitCode, during[0]!.exitCode], [0, 2]);
   const message = new RegExp(
     `^error: Cannot train in .*a: process ${process.pid} on \\S+ trains there since .*--run\n$`,
@@ -280,7 +285,7 @@ test('ablate refuses a folder in which another one is at work, and gives its own
 
 test('ablate reads the rows of an earlier one once that has given its folder up', async () => {
   const out = newOut();
-  await ablate(out, ['--only', 'tanh'], training({}));
+  await ablate(out, ['--variants', 'tanh'], training({}));
   const file = join(out, 'a', 'ablation.json');
   const whole = fs.readFileSync(file, 'utf8');
   const lock = lockNow(join(out, 'a'));
@@ -288,7 +293,7 @@ test('ablate reads the rows of an earlier one once that has given its folder up'
   ablation.rows[1]!.result = null;
   fs.writeFileSync(file, JSON.stringify(ablation));
   const seen: Config[] = [];
-  const second = ablate(out, ['--only', 'tanh'], training({}, seen));
+  const second = ablate(out, ['--variants', 'tanh'], training({}, seen));
   await sleep(100); // it waits a while for whoever may be ending
   fs.writeFileSync(file, whole);
   lock.release();

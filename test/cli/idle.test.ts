@@ -7,6 +7,7 @@ import type { TrainRoom } from '../../src/cli/services.js';
 import { TOLERANCES } from '../../src/train/verify.js';
 import { folderOf } from '../data/sets.js';
 import { roomWith, run, Screen } from './stand-ins.js';
+import { lenetRun } from './weights-runs.js';
 
 test('what was typed and does nothing is refused with one sentence and exit code 2', async () => {
   const single = 'with --placement single: one device exchanges nothing; leave it out';
@@ -30,14 +31,6 @@ test('what was typed and does nothing is refused with one sentence and exit code
     [
       ['verify', '--golden', 'g.json', '--steps', '5'],
       "option '--golden <file>' cannot be used with option '--steps <n>'",
-    ],
-    [
-      ['eval', '--run', './r', '--out', 'runs'],
-      'Cannot go by --out: it does nothing with --run ./r, which is a path; leave it out',
-    ],
-    [
-      ['predict', 'a.jpg', '--run', './r', '--out', 'runs'],
-      'Cannot go by --out: it does nothing with --run ./r, which is a path; leave it out',
     ],
     [
       ['data', 'prepare', 'd', '--shard-size', '5'],
@@ -80,7 +73,7 @@ test('--log-every says where a bar is drawn that the lines are for a file or a p
   const out = folderOf(t, {});
   for (const command of ['train', 'ablate']) {
     for (const isTTY of [true, false]) {
-      const only = command === 'ablate' ? ['--only', 'no-norm'] : [];
+      const only = command === 'ablate' ? ['--variants', 'no-norm'] : [];
       const argv = [command, '--out', out, '--log-every', '5', '--run', `${command}-${isTTY}`, ...only];
       const screen = new Screen(isTTY);
       await run(argv, { stdout: screen });
@@ -95,4 +88,15 @@ test('eval, predict, import and summary say it on stderr', async () => {
     [exitCode, stderr.text],
     [0, '--no-norm does nothing with the net lenet, which has no such layer\n'],
   );
+});
+
+test('--out beside the path of a run is said, and the run is taken', async (t) => {
+  const folder = await lenetRun(folderOf(t, {}), 'r');
+  const evaluateRun: TrainRoom['evaluateRun'] = async () => ({ images: 1, loss: 0, top1: 0, top5: 0 });
+  const predictFiles: TrainRoom['predictFiles'] = async () => [];
+  for (const argv of [['eval'], ['predict', 'a.jpg']]) {
+    const trainRoom = roomWith({ evaluateRun, predictFiles });
+    const { exitCode, stderr } = await run([...argv, '--run', folder, '--out', 'runs'], { trainRoom });
+    assert.deepEqual([exitCode, stderr.text], [0, `--out does nothing with --run ${folder}, which is a path\n`]);
+  }
 });

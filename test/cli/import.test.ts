@@ -66,6 +66,18 @@ function halved(path: string, prefix: string): string {
   return path;
 }
 
+test('import of a file that holds two nets names both', async () => {
+  const twice = join(out, 'twice.safetensors');
+  const source = openTensors(file);
+  const own = source.entries.map(({ name, shape }) => ({ name, shape }));
+  source.close();
+  const entries = ['model.', 'ema.'].flatMap((prefix) => own.map((each) => ({ ...each, name: prefix + each.name })));
+  writeTensors(twice, entries, {}, () => {});
+  const { exitCode, stderr } = await run(['import', twice, '--out', out, '--run', 'twice', '--preset', 'lenet']);
+  const said = 'it holds 2 nets (ema.conv1.weight and model.conv1.weight are the same tensor of each), expected one';
+  assert.deepEqual([exitCode, stderr.text.includes(`Cannot import ${twice}: ${said}; `)], [1, true], stderr.text);
+});
+
 test('import leaves out what stands before all names and says so, and reads half floats', async () => {
   const compiled = halved(join(out, 'compiled.safetensors'), 'model._orig_mod.');
   const argv = ['import', compiled, '--out', out, '--preset', 'lenet', '--run'];

@@ -33,18 +33,53 @@ function said(argv: readonly string[], env: Readonly<Record<string, string>>): s
 
 test('every flag that npm took is named, with the line that works', () => {
   const commands = (command: Command): Command[] => [command, ...command.commands.flatMap(commands)];
-  const options = new Set(commands(program).flatMap((command) => command.options));
-  assert.ok(options.size > 60);
-  for (const { long, negate, required } of options) {
+  const scripts = commands(program).filter((command) => command.parent && command.commands.length === 0);
+  const pairs = scripts.flatMap((command) => command.options.map((option) => ({ command, option })));
+  assert.ok(pairs.length > 200);
+  for (const { command, option } of pairs) {
+    const { long, negate, required } = option;
+    if (long === '--only') continue;
+    const argv = command.parent === program ? [command.name()] : [command.parent!.name(), command.name()];
+    const env = {
+      ...OURS,
+      npm_lifecycle_event: argv[0]!,
+      npm_lifecycle_script: `exec node scripts/run.mjs ${argv[0]}`,
+    };
     const name = `npm_config_${long!.slice(2).replace(/^no-/, '').replaceAll('-', '_')}`;
     // As npm writes `--seed=7`, `--json` and `--no-flip`.
     const value = required ? '7' : negate ? '' : 'true';
     const typed = required ? `${long} 7` : long;
     assert.equal(
-      said(ARGV, { ...OURS, [name]: value }),
-      `Cannot go by ${typed}: npm took it for a setting of its own, expected a flag of alexnet-split after a --; type \`npm run train:split -- ${typed}\``,
+      said(argv, { ...env, [name]: value }),
+      `Cannot go by ${typed}: npm took it for a setting of its own, expected a flag of alexnet-split after a --; type \`npm run ${[argv[0], '--', ...argv.slice(1), typed].join(' ')}\``,
     );
   }
+});
+
+test('a flag that the command does not have is not advised', () => {
+  const of = (words: string) => ({
+    ...OURS,
+    npm_lifecycle_event: words.split(' ')[0]!,
+    npm_lifecycle_script: `node scripts/run.mjs ${words}`,
+  });
+  const cases: [words: string, typed: Record<string, string>, said: string][] = [
+    ['summary', { seed: '7' }, '--seed: summary has no such flag; leave it out'],
+    ['train --placement split', { quick: 'true', seed: '7' }, '--quick: train has no such flag; leave it out'],
+    ['train --placement split', { seed: '' }, '--no-seed: train has no such flag; leave it out'],
+    ['train --placement split', { dropout: 'true' }, '--dropout: train has no such flag; leave it out'],
+    ['doctor', { seed: '7', flip: 'true' }, '--flip, --seed: doctor has no such flags; leave them out'],
+    ['data check d', { pack: 'x' }, '--pack: data check has no such flag; leave it out'],
+  ];
+  for (const [words, typed, message] of cases) {
+    const npm = Object.fromEntries(Object.entries(typed).map(([key, value]) => [`npm_config_${key}`, value]));
+    assert.equal(
+      said(words.split(' '), { ...of(words), ...npm }),
+      `Cannot go by ${message}, and give others after a --`,
+    );
+  }
+  // What npm has itself is for npm where the command has no such flag.
+  assert.equal(said(['setup'], { ...of('setup'), npm_config_json: 'true' }), undefined);
+  assert.equal(said(['ablate'], { ...of('ablate'), npm_config_only: 'production' }), undefined);
 });
 
 test('the line that works has the values and the arguments that npm left', () => {
@@ -92,7 +127,7 @@ test('the command stops with exit code 2 before anything else', async () => {
 });
 
 test('an argument that npm left of a flag that it did not tell of gets a hint', async () => {
-  // Of `npm run ablate --only no-norm`, which npm takes for a setting of its own that has a wrong value.
+  // Of `npm run ablate --only no-norm`: npm has a setting of that name, for which the value is wrong.
   const env = { ...OURS, npm_lifecycle_event: 'ablate', npm_lifecycle_script: 'node scripts/run.mjs ablate' };
   const { exitCode, stderr } = await run(['ablate', 'no-norm'], { env });
   const said = "error: too many arguments for 'ablate'. Expected 0 arguments but got 1.";
@@ -101,6 +136,19 @@ test('an argument that npm left of a flag that it did not tell of gets a hint', 
 });
 
 const noNpm = spawnSync('npm', ['--version']).status === 0 ? false : 'there is no npm on the PATH';
+
+test('npm has no setting by the name of a flag of ours, but those it hands on', { skip: noNpm }, () => {
+  const { stdout } = spawnSync('npm', ['config', 'ls', '--long', '--json'], { encoding: 'utf8' });
+  const settings = Object.keys(JSON.parse(stdout));
+  assert.ok(settings.length > 50);
+  const options = [program, ...program.commands, ...program.commands.flatMap(({ commands }) => commands)].flatMap(
+    (command) => command.options.filter(({ hidden }) => !hidden).map((option) => option.name()),
+  );
+  assert.deepEqual(
+    settings.filter((name) => options.includes(name)),
+    ['json', 'version'],
+  );
+});
 
 test('npm itself: a flag without -- stops, and paths begin where the user stands', { skip: noNpm }, (t) => {
   const cwd = fs.realpathSync(folderOf(t, { 'settings.json': Buffer.from('no JSON') }));

@@ -8,6 +8,7 @@ import { buildProgram } from '../../src/cli/program.js';
 import { type AcceptRoom, SERVICES, type Services, type TrainRoom } from '../../src/cli/services.js';
 import type { LogEvent } from '../../src/log.js';
 import { newReport } from '../../src/train/accept/report.js';
+import { keepRunData } from '../../src/train/run-data.js';
 import { TOLERANCES } from '../../src/train/verify.js';
 import { folderOf, imageFolderOf } from '../data/sets.js';
 import { CHECK, EVAL, RUN_END, RUN_START, trainStep, WARNING } from '../events.js';
@@ -17,7 +18,7 @@ import { lenetRun } from './weights-runs.js';
 /** Sets a title, clears the screen in eight bits and in two, turns letters round, and begins lines of its own. */
 const NAME = 'n\u001b]0;TITLE\u0007\u009b2J\u202e\r\nFORGED\u2028\u001b[2J\u007f';
 // biome-ignore lint/suspicious/noControlCharactersInRegex: those are what is not to come through
-const OBEYED = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/;
+const OBEYED = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]/;
 
 const results: TrainRoom = {
   train: async (config, { report, note }) => {
@@ -80,11 +81,10 @@ const services: Partial<Services> = {
 };
 
 /** A command line for each command, or several, and one that fails. */
-async function commandLines(t: TestContext): Promise<Record<string, string[][]>> {
-  const work = folderOf(t, {});
+async function commandLines(t: TestContext, work: string): Promise<Record<string, string[][]>> {
   const out = join(work, NAME);
   const folder = await lenetRun(out, 'r');
-  fs.writeFileSync(join(folder, 'classes.json'), JSON.stringify(Array(10).fill(NAME)));
+  keepRunData({ out, run: 'r' }, Array(10).fill(NAME), undefined);
   const data = imageFolderOf(t, {
     ...{ [`train/${NAME}/1.jpg`]: 'rgb.jpg', [`train/${NAME}/2.jpg`]: new Uint8Array(3) },
     ...{ [`val/${NAME}/1.jpg`]: 'rgb.jpg', [`train/b/${NAME}.jpg`]: 'rgb.jpg', 'val/b/1.jpg': 'rgb.jpg' },
@@ -104,9 +104,9 @@ async function commandLines(t: TestContext): Promise<Record<string, string[][]>>
       ['train', '--resume', NAME],
     ],
     ablate: [
-      ['ablate', ...at, '--run', 'a', '--only', 'no-norm'],
-      ['ablate', ...at, '--run', 'b', '--only', NAME],
-      ['ablate', ...at, '--run', 'c', '--only', 'no-norm', '--json'],
+      ['ablate', ...at, '--run', 'a', '--variants', 'no-norm'],
+      ['ablate', ...at, '--run', 'b', '--variants', NAME],
+      ['ablate', ...at, '--run', 'c', '--variants', 'no-norm', '--json'],
     ],
     verify: [['verify'], ['verify', '--json'], ['verify', '--golden', NAME], ['verify', '--steps', NAME]],
     summary: [['summary', '--net', NAME]],
@@ -154,7 +154,8 @@ async function commandLines(t: TestContext): Promise<Record<string, string[][]>>
 }
 
 test('no command writes what a terminal would obey, or a line that a name begins', async (t) => {
-  const lines = await commandLines(t);
+  const work = folderOf(t, {});
+  const lines = await commandLines(t, work);
   const commands = buildProgram(SERVICES, () => {}).commands.map((command) => command.name());
   assert.deepEqual(
     commands.filter((name) => !(name in lines)),
@@ -170,7 +171,34 @@ test('no command writes what a terminal would obey, or a line that a name begins
     if (!['summary', 'export'].includes(argv[0]!)) assert.match(text, /TITLE/, `${title} did not come to the name`);
     if (argv.includes('--json')) for (const line of jsonOf(stdout)) assert.doesNotThrow(() => JSON.parse(line), title);
   }
+  const texts = textsIn(work);
+  for (const kind of [
+    'config.json',
+    'dataset.json',
+    'train-000000.json',
+    `${NAME}.json`,
+    'classes.json',
+    `${NAME}.safetensors`,
+  ]) {
+    assert.ok(
+      texts.some(([name]) => name.endsWith(kind)),
+      `${kind} was not written`,
+    );
+  }
+  for (const [name, text] of texts) assert.ok(!OBEYED.test(text), `${JSON.stringify(name)}: ${JSON.stringify(text)}`);
 });
+
+/** Of the files that are text, or begin with some: `cat` shows them. */
+function textsIn(folder: string): [name: string, text: string][] {
+  const files = fs.readdirSync(folder, { recursive: true, withFileTypes: true }).filter((each) => each.isFile());
+  return files.flatMap(({ name, parentPath }): [string, string][] => {
+    const bytes = fs.readFileSync(join(parentPath, name));
+    if (/\.(json|md|ndjson)$/.test(name)) return [[name, bytes.toString()]];
+    return name.endsWith('.safetensors')
+      ? [[name, bytes.toString('utf8', 8, 8 + Number(bytes.readBigUInt64LE()))]]
+      : [];
+  });
+}
 
 /** Of `data check` JSON over several lines, of others one a line. */
 function jsonOf({ text, lines }: Screen): string[] {

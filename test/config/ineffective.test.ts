@@ -58,9 +58,21 @@ const CASES: [so: Values, set: Values, flag: string, key: string, why: RegExp][]
 test('a setting that does nothing is refused when it was typed', () => {
   for (const [so, set, flag, , why] of CASES) {
     for (const layer of [typed, inFile]) {
-      const message = new RegExp(`^Cannot go by ${flag}: it does nothing .*${why.source}.*; leave it out$`);
+      const message = new RegExp(
+        `^Cannot go by ${flag}: it does nothing .*${why.source}.*; leave it out(, or give room with --resize 32)?$`,
+      );
       assert.throws(() => idle(layer(so), typed(set)), { name: 'ConfigError', message }, flag);
     }
+  }
+});
+
+test('the message has what would make it do something', () => {
+  for (const [so, size] of [
+    [LENET, 32],
+    [{ preset: 'mini', data: { resize: 67 } }, 77],
+  ] as const) {
+    const message = new RegExp(`^Cannot go by --crop: .*; leave it out, or give room with --resize ${size}$`);
+    assert.throws(() => idle(typed(so), typed({ data: { randomCrop: true } })), { message });
   }
 });
 
@@ -86,6 +98,9 @@ test('what does something is taken in silence', () => {
     [{ ...LENET, data: { resize: 32 } }, { data: { randomCrop: true, cropGroup: 4 } }],
     [{}, { data: { saturation: 0.1, mean: [1, 2, 3] }, net: { dropout: false, norm: false, overlap: false } }],
     [{ epochs: 3 }, { optimizer: { schedule: { kind: 'steps', epochs: [2], factor: 0.1 } } }],
+    [{ steps: 3 }, { evalEvery: 3, checkpointEvery: 2 }],
+    [{ steps: 3 }, { checkpointEvery: '10m' }],
+    [{ steps: 3 }, { evalEvery: 0, checkpointEvery: 0 }],
     [{ devices: ['CPU:0', 'CPU:1'] }, { convolutions: 'direct', check: false, keep: 5 }],
   ];
   for (const [so, set] of pairs) {
@@ -101,6 +116,8 @@ test('what asks for what is so anyway is said, and goes on', () => {
     [LENET, { net: { norm: false } }, /^--no-norm does nothing with the net lenet/],
     [LENET, { net: { overlap: false } }, /^--no-overlap does nothing with the net lenet, whose pools do not overlap$/],
     [{ checkpointEvery: 0 }, { keep: 5 }, /^--keep does nothing with --checkpoint-every 0 until the run is resumed/],
+    [{ steps: 3 }, { evalEvery: 100 }, /^--eval-every does nothing in a run of 3 steps, which has one evaluation at/],
+    [{ steps: 1 }, { checkpointEvery: 2 }, /^--checkpoint-every does nothing in a run of 1 step, which has one check/],
     [{ ...SINGLE, compile: 'xla' }, { convolutions: 'direct' }, /^--convolutions does nothing with --compile xla/],
     [{ devices: ['GPU:0', 'GPU:0'] }, { convolutions: 'direct' }, /^--convolutions does nothing on GPUs/],
   ];
@@ -129,13 +146,22 @@ test('nothing is said of what a preset sets, a file repeats, or the program puts
 
 test('every setting was thought of: it is always of use, or there is a case for it here', () => {
   const cases = new Set(CASES.map(([, , , key]) => key));
-  const said = ['check', 'net.dropout', 'net.norm', 'net.overlap', 'keep', 'convolutions'];
+  const said = [
+    'check',
+    'net.dropout',
+    'net.norm',
+    'net.overlap',
+    'keep',
+    'convolutions',
+    'evalEvery',
+    'checkpointEvery',
+  ];
   /** Of use in every run; `steps` and `epochs`, and `logEvery` with `--quiet` or `--json`, are commander's to refuse. */
   const useful = [
     ...['preset', 'net.table', 'net.width', 'net.inputSize', 'net.classes', 'net.activation', 'batchSize', 'seed'],
     ...['data.source', 'data.colourNoise.strength', 'data.workers', 'data.resize', 'data.flip', 'data.brightness'],
     ...['data.contrast', 'data.meanImage', 'optimizer.learningRate', 'optimizer.momentum', 'optimizer.weightDecay'],
-    ...['placement', 'steps', 'epochs', 'evalEvery', 'logEvery', 'weights', 'checkpointEvery', 'run', 'out', 'compile'],
+    ...['placement', 'steps', 'epochs', 'logEvery', 'weights', 'run', 'out', 'compile'],
   ];
   const known = [...cases, ...said, ...useful];
   assert.deepEqual(

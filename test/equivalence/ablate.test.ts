@@ -19,7 +19,7 @@ test('ablate prints its table, and each variant is a run that can be evaluated',
   const [stdout, stderr] = [new Screen(), new Screen()];
   const small = ['--preset', 'mini', '--width', '0.05', '--steps', '3', '--batch-size', '8', '--quiet', '--no-check'];
   const argv = ['ablate', ...small, '--devices', DEVICES.join(','), '--out', folder, '--run', 'a'];
-  const exitCode = await main([...argv, '--only', 'one-gpu,columns'], { stdout, stderr });
+  const exitCode = await main([...argv, '--variants', 'one-gpu,columns'], { stdout, stderr });
   assert.deepEqual([exitCode, stderr.text], [0, '']);
   assert.match(stdout.text, /^variant +changed +towers +parameters +top-1 error +points +images\/s +(cores +)?speed$/m);
   for (const [name, towers] of Object.entries({ 'one-gpu': 1, columns: 2 })) {
@@ -36,7 +36,7 @@ test('ablate prints its table, and each variant is a run that can be evaluated',
 
 test('ablate goes on with a variant that was stopped in its midst, and comes to the same', async () => {
   const argv = ['ablate', ...lenetFlags(folder), '--steps', '4', '--checkpoint-every', '1', '--no-check'];
-  const where = ['--placement', 'single', '--devices', DEVICES[0], '--only', 'tanh', '--out', folder, '--json'];
+  const where = ['--placement', 'single', '--devices', DEVICES[0], '--variants', 'tanh', '--out', folder, '--json'];
   const started: [run: string, resumed: number | undefined][] = [];
   /** Stops the first training after its second step. */
   const stopping = (isOn: boolean) => async (): Promise<TrainRoom> => {

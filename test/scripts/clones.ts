@@ -35,6 +35,7 @@ export const FILES = {
     console.log('cli', ...process.argv.slice(2));
     if (process.argv.includes('seven')) process.exitCode = 7;
     export {};`,
+  'src/cli/npm-script.ts': 'export const userFolder = () => undefined;',
   'src/native/install/fetch.ts': `declare const process: any, console: any;
     export async function ensureLibrary() {
       if (process.env.NO_LIBRARY) throw Object.assign(new Error('Cannot fetch'), { name: 'SetupError' });

@@ -51,7 +51,10 @@ test('what is not of the net stays unexpected: a loss, a second net', () => {
   assert.deepEqual([loss.names.size, loss.unexpected], [PORTABLES.length, ['loss.weight', 'metric.count']]);
   const twice = matched([...held, ...OURS.map((name) => `ema.${name}`)]);
   assert.equal(twice.names.size, PORTABLES.length);
-  assert.equal(twice.unexpected.length, PORTABLES.length, 'which of the two is meant nobody says');
+  assert.deepEqual(twice.nets, ['ema.conv1.weight', 'model.conv1.weight'], 'which of the two is meant nobody says');
+  assert.deepEqual(matched([...OURS, ...held]).nets, ['conv1.weight', 'model.conv1.weight']);
+  assert.deepEqual(loss.nets, []);
+  assert.deepEqual(matched([...held, ...OURS.slice(1).map((name) => `ema.${name}`)]).nets, []);
 });
 
 test('a file of many names and none of the net takes no time', () => {

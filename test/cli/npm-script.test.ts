@@ -1,14 +1,12 @@
-/** Which folder the user of `npm run …` stands in. */
+/** Which script of npm's a command was started by, and which folder its user stands in. */
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { after } from 'node:test';
+import { npmScript, userFolder } from '../../src/cli/npm-script.js';
 
 const ROOT = new URL('../../../', import.meta.url);
-const { userFolder } = (await import(new URL('scripts/user-folder.mjs', ROOT).href)) as {
-  userFolder(root: string, args: readonly string[], env: NodeJS.ProcessEnv, cwd: string): string | undefined;
-};
 
 const base = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-user-'));
 after(() => fs.rmSync(base, { recursive: true, force: true }));
@@ -21,6 +19,7 @@ fs.symlinkSync(clone, join(base, 'link'));
 
 const ENV = {
   INIT_CWD: '/where/the/user/stands',
+  npm_lifecycle_event: 'train:split',
   npm_package_json: join(clone, 'package.json'),
   npm_lifecycle_script: 'node scripts/run.mjs train --placement split',
 };
@@ -39,6 +38,7 @@ test('userFolder() is where npm was started, of the command that a script of thi
     [ARGS, { ...ENV, npm_lifecycle_script: 'make' }, clone, false],
     [ARGS, ENV, other, false],
     [ARGS, { ...ENV, INIT_CWD: 'relative' }, clone, false],
+    [ARGS, { ...ENV, npm_lifecycle_event: undefined }, clone, false],
     [ARGS, {}, clone, false],
   ];
   for (const [args, env, cwd, stands] of cases) {
@@ -50,11 +50,16 @@ test('every script of this package that runs a command is known by its words', (
   const { scripts } = JSON.parse(fs.readFileSync(new URL('package.json', ROOT), 'utf8')) as {
     scripts: Record<string, string>;
   };
-  const commands = Object.entries(scripts).filter(([, text]) => / scripts\/run\.mjs [a-z]/.test(text));
+  const commands = Object.entries(scripts).filter(([, text]) => /^(exec )?node scripts\/run\.mjs [a-z]/.test(text));
   assert.ok(commands.length > 10);
   for (const [name, text] of commands) {
     const [, words = ''] = /run\.mjs ([\w -]+)/.exec(text) ?? [];
-    const env = { ...ENV, npm_lifecycle_script: text };
-    assert.equal(userFolder(clone, words.trim().split(' '), env, clone), ENV.INIT_CWD, name);
+    // With and without the shell's `exec`.
+    for (const script of [text, text.replace(/^exec /, ''), `exec ${text.replace(/^exec /, '')} "$@"`]) {
+      const env = { ...ENV, npm_lifecycle_event: name, npm_lifecycle_script: script };
+      const args = words.trim().split(' ');
+      assert.equal(userFolder(clone, args, env, clone), ENV.INIT_CWD, script);
+      assert.deepEqual(npmScript(clone, args, env), { name, words: args }, script);
+    }
   }
 });
