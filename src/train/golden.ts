@@ -264,6 +264,7 @@ function relative(value: number, expected: number): number {
 
 function norm(values: Float32Array): number {
   let sum = 0;
-  for (const value of values) sum += value * value;
+  // Sixty million values: an iterator takes ten times as long.
+  for (let i = 0; i < values.length; i++) sum += values[i]! ** 2;
   return Math.sqrt(sum);
 }
