@@ -1,7 +1,7 @@
 /** Data sets as they come: by other names, in other forms, with other lists. */
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { gzipSync } from 'node:zlib';
@@ -221,10 +221,19 @@ test('labels from 1 are brought down to 0 when they are those of the net, and el
   assert.deepEqual([...loadDataset(folder, 4).train.labels], [1, 2, 3]);
   const message = refusal(() => loadDataset(folder, 2), folder);
   assert.match(message, /label 2 at index 1, expected 0 to 1 .*go from 1 to 3: set .*--classes 3$/);
-  const lower = folderOf(t, files([1, 2, 3], [0, 3]));
+  for (const [train, test, from] of [
+    [[1, 2, 3], [0, 2], 1],
+    [[0, 1, 2], [1, 3], 0],
+  ] as const) {
+    const other = folderOf(t, files([...train], [...test]));
+    const refused = refusal(() => loadDataset(other, 3), other);
+    const wanted = `t10k-labels-idx1-ubyte: its labels go from ${test[0]} to ${test[1]}, expected them to count from ${from} as the training labels do`;
+    assert.ok(refused.includes(wanted) && !refused.includes('--classes'), refused);
+  }
+  const more = folderOf(t, files([0, 1, 2], [0, 3]));
   assert.match(
-    refusal(() => loadDataset(lower, 3), lower),
-    /label 0 at index 0, expected 1 to 3/,
+    refusal(() => loadDataset(more, 3), more),
+    /label 3 at index 1, .*--classes 4$/,
   );
 });
 
@@ -266,18 +275,21 @@ test("the lines of docs/data.md unpack another tool's shards into class folders"
     '001.png': 'rgba.png',
     '001.cls': Buffer.from('12\n'),
     '001.json': Buffer.from('{}'),
+    '002.jpg': 'rgb.jpg',
+    '002.cls': Buffer.from('../../gone'),
   });
+  const names = ['000.jpg', '000.cls', '001.png', '001.cls', '001.json', '002.jpg', '002.cls'];
   for (const part of ['train', 'val']) {
-    execFileSync('tar', ['-cf', `${part}-000000.tar`, '000.jpg', '000.cls', '001.png', '001.cls', '001.json'], {
-      cwd: folder,
-    });
+    execFileSync('tar', ['-cf', `${part}-000000.tar`, ...names], { cwd: folder });
   }
   const out = join(folder, 'set');
   mkdirSync(out);
   for (const name of readdirSync(folder).filter((each) => each.endsWith('.tar'))) {
     renameSync(join(folder, name), join(out, name));
   }
-  execFileSync('sh', ['-c', lines], { cwd: out });
+  const { stderr } = spawnSync('sh', ['-c', lines], { cwd: out, encoding: 'utf8' });
+  assert.match(stderr, /002\.cls of val-000000\.tar holds no class: \.\.\/\.\.\/gone/);
+  assert.ok(!existsSync(join(folder, 'gone')));
   for (const name of readdirSync(out).filter((each) => each.endsWith('.tar'))) rmSync(join(out, name));
   const { classNames, train, test: val } = readImageFolder(out);
   assert.deepEqual([classNames, train.count, val.count], [['12', '7'], 2, 2]);
