@@ -33,7 +33,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'read-json': ['file-kind'],
   'file-kind': [],
   limits: [],
-  'own-file': [],
+  'own-file': ['errors'],
   errors: [],
 };
 

@@ -99,3 +99,8 @@ export class VerifyError extends SplitError {
 export function cut(text: string, most = 60): string {
   return text.length > most ? `${text.slice(0, most - 3)}...` : text;
 }
+
+/** The system's message without the call and the path, which whoever reports it has. */
+export function systemMessage({ message }: Error): string {
+  return message.replace(/, \w+( '.*')?$/s, '');
+}

@@ -110,6 +110,8 @@ export async function dataPrepare(
   const statistics = await statisticsOf(dataset, {
     ...{ resize, channels: 3, onBadImage, cache: join(cacheFolder(), 'data') },
     ...{ atOnce: usableCores(), progress: noting('mean image', services) },
+    // With --pack they are kept beside the images.
+    ...(pack !== undefined && { warn: (message: string) => services.stderr.write(`${message}\n`) }),
   });
   if (pack !== undefined) {
     const options = { out: pack, shardBytes: shardSize * 2 ** 20, progress: noting('packed', services) };

@@ -3,7 +3,7 @@
  * nothing of the image, so no image counts as unreadable for it. It is waited for, and then the work ends.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { DataError } from '../errors.js';
+import { DataError, systemMessage } from '../errors.js';
 
 /** The system did not let an image be read, for no fault of the image. */
 export class SystemError extends DataError {
@@ -68,11 +68,6 @@ export async function patiently<T>(
       await sleep(waitMs, undefined, signal ? { signal } : undefined);
     }
   }
-}
-
-/** The system's message without the call and the path, which whoever reports it has. */
-export function systemMessage({ message }: Error): string {
-  return message.replace(/, \w+( '.*')?$/s, '');
 }
 
 function lasting(path: string, error: NodeJS.ErrnoException, tries: number): SystemError {

@@ -91,7 +91,7 @@ function withDeadline(feeder: BatchFeeder, ms: number): BatchFeeder {
 async function neededStatistics(
   { net, data }: Config,
   dataset: Dataset,
-  { note, signal }: FeedUi,
+  { note, warn = note, signal }: FeedUi,
 ): Promise<Statistics | undefined> {
   if (!needsStatistics(data)) return undefined;
   const { resize, onBadImage } = data;
@@ -99,6 +99,7 @@ async function neededStatistics(
     ...{ resize, onBadImage, atOnce: usableCores(), cache: join(cacheFolder(), 'data') },
     channels: channelsOf(net),
     progress: notesOfProgress('mean of the training images, computed once', note),
+    warn: warn ?? (() => {}), // the run keeps its own
     ...(signal && { signal }),
   });
 }
