@@ -8,7 +8,6 @@ import { gzipSync } from 'node:zlib';
 import { readImageFolder } from '../../src/data/image-folder.js';
 import { loadDataset, openDataset, openFeeder, openImages } from '../../src/data/index.js';
 import { nameAt } from '../../src/data/names.js';
-import { readLabels } from '../../src/data/val-labels.js';
 import { DataError } from '../../src/errors.js';
 import { isSentence } from '../fuzz.js';
 import { folderOf, fourFiles, idx, imageFolderOf, PLAIN } from './sets.js';
@@ -25,51 +24,6 @@ function refusal(open: () => unknown, folder: string): string {
 }
 
 const TRAIN = { 'train/cat/1.jpg': 'rgb.jpg', 'train/dog/2.jpg': 'rgb.jpg' };
-
-test('readLabels() takes names with blanks and commas, by the longest name of an image and then of a class', (t) => {
-  const file = join(folderOf(t, {}), 'val.txt');
-  const classNames = ['golden', 'golden retriever', 'Great Dane, blue', 'n1'];
-  const read = (text: string, ...names: string[]) => {
-    writeFileSync(file, text);
-    return readLabels(
-      file,
-      classNames,
-      names.map((name) => `val/${name}`),
-    );
-  };
-  const cases: [text: string, names: string[], labels: number[]][] = [
-    ['my photo 1.png golden retriever\nb.png golden\n', ['my photo 1.png', 'b.png'], [1, 0]],
-    ['my photo 1.png\tgolden retriever\t3', ['my photo 1.png'], [1]],
-    ['my photo 1.png,golden', ['my photo 1.png'], [0]],
-    ['my photo 1 golden retriever 4 5', ['my photo 1.png'], [1]],
-    ['"my photo, 1.png",Great Dane, blue', ['my photo, 1.png'], [2]],
-    ['"my ""photo"" 1.png","Great Dane, blue"', ['my "photo" 1.png'], [2]],
-    ['my photo, 1.png 3', ['my photo, 1.png'], [3]],
-    ['a 1 0\na 2', ['a.png', 'a 1.png'], [2, 0]],
-    ['a 1\na 1 0', ['a.png', 'a 1.png'], [1, 0]],
-    ['val/my photo.jpg n1', ['my photo.png'], [3]],
-    ['/data/set 1/val/my photo.png n1 x', ['my photo.png'], [3]],
-    ['a.jpg 0\na.png 1', ['a.jpg', 'a.png'], [0, 1]],
-    ['x/a.jpg 0\nval/y/a.jpg 1', ['x/a.jpg', 'y/a.jpg'], [0, 1]],
-    ['b 7.png golden\na.png 1', ['a.png'], [1]],
-  ];
-  for (const [text, names, labels] of cases) assert.deepEqual(read(text, ...names), labels, text);
-  const refused = (wanted: RegExp, text: string, ...names: string[]) =>
-    assert.match(
-      refusal(() => read(text, ...names), file),
-      wanted,
-    );
-  refused(/line 1 says the class green, expected/, 'my photo 1.png green', 'my photo 1.png');
-  refused(/line 1 says no class/, 'my photo 1.png', 'my photo 1.png');
-  refused(/lines 1 and 2 say different classes of a\.png, expected one/, 'a.png 0\na.png 1', 'a.png');
-  refused(/lines 1 and 2 say different classes of a\.jpg, .*their folders/, 'a.jpg 0\na.jpg 1', 'x/a.jpg', 'y/a.jpg');
-});
-
-test('readLabels() goes through a long line in a moment', (t) => {
-  const file = join(folderOf(t, {}), 'val.txt');
-  writeFileSync(file, `${'a/ '.repeat(2 ** 21)}\n${'b '.repeat(2 ** 21)}\nc.jpg 1${' 1'.repeat(2 ** 20)}\n`);
-  assert.deepEqual(readLabels(file, ['x', 'y'], ['val/c.jpg']), [1]);
-});
 
 test('Tiny ImageNet is read as it is downloaded', (t) => {
   const folder = imageFolderOf(t, {
