@@ -2,7 +2,7 @@
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { DataError } from '../errors.js';
-import { namesIn } from './walk.js';
+import { namesIn } from './look.js';
 
 /** The four files' names, each also with `.gz`. */
 export const DATA_FILES = [

@@ -1,10 +1,10 @@
 /** Labels of images that lie side by side: a line for each, as ImageNet's validation set comes. */
-import { existsSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { cut, DataError } from '../errors.js';
 import { placeholder } from '../file-kind.js';
 import { readText } from '../read-json.js';
 import { composed } from './classes.js';
+import { isThere } from './look.js';
 import { TRAIN_NAMES, VAL_NAMES } from './parts.js';
 import { IMAGE_ENDING } from './walk.js';
 
@@ -20,7 +20,7 @@ const MOST_READINGS = 16;
 
 /** @param val the name of the folder with the images. */
 export function findLabelsFile(folder: string, val: string): string | undefined {
-  return [folder, join(folder, val)].flatMap((at) => LABEL_FILES.map((name) => join(at, name))).find(existsSync);
+  return [folder, join(folder, val)].flatMap((at) => LABEL_FILES.map((name) => join(at, name))).find(isThere);
 }
 
 /** What a line may call an image, the most exact first: a longer name counts, whatever a shorter one says. */

@@ -205,7 +205,8 @@ test('data in a form that is not read is said to be what it is, with the way fro
     /tar files that `data prepare` did not write, such as WebDataset's shards \(.*docs\/data\.md has the lines/;
   refused({ 'a-000000.tar': x, 'a-000001.tar': x }, tars);
   refused({ 'train/000000.tar': x, 'val/000000.tar': x }, tars);
-  refused({ 'a.tar': x }, tars, 'a.tar');
+  refused({ 'a.tar': x }, /: it is a file, of the kind of tar files that .*docs\/data\.md has the lines/, 'a.tar');
+  refused({ 'a.zip': x }, /: it is a file, of the kind of archives, .*unpack them/, 'a.zip');
   refused({ 'train.zip': x }, /holds archives \(train\.zip\), .*unpack them/);
   refused(
     { 'a/train-00000-of-00002.parquet': x, 'train-00000.parquet': x },
