@@ -48,7 +48,7 @@ interface Reading {
  */
 export function readImageFolder(folder: string): FileDataset {
   const { train, val } = partsOf(folder);
-  if (train === undefined) throw recognised(folder) ?? refusal(folder, lackOf(folder));
+  if (train === undefined) throw recognised(folder) ?? noFolder(folder) ?? refusal(folder, 'there is no folder train');
   if (val === undefined) throw refusal(folder, 'there is no folder val (nor valid, validation or test)');
   const passedOver: Record<string, number> = {};
   const isSame = realOf(join(folder, train)) === realOf(join(folder, val));
@@ -81,10 +81,14 @@ export function readImageFolder(folder: string): FileDataset {
   };
 }
 
-/** Why there is no train in it. */
-function lackOf(folder: string): string {
-  if (!isThere(folder)) return lostAt(folder) === undefined ? 'there is no such folder' : absence(folder);
-  return isFolder(folder) ? 'there is no folder train' : 'it is a file, no folder';
+/** The error for what is no folder at all. */
+function noFolder(folder: string): DataError | undefined {
+  if (isFolder(folder)) return undefined;
+  const lost = lostAt(folder) === undefined ? 'there is no such folder' : absence(folder);
+  const found = isThere(folder) ? 'it is a file, no folder' : lost;
+  return new DataError(
+    `Cannot use the images of ${folder}: ${found}, expected a folder with ${EXPECTED}; name another`,
+  );
 }
 
 /** The folders' names by class. */

@@ -35,6 +35,10 @@ test('openShards() keeps no descriptor that was closed, whatever closing it says
     });
   assert.equal(first(0), 'a');
   const { closeSync } = fs;
+  t.after(() => {
+    t.mock.restoreAll();
+    syncBuiltinESMExports();
+  });
   const close = t.mock.method(fs, 'closeSync', (file: number) => {
     closeSync(file);
     throw Object.assign(new Error('EIO: i/o error, close'), { code: 'EIO' });

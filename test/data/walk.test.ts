@@ -136,6 +136,10 @@ test('a link that leads nowhere is no class that is missing in silence, and no p
 
 test('trouble of the system while folders are looked at is waited for, and is no part, list or class that is missing', async (t) => {
   const folder = imageFolderOf(t, { ...SET, 'val.txt': Buffer.from('') });
+  t.after(() => {
+    t.mock.restoreAll();
+    syncBuiltinESMExports();
+  });
   for (const [name, place, code, advice] of [
     ['readdirSync', 'train/a', 'EMFILE', /ulimit -n/],
     ['statSync', 'val.txt', 'EIO', /check the disk/],
