@@ -38,7 +38,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'read-json': ['file-kind'],
   'file-kind': ['printable'],
   limits: [],
-  'own-file': [],
+  'own-file': ['errors'],
   errors: [],
   addon: [],
 };

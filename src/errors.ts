@@ -100,7 +100,7 @@ export function cut(text: string, most = 60): string {
   return text.length > most ? `${text.slice(0, most - 3)}...` : text;
 }
 
-/** A word of a command line that a message shows: as it is, or in quotes where a shell would read it otherwise. */
-export function shellWord(text: string): string {
-  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+/** The system's message without the call and the path, which whoever reports it has. */
+export function systemMessage({ message }: Error): string {
+  return message.replace(/, \w+( '.*')?$/s, '');
 }

@@ -12,6 +12,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
+import { systemMessage } from './errors.js';
 
 const { O_CREAT, O_NOFOLLOW, O_NONBLOCK, O_TRUNC, O_WRONLY } = constants;
 
@@ -82,12 +83,19 @@ export function tryFile(file: string): void {
 /**
  * Finds out whether a folder can be written to, or made, as {@link tryFile} does: makes a file in it, or in the one in which
  * it is to be made, and removes it.
- * @throws the system's error when it cannot.
+ * @throws the system's error when it cannot, without a path.
  */
 export function tryFolder(folder: string): void {
-  let at = resolve(folder);
-  while (!statSync(at, { throwIfNoEntry: false }) && dirname(at) !== at) at = dirname(at);
-  tryFile(join(at, `.${randomBytes(6).toString('hex')}.unfinished`));
+  try {
+    let at = resolve(folder);
+    while (!statSync(at, { throwIfNoEntry: false }) && dirname(at) !== at) at = dirname(at);
+    tryFile(join(at, `.${randomBytes(6).toString('hex')}.unfinished`));
+  } catch (error) {
+    // That file is nothing that people know.
+    throw Object.assign(new Error(systemMessage(error as Error), { cause: error }), {
+      code: (error as NodeJS.ErrnoException).code,
+    });
+  }
 }
 
 function refusal(file: string, what: string, code: string): Error {

@@ -78,7 +78,7 @@ test('tryFile() and tryFolder() find out what can be written, and leave everythi
   assert.throws(() => tryFile(join(at, 'no/new')), { code: 'ENOENT' });
   assert.throws(() => tryFile(at), { code: 'EISDIR' });
   for (const name of ['file', 'file/new', 'file/new/below']) {
-    assert.throws(() => tryFolder(join(at, name)), { code: 'ENOTDIR' });
+    assert.throws(() => tryFolder(join(at, name)), { code: 'ENOTDIR', message: 'ENOTDIR: not a directory' });
   }
   t.mock.method(fs, 'writeFileSync', () => {
     throw Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' });

@@ -9,6 +9,7 @@ import {
   notesOfProgress,
   openImages,
   packImages,
+  patiently,
   type SetReport,
   type Statistics,
   statisticsOf,
@@ -37,7 +38,10 @@ export async function dataCheck(
 ): Promise<number> {
   checkWhole('--resize', resize, 4096);
   const options = { resize, atOnce: usableCores(), progress: noting('checked', services) };
-  const dataset = openImages(folder);
+  const dataset = await patiently(
+    () => folder,
+    () => openImages(folder),
+  );
   reporting(file, () => tryFile(file)); // better told now than after a million images
   const report = await checkImages(dataset, options);
   const text = jsonText(report, 2);
@@ -103,7 +107,10 @@ export async function dataPrepare(
   checkWhole('--resize', resize, 4096);
   checkWhole('--shard-size', shardSize, 65_536);
   const print = (line: string) => services.stdout.write(`${line}\n`);
-  const dataset = openImages(folder);
+  const dataset = await patiently(
+    () => folder,
+    () => openImages(folder),
+  );
   for (const remark of dataset.remarks ?? []) services.stderr.write(`${folder}: ${remark}\n`);
   if (pack !== undefined) tryPacking(dataset, pack);
   // First, for it finds out whether it can be kept, and which images cannot be read.
@@ -113,6 +120,8 @@ export async function dataPrepare(
       return join(cacheFolder(), 'data');
     },
     ...{ atOnce: usableCores(), progress: noting('mean image', services) },
+    // With --pack they are kept beside the images.
+    ...(pack !== undefined && { warn: (message: string) => services.stderr.write(`${message}\n`) }),
   });
   if (pack !== undefined) {
     const options = { out: pack, shardBytes: shardSize * 2 ** 20, progress: noting('packed', services) };

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { DataError } from '../errors.js';
 import type { FileDataset } from './files.js';
 import { readIdxImages, readIdxLabels } from './idx.js';
-import { DATA_FILES, type DataFile, findIdx, isIdxFolder, isWhole } from './idx-files.js';
+import { DATA_FILES, type DataFile, findFashion, findIdx, isWhole } from './idx-files.js';
 import { recognised } from './recognise.js';
 
 /** Images in memory and their labels, both on SharedArrayBuffers. */
@@ -36,8 +36,15 @@ export interface PixelDataset {
 
 export type Dataset = PixelDataset | FileDataset;
 
-/** Where Fashion-MNIST is looked for: by hand, by hand beside other data, Debian's package dataset-fashion-mnist. */
-const FOLDERS = ['data', 'data/fashion-mnist', '/usr/share/datasets/fashion-mnist'];
+/**
+ * Where Fashion-MNIST is looked for: by hand, by hand beside other data, both in the folder of this package too, from where
+ * npm's scripts are not started; Debian's package dataset-fashion-mnist.
+ */
+const FOLDERS = [
+  ...['data', 'data/fashion-mnist'],
+  ...['data', 'data/fashion-mnist'].map((path) => fileURLToPath(new URL(`../../../${path}`, import.meta.url))),
+  '/usr/share/datasets/fashion-mnist',
+];
 
 const FASHION_CLASSES = [
   'T-shirt/top',
@@ -56,7 +63,7 @@ const FILES_EXPECTED = `the four files ${DATA_FILES.join(', ')} (plain or .gz)`;
 
 /** The first folder that holds Fashion-MNIST's four files, if any does. */
 export function findFashionMnist(): string | undefined {
-  return FOLDERS.find(isIdxFolder);
+  return FOLDERS.find(findFashion);
 }
 
 /**
@@ -74,7 +81,10 @@ export function loadDataset(source: string, classes: number): PixelDataset {
     return readFolder(source, classes);
   }
   const folder = findFashionMnist();
-  if (folder) return { ...readFolder(folder, classes), name: 'fashion-mnist', classNames: FASHION_CLASSES };
+  const files = folder === undefined ? undefined : findFashion(folder);
+  if (folder !== undefined && files) {
+    return { ...readFolder(folder, classes, files), name: 'fashion-mnist', classNames: FASHION_CLASSES };
+  }
   throw new DataError(
     `Cannot find Fashion-MNIST: neither ${FOLDERS.join(' nor ')} holds it, expected ${FILES_EXPECTED}; put them in data, install Debian's package dataset-fashion-mnist, or take the sample with --data embedded`,
   );
@@ -94,13 +104,12 @@ function filesIn(folder: string): Record<DataFile, string> {
 
 function whatIsThere(folder: string, missing: readonly string[]): string {
   if (!existsSync(folder)) return 'there is no such folder';
-  if (!statSync(folder).isDirectory()) return 'it is no folder';
+  if (!statSync(folder).isDirectory()) return 'it is a file, no folder';
   if (missing.length === DATA_FILES.length) return 'the folder holds none of its files';
   return `the folder lacks ${missing.join(' and ')}`;
 }
 
-function readFolder(folder: string, classes: number): PixelDataset {
-  const files = filesIn(folder);
+function readFolder(folder: string, classes: number, files = filesIn(folder)): PixelDataset {
   const [trainImages, trainLabels, testImages, testLabels] = DATA_FILES.map((name) => files[name]) as [
     string,
     string,

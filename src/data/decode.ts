@@ -50,24 +50,46 @@ export async function openDecoder(resize: number, channels: 1 | 3): Promise<Deco
       const held = placeholder(bytes);
       return { reason: `it is no JPEG, PNG, GIF or WebP image${held === undefined ? '' : `: ${held}`}` };
     }
-    try {
-      const pixels = await sharp(bytes, { failOn: 'error', ignoreIcc: true, limitInputPixels: MAX_PIXELS })
-        .flatten({ background: '#000' })
-        .resize(resize, resize, { fit: 'cover', position: 'centre' })
-        .toColourspace(space)
-        .raw()
-        .toBuffer();
-      if (pixels.length === resize * resize * channels) return { pixels };
-      return { reason: `it decodes to ${pixels.length} bytes, not ${resize * resize * channels}` };
-    } catch (error) {
-      if (NO_MEMORY.test(firstLine(error))) throw systemError('ENOMEM', `no memory to decode it: ${firstLine(error)}`);
-      return { reason: reasonOf(bytes, format, error) };
+    for (let isAgain = false; ; isAgain = true) {
+      try {
+        const pixels = await sharp(bytes, { failOn: 'error', ignoreIcc: true, limitInputPixels: MAX_PIXELS })
+          .flatten({ background: '#000' })
+          .resize(resize, resize, { fit: 'cover', position: 'centre' })
+          .toColourspace(space)
+          .raw()
+          .toBuffer();
+        if (pixels.length === resize * resize * channels) return { pixels };
+        return { reason: `it decodes to ${pixels.length} bytes, not ${resize * resize * channels}` };
+      } catch (error) {
+        if (!NO_MEMORY.test(firstLine(error))) return { reason: reasonOf(bytes, format, error) };
+        if (NO_THREAD.test(firstLine(error)) || !(await hasMemoryFor(bytes))) {
+          throw systemError('ENOMEM', `no memory to decode it: ${firstLine(error)}`);
+        }
+        // There is what its pixels take. Others may have had it a moment ago; or its bytes ask for more, on purpose.
+        if (isAgain) return { reason: reasonOf(bytes, format, error) };
+      }
     }
   };
 }
 
-/** What libvips and its decoders say where there is no memory, and no room for threads: none of it is the image's fault. */
+/** What libvips and its decoders say where there is no memory, or a file asks for more than they give. */
 const NO_MEMORY = /out of memory|insufficient memory|cannot allocate|unable to (allocate|create thread)/i;
+/** No file asks for threads. */
+const NO_THREAD = /unable to create thread/i;
+/** What any image may take; and a pixel of a progressive JPEG, twice. */
+const MIN_BYTES = 2 ** 26;
+const BYTES_A_PIXEL = 16;
+
+/** Whether the process gets as much memory as a picture of the size in the header takes. None of it is filled. */
+async function hasMemoryFor(bytes: Buffer): Promise<boolean> {
+  const { width, height } = await kindOf(bytes).catch(() => ({ width: 0, height: 0 }));
+  try {
+    Buffer.allocUnsafeSlow(Math.max(MIN_BYTES, BYTES_A_PIXEL * Math.min(width * height, MAX_PIXELS)));
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 /** What a file's header says. @throws sharp's error when it says nothing. */
 export async function kindOf(bytes: Buffer): Promise<ImageKind> {

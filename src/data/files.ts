@@ -1,10 +1,11 @@
 /** Data sets of image files: which images there are, and how the bytes of one are read. */
 import { accessSync, closeSync, constants, openSync, readSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { systemMessage } from '../errors.js';
 import type { Decode, Decoded } from './decode.js';
 import { type Names, nameAt } from './names.js';
 import { openShards } from './open-shards.js';
-import { GONE, isOfSystem, patiently, systemError, systemMessage } from './trouble.js';
+import { GONE, isOfSystem, patiently, systemError } from './trouble.js';
 import type { PassedOver } from './walk.js';
 
 /** Images of one set, in the order of classes and of paths within a class. Everything is on SharedArrayBuffers. */

@@ -2,7 +2,7 @@
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { DataError } from '../errors.js';
-import { namesIn } from './walk.js';
+import { namesIn } from './look.js';
 
 /** The four files' names, each also with `.gz`. */
 export const DATA_FILES = [
@@ -28,6 +28,37 @@ export type Found = Partial<Record<DataFile, string>>;
  * @throws DataError for a folder with several data sets.
  */
 export function findIdx(folder: string): Found {
+  const sets = setsIn(folder);
+  const usual = sets.get('');
+  const whole = [...sets.entries()].filter(([, set]) => isWhole(set));
+  if (usual && (isWhole(usual) || whole.length === 0)) return usual;
+  if (whole.length > 1) {
+    throw new DataError(
+      `Cannot use the data in ${folder}: it holds ${whole.length} data sets (${whole.map(([prefix]) => prefix).join(', ')}), expected one; put the four files of one into a folder of their own`,
+    );
+  }
+  return whole[0]?.[1] ?? [...sets.values()][0] ?? {};
+}
+
+/**
+ * Finds the files of Fashion-MNIST: those with no name in front, or with one that says so. Others in the same folder, such
+ * as EMNIST's, are other data. Nothing of a folder that cannot be looked into: a search goes on elsewhere.
+ */
+export function findFashion(folder: string): Record<DataFile, string> | undefined {
+  let sets: ReadonlyMap<string, Found>;
+  try {
+    sets = setsIn(folder);
+  } catch {
+    return undefined;
+  }
+  const named = [...sets.entries()].filter(([prefix]) => /fashion/i.test(prefix)).map(([, set]) => set);
+  return [sets.get(''), ...named].find((set) => set !== undefined && isWhole(set)) as
+    | Record<DataFile, string>
+    | undefined;
+}
+
+/** The data sets of a folder by the names in front. */
+function setsIn(folder: string): Map<string, Found> {
   const sets = new Map<string, Found>();
   for (const name of namesIn(folder)) {
     const spelt = SPELLING.exec(name);
@@ -41,20 +72,12 @@ export function findIdx(folder: string): Found {
     if (set[key] === undefined || name === key || (gz === undefined && set[key]!.endsWith('.gz'))) set[key] = file;
     sets.set(prefix, set);
   }
-  const usual = sets.get('');
-  const whole = [...sets.entries()].filter(([, set]) => isWhole(set));
-  if (usual && (isWhole(usual) || whole.length === 0)) return usual;
-  if (whole.length > 1) {
-    throw new DataError(
-      `Cannot use the data in ${folder}: it holds ${whole.length} data sets (${whole.map(([prefix]) => prefix).join(', ')}), expected one; put the four files of one into a folder of their own`,
-    );
-  }
-  return whole[0]?.[1] ?? [...sets.values()][0] ?? {};
+  return sets;
 }
 
-/** Whether a folder holds a data set of four IDX files. */
+/** Whether a folder holds a data set of four IDX files, or several. */
 export function isIdxFolder(folder: string): boolean {
-  return isWhole(findIdx(folder));
+  return [...setsIn(folder).values()].some(isWhole);
 }
 
 /** Whether all four are there. */

@@ -66,7 +66,13 @@ export function readIdxLabels(
     if (from === 1) for (let i = 0; i < labels.length; i++) labels[i]! -= 1;
     return { values: labels, first: from };
   }
-  const number = lowest === 1 ? highest : highest + 1;
+  // With `first` known the labels of training were in order: these begin elsewhere, or go on where those end.
+  if (first !== undefined && lowest !== first && highest - lowest < classes) {
+    throw new DataError(
+      `Cannot use labels from ${path}: its labels go from ${lowest} to ${highest}, expected them to count from ${first} as the training labels do; take both label files from the same data set`,
+    );
+  }
+  const number = lowest === 1 && first === undefined ? highest : highest + 1;
   throw new DataError(
     `Cannot use labels from ${path}: label ${labels[index]} at index ${index}, expected ${from} to ${from + classes - 1} for the net's ${classes} classes; its labels go from ${lowest} to ${highest}: set net.classes to the number of classes of this data set, --classes ${number}`,
   );

@@ -2,16 +2,17 @@
  * Reads which images a folder holds: `train/` and `val/` with a folder for each class, as ImageNet is kept, or a `val/`
  * with all images side by side and a file of their labels.
  */
-import { existsSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { DataError } from '../errors.js';
+import { absence } from '../file-kind.js';
 import { alike, composed } from './classes.js';
 import type { FileDataset, ImageFiles } from './files.js';
+import { foldersIn, isFolder, isThere, lostAt, realOf } from './look.js';
 import { packNames } from './names.js';
-import { type Parts, partsOf, partsRemark } from './parts.js';
+import { type Parts, partsOf, partsRemark, sameRemark } from './parts.js';
 import { recognised } from './recognise.js';
 import { findLabelsFile, LABEL_FILES, readLabels } from './val-labels.js';
-import { endings, foldersIn, openWalk, type PartWalk, passedOverImages } from './walk.js';
+import { endings, openWalk, type PartWalk, passedOverImages, type Seen } from './walk.js';
 
 /** Labels have 16 bits. */
 export const MAX_CLASSES = 65_536;
@@ -37,6 +38,8 @@ interface Reading {
   classes: ReadonlyMap<string, string>;
   classNames: readonly string[];
   passedOver: Record<string, number>;
+  /** Where the walk of train was; nothing where val is train. */
+  seen: Seen | undefined;
 }
 
 /**
@@ -45,12 +48,14 @@ interface Reading {
  */
 export function readImageFolder(folder: string): FileDataset {
   const { train, val } = partsOf(folder);
-  if (train === undefined) throw recognised(folder) ?? refusal(folder, 'there is no folder train');
+  if (train === undefined) throw recognised(folder) ?? noFolder(folder) ?? refusal(folder, 'there is no folder train');
   if (val === undefined) throw refusal(folder, 'there is no folder val (nor valid, validation or test)');
   const passedOver: Record<string, number> = {};
-  const walk = openWalk(folder, train, passedOver);
+  const isSame = realOf(join(folder, train)) === realOf(join(folder, val));
+  const seen: Seen | undefined = isSame ? undefined : new Map();
+  const walk = openWalk(folder, train, { passedOver, ...(seen && { seen, other: val }) });
   const classes = trainClasses(folder, train, walk);
-  const reading = { folder, parts: { train, val }, classes, classNames: [...classes.keys()].sort(), passedOver };
+  const reading = { folder, parts: { train, val }, classes, classNames: [...classes.keys()].sort(), passedOver, seen };
   const byClass = reading.classNames.map((name) => walk.images(classes.get(name)));
   const empty = byClass.findIndex((paths) => paths.length === 0);
   if (empty >= 0) {
@@ -60,7 +65,8 @@ export function readImageFolder(folder: string): FileDataset {
   }
   const test = testImages(reading);
   if (test.count === 0) throw refusal(folder, `${val} holds no image`);
-  const remarks = [partsRemark({ train, val }), passedOverImages(passedOver), twins(byClass)];
+  const tested = isSame ? sameRemark({ train, val }) : undefined;
+  const remarks = [tested, partsRemark({ train, val }), passedOverImages(passedOver), twins(byClass)];
   return {
     kind: 'files',
     name: basename(resolve(folder)),
@@ -73,6 +79,16 @@ export function readImageFolder(folder: string): FileDataset {
     passedOver,
     remarks: remarks.filter((remark) => remark !== undefined),
   };
+}
+
+/** The error for what is no folder at all. */
+function noFolder(folder: string): DataError | undefined {
+  if (isFolder(folder)) return undefined;
+  const lost = lostAt(folder) === undefined ? 'there is no such folder' : absence(folder);
+  const found = isThere(folder) ? 'it is a file, no folder' : lost;
+  return new DataError(
+    `Cannot use the images of ${folder}: ${found}, expected a folder with ${EXPECTED}; name another`,
+  );
 }
 
 /** The folders' names by class. */
@@ -100,8 +116,8 @@ function byForm(folder: string, part: string, names: readonly string[]): Map<str
 }
 
 function testImages(reading: Reading): ImageFiles {
-  const { folder, parts, classNames, passedOver } = reading;
-  const walk = openWalk(folder, parts.val, passedOver);
+  const { folder, parts, classNames, passedOver, seen } = reading;
+  const walk = openWalk(folder, parts.val, { passedOver, ...(seen && { seen, other: parts.train }) });
   const folders = byForm(folder, parts.val, walk.folders());
   const isSorted = classNames.some((name) => folders.has(name));
   // Tiny ImageNet has all of them in a folder `images`.
@@ -114,7 +130,9 @@ function testImages(reading: Reading): ImageFiles {
       ...(lacking.length > 0 ? [`${val} lacks ${some(lacking)}`] : []),
       ...(added.length > 0 ? [`${val} has ${some(added)}, which ${train} has not`] : []),
     ];
-    throw refusal(folder, `${train} and ${val} have different classes: ${differences.join(', and ')}`);
+    const twin = lacking.find((name) => added.some((each) => each.toLowerCase() === name.toLowerCase()));
+    const hint = twin === undefined ? '' : ` (${twin} and its like differ in capital letters alone)`;
+    throw refusal(folder, `${train} and ${val} have different classes: ${differences.join(', and ')}${hint}`);
   }
   return filesOf(classNames.map((name) => walk.images(folders.get(name))));
 }
@@ -130,7 +148,7 @@ function flatTest({ folder, parts: { val }, classNames, passedOver }: Reading, w
     );
   }
   if (file === undefined) return filesOf(classNames.map(() => []));
-  if (existsSync(join(folder, val, basename(file)))) {
+  if (isThere(join(folder, val, basename(file)))) {
     const ending = file.slice(file.lastIndexOf('.') + 1);
     passedOver[ending] = (passedOver[ending] ?? 1) - 1;
     if (passedOver[ending] === 0) delete passedOver[ending];

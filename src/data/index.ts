@@ -21,5 +21,6 @@ export { notesOfProgress } from './progress.js';
 export { requireTestImage } from './some-image.js';
 export type { Statistics } from './statistics.js';
 export { isStatistics, keepStatistics, readStatistics, statisticsOf, writeStatistics } from './statistics-cache.js';
+export { patiently } from './trouble.js';
 export type { Views } from './views.js';
 export { endings } from './walk.js';

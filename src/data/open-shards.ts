@@ -1,7 +1,8 @@
 /** Shards that are open: a bounded number of them, for a process may have few files open. */
 import { closeSync, openSync } from 'node:fs';
 import { join } from 'node:path';
-import { GONE, isOfSystem, systemError, systemMessage } from './trouble.js';
+import { systemMessage } from '../errors.js';
+import { GONE, isOfSystem, systemError } from './trouble.js';
 
 export interface OpenShards {
   /** Calls `use` with the shard's descriptor. @throws the system's error when it cannot be opened, and what `use` throws. */
@@ -18,8 +19,9 @@ export function openShards(folder: string, names: readonly string[], most: numbe
   const open = new Map<number, number>();
 
   function drop(shard: number): void {
-    closeSync(open.get(shard)!);
-    open.delete(shard);
+    const file = open.get(shard)!;
+    open.delete(shard); // first: a descriptor is gone, whatever closing it says
+    closeSync(file);
   }
 
   function openNew(shard: number): number {

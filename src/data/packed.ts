@@ -2,13 +2,14 @@
  * Reads packed data sets: shards in the WebDataset convention, tar files of `<number>.jpg`, `<number>.cls` and
  * `<number>.json`, with an index beside each that says where in the tar file every image stands. `pack.ts` writes them.
  */
-import { existsSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { cut, DataError } from '../errors.js';
 import { placeholder, startOf } from '../file-kind.js';
 import { readJson } from '../read-json.js';
 import type { FileDataset, ImageFiles, Places } from './files.js';
 import { MAX_CLASSES, withLabels } from './image-folder.js';
+import { isThere } from './look.js';
 
 /** What a packed folder has: written first, and last. */
 export const PLAN_FILE = 'plan.json';
@@ -53,13 +54,13 @@ export function indexName(shard: string): string {
 
 /** Whether the folder is a packed data set, finished or not. */
 export function isPacked(folder: string): boolean {
-  return existsSync(join(folder, DATASET_FILE)) || existsSync(join(folder, PLAN_FILE));
+  return isThere(join(folder, DATASET_FILE)) || isThere(join(folder, PLAN_FILE));
 }
 
 /** The classes of a packed data set that is finished. */
 export function packedClasses(folder: string): number | undefined {
   const file = join(folder, DATASET_FILE);
-  return existsSync(file) ? readDataset(folder).classes.length : undefined;
+  return isThere(file) ? readDataset(folder).classes.length : undefined;
 }
 
 /**
@@ -67,7 +68,7 @@ export function packedClasses(folder: string): number | undefined {
  * @throws DataError for one that is not finished, or whose files do not fit one another.
  */
 export function readPacked(folder: string): FileDataset {
-  if (!existsSync(join(folder, DATASET_FILE))) {
+  if (!isThere(join(folder, DATASET_FILE))) {
     throw new DataError(
       `Cannot use the packed images in ${folder}: packing them was not finished, expected ${DATASET_FILE}; run the same \`data prepare\` again, and it goes on`,
     );

@@ -1,10 +1,10 @@
 /** Folders that hold images in a form that is not read: what they are, and the way from there. */
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { DataError } from '../errors.js';
 import { isIdxFolder } from './idx-files.js';
+import { foldersIn, isFolder, isThere, namesIn } from './look.js';
 import { partsOf } from './parts.js';
-import { foldersIn, IMAGE_ENDING, isFolder, namesIn } from './walk.js';
+import { IMAGE_ENDING } from './walk.js';
 
 /** Files by their names: what they are, and what to do. */
 const KINDS: readonly { names: RegExp; what: string; remedy: string }[] = [
@@ -36,7 +36,7 @@ const MOST_FOLDERS = 100;
  * @param folder there or not.
  */
 export function recognised(folder: string): DataError | undefined {
-  if (/\.tar$/i.test(folder) && !isFolder(folder) && existsSync(folder)) return ofKind(folder, [folder], KINDS[0]!);
+  if (!isFolder(folder)) return isThere(folder) ? ofFile(folder) : undefined;
   const names = namesIn(folder).filter((name) => !name.startsWith('.'));
   for (const kind of KINDS) {
     const found = names.filter((name) => kind.names.test(name)).sort();
@@ -58,6 +58,11 @@ export function recognised(folder: string): DataError | undefined {
 function isDataset(folder: string): boolean {
   const { train, val } = partsOf(folder);
   return (train !== undefined && val !== undefined) || isIdxFolder(folder);
+}
+
+function ofFile(file: string): DataError | undefined {
+  const kind = KINDS.find(({ names }) => names.test(basename(file)));
+  return kind && refusal(file, `it is a file, of the kind of ${kind.what}`, kind.remedy);
 }
 
 function ofKind(folder: string, found: readonly string[], { what, remedy }: (typeof KINDS)[number]): DataError {

@@ -17,15 +17,24 @@ export async function requireTestImage(
   const reader = openReader(folder, test, { signal });
   let example = '';
   try {
-    for (let index = 0; index < test.count && !signal?.aborted; index++) {
+    for (let index = 0; index < test.count; index++) {
+      if (signal?.aborted) throw stopped(folder);
       const loaded = await reader.load(index, decode);
       if ('pixels' in loaded) return;
       if (index === 0) example = ` (the first, ${nameAt(test.names, index)}: ${loaded.reason})`;
     }
+  } catch (error) {
+    throw signal?.aborted ? stopped(folder) : error; // waiting for the system is ended too
   } finally {
     reader.close();
   }
   throw new DataError(
     `Cannot evaluate on the images of ${folder}: none of the ${test.count} test images can be read${example}, expected some; \`data check\` lists why`,
+  );
+}
+
+function stopped(folder: string): DataError {
+  return new DataError(
+    `Cannot look at the test images of ${folder}: it was stopped, expected time to find one that can be read; run it again`,
   );
 }

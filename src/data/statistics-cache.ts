@@ -3,7 +3,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { mkdirSync, renameSync, rmSync, type Stats, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
-import { DataError } from '../errors.js';
+import { DataError, systemMessage } from '../errors.js';
 import { tryFolder } from '../own-file.js';
 import { readJson } from '../read-json.js';
 import type { Dataset } from './dataset.js';
@@ -34,12 +34,14 @@ export interface StatisticsOptions {
   atOnce: number;
   progress?: Progress;
   signal?: AbortSignal;
+  /** Hears that the cache takes nothing. Without it that is an error, for who wants them kept. */
+  warn?: ((message: string) => void) | undefined;
 }
 
 /**
  * The statistics of the training images: those that are kept beside packed images, or in the cache; else computed, which
  * reads every image, and kept in the cache. Those of images in memory take a moment and are computed each time.
- * @throws DataError for images that cannot be read, or a cache that cannot be written.
+ * @throws DataError for images that cannot be read, or, unless `warn` is told, a cache that cannot be written.
  */
 export async function statisticsOf(dataset: Dataset, options: StatisticsOptions): Promise<Statistics> {
   if (dataset.kind === 'pixels') return statisticsOfPixels(dataset, options.resize);
@@ -50,13 +52,40 @@ export async function statisticsOf(dataset: Dataset, options: StatisticsOptions)
   };
   const beside = keptIn(dataset.folder);
   if (beside) return beside;
-  const { cache } = options;
-  const found = keptIn(cache);
+  const cache = cacheOrTold(options);
+  const found = cache === undefined ? undefined : keptIn(cache);
   if (found) return found;
-  keeping(cache, () => tryFolder(cache)); // better told now than after a million images
+  // Better told now than after a million images.
+  const isKept = cache !== undefined && keepingOrTold(cache, options, () => tryFolder(cache));
   const computed = await statisticsOfFiles(dataset, options);
-  keeping(cache, () => writeStatistics(cache, name, computed));
+  if (isKept) keepingOrTold(cache, options, () => writeStatistics(cache, name, computed));
   return computed;
+}
+
+/** @returns undefined for a user without a home, who has no cache. */
+function cacheOrTold(options: StatisticsOptions): string | undefined {
+  try {
+    return options.cache;
+  } catch (error) {
+    if (!options.warn) throw error;
+    options.warn(`the mean image is not kept for the next run, which computes it again: ${(error as Error).message}`);
+    return undefined;
+  }
+}
+
+/** @returns whether it could be done. */
+function keepingOrTold(cache: string, { warn }: StatisticsOptions, keep: () => void): boolean {
+  try {
+    keeping(cache, keep);
+    return true;
+  } catch (error) {
+    if (!warn) throw error;
+    const { cause } = error as { cause?: Error };
+    warn(
+      `the mean image is not kept in ${cache} (${systemMessage(cause ?? (error as Error))}): the next run computes it again`,
+    );
+    return false;
+  }
 }
 
 function keeping(folder: string, keep: () => void): void {
@@ -64,7 +93,7 @@ function keeping(folder: string, keep: () => void): void {
     keep();
   } catch (error) {
     throw new DataError(
-      `Cannot keep the mean image in ${folder}: ${(error as Error).message}, expected a folder that can be written to; name another cache with ALEXNET_SPLIT_CACHE, or make room`,
+      `Cannot keep the mean image in ${folder}: ${systemMessage(error as Error)}, expected a folder that can be written to; name another cache with ALEXNET_SPLIT_CACHE, or make room`,
       { cause: error },
     );
   }

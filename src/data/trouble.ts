@@ -3,7 +3,7 @@
  * nothing of the image, so no image counts as unreadable for it. It is waited for, and then the work ends.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { DataError } from '../errors.js';
+import { DataError, systemMessage } from '../errors.js';
 
 /** The system did not let an image be read, for no fault of the image. */
 export class SystemError extends DataError {
@@ -64,19 +64,26 @@ export async function patiently<T>(
     } catch (error) {
       if (!isOfSystem(error)) throw error;
       const waitMs = waitsMs[tries - 1];
+      if (waitMs === undefined && error instanceof SystemError) throw error;
       if (waitMs === undefined) throw lasting(path(), error as NodeJS.ErrnoException, tries);
       await sleep(waitMs, undefined, signal ? { signal } : undefined);
     }
   }
 }
 
-/** The system's message without the call and the path, which whoever reports it has. */
-export function systemMessage({ message }: Error): string {
-  return message.replace(/, \w+( '.*')?$/s, '');
+/** The system's trouble with a place that is looked at. It has the system's code, so that it can be waited for. */
+export function troubleAt(path: string, error: NodeJS.ErrnoException): SystemError {
+  const { code } = error;
+  const message = `Cannot look at ${path}: the system refused it (${systemMessage(error)}), expected files and folders that can be read; ${adviceOn(code)}, then run it again`;
+  return Object.assign(new SystemError(message, { cause: error }), { code });
+}
+
+function adviceOn(code: string | undefined): string {
+  return ADVICE[code ?? ''] ?? 'check the disk (the end of `dmesg` may say more)';
 }
 
 function lasting(path: string, error: NodeJS.ErrnoException, tries: number): SystemError {
-  const advice = ADVICE[error.code ?? ''] ?? 'check the disk (the end of `dmesg` may say more)';
+  const advice = adviceOn(error.code);
   return new SystemError(
     `Cannot read ${path}: the system refused it ${tries} times (${systemMessage(error)}), which is no fault of the image, expected files that can be read; ${advice}, then run it again: a training goes on with --resume`,
     { cause: error },

@@ -1,10 +1,11 @@
 /** Labels of images that lie side by side: a line for each, as ImageNet's validation set comes. */
-import { existsSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { cut, DataError } from '../errors.js';
 import { placeholder } from '../file-kind.js';
 import { readText } from '../read-json.js';
 import { composed } from './classes.js';
+import { isThere } from './look.js';
+import { TRAIN_NAMES, VAL_NAMES } from './parts.js';
 import { IMAGE_ENDING } from './walk.js';
 
 /** Names under which the file is looked for, beside `val` and in it. */
@@ -14,10 +15,12 @@ export const LABEL_FILES = ['val_labels.txt', 'val.txt', 'LOC_val_solution.csv',
 const MAX_BYTES = 2 ** 26;
 /** No path is longer. */
 const MAX_PATH = 4096;
+/** Readings of a line that begin with the name of an image: more are no list, but work. */
+const MOST_READINGS = 16;
 
 /** @param val the name of the folder with the images. */
 export function findLabelsFile(folder: string, val: string): string | undefined {
-  return [folder, join(folder, val)].flatMap((at) => LABEL_FILES.map((name) => join(at, name))).find(existsSync);
+  return [folder, join(folder, val)].flatMap((at) => LABEL_FILES.map((name) => join(at, name))).find(isThere);
 }
 
 /** What a line may call an image, the most exact first: a longer name counts, whatever a shorter one says. */
@@ -36,26 +39,30 @@ interface Said {
  * over. So Caffe's `val.txt`, Kaggle's `LOC_val_solution.csv` (its heading included) and Tiny ImageNet's
  * `val_annotations.txt` are understood. Names may have blanks and commas: of what a line may mean, the longest name of an
  * image that is there counts, and then the longest name of a class. Either may stand in quotes.
- * @param paths the images. Lines of other images are passed over.
+ * @param paths the images, all of one part. Lines of other images are passed over, and those that name another part, such as
+ * `train/1.png`: a list may be of all parts. What is said of `val/1.png` counts before what is said of `1.png`.
  * @returns a label for each path.
  * @throws DataError for a line that says no class, two that say different ones, or an image without a line.
  */
 export function readLabels(file: string, classNames: readonly string[], paths: readonly string[]): number[] {
   const images = spellings(paths);
-  const classes = longestOf(new Map(classNames.map((name, label) => [composed(name), label])));
+  const classes = longestFirst(new Map(classNames.map((name, label) => [composed(name), label])));
   const said: Record<Exactness, Map<string, Said>> = { path: new Map(), file: new Map(), stem: new Map() };
   let line = 0;
+  let odd: string | undefined;
   for (const raw of linesOf(listIn(file))) {
     line++;
     const text = composed(raw.trim());
     if (text === '' || (line === 1 && /^"?ImageId\b/.test(text))) continue;
     const found = readLine(text, images, classes, classNames.length);
+    if (!found) odd ??= oddity(text, line);
     if (!found) continue;
     if (found.label === undefined) {
       throw refusal(
         file,
         `line ${line} says ${found.rest === '' ? 'no class' : `the class ${cut(found.rest)}`}, expected "<file> <class>" with the name of one of the ${classNames.length} class folders of train, or its number from 0 in their sorted list`,
-        "a list with one number a line, in ILSVRC's own order of classes, has to be translated first",
+        oddity(text, line) ??
+          "a list with one number a line, in ILSVRC's own order of classes, has to be translated first",
       );
     }
     const before = said[found.exactness].get(found.name);
@@ -77,24 +84,50 @@ export function readLabels(file: string, classNames: readonly string[], paths: r
     throw refusal(
       file,
       `it has no line for ${path}, expected one for each image of val`,
-      'add it, or take the image away',
+      odd ?? 'add it, or take the image away',
     );
   });
 }
 
-type Spellings = Record<Exactness, ReadonlySet<string>> & { longest: number };
+/** What makes a line unlike what is read, with what to do. */
+function oddity(text: string, line: number): string | undefined {
+  if (text.includes('\\')) return `line ${line} has \\ between folders: write / there`;
+  return text.includes(';')
+    ? `line ${line} has a semicolon: write a comma or a blank between file and class`
+    : undefined;
+}
+
+interface Spellings extends Record<Exactness, ReadonlySet<string>> {
+  /** Of files' names as a line may have them. */
+  lengths: ReadonlySet<number>;
+  /** Folders' names, in small letters: of the part that the images are in, and of others. */
+  own: ReadonlySet<string>;
+  others: ReadonlySet<string>;
+}
+
+/** A set without `val` is tested on what is in `test`: then `val` in its list can only mean that. */
+const [VAL, TEST] = [VAL_NAMES.slice(0, 3), VAL_NAMES.slice(3)];
 
 function spellings(paths: readonly string[]): Spellings {
   const sets = { path: new Set<string>(), file: new Set<string>(), stem: new Set<string>() };
-  let longest = 0;
+  const lengths = new Set<number>();
   for (const path of paths) {
     const names = namesOf(path);
     for (const exactness of EXACTNESS) sets[exactness].add(names[exactness]);
-    longest = Math.max(longest, names.path.length);
+    // A line may name an image with another ending than it has.
+    for (const more of [0, ...ENDING_LENGTHS]) lengths.add(names.stem.length + more);
+    lengths.add(names.file.length);
   }
-  // A line may name an image with another ending than it has, and with the folder that they all lie in.
-  return { ...sets, longest: longest + 20 };
+  const part = paths[0]?.slice(0, paths[0].indexOf('/')).toLowerCase() ?? '';
+  const isTest = (TEST as readonly string[]).includes(part);
+  return {
+    ...{ ...sets, lengths, own: new Set([part, ...VAL, ...(isTest ? TEST : [])]) },
+    others: new Set([...TRAIN_NAMES, ...(isTest ? [] : TEST)]),
+  };
 }
+
+/** Of `.jpg` to `.pjpeg`: see `IMAGE_ENDING`. */
+const ENDING_LENGTHS = [4, 5, 6];
 
 /** @param path from the data set's folder. */
 function namesOf(path: string): Record<Exactness, string> {
@@ -105,11 +138,12 @@ function namesOf(path: string): Record<Exactness, string> {
 
 interface Classes {
   labels: ReadonlyMap<string, number>;
-  longest: number;
+  /** Of their names, the longest first. */
+  lengths: readonly number[];
 }
 
-function longestOf(labels: ReadonlyMap<string, number>): Classes {
-  return { labels, longest: [...labels.keys()].reduce((most, name) => Math.max(most, name.length), 0) };
+function longestFirst(labels: ReadonlyMap<string, number>): Classes {
+  return { labels, lengths: [...new Set([...labels.keys()].map((name) => name.length))].sort((a, b) => b - a) };
 }
 
 /** What a line says: of which image, and its label or what stands in its place. */
@@ -123,19 +157,24 @@ interface Found {
 /** Nothing for a line of another image. One that has a single word says no class, whatever it is of. */
 function readLine(text: string, images: Spellings, classes: Classes, count: number): Found | undefined {
   let unlabelled: Found | undefined;
-  for (const { name, rest } of splits(text, images.longest)) {
+  let readings = 0;
+  for (const { name, rest } of splits(text, images.lengths)) {
     const image = imageOf(name, images);
     if (!image) continue;
     const label = labelIn(rest, classes, count);
     if (label !== undefined) return { ...image, label, rest };
     unlabelled ??= { ...image, label, rest };
+    if (++readings === MOST_READINGS) break;
   }
   if (unlabelled) return unlabelled;
   return /[\s,]/.test(text) ? undefined : { exactness: 'file', name: text, label: undefined, rest: '' };
 }
 
-/** What may be the name at the beginning of a line, the longest first, and what follows. */
-function* splits(text: string, longest: number): Generator<{ name: string; rest: string }> {
+/**
+ * What may be the name at the beginning of a line, the longest first, and what follows.
+ * @param lengths what is behind its last / has one of these.
+ */
+function* splits(text: string, lengths: ReadonlySet<number>): Generator<{ name: string; rest: string }> {
   const quoted = /^"((?:[^"]|"")*)"(?:\s*[,\s]\s*|$)/.exec(text.slice(0, MAX_PATH));
   if (quoted) {
     yield { name: quoted[1]!.replaceAll('""', '"'), rest: text.slice(quoted[0].length) };
@@ -147,12 +186,9 @@ function* splits(text: string, longest: number): Generator<{ name: string; rest:
   for (let i = 1; i <= most; i++) {
     if (text[i - 1] === '/') from = i;
     const isEnd = i === text.length || (isBetween(text[i]!) && !isBetween(text[i - 1]!));
-    if (isEnd && i - from <= longest) ends.push(i);
+    if (isEnd && lengths.has(i - from)) ends.push(i);
   }
-  // What leads to the images may be longer, and is no part of their names.
-  for (const end of ends.reverse()) {
-    yield { name: text.slice(Math.max(0, end - longest), end), rest: text.slice(end).replace(/^[\s,]+/, '') };
-  }
+  for (const end of ends.reverse()) yield { name: text.slice(0, end), rest: text.slice(end).replace(/^[\s,]+/, '') };
 }
 
 function isBetween(character: string): boolean {
@@ -160,25 +196,43 @@ function isBetween(character: string): boolean {
 }
 
 function imageOf(name: string, images: Spellings): Pick<Found, 'exactness' | 'name'> | undefined {
-  const path = name.replace(/^(\.\/)?((val|valid|validation|test|testing)\/)?/i, '');
-  if (path.includes('/') && images.path.has(path)) return { exactness: 'path', name: path };
-  const file = basename(path);
-  if (images.file.has(file)) return { exactness: 'file', name: file };
+  const file = name.slice(name.lastIndexOf('/') + 1);
   const stem = file.replace(IMAGE_ENDING, '');
-  return images.stem.has(stem) ? { exactness: 'stem', name: stem } : undefined;
+  const isFile = images.file.has(file);
+  if (!isFile && !images.stem.has(stem)) return undefined;
+  const place = placeOf(name, images);
+  if (place === 'elsewhere') return undefined;
+  if (place) return { exactness: 'path', name: place.path };
+  return isFile ? { exactness: 'file', name: file } : { exactness: 'stem', name: stem };
+}
+
+/** The image of that very path; or that it is in another part. Nothing where the path does not say. */
+function placeOf(name: string, images: Spellings): { path: string } | 'elsewhere' | undefined {
+  const path = name.replace(/^\.\//, '');
+  const folders = path.split('/').slice(0, -1);
+  if (folders.length > 0 && images.path.has(path)) return { path };
+  let at = 0;
+  let [inOwn, inOther] = [0, false];
+  for (const folder of folders) {
+    at += folder.length + 1;
+    const part = folder.toLowerCase();
+    if (images.others.has(part)) inOther = true;
+    if (!images.own.has(part) || ++inOwn > MOST_READINGS) continue;
+    if (images.path.has(path.slice(at))) return { path: path.slice(at) };
+  }
+  return inOther && inOwn === 0 ? 'elsewhere' : undefined;
 }
 
 /** The label that a text begins with: the longest name of a class, or else a number. */
-function labelIn(text: string, { labels, longest }: Classes, count: number): number | undefined {
+function labelIn(text: string, { labels, lengths }: Classes, count: number): number | undefined {
   const quoted = /^"((?:[^"]|"")*)"/.exec(text.slice(0, MAX_PATH));
   if (quoted) return labels.get(quoted[1]!.replaceAll('""', '"')) ?? indexOf(quoted[1]!, count);
-  const most = Math.min(text.length, longest);
-  for (let end = most; end > 0; end--) {
-    if (end < text.length && !isBetween(text[end]!)) continue;
+  for (const end of lengths) {
+    if (end > text.length || (end < text.length && !isBetween(text[end]!))) continue;
     const label = labels.get(text.slice(0, end));
     if (label !== undefined) return label;
   }
-  return indexOf(/^[^\s,]*/.exec(text)![0], count);
+  return indexOf(/^[^\s,]*/.exec(text.slice(0, MAX_PATH))![0], count);
 }
 
 /** One after the other: a list of nothing but line ends would make too many at once. */

@@ -1,8 +1,7 @@
 /** Walks the folders of one part of a data set: its images, what is passed over, and where links lead. */
-import { readdirSync, realpathSync, statSync } from 'node:fs';
-import { extname, join, sep } from 'node:path';
+import { extname, join, resolve, sep } from 'node:path';
 import { DataError } from '../errors.js';
-import { isOfSystem } from './trouble.js';
+import { type Entry, entriesOf, foldersOf, lostLink, realOf, targetOf } from './look.js';
 
 /** Endings of what is decoded; which of the formats a file is its content says. */
 export const IMAGE_ENDING = /\.(jpe?g|jpe|jfif|jfi|jif|pjpe?g|pjp|png|gif|webp)$/i;
@@ -32,34 +31,62 @@ export interface PartWalk {
   images(folder?: string): string[];
 }
 
-interface Entry {
-  name: string;
-  isFolder: boolean;
-  isLink: boolean;
+/** Folders that were gone through, by real path: the path by which each was come to, and the link on the way, if any. */
+export type Seen = Map<string, Way>;
+
+interface Way {
+  part: string;
+  path: string;
+  link?: string | undefined;
+}
+
+export interface WalkOptions {
+  /** Counts files that are no images by their names. */
+  passedOver?: Record<string, number>;
+  /** Shared by the walks of both parts: no image is to be in both. */
+  seen?: Seen;
+  /** The other part, if its images are to be others. */
+  other?: string | undefined;
 }
 
 /**
  * Opens a walk. Each folder is gone through once: a link leads elsewhere, or the walk ends.
- * @param passedOver counts files that are no images by their names.
+ * @throws DataError for a part that the other one has gone through.
  */
-export function openWalk(root: string, part: string, passedOver: Record<string, number> = {}): PartWalk {
+export function openWalk(root: string, part: string, options: WalkOptions = {}): PartWalk {
+  const { passedOver = {}, seen = new Map() as Seen } = options;
   const top = realOf(join(root, part));
+  const otherTop = options.other === undefined ? undefined : realOf(join(root, options.other));
+  const topLink = targetOf(join(root, part)) === undefined ? undefined : part;
+  see(top, { part, path: part, link: topLink });
   let inPart: Map<string, Entry> | undefined;
   const entriesOfPart = () => {
-    inPart ??= new Map(entriesOf(join(root, part)).map((entry) => [entry.name, entry]));
+    if (inPart) return inPart;
+    const entries = entriesOf(join(root, part));
+    for (const entry of entries) refuseLost(part, entry);
+    inPart = new Map(entries.map((entry) => [entry.name, entry]));
     return inPart;
   };
-  /** By real path: the path by which it was come to, and the link on the way, if any. */
-  const seen = new Map<string, { path: string; link?: string | undefined }>([[top, { path: part }]]);
+
+  function see(real: string, way: Way): void {
+    const before = seen.get(real);
+    if (before) throw before.part === way.part ? twice(root, real, before, way) : inBoth(root, real, before, way);
+    seen.set(real, way);
+  }
 
   /** @param link the last one on the way here. */
   function walk(at: string, real: string, link: string | undefined, found: string[]): void {
-    for (const entry of entriesOf(join(root, at))) {
+    for (const entry of at === part ? entriesOfPart().values() : entriesOf(join(root, at))) {
       const { name } = entry;
       if (name.startsWith('.')) continue;
       if (entry.isFolder) enter(at, real, entry, link, found);
-      else if (IMAGE_ENDING.test(name)) found.push(`${at}/${name}`);
-      else passOver(name);
+      else if (IMAGE_ENDING.test(name)) {
+        if (entry.isLink) refuseOfOther(`${at}/${name}`, real);
+        found.push(`${at}/${name}`);
+      } else {
+        refuseLost(at, entry);
+        passOver(name);
+      }
     }
   }
 
@@ -68,10 +95,23 @@ export function openWalk(root: string, part: string, passedOver: Record<string, 
     const real = isLink ? realOf(join(root, path)) : join(parent, name);
     const link = isLink ? path : above;
     if (isLink && (isIn(parent, real) || isIn(top, real))) throw leadsBack(root, path, real);
-    const other = seen.get(real);
-    if (other) throw twice(root, real, other, { path, link });
-    seen.set(real, { path, link });
+    see(real, { part, path, link });
     walk(path, real, link, found);
+  }
+
+  /** A link that leads nowhere may have been a class, or a folder of a class: then its images would be gone in silence. */
+  function refuseLost(at: string, { name, lost }: Entry): void {
+    if (lost === undefined || name.startsWith('.') || IMAGE_ENDING.test(name)) return;
+    if (at === part || extname(name) === '') throw lostLink(root, `${at}/${name}`, lost);
+  }
+
+  /** A link to a file is as good as a copy, unless that is an image of the other part. */
+  function refuseOfOther(path: string, parent: string): void {
+    if (otherTop === undefined) return;
+    const target = resolve(parent, targetOf(join(root, path)) ?? '');
+    const inner = isIn(target, otherTop) ? target.slice(otherTop.length) : '';
+    if (!IMAGE_ENDING.test(inner) || /[\\/]\./.test(inner)) return; // none that is read there
+    throw inBoth(root, target, { part, path, link: path }, { part: '', path: `${options.other}${inner}` });
   }
 
   function passOver(name: string): void {
@@ -84,46 +124,14 @@ export function openWalk(root: string, part: string, passedOver: Record<string, 
     folders: () => foldersOf([...entriesOfPart().values()]),
     images(folder) {
       const found: string[] = [];
-      if (folder === undefined) walk(part, top, undefined, found);
+      if (folder === undefined) walk(part, top, topLink, found);
       else {
         const entry = entriesOfPart().get(folder);
-        if (entry) enter(part, top, entry, undefined, found);
+        if (entry) enter(part, top, entry, topLink, found);
       }
       return found.sort();
     },
   };
-}
-
-/** Names of the folders in a folder, but hidden ones, sorted by their characters' codes. */
-export function foldersIn(folder: string): string[] {
-  return foldersOf(entriesOf(folder));
-}
-
-function foldersOf(entries: readonly Entry[]): string[] {
-  return entries
-    .filter(({ name, isFolder }) => isFolder && !name.startsWith('.'))
-    .map(({ name }) => name)
-    .sort();
-}
-
-/** Names in a folder, sorted; none where there is none, or it may not be looked into. @throws DataError as `images` does. */
-export function namesIn(folder: string): string[] {
-  try {
-    return readdirSync(folder).sort();
-  } catch (error) {
-    if (isOfSystem(error)) throw unlisted(folder, error);
-    return [];
-  }
-}
-
-/** Whether there is a folder. What the system does not let us look at, or has too long a name, is none. */
-export function isFolder(path: string): boolean {
-  try {
-    return statSync(path).isDirectory();
-  } catch (error) {
-    if (isOfSystem(error)) throw unlisted(path, error); // else a class would be gone in silence
-    return false;
-  }
 }
 
 /** What people are told of files that are images, and are passed over; nothing without any. */
@@ -144,36 +152,9 @@ export function endings(counts: readonly (readonly [ending: string, count: numbe
     .join(', ');
 }
 
-function entriesOf(folder: string): Entry[] {
-  try {
-    return readdirSync(folder, { withFileTypes: true }).map((entry) => {
-      const isLink = entry.isSymbolicLink();
-      return { name: entry.name, isLink, isFolder: isLink ? isFolder(join(folder, entry.name)) : entry.isDirectory() };
-    });
-  } catch (error) {
-    if (error instanceof DataError) throw error;
-    throw unlisted(folder, error);
-  }
-}
-
-function realOf(folder: string): string {
-  try {
-    return realpathSync.native(folder);
-  } catch (error) {
-    throw unlisted(folder, error);
-  }
-}
-
 /** Whether a folder is another one, or below it. */
 function isIn(folder: string, other: string): boolean {
   return folder === other || folder.startsWith(other.endsWith(sep) ? other : other + sep);
-}
-
-function unlisted(folder: string, error: unknown): DataError {
-  return new DataError(
-    `Cannot list the folder ${folder}: ${(error as Error).message}, expected a folder that can be read; check it`,
-    { cause: error },
-  );
 }
 
 const ONCE = 'expected every folder once, and links to folders elsewhere only; take the link away';
@@ -184,13 +165,19 @@ function leadsBack(root: string, link: string, target: string): DataError {
   );
 }
 
-type Seen = { path: string; link?: string | undefined };
-
-function twice(root: string, real: string, first: Seen, second: Seen): DataError {
-  const ways = [first, second].map(({ path, link }) =>
-    link === undefined ? path : link === path ? `the link ${link}` : `${path} by way of the link ${link}`,
-  );
+function twice(root: string, real: string, first: Way, second: Way): DataError {
   return new DataError(
-    `Cannot use the images of ${root}: ${ways[0]} and ${ways[1]} are one folder, ${real}, so its images would come twice, ${ONCE}`,
+    `Cannot use the images of ${root}: ${shown(first)} and ${shown(second)} are one folder, ${real}, so its images would come twice, ${ONCE}`,
   );
+}
+
+function inBoth(root: string, real: string, first: Way, second: Way): DataError {
+  return new DataError(
+    `Cannot use the images of ${root}: ${shown(first)} and ${shown(second)} are the same, ${real}, so the net would be tested on images that it learns from, expected other images in either part; take one away, or, to try a training out, make all of val a link to train`,
+  );
+}
+
+function shown({ path, link }: Way): string {
+  if (link === undefined) return path;
+  return link === path ? `the link ${link}` : `${path} by way of the link ${link}`;
 }

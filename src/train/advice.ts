@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { checkpointFolder, checkpointsFolder, stepsIn } from '../checkpoint/store.js';
 import type { Config } from '../config/config.js';
 import { PRESETS } from '../config/presets.js';
-import { shellWord } from '../errors.js';
+import { shellWord } from '../printable.js';
 
 /** As the authors of 2012 did by hand. */
 const FACTOR = 10;

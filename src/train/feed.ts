@@ -8,6 +8,7 @@ import {
   notesOfProgress,
   openDataset,
   openFeeder,
+  patiently,
   requireTestImage,
   type Statistics,
   statisticsOf,
@@ -52,7 +53,11 @@ export async function openFeed(config: Config, ui: FeedUi = {}): Promise<Feed> {
   const { batchSize, net, seed, data } = config;
   const { inputSize, inputChannels, classes } = net;
   const { note = () => {}, warn = note } = ui;
-  const dataset = openDataset(data.source, classes);
+  const dataset = await patiently(
+    () => data.source,
+    () => openDataset(data.source, classes),
+    { signal: ui.signal },
+  );
   for (const remark of dataset.remarks ?? []) warn(`${data.source}: ${remark}`);
   if (dataset.kind === 'files' && data.onBadImage === 'skip') {
     await requireTestImage(dataset, { resize: data.resize, channels: channelsOf(net), signal: ui.signal });
@@ -91,7 +96,7 @@ function withDeadline(feeder: BatchFeeder, ms: number): BatchFeeder {
 async function neededStatistics(
   { net, data }: Config,
   dataset: Dataset,
-  { note, signal }: FeedUi,
+  { note, warn = note, signal }: FeedUi,
 ): Promise<Statistics | undefined> {
   if (!needsStatistics(data)) return undefined;
   const { resize, onBadImage } = data;
@@ -102,6 +107,7 @@ async function neededStatistics(
     },
     channels: channelsOf(net),
     progress: notesOfProgress('mean of the training images, computed once', note),
+    warn: warn ?? (() => {}), // the run keeps its own
     ...(signal && { signal }),
   });
 }

@@ -5,9 +5,10 @@ import type { Checkpoint, Skipped } from '../checkpoint/store.js';
 import type { Config } from '../config/config.js';
 import { CONFIG_SCHEMA } from '../config/schema.js';
 import { type Dataset, sameNames } from '../data/index.js';
-import { CheckpointError, ConfigError, cut, DataError, shellWord } from '../errors.js';
+import { CheckpointError, ConfigError, cut, DataError } from '../errors.js';
 import type { EventOf } from '../log.js';
 import { type EpochError, learningRateIn, type OptimizerOptions } from '../optim/schedule.js';
+import { shellWord } from '../printable.js';
 import { epochOfStep, type LoopResult } from './loop.js';
 
 /** What a run goes on from. */

@@ -107,12 +107,20 @@ test('what cannot be written is found out before the first image is read, and no
   assert.deepEqual([packed.exitCode, packed.stdout.text], [1, '']);
   assert.match(packed.stderr.text, /^error: Cannot pack into .*, expected a folder that can be written to; name anoth/);
   process.env.ALEXNET_SPLIT_CACHE = join(file, 'cache');
-  const out = join(work, 'packed');
-  const kept = await run(['data', 'prepare', data, '--resize', '16', '--pack', out]);
+  const kept = await run(['data', 'prepare', data, '--resize', '16']);
   assert.deepEqual([kept.exitCode, kept.stdout.text], [1, '']);
   assert.match(
     kept.stderr.text,
     /^error: Cannot keep the mean image in .*file\/cache\/data: ENOTDIR.*ALEXNET_SPLIT_CACHE/,
   );
   assert.deepEqual([fs.readdirSync(work), fs.readFileSync(file, 'utf8')], [['file'], 'mine']);
+  // Shards have it beside them.
+  const out = join(work, 'packed');
+  const beside = await run(['data', 'prepare', data, '--resize', '16', '--pack', out]);
+  assert.equal(beside.exitCode, 0);
+  assert.match(
+    beside.stderr.text,
+    /^the mean image is not kept in .*\/cache\/data \(ENOTDIR: not a directory\): the next/m,
+  );
+  assert.ok(fs.readdirSync(out).some((name) => name.startsWith('statistics-')));
 });

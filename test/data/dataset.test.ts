@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import fs, { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
+import { basename, isAbsolute, join } from 'node:path';
 import test from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
@@ -103,7 +104,7 @@ test('loadDataset() names the four files for a folder that has none, or is none'
   const nowhere = join(folder, 'nowhere');
   assertRefused(() => loadDataset(nowhere, 10), nowhere, 'there is no such folder', ...DATA_FILES);
   const file = join(folder, 'other');
-  assertRefused(() => loadDataset(file, 10), file, 'it is no folder', ...DATA_FILES);
+  assertRefused(() => loadDataset(file, 10), file, 'it is a file, no folder', ...DATA_FILES);
 });
 
 test('loadDataset() names what a folder lacks', (t) => {
@@ -130,7 +131,7 @@ test('findFashionMnist() takes the first folder with all four files', (t) => {
   t.after(() => process.chdir(before));
   process.chdir(folder);
   const elsewhere = findFashionMnist();
-  assert.ok(elsewhere === undefined || elsewhere === DEBIAN);
+  assert.ok(elsewhere === undefined || elsewhere === DEBIAN || isAbsolute(elsewhere));
   const put = (into: string, names: readonly string[]) => {
     mkdirSync(into, { recursive: true });
     for (const name of names) writeFileSync(join(into, name), fourFiles()[name]!);
@@ -143,6 +144,38 @@ test('findFashionMnist() takes the first folder with all four files', (t) => {
   assert.equal(findFashionMnist(), 'data');
   const { name, source, classNames }: Dataset = loadDataset('fashion-mnist', 10);
   assert.deepEqual([name, source, classNames[9]], ['fashion-mnist', 'data', 'ankle boot']);
+});
+
+test('findFashionMnist() passes other data by, and several sets in one folder, and looks into the package too', (t) => {
+  const folder = folderOf(t, {});
+  const before = process.cwd();
+  t.after(() => process.chdir(before));
+  process.chdir(folder);
+  const elsewhere = findFashionMnist();
+  mkdirSync('data');
+  const put = (prefix: string) => {
+    for (const name of DATA_FILES) writeFileSync(join('data', prefix + name), fourFiles()[name]!);
+  };
+  put('emnist-letters-');
+  assert.equal(findFashionMnist(), elsewhere);
+  put('emnist-digits-');
+  assert.equal(findFashionMnist(), elsewhere);
+  assert.equal(loadDataset('embedded', 10).train.count, 10_000);
+  put('Fashion-');
+  assert.equal(findFashionMnist(), 'data');
+  assert.equal(loadDataset('fashion-mnist', 10).train.count, 3);
+  // The package's own folder, from where npm's scripts no longer start.
+  const own = fileURLToPath(new URL('../../../data', import.meta.url));
+  rmSync('data', { recursive: true });
+  const list = t.mock.method(fs, 'readdirSync', (at: string) => (at === own ? DATA_FILES : []));
+  const stat = t.mock.method(fs, 'statSync', () => ({ isDirectory: () => false, isFile: () => true }));
+  syncBuiltinESMExports();
+  try {
+    assert.equal(findFashionMnist(), own);
+  } finally {
+    for (const each of [list, stat]) each.mock.restore();
+    syncBuiltinESMExports();
+  }
 });
 
 test('loadDataset() reads the whole of Fashion-MNIST where it is installed', (t) => {

@@ -124,6 +124,13 @@ const claims: [string, Buffer, RegExp][] = [
     withSides(readFileSync(join(IMAGES, 'prog.jpg')), 16_000, 16_000),
     /^it is a JPEG image of more than 67108864 pixels$/,
   ],
+  ['a WebP of 16383 x 16383', withSides(colour, 16_383, 16_383), /^it is a WebP image of more than 67108864 pixels$/],
+  ['a WebP of 8191 x 8191', withSides(colour, 8_191, 8_191), /^it is a WebP image that does not decode/],
+  [
+    'a GIF of 65535 x 65535',
+    withSides(await sharp(photo).gif().toBuffer(), 65_535, 65_535),
+    /^it is a GIF image of more than 67108864 pixels$/,
+  ],
   ['a progressive JPEG of 8000 x 8000', withSides(readFileSync(join(IMAGES, 'prog.jpg')), 8_000, 8_000), /^pixels$/],
   ['a whole PNG of 4000 x 4000', emptyPng(4_000, 4_000, 4_000), /^pixels$/],
 ];

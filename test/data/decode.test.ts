@@ -95,6 +95,27 @@ test('decode() refuses a header that announces a picture beyond memory', async (
   );
 });
 
+test('decode() says what is wrong with a file that asks for memory, while there is memory for its pixels', async (t) => {
+  const decode = await openDecoder(8, 3);
+  const webp = await plain(9, 7, '#fff').webp().toBuffer();
+  const toBuffer = sharp.prototype.toBuffer;
+  let refused = 1;
+  t.mock.method(sharp.prototype, 'toBuffer', function (this: Sharp) {
+    if (refused-- > 0) return Promise.reject(new Error('webp2vips: out of memory'));
+    return toBuffer.call(this);
+  });
+  assert.ok('pixels' in (await decode(webp)), 'it was others that had the memory');
+  refused = 2;
+  assert.deepEqual(await decode(webp), {
+    reason: 'it is a WebP image that does not decode (webp2vips: out of memory)',
+  });
+  t.mock.method(Buffer, 'allocUnsafeSlow', () => {
+    throw new RangeError('Array buffer allocation failed');
+  });
+  refused = 1;
+  await assert.rejects(decode(webp), { code: 'ENOMEM' });
+});
+
 test('decode() takes image files only, no drawing', async () => {
   const svg = '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><rect width="9" height="9"/></svg>';
   const result = await (await openDecoder(8, 3))(Buffer.from(svg));

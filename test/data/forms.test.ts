@@ -1,14 +1,13 @@
 /** Data sets as they come: by other names, in other forms, with other lists. */
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { readImageFolder } from '../../src/data/image-folder.js';
 import { loadDataset, openDataset, openFeeder, openImages } from '../../src/data/index.js';
 import { nameAt } from '../../src/data/names.js';
-import { readLabels } from '../../src/data/val-labels.js';
 import { DataError } from '../../src/errors.js';
 import { isSentence } from '../fuzz.js';
 import { folderOf, fourFiles, idx, imageFolderOf, PLAIN } from './sets.js';
@@ -25,51 +24,6 @@ function refusal(open: () => unknown, folder: string): string {
 }
 
 const TRAIN = { 'train/cat/1.jpg': 'rgb.jpg', 'train/dog/2.jpg': 'rgb.jpg' };
-
-test('readLabels() takes names with blanks and commas, by the longest name of an image and then of a class', (t) => {
-  const file = join(folderOf(t, {}), 'val.txt');
-  const classNames = ['golden', 'golden retriever', 'Great Dane, blue', 'n1'];
-  const read = (text: string, ...names: string[]) => {
-    writeFileSync(file, text);
-    return readLabels(
-      file,
-      classNames,
-      names.map((name) => `val/${name}`),
-    );
-  };
-  const cases: [text: string, names: string[], labels: number[]][] = [
-    ['my photo 1.png golden retriever\nb.png golden\n', ['my photo 1.png', 'b.png'], [1, 0]],
-    ['my photo 1.png\tgolden retriever\t3', ['my photo 1.png'], [1]],
-    ['my photo 1.png,golden', ['my photo 1.png'], [0]],
-    ['my photo 1 golden retriever 4 5', ['my photo 1.png'], [1]],
-    ['"my photo, 1.png",Great Dane, blue', ['my photo, 1.png'], [2]],
-    ['"my ""photo"" 1.png","Great Dane, blue"', ['my "photo" 1.png'], [2]],
-    ['my photo, 1.png 3', ['my photo, 1.png'], [3]],
-    ['a 1 0\na 2', ['a.png', 'a 1.png'], [2, 0]],
-    ['a 1\na 1 0', ['a.png', 'a 1.png'], [1, 0]],
-    ['val/my photo.jpg n1', ['my photo.png'], [3]],
-    ['/data/set 1/val/my photo.png n1 x', ['my photo.png'], [3]],
-    ['a.jpg 0\na.png 1', ['a.jpg', 'a.png'], [0, 1]],
-    ['x/a.jpg 0\nval/y/a.jpg 1', ['x/a.jpg', 'y/a.jpg'], [0, 1]],
-    ['b 7.png golden\na.png 1', ['a.png'], [1]],
-  ];
-  for (const [text, names, labels] of cases) assert.deepEqual(read(text, ...names), labels, text);
-  const refused = (wanted: RegExp, text: string, ...names: string[]) =>
-    assert.match(
-      refusal(() => read(text, ...names), file),
-      wanted,
-    );
-  refused(/line 1 says the class green, expected/, 'my photo 1.png green', 'my photo 1.png');
-  refused(/line 1 says no class/, 'my photo 1.png', 'my photo 1.png');
-  refused(/lines 1 and 2 say different classes of a\.png, expected one/, 'a.png 0\na.png 1', 'a.png');
-  refused(/lines 1 and 2 say different classes of a\.jpg, .*their folders/, 'a.jpg 0\na.jpg 1', 'x/a.jpg', 'y/a.jpg');
-});
-
-test('readLabels() goes through a long line in a moment', (t) => {
-  const file = join(folderOf(t, {}), 'val.txt');
-  writeFileSync(file, `${'a/ '.repeat(2 ** 21)}\n${'b '.repeat(2 ** 21)}\nc.jpg 1${' 1'.repeat(2 ** 20)}\n`);
-  assert.deepEqual(readLabels(file, ['x', 'y'], ['val/c.jpg']), [1]);
-});
 
 test('Tiny ImageNet is read as it is downloaded', (t) => {
   const folder = imageFolderOf(t, {
@@ -221,10 +175,19 @@ test('labels from 1 are brought down to 0 when they are those of the net, and el
   assert.deepEqual([...loadDataset(folder, 4).train.labels], [1, 2, 3]);
   const message = refusal(() => loadDataset(folder, 2), folder);
   assert.match(message, /label 2 at index 1, expected 0 to 1 .*go from 1 to 3: set .*--classes 3$/);
-  const lower = folderOf(t, files([1, 2, 3], [0, 3]));
+  for (const [train, test, from] of [
+    [[1, 2, 3], [0, 2], 1],
+    [[0, 1, 2], [1, 3], 0],
+  ] as const) {
+    const other = folderOf(t, files([...train], [...test]));
+    const refused = refusal(() => loadDataset(other, 3), other);
+    const wanted = `t10k-labels-idx1-ubyte: its labels go from ${test[0]} to ${test[1]}, expected them to count from ${from} as the training labels do`;
+    assert.ok(refused.includes(wanted) && !refused.includes('--classes'), refused);
+  }
+  const more = folderOf(t, files([0, 1, 2], [0, 3]));
   assert.match(
-    refusal(() => loadDataset(lower, 3), lower),
-    /label 0 at index 0, expected 1 to 3/,
+    refusal(() => loadDataset(more, 3), more),
+    /label 3 at index 1, .*--classes 4$/,
   );
 });
 
@@ -242,7 +205,8 @@ test('data in a form that is not read is said to be what it is, with the way fro
     /tar files that `data prepare` did not write, such as WebDataset's shards \(.*docs\/data\.md has the lines/;
   refused({ 'a-000000.tar': x, 'a-000001.tar': x }, tars);
   refused({ 'train/000000.tar': x, 'val/000000.tar': x }, tars);
-  refused({ 'a.tar': x }, tars, 'a.tar');
+  refused({ 'a.tar': x }, /: it is a file, of the kind of tar files that .*docs\/data\.md has the lines/, 'a.tar');
+  refused({ 'a.zip': x }, /: it is a file, of the kind of archives, .*unpack them/, 'a.zip');
   refused({ 'train.zip': x }, /holds archives \(train\.zip\), .*unpack them/);
   refused(
     { 'a/train-00000-of-00002.parquet': x, 'train-00000.parquet': x },
@@ -266,18 +230,21 @@ test("the lines of docs/data.md unpack another tool's shards into class folders"
     '001.png': 'rgba.png',
     '001.cls': Buffer.from('12\n'),
     '001.json': Buffer.from('{}'),
+    '002.jpg': 'rgb.jpg',
+    '002.cls': Buffer.from('../../gone'),
   });
+  const names = ['000.jpg', '000.cls', '001.png', '001.cls', '001.json', '002.jpg', '002.cls'];
   for (const part of ['train', 'val']) {
-    execFileSync('tar', ['-cf', `${part}-000000.tar`, '000.jpg', '000.cls', '001.png', '001.cls', '001.json'], {
-      cwd: folder,
-    });
+    execFileSync('tar', ['-cf', `${part}-000000.tar`, ...names], { cwd: folder });
   }
   const out = join(folder, 'set');
   mkdirSync(out);
   for (const name of readdirSync(folder).filter((each) => each.endsWith('.tar'))) {
     renameSync(join(folder, name), join(out, name));
   }
-  execFileSync('sh', ['-c', lines], { cwd: out });
+  const { stderr } = spawnSync('sh', ['-c', lines], { cwd: out, encoding: 'utf8' });
+  assert.match(stderr, /002\.cls of val-000000\.tar holds no class: \.\.\/\.\.\/gone/);
+  assert.ok(!existsSync(join(folder, 'gone')));
   for (const name of readdirSync(out).filter((each) => each.endsWith('.tar'))) rmSync(join(out, name));
   const { classNames, train, test: val } = readImageFolder(out);
   assert.deepEqual([classNames, train.count, val.count], [['12', '7'], 2, 2]);

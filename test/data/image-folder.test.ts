@@ -58,9 +58,9 @@ test('readImageFolder() sorts classes and images, and labels them', (t) => {
 
 test('readImageFolder() follows links to folders and files', (t) => {
   const folder = imageFolderOf(t, TWO_CLASSES);
-  const elsewhere = imageFolderOf(t, { 'emu/e.jpg': 'rgb.jpg' });
-  for (const part of ['train', 'val']) symlinkSync(join(elsewhere, 'emu'), join(folder, part, 'emu'));
-  symlinkSync(join(elsewhere, 'emu', 'e.jpg'), join(folder, 'train', 'cat', 'z.jpg'));
+  const elsewhere = imageFolderOf(t, { 'train/emu/e.jpg': 'rgb.jpg', 'val/emu/e.jpg': 'rgb.jpg' });
+  for (const part of ['train', 'val']) symlinkSync(join(elsewhere, part, 'emu'), join(folder, part, 'emu'));
+  symlinkSync(join(elsewhere, 'train', 'emu', 'e.jpg'), join(folder, 'train', 'cat', 'z.jpg'));
   const { classNames, train } = readImageFolder(folder);
   assert.deepEqual([classNames, train.count], [['cat', 'dog', 'emu'], 6]);
 });
@@ -73,7 +73,18 @@ test('readImageFolder() refuses different classes in train and val, and names th
   refused(folder, /different classes: val lacks cat,/);
 });
 
+test('readImageFolder() says that class names differ in capital letters alone, where they do', (t) => {
+  const { 'val/cat/v.jpg': _, ...files } = TWO_CLASSES;
+  const folder = imageFolderOf(t, { ...files, 'val/Cat/v.jpg': 'rgb.jpg' });
+  refused(folder, /val lacks cat, and val has Cat, which train has not \(cat and its like differ in capital letters/);
+});
+
 test('readImageFolder() explains what is missing', (t) => {
+  const file = join(folderOf(t, { file: Buffer.from('x') }), 'file');
+  refused(file, /: it is a file, no folder, expected/);
+  refused(`${file}s`, /: there is no such folder, expected/);
+  symlinkSync('gone', `${file}s`);
+  refused(`${file}s`, /: it is a link to gone, which is not there, expected/);
   const folder = imageFolderOf(t, { 'train/dog/b.jpg': 'rgb.jpg' });
   refused(folder, /there is no folder val/);
   mkdirSync(join(folder, 'val'));

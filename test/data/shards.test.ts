@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync } from 'node:fs';
+import fs, { readdirSync, readFileSync } from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
 import { join } from 'node:path';
 import test from 'node:test';
 import { openImages, packImages } from '../../src/data/index.js';
+import { openShards } from '../../src/data/open-shards.js';
 import { cutIntoShards, indexBytesOf } from '../../src/data/shards.js';
 import { folderOf, imageFolderOf } from './sets.js';
 
@@ -20,6 +22,33 @@ test('cutIntoShards() closes a shard once its images are enough, and before its 
     cutIntoShards([], () => assert.fail(), { bytes: 1, indexBytes: 1 }),
     [],
   );
+});
+
+test('openShards() keeps no descriptor that was closed, whatever closing it says', (t) => {
+  const folder = folderOf(t, { 'a.tar': Buffer.from('a'), 'b.tar': Buffer.from('b') });
+  const shards = openShards(folder, ['a.tar', 'b.tar'], 1);
+  const first = (shard: number) =>
+    shards.use(shard, (file) => {
+      const byte = Buffer.alloc(1);
+      fs.readSync(file, byte, 0, 1, 0);
+      return byte.toString();
+    });
+  assert.equal(first(0), 'a');
+  const { closeSync } = fs;
+  t.after(() => {
+    t.mock.restoreAll();
+    syncBuiltinESMExports();
+  });
+  const close = t.mock.method(fs, 'closeSync', (file: number) => {
+    closeSync(file);
+    throw Object.assign(new Error('EIO: i/o error, close'), { code: 'EIO' });
+  });
+  syncBuiltinESMExports();
+  assert.throws(() => first(1), { code: 'EIO' });
+  close.mock.restore();
+  syncBuiltinESMExports();
+  assert.deepEqual([first(1), first(0)], ['b', 'a']);
+  shards.close();
 });
 
 test('indexBytesOf() is no less than what an image adds to the index of its shard', async (t) => {

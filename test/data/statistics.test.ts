@@ -112,6 +112,19 @@ test('statisticsOf() names a file that cannot be read, or leaves it out', async 
   await assert.rejects(none, /none of its training images can be read/);
 });
 
+test('statisticsOf() goes on without a cache when it may say so', async (t) => {
+  const { folder } = await noiseFolder(t);
+  const file = join(folderOf(t, { file: Buffer.from('mine') }), 'file');
+  await assert.rejects(
+    statisticsOf(open(folder), optionsIn(file)),
+    /Cannot keep the mean image in .*ENOTDIR: not a dir/,
+  );
+  const warnings: string[] = [];
+  const { images } = await statisticsOf(open(folder), { ...optionsIn(file), warn: (text) => warnings.push(text) });
+  assert.equal(images, 3);
+  assert.match(warnings.join('|'), /^the mean image is not kept in [^|]* \(ENOTDIR: not a directory\): [^|]*$/);
+});
+
 test('statisticsOf() ends when it is told to', async (t) => {
   const { folder } = await noiseFolder(t);
   const signal = AbortSignal.abort();

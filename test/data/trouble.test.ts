@@ -189,6 +189,11 @@ test('memory that is lacking while an image is decoded says nothing of the image
     if (left-- > 0) return Promise.reject(new Error('vips_malloc: out of memory --- size == 5MB'));
     return decode.call(this);
   });
+  const allocate = Buffer.allocUnsafeSlow;
+  t.mock.method(Buffer, 'allocUnsafeSlow', (bytes: number) => {
+    if (left > 0 && bytes >= 2 ** 26) throw new RangeError('Array buffer allocation failed');
+    return allocate(bytes);
+  });
   await withFeeder(options, (feeder) => feeder.train(1));
   left = 1000;
   await assert.rejects(
