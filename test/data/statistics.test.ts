@@ -123,6 +123,17 @@ test('statisticsOf() goes on without a cache when it may say so', async (t) => {
   const { images } = await statisticsOf(open(folder), { ...optionsIn(file), warn: (text) => warnings.push(text) });
   assert.equal(images, 3);
   assert.match(warnings.join('|'), /^the mean image is not kept in [^|]* \(ENOTDIR: not a directory\): [^|]*$/);
+  const homeless = {
+    ...optionsIn(file),
+    get cache(): string {
+      throw new Error('Cannot tell where the cache folder is');
+    },
+  };
+  await assert.rejects(statisticsOf(open(folder), homeless), /Cannot tell where/);
+  const told: string[] = [];
+  const warned = Object.defineProperties(homeless, { warn: { value: (text: string) => told.push(text) } });
+  assert.equal((await statisticsOf(open(folder), warned)).images, images);
+  assert.match(told.join('|'), /^the mean image is not kept for the next run[^|]*: Cannot tell where[^|]*$/);
 });
 
 test('statisticsOf() ends when it is told to', async (t) => {
