@@ -7,7 +7,7 @@ import { CONFIG_SCHEMA } from '../config/schema.js';
 import { type Dataset, sameNames } from '../data/index.js';
 import { CheckpointError, ConfigError, cut, DataError } from '../errors.js';
 import type { EventOf } from '../log.js';
-import { type EpochError, learningRateIn, type OptimizerOptions } from '../optim/schedule.js';
+import { learningRateIn, type OptimizerOptions } from '../optim/schedule.js';
 import { shellWord } from '../printable.js';
 import { epochOfStep, type LoopResult } from './loop.js';
 
@@ -79,7 +79,7 @@ export function branchNote({ folder, state }: Checkpoint, changes: readonly Chan
 /**
  * Where a run that goes on stands with its schedule. Another rate counts from the next step on, and the schedule begins
  * anew with it: falls of epochs before, and evaluations before, are of the old one. Another schedule alone begins with the
- * rate as it is.
+ * rate as it is, and so does a plateau whose errors an earlier version kept without epochs.
  * @throws CheckpointError when the settings of a checkpoint that others are laid over are none.
  */
 export function scheduleAfter(
@@ -87,7 +87,6 @@ export function scheduleAfter(
   { optimizer }: Pick<Config, 'optimizer'>,
   batchesPerEpoch: number,
 ): Required<Pick<LoopResult, 'errors'>> & Pick<LoopResult, 'start'> {
-  const errors = epochErrors(state, batchesPerEpoch);
   const parsed = CONFIG_SCHEMA.shape.optimizer.safeParse(state.config.optimizer);
   if (!parsed.success) {
     throw new CheckpointError(
@@ -96,24 +95,29 @@ export function scheduleAfter(
     );
   }
   const was: OptimizerOptions = parsed.data;
-  const start = state.scheduleStart;
+  const epoch = epochOfStep(state.step + 1, { batchesPerEpoch });
+  const errors = state.errors.filter((each) => typeof each === 'object');
+  const start = isWithoutEpochs(state, was)
+    ? { epoch, factor: state.learningRate / was.learningRate }
+    : state.scheduleStart;
   const isOtherRate = was.learningRate !== optimizer.learningRate;
   if (!isOtherRate && hashOf(was.schedule) === hashOf(optimizer.schedule)) return { errors, start };
-  const epoch = epochOfStep(state.step + 1, { batchesPerEpoch });
   const factor = isOtherRate ? 1 : learningRateIn(epoch, was, { errors, start }) / was.learningRate;
   return { errors: [], start: { epoch, factor } };
 }
 
-/** Errors without an epoch are one an evaluation: the last one in an epoch counts. */
-function epochErrors({ errors, config, step }: RunState, batchesPerEpoch: number): EpochError[] {
-  const every = Math.max(0, Number(config.evalEvery)) || batchesPerEpoch;
-  const found = new Map<number, number>();
-  for (const [i, each] of errors.entries()) {
-    if (typeof each === 'object') found.set(each.epoch, each.error);
-    else if ((i + 1) * every <= step) found.set(Math.ceil(((i + 1) * every) / batchesPerEpoch), each);
-  }
-  // The last epoch may be half done.
-  return [...found].flatMap(([epoch, error]) => (epoch * batchesPerEpoch <= step ? [{ epoch, error }] : []));
+/**
+ * Earlier versions had a plateau count evaluations, and kept their errors without epochs: what those come to by epochs is
+ * another rate than the run had.
+ */
+function isWithoutEpochs({ errors }: RunState, { schedule }: OptimizerOptions): boolean {
+  return schedule.kind === 'plateau' && errors.some((each) => typeof each === 'number');
+}
+
+/** The sentence about a plateau that begins anew, of a run that an earlier version trained and that goes on as it was. */
+export function plateauNote({ state }: Pick<Checkpoint, 'state'>, { optimizer }: Pick<Config, 'optimizer'>) {
+  if (!isWithoutEpochs(state, optimizer)) return undefined;
+  return `an earlier version trained this run, with a plateau that counted evaluations: it goes on with the learning rate ${state.learningRate} that it had, and counts epochs from here on`;
 }
 
 /** @throws DataError when the images are not those that the run has learnt from. */

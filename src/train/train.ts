@@ -18,6 +18,7 @@ import {
   configHash,
   dataOf,
   ownerOf,
+  plateauNote,
   type Resume,
   refuseOtherData,
   scheduleAfter,
@@ -179,6 +180,8 @@ async function restore(
   Object.assign(result, { steps: step, images, trainMs, ...schedule, ...(top1 !== undefined && { top1 }) });
   const passed = skipped.map((each) => ({ checkpoint: each.folder, why: each.why }));
   report({ event: 'resume', step, checkpoint: folder, skipped: passed });
+  const plateau = changes.length === 0 ? plateauNote(checkpoint, config) : undefined;
+  if (plateau !== undefined) note?.(plateau);
   if (changes.length === 0) return;
   note?.(branchNote(checkpoint, changes, learningRateIn(epochOfStep(step + 1, feeder), config.optimizer, schedule)));
 }

@@ -5,7 +5,7 @@ import test from 'node:test';
 import type { RunState } from '../../src/checkpoint/state.js';
 import { type Config, resolveConfig } from '../../src/config/config.js';
 import { learningRateIn, type Schedule } from '../../src/optim/schedule.js';
-import { configHash, type Resume, scheduleAfter, settingsChanged } from '../../src/train/resume.js';
+import { configHash, plateauNote, type Resume, scheduleAfter, settingsChanged } from '../../src/train/resume.js';
 import { flags, machineWith } from '../config/machines.js';
 
 const STEPS: Schedule = { kind: 'steps', epochs: [1, 3], factor: 0.1 };
@@ -93,20 +93,22 @@ test('scheduleAfter() has a plateau forget its epochs with another rate, and kee
   assert.deepEqual(scheduleAfter(checkpoint, other, EPOCH), { errors: [], start: { epoch: 4, factor: 1 } });
 });
 
-test('scheduleAfter() reads what earlier versions wrote: an error an evaluation, the last in an epoch counts', () => {
-  const old = (evalEvery: number, step: number, errors: number[]) => {
-    const config = configOf({ evalEvery });
-    return scheduleAfter(after(step, config, { errors }).checkpoint, config, EPOCH).errors;
-  };
-  const two = [
-    { epoch: 1, error: 0.2 },
-    { epoch: 2, error: 0.4 },
-  ];
-  assert.deepEqual(old(0, 20, [0.2, 0.4]), two);
-  assert.deepEqual(old(5, 20, [0.1, 0.2, 0.3, 0.4]), two);
-  assert.deepEqual(old(5, 27, [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]), two, 'the third epoch is half done');
-  assert.deepEqual(old(20, 40, [0.2, 0.4]), [
-    { epoch: 2, error: 0.2 },
-    { epoch: 4, error: 0.4 },
-  ]);
+test('scheduleAfter() goes on with the rate of a plateau whose errors an earlier version kept without epochs', () => {
+  const config = configOf({ optimizer: { schedule: PLATEAU } });
+  const { checkpoint } = after(27, config, { errors: [0.1, 0.2, 0.3, 0.4, 0.5], learningRate: 0.005 });
+  const schedule = scheduleAfter(checkpoint, config, EPOCH);
+  assert.deepEqual(schedule, { errors: [], start: { epoch: 3, factor: 0.01 } });
+  assert.equal(learningRateIn(3, config.optimizer, schedule), 0.005);
+  assert.match(plateauNote(checkpoint, config)!, /counted evaluations: it goes on with the learning rate 0\.005 /);
+  const constant = configOf({ optimizer: { schedule: { kind: 'constant' } } });
+  assert.deepEqual(scheduleAfter(checkpoint, constant, EPOCH), { errors: [], start: { epoch: 3, factor: 0.01 } });
+  const lower = configOf({ optimizer: { schedule: PLATEAU, learningRate: 0.1 } });
+  assert.deepEqual(scheduleAfter(checkpoint, lower, EPOCH), { errors: [], start: { epoch: 3, factor: 1 } });
+  const bySteps = after(27, configOf({}), { errors: [0.1], learningRate: 0.05 }).checkpoint;
+  assert.deepEqual(
+    scheduleAfter(bySteps, configOf({}), EPOCH),
+    { errors: [], start: undefined },
+    'they matter to none else',
+  );
+  assert.equal(plateauNote(bySteps, configOf({})), undefined);
 });
