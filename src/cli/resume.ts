@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { basename, dirname, isAbsolute, join, relative, resolve } from 'node:path';
 import { isWeightsName } from '../checkpoint/format.js';
 import { MANIFEST_NAME, STATE_NAME } from '../checkpoint/manifest.js';
+import { ownerOf } from '../checkpoint/owner.js';
 import {
   type Checkpoint,
   checkpointsFolder,
@@ -79,11 +80,14 @@ function automatic(layers: readonly Layer[], inPlace: boolean): Continuation {
 /** Whose checkpoint a path is, and where the run that goes on from it has its place; nowhere yet, when nothing says so. */
 function pathPlace(layers: readonly Layer[], path: string) {
   const isOne = existsSync(join(path, MANIFEST_NAME));
-  const owner = isOne ? dirname(dirname(resolve(path))) : resolve(path);
+  const owner = isOne ? ownerOf({ folder: path }) : resolve(path);
   const [run, out] = [given(layers, 'run'), given(layers, 'out')];
-  const isOwn = existsSync(join(owner, 'config.json'));
+  const isOwn = owner !== undefined && existsSync(join(owner, 'config.json'));
   if (run !== undefined) checkRunName(run);
-  if (!isOwn && run === undefined) return { isOne, owner, isOwn, place: undefined };
+  if (!isOwn) {
+    const place = run === undefined ? undefined : { run, out: out ?? PRESETS.mini.out };
+    return { isOne, owner, isOwn, place };
+  }
   const parent = isAbsolute(path) ? dirname(owner) : relative('', dirname(owner)) || '.';
   const isMoved = run !== undefined || out !== undefined;
   const place = { run: run ?? basename(owner), out: out ?? (isMoved ? PRESETS.mini.out : parent) };

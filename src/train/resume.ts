@@ -1,5 +1,6 @@
 /** Whether a run may go on from a checkpoint: what makes its numbers must be the same, and where it runs need not. */
-import { dirname, join, resolve } from 'node:path';
+import { join, resolve } from 'node:path';
+import { ownerOf } from '../checkpoint/owner.js';
 import { hashOf, type RunState } from '../checkpoint/state.js';
 import type { Checkpoint, Skipped } from '../checkpoint/store.js';
 import type { Config } from '../config/config.js';
@@ -33,11 +34,6 @@ export function configHash(config: Config): string {
 
 /** A setting that a branch has otherwise, both values as JSON. */
 export type Change = NonNullable<EventOf<'run_start'>['branch']>['changes'][number];
-
-/** The folder of the run that made a checkpoint, as far as its path says it. */
-export function ownerOf({ folder }: Pick<Checkpoint, 'folder'>): string {
-  return dirname(dirname(resolve(folder)));
-}
 
 /** Whether a run goes on in the folder in which its checkpoint is. */
 export function staysInFolder({ checkpoint }: Resume, { out, run }: Pick<Config, 'out' | 'run'>): boolean {

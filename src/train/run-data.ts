@@ -4,6 +4,7 @@
  */
 import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { ownerOf } from '../checkpoint/owner.js';
 import type { Checkpoint } from '../checkpoint/store.js';
 import type { Config } from '../config/config.js';
 import {
@@ -18,7 +19,6 @@ import { CheckpointError } from '../errors.js';
 import { tryFolder, writeOwn } from '../own-file.js';
 import { jsonText } from '../printable.js';
 import { readJson } from '../read-json.js';
-import { ownerOf } from './resume.js';
 
 const CLASSES_FILE = 'classes.json';
 const STATISTICS_FILE = 'statistics.json';
@@ -99,7 +99,12 @@ export function statisticsToContinue(
   warn: (message: string) => void,
 ): Statistics | undefined {
   if (!needsStatistics(data)) return undefined;
-  const file = join(ownerOf(checkpoint), STATISTICS_FILE);
+  const owner = ownerOf(checkpoint);
+  if (owner === undefined) {
+    warn(`${checkpoint.folder} is in no run's folder: the mean of the training images is computed again`);
+    return undefined;
+  }
+  const file = join(owner, STATISTICS_FILE);
   const kept = readStatistics(file, data.resize);
   if (!kept || !fits(kept, net)) {
     warn(`${file} is missing or damaged: the mean of the training images is computed again`);
@@ -115,10 +120,15 @@ export function statisticsToContinue(
   );
 }
 
-/** The class names of a run that goes on: those that it keeps, which somebody may have given better names. */
-export function classesToContinue(folder: string, names: readonly string[]): readonly string[] {
+/**
+ * The class names of a run that goes on: those that it keeps, which somebody may have given better names; the data's where
+ * the checkpoint is in no run's folder.
+ */
+export function classesToContinue(checkpoint: Pick<Checkpoint, 'folder'>, names: readonly string[]): readonly string[] {
+  const owner = ownerOf(checkpoint);
+  if (owner === undefined) return names;
   try {
-    const kept = runClasses(folder);
+    const kept = runClasses(owner);
     return kept?.length === names.length || names.length === 0 ? (kept ?? names) : names;
   } catch (error) {
     if (error instanceof CheckpointError) return names;

@@ -2,9 +2,10 @@
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { chooseWeights } from '../checkpoint/choose.js';
+import { ownerOf } from '../checkpoint/owner.js';
 import type { Config } from '../config/config.js';
 import { CheckpointError, cut } from '../errors.js';
-import { leavesOf, ownerOf } from './resume.js';
+import { leavesOf } from './resume.js';
 
 /** Which weights were used, for whoever reads the result. */
 export interface UsedWeights {
@@ -45,7 +46,7 @@ export function runWeights(
   const owner = checkpoint === undefined ? resolve(folder) : ownerOf({ folder: checkpoint });
   if (checkpoint === undefined || !state || owner === resolve(folder)) return { files, used, home: folder };
   refuseOtherImages(checkpoint, state.config, config);
-  return { files, used, home: existsSync(join(owner, 'config.json')) ? owner : folder };
+  return { files, used, home: owner !== undefined && existsSync(join(owner, 'config.json')) ? owner : folder };
 }
 
 /** Weights say nothing of images that were prepared in another way than those they have learnt from. */

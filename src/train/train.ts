@@ -17,7 +17,6 @@ import {
   type Change,
   configHash,
   dataOf,
-  ownerOf,
   plateauNote,
   type Resume,
   refuseOtherData,
@@ -94,7 +93,7 @@ export async function train(config: Config, outer: TrainUi): Promise<TrainResult
       const steps = config.steps ?? config.epochs * feeder.batchesPerEpoch;
       const run: Run = { config: ui.begin?.(config) ?? config, changes, dataset, feeder, team, steps };
       report(startOf(run, resume));
-      const classes = resume && classesToContinue(ownerOf(resume.checkpoint), dataset.classNames);
+      const classes = resume && classesToContinue(resume.checkpoint, dataset.classNames);
       keepRunData(run.config, classes ?? dataset.classNames, statistics);
       team.warnings.forEach(warn);
       const ended = await runAndEnd(run, ui);

@@ -4,9 +4,12 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'node:test';
+import { ownerOf } from '../../src/checkpoint/owner.js';
+import type { RunState } from '../../src/checkpoint/state.js';
+import { PRESETS } from '../../src/config/presets.js';
 import { openImages } from '../../src/data/index.js';
 import { type Resume, refuseOtherData } from '../../src/train/resume.js';
-import { checkClasses } from '../../src/train/run-data.js';
+import { checkClasses, classesToContinue, statisticsToContinue } from '../../src/train/run-data.js';
 import { imageFolderOf } from '../data/sets.js';
 
 const [COMPOSED, DECOMPOSED] = ['caf\u00e9', 'cafe\u0301'];
@@ -34,4 +37,32 @@ test('a run of composed names is evaluated, and goes on, with decomposed ones, a
     assert.throws(() => checkClasses(run, dataOf('cafe')), /class 0 is cafe there, expected/);
     assert.throws(() => refuseOtherData(resume, dataOf('cafe')), /its classes are .*, and here they are cafe, z/);
   }
+});
+
+test("a checkpoint that was put elsewhere takes neither names nor statistics from the folder's neighbours", (t) => {
+  const base = mkdtempSync(join(tmpdir(), 'alexnet-split-run-'));
+  t.after(() => rmSync(base, { recursive: true, force: true }));
+  writeFileSync(join(base, 'classes.json'), JSON.stringify(['evil', 'z']));
+  writeFileSync(join(base, 'statistics.json'), '{}');
+  const at = (parent: string) => ({ folder: join(base, parent, '0000000010') });
+  const names = ['cat', 'dog'];
+  const { data, net } = PRESETS.mini;
+  const warned = (parent: string) => {
+    const said: string[] = [];
+    const checkpoint = { ...at(parent), state: {} as RunState };
+    const config = { net, data: { ...data, meanImage: true } };
+    assert.equal(
+      statisticsToContinue(checkpoint, config, (text) => said.push(text)),
+      undefined,
+    );
+    return said.join();
+  };
+  assert.equal(ownerOf(at('x')), undefined);
+  assert.deepEqual(classesToContinue(at('x'), names), names);
+  assert.match(warned('x'), /0000000010 is in no run's folder: the mean of the training images is computed again$/);
+  assert.equal(ownerOf(at('checkpoints')), base);
+  assert.deepEqual(classesToContinue(at('checkpoints'), names), ['evil', 'z']);
+  assert.match(warned('checkpoints'), /statistics\.json is missing or damaged/);
+  writeFileSync(join(base, 'config.json'), '{}');
+  assert.equal(ownerOf(at('x')), base);
 });
