@@ -130,6 +130,8 @@ export function openCheckpoints(
       if (improved || isDue(result.steps, performance.now() - lastAt)) await save(result);
     },
     async finish(result) {
+      // A signal in the measurement after an evaluation comes before `after`.
+      isBest(result);
       if (lastStep !== result.steps) await save(result);
       await pending;
       tell();

@@ -24,14 +24,19 @@ function configOf(values: Record<string, unknown>): Config {
   return smallConfig({ ...smallNet('original', FEW), out, steps: STEPS, batchSize: BATCH, check: false, ...values });
 }
 
-/** Trains, and is told to stop after the line of step `stopAt`. */
-async function run(values: Record<string, unknown>, resume?: Resume, stopAt?: number) {
+/** Trains, and is told to stop after the line of step `stopAt`, or of the evaluation after it. */
+async function run(
+  values: Record<string, unknown>,
+  resume?: Resume,
+  stopAt?: number,
+  at: 'train_step' | 'eval' = 'train_step',
+) {
   const config = configOf(values);
   const events: LogEvent[] = [];
   const controller = new AbortController();
   const report = (event: LogEvent) => {
     events.push(event);
-    if (event.event === 'train_step' && event.step === stopAt) controller.abort('SIGTERM');
+    if (event.event === at && event.step === stopAt) controller.abort('SIGTERM');
   };
   const result = await train(config, { report, signal: controller.signal, resume });
   return { config, events, result, folder: join(out, config.run) };
@@ -136,6 +141,13 @@ test('train() evaluates what a stop left out', async () => {
     of(resumed.events, 'eval').map(({ step }) => step),
     [3, 6],
   );
+});
+
+test('train() has the best evaluation in its checkpoint when it is told to stop in the measurement after it', async () => {
+  const values = { ...smallNet('lenet', FEW), run: 'measured', steps: 6, evalEvery: 3 };
+  const { events, folder } = await run(values, undefined, 3, 'eval');
+  const { top1 } = of(events, 'eval')[0]!;
+  assert.deepEqual(newest(folder).checkpoint.state.best, { step: 3, top1 });
 });
 
 test('train() keeps the newest checkpoints and the one with the best evaluation', async () => {
