@@ -2,7 +2,7 @@
 import { join, resolve } from 'node:path';
 import { ownerOf } from '../checkpoint/owner.js';
 import { hashOf, type RunState } from '../checkpoint/state.js';
-import type { Checkpoint, Skipped } from '../checkpoint/store.js';
+import { type Checkpoint, checkpointsFolder, newestCheckpoint, type Skipped, stepsIn } from '../checkpoint/store.js';
 import type { Config } from '../config/config.js';
 import { CONFIG_SCHEMA } from '../config/schema.js';
 import { type Dataset, sameNames } from '../data/index.js';
@@ -38,6 +38,23 @@ export type Change = NonNullable<EventOf<'run_start'>['branch']>['changes'][numb
 /** Whether a run goes on in the folder in which its checkpoint is. */
 export function staysInFolder({ checkpoint }: Resume, { out, run }: Pick<Config, 'out' | 'run'>): boolean {
   return resolve(join(out, run)) === ownerOf(checkpoint);
+}
+
+/**
+ * Makes sure that a run goes on in its folder from the newest checkpoint alone. A newer one would stay, and be what others
+ * take in place of the weights that are trained now; one that is not whole is passed over by all.
+ * @throws ConfigError that names the newer one, and the branch as the way.
+ */
+export function refuseOlder(resume: Resume, config: Pick<Config, 'out' | 'run'>): void {
+  if (!staysInFolder(resume, config)) return;
+  const { folder, state } = resume.checkpoint;
+  const checkpoints = checkpointsFolder(join(config.out, config.run));
+  if (!stepsIn(checkpoints).some((step) => step > state.step)) return;
+  const { found } = newestCheckpoint(checkpoints);
+  if (!found || found.state.step <= state.step) return;
+  throw new ConfigError(
+    `Cannot resume from ${folder} in its own folder: step ${found.state.step} is there too, expected the newest checkpoint, which eval, predict, export and the next --resume take; branch with --run: --resume ${shellWord(folder)} --run NAME, or take the newer ones away`,
+  );
 }
 
 /**

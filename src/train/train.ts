@@ -19,6 +19,7 @@ import {
   dataOf,
   plateauNote,
   type Resume,
+  refuseOlder,
   refuseOtherData,
   scheduleAfter,
   settingsChanged,
@@ -75,6 +76,7 @@ export async function train(config: Config, outer: TrainUi): Promise<TrainResult
   const ui = { ...outer, ...openWatch(config, outer.report, outer.resume?.checkpoint.state) };
   const { report, signal, note, resume } = ui;
   const changes = resume ? settingsChanged(resume, config) : [];
+  if (resume) refuseOlder(resume, config);
   const warn = (message: string) => report({ event: 'warning', message });
   tryRunFolder(config); // the mean image may take an hour
   const opening = openFeed(config, {

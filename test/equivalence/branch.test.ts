@@ -71,6 +71,14 @@ test('without another name it is refused, before anything is written', async () 
   );
 });
 
+test('an older checkpoint goes on in no folder with newer ones, and nothing is changed there', async () => {
+  await assert.rejects(
+    run({ run: 'trunk', steps: 3, evalEvery: 2, optimizer: OPTIMIZER, ...SINGLE }, at2()),
+    (error: Error) => error.message.includes(`step 4 is there too, expected the newest checkpoint`),
+  );
+  assert.deepEqual(stepsIn(checkpointsFolder(join(out, 'trunk'))), [2, 4]);
+});
+
 /** The command line in this process. */
 async function command(...argv: string[]) {
   const [stdout, stderr] = [new Screen(), new Screen()];

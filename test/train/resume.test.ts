@@ -1,11 +1,22 @@
 /** What a run that goes on may have otherwise, and where its schedule stands then. */
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, truncateSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'node:test';
 import type { RunState } from '../../src/checkpoint/state.js';
+import { readCheckpoint } from '../../src/checkpoint/store.js';
 import { type Config, resolveConfig } from '../../src/config/config.js';
 import { learningRateIn, type Schedule } from '../../src/optim/schedule.js';
-import { configHash, plateauNote, type Resume, scheduleAfter, settingsChanged } from '../../src/train/resume.js';
+import {
+  configHash,
+  plateauNote,
+  type Resume,
+  refuseOlder,
+  scheduleAfter,
+  settingsChanged,
+} from '../../src/train/resume.js';
+import { putCheckpoint } from '../checkpoint/put-checkpoint.js';
 import { flags, machineWith } from '../config/machines.js';
 
 const STEPS: Schedule = { kind: 'steps', epochs: [1, 3], factor: 0.1 };
@@ -111,4 +122,22 @@ test('scheduleAfter() goes on with the rate of a plateau whose errors an earlier
     'they matter to none else',
   );
   assert.equal(plateauNote(bySteps, configOf({})), undefined);
+});
+
+test('refuseOlder() refuses an older checkpoint in its own folder, unless none of the newer ones is whole', (t) => {
+  const out = mkdtempSync(join(tmpdir(), 'alexnet-split-older-'));
+  t.after(() => rmSync(out, { recursive: true, force: true }));
+  const config = configOf({ out });
+  const [first, second, third] = [3, 10, 12].map((step) => putCheckpoint(join(out, 'x'), step));
+  const from = (folder: string): Resume => ({ checkpoint: readCheckpoint(folder), skipped: [] });
+  assert.throws(() => refuseOlder(from(first!), config), {
+    name: 'ConfigError',
+    exitCode: 2,
+    message: `Cannot resume from ${first} in its own folder: step 12 is there too, expected the newest checkpoint, which eval, predict, export and the next --resume take; branch with --run: --resume ${first} --run NAME, or take the newer ones away`,
+  });
+  refuseOlder(from(third!), config);
+  refuseOlder(from(first!), configOf({ out, run: 'y' }));
+  truncateSync(join(third!, 'state.json'), 5);
+  refuseOlder(from(second!), config);
+  assert.throws(() => refuseOlder(from(first!), config), /step 10 is there too/);
 });
