@@ -2,6 +2,7 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { CheckpointError, ConfigError, cut } from '../errors.js';
+import { readJson } from '../read-json.js';
 import { isWeightsName, openTensors, weightsName } from './format.js';
 import { MANIFEST_NAME } from './manifest.js';
 import type { RunState } from './state.js';
@@ -18,6 +19,9 @@ export interface Weights {
   /** The checkpoint's. */
   state: RunState | undefined;
 }
+
+/** More than a run's settings have. */
+const MAX_CONFIG_BYTES = 2 ** 20;
 
 const CHOICES = 'best, last, a step, or the folder of a checkpoint';
 
@@ -121,15 +125,36 @@ function savedIn(folder: string, told: (text: string) => void): Weights {
   }
   if (!second) return saved(first);
   const [a, b] = [first.steps[0], second.steps[0]];
-  if (a === undefined || b === undefined) {
+  if (a !== undefined && b !== undefined) {
+    const [later, earlier] = a > b ? [first, second] : [second, first];
+    told(`left ${earlier.names} aside, of step ${earlier.steps[0]}: ${later.names} are of step ${later.steps[0]}`);
+    return saved(later);
+  }
+  const placement = lastPlacement(folder);
+  const mine = whole.find(({ files }) => files.length === TOWERS_OF[placement as keyof typeof TOWERS_OF]);
+  if (!mine) {
     throw new CheckpointError(
-      `Cannot use the weights of ${folder}: it has ${first.names}, and ${second.names}, and not all say of which step they are; take those of the earlier training away`,
+      `Cannot use the weights of ${folder}: it has ${first.names}, and ${second.names}, not all say of which step they are, and its config.json does not say which placement was the last; take those of the earlier training away`,
       folder,
     );
   }
-  const [later, earlier] = a > b ? [first, second] : [second, first];
-  told(`left ${earlier.names} aside, of step ${earlier.steps[0]}: ${later.names} are of step ${later.steps[0]}`);
-  return saved(later);
+  const other = mine === first ? second : first;
+  told(
+    `left ${other.names} aside, which may be of another step: by its config.json the run was last ${placement}, and ${mine.names} are of that`,
+  );
+  return saved(mine);
+}
+
+const TOWERS_OF = { single: 1, split: 2 };
+
+/** The placement with which a run was last trained, by its settings; undefined of settings that cannot be read. */
+function lastPlacement(folder: string): unknown {
+  try {
+    const settings: unknown = readJson(join(folder, 'config.json'), { limit: MAX_CONFIG_BYTES });
+    return (settings as { placement?: unknown } | null)?.placement;
+  } catch {
+    return undefined;
+  }
 }
 
 function saved({ files, steps }: Saved): Weights {

@@ -96,6 +96,37 @@ test('chooseWeights() takes the later of two placements, and says which it leave
   }
 });
 
+test('chooseWeights() takes those of the placement in config.json, where files do not say of which step they are', () => {
+  for (const [placement, files, left] of [
+    [
+      'single',
+      [weightsName(0, 1)],
+      /^left tower-0-of-2\S+ and tower-1-of-2\S+ aside, .* was last single, and tower-0-of-1/,
+    ],
+    [
+      'split',
+      [weightsName(0, 2), weightsName(1, 2)],
+      /^left tower-0-of-1\S+ aside, .* was last split, and tower-0-of-2/,
+    ],
+  ] as const) {
+    const folder = runWith([]);
+    save(folder, 0, 1);
+    for (const tower of [0, 1]) save(folder, tower, 2);
+    fs.writeFileSync(join(folder, 'config.json'), JSON.stringify({ placement }));
+    const told: string[] = [];
+    const chosen = chooseWeights(folder, 'last', (text) => told.push(text));
+    assert.deepEqual([chosen.files, chosen.step], [files.map((name) => join(folder, name)), undefined]);
+    assert.match(told.join(), left);
+  }
+  const damaged = runWith([]);
+  save(damaged, 0, 1);
+  for (const tower of [0, 1]) save(damaged, tower, 2, 30);
+  for (const text of ['{', 'null', '{"placement":"toString"}', '[]']) {
+    fs.writeFileSync(join(damaged, 'config.json'), text);
+    assert.throws(() => chooseWeights(damaged), /its config\.json does not say which placement was the last/);
+  }
+});
+
 test('chooseWeights() refuses weights of which nobody knows what they are', () => {
   const unsaid = runWith([]);
   save(unsaid, 0, 1);
@@ -107,7 +138,7 @@ test('chooseWeights() refuses weights of which nobody knows what they are', () =
   for (const tower of [0, 1]) save(unsaid, tower, 2, 30);
   assert.throws(() => chooseWeights(unsaid), {
     message:
-      /it has tower-0-of-1\.safetensors, and tower-0-of-2\S+ and tower-1-of-2\S+, and not all say of which step they are; take those of the earlier training away$/,
+      /it has tower-0-of-1\.safetensors, and tower-0-of-2\S+ and tower-1-of-2\S+, not all say of which step they are, and its config.json does not say which placement was the last; take those of the earlier training away$/,
   });
   const mixed = runWith([]);
   save(mixed, 0, 2, 30);
