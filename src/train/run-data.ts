@@ -17,7 +17,7 @@ import {
 } from '../data/index.js';
 import { CheckpointError } from '../errors.js';
 import { tryFolder, writeOwn } from '../own-file.js';
-import { jsonText } from '../printable.js';
+import { jsonText, shellWord } from '../printable.js';
 import { readJson } from '../read-json.js';
 
 const CLASSES_FILE = 'classes.json';
@@ -82,7 +82,7 @@ export function runStatistics(folder: string, { data, net }: Pick<Config, 'data'
   const kept = readStatistics(file, data.resize);
   if (kept && fits(kept, net)) return kept;
   throw new CheckpointError(
-    `Cannot use the run ${folder}: its ${STATISTICS_FILE} is missing or damaged, expected the mean of its training images at ${data.resize} pixels; bring the file back, or train again`,
+    `Cannot use the run ${folder}: its ${STATISTICS_FILE} is missing or damaged, expected the mean of its training images at ${data.resize} pixels; bring the file back, have it computed again of the same images with train --resume ${shellWord(folder)}, or train again`,
     file,
   );
 }

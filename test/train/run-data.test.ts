@@ -9,7 +9,7 @@ import type { RunState } from '../../src/checkpoint/state.js';
 import { PRESETS } from '../../src/config/presets.js';
 import { openImages } from '../../src/data/index.js';
 import { type Resume, refuseOtherData } from '../../src/train/resume.js';
-import { checkClasses, classesToContinue, statisticsToContinue } from '../../src/train/run-data.js';
+import { checkClasses, classesToContinue, runStatistics, statisticsToContinue } from '../../src/train/run-data.js';
 import { imageFolderOf } from '../data/sets.js';
 
 const [COMPOSED, DECOMPOSED] = ['caf\u00e9', 'cafe\u0301'];
@@ -65,4 +65,13 @@ test("a checkpoint that was put elsewhere takes neither names nor statistics fro
   assert.match(warned('checkpoints'), /statistics\.json is missing or damaged/);
   writeFileSync(join(base, 'config.json'), '{}');
   assert.equal(ownerOf(at('x')), base);
+});
+
+test('a run without its statistics is refused with every way from there', () => {
+  const { data, net } = PRESETS.mini;
+  assert.throws(() => runStatistics('runs/not there', { net, data: { ...data, meanImage: true } }), {
+    name: 'CheckpointError',
+    message:
+      /missing or damaged, .*; bring the file back, have it computed again of the same images with train --resume 'runs\/not there', or train again$/,
+  });
 });
