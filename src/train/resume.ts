@@ -83,10 +83,21 @@ export function settingsChanged(resume: Resume, config: Config): Change[] {
   );
 }
 
-/** The sentence about a branch's changes; `rate` is that of its first step. */
-export function branchNote({ folder, state }: Checkpoint, changes: readonly Change[], rate: number): string {
+/** The sentence about a branch's changes; `rate` is that of its first step, undefined where there is none. */
+export function branchNote(
+  { folder, state }: Pick<Checkpoint, 'folder' | 'state'>,
+  changes: readonly Change[],
+  rate: number | undefined,
+): string {
   const list = changes.map(({ setting, was, now }) => `${setting} ${was} becomes ${now}`).join(', ');
-  return `a branch of ${folder}: ${list}; velocities stay, and step ${state.step + 1} has the learning rate ${rate}`;
+  const next = rate === undefined ? '' : `, and step ${state.step + 1} has the learning rate ${rate}`;
+  return `a branch of ${folder}: ${list}; velocities stay${next}`;
+}
+
+/** The sentence about a run that goes on from its end: it trains nothing. Undefined of one that has steps before it. */
+export function lengthNote({ state }: Pick<Checkpoint, 'state'>, steps: number): string | undefined {
+  if (state.step < steps) return undefined;
+  return `no step is left to train: the checkpoint is of step ${state.step}, and the run's length is ${steps} steps; a larger --steps, or --epochs, makes it longer`;
 }
 
 /**

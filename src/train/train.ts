@@ -17,6 +17,7 @@ import {
   type Change,
   configHash,
   dataOf,
+  lengthNote,
   plateauNote,
   type Resume,
   refuseOlder,
@@ -170,7 +171,7 @@ async function runAndEnd(
 /** Takes the weights and the place in the run from the checkpoint. */
 async function restore(
   { checkpoint, skipped }: Resume,
-  { config, changes, team, feeder }: Run,
+  { config, changes, team, feeder, steps }: Run,
   result: LoopResult,
   { report, note }: TrainUi,
 ): Promise<void> {
@@ -181,10 +182,13 @@ async function restore(
   Object.assign(result, { steps: step, images, trainMs, ...schedule, ...(top1 !== undefined && { top1 }) });
   const passed = skipped.map((each) => ({ checkpoint: each.folder, why: each.why }));
   report({ event: 'resume', step, checkpoint: folder, skipped: passed });
-  const plateau = changes.length === 0 ? plateauNote(checkpoint, config) : undefined;
-  if (plateau !== undefined) note?.(plateau);
-  if (changes.length === 0) return;
-  note?.(branchNote(checkpoint, changes, learningRateIn(epochOfStep(step + 1, feeder), config.optimizer, schedule)));
+  const ended = lengthNote(checkpoint, steps);
+  const rate = learningRateIn(epochOfStep(step + 1, feeder), config.optimizer, schedule);
+  const notes = [
+    changes.length > 0 ? branchNote(checkpoint, changes, ended ? undefined : rate) : plateauNote(checkpoint, config),
+    ended,
+  ];
+  for (const text of notes) if (text !== undefined) note?.(text);
 }
 
 function open({ config, dataset, feeder, team }: Run, { report, resume, losses }: TrainUi & Watch): Checkpoints {

@@ -61,6 +61,21 @@ test('a branch of a run without momentum may have one', async () => {
   assert.deepEqual([result.exitCode, result.steps], [0, 6]);
 });
 
+test('a run that goes on from its end says that its length is reached, and a branch names no rate of a step that is none', async () => {
+  const optimizer = { ...OPTIMIZER, learningRate: 0.01 };
+  const { events, notes } = await run({ run: 'ended', steps: 2, optimizer, ...SINGLE }, at2());
+  assert.deepEqual(losses(events), []);
+  const ended =
+    "no step is left to train: the checkpoint is of step 2, and the run's length is 2 steps; a larger --steps, or --epochs, makes it longer";
+  assert.equal(notes.at(-1), ended);
+  assert.match(
+    notes.at(-2)!,
+    /^a branch of \S+0000000002: optimizer\.learningRate 0\.1 becomes 0\.01; velocities stay$/,
+  );
+  const again = await run({ run: 'ended', steps: 2, optimizer, ...SINGLE }, newest(join(out, 'ended')));
+  assert.deepEqual(again.notes.slice(-1), [ended], 'no branch');
+});
+
 test('without another name it is refused, before anything is written', async () => {
   await assert.rejects(
     run({ run: 'trunk', optimizer: { ...OPTIMIZER, learningRate: 0.01 } }, at2()),
