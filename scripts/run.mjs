@@ -79,11 +79,11 @@ async function setUp(lockHash) {
       say(`this clone cannot be locked: ${reason}; see to it that no other process sets it up meanwhile`),
   };
   try {
-    await holdingLock(LOCK, told, async () => {
+    await holdingLock(LOCK, told, async (lock) => {
       refuseNoexec();
       // Another process may have done it in the meantime.
-      if (!isInstalled(lockHash)) await install(lockHash);
-      if (!isBuilt(lockHash)) await build(lockHash);
+      if (!isInstalled(lockHash)) await install(lockHash, lock);
+      if (!isBuilt(lockHash)) await build(lockHash, lock);
     });
   } catch (error) {
     if (!error?.syscall) throw error;
@@ -115,12 +115,12 @@ function isInstalled(lockHash) {
   return readText(PACKAGES_STAMP) === packagesStamp(lockHash);
 }
 
-async function install(lockHash) {
+async function install(lockHash, lock) {
   if (missingPackages(root).length > 0) {
     say('installing packages (npm ci)');
     const { command, env } = npmCi(NPM_FOLDER);
     try {
-      await run('npm ci', command, { env });
+      await run('npm ci', command, lock, env);
     } finally {
       fs.rmSync(NPM_FOLDER, { recursive: true, force: true });
     }
@@ -186,7 +186,7 @@ function outputOf(path) {
   return join(DIST, path.replace(/\.ts$/, '.js'));
 }
 
-async function build(lockHash) {
+async function build(lockHash, lock) {
   say('compiling (tsc)');
   fs.rmSync(BUILD_STAMP, { force: true });
   const sources = listSources(); // before tsc reads them: what is edited meanwhile is compiled next time
@@ -194,7 +194,7 @@ async function build(lockHash) {
   // What tsc remembers of an earlier build is wrong when an output has been deleted since.
   if (sources.some(({ path }) => !fs.existsSync(outputOf(path))))
     fs.rmSync(join(DIST, '.tsbuildinfo'), { force: true });
-  await run('tsc', [process.execPath, inRoot('node_modules', 'typescript', 'bin', 'tsc'), '-p', root]);
+  await run('tsc', [process.execPath, inRoot('node_modules', 'typescript', 'bin', 'tsc'), '-p', root], lock);
   writeWhole(BUILD_STAMP, buildStamp(sources, lockHash));
 }
 
@@ -242,10 +242,10 @@ function runTests(tests) {
 
 // ---- processes, files
 
-/** Runs a program of the set-up; its output is shown when it fails. */
-async function run(name, command, options = {}) {
+/** Runs a program of the set-up, which has the lock too: it may outlive this process. Its output is shown when it fails. */
+async function run(name, command, lock, env = process.env) {
   const output = [];
-  const quiet = { ...options, stdio: ['ignore', 'pipe', 'pipe'] };
+  const quiet = { env, stdio: ['ignore', 'pipe', 'pipe', lock] };
   const code = await start(command, quiet, (chunk) => output.push(chunk));
   if (code === 0) return;
   process.stderr.write(Buffer.concat(output));

@@ -27,6 +27,8 @@ except OSError as error: sys.exit(error.strerror)`,
 
 /**
  * Does `action` while no other process does; waits for one that does.
+ * @param action gets the descriptor of the lock. A program that is started with it open keeps the lock until it ends, also
+ * when this process is killed meanwhile.
  * @param told.waiting hears, once, who is waited for.
  * @param told.without hears why there is no lock, where there is none: the action is done all the same.
  */
@@ -40,7 +42,7 @@ export async function holdingLock(file, { waiting, without }, action) {
       // Somebody may have removed dist/ after the file was opened here: then a lock of it keeps nobody out.
       if (reason !== undefined || (isLocked && isSameFile(descriptor, file))) {
         sign(descriptor);
-        return await action();
+        return await action(descriptor);
       }
       if (!isLocked && !isTold) {
         waiting(ownerIn(file));

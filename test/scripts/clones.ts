@@ -15,6 +15,7 @@ after(() => fs.rmSync(temporary, { recursive: true, force: true }));
 const NPM = `#!/bin/sh
 echo "$@" >> npm-calls
 if [ -e npm-fails ]; then echo "npm error E404 no such package" >&2; exit 1; fi
+while [ -e npm-waits ]; do sleep 0.05; done
 sleep 0.2
 mkdir -p node_modules
 [ -e node_modules/typescript ] || ln -s "${join(ROOT, 'node_modules', 'typescript')}" node_modules/typescript
