@@ -56,16 +56,21 @@ export async function holdingLock(file, { waiting, without }, action) {
 }
 
 function tryLock(descriptor) {
+  let reason;
   for (const [program, ...args] of PROGRAMS) {
     const stdio = ['ignore', 'ignore', 'pipe', descriptor];
     const { status, error, stderr } = spawnSync(program, args, { stdio, encoding: 'utf8' });
-    if (error) continue; // it is not here
+    if (error?.code === 'ENOENT') continue; // it is not here
+    if (error) {
+      reason ??= `${program} cannot be run (${error.code})`;
+      continue;
+    }
     if (status === 0) return { isLocked: true };
     const said = stderr.trim().split('\n').at(-1);
     if ((status === 1 && said === '') || status === null) return { isLocked: false };
     return { reason: `${program} says "${said}"` };
   }
-  return { reason: `there is none of ${PROGRAMS.map(([program]) => program).join(', ')} on the PATH` };
+  return { reason: reason ?? `there is none of ${PROGRAMS.map(([program]) => program).join(', ')} on the PATH` };
 }
 
 function isSameFile(descriptor, file) {

@@ -36,6 +36,8 @@ export const FILES = {
     console.log('cli', ...process.argv.slice(2));
     if (process.argv.includes('seven')) process.exitCode = 7;
     export {};`,
+  'src/end-signals.ts': 'declare const process: any; export const isIgnored = () => process.env.NOHUP === "yes";',
+  'src/limits.ts': 'declare const process: any; export const usableCores = () => Number(process.env.CORES ?? 1);',
   'src/cli/npm-script.ts': 'export const userFolder = () => undefined;',
   'src/native/install/fetch.ts': `declare const process: any, console: any;
     export async function ensureLibrary() {

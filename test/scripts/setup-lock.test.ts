@@ -107,11 +107,12 @@ test('holdingLock() goes on without a lock where there is none to be had, and sa
     ['echo "flock: 3: No locks available" >&2; exit 71', /^flock says "flock: 3: No locks available"$/], // util-linux
     ['echo "flock: No locks available" >&2; exit 1', /^flock says "flock: No locks available"$/], // busybox
     ['echo "flock: 3: Operation not supported" >&2; exit 65', /^flock says ".*Operation not supported"$/],
+    ['#', /^flock cannot be run \(EACCES\)$/],
     [undefined, /^there is none of flock, perl, python3 on the PATH$/],
   ];
   for (const [says, reason] of cases) {
     const folder = folderOf(t, {});
-    if (says) fs.writeFileSync(join(folder, 'flock'), `#!/bin/sh\n${says}\n`, { mode: 0o755 });
+    if (says) fs.writeFileSync(join(folder, 'flock'), `#!/bin/sh\n${says}\n`, { mode: says === '#' ? 0o644 : 0o755 });
     process.env.PATH = folder;
     const reasons: string[] = [];
     const without = (each: string) => void reasons.push(each);

@@ -3,6 +3,7 @@ import { type StdioOptions, spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { devNull } from 'node:os';
 import { join } from 'node:path';
+import { isIgnored } from '../../end-signals.js';
 import { SetupError } from '../../errors.js';
 import { cacheFolder } from './library.js';
 import { type Build, requirement, TENSORFLOW_VERSION, WHEEL_PYTHON, type Wheel } from './wheels.js';
@@ -91,7 +92,9 @@ function run(
 ): Promise<{ exitCode: number | string; errors: string; output: string }> {
   return new Promise((resolve, reject) => {
     const stdio: StdioOptions = ['ignore', stdout, 'pipe', ...(lock === undefined ? [] : [lock])];
-    const child = spawn(command, args, { stdio, env, signal });
+    // Under nohup, a terminal that goes must not end pip either, and Node.js starts it with the signal as it was.
+    const detached = isIgnored('SIGHUP');
+    const child = spawn(command, args, { stdio, env, signal, detached });
     const [chunks, outputs]: Buffer[][] = [[], []];
     child.stderr?.on('data', (chunk: Buffer) => chunks!.push(chunk));
     child.stdout?.on('data', (chunk: Buffer) => outputs!.push(chunk));
