@@ -6,13 +6,12 @@
  * without dependencies, because on a fresh clone there is nothing else. When nothing is missing it costs some
  * milliseconds and starts no process.
  */
-import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import fs from 'node:fs';
-import os from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { listStamp, missingPackages, npmCi } from './packages.mjs';
+import { SetupFailure, start } from './processes.mjs';
 import { holdingLock } from './setup-lock.mjs';
 import { keepUsedParts, PACKAGE } from './used-parts.mjs';
 
@@ -28,22 +27,16 @@ const SOURCE_FOLDERS = ['src', 'scripts', 'test'];
 /** The commands that load TensorFlow; `setup` fetches it itself. */
 const LIBRARY_COMMANDS = ['train', 'ablate', 'verify', 'eval', 'predict', 'import', 'devices', 'accept'];
 
-/** How long a program has for a signal that it may have got itself. */
-const SAME_SIGNAL_MS = 500;
-
-/** What ends this program with one line and exit code 1. */
-class SetupFailure extends Error {}
-
 const say = (line) => process.stderr.write(`${line}\n`);
 
 async function main(args) {
   refuseOldNode();
   const lockHash = hash(readText(inRoot('package-lock.json')));
   if (!isInstalled(lockHash) || !isBuilt(lockHash)) await setUp(lockHash);
-  const isPackable = keepUsedParts(root);
+  await ignoreHangup();
+  const reason = keepUsedParts(root);
   if (args[0] === '--build') {
-    if (!isPackable)
-      say(`not to be packed: ${PACKAGE} is not in ${inRoot('node_modules')}, or cannot be changed there`);
+    if (reason !== undefined) say(`not to be packed: ${PACKAGE} in ${inRoot('node_modules')}: ${reason}`);
     return 0;
   }
   if (args[0] === '--test') {
@@ -58,6 +51,12 @@ async function main(args) {
   process.argv = [process.argv[0], cli, ...args];
   await import(pathToFileURL(cli).href);
   return process.exitCode;
+}
+
+/** Node.js forgets that it was started by nohup; the command looks for that itself, but what comes before it is long too. */
+async function ignoreHangup() {
+  const { isIgnored } = await import(pathToFileURL(join(DIST, 'src', 'end-signals.js')).href);
+  if (isIgnored('SIGHUP')) process.on('SIGHUP', () => {});
 }
 
 /** Paths are relative to where the user stands, as with the command alexnet-split; npm starts its scripts in the clone. */
@@ -79,11 +78,11 @@ async function setUp(lockHash) {
       say(`this clone cannot be locked: ${reason}; see to it that no other process sets it up meanwhile`),
   };
   try {
-    await holdingLock(LOCK, told, async () => {
+    await holdingLock(LOCK, told, async (lock) => {
       refuseNoexec();
       // Another process may have done it in the meantime.
-      if (!isInstalled(lockHash)) await install(lockHash);
-      if (!isBuilt(lockHash)) await build(lockHash);
+      if (!isInstalled(lockHash)) await install(lockHash, lock);
+      if (!isBuilt(lockHash)) await build(lockHash, lock);
     });
   } catch (error) {
     if (!error?.syscall) throw error;
@@ -115,12 +114,12 @@ function isInstalled(lockHash) {
   return readText(PACKAGES_STAMP) === packagesStamp(lockHash);
 }
 
-async function install(lockHash) {
+async function install(lockHash, lock) {
   if (missingPackages(root).length > 0) {
     say('installing packages (npm ci)');
     const { command, env } = npmCi(NPM_FOLDER);
     try {
-      await run('npm ci', command, { env });
+      await run('npm ci', command, lock, env);
     } finally {
       fs.rmSync(NPM_FOLDER, { recursive: true, force: true });
     }
@@ -186,7 +185,7 @@ function outputOf(path) {
   return join(DIST, path.replace(/\.ts$/, '.js'));
 }
 
-async function build(lockHash) {
+async function build(lockHash, lock) {
   say('compiling (tsc)');
   fs.rmSync(BUILD_STAMP, { force: true });
   const sources = listSources(); // before tsc reads them: what is edited meanwhile is compiled next time
@@ -194,7 +193,7 @@ async function build(lockHash) {
   // What tsc remembers of an earlier build is wrong when an output has been deleted since.
   if (sources.some(({ path }) => !fs.existsSync(outputOf(path))))
     fs.rmSync(join(DIST, '.tsbuildinfo'), { force: true });
-  await run('tsc', [process.execPath, inRoot('node_modules', 'typescript', 'bin', 'tsc'), '-p', root]);
+  await run('tsc', [process.execPath, inRoot('node_modules', 'typescript', 'bin', 'tsc'), '-p', root], lock);
   writeWhole(BUILD_STAMP, buildStamp(sources, lockHash));
 }
 
@@ -234,55 +233,23 @@ function chosenTests(args) {
 }
 
 /** One file more than cores, for some of them wait at any time; more than four at once take memory. */
-function runTests(tests) {
-  const concurrency = Math.min(4, os.availableParallelism() + 1);
+async function runTests(tests) {
+  const { usableCores } = await import(pathToFileURL(join(DIST, 'src', 'limits.js')).href);
+  const concurrency = Math.min(4, usableCores() + 1);
   const flags = ['--enable-source-maps', '--test', '--test-reporter=spec', `--test-concurrency=${concurrency}`];
-  return start([process.execPath, ...flags, ...tests], { stdio: 'inherit' });
+  return start([process.execPath, ...flags, ...tests], { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] });
 }
 
 // ---- processes, files
 
-/** Runs a program of the set-up; its output is shown when it fails. */
-async function run(name, command, options = {}) {
+/** Runs a program of the set-up, which has the lock too: it may outlive this process. Its output is shown when it fails. */
+async function run(name, command, lock, env = process.env) {
   const output = [];
-  const quiet = { ...options, stdio: ['ignore', 'pipe', 'pipe'] };
+  const quiet = { cwd: root, env, stdio: ['ignore', 'pipe', 'pipe', lock] };
   const code = await start(command, quiet, (chunk) => output.push(chunk));
   if (code === 0) return;
   process.stderr.write(Buffer.concat(output));
   throw new SetupFailure(`Cannot go on: ${name} failed with exit code ${code}; its message is above`);
-}
-
-/**
- * Starts a program in the clone. @returns its exit code. A signal that ends this process ends the program, and then this one.
- * A terminal sends Ctrl-C to the whole group, the program's process too, and npm passes it on once more. So it is given time
- * to end by itself, and a signal again in that time is the same one.
- */
-function start([file, ...args], options, onOutput) {
-  return new Promise((resolve, reject) => {
-    const child = spawn(file, args, { cwd: root, ...options });
-    let heard;
-    let timer;
-    const pass = (signal) => {
-      if (timer) return;
-      heard ??= signal;
-      timer = setTimeout(() => {
-        timer = undefined;
-        child.kill(signal);
-      }, SAME_SIGNAL_MS);
-    };
-    const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'];
-    for (const signal of signals) process.on(signal, pass);
-    for (const stream of [child.stdout, child.stderr]) stream?.on('data', onOutput);
-    child.once('error', (error) =>
-      reject(new SetupFailure(`Cannot run ${file}: ${error.message}; put it on the PATH`)),
-    );
-    child.once('close', (code, signal) => {
-      clearTimeout(timer);
-      for (const each of signals) process.off(each, pass);
-      if (signal ?? heard) process.kill(process.pid, heard ?? signal);
-      else resolve(code);
-    });
-  });
 }
 
 function readText(file) {

@@ -27,6 +27,8 @@ except OSError as error: sys.exit(error.strerror)`,
 
 /**
  * Does `action` while no other process does; waits for one that does.
+ * @param action gets the descriptor of the lock. A program that is started with it open keeps the lock until it ends, also
+ * when this process is killed meanwhile.
  * @param told.waiting hears, once, who is waited for.
  * @param told.without hears why there is no lock, where there is none: the action is done all the same.
  */
@@ -40,7 +42,7 @@ export async function holdingLock(file, { waiting, without }, action) {
       // Somebody may have removed dist/ after the file was opened here: then a lock of it keeps nobody out.
       if (reason !== undefined || (isLocked && isSameFile(descriptor, file))) {
         sign(descriptor);
-        return await action();
+        return await action(descriptor);
       }
       if (!isLocked && !isTold) {
         waiting(ownerIn(file));
@@ -54,16 +56,21 @@ export async function holdingLock(file, { waiting, without }, action) {
 }
 
 function tryLock(descriptor) {
+  let reason;
   for (const [program, ...args] of PROGRAMS) {
     const stdio = ['ignore', 'ignore', 'pipe', descriptor];
     const { status, error, stderr } = spawnSync(program, args, { stdio, encoding: 'utf8' });
-    if (error) continue; // it is not here
+    if (error?.code === 'ENOENT') continue; // it is not here
+    if (error) {
+      reason ??= `${program} cannot be run (${error.code})`;
+      continue;
+    }
     if (status === 0) return { isLocked: true };
     const said = stderr.trim().split('\n').at(-1);
     if ((status === 1 && said === '') || status === null) return { isLocked: false };
     return { reason: `${program} says "${said}"` };
   }
-  return { reason: `there is none of ${PROGRAMS.map(([program]) => program).join(', ')} on the PATH` };
+  return { reason: reason ?? `there is none of ${PROGRAMS.map(([program]) => program).join(', ')} on the PATH` };
 }
 
 function isSameFile(descriptor, file) {

@@ -20,7 +20,7 @@ const LICENSE = join(dirname(fileURLToPath(import.meta.url)), 'licenses', 'Apach
  * Has the package name what is used of it, and nothing else: no scripts, no packages that only they need. Its files stay
  * where they are. Costs a few file reads once it is done.
  * @param root folder of the clone.
- * @returns whether it is so now; not where the package is absent, or its folder cannot be written.
+ * @returns why it is not so, where the package is absent or damaged, or its folder cannot be written: only packing needs it.
  */
 export function keepUsedParts(root) {
   const folder = join(root, 'node_modules', PACKAGE);
@@ -28,10 +28,9 @@ export function keepUsedParts(root) {
     const original = JSON.parse(fs.readFileSync(join(folder, 'package.json'), 'utf8'));
     if (original.scripts === undefined) makeNewer(root, folder);
     else rewrite(folder, original);
-    return true;
+    return undefined;
   } catch (error) {
-    if (['ENOENT', 'EACCES', 'EPERM', 'EROFS'].includes(error.code)) return false;
-    throw error;
+    return error.message;
   }
 }
 

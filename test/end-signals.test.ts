@@ -24,36 +24,44 @@ fs.writeFileSync(
   listenFromStart();
   const { signal } = stopOnSignal(() => {});
   process.kill(process.pid, 'SIGHUP');
-  // A signal comes by way of the event loop.
-  setTimeout(() => fs.writeFileSync(process.argv[2], signal.aborted ? signal.reason : 'nothing'), 100);`,
+  // A signal comes by way of the event loop; that none comes takes a wait.
+  const most = setTimeout(() => {}, process.argv[3] === 'nothing' ? 100 : 30_000);
+  const heard = () => fs.writeFileSync(process.argv[2], signal.aborted ? signal.reason : 'nothing');
+  if (process.argv[3] === 'nothing') setTimeout(heard, 100);
+  else if (signal.aborted) heard(), clearTimeout(most);
+  else signal.addEventListener('abort', () => { heard(); clearTimeout(most); });`,
 );
 
 let files = 0;
 const isLinux = fs.existsSync('/proc/self/status');
 
-/** Starts the program in a session of its own. @param command in which `run` is how to start it. */
-async function heardBy(command: (run: string) => string, { inTerminal = false, env = {} } = {}): Promise<string> {
+/** Starts the program in a session of its own, and sees what it hears. @param command in which `run` is how to start it. */
+async function hears(
+  expected: 'SIGHUP' | 'nothing',
+  command: (run: string) => string,
+  { inTerminal = false, env = {} } = {},
+): Promise<void> {
   const file = join(folder, `heard${++files}`);
-  const sh = ['sh', '-c', command(`"${process.execPath}" "${program}" "${file}"`)];
+  const sh = ['sh', '-c', command(`"${process.execPath}" "${program}" "${file}" ${expected}`)];
   const [first, ...rest] = inTerminal ? ['python3', IN_TERMINAL, ...sh] : sh;
   const { _, NODE_TEST_CONTEXT, ...inherited } = process.env;
   const child = spawn(first!, rest, { cwd: folder, env: { ...inherited, ...env }, detached: true, stdio: 'ignore' });
   await once(child, 'exit');
-  return fs.readFileSync(file, 'utf8');
+  assert.equal(fs.readFileSync(file, 'utf8'), expected);
 }
 
 test('SIGHUP is heard, and left alone where a shell of the session ignores it', async () => {
-  assert.equal(await heardBy((run) => `${run}; :`), 'SIGHUP');
-  if (isLinux) assert.equal(await heardBy((run) => `trap '' HUP; ${run}; :`), 'nothing');
+  await hears('SIGHUP', (run) => `${run}; :`);
+  if (isLinux) await hears('nothing', (run) => `trap '' HUP; ${run}; :`);
 });
 
 test('SIGHUP is left alone where nohup has started the process, from a terminal or from bash', async (t) => {
   if (spawnSync('nohup', ['true']).error) return t.skip('there is no nohup');
-  assert.equal(await heardBy((run) => `${run}; :`, { env: { _: '/usr/bin/nohup' } }), 'nothing');
+  await hears('nothing', (run) => `${run}; :`, { env: { _: '/usr/bin/nohup' } });
   if (!isLinux) return;
-  assert.equal(await heardBy((run) => `${run}; :`, { inTerminal: true }), 'SIGHUP');
-  assert.equal(await heardBy((run) => `nohup ${run} > out 2>&1; :`, { inTerminal: true }), 'nothing');
-  assert.equal(await heardBy((run) => `nohup ${run} < /dev/null; :`, { inTerminal: true }), 'nothing');
+  await hears('SIGHUP', (run) => `${run}; :`, { inTerminal: true });
+  await hears('nothing', (run) => `nohup ${run} > out 2>&1; :`, { inTerminal: true });
+  await hears('nothing', (run) => `nohup ${run} < /dev/null; :`, { inTerminal: true });
   assert.ok(fs.existsSync(join(folder, 'nohup.out')));
 });
 

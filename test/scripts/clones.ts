@@ -15,6 +15,7 @@ after(() => fs.rmSync(temporary, { recursive: true, force: true }));
 const NPM = `#!/bin/sh
 echo "$@" >> npm-calls
 if [ -e npm-fails ]; then echo "npm error E404 no such package" >&2; exit 1; fi
+while [ -e npm-waits ]; do sleep 0.05; done
 sleep 0.2
 mkdir -p node_modules
 [ -e node_modules/typescript ] || ln -s "${join(ROOT, 'node_modules', 'typescript')}" node_modules/typescript
@@ -35,6 +36,8 @@ export const FILES = {
     console.log('cli', ...process.argv.slice(2));
     if (process.argv.includes('seven')) process.exitCode = 7;
     export {};`,
+  'src/end-signals.ts': 'declare const process: any; export const isIgnored = () => process.env.NOHUP === "yes";',
+  'src/limits.ts': 'declare const process: any; export const usableCores = () => Number(process.env.CORES ?? 1);',
   'src/cli/npm-script.ts': 'export const userFolder = () => undefined;',
   'src/native/install/fetch.ts': `declare const process: any, console: any;
     export async function ensureLibrary() {

@@ -102,7 +102,9 @@ test('run.mjs --test passes SIGTERM on to the tests', { timeout: 60_000 }, async
     declare const process: any, setInterval: any;
     // @ts-ignore
     import fs from 'node:fs';
-    test('hangs', async () => { fs.writeFileSync('pid', String(process.pid)); await new Promise(() => setInterval(() => {}, 1000)); });`;
+    // @ts-ignore
+    import { spawn } from 'node:child_process';
+    test('hangs', async () => { fs.writeFileSync('pid', String(spawn('sleep', ['1000'], { stdio: 'ignore' }).pid)); await new Promise(() => setInterval(() => {}, 1000)); });`;
   const folder = clone({ 'test/good.test.ts': hang });
   const child = start(folder, ['--test']);
   const end = finished(child);
@@ -116,6 +118,34 @@ test('run.mjs --test passes SIGTERM on to the tests', { timeout: 60_000 }, async
   assert.equal(child.signalCode, 'SIGTERM');
   const pid = Number(fs.readFileSync(pidFile, 'utf8'));
   while (isRunning(pid)) await sleep(50); // the test's time limit ends this
+});
+
+test('run.mjs --test leaves SIGHUP alone under nohup, and counts the cores that it may use', async () => {
+  const hangup = `import test from 'node:test';
+    declare const process: any, setTimeout: any;
+    // @ts-ignore
+    import fs from 'node:fs';
+    test('is there', async () => {
+      if (fs.existsSync('/proc/self')) fs.writeFileSync('command', fs.readFileSync('/proc/' + process.ppid + '/cmdline', 'utf8'));
+      process.kill(Number(process.env.RUNNER), 'SIGHUP');
+      await new Promise((resolve) => setTimeout(resolve, 200));
+    });
+    export {};`;
+  const folder = clone({ 'test/good.test.ts': hangup });
+  const by = ['sh', '-c', 'RUNNER=$$ exec "$@"', 'sh'];
+  const child = start(folder, ['--test'], { NOHUP: 'yes', CORES: '0' }, [], by);
+  const { code, stdout } = await finished(child);
+  assert.deepEqual([code, child.signalCode], [0, null], stdout);
+  const command = join(folder, 'command');
+  if (fs.existsSync('/proc/self')) assert.match(fs.readFileSync(command, 'utf8'), /--test-concurrency=1/);
+});
+
+test('run.mjs starts the command although a package cannot be changed for packing', async () => {
+  const folder = clone({ 'node_modules/@tensorflow/tfjs-node-gpu/package.json': '{ "half' });
+  const { code, stdout } = await run(folder, ['summary']);
+  assert.deepEqual([code, stdout], [0, 'cli summary\n']);
+  const { stderr } = await run(folder, ['--build']);
+  assert.match(stderr, /^not to be packed: @tensorflow\/tfjs-node-gpu in \S+: .*JSON.*\n$/);
 });
 
 test('run.mjs refuses an old Node.js', async () => {

@@ -6,9 +6,10 @@ import fs from 'node:fs';
 import { hostname } from 'node:os';
 import { delimiter, join } from 'node:path';
 import test, { type TestContext } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { folderOf } from '../data/sets.js';
 import { inNamespaces } from '../namespaces.js';
-import { clone, npmCalls, ROOT, run } from './clones.js';
+import { clone, finished, npmCalls, ROOT, run, start } from './clones.js';
 
 type Told = { waiting?: (owner: string) => void; without?: (reason: string) => void };
 const MODULE = new URL(`file://${join(ROOT, 'scripts/setup-lock.mjs')}`).href;
@@ -106,11 +107,12 @@ test('holdingLock() goes on without a lock where there is none to be had, and sa
     ['echo "flock: 3: No locks available" >&2; exit 71', /^flock says "flock: 3: No locks available"$/], // util-linux
     ['echo "flock: No locks available" >&2; exit 1', /^flock says "flock: No locks available"$/], // busybox
     ['echo "flock: 3: Operation not supported" >&2; exit 65', /^flock says ".*Operation not supported"$/],
+    ['#', /^flock cannot be run \(EACCES\)$/],
     [undefined, /^there is none of flock, perl, python3 on the PATH$/],
   ];
   for (const [says, reason] of cases) {
     const folder = folderOf(t, {});
-    if (says) fs.writeFileSync(join(folder, 'flock'), `#!/bin/sh\n${says}\n`, { mode: 0o755 });
+    if (says) fs.writeFileSync(join(folder, 'flock'), `#!/bin/sh\n${says}\n`, { mode: says === '#' ? 0o644 : 0o755 });
     process.env.PATH = folder;
     const reasons: string[] = [];
     const without = (each: string) => void reasons.push(each);
@@ -143,6 +145,24 @@ test('run.mjs run twice at once sets up once', async () => {
   );
   assert.equal(npmCalls(folder).length, 1);
   assert.match(both.map(({ stderr }) => stderr).join(''), /waiting for process \d+ on \S+, which sets up this clone\n/);
+});
+
+test('run.mjs waits for the npm of a process that was killed', { timeout: 60_000 }, async (t) => {
+  const folder = clone({ 'npm-waits': '' });
+  t.after(() => fs.rmSync(join(folder, 'npm-waits'), { force: true }));
+  const first = start(folder, ['summary']);
+  while (!fs.existsSync(join(folder, 'npm-calls'))) await sleep(20);
+  first.kill('SIGKILL');
+  await once(first, 'exit');
+  const second = start(folder, ['summary']);
+  const ended = finished(second);
+  await once(second.stderr!, 'data'); // it says that it waits, or that it installs
+  assert.equal(npmCalls(folder).length, 1);
+  fs.rmSync(join(folder, 'npm-waits'));
+  const { code, stderr } = await ended;
+  assert.equal(code, 0);
+  assert.match(stderr, /^waiting for process \d+ on \S+, which sets up this clone\ncompiling/);
+  assert.equal(npmCalls(folder).length, 1);
 });
 
 test('run.mjs says in one line that there is no lock, and sets up all the same', async () => {

@@ -10,7 +10,7 @@ import { cacheFolder, type FoundLibrary, fetchedBuild, findLibrary } from './lib
 import { hasNvidiaDevice } from './nvidia.js';
 import { download, INSTEAD } from './pip.js';
 import { type Build, buildFor, isKept, TENSORFLOW_VERSION, type Wheel } from './wheels.js';
-import { openWorkFolder } from './work-folder.js';
+import { openWorkFolder, type WorkFolder } from './work-folder.js';
 
 export interface EnsureOptions {
   /** Takes a line that tells what is being done; without it, lines go to stderr. */
@@ -66,7 +66,7 @@ async function fetchInto(
       say(`TensorFlow has no GPU build for ${process.platform} ${process.arch}: the CPU build is fetched`);
     }
     const whole = join(work.path, 'whole');
-    for (const wheel of build.wheels) await fetchWheel(wheel, build, work.path, whole, pip.signal, say);
+    for (const wheel of build.wheels) await fetchWheel(wheel, build, work, whole, pip.signal, say);
     moveIntoPlace(whole, join(cache, build.folder), work.path, () => find() !== undefined);
     const found = find();
     if (!found)
@@ -82,15 +82,15 @@ async function fetchInto(
 async function fetchWheel(
   wheel: Wheel,
   build: Build,
-  workFolder: string,
+  work: WorkFolder,
   whole: string,
   signal: AbortSignal,
   say: (line: string) => void,
 ): Promise<void> {
   say(`fetching ${wheel.project} ${wheel.version} (${wheel.megabytes} MB) with pip`);
-  const folder = join(workFolder, wheel.project);
+  const folder = join(work.path, wheel.project);
   mkdirSync(join(folder, 'tmp'), { recursive: true });
-  await download(wheel, build, folder, signal);
+  await download(wheel, build, folder, signal, work.lock);
   const name = readdirSync(folder).find((each) => each.endsWith('.whl'));
   if (!name) throw new SetupError(`Cannot fetch ${wheel.project} ${wheel.version}: pip left no wheel; ${INSTEAD}`);
   const { unpack } = await import('./unpack.js');

@@ -50,6 +50,8 @@ type FLock = (descriptor: number, operation: number) => number;
 export interface FileLock {
   /** Why there is none, on a file system without locks. */
   readonly reason?: string;
+  /** For a program that is to keep the lock until it ends, also when this process is killed meanwhile. */
+  readonly descriptor?: number;
   /** Removes the file and gives the lock up. */
   release(): void;
 }
@@ -114,6 +116,7 @@ function held(file: string, descriptor: number, isWritable: boolean): FileLock {
     throw error;
   }
   return {
+    descriptor,
     release() {
       // The lock goes last: who has opened the file by then finds that it is removed.
       try {

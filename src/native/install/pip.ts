@@ -1,8 +1,9 @@
 /** Has pip download a pinned wheel, whatever pip is set to, and tells in a sentence why it does not. */
-import { spawn } from 'node:child_process';
+import { type StdioOptions, spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { devNull } from 'node:os';
 import { join } from 'node:path';
+import { isIgnored } from '../../end-signals.js';
 import { SetupError } from '../../errors.js';
 import { cacheFolder } from './library.js';
 import { type Build, requirement, TENSORFLOW_VERSION, WHEEL_PYTHON, type Wheel } from './wheels.js';
@@ -16,9 +17,16 @@ const OLDEST_PIP = '20.3';
 /**
  * Has pip put the wheel into the folder. pip checks the hash. The user's settings of where to download from hold, and no
  * others.
+ * @param lock descriptor of the folder's lock: pip has it too, for it may outlive this process.
  * @throws SetupError that says what to do.
  */
-export async function download(wheel: Wheel, build: Build, folder: string, signal: AbortSignal): Promise<void> {
+export async function download(
+  wheel: Wheel,
+  build: Build,
+  folder: string,
+  signal: AbortSignal,
+  lock?: number,
+): Promise<void> {
   const requirements = join(folder, 'requirements.txt');
   writeFileSync(requirements, `${requirement(wheel)}\n`);
   const { version, implementation, abi } = WHEEL_PYTHON;
@@ -32,7 +40,7 @@ export async function download(wheel: Wheel, build: Build, folder: string, signa
     ...['--dest', folder, '-r', requirements],
   ];
   const env = environment(join(folder, 'tmp'));
-  const { exitCode, errors } = await run('python3', args, env, signal);
+  const { exitCode, errors } = await run('python3', args, env, signal, { lock });
   if (exitCode === 0) return;
   const [reason, remedy] = pipFailure(errors, exitCode, await versionOf(env, signal));
   throw new SetupError(`Cannot fetch ${wheel.project} ${wheel.version}: ${reason}; ${remedy}, or ${INSTEAD}`);
@@ -61,7 +69,7 @@ function environment(temporary: string): NodeJS.ProcessEnv {
 
 /** pip's own version; undefined where it does not tell. */
 async function versionOf(env: NodeJS.ProcessEnv, signal: AbortSignal): Promise<string | undefined> {
-  const { output } = await run('python3', ['-m', 'pip', '--version'], env, signal, 'pipe');
+  const { output } = await run('python3', ['-m', 'pip', '--version'], env, signal, { stdout: 'pipe' });
   return /^pip (\d+(?:\.\d+)*)/m.exec(output)?.[1];
 }
 
@@ -80,10 +88,13 @@ function run(
   args: string[],
   env: NodeJS.ProcessEnv,
   signal: AbortSignal,
-  stdout: 2 | 'pipe' = 2,
+  { stdout = 2, lock }: { stdout?: 2 | 'pipe'; lock?: number | undefined } = {},
 ): Promise<{ exitCode: number | string; errors: string; output: string }> {
   return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { stdio: ['ignore', stdout, 'pipe'], env, signal });
+    const stdio: StdioOptions = ['ignore', stdout, 'pipe', ...(lock === undefined ? [] : [lock])];
+    // Under nohup, a terminal that goes must not end pip either, and Node.js starts it with the signal as it was.
+    const detached = isIgnored('SIGHUP');
+    const child = spawn(command, args, { stdio, env, signal, detached });
     const [chunks, outputs]: Buffer[][] = [[], []];
     child.stderr?.on('data', (chunk: Buffer) => chunks!.push(chunk));
     child.stdout?.on('data', (chunk: Buffer) => outputs!.push(chunk));

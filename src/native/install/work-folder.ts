@@ -9,6 +9,8 @@ import { holderIn, lockFile, nameOf } from './file-lock.js';
 
 export interface WorkFolder {
   path: string;
+  /** The lock's descriptor, for programs that write into the folder; undefined where there is no lock. */
+  lock: number | undefined;
   /** Removes the folder and lets the next one in. */
   close(): void;
 }
@@ -26,7 +28,7 @@ export async function openWorkFolder(cache: string, name: string, say: (line: st
   let lock = lockFile(file);
   if (!lock) say(`waiting for ${nameOf(holderIn(file))}, which fetches TensorFlow`);
   for (; !lock; lock = lockFile(file)) await sleep(AGAIN_MS);
-  const { reason, release } = lock;
+  const { reason, descriptor, release } = lock;
   const prefix = `.partial~${name}~`;
   if (reason !== undefined)
     say(`${cache} cannot be locked: ${reason}; see to it that no other process fetches TensorFlow into it meanwhile`);
@@ -35,6 +37,7 @@ export async function openWorkFolder(cache: string, name: string, say: (line: st
     const path = mkdtempSync(join(cache, prefix));
     return {
       path,
+      lock: descriptor,
       close: () => {
         remove(path);
         release();

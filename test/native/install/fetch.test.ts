@@ -170,6 +170,24 @@ test('ensureLibrary() in two processes at once fetches once', async () => {
   assert.deepEqual(fs.readdirSync(place.cache), [BUILD.folder]);
 });
 
+test('ensureLibrary() waits for the pip of a process that was killed, and leaves its folder alone', async (t) => {
+  const place = new Place(`until [ -e "$CALLS_OF_PIP.go" ]; do sleep 0.05; done; ${GIVES_WHEEL}`);
+  t.after(() => fs.writeFileSync(`${place.calls}.go`, ''));
+  const first = place.start();
+  await until(() => place.called !== '');
+  first.kill('SIGKILL');
+  await once(first, 'exit');
+  const second = place.start();
+  const ended = finished(second);
+  await once(second.stdout!, 'data'); // it says that it waits, or that it fetches
+  await sleep(400);
+  assert.equal(place.called.match(/download/g)?.length, 1);
+  assert.ok(fs.readdirSync(place.cache).some((name) => name.startsWith('.partial~')));
+  fs.writeFileSync(`${place.calls}.go`, '');
+  assert.match((await ended).stdout, /^say waiting for process \d+ on .*, which fetches TensorFlow\n.*\nfound /s);
+  assert.deepEqual(fs.readdirSync(place.cache), [BUILD.folder]);
+});
+
 const container = inNamespaces('--pid', '--fork', '--kill-child', '--mount-proc');
 test('ensureLibrary() waits for a process of another container, which it knows by the lock alone', {
   skip: 'skip' in container && container.skip,
