@@ -56,9 +56,9 @@ export async function statisticsOf(dataset: Dataset, options: StatisticsOptions)
   const found = cache === undefined ? undefined : keptIn(cache);
   if (found) return found;
   // Better told now than after a million images.
-  const isKept = cache !== undefined && keepingOrTold(cache, options, () => tryFolder(cache));
+  const isKept = cache !== undefined && keeping(cache, () => tryFolder(cache), options.warn);
   const computed = await statisticsOfFiles(dataset, options);
-  if (isKept) keepingOrTold(cache, options, () => writeStatistics(cache, name, computed));
+  if (isKept) keeping(cache, () => writeStatistics(cache, name, computed), options.warn);
   return computed;
 }
 
@@ -73,29 +73,26 @@ function cacheOrTold(options: StatisticsOptions): string | undefined {
   }
 }
 
-/** @returns whether it could be done. */
-function keepingOrTold(cache: string, { warn }: StatisticsOptions, keep: () => void): boolean {
-  try {
-    keeping(cache, keep);
-    return true;
-  } catch (error) {
-    if (!warn) throw error;
-    const { cause } = error as { cause?: Error };
-    warn(
-      `the mean image is not kept in ${cache} (${systemMessage(cause ?? (error as Error))}): the next run computes it again`,
-    );
-    return false;
-  }
-}
-
-function keeping(folder: string, keep: () => void): void {
+/**
+ * Keeps statistics in a folder.
+ * @param warn hears that they cannot be kept.
+ * @returns whether they are.
+ * @throws DataError when they cannot be kept and nobody hears it.
+ */
+function keeping(folder: string, keep: () => void, warn?: (message: string) => void): boolean {
   try {
     keep();
+    return true;
   } catch (error) {
-    throw new DataError(
-      `Cannot keep the mean image in ${folder}: ${systemMessage(error as Error)}, expected a folder that can be written to; name another cache with ALEXNET_SPLIT_CACHE, or make room`,
-      { cause: error },
-    );
+    const why = systemMessage(error as Error);
+    if (!warn) {
+      throw new DataError(
+        `Cannot keep the mean image in ${folder}: ${why}, expected a folder that can be written to; name another cache with ALEXNET_SPLIT_CACHE, or make room`,
+        { cause: error },
+      );
+    }
+    warn(`the mean image is not kept in ${folder} (${why}): the next run computes it again`);
+    return false;
   }
 }
 
