@@ -78,7 +78,7 @@ export interface RecordOptions {
 
 /**
  * One training with its folder, its log, a display, and an ear for signals.
- * @returns the exit code, why it failed when it did, and the settings with the name that the run got.
+ * @returns the exit code, and why it failed when it did.
  * @throws as {@link trainCommand}.
  */
 export async function recordedTraining(
@@ -87,7 +87,7 @@ export async function recordedTraining(
   mode: DisplayMode,
   services: Services,
   { resume, lock, isNamed = false, warning, watch = () => {} }: RecordOptions = {},
-): Promise<{ exitCode: number; failure: string | undefined; config: Config }> {
+): Promise<{ exitCode: number; failure: string | undefined }> {
   const { train } = await services.trainRoom();
   const display = openDisplay(mode, config, services);
   const warn = (message: string) => waiting.push({ event: 'warning', message });
@@ -121,7 +121,7 @@ export async function recordedTraining(
     };
     const ui = { report, begin: recorder.begin, signal: stop.signal, resume, note: display.note };
     const { exitCode } = await train(config, ui);
-    return { exitCode, failure, config: recorder.config() };
+    return { exitCode, failure };
   } finally {
     stop.forget();
     waiting.forEach(display.show);
@@ -133,8 +133,6 @@ export async function recordedTraining(
 interface Recorder extends RunLog {
   /** Makes the folder. @returns the settings with the name that the run got. */
   begin(): Config;
-  /** The settings, with that name once the folder is made. */
-  config(): Config;
 }
 
 /** The log and the folder it is in, which is made by `begin` or the first event. */
@@ -159,7 +157,6 @@ function openRecorder(
       log ??= open();
       return named;
     },
-    config: () => named,
     write(event) {
       log ??= open();
       log.write(event);

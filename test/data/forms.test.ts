@@ -8,20 +8,8 @@ import { gzipSync } from 'node:zlib';
 import { readImageFolder } from '../../src/data/image-folder.js';
 import { loadDataset, openDataset, openFeeder, openImages } from '../../src/data/index.js';
 import { nameAt } from '../../src/data/names.js';
-import { DataError } from '../../src/errors.js';
-import { isSentence } from '../fuzz.js';
+import { refusal } from './refusal.js';
 import { folderOf, fourFiles, idx, imageFolderOf, PLAIN } from './sets.js';
-
-/** The message of a refusal, in which the folder is `SET`. */
-function refusal(open: () => unknown, folder: string): string {
-  try {
-    open();
-  } catch (error) {
-    assert.ok(error instanceof DataError && isSentence(error.message), `${error}`);
-    return error.message.replaceAll(folder, 'SET');
-  }
-  return assert.fail('it is not refused');
-}
 
 const TRAIN = { 'train/cat/1.jpg': 'rgb.jpg', 'train/dog/2.jpg': 'rgb.jpg' };
 

@@ -4,20 +4,8 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'node:test';
 import { readLabels } from '../../src/data/val-labels.js';
-import { DataError } from '../../src/errors.js';
-import { isSentence } from '../fuzz.js';
+import { refusal } from './refusal.js';
 import { folderOf } from './sets.js';
-
-/** The message of a refusal, in which the folder is `SET`. */
-function refusal(open: () => unknown, folder: string): string {
-  try {
-    open();
-  } catch (error) {
-    assert.ok(error instanceof DataError && isSentence(error.message), `${error}`);
-    return error.message.replaceAll(folder, 'SET');
-  }
-  return assert.fail('it is not refused');
-}
 
 test('readLabels() takes names with blanks and commas, by the longest name of an image and then of a class', (t) => {
   const file = join(folderOf(t, {}), 'val.txt');

@@ -9,7 +9,7 @@ import { main } from '../../src/cli.js';
 import { configHash } from '../../src/train/resume.js';
 import { Screen } from '../cli/stand-ins.js';
 import { fewImages } from '../data/sets.js';
-import { newest, of, trainLenet } from './goes-on.js';
+import { losses, newest, of, trainLenet } from './goes-on.js';
 import { DEVICES, SINGLE } from './teams.js';
 
 const out = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-branch-'));
@@ -17,7 +17,6 @@ after(() => fs.rmSync(out, { recursive: true, force: true }));
 const FEW = fewImages(out);
 const run = (values: Record<string, unknown>, resume = undefined as Parameters<typeof trainLenet>[3]) =>
   trainLenet(out, FEW, values, resume);
-const losses = (events: Parameters<typeof of>[0]) => of(events, 'train_step').map(({ loss }) => loss);
 
 const OPTIMIZER = { learningRate: 0.1, momentum: 0.9, weightDecay: 0.001 };
 const trunk = await run({ run: 'trunk', evalEvery: 2, optimizer: OPTIMIZER, ...SINGLE });

@@ -28,3 +28,8 @@ export function newest(folder: string): Resume {
 export function of<Name extends LogEvent['event']>(events: readonly LogEvent[], name: Name) {
   return events.filter((event): event is Extract<LogEvent, { event: Name }> => event.event === name);
 }
+
+/** The loss of each step. */
+export function losses(events: readonly LogEvent[]): number[] {
+  return of(events, 'train_step').map(({ loss }) => loss);
+}

@@ -9,7 +9,7 @@ import { checkpointFolder, checkpointsFolder, readCheckpoint } from '../../src/c
 import { readStatistics, writeStatistics } from '../../src/data/index.js';
 import { evaluateRun } from '../../src/train/index.js';
 import { fewImages } from '../data/sets.js';
-import { newest, of, trainLenet } from './goes-on.js';
+import { losses, newest, of, trainLenet } from './goes-on.js';
 import { SINGLE } from './teams.js';
 
 const out = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-own-'));
@@ -17,7 +17,6 @@ after(() => fs.rmSync(out, { recursive: true, force: true }));
 const FEW = fewImages(out);
 const run = (values: Record<string, unknown>, resume = undefined as Parameters<typeof trainLenet>[3]) =>
   trainLenet(out, FEW, values, resume);
-const losses = (events: Parameters<typeof of>[0]) => of(events, 'train_step').map(({ loss }) => loss);
 
 const SPLIT_FILES = ['tower-0-of-2.safetensors', 'tower-1-of-2.safetensors'];
 await run({ run: 'first', steps: 2, ...SINGLE });
