@@ -50,11 +50,14 @@ function fits(list, value) {
   return list.includes(value) || list.every((each) => each.startsWith('!'));
 }
 
-/** As npm tells them apart. */
+let libc;
+
+/** As npm tells them apart. Node.js looks for it in a report on the whole process, so it is asked once. */
 function libcName() {
   if (process.platform !== 'linux') return undefined;
   process.report.excludeNetwork = true; // names of addresses can take seconds
-  return process.report.getReport().header.glibcVersionRuntime ? 'glibc' : 'musl';
+  libc ??= process.report.getReport().header.glibcVersionRuntime ? 'glibc' : 'musl';
+  return libc;
 }
 
 /** What somebody's settings must not change: in a terminal, in `.npmrc`, or in the environment of a container. */
