@@ -21,7 +21,7 @@ const text = z.string();
 
 /** What a training is warned of: docs/warnings.md. Other warnings have no kind. */
 export const WARNING_KINDS = [
-  ...(['no-learning', 'collapse', 'rising-loss', 'rate', 'test-at-chance'] as const),
+  ...(['no-learning', 'collapse', 'rising-loss', 'test-at-chance'] as const),
   ...(['dead-units', 'no-signal', 'weak-signal', 'large-activations'] as const),
 ] as const;
 

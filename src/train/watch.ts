@@ -3,7 +3,6 @@ import type { RunState } from '../checkpoint/state.js';
 import type { Config } from '../config/config.js';
 import type { EventOf, LogEvent, Report } from '../log.js';
 import { lowerRate } from './advice.js';
-import { knownRate } from './rates.js';
 import {
   aboutLayers,
   BEGUN,
@@ -104,7 +103,6 @@ export function openWatch(
         warn(testAtChance({ ...event, classes, training: recentTop1(), steps: recent.length }));
         break;
       case 'activations':
-        warn(knownRate(config, event));
         afterMeasurement(event);
         break;
     }

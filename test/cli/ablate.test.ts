@@ -158,7 +158,11 @@ test('ablate goes on with a run that was killed, by what its log and its checkpo
       [null, null],
     ],
   );
-  fs.appendFileSync(join(folder, 'log.ndjson'), '{"event":"eval","step":3}\nno line of ours\n{"event":"train_st');
+  const olderKind = '{"event":"warning","message":"a warning that is gone","kind":"rate","step":0}';
+  fs.appendFileSync(
+    join(folder, 'log.ndjson'),
+    `{"event":"eval","step":3}\n${olderKind}\nno line of ours\n{"event":"train_st`,
+  );
   // Every step was done: nothing is left but to end.
   const ending: TrainRoom['train'] = async (config, ui) => {
     if (!ui.resume) return training({})(config, ui);

@@ -26,7 +26,7 @@ async function warningsOf(run: string, values: Record<string, unknown>) {
 /** LeNet with ReLUs in place of sigmoids: it learns in some steps. */
 const RELU_NET = { ...smallNet('lenet'), net: { ...(smallNet('lenet').net as object), activation: 'relu' } };
 
-test('train() warns of a rate that is far too high before the first step, before the numbers are none, and of the layers', async () => {
+test('train() warns that the loss rises before it is no longer finite, and of the layers', async () => {
   const values = {
     ...smallNet('original', FEW),
     optimizer: { learningRate: 10, momentum: 0.9 },
@@ -36,7 +36,6 @@ test('train() warns of a rate that is far too high before the first step, before
   const { events, of } = await warningsOf('rate', values);
   const end = events.at(-1) as EventOf<'run_end'>;
   assert.match(end.error!, /^Cannot go on: the loss of step \d is (NaN|Infinity)/);
-  assert.deepEqual([of.get('rate')!.step, of.get('rate')!.value], [0, 100]);
   const { step, value, bound } = of.get('rising-loss')!;
   assert.equal(step, 2);
   assert.ok(value! > bound!);
