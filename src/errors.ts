@@ -96,7 +96,7 @@ export class VerifyError extends SplitError {
 }
 
 /** A text that comes from a file, as a message shows it: as it is when it is short. */
-export function cut(text: string, most = 60): string {
+export function truncate(text: string, most = 60): string {
   return text.length > most ? `${text.slice(0, most - 3)}...` : text;
 }
 

@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
-import { ConfigError, cut } from './errors.js';
+import { ConfigError, truncate } from './errors.js';
 
 /**
  * A path with the home folder in place of a `~` before it. What begins with `~` otherwise is a name if it is there.
@@ -15,7 +15,7 @@ export function expandHome(path: string, where: string): string {
   if (existsSync(path)) return path;
   const [name = ''] = path.split('/');
   throw new ConfigError(
-    `Cannot use ${where} "${cut(path)}": ${cut(name)} is another user's home, which is not looked up; write the path in full, or ./${cut(path)} for a name that begins with ~`,
+    `Cannot use ${where} "${truncate(path)}": ${truncate(name)} is another user's home, which is not looked up; write the path in full, or ./${truncate(path)} for a name that begins with ~`,
   );
 }
 
@@ -28,6 +28,6 @@ function homeFor(path: string, where: string): string {
   }
   if (isAbsolute(home)) return home;
   throw new ConfigError(
-    `Cannot use ${where} "${cut(path)}": ~ is the home folder, and this user has none; set HOME, or write the path in full`,
+    `Cannot use ${where} "${truncate(path)}": ~ is the home folder, and this user has none; set HOME, or write the path in full`,
   );
 }

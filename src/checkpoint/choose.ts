@@ -1,7 +1,7 @@
 /** Which of a run's weights are used: a checkpoint's, or those that were saved at its end. */
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { CheckpointError, ConfigError, cut } from '../errors.js';
+import { CheckpointError, ConfigError, truncate } from '../errors.js';
 import { readJson } from '../read-json.js';
 import { isWeightsName, openTensors, weightsName } from './format.js';
 import { MANIFEST_NAME } from './manifest.js';
@@ -39,7 +39,7 @@ export function chooseWeights(folder: string, which = 'last', told: (text: strin
   if (which === 'best') return best(folder, told);
   if (/^\d{1,10}$/.test(which)) return ofStep(folder, Number(which));
   if (/[/\\]/.test(which) || existsSync(which)) return ofCheckpoint(which);
-  throw new ConfigError(`--checkpoint is ${cut(JSON.stringify(which))}, expected ${CHOICES}`);
+  throw new ConfigError(`--checkpoint is ${truncate(JSON.stringify(which))}, expected ${CHOICES}`);
 }
 
 function last(folder: string, told: (text: string) => void): Weights {

@@ -5,7 +5,7 @@
 import assert from 'node:assert';
 import { closeSync, constants, fstatSync, fsyncSync, openSync, readSync, renameSync, rmSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
-import { CheckpointError, cut } from '../errors.js';
+import { CheckpointError, truncate } from '../errors.js';
 import { absence, startOf, weightsKind } from '../file-kind.js';
 import { ANEW, openOwn } from '../own-file.js';
 import { jsonText } from '../printable.js';
@@ -113,7 +113,7 @@ export function openTensors(
       const place = places.get(name);
       if (!place) return fail(`it has no tensor ${name}`);
       if (String(place.shape) === String(shape)) return place;
-      return fail(`${name} is [${cut(String(place.shape))}] there, and [${shape}] in this net`);
+      return fail(`${name} is [${truncate(String(place.shape))}] there, and [${shape}] in this net`);
     };
     return {
       metadata,
@@ -206,10 +206,10 @@ function placesOf(
   const places = new Map<string, Place>();
   for (const [key, value] of Object.entries(header)) {
     if (key === '__metadata__') continue;
-    const name = cut(key);
+    const name = truncate(key);
     const { dtype, shape, data_offsets: offsets } = (value ?? {}) as Record<string, unknown>;
     if (!isDtype(dtype, dtypes)) {
-      return fail(`${name} is ${cut(`${JSON.stringify(dtype)}`)}, expected ${dtypes.join(' or ')}`);
+      return fail(`${name} is ${truncate(`${JSON.stringify(dtype)}`)}, expected ${dtypes.join(' or ')}`);
     }
     if (!isSizes(shape) || !isSizes(offsets) || offsets.length !== 2) return fail(`${name} has no shape or offsets`);
     const [begin, end] = offsets as [number, number];
@@ -220,7 +220,7 @@ function placesOf(
   for (const [name, { offset, bytes }] of [...places].sort(
     ([, a], [, b]) => a.offset - b.offset || a.bytes - b.bytes,
   )) {
-    if (offset !== covered) fail(`${cut(name)} overlaps another tensor, or a gap comes before it`);
+    if (offset !== covered) fail(`${truncate(name)} overlaps another tensor, or a gap comes before it`);
     covered += bytes;
   }
   if (covered !== available) fail(`its tensors have ${covered} bytes, and ${available} are there`);

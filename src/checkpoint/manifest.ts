@@ -1,6 +1,6 @@
 /** A checkpoint's list of contents, written last: what it lists was on the disk before it. */
 import { z } from 'zod';
-import { cut } from '../errors.js';
+import { truncate } from '../errors.js';
 import { placeholder } from '../file-kind.js';
 import { parseJson } from '../read-json.js';
 import { weightsName } from './format.js';
@@ -52,7 +52,7 @@ export function parseManifest(text: string): Manifest | string {
   const parsed = MANIFEST.safeParse(json);
   if (!parsed.success) {
     const issue = parsed.error.issues[0]!;
-    return `${issue.path.join('.') || 'the whole'} is wrong (${cut(issue.message, 200)})`;
+    return `${issue.path.join('.') || 'the whole'} is wrong (${truncate(issue.message, 200)})`;
   }
   const { data } = parsed;
   const names = data.files.map(({ name }) => name).join();

@@ -14,7 +14,7 @@ import {
   rmSync,
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { CheckpointError, cut } from '../errors.js';
+import { CheckpointError, truncate } from '../errors.js';
 import { placeholder, startOf } from '../file-kind.js';
 import { jsonText } from '../printable.js';
 import { parseJson } from '../read-json.js';
@@ -119,7 +119,7 @@ export function writeCheckpoint(
 /** Of a state that no reader would take: the disk has no part in it. */
 function noState(folder: string, issue: { path: PropertyKey[]; message: string } | undefined): CheckpointError {
   return new CheckpointError(
-    `Cannot write the checkpoint ${folder}: its state is none that could be read (${issue?.path.join('.')}: ${cut(issue?.message ?? '')}), which is a fault of alexnet-split, please report it; the one before is as it was, and --resume goes on from it`,
+    `Cannot write the checkpoint ${folder}: its state is none that could be read (${issue?.path.join('.')}: ${truncate(issue?.message ?? '')}), which is a fault of alexnet-split, please report it; the one before is as it was, and --resume goes on from it`,
     folder,
   );
 }
@@ -210,8 +210,8 @@ function readState(folder: string): RunState {
   const parsed = RUN_STATE.safeParse(json);
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0]!;
-  const where = cut(issue.path.join('.'), 120) || 'the whole';
-  throw new Damage(`${STATE_NAME}: ${where} is wrong (${cut(issue.message, 200)})`);
+  const where = truncate(issue.path.join('.'), 120) || 'the whole';
+  throw new Damage(`${STATE_NAME}: ${where} is wrong (${truncate(issue.message, 200)})`);
 }
 
 function readSmall(folder: string, name: string, limit: number): string {

@@ -3,7 +3,7 @@ import { existsSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { Config } from '../config/config.js';
-import { ConfigError, cut, SplitError } from '../errors.js';
+import { ConfigError, SplitError, truncate } from '../errors.js';
 import { visible } from '../log.js';
 import { writeOwn } from '../own-file.js';
 import { printableLines } from '../printable.js';
@@ -65,7 +65,7 @@ export function earlierRows(folder: string, settings: Record<string, unknown>): 
   );
   if (different === undefined) return earlier.rows;
   throw new ConfigError(
-    `Cannot go on with ${folder}: its ablation had another ${cut(different)}, expected the same settings; choose another --run`,
+    `Cannot go on with ${folder}: its ablation had another ${truncate(different)}, expected the same settings; choose another --run`,
   );
 }
 

@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { timestamp } from '../config/config.js';
 import { shortName, splitCard } from '../config/devices.js';
 import { signalExitCode } from '../end-signals.js';
-import { ConfigError, cut, SplitError } from '../errors.js';
+import { ConfigError, SplitError, truncate } from '../errors.js';
 import { visible } from '../log.js';
 import { jsonText } from '../printable.js';
 import type { AcceptReport, Row } from '../train/accept/report.js';
@@ -34,7 +34,7 @@ export async function acceptCommand(
   const names = devices.map((name) => String(shortName(name)));
   if (names.length !== 0 && names.length !== 2) {
     throw new ConfigError(
-      `Cannot accept the device${names.length === 1 ? '' : 's'} ${cut(names.join(','))}: expected two, one for each tower; choose them with --devices`,
+      `Cannot accept the device${names.length === 1 ? '' : 's'} ${truncate(names.join(','))}: expected two, one for each tower; choose them with --devices`,
     );
   }
   splitCard(names); // a card's half alone is a wrong use, not a check that failed

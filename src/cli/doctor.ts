@@ -2,7 +2,7 @@
 import { availableParallelism, release, totalmem } from 'node:os';
 import { basename, dirname } from 'node:path';
 import { packageVersion } from '../config/version.js';
-import { cut, SplitError } from '../errors.js';
+import { SplitError, truncate } from '../errors.js';
 import { coreLimit, type Memory, usableMemory } from '../limits.js';
 import type { Device } from '../native/c/context.js';
 import { tensorflowVariables } from '../native/install/environment.js';
@@ -86,12 +86,14 @@ function memoryOf({ total, free, isLimited }: Memory): string {
 
 /** Read before TensorFlow is loaded, which leaves some of them out. */
 function variablesIn(env: Services['env']): string {
-  const set = Object.entries(tensorflowVariables(env)).map(([name, value]) => `${name}=${JSON.stringify(cut(value))}`);
+  const set = Object.entries(tensorflowVariables(env)).map(
+    ([name, value]) => `${name}=${JSON.stringify(truncate(value))}`,
+  );
   return set.join(', ') || "none of TensorFlow's is set";
 }
 
 function hiddenBy(): string {
-  return `hidden by CUDA_VISIBLE_DEVICES, which is ${JSON.stringify(cut(process.env.CUDA_VISIBLE_DEVICES ?? ''))}`;
+  return `hidden by CUDA_VISIBLE_DEVICES, which is ${JSON.stringify(truncate(process.env.CUDA_VISIBLE_DEVICES ?? ''))}`;
 }
 
 function cardWithout({ nvidia }: GpuFacts): string {

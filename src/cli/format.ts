@@ -1,5 +1,5 @@
 /** Numbers and tables as the commands print them. */
-import { cut } from '../errors.js';
+import { truncate } from '../errors.js';
 import { printable } from '../printable.js';
 
 /** More than any of our own sentences have. */
@@ -7,7 +7,7 @@ const MAX_MESSAGE = 8_000;
 
 /** A message's lines as one, not endless, and without what a terminal would obey: names in it come from files. */
 export function oneLine(message: string): string {
-  return printable(cut(message.trim(), MAX_MESSAGE).replace(/\s*\n\s*/g, ' '));
+  return printable(truncate(message.trim(), MAX_MESSAGE).replace(/\s*\n\s*/g, ' '));
 }
 
 /** `61,000,000`. */

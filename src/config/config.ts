@@ -2,7 +2,7 @@
  * A run's settings: what they are, and how they come together. Defaults and preset, then the config file, then the
  * flags: each beats what stands before it.
  */
-import { ConfigError, cut } from '../errors.js';
+import { ConfigError, truncate } from '../errors.js';
 import type { NetOptions } from '../model/net.js';
 import type { OptimizerOptions } from '../optim/schedule.js';
 import { printable } from '../printable.js';
@@ -187,7 +187,7 @@ export function checkRunName(run: string): void {
   const isPlain = run === printable(run) && !run.includes('\t');
   if (run.length > 0 && run.length <= 200 && isPlain && !/[/\\]|\.\.|^[.~-]/.test(run)) return;
   throw new ConfigError(
-    `Cannot name the run ${cut(JSON.stringify(run))}: expected the name of one folder, without / or \\ or .., not starting with . or - or ~; choose another --run`,
+    `Cannot name the run ${truncate(JSON.stringify(run))}: expected the name of one folder, without / or \\ or .., not starting with . or - or ~; choose another --run`,
   );
 }
 

@@ -1,5 +1,5 @@
 /** Which device each tower is on. */
-import { ConfigError, cut } from '../errors.js';
+import { ConfigError, truncate } from '../errors.js';
 import { usableCores } from '../limits.js';
 import { TABLES, type TableName } from '../model/tables.js';
 import type { Config } from './config.js';
@@ -34,14 +34,14 @@ export function splitCard(devices: readonly string[]): number | undefined {
   const pair = `${logicalPair(card).join(',')}`;
   const fail = (found: string): never => {
     throw new ConfigError(
-      `Cannot use the devices ${cut(devices.join(','))}: ${found}, expected the two logical devices of one card; choose them with --devices ${pair}`,
+      `Cannot use the devices ${truncate(devices.join(','))}: ${found}, expected the two logical devices of one card; choose them with --devices ${pair}`,
     );
   };
   const whole = devices.find((_, i) => parts[i] === null);
-  if (whole !== undefined) return fail(`${cut(whole)} is a whole device beside half a card`);
+  if (whole !== undefined) return fail(`${truncate(whole)} is a whole device beside half a card`);
   if (parts.some((part) => Number(part![1]) !== card)) return fail('they are of two cards');
   const more = devices.find((_, i) => Number(parts[i]![2]) > 1);
-  if (more !== undefined) return fail(`a card is split in two, and there is no ${cut(more)}`);
+  if (more !== undefined) return fail(`a card is split in two, and there is no ${truncate(more)}`);
   if (devices.length > 2) return fail('they are more than two');
   if (new Set(devices).size < 2) return fail(`${first[0]} is there without the card's other half`);
   return card;
@@ -100,7 +100,7 @@ export function opThreads(table: unknown, cores = usableCores()): number {
 export function checkDevices({ placement, devices }: Config, have: readonly string[]): void {
   if (placement === 'split' && devices.length !== 2) {
     throw new ConfigError(
-      `Cannot split over ${cut(devices.join(','))}: expected two devices, one for each tower; choose them with --devices, the same one twice puts both towers on it`,
+      `Cannot split over ${truncate(devices.join(','))}: expected two devices, one for each tower; choose them with --devices, the same one twice puts both towers on it`,
     );
   }
   // A config of two devices serves `single` too, which uses the first.
@@ -108,6 +108,6 @@ export function checkDevices({ placement, devices }: Config, have: readonly stri
   if (missing === undefined) return;
   const hint = missing.startsWith('GPU') ? '; nvidia-smi tells whether the driver sees the GPU' : '';
   throw new ConfigError(
-    `Cannot use the device ${cut(missing)}: TensorFlow has ${have.join(', ')} here; choose among these with --devices${hint}`,
+    `Cannot use the device ${truncate(missing)}: TensorFlow has ${have.join(', ')} here; choose among these with --devices${hint}`,
   );
 }

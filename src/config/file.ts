@@ -1,5 +1,5 @@
 /** The config file. */
-import { ConfigError, cut } from '../errors.js';
+import { ConfigError, truncate } from '../errors.js';
 import { expandHome } from '../paths.js';
 import { parseJson, readText } from '../read-json.js';
 import { FLAGS } from './flags.js';
@@ -23,7 +23,7 @@ export function readConfigFile(file: string): Layer {
   }
   if (typeof values !== 'object' || values === null || Array.isArray(values)) {
     throw new ConfigError(
-      `Cannot read the config file ${file}: it holds ${cut(JSON.stringify(values), 40)}, expected a JSON object`,
+      `Cannot read the config file ${file}: it holds ${truncate(JSON.stringify(values), 40)}, expected a JSON object`,
     );
   }
   return { file, values: withHome(withoutRetired(values as Record<string, unknown>), file) };

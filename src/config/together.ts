@@ -1,5 +1,5 @@
 /** Settings that are right each for itself and make no run together. */
-import { ConfigError, cut } from '../errors.js';
+import { ConfigError, truncate } from '../errors.js';
 import { buildNet, isOneColumn, isWeighted } from '../model/net.js';
 import type { Config } from './config.js';
 
@@ -43,7 +43,7 @@ function checkOwnRates({ net, optimizer: { ownRates = [] } }: Config): void {
   const wrong = ownRates.findIndex(({ layer }) => layer !== undefined && !layers.includes(layer));
   if (wrong === -1) return;
   throw new ConfigError(
-    `optimizer.ownRates.${wrong}.layer is "${cut(ownRates[wrong]!.layer ?? '')}", expected one of ${layers.join(', ')}`,
+    `optimizer.ownRates.${wrong}.layer is "${truncate(ownRates[wrong]!.layer ?? '')}", expected one of ${layers.join(', ')}`,
   );
 }
 

@@ -1,6 +1,6 @@
 /** From merged settings to a Config, or to one sentence that says which setting is wrong and where it stands. */
 import type { z } from 'zod';
-import { ConfigError, cut } from '../errors.js';
+import { ConfigError, truncate } from '../errors.js';
 import type { Config } from './config.js';
 import { FLAGS } from './flags.js';
 import { type Layer, sets, valueAt } from './layers.js';
@@ -33,7 +33,7 @@ function sentence(issue: z.core.$ZodIssue, merged: Record<string, unknown>, laye
 
 /** The setting's name for whoever gave it: its flag, or its path and the file. */
 function place(path: readonly PropertyKey[], layers: readonly Layer[]): string {
-  const name = cut(path.join('.'), 120);
+  const name = truncate(path.join('.'), 120);
   const layer = giver(path, layers);
   if (layer === undefined) return name;
   if (layer.file !== undefined) return `${name} in ${layer.file}`;
@@ -52,5 +52,5 @@ function giver(path: readonly PropertyKey[], layers: readonly Layer[]): Layer | 
 /** A value as a message shows it: JSON, cut short; numbers that JSON has no word for as they are. */
 export function shown(value: unknown): string {
   const text = typeof value === 'number' ? String(value) : (JSON.stringify(value) ?? String(value));
-  return cut(text);
+  return truncate(text);
 }

@@ -4,7 +4,7 @@
  */
 import { statSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
-import { cut, DataError } from '../errors.js';
+import { DataError, truncate } from '../errors.js';
 import { placeholder, startOf } from '../file-kind.js';
 import { readJson } from '../read-json.js';
 import type { FileDataset, ImageFiles, Places } from './files.js';
@@ -101,7 +101,7 @@ function readPart(folder: string, images: number, shards: readonly string[], cla
       const isLabel = isWhole(label[i], 0, classes - 1);
       const isPlaced = isWhole(offset[i], 0, size) && isWhole(bytes[i], 0, size - offset[i]!);
       if (!isWhole(at, 0, images - 1) || seen[at] === 1 || !isLabel || !isPlaced || !isInside(path[i])) {
-        throw damaged(folder, `${indexName(shards[shard]!)} has an image ${cut(String(at))} that does not fit`);
+        throw damaged(folder, `${indexName(shards[shard]!)} has an image ${truncate(String(at))} that does not fit`);
       }
       seen[at] = 1;
       labels[at] = label[i]!;
@@ -163,7 +163,7 @@ export function readIndex(folder: string, shard: string): ShardIndex {
   const found = stats?.isFile() ? stats.size : 'no';
   const held = found === size ? undefined : placeholder(startOf(join(folder, shard)), shard);
   if (held !== undefined) throw damaged(folder, `${shard}: ${held}`);
-  if (found !== size) throw damaged(folder, `${shard} has ${found} bytes, expected ${cut(String(size))}`);
+  if (found !== size) throw damaged(folder, `${shard} has ${found} bytes, expected ${truncate(String(size))}`);
   return index as ShardIndex;
 }
 

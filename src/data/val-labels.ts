@@ -1,6 +1,6 @@
 /** Labels of images that lie side by side: a line for each, as ImageNet's validation set comes. */
 import { basename, join } from 'node:path';
-import { cut, DataError } from '../errors.js';
+import { DataError, truncate } from '../errors.js';
 import { placeholder } from '../file-kind.js';
 import { readText } from '../read-json.js';
 import { composed } from './classes.js';
@@ -60,7 +60,7 @@ export function readLabels(file: string, classNames: readonly string[], paths: r
     if (found.label === undefined) {
       throw refusal(
         file,
-        `line ${line} says ${found.rest === '' ? 'no class' : `the class ${cut(found.rest)}`}, expected "<file> <class>" with the name of one of the ${classNames.length} class folders of train, or its number from 0 in their sorted list`,
+        `line ${line} says ${found.rest === '' ? 'no class' : `the class ${truncate(found.rest)}`}, expected "<file> <class>" with the name of one of the ${classNames.length} class folders of train, or its number from 0 in their sorted list`,
         oddity(text, line) ??
           "a list with one number a line, in ILSVRC's own order of classes, has to be translated first",
       );
@@ -69,7 +69,7 @@ export function readLabels(file: string, classNames: readonly string[], paths: r
     if (before && before.label !== found.label) {
       throw refusal(
         file,
-        `lines ${before.line} and ${line} say different classes of ${cut(found.name)}, expected one for each image`,
+        `lines ${before.line} and ${line} say different classes of ${truncate(found.name)}, expected one for each image`,
         'take one away, or name files of one name with their folders',
       );
     }

@@ -6,7 +6,7 @@ import { type Checkpoint, checkpointsFolder, newestCheckpoint, type Skipped, ste
 import type { Config } from '../config/config.js';
 import { CONFIG_SCHEMA } from '../config/schema.js';
 import { type Dataset, sameNames } from '../data/index.js';
-import { CheckpointError, ConfigError, cut, DataError } from '../errors.js';
+import { CheckpointError, ConfigError, DataError, truncate } from '../errors.js';
 import type { EventOf } from '../log.js';
 import { learningRateIn, type OptimizerOptions } from '../optim/schedule.js';
 import { shellWord } from '../printable.js';
@@ -68,8 +68,8 @@ export function settingsChanged(resume: Resume, config: Config): Change[] {
   const [there, now] = [leavesOf(fixedOf(state.config)), leavesOf(fixedOf({ ...config }))];
   const others = [...new Set([...there.keys(), ...now.keys()])].filter((path) => there.get(path) !== now.get(path));
   const changes = others.map((setting): Change => {
-    const [was, is] = [there, now].map((leaves) => cut(leaves.get(setting) ?? 'not set'));
-    return { setting: cut(setting, 120), was: was!, now: is! };
+    const [was, is] = [there, now].map((leaves) => truncate(leaves.get(setting) ?? 'not set'));
+    return { setting: truncate(setting, 120), was: was!, now: is! };
   });
   const isBranch = config.run !== state.config.run && !staysInFolder(resume, config);
   const mayBranch = ({ setting }: Change) => setting.startsWith('optimizer.');
@@ -179,6 +179,6 @@ export function leavesOf(value: unknown, path = ''): Map<string, string> {
 }
 
 function short(names: readonly string[]): string {
-  const some = names.slice(0, 4).map((name) => cut(name));
+  const some = names.slice(0, 4).map((name) => truncate(name));
   return names.length > 4 ? `${some.join(', ')}, … (${names.length})` : some.join(', ');
 }

@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path';
 import { chooseWeights } from '../checkpoint/choose.js';
 import { ownerOf } from '../checkpoint/owner.js';
 import type { Config } from '../config/config.js';
-import { CheckpointError, cut } from '../errors.js';
+import { CheckpointError, truncate } from '../errors.js';
 import { leavesOf } from './resume.js';
 
 /** Which weights were used, for whoever reads the result. */
@@ -58,9 +58,9 @@ function refuseOtherImages(
   const [there, here] = [leavesOf(usedOf(theirs)), leavesOf(usedOf(mine))];
   const other = [...there.keys()].find((path) => here.has(path) && there.get(path) !== here.get(path));
   if (other === undefined) return;
-  const [was, is] = [there, here].map((leaves) => cut(leaves.get(other)!));
+  const [was, is] = [there, here].map((leaves) => truncate(leaves.get(other)!));
   throw new CheckpointError(
-    `Cannot use the checkpoint ${checkpoint}: its ${cut(other, 120)} is ${was}, and ${is} in the run; name with --run the run that it is of`,
+    `Cannot use the checkpoint ${checkpoint}: its ${truncate(other, 120)} is ${was}, and ${is} in the run; name with --run the run that it is of`,
     checkpoint,
   );
 }

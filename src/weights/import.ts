@@ -1,7 +1,7 @@
 /** Another framework's file of the whole net as the weights of a run. */
 import { join } from 'node:path';
 import { openTensors, type TensorFile, weightsName, writeTensors } from '../checkpoint/format.js';
-import { CheckpointError, cut } from '../errors.js';
+import { CheckpointError, truncate } from '../errors.js';
 import { type Net, type Parameter, parametersOf, type TowerIndex, volume } from '../model/net.js';
 import { parseJson } from '../read-json.js';
 import { DESCRIPTION, type ImageKnowledge, MEAN_IMAGE } from './description.js';
@@ -94,7 +94,7 @@ export function settingsIn(file: string): Record<string, unknown> | undefined {
   const { version, settings } = parsed(text);
   if (version === 1) return ownSettings(settings);
   throw new CheckpointError(
-    `Cannot import ${file}: its description is of version ${cut(`${JSON.stringify(version)}`)}, expected 1; export it again with this version of alexnet-split`,
+    `Cannot import ${file}: its description is of version ${truncate(`${JSON.stringify(version)}`)}, expected 1; export it again with this version of alexnet-split`,
     file,
   );
 }
@@ -142,7 +142,7 @@ function matchAll(
   );
   if (nets.length > 0) {
     throw new CheckpointError(
-      `Cannot import ${file}: it holds ${nets.length} nets (${nets.map((name) => cut(name)).join(' and ')} are the same tensor of each), expected one; write a file that has the tensors of one of them`,
+      `Cannot import ${file}: it holds ${nets.length} nets (${nets.map((name) => truncate(name)).join(' and ')} are the same tensor of each), expected one; write a file that has the tensors of one of them`,
       file,
     );
   }
@@ -151,7 +151,7 @@ function matchAll(
   const wrong = [...names].flatMap(([portable, name]) =>
     String(trimmed(shapeOf(name), portable.shape.length)) === String(portable.shape)
       ? []
-      : [`${cut(name)} is [${cut(String(shapeOf(name)))}] and [${portable.shape}] in the net`],
+      : [`${truncate(name)} is [${truncate(String(shapeOf(name)))}] and [${portable.shape}] in the net`],
   );
   const found = [
     ...listed('the file lacks', missing),
@@ -177,7 +177,7 @@ function listed(what: string, names: readonly string[]): string[] {
   return [
     `${what} ${names
       .slice(0, MOST_NAMED)
-      .map((name) => cut(name, 200))
+      .map((name) => truncate(name, 200))
       .join(', ')}${more}`,
   ];
 }

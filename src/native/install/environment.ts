@@ -1,5 +1,5 @@
 /** The variables that change what TensorFlow and CUDA compute, where, or how fast, and those that would end the process. */
-import { cut } from '../../errors.js';
+import { truncate } from '../../errors.js';
 
 const NAMES = [
   ...(['TF_ENABLE_ONEDNN_OPTS', 'TF_MKL_OPTIMIZE_PRIMITIVE_MEMUSE', 'TF_CPP_MIN_LOG_LEVEL'] as const),
@@ -39,7 +39,7 @@ const FPMATH = ['ONEDNN_DEFAULT_FPMATH_MODE', 'DNNL_DEFAULT_FPMATH_MODE', 'TF_SE
  */
 export function remedies(env: NodeJS.ProcessEnv = process.env): Remedy[] {
   const found: Remedy[] = [];
-  const shown = (name: string) => JSON.stringify(cut(env[name] ?? ''));
+  const shown = (name: string) => JSON.stringify(truncate(env[name] ?? ''));
   if (env.TF_XLA_FLAGS) {
     const says = `TF_XLA_FLAGS (${shown('TF_XLA_FLAGS')}) is not used: TensorFlow ends the process at a flag that it does not know, and never ends a split whose ops it joins by itself; --compile xla compiles with XLA`;
     found.push({ name: 'TF_XLA_FLAGS', says });

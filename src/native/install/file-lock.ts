@@ -15,7 +15,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { hostname } from 'node:os';
-import { cut, SetupError } from '../../errors.js';
+import { SetupError, truncate } from '../../errors.js';
 import { openOwn } from '../../own-file.js';
 import { readJson } from '../../read-json.js';
 import { loadKoffi } from './koffi.js';
@@ -147,7 +147,7 @@ export function holderIn(file: string): Holder {
     const { pid, host, since } = said as Record<string, unknown>;
     if (!Number.isSafeInteger(pid) || (pid as number) < 1 || typeof host !== 'string' || typeof since !== 'string')
       return {};
-    return { pid: pid as number, host: cut(host, MAX_NAME), since: cut(since) };
+    return { pid: pid as number, host: truncate(host, MAX_NAME), since: truncate(since) };
   } catch {
     return {};
   }

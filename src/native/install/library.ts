@@ -2,7 +2,7 @@
 import { closeSync, existsSync, openSync, readdirSync, readSync } from 'node:fs';
 import os from 'node:os';
 import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
-import { cut, SetupError } from '../../errors.js';
+import { SetupError, truncate } from '../../errors.js';
 import { expandHome } from '../../paths.js';
 import { hasNvidiaDevice } from './nvidia.js';
 import { buildFor, cudaFolders, type Flavour } from './wheels.js';
@@ -49,7 +49,7 @@ function homeFolder(): string {
     }
   }
   const { HOME } = process.env;
-  const found = HOME ? `HOME is ${JSON.stringify(cut(HOME))}` : 'HOME is not set';
+  const found = HOME ? `HOME is ${JSON.stringify(truncate(HOME))}` : 'HOME is not set';
   throw new SetupError(
     `Cannot tell where the cache folder is: ${found}, and the system knows no home of user ${process.geteuid?.()}, expected a home folder; set ALEXNET_SPLIT_CACHE, XDG_CACHE_HOME or HOME to a folder that this user may write to`,
   );

@@ -2,7 +2,7 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { ConfigError, cut, SetupError } from '../../errors.js';
+import { ConfigError, SetupError, truncate } from '../../errors.js';
 
 /** A card as the system knows it; what could not be found out is absent. */
 export interface Card {
@@ -189,5 +189,5 @@ export function logicalMiB(card: number, env: NodeJS.ProcessEnv = process.env): 
 
 function sizeOf(text: string): number {
   if (/^[1-9]\d{0,6}$/.test(text)) return Number(text);
-  throw new ConfigError(`${MIB_VARIABLE} is ${cut(JSON.stringify(text))}, expected a whole number of MiB above 0`);
+  throw new ConfigError(`${MIB_VARIABLE} is ${truncate(JSON.stringify(text))}, expected a whole number of MiB above 0`);
 }
