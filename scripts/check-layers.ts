@@ -13,7 +13,7 @@ const BASE = ['errors', 'random', 'printable', 'paths'];
 /** Of those that wait with a deadline, and of those that are told to end. */
 const [WAITS, ENDS] = [['running-time'], ['end-signals']];
 /** Of those that read what others wrote, and write where others may have. */
-const FILES = [...BASE, 'addon', 'read-json', 'own-file', 'file-kind'];
+const FILES = [...BASE, 'addon', 'read-json', 'safe-write', 'file-kind'];
 const ROOMS = ['model', 'optim', 'exchange', 'data', 'checkpoint', 'native'];
 
 /** What a room may import, besides itself. A file of src/ alone, like errors.ts, is a room of its name. */
@@ -29,7 +29,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   data: [...FILES, ...WAITS],
   checkpoint: FILES,
   weights: ['model', 'checkpoint', ...FILES],
-  log: [...BASE, 'own-file'],
+  log: [...BASE, 'safe-write'],
   printable: [],
   paths: ['errors'],
   random: ['errors'],
@@ -38,7 +38,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'read-json': ['file-kind'],
   'file-kind': ['printable'],
   limits: [],
-  'own-file': ['errors'],
+  'safe-write': ['errors'],
   errors: [],
   addon: [],
 };

@@ -26,7 +26,7 @@ export function isNoexec(file: string): boolean {
 }
 
 /** The file whose code the system did not let be run, out of what dlopen says. */
-export function notMapped(message: string): string | undefined {
+export function unmappableFile(message: string): string | undefined {
   return NOT_MAPPED.exec(message)?.[1];
 }
 
@@ -34,9 +34,9 @@ export function notMapped(message: string): string | undefined {
  * Why a package does not load and what to do, for the end of a sentence.
  * @param error what loading it threw.
  */
-export function whyNotLoaded(name: string, error: unknown): string {
+export function explainLoadFailure(name: string, error: unknown): string {
   const message = error instanceof Error ? error.message : String(error);
-  const file = notMapped(message);
+  const file = unmappableFile(message);
   if (file !== undefined)
     return `${name} does not load: the system runs no code from the disk of ${file}, which is probably mounted noexec; put node_modules on another disk, or have that one mounted with exec`;
   const [line] = message.split('\n');

@@ -9,7 +9,7 @@ import { keptHint, refuseKeptFlags } from './cli/npm-flags.js';
 import { plainOutput, writeLines } from './cli/printing.js';
 import { buildProgram } from './cli/program.js';
 import { SERVICES, type Services } from './cli/services.js';
-import { listenFromStart } from './end-signals.js';
+import { handleSignalsEarly } from './end-signals.js';
 import { ConfigError, SplitError } from './errors.js';
 
 /**
@@ -74,7 +74,7 @@ function isEntry(): boolean {
 }
 
 if (isEntry()) {
-  listenFromStart();
+  handleSignalsEarly();
   surviveLostOutput();
   const exitCode = await main(process.argv.slice(2));
   if (exitCode !== 0) {

@@ -35,7 +35,7 @@ export function isIgnored(name: EndSignal): boolean {
  * Listens for a program that ends by itself: signals that are to be ignored are, and SIGUSR1, for which Node.js would open a
  * port for a debugger, is kept for who listens later ({@link earlySignal}).
  */
-export function listenFromStart(): void {
+export function handleSignalsEarly(): void {
   isProgram = true;
   for (const name of END_SIGNALS) if (isIgnored(name)) process.on(name, () => {});
   process.on('SIGUSR1', () => {
@@ -43,13 +43,13 @@ export function listenFromStart(): void {
   });
 }
 
-/** What came since {@link listenFromStart} and did not end the process. */
+/** What came since {@link handleSignalsEarly} and did not end the process. */
 export function earlySignal(): EndSignal | undefined {
   return early;
 }
 
-/** Whether the process is a program that ends by itself: {@link listenFromStart} was called. */
-export function endsByItself(): boolean {
+/** Whether the process is a program that ends by itself: {@link handleSignalsEarly} was called. */
+export function isStandaloneProgram(): boolean {
   return isProgram;
 }
 

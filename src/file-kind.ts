@@ -10,7 +10,7 @@ import { shellWord } from './printable.js';
 const START_BYTES = 512;
 
 /** A text in a file's place; undefined for any other. @param start its first bytes. */
-export function placeholder(start: Uint8Array | string, file = 'FILE'): string | undefined {
+export function describePlaceholder(start: Uint8Array | string, file = 'FILE'): string | undefined {
   const text = typeof start === 'string' ? start.slice(0, START_BYTES) : latin1(start);
   if (/^version https:\/\/(git-lfs|hawser)\.github\.com\/spec\/v1/.test(text)) {
     return `it is a Git LFS pointer, a text in place of the file: \`git lfs pull\` in its folder brings the file`;
@@ -36,13 +36,13 @@ export const CONVERSIONS = {
   ONNX: 'import sys, onnx; from onnx import numpy_helper; from safetensors.numpy import save_file; save_file({t.name: numpy_helper.to_array(t).copy() for t in onnx.load(sys.argv[1]).graph.initializer}, sys.argv[2])',
 } as const;
 
-/** A {@link placeholder}, or weights of another format; undefined for what is not known. */
-export function weightsKind(start: Uint8Array, file: string): string | undefined {
+/** A {@link describePlaceholder}, or weights of another format; undefined for what is not known. */
+export function describeWeightsFile(start: Uint8Array, file: string): string | undefined {
   const text = latin1(start);
   const starts = (magic: string) => text.startsWith(magic);
   const converted = (what: keyof typeof CONVERSIONS) =>
     `it is a file of ${what}: \`python3 -c "${CONVERSIONS[what]}" ${argument(file)} net.safetensors\` makes a safetensors file of it`;
-  const held = placeholder(start, file);
+  const held = describePlaceholder(start, file);
   if (held !== undefined) return held;
   if (starts('PK\u0003\u0004')) {
     // A zip's first entry has its name at byte 30.
@@ -67,7 +67,7 @@ export function weightsKind(start: Uint8Array, file: string): string | undefined
 }
 
 /** The first bytes of a file; none of one that cannot be read. */
-export function startOf(file: string): Uint8Array {
+export function readFileStart(file: string): Uint8Array {
   const start = new Uint8Array(START_BYTES);
   try {
     const descriptor = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK);
@@ -82,11 +82,11 @@ export function startOf(file: string): Uint8Array {
 }
 
 /** Of a file that is not there: that, or where the link leads that has its name. */
-export function absence(file: string): string {
+export function describeMissing(file: string): string {
   try {
     if (!lstatSync(file).isSymbolicLink()) return 'it is not there';
     const target = readlinkSync(file);
-    return placeholder(target, file) ?? `it is a link to ${target}, which is not there`;
+    return describePlaceholder(target, file) ?? `it is a link to ${target}, which is not there`;
   } catch {
     return 'it is not there';
   }

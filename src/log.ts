@@ -10,8 +10,8 @@ import { dirname } from 'node:path';
 import { type DestinationStream, pino } from 'pino';
 import { z } from 'zod';
 import { SplitError } from './errors.js';
-import { openOwn } from './own-file.js';
 import { printable } from './printable.js';
+import { openNoFollow } from './safe-write.js';
 
 const NON_FINITE = ['NaN', 'Infinity', '-Infinity'];
 
@@ -171,7 +171,7 @@ export interface RunLog {
 export function openLog(file: string): RunLog {
   const descriptor = guarded(file, () => {
     mkdirSync(dirname(file), { recursive: true });
-    return openOwn(file, constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT);
+    return openNoFollow(file, constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT);
   });
   const destination = pino.destination({ dest: descriptor, sync: true });
   const log = pino(

@@ -1,7 +1,7 @@
 /** Files that come from others, read within limits: no larger than they may be, and no deeper. */
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { StringDecoder } from 'node:string_decoder';
-import { placeholder } from './file-kind.js';
+import { describePlaceholder } from './file-kind.js';
 
 /** Deeper than anything that is written here; what walks a value by calling itself would not come back from a million. */
 const MAX_DEPTH = 64;
@@ -54,7 +54,7 @@ export function parseJson(text: string): unknown {
   try {
     value = JSON.parse(text);
   } catch (error) {
-    const held = placeholder(text);
+    const held = describePlaceholder(text);
     throw held === undefined ? error : new SyntaxError(held);
   }
   let level = [value];

@@ -1,15 +1,15 @@
 /**
  * Time in which the process ran. A scheduler that suspends it (SIGSTOP), Ctrl-Z, or a laptop's lid can take hours, and
- * nobody was late in these. Whoever waits with a deadline looks at such a clock every {@link LOOK_MS}, and from one look
+ * nobody was late in these. Whoever waits with a deadline looks at such a clock every {@link POLL_MS}, and from one look
  * to the next there can only be so much time.
  */
 
 /** How often whoever waits is to look. */
-export const LOOK_MS = 100;
+export const POLL_MS = 100;
 /** Looks that are further apart have a pause between them. */
-const PAUSE_MS = 2 * LOOK_MS;
+const PAUSE_MS = 2 * POLL_MS;
 /** What such a time counts as: more than nothing, so that on a machine without a moment to spare the clock goes on. */
-const COUNTED_MS = LOOK_MS / 4;
+const COUNTED_MS = POLL_MS / 4;
 /** What a timer can count to. */
 const MOST_MS = 2 ** 31 - 1;
 
@@ -20,13 +20,13 @@ function ownClock(): RunningClock {
   if (!own) {
     const clock = new RunningClock();
     own = clock;
-    setInterval(() => clock.now(), LOOK_MS).unref();
+    setInterval(() => clock.now(), POLL_MS).unref();
   }
   return own;
 }
 
 /** The clock of this thread's event loop, in milliseconds. */
-export function runningNow(): number {
+export function runningTimeMs(): number {
   return ownClock().now();
 }
 
@@ -35,7 +35,7 @@ export function runningNow(): number {
  * @param options `ref: false` does not keep the process for it.
  * @returns what calls it off.
  */
-export function afterRunning(ms: number, action: () => void, { ref = true } = {}): () => void {
+export function setRunningTimeout(ms: number, action: () => void, { ref = true } = {}): () => void {
   let timer: NodeJS.Timeout | undefined;
   const wait = (leftMs: number) => {
     const asked = Math.min(leftMs, MOST_MS);
@@ -53,9 +53,9 @@ export function afterRunning(ms: number, action: () => void, { ref = true } = {}
 }
 
 /** Resolves once the process has run for so long; does not keep the process for it. */
-export function ranFor(ms: number): Promise<void> {
+export function runningSleep(ms: number): Promise<void> {
   return new Promise((resolve) => {
-    afterRunning(ms, resolve, { ref: false });
+    setRunningTimeout(ms, resolve, { ref: false });
   });
 }
 
@@ -73,7 +73,7 @@ export class RunningClock {
     this.#last = this.#first;
   }
 
-  /** Milliseconds since it was made. Right as long as it is asked every {@link LOOK_MS}. */
+  /** Milliseconds since it was made. Right as long as it is asked every {@link POLL_MS}. */
   now(): number {
     const wall = this.#wall();
     const since = wall - this.#last;

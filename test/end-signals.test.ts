@@ -19,9 +19,9 @@ const program = join(folder, 'program.mjs');
 fs.writeFileSync(
   program,
   `import fs from 'node:fs';
-  import { listenFromStart } from ${JSON.stringify(signalsUrl)};
+  import { handleSignalsEarly } from ${JSON.stringify(signalsUrl)};
   import { stopOnSignal } from ${JSON.stringify(stopUrl)};
-  listenFromStart();
+  handleSignalsEarly();
   const { signal } = stopOnSignal(() => {});
   process.kill(process.pid, 'SIGHUP');
   // A signal comes by way of the event loop; that none comes takes a wait.

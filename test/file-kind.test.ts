@@ -11,7 +11,7 @@ import { readConfigFile } from '../src/config/file.js';
 import { PRESETS } from '../src/config/presets.js';
 import { loadDataset, openImages } from '../src/data/index.js';
 import { readLabels } from '../src/data/val-labels.js';
-import { absence, CONVERSIONS, placeholder, weightsKind } from '../src/file-kind.js';
+import { CONVERSIONS, describeMissing, describePlaceholder, describeWeightsFile } from '../src/file-kind.js';
 import { verifyGolden } from '../src/train/index.js';
 import { loadStartingWeights } from '../src/train/starting-weights.js';
 import { run } from './cli/stand-ins.js';
@@ -26,14 +26,15 @@ size 244408911
 `;
 const LFS = 'it is a Git LFS pointer, a text in place of the file: `git lfs pull` in its folder brings the file';
 
-test('placeholder() knows what stands in the place of a file', () => {
+test('describePlaceholder() knows what stands in the place of a file', () => {
   const annex = 'it is a pointer of git-annex in place of the file: `git annex get x` in its folder brings the file';
-  assert.equal(placeholder(POINTER), LFS);
-  assert.equal(placeholder(Buffer.from(POINTER)), LFS);
-  assert.equal(placeholder('/annex/objects/SHA256E-s5--ab.jpg\n', 'd/x'), annex);
-  assert.equal(placeholder('../.git/annex/objects/aa/bb/SHA256E-s5--ab/SHA256E-s5--ab', 'd/x'), annex);
-  for (const page of ['<!DOCTYPE html>\n<html>', '\n <html lang="en">']) assert.match(placeholder(page)!, /HTML page/);
-  for (const other of ['', 'version 1', '{}', '\u0089PNG']) assert.equal(placeholder(other), undefined);
+  assert.equal(describePlaceholder(POINTER), LFS);
+  assert.equal(describePlaceholder(Buffer.from(POINTER)), LFS);
+  assert.equal(describePlaceholder('/annex/objects/SHA256E-s5--ab.jpg\n', 'd/x'), annex);
+  assert.equal(describePlaceholder('../.git/annex/objects/aa/bb/SHA256E-s5--ab/SHA256E-s5--ab', 'd/x'), annex);
+  for (const page of ['<!DOCTYPE html>\n<html>', '\n <html lang="en">'])
+    assert.match(describePlaceholder(page)!, /HTML page/);
+  for (const other of ['', 'version 1', '{}', '\u0089PNG']) assert.equal(describePlaceholder(other), undefined);
 });
 
 const zip = (entry: string) => Buffer.concat([Buffer.from('PK\u0003\u0004'), Buffer.alloc(26), Buffer.from(entry)]);
@@ -71,9 +72,9 @@ test('a link that leads nowhere is told, with what brings the file', () => {
   const [plain, annexed] = [join(folder, 'plain'), join(folder, 'annexed')];
   fs.symlinkSync('nowhere', plain);
   fs.symlinkSync('.git/annex/objects/aa/bb/SHA256E-s5--ab', annexed);
-  assert.equal(absence(plain), 'it is a link to nowhere, which is not there');
-  assert.match(absence(annexed), /`git annex get annexed`/);
-  assert.equal(absence(join(folder, 'none')), 'it is not there');
+  assert.equal(describeMissing(plain), 'it is a link to nowhere, which is not there');
+  assert.match(describeMissing(annexed), /`git annex get annexed`/);
+  assert.equal(describeMissing(join(folder, 'none')), 'it is not there');
 });
 
 test('a pointer is told wherever a file is read', async () => {
@@ -110,15 +111,15 @@ test('a line to copy has the file as it was given, as one word of a shell that i
   const gzip = Buffer.from('1f8b0800', 'hex');
   const name = "d/$(touch 'x').gz";
   const lines = [
-    weightsKind(gzip, name),
-    weightsKind(zip('net/data.pkl'), name),
-    placeholder('/annex/objects/a', name),
+    describeWeightsFile(gzip, name),
+    describeWeightsFile(zip('net/data.pkl'), name),
+    describePlaceholder('/annex/objects/a', name),
   ];
   assert.match(lines[0]!, /`gunzip 'd\/\$\(touch '\\''x'\\''\)\.gz'`/);
   assert.match(lines[1]!, /" 'd\/\$\(touch '\\''x'\\''\)\.gz' net\.safetensors`/);
   assert.match(lines[2]!, /`git annex get '\$\(touch '\\''x'\\''\)\.gz'` in its folder/);
-  assert.match(weightsKind(gzip, '-rf')!, /`gunzip \.\/-rf`/);
-  assert.match(placeholder('/annex/objects/a', 'd/~x')!, /`git annex get \.\/~x`/);
+  assert.match(describeWeightsFile(gzip, '-rf')!, /`gunzip \.\/-rf`/);
+  assert.match(describePlaceholder('/annex/objects/a', 'd/~x')!, /`git annex get \.\/~x`/);
 });
 
 const noPython = spawnSync('python3', ['--version']).status === 0 ? false : 'there is no python3 here';
@@ -127,7 +128,7 @@ test('the lines that convert are Python, and fit between double quotes', { skip:
   const compile = 'import sys; [compile(each, "line", "exec") for each in sys.argv[1:]]';
   assert.equal(spawnSync('python3', ['-c', compile, ...Object.values(CONVERSIONS)]).status, 0);
   for (const line of Object.values(CONVERSIONS)) assert.doesNotMatch(line, /["$`\\!]/);
-  assert.match(weightsKind(zip('archive/data.pkl'), '/a/b.ckpt')!, / \/a\/b\.ckpt net\.safetensors`/);
+  assert.match(describeWeightsFile(zip('archive/data.pkl'), '/a/b.ckpt')!, / \/a\/b\.ckpt net\.safetensors`/);
 });
 
 test("the line for PyTorch takes the net's tensors, wherever the checkpoint has them", { skip: noPython }, () => {

@@ -3,31 +3,31 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import test from 'node:test';
-import { afterRunning, LOOK_MS, RunningClock } from '../src/running-time.js';
+import { POLL_MS, RunningClock, setRunningTimeout } from '../src/running-time.js';
 
 test('RunningClock counts what passes from look to look, and a pause as next to nothing', () => {
   let wall = 1_000;
   const clock = new RunningClock(() => wall);
   for (let i = 0; i < 10; i++) {
-    wall += LOOK_MS;
+    wall += POLL_MS;
     clock.now();
   }
-  assert.deepEqual([clock.now(), clock.paused()], [10 * LOOK_MS, 0]);
+  assert.deepEqual([clock.now(), clock.paused()], [10 * POLL_MS, 0]);
   wall += 3_600_000;
-  const counted = clock.now() - 10 * LOOK_MS;
-  assert.ok(counted > 0 && counted < LOOK_MS, `${counted}`);
+  const counted = clock.now() - 10 * POLL_MS;
+  assert.ok(counted > 0 && counted < POLL_MS, `${counted}`);
   assert.equal(clock.paused(), 3_600_000 - counted);
-  wall += LOOK_MS / 2;
-  assert.equal(clock.now(), 10.5 * LOOK_MS + counted);
+  wall += POLL_MS / 2;
+  assert.equal(clock.now(), 10.5 * POLL_MS + counted);
 });
 
-test('afterRunning() does it after the time, or not when it is called off', async () => {
+test('setRunningTimeout() does it after the time, or not when it is called off', async () => {
   const started = performance.now();
   let calls = 0;
-  const callOff = afterRunning(1, () => calls++);
+  const callOff = setRunningTimeout(1, () => calls++);
   callOff();
   await new Promise<void>((resolve) => {
-    afterRunning(50, resolve);
+    setRunningTimeout(50, resolve);
   });
   assert.ok(performance.now() - started >= 49);
   assert.equal(calls, 0);
@@ -63,5 +63,5 @@ test('a deadline and a wait for a message pass only while the process runs', { t
   assert.match(lines[0]!, /late$/);
   assert.match(lines[1]!, /tower 1 was not heard of for 2 s/);
   // Timers may come a moment early, and a look may have been that long ago.
-  for (const line of lines) assert.ok(Number.parseFloat(line) > limit + pause - 3 * LOOK_MS, line);
+  for (const line of lines) assert.ok(Number.parseFloat(line) > limit + pause - 3 * POLL_MS, line);
 });

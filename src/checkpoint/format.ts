@@ -6,10 +6,10 @@ import assert from 'node:assert';
 import { closeSync, constants, fstatSync, fsyncSync, openSync, readSync, renameSync, rmSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import { CheckpointError, truncate } from '../errors.js';
-import { absence, startOf, weightsKind } from '../file-kind.js';
-import { ANEW, openOwn } from '../own-file.js';
+import { describeMissing, describeWeightsFile, readFileStart } from '../file-kind.js';
 import { jsonText } from '../printable.js';
 import { parseJson } from '../read-json.js';
+import { OVERWRITE, openNoFollow } from '../safe-write.js';
 import { CHUNK_BYTES, flushFolder, writeAll } from './disk.js';
 import { type Dtype, isDtype, KINDS } from './dtypes.js';
 
@@ -53,7 +53,7 @@ export function writeTensors(
     throw new CheckpointError(`Cannot write the weights ${file}: ${found}; give the classes shorter names`, file);
   });
   try {
-    const descriptor = openOwn(draft, ANEW);
+    const descriptor = openNoFollow(draft, OVERWRITE);
     try {
       writeAll(descriptor, header);
       for (const entry of entries) {
@@ -103,10 +103,12 @@ export function openTensors(
     // A pipe that nobody writes to would keep the process.
     descriptor = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK);
   } catch (error) {
-    return fail((error as NodeJS.ErrnoException).code === 'ENOENT' ? absence(file) : (error as Error).message);
+    return fail((error as NodeJS.ErrnoException).code === 'ENOENT' ? describeMissing(file) : (error as Error).message);
   }
   try {
-    const { header, start } = readHeader(descriptor, (found) => fail(weightsKind(startOf(file), file) ?? found));
+    const { header, start } = readHeader(descriptor, (found) =>
+      fail(describeWeightsFile(readFileStart(file), file) ?? found),
+    );
     const places = placesOf(header, fstatSync(descriptor).size - start, dtypes, fail);
     const metadata = metadataOf(header, fail);
     const placeOf = (name: string, shape: readonly number[]): Place => {

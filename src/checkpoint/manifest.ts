@@ -1,7 +1,7 @@
 /** A checkpoint's list of contents, written last: what it lists was on the disk before it. */
 import { z } from 'zod';
 import { truncate } from '../errors.js';
-import { placeholder } from '../file-kind.js';
+import { describePlaceholder } from '../file-kind.js';
 import { parseJson } from '../read-json.js';
 import { weightsName } from './format.js';
 
@@ -47,7 +47,7 @@ export function parseManifest(text: string): Manifest | string {
   try {
     json = parseJson(text);
   } catch {
-    return placeholder(text) ?? 'it is not JSON';
+    return describePlaceholder(text) ?? 'it is not JSON';
   }
   const parsed = MANIFEST.safeParse(json);
   if (!parsed.success) {

@@ -15,7 +15,7 @@ import {
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { CheckpointError, truncate } from '../errors.js';
-import { placeholder, startOf } from '../file-kind.js';
+import { describePlaceholder, readFileStart } from '../file-kind.js';
 import { jsonText } from '../printable.js';
 import { parseJson } from '../read-json.js';
 import { type Digest, digestOf, flushFolder, writeFlushed } from './disk.js';
@@ -192,7 +192,7 @@ function digest({ bytes }: Digest): (descriptor: number, size: number) => Digest
 
 function compare(folder: string, name: string, found: Digest, expected: Digest): void {
   if (found.bytes !== expected.bytes) {
-    const held = placeholder(startOf(join(folder, name)), name);
+    const held = describePlaceholder(readFileStart(join(folder, name)), name);
     if (held !== undefined) throw new Damage(`${name}: ${held}`);
     throw new Damage(`${name} has ${found.bytes} bytes, and its manifest says ${expected.bytes}`);
   }

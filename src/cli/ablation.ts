@@ -5,9 +5,9 @@ import { z } from 'zod';
 import type { Config } from '../config/config.js';
 import { ConfigError, SplitError, truncate } from '../errors.js';
 import { visible } from '../log.js';
-import { writeOwn } from '../own-file.js';
 import { printableLines } from '../printable.js';
 import { readJson } from '../read-json.js';
+import { writeNoFollow } from '../safe-write.js';
 import { hasTop5, type Missing, type Result } from '../train/ablate.js';
 import { count, table } from './format.js';
 
@@ -111,7 +111,7 @@ export function writeAblation(folder: string, ablation: Ablation): void {
   for (const [name, text] of files) {
     const file = join(folder, name);
     try {
-      writeOwn(`${file}.part`, printableLines(text));
+      writeNoFollow(`${file}.part`, printableLines(text));
       renameSync(`${file}.part`, file);
     } catch (error) {
       throw new SplitError(`Cannot write ${file}: ${(error as Error).message}; choose another folder with --out`, {

@@ -18,8 +18,8 @@ import {
 import { ConfigError, SplitError } from '../errors.js';
 import { usableCores } from '../limits.js';
 import { cacheFolder } from '../native/install/library.js';
-import { tryFile } from '../own-file.js';
 import { jsonText } from '../printable.js';
+import { assertFileWritable } from '../safe-write.js';
 import { count, oneLine } from './format.js';
 import type { Services } from './services.js';
 
@@ -42,7 +42,7 @@ export async function dataCheck(
     () => folder,
     () => openImages(folder),
   );
-  reporting(file, () => tryFile(file)); // better told now than after a million images
+  reporting(file, () => assertFileWritable(file)); // better told now than after a million images
   const report = await checkImages(dataset, options);
   const text = jsonText(report, 2);
   for (const line of json ? text.split('\n') : checkLines(report)) services.stdout.write(`${line}\n`);

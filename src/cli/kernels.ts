@@ -2,8 +2,8 @@
 import { join } from 'node:path';
 import { CheckpointError } from '../errors.js';
 import { buildNet } from '../model/net.js';
-import { writeOwn } from '../own-file.js';
 import { jsonText } from '../printable.js';
+import { writeNoFollow } from '../safe-write.js';
 import { runWeights, type UsedWeights, usedText } from '../train/run-weights.js';
 import { kernelPicture, writePng } from '../weights/kernel-picture.js';
 import { type Energy, type FirstLayer, firstLayerOf, towerEnergy } from '../weights/kernels.js';
@@ -61,7 +61,7 @@ function reportOf(first: FirstLayer, run: string, picture: string): Report {
 
 function writeReport(report: Report, file: string): void {
   try {
-    writeOwn(file, `${jsonText(report, 2)}\n`);
+    writeNoFollow(file, `${jsonText(report, 2)}\n`);
   } catch (error) {
     throw new CheckpointError(`Cannot write ${file}: ${(error as Error).message}; make room`, file);
   }

@@ -15,8 +15,8 @@ import {
 import { dirname, join } from 'node:path';
 import type { Config } from '../config/config.js';
 import { ConfigError, SplitError } from '../errors.js';
-import { openOwn, writeOwn } from '../own-file.js';
 import { jsonText } from '../printable.js';
+import { openNoFollow, writeNoFollow } from '../safe-write.js';
 import { whoTrains } from './run-lock.js';
 
 /** The run's folder. */
@@ -82,7 +82,7 @@ export function continueFolder(config: Config): string {
   const folder = runFolder(config);
   try {
     const draft = join(folder, `config.json.${process.pid}.partial`);
-    writeOwn(draft, `${jsonText(config, 2)}\n`);
+    writeNoFollow(draft, `${jsonText(config, 2)}\n`);
     renameSync(draft, join(folder, 'config.json'));
     cutHalfLine(join(folder, 'log.ndjson'));
   } catch (error) {
@@ -107,7 +107,7 @@ const LINE_END = 10;
 
 function cutHalfLine(log: string): void {
   if (!existsSync(log)) return;
-  const descriptor = openOwn(log, constants.O_RDWR);
+  const descriptor = openNoFollow(log, constants.O_RDWR);
   try {
     let { size } = fstatSync(descriptor);
     const tail = Buffer.alloc(Math.min(size, MAX_LINE_BYTES));

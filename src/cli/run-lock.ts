@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ConfigError, SetupError, SplitError } from '../errors.js';
 import { holderIn, isLocked, lockFile, nameOf } from '../native/install/file-lock.js';
-import { runningNow } from '../running-time.js';
+import { runningTimeMs } from '../running-time.js';
 
 const LOCK_FILE = 'lock.json';
 /** A lock that is held. */
@@ -26,11 +26,11 @@ const AGAIN_MS = 50;
  * @throws ConfigError that names the process that trains there; SplitError when the disk does not take the file.
  */
 export async function lockRun(folder: string): Promise<RunLock> {
-  for (const started = runningNow(); ; ) {
+  for (const started = runningTimeMs(); ; ) {
     try {
       return lockNow(folder);
     } catch (error) {
-      if (!(error instanceof ConfigError) || runningNow() - started > GONE_MS) throw error;
+      if (!(error instanceof ConfigError) || runningTimeMs() - started > GONE_MS) throw error;
       await sleep(AGAIN_MS);
     }
   }

@@ -1,7 +1,7 @@
 /** The log of a run, read again. */
 import { closeSync, constants, createReadStream } from 'node:fs';
 import { EVENTS, type EventName, type LogEvent } from '../log.js';
-import { openOwn } from '../own-file.js';
+import { openNoFollow } from '../safe-write.js';
 
 /** More than a line has: of a longer one the rest is not kept in memory. */
 const MAX_LINE = 2 ** 20;
@@ -16,7 +16,7 @@ const NUMBERS = ['NaN', 'Infinity', '-Infinity'];
 export async function* eventsIn(file: string): AsyncGenerator<LogEvent> {
   let descriptor: number;
   try {
-    descriptor = openOwn(file, constants.O_RDONLY);
+    descriptor = openNoFollow(file, constants.O_RDONLY);
   } catch {
     return;
   }

@@ -1,7 +1,7 @@
 /** Signals: how a run is told to stop. */
-import { END_SIGNALS, type EndSignal, earlySignal, endsByItself, isIgnored } from '../end-signals.js';
+import { END_SIGNALS, type EndSignal, earlySignal, isIgnored, isStandaloneProgram } from '../end-signals.js';
 import { exitAtOnce } from '../native/c/exit.js';
-import { afterRunning } from '../running-time.js';
+import { setRunningTimeout } from '../running-time.js';
 
 /**
  * A signal again within this time is the same one: a terminal's Ctrl-C comes to the whole group, and npm, which is in it,
@@ -59,7 +59,7 @@ export function stopOnSignal(told: () => void): Stop {
     forget() {
       isForgotten = true;
       const isToCome = firstAt !== undefined && performance.now() - firstAt < SAME_MS;
-      if (!isToCome || !endsByItself()) leaveAlone(names);
+      if (!isToCome || !isStandaloneProgram()) leaveAlone(names);
     },
   };
 }
@@ -72,5 +72,5 @@ function endsProcess(name: EndSignal): boolean {
 /** Ends the process with that exit code, if it has not ended by itself soon. */
 export function leaveSoon(exitCode: number): void {
   // Not a reason to stay: a process with nothing else to do ends before.
-  afterRunning(LEAVE_MS, () => exitAtOnce(exitCode), { ref: false });
+  setRunningTimeout(LEAVE_MS, () => exitAtOnce(exitCode), { ref: false });
 }

@@ -1,7 +1,7 @@
 /** From a file's bytes to pixels of one size: the one place that knows sharp. */
-import { whyNotLoaded } from '../addon.js';
+import { explainLoadFailure } from '../addon.js';
 import { DataError } from '../errors.js';
-import { placeholder } from '../file-kind.js';
+import { describePlaceholder } from '../file-kind.js';
 import { systemError } from './trouble.js';
 
 /**
@@ -47,7 +47,7 @@ export async function openDecoder(resize: number, channels: 1 | 3): Promise<Deco
     if (bytes.length === 0) return { reason: 'the file is empty' };
     const format = formatOf(bytes);
     if (format === undefined) {
-      const held = placeholder(bytes);
+      const held = describePlaceholder(bytes);
       return { reason: `it is no JPEG, PNG, GIF or WebP image${held === undefined ? '' : `: ${held}`}` };
     }
     for (let isAgain = false; ; isAgain = true) {
@@ -110,7 +110,7 @@ function loadSharp(): Promise<typeof import('sharp').default> {
       return sharp;
     },
     (error: unknown) => {
-      throw new DataError(`Cannot decode images: ${whyNotLoaded('sharp', error)}`, { cause: error });
+      throw new DataError(`Cannot decode images: ${explainLoadFailure('sharp', error)}`, { cause: error });
     },
   );
   return loading;

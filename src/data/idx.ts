@@ -6,7 +6,7 @@
 import { closeSync, fstatSync, openSync, readFileSync, readSync } from 'node:fs';
 import { constants, gunzipSync } from 'node:zlib';
 import { DataError } from '../errors.js';
-import { placeholder } from '../file-kind.js';
+import { describePlaceholder } from '../file-kind.js';
 
 /** Images of one file, row by row, one byte a pixel. */
 export interface IdxImages {
@@ -178,7 +178,7 @@ interface Header {
 
 function parseHeader(path: string, kind: Kind, head: Buffer): Header {
   const headerBytes = 4 + 4 * kind.sizes;
-  const held = placeholder(head, path);
+  const held = describePlaceholder(head, path);
   if (held !== undefined) throw failure(path, kind, held, 'then try again');
   if (head.length < headerBytes) {
     throw failure(

@@ -4,7 +4,7 @@
  */
 import { basename, join, resolve } from 'node:path';
 import { DataError } from '../errors.js';
-import { absence } from '../file-kind.js';
+import { describeMissing } from '../file-kind.js';
 import { alike, composed } from './classes.js';
 import type { FileDataset, ImageFiles } from './files.js';
 import { foldersIn, isFolder, isThere, lostAt, realOf } from './look.js';
@@ -84,7 +84,7 @@ export function readImageFolder(folder: string): FileDataset {
 /** The error for what is no folder at all. */
 function noFolder(folder: string): DataError | undefined {
   if (isFolder(folder)) return undefined;
-  const lost = lostAt(folder) === undefined ? 'there is no such folder' : absence(folder);
+  const lost = lostAt(folder) === undefined ? 'there is no such folder' : describeMissing(folder);
   const found = isThere(folder) ? 'it is a file, no folder' : lost;
   return new DataError(
     `Cannot use the images of ${folder}: ${found}, expected a folder with ${EXPECTED}; name another`,

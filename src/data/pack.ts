@@ -10,9 +10,9 @@ import { extname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import tar from 'tar-stream';
 import { DataError } from '../errors.js';
-import { tryFolder } from '../own-file.js';
 import { jsonText } from '../printable.js';
 import { shuffled } from '../random.js';
+import { assertFolderWritable } from '../safe-write.js';
 import { formatOf } from './decode.js';
 import { type FileDataset, type ImageFiles, openReader } from './files.js';
 import { nameAt } from './names.js';
@@ -105,7 +105,7 @@ export function tryPacking({ folder, train }: FileDataset, out: string): void {
     throw new DataError(`Cannot pack ${folder}: its images are packed, expected a folder of files; name that folder`);
   }
   try {
-    tryFolder(out);
+    assertFolderWritable(out);
     if (existsSync(out)) refuseForeign(out, readdirSync(out));
   } catch (error) {
     if (error instanceof DataError) throw error;

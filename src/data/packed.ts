@@ -5,7 +5,7 @@
 import { statSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { DataError, truncate } from '../errors.js';
-import { placeholder, startOf } from '../file-kind.js';
+import { describePlaceholder, readFileStart } from '../file-kind.js';
 import { readJson } from '../read-json.js';
 import type { FileDataset, ImageFiles, Places } from './files.js';
 import { MAX_CLASSES, withLabels } from './image-folder.js';
@@ -161,7 +161,7 @@ export function readIndex(folder: string, shard: string): ShardIndex {
   }
   const stats = statSync(join(folder, shard), { throwIfNoEntry: false });
   const found = stats?.isFile() ? stats.size : 'no';
-  const held = found === size ? undefined : placeholder(startOf(join(folder, shard)), shard);
+  const held = found === size ? undefined : describePlaceholder(readFileStart(join(folder, shard)), shard);
   if (held !== undefined) throw damaged(folder, `${shard}: ${held}`);
   if (found !== size) throw damaged(folder, `${shard} has ${found} bytes, expected ${truncate(String(size))}`);
   return index as ShardIndex;

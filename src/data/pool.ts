@@ -2,7 +2,7 @@
 import { fileURLToPath } from 'node:url';
 import { Piscina } from 'piscina';
 import { DataError } from '../errors.js';
-import { ranFor } from '../running-time.js';
+import { runningSleep } from '../running-time.js';
 import type { Filled, FillSetup, FillTask } from './fill-task.js';
 import { createFiller } from './filler.js';
 
@@ -70,7 +70,7 @@ export function openPool(
     },
     close() {
       // A thread that waits for a disk in vain does not hear that it is to end.
-      closing ??= Promise.race([pool.destroy(), ranFor(CLOSE_MS)]);
+      closing ??= Promise.race([pool.destroy(), runningSleep(CLOSE_MS)]);
       return closing;
     },
   };

@@ -4,8 +4,8 @@ import { mkdirSync, renameSync, rmSync, type Stats, statSync, writeFileSync } fr
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import { DataError, systemMessage } from '../errors.js';
-import { tryFolder } from '../own-file.js';
 import { readJson } from '../read-json.js';
+import { assertFolderWritable } from '../safe-write.js';
 import type { Dataset } from './dataset.js';
 import type { FileDataset, ImageFiles } from './files.js';
 import { nameAt } from './names.js';
@@ -56,7 +56,7 @@ export async function statisticsOf(dataset: Dataset, options: StatisticsOptions)
   const found = cache === undefined ? undefined : keptIn(cache);
   if (found) return found;
   // Better told now than after a million images.
-  const isKept = cache !== undefined && keeping(cache, () => tryFolder(cache), options.warn);
+  const isKept = cache !== undefined && keeping(cache, () => assertFolderWritable(cache), options.warn);
   const computed = await statisticsOfFiles(dataset, options);
   if (isKept) keeping(cache, () => writeStatistics(cache, name, computed), options.warn);
   return computed;

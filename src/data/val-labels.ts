@@ -1,7 +1,7 @@
 /** Labels of images that lie side by side: a line for each, as ImageNet's validation set comes. */
 import { basename, join } from 'node:path';
 import { DataError, truncate } from '../errors.js';
-import { placeholder } from '../file-kind.js';
+import { describePlaceholder } from '../file-kind.js';
 import { readText } from '../read-json.js';
 import { composed } from './classes.js';
 import { isThere } from './look.js';
@@ -252,7 +252,7 @@ function listIn(file: string): string {
   } catch (error) {
     throw refusal(file, `${(error as Error).message}, expected a list that can be read`, 'check the file');
   }
-  const held = placeholder(text, file);
+  const held = describePlaceholder(text, file);
   if (held !== undefined) throw refusal(file, held, 'then try again');
   return text;
 }

@@ -3,7 +3,7 @@
  * the message before. Both ends block, with a deadline, and either tower, or the coordinator, can end all waiting.
  */
 import { ConfigError, ExchangeError } from '../errors.js';
-import { LOOK_MS, RunningClock } from '../running-time.js';
+import { POLL_MS, RunningClock } from '../running-time.js';
 
 /** The shared memory between two towers. It crosses threads as it is. */
 export interface Mailboxes {
@@ -45,7 +45,7 @@ const PAGE = 4096;
 /** Bytes of a message: their number goes into a word. */
 const MOST_BYTES = 2 ** 31 - PAGE;
 /** A wait is cut into pieces this long: an abort can come between the look at its word and the wait, and the process can pause. */
-const SLICE_MS = LOOK_MS;
+const SLICE_MS = POLL_MS;
 const WITHDRAW_MS = 1_000;
 
 /**

@@ -2,7 +2,7 @@
 import { Piscina } from 'piscina';
 import * as errors from '../errors.js';
 import { packControl, unpackControl } from '../exchange/index.js';
-import { ranFor } from '../running-time.js';
+import { runningSleep } from '../running-time.js';
 import { abortTowers, reapTower } from './abort.js';
 import { HEAP_FAULT_MB } from './fault.js';
 import { placeOf } from './place.js';
@@ -105,12 +105,12 @@ export function startTower(setup: TowerSetup, workerFile = new URL('./worker.js'
         },
         () => {},
       );
-      await Promise.race([freed, ranFor(FREE_MS)]);
+      await Promise.race([freed, runningSleep(FREE_MS)]);
     }
     // TensorFlow goes on where the thread has ended, or does not hear, and reads what lies there.
     if (!isFreed) leftToTensorFlow.push(setup.slots, setup.peer?.mailboxes);
     // A thread that computes in C does not hear that it is to end, and is left behind.
-    await Promise.race([pool.destroy(), ranFor(DESTROY_MS)]);
+    await Promise.race([pool.destroy(), runningSleep(DESTROY_MS)]);
   }
 }
 

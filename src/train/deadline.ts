@@ -1,6 +1,6 @@
 /** Waiting with an end. */
 import { TowerError } from '../errors.js';
-import { afterRunning } from '../running-time.js';
+import { setRunningTimeout } from '../running-time.js';
 import type { TowerClient } from '../tower/client.js';
 import { placeOf } from '../tower/place.js';
 import type { Command, Replies } from '../tower/protocol.js';
@@ -13,7 +13,7 @@ import { openingMs } from './first-use.js';
 export async function inTime<T>(promise: Promise<T>, ms: number, late: () => Error): Promise<T> {
   let forget: (() => void) | undefined;
   const deadline = new Promise<never>((_, reject) => {
-    forget = afterRunning(ms, () => reject(late()));
+    forget = setRunningTimeout(ms, () => reject(late()));
   });
   promise.catch(() => {}); // nobody may hear of it any more
   try {

@@ -1,6 +1,6 @@
 /** The first use of a device: how long it may take, and what is said while it does. */
 import { compiledAtFirstUse } from '../native/c/cuda.js';
-import { afterRunning } from '../running-time.js';
+import { setRunningTimeout } from '../running-time.js';
 
 /** Opening loads TensorFlow, and a slow disk is no fault. */
 const OPEN_MS = 60_000;
@@ -32,7 +32,7 @@ export async function saidWhileOpening<T>(
   { silentMs = SILENT_MS, compiles = compiledAtFirstUse } = {},
 ): Promise<T> {
   if (!note || !devices.some(isGpu)) return await opening;
-  const forget = afterRunning(silentMs, () => {
+  const forget = setRunningTimeout(silentMs, () => {
     const capability = compiles();
     note(
       capability === undefined

@@ -16,9 +16,9 @@ import {
   writeStatistics,
 } from '../data/index.js';
 import { CheckpointError } from '../errors.js';
-import { tryFolder, writeOwn } from '../own-file.js';
 import { jsonText, shellWord } from '../printable.js';
 import { readJson } from '../read-json.js';
+import { assertFolderWritable, writeNoFollow } from '../safe-write.js';
 
 const CLASSES_FILE = 'classes.json';
 const STATISTICS_FILE = 'statistics.json';
@@ -29,7 +29,7 @@ const MAX_CLASSES_BYTES = 2 ** 25;
 export function tryRunFolder({ out, run }: Pick<Config, 'out' | 'run'>): void {
   const folder = join(out, run);
   try {
-    tryFolder(folder);
+    assertFolderWritable(folder);
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     const reason = code === 'ENOTDIR' ? 'part of the path is a file' : message;
@@ -46,7 +46,7 @@ export function keepRunData(
   const folder = join(out, run);
   try {
     mkdirSync(folder, { recursive: true });
-    if (classNames) writeOwn(join(folder, CLASSES_FILE), `${jsonText(classNames, 1)}\n`);
+    if (classNames) writeNoFollow(join(folder, CLASSES_FILE), `${jsonText(classNames, 1)}\n`);
     if (statistics) writeStatistics(folder, STATISTICS_FILE, statistics);
   } catch (error) {
     throw new CheckpointError(

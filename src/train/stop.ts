@@ -1,5 +1,5 @@
 /** Waiting that ends when the run is told to stop. */
-import { afterRunning, runningNow } from '../running-time.js';
+import { runningTimeMs, setRunningTimeout } from '../running-time.js';
 
 /** How long a run that is told to stop waits for what its towers are at, at least: most steps take less. */
 export const GRACE_MS = 5_000;
@@ -24,7 +24,7 @@ export async function orStopped<T>(promise: Promise<T>, signal: AbortSignal, gra
   let listener: (() => void) | undefined;
   const stopped = new Promise<never>((_, reject) => {
     listener = () => {
-      forget = afterRunning(graceMs, () => reject(new Stopped(promise)));
+      forget = setRunningTimeout(graceMs, () => reject(new Stopped(promise)));
     };
     if (signal.aborted) listener();
     else signal.addEventListener('abort', listener, { once: true });
@@ -74,9 +74,9 @@ export class Grace {
 
   /** Waits for what the towers do, and notes how long it took. @throws as {@link orStopped}. */
   async of<T>(promise: Promise<T>, signal: AbortSignal, graceMs = this.ms): Promise<T> {
-    const started = runningNow();
+    const started = runningTimeMs();
     const done = await orStopped(promise, signal, graceMs);
-    this.#longestMs = Math.max(this.#longestMs, runningNow() - started);
+    this.#longestMs = Math.max(this.#longestMs, runningTimeMs() - started);
     return done;
   }
 }

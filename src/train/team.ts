@@ -6,7 +6,7 @@ import { ExchangeError, NativeError } from '../errors.js';
 import { createMailboxes, slotBytesFor } from '../exchange/index.js';
 import { buildNet, sitesOf, volume } from '../model/net.js';
 import { bytesToAlignment } from '../native/c/copy.js';
-import { ranFor } from '../running-time.js';
+import { runningSleep } from '../running-time.js';
 import { abortTowers } from '../tower/abort.js';
 import { startTower, type TowerClient } from '../tower/client.js';
 import type { Command, OpenReply, Part, Replies, TowerSetup } from '../tower/protocol.js';
@@ -117,7 +117,7 @@ export async function openTeam(
     // A tower that hangs is not waited for once the other has failed.
     const replies = await Promise.race([
       Promise.all(asked),
-      failure.then(() => Promise.race([Promise.all(asked), ranFor(ECHO_MS)])),
+      failure.then(() => Promise.race([Promise.all(asked), runningSleep(ECHO_MS)])),
     ]);
     if (failures.length > 0) throw worst(failures);
     return replies as Replies[Kind][];

@@ -1,7 +1,7 @@
 /** The first layer's kernels as a picture, after the paper's Figure 3: tower 0's above tower 1's. */
-import { whyNotLoaded } from '../addon.js';
+import { explainLoadFailure } from '../addon.js';
 import { CheckpointError, ConfigError, SetupError } from '../errors.js';
-import { writeOwn } from '../own-file.js';
+import { writeNoFollow } from '../safe-write.js';
 import type { FirstLayer } from './kernels.js';
 
 /** Pixels, [height, width, 3], 0 to 255. */
@@ -80,13 +80,13 @@ function drawKernel(
 /** Writes a picture as PNG. @throws CheckpointError when the disk does not take it. */
 export async function writePng({ height, width, pixels }: Picture, file: string): Promise<void> {
   const { default: sharp } = await import('sharp').catch((error: unknown) => {
-    throw new SetupError(`Cannot write the picture ${file}: ${whyNotLoaded('sharp', error)}`, { cause: error });
+    throw new SetupError(`Cannot write the picture ${file}: ${explainLoadFailure('sharp', error)}`, { cause: error });
   });
   const bytes = await sharp(pixels, { raw: { width, height, channels: 3 } })
     .png()
     .toBuffer();
   try {
-    writeOwn(file, bytes);
+    writeNoFollow(file, bytes);
   } catch (error) {
     throw new CheckpointError(
       `Cannot write the picture ${file}: ${(error as Error).message}; choose another file with --out`,

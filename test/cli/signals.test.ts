@@ -20,9 +20,9 @@ function program(out: string, { answers, again }: Run): string {
   const url = (path: string) => JSON.stringify(new URL(path, import.meta.url).href);
   return `
     import { run, roomWith } from ${url('./stand-ins.js')};
-    import { listenFromStart } from ${url('../../src/end-signals.js')};
+    import { handleSignalsEarly } from ${url('../../src/end-signals.js')};
     import { RUN_START, RUN_END, trainStep } from ${url('../events.js')};
-    listenFromStart();
+    handleSignalsEarly();
     const stdout = process.stdout;
     async function train(config, { report, signal }) {
       report({ ...RUN_START, run: config.run });

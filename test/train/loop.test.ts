@@ -6,7 +6,7 @@ import type { Config } from '../../src/config/config.js';
 import { PRESETS } from '../../src/config/presets.js';
 import type { BatchFeeder } from '../../src/data/index.js';
 import type { LogEvent } from '../../src/log.js';
-import { runningNow } from '../../src/running-time.js';
+import { runningTimeMs } from '../../src/running-time.js';
 import type { Checkpoints } from '../../src/train/checkpoints.js';
 import { type LoopResult, trainLoop } from '../../src/train/loop.js';
 import { Grace, openedUnlessStopped, orStopped, Stopped } from '../../src/train/stop.js';
@@ -98,7 +98,7 @@ test('trainLoop() gives the first evaluation, and the measurement after it, thre
   t.mock.method(performance, 'now', () => wall);
   t.mock.timers.enable({ apis: ['setTimeout'] });
   const pass = (ms: number) => {
-    for (let left = ms; left > 0; left -= 100, runningNow()) wall += 100;
+    for (let left = ms; left > 0; left -= 100, runningTimeMs()) wall += 100;
   };
   let isFirst = true;
   const work = () => {

@@ -2,7 +2,7 @@
  * Loads TensorFlow into the process and binds its C functions. Every thread that uses it calls
  * {@link openLibrary} for itself; the library is loaded once.
  */
-import { isNoexec, notMapped } from '../../addon.js';
+import { isNoexec, unmappableFile } from '../../addon.js';
 import { SetupError } from '../../errors.js';
 import { printable } from '../../printable.js';
 import { remedies } from '../install/environment.js';
@@ -103,7 +103,7 @@ function loadFiles(libc: LibC, words: ProcessWords): { paths: [string, string]; 
 
 /** Why the library is not loaded, and what to do: to fetch it again helps where the file is broken, not its disk. */
 function whyNot(path: string, said: string, source: FoundLibrary['source']): string {
-  if (notMapped(said) === undefined && !isNoexec(path))
+  if (unmappableFile(said) === undefined && !isNoexec(path))
     return `${path}: ${said}; run \`alexnet-split setup\` to fetch a working copy, or point TENSORFLOW_DIR at one`;
   const elsewhere =
     source === 'cache'

@@ -16,8 +16,8 @@ import {
 } from 'node:fs';
 import { hostname } from 'node:os';
 import { SetupError, truncate } from '../../errors.js';
-import { openOwn } from '../../own-file.js';
 import { readJson } from '../../read-json.js';
+import { openNoFollow } from '../../safe-write.js';
 import { loadKoffi } from './koffi.js';
 
 /** `sys/file.h`, the same on Linux and macOS. */
@@ -84,10 +84,10 @@ export function lockFile(file: string): FileLock | undefined {
 /** NFS locks no file that is open to be read alone; elsewhere that does for a file that another user left. */
 function openLock(file: string): { descriptor: number; isWritable: boolean } {
   try {
-    return { descriptor: openOwn(file, constants.O_RDWR | constants.O_CREAT), isWritable: true };
+    return { descriptor: openNoFollow(file, constants.O_RDWR | constants.O_CREAT), isWritable: true };
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EACCES' || !existsSync(file)) throw error;
-    return { descriptor: openOwn(file, constants.O_RDONLY), isWritable: false };
+    return { descriptor: openNoFollow(file, constants.O_RDONLY), isWritable: false };
   }
 }
 
@@ -95,7 +95,7 @@ function openLock(file: string): { descriptor: number; isWritable: boolean } {
 export function isLocked(file: string): boolean {
   let descriptor: number | undefined;
   try {
-    descriptor = openOwn(file, constants.O_RDWR); // NFS locks no file that is open to be read alone
+    descriptor = openNoFollow(file, constants.O_RDWR); // NFS locks no file that is open to be read alone
     return !tryLock(descriptor);
   } catch {
     return false;

@@ -1,6 +1,6 @@
 /** koffi, which calls C, loaded by the first who needs it: most commands do without. */
 import { createRequire } from 'node:module';
-import { whyNotLoaded } from '../../addon.js';
+import { explainLoadFailure } from '../../addon.js';
 import { SetupError } from '../../errors.js';
 
 export type Koffi = typeof import('koffi').default;
@@ -13,6 +13,8 @@ export function loadKoffi(): Koffi {
     loaded ??= createRequire(import.meta.url)('koffi') as Koffi;
     return loaded;
   } catch (error) {
-    throw new SetupError(`Cannot call the system or TensorFlow: ${whyNotLoaded('koffi', error)}`, { cause: error });
+    throw new SetupError(`Cannot call the system or TensorFlow: ${explainLoadFailure('koffi', error)}`, {
+      cause: error,
+    });
   }
 }

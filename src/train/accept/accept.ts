@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { Machine } from '../../config/config.js';
 import { defaultDevices } from '../../config/devices.js';
 import { SplitError } from '../../errors.js';
-import { runningNow } from '../../running-time.js';
+import { runningTimeMs } from '../../running-time.js';
 import { type Check, CheckFailed, checksOf, type Finding } from './checks.js';
 import { CHILD_FILE } from './child.js';
 import type { CardsResult, LookResult } from './jobs.js';
@@ -44,12 +44,12 @@ export async function accept(
   open: (signal: AbortSignal) => Worker = (each) => openWorker(CHILD_FILE, each),
 ): Promise<AcceptReport> {
   const started = performance.now();
-  const begun = runningNow();
+  const begun = runningTimeMs();
   const report = newReport(asked, quick, now());
   const folder = mkdtempSync(join(tmpdir(), 'alexnet-split-accept-'));
   const worker = open(signal);
   const checked = async (check: Check): Promise<boolean> => {
-    const leftMs = BUDGET_MS - (runningNow() - begun);
+    const leftMs = BUDGET_MS - (runningTimeMs() - begun);
     const row = await rowOf(check, worker, leftMs);
     if (!row) return false;
     report.checks.push(row);

@@ -2,7 +2,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { SplitError } from '../../errors.js';
-import { afterRunning, ranFor } from '../../running-time.js';
+import { runningSleep, setRunningTimeout } from '../../running-time.js';
 import type { Answer, Job, JobOf, JobResults } from './jobs.js';
 
 /** A job that brought no result: the message is the sentence. */
@@ -64,7 +64,7 @@ export function openWorker(file: string, signal: AbortSignal): Worker {
     running = undefined;
     if (!child || howItEnded(child) !== undefined) return;
     const gone = once(child, 'exit').catch(() => {});
-    leaving = Promise.race([gone, ranFor(LEAVE_MS)]);
+    leaving = Promise.race([gone, runningSleep(LEAVE_MS)]);
     child.kill('SIGKILL');
   }
 
@@ -78,7 +78,7 @@ export function openWorker(file: string, signal: AbortSignal): Worker {
     running ??= start();
     const { child } = running;
     const over = new AbortController();
-    const forget = afterRunning(deadlineMs, () => over.abort('late'));
+    const forget = setRunningTimeout(deadlineMs, () => over.abort('late'));
     const stop = () => over.abort('stopped');
     signal.addEventListener('abort', stop);
     try {

@@ -17,7 +17,7 @@ import { systemMessage } from './errors.js';
 const { O_CREAT, O_NOFOLLOW, O_NONBLOCK, O_TRUNC, O_WRONLY } = constants;
 
 /** To write a file anew: `openSync`'s `w`. */
-export const ANEW = O_WRONLY | O_CREAT | O_TRUNC;
+export const OVERWRITE = O_WRONLY | O_CREAT | O_TRUNC;
 
 /**
  * Opens a file, but not through a link, which would lead to another one, and no pipe, which would be waited for.
@@ -25,7 +25,7 @@ export const ANEW = O_WRONLY | O_CREAT | O_TRUNC;
  * @returns the descriptor, the caller's to close.
  * @throws Error, the system's or one of the same form that says what the file is.
  */
-export function openOwn(file: string, flags: number): number {
+export function openNoFollow(file: string, flags: number): number {
   let descriptor: number;
   try {
     descriptor = openSync(file, flags | O_NOFOLLOW | O_NONBLOCK);
@@ -42,9 +42,9 @@ export function openOwn(file: string, flags: number): number {
   throw refusal(file, 'no file', 'ENXIO');
 }
 
-/** `writeFileSync` by way of {@link openOwn}. */
-export function writeOwn(file: string, data: string | Uint8Array): void {
-  const descriptor = openOwn(file, ANEW);
+/** `writeFileSync` by way of {@link openNoFollow}. */
+export function writeNoFollow(file: string, data: string | Uint8Array): void {
+  const descriptor = openNoFollow(file, OVERWRITE);
   try {
     writeFileSync(descriptor, data);
   } finally {
@@ -60,7 +60,7 @@ const TRIED_BYTES = 4096;
  * that is there as it is; a pipe or a device is not tried.
  * @throws the system's error when it cannot.
  */
-export function tryFile(file: string): void {
+export function assertFileWritable(file: string): void {
   const stat = statSync(file, { throwIfNoEntry: false });
   if (stat && !stat.isFile() && !stat.isDirectory()) return;
   if (stat) {
@@ -68,7 +68,7 @@ export function tryFile(file: string): void {
     return;
   }
   if (lstatSync(file, { throwIfNoEntry: false })) {
-    tryFile(resolve(dirname(file), readlinkSync(file))); // a link to a file that is yet to come
+    assertFileWritable(resolve(dirname(file), readlinkSync(file))); // a link to a file that is yet to come
     return;
   }
   const descriptor = openSync(file, 'wx');
@@ -81,15 +81,15 @@ export function tryFile(file: string): void {
 }
 
 /**
- * Finds out whether a folder can be written to, or made, as {@link tryFile} does: makes a file in it, or in the one in which
+ * Finds out whether a folder can be written to, or made, as {@link assertFileWritable} does: makes a file in it, or in the one in which
  * it is to be made, and removes it.
  * @throws the system's error when it cannot, without a path.
  */
-export function tryFolder(folder: string): void {
+export function assertFolderWritable(folder: string): void {
   try {
     let at = resolve(folder);
     while (!statSync(at, { throwIfNoEntry: false }) && dirname(at) !== at) at = dirname(at);
-    tryFile(join(at, `.${randomBytes(6).toString('hex')}.unfinished`));
+    assertFileWritable(join(at, `.${randomBytes(6).toString('hex')}.unfinished`));
   } catch (error) {
     // That file is nothing that people know.
     throw Object.assign(new Error(systemMessage(error as Error), { cause: error }), {

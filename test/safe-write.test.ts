@@ -10,7 +10,7 @@ import { settingsOf, writeAblation } from '../src/cli/ablation.js';
 import { continueFolder } from '../src/cli/run-folder.js';
 import { resolveConfig } from '../src/config/config.js';
 import { openLog } from '../src/log.js';
-import { ANEW, openOwn, tryFile, tryFolder, writeOwn } from '../src/own-file.js';
+import { assertFileWritable, assertFolderWritable, OVERWRITE, openNoFollow, writeNoFollow } from '../src/safe-write.js';
 import { keepRunData } from '../src/train/run-data.js';
 import { writePng } from '../src/weights/kernel-picture.js';
 import { flags, machineWith } from './config/machines.js';
@@ -18,10 +18,10 @@ import { flags, machineWith } from './config/machines.js';
 const folder = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-own-'));
 after(() => fs.rmSync(folder, { recursive: true, force: true }));
 
-test('writeOwn() writes a file anew, and no link, no pipe and no folder', () => {
+test('writeNoFollow() writes a file anew, and no link, no pipe and no folder', () => {
   const file = join(folder, 'file');
   for (const text of ['longer', 'short']) {
-    writeOwn(file, text);
+    writeNoFollow(file, text);
     assert.equal(fs.readFileSync(file, 'utf8'), text);
   }
   const [link, dangling, pipe] = ['link', 'dangling', 'pipe'].map((name) => join(folder, name)) as [
@@ -32,11 +32,14 @@ test('writeOwn() writes a file anew, and no link, no pipe and no folder', () => 
   fs.symlinkSync('file', link);
   fs.symlinkSync('none', dangling);
   execFileSync('mkfifo', [pipe]);
-  assert.throws(() => writeOwn(link, 'x'), { message: 'link is a link, expected a plain file or none', code: 'ELOOP' });
-  assert.throws(() => writeOwn(dangling, 'x'), /^Error: dangling is a link/);
-  assert.throws(() => writeOwn(pipe, 'x'), /^Error: pipe is no file, expected a plain file or none$/);
-  assert.throws(() => openOwn(pipe, fs.constants.O_RDWR), /^Error: pipe is no file/);
-  assert.throws(() => openOwn(folder, ANEW), { code: 'EISDIR' });
+  assert.throws(() => writeNoFollow(link, 'x'), {
+    message: 'link is a link, expected a plain file or none',
+    code: 'ELOOP',
+  });
+  assert.throws(() => writeNoFollow(dangling, 'x'), /^Error: dangling is a link/);
+  assert.throws(() => writeNoFollow(pipe, 'x'), /^Error: pipe is no file, expected a plain file or none$/);
+  assert.throws(() => openNoFollow(pipe, fs.constants.O_RDWR), /^Error: pipe is no file/);
+  assert.throws(() => openNoFollow(folder, OVERWRITE), { code: 'EISDIR' });
   assert.deepEqual([fs.readFileSync(file, 'utf8'), fs.existsSync(join(folder, 'none'))], ['short', false]);
 });
 
@@ -66,26 +69,26 @@ test('no file that a run, its log or its weights write leads out of the folder',
   }
 });
 
-test('tryFile() and tryFolder() find out what can be written, and leave everything as it is', (t) => {
+test('assertFileWritable() and assertFolderWritable() find out what can be written, and leave everything as it is', (t) => {
   const at = fs.mkdtempSync(join(folder, 'try-'));
   const file = join(at, 'file');
   fs.writeFileSync(file, 'mine');
   fs.symlinkSync('yet-to-come', join(at, 'link'));
   execFileSync('mkfifo', [join(at, 'pipe')]);
   const before = fs.readdirSync(at);
-  for (const name of ['file', 'new', 'link', 'pipe']) tryFile(join(at, name));
-  for (const name of ['.', 'new', 'new/below']) tryFolder(join(at, name));
-  assert.throws(() => tryFile(join(at, 'no/new')), { code: 'ENOENT' });
-  assert.throws(() => tryFile(at), { code: 'EISDIR' });
+  for (const name of ['file', 'new', 'link', 'pipe']) assertFileWritable(join(at, name));
+  for (const name of ['.', 'new', 'new/below']) assertFolderWritable(join(at, name));
+  assert.throws(() => assertFileWritable(join(at, 'no/new')), { code: 'ENOENT' });
+  assert.throws(() => assertFileWritable(at), { code: 'EISDIR' });
   for (const name of ['file', 'file/new', 'file/new/below']) {
-    assert.throws(() => tryFolder(join(at, name)), { code: 'ENOTDIR', message: 'ENOTDIR: not a directory' });
+    assert.throws(() => assertFolderWritable(join(at, name)), { code: 'ENOTDIR', message: 'ENOTDIR: not a directory' });
   }
   t.mock.method(fs, 'writeFileSync', () => {
     throw Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' });
   });
   syncBuiltinESMExports();
-  assert.throws(() => tryFile(join(at, 'new')), { code: 'ENOSPC' });
-  assert.throws(() => tryFolder(join(at, 'new')), { code: 'ENOSPC' });
+  assert.throws(() => assertFileWritable(join(at, 'new')), { code: 'ENOSPC' });
+  assert.throws(() => assertFolderWritable(join(at, 'new')), { code: 'ENOSPC' });
   t.mock.restoreAll();
   syncBuiltinESMExports();
   assert.deepEqual([fs.readdirSync(at), fs.readFileSync(file, 'utf8')], [before, 'mine']);
