@@ -1,13 +1,13 @@
 /**
- * The run's log: which events there are, typed in this one place, and the file they go to. `docs/log-events.md` tells
- * unit and meaning of every field, and a test holds the two together.
+ * The run's log: the table of all events, and the writers of log lines. `docs/log-events.md` documents the unit and the
+ * meaning of every field; a test compares the two.
  *
- * A line is one event: `{"time":<epoch ms>,"event":"train_step",…}`. pino's level, pid and hostname are left out: every
- * line has the same ones. Writes are synchronous, so a run that is killed keeps every line it wrote.
+ * One line is one event: `{"time":<epoch ms>,"event":"train_step",…}`. Writes are synchronous, so a run that is killed
+ * keeps every line it wrote.
  */
 import { closeSync, constants, mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { type DestinationStream, pino } from 'pino';
+import { pino } from 'pino';
 import { z } from 'zod';
 import { SplitError } from './errors.js';
 import { printable } from './printable.js';
@@ -15,11 +15,11 @@ import { openNoFollow } from './safe-write.js';
 
 const NON_FINITE = ['NaN', 'Infinity', '-Infinity'];
 
-/** A number; in a line of the log, where JSON has no word for them, `"NaN"`, `"Infinity"` or `"-Infinity"`. */
+/** A number. JSON cannot write NaN and infinities, so a log line has the strings `"NaN"`, `"Infinity"`, `"-Infinity"`. */
 const number = z.custom<number>((value) => typeof value === 'number' || NON_FINITE.includes(value as string));
 const text = z.string();
 
-/** What a training is warned of: docs/warnings.md. Other warnings have no kind. */
+/** The kinds of warnings about a training: docs/warnings.md. Other warnings have no kind. */
 export const WARNING_KINDS = [
   ...(['no-learning', 'collapse', 'rising-loss', 'test-at-chance'] as const),
   ...(['dead-units', 'no-signal', 'weak-signal', 'large-activations'] as const),
@@ -148,56 +148,60 @@ export type WarningKind = (typeof WARNING_KINDS)[number];
 
 export type EventName = keyof typeof EVENTS;
 
-/** One event, told apart by its `event`. */
+/** One event; `event` is its name. */
 export type LogEvent = { [Name in EventName]: { event: Name } & z.infer<(typeof EVENTS)[Name]> }[EventName];
 
 /** The event of that name. */
 export type EventOf<Name extends EventName> = Extract<LogEvent, { event: Name }>;
 
-/** Takes an event: the log, a display, or both. */
+/** Takes an event: writes it to the log, displays it, or both. */
 export type Report = (event: LogEvent) => void;
 
 /** An open log file. */
 export interface RunLog {
-  /** Adds a line. @throws SplitError that names the file, when the disk does not take it. */
+  /** Appends a line. @throws SplitError that names the file, if the write fails. */
   write: Report;
   close(): void;
 }
 
 /**
- * Opens a log to add to; makes the file and its folders when they are not there.
- * @throws SplitError that names the file, when it cannot be made, or is a link.
+ * Opens a log file to append to. Creates the file and its folders if they do not exist.
+ * @throws SplitError that names the file, if it cannot be created, or is a link.
  */
 export function openLog(file: string): RunLog {
-  const descriptor = guarded(file, () => {
+  const descriptor = withFile(file, () => {
     mkdirSync(dirname(file), { recursive: true });
     return openNoFollow(file, constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT);
   });
-  const destination = pino.destination({ dest: descriptor, sync: true });
-  const log = pino(
-    // An empty level leaves `{` alone, so the time comes without pino's leading comma.
-    { base: null, formatters: { level: () => ({}) }, timestamp: () => `"time":${Date.now()}` },
-    // Who reads the log with `cat` has a terminal too.
-    { write: (line: string) => destination.write(`${printable(line.trimEnd())}\n`) } as DestinationStream,
-  );
+  const write = eventWriter(pino.destination({ dest: descriptor, sync: true }));
   return {
-    write: (event) => guarded(file, () => log.info(visible(event))),
-    // Every line is on the disk already; `end()` would try again what a full disk refused.
+    write: (event) => withFile(file, () => write(event)),
+    // Every line is on the disk already. pino's `end()` would retry what a full disk refused.
     close: () => closeSync(descriptor),
   };
 }
 
-/** An event's line as the log has it, without the line's end. */
-export function eventLine(event: LogEvent): string {
-  return printable(JSON.stringify({ time: Date.now(), ...(visible(event) as object) }));
+/** Writes events as log lines, each with its newline in one `write` to the destination. */
+export function eventWriter(destination: { write(line: string): unknown }): Report {
+  const log = pino(
+    {
+      base: null, // no pid, no hostname
+      formatters: { level: () => ({}) }, // no level
+      // After an empty level there is no field, so the time has no leading comma.
+      timestamp: () => `"time":${Date.now()}`,
+    },
+    // People read the log with `cat`, so a terminal must not obey what is in it.
+    { write: (line: string) => void destination.write(`${printable(line.trimEnd())}\n`) },
+  );
+  return (event) => log.info(nonFiniteAsStrings(event));
 }
 
-/** The value with NaN and the infinities as strings, at any depth, where JSON would have `null`. */
-export function visible(value: unknown): unknown {
+/** Replaces NaN and infinities by strings, at any depth; `JSON.stringify` would write null. */
+export function nonFiniteAsStrings(value: unknown): unknown {
   if (typeof value === 'number') return Number.isFinite(value) ? value : String(value);
-  if (Array.isArray(value)) return value.map(visible);
+  if (Array.isArray(value)) return value.map(nonFiniteAsStrings);
   if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, visible(each)]));
+  return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, nonFiniteAsStrings(each)]));
 }
 
 const REASONS: Record<string, string> = {
@@ -205,15 +209,15 @@ const REASONS: Record<string, string> = {
   EACCES: 'this user may not write there; choose another folder with --out',
   EROFS: 'the file system is read-only; choose another folder with --out',
   EDQUOT: 'the quota is used up; make room, or choose another folder with --out',
-  ELOOP: 'it is a link, expected a plain file; take it away, or choose another --run',
-  ENXIO: 'it is no file, expected a plain one; take it away, or choose another --run',
+  ELOOP: 'it is a link, expected a plain file; remove it, or choose another --run',
+  ENXIO: 'it is not a plain file; remove it, or choose another --run',
   EISDIR: 'it is a folder; move it away, or choose another --run',
   EEXIST: 'part of the path is a file; choose another folder with --out',
   ENOTDIR: 'part of the path is a file; choose another folder with --out',
 };
 
-/** Runs `action`; what the disk refuses becomes one sentence. */
-function guarded<T>(file: string, action: () => T): T {
+/** Runs `action` and converts a system error to a SplitError. */
+function withFile<T>(file: string, action: () => T): T {
   try {
     return action();
   } catch (error) {

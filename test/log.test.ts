@@ -1,4 +1,4 @@
-/** The log: what is written can be read, also when the run or the disk ends; and the documentation has all of it. */
+/** The log: every line can be read again, also after a kill or on a full disk, and the documentation lists every field. */
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { after } from 'node:test';
 import { z } from 'zod';
-import { EVENTS, type EventName, eventLine, type LogEvent, openLog, visible } from '../src/log.js';
+import { EVENTS, type EventName, eventWriter, type LogEvent, nonFiniteAsStrings, openLog } from '../src/log.js';
 import { ALL_EVENTS, RUN_END, trainStep, WARNING } from './events.js';
 
 const folder = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-log-'));
@@ -21,14 +21,14 @@ function linesOf(file: string): Record<string, unknown>[] {
     .map((line) => JSON.parse(line) as Record<string, unknown>);
 }
 
-/** The event's fields must be the type's, all and no others. */
+/** The event must have exactly the fields of its schema. */
 function assertValid({ time, event, ...fields }: Record<string, unknown>): void {
   assert.ok(Number.isInteger(time));
   const { success, error } = EVENTS[event as EventName].safeParse(fields);
   assert.ok(success, `${event}: ${error?.message}`);
 }
 
-test('openLog() writes every event as a line that its type takes back', () => {
+test('openLog() writes every event as a line that its schema accepts', () => {
   const file = join(folder, 'new', 'folder', 'log.ndjson');
   const log = openLog(file);
   ALL_EVENTS.forEach(log.write);
@@ -43,7 +43,7 @@ test('openLog() writes every event as a line that its type takes back', () => {
   assert.deepEqual(Object.keys(lines[0]!).slice(0, 2), ['time', 'event']);
 });
 
-test('openLog() adds to a log that is there', () => {
+test('openLog() appends to an existing log', () => {
   const file = join(folder, 'twice.ndjson');
   for (const message of ['one', 'two']) {
     const log = openLog(file);
@@ -56,7 +56,7 @@ test('openLog() adds to a log that is there', () => {
   );
 });
 
-test('openLog() keeps numbers that JSON has no word for visible', () => {
+test('openLog() writes NaN and infinities as strings', () => {
   const file = join(folder, 'nan.ndjson');
   const log = openLog(file);
   const step = trainStep(1, { loss: Number.NaN, images_per_s: Number.POSITIVE_INFINITY });
@@ -72,19 +72,29 @@ test('openLog() keeps numbers that JSON has no word for visible', () => {
   assert.deepEqual([loss, speed, towers[0].wait_ms], ['NaN', 'Infinity', '-Infinity']);
 });
 
-test('visible() changes non-finite numbers alone, at any depth', () => {
+test('nonFiniteAsStrings() changes only non-finite numbers, at any depth', () => {
   const value = { a: [1, Number.NaN, { b: -Infinity, c: null, d: 'x', e: true }], f: { g: { h: Infinity } } };
-  assert.deepEqual(visible(value), {
+  assert.deepEqual(nonFiniteAsStrings(value), {
     a: [1, 'NaN', { b: '-Infinity', c: null, d: 'x', e: true }],
     f: { g: { h: 'Infinity' } },
   });
 });
 
-test('eventLine() is a line of the log', () => {
-  const line = eventLine({ ...RUN_END, top1: Number.NaN });
-  assert.doesNotMatch(line, /\n/);
-  assertValid(JSON.parse(line) as Record<string, unknown>);
-  assert.equal((JSON.parse(line) as { top1: string }).top1, 'NaN');
+/** What {@link eventWriter} writes; one element for each call of `write`. */
+function written(events: readonly LogEvent[]): string[] {
+  const lines: string[] = [];
+  events.forEach(eventWriter({ write: (line) => lines.push(line) }));
+  return lines;
+}
+
+test('eventWriter() writes an event as one line in one call, without what a terminal would obey', () => {
+  const lines = written([{ ...RUN_END, top1: Number.NaN, error: 'a\u001b[2J\nb\u009b' }]);
+  assert.equal(lines.length, 1);
+  assert.match(lines[0]!, /^[^\n]*\n$/);
+  assert.doesNotMatch(lines[0]!, /[\u001b\u009b]/);
+  const line = JSON.parse(lines[0]!) as Record<string, unknown>;
+  assertValid(line);
+  assert.deepEqual([line.top1, line.error], ['NaN', 'a\u001b[2J\nb\u009b']);
 });
 
 test('openLog() keeps the lines of a process that is killed', async () => {
@@ -108,7 +118,7 @@ test('openLog() keeps the lines of a process that is killed', async () => {
   );
 });
 
-test('openLog() says in a sentence why a file cannot be made', () => {
+test('openLog() says in one sentence why it cannot create a file', () => {
   fs.writeFileSync(join(folder, 'file'), '');
   fs.mkdirSync(join(folder, 'a-folder'));
   const cases: [file: string, reason: RegExp][] = [
@@ -127,7 +137,7 @@ test('openLog() says in a sentence why a file cannot be made', () => {
 
 const noFullDisk = fs.existsSync('/dev/full') ? false : 'there is no /dev/full here to stand for a full disk';
 
-test('openLog() says in a sentence that the disk is full, and closes all the same', { skip: noFullDisk }, () => {
+test('openLog() says in one sentence that the disk is full, and still closes', { skip: noFullDisk }, () => {
   const log = openLog('/dev/full');
   const message = 'Cannot write the log /dev/full: the disk is full; make room, or choose another folder with --out';
   assert.throws(() => log.write(WARNING), { name: 'SplitError', exitCode: 1, message });
@@ -163,7 +173,7 @@ function documented(): Map<string, Map<string, boolean>> {
   return events;
 }
 
-test('EVENTS stand in docs/log-events.md, every field and nothing else', () => {
+test('docs/log-events.md lists every field of EVENTS and nothing else', () => {
   const expected = new Map(Object.entries(EVENTS).map(([name, type]) => [name, fieldsOf(type)]));
   assert.deepEqual(documented(), expected);
 });
@@ -178,7 +188,7 @@ test('docs/log-events.md has programs that work', () => {
     trainStep(3),
     RUN_END,
   ];
-  const input = `${events.map(eventLine).join('\n')}\n`;
+  const input = written(events).join('');
   const found = programs.map((program) => {
     const { stdout, stderr } = spawnSync(process.execPath, ['-e', program], { input, encoding: 'utf8' });
     assert.equal(stderr, '');

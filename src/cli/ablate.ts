@@ -7,7 +7,7 @@ import { opThreads } from '../config/devices.js';
 import { type Layer, sets } from '../config/layers.js';
 import { ConfigError, SplitError } from '../errors.js';
 import { usableCores } from '../limits.js';
-import { visible } from '../log.js';
+import { nonFiniteAsStrings } from '../log.js';
 import { buildNet, isOneColumn } from '../model/net.js';
 import { BASELINE, VARIANT_NAMES, type Variant, variantsOf, watchTraining } from '../train/ablate.js';
 import type { Resume } from '../train/index.js';
@@ -93,7 +93,7 @@ export async function ablateCommand(
     const cores = configs.map((each) => coresOf(each, config));
     const exitCode = await trainRows(ablation, { configs, cores }, folder, mode, forRuns);
     const lines = mode.json
-      ? [JSON.stringify(visible(ablation))]
+      ? [JSON.stringify(nonFiniteAsStrings(ablation))]
       : ['', ...tableOf(ablation), '', ...speedNotes(ablation), ...endOf(ablation, config)];
     for (const line of lines) services.stdout.write(`${line}\n`);
     return exitCode;

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import type { Config } from '../config/config.js';
 import { ConfigError, SplitError, truncate } from '../errors.js';
-import { visible } from '../log.js';
+import { nonFiniteAsStrings } from '../log.js';
 import { printableLines } from '../printable.js';
 import { readJson } from '../read-json.js';
 import { writeNoFollow } from '../safe-write.js';
@@ -69,7 +69,7 @@ export function earlierRows(folder: string, settings: Record<string, unknown>): 
   );
 }
 
-/** A number, also one that {@link visible} made a text of. */
+/** A number, also one that {@link nonFiniteAsStrings} made a text of. */
 const number = z.union([z.number(), z.enum(['NaN', 'Infinity', '-Infinity']).transform(Number)]);
 
 /** What is read again. */
@@ -105,7 +105,7 @@ function ablationIn(json: unknown): Pick<Ablation, 'settings' | 'rows'> {
 /** Writes both files, each whole or not at all. @throws SplitError when the disk does not take them. */
 export function writeAblation(folder: string, ablation: Ablation): void {
   const files: [string, string][] = [
-    [JSON_NAME, `${JSON.stringify(visible(ablation), null, 2)}\n`],
+    [JSON_NAME, `${JSON.stringify(nonFiniteAsStrings(ablation), null, 2)}\n`],
     [PAGE_NAME, `${pageOf(ablation).join('\n')}\n`],
   ];
   for (const [name, text] of files) {

@@ -4,7 +4,7 @@ import { timestamp } from '../config/config.js';
 import { shortName, splitCard } from '../config/devices.js';
 import { signalExitCode } from '../end-signals.js';
 import { ConfigError, SplitError, truncate } from '../errors.js';
-import { visible } from '../log.js';
+import { nonFiniteAsStrings } from '../log.js';
 import { jsonText } from '../printable.js';
 import type { AcceptReport, Row } from '../train/accept/report.js';
 import { duration, oneLine } from './format.js';
@@ -83,7 +83,7 @@ function lastLine({ status, checks, seconds }: AcceptReport, file: string): stri
 
 function write(file: string, report: object): void {
   try {
-    writeFileSync(file, `${jsonText(visible(report), 1)}\n`);
+    writeFileSync(file, `${jsonText(nonFiniteAsStrings(report), 1)}\n`);
   } catch (error) {
     throw new SplitError(`Cannot write ${file}: ${(error as Error).message}; choose another file with --out`, {
       cause: error,

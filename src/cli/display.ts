@@ -1,6 +1,6 @@
 /** What a training shows while it runs. The log has everything; this is for the eye, or for another program. */
 import type { Config } from '../config/config.js';
-import { type EventOf, eventLine, type LogEvent } from '../log.js';
+import { type EventOf, eventWriter, type LogEvent } from '../log.js';
 import { openBar } from './bar.js';
 import { count, difference, duration } from './format.js';
 import { runFolder } from './run-folder.js';
@@ -28,7 +28,7 @@ export function openDisplay(mode: DisplayMode, asked: Config, services: Services
   let config = asked;
   const { stdout, stderr } = services;
   if (mode.json) {
-    return { note: printer(stderr), show: (event) => stdout.write(`${eventLine(event)}\n`), close: () => {} };
+    return { note: printer(stderr), show: eventWriter(stdout), close: () => {} };
   }
   const bar =
     stdout.isTTY && !mode.quiet ? openBar((stdout.terminal ?? stdout) as NodeJS.WriteStream, services.env) : undefined;

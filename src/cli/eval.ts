@@ -1,6 +1,6 @@
 /** `eval`: a finished run's weights on the test images. */
 import type { Layer } from '../config/layers.js';
-import { visible } from '../log.js';
+import { nonFiniteAsStrings } from '../log.js';
 import { usedText } from '../train/run-weights.js';
 import { count } from './format.js';
 import { openRun } from './locate-run.js';
@@ -22,7 +22,7 @@ export async function evalCommand(
   });
   const of = [`${count(result.images)} test images`, tenView ? 'ten views each' : '', usedText(result)].filter(Boolean);
   const line = json
-    ? JSON.stringify(visible(result))
+    ? JSON.stringify(nonFiniteAsStrings(result))
     : `${folder}: loss ${result.loss.toFixed(4)}  top-1 ${result.top1.toFixed(4)}  top-5 ${result.top5.toFixed(4)}  (${of.join(', ')})`;
   services.stdout.write(`${line}\n`);
   return 0;

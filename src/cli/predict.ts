@@ -1,7 +1,7 @@
 /** `predict`: a run's classes of image files. */
 import type { Layer } from '../config/layers.js';
 import { ConfigError } from '../errors.js';
-import { visible } from '../log.js';
+import { nonFiniteAsStrings } from '../log.js';
 import { usedText } from '../train/run-weights.js';
 import { oneLine } from './format.js';
 import { openRun } from './locate-run.js';
@@ -32,7 +32,7 @@ export async function predictCommand(
   const note = (text: string) => services.stderr.write(`${text}\n`);
   const { predictFiles } = await services.trainRoom();
   const predictions = await predictFiles(config, folder, files, top, tenView, { checkpoint, note });
-  if (json) services.stdout.write(`${JSON.stringify(visible(predictions))}\n`);
+  if (json) services.stdout.write(`${JSON.stringify(nonFiniteAsStrings(predictions))}\n`);
   const used = usedText(predictions.find((each) => 'classes' in each) ?? {});
   if (used !== '' && !json) note(used);
   let failed = false;

@@ -3,7 +3,7 @@ import { resolveConfig } from '../config/config.js';
 import type { Layer } from '../config/layers.js';
 import { shown } from '../config/validate.js';
 import { ConfigError } from '../errors.js';
-import { visible } from '../log.js';
+import { nonFiniteAsStrings } from '../log.js';
 import { difference, table } from './format.js';
 import { warnOfGpu } from './gpu-warning.js';
 import { lookAround } from './machine.js';
@@ -48,7 +48,7 @@ function finish(
   { json }: VerifyOptions,
   { stdout }: Services,
 ): number {
-  if (json) stdout.write(`${JSON.stringify(visible(result))}\n`);
+  if (json) stdout.write(`${JSON.stringify(nonFiniteAsStrings(result))}\n`);
   else for (const line of lines) stdout.write(`${line}\n`);
   return result.passed ? 0 : 1;
 }
