@@ -1,9 +1,9 @@
-/** A thread that writes checkpoints while the towers go on: hashing and the disk take their time there. */
-import { Worker } from 'node:worker_threads';
+/** A thread that hashes and writes checkpoints while the towers go on. */
+import { Piscina } from 'piscina';
 import { CheckpointError } from '../errors.js';
-import type { Draft } from './store.js';
+import { checkpointFolder, type Draft, writeCheckpoint } from './store.js';
 
-/** What the thread is told. The towers' values are shared memory: they must stay as they are until it answers. */
+/** The arguments of `writeCheckpoint`. The towers' values are shared memory: do not change them until it is done. */
 export interface WriteTask {
   checkpoints: string;
   draft: Draft;
@@ -11,51 +11,47 @@ export interface WriteTask {
   best: number | undefined;
 }
 
-export interface Written {
-  folder: string;
-  bytes: number;
-  removed: string[];
-  writeMs: number;
-}
-
-/** The thread's answer. */
-export type WriteAnswer = { written: Written } | { message: string; path: string | undefined };
+export type Written = ReturnType<typeof writeCheckpoint> & { writeMs: number };
 
 export interface CheckpointWriter {
-  /** One at a time. @throws CheckpointError when the disk does not take it. */
+  /** Writes one checkpoint; call it again only when that is done. @throws CheckpointError if the write fails. */
   write(task: WriteTask): Promise<Written>;
-  /** Ends the thread, also in the middle of a checkpoint, which then is not there. */
+  /** Ends the thread. A checkpoint that it is writing is lost; the ones before stay. */
   close(): Promise<void>;
 }
 
-/** Starts the thread. */
+/** Starts the thread. It does not keep the process alive, except while it writes. */
 export function openWriter(): CheckpointWriter {
-  const worker = new Worker(new URL('./writer-thread.js', import.meta.url));
-  worker.unref();
-  let ended: Error | undefined;
-  let settle: ((answer: WriteAnswer) => void) | undefined;
-  const end = (error: Error) => {
-    ended ??= error;
-    settle?.({ message: `Cannot write checkpoints any more: ${error.message}; start again with --resume`, path: '' });
-  };
-  worker.on('message', (answer: WriteAnswer) => settle?.(answer));
-  worker.on('error', end);
-  worker.on('exit', () => end(new Error('their thread ended')));
+  const pool = new Piscina<WriteTask, Written | { failure: string }>({
+    filename: import.meta.url,
+    minThreads: 1,
+    maxThreads: 1,
+    idleTimeout: Number.POSITIVE_INFINITY,
+    // With 'sync' an idle thread sleeps where nothing but a task wakes it.
+    atomics: 'disabled',
+  });
+  pool.on('error', () => {}); // an idle thread that fails is replaced
   return {
     async write(task) {
-      if (ended) throw new CheckpointError(`Cannot write checkpoints any more: ${ended.message}`, task.checkpoints);
-      const answered = new Promise<WriteAnswer>((resolve) => {
-        settle = resolve;
-      });
-      worker.ref(); // a process that has nothing else to wait for waits for this
-      worker.postMessage(task);
-      const answer = await answered;
-      worker.unref();
-      if ('written' in answer) return answer.written;
-      throw new CheckpointError(answer.message, answer.path ?? task.checkpoints);
+      const folder = checkpointFolder(task.checkpoints, task.draft.state.step);
+      const result = await pool.run(task).catch(({ message }: Error) => ({
+        failure: `Cannot write the checkpoint ${folder}: ${message}; start again with --resume`,
+      }));
+      if ('failure' in result) throw new CheckpointError(result.failure, folder);
+      return result;
     },
-    async close() {
-      await worker.terminate();
-    },
+    close: () => pool.destroy(),
   };
+}
+
+/** Runs in the thread. Returns an error's message, because an error loses its class between threads. */
+export default function writeInThread({ checkpoints, draft, keep, best }: WriteTask): Written | { failure: string } {
+  const started = performance.now();
+  try {
+    const written = writeCheckpoint(checkpoints, draft, { keep, best });
+    return { ...written, writeMs: performance.now() - started };
+  } catch (error) {
+    if (error instanceof CheckpointError) return { failure: error.message };
+    throw error;
+  }
 }

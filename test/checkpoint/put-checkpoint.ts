@@ -1,13 +1,24 @@
-/** Checkpoints without a training, for tests of those who read them. */
+/** Writes checkpoints without a training, for tests of their readers. */
 import { mkdirSync } from 'node:fs';
 import { openTensors } from '../../src/checkpoint/format.js';
 import type { RunState } from '../../src/checkpoint/state.js';
 import { checkpointsFolder, valuesBytes, writeCheckpoint } from '../../src/checkpoint/store.js';
 
+/** The state of a run that learnt nothing, with changes. */
+export function runState(step: number, changes: Partial<RunState> = {}): RunState {
+  return {
+    ...{ step, epoch: 1, epochImages: step, images: step, trainMs: 1, learningRate: 0.1, seed: 1, errors: [] },
+    ...{ placement: 'split', config: {}, configHash: 'a'.repeat(64), classes: [] },
+    data: { name: 'sample', trainImages: 100, testImages: 10 },
+    versions: {},
+    ...changes,
+  };
+}
+
 /**
  * Writes a split run's checkpoint of that step into its folder.
- * @param state what is not to be as in a run of nothing.
- * @param towers files whose tensors it has; without them one number a tower.
+ * @param state changes of {@link runState}.
+ * @param towers files whose tensors it has; by default each tower has one number.
  * @returns the checkpoint's folder.
  */
 export function putCheckpoint(
@@ -16,13 +27,6 @@ export function putCheckpoint(
   state: Partial<RunState> = {},
   towers?: readonly string[],
 ): string {
-  const whole: RunState = {
-    ...{ step, epoch: 1, epochImages: step, images: step, trainMs: 1, learningRate: 0.1, seed: 1, errors: [] },
-    ...{ placement: 'split', config: {}, configHash: 'a'.repeat(64), classes: [] },
-    data: { name: 'sample', trainImages: 100, testImages: 10 },
-    versions: {},
-    ...state,
-  };
   const drafts = [0, 1].map((tower) => {
     if (towers) return tensorsOf(towers[tower]!);
     const entries = [{ name: `tower${tower}/fc/kernel`, shape: [1] }];
@@ -30,7 +34,7 @@ export function putCheckpoint(
   });
   const checkpoints = checkpointsFolder(folder);
   mkdirSync(checkpoints, { recursive: true });
-  return writeCheckpoint(checkpoints, { state: whole, towers: drafts }, { keep: 99 }).folder;
+  return writeCheckpoint(checkpoints, { state: runState(step, state), towers: drafts }, { keep: 99 }).folder;
 }
 
 function tensorsOf(file: string) {
