@@ -10,7 +10,7 @@ import { checkpointsFolder, readCheckpoint } from '../src/checkpoint/store.js';
 import { readConfigFile } from '../src/config/file.js';
 import { PRESETS } from '../src/config/presets.js';
 import { loadDataset, openImages } from '../src/data/index.js';
-import { readLabels } from '../src/data/val-labels.js';
+import { readLabels } from '../src/data/sets/val-labels.js';
 import { CONVERSIONS, describeMissing, describePlaceholder, describeWeightsFile } from '../src/file-kind.js';
 import { verifyGolden } from '../src/train/index.js';
 import { loadStartingWeights } from '../src/train/starting-weights.js';

@@ -1,13 +1,13 @@
 /** Reads every image of a data set beforehand, as a training would, and reports what it found. */
 import { join } from 'node:path';
 import { forEachIndex } from './at-once.js';
-import type { Unreadable } from './bad-images.js';
-import { kindOf, openDecoder } from './decode.js';
-import { type FileDataset, type ImageFiles, openReader } from './files.js';
-import { nameAt } from './names.js';
+import type { Unreadable } from './batches/bad-images.js';
+import { kindOf, openDecoder } from './images/decode.js';
+import { type FileDataset, type ImageFiles, openReader } from './images/reader.js';
+import { patiently } from './images/retry.js';
 import type { Progress } from './progress.js';
-import { patiently } from './trouble.js';
-import type { PassedOver } from './walk.js';
+import { nameAt } from './sets/names.js';
+import type { PassedOver } from './sets/walk.js';
 
 /** What is known of one set. */
 export interface SetReport {

@@ -1,8 +1,8 @@
 /** Whether there is anything to evaluate at all. */
 import { DataError } from '../errors.js';
-import { openDecoder } from './decode.js';
-import { type FileDataset, openReader } from './files.js';
-import { nameAt } from './names.js';
+import { openDecoder } from './images/decode.js';
+import { type FileDataset, openReader } from './images/reader.js';
+import { nameAt } from './sets/names.js';
 
 /**
  * Looks for a test image that can be read: the first one, as a rule. A training that skips those that cannot be read would

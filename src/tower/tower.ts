@@ -1,7 +1,7 @@
 /** A tower: a part of the net on one device, in the thread that made it. */
 import tf = require('@tensorflow/tfjs');
 
-import { slotViews } from '../data/batches.js';
+import { slotViews } from '../data/batches/slots.js';
 import { ExchangeError } from '../errors.js';
 import { isAborted } from '../exchange/index.js';
 import { buildNet, type Net, parametersOf, volume } from '../model/net.js';

@@ -6,7 +6,7 @@ import test, { after } from 'node:test';
 import { openTensors, writeTensors } from '../../src/checkpoint/format.js';
 import { orRemove } from '../../src/cli/import.js';
 import type { TrainRoom } from '../../src/cli/services.js';
-import { IMAGENET_COLOURS } from '../../src/data/colours.js';
+import { IMAGENET_COLOURS } from '../../src/data/images/colours.js';
 import { CheckpointError } from '../../src/errors.js';
 import { buildNet } from '../../src/model/net.js';
 import { keepRunData } from '../../src/train/run-data.js';

@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import type { ImageOptions } from '../../src/data/augment.js';
-import { loadDataset } from '../../src/data/dataset.js';
+import type { ImageOptions } from '../../src/data/images/augment.js';
 import type { Images, PixelDataset } from '../../src/data/index.js';
+import { loadDataset } from '../../src/data/sets/idx-dataset.js';
 
 /** Images as they are: 4 x 4 pixels, nothing random. */
 export const PLAIN: ImageOptions = {

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
+import { openLane } from '../../src/data/batches/prefetch.js';
 import { type BatchFeeder, createSlot } from '../../src/data/index.js';
-import { openLane } from '../../src/data/lane.js';
 import type { NetOptions } from '../../src/model/net.js';
 import { evaluate } from '../../src/train/evaluate.js';
 import { Stopped } from '../../src/train/stop.js';

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import test, { after } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { CASES, type CaseName, IMAGES, writeCase } from '../../scripts/pytorch-cases.js';
-import { slotBytes, slotViews } from '../../src/data/batches.js';
+import { slotBytes, slotViews } from '../../src/data/batches/slots.js';
 import { openTeam } from '../../src/train/team.js';
 import { smallConfig } from '../equivalence/teams.js';
 

@@ -83,7 +83,7 @@ for (const [option, said] of cases) {
   });
 
   test(`sharp whose disk is ${option} is told in a sentence`, { skip }, async () => {
-    const { href } = new URL('../../../src/data/decode.js', import.meta.url);
+    const { href } = new URL('../../../src/data/images/decode.js', import.meta.url);
     const program = `import { kindOf } from ${JSON.stringify(href)};
       try { await kindOf(Buffer.alloc(9)); } catch (error) { process.stdout.write(error.name + ': ' + error.message); }`;
     const args = ['--input-type=module', '--eval', program];

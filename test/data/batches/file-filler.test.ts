@@ -1,0 +1,270 @@
+/** Batches of image files: the same whatever threads fill them, good and bad files alike. */
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import test, { type TestContext } from 'node:test';
+import sharp from 'sharp';
+import { openDecoder } from '../../../src/data/images/decode.js';
+import { type Batch, type BatchFeeder, type FeedOptions, openFeeder, slotViews } from '../../../src/data/index.js';
+import { withLabels } from '../../../src/data/sets/image-folder.js';
+import { openDataset } from '../../../src/data/sets/open.js';
+import { DataError } from '../../../src/errors.js';
+import { shuffled } from '../../../src/random.js';
+import { BAD_IMAGES, IMAGES, imageFolderOf, PLAIN } from '../sets.js';
+
+const SIZE = 12;
+const ALL = readdirSync(IMAGES);
+const GOOD = ALL.filter((name) => !(name in BAD_IMAGES));
+
+/** Class `a` has every file, class `b` the good ones; `val` has them the other way round. */
+function mixedFolder(t: TestContext): string {
+  const part = (at: string, names: readonly string[]) => names.map((name) => [`${at}/${name}`, name]);
+  return imageFolderOf(
+    t,
+    Object.fromEntries([
+      ...part('train/a', ALL),
+      ...part('train/b', GOOD),
+      ...part('val/a', GOOD),
+      ...part('val/b', ALL),
+    ]),
+  );
+}
+
+function goodFolder(t: TestContext): string {
+  const files = ['train/a', 'train/b', 'val/a', 'val/b'].flatMap((at) => GOOD.map((name) => [`${at}/${name}`, name]));
+  return imageFolderOf(t, Object.fromEntries(files));
+}
+
+function optionsFor(folder: string, workers: number, data: Partial<FeedOptions['data']> = {}): FeedOptions {
+  return {
+    dataset: openDataset(folder, 2),
+    batchSize: 8,
+    inputSize: SIZE,
+    inputChannels: 3,
+    seed: 5,
+    data: { ...PLAIN, resize: SIZE + 4, randomCrop: true, flip: true, mean: [9, 8, 7], ...data, workers },
+  };
+}
+
+function open(t: TestContext, options: FeedOptions): BatchFeeder {
+  const feeder = openFeeder(options);
+  t.after(() => feeder.close());
+  return feeder;
+}
+
+function contents(feeder: BatchFeeder, { batchSize, inputSize, inputChannels }: FeedOptions, { slot, count }: Batch) {
+  const { images, labels } = slotViews(feeder.slots[slot]!, batchSize, inputSize, inputChannels);
+  return { images: images.slice(0, count * inputSize ** 2 * inputChannels), labels: labels.slice(0, count) };
+}
+
+async function everything(feeder: BatchFeeder, options: FeedOptions) {
+  const batches: ReturnType<typeof contents>[] = [];
+  for (let step = 1; step <= 2 * feeder.batchesPerEpoch; step++) {
+    const batch = await feeder.train(step);
+    batches.push(contents(feeder, options, batch));
+    feeder.release(batch);
+  }
+  for (let number = 0; number < feeder.testBatches; number++) {
+    const batch = await feeder.test(number);
+    batches.push(contents(feeder, options, batch));
+    feeder.release(batch);
+  }
+  return batches;
+}
+
+test('train() and test() give the same batches of files whatever threads decode them', async (t) => {
+  const folder = mixedFolder(t);
+  const [first, ...others] = await Promise.all(
+    [0, 1, 3].map((workers) => {
+      const options = optionsFor(folder, workers, { onBadImage: 'skip' });
+      return everything(open(t, options), options);
+    }),
+  );
+  for (const other of others) assert.deepEqual(other, first);
+  assert.equal(new Set(first!.map(({ images }) => String(images))).size, first!.length);
+});
+
+test('test() has each image of a folder as it decodes, its mean off, with its label', async (t) => {
+  const options = { ...optionsFor(goodFolder(t), 1, { resize: SIZE }), batchSize: 64 };
+  const feeder = open(t, options);
+  const batch = await feeder.test(0);
+  const { images, labels } = contents(feeder, options, batch);
+  assert.deepEqual([...labels], [...GOOD.map(() => 0), ...GOOD.map(() => 1)]);
+  const decode = await openDecoder(SIZE, 3);
+  for (const [i, name] of [...GOOD].sort().entries()) {
+    const result = await decode(readFileSync(join(IMAGES, name)));
+    assert.ok('pixels' in result);
+    const wanted = Float32Array.from(result.pixels, (value, at) => value - [9, 8, 7][at % 3]!);
+    assert.deepEqual(images.slice(i * wanted.length, (i + 1) * wanted.length), wanted, name);
+  }
+  feeder.release(batch);
+});
+
+test('sample() has images of every class of a folder, decodes them once, and names those that cannot be read', async (t) => {
+  const folder = mixedFolder(t);
+  const first = optionsFor(folder, 0, { onBadImage: 'skip' });
+  const [{ count }] = [first.dataset.test];
+  const contentsOf = async (workers: number) => {
+    const options = { ...optionsFor(folder, workers, { onBadImage: 'skip' }), batchSize: count };
+    const feeder = open(t, options);
+    const batch = await feeder.sample();
+    return { feeder, options, batch, ...contents(feeder, options, batch) };
+  };
+  const { feeder, options, batch, images, labels } = await contentsOf(0);
+  assert.deepEqual([...labels].sort(), [...GOOD.map(() => 0), ...GOOD.map(() => 1)]);
+  assert.deepEqual(
+    feeder.unreadable.map(({ path }) => path).sort(),
+    Object.keys(BAD_IMAGES)
+      .map((name) => `val/b/${name}`)
+      .sort(),
+  );
+  for (const workers of [1, 3]) {
+    const other = await contentsOf(workers);
+    assert.deepEqual([other.images, other.labels], [images, labels]);
+  }
+  const small = open(t, first);
+  const { slot } = await small.sample();
+  const some = contents(small, first, { slot, count: first.batchSize, step: 0, epoch: 0 });
+  assert.equal(new Set(some.labels).size, 2);
+  rmSync(join(folder, 'val'), { recursive: true });
+  assert.deepEqual(contents(feeder, options, await feeder.sample()).images, images);
+  assert.deepEqual(await feeder.sample(), batch);
+});
+
+test('a net with one channel gets grey images', async (t) => {
+  const options = { ...optionsFor(goodFolder(t), 0, { resize: SIZE, mean: [0] }), inputChannels: 1 };
+  const feeder = open(t, options);
+  assert.equal(contents(feeder, options, await feeder.test(0)).images.length, 8 * SIZE * SIZE);
+});
+
+for (const workers of [0, 2]) {
+  test(`with skip, the unreadable files are named once each with reasons, with ${workers} workers`, async (t) => {
+    const told: string[] = [];
+    const options = { ...optionsFor(mixedFolder(t), workers, { onBadImage: 'skip' }), batchSize: 5 };
+    const feeder = open(t, { ...options, onUnreadable: ({ path }) => told.push(path) });
+    let tested: number[] = [];
+    for (let epoch = 0; epoch < 2; epoch++) {
+      for (let step = 1; step <= feeder.batchesPerEpoch; step++) {
+        const batch = await feeder.train(epoch * feeder.batchesPerEpoch + step);
+        assert.equal(batch.count, step === feeder.batchesPerEpoch ? (ALL.length + GOOD.length) % 5 || 5 : 5);
+        feeder.release(batch);
+      }
+      tested = [];
+      for (let number = 0; number < feeder.testBatches; number++) {
+        const batch = await feeder.test(number);
+        tested.push(...contents(feeder, options, batch).labels);
+        feeder.release(batch);
+      }
+    }
+    const wanted = Object.keys(BAD_IMAGES).flatMap((name) => [`train/a/${name}`, `val/b/${name}`]);
+    assert.deepEqual(feeder.unreadable.map(({ path }) => path).sort(), wanted.sort());
+    assert.deepEqual([...told].sort(), wanted);
+    for (const { path, reason } of feeder.unreadable)
+      assert.match(reason, BAD_IMAGES[path.slice(path.lastIndexOf('/') + 1)]!);
+    const each = [...GOOD.map(() => 0), ...GOOD.map(() => 1)];
+    assert.deepEqual(tested.sort(), each, 'a test image that cannot be read is left out');
+  });
+
+  test(`with skip, the next readable image of the order takes a place, with ${workers} workers`, async (t) => {
+    const colours = ['#100000', '#200000', '#300000', '#400000'];
+    const solid = (background: string) =>
+      sharp({ create: { width: 3, height: 3, channels: 3, background } })
+        .png()
+        .toBuffer();
+    const folder = imageFolderOf(t, {
+      'train/a/0.png': await solid(colours[0]!),
+      'train/a/1.png': Buffer.from('bad'),
+      'train/b/2.png': Buffer.alloc(0),
+      'train/b/3.png': await solid(colours[3]!),
+      'val/a/0.png': await solid('#000'),
+      'val/b/0.png': await solid('#000'),
+    });
+    const options = { ...optionsFor(folder, workers, { onBadImage: 'skip', mean: [0, 0, 0] }), batchSize: 4 };
+    const feeder = open(t, options);
+    for (let epoch = 0; epoch < 6; epoch++) {
+      const batch = await feeder.train(epoch + 1);
+      const { images, labels } = contents(feeder, options, batch);
+      const order = [...shuffled(4, options.seed, epoch)];
+      const wanted = order.map((_, i) => [...order.slice(i), ...order].find((index) => index === 0 || index === 3)!);
+      const red = (i: number) => images[i * SIZE * SIZE * 3];
+      assert.deepEqual(
+        wanted.map((_, i) => red(i)),
+        wanted.map((index) => (index + 1) * 16),
+        `order ${order}`,
+      );
+      const paths = ['train/a/0.png', 'train/a/1.png', 'train/b/2.png', 'train/b/3.png'];
+      assert.deepEqual(
+        feeder.imagesOf(epoch + 1),
+        wanted.map((index) => paths[index]!),
+      );
+      assert.deepEqual(
+        [...labels],
+        wanted.map((index) => (index < 2 ? 0 : 1)),
+      );
+      feeder.release(batch);
+    }
+  });
+
+  test(`with fail, the first unreadable file of a batch ends it by path and reason, with ${workers} workers`, async (t) => {
+    const folder = mixedFolder(t);
+    const options = { ...optionsFor(folder, workers), batchSize: 64 };
+    const feeder = open(t, options);
+    const total = ALL.length + GOOD.length;
+    const first = [...shuffled(total, 5, 0)].map((i) => [...ALL].sort()[i]).find((name) => name && name in BAD_IMAGES)!;
+    const isFirst = (path: string, name: string) => (error: Error) => {
+      assert.ok(error instanceof DataError, `${error}`);
+      assert.ok(error.message.startsWith(`Cannot read the image ${path} of ${folder}: `), error.message);
+      assert.match(error.message, BAD_IMAGES[name]!);
+      assert.match(error.message, /--on-bad-image skip/);
+      return true;
+    };
+    await assert.rejects(feeder.train(1), isFirst(`train/a/${first}`, first));
+    await assert.rejects(feeder.test(0), isFirst('val/b/empty.jpg', 'empty.jpg'));
+  });
+
+  test(`with skip, a training set without any readable image fails, a test set gives none, with ${workers} workers`, async (t) => {
+    const folder = imageFolderOf(t, {
+      ...{ 'train/a/0.jpg': 'trunc.jpg', 'train/b/0.jpg': 'empty.jpg' },
+      ...{ 'val/a/0.jpg': 'html.jpg', 'val/b/0.jpg': 'html.jpg' },
+    });
+    const feeder = open(t, optionsFor(folder, workers, { onBadImage: 'skip' }));
+    await assert.rejects(feeder.train(1), /none of the training images of .* can be read/);
+    assert.equal((await feeder.test(0)).count, 0);
+  });
+}
+
+test('a file that is gone, or is a folder, is unreadable with the reason', async (t) => {
+  const folder = mixedFolder(t);
+  const options = { ...optionsFor(folder, 0, { onBadImage: 'skip' }), batchSize: 64 };
+  const { train } = options.dataset;
+  const missing = {
+    ...options.dataset,
+    train: { ...train, ...withLabels(['train/gone.jpg', 'train', 'train/a/rgb.jpg'], [0, 0, 1]) },
+  };
+  const feeder = open(t, { ...options, dataset: missing as FeedOptions['dataset'] });
+  feeder.release(await feeder.train(1));
+  const reasons = new Map(feeder.unreadable.map(({ path, reason }) => [path, reason]));
+  assert.equal(reasons.get('train/gone.jpg'), 'it is not there');
+  assert.equal(reasons.get('train'), 'it is a folder');
+});
+
+test('labels go up to 65,535', async (t) => {
+  const options = optionsFor(goodFolder(t), 1);
+  const train = withLabels(['train/a/rgb.jpg'], [65_535]);
+  const feeder = open(t, { ...options, dataset: { ...options.dataset, train } as FeedOptions['dataset'] });
+  const batch = await feeder.train(1);
+  assert.equal(contents(feeder, options, batch).labels[0], 65_535);
+});
+
+test('close() ends threads that decode', async (t) => {
+  const folder = goodFolder(t);
+  for (let i = 0; i < 40; i++)
+    writeFileSync(join(folder, 'train', 'a', `more${i}.jpg`), readFileSync(join(IMAGES, 'rgb.jpg')));
+  for (let round = 0; round < 3; round++) {
+    const options = { ...optionsFor(folder, 2), batchSize: 32 };
+    const feeder = openFeeder(options);
+    const settled = feeder.train(1).catch((error: Error) => error);
+    await feeder.close();
+    assert.ok((await settled) instanceof DataError);
+  }
+});

@@ -1,0 +1,176 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { setImmediate as turn } from 'node:timers/promises';
+import { type LaneOptions, openLane } from '../../../src/data/batches/prefetch.js';
+
+/** A lane whose fillings end when the test says so. */
+function watchedLane(options: Partial<LaneOptions> = {}) {
+  const started: [number: number, slot: number][] = [];
+  const ends = new Map<number, { resolve(): void; reject(error: Error): void }>();
+  const fill = (number: number, slot: number) => {
+    started.push([number, slot]);
+    return new Promise<void>((resolve, reject) => {
+      ends.set(number, { resolve, reject });
+    });
+  };
+  const lane = openLane({ slots: [0, 1, 2], last: Number.POSITIVE_INFINITY, ahead: true, fill, ...options });
+  return { lane, started, end: (number: number) => ends.get(number)!.resolve(), ends };
+}
+
+/** Whether the promise is still pending after everything else had its turn. */
+async function isPending(promise: Promise<unknown>): Promise<boolean> {
+  let pending = true;
+  const settle = () => {
+    pending = false;
+  };
+  promise.then(settle, settle);
+  await turn();
+  return pending;
+}
+
+test('take() fills the next batches ahead, into free slots alone', async () => {
+  const { lane, started, end } = watchedLane();
+  const first = lane.take(1);
+  await turn();
+  assert.deepEqual(started, [
+    [1, 0],
+    [2, 1],
+    [3, 2],
+  ]);
+  assert.ok(await isPending(first));
+  end(1);
+  assert.equal(await first, 0);
+  end(2);
+  assert.equal(await lane.take(2), 1);
+  await turn();
+  assert.equal(started.length, 3); // slot 0 is lent
+  lane.release(0, 1);
+  assert.deepEqual(started[3], [4, 0]);
+});
+
+test('take() waits while every slot is lent', async () => {
+  const { lane, started, end } = watchedLane();
+  for (const number of [1, 2, 3]) {
+    const taken = lane.take(number);
+    await turn();
+    end(number);
+    await taken;
+  }
+  const [fourth, fifth] = [lane.take(4), lane.take(5)];
+  assert.ok(await isPending(fourth));
+  assert.equal(started.length, 3);
+  lane.release(1, 2);
+  await turn();
+  assert.deepEqual(started.slice(3), [[4, 1]]);
+  lane.release(0, 1);
+  await turn();
+  assert.deepEqual(started.slice(3), [
+    [4, 1],
+    [5, 0],
+  ]);
+  end(4);
+  end(5);
+  assert.deepEqual(await Promise.all([fourth, fifth]), [1, 0]);
+});
+
+test('take() after a jump reuses slots that were filled ahead, once their filling has ended', async () => {
+  const { lane, started, end } = watchedLane();
+  const first = lane.take(1);
+  await turn();
+  end(1);
+  await first;
+  const jumped = lane.take(500);
+  await turn();
+  assert.equal(started.length, 3); // 2 and 3 are still being written
+  end(3);
+  await turn();
+  assert.deepEqual(started[3], [500, 2]);
+  end(500);
+  assert.equal(await jumped, 2);
+  end(2);
+  await turn();
+  assert.deepEqual(started[4], [501, 1]);
+});
+
+test('take() of a batch that is lent already finds a slot', async () => {
+  const { lane, end } = watchedLane();
+  const first = lane.take(1);
+  await turn();
+  for (const number of [1, 2, 3]) end(number);
+  assert.equal(await first, 0);
+  const again = lane.take(1);
+  await turn();
+  end(1);
+  assert.notEqual(await again, 0);
+});
+
+test('take() out of order and at once loses no slot', async () => {
+  const { lane, end } = watchedLane({ slots: [0, 1] });
+  const taken = [lane.take(5), lane.take(4)];
+  await turn();
+  for (const number of [4, 5]) end(number);
+  const slots = await Promise.all(taken);
+  assert.deepEqual(slots.sort(), [0, 1]);
+  lane.release(slots[0]!, 5);
+  lane.release(slots[1]!, 4);
+  const again = [lane.take(10), lane.take(11)];
+  for (const number of [5, 6, 10, 11]) {
+    await turn();
+    end(number);
+  }
+  assert.deepEqual((await Promise.all(again)).sort(), [0, 1]);
+});
+
+test('take() fills nothing beyond the last batch, nor ahead when told so', async () => {
+  const short = watchedLane({ last: 2 });
+  short.lane.take(1);
+  await turn();
+  assert.deepEqual(short.started, [
+    [1, 0],
+    [2, 1],
+  ]);
+  const plain = watchedLane({ ahead: false });
+  plain.lane.take(1);
+  await turn();
+  assert.deepEqual(plain.started, [[1, 0]]);
+});
+
+test('take() rejects when its filling fails, also one ahead of its time, and its slot serves again', async () => {
+  const { lane, started, ends, end } = watchedLane();
+  const first = lane.take(1);
+  await turn();
+  ends.get(2)!.reject(new Error('lost'));
+  end(1);
+  await first;
+  await turn();
+  await assert.rejects(lane.take(2), /lost/);
+  const again = lane.take(2);
+  for (const number of [3, 4]) end(number); // those ahead give way
+  await turn();
+  assert.equal(started.filter(([number]) => number === 2).length, 2);
+  end(2);
+  assert.ok([1, 2].includes(await again));
+});
+
+test('release() refuses a slot that is not lent for that batch', async () => {
+  const { lane, end } = watchedLane();
+  const first = lane.take(1);
+  await turn();
+  end(1);
+  const slot = await first;
+  assert.throws(() => lane.release(slot, 2), { name: 'AssertionError' });
+  lane.release(slot, 1);
+  assert.throws(() => lane.release(slot, 1), { name: 'AssertionError' });
+});
+
+test('close() makes those who wait reject, and those who come', async () => {
+  const { lane, end } = watchedLane({ slots: [0] });
+  const first = lane.take(1);
+  await turn();
+  end(1);
+  await first;
+  const second = lane.take(2);
+  lane.close((number) => new Error(`${number} is not filled`));
+  await assert.rejects(second, /2 is not filled/);
+  await assert.rejects(lane.take(3), /3 is not filled/);
+});

@@ -1,0 +1,14 @@
+/** Whatever bytes an image file has: pixels or a reason. In a process of its own, for what decodes is C. */
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { runNode } from '../../native/child.js';
+
+const PROGRAM = fileURLToPath(new URL('decode-fuzz-program.js', import.meta.url));
+
+test('decode() has pixels or a reason for any bytes, and neither ends the process nor fills its memory', async (t) => {
+  const { code, signal, stdout, stderr } = await runNode([PROGRAM]);
+  for (const line of stdout.trim().split('\n')) t.diagnostic(line);
+  assert.deepEqual({ code, signal, stderr }, { code: 0, signal: null, stderr: '' });
+  assert.match(stdout, /\d+ images: \d+ read, \d+ refused/);
+});

@@ -1,0 +1,69 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { createPainter } from '../../../src/data/images/augment.js';
+import { changesOfViews } from '../../../src/data/images/views.js';
+import { openFeeder, slotViews } from '../../../src/data/index.js';
+import { ConfigError } from '../../../src/errors.js';
+import { PLAIN, smallDataset } from '../sets.js';
+
+test("changesOfViews() has the paper's ten: corners and middle of 224 in 256, then mirrored", () => {
+  const places = changesOfViews(10, 256, 224).map(({ top, left, flip }) => [top, left, flip]);
+  const five = [
+    [0, 0],
+    [0, 32],
+    [32, 0],
+    [32, 32],
+    [16, 16],
+  ];
+  assert.deepEqual(places, [...five.map((place) => [...place, false]), ...five.map((place) => [...place, true])]);
+  assert.ok(changesOfViews(10, 256, 224).every(({ brightness, contrast }) => brightness === 1 && contrast === 1));
+  assert.deepEqual(changesOfViews(1, 256, 224), [changesOfViews(10, 256, 224)[4]]);
+});
+
+test('changesOfViews() refuses ten views of an image no larger than the window', () => {
+  assert.throws(
+    () => changesOfViews(10, 28, 28),
+    (error) => error instanceof ConfigError && /data\.resize is 28, as net\.inputSize is/.test(error.message),
+  );
+});
+
+/** 5 test images in batches of 2, 2 and 1, windows of 5 in 8 pixels. */
+const OPTIONS = { dataset: smallDataset(4, 5, true), batchSize: 2, inputSize: 5, inputChannels: 1, seed: 1 };
+const DATA = {
+  ...PLAIN,
+  ...{ resize: 8, randomCrop: true, flip: true, brightness: 0, contrast: 0, saturation: 0, mean: [10], scale: 0.5 },
+  workers: 0,
+};
+
+for (const workers of [0, 2]) {
+  test(`test() gives each test image in ten views, with ${workers} threads`, async (t) => {
+    const feeder = openFeeder({ ...OPTIONS, data: { ...DATA, workers }, views: 10 });
+    t.after(() => feeder.close());
+    assert.equal(feeder.testBatches, 3);
+    const paint = createPainter(OPTIONS.dataset, DATA, 5, 1);
+    const changes = changesOfViews(10, 8, 5);
+    for (let number = 0; number < 3; number++) {
+      for (const [view, expectedChanges] of changes.entries()) {
+        const batch = await feeder.test(number, view);
+        assert.equal(batch.count, number === 2 ? 1 : 2);
+        const { images, labels } = slotViews(feeder.slots[batch.slot]!, 2, 5, 1);
+        for (let i = 0; i < batch.count; i++) {
+          const index = number * 2 + i;
+          const expected = new Float32Array(25);
+          paint(expected, 0, OPTIONS.dataset.test.images, index * 16, expectedChanges);
+          assert.deepEqual(images.slice(i * 25, i * 25 + 25), expected, `image ${index}, view ${view}`);
+          assert.equal(labels[i], OPTIONS.dataset.test.labels[index]);
+        }
+        feeder.release(batch);
+      }
+    }
+    await assert.rejects(feeder.test(0, 10), /there is no view 10/);
+  });
+}
+
+test('test() without views has one', async (t) => {
+  const feeder = openFeeder({ ...OPTIONS, data: DATA });
+  t.after(() => feeder.close());
+  feeder.release(await feeder.test(2));
+  await assert.rejects(feeder.test(0, 1), /there is no view 1/);
+});
