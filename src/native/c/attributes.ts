@@ -100,25 +100,10 @@ function pointersTo(pieces: readonly Uint8Array[]): BigUint64Array {
   return pointers;
 }
 
-/** The library with a graph's attribute functions in the place of an eager op's. */
+/** The library with a graph's attribute functions (`TF_SetAttrInt`) in place of an eager op's (`TFE_OpSetAttrInt`). */
 export function graphAttributes(library: Library): Library {
-  const { c } = library;
-  return {
-    ...library,
-    c: {
-      ...c,
-      TFE_OpSetAttrString: c.TF_SetAttrString,
-      TFE_OpSetAttrInt: c.TF_SetAttrInt,
-      TFE_OpSetAttrFloat: c.TF_SetAttrFloat,
-      TFE_OpSetAttrBool: c.TF_SetAttrBool,
-      TFE_OpSetAttrType: c.TF_SetAttrType,
-      TFE_OpSetAttrShape: (op, name, dims, rank) => c.TF_SetAttrShape(op, name, dims, rank),
-      TFE_OpSetAttrStringList: c.TF_SetAttrStringList,
-      TFE_OpSetAttrIntList: c.TF_SetAttrIntList,
-      TFE_OpSetAttrFloatList: c.TF_SetAttrFloatList,
-      TFE_OpSetAttrBoolList: c.TF_SetAttrBoolList,
-      TFE_OpSetAttrTypeList: c.TF_SetAttrTypeList,
-      TFE_OpSetAttrShapeList: (op, name, dims, ranks, count) => c.TF_SetAttrShapeList(op, name, dims, ranks, count),
-    },
-  };
+  const setters = Object.entries(library.c)
+    .filter(([name]) => name.startsWith('TF_SetAttr'))
+    .map(([name, setter]) => [name.replace('TF_', 'TFE_Op'), setter]);
+  return { ...library, c: { ...library.c, ...Object.fromEntries(setters) } };
 }

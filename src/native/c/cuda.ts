@@ -1,6 +1,6 @@
 /** Asks CUDA itself: its driver, and the libraries that TensorFlow opens. Nothing here needs TensorFlow. */
 import { type DriverAnswer, type GpuFacts, type LibraryState, mustCompile } from '../install/gpu-support.js';
-import { loadKoffi } from '../install/koffi.js';
+import { bind, loadKoffi, type NativeLibrary } from '../install/koffi.js';
 import { fetchedBuild, findLibrary } from '../install/library.js';
 import { hasNvidiaCard, hasNvidiaDevice, readNvidia } from '../install/nvidia.js';
 import type { Card } from '../install/nvidia-smi.js';
@@ -18,7 +18,19 @@ const OPENED_BY_TENSORFLOW = [
   'libcudnn.so.9',
 ];
 
+/** `dlfcn.h` */
+export const DYNAMIC_LOADING = ['void *dlopen(const char *path, int flags)', 'const char *dlerror()'] as const;
 const RTLD_LAZY = 1;
+
+/** `cuda.h` */
+const DRIVER = [
+  'int cuDriverGetVersion(_Out_ void *version)',
+  'int cuInit(uint32_t flags)',
+  'int cuGetErrorName(int error, _Out_ const char **name)',
+  'int cuDeviceGetCount(_Out_ void *count)',
+  'int cuDeviceGetAttribute(_Out_ void *value, int attribute, int device)',
+  'int cuDeviceGetName(_Out_ void *name, int bytes, int device)',
+] as const;
 /** `CUdevice_attribute` of cuda.h. */
 const CAPABILITY_MAJOR = 75;
 const CAPABILITY_MINOR = 76;
@@ -26,7 +38,7 @@ const NAME_BYTES = 128;
 
 /** Whatever stands in the way, as an answer. */
 export function askDriver(): DriverAnswer {
-  let driver: ReturnType<typeof koffi.load>;
+  let driver: NativeLibrary;
   try {
     driver = koffi.load('libcuda.so.1');
   } catch (error) {
@@ -36,19 +48,22 @@ export function askDriver(): DriverAnswer {
     const out = new Int32Array(1);
     return call(out) === 0 ? out[0]! : 0;
   };
-  const version = number(driver.func('int cuDriverGetVersion(void *version)'));
+  const cu = bind(DRIVER, [driver]);
+  const version = number(cu.cuDriverGetVersion);
   const cuda = version > 0 ? { cuda: `${Math.floor(version / 1000)}.${Math.floor((version % 1000) / 10)}` } : {};
-  const code: number = driver.func('int cuInit(unsigned int flags)')(0);
-  if (code !== 0) return { ...cuda, refusal: { code, name: nameOf(driver, code) }, cards: [] };
-  const count = number(driver.func('int cuDeviceGetCount(void *count)'));
-  const attribute = driver.func('int cuDeviceGetAttribute(void *value, int attribute, int device)');
-  const getName = driver.func('int cuDeviceGetName(void *name, int bytes, int device)');
+  const code = cu.cuInit(0);
+  if (code !== 0) {
+    const name: [string | null] = [null];
+    const isKnown = cu.cuGetErrorName(code, name) === 0;
+    return { ...cuda, refusal: { code, name: (isKnown && name[0]) || 'unknown' }, cards: [] };
+  }
+  const count = number(cu.cuDeviceGetCount);
   const cards = Array.from({ length: count }, (_, i): Card => {
     const [major, minor] = [CAPABILITY_MAJOR, CAPABILITY_MINOR].map((which) =>
-      number((out) => attribute(out, which, i)),
+      number((out) => cu.cuDeviceGetAttribute(out, which, i)),
     );
     const name = Buffer.alloc(NAME_BYTES);
-    getName(name, NAME_BYTES, i);
+    cu.cuDeviceGetName(name, NAME_BYTES, i);
     return { name: name.toString('utf8', 0, name.indexOf(0)), computeCapability: `${major}.${minor}` };
   });
   return { ...cuda, cards };
@@ -74,18 +89,16 @@ export function compiledAtFirstUse(root = '/'): string | undefined {
 
 /** Whether each library that TensorFlow opens can be opened; after TensorFlow was loaded, as TensorFlow would find it. */
 export function openableLibraries(): LibraryState[] {
-  const self = koffi.load(null);
-  const dlopen = self.func('void *dlopen(const char *path, int flags)');
-  const dlerror = self.func('const char *dlerror()');
+  const { dlopen, dlerror } = bind(DYNAMIC_LOADING);
   return OPENED_BY_TENSORFLOW.map((name) =>
-    dlopen(name, RTLD_LAZY) === null ? { name, error: reasonOf(new Error(dlerror())) } : { name },
+    dlopen(name, RTLD_LAZY) ? { name } : { name, error: reasonOf(new Error(dlerror())) },
   );
 }
 
 /** cuDNN's version as its own function tells, 91002 for 9.10.2; nothing where there is none. */
 export function cudnnVersion(): number | undefined {
   try {
-    return Number(koffi.load('libcudnn.so.9').func('size_t cudnnGetVersion()')());
+    return Number(bind(['size_t cudnnGetVersion()'], [koffi.load('libcudnn.so.9')]).cudnnGetVersion());
   } catch {
     return undefined;
   }
@@ -118,10 +131,4 @@ export function examineGpus(gpus: number, thorough = false, root = '/'): GpuFact
 function reasonOf(error: unknown): string {
   const [line = ''] = (error instanceof Error ? error.message : String(error)).split('\n');
   return line.replace(/^Failed to load shared library: /, '');
-}
-
-function nameOf(driver: ReturnType<typeof koffi.load>, code: number): string {
-  const text = [null as string | null];
-  const failed: number = driver.func('int cuGetErrorName(int error, _Out_ const char **name)')(code, text);
-  return failed === 0 && text[0] ? text[0] : 'unknown';
 }

@@ -2,26 +2,28 @@
  * Loads TensorFlow into the process and binds its C functions. Every thread that uses it calls
  * {@link openLibrary} for itself; the library is loaded once.
  */
+import { dirname } from 'node:path';
 import { isNoexec, unmappableFile } from '../../addon.js';
 import { SetupError } from '../../errors.js';
 import { printable } from '../../printable.js';
 import { remedies } from '../install/environment.js';
-import { loadKoffi } from '../install/koffi.js';
+import { bind, type CFunctions, loadKoffi, nameIn } from '../install/koffi.js';
 import { cudaPreload, type FoundLibrary, findLibrary } from '../install/library.js';
-import { hasUsableDriver } from './cuda.js';
+import { DYNAMIC_LOADING, hasUsableDriver } from './cuda.js';
 import { oneAtATime, type ProcessWords } from './process-wide.js';
-import { PROTOTYPES } from './prototypes.js';
-import { type Pointer, STRUCTS, type TensorFlowC } from './signatures.js';
+import { type Pointer, PROTOTYPES, type TensorFlowC } from './signatures.js';
 
 const koffi = loadKoffi();
+koffi.struct('TF_Output', { oper: 'void *', index: 'int' });
 
 /** The few functions of the C library that the binding needs. */
-export interface LibC {
-  memcpy(to: Pointer | ArrayBufferView, from: Pointer | ArrayBufferView, bytes: number): void;
-  getenv(name: string): string | null;
-  setenv(name: string, value: string, overwrite: number): number;
-  unsetenv(name: string): number;
-}
+const LIB_C = [
+  'void *memcpy(_Out_ void *to, const void *from, size_t bytes)',
+  'const char *getenv(const char *name)',
+  'int setenv(const char *name, const char *value, int overwrite)',
+  'int unsetenv(const char *name)',
+] as const;
+type LibC = CFunctions<(typeof LIB_C)[number]>;
 
 export interface Library {
   c: TensorFlowC;
@@ -50,7 +52,7 @@ let opened: Library | undefined;
  */
 export function openLibrary(): Library {
   if (opened) return opened;
-  const libc = bindLibC();
+  const libc = bind(LIB_C);
   const [framework, tensorflow] = oneAtATime('load TensorFlow', (words) => {
     if (words.library !== 0n) return koffi.decode(words.library, 'char', -1).split('\n') as [string, string];
     const { paths, kept } = loadFiles(libc, words);
@@ -85,79 +87,60 @@ function loadFiles(libc: LibC, words: ProcessWords): { paths: [string, string]; 
   // The levels are those below which nothing is said: 0 info, 1 warning, 2 error.
   const wantsInfo = libc.getenv('TF_CPP_MIN_LOG_LEVEL') === '0';
   libc.setenv('TF_CPP_MIN_LOG_LEVEL', '2', 0);
-  const { dlopen, dlerror, strdup } = bindLoader();
+  const { dlopen, dlerror, strdup } = bind([...DYNAMIC_LOADING, 'void *strdup(const char *text)']);
   // Without RTLD_NODELETE the library is unmapped while its threads still run, and the process dies at its end.
   const open = (path: string, flags: number) => {
-    if (dlopen(path, flags) === null) {
-      throw new SetupError(`Cannot load ${whyNot(path, dlerror(), found.source)}`);
+    if (!dlopen(path, flags)) {
+      throw new SetupError(`Cannot load ${whyNot(path, dlerror(), found)}`);
     }
   };
   for (const path of cudaPreload(found.nvidiaFolders)) open(path, RTLD_NOW | RTLD_GLOBAL | RTLD_NODELETE);
   const loadFramework = () => open(found.framework, RTLD_NOW | RTLD_NODELETE);
-  if (wantsInfo) loadFramework();
+  // Only TensorFlow's builds for Linux have oneDNN.
+  if (wantsInfo || process.platform !== 'linux') loadFramework();
   else withoutLog(words, libc, loadFramework);
   open(found.tensorflow, RTLD_NOW | RTLD_NODELETE);
   const paths: [string, string] = [found.framework, found.tensorflow];
   return { paths, kept: strdup(paths.join('\n')) };
 }
 
-/** Why the library is not loaded, and what to do: to fetch it again helps where the file is broken, not its disk. */
-function whyNot(path: string, said: string, source: FoundLibrary['source']): string {
-  if (unmappableFile(said) === undefined && !isNoexec(path))
-    return `${path}: ${said}; run \`alexnet-split setup\` to fetch a working copy, or point TENSORFLOW_DIR at one`;
-  const elsewhere =
-    source === 'cache'
+/** Why `dlopen` does not load a file, and what to do. */
+function whyNot(path: string, said: string, { source, framework }: FoundLibrary): string {
+  const isCached = source === 'cache';
+  if (unmappableFile(said) !== undefined || isNoexec(path)) {
+    const elsewhere = isCached
       ? 'set ALEXNET_SPLIT_CACHE to a folder on another disk, where the library is fetched again'
       : 'point TENSORFLOW_DIR at a copy on another disk';
-  return `${path}: the system runs no code from its disk (${said}), which is probably mounted noexec; ${elsewhere}, or have that disk mounted with exec`;
+    return `${path}: the system runs no code from its disk (${said}), which is probably mounted noexec; ${elsewhere}, or have that disk mounted with exec`;
+  }
+  const reason = REASONS.find(([words]) => said.startsWith(path) && words.test(said))?.[1];
+  const detail = said.replace(`${path}: `, '');
+  const remedy = isCached
+    ? `delete the folder ${dirname(dirname(framework))}, and run \`alexnet-split setup\` to fetch the library again`
+    : 'point TENSORFLOW_DIR at a library for this machine, or unset it and run `alexnet-split setup` to fetch one';
+  return `${path}: ${reason ? `${reason} (${detail})` : detail}; ${remedy}`;
 }
+
+/** What the messages of `dlopen` about a file that is there mean: those of Linux, and of macOS. */
+const REASONS: readonly [RegExp, string][] = [
+  [
+    // For another 64-bit processor, Linux says no more than that there is no such file.
+    /wrong ELF class|cannot open shared object file: No such file|incompatible architecture/,
+    `it is built for another kind of machine, expected a library for ${process.arch} ${process.platform}`,
+  ],
+  [
+    /invalid ELF header|file too short|not a mach-o|no(?:t a)? valid mach-o/i,
+    'it is not a shared library of this system',
+  ],
+];
 
 function bindTensorFlow(framework: string, tensorflow: string): TensorFlowC {
-  const libraries = [koffi.load(tensorflow), koffi.load(framework)];
-  declareStructs();
-  const missing: string[] = [];
-  const bound: Record<string, unknown> = {};
-  for (const [name, prototype] of Object.entries(PROTOTYPES)) {
-    const holder = libraries.find((library) => hasSymbol(library, name));
-    if (holder) bound[name] = holder.func(prototype);
-    else missing.push(name);
-  }
-  if (missing.length > 0) {
-    throw new SetupError(
-      `Cannot use ${tensorflow}: it lacks ${missing.length} functions of TensorFlow's C API (${missing.slice(0, 3).join(', ')}); use TensorFlow 2.21, which \`alexnet-split setup\` fetches`,
-    );
-  }
-  return bound as unknown as TensorFlowC;
-}
-
-let declared = false;
-
-/** koffi takes a name once in a thread. */
-function declareStructs(): void {
-  if (declared) return;
-  for (const [name, fields] of Object.entries(STRUCTS)) koffi.struct(name, fields);
-  declared = true;
-}
-
-function hasSymbol(library: ReturnType<typeof koffi.load>, name: string): boolean {
-  try {
-    return library.symbol(name) !== null;
-  } catch {
-    return false; // koffi throws for an unknown name
-  }
-}
-
-function bindLoader() {
-  const self = koffi.load(null);
-  return {
-    dlopen: self.func('void *dlopen(const char *path, int flags)'),
-    dlerror: self.func('const char *dlerror()'),
-    strdup: self.func('void *strdup(const char *text)'),
-  } as unknown as {
-    dlopen(path: string, flags: number): Pointer | null;
-    dlerror(): string;
-    strdup(text: string): Pointer;
-  };
+  const c = bind(PROTOTYPES, [koffi.load(tensorflow), koffi.load(framework)]);
+  const missing = PROTOTYPES.map(nameIn).filter((name) => !(name in c));
+  if (missing.length === 0) return c;
+  throw new SetupError(
+    `Cannot use ${tensorflow}: it lacks ${missing.length} functions of TensorFlow's C API (${missing.slice(0, 3).join(', ')}); use TensorFlow 2.21, which \`alexnet-split setup\` fetches`,
+  );
 }
 
 /**
@@ -167,14 +150,12 @@ function bindLoader() {
  * whatever thread, arrives. When the thread ends in the middle of this, the next one that loads puts it right.
  */
 function withoutLog(words: ProcessWords, { memcpy }: LibC, action: () => void): void {
-  const self = koffi.load(null);
-  // Only TensorFlow's builds for Linux have oneDNN.
-  const nowhere = process.platform === 'linux' ? openNowhere(self) : null;
-  if (nowhere === null) {
+  const nowhere = bind(['void *fopen(const char *path, const char *mode)']).fopen('/dev/null', 'we');
+  if (!nowhere) {
     action();
     return;
   }
-  const variable: Pointer = self.symbol('stderr');
+  const variable: Pointer = koffi.load(null).symbol('stderr');
   const pointer = new BigUint64Array(1);
   memcpy(pointer, variable, 8);
   if (words.stderr === 0n) words.stderr = pointer[0]!;
@@ -186,18 +167,4 @@ function withoutLog(words: ProcessWords, { memcpy }: LibC, action: () => void): 
     memcpy(variable, BigUint64Array.of(words.stderr), 8);
     words.stderr = 0n;
   }
-}
-
-function openNowhere(self: ReturnType<typeof koffi.load>): Pointer | null {
-  return self.func('void *fopen(const char *path, const char *mode)')('/dev/null', 'we');
-}
-
-function bindLibC(): LibC {
-  const self = koffi.load(null);
-  return {
-    memcpy: self.func('void *memcpy(void *to, const void *from, size_t bytes)'),
-    getenv: self.func('const char *getenv(const char *name)'),
-    setenv: self.func('int setenv(const char *name, const char *value, int overwrite)'),
-    unsetenv: self.func('int unsetenv(const char *name)'),
-  } as unknown as LibC;
 }

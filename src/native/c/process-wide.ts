@@ -9,8 +9,7 @@
 import { readFileSync } from 'node:fs';
 import { NativeError } from '../../errors.js';
 import { RunningClock } from '../../running-time.js';
-import { loadKoffi } from '../install/koffi.js';
-import type { Pointer } from './signatures.js';
+import { bind, type CFunctions, loadKoffi, type Pointer } from '../install/koffi.js';
 
 const koffi = loadKoffi();
 
@@ -40,6 +39,26 @@ const POLL_MICROSECONDS = 1_000;
 /** `TF_DEADLINE_EXCEEDED` of `tensorflow/c/tf_status.h`. */
 const DEADLINE_EXCEEDED = 4;
 
+const FUNCTIONS = [
+  'void *calloc(size_t count, size_t bytes)',
+  'void free(void *address)',
+  'void *memcpy(_Out_ void *to, const void *from, size_t bytes)',
+  'const char *getenv(const char *name)',
+  'int setenv(const char *name, const char *value, int overwrite)',
+  'int usleep(uint32_t microseconds)',
+  'int pthread_mutexattr_init(_Out_ void *attributes)',
+  'int pthread_mutex_init(void *mutex, const void *attributes)',
+  'int pthread_mutex_trylock(void *mutex)',
+  'int pthread_mutex_unlock(void *mutex)',
+] as const;
+/** macOS does not have these. */
+const ROBUST_FUNCTIONS = [
+  'int pthread_mutexattr_setrobust(_Out_ void *attributes, int robust)',
+  'int pthread_mutex_consistent(void *mutex)',
+] as const;
+
+type Functions = CFunctions<(typeof FUNCTIONS)[number]> & Partial<CFunctions<(typeof ROBUST_FUNCTIONS)[number]>>;
+
 let bound: Functions | undefined;
 let own: Pointer | undefined;
 
@@ -52,7 +71,7 @@ let own: Pointer | undefined;
  * @throws NativeError (DEADLINE_EXCEEDED) then; what `action` throws.
  */
 export function oneAtATime<T>(doing: string, action: (words: ProcessWords) => T, waitMs = WAIT_MS): T {
-  bound ??= bind();
+  bound ??= bind([...FUNCTIONS, ...ROBUST_FUNCTIONS]);
   own ??= sharedBlock(bound);
   const c = bound;
   const block = own;
@@ -130,41 +149,4 @@ function wordsAt(c: Functions, block: Pointer): ProcessWords {
     });
   }
   return words;
-}
-
-interface Functions {
-  calloc(count: number, bytes: number): Pointer;
-  free(address: Pointer): void;
-  memcpy(to: Pointer | ArrayBufferView, from: Pointer | ArrayBufferView, bytes: number): void;
-  getenv(name: string): string | null;
-  setenv(name: string, value: string, overwrite: number): number;
-  usleep(microseconds: number): number;
-  pthread_mutexattr_init(attributes: Uint8Array): number;
-  pthread_mutex_init(mutex: Pointer, attributes: Uint8Array): number;
-  pthread_mutex_trylock(mutex: Pointer): number;
-  pthread_mutex_unlock(mutex: Pointer): number;
-  /** These two macOS does not have. */
-  pthread_mutexattr_setrobust?(attributes: Uint8Array, robust: number): number;
-  pthread_mutex_consistent?(mutex: Pointer): number;
-}
-
-function bind(): Functions {
-  const self = koffi.load(null);
-  const isLinux = process.platform === 'linux';
-  return {
-    calloc: self.func('void *calloc(size_t count, size_t bytes)'),
-    free: self.func('void free(void *address)'),
-    memcpy: self.func('void *memcpy(void *to, const void *from, size_t bytes)'),
-    getenv: self.func('const char *getenv(const char *name)'),
-    setenv: self.func('int setenv(const char *name, const char *value, int overwrite)'),
-    usleep: self.func('int usleep(uint32_t microseconds)'),
-    pthread_mutexattr_init: self.func('int pthread_mutexattr_init(void *attributes)'),
-    pthread_mutex_init: self.func('int pthread_mutex_init(void *mutex, void *attributes)'),
-    pthread_mutex_trylock: self.func('int pthread_mutex_trylock(void *mutex)'),
-    pthread_mutex_unlock: self.func('int pthread_mutex_unlock(void *mutex)'),
-    ...(isLinux && {
-      pthread_mutexattr_setrobust: self.func('int pthread_mutexattr_setrobust(void *attributes, int robust)'),
-      pthread_mutex_consistent: self.func('int pthread_mutex_consistent(void *mutex)'),
-    }),
-  } as unknown as Functions;
 }

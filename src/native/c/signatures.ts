@@ -1,181 +1,129 @@
 /**
- * The part of TensorFlow's C API that is used here, as TypeScript has it; `prototypes.ts` has the same for koffi.
+ * The part of TensorFlow's C API that is used here, as its headers declare it; the TypeScript types follow from that.
  *
  * Sources: `tensorflow/c/c_api.h`, `tensorflow/c/tf_tensor.h`, `tensorflow/c/tf_tstring.h`,
- * `tensorflow/c/eager/c_api.h`, `tensorflow/c/eager/c_api_experimental.h` (release 2.21).
- * A pointer is a `bigint` (its address), so that it can cross threads; `null` stands for NULL.
+ * `tensorflow/c/eager/c_api.h`, `tensorflow/c/eager/c_api_experimental.h` (release 2.21). Pointers to TensorFlow's own
+ * structs are `void *`, and an array of such pointers is an array of their addresses (`uint64_t *`).
  */
+import type { CFunctions, GraphOutput, Pointer } from '../install/koffi.js';
 
-/** An address in this process; 0n is NULL. */
-export type Pointer = bigint;
-type Text = string | Uint8Array | null;
-
-/** `TF_Output`: one output of an operation in a graph. */
-export interface GraphOutput {
-  oper: Pointer;
-  index: number;
-}
-
-/** The C structs that prototypes name, as koffi declares them. */
-export const STRUCTS = { TF_Output: { oper: 'void *', index: 'int' } } as const;
+export type { GraphOutput, Pointer };
 
 /** Each name is bound to the C function of the same name. */
-export interface TensorFlowC {
-  TF_Version(): string;
-  TF_NewStatus(): Pointer;
-  TF_DeleteStatus(status: Pointer): void;
-  TF_GetCode(status: Pointer): number;
-  TF_Message(status: Pointer): string;
+export type TensorFlowC = CFunctions<(typeof PROTOTYPES)[number]>;
 
-  TF_AllocateTensor(dtype: number, dims: BigInt64Array, rank: number, bytes: number): Pointer;
-  TF_NewTensor(
-    dtype: number,
-    dims: BigInt64Array,
-    rank: number,
-    data: Pointer,
-    bytes: number,
-    deallocator: Pointer,
-    argument: Pointer,
-  ): Pointer;
-  TF_DeleteTensor(tensor: Pointer): void;
-  TF_TensorData(tensor: Pointer): Pointer;
-  TF_TensorByteSize(tensor: Pointer): number;
+export const PROTOTYPES = [
+  'const char *TF_Version()',
+  'void *TF_NewStatus()',
+  'void TF_DeleteStatus(void *status)',
+  'int TF_GetCode(void *status)',
+  'const char *TF_Message(void *status)',
 
-  TF_StringInit(string: Pointer): void;
-  TF_StringCopy(string: Pointer, bytes: Uint8Array, size: number): void;
-  TF_StringDealloc(string: Pointer): void;
-  TF_StringGetSize(string: Pointer): number;
-  TF_StringGetDataPointer(string: Pointer): Pointer;
+  'void *TF_AllocateTensor(int dtype, const int64_t *dims, int rank, size_t bytes)',
+  'void *TF_NewTensor(int dtype, const int64_t *dims, int rank, void *data, size_t bytes, void *free, void *argument)',
+  'void TF_DeleteTensor(void *tensor)',
+  'void *TF_TensorData(void *tensor)',
+  'size_t TF_TensorByteSize(void *tensor)',
 
-  TFE_NewContextOptions(): Pointer;
-  TFE_DeleteContextOptions(options: Pointer): void;
-  TFE_ContextOptionsSetConfig(options: Pointer, proto: Uint8Array, size: number, status: Pointer): void;
-  TFE_ContextOptionsSetDevicePlacementPolicy(options: Pointer, policy: number): void;
-  TFE_NewContext(options: Pointer, status: Pointer): Pointer;
-  TFE_ContextListDevices(context: Pointer, status: Pointer): Pointer;
-  TF_DeleteDeviceList(list: Pointer): void;
-  TF_DeviceListCount(list: Pointer): number;
-  TF_DeviceListName(list: Pointer, index: number, status: Pointer): string;
-  TF_DeviceListType(list: Pointer, index: number, status: Pointer): string;
-  TF_DeviceListMemoryBytes(list: Pointer, index: number, status: Pointer): number;
+  'void TF_StringInit(void *string)',
+  'void TF_StringCopy(void *string, const void *bytes, size_t size)',
+  'void TF_StringDealloc(void *string)',
+  'size_t TF_StringGetSize(void *string)',
+  'void *TF_StringGetDataPointer(void *string)',
 
-  TFE_NewTensorHandle(tensor: Pointer, status: Pointer): Pointer;
-  TFE_DeleteTensorHandle(handle: Pointer): void;
-  TFE_TensorHandleDataType(handle: Pointer): number;
-  TFE_TensorHandleNumDims(handle: Pointer, status: Pointer): number;
-  TFE_TensorHandleDim(handle: Pointer, index: number, status: Pointer): number;
-  TFE_TensorHandleResolve(handle: Pointer, status: Pointer): Pointer;
-  TFE_TensorHandleBackingDeviceName(handle: Pointer, status: Pointer): string;
-  TFE_TensorHandleCopyToDevice(handle: Pointer, context: Pointer, device: string, status: Pointer): Pointer;
+  'void *TFE_NewContextOptions()',
+  'void TFE_DeleteContextOptions(void *options)',
+  'void TFE_ContextOptionsSetConfig(void *options, const void *proto, size_t size, void *status)',
+  'void TFE_ContextOptionsSetDevicePlacementPolicy(void *options, int policy)',
+  'void *TFE_NewContext(void *options, void *status)',
+  'void *TFE_ContextListDevices(void *context, void *status)',
+  'void TF_DeleteDeviceList(void *list)',
+  'int TF_DeviceListCount(void *list)',
+  'const char *TF_DeviceListName(void *list, int index, void *status)',
+  'const char *TF_DeviceListType(void *list, int index, void *status)',
+  'int64_t TF_DeviceListMemoryBytes(void *list, int index, void *status)',
 
-  TFE_NewOp(context: Pointer, name: string, status: Pointer): Pointer;
-  TFE_DeleteOp(op: Pointer): void;
-  TFE_OpSetDevice(op: Pointer, device: string, status: Pointer): void;
-  TFE_OpAddInput(op: Pointer, handle: Pointer, status: Pointer): void;
-  TFE_OpAddInputList(op: Pointer, handles: BigUint64Array, count: number, status: Pointer): void;
-  TFE_OpSetAttrString(op: Pointer, name: string, value: Text, size: number): void;
-  TFE_OpSetAttrInt(op: Pointer, name: string, value: number): void;
-  TFE_OpSetAttrFloat(op: Pointer, name: string, value: number): void;
-  TFE_OpSetAttrBool(op: Pointer, name: string, value: number): void;
-  TFE_OpSetAttrType(op: Pointer, name: string, value: number): void;
-  TFE_OpSetAttrShape(op: Pointer, name: string, dims: BigInt64Array | null, rank: number, status: Pointer): void;
-  TFE_OpSetAttrStringList(
-    op: Pointer,
-    name: string,
-    values: BigUint64Array,
-    sizes: BigUint64Array,
-    count: number,
-  ): void;
-  TFE_OpSetAttrIntList(op: Pointer, name: string, values: BigInt64Array, count: number): void;
-  TFE_OpSetAttrFloatList(op: Pointer, name: string, values: Float32Array, count: number): void;
-  TFE_OpSetAttrBoolList(op: Pointer, name: string, values: Uint8Array, count: number): void;
-  TFE_OpSetAttrTypeList(op: Pointer, name: string, values: Int32Array, count: number): void;
-  TFE_OpSetAttrShapeList(
-    op: Pointer,
-    name: string,
-    dims: BigUint64Array,
-    ranks: Int32Array,
-    count: number,
-    status: Pointer,
-  ): void;
-  TFE_ContextAddFunction(context: Pointer, fn: Pointer, status: Pointer): void;
-  TFE_ContextRemoveFunction(context: Pointer, name: string, status: Pointer): void;
+  'void *TFE_NewTensorHandle(void *tensor, void *status)',
+  'void TFE_DeleteTensorHandle(void *handle)',
+  'int TFE_TensorHandleDataType(void *handle)',
+  'int TFE_TensorHandleNumDims(void *handle, void *status)',
+  'int64_t TFE_TensorHandleDim(void *handle, int index, void *status)',
+  'void *TFE_TensorHandleResolve(void *handle, void *status)',
+  'const char *TFE_TensorHandleBackingDeviceName(void *handle, void *status)',
+  'void *TFE_TensorHandleCopyToDevice(void *handle, void *context, const char *device, void *status)',
 
-  TF_GetRegisteredKernelsForOp(op: string, status: Pointer): Pointer;
-  TFE_ContextEnableGraphCollection(context: Pointer): void;
-  TFE_ContextDisableGraphCollection(context: Pointer): void;
-  TFE_ContextExportRunMetadata(context: Pointer, buffer: Pointer, status: Pointer): void;
+  'void *TFE_NewOp(void *context, const char *name, void *status)',
+  'void TFE_DeleteOp(void *op)',
+  'void TFE_OpSetDevice(void *op, const char *device, void *status)',
+  'void TFE_OpAddInput(void *op, void *handle, void *status)',
+  'void TFE_OpAddInputList(void *op, const uint64_t *handles, int count, void *status)',
+  'void TFE_OpSetAttrString(void *op, const char *name, const void *value, size_t size)',
+  'void TFE_OpSetAttrInt(void *op, const char *name, int64_t value)',
+  'void TFE_OpSetAttrFloat(void *op, const char *name, float value)',
+  'void TFE_OpSetAttrBool(void *op, const char *name, uint8_t value)',
+  'void TFE_OpSetAttrType(void *op, const char *name, int value)',
+  'void TFE_OpSetAttrShape(void *op, const char *name, const int64_t *dims, int rank, void *status)',
+  'void TFE_OpSetAttrStringList(void *op, const char *name, const uint64_t *values, const uint64_t *sizes, int count)',
+  'void TFE_OpSetAttrIntList(void *op, const char *name, const int64_t *values, int count)',
+  'void TFE_OpSetAttrFloatList(void *op, const char *name, const float *values, int count)',
+  'void TFE_OpSetAttrBoolList(void *op, const char *name, const uint8_t *values, int count)',
+  'void TFE_OpSetAttrTypeList(void *op, const char *name, const int *values, int count)',
+  'void TFE_OpSetAttrShapeList(void *op, const char *name, const uint64_t *dims, const int *ranks, int count, void *status)',
+  'void TFE_ContextAddFunction(void *context, void *fn, void *status)',
+  'void TFE_ContextRemoveFunction(void *context, const char *name, void *status)',
 
-  TF_NewGraph(): Pointer;
-  TF_DeleteGraph(graph: Pointer): void;
-  TF_NewOperation(graph: Pointer, op: string, name: string): Pointer;
-  TF_AddInput(description: Pointer, input: GraphOutput): void;
-  TF_AddControlInput(description: Pointer, operation: Pointer): void;
-  TF_AddInputList(description: Pointer, inputs: BigUint64Array, count: number): void;
-  TF_SetAttrString(description: Pointer, name: string, value: Text, size: number): void;
-  TF_SetAttrInt(description: Pointer, name: string, value: number): void;
-  TF_SetAttrFloat(description: Pointer, name: string, value: number): void;
-  TF_SetAttrBool(description: Pointer, name: string, value: number): void;
-  TF_SetAttrType(description: Pointer, name: string, value: number): void;
-  TF_SetAttrShape(description: Pointer, name: string, dims: BigInt64Array | null, rank: number): void;
-  TF_SetAttrStringList(
-    description: Pointer,
-    name: string,
-    values: BigUint64Array,
-    sizes: BigUint64Array,
-    count: number,
-  ): void;
-  TF_SetAttrIntList(description: Pointer, name: string, values: BigInt64Array, count: number): void;
-  TF_SetAttrFloatList(description: Pointer, name: string, values: Float32Array, count: number): void;
-  TF_SetAttrBoolList(description: Pointer, name: string, values: Uint8Array, count: number): void;
-  TF_SetAttrTypeList(description: Pointer, name: string, values: Int32Array, count: number): void;
-  TF_SetAttrShapeList(description: Pointer, name: string, dims: BigUint64Array, ranks: Int32Array, count: number): void;
-  TF_SetAttrTensor(description: Pointer, name: string, tensor: Pointer, status: Pointer): void;
-  TF_FinishOperation(description: Pointer, status: Pointer): Pointer;
-  TF_OperationNumOutputs(operation: Pointer): number;
-  TF_OperationOutputType(output: GraphOutput): number;
-  TF_GraphGetTensorNumDims(graph: Pointer, output: GraphOutput, status: Pointer): number;
-  TF_GraphGetTensorShape(graph: Pointer, output: GraphOutput, dims: BigInt64Array, rank: number, status: Pointer): void;
-  TF_GraphSetTensorShape(graph: Pointer, output: GraphOutput, dims: BigInt64Array, rank: number, status: Pointer): void;
-  TF_GraphGetOpDef(graph: Pointer, op: string, buffer: Pointer, status: Pointer): void;
-  TF_GraphCopyFunction(graph: Pointer, fn: Pointer, gradient: null, status: Pointer): void;
-  TF_NewBuffer(): Pointer;
-  TF_DeleteBuffer(buffer: Pointer): void;
-  TF_GraphToFunctionWithControlOutputs(
-    graph: Pointer,
-    name: string,
-    appendHash: number,
-    numOperations: number,
-    operations: BigUint64Array,
-    numInputs: number,
-    inputs: BigUint64Array,
-    numOutputs: number,
-    outputs: BigUint64Array,
-    outputNames: null,
-    numControls: number,
-    controls: BigUint64Array,
-    controlNames: null,
-    options: null,
-    description: null,
-    status: Pointer,
-  ): Pointer;
-  TF_DeleteFunction(fn: Pointer): void;
-  TF_FunctionName(fn: Pointer): string;
+  'void *TF_GetRegisteredKernelsForOp(const char *op, void *status)',
+  'void TFE_ContextEnableGraphCollection(void *context)',
+  'void TFE_ContextDisableGraphCollection(void *context)',
+  'void TFE_ContextExportRunMetadata(void *context, void *buffer, void *status)',
 
-  TFE_Execute(op: Pointer, outputs: BigUint64Array, numOutputs: Int32Array, status: Pointer): void;
+  'void *TF_NewGraph()',
+  'void TF_DeleteGraph(void *graph)',
+  'void *TF_NewOperation(void *graph, const char *op, const char *name)',
+  'void TF_AddInput(void *description, TF_Output input)',
+  'void TF_AddControlInput(void *description, void *operation)',
+  'void TF_AddInputList(void *description, const uint64_t *inputs, int count)',
+  'void TF_SetAttrString(void *description, const char *name, const void *value, size_t size)',
+  'void TF_SetAttrInt(void *description, const char *name, int64_t value)',
+  'void TF_SetAttrFloat(void *description, const char *name, float value)',
+  'void TF_SetAttrBool(void *description, const char *name, uint8_t value)',
+  'void TF_SetAttrType(void *description, const char *name, int value)',
+  'void TF_SetAttrShape(void *description, const char *name, const int64_t *dims, int rank)',
+  'void TF_SetAttrStringList(void *description, const char *name, const uint64_t *values, const uint64_t *sizes, int count)',
+  'void TF_SetAttrIntList(void *description, const char *name, const int64_t *values, int count)',
+  'void TF_SetAttrFloatList(void *description, const char *name, const float *values, int count)',
+  'void TF_SetAttrBoolList(void *description, const char *name, const uint8_t *values, int count)',
+  'void TF_SetAttrTypeList(void *description, const char *name, const int *values, int count)',
+  'void TF_SetAttrShapeList(void *description, const char *name, const uint64_t *dims, const int *ranks, int count)',
+  'void TF_SetAttrTensor(void *description, const char *name, void *tensor, void *status)',
+  'void *TF_FinishOperation(void *description, void *status)',
+  'int TF_OperationNumOutputs(void *operation)',
+  'int TF_OperationOutputType(TF_Output output)',
+  'int TF_GraphGetTensorNumDims(void *graph, TF_Output output, void *status)',
+  'void TF_GraphGetTensorShape(void *graph, TF_Output output, int64_t *dims, int rank, void *status)',
+  'void TF_GraphSetTensorShape(void *graph, TF_Output output, const int64_t *dims, int rank, void *status)',
+  'void TF_GraphGetOpDef(void *graph, const char *op, void *buffer, void *status)',
+  'void TF_GraphCopyFunction(void *graph, void *fn, const void *gradient, void *status)',
+  'void *TF_NewBuffer()',
+  'void TF_DeleteBuffer(void *buffer)',
+  'void *TF_GraphToFunctionWithControlOutputs(void *graph, const char *name, uint8_t appendHash, int numOperations, const uint64_t *operations, int numInputs, const uint64_t *inputs, int numOutputs, const uint64_t *outputs, const void *outputNames, int numControls, const uint64_t *controls, const void *controlNames, const void *options, const void *description, void *status)',
+  'void TF_DeleteFunction(void *fn)',
+  'const char *TF_FunctionName(void *fn)',
 
-  TF_SetDevice(description: Pointer, device: string): void;
+  'void TFE_Execute(void *op, uint64_t *outputs, int *numOutputs, void *status)',
 
-  TFE_NewExecutor(isAsync: boolean, streams: boolean, mostInFlight: number): Pointer;
-  TFE_DeleteExecutor(executor: Pointer): void;
-  TFE_ExecutorWaitForAllPendingNodes(executor: Pointer, status: Pointer): void;
-  TFE_ExecutorClearError(executor: Pointer): void;
-  TFE_ContextGetExecutorForThread(context: Pointer): Pointer;
-  TFE_ContextSetExecutorForThread(context: Pointer, executor: Pointer): void;
-  TFE_NewCancellationManager(): Pointer;
-  TFE_CancellationManagerStartCancel(cancellation: Pointer): void;
-  TFE_OpSetCancellationManager(op: Pointer, cancellation: Pointer, status: Pointer): void;
-}
+  'void TF_SetDevice(void *description, const char *device)',
+
+  'void *TFE_NewExecutor(bool isAsync, bool streams, int mostInFlight)',
+  'void TFE_DeleteExecutor(void *executor)',
+  'void TFE_ExecutorWaitForAllPendingNodes(void *executor, void *status)',
+  'void TFE_ExecutorClearError(void *executor)',
+  'void *TFE_ContextGetExecutorForThread(void *context)',
+  'void TFE_ContextSetExecutorForThread(void *context, void *executor)',
+  'void *TFE_NewCancellationManager()',
+  'void TFE_CancellationManagerStartCancel(void *cancellation)',
+  'void TFE_OpSetCancellationManager(void *op, void *cancellation, void *status)',
+] as const;
 
 /** Data types: `TF_DataType` in `tensorflow/c/tf_datatype.h`. */
 export const DataType = {

@@ -18,7 +18,7 @@ import { hostname } from 'node:os';
 import { SetupError, truncate } from '../../errors.js';
 import { readJson } from '../../read-json.js';
 import { openNoFollow } from '../../safe-write.js';
-import { loadKoffi } from './koffi.js';
+import { bind, loadKoffi } from './koffi.js';
 
 /** `sys/file.h`, the same on Linux and macOS. */
 const LOCK_EX = 2;
@@ -35,16 +35,13 @@ const MAX_NAME = 255;
  */
 export function tryLock(descriptor: number): boolean {
   const koffi = loadKoffi();
-  const flock = koffi.load(null).func('int flock(int fd, int operation)') as unknown as FLock;
-  if (flock(descriptor, LOCK_EX | LOCK_NB) === 0) return true;
+  if (bind(['int flock(int fd, int operation)']).flock(descriptor, LOCK_EX | LOCK_NB) === 0) return true;
   const { errno } = koffi.os;
   const code = koffi.errno();
   if (code === errno.EWOULDBLOCK || code === errno.EAGAIN || code === errno.EINTR) return false;
   const name = Object.keys(errno).find((each) => errno[each] === code) ?? `error ${code}`;
   throw new Error(`the file system does not lock files (${name})`);
 }
-
-type FLock = (descriptor: number, operation: number) => number;
 
 /** A lock that is held. */
 export interface FileLock {

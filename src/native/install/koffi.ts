@@ -1,13 +1,80 @@
-/** koffi, which calls C, loaded by the first who needs it: most commands do without. */
+/** koffi, which calls C functions. It is loaded at the first call, for most commands need none. */
 import { createRequire } from 'node:module';
 import { explainLoadFailure } from '../../addon.js';
 import { SetupError } from '../../errors.js';
 
 export type Koffi = typeof import('koffi').default;
+export type NativeLibrary = ReturnType<Koffi['load']>;
+
+/** An address in this process, which can cross threads; 0n is NULL. */
+export type Pointer = bigint;
+
+/** `TF_Output` of TensorFlow: one output of an operation in a graph. */
+export interface GraphOutput {
+  oper: Pointer;
+  index: number;
+}
+
+/** The C types that prototypes may use, as TypeScript has them. Koffi does not check what a typed array has. */
+interface CTypes {
+  // biome-ignore lint/suspicious/noConfusingVoidType: a result alone has it
+  void: void;
+  bool: boolean;
+  int: number;
+  float: number;
+  size_t: number;
+  uint8_t: number;
+  int64_t: number;
+  uint32_t: number;
+  TF_Output: GraphOutput;
+  'void *': Pointer;
+  'const void *': Pointer | ArrayBufferView | null;
+  '_Out_ void *': Pointer | ArrayBufferView;
+  'const char *': string;
+  '_Out_ const char **': [string | null];
+  'const uint8_t *': Uint8Array;
+  'int *': Int32Array;
+  'const int *': Int32Array;
+  'int64_t *': BigInt64Array;
+  'const int64_t *': BigInt64Array | null;
+  'uint64_t *': BigUint64Array;
+  'const uint64_t *': BigUint64Array;
+  'const float *': Float32Array;
+}
+
+type CType<Type extends string> = Type extends keyof CTypes ? CTypes[Type] : `${Type} is not in CTypes`;
+
+/** The type of `const void *bytes`: all but the name. */
+type TypeIn<Declaration extends string> = Declaration extends `${infer Type} **${string}`
+  ? CType<`${Type} **`>
+  : Declaration extends `${infer Type} *${string}`
+    ? CType<`${Type} *`>
+    : Declaration extends `${infer Type} ${string}`
+      ? CType<Type>
+      : never;
+
+type TypesIn<Declarations extends string> = Declarations extends ''
+  ? []
+  : Declarations extends `${infer First}, ${infer Rest}`
+    ? [TypeIn<First>, ...TypesIn<Rest>]
+    : [TypeIn<Declarations>];
+
+type NameIn<Prototype extends string> = Prototype extends `${string} *${infer Name}(${string}`
+  ? Name
+  : Prototype extends `${string} ${infer Name}(${string}`
+    ? Name
+    : never;
+
+/** The functions of C prototypes such as `int abs(int value)`, by name. */
+export type CFunctions<Prototypes extends string> = {
+  [Prototype in Prototypes as NameIn<Prototype>]: Prototype extends `${infer Start}(${infer Parameters})`
+    ? (...parameters: TypesIn<Parameters>) => TypeIn<Start>
+    : never;
+};
 
 let loaded: Koffi | undefined;
 
-/** @throws SetupError that says what to do, where its binary is not installed or the system does not run it. */
+/** @throws SetupError that says what to do, when its binary is not installed or the system does not run it. */
 export function loadKoffi(): Koffi {
   try {
     loaded ??= createRequire(import.meta.url)('koffi') as Koffi;
@@ -16,5 +83,36 @@ export function loadKoffi(): Koffi {
     throw new SetupError(`Cannot call the system or TensorFlow: ${explainLoadFailure('koffi', error)}`, {
       cause: error,
     });
+  }
+}
+
+/**
+ * Binds C functions for this thread.
+ * @param prototypes as in C headers, with types that {@link CTypes} has.
+ * @param libraries where to look for them, in this order; by default in all that the process has loaded.
+ * @returns the functions by name, without those that no library has.
+ */
+export function bind<const Prototype extends string>(
+  prototypes: readonly Prototype[],
+  libraries: readonly NativeLibrary[] = [loadKoffi().load(null)],
+): CFunctions<Prototype> {
+  const bound = prototypes.flatMap((prototype) => {
+    const name = nameIn(prototype);
+    const library = libraries.find((each) => hasSymbol(each, name));
+    return library ? [[name, library.func(prototype)]] : [];
+  });
+  return Object.fromEntries(bound);
+}
+
+/** The function's name in a prototype. */
+export function nameIn(prototype: string): string {
+  return /(\w+)\(/.exec(prototype)![1]!;
+}
+
+function hasSymbol(library: NativeLibrary, name: string): boolean {
+  try {
+    return library.symbol(name) !== null;
+  } catch {
+    return false; // koffi throws for an unknown name
   }
 }

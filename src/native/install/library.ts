@@ -1,5 +1,5 @@
 /** Finds the TensorFlow library: where `TENSORFLOW_DIR` points, or in the cache. Nothing is loaded here. */
-import { closeSync, existsSync, openSync, readdirSync, readSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import os from 'node:os';
 import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
 import { SetupError, truncate } from '../../errors.js';
@@ -58,12 +58,10 @@ function homeFolder(): string {
 /**
  * The library to load, or undefined when it is to be fetched. With an NVIDIA device the CPU build of the cache does not
  * count where there is a GPU build: a run would be slow in silence. Without one, either does.
- * @throws SetupError when `TENSORFLOW_DIR` holds no library, or the library is for another kind of processor.
+ * @throws SetupError when `TENSORFLOW_DIR` holds no library.
  */
 export function findLibrary(nvidiaDevice: boolean = hasNvidiaDevice()): FoundLibrary | undefined {
-  const found = process.env.TENSORFLOW_DIR ? fromSetting(process.env.TENSORFLOW_DIR) : fromCache(nvidiaDevice);
-  if (found) for (const file of [found.framework, found.tensorflow]) checkArchitecture(file);
-  return found;
+  return process.env.TENSORFLOW_DIR ? fromSetting(process.env.TENSORFLOW_DIR) : fromCache(nvidiaDevice);
 }
 
 /** CUDA's libraries that TensorFlow opens by name, each after those that it needs itself. */
@@ -148,55 +146,5 @@ function folderNames(folder: string): string[] {
     return readdirSync(folder).sort();
   } catch {
     return []; // not there, or not to be read: nothing in it for us
-  }
-}
-
-const ELF_MACHINES: Record<number, string> = { 3: 'x86', 40: 'arm', 62: 'x86-64', 183: 'aarch64', 243: 'riscv64' };
-const MACH_O_MACHINES: Record<number, string> = { 16777223: 'x86-64', 16777228: 'aarch64' };
-const THIS_MACHINE: Record<string, string> = { x64: 'x86-64', arm64: 'aarch64', ia32: 'x86' };
-
-/**
- * Reads a shared library's header.
- * @throws SetupError when it is not a library of this operating system and processor.
- */
-export function checkArchitecture(file: string): void {
-  const [system, machine] = machineOf(readStart(file, 32));
-  const [wantedSystem, wanted] = [process.platform === 'darwin' ? 'macOS' : 'Linux', THIS_MACHINE[process.arch]];
-  if (system === wantedSystem && machine === wanted) return;
-  const found = system ? `it is built for ${machine} ${system}` : 'it is not a shared library';
-  throw new SetupError(
-    `Cannot use ${file}: ${found}, this machine is ${wanted ?? process.arch} ${wantedSystem}; point TENSORFLOW_DIR at a library for this machine, or unset it and delete that file to have one fetched`,
-  );
-}
-
-function machineOf(start: Buffer): [system?: string, machine?: string] {
-  if (start.length < 32) return [];
-  // ELF: https://refspecs.linuxfoundation.org/elf/gabi4+/ch4.eheader.html, e_machine is at 18.
-  if (start.readUInt32BE(0) === 0x7f454c46) {
-    const id = start[5] === 2 ? start.readUInt16BE(18) : start.readUInt16LE(18);
-    return ['Linux', ELF_MACHINES[id] ?? `machine ${id}`];
-  }
-  // 64-bit Mach-O, little-endian: cputype is at 4.
-  if (start.readUInt32LE(0) === 0xfeedfacf) {
-    const id = start.readUInt32LE(4);
-    return ['macOS', MACH_O_MACHINES[id] ?? `machine ${id}`];
-  }
-  return [];
-}
-
-function readStart(file: string, bytes: number): Buffer {
-  const start = Buffer.alloc(bytes);
-  try {
-    const descriptor = openSync(file, 'r');
-    try {
-      return start.subarray(0, readSync(descriptor, start, 0, bytes, 0));
-    } finally {
-      closeSync(descriptor);
-    }
-  } catch (error) {
-    throw new SetupError(
-      `Cannot read ${file}: ${(error as Error).message}; make it readable, or point TENSORFLOW_DIR at another library`,
-      { cause: error },
-    );
   }
 }

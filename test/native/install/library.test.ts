@@ -1,4 +1,4 @@
-/** Finding the library: settings, the cache, what a folder holds, and for which machine it is. */
+/** Finding the library in the folders of settings and in the cache, and what is said of one that cannot be loaded. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
@@ -6,10 +6,10 @@ import os, { homedir, tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { after, afterEach, test } from 'node:test';
 import { SetupError } from '../../../src/errors.js';
-import { cacheFolder, checkArchitecture, cudaPreload, findLibrary } from '../../../src/native/install/library.js';
+import { cacheFolder, cudaPreload, findLibrary } from '../../../src/native/install/library.js';
 import { buildFor } from '../../../src/native/install/wheels.js';
 import { runNode } from '../child.js';
-import { FRAMEWORK, libraryHeader, TENSORFLOW } from './zip.js';
+import { FRAMEWORK, TENSORFLOW } from './zip.js';
 
 const temporary = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-library-'));
 after(() => fs.rmSync(temporary, { recursive: true }));
@@ -37,8 +37,8 @@ function folderOf(files: Record<string, Uint8Array | string>): string {
   return folder;
 }
 
-function librariesAt(path: string, header = libraryHeader()): Record<string, Uint8Array> {
-  return { [join(path, FRAMEWORK)]: header, [join(path, TENSORFLOW)]: header };
+function librariesAt(path: string, bytes: Uint8Array | string = ''): Record<string, Uint8Array | string> {
+  return { [join(path, FRAMEWORK)]: bytes, [join(path, TENSORFLOW)]: bytes };
 }
 
 function assertSetup(action: () => unknown, text: RegExp): void {
@@ -110,7 +110,7 @@ test('findLibrary() takes TENSORFLOW_DIR at the folder itself, at site-packages,
     assert.deepEqual([found?.source, found?.flavour], ['TENSORFLOW_DIR', 'unknown']);
   }
   const name = TENSORFLOW.replace('_cc', ''); // as a libtensorflow C package names it
-  set('TENSORFLOW_DIR', folderOf({ [`lib/${FRAMEWORK}`]: libraryHeader(), [`lib/${name}`]: libraryHeader() }));
+  set('TENSORFLOW_DIR', folderOf({ [`lib/${FRAMEWORK}`]: '', [`lib/${name}`]: '' }));
   assert.equal(basename(findLibrary(false)?.tensorflow ?? ''), name);
 });
 
@@ -136,24 +136,8 @@ test('findLibrary() refuses a TENSORFLOW_DIR without a library, and says what to
   );
   set('TENSORFLOW_DIR', join(empty, 'nowhere'));
   assertSetup(() => findLibrary(false), /nowhere is not there/);
-  set('TENSORFLOW_DIR', folderOf({ [TENSORFLOW]: libraryHeader() })); // half a library
+  set('TENSORFLOW_DIR', folderOf({ [TENSORFLOW]: '' })); // half a library
   assertSetup(() => findLibrary(false), /has no TensorFlow library/);
-});
-
-test('findLibrary() refuses a library for another processor, and a file that is none', () => {
-  const other = process.arch === 'arm64' ? 'x64' : 'arm64';
-  set('TENSORFLOW_DIR', folderOf(librariesAt('', libraryHeader(other))));
-  const named = { x64: 'x86-64', arm64: 'aarch64' }[other];
-  assertSetup(
-    () => findLibrary(false),
-    new RegExp(`it is built for ${named} .*, this machine is .*; point TENSORFLOW_DIR`),
-  );
-  set('TENSORFLOW_DIR', folderOf(librariesAt('', Buffer.from('<html>not found</html>, with enough bytes'))));
-  assertSetup(() => findLibrary(false), /it is not a shared library/);
-  set('TENSORFLOW_DIR', folderOf(librariesAt('', Buffer.from('short'))));
-  assertSetup(() => findLibrary(false), /it is not a shared library/);
-  assertSetup(() => checkArchitecture(join(temporary, 'nothing')), /Cannot read .*ENOENT/);
-  checkArchitecture(process.execPath); // Node.js itself is for this machine
 });
 
 test('findLibrary() takes from the cache what fits the machine', () => {
@@ -164,7 +148,7 @@ test('findLibrary() takes from the cache what fits the machine', () => {
   const put = (flavour: 'cpu' | 'gpu') => {
     const place = join(cache, buildFor(process.platform, process.arch, flavour).folder, 'tensorflow');
     fs.mkdirSync(place, { recursive: true });
-    for (const name of [FRAMEWORK, TENSORFLOW]) fs.writeFileSync(join(place, name), libraryHeader());
+    for (const name of [FRAMEWORK, TENSORFLOW]) fs.writeFileSync(join(place, name), '');
   };
   put('cpu');
   assert.deepEqual([findLibrary(false)?.source, findLibrary(false)?.flavour], ['cache', 'cpu']);
@@ -192,21 +176,78 @@ test('cudaPreload() orders libraries after those that they need, and leaves othe
   assert.deepEqual(cudaPreload([]), []);
 });
 
-/** What loading says, in a process of its own. */
-async function loading(TENSORFLOW_DIR: string): Promise<string> {
+/** What `openLibrary()` throws with each `TENSORFLOW_DIR`, in a process of its own. */
+async function loading(...folders: string[]): Promise<string[]> {
   const { href } = new URL('../../../src/native/c/load.js', import.meta.url);
   const program = `import { openLibrary } from ${JSON.stringify(href)};
-    try { openLibrary(); } catch (error) { process.stdout.write(error.name + ': ' + error.message); }`;
-  const ended = await runNode(['--input-type=module', '--eval', program], { TENSORFLOW_DIR });
+    const thrown = process.argv.slice(1).map((folder) => {
+      process.env.TENSORFLOW_DIR = folder;
+      try { openLibrary(); } catch (error) { return error.name + ': ' + error.message; }
+    });
+    process.stdout.write(JSON.stringify(thrown));`;
+  const ended = await runNode(['--input-type=module', '--eval', program, ...folders]);
   assert.deepEqual([ended.code, ended.signal], [0, null], ended.stderr);
-  return ended.stdout;
+  return JSON.parse(ended.stdout);
 }
 
-test('openLibrary() tells a file that cannot be loaded', async () => {
-  const said = await loading(folderOf(librariesAt('')));
+test('openLibrary() says that a library is for another processor, or that a file is not a library', async () => {
+  const other = 'it is built for another kind of machine, expected a library for';
+  const noLibrary = 'it is not a shared library of this system';
+  const foreign = process.platform === 'darwin' ? foreignMachO() : foreignElf();
+  const cases: [Uint8Array | string, string][] = [
+    ...foreign.map((bytes): [Uint8Array, string] => [bytes, other]),
+    ['<html>not found</html>'.repeat(10), noLibrary],
+    ['short', noLibrary],
+  ];
+  const folders = cases.map(([bytes]) => folderOf(librariesAt('', bytes)));
+  for (const [i, said] of (await loading(...folders)).entries()) {
+    const start = `SetupError: Cannot load ${join(folders[i]!, FRAMEWORK)}: ${cases[i]![1]}`;
+    assert.ok(said.startsWith(start), said);
+    assert.match(said, /; point TENSORFLOW_DIR at a library for this machine, or unset it and run/);
+  }
+});
+
+/** The headers of a 64-bit and of a 32-bit library for other processors (gabi4+, chapter 4). */
+function foreignElf(): Buffer[] {
+  const [ARM, AARCH64, X86_64] = [40, 183, 62];
+  return [
+    [2, process.arch === 'arm64' ? X86_64 : AARCH64],
+    [1, ARM],
+  ].map(([wordClass, machine]) => {
+    const header = Buffer.alloc(64);
+    header.write('\x7fELF', 'latin1');
+    header.set([wordClass!, 1, 1], 4); // little-endian, version 1
+    header.writeUInt16LE(3, 16); // a shared object
+    header.writeUInt16LE(machine!, 18);
+    header.writeUInt32LE(1, 20); // version 1
+    return header;
+  });
+}
+
+/** The header of a library for the processor that this Mac does not have (mach-o/loader.h). */
+function foreignMachO(): Buffer[] {
+  const header = Buffer.alloc(4096);
+  header.writeUInt32LE(0xfeedfacf, 0);
+  header.writeUInt32LE(process.arch === 'arm64' ? 0x01000007 : 0x0100000c, 4);
+  header.writeUInt32LE(6, 12); // MH_DYLIB
+  return [header];
+}
+
+test('openLibrary() says to delete a cached library that cannot be loaded', async () => {
+  const cache = folderOf({});
+  const { folder } = buildFor(process.platform, process.arch, 'cpu');
+  for (const [path, bytes] of Object.entries(librariesAt(join(cache, folder, 'tensorflow'), 'broken'))) {
+    fs.mkdirSync(dirname(path), { recursive: true });
+    fs.writeFileSync(path, bytes);
+  }
+  set('ALEXNET_SPLIT_CACHE', cache);
+  set('CUDA_VISIBLE_DEVICES', '');
+  const [said] = await loading('');
   assert.match(
-    said,
-    /^SetupError: Cannot load .*libtensorflow_framework.*; run `alexnet-split setup` to fetch a working copy/,
+    said!,
+    new RegExp(
+      `^SetupError: Cannot load .*; delete the folder ${join(cache, folder)}, and run \`alexnet-split setup\``,
+    ),
   );
 });
 
@@ -219,9 +260,9 @@ test('openLibrary() tells how many functions a library lacks', {
     const { status } = spawnSync('cc', ['-shared', '-fPIC', '-o', join(folder, name), join(folder, 'empty.c')]);
     assert.equal(status, 0);
   }
-  const said = await loading(folder);
+  const [said] = await loading(folder);
   assert.match(
-    said,
+    said!,
     /^SetupError: Cannot use .*: it lacks \d+ functions of TensorFlow's C API \(TF_NewStatus, .*; use TensorFlow 2\.21/,
   );
 });

@@ -53,21 +53,6 @@ export function crc32(bytes: Uint8Array): number {
   return ~crc >>> 0;
 }
 
-const ELF_MACHINE: Record<string, number> = { x64: 62, arm64: 183 };
-
-/** The first bytes of a shared library of this operating system, for a processor; `arch` as Node.js names it. */
-export function libraryHeader(arch: string = process.arch): Buffer {
-  const header = Buffer.alloc(64);
-  if (process.platform === 'darwin') {
-    header.writeUInt32LE(0xfeedfacf, 0);
-    header.writeUInt32LE(arch === 'arm64' ? 16777228 : 16777223, 4);
-  } else {
-    header.write('\x7fELF\x02\x01\x01', 'latin1');
-    header.writeUInt16LE(ELF_MACHINE[arch] ?? 0, 18);
-  }
-  return header;
-}
-
 const SUFFIX = process.platform === 'darwin' ? '2.dylib' : 'so.2';
 export const FRAMEWORK = `libtensorflow_framework.${SUFFIX}`;
 export const TENSORFLOW = `libtensorflow_cc.${SUFFIX}`;
