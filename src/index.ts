@@ -16,7 +16,7 @@ export {
   type Skipped,
 } from './checkpoint/store.js';
 export { type Config, type Machine, type Resolved, resolveConfig } from './config/config.js';
-export type { Layer as ConfigLayer } from './config/layers.js';
+export type { ConfigLayer } from './config/layers.js';
 export { PRESETS } from './config/presets.js';
 export * from './errors.js';
 export { EVENTS, type EventName, type EventOf, type LogEvent, openLog, type Report, type RunLog } from './log.js';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { checkpointsFolder, newestCheckpoint, stepsIn } from '../checkpoint/store.js';
 import { type Config, resolveConfig } from '../config/config.js';
 import { opThreads } from '../config/devices.js';
-import { type Layer, sets } from '../config/layers.js';
+import { type ConfigLayer, sets } from '../config/layers.js';
 import { ConfigError, SplitError } from '../errors.js';
 import { usableCores } from '../limits.js';
 import { nonFiniteAsStrings } from '../log.js';
@@ -49,7 +49,7 @@ const SIGNALLED = 128;
  * training throws that cannot begin.
  */
 export async function ablateCommand(
-  layers: readonly Layer[],
+  layers: readonly ConfigLayer[],
   { only, ...mode }: AblateOptions,
   services: Services,
 ): Promise<number> {

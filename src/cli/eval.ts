@@ -1,5 +1,5 @@
 /** `eval`: a finished run's weights on the test images. */
-import type { Layer } from '../config/layers.js';
+import type { ConfigLayer } from '../config/layers.js';
 import { nonFiniteAsStrings } from '../log.js';
 import { usedText } from '../train/run-weights.js';
 import { count } from './format.js';
@@ -11,7 +11,7 @@ import type { Services } from './services.js';
  * @throws ConfigError without such a run or checkpoint; CheckpointError or DataError for its weights and the images.
  */
 export async function evalCommand(
-  flags: Layer,
+  flags: ConfigLayer,
   { json, tenView = false, checkpoint }: { json?: boolean; tenView?: boolean; checkpoint?: string },
   services: Services,
 ): Promise<number> {

@@ -1,7 +1,7 @@
 /** The sentence about a card that TensorFlow does not use, or not well. */
 
 import { gpusOf } from '../config/devices.js';
-import { type Layer, sets } from '../config/layers.js';
+import { type ConfigLayer, sets } from '../config/layers.js';
 import { gpuTrouble } from '../native/install/gpu-support.js';
 import type { Services } from './services.js';
 
@@ -28,7 +28,7 @@ export function gpuReminder(devices: readonly string[], warning: string | undefi
 /** Writes {@link gpuWarning} to stderr, but to who asks for devices by name: they know what those are. */
 export async function warnOfGpu(
   services: Services,
-  layers: readonly Layer[],
+  layers: readonly ConfigLayer[],
   devices: readonly string[],
 ): Promise<void> {
   const warning = layers.some((layer) => sets(layer, 'devices')) ? undefined : await gpuWarning(services, devices);

@@ -1,7 +1,7 @@
 /** `import`: another program's weights as a run, for `eval`, `predict` and `train --weights`. */
 import { rmSync } from 'node:fs';
 import { type Config, resolveConfig } from '../config/config.js';
-import { type Layer, sets } from '../config/layers.js';
+import { type ConfigLayer, sets } from '../config/layers.js';
 import { isStatistics, needsStatistics } from '../data/index.js';
 import { ConfigError } from '../errors.js';
 import { buildNet } from '../model/net.js';
@@ -25,7 +25,7 @@ export interface ImportFlags {
  */
 export async function importCommand(
   file: string,
-  layers: readonly Layer[],
+  layers: readonly ConfigLayer[],
   { channelOrder, json }: ImportFlags,
   services: Services,
 ): Promise<number> {
@@ -66,7 +66,9 @@ export async function importCommand(
 }
 
 /** The settings of a run that has nothing computed of its training images. */
-const WITHOUT_STATISTICS: Layer = { values: { data: { meanImage: false, colourNoise: { colours: 'imagenet' } } } };
+const WITHOUT_STATISTICS: ConfigLayer = {
+  values: { data: { meanImage: false, colourNoise: { colours: 'imagenet' } } },
+};
 
 function lackingNote(file: string, { data }: Config): string {
   return `${file} brings no mean image of ${data.resize} pixels: ${data.mean.join(', ')} is taken off each pixel instead (data.mean)`;

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { join, normalize } from 'node:path';
 import { type Config, checkRunName, resolveConfig } from '../config/config.js';
 import { readConfigFile } from '../config/file.js';
-import { type Layer, sets, valueAt } from '../config/layers.js';
+import { type ConfigLayer, sets, valueAt } from '../config/layers.js';
 import { PRESETS } from '../config/presets.js';
 import { ConfigError } from '../errors.js';
 import { lookAround } from './machine.js';
@@ -14,7 +14,7 @@ import type { Services } from './services.js';
 export interface Located {
   folder: string;
   /** The run's settings as it left them. */
-  saved: Layer;
+  saved: ConfigLayer;
 }
 
 /**
@@ -46,7 +46,7 @@ function isPath(run: string): boolean {
  * @throws ConfigError when there is no such run, or a flag does not fit.
  */
 export async function openRun(
-  flags: Layer,
+  flags: ConfigLayer,
   action: string,
   services: Services,
   needsData = true,
@@ -54,7 +54,7 @@ export async function openRun(
   // The folder may have been moved or renamed since: name and place stay those of the training.
   const { run, out, ...where } = flags.values as { run: string; out?: string };
   if (out !== undefined && isPath(run)) {
-    services.stderr.write(`--out does nothing with --run ${run}, which is a path\n`);
+    services.stderr.write(`--out has no effect with --run ${run}, which is a path\n`);
   }
   const { folder, saved } = locateRun(run, action, out);
   const values: Record<string, unknown> = { ...saved.values, fault: null };

@@ -1,7 +1,7 @@
 /** What the machine has, for the config. */
 import { existsSync } from 'node:fs';
 import { devicesOf, type Machine, tableOf } from '../config/config.js';
-import type { Layer } from '../config/layers.js';
+import type { ConfigLayer } from '../config/layers.js';
 import { contextOptions, settingsNames } from '../train/context-options.js';
 import type { Services } from './services.js';
 
@@ -10,7 +10,7 @@ import type { Services } from './services.js';
  * settings is to go, and which card is to be split.
  * @throws SetupError without a TensorFlow library; ConfigError for half a card that is not to be had.
  */
-export async function lookAround(services: Services, layers: readonly Layer[]): Promise<Machine> {
+export async function lookAround(services: Services, layers: readonly ConfigLayer[]): Promise<Machine> {
   const options = contextOptions(tableOf(layers), devicesOf(layers));
   const devices = await services.listDevices(options);
   const [fashionMnist, classesOf] = [await services.hasFashionMnist(), await services.countClasses()];

@@ -49,13 +49,13 @@ export function refuseKeptFlags(program: Command, argv: readonly string[], env: 
   const line = ['npm run', script.name, '--', ...given.slice(values.length).map(shellWord), ...flags].join(' ');
   const [what, them] = flags.length === 1 ? ['a flag', 'it'] : ['flags', 'them'];
   throw new ConfigError(
-    `Cannot go by ${flags.join(', ')}: npm took ${them} for ${them === 'it' ? 'a setting' : 'settings'} of its own, expected ${what} of alexnet-split after a --; type \`${line}\``,
+    `Cannot use ${flags.join(', ')}: npm took ${them} for ${them === 'it' ? 'a setting' : 'settings'} of its own, expected ${what} of alexnet-split after a --; type \`${line}\``,
   );
 }
 
 function noSuchFlag(command: string, flags: readonly string[]): string {
   const what = flags.length === 1 ? 'flag' : 'flags';
-  return `Cannot go by ${flags.join(', ')}: ${command} has no such ${what}; leave ${what === 'flag' ? 'it' : 'them'} out, and give others after a --`;
+  return `Cannot use ${flags.join(', ')}: ${command} has no such ${what}; leave ${what === 'flag' ? 'it' : 'them'} out, and give others after a --`;
 }
 
 /** What is added to a message about too many arguments, where npm may have taken the flag that one is the value of. */

@@ -2,7 +2,8 @@
 import { type Command, Option } from 'commander';
 import { readConfigFile } from '../config/file.js';
 import { FLAGS, type Flag } from '../config/flags.js';
-import type { Layer } from '../config/layers.js';
+import { type ConfigLayer, valueAt } from '../config/layers.js';
+import { PRESETS } from '../config/presets.js';
 import { expandHome } from '../paths.js';
 
 /** Adds the flags of that name to a command, in the table's order. */
@@ -10,6 +11,8 @@ export function addFlags(command: Command, names: readonly string[]): Command {
   for (const flag of FLAGS) {
     if (names.includes(flag.name)) command.addOption(optionOf(flag));
   }
+  if (names.includes('--preset'))
+    command.addHelpText('after', '\nA flag without a default has the value of the preset.');
   return command;
 }
 
@@ -19,7 +22,7 @@ export function flagNames(...groups: readonly Flag['group'][]): string[] {
 }
 
 /** The flags that the user typed, as settings. */
-export function flagLayer(command: Command): Layer {
+export function flagLayer(command: Command): ConfigLayer {
   const values: Record<string, unknown> = {};
   for (const flag of FLAGS) {
     const attribute = optionOf(flag).attributeName();
@@ -37,14 +40,18 @@ export function flagLayer(command: Command): Layer {
 }
 
 /** The config file of `--config`, when there is one, then the flags. */
-export function layersOf(command: Command): Layer[] {
+export function layersOf(command: Command): ConfigLayer[] {
   const file = command.getOptionValue('config') as string | undefined;
   return [...(file === undefined ? [] : [{ ...readConfigFile(file), by: 'file' as const }]), flagLayer(command)];
 }
 
 /** The flag as commander has it. */
 export function optionOf(flag: Flag): Option {
-  const option = new Option(flag.value ? `${flag.name} <${flag.value}>` : flag.name, flag.help);
+  const option = new Option(
+    flag.value ? `${flag.name} <${flag.value}>` : flag.name,
+    `${flag.help}${defaultText(flag)}`,
+  );
+  option.helpGroup(flag.heading);
   if (flag.kind === 'number') option.argParser(numberOrText);
   if (flag.kind === 'path') option.argParser(pathOf(flag.name));
   if (flag.kind === 'list') option.argParser((text: string) => text.split(','));
@@ -52,6 +59,15 @@ export function optionOf(flag: Flag): Option {
   if (flag.name === '--epochs') option.conflicts('steps');
   if (flag.name === '--log-every') option.conflicts(['quiet', 'json']); // the last line only, or every step
   return option;
+}
+
+/** The default for the help: the value in all presets, if it is the same. */
+function defaultText({ kind, path }: Flag): string {
+  if (kind === 'off') return '';
+  if (path === 'preset') return ' (default: auto)';
+  const [value, ...others] = new Set(Object.values(PRESETS).map((preset) => valueAt(preset, path.split('.'))));
+  const isFixed = others.length === 0 && (typeof value === 'number' || typeof value === 'string');
+  return isFixed ? ` (default: ${value})` : '';
 }
 
 /** Reads a path, which may begin with `~`. @param where the option, for the message. */

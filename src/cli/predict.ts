@@ -1,5 +1,5 @@
 /** `predict`: a run's classes of image files. */
-import type { Layer } from '../config/layers.js';
+import type { ConfigLayer } from '../config/layers.js';
 import { ConfigError } from '../errors.js';
 import { nonFiniteAsStrings } from '../log.js';
 import { usedText } from '../train/run-weights.js';
@@ -21,7 +21,7 @@ export interface PredictFlags {
  */
 export async function predictCommand(
   files: readonly string[],
-  flags: Layer,
+  flags: ConfigLayer,
   { top, tenView = false, checkpoint, json }: PredictFlags,
   services: Services,
 ): Promise<number> {

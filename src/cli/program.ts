@@ -167,7 +167,7 @@ function addDataCommands(program: Command, services: Services, done: (exitCode: 
     )
     .action(async (folder: string, flags, command: Command) => {
       if (flags.pack === undefined && command.getOptionValueSource('shardSize') === 'cli') {
-        throw new ConfigError('Cannot go by --shard-size: it does nothing without --pack; leave it out, or add --pack');
+        throw new ConfigError('Cannot use --shard-size: it has no effect without --pack; leave it out, or add --pack');
       }
       done(await (await import('./data.js')).dataPrepare(folder, flags, services));
     });

@@ -12,7 +12,7 @@ import {
   type Skipped,
 } from '../checkpoint/store.js';
 import { checkRunName } from '../config/config.js';
-import { type Layer, sets } from '../config/layers.js';
+import { type ConfigLayer, sets } from '../config/layers.js';
 import { PRESETS } from '../config/presets.js';
 import { CheckpointError, ConfigError } from '../errors.js';
 import type { Resume } from '../train/index.js';
@@ -20,7 +20,7 @@ import { filesIn, runFolder } from './run-folder.js';
 
 export interface Continuation {
   /** The checkpoint's settings, and over them what was asked for. */
-  layers: readonly Layer[];
+  layers: readonly ConfigLayer[];
   /** Absent where there is nothing to go on from. */
   resume?: Resume;
   notes: readonly string[];
@@ -31,7 +31,7 @@ export interface Continuation {
  * there makes others. Undefined where the run gets a folder of its own.
  * @throws ConfigError for a name that is none, and for `auto` without one.
  */
-export function folderToContinue(layers: readonly Layer[], asked: string | undefined): string | undefined {
+export function folderToContinue(layers: readonly ConfigLayer[], asked: string | undefined): string | undefined {
   if (asked === undefined) return undefined;
   if (asked === 'auto') {
     const folder = runFolder(automaticPlace(layers));
@@ -47,12 +47,16 @@ export function folderToContinue(layers: readonly Layer[], asked: string | undef
  * @param inPlace whether there is a {@link folderToContinue}; it was asked for once, so what came about since is another's.
  * @throws ConfigError when it names nothing; CheckpointError when there are checkpoints and none is whole.
  */
-export function findContinuation(layers: readonly Layer[], asked: string | undefined, inPlace: boolean): Continuation {
+export function findContinuation(
+  layers: readonly ConfigLayer[],
+  asked: string | undefined,
+  inPlace: boolean,
+): Continuation {
   if (asked === undefined) return { layers, notes: [] };
   return asked === 'auto' ? automatic(layers, inPlace) : fromPath(layers, asked);
 }
 
-function automaticPlace(layers: readonly Layer[]): { run: string; out: string } {
+function automaticPlace(layers: readonly ConfigLayer[]): { run: string; out: string } {
   const run = given(layers, 'run');
   if (run === undefined) {
     throw new ConfigError('Cannot resume: --resume auto is without a run, expected --run NAME, or --resume FOLDER');
@@ -61,7 +65,7 @@ function automaticPlace(layers: readonly Layer[]): { run: string; out: string } 
   return { run, out: given(layers, 'out') ?? PRESETS.mini.out };
 }
 
-function automatic(layers: readonly Layer[], inPlace: boolean): Continuation {
+function automatic(layers: readonly ConfigLayer[], inPlace: boolean): Continuation {
   const place = automaticPlace(layers);
   const folder = runFolder(place);
   const resume = inPlace ? newest(folder) : undefined;
@@ -78,7 +82,7 @@ function automatic(layers: readonly Layer[], inPlace: boolean): Continuation {
 }
 
 /** Whose checkpoint a path is, and where the run that goes on from it has its place; nowhere yet, when nothing says so. */
-function pathPlace(layers: readonly Layer[], path: string) {
+function pathPlace(layers: readonly ConfigLayer[], path: string) {
   const isOne = existsSync(join(path, MANIFEST_NAME));
   const owner = isOne ? ownerOf({ folder: path }) : resolve(path);
   const [run, out] = [given(layers, 'run'), given(layers, 'out')];
@@ -94,7 +98,7 @@ function pathPlace(layers: readonly Layer[], path: string) {
   return { isOne, owner, isOwn, place };
 }
 
-function fromPath(layers: readonly Layer[], path: string): Continuation {
+function fromPath(layers: readonly ConfigLayer[], path: string): Continuation {
   const { isOne, place } = pathPlace(layers, path);
   const resume = isOne ? { checkpoint: readCheckpoint(path), skipped: [] } : newest(path);
   if (!resume) {
@@ -119,7 +123,7 @@ function newest(folder: string): Resume | undefined {
   );
 }
 
-function continued(layers: readonly Layer[], resume: Resume, place: { run: string; out: string }) {
+function continued(layers: readonly ConfigLayer[], resume: Resume, place: { run: string; out: string }) {
   const { checkpoint } = resume;
   const values: Record<string, unknown> = { ...checkpoint.state.config, fault: null };
   const asksFor = (key: string) => layers.some((layer) => sets(layer, key));
@@ -145,7 +149,7 @@ function reason({ folder, why }: Skipped): string {
   return `${folder}: ${why}`;
 }
 
-function given(layers: readonly Layer[], key: 'run' | 'out' | 'placement' | 'weights'): string | undefined {
+function given(layers: readonly ConfigLayer[], key: 'run' | 'out' | 'placement' | 'weights'): string | undefined {
   const value = layers.findLast((layer) => sets(layer, key))?.values[key];
   return value === undefined ? undefined : String(value);
 }

@@ -1,7 +1,7 @@
 /** `summary`: what a net is made of and costs. Loads no TensorFlow. */
 import { resolveConfig } from '../config/config.js';
 import { shortName } from '../config/devices.js';
-import { type Layer, valueAt } from '../config/layers.js';
+import { type ConfigLayer, valueAt } from '../config/layers.js';
 import { tableSettings } from '../config/presets.js';
 import { buildNet, isOneColumn, type Net } from '../model/net.js';
 import { towersPicture } from '../model/picture.js';
@@ -14,7 +14,7 @@ import type { Services } from './services.js';
  * Prints a net: a preset's when the flags name one, else the table as it was drawn up; then as the flags change it.
  * @throws ConfigError for a flag or a geometry that makes no net.
  */
-export function summaryCommand(flags: Layer, { json }: { json?: boolean }, services: Services): number {
+export function summaryCommand(flags: ConfigLayer, { json }: { json?: boolean }, services: Services): number {
   const asked = valueAt(flags.values, ['net', 'table']) ?? 'original';
   const drawn = 'preset' in flags.values || !Object.hasOwn(TABLES, asked as string);
   const noData = { values: { data: { source: 'embedded' } } }; // no image is read

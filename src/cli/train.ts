@@ -1,7 +1,7 @@
 /** `train`: settings, run folder, log and display around the training itself. */
 import { join } from 'node:path';
 import { type Config, resolveConfig } from '../config/config.js';
-import { type Layer, sets } from '../config/layers.js';
+import { type ConfigLayer, sets } from '../config/layers.js';
 import { signalExitCode } from '../end-signals.js';
 import { type LogEvent, openLog, type RunLog } from '../log.js';
 import type { Resume } from '../train/index.js';
@@ -27,7 +27,7 @@ export interface TrainOptions extends DisplayMode {
  * @throws SplitError for settings, data, devices or a disk that make no run, and for a run that fails.
  */
 export async function trainCommand(
-  asked: readonly Layer[],
+  asked: readonly ConfigLayer[],
   options: TrainOptions,
   services: Services,
 ): Promise<number> {
@@ -57,10 +57,10 @@ export async function trainCommand(
 }
 
 /** What is to be said where a bar is drawn in place of lines. */
-export function barNotes(layers: readonly Layer[], { json, quiet }: DisplayMode, { stdout }: Services): string[] {
+export function barNotes(layers: readonly ConfigLayer[], { json, quiet }: DisplayMode, { stdout }: Services): string[] {
   const isTyped = layers.some((layer) => layer.by === 'line' && sets(layer, 'logEvery'));
   if (!isTyped || json || quiet || stdout.isTTY !== true) return [];
-  return ['--log-every does nothing where a bar shows every step; the lines are for a file or a pipe'];
+  return ['--log-every has no effect where a bar shows every step; the lines are for a file or a pipe'];
 }
 
 /** What a training goes on from, and who else is told of it. */

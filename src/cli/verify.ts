@@ -1,7 +1,7 @@
 /** `verify`: the split against the reference, or both against a reference file. */
 import { resolveConfig } from '../config/config.js';
-import type { Layer } from '../config/layers.js';
-import { shown } from '../config/validate.js';
+import type { ConfigLayer } from '../config/layers.js';
+import { shortText } from '../config/validate.js';
 import { ConfigError } from '../errors.js';
 import { nonFiniteAsStrings } from '../log.js';
 import { difference, table } from './format.js';
@@ -17,15 +17,15 @@ export interface VerifyOptions {
 
 /** @returns the exit code: 1 when out of tolerance. @throws SplitError for settings or files that make no comparison. */
 export async function verifyCommand(
-  layers: readonly Layer[],
+  layers: readonly ConfigLayer[],
   options: VerifyOptions,
   services: Services,
 ): Promise<number> {
   const { steps } = options;
   if (typeof steps !== 'number' || !Number.isInteger(steps) || steps < 1 || steps > 10_000) {
-    throw new ConfigError(`--steps is ${shown(steps)}, expected a whole number from 1 to 10000`);
+    throw new ConfigError(`--steps is ${shortText(steps)}, expected a whole number from 1 to 10000`);
   }
-  const all: Layer[] = [...layers, { values: { placement: 'split' } }];
+  const all: ConfigLayer[] = [...layers, { values: { placement: 'split' } }];
   const machine = await lookAround(services, all);
   const { config, notes } = resolveConfig(all, machine);
   await warnOfGpu(services, all, machine.devices);
@@ -36,7 +36,7 @@ export async function verifyCommand(
     return finish(result, goldenLines(result), options, services);
   }
   const single = layers.find((layer) => layer.by === 'file' && layer.values.placement === 'single');
-  if (single) print(`placement in ${single.file} does nothing: it is the split that is compared with the reference`);
+  if (single) print(`placement in ${single.file} has no effect: it is the split that is compared with the reference`);
   for (const note of notes) print(note);
   const result = await room.verify(config, { steps }, { print });
   return finish(result, verifyLines(result), options, services);

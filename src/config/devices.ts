@@ -1,12 +1,12 @@
-/** Which device each tower is on. */
+/** The devices that the towers are on. */
 import { ConfigError, truncate } from '../errors.js';
 import { usableCores } from '../limits.js';
 import { TABLES, type TableName } from '../model/tables.js';
-import type { Config } from './config.js';
+import type { Config } from './schema.js';
 
 /**
- * `CPU:0` of any of the spellings, `/device:cpu:0` and TensorFlow's full name among them. The name of a device of another
- * process stays as it is: two processes may each have a `GPU:0`.
+ * Shortens TensorFlow's spellings of a device (`/device:cpu:0` and the full name) to `CPU:0`. The name of another
+ * process's device stays as it is, because two processes may each have a `GPU:0`.
  */
 export function shortName(name: unknown): unknown {
   if (typeof name !== 'string') return name;
@@ -14,54 +14,58 @@ export function shortName(name: unknown): unknown {
   return local.startsWith('/') ? local : local.toUpperCase();
 }
 
-/** The GPUs among the devices. */
 export function gpusOf(devices: readonly string[]): string[] {
   return devices.filter((name) => name.startsWith('GPU:'));
 }
 
-/** One of the two logical devices that a card is split into. */
+/** One of the two logical devices of a split card. */
 const LOGICAL = /^GPU:(\d+)\/(\d+)$/;
 
 /**
- * The card that is to be split into two logical devices, `GPU:N/0` and `GPU:N/1`; undefined where all are whole.
- * @throws ConfigError for anything but both of one card.
+ * Returns the number of the card to be split into the logical devices `GPU:N/0` and `GPU:N/1`, or undefined if all devices
+ * are whole.
+ * @throws ConfigError unless the devices are both logical devices of one card.
  */
 export function splitCard(devices: readonly string[]): number | undefined {
   const parts = devices.map((name) => LOGICAL.exec(name));
   const first = parts.find((part) => part !== null);
   if (!first) return undefined;
   const card = Number(first[1]);
-  const pair = `${logicalPair(card).join(',')}`;
-  const fail = (found: string): never => {
-    throw new ConfigError(
-      `Cannot use the devices ${truncate(devices.join(','))}: ${found}, expected the two logical devices of one card; choose them with --devices ${pair}`,
-    );
-  };
   const whole = devices.find((_, i) => parts[i] === null);
-  if (whole !== undefined) return fail(`${truncate(whole)} is a whole device beside half a card`);
-  if (parts.some((part) => Number(part![1]) !== card)) return fail('they are of two cards');
-  const more = devices.find((_, i) => Number(parts[i]![2]) > 1);
-  if (more !== undefined) return fail(`a card is split in two, and there is no ${truncate(more)}`);
-  if (devices.length > 2) return fail('they are more than two');
-  if (new Set(devices).size < 2) return fail(`${first[0]} is there without the card's other half`);
-  return card;
+  const third = devices.find((_, i) => Number(parts[i]?.[2]) > 1);
+  const found =
+    whole !== undefined
+      ? `${truncate(whole)} is a whole device beside half a card`
+      : parts.some((part) => Number(part![1]) !== card)
+        ? 'they are of two cards'
+        : third !== undefined
+          ? `a card is split in two, and there is no ${truncate(third)}`
+          : devices.length > 2
+            ? 'they are more than two'
+            : new Set(devices).size < 2
+              ? `${first[0]} is there without the card's other half`
+              : undefined;
+  if (found === undefined) return card;
+  throw new ConfigError(
+    `Cannot use the devices ${truncate(devices.join(','))}: ${found}, expected the two logical devices of one card; choose them with --devices ${logicalPair(card)}`,
+  );
 }
 
-/** What the card's logical devices are called in the settings. */
+/** The names of a card's logical devices in the settings. */
 export function logicalPair(card: number): [string, string] {
   return [`GPU:${card}/0`, `GPU:${card}/1`];
 }
 
 /**
- * TensorFlow's name for a device of the settings. It numbers its GPUs in the order of the cards, and of the cards only
- * one is split, so `GPU:N/K` is number N + K.
+ * TensorFlow's name of a device in the settings. TensorFlow numbers its GPUs in the order of the cards, and only one card is
+ * split, so `GPU:N/K` is GPU number N + K.
  */
 export function tensorflowName(name: string): string {
   const [, card, part] = LOGICAL.exec(name) ?? [];
   return part === undefined ? name : `GPU:${Number(card) + Number(part)}`;
 }
 
-/** The settings' names for TensorFlow's devices, one of whose cards is split: `GPU:1/0`, `GPU:1/1`, and then `GPU:2`. */
+/** The inverse, for TensorFlow's devices when that card is split: `GPU:1` is `GPU:1/0`, `GPU:2` is `GPU:1/1`, and so on. */
 export function namesAfterSplit(devices: readonly string[], card: number): string[] {
   return devices.map((name) => {
     const [, number] = /^GPU:(\d+)$/.exec(name) ?? [];
@@ -71,7 +75,7 @@ export function namesAfterSplit(devices: readonly string[], card: number): strin
   });
 }
 
-/** The devices when nobody named any, and the sentence that says so where it may surprise. */
+/** The devices when none are named, and a note where they may surprise. */
 export function defaultDevices(placement: unknown, devices: readonly string[]): [string[], string?] {
   const gpus = gpusOf(devices);
   if (placement === 'single') return [[gpus[0] ?? 'CPU:0']];
@@ -84,10 +88,9 @@ export function defaultDevices(placement: unknown, devices: readonly string[]): 
 }
 
 /**
- * Threads that one op may use; 0 is one a core. Of a net of two columns two ops run at once, in a split and in `single`
- * too, so each has half of the cores: then none waits for a core that the other is on, and both placements add up in the
- * same order (docs/performance.md).
- * @param table the net's.
+ * The number of threads that one op may use; 0 is one a core. A net of two columns has two ops running at once, in a split
+ * and in `single`, so each gets half of the cores. Then no op waits for a core of the other, and both placements add up in
+ * the same order (docs/performance.md).
  */
 export function opThreads(table: unknown, cores = usableCores()): number {
   if (typeof table !== 'string' || !Object.hasOwn(TABLES, table)) return 0;
@@ -97,17 +100,17 @@ export function opThreads(table: unknown, cores = usableCores()): number {
 }
 
 /** @throws ConfigError for too few or too many devices, or one that TensorFlow does not have. */
-export function checkDevices({ placement, devices }: Config, have: readonly string[]): void {
+export function checkDevices({ placement, devices }: Config, available: readonly string[]): void {
   if (placement === 'split' && devices.length !== 2) {
     throw new ConfigError(
       `Cannot split over ${truncate(devices.join(','))}: expected two devices, one for each tower; choose them with --devices, the same one twice puts both towers on it`,
     );
   }
-  // A config of two devices serves `single` too, which uses the first.
-  const missing = devices.slice(0, placement === 'single' ? 1 : 2).find((name) => !have.includes(name));
+  // `single` uses the first device, and ignores the second of a config that serves both placements.
+  const missing = devices.slice(0, placement === 'single' ? 1 : 2).find((name) => !available.includes(name));
   if (missing === undefined) return;
   const hint = missing.startsWith('GPU') ? '; nvidia-smi tells whether the driver sees the GPU' : '';
   throw new ConfigError(
-    `Cannot use the device ${truncate(missing)}: TensorFlow has ${have.join(', ')} here; choose among these with --devices${hint}`,
+    `Cannot use the device ${truncate(missing)}: TensorFlow has ${available.join(', ')} here; choose among these with --devices${hint}`,
   );
 }

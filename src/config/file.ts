@@ -3,16 +3,16 @@ import { ConfigError, truncate } from '../errors.js';
 import { expandHome } from '../paths.js';
 import { parseJson, readText } from '../read-json.js';
 import { FLAGS } from './flags.js';
-import { type Layer, valueAt } from './layers.js';
+import { type ConfigLayer, valueAt } from './layers.js';
 
-/** All settings have some two thousand. */
+/** All settings together have some two thousand. */
 const MAX_BYTES = 2 ** 20;
 
 /**
- * Reads a config file: JSON with the keys of a {@link Config}, or some of them. A run's own `config.json` is one.
- * @throws ConfigError that names the file, when it cannot be read or holds no JSON object.
+ * Reads a config file: JSON with some or all keys of a {@link Config}, such as a run's own `config.json`.
+ * @throws ConfigError that names the file, if it cannot be read or is no JSON object.
  */
-export function readConfigFile(file: string): Layer {
+export function readConfigFile(file: string): ConfigLayer {
   let values: unknown;
   try {
     values = parseJson(readText(file, { limit: MAX_BYTES, pipe: true }).replace(/^\uFEFF/, ''));
@@ -23,37 +23,28 @@ export function readConfigFile(file: string): Layer {
   }
   if (typeof values !== 'object' || values === null || Array.isArray(values)) {
     throw new ConfigError(
-      `Cannot read the config file ${file}: it holds ${truncate(JSON.stringify(values), 40)}, expected a JSON object`,
+      `Cannot read the config file ${file}: it has ${truncate(JSON.stringify(values), 40)}, expected a JSON object`,
     );
   }
-  return { file, values: withHome(withoutRetired(values as Record<string, unknown>), file) };
+  replaceRetired(values as Record<string, unknown>);
+  expandPaths(values as Record<string, unknown>, file);
+  return { file, values: values as Record<string, unknown> };
 }
 
-/** Paths with the home folder in place of `~`. @throws ConfigError for one that names none. */
-function withHome(values: Record<string, unknown>, file: string): Record<string, unknown> {
-  let expanded = values;
+/** Replaces settings of earlier versions, which their runs have in `config.json`. What they chose is now automatic. */
+function replaceRetired(values: Record<string, unknown>): void {
+  if (values.compile === 'grappler') values.compile = 'on';
+  const { exchange } = values;
+  if (typeof exchange === 'object' && exchange !== null && 'overlap' in exchange) delete exchange.overlap;
+}
+
+/** Puts the home folder in place of `~`. @throws ConfigError if there is no home folder. */
+function expandPaths(values: Record<string, unknown>, file: string): void {
   for (const { path } of FLAGS.filter(({ kind }) => kind === 'path')) {
-    const given = valueAt(values, path.split('.'));
+    const keys = path.split('.');
+    const given = valueAt(values, keys);
     if (typeof given !== 'string') continue;
-    expanded = withValue(expanded, path.split('.'), expandHome(given, `${path} of ${file},`));
+    const holder = valueAt(values, keys.slice(0, -1)) as Record<string, unknown>;
+    holder[keys.at(-1)!] = expandHome(given, `${path} of ${file},`);
   }
-  return expanded;
-}
-
-function withValue(
-  values: Record<string, unknown>,
-  [key = '', ...below]: string[],
-  value: string,
-): Record<string, unknown> {
-  const own = below.length === 0 ? value : withValue(values[key] as Record<string, unknown>, below, value);
-  return { ...values, [key]: own };
-}
-
-/** Settings that earlier versions had and wrote into each run's `config.json`; what they chose is chosen by itself now. */
-function withoutRetired(values: Record<string, unknown>): Record<string, unknown> {
-  const { exchange, compile } = values;
-  const kept = { ...values, ...(compile === 'grappler' && { compile: 'on' }) };
-  if (typeof exchange !== 'object' || exchange === null || !('overlap' in exchange)) return kept;
-  const { overlap: _, ...others } = exchange;
-  return { ...kept, exchange: others };
 }

@@ -1,290 +1,100 @@
-/** The flags that set something in a {@link Config}: the command line is made from this table, and so are messages. */
-import { PLACEMENTS, PRESET_NAMES, TABLE_NAMES } from './schema.js';
+/** The flags that set something in a {@link Config}. The command line and the messages are made from this table. */
+import { PRESET_NAMES, TABLE_NAMES } from './schema.js';
 
-/**
- * A flag. `kind`: how its text becomes a value; `on` and `off` are switches that set true and false, a `path` may begin
- * with `~`.
- */
+/** How a flag's text becomes a value. `on` and `off` are switches for true and false. A `path` may begin with `~`. */
+type Kind = 'number' | 'text' | 'path' | 'list' | 'on' | 'off';
+
 export interface Flag {
   /** `--batch-size`. */
   name: string;
-  kind: 'number' | 'text' | 'path' | 'list' | 'on' | 'off';
-  /** Where the value goes, dots between the keys. */
+  /** What stands for the value in the help; undefined for a switch. */
+  value: string | undefined;
+  kind: Kind;
+  /** The setting, with dots between the keys. */
   path: string;
   help: string;
-  /** What stands for the value in the help. */
-  value?: string;
-  /** The commands that take it; `net`: all that build one, `data`: all that also read images. */
+  /** The heading above the flag in the help. */
+  heading: string;
+  /** The commands that take it. `net`: all that build a net; `data`: all that also read images; `train`: the trainings. */
   group: 'net' | 'data' | 'train' | 'hidden';
 }
 
+type Row = Omit<Flag, 'heading' | 'group'>;
+
+/** Makes a row of the table. @param usage the flag, and what stands for its value. */
+const row =
+  (kind: Kind) =>
+  (usage: string, path: string, help: string): Row => {
+    const [name = '', value] = usage.split(/ <|>/);
+    return { name, value, kind, path, help };
+  };
+const number = row('number');
+const text = row('text');
+const path = row('path');
+const list = row('list');
+const on = row('on');
+const off = row('off');
+
+function section(heading: string, group: Flag['group'], rows: readonly Row[]): Flag[] {
+  return rows.map((each) => ({ ...each, heading, group }));
+}
+
 export const FLAGS: readonly Flag[] = [
-  {
-    name: '--preset',
-    kind: 'text',
-    path: 'preset',
-    value: 'name',
-    group: 'net',
-    help: `where the settings start from: auto, ${PRESET_NAMES.join(', ')}`,
-  },
-  {
-    name: '--net',
-    kind: 'text',
-    path: 'net.table',
-    value: TABLE_NAMES.join('|'),
-    group: 'net',
-    help: 'table of the net',
-  },
-  {
-    name: '--width',
-    kind: 'number',
-    path: 'net.width',
-    value: 'factor',
-    group: 'net',
-    help: 'factor on kernels and units',
-  },
-  {
-    name: '--input-size',
-    kind: 'number',
-    path: 'net.inputSize',
-    value: 'pixels',
-    group: 'net',
-    help: 'height and width of the input',
-  },
-  {
-    name: '--classes',
-    kind: 'number',
-    path: 'net.classes',
-    value: 'n',
-    group: 'net',
-    help: 'number of classes',
-  },
-  {
-    name: '--activation',
-    kind: 'text',
-    path: 'net.activation',
-    value: 'relu|sigmoid|tanh',
-    group: 'net',
-    help: 'activation of every layer',
-  },
-  { name: '--no-dropout', kind: 'off', path: 'net.dropout', group: 'net', help: 'train without dropout' },
-  { name: '--no-norm', kind: 'off', path: 'net.norm', group: 'net', help: 'leave the response norms out' },
-  { name: '--no-overlap', kind: 'off', path: 'net.overlap', group: 'net', help: 'pool without overlapping windows' },
-  {
-    name: '--batch-size',
-    kind: 'number',
-    path: 'batchSize',
-    value: 'images',
-    group: 'net',
-    help: 'images a step, both towers together',
-  },
-  {
-    name: '--devices',
-    kind: 'list',
-    path: 'devices',
-    value: 'A,B',
-    group: 'net',
-    help: 'devices of tower 0 and tower 1, such as CPU:0,CPU:1',
-  },
-  {
-    name: '--data',
-    kind: 'path',
-    path: 'data.source',
-    value: 'source',
-    group: 'data',
-    help: 'embedded, fashion-mnist, or a folder',
-  },
-  {
-    name: '--colour-noise',
-    kind: 'number',
-    path: 'data.colourNoise.strength',
-    value: 'factor',
-    group: 'data',
-    help: "noise along the principal components of the images' colours; 0: none",
-  },
-  {
-    name: '--on-bad-image',
-    kind: 'text',
-    path: 'data.onBadImage',
-    value: 'fail|skip',
-    group: 'data',
-    help: 'when an image file cannot be read: end, or go on without it',
-  },
-  {
-    name: '--workers',
-    kind: 'number',
-    path: 'data.workers',
-    value: 'threads',
-    group: 'data',
-    help: 'threads that prepare images',
-  },
-  {
-    name: '--resize',
-    kind: 'number',
-    path: 'data.resize',
-    value: 'pixels',
-    group: 'data',
-    help: 'size that images have before the input is cut out of them',
-  },
-  { name: '--crop', kind: 'on', path: 'data.randomCrop', group: 'data', help: 'cut training images at random places' },
-  { name: '--no-crop', kind: 'off', path: 'data.randomCrop', group: 'data', help: 'cut them in the middle' },
-  { name: '--flip', kind: 'on', path: 'data.flip', group: 'data', help: 'mirror half of the training images' },
-  { name: '--no-flip', kind: 'off', path: 'data.flip', group: 'data', help: 'mirror none' },
-  {
-    name: '--brightness',
-    kind: 'number',
-    path: 'data.brightness',
-    value: 'amount',
-    group: 'data',
-    help: 'change it by a factor from 1 - amount to 1 + amount',
-  },
-  {
-    name: '--contrast',
-    kind: 'number',
-    path: 'data.contrast',
-    value: 'amount',
-    group: 'data',
-    help: 'change it likewise',
-  },
-  {
-    name: '--saturation',
-    kind: 'number',
-    path: 'data.saturation',
-    value: 'amount',
-    group: 'data',
-    help: 'change it likewise',
-  },
-  {
-    name: '--mean-image',
-    kind: 'on',
-    path: 'data.meanImage',
-    group: 'data',
-    help: 'take the mean of the training images off, pixel by pixel',
-  },
-  {
-    name: '--no-mean-image',
-    kind: 'off',
-    path: 'data.meanImage',
-    group: 'data',
-    help: 'take one grey level a channel off',
-  },
-  {
-    name: '--crop-group',
-    kind: 'number',
-    path: 'data.cropGroup',
-    value: 'images',
-    group: 'data',
-    help: 'images that share one draw of crop and flip; 1: each its own',
-  },
-  { name: '--seed', kind: 'number', path: 'seed', value: 'n', group: 'data', help: 'seed of everything random' },
-  {
-    name: '--lr',
-    kind: 'number',
-    path: 'optimizer.learningRate',
-    value: 'rate',
-    group: 'data',
-    help: 'learning rate of the kernels',
-  },
-  { name: '--momentum', kind: 'number', path: 'optimizer.momentum', value: 'factor', group: 'data', help: 'momentum' },
-  {
-    name: '--weight-decay',
-    kind: 'number',
-    path: 'optimizer.weightDecay',
-    value: 'factor',
-    group: 'data',
-    help: 'weight decay of the kernels',
-  },
-  {
-    name: '--placement',
-    kind: 'text',
-    path: 'placement',
-    value: PLACEMENTS.join('|'),
-    group: 'train',
-    help: 'two towers on two devices, or the whole net on one',
-  },
-  { name: '--steps', kind: 'number', path: 'steps', value: 'n', group: 'train', help: 'length of the run in steps' },
-  { name: '--epochs', kind: 'number', path: 'epochs', value: 'n', group: 'train', help: 'length of the run in epochs' },
-  {
-    name: '--eval-every',
-    kind: 'number',
-    path: 'evalEvery',
-    value: 'steps',
-    group: 'train',
-    help: 'steps between evaluations; 0: each epoch',
-  },
-  {
-    name: '--log-every',
-    kind: 'number',
-    path: 'logEvery',
-    value: 'steps',
-    group: 'train',
-    help: 'steps between printed lines',
-  },
-  {
-    name: '--weights',
-    kind: 'path',
-    path: 'weights',
-    value: 'run|file',
-    group: 'train',
-    help: 'start from the weights of a run, by name or path, or of an exported file',
-  },
-  {
-    name: '--checkpoint-every',
-    kind: 'number',
-    path: 'checkpointEvery',
-    value: 'steps|minutes',
-    group: 'train',
-    help: 'steps between checkpoints, or minutes (10m); 0: at the end only',
-  },
-  {
-    name: '--keep',
-    kind: 'number',
-    path: 'keep',
-    value: 'n',
-    group: 'train',
-    help: 'newest checkpoints that stay, beside the best',
-  },
-  { name: '--run', kind: 'text', path: 'run', value: 'name', group: 'train', help: 'name of the run' },
-  { name: '--out', kind: 'path', path: 'out', value: 'folder', group: 'train', help: 'folder that holds the runs' },
-  {
-    name: '--exchange',
-    kind: 'text',
-    path: 'exchange.transport',
-    value: 'msgpack|device',
-    group: 'data',
-    help: 'how halves cross: as messages, or from device to device',
-  },
-  {
-    name: '--exchange-dtype',
-    kind: 'text',
-    path: 'exchange.dtype',
-    value: 'float32|float16',
-    group: 'data',
-    help: 'how messages write values',
-  },
-  { name: '--exchange-checksum', kind: 'on', path: 'exchange.checksum', group: 'data', help: 'checksum every message' },
-  {
-    name: '--compile',
-    kind: 'text',
-    path: 'compile',
-    value: 'on|off|xla',
-    group: 'data',
-    help: 'how a step runs: as one TensorFlow function, op by op, or as one of XLA (with single alone)',
-  },
-  {
-    name: '--convolutions',
-    kind: 'text',
-    path: 'convolutions',
-    value: 'auto|direct',
-    group: 'data',
-    help: 'auto: large ones on a CPU by Winograd, with fewer products; direct: all as sums',
-  },
-  {
-    name: '--no-check',
-    kind: 'off',
-    path: 'check',
-    group: 'train',
-    help: 'skip the comparison with the reference before step 1',
-  },
-  { name: '--fault', kind: 'text', path: 'fault', value: 'spec', group: 'hidden', help: 'inject a fault' },
+  ...section('Net:', 'net', [
+    text('--preset <name>', 'preset', `auto, ${PRESET_NAMES.join(', ')}`),
+    text('--net <table>', 'net.table', `${TABLE_NAMES.join(', ')}`),
+    number('--width <factor>', 'net.width', 'factor on the kernels and units of every layer'),
+    number('--input-size <pixels>', 'net.inputSize', 'height and width of the input, in pixels'),
+    number('--classes <n>', 'net.classes', 'number of classes'),
+    text('--activation <function>', 'net.activation', 'relu, sigmoid or tanh in every layer'),
+    off('--no-dropout', 'net.dropout', 'train without dropout'),
+    off('--no-norm', 'net.norm', 'leave out the response normalization'),
+    off('--no-overlap', 'net.overlap', 'use pooling windows that do not overlap'),
+    number('--batch-size <images>', 'batchSize', 'images a step, both towers together'),
+    list('--devices <A,B>', 'devices', 'devices of tower 0 and 1, such as GPU:0,GPU:1'),
+  ]),
+  ...section('Images:', 'data', [
+    path('--data <source>', 'data.source', 'embedded, fashion-mnist, or a folder of images'),
+    number('--resize <pixels>', 'data.resize', 'height and width of an image before it is cropped'),
+    on('--crop', 'data.randomCrop', 'crop training images at random places'),
+    off('--no-crop', 'data.randomCrop', 'crop them in the middle'),
+    on('--flip', 'data.flip', 'mirror half of the training images'),
+    off('--no-flip', 'data.flip', 'mirror none'),
+    number('--crop-group <images>', 'data.cropGroup', 'images that share one random crop and flip'),
+    number('--brightness <amount>', 'data.brightness', 'random factor of 1 ± amount'),
+    number('--contrast <amount>', 'data.contrast', 'random factor of 1 ± amount'),
+    number('--saturation <amount>', 'data.saturation', 'random factor of 1 ± amount'),
+    number('--colour-noise <factor>', 'data.colourNoise.strength', 'noise along the principal colours'),
+    on('--mean-image', 'data.meanImage', 'subtract the mean training image, pixel by pixel'),
+    off('--no-mean-image', 'data.meanImage', 'subtract one grey level a channel'),
+    text('--on-bad-image <action>', 'data.onBadImage', 'fail, or skip unreadable images'),
+    number('--workers <threads>', 'data.workers', 'threads that prepare images'),
+  ]),
+  ...section('Optimizer:', 'data', [
+    number('--seed <n>', 'seed', 'seed of all random numbers'),
+    number('--lr <rate>', 'optimizer.learningRate', 'learning rate of the kernels'),
+    number('--momentum <factor>', 'optimizer.momentum', 'momentum'),
+    number('--weight-decay <factor>', 'optimizer.weightDecay', 'weight decay of the kernels'),
+  ]),
+  ...section('Computation:', 'data', [
+    text('--exchange <transport>', 'exchange.transport', 'how towers exchange: msgpack or device'),
+    text('--exchange-dtype <type>', 'exchange.dtype', 'float32 or float16 in messages'),
+    on('--exchange-checksum', 'exchange.checksum', 'add a checksum to every message'),
+    text('--compile <mode>', 'compile', 'on: one function a step; off: op by op; xla: single only'),
+    text('--convolutions <mode>', 'convolutions', 'auto: large ones on a CPU by Winograd; direct: none'),
+  ]),
+  ...section('Run:', 'train', [
+    text('--placement <placement>', 'placement', 'split over two towers, or single: on one device'),
+    number('--steps <n>', 'steps', 'length in steps, in place of epochs'),
+    number('--epochs <n>', 'epochs', 'length in epochs'),
+    number('--eval-every <steps>', 'evalEvery', 'steps between evaluations; 0: after each epoch'),
+    number('--log-every <steps>', 'logEvery', 'steps between printed lines'),
+    number('--checkpoint-every <steps>', 'checkpointEvery', 'steps or minutes (5m) between checkpoints; 0: at the end'),
+    number('--keep <n>', 'keep', 'newest checkpoints to keep'),
+    path('--weights <run|file>', 'weights', 'start from the weights of a run or exported file'),
+    text('--run <name>', 'run', 'name of the run (default: made from the time)'),
+    path('--out <folder>', 'out', 'folder of all runs'),
+    off('--no-check', 'check', 'skip the check against the reference at the start'),
+  ]),
+  ...section('Tests:', 'hidden', [text('--fault <spec>', 'fault', 'inject a fault')]),
 ];

@@ -1,20 +1,30 @@
-/** Layers of settings laid one over another. */
+/** Layers of settings: a config file and the flags, each of which overrides settings of the layers before it. */
 
-/** Settings that somebody gave: a part of a {@link Config}'s shape, not yet validated. */
-export interface Layer {
+/** Settings that somebody gave: a part of a {@link Config}, not yet validated. */
+export interface ConfigLayer {
   /** A config file's path; absent for the flags. */
   readonly file?: string;
   readonly values: Readonly<Record<string, unknown>>;
-  /** Who gave it: the command line, or the user's config file; absent for what the program puts together. */
+  /** The user's command line or config file; absent for what the program adds. */
   readonly by?: 'line' | 'file';
 }
 
 /** Whether the layer gives a value at that path. */
-export function sets(layer: Layer, ...path: readonly PropertyKey[]): boolean {
+export function sets(layer: ConfigLayer, ...path: readonly PropertyKey[]): boolean {
   return valueAt(layer.values, path) !== undefined;
 }
 
-/** The value at that path; undefined when there is none. What every object inherits, `constructor`, is none. */
+/** Whether any of the layers does. */
+export function anySets(layers: readonly ConfigLayer[], ...path: readonly PropertyKey[]): boolean {
+  return layers.some((layer) => sets(layer, ...path));
+}
+
+/** The strongest layer's value at that path; undefined if none has one. */
+export function lastValue(layers: readonly ConfigLayer[], ...path: readonly PropertyKey[]): unknown {
+  return valueAt(layers.findLast((layer) => sets(layer, ...path))?.values, path);
+}
+
+/** The value at that path; undefined if there is none. Inherited properties (`constructor`) do not count. */
 export function valueAt(values: unknown, path: readonly PropertyKey[]): unknown {
   return path.reduce<unknown>(
     (value, key) => (isObject(value) || Array.isArray(value) ? own(value as Record<string, unknown>, key) : undefined),
@@ -23,11 +33,10 @@ export function valueAt(values: unknown, path: readonly PropertyKey[]): unknown 
 }
 
 /**
- * Lays a layer over settings. Objects are merged key by key, lists and the rest replaced. What a layer leaves out but
- * makes untrue goes with it: another input size scales the size before the crop, and a length in epochs ends one in
- * steps.
+ * Overrides settings by those of a layer. Objects are merged key by key; lists and other values are replaced. Two settings
+ * follow others: a new input size scales the size before the crop, and a length in epochs replaces one in steps.
  */
-export function mergeLayer(base: Record<string, unknown>, layer: Layer): Record<string, unknown> {
+export function mergeLayer(base: Record<string, unknown>, layer: ConfigLayer): Record<string, unknown> {
   const merged = merge(base, layer.values) as Record<string, unknown>;
   if (sets(layer, 'epochs') && !sets(layer, 'steps')) merged.steps = null;
   const size = valueAt(layer.values, ['net', 'inputSize']);
@@ -43,18 +52,19 @@ export function mergeLayer(base: Record<string, unknown>, layer: Layer): Record<
 function merge(base: unknown, over: unknown): unknown {
   if (over === undefined) return base;
   if (!isObject(base) || !isObject(over)) return over;
-  // Another kind of schedule has other keys: it replaces the old one whole.
+  // A schedule of another kind has other keys, so it replaces the whole schedule.
   if (base.kind !== undefined && over.kind !== undefined && over.kind !== base.kind) return over;
-  const keys = new Set([...Object.keys(base), ...Object.keys(over)]);
-  return Object.fromEntries([...keys].map((key) => [key, merge(own(base, key), own(over, key))]));
+  const keys = [...new Set([...Object.keys(base), ...Object.keys(over)])];
+  const merged = keys.map((key) => [key, merge(own(base, key), own(over, key))] as const);
+  return Object.fromEntries(merged.filter(([, value]) => value !== undefined));
 }
 
-/** A file may have a key `__proto__`, or `constructor`: only own properties count. */
+/** An own property only: a file may have the key `__proto__` or `constructor`. */
 function own(object: Record<PropertyKey, unknown>, key: PropertyKey): unknown {
   return Object.hasOwn(object, key) ? object[key] : undefined;
 }
 
-/** Freezes a value and all that it holds; returns it. */
+/** Freezes a value and all that it contains; returns it. */
 export function deepFreeze<T>(value: T): T {
   if (typeof value === 'object' && value !== null && !Object.isFrozen(value)) {
     Object.freeze(value);

@@ -1,4 +1,7 @@
-/** What each setting of a {@link Config} may be. Every message is the second half of "<path> is <value>, expected …". */
+/**
+ * The settings of a run: one schema gives their types, their ranges and what a message says that it expected. A message
+ * is the second half of "<path> is <value>, expected …".
+ */
 import { z } from 'zod';
 import type { TableName } from '../model/tables.js';
 import { TABLES } from '../model/tables.js';
@@ -10,30 +13,31 @@ export const PRESET_NAMES = [
 ] as const;
 export const TABLE_NAMES = Object.keys(TABLES) as [TableName, ...TableName[]];
 
+/** A finite number that `isValid` accepts. */
+function number(expected: string, isValid: (value: number) => boolean) {
+  return z.custom<number>((value) => typeof value === 'number' && Number.isFinite(value) && isValid(value), expected);
+}
+
 function whole(from: number, to: number) {
-  const wanted =
-    to === Number.MAX_SAFE_INTEGER ? `a whole number from ${from} up` : `a whole number from ${from} to ${to}`;
-  return z.number(wanted).int(wanted).min(from, wanted).max(to, wanted);
+  const expected = `a whole number from ${from} to ${to}`;
+  return number(expected, (value) => Number.isInteger(value) && value >= from && value <= to);
 }
 
-/** A finite number above `from`, and below or at `to`. */
-function above(from: number, to = Number.MAX_VALUE) {
-  const wanted = to === Number.MAX_VALUE ? `a number above ${from}` : `a number above ${from} and up to ${to}`;
-  return z.number(wanted).gt(from, wanted).max(to, wanted);
+function above(from: number, to?: number) {
+  const expected = to === undefined ? `a number above ${from}` : `a number above ${from} and up to ${to}`;
+  return number(expected, (value) => value > from && value <= (to ?? value));
 }
 
-/** A finite number from `from` on, and below `below`. */
-function from(from: number, below = Number.POSITIVE_INFINITY) {
-  const wanted =
-    below === Number.POSITIVE_INFINITY ? `a number from ${from} up` : `a number from ${from} to below ${below}`;
-  return z.number(wanted).min(from, wanted).lt(below, wanted);
+function from(from: number, below?: number) {
+  const expected = below === undefined ? `a number from ${from} up` : `a number from ${from} to below ${below}`;
+  return number(expected, (value) => value >= from && (below === undefined || value < below));
 }
 
 function oneOf<const T extends readonly [string, ...string[]]>(names: T) {
   return z.enum(names, `one of ${names.join(', ')}`);
 }
 
-/** An object with these keys and no others; an unknown key keeps zod's own issue. */
+/** An object with these keys and no others. `validate.ts` words the message about an unknown key. */
 function keys<T extends z.ZodRawShape>(shape: T) {
   return z.strictObject(shape, {
     error: (issue) =>
@@ -41,15 +45,18 @@ function keys<T extends z.ZodRawShape>(shape: T) {
   });
 }
 
+function list<T extends z.ZodType>(element: T, expected: string) {
+  return z.array(element, expected);
+}
+
 const bool = z.boolean('true or false');
 const text = z.string('a text').min(1, 'a text that is not empty');
-const pathOrNothing = z.string('a text').refine((value) => !value.includes('\0'), 'a path, which has no character 0');
-const path = pathOrNothing.min(1, 'a text that is not empty');
+const pathOrEmpty = z.string('a text').refine((value) => !value.includes('\0'), 'a path, which has no character 0');
+const path = pathOrEmpty.min(1, 'a text that is not empty');
 const device = z
   .string('a device such as CPU:0 or GPU:1')
   .regex(/^([A-Z_]+:\d+|GPU:\d+\/\d+)$/, 'a device such as CPU:0 or GPU:1');
-
-/** One message, whichever of the two it was meant to be. */
+/** Steps, or minutes as `10m`. Not a union, because a union has a message for each of its options. */
 const interval = z.custom<number | string>(
   (value) =>
     typeof value === 'number'
@@ -58,116 +65,153 @@ const interval = z.custom<number | string>(
   'a number of steps, or minutes such as 10m; 0 is at the end only',
 );
 
+/** See `Schedule` in `optim/schedule.ts`. */
 const schedule = z.discriminatedUnion(
   'kind',
   [
     keys({ kind: z.literal('constant') }),
-    keys({
-      kind: z.literal('steps'),
-      epochs: z.array(whole(1, 1_000_000), 'a list of epochs'),
-      factor: above(0, 1),
-    }),
-    keys({
-      kind: z.literal('plateau'),
-      factor: above(0, 1),
-      patience: whole(1, 1_000_000),
-      least: above(0),
-    }),
+    keys({ kind: z.literal('steps'), epochs: list(whole(1, 1_000_000), 'a list of epochs'), factor: above(0, 1) }),
+    keys({ kind: z.literal('plateau'), factor: above(0, 1), patience: whole(1, 1_000_000), least: above(0) }),
   ],
-  // Without a kind that is known, the issue stands at `kind`.
+  // If the kind is unknown, the issue's path ends with `kind`.
   { error: (issue) => (issue.code === 'invalid_union' ? 'one of constant, steps, plateau' : 'an object with kind') },
 );
 
-const ownRate = keys({
-  layer: text.optional(),
-  role: oneOf(['kernel', 'bias']).optional(),
-  after: whole(0, 1_000_000),
-  factor: from(0),
+/** See `NetOptions` in `model/net.ts`. */
+const net = keys({
+  table: oneOf(TABLE_NAMES),
+  width: above(0, 8),
+  inputSize: whole(1, 4096),
+  inputChannels: whole(1, 64),
+  classes: whole(2, 65_536),
+  init: oneOf(['table', 'he', 'xavier']),
+  dropout: bool,
+  activation: oneOf(['relu', 'sigmoid', 'tanh']).exactOptional(),
+  norm: bool.exactOptional(),
+  overlap: bool.exactOptional(),
 });
 
-/** The whole shape. Strict: an unknown key is an issue. */
+/** See `OptimizerOptions` in `optim/schedule.ts`. */
+const optimizer = keys({
+  learningRate: above(0),
+  momentum: from(0, 1),
+  weightDecay: from(0),
+  biasRateFactor: from(0),
+  biasDecay: from(0),
+  schedule,
+  ownRates: list(
+    keys({
+      layer: text.optional(),
+      role: oneOf(['kernel', 'bias']).optional(),
+      after: whole(0, 1_000_000),
+      factor: from(0),
+    }),
+    'a list of rates',
+  ).optional(),
+});
+
+/** The settings of the images; see also `ImageOptions` in `data/augment.ts`. */
+const data = keys({
+  /** `embedded`, `fashion-mnist` or a folder. Empty if nothing names the data: `resolveConfig` then refuses to train. */
+  source: pathOrEmpty,
+  /** Height and width in pixels of an image before the crop to the net's input. */
+  resize: whole(1, 4096),
+  randomCrop: bool,
+  flip: bool,
+  brightness: from(0),
+  contrast: from(0),
+  saturation: from(0),
+  /** Grey levels (0 to 255) that are subtracted, one a channel. */
+  mean: list(from(0, 256), 'a list of one grey level a channel').min(1, 'a list of one grey level a channel'),
+  /** Whether the mean of the training images is subtracted, pixel by pixel, in place of `mean`. */
+  meanImage: bool,
+  /** Noise along the principal components of the images' colours (paper §4.1). */
+  colourNoise: keys({
+    /** Factor on the components' standard deviations; 0 is no noise. */
+    strength: from(0),
+    /** The first epoch without noise, counted from 1; null if all epochs have it. */
+    end: whole(1, 1_000_000).nullable(),
+    /** Whether an image with noise is then divided by 1 + `strength`. */
+    divide: bool,
+    /** The components of ImageNet, or those of the training images. */
+    colours: oneOf(['imagenet', 'data']),
+  }),
+  /** Consecutive images of a batch that share one random crop and flip; 1 if each has its own. */
+  cropGroup: whole(1, 65_536),
+  /** Factor on the grey levels once the mean is subtracted. */
+  scale: above(0),
+  /** What happens if an image file cannot be read: the run fails, or goes on without it. */
+  onBadImage: oneOf(['fail', 'skip']),
+  workers: whole(0, 64),
+});
+
+/** All settings, in the order that `config.json` has. An unknown key is an error. */
 export const CONFIG_SCHEMA = keys({
   preset: z.enum(PRESET_NAMES, `one of auto, ${PRESET_NAMES.join(', ')}`),
   placement: oneOf(PLACEMENTS),
-  devices: z.array(device, 'a list of devices such as CPU:0').min(1, 'a list of devices such as CPU:0'),
-  net: keys({
-    table: oneOf(TABLE_NAMES),
-    width: above(0, 8),
-    inputSize: whole(1, 4096),
-    inputChannels: whole(1, 64),
-    classes: whole(2, 65_536),
-    init: oneOf(['table', 'he', 'xavier']),
-    dropout: bool,
-    activation: oneOf(['relu', 'sigmoid', 'tanh']).optional(),
-    norm: bool.optional(),
-    overlap: bool.optional(),
-  }),
-  optimizer: keys({
-    learningRate: above(0),
-    momentum: from(0, 1),
-    weightDecay: from(0),
-    biasRateFactor: from(0),
-    biasDecay: from(0),
-    schedule,
-    ownRates: z.array(ownRate, 'a list of rates').optional(),
-  }),
-  data: keys({
-    /** Empty where nobody says: `resolveConfig` refuses that where images are read. */
-    source: pathOrNothing,
-    resize: whole(1, 4096),
-    randomCrop: bool,
-    flip: bool,
-    brightness: from(0),
-    contrast: from(0),
-    saturation: from(0),
-    mean: z.array(from(0, 256), 'a list of one grey level a channel').min(1, 'a list of one grey level a channel'),
-    meanImage: bool,
-    colourNoise: keys({
-      strength: from(0),
-      end: whole(1, 1_000_000).nullable(),
-      divide: bool,
-      colours: oneOf(['imagenet', 'data']),
-    }),
-    cropGroup: whole(1, 65_536),
-    scale: above(0),
-    onBadImage: oneOf(['fail', 'skip']),
-    workers: whole(0, 64),
-  }),
+  /** `split`: the devices of tower 0 and tower 1, which may be the same one. `single` uses the first. */
+  devices: list(device, 'a list of devices such as CPU:0').min(1, 'a list of devices such as CPU:0'),
+  net,
+  optimizer,
+  data,
+  /** Images a step, both towers together. */
   batchSize: whole(1, 65_536),
   epochs: whole(1, 1_000_000),
+  /** The run's length in steps; null if `epochs` gives the length. */
   steps: whole(1, 1_000_000_000).nullable(),
   seed: whole(0, 2 ** 32 - 1),
+  /** Steps between printed lines. */
   logEvery: whole(1, 1_000_000_000),
+  /** Steps between evaluations; 0 is one at the end of each epoch. */
   evalEvery: whole(0, 1_000_000_000),
+  /** Steps between checkpoints, or minutes as `10m`; 0 is one at the end only. */
   checkpointEvery: interval,
+  /** How many of the newest checkpoints are kept, beside the one with the best evaluation. */
   keep: whole(1, 1_000_000),
+  /** Name of the run; its folder is `<out>/<run>`. */
   run: text,
   out: path,
+  /** The weights to start from: a run by name or path, or a file of the whole net; null starts from `net.init`. */
   weights: path.nullable(),
+  /** How the towers exchange activations. `device` falls back to `msgpack` if its self-test fails. */
   exchange: keys({
     transport: oneOf(['msgpack', 'device']),
+    /** How `msgpack` encodes values. */
     dtype: oneOf(['float32', 'float16']),
+    /** Whether every message of `msgpack` has a checksum. The check before a run always has them. */
     checksum: bool,
   }),
   exchangeTimeoutMs: whole(1, 86_400_000),
+  /** How a step runs: as one TensorFlow function, op by op, or as one XLA function (`single` only). */
   compile: oneOf(['on', 'off', 'xla']),
+  /** `auto` computes large convolutions by Winograd's algorithm if that is faster. */
   convolutions: oneOf(['auto', 'direct']),
+  /** Whether a short comparison with the reference comes before the first step. */
   check: bool,
+  /** A fault to inject, for tests. */
   fault: text.nullable(),
 });
 
-/** The keys that may stand at `path`, for the hint to an unknown one. */
+type Immutable<T> = T extends object ? { readonly [Key in keyof T]: Immutable<T[Key]> } : T;
+
+/** A run's settings: complete, valid and frozen. */
+export interface Config extends Immutable<z.infer<typeof CONFIG_SCHEMA>> {}
+export type PresetName = Config['preset'];
+/** A preset: every setting that does not depend on the machine and the time. */
+export type Preset = Omit<Config, 'devices' | 'run'>;
+
+/** The keys that are allowed at `path`; none if there is no object. */
 export function keysAt(path: readonly PropertyKey[]): string[] {
   let schema: z.ZodType = CONFIG_SCHEMA;
   for (const key of path) {
-    if (schema instanceof z.ZodArray) schema = bare(schema.element as z.ZodType);
-    else if (schema instanceof z.ZodObject) schema = bare(schema.shape[key as string] as z.ZodType);
+    if (schema instanceof z.ZodArray) schema = required(schema.element as z.ZodType);
+    else if (schema instanceof z.ZodObject) schema = required(schema.shape[key as string] as z.ZodType);
     else return [];
   }
   const objects = schema instanceof z.ZodDiscriminatedUnion ? schema.options : [schema];
   return [...new Set(objects.flatMap((each) => (each instanceof z.ZodObject ? Object.keys(each.shape) : [])))];
 }
 
-function bare(schema: z.ZodType): z.ZodType {
+function required(schema: z.ZodType): z.ZodType {
   return schema instanceof z.ZodOptional ? (schema.unwrap() as z.ZodType) : schema;
 }

@@ -1,47 +1,44 @@
-/** From merged settings to a Config, or to one sentence that says which setting is wrong and where it stands. */
+/** Turns merged settings into a {@link Config}, or into one sentence that says which setting is wrong and where. */
 import type { z } from 'zod';
 import { ConfigError, truncate } from '../errors.js';
-import type { Config } from './config.js';
 import { FLAGS } from './flags.js';
-import { type Layer, sets, valueAt } from './layers.js';
-import { nearest } from './nearest.js';
-import { CONFIG_SCHEMA, keysAt } from './schema.js';
+import { type ConfigLayer, sets, valueAt } from './layers.js';
+import { CONFIG_SCHEMA, type Config, keysAt } from './schema.js';
 
 /**
- * The settings as a Config, its keys in the schema's order.
- * @param layers where they came from, for the message.
+ * Returns the settings as a Config, with the keys in the schema's order.
+ * @param layers where the settings came from, for the message.
  * @throws ConfigError for the first setting that is unknown or out of its range.
  */
-export function validate(merged: Record<string, unknown>, layers: readonly Layer[]): Config {
+export function validate(merged: Record<string, unknown>, layers: readonly ConfigLayer[]): Config {
   const parsed = CONFIG_SCHEMA.safeParse(merged);
-  if (parsed.success) return parsed.data as Config;
+  if (parsed.success) return parsed.data;
   throw new ConfigError(sentence(parsed.error.issues[0]!, merged, layers));
 }
 
-function sentence(issue: z.core.$ZodIssue, merged: Record<string, unknown>, layers: readonly Layer[]): string {
+function sentence(issue: z.core.$ZodIssue, merged: Record<string, unknown>, layers: readonly ConfigLayer[]): string {
   if (issue.code === 'unrecognized_keys') {
-    const path = [...issue.path, issue.keys[0]!];
     const known = keysAt(issue.path);
     const near = nearest(issue.keys[0]!, known);
-    const hint = near ? `did you mean "${near}"?` : `there are ${known.join(', ')}`;
-    return `Cannot use the unknown key ${place(path, layers)}; ${hint}`;
+    const hint = near ? `did you mean "${near}"?` : `known keys: ${known.join(', ')}`;
+    return `Cannot use the unknown key ${place([...issue.path, issue.keys[0]!], layers)}; ${hint}`;
   }
   const value = valueAt(merged, issue.path);
-  const found = value === undefined ? 'missing' : shown(value);
+  const found = value === undefined ? 'missing' : shortText(value);
   return `${place(issue.path, layers)} is ${found}, expected ${issue.message}`;
 }
 
-/** The setting's name for whoever gave it: its flag, or its path and the file. */
-function place(path: readonly PropertyKey[], layers: readonly Layer[]): string {
+/** The setting's name as the user knows it: its flag, or its path and the file. */
+function place(path: readonly PropertyKey[], layers: readonly ConfigLayer[]): string {
   const name = truncate(path.join('.'), 120);
-  const layer = giver(path, layers);
-  if (layer === undefined) return name;
-  if (layer.file !== undefined) return `${name} in ${layer.file}`;
+  const source = sourceOf(path, layers);
+  if (source === undefined) return name;
+  if (source.file !== undefined) return `${name} in ${source.file}`;
   return FLAGS.find((flag) => name === flag.path || name.startsWith(`${flag.path}.`))?.name ?? name;
 }
 
-/** The strongest layer with a value at the path, or at the longest part of it that any has. */
-function giver(path: readonly PropertyKey[], layers: readonly Layer[]): Layer | undefined {
+/** The strongest layer with a value at the path, or at the longest beginning of it that any layer has. */
+function sourceOf(path: readonly PropertyKey[], layers: readonly ConfigLayer[]): ConfigLayer | undefined {
   for (let length = path.length; length > 0; length--) {
     const layer = layers.findLast((each) => sets(each, ...path.slice(0, length)));
     if (layer) return layer;
@@ -49,8 +46,33 @@ function giver(path: readonly PropertyKey[], layers: readonly Layer[]): Layer | 
   return undefined;
 }
 
-/** A value as a message shows it: JSON, cut short; numbers that JSON has no word for as they are. */
-export function shown(value: unknown): string {
-  const text = typeof value === 'number' ? String(value) : (JSON.stringify(value) ?? String(value));
-  return truncate(text);
+/** A value for a message: JSON, truncated; NaN and the infinities as they are. */
+export function shortText(value: unknown): string {
+  return truncate(typeof value === 'number' ? String(value) : (JSON.stringify(value) ?? String(value)));
+}
+
+/** The most similar of `words`, if at most a third of its letters differ. */
+function nearest(word: string, words: readonly string[]): string | undefined {
+  const most = (other: string) => Math.max(1, Math.floor(Math.max(word.length, other.length) / 3));
+  const [best] = words
+    // A difference in length alone needs as many edits: a huge key is not compared letter by letter.
+    .filter((each) => Math.abs(each.length - word.length) <= most(each))
+    .map((each) => ({ each, distance: editDistance(word.toLowerCase(), each.toLowerCase()) }))
+    .filter(({ each, distance }) => distance <= most(each))
+    .sort((a, b) => a.distance - b.distance);
+  return best?.each;
+}
+
+/** The number of letters to insert, delete or replace to turn `a` into `b` (Levenshtein). */
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const replace = row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1);
+      next.push(Math.min(replace, row[j]! + 1, next[j - 1]! + 1));
+    }
+    row = next;
+  }
+  return row[b.length]!;
 }

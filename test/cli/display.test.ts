@@ -34,7 +34,7 @@ const RUN: LogEvent[] = [START, CHECK, ...STEPS, EVAL, RUN_END];
 test('train prints plain lines to what is no terminal: the first step, each --log-every, the last', async () => {
   const { stdout, stderr, out } = await show(RUN, ['--log-every', '2']);
   assert.equal(stderr.text, '');
-  assert.ok(stdout.lines[0]!.startsWith('preset mini: no two GPUs here'));
+  assert.ok(stdout.lines[0]!.startsWith('preset mini: there is no GPU'));
   const expected = [
     'tower 0 on CPU:0, tower 1 on CPU:1',
     'data Fashion-MNIST: 5,000 training and 1,000 test images, from embedded',

@@ -9,19 +9,19 @@ import { folderOf } from '../data/sets.js';
 import { roomWith, run, Screen } from './stand-ins.js';
 import { lenetRun } from './weights-runs.js';
 
-test('what was typed and does nothing is refused with one sentence and exit code 2', async () => {
-  const single = 'with --placement single: one device exchanges nothing; leave it out';
+test('what was typed and has no effect is refused with one sentence and exit code 2', async () => {
+  const single = 'with --placement single: one device has nothing to exchange; leave it out';
   const cases: [argv: string[], message: string][] = [
     [
       ['train', '--placement', 'single', '--devices', 'CPU:0,CPU:1'],
-      'Cannot go by --devices: it does nothing beyond CPU:0 with --placement single: the whole net is on one device; leave it out',
+      'Cannot use --devices: it has no effect beyond CPU:0 with --placement single: the whole net is on one device; leave it out',
     ],
-    [['train', '--placement', 'single', '--exchange', 'device'], `Cannot go by --exchange: it does nothing ${single}`],
+    [['train', '--placement', 'single', '--exchange', 'device'], `Cannot use --exchange: it has no effect ${single}`],
     [
       ['train', '--exchange', 'device', '--exchange-checksum'],
-      'Cannot go by --exchange-checksum: it does nothing with --exchange device, whose tensors do not go as messages; leave it out',
+      'Cannot use --exchange-checksum: it has no effect with --exchange device, which sends no messages; leave it out',
     ],
-    [['ablate', '--placement', 'single', '--exchange', 'device'], `Cannot go by --exchange: it does nothing ${single}`],
+    [['ablate', '--placement', 'single', '--exchange', 'device'], `Cannot use --exchange: it has no effect ${single}`],
     [['train', '--quiet', '--log-every', '5'], "option '--log-every <steps>' cannot be used with option '--quiet'"],
     [['train', '--json', '--log-every', '5'], "option '--log-every <steps>' cannot be used with option '--json'"],
     [
@@ -34,7 +34,7 @@ test('what was typed and does nothing is refused with one sentence and exit code
     ],
     [
       ['data', 'prepare', 'd', '--shard-size', '5'],
-      'Cannot go by --shard-size: it does nothing without --pack; leave it out, or add --pack',
+      'Cannot use --shard-size: it has no effect without --pack; leave it out, or add --pack',
     ],
   ];
   for (const [argv, message] of cases) {
@@ -50,23 +50,23 @@ test('verify --golden takes what it goes by', async () => {
   assert.equal((await run(argv, { trainRoom: roomWith({ verifyGolden }) })).exitCode, 0);
 });
 
-test('what a config file sets and does nothing is said, and the run goes on', async (t) => {
+test('what a config file sets and has no effect is said, and the run goes on', async (t) => {
   const out = folderOf(t, {});
   const file = join(out, 'two.json');
   fs.writeFileSync(file, JSON.stringify({ devices: ['CPU:0', 'CPU:1'], exchange: { checksum: true } }));
   const single = await run(['train', '--config', file, '--placement', 'single', '--out', out, '--run', 's']);
   assert.deepEqual([single.exitCode, single.stderr.text], [0, '']);
-  const said = single.stdout.lines.filter((line) => line.includes('does nothing'));
+  const said = single.stdout.lines.filter((line) => line.includes('has no effect'));
   assert.deepEqual(said, [
-    `devices in ${file} does nothing beyond CPU:0 with --placement single: the whole net is on one device`,
-    `exchange.checksum in ${file} does nothing with --placement single: one device exchanges nothing`,
+    `devices in ${file} has no effect beyond CPU:0 with --placement single: the whole net is on one device`,
+    `exchange.checksum in ${file} has no effect with --placement single: one device has nothing to exchange`,
   ]);
   const split = await run(['train', '--config', file, '--out', out, '--run', 't']);
-  assert.doesNotMatch(split.stdout.text, /does nothing/);
+  assert.doesNotMatch(split.stdout.text, /has no effect/);
   fs.writeFileSync(file, JSON.stringify({ placement: 'single' }));
   const verify: TrainRoom['verify'] = async () => ({ passed: true, tolerances: TOLERANCES, losses: [], rows: [] });
   const compared = await run(['verify', '--config', file], { trainRoom: roomWith({ verify }) });
-  assert.match(compared.stdout.text, /^placement in .*two\.json does nothing: it is the split that is compared/m);
+  assert.match(compared.stdout.text, /^placement in .*two\.json has no effect: it is the split that is compared/m);
 });
 
 test('--log-every says where a bar is drawn that the lines are for a file or a pipe', async (t) => {
@@ -77,7 +77,7 @@ test('--log-every says where a bar is drawn that the lines are for a file or a p
       const argv = [command, '--out', out, '--log-every', '5', '--run', `${command}-${isTTY}`, ...only];
       const screen = new Screen(isTTY);
       await run(argv, { stdout: screen });
-      assert.equal(/^--log-every does nothing where a bar shows every step/m.test(screen.text), isTTY, command);
+      assert.equal(/^--log-every has no effect where a bar shows every step/m.test(screen.text), isTTY, command);
     }
   }
 });
@@ -86,7 +86,7 @@ test('eval, predict, import and summary say it on stderr', async () => {
   const { exitCode, stderr } = await run(['summary', '--net', 'lenet', '--no-norm']);
   assert.deepEqual(
     [exitCode, stderr.text],
-    [0, '--no-norm does nothing with the net lenet, which has no such layer\n'],
+    [0, '--no-norm has no effect with the net lenet, which has no such layer\n'],
   );
 });
 
@@ -97,6 +97,6 @@ test('--out beside the path of a run is said, and the run is taken', async (t) =
   for (const argv of [['eval'], ['predict', 'a.jpg']]) {
     const trainRoom = roomWith({ evaluateRun, predictFiles });
     const { exitCode, stderr } = await run([...argv, '--run', folder, '--out', 'runs'], { trainRoom });
-    assert.deepEqual([exitCode, stderr.text], [0, `--out does nothing with --run ${folder}, which is a path\n`]);
+    assert.deepEqual([exitCode, stderr.text], [0, `--out has no effect with --run ${folder}, which is a path\n`]);
   }
 });

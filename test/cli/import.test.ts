@@ -152,7 +152,7 @@ test('import, export and predict of a preset that has no data need no --data; ev
   assert.equal((await run(again)).exitCode, 0);
   const evaluated = await run(['eval', ...place]);
   assert.equal(evaluated.exitCode, 2);
-  assert.match(evaluated.stderr.text, /^error: Cannot tell where the images of the preset imagenet are: .*--data\n$/);
+  assert.match(evaluated.stderr.text, /^error: Cannot find the images of the preset imagenet: .*--data\n$/);
 });
 
 test('import takes data.mean off, and says so, where the file brings no mean image of that size', async () => {

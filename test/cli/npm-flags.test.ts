@@ -51,7 +51,7 @@ test('every flag that npm took is named, with the line that works', () => {
     const typed = required ? `${long} 7` : long;
     assert.equal(
       said(argv, { ...env, [name]: value }),
-      `Cannot go by ${typed}: npm took it for a setting of its own, expected a flag of alexnet-split after a --; type \`npm run ${[argv[0], '--', ...argv.slice(1), typed].join(' ')}\``,
+      `Cannot use ${typed}: npm took it for a setting of its own, expected a flag of alexnet-split after a --; type \`npm run ${[argv[0], '--', ...argv.slice(1), typed].join(' ')}\``,
     );
   }
 });
@@ -72,10 +72,7 @@ test('a flag that the command does not have is not advised', () => {
   ];
   for (const [words, typed, message] of cases) {
     const npm = Object.fromEntries(Object.entries(typed).map(([key, value]) => [`npm_config_${key}`, value]));
-    assert.equal(
-      said(words.split(' '), { ...of(words), ...npm }),
-      `Cannot go by ${message}, and give others after a --`,
-    );
+    assert.equal(said(words.split(' '), { ...of(words), ...npm }), `Cannot use ${message}, and give others after a --`);
   }
   // What npm has itself is for npm where the command has no such flag.
   assert.equal(said(['setup'], { ...of('setup'), npm_config_json: 'true' }), undefined);
@@ -117,13 +114,13 @@ test("settings of npm's own, and those of another package's script, are not take
   ];
   for (const env of quiet) assert.equal(said(ARGV, env), undefined, JSON.stringify(env));
   const shell = { ...OURS, ...typed, npm_lifecycle_script: 'exec node scripts/run.mjs train --placement split "$@"' };
-  assert.match(said(ARGV, shell)!, /^Cannot go by --seed 7, --json: npm took them for settings of its own/);
+  assert.match(said(ARGV, shell)!, /^Cannot use --seed 7, --json: npm took them for settings of its own/);
 });
 
 test('the command stops with exit code 2 before anything else', async () => {
   const { exitCode, stdout, stderr } = await run([...ARGV, '7'], { env: { ...OURS, npm_config_seed: 'true' } });
   assert.deepEqual([exitCode, stdout.text, stderr.lines.length], [2, '', 1]);
-  assert.match(stderr.text, /^error: Cannot go by --seed 7: npm took it/);
+  assert.match(stderr.text, /^error: Cannot use --seed 7: npm took it/);
 });
 
 test('an argument that npm left of a flag that it did not tell of gets a hint', async () => {
@@ -156,7 +153,7 @@ test('npm itself: a flag without -- stops, and paths begin where the user stands
     spawnSync('npm', ['--silent', '--prefix', ROOT, 'run', ...args], { cwd, encoding: 'utf8' });
   const kept = npm('summary', '--net=lenet');
   assert.deepEqual([kept.status, kept.stdout], [2, '']);
-  assert.match(kept.stderr, /^error: Cannot go by --net lenet: .* type `npm run summary -- --net lenet`$/m);
+  assert.match(kept.stderr, /^error: Cannot use --net lenet: .* type `npm run summary -- --net lenet`$/m);
   const read = npm('import', '--', 'x', '--run', 'x', '--config', 'settings.json');
   assert.match(read.stderr, /^error: Cannot read the config file settings\.json: (?!there is no such file).* JSON/m);
 });

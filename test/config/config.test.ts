@@ -3,19 +3,19 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { type Machine, resolveConfig, tableOf } from '../../src/config/config.js';
 import { opThreads } from '../../src/config/devices.js';
-import type { Layer } from '../../src/config/layers.js';
+import type { ConfigLayer } from '../../src/config/layers.js';
 import { PRESETS } from '../../src/config/presets.js';
 import { ConfigError } from '../../src/errors.js';
 import { flags, machineWith } from './machines.js';
 
 const CPU = machineWith('CPU:0', 'CPU:1');
 
-function resolve(layers: readonly Layer[], machine: Machine = CPU) {
+function resolve(layers: readonly ConfigLayer[], machine: Machine = CPU) {
   return resolveConfig(layers, machine);
 }
 
 test('resolveConfig() lets flags beat the file, and the file the preset', () => {
-  const file: Layer = { file: 'run.json', values: { batchSize: 20, seed: 7, optimizer: { learningRate: 0.5 } } };
+  const file: ConfigLayer = { file: 'run.json', values: { batchSize: 20, seed: 7, optimizer: { learningRate: 0.5 } } };
   const { config } = resolve([file, flags({ batchSize: 30, optimizer: { momentum: 0.1 } })]);
   assert.equal(config.batchSize, 30);
   assert.equal(config.seed, 7);
@@ -24,14 +24,14 @@ test('resolveConfig() lets flags beat the file, and the file the preset', () => 
 });
 
 test('resolveConfig() takes the preset of the strongest layer that names one', () => {
-  const file: Layer = { file: 'run.json', values: { preset: 'lenet' } };
+  const file: ConfigLayer = { file: 'run.json', values: { preset: 'lenet' } };
   assert.equal(resolve([file]).config.net.table, 'lenet');
   assert.equal(resolve([file, flags({ preset: 'tutorial' })]).config.net.table, 'tutorial');
   assert.equal(resolve([file, flags({ preset: 'auto' })]).config.preset, 'mini');
 });
 
 test('tableOf() is what resolveConfig() comes to, before there is a machine', () => {
-  const cases: Layer[][] = [
+  const cases: ConfigLayer[][] = [
     [],
     [flags({ preset: 'auto' })],
     [flags({ preset: 'imagenet-one-gpu' })],
@@ -75,9 +75,9 @@ test('opThreads() is half of the cores for a net of two columns, and all for one
 
 test('resolveConfig() chooses the preset by the GPUs that are here, and says which and why', () => {
   const cases: [machine: Machine, preset: string, devices: string[], note: RegExp][] = [
-    [CPU, 'mini', ['CPU:0', 'CPU:1'], /^preset mini: no two GPUs here/],
-    [machineWith('CPU:0', 'GPU:0'), 'mini', ['GPU:0', 'GPU:0'], /^preset mini: one GPU here, not two/],
-    [machineWith('CPU:0', 'GPU:0', 'GPU:1'), 'fashion', ['GPU:0', 'GPU:1'], /^preset fashion: 2 GPUs are here/],
+    [CPU, 'mini', ['CPU:0', 'CPU:1'], /^preset mini: there is no GPU/],
+    [machineWith('CPU:0', 'GPU:0'), 'mini', ['GPU:0', 'GPU:0'], /^preset mini: there is one GPU, not two/],
+    [machineWith('CPU:0', 'GPU:0', 'GPU:1'), 'fashion', ['GPU:0', 'GPU:1'], /^preset fashion: there are 2 GPUs/],
   ];
   for (const [machine, preset, devices, note] of cases) {
     for (const layers of [[], [flags({ preset: 'auto' })]]) {
@@ -97,7 +97,7 @@ test('resolveConfig() notes that both towers are on the one GPU, unless devices 
 test('resolveConfig() falls back to the embedded data, and says so, where the files are not here', () => {
   const without = resolve([flags({ preset: 'tutorial' })]);
   assert.equal(without.config.data.source, 'embedded');
-  assert.match(without.notes.join('\n'), /data embedded: the Fashion-MNIST files are not here/);
+  assert.match(without.notes.join('\n'), /data embedded: the Fashion-MNIST files are not installed/);
   const here = resolve([flags({ preset: 'tutorial' })], { ...CPU, fashionMnist: true });
   assert.equal(here.config.data.source, 'fashion-mnist');
   const named = resolve([flags({ preset: 'tutorial', data: { source: '/images' } })]);
@@ -122,7 +122,7 @@ test('resolveConfig() names the run by placement, preset and local time', () => 
 });
 
 test('resolveConfig() lets a length in epochs end a weaker one in steps, and not the other way round', () => {
-  const steps: Layer = { file: 'run.json', values: { steps: 40 } };
+  const steps: ConfigLayer = { file: 'run.json', values: { steps: 40 } };
   assert.equal(resolve([steps]).config.steps, 40);
   const { config } = resolve([steps, flags({ epochs: 3 })]);
   assert.deepEqual([config.steps, config.epochs], [null, 3]);
@@ -137,7 +137,7 @@ test('resolveConfig() scales the size before the crop with the input size, unles
 });
 
 test('resolveConfig() merges a schedule of the same kind, and replaces one of another', () => {
-  const schedule = (value: unknown): Layer => ({ file: 'run.json', values: { optimizer: { schedule: value } } });
+  const schedule = (value: unknown): ConfigLayer => ({ file: 'run.json', values: { optimizer: { schedule: value } } });
   assert.deepEqual(resolve([schedule({ factor: 0.5 })]).config.optimizer.schedule, {
     kind: 'steps',
     epochs: [5],
@@ -172,7 +172,7 @@ test('resolveConfig() makes of a whole config itself', () => {
 test('resolveConfig() refuses to split a net of one column', () => {
   const net = { table: 'one-gpu' };
   const message =
-    'Cannot split the net "one-gpu": it is one column, for one device; take --placement single, or another --net';
+    'Cannot split the net "one-gpu": it has one column, for one device; use --placement single, or another --net';
   assert.throws(() => resolve([flags({ net })]), { name: 'ConfigError', message, exitCode: 2 });
   assert.equal(resolve([flags({ net, placement: 'single' })]).config.net.table, 'one-gpu');
 });
@@ -182,13 +182,13 @@ test('resolveConfig() asks where the images are, of a preset that has none', () 
     assert.throws(() => resolve([flags({ preset: 'imagenet', data })]), {
       name: 'ConfigError',
       message:
-        'Cannot tell where the images of the preset imagenet are: nothing names them, expected a folder; name it with --data',
+        'Cannot find the images of the preset imagenet: nothing says where they are, expected a folder; name it with --data',
     });
   }
 });
 
 test('resolveConfig() names the flag when it beats a file that was right', () => {
-  const file: Layer = { file: 'f.json', values: { batchSize: 4 } };
+  const file: ConfigLayer = { file: 'f.json', values: { batchSize: 4 } };
   assert.throws(() => resolve([file, flags({ batchSize: 0 })]), /^ConfigError: --batch-size is 0/);
   assert.throws(
     () => resolve([{ ...file, values: { batchSize: 0 } }, flags({ seed: 1 })]),
@@ -241,7 +241,7 @@ test('resolveConfig() gives the net the classes of the data that says them, unle
   const machine: Machine = { ...CPU, classesOf: (source) => (source === '/images' ? 3 : undefined) };
   const followed = resolve([flags({ data: { source: '/images' } })], machine);
   assert.equal(followed.config.net.classes, 3);
-  assert.match(followed.notes.join('\n'), /classes 3: those of the images in \/images/);
+  assert.match(followed.notes.join('\n'), /classes 3: as many as the images in \/images have/);
   const set = resolve([flags({ data: { source: '/images' }, net: { classes: 7 } })], machine);
   assert.deepEqual([set.config.net.classes, set.notes.some((note) => /^classes/.test(note))], [7, false]);
   assert.equal(resolve([], machine).config.net.classes, 10);

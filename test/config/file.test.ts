@@ -29,8 +29,8 @@ test('readConfigFile() says in a sentence that names the file why it cannot be r
     [join(folder, 'missing.json'), /missing\.json: there is no such file, expected JSON$/],
     [folder, /: it is a folder, expected JSON$/],
     [broken, /Unexpected end of JSON input, expected JSON$/],
-    [list, /: it holds \[1\], expected a JSON object$/],
-    [none, /: it holds null, expected a JSON object$/],
+    [list, /: it has \[1\], expected a JSON object$/],
+    [none, /: it has null, expected a JSON object$/],
   ];
   for (const [file, message] of cases) {
     assert.throws(() => readConfigFile(file), { name: 'ConfigError', message });

@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { resolveConfig } from '../../src/config/config.js';
 import { FLAGS } from '../../src/config/flags.js';
-import { nearest } from '../../src/config/nearest.js';
 import { tableSettings } from '../../src/config/presets.js';
 import { keysAt, TABLE_NAMES } from '../../src/config/schema.js';
 import { packageVersion } from '../../src/config/version.js';
@@ -21,10 +20,16 @@ test('keysAt() has no key twice, and none where there is no object', () => {
   assert.deepEqual(keysAt(['seed', 'x']), []);
 });
 
-test('nearest() finds a slip of the finger, and nothing for another word', () => {
-  const words = ['batchSize', 'seed', 'steps'];
+test('resolveConfig() suggests the key that is most similar to an unknown one', () => {
   const cases = { batchsize: 'batchSize', bachSize: 'batchSize', sead: 'seed', step: 'steps', zzzzz: undefined };
-  for (const [word, expected] of Object.entries(cases)) assert.equal(nearest(word, words), expected);
+  for (const [key, suggestion] of Object.entries(cases)) {
+    assert.throws(
+      () => resolveConfig([{ values: { [key]: 1 } }], machineWith('CPU:0', 'CPU:1')),
+      new RegExp(
+        suggestion ? `unknown key ${key}; did you mean "${suggestion}"\\?$` : 'known keys: preset, placement,',
+      ),
+    );
+  }
 });
 
 test('tableSettings() makes settings of every table as it was drawn up', () => {

@@ -1,8 +1,9 @@
 /** The recipe of 2012, number by number, against the logs at the end of the code's configurations. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { type PresetName, resolveConfig } from '../../src/config/config.js';
+import { resolveConfig } from '../../src/config/config.js';
 import { PRESETS } from '../../src/config/presets.js';
+import type { PresetName } from '../../src/config/schema.js';
 import { buildNet, isWeighted, parametersOf, sitesOf } from '../../src/model/net.js';
 import { learningRateIn, type Role, ratesOf } from '../../src/optim/schedule.js';
 import { flags, machineWith } from './machines.js';
@@ -160,6 +161,6 @@ test('imagenet-one-gpu is for one device: split is refused in one sentence', () 
   assert.deepEqual([config.placement, config.devices], ['single', ['CPU:0']]);
   assert.throws(() => resolveConfig([layer, flags({ placement: 'split' })], machine), {
     name: 'ConfigError',
-    message: /^Cannot split the net "one-gpu": it is one column, for one device; take --placement single/,
+    message: /^Cannot split the net "one-gpu": it has one column, for one device; use --placement single/,
   });
 });

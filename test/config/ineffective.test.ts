@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { resolveConfig } from '../../src/config/config.js';
 import { FLAGS } from '../../src/config/flags.js';
-import type { Layer } from '../../src/config/layers.js';
+import type { ConfigLayer } from '../../src/config/layers.js';
 import { machineWith } from './machines.js';
 
 const MACHINE = {
@@ -12,33 +12,57 @@ const MACHINE = {
 };
 
 type Values = Record<string, unknown>;
-const typed = (values: Values): Layer => ({ values, by: 'line' });
-const inFile = (values: Values): Layer => ({ file: 'f.json', values, by: 'file' });
-const idle = (...layers: Layer[]) => resolveConfig(layers, MACHINE).idle;
+const typed = (values: Values): ConfigLayer => ({ values, by: 'line' });
+const inFile = (values: Values): ConfigLayer => ({ file: 'f.json', values, by: 'file' });
+const idle = (...layers: ConfigLayer[]) => resolveConfig(layers, MACHINE).idle;
 
 const SINGLE = { placement: 'single' };
 const LENET = { preset: 'lenet' };
 
-/** What is so, what is set beside it, the name by which it was typed, its key, and why it does nothing. */
+/** What is so, what is set beside it, the name by which it was typed, its key, and why it has no effect. */
 const CASES: [so: Values, set: Values, flag: string, key: string, why: RegExp][] = [
   [SINGLE, { devices: ['CPU:0', 'CPU:1'] }, '--devices', 'devices', /beyond CPU:0 with --placement single/],
-  [SINGLE, { exchange: { transport: 'device' } }, '--exchange', 'exchange.transport', /one device exchanges nothing/],
-  [SINGLE, { exchange: { dtype: 'float16' } }, '--exchange-dtype', 'exchange.dtype', /one device exchanges nothing/],
-  [SINGLE, { exchange: { checksum: true } }, '--exchange-checksum', 'exchange.checksum', /one device exchanges/],
-  [SINGLE, { exchangeTimeoutMs: 5 }, 'exchangeTimeoutMs', 'exchangeTimeoutMs', /one device exchanges nothing/],
-  [SINGLE, { fault: 'lost@conv3:1' }, '--fault', 'fault', /one device exchanges nothing/],
-  [SINGLE, { fault: 'swap-channels@conv3' }, '--fault', 'fault', /one device exchanges nothing/],
+  [
+    SINGLE,
+    { exchange: { transport: 'device' } },
+    '--exchange',
+    'exchange.transport',
+    /one device has nothing to exchange/,
+  ],
+  [
+    SINGLE,
+    { exchange: { dtype: 'float16' } },
+    '--exchange-dtype',
+    'exchange.dtype',
+    /one device has nothing to exchange/,
+  ],
+  [SINGLE, { exchange: { checksum: true } }, '--exchange-checksum', 'exchange.checksum', /one device has nothing/],
+  [SINGLE, { exchangeTimeoutMs: 5 }, 'exchangeTimeoutMs', 'exchangeTimeoutMs', /one device has nothing to exchange/],
+  [SINGLE, { fault: 'lost@conv3:1' }, '--fault', 'fault', /one device has nothing to exchange/],
+  [SINGLE, { fault: 'swap-channels@conv3' }, '--fault', 'fault', /one device has nothing to exchange/],
   [{}, { fault: 'wrong-bytes@device' }, '--fault', 'fault', /without --exchange device/],
   [
     { exchange: { transport: 'device' } },
     { exchange: { checksum: true } },
     '--exchange-checksum',
     'exchange.checksum',
-    /with --exchange device, whose tensors do not go as messages/,
+    /with --exchange device, which sends no messages/,
   ],
   [{ weights: 'r' }, { net: { init: 'xavier' } }, 'net.init', 'net.init', /with --weights/],
-  [{}, { data: { onBadImage: 'skip' } }, '--on-bad-image', 'data.onBadImage', /images that are no files of their own/],
-  [{ data: { source: '/idx' } }, { data: { onBadImage: 'skip' } }, '--on-bad-image', 'data.onBadImage', /no files/],
+  [
+    {},
+    { data: { onBadImage: 'skip' } },
+    '--on-bad-image',
+    'data.onBadImage',
+    /with data that does not have a file for each image/,
+  ],
+  [
+    { data: { source: '/idx' } },
+    { data: { onBadImage: 'skip' } },
+    '--on-bad-image',
+    'data.onBadImage',
+    /a file for each/,
+  ],
   [LENET, { data: { randomCrop: true } }, '--crop', 'data.randomCrop', /the input's 28 pixels/],
   [LENET, { data: { cropGroup: 32 } }, '--crop-group', 'data.cropGroup', /without --crop and without --flip/],
   [LENET, { data: { saturation: 0.1 } }, '--saturation', 'data.saturation', /grey images/],
@@ -51,15 +75,15 @@ const CASES: [so: Values, set: Values, flag: string, key: string, why: RegExp][]
     { optimizer: { schedule: { kind: 'steps', epochs: [3, 4], factor: 0.1 } } },
     'optimizer.schedule.epochs',
     'optimizer.schedule.epochs',
-    /in a run of 3 epochs, in which the rate does not fall/,
+    /in a run of 3 epochs, because the rate would fall later/,
   ],
 ];
 
-test('a setting that does nothing is refused when it was typed', () => {
+test('a setting that has no effect is refused when it was typed', () => {
   for (const [so, set, flag, , why] of CASES) {
     for (const layer of [typed, inFile]) {
       const message = new RegExp(
-        `^Cannot go by ${flag}: it does nothing .*${why.source}.*; leave it out(, or give room with --resize 32)?$`,
+        `^Cannot use ${flag}: it has no effect .*${why.source}.*; leave it out(, or use larger images with --resize 32)?$`,
       );
       assert.throws(() => idle(layer(so), typed(set)), { name: 'ConfigError', message }, flag);
     }
@@ -71,17 +95,17 @@ test('the message has what would make it do something', () => {
     [LENET, 32],
     [{ preset: 'mini', data: { resize: 67 } }, 77],
   ] as const) {
-    const message = new RegExp(`^Cannot go by --crop: .*; leave it out, or give room with --resize ${size}$`);
+    const message = new RegExp(`^Cannot use --crop: .*; leave it out, or use larger images with --resize ${size}$`);
     assert.throws(() => idle(typed(so), typed({ data: { randomCrop: true } })), { message });
   }
 });
 
-test('a setting that does nothing is said when a config file sets it', () => {
+test('a setting that has no effect is said when a config file sets it', () => {
   for (const [so, set, , key, why] of CASES) {
     for (const layer of [typed, inFile]) {
       const notes = idle(inFile(set), layer(so));
       assert.equal(notes.length, 1, key);
-      assert.match(notes[0]!, new RegExp(`^${key} in f\\.json does nothing .*${why.source}`));
+      assert.match(notes[0]!, new RegExp(`^${key} in f\\.json has no effect .*${why.source}`));
     }
   }
 });
@@ -111,15 +135,19 @@ test('what does something is taken in silence', () => {
 
 test('what asks for what is so anyway is said, and goes on', () => {
   const cases: [so: Values, set: Values, said: RegExp][] = [
-    [SINGLE, { check: false }, /^--no-check does nothing with --placement single, which is the reference itself$/],
-    [LENET, { net: { dropout: false } }, /^--no-dropout does nothing with the net lenet, which has no such layer$/],
-    [LENET, { net: { norm: false } }, /^--no-norm does nothing with the net lenet/],
-    [LENET, { net: { overlap: false } }, /^--no-overlap does nothing with the net lenet, whose pools do not overlap$/],
-    [{ checkpointEvery: 0 }, { keep: 5 }, /^--keep does nothing with --checkpoint-every 0 until the run is resumed/],
-    [{ steps: 3 }, { evalEvery: 100 }, /^--eval-every does nothing in a run of 3 steps, which has one evaluation at/],
-    [{ steps: 1 }, { checkpointEvery: 2 }, /^--checkpoint-every does nothing in a run of 1 step, which has one check/],
-    [{ ...SINGLE, compile: 'xla' }, { convolutions: 'direct' }, /^--convolutions does nothing with --compile xla/],
-    [{ devices: ['GPU:0', 'GPU:0'] }, { convolutions: 'direct' }, /^--convolutions does nothing on GPUs/],
+    [SINGLE, { check: false }, /^--no-check has no effect with --placement single, which is the reference itself$/],
+    [LENET, { net: { dropout: false } }, /^--no-dropout has no effect with the net lenet, which has no such layer$/],
+    [LENET, { net: { norm: false } }, /^--no-norm has no effect with the net lenet/],
+    [
+      LENET,
+      { net: { overlap: false } },
+      /^--no-overlap has no effect with the net lenet, whose pooling windows do not overlap$/,
+    ],
+    [{ checkpointEvery: 0 }, { keep: 5 }, /^--keep has no effect with --checkpoint-every 0 until the run is resumed/],
+    [{ steps: 3 }, { evalEvery: 100 }, /^--eval-every has no effect in a run of 3 steps, which has one evaluation at/],
+    [{ steps: 1 }, { checkpointEvery: 2 }, /^--checkpoint-every has no effect in a run of 1 step, which has one check/],
+    [{ ...SINGLE, compile: 'xla' }, { convolutions: 'direct' }, /^--convolutions has no effect with --compile xla/],
+    [{ devices: ['GPU:0', 'GPU:0'] }, { convolutions: 'direct' }, /^--convolutions has no effect on GPUs/],
   ];
   for (const [so, set, said] of cases) {
     const notes = idle(typed(so), typed(set));

@@ -1,6 +1,6 @@
 /** Stand-ins for the machine and for what a user asked. */
 import type { Machine } from '../../src/config/config.js';
-import type { Layer } from '../../src/config/layers.js';
+import type { ConfigLayer } from '../../src/config/layers.js';
 
 /** A machine with those devices, at 04:05:06 on 3 February 2026, local time. */
 export function machineWith(...devices: string[]): Machine {
@@ -8,6 +8,6 @@ export function machineWith(...devices: string[]): Machine {
 }
 
 /** What the flags would give. */
-export function flags(values: Record<string, unknown>): Layer {
+export function flags(values: Record<string, unknown>): ConfigLayer {
   return { values };
 }

@@ -2,11 +2,11 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { resolveConfig } from '../../src/config/config.js';
-import type { Layer } from '../../src/config/layers.js';
+import type { ConfigLayer } from '../../src/config/layers.js';
 import { keysAt } from '../../src/config/schema.js';
 import { flags, machineWith } from './machines.js';
 
-function resolve(layers: readonly Layer[]) {
+function resolve(layers: readonly ConfigLayer[]) {
   return resolveConfig(layers, machineWith('CPU:0', 'CPU:1'));
 }
 
@@ -16,11 +16,11 @@ const REFUSED_IN_FILE: [values: Record<string, unknown>, message: string][] = [
   [{ net: { with: 4 } }, 'Cannot use the unknown key net.with in f.json; did you mean "width"?'],
   [
     { optimizer: { schedule: { zzzz: 1 } } },
-    'Cannot use the unknown key optimizer.schedule.zzzz in f.json; there are kind, epochs, factor, patience, least',
+    'Cannot use the unknown key optimizer.schedule.zzzz in f.json; known keys: kind, epochs, factor, patience, least',
   ],
   [
     { net: { kind: 'x' } },
-    'Cannot use the unknown key net.kind in f.json; there are table, width, inputSize, inputChannels, classes, init, dropout, activation, norm, overlap',
+    'Cannot use the unknown key net.kind in f.json; known keys: table, width, inputSize, inputChannels, classes, init, dropout, activation, norm, overlap',
   ],
   [
     { preset: 'zzz' },
@@ -109,7 +109,7 @@ const REFUSED_IN_FLAGS: [values: Record<string, unknown>, message: string][] = [
   ],
   [
     { data: { resize: 60 } },
-    "data.resize is 60, expected at least the net's input of 67 pixels, which is cut out of it; set both",
+    "data.resize is 60, expected at least the net's input of 67 pixels, which is cropped from it; set both",
   ],
   [
     { data: { mean: [1] } },

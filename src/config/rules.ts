@@ -1,0 +1,237 @@
+/** Rules about settings that are valid each by itself, but not together: conflicts, and settings that have no effect. */
+import { ConfigError, truncate } from '../errors.js';
+import { buildNet, isOneColumn, isWeighted } from '../model/net.js';
+import { TABLES } from '../model/tables.js';
+import { FLAGS } from './flags.js';
+import { type ConfigLayer, sets, valueAt } from './layers.js';
+import type { Config } from './schema.js';
+
+/** Each rule returns the message about a conflict, or undefined. */
+const CONFLICTS: readonly ((config: Config) => string | undefined)[] = [
+  ({ exchange: { transport, dtype } }) =>
+    transport === 'device' && dtype !== 'float32'
+      ? `--exchange-dtype is ${dtype}, expected float32 with --exchange device, which does not convert tensors; leave out one of the two`
+      : undefined,
+  ({ compile, placement }) =>
+    compile === 'xla' && placement === 'split'
+      ? '--compile is xla, expected on or off with --placement split: an XLA function cannot exchange tensors; use --compile on, or --placement single'
+      : undefined,
+  ({ data: { resize }, net: { inputSize } }) =>
+    resize < inputSize
+      ? `data.resize is ${resize}, expected at least the net's input of ${inputSize} pixels, which is cropped from it; set both`
+      : undefined,
+  ({ data: { mean }, net: { inputChannels } }) =>
+    mean.length !== inputChannels
+      ? `data.mean has length ${mean.length}, expected one grey level for each of the ${inputChannels} channels of net.inputChannels; set both`
+      : undefined,
+  ({ placement, net }) =>
+    isOneColumn(buildNet(net)) && placement === 'split'
+      ? `Cannot split the net "${net.table}": it has one column, for one device; use --placement single, or another --net`
+      : undefined,
+  ({ net, optimizer: { ownRates = [] } }) => {
+    const layers: readonly string[] = buildNet(net)
+      .layers.filter(isWeighted)
+      .map(({ name }) => name);
+    const wrong = ownRates.findIndex(({ layer }) => layer !== undefined && !layers.includes(layer));
+    if (wrong === -1) return undefined;
+    return `optimizer.ownRates.${wrong}.layer is "${truncate(ownRates[wrong]!.layer!)}", expected one of ${layers.join(', ')}`;
+  },
+];
+
+/** @throws ConfigError for the first conflict. */
+export function checkConflicts(config: Config): void {
+  for (const conflict of CONFLICTS) {
+    const message = conflict(config);
+    if (message !== undefined) throw new ConfigError(message);
+  }
+}
+
+/** Whether the images are a file each, or many in a file (IDX, the embedded sample). */
+type ImageKind = 'files' | 'arrays' | 'unknown';
+
+/** A setting that has no effect under a condition. */
+interface Rule {
+  path: string;
+  /** Follows "has no effect" in a message; undefined if the setting has an effect. */
+  reason(config: Config, images: ImageKind): string | undefined;
+  /** The setting asks for what happens anyway: a note is enough where it was typed. */
+  harmless?: true;
+  /** What would give it an effect; follows "leave it out, or". */
+  remedy?(config: Config): string;
+}
+
+const onOneDevice = ({ placement }: Config) =>
+  placement === 'single' ? 'with --placement single: one device has nothing to exchange' : undefined;
+const withoutNoise = ({ data }: Config) =>
+  data.colourNoise.strength === 0 ? 'while data.colourNoise.strength is 0' : undefined;
+const withoutLayers =
+  (...kinds: readonly string[]) =>
+  ({ net }: Config) =>
+    TABLES[net.table].layers.some(({ kind }) => kinds.includes(kind))
+      ? undefined
+      : `with the net ${net.table}, which has no such layer`;
+const afterTheEnd = (every: unknown, steps: number | null, what: string) =>
+  steps !== null && typeof every === 'number' && every > steps
+    ? `in a run of ${steps} step${steps === 1 ? '' : 's'}, which has one ${what} at its end anyway`
+    : undefined;
+
+/** As usual: images of 256 pixels for an input of 224, or of 32 for 28. */
+const USUAL_RESIZE = 8 / 7;
+
+const INEFFECTIVE: readonly Rule[] = [
+  {
+    path: 'devices',
+    reason: ({ placement, devices }) =>
+      placement === 'single' && devices.length > 1
+        ? `beyond ${devices[0]} with --placement single: the whole net is on one device`
+        : undefined,
+  },
+  { path: 'exchange.transport', reason: onOneDevice },
+  { path: 'exchange.dtype', reason: onOneDevice },
+  {
+    path: 'exchange.checksum',
+    reason: (config) =>
+      onOneDevice(config) ??
+      (config.exchange.transport === 'device' ? 'with --exchange device, which sends no messages' : undefined),
+  },
+  { path: 'exchangeTimeoutMs', reason: onOneDevice },
+  {
+    path: 'check',
+    harmless: true,
+    reason: ({ placement }) =>
+      placement === 'single' ? 'with --placement single, which is the reference itself' : undefined,
+  },
+  {
+    path: 'fault',
+    reason: (config) => {
+      const { fault, exchange } = config;
+      if (fault === 'wrong-bytes@device' && exchange.transport !== 'device') return 'without --exchange device';
+      const isAtSite = /^(?!nan@)[a-z-]+@(?!open|forward|backward|update|evaluate|checkpoint|data)/.test(fault ?? '');
+      return isAtSite ? onOneDevice(config) : undefined;
+    },
+  },
+  { path: 'net.dropout', harmless: true, reason: withoutLayers('dropout') },
+  { path: 'net.norm', harmless: true, reason: withoutLayers('norm', 'mapNorm') },
+  {
+    path: 'net.overlap',
+    harmless: true,
+    reason: ({ net }) =>
+      TABLES[net.table].layers.some((layer) => layer.kind === 'pool' && layer.size > layer.stride)
+        ? undefined
+        : `with the net ${net.table}, whose pooling windows do not overlap`,
+  },
+  {
+    path: 'net.init',
+    reason: ({ weights }) => (weights === null ? undefined : 'with --weights, from which the run starts'),
+  },
+  {
+    path: 'convolutions',
+    harmless: true,
+    reason: ({ compile, devices }) => {
+      if (compile === 'xla') return 'with --compile xla, which has its own convolutions';
+      return devices.every((name) => name.startsWith('GPU'))
+        ? 'on GPUs, which use the convolutions of cuDNN'
+        : undefined;
+    },
+  },
+  {
+    path: 'data.onBadImage',
+    reason: (_, images) => (images === 'arrays' ? 'with data that does not have a file for each image' : undefined),
+  },
+  {
+    path: 'data.randomCrop',
+    reason: ({ data, net }) =>
+      data.randomCrop && data.resize === net.inputSize
+        ? `while data.resize is the input's ${net.inputSize} pixels: there is only one place to crop`
+        : undefined,
+    remedy: ({ net }) => `use larger images with --resize ${Math.round(net.inputSize * USUAL_RESIZE)}`,
+  },
+  {
+    path: 'data.cropGroup',
+    reason: ({ data }) =>
+      data.cropGroup > 1 && !data.randomCrop && !data.flip ? 'without --crop and without --flip' : undefined,
+  },
+  {
+    path: 'data.saturation',
+    reason: ({ net, data }) =>
+      data.saturation > 0 && net.inputChannels === 1 ? 'if the net reads grey images' : undefined,
+  },
+  {
+    path: 'data.mean',
+    reason: ({ data }) => (data.meanImage ? 'with --mean-image, which replaces it' : undefined),
+  },
+  { path: 'data.colourNoise.end', reason: withoutNoise },
+  { path: 'data.colourNoise.divide', reason: withoutNoise },
+  { path: 'data.colourNoise.colours', reason: withoutNoise },
+  {
+    path: 'epochs',
+    reason: ({ steps }) => (steps === null ? undefined : `while steps is ${steps}, which is the run's length`),
+  },
+  {
+    path: 'optimizer.schedule.epochs',
+    reason: ({ optimizer: { schedule }, epochs, steps }) =>
+      schedule.kind === 'steps' && steps === null && schedule.epochs.every((epoch) => epoch >= epochs)
+        ? `in a run of ${epochs} epoch${epochs === 1 ? '' : 's'}, because the rate would fall later`
+        : undefined,
+  },
+  {
+    path: 'evalEvery',
+    harmless: true,
+    reason: ({ evalEvery, steps }) => afterTheEnd(evalEvery, steps, 'evaluation'),
+  },
+  {
+    path: 'checkpointEvery',
+    harmless: true,
+    reason: ({ checkpointEvery, steps }) => afterTheEnd(checkpointEvery, steps, 'checkpoint'),
+  },
+  {
+    path: 'keep',
+    harmless: true,
+    reason: ({ checkpointEvery }) =>
+      checkpointEvery === 0 ? 'with --checkpoint-every 0 until the run is resumed: there is one checkpoint' : undefined,
+  },
+];
+
+/**
+ * Finds the settings that have no effect. Nothing is said about what a preset sets, or what a config file (which may
+ * serve both placements) sets to the preset's value.
+ * @param base the preset's settings.
+ * @param hasFiles whether a data source has a file for each image; undefined if the source does not exist.
+ * @returns a note for each of these settings in a config file, and for each harmless one that was typed.
+ * @throws ConfigError for the first other one that was typed.
+ */
+export function ineffectiveNotes(
+  config: Config,
+  layers: readonly ConfigLayer[],
+  base: unknown,
+  hasFiles?: (source: string) => boolean | undefined,
+): string[] {
+  return INEFFECTIVE.flatMap(({ path, reason, harmless, remedy }) => {
+    const keys = path.split('.');
+    const source = layers.findLast((layer) => sets(layer, ...keys));
+    if (source?.by === undefined) return [];
+    const why = reason(config, path === 'data.onBadImage' ? imageKind(config.data.source, hasFiles) : 'unknown');
+    if (why === undefined) return [];
+    if (source.by === 'line') {
+      const name = flagOf(path, valueAt(source.values, keys));
+      if (harmless) return [`${name} has no effect ${why}`];
+      throw new ConfigError(
+        `Cannot use ${name}: it has no effect ${why}; leave it out${remedy ? `, or ${remedy(config)}` : ''}`,
+      );
+    }
+    const isPreset = JSON.stringify(valueAt(config, keys)) === JSON.stringify(valueAt(base, keys));
+    return isPreset ? [] : [`${path} in ${source.file} has no effect ${why}`];
+  });
+}
+
+function imageKind(source: string, hasFiles?: (source: string) => boolean | undefined): ImageKind {
+  if (source === 'embedded' || source === 'fashion-mnist') return 'arrays';
+  const found = source === '' ? undefined : hasFiles?.(source);
+  return found === undefined ? 'unknown' : found ? 'files' : 'arrays';
+}
+
+/** The flag by which a value was typed: `--crop` for true, `--no-crop` for false. */
+function flagOf(path: string, value: unknown): string {
+  const flags = FLAGS.filter((flag) => flag.path === path);
+  return (flags.find(({ kind }) => kind === (value === false ? 'off' : 'on')) ?? flags[0])?.name ?? path;
+}
