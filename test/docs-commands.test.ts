@@ -1,0 +1,175 @@
+/** Every command in README, CONTRIBUTING and docs/ runs: through the command line, with stand-ins for TensorFlow. */
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import test, { after } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { newReport } from '../src/train/accept/report.js';
+import { TOLERANCES } from '../src/train/verify.js';
+import { putCheckpoint } from './checkpoint/put-checkpoint.js';
+import { DEVICES, type Outcome, roomWith, run, threeSteps } from './cli/stand-ins.js';
+import { lenetRun } from './cli/weights-runs.js';
+import { IMAGES } from './data/sets.js';
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+const scripts: Record<string, string> = JSON.parse(fs.readFileSync(join(ROOT, 'package.json'), 'utf8')).scripts;
+const PAGES = ['README.md', 'CONTRIBUTING.md', ...markdown('docs')];
+
+/** The pages of a folder. */
+function markdown(folder: string): string[] {
+  const names = fs.readdirSync(join(ROOT, folder)).filter((name) => name.endsWith('.md'));
+  return names.map((name) => `${folder}/${name}`);
+}
+
+const TESTS = fs
+  .readdirSync(join(ROOT, 'test'), { recursive: true, encoding: 'utf8' })
+  .filter((name) => name.endsWith('.test.ts'));
+
+/** What a page calls something that everybody names differently. */
+const PLACEHOLDERS: Record<string, string> = {
+  ...{ '<name>': 'big', NAME: 'big', 'runs/<name>': 'runs/big', mini3: 'big' },
+  ...{ FOLDER: 'images', DIR: 'images', '<folder>': 'images', OUT: 'packed', FILE: 'net.safetensors' },
+  ...{ 'accept-<date>.json': 'accept.json', '…': '' },
+};
+
+const work = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-docs-'));
+after(() => fs.rmSync(work, { recursive: true, force: true }));
+process.chdir(work);
+await prepare();
+
+/** A folder with what the pages' commands name: runs, checkpoints, images, a config file. */
+async function prepare(): Promise<void> {
+  for (const part of ['train', 'val']) {
+    for (const name of ['a', 'b']) {
+      fs.mkdirSync(join('images', part, name), { recursive: true });
+      fs.copyFileSync(join(IMAGES, 'rgb.jpg'), join('images', part, name, `${part}.jpg`));
+    }
+  }
+  for (const name of ['picture.jpg', 'test-0.png', 'test-1.png', 'trunc.jpg'])
+    fs.copyFileSync(join(IMAGES, 'rgb.jpg'), name);
+  const folder = await lenetRun('runs', 'big');
+  const { config } = JSON.parse(fs.readFileSync(join(folder, 'log.ndjson'), 'utf8').split('\n')[0]!);
+  const towers = [0, 1].map((tower) => join(folder, `tower-${tower}-of-2.safetensors`));
+  putCheckpoint(folder, 1000, { config, best: { step: 1000, top1: 0.5 } } as never, towers);
+  assert.equal((await run(['export', '--run', 'big', '--out', 'net.safetensors'])).exitCode, 0);
+}
+
+interface Command {
+  page: string;
+  text: string;
+}
+
+/** Lines of code blocks, and inline code, that begin with a program of ours. */
+function commandsOf(page: string): Command[] {
+  const text = fs.readFileSync(join(ROOT, page), 'utf8');
+  const starts =
+    /^(?:\$ )?(?:[A-Z_]+=\S+ )*((?:npm (?:run|test)|npx alexnet-split|alexnet-split|node (?:dist|scripts)\/\S+)(?: .*|$))/;
+  const blocks = [...text.matchAll(/^```\w*\n([\s\S]*?)^```/gm)].flatMap(([, block]) => block!.split('\n'));
+  const inline = [...text.replaceAll(/^```[\s\S]*?^```/gm, '').matchAll(/`([^`\n]+)`/g)].map(([, code]) => code!);
+  return [...blocks, ...inline].flatMap((line) => {
+    const found = starts
+      .exec(line)?.[1]
+      ?.replace(/\s+#.*$/, '')
+      .trim();
+    return found === undefined ? [] : [{ page, text: found }];
+  });
+}
+
+/** What `npm run NAME -- …` or `alexnet-split …` gives to the command line; undefined for another program. */
+function argumentsOf(text: string): string[] | undefined {
+  const words = text.split(/\s+/).flatMap((word) => (word in PLACEHOLDERS ? [PLACEHOLDERS[word]!] : [word]));
+  const given = words.map((word) => word.replace('<name>', 'big')).filter((word) => word !== '');
+  if (given[0] === 'npx') given.shift();
+  if (given[0] === 'alexnet-split') return given.slice(1);
+  const [program, , name = '', dashes, ...flags] = given;
+  if (program !== 'npm') return undefined;
+  const script = /scripts\/run\.mjs (?!--)(.*)$/.exec(scripts[name] ?? '')?.[1];
+  if (script === undefined) return undefined;
+  assert.ok(dashes === undefined || dashes === '--', `${text}: npm takes flags that do not follow --`);
+  return [...script.split(' '), ...flags];
+}
+
+const GPUS = ['GPU:0', 'GPU:1'].map((name) => ({ ...DEVICES[0]!, name, fullName: name, type: 'GPU' }));
+
+const LIBRARY = { framework: '', tensorflow: '', source: 'cache' as const, flavour: 'cpu' as const, nvidiaFolders: [] };
+
+/** Runs a command with stand-ins for trainings, devices and checks. */
+function runs(argv: readonly string[]): Promise<Outcome> {
+  const scores = { loss: 1, top1: 0.5, top5: 1, images: 4, skipped: 0, step: 1000, checkpoint: 'runs/big' };
+  return run(argv, {
+    listDevices: async () => [...DEVICES, ...GPUS],
+    examineLibrary: async () => ({ library: LIBRARY, nvidia: false, cuda: [] }),
+    countClasses: async () => (source: string) => (source.endsWith('images') ? 2 : undefined),
+    trainRoom: roomWith({
+      train: threeSteps,
+      verify: async () => ({ passed: true, rows: [], losses: [], tolerances: TOLERANCES }),
+      verifyGolden: async () => ({ passed: true, rows: [] }),
+      evaluateRun: async () => scores as never,
+      predictFiles: async () => [],
+    }),
+    acceptRoom: async () => ({ accept: async () => ({ ...newReport([], false, new Date(0)), status: 'passed' }) }),
+  });
+}
+
+/** Commands that the pages show because they are refused. */
+const REFUSED = ['npm run train:split --seed=7'];
+
+for (const page of PAGES) {
+  const commands = commandsOf(page).filter(({ text }) => !REFUSED.includes(text));
+  if (commands.length === 0) continue;
+  test(`every command in ${page} runs`, async () => {
+    for (const { text } of commands) {
+      if (text.startsWith('npm test')) assertTests(text);
+      else if (text.startsWith('node ')) assertProgram(text);
+      else await assertRuns(text, page);
+    }
+  });
+}
+
+/** `npm test -- PART` finds a test file. */
+function assertTests(text: string): void {
+  const parts = text
+    .split(/\s+/)
+    .slice(3)
+    .filter((part) => !part.startsWith('-'));
+  for (const part of parts)
+    assert.ok(
+      TESTS.some((name) => `test/${name}`.includes(part)),
+      `${text}: no test has ${part}`,
+    );
+}
+
+/** `node dist/scripts/x.js` is compiled from a source that exists. */
+function assertProgram(text: string): void {
+  const file = text.split(' ')[1]!;
+  const source = file.startsWith('dist/') ? file.slice(5).replace(/\.js$/, '.ts') : file;
+  assert.ok(fs.existsSync(join(ROOT, source)), text);
+}
+
+async function assertRuns(text: string, page: string): Promise<void> {
+  const argv = argumentsOf(text);
+  if (argv === undefined) {
+    const name = text.split(' ')[2];
+    assert.ok(name === undefined || name in scripts, `${text}: there is no such script`);
+    return;
+  }
+  if (argv.length === 0) return;
+  fs.writeFileSync('hour.json', configIn(page) ?? '{}');
+  const { exitCode, stderr } = await runs(withNewOutput(argv));
+  assert.equal(exitCode, 0, `${text}: ${stderr.text}`);
+}
+
+/** What `--config` reads: the page's settings for it. */
+function configIn(page: string): string | undefined {
+  return /^```json\n(\{ "preset"[\s\S]*?)^```/m.exec(fs.readFileSync(join(ROOT, page), 'utf8'))?.[1];
+}
+
+let outputs = 0;
+
+/** Commands that make a file, a folder or a run refuse a name that exists, so each gets a name of its own. */
+function withNewOutput([command, ...flags]: readonly string[]): string[] {
+  const output = { import: '--run', export: '--out', data: '--pack' }[command!];
+  const i = output === undefined ? -1 : flags.indexOf(output);
+  return [command!, ...(i < 0 ? flags : flags.with(i + 1, `output-${outputs++}`))];
+}
