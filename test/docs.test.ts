@@ -1,41 +1,256 @@
-/** The pages about the recipe and the tutorial say what is so. */
+/** README, CONTRIBUTING and docs/: every command in them runs, and what they say of the code is so. */
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
-import { join } from 'node:path';
-import test from 'node:test';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import test, { after } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { FLAGS } from '../src/config/flags.js';
 import { PRESETS } from '../src/config/presets.js';
 import { WARNING_KINDS } from '../src/log.js';
 import { buildNet, parametersOf, volume } from '../src/model/net.js';
+import { towersPicture } from '../src/model/picture.js';
+import { TABLES } from '../src/model/tables.js';
 import { VARIANT_NAMES } from '../src/train/ablate.js';
+import { newReport } from '../src/train/accept/report.js';
+import { TOLERANCES } from '../src/train/verify.js';
+import { putCheckpoint } from './checkpoint/put-checkpoint.js';
+import { DEVICES, type Outcome, roomWith, run, threeSteps } from './cli/stand-ins.js';
+import { lenetRun } from './cli/weights-runs.js';
+import { IMAGES } from './data/sets.js';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
-const scripts = Object.keys(JSON.parse(fs.readFileSync(join(ROOT, 'package.json'), 'utf8')).scripts);
-const page = (name: string) => fs.readFileSync(join(ROOT, 'docs', name), 'utf8');
-/** Flags of commands that are no settings. */
-const OTHERS = ['--variants', '--config'];
+const read = (name: string) => fs.readFileSync(join(ROOT, name), 'utf8');
+const scripts: Record<string, string> = JSON.parse(fs.readFileSync(join(ROOT, 'package.json'), 'utf8')).scripts;
+const PAGES = ['README.md', 'CONTRIBUTING.md', ...markdown('docs')];
 
-for (const name of ['recipe.md', 'tutorial.md']) {
-  test(`docs/${name} names npm scripts, presets, flags and variants that there are`, () => {
-    const commands = page(name).match(/^npm run .*$/gm) ?? [];
-    assert.ok(commands.length >= 4);
-    for (const command of commands) {
-      assert.ok(scripts.includes(command.split(' ')[2]!), command);
-      for (const [flag] of command.matchAll(/--[a-z][\w-]*/g)) {
-        assert.ok(OTHERS.includes(flag) || FLAGS.some((each) => each.name === flag), `${flag} in ${command}`);
-      }
-      for (const [, preset] of command.matchAll(/--preset ([\w-]+)/g)) assert.ok(preset! in PRESETS, command);
-      for (const [, list] of command.matchAll(/--variants ([\w,-]+)/g)) {
-        for (const variant of list!.split(','))
-          assert.ok((VARIANT_NAMES as readonly string[]).includes(variant), command);
-      }
+/** The pages of a folder. */
+function markdown(folder: string): string[] {
+  const names = fs.readdirSync(join(ROOT, folder)).filter((name) => name.endsWith('.md'));
+  return names.map((name) => `${folder}/${name}`);
+}
+
+const TESTS = fs
+  .readdirSync(join(ROOT, 'test'), { recursive: true, encoding: 'utf8' })
+  .filter((name) => name.endsWith('.test.ts'));
+
+/** What a page calls something that everybody names differently. */
+const PLACEHOLDERS: Record<string, string> = {
+  ...{ '<name>': 'big', NAME: 'big', 'runs/<name>': 'runs/big', mini3: 'big' },
+  ...{ FOLDER: 'images', DIR: 'images', '<folder>': 'images', OUT: 'packed', FILE: 'net.safetensors' },
+  ...{ 'accept-<date>.json': 'accept.json', '…': '' },
+};
+
+const work = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-docs-'));
+after(() => fs.rmSync(work, { recursive: true, force: true }));
+process.chdir(work);
+await prepare();
+
+/** A folder with what the pages' commands name: runs, checkpoints, images, a config file. */
+async function prepare(): Promise<void> {
+  for (const part of ['train', 'val']) {
+    for (const name of ['a', 'b']) {
+      fs.mkdirSync(join('images', part, name), { recursive: true });
+      fs.copyFileSync(join(IMAGES, 'rgb.jpg'), join('images', part, name, `${part}.jpg`));
+    }
+  }
+  for (const name of ['picture.jpg', 'test-0.png', 'test-1.png', 'trunc.jpg'])
+    fs.copyFileSync(join(IMAGES, 'rgb.jpg'), name);
+  const folder = await lenetRun('runs', 'big');
+  const { config } = JSON.parse(fs.readFileSync(join(folder, 'log.ndjson'), 'utf8').split('\n')[0]!);
+  const towers = [0, 1].map((tower) => join(folder, `tower-${tower}-of-2.safetensors`));
+  putCheckpoint(folder, 1000, { config, best: { step: 1000, top1: 0.5 } } as never, towers);
+  assert.equal((await run(['export', '--run', 'big', '--out', 'net.safetensors'])).exitCode, 0);
+}
+
+interface Command {
+  page: string;
+  text: string;
+}
+
+/** Lines of code blocks, and inline code, that begin with a program of ours. */
+function commandsOf(page: string): Command[] {
+  const text = read(page);
+  const starts =
+    /^(?:\$ )?(?:[A-Z_]+=\S+ )*((?:npm (?:run|test)|npx alexnet-split|alexnet-split|node (?:dist|scripts)\/\S+)(?: .*|$))/;
+  const blocks = [...text.matchAll(/^```\w*\n([\s\S]*?)^```/gm)].flatMap(([, block]) => block!.split('\n'));
+  const inline = [...text.replaceAll(/^```[\s\S]*?^```/gm, '').matchAll(/`([^`\n]+)`/g)].map(([, code]) => code!);
+  return [...blocks, ...inline].flatMap((line) => {
+    const found = starts
+      .exec(line)?.[1]
+      ?.replace(/\s+#.*$/, '')
+      .trim();
+    return found === undefined ? [] : [{ page, text: found }];
+  });
+}
+
+/** What `npm run NAME -- …` or `alexnet-split …` gives to the command line; undefined for another program. */
+function argumentsOf(text: string): string[] | undefined {
+  const words = text.split(/\s+/).flatMap((word) => (word in PLACEHOLDERS ? [PLACEHOLDERS[word]!] : [word]));
+  const given = words.map((word) => word.replace('<name>', 'big')).filter((word) => word !== '');
+  if (given[0] === 'npx') given.shift();
+  if (given[0] === 'alexnet-split') return given.slice(1);
+  const [program, , name = '', dashes, ...flags] = given;
+  if (program !== 'npm') return undefined;
+  const script = /scripts\/run\.mjs (?!--)(.*)$/.exec(scripts[name] ?? '')?.[1];
+  if (script === undefined) return undefined;
+  assert.ok(dashes === undefined || dashes === '--', `${text}: npm takes flags that do not follow --`);
+  return [...script.split(' '), ...flags];
+}
+
+const GPUS = ['GPU:0', 'GPU:1'].map((name) => ({ ...DEVICES[0]!, name, fullName: name, type: 'GPU' }));
+
+const LIBRARY = { framework: '', tensorflow: '', source: 'cache' as const, flavour: 'cpu' as const, nvidiaFolders: [] };
+
+/** Runs a command with stand-ins for trainings, devices and checks. */
+function runs(argv: readonly string[]): Promise<Outcome> {
+  const scores = { loss: 1, top1: 0.5, top5: 1, images: 4, skipped: 0, step: 1000, checkpoint: 'runs/big' };
+  return run(argv, {
+    listDevices: async () => [...DEVICES, ...GPUS],
+    examineLibrary: async () => ({ library: LIBRARY, nvidia: false, cuda: [] }),
+    countClasses: async () => (source: string) => (source.endsWith('images') ? 2 : undefined),
+    trainRoom: roomWith({
+      train: threeSteps,
+      verify: async () => ({ passed: true, rows: [], losses: [], tolerances: TOLERANCES }),
+      verifyGolden: async () => ({ passed: true, rows: [] }),
+      evaluateRun: async () => scores as never,
+      predictFiles: async () => [],
+    }),
+    acceptRoom: async () => ({ accept: async () => ({ ...newReport([], false, new Date(0)), status: 'passed' }) }),
+  });
+}
+
+/** Commands that the pages show because they are refused. */
+const REFUSED = ['npm run train:split --seed=7'];
+
+for (const page of PAGES) {
+  const commands = commandsOf(page).filter(({ text }) => !REFUSED.includes(text));
+  if (commands.length === 0) continue;
+  test(`every command in ${page} runs`, async () => {
+    for (const { text } of commands) {
+      if (text.startsWith('npm test')) assertTests(text);
+      else if (text.startsWith('node ')) assertProgram(text);
+      else await assertRuns(text, page);
     }
   });
 }
 
+/** `npm test -- PART` finds a test file. */
+function assertTests(text: string): void {
+  const parts = text
+    .split(/\s+/)
+    .slice(3)
+    .filter((part) => !part.startsWith('-'));
+  for (const part of parts)
+    assert.ok(
+      TESTS.some((name) => `test/${name}`.includes(part)),
+      `${text}: no test has ${part}`,
+    );
+}
+
+/** `node dist/scripts/x.js` is compiled from a source that exists. */
+function assertProgram(text: string): void {
+  const file = text.split(' ')[1]!;
+  const source = file.startsWith('dist/') ? file.slice(5).replace(/\.js$/, '.ts') : file;
+  assert.ok(fs.existsSync(join(ROOT, source)), text);
+}
+
+async function assertRuns(text: string, page: string): Promise<void> {
+  const argv = argumentsOf(text);
+  if (argv === undefined) {
+    const name = text.split(' ')[2];
+    assert.ok(name === undefined || name in scripts, `${text}: there is no such script`);
+    return;
+  }
+  if (argv.length === 0) return;
+  fs.writeFileSync('hour.json', configIn(page) ?? '{}');
+  const { exitCode, stderr } = await runs(withNewOutput(argv));
+  assert.equal(exitCode, 0, `${text}: ${stderr.text}`);
+}
+
+/** What `--config` reads: the page's settings for it. */
+function configIn(page: string): string | undefined {
+  return /^```json\n(\{ "preset"[\s\S]*?)^```/m.exec(read(page))?.[1];
+}
+
+let outputs = 0;
+
+/** Commands that make a file, a folder or a run refuse a name that exists, so each gets a name of its own. */
+function withNewOutput([command, ...flags]: readonly string[]): string[] {
+  const output = { import: '--run', export: '--out', data: '--pack' }[command!];
+  const i = output === undefined ? -1 : flags.indexOf(output);
+  return [command!, ...(i < 0 ? flags : flags.with(i + 1, `output-${outputs++}`))];
+}
+
+// ---- what the command line prints
+
+test('the help of every command lists its flags, each with what it does', async () => {
+  const { stdout } = await run(['--help']);
+  const names = [...stdout.text.matchAll(/^ {2}([a-z]+)[ []/gm)]
+    .map(([, name]) => name!)
+    .filter((name) => name !== 'help');
+  assert.ok(names.length >= 14, String(names));
+  for (const name of [...names, 'data check', 'data prepare']) {
+    const { exitCode, stdout: help, stderr } = await run([...name.split(' '), '--help']);
+    assert.deepEqual([exitCode, stderr.text], [0, ''], name);
+    const flags = help.text.split('Options:')[1]!.match(/^ {2}-.*$/gm)!;
+    for (const flag of flags) assert.match(flag, / {2}\S+ /, `${name}: ${flag} has no description`);
+  }
+});
+
+/** A line without its numbers. */
+function masked(line: string): string {
+  return line.replaceAll(/\d[\d.,]*(?:e-?\d+)?/g, '#').replaceAll(/ +/g, ' ');
+}
+
+test('README shows what train:split prints', () => {
+  const shown = /^preset mini: [\s\S]*?^done: .*$/m.exec(read('README.md'))![0].split('\n');
+  const { stdout, stderr } = spawnSync(
+    process.execPath,
+    [join(ROOT, 'dist', 'src', 'cli.js'), 'train', '--placement', 'split', '--steps', '20'],
+    { encoding: 'utf8', env: { ...process.env, CUDA_VISIBLE_DEVICES: '-1', FAKE_GPU: '' } },
+  );
+  const printed = new Set([...stdout.split('\n'), ...stderr.split('\n')].map(masked));
+  for (const line of shown.filter((each) => each !== '…'))
+    assert.ok(printed.has(masked(line)), `${line}\nis not among\n${stdout}${stderr}`);
+});
+
+// ---- what the pages say of the code
+
+test('README has the picture of the original net as it is made from the table', () => {
+  const { inputSize, inputChannels, classes } = TABLES.original;
+  const size = { width: 1, inputSize, inputChannels, classes };
+  const picture = towersPicture(buildNet({ table: 'original', ...size, init: 'table', dropout: true }));
+  assert.ok(read('README.md').includes(`\n${picture}\n`));
+});
+
+test('links between the pages lead to files and headings that exist', () => {
+  const headings = (text: string) =>
+    [...text.matchAll(/^#+ (.*)$/gm)].map(([, title]) =>
+      title!
+        .toLowerCase()
+        .replaceAll(/[^\w\s-]/g, '')
+        .replaceAll(' ', '-'),
+    );
+  for (const name of [...PAGES, 'CHANGELOG.md']) {
+    for (const [link, path, heading] of read(name).matchAll(/\]\(([\w./-]*)(?:#([\w-]+))?\)/g)) {
+      const target = path === '' ? name : join(dirname(name), path!);
+      assert.ok(fs.existsSync(join(ROOT, target)), `${name}: ${link}`);
+      if (heading) assert.ok(headings(read(target)).includes(heading), `${name}: ${link}`);
+    }
+  }
+});
+
+test('source files that the pages name exist', () => {
+  for (const name of PAGES) {
+    for (const [, path] of read(name).matchAll(/`((?:src|scripts|test|benchmarks|docs)\/[\w./-]*\w)\/?`/g)) {
+      assert.ok(fs.existsSync(join(ROOT, path!)), `${name} names ${path}`);
+    }
+  }
+});
+
 test('docs/recipe.md has the parameters, the rates and the length of the presets', () => {
-  const text = page('recipe.md');
+  const text = read('docs/recipe.md');
   for (const [name, { net, placement }] of Object.entries(PRESETS).filter(([each]) => each.startsWith('imagenet'))) {
     const count = parametersOf(buildNet(net)).reduce((total, { shape }) => total + volume(shape), 0);
     const where = placement === 'single' ? 'single' : 'split or single';
@@ -50,8 +265,8 @@ test('docs/recipe.md has the parameters, the rates and the length of the presets
 });
 
 test('docs/warnings.md and docs/log-events.md have every kind of warning', () => {
-  const [table] = page('warnings.md').split('\n## ');
+  const [table] = read('docs/warnings.md').split('\n## ');
   const rows = [...table!.matchAll(/^\| `([\w-]+)` \|/gm)].map(([, kind]) => kind);
   assert.deepEqual(rows, [...WARNING_KINDS]);
-  for (const kind of WARNING_KINDS) assert.ok(page('log-events.md').includes(`\`${kind}\``), kind);
+  for (const kind of WARNING_KINDS) assert.ok(read('docs/log-events.md').includes(`\`${kind}\``), kind);
 });
