@@ -8,8 +8,8 @@ import { mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { isWeightsName } from '../src/checkpoint/format.js';
 import { checkpointsFolder, newestCheckpoint } from '../src/checkpoint/store.js';
+import { isWeightsName } from '../src/checkpoint/weights-files.js';
 
 export interface KillTest {
   kills: number;

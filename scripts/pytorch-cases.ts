@@ -8,7 +8,8 @@
 import { mkdirSync, realpathSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { weightsName, writeTensors } from '../src/checkpoint/format.js';
+import { writeTensors } from '../src/checkpoint/safetensors.js';
+import { weightsName } from '../src/checkpoint/weights-files.js';
 import { buildNet, type NetOptions, type Parameter, parametersOf, type TowerIndex } from '../src/model/net.js';
 import { draw, nameWord, PURPOSE, unit } from '../src/random.js';
 import { exportWeights } from '../src/weights/export.js';

@@ -5,7 +5,7 @@ import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { after } from 'node:test';
-import { manifestText } from '../src/checkpoint/manifest.js';
+import { manifestText } from '../src/checkpoint/contents.js';
 import { checkpointsFolder, readCheckpoint } from '../src/checkpoint/store.js';
 import { readConfigFile } from '../src/config/file.js';
 import { PRESETS } from '../src/config/presets.js';

@@ -95,6 +95,32 @@ export function isSentence(message: string): boolean {
   return message.length > 10 && message.length < 4_000;
 }
 
+/** Bytes: any, and those of a valid file or message, some of them changed, or truncated. */
+export function damaged(good: Uint8Array): fc.Arbitrary<Buffer> {
+  const byte = fc.nat({ max: 255 });
+  const changes = fc.array(fc.tuple(fc.nat({ max: good.length - 1 }), byte), { minLength: 1, maxLength: 4 });
+  return fc.oneof(
+    fc.uint8Array({ maxLength: 200 }).map((bytes) => Buffer.from(bytes)),
+    changes.map((all) => {
+      const bytes = Buffer.from(good);
+      for (const [at, value] of all) bytes[at] = value;
+      return bytes;
+    }),
+    fc.nat({ max: good.length }).map((length) => Buffer.from(good.subarray(0, length))),
+  );
+}
+
+/** Texts with a part replaced by any characters. */
+export function edited(
+  texts: fc.Arbitrary<string>,
+  by = fc.string({ unit: 'binary', maxLength: 20 }),
+): fc.Arbitrary<{ text: string; was: string }> {
+  return fc.record({ was: texts, at: fc.nat(), length: fc.nat({ max: 20 }), by }).map(({ was, at, length, by }) => {
+    const from = at % (was.length + 1);
+    return { was, text: was.slice(0, from) + by + was.slice(from + length) };
+  });
+}
+
 /** Stands for lists within lists, deeper than `JSON.stringify` could write them. */
 const DEEP = '@deep@';
 const DEPTH = 100_000;
@@ -137,12 +163,7 @@ export function jsonLike(base: unknown, most = 3): fc.Arbitrary<string> {
     for (const each of all) change(copy, each);
     return textOf(copy.root);
   });
-  const cut = fc
-    .record({ text: changed, at: fc.nat(), length: fc.nat({ max: 9 }), by: scraps })
-    .map(({ text, at, length, by }) => {
-      const from = at % (text.length + 1);
-      return text.slice(0, from) + by + text.slice(from + length);
-    });
+  const cut = edited(changed, scraps).map(({ text }) => text);
   return fc.oneof(
     { weight: 8, arbitrary: changed },
     { weight: 1, arbitrary: cut },

@@ -5,7 +5,7 @@ import { syncBuiltinESMExports } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { after } from 'node:test';
-import { writeTensors } from '../src/checkpoint/format.js';
+import { writeTensors } from '../src/checkpoint/safetensors.js';
 import { settingsOf, writeAblation } from '../src/cli/ablation.js';
 import { continueFolder } from '../src/cli/run-folder.js';
 import { resolveConfig } from '../src/config/config.js';

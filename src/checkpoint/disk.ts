@@ -1,12 +1,12 @@
-/** Bytes that are on the disk, and not only on their way there. */
-import { createHash, type Hash } from 'node:crypto';
-import { closeSync, fstatSync, fsyncSync, openSync, readSync, writeSync } from 'node:fs';
+/** Writes that are flushed to the disk, and digests of files. */
+import { createHash } from 'node:crypto';
+import { closeSync, fsyncSync, openSync, readSync, writeSync } from 'node:fs';
 
-/** Most bytes that Node.js reads or writes at once are 2³¹ - 1. */
+/** Node.js reads, writes and hashes at most 2³¹ - 1 bytes at once. */
 export const CHUNK_BYTES = 2 ** 30;
 
-/** What is read at once where a file is only looked through. */
-const LOOK_BYTES = 2 ** 22;
+/** How much {@link digestOf} has in memory at once. */
+const READ_BYTES = 2 ** 22;
 
 /** A file's size and the SHA-256 of its bytes, in hexadecimal. */
 export interface Digest {
@@ -14,37 +14,36 @@ export interface Digest {
   sha256: string;
 }
 
-/** Writes all of it where the descriptor stands. @throws the system's error. */
+/** Writes all bytes at the descriptor's position. @throws the system's error. */
 export function writeAll(descriptor: number, bytes: Uint8Array): void {
   for (let done = 0; done < bytes.length; ) {
     done += writeSync(descriptor, bytes, done, Math.min(bytes.length - done, CHUNK_BYTES));
   }
 }
 
-/** Writes a new file of those parts and flushes it to the disk. @throws the system's error. */
+/** Creates a file with these parts and flushes it to the disk. @throws the system's error. */
 export function writeFlushed(file: string, parts: readonly Uint8Array[]): Digest {
   const hash = createHash('sha256');
-  let size = 0;
+  let bytes = 0;
   const descriptor = openSync(file, 'wx');
   try {
     for (const part of parts) {
-      hashChunked(hash, part);
+      for (let at = 0; at < part.length; at += CHUNK_BYTES) hash.update(part.subarray(at, at + CHUNK_BYTES));
       writeAll(descriptor, part);
-      size += part.length;
+      bytes += part.length;
     }
     fsyncSync(descriptor);
   } finally {
     closeSync(descriptor);
   }
-  return { bytes: size, sha256: hash.digest('hex') };
+  return { bytes, sha256: hash.digest('hex') };
 }
 
-/** Size and hash of what an open file has; however large it is, little of it is in memory at once. */
+/** The digest of an open file. */
 export function digestOf(descriptor: number): Digest {
   const hash = createHash('sha256');
-  const chunk = Buffer.allocUnsafe(Math.min(LOOK_BYTES, Math.max(1, fstatSync(descriptor).size)));
-  let bytes = 0;
-  for (;;) {
+  const chunk = Buffer.allocUnsafe(READ_BYTES);
+  for (let bytes = 0; ; ) {
     const count = readSync(descriptor, chunk, 0, chunk.length, bytes);
     if (count === 0) return { bytes, sha256: hash.digest('hex') };
     hash.update(chunk.subarray(0, count));
@@ -54,7 +53,7 @@ export function digestOf(descriptor: number): Digest {
 
 const CANNOT_FLUSH = ['EINVAL', 'EPERM', 'EISDIR', 'EBADF', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'];
 
-/** A rename is on the disk only when the folder is. Not every system lets a folder be flushed. */
+/** Flushes a folder, which makes a rename in it durable. Does nothing on systems that cannot flush folders. */
 export function flushFolder(folder: string): void {
   const descriptor = openSync(folder, 'r');
   try {
@@ -64,9 +63,4 @@ export function flushFolder(folder: string): void {
   } finally {
     closeSync(descriptor);
   }
-}
-
-/** OpenSSL takes at most 2³¹ - 1 bytes at once. */
-function hashChunked(hash: Hash, bytes: Uint8Array): void {
-  for (let done = 0; done < bytes.length; done += CHUNK_BYTES) hash.update(bytes.subarray(done, done + CHUNK_BYTES));
 }

@@ -1,11 +1,13 @@
 /**
- * The checkpoints of a run: `checkpoints/0000001000/` is what it was after step 1000. A checkpoint is there whole or not
- * at all: its files go to a folder of another name and to the disk, are read again, and then the folder is renamed.
+ * The checkpoints of a run: `checkpoints/0000001000/` is the run after step 1000. A checkpoint is written atomically: into
+ * a temporary folder, flushed to the disk, read back, and then the folder is renamed.
  */
 import {
   closeSync,
   constants,
+  existsSync,
   fstatSync,
+  lstatSync,
   mkdirSync,
   openSync,
   readdirSync,
@@ -13,31 +15,35 @@ import {
   renameSync,
   rmSync,
 } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
-import { CheckpointError, truncate } from '../errors.js';
+import { basename, dirname, join, resolve } from 'node:path';
+import { CheckpointError } from '../errors.js';
 import { describePlaceholder, readFileStart } from '../file-kind.js';
 import { jsonText } from '../printable.js';
-import { parseJson } from '../read-json.js';
-import { type Digest, digestOf, flushFolder, writeFlushed } from './disk.js';
-import { bytesOf, type Entry, headerOf, weightsName } from './format.js';
 import {
+  Damage,
+  describeIssue,
   MANIFEST_NAME,
   MAX_MANIFEST_BYTES,
   MAX_STATE_BYTES,
   type Manifest,
   manifestText,
   parseManifest,
+  parseState,
+  RUN_STATE,
+  type RunState,
   STATE_NAME,
-} from './manifest.js';
-import { RUN_STATE, type RunState } from './state.js';
+} from './contents.js';
+import { digestOf, flushFolder, writeFlushed } from './disk.js';
+import { type Entry, encodeHeader } from './safetensors.js';
+import { weightsName } from './weights-files.js';
 
-/** A checkpoint that was found whole. */
+/** A complete checkpoint. */
 export interface Checkpoint {
   folder: string;
   state: RunState;
   /** The towers' files, tower 0's first. */
   files: readonly string[];
-  /** Of all its files. */
+  /** The size of all its files. */
   bytes: number;
 }
 
@@ -47,7 +53,7 @@ export interface Skipped {
   why: string;
 }
 
-/** What a checkpoint is made of. */
+/** What to write. */
 export interface Draft {
   state: RunState;
   towers: readonly {
@@ -73,11 +79,21 @@ export function checkpointFolder(checkpoints: string, step: number): string {
 }
 
 /**
- * Writes a checkpoint into a folder that is there, reads it again, and removes older ones.
- * @param keep how many of the newest stay, this one among them.
- * @param best step of another one that stays.
+ * The folder of the run that made a checkpoint: two levels up, if the checkpoint is in a folder `checkpoints` or the run's
+ * settings are there. Otherwise somebody has moved the checkpoint, and the result is undefined.
+ */
+export function runFolderOf({ folder }: Pick<Checkpoint, 'folder'>): string | undefined {
+  const parent = dirname(resolve(folder));
+  const run = dirname(parent);
+  return parent === checkpointsFolder(run) || existsSync(join(run, 'config.json')) ? run : undefined;
+}
+
+/**
+ * Writes a checkpoint into an existing folder, reads it back, and removes older ones.
+ * @param keep how many of the newest stay, this one included.
+ * @param best the step of another one that stays.
  * @returns its bytes, and the folders that were removed.
- * @throws CheckpointError when the disk does not take it; what was there before is as it was.
+ * @throws CheckpointError if the write fails; the checkpoints before stay as they were.
  */
 export function writeCheckpoint(
   checkpoints: string,
@@ -85,8 +101,14 @@ export function writeCheckpoint(
   { keep, best }: { keep: number; best?: number | undefined },
 ): { folder: string; bytes: number; removed: string[] } {
   const folder = checkpointFolder(checkpoints, state.step);
-  const { error: wrong } = RUN_STATE.safeParse(state);
-  if (wrong) throw noState(folder, wrong.issues[0]);
+  const fail = (why: string): never => {
+    throw new CheckpointError(
+      `Cannot write the checkpoint ${folder}: ${why}; the one before is as it was, and --resume goes on from it`,
+      folder,
+    );
+  };
+  const { error: invalid } = RUN_STATE.safeParse(state);
+  if (invalid) fail(`in its state ${describeIssue(invalid)}, which is a bug of alexnet-split, please report it`);
   const partial = folder + PARTIAL;
   let bytes: number;
   try {
@@ -97,34 +119,24 @@ export function writeCheckpoint(
       files.push({ name, ...writeFlushed(join(partial, name), parts) });
     add(STATE_NAME, [Buffer.from(`${jsonText(state, 2)}\n`)]);
     for (const [tower, { entries, metadata, values }] of towers.entries()) {
-      add(weightsName(tower, towers.length), [headerOf(entries, metadata), values]);
+      const name = weightsName(tower, towers.length);
+      add(name, [encodeHeader(join(folder, name), entries, metadata), values]);
     }
     const manifest = manifestText({ format: 1, step: state.step, files });
     writeFlushed(join(partial, MANIFEST_NAME), [Buffer.from(manifest)]);
     flushFolder(partial);
-    const again = look(partial);
-    if (typeof again === 'string') throw new Damage(`when it was read again, ${again}`);
-    bytes = again.bytes;
-    putInPlace(partial, folder);
+    const written = inspect(partial);
+    if (typeof written === 'string') throw new Error(`after it was written, ${written}`);
+    bytes = written.bytes;
+    replaceFolder(partial, folder);
   } catch (error) {
     removeQuietly(partial);
-    throw new CheckpointError(
-      `Cannot write the checkpoint ${folder}: ${(error as Error).message}; make room, or choose another folder with --out; the one before is as it was, and --resume goes on from it`,
-      folder,
-    );
+    return fail(`${(error as Error).message}; make room, or choose another folder with --out`);
   }
   return { folder, bytes, removed: prune(checkpoints, state.step, keep, best) };
 }
 
-/** Of a state that no reader would take: the disk has no part in it. */
-function noState(folder: string, issue: { path: PropertyKey[]; message: string } | undefined): CheckpointError {
-  return new CheckpointError(
-    `Cannot write the checkpoint ${folder}: its state is none that could be read (${issue?.path.join('.')}: ${truncate(issue?.message ?? '')}), which is a fault of alexnet-split, please report it; the one before is as it was, and --resume goes on from it`,
-    folder,
-  );
-}
-
-/** Steps of the checkpoints that are there, whole or not, in order. */
+/** The steps of all checkpoints, complete or not, in ascending order. */
 export function stepsIn(checkpoints: string): number[] {
   return namesIn(checkpoints)
     .filter((name) => /^\d{10}$/.test(name))
@@ -132,12 +144,12 @@ export function stepsIn(checkpoints: string): number[] {
     .sort((a, b) => a - b);
 }
 
-/** The whole checkpoint with the highest number, if there is one, and those after it that are not whole. */
+/** The complete checkpoint with the highest step, if there is one, and the later ones that cannot be used. */
 export function newestCheckpoint(checkpoints: string): { found?: Checkpoint; skipped: Skipped[] } {
   const skipped: Skipped[] = [];
   for (const step of stepsIn(checkpoints).reverse()) {
     const folder = checkpointFolder(checkpoints, step);
-    const found = look(folder);
+    const found = inspect(folder);
     if (typeof found !== 'string') return { found, skipped };
     skipped.push({ folder, why: found });
   }
@@ -145,31 +157,26 @@ export function newestCheckpoint(checkpoints: string): { found?: Checkpoint; ski
 }
 
 /**
- * Reads a checkpoint and compares every byte with its manifest.
- * @param flag by which another one is chosen, for the message.
- * @throws CheckpointError when it is not whole.
+ * Reads a checkpoint and checks every byte against its manifest.
+ * @param flag the flag that chooses another checkpoint, for the message.
+ * @throws CheckpointError if it is not complete.
  */
 export function readCheckpoint(folder: string, flag = '--resume'): Checkpoint {
-  const found = look(folder);
+  const found = inspect(folder);
   if (typeof found !== 'string') return found;
   throw new CheckpointError(`Cannot use the checkpoint ${folder}: ${found}; choose another one with ${flag}`, folder);
 }
 
-/** What is found wrong with a checkpoint. */
-class Damage extends Error {}
-
 /** The checkpoint, or what is wrong with it. */
-function look(folder: string): Checkpoint | string {
+function inspect(folder: string): Checkpoint | string {
   try {
     const manifest = parseManifest(readSmall(folder, MANIFEST_NAME, MAX_MANIFEST_BYTES));
-    if (typeof manifest === 'string') throw new Damage(`${MANIFEST_NAME}: ${manifest}`);
     const number = /^\d{10}/.exec(basename(folder))?.[0];
     if (number !== undefined && Number(number) !== manifest.step) {
       throw new Damage(`it is of step ${manifest.step}, not of the step in its name`);
     }
-    for (const { name, ...expected } of manifest.files)
-      compare(folder, name, open(folder, name, digest(expected)), expected);
-    const state = readState(folder);
+    for (const file of manifest.files) checkFile(folder, file);
+    const state = parseState(readSmall(folder, STATE_NAME, MAX_STATE_BYTES));
     if (state.step !== manifest.step) throw new Damage(`${STATE_NAME} is of step ${state.step}`);
     const towers = manifest.files.filter(({ name }) => name !== STATE_NAME);
     if (towers.length !== (state.placement === 'split' ? 2 : 1)) {
@@ -178,51 +185,34 @@ function look(folder: string): Checkpoint | string {
     const bytes = manifest.files.reduce((total, each) => total + each.bytes, 0);
     return { folder, state, files: towers.map(({ name }) => join(folder, name)), bytes };
   } catch (error) {
-    if (error instanceof Damage || (error as NodeJS.ErrnoException).syscall !== undefined) {
-      return (error as Error).message;
-    }
+    const isExpected = error instanceof Damage || (error as NodeJS.ErrnoException).syscall !== undefined;
+    if (isExpected) return (error as Error).message;
     throw error;
   }
 }
 
-/** Looks at the size before it reads. */
-function digest({ bytes }: Digest): (descriptor: number, size: number) => Digest {
-  return (descriptor, size) => (size === bytes ? digestOf(descriptor) : { bytes: size, sha256: '' });
-}
-
-function compare(folder: string, name: string, found: Digest, expected: Digest): void {
-  if (found.bytes !== expected.bytes) {
-    const held = describePlaceholder(readFileStart(join(folder, name)), name);
-    if (held !== undefined) throw new Damage(`${name}: ${held}`);
-    throw new Damage(`${name} has ${found.bytes} bytes, and its manifest says ${expected.bytes}`);
-  }
-  if (found.sha256 !== expected.sha256) throw new Damage(`${name} is not what was written (SHA-256)`);
-}
-
-function readState(folder: string): RunState {
-  let json: unknown;
-  try {
-    json = parseJson(readSmall(folder, STATE_NAME, MAX_STATE_BYTES));
-  } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error;
-    throw new Damage(`${STATE_NAME} is not JSON`);
-  }
-  const parsed = RUN_STATE.safeParse(json);
-  if (parsed.success) return parsed.data;
-  const issue = parsed.error.issues[0]!;
-  const where = truncate(issue.path.join('.'), 120) || 'the whole';
-  throw new Damage(`${STATE_NAME}: ${where} is wrong (${truncate(issue.message, 200)})`);
+/** Compares a file with its line in the manifest; the size first, before it reads the file. @throws Damage */
+function checkFile(folder: string, { name, bytes, sha256 }: Manifest['files'][number]): void {
+  withFile(folder, name, (descriptor, size) => {
+    if (size !== bytes) {
+      const placeholder = describePlaceholder(readFileStart(join(folder, name)), name);
+      if (placeholder !== undefined) throw new Damage(`${name}: ${placeholder}`);
+      throw new Damage(`${name} has ${size} bytes, and its manifest says ${bytes}`);
+    }
+    const found = digestOf(descriptor);
+    if (found.bytes !== bytes || found.sha256 !== sha256) throw new Damage(`${name} was changed (SHA-256)`);
+  });
 }
 
 function readSmall(folder: string, name: string, limit: number): string {
-  return open(folder, name, (descriptor, size) => {
+  return withFile(folder, name, (descriptor, size) => {
     if (size > limit) throw new Damage(`${name} has ${size} bytes, expected at most ${limit}`);
     return readFileSync(descriptor, 'utf8');
   });
 }
 
-/** A plain file of the folder: not a link to somewhere else, and not a pipe that never ends. */
-function open<T>(folder: string, name: string, use: (descriptor: number, size: number) => T): T {
+/** Opens a plain file of the folder: not a link to another place, and not a pipe, which would block. @throws Damage */
+function withFile<T>(folder: string, name: string, use: (descriptor: number, size: number) => T): T {
   let descriptor: number;
   try {
     descriptor = openSync(join(folder, name), constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
@@ -233,23 +223,23 @@ function open<T>(folder: string, name: string, use: (descriptor: number, size: n
   }
   try {
     const stats = fstatSync(descriptor);
-    if (!stats.isFile()) throw new Damage(`${name} is no file`);
+    if (!stats.isFile()) throw new Damage(`${name} is not a file`);
     return use(descriptor, stats.size);
   } finally {
     closeSync(descriptor);
   }
 }
 
-/** One of that step may be there already: a damaged one, or of a run that was resumed from before it. */
-function putInPlace(partial: string, folder: string): void {
+/** Renames a folder. Replaces an older checkpoint of that step: a damaged one, or one of before a resume. */
+function replaceFolder(partial: string, folder: string): void {
   rmSync(folder + REMOVING, { recursive: true, force: true });
-  if (namesIn(dirname(folder)).includes(basename(folder))) renameSync(folder, folder + REMOVING);
+  if (lstatSync(folder, { throwIfNoEntry: false })) renameSync(folder, folder + REMOVING);
   renameSync(partial, folder);
   flushFolder(dirname(folder));
   removeQuietly(folder + REMOVING);
 }
 
-/** Removes what a killed process left half done, and what is not to be kept. */
+/** Removes what a killed process left, and the checkpoints that do not stay. */
 function prune(checkpoints: string, written: number, keep: number, best: number | undefined): string[] {
   for (const name of namesIn(checkpoints)) {
     if (/^\d{10}\.(partial|removing)$/.test(name)) removeQuietly(join(checkpoints, name));
@@ -259,9 +249,9 @@ function prune(checkpoints: string, written: number, keep: number, best: number 
   const old = steps.filter((step) => !kept.has(step)).map((step) => checkpointFolder(checkpoints, step));
   return old.filter((folder) => {
     try {
-      renameSync(folder, folder + REMOVING); // a folder that is half removed is no checkpoint
+      renameSync(folder, folder + REMOVING); // so that a half-removed checkpoint does not have its name
     } catch {
-      return false; // somebody else's: it costs room, and nothing else
+      return false; // another user's: it does no harm
     }
     removeQuietly(folder + REMOVING);
     return true;
@@ -277,16 +267,11 @@ function namesIn(folder: string): string[] {
   }
 }
 
-/** What cannot be removed does no harm where it is. */
+/** A folder that cannot be removed does no harm. */
 function removeQuietly(folder: string): void {
   try {
     rmSync(folder, { recursive: true, force: true });
   } catch {
-    // A disk that fails, or somebody else's file.
+    // A disk fault, or another user's folder.
   }
-}
-
-/** Bytes of a tower's values. */
-export function valuesBytes(entries: readonly Entry[]): number {
-  return entries.reduce((total, { shape }) => total + bytesOf(shape), 0);
 }

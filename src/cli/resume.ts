@@ -1,16 +1,16 @@
 /** `--resume`: which checkpoint a run goes on from, and the settings that come with it. */
 import { existsSync } from 'node:fs';
 import { basename, dirname, isAbsolute, join, relative, resolve } from 'node:path';
-import { isWeightsName } from '../checkpoint/format.js';
-import { MANIFEST_NAME, STATE_NAME } from '../checkpoint/manifest.js';
-import { ownerOf } from '../checkpoint/owner.js';
+import { MANIFEST_NAME, STATE_NAME } from '../checkpoint/contents.js';
 import {
   type Checkpoint,
   checkpointsFolder,
   newestCheckpoint,
   readCheckpoint,
+  runFolderOf,
   type Skipped,
 } from '../checkpoint/store.js';
+import { isWeightsName } from '../checkpoint/weights-files.js';
 import { checkRunName } from '../config/config.js';
 import { type ConfigLayer, sets } from '../config/layers.js';
 import { PRESETS } from '../config/presets.js';
@@ -84,7 +84,7 @@ function automatic(layers: readonly ConfigLayer[], inPlace: boolean): Continuati
 /** Whose checkpoint a path is, and where the run that goes on from it has its place; nowhere yet, when nothing says so. */
 function pathPlace(layers: readonly ConfigLayer[], path: string) {
   const isOne = existsSync(join(path, MANIFEST_NAME));
-  const owner = isOne ? ownerOf({ folder: path }) : resolve(path);
+  const owner = isOne ? runFolderOf({ folder: path }) : resolve(path);
   const [run, out] = [given(layers, 'run'), given(layers, 'out')];
   const isOwn = owner !== undefined && existsSync(join(owner, 'config.json'));
   if (run !== undefined) checkRunName(run);

@@ -1,8 +1,8 @@
 /** A tower's parameters and their velocities, on its device. */
 import tf = require('@tensorflow/tfjs');
 
-import { withTensors } from '../checkpoint/files.js';
-import { writeTensors } from '../checkpoint/format.js';
+import { writeTensors } from '../checkpoint/safetensors.js';
+import { withTensors } from '../checkpoint/weights-files.js';
 import { initialValue } from '../model/init.js';
 import type { NetOptions, Parameter } from '../model/net.js';
 import { copyTensor, tensorFrom } from '../native/binding/tensors.js';

@@ -1,8 +1,8 @@
 /** A tower's parameters and velocities, out of the device for a checkpoint and into it again. */
 import tf = require('@tensorflow/tfjs');
 
-import { withTensors } from '../checkpoint/files.js';
-import { bytesOf, type Entry } from '../checkpoint/format.js';
+import { bytesOf, type Entry } from '../checkpoint/safetensors.js';
+import { withTensors } from '../checkpoint/weights-files.js';
 import type { Parameter } from '../model/net.js';
 import { copyTensor, tensorFrom } from '../native/binding/tensors.js';
 import type { Variable } from '../native/binding/variables.js';
@@ -43,8 +43,8 @@ export function copySnapshot(held: readonly Held[], target: Uint8Array): void {
  * @throws CheckpointError when none has one of them.
  */
 export function restoreSnapshot(held: readonly Held[], files: readonly string[]): void {
-  withTensors(files, ({ read, names }) => {
-    const hasVelocities = names.some((name) => name.startsWith(VELOCITY));
+  withTensors(files, ({ read, entries }) => {
+    const hasVelocities = entries.some(({ name }) => name.startsWith(VELOCITY));
     const assign = (variable: Variable, name: string) => {
       tf.tidy(() => variable.assign(tensorFrom(variable.shape, read(name, variable.shape))));
     };

@@ -1,8 +1,9 @@
 /** When a run's checkpoints are due, and how they come about beside its steps. */
 import { mkdirSync, statfsSync } from 'node:fs';
 import { join } from 'node:path';
-import type { RunState } from '../checkpoint/state.js';
-import { checkpointsFolder, stepsIn, valuesBytes } from '../checkpoint/store.js';
+import type { RunState } from '../checkpoint/contents.js';
+import { valuesBytes } from '../checkpoint/safetensors.js';
+import { checkpointsFolder, stepsIn } from '../checkpoint/store.js';
 import { type CheckpointWriter, openWriter } from '../checkpoint/writer.js';
 import type { Config } from '../config/config.js';
 import { CheckpointError } from '../errors.js';

@@ -1,5 +1,5 @@
 /** A finished run's weights on the test images. */
-import { checkTensors } from '../checkpoint/files.js';
+import { checkTensors } from '../checkpoint/weights-files.js';
 import type { Config } from '../config/config.js';
 import { buildNet, parametersOf } from '../model/net.js';
 import { evaluate, type Scores } from './evaluate.js';

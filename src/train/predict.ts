@@ -1,5 +1,5 @@
 /** A run's classes of image files. */
-import { checkTensors } from '../checkpoint/files.js';
+import { checkTensors } from '../checkpoint/weights-files.js';
 import type { Config } from '../config/config.js';
 import {
   createSlot,

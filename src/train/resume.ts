@@ -1,8 +1,14 @@
 /** Whether a run may go on from a checkpoint: what makes its numbers must be the same, and where it runs need not. */
 import { join, resolve } from 'node:path';
-import { ownerOf } from '../checkpoint/owner.js';
-import { hashOf, type RunState } from '../checkpoint/state.js';
-import { type Checkpoint, checkpointsFolder, newestCheckpoint, type Skipped, stepsIn } from '../checkpoint/store.js';
+import { hashOf, type RunState } from '../checkpoint/contents.js';
+import {
+  type Checkpoint,
+  checkpointsFolder,
+  newestCheckpoint,
+  runFolderOf,
+  type Skipped,
+  stepsIn,
+} from '../checkpoint/store.js';
 import type { Config } from '../config/config.js';
 import { CONFIG_SCHEMA } from '../config/schema.js';
 import { type Dataset, sameNames } from '../data/index.js';
@@ -37,7 +43,7 @@ export type Change = NonNullable<EventOf<'run_start'>['branch']>['changes'][numb
 
 /** Whether a run goes on in the folder in which its checkpoint is. */
 export function staysInFolder({ checkpoint }: Resume, { out, run }: Pick<Config, 'out' | 'run'>): boolean {
-  return resolve(join(out, run)) === ownerOf(checkpoint);
+  return resolve(join(out, run)) === runFolderOf(checkpoint);
 }
 
 /**

@@ -4,8 +4,7 @@
  */
 import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { ownerOf } from '../checkpoint/owner.js';
-import type { Checkpoint } from '../checkpoint/store.js';
+import { type Checkpoint, runFolderOf } from '../checkpoint/store.js';
 import type { Config } from '../config/config.js';
 import {
   composed,
@@ -99,7 +98,7 @@ export function statisticsToContinue(
   warn: (message: string) => void,
 ): Statistics | undefined {
   if (!needsStatistics(data)) return undefined;
-  const owner = ownerOf(checkpoint);
+  const owner = runFolderOf(checkpoint);
   if (owner === undefined) {
     warn(`${checkpoint.folder} is in no run's folder: the mean of the training images is computed again`);
     return undefined;
@@ -125,7 +124,7 @@ export function statisticsToContinue(
  * the checkpoint is in no run's folder.
  */
 export function classesToContinue(checkpoint: Pick<Checkpoint, 'folder'>, names: readonly string[]): readonly string[] {
-  const owner = ownerOf(checkpoint);
+  const owner = runFolderOf(checkpoint);
   if (owner === undefined) return names;
   try {
     const kept = runClasses(owner);

@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { chooseWeights } from '../checkpoint/choose.js';
-import { ownerOf } from '../checkpoint/owner.js';
+import { runFolderOf } from '../checkpoint/store.js';
 import type { Config } from '../config/config.js';
 import { CheckpointError, truncate } from '../errors.js';
 import { leavesOf } from './resume.js';
@@ -43,7 +43,7 @@ export function runWeights(
 ): RunWeights {
   const { files, step, checkpoint, state } = chooseWeights(folder, which, note);
   const used = { ...(step !== undefined && { step }), ...(checkpoint !== undefined && { checkpoint }) };
-  const owner = checkpoint === undefined ? resolve(folder) : ownerOf({ folder: checkpoint });
+  const owner = checkpoint === undefined ? resolve(folder) : runFolderOf({ folder: checkpoint });
   if (checkpoint === undefined || !state || owner === resolve(folder)) return { files, used, home: folder };
   refuseOtherImages(checkpoint, state.config, config);
   return { files, used, home: owner !== undefined && existsSync(join(owner, 'config.json')) ? owner : folder };

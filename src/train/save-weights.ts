@@ -1,7 +1,7 @@
 /** The weights in a run's folder, once the run is over. */
 import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { isWeightsName, weightsName } from '../checkpoint/format.js';
+import { isWeightsName, weightsName } from '../checkpoint/weights-files.js';
 import type { Config } from '../config/config.js';
 import { CheckpointError } from '../errors.js';
 import type { Team } from './team.js';

@@ -1,7 +1,7 @@
 /** Where a training starts, when it is not from initial values. */
 import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { weightsIn } from '../checkpoint/files.js';
+import { lastWeights } from '../checkpoint/choose.js';
 import type { Config } from '../config/config.js';
 import { CheckpointError } from '../errors.js';
 import { buildNet, parametersOf, volume } from '../model/net.js';
@@ -32,7 +32,7 @@ export async function loadStartingWeights(
     );
   }
   if (isFile) return putFile(towers, weights, net);
-  const files = weightsIn(path);
+  const files = lastWeights(path);
   await Promise.all(towers.map((tower) => tower.ask({ kind: 'load', files })));
 }
 

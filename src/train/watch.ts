@@ -1,5 +1,5 @@
 /** Watches a run's events, and warns: what the rules of `warnings.ts` need to remember between them. */
-import type { RunState } from '../checkpoint/state.js';
+import type { RunState } from '../checkpoint/contents.js';
 import type { Config } from '../config/config.js';
 import type { EventOf, LogEvent, Report } from '../log.js';
 import { lowerRate } from './advice.js';

@@ -1,7 +1,7 @@
 /** A run's weights as one file that PyTorch reads. */
 import { existsSync } from 'node:fs';
-import { withTensors } from '../checkpoint/files.js';
-import { writeTensors } from '../checkpoint/format.js';
+import { writeTensors } from '../checkpoint/safetensors.js';
+import { withTensors } from '../checkpoint/weights-files.js';
 import { CheckpointError } from '../errors.js';
 import { type Net, volume } from '../model/net.js';
 import { DESCRIPTION, describe, type ImageKnowledge, MEAN_IMAGE } from './description.js';

@@ -1,6 +1,7 @@
 /** Another framework's file of the whole net as the weights of a run. */
 import { join } from 'node:path';
-import { openTensors, type TensorFile, weightsName, writeTensors } from '../checkpoint/format.js';
+import { openTensors, type TensorFile, writeTensors } from '../checkpoint/safetensors.js';
+import { weightsName } from '../checkpoint/weights-files.js';
 import { CheckpointError, truncate } from '../errors.js';
 import { type Net, type Parameter, parametersOf, type TowerIndex, volume } from '../model/net.js';
 import { parseJson } from '../read-json.js';

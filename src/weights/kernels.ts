@@ -1,5 +1,5 @@
 /** The kernels of a net's first layer: how much of them is colour, tower by tower, and what they look like. */
-import { withTensors } from '../checkpoint/files.js';
+import { withTensors } from '../checkpoint/weights-files.js';
 import { ConfigError } from '../errors.js';
 import { type Net, parametersOf, type TowerIndex } from '../model/net.js';
 

@@ -8,7 +8,8 @@ import { join } from 'node:path';
 
 import tf = require('@tensorflow/tfjs');
 
-import { openAll, type TensorFiles } from '../checkpoint/files.js';
+import type { Tensors } from '../checkpoint/safetensors.js';
+import { openAll } from '../checkpoint/weights-files.js';
 import { CheckpointError } from '../errors.js';
 import {
   isWeighted,
@@ -122,7 +123,7 @@ function weightless(layer: Exclude<PlacedLayer, WeightedLayer>) {
  * tfjs divides by the share kept in training. Where the net does not, and has the factor at test, the next kernel takes
  * the factor: in training and at test the layer after the dropout then gives the same.
  */
-function setWeights(model: tf.LayersModel, net: Net, source: TensorFiles): void {
+function setWeights(model: tf.LayersModel, net: Net, source: Tensors): void {
   let factor = 1;
   const factors = new Map<string, number>();
   for (const [i, layer] of net.layers.entries()) {

@@ -1,15 +1,22 @@
-/** Whatever bytes a file has: a checkpoint, or a reason why there is none; no crash, and nothing large allocated. */
+/** Fuzz tests of a checkpoint's files: each is read or refused with a reason, without a crash or a large allocation. */
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { after } from 'node:test';
 import fc from 'fast-check';
-import { openTensors, writeTensors } from '../../src/checkpoint/format.js';
-import { fileNames, type Manifest, manifestText, parseManifest } from '../../src/checkpoint/manifest.js';
-import { RUN_STATE } from '../../src/checkpoint/state.js';
+import {
+  Damage,
+  fileNames,
+  type Manifest,
+  manifestText,
+  parseManifest,
+  RUN_STATE,
+} from '../../src/checkpoint/contents.js';
+import { openTensors, writeTensors } from '../../src/checkpoint/safetensors.js';
 import { CheckpointError } from '../../src/errors.js';
-import { casesOf, fuzz, isSentence } from '../fuzz.js';
+import { casesOf, damaged, edited, fuzz, isSentence } from '../fuzz.js';
+import { rawFile } from './raw-file.js';
 
 const folder = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-fuzz-'));
 after(() => fs.rmSync(folder, { recursive: true, force: true }));
@@ -28,55 +35,34 @@ const manifests: fc.Arbitrary<Manifest> = fc
     return { format: 1, step, files };
   });
 
-/** A text with a part of it replaced. */
-function edited(texts: fc.Arbitrary<string>): fc.Arbitrary<{ text: string; was: string }> {
-  return fc
-    .record({ was: texts, at: fc.nat(), length: fc.nat({ max: 20 }), by: fc.string({ unit: 'binary', maxLength: 20 }) })
-    .map(({ was, at, length, by }) => {
-      const from = at % (was.length + 1);
-      return { was, text: was.slice(0, from) + by + was.slice(from + length) };
-    });
-}
-
-test('parseManifest() takes back every manifest', () => {
+test('parseManifest() reads every manifest that manifestText() writes', () => {
   fc.assert(
     fc.property(manifests, (manifest) => assert.deepEqual(parseManifest(manifestText(manifest)), manifest)),
     { numRuns: RUNS },
   );
 });
 
-test('parseManifest() has a manifest of known names or a reason for any text', () => {
-  const texts = fc.oneof(
-    fc.string({ unit: 'binary' }),
-    fc.json(),
-    edited(manifests.map(manifestText)).map(({ text }) => text),
-  );
-  fc.assert(
-    fc.property(texts, (text) => {
+test('parseManifest() accepts only known names and one text for each manifest, or throws Damage', async (t) => {
+  await fuzz(t, {
+    what: 'manifests',
+    cases: fc.oneof(
+      fc.string({ unit: 'binary' }).map((text) => ({ text, was: '' })),
+      fc.json().map((text) => ({ text, was: '' })),
+      edited(manifests.map(manifestText)),
+    ),
+    usual: 1000,
+    read({ text, was }) {
       const found = parseManifest(text);
-      if (typeof found === 'string') return found.length > 0;
-      return found.files.every(({ name }) => [...fileNames(1), ...fileNames(2)].includes(name));
-    }),
-    { numRuns: RUNS },
-  );
+      assert.ok(found.files.every(({ name }) => [...fileNames(1), ...fileNames(2)].includes(name)));
+      assert.ok(text === was || manifestText(found) === text);
+    },
+    refuses: (error) => error instanceof Damage && error.message.length > 0,
+  });
 });
 
-test('parseManifest() takes one text for one manifest', () => {
+test('RUN_STATE refuses any JSON made at random, and throws nothing', () => {
   fc.assert(
-    fc.property(edited(manifests.map(manifestText)), ({ text, was }) => {
-      const found = parseManifest(text);
-      return typeof found === 'string' || text === was || manifestText(found) === text;
-    }),
-    { numRuns: RUNS },
-  );
-});
-
-test('RUN_STATE takes or refuses any JSON, and throws nothing', () => {
-  fc.assert(
-    fc.property(fc.jsonValue(), (value) => {
-      const parsed = RUN_STATE.safeParse(value);
-      return !parsed.success; // what is made at random is no state
-    }),
+    fc.property(fc.jsonValue(), (value) => !RUN_STATE.safeParse(value).success),
     { numRuns: RUNS },
   );
 });
@@ -93,19 +79,11 @@ writeTensors(
 );
 const GOOD = fs.readFileSync(file);
 
-/** Files: any bytes, any JSON as a header, and a good one with some bytes changed. */
+/** Damaged files, and files with any JSON as a header. */
 const files = fc.oneof(
-  fc.uint8Array({ maxLength: 200 }).map((bytes) => Buffer.from(bytes)),
-  fc.tuple(fc.json(), fc.nat({ max: 64 })).map(([json, bytes]) => withHeader(json, bytes)),
-  headers().map((json) => withHeader(json, 40)),
-  fc
-    .array(fc.tuple(fc.nat({ max: GOOD.length - 1 }), fc.nat({ max: 255 })), { minLength: 1, maxLength: 4 })
-    .map((changes) => {
-      const bytes = Buffer.from(GOOD);
-      for (const [at, value] of changes) bytes[at] = value;
-      return bytes;
-    }),
-  fc.nat({ max: GOOD.length }).map((length) => GOOD.subarray(0, length)),
+  { weight: 3, arbitrary: damaged(GOOD) },
+  fc.tuple(fc.json(), fc.nat({ max: 64 })).map(([json, bytes]) => rawFile(json, bytes)),
+  headers().map((json) => rawFile(json, 40)),
 );
 
 /** Headers of the right form with numbers of any size. */
@@ -119,13 +97,6 @@ function headers(): fc.Arbitrary<string> {
   return fc
     .dictionary(fc.string(), fc.oneof(entry, fc.jsonValue()), { maxKeys: 4 })
     .map((each) => JSON.stringify(each));
-}
-
-function withHeader(json: string, bytes: number): Buffer {
-  const header = Buffer.from(json);
-  const length = Buffer.alloc(8);
-  length.writeBigUInt64LE(BigInt(header.length));
-  return Buffer.concat([length, header, Buffer.alloc(bytes)]);
 }
 
 test('openTensors() reads any file, or refuses it, and allocates no more than the file has', async (t) => {

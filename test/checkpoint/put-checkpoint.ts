@@ -1,8 +1,8 @@
 /** Writes checkpoints without a training, for tests of their readers. */
 import { mkdirSync } from 'node:fs';
-import { openTensors } from '../../src/checkpoint/format.js';
-import type { RunState } from '../../src/checkpoint/state.js';
-import { checkpointsFolder, valuesBytes, writeCheckpoint } from '../../src/checkpoint/store.js';
+import type { RunState } from '../../src/checkpoint/contents.js';
+import { openTensors, valuesBytes } from '../../src/checkpoint/safetensors.js';
+import { checkpointsFolder, writeCheckpoint } from '../../src/checkpoint/store.js';
 
 /** The state of a run that learnt nothing, with changes. */
 export function runState(step: number, changes: Partial<RunState> = {}): RunState {

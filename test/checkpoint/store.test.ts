@@ -1,11 +1,11 @@
-/** Checkpoints are whole or not used, whatever happened to their files. */
+/** Checkpoints are complete or not used, whatever happened to their files. */
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import test, { after } from 'node:test';
-import { openTensors } from '../../src/checkpoint/format.js';
-import type { RunState } from '../../src/checkpoint/state.js';
+import type { RunState } from '../../src/checkpoint/contents.js';
+import { openTensors, valuesBytes } from '../../src/checkpoint/safetensors.js';
 import {
   checkpointFolder,
   checkpointsFolder,
@@ -13,10 +13,10 @@ import {
   newestCheckpoint,
   readCheckpoint,
   stepsIn,
-  valuesBytes,
   writeCheckpoint,
 } from '../../src/checkpoint/store.js';
 import { CheckpointError } from '../../src/errors.js';
+import { runState } from './put-checkpoint.js';
 
 const base = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-store-'));
 after(() => fs.rmSync(base, { recursive: true, force: true }));
@@ -28,22 +28,8 @@ function newFolder(): string {
 }
 
 function stateOf(step: number): RunState {
-  return {
-    ...{
-      step,
-      epoch: 1,
-      epochImages: step * 8,
-      images: step * 8,
-      trainMs: 12.5,
-      learningRate: 0.02,
-      seed: 1,
-      errors: [],
-    },
-    ...{ placement: 'split', config: { net: { width: 0.25 } }, configHash: 'a'.repeat(64) },
-    data: { name: 'sample', trainImages: 100, testImages: 10 },
-    classes: ['a', 'b\u009b31m\u200f'],
-    versions: { node: '20.0.0' },
-  };
+  const config = { net: { width: 0.25 } };
+  return runState(step, { trainMs: 12.5, config, classes: ['a', 'b\u009b31m\u200f'], versions: { node: '20.0.0' } });
 }
 
 function draftOf(step: number): Draft {
@@ -62,7 +48,7 @@ function write(checkpoints: string, step: number, keep = 10, best?: number) {
   return writeCheckpoint(checkpoints, draftOf(step), { keep, best });
 }
 
-test('writeCheckpoint() writes what readCheckpoint() takes back', () => {
+test('readCheckpoint() reads what writeCheckpoint() wrote', () => {
   const checkpoints = newFolder();
   const { folder, bytes } = write(checkpoints, 1000);
   assert.equal(basename(folder), '0000001000');
@@ -70,7 +56,7 @@ test('writeCheckpoint() writes what readCheckpoint() takes back', () => {
   assert.deepEqual(fs.readdirSync(folder).sort(), names);
   const checkpoint = readCheckpoint(folder);
   assert.deepEqual(checkpoint.state, stateOf(1000));
-  assert.doesNotMatch(fs.readFileSync(join(folder, 'state.json'), 'utf8'), /[\u009b\u200f]/); // a terminal obeys them
+  assert.doesNotMatch(fs.readFileSync(join(folder, 'state.json'), 'utf8'), /[\u009b\u200f]/); // a terminal would obey them
   assert.deepEqual([checkpoint.files, checkpoint.bytes], [names.slice(2).map((name) => join(folder, name)), bytes]);
   const file = openTensors(checkpoint.files[1]!);
   const { values } = draftOf(1000).towers[1]!;
@@ -80,7 +66,7 @@ test('writeCheckpoint() writes what readCheckpoint() takes back', () => {
   assert.deepEqual(fs.readdirSync(checkpoints), ['0000001000']);
 });
 
-test('writeCheckpoint() keeps the newest and the best, and clears what a killed process left', () => {
+test('writeCheckpoint() keeps the newest and the best, and removes what a killed process left', () => {
   const checkpoints = newFolder();
   fs.mkdirSync(join(checkpoints, '0000000001.partial'));
   fs.mkdirSync(join(checkpoints, '0000000001.removing'));
@@ -91,13 +77,13 @@ test('writeCheckpoint() keeps the newest and the best, and clears what a killed 
   assert.deepEqual(fs.readdirSync(checkpoints).sort(), ['0000000002', '0000000004', '0000000005', 'mine']);
 });
 
-test('writeCheckpoint() keeps the one it has written, also when there are later ones', () => {
+test('writeCheckpoint() keeps the one it wrote, also if there are later ones', () => {
   const checkpoints = newFolder();
   for (const step of [8, 9, 5]) write(checkpoints, step, 1);
   assert.deepEqual(stepsIn(checkpoints), [5, 9]);
 });
 
-test('writeCheckpoint() takes the place of a damaged one of the same step', () => {
+test('writeCheckpoint() replaces a damaged one of the same step', () => {
   const checkpoints = newFolder();
   const { folder } = write(checkpoints, 3);
   fs.writeFileSync(join(folder, 'state.json'), '{');
@@ -107,7 +93,7 @@ test('writeCheckpoint() takes the place of a damaged one of the same step', () =
   assert.deepEqual(fs.readdirSync(checkpoints), ['0000000003']);
 });
 
-test('writeCheckpoint() says in a sentence that there is no folder, and leaves the ones before', () => {
+test('writeCheckpoint() says in one sentence that the folder is missing', () => {
   const checkpoints = newFolder();
   assert.throws(() => write(join(checkpoints, 'gone'), 1), {
     name: 'CheckpointError',
@@ -137,7 +123,7 @@ function assertSkipped({ folder, found, skipped }: ReturnType<typeof damaged>, w
   });
 }
 
-test('newestCheckpoint() passes over one with any byte changed, says which file, and takes the one before', () => {
+test('newestCheckpoint() skips a checkpoint with any byte changed, and finds the one before', () => {
   const checkpoints = newFolder();
   write(checkpoints, 1);
   const { folder } = write(checkpoints, 2);
@@ -159,7 +145,7 @@ test('newestCheckpoint() passes over one with any byte changed, says which file,
   assert.ok(flipped > 1400, `${flipped}`);
 });
 
-test('newestCheckpoint() passes over one with a file cut short, emptied or longer', () => {
+test('newestCheckpoint() skips a checkpoint with a file truncated, emptied or longer', () => {
   for (const name of fs.readdirSync(damaged(() => {}).folder)) {
     const size = (change: (bytes: Buffer) => Buffer) =>
       damaged((folder) => fs.writeFileSync(join(folder, name), change(fs.readFileSync(join(folder, name)))));
@@ -182,7 +168,7 @@ test('newestCheckpoint() passes over one with a file cut short, emptied or longe
   }
 });
 
-test('newestCheckpoint() passes over one with a file removed, or something else in its place', () => {
+test('newestCheckpoint() skips a checkpoint with a file removed, or replaced by a folder or a link', () => {
   for (const name of fs.readdirSync(damaged(() => {}).folder)) {
     const file = (folder: string) => join(folder, name);
     const replaced = (make: (path: string) => void) =>
@@ -196,7 +182,7 @@ test('newestCheckpoint() passes over one with a file removed, or something else 
     );
     assertSkipped(
       replaced((path) => fs.mkdirSync(path)),
-      new RegExp(`^${name} is no file$`),
+      new RegExp(`^${name} is not a file$`),
     );
     assertSkipped(
       replaced((path) => fs.symlinkSync(`${path}.away`, path)),
@@ -205,19 +191,19 @@ test('newestCheckpoint() passes over one with a file removed, or something else 
   }
 });
 
-test('newestCheckpoint() passes over one whose files were swapped between towers, or with another checkpoint', () => {
+test('newestCheckpoint() skips a checkpoint whose files were swapped between towers, or with another checkpoint', () => {
   const [zero, one] = [0, 1].map((tower) => `tower-${tower}-of-2.safetensors`) as [string, string];
   const between = damaged((folder) => {
     fs.renameSync(join(folder, zero), join(folder, 'x'));
     fs.renameSync(join(folder, one), join(folder, zero));
     fs.renameSync(join(folder, 'x'), join(folder, one));
   });
-  assertSkipped(between, /^tower-0-of-2.safetensors is not what was written \(SHA-256\)$/);
+  assertSkipped(between, /^tower-0-of-2.safetensors was changed \(SHA-256\)$/);
   for (const name of [zero, 'state.json']) {
     const other = damaged((folder, checkpoints) =>
       fs.copyFileSync(join(checkpointFolder(checkpoints, 1), name), join(folder, name)),
     );
-    assertSkipped(other, new RegExp(`^${name} (is not what was written|has \\d+ bytes)`));
+    assertSkipped(other, new RegExp(`^${name} (was changed|has \\d+ bytes)`));
   }
   const whole = damaged((folder, checkpoints) =>
     fs.cpSync(checkpointFolder(checkpoints, 1), folder, { recursive: true }),
@@ -225,7 +211,7 @@ test('newestCheckpoint() passes over one whose files were swapped between towers
   assertSkipped(whole, /^it is of step 1, not of the step in its name$/);
 });
 
-test('newestCheckpoint() takes no name out of the folder, and reads nothing that is too large', () => {
+test('newestCheckpoint() follows no name out of the folder, and reads no file that is too large', () => {
   const rewrite = (change: (text: string) => string) =>
     damaged((folder) => {
       const manifest = join(folder, 'manifest.json');
@@ -249,19 +235,20 @@ test('newestCheckpoint() takes no name out of the folder, and reads nothing that
   );
 });
 
-test('newestCheckpoint() finds none where there is none', () => {
+test('newestCheckpoint() finds nothing if there are no checkpoints', () => {
   assert.deepEqual(newestCheckpoint(join(base, 'nowhere')), { skipped: [] });
   assert.deepEqual(newestCheckpoint(newFolder()), { skipped: [] });
 });
 
-test('writeCheckpoint() refuses a state that nobody could read, and does not speak of room', () => {
+test('writeCheckpoint() refuses a state that could not be read again, and says that it is a bug', () => {
   const checkpoints = newFolder();
   for (const change of [{ errors: [Number.NaN] }, { top1: Number.NaN }, { learningRate: Number.POSITIVE_INFINITY }]) {
     const draft = { ...draftOf(3), state: { ...stateOf(3), ...change } };
     assert.throws(
       () => writeCheckpoint(checkpoints, draft, { keep: 1 }),
       (error: Error) =>
-        error instanceof CheckpointError && /\((errors\.0|top1|learningRate): .*report it;/.test(error.message),
+        error instanceof CheckpointError &&
+        /its state (errors\.0|top1|learningRate) is wrong \(.*report it;/.test(error.message),
     );
   }
   assert.deepEqual(fs.readdirSync(checkpoints), []);

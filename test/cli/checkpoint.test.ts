@@ -4,8 +4,9 @@ import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import test, { after } from 'node:test';
-import { isWeightsName, openTensors } from '../../src/checkpoint/format.js';
+import { openTensors } from '../../src/checkpoint/safetensors.js';
 import { checkpointsFolder } from '../../src/checkpoint/store.js';
+import { isWeightsName } from '../../src/checkpoint/weights-files.js';
 import type { TrainRoom } from '../../src/cli/services.js';
 import { putCheckpoint } from '../checkpoint/put-checkpoint.js';
 import { roomWith, run } from './stand-ins.js';
@@ -108,7 +109,7 @@ test('--checkpoint of what is not there is refused in one sentence, by every com
     assert.deepEqual([exitCode, stdout.text, stderr.lines.length], [2, '', 1], stderr.text);
     assert.match(
       stderr.text,
-      /^error: Cannot use the checkpoint of step 5 of .*: .*; there are those of the steps 4, 8;/,
+      /^error: Cannot use the checkpoint of step 5 of .*: .*; there are checkpoints of the steps 4, 8;/,
     );
   }
 });

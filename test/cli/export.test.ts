@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { after } from 'node:test';
-import { openTensors } from '../../src/checkpoint/format.js';
+import { openTensors } from '../../src/checkpoint/safetensors.js';
 import { run } from './stand-ins.js';
 import { lenetRun } from './weights-runs.js';
 
@@ -48,7 +48,7 @@ test('export refuses, in one sentence, what it cannot read or write', async () =
     [
       ['--run', join(out, 'empty'), '--out', nothing],
       1,
-      /it has no weights, expected a whole checkpoint or tower-\*\.safetensors/,
+      /it has no weights, expected a complete checkpoint or tower-\*\.safetensors/,
     ],
     [['--run', folder, '--out', out], 1, /^error: Cannot write .*: it is there already; choose another --out/],
     [['--run', folder, '--out', join(nothing, 'x', 'y')], 1, /^error: Cannot write the weights .*ENOENT/],

@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { after } from 'node:test';
-import { openTensors, writeTensors } from '../../src/checkpoint/format.js';
+import { openTensors, writeTensors } from '../../src/checkpoint/safetensors.js';
 import { orRemove } from '../../src/cli/import.js';
 import type { TrainRoom } from '../../src/cli/services.js';
 import { IMAGENET_COLOURS } from '../../src/data/images/colours.js';

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
-import { writeTensors } from '../../src/checkpoint/format.js';
+import { writeTensors } from '../../src/checkpoint/safetensors.js';
 import { buildProgram } from '../../src/cli/program.js';
 import { type AcceptRoom, SERVICES, type Services, type TrainRoom } from '../../src/cli/services.js';
 import type { LogEvent } from '../../src/log.js';

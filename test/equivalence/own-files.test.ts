@@ -4,8 +4,8 @@ import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { after } from 'node:test';
-import { isWeightsName } from '../../src/checkpoint/format.js';
 import { checkpointFolder, checkpointsFolder, readCheckpoint } from '../../src/checkpoint/store.js';
+import { isWeightsName } from '../../src/checkpoint/weights-files.js';
 import { readStatistics, writeStatistics } from '../../src/data/index.js';
 import { evaluateRun } from '../../src/train/index.js';
 import { fewImages } from '../data/sets.js';
@@ -35,7 +35,7 @@ test('a run that went on with the other placement leaves no weights of the one b
   const told: string[] = [];
   const { loss, step } = await evaluateRun(config, folder, { note: (text) => told.push(text) });
   assert.deepEqual([loss, step], [last!.loss, 4]);
-  assert.match(told.join('\n'), /^left tower-0-of-1\.safetensors aside, of step 2: /m);
+  assert.match(told.join('\n'), /^ignored tower-0-of-1\.safetensors of step 2: /m);
 });
 
 test('a run that began with the weights of another goes on when those are gone, and its check does without', async () => {

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import test, { after } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import sharp from 'sharp';
-import { weightsIn } from '../../src/checkpoint/files.js';
+import { lastWeights } from '../../src/checkpoint/choose.js';
 import { CheckpointError } from '../../src/errors.js';
 import { openFeed } from '../../src/train/feed.js';
 import { type Prediction, predictFiles, train } from '../../src/train/index.js';
@@ -38,7 +38,7 @@ async function asInDataset(views: 1 | 10): Promise<void> {
   const { dataset, feeder } = await openFeed(config, { views });
   assert.ok(dataset.kind === 'pixels');
   const team = await openTeam(config, feeder.slots);
-  await team.ask({ kind: 'load', files: weightsIn(folder) });
+  await team.ask({ kind: 'load', files: lastWeights(folder) });
   const count = config.batchSize;
   const logits = new SharedArrayBuffer(4 * count * 10);
   const expected = new Float64Array(count * 10);
@@ -137,7 +137,7 @@ test('predictFiles() refuses settings that claim a far larger net than the weigh
   const before = process.resourceUsage().maxRSS;
   await assert.rejects(predictFiles(claims, folder, Array(10_000).fill('x.png'), 1), (error: unknown) => {
     assert.ok(error instanceof CheckpointError, String(error));
-    assert.match(error.message, /conv1\/kernel is \[11,11,3,\d+\] there, and \[11,11,64,\d+\] in this net/);
+    assert.match(error.message, /conv1\/kernel has the shape \[11,11,3,\d+\] there, and \[11,11,64,\d+\] in this net/);
     return true;
   });
   assert.ok(process.resourceUsage().maxRSS - before < 2 ** 16, 'took more than 64 MiB'); // KiB

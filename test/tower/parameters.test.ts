@@ -177,7 +177,7 @@ test('Parameters.load() refuses files without one of the parameters, and files o
     isAbout(/none of .*one\.safetensors has tower0\/conv1\/kernel/),
   );
   parametersFor(0).save(file, {});
-  const text = /tower0\/fc5\/kernel is \[84,10\] there, and \[84,7\] in this net/;
+  const text = /tower0\/fc5\/kernel has the shape \[84,10\] there, and \[84,7\] in this net/;
   assert.throws(() => parametersFor(0, 1, lenetOf(7)).load([file]), isAbout(text));
 });
 

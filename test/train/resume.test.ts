@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, truncateSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'node:test';
-import type { RunState } from '../../src/checkpoint/state.js';
+import type { RunState } from '../../src/checkpoint/contents.js';
 import { readCheckpoint } from '../../src/checkpoint/store.js';
 import { type Config, resolveConfig } from '../../src/config/config.js';
 import { learningRateIn, type Schedule } from '../../src/optim/schedule.js';

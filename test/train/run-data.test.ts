@@ -4,8 +4,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'node:test';
-import { ownerOf } from '../../src/checkpoint/owner.js';
-import type { RunState } from '../../src/checkpoint/state.js';
+import type { RunState } from '../../src/checkpoint/contents.js';
+import { runFolderOf } from '../../src/checkpoint/store.js';
 import { PRESETS } from '../../src/config/presets.js';
 import { openImages } from '../../src/data/index.js';
 import { type Resume, refuseOtherData } from '../../src/train/resume.js';
@@ -57,14 +57,14 @@ test("a checkpoint that was put elsewhere takes neither names nor statistics fro
     );
     return said.join();
   };
-  assert.equal(ownerOf(at('x')), undefined);
+  assert.equal(runFolderOf(at('x')), undefined);
   assert.deepEqual(classesToContinue(at('x'), names), names);
   assert.match(warned('x'), /0000000010 is in no run's folder: the mean of the training images is computed again$/);
-  assert.equal(ownerOf(at('checkpoints')), base);
+  assert.equal(runFolderOf(at('checkpoints')), base);
   assert.deepEqual(classesToContinue(at('checkpoints'), names), ['evil', 'z']);
   assert.match(warned('checkpoints'), /statistics\.json is missing or damaged/);
   writeFileSync(join(base, 'config.json'), '{}');
-  assert.equal(ownerOf(at('x')), base);
+  assert.equal(runFolderOf(at('x')), base);
 });
 
 test('a run without its statistics is refused with every way from there', () => {

@@ -13,6 +13,7 @@ import { buildNet, parametersOf, volume } from '../../src/model/net.js';
 import { DESCRIPTION, MEAN_IMAGE } from '../../src/weights/description.js';
 import { exportWeights } from '../../src/weights/export.js';
 import { openImport, settingsIn } from '../../src/weights/import.js';
+import { rawFile } from '../checkpoint/raw-file.js';
 import { flags, machineWith } from '../config/machines.js';
 import { fuzz, isSentence, jsonLike } from '../fuzz.js';
 
@@ -72,10 +73,8 @@ const files = fc
     length: fc.constantFrom(0n, 0n, 0n, 0n, 0n, 0n, 1n, -1n, 2n ** 31n, 2n ** 53n),
   })
   .map(({ header, body, length }) => {
-    const bytes = Buffer.from(header);
-    const head = Buffer.alloc(8);
-    head.writeBigUInt64LE(BigInt(bytes.length) + length < 0n ? 0n : BigInt(bytes.length) + length);
-    return Buffer.concat([head, bytes, body]);
+    const claimed = BigInt(Buffer.byteLength(header)) + length;
+    return rawFile(header, body, claimed < 0n ? 0n : claimed);
   });
 
 /** The values' bits as one number, whatever order they are in. */
@@ -124,9 +123,7 @@ test('openImport() reads every value of a file once, or says in a sentence why i
 });
 
 test('openImport() refuses a header that is larger than any net has, before it takes memory for it', () => {
-  const head = Buffer.alloc(8);
-  head.writeBigUInt64LE(2n ** 26n);
-  fs.writeFileSync(file, head);
+  fs.writeFileSync(file, rawFile('', 0, 2n ** 26n));
   fs.truncateSync(file, 2 ** 27);
   const before = process.memoryUsage().arrayBuffers;
   assert.throws(() => openImport(file, NET, 'rgb'), /its header has 67108864 bytes, more than 16777216; take a/);
@@ -134,12 +131,8 @@ test('openImport() refuses a header that is larger than any net has, before it t
 });
 
 test('settingsIn() says the version of a description that nests deeper than JSON.stringify() goes', () => {
-  const write = (description: string) => {
-    const text = JSON.stringify({ __metadata__: { [DESCRIPTION]: description } });
-    const length = Buffer.alloc(8);
-    length.writeBigUInt64LE(BigInt(text.length));
-    fs.writeFileSync(file, Buffer.concat([length, Buffer.from(text)]));
-  };
+  const write = (description: string) =>
+    fs.writeFileSync(file, rawFile({ __metadata__: { [DESCRIPTION]: description } }, 0));
   write(`{"version":${'['.repeat(50_000)}${']'.repeat(50_000)}}`);
   assert.throws(() => settingsIn(file), /its description is of version undefined, expected 1/);
   write(`{"version":"${'9'.repeat(50_000)}"}`);

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import test, { after } from 'node:test';
 import sharp from 'sharp';
 import { CASES, writeCase } from '../../scripts/pytorch-cases.js';
-import { openAll } from '../../src/checkpoint/files.js';
+import { openAll } from '../../src/checkpoint/weights-files.js';
 import { CheckpointError, ConfigError } from '../../src/errors.js';
 import { buildNet } from '../../src/model/net.js';
 import { kernelPicture, writePng } from '../../src/weights/kernel-picture.js';

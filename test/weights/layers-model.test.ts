@@ -7,7 +7,7 @@ import test, { after } from 'node:test';
 import tf = require('@tensorflow/tfjs');
 
 import { CASES, IMAGES, writeCase } from '../../scripts/pytorch-cases.js';
-import { openAll } from '../../src/checkpoint/files.js';
+import { openAll } from '../../src/checkpoint/weights-files.js';
 import { CheckpointError } from '../../src/errors.js';
 import { buildNet, type Net, parametersOf } from '../../src/model/net.js';
 import { TFJS_OPS } from '../../src/model/ops.js';

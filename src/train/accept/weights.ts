@@ -1,6 +1,6 @@
 /** Two runs' weights, compared. */
-import { weightsIn } from '../../checkpoint/files.js';
-import { openTensors } from '../../checkpoint/format.js';
+import { lastWeights } from '../../checkpoint/choose.js';
+import { openTensors } from '../../checkpoint/safetensors.js';
 import { difference } from '../compare.js';
 
 /**
@@ -9,8 +9,8 @@ import { difference } from '../compare.js';
  * @throws CheckpointError for folders without the same tensors.
  */
 export function compareWeights(a: string, b: string): { worst: number; where: string } {
-  const others = weightsIn(b);
-  const tensors = weightsIn(a).flatMap((file, i) => differences(file, others[i]!));
+  const others = lastWeights(b);
+  const tensors = lastWeights(a).flatMap((file, i) => differences(file, others[i]!));
   // NaN is the worst of all.
   return tensors.reduce((worst, each) => (each.worst <= worst.worst ? worst : each), { worst: 0, where: 'none' });
 }

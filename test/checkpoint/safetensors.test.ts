@@ -1,3 +1,4 @@
+/** Safetensors files: what is written can be read, here and in Python, and a damaged file is refused. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
@@ -7,13 +8,14 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import {
   type Entry,
-  headerOf,
-  isWeightsName,
+  encodeHeader,
+  type OpenOptions,
   openTensors,
-  weightsName,
   writeTensors,
-} from '../../src/checkpoint/format.js';
+} from '../../src/checkpoint/safetensors.js';
+import { isWeightsName, weightsName } from '../../src/checkpoint/weights-files.js';
 import { CheckpointError, NativeError } from '../../src/errors.js';
+import { rawFile } from './raw-file.js';
 
 const folder = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-format-'));
 after(() => fs.rmSync(folder, { recursive: true }));
@@ -39,12 +41,9 @@ function writeSample(file: string): void {
   });
 }
 
-/** A file with that header, and so many bytes of values. */
-function writeRaw(file: string, header: unknown, bytes: number): string {
-  const json = Buffer.from(typeof header === 'string' ? header : JSON.stringify(header));
-  const length = Buffer.alloc(8);
-  length.writeBigUInt64LE(BigInt(json.length));
-  fs.writeFileSync(file, Buffer.concat([length, json, Buffer.alloc(bytes)]));
+/** @param body the values, or the number of zero bytes. */
+function writeRaw(file: string, header: unknown, body: Uint8Array | number): string {
+  fs.writeFileSync(file, rawFile(header, body));
   return file;
 }
 
@@ -58,7 +57,7 @@ function assertRefused(action: () => unknown, file: string, text: RegExp): void 
   });
 }
 
-test('writeTensors() writes no header that openTensors() would refuse', () => {
+test('writeTensors() refuses a header that is too long for openTensors()', () => {
   const file = inFolder('long.safetensors');
   const most = 2 ** 24 - JSON.stringify({ __metadata__: { note: '' } }).length;
   writeTensors(file, [], { note: 'x'.repeat(most) }, () => {});
@@ -66,10 +65,11 @@ test('writeTensors() writes no header that openTensors() would refuse', () => {
   const write = (note: string) => () => writeTensors(file, [], { note }, () => {});
   assertRefused(write('x'.repeat(most + 1)), file, /: its header has 16777224 bytes, more than 16777216; give the cl/);
   openTensors(file).close();
-  assert.throws(() => headerOf([], { note: 'x'.repeat(2 ** 24) }), /^Error: its header has \d+ bytes, more than/);
+  const encode = () => encodeHeader(file, [], { note: 'x'.repeat(2 ** 24) });
+  assertRefused(encode, file, /^Cannot write the weights \S+: its header has \d+ bytes, more than/);
 });
 
-test('writeTensors() and openTensors() give every tensor back, whatever its name', () => {
+test('openTensors() reads every tensor that writeTensors() wrote, whatever its name', () => {
   const file = inFolder('round.safetensors');
   writeSample(file);
   const opened = openTensors(file);
@@ -101,7 +101,7 @@ test('writeTensors() writes the safetensors format', () => {
   assert.equal(bytes.readFloatLE(8 + length + 24 + 4), 100.25);
 });
 
-test('writeTensors() writes what the safetensors library reads', (t) => {
+test('writeTensors() writes files that the safetensors library of Python reads', (t) => {
   const file = inFolder('python.safetensors');
   writeSample(file);
   const program = `
@@ -122,7 +122,7 @@ with safe_open(sys.argv[1], framework="numpy") as f:
   assert.equal(Object.keys(tensors).length, ENTRIES.length);
 });
 
-test('writeTensors() replaces a file, and leaves no draft', () => {
+test('writeTensors() replaces a file, and leaves no temporary file', () => {
   const file = inFolder('again.safetensors');
   fs.writeFileSync(file, 'old');
   writeSample(file);
@@ -133,13 +133,13 @@ test('writeTensors() replaces a file, and leaves no draft', () => {
   );
 });
 
-test('writeTensors() that fails leaves the old file and no draft', () => {
+test('when writeTensors() fails, the old file stays and no temporary file', () => {
   const file = inFolder('kept.safetensors');
   fs.writeFileSync(file, 'old');
   const fail = () => {
     throw new NativeError('Cannot read a tensor', 8);
   };
-  // What `fill` throws is not the disk's.
+  // An error of `fill` is not the disk's.
   assert.throws(() => writeTensors(file, ENTRIES, {}, fail), NativeError);
   assert.equal(fs.readFileSync(file, 'utf8'), 'old');
   assert.deepEqual(
@@ -148,7 +148,7 @@ test('writeTensors() that fails leaves the old file and no draft', () => {
   );
 });
 
-test('writeTensors() into no folder, or into a file, says so', () => {
+test('writeTensors() says that a folder is missing, or is a file', () => {
   const missing = inFolder('missing/x.safetensors');
   assertRefused(() => writeTensors(missing, [], {}, () => {}), missing, /^Cannot write the weights .*ENOENT.*--out$/);
   assert.equal(fs.existsSync(inFolder('missing')), false);
@@ -157,7 +157,7 @@ test('writeTensors() into no folder, or into a file, says so', () => {
   assertRefused(() => writeTensors(under, [], {}, () => {}), under, /ENOTDIR/);
 });
 
-test('writeTensors() where the name is a folder leaves no draft', () => {
+test('writeTensors() leaves no temporary file if the name is a folder', () => {
   const file = inFolder('folder.safetensors');
   fs.mkdirSync(file);
   assertRefused(() => writeSample(file), file, /^Cannot write the weights/);
@@ -167,21 +167,23 @@ test('writeTensors() where the name is a folder leaves no draft', () => {
   );
 });
 
-test('writeTensors() on a full disk says so', (t) => {
+test('writeTensors() says that the disk is full', (t) => {
   if (!fs.existsSync('/dev/full')) return t.skip('there is no /dev/full');
   const file = inFolder('full.safetensors');
-  const draft = `${file}.${process.pid}.partial`;
-  fs.writeFileSync(draft, '');
+  const temporary = `${file}.${process.pid}.partial`;
+  fs.writeFileSync(temporary, '');
   const openSync = fs.openSync;
-  t.mock.method(fs, 'openSync', (path: string, flags: number) => openSync(path === draft ? '/dev/full' : path, flags));
+  t.mock.method(fs, 'openSync', (path: string, flags: number) =>
+    openSync(path === temporary ? '/dev/full' : path, flags),
+  );
   syncBuiltinESMExports();
   assertRefused(() => writeSample(file), file, /ENOSPC.*make room/);
   t.mock.restoreAll();
   syncBuiltinESMExports();
-  assert.deepEqual([fs.existsSync(file), fs.lstatSync(draft, { throwIfNoEntry: false })], [false, undefined]);
+  assert.deepEqual([fs.existsSync(file), fs.lstatSync(temporary, { throwIfNoEntry: false })], [false, undefined]);
 });
 
-test('writeTensors() refuses two tensors of one name', () => {
+test('writeTensors() refuses two tensors with the same name', () => {
   const file = inFolder('twice.safetensors');
   const twice = [ENTRIES[0]!, ENTRIES[0]!];
   assert.throws(() => writeTensors(file, twice, {}, () => {}), /two tensors named tower0\/conv1\/kernel/);
@@ -189,7 +191,7 @@ test('writeTensors() refuses two tensors of one name', () => {
   assert.equal(fs.existsSync(file), false);
 });
 
-test('openTensors() reads a file that others wrote: no metadata, no padding, any order', () => {
+test('openTensors() reads files of other programs: no metadata, no padding, any order', () => {
   const header = {
     b: { dtype: 'F32', shape: [1], data_offsets: [8, 12] },
     a: { dtype: 'F32', shape: [2], data_offsets: [0, 8] },
@@ -239,7 +241,7 @@ for (const [what, header, bytes, text] of BROKEN) {
   });
 }
 
-test('openTensors() refuses a header that is cut off, or longer than the file, before it allocates for it', () => {
+test('openTensors() refuses a truncated header, or one longer than the file, before it allocates memory', () => {
   const file = inFolder('cut');
   writeSample(file);
   const whole = fs.readFileSync(file);
@@ -257,24 +259,24 @@ test('openTensors() refuses a header that is cut off, or longer than the file, b
   }
 });
 
-test('openTensors() refuses a file that is not there, and a folder', () => {
+test('openTensors() refuses a missing file, and a folder', () => {
   const missing = inFolder('nowhere');
-  assertRefused(() => openTensors(missing), missing, /it is not there; take another run/);
+  assertRefused(() => openTensors(missing), missing, /it is not there; choose another run/);
   assertRefused(() => openTensors(folder), folder, /^Cannot read the weights .*EISDIR|header/);
 });
 
-test('TensorFile.read() refuses a tensor that is not there or has another shape', () => {
+test('read() refuses a tensor that is missing or has another shape', () => {
   const file = inFolder('shapes');
   writeSample(file);
   const opened = openTensors(file);
   assertRefused(() => opened.read('tower0/fc6/kernel', [1]), file, /it has no tensor tower0\/fc6\/kernel/);
   assertRefused(() => opened.read('toString', [1]), file, /it has no tensor toString/);
-  const text = /tower0\/conv1\/kernel is \[2,3\] there, and \[3,2\] in this net/;
+  const text = /tower0\/conv1\/kernel has the shape \[2,3\] there, and \[3,2\] in this net/;
   assertRefused(() => opened.read('tower0/conv1/kernel', [3, 2]), file, text);
   opened.close();
 });
 
-test('TensorFile.read() of a file that was cut off after it was opened says so', () => {
+test('read() says that the file was truncated after it was opened', () => {
   const file = inFolder('shrinks');
   writeSample(file);
   const opened = openTensors(file);
@@ -283,7 +285,65 @@ test('TensorFile.read() of a file that was cut off after it was opened says so',
   opened.close();
 });
 
-test('isWeightsName() takes the names that weightsName() gives', () => {
+// ---- Half floats
+
+const HALF_OPTIONS = { dtypes: ['F32', 'F16', 'BF16'] } as const;
+/** All values of 16 bits, in order. */
+const HALVES = Uint16Array.from({ length: 2 ** 16 }, (_, i) => i);
+
+/** Reads a file with one tensor `a`. */
+function readOne(dtype: string, values: ArrayBufferView, size: number, options: OpenOptions = HALF_OPTIONS) {
+  const header = { a: { dtype, shape: [size], data_offsets: [0, values.byteLength] } };
+  const body = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+  const opened = openTensors(writeRaw(inFolder(dtype), header, body), options);
+  try {
+    return opened.read('a', [size]);
+  } finally {
+    opened.close();
+  }
+}
+
+const PYTHON = `import struct, sys
+halves = struct.unpack('<65536e', struct.pack('<65536H', *range(65536)))
+sys.stdout.buffer.write(struct.pack('<65536f', *halves))`;
+const python = spawnSync('python3', ['-c', PYTHON]);
+const noPython = python.status === 0 ? false : 'there is no python3 to compare with';
+
+test('openTensors() reads every F16 exactly: normal, subnormal, infinite, both zeros, NaN', { skip: noPython }, () => {
+  const [ours, theirs] = [readOne('F16', HALVES, HALVES.length), python.stdout];
+  for (const [i, value] of ours.entries()) {
+    const expected = theirs.readFloatLE(4 * i);
+    assert.ok(Object.is(value, expected), `${i.toString(16)}: ${value}, expected ${expected}`);
+  }
+});
+
+test('openTensors() reads known F16 values', () => {
+  const bits = [0x3c00, 0xc000, 0x7bff, 0x0001, 0x03ff, 0x0400, 0x7c00, 0xfc00, 0x8000];
+  const values = [1, -2, 65504, 2 ** -24, 1023 * 2 ** -24, 2 ** -14, Infinity, -Infinity, -0];
+  assert.deepEqual([...readOne('F16', Uint16Array.from(bits), bits.length)], values);
+});
+
+test('openTensors() reads BF16 as the upper half of a float32', () => {
+  const words = new Uint32Array(readOne('BF16', HALVES, HALVES.length).buffer);
+  for (const [i, word] of words.entries()) assert.equal(word, i * 2 ** 16);
+});
+
+test('openTensors() reads half floats only on request, and refuses a dtype that would be rounded', () => {
+  for (const [dtype, bits] of [
+    ['F16', [0x3c00, 0xc000]],
+    ['BF16', [0x3f80, 0xc000]],
+  ] as const) {
+    assert.deepEqual([...readOne(dtype, Uint16Array.from(bits), 2)], [1, -2]);
+    const message = new RegExp(`: a is "${dtype}", expected F32; `);
+    assert.throws(() => readOne(dtype, Uint16Array.from(bits), 2, {}), { message });
+  }
+  assert.throws(() => readOne('F64', Float64Array.of(1, 2), 2), {
+    message: /: a is "F64", expected F32 or F16 or BF16; /,
+  });
+  assert.throws(() => readOne('F16', Float32Array.of(1, 2), 2), { message: /: a does not lie within the file; / });
+});
+
+test('isWeightsName() accepts the names of weightsName()', () => {
   assert.equal(weightsName(1, 2), 'tower-1-of-2.safetensors');
   assert.ok(isWeightsName(join('runs', 'x', weightsName(0, 1))));
   for (const name of [
