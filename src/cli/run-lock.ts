@@ -6,7 +6,7 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ConfigError, SetupError, SplitError } from '../errors.js';
-import { holderIn, isLocked, lockFile, nameOf } from '../native/install/file-lock.js';
+import { describeHolder, holderIn, isLocked, lockFile } from '../native/install/file-lock.js';
 import { runningTimeMs } from '../running-time.js';
 
 const LOCK_FILE = 'lock.json';
@@ -50,7 +50,7 @@ export function whoTrains(folder: string): string | undefined {
   const file = join(folder, LOCK_FILE);
   const holder = holderIn(file);
   // A file without a text may be about to be locked, which this must not get in the way of.
-  return holder.pid !== undefined && isLocked(file) ? nameOf(holder) : undefined;
+  return holder.pid !== undefined && isLocked(file) ? describeHolder(holder) : undefined;
 }
 
 function heldBy(folder: string): ConfigError {
@@ -58,7 +58,7 @@ function heldBy(folder: string): ConfigError {
   const { pid, host, since } = holder;
   const stop = pid === undefined ? 'stop it' : `stop it with kill -INT ${pid}${host === hostname() ? '' : ' there'}`;
   return new ConfigError(
-    `Cannot train in ${folder}: ${nameOf(holder)} trains there${since ? ` since ${since}` : ''}, expected one process a run; wait for its end, ${stop}, or choose another --run`,
+    `Cannot train in ${folder}: ${describeHolder(holder)} trains there${since ? ` since ${since}` : ''}, expected one process a run; wait for its end, ${stop}, or choose another --run`,
   );
 }
 

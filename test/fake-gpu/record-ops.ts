@@ -5,8 +5,8 @@
 import { appendFileSync } from 'node:fs';
 import koffi from 'koffi';
 import { openLibrary } from '../../src/native/c/load.js';
-import { fieldsOf } from '../../src/native/c/protobuf.js';
-import type { Pointer } from '../../src/native/c/signatures.js';
+import { type Message, messageFrom } from '../../src/native/c/protobuf.js';
+import { bind, type Pointer } from '../../src/native/install/koffi.js';
 
 /** An op that was called, or a node of a function. */
 export interface RecordedOp {
@@ -32,39 +32,28 @@ export interface RecordedFunction {
   nodes: RecordedNode[];
 }
 
-type Fields = { field: number; value: number | Uint8Array }[];
-
-const read = (bytes: Uint8Array): Fields => [...fieldsOf(bytes)];
-const text = (bytes: number | Uint8Array) => new TextDecoder().decode(bytes as Uint8Array);
-const all = (fields: Fields, field: number) => fields.filter((each) => each.field === field).map(({ value }) => value);
-const parts = (fields: Fields, field: number) => all(fields, field).map((value) => read(value as Uint8Array));
-const textOf = (fields: Fields, field: number) => all(fields, field).map(text)[0] ?? '';
-
 /** `FunctionDef` (tensorflow/core/framework/function.proto): signature (1), node_def (3). */
-function functionOf(bytes: Uint8Array): RecordedFunction {
-  const fields = read(bytes);
-  const [signature] = parts(fields, 1);
-  const inputs = parts(signature!, 2).map((arg) => ({ name: textOf(arg, 1), type: Number(all(arg, 3)[0]) }));
-  return { fn: textOf(signature!, 1), inputs, nodes: parts(fields, 3).map(nodeOf) };
+function functionOf(def: Message): RecordedFunction {
+  const [signature] = def.messages(1);
+  const inputs = signature!.messages(2).map((arg) => ({ name: arg.text(1), type: arg.numbers(3)[0]! }));
+  return { fn: signature!.text(1), inputs, nodes: def.messages(3).map(nodeOf) };
 }
 
 /** `NodeDef`: name (1), op (2), input (3), device (4), attr (5). An input that begins with ^ gives the order alone. */
-function nodeOf(fields: Fields): RecordedNode {
-  const inputs = all(fields, 3)
-    .map(text)
-    .filter((input) => !input.startsWith('^'));
+function nodeOf(def: Message): RecordedNode {
+  const inputs = def.texts(3).filter((input) => !input.startsWith('^'));
   const node: RecordedNode = {
-    ...{ name: textOf(fields, 1), op: textOf(fields, 2), device: textOf(fields, 4) },
+    ...{ name: def.text(1), op: def.text(2), device: def.text(4) },
     ...{ inputs, types: {}, numbers: {} },
   };
-  for (const attr of parts(fields, 5)) {
-    const name = textOf(attr, 1);
-    const value = parts(attr, 2)[0] ?? [];
-    // `AttrValue`: list (1), i (3), type (6); in a list the types are (6), one by one or packed.
-    const list = parts(value, 1)[0] ?? [];
-    const types = [...all(value, 6), ...all(list, 6).flatMap((each) => (typeof each === 'number' ? each : [...each]))];
-    if (types.length > 0) node.types[name] = types as number[];
-    for (const number of all(value, 3)) node.numbers[name] = number as number;
+  for (const attr of def.messages(5)) {
+    const name = attr.text(1);
+    for (const value of attr.messages(2)) {
+      // `AttrValue`: list (1), i (3), type (6); in a list the types are (6).
+      const types = [value, ...value.messages(1)].flatMap((each) => each.numbers(6));
+      if (types.length > 0) node.types[name] = types;
+      for (const number of value.all(3)) node.numbers[name] = number as number;
+    }
   }
   return node;
 }
@@ -73,20 +62,14 @@ const file = process.env.RECORDED_OPS!;
 const write = (line: RecordedFunction | RecordedOp) => appendFileSync(file, `${JSON.stringify(line)}\n`);
 const { c, path } = openLibrary();
 const real = { ...c };
-const toFunctionDef = koffi
-  .load(path)
-  .func('void TF_FunctionToFunctionDef(const void *fn, void *buffer, void *status)') as unknown as (
-  fn: Pointer,
-  buffer: Pointer,
-  status: Pointer,
-) => void;
+const { TF_FunctionToFunctionDef } = bind(
+  ['void TF_FunctionToFunctionDef(void *fn, void *buffer, void *status)'],
+  [koffi.load(path)],
+);
 
 c.TFE_ContextAddFunction = (context, fn, status) => {
-  const buffer = real.TF_NewBuffer();
-  toFunctionDef(fn, buffer, status);
-  const [data, length] = new BigUint64Array(koffi.view(buffer, 16) as ArrayBuffer);
-  write(functionOf(new Uint8Array(koffi.view(data!, Number(length)) as ArrayBuffer)));
-  real.TF_DeleteBuffer(buffer);
+  const toDef = (buffer: Pointer) => TF_FunctionToFunctionDef(fn, buffer, status);
+  write(functionOf(messageFrom(real, status, 'read a function', toDef)));
   real.TFE_ContextAddFunction(context, fn, status);
 };
 

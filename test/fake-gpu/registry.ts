@@ -1,8 +1,8 @@
 /** TensorFlow's own lists, of the library that is loaded: its kernels and its ops. */
 import koffi from 'koffi';
 import { openLibrary } from '../../src/native/c/load.js';
-import { fieldsOf } from '../../src/native/c/protobuf.js';
-import type { Pointer } from '../../src/native/c/signatures.js';
+import { bytesOfBuffer, Message } from '../../src/native/c/protobuf.js';
+import { bind } from '../../src/native/install/koffi.js';
 
 /** What a kernel wants. */
 export interface Kernel {
@@ -36,52 +36,42 @@ export interface RegisteredOp {
   attrKinds: string[];
 }
 
-type Message = number | Uint8Array;
-
-const all = (message: Message, field: number) =>
-  [...fieldsOf(message as Uint8Array)].filter((each) => each.field === field).map(({ value }) => value);
-const textOf = (message: Message, ...fields: number[]) =>
-  new TextDecoder().decode(fields.flatMap((field) => all(message, field))[0] as Uint8Array | undefined);
-
 /** Every kernel. `KernelList` and `KernelDef`: op (1), device_type (2), constraint (3), host_memory_arg (4), label (5). */
 export function registeredKernels(): RegisteredKernel[] {
   const { path, c } = openLibrary();
-  const list = koffi.load(path).func('void *TF_GetAllRegisteredKernels(void *status)')(c.TF_NewStatus());
-  return all(bytesOf(list), 1).map((def) => ({
-    ...{ op: textOf(def, 1), device: textOf(def, 2), label: textOf(def, 5) },
-    types: new Map(all(def, 3).flatMap(constraintOf)),
-    host: new Set(all(def, 4).map((arg) => new TextDecoder().decode(arg as Uint8Array))),
+  const { TF_GetAllRegisteredKernels } = bind(['void *TF_GetAllRegisteredKernels(void *status)'], [koffi.load(path)]);
+  const list = new Message(bytesOfBuffer(TF_GetAllRegisteredKernels(c.TF_NewStatus())));
+  return list.messages(1).map((def) => ({
+    ...{ op: def.text(1), device: def.text(2), label: def.text(5) },
+    types: new Map(def.messages(3).flatMap(constraintOf)),
+    host: new Set(def.texts(4)),
   }));
 }
 
-/** By name (1): allowed_values (2) . list (1) . type (6), one by one or packed. Nothing for what is no type. */
+/** By name (1): allowed_values (2) . list (1) . type (6). Nothing for an attribute that is not a type. */
 function constraintOf(constraint: Message): [attr: string, types: Set<number>][] {
-  const lists = all(constraint, 2).flatMap((value) => all(value, 1));
-  const types = lists.flatMap((list) => all(list, 6)).flatMap((each) => (typeof each === 'number' ? each : [...each]));
-  return types.length > 0 ? [[textOf(constraint, 1), new Set(types)]] : [];
+  const lists = constraint.messages(2).flatMap((value) => value.messages(1));
+  const types = lists.flatMap((list) => list.numbers(6));
+  return types.length > 0 ? [[constraint.text(1), new Set(types)]] : [];
 }
 
 /** Every op. `OpList` and `OpDef`: name (1), input_arg (2), output_arg (3), attr (4) with type (2). */
 export function registeredOps(): Map<string, RegisteredOp> {
-  const list = koffi.load(openLibrary().path).func('void *TF_GetAllOpList()')();
-  const ops = all(bytesOf(list), 1).map((def): [string, RegisteredOp] => [
-    textOf(def, 1),
-    {
-      inputs: all(def, 2).map(argOf),
-      outputs: all(def, 3).map(argOf),
-      attrKinds: all(def, 4).map((attr) => textOf(attr, 2)),
-    },
-  ]);
-  return new Map(ops);
+  const { TF_GetAllOpList } = bind(['void *TF_GetAllOpList()'], [koffi.load(openLibrary().path)]);
+  const list = new Message(bytesOfBuffer(TF_GetAllOpList()));
+  return new Map(
+    list.messages(1).map((def) => [
+      def.text(1),
+      {
+        inputs: def.messages(2).map(argOf),
+        outputs: def.messages(3).map(argOf),
+        attrKinds: def.messages(4).map((attr) => attr.text(2)),
+      },
+    ]),
+  );
 }
 
 /** name (1), type (3), number_attr (5), type_list_attr (6) */
 function argOf(arg: Message): Arg {
-  return { name: textOf(arg, 1), type: Number(all(arg, 3)[0] ?? 0), countAttr: textOf(arg, 5, 6) };
-}
-
-/** A copy of a TF_Buffer's bytes: its data's address and length come first. */
-function bytesOf(buffer: Pointer): Uint8Array {
-  const [data, length] = new BigUint64Array(koffi.view(buffer, 16) as ArrayBuffer);
-  return Uint8Array.from(new Uint8Array(koffi.view(data!, Number(length)) as ArrayBuffer));
+  return { name: arg.text(1), type: arg.numbers(3)[0] ?? 0, countAttr: arg.text(5) || arg.text(6) };
 }

@@ -1,4 +1,4 @@
-/** tfjs on a chosen device, for the thread that asks. */
+/** Pins tfjs to a device, for the calling thread. */
 import './node-shim.js';
 
 import tf = require('@tensorflow/tfjs');
@@ -9,16 +9,16 @@ import '@tensorflow/tfjs-node-gpu/dist/register_all_kernels.js';
 import type { OpAttr } from '../c/attributes.js';
 import { type ContextOptions, openContext } from '../c/context.js';
 import { PinnedBinding, type TensorMetadata } from './binding.js';
-import { mendKernels } from './kernels.js';
+import { correctKernels } from './kernels.js';
 
-/** tfjs-node's registered name; its kernels look themselves up under it. */
+/** The name under which tfjs-node registers its kernels. */
 const BACKEND = 'tensorflow';
-mendKernels(BACKEND);
+correctKernels(BACKEND);
 
 interface Pinned {
   binding: PinnedBinding;
   backend: NodeJSKernelBackend;
-  /** What another binding may stand in the place of. */
+  /** The thread's own, while {@link withBinding} replaces them. */
   readonly own: { binding: PinnedBinding; getIds: GetIds };
 }
 
@@ -27,12 +27,12 @@ type GetIds = (tensors: tf.Tensor[]) => number[];
 let pinned: Pinned | undefined;
 
 /**
- * Pins tfjs, in this thread, to one device: every tensor it makes and every op it runs from now on is there. Two worker
- * threads can each have their own. A second call in a thread moves to the new device: tensors made before stay valid, and
- * the first op that takes one copies it there.
+ * Pins tfjs in this thread to one device: from now on every tensor and every op is there. Each worker thread can have its
+ * own device. A second call moves the thread to another device: earlier tensors stay valid, and the first op that reads
+ * one copies it.
  * @param name `CPU:0`, `GPU:1`, …: one of {@link listDevices}.
- * @param options how to make the process's context, when this is the first call of the process that needs it.
- * @throws SetupError without a TensorFlow library; NativeError when there is no such device.
+ * @param options how to make the process's context, if this is the first call in the process that needs it.
+ * @throws SetupError without a TensorFlow library; NativeError if there is no such device.
  */
 export function useDevice(name: string, options: ContextOptions = {}): void {
   const binding = new PinnedBinding(openContext(options), name);
@@ -43,22 +43,22 @@ export function useDevice(name: string, options: ContextOptions = {}): void {
   tf.setBackend(BACKEND);
 }
 
-/** The binding of this thread. @throws when {@link useDevice} was not called in it. */
+/** The binding that this thread uses now. @throws if {@link useDevice} was not called in it. */
 export function currentBinding(): PinnedBinding {
   return current().binding;
 }
 
-/** The binding of this thread, also when another one stands in its place. */
+/** The binding of this thread's device, also while {@link withBinding} replaces it. */
 export function ownBinding(): PinnedBinding {
   return current().own.binding;
 }
 
-/** Gives the ids of tensors in the binding that is in use. */
+/** Gives a tensor's id in the replaced binding. */
 type Resolve = (tensor: tf.Tensor, own: (tensor: tf.Tensor) => number) => number;
 
 /**
- * Runs `action` with another binding in the place of this thread's, which is back afterwards, whatever happens.
- * @param resolve finds a tensor's id there; `own` gives the one that it has here, and uploads it.
+ * Runs `action` with another binding instead of this thread's, which is restored afterwards.
+ * @param resolve finds a tensor's id in `replaced`; its `own` uploads the tensor and gives its id in the current binding.
  */
 export function withBinding<R>(replaced: PinnedBinding, resolve: Resolve, action: () => R): R {
   const { binding, backend } = current();
@@ -67,34 +67,31 @@ export function withBinding<R>(replaced: PinnedBinding, resolve: Resolve, action
   return inPlace(replaced, (tensors) => tensors.map((tensor) => resolve(tensor, own)), action);
 }
 
-/** Runs `action` with this thread's own binding, in the midst of {@link withBinding}. */
+/** Runs `action` with this thread's own binding, inside {@link withBinding}. */
 export function withOwnBinding<R>(action: () => R): R {
   const { binding, getIds } = current().own;
   return inPlace(binding, getIds, action);
 }
 
-/** Runs `action` with a binding, and a way to its ids, in the place of those that are there and come back afterwards. */
 function inPlace<R>(binding: PinnedBinding, getIds: GetIds, action: () => R): R {
   const state = current();
-  const { binding: before, backend } = state;
-  const ids = inner(backend);
-  const { getInputTensorIds } = ids;
-  const put = (each: PinnedBinding, get: GetIds) => {
-    state.binding = each;
-    backend.binding = each as unknown as TFJSBinding;
-    ids.getInputTensorIds = get;
+  const before = { binding: state.binding, getIds: inner(state.backend).getInputTensorIds };
+  const set = (each: { binding: PinnedBinding; getIds: GetIds }) => {
+    state.binding = each.binding;
+    state.backend.binding = each.binding as unknown as TFJSBinding;
+    inner(state.backend).getInputTensorIds = each.getIds;
   };
-  put(binding, getIds);
+  set({ binding, getIds });
   try {
     return action();
   } finally {
-    put(before, getInputTensorIds);
+    set(before);
   }
 }
 
-/** What tfjs-node keeps private; uploading on first use is what it does before every op. */
-function inner(backend: NodeJSKernelBackend): { getInputTensorIds: GetIds } {
-  return backend as unknown as { getInputTensorIds: GetIds };
+/** The private methods of tfjs-node. `getInputTensorIds` uploads values that tfjs still holds. */
+function inner(backend: NodeJSKernelBackend) {
+  return backend as unknown as { getInputTensorIds: GetIds; createOutputTensor(metadata: TensorMetadata): tf.Tensor };
 }
 
 /**
@@ -111,11 +108,9 @@ export function tensorId(tensor: tf.Tensor): number {
   return inner(current().backend).getInputTensorIds([tensor])[0]!;
 }
 
-/** A tensor out of what the binding returned; the caller's to dispose of (or `tf.tidy`'s). */
+/** The tensor of a result of the binding; the caller's to dispose of (or `tf.tidy`'s). */
 export function tensorOf(metadata: TensorMetadata): tf.Tensor {
-  return (current().backend as unknown as { createOutputTensor(m: TensorMetadata): tf.Tensor }).createOutputTensor(
-    metadata,
-  );
+  return inner(current().backend).createOutputTensor(metadata);
 }
 
 /** The device whose memory holds the tensor, as TensorFlow reports it. */

@@ -1,28 +1,35 @@
 /**
- * tfjs-node's binding interface over TensorFlow's C eager API, with every op pinned to one device. This is what
- * `@tensorflow/tfjs-node-gpu`'s kernels run on, in place of the native addon that cannot choose a device by thread.
+ * tfjs-node's binding interface over TensorFlow's C eager API, with every op pinned to one device. The kernels of
+ * `@tensorflow/tfjs-node-gpu` run on it instead of the native addon, which cannot choose a device for each thread.
  */
 import { NativeError } from '../../errors.js';
 import type { OpAttr } from '../c/attributes.js';
 import { type Context, type Device, findDevice } from '../c/context.js';
 import { copyIn, copyOut } from '../c/copy.js';
-import { succeeds } from '../c/executor.js';
-import { allocateTensor, moveHandle, shapeOfHandle } from '../c/handles.js';
 import { AttrType, DataType, type Pointer } from '../c/signatures.js';
-import { check } from '../c/status.js';
-import { readStrings, stringTensor } from '../c/strings.js';
-import { bytesPerElement, newValues, typedValues, type Values, volume } from '../c/values.js';
-import { type Call, execute } from './execute.js';
+import { check, INVALID_ARGUMENT, UNIMPLEMENTED } from '../c/status.js';
+import {
+  allocateTensor,
+  bytesPerElement,
+  handleOf,
+  moveHandle,
+  newValues,
+  readStrings,
+  shapeOfHandle,
+  stringTensor,
+  typedValues,
+  type Values,
+  volume,
+} from '../c/tensors.js';
+import { type Call, execute, succeeds } from './execute.js';
 import { HOST_TYPES, isForHost } from './host.js';
 
-/** What an op returns of each output: tfjs-node's `TensorMetadata`. */
+/** What an op returns for each output: tfjs-node's `TensorMetadata`. */
 export interface TensorMetadata {
   id: number;
   shape: number[];
   dtype: number;
 }
-
-type Known = Omit<TensorMetadata, 'id'>;
 
 /** tfjs-node's `TFJSBinding`, pinned to one device. Not to be shared between threads; a tensor's id is this binding's. */
 export class PinnedBinding {
@@ -44,24 +51,24 @@ export class PinnedBinding {
   readonly TF_Version: string;
   /** TensorFlow's version. */
   readonly version: string;
-  // The interface has these two as classes; tfjs-node only uses them as types.
+  // These two are classes in the interface; tfjs-node uses them only as types.
   readonly TensorMetadata = Object;
   readonly TFEOpAttr = Object;
 
   readonly #context: Context;
-  /** What it is pinned to. */
+  /** The device that it is pinned to. */
   readonly target: Device;
-  /** Full name of the device in whose memory the host's own values lie. */
+  /** Full name of the device whose memory is the host's. */
   readonly host: string;
   readonly #handles = new Map<number, Pointer>();
-  /** Of resources, which TensorFlow does not tell. */
+  /** The shapes of resources, which TensorFlow does not give. */
   readonly #shapes = new Map<number, readonly number[]>();
-  /** What {@link can} found out. */
+  /** The results of {@link can}. */
   readonly #abilities = new Map<string, boolean>();
   #nextId = 1;
-  /** Whether it records a graph in the place of a binding that runs ops. */
+  /** Whether it records a graph instead of running ops. */
   readonly isRecording: boolean = false;
-  /** Ends the ops that run, when it is cancelled, if it is there. */
+  /** Its cancellation, if there is one, ends the ops that run. */
   cancellation: Pointer | undefined;
 
   /** @throws NativeError when the context has no such device. */
@@ -78,7 +85,7 @@ export class PinnedBinding {
     return this.target.fullName;
   }
 
-  /** tfjs's question; ours are `target.memory`, where tensors lie, and `target.type`, which kernels there are. */
+  /** For tfjs. Our own code reads `target.memory` (where tensors lie) or `target.type` (which kernels there are). */
   isUsingGpuDevice(): boolean {
     return this.target.type !== 'CPU';
   }
@@ -88,7 +95,7 @@ export class PinnedBinding {
   }
 
   /**
-   * Makes a tensor on the device out of `values`, which are copied before this returns.
+   * Makes a tensor on the device from `values`, which are copied before this returns.
    * int64 takes an `Int32Array` of low and high words, complex64 a `Float32Array` of real and imaginary parts.
    */
   createTensor(shape: number[], dtype: number, values: unknown): number {
@@ -102,28 +109,22 @@ export class PinnedBinding {
     return this.adopt(HOST_TYPES.has(dtype) ? handle : moveHandle(this.#context, handle, this.device));
   }
 
-  /** As {@link createTensor}, in the host's memory whatever the device. */
+  /** Like {@link createTensor}, but always in the host's memory. */
   createHostTensor(shape: readonly number[], dtype: number, values: unknown): number {
     return this.adopt(this.#hostHandle(shape, dtype, values));
   }
 
   #hostHandle(shape: readonly number[], dtype: number, values: unknown): Pointer {
-    const { library, status } = this.#context;
+    const { library } = this.#context;
     const typed = typedValues(dtype, values);
     const bytes = volume(shape) * bytesPerElement(dtype);
     if (typed.byteLength !== bytes) {
-      throw new NativeError(
-        `Cannot make a tensor of shape [${shape}]: it holds ${bytes} bytes, and ${typed.byteLength} were given`,
-        3,
-      );
+      const reason = `it holds ${bytes} bytes, and ${typed.byteLength} were given`;
+      throw new NativeError(`Cannot make a tensor of shape [${shape}]: ${reason}`, INVALID_ARGUMENT);
     }
-    const { c } = library;
     const tensor = allocateTensor(library, dtype, shape, bytes);
-    copyIn(library, c.TF_TensorData(tensor), typed);
-    const handle = c.TFE_NewTensorHandle(tensor, status);
-    c.TF_DeleteTensor(tensor); // the handle keeps the memory
-    check(c, status, `make a tensor of shape [${shape}]`);
-    return handle;
+    copyIn(library, library.c.TF_TensorData(tensor), typed);
+    return handleOf(this.#context, tensor, shape);
   }
 
   deleteTensor(id: number): void {
@@ -134,58 +135,53 @@ export class PinnedBinding {
     this.#context.library.c.TFE_DeleteTensorHandle(handle);
   }
 
-  /** Frees every tensor; for a thread that ends. */
+  /** Frees every tensor, before the thread ends. */
   deleteAllTensors(): void {
     for (const id of [...this.#handles.keys()]) this.deleteTensor(id);
   }
 
   /** A copy of the tensor's values. Waits until they are computed. */
   tensorDataSync(id: number): Values {
-    return this.read(id, (data, dtype, bytes) => {
+    const { library } = this.#context;
+    return this.#read(id, (data, bytes) => {
+      const { shape, dtype } = this.describe(id);
+      if (dtype === DataType.STRING) return readStrings(library, data, volume(shape));
       const copy = newValues(dtype, bytes);
-      copyOut(this.#context.library, copy, data);
+      copyOut(library, copy, data);
       return copy;
     });
   }
 
-  /**
-   * Lets `use` see the tensor's bytes in host memory, valid until it returns (strings: `use` is not called).
-   * For a tensor on a CPU device no byte is copied.
-   */
-  read(id: number, use: (data: Pointer, dtype: number, bytes: number) => Values): Values {
+  /** Gives `use` the address and size of the tensor's values in host memory, where they are until it returns. */
+  #read<T>(id: number, use: (data: Pointer, bytes: number) => T): T {
     const { library, status } = this.#context;
     const { c } = library;
-    const handle = this.handle(id);
-    const tensor = c.TFE_TensorHandleResolve(handle, status);
+    const tensor = c.TFE_TensorHandleResolve(this.handle(id), status);
     check(c, status, 'read a tensor');
     try {
-      const dtype = c.TFE_TensorHandleDataType(handle);
-      const bytes = c.TF_TensorByteSize(tensor);
-      if (dtype === DataType.STRING)
-        return readStrings(library, c.TF_TensorData(tensor), volume(this.describe(id).shape));
-      return use(c.TF_TensorData(tensor), dtype, bytes);
+      return use(c.TF_TensorData(tensor), c.TF_TensorByteSize(tensor));
     } finally {
       c.TF_DeleteTensor(tensor);
     }
   }
 
   /**
-   * Copies the tensor's bytes into `target`, as long as they are. Waits until they are computed.
-   * @throws NativeError (INVALID_ARGUMENT) when `target` is of another length.
+   * Copies the tensor's bytes into `target`. Waits until they are computed.
+   * @throws NativeError (INVALID_ARGUMENT) if `target` has another length.
    */
   copyTo(id: number, target: Uint8Array): void {
-    this.read(id, (data, _dtype, bytes) => {
+    this.#read(id, (data, bytes) => {
       if (bytes !== target.length) {
-        throw new NativeError(`Cannot copy a tensor: it has ${bytes} bytes, and there is room for ${target.length}`, 3);
+        const reason = `it has ${bytes} bytes, and there is room for ${target.length}`;
+        throw new NativeError(`Cannot copy a tensor: ${reason}`, INVALID_ARGUMENT);
       }
       copyOut(this.#context.library, target, data);
-      return target;
     });
   }
 
   /**
    * Runs one op.
-   * @param device full name; by default the pinned one.
+   * @param device full name; by default the pinned device, or the host for the ops of {@link isForHost}.
    * @throws NativeError with TensorFlow's code and text, and the op's name.
    */
   executeOp(name: string, attrs: OpAttr[], inputIds: number[], numOutputs: number, device?: string): TensorMetadata[] {
@@ -200,16 +196,16 @@ export class PinnedBinding {
   }
 
   /**
-   * Calls a function that the context has, with as few calls into C as can be.
-   * @param outputs shapes and data types of what it returns: asking for each takes time.
-   * @param device full name. The function's nodes may be on others.
-   * @throws NativeError as {@link executeOp}.
+   * Calls a function that was added to the context, with as few calls into C as possible.
+   * @param outputs shapes and data types of its results, because asking TensorFlow for them takes time.
+   * @param device full name. The function's nodes may be on other devices.
+   * @throws NativeError like {@link executeOp}.
    */
   callFunction(
     name: string,
     attrs: OpAttr[],
     inputIds: number[],
-    outputs: readonly Known[],
+    outputs: readonly Omit<TensorMetadata, 'id'>[],
     device = this.device,
   ): TensorMetadata[] {
     const inputs = BigUint64Array.from(inputIds, (id) => this.handle(id));
@@ -218,16 +214,14 @@ export class PinnedBinding {
   }
 
   /**
-   * Whether this TensorFlow, on this device, runs what not every one has: tried once.
-   * @param ability a name for what is tried.
-   * @param attempt runs it, reads what came of it, for on a GPU an error may come no sooner, and frees what it made.
+   * Whether TensorFlow can run something that not every build or device has. It is tried once.
+   * @param ability a name for it.
+   * @param attempt runs it, reads the result (on a GPU an error may not come sooner), and frees what it made.
    */
   can(ability: string, attempt: (binding: PinnedBinding) => void): boolean {
-    const known = this.#abilities.get(ability);
-    if (known !== undefined) return known;
-    const found = succeeds(this.#context, () => attempt(this));
-    this.#abilities.set(ability, found);
-    return found;
+    const known = this.#abilities.get(ability) ?? succeeds(this.#context, () => attempt(this));
+    this.#abilities.set(ability, known);
+    return known;
   }
 
   readonly loadSavedModel = unsupported;
@@ -240,23 +234,22 @@ export class PinnedBinding {
   /** The TFE_TensorHandle of a tensor. It stays this binding's. */
   handle(id: number): Pointer {
     const handle = this.#handles.get(id);
-    if (handle === undefined) throw new NativeError(`Cannot use tensor ${id}: it was disposed of`, 3);
+    if (handle === undefined) throw new NativeError(`Cannot use tensor ${id}: it was disposed of`, INVALID_ARGUMENT);
     return handle;
   }
 
-  /** Takes over a TFE_TensorHandle. Returns its id. */
+  /** Takes over a TFE_TensorHandle. @returns its id. */
   adopt(handle: Pointer): number {
     const id = this.#nextId++;
     this.#handles.set(id, handle);
     return id;
   }
 
-  /** Notes the shape of what a resource holds, for {@link describe}. */
+  /** Sets the shape that {@link describe} gives for a resource. */
   noteShape(id: number, shape: readonly number[]): void {
     this.#shapes.set(id, shape);
   }
 
-  /** A tensor's shape and data type; a resource's shape is the one that was noted. */
   describe(id: number): TensorMetadata {
     const handle = this.handle(id);
     const dtype = this.#context.library.c.TFE_TensorHandleDataType(handle);
@@ -277,7 +270,7 @@ export class PinnedBinding {
     return execute(this.#context, { name, inputs, attrs, count, device: where, cancellation: this.cancellation });
   }
 
-  /** Of an op alone: a function's nodes say themselves where they are. */
+  /** Only for ops: the nodes of functions have devices of their own. */
   #isForHost(name: string, inputs: Call['inputs'], attrs: OpAttr[]): boolean {
     if (this.target.type === 'CPU' || inputs instanceof BigUint64Array) return false;
     const types = inputs.map((input) => this.#context.library.c.TFE_TensorHandleDataType(input));
@@ -288,6 +281,6 @@ export class PinnedBinding {
 function unsupported(): never {
   throw new NativeError(
     'Cannot use a SavedModel: this binding does not support them; convert the model to the tfjs layers format',
-    12,
+    UNIMPLEMENTED,
   );
 }

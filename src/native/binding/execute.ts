@@ -1,4 +1,5 @@
-/** One op or function, run by TensorFlow's eager runtime. */
+/** Runs an op or a function by TensorFlow's eager runtime. */
+import { NativeError } from '../../errors.js';
 import { type OpAttr, setAttr } from '../c/attributes.js';
 import type { Context } from '../c/context.js';
 import type { Pointer } from '../c/signatures.js';
@@ -7,14 +8,14 @@ import { check } from '../c/status.js';
 /** What is run, and where. */
 export interface Call {
   name: string;
-  /** TFE_TensorHandles one by one; a function's, for which TensorFlow infers no types from them, as an array for C. */
+  /** TFE_TensorHandles: a list for an op; for a function, whose types TensorFlow does not infer from them, a C array. */
   inputs: readonly Pointer[] | BigUint64Array;
   attrs: readonly OpAttr[];
-  /** Most results. */
+  /** The largest number of results. */
   count: number;
   /** The device's full name. */
   device: string;
-  /** Ends it when it is cancelled. */
+  /** Its cancellation ends the op. */
   cancellation: Pointer | undefined;
 }
 
@@ -54,5 +55,28 @@ export function execute(
     return outputs.subarray(0, made[0]);
   } finally {
     c.TFE_DeleteOp(op);
+  }
+}
+
+/**
+ * Runs `action` with its ops one after another in this thread. If the thread's ops normally run in another one, an error
+ * would come late there, and would stay for all ops that follow.
+ * @returns whether TensorFlow refused nothing.
+ * @throws any error of `action` that is not a NativeError.
+ */
+export function succeeds({ library: { c }, address }: Context, action: () => void): boolean {
+  const before = c.TFE_ContextGetExecutorForThread(address);
+  const own = c.TFE_NewExecutor(false, false, 0);
+  c.TFE_ContextSetExecutorForThread(address, own);
+  try {
+    action();
+    return true;
+  } catch (error) {
+    if (!(error instanceof NativeError)) throw error;
+    return false;
+  } finally {
+    c.TFE_ContextSetExecutorForThread(address, before);
+    c.TFE_DeleteExecutor(before); // the handle that the question for it made
+    c.TFE_DeleteExecutor(own);
   }
 }

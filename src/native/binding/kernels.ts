@@ -1,13 +1,14 @@
 /**
- * tfjs-node's kernels that give wrong values in silence, mended: the fault is TensorFlow 2.21's or tfjs-node 4.22.0's, and
- * a test that compares every kernel with tfjs's plain backend (`tfjs-core-differences`) found each.
+ * Corrections of tfjs-node's kernels that give wrong values without an error. The faults are TensorFlow 2.21's or
+ * tfjs-node 4.22.0's. The test that compares every kernel with tfjs's plain backend (`tfjs-core-differences`) found them.
  */
 import tf = require('@tensorflow/tfjs');
 
 import type { NodeJSKernelBackend } from '@tensorflow/tfjs-node-gpu/dist/nodejs_kernel_backend.js';
 import { NativeError } from '../../errors.js';
-import type { OpAttr } from '../c/attributes.js';
-import { AttrType, DataType } from '../c/signatures.js';
+import { attr } from '../c/attributes.js';
+import { DataType } from '../c/signatures.js';
+import { INVALID_ARGUMENT, UNIMPLEMENTED } from '../c/status.js';
 
 /** A call of a kernel: its inputs by name, as tfjs passes them. */
 interface Call {
@@ -18,19 +19,17 @@ interface Call {
 }
 type Kernel = (call: Call) => tf.TensorInfo | tf.TensorInfo[];
 
-const FLOAT: OpAttr = { name: 'T', type: AttrType.TYPE, value: DataType.FLOAT };
-
-/** By kernel: what stands in the place of tfjs-node's, which it may call. */
-const MENDED: Record<string, (original: Kernel) => Kernel> = {
-  /** TensorFlow rounds whole numbers to 0: its formula adds 0.5 as an integer, which is 0, and takes that for a tie. */
+/** The corrected kernels by name. Each may call the original one. */
+const CORRECTIONS: Record<string, (original: Kernel) => Kernel> = {
+  /** TensorFlow rounds integers to 0: its formula adds 0.5 as an integer, which is 0, and takes the result for a tie. */
   Round: (original) => (call) => (call.inputs.x!.dtype === 'int32' ? tf.clone(call.inputs.x!) : original(call)),
-  /** tfjs-node disposes of an int32 tensor, which is the caller's. */
+  /** tfjs-node disposes of an int32 input, which is the caller's. */
   Exp: (original) => (call) => {
     const x = call.inputs.x!;
     if (x.dtype !== 'int32') return original(call);
     return tf.tidy(() => original({ ...call, inputs: { x: tf.cast(x, 'float32') } }) as tf.Tensor);
   },
-  /** tfjs-node computes alpha (x - |x|) / 2, which is NaN for infinity and overflows where x doubled does. */
+  /** tfjs-node computes alpha (x - |x|) / 2, which is NaN for infinity and overflows if 2x does. */
   Prelu: () => (call) =>
     tf.tidy(() => {
       const [x, alpha] = [asFloat(call.inputs.x!), asFloat(call.inputs.alpha!)];
@@ -55,25 +54,26 @@ const MENDED: Record<string, (original: Kernel) => Kernel> = {
   DepthwiseConv2dNativeBackpropInput: channelsLast,
 };
 
-/** @throws NativeError (INVALID_ARGUMENT) for complex numbers, of which a cast would leave out the imaginary part. */
+/** @throws NativeError (INVALID_ARGUMENT) for complex numbers, because a cast would drop the imaginary part. */
 function asFloat(tensor: tf.Tensor): tf.Tensor {
   if (tensor.dtype !== 'complex64') return tf.cast(tensor, 'float32');
-  throw new NativeError('Cannot run prelu on complex64 tensors: they have no order; give it real numbers', 3, 'Prelu');
+  const reason = 'they have no order; give it real numbers';
+  throw new NativeError(`Cannot run prelu on complex64 tensors: ${reason}`, INVALID_ARGUMENT, 'Prelu');
 }
 
-/** Puts the mended kernels in the place of tfjs-node's, which have to be registered. Once a thread. */
-export function mendKernels(backendName: string): void {
-  for (const [kernelName, mend] of Object.entries(MENDED)) {
+/** Replaces tfjs-node's kernels, which have to be registered, by the corrected ones. To be called once in a thread. */
+export function correctKernels(backendName: string): void {
+  for (const [kernelName, correct] of Object.entries(CORRECTIONS)) {
     const config = tf.getKernel(kernelName, backendName);
     tf.unregisterKernel(kernelName, backendName);
-    const kernelFunc = mend(config.kernelFunc as unknown as Kernel) as unknown as tf.KernelFunc;
+    const kernelFunc = correct(config.kernelFunc as unknown as Kernel) as unknown as tf.KernelFunc;
     tf.registerKernel({ ...config, kernelFunc });
   }
 }
 
 /**
- * TensorFlow's TopKV2 does not order NaN: with one in the row it leaves out larger numbers. Here NaN counts as infinity,
- * the smaller index first, so it is seen, as in NumPy and PyTorch.
+ * TensorFlow's TopKV2 does not order NaN: a NaN in a row makes it miss larger numbers. Here NaN counts as infinity, the
+ * smaller index first, so it is in the result, as in NumPy and PyTorch.
  */
 function nanFirst(original: Kernel): Kernel {
   return (call) => {
@@ -84,30 +84,27 @@ function nanFirst(original: Kernel): Kernel {
       const rows = tf.reshape(x, [-1, length]);
       const ordered = tf.where(tf.isNaN(rows), Number.POSITIVE_INFINITY, rows);
       const [, indices] = original({ ...call, inputs: { x: ordered } }) as tf.Tensor[];
-      const attrs = [
-        { name: 'batch_dims', type: AttrType.INT, value: 1 },
-        { name: 'Tparams', type: AttrType.TYPE, value: DataType.FLOAT },
-        { name: 'Tindices', type: AttrType.TYPE, value: DataType.INT32 },
-        { name: 'Taxis', type: AttrType.TYPE, value: DataType.INT32 },
-      ];
-      const values = call.backend.executeSingleOutput('GatherV2', attrs, [rows, indices!, tf.scalar(1, 'int32')]);
+      const types = { Tparams: DataType.FLOAT, Tindices: DataType.INT32, Taxis: DataType.INT32 };
+      const attrs = Object.entries(types).map(([name, type]) => attr.type(name, type));
+      const inputs = [rows, indices!, tf.scalar(1, 'int32')];
+      const values = call.backend.executeSingleOutput('GatherV2', [...attrs, attr.int('batch_dims', 1)], inputs);
       const shape = [...x.shape.slice(0, -1), indices!.shape.at(-1)!];
       return [tf.reshape(values, shape), tf.reshape(indices!, shape)];
     });
   };
 }
 
-/** tfjs-node leaves out `half_pixel_centers`, so the gradient was that of another resizing. */
+/** tfjs-node leaves out `half_pixel_centers`, which gives the gradient of another way to resize. */
 function resizeGradient(op: string, { inputs, attrs, backend }: Call, last: tf.Tensor): tf.Tensor {
   const all = [
-    FLOAT,
-    { name: 'align_corners', type: AttrType.BOOL, value: attrs.alignCorners },
-    { name: 'half_pixel_centers', type: AttrType.BOOL, value: attrs.halfPixelCenters },
+    attr.type('T', DataType.FLOAT),
+    attr.bool('align_corners', attrs.alignCorners),
+    attr.bool('half_pixel_centers', attrs.halfPixelCenters),
   ];
   return backend.executeSingleOutput(op, all, [inputs.dy!, last]);
 }
 
-/** oneDNN gives a convolution of no images, or of images without pixels, the shape of its input. */
+/** oneDNN gives a convolution of an empty batch or of empty images the shape of its input. */
 function emptyConvolution(original: Kernel, geometry: (call: Call) => { outShape: number[] }): Kernel {
   return (call) => {
     if (call.inputs.x!.size > 0) return original(call);
@@ -127,15 +124,13 @@ function convolvedByDepth({ inputs: { x, filter }, attrs }: Call) {
   return tf.backend_util.computeConv2DInfo(shape4(x), shape4(filter), strides, dilations ?? 1, pad, dimRoundingMode, true); // biome-ignore format: one call
 }
 
-/** tfjs-node reads images of channels first as if they had them last. @throws NativeError (UNIMPLEMENTED) for them. */
+/** tfjs-node reads images in NCHW order as NHWC. @throws NativeError (UNIMPLEMENTED) for NCHW. */
 function channelsLast(original: Kernel): Kernel {
   return (call) => {
     if (call.attrs.dataFormat !== 'NCHW') return original(call);
-    throw new NativeError(
-      'Cannot run a depthwise convolution on images of the order NCHW: only NHWC is supported; transpose them',
-      12,
-      'DepthwiseConv2dNative',
-    );
+    const reason = 'only NHWC is supported; transpose them';
+    const message = `Cannot run a depthwise convolution on images in NCHW order: ${reason}`;
+    throw new NativeError(message, UNIMPLEMENTED, 'DepthwiseConv2dNative');
   };
 }
 

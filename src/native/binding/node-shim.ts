@@ -1,9 +1,10 @@
 /**
- * tfjs-node 4.22.0 calls two functions of Node's `util` that are gone (`isNullOrUndefined`, from Node 23 on) or warn
- * (`isArray`). This file is imported before it and puts them back for it.
+ * Restores two functions of Node's `util` for tfjs-node 4.22.0, which calls them: `isNullOrUndefined` is gone from Node 23
+ * on, and `isArray` warns. To be imported before tfjs-node.
  */
 import util from 'node:util';
 
-const old = util as unknown as { isNullOrUndefined: (value: unknown) => boolean; isArray: (value: unknown) => boolean };
-old.isNullOrUndefined = (value) => value === null || value === undefined;
-old.isArray = Array.isArray;
+Object.assign(util, {
+  isNullOrUndefined: (value: unknown) => value === null || value === undefined,
+  isArray: Array.isArray,
+});

@@ -1,16 +1,17 @@
-/** Tensors from memory and into memory, without tfjs's copies and its promise to upload later. */
+/** Tensors from memory and into memory, without tfjs's own copies and its delayed upload. */
 import tf = require('@tensorflow/tfjs');
 
+import { attr, type OpAttr } from '../c/attributes.js';
 import { shortName } from '../c/context.js';
-import { AttrType, DataType } from '../c/signatures.js';
+import { DataType } from '../c/signatures.js';
 import { currentBinding, tensorId, tensorOf } from './backend.js';
 import { borrow } from './borrow.js';
 
 /**
- * A tensor with a copy of `values`, which may be shared memory: it is copied before this returns.
+ * A tensor with a copy of `values`, which may be in shared memory. They are copied before this returns.
  * @param values float32 or int32 by its type, row-major.
  * @returns the caller's.
- * @throws NativeError when there are not as many values as the shape has.
+ * @throws NativeError if the number of values is not that of the shape.
  */
 export function tensorFrom(shape: readonly number[], values: Float32Array | Int32Array): tf.Tensor {
   const dtype = values instanceof Int32Array ? DataType.INT32 : DataType.FLOAT;
@@ -19,16 +20,16 @@ export function tensorFrom(shape: readonly number[], values: Float32Array | Int3
 }
 
 /**
- * Copies the tensor's values into `target`, which may be shared memory, once. Waits until they are computed.
- * @throws NativeError when `target` is not as long as they are.
+ * Copies the tensor's values once, into `target`, which may be shared memory. Waits until they are computed.
+ * @throws NativeError if `target` has another length.
  */
 export function copyTensor(tensor: tf.Tensor, target: Uint8Array): void {
   currentBinding().copyTo(tensorId(tensor), target);
 }
 
 /**
- * Waits until the tensor is computed. In host memory it is when it exists; of one on a GPU one element is fetched, for
- * which the device finishes all that was given to it before.
+ * Waits until the tensor is computed. A tensor in host memory is computed when it exists. From a GPU one element is
+ * fetched, for which the device finishes all its earlier work.
  */
 export function settle(tensor: tf.Tensor): void {
   const binding = currentBinding();
@@ -39,7 +40,7 @@ export function settle(tensor: tf.Tensor): void {
 
 /**
  * Copies the tensor's values into `target` as float16, two bytes each, rounded to nearest.
- * @throws NativeError when `target` is not as long as they are.
+ * @throws NativeError if `target` has another length.
  */
 export function copyTensorAsHalf(tensor: tf.Tensor, target: Uint8Array): void {
   const binding = currentBinding();
@@ -62,24 +63,20 @@ export function tensorFromHalf(shape: readonly number[], bytes: Uint8Array): tf.
   }
 }
 
-/** The largest number of float16: a larger value becomes this, where rounding would make it infinite. */
+/** The largest number of float16. A larger value becomes this number; rounding would make it infinite. */
 const HALF_MAX = 65_504;
 
-/** `tensor` times `scale`, within what float16 has; the tensor itself for a scale of 1. */
+/** `tensor` times `scale`, in the range of float16; the tensor itself for a scale of 1. */
 export function scaledForHalf(tensor: tf.Tensor, scale: number): tf.Tensor {
   return scale === 1 ? tensor : tf.clipByValue(tf.mul(tensor, scale), -HALF_MAX, HALF_MAX);
 }
 
-/** What {@link scaledForHalf} was given, of what came of it; the tensor itself for a scale of 1. */
+/** The inverse of {@link scaledForHalf}; the tensor itself for a scale of 1. */
 export function unscaledFromHalf(tensor: tf.Tensor, scale: number): tf.Tensor {
   return scale === 1 ? tensor : tf.mul(tensor, 1 / scale);
 }
 
 /** Attributes of `Cast`. */
-export function castAttrs(from: number, to: number) {
-  return [
-    { name: 'SrcT', type: AttrType.TYPE, value: from },
-    { name: 'DstT', type: AttrType.TYPE, value: to },
-    { name: 'Truncate', type: AttrType.BOOL, value: false },
-  ];
+export function castAttrs(from: number, to: number): OpAttr[] {
+  return [attr.type('SrcT', from), attr.type('DstT', to), attr.bool('Truncate', false)];
 }

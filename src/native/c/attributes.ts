@@ -1,9 +1,9 @@
-/** Sets an op's attributes, of every kind that tfjs-node's kernels send, single values and lists. */
+/** Sets an op's attributes: single values and lists of every kind that tfjs-node's kernels send. */
 import { NativeError } from '../../errors.js';
 import { loadKoffi } from '../install/koffi.js';
 import type { Library } from './load.js';
 import { AttrType, type Pointer } from './signatures.js';
-import { check } from './status.js';
+import { check, UNIMPLEMENTED } from './status.js';
 
 const koffi = loadKoffi();
 
@@ -14,60 +14,60 @@ export interface OpAttr {
   value: string | number | boolean | object | number[];
 }
 
+const make =
+  (type: number) =>
+  (name: string, value: OpAttr['value']): OpAttr => ({ name, type, value });
+
+/** Makes attributes: `attr.int('axis', 1)`, `attr.type('T', DataType.FLOAT)`. */
+export const attr = {
+  string: make(AttrType.STRING),
+  int: make(AttrType.INT),
+  float: make(AttrType.FLOAT),
+  bool: make(AttrType.BOOL),
+  type: make(AttrType.TYPE),
+  shape: make(AttrType.SHAPE),
+};
+
+/** How attributes of plain numbers are set, and the C array that a list of them becomes. */
+const NUMBERS = {
+  [AttrType.INT]: ['TFE_OpSetAttrInt', 'TFE_OpSetAttrIntList', (list: number[]) => BigInt64Array.from(list, BigInt)],
+  [AttrType.FLOAT]: ['TFE_OpSetAttrFloat', 'TFE_OpSetAttrFloatList', (list: number[]) => Float32Array.from(list)],
+  [AttrType.BOOL]: ['TFE_OpSetAttrBool', 'TFE_OpSetAttrBoolList', (list: number[]) => Uint8Array.from(list)],
+  [AttrType.TYPE]: ['TFE_OpSetAttrType', 'TFE_OpSetAttrTypeList', (list: number[]) => Int32Array.from(list)],
+} as const;
+
 /**
- * Sets one attribute of an op that is being put together. TensorFlow checks it when the op runs, and does not look at one
- * that the op has not.
- * @throws NativeError when TensorFlow has no attributes of that kind, or refuses the shape.
+ * Sets one attribute of an op that is not complete yet. TensorFlow checks it when the op runs, and ignores an attribute
+ * that the op does not have.
+ * @throws NativeError if TensorFlow has no attributes of that kind, or refuses the shape.
  */
-export function setAttr({ c }: Library, op: Pointer, opName: string, attr: OpAttr, status: Pointer): void {
-  const { name, type, value } = attr;
+export function setAttr({ c }: Library, op: Pointer, opName: string, { name, type, value }: OpAttr, status: Pointer) {
   const list = listOf(value);
   if (type === AttrType.SHAPE) {
     if (list?.some(Array.isArray)) setShapeList(c, op, name, list as number[][], status);
     else if (list) c.TFE_OpSetAttrShape(op, name, BigInt64Array.from(list as number[], BigInt), list.length, status);
     else c.TFE_OpSetAttrShape(op, name, null, -1, status); // unknown rank
     check(c, status, `set the shape ${name} of the op ${opName}`, opName);
-    return;
+  } else if (type === AttrType.STRING) {
+    if (list) setStringList(c, op, name, list as (string | Uint8Array)[]);
+    else setString(c, op, name, value as string);
+  } else if (type in NUMBERS) {
+    const [setOne, setList, arrayOf] = NUMBERS[type as keyof typeof NUMBERS];
+    if (list) c[setList](op, name, arrayOf(list as number[]) as never, list.length);
+    else c[setOne](op, name, Number(value));
+  } else {
+    const reason = `attributes of kind ${type} are not supported`;
+    throw new NativeError(`Cannot set ${name} of the op ${opName}: ${reason}`, UNIMPLEMENTED, opName);
   }
-  if (list ? setList(c, op, name, type, list) : setSingle(c, op, name, type, value)) return;
-  throw new NativeError(
-    `Cannot set ${name} of the op ${opName}: attributes of kind ${type} are not supported`,
-    12,
-    opName,
-  );
 }
 
 function listOf(value: OpAttr['value']): unknown[] | undefined {
   return Array.isArray(value) || ArrayBuffer.isView(value) ? Array.from(value as unknown as unknown[]) : undefined;
 }
 
-/** @returns false for a kind that there is not. */
-function setSingle(c: Library['c'], op: Pointer, name: string, type: number, value: OpAttr['value']): boolean {
-  if (type === AttrType.STRING) {
-    const bytes = Buffer.from(value as string);
-    c.TFE_OpSetAttrString(op, name, bytes, bytes.length);
-  } else if (type === AttrType.INT) c.TFE_OpSetAttrInt(op, name, value as number);
-  else if (type === AttrType.FLOAT) c.TFE_OpSetAttrFloat(op, name, value as number);
-  else if (type === AttrType.BOOL) c.TFE_OpSetAttrBool(op, name, value ? 1 : 0);
-  else if (type === AttrType.TYPE) c.TFE_OpSetAttrType(op, name, value as number);
-  else return false;
-  return true;
-}
-
-/** @returns false for a kind that there is not. */
-function setList(c: Library['c'], op: Pointer, name: string, type: number, list: unknown[]): boolean {
-  const numbers = list as number[];
-  if (type === AttrType.STRING) setStringList(c, op, name, list as (string | Uint8Array)[]);
-  else if (type === AttrType.INT) {
-    c.TFE_OpSetAttrIntList(op, name, BigInt64Array.from(numbers, BigInt), numbers.length);
-  } else if (type === AttrType.FLOAT) {
-    c.TFE_OpSetAttrFloatList(op, name, Float32Array.from(numbers), numbers.length);
-  } else if (type === AttrType.BOOL) {
-    c.TFE_OpSetAttrBoolList(op, name, Uint8Array.from(numbers), numbers.length);
-  } else if (type === AttrType.TYPE) {
-    c.TFE_OpSetAttrTypeList(op, name, Int32Array.from(numbers), numbers.length);
-  } else return false;
-  return true;
+function setString(c: Library['c'], op: Pointer, name: string, value: string): void {
+  const bytes = Buffer.from(value);
+  c.TFE_OpSetAttrString(op, name, bytes, bytes.length);
 }
 
 function setStringList(c: Library['c'], op: Pointer, name: string, values: readonly (string | Uint8Array)[]): void {
@@ -83,19 +83,19 @@ function setShapeList(c: Library['c'], op: Pointer, name: string, shapes: readon
 }
 
 /**
- * An array of pointers, for C, to copies of the pieces. The copies lie behind the pointers in the same memory, so that
- * whoever holds the array holds them too: an address alone would not keep them from the garbage collector.
+ * An array of C pointers to copies of the pieces. The copies follow the pointers in the same memory, so the array keeps
+ * them alive: an address alone would not keep them from the garbage collector.
  */
 function pointersTo(pieces: readonly Uint8Array[]): BigUint64Array {
-  // Each piece begins at a multiple of 8, for the numbers in it.
-  const room = pieces.map(({ length }) => Math.ceil(length / 8) * 8);
-  const memory = new Uint8Array(room.reduce((sum, each) => sum + each, 8 * pieces.length + 8));
+  // Each piece begins at a multiple of 8, because it may have 8-byte numbers.
+  const sizes = pieces.map(({ length }) => Math.ceil(length / 8) * 8);
+  const memory = new Uint8Array(sizes.reduce((sum, each) => sum + each, 8 * pieces.length + 8));
   const pointers = new BigUint64Array(memory.buffer, 0, pieces.length);
   let offset = 8 * pieces.length;
   for (const [i, piece] of pieces.entries()) {
     memory.set(piece, offset);
     pointers[i] = koffi.address(memory) + BigInt(offset);
-    offset += room[i]!;
+    offset += sizes[i]!;
   }
   return pointers;
 }

@@ -7,8 +7,9 @@ import { NativeError } from '../../errors.js';
 import { coreLimit } from '../../limits.js';
 import { type Library, openLibrary } from './load.js';
 import { oneAtATime } from './process-wide.js';
+import { bytesField, varintField } from './protobuf.js';
 import type { Pointer } from './signatures.js';
-import { check } from './status.js';
+import { check, NOT_FOUND } from './status.js';
 
 /** How the context is made. Only the call that makes it is heard: see {@link openContext}. */
 export interface ContextOptions {
@@ -40,7 +41,6 @@ export interface Device {
   memoryBytes: number;
 }
 
-const NOT_FOUND = 5;
 const PLACEMENT_SILENT = 2; // TFE_DEVICE_PLACEMENT_SILENT: an input on another device is copied to the op's
 
 /** A context and the functions of its library, for the thread that asked. */
@@ -177,26 +177,14 @@ export function encodeConfig(options: ContextOptions): Uint8Array {
   const { cpus = 2, intraOpThreads = 0, interOpThreads = 0, virtualGpuMiB, virtualGpuCard = 0 } = options;
   const gpu = [...varintField(4, 1)];
   if (virtualGpuMiB) {
-    const limits = [...new Uint8Array(Float32Array.from(virtualGpuMiB).buffer)];
+    const limits = new Uint8Array(Float32Array.from(virtualGpuMiB).buffer);
     const whole = Array.from({ length: virtualGpuCard }, () => bytesField(1, [])).flat();
     gpu.push(...bytesField(9, [...whole, ...bytesField(1, bytesField(1, limits))]));
   }
   return Uint8Array.from([
-    ...bytesField(1, [...bytesField(1, [...Buffer.from('CPU')]), ...varintField(2, cpus)]),
+    ...bytesField(1, [...bytesField(1, Buffer.from('CPU')), ...varintField(2, cpus)]),
     ...(intraOpThreads > 0 ? varintField(2, intraOpThreads) : []),
     ...(interOpThreads > 0 ? varintField(5, interOpThreads) : []),
     ...bytesField(6, gpu),
   ]);
-}
-
-function varint(value: number): number[] {
-  return value < 0x80 ? [value] : [(value & 0x7f) | 0x80, ...varint(value >>> 7)];
-}
-
-function varintField(field: number, value: number): number[] {
-  return [...varint(field << 3), ...varint(value)];
-}
-
-function bytesField(field: number, bytes: number[]): number[] {
-  return [...varint((field << 3) | 2), ...varint(bytes.length), ...bytes];
 }

@@ -1,8 +1,7 @@
-/** What an op takes and makes: read from TensorFlow's own description (`tensorflow/core/framework/op_def.proto`). */
+/** What an op takes: read from TensorFlow's own description (`tensorflow/core/framework/op_def.proto`). */
 import type { Library } from './load.js';
-import { bytesOfBuffer, fieldsOf } from './protobuf.js';
+import { messageFrom } from './protobuf.js';
 import { DataType, type Pointer } from './signatures.js';
-import { check } from './status.js';
 
 /** An input: one tensor, or as many as the attribute of that name says. */
 export interface InputDef {
@@ -13,7 +12,7 @@ export interface InputDef {
 export interface OpDef {
   inputs: readonly InputDef[];
   isStateful: boolean;
-  /** Whether an input or output is of strings, whatever the attributes are. */
+  /** Whether an input or output is always of strings, whatever the attributes are. */
   hasStrings: boolean;
 }
 
@@ -27,30 +26,17 @@ const known = new Map<string, OpDef>();
 export function opDef({ c }: Library, graph: Pointer, op: string, status: Pointer): OpDef {
   const before = known.get(op);
   if (before) return before;
-  const buffer = c.TF_NewBuffer();
-  try {
-    c.TF_GraphGetOpDef(graph, op, buffer, status);
-    check(c, status, `find the op ${op}`, op);
-    const def = parse(bytesOfBuffer(buffer));
-    known.set(op, def);
-    return def;
-  } finally {
-    c.TF_DeleteBuffer(buffer);
-  }
-}
-
-function parse(bytes: Uint8Array): OpDef {
-  const inputs: InputDef[] = [];
-  let isStateful = false;
-  let hasStrings = false;
-  for (const { field, value } of fieldsOf(bytes)) {
-    if (field === OP.isStateful) isStateful = value === 1;
-    if ((field !== OP.input && field !== OP.output) || typeof value === 'number') continue;
-    const arg = [...fieldsOf(value)];
-    if (arg.some((each) => each.field === ARG.type && each.value === DataType.STRING)) hasStrings = true;
-    if (field === OP.output) continue;
-    const count = arg.find((each) => each.field === ARG.numberAttr || each.field === ARG.typeListAttr);
-    inputs.push(count ? { countAttr: new TextDecoder().decode(count.value as Uint8Array) } : {});
-  }
-  return { inputs, isStateful, hasStrings };
+  const get = (buffer: Pointer) => c.TF_GraphGetOpDef(graph, op, buffer, status);
+  const message = messageFrom(c, status, `find the op ${op}`, get, op);
+  const [inputs, outputs] = [message.messages(OP.input), message.messages(OP.output)];
+  const def = {
+    inputs: inputs.map((arg): InputDef => {
+      const countAttr = arg.text(ARG.numberAttr) || arg.text(ARG.typeListAttr);
+      return countAttr ? { countAttr } : {};
+    }),
+    isStateful: message.numbers(OP.isStateful).includes(1),
+    hasStrings: [...inputs, ...outputs].some((arg) => arg.numbers(ARG.type).includes(DataType.STRING)),
+  };
+  known.set(op, def);
+  return def;
 }

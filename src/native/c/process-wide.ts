@@ -10,6 +10,7 @@ import { readFileSync } from 'node:fs';
 import { NativeError } from '../../errors.js';
 import { RunningClock } from '../../running-time.js';
 import { bind, type CFunctions, loadKoffi, type Pointer } from '../install/koffi.js';
+import { DEADLINE_EXCEEDED, INTERNAL } from './status.js';
 
 const koffi = loadKoffi();
 
@@ -36,8 +37,6 @@ const { EBUSY, EOWNERDEAD } = koffi.os.errno as Record<string, number>;
 /** Loading from a slow disk and waking up eight GPUs take less. */
 const WAIT_MS = 120_000;
 const POLL_MICROSECONDS = 1_000;
-/** `TF_DEADLINE_EXCEEDED` of `tensorflow/c/tf_status.h`. */
-const DEADLINE_EXCEEDED = 4;
 
 const FUNCTIONS = [
   'void *calloc(size_t count, size_t bytes)',
@@ -92,7 +91,7 @@ function lock(c: Functions, block: Pointer, doing: string, waitMs: number): void
       c.pthread_mutex_consistent!(block);
       return;
     }
-    if (code !== EBUSY) throw new NativeError(`Cannot ${doing}: the system refuses the lock (error ${code})`, 13);
+    if (code !== EBUSY) throw new NativeError(`Cannot ${doing}: the system refuses the lock (error ${code})`, INTERNAL);
     if (clock.now() >= waitMs) {
       throw new NativeError(
         `Cannot ${doing}: another thread has been at it for ${waitMs / 1000} s and is not done, expected it to take less; check the disk that TensorFlow lies on and the driver (nvidia-smi), then start again`,

@@ -22,15 +22,20 @@ const CODES = [
   'UNAUTHENTICATED',
 ];
 
-/** `TF_Code` of an allocation that was refused. */
+export const INVALID_ARGUMENT = 3;
+export const DEADLINE_EXCEEDED = 4;
+export const NOT_FOUND = 5;
+/** An allocation was refused. */
 export const RESOURCE_EXHAUSTED = 8;
-/** `TF_Code` of an op that came to a queue's end. */
+/** A queue has come to its end. */
 export const OUT_OF_RANGE = 11;
+export const UNIMPLEMENTED = 12;
+export const INTERNAL = 13;
 
-/** What only the end of another error brought about. */
+/** The codes of errors that are only the consequence of another error. */
 const ECHOES = ['CANCELLED', 'ABORTED'];
 
-/** Whether an error says only that TensorFlow was told to end: another one came first. */
+/** Whether an error says only that TensorFlow was cancelled, because of another error or a signal. */
 export function isCancelled(error: unknown): error is NativeError {
   return error instanceof NativeError && ECHOES.includes(CODES[error.code] ?? '');
 }
@@ -47,13 +52,14 @@ export function check(c: TensorFlowC, status: Pointer, doing: string, op?: strin
   throw new NativeError(`Cannot ${doing}: TensorFlow says ${CODES[code] ?? `code ${code}`}: ${text}`, code, op);
 }
 
-/** How a message begins when parts of a function on several devices failed; the errors follow, numbered. */
+/** How a message begins when a function failed on several devices; the errors follow, numbered. */
 const SEVERAL = /^\d+ root error\(s\) found\.\n/;
 const ROOT = /^ {2}\(\d+\) ([A-Z_]+): /m;
+
 /**
- * What a message of TensorFlow's says, in one line: of a function over several devices its first error that is no echo of
- * another's end, and of any function the op in it that failed. Names of functions are left out, for they are made up here
- * (`{{function_node alexnet_split_1_0}}`), and of the names of ops and devices what they have in common.
+ * The reason in a TensorFlow message, in one line. For a function on several devices this is the first error that is not
+ * the consequence of another one; for any function it names the op that failed. Names of functions are left out, because
+ * they are made up here (`{{function_node alexnet_split_1_0}}`), and the parts that all names of devices have.
  */
 export function reasonIn(message: string): string {
   const error = SEVERAL.test(message) ? firstRoot(message) : message;
@@ -70,14 +76,14 @@ export function reasonIn(message: string): string {
   return failed === undefined ? text : `${text} (in ${opOf(failed)})`;
 }
 
-/** @param message of several errors. @returns the text of one, with what belongs to it. */
+/** The text of the error that came first, out of a message with several. */
 function firstRoot(message: string): string {
-  const [, ...parts] = message.split(ROOT); // what is before; then a code and a text in turn
+  const [, ...parts] = message.split(ROOT); // codes and texts alternate after the first part
   const roots = parts.flatMap((code, i) => (i % 2 === 0 ? [{ code, text: parts[i + 1]! }] : []));
   return (roots.find(({ code }) => !ECHOES.includes(code)) ?? roots[0])?.text ?? message;
 }
 
-/** `MatMul` of `inner/MatMul_1099511627803`: names are paths, numbered from 2^40 where they were recorded here. */
+/** `MatMul` for `inner/MatMul_1099511627803`: names are paths, and those recorded here have a number from 2^40 on. */
 function opOf(node: string): string {
   return node.slice(node.lastIndexOf('/') + 1).replace(/_\d+$/, '');
 }

@@ -3,7 +3,7 @@ import type { PinnedBinding } from '../binding/binding.js';
 import type { Context } from '../c/context.js';
 import { DataType, type Pointer } from '../c/signatures.js';
 import { check } from '../c/status.js';
-import { bytesPerElement, volume } from '../c/values.js';
+import { bytesPerElement, volume } from '../c/tensors.js';
 
 /** A constant of no more bytes is made once for all that need it. */
 const SMALL_BYTES = 64;

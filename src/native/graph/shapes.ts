@@ -2,7 +2,7 @@
 import type { Context } from '../c/context.js';
 import type { GraphOutput, Pointer } from '../c/signatures.js';
 import { check } from '../c/status.js';
-import { volume } from '../c/values.js';
+import { volume } from '../c/tensors.js';
 import type { Node } from './graph-value.js';
 
 /** A result's shape: -1 for a size that TensorFlow does not know, [-1] for an unknown rank. */

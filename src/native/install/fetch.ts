@@ -1,4 +1,4 @@
-/** Fetches the TensorFlow library: pip (`pip.ts`) downloads pinned wheels, the shared libraries in them go to the cache. */
+/** Fetches the TensorFlow library: pip (`pip.ts`) downloads pinned wheels, and their shared libraries go to the cache. */
 import { mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -13,18 +13,18 @@ import { type Build, buildFor, isKept, TENSORFLOW_VERSION, type Wheel } from './
 import { openWorkFolder, type WorkFolder } from './work-folder.js';
 
 export interface EnsureOptions {
-  /** Takes a line that tells what is being done; without it, lines go to stderr. */
+  /** Takes a line that says what is done; by default lines go to stderr. */
   say?: (line: string) => void;
-  /** Whether to fetch the GPU build; without it, whether the machine has an NVIDIA device. */
+  /** Whether to fetch the GPU build; by default whether the machine has an NVIDIA device. */
   nvidiaDevice?: boolean;
-  /** Fetches a GPU build again that lost CUDA's libraries. A run does not: it may have found them elsewhere. */
+  /** Whether to fetch a GPU build again that has lost CUDA's libraries. A run does not: they may be elsewhere. */
   repair?: boolean;
 }
 
 /**
- * The TensorFlow library of this machine; fetches it when it is neither where `TENSORFLOW_DIR` points nor in the cache.
- * The cache gets the whole library or nothing, also when the process is killed or others fetch at the same time.
- * @throws SetupError that says what to do, when it cannot be fetched or what `TENSORFLOW_DIR` points at cannot be used.
+ * The TensorFlow library of this machine: where `TENSORFLOW_DIR` points, or in the cache, to which it is fetched if needed.
+ * The cache gets the whole library or nothing, even if the process is killed or others fetch at the same time.
+ * @throws SetupError that says what to do, if it cannot be fetched or `TENSORFLOW_DIR` cannot be used.
  */
 export async function ensureLibrary(options: EnsureOptions = {}): Promise<FoundLibrary> {
   const { say = (line) => process.stderr.write(`${printable(line)}\n`), nvidiaDevice = hasNvidiaDevice() } = options;
@@ -40,7 +40,7 @@ export async function ensureLibrary(options: EnsureOptions = {}): Promise<FoundL
   try {
     return await fetchInto(cache, build, nvidiaDevice, find, say);
   } catch (error) {
-    throw explained(error, cache);
+    throw withReason(error, cache);
   }
 }
 
@@ -53,7 +53,7 @@ async function fetchInto(
 ): Promise<FoundLibrary> {
   const work = await openWorkFolder(cache, build.folder, say);
   const pip = new AbortController();
-  const stopWatching = onEndSignal(() => {
+  const removeHandlers = onEndSignal(() => {
     pip.abort();
     work.close();
   });
@@ -63,7 +63,7 @@ async function fetchInto(
     refuseNoexec(cache, work.path);
     await refuseFullDisk(cache, build);
     if (nvidiaDevice && build.flavour === 'cpu') {
-      say(`TensorFlow has no GPU build for ${process.platform} ${process.arch}: the CPU build is fetched`);
+      say(`TensorFlow has no GPU build for ${process.platform} ${process.arch}: fetching the CPU build`);
     }
     const whole = join(work.path, 'whole');
     for (const wheel of build.wheels) await fetchWheel(wheel, build, work, whole, pip.signal, say);
@@ -74,7 +74,7 @@ async function fetchInto(
     say(`TensorFlow ${TENSORFLOW_VERSION} (${build.flavour}) is in ${join(cache, build.folder)}`);
     return found;
   } finally {
-    stopWatching();
+    removeHandlers();
     work.close();
   }
 }
@@ -106,7 +106,7 @@ async function fetchWheel(
   rmSync(folder, { recursive: true });
 }
 
-/** One rename. A folder that is there already is another process's, or one that lost a file: that is set aside. */
+/** Renames the folder. One that exists already is another process's, or is not usable and moves out of the way. */
 function moveIntoPlace(whole: string, place: string, workFolder: string, isUsable: () => boolean): void {
   try {
     renameSync(whole, place);
@@ -119,11 +119,11 @@ function moveIntoPlace(whole: string, place: string, workFolder: string, isUsabl
   }
 }
 
-/** Does `action` before a signal ends the process. @returns what undoes that. */
+/** Runs `action` before a signal ends the process. @returns a function that removes the signal handlers. */
 function onEndSignal(action: () => void): () => void {
   const signals = END_SIGNALS.filter((signal) => !isIgnored(signal));
   const onSignal = (signal: EndSignal) => {
-    action(); // first: a terminal's Ctrl-C comes twice by way of npm, and must not end it in the middle
+    action(); // before the handlers go: Ctrl-C comes twice through npm, and must not interrupt this
     stop();
     // For SIGUSR1 Node.js would open a port for a debugger.
     if (signal === 'SIGUSR1') process.exit(signalExitCode(signal));
@@ -136,7 +136,7 @@ function onEndSignal(action: () => void): () => void {
   return stop;
 }
 
-/** Before gigabytes are fetched to where the system runs no code from. */
+/** Checks this before gigabytes are fetched to a disk from which the system runs no code. */
 function refuseNoexec(cache: string, workFolder: string): void {
   const probe = join(workFolder, 'probe');
   writeFileSync(probe, '', { mode: 0o755 });
@@ -148,17 +148,17 @@ function refuseNoexec(cache: string, workFolder: string): void {
 
 async function refuseFullDisk(cache: string, { wheels }: Build): Promise<void> {
   const unpacked = wheels.reduce((sum, { unpackedMegabytes }) => sum + unpackedMegabytes, 0);
-  // pip copies a wheel out of its temporary folder.
+  // pip copies a wheel from its temporary folder.
   const neededGigabytes = (unpacked + 2 * Math.max(...wheels.map(({ megabytes }) => megabytes))) / 1000;
   const { bavail, bsize } = await statfs(cache);
   const freeGigabytes = (bavail * bsize) / 1e9;
   if (freeGigabytes >= neededGigabytes) return;
   throw new SetupError(
-    `Cannot fetch the TensorFlow library: ${cache} has ${freeGigabytes.toFixed(1)} GB free, expected ${neededGigabytes.toFixed(1)}; make room, move the cache with ALEXNET_SPLIT_CACHE, or ${INSTEAD}`,
+    `Cannot fetch the TensorFlow library: ${cache} has ${freeGigabytes.toFixed(1)} GB free, expected ${neededGigabytes.toFixed(1)}; free some space, move the cache with ALEXNET_SPLIT_CACHE, or ${INSTEAD}`,
   );
 }
 
-/** The Linux wheels are linked with glibc 2.27. */
+/** The Linux wheels need glibc 2.27. */
 function refuseOldLibC(): void {
   if (process.platform !== 'linux') return;
   const report = process.report.getReport() as unknown as { header: { glibcVersionRuntime?: string } };
@@ -178,15 +178,16 @@ const DISK_REASONS: Record<string, string> = {
   EDQUOT: 'the quota is used up',
   ENOTDIR: 'part of the path is a file',
   EEXIST: 'part of the path is a file',
-  ENOENT: 'it cannot be made there, or has been removed meanwhile',
+  ENOENT: 'it cannot be made there, or has been removed in the meantime',
 };
 
-function explained(error: unknown, cache: string): unknown {
+/** An error of the disk as a SetupError; any other error as it is. */
+function withReason(error: unknown, cache: string): unknown {
   const { code, syscall, message } = error as NodeJS.ErrnoException;
   const reason = DISK_REASONS[code ?? ''] ?? (syscall && message);
   if (!reason || error instanceof SetupError) return error;
   return new SetupError(
-    `Cannot write to the cache folder ${cache}: ${reason}; set ALEXNET_SPLIT_CACHE to a folder with room that you may write to, or ${INSTEAD}`,
+    `Cannot write to the cache folder ${cache}: ${reason}; set ALEXNET_SPLIT_CACHE to a folder with free space that you may write to, or ${INSTEAD}`,
     { cause: error },
   );
 }

@@ -1,7 +1,7 @@
 /**
- * Locks that the system holds (`flock`): they end with the process that has them, however it ends, so that no pid and no
- * age of a file has to be judged, which mean nothing on another host or in another container. The text of a locked file
- * says who has it, for messages alone.
+ * Locks of the operating system (`flock`). They end with the process that holds them, however it ends. So nobody has to
+ * judge pids or ages of files, which mean nothing on another host or in another container. The text of a locked file names
+ * the holder, only for messages.
  */
 import {
   closeSync,
@@ -23,15 +23,15 @@ import { bind, loadKoffi } from './koffi.js';
 /** `sys/file.h`, the same on Linux and macOS. */
 const LOCK_EX = 2;
 const LOCK_NB = 4;
-/** Far more than a {@link Holder} has. */
+/** Far more than a {@link Holder} needs. */
 const MAX_BYTES = 4096;
-/** `HOST_NAME_MAX`, where it is largest. */
+/** The largest `HOST_NAME_MAX`. */
 const MAX_NAME = 255;
 
 /**
- * Locks an open file for itself alone, until it is closed; the process's end closes it. Does not wait.
- * @returns false when it is locked by way of another opening of the file, of this process or another.
- * @throws Error where the file system has no locks.
+ * Locks an open file exclusively until it is closed, at the latest by the end of the process. Does not wait.
+ * @returns false if it is locked already, by this process or another.
+ * @throws Error if the file system has no locks.
  */
 export function tryLock(descriptor: number): boolean {
   const koffi = loadKoffi();
@@ -43,20 +43,20 @@ export function tryLock(descriptor: number): boolean {
   throw new Error(`the file system does not lock files (${name})`);
 }
 
-/** A lock that is held. */
+/** A lock that this process holds. */
 export interface FileLock {
-  /** Why there is none, on a file system without locks. */
+  /** Why there is no lock, on a file system without locks. */
   readonly reason?: string;
-  /** For a program that is to keep the lock until it ends, also when this process is killed meanwhile. */
+  /** For a child process that has to keep the lock until it ends, even if this process is killed earlier. */
   readonly descriptor?: number;
-  /** Removes the file and gives the lock up. */
+  /** Removes the file and releases the lock. */
   release(): void;
 }
 
 /**
- * Makes the file when it is not there, locks it, and writes into it who has it. Does not wait.
- * @returns undefined when somebody has it; on a file system without locks what says so.
- * @throws Error of the disk, or of a link or a pipe that is in the file's place.
+ * Makes the file if needed, locks it, and writes the holder into it. Does not wait.
+ * @returns undefined if it is locked already; on a file system without locks an object with the `reason`.
+ * @throws Error of the disk, or if there is a link or a pipe instead of the file.
  */
 export function lockFile(file: string): FileLock | undefined {
   for (;;) {
@@ -67,18 +67,18 @@ export function lockFile(file: string): FileLock | undefined {
         return undefined;
       }
     } catch (error) {
-      if (fstatSync(descriptor).size === 0) rmSync(file, { force: true }); // it was made here, for nothing
+      if (fstatSync(descriptor).size === 0) rmSync(file, { force: true }); // it was made above
       closeSync(descriptor);
       if (error instanceof SetupError) throw error;
       return { reason: (error as Error).message, release() {} };
     }
-    // Whoever had it may have removed the file after it was opened here: then a lock of it keeps nobody out.
+    // The last holder may have removed the file after it was opened here; then its lock keeps nobody out.
     if (isSameFile(descriptor, file)) return held(file, descriptor, isWritable);
     closeSync(descriptor);
   }
 }
 
-/** NFS locks no file that is open to be read alone; elsewhere that does for a file that another user left. */
+/** NFS locks only files that are open for writing. Elsewhere reading is enough, for a file that another user left. */
 function openLock(file: string): { descriptor: number; isWritable: boolean } {
   try {
     return { descriptor: openNoFollow(file, constants.O_RDWR | constants.O_CREAT), isWritable: true };
@@ -88,11 +88,11 @@ function openLock(file: string): { descriptor: number; isWritable: boolean } {
   }
 }
 
-/** Whether somebody holds a file's lock; not where that cannot be found out. */
+/** Whether a process holds a file's lock; false if that cannot be found out. */
 export function isLocked(file: string): boolean {
   let descriptor: number | undefined;
   try {
-    descriptor = openNoFollow(file, constants.O_RDWR); // NFS locks no file that is open to be read alone
+    descriptor = openNoFollow(file, constants.O_RDWR); // NFS locks only files that are open for writing
     return !tryLock(descriptor);
   } catch {
     return false;
@@ -115,11 +115,11 @@ function held(file: string, descriptor: number, isWritable: boolean): FileLock {
   return {
     descriptor,
     release() {
-      // The lock goes last: who has opened the file by then finds that it is removed.
+      // The lock goes last: a process that has opened the file by then finds that it was removed.
       try {
         if (isSameFile(descriptor, file)) unlinkSync(file);
       } catch {
-        // A file that stays keeps nobody out.
+        // A file without a lock keeps nobody out.
       }
       closeSync(descriptor);
     },
@@ -137,11 +137,10 @@ export interface Holder {
   since?: string;
 }
 
-/** What a locked file says; nothing where there is none, or its text is still on its way. */
+/** The holder that a locked file names; empty if there is no file, or its text is not complete. */
 export function holderIn(file: string): Holder {
   try {
-    const said = readJson(file, { limit: MAX_BYTES });
-    const { pid, host, since } = said as Record<string, unknown>;
+    const { pid, host, since } = readJson(file, { limit: MAX_BYTES }) as Record<string, unknown>;
     if (!Number.isSafeInteger(pid) || (pid as number) < 1 || typeof host !== 'string' || typeof since !== 'string')
       return {};
     return { pid: pid as number, host: truncate(host, MAX_NAME), since: truncate(since) };
@@ -150,7 +149,7 @@ export function holderIn(file: string): Holder {
   }
 }
 
-/** Who that is, for a sentence. */
-export function nameOf({ pid, host }: Holder): string {
+/** Names the holder in a sentence. */
+export function describeHolder({ pid, host }: Holder): string {
   return pid === undefined ? 'another process' : `process ${pid} on ${host}`;
 }

@@ -1,4 +1,4 @@
-/** Finds the TensorFlow library: where `TENSORFLOW_DIR` points, or in the cache. Nothing is loaded here. */
+/** Finds the TensorFlow library: where `TENSORFLOW_DIR` points, or in the cache. Loads nothing. */
 import { existsSync, readdirSync } from 'node:fs';
 import os from 'node:os';
 import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
@@ -8,7 +8,7 @@ import { hasNvidiaDevice } from './nvidia.js';
 import { buildFor, cudaFolders, type Flavour } from './wheels.js';
 
 export interface FoundLibrary {
-  /** libtensorflow_framework, to be loaded first. */
+  /** libtensorflow_framework, which has to be loaded first. */
   framework: string;
   /** libtensorflow_cc, or the libtensorflow of a C package. */
   tensorflow: string;
@@ -20,32 +20,31 @@ export interface FoundLibrary {
 
 const SUFFIX = process.platform === 'darwin' ? '2.dylib' : 'so.2';
 const FRAMEWORK = `libtensorflow_framework.${SUFFIX}`;
-/** The C API is in libtensorflow_cc of a Python package, and in libtensorflow of a C package. */
+/** The C API is in libtensorflow_cc of a Python package, or in libtensorflow of a C package. */
 const TENSORFLOW = [`libtensorflow_cc.${SUFFIX}`, `libtensorflow.${SUFFIX}`];
 
 /**
- * The folder that fetched libraries are kept in, shared by all clones. `ALEXNET_SPLIT_CACHE` moves it. To be called only
- * where the cache is used: it may need a home folder, which not every user has.
- * @throws SetupError for a user without a home, where no setting says where the cache is.
+ * The folder of fetched libraries, which all clones share. `ALEXNET_SPLIT_CACHE` moves it.
+ * @throws SetupError for a user without a home folder, if no setting says where the cache is.
  */
 export function cacheFolder(): string {
   const { ALEXNET_SPLIT_CACHE, XDG_CACHE_HOME } = process.env;
   if (ALEXNET_SPLIT_CACHE) return resolve(expandHome(ALEXNET_SPLIT_CACHE, 'ALEXNET_SPLIT_CACHE'));
   const shared = XDG_CACHE_HOME && expandHome(XDG_CACHE_HOME, 'XDG_CACHE_HOME');
-  // A relative one is to be ignored (XDG Base Directory Specification).
+  // Relative paths have to be ignored (XDG Base Directory Specification).
   if (shared && isAbsolute(shared)) return join(shared, 'alexnet-split');
   const caches = process.platform === 'darwin' ? join('Library', 'Caches') : '.cache';
   return join(homeFolder(), caches, 'alexnet-split');
 }
 
-/** `HOME`; where that is no absolute path, what the system's list of users has. */
+/** `HOME`, if it is an absolute path; else the home in the system's list of users. */
 function homeFolder(): string {
   for (const home of [() => os.homedir(), () => os.userInfo().homedir]) {
     try {
       const folder = home();
       if (isAbsolute(folder)) return folder;
     } catch {
-      // A user without an entry in the list, as containers are often given.
+      // The user is not in the list, which is common in containers.
     }
   }
   const { HOME } = process.env;
@@ -56,15 +55,15 @@ function homeFolder(): string {
 }
 
 /**
- * The library to load, or undefined when it is to be fetched. With an NVIDIA device the CPU build of the cache does not
- * count where there is a GPU build: a run would be slow in silence. Without one, either does.
- * @throws SetupError when `TENSORFLOW_DIR` holds no library.
+ * The library to load, or undefined if it has to be fetched. With an NVIDIA device, the cache's CPU build does not count
+ * if the platform has a GPU build: a run would be slow without any message. Without a device, both builds count.
+ * @throws SetupError if `TENSORFLOW_DIR` has no library.
  */
 export function findLibrary(nvidiaDevice: boolean = hasNvidiaDevice()): FoundLibrary | undefined {
   return process.env.TENSORFLOW_DIR ? fromSetting(process.env.TENSORFLOW_DIR) : fromCache(nvidiaDevice);
 }
 
-/** CUDA's libraries that TensorFlow opens by name, each after those that it needs itself. */
+/** CUDA's libraries that TensorFlow opens by name, each after the ones that it needs itself. */
 const CUDA_LIBRARIES = [
   'libcudart',
   'libnvJitLink',
@@ -81,8 +80,8 @@ const CUDA_LIBRARIES = [
 ];
 
 /**
- * The files to open with `RTLD_GLOBAL`, in this order, before TensorFlow. TensorFlow opens CUDA by name (`libcudnn.so.9`);
- * a library of that name that is open already is the one it gets, wherever it lies.
+ * The files to open with `RTLD_GLOBAL`, in this order, before TensorFlow. TensorFlow opens CUDA by name (`libcudnn.so.9`)
+ * and then gets the library of that name that is already open, whatever its folder.
  */
 export function cudaPreload(nvidiaFolders: readonly string[]): string[] {
   const files = nvidiaFolders.flatMap((folder) => folderNames(folder).map((name) => join(folder, name)));
@@ -92,12 +91,9 @@ export function cudaPreload(nvidiaFolders: readonly string[]): string[] {
   });
 }
 
-/** The build's folder in the cache, and those of CUDA's folders in it that are lost; undefined for what was not fetched. */
-export function fetchedBuild({
-  source,
-  flavour,
-  framework,
-}: FoundLibrary): { folder: string; lost: string[] } | undefined {
+/** A library's folder in the cache, and the CUDA folders that it has lost; undefined for a library from elsewhere. */
+export function fetchedBuild(library: FoundLibrary): { folder: string; lost: string[] } | undefined {
+  const { source, flavour, framework } = library;
   if (source !== 'cache') return undefined;
   const folder = dirname(dirname(framework));
   const isLost = (name: string) => folderNames(join(folder, name)).length === 0;
@@ -109,11 +105,12 @@ function fromSetting(setting: string): FoundLibrary {
   // The folder itself, site-packages, or an unpacked C package.
   for (const each of [folder, join(folder, 'tensorflow'), join(folder, 'lib')]) {
     const found = librariesIn(each);
-    if (!found) continue;
-    const flavour = found.nvidiaFolders.length > 0 ? 'gpu' : 'unknown';
-    return { ...found, source: 'TENSORFLOW_DIR', flavour };
+    if (found) {
+      const flavour = found.nvidiaFolders.length > 0 ? 'gpu' : 'unknown';
+      return { ...found, source: 'TENSORFLOW_DIR', flavour };
+    }
   }
-  const state = existsSync(folder) ? 'has no TensorFlow library' : 'is not there';
+  const state = existsSync(folder) ? 'has no TensorFlow library' : 'does not exist';
   throw new SetupError(
     `Cannot use TENSORFLOW_DIR: the folder ${folder} ${state}, expected ${FRAMEWORK} and ${TENSORFLOW.join(' or ')} in it, in tensorflow/ or in lib/; point it at a Python package's tensorflow folder or an unpacked libtensorflow, or unset it to have the library fetched`,
   );
@@ -145,6 +142,6 @@ function folderNames(folder: string): string[] {
   try {
     return readdirSync(folder).sort();
   } catch {
-    return []; // not there, or not to be read: nothing in it for us
+    return []; // it does not exist, or cannot be read
   }
 }

@@ -1,64 +1,63 @@
-/** What NVIDIA's driver says of its cards, by its own program `nvidia-smi`. Nothing is loaded. */
+/** What `nvidia-smi`, the program of NVIDIA's driver, says about the cards. Loads nothing. */
 import { spawn, spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { ConfigError, SetupError, truncate } from '../../errors.js';
 
-/** A card as the system knows it; what could not be found out is absent. */
+/** A card as the system knows it; what is unknown is absent. */
 export interface Card {
-  /** `NVIDIA H100 80GB HBM3`, or where it is on the PCI bus. */
+  /** `NVIDIA H100 80GB HBM3`, or its place on the PCI bus. */
   name: string;
   /** `9.0` */
   computeCapability?: string;
   memoryMiB?: number;
 }
 
-/** A card as the driver numbers it; CUDA's order may be another, see `CUDA_DEVICE_ORDER`. */
+/** A card with the driver's number; CUDA may have another order, see `CUDA_DEVICE_ORDER`. */
 export interface DriverCard extends Card {
   index: number;
   driver: string;
   freeMiB?: number;
 }
 
-/** Where Windows' subsystem for Linux has the driver. */
+/** The driver's folder in the Windows Subsystem for Linux. */
 export const WSL_FOLDER = 'usr/lib/wsl/lib';
-/** The complaint where there is no nvidia-smi. */
+/** The complaint if there is no nvidia-smi. */
 export const SMI_ABSENT = 'it is not installed';
-/** It wakes cards that sleep, which takes seconds. */
+/** It wakes sleeping cards, which takes seconds. */
 const SMI_TIMEOUT_MS = 30_000;
-/** Drivers before 510 do not know it, and refuse the whole question. */
+/** Drivers before 510 do not know this field, and refuse the whole query. */
 const CAPABILITY = 'compute_cap';
 
-type Rows = { rows: Record<string, string>[] };
+type Answer = { rows: Record<string, string>[] } | { complaint: string };
 
 /**
- * nvidia-smi's answer, a row a card, by field, and the compute capability where the driver knows it; or what it says instead.
+ * nvidia-smi's answer: a row for each card, by field, with the compute capability if the driver knows it. Without an answer
+ * what it says instead.
  * @param root where the system's files are, for tests.
- * @param which a card alone, by its number or its UUID.
+ * @param which only this card, by its number or its UUID.
  */
 export function querySmi(
   fields: readonly string[],
   { root = '/', which }: { root?: string; which?: string | undefined } = {},
-): Rows | { complaint: string } {
-  const all = query(root, [...fields, CAPABILITY], which);
-  return 'complaint' in all ? query(root, fields, which) : all;
+): Answer {
+  const answer = query(root, [...fields, CAPABILITY], which);
+  return 'complaint' in answer ? query(root, fields, which) : answer;
 }
 
-function query(root: string, fields: readonly string[], which?: string): Rows | { complaint: string } {
-  const format = ['--format=csv,noheader,nounits', ...(which === undefined ? [] : [`--id=${which}`])];
-  const args = [`--query-gpu=${fields.join(',')}`, ...format];
+function query(root: string, fields: readonly string[], which?: string): Answer {
+  const args = [...queryArgs(fields), ...(which === undefined ? [] : [`--id=${which}`])];
   for (const command of ['nvidia-smi', join(root, WSL_FOLDER, 'nvidia-smi')]) {
-    const { error, status, stdout, stderr } = patientSync(command, args);
+    const { error, status, stdout, stderr } = runSmi(command, args);
     const { code } = (error ?? {}) as NodeJS.ErrnoException;
     if (code === 'ENOENT') continue;
     if (code === 'ETIMEDOUT') return { complaint: `no answer within ${SMI_TIMEOUT_MS / 1000} s` };
-    const lines = stdout.split('\n').filter((line) => line.trim() !== '');
+    const [lines, errors] = [stdout, stderr].map((text) => text.split('\n').filter((line) => line.trim() !== ''));
     if (status !== 0) {
-      const [said] = [...lines, ...stderr.split('\n')].filter((line) => line.trim() !== '');
-      return { complaint: said?.trim() ?? `ended with ${status ?? error?.message}` };
+      return { complaint: [...lines!, ...errors!][0]?.trim() ?? `ended with ${status ?? error?.message}` };
     }
     // A card's name has no comma.
-    const rows = lines.map((line) => {
+    const rows = lines!.map((line) => {
       const values = line.split(',').map((value) => value.trim());
       return Object.fromEntries(fields.map((field, i) => [field, values[i] ?? '']));
     });
@@ -67,8 +66,12 @@ function query(root: string, fields: readonly string[], which?: string): Rows | 
   return { complaint: SMI_ABSENT };
 }
 
-/** Runs a program, {@link SMI_TIMEOUT_MS} at most; once more where that passed while this process did not run. */
-function patientSync(command: string, args: readonly string[]) {
+function queryArgs(fields: readonly string[]): string[] {
+  return [`--query-gpu=${fields}`, '--format=csv,noheader,nounits'];
+}
+
+/** Runs nvidia-smi with a time limit; once more if this process was suspended while the time passed. */
+function runSmi(command: string, args: readonly string[]) {
   const run = () => spawnSync(command, args, { encoding: 'utf8', timeout: SMI_TIMEOUT_MS });
   const started = performance.now();
   const ended = run();
@@ -76,7 +79,7 @@ function patientSync(command: string, args: readonly string[]) {
   return isLate && performance.now() - started > 2 * SMI_TIMEOUT_MS ? run() : ended;
 }
 
-/** A card out of a row of {@link querySmi}. */
+/** The card of a row of {@link querySmi}. */
 export function cardOf({ name, [CAPABILITY]: capability = '', 'memory.total': memory }: Record<string, string>): Card {
   return {
     name: name || 'NVIDIA device',
@@ -86,8 +89,8 @@ export function cardOf({ name, [CAPABILITY]: capability = '', 'memory.total': me
 }
 
 /**
- * Every card that the driver has; undefined where there is no `nvidia-smi`, or it fails.
- * @param which a card alone, by its number or its UUID.
+ * Every card of the driver; undefined if there is no `nvidia-smi`, or it fails.
+ * @param which only this card, by its number or its UUID.
  */
 export function listCards(which?: string): DriverCard[] | undefined {
   const found = querySmi(['index', 'name', 'driver_version', 'memory.total', 'memory.free'], { which });
@@ -101,12 +104,13 @@ export function listCards(which?: string): DriverCard[] | undefined {
   });
 }
 
-/** How the cards are joined, as `nvidia-smi topo` draws it: by NVLink, by a bridge, or by the processor. */
+/** How the cards are connected, as `nvidia-smi topo` draws it: by NVLink, by a bridge, or by the processor. */
 export function cardTopology(): string | undefined {
-  return ask(['topo', '-m']);
+  const { status, stdout } = runSmi('nvidia-smi', ['topo', '-m']);
+  return status === 0 ? stdout : undefined;
 }
 
-/** A card's memory over some time, in MiB: all that is in use, CUDA's contexts and other programs' too. */
+/** How much of a card's memory was in use, in MiB, by CUDA's contexts and other programs too. */
 export interface MemoryPeak {
   index: number;
   beforeMiB: number;
@@ -114,39 +118,34 @@ export interface MemoryPeak {
 }
 
 const SAMPLE_MS = 200;
-const FIRST_MS = 10_000;
+const FIRST_SAMPLE_TIMEOUT_MS = 10_000;
 
 /**
- * Watches how much of each card's memory is in use, five times a second, from when this resolves until the returned
- * function is called. Undefined where `nvidia-smi` is not there, or tells nothing in ten seconds.
+ * Samples how much of each card's memory is in use, five times a second, from when this resolves until the returned
+ * function is called. Undefined without `nvidia-smi`, or if it gives no sample within ten seconds.
  */
-export async function watchMemory(): Promise<(() => MemoryPeak[]) | undefined> {
-  const fields = ['index', 'memory.total', 'memory.free'];
-  const args = [`--query-gpu=${fields}`, '--format=csv,noheader,nounits', `--loop-ms=${SAMPLE_MS}`];
-  const watching = spawn('nvidia-smi', args, { stdio: ['ignore', 'pipe', 'ignore'] });
+export async function monitorMemory(): Promise<(() => MemoryPeak[]) | undefined> {
+  const args = [...queryArgs(['index', 'memory.total', 'memory.free']), `--loop-ms=${SAMPLE_MS}`];
+  const smi = spawn('nvidia-smi', args, { stdio: ['ignore', 'pipe', 'ignore'] });
   const peaks = new Map<number, MemoryPeak>();
   await new Promise<void>((resolve) => {
-    const timer = setTimeout(resolve, FIRST_MS);
-    const begun = () => {
+    const timer = setTimeout(resolve, FIRST_SAMPLE_TIMEOUT_MS);
+    const done = () => {
       clearTimeout(timer);
       resolve();
     };
-    watching.once('error', begun).once('close', begun);
-    createInterface(watching.stdout).on('line', (line) => {
+    smi.once('error', done).once('close', done);
+    createInterface(smi.stdout).on('line', (line) => {
       const [index, total, free] = line.split(',').map((each) => (each.trim() === '' ? Number.NaN : Number(each)));
       const usedMiB = total! - free!;
       if (Number.isNaN(usedMiB)) return;
-      const before = peaks.get(index!);
-      peaks.set(index!, {
-        index: index!,
-        beforeMiB: before?.beforeMiB ?? usedMiB,
-        peakMiB: Math.max(before?.peakMiB ?? 0, usedMiB),
-      });
-      begun();
+      const { beforeMiB, peakMiB } = peaks.get(index!) ?? { beforeMiB: usedMiB, peakMiB: 0 };
+      peaks.set(index!, { index: index!, beforeMiB, peakMiB: Math.max(peakMiB, usedMiB) });
+      done();
     });
   });
   const stop = () => {
-    watching.kill('SIGKILL');
+    smi.kill('SIGKILL');
     return [...peaks.values()];
   };
   if (peaks.size > 0) return stop;
@@ -154,21 +153,16 @@ export async function watchMemory(): Promise<(() => MemoryPeak[]) | undefined> {
   return undefined;
 }
 
-function ask(args: readonly string[]): string | undefined {
-  const { status, stdout } = patientSync('nvidia-smi', args);
-  return status === 0 ? stdout : undefined;
-}
-
-/** Of the memory that is free each half gets so much; the rest is for CUDA's contexts and cuDNN beside TensorFlow's own. */
+/** Each half's share of the free memory; the rest is for CUDA's contexts and cuDNN, besides TensorFlow's own memory. */
 const SHARE = 0.45;
-/** Below it not even a narrow net has room. */
-const LEAST_MIB = 256;
+/** Even a narrow net does not fit into less. */
+const MIN_MIB = 256;
 const MIB_VARIABLE = 'ALEXNET_SPLIT_LOGICAL_MIB';
 
 /**
- * Memory for each of a card's two logical devices, in MiB: what `ALEXNET_SPLIT_LOGICAL_MIB` says, or 45 % of what is free.
- * @param card as CUDA numbers them, among those that `CUDA_VISIBLE_DEVICES` leaves.
- * @throws ConfigError for a variable that is no size; SetupError when the driver does not tell, or too little is free.
+ * Memory for each of a card's two logical devices, in MiB: `ALEXNET_SPLIT_LOGICAL_MIB`, or 45 % of the free memory.
+ * @param card CUDA's number, among the cards that `CUDA_VISIBLE_DEVICES` leaves.
+ * @throws ConfigError if the variable is not a size; SetupError if the free memory is unknown or too small.
  */
 export function logicalMiB(card: number, env: NodeJS.ProcessEnv = process.env): number {
   const asked = env[MIB_VARIABLE];
@@ -177,13 +171,13 @@ export function logicalMiB(card: number, env: NodeJS.ProcessEnv = process.env): 
   const free = listCards(visible?.[card] ?? String(card))?.[0]?.freeMiB;
   if (free === undefined) {
     throw new SetupError(
-      `Cannot split GPU:${card}: nvidia-smi does not tell how much of its memory is free; say with ${MIB_VARIABLE} how many MiB each half is to have`,
+      `Cannot split GPU:${card}: nvidia-smi does not say how much of its memory is free; set ${MIB_VARIABLE} to the MiB for each half`,
     );
   }
   const mib = Math.floor(free * SHARE);
-  if (mib >= LEAST_MIB) return mib;
+  if (mib >= MIN_MIB) return mib;
   throw new SetupError(
-    `Cannot split GPU:${card}: ${free} MiB of its memory are free, expected at least ${Math.ceil(LEAST_MIB / SHARE)}; end what else uses the card`,
+    `Cannot split GPU:${card}: ${free} MiB of its memory are free, expected at least ${Math.ceil(MIN_MIB / SHARE)}; end other programs that use the card`,
   );
 }
 

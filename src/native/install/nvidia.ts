@@ -1,4 +1,4 @@
-/** What there is of NVIDIA's in the machine: cards and their driver, by nvidia-smi, `/proc` and the PCI bus. */
+/** Finds NVIDIA's cards and driver in the machine, by nvidia-smi, `/proc` and the PCI bus. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Card, cardOf, querySmi, WSL_FOLDER } from './nvidia-smi.js';
@@ -7,62 +7,62 @@ export interface Nvidia {
   cards: Card[];
   /** The driver's version, `570.86.15`. */
   driver?: string;
-  /** What nvidia-smi says, in one line, where it fails. */
+  /** What nvidia-smi says, in one line, if it fails. */
   complaint?: string;
 }
 
 const NVIDIA_VENDOR = '0x10de';
-/** VGA controllers and 3D controllers begin so. */
+/** Start of the class of VGA and 3D controllers. */
 const DISPLAY_CLASS = '0x03';
 const DRIVER_LIST = 'proc/driver/nvidia/gpus';
 
 /**
- * Whether the machine has an NVIDIA device with a driver, that TensorFlow may use. `CUDA_VISIBLE_DEVICES` hides them, as it
- * does from CUDA.
+ * Whether the machine has an NVIDIA device with a driver that TensorFlow may use. `CUDA_VISIBLE_DEVICES` can hide devices,
+ * as it does from CUDA.
  * @param root where the system's files are, for tests.
  */
 export function hasNvidiaDevice(root = '/'): boolean {
-  return shownCards() === 'some' && hasDevice(root);
+  return visibleCards() === 'some' && hasDevice(root);
 }
 
-/** As {@link hasNvidiaDevice}, whatever `CUDA_VISIBLE_DEVICES` hides. */
+/** Like {@link hasNvidiaDevice}, but ignores `CUDA_VISIBLE_DEVICES`. */
 export function hasDevice(root = '/'): boolean {
   return (
-    // A container may be given any one of the cards.
+    // A container may have any one of the cards.
     namesIn(join(root, 'dev')).some((name) => /^nvidia\d+$/.test(name)) ||
-    // Without such a file a container sees its host's list, and may use no card; a driver that was not used yet has none
-    // either, but then this program, which CUDA calls, makes it.
+    // Without such a file, a container that sees its host's list may use no card. A driver that was not used yet has no
+    // such file either, but then CUDA calls this program, which makes it.
     (namesIn(join(root, DRIVER_LIST)).length > 0 && existsSync(join(root, 'usr/bin/nvidia-modprobe'))) ||
     existsSync(join(root, WSL_FOLDER, 'libcuda.so.1')) // which has no such device files
   );
 }
 
 /**
- * Which cards `CUDA_VISIBLE_DEVICES` leaves. CUDA takes its entries, numbers and UUIDs, up to the first that is neither:
- * `none` is what hides them all on purpose (SLURM says `NoDevFiles` to a job without GPUs), `mistaken` what hides them by
- * its spelling, such as `all` or `cuda:0`.
+ * Which cards `CUDA_VISIBLE_DEVICES` leaves. CUDA reads numbers and UUIDs up to the first entry that is neither. `none`:
+ * it hides all cards on purpose (SLURM sets `NoDevFiles` in a job without GPUs). `mistaken`: it hides them by a wrong
+ * spelling, such as `all` or `cuda:0`.
  */
-export function shownCards(): 'some' | 'none' | 'mistaken' {
+export function visibleCards(): 'some' | 'none' | 'mistaken' {
   const first = process.env.CUDA_VISIBLE_DEVICES?.split(',', 1)[0]?.trim();
   if (first === undefined || /^(\+?\d|GPU-|MIG-)/i.test(first)) return 'some';
   return /^(-.*|no\w*|void|off|false|cpu|null|)$/i.test(first) ? 'none' : 'mistaken';
 }
 
-/** Whether {@link readNvidia} would find a card, with a driver or without, that is not hidden on purpose; asks no program. */
+/** Whether there is a card, with or without a driver, that is not hidden on purpose. Runs no program. */
 export function hasNvidiaCard(root = '/'): boolean {
-  return shownCards() !== 'none' && (hasDevice(root) || pciCards(root).length > 0);
+  return visibleCards() !== 'none' && (hasDevice(root) || pciCards(root).length > 0);
 }
 
 /**
- * Cards and driver. nvidia-smi knows most; without it, or where it fails, the files of the driver tell names and version,
- * and the PCI bus tells of cards that have no driver.
+ * Cards and driver. nvidia-smi knows most. If it fails, the driver's files give names and version, and the PCI bus gives
+ * cards without a driver.
  * @param root where the system's files are, for tests.
  */
 export function readNvidia(root = '/'): Nvidia {
   const asked = askSmi(root);
   const driver = asked.driver ?? driverIn(join(root, 'proc/driver/nvidia/version'));
-  const others = [() => procCards(root), () => pciCards(root)];
-  const cards = others.reduce((found, look) => (found.length > 0 ? found : look()), asked.cards);
+  const sources = [() => asked.cards, () => procCards(root), () => pciCards(root)];
+  const cards = sources.reduce<Card[]>((found, read) => (found.length > 0 ? found : read()), []);
   return { ...asked, cards, ...(driver !== undefined && { driver }) };
 }
 
@@ -99,7 +99,7 @@ function namesIn(folder: string): string[] {
   try {
     return readdirSync(folder).sort();
   } catch {
-    return []; // not there, or not to be read
+    return []; // it does not exist, or cannot be read
   }
 }
 

@@ -1,8 +1,10 @@
-/** Has pip download a pinned wheel, whatever pip is set to, and tells in a sentence why it does not. */
-import { type StdioOptions, spawn } from 'node:child_process';
+/** Has pip download a pinned wheel, whatever pip's settings are, and says in a sentence why it cannot. */
+import { type StdioOptions, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { devNull } from 'node:os';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { isIgnored } from '../../end-signals.js';
 import { SetupError } from '../../errors.js';
 import { cacheFolder } from './library.js';
@@ -11,13 +13,13 @@ import { type Build, requirement, TENSORFLOW_VERSION, WHEEL_PYTHON, type Wheel }
 /** What to do without pip. */
 export const INSTEAD = `point TENSORFLOW_DIR at an existing TensorFlow ${TENSORFLOW_VERSION}`;
 
-/** The first that takes more than one `--platform`, and knows the tags of the wheels. */
+/** The first version that takes more than one `--platform` and knows the tags of the wheels. */
 const OLDEST_PIP = '20.3';
 
 /**
- * Has pip put the wheel into the folder. pip checks the hash. The user's settings of where to download from hold, and no
- * others.
- * @param lock descriptor of the folder's lock: pip has it too, for it may outlive this process.
+ * Has pip put the wheel into the folder and check its hash. Only those settings of the user apply that say where to
+ * download from.
+ * @param lock descriptor of the folder's lock, which pip gets too, because it may outlive this process.
  * @throws SetupError that says what to do.
  */
 export async function download(
@@ -40,13 +42,13 @@ export async function download(
     ...['--dest', folder, '-r', requirements],
   ];
   const env = environment(join(folder, 'tmp'));
-  const { exitCode, errors } = await run('python3', args, env, signal, { lock });
+  const { exitCode, errors } = await runPython(args, env, signal, lock);
   if (exitCode === 0) return;
-  const [reason, remedy] = pipFailure(errors, exitCode, await versionOf(env, signal));
+  const [reason, remedy] = pipFailure(errors, exitCode, versionOf(env));
   throw new SetupError(`Cannot fetch ${wheel.project} ${wheel.version}: ${reason}; ${remedy}, or ${INSTEAD}`);
 }
 
-/** Settings of pip that say where wheels come from, and how they get here. */
+/** The settings of pip that say where wheels come from, and how to connect. */
 const KEPT = [
   ...['CONFIG_FILE', 'ISOLATED', 'INDEX_URL', 'PYPI_URL', 'EXTRA_INDEX_URL', 'NO_INDEX', 'FIND_LINKS', 'TRUSTED_HOST'],
   ...['PROXY', 'CERT', 'CLIENT_CERT', 'KEYRING_PROVIDER', 'TIMEOUT', 'DEFAULT_TIMEOUT', 'RETRIES', 'RESUME_RETRIES'],
@@ -54,23 +56,23 @@ const KEPT = [
 ].map((name) => `PIP_${name}`);
 
 /**
- * The environment of pip: without settings that are meant for other packages (NVIDIA's containers pin theirs with
- * `PIP_CONSTRAINT`). A variable goes before a line of `pip.conf`, so those that matter are set to what changes nothing.
+ * pip's environment without settings that are meant for other packages (NVIDIA's containers pin theirs with
+ * `PIP_CONSTRAINT`). Variables override `pip.conf`, so the ones that matter are set to neutral values.
  */
 function environment(temporary: string): NodeJS.ProcessEnv {
   const others = Object.entries(process.env).filter(([name]) => !name.startsWith('PIP_') || KEPT.includes(name));
   return {
     ...Object.fromEntries(others),
-    TMPDIR: temporary, // pip downloads there first, and the system's is often too small
+    TMPDIR: temporary, // where pip downloads to; the system's is often too small
     ...{ PIP_CONSTRAINT: devNull, PIP_REQUIREMENT: devNull, PIP_REQUIRE_VIRTUALENV: '0' },
     ...{ PIP_QUIET: '0', PIP_VERBOSE: '0', PIP_NO_BINARY: ':none:' },
   };
 }
 
-/** pip's own version; undefined where it does not tell. */
-async function versionOf(env: NodeJS.ProcessEnv, signal: AbortSignal): Promise<string | undefined> {
-  const { output } = await run('python3', ['-m', 'pip', '--version'], env, signal, { stdout: 'pipe' });
-  return /^pip (\d+(?:\.\d+)*)/m.exec(output)?.[1];
+/** pip's own version; undefined if it does not say. */
+function versionOf(env: NodeJS.ProcessEnv): string | undefined {
+  const { stdout } = spawnSync('python3', ['-m', 'pip', '--version'], { env, encoding: 'utf8' });
+  return /^pip (\d+(?:\.\d+)*)/m.exec(stdout ?? '')?.[1];
 }
 
 function isOld(version: string): boolean {
@@ -79,40 +81,23 @@ function isOld(version: string): boolean {
   return major < oldest || (major === oldest && minor < oldestMinor);
 }
 
-/**
- * Runs a program, its stdout on our stderr.
- * @returns its exit code, or what killed it, what it wrote to stderr, and to stdout with `stdout: 'pipe'`.
- */
-function run(
-  command: string,
-  args: string[],
-  env: NodeJS.ProcessEnv,
-  signal: AbortSignal,
-  { stdout = 2, lock }: { stdout?: 2 | 'pipe'; lock?: number | undefined } = {},
-): Promise<{ exitCode: number | string; errors: string; output: string }> {
-  return new Promise((resolve, reject) => {
-    const stdio: StdioOptions = ['ignore', stdout, 'pipe', ...(lock === undefined ? [] : [lock])];
-    // Under nohup, a terminal that goes must not end pip either, and Node.js starts it with the signal as it was.
-    const detached = isIgnored('SIGHUP');
-    const child = spawn(command, args, { stdio, env, signal, detached });
-    const [chunks, outputs]: Buffer[][] = [[], []];
-    child.stderr?.on('data', (chunk: Buffer) => chunks!.push(chunk));
-    child.stdout?.on('data', (chunk: Buffer) => outputs!.push(chunk));
-    child.once('error', ({ message }) => {
-      reject(
-        new SetupError(
-          `Cannot fetch the TensorFlow library: ${command} cannot be run (${message}), and its pip is what downloads it; install Python 3 with pip, or ${INSTEAD}`,
-        ),
-      );
-    });
-    child.once('close', (code, killedBy) => {
-      const [errors, output] = [chunks, outputs].map((each) => Buffer.concat(each!).toString()) as [string, string];
-      resolve({ exitCode: code ?? killedBy ?? 'unknown', errors, output });
-    });
-  });
+/** Runs python3 with its stdout on our stderr. @returns its exit code, or what killed it, and what it wrote to stderr. */
+async function runPython(args: string[], env: NodeJS.ProcessEnv, signal: AbortSignal, lock?: number) {
+  const stdio: StdioOptions = ['ignore', 2, 'pipe', ...(lock === undefined ? [] : [lock])];
+  // Under nohup, the end of a terminal must not end pip either, and Node.js does not pass on that it ignores the signal.
+  const detached = isIgnored('SIGHUP');
+  try {
+    const child = spawn('python3', args, { stdio, env, signal, detached });
+    const [[code, killedBy], errors] = await Promise.all([once(child, 'close'), text(child.stderr!)]);
+    return { exitCode: (code ?? killedBy) as number | string, errors };
+  } catch (error) {
+    throw new SetupError(
+      `Cannot fetch the TensorFlow library: python3 cannot be run (${(error as Error).message}), and its pip is what downloads it; install Python 3 with pip, or ${INSTEAD}`,
+    );
+  }
 }
 
-/** What went wrong, and what to do, from pip's own words. */
+/** What went wrong, and what to do, according to pip's messages. */
 function pipFailure(
   errors: string,
   exitCode: number | string,
@@ -127,7 +112,7 @@ function pipFailure(
   if (/No space left on device|Errno 28\b|Disk quota exceeded/.test(errors)) {
     return [
       `the disk of the cache folder ${cacheFolder()} is full`,
-      'make room, or move the cache with ALEXNET_SPLIT_CACHE',
+      'free some space, or move the cache with ALEXNET_SPLIT_CACHE',
     ];
   }
   const connection = /\[Errno -?\d+\] ([^'"\])]+)|(timed out)|(CERTIFICATE_VERIFY_FAILED)|(Proxy ?Error)/i.exec(errors);
@@ -141,7 +126,7 @@ function pipFailure(
       'update it with python3 -m pip install --upgrade pip',
     ];
   }
-  // The last of pip's errors says most, but for the one that only names a page.
+  // pip's last error says most, except the one that only names a web page.
   const lines = errors.split('\n').map((line) => line.trim());
   const isError = (line: string) => line.startsWith('ERROR: ') && !line.startsWith('ERROR: ResolutionImpossible');
   const last = lines.findLast(isError) ?? lines.findLast((line) => line !== '');

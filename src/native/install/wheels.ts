@@ -1,11 +1,11 @@
 /**
- * The wheels that TensorFlow's library comes from, pinned by SHA-256. Hashes and sizes are those of the Python package
- * index. Any of a version's wheels for CPython would do, for the shared libraries in them are the same; cp311 is taken.
+ * The wheels with TensorFlow's library, pinned by SHA-256, with hashes and sizes from the Python package index. All CPython
+ * wheels of a version have the same shared libraries; these are the ones for cp311.
  */
 import { SetupError } from '../../errors.js';
 
 export const TENSORFLOW_VERSION = '2.21.0';
-/** What pip is told about the interpreter; the user's own may be of any version. */
+/** The interpreter for which pip downloads wheels; the user's own may have any version. */
 export const WHEEL_PYTHON = { version: '3.11', implementation: 'cp', abi: 'cp311' } as const;
 
 export type Flavour = 'cpu' | 'gpu';
@@ -34,13 +34,7 @@ const CPU_BUILDS: Record<string, Omit<Build, 'flavour' | 'folder'>> = {
   'linux-x64': {
     platforms: ['manylinux_2_27_x86_64'],
     wheels: [
-      {
-        project: 'tensorflow-cpu',
-        version: TENSORFLOW_VERSION,
-        sha256: '2b847d217b02ee7731ed91431daf3250daa0196c3c94614d23be27232e6e5b6c',
-        megabytes: 274,
-        unpackedMegabytes: 854,
-      },
+      tensorflow('2b847d217b02ee7731ed91431daf3250daa0196c3c94614d23be27232e6e5b6c', 274, 854, 'tensorflow-cpu'),
     ],
   },
   'linux-arm64': {
@@ -53,7 +47,7 @@ const CPU_BUILDS: Record<string, Omit<Build, 'flavour' | 'folder'>> = {
   },
 };
 
-/** TensorFlow with CUDA, and the CUDA packages that its extra `and-cuda` asks for, as pip resolves them together. */
+/** TensorFlow with CUDA, and the packages of its extra `and-cuda`, in the versions that pip chooses. */
 const GPU_WHEELS: readonly Wheel[] = [
   tensorflow('9056fbc9ba04235810b71ae6cbd958a196e8804fb53bbcffbf3e23b56155f124', 572, 1260),
   nvidia('cublas', '12.9.3.13', 'd7d51055f161b317c7105ddaae90e71eda059026074ffef93cf7cde2886bfe72', 581, 856),
@@ -61,7 +55,7 @@ const GPU_WHEELS: readonly Wheel[] = [
   nvidia('cuda-nvcc', '12.9.86', '5d6a0d32fdc7ea39917c20065614ae93add6f577d840233237ff08e9a38f58f0', 41, 36),
   nvidia('cuda-nvrtc', '12.9.86', '210cf05005a447e29214e9ce50851e83fc5f4358df8b453155d5e1918094dcb4', 90, 228),
   nvidia('cuda-runtime', '12.9.79', '25bba2dfb01d48a9b59ca474a1ac43c6ebf7011f1b0b8cc44f54eb6ac48a96c3', 4, 1),
-  // The last with code for compute capability 6.0 to 7.4, which 9.11 dropped; it has that of 10.0 and 12.0 too.
+  // The last version with code for compute capability 6.0 to 7.4; it also has code for 10.0 and 12.0.
   nvidia('cudnn', '9.10.2.21', '949452be657fa16687d0930933f032835951ef0892b37d2d53824d1a84dc97a8', 707, 1054),
   nvidia('cufft', '11.4.1.4', 'c67884f2a7d276b4b80eb56a79322a95df592ae5e765cf1243693365ccab4e28', 201, 294),
   nvidia('curand', '10.3.10.19', '49b274db4780d421bd2ccd362e1415c13887c53c214f0d4b761752b8f9f6aa1e', 68, 167),
@@ -105,8 +99,8 @@ export function requirement({ project, version, sha256 }: Wheel): string {
 }
 
 /**
- * The files of a wheel that are kept: TensorFlow's two shared libraries, CUDA's, and the two things with which XLA
- * compiles for a GPU.
+ * Whether a file of a wheel is unpacked: TensorFlow's two shared libraries, CUDA's libraries, and the two tools with which
+ * XLA compiles for a GPU.
  */
 export function isKept(path: string): boolean {
   return (
@@ -115,14 +109,14 @@ export function isKept(path: string): boolean {
   );
 }
 
-/** Where what is kept of CUDA's wheels lies in a GPU build: `nvidia/cudnn`, ... */
+/** The folders of CUDA's wheels in a GPU build: `nvidia/cudnn`, ... */
 export function cudaFolders(): string[] {
   const parts = GPU_WHEELS.flatMap(({ project }) => /^nvidia-(.*)-cu12$/.exec(project)?.[1] ?? []);
   return parts.map((part) => `nvidia/${part.replaceAll('-', '_')}`);
 }
 
-function tensorflow(sha256: string, megabytes: number, unpackedMegabytes: number): Wheel {
-  return { project: 'tensorflow', version: TENSORFLOW_VERSION, sha256, megabytes, unpackedMegabytes };
+function tensorflow(sha256: string, megabytes: number, unpackedMegabytes: number, project = 'tensorflow'): Wheel {
+  return { project, version: TENSORFLOW_VERSION, sha256, megabytes, unpackedMegabytes };
 }
 
 function nvidia(part: string, version: string, sha256: string, megabytes: number, unpackedMegabytes: number): Wheel {

@@ -3,7 +3,7 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config } from '../../config/config.js';
 import { SplitError } from '../../errors.js';
-import { type MemoryPeak, watchMemory } from '../../native/install/nvidia-smi.js';
+import { type MemoryPeak, monitorMemory } from '../../native/install/nvidia-smi.js';
 import type { ComparisonResult, CopyRates, SpeedResult } from './jobs.js';
 import type { Plan } from './plan.js';
 import { compareWeights } from './weights.js';
@@ -153,7 +153,7 @@ function speeds({ batchSizes, net, seconds, quick }: Plan): Check[] {
             // The context's threads are the placement's, and its memory is what is to be seen.
             { deadlineMs: deadlineMs / 2, fresh: !quick },
           );
-        const watching = await watchMemory();
+        const watching = await monitorMemory();
         let cards: MemoryPeak[] | undefined;
         const split = await run('split').finally(() => {
           cards = watching?.();

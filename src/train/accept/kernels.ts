@@ -2,7 +2,7 @@
 import type { Config } from '../../config/config.js';
 import { tensorflowName } from '../../config/devices.js';
 import { createSlot } from '../../data/index.js';
-import { hasKernel, type PlacedOp, watchPlacement } from '../../native/c/placement.js';
+import { hasKernel, type PlacedOp, recordPlacement } from '../../native/c/placement.js';
 import { openTeam } from '../team.js';
 import type { KernelsResult } from './jobs.js';
 import { fillSlot } from './speed.js';
@@ -24,7 +24,7 @@ export async function findKernels(config: Config): Promise<KernelsResult> {
   ]) {
     await stepOnce({ ...config, devices, placement: 'single', compile: 'off' });
   }
-  const placed = watchPlacement();
+  const placed = recordPlacement();
   await stepOnce({ ...config, compile: 'on' });
   const ops = placed().filter(({ op }) => !PLUMBING.test(op));
   return { ops: countsOf(ops), missing: missingOf(ops, config.devices) };

@@ -7,8 +7,8 @@ import tf = require('@tensorflow/tfjs');
 import { NativeError } from '../../../src/errors.js';
 import { currentBinding, tensorId } from '../../../src/native/binding/backend.js';
 import { openContext } from '../../../src/native/c/context.js';
-import { allocateTensor } from '../../../src/native/c/handles.js';
 import { AttrType, DataType } from '../../../src/native/c/signatures.js';
+import { allocateTensor } from '../../../src/native/c/tensors.js';
 import { AsyncExecutor } from '../../../src/native/graph/async-executor.js';
 import { backingDevice, runOp, useDevice } from '../../../src/native/index.js';
 

@@ -3,16 +3,16 @@ import { test } from 'node:test';
 
 import tf = require('@tensorflow/tfjs');
 
-import { hasKernel, watchPlacement } from '../../../src/native/c/placement.js';
+import { hasKernel, recordPlacement } from '../../../src/native/c/placement.js';
 import { DataType } from '../../../src/native/c/signatures.js';
 import { compile, useDevice } from '../../../src/native/index.js';
 
 const { FLOAT, STRING } = DataType;
 
-test('watchPlacement() lists the ops of functions with the device that TensorFlow gave them', () => {
+test('recordPlacement() lists the ops of functions with the device that TensorFlow gave them', () => {
   useDevice('CPU:1');
   const layer = compile((x) => [tf.mean(tf.relu(x!))]);
-  const placed = watchPlacement();
+  const placed = recordPlacement();
   tf.tidy(() => layer(tf.ones([4])));
   const ops = placed();
   const relu = ops.find(({ op }) => op === 'Relu')!;

@@ -1,11 +1,11 @@
-/** What is left over in the environment from other programs: TensorFlow would end the process at it. */
+/** Environment variables of other programs at which TensorFlow would end the process. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { remedies, tensorflowVariables } from '../../../src/native/install/environment.js';
 import { findLibrary } from '../../../src/native/install/library.js';
 import { runNode } from '../child.js';
 
-test('remedies() leaves alone what TensorFlow can be given', () => {
+test('remedies() keeps values that TensorFlow accepts', () => {
   const good = {
     TF_NUM_INTRAOP_THREADS: '4',
     TF_ENABLED_DEVICE_TYPES: 'GPU,CPU',
@@ -16,9 +16,9 @@ test('remedies() leaves alone what TensorFlow can be given', () => {
   }
 });
 
-test('remedies() takes away what ends or hangs the process, and says so', () => {
+test('remedies() unsets variables that end or hang the process, and warns of those that round', () => {
   for (const [name, value, said] of [
-    ['XLA_FLAGS', '--xla_gpu_enable_latency_hiding_scheduler=true', /JAX.*; ALEXNET_SPLIT_XLA_FLAGS is for flags/],
+    ['XLA_FLAGS', '--xla_gpu_enable_latency_hiding_scheduler=true', /JAX.*; set ALEXNET_SPLIT_XLA_FLAGS for flags/],
     ['TF_XLA_FLAGS', '--tf_xla_auto_jit=2', /; --compile xla compiles with XLA$/],
     ['TF_NUM_INTRAOP_THREADS', '-1', /expected a whole number from 0 to 1024$/],
     ['TF_NUM_INTRAOP_THREADS', '100000', /expected a whole number/],
@@ -35,13 +35,15 @@ test('remedies() takes away what ends or hangs the process, and says so', () => 
   assert.deepEqual([rounds?.name, rounds?.keeps], ['DNNL_DEFAULT_FPMATH_MODE', true]);
 });
 
-test('tensorflowVariables() lists those that are set', () => {
+test('tensorflowVariables() lists the variables that are set', () => {
   assert.deepEqual(tensorflowVariables({ XLA_FLAGS: '--foo', HOME: '/' }), { XLA_FLAGS: '--foo' });
 });
 
 const skip = !findLibrary() && 'the TensorFlow library is not here';
 
-test('a process with flags of another XLA compiles with XLA, and says what it leaves out', { skip }, async () => {
+test('a process with flags for another XLA compiles with XLA, and warns of what it does not use', {
+  skip,
+}, async () => {
   const { href } = new URL('../../../src/native/index.js', import.meta.url);
   const program = `import { createRequire } from 'node:module';
     const { compile, useDevice } = await import(${JSON.stringify(href)});

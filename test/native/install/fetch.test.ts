@@ -216,7 +216,7 @@ test('ensureLibrary() fetches also where the file system has no locks, and says 
     fs.mkdirSync(join(place.cache, left), { recursive: true });
     const { stdout } = await place.run({}, withoutLocks(error));
     const [first] = stdout.split('\n');
-    const sentence = `say ${place.cache} cannot be locked: the file system does not lock files \\((${error}|ENOTSUP)\\); see to it that no other process fetches TensorFlow into it meanwhile`;
+    const sentence = `say ${place.cache} cannot be locked: the file system does not lock files \\((${error}|ENOTSUP)\\); make sure that no other process fetches TensorFlow into it in the meantime`;
     assert.match(first!, new RegExp(`^${sentence}$`));
     assert.match(stdout, /\nfound /);
     assert.deepEqual(fs.readdirSync(place.cache), [left, BUILD.folder], 'it may be of a process that is at work');
@@ -262,7 +262,10 @@ ERROR: Could not find a version that satisfies the requirement tensorflow-cpu`,
       'ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE. If you have updated …',
       /pip's package index gives another file than the pinned one; set pip's index/,
     ],
-    ['ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device', /is full; make room/],
+    [
+      'ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device',
+      /is full; free some space/,
+    ],
     [
       'ERROR: No matching distribution found for tensorflow',
       /pip says "No matching distribution found for tensorflow"/,

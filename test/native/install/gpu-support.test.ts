@@ -137,7 +137,7 @@ test('gpuTrouble() says in one sentence what stands in the way, and what to do',
       /^TensorFlow cannot open libcudnn\.so\.9, libcufft\.so\.11 \(/,
     ],
     [{ ...NONE, cudnn: 90_200 }, /^cuDNN 9\.2\.0 is too old: TensorFlow needs 9\.3\.0/],
-    [NONE, /prints what TensorFlow says itself$/],
+    [NONE, /prints what TensorFlow itself says$/],
     [
       { ...GOOD, cudnn: 92_800, driver: { cards: [card('7.0')] } },
       /^cuDNN 9\.28\.0 has no code for NVIDIA X \(7\.0\); have/,
@@ -161,7 +161,7 @@ test('gpuTrouble() says in one sentence what stands in the way, and what to do',
     assert.match(unopened([])!, /; delete the folder \/cache\/gpu, and have `alexnet-split setup` fetch/);
   }
   process.env.CUDA_VISIBLE_DEVICES = 'all';
-  assert.match(gpuTrouble(NONE)!, /^CUDA_VISIBLE_DEVICES is "all", which CUDA takes for no card; unset it/);
+  assert.match(gpuTrouble(NONE)!, /^CUDA_VISIBLE_DEVICES is "all", which is not a list of cards for CUDA; unset it/);
   delete process.env.CUDA_VISIBLE_DEVICES;
   process.env.TENSORFLOW_DIR = '/a/tensorflow';
   const other = gpuTrouble({ ...NONE, flavour: 'cpu' })!;

@@ -50,7 +50,7 @@ function assertSetup(action: () => unknown, text: RegExp): void {
   });
 }
 
-test('cacheFolder() is where the settings say, else where the system keeps caches', () => {
+test('cacheFolder() is set by variables, and is in the usual place for caches without them', () => {
   for (const name of NAMES) if (name !== 'HOME') set(name, undefined);
   const usual = process.platform === 'darwin' ? 'Library/Caches/alexnet-split' : '.cache/alexnet-split';
   assert.equal(cacheFolder(), join(homedir(), usual));
@@ -62,7 +62,7 @@ test('cacheFolder() is where the settings say, else where the system keeps cache
   assert.equal(cacheFolder(), join(process.cwd(), 'relative'));
 });
 
-test('cacheFolder() takes the home of the list of users where HOME is empty or relative, and else says what to set', (t) => {
+test('cacheFolder() uses the home in the list of users if HOME is empty or relative, and else says what to set', (t) => {
   const usual = process.platform === 'darwin' ? 'Library/Caches/alexnet-split' : '.cache/alexnet-split';
   for (const name of NAMES) set(name, undefined);
   for (const home of ['', 'relative']) {
@@ -91,7 +91,7 @@ test('cacheFolder() takes the home of the list of users where HOME is empty or r
   }
 });
 
-test('findLibrary() asks for no home where TENSORFLOW_DIR points at a library', (t) => {
+test('findLibrary() needs no home folder if TENSORFLOW_DIR points at a library', (t) => {
   set('ALEXNET_SPLIT_CACHE', undefined);
   set('XDG_CACHE_HOME', undefined);
   const asked = t.mock.method(os, 'homedir', () => '/nowhere');
@@ -135,12 +135,12 @@ test('findLibrary() refuses a TENSORFLOW_DIR without a library, and says what to
     new RegExp(`the folder ${empty} has no TensorFlow library, expected .*unset it`),
   );
   set('TENSORFLOW_DIR', join(empty, 'nowhere'));
-  assertSetup(() => findLibrary(false), /nowhere is not there/);
+  assertSetup(() => findLibrary(false), /nowhere does not exist/);
   set('TENSORFLOW_DIR', folderOf({ [TENSORFLOW]: '' })); // half a library
   assertSetup(() => findLibrary(false), /has no TensorFlow library/);
 });
 
-test('findLibrary() takes from the cache what fits the machine', () => {
+test('findLibrary() takes the build from the cache that fits the machine', () => {
   const cache = folderOf({});
   set('TENSORFLOW_DIR', undefined);
   set('ALEXNET_SPLIT_CACHE', cache);
@@ -158,7 +158,7 @@ test('findLibrary() takes from the cache what fits the machine', () => {
   assert.deepEqual([findLibrary(true)?.flavour, findLibrary(false)?.flavour], ['gpu', 'cpu']);
 });
 
-test('cudaPreload() orders libraries after those that they need, and leaves others out', () => {
+test('cudaPreload() orders libraries after those that they need, and leaves out others', () => {
   const names = [
     'libcudnn.so.9',
     'libcudnn_ops.so.9',
@@ -252,7 +252,7 @@ test('openLibrary() says to delete a cached library that cannot be loaded', asyn
 });
 
 const hasCompiler = spawnSync('cc', ['--version']).status === 0;
-test('openLibrary() tells how many functions a library lacks', {
+test('openLibrary() says how many functions a library lacks', {
   skip: !hasCompiler && 'there is no C compiler (cc) to make a library with',
 }, async () => {
   const folder = folderOf({ 'empty.c': 'const char *TF_Version(void) { return "1.15"; }' });

@@ -1,11 +1,11 @@
-/** With programs of that name that answer as NVIDIA's does. */
+/** Runs shell scripts named nvidia-smi that answer like NVIDIA's program. */
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import test from 'node:test';
 import { ConfigError, SetupError } from '../../../src/errors.js';
-import { cardTopology, listCards, logicalMiB, watchMemory } from '../../../src/native/install/nvidia-smi.js';
+import { cardTopology, listCards, logicalMiB, monitorMemory } from '../../../src/native/install/nvidia-smi.js';
 
 /** Two cards; `--id=1`, or a UUID, asks for the second alone; `topo` draws a table. */
 const ANSWERS = `case "$*" in
@@ -16,7 +16,7 @@ const ANSWERS = `case "$*" in
   *) echo '0, Card A, 550.54, 81559, 500, 8.0'; echo '1, Card B, 550.54, 11264, 11000, 7.5' ;;
 esac`;
 
-/** Runs with a `nvidia-smi` that is this shell script, or without any. */
+/** Runs `use` with this shell script as `nvidia-smi`, or without any. */
 async function withProgram(script: string | undefined, use: () => void | Promise<void>): Promise<void> {
   const folder = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-smi-'));
   const before = process.env.PATH;
@@ -30,7 +30,7 @@ async function withProgram(script: string | undefined, use: () => void | Promise
   }
 }
 
-test('listCards() tells name, driver, memory and compute capability of every card', async () => {
+test('listCards() gives name, driver, memory and compute capability of every card', async () => {
   await withProgram(ANSWERS, () => {
     const common = { driver: '550.54' };
     assert.deepEqual(listCards(), [
@@ -41,14 +41,14 @@ test('listCards() tells name, driver, memory and compute capability of every car
   });
 });
 
-test('listCards() does without what a driver does not know, and without the program', async () => {
+test('listCards() leaves out what the driver does not know, and is undefined without nvidia-smi', async () => {
   const old = `case "$*" in *compute_cap*) echo 'Field "compute_cap" is not a valid field to query.'; exit 2 ;; *) echo '0, Old, 390.1, [N/A], [N/A]' ;; esac`;
   await withProgram(old, () => assert.deepEqual(listCards(), [{ index: 0, name: 'Old', driver: '390.1' }]));
   await withProgram('exit 9', () => assert.equal(listCards(), undefined));
   await withProgram(undefined, () => assert.deepEqual([listCards(), cardTopology()], [undefined, undefined]));
 });
 
-test('logicalMiB() is 45 % of what is free on the card that CUDA numbers so', async () => {
+test('logicalMiB() is 45 % of the free memory of the card with that CUDA number', async () => {
   await withProgram(ANSWERS, () => {
     assert.equal(logicalMiB(1, {}), 4950);
     assert.equal(logicalMiB(0, { CUDA_VISIBLE_DEVICES: '1' }), 4950);
@@ -57,7 +57,7 @@ test('logicalMiB() is 45 % of what is free on the card that CUDA numbers so', as
   });
 });
 
-test('logicalMiB() refuses in one sentence where there is no memory to share', async () => {
+test('logicalMiB() fails with one sentence if the free memory is too small or unknown', async () => {
   const setup = (message: RegExp) => (error: Error) => error instanceof SetupError && message.test(error.message);
   await withProgram(ANSWERS, () => {
     assert.throws(
@@ -66,7 +66,7 @@ test('logicalMiB() refuses in one sentence where there is no memory to share', a
     );
     assert.throws(
       () => logicalMiB(7, {}),
-      setup(/^Cannot split GPU:7: nvidia-smi does not tell .*ALEXNET_SPLIT_LOGICAL_MIB/),
+      setup(/^Cannot split GPU:7: nvidia-smi does not say .*ALEXNET_SPLIT_LOGICAL_MIB/),
     );
   });
   for (const wrong of ['0', '1.5', '-1', 'all']) {
@@ -77,13 +77,13 @@ test('logicalMiB() refuses in one sentence where there is no memory to share', a
   }
 });
 
-test('watchMemory() tells what was in use at first and at most, of each card', async () => {
-  // It samples until it is ended; here the third sample is the last one, and then the file is there.
+test('monitorMemory() gives the first and the largest use of each card', async () => {
+  // The real program samples until it is killed. This one makes the file after its last sample.
   const samples = `echo '0, 1000, 900'; echo '1, 1000, 1000'; echo '0, 1000, 300'; echo '0, 1000, 800'; : > "$DONE"; exec sleep 60`;
   const folder = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-smi-'));
   process.env.DONE = join(folder, 'done');
   await withProgram(samples, async () => {
-    const stop = await watchMemory();
+    const stop = await monitorMemory();
     while (!fs.existsSync(process.env.DONE!)) await new Promise((resolve) => setTimeout(resolve, 5));
     await new Promise((resolve) => setTimeout(resolve, 5)); // what it wrote before is read
     assert.deepEqual(stop!(), [
@@ -93,6 +93,6 @@ test('watchMemory() tells what was in use at first and at most, of each card', a
   });
   fs.rmSync(folder, { recursive: true });
   for (const script of [undefined, 'exit 9', "echo 'No devices were found'", "echo '0, [N/A], [N/A]'"]) {
-    await withProgram(script, async () => assert.equal(await watchMemory(), undefined));
+    await withProgram(script, async () => assert.equal(await monitorMemory(), undefined));
   }
 });

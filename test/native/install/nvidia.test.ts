@@ -4,7 +4,7 @@ import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, afterEach, test } from 'node:test';
-import { hasNvidiaCard, hasNvidiaDevice, readNvidia, shownCards } from '../../../src/native/install/nvidia.js';
+import { hasNvidiaCard, hasNvidiaDevice, readNvidia, visibleCards } from '../../../src/native/install/nvidia.js';
 
 const temporary = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-nvidia-'));
 after(() => fs.rmSync(temporary, { recursive: true }));
@@ -85,11 +85,11 @@ test('hasNvidiaDevice() takes no list of the host for a device of this container
   assert.equal(hasNvidiaDevice(machine({ ...list, 'usr/bin/nvidia-modprobe': '' })), true);
 });
 
-test('shownCards() tells what hides all cards on purpose from what is misspelled', () => {
+test('visibleCards() tells what hides all cards on purpose from what is misspelled', () => {
   const root = machine({ 'dev/nvidia0': '' });
   for (const visible of ['all', 'cuda:0', 'gpu0', 'GPU:0', '"0"']) {
     setVisible(visible);
-    assert.deepEqual([shownCards(), hasNvidiaDevice(root), hasNvidiaCard(root)], ['mistaken', false, true], visible);
+    assert.deepEqual([visibleCards(), hasNvidiaDevice(root), hasNvidiaCard(root)], ['mistaken', false, true], visible);
   }
 });
 

@@ -1,0 +1,162 @@
+/** TensorFlow's tensors in host memory, their handles, and how their values lie in memory. */
+import { NativeError } from '../../errors.js';
+import { attr, type OpAttr } from './attributes.js';
+import type { Context } from './context.js';
+import { copyOut } from './copy.js';
+import type { Library } from './load.js';
+import { DataType, type Pointer } from './signatures.js';
+import { check, INVALID_ARGUMENT, RESOURCE_EXHAUSTED, UNIMPLEMENTED } from './status.js';
+
+/** Values of a tensor as tfjs hands them over or takes them back. */
+export type Values = Float32Array | Int32Array | Uint8Array | BigInt64Array | Uint8Array[];
+
+/** Number of elements of a tensor of that shape. */
+export function volume(shape: readonly number[]): number {
+  return shape.reduce((product, size) => product * size, 1);
+}
+
+const BYTES_PER_ELEMENT: Record<number, number> = {
+  ...{ [DataType.BOOL]: 1, [DataType.UINT8]: 1, [DataType.HALF]: 2, [DataType.FLOAT]: 4, [DataType.INT32]: 4 },
+  ...{ [DataType.INT64]: 8, [DataType.COMPLEX64]: 8, [DataType.DOUBLE]: 8 },
+};
+
+/** @throws NativeError for a type whose tensors cannot be made from bytes. */
+export function bytesPerElement(dtype: number): number {
+  const bytes = BYTES_PER_ELEMENT[dtype];
+  if (bytes !== undefined) return bytes;
+  const reason = 'it is not supported here';
+  throw new NativeError(`Cannot make a tensor of the TensorFlow data type ${dtype}: ${reason}`, UNIMPLEMENTED);
+}
+
+/**
+ * The values as the typed array whose bytes TensorFlow takes. An array that already is one is not copied.
+ * @throws NativeError for a type without a JavaScript array, unless `values` is a view of its bytes.
+ */
+export function typedValues(dtype: number, values: unknown): ArrayBufferView {
+  const list = values as number[];
+  switch (dtype) {
+    case DataType.FLOAT:
+    case DataType.COMPLEX64:
+      return values instanceof Float32Array ? values : Float32Array.from(list);
+    case DataType.INT32:
+      return values instanceof Int32Array ? values : Int32Array.from(list);
+    case DataType.UINT8:
+      return values instanceof Uint8Array ? values : Uint8Array.from(list);
+    case DataType.BOOL: {
+      const bytes = values instanceof Uint8Array ? values : Uint8Array.from(list);
+      // TensorFlow expects that a bool's byte is 0 or 1: not(2) would be 3.
+      return bytes.some((byte) => byte > 1) ? bytes.map(Math.sign) : bytes;
+    }
+  }
+  if (ArrayBuffer.isView(values)) return values;
+  const reason = 'expected a typed array of its bytes';
+  throw new NativeError(`Cannot make a tensor of the TensorFlow data type ${dtype}: ${reason}`, INVALID_ARGUMENT);
+}
+
+/** A new array for so many bytes of a data type. A type without a JavaScript array gives its raw bytes. */
+export function newValues(dtype: number, bytes: number): Exclude<Values, Uint8Array[]> {
+  if (dtype === DataType.FLOAT || dtype === DataType.COMPLEX64) return new Float32Array(bytes / 4);
+  if (dtype === DataType.INT32) return new Int32Array(bytes / 4);
+  if (dtype === DataType.INT64) return new BigInt64Array(bytes / 8);
+  return new Uint8Array(bytes);
+}
+
+/**
+ * A TF_Tensor with memory for its values, in host memory; the caller's.
+ * @throws NativeError (RESOURCE_EXHAUSTED) if there is not enough memory: TensorFlow then gives a tensor at address 0.
+ */
+export function allocateTensor({ c }: Library, dtype: number, shape: readonly number[], bytes: number): Pointer {
+  const tensor = c.TF_AllocateTensor(dtype, BigInt64Array.from(shape, BigInt), shape.length, bytes);
+  if (bytes === 0 || c.TF_TensorData(tensor)) return tensor;
+  c.TF_DeleteTensor(tensor);
+  throw new NativeError(
+    `Cannot make a tensor of shape [${shape}]: OOM when allocating its ${bytes} bytes in host memory, expected them to be free; free some memory, or make the tensor smaller`,
+    RESOURCE_EXHAUSTED,
+  );
+}
+
+/** A handle of a TF_Tensor, which is deleted: the handle keeps the memory. The handle is the caller's. */
+export function handleOf({ library: { c }, status }: Context, tensor: Pointer, shape: readonly number[]): Pointer {
+  const handle = c.TFE_NewTensorHandle(tensor, status);
+  c.TF_DeleteTensor(tensor);
+  check(c, status, `make a tensor of shape [${shape}]`);
+  return handle;
+}
+
+/**
+ * The shape of a tensor. Waits until the op that makes the tensor is done.
+ * @throws NativeError when that op failed.
+ */
+export function shapeOfHandle({ library: { c }, status }: Context, handle: Pointer): number[] {
+  const rank = c.TFE_TensorHandleNumDims(handle, status);
+  check(c, status, 'ask for the shape of a tensor');
+  return Array.from({ length: rank }, (_, i) => {
+    const size = Number(c.TFE_TensorHandleDim(handle, i, status));
+    check(c, status, 'ask for the shape of a tensor');
+    return size;
+  });
+}
+
+/**
+ * A handle of the tensor on `device`, the caller's; `handle` is deleted in any case.
+ * @throws NativeError when it cannot be copied there.
+ */
+export function moveHandle({ library: { c }, status, address }: Context, handle: Pointer, device: string): Pointer {
+  const moved = c.TFE_TensorHandleCopyToDevice(handle, address, device, status);
+  c.TFE_DeleteTensorHandle(handle);
+  check(c, status, `copy a tensor to ${device}`);
+  return moved;
+}
+
+/** Size of a `TF_TString`, which an element of a string tensor is (`tensorflow/c/tf_tstring.h`). */
+const TSTRING_BYTES = 24;
+
+type Execute = (op: string, inputs: Pointer[], attrs: OpAttr[]) => BigUint64Array;
+
+/**
+ * A handle to a new string tensor; the caller's.
+ *
+ * TensorFlow does not free the elements of a tensor that was allocated from outside when a handle outlives it, and other
+ * tensors may share its memory for as long as they live. So an op copies the elements into a tensor of TensorFlow's own,
+ * and the ones made here are freed at once.
+ * @throws NativeError (INVALID_ARGUMENT) if the number of values is not that of the shape.
+ */
+export function stringTensor(
+  context: Context,
+  shape: number[],
+  values: readonly Uint8Array[],
+  execute: Execute,
+): Pointer {
+  const { c } = context.library;
+  const count = volume(shape);
+  if (values.length !== count) {
+    const reason = `${values.length} strings were given`;
+    throw new NativeError(`Cannot make a string tensor of shape [${shape}]: ${reason}`, INVALID_ARGUMENT);
+  }
+  const tensor = allocateTensor(context.library, DataType.STRING, shape, count * TSTRING_BYTES);
+  const data = c.TF_TensorData(tensor);
+  const elements = values.map((_, i) => data + BigInt(i * TSTRING_BYTES));
+  elements.forEach((element, i) => {
+    const bytes = Buffer.from(values[i]!);
+    c.TF_StringInit(element);
+    c.TF_StringCopy(element, bytes, bytes.length);
+  });
+  const handle = handleOf(context, tensor, shape);
+  try {
+    return execute('StringJoin', [handle], [attr.int('N', 1), attr.string('separator', '')])[0]!;
+  } finally {
+    for (const element of elements) c.TF_StringDealloc(element);
+    c.TFE_DeleteTensorHandle(handle);
+  }
+}
+
+/** Copies of `count` strings from `data`, which stays TensorFlow's. */
+export function readStrings(library: Library, data: Pointer, count: number): Uint8Array[] {
+  const { c } = library;
+  return Array.from({ length: count }, (_, i) => {
+    const element = data + BigInt(i * TSTRING_BYTES);
+    const copy = new Uint8Array(c.TF_StringGetSize(element));
+    copyOut(library, copy, c.TF_StringGetDataPointer(element));
+    return copy;
+  });
+}
