@@ -3,6 +3,7 @@ import { existsSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { Config } from '../config/config.js';
+import { withoutRetired } from '../config/file.js';
 import { ConfigError, SplitError, truncate } from '../errors.js';
 import { nonFiniteAsStrings } from '../log.js';
 import { printableLines } from '../printable.js';
@@ -60,8 +61,9 @@ export function earlierRows(folder: string, settings: Record<string, unknown>): 
       `Cannot go on with ${folder}: ${file} is no ablation (${(error as Error).message}); choose another --run`,
     );
   }
-  const different = [...new Set([...Object.keys(settings), ...Object.keys(earlier.settings)])].find(
-    (key) => JSON.stringify(settings[key]) !== JSON.stringify(earlier.settings[key]),
+  const before = withoutRetired(earlier.settings);
+  const different = [...new Set([...Object.keys(settings), ...Object.keys(before)])].find(
+    (key) => JSON.stringify(settings[key]) !== JSON.stringify(before[key]),
   );
   if (different === undefined) return earlier.rows;
   throw new ConfigError(

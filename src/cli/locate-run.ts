@@ -57,7 +57,7 @@ export async function openRun(
     services.stderr.write(`--out has no effect with --run ${run}, which is a path\n`);
   }
   const { folder, saved } = locateRun(run, action, out);
-  const values: Record<string, unknown> = { ...saved.values, fault: null };
+  const values: Record<string, unknown> = { ...saved.values };
   // Another placement needs another number of devices.
   if (sets(flags, 'placement') && !sets(flags, 'devices')) delete values.devices;
   const layers = [

@@ -55,7 +55,6 @@ export function optionOf(flag: Flag): Option {
   if (flag.kind === 'number') option.argParser(numberOrText);
   if (flag.kind === 'path') option.argParser(pathOf(flag.name));
   if (flag.kind === 'list') option.argParser((text: string) => text.split(','));
-  if (flag.group === 'hidden') option.hideHelp();
   if (flag.name === '--epochs') option.conflicts('steps');
   if (flag.name === '--log-every') option.conflicts(['quiet', 'json']); // the last line only, or every step
   return option;

@@ -44,7 +44,7 @@ export function buildProgram(services: Services, done: (exitCode: number) => voi
   const train = add('train', 'train a net, on two devices or on one', async (command) =>
     (await import('./train.js')).trainCommand(layersOf(command), command.opts(), services),
   );
-  addFlags(train, flagNames('net', 'data', 'train', 'hidden'))
+  addFlags(train, flagNames('net', 'data', 'train'))
     .option(...CONFIG_FLAG)
     .option(
       ...([
@@ -59,7 +59,7 @@ export function buildProgram(services: Services, done: (exitCode: number) => voi
   const ablate = add('ablate', 'train nets with one thing changed, and compare them', async (command) =>
     (await import('./ablate.js')).ablateCommand(layersOf(command), variantsOf(command), services),
   );
-  addFlags(ablate, flagNames('net', 'data', 'train', 'hidden'))
+  addFlags(ablate, flagNames('net', 'data', 'train'))
     .option(...CONFIG_FLAG)
     .option('--variants <names>', `variants beside the baseline: ${VARIANT_NAMES.join(',')}`, (text) => text.split(','))
     // As it was called at first; npm has a setting of that name, and takes it in silence.
@@ -75,7 +75,7 @@ export function buildProgram(services: Services, done: (exitCode: number) => voi
   const verify = add('verify', 'compare the split with the reference, step by step', async (command) =>
     (await import('./verify.js')).verifyCommand(layersOf(command), command.opts(), services),
   );
-  addFlags(verify, flagNames('net', 'data', 'hidden'))
+  addFlags(verify, flagNames('net', 'data'))
     .option(...CONFIG_FLAG)
     .option('--steps <n>', 'steps to compare', numberOrText, 10)
     .addOption(
@@ -139,7 +139,7 @@ function variantsOf(command: Command): AblateOptions {
 /** Flags of `verify` that a file of reference values leaves nothing to do: the net, the images and the rates are its own. */
 function besideGolden(): string[] {
   const used = ['devices', 'compile', 'convolutions'];
-  const others = FLAGS.filter(({ group, path }) => ['net', 'data', 'hidden'].includes(group) && !used.includes(path));
+  const others = FLAGS.filter(({ group, path }) => ['net', 'data'].includes(group) && !used.includes(path));
   return others.filter(({ path }) => !path.startsWith('exchange.')).map((flag) => optionOf(flag).attributeName());
 }
 

@@ -12,6 +12,7 @@ import {
 } from '../checkpoint/store.js';
 import { isWeightsName } from '../checkpoint/weights-files.js';
 import { checkRunName } from '../config/config.js';
+import { withoutRetired } from '../config/file.js';
 import { type ConfigLayer, sets } from '../config/layers.js';
 import { PRESETS } from '../config/presets.js';
 import { CheckpointError, ConfigError } from '../errors.js';
@@ -125,7 +126,7 @@ function newest(folder: string): Resume | undefined {
 
 function continued(layers: readonly ConfigLayer[], resume: Resume, place: { run: string; out: string }) {
   const { checkpoint } = resume;
-  const values: Record<string, unknown> = { ...checkpoint.state.config, fault: null };
+  const values = withoutRetired(checkpoint.state.config);
   const asksFor = (key: string) => layers.some((layer) => sets(layer, key));
   // Another placement needs another number of devices.
   if (asksFor('placement') && !asksFor('devices') && given(layers, 'placement') !== values.placement) {

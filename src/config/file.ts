@@ -26,16 +26,21 @@ export function readConfigFile(file: string): ConfigLayer {
       `Cannot read the config file ${file}: it has ${truncate(JSON.stringify(values), 40)}, expected a JSON object`,
     );
   }
-  replaceRetired(values as Record<string, unknown>);
-  expandPaths(values as Record<string, unknown>, file);
-  return { file, values: values as Record<string, unknown> };
+  const kept = withoutRetired(values as Record<string, unknown>);
+  expandPaths(kept, file);
+  return { file, values: kept };
 }
 
-/** Replaces settings of earlier versions, which their runs have in `config.json`. What they chose is now automatic. */
-function replaceRetired(values: Record<string, unknown>): void {
-  if (values.compile === 'grappler') values.compile = 'on';
-  const { exchange } = values;
-  if (typeof exchange === 'object' && exchange !== null && 'overlap' in exchange) delete exchange.overlap;
+/**
+ * Settings as this version has them: earlier ones wrote settings into their files whose choice is now automatic, and `fault`,
+ * which was for tests.
+ */
+export function withoutRetired({ fault: _, ...values }: Record<string, unknown>): Record<string, unknown> {
+  const { exchange, compile } = values;
+  const kept = { ...values, ...(compile === 'grappler' && { compile: 'on' }) };
+  if (typeof exchange !== 'object' || exchange === null || !('overlap' in exchange)) return kept;
+  const { overlap: __, ...others } = exchange;
+  return { ...kept, exchange: others };
 }
 
 /** Puts the home folder in place of `~`. @throws ConfigError if there is no home folder. */

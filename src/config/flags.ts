@@ -16,7 +16,7 @@ export interface Flag {
   /** The heading above the flag in the help. */
   heading: string;
   /** The commands that take it. `net`: all that build a net; `data`: all that also read images; `train`: the trainings. */
-  group: 'net' | 'data' | 'train' | 'hidden';
+  group: 'net' | 'data' | 'train';
 }
 
 type Row = Omit<Flag, 'heading' | 'group'>;
@@ -96,5 +96,4 @@ export const FLAGS: readonly Flag[] = [
     path('--out <folder>', 'out', 'folder of all runs'),
     off('--no-check', 'check', 'skip the check against the reference at the start'),
   ]),
-  ...section('Tests:', 'hidden', [text('--fault <spec>', 'fault', 'inject a fault')]),
 ];

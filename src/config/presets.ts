@@ -29,7 +29,6 @@ const COMMON = {
   compile: 'on',
   convolutions: 'auto',
   check: true,
-  fault: null,
 } as const;
 
 const COMMON_NET = { width: 1, init: 'table', dropout: true } as const;

@@ -101,15 +101,6 @@ const INEFFECTIVE: readonly Rule[] = [
     reason: ({ placement }) =>
       placement === 'single' ? 'with --placement single, which is the reference itself' : undefined,
   },
-  {
-    path: 'fault',
-    reason: (config) => {
-      const { fault, exchange } = config;
-      if (fault === 'wrong-bytes@device' && exchange.transport !== 'device') return 'without --exchange device';
-      const isAtSite = /^(?!nan@)[a-z-]+@(?!open|forward|backward|update|evaluate|checkpoint|data)/.test(fault ?? '');
-      return isAtSite ? onOneDevice(config) : undefined;
-    },
-  },
   { path: 'net.dropout', harmless: true, reason: withoutLayers('dropout') },
   { path: 'net.norm', harmless: true, reason: withoutLayers('norm', 'mapNorm') },
   {

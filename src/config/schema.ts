@@ -188,8 +188,6 @@ export const CONFIG_SCHEMA = keys({
   convolutions: oneOf(['auto', 'direct']),
   /** Whether a short comparison with the reference comes before the first step. */
   check: bool,
-  /** A fault to inject, for tests. */
-  fault: text.nullable(),
 });
 
 type Immutable<T> = T extends object ? { readonly [Key in keyof T]: Immutable<T[Key]> } : T;

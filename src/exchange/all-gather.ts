@@ -32,18 +32,11 @@ export interface GatherSite {
  * half, sends the one for the peer's, and adds what the peer sends for its own. At a site with a home only the other
  * tower sends, and only the home sends a gradient back.
  * @param own this tower's half, channels last.
- * @param swap puts the halves in the wrong order: a fault, for tests.
  * @returns [..., 2C]; in the tower that is not the home a scalar 0, whose gradient brings the peer's: it has to be part
  * of what that tower differentiates.
  * @throws ExchangeError when the peer is gone.
  */
-export function allGather(
-  own: tf.Tensor,
-  site: GatherSite,
-  tower: 0 | 1,
-  exchanger: Exchanger,
-  swap = false,
-): tf.Tensor {
+export function allGather(own: tf.Tensor, site: GatherSite, tower: 0 | 1, exchanger: Exchanger): tf.Tensor {
   const shape = own.shape;
   const forward = { site: site.name, direction: 'forward' } as const;
   const backward = { site: site.name, direction: 'backward' } as const;
@@ -54,7 +47,7 @@ export function allGather(
     })(own);
   }
   const axis = own.rank - 1;
-  const isFirst = (tower === 0) !== swap;
+  const isFirst = tower === 0;
   return tf.customGrad((x) => {
     const half = x as tf.Tensor;
     if (site.home === undefined) exchanger.send(half, forward);

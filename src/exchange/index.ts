@@ -14,8 +14,6 @@ export {
   takeExecutor,
   withdrawCancellation,
 } from './mailbox.js';
-export { stall } from './stall.js';
-export { TAMPER_KINDS, TamperedMailbox, type Tampering } from './tamper.js';
 export {
   type Costs,
   type Described,

@@ -4,7 +4,6 @@ import * as errors from '../errors.js';
 import { packControl, unpackControl } from '../exchange/index.js';
 import { runningSleep } from '../running-time.js';
 import { abortTowers, reapTower } from './abort.js';
-import { HEAP_FAULT_MB } from './fault.js';
 import { placeOf } from './place.js';
 import type { Command, Envelope, Replies, TowerSetup } from './protocol.js';
 
@@ -39,7 +38,6 @@ export function startTower(setup: TowerSetup, workerFile = new URL('./worker.js'
     maxThreads: 1,
     concurrentTasksPerWorker: 1,
     idleTimeout: Number.POSITIVE_INFINITY,
-    ...(setup.fault?.startsWith('heap@') && { resourceLimits: { maxOldGenerationSizeMb: HEAP_FAULT_MB } }),
     // Otherwise an idle thread blocks, and hears nothing.
     atomics: 'disabled',
   });

@@ -95,13 +95,10 @@ export interface DeviceLink {
 export class DeviceExchange {
   readonly #out: TensorQueue;
   readonly #in: TensorQueue;
-  readonly #isWrong: boolean;
 
-  /** @param isWrong what comes is not what was sent: a fault, for tests. */
-  constructor({ own, peer, name, part }: DeviceLink, isWrong = false) {
+  constructor({ own, peer, name, part }: DeviceLink) {
     this.#out = new TensorQueue({ device: own, sharedName: `${name}_${part}` });
     this.#in = new TensorQueue({ device: peer, sharedName: `${name}_${1 - part}` });
-    this.#isWrong = isWrong;
   }
 
   /**
@@ -112,8 +109,7 @@ export class DeviceExchange {
     const receive: Exchanger['receive'] = (shape, place) => {
       // First: a queue is waited at without a deadline.
       notices?.hear(shape, place);
-      const tensor = isRecorded ? this.#in.receive(shape) : this.#in.take().toTensor();
-      return this.#isWrong ? tf.mul(tensor, -1) : tensor;
+      return isRecorded ? this.#in.receive(shape) : this.#in.take().toTensor();
     };
     return {
       send: (tensor, place) => {

@@ -21,8 +21,6 @@ export interface PartOptions {
   ops: Ops;
   /** Names of the part's parameters, in order. */
   names: readonly string[];
-  /** The site where halves are put together in the wrong order: a fault, for tests. */
-  swapAt?: string | undefined;
 }
 
 /** Which pass. */
@@ -137,7 +135,7 @@ export class NetPart {
     { exchanger }: PassHooks,
     capture: Run['capture'],
   ): { output: tf.Tensor } | { sent: tf.Tensor } {
-    const { net, part, ops, names, swapAt } = this.options;
+    const { net, part, ops, names } = this.options;
     const run: Run = {
       ...{ ops, training },
       parameters: new Map(names.map((name, i) => [name, parameters[i]!])),
@@ -152,7 +150,7 @@ export class NetPart {
       this.#segments,
       part,
       images,
-      (own, site) => allGather(own, site, part, exchanger!, swapAt === site.name),
+      (own, site) => allGather(own, site, part, exchanger!),
       (segment, x) => runSegment(segment, part, x, run),
     );
   }

@@ -31,7 +31,6 @@ export interface TowerSetup {
   peer?: PeerSetup;
   exchangeTimeoutMs: number;
   exchange: ExchangeOptions;
-  fault: string | null;
 }
 
 /** How a tower reaches the other one. */

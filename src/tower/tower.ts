@@ -10,7 +10,6 @@ import { backingDevice, currentBinding, useDevice } from '../native/binding/back
 import { borrowTensor } from '../native/binding/borrow.js';
 import { copyTensor, settle, tensorFrom } from '../native/binding/tensors.js';
 import { isCancelled } from '../native/c/status.js';
-import { type Fault, type FaultPhase, parseFault, strike } from './fault.js';
 import { checkGradients, exchangeNorms, type Norms } from './gradient-check.js';
 import { KeptTensors } from './kept.js';
 import { type LayerActivations, measure, openMeasure } from './layer-statistics.js';
@@ -40,12 +39,10 @@ export class Tower {
   readonly #setup: TowerSetup;
   readonly #net: Net;
   readonly #parameters: Parameters;
-  readonly #fault: Fault;
   readonly #ops: NativeOps | undefined;
   readonly #peer: Peer | undefined;
   readonly #function: TowerFunction;
   readonly #kept = new KeptTensors();
-  #step = 0;
 
   /** @throws SetupError, NativeError for a device that is not there; ConfigError for a net that does not fit. */
   constructor(setup: TowerSetup) {
@@ -53,20 +50,18 @@ export class Tower {
     const { part, net, seed, compile } = setup;
     this.#setup = setup;
     this.#net = buildNet(net);
-    this.#fault = parseFault(setup.fault, this.#net);
     const own = parametersOf(this.#net, part === 'whole' ? undefined : part);
     this.#parameters = new Parameters(own, net.init, setup.optimizer, seed, compile);
     this.#ops = setup.ops === 'native' ? nativeOps(setup.convolutions) : undefined;
-    this.#peer = peerOf(setup, this.#fault);
+    this.#peer = peerOf(setup);
     this.#function = new TowerFunction({
       ...{ net: this.#net, part, seed, compile, ops: this.#ops ?? TFJS_OPS, names: this.#parameters.names },
-      ...{ swapAt: this.#fault.swapAt, peer: this.#peer, readParameters: () => this.#parameters.read() },
+      ...{ peer: this.#peer, readParameters: () => this.#parameters.read() },
     });
     this.#setChecksums();
   }
 
   open(): OpenReply {
-    this.#strike('open');
     warmUp(this.#setup, this.#net, this.#ops ?? TFJS_OPS);
     const first = this.#parameters.readOne(this.#parameters.names[0]!);
     const sum = tf.sum(first); // an op's result, not only what was put there
@@ -95,8 +90,6 @@ export class Tower {
   step(command: StepCommand): StepReply {
     const { step, learningRate, epoch, update, keep, checksum } = command;
     const started = performance.now();
-    this.#step = step;
-    this.#strike('forward');
     this.#kept.clear();
     this.#setChecksums(checksum);
     this.#takeCosts();
@@ -106,7 +99,6 @@ export class Tower {
       const { labelValues, ...batch } = this.#batch(command, keep);
       const answering: Answering = {
         onForward: (loss, logits) => {
-          this.#strike('backward');
           if (loss && logits) answers = answersOf(loss, logits, labelValues, command);
         },
         onGradients: (squares) => {
@@ -118,7 +110,6 @@ export class Tower {
     });
     if (keep) this.#kept.keep(captured, gradients, this.#parameters.described);
     try {
-      this.#strike('update');
       if (update) {
         checkGradients(norms!, gradients, this.#parameters.described, command, this.#setup.part);
         this.#parameters.update(gradients, learningRate, epoch);
@@ -133,7 +124,6 @@ export class Tower {
 
   /** Sums over a batch, without dropout. @param scores takes the logits [count, K], if it is there. */
   evaluate(command: BatchCommand, scores?: Float32Array): EvaluateReply {
-    this.#strike('evaluate');
     let reply: EvaluateReply = {};
     this.#look(command, false, (loss, logits, labels) => {
       const values = logits.dataSync() as Float32Array;
@@ -184,7 +174,6 @@ export class Tower {
   }
 
   snapshot(target: Uint8Array): void {
-    this.#strike('checkpoint');
     this.#parameters.snapshot(target);
   }
 
@@ -199,16 +188,6 @@ export class Tower {
     this.#peer?.device?.dispose();
     this.#ops?.dispose();
     this.#parameters.dispose();
-  }
-
-  /** Does what the fault says, if it says it of this tower, here and now. */
-  #strike(phase: FaultPhase): void {
-    const { part } = this.#setup;
-    if (part !== 0) strike(this.#fault, phase, this.#step);
-    const { nan } = this.#fault;
-    if (!nan || phase !== 'forward' || nan.step !== this.#step) return;
-    const kernel = this.#parameters.described.find((each) => each.layer === nan.layer && each.role === 'kernel');
-    if (kernel) this.#parameters.put(kernel.name, new Float32Array(volume(kernel.shape)).fill(Number.NaN));
   }
 
   /** Whether messages from here on have a checksum: always by the settings, or for once. */

@@ -62,10 +62,7 @@ function batchOf(images: readonly string[]): string {
 }
 
 async function firstBad(step: number, team: Team, feeder: BatchFeeder, config: Config): Promise<string | undefined> {
-  const whole = await openTeam(
-    { ...config, placement: 'single', fault: null, compile: 'off', weights: null },
-    feeder.slots,
-  );
+  const whole = await openTeam({ ...config, placement: 'single', compile: 'off', weights: null }, feeder.slots);
   try {
     const target = whole.towers[0]!;
     for (const tower of team.towers) {

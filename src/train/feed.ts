@@ -17,10 +17,8 @@ import {
 } from '../data/index.js';
 import { DataError } from '../errors.js';
 import { usableCores } from '../limits.js';
-import { buildNet } from '../model/net.js';
 import { bytesToAlignment } from '../native/c/copy.js';
 import { cacheFolder } from '../native/install/library.js';
-import { parseFault } from '../tower/fault.js';
 import { ANSWER_FACTOR, inTime } from './deadline.js';
 
 /** Who hears what happens on the way, and what is known already. */
@@ -74,7 +72,6 @@ export async function openFeed(config: Config, ui: FeedUi = {}): Promise<Feed> {
     onUnreadable: (image: Unreadable) => warn(skipped(image)),
     bytesToAlignment,
     views: ui.views ?? 1,
-    fault: parseFault(config.fault, buildNet(net)).data,
   };
   return { dataset, feeder: withDeadline(openFeeder(options), ANSWER_FACTOR * config.exchangeTimeoutMs), statistics };
 }

@@ -105,7 +105,7 @@ async function runSide(
       placement: side === 'towers' ? 'split' : 'single',
       ops: side === 'towers' ? 'native' : 'tfjs',
       ...{ devices, exchange, exchangeTimeoutMs, compile, convolutions },
-      ...{ net, seed: 0, batchSize: file.batch, fault: null },
+      ...{ net, seed: 0, batchSize: file.batch },
       optimizer: {
         ...RULE,
         learningRate: file.optimizer.lr,

@@ -49,7 +49,6 @@ export type TeamConfig = Pick<
   | 'seed'
   | 'batchSize'
   | 'exchangeTimeoutMs'
-  | 'fault'
 > &
   Partial<Pick<TowerSetup, 'ops'> & Pick<Config, 'weights' | 'out'>>;
 
@@ -61,8 +60,8 @@ const ECHO_MS = 3_000;
  * Starts the towers and has them make their parameters, or gives them those that the settings name.
  * @param slots batch slots, of the feeder.
  * @param note takes a sentence where a GPU takes long to open, and where device to device is faster than msgpack.
- * @throws NativeError for a device that is not there; CheckpointError for weights that do not fit; ConfigError for a net or
- * a fault that is none.
+ * @throws NativeError for a device that is not there; CheckpointError for weights that do not fit; ConfigError for
+ * a net that cannot be built.
  */
 export async function openTeam(
   config: TeamConfig,
@@ -80,7 +79,6 @@ export async function openTeam(
     batchSize,
     exchange,
     exchangeTimeoutMs,
-    fault,
     devices,
     ops = 'native',
     compile,
@@ -92,7 +90,6 @@ export async function openTeam(
       ...{ convolutions, context: contextOptions(config.net.table, devices) },
       exchange,
       device: tensorflowName(devices[i] ?? devices[0]!),
-      fault,
       ...(mailboxes && { peer: { mailboxes, name, device: tensorflowName(devices[1 - i] ?? devices[0]!) } }),
     };
     return startTower(setup);

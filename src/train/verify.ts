@@ -143,7 +143,7 @@ export async function refuseFallback(team: Team): Promise<void> {
 
 /** The whole net on the first device, with the same ops: what differs is the split's doing alone. */
 function referenceOf(config: Config): TeamConfig {
-  return { ...config, placement: 'single', fault: null };
+  return { ...config, placement: 'single' };
 }
 
 async function compareStep(

@@ -12,7 +12,7 @@ import { DEVICES, roomWith, run } from './stand-ins.js';
 
 const out = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-commands-'));
 after(() => fs.rmSync(out, { recursive: true, force: true }));
-await run(['train', '--out', out, '--run', 'r', '--preset', 'lenet', '--batch-size', '6', '--fault', 'x@y']);
+await run(['train', '--out', out, '--run', 'r', '--preset', 'lenet', '--batch-size', '6']);
 
 function evaluating(calls: [Config, string][] = [], loss = 0.5) {
   const evaluateRun: TrainRoom['evaluateRun'] = async (config, folder) => {
@@ -29,7 +29,7 @@ test('eval prints what a run is worth, with the settings it was trained with', a
   const line = `${folder}: loss 0.5000  top-1 0.8000  top-5 0.9900  (1,000 test images)\n`;
   assert.deepEqual([exitCode, stdout.text, stderr.text], [0, line, '']);
   const [config, where] = calls[0]!;
-  assert.deepEqual([where, config.preset, config.batchSize, config.fault], [folder, 'lenet', 6, null]);
+  assert.deepEqual([where, config.preset, config.batchSize], [folder, 'lenet', 6]);
 });
 
 test('eval changes where a run is evaluated', async () => {

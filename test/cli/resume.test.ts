@@ -4,6 +4,8 @@ import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { after } from 'node:test';
+import { earlierRows, settingsOf } from '../../src/cli/ablation.js';
+import { locateRun, savedConfig } from '../../src/cli/locate-run.js';
 import { findContinuation } from '../../src/cli/resume.js';
 import { resolveConfig } from '../../src/config/config.js';
 import { putCheckpoint } from '../checkpoint/put-checkpoint.js';
@@ -25,4 +27,22 @@ test('--weights beside --resume is said to do nothing, unless the run began with
     assert.deepEqual(notes.slice(1), said);
     assert.equal(resolveConfig(layers, MACHINE).config.weights, 'earlier');
   }
+});
+
+test('files of earlier versions, which had the setting `fault`, are still read', () => {
+  const earlier = { ...config, fault: null };
+  const saved = putCheckpoint(join(out, 'earlier'), 5, { config: earlier });
+  const { layers } = findContinuation([flags({ run: 's' })], saved, false);
+  assert.deepEqual(resolveConfig(layers, MACHINE).config.net, config.net);
+  fs.writeFileSync(join(out, 'earlier', 'config.json'), JSON.stringify(earlier));
+  const located = locateRun('earlier', 'evaluate', out);
+  assert.deepEqual(savedConfig(located, { now: () => new Date() }), config);
+  const ablation = join(out, 'ablation');
+  fs.mkdirSync(ablation);
+  const settings = settingsOf(config);
+  fs.writeFileSync(
+    join(ablation, 'ablation.json'),
+    JSON.stringify({ settings: { ...settings, fault: null }, rows: [] }),
+  );
+  assert.deepEqual(earlierRows(ablation, settings), []);
 });

@@ -62,7 +62,7 @@ test('verify names the first tensor that differs, and ends with exit code 1', as
 test('verify compares ten steps of the split, or those asked for', async () => {
   const calls: [Config, { steps: number }][] = [];
   await run(['verify'], verifying(AGREE, calls));
-  await run(['verify', '--steps', '3', '--batch-size', '6', '--fault', 'swap-channels@conv3'], verifying(AGREE, calls));
+  await run(['verify', '--steps', '3', '--batch-size', '6'], verifying(AGREE, calls));
   assert.deepEqual(
     calls.map(([{ placement }, { steps }]) => [placement, steps]),
     [
@@ -70,7 +70,7 @@ test('verify compares ten steps of the split, or those asked for', async () => {
       ['split', 3],
     ],
   );
-  assert.deepEqual([calls[1]![0].batchSize, calls[1]![0].fault], [6, 'swap-channels@conv3']);
+  assert.equal(calls[1]![0].batchSize, 6);
 });
 
 test('verify refuses a number of steps that is none', async () => {

@@ -40,3 +40,10 @@ test('readConfigFile() says in a sentence that names the file why it cannot be r
     );
   }
 });
+
+test('readConfigFile() leaves out settings of earlier versions', () => {
+  const earlier = fileWith(
+    '{"seed": 3, "fault": null, "compile": "grappler", "exchange": {"overlap": true, "dtype": "float16"}}',
+  );
+  assert.deepEqual(readConfigFile(earlier).values, { seed: 3, compile: 'on', exchange: { dtype: 'float16' } });
+});

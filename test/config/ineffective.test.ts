@@ -38,9 +38,6 @@ const CASES: [so: Values, set: Values, flag: string, key: string, why: RegExp][]
   ],
   [SINGLE, { exchange: { checksum: true } }, '--exchange-checksum', 'exchange.checksum', /one device has nothing/],
   [SINGLE, { exchangeTimeoutMs: 5 }, 'exchangeTimeoutMs', 'exchangeTimeoutMs', /one device has nothing to exchange/],
-  [SINGLE, { fault: 'lost@conv3:1' }, '--fault', 'fault', /one device has nothing to exchange/],
-  [SINGLE, { fault: 'swap-channels@conv3' }, '--fault', 'fault', /one device has nothing to exchange/],
-  [{}, { fault: 'wrong-bytes@device' }, '--fault', 'fault', /without --exchange device/],
   [
     { exchange: { transport: 'device' } },
     { exchange: { checksum: true } },
@@ -113,10 +110,6 @@ test('a setting that has no effect is said when a config file sets it', () => {
 test('what does something is taken in silence', () => {
   const pairs: [so: Values, set: Values][] = [
     [{}, { devices: ['CPU:0', 'CPU:1'], exchange: { dtype: 'float16', checksum: true }, exchangeTimeoutMs: 5 }],
-    [{}, { exchange: { transport: 'device' }, fault: 'wrong-bytes@device' }],
-    [{}, { exchange: { transport: 'device' }, fault: 'flipped@conv3:1' }],
-    [SINGLE, { devices: ['CPU:1'], fault: 'throw@forward:2' }],
-    [SINGLE, { fault: 'nan@conv1:2' }],
     [{ data: { source: '/files' } }, { data: { onBadImage: 'skip' } }],
     [{ data: { source: '/none' } }, { data: { onBadImage: 'skip' } }],
     [{ ...LENET, data: { resize: 32 } }, { data: { randomCrop: true, cropGroup: 4 } }],

@@ -2,11 +2,13 @@
  * Teams whose batch slot is filled with what are no numbers as soon as a command is done, for tests. As a program
  * (`--expose-gc`) it opens, fails and closes some, one after the other, and prints `done`.
  */
+import '../faults/workers.js';
 import assert from 'node:assert/strict';
 import { createSlot, slotViews } from '../../src/data/index.js';
 import { volume } from '../../src/model/net.js';
 import { bytesToAlignment } from '../../src/native/c/copy.js';
 import { openTeam } from '../../src/train/team.js';
+import { withFault } from '../faults/fault.js';
 import { smallConfig, smallNet } from './teams.js';
 
 const STEPS = 3;
@@ -56,7 +58,7 @@ const FAULTS = [null, 'throw@backward:2', 'exit@backward:2', 'throw@forward:2', 
 
 if (process.argv[1] === new URL(import.meta.url).pathname) {
   for (const fault of FAULTS) {
-    const outcome = await run({ fault, exchangeTimeoutMs: 1500 }, 0).then(
+    const outcome = await withFault(fault, () => run({ exchangeTimeoutMs: 1500 }, 0)).then(
       () => null,
       ({ message }: Error) => message,
     );

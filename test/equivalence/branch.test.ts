@@ -1,4 +1,5 @@
 /** A branch: it goes on from a checkpoint under another name, with another rate, schedule, momentum and decay. */
+import '../faults/workers.js';
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -9,6 +10,7 @@ import { main } from '../../src/cli.js';
 import { configHash } from '../../src/train/resume.js';
 import { Screen } from '../cli/stand-ins.js';
 import { fewImages } from '../data/sets.js';
+import { withFault } from '../faults/fault.js';
 import { losses, newest, of, trainLenet } from './goes-on.js';
 import { DEVICES, SINGLE } from './teams.js';
 
@@ -102,8 +104,8 @@ async function command(...argv: string[]) {
 
 test('the line that the end of a training advises works as it stands', async () => {
   const flags = `--preset lenet --batch-size 80 --lr 0.5 --steps 4 --checkpoint-every 1 --placement single --devices ${DEVICES[0]}`;
-  const fault = ['--fault', 'nan@conv2:3', '--out', out, '--run', 'nan', '--data', FEW];
-  const failed = await command('train', ...flags.split(' '), ...fault);
+  const where = ['--out', out, '--run', 'nan', '--data', FEW];
+  const failed = await withFault('nan@conv2:3', () => command('train', ...flags.split(' '), ...where));
   assert.equal(failed.exitCode, 1);
   const [, line] = /; go on with (--resume .*)\n$/.exec(failed.stderr)!;
   assert.equal(

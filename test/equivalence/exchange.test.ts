@@ -1,4 +1,5 @@
 /** Every way to cross computes the same. */
+import '../faults/workers.js';
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -10,6 +11,7 @@ import type { LogEvent } from '../../src/log.js';
 import { train, verify } from '../../src/train/index.js';
 import { openTeam } from '../../src/train/team.js';
 import { fewImages } from '../data/sets.js';
+import { withFault } from '../faults/fault.js';
 import { smallConfig, smallNet } from './teams.js';
 
 const folder = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-exchange-'));
@@ -46,9 +48,10 @@ test('train() falls back to msgpack when what comes by device is wrong, and says
   const events: LogEvent[] = [];
   const config = smallConfig({
     ...{ ...smallNet('lenet', fewImages(folder)), out: folder, run: 'fallback', steps: 2 },
-    ...{ exchange: { transport: 'device' }, fault: 'wrong-bytes@device' },
+    exchange: { transport: 'device' },
   });
-  const { exitCode } = await train(config, { report: (e) => events.push(e), signal: new AbortController().signal });
+  const ui = { report: (event: LogEvent) => events.push(event), signal: new AbortController().signal };
+  const { exitCode } = await withFault('wrong-bytes@device', () => train(config, ui));
   assert.equal(exitCode, 0);
   const warning = events.find(({ event }) => event === 'warning') as Extract<LogEvent, { event: 'warning' }>;
   assert.match(warning.message, /goes by msgpack: the self-test of device to device failed \(forward at conv2\)/);
@@ -59,10 +62,10 @@ for (const kind of ['evaluate', 'measure'] as const) {
   test(`with --exchange-checksum the first ${kind} of a team finds a flipped bit, before any step`, async () => {
     const found: unknown[] = [];
     for (const checksum of [true, false]) {
-      const config = smallConfig({ ...smallNet('lenet'), exchange: { checksum }, fault: 'flipped@conv2:1' });
+      const config = smallConfig({ ...smallNet('lenet'), exchange: { checksum } });
       const { inputSize, inputChannels } = config.net;
       const slot = new SharedArrayBuffer(slotBytes(config.batchSize, inputSize, inputChannels));
-      const team = await openTeam(config, [slot]);
+      const team = await withFault('flipped@conv2:1', () => openTeam(config, [slot]));
       try {
         found.push(
           await team.ask({ kind, slot: 0, count: config.batchSize, step: 1 }).then(

@@ -1,4 +1,5 @@
 /** Whole runs: split and single have the same losses, and their weights convert into each other. */
+import '../faults/workers.js';
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -8,6 +9,7 @@ import type { Config } from '../../src/config/config.js';
 import type { LogEvent } from '../../src/log.js';
 import { evaluateRun, train } from '../../src/train/index.js';
 import { fewImages } from '../data/sets.js';
+import { withFault } from '../faults/fault.js';
 import { DEVICES, SINGLE, smallConfig, smallNet } from './teams.js';
 
 const folder = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-train-'));
@@ -159,7 +161,7 @@ test('train() stops before the update when the loss is not finite, and says at w
 });
 
 test('train() does not start when split and reference differ', async () => {
-  const { events, result } = await run({ run: 'swapped', fault: 'swap-channels@fc6' });
+  const { events, result } = await withFault('swap-channels@fc6', () => run({ run: 'swapped' }));
   assert.equal(result.exitCode, 1);
   assert.equal(of(events, 'train_step').length, 0);
   assert.match(of(events, 'run_end')[0]!.error!, /differs from the reference, first in tower0\/fc6\/input/);

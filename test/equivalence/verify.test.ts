@@ -1,4 +1,5 @@
 /** The split computes what the reference computes: every net, activations, gradients, parameters, losses. */
+import '../faults/workers.js';
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -6,6 +7,7 @@ import { join } from 'node:path';
 import test, { after } from 'node:test';
 import { verify } from '../../src/train/index.js';
 import { fewImages } from '../data/sets.js';
+import { withFault } from '../faults/fault.js';
 import { ON_GPU, SMALL_NETS, smallConfig, smallNet } from './teams.js';
 
 const folder = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-verify-'));
@@ -26,11 +28,8 @@ for (const table of Object.keys(SMALL_NETS) as (keyof typeof SMALL_NETS)[]) {
 
 test('verify() finds halves that come together in the wrong order, and names the site', async () => {
   for (const site of ['conv3', 'fc6', 'fc7']) {
-    const result = await verify(
-      smallConfig({ ...smallNet('paper'), fault: `swap-channels@${site}` }),
-      { steps: 2 },
-      quiet,
-    );
+    const config = smallConfig({ ...smallNet('paper') });
+    const result = await withFault(`swap-channels@${site}`, () => verify(config, { steps: 2 }, quiet));
     assert.deepEqual([result.passed, result.firstDivergent], [false, `tower0/${site}/input`]);
     assert.equal(result.losses.length, 1, 'it stops at the first step that differs');
   }

@@ -101,7 +101,6 @@ test('train refuses what makes no run with one sentence, before it starts', () =
     [['--data', empty], 1, /the folder holds none of its files/],
     [['--data', truncated], 1, /train-images-idx3-ubyte/],
     [['--data', labels], 1, /200/],
-    [['--fault', 'no-such@fault'], 2, /--fault is "no-such@fault"/],
     [['--input-size', '2'], 2, /Cannot build the net/],
   ];
   for (const [args, expected, message] of cases) {

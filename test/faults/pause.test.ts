@@ -10,6 +10,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { eventsIn } from '../../scripts/signals-test.js';
 import { lenetFlags } from '../data/sets.js';
+import { childWithFault } from './fault.js';
 
 const CLI = fileURLToPath(new URL('../../src/cli.js', import.meta.url));
 const folder = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-pause-'));
@@ -23,10 +24,11 @@ const STEPS = 20;
 test('train goes on after SIGSTOP and SIGCONT, however long that was', { timeout: 120_000 }, async () => {
   const config = join(folder, 'config.json');
   fs.writeFileSync(config, JSON.stringify({ exchangeTimeoutMs: EXCHANGE_TIMEOUT_MS }));
-  const flags = ['--no-check', '--log-every', '1', '--fault', 'slow@forward:6', '--steps', String(STEPS)];
+  const flags = ['--no-check', '--log-every', '1', '--steps', String(STEPS)];
   const args = ['--config', config, '--run', 'paused', ...flags];
-  const child = spawn(process.execPath, [CLI, 'train', ...lenetFlags(folder), ...args], {
-    cwd: folder,
+  const { args: node, env } = childWithFault('slow@forward:6');
+  const child = spawn(process.execPath, [...node, CLI, 'train', ...lenetFlags(folder), ...args], {
+    ...{ cwd: folder, env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let [stdout, stderr, isPaused] = ['', '', false];

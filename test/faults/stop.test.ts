@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import sharp from 'sharp';
 import { checkpointsFolder, newestCheckpoint, stepsIn } from '../../src/checkpoint/store.js';
 import { lenetFlags } from '../data/sets.js';
+import { childWithFault } from './fault.js';
 
 const CLI = fileURLToPath(new URL('../../src/cli.js', import.meta.url));
 const folder = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-stop-'));
@@ -26,9 +27,17 @@ const LENET = ['train', ...lenetFlags(folder), '--momentum', '0.9'];
 /** Where reading all of the sample, or an evaluation of it, is to be long enough for the signal. */
 const EMBEDDED = ['--data', 'embedded'];
 
+const NO_FAULT: ReturnType<typeof childWithFault> = { args: [], env: process.env };
+
 /** Trains, and calls `act` once stdout has the cue. */
-function trainUntil(args: readonly string[], cue: string | RegExp, act: (child: ChildProcess) => void): Promise<Ended> {
-  const child = spawn(process.execPath, [CLI, ...LENET, ...args], { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] });
+function trainUntil(
+  args: readonly string[],
+  cue: string | RegExp,
+  act: (child: ChildProcess) => void,
+  { args: node, env } = NO_FAULT,
+): Promise<Ended> {
+  const program = [...node, CLI, ...LENET, ...args];
+  const child = spawn(process.execPath, program, { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'], env });
   let [stdout, stderr, done] = ['', '', false];
   child.stdout.on('data', (bytes) => {
     stdout += bytes;
@@ -153,10 +162,11 @@ test('train stops in an evaluation, saves, and evaluates when it is resumed', as
 test('train leaves at once with the second signal, and the checkpoints stay whole', async () => {
   // A step that does not end, so that the run is there yet when the second one comes.
   const args = ['--run', 'twice', '--no-check', '--steps', '4000', '--checkpoint-every', '1'];
-  const ended = await trainUntil([...args, '--fault', 'hang@forward:31'], 'step   30/', (child) => {
+  const killTwice = (child: ChildProcess) => {
     setTimeout(() => child.kill('SIGTERM'), 1_000); // in that step by then
     setTimeout(() => child.kill('SIGTERM'), 2_500);
-  });
+  };
+  const ended = await trainUntil(args, 'step   30/', killTwice, childWithFault('hang@forward:31'));
   assert.deepEqual([ended.code, ended.signal], [null, 'SIGTERM']);
   const { found, skipped } = newestCheckpoint(checkpoints('twice'));
   assert.ok(found!.state.step >= 28);

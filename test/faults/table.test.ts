@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { checkpointsFolder, newestCheckpoint } from '../../src/checkpoint/store.js';
 import { lenetFlags } from '../data/sets.js';
 import { DEVICES } from '../equivalence/teams.js';
+import { childWithFault } from './fault.js';
 
 const CLI = fileURLToPath(new URL('../../src/cli.js', import.meta.url));
 const folder = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-faults-'));
@@ -49,10 +50,11 @@ interface Ended {
 }
 
 /** Trains in a process group of its own, with a standard input on which nothing comes. */
-function train(run: string, args: readonly string[]): Promise<Ended> {
+function train(run: string, args: readonly string[], fault?: string): Promise<Ended> {
   const started = performance.now();
-  const child = spawn(process.execPath, [CLI, 'train', ...LENET, ...RUN, '--run', run, ...args], {
-    cwd: folder,
+  const { args: node, env } = fault === undefined ? { args: [], env: process.env } : childWithFault(fault);
+  const child = spawn(process.execPath, [...node, CLI, 'train', ...LENET, ...RUN, '--run', run, ...args], {
+    ...{ cwd: folder, env },
     detached: true,
     stdio: ['pipe', 'ignore', 'pipe'],
   });
@@ -267,7 +269,7 @@ describe('train ends', { concurrency: 3 }, () => {
     const skip =
       REST.includes(name) && process.env.FAULTS !== 'all' && 'FAULTS=all npm test -- faults/table runs it too';
     test(`train with ${name} ends as documented`, { timeout: 120_000, skip }, async () => {
-      const ended = await train(run, ['--fault', fault, ...check, ...args]);
+      const ended = await train(run, [...check, ...args], name.replace(/ device.*/, ''));
       assert.deepEqual([ended.code, ended.signal], [message ? 1 : 0, null], ended.stderr);
       const [, said] = /^error: ([^\n]+)\n$/.exec(ended.stderr) ?? [];
       if (message) assert.match(said ?? `not one line: ${ended.stderr}`, message);

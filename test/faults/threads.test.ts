@@ -1,4 +1,5 @@
 /** A program that trains, and goes on when a run fails: no thread of the run is left in it. Prints the table. */
+import './workers.js';
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -7,6 +8,7 @@ import test, { after } from 'node:test';
 import { train } from '../../src/index.js';
 import { fewImages } from '../data/sets.js';
 import { SINGLE, smallConfig, smallNet } from '../equivalence/teams.js';
+import { withFault } from './fault.js';
 
 const THREADS = '/proc/self/task';
 const skip = !fs.existsSync(THREADS) && `${THREADS} tells the threads of a process on Linux alone`;
@@ -21,7 +23,7 @@ const threads = () => fs.readdirSync(THREADS).length;
 async function failing(run: string, fault: string | null, values: Record<string, unknown> = {}) {
   const { net, data } = smallNet('lenet', images);
   const config = smallConfig({
-    ...{ net, data: { ...(data as object), workers: 1 }, out: folder, run, fault },
+    ...{ net, data: { ...(data as object), workers: 1 }, out: folder, run },
     ...{ steps: 4, evalEvery: 2, checkpointEvery: 1, check: false, exchangeTimeoutMs: 3_000, ...values },
   });
   let most = 0;
@@ -31,7 +33,7 @@ async function failing(run: string, fault: string | null, values: Record<string,
     if (event.event === 'run_end') error = event.error;
   };
   try {
-    await train(config, { report, signal: new AbortController().signal });
+    await withFault(fault, () => train(config, { report, signal: new AbortController().signal }));
   } catch (thrown) {
     error = (thrown as Error).message;
   }
@@ -75,7 +77,7 @@ test('train() that fails leaves no thread in the process', { skip, timeout: 900_
   const chosen = process.env.FAULTS === 'all' ? Object.keys(FAULTS) : FEW;
   for (const name of chosen) {
     const values = FAULTS[name]!;
-    const { error, most } = await failing(name.replaceAll(/\W/g, '-'), name.split(' ')[0]!, values);
+    const { error, most } = await failing(name.replaceAll(/\W/g, '-'), name, values);
     const left = threads() - before;
     assert.ok(error !== undefined, `${name} does not fail`);
     // A run that fails in `open` reports nothing while they are there.

@@ -54,7 +54,6 @@ function setupOf(change: Partial<TowerSetup> = {}): TowerSetup {
     batchSize: BATCH,
     slots: [slotOf()],
     exchangeTimeoutMs: 60_000,
-    fault: null,
     ...change,
   };
 }

@@ -12,7 +12,7 @@ test('step copies its images when tensors are kept beyond it, and uses them wher
   const slot = createSlot(batchSize, net.inputSize, net.inputChannels, bytesToAlignment);
   slotViews(slot, batchSize, net.inputSize, net.inputChannels).images.fill(0.5);
   const tower = new Tower({
-    ...{ part: 'whole', device: 'CPU:0', context: {}, ops: 'native', convolutions: 'auto', slots: [slot], fault: null },
+    ...{ part: 'whole', device: 'CPU:0', context: {}, ops: 'native', convolutions: 'auto', slots: [slot] },
     ...{ net, optimizer, seed, batchSize, exchangeTimeoutMs, compile, exchange },
   });
   t.after(() => tower.dispose());

@@ -56,7 +56,7 @@ test('rehearse() uses every kind of op that a step and an evaluation of a tower 
   const used = kindsIn(() => {
     const tower = new Tower({
       ...{ part: 'whole', device: 'CPU:0', context: {}, ops: 'native', convolutions: 'direct', slots: [slot] },
-      ...{ net: config.net, optimizer, seed, batchSize, exchangeTimeoutMs, compile, fault: null },
+      ...{ net: config.net, optimizer, seed, batchSize, exchangeTimeoutMs, compile },
       exchange,
     });
     const rate = { learningRate: 0.01, epoch: 1 };

@@ -17,7 +17,7 @@ test('openFeed() goes on without a cache for the mean image, for the run keeps i
   });
   const { mini } = PRESETS;
   const config = {
-    ...{ ...mini, fault: null, batchSize: 2, net: { ...mini.net, classes: 2, inputSize: 64, inputChannels: 3 } },
+    ...{ ...mini, batchSize: 2, net: { ...mini.net, classes: 2, inputSize: 64, inputChannels: 3 } },
     data: { ...mini.data, source, resize: 64, mean: [0, 0, 0], meanImage: true, workers: 0 },
   };
   const warnings: string[] = [];

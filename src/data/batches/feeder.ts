@@ -9,7 +9,7 @@ import type { Dataset } from '../sets/idx-dataset.js';
 import type { Statistics } from '../statistics/statistics.js';
 import { closeHoles, createLedger, type Unreadable } from './bad-images.js';
 import { batchImages } from './batch-images.js';
-import { type FillFault, type FillSetup, type FillTask, rangeOf } from './fill-task.js';
+import { type FillSetup, type FillTask, rangeOf } from './fill-task.js';
 import { batchName, openInline, openPool } from './pool.js';
 import { openLane } from './prefetch.js';
 import { batchesOf, createSlot, slotBytes } from './slots.js';
@@ -36,8 +36,6 @@ export interface FeedOptions {
   bytesToAlignment?: (memory: SharedArrayBuffer) => number;
   /** Told of each image that is skipped because it cannot be read, once. */
   onUnreadable?: (image: Unreadable) => void;
-  /** For tests. */
-  fault?: FillFault | undefined;
 }
 
 /** A batch in a slot, lent until it is released. */
@@ -110,7 +108,6 @@ export function openFeeder(options: FeedOptions): BatchFeeder {
     ...{ dataset, batchSize, inputSize, inputChannels, seed, data, views, slots },
     mostOpen: Math.max(1, Math.floor(MOST_OPEN / (SETS * Math.max(1, data.workers)))),
     ...(data.meanImage && { meanImage: statistics!.mean }),
-    ...(options.fault && { fault: options.fault }),
     colours: needsOwnColours(data) ? statistics!.colours : IMAGENET_COLOURS,
   };
   const inline = openInline(setup); // says what does not fit, before a thread is started

@@ -22,13 +22,6 @@ export interface FillSetup<Kind extends Dataset = Dataset> {
   readonly slots: readonly SharedArrayBuffer[];
   /** How many shards a thread may have open of each set. */
   readonly mostOpen?: number;
-  readonly fault?: FillFault;
-}
-
-/** What happens to the thread that fills that training batch, in tests. */
-export interface FillFault {
-  readonly kind: 'throw' | 'exit' | 'hang';
-  readonly step: number;
 }
 
 /** A part of a batch to fill, so that several threads can share in one. */

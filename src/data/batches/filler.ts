@@ -7,7 +7,6 @@ import {
   changesOf,
   createOrders,
   type Filler,
-  type FillFault,
   type FillSetup,
   placesOf,
   rangeOf,
@@ -17,21 +16,7 @@ import { slotViews } from './slots.js';
 /** Prepares the filling; what it returns is for one thread. @throws ConfigError for options that do not fit. */
 export function createFiller(setup: FillSetup): Filler {
   const { dataset, ...rest } = setup;
-  const filler =
-    dataset.kind === 'files' ? createFileFiller({ ...rest, dataset }) : createPixelFiller({ ...rest, dataset });
-  return setup.fault ? withFault(filler, setup.fault) : filler;
-}
-
-function withFault(filler: Filler, { kind, step }: FillFault): Filler {
-  return {
-    close: filler.close,
-    fill(task) {
-      if (task.kind !== 'training' || task.number !== step) return filler.fill(task);
-      if (kind === 'throw') throw new Error('a fault that was asked for');
-      if (kind === 'exit') process.exit(7);
-      return new Promise(() => {});
-    },
-  };
+  return dataset.kind === 'files' ? createFileFiller({ ...rest, dataset }) : createPixelFiller({ ...rest, dataset });
 }
 
 /** Images in memory: filled when `fill` returns. */

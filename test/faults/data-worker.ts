@@ -1,0 +1,15 @@
+/** The data worker, with a fault at a training batch. */
+import fill from '../../src/data/batches/fill.js';
+import type { FillTask } from '../../src/data/batches/fill-task.js';
+import { currentFault } from './fault.js';
+import { strike } from './strike.js';
+
+const fault = currentFault();
+
+export default function fillWithFault(task: FillTask): ReturnType<typeof fill> {
+  if (fault?.on !== 'data' || task.kind !== 'training' || task.number !== fault.step) return fill(task);
+  // Not blocked: Piscina can end a thread that only never answers.
+  if (fault.kind === 'hang') return new Promise(() => {});
+  strike(fault.kind);
+  return fill(task);
+}

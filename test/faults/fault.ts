@@ -1,0 +1,81 @@
+/**
+ * Faults that tests inject into the worker threads. The variable `TEST_FAULT` has the fault; `workers.ts`, which a test
+ * imports first and a child process loads with `node --import`, starts worker files of this folder that read it.
+ */
+import assert from 'node:assert/strict';
+
+/**
+ * `throw`: an error that nobody expected; `exit`: the thread ends; `hang`: it waits forever; `stuck`: the same in C, where
+ * nothing ends it; `slow`: it takes longer; `memory`: the device has no memory left; `heap`: JavaScript has none.
+ */
+export const THREAD_KINDS = ['throw', 'exit', 'hang', 'stuck', 'slow', 'memory', 'heap'] as const;
+export type ThreadKind = (typeof THREAD_KINDS)[number];
+
+/** Where a tower is struck. `checkpoint` is after that step; `open` has step 0. */
+export const PHASES = ['open', 'forward', 'backward', 'update', 'evaluate', 'checkpoint'] as const;
+export type Phase = (typeof PHASES)[number];
+
+/**
+ * What happens to a message: `late`: it comes after the peer's deadline; `lost`: never; `repeated`: the message before it
+ * comes in its place; `reordered`: it has the number of the next one; `reshaped`: its sizes are in another order;
+ * `flipped`: one bit of its values is wrong.
+ */
+export const MESSAGE_KINDS = ['late', 'lost', 'repeated', 'reordered', 'reshaped', 'flipped'] as const;
+export type MessageKind = (typeof MESSAGE_KINDS)[number];
+
+export type Fault =
+  /** `KIND@PHASE:STEP`: tower 1. */
+  | { on: 'tower'; kind: ThreadKind; phase: Phase; step: number; part: 1 | 'whole' }
+  /** `KIND@data:STEP`: the data worker at that training batch. */
+  | { on: 'data'; kind: ThreadKind; step: number }
+  /** `KIND@SITE:STEP`: tower 1's first message there. */
+  | { on: 'message'; kind: MessageKind; site: string; step: number }
+  /** `nan@LAYER:STEP`: the layer's kernel is NaN before that step. */
+  | { on: 'kernel'; layer: string; step: number }
+  /** `swap-channels@SITE`: the towers' halves are joined in the wrong order at that site. */
+  | { on: 'join'; site: string }
+  /** `wrong-bytes@device`: what comes from device to device is not what was sent. */
+  | { on: 'device' };
+
+/** Reads a fault. With ` single` at its end it is one of the tower that has the whole net. */
+export function parseFault(text: string): Fault {
+  const [, kind, place = '', at, isWhole] = /^([a-z-]+)@([a-z0-9]+)(?::(\d+))?( single)?$/.exec(text) ?? [];
+  if (text === 'wrong-bytes@device') return { on: 'device' };
+  if (kind === 'swap-channels') return { on: 'join', site: place };
+  assert.ok(at !== undefined, `there is no fault ${text}`);
+  const step = Number(at);
+  if (kind === 'nan') return { on: 'kernel', layer: place, step };
+  if (isOneOf(MESSAGE_KINDS, kind)) return { on: 'message', kind, site: place, step };
+  assert.ok(isOneOf(THREAD_KINDS, kind), `there is no fault ${text}`);
+  if (place === 'data') return { on: 'data', kind, step };
+  assert.ok(isOneOf(PHASES, place), `there is no fault ${text}`);
+  return { on: 'tower', kind, phase: place, step, part: isWhole ? 'whole' : 1 };
+}
+
+/** The fault that this process and its threads inject, if any. */
+export function currentFault(): Fault | undefined {
+  const { TEST_FAULT } = process.env;
+  return TEST_FAULT === undefined ? undefined : parseFault(TEST_FAULT);
+}
+
+/** Has the threads that `action` starts inject a fault. @param fault none for null. */
+export async function withFault<T>(fault: string | null, action: () => Promise<T>): Promise<T> {
+  if (fault !== null) process.env.TEST_FAULT = fault;
+  try {
+    return await action();
+  } finally {
+    delete process.env.TEST_FAULT;
+  }
+}
+
+/** For a child process that injects a fault: arguments of Node.js, and what goes into its environment. */
+export function childWithFault(fault: string): { args: string[]; env: NodeJS.ProcessEnv } {
+  return {
+    args: ['--import', new URL('workers.js', import.meta.url).href],
+    env: { ...process.env, TEST_FAULT: fault },
+  };
+}
+
+function isOneOf<const T extends readonly string[]>(names: T, name: string | undefined): name is T[number] {
+  return names.includes(name as string);
+}
