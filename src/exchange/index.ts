@@ -1,6 +1,5 @@
 export { allGather, type Crossing, type Exchanger } from './all-gather.js';
 export type { Dtype } from './codec.js';
-export { packControl, unpackControl } from './control.js';
 export {
   abortMailboxes,
   createMailboxes,

@@ -1,11 +1,10 @@
 /** The coordinator's side of a tower: a pool of exactly one thread. */
 import { Piscina } from 'piscina';
 import * as errors from '../errors.js';
-import { packControl, unpackControl } from '../exchange/index.js';
 import { runningSleep } from '../running-time.js';
 import { abortTowers, reapTower } from './abort.js';
 import { placeOf } from './place.js';
-import type { Command, Envelope, Replies, TowerSetup } from './protocol.js';
+import type { Command, Envelope, Replies, Task, TowerSetup } from './protocol.js';
 
 export interface TowerClient {
   readonly setup: TowerSetup;
@@ -42,6 +41,9 @@ export function startTower(setup: TowerSetup, workerFile = new URL('./worker.js'
     atomics: 'disabled',
   });
 
+  const run = (command: Command, memory?: SharedArrayBuffer) =>
+    pool.run({ command, memory } satisfies Task) as Promise<Envelope>;
+
   function leave(cause: unknown, where = ''): errors.TowerError {
     const more = isOutOfHeap(cause)
       ? ', and with more memory for JavaScript, such as NODE_OPTIONS=--max-old-space-size=8192'
@@ -73,16 +75,15 @@ export function startTower(setup: TowerSetup, workerFile = new URL('./worker.js'
       if (closing) throw new errors.TowerError(`Cannot ask tower ${index} for ${command.kind}: it was closed`, index);
       // piscina would run it in a new thread, which has none of the weights.
       if (gone) throw gone;
-      let bytes: Uint8Array;
+      let envelope: Envelope;
       asked++;
       try {
-        bytes = await pool.run({ command: packControl(command), memory });
+        envelope = await run(command, memory);
       } catch (error) {
         throw closing ? error : leave(error, ` in ${placeOf(command)}`);
       } finally {
         asked--;
       }
-      const envelope = unpackControl<Envelope>(bytes);
       if (!envelope.ok) throw revived(envelope.error);
       return envelope.reply as never;
     },
@@ -97,7 +98,7 @@ export function startTower(setup: TowerSetup, workerFile = new URL('./worker.js'
   async function end(): Promise<void> {
     let isFreed = false;
     if (!gone) {
-      const freed = pool.run({ command: packControl({ kind: 'close' } satisfies Command) }).then(
+      const freed = run({ kind: 'close' }).then(
         () => {
           isFreed = true;
         },

@@ -165,6 +165,12 @@ export interface Replies {
   close: null;
 }
 
+/** A command on its way to the tower's thread. */
+export interface Task {
+  command: Command;
+  memory?: SharedArrayBuffer | undefined;
+}
+
 /** A reply on its way: what was asked for, or the error. */
 export type Envelope =
   | { ok: true; reply: unknown }

@@ -1,25 +1,23 @@
 /** The thread of one tower: takes commands, gives replies. Started by `client.ts`. */
 import { workerData } from 'node:worker_threads';
 import { NativeError, SplitError } from '../errors.js';
-import { packControl, unpackControl } from '../exchange/index.js';
 import { currentBinding } from '../native/binding/backend.js';
 import { RESOURCE_EXHAUSTED } from '../native/c/status.js';
 import { abortTowers } from './abort.js';
 import { placeOf } from './place.js';
-import type { Command, Envelope, TowerSetup } from './protocol.js';
+import type { Command, Envelope, Task, TowerSetup } from './protocol.js';
 import { Tower } from './tower.js';
 
 const setup = workerData as TowerSetup;
 let tower: Tower | undefined;
 
-/** @returns an envelope, packed. An error ends the other tower's waiting too. */
-export default function task({ command, memory }: { command: Uint8Array; memory?: SharedArrayBuffer }): Uint8Array {
-  const asked = unpackControl<Command>(command);
+/** Carries out a command. An error ends the other tower's waiting too. */
+export default function task({ command, memory }: Task): Envelope {
   try {
-    return packControl({ ok: true, reply: obey(asked, memory) ?? null } satisfies Envelope);
+    return { ok: true, reply: obey(command, memory) ?? null };
   } catch (error) {
     if (setup.peer) abortTowers(setup.peer.mailboxes);
-    return packControl(enveloped(located(error, asked)));
+    return enveloped(located(error, command));
   }
 }
 

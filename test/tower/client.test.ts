@@ -161,10 +161,15 @@ test('ask() of a tower that fails ends the wait of its peer', async (t) => {
   assert.match((await waiting).message, /the other tower stopped/);
 });
 
+test('ask() keeps numbers that JSON loses', async (t) => {
+  const command = { kind: 'evaluate', slot: Number.NaN, count: Number.NEGATIVE_INFINITY, step: 2 ** 53 - 1 } as const;
+  assert.deepEqual(await start(t, {}, LEAVING).ask(command), command);
+});
+
 test('ask() at which the thread ends throws a TowerError, then and ever after', async (t) => {
   const peer = peerOf();
   const tower = start(t, { part: 1, peer }, LEAVING);
-  assert.equal(await tower.ask({ kind: 'open' }), 'open');
+  assert.deepEqual(await tower.ask({ kind: 'open' }), { kind: 'open' });
   const error = await rejection(tower.ask(STEP), TowerError);
   assert.deepEqual([error.tower, error.exitCode], [1, 1]);
   assert.match(error.message, /^Cannot go on: the thread of tower 1 on CPU:1 ended \(.*exited with code: 7\)/);

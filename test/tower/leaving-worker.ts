@@ -1,9 +1,11 @@
-/** A tower's thread that leaves, for tests: `step` ends it at once, `list` and `save` when the memory's word says so. */
-import { packControl, unpackControl } from '../../src/exchange/index.js';
-import type { Command, Envelope } from '../../src/tower/protocol.js';
+/**
+ * A tower's worker that replies with the command. `step` ends its thread at once; `list` and `save` do when the memory's
+ * word says so.
+ */
+import type { Envelope, Task } from '../../src/tower/protocol.js';
 
-export default function task({ command, memory }: { command: Uint8Array; memory?: SharedArrayBuffer }): Uint8Array {
-  const { kind } = unpackControl<Command>(command);
+export default function task({ command, memory }: Task): Envelope {
+  const { kind } = command;
   if (kind === 'step') process.exit(7);
   if (memory) {
     const word = new Int32Array(memory);
@@ -13,5 +15,5 @@ export default function task({ command, memory }: { command: Uint8Array; memory?
       throw new Error('out of luck');
     }, 1);
   }
-  return packControl({ ok: true, reply: kind } satisfies Envelope);
+  return { ok: true, reply: command };
 }
