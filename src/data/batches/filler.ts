@@ -3,14 +3,7 @@ import { createPainter } from '../images/augment.js';
 import { changesOfViews } from '../images/views.js';
 import type { PixelDataset } from '../sets/idx-dataset.js';
 import { createFileFiller } from './file-filler.js';
-import {
-  changesOf,
-  createOrders,
-  type Filler,
-  type FillSetup,
-  placesOf,
-  rangeOf,
-} from './fill-task.js';
+import { changesOf, createOrders, type Filler, type FillSetup, placesOf, rangeOf } from './fill-task.js';
 import { slotViews } from './slots.js';
 
 /** Prepares the filling; what it returns is for one thread. @throws ConfigError for options that do not fit. */
