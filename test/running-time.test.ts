@@ -40,14 +40,14 @@ test('a deadline and a wait for a message pass only while the process runs', { t
   const program = `
     import { spawn } from 'node:child_process';
     import { createMailboxes, Mailbox } from ${url('../src/exchange/mailbox.js')};
-    import { inTime } from ${url('../src/train/deadline.js')};
+    import { withDeadline } from ${url('../src/train/waiting.js')};
     const stopSoon = () => spawn('sh', ['-c', 'sleep 0.2; kill -STOP $0; sleep ${pause / 1000}; kill -CONT $0', process.pid], { stdio: 'ignore' });
     const waited = async (wait) => {
       const started = performance.now();
       stopSoon();
       try { await wait(); } catch (error) { console.log(performance.now() - started, error.message); }
     };
-    await waited(() => inTime(new Promise(() => {}), ${limit}, () => new Error('late')));
+    await waited(() => withDeadline(new Promise(() => {}), ${limit}, () => new Error('late')));
     const mailbox = new Mailbox(createMailboxes(8), 0, ${limit});
     await waited(() => mailbox.receive({ site: 'conv3', step: 1, direction: 'forward' }, () => {}));`;
   const child = spawn(process.execPath, ['--input-type=module', '--eval', program], {

@@ -1,4 +1,4 @@
-/** When a run's checkpoints are due, and how they come about beside its steps. */
+/** A run's checkpoints: when one is due, and how it is written while the training continues. */
 import { mkdirSync, statfsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { RunState } from '../checkpoint/contents.js';
@@ -9,93 +9,90 @@ import type { Config } from '../config/config.js';
 import { CheckpointError } from '../errors.js';
 import type { LogEvent, Report } from '../log.js';
 import { buildNet, parametersOf } from '../model/net.js';
+import { learningRateIn } from '../optim/schedule.js';
 import { fileMetadata, snapshotEntries } from '../tower/snapshot.js';
-import { answered } from './deadline.js';
-import type { LoopResult } from './loop.js';
-import type { Team } from './team.js';
+import { epochOfStep, type Progress } from './progress.js';
+import { configHash, dataOf, type Resume, staysInFolder } from './resume.js';
+import { type Run, versionsOf } from './run-events.js';
 
 export interface Checkpoints {
   /**
-   * After a step, and its evaluation when there was one: starts a checkpoint when one is due. Waits only until the towers
-   * have copied their values; the files are written while they go on. One that is due while the last is still being
-   * written waits for that.
-   * @throws CheckpointError when the disk did not take the last one; what was there before is as it was.
+   * Called after a step and its evaluation, if it had one. Starts a checkpoint if one is due. Waits only until the towers
+   * have copied their values, and for the previous checkpoint; the files are written while the training continues.
+   * @throws CheckpointError if the disk refused the previous one; the older ones are untouched.
    */
-  after(result: LoopResult): Promise<void>;
-  /** Makes one of the last step, when there is none, and waits until it is on the disk. @throws as `after`. */
-  finish(result: LoopResult): Promise<void>;
-  /** Waits for what is being written, and ends the thread that writes. Throws nothing. */
+  after(progress: Progress): Promise<void>;
+  /** Makes a checkpoint of the last step unless there is one, and waits until it is on the disk. @throws as `after`. */
+  finish(progress: Progress): Promise<void>;
+  /** Waits for the checkpoint being written, and ends the writer's thread. */
   close(): Promise<void>;
 }
 
-/** What does not change from one checkpoint to the next. */
-export type FixedState = Pick<
-  RunState,
-  'seed' | 'placement' | 'config' | 'configHash' | 'data' | 'classes' | 'versions'
->;
-
-/** Where the run stands after a step. */
-export type Position = Pick<RunState, 'epoch' | 'epochImages' | 'learningRate' | 'losses'>;
-
 const MINUTE_MS = 60_000;
 
-/**
- * Opens the checkpoints of a run.
- * @param best the best evaluation so far, of a run that was resumed.
- * @throws CheckpointError when the run's folder cannot be written to, or has no room for the checkpoints that are to stay.
- */
+/** @throws CheckpointError if the run's folder cannot be written to, or the disk is too small for the checkpoints. */
 export function openCheckpoints(
-  config: Config,
-  team: Team,
-  fixed: FixedState,
-  positionOf: (result: LoopResult) => Position,
+  { config, dataset, feeder, team }: Run,
   report: Report,
-  resumed: { step: number; best: RunState['best'] } | undefined,
+  losses: () => RunState['losses'],
+  resume: Resume | undefined,
 ): Checkpoints {
+  const { keep, checkpointEvery, batchSize, optimizer } = config;
   const checkpoints = checkpointsFolder(join(config.out, config.run));
   makeFolder(checkpoints);
   const net = buildNet(config.net);
   const entries = team.towers.map(({ setup: { part } }) =>
-    snapshotEntries(parametersOf(net, part === 'whole' ? undefined : part), config.optimizer.momentum),
+    snapshotEntries(parametersOf(net, part === 'whole' ? undefined : part), optimizer.momentum),
   );
-  checkRoom(checkpoints, config, sum(entries.map(valuesBytes)));
+  const sizes = entries.map(valuesBytes);
+  checkSpace(
+    checkpoints,
+    config,
+    sizes.reduce((sum, bytes) => sum + bytes, 0),
+  );
+
   let writer: CheckpointWriter | undefined;
   let memory: SharedArrayBuffer[] | undefined;
-  let pending: Promise<void> | undefined;
-  let finished: LogEvent | undefined;
+  let writing: Promise<void> | undefined;
+  let written: LogEvent | undefined;
   let failure: unknown;
-  let best = resumed?.best;
-  // A run that branches off has none of its own yet.
+  const resumed = resume?.checkpoint.state;
+  // A branch has its own folder, without the checkpoints of the run it left.
+  let best = resume && staysInFolder(resume, config) ? resumed?.best : undefined;
   let lastStep = stepsIn(checkpoints).find((step) => step === resumed?.step) ?? 0;
   let lastAt = performance.now();
 
-  /** Tells of the last one. */
-  function tell(): void {
-    const event = finished;
-    finished = undefined;
-    if (event) report(event);
+  function reportWritten(): void {
+    if (written) report(written);
+    written = undefined;
     if (failure !== undefined) throw failure;
   }
 
-  async function save(result: LoopResult): Promise<void> {
-    const started = performance.now();
-    await pending;
-    tell();
-    const waited = performance.now();
-    memory ??= entries.map((each) => new SharedArrayBuffer(valuesBytes(each)));
-    const { exchangeTimeoutMs } = config;
-    await Promise.all(
-      team.towers.map((tower, i) => answered(tower, i, { kind: 'snapshot' }, memory![i], exchangeTimeoutMs)),
-    );
-    const copied = performance.now();
-    const { steps: step, images, trainMs, top1 } = result;
-    const state: RunState = {
-      ...{ step, ...positionOf(result), images, trainMs, errors: [...result.errors] },
-      ...(result.start && { scheduleStart: result.start }),
+  function stateOf({ steps: step, images, trainMs, top1, errors, start }: Progress): RunState {
+    const epoch = epochOfStep(step, feeder);
+    const imagesInEpoch = (step - (epoch - 1) * feeder.batchesPerEpoch) * batchSize;
+    const schedule = { errors: errors.filter((each) => each.epoch < epoch), start };
+    return {
+      ...{ step, epoch, epochImages: Math.min(imagesInEpoch, dataset.train.count) },
+      ...{ learningRate: learningRateIn(epoch, optimizer, schedule), losses: losses(), images, trainMs },
+      errors: [...errors],
+      ...(start && { scheduleStart: start }),
       ...(top1 !== undefined && { top1 }),
       ...(best && { best }),
-      ...fixed,
+      ...{ seed: config.seed, placement: config.placement, config: { ...config }, configHash: configHash(config) },
+      ...{ ...dataOf(dataset), versions: versionsOf(team) },
     };
+  }
+
+  async function save(progress: Progress): Promise<void> {
+    const started = performance.now();
+    await writing;
+    reportWritten();
+    const waited = performance.now();
+    memory ??= sizes.map((bytes) => new SharedArrayBuffer(bytes));
+    await team.ask({ kind: 'snapshot' }, memory);
+    const copied = performance.now();
+    const step = progress.steps;
     const towers = team.towers.map(({ setup }, i) => ({
       entries: entries[i]!,
       metadata: { ...fileMetadata(setup), step: String(step) },
@@ -104,11 +101,11 @@ export function openCheckpoints(
     lastStep = step;
     lastAt = copied;
     writer ??= openWriter();
-    const writing = writer.write({ checkpoints, draft: { state, towers }, keep: config.keep, best: best?.step });
-    pending = writing.then(
+    const draft = { state: stateOf(progress), towers };
+    writing = writer.write({ checkpoints, draft, keep, best: best?.step }).then(
       ({ folder, bytes, removed, writeMs }) => {
         const times = { wait_ms: waited - started, copy_ms: copied - waited, write_ms: writeMs };
-        finished = { event: 'checkpoint', step, folder, bytes, ...times, removed };
+        written = { event: 'checkpoint', step, folder, bytes, ...times, removed };
       },
       (error: unknown) => {
         failure = error;
@@ -116,44 +113,40 @@ export function openCheckpoints(
     );
   }
 
-  /** Whether the evaluation after this step, if there was one, is the best. */
-  function isBest({ steps: step, top1 }: LoopResult): boolean {
+  /** Whether this step was evaluated and is the best so far. */
+  function isBest({ steps: step, top1 }: Progress): boolean {
     if (top1 === undefined || (best && top1 <= best.top1)) return false;
     best = { step, top1 };
     return true;
   }
 
-  const isDue = dueBy(config.checkpointEvery);
+  function isDue(step: number): boolean {
+    if (typeof checkpointEvery === 'number') return checkpointEvery > 0 && step % checkpointEvery === 0;
+    return performance.now() - lastAt >= Number.parseFloat(checkpointEvery) * MINUTE_MS;
+  }
+
   return {
-    async after(result) {
-      tell();
-      const improved = isBest(result) && config.checkpointEvery !== 0;
-      if (improved || isDue(result.steps, performance.now() - lastAt)) await save(result);
+    async after(progress) {
+      reportWritten();
+      const improved = isBest(progress) && checkpointEvery !== 0;
+      if (improved || isDue(progress.steps)) await save(progress);
     },
-    async finish(result) {
-      // A signal in the measurement after an evaluation comes before `after`.
-      isBest(result);
-      if (lastStep !== result.steps) await save(result);
-      await pending;
-      tell();
+    async finish(progress) {
+      isBest(progress); // a signal between an evaluation and `after` skips the latter
+      if (lastStep !== progress.steps) await save(progress);
+      await writing;
+      reportWritten();
     },
     async close() {
-      await pending;
-      if (finished) report(finished);
-      finished = undefined;
+      await writing;
+      if (written) report(written);
+      written = undefined;
       await writer?.close();
     },
   };
 }
 
-/** Whether one is due after that step, so many milliseconds after the last one. */
-function dueBy(every: Config['checkpointEvery']): (step: number, sinceMs: number) => boolean {
-  if (typeof every === 'number') return (step) => every > 0 && step % every === 0;
-  const everyMs = Number.parseFloat(every) * MINUTE_MS;
-  return (_, sinceMs) => sinceMs >= everyMs;
-}
-
-/** At the start, so that a folder that cannot be written to is not found out after an hour. */
+/** Made at the start, so that a folder that cannot be written to is found at once, not after an hour. */
 function makeFolder(checkpoints: string): void {
   try {
     mkdirSync(checkpoints, { recursive: true });
@@ -165,20 +158,16 @@ function makeFolder(checkpoints: string): void {
   }
 }
 
-/** One more than stay has room for a moment. What is there already takes none. */
-function checkRoom(checkpoints: string, { keep, checkpointEvery }: Config, bytes: number): void {
+/** While a new checkpoint is written there is one more than are kept. Those that exist take no further space. */
+function checkSpace(checkpoints: string, { keep, checkpointEvery }: Config, bytes: number): void {
   const wanted = checkpointEvery === 0 ? 1 : keep + 1;
   const needed = Math.max(1, wanted - stepsIn(checkpoints).length) * bytes;
   const { bavail, bsize, blocks } = statfsSync(checkpoints);
   const free = bavail * bsize;
-  if (free >= needed || blocks === 0) return; // a file system without a size says 0
+  if (free >= needed || blocks === 0) return; // 0 blocks: the file system does not tell its size
   const mebibytes = (value: number) => `${(value / 2 ** 20).toFixed(1)} MiB`;
   throw new CheckpointError(
     `Cannot keep ${keep} checkpoints in ${checkpoints}: ${mebibytes(free)} are free, expected ${mebibytes(needed)}; make room, keep fewer with --keep, or choose another folder with --out`,
     checkpoints,
   );
-}
-
-function sum(values: readonly number[]): number {
-  return values.reduce((total, each) => total + each, 0);
 }

@@ -1,58 +1,182 @@
-/** A net's loss and right answers on the test images. */
-import type { BatchFeeder } from '../data/index.js';
+/** Evaluation on the test images: of a net in training, and of a finished run. */
+import { checkTensors } from '../checkpoint/weights-files.js';
+import type { Config } from '../config/config.js';
+import { type BatchFeeder, slotViews } from '../data/index.js';
 import { DataError } from '../errors.js';
-import { Grace, unlessStopped } from './stop.js';
-import type { Team } from './team.js';
+import type { EventOf } from '../log.js';
+import { buildNet, type NetOptions, parametersOf } from '../model/net.js';
+import { countRight } from '../tower/scores.js';
+import { openFeed } from './feed.js';
+import { checkClasses, runStatistics } from './run-data.js';
+import { runWeights, type UsedWeights, type WeightsOptions } from './run-weights.js';
+import { openTeam, type Team } from './team.js';
+import { GracePeriod, stoppable, untilStopped } from './waiting.js';
 
 export interface Scores {
   images: number;
   /** Mean cross-entropy. */
   loss: number;
-  /** Share of images whose class has the highest score; for `top5`, one of the five highest. */
+  /** Share of images whose class has the highest score (`top1`), or one of the five highest (`top5`). */
   top1: number;
   top5: number;
 }
 
+const VIEWS = 10;
+
 /**
- * Evaluates all test images.
- * @param step the training step that the exchange's messages name.
- * @param signal ends the evaluation before the last image.
- * @param grace how long a batch is waited for then: where steps went before, their first one compiled more than the first
- * batch does.
- * @throws Stopped when the signal comes and the towers are not done in time; DataError when no image can be read.
+ * Evaluates a run's weights. The weights of a split run can be evaluated on one device, and the other way round.
+ * @param options `tenView` averages over ten views of each image, instead of taking its centre.
+ * @throws ConfigError for ten views of images no larger than the window, or if the checkpoint does not exist;
+ * CheckpointError if there are no weights, or they belong to another net; DataError for the images.
+ */
+export async function evaluateRun(
+  config: Config,
+  folder: string,
+  { tenView = false, note, checkpoint }: { tenView?: boolean } & WeightsOptions = {},
+): Promise<Scores & UsedWeights> {
+  const { files, used, home } = runWeights(config, folder, { checkpoint, note });
+  checkTensors(files, parametersOf(buildNet(config.net)));
+  const statistics = runStatistics(home, config);
+  const { dataset, feeder } = await openFeed(config, { note, statistics, views: tenView ? VIEWS : 1 });
+  try {
+    checkClasses(home, dataset);
+    const team = await openTeam({ ...config, weights: null }, feeder.slots);
+    try {
+      await team.ask({ kind: 'load', files });
+      const scores = await (tenView ? evaluateViews(team, feeder, config.net) : evaluate(team, feeder, 1));
+      return { ...scores, ...used };
+    } finally {
+      await team.close();
+    }
+  } finally {
+    await feeder.close();
+  }
+}
+
+/**
+ * Evaluates all test images by their centre.
+ * @param step the training step that the exchange's messages carry.
+ * @param signal ends the evaluation early.
+ * @param grace how long to wait for a batch after the signal. A training passes its own, because its first step took
+ * longer to compile than the first batch here.
+ * @throws Stopped if the towers are not done in time after the signal; DataError if no image can be read.
  */
 export async function evaluate(
   team: Team,
   feeder: BatchFeeder,
   step: number,
   signal: AbortSignal = new AbortController().signal,
-  grace = new Grace(),
+  grace = new GracePeriod(),
 ): Promise<Scores> {
   const sums = { images: 0, loss: 0, top1: 0, top5: 0 };
   for (let i = 0; i < feeder.testBatches && !signal.aborted; i++) {
-    const batch = await unlessStopped(feeder.test(i), signal);
+    const batch = await untilStopped(feeder.test(i), signal);
     if (!batch) break;
-    if (batch.count > 0) {
-      const command = { kind: 'evaluate', slot: batch.slot, count: batch.count, step } as const;
-      const replies = await grace.of(team.ask(command), signal);
+    const { slot, count } = batch;
+    // A batch is empty if none of its images can be read.
+    if (count > 0) {
+      const replies = await grace.wait(team.ask({ kind: 'evaluate', slot, count, step }), signal);
       const { loss = 0, top1 = 0, top5 = 0 } = replies.find((each) => each.loss !== undefined) ?? {};
-      sums.images += batch.count;
+      sums.images += count;
       sums.loss += loss;
       sums.top1 += top1;
       sums.top5 += top5;
-    } // else none of its images can be read
-    feeder.release(batch); // after a failure, or when they were not waited for, the towers may read it yet
+    }
+    feeder.release(batch); // not after a failure or a stop: the towers may still read the slot
   }
-  const { images } = sums;
-  if (images === 0 && !signal.aborted) throw noImages(feeder);
-  return { images, loss: sums.loss / images, top1: sums.top1 / images, top5: sums.top5 / images };
+  return signal.aborted && sums.images === 0 ? sums : meanOf(sums, feeder);
 }
 
-/** The error of an evaluation of nothing, whose scores would be no numbers. */
-export function noImages({ unreadable }: Pick<BatchFeeder, 'unreadable'>): DataError {
+/**
+ * Evaluates all test images by the mean probabilities of ten views each (paper §4.1).
+ * @param feeder opened with ten views.
+ * @returns the loss is the cross-entropy of the mean probabilities.
+ * @throws DataError if no image can be read, or if an image can be read for one view and not for another.
+ */
+export async function evaluateViews(
+  team: Team,
+  feeder: BatchFeeder,
+  { inputSize, inputChannels, classes }: NetOptions,
+): Promise<Scores> {
+  const { batchSize } = team.towers[0]!.setup;
+  const memory = new SharedArrayBuffer(4 * batchSize * classes);
+  const sums = { images: 0, loss: 0, top1: 0, top5: 0 };
+  for (let i = 0; i < feeder.testBatches; i++) {
+    let mean = new Float64Array(0);
+    let labels = new Int32Array(0);
+    for (let view = 0; view < VIEWS; view++) {
+      const batch = await feeder.test(i, view);
+      const { slot, count } = batch;
+      if (view === 0) {
+        mean = new Float64Array(count * classes);
+        labels = slotViews(feeder.slots[slot]!, batchSize, inputSize, inputChannels).labels.slice(0, count);
+      }
+      // Otherwise the rows of one view would be added to those of other images.
+      if (count !== labels.length) throw imagesChanged(i);
+      if (count > 0) {
+        await team.ask({ kind: 'evaluate', slot, count, step: 1 }, memory);
+        addProbabilities(mean, new Float32Array(memory, 0, count * classes), classes, 1 / VIEWS);
+      }
+      feeder.release(batch); // not after a failure: a tower may still read the slot
+    }
+    sums.images += labels.length;
+    sums.loss += labels.reduce((sum, label, row) => sum - Math.log(mean[row * classes + label]!), 0);
+    sums.top1 += countRight(mean, labels, 1);
+    sums.top5 += countRight(mean, labels, 5);
+  }
+  return meanOf(sums, feeder);
+}
+
+/** Divides sums over the images by their number. @throws DataError if there are none. */
+function meanOf({ images, loss, top1, top5 }: Scores, { unreadable }: Pick<BatchFeeder, 'unreadable'>): Scores {
+  if (images > 0) return { images, loss: loss / images, top1: top1 / images, top5: top5 / images };
   const last = unreadable.at(-1);
   const example = last ? ` (${last.path}: ${last.reason})` : '';
-  return new DataError(
-    `Cannot evaluate: none of the test images can be read${example}, expected some; \`data check\` lists why`,
+  throw new DataError(
+    `Cannot evaluate: none of the test images can be read${example}, expected at least one; \`data check\` lists the reasons`,
   );
+}
+
+function imagesChanged(batch: number): DataError {
+  return new DataError(
+    `Cannot evaluate: some images of test batch ${batch} could be read for one view and not for another, expected files that do not change; run it again`,
+  );
+}
+
+/**
+ * Adds the softmax of each row, times `weight`, to `sums`.
+ * @param sums [B, K], row-major.
+ * @param logits [B, K], row-major.
+ */
+export function addProbabilities(sums: Float64Array, logits: Float32Array, classes: number, weight = 1): void {
+  for (let row = 0; row < logits.length; row += classes) {
+    const scores = logits.subarray(row, row + classes);
+    const highest = scores.reduce((most, score) => Math.max(most, score), Number.NEGATIVE_INFINITY);
+    let total = 0;
+    for (const score of scores) total += Math.exp(score - highest);
+    for (let k = 0; k < classes; k++) sums[row + k]! += (weight * Math.exp(scores[k]! - highest)) / total;
+  }
+}
+
+/**
+ * Measures the activations of every layer on the feeder's sample of test images, the same images each time.
+ * @param step the last step that was done; 0 before the first.
+ * @param graceMs how long to wait for the towers after the signal.
+ * @returns undefined if the run is told to stop before the batch is there, or if none of its images can be read.
+ * @throws Stopped if the towers are not done in time after the signal.
+ */
+export async function measureActivations(
+  team: Team,
+  feeder: BatchFeeder,
+  step: number,
+  signal: AbortSignal,
+  graceMs: number,
+): Promise<EventOf<'activations'> | undefined> {
+  const batch = await untilStopped(feeder.sample(), signal);
+  if (!batch || batch.count === 0) return undefined;
+  const { slot, count } = batch;
+  const all = (await stoppable(team.ask({ kind: 'measure', slot, count, step }), signal, graceMs)).flat();
+  const names = [...new Set(all.map(({ layer }) => layer))];
+  const layers = names.flatMap((name) => all.filter(({ layer }) => layer === name));
+  return { event: 'activations', step, images: count, layers };
 }

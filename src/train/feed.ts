@@ -19,7 +19,8 @@ import { DataError } from '../errors.js';
 import { usableCores } from '../limits.js';
 import { bytesToAlignment } from '../native/c/copy.js';
 import { cacheFolder } from '../native/install/library.js';
-import { ANSWER_FACTOR, inTime } from './deadline.js';
+import { ANSWER_FACTOR } from './tower-deadline.js';
+import { withDeadline } from './waiting.js';
 
 /** Who hears what happens on the way, and what is known already. */
 export interface FeedUi {
@@ -73,20 +74,24 @@ export async function openFeed(config: Config, ui: FeedUi = {}): Promise<Feed> {
     bytesToAlignment,
     views: ui.views ?? 1,
   };
-  return { dataset, feeder: withDeadline(openFeeder(options), ANSWER_FACTOR * config.exchangeTimeoutMs), statistics };
+  return {
+    dataset,
+    feeder: withBatchDeadline(openFeeder(options), ANSWER_FACTOR * config.exchangeTimeoutMs),
+    statistics,
+  };
 }
 
 /** The feeder, whose batches come in time or not at all. */
-function withDeadline(feeder: BatchFeeder, ms: number): BatchFeeder {
+function withBatchDeadline(feeder: BatchFeeder, ms: number): BatchFeeder {
   const late = (batch: string) => () =>
     new DataError(
       `Cannot go on: ${batch} has not been filled for ${ms / 1000} s, expected it within ${ANSWER_FACTOR} times exchangeTimeoutMs; check the disk, then go on from the last checkpoint with --resume, or with a larger exchangeTimeoutMs in the config if it was only slow`,
     );
   return {
     ...feeder,
-    train: (step) => inTime(feeder.train(step), ms, late(`the training batch of step ${step}`)),
-    test: (batch, view) => inTime(feeder.test(batch, view), ms, late(`test batch ${batch}`)),
-    sample: () => inTime(feeder.sample(), ms, late('the sample of test images')),
+    train: (step) => withDeadline(feeder.train(step), ms, late(`the training batch of step ${step}`)),
+    test: (batch, view) => withDeadline(feeder.test(batch, view), ms, late(`test batch ${batch}`)),
+    sample: () => withDeadline(feeder.sample(), ms, late('the sample of test images')),
   };
 }
 

@@ -1,5 +1,4 @@
-export type { Scores } from './evaluate.js';
-export { evaluateRun } from './evaluate-run.js';
+export { evaluateRun, type Scores } from './evaluate.js';
 export { type GoldenResult, verifyGolden } from './golden.js';
 export { type Guess, type Prediction, predictFiles } from './predict.js';
 export type { Resume } from './resume.js';

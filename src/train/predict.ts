@@ -13,7 +13,7 @@ import {
 } from '../data/index.js';
 import { buildNet, parametersOf } from '../model/net.js';
 import { bytesToAlignment } from '../native/c/copy.js';
-import { addProbabilities } from './probabilities.js';
+import { addProbabilities } from './evaluate.js';
 import { runClasses, runStatistics } from './run-data.js';
 import { runWeights, type UsedWeights, type WeightsOptions } from './run-weights.js';
 import { openTeam } from './team.js';

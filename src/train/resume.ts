@@ -1,4 +1,4 @@
-/** Whether a run may go on from a checkpoint: what makes its numbers must be the same, and where it runs need not. */
+/** Resuming a run from a checkpoint: which settings and data have to be the same, and where the schedule stands. */
 import { join, resolve } from 'node:path';
 import { hashOf, type RunState } from '../checkpoint/contents.js';
 import {
@@ -16,40 +16,58 @@ import { CheckpointError, ConfigError, DataError, truncate } from '../errors.js'
 import type { EventOf } from '../log.js';
 import { learningRateIn, type OptimizerOptions } from '../optim/schedule.js';
 import { shellWord } from '../printable.js';
-import { epochOfStep, type LoopResult } from './loop.js';
+import { epochOfStep, type Progress } from './progress.js';
 
-/** What a run goes on from. */
+/** What a run is resumed from. */
 export interface Resume {
   checkpoint: Checkpoint;
-  /** Newer ones that could not be used. */
+  /** Newer checkpoints that could not be used. */
   skipped: readonly Skipped[];
 }
 
-/** The settings that a run's numbers depend on. Placement, devices, length and whatever only watches are not among them. */
-function fixedOf(config: Record<string, unknown>): Record<string, unknown> {
+/** A setting that a branch changes, with both values as JSON. */
+export type Change = NonNullable<EventOf<'run_start'>['branch']>['changes'][number];
+
+/** The settings that a run's numbers depend on. Placement, devices, length and logging are not among them. */
+function numericSettings(config: Record<string, unknown>): Record<string, unknown> {
   const { preset, net, optimizer, batchSize, seed } = config;
   const { source: _, workers: __, ...data } = (config.data ?? {}) as Record<string, unknown>;
   const { dtype } = (config.exchange ?? {}) as Record<string, unknown>;
   return { preset, net, optimizer, data, batchSize, seed, exchange: { dtype } };
 }
 
-/** The hash of those settings. */
+/** The hash of the settings that a run's numbers depend on. */
 export function configHash(config: Config): string {
-  return hashOf(fixedOf({ ...config }));
+  return hashOf(numericSettings({ ...config }));
 }
 
-/** A setting that a branch has otherwise, both values as JSON. */
-export type Change = NonNullable<EventOf<'run_start'>['branch']>['changes'][number];
+/** The settings whose values differ, by path, with both values as JSON; undefined where a side lacks the setting. */
+export function differingSettings(was: unknown, now: unknown) {
+  const [before, after] = [leavesOf(was), leavesOf(now)];
+  return [...new Set([...before.keys(), ...after.keys()])]
+    .filter((path) => before.get(path) !== after.get(path))
+    .map((setting) => ({ setting, was: before.get(setting), now: after.get(setting) }));
+}
 
-/** Whether a run goes on in the folder in which its checkpoint is. */
+/** Every leaf of a value as JSON, by its path. */
+function leavesOf(value: unknown, path = ''): Map<string, string> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    return value === undefined ? new Map() : new Map([[path, JSON.stringify(value)]]);
+  }
+  return new Map(
+    Object.entries(value).flatMap(([key, each]) => [...leavesOf(each, path === '' ? key : `${path}.${key}`)]),
+  );
+}
+
+/** Whether a run stays in the folder of its checkpoint; otherwise it is a branch, or was moved. */
 export function staysInFolder({ checkpoint }: Resume, { out, run }: Pick<Config, 'out' | 'run'>): boolean {
   return resolve(join(out, run)) === runFolderOf(checkpoint);
 }
 
 /**
- * Makes sure that a run goes on in its folder from the newest checkpoint alone. A newer one would stay, and be what others
- * take in place of the weights that are trained now; one that is not whole is passed over by all.
- * @throws ConfigError that names the newer one, and the branch as the way.
+ * Refuses to resume a run in its own folder from any checkpoint but the newest whole one. The newer one would stay there,
+ * and other commands would take it in place of the weights trained now.
+ * @throws ConfigError that names the newer checkpoint, and a branch as the way out.
  */
 export function refuseOlder(resume: Resume, config: Pick<Config, 'out' | 'run'>): void {
   if (!staysInFolder(resume, config)) return;
@@ -64,19 +82,20 @@ export function refuseOlder(resume: Resume, config: Pick<Config, 'out' | 'run'>)
 }
 
 /**
- * What a run that goes on has otherwise. With another name it is a branch, and may have another optimizer; a run that was
- * only moved or renamed may not.
- * @throws ConfigError that names the first setting that has to be the same, with both values.
+ * The settings that a resumed run changes. A run with another name is a branch, and may have another optimizer. A run that
+ * was only moved or renamed may not.
+ * @throws ConfigError that names the first setting that may not change, with both values.
  */
 export function settingsChanged(resume: Resume, config: Config): Change[] {
   const { folder, state } = resume.checkpoint;
   if (state.configHash === configHash(config)) return [];
-  const [there, now] = [leavesOf(fixedOf(state.config)), leavesOf(fixedOf({ ...config }))];
-  const others = [...new Set([...there.keys(), ...now.keys()])].filter((path) => there.get(path) !== now.get(path));
-  const changes = others.map((setting): Change => {
-    const [was, is] = [there, now].map((leaves) => truncate(leaves.get(setting) ?? 'not set'));
-    return { setting: truncate(setting, 120), was: was!, now: is! };
-  });
+  const changes = differingSettings(numericSettings(state.config), numericSettings({ ...config })).map(
+    ({ setting, was = 'not set', now = 'not set' }): Change => ({
+      setting: truncate(setting, 120),
+      was: truncate(was),
+      now: truncate(now),
+    }),
+  );
   const isBranch = config.run !== state.config.run && !staysInFolder(resume, config);
   const mayBranch = ({ setting }: Change) => setting.startsWith('optimizer.');
   const wrong = changes.find((each) => !isBranch || !mayBranch(each));
@@ -89,34 +108,41 @@ export function settingsChanged(resume: Resume, config: Config): Change[] {
   );
 }
 
-/** The sentence about a branch's changes; `rate` is that of its first step, undefined where there is none. */
-export function branchNote(
-  { folder, state }: Pick<Checkpoint, 'folder' | 'state'>,
-  changes: readonly Change[],
-  rate: number | undefined,
-): string {
-  const list = changes.map(({ setting, was, now }) => `${setting} ${was} becomes ${now}`).join(', ');
-  const next = rate === undefined ? '' : `, and step ${state.step + 1} has the learning rate ${rate}`;
-  return `a branch of ${folder}: ${list}; velocities stay${next}`;
+/** What a checkpoint records of the images. */
+export function dataOf({ name, train, test, classNames }: Dataset): Pick<RunState, 'data' | 'classes'> {
+  return { data: { name, trainImages: train.count, testImages: test.count }, classes: [...classNames] };
 }
 
-/** The sentence about a run that goes on from its end: it trains nothing. Undefined of one that has steps before it. */
-export function lengthNote({ state }: Pick<Checkpoint, 'state'>, steps: number): string | undefined {
-  if (state.step < steps) return undefined;
-  return `no step is left to train: the checkpoint is of step ${state.step}, and the run's length is ${steps} steps; a larger --steps, or --epochs, makes it longer`;
+/** @throws DataError if the images are not those that the run was trained on. */
+export function refuseOtherData({ checkpoint: { folder, state } }: Resume, dataset: Dataset): void {
+  const { data, classes } = dataOf(dataset);
+  const [before, now] = [state.data, data].map(
+    ({ trainImages, testImages }) => `${trainImages} training and ${testImages} test images`,
+  );
+  let why: string;
+  if (before !== now) why = `the run was trained with ${before}, and the data has ${now}`;
+  else if (!sameNames(state.classes, classes))
+    why = `the run's classes are ${briefly(state.classes)}, and the data's are ${briefly(classes)}`;
+  else return;
+  throw new DataError(`Cannot resume from ${folder}: ${why}; name the same images with --data`);
+}
+
+function briefly(names: readonly string[]): string {
+  const some = names.slice(0, 4).map((name) => truncate(name));
+  return names.length > 4 ? `${some.join(', ')}, … (${names.length})` : some.join(', ');
 }
 
 /**
- * Where a run that goes on stands with its schedule. Another rate counts from the next step on, and the schedule begins
- * anew with it: falls of epochs before, and evaluations before, are of the old one. Another schedule alone begins with the
- * rate as it is, and so does a plateau whose errors an earlier version kept without epochs.
- * @throws CheckpointError when the settings of a checkpoint that others are laid over are none.
+ * Where a resumed run stands with its schedule. A new learning rate holds from the next step on, and the schedule starts
+ * again with it: earlier falls and evaluations no longer count. A new schedule alone starts with the present rate. So does
+ * a plateau whose errors an earlier version saved without epochs.
+ * @throws CheckpointError if the checkpoint's settings have no optimizer.
  */
 export function scheduleAfter(
   { folder, state }: Pick<Checkpoint, 'folder' | 'state'>,
   { optimizer }: Pick<Config, 'optimizer'>,
   batchesPerEpoch: number,
-): Required<Pick<LoopResult, 'errors'>> & Pick<LoopResult, 'start'> {
+): Pick<Progress, 'errors' | 'start'> {
   const parsed = CONFIG_SCHEMA.shape.optimizer.safeParse(state.config.optimizer);
   if (!parsed.success) {
     throw new CheckpointError(
@@ -136,55 +162,39 @@ export function scheduleAfter(
   return { errors: [], start: { epoch, factor } };
 }
 
-/**
- * Earlier versions had a plateau count evaluations, and kept their errors without epochs: what those come to by epochs is
- * another rate than the run had.
- */
+/** Earlier versions counted evaluations in a plateau, and saved errors without epochs, from which no rate follows. */
 function isWithoutEpochs({ errors }: RunState, { schedule }: OptimizerOptions): boolean {
   return schedule.kind === 'plateau' && errors.some((each) => typeof each === 'number');
 }
 
-/** The sentence about a plateau that begins anew, of a run that an earlier version trained and that goes on as it was. */
-export function plateauNote({ state }: Pick<Checkpoint, 'state'>, { optimizer }: Pick<Config, 'optimizer'>) {
-  if (!isWithoutEpochs(state, optimizer)) return undefined;
-  return `an earlier version trained this run, with a plateau that counted evaluations: it goes on with the learning rate ${state.learningRate} that it had, and counts epochs from here on`;
-}
-
-/** @throws DataError when the images are not those that the run has learnt from. */
-export function refuseOtherData({ checkpoint: { folder, state } }: Resume, dataset: Dataset): void {
-  const now = dataOf(dataset);
-  const [theirs, mine] = [state.data, now.data].map(
-    ({ trainImages, testImages }) => `${trainImages} training and ${testImages} test images`,
-  );
-  const why =
-    theirs !== mine
-      ? `it has learnt from ${theirs}, and here are ${mine}`
-      : sameNames(state.classes, now.classes)
-        ? undefined
-        : `its classes are ${short(state.classes)}, and here they are ${short(now.classes)}`;
-  if (why === undefined) return;
-  throw new DataError(`Cannot resume from ${folder}: ${why}; name the same images with --data`);
-}
-
-/** What a checkpoint says of the images. */
-export function dataOf({ name, train, test, classNames }: Dataset): Pick<RunState, 'data' | 'classes'> {
-  return {
-    data: { name, trainImages: train.count, testImages: test.count },
-    classes: [...classNames],
-  };
-}
-
-/** Each setting by its path, as JSON. */
-export function leavesOf(value: unknown, path = ''): Map<string, string> {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    return value === undefined ? new Map() : new Map([[path, JSON.stringify(value)]]);
+/**
+ * What to tell the user about a resumed run: the changes of a branch, a plateau that starts again, and whether any step is
+ * left to train.
+ * @param steps the run's length.
+ * @param rate the learning rate of the next step.
+ */
+export function resumeNotes(
+  { folder, state }: Pick<Checkpoint, 'folder' | 'state'>,
+  { optimizer }: Pick<Config, 'optimizer'>,
+  changes: readonly Change[],
+  steps: number,
+  rate: number,
+): string[] {
+  const notes: string[] = [];
+  const isOver = state.step >= steps;
+  if (changes.length > 0) {
+    const list = changes.map(({ setting, was, now }) => `${setting} ${was} becomes ${now}`).join(', ');
+    const next = isOver ? '' : `, and step ${state.step + 1} has the learning rate ${rate}`;
+    notes.push(`a branch of ${folder}: ${list}; velocities stay${next}`);
+  } else if (isWithoutEpochs(state, optimizer)) {
+    notes.push(
+      `an earlier version trained this run, with a plateau that counted evaluations: it continues with the learning rate ${state.learningRate}, and counts epochs from now on`,
+    );
   }
-  return new Map(
-    Object.entries(value).flatMap(([key, each]) => [...leavesOf(each, path === '' ? key : `${path}.${key}`)]),
-  );
-}
-
-function short(names: readonly string[]): string {
-  const some = names.slice(0, 4).map((name) => truncate(name));
-  return names.length > 4 ? `${some.join(', ')}, … (${names.length})` : some.join(', ');
+  if (isOver) {
+    notes.push(
+      `no step is left to train: the checkpoint is of step ${state.step}, and the run's length is ${steps} steps; a larger --steps, or --epochs, makes it longer`,
+    );
+  }
+  return notes;
 }

@@ -1,17 +1,22 @@
-/** The weights of a run that a command is to use, and the folder that knows how their images were prepared. */
-import { existsSync } from 'node:fs';
+/** A run's weights: which ones a command reads, which ones a training starts from, and how they are saved at its end. */
+import { existsSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { chooseWeights } from '../checkpoint/choose.js';
+import { chooseWeights, lastWeights } from '../checkpoint/choose.js';
 import { runFolderOf } from '../checkpoint/store.js';
+import { isWeightsName, weightsName } from '../checkpoint/weights-files.js';
 import type { Config } from '../config/config.js';
 import { CheckpointError, truncate } from '../errors.js';
-import { leavesOf } from './resume.js';
+import { buildNet, parametersOf } from '../model/net.js';
+import type { TowerClient } from '../tower/client.js';
+import { openImport } from '../weights/import.js';
+import { differingSettings } from './resume.js';
+import { putParameter, tensorMemory } from './tower-tensors.js';
 
 /** Which weights were used, for whoever reads the result. */
 export interface UsedWeights {
-  /** The last step before them; absent of weights that do not say, such as imported ones. */
+  /** The last step before them; absent if the file does not say, such as for imported weights. */
   step?: number;
-  /** The checkpoint's folder; absent of the weights in the run's own folder. */
+  /** The checkpoint's folder; absent for the weights in the run's own folder. */
   checkpoint?: string;
 }
 
@@ -19,22 +24,22 @@ export interface RunWeights {
   /** The towers' files, tower 0's first. */
   files: readonly string[];
   used: UsedWeights;
-  /** The run whose classes and statistics are theirs: another one's when the checkpoint is. */
+  /** The run whose classes and statistics belong to them: another run's if the checkpoint is another run's. */
   home: string;
 }
 
-/** Which weights, and who hears of those that could not be used. */
 export interface WeightsOptions {
-  /** `best`, `last`, a step, or a checkpoint's folder, which may be another run's; `last` without it. */
+  /** `best`, `last` (the default), a step, or a checkpoint's folder, which may belong to another run. */
   checkpoint?: string | undefined;
+  /** Receives a sentence about each checkpoint that could not be used. */
   note?: ((text: string) => void) | undefined;
 }
 
 /**
- * Finds them.
- * @param config the run's settings, by which the weights are used.
- * @throws ConfigError when there is no such checkpoint; CheckpointError for one that is not whole, or of another run with
- * another net or other images; when there are no weights.
+ * Finds the weights that a command reads.
+ * @param config the run's settings, with which the weights are used.
+ * @throws ConfigError if there is no such checkpoint; CheckpointError if it is not whole, if it belongs to a run with
+ * another net or other images, or if there are no weights.
  */
 export function runWeights(
   config: Pick<Config, 'net' | 'data'>,
@@ -45,33 +50,103 @@ export function runWeights(
   const used = { ...(step !== undefined && { step }), ...(checkpoint !== undefined && { checkpoint }) };
   const owner = checkpoint === undefined ? resolve(folder) : runFolderOf({ folder: checkpoint });
   if (checkpoint === undefined || !state || owner === resolve(folder)) return { files, used, home: folder };
-  refuseOtherImages(checkpoint, state.config, config);
+  // Weights mean nothing for images that were prepared in another way than their training images.
+  const other = differingSettings(inferenceSettings(state.config), inferenceSettings(config)).find(
+    ({ was, now }) => was !== undefined && now !== undefined,
+  );
+  if (other) {
+    throw new CheckpointError(
+      `Cannot use the checkpoint ${checkpoint}: its ${truncate(other.setting, 120)} is ${truncate(other.was!)}, and ${truncate(other.now!)} in the run; name the run it belongs to with --run`,
+      checkpoint,
+    );
+  }
   return { files, used, home: owner !== undefined && existsSync(join(owner, 'config.json')) ? owner : folder };
 }
 
-/** Weights say nothing of images that were prepared in another way than those they have learnt from. */
-function refuseOtherImages(
-  checkpoint: string,
-  theirs: Readonly<Record<string, unknown>>,
-  mine: Pick<Config, 'net' | 'data'>,
-): void {
-  const [there, here] = [leavesOf(usedOf(theirs)), leavesOf(usedOf(mine))];
-  const other = [...there.keys()].find((path) => here.has(path) && there.get(path) !== here.get(path));
-  if (other === undefined) return;
-  const [was, is] = [there, here].map((leaves) => truncate(leaves.get(other)!));
-  throw new CheckpointError(
-    `Cannot use the checkpoint ${checkpoint}: its ${truncate(other, 120)} is ${was}, and ${is} in the run; name with --run the run that it is of`,
-    checkpoint,
-  );
-}
-
-/** Settings that are the same wherever and for whatever the weights are used. */
-function usedOf({ net, data }: { net?: unknown; data?: unknown }): Record<string, unknown> {
+/** The settings that have to be the same wherever the weights are used. */
+function inferenceSettings({ net, data }: { net?: unknown; data?: unknown }): Record<string, unknown> {
   const { resize, mean, meanImage, scale } = (data ?? {}) as Record<string, unknown>;
   return { net, data: { resize, mean, meanImage, scale } };
 }
 
-/** Which weights they are, for people; nothing of weights that do not say. */
+/** A phrase for people; empty if the step of the weights is not known. */
 export function usedText({ step }: UsedWeights): string {
   return step === undefined ? '' : `weights of step ${step}`;
+}
+
+/**
+ * Gives the towers the weights with which a training starts, in place of initial values.
+ * @param weights a run by its name or its path (which has a slash), a checkpoint by its path, or a file of the whole net.
+ * @throws CheckpointError if there are none, or they belong to another net.
+ */
+export async function loadStartingWeights(
+  towers: readonly TowerClient[],
+  weights: string,
+  { net, out = '.' }: Pick<Config, 'net'> & Partial<Pick<Config, 'out'>>,
+): Promise<void> {
+  const folder = /[/\\]/.test(weights) ? weights : join(out, weights);
+  // A file without the suffix is read too, so that its error says what kind of file it is.
+  const isFile = weights.endsWith('.safetensors') || (isPlainFile(weights) && !isFolder(folder));
+  const path = isFile ? weights : folder;
+  if (!existsSync(path)) {
+    throw new CheckpointError(
+      `Cannot start from the weights ${weights}: ${path} does not exist, and a run needs them until its first checkpoint; bring them back, or choose others with --weights`,
+      path,
+    );
+  }
+  if (isFile) return loadWholeNet(towers, weights, net);
+  const files = lastWeights(path);
+  await Promise.all(towers.map((tower) => tower.ask({ kind: 'load', files })));
+}
+
+function isPlainFile(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
+}
+
+function isFolder(path: string): boolean {
+  return existsSync(path) && !isPlainFile(path);
+}
+
+async function loadWholeNet(towers: readonly TowerClient[], file: string, options: Config['net']): Promise<void> {
+  const net = buildNet(options);
+  const source = openImport(file, net, 'rgb');
+  try {
+    for (const parameter of parametersOf(net)) {
+      const memory = tensorMemory(parameter.shape);
+      source.read(parameter, new Float32Array(memory));
+      await putParameter(towers, parameter, memory);
+    }
+  } finally {
+    source.close();
+  }
+}
+
+/**
+ * Has each tower write its file into the run's folder. Files of the other placement, which the run had before it was
+ * resumed with this one, are removed once the new ones are whole.
+ * @param step the last step before the weights.
+ * @returns the folder.
+ * @throws CheckpointError if the disk refuses them.
+ */
+export async function saveWeights(
+  { out, run }: Pick<Config, 'out' | 'run'>,
+  towers: readonly TowerClient[],
+  step: number,
+): Promise<string> {
+  const folder = join(out, run);
+  const names = towers.map((_, i) => weightsName(i, towers.length));
+  try {
+    mkdirSync(folder, { recursive: true });
+    await Promise.all(towers.map((tower, i) => tower.ask({ kind: 'save', file: join(folder, names[i]!), step })));
+    for (const name of readdirSync(folder)) {
+      if (isWeightsName(name) && !names.includes(name)) rmSync(join(folder, name));
+    }
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).syscall === undefined) throw error;
+    throw new CheckpointError(
+      `Cannot write the weights to ${folder}: ${(error as Error).message}; choose another folder with --out`,
+      folder,
+    );
+  }
+  return folder;
 }

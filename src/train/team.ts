@@ -1,4 +1,4 @@
-/** The coordinator's towers, which do each step together. */
+/** The coordinator's towers, which run every command together. */
 import { randomUUID } from 'node:crypto';
 import type { Config } from '../config/config.js';
 import { tensorflowName } from '../config/devices.js';
@@ -11,32 +11,31 @@ import { abortTowers } from '../tower/abort.js';
 import { startTower, type TowerClient } from '../tower/client.js';
 import type { Command, OpenReply, Part, Replies, TowerSetup } from '../tower/protocol.js';
 import { contextOptions } from './context-options.js';
-import { answered } from './deadline.js';
-import { saidWhileOpening } from './first-use.js';
-import { loadStartingWeights } from './starting-weights.js';
+import { loadStartingWeights } from './run-weights.js';
+import { answerOf, explainSlowOpening } from './tower-deadline.js';
 
-/** Both towers, or the one that has the whole net. */
+/** Two towers, or one that has the whole net. */
 export interface Team {
   readonly towers: readonly TowerClient[];
-  /** What each said when it was opened. */
+  /** The towers' replies to `open`. */
   readonly opened: readonly OpenReply[];
-  /** What a user should hear of: a transport that did not pass its test. */
+  /** For the user: a transport that failed its self-test. */
   readonly warnings: readonly string[];
   /**
-   * Has every tower do the same.
-   * @param memory goes with the command to each of them, shared.
+   * Sends a command to every tower.
+   * @param memory shared memory that goes with the command: one for all towers, or one for each.
    * @returns their replies, tower 0's first.
-   * @throws the error that came first and is not another's echo.
+   * @throws the first error that is not the echo of another tower's error.
    */
   ask<Kind extends Command['kind']>(
     command: Extract<Command, { kind: Kind }>,
-    memory?: SharedArrayBuffer,
+    memory?: SharedArrayBuffer | readonly SharedArrayBuffer[],
   ): Promise<Replies[Kind][]>;
   /** Ends the towers' threads. */
   close(): Promise<void>;
 }
 
-/** What a team is made of. */
+/** The settings that a team is made from. */
 export type TeamConfig = Pick<
   Config,
   | 'placement'
@@ -53,15 +52,15 @@ export type TeamConfig = Pick<
   Partial<Pick<TowerSetup, 'ops'> & Pick<Config, 'weights' | 'out'>>;
 
 const FLOAT_BYTES = 4;
-/** How long the other tower has for its own error. */
+/** After one tower failed, the other one has this long to report its own error. */
 const ECHO_MS = 3_000;
 
 /**
- * Starts the towers and has them make their parameters, or gives them those that the settings name.
- * @param slots batch slots, of the feeder.
- * @param note takes a sentence where a GPU takes long to open, and where device to device is faster than msgpack.
- * @throws NativeError for a device that is not there; CheckpointError for weights that do not fit; ConfigError for
- * a net that cannot be built.
+ * Starts the towers, which make their parameters or load those that the settings name.
+ * @param slots the feeder's batch slots.
+ * @param note receives a sentence if a GPU takes long to open, or if device-to-device transport is faster than msgpack.
+ * @throws NativeError for a missing device; CheckpointError for weights that do not fit; ConfigError for a net that
+ * cannot be built.
  */
 export async function openTeam(
   config: TeamConfig,
@@ -97,26 +96,27 @@ export async function openTeam(
 
   async function ask<Kind extends Command['kind']>(
     command: Extract<Command, { kind: Kind }>,
-    memory?: SharedArrayBuffer,
+    memory?: SharedArrayBuffer | readonly SharedArrayBuffer[],
   ): Promise<Replies[Kind][]> {
     const failures: unknown[] = [];
-    let failed = () => {};
+    let onFailure = () => {};
     const failure = new Promise<void>((resolve) => {
-      failed = resolve;
+      onFailure = resolve;
     });
-    const asked = towers.map((tower, i) =>
-      answered(tower, i, command, memory, exchangeTimeoutMs).catch((error: unknown) => {
+    const asked = towers.map((tower, i) => {
+      const own = memory instanceof SharedArrayBuffer ? memory : memory?.[i];
+      return answerOf(tower, i, command, own, exchangeTimeoutMs).catch((error: unknown) => {
         failures.push(error);
-        if (mailboxes) abortTowers(mailboxes); // the peer may be waiting for it
-        failed();
-      }),
-    );
-    // A tower that hangs is not waited for once the other has failed.
+        if (mailboxes) abortTowers(mailboxes); // the peer may be waiting for this tower
+        onFailure();
+      });
+    });
+    // Once one tower has failed, the other may hang.
     const replies = await Promise.race([
       Promise.all(asked),
       failure.then(() => Promise.race([Promise.all(asked), runningSleep(ECHO_MS)])),
     ]);
-    if (failures.length > 0) throw worst(failures);
+    if (failures.length > 0) throw causeOf(failures);
     return replies as Replies[Kind][];
   }
 
@@ -124,7 +124,7 @@ export async function openTeam(
     await Promise.all(towers.map((tower) => tower.close()));
   };
   try {
-    const opened = await saidWhileOpening(ask({ kind: 'open' }), config.devices, note);
+    const opened = await explainSlowOpening(ask({ kind: 'open' }), config.devices, note);
     if (config.weights) await loadStartingWeights(towers, config.weights, config);
     const wrong = isSplit && exchange.transport === 'device' ? await testDevice(ask, note) : undefined;
     if (wrong === undefined) return { towers, opened, warnings: [], ask, close };
@@ -138,15 +138,18 @@ export async function openTeam(
   }
 }
 
-/** The news among the errors of one command: not that the other tower stopped, and rather why it did than that it was late. */
-function worst(failures: readonly unknown[]): unknown {
+/**
+ * The cause among the errors of one command. The exchange's errors, such as a timeout, mostly follow from another error,
+ * and an echo always does.
+ */
+function causeOf(failures: readonly unknown[]): unknown {
   const isEcho = (each: unknown) => each instanceof ExchangeError && each.isEcho;
   return (
     failures.find((each) => !(each instanceof ExchangeError)) ?? failures.find((each) => !isEcho(each)) ?? failures[0]
   );
 }
 
-/** What is wrong with copies from device to device, if anything is. Says how much faster they are, if they are. */
+/** Tests device-to-device transport. @returns what is wrong with it, if anything. @param note learns if it is faster. */
 async function testDevice(ask: Team['ask'], note?: (text: string) => void): Promise<string | undefined> {
   try {
     const found = await ask({ kind: 'selfTest' });
@@ -165,7 +168,7 @@ async function testDevice(ask: Team['ask'], note?: (text: string) => void): Prom
   }
 }
 
-/** Bytes of the largest message that crosses. */
+/** Bytes of the exchange's largest message. */
 function largestMessage({ net, batchSize }: TeamConfig): number {
   const sizes = sitesOf(buildNet(net)).map(({ shape }) => volume(shape) * batchSize * FLOAT_BYTES);
   return slotBytesFor(Math.max(0, ...sizes));

@@ -1,105 +1,86 @@
-/** A run: set-up, check, the loop, the last evaluation, the weights. */
+/** A training run: set-up, check, loop, evaluation, weights. */
 import type { Config } from '../config/config.js';
-import { packageVersion } from '../config/version.js';
-import type { BatchFeeder, Dataset } from '../data/index.js';
 import { signalExitCode } from '../end-signals.js';
 import { NonFiniteError, SplitError, VerifyError } from '../errors.js';
-import type { EventOf, Report } from '../log.js';
-import { buildNet, parametersOf, volume } from '../model/net.js';
+import type { Report } from '../log.js';
 import { learningRateIn } from '../optim/schedule.js';
-import { measureActivations } from './activations.js';
 import { type Checkpoints, openCheckpoints } from './checkpoints.js';
 import { diagnose } from './diagnose.js';
+import { evaluate, measureActivations } from './evaluate.js';
 import { openFeed } from './feed.js';
-import { epochOfStep, type LoopResult, trainLoop } from './loop.js';
+import { type Monitor, openMonitor } from './monitor.js';
+import { epochOfStep, type Progress } from './progress.js';
 import {
-  branchNote,
   type Change,
-  configHash,
-  dataOf,
-  lengthNote,
-  plateauNote,
   type Resume,
   refuseOlder,
   refuseOtherData,
+  resumeNotes,
   scheduleAfter,
   settingsChanged,
-  staysInFolder,
 } from './resume.js';
 import { classesToContinue, keepRunData, statisticsToContinue, tryRunFolder } from './run-data.js';
-import { saveWeights } from './save-weights.js';
-import { openedUnlessStopped, orStopped, Stopped } from './stop.js';
-import { openTeam, type Team } from './team.js';
+import { type Run, runEnd, runStart, trainStep } from './run-events.js';
+import { saveWeights } from './run-weights.js';
+import { openTeam } from './team.js';
 import { checkTeam } from './verify.js';
-import { openWatch, type Watch } from './watch.js';
+import { GracePeriod, openUnlessStopped, Stopped, stoppable, untilStopped } from './waiting.js';
 
 export interface TrainResult {
   exitCode: number;
-  /** Test accuracy at the end; NaN when the run did not get there. */
+  /** Test accuracy at the end; NaN if the run did not get there. */
   top1: number;
   steps: number;
 }
 
 /** What a run is given from outside. */
 export interface TrainUi {
-  /** Takes the events, `run_start` first. */
+  /** Receives the events, `run_start` first. */
   report: Report;
   /**
-   * Makes the run's place, just before `run_start`: all that can be checked has been.
+   * Makes the run's folder. Called just before `run_start`, when everything that can be checked has been checked.
    * @returns the config with the name that the run got.
    */
   begin?: (config: Config) => Config;
-  /** Ends the run after the step it is in. Its reason may be the signal's name. */
+  /** Ends the run after the present step. Its reason may be the signal's name. */
   signal: AbortSignal;
-  /** What to go on from, instead of the initial values. */
+  /** What to resume from, in place of initial values. */
   resume?: Resume | undefined;
-  /** Takes a sentence about what takes long before `run_start`. */
+  /** Receives a sentence about whatever takes long before `run_start`. */
   note?: (text: string) => void;
-}
-
-/** A run's parts, all there. */
-interface Run {
-  config: Config;
-  /** What a branch has otherwise than the run that it left. */
-  changes: readonly Change[];
-  dataset: Dataset;
-  feeder: BatchFeeder;
-  team: Team;
-  /** The run's length. */
-  steps: number;
 }
 
 /**
  * Trains, and reports what happens. A failure after `run_start` ends with `run_end` and its exit code.
- * @throws SplitError for whatever makes no run, before `run_start`.
+ * @throws SplitError before `run_start`, for whatever cannot become a run.
  */
-export async function train(config: Config, outer: TrainUi): Promise<TrainResult> {
-  const ui = { ...outer, ...openWatch(config, outer.report, outer.resume?.checkpoint.state) };
-  const { report, signal, note, resume } = ui;
-  const changes = resume ? settingsChanged(resume, config) : [];
-  if (resume) refuseOlder(resume, config);
-  const warn = (message: string) => report({ event: 'warning', message });
-  tryRunFolder(config); // the mean image may take an hour
-  const opening = openFeed(config, {
-    ...{ warn, note, signal, statistics: resume && statisticsToContinue(resume.checkpoint, config, warn) },
-  });
-  const feed = await openedUnlessStopped(opening, signal, (late) => late.feeder.close());
-  if (!feed) return stoppedBefore(signal);
+export async function train(asked: Config, outer: TrainUi): Promise<TrainResult> {
+  const { signal, note, resume } = outer;
+  const monitor = openMonitor(asked, outer.report, resume?.checkpoint.state);
+  const warn = (message: string) => monitor.report({ event: 'warning', message });
+
+  const changes = resume ? settingsChanged(resume, asked) : [];
+  if (resume) refuseOlder(resume, asked);
+  tryRunFolder(asked); // before the mean image, which may take an hour
+  const kept = resume && statisticsToContinue(resume.checkpoint, asked, warn);
+  const opening = openFeed(asked, { warn, note, signal, statistics: kept });
+  const feed = await openUnlessStopped(opening, signal, (late) => late.feeder.close());
+  if (!feed) return stoppedBeforeStart(signal);
   const { dataset, feeder, statistics } = feed;
   let unfinished: Promise<unknown> | undefined;
   try {
     if (resume) refuseOtherData(resume, dataset);
-    const open = openTeam(withoutStart(config, resume), feeder.slots, note);
-    const team = await openedUnlessStopped(open, signal, (late) => late.close());
-    if (!team) return stoppedBefore(signal);
+    const towers = openTeam(withoutStart(asked, resume), feeder.slots, note);
+    const team = await openUnlessStopped(towers, signal, (late) => late.close());
+    if (!team) return stoppedBeforeStart(signal);
     try {
-      const steps = config.steps ?? config.epochs * feeder.batchesPerEpoch;
-      const run: Run = { config: ui.begin?.(config) ?? config, changes, dataset, feeder, team, steps };
-      report(startOf(run, resume));
-      const classes = resume && classesToContinue(resume.checkpoint, dataset.classNames);
-      keepRunData(run.config, classes ?? dataset.classNames, statistics);
+      const config = outer.begin?.(asked) ?? asked;
+      const run = { config, dataset, feeder, team, steps: config.steps ?? config.epochs * feeder.batchesPerEpoch };
+      monitor.report(runStart(run, resume, changes));
+      const names = dataset.classNames;
+      keepRunData(config, resume ? classesToContinue(resume.checkpoint, names) : names, statistics);
       team.warnings.forEach(warn);
-      const ended = await runAndEnd(run, ui);
+      const ended = await runToEnd(run, changes, { ...outer, ...monitor });
       unfinished = ended.unfinished;
       return ended.result;
     } finally {
@@ -107,189 +88,157 @@ export async function train(config: Config, outer: TrainUi): Promise<TrainResult
     }
   } finally {
     await feeder.close();
-    await unfinished?.catch(() => {}); // what was broken off ends with team and feeder, and closes what is its own
+    await unfinished?.catch(() => {}); // ends with the team and the feeder, and frees what it opened
   }
 }
 
-/** A run that goes on has all of its weights: those that it began with may be gone. */
-function withoutStart(config: Config, resume: Resume | undefined): Config {
-  return resume ? { ...config, weights: null } : config;
-}
-
-/** Of a run that is told to stop before it has begun. */
-function stoppedBefore(signal: AbortSignal): TrainResult {
-  return { exitCode: stoppedCode(signal), top1: Number.NaN, steps: 0 };
-}
-
-/** Everything after `run_start`: ends with `run_end`, whatever happens. */
-async function runAndEnd(
+/** Check, resume, loop, evaluation and weights. Always ends with `run_end`. */
+async function runToEnd(
   run: Run,
-  ui: TrainUi & Watch,
-): Promise<{ result: TrainResult; unfinished?: Promise<unknown> }> {
-  const { config, team } = run;
-  const { report, signal } = ui;
-  const result: LoopResult = { steps: 0, images: 0, trainMs: 0, stopped: false, busy: true, errors: [] };
+  changes: readonly Change[],
+  ui: TrainUi & Monitor,
+): Promise<{ result: TrainResult; unfinished: Promise<unknown> | undefined }> {
+  const { config, team, feeder } = run;
+  const { report, signal, resume, losses } = ui;
+  const progress: Progress = { steps: 0, images: 0, trainMs: 0, stopped: false, errors: [] };
   let checkpoints: Checkpoints | undefined;
   let weights: string | undefined;
   let failure: unknown;
   let unfinished: Promise<unknown> | undefined;
   try {
-    checkpoints = open(run, ui);
-    if (config.check && config.placement === 'split') await orStopped(check(run, ui), signal);
-    if (ui.resume) await restore(ui.resume, run, result, ui);
-    const activations = await measureActivations(team, run.feeder, result.steps, signal, 0);
+    checkpoints = openCheckpoints(run, report, losses, resume);
+    if (config.check && config.placement === 'split') await stoppable(check(run, ui), signal);
+    if (resume) await restore(resume, run, changes, progress, ui);
+    const activations = await measureActivations(team, feeder, progress.steps, signal, 0);
     if (activations) report(activations);
-    result.busy = false;
-    await trainLoop(config, team, run.feeder, run.steps, { report, signal, checkpoints }, result);
+    await trainLoop(run, { report, signal, checkpoints }, progress);
+    if (progress.steps > 0) {
+      await checkpoints.finish(progress);
+      weights = await saveWeights(config, team.towers, progress.steps);
+    }
   } catch (error) {
+    // The towers have failed or are still busy: the last checkpoint stays the newest.
     if (error instanceof Stopped) {
-      result.stopped = true;
+      progress.stopped = true;
       unfinished = error.unfinished;
     } else {
-      failure = error instanceof NonFiniteError ? await diagnose(error, team, run.feeder, config, result) : error;
+      failure = error instanceof NonFiniteError ? await diagnose(error, team, feeder, config, progress) : error;
     }
-  }
-  try {
-    // A step that was not waited for, or that failed, leaves the last checkpoint as it is.
-    if (failure === undefined && !result.busy && result.steps > 0) {
-      await checkpoints?.finish(result);
-      weights = await saveWeights(config, team, result.steps);
-    }
-  } catch (error) {
-    failure = error;
   }
   await checkpoints?.close().catch((error: unknown) => {
     failure ??= error;
   });
-  const exitCode = exitCodeOf(failure, result.stopped, signal);
-  report(endOf(result, run.feeder.unreadable.length, exitCode, failure, weights));
+  const exitCode = exitCodeOf(failure, progress, signal);
+  report(runEnd(progress, feeder, exitCode, failure, weights));
   if (failure !== undefined && !(failure instanceof SplitError)) throw failure;
-  const ended = { exitCode, top1: result.top1 ?? Number.NaN, steps: result.steps };
-  return { result: ended, ...(unfinished && { unfinished }) };
+  return { result: { exitCode, top1: progress.top1 ?? Number.NaN, steps: progress.steps }, unfinished };
 }
 
-/** Takes the weights and the place in the run from the checkpoint. */
+/**
+ * Trains from the step at which `progress` stands up to the run's length. Evaluates after each epoch, or every `evalEvery`
+ * steps, and at the end. The `plateau` schedule needs an evaluation after each epoch in any case.
+ * @throws what a tower or a data worker throws; Stopped; CheckpointError if a checkpoint could not be written.
+ */
+export async function trainLoop(
+  { config, team, feeder, steps }: Pick<Run, 'config' | 'team' | 'feeder' | 'steps'>,
+  { report, signal, checkpoints }: { report: Report; signal: AbortSignal; checkpoints: Checkpoints },
+  progress: Progress,
+): Promise<void> {
+  const { optimizer, evalEvery } = config;
+  const endsEpoch = (step: number) => step % feeder.batchesPerEpoch === 0;
+  const isEvalDue = (step: number) =>
+    step > 0 &&
+    (step === steps ||
+      (evalEvery ? step % evalEvery === 0 : endsEpoch(step)) ||
+      (optimizer.schedule.kind === 'plateau' && endsEpoch(step)));
+  const grace = new GracePeriod();
+
+  async function evaluateNow(): Promise<void> {
+    const started = performance.now();
+    const step = progress.steps;
+    const scores = await evaluate(team, feeder, step, signal, grace);
+    if (signal.aborted) return; // some images are missing
+    const epoch = epochOfStep(step, feeder);
+    report({ event: 'eval', step, epoch, ...scores, eval_ms: performance.now() - started });
+    progress.top1 = scores.top1;
+    if (endsEpoch(step)) progress.errors.push({ epoch, error: 1 - scores.top1 });
+    const activations = await measureActivations(team, feeder, step, signal, grace.ms);
+    if (activations) report(activations);
+  }
+
+  // A resumed run may have been stopped before this evaluation.
+  if (isEvalDue(progress.steps) && progress.top1 === undefined && !signal.aborted) {
+    await evaluateNow();
+    await checkpoints.after(progress);
+  }
+  let isFirst = true;
+  for (let step = progress.steps + 1; step <= steps && !signal.aborted; step++) {
+    const started = performance.now();
+    const batch = await untilStopped(feeder.train(step), signal);
+    if (!batch) break;
+    const dataMs = performance.now() - started;
+
+    const { slot, count } = batch;
+    const epoch = batch.epoch + 1;
+    const learningRate = learningRateIn(epoch, optimizer, progress);
+    const command = { kind: 'step', slot, count, step, learningRate, epoch, update: true, keep: false } as const;
+    // The first step compiles, which takes long. A stop does not wait for it, since no step would be lost.
+    const replies = await grace.wait(team.ask(command), signal, isFirst ? 0 : grace.ms);
+    isFirst = false;
+    feeder.release(batch);
+    const stepMs = performance.now() - started;
+
+    progress.steps = step;
+    progress.images += count;
+    progress.trainMs += stepMs;
+    delete progress.top1; // of the weights before this step
+    report(trainStep(batch, learningRate, replies, stepMs, dataMs));
+    if (isEvalDue(step)) await evaluateNow();
+    if (!signal.aborted) await checkpoints.after(progress);
+  }
+  progress.stopped = signal.aborted;
+}
+
+/** Compares one step of the split with the reference. @throws VerifyError if they differ. */
+async function check({ team, feeder, config }: Run, { report, signal, resume }: TrainUi): Promise<void> {
+  const event = await checkTeam(team, feeder, withoutStart(config, resume));
+  if (signal.aborted) return; // the run has ended meanwhile
+  report(event);
+  if (event.passed) return;
+  throw new VerifyError(
+    `Cannot train: the split differs from the reference, first in ${event.tensor}; \`verify\` prints every tensor, --no-check trains without this check`,
+  );
+}
+
+/** A resumed run has all its weights in the checkpoint. Those that it started from may be gone. */
+function withoutStart(config: Config, resume: Resume | undefined): Config {
+  return resume ? { ...config, weights: null } : config;
+}
+
+/** Takes weights and progress from the checkpoint. */
 async function restore(
   { checkpoint, skipped }: Resume,
-  { config, changes, team, feeder, steps }: Run,
-  result: LoopResult,
+  { config, team, feeder, steps }: Run,
+  changes: readonly Change[],
+  progress: Progress,
   { report, note }: TrainUi,
 ): Promise<void> {
   const { folder, files, state } = checkpoint;
-  await team.ask({ kind: 'restore', files });
   const { step, images, trainMs, top1 } = state;
+  await team.ask({ kind: 'restore', files });
   const schedule = scheduleAfter(checkpoint, config, feeder.batchesPerEpoch);
-  Object.assign(result, { steps: step, images, trainMs, ...schedule, ...(top1 !== undefined && { top1 }) });
-  const passed = skipped.map((each) => ({ checkpoint: each.folder, why: each.why }));
-  report({ event: 'resume', step, checkpoint: folder, skipped: passed });
-  const ended = lengthNote(checkpoint, steps);
+  Object.assign(progress, { steps: step, images, trainMs, ...schedule, ...(top1 !== undefined && { top1 }) });
+  const passedOver = skipped.map((each) => ({ checkpoint: each.folder, why: each.why }));
+  report({ event: 'resume', step, checkpoint: folder, skipped: passedOver });
   const rate = learningRateIn(epochOfStep(step + 1, feeder), config.optimizer, schedule);
-  const notes = [
-    changes.length > 0 ? branchNote(checkpoint, changes, ended ? undefined : rate) : plateauNote(checkpoint, config),
-    ended,
-  ];
-  for (const text of notes) if (text !== undefined) note?.(text);
+  for (const text of resumeNotes(checkpoint, config, changes, steps, rate)) note?.(text);
 }
 
-function open({ config, dataset, feeder, team }: Run, { report, resume, losses }: TrainUi & Watch): Checkpoints {
-  const { placement, seed, optimizer, batchSize } = config;
-  const fixed = {
-    ...{ seed, placement, configHash: configHash(config), ...dataOf(dataset) },
-    config: { ...config },
-    versions: versionsOf(team),
-  };
-  const positionOf = ({ steps: step, errors, start }: LoopResult) => {
-    const epoch = epochOfStep(step, feeder);
-    const inEpoch = step - (epoch - 1) * feeder.batchesPerEpoch;
-    const epochImages = Math.min(inEpoch * batchSize, dataset.train.count);
-    const before = errors.filter((each) => each.epoch < epoch);
-    const learningRate = learningRateIn(epoch, optimizer, { errors: before, start });
-    return { epoch, epochImages, learningRate, losses: losses() };
-  };
-  const { state } = resume?.checkpoint ?? {};
-  // The best checkpoint of the run that a branch left is not in the branch's folder.
-  const best = resume && staysInFolder(resume, config) ? state?.best : undefined;
-  return openCheckpoints(config, team, fixed, positionOf, report, state && { step: state.step, best });
+function stoppedBeforeStart({ reason }: AbortSignal): TrainResult {
+  return { exitCode: signalExitCode(String(reason)), top1: Number.NaN, steps: 0 };
 }
 
-function endOf(
-  { steps, images, trainMs, stopped, top1 }: LoopResult,
-  unreadable: number,
-  exitCode: number,
-  failure: unknown,
-  weights: string | undefined,
-): EventOf<'run_end'> {
-  return {
-    event: 'run_end',
-    status: failure !== undefined ? 'failed' : stopped ? 'stopped' : 'done',
-    exit_code: exitCode,
-    steps,
-    images,
-    train_ms: trainMs,
-    images_per_s: trainMs > 0 ? (images / trainMs) * 1000 : 0,
-    ...(top1 !== undefined && { top1 }),
-    ...(unreadable > 0 && { unreadable_images: unreadable }),
-    ...(failure !== undefined && { error: failure instanceof Error ? failure.message : String(failure) }),
-    ...(failure instanceof NonFiniteError && { batch_images: [...failure.images] }),
-    ...(weights !== undefined && { weights }),
-  };
-}
-
-function exitCodeOf(failure: unknown, stopped: boolean, signal: AbortSignal): number {
+function exitCodeOf(failure: unknown, { stopped }: Progress, { reason }: AbortSignal): number {
   if (failure !== undefined) return failure instanceof SplitError ? failure.exitCode : 1;
-  return stopped ? stoppedCode(signal) : 0;
-}
-
-function stoppedCode({ reason }: AbortSignal): number {
-  return signalExitCode(String(reason));
-}
-
-function startOf(
-  { config, changes, dataset, feeder, team, steps }: Run,
-  resume: Resume | undefined,
-): EventOf<'run_start'> {
-  const { opened, towers } = team;
-  return {
-    event: 'run_start',
-    run: config.run,
-    placement: config.placement,
-    preset: config.preset,
-    config,
-    versions: versionsOf(team),
-    parameters: parametersOf(buildNet(config.net)).reduce((total, { shape }) => total + volume(shape), 0),
-    towers: towers.map(({ setup }, i) => ({
-      tower: i,
-      device: setup.device,
-      backing_device: opened[i]!.backingDevice,
-      parameters: opened[i]!.parameters,
-    })),
-    dataset: {
-      name: dataset.name,
-      source: dataset.source,
-      train_images: dataset.train.count,
-      test_images: dataset.test.count,
-    },
-    steps,
-    steps_per_epoch: feeder.batchesPerEpoch,
-    ...(resume && changes.length > 0 && { branch: branchOf(resume, changes) }),
-  };
-}
-
-function branchOf({ checkpoint }: Resume, changes: readonly Change[]): NonNullable<EventOf<'run_start'>['branch']> {
-  return { checkpoint: checkpoint.folder, step: checkpoint.state.step, changes: [...changes] };
-}
-
-function versionsOf({ opened }: Team): EventOf<'run_start'>['versions'] {
-  const { tensorflow, tfjs } = opened[0]!;
-  return { alexnet_split: packageVersion(), node: process.versions.node, tensorflow, tfjs };
-}
-
-async function check({ team, feeder, config }: Run, { report, signal, resume }: TrainUi): Promise<void> {
-  const { passed, worst, tensor, tolerance, ms } = await checkTeam(team, feeder, withoutStart(config, resume));
-  if (signal.aborted) return; // nobody waits for it
-  report({ event: 'check', steps: 1, worst_relative: worst, tensor, tolerance, passed, check_ms: ms });
-  if (passed) return;
-  throw new VerifyError(
-    `Cannot train: the split differs from the reference, first in ${tensor}; \`verify\` prints every tensor, --no-check trains all the same`,
-  );
+  return stopped ? signalExitCode(String(reason)) : 0;
 }

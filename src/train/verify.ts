@@ -1,17 +1,30 @@
-/** The split against the reference: the same steps from the same seed, every tensor compared. */
+/** Compares the split with the reference: the same steps from the same seed, tensor by tensor. */
 import type { Config } from '../config/config.js';
 import type { BatchFeeder } from '../data/index.js';
 import { VerifyError } from '../errors.js';
+import type { EventOf } from '../log.js';
 import { learningRateIn } from '../optim/schedule.js';
-import { compareTeams, type Difference } from './compare.js';
+import type { TensorInfo, TensorKind } from '../tower/protocol.js';
 import { openFeed } from './feed.js';
 import { openTeam, type Team, type TeamConfig } from './team.js';
+import { fetchTensor } from './tower-tensors.js';
 
-/** One step's losses. */
+/** The losses of one step. */
 export interface LossPair {
   step: number;
   split: number;
   reference: number;
+  relative: number;
+}
+
+/** How far a tensor of the split is from the reference's. */
+export interface Difference {
+  name: string;
+  layer: string;
+  kind: TensorKind;
+  /** Largest difference of two values. */
+  absolute: number;
+  /** That difference, as a share of the largest value of the reference; NaN if either side has NaN. */
   relative: number;
 }
 
@@ -22,18 +35,12 @@ export interface VerifyResult {
   /** The first tensor out of tolerance. */
   firstDivergent?: string;
   losses: readonly LossPair[];
-  /** What is allowed, relative, by kind. */
   tolerances: Tolerances;
 }
 
-/** What is allowed, by kind: the largest difference in a tensor as a share of its largest value. And why. */
-export interface Tolerances {
-  readonly input: number;
-  readonly activation: number;
-  readonly gradient: number;
-  readonly parameter: number;
-  readonly loss: number;
-  /** In how many steps tensors are compared; after them only the losses are. */
+/** The allowed relative difference by kind, and the reason. */
+export interface Tolerances extends Readonly<Record<TensorKind | 'loss', number>> {
+  /** Tensors are compared in this many steps, after which only the losses are. */
   readonly steps: number;
   readonly why: string;
 }
@@ -41,24 +48,23 @@ export interface Tolerances {
 /** `docs/numerics.md` has the measurements. */
 export const TOLERANCES: Tolerances = {
   ...{ input: 1e-3, activation: 1e-3, gradient: 2e-2, parameter: 1e-3, loss: 1e-4, steps: Number.POSITIVE_INFINITY },
-  why: 'the same kernels give 0, or 1e-7 where they sum in another order; other rounding some 1e-6, and a ReLU that falls the other way for it up to 1e-2 in a gradient; a mistake about 1',
+  why: 'the same kernels differ by 0, or by 1e-7 where they sum in another order; other rounding gives some 1e-6, and up to 1e-2 in a gradient behind a ReLU that it flips; a mistake gives about 1',
 };
 
-/** Where float16 crosses. */
+/** For `--exchange-dtype float16`. */
 export const HALF_TOLERANCES: Tolerances = {
   ...{ input: 2e-3, activation: 2e-3, gradient: 0.5, parameter: 0.25, loss: 1e-2, steps: 1 },
-  why: 'float16 has 11 bits: each value that crosses is off by up to 5e-4, and ReLUs that fall the other way for it change a gradient, or a bias that began at 0, by up to 0.2; a mistake by about 1. After the first step the two trainings part, and only the losses are compared',
+  why: 'float16 has 11 bits: every value exchanged is off by up to 5e-4, and the ReLUs that this flips change a gradient, or a bias that began at 0, by up to 0.2; a mistake gives about 1. After the first step the two trainings diverge, so only the losses are compared',
 };
 
-/** What is allowed for a config's way to cross. */
 export function tolerancesOf({ exchange }: Pick<Config, 'exchange'>): Tolerances {
   return exchange.dtype === 'float16' ? HALF_TOLERANCES : TOLERANCES;
 }
 
 /**
- * Runs both sides for some steps, with dropout and augmentation as configured, and compares after each.
- * @param ui is told of each step.
- * @throws DataError, ConfigError, NativeError for what makes no run.
+ * Trains both sides for some steps, with dropout and augmentation as configured, and compares after each.
+ * @param ui receives a line for each step.
+ * @throws DataError, ConfigError, NativeError if there is nothing to run.
  */
 export async function verify(
   config: Config,
@@ -74,14 +80,14 @@ export async function verify(
       throw error;
     });
     try {
-      const result = new Comparison(tolerancesOf(config));
-      for (let step = 1; step <= steps && result.passed; step++) {
-        const { loss, worst } = await compareStep(split, reference, feeder, config, step, true, result);
+      const comparison = new Comparison(split, reference, feeder, config);
+      for (let step = 1; step <= steps && comparison.passed; step++) {
+        const { loss, worst } = await comparison.step(step, { update: true, keep: true });
         print(`step ${step}/${steps}: loss ${loss.toFixed(6)}, worst relative difference ${worst.toExponential(1)}`);
       }
-      // A run's own traces capture nothing: one more step with those, of which loss and parameters are compared.
-      if (result.passed) await compareStep(split, reference, feeder, config, steps + 1, false, result);
-      return result.done();
+      // The function of a training step keeps no tensors: one more step with it, to compare its loss and parameters.
+      if (comparison.passed) await comparison.step(steps + 1, { update: true, keep: false });
+      return comparison.result();
     } finally {
       await Promise.all([split.close(), reference.close()]);
     }
@@ -90,50 +96,33 @@ export async function verify(
   }
 }
 
-/** What the check before a run found. */
-export interface CheckResult {
-  passed: boolean;
-  worst: number;
-  /** The tensor nearest to its tolerance; the first out of it when it did not pass. */
-  tensor: string;
-  /** That tensor's. */
-  tolerance: number;
-  ms: number;
-}
-
 /**
- * The short form: the first batch through a run's own towers and through a reference, without an update, so that the
- * run goes on as if nothing had been.
+ * The check before a training: the first batch through the training's own towers and through a reference, without an
+ * update, so that it leaves no trace.
+ * @returns the event; its tensor is the first out of tolerance, or else the nearest to its tolerance.
  */
-export async function checkTeam(team: Team, feeder: BatchFeeder, config: Config): Promise<CheckResult> {
+export async function checkTeam(team: Team, feeder: BatchFeeder, config: Config): Promise<EventOf<'check'>> {
   const started = performance.now();
   const reference = await openTeam(referenceOf(config), feeder.slots);
   try {
-    const comparison = new Comparison(tolerancesOf(config));
-    await compareStep(team, reference, feeder, config, 1, true, comparison, false);
-    const { rows, losses, passed, firstDivergent, tolerances } = comparison.done();
+    const comparison = new Comparison(team, reference, feeder, config);
+    await comparison.step(1, { update: false, keep: true });
+    const { rows, losses, passed, firstDivergent, tolerances } = comparison.result();
     const share = ({ relative, kind }: Difference) => relative / tolerances[kind];
-    const [loss] = losses;
-    if (!passed && firstDivergent === undefined && loss) {
-      const { relative } = loss;
-      return {
-        passed,
-        worst: relative,
-        tensor: 'the loss',
-        tolerance: tolerances.loss,
-        ms: performance.now() - started,
-      };
-    }
-    const worst =
-      rows.find(({ name }) => name === firstDivergent) ?? rows.reduce((a, b) => (share(b) <= share(a) ? a : b));
-    const { name: tensor, relative, kind } = worst;
-    return { passed, worst: relative, tensor, tolerance: tolerances[kind], ms: performance.now() - started };
+    const isLoss = !passed && firstDivergent === undefined;
+    const worst = isLoss
+      ? { name: 'the loss', kind: 'loss' as const, relative: losses[0]!.relative }
+      : (rows.find(({ name }) => name === firstDivergent) ?? rows.reduce((a, b) => (share(b) <= share(a) ? a : b)));
+    return {
+      ...{ event: 'check', steps: 1, worst_relative: worst.relative, tensor: worst.name },
+      ...{ tolerance: tolerances[worst.kind], passed, check_ms: performance.now() - started },
+    };
   } finally {
     await reference.close();
   }
 }
 
-/** @throws VerifyError when the transport to be verified is not the one in use; closes the team then. */
+/** @throws VerifyError, and closes the team, if the transport in use is not the one to be verified. */
 export async function refuseFallback(team: Team): Promise<void> {
   const [warning] = team.warnings;
   if (warning === undefined) return;
@@ -141,81 +130,119 @@ export async function refuseFallback(team: Team): Promise<void> {
   throw new VerifyError(`Cannot verify the exchange that was asked for: ${warning}`);
 }
 
-/** The whole net on the first device, with the same ops: what differs is the split's doing alone. */
+/** The whole net on the first device with the same ops, so that every difference comes from the split. */
 function referenceOf(config: Config): TeamConfig {
   return { ...config, placement: 'single' };
 }
 
-async function compareStep(
-  split: Team,
-  reference: Team,
-  feeder: BatchFeeder,
-  { optimizer }: Config,
-  step: number,
-  keep: boolean,
-  comparison: Comparison,
-  update = true,
-): Promise<{ loss: number; worst: number }> {
-  const batch = await feeder.train(step);
-  const { slot, count } = batch;
-  const epoch = batch.epoch + 1;
-  const learningRate = learningRateIn(epoch, optimizer);
-  const command = { kind: 'step', slot, count, step, learningRate, epoch, update, keep, checksum: keep } as const;
-  const [mine, theirs] = await Promise.all([split.ask(command), reference.ask(command)]);
-  feeder.release(batch);
-  const [a, b] = [mine, theirs].map((replies) => replies.find((each) => each.loss !== undefined)?.loss ?? Number.NaN);
-  comparison.addLoss({ step, split: a!, reference: b!, relative: Math.abs(a! - b!) / Math.abs(b!) }, keep);
-  const differences = comparison.wants(step) ? await compareTeams(split, reference) : [];
-  comparison.add(differences);
-  const worst = differences.reduce((most, { relative }) => Math.max(relative, most), 0);
-  return { loss: a!, worst };
-}
-
-/** The worst of each tensor so far. */
+/** Runs steps on both sides, and keeps the worst difference of each tensor. */
 class Comparison {
   readonly #tolerances: Tolerances;
   readonly #rows = new Map<string, Difference>();
   readonly #losses: LossPair[] = [];
   #firstDivergent: string | undefined;
-  #passed = true;
+  passed = true;
 
-  constructor(tolerances: Tolerances) {
-    this.#tolerances = tolerances;
+  constructor(
+    readonly split: Team,
+    readonly reference: Team,
+    readonly feeder: BatchFeeder,
+    readonly config: Config,
+  ) {
+    this.#tolerances = tolerancesOf(config);
   }
 
-  get passed(): boolean {
-    return this.#passed;
+  /**
+   * @param options `keep` keeps the tensors of the pass for the comparison, and lists the loss in the result.
+   * @returns the split's loss and the worst relative difference.
+   */
+  async step(step: number, options: { update: boolean; keep: boolean }): Promise<{ loss: number; worst: number }> {
+    const { split, reference, feeder, config } = this;
+    const batch = await feeder.train(step);
+    const { slot, count } = batch;
+    const epoch = batch.epoch + 1;
+    const learningRate = learningRateIn(epoch, config.optimizer);
+    const command = {
+      kind: 'step',
+      slot,
+      count,
+      step,
+      learningRate,
+      epoch,
+      ...options,
+      checksum: options.keep,
+    } as const;
+    const replies = await Promise.all([split.ask(command), reference.ask(command)]);
+    feeder.release(batch);
+    const [a, b] = replies.map((side) => side.find(({ loss }) => loss !== undefined)?.loss ?? Number.NaN);
+    const pair = { step, split: a!, reference: b!, relative: Math.abs(a! - b!) / Math.abs(b!) };
+    if (options.keep) this.#losses.push(pair);
+    if (!(pair.relative <= this.#tolerances.loss)) this.passed = false;
+    const differences = step <= this.#tolerances.steps ? await compareTeams(split, reference) : [];
+    for (const each of differences) this.#add(each);
+    return { loss: a!, worst: differences.reduce((most, { relative }) => Math.max(relative, most), 0) };
   }
 
-  /** @param isListed whether it is one of the steps that were asked for. */
-  addLoss(pair: LossPair, isListed: boolean): void {
-    if (isListed) this.#losses.push(pair);
-    if (!(pair.relative <= this.#tolerances.loss)) this.#passed = false;
+  #add(difference: Difference): void {
+    const { kind, relative } = difference;
+    const name = kind === 'gradient' ? `gradient of ${difference.name}` : difference.name;
+    const before = this.#rows.get(name);
+    if (!before || !(relative <= before.relative)) this.#rows.set(name, { ...difference, name });
+    if (relative <= this.#tolerances[kind]) return;
+    this.#firstDivergent ??= name;
+    this.passed = false;
   }
 
-  /** Whether the tensors of that step are to be compared. */
-  wants(step: number): boolean {
-    return step <= this.#tolerances.steps;
-  }
-
-  add(differences: readonly Difference[]): void {
-    for (const each of differences) {
-      const name = each.kind === 'gradient' ? `gradient of ${each.name}` : each.name;
-      const before = this.#rows.get(name);
-      if (!before || !(each.relative <= before.relative)) this.#rows.set(name, { ...each, name });
-      if (each.relative <= this.#tolerances[each.kind]) continue;
-      this.#firstDivergent ??= name;
-      this.#passed = false;
-    }
-  }
-
-  done(): VerifyResult {
+  result(): VerifyResult {
     return {
-      passed: this.#passed,
+      passed: this.passed,
       rows: [...this.#rows.values()],
       ...(this.#firstDivergent !== undefined && { firstDivergent: this.#firstDivergent }),
       losses: this.#losses,
       tolerances: this.#tolerances,
     };
   }
+}
+
+/**
+ * The differences in the order of the computation: activations forward, gradients backward, parameters. Both teams have
+ * run the same step with `keep`.
+ */
+export async function compareTeams(split: Team, reference: Team): Promise<Difference[]> {
+  const lists = await split.ask({ kind: 'list' });
+  const owned = lists.flatMap((list, tower) => list.map((info) => ({ info, tower })));
+  const differences: Difference[] = [];
+  for (const { info, tower } of inOrder(owned)) {
+    const sides = [split.towers[tower]!, reference.towers[0]!].map((each) => fetchTensor(each, info));
+    const [a, b] = await Promise.all(sides);
+    const { name, layer, kind } = info;
+    differences.push({ name, layer, kind, ...difference(a!, b!) });
+  }
+  return differences;
+}
+
+/** Largest difference of two values, absolute and as a share of the largest value of `b`. */
+export function difference(a: Float32Array, b: Float32Array): { absolute: number; relative: number } {
+  let absolute = 0;
+  let largest = 0;
+  for (let i = 0; i < a.length; i++) {
+    const distance = Math.abs(a[i]! - b[i]!);
+    if (!(distance <= absolute)) absolute = distance; // also if it is NaN
+    if (Number.isNaN(absolute)) return { absolute, relative: Number.NaN };
+    const value = Math.abs(b[i]!);
+    if (value > largest) largest = value;
+  }
+  return { absolute, relative: absolute === 0 ? 0 : absolute / largest };
+}
+
+/** Activations of both towers layer by layer, then the gradients, then the parameters. */
+function inOrder<T extends { info: TensorInfo }>(owned: readonly T[]): T[] {
+  const phases: readonly TensorKind[][] = [['input', 'activation'], ['gradient'], ['parameter']];
+  const layers = [...new Set(owned.map(({ info }) => info.layer))];
+  const backward = layers.toReversed();
+  const rank = ({ info: { kind, layer } }: T) => (kind === 'gradient' ? backward : layers).indexOf(layer);
+  // The sort is stable: an input stays before its layer's activation, tower 0 before tower 1.
+  return phases.flatMap((kinds) =>
+    owned.filter(({ info }) => kinds.includes(info.kind)).sort((a, b) => rank(a) - rank(b)),
+  );
 }

@@ -107,7 +107,7 @@ test('the line that the end of a training advises works as it stands', async () 
   const where = ['--out', out, '--run', 'nan', '--data', FEW];
   const failed = await withFault('nan@conv2:3', () => command('train', ...flags.split(' '), ...where));
   assert.equal(failed.exitCode, 1);
-  const [, line] = /; go on with (--resume .*)\n$/.exec(failed.stderr)!;
+  const [, line] = /; continue with (--resume .*)\n$/.exec(failed.stderr)!;
   assert.equal(
     line,
     `--resume ${join(out, 'nan', 'checkpoints', '0000000002')} --run nan-lower --out ${out} --lr 0.05`,

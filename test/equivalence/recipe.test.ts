@@ -9,8 +9,8 @@ import type { LogEvent } from '../../src/log.js';
 import { volume } from '../../src/model/net.js';
 import { openFeed } from '../../src/train/feed.js';
 import { train, verify } from '../../src/train/index.js';
-import { trainLoop } from '../../src/train/loop.js';
 import { openTeam, type Team } from '../../src/train/team.js';
+import { trainLoop } from '../../src/train/train.js';
 import { fewImages } from '../data/sets.js';
 import { SINGLE, smallConfig, smallNet } from './teams.js';
 
@@ -52,10 +52,10 @@ async function bytesByStep(config: Config, names: readonly string[], steps: numb
       if (command.kind === 'step') snapshots.push(await fetchAll());
       return replies;
     };
-    const result = { steps: 0, images: 0, trainMs: 0, stopped: false, busy: false, errors: [] };
+    const result = { steps: 0, images: 0, trainMs: 0, stopped: false, errors: [] };
     const checkpoints = { after: async () => {}, finish: async () => {}, close: async () => {} };
     const ui = { report: () => {}, signal: new AbortController().signal, checkpoints };
-    await trainLoop(config, { ...team, ask }, feeder, steps, ui, result);
+    await trainLoop({ config, team: { ...team, ask }, feeder, steps }, ui, result);
     return snapshots;
   } finally {
     await team.close();

@@ -218,11 +218,12 @@ test('train() refuses other images', async () => {
   const state = { ...checkpoint.state, data: { ...checkpoint.state.data, trainImages: 60_000 } };
   await assert.rejects(run({ run: 'other' }, { ...resume, checkpoint: { ...checkpoint, state } }), {
     name: 'DataError',
-    message: /it has learnt from 60000 training and 40 test images, and here are 400 training and 40 test images;/,
+    message:
+      /the run was trained with 60000 training and 40 test images, and the data has 400 training and 40 test images;/,
   });
   const classes = { ...checkpoint.state, classes: ['cat', 'dog'] };
   await assert.rejects(run({ run: 'other' }, { ...resume, checkpoint: { ...checkpoint, state: classes } }), {
-    message: /its classes are cat, dog, and here they are T-shirt\/top, trouser, pullover, dress, … \(10\);/,
+    message: /the run's classes are cat, dog, and the data's are T-shirt\/top, trouser, pullover, dress, … \(10\);/,
   });
 });
 

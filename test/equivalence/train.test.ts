@@ -152,7 +152,7 @@ test('train() stops before the update when the loss is not finite, and says at w
   assert.deepEqual([result.exitCode, end!.status, end!.exit_code], [1, 'failed', 1]);
   assert.match(
     end!.error!,
-    /the loss of step 2 is (NaN|Infinity) at learning rate 1e\+30, first in the activation of conv\d.*; its batch has the training images \d+, \d+, \d+ and 5 more, which the log names; begin anew, with --run nan-lower --out \S+ --lr 1e\+29 beside the other flags$/,
+    /the loss of step 2 is (NaN|Infinity) at learning rate 1e\+30, first in the activation of conv\d.*; its batch has the training images \d+, \d+, \d+ and 5 more, which the log names; start again, with --run nan-lower --out \S+ --lr 1e\+29 beside the other flags$/,
   );
   const images = end!.batch_images!;
   assert.equal(new Set(images).size, 8);

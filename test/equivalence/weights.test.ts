@@ -67,6 +67,6 @@ test('train() refuses the weights of another net, or of no run', async () => {
   );
   await assert.rejects(
     run({ ...wrong, weights: 'no-such' }),
-    /Cannot start from the weights no-such: there is no .*no-such, and a run needs them until its/,
+    /Cannot start from the weights no-such: \S*no-such does not exist, and a run needs them until its/,
   );
 });

@@ -13,7 +13,7 @@ import { nativeOps } from '../../src/tower/native-ops.js';
 import { Parameters } from '../../src/tower/parameters.js';
 import type { PassKind } from '../../src/tower/pass.js';
 import { type Answering, type Peer, TowerFunction, type TowerFunctionOptions } from '../../src/tower/tower-function.js';
-import { difference } from '../../src/train/compare.js';
+import { difference } from '../../src/train/verify.js';
 
 useDevice('CPU:1');
 

@@ -1,4 +1,4 @@
-/** What a run that goes on may have otherwise, and where its schedule stands then. */
+/** What a resumed run may change, and where its schedule stands. */
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, truncateSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -10,9 +10,9 @@ import { type Config, resolveConfig } from '../../src/config/config.js';
 import { learningRateIn, type Schedule } from '../../src/optim/schedule.js';
 import {
   configHash,
-  plateauNote,
   type Resume,
   refuseOlder,
+  resumeNotes,
   scheduleAfter,
   settingsChanged,
 } from '../../src/train/resume.js';
@@ -36,7 +36,7 @@ function after(step: number, config: Config, state: Partial<RunState> = {}): Res
   return { checkpoint: { folder, state: known as unknown as RunState, files: [], bytes: 0 }, skipped: [] };
 }
 
-test('settingsChanged() lets a branch have another optimizer, and names old and new', () => {
+test('settingsChanged() lets a branch have another optimizer, and returns old and new values', () => {
   const resume = after(10, configOf({}));
   const optimizer = { learningRate: 0.05, momentum: 0.5, weightDecay: 0.1, schedule: { kind: 'constant' } };
   const changes = settingsChanged(resume, configOf({ run: 'y', optimizer }));
@@ -55,7 +55,7 @@ test('settingsChanged() lets a branch have another optimizer, and names old and 
   assert.deepEqual(settingsChanged(resume, configOf({ run: 'y' })), []);
 });
 
-test('settingsChanged() refuses it without another name, and names the branch as the way', () => {
+test('settingsChanged() refuses another optimizer under the same name, and advises a branch', () => {
   const optimizer = { learningRate: 0.05 };
   const resume = after(10, configOf({}));
   const message =
@@ -74,28 +74,28 @@ test('settingsChanged() refuses it without another name, and names the branch as
   });
 });
 
-/** The rates of those epochs, in a run that goes on after step 15, in the second epoch. */
+/** The rates of those epochs, in a run resumed after step 15, which is in the second epoch. */
 function rates(optimizer: Record<string, unknown>, epochs: readonly number[], state: Partial<RunState> = {}): number[] {
   const config = configOf({ run: 'y', optimizer });
   const schedule = scheduleAfter(after(15, configOf({}), state).checkpoint, config, EPOCH);
   return epochs.map((epoch) => Number(learningRateIn(epoch, config.optimizer, schedule).toPrecision(6)));
 }
 
-test('scheduleAfter() has another rate count from the next step on, and the falls after that alone', () => {
+test('scheduleAfter() applies another rate from the next step on, with later falls alone', () => {
   assert.deepEqual(rates({}, [2, 3, 4]), [0.05, 0.05, 0.005]);
   assert.deepEqual(rates({ learningRate: 0.02 }, [2, 3, 4]), [0.02, 0.02, 0.002]);
   assert.deepEqual(rates({ momentum: 0.5, weightDecay: 0.1 }, [2, 3, 4]), [0.05, 0.05, 0.005]);
 });
 
-test('scheduleAfter() has another schedule begin with the rate as it is', () => {
+test('scheduleAfter() starts another schedule with the present rate', () => {
   assert.deepEqual(rates({ schedule: { kind: 'constant' } }, [2, 9]), [0.05, 0.05]);
   assert.deepEqual(rates({ schedule: { epochs: [2, 3] } }, [2, 3, 4]), [0.05, 0.005, 0.0005]);
   const branched = { scheduleStart: { epoch: 2, factor: 0.5 } };
   assert.deepEqual(rates({ schedule: { kind: 'constant' } }, [2, 9], branched), [0.25, 0.25]);
-  assert.deepEqual(rates({}, [2, 4], branched), [0.25, 0.025], 'what began later goes on');
+  assert.deepEqual(rates({}, [2, 4], branched), [0.25, 0.025], 'an earlier restart continues');
 });
 
-test('scheduleAfter() has a plateau forget its epochs with another rate, and keep them without', () => {
+test('scheduleAfter() resets a plateau with another rate, and continues it without', () => {
   const config = configOf({ optimizer: { schedule: PLATEAU } });
   const errors = [1, 2, 3].map((epoch) => ({ epoch, error: 0.5 }));
   const { checkpoint } = after(30, config, { errors });
@@ -104,13 +104,14 @@ test('scheduleAfter() has a plateau forget its epochs with another rate, and kee
   assert.deepEqual(scheduleAfter(checkpoint, other, EPOCH), { errors: [], start: { epoch: 4, factor: 1 } });
 });
 
-test('scheduleAfter() goes on with the rate of a plateau whose errors an earlier version kept without epochs', () => {
+test('scheduleAfter() continues with the rate of a plateau whose errors an earlier version saved without epochs', () => {
   const config = configOf({ optimizer: { schedule: PLATEAU } });
   const { checkpoint } = after(27, config, { errors: [0.1, 0.2, 0.3, 0.4, 0.5], learningRate: 0.005 });
   const schedule = scheduleAfter(checkpoint, config, EPOCH);
   assert.deepEqual(schedule, { errors: [], start: { epoch: 3, factor: 0.01 } });
   assert.equal(learningRateIn(3, config.optimizer, schedule), 0.005);
-  assert.match(plateauNote(checkpoint, config)!, /counted evaluations: it goes on with the learning rate 0\.005 /);
+  const [note] = resumeNotes(checkpoint, config, [], 100, 0.005);
+  assert.match(note!, /counted evaluations: it continues with the learning rate 0\.005,/);
   const constant = configOf({ optimizer: { schedule: { kind: 'constant' } } });
   assert.deepEqual(scheduleAfter(checkpoint, constant, EPOCH), { errors: [], start: { epoch: 3, factor: 0.01 } });
   const lower = configOf({ optimizer: { schedule: PLATEAU, learningRate: 0.1 } });
@@ -119,12 +120,12 @@ test('scheduleAfter() goes on with the rate of a plateau whose errors an earlier
   assert.deepEqual(
     scheduleAfter(bySteps, configOf({}), EPOCH),
     { errors: [], start: undefined },
-    'they matter to none else',
+    'other schedules ignore them',
   );
-  assert.equal(plateauNote(bySteps, configOf({})), undefined);
+  assert.deepEqual(resumeNotes(bySteps, configOf({}), [], 100, 0.05), []);
 });
 
-test('refuseOlder() refuses an older checkpoint in its own folder, unless none of the newer ones is whole', (t) => {
+test('refuseOlder() refuses an older checkpoint in its own folder, unless no newer one is whole', (t) => {
   const out = mkdtempSync(join(tmpdir(), 'alexnet-split-older-'));
   t.after(() => rmSync(out, { recursive: true, force: true }));
   const config = configOf({ out });

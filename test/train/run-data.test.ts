@@ -35,7 +35,10 @@ test('a run of composed names is evaluated, and goes on, with decomposed ones, a
       refuseOtherData(resume, dataOf(now));
     }
     assert.throws(() => checkClasses(run, dataOf('cafe')), /class 0 is cafe there, expected/);
-    assert.throws(() => refuseOtherData(resume, dataOf('cafe')), /its classes are .*, and here they are cafe, z/);
+    assert.throws(
+      () => refuseOtherData(resume, dataOf('cafe')),
+      /the run's classes are .*, and the data's are cafe, z/,
+    );
   }
 });
 

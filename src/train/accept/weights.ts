@@ -1,7 +1,7 @@
 /** Two runs' weights, compared. */
 import { lastWeights } from '../../checkpoint/choose.js';
 import { openTensors } from '../../checkpoint/safetensors.js';
-import { difference } from '../compare.js';
+import { difference } from '../verify.js';
 
 /**
  * The tensor in which two runs of one net are furthest apart, velocities too: its largest difference, as a share of its

@@ -1,4 +1,4 @@
-/** The loop with stand-ins for what it waits for: a signal is heard whatever that is. */
+/** The training loop stops at a signal, whatever it waits for. Stand-ins take the place of data and towers. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
@@ -8,9 +8,10 @@ import type { BatchFeeder } from '../../src/data/index.js';
 import type { LogEvent } from '../../src/log.js';
 import { runningTimeMs } from '../../src/running-time.js';
 import type { Checkpoints } from '../../src/train/checkpoints.js';
-import { type LoopResult, trainLoop } from '../../src/train/loop.js';
-import { Grace, openedUnlessStopped, orStopped, Stopped } from '../../src/train/stop.js';
+import type { Progress } from '../../src/train/progress.js';
 import type { Team } from '../../src/train/team.js';
+import { trainLoop } from '../../src/train/train.js';
+import { Stopped } from '../../src/train/waiting.js';
 
 const CONFIG: Config = { ...PRESETS.mini, devices: ['CPU:0', 'CPU:1'], run: 'r', evalEvery: 3 };
 const REPLY = { loss: 1, top1: 1, stepMs: 1, computeMs: 1, exchangeMs: 0, waitMs: 0, exchangeBytes: 0 };
@@ -47,10 +48,10 @@ async function stopIn(waits: 'data' | 'step' | 'test' | 'evaluate' | 'measure', 
       return [REPLY];
     },
   } as unknown as Team;
-  const checkpoints = { after: async ({ steps }: LoopResult) => void saved.push(steps) } as unknown as Checkpoints;
-  const result: LoopResult = { steps: 0, images: 0, trainMs: 0, stopped: false, busy: false, errors: [] };
+  const checkpoints = { after: async ({ steps }: Progress) => void saved.push(steps) } as unknown as Checkpoints;
+  const result: Progress = { steps: 0, images: 0, trainMs: 0, stopped: false, errors: [] };
   const ui = { report: (event: LogEvent) => events.push(event), signal: controller.signal, checkpoints };
-  const ended = trainLoop(CONFIG, team, feeder, 10, ui, result).then(
+  const ended = trainLoop({ config: CONFIG, team, feeder, steps: 10 }, ui, result).then(
     () => undefined,
     (error: unknown) => error,
   );
@@ -59,20 +60,20 @@ async function stopIn(waits: 'data' | 'step' | 'test' | 'evaluate' | 'measure', 
   return { ended, result, saved, events: events.map(({ event }) => event) };
 }
 
-test('trainLoop() stops while it waits for data, and the towers are free for a checkpoint', async () => {
+test('trainLoop() stops while it waits for data, and returns normally so that a checkpoint can follow', async () => {
   const { ended, result, saved } = await stopIn('data', 3);
   assert.equal(await ended, undefined);
   assert.deepEqual([result.steps, result.images, saved], [2, 8, [1, 2]]);
-  assert.deepEqual([result.stopped, result.busy], [true, false]);
+  assert.equal(result.stopped, true);
 });
 
 test('trainLoop() does not wait for the first step, which compiles', async () => {
   const { ended, result } = await stopIn('step', 1);
   assert.ok((await ended) instanceof Stopped);
-  assert.deepEqual([result.steps, result.busy], [0, true]);
+  assert.equal(result.steps, 0);
 });
 
-test('trainLoop() gives up a later step, or a batch of an evaluation, that does not end', async (t) => {
+test('trainLoop() abandons a later step, or a batch of an evaluation, that hangs after the signal', async (t) => {
   t.mock.timers.enable({ apis: ['setTimeout'] });
   for (const [waits, from, steps] of [
     ['step', 2, 1],
@@ -88,12 +89,12 @@ test('trainLoop() gives up a later step, or a batch of an evaluation, that does 
     assert.equal(isOver, false);
     t.mock.timers.tick(200);
     assert.ok((await ended) instanceof Stopped);
-    assert.deepEqual([result.steps, result.busy], [steps, true]);
+    assert.equal(result.steps, steps);
     assert.ok(!events.includes('eval'));
   }
 });
 
-test('trainLoop() gives the first evaluation, and the measurement after it, three times the longest step', async (t) => {
+test('trainLoop() waits three times the longest step for the first evaluation, and for the measurement after it', async (t) => {
   let wall = performance.now();
   t.mock.method(performance, 'now', () => wall);
   t.mock.timers.enable({ apis: ['setTimeout'] });
@@ -117,50 +118,13 @@ test('trainLoop() gives the first evaluation, and the measurement after it, thre
     assert.equal(isOver, false, waits);
     t.mock.timers.tick(200);
     assert.ok((await ended) instanceof Stopped);
-    assert.deepEqual([result.steps, result.busy], [3, true]);
+    assert.equal(result.steps, 3);
   }
-});
-
-test('Grace does not grow with time in which the process did not run', async (t) => {
-  let wall = performance.now();
-  t.mock.method(performance, 'now', () => wall);
-  const { signal } = new AbortController();
-  const grace = new Grace();
-  assert.equal(grace.ms, 5_000);
-  const paused = Promise.resolve().then(() => {
-    wall += 3_600_000;
-  });
-  await grace.of(paused, signal);
-  assert.equal(grace.ms, 5_000);
 });
 
 test('trainLoop() stops while it waits for a batch of an evaluation', async () => {
   const { ended, result, events } = await stopIn('test', 2);
   assert.equal(await ended, undefined);
-  assert.deepEqual([result.steps, result.top1, result.stopped, result.busy], [3, undefined, true, false]);
+  assert.deepEqual([result.steps, result.top1, result.stopped], [3, undefined, true]);
   assert.ok(!events.includes('eval'));
-});
-
-test('openedUnlessStopped() gives what is opened, and closes what comes too late', async () => {
-  const closed: number[] = [];
-  const close = async (late: number) => void closed.push(late);
-  const { signal } = new AbortController();
-  assert.equal(await openedUnlessStopped(Promise.resolve(1), signal, close), 1);
-  await assert.rejects(openedUnlessStopped(Promise.reject<number>(new Error('x')), signal, close), /^Error: x$/);
-  const late = new Promise<number>((resolve) => setTimeout(resolve, 20, 2));
-  assert.equal(await openedUnlessStopped(late, AbortSignal.abort(), close), undefined);
-  assert.deepEqual(closed, [2]);
-  // Some of it ends by the signal itself, with an error of its own.
-  assert.equal(
-    await openedUnlessStopped(Promise.reject<number>(new Error('y')), AbortSignal.abort(), close),
-    undefined,
-  );
-});
-
-test('orStopped() gives what it waits for, also what fails, and leaves no listener', async () => {
-  const { signal } = new AbortController();
-  assert.equal(await orStopped(Promise.resolve(3), signal), 3);
-  await assert.rejects(orStopped(Promise.reject(new Error('x')), signal), /^Error: x$/);
-  await assert.rejects(orStopped(forever(), AbortSignal.abort()), Stopped);
-  assert.equal(await orStopped(Promise.resolve(4), AbortSignal.abort(), 1000), 4);
 });

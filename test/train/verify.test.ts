@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { difference } from '../../src/train/compare.js';
+import { difference } from '../../src/train/verify.js';
 
 test('difference() is the largest, and its share of the largest value of the reference', () => {
   const found = difference(Float32Array.of(1, 2, -4), Float32Array.of(1, 2.5, -8));

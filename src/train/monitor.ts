@@ -1,0 +1,141 @@
+/** Follows a run's events and adds warnings: the state that the rules in `warnings.ts` need between events. */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import type { RunState } from '../checkpoint/contents.js';
+import { checkpointFolder, checkpointsFolder, stepsIn } from '../checkpoint/store.js';
+import type { Config } from '../config/config.js';
+import { PRESETS } from '../config/presets.js';
+import type { EventOf, LogEvent, Report } from '../log.js';
+import { shellWord } from '../printable.js';
+import {
+  activationWarnings,
+  chanceLoss,
+  LEARNT,
+  lossAtChance,
+  risingLoss,
+  SHORT_WINDOW,
+  testAtChance,
+  type Warning,
+  WINDOW,
+} from './warnings.js';
+
+/** The kinds against which a lower learning rate helps, once there was a step. */
+const LOWER_RATE_HELPS = ['collapse', 'rising-loss', 'dead-units', 'no-signal', 'large-activations'];
+
+export interface Monitor {
+  /** Receives every event of the run. */
+  report: Report;
+  /** What a resumed run has to know about the losses; undefined before the first step. */
+  losses(): RunState['losses'];
+}
+
+/**
+ * Opens a monitor that passes every event on to `report`, followed by the warnings it causes. Each kind is reported once in
+ * a process, or once for each layer. Where a lower rate helps, the warning ends with the flags for it.
+ * @param resumed the state of the checkpoint that the run is resumed from.
+ */
+export function openMonitor(
+  config: Config,
+  report: Report,
+  { losses: earlier, learningRate: resumedRate }: Partial<Pick<RunState, 'losses' | 'learningRate'>> = {},
+): Monitor {
+  const { classes } = config.net;
+  const recent: EventOf<'train_step'>[] = [];
+  const warned = new Set<string>();
+  let steps = Number.POSITIVE_INFINITY;
+  let first = earlier?.first;
+  let best = earlier?.best ?? Number.POSITIVE_INFINITY;
+  let rate = resumedRate ?? config.optimizer.learningRate;
+  /** The last step in this process at which the loss, or the layers, were as they should be. */
+  const healthy: Record<'loss' | 'layers', number | undefined> = { loss: undefined, layers: undefined };
+  const recentTop1 = () => meanOf(recent.map(({ top1 }) => top1));
+
+  function warn(warning: Warning | undefined): void {
+    if (!warning) return;
+    const { kind, layers = [{ layer: '', tower: 0 }] } = warning;
+    const keys = layers.map(({ layer, tower }) => `${kind} ${layer} ${tower}`);
+    if (keys.every((key) => warned.has(key))) return;
+    for (const key of keys) warned.add(key);
+    report({ ...warning, message: `${warning.message}${adviceOn(warning)}` });
+  }
+
+  function adviceOn({ kind, step = 0 }: Warning): string {
+    if (!LOWER_RATE_HELPS.includes(kind) || step === 0) return '';
+    const since = kind === 'rising-loss' ? step - SHORT_WINDOW : healthy[kind === 'collapse' ? 'loss' : 'layers'];
+    return `; ${lowerRate(config, rate, since)}`;
+  }
+
+  function afterStep(event: EventOf<'train_step'>): void {
+    recent.push(event);
+    if (recent.length > WINDOW) recent.shift();
+    const { step, learning_rate: learningRate } = event;
+    rate = learningRate;
+    const losses = recent.map(({ loss }) => loss);
+    first ??= { step, loss: event.loss };
+    const mean = recent.length === WINDOW ? meanOf(losses) : undefined;
+    const images = recent.reduce((sum, each) => sum + each.images, 0);
+    warn(lossAtChance({ step, steps, classes, mean, best, top1: recentTop1(), images, learningRate }));
+    warn(risingLoss(losses.slice(-SHORT_WINDOW), first, { step, classes, learningRate }));
+    if (mean !== undefined) best = Math.min(best, mean);
+    if (mean !== undefined && mean < LEARNT * chanceLoss(classes)) healthy.loss = step;
+  }
+
+  function afterMeasurement(event: EventOf<'activations'>): void {
+    const found = activationWarnings(event);
+    for (const each of found) warn(each);
+    if (!found.some(({ kind }) => LOWER_RATE_HELPS.includes(kind))) healthy.layers = event.step;
+  }
+
+  return {
+    report(event: LogEvent) {
+      report(event);
+      if (event.event === 'run_start') steps = event.steps;
+      if (event.event === 'train_step') afterStep(event);
+      if (event.event === 'eval') {
+        warn(testAtChance({ ...event, classes, training: recentTop1(), steps: recent.length }));
+      }
+      if (event.event === 'activations') afterMeasurement(event);
+    },
+    losses: () => first && { first, ...(Number.isFinite(best) && { best }) },
+  };
+}
+
+function meanOf(values: readonly number[]): number {
+  return values.reduce((sum, each) => sum + each, 0) / values.length;
+}
+
+/** The authors of 2012 divided the rate by ten, by hand (paper §5). */
+const RATE_DIVISOR = 10;
+/** A run's name may have 200 characters; a suffix has to fit. */
+const MAX_NAME = 180;
+
+/**
+ * The flags that continue a run as a branch with a tenth of the learning rate.
+ * @param learningRate the present one.
+ * @param healthy the last step at which nothing was wrong: the newest checkpoint up to there is taken. Undefined if that
+ * is not known: the oldest is taken.
+ */
+export function lowerRate(
+  { out, run }: Pick<Config, 'out' | 'run'>,
+  learningRate: number,
+  healthy: number | undefined,
+): string {
+  const checkpoints = checkpointsFolder(join(out, run));
+  const steps = stepsIn(checkpoints);
+  const step = healthy === undefined ? steps[0] : steps.findLast((each) => each <= healthy);
+  const flags = [
+    ...(step === undefined ? [] : [`--resume ${shellWord(checkpointFolder(checkpoints, step))}`]),
+    `--run ${shellWord(freeName(out, run))}`,
+    ...(out === PRESETS.mini.out ? [] : [`--out ${shellWord(out)}`]),
+    `--lr ${Number((learningRate / RATE_DIVISOR).toPrecision(2))}`,
+  ].join(' ');
+  return step === undefined ? `start again, with ${flags} beside the other flags` : `continue with ${flags}`;
+}
+
+function freeName(out: string, run: string): string {
+  const name = `${run.slice(0, MAX_NAME)}-lower`;
+  for (let number = 1; ; number++) {
+    const next = number === 1 ? name : `${name}-${number}`;
+    if (!existsSync(join(out, next))) return next;
+  }
+}

@@ -1,0 +1,23 @@
+/** How far a run has come. */
+import type { EpochError, ScheduleStart } from '../optim/schedule.js';
+
+/** The training loop keeps it up to date at every step, so that it is right after a failure too. */
+export interface Progress {
+  /** The last step that was done. This and all counts below include the steps before a resume. */
+  steps: number;
+  images: number;
+  /** Sum of the steps' milliseconds, without evaluations. */
+  trainMs: number;
+  stopped: boolean;
+  /** Test accuracy of the present weights, from 0 to 1; absent until they are evaluated. */
+  top1?: number;
+  /** Test error after each epoch, which the `plateau` schedule reads. */
+  errors: EpochError[];
+  /** Where the schedule started again, in a run resumed with another rate or schedule. */
+  start?: ScheduleStart | undefined;
+}
+
+/** The epoch of a step. Both count from 1. */
+export function epochOfStep(step: number, { batchesPerEpoch }: { batchesPerEpoch: number }): number {
+  return Math.floor((step - 1) / batchesPerEpoch) + 1;
+}

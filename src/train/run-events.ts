@@ -1,0 +1,112 @@
+/** The events `run_start`, `train_step` and `run_end`, made of what a run knows. */
+import type { Config } from '../config/config.js';
+import { packageVersion } from '../config/version.js';
+import type { Batch, BatchFeeder, Dataset } from '../data/index.js';
+import { NonFiniteError } from '../errors.js';
+import type { EventOf } from '../log.js';
+import { buildNet, parametersOf, volume } from '../model/net.js';
+import type { StepReply } from '../tower/protocol.js';
+import type { Progress } from './progress.js';
+import type { Change, Resume } from './resume.js';
+import type { Team } from './team.js';
+
+/** The parts of a run, all open. */
+export interface Run {
+  config: Config;
+  dataset: Dataset;
+  feeder: BatchFeeder;
+  team: Team;
+  /** The run's length in steps. */
+  steps: number;
+}
+
+export function versionsOf({ opened }: Team): EventOf<'run_start'>['versions'] {
+  const { tensorflow, tfjs } = opened[0]!;
+  return { alexnet_split: packageVersion(), node: process.versions.node, tensorflow, tfjs };
+}
+
+/** @param changes of a branch. */
+export function runStart(
+  { config, dataset, feeder, team, steps }: Run,
+  resume: Resume | undefined,
+  changes: readonly Change[],
+): EventOf<'run_start'> {
+  const { run, placement, preset } = config;
+  return {
+    event: 'run_start',
+    ...{ run, placement, preset, config },
+    versions: versionsOf(team),
+    parameters: parametersOf(buildNet(config.net)).reduce((total, { shape }) => total + volume(shape), 0),
+    towers: team.towers.map(({ setup }, tower) => {
+      const { backingDevice, parameters } = team.opened[tower]!;
+      return { tower, device: setup.device, backing_device: backingDevice, parameters };
+    }),
+    dataset: {
+      name: dataset.name,
+      source: dataset.source,
+      train_images: dataset.train.count,
+      test_images: dataset.test.count,
+    },
+    steps,
+    steps_per_epoch: feeder.batchesPerEpoch,
+    ...(resume &&
+      changes.length > 0 && {
+        branch: {
+          checkpoint: resume.checkpoint.folder,
+          step: resume.checkpoint.state.step,
+          changes: [...changes],
+        },
+      }),
+  };
+}
+
+/** The step's milliseconds are those of the slower tower, which the step had to wait for. They add up to `step_ms`. */
+export function trainStep(
+  { step, epoch, count }: Batch,
+  learningRate: number,
+  replies: readonly StepReply[],
+  stepMs: number,
+  dataMs: number,
+): EventOf<'train_step'> {
+  const slowest = replies.reduce((a, b) => (b.stepMs > a.stepMs ? b : a));
+  const { loss = Number.NaN, top1 = Number.NaN } = replies.find((each) => each.loss !== undefined) ?? {};
+  const timesOf = ({ computeMs, exchangeMs, waitMs }: StepReply) => ({
+    compute_ms: computeMs,
+    exchange_ms: exchangeMs,
+    wait_ms: waitMs,
+  });
+  return {
+    event: 'train_step',
+    ...{ step, epoch: epoch + 1, images: count, loss, top1: top1 / count, learning_rate: learningRate },
+    ...{ step_ms: stepMs, data_ms: dataMs, ...timesOf(slowest), other_ms: stepMs - dataMs - slowest.stepMs },
+    exchange_bytes: replies.reduce((total, { exchangeBytes }) => total + exchangeBytes, 0),
+    images_per_s: (count / stepMs) * 1000,
+    towers: replies.map((each, tower) => ({
+      ...{ tower, step_ms: each.stepMs, ...timesOf(each), exchange_bytes: each.exchangeBytes },
+    })),
+  };
+}
+
+/** @param weights the folder they were saved to. */
+export function runEnd(
+  { steps, images, trainMs, stopped, top1 }: Progress,
+  { unreadable }: BatchFeeder,
+  exitCode: number,
+  failure: unknown,
+  weights: string | undefined,
+): EventOf<'run_end'> {
+  return {
+    event: 'run_end',
+    status: failure !== undefined ? 'failed' : stopped ? 'stopped' : 'done',
+    exit_code: exitCode,
+    steps,
+    images,
+    train_ms: trainMs,
+    images_per_s: trainMs > 0 ? (images / trainMs) * 1000 : 0,
+    ...(top1 !== undefined && { top1 }),
+    ...(unreadable.length > 0 && { unreadable_images: unreadable.length }),
+    ...(failure !== undefined && { error: failure instanceof Error ? failure.message : String(failure) }),
+    ...(failure instanceof NonFiniteError && { batch_images: [...failure.images] }),
+    ...(weights !== undefined && { weights }),
+  };
+}

@@ -1,0 +1,103 @@
+/** Waiting for a promise that may be cut short: by a deadline, or because the run is told to stop. */
+import { runningTimeMs, setRunningTimeout } from '../running-time.js';
+
+/** A run that is told to stop waits at least this long for the command its towers are running. Most steps take less. */
+const MIN_GRACE_MS = 5_000;
+
+/** A command that takes this many times the longest one so far is taken to hang. */
+const GRACE_FACTOR = 3;
+
+/** Thrown when the run is told to stop while it waits for something that cannot be cancelled. */
+export class Stopped extends Error {
+  /** @param unfinished what it waited for, which is still running. */
+  constructor(readonly unfinished: Promise<unknown>) {
+    super('the run was told to stop');
+  }
+}
+
+/**
+ * Waits for `promise` until `arm` rejects.
+ * @param arm sets the interruption up. @returns what cancels it.
+ */
+async function unless<T>(promise: Promise<T>, arm: (reject: (error: Error) => void) => () => void): Promise<T> {
+  let disarm = () => {};
+  const interruption = new Promise<never>((_, reject) => {
+    disarm = arm(reject);
+  });
+  promise.catch(() => {}); // after an interruption nobody handles its error
+  try {
+    return await Promise.race([promise, interruption]);
+  } finally {
+    disarm();
+  }
+}
+
+/**
+ * Waits for `promise` for at most `ms` milliseconds of running time.
+ * @throws the error of `promise`; `timeoutError()` at the deadline.
+ */
+export function withDeadline<T>(promise: Promise<T>, ms: number, timeoutError: () => Error): Promise<T> {
+  return unless(promise, (reject) => setRunningTimeout(ms, () => reject(timeoutError())));
+}
+
+/**
+ * Waits for `promise`, but for at most `graceMs` milliseconds of running time after the signal.
+ * @throws the error of `promise`; Stopped after the grace period.
+ */
+export function stoppable<T>(promise: Promise<T>, signal: AbortSignal, graceMs = 0): Promise<T> {
+  return unless(promise, (reject) => {
+    let cancel: (() => void) | undefined;
+    const onAbort = () => {
+      cancel = setRunningTimeout(graceMs, () => reject(new Stopped(promise)));
+    };
+    if (signal.aborted) onAbort();
+    else signal.addEventListener('abort', onAbort, { once: true });
+    return () => {
+      cancel?.();
+      signal.removeEventListener('abort', onAbort);
+    };
+  });
+}
+
+/** The value of `promise`, or undefined once the signal is given; its later value is ignored. */
+export async function untilStopped<T>(promise: Promise<T>, signal: AbortSignal): Promise<T | undefined> {
+  return stoppable(promise, signal).catch((error: unknown) => {
+    if (error instanceof Stopped) return undefined;
+    throw error;
+  });
+}
+
+/**
+ * What `opening` opens, or undefined if the signal comes first. What it opens after that is closed. Its errors after the
+ * signal are ignored: the signal itself causes some of them.
+ */
+export async function openUnlessStopped<T>(
+  opening: Promise<T>,
+  signal: AbortSignal,
+  close: (late: T) => Promise<void>,
+): Promise<T | undefined> {
+  const opened = await untilStopped(opening, signal).catch((error: unknown) => {
+    if (!signal.aborted) throw error;
+    return undefined;
+  });
+  if (opened === undefined) await opening.then(close, () => {});
+  return opened;
+}
+
+/** How long a run that is told to stop waits for its towers. It grows with the longest command so far. */
+export class GracePeriod {
+  #longestMs = 0;
+
+  /** Milliseconds of running time. */
+  get ms(): number {
+    return Math.max(MIN_GRACE_MS, GRACE_FACTOR * this.#longestMs);
+  }
+
+  /** Waits for a command of the towers and measures it. @throws as {@link stoppable}. */
+  async wait<T>(command: Promise<T>, signal: AbortSignal, graceMs = this.ms): Promise<T> {
+    const started = runningTimeMs();
+    const reply = await stoppable(command, signal, graceMs);
+    this.#longestMs = Math.max(this.#longestMs, runningTimeMs() - started);
+    return reply;
+  }
+}
