@@ -2,9 +2,8 @@
 import tf = require('@tensorflow/tfjs');
 
 import { table } from '../../src/cli/format.js';
-import type { Run } from '../../src/model/forward.js';
+import { type Run, runLayer } from '../../src/model/forward.js';
 import { buildNet, isWeighted, parametersOf, volume } from '../../src/model/net.js';
-import { runSegment } from '../../src/model/segments.js';
 import { layerName } from '../../src/model/summary.js';
 import { useDevice } from '../../src/native/binding/backend.js';
 import { compile } from '../../src/native/graph/compile.js';
@@ -30,7 +29,7 @@ export async function benchLayers(settings: NetSettings, rounds: number, name?: 
     };
     const forward = (...all: tf.Tensor[]) => {
       const parameters = new Map(own.map((each, j) => [each.name, all[1 + j]!]));
-      return runSegment({ layers: [layer] }, 0, all[0]!, { ...run, parameters });
+      return runLayer(layer, 0, all[0]!, { ...run, parameters });
     };
     const inputs = [x, ...values];
     // The first layer's input needs no gradient.

@@ -1,16 +1,24 @@
-/** What the tower net and the reference net have in common: how a net is run. */
+/**
+ * The forward pass, twice: one tower's part of it, and the whole net on one device as the reference to compare with. Both
+ * run the same layers; only the tower knows of an exchange.
+ *
+ * Legend: B batch; H, W height and width; C channels of one tower; K kernels or units of one tower. float32 throughout.
+ */
 import tf = require('@tensorflow/tfjs');
 
-import type { PlacedLayer, Shape, Site, TowerIndex } from './net.js';
+import { isWeighted, type Net, type PlacedLayer, type Site, type TowerIndex } from './net.js';
 import type { Ops } from './ops.js';
 
-/** A named value on the way through the net. */
+/** A named value of the forward pass. */
 export interface Captured {
-  /** `tower0/pool2`: what the layer makes, after what follows it up to the next named layer; `tower0/conv3/input`. */
+  /**
+   * `tower0/conv3/input`: what a layer reads at a site. `tower0/pool2`: what the layer computes, after the layers without
+   * a name that follow it.
+   */
   name: string;
   layer: string;
   kind: 'input' | 'activation';
-  /** Belongs to whoever ran the net; not to be disposed of by who captures it. */
+  /** Belongs to the forward pass: `capture` must not dispose of it. */
   tensor: tf.Tensor;
 }
 
@@ -19,64 +27,132 @@ export interface Run {
   ops: Ops;
   /** By the names of `parametersOf`. */
   parameters: ReadonlyMap<string, tf.Tensor>;
+  /** Whether dropout masks are applied. */
   training: boolean;
   /**
-   * Ones where an activation is kept and zeros elsewhere, [B, C].
-   * @param channels C, those of one tower.
+   * Dropout mask [B, K]: ones where a unit is kept, zeros elsewhere.
+   * @param units K
    */
-  mask(layer: string, tower: TowerIndex, batch: number, channels: number): tf.Tensor;
-  /** Is shown every named value, when there is one to show them to. */
+  mask(layer: string, tower: TowerIndex, batch: number, units: number): tf.Tensor;
+  /** Receives every named value. */
   capture?: (value: Captured) => void;
 }
 
-/** Both towers' halves of what a layer reads; the exchange gives it, for the model knows no thread. */
+/** Returns both towers' channels: the own tower's [B, H, W, C] and the peer's, joined to [B, H, W, 2C]. */
 export type Gather = (own: tf.Tensor, site: Site) => tf.Tensor;
 
-/** [B, H, W, C] as [B, H·W·C], row-major; what is flat stays so. */
-export function flat(x: tf.Tensor): tf.Tensor2D {
-  return x.rank === 2 ? (x as tf.Tensor2D) : tf.reshape(x, [x.shape[0]!, x.size / x.shape[0]!]);
+/** How a tower's forward pass ends: with the net's output, or with what it sent to the tower that has the last layer. */
+export type TowerOutput =
+  | { output: tf.Tensor }
+  /** A scalar 0. Differentiating it receives the gradient of what was sent. */
+  | { sent: tf.Tensor };
+
+/**
+ * Runs one tower.
+ * @param images [B, S, S, C], the same in both towers.
+ * @param gather the exchange; blocks until the peer's channels are there.
+ */
+export function towerForward(net: Net, tower: TowerIndex, images: tf.Tensor4D, gather: Gather, run: Run): TowerOutput {
+  const ends = groupEnds(net.layers);
+  let x: tf.Tensor = images;
+  for (const [i, layer] of net.layers.entries()) {
+    if (layer.site) {
+      x = gather(x, layer.site); // [B, H, W, C] → [B, H, W, 2C]
+      if (!layer.towers.includes(tower)) return { sent: x };
+      capture(run, tower, layer.site.name, 'input', x);
+    }
+    x = runLayer(layer, tower, x, run); // → [B, H', W', K], or [B, K] from the first dense layer on
+    if (ends[i]) capture(run, tower, ends[i], 'activation', x);
+  }
+  return { output: x };
 }
 
-/** Layers without parameters and with the same result however many towers' channels `x` has. */
-export function pointwise(
-  x: tf.Tensor,
-  layer: Extract<PlacedLayer, { kind: 'activation' | 'pool' | 'mapNorm' }>,
-  ops: Ops,
-): tf.Tensor {
+/**
+ * Runs the whole net on one device: the reference, and what `single` trains. Each tower's channels stay in a tensor of
+ * their own until a layer reads both. So a grouped convolution needs no copy, and every op has the same shape as in a
+ * tower and rounds alike.
+ * @param images [B, S, S, C]
+ * @returns logits [B, K].
+ */
+export function referenceForward(net: Net, images: tf.Tensor4D, run: Run): tf.Tensor2D {
+  const ends = groupEnds(net.layers);
+  let parts: ReadonlyMap<TowerIndex, tf.Tensor> | undefined; // by tower; none before the first layer
+  for (const [i, layer] of net.layers.entries()) {
+    const inputs = parts;
+    let joined: tf.Tensor | undefined;
+    if (inputs && isWeighted(layer) && layer.reach === 'both') {
+      joined = join(inputs); // [B, H, W, C] of each tower → [B, H, W, 2C]
+      for (const tower of layer.towers) capture(run, tower, layer.name, 'input', joined);
+    }
+    const inputOf = (tower: TowerIndex) => joined ?? inputs?.get(tower) ?? images;
+    parts = new Map(layer.towers.map((tower) => [tower, runLayer(layer, tower, inputOf(tower), run)]));
+    if (ends[i]) for (const [tower, tensor] of parts) capture(run, tower, ends[i], 'activation', tensor);
+  }
+  return join(parts!) as tf.Tensor2D;
+}
+
+/** All channels, tower 0's first. */
+function join(parts: ReadonlyMap<TowerIndex, tf.Tensor>): tf.Tensor {
+  const tensors = [...parts.values()];
+  return tensors.length === 1 ? tensors[0]! : tf.concat(tensors, tensors[0]!.rank - 1);
+}
+
+/** Runs one layer in one tower. @param x [B, H, W, C], or [B, C] after a dense layer; 2C at a site. */
+export function runLayer(layer: PlacedLayer, tower: TowerIndex, x: tf.Tensor, run: Run): tf.Tensor {
+  const { ops } = run;
   switch (layer.kind) {
+    case 'conv':
+      return ops.conv(
+        x as tf.Tensor4D,
+        parameter(run, tower, layer, 'kernel'),
+        parameter(run, tower, layer, 'bias'),
+        layer,
+      );
+    case 'dense':
+      return ops.dense(flat(x), parameter(run, tower, layer, 'kernel'), parameter(run, tower, layer, 'bias'));
     case 'activation':
       return ops.activation(x, layer.function);
     case 'pool':
       return ops.pool(x as tf.Tensor4D, layer);
+    case 'norm':
+      return ops.norm(x as tf.Tensor4D, layer);
     case 'mapNorm':
       return ops.mapNorm(x as tf.Tensor4D, layer);
+    case 'dropout': {
+      const { name, keep, scale, output } = layer;
+      if (!run.training) return scale === 'test' ? tf.mul(x, keep) : x; // paper §4.2: halved outputs at test time
+      const kept = tf.mul(x, run.mask(name, tower, x.shape[0]!, output[2]));
+      return scale === 'train' ? tf.div(kept, keep) : kept;
+    }
   }
 }
 
-/**
- * Dropout as in 2012 (`scale` `test`: the mask as it is in training, the factor at test, paper §4.2), or as most do
- * today (`train`: divided by the factor in training, nothing at test).
- * @param mask gives the mask, in training only.
- */
-export function dropout(
-  x: tf.Tensor,
-  { keep, scale }: Extract<PlacedLayer, { kind: 'dropout' }>,
-  training: boolean,
-  mask: () => tf.Tensor,
-): tf.Tensor {
-  if (!training) return scale === 'test' ? tf.mul(x, keep) : x;
-  const kept = tf.mul(x, mask());
-  return scale === 'train' ? tf.div(kept, keep) : kept;
+/** [B, H, W, C] → [B, H·W·C], row-major. */
+function flat(x: tf.Tensor): tf.Tensor2D {
+  return x.rank === 2 ? (x as tf.Tensor2D) : tf.reshape(x, [x.shape[0]!, x.size / x.shape[0]!]);
 }
 
-/** A parameter by its name. */
-export function parameterOf<T extends tf.Tensor>({ parameters }: Run, tower: TowerIndex, path: string): T {
-  const found = parameters.get(`tower${tower}/${path}`);
-  if (!found) throw new Error(`the net has no parameter tower${tower}/${path}`);
+function parameter<T extends tf.Tensor>(run: Run, tower: TowerIndex, layer: { name: string }, role: string): T {
+  const name = `tower${tower}/${layer.name}/${role}`;
+  const found = run.parameters.get(name);
+  if (!found) throw new Error(`the net has no parameter ${name}`);
   return found as T;
 }
 
-/** Channels in one tower's output. */
-export function channelsOf(shape: Shape): number {
-  return shape[2];
+function capture(run: Run, tower: TowerIndex, layer: string, kind: Captured['kind'], tensor: tf.Tensor): void {
+  const name = `tower${tower}/${layer}${kind === 'input' ? '/input' : ''}`;
+  run.capture?.({ name, layer, kind, tensor });
+}
+
+/**
+ * A group is a layer with a name and the layers without one that follow it.
+ * @returns for each layer, the name of the group that ends with it, if one does.
+ */
+export function groupEnds(layers: readonly PlacedLayer[]): (string | undefined)[] {
+  let group: string | undefined;
+  return layers.map((layer, i) => {
+    if ('name' in layer) group = layer.name;
+    const next = layers[i + 1];
+    return next === undefined || 'name' in next ? group : undefined;
+  });
 }

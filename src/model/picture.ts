@@ -1,89 +1,57 @@
-/** The two towers as a picture in ASCII, drawn from the net's table. */
-import {
-  homesOf,
-  isOneColumn,
-  isWeighted,
-  type Net,
-  type PlacedLayer,
-  type Site,
-  sitesOf,
-  type TowerIndex,
-} from './net.js';
+/** Draws the two towers of a net in ASCII. */
+import { isOneColumn, type Net, type PlacedLayer, type Site } from './net.js';
 import { layerName, shapeText } from './summary.js';
 
 const BOX = 37;
 const GAP = ' '.repeat(3);
-/** Column of a box's middle. */
-const MIDDLE = (BOX - 1) / 2;
-/** Columns between the two middles. */
+/** Columns between the middles of the two boxes. */
 const BETWEEN = BOX + GAP.length - 1;
-const MARGIN = ' '.repeat(MIDDLE);
-
-/** The layers from a site to the next. The first segment reads the image, and has no site. */
-interface Segment {
-  site?: Site;
-  layers: PlacedLayer[];
-}
+/** What is left of the middle of the left box. */
+const MARGIN = ' '.repeat((BOX - 1) / 2);
 
 /**
- * The picture, 77 columns wide: for each segment a box a tower, with a line for each named layer and what one tower
- * makes; between the boxes what crosses at each site, with the shape that one tower sends.
+ * Returns the picture, 77 columns wide. Each tower is a box from site to site, with a line for each named layer and the
+ * shape that one tower computes. Arrows between the boxes give the name of the site and the shape that one tower sends.
  */
 export function towersPicture(net: Net): string {
   const { inputSize, inputChannels } = net.options;
-  const segments = segmentsOf(net);
   const image = `image ${shapeText([inputSize, inputSize, inputChannels])}`;
-  const alone = isOneColumn(net) ? homesOf(net.layers)[0] : undefined;
-  const lines =
-    alone === undefined
-      ? [centered(image, BOX * 2 + GAP.length), `${MARGIN}+${centered('+', BETWEEN, '-')}+`]
-      : [centered(image, BOX), `${MARGIN}|`];
-  segments.forEach(({ site, layers }, i) => {
-    const home = site?.home ?? alone;
+  const lines = isOneColumn(net)
+    ? [centered(image, BOX), `${MARGIN}|`]
+    : [centered(image, BOX * 2 + GAP.length), `${MARGIN}+${centered('+', BETWEEN, '-')}+`];
+  const starts = net.layers.flatMap(({ site }, i) => (i === 0 || site ? [i] : []));
+  starts.forEach((start, i) => {
+    const layers = net.layers.slice(start, starts[i + 1]); // from one site to the next
+    const { site, towers } = layers[0]!;
     if (site) lines.push(...crossing(site));
-    lines.push(beside(home, edge(site ? '+' : ' tower 0 '), edge(site ? '+' : ' tower 1 ')));
-    for (const line of contentOf(layers)) lines.push(beside(home, line));
-    lines.push(beside(home, edge(i === segments.length - 1 ? '-' : '+')));
+    lines.push(beside(towers, edge(site ? '+' : ' tower 0 '), edge(site ? '+' : ' tower 1 ')));
+    for (const line of contentOf(layers)) lines.push(beside(towers, line));
+    lines.push(beside(towers, edge(i === starts.length - 1 ? '-' : '+')));
   });
   return lines.map((line) => line.trimEnd()).join('\n');
 }
 
-function segmentsOf(net: Net): Segment[] {
-  const sites = new Map(sitesOf(net).map((site) => [site.name, site]));
-  const segments: Segment[] = [{ layers: [] }];
-  for (const layer of net.layers) {
-    const site = isWeighted(layer) ? sites.get(layer.name) : undefined;
-    if (site) segments.push({ site, layers: [] });
-    segments.at(-1)!.layers.push(layer);
-  }
-  return segments;
-}
-
-/** What crosses at a site: both towers' halves, or to a layer with a home only the other tower's. */
+/** The arrows at a site: both ways, or only to the home of the layer. */
 function crossing({ name, shape, home }: Site): string[] {
-  const half = (BETWEEN - 1) / 2; // columns on each side of the X
-  const shaft = '-'.repeat(half - 2);
-  const toRight = home === 0 ? [' ', ' ', '/', ' ', ' '] : ['.', '\\', 'X', '\\', "'"];
-  const toLeft = home === 1 ? [' ', ' ', '\\', ' ', ' '] : ['.', '/', 'X', '/', "'"];
-  const middle = home === undefined ? 'X' : home === 0 ? toRight[2] : toLeft[2];
-  const [left, right] = [home === 1 ? ' ' : '|', home === 0 ? ' ' : '|'];
-  const blank = ' '.repeat(shaft.length);
-  const from = (sends: boolean) => (sends ? shaft : blank);
-  return [
-    `${home === 1 ? "'" : '|'}${from(home !== 0)}${toRight[0]}   ${toLeft[0]}${from(home !== 1)}${home === 0 ? "'" : '|'}`,
-    `${left}${blank} ${toRight[1]} ${toLeft[1]} ${blank}${right}`,
-    `${left}${centered(name, half)}${middle}${centered(shapeText(shape), half)}${right}`,
-    `${left}${blank} ${toLeft[3]} ${toRight[3]} ${blank}${right}`,
-    `${left}${home === 1 ? blank : `<${shaft.slice(1)}`}${toLeft[4]}   ${toRight[4]}${home === 0 ? blank : `${shaft.slice(1)}>`}${right}`,
-  ].map((line) => MARGIN + line);
+  const half = (BETWEEN - 1) / 2;
+  const [shaft, blank] = ['-'.repeat(half - 2), ' '.repeat(half - 2)];
+  const texts = (middle: string) => `${centered(name, half)}${middle}${centered(shapeText(shape), half)}`;
+  const bothWays = [
+    `|${shaft}.   .${shaft}|`,
+    `|${blank} \\ / ${blank}|`,
+    `|${texts('X')}|`,
+    `|${blank} / \\ ${blank}|`,
+    `|<${shaft.slice(1)}'   '${shaft.slice(1)}>|`,
+  ];
+  const toHome = [`|${blank}    .${shaft}'`, `|${blank}   /`, `|${texts('/')}`, `|${blank} /`, `|<${shaft.slice(1)}'`];
+  return (home === undefined ? bothWays : toHome).map((line) => MARGIN + line);
 }
 
-/** A line for each named layer with the unnamed ones after it, wrapped where it is too long. */
+/** A line for each named layer and the unnamed ones after it, wrapped if it is too long. */
 function contentOf(layers: readonly PlacedLayer[]): string[] {
   const groups: PlacedLayer[][] = [];
   for (const layer of layers) {
-    const named = layer.kind !== 'activation' && layer.kind !== 'norm' && layer.kind !== 'mapNorm';
-    if (named || groups.length === 0) groups.push([layer]);
+    if ('name' in layer || groups.length === 0) groups.push([layer]);
     else groups.at(-1)!.push(layer);
   }
   return groups.flatMap((group) => {
@@ -101,20 +69,20 @@ function contentOf(layers: readonly PlacedLayer[]): string[] {
   });
 }
 
-/** `conv1 11x11/4`: the window, and its stride when it is not one. */
+/** `conv1 11x11/4`: the window, and its stride if that is not 1. */
 function wordsOf(layer: PlacedLayer): string {
   if (layer.kind !== 'conv' && layer.kind !== 'pool') return layerName(layer);
   const stride = layer.stride === 1 ? '' : `/${layer.stride}`;
   return `${layer.name} ${layer.size}x${layer.size}${stride}`;
 }
 
-/** A line of tower 0's box beside one of tower 1's; a box that is not there stays blank. */
-function beside(home: TowerIndex | undefined, left: string, right = left): string {
+/** A line of the two boxes; of a tower that does not have the layers, blank. */
+function beside(towers: PlacedLayer['towers'], left: string, right = left): string {
   const blank = ' '.repeat(BOX);
-  return `${home === 1 ? blank : left}${GAP}${home === 0 ? blank : right}`;
+  return `${towers.includes(0) ? left : blank}${GAP}${towers.includes(1) ? right : blank}`;
 }
 
-/** A box's upper or lower side with `middle` in it. */
+/** The upper or lower edge of a box, with `middle` in it. */
 function edge(middle: string): string {
   return `+${centered(middle, BOX - 2, '-')}+`;
 }

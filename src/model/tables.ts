@@ -1,122 +1,167 @@
 /**
- * The nets. Sources: Krizhevsky, Sutskever, Hinton, "ImageNet classification with deep convolutional neural
- * networks", NIPS 2012 (the paper); the authors' code as released by the Computer History Museum, `layers-145.cfg` and
- * `layer-params-145.cfg` (the code), which gave the paper's numbers and differs from its text.
+ * The nets, each as a table of layers: data, no code. `net.ts` works out their shapes.
+ *
+ * Sources of the numbers:
+ * - *the paper*: Krizhevsky, Sutskever, Hinton, "ImageNet classification with deep convolutional neural networks", NIPS 2012;
+ * - *the code*: the authors' cuda-convnet as released by the Computer History Museum, `layers-145.cfg` and
+ *   `layer-params-145.cfg`, which gave the paper's numbers and differs from its text.
+ *
+ * Legend: `kernels` and `units` count both towers together, as the paper does. Each tower has half of them, except of a
+ * layer with a `home`. Comments give the output of ONE tower, [height, width, channels].
  */
-import type { InitialValues, Layer, Table } from './net.js';
 
-const relu: Layer = { kind: 'activation', function: 'relu' };
+/** A tower's number. */
+export type TowerIndex = 0 | 1;
+
+/** `own`: reads its own tower's channels. `both`: reads the channels of both towers, so its input is a site. */
+export type Reach = 'own' | 'both';
+
+/**
+ * Zeros around the input of a convolution. A number: so many rows and columns on each side. `ceil`: rows below and
+ * columns at the right until the last window that starts inside the image also ends inside (the code).
+ */
+export type Pad = number | 'ceil';
+
+/** Initial values: standard deviation of the normal distribution of the kernels, and the constant of the biases. */
+export interface InitialValues {
+  sd: number;
+  bias: number;
+}
+
+/** What layers with parameters have in common. */
+interface Weighted {
+  name: string;
+  reach: Reach;
+  /** Tower 0 alone has the layer. Without it, each tower has half. */
+  home?: 0;
+  init: InitialValues;
+}
+
+export type Layer =
+  | ({ kind: 'conv'; kernels: number; size: number; stride: number; pad: Pad } & Weighted)
+  | ({ kind: 'dense'; units: number | 'classes' } & Weighted)
+  | { kind: 'pool'; name: string; op: 'max' | 'average'; size: number; stride: number }
+  | { kind: 'activation'; function: 'relu' | 'sigmoid' | 'tanh' }
+  /** Response norm across the channels of one tower: x / (k + alpha · Σ x²)^beta, Σ over 2·radius+1 channels. */
+  | { kind: 'norm'; radius: number; k: number; alpha: number; beta: number }
+  /** Response norm within each map: x / (k + alpha · Σ x²)^beta, Σ over a size × size window. */
+  | { kind: 'mapNorm'; size: number; k: number; alpha: number; beta: number }
+  /**
+   * `test`: as in 2012, training uses the bare mask and testing multiplies by `keep`. `train`: as PyTorch does, training
+   * divides by `keep` and testing changes nothing.
+   */
+  | { kind: 'dropout'; name: string; keep: number; scale: 'test' | 'train' };
+
+type Of<Kind extends Layer['kind']> = Extract<Layer, { kind: Kind }>;
+
+/** A net, and the images and classes it was designed for. */
+export interface Table {
+  /** Height and width of the input in pixels. */
+  inputSize: number;
+  inputChannels: number;
+  classes: number;
+  layers: readonly Layer[];
+}
+
+const IMAGENET = { inputSize: 224, inputChannels: 3, classes: 1000 };
+
+const relu: Layer = { kind: 'activation', function: 'relu' }; // paper §3.1
 const sigmoid: Layer = { kind: 'activation', function: 'sigmoid' };
 
-/** As drawn: uniform or normal with one deviation is the preset's business; this is the paper's and the code's. */
-function normal(sd: number, bias: number): InitialValues {
-  return { sd, bias };
+/** Kernels of size × size; by default stride 1, as many zeros around the map as keep its size, and only the own tower. */
+function conv(name: string, kernels: number, size: number, rest: Partial<Of<'conv'>> & Pick<Weighted, 'init'>): Layer {
+  return { kind: 'conv', name, kernels, size, stride: 1, pad: (size - 1) / 2, reach: 'own', ...rest };
+}
+
+/** A dense layer; it reads both towers. */
+function dense(name: string, units: number, init: InitialValues): Layer {
+  return { kind: 'dense', name, units, reach: 'both', init };
+}
+
+/** The last layer; it is on tower 0 alone. */
+function classifier(name: string, init: InitialValues): Layer {
+  return { kind: 'dense', name, units: 'classes', reach: 'both', home: 0, init };
 }
 
 function maxPool(name: string): Layer {
-  return { kind: 'pool', name, op: 'max', size: 3, stride: 2 }; // paper §3.4: s = 2, z = 3
+  return { kind: 'pool', name, op: 'max', size: 3, stride: 2 }; // paper §3.4: z = 3, s = 2
 }
 
-/** Paper §4.2. In 2012 the mask is not rescaled in training; at test activations are multiplied by `keep`. */
-function dropout(name: string): Layer {
-  return { kind: 'dropout', name, keep: 0.5, scale: 'test' };
+function norm(alpha: number): Layer {
+  return { kind: 'norm', radius: 2, k: 2, alpha, beta: 0.75 }; // paper §3.3: n = 5
 }
 
-/** Layers 3 to 8 are the same in the paper and the code but for the deviation of conv3-5. */
-function upperLayers(convSd: number): Layer[] {
+function dropout(name: string, scale: Of<'dropout'>['scale']): Layer {
+  return { kind: 'dropout', name, keep: 0.5, scale }; // paper §4.2
+}
+
+function normal(sd: number, bias: number): InitialValues {
+  return { sd, bias }; // paper §5
+}
+
+// The code pads 224 pixels on the right and below only, which gives 55 windows of 11 pixels, one every 4.
+const conv1 = conv('conv1', 96, 11, { stride: 4, pad: 'ceil', init: normal(0.01, 0) }); // [55, 55, 48]
+const conv2 = conv('conv2', 256, 5, { init: normal(0.01, 1) }); // [27, 27, 128]
+
+/** Layers 3 to 8; the paper and the code differ in the deviation of conv3 to conv5 alone. */
+function upperLayers(sd: number): Layer[] {
   return [
-    { kind: 'conv', name: 'conv3', kernels: 384, size: 3, stride: 1, pad: 1, reach: 'both', init: normal(convSd, 0) },
+    conv('conv3', 384, 3, { reach: 'both', init: normal(sd, 0) }), // [13, 13, 192]
     relu,
-    { kind: 'conv', name: 'conv4', kernels: 384, size: 3, stride: 1, pad: 1, reach: 'own', init: normal(convSd, 1) },
+    conv('conv4', 384, 3, { init: normal(sd, 1) }), // [13, 13, 192]
     relu,
-    { kind: 'conv', name: 'conv5', kernels: 256, size: 3, stride: 1, pad: 1, reach: 'own', init: normal(convSd, 1) },
-    maxPool('pool5'),
-    relu, // after the pool, as in the code; max and ReLU commute, and there are fewer values here
-    { kind: 'dense', name: 'fc6', units: 4096, reach: 'both', init: normal(0.01, 1) },
+    conv('conv5', 256, 3, { init: normal(sd, 1) }), // [13, 13, 128]
+    maxPool('pool5'), // [6, 6, 128]
+    relu, // after the pool, as in the code: max and ReLU commute, and there are fewer values here
+    dense('fc6', 4096, normal(0.01, 1)), // [2048]
     relu,
-    dropout('drop6'),
-    { kind: 'dense', name: 'fc7', units: 4096, reach: 'both', init: normal(0.01, 1) },
+    dropout('drop6', 'test'),
+    dense('fc7', 4096, normal(0.01, 1)), // [2048]
     relu,
-    dropout('drop7'),
-    { kind: 'dense', name: 'fc8', units: 'classes', reach: 'both', home: 0, init: normal(0.01, 0) },
+    dropout('drop7', 'test'),
+    classifier('fc8', normal(0.01, 0)), // [1000]
   ];
 }
 
-/** conv1 reads the whole image in both towers; 224 pixels and windows of 11 every 4 give 55 with `ceil` (the code). */
-const conv1: Layer = {
-  kind: 'conv',
-  name: 'conv1',
-  kernels: 96,
-  size: 11,
-  stride: 4,
-  pad: 'ceil',
-  reach: 'own',
-  init: normal(0.01, 0),
-};
-
-const conv2: Layer = {
-  kind: 'conv',
-  name: 'conv2',
-  kernels: 256,
-  size: 5,
-  stride: 1,
-  pad: 2,
-  reach: 'own',
-  init: normal(0.01, 1),
-};
-
-/** The net that was trained: the code, config #145. */
+/** The net that was trained in 2012: the code, config #145. */
 const original: Table = {
-  inputSize: 224,
-  inputChannels: 3,
-  classes: 1000,
+  ...IMAGENET,
   layers: [
     conv1,
-    // The code divides alpha = 1e-4 by the window's 5 channels.
-    { kind: 'norm', radius: 2, k: 2, alpha: 1e-4 / 5, beta: 0.75 },
-    maxPool('pool1'),
-    relu, // after norm and pool
+    norm(1e-4 / 5), // the code divides alpha by the window's 5 channels
+    maxPool('pool1'), // [27, 27, 48]
+    relu, // after norm and pool, as in the code
     conv2,
     relu,
-    { kind: 'norm', radius: 2, k: 2, alpha: 1e-4 / 5, beta: 0.75 },
-    // cnorm2, which the paper does not tell of: scale .001 divided by 5², minDiv 1.
+    norm(1e-4 / 5),
+    // The code's cnorm2, which the paper does not mention: scale .001 divided by 5², minDiv 1.
     { kind: 'mapNorm', size: 5, k: 1, alpha: 0.001 / 25, beta: 0.75 },
-    maxPool('pool2'),
+    maxPool('pool2'), // [13, 13, 128]
     ...upperLayers(0.03),
   ],
 };
 
 /** The net of the paper's text. */
 const paper: Table = {
-  inputSize: 224,
-  inputChannels: 3,
-  classes: 1000,
+  ...IMAGENET,
   layers: [
-    conv1,
-    relu,
-    { kind: 'norm', radius: 2, k: 2, alpha: 1e-4, beta: 0.75 }, // §3.3
-    maxPool('pool1'),
-    conv2,
-    relu,
-    { kind: 'norm', radius: 2, k: 2, alpha: 1e-4, beta: 0.75 },
-    maxPool('pool2'),
-    ...upperLayers(0.01),
-  ],
+    [conv1, relu, norm(1e-4), maxPool('pool1')], // §3.3: norm after ReLU, and alpha not divided
+    [conv2, relu, norm(1e-4), maxPool('pool2')],
+    upperLayers(0.01),
+  ].flat(),
 };
 
-/** A layer that is on one device, with all its kernels or units. */
-function onOne(layer: Extract<Layer, { kind: 'conv' | 'dense' }>): Layer {
+/** A layer that is on one device, with all of its kernels or units. */
+function onOne(layer: Of<'conv'> | Of<'dense'>): Layer {
   return { ...layer, reach: 'both', home: 0 };
 }
 
 /**
- * The paper's comparison (§3.2): half of the kernels in each convolution, on one GPU. The code, `layers-145-half.cfg`:
- * one column, whose conv5 and dense layers are as wide as two, so that there are about as many parameters.
+ * The paper's one-GPU net (§3.2): half of the kernels in each convolution, one column. As in the code's
+ * `layers-145-half.cfg`, conv5 and the dense layers keep their width, so that there are about as many parameters.
  */
 const oneGpu: Table = {
-  inputSize: 224,
-  inputChannels: 3,
-  classes: 1000,
+  ...IMAGENET,
   layers: original.layers.map((layer) => {
     if (layer.kind === 'dense') return onOne(layer);
     if (layer.kind !== 'conv') return layer;
@@ -125,13 +170,11 @@ const oneGpu: Table = {
 };
 
 /**
- * Two columns that meet in the last layer alone: what the crossings are worth. The code, `layers-150.cfg`: conv2 of 160
- * and fc6 of 4096 a column make up for the parameters of the kernels that read the other column.
+ * Two columns that meet in the last layer only, to measure what the cross-connections are worth. As in the code's
+ * `layers-150.cfg`, conv2 of 160 kernels and fc6 of 4096 units a column make up for the parameters that are missing.
  */
 const columns: Table = {
-  inputSize: 224,
-  inputChannels: 3,
-  classes: 1000,
+  ...IMAGENET,
   layers: original.layers.map((layer): Layer => {
     if (layer.kind === 'conv') return { ...layer, reach: 'own', kernels: layer.name === 'conv2' ? 320 : layer.kernels };
     if (layer.kind !== 'dense' || layer.home !== undefined) return layer;
@@ -139,53 +182,39 @@ const columns: Table = {
   }),
 };
 
-/** A slim convolution of the tutorial: no groups, so every layer reaches both towers. */
-function slim(name: string, kernels: number, size: number, stride: number, pad: number): Layer[] {
-  return [{ kind: 'conv', name, kernels, size, stride, pad, reach: 'both', init: normal(0.01, 0) }, relu];
-}
-
-/** The tutorials' AlexNet: one gray channel, no response norm. */
+/** The AlexNet of tutorials: one gray channel, no response norm, and no groups, so every layer reads both towers. */
 const tutorial: Table = {
   inputSize: 224,
   inputChannels: 1,
   classes: 10,
   layers: [
-    ...slim('conv1', 96, 11, 4, 0),
-    maxPool('pool1'),
-    ...slim('conv2', 256, 5, 1, 2),
-    maxPool('pool2'),
-    ...slim('conv3', 384, 3, 1, 1),
-    ...slim('conv4', 384, 3, 1, 1),
-    ...slim('conv5', 256, 3, 1, 1),
-    maxPool('pool5'),
-    { kind: 'dense', name: 'fc6', units: 4096, reach: 'both', init: normal(0.01, 0) },
-    relu,
-    { kind: 'dropout', name: 'drop6', keep: 0.5, scale: 'train' },
-    { kind: 'dense', name: 'fc7', units: 4096, reach: 'both', init: normal(0.01, 0) },
-    relu,
-    { kind: 'dropout', name: 'drop7', keep: 0.5, scale: 'train' },
-    { kind: 'dense', name: 'fc8', units: 'classes', reach: 'both', home: 0, init: normal(0.01, 0) },
-  ],
+    [conv('conv1', 96, 11, { stride: 4, pad: 0, reach: 'both', init: normal(0.01, 0) }), relu, maxPool('pool1')],
+    [conv('conv2', 256, 5, { reach: 'both', init: normal(0.01, 0) }), relu, maxPool('pool2')], // [12, 12, 128]
+    [conv('conv3', 384, 3, { reach: 'both', init: normal(0.01, 0) }), relu],
+    [conv('conv4', 384, 3, { reach: 'both', init: normal(0.01, 0) }), relu],
+    [conv('conv5', 256, 3, { reach: 'both', init: normal(0.01, 0) }), relu, maxPool('pool5')], // [5, 5, 128]
+    [dense('fc6', 4096, normal(0.01, 0)), relu, dropout('drop6', 'train')],
+    [dense('fc7', 4096, normal(0.01, 0)), relu, dropout('drop7', 'train')],
+    [classifier('fc8', normal(0.01, 0))],
+  ].flat(),
 };
 
-/** LeNet as the tutorials have it: sigmoid and average pooling (after LeCun et al. 1998). */
+function averagePool(name: string): Layer {
+  return { kind: 'pool', name, op: 'average', size: 2, stride: 2 };
+}
+
+/** LeNet as tutorials have it: sigmoid and average pooling (after LeCun et al. 1998). */
 const lenet: Table = {
   inputSize: 28,
   inputChannels: 1,
   classes: 10,
   layers: [
-    { kind: 'conv', name: 'conv1', kernels: 6, size: 5, stride: 1, pad: 2, reach: 'both', init: normal(0.1, 0) },
-    sigmoid,
-    { kind: 'pool', name: 'pool1', op: 'average', size: 2, stride: 2 },
-    { kind: 'conv', name: 'conv2', kernels: 16, size: 5, stride: 1, pad: 0, reach: 'both', init: normal(0.1, 0) },
-    sigmoid,
-    { kind: 'pool', name: 'pool2', op: 'average', size: 2, stride: 2 },
-    { kind: 'dense', name: 'fc3', units: 120, reach: 'both', init: normal(0.1, 0) },
-    sigmoid,
-    { kind: 'dense', name: 'fc4', units: 84, reach: 'both', init: normal(0.1, 0) },
-    sigmoid,
-    { kind: 'dense', name: 'fc5', units: 'classes', reach: 'both', home: 0, init: normal(0.1, 0) },
-  ],
+    [conv('conv1', 6, 5, { reach: 'both', init: normal(0.1, 0) }), sigmoid, averagePool('pool1')], // [14, 14, 3]
+    [conv('conv2', 16, 5, { pad: 0, reach: 'both', init: normal(0.1, 0) }), sigmoid, averagePool('pool2')], // [5, 5, 8]
+    [dense('fc3', 120, normal(0.1, 0)), sigmoid],
+    [dense('fc4', 84, normal(0.1, 0)), sigmoid],
+    [classifier('fc5', normal(0.1, 0))],
+  ].flat(),
 };
 
 /** Every table, by its name. */

@@ -1,64 +1,68 @@
-/** How the learning rate goes over the epochs, and what each parameter gets of it. Epochs count from 1. */
+/**
+ * The learning rate over the epochs, and what each parameter gets of it (paper §5; the code's `layer-params-145.cfg`).
+ * Epochs count from 1.
+ */
 
 /**
- * `steps` multiplies the rate by `factor` after each of the `epochs`. `plateau` multiplies it by `factor` each time that
- * `patience` epochs in a row were no better than the best one before them, down to `least` (paper §5).
+ * `steps` multiplies the rate by `factor` after each of the `epochs`. `plateau` multiplies it by `factor` whenever
+ * `patience` epochs in a row had no lower error than the best epoch before them, down to `least`.
  */
 export type Schedule =
   | { readonly kind: 'constant' }
   | { readonly kind: 'steps'; readonly epochs: readonly number[]; readonly factor: number }
   | { readonly kind: 'plateau'; readonly factor: number; readonly patience: number; readonly least: number };
 
+export type Role = 'kernel' | 'bias';
+
 /**
- * A rate that leaves the schedule after the epoch `after` (0: from the start): `learningRate` times `factor`. With 0 the
- * parameters stay as they are, velocities too (the code of 2012: `Weights::update`). Of several that fit, the last counts.
+ * Takes parameters out of the schedule after an epoch. If their rate is 0, they do not change, nor do their velocities (as
+ * in the code's `Weights::update`). If several entries match, the last one counts.
  */
 export interface OwnRate {
-  /** A layer's name; without it every layer. */
+  /** A layer's name; default all layers. */
   readonly layer?: string | undefined;
-  /** Without it kernels and biases. */
+  /** Default both roles. */
   readonly role?: Role | undefined;
+  /** The last epoch of the schedule; 0: none of it. */
   readonly after: number;
+  /** Multiplies {@link OptimizerOptions.learningRate}. */
   readonly factor: number;
 }
 
-export type Role = 'kernel' | 'bias';
-
-/** Gradient descent with momentum and weight decay, and the rates of biases (paper §5; the code's layer-params). */
+/** Gradient descent with momentum and weight decay. */
 export interface OptimizerOptions {
   readonly learningRate: number;
   readonly momentum: number;
   readonly weightDecay: number;
-  /** The biases' learning rate is the kernels' times this. */
+  /** The learning rate of biases is that of kernels times this. */
   readonly biasRateFactor: number;
-  /** The biases' weight decay. */
+  /** Weight decay of biases. */
   readonly biasDecay: number;
   readonly schedule: Schedule;
-  /** Parameters that do not go by the schedule, or not to its end. */
   readonly ownRates?: readonly OwnRate[] | undefined;
 }
 
-/** The validation error after an epoch, a share of the test images. */
+/** Error on the validation images after an epoch, from 0 to 1. */
 export interface EpochError {
   readonly epoch: number;
   readonly error: number;
 }
 
-/** Where a run stands with its schedule, beside the epoch. */
-export interface ScheduleState {
-  /** Validation errors after epochs so far, in their order: all that a plateau depends on. */
-  readonly errors?: readonly EpochError[];
-  /** Where the schedule began; in the first epoch and with the whole rate where nothing says otherwise. */
-  readonly start?: ScheduleStart | undefined;
-}
-
-/** Of a run that goes on with another rate or schedule: from which epoch on that counts, with `factor` times the rate. */
+/** After a run was resumed with another rate or schedule: the schedule starts at `epoch`, with `factor` times the rate. */
 export interface ScheduleStart {
   readonly epoch: number;
   readonly factor: number;
 }
 
-/** The kernels' learning rate in an epoch. */
+/** What the schedule depends on besides the epoch. */
+export interface ScheduleState {
+  /** Validation errors so far, in the order of the epochs; only a plateau uses them. */
+  readonly errors?: readonly EpochError[];
+  /** Default epoch 1, factor 1. */
+  readonly start?: ScheduleStart | undefined;
+}
+
+/** The learning rate of kernels in an epoch. */
 export function learningRateIn(
   epoch: number,
   { learningRate, schedule }: Pick<OptimizerOptions, 'learningRate' | 'schedule'>,
@@ -78,7 +82,7 @@ export function learningRateIn(
   }
 }
 
-/** How often `patience` epochs in a row were none below the least error before them. One that is NaN is none below. */
+/** How many times `patience` epochs in a row had no lower error than the best before them. NaN is not lower. */
 export function plateausIn(errors: readonly EpochError[], patience: number): number {
   let best = Number.POSITIVE_INFINITY;
   let since = (errors[0]?.epoch ?? 1) - 1;
@@ -95,39 +99,36 @@ export function plateausIn(errors: readonly EpochError[], patience: number): num
   return plateaus;
 }
 
-/** Which parameter. */
-export interface Place {
+/** Says which parameter. */
+interface Place {
   readonly layer: string;
   readonly role: Role;
 }
 
-/** When: the kernels' learning rate in the step, and its epoch. */
-export interface Moment {
-  readonly learningRate: number;
-  readonly epoch: number;
-}
-
-/** What one parameter is updated with in a step. A learning rate of 0: it is not updated at all. */
+/**
+ * What a parameter is updated with in a step. If the learning rate is 0, it is not updated at all.
+ * @param moment the kernels' learning rate in this step, and the epoch.
+ */
 export function ratesOf(
-  { layer, role }: Place,
-  moment: Moment,
+  place: Place,
+  moment: { readonly learningRate: number; readonly epoch: number },
   { learningRate, momentum, weightDecay, biasRateFactor, biasDecay, ownRates = [] }: Omit<OptimizerOptions, 'schedule'>,
 ): { learningRate: number; momentum: number; weightDecay: number } {
-  const own = ownRates.findLast((each) => fits(each, { layer, role }) && each.after < moment.epoch);
-  const scheduled = moment.learningRate * (role === 'bias' ? biasRateFactor : 1);
+  const own = ownRates.findLast((each) => matches(each, place) && each.after < moment.epoch);
+  const isBias = place.role === 'bias';
   return {
-    learningRate: own ? learningRate * own.factor : scheduled,
+    learningRate: own ? learningRate * own.factor : moment.learningRate * (isBias ? biasRateFactor : 1),
     momentum,
-    weightDecay: role === 'bias' ? biasDecay : weightDecay,
+    weightDecay: isBias ? biasDecay : weightDecay,
   };
 }
 
-/** A name that all parameters share which have the same rates in every step. */
+/** Returns the same name for all parameters that have the same rates in every step. */
 export function rateClassOf(place: Place, { ownRates = [] }: Pick<OptimizerOptions, 'ownRates'>): string {
-  const own = ownRates.flatMap((each, i) => (fits(each, place) ? [i] : []));
+  const own = ownRates.flatMap((each, i) => (matches(each, place) ? [i] : []));
   return [place.role, ...own].join(' ');
 }
 
-function fits(own: OwnRate, { layer, role }: Place): boolean {
+function matches(own: OwnRate, { layer, role }: Place): boolean {
   return (own.layer ?? layer) === layer && (own.role ?? role) === role;
 }

@@ -1,8 +1,7 @@
 /** What a layer makes of a batch, in a few numbers: whether it still tells one image from another, and which units are dead. */
 import type * as tf from '@tensorflow/tfjs';
-import type { Captured } from '../model/forward.js';
+import { type Captured, groupEnds } from '../model/forward.js';
 import type { Net, TowerIndex } from '../model/net.js';
-import { groupEnds } from '../model/segments.js';
 
 /** A layer's values for a batch; of a tower, its channels or units alone. */
 export type LayerActivations = {

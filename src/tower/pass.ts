@@ -2,13 +2,17 @@
 import tf = require('@tensorflow/tfjs');
 
 import { allGather, type Exchanger } from '../exchange/index.js';
-import type { Captured, Run } from '../model/forward.js';
+import {
+  type Captured,
+  type Gather,
+  type Run,
+  referenceForward,
+  type TowerOutput,
+  towerForward,
+} from '../model/forward.js';
 import { maskOf, maskSeed } from '../model/init.js';
-import { homesOf, type Net, type PlacedLayer, type TowerIndex } from '../model/net.js';
+import type { Net, TowerIndex } from '../model/net.js';
 import type { Ops } from '../model/ops.js';
-import { referenceForward } from '../model/reference.js';
-import { runSegment, type Segment, segmentsOf } from '../model/segments.js';
-import { towerForward } from '../model/tower-net.js';
 import { tensorFrom } from '../native/binding/tensors.js';
 import { halfSquares } from '../native/layers/half-squares.js';
 import { statelessUniform } from '../native/layers/stateless-random.js';
@@ -71,15 +75,16 @@ export class NetPart {
   readonly dropouts: readonly { layer: string; tower: TowerIndex; keep: number }[];
   /** Whether its passes end with the loss. */
   readonly hasLast: boolean;
-  readonly #segments: readonly Segment[];
 
   constructor(options: PartOptions) {
     const { net, part } = options;
     this.options = options;
-    this.#segments = segmentsOf(net);
-    const home = this.#segments.at(-1)!.home;
-    this.hasLast = part === 'whole' || home === undefined || home === part;
-    this.dropouts = dropoutsOf(net.layers).filter(({ tower }) => part === 'whole' || tower === part);
+    this.hasLast = part === 'whole' || net.layers.at(-1)!.towers.includes(part);
+    this.dropouts = net.layers.flatMap((layer) => {
+      if (layer.kind !== 'dropout') return [];
+      const towers = layer.towers.filter((tower) => part === 'whole' || tower === part);
+      return towers.map((tower) => ({ layer: layer.name, tower, keep: layer.keep }));
+    });
   }
 
   /** Seeds of a step's dropout masks, int32 [2] each; the caller's. */
@@ -134,7 +139,7 @@ export class NetPart {
     training: boolean,
     { exchanger }: PassHooks,
     capture: Run['capture'],
-  ): { output: tf.Tensor } | { sent: tf.Tensor } {
+  ): TowerOutput {
     const { net, part, ops, names } = this.options;
     const run: Run = {
       ...{ ops, training },
@@ -146,21 +151,7 @@ export class NetPart {
       ...(capture && { capture }),
     };
     if (part === 'whole') return { output: referenceForward(net, images, run) };
-    return towerForward(
-      this.#segments,
-      part,
-      images,
-      (own, site) => allGather(own, site, part, exchanger!),
-      (segment, x) => runSegment(segment, part, x, run),
-    );
+    const gather: Gather = (own, site) => allGather(own, site, part, exchanger!);
+    return towerForward(net, part, images, gather, run);
   }
-}
-
-function dropoutsOf(layers: readonly PlacedLayer[]): NetPart['dropouts'] {
-  const homes = homesOf(layers);
-  return layers.flatMap((each, i) => {
-    if (each.kind !== 'dropout') return [];
-    const towers: readonly TowerIndex[] = homes[i] === undefined ? [0, 1] : [homes[i]];
-    return towers.map((tower) => ({ layer: each.name, tower, keep: each.keep }));
-  });
 }

@@ -1,5 +1,5 @@
 /** A net's layers in words that PyTorch's modules have; `docs/pytorch/alexnet_split.py` builds the net from them. */
-import { isWeighted, type Net, type PlacedLayer, padding, towersOf } from '../model/net.js';
+import { type Net, type PlacedLayer, padding } from '../model/net.js';
 import { groupsOf } from './portable.js';
 
 /** What a file of joined tensors says of itself, under `alexnet_split` of its metadata. */
@@ -43,11 +43,7 @@ export function describe(
   settings: Readonly<Record<string, unknown>>,
   { classes, statistics }: ImageKnowledge = {},
 ): Description {
-  let towers = 2;
-  const layers = net.layers.map((layer) => {
-    if (isWeighted(layer)) towers = towersOf(layer).length;
-    return describeLayer(net, layer, towers);
-  });
+  const layers = net.layers.map((layer) => describeLayer(net, layer));
   const { mean: _, ...rest } = statistics ?? {};
   return {
     ...{ version: 1, settings, input: [net.options.inputSize, net.options.inputChannels], layers },
@@ -56,8 +52,7 @@ export function describe(
   };
 }
 
-/** @param towers how many towers have the layer: a response norm sees the channels of one. */
-function describeLayer(net: Net, layer: PlacedLayer, towers: number): Record<string, unknown> {
+function describeLayer(net: Net, layer: PlacedLayer): Record<string, unknown> {
   switch (layer.kind) {
     case 'conv': {
       const { kind, name, stride } = layer;
@@ -73,7 +68,7 @@ function describeLayer(net: Net, layer: PlacedLayer, towers: number): Record<str
       return { kind: layer.kind, function: layer.function };
     case 'norm': {
       const { kind, radius, alpha, beta, k } = layer;
-      return { kind, size: 2 * radius + 1, alpha, beta, k, groups: towers };
+      return { kind, size: 2 * radius + 1, alpha, beta, k, groups: layer.towers.length };
     }
     case 'mapNorm': {
       const { kind, size, alpha, beta, k } = layer;

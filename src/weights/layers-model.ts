@@ -18,7 +18,6 @@ import {
   padding,
   parametersOf,
   type TowerIndex,
-  towersOf,
   volume,
   type WeightedLayer,
 } from '../model/net.js';
@@ -85,7 +84,7 @@ function buildModel(net: Net): tf.LayersModel {
     }
     const isWhole = layer.reach === 'both' && i > 0 && branches.length > 1;
     const joined = isWhole ? (tf.layers.concatenate({ axis: -1 }).apply(branches) as Symbolic) : undefined;
-    branches = towersOf(layer).map((tower) => weighted(layer, tower, joined ?? branches[tower] ?? branches[0]!));
+    branches = layer.towers.map((tower) => weighted(layer, tower, joined ?? branches[tower] ?? branches[0]!));
   });
   const logits = branches.length === 1 ? branches[0]! : (tf.layers.concatenate().apply(branches) as Symbolic);
   return tf.model({ inputs: image, outputs: logits, name: table });

@@ -5,9 +5,9 @@ import test from 'node:test';
 import tf = require('@tensorflow/tfjs');
 
 import { slotViews } from '../../src/data/index.js';
+import { referenceForward } from '../../src/model/forward.js';
 import { initialValue } from '../../src/model/init.js';
 import { buildNet, parametersOf } from '../../src/model/net.js';
-import { referenceForward } from '../../src/model/reference.js';
 import { useDevice } from '../../src/native/index.js';
 import { statelessNormal, statelessUniform } from '../../src/native/layers/stateless-random.js';
 import { nativeOps } from '../../src/tower/native-ops.js';

@@ -1,28 +1,18 @@
-/** Nets with something changed, of one column or of columns apart; and where the columns cross and layers live. */
+/** Nets with options, of one column or of separate columns; where columns cross, and which tower has which layer. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import {
-  homeOf,
-  homesOf,
-  isOneColumn,
-  isWeighted,
-  type Net,
-  parametersOf,
-  sitesOf,
-  towersOf,
-} from '../../src/model/net.js';
-import { layerName } from '../../src/model/summary.js';
+import { isOneColumn, type Net, parametersOf, sitesOf } from '../../src/model/net.js';
 import type { TableName } from '../../src/model/tables.js';
 import { netOf, TABLE_NAMES } from './nets.js';
 
-test('buildNet() replaces every activation when asked, and leaves the tables alone', () => {
+test('buildNet() replaces every activation if asked, and leaves the tables unchanged', () => {
   const functions = (net: Net) => net.layers.flatMap((layer) => (layer.kind === 'activation' ? [layer.function] : []));
   assert.deepEqual(functions(netOf('original', { activation: 'tanh' })), Array(7).fill('tanh'));
   assert.deepEqual(functions(netOf('original')), Array(7).fill('relu'));
   assert.deepEqual(functions(netOf('lenet')), Array(4).fill('sigmoid'));
 });
 
-test('buildNet() leaves the response norms out when asked, and nothing else', () => {
+test('buildNet() leaves out the response norms if asked, and nothing else', () => {
   for (const table of TABLE_NAMES) {
     const [whole, without] = [netOf(table), netOf(table, { norm: false })];
     assert.deepEqual(
@@ -34,7 +24,7 @@ test('buildNet() leaves the response norms out when asked, and nothing else', ()
 });
 
 // Paper §3.4: s = 2, z = 2 "produces output of equivalent dimensions".
-test('buildNet() pools without overlap when asked, in the original to the same sizes', () => {
+test('buildNet() pools without overlap if asked; in the original to the same sizes', () => {
   for (const inputSize of [224, 67]) {
     const [whole, without] = [netOf('original', { inputSize }), netOf('original', { inputSize, overlap: false })];
     const expected = whole.layers.map((layer) => (layer.kind === 'pool' ? { ...layer, size: 2, stride: 2 } : layer));
@@ -44,7 +34,7 @@ test('buildNet() pools without overlap when asked, in the original to the same s
   assert.deepEqual(netOf('lenet', { overlap: false }).layers, netOf('lenet').layers);
 });
 
-test('buildNet() leaves dropout out when asked, and nothing else', () => {
+test('buildNet() leaves out dropout if asked, and nothing else', () => {
   for (const table of TABLE_NAMES) {
     const [whole, without] = [netOf(table), netOf(table, { dropout: false })];
     assert.deepEqual(
@@ -55,7 +45,7 @@ test('buildNet() leaves dropout out when asked, and nothing else', () => {
   }
 });
 
-test('sitesOf() has the places where the columns cross, with what one tower sends', () => {
+test('sitesOf() returns where the columns cross, and what one tower sends', () => {
   for (const table of ['original', 'paper'] as const) {
     assert.deepEqual(sitesOf(netOf(table)), [
       { name: 'conv3', shape: [13, 13, 128] },
@@ -71,27 +61,15 @@ test('sitesOf() has the places where the columns cross, with what one tower send
   assert.deepEqual(names('lenet'), ['conv2', 'fc3', 'fc4', 'fc5']);
 });
 
-test('homeOf() and towersOf() put the last layer on tower 0 and the others on both', () => {
+test('buildNet() puts the last layer on tower 0 and the others on both', () => {
   for (const table of TABLE_NAMES.filter((name) => name !== 'one-gpu')) {
-    const weighted = netOf(table).layers.filter(isWeighted);
-    weighted.forEach((layer, i) => {
-      const last = i === weighted.length - 1;
-      assert.equal(homeOf(layer), last ? 0 : undefined);
-      assert.deepEqual(towersOf(layer), last ? [0] : [0, 1]);
-    });
+    const { layers } = netOf(table);
+    for (const layer of layers) assert.deepEqual(layer.towers, layer === layers.at(-1) ? [0] : [0, 1], table);
   }
+  for (const { towers } of netOf('one-gpu').layers) assert.deepEqual(towers, [0]);
 });
 
-test('homesOf() has a layer without parameters where what it reads is', () => {
-  const { layers } = netOf('original');
-  assert.deepEqual(
-    homesOf(layers).map((home) => home ?? '-'),
-    layers.map((layer) => (layerName(layer) === 'fc8' ? 0 : '-')),
-  );
-  assert.deepEqual(new Set(homesOf(netOf('one-gpu').layers)), new Set([0]));
-});
-
-test('isOneColumn() is the one-GPU net', () => {
+test('isOneColumn() is true of the one-GPU net alone', () => {
   assert.deepEqual(
     TABLE_NAMES.filter((table) => isOneColumn(netOf(table))),
     ['one-gpu'],
@@ -99,7 +77,7 @@ test('isOneColumn() is the one-GPU net', () => {
 });
 
 // layers-145-half.cfg: one column of 48, 128, 192, 192 kernels, but 256 in conv5 and whole dense layers.
-test('buildNet() has the one-GPU net of the comparison, and its norm over all of its maps', () => {
+test('buildNet() builds the one-GPU net that the paper compares with', () => {
   const outputs = netOf('one-gpu').layers.flatMap((layer) =>
     'name' in layer ? [`${layer.name} ${layer.output}`] : [],
   );
@@ -111,7 +89,7 @@ test('buildNet() has the one-GPU net of the comparison, and its norm over all of
 });
 
 // layers-150.cfg, a column: conv2 160, fc 4096 and 2048.
-test('buildNet() has columns that read nothing of each other before fc8', () => {
+test('buildNet() builds columns that do not read each other before fc8', () => {
   const shapes = (layer: string) =>
     parametersOf(netOf('columns'), 1).flatMap((each) => (each.layer === layer ? [each.shape] : []));
   assert.deepEqual(shapes('conv2'), [[5, 5, 48, 160], [160]]);

@@ -1,17 +1,7 @@
 /** The nets' geometry, against the sizes of the 2012 code and the tutorials. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import {
-  buildNet,
-  type Net,
-  type NetOptions,
-  padding,
-  parametersOf,
-  sitesOf,
-  towersOf,
-  volume,
-  type WeightedLayer,
-} from '../../src/model/net.js';
+import { buildNet, type Net, type NetOptions, padding, parametersOf, sitesOf, volume } from '../../src/model/net.js';
 import { layerName } from '../../src/model/summary.js';
 import { TABLES } from '../../src/model/tables.js';
 import { countOf, netOf, TABLE_NAMES } from './nets.js';
@@ -21,7 +11,7 @@ function shapesOf(net: Net, name: string): { [parameter: string]: readonly numbe
   return Object.fromEntries(own.map((each) => [each.name, each.shape]));
 }
 
-test('parametersOf() counts what the published nets have', () => {
+test('parametersOf() has as many values as the published nets', () => {
   for (const table of ['original', 'paper'] as const) {
     const net = netOf(table);
     assert.equal(countOf(parametersOf(net)), 60_965_224);
@@ -34,7 +24,7 @@ test('parametersOf() counts what the published nets have', () => {
   assert.equal(countOf(parametersOf(netOf('lenet'))), 61_706);
 });
 
-test('parametersOf() counts each layer of the original as the code of 2012 does', () => {
+test('parametersOf() has as many values in each layer as the code of 2012', () => {
   const counts = Object.entries({
     conv1: 34_944,
     conv2: 307_456,
@@ -49,7 +39,7 @@ test('parametersOf() counts each layer of the original as the code of 2012 does'
   for (const [name, count] of counts) assert.equal(countOf(all.filter(({ layer }) => layer === name)), count, name);
 });
 
-test('parametersOf() counts each layer of the one-GPU net as layers-145-half.cfg does, all on tower 0', () => {
+test('parametersOf() of the one-GPU net has as many values in each layer as layers-145-half.cfg, all on tower 0', () => {
   const counts = Object.entries({
     conv1: 17_472,
     conv2: 153_728,
@@ -65,7 +55,7 @@ test('parametersOf() counts each layer of the one-GPU net as layers-145-half.cfg
   assert.deepEqual(parametersOf(netOf('one-gpu'), 1), []);
 });
 
-test('parametersOf() names tensors by tower and layer; a kernel has the input channels in global order', () => {
+test('parametersOf() names tensors by tower and layer, with the shapes of the code of 2012', () => {
   const net = netOf('original');
   const expected = {
     conv1: [11, 11, 3, 48],
@@ -88,7 +78,7 @@ test('parametersOf() names tensors by tower and layer; a kernel has the input ch
   assert.deepEqual(shapesOf(net, 'fc8'), { 'tower0/fc8/kernel': [4096, 1000], 'tower0/fc8/bias': [1000] });
 });
 
-test('parametersOf() goes through the layers in order, tower 0 first, and by tower', () => {
+test('parametersOf() follows the order of the layers, tower 0 first, or returns one tower alone', () => {
   const net = netOf('lenet');
   assert.deepEqual(
     parametersOf(net)
@@ -100,7 +90,7 @@ test('parametersOf() goes through the layers in order, tower 0 first, and by tow
   assert.equal(parametersOf(net).length, parametersOf(net, 0).length + parametersOf(net, 1).length);
 });
 
-test('parametersOf() has the fan-in of one output, and the fan-out of one input over the towers that read it', () => {
+test('parametersOf() has the fan-in of one output, and the fan-out of one input over all towers that read it', () => {
   const fans = (table: 'original' | 'tutorial', layer: string) => {
     const { fanIn, fanOut } = parametersOf(netOf(table)).find((each) => each.layer === layer)!;
     return [fanIn, fanOut];
@@ -141,7 +131,7 @@ const ORIGINAL_OUTPUTS = [
   'fc8 1,1,1000',
 ];
 
-test('buildNet() works the original out, layer by layer, as the code of 2012 has it', () => {
+test('buildNet() gives the layers of the original the shapes of the code of 2012', () => {
   const { layers } = netOf('original');
   assert.deepEqual(
     layers.map((layer) => `${layerName(layer)} ${layer.output}`),
@@ -150,13 +140,13 @@ test('buildNet() works the original out, layer by layer, as the code of 2012 has
   assert.deepEqual(layers[0]!.input, [224, 224, 3]);
 });
 
-test('buildNet() norms after ReLU in the paper, and before it in the original', () => {
+test('buildNet() puts norms after ReLU in the paper, and before it in the original', () => {
   const names = (table: 'original' | 'paper') => netOf(table).layers.map(layerName).join(' ');
   assert.match(names('paper'), /^conv1 relu norm pool1 conv2 relu norm pool2 conv3/);
   assert.match(names('original'), /^conv1 norm pool1 relu conv2 relu norm mapNorm pool2 conv3/);
 });
 
-test("buildNet() has the tutorials' sizes", () => {
+test('buildNet() gives the nets of tutorials their shapes', () => {
   const outputs = (table: 'tutorial' | 'lenet', names: string[]) =>
     netOf(table)
       .layers.filter((layer) => names.includes(layerName(layer)))
@@ -178,7 +168,7 @@ test("buildNet() has the tutorials' sizes", () => {
   ]);
 });
 
-test('padding() of ceil ends the last window that starts inside the image just inside', () => {
+test('padding() `ceil` lets the last window that starts inside the image end at its edge', () => {
   assert.deepEqual(padding({ size: 11, stride: 4, pad: 'ceil' }, 224), [0, 3]);
   assert.deepEqual(padding({ size: 11, stride: 4, pad: 'ceil' }, 227), [0, 0]);
   assert.deepEqual(padding({ size: 11, stride: 4, pad: 'ceil' }, 228), [0, 3]);
@@ -203,7 +193,7 @@ const SWEEP: Partial<NetOptions>[] = [
   { inputSize: 300, dropout: false },
 ];
 
-test('buildNet() feeds each layer what the one before it makes, of both towers where it crosses', () => {
+test('buildNet() gives each layer the output of the one before, of both towers at a site', () => {
   for (const table of TABLE_NAMES) {
     for (const changes of SWEEP) {
       const net = netOf(table, changes);
@@ -217,13 +207,13 @@ test('buildNet() feeds each layer what the one before it makes, of both towers w
       assert.deepEqual(layers.at(-1)!.output, [1, 1, options.classes]);
       for (const { output, ...layer } of layers) {
         assert.ok(output.every((size) => Number.isInteger(size) && size >= 1));
-        if (layer.kind === 'conv') assert.equal(output[2], layer.kernels / towersOf(layer as WeightedLayer).length);
+        if (layer.kind === 'conv') assert.equal(output[2], layer.kernels / layer.towers.length);
       }
     }
   }
 });
 
-test('buildNet() halves what its width leaves, at least one kernel a tower', () => {
+test('buildNet() scales kernels by the width, with at least one in each tower', () => {
   const kernels = (width: number) =>
     netOf('original', { width }).layers.flatMap((layer) => (layer.kind === 'conv' ? [layer.kernels] : []));
   assert.deepEqual(kernels(0.25), [24, 64, 96, 96, 64]);
@@ -231,7 +221,7 @@ test('buildNet() halves what its width leaves, at least one kernel a tower', () 
   assert.deepEqual(kernels(2), [192, 512, 768, 768, 512]);
 });
 
-test('buildNet() refuses a geometry that does not fit, with the layer and the sizes', () => {
+test('buildNet() refuses an input that is too small, and names the layer and the sizes', () => {
   const cases: [table: 'original' | 'tutorial' | 'lenet', inputSize: number, message: RegExp][] = [
     ['original', 10, /"original" at 10×10 pixels: conv1 has a 11×11 window on 10×10 pixels; choose a larger/],
     ['original', 35, /at 35×35 pixels: pool5 has a 3×3 window on 1×1 pixels/],
@@ -243,7 +233,7 @@ test('buildNet() refuses a geometry that does not fit, with the layer and the si
   }
 });
 
-test('buildNet() refuses sizes that are none', () => {
+test('buildNet() refuses options out of range', () => {
   const cases: [Partial<NetOptions>, RegExp][] = [
     [{ width: 0 }, /its width is 0, expected a factor above 0 and up to 8/],
     [{ width: Number.NaN }, /its width is NaN/],
@@ -254,11 +244,11 @@ test('buildNet() refuses sizes that are none', () => {
   for (const [changes, message] of cases) assert.throws(() => netOf('original', changes), message);
 });
 
-test('volume() multiplies', () => {
+test('volume() is the product of the sizes', () => {
   assert.equal(volume([13, 13, 128]), 21_632);
 });
 
-test('buildNet() keeps its options', () => {
+test('buildNet() returns its options unchanged', () => {
   const options: NetOptions = { ...netOf('lenet').options, classes: 4 };
   assert.equal(buildNet(options).options, options);
   assert.equal(TABLES.lenet.classes, 10);

@@ -21,23 +21,23 @@ const OPTIONS: OptimizerOptions = {
 /** Errors of the epochs from the first on. */
 const epochs = (errors: readonly number[]): EpochError[] => errors.map((error, i) => ({ epoch: i + 1, error }));
 
-test('learningRateIn() a constant schedule is always the same', () => {
+test('learningRateIn() of a constant schedule never changes', () => {
   assert.deepEqual([learningRateIn(1, OPTIONS), learningRateIn(1000, OPTIONS)], [0.5, 0.5]);
 });
 
-test('learningRateIn() a schedule of steps drops after each of its epochs', () => {
+test('learningRateIn() of a schedule of steps drops after each of its epochs', () => {
   const options: OptimizerOptions = { ...OPTIONS, schedule: { kind: 'steps', epochs: [2, 4, 5], factor: 0.5 } };
   const rates = [1, 2, 3, 4, 5, 6, 100].map((epoch) => learningRateIn(epoch, options));
   assert.deepEqual(rates, [0.5, 0.5, 0.25, 0.25, 0.125, 0.0625, 0.0625]);
 });
 
-test('learningRateIn() needs no order of the epochs, and none at all', () => {
+test('learningRateIn() takes the epochs of a schedule in any order, or none', () => {
   const at = (epochs: number[]) => learningRateIn(3, { ...OPTIONS, schedule: { kind: 'steps', epochs, factor: 0.1 } });
   assert.equal(at([9, 1]), 0.05);
   assert.equal(at([]), 0.5);
 });
 
-test('learningRateIn() a plateau divides when the errors stop falling, and stops at the least rate', () => {
+test('learningRateIn() of a plateau drops when the error stops falling, down to the least rate', () => {
   const options: OptimizerOptions = {
     ...OPTIONS,
     schedule: { kind: 'plateau', factor: 0.1, patience: 2, least: 0.001 },
@@ -50,7 +50,7 @@ test('learningRateIn() a plateau divides when the errors stop falling, and stops
   assert.equal(learningRateIn(9, { ...options, learningRate: 1e-4 }, { errors }), 1e-4, 'no rate is raised');
 });
 
-test('plateausIn() is a function of the errors alone: none, all worse, NaN', () => {
+test('plateausIn() depends on the errors alone: none, all worse, NaN', () => {
   assert.equal(plateausIn([], 1), 0);
   assert.equal(plateausIn(epochs([0.5]), 1), 0);
   assert.equal(plateausIn(epochs([0.5, 0.5, 0.6, 0.5]), 1), 3);
@@ -58,13 +58,13 @@ test('plateausIn() is a function of the errors alone: none, all worse, NaN', () 
   assert.equal(plateausIn(epochs([5, 4, 3, 2, 1]), 1), 0);
 });
 
-test('plateausIn() counts epochs, also those that nobody evaluated', () => {
+test('plateausIn() also counts epochs without an evaluation', () => {
   const error = 0.5;
   const every = (step: number) => [1, 2, 3, 4].map((i) => ({ epoch: i * step, error }));
   assert.deepEqual([plateausIn(every(1), 3), plateausIn(every(2), 3), plateausIn(every(3), 3)], [1, 1, 3]);
 });
 
-test('learningRateIn() a schedule that began later counts from there on, with its part of the rate', () => {
+test('learningRateIn() of a schedule with a later start counts from there, with its factor of the rate', () => {
   const start = { epoch: 3, factor: 0.5 };
   const steps: OptimizerOptions = { ...OPTIONS, schedule: { kind: 'steps', epochs: [1, 2, 3, 5], factor: 0.5 } };
   assert.deepEqual(
@@ -83,14 +83,14 @@ test('learningRateIn() a schedule that began later counts from there on, with it
 const KERNEL = { layer: 'conv2', role: 'kernel' } as const;
 const BIAS = { layer: 'conv2', role: 'bias' } as const;
 
-test('ratesOf() gives kernels the decay, and biases their own rate and decay', () => {
+test('ratesOf() gives biases a rate and a decay of their own', () => {
   const moment = { learningRate: 0.25, epoch: 1 };
   assert.deepEqual(ratesOf(KERNEL, moment, OPTIONS), { learningRate: 0.25, momentum: 0.9, weightDecay: 0.0005 });
   assert.deepEqual(ratesOf(BIAS, moment, OPTIONS), { learningRate: 0.5, momentum: 0.9, weightDecay: 0 });
   assert.equal(ratesOf(BIAS, moment, { ...OPTIONS, biasDecay: 0.1 }).weightDecay, 0.1);
 });
 
-test('ratesOf() gives a layer or a role its own rate after its epoch, the last that fits', () => {
+test('ratesOf() gives a layer or a role its own rate after an epoch; the last match counts', () => {
   const options: OptimizerOptions = {
     ...OPTIONS,
     ownRates: [
@@ -114,7 +114,7 @@ test('ratesOf() gives a layer or a role its own rate after its epoch, the last t
   assert.deepEqual([rate('conv2', 'kernel', 100), rate('conv2', 'bias', 100)], [0.125, 2]);
 });
 
-test('rateClassOf() is the same for parameters that always have the same rates, and for no others', () => {
+test('rateClassOf() is the same for parameters that always have the same rates, and only for them', () => {
   const ownRates = [
     { layer: 'conv1', after: 3, factor: 0.5 },
     { role: 'bias', after: 9, factor: 0 },

@@ -9,9 +9,9 @@ import tf = require('@tensorflow/tfjs');
 import { CASES, IMAGES, writeCase } from '../../scripts/pytorch-cases.js';
 import { openAll } from '../../src/checkpoint/weights-files.js';
 import { CheckpointError } from '../../src/errors.js';
+import { referenceForward } from '../../src/model/forward.js';
 import { buildNet, type Net, parametersOf } from '../../src/model/net.js';
 import { TFJS_OPS } from '../../src/model/ops.js';
-import { referenceForward } from '../../src/model/reference.js';
 import { useDevice } from '../../src/native/index.js';
 import { exportLayersModel } from '../../src/weights/layers-model.js';
 
