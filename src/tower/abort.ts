@@ -1,7 +1,6 @@
 /** Ends what both towers wait for, from any thread. */
 import { abortMailboxes, type Mailboxes, startCancellations, takeExecutor } from '../exchange/index.js';
-import { deleteExecutor } from '../native/graph/async-executor.js';
-import { startCancellation } from '../native/graph/cancellation.js';
+import { deleteExecutor, startCancellation } from '../native/graph/run-while.js';
 
 /**
  * Ends every wait of the two towers, now and later: at their mailboxes, and within TensorFlow at queues, also of a function

@@ -1,9 +1,7 @@
 /** The net's operations by TensorFlow's own ops, where there are such; what they lack is tfjs's. */
 import { type Ops, padded, TFJS_OPS } from '../model/ops.js';
-import { activate, conv2dBias, matMulBias, softmaxCrossEntropy } from '../native/layers/layer-ops.js';
+import { activate, conv2dBias, matMulBias, maxPool, softmaxCrossEntropy, zeroPad } from '../native/layers/layer-ops.js';
 import { channelNorm, mapNorm } from '../native/layers/norm.js';
-import { zeroPad } from '../native/layers/pad.js';
-import { maxPool } from '../native/layers/pool.js';
 import { isWorthWinograd, WinogradConvolutions } from '../native/layers/winograd-conv.js';
 
 /** The only power that the native norms have; it is the paper's (§3.3). */

@@ -14,7 +14,7 @@ import { maskOf, maskSeed } from '../model/init.js';
 import type { Net, TowerIndex } from '../model/net.js';
 import type { Ops } from '../model/ops.js';
 import { tensorFrom } from '../native/binding/tensors.js';
-import { halfSquares } from '../native/layers/half-squares.js';
+import { halfSquares } from '../native/layers/layer-ops.js';
 import { statelessUniform } from '../native/layers/stateless-random.js';
 import type { Part } from './protocol.js';
 

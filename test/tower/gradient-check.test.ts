@@ -8,7 +8,7 @@ import { ExchangeError, NonFiniteError } from '../../src/errors.js';
 import { createMailboxes, Mailbox, msgpackTransport, slotBytesFor, type Transport } from '../../src/exchange/index.js';
 import { buildNet, parametersOf } from '../../src/model/net.js';
 import { useDevice } from '../../src/native/index.js';
-import { halfSquares } from '../../src/native/layers/half-squares.js';
+import { halfSquares } from '../../src/native/layers/layer-ops.js';
 import { checkGradients, exchangeNorms } from '../../src/tower/gradient-check.js';
 
 before(() => useDevice('CPU:0'));

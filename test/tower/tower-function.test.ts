@@ -8,7 +8,7 @@ import type { Crossing, Sendable, Transport } from '../../src/exchange/index.js'
 import { buildNet, type Net, parametersOf } from '../../src/model/net.js';
 import { backingDevice, currentBinding, useDevice } from '../../src/native/binding/backend.js';
 import { bytesToAlignment } from '../../src/native/c/copy.js';
-import { startCancellation } from '../../src/native/graph/cancellation.js';
+import { startCancellation } from '../../src/native/graph/run-while.js';
 import { nativeOps } from '../../src/tower/native-ops.js';
 import { Parameters } from '../../src/tower/parameters.js';
 import type { PassKind } from '../../src/tower/pass.js';

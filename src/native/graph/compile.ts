@@ -1,6 +1,19 @@
 /**
- * "A tf.function for tfjs": a function of tensors is run once, recording; from then on it is one call of a TensorFlow
- * function, and its gradient, which tfjs's own tape made, another.
+ * Turns a function of tfjs tensors into a TensorFlow function, as `tf.function` does in Python. In words:
+ *
+ * 1. *Tracing.* `fn` runs once with placeholders for tensors. Meanwhile a {@link Graph} stands in for the thread's binding
+ *    (`graph.ts`): every op that tfjs's kernels run becomes a node of a TensorFlow *graph* instead of being executed, and
+ *    every tensor is an output of a node. If tfjs's tape is recording, its backward pass goes into the graph too
+ *    (`record.ts`).
+ * 2. *Defining.* The nodes of the forward pass become a TensorFlow function (a `FunctionDef`: nodes with inputs and
+ *    outputs) in the context of the process, and those of the backward pass another. The forward function also returns
+ *    the values that the backward function needs (`trace.ts`).
+ * 3. *Calling.* From then on a call is one op for TensorFlow, and so is its gradient. On tfjs's tape a call is one
+ *    operation (`tape.ts`). Each set of shapes and data types has a trace of its own.
+ *
+ * A running function exchanges tensors with JavaScript, or with another function, by a *FIFO queue* (`tensor-queue.ts`): an
+ * op of the function enqueues or dequeues, and waits where the queue is empty. Meanwhile this thread serves the other
+ * end (`run-while.ts`).
  */
 import tf = require('@tensorflow/tfjs');
 
@@ -11,73 +24,71 @@ import { recordingGraph } from './graph.js';
 import type { RunsWhile } from './run-while.js';
 import { Trace } from './trace.js';
 
+const MODES = ['graph', 'xla'] as const;
+
 export interface CompileOptions {
   /**
-   * `graph`: TensorFlow runs the recorded ops as they are, each on the device that this thread is pinned to; `xla`: XLA
-   * compiles them for that device, which takes seconds for each set of shapes.
+   * `graph` (default): TensorFlow runs the recorded ops as they are. `xla`: XLA compiles them for the thread's device,
+   * which takes seconds for each set of shapes.
    */
-  mode?: 'graph' | 'xla';
-  /** Which inputs get a gradient, in order; by default each of float32. Others cost nothing backward, and theirs is 0. */
+  mode?: (typeof MODES)[number];
+  /** Which inputs get a gradient, in order; default each of float32. For others it is 0, and costs nothing. */
   gradients?: readonly boolean[];
 }
 
-/** A function that has been compiled, or is with its first call. */
+/** A compiled function. */
 export interface Compiled {
   /**
-   * Calls it. Of each new set of shapes and data types the first call traces.
+   * Calls the function. The first call with a new set of shapes and data types traces it.
    * @returns the results; the caller's (or `tf.tidy`'s). tfjs's tape differentiates the first one.
-   * @throws NativeError that names the op, when one cannot be traced; with TensorFlow's text, when one cannot be run.
+   * @throws NativeError that names the op if one cannot be traced; with TensorFlow's text if one cannot be run.
    */
   (...inputs: tf.Tensor[]): tf.Tensor[];
   /**
-   * Calls it, off the tape, in a thread of TensorFlow's, and runs `work` in this thread meanwhile, which takes all that the
-   * function sends by queues to the host, and sends all that it waits for.
-   * @throws NativeError as a call, and what `work` throws: whichever fails first ends the other.
+   * Calls the function off the tape, in a thread of TensorFlow's. Meanwhile runs `work` in this thread, which must take
+   * everything that the function sends by host queues, and send everything that it receives.
+   * @throws NativeError as a call does, or what `work` throws: whichever fails first ends the other.
    */
   runWhile(by: RunsWhile, work: () => void, ...inputs: tf.Tensor[]): tf.Tensor[];
-  /** How many traces there are: one for each set of shapes, with and without a gradient. */
+  /** Number of traces: one for each set of shapes, with and without a gradient. */
   readonly traces: number;
-  /** Frees the traces; what XLA compiled stays for the next function that is the same. A later call traces anew. */
+  /** Frees the traces, but not XLA's machine code, which the same function can use again. A later call traces anew. */
   dispose(): void;
 }
-
-const MODES = ['graph', 'xla'];
 
 /**
  * Compiles a function of tensors.
  *
- * `fn` runs when it is traced and never again: what changes from call to call has to be an input, also a learning rate, a
- * step, a seed. Tensors and variables from outside that it uses become hidden inputs, without a gradient, and have to
- * outlive it. It may not read values. Compiled functions within it become part of it; but one for XLA that nothing
- * differentiates stays XLA's, within a function that is not; what it uses of that function has to be its input.
- * @param fn takes tensors and returns tensors; only the first of them is differentiable.
+ * `fn` runs while it is traced and never again. Whatever changes from call to call must be an input, also a learning rate,
+ * a step or a seed. Tensors and variables from outside become hidden inputs without a gradient, and must outlive the
+ * compiled function. `fn` must not read values. Compiled functions that it calls become part of it; but one for XLA that
+ * nothing differentiates stays a function of its own, and must take as inputs what it uses of the outer function.
+ * @param fn takes and returns tensors; only the first result is differentiable.
  */
 export function compile(fn: (...inputs: tf.Tensor[]) => tf.Tensor[], options: CompileOptions = {}): Compiled {
-  const { mode = 'graph' } = options;
+  const { mode = 'graph', gradients } = options;
   if (!MODES.includes(mode)) {
     throw new NativeError(`Cannot compile in the mode ${JSON.stringify(mode)}, expected one of ${MODES.join(', ')}`, 3);
   }
-  // A trace holds on to its binding: on another device the function is traced anew.
-  let traces = new Map<string, Trace>();
+  const traces = new Map<string, Trace>();
   let device: PinnedBinding | undefined;
 
   const traceOf = (inputs: readonly tf.Tensor[], isDifferentiated: boolean): Trace => {
-    const key = `${isDifferentiated} ${inputs.map(({ dtype, shape }) => `${dtype}[${shape}]`).join(' ')}`;
     const own = ownBinding();
-    if (device !== own) {
-      dispose();
-      device = own;
-    }
+    if (device !== own) dispose(); // the thread has moved to another device
+    device = own;
+    const key = `${isDifferentiated} ${inputs.map(({ dtype, shape }) => `${dtype}[${shape}]`).join(' ')}`;
     const found = traces.get(key);
     if (found) return found;
     const described = inputs.map((input) => currentBinding().describe(tensorId(input)));
-    const trace = withOwnBinding(() => new Trace(fn, described, isDifferentiated, options));
+    const trace = withOwnBinding(
+      () => new Trace(fn, described, isDifferentiated, { isForXla: mode === 'xla', gradients }),
+    );
     traces.set(key, trace);
     return trace;
   };
   const call = (...inputs: tf.Tensor[]): tf.Tensor[] => {
-    // tfjs keeps no public word for "the tape records".
-    const isDifferentiated = (tf.engine() as unknown as { isTapeOn(): boolean }).isTapeOn();
+    const isDifferentiated = (tf.engine() as unknown as { isTapeOn(): boolean }).isTapeOn(); // not in tfjs's types
     const graph = recordingGraph(currentBinding());
     if (!graph) return traceOf(inputs, isDifferentiated).run(inputs);
     if (mode !== 'xla' || graph.isForXla || isDifferentiated) return fn(...inputs);
@@ -87,9 +98,8 @@ export function compile(fn: (...inputs: tf.Tensor[]) => tf.Tensor[], options: Co
     traceOf(inputs, false).runWhile(by, work, inputs);
   const dispose = () => {
     for (const trace of traces.values()) trace.dispose();
-    traces = new Map();
+    traces.clear();
   };
-  return Object.defineProperty(Object.assign(call, { dispose, runWhile }), 'traces', {
-    get: () => traces.size,
-  }) as Compiled;
+  const compiled = Object.assign(call, { dispose, runWhile });
+  return Object.defineProperty(compiled, 'traces', { get: () => traces.size }) as Compiled;
 }

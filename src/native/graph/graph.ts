@@ -1,6 +1,6 @@
 /**
- * A graph that records: while it stands in the place of a thread's binding, the ops that tfjs's kernels run become nodes
- * of a TensorFlow graph. Nothing is computed.
+ * A TensorFlow graph that records. While it stands in for a thread's binding, tfjs's kernels compute nothing: each op that
+ * they run becomes a node of the graph, and the ids of tensors are those of {@link Value}s.
  */
 import tf = require('@tensorflow/tfjs');
 
@@ -11,99 +11,110 @@ import { graphAttributes, type OpAttr, setAttr } from '../c/attributes.js';
 import type { Context } from '../c/context.js';
 import type { Library } from '../c/load.js';
 import { opDef } from '../c/op-def.js';
-import { AttrType, DataType, type Pointer } from '../c/signatures.js';
+import { AttrType, DataType, type GraphOutput, type Pointer } from '../c/signatures.js';
 import { check } from '../c/status.js';
-import { addConstant, constantKey } from './constants.js';
-import { Effects } from './effects.js';
-import { keyOf, type Node, outputOf, pack, typeAttr, type Value } from './graph-value.js';
-import { recordingBinding } from './recording-binding.js';
-import { shapeOf, tellShape } from './shapes.js';
+import { bytesPerElement, volume } from '../c/tensors.js';
+import { addInputs, type Node, ofAnotherTrace, resourcesOf, SideEffects, typeAttr, type Value } from './node.js';
 
-/** Ids of values begin where no binding's ids come to. */
+/** Ids of values start here; no binding has as many tensors. */
 const FIRST_ID = 2 ** 40;
+/** Constants up to this size exist once in a graph: sizes, axes and factors occur again and again. */
+const SMALL_BYTES = 64;
 
-/** Names of nodes and functions are the whole context's, so their numbers are the thread's own. */
+/** Unique in the thread, because names of nodes must be unique in TensorFlow's context. */
 let nextId = FIRST_ID;
 
 const graphs = new WeakMap<PinnedBinding, Graph>();
 
-/** The graph that records in the place of a binding, if one does. */
+/** The graph that stands in for a binding, if one does. */
 export function recordingGraph(binding: PinnedBinding): Graph | undefined {
   return graphs.get(binding);
 }
 
-/** A tensor, whose value may be another one at each call when it is a variable, or a resource by its id. */
+/** What a function uses from outside: a tensor (a variable's value differs from call to call), or a resource's id. */
 export type CapturedSource = { tensor: tf.Tensor } | { id: number };
 
-interface RecordOptions {
-  known?: readonly Pick<TensorMetadata, 'shape'>[];
-  device?: string;
-}
-
-/** A graph while it is recorded. */
 export class Graph {
   /** In the order of recording. */
   readonly nodes: Node[] = [];
-  /** What is from outside, each with the placeholder that stands for it. */
+  /** What is used from outside, and the placeholder for it. */
   readonly captured: { source: CapturedSource; value: Value }[] = [];
-  readonly #context: Context;
-  readonly #real: PinnedBinding;
-  /** Whether it sends or receives by a queue: somebody has to be at its other end while it runs. */
+  /** Whether it sends to or receives from a queue, so that it can only run while somebody serves the other end. */
   usesQueue = false;
+  /** TF_Graph */
+  readonly pointer: Pointer;
   /** Whether XLA will compile it. */
   readonly isForXla: boolean;
-  readonly #graph: Pointer;
-  readonly #values = new Map<number, Value>();
-  /** By tfjs's word for a tensor's values. */
-  readonly #captures = new WeakMap<object, Value>();
-  /** Tensors that were made from values during the recording: they become constants. */
-  readonly #constants = new Map<number, Value>();
-  /** The small constants by what they hold: sizes, axes and factors come up again and again. */
-  readonly #alike = new Map<string, Value>();
-  readonly #own: Set<number> = new Set();
-  /** A tensor with a higher number was made during the recording. */
-  readonly #lastOutside: number;
+  readonly #context: Context;
+  readonly #real: PinnedBinding;
   readonly #setters: Library;
-  #effects = new Effects();
+  /** Recorded values by their id, and constants and captured resources by their id in the real binding. */
+  readonly #values = new Map<number, Value>();
+  /** Captured tensors by tfjs's `dataId`. */
+  readonly #captures = new WeakMap<object, Value>();
+  readonly #smallConstants = new Map<string, Value>();
+  /** Ids, in the real binding, of tensors that were made from values during the recording: they become constants. */
+  readonly #made = new Set<number>();
+  /** Tensors with a higher number were made during the recording. */
+  readonly #lastOutside: number;
+  #effects = new SideEffects();
 
   constructor(context: Context, real: PinnedBinding, isForXla: boolean) {
     this.#context = context;
     this.#real = real;
     this.isForXla = isForXla;
-    this.#graph = context.library.c.TF_NewGraph();
+    this.pointer = context.library.c.TF_NewGraph();
     this.#setters = graphAttributes(context.library);
     const marker = tf.scalar(0);
     this.#lastOutside = marker.id;
     marker.dispose();
   }
 
-  get pointer(): Pointer {
-    return this.#graph;
-  }
-
   dispose(): void {
-    this.#context.library.c.TF_DeleteGraph(this.#graph);
+    this.#context.library.c.TF_DeleteGraph(this.pointer);
   }
 
-  /** What tfjs's backend takes for its binding. */
+  /** A binding for tfjs's backend that records into this graph, and refuses to read values. */
   asBinding(): PinnedBinding {
-    const binding = recordingBinding(this.#real, {
-      isForXla: this.isForXla,
-      firstId: FIRST_ID,
-      made: (id) => this.#own.add(id),
-      valueOf: (id) => this.valueOf(id),
-      record: (op, attrs, ids, count) => {
+    const real = this.#real;
+    const refuse = (): never => {
+      throw new NativeError(
+        "Cannot read a tensor's values in a compiled function: it is traced, not run; read the function's results, or make the value an argument",
+        9,
+      );
+    };
+    const binding = {
+      ...real,
+      device: real.device,
+      isRecording: true,
+      isUsingGpuDevice: () => real.isUsingGpuDevice(),
+      // Abilities are internal ops of TensorFlow, which XLA does not have.
+      can: (...ability: Parameters<PinnedBinding['can']>) => !this.isForXla && real.can(...ability),
+      getNumOfTensors: () => real.getNumOfTensors(),
+      getNumOfSavedModels: () => 0,
+      createTensor: (...tensor: Parameters<PinnedBinding['createTensor']>) => {
+        const id = real.createTensor(...tensor);
+        this.#made.add(id);
+        return id;
+      },
+      deleteTensor: (id: number) => {
+        if (id < FIRST_ID) real.deleteTensor(id);
+      },
+      describe: (id: number) => (id < FIRST_ID ? real.describe(id) : this.valueOf(id)),
+      executeOp: (op: string, attrs: OpAttr[], ids: number[], count: number) => {
         const inputs = ids.map((id) => this.valueOf(id));
         const types = inputs.map(({ dtype }) => dtype);
-        const isAway = this.#real.target.type !== 'CPU' && isForHost(this.#context, op, attrs, types);
-        return this.record(op, attrs, inputs, count, isAway ? { device: this.#real.host } : {});
+        const isOnHost = real.target.type !== 'CPU' && isForHost(this.#context, op, attrs, types);
+        return this.record(op, attrs, inputs, count, isOnHost ? { device: real.host } : {});
       },
-    });
+      ...{ tensorDataSync: refuse, read: refuse, copyTo: refuse, handle: refuse, adopt: refuse },
+      ...{ backingDevice: refuse, noteShape: refuse },
+    } as unknown as PinnedBinding;
     graphs.set(binding, this);
     return binding;
   }
 
-  /** The id of a tensor in this graph. @param own gives the id that it has outside, and uploads it. */
+  /** The id of a tensor in this graph. @param own returns its id in the real binding, and uploads it if necessary. */
   resolve(tensor: tf.Tensor, own: (tensor: tf.Tensor) => number): number {
     const seen = this.#captures.get(tensor.dataId);
     if (seen) return seen.id;
@@ -111,7 +122,7 @@ export class Graph {
     const isOutside = tensor.id !== undefined && tensor.id <= this.#lastOutside;
     const id = own(tensor);
     if (!isOutside) {
-      if (id < FIRST_ID) this.#own.add(id); // made of values: it becomes a constant
+      if (id < FIRST_ID) this.#made.add(id);
       return this.valueOf(id).id;
     }
     if (id >= FIRST_ID) throw ofAnotherTrace();
@@ -122,73 +133,69 @@ export class Graph {
     return value.id;
   }
 
-  /** Nothing from here on waits for what came before: it goes into another function. */
-  cut(): void {
-    this.#effects = new Effects();
+  /** The value of an id: recorded, made during the recording, or from outside. */
+  valueOf(id: number): Value {
+    const known = this.#values.get(id);
+    if (known) return known;
+    if (id >= FIRST_ID) throw ofAnotherTrace();
+    let value: Value;
+    if (this.#made.has(id)) {
+      value = this.#constant(id);
+    } else {
+      const { shape, dtype } = this.#real.describe(id);
+      value = { ...this.placeholder(shape, dtype), shape };
+      this.captured.push({ source: { id }, value });
+    }
+    this.#values.set(id, value);
+    return value;
   }
 
-  /** A value that is given when the function is called. */
+  /** Starts another function: its side effects do not wait for those before it. */
+  startFunction(): void {
+    this.#effects = new SideEffects();
+  }
+
+  /** A value that is passed when the function is called. */
   placeholder(shape: readonly number[], dtype: number): Value {
     const attrs: OpAttr[] = [{ name: 'dtype', type: AttrType.TYPE, value: dtype }];
     if (dtype !== DataType.RESOURCE) attrs.push({ name: 'shape', type: AttrType.SHAPE, value: [...shape] });
     return this.record('Placeholder', attrs, [], 1)[0]!;
   }
 
-  /** The value of that id: recorded, made during the recording, or from outside. */
-  valueOf(id: number): Value {
-    const found = this.#values.get(id) ?? this.#constants.get(id);
-    if (found) return found;
-    if (id >= FIRST_ID) throw ofAnotherTrace();
-    const outside = this.captured.find(({ source }) => 'id' in source && source.id === id);
-    if (outside) return outside.value;
-    if (this.#own.has(id)) {
-      const constant = this.#constant(id);
-      this.#constants.set(id, constant);
-      return constant;
-    }
-    const { shape, dtype } = this.#real.describe(id);
-    const value = { ...this.placeholder(shape, dtype), shape };
-    this.captured.push({ source: { id }, value });
-    return value;
-  }
-
   /**
    * Adds a node.
-   * @param options.known shapes of its results, where TensorFlow does not know them.
-   * @param options.device full name of the device that it runs on; by default the one that the thread is pinned to.
-   * @throws NativeError with the op's name, when TensorFlow refuses it.
+   * @param options.shapes of its results, if TensorFlow does not know them.
+   * @param options.device full name of the device that it runs on; default the one that the thread is pinned to.
+   * @throws NativeError with the op's name if TensorFlow refuses it.
    */
   record(
     op: string,
     attrs: readonly OpAttr[],
     inputs: readonly Value[],
     count: number,
-    { known, device = this.#real.device }: RecordOptions = {},
+    { shapes, device = this.#real.device }: { shapes?: readonly (readonly number[])[]; device?: string } = {},
   ): Value[] {
     const { library, status } = this.#context;
     const { c } = library;
-    const def = opDef(library, this.#graph, op, status);
-    const description = c.TF_NewOperation(this.#graph, op, this.#nameOf(op));
-    // TensorFlow would choose by itself for what has no kernel there. What XLA compiles is where the call of it is.
+    const def = opDef(library, this.pointer, op, status);
+    const description = c.TF_NewOperation(this.pointer, op, this.#nameOf(op));
+    // Without a device, TensorFlow places a node by itself. XLA's nodes run where their function is called.
     if (!this.isForXla && op !== 'Placeholder') c.TF_SetDevice(description, device);
-    this.#addInputs(description, op, def.inputs, attrs, inputs);
+    addInputs(c, description, { op, defs: def.inputs, attrs, inputs });
     for (const attr of attrs) setAttr(this.#setters, description, op, attr, status);
-    const touched = op === 'Placeholder' ? [] : touchedBy(inputs, def.isStateful);
-    for (const before of this.#effects.before(op, touched)) c.TF_AddControlInput(description, before);
+    const resources = op === 'Placeholder' ? [] : resourcesOf(inputs, def.isStateful);
+    for (const before of this.#effects.before(op, resources)) c.TF_AddControlInput(description, before);
     const operation = c.TF_FinishOperation(description, status);
     check(c, status, `trace the op ${op}`, op);
-    this.#effects.note(op, touched, operation);
+    this.#effects.note(op, resources, operation);
     const node: Node = { operation, op, inputs, isStateful: def.isStateful };
     this.nodes.push(node);
     return Array.from({ length: Math.min(count, c.TF_OperationNumOutputs(operation)) }, (_, index) =>
-      this.#valueAt(node, index, known?.[index]?.shape),
+      this.#outputOf(node, index, shapes?.[index]),
     );
   }
 
-  /**
-   * Adds a call of a function that the context has, and that touches nothing beside its inputs.
-   * @param ids of its inputs; @param outputs what it returns.
-   */
+  /** Adds a call of another function, which has no side effects. @param outputs what it returns. */
   call(
     { name, fn }: { name: string; fn: Pointer },
     attrs: readonly OpAttr[],
@@ -196,85 +203,94 @@ export class Graph {
     outputs: readonly TensorMetadata[],
   ): Value[] {
     const { library, status } = this.#context;
-    library.c.TF_GraphCopyFunction(this.#graph, fn, null, status);
+    library.c.TF_GraphCopyFunction(this.pointer, fn, null, status);
     check(library.c, status, 'trace a call of a compiled function');
     const inputs = ids.map((id) => this.valueOf(id));
-    const made = this.record(name, attrs, inputs, outputs.length, { known: outputs });
-    // TensorFlow gives a function's input the marks of what made it, and an input cannot be compiled by XLA.
-    return made.map((value) => this.record('Identity', [typeAttr(value.dtype)], [value], 1)[0]!);
+    const shapes = outputs.map(({ shape }) => shape);
+    const results = this.record(name, attrs, inputs, outputs.length, { shapes });
+    // If a result becomes another function's input, TensorFlow copies these attributes to it, and XLA rejects that.
+    return results.map((value) => this.record('Identity', [typeAttr(value.dtype)], [value], 1)[0]!);
   }
 
-  /** XLA's functions are known by what they are, so their names are the same each time. */
+  /** XLA knows functions by their content, so names for it must not differ from trace to trace. */
   #nameOf(op: string): string {
     return `${op}_${this.isForXla ? this.nodes.length : nextId++}`;
   }
 
-  #addInputs(
-    description: Pointer,
-    op: string,
-    defs: readonly { countAttr?: string }[],
-    attrs: readonly OpAttr[],
-    inputs: readonly Value[],
-  ): void {
-    const { c } = this.#context.library;
-    let next = 0;
-    const single = defs.filter(({ countAttr }) => countAttr === undefined).length;
-    for (const { countAttr } of defs) {
-      if (countAttr === undefined) {
-        const input = inputs[next++];
-        if (!input) throw new NativeError(`Cannot trace the op ${op}: it was given ${inputs.length} inputs`, 3, op);
-        c.TF_AddInput(description, outputOf(input));
-        continue;
-      }
-      const attr = attrs.find(({ name }) => name === countAttr)?.value;
-      const given = Array.isArray(attr) ? attr.length : typeof attr === 'number' ? attr : inputs.length - single;
-      c.TF_AddInputList(description, pack(inputs.slice(next, next + given)), given);
-      next += given;
-    }
-  }
-
-  #valueAt(node: Node, index: number, known?: readonly number[]): Value {
-    const { c } = this.#context.library;
+  /** A node's output as a value. @param shape if TensorFlow does not know it. */
+  #outputOf(node: Node, index: number, shape = this.#unknownShape(node, index)): Value {
+    const { library, status } = this.#context;
+    const { c } = library;
     const output = { oper: node.operation, index };
-    tellShape(this.#context, this.#graph, node, index, known);
+    if (shape) {
+      c.TF_GraphSetTensorShape(this.pointer, output, BigInt64Array.from(shape, BigInt), shape.length, status);
+      check(c, status, `trace the op ${node.op}`, node.op);
+    }
     const dtype = c.TF_OperationOutputType(output);
-    const shape = shapeOf(this.#context, this.#graph, output, node.op);
-    if (dtype !== DataType.RESOURCE && shape.some((size) => size < 0)) {
+    const value: Value = { id: nextId++, shape: this.#shapeOf(output, node.op), dtype, node, index };
+    if (dtype !== DataType.RESOURCE && value.shape.some((size) => size < 0)) {
       throw new NativeError(
         `Cannot trace the op ${node.op}: the shape of its result depends on values, and a compiled function has fixed shapes`,
         12,
         node.op,
       );
     }
-    const value: Value = { id: nextId++, shape, dtype, node, index };
     this.#values.set(value.id, value);
     return value;
   }
 
+  /** The shape of an output that is fixed though TensorFlow does not know it. */
+  #unknownShape({ op, inputs, operation }: Node, index: number): readonly number[] | undefined {
+    if (op === 'ReadVariableOp') return inputs[0]!.shape;
+    if (op !== '_MklNativeMaxPool' || index !== 1) return undefined;
+    return [volume(this.#shapeOf({ oper: operation, index: 0 }, op))]; // a byte for each maximum
+  }
+
+  /** The shape that TensorFlow has: -1 for an unknown size, [-1] for an unknown rank. */
+  #shapeOf(output: GraphOutput, op: string): number[] {
+    const { library, status } = this.#context;
+    const rank = library.c.TF_GraphGetTensorNumDims(this.pointer, output, status);
+    check(library.c, status, `trace the op ${op}`, op);
+    if (rank < 0) return [-1];
+    const dims = new BigInt64Array(rank);
+    if (rank > 0) library.c.TF_GraphGetTensorShape(this.pointer, output, dims, rank, status);
+    check(library.c, status, `trace the op ${op}`, op);
+    return Array.from(dims, Number);
+  }
+
+  /** Adds the values of a tensor of the real binding. */
   #constant(id: number): Value {
-    const key = constantKey(this.#real, id);
-    const alike = key === undefined ? undefined : this.#alike.get(key);
-    if (alike) return alike;
-    const operation = addConstant(this.#context, this.#graph, this.#nameOf('Const'), this.#real, id, {
-      device: this.isForXla ? undefined : this.#real.device,
-    });
-    const node: Node = { operation, op: 'Const', inputs: [], isStateful: false };
-    this.nodes.push(node);
-    const value = this.#valueAt(node, 0);
-    if (key !== undefined) this.#alike.set(key, value);
+    const { shape, dtype } = this.#real.describe(id);
+    const isSmall = dtype !== DataType.STRING && volume(shape) * bytesPerElement(dtype) <= SMALL_BYTES;
+    let key = '';
+    if (isSmall) {
+      const { buffer, byteOffset, byteLength } = this.#real.tensorDataSync(id) as Uint8Array;
+      key = `${dtype} [${shape}] ${Buffer.from(buffer, byteOffset, byteLength).toString('hex')}`;
+    }
+    const value = this.#smallConstants.get(key) ?? this.#newConstant(id, dtype);
+    if (isSmall) this.#smallConstants.set(key, value);
     return value;
   }
-}
 
-function ofAnotherTrace(): NativeError {
-  return new NativeError(
-    'Cannot use a tensor of another trace: it was made while a compiled function was recorded; return it from that function, or make it an input of this one',
-    3,
-  );
-}
-
-/** What an op reads or changes beside its inputs: variables, or the world. */
-function touchedBy(inputs: readonly Value[], isStateful: boolean): string[] {
-  const resources = inputs.filter(({ dtype }) => dtype === DataType.RESOURCE).map(keyOf);
-  return resources.length > 0 ? resources : isStateful ? ['world'] : [];
+  #newConstant(id: number, dtype: number): Value {
+    const { library, status } = this.#context;
+    const { c } = library;
+    const tensor = c.TFE_TensorHandleResolve(this.#real.handle(id), status);
+    check(c, status, 'trace a constant');
+    try {
+      const description = c.TF_NewOperation(this.pointer, 'Const', this.#nameOf('Const'));
+      const device = dtype === DataType.STRING ? this.#real.host : this.#real.device;
+      if (!this.isForXla) c.TF_SetDevice(description, device);
+      c.TF_SetAttrTensor(description, 'value', tensor, status);
+      check(c, status, 'trace a constant', 'Const');
+      c.TF_SetAttrType(description, 'dtype', dtype);
+      const operation = c.TF_FinishOperation(description, status);
+      check(c, status, 'trace a constant', 'Const');
+      const node: Node = { operation, op: 'Const', inputs: [], isStateful: false };
+      this.nodes.push(node);
+      return this.#outputOf(node, 0);
+    } finally {
+      c.TF_DeleteTensor(tensor);
+    }
+  }
 }

@@ -1,4 +1,4 @@
-/** Runs a function of tensors, and tfjs's tape over it, into a graph. */
+/** Runs a function of tensors, and tfjs's backward pass over it, into a graph. */
 import tf = require('@tensorflow/tfjs');
 
 import { NativeError } from '../../errors.js';
@@ -6,72 +6,83 @@ import { tensorId, tensorOf, withBinding } from '../binding/backend.js';
 import type { TensorMetadata } from '../binding/binding.js';
 import { DataType } from '../c/signatures.js';
 import type { Graph } from './graph.js';
-import { keyOf, typeAttr, type Value } from './graph-value.js';
+import { keyOf, typeAttr, type Value } from './node.js';
 
 /** What a function and its gradient became in the graph. */
 export interface Recorded {
+  /** Placeholders. */
   inputs: readonly Value[];
   results: readonly Value[];
-  /** For each input, when it has one. */
+  /** One for each input; undefined for an input without a gradient. */
   gradients: readonly (Value | undefined)[];
-  /** Number of nodes when the function returned: those from there on are the gradient's. */
+  /** Nodes from this number on belong to the gradient. */
   boundary: number;
+  /** Placeholder for the gradient of the first result. */
   dy: Value | undefined;
 }
 
-/** Runs `fn`, and tfjs's tape over it, into the graph. @param inputs their shapes and data types. */
+/**
+ * Records `fn`.
+ * @param inputs their shapes and data types.
+ * @param wanted which inputs get a gradient; undefined: no backward pass is recorded.
+ */
 export function record(
   graph: Graph,
   fn: (...inputs: tf.Tensor[]) => tf.Tensor[],
   inputs: readonly Omit<TensorMetadata, 'id'>[],
-  wanted: readonly boolean[],
-  isDifferentiated: boolean,
+  wanted: readonly boolean[] | undefined,
 ): Recorded {
   const resolve = (tensor: tf.Tensor, own: (tensor: tf.Tensor) => number) => graph.resolve(tensor, own);
   return withBinding(graph.asBinding(), resolve, () =>
-    untaped(() => {
-      const given = inputs.map(({ shape, dtype }) => graph.placeholder(shape, dtype));
-      const tensors = given.map(tensorOf);
+    withoutTape(() => {
+      const placeholders = inputs.map(({ shape, dtype }) => graph.placeholder(shape, dtype));
+      const tensors = placeholders.map(tensorOf);
+      if (!wanted) {
+        const { results } = recordForward(graph, fn, tensors);
+        const gradients = inputs.map(() => undefined);
+        return { inputs: placeholders, results, gradients, boundary: graph.nodes.length, dy: undefined };
+      }
       let results: Value[] = [];
       let boundary = 0;
       let dy: Value | undefined;
       const forward = (): tf.Tensor => {
-        const made: unknown = fn(...tensors);
-        if (!Array.isArray(made) || !made.every((each) => each instanceof tf.Tensor)) {
-          throw new NativeError('Cannot compile a function that does not return a list of tensors; return one', 3);
-        }
-        results = made.map((tensor) => graph.valueOf(tensorId(tensor)));
-        results = ownNodes(graph, results, 0);
-        const [first] = made as tf.Tensor[];
-        if (!first) throw new NativeError('Cannot compile a function that returns no tensor; return at least one', 3);
+        const made = recordForward(graph, fn, tensors);
+        results = made.results;
         boundary = graph.nodes.length;
-        graph.cut();
-        if (!isDifferentiated) return first;
+        graph.startFunction();
         refuseVariables(graph);
-        dy = graph.placeholder(first.shape, DataType.FLOAT);
-        return endOf(first, tf.keep(tensorOf(dy)));
+        dy = graph.placeholder(made.first.shape, DataType.FLOAT);
+        return endOfTape(made.first, tf.keep(tensorOf(dy)));
       };
-      if (!isDifferentiated) {
-        forward();
-        return { inputs: given, results, gradients: given.map(() => undefined), boundary, dy };
-      }
-      const sources = tensors.filter((_, i) => wanted[i]);
       const engine = tf.engine() as unknown as {
         gradients(f: () => tf.Tensor, xs: tf.Tensor[], dy: null, allowNone: boolean): { grads: (tf.Tensor | null)[] };
       };
+      const sources = tensors.filter((_, i) => wanted[i]);
       const { grads } = engine.gradients(forward, sources, null, true);
-      const made = ownNodes(
-        graph,
-        grads.flatMap((gradient) => (gradient ? [graph.valueOf(tensorId(gradient))] : [])),
-        boundary,
-      );
+      const found = grads.flatMap((gradient) => (gradient ? [graph.valueOf(tensorId(gradient))] : []));
+      const made = distinctNodes(graph, found, boundary);
       const gradients = wanted.map((isWanted) => (isWanted && grads.shift() ? made.shift() : undefined));
-      return { inputs: given, results, gradients, boundary, dy };
+      return { inputs: placeholders, results, gradients, boundary, dy };
     }),
   );
 }
 
-/** @throws NativeError for a variable that is to be trained but is no input: it would get no gradient, in silence. */
+function recordForward(
+  graph: Graph,
+  fn: (...inputs: tf.Tensor[]) => tf.Tensor[],
+  inputs: tf.Tensor[],
+): { first: tf.Tensor; results: Value[] } {
+  const made: unknown = fn(...inputs);
+  if (!Array.isArray(made) || !made.every((each) => each instanceof tf.Tensor)) {
+    throw new NativeError('Cannot compile a function that does not return a list of tensors; return one', 3);
+  }
+  const [first] = made as tf.Tensor[];
+  if (!first) throw new NativeError('Cannot compile a function that returns no tensor; return at least one', 3);
+  const values = made.map((tensor) => graph.valueOf(tensorId(tensor)));
+  return { first, results: distinctNodes(graph, values, 0) };
+}
+
+/** @throws NativeError for a trainable variable that is no input: it would silently get no gradient. */
 function refuseVariables(graph: Graph): void {
   for (const { source } of graph.captured) {
     if (!('tensor' in source) || !(source.tensor instanceof tf.Variable) || !source.tensor.trainable) continue;
@@ -82,13 +93,13 @@ function refuseVariables(graph: Graph): void {
   }
 }
 
-/** Runs `action` in a scope of its own, of which nothing is left and nothing gets onto a tape that records. */
-function untaped<R>(action: () => R): R {
+/** Runs `action` in a scope of its own. No tensor outlives it, and nothing gets onto a tape that is recording. */
+function withoutTape<R>(action: () => R): R {
   const engine = tf.engine() as unknown as { state: { gradientDepth: number; activeTape: unknown } };
   const { gradientDepth, activeTape } = engine.state;
   engine.state.gradientDepth = 0;
-  let result: R;
   try {
+    let result: R;
     tf.tidy(() => {
       result = action();
     });
@@ -99,11 +110,10 @@ function untaped<R>(action: () => R): R {
   }
 }
 
-/** The end of the tape: a scalar whose gradient with respect to `y` is `dy`. */
-function endOf(y: tf.Tensor, dy: tf.Tensor): tf.Tensor {
-  // The tape's own scopes would dispose of `dy` before its turn.
+/** Ends the tape with a scalar whose gradient with respect to `y` is `dy`. */
+function endOfTape(y: tf.Tensor, dy: tf.Tensor): tf.Tensor {
   const gradFunc = () => {
-    const value = dy.clone();
+    const value = dy.clone(); // `dy` was kept, or the tape's scopes would have disposed of it before
     dy.dispose();
     return value;
   };
@@ -111,18 +121,17 @@ function endOf(y: tf.Tensor, dy: tf.Tensor): tf.Tensor {
 }
 
 /**
- * A function's results as nodes of its own: what is given to it, what another function made, and what is there twice get
- * one.
- * @param from number of the first node that is the function's.
+ * Gives each of a function's results a node of its own: a copy for a placeholder, for a value that occurs twice, and for
+ * one that another function computed.
+ * @param from number of the function's first node.
  */
-function ownNodes(graph: Graph, values: readonly Value[], from: number): Value[] {
+function distinctNodes(graph: Graph, values: readonly Value[], from: number): Value[] {
   const own = new Set(graph.nodes.slice(from));
   const seen = new Set<string>();
   return values.map((value) => {
-    const name = keyOf(value);
-    const isFree = own.has(value.node) && value.node.op !== 'Placeholder' && !seen.has(name);
-    seen.add(name);
-    if (isFree) return value;
-    return graph.record('Identity', [typeAttr(value.dtype)], [value], 1)[0]!;
+    const key = keyOf(value);
+    const isFree = own.has(value.node) && value.node.op !== 'Placeholder' && !seen.has(key);
+    seen.add(key);
+    return isFree ? value : graph.record('Identity', [typeAttr(value.dtype)], [value], 1)[0]!;
   });
 }

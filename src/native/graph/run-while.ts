@@ -1,26 +1,34 @@
-/** A compiled function that runs in TensorFlow's thread while JavaScript does what it waits for. */
-
+/**
+ * Runs a compiled function in a thread of TensorFlow's while JavaScript serves its queues. If one of the two fails, the
+ * other ends.
+ */
 import type { NativeError } from '../../errors.js';
 import { ownBinding } from '../binding/backend.js';
 import type { TensorMetadata } from '../binding/binding.js';
-import { isCancelled } from '../c/status.js';
-import { AsyncExecutor } from './async-executor.js';
-import type { Cancellation } from './cancellation.js';
+import { openContext } from '../c/context.js';
+import { openLibrary } from '../c/load.js';
+import type { Pointer } from '../c/signatures.js';
+import { check, isCancelled } from '../c/status.js';
 
-/** What a tower runs its functions with while it does other work. */
+/** What a thread of JavaScript needs to run functions that use queues. */
 export interface RunsWhile {
-  /** Is renewed when it was started. */
+  /** Is renewed after it was started. */
   cancellation: Cancellation;
-  /** Is told of the cancellation when it was renewed. */
+  /** Is called with the new address when the cancellation was renewed. */
   noteCancellation(address: bigint): void;
-  /** Is told of the executor while there is one, and of 0 when it is gone: a thread that dies leaves it. */
+  /**
+   * Is called with an executor's address, and with 0 when that is disposed of. A thread of JavaScript that dies leaves the
+   * executor behind.
+   */
   noteExecutor(address: bigint): void;
 }
 
 /**
- * Has what `start` calls run in TensorFlow's thread while `work` runs in this one, and waits for both. When one of them
- * fails the other is ended: the function by the cancellation, `work` where it takes from a queue.
- * @returns what `start` does, computed. @throws what failed first.
+ * Calls `start` in a thread of TensorFlow's, runs `work` in this thread, and waits for both. If `work` fails, the
+ * cancellation ends the function; if the function fails, the queue on which `work` waits ends that.
+ * @param start calls a function.
+ * @returns the function's results, computed.
+ * @throws what failed first.
  */
 export function runWhile(
   { cancellation, noteExecutor, noteCancellation }: RunsWhile,
@@ -30,38 +38,37 @@ export function runWhile(
   const binding = ownBinding();
   const executor = new AsyncExecutor();
   noteExecutor(executor.address);
-  let started: TensorMetadata[] = [];
+  let results: TensorMetadata[] = [];
   let failure: { error: unknown } | undefined;
-  // A thread of JavaScript's that ends takes none of TensorFlow's with it, nor a function that waits for it.
-  const leave = () => {
+  // If this thread ends, TensorFlow's thread goes on, and so does a function that waits for this one.
+  const onExit = () => {
     cancellation.start();
     errorOf(() => executor.wait());
     noteExecutor(0n);
     executor.dispose();
   };
-  process.once('exit', leave);
+  process.once('exit', onExit);
   binding.cancellation = cancellation.address;
   try {
     try {
-      started = executor.start(start);
+      results = executor.start(start);
       work();
     } catch (error) {
       failure = { error };
       cancellation.start();
     }
     const ended = errorOf(() => executor.wait());
-    // Whichever ended by itself has ended the other.
-    if (ended && !(failure && isCancelled(ended))) failure = { error: ended };
-    if (!failure) return started;
+    if (ended && !(failure && isCancelled(ended))) failure = { error: ended }; // unless `work` failed first
+    if (!failure) return results;
   } finally {
-    process.off('exit', leave);
+    process.off('exit', onExit);
     binding.cancellation = undefined;
     noteExecutor(0n);
     executor.dispose();
   }
   cancellation.renew();
   noteCancellation(cancellation.address);
-  for (const { id } of started) binding.deleteTensor(id);
+  for (const { id } of results) binding.deleteTensor(id);
   throw failure.error;
 }
 
@@ -72,4 +79,83 @@ function errorOf(action: () => void): NativeError | undefined {
     return error as NativeError;
   }
   return undefined;
+}
+
+/**
+ * A thread of TensorFlow's, in which calls run one after another. The handles of their results exist at once, their values
+ * when {@link AsyncExecutor.wait} returns; until then their inputs must not change. For one thread of JavaScript.
+ */
+export class AsyncExecutor {
+  /** For {@link deleteExecutor} in another thread. */
+  readonly address: Pointer;
+
+  constructor() {
+    this.address = openContext().library.c.TFE_NewExecutor(true, false, 0);
+  }
+
+  /** Runs the ops and functions that `action` calls in TensorFlow's thread. @returns what `action` does. @throws what it throws. */
+  start<T>(action: () => T): T {
+    const { library, address } = openContext();
+    const { c } = library;
+    const before = c.TFE_ContextGetExecutorForThread(address);
+    c.TFE_ContextSetExecutorForThread(address, this.address);
+    try {
+      return action();
+    } finally {
+      c.TFE_ContextSetExecutorForThread(address, before);
+      c.TFE_DeleteExecutor(before); // the handle, not the executor
+    }
+  }
+
+  /** Waits for everything that was started. @throws NativeError if something failed; the executor stays usable. */
+  wait(): void {
+    const { library, status } = openContext();
+    const { c } = library;
+    c.TFE_ExecutorWaitForAllPendingNodes(this.address, status);
+    try {
+      check(c, status, 'run a compiled function');
+    } catch (error) {
+      c.TFE_ExecutorClearError(this.address);
+      throw error;
+    }
+  }
+
+  /** Ends the thread. */
+  dispose(): void {
+    deleteExecutor(this.address);
+  }
+}
+
+/** Ends an executor, when what runs in it has ended; for one whose thread of JavaScript is gone. */
+export function deleteExecutor(address: Pointer): void {
+  openLibrary().c.TFE_DeleteExecutor(address);
+}
+
+/** TensorFlow's cancellation manager. Ops that were given it end when it starts, and ops that come later end at once. */
+export class Cancellation {
+  #address = newCancellation();
+
+  /** For ops, and for {@link startCancellation} in another thread. */
+  get address(): Pointer {
+    return this.#address;
+  }
+
+  /** Ends the ops. */
+  start(): void {
+    startCancellation(this.#address);
+  }
+
+  /** Makes a new manager after {@link start}. The old one's some hundred bytes stay: another thread may be starting it. */
+  renew(): void {
+    this.#address = newCancellation();
+  }
+}
+
+function newCancellation(): Pointer {
+  return openContext().library.c.TFE_NewCancellationManager();
+}
+
+/** Starts a cancellation from another thread. @param address {@link Cancellation.address} */
+export function startCancellation(address: Pointer): void {
+  openLibrary().c.TFE_CancellationManagerStartCancel(address);
 }

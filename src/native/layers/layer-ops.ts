@@ -1,19 +1,22 @@
 /**
- * Layers by TensorFlow's own ops, where tfjs makes chains of several: one op or two forward, and one for the gradient of
- * each input, run only when that gradient is asked for. All are differentiable by tfjs's tape; results are the caller's
- * (or `tf.tidy`'s). float32, NHWC.
+ * Layers by TensorFlow's own ops, where tfjs chains several: one or two ops forward, and one for each gradient that is
+ * asked for. All are differentiable by tfjs's tape; results are the caller's (or `tf.tidy`'s).
+ *
+ * Legend: B batch; H, W height and width; C input channels; K output channels. float32, NHWC.
  */
 import tf = require('@tensorflow/tfjs');
 
 import { currentBinding, runOp } from '../binding/backend.js';
+import type { PinnedBinding } from '../binding/binding.js';
+import type { OpAttr } from '../c/attributes.js';
 import { AttrType, DataType } from '../c/signatures.js';
-import { differentiable, matMul, NHWC, run, T } from './differentiable.js';
+import { differentiable, matMul, NHWC, run, type Save, T } from './differentiable.js';
 
 /**
- * A convolution, with bias when one is given. Other paddings are a `zeroPad` before it: on a CPU TensorFlow takes half as
- * long again for the same padding given in numbers.
- * @param x [B, H, W, C]; @param kernel HWIO; @param bias [O].
- * @returns [B, H', W', O].
+ * A convolution. For other paddings, apply {@link zeroPad} first: on a CPU, TensorFlow's explicit paddings take 1.5 times
+ * as long.
+ * @param x [B, H, W, C]; @param kernel [h, w, C, K]; @param bias [K].
+ * @returns [B, H', W', K].
  */
 export function conv2dBias(
   x: tf.Tensor4D,
@@ -23,29 +26,54 @@ export function conv2dBias(
   padding: 'same' | 'valid',
 ): tf.Tensor4D {
   const attrs = [
-    T,
-    NHWC,
-    { name: 'strides', type: AttrType.INT, value: [1, stride, stride, 1] },
-    { name: 'padding', type: AttrType.STRING, value: padding.toUpperCase() },
+    ...windowAttrs(stride, padding),
     { name: 'dilations', type: AttrType.INT, value: [1, 1, 1, 1] },
     { name: 'use_cudnn_on_gpu', type: AttrType.BOOL, value: true },
   ];
-  const forward = () => addBias(run('Conv2D', [x, kernel], attrs), bias);
-  return differentiable(given(x, kernel, bias), forward, [x, kernel], (dy, [input, filter]) => [
-    () => run('Conv2DBackpropInput', [sizes(input!.shape), filter!, dy], attrs),
-    () => run('Conv2DBackpropFilter', [input!, sizes(filter!.shape), dy], attrs),
+  const forward = (save: Save) => {
+    const y = addBias(run('Conv2D', [x, kernel], attrs), bias);
+    save([x, kernel]);
+    return y;
+  };
+  return differentiable(given(x, kernel, bias), forward, (dy, [input, filter]) => [
+    () => run('Conv2DBackpropInput', [ints(input!.shape), filter!, dy], attrs),
+    () => run('Conv2DBackpropFilter', [input!, ints(filter!.shape), dy], attrs),
     () => run('BiasAddGrad', [dy], [T, NHWC]),
   ]) as tf.Tensor4D;
 }
 
-/** x · kernel, plus bias when one is given. @param x [B, in]; @param kernel [in, out]; @param bias [out]. */
+/** x · kernel, plus the bias. @param x [B, in]; @param kernel [in, out]; @param bias [out]. @returns [B, out]. */
 export function matMulBias(x: tf.Tensor2D, kernel: tf.Tensor2D, bias?: tf.Tensor1D): tf.Tensor2D {
-  const forward = () => addBias(matMul(x, kernel, false, false), bias);
-  return differentiable(given(x, kernel, bias), forward, [x, kernel], (dy, [input, weights]) => [
+  const forward = (save: Save) => {
+    const y = addBias(matMul(x, kernel, false, false), bias);
+    save([x, kernel]);
+    return y;
+  };
+  return differentiable(given(x, kernel, bias), forward, (dy, [input, weights]) => [
     () => timesTransposed(dy, weights!),
     () => matMul(input!, dy, true, false),
     () => run('BiasAddGrad', [dy], [T, NHWC]),
   ]) as tf.Tensor2D;
+}
+
+function given(...inputs: (tf.Tensor | undefined)[]): tf.Tensor[] {
+  return inputs.filter((each) => each !== undefined);
+}
+
+function addBias(product: tf.Tensor, bias: tf.Tensor1D | undefined): tf.Tensor {
+  return bias ? run('BiasAdd', [product, bias], [T, NHWC]) : product;
+}
+
+/** With fewer weights, the two transpositions cost more than they save. */
+const LARGE = 2 ** 16;
+
+/**
+ * dy · weightsᵀ. On a CPU computed as (weights · dyᵀ)ᵀ, which reads the weights row by row and takes a third of the time;
+ * the values are the same.
+ */
+function timesTransposed(dy: tf.Tensor, weights: tf.Tensor): tf.Tensor {
+  if (currentBinding().target.type !== 'CPU' || weights.size < LARGE) return matMul(dy, weights, false, true);
+  return tf.transpose(matMul(weights, tf.transpose(dy), false, false));
 }
 
 const ACTIVATIONS = {
@@ -54,57 +82,112 @@ const ACTIVATIONS = {
   tanh: ['Tanh', 'TanhGrad'],
 } as const;
 
-/** An activation; its gradient is one op of its result. */
+/** An activation function. Its gradient is one op of the result. */
 export function activate(x: tf.Tensor, kind: keyof typeof ACTIVATIONS): tf.Tensor {
   const [op, gradient] = ACTIVATIONS[kind];
-  const y = differentiable(
-    [x],
-    () => run(op, [x]),
-    'result',
-    (dy, [result]) => [() => run(gradient, kind === 'relu' ? [dy, result!] : [result!, dy])],
-  );
-  return y;
+  const forward = (save: Save) => {
+    const y = run(op, [x]);
+    save([y]);
+    return y;
+  };
+  return differentiable([x], forward, (dy, [y]) => [() => run(gradient, kind === 'relu' ? [dy, y!] : [y!, dy])]);
+}
+
+/** oneDNN's ops in TensorFlow have this label, which TensorFlow's graph rewriting sets. */
+const ONE_DNN: OpAttr[] = [
+  { name: 'workspace_enabled', type: AttrType.BOOL, value: true },
+  { name: '_kernel', type: AttrType.STRING, value: 'MklNameChangeOp' },
+];
+
+/**
+ * The maximum of each window that fits whole. Of equal values, the first one gets the gradient. Where TensorFlow has
+ * oneDNN's op it is used, which keeps the place of each maximum, so that the gradient does not search for it again.
+ * @param x [B, H, W, C].
+ * @returns [B, H', W', C].
+ */
+export function maxPool(x: tf.Tensor4D, size: number, stride: number): tf.Tensor4D {
+  if (!currentBinding().can('max pool by oneDNN', tryOneDnn)) return tf.maxPool(x, size, stride, 'valid');
+  const attrs = poolAttrs(size, stride);
+  const forward = (save: Save) => {
+    const [pooled, places] = runOp('_MklNativeMaxPool', [x], attrs, 2);
+    // TensorFlow copies the label to the input of a function that takes such a result, and has no kernel for that.
+    const y = run('Identity', [pooled!]);
+    save([x, y, run('Identity', [places!], [{ ...T, value: DataType.UINT8 }])]);
+    return y;
+  };
+  return differentiable([x], forward, (dy, [input, y, places]) => [
+    () => run('_MklNativeMaxPoolGrad', [input!, y!, dy, places!], attrs),
+  ]) as tf.Tensor4D;
+}
+
+function poolAttrs(size: number, stride: number): OpAttr[] {
+  const ksize = { name: 'ksize', type: AttrType.INT, value: [1, size, size, 1] };
+  return [...windowAttrs(stride, 'valid'), ksize, ...ONE_DNN];
+}
+
+/** Pools one value, forward and backward. */
+function tryOneDnn(binding: PinnedBinding): void {
+  const attrs = poolAttrs(1, 1);
+  const ids = [binding.createTensor([1, 1, 1, 1], DataType.FLOAT, Float32Array.of(1))];
+  try {
+    ids.push(...binding.executeOp('_MklNativeMaxPool', attrs, ids, 2).map(({ id }) => id));
+    const [x, y, places] = ids as [number, number, number];
+    ids.push(...binding.executeOp('_MklNativeMaxPoolGrad', attrs, [x, y, x, places], 1).map(({ id }) => id));
+    binding.tensorDataSync(ids.at(-1)!);
+  } finally {
+    for (const id of ids) binding.deleteTensor(id);
+  }
 }
 
 /** Mean over the batch of the cross-entropy of softmax. @param logits [B, K]; @param labels int32 [B]. */
 export function softmaxCrossEntropy(logits: tf.Tensor2D, labels: tf.Tensor1D): tf.Scalar {
-  let slope: tf.Tensor;
-  const forward = () => {
+  const forward = (save: Save) => {
     const attrs = [T, { name: 'Tlabels', type: AttrType.TYPE, value: DataType.INT32 }];
     const [losses, gradient] = runOp('SparseSoftmaxCrossEntropyWithLogits', [logits, labels], attrs, 2);
-    slope = tf.div(gradient!, logits.shape[0]);
-    return tf.mean(losses!);
+    const slope = tf.div(gradient!, logits.shape[0]);
+    const loss = tf.mean(losses!);
+    save([slope]);
+    return loss;
   };
-  const loss = differentiable(
-    [logits],
-    forward,
-    () => [slope],
-    (dy, [saved]) => [() => tf.mul(saved!, dy)],
-  );
-  return loss as tf.Scalar;
+  return differentiable([logits], forward, (dy, [slope]) => [() => tf.mul(slope!, dy)]) as tf.Scalar;
 }
-
-function given(...inputs: (tf.Tensor | undefined)[]): tf.Tensor[] {
-  return inputs.filter((each) => each !== undefined);
-}
-
-function addBias(product: tf.Tensor, bias: tf.Tensor1D | undefined): tf.Tensor {
-  if (!bias) return product;
-  return run('BiasAdd', [product, bias], [T, NHWC]);
-}
-
-/** Below this many weights the two transpositions cost more than they save. */
-const LARGE = 2 ** 16;
 
 /**
- * dy · weightsᵀ. On a CPU TensorFlow takes three times as long for it as for weights · dyᵀ, which goes through the
- * weights' rows in their order; the values are the same.
+ * As `tf.pad` with zeros, by TensorFlow's op without a padding value: tfjs's op needs the value in host memory, so that a
+ * GPU would fetch it for each call.
+ * @param paddings zeros before and after, for each axis.
  */
-function timesTransposed(dy: tf.Tensor, weights: tf.Tensor): tf.Tensor {
-  if (currentBinding().target.type !== 'CPU' || weights.size < LARGE) return matMul(dy, weights, false, true);
-  return tf.transpose(matMul(weights, tf.transpose(dy), false, false));
+export function zeroPad(x: tf.Tensor4D, paddings: readonly (readonly [number, number])[]): tf.Tensor4D {
+  const types = (name: string) => [T, { name, type: AttrType.TYPE, value: DataType.INT32 }];
+  const forward = () => run('Pad', [x, tf.tensor2d(paddings.flat(), [x.rank, 2], 'int32')], types('Tpaddings'));
+  return differentiable([x], forward, (dy) => [
+    () => run('Slice', [dy, ints(paddings.map(([before]) => before)), ints(x.shape)], types('Index')),
+  ]) as tf.Tensor4D;
 }
 
-function sizes(shape: readonly number[]): tf.Tensor {
-  return tf.tensor1d([...shape], 'int32');
+/**
+ * Half of the sum of the squares of all values: not finite if a value is not, or if the sum is too large for float32. Each
+ * tensor is read once, by one op; vectors (biases) are concatenated first.
+ */
+export function halfSquares(tensors: readonly tf.Tensor[]): tf.Scalar {
+  return tf.tidy(() => {
+    const vectors = tensors.filter(({ rank }) => rank === 1) as tf.Tensor1D[];
+    const others = tensors.filter(({ rank }) => rank !== 1);
+    const joined = vectors.length > 0 ? [tf.concat(vectors)] : [];
+    return tf.addN([...joined, ...others].map((tensor) => run('L2Loss', [tensor])));
+  }) as tf.Scalar;
+}
+
+/** Attributes of an op that slides a window. */
+function windowAttrs(stride: number, padding: 'same' | 'valid'): OpAttr[] {
+  return [
+    T,
+    NHWC,
+    { name: 'strides', type: AttrType.INT, value: [1, stride, stride, 1] },
+    { name: 'padding', type: AttrType.STRING, value: padding.toUpperCase() },
+  ];
+}
+
+function ints(values: readonly number[]): tf.Tensor {
+  return tf.tensor1d([...values], 'int32');
 }

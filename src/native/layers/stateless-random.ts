@@ -1,18 +1,18 @@
-/** TensorFlow's random generators without a state (`StatelessRandomNormal`, `StatelessRandomUniform`). */
+/** TensorFlow's random generators without a state: equal seeds give equal numbers. */
 import tf = require('@tensorflow/tfjs');
 
 import { runOp } from '../binding/backend.js';
 import { AttrType, DataType } from '../c/signatures.js';
 
-/** Two words, or an int32 tensor [2] of them, which stays the caller's. */
+/** Two integers, or an int32 tensor [2], which stays the caller's. */
 export type Seed = readonly [number, number] | tf.Tensor;
 
-/** Float32, mean 0 and deviation 1; a function of the shape and the seed. @returns the caller's. */
+/** Normal with mean 0 and standard deviation 1. @returns float32, the caller's; depends on shape and seed alone. */
 export function statelessNormal(shape: readonly number[], seed: Seed): tf.Tensor {
   return stateless('StatelessRandomNormal', shape, seed);
 }
 
-/** Float32 from 0 to below 1; a function of the shape and the seed. @returns the caller's. */
+/** Uniform from 0 to below 1. @returns float32, the caller's; depends on shape and seed alone. */
 export function statelessUniform(shape: readonly number[], seed: Seed): tf.Tensor {
   return stateless('StatelessRandomUniform', shape, seed);
 }

@@ -1,6 +1,14 @@
 /**
- * Winograd's convolutions, F(m × m, r × r): maps are cut into tiles, and each tile's results are made of fewer products
- * than the convolution's sum has (Lavin and Gray 2015, arXiv:1509.09308). The transforms to and from these products are XLA's, the products TensorFlow's.
+ * Convolutions by Winograd's algorithm F(m × m, r × r) (Lavin and Gray, CVPR 2016, arXiv:1509.09308), for kernels of r × r
+ * with stride 1. The output is cut into tiles of m × m. Each needs an input tile of (m + r - 1)², which overlap:
+ *
+ *     Y = Aᵀ [(G g Gᵀ) ⊙ (Bᵀ d B)] A      d input tile, g kernel, Y output tile; matrices of `winograd-transforms.ts`
+ *
+ * The products ⊙, summed over the channels, are one matrix product [tiles, C] · [C, K] for each of the (m + r - 1)² points.
+ * They take (m + r - 1)² multiplications for each tile and pair of channels, a direct convolution m² r². XLA compiles
+ * the transforms; TensorFlow computes the matrix products. Gradients go through the transposed (adjoint) transforms.
+ *
+ * Legend: B batch; H, W size of the map, equal; C input channels; K kernels; R = r; P = m + r - 1; Z tiles of the whole batch.
  * float32, NHWC; differentiable by tfjs's tape.
  */
 import tf = require('@tensorflow/tfjs');
@@ -8,82 +16,75 @@ import tf = require('@tensorflow/tfjs');
 import { currentBinding, withOwnBinding } from '../binding/backend.js';
 import { AttrType } from '../c/signatures.js';
 import { type Compiled, compile } from '../graph/compile.js';
-import { differentiable, NHWC, run, T } from './differentiable.js';
+import { differentiable, NHWC, run, type Save, T } from './differentiable.js';
 import { transpose, winogradMatrices } from './winograd-transforms.js';
 
-/** Results of a tile along a side, by the kernel's size: more lose too much in float32. */
+/** The choices of m for each r. A larger m loses too much precision in float32. */
 const OUTPUTS: Readonly<Record<number, readonly number[]>> = { 3: [4, 5], 5: [4] };
 
-/** How a map is cut, along each side. */
+/** How a map is cut into tiles, along each side. */
 export interface Tiling {
-  /** Values of the map. */
+  /** H */
   size: number;
-  /** The kernel's. */
+  /** r */
   taps: number;
-  /** Results of a tile. */
+  /** m */
   outputs: number;
   tiles: number;
 }
 
-/** Transforms for maps of one size and kernels of one size. P: products of a tile along a side; Z: tiles of the batch. */
+/** Compiled transforms for one tiling. */
 interface Transforms {
-  /** [B, H, W, C] to [P, P, Z, C] */
+  /** Bᵀ d B of every tile: [B, H, W, C] → [P, P, Z, C] */
   input: Compiled;
-  /** [R, R, C, K] to [P, P, C, K] */
+  /** G g Gᵀ: [R, R, C, K] → [P, P, C, K] */
   kernel: Compiled;
-  /** [P, P, Z, K], and a bias [K] when there is one, to [B, H, W, K] */
+  /** Aᵀ (…) A of every tile, plus the bias [K] if there is one: [P, P, Z, K] → [B, H, W, K] */
   output: Compiled;
-  /** The adjoints, from results' gradients to those of what they were made of. */
+  /** The adjoints, in the opposite direction. */
   inputGradient: Compiled;
   kernelGradient: Compiled;
   outputGradient: Compiled;
 }
 
-/** The cut with the fewest products. Nothing for a kernel that there is none for. */
+/** The tiling with the fewest products; undefined if there is none for the size of the kernel. */
 export function tilingOf(size: number, taps: number): Tiling | undefined {
-  const cuts = (OUTPUTS[taps] ?? []).map((outputs) => ({ size, taps, outputs, tiles: Math.ceil(size / outputs) }));
   const products = ({ outputs, tiles }: Tiling) => tiles * (outputs + taps - 1);
-  return cuts.reduce<Tiling | undefined>(
-    (best, cut) => (best && products(best) <= products(cut) ? best : cut),
-    undefined,
-  );
+  const tilings = OUTPUTS[taps]?.map((outputs) => ({ size, taps, outputs, tiles: Math.ceil(size / outputs) }));
+  return tilings?.sort((a, b) => products(a) - products(b))[0];
 }
 
-/** Such convolutions, and what was compiled for them. */
+/** Computes convolutions, and keeps the transforms that it compiles. */
 export class WinogradConvolutions {
   readonly #transforms = new Map<string, Transforms>();
 
   /**
-   * A convolution with stride 1 and as many zeros around the map as keep its size, with bias when one is given.
-   * @param x [B, H, W, C], H = W; @param kernel [R, R, C, K]; @param bias [K].
+   * A convolution with stride 1 and `same` padding.
+   * @param x [B, H, W, C]; @param kernel [R, R, C, K]; @param bias [K].
    * @returns [B, H, W, K]; the caller's (or `tf.tidy`'s).
-   * @throws RangeError for a kernel of another size than {@link tilingOf} knows.
+   * @throws RangeError if {@link tilingOf} has none for the size of the kernel.
    */
   conv(x: tf.Tensor4D, kernel: tf.Tensor4D, bias?: tf.Tensor1D): tf.Tensor4D {
-    const size = x.shape[1];
-    const transforms = this.#transformsOf(size, kernel.shape[0]);
-    let kept: tf.Tensor[] = [];
-    const forward = () => {
-      kept = [transforms.input(x)[0]!, transforms.kernel(kernel)[0]!];
-      const products = product(kept[0]!, kept[1]!, false, false);
-      return transforms.output(products, ...(bias ? [bias] : []))[0]!;
+    const transforms = this.#transformsOf(x.shape[1], kernel.shape[0]);
+    const biases = bias ? [bias] : [];
+    const forward = (save: Save) => {
+      const inputs = transforms.input(x)[0]!; // [P, P, Z, C]
+      const kernels = transforms.kernel(kernel)[0]!; // [P, P, C, K]
+      const y = transforms.output(product(inputs, kernels, false, false), ...biases)[0]!; // [B, H, W, K]
+      save([inputs, kernels]);
+      return y;
     };
-    return differentiable(
-      [x, kernel, ...(bias ? [bias] : [])],
-      forward,
-      () => kept,
-      (dy, [inputs, kernels]) => {
-        const slopes = transforms.outputGradient(dy)[0]!;
-        return [
-          () => transforms.inputGradient(product(slopes, kernels!, false, true))[0]!,
-          () => transforms.kernelGradient(product(inputs!, slopes, true, false))[0]!,
-          () => run('BiasAddGrad', [dy], [T, NHWC]),
-        ];
-      },
-    ) as tf.Tensor4D;
+    return differentiable([x, kernel, ...biases], forward, (dy, [inputs, kernels]) => {
+      const slopes = transforms.outputGradient(dy)[0]!; // [P, P, Z, K]
+      return [
+        () => transforms.inputGradient(product(slopes, kernels!, false, true))[0]!,
+        () => transforms.kernelGradient(product(inputs!, slopes, true, false))[0]!,
+        () => run('BiasAddGrad', [dy], [T, NHWC]),
+      ];
+    }) as tf.Tensor4D;
   }
 
-  /** Frees what was compiled. */
+  /** Frees the transforms. */
   dispose(): void {
     for (const transforms of this.#transforms.values()) {
       for (const each of Object.values(transforms) as Compiled[]) each.dispose();
@@ -92,16 +93,16 @@ export class WinogradConvolutions {
   }
 
   #transformsOf(size: number, taps: number): Transforms {
-    const key = `${size} ${taps}`;
     const tiling = tilingOf(size, taps);
     if (!tiling) throw new RangeError(`there is no tiling for kernels of ${taps}`);
+    const key = `${size} ${taps}`;
     const transforms = this.#transforms.get(key) ?? compileTransforms(tiling);
     this.#transforms.set(key, transforms);
     return transforms;
   }
 }
 
-/** Whether this TensorFlow has XLA for this device, and not within a function that is XLA's as a whole. */
+/** Whether TensorFlow has XLA for the thread's device. False while a function for XLA is traced. */
 export function hasXla(): boolean {
   return currentBinding().can('XLA', () => {
     withOwnBinding(() => {
@@ -121,18 +122,18 @@ function compileTransforms(tiling: Tiling): Transforms {
   const adjoint = { input: transpose(input), kernel: transpose(kernel), output: transpose(output) };
   const points = outputs + taps - 1;
   const before = (taps - 1) / 2;
-  /** Of the map and the zeros around it, which the tiles cover. */
-  const covered = tiles * outputs + taps - 1;
+  const covered = tiles * outputs + taps - 1; // the map and the zeros around it, as far as input tiles reach
   const around: [number, number] = [before, covered - size - before];
   const beyond: [number, number] = [0, tiles * outputs - size];
   const xla = (fn: (...inputs: tf.Tensor[]) => tf.Tensor) => compile((...inputs) => [fn(...inputs)], { mode: 'xla' });
   const windows = (x: tf.Tensor, axis: number) => windowsOf(x, axis, { tiles, outputs, points });
   const fold = (x: tf.Tensor, axis: number) => foldOf(x, axis, { outputs, points });
-  /** [B, tiles, points, tiles, points, C] to [points, points, Z, C] */
+  /** [B, tiles, P, tiles, P, C] → [P, P, Z, C] */
   const byPoint = (x: tf.Tensor) => tf.reshape(tf.transpose(x, [2, 4, 0, 1, 3, 5]), [points, points, -1, x.shape[5]!]);
-  /** The map out of what the tiles cover. */
-  const cut = (x: tf.Tensor, first: number) => tf.slice(x, [0, first, first, 0], [-1, size, size, -1]);
-  const ofTiles = (x: tf.Tensor) => tf.reshape(x, [points, points, -1, tiles, tiles, x.shape[3]!]);
+  /** [P, P, Z, C] → [P, P, B, tiles, tiles, C] */
+  const byTile = (x: tf.Tensor) => tf.reshape(x, [points, points, -1, tiles, tiles, x.shape[3]!]);
+  /** Crops to the map. */
+  const crop = (x: tf.Tensor, first: number) => tf.slice(x, [0, first, first, 0], [-1, size, size, -1]);
 
   return {
     input: xla((x) => {
@@ -141,19 +142,19 @@ function compileTransforms(tiling: Tiling): Transforms {
       return byPoint(times(input, windows(columns, 1), 2));
     }),
     inputGradient: xla((slopes) => {
-      const tiled = tf.transpose(ofTiles(slopes), [2, 3, 0, 4, 1, 5]);
+      const tiled = tf.transpose(byTile(slopes), [2, 3, 0, 4, 1, 5]);
       const columns = fold(times(adjoint.input, tiled, 4), 3);
-      return cut(fold(times(adjoint.input, columns, 2), 1), before);
+      return crop(fold(times(adjoint.input, columns, 2), 1), before);
     }),
     kernel: xla((taps) => times(kernel, times(kernel, taps, 0), 1)),
     kernelGradient: xla((slopes) => times(adjoint.kernel, times(adjoint.kernel, slopes, 0), 1)),
     output: xla((products, bias) => {
-      const tiled = times(output, times(output, ofTiles(products), 1), 0);
+      const tiled = times(output, times(output, byTile(products), 1), 0);
       const map = tf.reshape(tf.transpose(tiled, [2, 3, 0, 4, 1, 5]), [
         ...[-1, tiles * outputs, tiles * outputs],
         products!.shape[3]!,
       ]);
-      const sums = cut(map, 0);
+      const sums = crop(map, 0);
       return bias ? tf.add(sums, bias) : sums;
     }),
     outputGradient: xla((dy) => {
@@ -164,7 +165,7 @@ function compileTransforms(tiling: Tiling): Transforms {
   };
 }
 
-/** matrix · x along an axis: a sum of few, which XLA makes in one pass. */
+/** matrix · x along an axis, as a sum that XLA computes in one pass. */
 function times(matrix: readonly (readonly number[])[], x: tf.Tensor, axis: number): tf.Tensor {
   const factors: number[] = Array(x.rank + 1).fill(1);
   factors[axis] = matrix.length;
@@ -172,7 +173,7 @@ function times(matrix: readonly (readonly number[])[], x: tf.Tensor, axis: numbe
   return tf.sum(tf.mul(tf.tensor(matrix.flat(), factors), tf.expandDims(x, axis)), axis + 1);
 }
 
-/** An axis as windows that overlap: [..., tiles, points, ...], a window every `outputs` values. */
+/** An axis as overlapping windows, one every `outputs` values: [..., length, ...] → [..., tiles, P, ...]. */
 function windowsOf(
   x: tf.Tensor,
   axis: number,
@@ -187,7 +188,7 @@ function windowsOf(
   return tf.stack(each, axis + 1);
 }
 
-/** The adjoint of {@link windowsOf}: [..., tiles, points, ...] to an axis, windows that overlap added. */
+/** The adjoint of {@link windowsOf}, which adds where windows overlap: [..., tiles, P, ...] → [..., length, ...]. */
 function foldOf(x: tf.Tensor, axis: number, { outputs, points }: { outputs: number; points: number }): tf.Tensor {
   const tiles = x.shape[axis]!;
   const blocks = Math.ceil(points / outputs);
@@ -209,7 +210,7 @@ function foldOf(x: tf.Tensor, axis: number, { outputs, points }: { outputs: numb
   return tf.reshape(tf.addN(parts), [...x.shape.slice(0, axis), size, ...x.shape.slice(axis + 2)]);
 }
 
-/** The products of all points at once: matrices by their last two axes. */
+/** Matrix products over the last two axes, for all points at once. */
 function product(a: tf.Tensor, b: tf.Tensor, transposeA: boolean, transposeB: boolean): tf.Tensor {
   return run(
     'BatchMatMulV2',
@@ -224,21 +225,21 @@ function product(a: tf.Tensor, b: tf.Tensor, transposeA: boolean, transposeB: bo
 
 type Shape4D = readonly [number, number, number, number];
 
-/** Multiply-adds of a convolution by its sum below which it is over before the transforms pay. */
+/** Multiply-adds below which a direct convolution is always faster. */
 const WORTH_WINOGRAD = 2 ** 28;
-/** Multiply-adds that have to be saved for each value that the transforms write and read. */
+/** Multiply-adds to be saved for each value that the transforms write and read. */
 const WORTH_VALUE = 75;
 
 /**
- * Whether a convolution with stride 1 is faster by Winograd's algorithm: on a CPU, for kernels that there is a tiling for, where enough
- * is saved (docs/performance.md has the measurements). On a GPU cuDNN chooses by itself.
- * @param shape [B, H, W, C] of its input; @param kernel [R, R, C, K].
+ * Whether a convolution with stride 1 is faster by Winograd's algorithm: on a CPU, if enough is saved (measurements in
+ * docs/performance.md). On a GPU, cuDNN chooses its algorithm.
+ * @param x [B, H, W, C]; @param kernel [R, R, C, K].
  */
 export function isWorthWinograd(x: Shape4D, kernel: Shape4D): boolean {
   return savesByWinograd(x, kernel) && currentBinding().target.type === 'CPU' && hasXla();
 }
 
-/** Whether its size alone speaks for it; see {@link isWorthWinograd}. */
+/** Whether enough is saved on any device; see {@link isWorthWinograd}. */
 export function savesByWinograd(
   [batch, height, width, channels]: Shape4D,
   [taps, tapsAcross, , kernels]: Shape4D,

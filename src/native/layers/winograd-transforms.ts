@@ -1,22 +1,24 @@
 /**
- * Winograd's algorithm, F(m, r) (S. Winograd, "Arithmetic Complexity of Computations", 1980; A. Lavin and S. Gray, "Fast Algorithms
- * for Convolutional Neural Networks", 2015): `outputs` neighbouring results of a filter with `taps` taps out of
- * `outputs + taps - 1` products, in the place of `outputs · taps`.
+ * The matrices of Winograd's minimal filtering algorithm F(m, r) (S. Winograd, "Arithmetic Complexity of Computations", 1980;
+ * A. Lavin and S. Gray, "Fast Algorithms for Convolutional Neural Networks", CVPR 2016, arXiv:1509.09308).
+ *
+ * F(m, r) computes m neighbouring outputs of a filter g with r taps from m + r - 1 inputs d with m + r - 1 multiplications
+ * instead of m · r: y = Aᵀ [(G g) ⊙ (Bᵀ d)], ⊙ element by element. It multiplies polynomials by their values at m + r - 1
+ * points (Toom and Cook), one of them infinity.
  */
 
-/** result = output · ((kernel · taps) × (input · values)), × value by value. */
 export interface WinogradMatrices {
-  /** [outputs, points] */
+  /** Aᵀ [m, m + r - 1] */
   output: number[][];
-  /** [points, taps] */
+  /** G [m + r - 1, r] */
   kernel: number[][];
-  /** [points, points] */
+  /** Bᵀ [m + r - 1, m + r - 1] */
   input: number[][];
 }
 
 /**
- * Where the polynomials of input and kernel are evaluated, beside at infinity, by the number of points. These lost
- * least in float32 of all sets out of 0, ±1 and eighteen fractions up to 4 in size that were tried.
+ * The finite points, by the number of points. Among all sets of 0, ±1 and eighteen fractions up to 4, these had the smallest
+ * errors in float32.
  */
 const POINTS: Readonly<Record<number, readonly number[]>> = {
   4: [0, 1, -1],
@@ -25,12 +27,12 @@ const POINTS: Readonly<Record<number, readonly number[]>> = {
   8: [0, 1, -1, 1 / 2, -1 / 2, 2, -2],
 };
 
-/** The three matrices. @throws RangeError when there are no points for so many products. */
+/** @param outputs m; @param taps r. @throws RangeError if {@link POINTS} has no set of this size. */
 export function winogradMatrices(outputs: number, taps: number): WinogradMatrices {
   const count = outputs + taps - 1;
   const finite = POINTS[count];
   if (!finite) throw new RangeError(`there is no minimal filter of ${count} products`);
-  // At infinity a polynomial has its highest coefficient.
+  // The value at infinity is the highest coefficient.
   const powers = (length: number) => [
     ...finite.map((point) => Array.from({ length }, (_, power) => point ** power)),
     Array.from({ length }, (_, power) => (power === length - 1 ? 1 : 0)),
@@ -46,7 +48,7 @@ export function transpose(matrix: readonly (readonly number[])[]): number[][] {
   return matrix[0]!.map((_, column) => matrix.map((row) => row[column]!));
 }
 
-/** By Gauss and Jordan, with pivots. */
+/** By Gauss-Jordan elimination with pivoting. */
 function inverse(matrix: readonly (readonly number[])[]): number[][] {
   const size = matrix.length;
   const rows = matrix.map((row, i) => [...row, ...row.map((_, j) => (i === j ? 1 : 0))]);

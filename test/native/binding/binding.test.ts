@@ -9,7 +9,7 @@ import { currentBinding, tensorId } from '../../../src/native/binding/backend.js
 import { openContext } from '../../../src/native/c/context.js';
 import { AttrType, DataType } from '../../../src/native/c/signatures.js';
 import { allocateTensor } from '../../../src/native/c/tensors.js';
-import { AsyncExecutor } from '../../../src/native/graph/async-executor.js';
+import { AsyncExecutor } from '../../../src/native/graph/run-while.js';
 import { backingDevice, runOp, useDevice } from '../../../src/native/index.js';
 
 const FLOAT = { name: 'T', type: AttrType.TYPE, value: DataType.FLOAT };

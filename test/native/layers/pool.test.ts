@@ -8,9 +8,9 @@ import { currentBinding, useDevice } from '../../../src/native/binding/backend.j
 import { PinnedBinding } from '../../../src/native/binding/binding.js';
 import { openContext } from '../../../src/native/c/context.js';
 import { AttrType, DataType } from '../../../src/native/c/signatures.js';
-import { AsyncExecutor } from '../../../src/native/graph/async-executor.js';
 import { compile } from '../../../src/native/graph/compile.js';
-import { maxPool } from '../../../src/native/layers/pool.js';
+import { AsyncExecutor } from '../../../src/native/graph/run-while.js';
+import { maxPool } from '../../../src/native/layers/layer-ops.js';
 
 useDevice('CPU:0');
 

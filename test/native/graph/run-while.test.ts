@@ -7,8 +7,8 @@ import type { NativeError } from '../../../src/errors.js';
 import { currentBinding, runOp, useDevice } from '../../../src/native/binding/backend.js';
 import { Variable } from '../../../src/native/binding/variables.js';
 import { AttrType, DataType } from '../../../src/native/c/signatures.js';
-import { AsyncExecutor } from '../../../src/native/graph/async-executor.js';
 import { compile } from '../../../src/native/graph/compile.js';
+import { AsyncExecutor } from '../../../src/native/graph/run-while.js';
 
 useDevice('CPU:0');
 
