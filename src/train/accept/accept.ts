@@ -1,151 +1,101 @@
-/** The acceptance of a machine: every check in turn, each with its deadline, whatever became of those before. */
+/** The acceptance of a machine: runs every check in turn, each with a deadline, whatever the earlier ones found. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import type { Machine } from '../../config/config.js';
-import { defaultDevices } from '../../config/devices.js';
 import { SplitError } from '../../errors.js';
 import { runningTimeMs } from '../../running-time.js';
-import { type Check, CheckFailed, checksOf, type Finding } from './checks.js';
-import { CHILD_FILE } from './child.js';
-import type { CardsResult, LookResult } from './jobs.js';
+import { type Check, checksOf, firstChecks, type Jobs } from './checks.js';
+import { type JobProcess, JobStopped, openJobProcess } from './job-process.js';
 import { planOf } from './plan.js';
 import { type AcceptReport, newReport, type Row } from './report.js';
-import { JobStopped, openWorker, type Worker } from './worker.js';
 
 export interface AcceptOptions {
-  /** Two of the settings' names, or none: as `train` chooses them. */
+  /** The names of two devices, or none for those that `train` would choose. */
   devices: readonly string[];
-  /** A small net and few steps. */
+  /** Uses a small net and few steps. */
   quick: boolean;
 }
 
 export interface AcceptUi {
-  /** Takes the report as it is after each check. */
+  /** Gets the report so far after each check. */
   report(report: AcceptReport, row: Row): void;
-  /** Ends the check that runs, and all after it. */
+  /** Ends the running check, and all later ones. */
   signal: AbortSignal;
   now(): Date;
 }
 
-/** All checks together. */
-const BUDGET_MS = 600_000;
-const CARDS_MS = 60_000;
-/** Loads gigabytes from a disk that may be slow, and wakes the cards. */
-const LOOK_MS = 120_000;
+/** The program of the child process. It loads TensorFlow, so this process does not import it. */
+const CHILD_FILE = fileURLToPath(new URL('./child.js', import.meta.url));
+
+/** For all checks together. */
+const BUDGET_MINUTES = 10;
 
 /**
  * Runs the checks.
- * @param open the process that does the work, for tests.
+ * @param open starts the child process; tests replace it.
  */
 export async function accept(
   { devices: asked, quick }: AcceptOptions,
-  { report: told, signal, now }: AcceptUi,
-  open: (signal: AbortSignal) => Worker = (each) => openWorker(CHILD_FILE, each),
+  { report: onRow, signal, now }: AcceptUi,
+  open: (signal: AbortSignal) => JobProcess = (each) => openJobProcess(CHILD_FILE, each),
 ): Promise<AcceptReport> {
-  const started = performance.now();
-  const begun = runningTimeMs();
+  const [started, budgetStart] = [performance.now(), runningTimeMs()];
   const report = newReport(asked, quick, now());
   const folder = mkdtempSync(join(tmpdir(), 'alexnet-split-accept-'));
-  const worker = open(signal);
-  const checked = async (check: Check): Promise<boolean> => {
-    const leftMs = BUDGET_MS - (runningTimeMs() - begun);
-    const row = await rowOf(check, worker, leftMs);
-    if (!row) return false;
-    report.checks.push(row);
-    report.seconds = (performance.now() - started) / 1000;
-    told(report, row);
-    return row.status !== 'failed';
-  };
+  const jobProcess = open(signal);
   try {
-    const plan: { checks?: Check[] } = {};
-    const look = deviceCheck(asked, (found, devices) => {
+    const checks = firstChecks(report, asked, (found, devices) => {
       report.devices = devices;
       report.versions.tensorflow = found.tensorflow;
       report.tensorflow = { library: found.library, devices: found.devices };
       const machine: Machine = { devices: found.names, fashionMnist: false, now: now() };
-      plan.checks = checksOf(planOf(devices, machine, quick, folder));
+      // The loop below goes on with these.
+      checks.push(...checksOf(planOf(devices, machine, quick, folder)));
     });
-    const cards = cardCheck((found) => Object.assign(report, found));
-    await checked(cards);
-    if (!signal.aborted) await checked(look);
-    for (const check of plan.checks ?? []) {
+    for (const check of checks) {
       if (signal.aborted) break;
-      await checked(check);
+      const row = await rowOf(check, jobProcess, BUDGET_MINUTES * 60_000 - (runningTimeMs() - budgetStart));
+      if (!row) break;
+      report.checks.push(row);
+      report.seconds = (performance.now() - started) / 1000;
+      onRow(report, row);
     }
     if (!signal.aborted) report.status = report.checks.some(({ status }) => status === 'failed') ? 'failed' : 'passed';
     return report;
   } finally {
-    worker.close();
-    rmSync(folder, { recursive: true, force: true, maxRetries: 3 }); // the process that writes there may be dying yet
+    jobProcess.close();
+    rmSync(folder, { recursive: true, force: true, maxRetries: 3 }); // the process that writes there may still be ending
   }
 }
 
-/** What the driver says, with or without TensorFlow. @param found takes it. */
-function cardCheck(found: (cards: CardsResult) => void): Check {
-  return {
-    name: 'cards',
-    deadlineMs: CARDS_MS,
-    async run(worker, deadlineMs) {
-      const result = await worker.run<'cards'>({ kind: 'cards' }, { deadlineMs });
-      found(result);
-      const { cards } = result;
-      if (cards.length === 0) return { figure: '', skipped: 'there is no nvidia-smi, or it has no card' };
-      const names = cards.map(
-        ({ name, computeCapability }) => `${name} (${computeCapability ?? 'of unknown capability'})`,
-      );
-      return { figure: `${names.join(', ')}; driver ${cards[0]!.driver}` };
-    },
-  };
-}
-
-/** That TensorFlow loads, and has the devices. @param found takes what the others need to know. */
-function deviceCheck(asked: readonly string[], found: (look: LookResult, devices: string[]) => void): Check {
-  return {
-    name: 'devices',
-    deadlineMs: LOOK_MS,
-    async run(worker, deadlineMs) {
-      const look = await worker.run<'look'>({ kind: 'look', devices: asked }, { deadlineMs });
-      if (look.trouble !== undefined) {
-        throw new CheckFailed(
-          `TensorFlow has no GPU, though there is an NVIDIA card: ${look.trouble}; --devices CPU:0,CPU:1 is for the CPU`,
-        );
-      }
-      const [devices] = asked.length > 0 ? [[...asked]] : defaultDevices('split', look.names);
-      found(look, devices);
-      const sizes = devices.map((name) => {
-        const bytes = look.devices[look.names.indexOf(name)]?.memoryBytes ?? Number.NaN;
-        return `${name} ${(bytes / 2 ** 30).toFixed(1)} GiB`;
-      });
-      return { figure: `${sizes.join(', ')}; TensorFlow ${look.tensorflow}` };
-    },
-  };
-}
-
-/** What became of a check; undefined when it was stopped. */
-async function rowOf({ name, deadlineMs, run }: Check, worker: Worker, leftMs: number): Promise<Row | undefined> {
+/** The result of a check; undefined if the signal stopped it. @param leftMs what is left of the budget. */
+async function rowOf(check: Check, jobProcess: JobProcess, leftMs: number): Promise<Row | undefined> {
   const started = performance.now();
-  const row = (finding: Omit<Row, 'check' | 'seconds'>): Row => {
-    const { status, figure, why, detail } = finding;
+  const row = (status: Row['status'], why?: string, figure = '', detail?: object): Row => {
     const seconds = (performance.now() - started) / 1000;
-    return { check: name, status, figure, ...(why && { why }), seconds, ...(detail && { detail }) };
+    return { check: check.name, status, figure, ...(why && { why }), seconds, ...(detail && { detail }) };
   };
-  const minutes = BUDGET_MS / 60_000;
-  if (leftMs <= 0)
-    return row({ status: 'failed', figure: '', why: `it was not begun: the ${minutes} minutes were over` });
+  if (leftMs <= 0) return row('failed', `it did not start: the ${BUDGET_MINUTES} minutes were over`);
   try {
-    const { figure, detail, skipped }: Finding = await run(worker, Math.min(deadlineMs, leftMs));
-    return row({
-      status: skipped ? 'skipped' : 'passed',
-      figure,
-      ...(skipped && { why: skipped }),
-      ...(detail && { detail }),
-    });
+    const jobs = jobsWithin(Math.min(check.deadlineMs, leftMs), jobProcess);
+    const { figure, detail, failed, skipped } = await check.run(jobs);
+    if (failed) return row('failed', failed, figure, detail);
+    return row(skipped ? 'skipped' : 'passed', skipped, figure, detail);
   } catch (error) {
     if (error instanceof JobStopped) return undefined;
     if (!(error instanceof SplitError)) throw error;
-    const { figure = '', detail } = error instanceof CheckFailed ? error : {};
-    const late = leftMs < deadlineMs ? `; of the ${minutes} minutes too little was left for it` : '';
-    return row({ status: 'failed', figure, why: error.message + late, ...(detail && { detail }) });
+    const late = leftMs < check.deadlineMs ? `; the ${BUDGET_MINUTES} minutes left too little time for it` : '';
+    return row('failed', error.message + late);
   }
+}
+
+function jobsWithin(deadlineMs: number, jobProcess: JobProcess): Jobs {
+  const started = runningTimeMs();
+  const leftMs = () => deadlineMs - (runningTimeMs() - started);
+  return {
+    run: (job, options) => jobProcess.run(job, { ...options, deadlineMs: leftMs() }),
+    runToDeath: (job) => jobProcess.runToDeath(job, { deadlineMs: leftMs() }),
+  };
 }

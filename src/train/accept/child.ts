@@ -1,22 +1,189 @@
-/** The process in which the acceptance's parts run: a crash within TensorFlow, or a hang, is then one part's alone. */
-import { fileURLToPath } from 'node:url';
+/** The program of the child process: one function for each job. A crash or a hang of TensorFlow ends this process alone. */
+import { join } from 'node:path';
+import { checkpointsFolder, newestCheckpoint } from '../../checkpoint/store.js';
+import type { Config } from '../../config/config.js';
+import { gpusOf } from '../../config/devices.js';
 import { END_SIGNALS } from '../../end-signals.js';
+import { SplitError } from '../../errors.js';
+import { buildNet, sitesOf } from '../../model/net.js';
+import { currentBinding, useDevice } from '../../native/binding/backend.js';
+import { type Device, listDevices, openContext } from '../../native/c/context.js';
+import { examineGpus } from '../../native/c/cuda.js';
 import { exitAtOnce } from '../../native/c/exit.js';
-import { doJob } from './do-job.js';
-import type { Answer, Job } from './jobs.js';
+import { gpuTrouble } from '../../native/install/gpu-support.js';
+import { findLibrary } from '../../native/install/library.js';
+import { cardTopology, type DriverCard, listCards } from '../../native/install/nvidia-smi.js';
+import { contextOptions, settingsNames } from '../context-options.js';
+import { verifyGolden } from '../golden.js';
+import { openTeam } from '../team.js';
+import { train } from '../train.js';
+import { verify } from '../verify.js';
+import { measureCopies } from './copies.js';
+import { findKernels, measureSpeed } from './steps.js';
 
-/** This file, to be started. */
-export const CHILD_FILE = fileURLToPath(import.meta.url);
+/** Each job takes and returns values that can go from process to process. */
+const JOBS = {
+  cards,
+  devices,
+  kernels: ({ config }: { config: Config }) => findKernels(config),
+  copies: ({ config }: { config: Config }) => measureCopies(config),
+  exchange,
+  verify: compareWithReference,
+  golden: compareWithFile,
+  speed: ({ config, seconds }: { config: Config; seconds: number }) => measureSpeed(config, seconds),
+  run: runOnce,
+};
 
-if (process.send !== undefined && process.argv[1] === CHILD_FILE) {
-  // A terminal's Ctrl-C comes to the whole group; the parent decides.
-  for (const name of END_SIGNALS) process.on(name, () => {});
-  process.on('disconnect', () => exitAtOnce(1));
-  process.on('message', async (job: Job) => {
-    const answer: Answer = await doJob(job).then(
-      (result) => ({ ok: true, result }),
-      (error: unknown) => ({ ok: false, message: error instanceof Error ? error.message : String(error) }),
-    );
-    process.send?.(answer);
-  });
+export type JobKind = keyof typeof JOBS;
+export type JobOf<Kind extends JobKind> = { kind: Kind } & Parameters<(typeof JOBS)[Kind]>[0];
+export type Job = { [Kind in JobKind]: JobOf<Kind> }[JobKind];
+export type JobResults = { [Kind in JobKind]: Awaited<ReturnType<(typeof JOBS)[Kind]>> };
+
+/** What the process sends back. */
+export type Answer = { ok: true; result: unknown } | { ok: false; message: string };
+
+interface CardsResult {
+  cards: readonly DriverCard[];
+  topology?: string;
 }
+
+/** Asks the driver for its cards. It runs here because a driver that hangs blocks the process that asks. */
+function cards(_: object): CardsResult {
+  const found = listCards() ?? [];
+  const topology = found.length > 1 ? cardTopology() : undefined;
+  return { cards: found, ...(topology !== undefined && { topology }) };
+}
+
+export interface DevicesResult {
+  tensorflow: string;
+  /** For which devices the library is, and where it was found. */
+  library: string;
+  devices: readonly Device[];
+  /** The devices' names in the settings. */
+  names: readonly string[];
+  /** Why TensorFlow has no GPU, if there is a card and the user asked for no other devices. */
+  trouble?: string;
+}
+
+/** Creates the context and lists the devices. @param asked the names that the user gave. */
+function devices({ asked }: { asked: readonly string[] }): DevicesResult {
+  const options = contextOptions('original', asked);
+  const found = listDevices(options);
+  const library = findLibrary();
+  useDevice('CPU:0'); // loads the binding, which knows the version
+  const names = settingsNames(found, options);
+  const facts = asked.length === 0 && gpusOf(names).length === 0 ? examineGpus(0) : undefined;
+  const trouble = facts && gpuTrouble(facts);
+  return {
+    tensorflow: currentBinding().version,
+    library: `${library?.flavour}, from ${library?.source}`,
+    devices: found,
+    names,
+    ...(trouble !== undefined && { trouble }),
+  };
+}
+
+interface ExchangeResult {
+  sites: number;
+  /** Where the values that arrived are wrong, or why the run would use another transport. */
+  wrong?: string;
+  ms: number;
+  replies: readonly object[];
+}
+
+/** Sends known values across at every site. */
+async function exchange({ config }: { config: Config }): Promise<ExchangeResult> {
+  const team = await openTeam(config, []);
+  try {
+    const started = performance.now();
+    const sites = sitesOf(buildNet(config.net)).length;
+    const [warning] = team.warnings;
+    if (warning !== undefined) return { sites, wrong: warning, ms: 0, replies: [] };
+    const replies = await team.ask({ kind: 'selfTest' });
+    const wrong = replies.find((each) => each.wrong !== undefined)?.wrong;
+    return { sites, ...(wrong !== undefined && { wrong }), ms: performance.now() - started, replies };
+  } finally {
+    await team.close();
+  }
+}
+
+export interface ComparisonResult {
+  passed: boolean;
+  /** The value nearest to its tolerance. */
+  worst: number;
+  allowed: number;
+  where: string;
+  /** For the report. */
+  detail: object;
+}
+
+/** How many of the tensors with the largest differences go into the report. */
+const REPORTED = 12;
+
+async function compareWithReference({ config, steps }: { config: Config; steps: number }): Promise<ComparisonResult> {
+  const result = await verify(config, { steps }, { print: () => {} });
+  const { passed, rows, losses, firstDivergent, tolerances } = result;
+  const sorted = worstFirst([
+    ...losses.map(({ step, relative }) => ({ name: `the loss of step ${step}`, relative, allowed: tolerances.loss })),
+    ...rows.map(({ name, kind, relative }) => ({ name, relative, allowed: tolerances[kind] })),
+  ]);
+  const worst = sorted.find(({ name }) => name === firstDivergent) ?? sorted[0]!;
+  const detail = { losses, furthest: sorted.slice(0, REPORTED) };
+  return { passed, worst: worst.relative, allowed: worst.allowed, where: worst.name, detail };
+}
+
+async function compareWithFile({ config, file }: { config: Config; file: string }): Promise<ComparisonResult> {
+  const { rows } = await verifyGolden(file, config);
+  const [first] = worstFirst(rows.map((row) => ({ ...row, relative: row.worst, allowed: row.tolerance })));
+  const { side, kind, name, worst, tolerance } = first!;
+  const passed = rows.every((row) => row.worst <= row.tolerance);
+  return { passed, worst, allowed: tolerance, where: `${kind} of the ${side}, ${name}`, detail: { rows } };
+}
+
+/** Sorts by the share of the tolerance; NaN is the worst of all. */
+function worstFirst<T extends { relative: number; allowed: number }>(rows: readonly T[]): T[] {
+  const share = ({ relative, allowed }: T) => (relative >= 0 ? relative / allowed : Infinity);
+  return [...rows].sort((a, b) => (share(a) === share(b) ? 0 : share(b) - share(a)));
+}
+
+interface RunOptions {
+  config: Config;
+  /** Goes on from the newest checkpoint. */
+  resume: boolean;
+  /** Kills its own process after the first checkpoint. */
+  dies: boolean;
+}
+
+/** Trains. @returns the run's folder, and the step from which it went on. */
+async function runOnce({ config, resume, dies }: RunOptions): Promise<{ folder: string; from: number }> {
+  const folder = join(config.out, config.run);
+  const found = resume ? newestCheckpoint(checkpointsFolder(folder)).found : undefined;
+  if (resume && !found) throw new SplitError(`the killed run left no complete checkpoint in ${folder}`);
+  let failure = 'it was stopped';
+  const { exitCode } = await train(config, {
+    signal: new AbortController().signal,
+    resume: found && { checkpoint: found, skipped: [] },
+    report: (event) => {
+      if (event.event === 'run_end') failure = event.error ?? failure;
+      // The process kills itself, so that it is dead before its next step, however short a step is.
+      if (dies && event.event === 'checkpoint' && event.step < config.steps!) process.kill(process.pid, 'SIGKILL');
+    },
+  });
+  if (exitCode !== 0) throw new SplitError(failure);
+  return { folder, from: found?.state.step ?? 0 };
+}
+
+async function answer(job: Job): Promise<Answer> {
+  try {
+    if ('config' in job) openContext(contextOptions(job.config.net.table, job.config.devices));
+    const run = JOBS[job.kind] as (job: Job) => unknown;
+    return { ok: true, result: await run(job) };
+  } catch (error) {
+    return { ok: false, message: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+// Ctrl-C in a terminal goes to all processes of the group; the parent decides what happens.
+for (const name of END_SIGNALS) process.on(name, () => {});
+process.on('disconnect', () => exitAtOnce(1));
+process.on('message', async (job: Job) => process.send?.(await answer(job)));

@@ -1,23 +1,23 @@
-/** What an acceptance finds: docs/gpu.md has every field. */
+/** The report of an acceptance; docs/gpu.md documents every field. */
 import { cpus, release } from 'node:os';
 import { packageVersion } from '../../config/version.js';
 import { usableCores, usableMemory } from '../../limits.js';
 import { tensorflowVariables } from '../../native/install/environment.js';
 import type { DriverCard } from '../../native/install/nvidia-smi.js';
-import type { LookResult } from './jobs.js';
+import type { DevicesResult } from './child.js';
 
 export type Status = 'passed' | 'failed' | 'skipped';
 
-/** One check. */
+/** The result of one check. */
 export interface Row {
   check: string;
   status: Status;
-  /** What was measured, for people; empty when nothing was. */
+  /** The measured values, for people; may be empty. */
   figure: string;
-  /** A sentence: why it failed or was left out. */
+  /** Why it failed or was skipped. */
   why?: string;
   seconds: number;
-  /** Every number of it. */
+  /** All measured values. */
   detail?: object;
 }
 
@@ -26,18 +26,18 @@ export interface AcceptReport {
   command: 'alexnet-split accept';
   started: string;
   seconds: number;
-  /** `stopped`: by a signal, before all was done. */
+  /** `stopped`: a signal came before the last check was done. */
   status: 'passed' | 'failed' | 'stopped';
   quick: boolean;
   devices: readonly string[];
   versions: { alexnetSplit: string; node: string; tensorflow?: string };
   machine: { system: string; cpu: string; threads: number; memoryBytes: number };
-  /** What is set of the variables that change what is computed, or where. */
+  /** The environment variables that change what TensorFlow computes, or where. */
   environment: Readonly<Record<string, string>>;
-  /** As the driver has them; empty without `nvidia-smi`. */
+  /** As the driver reports them; empty without `nvidia-smi`. */
   cards: readonly DriverCard[];
   topology?: string;
-  tensorflow?: Pick<LookResult, 'library' | 'devices'>;
+  tensorflow?: Pick<DevicesResult, 'library' | 'devices'>;
   checks: Row[];
 }
 

@@ -1,4 +1,4 @@
-/** What becomes of the answers of a machine: with answers that are made up. */
+/** How `accept()` judges a machine's answers, with made-up answers. */
 import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -7,9 +7,9 @@ import { fileURLToPath } from 'node:url';
 import { writeTensors } from '../../../src/checkpoint/safetensors.js';
 import { weightsName } from '../../../src/checkpoint/weights-files.js';
 import { accept } from '../../../src/train/accept/accept.js';
-import type { Job, JobResults } from '../../../src/train/accept/jobs.js';
+import type { Job, JobResults } from '../../../src/train/accept/child.js';
+import { JobError, type JobProcess } from '../../../src/train/accept/job-process.js';
 import type { Row } from '../../../src/train/accept/report.js';
-import { JobError, type Worker } from '../../../src/train/accept/worker.js';
 
 const names = ['CPU:0', 'CPU:1', 'GPU:0', 'GPU:1'];
 const devices = names.map((name) => ({
@@ -25,10 +25,10 @@ const speed = {
 };
 const comparison = { passed: true, worst: 1e-7, allowed: 1e-3, where: 'tower0/conv1/kernel', detail: {} };
 
-/** What a machine without a fault answers; runs leave the same weights. */
+/** The answers of a machine without faults. */
 const GOOD: { [Kind in Job['kind']]: JobResults[Kind] } = {
   cards: { cards: [{ index: 0, name: 'Card A', driver: '550.54', computeCapability: '8.0' }] },
-  look: { tensorflow: '2.21.0', library: 'gpu, from cache', devices, names },
+  devices: { tensorflow: '2.21.0', library: 'gpu, from cache', devices, names },
   kernels: { ops: { 'GPU:0': { Conv2D: 3 }, 'GPU:1': { Conv2D: 3 } }, missing: [] },
   copies: { rates: [{ bytes: 2 ** 20, peer: [9e9, 8e9], upload: [5e9, 5e9], download: [4e9, 4e9] }], wrong: [] },
   exchange: { sites: 4, ms: 12, replies: [] },
@@ -40,7 +40,7 @@ const GOOD: { [Kind in Job['kind']]: JobResults[Kind] } = {
 
 type Answers = { [Kind in Job['kind']]?: JobResults[Kind] | Error };
 
-/** Accepts a machine that answers so. @param weightOf of a run by its name, whether it was resumed. */
+/** Accepts a machine with these answers. @param weightOf the value in a run's weights, by the run's name. */
 async function judge(changed: Answers = {}, weightOf: (run: string) => number = () => 1, asked = ['GPU:0', 'GPU:1']) {
   const jobs: Job[] = [];
   const answer = (job: Job) => {
@@ -50,14 +50,14 @@ async function judge(changed: Answers = {}, weightOf: (run: string) => number = 
     if (job.kind === 'run') {
       const folder = join(job.config.out, job.config.run);
       mkdirSync(folder, { recursive: true });
-      const entries = [{ name: 'tower0/fc8/bias', shape: [1] }];
-      writeTensors(join(folder, weightsName(0, 1)), entries, {}, (_, bytes) =>
-        new Float32Array(bytes.buffer).fill(weightOf(job.config.run)),
+      const entries = ['tower0/fc8/bias', 'tower0/fc8/same'].map((name) => ({ name, shape: [1] }));
+      writeTensors(join(folder, weightsName(0, 1)), entries, {}, ({ name }, bytes) =>
+        new Float32Array(bytes.buffer).fill(name.endsWith('same') ? 1 : weightOf(job.config.run)),
       );
     }
     return given;
   };
-  const worker: Worker = {
+  const jobProcess: JobProcess = {
     run: async (job) => answer(job as Job) as never,
     runToDeath: async (job) => void answer(job),
     close: () => {},
@@ -66,14 +66,14 @@ async function judge(changed: Answers = {}, weightOf: (run: string) => number = 
   const report = await accept(
     { devices: asked, quick: false },
     { report: (_, row) => void rows.push(row), signal: new AbortController().signal, now: () => new Date(0) },
-    () => worker,
+    () => jobProcess,
   );
   assert.deepEqual(rows, report.checks);
   const failed = report.checks.filter(({ status }) => status === 'failed');
   return { report, jobs, failed: failed.map(({ check, why }) => [check, why] as const) };
 }
 
-test('accept() runs every check on the devices, and tells figures', async () => {
+test('accept() runs every check on the devices, and reports figures', async () => {
   const { report, jobs, failed } = await judge();
   assert.deepEqual([report.status, failed], ['passed', []]);
   assert.deepEqual(
@@ -114,7 +114,7 @@ test('accept() runs every check on the devices, and tells figures', async () => 
   for (const job of jobs) if ('config' in job) assert.deepEqual(job.config.devices, ['GPU:0', 'GPU:1']);
 });
 
-test('accept() goes on after a check that failed, and says why in a sentence', async () => {
+test('accept() goes on after a failed check, and says why it failed in one sentence', async () => {
   const wrongBytes = 'GPU:0 to GPU:1, 4 bytes';
   const out = { ...comparison, passed: false, worst: 0.3 };
   const cases: [Answers, (readonly [string, string])[]][] = [
@@ -134,7 +134,7 @@ test('accept() goes on after a check that failed, and says why in a sentence', a
     [
       { exchange: { sites: 4, ms: 1, replies: [], wrong: 'forward at conv3' } },
       ['msgpack', 'device'].map(
-        (way) => [`exchange ${way}`, 'what came was not what was sent: forward at conv3'] as const,
+        (way) => [`exchange ${way}`, 'other values arrived than were sent: forward at conv3'] as const,
       ),
     ],
     [
@@ -149,7 +149,7 @@ test('accept() goes on after a check that failed, and says why in a sentence', a
     ],
     [
       { speed: { ...speed, finite: false } },
-      [32, 128, 256].map((batch) => [`speed at ${batch} images`, 'a loss was not a number'] as const),
+      [32, 128, 256].map((batch) => [`speed at ${batch} images`, 'a loss was not finite'] as const),
     ],
     [
       { speed: { ...speed, exchangeBytes: 0 } },
@@ -164,15 +164,15 @@ test('accept() goes on after a check that failed, and says why in a sentence', a
   }
 });
 
-test('accept() without the devices tells that alone', async () => {
+test('accept() runs no further check if the devices are missing', async () => {
   const missing = await judge({}, () => 1, ['GPU:0', 'GPU:5']);
   assert.equal(missing.report.checks.length, 2);
   assert.match(missing.failed[0]![1]!, /^Cannot use the device GPU:5: TensorFlow has CPU:0, CPU:1, GPU:0, GPU:1 here/);
-  const broken = await judge({ look: new JobError('its process ended by SIGSEGV') });
+  const broken = await judge({ devices: new JobError('its process ended by SIGSEGV') });
   assert.deepEqual([broken.failed, broken.report.status], [[['devices', 'its process ended by SIGSEGV']], 'failed']);
 });
 
-test('accept() tells of a driver that hangs, and goes on', async () => {
+test('accept() reports a driver that hangs, and goes on', async () => {
   const { failed, report } = await judge({ cards: new JobError('there was no answer within 60 s') });
   assert.deepEqual([failed, report.checks.length], [[['cards', 'there was no answer within 60 s']], 21]);
   assert.equal((await judge({ cards: { cards: [] } })).report.checks[0]!.status, 'skipped');
@@ -193,11 +193,11 @@ test('every reference file of the plan is in the package', async () => {
   }
 });
 
-test('accept() without names takes the devices that a split would have', async () => {
+test('accept() chooses the same devices as a split run if none are named', async () => {
   assert.deepEqual((await judge({}, () => 1, [])).report.devices, ['GPU:0', 'GPU:1']);
 });
 
-test('a resumed run may be as far from a whole one as two whole ones are, and no further', async () => {
+test('accept() compares the distance of the resumed run with that of two whole runs', async () => {
   const weights = (second: number, killed: number) => (run: string) =>
     ({ first: 1, second, killed })[run] ?? Number.NaN;
   const noisy = await judge({}, weights(1 + 2 ** -20, 1 + 2 ** -18));
@@ -213,10 +213,10 @@ test('a resumed run may be as far from a whole one as two whole ones are, and no
   assert.equal((await judge({}, weights(1, Number.NaN))).failed[0]![0], 'kill and resume');
 });
 
-test('accept() does not accept the CPUs of a machine whose card is not used, unless they are asked for', async () => {
-  const [cpus, look] = [names.slice(0, 2), { ...GOOD.look, names: names.slice(0, 2) }];
+test('accept() refuses the CPUs of a machine whose card is unused, unless they are asked for', async () => {
+  const [cpus, found] = [names.slice(0, 2), { ...GOOD.devices, names: names.slice(0, 2) }];
   const { report, failed } = await judge(
-    { look: { ...look, trouble: "no driver of NVIDIA's is loaded; x" } },
+    { devices: { ...found, trouble: "no driver of NVIDIA's is loaded; x" } },
     undefined,
     [],
   );
@@ -226,5 +226,5 @@ test('accept() does not accept the CPUs of a machine whose card is not used, unl
     failed[0]!.join(),
     /^devices,TensorFlow has no GPU, though there is an NVIDIA card: no driver of .*; x;/,
   );
-  assert.equal((await judge({ look }, undefined, cpus)).report.status, 'passed');
+  assert.equal((await judge({ devices: found }, undefined, cpus)).report.status, 'passed');
 });

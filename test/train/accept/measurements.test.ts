@@ -1,4 +1,4 @@
-/** What the child process finds out by itself, and what it takes for wrong. */
+/** Measurements of the child process, on the CPU. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
 
@@ -8,14 +8,14 @@ import { resolveConfig } from '../../../src/config/config.js';
 import { listDevices, openContext } from '../../../src/native/c/context.js';
 import { DataType } from '../../../src/native/c/signatures.js';
 import { measureCopies } from '../../../src/train/accept/copies.js';
-import { missingOf } from '../../../src/train/accept/kernels.js';
+import { missingKernels } from '../../../src/train/accept/steps.js';
 
 openContext();
 const machine = { devices: listDevices().map(({ name }) => name), fashionMnist: false, now: new Date() };
 const values = { preset: 'mini', devices: ['CPU:0', 'CPU:1'], net: { width: 0.125 }, batchSize: 2 };
 const { config } = resolveConfig([{ values }], machine);
 
-test('measureCopies() has every size that crosses, and takes other bytes for wrong', () => {
+test('measureCopies() measures every size that crosses, and finds wrong bytes', () => {
   const { rates, wrong } = measureCopies(config);
   assert.deepEqual(wrong, []);
   // fc8's, fc6's and fc7's inputs, and conv3's, of two images: 2·(64, 64, 16·7·7) values.
@@ -31,7 +31,7 @@ test('measureCopies() has every size that crosses, and takes other bytes for wro
   assert.equal(changed.wrong.length, 6);
 });
 
-test('missingOf() lists what is on the host for want of a kernel, and not what the host does by choice', () => {
+test('missingKernels() lists ops that are on the host only because the device has no kernel', () => {
   const onHost = (op: string, types = {}) => ({ op, device: '/job:localhost/replica:0/task:0/device:CPU:0', types });
   // TensorFlow's CPU build has no kernel for this type of device, but those for every type.
   const ops = [
@@ -39,8 +39,8 @@ test('missingOf() lists what is on the host for want of a kernel, and not what t
     onHost('QueueSizeV2'),
     onHost('Round', { T: [DataType.FLOAT] }),
   ];
-  assert.deepEqual(missingOf(ops, ['TPU:0', 'TPU:1']), ['Round']);
-  assert.deepEqual(missingOf(ops, ['TPU:0', 'CPU:1']), ['Round']);
-  assert.deepEqual(missingOf(ops, ['CPU:0', 'CPU:1']), []);
-  assert.deepEqual(missingOf([{ ...ops[0]!, device: '/device:TPU:0' }], ['TPU:0', 'TPU:1']), []);
+  assert.deepEqual(missingKernels(ops, ['TPU:0', 'TPU:1']), ['Round']);
+  assert.deepEqual(missingKernels(ops, ['TPU:0', 'CPU:1']), ['Round']);
+  assert.deepEqual(missingKernels(ops, ['CPU:0', 'CPU:1']), []);
+  assert.deepEqual(missingKernels([{ ...ops[0]!, device: '/device:TPU:0' }], ['TPU:0', 'TPU:1']), []);
 });

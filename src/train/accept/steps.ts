@@ -1,0 +1,144 @@
+/** Steps on noise instead of data: how fast they are, and where their ops run. */
+import type { Config } from '../../config/config.js';
+import { tensorflowName } from '../../config/devices.js';
+import { createSlot, slotViews } from '../../data/index.js';
+import { hasKernel, type PlacedOp, recordPlacement } from '../../native/c/placement.js';
+import { openTeam, type Team } from '../team.js';
+
+export interface SpeedResult {
+  imagesPerS: number;
+  /** The median. */
+  stepMs: number;
+  steps: number;
+  /** Shares of the slower tower's time. */
+  exchangeShare: number;
+  waitShare: number;
+  /** What both towers sent in a step. */
+  exchangeBytes: number;
+  /** Whether every loss was finite. */
+  finite: boolean;
+  /** The largest memory of the process so far. */
+  processBytes: number;
+}
+
+/** The first steps trace functions and choose algorithms. */
+const WARM_UP = 3;
+const MIN_STEPS = 5;
+
+/** Runs steps for some seconds, at least {@link MIN_STEPS}. @throws NativeError if an op fails. */
+export async function measureSpeed(config: Config, seconds: number): Promise<SpeedResult> {
+  return await withTeam(config, async (team) => {
+    const stepMs: number[] = [];
+    const sum = { step: 0, exchange: 0, wait: 0 };
+    let [finite, exchangeBytes] = [true, 0];
+    let started = performance.now();
+    for (let step = 1; step <= WARM_UP + MIN_STEPS || performance.now() - started < 1000 * seconds; step++) {
+      const from = performance.now();
+      if (step === WARM_UP + 1) started = from;
+      const replies = await stepOnce(team, config, step);
+      finite &&= Number.isFinite(replies.find(({ loss }) => loss !== undefined)?.loss);
+      if (step <= WARM_UP) continue;
+      stepMs.push(performance.now() - from);
+      const slowest = replies.reduce((a, b) => (b.stepMs > a.stepMs ? b : a));
+      sum.step += slowest.stepMs;
+      sum.exchange += slowest.exchangeMs;
+      sum.wait += slowest.waitMs;
+      exchangeBytes = replies.reduce((total, each) => total + each.exchangeBytes, 0);
+    }
+    const total = stepMs.reduce((a, b) => a + b, 0);
+    return {
+      imagesPerS: (1000 * config.batchSize * stepMs.length) / total,
+      stepMs: stepMs.sort((a, b) => a - b)[Math.floor(stepMs.length / 2)]!,
+      steps: stepMs.length,
+      exchangeShare: sum.exchange / sum.step,
+      waitShare: sum.wait / sum.step,
+      ...{ exchangeBytes, finite, processBytes: 1024 * process.resourceUsage().maxRSS },
+    };
+  });
+}
+
+export interface KernelsResult {
+  /** For each device, how often each op is in the step's functions. */
+  ops: Readonly<Record<string, Readonly<Record<string, number>>>>;
+  /** Ops that run on the host because the towers' devices have no kernel for them. */
+  missing: readonly string[];
+}
+
+/** Ops that TensorFlow itself adds between the parts of a function. */
+const PLUMBING = /^_(Arg|Retval|DeviceArg|DeviceRetval|Send|Recv|HostSend|HostRecv)$|^NoOp$/;
+
+/**
+ * Runs a step of the whole net op by op on each device, where an op without a kernel fails; then a step and an evaluation
+ * of the split as functions, and lists their ops.
+ * @throws NativeError if an op fails.
+ */
+export async function findKernels(config: Config): Promise<KernelsResult> {
+  const stepAndEvaluate = (each: Config) =>
+    withTeam(each, async (team) => {
+      await stepOnce(team, each, 1);
+      await team.ask({ kind: 'evaluate', slot: 0, count: each.batchSize, step: 1 });
+    });
+  const [first, second] = config.devices;
+  // One device at a time: a card may have to compile its kernels first, and a peer would wait too long.
+  for (const devices of [
+    [first!, second!],
+    [second!, first!],
+  ]) {
+    await stepAndEvaluate({ ...config, devices, placement: 'single', compile: 'off' });
+  }
+  const placed = recordPlacement();
+  await stepAndEvaluate({ ...config, compile: 'on' });
+  const ops = placed().filter(({ op }) => !PLUMBING.test(op));
+  return { ops: countOps(ops), missing: missingKernels(ops, config.devices) };
+}
+
+/** The ops that are on the host only because a tower's type of device has no kernel for them. */
+export function missingKernels(ops: readonly PlacedOp[], devices: readonly string[]): string[] {
+  const types = new Set(devices.map((name) => tensorflowName(name).split(':')[0]!));
+  types.delete('CPU');
+  const missing = ops.filter((each) => {
+    const isOnHost = /device:CPU:\d+$/.test(each.device);
+    return isOnHost && [...types].some((type) => !hasKernel(each, type));
+  });
+  return [...new Set(missing.map(({ op }) => op))].sort();
+}
+
+function countOps(ops: readonly PlacedOp[]): Record<string, Record<string, number>> {
+  const counts: Record<string, Record<string, number>> = {};
+  for (const { op, device } of ops) {
+    const name = device.replace(/^.*device:/, '');
+    counts[name] ??= {};
+    counts[name][op] = (counts[name][op] ?? 0) + 1;
+  }
+  return counts;
+}
+
+/** Opens a team with one batch slot of noise while `use` runs. */
+async function withTeam<T>(config: Config, use: (team: Team) => Promise<T>): Promise<T> {
+  const { net, batchSize } = config;
+  const slot = createSlot(batchSize, net.inputSize, net.inputChannels);
+  fillSlot(slot, config);
+  const team = await openTeam(config, [slot]);
+  try {
+    return await use(team);
+  } finally {
+    await team.close();
+  }
+}
+
+function stepOnce(team: Team, { batchSize: count }: Config, step: number) {
+  // The rate is small enough for any net: what the net learns does not matter.
+  const rate = { learningRate: 1e-5, epoch: 1 };
+  return team.ask({ kind: 'step', slot: 0, count, step, ...rate, update: true, keep: false });
+}
+
+/** Fills images with noise in the data's range, and labels with each class in turn. */
+function fillSlot(slot: SharedArrayBuffer, { batchSize, net, data }: Config): void {
+  const { images, labels } = slotViews(slot, batchSize, net.inputSize, net.inputChannels);
+  let state = 1;
+  for (let i = 0; i < images.length; i++) {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) | 0; // Numerical Recipes' generator
+    images[i] = (state >> 24) * data.scale;
+  }
+  for (let i = 0; i < labels.length; i++) labels[i] = i % net.classes;
+}
