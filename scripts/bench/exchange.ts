@@ -10,8 +10,7 @@ import {
   slotBytesFor,
 } from '../../src/exchange/index.js';
 import { currentBinding, useDevice } from '../../src/native/binding/backend.js';
-import { bytesToAlignment } from '../../src/native/c/copy.js';
-import { openLibrary } from '../../src/native/c/load.js';
+import { bytesToAlignment, libc } from '../../src/native/c/copy.js';
 import { DeviceExchange, messageExchanger } from '../../src/tower/exchangers.js';
 import { interleave, median, printTimings, ratios, save } from './report.js';
 
@@ -24,7 +23,6 @@ const PLACE = { site: 'conv3', direction: 'forward' } as const;
  */
 export async function benchExchange(rounds: number, name?: string): Promise<void> {
   useDevice('CPU:0');
-  const { libc } = openLibrary();
   const results = [];
   const nothing = tf.keep(tf.scalar(0));
   for (const bytes of SIZES) {

@@ -31,29 +31,16 @@ export interface TensorMetadata {
   dtype: number;
 }
 
+/** tfjs-node's names of constants: `TF_FLOAT`, `TF_ATTR_INT`, … */
+const CONSTANTS = Object.fromEntries([
+  ...Object.entries(DataType).map(([name, value]) => [`TF_${name}`, value]),
+  ...Object.entries(AttrType).map(([name, value]) => [`TF_ATTR_${name}`, value]),
+]);
+
 /** tfjs-node's `TFJSBinding`, pinned to one device. Not to be shared between threads; a tensor's id is this binding's. */
 export class PinnedBinding {
-  readonly TF_FLOAT = DataType.FLOAT;
-  readonly TF_INT32 = DataType.INT32;
-  readonly TF_INT64 = DataType.INT64;
-  readonly TF_BOOL = DataType.BOOL;
-  readonly TF_COMPLEX64 = DataType.COMPLEX64;
-  readonly TF_STRING = DataType.STRING;
-  readonly TF_RESOURCE = DataType.RESOURCE;
-  readonly TF_UINT8 = DataType.UINT8;
-  readonly TF_ATTR_STRING = AttrType.STRING;
-  readonly TF_ATTR_INT = AttrType.INT;
-  readonly TF_ATTR_FLOAT = AttrType.FLOAT;
-  readonly TF_ATTR_BOOL = AttrType.BOOL;
-  readonly TF_ATTR_TYPE = AttrType.TYPE;
-  readonly TF_ATTR_SHAPE = AttrType.SHAPE;
-  readonly TF_ATTR_RESOURCE = AttrType.RESOURCE;
-  readonly TF_Version: string;
   /** TensorFlow's version. */
   readonly version: string;
-  // These two are classes in the interface; tfjs-node uses them only as types.
-  readonly TensorMetadata = Object;
-  readonly TFEOpAttr = Object;
 
   readonly #context: Context;
   /** The device that it is pinned to. */
@@ -77,7 +64,7 @@ export class PinnedBinding {
     this.target = findDevice(context, device);
     this.host = findDevice(context, 'CPU:0').fullName;
     this.version = context.library.c.TF_Version();
-    this.TF_Version = this.version;
+    Object.assign(this, CONSTANTS, { TF_Version: this.version });
   }
 
   /** The pinned device's full name. */
@@ -123,7 +110,7 @@ export class PinnedBinding {
       throw new NativeError(`Cannot make a tensor of shape [${shape}]: ${reason}`, INVALID_ARGUMENT);
     }
     const tensor = allocateTensor(library, dtype, shape, bytes);
-    copyIn(library, library.c.TF_TensorData(tensor), typed);
+    copyIn(library.c.TF_TensorData(tensor), typed);
     return handleOf(this.#context, tensor, shape);
   }
 
@@ -147,7 +134,7 @@ export class PinnedBinding {
       const { shape, dtype } = this.describe(id);
       if (dtype === DataType.STRING) return readStrings(library, data, volume(shape));
       const copy = newValues(dtype, bytes);
-      copyOut(library, copy, data);
+      copyOut(copy, data);
       return copy;
     });
   }
@@ -175,7 +162,7 @@ export class PinnedBinding {
         const reason = `it has ${bytes} bytes, and there is room for ${target.length}`;
         throw new NativeError(`Cannot copy a tensor: ${reason}`, INVALID_ARGUMENT);
       }
-      copyOut(this.#context.library, target, data);
+      copyOut(target, data);
     });
   }
 

@@ -1,27 +1,27 @@
 /**
- * The process's one TensorFlow context. TensorFlow refuses two device maps in one process, and only within one context
- * can one thread hand a tensor on a device to another; so the first thread that needs it makes it, and all others
- * attach to it by its address.
+ * The process's only TensorFlow context. TensorFlow refuses two sets of devices in one process, and threads can only pass
+ * tensors to each other within one context. So the first thread makes it, and all others attach to its address.
  */
 import { NativeError } from '../../errors.js';
 import { coreLimit } from '../../limits.js';
+import { libc } from './copy.js';
 import { type Library, openLibrary } from './load.js';
 import { oneAtATime } from './process-wide.js';
 import { bytesField, varintField } from './protobuf.js';
 import type { Pointer } from './signatures.js';
 import { check, NOT_FOUND } from './status.js';
 
-/** How the context is made. Only the call that makes it is heard: see {@link openContext}. */
+/** How to make the context. Only the first call in the process has an effect: see {@link openContext}. */
 export interface ContextOptions {
-  /** Logical CPU devices, `CPU:0` … `CPU:n-1`; they share one pool of threads. Default 2. */
+  /** Number of logical CPU devices, `CPU:0` … `CPU:n-1`, which share one pool of threads. Default 2. */
   cpus?: number;
-  /** Threads that one op may use; 0 is one a core. `TF_NUM_INTRAOP_THREADS` goes before it. */
+  /** Threads that one op may use; 0 is one for each core. `TF_NUM_INTRAOP_THREADS` overrides it. */
   intraOpThreads?: number;
-  /** Threads that ops run in; 0 is one a core. `TF_NUM_INTEROP_THREADS` goes before it. */
+  /** Threads in which ops run; 0 is one for each core. `TF_NUM_INTEROP_THREADS` overrides it. */
   interOpThreads?: number;
-  /** Splits a GPU into logical ones with so many MiB each, which TensorFlow numbers in its place among the others. */
+  /** Splits a GPU into logical devices with this many MiB each, which TensorFlow numbers in its place. */
   virtualGpuMiB?: readonly number[];
-  /** Which GPU that is, by its number before the split. Default 0. */
+  /** The number of that GPU before the split. Default 0. */
   virtualGpuCard?: number;
 }
 
@@ -30,20 +30,20 @@ export type Memory = 'host' | 'gpu' | 'remote';
 
 /** A device as TensorFlow reports it. */
 export interface Device {
-  /** `CPU:0`; of another process's device the full name, for two processes may each have a `GPU:0`. */
+  /** `CPU:0`; for another process's device the full name, because two processes may each have a `GPU:0`. */
   name: string;
   /** TensorFlow's full name, `/job:localhost/replica:0/task:0/device:CPU:0`. */
   fullName: string;
-  /** TensorFlow's type, `CPU` or `GPU`: which kernels it has. */
+  /** TensorFlow's type, `CPU` or `GPU`, which decides which kernels there are. */
   type: string;
   memory: Memory;
-  /** What TensorFlow may use on it, in bytes. */
+  /** Bytes that TensorFlow may use on it. */
   memoryBytes: number;
 }
 
 const PLACEMENT_SILENT = 2; // TFE_DEVICE_PLACEMENT_SILENT: an input on another device is copied to the op's
 
-/** A context and the functions of its library, for the thread that asked. */
+/** The context, as one thread uses it. */
 export interface Context {
   library: Library;
   address: Pointer;
@@ -54,10 +54,10 @@ export interface Context {
 let current: Context | undefined;
 
 /**
- * The process's context: made by the first call in the process, attached to by every later one, from any thread.
- * It lives until the process ends. Its address is with what all threads share: see `process-wide.ts`.
- * @throws SetupError without a library; NativeError when TensorFlow cannot make a context, or another thread does not get
- * done with making it.
+ * The process's context. The first call in the process makes it; every later call, in any thread, attaches to it. It lives
+ * until the process ends.
+ * @throws SetupError without a library; NativeError if TensorFlow cannot make a context, or another thread does not finish
+ * making it.
  */
 export function openContext(options: ContextOptions = {}): Context {
   if (current) return current;
@@ -68,14 +68,15 @@ export function openContext(options: ContextOptions = {}): Context {
       if (words.context === 0n) words.context = newContext(library, status, options);
       return words.context;
     });
-    return attach(library, status, address);
+    current = { library, address, status, devices: readDevices(library, status, address) };
+    return current;
   } catch (error) {
     library.c.TF_DeleteStatus(status);
     throw error;
   }
 }
 
-/** Every device that the process's context has, in TensorFlow's order. Makes the context when there is none. */
+/** Every device of the process's context, in TensorFlow's order. Makes the context if there is none. */
 export function listDevices(options: ContextOptions = {}): readonly Device[] {
   return openContext(options).devices;
 }
@@ -83,26 +84,21 @@ export function listDevices(options: ContextOptions = {}): readonly Device[] {
 /**
  * The device of that name.
  * @param name `GPU:1`, `/device:GPU:1` or TensorFlow's full name, in any case.
- * @throws NativeError (NOT_FOUND) that lists the devices there are.
+ * @throws NativeError (NOT_FOUND) that lists the existing devices.
  */
 export function findDevice(context: Context, name: string): Device {
   const short = shortName(name);
   const device = context.devices.find((each) => each.name === short);
   if (device) return device;
   const have = context.devices.map((each) => each.name).join(', ');
-  const hint = short.startsWith('GPU') ? '; `alexnet-split doctor` tells why it has not this one' : '';
+  const hint = short.startsWith('GPU') ? '; `alexnet-split doctor` says why this one is missing' : '';
   throw new NativeError(
     `Cannot use the device ${name}: TensorFlow has ${have} here; choose among these${hint}`,
     NOT_FOUND,
   );
 }
 
-function attach(library: Library, status: Pointer, address: Pointer): Context {
-  current = { library, address, status, devices: readDevices(library, status, address) };
-  return current;
-}
-
-function newContext({ c, libc }: Library, status: Pointer, options: ContextOptions): Pointer {
+function newContext({ c }: Library, status: Pointer, options: ContextOptions): Pointer {
   const config = encodeConfig({ ...options, ...threadsOf(options, (name) => Boolean(libc.getenv(name))) });
   const contextOptions = c.TFE_NewContextOptions();
   try {
@@ -118,8 +114,8 @@ function newContext({ c, libc }: Library, status: Pointer, options: ContextOptio
 }
 
 /**
- * With 0 TensorFlow takes a thread for each core of the machine, also where a quota leaves this process fewer: then it is
- * told how many. It looks at its variables only where the configuration has no number.
+ * The numbers of threads to configure. With 0, TensorFlow would use all cores of the machine, even if a quota leaves this
+ * process fewer, so the limit takes its place. TensorFlow reads its variables only if the configuration has no number.
  */
 export function threadsOf(
   { intraOpThreads = 0, interOpThreads = 0 }: ContextOptions,
@@ -135,15 +131,15 @@ export function threadsOf(
 function readDevices({ c }: Library, status: Pointer, context: Pointer): Device[] {
   const list = c.TFE_ContextListDevices(context, status);
   check(c, status, 'list the devices');
-  const told = <T>(value: T): T => {
+  const checked = <T>(value: T): T => {
     check(c, status, 'ask for a device');
     return value;
   };
   try {
     return Array.from({ length: c.TF_DeviceListCount(list) }, (_, i) => {
-      const fullName = told(c.TF_DeviceListName(list, i, status));
-      const type = told(c.TF_DeviceListType(list, i, status));
-      const memoryBytes = Number(told(c.TF_DeviceListMemoryBytes(list, i, status)));
+      const fullName = checked(c.TF_DeviceListName(list, i, status));
+      const type = checked(c.TF_DeviceListType(list, i, status));
+      const memoryBytes = Number(checked(c.TF_DeviceListMemoryBytes(list, i, status)));
       return { name: shortName(fullName), fullName, type, memory: memoryOf(fullName, type), memoryBytes };
     });
   } finally {
@@ -152,7 +148,7 @@ function readDevices({ c }: Library, status: Pointer, context: Pointer): Device[
 }
 
 /**
- * `CPU:0` of any of the spellings of a device of this process. Of another process's the job and the task stay:
+ * `CPU:0` for any spelling of a device of this process. For another process's device the job and the task stay:
  * `/job:tower/replica:0/task:1/device:GPU:0`.
  */
 export function shortName(name: string): string {
@@ -169,9 +165,9 @@ function memoryOf(fullName: string, type: string): Memory {
 }
 
 /**
- * A `ConfigProto` (`tensorflow/core/protobuf/config.proto`) in protobuf's wire format: `device_count` (1),
- * `intra_op_parallelism_threads` (2), `inter_op_parallelism_threads` (5), `gpu_options` (6) with `allow_growth` (4) and
- * `experimental` (9) . `virtual_devices` (1) . `memory_limit_mb` (1): one a GPU, and an empty one leaves it whole.
+ * A `ConfigProto` (`tensorflow/core/protobuf/config.proto`): `device_count` (1), `intra_op_parallelism_threads` (2),
+ * `inter_op_parallelism_threads` (5), `gpu_options` (6) with `allow_growth` (4) and `experimental` (9) . `virtual_devices`
+ * (1) . `memory_limit_mb` (1): one for each GPU; an empty one leaves the GPU whole.
  */
 export function encodeConfig(options: ContextOptions): Uint8Array {
   const { cpus = 2, intraOpThreads = 0, interOpThreads = 0, virtualGpuMiB, virtualGpuCard = 0 } = options;

@@ -1,28 +1,37 @@
-/**
- * Bytes into C's memory and out of it, by the C library. A JavaScript view of C's memory would count as JavaScript's own
- * while it lasts: some tens of megabytes of such views have the whole heap collected, and that takes longer than copying.
- */
+/** Functions of the C library, and copies into C's memory and out of it. */
+import { bind, loadKoffi, type Pointer } from '../install/koffi.js';
 
-import { loadKoffi } from '../install/koffi.js';
-import type { Library } from './load.js';
-import type { Pointer } from './signatures.js';
+export const libc = bind([
+  'void *calloc(size_t count, size_t bytes)',
+  'void free(void *address)',
+  'void *memcpy(_Out_ void *to, const void *from, size_t bytes)',
+  'void *strdup(const char *text)',
+  'void *fopen(const char *path, const char *mode)',
+  'const char *getenv(const char *name)',
+  'int setenv(const char *name, const char *value, int overwrite)',
+  'int unsetenv(const char *name)',
+  'int usleep(uint32_t microseconds)',
+]);
 
-const koffi = loadKoffi();
-
-/** TensorFlow takes memory as it is where it begins at a multiple of so many bytes: Eigen's alignment. */
+/** TensorFlow uses memory without a copy if it begins at a multiple of this many bytes: Eigen's alignment. */
 export const ALIGNMENT = 64;
 
+/*
+ * Both use memcpy, because JavaScript views of C's memory would count as JavaScript's own memory: some tens of megabytes of
+ * them trigger a garbage collection of the whole heap, which takes longer than copying.
+ */
+
 /** Copies `values`, which may be shared memory, to `address`. */
-export function copyIn({ libc }: Library, address: Pointer, values: ArrayBufferView): void {
+export function copyIn(address: Pointer, values: ArrayBufferView): void {
   if (values.byteLength > 0) libc.memcpy(address, values, values.byteLength);
 }
 
-/** Copies as many bytes as `target` has, which may be shared memory, from `address`. */
-export function copyOut({ libc }: Library, target: ArrayBufferView, address: Pointer): void {
+/** Fills `target`, which may be shared memory, from `address`. */
+export function copyOut(target: ArrayBufferView, address: Pointer): void {
   if (target.byteLength > 0) libc.memcpy(target, address, target.byteLength);
 }
 
-/** Bytes from the beginning of some memory to where it is aligned; below {@link ALIGNMENT}. */
+/** Bytes from the beginning of the memory to its first aligned address; less than {@link ALIGNMENT}. */
 export function bytesToAlignment(memory: SharedArrayBuffer): number {
-  return Number(-koffi.address(new Uint8Array(memory)) & BigInt(ALIGNMENT - 1));
+  return Number(-loadKoffi().address(new Uint8Array(memory)) & BigInt(ALIGNMENT - 1));
 }

@@ -1,4 +1,4 @@
-/** Asks CUDA itself: its driver, and the libraries that TensorFlow opens. Nothing here needs TensorFlow. */
+/** Asks CUDA's driver, and tries the libraries that TensorFlow opens. Nothing here needs TensorFlow. */
 import { type DriverAnswer, type GpuFacts, type LibraryState, mustCompile } from '../install/gpu-support.js';
 import { bind, loadKoffi, type NativeLibrary } from '../install/koffi.js';
 import { fetchedBuild, findLibrary } from '../install/library.js';
@@ -7,7 +7,7 @@ import type { Card } from '../install/nvidia-smi.js';
 
 const koffi = loadKoffi();
 
-/** What TensorFlow 2.21 opens before it makes a GPU (`TryDlopenCUDALibraries`); without one of them it has none. */
+/** TensorFlow 2.21 has no GPU if it cannot open all of these (`TryDlopenCUDALibraries`). */
 const OPENED_BY_TENSORFLOW = [
   'libcudart.so.12',
   'libcublas.so.12',
@@ -26,7 +26,7 @@ const RTLD_LAZY = 1;
 const DRIVER = [
   'int cuDriverGetVersion(_Out_ void *version)',
   'int cuInit(uint32_t flags)',
-  'int cuGetErrorName(int error, _Out_ const char **name)',
+  'int cuGetErrorName(int error, _Out_ void *name)',
   'int cuDeviceGetCount(_Out_ void *count)',
   'int cuDeviceGetAttribute(_Out_ void *value, int attribute, int device)',
   'int cuDeviceGetName(_Out_ void *name, int bytes, int device)',
@@ -36,7 +36,7 @@ const CAPABILITY_MAJOR = 75;
 const CAPABILITY_MINOR = 76;
 const NAME_BYTES = 128;
 
-/** Whatever stands in the way, as an answer. */
+/** The driver's answer. It never throws: what went wrong is part of the answer. */
 export function askDriver(): DriverAnswer {
   let driver: NativeLibrary;
   try {
@@ -53,9 +53,9 @@ export function askDriver(): DriverAnswer {
   const cuda = version > 0 ? { cuda: `${Math.floor(version / 1000)}.${Math.floor((version % 1000) / 10)}` } : {};
   const code = cu.cuInit(0);
   if (code !== 0) {
-    const name: [string | null] = [null];
-    const isKnown = cu.cuGetErrorName(code, name) === 0;
-    return { ...cuda, refusal: { code, name: (isKnown && name[0]) || 'unknown' }, cards: [] };
+    const address = new BigUint64Array(1);
+    const name = cu.cuGetErrorName(code, address) === 0 ? koffi.decode(address[0]!, 'char', -1) : 'unknown';
+    return { ...cuda, refusal: { code, name }, cards: [] };
   }
   const count = number(cu.cuDeviceGetCount);
   const cards = Array.from({ length: count }, (_, i): Card => {
@@ -69,7 +69,7 @@ export function askDriver(): DriverAnswer {
   return { ...cuda, cards };
 }
 
-/** Whether TensorFlow would have a GPU of this process's: CUDA's driver begins, and has a card for it. */
+/** Whether TensorFlow could have a GPU in this process: CUDA's driver starts, and has a card. */
 export function hasUsableDriver(root = '/'): boolean {
   return hasNvidiaDevice(root) && askDriver().cards.length > 0;
 }
@@ -87,15 +87,15 @@ export function compiledAtFirstUse(root = '/'): string | undefined {
   return compiling || undefined;
 }
 
-/** Whether each library that TensorFlow opens can be opened; after TensorFlow was loaded, as TensorFlow would find it. */
+/** Whether each library that TensorFlow opens can be opened. Once TensorFlow is loaded, it finds the same ones. */
 export function openableLibraries(): LibraryState[] {
   const { dlopen, dlerror } = bind(DYNAMIC_LOADING);
   return OPENED_BY_TENSORFLOW.map((name) =>
-    dlopen(name, RTLD_LAZY) ? { name } : { name, error: reasonOf(new Error(dlerror())) },
+    dlopen(name, RTLD_LAZY) ? { name } : { name, error: reasonOf(dlerror()) },
   );
 }
 
-/** cuDNN's version as its own function tells, 91002 for 9.10.2; nothing where there is none. */
+/** cuDNN's version as its own function gives it, 91002 for 9.10.2; undefined without cuDNN. */
 export function cudnnVersion(): number | undefined {
   try {
     return Number(bind(['size_t cudnnGetVersion()'], [koffi.load('libcudnn.so.9')]).cudnnGetVersion());
@@ -105,10 +105,10 @@ export function cudnnVersion(): number | undefined {
 }
 
 /**
- * All that is known of the machine's cards; nothing where there is none, or `CUDA_VISIBLE_DEVICES` hides them all on
- * purpose. To be asked when TensorFlow has been loaded.
+ * All facts about the machine's cards; undefined if there is none, or `CUDA_VISIBLE_DEVICES` hides them all on purpose. To
+ * be called after TensorFlow was loaded.
  * @param gpus how many GPUs TensorFlow has.
- * @param thorough asks nvidia-smi, which takes a second, also where there is one.
+ * @param thorough also runs nvidia-smi, which takes a second, if TensorFlow has a GPU.
  * @param root where the system's files are, for tests.
  */
 export function examineGpus(gpus: number, thorough = false, root = '/'): GpuFacts | undefined {
@@ -127,7 +127,7 @@ export function examineGpus(gpus: number, thorough = false, root = '/'): GpuFact
   };
 }
 
-/** One line of what the loader says. */
+/** The first line of the loader's message. */
 function reasonOf(error: unknown): string {
   const [line = ''] = (error instanceof Error ? error.message : String(error)).split('\n');
   return line.replace(/^Failed to load shared library: /, '');

@@ -151,12 +151,11 @@ export function stringTensor(
 }
 
 /** Copies of `count` strings from `data`, which stays TensorFlow's. */
-export function readStrings(library: Library, data: Pointer, count: number): Uint8Array[] {
-  const { c } = library;
+export function readStrings({ c }: Library, data: Pointer, count: number): Uint8Array[] {
   return Array.from({ length: count }, (_, i) => {
     const element = data + BigInt(i * TSTRING_BYTES);
     const copy = new Uint8Array(c.TF_StringGetSize(element));
-    copyOut(library, copy, c.TF_StringGetDataPointer(element));
+    copyOut(copy, c.TF_StringGetDataPointer(element));
     return copy;
   });
 }

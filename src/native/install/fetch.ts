@@ -1,16 +1,17 @@
 /** Fetches the TensorFlow library: pip (`pip.ts`) downloads pinned wheels, and their shared libraries go to the cache. */
-import { mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { isNoexec } from '../../addon.js';
 import { END_SIGNALS, type EndSignal, isIgnored, signalExitCode } from '../../end-signals.js';
 import { SetupError } from '../../errors.js';
 import { printable } from '../../printable.js';
+import { describeHolder, holderIn, lockFile } from './file-lock.js';
 import { cacheFolder, type FoundLibrary, fetchedBuild, findLibrary } from './library.js';
 import { hasNvidiaDevice } from './nvidia.js';
 import { download, INSTEAD } from './pip.js';
 import { type Build, buildFor, isKept, TENSORFLOW_VERSION, type Wheel } from './wheels.js';
-import { openWorkFolder, type WorkFolder } from './work-folder.js';
 
 export interface EnsureOptions {
   /** Takes a line that says what is done; by default lines go to stderr. */
@@ -38,70 +39,55 @@ export async function ensureLibrary(options: EnsureOptions = {}): Promise<FoundL
   refuseOldLibC();
   const cache = cacheFolder();
   try {
-    return await fetchInto(cache, build, nvidiaDevice, find, say);
+    const work = await openWorkFolder(cache, build.folder, say);
+    const pip = new AbortController();
+    const removeHandlers = onEndSignal(() => {
+      pip.abort();
+      work.close();
+    });
+    try {
+      const fetchedByAnother = find();
+      if (fetchedByAnother) return fetchedByAnother;
+      refuseNoexec(cache, work.path);
+      await refuseFullDisk(cache, build);
+      if (nvidiaDevice && build.flavour === 'cpu') {
+        say(`TensorFlow has no GPU build for ${process.platform} ${process.arch}: fetching the CPU build`);
+      }
+      for (const wheel of build.wheels) {
+        say(`fetching ${wheel.project} ${wheel.version} (${wheel.megabytes} MB) with pip`);
+        await fetchWheel(wheel, build, work, pip.signal);
+      }
+      moveIntoPlace(join(work.path, WHOLE), join(cache, build.folder), work.path, () => find() !== undefined);
+      const fetched = find();
+      if (!fetched) {
+        throw new SetupError(`Cannot use the fetched wheels: there is no TensorFlow library in them; ${INSTEAD}`);
+      }
+      say(`TensorFlow ${TENSORFLOW_VERSION} (${build.flavour}) is in ${join(cache, build.folder)}`);
+      return fetched;
+    } finally {
+      removeHandlers();
+      work.close();
+    }
   } catch (error) {
     throw withReason(error, cache);
   }
 }
 
-async function fetchInto(
-  cache: string,
-  build: Build,
-  nvidiaDevice: boolean,
-  find: () => FoundLibrary | undefined,
-  say: (line: string) => void,
-): Promise<FoundLibrary> {
-  const work = await openWorkFolder(cache, build.folder, say);
-  const pip = new AbortController();
-  const removeHandlers = onEndSignal(() => {
-    pip.abort();
-    work.close();
-  });
-  try {
-    const fetchedByAnother = find();
-    if (fetchedByAnother) return fetchedByAnother;
-    refuseNoexec(cache, work.path);
-    await refuseFullDisk(cache, build);
-    if (nvidiaDevice && build.flavour === 'cpu') {
-      say(`TensorFlow has no GPU build for ${process.platform} ${process.arch}: fetching the CPU build`);
-    }
-    const whole = join(work.path, 'whole');
-    for (const wheel of build.wheels) await fetchWheel(wheel, build, work, whole, pip.signal, say);
-    moveIntoPlace(whole, join(cache, build.folder), work.path, () => find() !== undefined);
-    const found = find();
-    if (!found)
-      throw new SetupError(`Cannot use the fetched wheels: there is no TensorFlow library in them; ${INSTEAD}`);
-    say(`TensorFlow ${TENSORFLOW_VERSION} (${build.flavour}) is in ${join(cache, build.folder)}`);
-    return found;
-  } finally {
-    removeHandlers();
-    work.close();
-  }
-}
+/** The folder in the work folder for what is kept of all wheels. */
+const WHOLE = 'whole';
 
-async function fetchWheel(
-  wheel: Wheel,
-  build: Build,
-  work: WorkFolder,
-  whole: string,
-  signal: AbortSignal,
-  say: (line: string) => void,
-): Promise<void> {
-  say(`fetching ${wheel.project} ${wheel.version} (${wheel.megabytes} MB) with pip`);
+async function fetchWheel(wheel: Wheel, build: Build, work: WorkFolder, signal: AbortSignal): Promise<void> {
   const folder = join(work.path, wheel.project);
   mkdirSync(join(folder, 'tmp'), { recursive: true });
   await download(wheel, build, folder, signal, work.lock);
   const name = readdirSync(folder).find((each) => each.endsWith('.whl'));
   if (!name) throw new SetupError(`Cannot fetch ${wheel.project} ${wheel.version}: pip left no wheel; ${INSTEAD}`);
   const { unpack } = await import('./unpack.js');
-  let paths: string[];
-  try {
-    paths = await unpack(join(folder, name), whole, isKept);
-  } catch (error) {
+  const paths = await unpack(join(folder, name), join(work.path, WHOLE), isKept).catch((error) => {
     const { code, message } = error as NodeJS.ErrnoException;
     if (code && code in DISK_REASONS) throw error;
     throw new SetupError(`Cannot unpack ${name}: ${message}; try again, or ${INSTEAD}`, { cause: error });
-  }
+  });
   if (paths.length === 0) throw new SetupError(`Cannot use ${name}: there is no library in it; ${INSTEAD}`);
   rmSync(folder, { recursive: true });
 }
@@ -190,4 +176,60 @@ function withReason(error: unknown, cache: string): unknown {
     `Cannot write to the cache folder ${cache}: ${reason}; set ALEXNET_SPLIT_CACHE to a folder with free space that you may write to, or ${INSTEAD}`,
     { cause: error },
   );
+}
+
+/**
+ * A temporary folder in the cache, which a rename later moves into place. Its owner holds a file lock, so only one process
+ * at a time fetches a library, and the next one removes what a killed process left.
+ */
+interface WorkFolder {
+  path: string;
+  /** The lock's descriptor, for programs that write into the folder; undefined without a lock. */
+  lock: number | undefined;
+  /** Removes the folder and releases the lock. */
+  close(): void;
+}
+
+const POLL_MS = 200;
+
+/**
+ * Makes a work folder for `name` in the cache, and the cache itself. Waits while another process has one for that name.
+ * @param say takes a line that says which process is waited for, or that the cache cannot be locked.
+ * @throws Error of the disk.
+ */
+async function openWorkFolder(cache: string, name: string, say: (line: string) => void): Promise<WorkFolder> {
+  mkdirSync(cache, { recursive: true });
+  const file = join(cache, `.${name}.lock`);
+  let lock = lockFile(file);
+  if (!lock) say(`waiting for ${describeHolder(holderIn(file))}, which fetches TensorFlow`);
+  for (; !lock; lock = lockFile(file)) await sleep(POLL_MS);
+  const { reason, descriptor, release } = lock;
+  const prefix = `.partial~${name}~`;
+  if (reason !== undefined)
+    say(
+      `${cache} cannot be locked: ${reason}; make sure that no other process fetches TensorFlow into it in the meantime`,
+    );
+  else for (const left of readdirSync(cache).filter((each) => each.startsWith(prefix))) remove(join(cache, left));
+  try {
+    const path = mkdtempSync(join(cache, prefix));
+    return {
+      path,
+      lock: descriptor,
+      close: () => {
+        remove(path);
+        release();
+      },
+    };
+  } catch (error) {
+    release();
+    throw error;
+  }
+}
+
+function remove(path: string): void {
+  try {
+    rmSync(path, { recursive: true, force: true, maxRetries: 3 });
+  } catch {
+    // A program that was just killed was still writing there: the next process removes the rest.
+  }
 }

@@ -1,4 +1,4 @@
-/** koffi, which calls C functions. It is loaded at the first call, for most commands need none. */
+/** Calls C functions with koffi, which is loaded at the first call, because most commands need none. */
 import { createRequire } from 'node:module';
 import { explainLoadFailure } from '../../addon.js';
 import { SetupError } from '../../errors.js';
@@ -15,9 +15,9 @@ export interface GraphOutput {
   index: number;
 }
 
-/** The C types that prototypes may use, as TypeScript has them. Koffi does not check what a typed array has. */
+/** The TypeScript types of the C types that prototypes may use. koffi does not check the element type of an array. */
 interface CTypes {
-  // biome-ignore lint/suspicious/noConfusingVoidType: a result alone has it
+  // biome-ignore lint/suspicious/noConfusingVoidType: only results have it
   void: void;
   bool: boolean;
   int: number;
@@ -31,7 +31,6 @@ interface CTypes {
   'const void *': Pointer | ArrayBufferView | null;
   '_Out_ void *': Pointer | ArrayBufferView;
   'const char *': string;
-  '_Out_ const char **': [string | null];
   'const uint8_t *': Uint8Array;
   'int *': Int32Array;
   'const int *': Int32Array;
@@ -44,14 +43,12 @@ interface CTypes {
 
 type CType<Type extends string> = Type extends keyof CTypes ? CTypes[Type] : `${Type} is not in CTypes`;
 
-/** The type of `const void *bytes`: all but the name. */
-type TypeIn<Declaration extends string> = Declaration extends `${infer Type} **${string}`
-  ? CType<`${Type} **`>
-  : Declaration extends `${infer Type} *${string}`
-    ? CType<`${Type} *`>
-    : Declaration extends `${infer Type} ${string}`
-      ? CType<Type>
-      : never;
+/** The type in a declaration such as `const void *bytes`: all except the name. */
+type TypeIn<Declaration extends string> = Declaration extends `${infer Type} *${string}`
+  ? CType<`${Type} *`>
+  : Declaration extends `${infer Type} ${string}`
+    ? CType<Type>
+    : never;
 
 type TypesIn<Declarations extends string> = Declarations extends ''
   ? []
@@ -74,7 +71,7 @@ export type CFunctions<Prototypes extends string> = {
 
 let loaded: Koffi | undefined;
 
-/** @throws SetupError that says what to do, when its binary is not installed or the system does not run it. */
+/** @throws SetupError that says what to do, if koffi's binary is not installed or the system does not run it. */
 export function loadKoffi(): Koffi {
   try {
     loaded ??= createRequire(import.meta.url)('koffi') as Koffi;
@@ -88,8 +85,8 @@ export function loadKoffi(): Koffi {
 
 /**
  * Binds C functions for this thread.
- * @param prototypes as in C headers, with types that {@link CTypes} has.
- * @param libraries where to look for them, in this order; by default in all that the process has loaded.
+ * @param prototypes as in C headers, with the types in {@link CTypes}.
+ * @param libraries to search in this order; by default all that the process has loaded.
  * @returns the functions by name, without those that no library has.
  */
 export function bind<const Prototype extends string>(

@@ -26,48 +26,45 @@ export const WSL_FOLDER = 'usr/lib/wsl/lib';
 export const SMI_ABSENT = 'it is not installed';
 /** It wakes sleeping cards, which takes seconds. */
 const SMI_TIMEOUT_MS = 30_000;
-/** Drivers before 510 do not know this field, and refuse the whole query. */
-const CAPABILITY = 'compute_cap';
+/** Drivers before 510 do not know the last field, and refuse the whole query. */
+const FIELDS = ['index', 'name', 'driver_version', 'memory.total', 'memory.free', 'compute_cap'];
+const FORMAT = '--format=csv,noheader,nounits';
 
-type Answer = { rows: Record<string, string>[] } | { complaint: string };
+type Answer = { cards: DriverCard[] } | { complaint: string };
 
 /**
- * nvidia-smi's answer: a row for each card, by field, with the compute capability if the driver knows it. Without an answer
- * what it says instead.
+ * The cards that nvidia-smi lists; if it fails, what it says instead.
  * @param root where the system's files are, for tests.
  * @param which only this card, by its number or its UUID.
  */
-export function querySmi(
-  fields: readonly string[],
-  { root = '/', which }: { root?: string; which?: string | undefined } = {},
-): Answer {
-  const answer = query(root, [...fields, CAPABILITY], which);
-  return 'complaint' in answer ? query(root, fields, which) : answer;
+export function querySmi({ root = '/', which }: { root?: string; which?: string | undefined } = {}): Answer {
+  const answer = query(root, FIELDS, which);
+  return 'complaint' in answer ? query(root, FIELDS.slice(0, -1), which) : answer;
 }
 
 function query(root: string, fields: readonly string[], which?: string): Answer {
-  const args = [...queryArgs(fields), ...(which === undefined ? [] : [`--id=${which}`])];
+  const args = [`--query-gpu=${fields}`, FORMAT, ...(which === undefined ? [] : [`--id=${which}`])];
   for (const command of ['nvidia-smi', join(root, WSL_FOLDER, 'nvidia-smi')]) {
     const { error, status, stdout, stderr } = runSmi(command, args);
     const { code } = (error ?? {}) as NodeJS.ErrnoException;
     if (code === 'ENOENT') continue;
     if (code === 'ETIMEDOUT') return { complaint: `no answer within ${SMI_TIMEOUT_MS / 1000} s` };
     const [lines, errors] = [stdout, stderr].map((text) => text.split('\n').filter((line) => line.trim() !== ''));
-    if (status !== 0) {
-      return { complaint: [...lines!, ...errors!][0]?.trim() ?? `ended with ${status ?? error?.message}` };
-    }
-    // A card's name has no comma.
-    const rows = lines!.map((line) => {
-      const values = line.split(',').map((value) => value.trim());
-      return Object.fromEntries(fields.map((field, i) => [field, values[i] ?? '']));
-    });
-    return { rows };
+    if (status === 0) return { cards: lines!.map(cardOf) };
+    return { complaint: [...lines!, ...errors!][0]?.trim() ?? `ended with ${status ?? error?.message}` };
   }
   return { complaint: SMI_ABSENT };
 }
 
-function queryArgs(fields: readonly string[]): string[] {
-  return [`--query-gpu=${fields}`, '--format=csv,noheader,nounits'];
+/** The card of a line with the {@link FIELDS}; a card's name has no comma. */
+function cardOf(line: string): DriverCard {
+  const [index, name, driver = '', total, free = '', capability = ''] = line.split(',').map((value) => value.trim());
+  return {
+    ...{ index: Number(index), name: name || 'NVIDIA device', driver },
+    ...(/^\d+\.\d+$/.test(capability) && { computeCapability: capability }),
+    ...(Number(total) > 0 && { memoryMiB: Number(total) }),
+    ...(/^\d+$/.test(free) && { freeMiB: Number(free) }),
+  };
 }
 
 /** Runs nvidia-smi with a time limit; once more if this process was suspended while the time passed. */
@@ -79,29 +76,10 @@ function runSmi(command: string, args: readonly string[]) {
   return isLate && performance.now() - started > 2 * SMI_TIMEOUT_MS ? run() : ended;
 }
 
-/** The card of a row of {@link querySmi}. */
-export function cardOf({ name, [CAPABILITY]: capability = '', 'memory.total': memory }: Record<string, string>): Card {
-  return {
-    name: name || 'NVIDIA device',
-    ...(/^\d+\.\d+$/.test(capability) && { computeCapability: capability }),
-    ...(Number(memory) > 0 && { memoryMiB: Number(memory) }),
-  };
-}
-
-/**
- * Every card of the driver; undefined if there is no `nvidia-smi`, or it fails.
- * @param which only this card, by its number or its UUID.
- */
+/** Every card of the driver; undefined if there is no `nvidia-smi`, or it fails. @param which only this card. */
 export function listCards(which?: string): DriverCard[] | undefined {
-  const found = querySmi(['index', 'name', 'driver_version', 'memory.total', 'memory.free'], { which });
-  if ('complaint' in found) return undefined;
-  return found.rows.map((row) => {
-    const free = row['memory.free'];
-    return {
-      ...{ index: Number(row.index), driver: row.driver_version ?? '', ...cardOf(row) },
-      ...(/^\d+$/.test(free ?? '') && { freeMiB: Number(free) }),
-    };
-  });
+  const answer = querySmi({ which });
+  return 'cards' in answer ? answer.cards : undefined;
 }
 
 /** How the cards are connected, as `nvidia-smi topo` draws it: by NVLink, by a bridge, or by the processor. */
@@ -125,7 +103,7 @@ const FIRST_SAMPLE_TIMEOUT_MS = 10_000;
  * function is called. Undefined without `nvidia-smi`, or if it gives no sample within ten seconds.
  */
 export async function monitorMemory(): Promise<(() => MemoryPeak[]) | undefined> {
-  const args = [...queryArgs(['index', 'memory.total', 'memory.free']), `--loop-ms=${SAMPLE_MS}`];
+  const args = ['--query-gpu=index,memory.total,memory.free', FORMAT, `--loop-ms=${SAMPLE_MS}`];
   const smi = spawn('nvidia-smi', args, { stdio: ['ignore', 'pipe', 'ignore'] });
   const peaks = new Map<number, MemoryPeak>();
   await new Promise<void>((resolve) => {
@@ -168,7 +146,7 @@ export function logicalMiB(card: number, env: NodeJS.ProcessEnv = process.env): 
   const asked = env[MIB_VARIABLE];
   if (asked) return sizeOf(asked);
   const visible = env.CUDA_VISIBLE_DEVICES?.split(',').map((each) => each.trim());
-  const free = listCards(visible?.[card] ?? String(card))?.[0]?.freeMiB;
+  const free = listCards(visible?.[card] ?? `${card}`)?.[0]?.freeMiB;
   if (free === undefined) {
     throw new SetupError(
       `Cannot split GPU:${card}: nvidia-smi does not say how much of its memory is free; set ${MIB_VARIABLE} to the MiB for each half`,

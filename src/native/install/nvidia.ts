@@ -1,7 +1,7 @@
 /** Finds NVIDIA's cards and driver in the machine, by nvidia-smi, `/proc` and the PCI bus. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Card, cardOf, querySmi, WSL_FOLDER } from './nvidia-smi.js';
+import { type Card, querySmi, WSL_FOLDER } from './nvidia-smi.js';
 
 export interface Nvidia {
   cards: Card[];
@@ -59,19 +59,12 @@ export function hasNvidiaCard(root = '/'): boolean {
  * @param root where the system's files are, for tests.
  */
 export function readNvidia(root = '/'): Nvidia {
-  const asked = askSmi(root);
-  const driver = asked.driver ?? driverIn(join(root, 'proc/driver/nvidia/version'));
-  const sources = [() => asked.cards, () => procCards(root), () => pciCards(root)];
-  const cards = sources.reduce<Card[]>((found, read) => (found.length > 0 ? found : read()), []);
-  return { ...asked, cards, ...(driver !== undefined && { driver }) };
-}
-
-function askSmi(root: string): Nvidia {
-  const found = querySmi(['name', 'driver_version', 'memory.total'], { root });
-  if ('complaint' in found) return { cards: [], ...found };
-  const cards = found.rows.map((row): Card => cardOf(row));
-  const driver = found.rows[0]?.driver_version;
-  return { cards, ...(driver && { driver }) };
+  const answer = querySmi({ root });
+  const listed = 'cards' in answer ? answer.cards : [];
+  const driver = listed[0]?.driver || driverIn(join(root, 'proc/driver/nvidia/version'));
+  const sources = [() => listed.map(({ index, driver: _, freeMiB, ...card }) => card), procCards, pciCards];
+  const cards = sources.reduce<Card[]>((found, read) => (found.length > 0 ? found : read(root)), []);
+  return { cards, ...('complaint' in answer && answer), ...(driver !== undefined && { driver }) };
 }
 
 /** The driver's own list. */

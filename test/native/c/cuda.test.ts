@@ -104,11 +104,14 @@ test('examineGpus() puts the machine together, and is silent without a card', { 
 const found = findLibrary(false);
 const without = !found && 'the TensorFlow library is not here';
 
-test('openLibrary() keeps TensorFlow from CUDA where its driver is of no use', { skip: without }, async () => {
-  const { href } = new URL('../../../src/native/c/load.js', import.meta.url);
-  const program = `const { libc } = (await import(${JSON.stringify(href)})).openLibrary();
+test('openLibrary() keeps TensorFlow from using CUDA if there is no usable driver', { skip: without }, async () => {
+  const [load, copy] = ['load', 'copy'].map(
+    (name) => new URL(`../../../src/native/c/${name}.js`, import.meta.url).href,
+  );
+  const program = `(await import(${JSON.stringify(load)})).openLibrary();
+    const { libc } = await import(${JSON.stringify(copy)});
     process.stdout.write(String(libc.getenv('TF_ENABLED_DEVICE_TYPES')));`;
-  // Of a library that a setting points at it is not known whether it is for GPUs.
+  // It is not known whether a library that a setting points at is for GPUs.
   const env = {
     TENSORFLOW_DIR: dirname(found!.tensorflow),
     CUDA_VISIBLE_DEVICES: '-1',

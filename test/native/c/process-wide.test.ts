@@ -22,7 +22,7 @@ test('oneAtATime() goes on after a thread that ended in the middle', { skip: noD
 
 test('oneAtATime() does not wait for ever for a thread that does not get done', async () => {
   printed(await runProgram('one-at-a-time', ['late']), [
-    'NativeError 4: Cannot be in time: another thread has been at it for 0.05 s and is not done, expected it to take less; check the disk that TensorFlow lies on and the driver (nvidia-smi), then start again',
+    'NativeError 4: Cannot be in time: another thread has been doing it for 0.05 s, expected it to take less; check the disk with TensorFlow and the driver (nvidia-smi), then start again',
   ]);
 });
 

@@ -1,4 +1,4 @@
-/** Cards and driver, with folders and programs that stand in for the system's. */
+/** Cards and driver, with folders and programs instead of the system's own. */
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -39,14 +39,14 @@ function machine(files: Record<string, string>, smi?: string): string {
 const PCI = {
   'sys/bus/pci/devices/0000:01:00.0/vendor': '0x10de\n',
   'sys/bus/pci/devices/0000:01:00.0/class': '0x030200\n',
-  // A switch of NVIDIA's, and another maker's card.
+  // An NVIDIA switch, and another vendor's card.
   'sys/bus/pci/devices/0000:02:00.0/vendor': '0x10de\n',
   'sys/bus/pci/devices/0000:02:00.0/class': '0x068000\n',
   'sys/bus/pci/devices/0000:03:00.0/vendor': '0x1002\n',
   'sys/bus/pci/devices/0000:03:00.0/class': '0x030000\n',
 };
 
-test('hasNvidiaDevice() looks at the device files, and CUDA_VISIBLE_DEVICES hides them', () => {
+test('hasNvidiaDevice() finds device files, unless CUDA_VISIBLE_DEVICES hides them', () => {
   assert.equal(hasNvidiaDevice(machine({ 'dev/nvidiactl': '', 'dev/null': '' })), false);
   const root = machine({ 'dev/nvidia0': '' });
   for (const path of [
@@ -67,7 +67,7 @@ test('hasNvidiaDevice() looks at the device files, and CUDA_VISIBLE_DEVICES hide
     ['-1,0', false],
     [' ', false],
     [',0', false],
-    ['NoDevFiles', false], // SLURM's, of a job without GPUs
+    ['NoDevFiles', false], // SLURM sets it in a job without GPUs
     ['none', false],
     ['void', false],
   ] as const) {
@@ -77,15 +77,15 @@ test('hasNvidiaDevice() looks at the device files, and CUDA_VISIBLE_DEVICES hide
   }
 });
 
-test('hasNvidiaDevice() takes no list of the host for a device of this container', () => {
+test("hasNvidiaDevice() does not take the host's list for a device of this container", () => {
   const list = { 'proc/driver/nvidia/gpus/0000:01:00.0/information': '', 'proc/driver/nvidia/version': '', ...PCI };
   const root = machine({ ...list, 'dev/null': '' });
   assert.deepEqual([hasNvidiaDevice(root), hasNvidiaCard(root)], [false, true]);
-  // A driver that nobody used since the start: CUDA has the files made.
+  // A driver that nobody has used since the start: CUDA makes the files.
   assert.equal(hasNvidiaDevice(machine({ ...list, 'usr/bin/nvidia-modprobe': '' })), true);
 });
 
-test('visibleCards() tells what hides all cards on purpose from what is misspelled', () => {
+test('visibleCards() distinguishes hidden cards from a misspelled variable', () => {
   const root = machine({ 'dev/nvidia0': '' });
   for (const visible of ['all', 'cuda:0', 'gpu0', 'GPU:0', '"0"']) {
     setVisible(visible);
@@ -93,7 +93,7 @@ test('visibleCards() tells what hides all cards on purpose from what is misspell
   }
 });
 
-test('hasNvidiaCard() finds a card without a driver on the PCI bus, which is no device', () => {
+test('hasNvidiaCard() finds a card without a driver on the PCI bus', () => {
   const root = machine(PCI);
   assert.deepEqual([hasNvidiaDevice(root), hasNvidiaCard(root)], [false, true]);
   setVisible('-1');
@@ -101,10 +101,10 @@ test('hasNvidiaCard() finds a card without a driver on the PCI bus, which is no 
   assert.equal(hasNvidiaCard(machine({ 'sys/bus/pci/devices/0000:03:00.0/vendor': '0x1002' })), false);
 });
 
-test('readNvidia() takes what nvidia-smi lists', () => {
+test('readNvidia() reads the list of nvidia-smi', () => {
   const root = machine(
     {},
-    'echo "$1" | while IFS= read -r line; do case "$line" in --query-gpu=name,driver_version,memory.total,compute_cap) echo "NVIDIA H100 80GB HBM3, 535.104.05, 81559, 9.0"; echo "Tesla P4, 535.104.05, [N/A], 6.1";; esac; done',
+    'echo "$1" | while IFS= read -r line; do case "$line" in --query-gpu=index,name,driver_version,memory.total,memory.free,compute_cap) echo "0, NVIDIA H100 80GB HBM3, 535.104.05, 81559, 80000, 9.0"; echo "1, Tesla P4, 535.104.05, [N/A], 7000, 6.1";; esac; done',
   );
   assert.deepEqual(readNvidia(root), {
     cards: [
@@ -115,16 +115,16 @@ test('readNvidia() takes what nvidia-smi lists', () => {
   });
 });
 
-test('readNvidia() asks an old nvidia-smi for what it knows', () => {
+test('readNvidia() asks an old nvidia-smi without the field that it does not know', () => {
   const old = `case "$1" in *compute_cap*) echo 'Field "compute_cap" is not a valid field to query.'; exit 2;; esac
-echo "Tesla K80, 470.82.01, 11441"`;
+echo "0, Tesla K80, 470.82.01, 11441, 11000"`;
   assert.deepEqual(readNvidia(machine({}, old)), {
     cards: [{ name: 'Tesla K80', memoryMiB: 11441 }],
     driver: '470.82.01',
   });
 });
 
-test("readNvidia() reads the driver's own files where nvidia-smi is not there or fails", () => {
+test("readNvidia() reads the driver's own files if there is no nvidia-smi, or it fails", () => {
   const files = {
     'proc/driver/nvidia/gpus/0000:01:00.0/information': 'Model: \t\t NVIDIA A10\nIRQ:   \t\t 16\n',
     'proc/driver/nvidia/version':
