@@ -71,7 +71,7 @@ test('useDevice() of a device that is not there lists those that are', () => {
       return true;
     },
   );
-  assert.throws(() => useDevice('GPU:77'), /`alexnet-split doctor` tells why/);
+  assert.throws(() => useDevice('GPU:77'), /`alexnet-split doctor` says why/);
 });
 
 test('useDevice() again moves the thread to another device, with its tensors', () => {
