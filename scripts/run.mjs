@@ -61,7 +61,7 @@ async function ignoreHangup() {
 
 /** Paths are relative to where the user stands, as with the command alexnet-split; npm starts its scripts in the clone. */
 async function goToUser(args) {
-  const { userFolder } = await import(pathToFileURL(join(DIST, 'src', 'cli', 'npm-script.js')).href);
+  const { userFolder } = await import(pathToFileURL(join(DIST, 'src', 'cli', 'npm.js')).href);
   const folder = userFolder(root, args, process.env, process.cwd());
   if (folder === undefined) return;
   try {

@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { PRESET_NAMES } from '../src/config/schema.js';
 import { packageVersion } from '../src/config/version.js';
 import { DataError, SplitError } from '../src/errors.js';
-import { roomWith, run } from './cli/stand-ins.js';
+import { trainModule, run } from './cli/stand-ins.js';
 
 const CLI = fileURLToPath(new URL('../src/cli.js', import.meta.url));
 
@@ -40,7 +40,7 @@ test('main() answers a wrong use with one line and exit code 2', async () => {
     [['devices', '--run', 'x'], "unknown option '--run'"],
   ];
   for (const [argv, message] of cases) {
-    const { exitCode, stdout, stderr } = await run(argv, { trainRoom: roomWith({}) });
+    const { exitCode, stdout, stderr } = await run(argv, { loadTrain: trainModule({}) });
     assert.deepEqual([exitCode, stdout.text, stderr.text], [2, '', `error: ${message}\n`]);
   }
 });
@@ -62,23 +62,23 @@ test('main() shows help and version on stdout, with exit code 0', async () => {
 });
 
 test('main() answers what a user can cause with one line, and the exit code of its class', async () => {
-  const failing = (error: unknown) => roomWith({ train: () => Promise.reject(error) });
-  const failure = await run(['train'], { trainRoom: failing(new DataError('Cannot read x:\n  it is short\n')) });
+  const failing = (error: unknown) => trainModule({ train: () => Promise.reject(error) });
+  const failure = await run(['train'], { loadTrain: failing(new DataError('Cannot read x:\n  it is short\n')) });
   assert.deepEqual([failure.exitCode, failure.stderr.text], [1, 'error: Cannot read x: it is short\n']);
   const setup = await run(['devices'], { listDevices: () => Promise.reject(new SplitError('Cannot load it')) });
   assert.deepEqual([setup.exitCode, setup.stderr.text], [1, 'error: Cannot load it\n']);
 });
 
 test('main() says that anything else is a bug, and shows where when asked', async () => {
-  const trainRoom = roomWith({ train: () => Promise.reject(new TypeError('x is not\na function')) });
-  const plain = await run(['train'], { trainRoom });
+  const loadTrain = trainModule({ train: () => Promise.reject(new TypeError('x is not\na function')) });
+  const plain = await run(['train'], { loadTrain });
   assert.equal(plain.exitCode, 1);
   const line = 'error: x is not a function (this is a bug in alexnet-split; ALEXNET_SPLIT_DEBUG=1 shows where)\n';
   assert.equal(plain.stderr.text, line);
-  const debug = await run(['train'], { trainRoom, env: { ALEXNET_SPLIT_DEBUG: '1' } });
+  const debug = await run(['train'], { loadTrain, env: { ALEXNET_SPLIT_DEBUG: '1' } });
   assert.ok(debug.stderr.text.startsWith(line));
   assert.match(debug.stderr.text, /\n {4}at .*cli\.test\.[jt]s/);
-  const text = await run(['train'], { trainRoom: roomWith({ train: () => Promise.reject('a text') }) });
+  const text = await run(['train'], { loadTrain: trainModule({ train: () => Promise.reject('a text') }) });
   assert.match(text.stderr.text, /^error: a text \(this is a bug/);
 });
 
@@ -101,7 +101,7 @@ test('alexnet-split says that the folder it is started in is gone, but not to wh
     });
   const { status, stdout, stderr } = gone('summary');
   assert.deepEqual([status, stdout], [2, '']);
-  assert.match(stderr, /^error: Cannot work here: the folder that you stand in has been removed; .*\n$/);
+  assert.match(stderr, /^error: Cannot work here: the current folder has been removed; .*\n$/);
   assert.equal(gone('--help').status, 0);
   fs.rmSync(work, { recursive: true });
 });

@@ -15,7 +15,7 @@ import { VARIANT_NAMES } from '../src/train/ablate.js';
 import { newReport } from '../src/train/accept/report.js';
 import { TOLERANCES } from '../src/train/verify.js';
 import { putCheckpoint } from './checkpoint/put-checkpoint.js';
-import { DEVICES, type Outcome, roomWith, run, threeSteps } from './cli/stand-ins.js';
+import { DEVICES, type Outcome, run, threeSteps, trainModule } from './cli/stand-ins.js';
 import { lenetRun } from './cli/weights-runs.js';
 import { IMAGES } from './data/sets.js';
 
@@ -109,7 +109,7 @@ function runs(argv: readonly string[]): Promise<Outcome> {
     listDevices: async () => [...DEVICES, ...GPUS],
     examineLibrary: async () => ({ library: LIBRARY, nvidia: false, cuda: [] }),
     countClasses: async () => (source: string) => (source.endsWith('images') ? 2 : undefined),
-    trainRoom: roomWith({
+    loadTrain: trainModule({
       train: threeSteps,
       verify: async () => ({ passed: true, rows: [], losses: [], tolerances: TOLERANCES }),
       verifyGolden: async () => ({ passed: true, rows: [] }),

@@ -1,4 +1,4 @@
-/** `accept`: what a machine with two devices is to show before it trains, on the screen and in a file to send. */
+/** `accept`: checks a machine with two devices before it trains, on the screen and in a file to send. */
 import { writeFileSync } from 'node:fs';
 import { timestamp } from '../config/config.js';
 import { shortName, splitCard } from '../config/devices.js';
@@ -14,18 +14,18 @@ import { stopOnSignal } from './stop.js';
 export interface AcceptOptions {
   devices?: readonly string[];
   quick?: boolean;
-  /** The file. */
+  /** The report's file. */
   out?: string;
 }
 
-/** As long as the longest name of a check. */
+/** The length of the longest name of a check. */
 const NAME_WIDTH = 37;
 const STATUS_WIDTH = 'skipped'.length;
 
 /**
- * Runs the checks, prints a row for each, and keeps the file up to date.
- * @returns 0 when all passed or were left out with a reason, 1 when one failed, 128 and a signal's number when it came.
- * @throws ConfigError for devices that make no pair; SplitError for a file that cannot be written.
+ * Runs the checks, prints a row for each, and updates the file after each.
+ * @returns 0 if all passed or were skipped with a reason, 1 if one failed, 128 and a signal's number after a signal.
+ * @throws ConfigError unless there are two devices; SplitError if the file cannot be written.
  */
 export async function acceptCommand(
   { devices = [], quick = false, out }: AcceptOptions,
@@ -37,41 +37,40 @@ export async function acceptCommand(
       `Cannot accept the device${names.length === 1 ? '' : 's'} ${truncate(names.join(','))}: expected two, one for each tower; choose them with --devices`,
     );
   }
-  splitCard(names); // a card's half alone is a wrong use, not a check that failed
-  const now = services.now();
-  const file = out ?? `accept-${timestamp(now)}.json`;
-  const print = (line: string) => services.stdout.write(`${line}\n`);
-  write(file, { checks: [] }); // better told now than in ten minutes
-  const stop = stopOnSignal(() => print('stopping; once more stops at once'));
+  splitCard(names); // half a card is a usage error, not a failed check
+  const file = out ?? `accept-${timestamp(services.now())}.json`;
+  const { stdout } = services;
+  write(file, { checks: [] }); // fails now rather than in ten minutes
+  const stop = stopOnSignal(() => stdout.print('stopping; once more stops at once'));
   try {
-    const { accept } = await services.acceptRoom();
-    print(`${'check'.padEnd(NAME_WIDTH)}  ${'result'.padEnd(STATUS_WIDTH)}  seconds  figure`);
+    const { accept } = await services.loadAccept();
+    stdout.print(`${'check'.padEnd(NAME_WIDTH)}  ${'result'.padEnd(STATUS_WIDTH)}  seconds  figure`);
     const report = await accept(
       { devices: names, quick },
       {
         signal: stop.signal,
         now: services.now,
-        report: (so, row) => {
-          write(file, so);
-          for (const line of rowLines(row)) print(line);
+        report: (soFar, row) => {
+          write(file, soFar);
+          stdout.print(...rowLines(row));
         },
       },
     );
     write(file, report);
-    print(lastLine(report, file));
-    if (report.status !== 'stopped') return report.status === 'passed' ? 0 : 1;
-    return signalExitCode(stop.signal.reason);
+    stdout.print(lastLine(report, file));
+    if (report.status === 'stopped') return signalExitCode(stop.signal.reason);
+    return report.status === 'passed' ? 0 : 1;
   } finally {
-    stop.forget();
+    stop.dispose();
   }
 }
 
-/** A row, and the reason under it. */
+/** A row, and the reason below it. */
 function rowLines({ check, status, seconds, figure, why }: Row): string[] {
-  const head = `${check.padEnd(NAME_WIDTH)}  ${(status === 'failed' ? 'FAILED' : status).padEnd(STATUS_WIDTH)}  ${seconds.toFixed(1).padStart(7)}`;
-  const told = figure === '' ? why : figure;
+  const verdict = (status === 'failed' ? 'FAILED' : status).padEnd(STATUS_WIDTH);
+  const head = `${check.padEnd(NAME_WIDTH)}  ${verdict}  ${seconds.toFixed(1).padStart(7)}`;
   const below = figure !== '' && why !== undefined ? [`  ${oneLine(why)}`] : [];
-  return [`${head}  ${oneLine(told ?? '')}`.trimEnd(), ...below];
+  return [`${head}  ${oneLine(figure || (why ?? ''))}`.trimEnd(), ...below];
 }
 
 function lastLine({ status, checks, seconds }: AcceptReport, file: string): string {

@@ -1,4 +1,4 @@
-/** `data check` and `data prepare`: folders of images, before a training. Load no TensorFlow. */
+/** `data check` and `data prepare`: check and prepare folders of images before a training. Load no TensorFlow. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import {
@@ -15,7 +15,7 @@ import {
   statisticsOf,
   tryPacking,
 } from '../data/index.js';
-import { ConfigError, SplitError } from '../errors.js';
+import { SplitError } from '../errors.js';
 import { usableCores } from '../limits.js';
 import { cacheFolder } from '../native/install/library.js';
 import { jsonText } from '../printable.js';
@@ -23,35 +23,34 @@ import { assertFileWritable } from '../safe-write.js';
 import { count, oneLine } from './format.js';
 import type { Services } from './services.js';
 
-/** Unreadable images that are printed; the report has them all. */
+/** How many unreadable images are printed; the report has all. */
 const PRINTED = 20;
 
 /**
  * Reads every image and writes a report.
- * @returns 1 when an image cannot be read, else 0.
- * @throws DataError for a folder that is no data set.
+ * @returns 1 if an image cannot be read, else 0.
+ * @throws DataError if the folder is not a data set.
  */
 export async function dataCheck(
   folder: string,
   { resize, report: file, json }: { resize: number; report: string; json?: boolean },
   services: Services,
 ): Promise<number> {
-  checkWhole('--resize', resize, 4096);
-  const options = { resize, atOnce: usableCores(), progress: noting('checked', services) };
+  const options = { resize, atOnce: usableCores(), progress: progressNotes('checked', services) };
   const dataset = await patiently(
     () => folder,
     () => openImages(folder),
   );
-  reporting(file, () => assertFileWritable(file)); // better told now than after a million images
+  withReport(file, () => assertFileWritable(file)); // fails now rather than after a million images
   const report = await checkImages(dataset, options);
   const text = jsonText(report, 2);
-  for (const line of json ? text.split('\n') : checkLines(report)) services.stdout.write(`${line}\n`);
-  reporting(file, () => writeFileSync(file, `${text}\n`));
-  if (!json) services.stdout.write(`report in ${file}\n`);
+  services.stdout.print(...(json ? text.split('\n') : checkLines(report)));
+  withReport(file, () => writeFileSync(file, `${text}\n`));
+  if (!json) services.stdout.print(`report in ${file}`);
   return report.train.unreadable.length + report.val.unreadable.length > 0 ? 1 : 0;
 }
 
-function reporting(file: string, write: () => void): void {
+function withReport(file: string, write: () => void): void {
   try {
     write();
   } catch (error) {
@@ -64,7 +63,7 @@ function reporting(file: string, write: () => void): void {
 function checkLines(report: CheckReport): string[] {
   const byEnding = endings(Object.entries(report.passedOver));
   const which = byEnding && ` (${byEnding})`;
-  const ignored = report.ignored > 0 ? `; ${count(report.ignored)} other files passed over${which}` : '';
+  const ignored = report.ignored > 0 ? `; ${count(report.ignored)} other files ignored${which}` : '';
   return [
     `${report.source}: ${count(report.classes)} classes${ignored}`,
     ...report.remarks,
@@ -80,8 +79,8 @@ function setLines(name: string, set: SetReport): string[] {
       .map(([kind, images]) => `${kind} ${count(images)}`)
       .join(', ');
   const misnamed = set.misnamed > 0 ? `; ${count(set.misnamed)} named as another format` : '';
-  const bad = set.unreadable.slice(0, PRINTED).map(({ path, reason }) => `  ${path}: ${oneLine(reason)}`);
-  const more = set.unreadable.length - bad.length;
+  const unreadable = set.unreadable.slice(0, PRINTED).map(({ path, reason }) => `  ${path}: ${oneLine(reason)}`);
+  const more = set.unreadable.length - unreadable.length;
   return [
     `${name}: ${count(set.images)} images, ${count(set.unreadable.length)} unreadable, ${count(Math.ceil(set.bytes / 2 ** 20))} MiB`,
     ...(set.longestSide > 0
@@ -89,14 +88,14 @@ function setLines(name: string, set: SetReport): string[] {
           `  ${kinds(set.formats)}${misnamed}; ${kinds(set.spaces)}; sides of ${set.shortestSide} to ${set.longestSide} pixels`,
         ]
       : []),
-    ...bad,
+    ...unreadable,
     ...(more > 0 ? [`  and ${count(more)} more in the report`] : []),
   ];
 }
 
 /**
- * Packs the images when that is asked for, and computes what a training needs of all of them.
- * @throws DataError for images or a folder that do not serve.
+ * Packs the images if `pack` names a folder, and computes the statistics of the training images.
+ * @throws DataError if the folder or its images cannot be used.
  */
 export async function dataPrepare(
   folder: string,
@@ -104,33 +103,33 @@ export async function dataPrepare(
   services: Services,
 ): Promise<number> {
   const { resize, pack, shardSize, onBadImage } = flags;
-  checkWhole('--resize', resize, 4096);
-  checkWhole('--shard-size', shardSize, 65_536);
-  const print = (line: string) => services.stdout.write(`${line}\n`);
+  const { stdout, stderr } = services;
   const dataset = await patiently(
     () => folder,
     () => openImages(folder),
   );
-  for (const remark of dataset.remarks ?? []) services.stderr.write(`${folder}: ${remark}\n`);
+  stderr.print(...(dataset.remarks ?? []).map((remark) => `${folder}: ${remark}`));
   if (pack !== undefined) tryPacking(dataset, pack);
-  // First, for it finds out whether it can be kept, and which images cannot be read.
+  // Before the packing, because this finds out whether they can be saved, and which images cannot be read.
   const statistics = await statisticsOf(dataset, {
     ...{ resize, channels: 3, onBadImage },
     get cache() {
       return join(cacheFolder(), 'data');
     },
-    ...{ atOnce: usableCores(), progress: noting('mean image', services) },
-    // With --pack they are kept beside the images.
-    ...(pack !== undefined && { warn: (message: string) => services.stderr.write(`${message}\n`) }),
+    ...{ atOnce: usableCores(), progress: progressNotes('mean image', services) },
+    // With --pack they are saved beside the images.
+    ...(pack !== undefined && { warn: (message: string) => stderr.print(message) }),
   });
   if (pack !== undefined) {
-    const options = { out: pack, shardBytes: shardSize * 2 ** 20, progress: noting('packed', services) };
+    const options = { out: pack, shardBytes: shardSize * 2 ** 20, progress: progressNotes('packed', services) };
     const { images, shards, kept } = await packImages(dataset, options);
     const before = kept > 0 ? `, ${count(kept)} of them by an earlier run` : '';
-    print(`${pack}: ${count(images)} images in ${count(shards)} shards${before}; train on it with --data ${pack}`);
+    stdout.print(
+      `${pack}: ${count(images)} images in ${count(shards)} shards${before}; train on it with --data ${pack}`,
+    );
     await keepStatistics(openImages(pack), statistics);
   }
-  for (const line of statisticsLines(statistics)) print(line);
+  stdout.print(...statisticsLines(statistics));
   return 0;
 }
 
@@ -149,11 +148,6 @@ function statisticsLines({ images, resize, mean, colours }: Statistics): string[
   ];
 }
 
-function noting(what: string, { stderr }: Services): (done: number, total: number) => void {
-  return notesOfProgress(what, (text) => stderr.write(`${text}\n`));
-}
-
-function checkWhole(flag: string, value: unknown, most: number): void {
-  if (Number.isSafeInteger(value) && (value as number) >= 1 && (value as number) <= most) return;
-  throw new ConfigError(`${flag} is ${JSON.stringify(value)}, expected a whole number from 1 to ${most}`);
+function progressNotes(what: string, { stderr }: Services): (done: number, total: number) => void {
+  return notesOfProgress(what, (text) => stderr.print(text));
 }

@@ -1,27 +1,20 @@
-/** `devices`: what TensorFlow has here, and on stderr why a card is not among it. */
+/** `devices`: lists TensorFlow's devices, and warns on stderr if a GPU is not among them. */
 import { table } from './format.js';
-import { gpuWarning } from './gpu-warning.js';
+import { gpuWarning } from './machine.js';
 import type { Services } from './services.js';
 
 /** @throws SetupError without a TensorFlow library. */
 export async function devicesCommand({ json }: { json?: boolean }, services: Services): Promise<number> {
   const devices = await services.listDevices();
-  const lines = json
-    ? [JSON.stringify(devices)]
-    : table(
-        ['device', 'type', 'memory, MiB', 'full name'],
-        devices.map(({ name, type, memoryBytes, fullName }) => [
-          name,
-          type,
-          Math.round(memoryBytes / 2 ** 20),
-          fullName,
-        ]),
-      );
-  for (const line of lines) services.stdout.write(`${line}\n`);
-  const warning = await gpuWarning(
-    services,
-    devices.map(({ name }) => name),
-  );
-  if (warning !== undefined) services.stderr.write(`warning: ${warning}\n`);
+  if (json) services.stdout.print(JSON.stringify(devices));
+  else {
+    const rows = devices.map(({ name, type, memoryBytes, fullName }) => {
+      return [name, type, Math.round(memoryBytes / 2 ** 20), fullName];
+    });
+    services.stdout.print(...table(['device', 'type', 'memory, MiB', 'full name'], rows));
+  }
+  const names = devices.map(({ name }) => name);
+  const warning = await gpuWarning(services, names);
+  if (warning !== undefined) services.stderr.print(`warning: ${warning}`);
   return 0;
 }

@@ -1,64 +1,58 @@
-/** What a training shows while it runs. The log has everything; this is for the eye, or for another program. */
+/** What a training shows while it runs: a progress bar on a terminal, otherwise lines, or JSON for another program. */
+import cliProgress from 'cli-progress';
 import type { Config } from '../config/config.js';
 import { type EventOf, eventWriter, type LogEvent } from '../log.js';
-import { openBar } from './bar.js';
+import { printable } from '../printable.js';
 import { count, difference, duration } from './format.js';
 import { runFolder } from './run-folder.js';
-import type { Output, Services } from './services.js';
+import type { Services } from './services.js';
 
 export interface Display {
-  /** A sentence for the user. */
+  /** Shows a sentence for the user. */
   note(text: string): void;
   show(event: LogEvent): void;
-  /** Leaves the terminal as it was. */
+  /** Restores the terminal. */
   close(): void;
 }
 
-/** `json`: the events as lines, nothing else, on stdout. `quiet`: the last line, and warnings on stderr. */
+/** `json`: stdout has the events as lines and nothing else. `quiet`: the last line only, and warnings on stderr. */
 export interface DisplayMode {
   json?: boolean;
   quiet?: boolean;
 }
 
-/**
- * A display for where the output goes: on a terminal a progress bar, and evaluations above it; elsewhere plain lines,
- * one each `logEvery` steps and one an evaluation.
- */
-export function openDisplay(mode: DisplayMode, asked: Config, services: Services): Display {
+/** Opens a display. Without a bar, it prints a line each `logEvery` steps and one for each evaluation. */
+export function openDisplay(mode: DisplayMode, asked: Config, { stdout, stderr, env }: Services): Display {
+  const note = (text: string) => stderr.print(text);
+  if (mode.json) return { note, show: eventWriter(stdout.stream), close: () => {} };
+  const bar = stdout.isTTY && !mode.quiet ? openBar(stdout.stream as NodeJS.WriteStream, env) : undefined;
+  const print = bar ? bar.print : (line: string) => stdout.print(line);
   let config = asked;
-  const { stdout, stderr } = services;
-  if (mode.json) {
-    return { note: printer(stderr), show: eventWriter(stdout), close: () => {} };
-  }
-  const bar =
-    stdout.isTTY && !mode.quiet ? openBar((stdout.terminal ?? stdout) as NodeJS.WriteStream, services.env) : undefined;
-  const print = bar ? bar.print : printer(stdout);
   let steps = 0;
   let first: { step: number; at: number } | undefined;
 
-  function left(step: number): string {
+  function timeLeft(step: number): string {
     if (!first || step <= first.step) return '?';
     return duration(((Date.now() - first.at) / (step - first.step)) * (steps - step));
   }
 
   function showStep(event: EventOf<'train_step'>): void {
     first ??= { step: event.step, at: Date.now() };
-    if (bar) {
-      bar.update(event, steps, left(event.step));
-      return;
+    const left = timeLeft(event.step);
+    if (bar) bar.update(event, steps, left);
+    else if (event.step % config.logEvery === 0 || event.step === first.step || event.step === steps) {
+      print(`${stepLine(event, steps)}  ${left} left`);
     }
-    const due = event.step % config.logEvery === 0 || event.step === first.step || event.step === steps;
-    if (due) print(`${stepLine(event, steps)}  ${left(event.step)} left`);
   }
 
   function show(event: LogEvent): void {
-    // The name that was made from the time may have got a number since.
+    // A name made from the time may have got a number since.
     if (event.event === 'run_start') config = { ...config, run: event.run };
     if (mode.quiet && event.event !== 'warning' && event.event !== 'run_end') return;
     switch (event.event) {
       case 'run_start':
         steps = event.steps;
-        headLines(event, config).forEach(print);
+        startLines(event, config).forEach(print);
         break;
       case 'check':
         print(checkLine(event));
@@ -70,11 +64,11 @@ export function openDisplay(mode: DisplayMode, asked: Config, services: Services
         print(evalLine(event));
         break;
       case 'warning':
-        (bar ? print : printer(stderr))(`warning: ${event.message}`);
+        (bar ? print : note)(`warning: ${event.message}`);
         break;
       case 'run_end':
         bar?.close();
-        printer(stdout)(endLine(event, config));
+        stdout.print(endLine(event, config));
         break;
     }
   }
@@ -82,8 +76,8 @@ export function openDisplay(mode: DisplayMode, asked: Config, services: Services
   return { note: mode.quiet ? () => {} : print, show, close: () => bar?.close() };
 }
 
-/** Where the towers are, what they learn from, how large the net is, where the log is. */
-function headLines(event: EventOf<'run_start'>, config: Config): string[] {
+/** The towers' devices, the data, the size of the net, and the place of the log. */
+function startLines(event: EventOf<'run_start'>, config: Config): string[] {
   const { dataset, towers } = event;
   const places = towers.map(({ tower, device, backing_device: backing }) =>
     backing.toUpperCase().endsWith(device)
@@ -120,6 +114,43 @@ function endLine(event: EventOf<'run_end'>, config: Config): string {
   return `${event.status}: ${accuracy}after ${count(event.steps)} steps, ${event.images_per_s.toFixed(0)} images/s, ${duration(event.train_ms)}${skipped}; ${runFolder(config)}`;
 }
 
-function printer(output: Output): (line: string) => void {
-  return (line) => output.write(`${line}\n`);
+const [CYAN, DEFAULT_COLOUR] = ['\u001b[36m', '\u001b[39m'];
+/** The bar is not wrapped, because it cannot be redrawn over two lines. Other lines are. */
+const [WRAP, NO_WRAP] = ['\u001b[?7h', '\u001b[?7l'];
+
+/** Opens a bar that appears with the first step. `NO_COLOR` (no-color.org) removes its colour. */
+function openBar(stream: NodeJS.WriteStream, env: Services['env']) {
+  const drawn = env.NO_COLOR ? '{bar}' : `${CYAN}{bar}${DEFAULT_COLOUR}`;
+  const bars = new cliProgress.MultiBar({
+    stream,
+    format: `${drawn} {value}/{total}  loss {loss}  {speed} images/s  {left} left`,
+    barCompleteChar: '#',
+    barIncompleteChar: '.',
+    barsize: 24,
+    hideCursor: true,
+    gracefulExit: false, // the command handles signals itself
+  });
+  let bar: cliProgress.SingleBar | undefined;
+  let isOpen = true;
+  return {
+    update({ step, loss, images_per_s: speed }: EventOf<'train_step'>, steps: number, left: string): void {
+      if (!isOpen) return;
+      const payload = { loss: loss.toFixed(4), speed: speed.toFixed(0), left };
+      bar ??= bars.create(steps, step, payload);
+      bar.update(step, payload);
+    },
+    /** Prints a line above the bar. */
+    print(line: string): void {
+      if (bar && isOpen) bars.log(`${WRAP}${printable(line)}\n${NO_WRAP}`);
+      else stream.write(`${printable(line)}\n`);
+    },
+    /** Draws the bar a last time and restores the terminal. */
+    close(): void {
+      if (bar && isOpen) {
+        bars.update(); // prints the lines that `log` has queued
+        bars.stop();
+      }
+      isOpen = false;
+    },
+  };
 }

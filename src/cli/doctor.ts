@@ -1,4 +1,4 @@
-/** `doctor`: what a report of a fault needs to say, and what is wrong with the machine. */
+/** `doctor`: prints what a bug report needs, and what is wrong with the machine. */
 import { availableParallelism, release, totalmem } from 'node:os';
 import { basename, dirname } from 'node:path';
 import { packageVersion } from '../config/version.js';
@@ -17,23 +17,21 @@ import {
 import { oneLine, table } from './format.js';
 import type { Examined, Services } from './services.js';
 
-/** What was found: rows of a report, and what is to be done. */
 interface Report {
   rows: Record<string, string>;
+  /** Sentences that say what is wrong and what to do. */
   problems: string[];
 }
 
-/** @returns 1 when there is a problem, which it names with what to do; 0 when there is none. */
+/** @returns 1 if there is a problem, else 0. */
 export async function doctorCommand({ json }: { json?: boolean }, services: Services): Promise<number> {
   const { rows, problems } = await examine(services);
-  const lines = json
-    ? [JSON.stringify({ ...rows, problems })]
-    : [
-        ...table(['what', 'found'], Object.entries(rows)),
-        ...problems.map((problem) => `problem: ${problem}`),
-        ...(problems.length === 0 ? ['no problem found'] : []),
-      ];
-  for (const line of lines) services.stdout.write(`${line}\n`);
+  const { stdout } = services;
+  if (json) stdout.print(JSON.stringify({ ...rows, problems }));
+  else {
+    const last = problems.length === 0 ? ['no problem found'] : problems.map((problem) => `problem: ${problem}`);
+    stdout.print(...table(['what', 'found'], Object.entries(rows)), ...last);
+  }
   return problems.length === 0 ? 0 : 1;
 }
 
@@ -84,7 +82,7 @@ function memoryOf({ total, free, isLimited }: Memory): string {
   return `${gibibytes(total)}${whose}, ${gibibytes(free)} of it free`;
 }
 
-/** Read before TensorFlow is loaded, which leaves some of them out. */
+/** Call before TensorFlow is loaded, which removes some of them. */
 function variablesIn(env: Services['env']): string {
   const set = Object.entries(tensorflowVariables(env)).map(
     ([name, value]) => `${name}=${JSON.stringify(truncate(value))}`,
@@ -107,12 +105,12 @@ function cudaOf({ cuda }: Examined): string {
     : `${cuda.map((file) => basename(file)).join(', ')} in ${folders}`;
 }
 
-/** A machine's cards, the driver and what TensorFlow opens of CUDA. */
+/** The machine's cards, its driver and CUDA libraries. */
 function gpuRows({ nvidia, driver, libraries, cudnn }: GpuFacts): Record<string, string> {
   const cards = nvidia.cards.length > 0 ? nvidia.cards : driver.cards;
   const rows = cards.map((card, i): [string, string] => {
     const memory = card.memoryMiB === undefined ? '' : `, ${card.memoryMiB} MiB`;
-    // The driver tells the compute capability where nvidia-smi does not.
+    // The driver knows the compute capability even if nvidia-smi does not.
     const known = { ...driver.cards.find(({ name }) => name === card.name), ...card };
     return [`card ${i}`, `${card.name}${memory}, ${cardVerdict(known, cudnn)}`];
   });
@@ -139,10 +137,10 @@ function verdictOf(devices: readonly Device[], trouble: string | undefined): str
   return `trains on ${gpus.slice(0, 2).join(' and ')}${trouble === undefined ? '' : ', with a problem'}`;
 }
 
-/** What `look` finds; a sentence that it throws is a problem. */
-async function orProblem<T>(look: () => Promise<T>, problems: string[]): Promise<T | undefined> {
+/** What `examine` finds. A SplitError that it throws is a problem. */
+async function orProblem<T>(examine: () => Promise<T>, problems: string[]): Promise<T | undefined> {
   try {
-    return await look();
+    return await examine();
   } catch (error) {
     if (!(error instanceof SplitError)) throw error;
     problems.push(oneLine(error.message));

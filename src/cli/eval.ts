@@ -1,14 +1,14 @@
-/** `eval`: a finished run's weights on the test images. */
+/** `eval`: measures a run's weights on the test images. */
 import type { ConfigLayer } from '../config/layers.js';
 import { nonFiniteAsStrings } from '../log.js';
 import { usedText } from '../train/run-weights.js';
+import { openRun } from './find-run.js';
 import { count } from './format.js';
-import { openRun } from './locate-run.js';
 import type { Services } from './services.js';
 
 /**
- * Evaluates the run that the flags name, with the settings it was trained with; flags change where, not what.
- * @throws ConfigError without such a run or checkpoint; CheckpointError or DataError for its weights and the images.
+ * Evaluates the run that the flags name, with the settings it was trained with. The flags change where it runs.
+ * @throws ConfigError if there is no such run or checkpoint; CheckpointError or DataError for its weights and the images.
  */
 export async function evalCommand(
   flags: ConfigLayer,
@@ -16,14 +16,15 @@ export async function evalCommand(
   services: Services,
 ): Promise<number> {
   const { config, folder } = await openRun(flags, 'evaluate', services);
-  const result = await (await services.trainRoom()).evaluateRun(config, folder, {
-    ...{ tenView, checkpoint },
-    note: (text) => services.stderr.write(`${text}\n`),
-  });
-  const of = [`${count(result.images)} test images`, tenView ? 'ten views each' : '', usedText(result)].filter(Boolean);
-  const line = json
-    ? JSON.stringify(nonFiniteAsStrings(result))
-    : `${folder}: loss ${result.loss.toFixed(4)}  top-1 ${result.top1.toFixed(4)}  top-5 ${result.top5.toFixed(4)}  (${of.join(', ')})`;
-  services.stdout.write(`${line}\n`);
+  const { evaluateRun } = await services.loadTrain();
+  const note = (text: string) => services.stderr.print(text);
+  const result = await evaluateRun(config, folder, { tenView, checkpoint, note });
+  const { images, loss, top1, top5 } = result;
+  const facts = [`${count(images)} test images`, tenView ? 'ten views each' : '', usedText(result)].filter(Boolean);
+  services.stdout.print(
+    json
+      ? JSON.stringify(nonFiniteAsStrings(result))
+      : `${folder}: loss ${loss.toFixed(4)}  top-1 ${top1.toFixed(4)}  top-5 ${top5.toFixed(4)}  (${facts.join(', ')})`,
+  );
   return 0;
 }

@@ -1,14 +1,14 @@
-/** `import`: another program's weights as a run, for `eval`, `predict` and `train --weights`. */
+/** `import`: makes a run of another program's weights, for `eval`, `predict` and `train --weights`. */
 import { rmSync } from 'node:fs';
-import { type Config, resolveConfig } from '../config/config.js';
-import { type ConfigLayer, sets } from '../config/layers.js';
+import { resolveConfig } from '../config/config.js';
+import { anySets, type ConfigLayer } from '../config/layers.js';
 import { isStatistics, needsStatistics } from '../data/index.js';
 import { ConfigError } from '../errors.js';
 import { buildNet } from '../model/net.js';
 import { keepRunData } from '../train/run-data.js';
 import { type ChannelOrder, openImport, settingsIn, writeRun } from '../weights/import.js';
 import { count } from './format.js';
-import { lookAround } from './machine.js';
+import { resolveHere } from './machine.js';
 import { checkName, makeFolder, runFolder } from './run-folder.js';
 import type { Services } from './services.js';
 
@@ -17,11 +17,16 @@ export interface ImportFlags {
   json?: boolean;
 }
 
+/** The settings of a run without anything computed from its training images. */
+const WITHOUT_STATISTICS: ConfigLayer = {
+  values: { data: { meanImage: false, colourNoise: { colours: 'imagenet' } } },
+};
+
 /**
- * Makes a run's folder of a file. The settings are those that an exported file brings, unless a preset is asked for; the
- * given ones beat them.
- * @throws ConfigError for settings that make no net, or a name that is taken; CheckpointError for a file that is not this
- * net's. Nothing is left behind then.
+ * Makes a run's folder from a file of weights. An exported file brings its settings, unless a preset is given; flags and
+ * config file override them.
+ * @throws ConfigError for invalid settings, or a name that is taken; CheckpointError if the file does not fit the net.
+ * Then nothing is left behind.
  */
 export async function importCommand(
   file: string,
@@ -29,23 +34,27 @@ export async function importCommand(
   { channelOrder, json }: ImportFlags,
   services: Services,
 ): Promise<number> {
-  if (!layers.some((layer) => sets(layer, 'run'))) {
+  if (!anySets(layers, 'run')) {
     throw new ConfigError(`Cannot import ${file} without a name for the run; give one with --run`);
   }
-  const settings = layers.some((layer) => sets(layer, 'preset')) ? undefined : settingsIn(file);
-  const given = settings ? [{ file, values: settings }, ...layers] : layers;
-  const machine = await lookAround(services, given);
-  const { config: resolved, idle } = resolveConfig(given, machine, false);
+  const settings = anySets(layers, 'preset') ? undefined : settingsIn(file);
+  const all = settings ? [{ file, values: settings }, ...layers] : layers;
+  const { config: resolved, idle, machine } = await resolveHere(services, all, false);
   checkName(resolved, true);
-  for (const note of idle) services.stderr.write(`${note}\n`);
+  services.stderr.print(...idle);
   const net = buildNet(resolved.net);
   const source = openImport(file, net, channelOrder);
   try {
     const { classes, statistics } = source.images();
     const own = isStatistics(statistics, resolved.data.resize) ? statistics : undefined;
     const isLacking = needsStatistics(resolved.data) && !own;
-    const config = isLacking ? resolveConfig([...given, WITHOUT_STATISTICS], machine, false).config : resolved;
-    if (isLacking) services.stderr.write(`${lackingNote(file, config)}\n`);
+    const config = isLacking ? resolveConfig([...all, WITHOUT_STATISTICS], machine, false).config : resolved;
+    if (isLacking) {
+      const { resize, mean } = config.data;
+      services.stderr.print(
+        `${file} has no mean image of ${resize} pixels: ${mean.join(', ')} is subtracted from each pixel instead (data.mean)`,
+      );
+    }
     const folder = runFolder(makeFolder(config, true));
     const towers = config.placement === 'split' ? 2 : 1;
     const metadata = { format: 'alexnet-split', net: config.net.table, imported: file };
@@ -53,28 +62,22 @@ export async function importCommand(
       writeRun(source, net, folder, towers, metadata);
       keepRunData(config, classes, needsStatistics(config.data) ? own : undefined);
     });
+    const { leftOut } = source;
     const tensors = source.tensors.map(({ portable, name }) => ({ name, as: portable.name, shape: portable.shape }));
     const values = source.tensors.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
-    const line = json
-      ? JSON.stringify({ folder, values, leftOut: source.leftOut, tensors })
-      : `${folder}: ${tensors.length} tensors, ${count(values)} values of ${file}${source.leftOut === '' ? '' : `; left out of its names: ${source.leftOut}`}`;
-    services.stdout.write(`${line}\n`);
+    const prefix = leftOut === '' ? '' : `; left out of its names: ${leftOut}`;
+    services.stdout.print(
+      json
+        ? JSON.stringify({ folder, values, leftOut, tensors })
+        : `${folder}: ${tensors.length} tensors, ${count(values)} values of ${file}${prefix}`,
+    );
     return 0;
   } finally {
     source.close();
   }
 }
 
-/** The settings of a run that has nothing computed of its training images. */
-const WITHOUT_STATISTICS: ConfigLayer = {
-  values: { data: { meanImage: false, colourNoise: { colours: 'imagenet' } } },
-};
-
-function lackingNote(file: string, { data }: Config): string {
-  return `${file} brings no mean image of ${data.resize} pixels: ${data.mean.join(', ')} is taken off each pixel instead (data.mean)`;
-}
-
-/** Writes the weights; the folder goes when they cannot all be written, for half of them would be worse than none. */
+/** Writes the weights. If that fails, removes the folder, because half of the weights are worse than none. */
 export function orRemove(folder: string, write: () => void): void {
   try {
     write();

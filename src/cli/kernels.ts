@@ -1,24 +1,22 @@
-/** `kernels`: the first layer's kernels as a picture, and how much of them is colour. */
+/** `kernels`: draws the first layer's kernels, and measures how much of them is colour. */
 import { join } from 'node:path';
 import { CheckpointError } from '../errors.js';
 import { buildNet } from '../model/net.js';
 import { jsonText } from '../printable.js';
 import { writeNoFollow } from '../safe-write.js';
-import { runWeights, type UsedWeights, usedText } from '../train/run-weights.js';
+import { type UsedWeights, usedText } from '../train/run-weights.js';
 import { kernelPicture, writePng } from '../weights/kernel-picture.js';
-import { type Energy, type FirstLayer, firstLayerOf, towerEnergy } from '../weights/kernels.js';
+import { type Energy, firstLayerOf, towerEnergy } from '../weights/kernels.js';
+import { openWeights, type RunFlags } from './find-run.js';
 import { table } from './format.js';
-import { locateRun, savedConfig } from './locate-run.js';
 import type { Services } from './services.js';
 
-export interface KernelsFlags {
-  run: string;
+export interface KernelsFlags extends RunFlags {
   out?: string;
-  checkpoint?: string;
   json?: boolean;
 }
 
-/** What is written as `kernels.json` and printed. */
+/** The content of `kernels.json`. */
 interface Report extends UsedWeights {
   run: string;
   layer: string;
@@ -28,35 +26,21 @@ interface Report extends UsedWeights {
 }
 
 /**
- * Draws the kernels and measures them; the run's folder gets `kernels.json` and, unless `out` says otherwise,
- * `kernels.png`.
- * @throws ConfigError without such a run or checkpoint, or for a net without kernels to draw; CheckpointError for its weights, or when
- * the files cannot be written.
+ * Writes `kernels.json` into the run's folder, and the picture to `out` or to `kernels.png` there.
+ * @throws ConfigError if there is no such run or checkpoint, or the net has no kernels to draw; CheckpointError for its
+ * weights, or if the files cannot be written.
  */
-export async function kernelsCommand(
-  { run, out, checkpoint, json }: KernelsFlags,
-  services: Services,
-): Promise<number> {
-  const located = locateRun(run, 'show the kernels of');
-  const { folder } = located;
-  const config = savedConfig(located, services);
-  const note = (text: string) => services.stderr.write(`${text}\n`);
-  const { files, used } = runWeights(config, folder, { checkpoint, note });
+export async function kernelsCommand({ out, json, ...flags }: KernelsFlags, services: Services): Promise<number> {
+  const { config, folder, files, used } = openWeights(flags, 'show the kernels of', services);
   const first = firstLayerOf(buildNet(config.net), files);
   const picture = out ?? join(folder, 'kernels.png');
   await writePng(kernelPicture(first), picture);
-  const report = { ...reportOf(first, folder, picture), ...used };
+  const { layer, channels } = first;
+  const towers = first.towers.map((kernels) => ({ tower: kernels.tower, ...towerEnergy(kernels, channels) }));
+  const report: Report = { run: folder, layer, channels, picture, towers, ...used };
   writeReport(report, join(folder, 'kernels.json'));
-  for (const line of json ? [JSON.stringify(report)] : linesOf(report)) services.stdout.write(`${line}\n`);
+  services.stdout.print(...(json ? [JSON.stringify(report)] : reportLines(report)));
   return 0;
-}
-
-function reportOf(first: FirstLayer, run: string, picture: string): Report {
-  const { layer, channels, towers } = first;
-  return {
-    ...{ run, layer, channels, picture },
-    towers: towers.map((kernels) => ({ tower: kernels.tower, ...towerEnergy(kernels, channels) })),
-  };
 }
 
 function writeReport(report: Report, file: string): void {
@@ -67,21 +51,17 @@ function writeReport(report: Report, file: string): void {
   }
 }
 
-function linesOf({ layer, channels, picture, towers, ...used }: Report): string[] {
-  const of = usedText(used);
+function reportLines({ layer, channels, picture, towers, ...used }: Report): string[] {
+  const weights = usedText(used);
   return [
     ...table(
       ['tower', 'kernels', 'grey energy', 'colour energy', 'colour share', 'mostly colour'],
       towers.map(({ tower, kernels, grey, colour, colourShare, mostlyColour }) => [
-        String(tower),
-        kernels,
-        grey.toPrecision(4),
-        colour.toPrecision(4),
-        colourShare.toFixed(3),
-        mostlyColour,
+        ...[String(tower), kernels, grey.toPrecision(4), colour.toPrecision(4)],
+        ...[colourShare.toFixed(3), mostlyColour],
       ]),
     ),
     ...(channels === 1 ? ['the net reads grey images: its kernels have no colour'] : []),
-    `${layer} as a picture, tower 0 above tower 1${of && `, ${of}`}: ${picture}`,
+    `${layer} as a picture, tower 0 above tower 1${weights && `, ${weights}`}: ${picture}`,
   ];
 }

@@ -1,22 +1,22 @@
-/** From the table of flags to commander's options, and from what the user typed to a layer of settings. */
+/** Makes commander's options from the table of flags, and settings from what the user typed. */
 import { type Command, Option } from 'commander';
 import { readConfigFile } from '../config/file.js';
 import { FLAGS, type Flag } from '../config/flags.js';
 import { type ConfigLayer, valueAt } from '../config/layers.js';
 import { PRESETS } from '../config/presets.js';
+import { shortText } from '../config/validate.js';
+import { ConfigError } from '../errors.js';
 import { expandHome } from '../paths.js';
 
-/** Adds the flags of that name to a command, in the table's order. */
+/** Adds the flags of these names to a command, in the table's order. */
 export function addFlags(command: Command, names: readonly string[]): Command {
-  for (const flag of FLAGS) {
-    if (names.includes(flag.name)) command.addOption(optionOf(flag));
-  }
+  for (const flag of FLAGS) if (names.includes(flag.name)) command.addOption(optionOf(flag));
   if (names.includes('--preset'))
     command.addHelpText('after', '\nA flag without a default has the value of the preset.');
   return command;
 }
 
-/** Names of the flags of those groups. */
+/** The names of the flags of these groups. */
 export function flagNames(...groups: readonly Flag['group'][]): string[] {
   return FLAGS.filter((flag) => groups.includes(flag.group)).map((flag) => flag.name);
 }
@@ -26,20 +26,20 @@ export function flagLayer(command: Command): ConfigLayer {
   const values: Record<string, unknown> = {};
   for (const flag of FLAGS) {
     const attribute = optionOf(flag).attributeName();
-    // A `--no-…` flag has a value even when nobody typed it.
+    // A `--no-…` flag has a value even if nobody typed it.
     if (command.getOptionValueSource(attribute) !== 'cli') continue;
-    const [last, ...above] = flag.path.split('.').reverse();
-    let holder = values;
-    for (const key of above.reverse()) {
-      holder[key] ??= {};
-      holder = holder[key] as Record<string, unknown>;
+    const keys = flag.path.split('.');
+    let parent = values;
+    for (const key of keys.slice(0, -1)) {
+      parent[key] ??= {};
+      parent = parent[key] as Record<string, unknown>;
     }
-    holder[last!] = command.getOptionValue(attribute);
+    parent[keys.at(-1)!] = command.getOptionValue(attribute);
   }
   return { values, by: 'line' };
 }
 
-/** The config file of `--config`, when there is one, then the flags. */
+/** The config file of `--config` if there is one, then the flags. */
 export function layersOf(command: Command): ConfigLayer[] {
   const file = command.getOptionValue('config') as string | undefined;
   return [...(file === undefined ? [] : [{ ...readConfigFile(file), by: 'file' as const }]), flagLayer(command)];
@@ -54,7 +54,7 @@ export function optionOf(flag: Flag): Option {
   option.helpGroup(flag.heading);
   if (flag.kind === 'number') option.argParser(numberOrText);
   if (flag.kind === 'path') option.argParser(pathOf(flag.name));
-  if (flag.kind === 'list') option.argParser((text: string) => text.split(','));
+  if (flag.kind === 'list') option.argParser(listOf);
   if (flag.name === '--epochs') option.conflicts('steps');
   if (flag.name === '--log-every') option.conflicts(['quiet', 'json']); // the last line only, or every step
   return option;
@@ -69,7 +69,7 @@ function defaultText({ kind, path }: Flag): string {
   return isFixed ? ` (default: ${value})` : '';
 }
 
-/** Reads a path, which may begin with `~`. @param where the option, for the message. */
+/** A parser of paths, which may begin with `~`. @param where the option, for the message. */
 export function pathOf(where: string): (text: string) => string {
   return (text) => expandHome(text, where);
 }
@@ -79,29 +79,34 @@ export function pathsOf(where: string): (text: string, before: readonly string[]
   return (text, before = []) => [...before, expandHome(text, where)];
 }
 
-/** Reads a run's name, or the path of its folder, which has a slash in it. */
-export function runOf(text: string): string {
-  return text.includes('/') ? expandHome(text, '--run') : text;
+/** The same for a word (a run's name, `last`) or a path, which has a slash in it. */
+function wordOrPathOf(where: string): (text: string) => string {
+  return (text) => (text.includes('/') ? expandHome(text, where) : text);
 }
 
-/** Reads which checkpoint: a word, a step, or the path of a folder, which has a slash in it. */
-function checkpointOf(text: string): string {
-  return text.includes('/') ? expandHome(text, '--checkpoint') : text;
+export function listOf(text: string): string[] {
+  return text.split(',');
 }
 
-/** A decimal number; any other text stays as it is, for the validation to show it. */
+/** A decimal number. Any other text stays as it is, for the message of the validation. */
 export function numberOrText(text: string): number | string {
   return /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text) ? Number(text) : text;
 }
 
-/** Adds the flags that say which weights of which run: of every command that reads some. */
+/** A parser of whole numbers. It throws ConfigError for other texts. */
+export function wholeNumberOf(flag: string, from: number, to?: number): (text: string) => number {
+  return (text) => {
+    const value = numberOrText(text);
+    if (typeof value === 'number' && Number.isInteger(value) && value >= from && value <= (to ?? value)) return value;
+    throw new ConfigError(
+      `${flag} is ${shortText(value)}, expected a whole number from ${from} ${to === undefined ? 'up' : `to ${to}`}`,
+    );
+  };
+}
+
+/** Adds the flags that name a run and its weights. */
 export function addRunFlags(command: Command): Command {
   return command
-    .requiredOption('--run <run>', 'name of the run, or path of its folder', runOf)
-    .option(
-      '--checkpoint <best|last|step|folder>',
-      'which of its weights: of the best evaluation, the last, a step',
-      checkpointOf,
-      'last',
-    );
+    .requiredOption('--run <run>', 'name of the run, or path of its folder', wordOrPathOf('--run'))
+    .option('--checkpoint <which>', 'best, last, a step, or a folder', wordOrPathOf('--checkpoint'), 'last');
 }

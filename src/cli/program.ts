@@ -1,74 +1,87 @@
-/** The commands and their flags. */
+/** The commands and their flags. A command's module is imported when it runs, so that `--help` starts quickly. */
 import { Command, Option } from 'commander';
 import { FLAGS } from '../config/flags.js';
 import { packageVersion } from '../config/version.js';
 import { ConfigError } from '../errors.js';
 import { VARIANT_NAMES } from '../train/ablate.js';
-import type { AblateOptions } from './ablate.js';
-import { devicesCommand } from './devices.js';
-import { doctorCommand } from './doctor.js';
-import { addFlags, addRunFlags, flagLayer, flagNames, layersOf, numberOrText, optionOf, pathOf } from './options.js';
-import { writeLines } from './printing.js';
+import {
+  addFlags,
+  addRunFlags,
+  flagLayer,
+  flagNames,
+  layersOf,
+  listOf,
+  optionOf,
+  pathOf,
+  pathsOf,
+  wholeNumberOf,
+} from './options.js';
 import type { Services } from './services.js';
-import { addWeightsCommands } from './weights-commands.js';
 
-const JSON_FLAG = ['--json', 'print JSON, and nothing else, on stdout'] as const;
+/** Runs a command; its flags are read from it. @returns the exit code. */
+type Run = (command: Command) => Promise<number>;
+/** Adds a command to the program, or to another command. */
+type Add = (name: string, description: string, run: Run, parent?: Command) => Command;
+
+const JSON_FLAG = ['--json', 'print JSON and nothing else on stdout'] as const;
+const TEN_VIEW_FLAG = ['--ten-view', 'average ten views of each image (corners, middle, mirrored)'] as const;
 const CONFIG_FLAG = [
-  ...(['--config <file>', 'JSON file with settings; flags beat it, it beats the preset'] as const),
+  ...(['--config <file>', 'JSON file with settings; flags override it'] as const),
   pathOf('--config'),
 ] as const;
 
 /**
- * The program. Parsing throws commander's `CommanderError`; nothing exits the process.
- * @param done takes the command's exit code.
+ * Builds the program. Parsing throws commander's `CommanderError`; nothing exits the process.
+ * @param done is called with the command's exit code.
  */
 export function buildProgram(services: Services, done: (exitCode: number) => void): Command {
+  const lines = (text: string) => text.replace(/\n$/, '').split('\n');
   const program = new Command('alexnet-split')
     .description('Trains AlexNet as it was first trained: channels split over two devices.')
     .version(packageVersion())
     .exitOverride()
     .configureOutput({
-      writeOut: (text) => writeLines(services.stdout, text),
-      writeErr: (text) => writeLines(services.stderr, text),
+      writeOut: (text) => services.stdout.print(...lines(text)),
+      writeErr: (text) => services.stderr.print(...lines(text)),
       outputError: () => {}, // the caller prints the error that is thrown
     });
-  /** A command whose action gets itself: its flags are read by name from it. */
-  const add = (name: string, description: string, run: (command: Command) => number | Promise<number>) =>
-    program
+  const add: Add = (name, description, run, parent = program) =>
+    parent
       .command(name)
       .description(description)
       .allowExcessArguments(false)
-      // Arguments come first, if there are any, then the options, and last the command.
+      // Commander passes the arguments, then the options, and last the command.
       .action(async (...given: unknown[]) => done(await run(given.at(-1) as Command)));
+  program.commandsGroup('Training:');
+  addTrainingCommands(add, services);
+  program.commandsGroup('Trained runs:');
+  addRunCommands(add, services);
+  program.commandsGroup('Images:');
+  addDataCommands(add, services, program);
+  program.commandsGroup('This machine:');
+  addMachineCommands(add, services);
+  return program;
+}
 
+function addTrainingCommands(add: Add, services: Services): void {
   const train = add('train', 'train a net, on two devices or on one', async (command) =>
     (await import('./train.js')).trainCommand(layersOf(command), command.opts(), services),
   );
   addFlags(train, flagNames('net', 'data', 'train'))
     .option(...CONFIG_FLAG)
-    .option(
-      ...([
-        '--resume <auto|folder>',
-        "go on from the newest checkpoint of --run, or from a run's folder or checkpoint",
-      ] as const),
-      pathOf('--resume'),
-    )
+    .option('--resume <which>', "auto (newest checkpoint of --run), a run's folder or a checkpoint", pathOf('--resume'))
     .addOption(new Option('--quiet', 'print the last line only').conflicts('json'))
     .option(...JSON_FLAG);
 
-  const ablate = add('ablate', 'train nets with one thing changed, and compare them', async (command) =>
-    (await import('./ablate.js')).ablateCommand(layersOf(command), variantsOf(command), services),
-  );
+  const ablate = add('ablate', 'train variants of a net, and compare them', async (command) => {
+    const { variants, only = variants, ...mode } = command.opts();
+    return (await import('./ablate.js')).ablateCommand(layersOf(command), { ...mode, only }, services);
+  });
   addFlags(ablate, flagNames('net', 'data', 'train'))
     .option(...CONFIG_FLAG)
-    .option('--variants <names>', `variants beside the baseline: ${VARIANT_NAMES.join(',')}`, (text) => text.split(','))
-    // As it was called at first; npm has a setting of that name, and takes it in silence.
-    .addOption(
-      new Option('--only <names>')
-        .argParser((text) => text.split(','))
-        .conflicts('variants')
-        .hideHelp(),
-    )
+    .option('--variants <names>', `variants beside the baseline: ${VARIANT_NAMES.join(',')}`, listOf)
+    // The former name. npm has a setting `only`, and takes the flag silently.
+    .addOption(new Option('--only <names>').argParser(listOf).conflicts('variants').hideHelp())
     .addOption(new Option('--quiet', "print each run's last line only").conflicts('json'))
     .option(...JSON_FLAG);
 
@@ -77,98 +90,118 @@ export function buildProgram(services: Services, done: (exitCode: number) => voi
   );
   addFlags(verify, flagNames('net', 'data'))
     .option(...CONFIG_FLAG)
-    .option('--steps <n>', 'steps to compare', numberOrText, 10)
+    .option('--steps <n>', 'steps to compare', wholeNumberOf('--steps', 1, 10_000), 10)
     .addOption(
       new Option('--golden <file>', 'compare both with a file of reference values instead')
         .argParser(pathOf('--golden'))
-        .conflicts(['steps', ...besideGolden()]),
+        .conflicts(['steps', ...replacedByGolden()]),
     )
     .option(...JSON_FLAG);
 
-  const summary = add(
-    'summary',
-    'print layers, shapes, parameters, multiply-adds and exchanged bytes',
-    async (command) => (await import('./summary.js')).summaryCommand(flagLayer(command), command.opts(), services),
+  const summary = add('summary', "show a net's layers, parameters and exchanged bytes", async (command) =>
+    (await import('./summary.js')).summaryCommand(flagLayer(command), command.opts(), services),
   );
   addFlags(summary, flagNames('net')).option(...JSON_FLAG);
-
-  addRunFlags(
-    addFlags(
-      add('eval', "test a run's weights", async (command) =>
-        (await import('./eval.js')).evalCommand(flagLayer(command), command.opts(), services),
-      ),
-      ['--out', '--data', '--on-bad-image', '--devices', '--placement', '--workers'],
-    ),
-  )
-    .option('--ten-view', 'average ten views of each image: corners, middle, and their mirror images')
-    .option(...JSON_FLAG);
-
-  addWeightsCommands(add, services, JSON_FLAG);
-  addDataCommands(program, services, done);
-
-  add('devices', 'list the devices that TensorFlow has', (command) => devicesCommand(command.opts(), services)).option(
-    ...JSON_FLAG,
-  );
-
-  add('doctor', 'print what a report of a fault needs, and what is wrong here', (command) =>
-    doctorCommand(command.opts(), services),
-  ).option(...JSON_FLAG);
-
-  addFlags(
-    add('accept', 'check, in minutes, all that two devices are to show before they train', async (command) =>
-      (await import('./accept.js')).acceptCommand(command.opts(), services),
-    ),
-    ['--devices'],
-  )
-    .option('--quick', 'with a small net and few steps')
-    .option('--out <file>', 'where the report goes, as JSON; else accept-<date>.json', pathOf('--out'));
-
-  add('setup', 'find the TensorFlow library, or fetch it', async () => {
-    services.stdout.write(`TensorFlow library: ${await services.ensureLibrary()}\n`);
-    return 0;
-  });
-  return program;
 }
 
-/** The options of `ablate`, with its variants as `only`. */
-function variantsOf(command: Command): AblateOptions {
-  const { variants, ...options } = command.opts();
-  return variants === undefined ? options : { ...options, only: variants };
-}
-
-/** Flags of `verify` that a file of reference values leaves nothing to do: the net, the images and the rates are its own. */
-function besideGolden(): string[] {
+/** The flags of `verify` that have no effect with a file of reference values, which has its own net, images and rates. */
+function replacedByGolden(): string[] {
   const used = ['devices', 'compile', 'convolutions'];
-  const others = FLAGS.filter(({ group, path }) => ['net', 'data'].includes(group) && !used.includes(path));
+  const others = FLAGS.filter(({ group, path }) => group !== 'train' && !used.includes(path));
   return others.filter(({ path }) => !path.startsWith('exchange.')).map((flag) => optionOf(flag).attributeName());
 }
 
-/** `data check` and `data prepare`: folders of images, before a training. */
-function addDataCommands(program: Command, services: Services, done: (exitCode: number) => void): void {
-  const data = program.command('data').description('folders of images: check them, prepare them');
-  const add = (name: string, description: string) =>
-    data
-      .command(name)
-      .description(description)
-      .argument('<folder>', 'with train and val, or packed', pathOf('the folder'))
-      .allowExcessArguments(false)
-      .option('--resize <pixels>', 'height and width that images are brought to, data.resize', numberOrText, 256);
-  add('check', 'read every image, and report those that cannot be read')
-    .option('--report <file>', 'where the report goes, as JSON', pathOf('--report'), 'data-check.json')
-    .option(...JSON_FLAG)
-    .action(async (folder: string, flags) =>
-      done(await (await import('./data.js')).dataCheck(folder, flags, services)),
-    );
-  add('prepare', 'compute the mean image and the colours, and pack the images into shards')
-    .option('--pack <folder>', 'where shards go; without it nothing is packed', pathOf('--pack'))
-    .option('--shard-size <MiB>', 'size of a shard', numberOrText, 512)
+function addRunCommands(add: Add, services: Services): void {
+  const evaluate = add('eval', "measure a run's weights on the test images", async (command) =>
+    (await import('./eval.js')).evalCommand(flagLayer(command), command.opts(), services),
+  );
+  addRunFlags(addFlags(evaluate, ['--out', '--data', '--on-bad-image', '--devices', '--placement', '--workers']))
+    .option(...TEN_VIEW_FLAG)
+    .option(...JSON_FLAG);
+
+  const predict = add('predict', 'classify image files', async (command) => {
+    const { predictCommand } = await import('./predict.js');
+    return predictCommand(command.processedArgs[0], flagLayer(command), command.opts(), services);
+  }).argument('<files...>', 'JPEG, PNG, GIF or WebP images', pathsOf('the image'));
+  addRunFlags(addFlags(predict, ['--out', '--devices', '--placement']))
+    .option('--top <k>', 'number of classes to print for each image', wholeNumberOf('--top', 1), 5)
+    .option(...TEN_VIEW_FLAG)
+    .option(...JSON_FLAG);
+
+  const exporting = add('export', "write a run's weights for PyTorch or tfjs", async (command) =>
+    (await import('./export.js')).exportCommand(command.opts(), services),
+  );
+  addRunFlags(exporting)
+    .requiredOption('--out <path>', 'file to write, or folder for tfjs', pathOf('--out'))
     .addOption(
-      new Option('--on-bad-image <what>', 'when an image cannot be read').choices(['fail', 'skip']).default('fail'),
+      new Option('--format <format>', 'one file for PyTorch, or a LayersModel of tfjs')
+        .choices(['pytorch', 'tfjs'])
+        .default('pytorch'),
     )
-    .action(async (folder: string, flags, command: Command) => {
-      if (flags.pack === undefined && command.getOptionValueSource('shardSize') === 'cli') {
-        throw new ConfigError('Cannot use --shard-size: it has no effect without --pack; leave it out, or add --pack');
-      }
-      done(await (await import('./data.js')).dataPrepare(folder, flags, services));
-    });
+    .option(...JSON_FLAG);
+
+  const kernels = add('kernels', "draw the first layer's kernels, and measure their colour", async (command) =>
+    (await import('./kernels.js')).kernelsCommand(command.opts(), services),
+  );
+  addRunFlags(kernels)
+    .option('--out <file>', "PNG file to write (default: kernels.png in the run's folder)", pathOf('--out'))
+    .option(...JSON_FLAG);
+
+  const importing = add('import', "make a run of another program's weights", async (command) => {
+    const { importCommand } = await import('./import.js');
+    return importCommand(command.processedArgs[0], layersOf(command), command.opts(), services);
+  }).argument('<file>', 'safetensors file of the whole net, in the layouts of PyTorch or Caffe', pathOf('the file'));
+  addFlags(importing, [...flagNames('net', 'data'), '--placement', '--run', '--out'])
+    .addOption(
+      new Option('--channel-order <order>', "order of the colours in the file's first layer")
+        .choices(['rgb', 'bgr'])
+        .default('rgb'),
+    )
+    .option(...CONFIG_FLAG)
+    .option(...JSON_FLAG);
+}
+
+function addDataCommands(add: Add, services: Services, program: Command): void {
+  const data = program.command('data').description('check and prepare folders of images');
+  const addFor = (name: string, description: string, run: Run) =>
+    add(name, description, run, data)
+      .argument('<folder>', 'a folder with train and val, or of shards', pathOf('the folder'))
+      .option('--resize <pixels>', 'height and width of the images', wholeNumberOf('--resize', 1, 4096), 256);
+  addFor('check', 'read every image, and report those that cannot be read', async (command) =>
+    (await import('./data.js')).dataCheck(command.processedArgs[0], command.opts(), services),
+  )
+    .option('--report <file>', 'JSON file for the report', pathOf('--report'), 'data-check.json')
+    .option(...JSON_FLAG);
+  addFor('prepare', 'compute the mean image and the colours, and pack the images into shards', async (command) => {
+    if (command.opts().pack === undefined && command.getOptionValueSource('shardSize') === 'cli') {
+      throw new ConfigError('Cannot use --shard-size: it has no effect without --pack; leave it out, or add --pack');
+    }
+    return (await import('./data.js')).dataPrepare(command.processedArgs[0], command.opts(), services);
+  })
+    .option('--pack <folder>', 'folder for the shards; without it nothing is packed', pathOf('--pack'))
+    .option('--shard-size <MiB>', 'size of a shard', wholeNumberOf('--shard-size', 1, 65_536), 512)
+    .addOption(
+      new Option('--on-bad-image <action>', 'fail, or skip unreadable images')
+        .choices(['fail', 'skip'])
+        .default('fail'),
+    );
+}
+
+function addMachineCommands(add: Add, services: Services): void {
+  add('devices', "list TensorFlow's devices", async (command) =>
+    (await import('./devices.js')).devicesCommand(command.opts(), services),
+  ).option(...JSON_FLAG);
+  add('doctor', 'print what a bug report needs, and what is wrong here', async (command) =>
+    (await import('./doctor.js')).doctorCommand(command.opts(), services),
+  ).option(...JSON_FLAG);
+  const accept = add('accept', 'check two devices in minutes before a training', async (command) =>
+    (await import('./accept.js')).acceptCommand(command.opts(), services),
+  );
+  addFlags(accept, ['--devices'])
+    .option('--quick', 'use a small net and few steps')
+    .option('--out <file>', 'JSON file for the report (default: accept-<date>.json)', pathOf('--out'));
+  add('setup', 'find the TensorFlow library, or fetch it', async () => {
+    services.stdout.print(`TensorFlow library: ${await services.ensureLibrary()}`);
+    return 0;
+  });
 }

@@ -1,4 +1,4 @@
-/** The folder of a run: `<out>/<run>`, one run's alone. */
+/** The folder of a run: `<out>/<run>`. */
 import {
   closeSync,
   constants,
@@ -17,83 +17,87 @@ import type { Config } from '../config/config.js';
 import { ConfigError, SplitError } from '../errors.js';
 import { jsonText } from '../printable.js';
 import { openNoFollow, writeNoFollow } from '../safe-write.js';
-import { whoTrains } from './run-lock.js';
+import { trainingProcess } from './run-lock.js';
 
-/** The run's folder. */
 export function runFolder({ out, run }: Pick<Config, 'out' | 'run'>): string {
   return join(out, run);
 }
 
 /**
- * Looks whether the name can be had, before anything is made. One that was not given is made again when it is taken.
- * @throws ConfigError when it was given and its folder is there and not empty; SplitError when the disk does not let us
- * look.
+ * Checks before anything is made that the run's name is free, if the user chose it. Other names get a number.
+ * @throws ConfigError if the folder exists and is not empty; SplitError if it cannot be read.
  */
 export function checkName(config: Config, isGiven: boolean): void {
-  if (isTaken(runFolder(config)) && isGiven) throw taken(runFolder(config));
+  const folder = runFolder(config);
+  try {
+    const isTaken = !lstatSync(folder).isDirectory() || readdirSync(folder).length > 0;
+    if (isTaken && isGiven) throw nameTaken(folder);
+  } catch (error) {
+    if (error instanceof ConfigError) throw error;
+    if (codeOf(error) !== 'ENOENT') throw unusable(folder, error); // no other name would help
+  }
 }
 
 /**
- * Makes the run's folder, and writes the settings into it as `config.json`. A name that was made from the time gets a
- * number when another run has it, also when that run takes it at this moment.
- * @returns the settings with the name that the run got.
- * @throws ConfigError when a name that was given is taken; SplitError when the disk does not take the folder.
+ * Makes the run's folder, and writes the settings there as `config.json`. A name that was made from the time gets a number
+ * if another run has it, even one that takes it at this moment.
+ * @returns the settings with the run's final name.
+ * @throws ConfigError if a name that the user chose is taken; SplitError if the folder cannot be written.
  */
 export function makeFolder(config: Config, isGiven: boolean): Config {
-  const made = isGiven ? config : makeNumbered(config);
-  const folder = runFolder(made);
+  const named = isGiven ? config : makeNumbered(config);
+  const folder = runFolder(named);
   try {
     mkdirSync(folder, { recursive: true });
-    // `wx`: of two runs that start at once under one name, one makes the file and the other fails.
-    writeFileSync(join(folder, 'config.json'), `${jsonText(made, 2)}\n`, { flag: 'wx' });
+    // `wx`: if two runs start at once under one name, one of them fails here.
+    writeFileSync(join(folder, 'config.json'), `${jsonText(named, 2)}\n`, { flag: 'wx' });
   } catch (error) {
-    if (codeOf(error) === 'EEXIST') throw taken(folder);
+    if (codeOf(error) === 'EEXIST') throw nameTaken(folder);
     throw unusable(folder, error);
   }
-  return made;
+  return named;
 }
 
 /**
- * Makes a folder that was not there, under the config's name or that name with a number.
+ * Makes a new folder under the config's name, or that name with a number.
  * @returns the settings with that name.
- * @throws SplitError when the disk does not take it.
+ * @throws SplitError if the folder cannot be made.
  */
 export function makeNumbered(config: Config): Config {
   for (let number = 1; ; number++) {
-    const next = number === 1 ? config : Object.freeze({ ...config, run: `${config.run}-${number}` });
-    const folder = runFolder(next);
+    const named = number === 1 ? config : Object.freeze({ ...config, run: `${config.run}-${number}` });
+    const folder = runFolder(named);
     try {
       mkdirSync(dirname(folder), { recursive: true });
       mkdirSync(folder);
-      return next;
+      return named;
     } catch (error) {
-      // Whoever made it has it, also while it is empty yet.
+      // A folder belongs to the run that made it, even while it is empty.
       if (codeOf(error) !== 'EEXIST' || !existsSync(folder)) throw unusable(folder, error);
     }
   }
 }
 
 /**
- * The folder of a run that goes on: the settings as they are now replace those in `config.json`, and half a line at the
- * log's end, of a process that was killed or a disk that was full, is cut off.
- * @throws SplitError when the disk does not take it.
+ * Prepares the folder of a run that resumes: replaces the settings in `config.json`, and truncates the log after its last
+ * whole line, because a killed process or a full disk leaves half a line.
+ * @throws SplitError if the files cannot be written.
  */
-export function continueFolder(config: Config): string {
+export function continueFolder(config: Config): void {
   const folder = runFolder(config);
   try {
     const draft = join(folder, `config.json.${process.pid}.partial`);
     writeNoFollow(draft, `${jsonText(config, 2)}\n`);
     renameSync(draft, join(folder, 'config.json'));
-    cutHalfLine(join(folder, 'log.ndjson'));
+    truncateHalfLine(join(folder, 'log.ndjson'));
   } catch (error) {
-    throw new SplitError(`Cannot go on in ${folder}: ${(error as Error).message}; make room, or let it be written to`, {
+    throw new SplitError(`Cannot resume in ${folder}: ${(error as Error).message}; free space, or make it writable`, {
       cause: error,
     });
   }
-  return folder;
 }
 
-/** Names in a folder; none where there is no folder. */
+/** The names in a folder; none if it does not exist. */
 export function filesIn(folder: string): string[] {
   try {
     return readdirSync(folder);
@@ -103,31 +107,20 @@ export function filesIn(folder: string): string[] {
   }
 }
 
-const LINE_END = 10;
+/** Longer than any line of the log. */
+const MAX_LINE_BYTES = 2 ** 20;
 
-function cutHalfLine(log: string): void {
+function truncateHalfLine(log: string): void {
   if (!existsSync(log)) return;
   const descriptor = openNoFollow(log, constants.O_RDWR);
   try {
-    let { size } = fstatSync(descriptor);
+    const { size } = fstatSync(descriptor);
     const tail = Buffer.alloc(Math.min(size, MAX_LINE_BYTES));
-    size -= tail.length;
-    readSync(descriptor, tail, 0, tail.length, size);
-    ftruncateSync(descriptor, size + tail.lastIndexOf(LINE_END) + 1);
+    const start = size - tail.length;
+    readSync(descriptor, tail, 0, tail.length, start);
+    ftruncateSync(descriptor, start + tail.lastIndexOf('\n') + 1);
   } finally {
     closeSync(descriptor);
-  }
-}
-
-/** More than a line of the log has. */
-const MAX_LINE_BYTES = 2 ** 20;
-
-function isTaken(folder: string): boolean {
-  try {
-    return !lstatSync(folder).isDirectory() || readdirSync(folder).length > 0;
-  } catch (error) {
-    if (codeOf(error) === 'ENOENT') return false;
-    throw unusable(folder, error); // no other name would help
   }
 }
 
@@ -142,9 +135,9 @@ function codeOf(error: unknown): string | undefined {
   return (error as NodeJS.ErrnoException).code;
 }
 
-function taken(folder: string): ConfigError {
-  const who = whoTrains(folder);
+function nameTaken(folder: string): ConfigError {
+  const process = trainingProcess(folder);
   return new ConfigError(
-    `Cannot use ${folder} for a new run: it is there already${who ? `, and ${who} trains in it` : ''}; choose another --run`,
+    `Cannot use ${folder} for a new run: it exists already${process ? `, and ${process} trains in it` : ''}; choose another --run`,
   );
 }

@@ -1,6 +1,6 @@
 /**
- * One process trains in a run's folder: it holds the lock of the file `lock.json` there, whose text says who it is. The
- * system gives the lock up when the process ends, also by SIGKILL, so that no pid and no age of a file has to be judged.
+ * One process trains in a run's folder: it locks the file `lock.json` there, whose text says which process it is. The system
+ * releases the lock when the process ends, even by SIGKILL, so that neither pids nor file ages matter.
  */
 import { hostname } from 'node:os';
 import { join } from 'node:path';
@@ -10,66 +10,66 @@ import { describeHolder, holderIn, isLocked, lockFile } from '../native/install/
 import { runningTimeMs } from '../running-time.js';
 
 const LOCK_FILE = 'lock.json';
-/** A lock that is held. */
+
 export interface RunLock {
-  /** Why there is none, on a file system without locks: a sentence for the user. */
+  /** A sentence for the user if the file system has no locks. */
   readonly warning?: string;
   release(): void;
 }
 
-/** How long a process that was killed may take to be gone: it has gigabytes to give back. */
-const GONE_MS = 2_000;
-const AGAIN_MS = 50;
+/** A process that was just killed has gigabytes to free before it is gone. */
+const KILLED_MS = 2_000;
+const RETRY_MS = 50;
 
 /**
- * Locks a run's folder, in which a process that was just killed may be ending yet.
- * @throws ConfigError that names the process that trains there; SplitError when the disk does not take the file.
+ * Locks a run's folder; waits a little for a process that may be ending.
+ * @throws ConfigError that names the process that trains there; SplitError if the file cannot be written.
  */
 export async function lockRun(folder: string): Promise<RunLock> {
   for (const started = runningTimeMs(); ; ) {
     try {
       return lockNow(folder);
     } catch (error) {
-      if (!(error instanceof ConfigError) || runningTimeMs() - started > GONE_MS) throw error;
-      await sleep(AGAIN_MS);
+      if (!(error instanceof ConfigError) || runningTimeMs() - started > KILLED_MS) throw error;
+      await sleep(RETRY_MS);
     }
   }
 }
 
 /** The same without waiting. */
 export function lockNow(folder: string): RunLock {
-  const lock = guarded(folder, () => lockFile(join(folder, LOCK_FILE)));
-  if (!lock) throw heldBy(folder);
+  const file = join(folder, LOCK_FILE);
+  let lock: ReturnType<typeof lockFile>;
+  try {
+    lock = lockFile(file);
+  } catch (error) {
+    if (error instanceof SetupError) throw error;
+    throw new SplitError(
+      `Cannot lock the run's folder ${folder}: ${(error as Error).message}; free space, or make it writable`,
+      { cause: error },
+    );
+  }
+  if (!lock) throw lockedBy(folder);
   if (lock.reason === undefined) return lock;
-  const warning = `${folder} cannot be locked: ${lock.reason}; see to it that no other process trains there`;
-  return { ...lock, warning };
+  return {
+    ...lock,
+    warning: `${folder} cannot be locked: ${lock.reason}; make sure that no other process trains there`,
+  };
 }
 
-/** Of a folder: the process that trains there, as far as it can be told. What it says of itself counts while it is locked. */
-export function whoTrains(folder: string): string | undefined {
+/** The process that trains in the folder; undefined if none does. The file's text counts only while the file is locked. */
+export function trainingProcess(folder: string): string | undefined {
   const file = join(folder, LOCK_FILE);
   const holder = holderIn(file);
-  // A file without a text may be about to be locked, which this must not get in the way of.
+  // Without a text, a process may be about to lock the file, and testing the lock would get in its way.
   return holder.pid !== undefined && isLocked(file) ? describeHolder(holder) : undefined;
 }
 
-function heldBy(folder: string): ConfigError {
+function lockedBy(folder: string): ConfigError {
   const holder = holderIn(join(folder, LOCK_FILE));
   const { pid, host, since } = holder;
   const stop = pid === undefined ? 'stop it' : `stop it with kill -INT ${pid}${host === hostname() ? '' : ' there'}`;
   return new ConfigError(
     `Cannot train in ${folder}: ${describeHolder(holder)} trains there${since ? ` since ${since}` : ''}, expected one process a run; wait for its end, ${stop}, or choose another --run`,
   );
-}
-
-function guarded<T>(folder: string, action: () => T): T {
-  try {
-    return action();
-  } catch (error) {
-    if (error instanceof SetupError) throw error;
-    throw new SplitError(
-      `Cannot lock the run's folder ${folder}: ${(error as Error).message}; make room, or let it be written to`,
-      { cause: error },
-    );
-  }
 }

@@ -1,17 +1,14 @@
-/** The log of a run, read again. */
+/** Reads the log of a run. */
 import { closeSync, constants, createReadStream } from 'node:fs';
 import { EVENTS, type EventName, type LogEvent } from '../log.js';
 import { openNoFollow } from '../safe-write.js';
 
-/** More than a line has: of a longer one the rest is not kept in memory. */
+/** Longer than any line of a log; the rest of a longer one is not kept in memory. */
 const MAX_LINE = 2 ** 20;
 
-/** What JSON has no word for. */
-const NUMBERS = ['NaN', 'Infinity', '-Infinity'];
-
 /**
- * The events of a log, in their order. Lines that are none of ours are passed over: a disk that was full, another version.
- * A log that is not there has none.
+ * Yields a log's events in their order; none if there is no log. Skips lines that are not valid events, such as those of
+ * another version, or half a line from a full disk.
  */
 export async function* eventsIn(file: string): AsyncGenerator<LogEvent> {
   let descriptor: number;
@@ -25,23 +22,24 @@ export async function* eventsIn(file: string): AsyncGenerator<LogEvent> {
     for await (const text of createReadStream('', { fd: descriptor, autoClose: false, encoding: 'utf8' })) {
       const lines = (line + text).split('\n');
       line = lines.pop()!.slice(0, MAX_LINE);
-      for (const event of lines.map(eventOf)) if (event) yield event;
+      for (const event of lines.map(parseEvent)) if (event) yield event;
     }
   } finally {
     closeSync(descriptor);
   }
 }
 
-function eventOf(line: string): LogEvent | undefined {
+function parseEvent(line: string): LogEvent | undefined {
   try {
-    const { time: _, event, ...fields } = JSON.parse(line, numbers) as Record<string, unknown>;
-    const isOurs = Object.hasOwn(EVENTS, String(event)) && EVENTS[event as EventName].safeParse(fields).success;
-    return isOurs ? ({ event, ...fields } as LogEvent) : undefined;
+    const { time: _, event, ...fields } = JSON.parse(line, reviveNumber) as Record<string, unknown>;
+    const isEvent = Object.hasOwn(EVENTS, String(event)) && EVENTS[event as EventName].safeParse(fields).success;
+    return isEvent ? ({ event, ...fields } as LogEvent) : undefined;
   } catch {
     return undefined;
   }
 }
 
-function numbers(_: string, value: unknown): unknown {
-  return NUMBERS.includes(value as string) ? Number(value) : value;
+/** The log has NaN and the infinities as strings. */
+function reviveNumber(_: string, value: unknown): unknown {
+  return ['NaN', 'Infinity', '-Infinity'].includes(value as string) ? Number(value) : value;
 }

@@ -1,93 +1,63 @@
 /**
- * What the commands use from outside, in one place: tests put their own here, and whatever loads TensorFlow is imported
- * only when a command asks for it, so that `--help` and `summary` are quick.
+ * What the commands use from outside. Tests replace it. Whatever loads TensorFlow is imported only when a command needs it,
+ * so that `--help` and `summary` start quickly.
  */
-import type { Config } from '../config/config.js';
 import type { ContextOptions, Device } from '../native/c/context.js';
 import type { GpuFacts } from '../native/install/gpu-support.js';
 import type { FoundLibrary } from '../native/install/library.js';
-import type { AcceptOptions, AcceptUi } from '../train/accept/accept.js';
-import type { AcceptReport } from '../train/accept/report.js';
-import type { GoldenResult, Prediction, Scores, TrainResult, TrainUi, VerifyResult } from '../train/index.js';
-import type { UsedWeights, WeightsOptions } from '../train/run-weights.js';
+import { type Output, Printer } from './output.js';
 
-/** Where text goes: a stream, or a stand-in of a test. The commands' own write line by line (`plainOutput`). */
-export interface Output {
-  /** One line with its end, or a part of one. */
-  write(text: string): unknown;
-  isTTY?: boolean;
-  /** The stream itself, for the bar alone, which moves the cursor. */
-  terminal?: Output;
-}
+/** What the commands use of `src/train/index.js`. */
+export type TrainModule = Pick<
+  typeof import('../train/index.js'),
+  'train' | 'verify' | 'verifyGolden' | 'evaluateRun' | 'predictFiles'
+>;
 
-export type { GoldenResult, TrainResult, VerifyResult };
-/** What {@link TrainRoom.evaluateRun} finds. */
-export type EvalResult = Scores & UsedWeights;
+/** What `accept` uses. The module does not load TensorFlow in this process. */
+export type AcceptModule = Pick<typeof import('../train/accept/accept.js'), 'accept'>;
 
-/** What `src/train/index.js` has for the command line. */
-export interface TrainRoom {
-  train(config: Config, ui: TrainUi): Promise<TrainResult>;
-  verify(config: Config, options: { steps: number }, ui: { print(line: string): void }): Promise<VerifyResult>;
-  verifyGolden(
-    file: string,
-    config: Pick<Config, 'devices' | 'exchange' | 'exchangeTimeoutMs' | 'compile' | 'convolutions'>,
-  ): Promise<GoldenResult>;
-  evaluateRun(config: Config, folder: string, options?: { tenView?: boolean } & WeightsOptions): Promise<EvalResult>;
-  predictFiles(
-    config: Config,
-    folder: string,
-    files: readonly string[],
-    top: number,
-    tenView: boolean,
-    options?: WeightsOptions,
-  ): Promise<Prediction[]>;
-}
-
-/** What `src/train/accept/accept.js` has; nothing of it loads TensorFlow in this process. */
-export interface AcceptRoom {
-  accept(options: AcceptOptions, ui: AcceptUi): Promise<AcceptReport>;
-}
-
-/** The TensorFlow library, if there is one, and what is around it; nothing is loaded. */
+/** The TensorFlow library, if one is installed, and what is around it. Nothing is loaded to find out. */
 export interface Examined {
   library: FoundLibrary | undefined;
-  /** Whether there is an NVIDIA device, and `CUDA_VISIBLE_DEVICES` does not hide it. */
+  /** Whether there is an NVIDIA device that `CUDA_VISIBLE_DEVICES` does not hide. */
   nvidia: boolean;
-  /** Whether there is one that is hidden. */
+  /** Whether there is one that it hides. */
   hidden?: boolean;
   /** Files of the CUDA libraries beside TensorFlow's. */
   cuda: readonly string[];
 }
 
 export interface Services {
-  stdout: Output;
-  stderr: Output;
+  stdout: Printer;
+  stderr: Printer;
   env: Readonly<Record<string, string | undefined>>;
   now(): Date;
-  /** Every device that TensorFlow has. @param options of its context, if there is none yet. */
+  /** All of TensorFlow's devices. @param options of TensorFlow's context; ignored if it exists already. */
   listDevices(options?: ContextOptions): Promise<readonly Device[]>;
-  /** Whether Fashion-MNIST's files are here. */
+  /** Whether the files of Fashion-MNIST are installed. */
   hasFashionMnist(): Promise<boolean>;
-  /** The classes of a folder of images; nothing for other data. */
+  /** Gives the number of classes of a folder of images, and undefined for other data. */
   countClasses(): Promise<(source: string) => number | undefined>;
-  /** Finds the TensorFlow library, or fetches it, also where it lost a part; returns its path. */
+  /** Finds the TensorFlow library, or fetches it if it is missing or incomplete; returns its path. */
   ensureLibrary(): Promise<string>;
-  /** Looks for the library. @throws SetupError when what is there is no library for this machine. */
+  /** @throws SetupError if the library that is there is not for this machine. */
   examineLibrary(): Promise<Examined>;
   /**
-   * The machine's cards and what CUDA says of them; nothing without a card.
-   * @param devices names of those that TensorFlow has.
-   * @param thorough asks nvidia-smi also where TensorFlow has a GPU.
+   * The machine's cards and what CUDA says about them; undefined without a card.
+   * @param devices names of TensorFlow's devices.
+   * @param thorough asks nvidia-smi even if TensorFlow has a GPU.
    */
   examineGpus(devices: readonly string[], thorough?: boolean): Promise<GpuFacts | undefined>;
-  trainRoom(): Promise<TrainRoom>;
-  acceptRoom(): Promise<AcceptRoom>;
+  loadTrain(): Promise<TrainModule>;
+  loadAccept(): Promise<AcceptModule>;
 }
 
-/** The real ones. */
+/** What a test may replace: services, with a stream or a stand-in in place of each printer. */
+export type Replaced = Partial<Omit<Services, 'stdout' | 'stderr'> & { stdout: Output; stderr: Output }>;
+
 export const SERVICES: Services = {
-  stdout: process.stdout,
-  stderr: process.stderr,
+  stdout: new Printer(process.stdout),
+  stderr: new Printer(process.stderr),
   env: process.env,
   now: () => new Date(),
   listDevices: async (options) => (await import('../native/c/context.js')).listDevices(options),
@@ -107,6 +77,6 @@ export const SERVICES: Services = {
     const { examineGpus } = await import('../native/c/cuda.js');
     return examineGpus(devices.filter((name) => name.startsWith('GPU')).length, thorough);
   },
-  trainRoom: () => import('../train/index.js'),
-  acceptRoom: () => import('../train/accept/accept.js'),
+  loadTrain: () => import('../train/index.js'),
+  loadAccept: () => import('../train/accept/accept.js'),
 };

@@ -1,4 +1,4 @@
-/** `summary`: what a net is made of and costs. Loads no TensorFlow. */
+/** `summary`: shows the layers of a net, and what they cost. Loads no TensorFlow. */
 import { resolveConfig } from '../config/config.js';
 import { shortName } from '../config/devices.js';
 import { type ConfigLayer, valueAt } from '../config/layers.js';
@@ -11,31 +11,30 @@ import { count, table } from './format.js';
 import type { Services } from './services.js';
 
 /**
- * Prints a net: a preset's when the flags name one, else the table as it was drawn up; then as the flags change it.
- * @throws ConfigError for a flag or a geometry that makes no net.
+ * Prints the net of a preset if the flags name one, else the table at full size, as the flags change it.
+ * @throws ConfigError for an invalid flag or geometry.
  */
-export function summaryCommand(flags: ConfigLayer, { json }: { json?: boolean }, services: Services): number {
+export async function summaryCommand(
+  flags: ConfigLayer,
+  { json }: { json?: boolean },
+  { stdout, stderr, now }: Services,
+): Promise<number> {
   const asked = valueAt(flags.values, ['net', 'table']) ?? 'original';
-  const drawn = 'preset' in flags.values || !Object.hasOwn(TABLES, asked as string);
+  const isTable = !('preset' in flags.values) && Object.hasOwn(TABLES, asked as string);
   const noData = { values: { data: { source: 'embedded' } } }; // no image is read
-  const layers = [noData, ...(drawn ? [] : [{ values: tableSettings(asked as TableName) }]), flags];
-  // Nobody asked TensorFlow: the devices are those of the flags, or the ones a machine without GPU would use.
-  const devices = (flags.values.devices as string[] | undefined)?.map((name) => String(shortName(name))) ?? [
-    'CPU:0',
-    'CPU:1',
-  ];
-  const { config, idle } = resolveConfig(layers, { devices, fashionMnist: true, now: services.now() });
-  for (const note of idle) services.stderr.write(`${note}\n`);
+  const layers = [noData, ...(isTable ? [{ values: tableSettings(asked as TableName) }] : []), flags];
+  // TensorFlow is not asked: the devices are those of the flags, or those of a machine without a GPU.
+  const given = flags.values.devices as string[] | undefined;
+  const devices = given?.map((name) => String(shortName(name))) ?? ['CPU:0', 'CPU:1'];
+  const { config, idle } = resolveConfig(layers, { devices, fashionMnist: true, now: now() });
+  stderr.print(...idle);
+  const { batchSize } = config;
   const net = buildNet(config.net);
-  const rows = summarize(net, config.batchSize);
+  const rows = summarize(net, batchSize);
   const totals = totalsOf(rows);
   if (json) {
-    const value = { net: config.net, batchSize: config.batchSize, devices: config.devices, layers: rows, totals };
-    services.stdout.write(`${JSON.stringify(value)}\n`);
-    return 0;
-  }
-  for (const line of summaryLines(net, config.batchSize, config.devices, rows, totals))
-    services.stdout.write(`${line}\n`);
+    stdout.print(JSON.stringify({ net: config.net, batchSize, devices: config.devices, layers: rows, totals }));
+  } else stdout.print(...summaryLines(net, batchSize, config.devices, rows, totals));
   return 0;
 }
 
@@ -44,7 +43,7 @@ function summaryLines(
   batchSize: number,
   devices: readonly string[],
   rows: readonly Row[],
-  totals: Totals,
+  { parameters, multiplyAdds, sentBytes }: Totals,
 ): string[] {
   const { options } = net;
   const both = (value: PerTower) => value[0] + value[1];
@@ -67,14 +66,11 @@ function summaryLines(
     ...table(
       ['tower', 'device', 'parameters', 'multiply-adds', 'sent bytes'],
       [
-        ...([0, 1] as const).map((tower) => [
-          String(tower),
-          devices[tower] ?? devices[0]!,
-          totals.parameters[tower],
-          totals.multiplyAdds[tower],
-          totals.sentBytes[tower],
-        ]),
-        ['both', '', both(totals.parameters), both(totals.multiplyAdds), both(totals.sentBytes)],
+        ...([0, 1] as const).map((tower) => {
+          const device = devices[tower] ?? devices[0]!;
+          return [String(tower), device, parameters[tower], multiplyAdds[tower], sentBytes[tower]];
+        }),
+        ['both', '', both(parameters), both(multiplyAdds), both(sentBytes)],
       ].slice(0, isOneColumn(net) ? 1 : 3),
     ),
     '',
@@ -82,7 +78,7 @@ function summaryLines(
   ];
 }
 
-/** What crosses; nothing of a net of one column. */
+/** The bytes that the towers exchange; empty for a net of one column. */
 function exchangeLines(rows: readonly Row[], batchSize: number): string[] {
   const sites = rows.flatMap(({ layer, exchange }) =>
     exchange ? [[layer, ...exchange.forward, ...exchange.backward]] : [],

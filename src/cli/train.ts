@@ -1,19 +1,18 @@
-/** `train`: settings, run folder, log and display around the training itself. */
+/** `train`: settings, run folder, log, display and signals around the training itself. */
 import { join } from 'node:path';
-import { type Config, resolveConfig } from '../config/config.js';
-import { type ConfigLayer, sets } from '../config/layers.js';
+import type { Config } from '../config/config.js';
+import { anySets, type ConfigLayer, sets } from '../config/layers.js';
 import { signalExitCode } from '../end-signals.js';
 import { type LogEvent, openLog, type RunLog } from '../log.js';
 import type { Resume } from '../train/index.js';
 import { type DisplayMode, openDisplay } from './display.js';
 import { oneLine } from './format.js';
-import { gpuReminder, gpuWarning } from './gpu-warning.js';
-import { lookAround } from './machine.js';
+import { gpuReminder, gpuWarningFor, resolveHere } from './machine.js';
 import { findContinuation, folderToContinue } from './resume.js';
 import { checkName, continueFolder, makeFolder, runFolder } from './run-folder.js';
 import { lockNow, lockRun, type RunLock } from './run-lock.js';
 import type { Services } from './services.js';
-import { stopOnSignal } from './stop.js';
+import { exitSoon, stopOnSignal } from './stop.js';
 
 export interface TrainOptions extends DisplayMode {
   /** `auto`, a checkpoint or a run's folder. */
@@ -21,10 +20,10 @@ export interface TrainOptions extends DisplayMode {
 }
 
 /**
- * Trains. The run's folder, its `config.json` and log come with the first `run_start`, once all that can be checked
- * before has been: a run that was refused leaves nothing behind.
+ * Trains. The run's folder, its `config.json` and its log are made at the first `run_start`, after everything that can be
+ * checked: a run that is refused leaves nothing behind.
  * @returns the exit code.
- * @throws SplitError for settings, data, devices or a disk that make no run, and for a run that fails.
+ * @throws SplitError for settings, data, devices or a disk that cannot be used, and for a run that fails.
  */
 export async function trainCommand(
   asked: readonly ConfigLayer[],
@@ -35,50 +34,45 @@ export async function trainCommand(
   const lock = folder === undefined ? undefined : await lockRun(folder);
   try {
     const { layers, resume, notes } = findContinuation(asked, options.resume, lock !== undefined);
-    const machine = await lookAround(services, layers);
-    const resolved = resolveConfig(layers, machine);
-    const isNamed = layers.some((layer) => sets(layer, 'run'));
-    // Who asks for devices by name knows what they are.
-    const warning = layers.some((layer) => sets(layer, 'devices'))
-      ? undefined
-      : await gpuWarning(services, machine.devices);
-    const { config } = resolved;
+    const resolved = await resolveHere(services, layers);
+    const { config, machine } = resolved;
+    const warning = await gpuWarningFor(services, layers, machine);
+    const isNamed = anySets(layers, 'run');
     if (!lock) checkName(config, isNamed);
     const all = [...resolved.notes, ...barNotes(asked, options, services), ...notes];
     const recording = { resume, lock, isNamed, warning };
     const { exitCode, failure } = await recordedTraining(config, all, options, services, recording);
-    const reminder = gpuReminder(machine.devices, warning);
-    if (reminder !== undefined) services.stderr.write(`warning: ${reminder}\n`);
-    if (exitCode !== 0 && failure !== undefined) services.stderr.write(`error: ${oneLine(failure)}\n`);
+    const reminder = gpuReminder(machine, warning);
+    if (reminder !== undefined) services.stderr.print(`warning: ${reminder}`);
+    if (exitCode !== 0 && failure !== undefined) services.stderr.print(`error: ${oneLine(failure)}`);
     return exitCode;
   } finally {
     lock?.release();
   }
 }
 
-/** What is to be said where a bar is drawn in place of lines. */
+/** A note if `--log-every` was typed, and a bar is drawn in place of lines. */
 export function barNotes(layers: readonly ConfigLayer[], { json, quiet }: DisplayMode, { stdout }: Services): string[] {
   const isTyped = layers.some((layer) => layer.by === 'line' && sets(layer, 'logEvery'));
-  if (!isTyped || json || quiet || stdout.isTTY !== true) return [];
-  return ['--log-every has no effect where a bar shows every step; the lines are for a file or a pipe'];
+  if (!isTyped || json || quiet || !stdout.isTTY) return [];
+  return ['--log-every has no effect on a terminal, where a bar shows every step; it is for a file or a pipe'];
 }
 
-/** What a training goes on from, and who else is told of it. */
 export interface RecordOptions {
   resume?: Resume | undefined;
-  /** Of the run's folder, when it goes on there; the caller gives it up. A new folder is made and locked here. */
+  /** The lock of the folder to resume in; the caller releases it. A new folder is made and locked here. */
   lock?: RunLock | undefined;
-  /** Whether somebody chose the name of a new run; another one gets a number when it is taken. */
+  /** Whether the user chose the name of a new run. Another name gets a number if it is taken. */
   isNamed?: boolean;
-  /** Of what was found before: said and logged after `run_start`. */
+  /** Shown and logged after `run_start`. */
   warning?: string | undefined;
-  /** Is told of each event too. */
-  watch?: (event: LogEvent) => void;
+  /** Also gets each event. */
+  onEvent?: (event: LogEvent) => void;
 }
 
 /**
- * One training with its folder, its log, a display, and an ear for signals.
- * @returns the exit code, and why it failed when it did.
+ * Runs one training with its folder, its log, a display, and signal handling.
+ * @returns the exit code, and the reason if it failed.
  * @throws as {@link trainCommand}.
  */
 export async function recordedTraining(
@@ -86,56 +80,60 @@ export async function recordedTraining(
   notes: readonly string[],
   mode: DisplayMode,
   services: Services,
-  { resume, lock, isNamed = false, warning, watch = () => {} }: RecordOptions = {},
+  { resume, lock, isNamed = false, warning, onEvent = () => {} }: RecordOptions = {},
 ): Promise<{ exitCode: number; failure: string | undefined }> {
-  const { train } = await services.trainRoom();
+  const { train } = await services.loadTrain();
   const display = openDisplay(mode, config, services);
-  const warn = (message: string) => waiting.push({ event: 'warning', message });
-  const recorder = openRecorder(config, { lock, isNamed, warn });
+  const recorder = openRecorder(config, { lock, isNamed, warn: (message) => queue.push(warningOf(message)) });
   const stop = stopOnSignal(() => {
-    display.close(); // the second signal ends the process, and the terminal must be as it was by then
+    display.close(); // now, because the second signal ends the process
     display.note('stopping after this step; once more stops at once');
-    if (!hasBegun) stop.leaveSoon(signalExitCode(stop.signal.reason));
+    if (!hasBegun) exitSoon(signalExitCode(stop.signal.reason));
   });
-  // A run begins with `run_start`: what is to be said before comes after it, or alone where it does not come to that.
-  const waiting: LogEvent[] = (resume?.skipped ?? []).map(({ folder, why }) => {
-    return { event: 'warning', message: `skipped the checkpoint ${folder}: ${why}` };
-  });
-  if (warning !== undefined) waiting.unshift({ event: 'warning', message: warning });
+  // Events before `run_start` wait for it. They are shown alone if the run does not begin.
+  const queue: LogEvent[] = [
+    ...(warning === undefined ? [] : [warningOf(warning)]),
+    ...(resume?.skipped ?? []).map(({ folder, why }) => warningOf(`skipped the checkpoint ${folder}: ${why}`)),
+  ];
   let hasBegun = false;
   let failure: string | undefined;
-  const tell = (event: LogEvent) => {
+  const record = (event: LogEvent) => {
     recorder.write(event);
     display.show(event);
-    watch(event);
+    onEvent(event);
   };
   try {
-    for (const note of notes) display.note(note);
+    notes.forEach(display.note);
     const report = (event: LogEvent) => {
-      if (event.event === 'run_start') hasBegun = true;
       if (event.event === 'run_end') failure = event.error;
-      if (event.event === 'run_start') waiting.unshift(event);
-      else waiting.push(event);
-      while (hasBegun && waiting.length > 0) tell(waiting.shift()!);
-      if (event.event === 'run_end' && stop.signal.aborted) stop.leaveSoon(event.exit_code);
+      if (event.event === 'run_start') {
+        hasBegun = true;
+        queue.unshift(event);
+      } else queue.push(event);
+      while (hasBegun && queue.length > 0) record(queue.shift()!);
+      if (event.event === 'run_end' && stop.signal.aborted) exitSoon(event.exit_code);
     };
     const ui = { report, begin: recorder.begin, signal: stop.signal, resume, note: display.note };
     const { exitCode } = await train(config, ui);
     return { exitCode, failure };
   } finally {
-    stop.forget();
-    waiting.forEach(display.show);
+    stop.dispose();
+    queue.forEach(display.show);
     display.close();
     recorder.close();
   }
 }
 
+function warningOf(message: string): LogEvent {
+  return { event: 'warning', message };
+}
+
 interface Recorder extends RunLog {
-  /** Makes the folder. @returns the settings with the name that the run got. */
+  /** Makes the folder. @returns the settings with the run's final name. */
   begin(): Config;
 }
 
-/** The log and the folder it is in, which is made by `begin` or the first event. */
+/** The log and its folder, which are made by `begin` or by the first event. */
 function openRecorder(
   config: Config,
   { lock, isNamed, warn }: { lock: RunLock | undefined; isNamed: boolean; warn: (message: string) => void },

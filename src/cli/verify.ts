@@ -1,59 +1,47 @@
-/** `verify`: the split against the reference, or both against a reference file. */
-import { resolveConfig } from '../config/config.js';
+/** `verify`: compares the split with the reference, or both with a file of reference values. */
 import type { ConfigLayer } from '../config/layers.js';
-import { shortText } from '../config/validate.js';
-import { ConfigError } from '../errors.js';
 import { nonFiniteAsStrings } from '../log.js';
+import type { GoldenResult, VerifyResult } from '../train/index.js';
 import { difference, table } from './format.js';
-import { warnOfGpu } from './gpu-warning.js';
-import { lookAround } from './machine.js';
-import type { GoldenResult, Services, VerifyResult } from './services.js';
+import { gpuWarningFor, resolveHere } from './machine.js';
+import type { Services } from './services.js';
 
 export interface VerifyOptions {
-  steps: unknown;
+  steps: number;
   golden?: string;
   json?: boolean;
 }
 
-/** @returns the exit code: 1 when out of tolerance. @throws SplitError for settings or files that make no comparison. */
+/** @returns 1 if a difference is out of tolerance, else 0. @throws SplitError for settings or files that cannot be used. */
 export async function verifyCommand(
   layers: readonly ConfigLayer[],
-  options: VerifyOptions,
+  { steps, golden, json }: VerifyOptions,
   services: Services,
 ): Promise<number> {
-  const { steps } = options;
-  if (typeof steps !== 'number' || !Number.isInteger(steps) || steps < 1 || steps > 10_000) {
-    throw new ConfigError(`--steps is ${shortText(steps)}, expected a whole number from 1 to 10000`);
-  }
   const all: ConfigLayer[] = [...layers, { values: { placement: 'split' } }];
-  const machine = await lookAround(services, all);
-  const { config, notes } = resolveConfig(all, machine);
-  await warnOfGpu(services, all, machine.devices);
-  const print = (line: string) => (options.json ? services.stderr : services.stdout).write(`${line}\n`);
-  const room = await services.trainRoom();
-  if (options.golden !== undefined) {
-    const result = await room.verifyGolden(options.golden, config);
-    return finish(result, goldenLines(result), options, services);
+  const { config, notes, machine } = await resolveHere(services, all);
+  const warning = await gpuWarningFor(services, all, machine);
+  if (warning !== undefined) services.stderr.print(`warning: ${warning}`);
+  const { verify, verifyGolden } = await services.loadTrain();
+  const print = (...lines: string[]) => (json ? services.stderr : services.stdout).print(...lines);
+  let result: VerifyResult | GoldenResult;
+  let lines: string[];
+  if (golden !== undefined) {
+    result = await verifyGolden(golden, config);
+    lines = goldenLines(result);
+  } else {
+    const single = layers.find((layer) => layer.by === 'file' && layer.values.placement === 'single');
+    if (single) print(`placement in ${single.file} has no effect: verify compares the split with the reference`);
+    print(...notes);
+    result = await verify(config, { steps }, { print });
+    lines = verifyLines(result);
   }
-  const single = layers.find((layer) => layer.by === 'file' && layer.values.placement === 'single');
-  if (single) print(`placement in ${single.file} has no effect: it is the split that is compared with the reference`);
-  for (const note of notes) print(note);
-  const result = await room.verify(config, { steps }, { print });
-  return finish(result, verifyLines(result), options, services);
-}
-
-function finish(
-  result: VerifyResult | GoldenResult,
-  lines: readonly string[],
-  { json }: VerifyOptions,
-  { stdout }: Services,
-): number {
-  if (json) stdout.write(`${JSON.stringify(nonFiniteAsStrings(result))}\n`);
-  else for (const line of lines) stdout.write(`${line}\n`);
+  services.stdout.print(...(json ? [JSON.stringify(nonFiniteAsStrings(result))] : lines));
   return result.passed ? 0 : 1;
 }
 
 function verifyLines({ losses, rows, passed, firstDivergent, tolerances }: VerifyResult): string[] {
+  const { loss, activation, parameter, gradient } = tolerances;
   return [
     ...table(
       ['step', 'loss, split', 'loss, reference', 'relative'],
@@ -76,7 +64,7 @@ function verifyLines({ losses, rows, passed, firstDivergent, tolerances }: Verif
       ]),
     ),
     '',
-    `allowed, relative: losses ${difference(tolerances.loss)}, activations ${difference(tolerances.activation)}, parameters ${difference(tolerances.parameter)}, gradients ${difference(tolerances.gradient)} of a tensor's largest value`,
+    `allowed, relative: losses ${difference(loss)}, activations ${difference(activation)}, parameters ${difference(parameter)}, gradients ${difference(gradient)} of a tensor's largest value`,
     `why: ${tolerances.why} (docs/numerics.md)`,
     passed ? 'passed: split and reference agree' : `FAILED: the first to differ is ${firstDivergent ?? 'the loss'}`,
   ];

@@ -7,13 +7,13 @@ import test, { after } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Ablation } from '../../src/cli/ablation.js';
 import { lockNow } from '../../src/cli/run-lock.js';
-import type { TrainRoom } from '../../src/cli/services.js';
+import type { TrainModule } from '../../src/cli/services.js';
 import type { Config } from '../../src/config/config.js';
 import { opThreads } from '../../src/config/devices.js';
 import { usableCores } from '../../src/limits.js';
 import { putCheckpoint } from '../checkpoint/put-checkpoint.js';
 import { EVAL, RUN_END, RUN_START, trainStep } from '../events.js';
-import { type Outcome, roomWith, run } from './stand-ins.js';
+import { type Outcome, run, trainModule } from './stand-ins.js';
 
 const base = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-ablate-'));
 after(() => fs.rmSync(base, { recursive: true, force: true }));
@@ -25,7 +25,7 @@ const newOut = () => fs.mkdtempSync(join(base, `${folders++}-`));
 const GENERATED = 'ablate-mini-20260203-040506';
 
 /** Accuracies by the run's name; trains three steps. `seen` gets the configs. */
-function training(accuracies: Record<string, number>, seen: Config[] = []): TrainRoom['train'] {
+function training(accuracies: Record<string, number>, seen: Config[] = []): TrainModule['train'] {
   return async (asked, { report, begin }) => {
     const config = begin?.(asked) ?? asked;
     seen.push(config);
@@ -38,8 +38,8 @@ function training(accuracies: Record<string, number>, seen: Config[] = []): Trai
   };
 }
 
-function ablate(out: string, argv: readonly string[], train: TrainRoom['train']): Promise<Outcome> {
-  return run(['ablate', '--out', out, '--run', 'a', '--quiet', ...argv], { trainRoom: roomWith({ train }) });
+function ablate(out: string, argv: readonly string[], train: TrainModule['train']): Promise<Outcome> {
+  return run(['ablate', '--out', out, '--run', 'a', '--quiet', ...argv], { loadTrain: trainModule({ train }) });
 }
 
 const pageOf = (out: string) => fs.readFileSync(join(out, 'a', 'ablation.md'), 'utf8');
@@ -88,7 +88,7 @@ test('ablate on CPUs compares no speed of a variant that has other cores than th
   );
   const isLike = oneGpu!.result!.cores === CORES; // where there is one core
   assert.match(stdout.text, isLike ? /^one-gpu .* 200 +1 +1\.00$/m : /^one-gpu .* 200 +\d+ *$/m);
-  const note = `so not of one-gpu (cores: ${oneGpu!.result!.cores}): all variants have as many threads an op`;
+  const note = `so not for one-gpu (cores: ${oneGpu!.result!.cores}): all variants have the same number of threads an op`;
   for (const text of [stdout.text, pageOf(out)]) assert.equal(text.includes(note), !isLike, text);
   assert.match(stdout.text, /^columns .* 200 +\d+ +1\.00$/m);
 });
@@ -103,7 +103,7 @@ test('ablate has the top-5 error where there are classes enough', async () => {
 
 test('ablate that is interrupted says what is there, and goes on under the same name', async () => {
   const out = newOut();
-  const stopping: TrainRoom['train'] = async (config, ui) => {
+  const stopping: TrainModule['train'] = async (config, ui) => {
     if (config.run !== 'tanh') return training({})(config, ui);
     ui.report({ ...RUN_START, run: config.run });
     ui.report(trainStep(1));
@@ -115,7 +115,7 @@ test('ablate that is interrupted says what is there, and goes on under the same 
   assert.equal(first.exitCode, 130);
   assert.match(first.stdout.text, /^tanh .* stopped$/m);
   assert.match(first.stdout.text, /^no-dropout .* not run$/m);
-  assert.equal(first.stdout.lines.at(-1), 'not done: tanh, no-dropout; the same command with --run a goes on');
+  assert.equal(first.stdout.lines.at(-1), 'not done: tanh, no-dropout; repeat the command with --run a to finish');
   const seen: Config[] = [];
   const second = await ablate(out, argv, training({}, seen));
   assert.equal(second.exitCode, 0);
@@ -143,7 +143,7 @@ test('ablate that is interrupted says what is there, and goes on under the same 
 test('ablate goes on with a run that was killed, by what its log and its checkpoints have', async () => {
   const out = newOut();
   const folder = join(out, 'a', 'baseline');
-  const killed: TrainRoom['train'] = async (config, { report }) => {
+  const killed: TrainModule['train'] = async (config, { report }) => {
     report({ ...RUN_START, run: config.run });
     for (const step of [1, 2, 3]) report(trainStep(step));
     report({ ...EVAL, top1: 0.7 });
@@ -164,7 +164,7 @@ test('ablate goes on with a run that was killed, by what its log and its checkpo
     `{"event":"eval","step":3}\n${olderKind}\nno line of ours\n{"event":"train_st`,
   );
   // Every step was done: nothing is left but to end.
-  const ending: TrainRoom['train'] = async (config, ui) => {
+  const ending: TrainModule['train'] = async (config, ui) => {
     if (!ui.resume) return training({})(config, ui);
     assert.deepEqual([config.run, ui.resume.checkpoint.state.step], ['baseline', 3]);
     ui.report({ ...RUN_START, run: config.run });
@@ -186,7 +186,7 @@ test('ablate can go on when it was killed in its first run', async () => {
 
 test('ablate goes on after a variant that fails, and ends with 1', async () => {
   const out = newOut();
-  const failing: TrainRoom['train'] = async (config, ui) => {
+  const failing: TrainModule['train'] = async (config, ui) => {
     if (config.run !== 'no-norm') return training({})(config, ui);
     ui.report({ ...RUN_START, run: config.run });
     ui.report({ ...RUN_END, status: 'failed', exit_code: 1, steps: 0, error: 'Cannot go on: the loss is NaN' });
@@ -224,14 +224,14 @@ test('ablate refuses names that are no variant, and other settings under a name 
   assert.match(other.stderr.text, /its ablation had another seed, expected the same settings; choose another --run/);
   fs.mkdirSync(join(out, 'b'));
   fs.writeFileSync(join(out, 'b', 'file'), '');
-  const taken = await run(['ablate', '--out', out, '--run', 'b'], { trainRoom: roomWith({ train }) });
-  assert.match(taken.stderr.text, /^error: Cannot use .* for a new run: it is there already/);
+  const taken = await run(['ablate', '--out', out, '--run', 'b'], { loadTrain: trainModule({ train }) });
+  assert.match(taken.stderr.text, /^error: Cannot use .* for a new run: it exists already/);
 });
 
 test('ablate --json prints the result alone, every number visible', async () => {
   const out = newOut();
   const argv = ['ablate', '--json', '--out', out, '--variants', 'tanh'];
-  const { stdout } = await run(argv, { trainRoom: roomWith({ train: training({ baseline: Number.NaN }) }) });
+  const { stdout } = await run(argv, { loadTrain: trainModule({ train: training({ baseline: Number.NaN }) }) });
   const { rows, settings } = JSON.parse(stdout.text) as Ablation;
   assert.deepEqual(
     rows.map(({ variant, result }) => [variant, result!.top1Error]),
@@ -248,11 +248,11 @@ test('ablate without a name gets a folder of its own beside one that was started
   const out = newOut();
   const during: Outcome[] = [];
   const argv = ['ablate', '--quiet', '--out', out, '--variants', 'tanh'];
-  const train: TrainRoom['train'] = async (config, ui) => {
-    if (during.length === 0) during.push(await run(argv, { trainRoom: roomWith({ train: training({}) }) }));
+  const train: TrainModule['train'] = async (config, ui) => {
+    if (during.length === 0) during.push(await run(argv, { loadTrain: trainModule({ train: training({}) }) }));
     return training({})(config, ui);
   };
-  const first = await run(argv, { trainRoom: roomWith({ train }) });
+  const first = await run(argv, { loadTrain: trainModule({ train }) });
   assert.deepEqual([first.exitCode, during[0]!.exitCode, during[0]!.stderr.text], [0, 0, '']);
   for (const name of [GENERATED, `${GENERATED}-2`])
     assert.deepEqual(fs.readdirSync(join(out, name)).sort(), ['ablation.json', 'ablation.md', 'baseline', 'tanh']);
@@ -266,7 +266,7 @@ test('ablate without a name gets a folder of its own beside one that was started
 test('ablate refuses a folder in which another one is at work, and gives its own up', async () => {
   const out = newOut();
   const during: Outcome[] = [];
-  const train: TrainRoom['train'] = async (config, ui) => {
+  const train: TrainModule['train'] = async (config, ui) => {
     assert.ok(fs.existsSync(join(out, 'a', 'lock.json')));
     if (during.length === 0) during.push(await ablate(out, ['--variants', 'tanh'], training({})));
     return training({})(config, ui);

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { after } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import type { AcceptRoom } from '../../src/cli/services.js';
+import type { AcceptModule } from '../../src/cli/services.js';
 import type { AcceptReport, Row } from '../../src/train/accept/report.js';
 import { newReport } from '../../src/train/accept/report.js';
 import { fakeGpus } from '../fake-gpu/fake-gpu.js';
@@ -40,7 +40,7 @@ async function accepted(
   file = join(folder, `${Math.random()}.json`),
 ) {
   const asked: unknown[] = [];
-  const accept: AcceptRoom['accept'] = async (options, { report: told, now }) => {
+  const accept: AcceptModule['accept'] = async (options, { report: told, now }) => {
     asked.push(options);
     const report = newReport(options.devices, options.quick, now());
     for (const row of rows) {
@@ -50,7 +50,7 @@ async function accepted(
     report.status = rows.some(({ status }) => status === 'failed') ? 'failed' : 'passed';
     return report;
   };
-  const outcome = await run(['accept', '--out', file, ...argv], { acceptRoom: async () => ({ accept }) });
+  const outcome = await run(['accept', '--out', file, ...argv], { loadAccept: async () => ({ accept }) });
   return { ...outcome, asked, file, read: () => JSON.parse(fs.readFileSync(file, 'utf8')) as AcceptReport };
 }
 

@@ -7,9 +7,9 @@ import test, { after } from 'node:test';
 import { openTensors } from '../../src/checkpoint/safetensors.js';
 import { checkpointsFolder } from '../../src/checkpoint/store.js';
 import { isWeightsName } from '../../src/checkpoint/weights-files.js';
-import type { TrainRoom } from '../../src/cli/services.js';
+import type { TrainModule } from '../../src/cli/services.js';
 import { putCheckpoint } from '../checkpoint/put-checkpoint.js';
-import { roomWith, run } from './stand-ins.js';
+import { run, trainModule } from './stand-ins.js';
 import { lenetRun } from './weights-runs.js';
 
 const out = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-checkpoint-'));
@@ -81,15 +81,15 @@ test('export takes the best checkpoint, and says so', async () => {
 test('eval and predict hand on which checkpoint is meant, and print its step', async () => {
   const asked: (string | undefined)[] = [];
   const used = { step: 4, checkpoint: join(folder, 'checkpoints', '0000000004') };
-  const evaluateRun: TrainRoom['evaluateRun'] = async (_config, _folder, options) => {
+  const evaluateRun: TrainModule['evaluateRun'] = async (_config, _folder, options) => {
     asked.push(options?.checkpoint);
     return { images: 1000, loss: 0.5, top1: 0.8, top5: 0.99, ...used };
   };
-  const predictFiles: TrainRoom['predictFiles'] = async (_config, _folder, files, _top, _tenView, options) => {
+  const predictFiles: TrainModule['predictFiles'] = async (_config, _folder, files, _top, _tenView, options) => {
     asked.push(options?.checkpoint);
     return files.map((file) => ({ file, classes: [{ name: 'bag', label: 8, probability: 1 }], ...used }));
   };
-  const services = { trainRoom: roomWith({ evaluateRun, predictFiles }) };
+  const services = { loadTrain: trainModule({ evaluateRun, predictFiles }) };
   const best = ['--run', folder, '--checkpoint', 'best'];
   assert.match((await run(['eval', ...best], services)).stdout.text, / \(1,000 test images, weights of step 4\)\n$/);
   assert.deepEqual(JSON.parse((await run(['eval', ...best, '--json'], services)).stdout.text).step, 4);
@@ -104,7 +104,7 @@ test('--checkpoint of what is not there is refused in one sentence, by every com
   const nothing = join(out, 'nothing');
   for (const [command, ...flags] of [['kernels'], ['export', '--out', nothing], ['eval'], ['predict', 'a.png']]) {
     const { exitCode, stdout, stderr } = await run([command!, ...flags, '--run', folder, '--checkpoint', '5'], {
-      trainRoom: () => import('../../src/train/index.js'),
+      loadTrain: () => import('../../src/train/index.js'),
     });
     assert.deepEqual([exitCode, stdout.text, stderr.lines.length], [2, '', 1], stderr.text);
     assert.match(

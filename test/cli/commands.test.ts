@@ -4,22 +4,22 @@ import fs from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { after } from 'node:test';
-import type { Services, TrainRoom } from '../../src/cli/services.js';
+import type { Services, TrainModule } from '../../src/cli/services.js';
 import type { Config } from '../../src/config/config.js';
 import { SplitError } from '../../src/errors.js';
 import type { Row, Totals } from '../../src/model/summary.js';
-import { DEVICES, roomWith, run } from './stand-ins.js';
+import { DEVICES, run, trainModule } from './stand-ins.js';
 
 const out = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-commands-'));
 after(() => fs.rmSync(out, { recursive: true, force: true }));
 await run(['train', '--out', out, '--run', 'r', '--preset', 'lenet', '--batch-size', '6']);
 
 function evaluating(calls: [Config, string][] = [], loss = 0.5) {
-  const evaluateRun: TrainRoom['evaluateRun'] = async (config, folder) => {
+  const evaluateRun: TrainModule['evaluateRun'] = async (config, folder) => {
     calls.push([config, folder]);
     return { images: 1000, loss, top1: 0.8, top5: 0.99 };
   };
-  return { trainRoom: roomWith({ evaluateRun }) };
+  return { loadTrain: trainModule({ evaluateRun }) };
 }
 
 test('eval prints what a run is worth, with the settings it was trained with', async () => {
@@ -65,11 +65,11 @@ test('eval refuses a run that is not there, or a name that is none', async () =>
 
 test('eval --ten-view asks for ten views, and says so', async () => {
   const asked: unknown[] = [];
-  const evaluateRun: TrainRoom['evaluateRun'] = async (_config, _folder, options) => {
+  const evaluateRun: TrainModule['evaluateRun'] = async (_config, _folder, options) => {
     asked.push(options?.tenView);
     return { images: 1000, loss: 0.5, top1: 0.8, top5: 0.99 };
   };
-  const services = { trainRoom: roomWith({ evaluateRun }) };
+  const services = { loadTrain: trainModule({ evaluateRun }) };
   const { stdout } = await run(['eval', '--out', out, '--run', 'r', '--ten-view'], services);
   assert.match(stdout.text, /top-1 0\.8000 {2}top-5 0\.9900 {2}\(1,000 test images, ten views each\)\n$/);
   await run(['eval', '--out', out, '--run', 'r'], services);

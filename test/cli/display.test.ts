@@ -4,10 +4,10 @@ import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { after } from 'node:test';
-import type { Services, TrainRoom } from '../../src/cli/services.js';
+import type { Replaced, TrainModule } from '../../src/cli/services.js';
 import type { LogEvent, Report } from '../../src/log.js';
 import { CHECK, EVAL, RUN_END, RUN_START, trainStep, WARNING } from '../events.js';
-import { roomWith, run, Screen } from './stand-ins.js';
+import { run, Screen, trainModule } from './stand-ins.js';
 
 const base = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-display-'));
 after(() => fs.rmSync(base, { recursive: true, force: true }));
@@ -17,14 +17,14 @@ function reportAll(report: Report, ...events: LogEvent[]): void {
 }
 
 /** Trains with these events. */
-function show(events: readonly LogEvent[], argv: readonly string[] = [], replaced: Partial<Services> = {}) {
-  const train: TrainRoom['train'] = async (_, { report }) => {
+function show(events: readonly LogEvent[], argv: readonly string[] = [], replaced: Replaced = {}) {
+  const train: TrainModule['train'] = async (_, { report }) => {
     reportAll(report, ...events);
     return { exitCode: 0, top1: 0, steps: 0 };
   };
   const out = fs.mkdtempSync(join(base, 'out-'));
   const args = ['train', '--out', out, '--run', 'r', '--batch-size', '4', ...argv];
-  return run(args, { trainRoom: roomWith({ train }), ...replaced }).then((outcome) => ({ ...outcome, out }));
+  return run(args, { loadTrain: trainModule({ train }), ...replaced }).then((outcome) => ({ ...outcome, out }));
 }
 
 const STEPS = [1, 2, 3, 4, 5].map((step) => trainStep(step));
@@ -124,15 +124,15 @@ test('train draws no colours when NO_COLOR asks for none', async () => {
 });
 
 test('train gives the cursor back on a failure, and on the first signal, for the second ends the process', async () => {
-  const failing: TrainRoom['train'] = async (_, { report }) => {
+  const failing: TrainModule['train'] = async (_, { report }) => {
     reportAll(report, START, trainStep(1));
     throw new Error('x');
   };
   const failed = new Screen(true);
-  await show([], [], { stdout: failed, trainRoom: roomWith({ train: failing }) });
+  await show([], [], { stdout: failed, loadTrain: trainModule({ train: failing }) });
   assert.ok(failed.text.includes(SHOWN));
   const stopped = new Screen(true);
-  const interrupted: TrainRoom['train'] = async (_, { report }) => {
+  const interrupted: TrainModule['train'] = async (_, { report }) => {
     reportAll(report, START, trainStep(1));
     process.emit('SIGINT', 'SIGINT');
     assert.ok(stopped.text.includes(SHOWN));
@@ -140,7 +140,7 @@ test('train gives the cursor back on a failure, and on the first signal, for the
     reportAll(report, trainStep(2), EVAL, RUN_END);
     return { exitCode: 130, top1: 0, steps: 2 };
   };
-  await show([], [], { stdout: stopped, trainRoom: roomWith({ train: interrupted }) });
+  await show([], [], { stdout: stopped, loadTrain: trainModule({ train: interrupted }) });
   assert.equal(stopped.text.split(HIDDEN).length, 2, 'the bar stays away');
   assert.match(stopped.text, /once more stops at once\neval at step 3.*\ndone: .*\n$/);
 });

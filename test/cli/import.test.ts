@@ -5,13 +5,13 @@ import { join } from 'node:path';
 import test, { after } from 'node:test';
 import { openTensors, writeTensors } from '../../src/checkpoint/safetensors.js';
 import { orRemove } from '../../src/cli/import.js';
-import type { TrainRoom } from '../../src/cli/services.js';
+import type { TrainModule } from '../../src/cli/services.js';
 import { IMAGENET_COLOURS } from '../../src/data/images/colours.js';
 import { CheckpointError } from '../../src/errors.js';
 import { buildNet } from '../../src/model/net.js';
 import { keepRunData } from '../../src/train/run-data.js';
 import { writeRun } from '../../src/weights/import.js';
-import { roomWith, run } from './stand-ins.js';
+import { run, trainModule } from './stand-ins.js';
 import { lenetRun } from './weights-runs.js';
 
 const out = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-import-'));
@@ -141,12 +141,12 @@ test('import, export and predict of a preset that has no data need no --data; ev
   const { data } = configOf('imagenet-back');
   assert.deepEqual([data.source, data.resize, data.meanImage], ['', 256, false]);
   const asked: string[] = [];
-  const predictFiles: TrainRoom['predictFiles'] = async (config, folder) => {
+  const predictFiles: TrainModule['predictFiles'] = async (config, folder) => {
     asked.push(config.data.source, folder);
     return [];
   };
   const place = ['--out', out, '--run', 'imagenet-back'];
-  const answer = await run(['predict', 'a.jpg', ...place], { trainRoom: roomWith({ predictFiles }) });
+  const answer = await run(['predict', 'a.jpg', ...place], { loadTrain: trainModule({ predictFiles }) });
   assert.deepEqual([answer.exitCode, asked], [0, ['', join(out, 'imagenet-back')]]);
   const again = ['export', '--run', join(out, 'imagenet-back'), '--out', join(out, 'again.safetensors')];
   assert.equal((await run(again)).exitCode, 0);
@@ -172,7 +172,7 @@ test('import takes data.mean off, and says so, where the file brings no mean ima
     assert.equal(exitCode, 0);
     assert.match(
       stderr.text,
-      /^\S+ brings no mean image of (28|30) pixels: 0 is taken off each pixel instead \(data\.mean\)\n$/,
+      /^\S+ has no mean image of (28|30) pixels: 0 is subtracted from each pixel instead \(data\.mean\)\n$/,
     );
     assert.equal(configOf(name).data.meanImage, false);
     assert.equal(fs.existsSync(join(out, name, 'statistics.json')), false);
@@ -187,7 +187,7 @@ test('import refuses, in one sentence, and leaves nothing behind', async () => {
     [[foreign, '--run', 'no'], 1, /of another shape: conv1\.weight is \[96,3,11,11\] and \[24,3,11,11\] in the net;/],
     [[file, '--run', 'no', '--classes', '7'], 1, /fc5\.weight is \[10,84\] and \[7,84\] in the net/],
     [[join(out, 'gone'), '--run', 'no'], 1, /Cannot read the weights .*gone: it is not there; take a safetensors/],
-    [[file, '--run', 'r'], 2, /Cannot use .* for a new run: it is there already/],
+    [[file, '--run', 'r'], 2, /Cannot use .* for a new run: it exists already/],
     [[file], 2, /without a name for the run; give one with --run/],
     [['--run', 'no'], 2, /missing required argument 'file'/],
     [[file, '--run', 'no', '--channel-order', 'gbr'], 2, /Allowed choices are rgb, bgr/],

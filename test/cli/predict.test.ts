@@ -3,8 +3,8 @@ import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { after } from 'node:test';
-import type { TrainRoom } from '../../src/cli/services.js';
-import { roomWith, run } from './stand-ins.js';
+import type { TrainModule } from '../../src/cli/services.js';
+import { run, trainModule } from './stand-ins.js';
 
 const out = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-predict-'));
 after(() => fs.rmSync(out, { recursive: true, force: true }));
@@ -15,21 +15,21 @@ const BOOT = { name: 'ankle boot', label: 9, probability: 0.75 };
 const BAG = { name: 'bag', label: 8, probability: 0.2 };
 
 /** Every file is a boot, or a bag; of those with `bad` in their names there is no image. */
-function room(calls: unknown[][] = []) {
-  const predictFiles: TrainRoom['predictFiles'] = async (config, where, files, top, tenView) => {
+function predicting(calls: unknown[][] = []) {
+  const predictFiles: TrainModule['predictFiles'] = async (config, where, files, top, tenView) => {
     calls.push([config.preset, config.devices, where, files, top, tenView]);
     return files.map((file) =>
       file.includes('bad') ? { file, reason: 'the file is empty' } : { file, classes: [BOOT, BAG].slice(0, top) },
     );
   };
-  return { trainRoom: roomWith({ predictFiles }) };
+  return { loadTrain: trainModule({ predictFiles }) };
 }
 
 test('predict prints a line for each file', async () => {
   const calls: unknown[][] = [];
   const { exitCode, stdout, stderr } = await run(
     ['predict', 'a.png', 'b.jpg', '--out', out, '--run', 'r'],
-    room(calls),
+    predicting(calls),
   );
   const classes = 'ankle boot 0.7500, bag 0.2000';
   assert.deepEqual([exitCode, stderr.text, stdout.text], [0, '', `a.png: ${classes}\nb.jpg: ${classes}\n`]);
@@ -39,7 +39,7 @@ test('predict prints a line for each file', async () => {
 test('predict --top, --json, --ten-view and --placement', async () => {
   const calls: unknown[][] = [];
   const argv = ['predict', '--run', folder, 'a.png', '--top', '1', '--json', '--ten-view', '--placement', 'single'];
-  const { exitCode, stdout } = await run(argv, room(calls));
+  const { exitCode, stdout } = await run(argv, predicting(calls));
   assert.equal(exitCode, 0);
   assert.deepEqual(JSON.parse(stdout.text), [{ file: 'a.png', classes: [BOOT] }]);
   assert.deepEqual(calls, [['lenet', ['CPU:0'], folder, ['a.png'], 1, true]]);
@@ -48,11 +48,11 @@ test('predict --top, --json, --ten-view and --placement', async () => {
 test('predict tells of each file without an image in one sentence, and exits with 1', async () => {
   const { exitCode, stdout, stderr } = await run(
     ['predict', 'bad.jpg', 'a.png', '--run', folder, '--top', '1'],
-    room(),
+    predicting(),
   );
   assert.deepEqual([exitCode, stdout.text], [1, 'a.png: ankle boot 0.7500\n']);
   assert.equal(stderr.text, 'error: Cannot use bad.jpg: the file is empty, expected a JPEG, PNG, GIF or WebP image\n');
-  const json = await run(['predict', 'bad.jpg', '--run', folder, '--json'], room());
+  const json = await run(['predict', 'bad.jpg', '--run', folder, '--json'], predicting());
   assert.deepEqual(JSON.parse(json.stdout.text), [{ file: 'bad.jpg', reason: 'the file is empty' }]);
   assert.equal(json.exitCode, 1);
 });
@@ -60,13 +60,13 @@ test('predict tells of each file without an image in one sentence, and exits wit
 test('predict refuses a wrong use', async () => {
   const wrong: [string[], RegExp][] = [
     [['a.png', '--run', folder, '--top', '0'], /^error: --top is 0, expected a whole number from 1 up\n$/],
-    [['a.png', '--run', folder, '--top', 'x'], /--top is x, expected/],
+    [['a.png', '--run', folder, '--top', 'x'], /--top is "x", expected/],
     [['--run', folder], /missing required argument 'files'/],
     [['a.png'], /required option '--run <run>'/],
     [['a.png', '--run', 'none'], /Cannot ask the run none: there is no /],
   ];
   for (const [argv, message] of wrong) {
-    const { exitCode, stderr } = await run(['predict', ...argv], room());
+    const { exitCode, stderr } = await run(['predict', ...argv], predicting());
     assert.equal(exitCode, 2);
     assert.match(stderr.text, message);
   }

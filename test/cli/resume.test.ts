@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { after } from 'node:test';
 import { earlierRows, settingsOf } from '../../src/cli/ablation.js';
-import { locateRun, savedConfig } from '../../src/cli/locate-run.js';
+import { findRun, savedConfig } from '../../src/cli/find-run.js';
 import { findContinuation } from '../../src/cli/resume.js';
 import { resolveConfig } from '../../src/config/config.js';
 import { putCheckpoint } from '../checkpoint/put-checkpoint.js';
@@ -19,7 +19,7 @@ const checkpoint = putCheckpoint(join(out, 'r'), 5, { config: { ...config } });
 
 test('--weights beside --resume is said to do nothing, unless the run began with them', () => {
   for (const [weights, said] of [
-    ['other', ['--weights other is left aside: the run goes on with those of its checkpoint']],
+    ['other', ['--weights other has no effect: the run resumes with the weights of its checkpoint']],
     ['earlier', []],
     [undefined, []],
   ] as const) {
@@ -35,8 +35,7 @@ test('files of earlier versions, which had the setting `fault`, are still read',
   const { layers } = findContinuation([flags({ run: 's' })], saved, false);
   assert.deepEqual(resolveConfig(layers, MACHINE).config.net, config.net);
   fs.writeFileSync(join(out, 'earlier', 'config.json'), JSON.stringify(earlier));
-  const located = locateRun('earlier', 'evaluate', out);
-  assert.deepEqual(savedConfig(located, { now: () => new Date() }), config);
+  assert.deepEqual(savedConfig(findRun('earlier', 'evaluate', out).saved, new Date()), config);
   const ablation = join(out, 'ablation');
   fs.mkdirSync(ablation);
   const settings = settingsOf(config);

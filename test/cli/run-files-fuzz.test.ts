@@ -8,7 +8,7 @@ import test, { after } from 'node:test';
 import { manifestText } from '../../src/checkpoint/contents.js';
 import { valuesBytes } from '../../src/checkpoint/safetensors.js';
 import { checkpointsFolder, writeCheckpoint } from '../../src/checkpoint/store.js';
-import { earlierRows, tableOf } from '../../src/cli/ablation.js';
+import { earlierRows, tableLines } from '../../src/cli/ablation.js';
 import { findContinuation } from '../../src/cli/resume.js';
 import { resolveConfig } from '../../src/config/config.js';
 import { SplitError } from '../../src/errors.js';
@@ -106,7 +106,7 @@ test('earlierRows() has the rows of an ablation, or says in a sentence what is w
     read(text) {
       fs.writeFileSync(join(folder, 'ablation.json'), text);
       const rows = [...earlierRows(folder, settings)!];
-      assert.equal(tableOf({ settings, rows, missing: [] }).length, 1 + rows.length);
+      assert.equal(tableLines({ settings, rows, missing: [] }).length, 1 + rows.length);
     },
     refuses: isRefusal,
   });
@@ -125,7 +125,7 @@ test('earlierRows() names the place where a row is not one', () => {
   ];
   for (const [wrong, place] of rows) {
     fs.writeFileSync(file, JSON.stringify({ settings: {}, rows: [row, wrong], missing: [] }));
-    const message = `Cannot go on with ${folder}: ${file} is no ablation (it lacks ${place}, or has something else there); choose another --run`;
+    const message = `Cannot resume ${folder}: ${file} is no ablation (${place} is missing or invalid); choose another --run`;
     assert.throws(() => earlierRows(folder, {}), { name: 'SplitError', message });
   }
   fs.writeFileSync(file, JSON.stringify({ settings: {}, rows: [row], missing: [] }));

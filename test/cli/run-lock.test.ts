@@ -6,7 +6,7 @@ import fs from 'node:fs';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
-import { lockNow, lockRun, whoTrains } from '../../src/cli/run-lock.js';
+import { lockNow, lockRun, trainingProcess } from '../../src/cli/run-lock.js';
 import { ConfigError, SplitError } from '../../src/errors.js';
 import { withoutLocks } from '../namespaces.js';
 
@@ -48,7 +48,7 @@ test('lockNow() refuses what another process holds, by its pid and host, and say
       return true;
     },
   );
-  assert.equal(whoTrains(folder), `process ${pid} on ${hostname()}`);
+  assert.equal(trainingProcess(folder), `process ${pid} on ${hostname()}`);
 });
 
 test('lockRun() takes the lock of a process that was killed, which leaves its file', async (t) => {
@@ -59,10 +59,10 @@ test('lockRun() takes the lock of a process that was killed, which leaves its fi
     const lock = await lockRun(folder);
     assert.ok(fs.existsSync(join(folder, 'lock.json')));
     assert.equal(lock.warning, undefined);
-    assert.equal(whoTrains(folder), `process ${process.pid} on ${hostname()}`);
+    assert.equal(trainingProcess(folder), `process ${process.pid} on ${hostname()}`);
     lock.release();
     assert.deepEqual(fs.readdirSync(folder), []);
-    assert.equal(whoTrains(folder), undefined);
+    assert.equal(trainingProcess(folder), undefined);
   }
 });
 
@@ -74,7 +74,7 @@ test('lockNow() gives a sentence instead of a lock where the file system has non
   const [said] = await once(child.stdout!, 'data');
   assert.match(
     String(said),
-    /^\S+ cannot be locked: the file system does not lock files \(E(OP)?NOTSUPP?\); see to it that no other process trains there\n$/,
+    /^\S+ cannot be locked: the file system does not lock files \(E(OP)?NOTSUPP?\); make sure that no other process trains there\n$/,
   );
 });
 
@@ -115,28 +115,28 @@ test('lockNow() leaves alone what a link leads to, and waits for no pipe', (t) =
   fs.symlinkSync('victim', file);
   const sentence = (what: string) => ({
     name: 'SplitError',
-    message: `Cannot lock the run's folder ${folder}: lock.json is ${what}, expected a plain file or none; make room, or let it be written to`,
+    message: `Cannot lock the run's folder ${folder}: lock.json is ${what}, expected a plain file or none; free space, or make it writable`,
   });
   assert.throws(() => lockNow(folder), sentence('a link'));
-  assert.equal(whoTrains(folder), undefined);
+  assert.equal(trainingProcess(folder), undefined);
   assert.equal(fs.readFileSync(victim, 'utf8'), 'dear to somebody');
   fs.rmSync(file);
   execFileSync('mkfifo', [file]);
   assert.throws(() => lockNow(folder), sentence('no file'));
-  assert.equal(whoTrains(folder), undefined);
+  assert.equal(trainingProcess(folder), undefined);
 });
 
-test('whoTrains() goes by the lock and not by who is alive', (t) => {
+test('trainingProcess() goes by the lock and not by who is alive', (t) => {
   const folder = temporary(t);
   const file = join(folder, 'lock.json');
   // Of a killed process, whose pid is another's by now: in a container that was started again this very one's.
   for (const pid of [1, process.pid]) {
     fs.writeFileSync(file, JSON.stringify({ pid, host: hostname(), since: '2026-01-01T00:00:00.000Z' }));
-    assert.equal(whoTrains(folder), undefined);
+    assert.equal(trainingProcess(folder), undefined);
   }
   const lock = lockNow(folder);
   fs.writeFileSync(file, JSON.stringify({ pid: 7, host: 'another', since: 'x' }));
-  assert.equal(whoTrains(folder), 'process 7 on another');
+  assert.equal(trainingProcess(folder), 'process 7 on another');
   lock.release();
 });
 

@@ -19,7 +19,7 @@ interface Run {
 function program(out: string, { answers, again }: Run): string {
   const url = (path: string) => JSON.stringify(new URL(path, import.meta.url).href);
   return `
-    import { run, roomWith } from ${url('./stand-ins.js')};
+    import { run, trainModule } from ${url('./stand-ins.js')};
     import { handleSignalsEarly } from ${url('../../src/end-signals.js')};
     import { RUN_START, RUN_END, trainStep } from ${url('../events.js')};
     handleSignalsEarly();
@@ -39,7 +39,7 @@ function program(out: string, { answers, again }: Run): string {
       return { exitCode: 130, top1: 0, steps: 1 };
     }
     const argv = ['train', '--run', 'r', '--out', ${JSON.stringify(out)}];
-    const { exitCode } = await run(argv, { stdout, trainRoom: roomWith({ train }) });
+    const { exitCode } = await run(argv, { stdout, loadTrain: trainModule({ train }) });
     process.exitCode = exitCode;`;
 }
 

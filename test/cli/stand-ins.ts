@@ -1,6 +1,7 @@
 /** Stand-ins for what the commands use from outside. */
 
-import type { Output, Services, TrainRoom } from '../../src/cli/services.js';
+import type { Output } from '../../src/cli/output.js';
+import type { Replaced, TrainModule } from '../../src/cli/services.js';
 import { main } from '../../src/cli.js';
 import type { Config } from '../../src/config/config.js';
 import type { Device } from '../../src/native/c/context.js';
@@ -37,8 +38,8 @@ export const DEVICES = ['CPU:0', 'CPU:1'].map(
   }),
 );
 
-/** A train room whose every function is to be given, or throws. */
-export function roomWith(room: Partial<TrainRoom>): () => Promise<TrainRoom> {
+/** A stand-in for `src/train/index.js` with these functions; the others throw. */
+export function trainModule(functions: Partial<TrainModule>): () => Promise<TrainModule> {
   const absent = (name: string) => () => Promise.reject(new Error(`${name}() was not to be called`));
   return async () => ({
     train: absent('train'),
@@ -46,7 +47,7 @@ export function roomWith(room: Partial<TrainRoom>): () => Promise<TrainRoom> {
     verifyGolden: absent('verifyGolden'),
     evaluateRun: absent('evaluateRun'),
     predictFiles: absent('predictFiles'),
-    ...room,
+    ...functions,
   });
 }
 
@@ -62,7 +63,7 @@ export async function threeSteps(asked: Config, { report, begin }: Pick<TrainUi,
 }
 
 /** Runs a command with stand-ins for everything outside; `replaced` are better ones. */
-export async function run(argv: readonly string[], replaced: Partial<Services> = {}): Promise<Outcome> {
+export async function run(argv: readonly string[], replaced: Replaced = {}): Promise<Outcome> {
   const [stdout, stderr] = [new Screen(), new Screen()];
   const exitCode = await main(argv, {
     stdout,
@@ -75,7 +76,7 @@ export async function run(argv: readonly string[], replaced: Partial<Services> =
     ensureLibrary: async () => '/lib/libtensorflow.so',
     examineLibrary: async () => ({ library: undefined, nvidia: false, cuda: [] }),
     examineGpus: async () => undefined,
-    trainRoom: roomWith({ train: threeSteps }),
+    loadTrain: trainModule({ train: threeSteps }),
     ...replaced,
   });
   return { exitCode, stdout, stderr };

@@ -5,15 +5,16 @@ import { syncBuiltinESMExports } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { after } from 'node:test';
+import { Printer } from '../../src/cli/output.js';
 import type { RunLock } from '../../src/cli/run-lock.js';
-import type { Services, TrainRoom } from '../../src/cli/services.js';
+import type { Services, TrainModule } from '../../src/cli/services.js';
 import { recordedTraining } from '../../src/cli/train.js';
 import { type Config, resolveConfig } from '../../src/config/config.js';
 import { DataError } from '../../src/errors.js';
 import type { LogEvent } from '../../src/log.js';
 import { flags, machineWith } from '../config/machines.js';
 import { RUN_END, RUN_START, WARNING } from '../events.js';
-import { roomWith, run, Screen, threeSteps } from './stand-ins.js';
+import { run, Screen, threeSteps, trainModule } from './stand-ins.js';
 
 const base = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-train-'));
 after(() => fs.rmSync(base, { recursive: true, force: true }));
@@ -46,12 +47,12 @@ test('train gives the settings that its file and flags make', async () => {
   const file = join(base, 'settings.json');
   fs.writeFileSync(file, JSON.stringify({ preset: 'lenet', batchSize: 12, steps: 9 }));
   const configs: Config[] = [];
-  const train: TrainRoom['train'] = async (config) => {
+  const train: TrainModule['train'] = async (config) => {
     configs.push(config);
     return { exitCode: 0, top1: 0, steps: 0 };
   };
   const flags = ['--config', file, '--batch-size', '6', '--epochs', '2', '--no-check', '--no-dropout', '--lr', '.5'];
-  await run(['train', ...flags, '--devices', 'cpu:1,cpu:0', '--out', newOut()], { trainRoom: roomWith({ train }) });
+  await run(['train', ...flags, '--devices', 'cpu:1,cpu:0', '--out', newOut()], { loadTrain: trainModule({ train }) });
   const [config] = configs;
   assert.deepEqual([config!.preset, config!.batchSize, config!.epochs, config!.steps], ['lenet', 6, 2, null]);
   assert.deepEqual([config!.check, config!.net.dropout, config!.optimizer.learningRate], [false, false, 0.5]);
@@ -60,12 +61,12 @@ test('train gives the settings that its file and flags make', async () => {
 
 test('train takes norms, overlap, crops, flips and colours from its flags', async () => {
   const configs: Config[] = [];
-  const train: TrainRoom['train'] = async (config) => {
+  const train: TrainModule['train'] = async (config) => {
     configs.push(config);
     return { exitCode: 0, top1: 0, steps: 0 };
   };
   const of = async (...flags: string[]) => {
-    await run(['train', '--out', newOut(), ...flags], { trainRoom: roomWith({ train }) });
+    await run(['train', '--out', newOut(), ...flags], { loadTrain: trainModule({ train }) });
     return configs.at(-1)!;
   };
   const off = await of('--no-norm', '--no-overlap', '--no-crop', '--no-flip', '--resize', '80');
@@ -93,25 +94,25 @@ test('train takes norms, overlap, crops, flips and colours from its flags', asyn
 
 test('train makes no folder before run_start, and tells what was reported until then after it', async () => {
   const out = newOut();
-  const train: TrainRoom['train'] = async (config, { report }) => {
+  const train: TrainModule['train'] = async (config, { report }) => {
     report(WARNING);
     assert.deepEqual(fs.readdirSync(out), []);
     report({ ...RUN_START, run: config.run });
     assert.deepEqual(fs.readdirSync(out), ['r']);
     return { exitCode: 0, top1: 0, steps: 0 };
   };
-  const { exitCode } = await run(['train', '--out', out, '--run', 'r'], { trainRoom: roomWith({ train }) });
+  const { exitCode } = await run(['train', '--out', out, '--run', 'r'], { loadTrain: trainModule({ train }) });
   assert.equal(exitCode, 0);
   const events = fs.readFileSync(join(out, 'r', 'log.ndjson'), 'utf8').match(/"event":"\w+"/g);
   assert.deepEqual(events, ['"event":"run_start"', '"event":"warning"']);
 });
 
 test('train tells what was reported when it does not come to run_start', async () => {
-  const train: TrainRoom['train'] = async (_, { report }) => {
+  const train: TrainModule['train'] = async (_, { report }) => {
     report(WARNING);
     throw new DataError('Cannot read the images');
   };
-  const { stderr } = await run(['train', '--out', newOut(), '--run', 'r'], { trainRoom: roomWith({ train }) });
+  const { stderr } = await run(['train', '--out', newOut(), '--run', 'r'], { loadTrain: trainModule({ train }) });
   assert.equal(stderr.text, 'warning: mind the gap\nerror: Cannot read the images\n');
 });
 
@@ -121,9 +122,10 @@ async function recorded(mode: { json?: boolean }, lock: RunLock, events: string[
   const { config } = resolveConfig([flags({ out: newOut(), run: 'r' })], machine);
   fs.mkdirSync(join(config.out, 'r'));
   const [stdout, stderr] = [new Screen(), new Screen()];
-  const services = { stdout, stderr, env: {}, trainRoom: roomWith({ train: threeSteps }) } as unknown as Services;
-  const watch = ({ event }: LogEvent) => void events.push(event);
-  await recordedTraining(config, [], mode, services, { lock, watch });
+  const printers = { stdout: new Printer(stdout), stderr: new Printer(stderr) };
+  const services = { ...printers, env: {}, loadTrain: trainModule({ train: threeSteps }) } as unknown as Services;
+  const onEvent = ({ event }: LogEvent) => void events.push(event);
+  await recordedTraining(config, [], mode, services, { lock, onEvent });
   return {
     log: fs.readFileSync(join(config.out, 'r', 'log.ndjson'), 'utf8'),
     stdout: stdout.text,
@@ -147,7 +149,7 @@ test('train tells terminal, log and whoever watches that the folder cannot be lo
 
 test('train gives the lock up where the log cannot be closed', async (t) => {
   const out = newOut();
-  const train: TrainRoom['train'] = async (config, { report }) => {
+  const train: TrainModule['train'] = async (config, { report }) => {
     report({ ...RUN_START, run: config.run });
     assert.ok(fs.existsSync(join(out, 'r', 'lock.json')));
     const failing = () => {
@@ -157,7 +159,7 @@ test('train gives the lock up where the log cannot be closed', async (t) => {
     syncBuiltinESMExports();
     return { exitCode: 0, top1: 0, steps: 0 };
   };
-  const { exitCode, stderr } = await run(['train', '--out', out, '--run', 'r'], { trainRoom: roomWith({ train }) });
+  const { exitCode, stderr } = await run(['train', '--out', out, '--run', 'r'], { loadTrain: trainModule({ train }) });
   t.mock.restoreAll();
   syncBuiltinESMExports();
   assert.deepEqual([exitCode, /^error: EIO /.test(stderr.text)], [1, true], stderr.text);
@@ -166,14 +168,14 @@ test('train gives the lock up where the log cannot be closed', async (t) => {
 
 test('train leaves nothing of a run that was refused', async () => {
   const out = join(newOut(), 'not-yet');
-  const refusals: [argv: string[], room: Partial<TrainRoom>, exitCode: number][] = [
+  const refusals: [argv: string[], functions: Partial<TrainModule>, exitCode: number][] = [
     [['--batch-size', '0'], {}, 2],
     [['--devices', 'CPU:0,CPU:9'], {}, 2],
     [['--run', '../up'], {}, 2],
     [[], { train: () => Promise.reject(new DataError('Cannot read the images')) }, 1],
   ];
-  for (const [argv, room, expected] of refusals) {
-    const { exitCode } = await run(['train', '--out', out, ...argv], { trainRoom: roomWith(room) });
+  for (const [argv, functions, expected] of refusals) {
+    const { exitCode } = await run(['train', '--out', out, ...argv], { loadTrain: trainModule(functions) });
     assert.equal(exitCode, expected);
     assert.equal(fs.existsSync(out), false);
   }
@@ -185,10 +187,10 @@ test('train refuses a name that is taken, by a folder or a file, before it train
   fs.writeFileSync(join(out, 'file'), '');
   const before = fs.readFileSync(join(out, 'r', 'log.ndjson'), 'utf8');
   for (const name of ['r', 'file']) {
-    const { exitCode, stderr } = await run(['train', '--out', out, '--run', name], { trainRoom: roomWith({}) });
+    const { exitCode, stderr } = await run(['train', '--out', out, '--run', name], { loadTrain: trainModule({}) });
     assert.equal(exitCode, 2);
     const folder = join(out, name);
-    assert.equal(stderr.text, `error: Cannot use ${folder} for a new run: it is there already; choose another --run\n`);
+    assert.equal(stderr.text, `error: Cannot use ${folder} for a new run: it exists already; choose another --run\n`);
   }
   assert.equal(fs.readFileSync(join(out, 'r', 'log.ndjson'), 'utf8'), before);
   fs.mkdirSync(join(out, 'empty'));
@@ -197,14 +199,14 @@ test('train refuses a name that is taken, by a folder or a file, before it train
 
 test('train refuses a name that another run took meanwhile', async () => {
   const out = newOut();
-  const train: TrainRoom['train'] = async (config, ui) => {
+  const train: TrainModule['train'] = async (config, ui) => {
     fs.mkdirSync(join(out, config.run));
     fs.writeFileSync(join(out, config.run, 'config.json'), 'theirs');
     return threeSteps(config, ui);
   };
-  const { exitCode, stderr } = await run(['train', '--out', out, '--run', 'r'], { trainRoom: roomWith({ train }) });
+  const { exitCode, stderr } = await run(['train', '--out', out, '--run', 'r'], { loadTrain: trainModule({ train }) });
   assert.equal(exitCode, 2);
-  assert.match(stderr.text, /it is there already/);
+  assert.match(stderr.text, /it exists already/);
   assert.equal(fs.readFileSync(join(out, 'r', 'config.json'), 'utf8'), 'theirs');
 });
 
@@ -224,7 +226,7 @@ test('train makes its name again when another run takes it before this one begin
     open = resolve;
   });
   // Each has looked at the names by then, and none has its folder.
-  const train: TrainRoom['train'] = async (config, ui) => {
+  const train: TrainModule['train'] = async (config, ui) => {
     if (++arrived === 3) open();
     await all;
     assert.equal(config.run, GENERATED);
@@ -232,7 +234,7 @@ test('train makes its name again when another run takes it before this one begin
   };
   const flags = [[], ['--quiet'], ['--json']];
   const ended = await Promise.all(
-    flags.map((each) => run(['train', '--out', out, ...each], { trainRoom: roomWith({ train }) })),
+    flags.map((each) => run(['train', '--out', out, ...each], { loadTrain: trainModule({ train }) })),
   );
   assert.deepEqual(
     ended.map(({ exitCode }) => exitCode),
@@ -263,7 +265,7 @@ test('train says in a sentence that its folder cannot be made, with a name of it
   const file = join(base, 'a-file');
   fs.writeFileSync(file, '');
   for (const name of [[], ['--run', 'r']]) {
-    const { exitCode, stderr } = await run(['train', '--out', file, ...name], { trainRoom: roomWith({}) });
+    const { exitCode, stderr } = await run(['train', '--out', file, ...name], { loadTrain: trainModule({}) });
     assert.equal(exitCode, 1);
     const folder = join(file, name[1] ?? GENERATED);
     const reason = 'part of the path is a file; choose another with --out';
@@ -291,12 +293,12 @@ test('train says in a sentence that it may not write there', async () => {
 
 test('train tells the error of a run that failed, and ends with its exit code', async () => {
   const out = newOut();
-  const train: TrainRoom['train'] = async (_, { report }) => {
+  const train: TrainModule['train'] = async (_, { report }) => {
     report(RUN_START);
     report({ ...RUN_END, status: 'failed', exit_code: 1, error: 'Cannot go on:\n the loss is NaN' });
     return { exitCode: 1, top1: Number.NaN, steps: 3 };
   };
-  const { exitCode, stdout, stderr } = await run(['train', '--out', out], { trainRoom: roomWith({ train }) });
+  const { exitCode, stdout, stderr } = await run(['train', '--out', out], { loadTrain: trainModule({ train }) });
   assert.deepEqual([exitCode, stderr.text], [1, 'error: Cannot go on: the loss is NaN\n']);
   assert.match(stdout.lines.at(-1)!, /^failed: /);
 });
@@ -304,7 +306,7 @@ test('train tells the error of a run that failed, and ends with its exit code', 
 for (const name of ['SIGINT', 'SIGTERM'] as const) {
   test(`train asks the run to end after its step on ${name}, and once only`, async () => {
     const before = process.listenerCount(name);
-    const train: TrainRoom['train'] = async (config, { report, signal }) => {
+    const train: TrainModule['train'] = async (config, { report, signal }) => {
       report({ ...RUN_START, run: config.run });
       assert.equal(signal.aborted, false);
       assert.equal(process.listenerCount(name), before + 1);
@@ -316,7 +318,7 @@ for (const name of ['SIGINT', 'SIGTERM'] as const) {
       report({ ...RUN_END, status: 'stopped', exit_code: 130 });
       return { exitCode: 130, top1: 0, steps: 1 };
     };
-    const { exitCode, stdout, stderr } = await run(['train', '--out', newOut()], { trainRoom: roomWith({ train }) });
+    const { exitCode, stdout, stderr } = await run(['train', '--out', newOut()], { loadTrain: trainModule({ train }) });
     assert.deepEqual([exitCode, stderr.text], [130, '']);
     assert.match(stdout.text, /\nstopping after this step; once more stops at once\nstopped: /);
     assert.equal(process.listenerCount(name), before);
@@ -326,17 +328,17 @@ for (const name of ['SIGINT', 'SIGTERM'] as const) {
 test('train listens for no signal once it is over, also when it failed', async () => {
   const before = process.listenerCount('SIGINT');
   await run(['train', '--out', newOut()]);
-  await run(['train', '--out', newOut()], { trainRoom: roomWith({ train: () => Promise.reject(new Error('x')) }) });
+  await run(['train', '--out', newOut()], { loadTrain: trainModule({ train: () => Promise.reject(new Error('x')) }) });
   assert.equal(process.listenerCount('SIGINT'), before);
 });
 
 test('train stops when the log cannot be written', async () => {
   const out = newOut();
-  const train: TrainRoom['train'] = async (config, ui) => {
+  const train: TrainModule['train'] = async (config, ui) => {
     fs.mkdirSync(join(out, config.run, 'log.ndjson'), { recursive: true });
     return threeSteps(config, ui);
   };
-  const { exitCode, stderr } = await run(['train', '--out', out, '--run', 'r'], { trainRoom: roomWith({ train }) });
+  const { exitCode, stderr } = await run(['train', '--out', out, '--run', 'r'], { loadTrain: trainModule({ train }) });
   assert.equal(exitCode, 1);
   assert.match(stderr.text, /^error: Cannot write the log .*log\.ndjson: it is a folder; .*\n$/);
 });

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import type { GoldenResult, TrainRoom, VerifyResult } from '../../src/cli/services.js';
+import type { TrainModule } from '../../src/cli/services.js';
 import type { Config } from '../../src/config/config.js';
+import type { GoldenResult, VerifyResult } from '../../src/train/index.js';
 import { TOLERANCES } from '../../src/train/verify.js';
-import { roomWith, run } from './stand-ins.js';
+import { run, trainModule } from './stand-ins.js';
 
 const AGREE: VerifyResult = {
   passed: true,
@@ -19,12 +20,12 @@ const AGREE: VerifyResult = {
 };
 
 function verifying(result: VerifyResult, calls: [Config, { steps: number }][] = []) {
-  const verify: TrainRoom['verify'] = async (config, options, { print }) => {
+  const verify: TrainModule['verify'] = async (config, options, { print }) => {
     calls.push([config, options]);
     print('step 1 is done');
     return result;
   };
-  return { trainRoom: roomWith({ verify }) };
+  return { loadTrain: trainModule({ verify }) };
 }
 
 test('verify prints losses and tensors with their differences, and ends with exit code 0', async () => {
@@ -75,7 +76,7 @@ test('verify compares ten steps of the split, or those asked for', async () => {
 
 test('verify refuses a number of steps that is none', async () => {
   for (const steps of ['0', '-1', '1.5', 'x', '10001']) {
-    const { exitCode, stderr } = await run(['verify', '--steps', steps], { trainRoom: roomWith({}) });
+    const { exitCode, stderr } = await run(['verify', '--steps', steps], { loadTrain: trainModule({}) });
     assert.equal(exitCode, 2);
     assert.match(stderr.text, /^error: --steps is .*, expected a whole number from 1 to 10000\n$/);
   }
@@ -102,14 +103,14 @@ const GOLDEN: GoldenResult = {
 
 test('verify --golden prints the worst of each side and kind, and ends with 0 or 1', async () => {
   const files: string[] = [];
-  const room = (result: GoldenResult) => {
-    const verifyGolden: TrainRoom['verifyGolden'] = async (file) => {
+  const golden = (result: GoldenResult) => {
+    const verifyGolden: TrainModule['verifyGolden'] = async (file) => {
       files.push(file);
       return result;
     };
-    return { trainRoom: roomWith({ verifyGolden }) };
+    return { loadTrain: trainModule({ verifyGolden }) };
   };
-  const passed = await run(['verify', '--golden', 'paper.json'], room(GOLDEN));
+  const passed = await run(['verify', '--golden', 'paper.json'], golden(GOLDEN));
   assert.equal(passed.exitCode, 0);
   assert.deepEqual(passed.stdout.lines, [
     'side       what           worst   allowed  where',
@@ -117,9 +118,9 @@ test('verify --golden prints the worst of each side and kind, and ends with 0 or
     'reference  gradient norm  2.0e-6  1.0e-4   conv1/kernel',
     "passed: towers and reference have the file's values",
   ]);
-  const failed = await run(['verify', '--golden', 'paper.json'], room({ ...GOLDEN, passed: false }));
+  const failed = await run(['verify', '--golden', 'paper.json'], golden({ ...GOLDEN, passed: false }));
   assert.deepEqual([failed.exitCode, failed.stdout.lines.at(-1)], [1, 'FAILED: out of tolerance']);
-  const json = await run(['verify', '--golden', 'paper.json', '--json'], room(GOLDEN));
+  const json = await run(['verify', '--golden', 'paper.json', '--json'], golden(GOLDEN));
   assert.deepEqual(JSON.parse(json.stdout.text), GOLDEN);
   assert.deepEqual(files, ['paper.json', 'paper.json', 'paper.json']);
 });

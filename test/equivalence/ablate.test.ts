@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { after } from 'node:test';
 import type { Ablation } from '../../src/cli/ablation.js';
-import type { TrainRoom } from '../../src/cli/services.js';
+import type { TrainModule } from '../../src/cli/services.js';
 import { main } from '../../src/cli.js';
 import type { LogEvent } from '../../src/log.js';
 import { Screen, threeSteps } from '../cli/stand-ins.js';
@@ -39,9 +39,9 @@ test('ablate goes on with a variant that was stopped in its midst, and comes to 
   const where = ['--placement', 'single', '--devices', DEVICES[0], '--variants', 'tanh', '--out', folder, '--json'];
   const started: [run: string, resumed: number | undefined][] = [];
   /** Stops the first training after its second step. */
-  const stopping = (isOn: boolean) => async (): Promise<TrainRoom> => {
-    const room = await import('../../src/train/index.js');
-    const train: TrainRoom['train'] = (config, ui) => {
+  const stopping = (isOn: boolean) => async (): Promise<TrainModule> => {
+    const module = await import('../../src/train/index.js');
+    const train: TrainModule['train'] = (config, ui) => {
       const controller = new AbortController();
       started.push([config.run, ui.resume?.checkpoint.state.step]);
       if (config.run === 'tanh') return threeSteps(config, ui); // the other one is what this is about
@@ -49,13 +49,13 @@ test('ablate goes on with a variant that was stopped in its midst, and comes to 
         ui.report(event);
         if (isOn && event.event === 'train_step' && event.step === 2) controller.abort('SIGTERM');
       };
-      return room.train(config, { ...ui, report, signal: controller.signal });
+      return module.train(config, { ...ui, report, signal: controller.signal });
     };
-    return { ...room, train };
+    return { ...module, train };
   };
   const ablate = async (name: string, isStopped: boolean) => {
     const [stdout, stderr] = [new Screen(), new Screen()];
-    const services = { stdout, stderr, trainRoom: stopping(isStopped) };
+    const services = { stdout, stderr, loadTrain: stopping(isStopped) };
     const exitCode = await main([...argv, ...where, '--run', name], services);
     const { rows } = JSON.parse(stdout.text) as Ablation;
     return { exitCode, rows, said: stderr.text };

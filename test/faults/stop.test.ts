@@ -195,7 +195,7 @@ test('train --resume says in a sentence what it cannot go on from', async () => 
     [['--resume', 'auto'], 2, /^error: Cannot resume: --resume auto is without a run, expected --run NAME/],
     [['--resume', 'nowhere'], 2, /^error: Cannot resume from nowhere: there is no manifest\.json/],
     [['--resume', at(2), '--width', '0.5'], 2, /net\.width is 1 there, and 0\.5 now/],
-    [['--resume', at(2), '--run', 'SIGINT'], 2, /it is there already; choose another --run/],
+    [['--resume', at(2), '--run', 'SIGINT'], 2, /it exists already; choose another --run/],
   ];
   for (const [args, code, message] of cases) {
     const ended = await trainUntil(args, 'never', () => {});
@@ -221,15 +221,15 @@ test('train --resume says in a sentence what it cannot go on from', async () => 
   );
 });
 
-test('stopOnSignal() lets the process leave although a thread computes in C and hears of nothing', async () => {
+test('exitSoon() ends the process although a thread is stuck in C', async () => {
   const url = (path: string) => JSON.stringify(new URL(path, import.meta.url).href);
   const stuck = `import koffi from 'koffi'; koffi.load(null).func('int usleep(uint32_t us)')(60_000_000);`;
   const program = `
     import { Worker } from 'node:worker_threads';
-    import { stopOnSignal } from ${url('../../src/cli/stop.js')};
+    import { exitSoon, stopOnSignal } from ${url('../../src/cli/stop.js')};
     const worker = new Worker(new URL('data:text/javascript,' + ${JSON.stringify(encodeURIComponent(stuck.replace("'koffi'", `'${import.meta.resolve('koffi')}'`)))}));
-    const stop = stopOnSignal(() => {
-      stop.leaveSoon(143);
+    stopOnSignal(() => {
+      exitSoon(143);
       worker.terminate();
     });
     worker.once('online', () => setTimeout(() => console.log('ready'), 100));`;

@@ -38,7 +38,7 @@ export const FILES = {
     export {};`,
   'src/end-signals.ts': 'declare const process: any; export const isIgnored = () => process.env.NOHUP === "yes";',
   'src/limits.ts': 'declare const process: any; export const usableCores = () => Number(process.env.CORES ?? 1);',
-  'src/cli/npm-script.ts': 'export const userFolder = () => undefined;',
+  'src/cli/npm.ts': 'export const userFolder = () => undefined;',
   'src/native/install/fetch.ts': `declare const process: any, console: any;
     export async function ensureLibrary() {
       if (process.env.NO_LIBRARY) throw Object.assign(new Error('Cannot fetch'), { name: 'SetupError' });

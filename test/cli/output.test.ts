@@ -1,18 +1,21 @@
-/** Every command, with names that a terminal would obey. */
+/** What the commands print: no command prints what a terminal obeys, and a lost terminal does not stop a command. */
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import fs from 'node:fs';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
+import { IN_TERMINAL } from '../../scripts/signals-test.js';
 import { writeTensors } from '../../src/checkpoint/safetensors.js';
 import { buildProgram } from '../../src/cli/program.js';
-import { type AcceptRoom, SERVICES, type Services, type TrainRoom } from '../../src/cli/services.js';
+import { type AcceptModule, type Replaced, SERVICES, type TrainModule } from '../../src/cli/services.js';
 import type { LogEvent } from '../../src/log.js';
 import { newReport } from '../../src/train/accept/report.js';
 import { keepRunData } from '../../src/train/run-data.js';
 import { TOLERANCES } from '../../src/train/verify.js';
 import { folderOf, imageFolderOf } from '../data/sets.js';
 import { CHECK, EVAL, RUN_END, RUN_START, trainStep, WARNING } from '../events.js';
-import { DEVICES, roomWith, run, Screen } from './stand-ins.js';
+import { DEVICES, run, Screen, trainModule } from './stand-ins.js';
 import { lenetRun } from './weights-runs.js';
 
 /** Sets a title, clears the screen in eight bits and in two, turns letters round, and begins lines of its own. */
@@ -20,7 +23,7 @@ const NAME = 'n\u001b]0;TITLE\u0007\u009b2J\u202e\r\nFORGED\u2028\u001b[2J\u007f
 // biome-ignore lint/suspicious/noControlCharactersInRegex: those are what is not to come through
 const OBEYED = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]/;
 
-const results: TrainRoom = {
+const results: TrainModule = {
   train: async (config, { report, note }) => {
     note?.(`note of ${NAME}`);
     const dataset = { ...RUN_START.dataset, name: NAME, source: NAME };
@@ -55,7 +58,7 @@ const results: TrainRoom = {
   ],
 };
 
-const accept: AcceptRoom['accept'] = async (options, { report: told, now }) => {
+const accept: AcceptModule['accept'] = async (options, { report: told, now }) => {
   const report = newReport(options.devices, options.quick, now());
   for (const figure of [NAME, '']) {
     const row = { check: 'copies', status: 'failed', figure, why: NAME, seconds: 0 } as const;
@@ -65,7 +68,7 @@ const accept: AcceptRoom['accept'] = async (options, { report: told, now }) => {
   return { ...report, status: 'failed' };
 };
 
-const services: Partial<Services> = {
+const services: Replaced = {
   listDevices: async () => [...DEVICES, { ...DEVICES[0]!, name: NAME, fullName: NAME }],
   ensureLibrary: async () => NAME,
   examineLibrary: async () => ({
@@ -77,7 +80,7 @@ const services: Partial<Services> = {
     nvidia: { cards: [{ name: NAME }], complaint: NAME, driver: NAME },
     ...{ hasDriver: true, flavour: 'gpu', driver: { cards: [] }, libraries: [{ name: NAME, error: NAME }], gpus: 0 },
   }),
-  acceptRoom: async () => ({ accept }),
+  loadAccept: async () => ({ accept }),
 };
 
 /** A command line for each command, or several, and one that fails. */
@@ -163,7 +166,7 @@ test('no command writes what a terminal would obey, or a line that a name begins
     'a command that is not tried',
   );
   for (const argv of Object.values(lines).flat()) {
-    const { stdout, stderr } = await run(argv, { trainRoom: roomWith(results), ...services });
+    const { stdout, stderr } = await run(argv, { loadTrain: trainModule(results), ...services });
     const text = stdout.text + stderr.text;
     const title = JSON.stringify(argv);
     assert.ok(!OBEYED.test(text), `${title}: ${JSON.stringify(text)}`);
@@ -209,7 +212,7 @@ test('a terminal gets the escapes of the bar, and none of a name; the files of a
   const out = folderOf(t, {});
   const [stdout, stderr] = [new Screen(true), new Screen(true)];
   const argv = ['train', '--out', out, '--run', 'r'];
-  await run(argv, { trainRoom: roomWith(results), ...services, stdout, stderr });
+  await run(argv, { loadTrain: trainModule(results), ...services, stdout, stderr });
   assert.ok(stdout.text.includes('\u001b[?25l'), 'the bar is drawn');
   assert.match(stdout.text, /warning: n\\u001b\]0;TITLE\\u0007\\u009b2J\\u202e\\r\\nFORGED\\u2028/);
   for (const obeyed of ['\u001b]0', '\u001b[2J', '\u009b', '\u202e', '\u2028']) {
@@ -219,4 +222,31 @@ test('a terminal gets the escapes of the bar, and none of a name; the files of a
   assert.ok(!OBEYED.test(log), log);
   const warned = log.split('\n').findLast((line) => line.includes('"event":"warning"'));
   assert.equal(JSON.parse(warned!).message, NAME);
+});
+
+test('a command whose terminal is gone goes on, and ends with its own exit code', { timeout: 60_000 }, async () => {
+  const url = (path: string) => JSON.stringify(new URL(path, import.meta.url).href);
+  const program = `
+    import { isatty } from 'node:tty';
+    import { surviveLostOutput } from ${url('../../src/cli/output.js')};
+    process.on('SIGHUP', () => {});
+    surviveLostOutput();
+    let after = 0;
+    const timer = setInterval(() => {
+      process.stdout.write('ready\\n');
+      process.stderr.write('ready\\n');
+      if (!isatty(1) && ++after === 5) clearInterval(timer);
+    }, 10);`;
+  const args = [IN_TERMINAL, process.execPath, '--input-type=module', '--eval', program];
+  const child = spawn('python3', args, { stdio: 'pipe' });
+  let [stderr, isClosed] = ['', false];
+  child.stdout.on('data', () => {
+    if (!isClosed) child.stdin.write('close\n');
+    isClosed = true;
+  });
+  child.stderr.on('data', (bytes) => {
+    stderr += bytes;
+  });
+  await once(child, 'close');
+  assert.deepEqual(JSON.parse(stderr), { code: 0, left: [] });
 });

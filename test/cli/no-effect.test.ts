@@ -3,10 +3,10 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { join } from 'node:path';
 import test from 'node:test';
-import type { TrainRoom } from '../../src/cli/services.js';
+import type { TrainModule } from '../../src/cli/services.js';
 import { TOLERANCES } from '../../src/train/verify.js';
 import { folderOf } from '../data/sets.js';
-import { roomWith, run, Screen } from './stand-ins.js';
+import { run, Screen, trainModule } from './stand-ins.js';
 import { lenetRun } from './weights-runs.js';
 
 test('what was typed and has no effect is refused with one sentence and exit code 2', async () => {
@@ -38,16 +38,16 @@ test('what was typed and has no effect is refused with one sentence and exit cod
     ],
   ];
   for (const [argv, message] of cases) {
-    const { exitCode, stdout, stderr } = await run(argv, { trainRoom: roomWith({}) });
+    const { exitCode, stdout, stderr } = await run(argv, { loadTrain: trainModule({}) });
     assert.deepEqual([exitCode, stdout.text, stderr.text], [2, '', `error: ${message}\n`]);
   }
 });
 
 test('verify --golden takes what it goes by', async () => {
-  const verifyGolden: TrainRoom['verifyGolden'] = async () => ({ passed: true, rows: [] });
+  const verifyGolden: TrainModule['verifyGolden'] = async () => ({ passed: true, rows: [] });
   const flags = ['--devices', 'CPU:0,CPU:0', '--exchange', 'msgpack', '--exchange-checksum', '--compile', 'off'];
   const argv = ['verify', '--golden', 'g.json', ...flags, '--convolutions', 'direct'];
-  assert.equal((await run(argv, { trainRoom: roomWith({ verifyGolden }) })).exitCode, 0);
+  assert.equal((await run(argv, { loadTrain: trainModule({ verifyGolden }) })).exitCode, 0);
 });
 
 test('what a config file sets and has no effect is said, and the run goes on', async (t) => {
@@ -64,9 +64,9 @@ test('what a config file sets and has no effect is said, and the run goes on', a
   const split = await run(['train', '--config', file, '--out', out, '--run', 't']);
   assert.doesNotMatch(split.stdout.text, /has no effect/);
   fs.writeFileSync(file, JSON.stringify({ placement: 'single' }));
-  const verify: TrainRoom['verify'] = async () => ({ passed: true, tolerances: TOLERANCES, losses: [], rows: [] });
-  const compared = await run(['verify', '--config', file], { trainRoom: roomWith({ verify }) });
-  assert.match(compared.stdout.text, /^placement in .*two\.json has no effect: it is the split that is compared/m);
+  const verify: TrainModule['verify'] = async () => ({ passed: true, tolerances: TOLERANCES, losses: [], rows: [] });
+  const compared = await run(['verify', '--config', file], { loadTrain: trainModule({ verify }) });
+  assert.match(compared.stdout.text, /^placement in .*two\.json has no effect: verify compares the split with/m);
 });
 
 test('--log-every says where a bar is drawn that the lines are for a file or a pipe', async (t) => {
@@ -77,7 +77,11 @@ test('--log-every says where a bar is drawn that the lines are for a file or a p
       const argv = [command, '--out', out, '--log-every', '5', '--run', `${command}-${isTTY}`, ...only];
       const screen = new Screen(isTTY);
       await run(argv, { stdout: screen });
-      assert.equal(/^--log-every has no effect where a bar shows every step/m.test(screen.text), isTTY, command);
+      assert.equal(
+        /^--log-every has no effect on a terminal, where a bar shows every step/m.test(screen.text),
+        isTTY,
+        command,
+      );
     }
   }
 });
@@ -92,11 +96,11 @@ test('eval, predict, import and summary say it on stderr', async () => {
 
 test('--out beside the path of a run is said, and the run is taken', async (t) => {
   const folder = await lenetRun(folderOf(t, {}), 'r');
-  const evaluateRun: TrainRoom['evaluateRun'] = async () => ({ images: 1, loss: 0, top1: 0, top5: 0 });
-  const predictFiles: TrainRoom['predictFiles'] = async () => [];
+  const evaluateRun: TrainModule['evaluateRun'] = async () => ({ images: 1, loss: 0, top1: 0, top5: 0 });
+  const predictFiles: TrainModule['predictFiles'] = async () => [];
   for (const argv of [['eval'], ['predict', 'a.jpg']]) {
-    const trainRoom = roomWith({ evaluateRun, predictFiles });
-    const { exitCode, stderr } = await run([...argv, '--run', folder, '--out', 'runs'], { trainRoom });
+    const loadTrain = trainModule({ evaluateRun, predictFiles });
+    const { exitCode, stderr } = await run([...argv, '--run', folder, '--out', 'runs'], { loadTrain });
     assert.deepEqual([exitCode, stderr.text], [0, `--out has no effect with --run ${folder}, which is a path\n`]);
   }
 });
