@@ -116,7 +116,7 @@ function runs(argv: readonly string[]): Promise<Outcome> {
       evaluateRun: async () => scores as never,
       predictFiles: async () => [],
     }),
-    acceptRoom: async () => ({ accept: async () => ({ ...newReport([], false, new Date(0)), status: 'passed' }) }),
+    loadAccept: async () => ({ accept: async () => ({ ...newReport([], false, new Date(0)), status: 'passed' }) }),
   });
 }
 

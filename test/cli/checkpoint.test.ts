@@ -122,5 +122,5 @@ test('a checkpoint of another run is taken when its images were prepared alike, 
   assert.deepEqual((await energy('--checkpoint', alike))[1], 3);
   const { exitCode, stderr } = await run(['kernels', '--run', folder, '--checkpoint', unlike]);
   assert.equal(exitCode, 1);
-  assert.match(stderr.text, /its data\.scale is \S+, and \S+ in the run; name with --run the run that it is of\n$/);
+  assert.match(stderr.text, /its data\.scale is \S+, and \S+ in the run; name the run it belongs to with --run\n$/);
 });
