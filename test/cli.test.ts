@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { PRESET_NAMES } from '../src/config/schema.js';
 import { packageVersion } from '../src/config/version.js';
 import { DataError, SplitError } from '../src/errors.js';
-import { trainModule, run } from './cli/stand-ins.js';
+import { run, trainModule } from './cli/stand-ins.js';
 
 const CLI = fileURLToPath(new URL('../src/cli.js', import.meta.url));
 
