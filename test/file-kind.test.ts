@@ -41,7 +41,11 @@ const zip = (entry: string) => Buffer.concat([Buffer.from('PK\u0003\u0004'), Buf
 
 test('import says of another file what it is, and the line that makes a safetensors file of it', async () => {
   const cases: [name: string, bytes: Buffer, said: RegExp][] = [
-    ['pointer.safetensors', Buffer.from(POINTER), /: it is a Git LFS pointer, .*`git lfs pull`.*; take a safetensors/],
+    [
+      'pointer.safetensors',
+      Buffer.from(POINTER),
+      /: it is a Git LFS pointer, .*`git lfs pull`.*; choose a safetensors/,
+    ],
     ['page.safetensors', Buffer.from(`<!DOCTYPE html>${' '.repeat(90)}`), /: it is an HTML page in place of the file/],
     ['net.pt', zip('net/data.pkl'), /: it is a file of PyTorch: `python3 -c ".*" \S*\/net\.pt net\.safetensors`/],
     ['old.pth', Buffer.from(`8002${'8a0a6cfc9c46f9206aa8501'}9${'00'.repeat(20)}`, 'hex'), /: it is a file of PyTorch/],

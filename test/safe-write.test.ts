@@ -12,7 +12,7 @@ import { resolveConfig } from '../src/config/config.js';
 import { openLog } from '../src/log.js';
 import { assertFileWritable, assertFolderWritable, OVERWRITE, openNoFollow, writeNoFollow } from '../src/safe-write.js';
 import { keepRunData } from '../src/train/run-data.js';
-import { writePng } from '../src/weights/kernel-picture.js';
+import { writePng } from '../src/weights/kernels.js';
 import { flags, machineWith } from './config/machines.js';
 
 const folder = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-own-'));

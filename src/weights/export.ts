@@ -1,59 +1,109 @@
-/** A run's weights as one file that PyTorch reads. */
+/** A run's weights as one safetensors file for PyTorch, with a description from which `docs/pytorch` builds the net. */
 import { existsSync } from 'node:fs';
 import { writeTensors } from '../checkpoint/safetensors.js';
 import { withTensors } from '../checkpoint/weights-files.js';
 import { CheckpointError } from '../errors.js';
-import { type Net, volume } from '../model/net.js';
-import { DESCRIPTION, describe, type ImageKnowledge, MEAN_IMAGE } from './description.js';
-import { channelsFirst, join, portablesOf } from './portable.js';
+import { type Net, type PlacedLayer, padding, volume } from '../model/net.js';
+import { channelsFirst, groupsOf, join, portablesOf } from './portable.js';
 
-/** What was written. */
+/** The result of an export. */
 export interface Exported {
   file: string;
   tensors: number;
-  /** Numbers in all of them. */
+  /** How many numbers all tensors have. */
   values: number;
 }
 
+/** What a run knows of its images besides its settings. */
+export interface ImageKnowledge {
+  classes?: readonly string[] | undefined;
+  statistics?: ImageStatistics | undefined;
+}
+
+/** Statistics of all training images; further fields are copied as they are. */
+export interface ImageStatistics {
+  resize: number;
+  channels: number;
+  /** [resize, resize, channels], grey levels. */
+  mean: Float32Array;
+}
+
+/** The tensor that is not a parameter: the mean image [channels, resize, resize]. */
+export const MEAN_IMAGE = 'mean_image';
+
+/** The key of the description in a file's metadata. */
+export const DESCRIPTION = 'alexnet_split';
+
 /**
- * Joins the towers' files into one: the tensors of {@link portablesOf}, and the net's description in the metadata.
- * @param files of one run, of either placement.
- * @param settings goes into the description.
- * @param images what the run knows of its images: goes there too, and the mean image becomes a tensor of its own.
- * @throws CheckpointError when the files are another net's, `file` is there already, or the disk does not take it.
+ * Joins the towers' files into one file with the tensors of {@link portablesOf}, and the mean image if there is one.
+ * @param files the weights of one run, of either placement.
+ * @param settings those that make the same net of the same images; they go into the description.
+ * @throws CheckpointError if the files are of another net, `file` exists, or the write fails.
  */
 export function exportWeights(
   net: Net,
   files: readonly string[],
   file: string,
   settings: Readonly<Record<string, unknown>>,
-  images: ImageKnowledge = {},
+  { classes, statistics }: ImageKnowledge = {},
 ): Exported {
   refuseExisting(file);
   const portables = portablesOf(net);
-  withTensors(files, (source) => {
-    const metadata = { format: 'pt', [DESCRIPTION]: JSON.stringify(describe(net, settings, images)) };
-    const { statistics } = images;
-    const { resize = 0, channels = 0 } = statistics ?? {};
-    const entries = statistics ? [...portables, { name: MEAN_IMAGE, shape: [channels, resize, resize] }] : portables;
+  const { mean, ...rest } = statistics ?? {};
+  const description = {
+    ...{ version: 1, settings, input: [net.options.inputSize, net.options.inputChannels] },
+    layers: net.layers.map((layer) => describeLayer(net, layer)),
+    ...(classes && { classes }),
+    ...(statistics && { statistics: rest }),
+  };
+  const entries = [
+    ...portables,
+    ...(statistics ? [{ name: MEAN_IMAGE, shape: [statistics.channels, statistics.resize, statistics.resize] }] : []),
+  ];
+  const metadata = { format: 'pt', [DESCRIPTION]: JSON.stringify(description) };
+  withTensors(files, (source) =>
     writeTensors(file, entries, metadata, ({ name }, bytes) => {
       const joined = new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);
       const portable = portables.find((each) => each.name === name);
-      if (!portable) {
-        joined.set(channelsFirst(statistics!.mean, channels));
-        return;
+      if (!portable) joined.set(channelsFirst(mean!, statistics!.channels));
+      for (const part of portable?.parts ?? []) {
+        join(portable!, part, source.read(part.parameter.name, part.parameter.shape), joined);
       }
-      for (const part of portable.parts) {
-        join(portable, part, source.read(part.parameter.name, part.parameter.shape), joined);
-      }
-    });
-  });
+    }),
+  );
   const values = portables.reduce((sum, { shape }) => sum + volume(shape), 0);
   return { file, tensors: portables.length, values };
 }
 
-/** @throws CheckpointError when there is something under that name. */
+/** @throws CheckpointError if there is a file or folder of that name. */
 export function refuseExisting(path: string): void {
   if (!existsSync(path)) return;
-  throw new CheckpointError(`Cannot write ${path}: it is there already; choose another --out, or remove it`, path);
+  throw new CheckpointError(`Cannot write ${path}: it exists already; choose another --out, or remove it`, path);
+}
+
+/** A layer in the words of PyTorch's modules. */
+function describeLayer(net: Net, layer: PlacedLayer): Record<string, unknown> {
+  const { kind } = layer;
+  switch (kind) {
+    case 'conv': {
+      const { name, stride } = layer;
+      return { kind, name, stride, padding: padding(layer, layer.input[0]), groups: groupsOf(net, layer) };
+    }
+    case 'dense':
+      return { kind, name: layer.name, groups: groupsOf(net, layer) };
+    case 'pool':
+      return { kind, op: layer.op, size: layer.size, stride: layer.stride };
+    case 'activation':
+      return { kind, function: layer.function };
+    case 'norm': {
+      const { radius, alpha, beta, k, towers } = layer;
+      return { kind, size: 2 * radius + 1, alpha, beta, k, groups: towers.length };
+    }
+    case 'mapNorm': {
+      const { size, alpha, beta, k } = layer;
+      return { kind, size, alpha, beta, k };
+    }
+    case 'dropout':
+      return { kind, keep: layer.keep, scale: layer.scale };
+  }
 }

@@ -1,55 +1,54 @@
 /** Another framework's file of the whole net as the weights of a run. */
 import { join } from 'node:path';
 import { openTensors, type TensorFile, writeTensors } from '../checkpoint/safetensors.js';
-import { weightsName } from '../checkpoint/weights-files.js';
+import { weightsNames } from '../checkpoint/weights-files.js';
 import { CheckpointError, truncate } from '../errors.js';
 import { type Net, type Parameter, parametersOf, type TowerIndex, volume } from '../model/net.js';
 import { parseJson } from '../read-json.js';
-import { DESCRIPTION, type ImageKnowledge, MEAN_IMAGE } from './description.js';
+import { DESCRIPTION, type ImageKnowledge, MEAN_IMAGE } from './export.js';
 import { matchNames } from './names.js';
 import { channelsLast, type Portable, portablesOf, separate } from './portable.js';
 
-/** A file that has every tensor of a net, and no other but an exported run's mean image. */
+/** An open file that has exactly the tensors of a net; an exported one may also have a mean image. */
 export interface ImportSource {
-  /** The joined tensors, and what each is in the file: its name and its shape there. */
+  /** The joined tensors, each with its name and shape in the file. */
   tensors: readonly { portable: Portable; name: string; shape: readonly number[] }[];
-  /** What stood before the names in the file, and is no part of them: `model.`; '' is nothing. */
+  /** The prefix that was removed from the file's names (`model.`), or ''. */
   leftOut: string;
   /** Fills `values` with those of one parameter. */
   read(parameter: Parameter, values: Float32Array): void;
-  /** What an exported file knows of the run's images; nothing of another's, or where it does not fit the net. */
+  /** What an exported file knows of the run's images, if it fits the net; nothing for other files. */
   images(): ImageKnowledge;
   close(): void;
 }
 
-/** In which order the first layer reads colours; ours is `rgb`, Caffe's `bgr`. */
+/** The order of colours that the first layer reads; ours is `rgb`, Caffe's `bgr`. */
 export type ChannelOrder = 'rgb' | 'bgr';
 
-/** Half floats are exact in float32; float64 would be rounded in silence. */
-const OPTIONS = { advice: 'take a safetensors file of float32', dtypes: ['F32', 'F16', 'BF16'] } as const;
+/** float64 is not accepted, because it would be rounded without a message. */
+const OPTIONS = { advice: 'choose a safetensors file of float32', dtypes: ['F32', 'F16', 'BF16'] } as const;
 const ADVICE = 'choose the net with --preset, --net, --width, --input-size and --classes';
-/** Longer lists are cut: a file of another net has nothing that fits. */
-const MOST_NAMED = 12;
+/** How many names a message lists: a file of another net may have thousands that do not fit. */
+const MAX_LISTED = 12;
 
 /**
  * Opens a file and finds the net's tensors in it.
- * @throws CheckpointError that names what is missing, what the net has not, and what is of another shape.
+ * @throws CheckpointError that lists the tensors that are missing, unknown, or of another shape.
  */
 export function openImport(file: string, net: Net, order: ChannelOrder): ImportSource {
   const source = openTensors(file, OPTIONS);
   try {
-    const { tensors, leftOut } = matchAll(file, net, source);
+    const { tensors, leftOut } = matchTensors(file, net, source);
     const first = tensors[0]?.portable.name; // the kernel that reads the image
     return {
       tensors,
       leftOut,
-      read: ({ name }, values) => {
-        const found = tensors.find(({ portable }) => portable.parts.some(({ parameter }) => parameter.name === name));
-        const { portable, name: theirs, shape } = found!;
-        const joined = source.read(theirs, shape);
+      read: (parameter, values) => {
+        const isOwn = (part: Portable['parts'][number]) => part.parameter.name === parameter.name;
+        const { portable, name, shape } = tensors.find((each) => each.portable.parts.some(isOwn))!;
+        const joined = source.read(name, shape);
         if (order === 'bgr' && portable.name === first) reverseInputs(portable, joined);
-        const part = portable.parts.find(({ parameter }) => parameter.name === name)!;
-        separate(portable, part, joined, values);
+        separate(portable, portable.parts.find(isOwn)!, joined, values);
       },
       images: () => imagesIn(source, net),
       close: source.close,
@@ -62,8 +61,8 @@ export function openImport(file: string, net: Net, order: ChannelOrder): ImportS
 
 /**
  * Writes the weights files of a run into its folder.
- * @param towers two of a split run, one of a run on one device.
- * @throws CheckpointError when the disk does not take them.
+ * @param towers two files for a split run, one for a run on one device.
+ * @throws CheckpointError if the write fails.
  */
 export function writeRun(
   source: Pick<ImportSource, 'read'>,
@@ -72,43 +71,40 @@ export function writeRun(
   towers: 1 | 2,
   metadata: Readonly<Record<string, string>>,
 ): void {
-  for (let i = 0; i < towers; i++) {
+  for (const [i, name] of weightsNames(towers).entries()) {
     const tower = towers === 1 ? undefined : (i as TowerIndex);
     const parameters = parametersOf(net, tower);
-    const file = join(folder, weightsName(i, towers));
-    writeTensors(file, parameters, { ...metadata, part: String(tower ?? 'whole') }, ({ name }, bytes) => {
-      const parameter = parameters.find((each) => each.name === name)!;
+    writeTensors(join(folder, name), parameters, { ...metadata, part: String(tower ?? 'whole') }, (entry, bytes) => {
+      const parameter = parameters.find((each) => each.name === entry.name)!;
       source.read(parameter, new Float32Array(bytes.buffer, bytes.byteOffset, volume(parameter.shape)));
     });
   }
 }
 
 /**
- * The settings that an exported file brings with it, for `resolveConfig` to check; none of another's file.
- * @throws CheckpointError for a file that is none, or of a later version.
+ * The settings in an exported file, not yet validated; undefined for other files. They make the net and prepare its
+ * images: a file must not choose where its run goes, or which data it reads.
+ * @throws CheckpointError if the file is not valid, or of a later version.
  */
 export function settingsIn(file: string): Record<string, unknown> | undefined {
   const source = openTensors(file, OPTIONS);
   source.close();
   const text = source.metadata[DESCRIPTION];
   if (text === undefined) return undefined;
-  const { version, settings } = parsed(text);
-  if (version === 1) return ownSettings(settings);
-  throw new CheckpointError(
-    `Cannot import ${file}: its description is of version ${truncate(`${JSON.stringify(version)}`)}, expected 1; export it again with this version of alexnet-split`,
-    file,
-  );
-}
-
-/** Those that make the net and prepare its images: a file is not to say where its run goes, or which data it reads. */
-function ownSettings(settings: unknown): Record<string, unknown> {
+  const { version, settings } = parseDescription(text);
+  if (version !== 1) {
+    throw new CheckpointError(
+      `Cannot import ${file}: its description is of version ${truncate(`${JSON.stringify(version)}`)}, expected 1; export it again with this version of alexnet-split`,
+      file,
+    );
+  }
   const { preset, net, data } = (settings ?? {}) as Record<string, unknown>;
   const { source: _, workers: __, ...images } = (data ?? {}) as Record<string, unknown>;
   return Object.fromEntries(Object.entries({ preset, net, data: images }).filter(([, value]) => value !== undefined));
 }
 
 function imagesIn(source: TensorFile, net: Net): ImageKnowledge {
-  const { classes, statistics } = parsed(source.metadata[DESCRIPTION] ?? '{}');
+  const { classes, statistics } = parseDescription(source.metadata[DESCRIPTION] ?? '{}');
   const isNamed = Array.isArray(classes) && classes.length === net.options.classes;
   const shape = source.entries.find(({ name }) => name === MEAN_IMAGE)?.shape ?? [];
   const [channels = 0, resize = 0, width = 0] = shape;
@@ -122,7 +118,7 @@ function imagesIn(source: TensorFile, net: Net): ImageKnowledge {
   };
 }
 
-function parsed(text: string): Record<string, unknown> {
+function parseDescription(text: string): Record<string, unknown> {
   try {
     return (parseJson(text) ?? {}) as Record<string, unknown>;
   } catch {
@@ -130,66 +126,60 @@ function parsed(text: string): Record<string, unknown> {
   }
 }
 
-function matchAll(
+function matchTensors(
   file: string,
   net: Net,
   { entries, metadata }: TensorFile,
 ): Pick<ImportSource, 'tensors' | 'leftOut'> {
   const portables = portablesOf(net);
-  const { names, unexpected, leftOut, nets } = matchNames(
-    net,
-    portables,
-    entries.map(({ name }) => name).filter((name) => name !== MEAN_IMAGE || metadata[DESCRIPTION] === undefined),
-  );
+  const shapes = new Map(entries.map(({ name, shape }) => [name, shape]));
+  if (metadata[DESCRIPTION] !== undefined) shapes.delete(MEAN_IMAGE);
+  const { names, unexpected, leftOut, nets } = matchNames(net, portables, [...shapes.keys()]);
   if (nets.length > 0) {
     throw new CheckpointError(
       `Cannot import ${file}: it holds ${nets.length} nets (${nets.map((name) => truncate(name)).join(' and ')} are the same tensor of each), expected one; write a file that has the tensors of one of them`,
       file,
     );
   }
-  const shapeOf = (name: string) => entries.find((each) => each.name === name)!.shape;
-  const missing = portables.filter((each) => !names.has(each)).map(({ name }) => name);
-  const wrong = [...names].flatMap(([portable, name]) =>
-    String(trimmed(shapeOf(name), portable.shape.length)) === String(portable.shape)
-      ? []
-      : [`${truncate(name)} is [${truncate(String(shapeOf(name)))}] and [${portable.shape}] in the net`],
-  );
-  const found = [
-    ...listed('the file lacks', missing),
-    ...listed('the net has no', unexpected),
-    ...listed('of another shape:', wrong),
-  ];
+  const tensors = portables.flatMap((portable) => {
+    const name = names.get(portable);
+    return name === undefined ? [] : [{ portable, name, shape: shapes.get(name)! }];
+  });
+  const problems = [
+    ['the file lacks', portables.filter((each) => !names.has(each)).map(({ name }) => name)],
+    ['the net has no', unexpected],
+    [
+      'of another shape:',
+      tensors
+        .filter(({ portable, shape }) => String(trimmed(shape, portable.shape.length)) !== String(portable.shape))
+        .map(({ portable, name, shape }) => {
+          return `${truncate(name)} is [${truncate(String(shape))}] and [${portable.shape}] in the net`;
+        }),
+    ],
+  ] as const;
+  const found = problems.filter(([, names]) => names.length > 0).map(([what, names]) => `${what} ${listed(names)}`);
   if (found.length > 0) {
     throw new CheckpointError(
       `Cannot import ${file} into the net ${net.options.table}: ${found.join('; ')}; ${ADVICE}`,
       file,
     );
   }
-  const tensors = portables.map((portable) => {
-    const name = names.get(portable)!;
-    return { portable, name, shape: shapeOf(name) };
-  });
   return { tensors, leftOut };
 }
 
-function listed(what: string, names: readonly string[]): string[] {
-  if (names.length === 0) return [];
-  const more = names.length > MOST_NAMED ? ` and ${names.length - MOST_NAMED} more` : '';
-  return [
-    `${what} ${names
-      .slice(0, MOST_NAMED)
-      .map((name) => truncate(name, 200))
-      .join(', ')}${more}`,
-  ];
+function listed(names: readonly string[]): string {
+  const more = names.length > MAX_LISTED ? ` and ${names.length - MAX_LISTED} more` : '';
+  const first = names.slice(0, MAX_LISTED).map((name) => truncate(name, 200));
+  return `${first.join(', ')}${more}`;
 }
 
-/** Old Caffe's tensors all have four dimensions: ones at the front are left out, down to `length`. */
+/** Old Caffe gives every tensor four dimensions: removes ones at the front, down to `length` dimensions. */
 function trimmed(shape: readonly number[], length: number): readonly number[] {
   const ones = shape.slice(0, Math.max(0, shape.length - length));
   return ones.every((size) => size === 1) ? shape.slice(ones.length) : shape;
 }
 
-/** Turns the order of a kernel's inputs round, in place. */
+/** Reverses the order of a kernel's inputs, in place. */
 function reverseInputs({ inputs, window }: Portable, values: Float32Array): void {
   const step = inputs * window;
   for (let at = 0; at < values.length; at += step) {

@@ -1,40 +1,28 @@
-/** The kernels of a net's first layer: how much of them is colour, tower by tower, and what they look like. */
+/** The kernels of a net's first layer: how much of them is colour, and a picture after the paper's Figure 3. */
+import { explainLoadFailure } from '../addon.js';
 import { withTensors } from '../checkpoint/weights-files.js';
-import { ConfigError } from '../errors.js';
+import { CheckpointError, ConfigError, SetupError } from '../errors.js';
 import { type Net, parametersOf, type TowerIndex } from '../model/net.js';
+import { writeNoFollow } from '../safe-write.js';
 
-/** One tower's kernels of the first layer. */
+/** The first layer's kernels of one tower, each [size, size, channels], row-major. */
 export interface TowerKernels {
   tower: TowerIndex;
-  /** One a kernel: [size, size, channels], row-major. */
   kernels: readonly Float32Array[];
 }
 
-/** The first layer's kernels. */
 export interface FirstLayer {
   layer: string;
   /** Height and width of a kernel. */
   size: number;
-  /** Of the image: 1, or 3 for red, green and blue. */
+  /** Channels of the image: 1, or 3 for red, green and blue. */
   channels: number;
   towers: readonly TowerKernels[];
 }
 
-/** How much of some kernels is colour. */
-export interface Energy {
-  kernels: number;
-  /** Sums over the kernels of what is on the grey axis and what is off it; see {@link energyOf}. */
-  grey: number;
-  colour: number;
-  /** colour / (grey + colour); 0 of kernels without any values. */
-  colourShare: number;
-  /** Kernels that are more colour than grey. */
-  mostlyColour: number;
-}
-
 /**
  * Reads the first layer's kernels from a run's weights.
- * @throws ConfigError when that layer is no convolution; CheckpointError for weights of another net.
+ * @throws ConfigError if that layer is not a convolution; CheckpointError if the weights are of another net.
  */
 export function firstLayerOf(net: Net, files: readonly string[]): FirstLayer {
   const [layer] = net.layers;
@@ -44,27 +32,45 @@ export function firstLayerOf(net: Net, files: readonly string[]): FirstLayer {
     );
   }
   const { name, size } = layer;
-  const channels = layer.input[2];
+  const own = parametersOf(net).filter((each) => each.layer === name && each.role === 'kernel');
   return withTensors(files, (source) => {
-    const towers = parametersOf(net)
-      .filter((each) => each.layer === name && each.role === 'kernel')
-      .map(({ name: parameter, shape, tower }): TowerKernels => {
-        return { tower, kernels: columnsOf(source.read(parameter, shape), shape.at(-1)!) };
-      });
-    return { layer: name, size, channels, towers };
+    const towers = own.map(({ name: parameter, shape, tower }): TowerKernels => {
+      const values = source.read(parameter, shape);
+      const outputs = shape.at(-1)!;
+      const kernels = Array.from({ length: outputs }, (_, o) => values.filter((_, i) => i % outputs === o));
+      return { tower, kernels };
+    });
+    return { layer: name, size, channels: layer.input[2], towers };
   });
 }
 
-/** Each output's values of [..., outputs]. */
-function columnsOf(values: Float32Array, outputs: number): Float32Array[] {
-  return Array.from({ length: outputs }, (_, o) =>
-    Float32Array.from({ length: values.length / outputs }, (_, i) => values[i * outputs + o]!),
-  );
+/** How much of a tower's kernels is colour. The energy of values is the sum of their squares. */
+export interface Energy {
+  kernels: number;
+  /** The sums over all kernels of {@link energyOf}. */
+  grey: number;
+  colour: number;
+  /** colour / (grey + colour); 0 if both are 0. */
+  colourShare: number;
+  /** How many kernels are more colour than grey. */
+  mostlyColour: number;
+}
+
+/** The energy of a tower's kernels. */
+export function towerEnergy({ kernels }: TowerKernels, channels: number): Energy {
+  const energies = kernels.map((kernel) => energyOf(kernel, channels));
+  const grey = energies.reduce((sum, each) => sum + each.grey, 0);
+  const colour = energies.reduce((sum, each) => sum + each.colour, 0);
+  return {
+    ...{ kernels: kernels.length, grey, colour },
+    colourShare: grey + colour === 0 ? 0 : colour / (grey + colour),
+    mostlyColour: energies.filter((each) => each.colour > each.grey).length,
+  };
 }
 
 /**
- * A kernel's energy, the sum of its squares, in two parts: of its grey, the mean of a pixel's channels repeated in each,
- * and of its colour, what is left. They are at right angles, so the two add up to the whole.
+ * A kernel's energy in two orthogonal parts: of its grey, the mean of a pixel's channels in each channel, and of its
+ * colour, the rest. Their sum is the whole energy.
  */
 export function energyOf(kernel: Float32Array, channels: number): { grey: number; colour: number } {
   let [grey, colour] = [0, 0];
@@ -77,15 +83,79 @@ export function energyOf(kernel: Float32Array, channels: number): { grey: number
   return { grey, colour };
 }
 
-/** The energies of a tower's kernels together. */
-export function towerEnergy({ kernels }: TowerKernels, channels: number): Energy {
-  const energies = kernels.map((kernel) => energyOf(kernel, channels));
-  const grey = energies.reduce((sum, each) => sum + each.grey, 0);
-  const colour = energies.reduce((sum, each) => sum + each.colour, 0);
-  const whole = grey + colour;
-  return {
-    ...{ kernels: kernels.length, grey, colour },
-    colourShare: whole === 0 ? 0 : colour / whole,
-    mostlyColour: energies.filter((each) => each.colour > each.grey).length,
-  };
+/** An image [height, width, 3], 0 to 255. */
+export interface Picture {
+  height: number;
+  width: number;
+  pixels: Uint8Array;
+}
+
+/** Kernels in a row; 48 kernels take three rows, as in the paper. */
+const COLUMNS = 16;
+/** The size of a drawn kernel, about; a weight is a square of pixels. */
+const TILE_PIXELS = 88;
+const GAP_PIXELS = 8;
+/** Between the towers. */
+const WIDE_GAP_PIXELS = 32;
+const BACKGROUND = 255;
+/** The grey of a weight of 0. */
+const ZERO = 127.5;
+
+/**
+ * Draws tower 0's kernels above tower 1's. Each kernel has its own scale: its largest absolute weight is white or black
+ * (or a full colour), and 0 is grey. So a kernel without colour is drawn without colour.
+ * @throws ConfigError if the image has neither 1 nor 3 channels.
+ */
+export function kernelPicture({ size, channels, towers }: FirstLayer): Picture {
+  if (channels !== 1 && channels !== 3) {
+    throw new ConfigError(
+      `Cannot draw kernels of ${channels} channels: expected 1, or 3 for red, green and blue; choose another run`,
+    );
+  }
+  const zoom = Math.max(1, Math.round(TILE_PIXELS / size));
+  const step = size * zoom + GAP_PIXELS;
+  const columns = Math.min(COLUMNS, Math.max(...towers.map(({ kernels }) => kernels.length)));
+  let height = GAP_PIXELS;
+  const tops = towers.map(({ kernels }, tower) => {
+    if (tower > 0) height += WIDE_GAP_PIXELS - GAP_PIXELS;
+    const top = height;
+    height += Math.ceil(kernels.length / columns) * step;
+    return top;
+  });
+  const width = columns * step + GAP_PIXELS;
+  const pixels = new Uint8Array(height * width * 3).fill(BACKGROUND);
+  for (const [tower, { kernels }] of towers.entries()) {
+    for (const [i, kernel] of kernels.entries()) {
+      const top = tops[tower]! + Math.floor(i / columns) * step;
+      const left = GAP_PIXELS + (i % columns) * step;
+      const largest = kernel.reduce((most, value) => Math.max(most, Math.abs(value)), 0) || 1;
+      for (let y = 0; y < size * zoom; y++) {
+        for (let x = 0; x < size * zoom; x++) {
+          const from = (Math.floor(y / zoom) * size + Math.floor(x / zoom)) * channels;
+          const to = ((top + y) * width + left + x) * 3;
+          for (let c = 0; c < 3; c++) {
+            const value = kernel[from + (channels === 1 ? 0 : c)]!;
+            pixels[to + c] = Math.round(ZERO + (ZERO * value) / largest);
+          }
+        }
+      }
+    }
+  }
+  return { height, width, pixels };
+}
+
+/** Writes a picture as PNG. @throws CheckpointError if the write fails; SetupError if sharp does not load. */
+export async function writePng({ height, width, pixels }: Picture, file: string): Promise<void> {
+  const { default: sharp } = await import('sharp').catch((error: unknown) => {
+    throw new SetupError(`Cannot write the picture ${file}: ${explainLoadFailure('sharp', error)}`, { cause: error });
+  });
+  const png = sharp(pixels, { raw: { width, height, channels: 3 } }).png();
+  try {
+    writeNoFollow(file, await png.toBuffer());
+  } catch (error) {
+    throw new CheckpointError(
+      `Cannot write the picture ${file}: ${(error as Error).message}; choose another file with --out`,
+      file,
+    );
+  }
 }

@@ -1,6 +1,6 @@
 /**
- * A net as a tfjs LayersModel: the towers are two branches, joined by a concatenation where a layer reaches both. It
- * takes images [B, S, S, C] and gives logits [B, K].
+ * A net as a tfjs LayersModel, from images [B, S, S, C] to logits [B, K]. The towers are two branches; a concatenation
+ * joins them where a layer reads both.
  */
 import assert from 'node:assert/strict';
 import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
@@ -27,23 +27,24 @@ import { type Exported, refuseExisting } from './export.js';
 type Symbolic = tf.SymbolicTensor;
 
 /**
- * Writes a folder that `tf.loadLayersModel` reads: `model.json` and `weights.bin`, whole or not at all.
- * @param files weights of one run, of either placement.
- * @throws CheckpointError when the net has a layer that LayersModel lacks, the files are another net's, the folder is
- * there already, or the disk does not take it.
+ * Writes a folder that `tf.loadLayersModel` reads: `model.json` and `weights.bin`. Writes atomically: into a temporary
+ * folder, which is renamed.
+ * @param files the weights of one run, of either placement.
+ * @throws CheckpointError if tfjs lacks one of the net's layers, the files are of another net, the folder exists, or the
+ * write fails.
  */
 export async function exportLayersModel(net: Net, files: readonly string[], folder: string): Promise<Exported> {
   refuseExisting(folder);
   refuseInexpressible(net, folder);
   const source = openAll(files);
   const model = buildModel(net);
-  const draft = `${folder}.${process.pid}.partial`;
+  const temporary = `${folder}.${process.pid}.partial`;
   try {
     setWeights(model, net, source);
-    await model.save(tf.io.withSaveHandler(async (artifacts) => writeModel(artifacts, draft)));
-    renameSync(draft, folder);
+    await model.save(tf.io.withSaveHandler(async (artifacts) => writeModel(artifacts, temporary)));
+    renameSync(temporary, folder);
   } catch (error) {
-    rmSync(draft, { recursive: true, force: true });
+    rmSync(temporary, { recursive: true, force: true });
     if ((error as NodeJS.ErrnoException).syscall === undefined) throw error;
     throw new CheckpointError(
       `Cannot write the model ${folder}: ${(error as Error).message}; make room, or choose another --out`,
@@ -58,7 +59,7 @@ export async function exportLayersModel(net: Net, files: readonly string[], fold
   return { file: folder, tensors: parameters.length, values };
 }
 
-/** @throws CheckpointError that names the layers for which tfjs has none. */
+/** @throws CheckpointError that lists the layers that tfjs lacks. */
 function refuseInexpressible(net: Net, folder: string): void {
   let last = 'the image';
   const found = net.layers.flatMap((layer) => {
@@ -72,7 +73,7 @@ function refuseInexpressible(net: Net, folder: string): void {
   );
 }
 
-/** The model without its weights: zeros, for they are replaced. */
+/** The model with weights of 0. */
 function buildModel(net: Net): tf.LayersModel {
   const { inputSize, inputChannels, table } = net.options;
   const image = tf.input({ shape: [inputSize, inputSize, inputChannels], name: 'image' });
@@ -114,20 +115,20 @@ function weightless(layer: Exclude<PlacedLayer, WeightedLayer>) {
     case 'dropout':
       return tf.layers.dropout({ rate: 1 - layer.keep });
     default:
-      throw new Error(`${layerName(layer)} was to be refused`);
+      throw new Error(`tfjs has no ${layerName(layer)}`); // refused before
   }
 }
 
 /**
- * tfjs divides by the share kept in training. Where the net does not, and has the factor at test, the next kernel takes
- * the factor: in training and at test the layer after the dropout then gives the same.
+ * In training, tfjs's dropout divides by the kept share. A net that multiplies at test time instead gets the same results
+ * if the next kernel is multiplied by that share.
  */
 function setWeights(model: tf.LayersModel, net: Net, source: Tensors): void {
   let factor = 1;
   const factors = new Map<string, number>();
   for (const [i, layer] of net.layers.entries()) {
     if (layer.kind === 'dropout' && layer.scale === 'test') {
-      assert(isWeighted(net.layers[i + 1]!), `what follows ${layer.name} has no kernel to take its factor`);
+      assert(isWeighted(net.layers[i + 1]!), `the layer after ${layer.name} has no kernel`);
       factor = layer.keep;
     }
     if (!isWeighted(layer)) continue;
@@ -138,9 +139,8 @@ function setWeights(model: tf.LayersModel, net: Net, source: Tensors): void {
   for (const kernel of parameters.filter(({ role }) => role === 'kernel')) {
     const { layer, tower } = kernel;
     const bias = parameters.find((each) => each.role === 'bias' && each.layer === layer && each.tower === tower)!;
-    const values = source.read(kernel.name, kernel.shape);
     const scale = factors.get(layer)!;
-    if (scale !== 1) for (let i = 0; i < values.length; i++) values[i]! *= scale;
+    const values = source.read(kernel.name, kernel.shape).map((value) => value * scale);
     const tensors = [tf.tensor(values, [...kernel.shape]), tf.tensor(source.read(bias.name, bias.shape))];
     model.getLayer(layerPath(layer, tower)).setWeights(tensors);
     tf.dispose(tensors);
@@ -156,7 +156,7 @@ function writeModel(artifacts: tf.io.ModelArtifacts, folder: string): tf.io.Save
   return { modelArtifactsInfo: { dateSaved: new Date(), modelTopologyType: 'JSON' } };
 }
 
-/** A layer's name in the model; a slash would end a name. */
+/** A layer's name in the model. It cannot contain a slash. */
 function layerPath(layer: string, tower: TowerIndex): string {
   return `tower${tower}_${layer}`;
 }

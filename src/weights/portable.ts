@@ -1,28 +1,29 @@
 /**
- * A net's parameters as other frameworks have them: the towers joined, and PyTorch's layouts. A kernel is
- * [outputs, inputs of a group, height, width], or [outputs, inputs of a group] of a dense layer, whose inputs come in the
- * order channel, row, column. Ours are [height, width, inputs, outputs of one tower]: a dense layer's too, flattened.
+ * A net's parameters as other frameworks have them: both towers in one tensor, in PyTorch's layouts. A kernel is
+ * [outputs, inputs of a group, height, width] for a convolution, and [outputs, inputs of a group] for a dense layer, whose
+ * inputs are in the order channel, row, column. Here a kernel is [height, width, inputs, outputs of one tower], flattened
+ * for a dense layer.
  */
 import { isWeighted, type Net, type Parameter, parametersOf, type WeightedLayer } from '../model/net.js';
 
-/** A parameter's place in a joined tensor. */
+/** One tower's part of a joined tensor. */
 export interface Part {
   parameter: Parameter;
-  /** The joined tensor's first output that is this parameter's. */
+  /** The parameter's first output in the joined tensor. */
   at: number;
 }
 
-/** A joined tensor. */
+/** A tensor that joins the towers. */
 export interface Portable {
   /** `conv1.weight`, `conv1.bias`. */
   name: string;
   layer: string;
   role: Parameter['role'];
   shape: readonly number[];
-  /** Height times width of what one output reads, and channels of that. */
+  /** Height times width of what one output reads, and its channels. */
   window: number;
   inputs: number;
-  /** Tower 0's before tower 1's. */
+  /** Tower 0's part first. */
   parts: readonly Part[];
 }
 
@@ -51,36 +52,32 @@ export function portablesOf(net: Net): Portable[] {
   );
 }
 
-/** In how many groups a layer's outputs read its inputs: two where each tower reads its own channels. */
+/** PyTorch's `groups`: two if each tower reads only its own channels. */
 export function groupsOf(net: Net, layer: WeightedLayer): number {
-  if (layer.reach === 'both' || layer === net.layers[0]) return 1;
-  return parametersOf(net).filter((each) => each.layer === layer.name && each.role === 'bias').length;
+  return layer.reach === 'both' || layer === net.layers[0] ? 1 : layer.towers.length;
 }
 
-/**
- * Writes a parameter's values into the joined tensor's.
- * @param own of the part's parameter, row-major; @param joined of the whole tensor.
- */
+/** Copies a parameter's values `own` into the joined tensor; both row-major. */
 export function join(portable: Portable, part: Part, own: Float32Array, joined: Float32Array): void {
   eachRow(portable, part, (row, step, from, count) => {
     for (let o = 0; o < count; o++) joined[row + o * step] = own[from + o]!;
   });
 }
 
-/** The other way round: fills `own` from the joined tensor. */
+/** Copies a parameter's values out of the joined tensor into `own`. */
 export function separate(portable: Portable, part: Part, joined: Float32Array, own: Float32Array): void {
   eachRow(portable, part, (row, step, from, count) => {
     for (let o = 0; o < count; o++) own[from + o] = joined[row + o * step]!;
   });
 }
 
-/** Outputs that are copied at once: what is read and what is written stays in the cache. */
+/** How many outputs are copied at once, so that source and target stay in the cache. */
 const BLOCK = 32;
 
 /**
- * Tells for each input and some outputs where they lie.
- * @param visit takes the place of the first in the joined tensor, the step from one output to the next there, the place in
- * the parameter, where outputs stand side by side, and their number.
+ * Visits the values of each input and {@link BLOCK} outputs.
+ * @param visit gets the index of the first output in the joined tensor, the stride of outputs there, the index in the
+ * parameter, where outputs are adjacent, and the number of outputs.
  */
 function eachRow(
   { role, window, inputs }: Portable,
@@ -103,13 +100,13 @@ function eachRow(
   }
 }
 
-/** An image's values [H, W, C] as [C, H, W]. */
+/** An image [H, W, C] as [C, H, W]. */
 export function channelsFirst(values: Float32Array, channels: number): Float32Array {
   const pixels = values.length / channels;
   return values.map((_, i) => values[(i % pixels) * channels + Math.floor(i / pixels)]!);
 }
 
-/** The other way round. */
+/** An image [C, H, W] as [H, W, C]. */
 export function channelsLast(values: Float32Array, channels: number): Float32Array {
   return channelsFirst(values, values.length / channels);
 }

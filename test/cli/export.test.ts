@@ -50,7 +50,7 @@ test('export refuses, in one sentence, what it cannot read or write', async () =
       1,
       /it has no weights, expected a complete checkpoint or tower-\*\.safetensors/,
     ],
-    [['--run', folder, '--out', out], 1, /^error: Cannot write .*: it is there already; choose another --out/],
+    [['--run', folder, '--out', out], 1, /^error: Cannot write .*: it exists already; choose another --out/],
     [['--run', folder, '--out', join(nothing, 'x', 'y')], 1, /^error: Cannot write the weights .*ENOENT/],
     [['--run', folder, '--out', nothing, '--format', 'onnx'], 2, /Allowed choices are pytorch, tfjs/],
     [['--run', folder], 2, /required option '--out <path>'/],

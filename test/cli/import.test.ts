@@ -186,7 +186,7 @@ test('import refuses, in one sentence, and leaves nothing behind', async () => {
     [[file, '--run', 'no', '--preset', 'mini'], 1, /Cannot import .* into the net original: the file lacks conv3/],
     [[foreign, '--run', 'no'], 1, /of another shape: conv1\.weight is \[96,3,11,11\] and \[24,3,11,11\] in the net;/],
     [[file, '--run', 'no', '--classes', '7'], 1, /fc5\.weight is \[10,84\] and \[7,84\] in the net/],
-    [[join(out, 'gone'), '--run', 'no'], 1, /Cannot read the weights .*gone: it is not there; take a safetensors/],
+    [[join(out, 'gone'), '--run', 'no'], 1, /Cannot read the weights .*gone: it is not there; choose a safetensors/],
     [[file, '--run', 'r'], 2, /Cannot use .* for a new run: it exists already/],
     [[file], 2, /without a name for the run; give one with --run/],
     [['--run', 'no'], 2, /missing required argument 'file'/],

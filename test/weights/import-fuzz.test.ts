@@ -1,4 +1,4 @@
-/** Whatever bytes another's weights file has: each value in its place, or one sentence that says what is wrong. */
+/** Fuzz tests of imported files: every value is read into its place, or the file is refused with one sentence. */
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -10,8 +10,7 @@ import { resolveConfig } from '../../src/config/config.js';
 import { isStatistics } from '../../src/data/index.js';
 import { CheckpointError, ConfigError } from '../../src/errors.js';
 import { buildNet, parametersOf, volume } from '../../src/model/net.js';
-import { DESCRIPTION, MEAN_IMAGE } from '../../src/weights/description.js';
-import { exportWeights } from '../../src/weights/export.js';
+import { DESCRIPTION, exportWeights, MEAN_IMAGE } from '../../src/weights/export.js';
 import { openImport, settingsIn } from '../../src/weights/import.js';
 import { rawFile } from '../checkpoint/raw-file.js';
 import { flags, machineWith } from '../config/machines.js';
@@ -93,7 +92,7 @@ function expectedSum(bytes: Buffer): number {
   }, 0);
 }
 
-test('openImport() reads every value of a file once, or says in a sentence why it does not', async (t) => {
+test('openImport() reads every value of a file once, or refuses it with one sentence', async (t) => {
   await fuzz(t, {
     what: 'weights files',
     cases: files,
@@ -122,15 +121,15 @@ test('openImport() reads every value of a file once, or says in a sentence why i
   });
 });
 
-test('openImport() refuses a header that is larger than any net has, before it takes memory for it', () => {
+test('openImport() refuses a header that is too large before it allocates memory', () => {
   fs.writeFileSync(file, rawFile('', 0, 2n ** 26n));
   fs.truncateSync(file, 2 ** 27);
   const before = process.memoryUsage().arrayBuffers;
-  assert.throws(() => openImport(file, NET, 'rgb'), /its header has 67108864 bytes, more than 16777216; take a/);
+  assert.throws(() => openImport(file, NET, 'rgb'), /its header has 67108864 bytes, more than 16777216; choose a/);
   assert.ok(process.memoryUsage().arrayBuffers - before < 2 ** 24);
 });
 
-test('settingsIn() says the version of a description that nests deeper than JSON.stringify() goes', () => {
+test('settingsIn() refuses a description that is nested too deeply, or has a long version', () => {
   const write = (description: string) =>
     fs.writeFileSync(file, rawFile({ __metadata__: { [DESCRIPTION]: description } }, 0));
   write(`{"version":${'['.repeat(50_000)}${']'.repeat(50_000)}}`);

@@ -81,7 +81,7 @@ for (const name of Object.keys(CASES) as CaseName[]) {
   });
 }
 
-test('openImport() takes the names of torchvision, of DataParallel, of Caffe and of Caffe2', () => {
+test('openImport() accepts the names of torchvision, DataParallel, Caffe and Caffe2', () => {
   const expected = valuesOf(towers);
   const modules: Record<string, string> = {
     ...{ conv1: 'features.0', conv2: 'features.4', conv3: 'features.8', conv4: 'features.10', conv5: 'features.12' },
@@ -104,7 +104,7 @@ test('openImport() takes the names of torchvision, of DataParallel, of Caffe and
   }
 });
 
-test("openImport() takes old Caffe's shapes of four sizes, and blue before red", () => {
+test("openImport() accepts old Caffe's shapes with four dimensions, and BGR channels", () => {
   const four = (shape: readonly number[]) => [...Array(4 - shape.length).fill(1), ...shape];
   const file = renamed(join(folder, 'caffe4.safetensors'), (name) => name, four);
   const { values } = imported(file, 2, 'bgr');
@@ -120,7 +120,7 @@ test("openImport() takes old Caffe's shapes of four sizes, and blue before red",
   }
 });
 
-test('openImport() names all that does not map: missing, unexpected, of another shape', () => {
+test('openImport() lists the tensors that are missing, unexpected, or of another shape', () => {
   const file = renamed(
     join(folder, 'wrong.safetensors'),
     (name) => (name === 'conv2.bias' ? 'bn2.running_mean' : name === 'fc8.weight' ? undefined : name),
@@ -134,7 +134,7 @@ test('openImport() names all that does not map: missing, unexpected, of another 
   assert.match(refusal(lenet), /the file lacks conv3\.weight.*; the net has no fc3\.weight.*; of another shape: conv1/);
 });
 
-test('openImport() takes no tensor twice', () => {
+test('openImport() refuses a second name of a tensor', () => {
   const both = openTensors(exported);
   const file = join(folder, 'twice.safetensors');
   const entries = [...both.entries, { name: 'module.conv1.bias', shape: [6] }];
@@ -145,7 +145,7 @@ test('openImport() takes no tensor twice', () => {
   assert.match(refusal(file), /: the net has no module\.conv1\.bias; choose/);
 });
 
-test('settingsIn() has the settings for net and images of an exported file alone, and refuses a later version', () => {
+test('settingsIn() returns the settings of net and images of an exported file, and refuses a later version', () => {
   assert.deepEqual(settingsIn(exported), { data: {} });
   assert.equal(settingsIn(renamed(join(folder, 'plain.safetensors'), (name) => name)), undefined);
   const bold = {
@@ -169,5 +169,5 @@ test('settingsIn() has the settings for net and images of an exported file alone
   }
   const text = join(folder, 'text.safetensors');
   fs.writeFileSync(text, 'not a file of tensors');
-  assert.throws(() => settingsIn(text), /header is longer than the file; take a safetensors file of float32/);
+  assert.throws(() => settingsIn(text), /header is longer than the file; choose a safetensors file of float32/);
 });

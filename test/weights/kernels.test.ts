@@ -8,8 +8,14 @@ import { CASES, writeCase } from '../../scripts/pytorch-cases.js';
 import { openAll } from '../../src/checkpoint/weights-files.js';
 import { CheckpointError, ConfigError } from '../../src/errors.js';
 import { buildNet } from '../../src/model/net.js';
-import { kernelPicture, writePng } from '../../src/weights/kernel-picture.js';
-import { energyOf, type FirstLayer, firstLayerOf, towerEnergy } from '../../src/weights/kernels.js';
+import {
+  energyOf,
+  type FirstLayer,
+  firstLayerOf,
+  kernelPicture,
+  towerEnergy,
+  writePng,
+} from '../../src/weights/kernels.js';
 
 const folder = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-kernels-'));
 after(() => fs.rmSync(folder, { recursive: true, force: true }));
@@ -18,7 +24,7 @@ const GREY = Float32Array.of(2, 2, 2, -1, -1, -1);
 /** Red against blue in one pixel, nothing in the other: no grey at all. */
 const COLOUR = Float32Array.of(3, 0, -3, 0, 0, 0);
 
-test('energyOf() finds a grey kernel grey, a colour kernel colour, and both in a mixture', () => {
+test('energyOf() splits a kernel into grey and colour', () => {
   assert.deepEqual(energyOf(GREY, 3), { grey: 15, colour: 0 });
   assert.deepEqual(energyOf(COLOUR, 3), { grey: 0, colour: 18 });
   const mixture = GREY.map((value, i) => value + COLOUR[i]!);
@@ -26,14 +32,14 @@ test('energyOf() finds a grey kernel grey, a colour kernel colour, and both in a
   assert.deepEqual(energyOf(GREY, 1), { grey: 15, colour: 0 });
 });
 
-test('towerEnergy() adds up kernels and counts those that are mostly colour', () => {
+test('towerEnergy() sums over kernels and counts those that are mostly colour', () => {
   const tower = { tower: 0, kernels: [GREY, COLOUR, COLOUR] } as const;
   const expected = { kernels: 3, grey: 15, colour: 36, colourShare: 36 / 51, mostlyColour: 2 };
   assert.deepEqual(towerEnergy(tower, 3), expected);
   assert.equal(towerEnergy({ tower: 1, kernels: [new Float32Array(6)] }, 3).colourShare, 0);
 });
 
-test('firstLayerOf() has the kernels of both towers', () => {
+test('firstLayerOf() reads the kernels of both towers', () => {
   const { towers } = writeCase(folder, 'original');
   const first = firstLayerOf(buildNet(CASES.original), towers);
   assert.deepEqual([first.layer, first.size, first.channels], ['conv1', 11, 3]);
@@ -62,7 +68,7 @@ function paperLayer(last: Float32Array): FirstLayer {
   return { layer: 'conv1', size: 11, channels: 3, towers };
 }
 
-test('kernelPicture() and writePng() show 48 kernels above 48, sixteen a row', async () => {
+test('kernelPicture() and writePng() draw 48 kernels above 48, sixteen in a row', async () => {
   const last = new Float32Array(11 * 11 * 3);
   last.set([0.5, 0, -0.5]); // the pixel top left: red, and no blue
   const file = join(folder, 'kernels.png');
@@ -94,7 +100,7 @@ test('kernelPicture() and writePng() show 48 kernels above 48, sixteen a row', a
   assert.deepEqual([at(x + 7, y + 7), at(x + 8, y), at(x, y + 8)], [[255, 128, 0], zero, zero]); // eight pixels a weight
 });
 
-test('kernelPicture() draws grey kernels grey, and one tower alone', () => {
+test('kernelPicture() draws grey kernels, and a single tower', () => {
   const kernels = [Float32Array.of(1, -1, 0, 0.5)];
   const { height, width, pixels } = kernelPicture({
     ...{ layer: 'conv1', size: 2, channels: 1 },
@@ -105,7 +111,7 @@ test('kernelPicture() draws grey kernels grey, and one tower alone', () => {
   assert.deepEqual([at(0, 0), at(44, 0), at(0, 44), at(44, 44)], [255, 0, 128, 191]);
 });
 
-test('kernelPicture() refuses channels that are no colours, writePng() a folder that is not there', async () => {
+test('kernelPicture() refuses two channels, and writePng() a missing folder', async () => {
   const wrong = { layer: 'conv1', size: 1, channels: 4, towers: [] };
   assert.throws(
     () => kernelPicture(wrong),

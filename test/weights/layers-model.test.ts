@@ -58,7 +58,7 @@ for (const name of ['tutorial', 'lenet'] as const) {
   });
 }
 
-test("exportLayersModel() gives the kernel after a dropout of 2012 its factor, and each tower's convolutions a branch", async () => {
+test('exportLayersModel() scales the kernel after a dropout of 2012, and makes a branch for each tower', async () => {
   const { towers, images } = writeCase(folder, 'original');
   const whole = buildNet(CASES.original);
   const net = { ...whole, layers: whole.layers.filter(({ kind }) => kind !== 'norm' && kind !== 'mapNorm') };
@@ -77,7 +77,7 @@ test("exportLayersModel() gives the kernel after a dropout of 2012 its factor, a
   );
 });
 
-test('exportLayersModel() names the layers that tfjs lacks, and leaves nothing behind', async () => {
+test('exportLayersModel() lists the layers that tfjs lacks, and leaves no files', async () => {
   const { towers } = writeCase(folder, 'paper');
   const out = join(folder, 'refused');
   await assert.rejects(exportLayersModel(buildNet(CASES.paper), towers, out), (error) => {
@@ -91,11 +91,11 @@ test('exportLayersModel() names the layers that tfjs lacks, and leaves nothing b
   );
 });
 
-test('exportLayersModel() keeps what is there already', async () => {
+test('exportLayersModel() does not overwrite', async () => {
   const { towers } = writeCase(folder, 'lenet');
   const out = join(folder, 'taken');
   fs.mkdirSync(out);
-  await assert.rejects(exportLayersModel(buildNet(CASES.lenet), towers, out), /it is there already/);
+  await assert.rejects(exportLayersModel(buildNet(CASES.lenet), towers, out), /it exists already/);
   const nowhere = join(folder, 'no', 'such', 'folder');
   await assert.rejects(exportLayersModel(buildNet(CASES.lenet), towers, nowhere), /Cannot write the model .*ENOENT/);
 });

@@ -1,4 +1,4 @@
-/** What stands before a net's names, when something holds the net. */
+/** Names of tensors in files of other frameworks. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { CASES } from '../../scripts/pytorch-cases.js';
@@ -18,7 +18,7 @@ const NUMBERS = OURS.map((name) => {
 
 const matched = (names: readonly string[]) => matchNames(NET, PORTABLES, names);
 
-test('a prefix that all names share is left out, and said', () => {
+test('matchNames() removes and reports a prefix of all names', () => {
   const prefixes = ['_orig_mod.', 'model.', 'module.', 'net.', 'state_dict.', 'model._orig_mod.', '_orig_mod.module.'];
   for (const prefix of [...prefixes, 'a.b.c.', 'model/', 'module.model._orig_mod.']) {
     for (const names of [OURS, NUMBERS]) {
@@ -32,32 +32,32 @@ test('a prefix that all names share is left out, and said', () => {
   }
 });
 
-test('nothing is left out where the names are the net\'s, not even "features."', () => {
+test('matchNames() removes nothing from the net\'s own names, not even "features."', () => {
   for (const names of [OURS, NUMBERS, NUMBERS.filter((name) => name.startsWith('features.'))]) {
     const { names: found, unexpected, leftOut } = matched(names);
     assert.deepEqual([found.size, unexpected, leftOut], [names.length, [], '']);
   }
 });
 
-test('what torch.compile and DataParallel put between is left out too', () => {
+test('matchNames() ignores what torch.compile and DataParallel insert', () => {
   const names = NUMBERS.map((name) => `model.${name.replace('.', '._orig_mod.')}`);
   const { names: found, unexpected } = matched(names);
   assert.deepEqual([found.size, unexpected], [PORTABLES.length, []]);
 });
 
-test('what is not of the net stays unexpected: a loss, a second net', () => {
+test('matchNames() reports unknown names, and a second net', () => {
   const held = OURS.map((name) => `model.${name}`);
   const loss = matched([...held, 'loss.weight', 'metric.count']);
   assert.deepEqual([loss.names.size, loss.unexpected], [PORTABLES.length, ['loss.weight', 'metric.count']]);
   const twice = matched([...held, ...OURS.map((name) => `ema.${name}`)]);
   assert.equal(twice.names.size, PORTABLES.length);
-  assert.deepEqual(twice.nets, ['ema.conv1.weight', 'model.conv1.weight'], 'which of the two is meant nobody says');
+  assert.deepEqual(twice.nets, ['ema.conv1.weight', 'model.conv1.weight'], 'two whole nets');
   assert.deepEqual(matched([...OURS, ...held]).nets, ['conv1.weight', 'model.conv1.weight']);
   assert.deepEqual(loss.nets, []);
   assert.deepEqual(matched([...held, ...OURS.slice(1).map((name) => `ema.${name}`)]).nets, []);
 });
 
-test('a file of many names and none of the net takes no time', () => {
+test('matchNames() is fast for many names of another net', () => {
   const names = Array.from({ length: 20_000 }, (_, i) => `a${i % 500}.b${i}.${'c.'.repeat(20)}weight`);
   const { names: found, unexpected, leftOut } = matched(names);
   assert.deepEqual([found.size, unexpected.length, leftOut], [0, 20_000, '']);

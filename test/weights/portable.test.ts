@@ -26,7 +26,7 @@ function portable(net: Net, name: string): Portable {
 
 const counting = (length: number) => Float32Array.from({ length }, (_, i) => i);
 
-test('portablesOf() has the shapes of the grouped AlexNets', () => {
+test('portablesOf() gives the shapes of the grouped AlexNet', () => {
   assert.deepEqual(shapes(netOf('original')), {
     ...{ 'conv1.weight': [96, 3, 11, 11], 'conv1.bias': [96] },
     ...{ 'conv2.weight': [256, 48, 5, 5], 'conv2.bias': [256] },
@@ -39,13 +39,13 @@ test('portablesOf() has the shapes of the grouped AlexNets', () => {
   });
 });
 
-test('groupsOf() has two groups where a layer reads its own tower', () => {
+test('groupsOf() is 2 if each tower reads only its own channels', () => {
   const groups = (net: Net) => net.layers.filter(isWeighted).map((layer) => groupsOf(net, layer));
   assert.deepEqual(groups(netOf('original')), [1, 2, 1, 2, 2, 1, 1, 1]);
   assert.deepEqual(groups(netOf('tutorial')), [1, 1, 1, 1, 1, 1, 1, 1]);
 });
 
-test('join() puts each value of a convolution where PyTorch looks for it', () => {
+test('join() puts each value of a convolution where PyTorch expects it', () => {
   const net = netOf('original', 0.0625);
   const conv2 = portable(net, 'conv2.weight');
   assert.deepEqual(conv2.shape, [16, 3, 5, 5]);
@@ -62,7 +62,7 @@ test('join() puts each value of a convolution where PyTorch looks for it', () =>
   assert.deepEqual([...biases], [...Array(8).fill(1), ...Array(8).fill(2)]);
 });
 
-test("join() puts the first dense layer's inputs from row, column, channel into channel, row, column", () => {
+test("join() reorders the first dense layer's inputs from row, column, channel to channel, row, column", () => {
   const net = netOf('original', 0.0625);
   const fc6 = portable(net, 'fc6.weight');
   assert.deepEqual(fc6.shape, [256, 16 * 6 * 6]);
@@ -75,7 +75,7 @@ test("join() puts the first dense layer's inputs from row, column, channel into 
   assert.ok(joined.subarray(0, 128 * 576).every((value) => value === 0));
 });
 
-test('separate() gives back what join() took, of every net', () => {
+test('separate() is the inverse of join(), for every net', () => {
   for (const table of Object.keys(TABLES) as TableName[]) {
     for (const each of portablesOf(netOf(table, 0.125))) {
       const joined = new Float32Array(volume(each.shape)).fill(Number.NaN);
@@ -95,7 +95,7 @@ test('separate() gives back what join() took, of every net', () => {
   }
 });
 
-test('channelsFirst() has an image in the layout of PyTorch, and channelsLast() turns it back', () => {
+test('channelsFirst() transposes an image to the layout of PyTorch, and channelsLast() back', () => {
   const image = Float32Array.of(1, 10, 100, 2, 20, 200); // two pixels of three channels
   const first = channelsFirst(image, 3);
   assert.deepEqual([...first], [1, 2, 10, 20, 100, 200]);
