@@ -47,8 +47,8 @@ export class ExchangeError extends SplitError {
     readonly tower: number,
     readonly site: string,
     readonly step: number,
-    /** That the other tower stopped: its own error is the news. */
-    readonly isEcho = false,
+    /** Whether the other tower failed first: its own error says why. */
+    readonly peerFailed = false,
   ) {
     super(message);
   }

@@ -1,11 +1,11 @@
-/** A checksum of a message's values: cheap, and different for any one word that changes. Not against malice. */
+/** A checksum of a message's values: cheap, and different whenever one word changes. Not against malice. */
 
 const LANES = 4;
 const FACTOR = 0x9e3779b1;
 
 /**
- * The checksum as the header has it, of 4 bytes. Four lanes of words of 32 bits, for a multiplication waits for the one
- * before it. Multiplying by an odd number loses nothing, so a change of one word always shows.
+ * The 4 bytes of the checksum, as the header has it. Multiplying by an odd number loses nothing, so a change of one word
+ * always shows. There are four lanes because a multiplication waits for the one before it.
  * @param values start at a multiple of 4 bytes.
  */
 export function checksumOf(values: Uint8Array): Uint8Array {
@@ -24,9 +24,4 @@ export function checksumOf(values: Uint8Array): Uint8Array {
   const bytes = new Uint8Array(4);
   new DataView(bytes.buffer).setInt32(0, sum);
   return bytes;
-}
-
-/** Whether two checksums are the same. */
-export function sameChecksum(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, i) => byte === b[i]);
 }

@@ -1,34 +1,21 @@
-/** The transport: how a tensor's values get to the peer, as MessagePack through a mailbox. */
+/** The msgpack transport: a tensor's values go to the peer as MessagePack through a mailbox. */
 import { ExchangeError } from '../errors.js';
-import { checksumOf, sameChecksum } from './checksum.js';
-import {
-  checkHeader,
-  type Dtype,
-  decode,
-  encode,
-  type Header,
-  type MessageDtype,
-  PREFIX_BYTES,
-  payloadBytes,
-} from './codec.js';
+import { checksumOf } from './checksum.js';
+import { checkHeader, type Dtype, decode, encode, type Header, PREFIX_BYTES, payloadBytes } from './codec.js';
 import type { Mailbox, Place } from './mailbox.js';
 
-/** What a tensor is in a message. */
-export interface Described {
-  shape: readonly number[];
-  /** How its values are written. */
-  dtype: MessageDtype;
-}
+/** Shape and dtype of a tensor in a message. */
+export type Described = Pick<Header, 'shape' | 'dtype'>;
 
-/** A tensor that is sent. */
+/** A tensor to be sent. */
 export interface Sendable extends Described {
-  /** Copies the values to `bytes`, as long as they are, in the message. */
+  /** Copies the values into `bytes`, a part of the message of the right length. */
   copyTo(bytes: Uint8Array): void;
 }
 
-/** What an exchange cost, since it was last set to zero. */
+/** What the exchange cost since the costs were last taken. */
 export interface Costs {
-  /** Packing, copying and unpacking; not what is done with what came. */
+  /** Packing, copying and unpacking, without the time of `use` in {@link Transport.receive}. */
   exchangeMs: number;
   /** Waiting for the peer. */
   waitMs: number;
@@ -36,42 +23,41 @@ export interface Costs {
   bytes: number;
 }
 
-/** How values get to the peer and from it. */
 export interface Transport {
-  /** Whether messages carry a checksum of their values, and are held to it: the same at both ends. */
+  /** Whether messages have a checksum of their values, which the receiver checks. Has to be the same at both ends. */
   checksums: boolean;
-  /** Sends a tensor's values; it stays the caller's. @throws ExchangeError when the peer is gone. */
+  /** Sends a tensor's values; it stays the caller's. @throws ExchangeError if the peer is gone. */
   send(tensor: Sendable, place: Place): void;
   /**
-   * Has `use` read the peer's next values where they lie, at a multiple of 64 bytes of shared memory; they are gone when it
-   * returns. The time that `use` takes is not counted.
-   * @returns what `use` does. @throws ExchangeError when they do not come or are not the expected; what `use` throws.
+   * Calls `use` with the peer's next values where they lie: at a multiple of 64 bytes of shared memory, which is reused when
+   * `use` returns.
+   * @returns the result of `use`. @throws ExchangeError if another message comes, or none; what `use` throws.
    */
   receive<T>(expected: Described, place: Place, use: (bytes: Uint8Array) => T): T;
-  /** The costs so far; starts again from zero. */
+  /** Returns the costs and sets them to zero. */
   takeCosts(): Costs;
 }
 
-/** Gradients are small: as float16 many would be zero. A power of two, so that no bit is lost on the way. */
+/** Gradients are small: many would be 0 as float16. A power of two, so that no bit is lost. */
 const HALF_GRADIENT_SCALE = 4096;
 
-/** What values are multiplied with before they are written, and divided by when they are read. */
+/** The factor on values in a message: the sender multiplies by it, the receiver divides. */
 export function scaleOf(dtype: Dtype, { direction }: Pick<Place, 'direction'>): number {
   return dtype === 'float16' && direction === 'backward' ? HALF_GRADIENT_SCALE : 1;
 }
 
-/** Bytes of a slot that every message of up to `payload` bytes of values fits. */
+/** Bytes of a slot for messages of up to `payload` bytes of values. */
 export function slotBytesFor(payload: number): number {
   return PREFIX_BYTES + payload;
 }
 
 const NO_COSTS: Costs = { exchangeMs: 0, waitMs: 0, bytes: 0 };
 
-/** Messages through a mailbox. @param tower the tower whose end the mailbox is. */
+/** @param tower the tower whose end the mailbox is. */
 export function msgpackTransport(mailbox: Mailbox, tower: 0 | 1): Transport {
   let costs = { ...NO_COSTS };
 
-  /** Runs `action`, whose time is exchange but for what the mailbox waited. */
+  /** Counts the time of `action` as exchange, and what the mailbox waited meanwhile as waiting. */
   function timed<T>(action: () => T): T {
     const started = performance.now();
     mailbox.waitMs = 0;
@@ -83,13 +69,27 @@ export function msgpackTransport(mailbox: Mailbox, tower: 0 | 1): Transport {
     }
   }
 
-  /** Runs `action` within what is timed, whose time is no exchange. */
+  /** Takes the time of `action`, which runs within {@link timed}, off the exchange. */
   function untimed<T>(action: () => T): T {
     const started = performance.now();
     try {
       return action();
     } finally {
       costs.exchangeMs -= performance.now() - started;
+    }
+  }
+
+  function failed(text: string, { site, step }: Place): ExchangeError {
+    return new ExchangeError(text, tower, site, step);
+  }
+
+  function decoded(message: Uint8Array, place: Place): ReturnType<typeof decode> {
+    try {
+      return decode(message);
+    } catch (error) {
+      const { site, step } = place;
+      const text = `Cannot read the message for ${site} at step ${step} in tower ${tower}: ${(error as Error).message}; the towers' versions differ, or memory was damaged`;
+      throw failed(text, place);
     }
   }
 
@@ -103,7 +103,7 @@ export function msgpackTransport(mailbox: Mailbox, tower: 0 | 1): Transport {
           const start = encode(header, slot);
           const end = start + payloadBytes(header);
           copyTo(slot.subarray(start, end));
-          // As long as the one before, so the values stay where they are.
+          // The header is as long as before, so the values stay where they are.
           if (this.checksums) encode({ ...header, sum: checksumOf(slot.subarray(start, end)) }, slot);
           costs.bytes += end;
           return end;
@@ -115,9 +115,13 @@ export function msgpackTransport(mailbox: Mailbox, tower: 0 | 1): Transport {
         const seq = mailbox.nextReceived;
         const expected: Header = { seq, ...place, shape, dtype, ...(this.checksums && noSum) };
         return mailbox.receive(place, (message) => {
-          const { header, payload } = decoded(message, tower, place);
+          const { header, payload } = decoded(message, place);
           checkHeader(header, expected, tower);
-          if (header.sum && !sameChecksum(header.sum, checksumOf(payload))) throw damaged(tower, place);
+          if (header.sum && String(header.sum) !== String(checksumOf(payload))) {
+            const { site, step, direction } = place;
+            const text = `Cannot go on at ${site} (${direction}, step ${step}) in tower ${tower}: the values are not those that tower ${1 - tower} sent, expected the checksum of its message; memory or a device is damaged: test the machine, then go on from the last checkpoint with --resume`;
+            throw failed(text, place);
+          }
           return untimed(() => use(payload));
         });
       });
@@ -128,26 +132,4 @@ export function msgpackTransport(mailbox: Mailbox, tower: 0 | 1): Transport {
       return taken;
     },
   };
-}
-
-function damaged(tower: 0 | 1, { site, step, direction }: Place): ExchangeError {
-  return new ExchangeError(
-    `Cannot go on at ${site} (${direction}, step ${step}) in tower ${tower}: the values are not those that tower ${1 - tower} sent, expected the checksum of its message; memory or a device is damaged: test the machine, then go on from the last checkpoint with --resume`,
-    tower,
-    site,
-    step,
-  );
-}
-
-function decoded(message: Uint8Array, tower: 0 | 1, { site, step }: Place) {
-  try {
-    return decode(message);
-  } catch (error) {
-    throw new ExchangeError(
-      `Cannot read the message for ${site} at step ${step} in tower ${tower}: ${(error as Error).message}; the towers' versions differ, or memory was damaged`,
-      tower,
-      site,
-      step,
-    );
-  }
 }

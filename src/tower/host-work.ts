@@ -1,29 +1,30 @@
 /**
- * What a tower's thread does while its function runs: it sends to the peer what the function sends to the host, gives the
- * function what the peer sent, and looks at the answers.
+ * The host's part in a compiled pass. The function sends tensors to the host by a TensorFlow queue and receives tensors from
+ * it by another. While the function runs, the tower's thread passes them on to the peer and from it, and reads the answers
+ * (loss, logits, norm), in the order in which the pass was recorded.
  */
 import tf = require('@tensorflow/tfjs');
 
 import { type Crossing, type Dtype, type Exchanger, scaleOf, type Transport } from '../exchange/index.js';
 import { type QueuedTensor, TensorQueue } from '../native/graph/tensor-queue.js';
-import { hear, type Notices, tell } from './exchangers.js';
+import { type Notices, receiveNotice, sendNotice } from './exchangers.js';
 import type { PassHooks } from './pass.js';
 
-/** What the thread does next, in the order in which the function was recorded. */
+/** What the thread does next while a function runs. */
 export type HostAction =
   | { kind: 'send'; place: Crossing }
-  /** Lent: the message may lie where it is until the function has sent what it computed with it. */
+  /** `isLent`: the function may read the message where it lies, until it has sent what it computed from it. */
   | { kind: 'receive'; place: Crossing; shape: readonly number[]; isLent: boolean }
-  /** That the function sent something by device, and that the peer's did. */
-  | { kind: 'tell' | 'hear'; place: Crossing; shape: readonly number[] }
-  /** With a loss and logits, in the tower that has them. */
+  /** For tensors that go by device. */
+  | { kind: 'sendNotice' | 'receiveNotice'; place: Crossing; shape: readonly number[] }
+  /** Reads loss and logits, in the tower that has them. */
   | { kind: 'forward'; hasLoss: boolean }
   | { kind: 'gradients' };
 
-/** Queues in the host's memory, of one tower. */
+/** A tower's queues in the host's memory. */
 export class HostQueues {
   readonly dtype: Dtype;
-  /** What crosses, in the data type in which it does. */
+  /** What crosses, in the type in which it crosses. */
   readonly out: TensorQueue;
   readonly in: TensorQueue;
   /** Loss, logits and the gradients' norm, float32. */
@@ -35,18 +36,18 @@ export class HostQueues {
     this.in = new TensorQueue({ dtype });
   }
 
-  /** Takes out what a function that failed left. */
+  /** Removes what a function that failed left. */
   clear(): void {
     for (const queue of [this.out, this.in, this.answers]) queue.clear();
   }
 
-  /** Functions that use them are disposed of before, and no other thread is cancelling one. */
+  /** Functions that use them have to be disposed before, and no other thread may be cancelling one. */
   dispose(): void {
     for (const queue of [this.out, this.in, this.answers]) queue.dispose();
   }
 }
 
-/** In a function: sends to the host what the peer is to have, and receives from it. Notes what the thread has to do. */
+/** While recording: exchanges by way of the host. Adds what the host has to do to `actions`. */
 export function hostExchanger({ out, in: given, dtype }: HostQueues, actions: HostAction[]): Exchanger {
   const receive = (shape: readonly number[], place: Crossing, isLent: boolean): tf.Tensor => {
     actions.push({ kind: 'receive', place, shape, isLent });
@@ -62,27 +63,19 @@ export function hostExchanger({ out, in: given, dtype }: HostQueues, actions: Ho
   };
 }
 
-/** In a function that exchanges by device: sends to the host the first value of what it sent, for then it is computed. */
+/** While recording an exchange by device: tells the host of each tensor by its first value, which comes once it is computed. */
 export function hostNotices({ out }: HostQueues, actions: HostAction[]): Notices {
   return {
-    tell(tensor, place) {
-      actions.push({ kind: 'tell', place, shape: tensor.shape });
-      const first = tensor.shape.map(() => 1);
-      out.send(
-        tf.slice(
-          tensor,
-          tensor.shape.map(() => 0),
-          first,
-        ),
-      );
+    send(tensor, place) {
+      const { shape } = tensor;
+      actions.push({ kind: 'sendNotice', place, shape });
+      out.send(tf.slice(tensor, Array(shape.length).fill(0), Array(shape.length).fill(1)));
     },
-    hear(shape, place) {
-      actions.push({ kind: 'hear', place, shape });
-    },
+    receive: (shape, place) => void actions.push({ kind: 'receiveNotice', place, shape }),
   };
 }
 
-/** In a function: the hooks that send answers to the host. */
+/** While recording: the hooks that send the answers to the host. */
 export function recordHooks({ answers }: HostQueues, actions: HostAction[], exchanger: Exchanger): PassHooks {
   return {
     exchanger,
@@ -99,18 +92,18 @@ export function recordHooks({ answers }: HostQueues, actions: HostAction[], exch
 }
 
 /**
- * Beside a function: does what was noted when it was recorded.
- * @param hooks what is done with the answers.
+ * While a function runs: performs the actions that were recorded with it.
+ * @param hooks receive the answers.
  */
 export function serve(
   actions: readonly HostAction[],
   queues: HostQueues,
   step: number,
-  transport: Transport | undefined,
+  transport: Transport,
   hooks: Pick<PassHooks, 'onForward' | 'onGradients'>,
 ): void {
   const { out, in: given, answers, dtype } = queues;
-  let taken: QueuedTensor | undefined;
+  let taken: QueuedTensor | undefined; // while a message was lent
   const take = (queue: TensorQueue): QueuedTensor => {
     const next = taken ?? queue.take();
     taken = undefined;
@@ -121,7 +114,7 @@ export function serve(
       case 'send': {
         const tensor = take(out);
         try {
-          transport!.send({ shape: tensor.shape, dtype, copyTo: tensor.copyTo }, { ...action.place, step });
+          transport.send({ shape: tensor.shape, dtype, copyTo: tensor.copyTo }, { ...action.place, step });
         } finally {
           tensor.dispose();
         }
@@ -129,33 +122,32 @@ export function serve(
       }
       case 'receive': {
         const { shape, place, isLent } = action;
-        const next = isLent ? sentNext(actions[i + 1], queues) : undefined;
-        taken = transport!.receive({ shape, dtype }, { ...place, step }, (bytes) => {
+        const next = isLent ? queueOf(actions[i + 1], queues) : undefined;
+        taken = transport.receive({ shape, dtype }, { ...place, step }, (bytes) => {
           given.putBytes(shape, bytes, next === undefined);
           return next?.take();
         });
         break;
       }
-      case 'tell':
+      case 'sendNotice':
         take(out).dispose();
-        tell(transport!, action.shape, { ...action.place, step });
+        sendNotice(transport, action.shape, { ...action.place, step });
         break;
-      case 'hear':
-        hear(transport!, action.shape, { ...action.place, step });
+      case 'receiveNotice':
+        receiveNotice(transport, action.shape, { ...action.place, step });
         break;
-      case 'forward': {
+      case 'forward':
         if (!action.hasLoss) hooks.onForward();
         else hooks.onForward(take(answers).toTensor() as tf.Scalar, take(answers).toTensor() as tf.Tensor2D);
         break;
-      }
       case 'gradients':
         hooks.onGradients(take(answers).toTensor() as tf.Scalar);
     }
   }
 }
 
-/** The queue in which an action finds what the function sent, if it takes something at once. */
-function sentNext(action: HostAction | undefined, { out, answers }: HostQueues): TensorQueue | undefined {
+/** The queue from which an action first takes something that the function sent; undefined if it does not. */
+function queueOf(action: HostAction | undefined, { out, answers }: HostQueues): TensorQueue | undefined {
   if (action?.kind === 'send') return out;
   return action?.kind === 'gradients' || (action?.kind === 'forward' && action.hasLoss) ? answers : undefined;
 }

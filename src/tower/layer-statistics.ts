@@ -1,31 +1,28 @@
-/** What a layer makes of a batch, in a few numbers: whether it still tells one image from another, and which units are dead. */
+/** Statistics of a layer's activations in a batch: whether they still differ between images, and which units are dead. */
 import type * as tf from '@tensorflow/tfjs';
 import { type Captured, groupEnds } from '../model/forward.js';
 import type { Net, TowerIndex } from '../model/net.js';
 
-/** A layer's values for a batch; of a tower, its channels or units alone. */
+/** The activations of one tower's part of a layer. */
 export type LayerActivations = {
   tower: TowerIndex;
-  /** As in the net's table, with what follows it up to the next name; `images` is what the net reads. */
+  /** Its name, which includes the layers without a name that follow it; `images` is the net's input. */
   layer: string;
-  /** Mean, standard deviation and largest of all its values. */
+  /** Mean, standard deviation and largest of all values. */
   mean: number;
   sd: number;
   max: number;
-  /** Share of its values that are exactly 0. */
+  /** Share of values that are exactly 0. */
   zero: number;
-  /** Standard deviation between images: of the same unit in the same place, the root of the mean square over all places. */
+  /** Standard deviation between images, of one unit in one place: the root of the mean square over all places. */
   signal: number;
-  /** Channels of a convolution, units of a dense layer. */
+  /** Channels of a convolution, or units of a dense layer. */
   units: number;
-  /** How many of them are 0 everywhere and for every image; only behind a ReLU. */
+  /** How many units are 0 everywhere and for every image; only after a ReLU. */
   dead?: number;
 };
 
-/**
- * The layers that are measured, and whether a ReLU is among what stands under their name. Dropout is not: without training
- * it is a factor.
- */
+/** The layers that are measured, by name, and whether each ends with a ReLU. Dropout is none: it only scales here. */
 export function measuredLayers({ layers }: Net): ReadonlyMap<string, boolean> {
   const measured = new Map<string, boolean>();
   let hasRelu = false;
@@ -38,7 +35,7 @@ export function measuredLayers({ layers }: Net): ReadonlyMap<string, boolean> {
   return measured;
 }
 
-/** Measures what it is shown of the layers of a net, in the order in which they come about. */
+/** Measures the layers of a net, one captured value after another. */
 export function openMeasure(net: Net): { found: LayerActivations[]; capture(value: Captured): void } {
   const measured = measuredLayers(net);
   const found: LayerActivations[] = [];
@@ -53,17 +50,17 @@ export function openMeasure(net: Net): { found: LayerActivations[]; capture(valu
 }
 
 /**
- * Measures a layer's values in one pass over a copy of them: reductions over images are slow on a CPU, and what they would
- * leave is to be summed in double precision anyway.
+ * Measures a layer in one loop over a copy of its values: TensorFlow's reductions over images are slow on a CPU, and the
+ * sums need double precision.
  * @param tensor float32 [B, …, C]; stays the caller's.
- * @param hasRelu whether its values come out of a ReLU, so that a unit without any is dead.
+ * @param hasRelu whether the values come from a ReLU, so that units without positive values are dead.
  */
 export function measure(layer: string, tower: TowerIndex, tensor: tf.Tensor, hasRelu: boolean): LayerActivations {
   const values = tensor.dataSync() as Float32Array;
   const images = tensor.shape[0]!;
   const units = tensor.shape.at(-1)!;
   const places = values.length / images;
-  // From the first image's value: where all are equal the deviation is exactly 0.
+  // Relative to the first image's value, so that the deviation of equal values is exactly 0.
   const [sums, squares] = [new Float64Array(places), new Float64Array(places)];
   const maxima = values.slice(0, places);
   let zeros = 0;
@@ -82,14 +79,14 @@ export function measure(layer: string, tower: TowerIndex, tensor: tf.Tensor, has
   const between = meanOf(squares.map((square, place) => Math.max(0, square / images - (sums[place]! / images) ** 2)));
   return {
     ...{ tower, layer, mean, units, zero: zeros / values.length, signal: Math.sqrt(between) },
-    // The variance of all values is that between images and that between places.
+    // The variance of all values is the sum of that between images and that between places.
     sd: Math.sqrt(between + meanOf(means.map((each) => (each - mean) ** 2))),
     max: maxima.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY),
     ...(hasRelu && { dead: units - livingUnits(maxima, units) }),
   };
 }
 
-/** @param maxima of each place over the images, the channels last. */
+/** @param maxima of each place over the images, channels last. */
 function livingUnits(maxima: Float32Array, units: number): number {
   const lives = new Uint8Array(units);
   for (const [place, max] of maxima.entries()) if (!(max <= 0)) lives[place % units] = 1;

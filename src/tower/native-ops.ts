@@ -1,19 +1,18 @@
-/** The net's operations by TensorFlow's own ops, where there are such; what they lack is tfjs's. */
+/** The net's operations as TensorFlow's own ops; those that it lacks are tfjs's. */
 import { type Ops, padded, TFJS_OPS } from '../model/ops.js';
 import { activate, conv2dBias, matMulBias, maxPool, softmaxCrossEntropy, zeroPad } from '../native/layers/layer-ops.js';
 import { channelNorm, mapNorm } from '../native/layers/norm.js';
 import { isWorthWinograd, WinogradConvolutions } from '../native/layers/winograd-conv.js';
 
-/** The only power that the native norms have; it is the paper's (§3.3). */
+/** The only power that the native norms have: the paper's (§3.3). */
 const NATIVE_BETA = 0.75;
 
-/** Operations with what was compiled for them. */
 export interface NativeOps extends Ops {
-  /** Frees it. */
+  /** Frees what was compiled for them. */
   dispose(): void;
 }
 
-/** @param convolutions `auto`: by Winograd's algorithm where that is faster; `direct`: none. */
+/** @param convolutions `auto`: by Winograd's algorithm if that is faster; `direct`: none. */
 export function nativeOps(convolutions: 'auto' | 'direct'): NativeOps {
   const winograd = new WinogradConvolutions();
   return {

@@ -1,39 +1,38 @@
 /** A tower's parameters and their velocities, on its device. */
 import tf = require('@tensorflow/tfjs');
 
-import { writeTensors } from '../checkpoint/safetensors.js';
+import { bytesOf, writeTensors } from '../checkpoint/safetensors.js';
 import { withTensors } from '../checkpoint/weights-files.js';
 import { initialValue } from '../model/init.js';
 import type { NetOptions, Parameter } from '../model/net.js';
 import { copyTensor, tensorFrom } from '../native/binding/tensors.js';
 import { descend, descendIn, type UpdateRates, updateScalars, Variable } from '../native/binding/variables.js';
-import { type Compiled, type CompileOptions, compile } from '../native/graph/compile.js';
+import { type Compiled, compile } from '../native/graph/compile.js';
 import { statelessNormal, statelessUniform } from '../native/layers/stateless-random.js';
 import { type OptimizerOptions, rateClassOf, ratesOf } from '../optim/schedule.js';
 import type { TowerSetup } from './protocol.js';
-import { copySnapshot, restoreSnapshot } from './snapshot.js';
+import { isVelocity, velocityName } from './snapshot.js';
 
-/** A parameter on its device. */
-export interface Held {
+interface Held {
   parameter: Parameter;
   variable: Variable;
   /** Only with momentum. */
   velocity: Variable | undefined;
-  /** What it shares with the parameters that have the same rates in every step. */
+  /** Common to the parameters that have the same rates in every step. */
   rateClass: string;
 }
 
 /** The parameters of one tower, in the net's order. */
 export class Parameters {
   readonly #held: readonly Held[];
-  /** A parameter of each class of rates. */
+  /** One parameter of each rate class. */
   readonly #classes: ReadonlyMap<string, Parameter>;
   readonly #optimizer: OptimizerOptions;
   readonly #compile: TowerSetup['compile'];
-  /** The update by the classes of rates that take part: one but while some stand still. */
+  /** The compiled updates, by the rate classes that take part: one, unless some have a rate of 0 in some epochs. */
   readonly #compiled = new Map<string, Compiled>();
 
-  /** Makes them with their initial values, functions of the seed and their names. */
+  /** Makes them with their initial values, which depend on the seed and their names. */
   constructor(
     parameters: readonly Parameter[],
     init: NetOptions['init'],
@@ -61,20 +60,20 @@ export class Parameters {
     return this.#held.map(({ parameter }) => parameter);
   }
 
-  /** The values in order; the caller's, to be disposed of before {@link update}. */
+  /** Returns the values in order; the caller disposes them before {@link update}. */
   read(): tf.Tensor[] {
     return this.#held.map(({ variable }) => variable.read());
   }
 
-  /** One parameter's value; the caller's. */
+  /** Returns one parameter's value; the caller disposes it. */
   readOne(name: string): tf.Tensor {
     return this.#find(name).variable.read();
   }
 
   /**
-   * One step of the optimizer; what has a rate of 0 in that epoch stays as it is.
-   * @param gradients in order; stay the caller's.
-   * @param learningRate the kernels', by the schedule.
+   * Makes one step of the optimizer. Parameters with a rate of 0 in that epoch stay as they are.
+   * @param gradients in order; they stay the caller's.
+   * @param learningRate of the kernels, by the schedule.
    */
   update(gradients: readonly tf.Tensor[], learningRate: number, epoch = 1): void {
     const byClass = this.#moving(learningRate, epoch);
@@ -86,8 +85,7 @@ export class Parameters {
       return;
     }
     if (byClass.size === 0) return;
-    const classes = [...byClass.keys()];
-    const key = classes.join();
+    const key = [...byClass.keys()].join();
     const update = this.#compiled.get(key) ?? this.#compileUpdate(byClass);
     this.#compiled.set(key, update);
     const rates = [...byClass.values()].map((rate) => tf.scalar(rate.learningRate));
@@ -95,7 +93,7 @@ export class Parameters {
     for (const each of [...rates, ...update(...rates, ...moving)]) each.dispose();
   }
 
-  /** The classes of rates that take part in a step, each with its rates. */
+  /** The rates of each class that takes part in a step. */
   #moving(learningRate: number, epoch: number): Map<string, UpdateRates> {
     const all = [...this.#classes].map(([name, parameter]): [string, UpdateRates] => {
       return [name, ratesOf(parameter, { learningRate, epoch }, this.#optimizer)];
@@ -103,7 +101,7 @@ export class Parameters {
     return new Map(all.filter(([, rates]) => rates.learningRate !== 0));
   }
 
-  /** The update of the parameters of those classes as one function of a learning rate a class and their gradients. */
+  /** Compiles the update of those classes as a function of a learning rate for each class, and the gradients. */
   #compileUpdate(byClass: ReadonlyMap<string, UpdateRates>): Compiled {
     const moving = this.#held.filter(({ rateClass }) => byClass.has(rateClass));
     return compile(
@@ -114,11 +112,11 @@ export class Parameters {
         }
         return [inputs[0]!];
       },
-      { mode: modeOf(this.#compile) },
+      { mode: this.#compile === 'xla' ? 'xla' : 'graph' },
     );
   }
 
-  /** Traces of the compiled update: one, and one more for each set of parameters that stood still meanwhile. */
+  /** How often an update was traced: once, and once more for each other set of parameters that took part. */
   get traces(): number {
     return [...this.#compiled.values()].reduce((total, { traces }) => total + traces, 0);
   }
@@ -132,40 +130,57 @@ export class Parameters {
     });
   }
 
-  /** Writes the values into a safetensors file. @throws CheckpointError when the disk does not take it. */
+  /** Writes the values into a safetensors file. @throws CheckpointError if the file cannot be written. */
   save(file: string, metadata: Readonly<Record<string, string>>): void {
     const entries = this.#held.map(({ parameter: { name, shape } }) => ({ name, shape }));
-    writeTensors(file, entries, metadata, ({ name }, bytes) => {
-      const value = this.readOne(name);
-      copyTensor(value, bytes);
-      value.dispose();
-    });
+    writeTensors(file, entries, metadata, ({ name }, bytes) => copyVariable(this.#find(name).variable, bytes));
   }
 
-  /** Takes each parameter from the file that has it. @throws CheckpointError when none has one of them. */
+  /** Takes each value from the file that has it. @throws CheckpointError if no file has it. */
   load(files: readonly string[]): void {
     withTensors(files, ({ read }) => {
       for (const { parameter } of this.#held) this.put(parameter.name, read(parameter.name, parameter.shape));
     });
   }
 
-  /** Copies values and velocities into memory laid out by `snapshotEntries`. */
+  /** Copies values and velocities into memory, in the order of `snapshotEntries`. */
   snapshot(target: Uint8Array): void {
-    copySnapshot(this.#held, target);
+    let offset = 0;
+    for (const [, variable] of this.#variables()) {
+      const end = offset + bytesOf(variable.shape);
+      copyVariable(variable, target.subarray(offset, end));
+      offset = end;
+    }
   }
 
-  /** Takes values and velocities from a checkpoint's files. @throws CheckpointError when they are another net's. */
+  /**
+   * Takes each value and velocity from the file that has it. If the run had no momentum, there are no velocities: a branch
+   * with momentum keeps its zeros.
+   * @throws CheckpointError if no file has one of them.
+   */
   restore(files: readonly string[]): void {
-    restoreSnapshot(this.#held, files);
+    withTensors(files, ({ read, entries }) => {
+      const hasVelocities = entries.some(({ name }) => isVelocity(name));
+      for (const [name, variable] of this.#variables()) {
+        if (isVelocity(name) && !hasVelocities) continue;
+        tf.tidy(() => variable.assign(tensorFrom(variable.shape, read(name, variable.shape))));
+      }
+    });
   }
 
-  /** Frees all of it on the device. */
+  /** Frees everything on the device. */
   dispose(): void {
     for (const update of this.#compiled.values()) update.dispose();
-    for (const { variable, velocity } of this.#held) {
-      variable.dispose();
-      velocity?.dispose();
-    }
+    for (const [, variable] of this.#variables()) variable.dispose();
+  }
+
+  /** All values, then all velocities, by their names in a checkpoint. */
+  #variables(): [name: string, variable: Variable][] {
+    const values = this.#held.map(({ parameter, variable }): [string, Variable] => [parameter.name, variable]);
+    const velocities = this.#held.flatMap(({ parameter, velocity }): [string, Variable][] =>
+      velocity ? [[velocityName(parameter.name), velocity]] : [],
+    );
+    return [...values, ...velocities];
   }
 
   #find(name: string): Held {
@@ -182,7 +197,8 @@ function variableOf(initial: () => tf.Tensor): Variable {
   return variable;
 }
 
-/** The compiler's word for a setting. */
-export function modeOf(setting: TowerSetup['compile']): NonNullable<CompileOptions['mode']> {
-  return setting === 'xla' ? 'xla' : 'graph';
+function copyVariable(variable: Variable, target: Uint8Array): void {
+  const value = variable.read();
+  copyTensor(value, target);
+  value.dispose();
 }

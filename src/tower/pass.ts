@@ -1,15 +1,11 @@
-/** One pass through a tower's part of the net: forward, and backward where gradients are wanted. */
+/**
+ * A pass through a tower's part of the net: forward, and backward if gradients are wanted. It is ordinary tfjs code, which
+ * runs op by op or is recorded into a TensorFlow function.
+ */
 import tf = require('@tensorflow/tfjs');
 
 import { allGather, type Exchanger } from '../exchange/index.js';
-import {
-  type Captured,
-  type Gather,
-  type Run,
-  referenceForward,
-  type TowerOutput,
-  towerForward,
-} from '../model/forward.js';
+import { type Captured, type Run, referenceForward, type TowerOutput, towerForward } from '../model/forward.js';
 import { maskOf, maskSeed } from '../model/init.js';
 import type { Net, TowerIndex } from '../model/net.js';
 import type { Ops } from '../model/ops.js';
@@ -18,7 +14,6 @@ import { halfSquares } from '../native/layers/layer-ops.js';
 import { statelessUniform } from '../native/layers/stateless-random.js';
 import type { Part } from './protocol.js';
 
-/** What a tower runs passes of. */
 export interface PartOptions {
   net: Net;
   part: Part;
@@ -27,15 +22,14 @@ export interface PartOptions {
   names: readonly string[];
 }
 
-/** Which pass. */
 export interface PassKind {
-  /** With dropout, and with gradients. */
+  /** With dropout and gradients. */
   training: boolean;
   /** Whether inputs of sites and activations of layers are returned too. */
   keep: boolean;
 }
 
-/** What a pass reads; all of it stays the caller's. */
+/** The inputs of a pass; they stay the caller's. */
 export interface PassInputs {
   /** float32 [B, S, S, C] */
   images: tf.Tensor4D;
@@ -47,19 +41,19 @@ export interface PassInputs {
   parameters: readonly tf.Tensor[];
 }
 
-/** What a pass does beside computing, in the order in which it comes about. */
+/** What a pass calls on its way, in this order. The tensors are valid during the call only. */
 export interface PassHooks {
-  /** To the peer; there is none for the whole net. */
+  /** Connects the pass to the peer; undefined for the whole net. */
   exchanger: Exchanger | undefined;
-  /** The forward pass is over. @param loss scalar, and @param logits [B, K], where this part has the last layer; not to be kept. */
+  /** After the forward pass. @param loss scalar and @param logits [B, K], if this part has the last layer. */
   onForward(loss?: tf.Scalar, logits?: tf.Tensor2D): void;
-  /** All gradients are there. @param squares `halfSquares` of them; not to be kept. */
+  /** After the backward pass. @param squares `halfSquares` of all gradients. */
   onGradients(squares: tf.Scalar): void;
 }
 
-/** What a pass returns; the caller's. */
+/** The results of a pass; the caller disposes them. */
 export interface PassResult {
-  /** Mean cross-entropy, or, in the tower without the last layer, a 0. */
+  /** Mean cross-entropy; 0 in the tower without the last layer. */
   value: tf.Scalar;
   /** [B, K], in the tower with the last layer. */
   logits: tf.Tensor2D | undefined;
@@ -71,9 +65,9 @@ export interface PassResult {
 /** A tower's part of the net, or all of it. */
 export class NetPart {
   readonly options: PartOptions;
-  /** Its dropout layers, each once for each tower that it has of it. */
+  /** The dropout layers, once for each tower in this part. */
   readonly dropouts: readonly { layer: string; tower: TowerIndex; keep: number }[];
-  /** Whether its passes end with the loss. */
+  /** Whether the passes end with the loss. */
   readonly hasLast: boolean;
 
   constructor(options: PartOptions) {
@@ -87,50 +81,48 @@ export class NetPart {
     });
   }
 
-  /** Seeds of a step's dropout masks, int32 [2] each; the caller's. */
+  /** The seeds of a step's dropout masks, int32 [2] each; the caller disposes them. */
   seeds(seed: number, step: number): tf.Tensor[] {
     return this.dropouts.map(({ layer, tower }) => {
       return tensorFrom([2], Int32Array.from(maskSeed({ seed, layer, tower, step })));
     });
   }
 
-  /** Runs a pass: op by op, or into a function that is recorded. */
-  run(inputs: PassInputs, kind: PassKind, hooks: PassHooks): PassResult {
+  run(inputs: PassInputs, { training, keep }: PassKind, hooks: PassHooks): PassResult {
     const kept: tf.Tensor[] = [];
-    /** A tape's scope would dispose of it. */
-    const keep = <T extends tf.Tensor>(tensor: T): T => {
-      const own = tf.keep(tensor.clone()) as T;
-      kept.push(own);
-      return own;
+    /** Protects a tensor from the scope of tfjs's tape, which would dispose it. */
+    const protect = <T extends tf.Tensor>(tensor: T): T => {
+      kept.push(tf.keep(tensor.clone()));
+      return kept.at(-1) as T;
     };
     let logits: tf.Tensor2D | undefined;
     const captured: Captured[] = [];
     const forward = (...parameters: tf.Tensor[]): tf.Scalar => {
-      const capture = kind.keep ? (each: Captured) => captured.push({ ...each, tensor: keep(each.tensor) }) : undefined;
-      const end = this.#forward({ ...inputs, parameters }, kind.training, hooks, capture);
+      const capture = (each: Captured) => captured.push({ ...each, tensor: protect(each.tensor) });
+      const end = this.#forward({ ...inputs, parameters }, training, hooks, keep ? capture : undefined);
       if ('sent' in end) {
         hooks.onForward();
         return end.sent as tf.Scalar;
       }
-      logits = keep(end.output as tf.Tensor2D);
+      logits = protect(end.output as tf.Tensor2D);
       const loss = this.options.ops.crossEntropy(logits, inputs.labels);
       hooks.onForward(loss, logits);
       return loss;
     };
-    const result = (value: tf.Scalar, gradients: tf.Tensor[]): PassResult => {
-      const own = captured.map((each) => ({ ...each, tensor: each.tensor.clone() }));
-      const found = { value, logits: logits?.clone(), gradients, captured: own };
-      tf.dispose(kept);
-      return found;
-    };
     try {
-      if (!kind.training) return result(forward(...inputs.parameters), []);
-      const { value, grads } = tf.valueAndGrads(forward)([...inputs.parameters]);
-      hooks.onGradients(halfSquares(grads));
-      return result(value as tf.Scalar, grads);
-    } catch (error) {
+      let value: tf.Scalar;
+      let gradients: tf.Tensor[] = [];
+      if (training) {
+        const found = tf.valueAndGrads(forward)([...inputs.parameters]);
+        [value, gradients] = [found.value as tf.Scalar, found.grads];
+        hooks.onGradients(halfSquares(gradients));
+      } else {
+        value = forward(...inputs.parameters);
+      }
+      const own = captured.map((each) => ({ ...each, tensor: each.tensor.clone() }));
+      return { value, logits: logits?.clone(), gradients, captured: own };
+    } finally {
       tf.dispose(kept);
-      throw error;
     }
   }
 
@@ -151,7 +143,6 @@ export class NetPart {
       ...(capture && { capture }),
     };
     if (part === 'whole') return { output: referenceForward(net, images, run) };
-    const gather: Gather = (own, site) => allGather(own, site, part, exchanger!);
-    return towerForward(net, part, images, gather, run);
+    return towerForward(net, part, images, (own, site) => allGather(own, site, part, exchanger!), run);
   }
 }

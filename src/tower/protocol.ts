@@ -1,79 +1,57 @@
-/** What the coordinator and a tower say to each other. */
-import type { Dtype } from '../exchange/codec.js';
-import type { Mailboxes } from '../exchange/mailbox.js';
-import type { NetOptions } from '../model/net.js';
+/** The commands of the coordinator to a tower, and the replies. */
+import type { Config } from '../config/config.js';
+import type { Mailboxes } from '../exchange/index.js';
 import type { ContextOptions } from '../native/c/context.js';
-import type { OptimizerOptions } from '../optim/schedule.js';
 import type { LayerActivations } from './layer-statistics.js';
 
-/** Which part of the net a tower has: one of two halves, or all of it. */
+/** Which part of the net a tower has: a half, or all of it. */
 export type Part = 0 | 1 | 'whole';
 
-/** What a tower is made with. It crosses to the tower's thread as it is, shared memory and all. */
-export interface TowerSetup {
+/** The settings that a tower needs. */
+type TowerConfig = Pick<
+  Config,
+  'net' | 'optimizer' | 'seed' | 'batchSize' | 'exchange' | 'exchangeTimeoutMs' | 'compile' | 'convolutions'
+>;
+
+/** What a tower is made of. It crosses to the tower's thread as it is, with its shared memory. */
+export interface TowerSetup extends TowerConfig {
   part: Part;
   device: string;
   context: ContextOptions;
-  net: NetOptions;
-  optimizer: OptimizerOptions;
-  /** `native`: TensorFlow's own ops; `tfjs`: tfjs's kernels, for a second opinion. */
+  /** `native`: TensorFlow's own ops; `tfjs`: tfjs's kernels, as a second opinion. */
   ops: 'native' | 'tfjs';
-  /** How passes are run: `off` op by op, `on` as one TensorFlow function, `xla` as one of XLA's, for the whole net alone. */
-  compile: 'off' | 'on' | 'xla';
-  /** `auto`: large convolutions by Winograd's algorithm, where that is faster; `direct`: none. */
-  convolutions: 'auto' | 'direct';
-  seed: number;
-  /** Most images of a batch. */
-  batchSize: number;
   /** Batch slots: images float32 [batchSize, S, S, C] and labels int32 [batchSize]; see `slotViews`. */
   slots: readonly SharedArrayBuffer[];
-  /** The other half; absent for the whole net. */
-  peer?: PeerSetup;
-  exchangeTimeoutMs: number;
-  exchange: ExchangeOptions;
+  /** The other half; undefined for the whole net. */
+  peer?: {
+    mailboxes: Mailboxes;
+    device: string;
+    /** Common to the two towers, and unique in the process: the names of their queues begin with it. */
+    name: string;
+  };
 }
 
-/** How a tower reaches the other one. */
-export interface PeerSetup {
-  mailboxes: Mailboxes;
-  /** The other tower's. */
-  device: string;
-  /** Of the two towers alone, in the whole process: their queues' names begin with it. */
-  name: string;
-}
-
-/** `msgpack`: values through shared memory; `device`: from device to device, within TensorFlow. */
-export interface ExchangeOptions {
-  readonly transport: 'msgpack' | 'device';
-  /** How `msgpack` writes values. */
-  readonly dtype: Dtype;
-  /** Whether every message has a checksum. */
-  readonly checksum?: boolean;
-}
-
-/** A step, with or without the update, and with what a comparison needs kept. */
-export interface StepCommand {
-  kind: 'step';
-  slot: number;
-  count: number;
-  step: number;
-  /** The kernels', by the schedule. */
-  learningRate: number;
-  /** From 1; decides which parameters have a rate of their own. */
-  epoch: number;
-  update: boolean;
-  keep: boolean;
-  /** Goes on where the loss is not finite, to see where that began. */
-  tolerant?: boolean;
-  /** Messages of this step have a checksum, whatever the settings say. */
-  checksum?: boolean;
-}
-
-/** A pass without dropout: over which batch, and the step that the exchange's messages name. */
+/** A batch in a slot. `step` is the step that messages of the exchange name. */
 export interface BatchCommand {
   slot: number;
   count: number;
   step: number;
+}
+
+/** A training step, with or without the update. */
+export interface StepCommand extends BatchCommand {
+  kind: 'step';
+  /** Of the kernels, by the schedule. */
+  learningRate: number;
+  /** From 1; some parameters have a rate of their own in some epochs. */
+  epoch: number;
+  update: boolean;
+  /** Whether activations and gradients are kept for a comparison. */
+  keep: boolean;
+  /** Goes on if the loss is not finite, to find out where that began. */
+  tolerant?: boolean;
+  /** Adds checksums to the messages of this step, whatever the settings say. */
+  checksum?: boolean;
 }
 
 /** What a tower is asked to do. Steps count from 1. */
@@ -82,30 +60,44 @@ export type Command =
   /** Both towers at once: see `self-test.ts`. */
   | { kind: 'selfTest' }
   | StepCommand
-  /** The tower with the last layer copies the logits, float32 [count, K], into the memory that comes with it, if any. */
+  /** The tower with the last layer copies the logits, float32 [count, K], into the command's memory, if there is some. */
   | ({ kind: 'evaluate' } & BatchCommand)
-  /** What each layer makes of a batch, without dropout; see `layer-statistics.ts`. */
+  /** Measures each layer's activations, without dropout; see `layer-statistics.ts`. */
   | ({ kind: 'measure' } & BatchCommand)
-  /** Names of what the last step with `keep` left. */
+  /** Lists the parameters, and what the last step with `keep` kept. */
   | { kind: 'list' }
-  /** Copies a tensor into the memory that comes with the command. */
+  /** Copies a tensor into the command's memory. */
   | { kind: 'fetch'; what: TensorKind; name: string }
-  /** Replaces a parameter by what is in the memory that comes with the command; clears its velocity. */
+  /** Replaces a parameter by the command's memory and clears its velocity. */
   | { kind: 'put'; name: string }
-  /** Writes the weights into a file that says of which step they are. */
+  /** Writes the weights, of that step, into a file. */
   | { kind: 'save'; file: string; step: number }
   | { kind: 'load'; files: readonly string[] }
-  /** Copies values and velocities into the memory that comes with the command; see `snapshot.ts`. */
+  /** Copies values and velocities into the command's memory; see `snapshot.ts`. */
   | { kind: 'snapshot' }
-  /** Takes values and velocities from a checkpoint's files. */
+  /** Loads values and velocities from the files of a checkpoint. */
   | { kind: 'restore'; files: readonly string[] }
-  /** Frees all that the tower has on its device; the last command. */
+  /** Frees what the tower has on its device; the last command. */
   | { kind: 'close' };
 
-/** `input` and `activation`: of the last step; `gradient`: of the last step, without weight decay. */
+/** Describes what a tower does, for messages. */
+export function placeOf(command: Command): string {
+  switch (command.kind) {
+    case 'step':
+      return `step ${command.step}`;
+    case 'evaluate':
+      return `the evaluation after step ${command.step}`;
+    case 'measure':
+      return `the measurement of the layers ${command.step > 0 ? `after step ${command.step}` : 'before the first step'}`;
+    default:
+      return `the command ${command.kind}`;
+  }
+}
+
+/** `input` (of a site) and `activation`: of the last step; `gradient`: of the last step, without weight decay. */
 export type TensorKind = 'input' | 'activation' | 'gradient' | 'parameter';
 
-/** A tensor that a tower can be asked for. */
+/** A tensor that can be fetched from a tower. */
 export interface TensorInfo {
   name: string;
   layer: string;
@@ -117,20 +109,20 @@ export interface OpenReply {
   /** Versions of TensorFlow and of tfjs. */
   tensorflow: string;
   tfjs: string;
-  /** Where TensorFlow says that the tower's parameters and their sums are. */
+  /** The device of the tower's tensors, as TensorFlow reports it. */
   backingDevice: string;
   parameters: number;
 }
 
-/** Where what came was not what was sent, if anywhere; and how long a step's tensors took to cross. */
 export interface SelfTestReply {
+  /** Where a tensor arrived with other values, if anywhere. */
   wrong?: string;
-  /** By each transport that there is, one tensor after another, without the computing between. */
+  /** How long the tensors of a step take to cross, one after another, by each transport. */
   crossingMs: { msgpack: number; device?: number };
 }
 
 export interface StepReply {
-  /** Mean cross-entropy and number of right answers; the tower without the last layer has none. */
+  /** Mean cross-entropy and number of right answers; only of the tower with the last layer. */
   loss?: number;
   top1?: number;
   stepMs: number;
@@ -141,28 +133,21 @@ export interface StepReply {
   exchangeBytes: number;
 }
 
-/** Sums over the batch; the tower without the last layer has none. */
+/** Sums over the batch; only of the tower with the last layer. */
 export interface EvaluateReply {
   loss?: number;
   top1?: number;
   top5?: number;
 }
 
-/** The reply to each command. */
-export interface Replies {
+/** The reply to each command; null to those without one. */
+export interface Replies extends Record<'fetch' | 'put' | 'save' | 'load' | 'snapshot' | 'restore' | 'close', null> {
   open: OpenReply;
   selfTest: SelfTestReply;
   step: StepReply;
   evaluate: EvaluateReply;
   measure: readonly LayerActivations[];
   list: readonly TensorInfo[];
-  fetch: null;
-  put: null;
-  save: null;
-  load: null;
-  snapshot: null;
-  restore: null;
-  close: null;
 }
 
 /** A command on its way to the tower's thread. */
@@ -171,7 +156,7 @@ export interface Task {
   memory?: SharedArrayBuffer | undefined;
 }
 
-/** A reply on its way: what was asked for, or the error. */
+/** A reply on its way back, or the error. */
 export type Envelope =
   | { ok: true; reply: unknown }
   | { ok: false; error: { name: string; message: string; stack?: string; fields: Record<string, unknown> } };

@@ -1,83 +1,63 @@
-/** Every pass of a tower as one TensorFlow function: what trains, what evaluates, what a comparison looks at. */
+/** The passes of a tower, each as one compiled TensorFlow function: training, evaluation, and with what a comparison needs. */
 import tf = require('@tensorflow/tfjs');
 
-import type { Dtype, Transport } from '../exchange/index.js';
 import type { Captured } from '../model/forward.js';
 import { ownBinding } from '../native/binding/backend.js';
 import { type Compiled, compile } from '../native/graph/compile.js';
-import { Cancellation, type RunsWhile } from '../native/graph/run-while.js';
-import { type DeviceExchange, messageExchanger, messageNotices } from './exchangers.js';
+import { messageExchanger, messageNotices } from './exchangers.js';
 import { type HostAction, HostQueues, hostExchanger, hostNotices, recordHooks, serve } from './host-work.js';
 import { NetPart, type PartOptions, type PassHooks, type PassInputs, type PassKind, type PassResult } from './pass.js';
+import type { Peer } from './peer.js';
 import type { TowerSetup } from './protocol.js';
-
-/** How a tower reaches its peer. */
-export interface Peer {
-  transport: Transport;
-  /** Of what goes by `transport`. */
-  dtype: Dtype;
-  /** Where tensors go from device to device. */
-  device?: DeviceExchange | undefined;
-  /** Tells other threads in which executor a function runs, and 0 when it does no more. */
-  noteExecutor(address: bigint): void;
-  /** Tells other threads what ends the function that runs. */
-  noteCancellation(address: bigint): void;
-  /** Has no thread do so any more. @returns false where one may yet. */
-  withdrawCancellation(): boolean;
-}
 
 export interface TowerFunctionOptions extends PartOptions {
   seed: number;
-  /** `off`: op by op; `xla`: for the whole net alone, for XLA's functions neither send nor receive. */
+  /** `off`: op by op; `xla`: for the whole net only, because XLA's functions can neither send nor receive. */
   compile: TowerSetup['compile'];
-  /** The parameters' values, in order; the caller's. */
+  /** Returns the parameters' values, in order; the caller disposes them. */
   readParameters(): tf.Tensor[];
-  /** Not for the whole net. */
+  /** Undefined for the whole net. */
   peer?: Peer | undefined;
 }
 
-/** What is done with the answers of a pass, in the order in which they come. */
+/** Receives the answers of a pass, in this order. */
 export type Answering = Pick<PassHooks, 'onForward' | 'onGradients'>;
 
-/** A pass that was recorded, of each number of images. */
+/** A pass that was recorded, for each number of images. */
 interface Recorded {
   compiled: Compiled;
-  /** What the thread does beside it, and how many bytes go from device to device. */
-  besides: Map<number, { actions: HostAction[]; deviceBytes: number }>;
+  /** By number of images: what the host does while it runs, and the bytes that go from device to device. */
+  host: Map<number, { actions: HostAction[]; deviceBytes: number }>;
   captured: Omit<Captured, 'tensor'>[];
 }
 
 /**
- * A tower's passes. TensorFlow has each in one piece, so activations stay within it, and are freed when their gradient is
- * made. Its nodes are on the tower's device, and it is called on the host, where the queues are by which it sends and
- * receives while it runs (`host-work.ts`); meanwhile it computes what does not wait for the peer. With `compile` `off` the
- * same pass runs op by op.
+ * The compiled passes of a tower. The function's nodes are on the tower's device, so activations stay there and are freed as
+ * soon as their gradient is computed. It sends and receives by queues, which this thread serves while it runs
+ * (`host-work.ts`); meanwhile it computes what does not depend on the peer. With `compile` `off` the same pass runs op by op.
  */
 export class TowerFunction {
   readonly #part: NetPart;
   readonly #options: TowerFunctionOptions;
   readonly #recorded = new Map<string, Recorded>();
   readonly #queues: HostQueues | undefined;
-  /** What its functions are run with while the thread does other work; not of the whole net. */
-  readonly runsWhile: RunsWhile | undefined;
-  /** Bytes that went from device to device since they were asked for. */
   #deviceBytes = 0;
+  readonly #onSend = (bytes: number) => {
+    this.#deviceBytes += bytes;
+  };
 
   constructor(options: TowerFunctionOptions) {
     this.#options = options;
     this.#part = new NetPart(options);
-    const { peer } = options;
-    if (!peer) return;
-    const { noteExecutor, noteCancellation } = peer;
-    this.runsWhile = { cancellation: new Cancellation(), noteExecutor, noteCancellation };
-    if (options.compile !== 'off') this.#queues = new HostQueues(peer.dtype);
-    peer.noteCancellation(this.runsWhile.cancellation.address);
+    const { peer, compile } = options;
+    if (peer && compile !== 'off') this.#queues = new HostQueues(peer.dtype);
   }
 
   /**
-   * @param inputs stay the caller's.
-   * @throws what `answering` throws, too: nothing runs any more then.
-   * @returns the caller's, or `tf.tidy`'s.
+   * Runs a pass.
+   * @param batch stays the caller's.
+   * @returns what the caller, or `tf.tidy`, disposes.
+   * @throws also what `answering` throws; the pass has ended then.
    */
   run(
     { images, labels, step }: Pick<PassInputs, 'images' | 'labels'> & { step: number },
@@ -94,7 +74,7 @@ export class TowerFunction {
     }
   }
 
-  /** Bytes that went from device to device since the last call. */
+  /** Returns the bytes that went from device to device since the last call. */
   takeDeviceBytes(): number {
     const bytes = this.#deviceBytes;
     this.#deviceBytes = 0;
@@ -107,23 +87,19 @@ export class TowerFunction {
       for (const { compiled } of this.#recorded.values()) compiled.dispose();
     } finally {
       this.#recorded.clear();
-      // Better a queue that stays than one that is destroyed while a cancellation of it is being started.
+      // A queue is rather left than destroyed while another thread cancels it.
       if (this.#options.peer?.withdrawCancellation()) this.#queues?.dispose();
     }
   }
 
   #opByOp(inputs: Omit<PassInputs, 'parameters'>, kind: PassKind, step: number, answering: Answering): PassResult {
     const { peer, readParameters } = this.#options;
-    const onSend = (bytes: number) => {
-      this.#deviceBytes += bytes;
-    };
     const exchanger =
       peer &&
-      (peer.device?.exchanger(false, messageNotices(peer.transport, step), onSend) ??
+      (peer.device?.exchanger(false, messageNotices(peer.transport, step), this.#onSend) ??
         messageExchanger(peer.transport, peer.dtype, step));
-    // What waits at a queue is ended as a function is.
     const binding = ownBinding();
-    binding.cancellation = this.runsWhile?.cancellation.address;
+    binding.cancellation = peer?.runsWhile.cancellation.address; // for ops that wait at a queue
     try {
       return this.#part.run({ ...inputs, parameters: readParameters() }, kind, { ...answering, exchanger });
     } finally {
@@ -138,29 +114,27 @@ export class TowerFunction {
     answering: Answering,
   ): PassResult {
     const recorded = this.#recordedFor(kind);
-    const { compiled, besides } = recorded;
+    const { compiled, host } = recorded;
     const inputs = [images, labels, ...seeds];
-    const peer = this.#options.peer;
+    const { peer } = this.#options;
     if (!peer) {
       const { squares, ...result } = this.#resultOf(compiled(...inputs), recorded, kind);
-      // In one piece: all of it is there.
       answering.onForward(result.value, result.logits);
       if (squares) answering.onGradients(squares);
       squares?.dispose();
       return result;
     }
-    const [queues, by] = [this.#queues!, this.runsWhile!];
-    // The first call with so many images records what is to be done.
-    const beside = () => besides.get(images.shape[0])!;
-    const work = () => serve(beside().actions, queues, step, peer.transport, answering);
+    // The first call with so many images records the actions.
+    const own = () => host.get(images.shape[0])!;
+    const work = () => serve(own().actions, this.#queues!, step, peer.transport, answering);
     try {
-      const results = compiled.runWhile(by, () => tf.tidy(work), ...inputs);
-      this.#deviceBytes += beside().deviceBytes;
+      const results = compiled.runWhile(peer.runsWhile, () => tf.tidy(work), ...inputs);
+      this.#deviceBytes += own().deviceBytes;
       const { squares, ...result } = this.#resultOf(results, recorded, kind);
       squares?.dispose();
       return result;
     } catch (error) {
-      queues.clear();
+      this.#queues!.clear();
       throw error;
     }
   }
@@ -171,12 +145,7 @@ export class TowerFunction {
     if (found) return found;
     const { compile: mode, readParameters } = this.#options;
     const fn = (images: tf.Tensor, labels: tf.Tensor, ...seeds: tf.Tensor[]): tf.Tensor[] => {
-      const inputs = {
-        images: images as tf.Tensor4D,
-        labels: labels as tf.Tensor1D,
-        seeds,
-        parameters: readParameters(),
-      };
+      const inputs = { images, labels, seeds, parameters: readParameters() } as PassInputs;
       let squares: tf.Scalar | undefined;
       const hooks = this.#hooks(recorded, images.shape[0]!);
       const onGradients: PassHooks['onGradients'] = (found) => {
@@ -190,27 +159,27 @@ export class TowerFunction {
     };
     const recorded: Recorded = {
       compiled: compile(fn, { mode: mode === 'xla' ? 'xla' : 'graph' }),
-      ...{ besides: new Map(), captured: [] },
+      ...{ host: new Map(), captured: [] },
     };
     this.#recorded.set(key, recorded);
     return recorded;
   }
 
-  /** Hooks for the recording of a pass over so many images. */
-  #hooks(recorded: Recorded, images: number): PassHooks {
+  /** The hooks while a pass over so many images is recorded. */
+  #hooks({ host }: Recorded, images: number): PassHooks {
     const { peer } = this.#options;
     if (!peer) return { exchanger: undefined, onForward: () => {}, onGradients: () => {} };
-    const beside = { actions: [] as HostAction[], deviceBytes: 0 };
-    recorded.besides.set(images, beside);
+    const [queues, own] = [this.#queues!, { actions: [] as HostAction[], deviceBytes: 0 }];
+    host.set(images, own);
     const onSend = (bytes: number) => {
-      beside.deviceBytes += bytes;
+      own.deviceBytes += bytes;
     };
-    const notices = hostNotices(this.#queues!, beside.actions);
-    const exchanger = peer.device?.exchanger(true, notices, onSend) ?? hostExchanger(this.#queues!, beside.actions);
-    return recordHooks(this.#queues!, beside.actions, exchanger);
+    const exchanger =
+      peer.device?.exchanger(true, hostNotices(queues, own.actions), onSend) ?? hostExchanger(queues, own.actions);
+    return recordHooks(queues, own.actions, exchanger);
   }
 
-  /** The function's results by what they are. */
+  /** Sorts the function's results. */
   #resultOf(
     results: readonly tf.Tensor[],
     { captured }: Recorded,

@@ -1,50 +1,60 @@
-/** A tower: a part of the net on one device, in the thread that made it. */
+/** A tower: a part of the net on one device. A method for each command; all of them run in the thread that made it. */
 import tf = require('@tensorflow/tfjs');
 
 import { slotViews } from '../data/batches/slots.js';
 import { ExchangeError } from '../errors.js';
 import { isAborted } from '../exchange/index.js';
+import type { Captured } from '../model/forward.js';
 import { buildNet, type Net, parametersOf, volume } from '../model/net.js';
 import { TFJS_OPS } from '../model/ops.js';
 import { backingDevice, currentBinding, useDevice } from '../native/binding/backend.js';
 import { borrowTensor } from '../native/binding/borrow.js';
 import { copyTensor, settle, tensorFrom } from '../native/binding/tensors.js';
 import { isCancelled } from '../native/c/status.js';
-import { checkGradients, exchangeNorms, type Norms } from './gradient-check.js';
-import { KeptTensors } from './kept.js';
 import { type LayerActivations, measure, openMeasure } from './layer-statistics.js';
 import { type NativeOps, nativeOps } from './native-ops.js';
 import { Parameters } from './parameters.js';
 import type { PassKind } from './pass.js';
-import { peerOf } from './peer.js';
+import { openPeer, type Peer } from './peer.js';
 import type {
   BatchCommand,
+  Command,
   EvaluateReply,
   OpenReply,
+  Replies,
   SelfTestReply,
   StepCommand,
   StepReply,
   TensorInfo,
-  TensorKind,
   TowerSetup,
 } from './protocol.js';
-import { type Answers, answersOf, countRight } from './scores.js';
 import { selfTest } from './self-test.js';
 import { fileMetadata } from './snapshot.js';
-import { type Answering, type Peer, TowerFunction } from './tower-function.js';
+import { type Answers, answersOf, checkGradients, countRight, exchangeNorms, type Norms } from './step-results.js';
+import { type Answering, TowerFunction } from './tower-function.js';
 import { warmUp } from './warm-up.js';
 
-/** Runs the commands of one tower. Not to be shared between threads. */
-export class Tower {
+type CommandOf<Kind extends Command['kind']> = Extract<Command, { kind: Kind }>;
+
+/** Carries out each command. `memory` is the shared memory that comes with it. */
+type Commands = {
+  // biome-ignore lint/suspicious/noConfusingVoidType: a command without a reply returns nothing
+  [Kind in Command['kind']]: (command: CommandOf<Kind>, memory: SharedArrayBuffer) => Replies[Kind] | void;
+};
+
+/** An activation or a gradient that a step kept. */
+type Kept = TensorInfo & { tensor: tf.Tensor };
+
+export class Tower implements Commands {
   readonly #setup: TowerSetup;
   readonly #net: Net;
   readonly #parameters: Parameters;
   readonly #ops: NativeOps | undefined;
   readonly #peer: Peer | undefined;
   readonly #function: TowerFunction;
-  readonly #kept = new KeptTensors();
+  #kept: readonly Kept[] = [];
 
-  /** @throws SetupError, NativeError for a device that is not there; ConfigError for a net that does not fit. */
+  /** @throws SetupError or NativeError if there is no such device; ConfigError if the net cannot be built. */
   constructor(setup: TowerSetup) {
     useDevice(setup.device, setup.context);
     const { part, net, seed, compile } = setup;
@@ -53,7 +63,7 @@ export class Tower {
     const own = parametersOf(this.#net, part === 'whole' ? undefined : part);
     this.#parameters = new Parameters(own, net.init, setup.optimizer, seed, compile);
     this.#ops = setup.ops === 'native' ? nativeOps(setup.convolutions) : undefined;
-    this.#peer = peerOf(setup);
+    this.#peer = openPeer(setup);
     this.#function = new TowerFunction({
       ...{ net: this.#net, part, seed, compile, ops: this.#ops ?? TFJS_OPS, names: this.#parameters.names },
       ...{ peer: this.#peer, readParameters: () => this.#parameters.read() },
@@ -64,7 +74,7 @@ export class Tower {
   open(): OpenReply {
     warmUp(this.#setup, this.#net, this.#ops ?? TFJS_OPS);
     const first = this.#parameters.readOne(this.#parameters.names[0]!);
-    const sum = tf.sum(first); // an op's result, not only what was put there
+    const sum = tf.sum(first); // where ops run, not only where the tensor was put
     const devices = [...new Set([backingDevice(first), backingDevice(sum)])];
     tf.dispose([first, sum]);
     return {
@@ -75,22 +85,22 @@ export class Tower {
     };
   }
 
-  /** Patterns to the peer and from it; the peer has to do the same. */
   selfTest(): SelfTestReply {
     const { part, batchSize } = this.#setup;
-    if (part === 'whole' || !this.#peer) throw new Error('the whole net has no peer');
     const peer = this.#peer;
-    return this.#orEcho(0, () => selfTest(this.#net, part, batchSize, peer, this.#function.runsWhile!));
+    if (part === 'whole' || !peer) throw new Error('the whole net has no peer');
+    return this.#blamingPeer(0, () => selfTest(this.#net, part, batchSize, peer));
   }
 
   /**
    * Forward, backward, update.
-   * @throws NonFiniteError, before the update, when loss or gradients are not finite; an echo when only the peer's are not.
+   * @throws NonFiniteError, before the update, if loss or gradients are not finite; ExchangeError with `peerFailed` if only
+   * the peer's are not.
    */
   step(command: StepCommand): StepReply {
     const { step, learningRate, epoch, update, keep, checksum } = command;
     const started = performance.now();
-    this.#kept.clear();
+    this.#disposeKept();
     this.#setChecksums(checksum);
     this.#takeCosts();
     let answers: Answers | undefined;
@@ -108,7 +118,7 @@ export class Tower {
       const found = this.#pass(command, batch, { training: true, keep }, answering);
       return { gradients: found.gradients, captured: found.captured };
     });
-    if (keep) this.#kept.keep(captured, gradients, this.#parameters.described);
+    if (keep) this.#keep(captured, gradients);
     try {
       if (update) {
         checkGradients(norms!, gradients, this.#parameters.described, command, this.#setup.part);
@@ -116,87 +126,104 @@ export class Tower {
       }
       settle(gradients.at(-1)!);
     } finally {
-      // One by one: tfjs looks for tensors within tensors in a list.
+      // One by one, because tfjs searches a list for tensors within tensors.
       if (!keep) for (const each of gradients) each.dispose();
     }
-    return { ...answers, ...this.#timings(started) };
+    const stepMs = performance.now() - started;
+    const costs = this.#takeCosts();
+    return { ...answers, stepMs, computeMs: stepMs - costs.exchangeMs - costs.waitMs, ...costs };
   }
 
-  /** Sums over a batch, without dropout. @param scores takes the logits [count, K], if it is there. */
-  evaluate(command: BatchCommand, scores?: Float32Array): EvaluateReply {
+  /** Sums over a batch, without dropout. @param memory receives the logits [count, K]. */
+  evaluate(command: BatchCommand, memory?: SharedArrayBuffer): EvaluateReply {
     let reply: EvaluateReply = {};
-    this.#look(command, false, (loss, logits, labels) => {
+    this.#evaluationPass(command, false, (loss, logits, labels) => {
       const values = logits.dataSync() as Float32Array;
-      scores?.set(values);
+      if (memory) new Float32Array(memory).set(values);
       const [top1, top5] = [countRight(values, labels, 1), countRight(values, labels, 5)];
       reply = { loss: loss.dataSync()[0]! * command.count, top1, top5 };
     });
     return reply;
   }
 
-  /** What the layers make of a batch; tower 1 leaves the images, which both read, to tower 0. */
+  /** Measures the layers' activations. Both towers read the images, so only tower 0 measures them. */
   measure(command: BatchCommand): LayerActivations[] {
     return tf.tidy(() => {
       const { found, capture } = openMeasure(this.#net);
-      const { images, captured } = this.#look(command, true);
+      const { images, captured } = this.#evaluationPass(command, true);
       for (const each of captured) capture(each);
       return this.#setup.part === 1 ? found : [measure('images', 0, images, false), ...found];
     });
   }
 
   list(): TensorInfo[] {
+    const kept = this.#kept.map(({ name, layer, kind, shape }) => ({ name, layer, kind, shape }));
     const parameters = this.#parameters.described.map(({ name, layer, shape }): TensorInfo => {
       return { name, layer, kind: 'parameter', shape };
     });
-    return [...this.#kept.described, ...parameters];
+    return [...kept, ...parameters];
   }
 
-  fetch(what: TensorKind, name: string, target: Uint8Array): void {
-    if (what === 'parameter') {
-      const value = this.#parameters.readOne(name);
-      copyTensor(value, target);
-      value.dispose();
-      return;
-    }
-    copyTensor(this.#kept.find(what, name), target);
+  fetch({ what, name }: CommandOf<'fetch'>, memory: SharedArrayBuffer): void {
+    const isParameter = what === 'parameter';
+    const tensor = isParameter
+      ? this.#parameters.readOne(name)
+      : this.#kept.find((each) => each.kind === what && each.name === name)?.tensor;
+    if (!tensor) throw new Error(`this tower has kept no ${what} ${name}`);
+    copyTensor(tensor, new Uint8Array(memory));
+    if (isParameter) tensor.dispose();
   }
 
-  put(name: string, values: Float32Array): void {
-    this.#parameters.put(name, values);
+  put({ name }: Pick<CommandOf<'put'>, 'name'>, memory: SharedArrayBuffer): void {
+    this.#parameters.put(name, new Float32Array(memory));
   }
 
-  save(file: string, step: number): void {
+  save({ file, step }: CommandOf<'save'>): void {
     this.#parameters.save(file, { ...fileMetadata(this.#setup), step: String(step) });
   }
 
-  load(files: readonly string[]): void {
+  load({ files }: CommandOf<'load'>): void {
     this.#parameters.load(files);
   }
 
-  snapshot(target: Uint8Array): void {
-    this.#parameters.snapshot(target);
+  snapshot(_: unknown, memory: SharedArrayBuffer): void {
+    this.#parameters.snapshot(new Uint8Array(memory));
   }
 
-  restore(files: readonly string[]): void {
+  restore({ files }: CommandOf<'restore'>): void {
     this.#parameters.restore(files);
   }
 
-  /** Frees parameters, functions and what the last step kept: a thread's end alone would leave them on the device. */
-  dispose(): void {
-    this.#kept.clear();
+  /** Frees everything on the device, which the end of the thread would not. */
+  close(): void {
+    this.#disposeKept();
     this.#function.dispose();
     this.#peer?.device?.dispose();
     this.#ops?.dispose();
     this.#parameters.dispose();
   }
 
-  /** Whether messages from here on have a checksum: always by the settings, or for once. */
+  /** Takes over what a step kept. Gradients are listed in the order of the backward pass. */
+  #keep(captured: readonly Captured[], gradients: readonly tf.Tensor[]): void {
+    const activations = captured.map((each): Kept => ({ ...each, shape: each.tensor.shape }));
+    const backward = this.#parameters.described.map(({ name, layer, shape }, i): Kept => {
+      return { name, layer, kind: 'gradient', shape, tensor: gradients[i]! };
+    });
+    this.#kept = [...activations, ...backward.reverse()];
+  }
+
+  #disposeKept(): void {
+    tf.dispose(this.#kept.map(({ tensor }) => tensor));
+    this.#kept = [];
+  }
+
+  /** Turns checksums of messages on or off: as in the settings, or on for this command. */
   #setChecksums(asked = false): void {
     if (this.#peer) this.#peer.transport.checksums = this.#setup.exchange.checksum || asked;
   }
 
-  /** A pass without dropout. @param answer is called in the tower with the last layer. */
-  #look(
+  /** Runs a pass without dropout. @param answer is called in the tower with the last layer. */
+  #evaluationPass(
     command: BatchCommand,
     keep: boolean,
     answer: (loss: tf.Scalar, logits: tf.Tensor2D, labels: Int32Array) => void = () => {},
@@ -207,18 +234,17 @@ export class Tower {
       const onForward: Answering['onForward'] = (loss, logits) => {
         if (loss && logits) answer(loss, logits, labelValues);
       };
-      const answering = { onForward, onGradients: () => {} };
-      const { captured } = this.#pass(command, batch, { training: false, keep }, answering);
+      const { captured } = this.#pass(command, batch, { training: false, keep }, { onForward, onGradients: () => {} });
       return { images: batch.images, captured };
     });
   }
 
   #pass({ step }: BatchCommand, batch: { images: tf.Tensor4D; labels: tf.Tensor1D }, kind: PassKind, how: Answering) {
-    return this.#orEcho(step, () => this.#function.run({ ...batch, step }, kind, how));
+    return this.#blamingPeer(step, () => this.#function.run({ ...batch, step }, kind, how));
   }
 
-  /** @throws what `action` throws; an echo when TensorFlow was told to end because the other tower failed first. */
-  #orEcho<T>(step: number, action: () => T): T {
+  /** @throws what `action` throws; ExchangeError with `peerFailed` if it was cancelled because the peer failed. */
+  #blamingPeer<T>(step: number, action: () => T): T {
     try {
       return action();
     } catch (error) {
@@ -230,32 +256,29 @@ export class Tower {
   }
 
   /**
-   * The slot's images and labels. The images may lie in the slot, which is filled anew after the command: where something
-   * that shares their memory may outlive it, they are `copied`.
+   * The images and labels of a slot, which is overwritten after the command. They are used where they lie unless something
+   * that shares their memory may outlive the command.
    */
-  #batch({ slot, count }: BatchCommand, copied: boolean) {
+  #batch({ slot, count }: BatchCommand, isCopied: boolean) {
     const { slots, batchSize, net } = this.#setup;
     const { inputSize, inputChannels } = net;
     const shape = [count, inputSize, inputSize, inputChannels] as const;
     const views = slotViews(slots[slot]!, batchSize, inputSize, inputChannels);
     const labelValues = views.labels.subarray(0, count);
-    const images = (copied ? tensorFrom : borrowTensor)(shape, views.images.subarray(0, volume(shape))) as tf.Tensor4D;
+    const images = (isCopied ? tensorFrom : borrowTensor)(
+      shape,
+      views.images.subarray(0, volume(shape)),
+    ) as tf.Tensor4D;
     return { images, labels: tensorFrom([count], labelValues) as tf.Tensor1D, labelValues };
   }
 
-  #takeCosts() {
+  #takeCosts(): Pick<StepReply, 'exchangeMs' | 'waitMs' | 'exchangeBytes'> {
     const { exchangeMs, waitMs, bytes } = this.#peer?.transport.takeCosts() ?? { exchangeMs: 0, waitMs: 0, bytes: 0 };
     return { exchangeMs, waitMs, exchangeBytes: bytes + this.#function.takeDeviceBytes() };
   }
-
-  #timings(started: number): Omit<StepReply, 'loss' | 'top1'> {
-    const { exchangeMs, waitMs, exchangeBytes } = this.#takeCosts();
-    const stepMs = performance.now() - started;
-    return { stepMs, computeMs: stepMs - exchangeMs - waitMs, exchangeMs, waitMs, exchangeBytes };
-  }
 }
 
-/** `tf.tidy`, whose type knows no interfaces: the tensors in what `action` returns stay. */
+/** `tf.tidy` for any type of object: keeps the tensors in what `action` returns. */
 function tidy<T extends object>(action: () => T): T {
   return tf.tidy(action as unknown as () => tf.TensorContainer) as T;
 }

@@ -1,7 +1,7 @@
 /**
- * Before a GPU's first step: a step of the tower's own part of the net, with nobody to exchange with. CUDA loads its
- * libraries then, and for a card that is newer than TensorFlow's kernels the driver compiles them, which can take many
- * minutes; nobody waits for the tower meanwhile but who opened it.
+ * Before a GPU's first step: a step of the tower's part of the net without its peer. CUDA loads its libraries in it, and if
+ * the card is newer than TensorFlow's kernels, the driver compiles them, which can take many minutes. So this does not count
+ * against the deadlines of steps.
  */
 import tf = require('@tensorflow/tfjs');
 
@@ -13,28 +13,24 @@ import { Parameters } from './parameters.js';
 import { NetPart, type PassInputs } from './pass.js';
 import type { TowerSetup } from './protocol.js';
 
-/** Enough for every kernel to have work, and little memory. */
+/** Enough for every kernel, and little memory. */
 const MOST_IMAGES = 2;
 
-/** What a tower is, as far as its kernels go. */
-export type WarmUp = Pick<TowerSetup, 'device' | 'part' | 'optimizer' | 'seed' | 'batchSize'>;
+type WarmUp = Pick<TowerSetup, 'device' | 'part' | 'optimizer' | 'seed' | 'batchSize'>;
 
-/** What comes from a peer that is not there. */
-const NOBODY: Exchanger = {
+/** In place of the peer: zeros. */
+const NO_PEER: Exchanger = {
   send: () => {},
   receive: (shape) => tf.zeros([...shape]),
   receiveFor: (shape, _place, compute) => compute(tf.zeros([...shape])),
 };
 
-/**
- * {@link rehearse} on a GPU; on a CPU there is nothing to load.
- * @throws NativeError where the device cannot do a step.
- */
+/** Calls {@link rehearse} on a GPU; on a CPU there is nothing to load. @throws NativeError if the device fails. */
 export function warmUp(setup: WarmUp, net: Net, ops: Ops): void {
   if (setup.device.toUpperCase().includes('GPU:')) rehearse(setup, net, ops);
 }
 
-/** A step and a pass without dropout, on this thread's device, with parameters of their own; frees all that it makes. */
+/** Makes a step and an evaluation on this thread's device, with its own parameters, and frees everything. */
 export function rehearse({ part, optimizer, seed, batchSize }: WarmUp, net: Net, ops: Ops): void {
   const { init, inputSize, inputChannels } = net.options;
   const own = parametersOf(net, part === 'whole' ? undefined : part);
@@ -44,7 +40,7 @@ export function rehearse({ part, optimizer, seed, batchSize }: WarmUp, net: Net,
     compile((images, labels, ...seeds) => {
       const inputs = { images, labels, seeds, parameters: parameters.read() } as PassInputs;
       const squares: tf.Tensor[] = [];
-      const hooks = { exchanger: NOBODY, onForward: () => {}, onGradients: (each: tf.Scalar) => squares.push(each) };
+      const hooks = { exchanger: NO_PEER, onForward: () => {}, onGradients: (each: tf.Scalar) => squares.push(each) };
       const { value, gradients } = netPart.run(inputs, { training, keep: false }, hooks);
       return [value, ...squares, ...gradients];
     }),

@@ -1,69 +1,44 @@
-/** The thread of one tower: takes commands, gives replies. Started by `client.ts`. */
+/** The thread of one tower: carries out commands. Started by `client.ts`. */
 import { workerData } from 'node:worker_threads';
 import { NativeError, SplitError } from '../errors.js';
 import { currentBinding } from '../native/binding/backend.js';
 import { RESOURCE_EXHAUSTED } from '../native/c/status.js';
 import { abortTowers } from './abort.js';
-import { placeOf } from './place.js';
-import type { Command, Envelope, Task, TowerSetup } from './protocol.js';
+import { type Command, type Envelope, placeOf, type Task, type TowerSetup } from './protocol.js';
 import { Tower } from './tower.js';
 
 const setup = workerData as TowerSetup;
 let tower: Tower | undefined;
 
-/** Carries out a command. An error ends the other tower's waiting too. */
+/** Carries out a command. An error also ends what the other tower waits for. */
 export default function task({ command, memory }: Task): Envelope {
   try {
-    return { ok: true, reply: obey(command, memory) ?? null };
+    return { ok: true, reply: command.kind === 'close' ? close() : carryOut(command, memory) };
   } catch (error) {
     if (setup.peer) abortTowers(setup.peer.mailboxes);
-    return enveloped(located(error, command));
+    return enveloped(withPlace(error, command));
   }
 }
 
-function obey(command: Command, memory: SharedArrayBuffer | undefined): unknown {
-  if (command.kind === 'close') return close();
+function carryOut(command: Command, memory: SharedArrayBuffer | undefined): unknown {
   tower ??= new Tower(setup);
-  switch (command.kind) {
-    case 'open':
-      return tower.open();
-    case 'selfTest':
-      return tower.selfTest();
-    case 'step':
-      return tower.step(command);
-    case 'evaluate':
-      return tower.evaluate(command, memory && new Float32Array(memory));
-    case 'measure':
-      return tower.measure(command);
-    case 'list':
-      return tower.list();
-    case 'fetch':
-      return tower.fetch(command.what, command.name, new Uint8Array(memory!));
-    case 'put':
-      return tower.put(command.name, new Float32Array(memory!));
-    case 'save':
-      return tower.save(command.file, command.step);
-    case 'load':
-      return tower.load(command.files);
-    case 'snapshot':
-      return tower.snapshot(new Uint8Array(memory!));
-    case 'restore':
-      return tower.restore(command.files);
-  }
+  const method = tower[command.kind] as (command: Command, memory?: SharedArrayBuffer) => unknown;
+  return method.call(tower, command, memory) ?? null;
 }
 
-/** The last command: what an error left on the device goes too, such as what a tape that was broken off had saved. */
-function close(): void {
-  if (!tower) return;
+/** Frees everything on the device, also what an error left, such as the tensors that an interrupted tape had saved. */
+function close(): null {
+  if (!tower) return null;
   try {
-    tower.dispose();
+    tower.close();
   } finally {
     currentBinding().deleteAllTensors();
   }
+  return null;
 }
 
-/** What nobody foresaw, with where it came about; other errors of a step say that themselves. */
-function located(error: unknown, command: Command): unknown {
+/** Adds tower and step to an unexpected error; expected errors of a step name them already. */
+function withPlace(error: unknown, command: Command): unknown {
   const index = setup.part === 'whole' ? 0 : setup.part;
   if (error instanceof NativeError && error.code === RESOURCE_EXHAUSTED) {
     const found = /OOM .*/.exec(error.message)?.[0] ?? error.message;
@@ -76,7 +51,7 @@ function located(error: unknown, command: Command): unknown {
   return error;
 }
 
-/** An error's name, message and fields: its class is found again on the other side. */
+/** Packs an error: structured clone would lose its class, which the client restores by its name. */
 function enveloped(error: unknown): Envelope {
   const { name, message, stack } = error instanceof Error ? error : new Error(String(error));
   const fields = error instanceof SplitError ? { ...error, cause: undefined } : {};

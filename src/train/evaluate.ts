@@ -5,7 +5,7 @@ import { type BatchFeeder, slotViews } from '../data/index.js';
 import { DataError } from '../errors.js';
 import type { EventOf } from '../log.js';
 import { buildNet, type NetOptions, parametersOf } from '../model/net.js';
-import { countRight } from '../tower/scores.js';
+import { countRight } from '../tower/step-results.js';
 import { openFeed } from './feed.js';
 import { checkClasses, runStatistics } from './run-data.js';
 import { runWeights, type UsedWeights, type WeightsOptions } from './run-weights.js';

@@ -25,7 +25,7 @@ export interface Team {
    * Sends a command to every tower.
    * @param memory shared memory that goes with the command: one for all towers, or one for each.
    * @returns their replies, tower 0's first.
-   * @throws the first error that is not the echo of another tower's error.
+   * @throws the first error, one without `peerFailed` if there is one.
    */
   ask<Kind extends Command['kind']>(
     command: Extract<Command, { kind: Kind }>,
@@ -53,7 +53,7 @@ export type TeamConfig = Pick<
 
 const FLOAT_BYTES = 4;
 /** After one tower failed, the other one has this long to report its own error. */
-const ECHO_MS = 3_000;
+const PEER_ERROR_MS = 3_000;
 
 /**
  * Starts the towers, which make their parameters or load those that the settings name.
@@ -114,7 +114,7 @@ export async function openTeam(
     // Once one tower has failed, the other may hang.
     const replies = await Promise.race([
       Promise.all(asked),
-      failure.then(() => Promise.race([Promise.all(asked), runningSleep(ECHO_MS)])),
+      failure.then(() => Promise.race([Promise.all(asked), runningSleep(PEER_ERROR_MS)])),
     ]);
     if (failures.length > 0) throw causeOf(failures);
     return replies as Replies[Kind][];
@@ -140,12 +140,14 @@ export async function openTeam(
 
 /**
  * The cause among the errors of one command. The exchange's errors, such as a timeout, mostly follow from another error,
- * and an echo always does.
+ * and one with `peerFailed` always does.
  */
 function causeOf(failures: readonly unknown[]): unknown {
-  const isEcho = (each: unknown) => each instanceof ExchangeError && each.isEcho;
+  const peerFailed = (each: unknown) => each instanceof ExchangeError && each.peerFailed;
   return (
-    failures.find((each) => !(each instanceof ExchangeError)) ?? failures.find((each) => !isEcho(each)) ?? failures[0]
+    failures.find((each) => !(each instanceof ExchangeError)) ??
+    failures.find((each) => !peerFailed(each)) ??
+    failures[0]
   );
 }
 

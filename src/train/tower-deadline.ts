@@ -3,8 +3,7 @@ import { TowerError } from '../errors.js';
 import { compiledAtFirstUse } from '../native/c/cuda.js';
 import { setRunningTimeout } from '../running-time.js';
 import type { TowerClient } from '../tower/client.js';
-import { placeOf } from '../tower/place.js';
-import type { Command, Replies } from '../tower/protocol.js';
+import { type Command, placeOf, type Replies } from '../tower/protocol.js';
 import { withDeadline } from './waiting.js';
 
 /** A command waits for its peer several times, so its deadline is this many times the exchange's. */

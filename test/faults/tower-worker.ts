@@ -38,9 +38,9 @@ function strikeTower(fault: Extract<Fault, { on: 'tower' }>): void {
     at('evaluate');
     return evaluate.apply(this, args);
   };
-  Tower.prototype.snapshot = function (target) {
+  Tower.prototype.snapshot = function (...args) {
     at('checkpoint');
-    snapshot.call(this, target);
+    snapshot.apply(this, args);
   };
   const { update } = Parameters.prototype;
   Parameters.prototype.update = function (...args) {
@@ -61,7 +61,11 @@ function putNaN({ layer, step }: Extract<Fault, { on: 'kernel' }>): void {
   const original = Tower.prototype.step;
   Tower.prototype.step = function (command) {
     const kernel = this.list().find((each) => each.layer === layer && each.name.endsWith('/kernel'));
-    if (kernel && command.step === step) this.put(kernel.name, new Float32Array(volume(kernel.shape)).fill(Number.NaN));
+    if (kernel && command.step === step) {
+      const memory = new SharedArrayBuffer(4 * volume(kernel.shape));
+      new Float32Array(memory).fill(Number.NaN);
+      this.put(kernel, memory);
+    }
     return original.call(this, command);
   };
 }

@@ -49,7 +49,7 @@ function setupOf(change: Partial<TowerSetup> = {}): TowerSetup {
     ops: 'native',
     compile: 'off',
     convolutions: 'auto',
-    exchange: { transport: 'msgpack', dtype: 'float32' },
+    exchange: { transport: 'msgpack', dtype: 'float32', checksum: false },
     seed: 1,
     batchSize: BATCH,
     slots: [slotOf()],

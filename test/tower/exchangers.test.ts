@@ -47,7 +47,7 @@ describe('DeviceExchange op by op, with notices', () => {
     throws(
       () => second.exchanger.receiveFor([2], PLACE, (tensor) => tensor),
       (error: ExchangeError) => {
-        ok(error instanceof ExchangeError && !error.isEcho);
+        ok(error instanceof ExchangeError && !error.peerFailed);
         deepEqual([error.tower, error.site, error.step], [1, 'conv3', STEP]);
         ok(/tower 0 was not heard of for 0\.05 s/.test(error.message), error.message);
         return true;

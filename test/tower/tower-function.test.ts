@@ -8,11 +8,12 @@ import type { Crossing, Sendable, Transport } from '../../src/exchange/index.js'
 import { buildNet, type Net, parametersOf } from '../../src/model/net.js';
 import { backingDevice, currentBinding, useDevice } from '../../src/native/binding/backend.js';
 import { bytesToAlignment } from '../../src/native/c/copy.js';
-import { startCancellation } from '../../src/native/graph/run-while.js';
+import { Cancellation, startCancellation } from '../../src/native/graph/run-while.js';
 import { nativeOps } from '../../src/tower/native-ops.js';
 import { Parameters } from '../../src/tower/parameters.js';
 import type { PassKind } from '../../src/tower/pass.js';
-import { type Answering, type Peer, TowerFunction, type TowerFunctionOptions } from '../../src/tower/tower-function.js';
+import type { Peer } from '../../src/tower/peer.js';
+import { type Answering, TowerFunction, type TowerFunctionOptions } from '../../src/tower/tower-function.js';
 import { difference } from '../../src/train/verify.js';
 
 useDevice('CPU:1');
@@ -136,8 +137,8 @@ function mirror(did: string[] = [], fails: (what: 'out' | 'in', place: Crossing)
     takeCosts: () => ({ exchangeMs: 0, waitMs: 0, bytes: 0 }),
   };
   return {
-    ...{ transport, dtype: 'float32' as const, noteExecutor: () => {} },
-    ...{ noteCancellation: () => {}, withdrawCancellation: () => true },
+    ...{ transport, dtype: 'float32' as const, withdrawCancellation: () => true },
+    runsWhile: { cancellation: new Cancellation(), noteExecutor: () => {}, noteCancellation: () => {} },
   };
 }
 
@@ -321,15 +322,13 @@ describe('TowerFunction of a tower', () => {
   }
 
   it('run() is ended from elsewhere by the cancellation that the peer is told of, each time', () => {
-    let address = 0n;
-    const peer: Peer = {
-      ...mirror([], (what, { site, direction }) => {
-        // As the coordinator does it from its own thread, while this one is about to wait.
-        if (isCancelled && what === 'in' && site === 'fc7' && direction === 'forward') startCancellation(address);
-      }),
-      noteCancellation: (noted) => {
-        address = noted;
-      },
+    const peer = mirror([], (what, { site, direction }) => {
+      // As the coordinator does it from its own thread, while this one is about to wait.
+      if (isCancelled && what === 'in' && site === 'fc7' && direction === 'forward') startCancellation(address);
+    });
+    let { address } = peer.runsWhile.cancellation;
+    peer.runsWhile.noteCancellation = (noted) => {
+      address = noted;
     };
     let isCancelled = false;
     const one = open(0, { peer });

@@ -15,7 +15,7 @@ test('step copies its images when tensors are kept beyond it, and uses them wher
     ...{ part: 'whole', device: 'CPU:0', context: {}, ops: 'native', convolutions: 'auto', slots: [slot] },
     ...{ net, optimizer, seed, batchSize, exchangeTimeoutMs, compile, exchange },
   });
-  t.after(() => tower.dispose());
+  t.after(() => tower.close());
   const made = mock.method(currentBinding(), 'createTensor');
   t.after(() => made.mock.restore());
   for (const keep of [false, true]) {

@@ -62,7 +62,7 @@ test('rehearse() uses every kind of op that a step and an evaluation of a tower 
     const rate = { learningRate: 0.01, epoch: 1 };
     tower.step({ kind: 'step', slot: 0, count: batchSize, step: 1, ...rate, update: true, keep: false });
     tower.evaluate({ slot: 0, count: batchSize, step: 1 });
-    tower.dispose();
+    tower.close();
   });
   assert.ok(used.has('Conv2DBackpropFilter') && used.has('ResourceApplyKerasMomentum'), [...used].join());
   const missed = [...used].filter((kind) => !rehearsed.has(kind) && !NO_KERNELS.test(kind));

@@ -1,7 +1,6 @@
-/** What a tower is at, for people. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { placeOf } from '../../src/tower/place.js';
+import { placeOf } from '../../src/tower/protocol.js';
 
 test('placeOf() says where a pass was, in words', () => {
   const batch = { slot: 0, count: 1 };

@@ -1,4 +1,4 @@
-/** What is no number is found before it is in the weights. */
+/** The results of a step: right answers, and gradients that are not finite are found before the update. */
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
 
@@ -9,7 +9,7 @@ import { createMailboxes, Mailbox, msgpackTransport, slotBytesFor, type Transpor
 import { buildNet, parametersOf } from '../../src/model/net.js';
 import { useDevice } from '../../src/native/index.js';
 import { halfSquares } from '../../src/native/layers/layer-ops.js';
-import { checkGradients, exchangeNorms } from '../../src/tower/gradient-check.js';
+import { checkGradients, countRight, exchangeNorms } from '../../src/tower/step-results.js';
 
 before(() => useDevice('CPU:0'));
 
@@ -68,13 +68,13 @@ test('checkGradients() names the gradient that came about first: the one furthes
   assert.throws(() => check(gradients), /first in tower0\/fc3\/kernel,/);
 });
 
-test("checkGradients() refuses where only the peer's are not finite, as an echo of its error", () => {
+test("checkGradients() refuses where only the peer's are not finite, as an error with peerFailed", () => {
   for (const peer of [Number.NaN, Number.POSITIVE_INFINITY]) {
     assert.throws(
       () => check(gradientsWith(), { peer, part: 0 }),
       (error) =>
         error instanceof ExchangeError &&
-        error.isEcho &&
+        error.peerFailed &&
         error.message ===
           'Cannot go on at step 7: the gradients of tower 1 are not finite; its own message says where (the update was not made)',
     );
@@ -106,4 +106,52 @@ test('exchangeNorms() has both towers know both norms, also those that are no nu
   // Where it ends all, the peer's is not waited for.
   assert.deepEqual(exchangeNorms(Number.NaN, 4, a), { own: Number.NaN, peer: Number.NaN });
   assert.deepEqual(exchangeNorms(7, 3, undefined), { own: 7, peer: 7 });
+});
+
+/** Whether one row is right. */
+const isRight = (scores: number[], label: number, best: number) => countRight(scores, Int32Array.of(label), best) === 1;
+
+test('countRight() counts the rows whose label is among the best', () => {
+  const scores = [0.1, 0.9, 0.5, 3, 2, 1, -1, -2, -3];
+  const labels = Int32Array.of(1, 1, 2);
+  assert.deepEqual(
+    [1, 2, 3].map((best) => countRight(scores, labels, best)),
+    [1, 2, 3],
+  );
+});
+
+test('countRight() of equal scores takes the first as higher', () => {
+  assert.deepEqual([isRight([2, 2, 1], 0, 1), isRight([2, 2, 1], 1, 1), isRight([2, 2, 1], 1, 2)], [true, false, true]);
+  // A net that says the same of everything is right once in as many classes.
+  const same = countRight(
+    new Float32Array(100),
+    Int32Array.from({ length: 10 }, (_, i) => i),
+    1,
+  );
+  assert.equal(same, 1);
+});
+
+test('countRight() is never right about a score that is not a number, nor because of one', () => {
+  const { NaN: nan } = Number;
+  assert.equal(isRight([nan, 1, 2], 0, 1), false);
+  assert.equal(isRight([nan, 1, 2], 0, 5), false);
+  assert.equal(isRight([nan, nan, nan], 1, 5), false);
+  assert.equal(isRight([nan, 1, 2], 2, 1), false);
+  assert.equal(isRight([nan, 1, 2], 2, 2), true);
+});
+
+test('countRight() with infinities', () => {
+  const { POSITIVE_INFINITY: high, NEGATIVE_INFINITY: low } = Number;
+  assert.deepEqual(
+    [isRight([high, 1, low], 0, 1), isRight([high, 1, low], 2, 2), isRight([low, low], 0, 1)],
+    [true, false, true],
+  );
+});
+
+test('countRight() of fewer classes than places is right of all', () => {
+  assert.equal(countRight([3, 2, 1, 1, 2, 3], Int32Array.of(2, 0), 5), 2);
+});
+
+test('countRight() of no rows is 0', () => {
+  assert.equal(countRight([], new Int32Array(0), 1), 0);
 });
