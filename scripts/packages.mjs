@@ -1,16 +1,62 @@
-/** The packages of a clone: which of the lock file's are there, and how npm is asked for them, whatever its settings. */
+/** The packages of a clone: which are missing, and how npm installs them whatever its settings are. */
 import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import os from 'node:os';
 import { dirname, isAbsolute, join } from 'node:path';
+import { readText, run, SetupFailure, say, writeWhole } from './processes.mjs';
+
+const stampFile = (root) => join(root, 'node_modules', '.alexnet-split-packages');
+/** npm's own list of what it has installed. */
+const listFile = (root) => join(root, 'node_modules', '.package-lock.json');
+
+/** Names the lock file and the machine: packages with machine code do not work on another one. */
+export function packagesId(root) {
+  return `${hash(readText(join(root, 'package-lock.json')))} ${process.platform}-${process.arch}`;
+}
+
+/** Whether npm has installed what the lock file asks for, and its list is the same since: people run npm by hand too. */
+export function isInstalled(root) {
+  return readText(stampFile(root)) === stampOf(root);
+}
+
+/** The same where the clone is copied with its packages, as into an image. */
+function stampOf(root) {
+  return `${packagesId(root)} ${hash(readText(listFile(root)))}`;
+}
 
 /**
- * Those that the lock file asks for on this machine and npm's own list of what it installed has not, by path. Packages
- * with machine code are optional ones of others, and npm can be set to omit those.
- * @param root the clone.
+ * Has npm install the packages, if some are missing.
+ * @param lock descriptor of the set-up's lock, which npm keeps.
+ * @param beforeChange called before anything is changed, with the stamp removed; throws where nothing may be changed.
+ */
+export async function install(root, lock, beforeChange) {
+  if (missingPackages(root).length > 0) {
+    fs.rmSync(stampFile(root), { force: true });
+    beforeChange();
+    say('installing packages (npm ci)');
+    const npmFolder = join(root, 'dist', '.alexnet-split-npm');
+    const { command, env } = npmCi(npmFolder);
+    try {
+      await run('npm ci', command, root, lock, env);
+    } finally {
+      fs.rmSync(npmFolder, { recursive: true, force: true });
+    }
+    const missing = missingPackages(root);
+    if (missing.length > 0) {
+      throw new SetupFailure(
+        `Cannot go on: npm ci left out ${missing.length} packages (${missing.slice(0, 3).join(', ')}); look for the setting of npm that does so (npm config ls), and remove it`,
+      );
+    }
+  }
+  writeWhole(stampFile(root), stampOf(root));
+}
+
+/**
+ * The paths of the packages that the lock file asks for on this machine and that are not in npm's list of what it has installed.
+ * Packages with machine code are optional dependencies of others, and settings of npm may omit those.
  */
 export function missingPackages(root) {
-  const installed = packagesIn(join(root, 'node_modules', '.package-lock.json')) ?? {};
+  const installed = packagesIn(listFile(root)) ?? {};
   const wanted = packagesIn(join(root, 'package-lock.json'));
   if (!wanted) return ['all']; // npm says what is wrong with the lock file
   return Object.entries(wanted).flatMap(([path, entry]) => {
@@ -20,25 +66,15 @@ export function missingPackages(root) {
   });
 }
 
-/** What changes when somebody has npm install something else by hand; not when the clone is copied, as into an image. */
-export function listStamp(root) {
-  try {
-    const list = fs.readFileSync(join(root, 'node_modules', '.package-lock.json'));
-    return createHash('sha256').update(list).digest('hex');
-  } catch {
-    return 'none';
-  }
-}
-
 function packagesIn(file) {
   try {
     return JSON.parse(fs.readFileSync(file, 'utf8')).packages;
   } catch {
-    return undefined; // not there, or half-written: as good as none
+    return undefined; // it is missing, or not whole
   }
 }
 
-/** Of an optional package. One without a system is some other package's, which may not be for this machine. */
+/** For an optional package. One that names no system belongs to another package, which may be for another machine. */
 function isForThisMachine({ os: systems, cpu, libc }) {
   if (!systems || !fits(systems, process.platform) || !fits(cpu, process.arch)) return false;
   return !libc || fits(libc, libcName());
@@ -52,32 +88,31 @@ function fits(list, value) {
 
 let libc;
 
-/** As npm tells them apart. Node.js looks for it in a report on the whole process, so it is asked once. */
+/** By npm's names. It is looked up once, because Node.js makes a report on the whole process for it. */
 function libcName() {
   if (process.platform !== 'linux') return undefined;
-  process.report.excludeNetwork = true; // names of addresses can take seconds
+  process.report.excludeNetwork = true; // to look up the names of addresses can take seconds
   libc ??= process.report.getReport().header.glibcVersionRuntime ? 'glibc' : 'musl';
   return libc;
 }
 
-/** What somebody's settings must not change: in a terminal, in `.npmrc`, or in the environment of a container. */
+/** They override the user's settings in the environment and in `.npmrc`. */
 const FLAGS = [
-  ...['--include=dev', '--include=optional', '--include=peer'], // compiling takes the development packages
+  ...['--include=dev', '--include=optional', '--include=peer'], // the compiler is a development package
   ...['--no-dry-run', '--no-package-lock-only', '--no-global', '--location=project', '--install-strategy=hoisted'],
   ...['--ignore-scripts', '--no-audit', '--no-fund', '--no-progress', '--loglevel=error'],
 ];
 
-/** Settings that no flag takes back. */
+/** Variables with settings that no flag overrides. */
 const DROPPED = /^npm_config_(workspaces?|include_workspace_root|only|also|production|optional|omit)$/i;
 
 /**
- * How npm is to be run in the clone. It needs a home folder and a cache; a user without either gets them in `place`,
- * which may be removed afterwards.
- * @returns the command, and its environment.
+ * The command that installs the packages, and its environment.
+ * @param place a folder for this command alone: it is the home folder and the cache of a user who has none.
  */
 export function npmCi(place) {
   const { npm_execpath } = process.env;
-  // npm says where it is when it started this program.
+  // npm sets this variable for the programs that it starts.
   const npm = npm_execpath?.endsWith('npm-cli.js') ? [process.execPath, npm_execpath] : ['npm'];
   const machine = [`--os=${process.platform}`, `--cpu=${process.arch}`, ...libcFlag(), ...linksFlag(place)];
   const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !DROPPED.test(name)));
@@ -93,7 +128,7 @@ function libcFlag() {
   return name ? [`--libc=${name}`] : [];
 }
 
-/** Some disks have no symbolic links (exFAT, a folder that VirtualBox shares), and nothing here needs those of npm. */
+/** Some disks have no symbolic links (exFAT, a folder shared by VirtualBox). Nothing here needs those that npm makes. */
 function linksFlag(place) {
   const link = join(place, 'link');
   try {
@@ -106,7 +141,7 @@ function linksFlag(place) {
   }
 }
 
-/** undefined for a user that the system does not know, or knows no home of. */
+/** undefined for a user whom the system does not know, or who has no home folder. */
 function homeFolder() {
   try {
     const home = os.homedir();
@@ -116,7 +151,7 @@ function homeFolder() {
   }
 }
 
-/** Whether a folder can be written, or be made. */
+/** Whether this user can write to a folder, or can make it. */
 function isWritable(folder) {
   if (!fs.existsSync(folder) && dirname(folder) !== folder) return isWritable(dirname(folder));
   try {
@@ -125,4 +160,8 @@ function isWritable(folder) {
   } catch {
     return false;
   }
+}
+
+function hash(text = '') {
+  return createHash('sha256').update(text).digest('hex');
 }

@@ -1,4 +1,5 @@
-/** Made-up clones in which scripts/run.mjs runs, with an `npm` that only links the compiler. */
+/** Small clones in which scripts/run.mjs runs, with an `npm` that only links the compiler. */
+import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';
@@ -11,7 +12,7 @@ export const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 const temporary = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-run-'));
 after(() => fs.rmSync(temporary, { recursive: true, force: true }));
 
-/** Notes how it was called, and lists what it installs as npm does. */
+/** Records its arguments, and lists what it installs as npm does. */
 const NPM = `#!/bin/sh
 echo "$@" >> npm-calls
 if [ -e npm-fails ]; then echo "npm error E404 no such package" >&2; exit 1; fi
@@ -32,12 +33,20 @@ export const FILES = {
     },
     include: ['src', 'test'],
   }),
-  'src/cli.ts': `declare const process: any, console: any;
+  'src/cli.ts': `declare const process: any, console: any, setInterval: any, clearInterval: any;
     console.log('cli', ...process.argv.slice(2));
     if (process.argv.includes('seven')) process.exitCode = 7;
+    if (process.argv.includes('forever')) {
+      const timer = setInterval(() => {}, 1000);
+      await new Promise((resolve) => process.once('SIGINT', resolve));
+      clearInterval(timer);
+      console.log('ended');
+    }
     export {};`,
   'src/end-signals.ts': 'declare const process: any; export const isIgnored = () => process.env.NOHUP === "yes";',
   'src/limits.ts': 'declare const process: any; export const usableCores = () => Number(process.env.CORES ?? 1);',
+  'src/native/install/file-lock.ts': `const real: string = ${JSON.stringify(new URL('../../src/native/install/file-lock.js', import.meta.url).href)};
+    export const { lockFile } = await import(real);`,
   'src/cli/npm.ts': 'export const userFolder = () => undefined;',
   'src/native/install/fetch.ts': `declare const process: any, console: any;
     export async function ensureLibrary() {
@@ -60,6 +69,23 @@ export function clone(files: Record<string, string> = {}): string {
     recursive: true,
     filter: (path) => !path.endsWith('.ts'),
   });
+  return folder;
+}
+
+let original: Promise<string> | undefined;
+
+/** A new clone that is set up. It costs little, because it is copied from one that is made once. */
+export async function readyClone(files: Record<string, string> = {}): Promise<string> {
+  original ??= (async () => {
+    const folder = clone();
+    const { code, stderr } = await run(folder, ['--build']);
+    assert.equal(code, 0, stderr);
+    return folder;
+  })();
+  const folder = join(temporary, `clone${++clones}`);
+  // With the times of its sources, which tell whether they are compiled.
+  fs.cpSync(await original, folder, { recursive: true, preserveTimestamps: true, verbatimSymlinks: true });
+  for (const [path, text] of Object.entries(files)) write(folder, path, text);
   return folder;
 }
 

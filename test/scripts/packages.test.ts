@@ -149,7 +149,7 @@ test('run.mjs says what npm left out, and does not take it for installed', async
     assert.equal(code, 1);
     assert.match(
       stderr,
-      /^installing .*\nerror: Cannot go on: npm ci left out 1 packages \(node_modules\/binary\); see which/,
+      /^installing .*\nerror: Cannot go on: npm ci left out 1 packages \(node_modules\/binary\); look for the setting/,
     );
   }
 });

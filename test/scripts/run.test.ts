@@ -1,11 +1,13 @@
-/** Runs scripts/run.mjs in made-up clones. */
+/** Runs scripts/run.mjs in small clones. */
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { on } from 'node:events';
 import fs from 'node:fs';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { clone, FILES, finished, isRunning, npmCalls, ROOT, run, start, write } from './clones.js';
+import { clone, FILES, finished, isRunning, npmCalls, ROOT, readyClone, run, start, write } from './clones.js';
 
 test('run.mjs installs and compiles on a fresh clone, and does nothing of it again', async () => {
   const folder = clone();
@@ -20,11 +22,11 @@ test('run.mjs installs and compiles on a fresh clone, and does nothing of it aga
 });
 
 test("run.mjs ends with the command's exit code", async () => {
-  assert.equal((await run(clone(), ['summary', 'seven'])).code, 7);
+  assert.equal((await run(await readyClone(), ['summary', 'seven'])).code, 7);
 });
 
 test('run.mjs asks for the library only when the command loads it', async () => {
-  const folder = clone();
+  const folder = await readyClone();
   for (const args of [['train', '--steps', '2'], ['verify'], ['eval'], ['devices']]) {
     assert.equal((await run(folder, args)).stdout, `library\ncli ${args.join(' ')}\n`);
   }
@@ -33,8 +35,8 @@ test('run.mjs asks for the library only when the command loads it', async () => 
   }
 });
 
-test('run.mjs tells in one line why there is no library', async () => {
-  const { code, stdout, stderr } = await run(clone(), ['train'], { NO_LIBRARY: '1' });
+test('run.mjs says in one line why there is no library', async () => {
+  const { code, stdout, stderr } = await run(await readyClone(), ['train'], { NO_LIBRARY: '1' });
   assert.deepEqual([code, stdout, stderr.split('\n').at(-2)], [1, '', 'error: Cannot fetch']);
 });
 
@@ -48,8 +50,7 @@ test('run.mjs shows what npm says and stops, and tries again next time', async (
 });
 
 test('run.mjs installs again when the lock file asks for something else', async () => {
-  const folder = clone();
-  await run(folder, ['summary']);
+  const folder = await readyClone();
   fs.rmSync(join(folder, 'node_modules'), { recursive: true });
   assert.match((await run(folder, ['summary'])).stderr, /^installing/);
   write(folder, 'package-lock.json', '{ "packages": { "node_modules/other": { "version": "1.0.0" } } }');
@@ -66,7 +67,7 @@ test("run.mjs takes packages that were installed by hand, as npm's own list show
 });
 
 test('run.mjs stops at a compile error, and compiles what was edited or is gone from dist', async () => {
-  const folder = clone({ 'src/more.ts': 'export const wrong: number = "text";' });
+  const folder = await readyClone({ 'src/more.ts': 'export const wrong: number = "text";' });
   const { code, stdout, stderr } = await run(folder, ['summary']);
   assert.deepEqual([code, stdout], [1, '']);
   assert.match(stderr, /src\/more\.ts.*error TS2322/);
@@ -78,7 +79,7 @@ test('run.mjs stops at a compile error, and compiles what was edited or is gone 
 
 test('run.mjs --test runs all tests, or those that are named, and fails when one does', async () => {
   const bad = `import test from 'node:test'; test('bad() fails', () => { throw new Error('no'); }); export {};`;
-  const folder = clone({ 'test/deep/bad.test.ts': bad });
+  const folder = await readyClone({ 'test/deep/bad.test.ts': bad });
   const all = await run(folder, ['--test']);
   assert.equal(all.code, 1);
   assert.match(all.stdout, /pass 1\n.*fail 1\n/s);
@@ -90,7 +91,7 @@ test('run.mjs --test runs all tests, or those that are named, and fails when one
 });
 
 test('run.mjs --test forgets a test whose source was deleted', async () => {
-  const folder = clone({ 'test/old.test.ts': FILES['test/good.test.ts'] });
+  const folder = await readyClone({ 'test/old.test.ts': FILES['test/good.test.ts'] });
   assert.match((await run(folder, ['--test'])).stdout, /tests 2\n/);
   fs.rmSync(join(folder, 'test/old.test.ts'));
   assert.match((await run(folder, ['--test'])).stdout, /tests 1\n/);
@@ -105,11 +106,13 @@ test('run.mjs --test passes SIGTERM on to the tests', { timeout: 60_000 }, async
     // @ts-ignore
     import { spawn } from 'node:child_process';
     test('hangs', async () => { fs.writeFileSync('pid', String(spawn('sleep', ['1000'], { stdio: 'ignore' }).pid)); await new Promise(() => setInterval(() => {}, 1000)); });`;
-  const folder = clone({ 'test/good.test.ts': hang });
+  const folder = await readyClone({ 'test/good.test.ts': hang });
   const child = start(folder, ['--test']);
   const end = finished(child);
   const pidFile = join(folder, 'pid');
   while (!fs.existsSync(pidFile) || fs.readFileSync(pidFile, 'utf8') === '') await sleep(50);
+  write(folder, 'src/more.ts', 'export const more = 1;');
+  assert.match((await run(folder, ['summary'])).stderr, /Cannot compile the changed sources: process \d+ /);
   // Twice, as a terminal and npm do it.
   child.kill('SIGTERM');
   await sleep(5);
@@ -131,7 +134,7 @@ test('run.mjs --test leaves SIGHUP alone under nohup, and counts the cores that 
       await new Promise((resolve) => setTimeout(resolve, 200));
     });
     export {};`;
-  const folder = clone({ 'test/good.test.ts': hangup });
+  const folder = await readyClone({ 'test/good.test.ts': hangup });
   const by = ['sh', '-c', 'RUNNER=$$ exec "$@"', 'sh'];
   const child = start(folder, ['--test'], { NOHUP: 'yes', CORES: '0' }, [], by);
   const { code, stdout } = await finished(child);
@@ -141,15 +144,53 @@ test('run.mjs --test leaves SIGHUP alone under nohup, and counts the cores that 
 });
 
 test('run.mjs starts the command although a package cannot be changed for packing', async () => {
-  const folder = clone({ 'node_modules/@tensorflow/tfjs-node-gpu/package.json': '{ "half' });
+  const folder = await readyClone({ 'node_modules/@tensorflow/tfjs-node-gpu/package.json': '{ "half' });
   const { code, stdout } = await run(folder, ['summary']);
   assert.deepEqual([code, stdout], [0, 'cli summary\n']);
   const { stderr } = await run(folder, ['--build']);
-  assert.match(stderr, /^not to be packed: @tensorflow\/tfjs-node-gpu in \S+: .*JSON.*\n$/);
+  assert.match(stderr, /^cannot be packed: @tensorflow\/tfjs-node-gpu in \S+: .*JSON.*\n$/);
+});
+
+/** Starts a command that runs until SIGINT, and waits until it runs. */
+async function startForever(folder: string): Promise<{ child: ChildProcess; ended: ReturnType<typeof finished> }> {
+  const child = start(folder, ['train', 'forever']);
+  const ended = finished(child);
+  for await (const chunk of on(child.stdout!, 'data')) if (String(chunk).includes('forever')) break;
+  return { child, ended };
+}
+
+test('run.mjs changes neither dist nor the packages while a long command runs from the clone', async () => {
+  const folder = await readyClone();
+  const { child, ended } = await startForever(folder);
+  assert.equal((await run(folder, ['summary'])).stderr, '', 'nothing has to be changed');
+  write(folder, 'src/more.ts', 'export const more = 1;');
+  const refusal = (action: string) =>
+    `error: Cannot ${action}: process ${child.pid} on ${hostname()} runs from this clone; wait for its end, stop it, or work in a second clone (git worktree add ../second)\n`;
+  for (const args of [['summary'], ['train'], ['--build']]) {
+    assert.deepEqual(await run(folder, args), { code: 1, stdout: '', stderr: refusal('compile the changed sources') });
+  }
+  assert.ok(!fs.existsSync(join(folder, 'dist/src/more.js')));
+  const calls = npmCalls(folder).length;
+  fs.rmSync(join(folder, 'node_modules/.package-lock.json'));
+  assert.equal((await run(folder, ['summary'])).stderr, refusal('install packages'));
+  assert.equal(npmCalls(folder).length, calls);
+  child.kill('SIGINT');
+  assert.deepEqual(await ended, { code: 0, stdout: 'library\ncli train forever\nended\n', stderr: '' });
+  assert.equal((await run(folder, ['summary'])).stderr, 'installing packages (npm ci)\ncompiling (tsc)\n');
+});
+
+test('run.mjs compiles when a long command was killed', async () => {
+  const folder = await readyClone();
+  const { child, ended } = await startForever(folder);
+  child.kill('SIGKILL');
+  await ended;
+  write(folder, 'src/more.ts', 'export const more = 1;');
+  assert.equal((await run(folder, ['summary'])).stderr, 'compiling (tsc)\n');
+  assert.deepEqual(fs.readdirSync(join(folder, 'dist/.alexnet-split-running')), []);
 });
 
 test('run.mjs refuses an old Node.js', async () => {
-  const folder = clone();
+  const folder = await readyClone();
   const old = 'data:text/javascript,Object.defineProperty(process.versions,"node",{value:"20.10.0"})';
   const child = spawn(process.execPath, ['--import', old, 'scripts/run.mjs', 'summary'], { cwd: folder });
   const { code, stderr } = await finished(child);

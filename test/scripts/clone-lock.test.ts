@@ -11,15 +11,15 @@ import { folderOf } from '../data/sets.js';
 import { inNamespaces } from '../namespaces.js';
 import { clone, finished, npmCalls, ROOT, run, start } from './clones.js';
 
-type Told = { waiting?: (owner: string) => void; without?: (reason: string) => void };
-const MODULE = new URL(`file://${join(ROOT, 'scripts/setup-lock.mjs')}`).href;
+type Hooks = { onWaiting?: (owner: string) => void; onUnlockable?: (reason: string) => void };
+const MODULE = new URL(`file://${join(ROOT, 'scripts/clone-lock.mjs')}`).href;
 const { holdingLock: holding } = (await import(MODULE)) as {
-  holdingLock<T>(file: string, told: Told, action: () => T | Promise<T>): Promise<T>;
+  holdingLock<T>(file: string, hooks: Hooks, action: () => T | Promise<T>): Promise<T>;
 };
-const nobody = () => assert.fail('nobody is to be waited for');
-const locks = (reason: string) => assert.fail(`there is a lock, but ${reason}`);
-const holdingLock = <T>(file: string, told: Told, action: () => T | Promise<T>) =>
-  holding(file, { waiting: nobody, without: locks, ...told }, action);
+const unexpectedWait = () => assert.fail('it waited');
+const unexpectedReason = (reason: string) => assert.fail(reason);
+const holdingLock = <T>(file: string, hooks: Hooks, action: () => T | Promise<T>) =>
+  holding(file, { onWaiting: unexpectedWait, onUnlockable: unexpectedReason, ...hooks }, action);
 
 /** A process that holds the lock until it is killed. @param command what it is run by. */
 async function holder(t: TestContext, file: string, command: readonly string[] = []): Promise<ChildProcess> {
@@ -36,11 +36,11 @@ test('holdingLock() waits for its owner, says who that is, and is let in when it
   const file = join(folderOf(t, {}), 'dist', 'lock');
   const child = await holder(t, file);
   const waited: string[] = [];
-  const waiting = (owner: string) => {
+  const onWaiting = (owner: string) => {
     waited.push(owner);
     child.kill('SIGKILL');
   };
-  assert.equal(await holdingLock(file, { waiting }, () => 7), 7);
+  assert.equal(await holdingLock(file, { onWaiting }, () => 7), 7);
   assert.deepEqual(waited, [`process ${child.pid} on ${hostname()}`]);
 });
 
@@ -53,13 +53,13 @@ test('holdingLock() waits for an owner whose process number means nothing here: 
   const child = await holder(t, file, separate as string[]);
   const waited: string[] = [];
   let isKilled = false;
-  const waiting = (owner: string) => {
+  const onWaiting = (owner: string) => {
     waited.push(owner);
     setTimeout(() => {
       isKilled = child.kill('SIGKILL');
     }, 500);
   };
-  await holdingLock(file, { waiting }, () => assert.ok(isKilled));
+  await holdingLock(file, { onWaiting }, () => assert.ok(isKilled));
   assert.match(waited.join(), /^process [1-9] on [^,]+$/);
 });
 
@@ -89,8 +89,8 @@ test('holdingLock() locks by each of the programs that a system may have', async
     const waited: string[] = [];
     await holdingLock(file, {}, async () => {
       await new Promise<void>((resolve) => {
-        const waiting = (owner: string) => resolve(void waited.push(owner));
-        second = holdingLock(file, { waiting }, () => waited.length);
+        const onWaiting = (owner: string) => resolve(void waited.push(owner));
+        second = holdingLock(file, { onWaiting }, () => waited.length);
       });
     });
     assert.deepEqual([await second, waited], [1, [`process ${process.pid} on ${hostname()}`]], program);
@@ -115,8 +115,8 @@ test('holdingLock() goes on without a lock where there is none to be had, and sa
     if (says) fs.writeFileSync(join(folder, 'flock'), `#!/bin/sh\n${says}\n`, { mode: says === '#' ? 0o644 : 0o755 });
     process.env.PATH = folder;
     const reasons: string[] = [];
-    const without = (each: string) => void reasons.push(each);
-    assert.equal(await holdingLock(join(folder, 'lock'), { without }, () => 3), 3);
+    const onUnlockable = (each: string) => void reasons.push(each);
+    assert.equal(await holdingLock(join(folder, 'lock'), { onUnlockable }, () => 3), 3);
     assert.equal(reasons.length, 1);
     assert.match(reasons[0]!, reason);
   }
@@ -177,7 +177,7 @@ test('run.mjs says in one line that there is no lock, and sets up all the same',
     [
       0,
       [
-        'this clone cannot be locked: flock says "flock: 3: No locks available"; see to it that no other process sets it up meanwhile',
+        'this clone cannot be locked: flock says "flock: 3: No locks available"; make sure that no other process sets it up at the same time',
         'installing packages (npm ci)',
         'compiling (tsc)',
         '',
@@ -190,5 +190,8 @@ test('run.mjs tells in one sentence that the clone cannot be written', async () 
   const folder = clone({ dist: 'a file in its place' });
   const { code, stderr } = await run(folder, ['summary']);
   assert.equal(code, 1);
-  assert.match(stderr, /^error: Cannot set up this clone: E\w+: .*; make room, or let \S+ be written to\n$/);
+  assert.match(
+    stderr,
+    /^error: Cannot set up this clone: E\w+: .*; free some disk space, or make \S+ writable for you\n$/,
+  );
 });

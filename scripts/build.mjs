@@ -1,0 +1,65 @@
+/** Compiles a clone with tsc. A stamp tells in milliseconds whether that is needed; tsc itself takes a second to find out. */
+import fs from 'node:fs';
+import { join } from 'node:path';
+import { packagesId } from './packages.mjs';
+import { readText, run, say, writeWhole } from './processes.mjs';
+
+const FOLDERS = ['src', 'scripts', 'test'];
+const stampFile = (root) => join(root, 'dist', '.alexnet-split-build');
+
+/** Whether all compiled files are there, of the sources as they are. */
+export function isBuilt(root) {
+  const sources = listSources(root);
+  return (
+    readText(stampFile(root)) === stampOf(root, sources) && sources.every((each) => fs.existsSync(outputOf(root, each)))
+  );
+}
+
+/**
+ * @param lock descriptor of the set-up's lock, which the compiler keeps.
+ * @param beforeChange called before anything is changed, with the stamp removed; throws where nothing may be changed.
+ */
+export async function build(root, lock, beforeChange) {
+  fs.rmSync(stampFile(root), { force: true });
+  beforeChange();
+  say('compiling (tsc)');
+  const sources = listSources(root);
+  const stamp = stampOf(root, sources); // before tsc reads them: what is edited meanwhile is compiled next time
+  const outputs = sources.map((each) => outputOf(root, each));
+  removeStale(root, new Set(outputs));
+  // tsc assumes that its earlier outputs are still there.
+  if (!outputs.every((each) => fs.existsSync(each))) fs.rmSync(join(root, 'dist', '.tsbuildinfo'), { force: true });
+  await run('tsc', [process.execPath, join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', root], root, lock);
+  writeWhole(stampFile(root), stamp);
+}
+
+/** The TypeScript files of a clone, relative to it. */
+export function listSources(root) {
+  return FOLDERS.filter((each) => fs.existsSync(join(root, each)))
+    .flatMap((folder) => fs.readdirSync(join(root, folder), { recursive: true }).map((name) => join(folder, name)))
+    .filter((path) => path.endsWith('.ts') && !path.endsWith('.d.ts'))
+    .sort();
+}
+
+export function outputOf(root, source) {
+  return join(root, 'dist', source.replace(/\.ts$/, '.js'));
+}
+
+/** A text that changes when a source is edited, added or removed. */
+function stampOf(root, sources) {
+  const lines = ['tsconfig.json', ...sources].map((path) => {
+    const { mtimeMs, size } = fs.statSync(join(root, path));
+    return `${path} ${Math.round(mtimeMs)} ${size}\n`; // a copy keeps whole milliseconds
+  });
+  return `${packagesId(root)}\n${lines.join('')}`;
+}
+
+/** Removes the outputs of sources that are gone. */
+function removeStale(root, outputs) {
+  for (const folder of FOLDERS.map((each) => join(root, 'dist', each)).filter((each) => fs.existsSync(each))) {
+    for (const name of fs.readdirSync(folder, { recursive: true })) {
+      const [, stem] = /^(.*)(?:\.d\.ts|\.js|\.js\.map)$/.exec(name) ?? [];
+      if (stem !== undefined && !outputs.has(join(folder, `${stem}.js`))) fs.rmSync(join(folder, name));
+    }
+  }
+}
