@@ -19,6 +19,11 @@ const NON_FINITE = ['NaN', 'Infinity', '-Infinity'];
 const number = z.custom<number>((value) => typeof value === 'number' || NON_FINITE.includes(value as string));
 const text = z.string();
 
+/** Fields that are numbers. */
+function numbers<Name extends string>(...names: Name[]): Record<Name, typeof number> {
+  return Object.fromEntries(names.map((name) => [name, number])) as Record<Name, typeof number>;
+}
+
 /** The kinds of warnings about a training: docs/warnings.md. Other warnings have no kind. */
 export const WARNING_KINDS = [
   ...(['no-learning', 'collapse', 'rising-loss', 'test-at-chance'] as const),
@@ -33,11 +38,9 @@ export const EVENTS = {
     preset: text,
     config: z.custom<object>((value) => typeof value === 'object' && value !== null),
     versions: z.strictObject({ alexnet_split: text, node: text, tensorflow: text, tfjs: text }),
-    parameters: number,
-    towers: z.array(z.strictObject({ tower: number, device: text, backing_device: text, parameters: number })),
-    dataset: z.strictObject({ name: text, source: text, train_images: number, test_images: number }),
-    steps: number,
-    steps_per_epoch: number,
+    ...numbers('parameters', 'steps', 'steps_per_epoch'),
+    towers: z.array(z.strictObject({ ...numbers('tower', 'parameters'), device: text, backing_device: text })),
+    dataset: z.strictObject({ name: text, source: text, ...numbers('train_images', 'test_images') }),
     branch: z
       .strictObject({
         checkpoint: text,
@@ -47,72 +50,31 @@ export const EVENTS = {
       .optional(),
   }),
   check: z.strictObject({
-    steps: number,
-    worst_relative: number,
+    ...numbers('steps', 'worst_relative', 'tolerance', 'check_ms'),
     tensor: text,
-    tolerance: number,
     passed: z.boolean(),
-    check_ms: number,
   }),
   train_step: z.strictObject({
-    step: number,
-    epoch: number,
-    images: number,
-    loss: number,
-    top1: number,
-    learning_rate: number,
-    step_ms: number,
-    data_ms: number,
-    compute_ms: number,
-    exchange_ms: number,
-    wait_ms: number,
-    other_ms: number,
-    exchange_bytes: number,
-    images_per_s: number,
+    ...numbers('step', 'epoch', 'images', 'loss', 'top1', 'learning_rate', 'images_per_s'),
+    ...numbers('step_ms', 'data_ms', 'compute_ms', 'exchange_ms', 'wait_ms', 'other_ms', 'exchange_bytes'),
     towers: z.array(
-      z.strictObject({
-        tower: number,
-        step_ms: number,
-        compute_ms: number,
-        exchange_ms: number,
-        wait_ms: number,
-        exchange_bytes: number,
-      }),
+      z.strictObject(numbers('tower', 'step_ms', 'compute_ms', 'exchange_ms', 'wait_ms', 'exchange_bytes')),
     ),
   }),
-  eval: z.strictObject({
-    step: number,
-    epoch: number,
-    images: number,
-    loss: number,
-    top1: number,
-    top5: number,
-    eval_ms: number,
-  }),
+  eval: z.strictObject(numbers('step', 'epoch', 'images', 'loss', 'top1', 'top5', 'eval_ms')),
   activations: z.strictObject({
-    step: number,
-    images: number,
+    ...numbers('step', 'images'),
     layers: z.array(
       z.strictObject({
         layer: text,
-        tower: number,
-        mean: number,
-        sd: number,
-        max: number,
-        zero: number,
-        signal: number,
-        units: number,
+        ...numbers('tower', 'mean', 'sd', 'max', 'zero', 'signal', 'units'),
         dead: number.optional(),
       }),
     ),
   }),
   checkpoint: z.strictObject({
-    step: number,
+    ...numbers('step', 'bytes', 'wait_ms', 'copy_ms', 'write_ms'),
     folder: text,
-    bytes: number,
-    wait_ms: number,
-    copy_ms: number,
-    write_ms: number,
     removed: z.array(text),
   }),
   resume: z.strictObject({
@@ -122,11 +84,7 @@ export const EVENTS = {
   }),
   run_end: z.strictObject({
     status: z.enum(['done', 'failed', 'stopped']),
-    exit_code: number,
-    steps: number,
-    images: number,
-    train_ms: number,
-    images_per_s: number,
+    ...numbers('exit_code', 'steps', 'images', 'train_ms', 'images_per_s'),
     top1: number.optional(),
     unreadable_images: number.optional(),
     error: text.optional(),
@@ -139,7 +97,7 @@ export const EVENTS = {
     step: number.optional(),
     value: number.optional(),
     bound: number.optional(),
-    layers: z.array(z.strictObject({ layer: text, tower: number, value: number })).optional(),
+    layers: z.array(z.strictObject({ layer: text, ...numbers('tower', 'value') })).optional(),
   }),
 } as const;
 

@@ -7,7 +7,7 @@ import type { Config } from '../../config/config.js';
 import { defaultDevices } from '../../config/devices.js';
 import { type MemoryPeak, monitorMemory } from '../../native/install/nvidia-smi.js';
 import { difference } from '../verify.js';
-import type { ComparisonResult, DevicesResult, Job, JobKind, JobOf, JobResults } from './child.js';
+import type { Job, JobKind, JobOf, JobResults } from './child.js';
 import type { Plan } from './plan.js';
 import type { AcceptReport } from './report.js';
 import type { SpeedResult } from './steps.js';
@@ -39,46 +39,68 @@ export interface Check {
 
 const [MINUTE, TWO_MINUTES, FOUR_MINUTES] = [60_000, 120_000, 240_000];
 
+/** A check that judges the result of one job. */
+function check<Kind extends JobKind>(
+  name: string,
+  deadlineMs: number,
+  job: JobOf<Kind>,
+  judge: (result: JobResults[Kind]) => Finding,
+): Check {
+  return { name, deadlineMs, run: async (jobs) => judge(await jobs.run<Kind>(job)) };
+}
+
 /** The checks before the devices are known. @param onDevices gets the devices, if TensorFlow has them. */
 export function firstChecks(
   report: AcceptReport,
   asked: readonly string[],
-  onDevices: (found: DevicesResult, devices: string[]) => void,
+  onDevices: (found: JobResults['devices'], devices: string[]) => void,
 ): Check[] {
   return [
-    { name: 'cards', deadlineMs: MINUTE, run: cards(report) },
+    check<'cards'>('cards', MINUTE, { kind: 'cards' }, (found) => judgeCards(Object.assign(report, found))),
     // TensorFlow is gigabytes on a disk that may be slow, and wakes the cards.
-    { name: 'devices', deadlineMs: TWO_MINUTES, run: devices(asked, onDevices) },
+    check<'devices'>('devices', TWO_MINUTES, { kind: 'devices', asked }, (found) => {
+      if (found.trouble !== undefined) {
+        const advice = '--devices CPU:0,CPU:1 is for the CPU';
+        return { failed: `TensorFlow has no GPU, though there is an NVIDIA card: ${found.trouble}; ${advice}` };
+      }
+      const [used] = asked.length > 0 ? [[...asked]] : defaultDevices('split', found.names);
+      onDevices(found, used);
+      const sizes = used.map((name) => {
+        const bytes = found.devices[found.names.indexOf(name)]?.memoryBytes ?? Number.NaN;
+        return `${name} ${(bytes / 2 ** 30).toFixed(1)} GiB`;
+      });
+      return { figure: `${sizes.join(', ')}; TensorFlow ${found.tensorflow}` };
+    }),
   ];
 }
 
 /** All other checks; those come first whose failure explains later ones. */
 export function checksOf(plan: Plan): Check[] {
-  const { net } = plan;
-  const steps = plan.verifySteps === 1 ? '1 step' : `${plan.verifySteps} steps`;
+  const { net: config, verifySteps: steps } = plan;
   const transports = TRANSPORTS.map(({ name, exchange }) => {
-    return { name, config: { ...net, exchange: { ...net.exchange, ...exchange } } };
+    return { name, config: { ...config, exchange: { ...config.exchange, ...exchange } } };
   });
   return [
     // A card for which no kernels were built compiles them all first.
-    { name: 'kernels', deadlineMs: FOUR_MINUTES, run: kernels(net) },
-    { name: 'copies', deadlineMs: MINUTE, run: copies(net) },
+    check<'kernels'>('kernels', FOUR_MINUTES, { kind: 'kernels', config }, judgeKernels),
+    check<'copies'>('copies', MINUTE, { kind: 'copies', config }, judgeCopies),
     // With float16 the values arrive rounded; `verify` covers it.
     ...transports
-      .filter(({ config }) => config.exchange.dtype === 'float32')
-      .map(({ name, config }) => ({ name: `exchange ${name}`, deadlineMs: MINUTE, run: selfTest(config) })),
-    ...transports.flatMap(({ name, config }) =>
-      plan.compiles.map((compile) => ({
-        name: `verify ${name}, compile ${compile}`,
-        deadlineMs: TWO_MINUTES,
-        run: comparison(steps, { kind: 'verify', config: { ...config, compile }, steps: plan.verifySteps }),
-      })),
+      .filter(({ config: { exchange } }) => exchange.dtype === 'float32')
+      .map((each) =>
+        check<'exchange'>(`exchange ${each.name}`, MINUTE, { kind: 'exchange', config: each.config }, judgeExchange),
+      ),
+    ...transports.flatMap((each) =>
+      plan.compiles.map((compile) => {
+        const job = { kind: 'verify', config: { ...each.config, compile }, steps } as const;
+        const judge = judgeComparison(steps === 1 ? '1 step' : `${steps} steps`);
+        return check<'verify'>(`verify ${each.name}, compile ${compile}`, TWO_MINUTES, job, judge);
+      }),
     ),
-    ...plan.goldens.map(({ name, file }) => ({
-      name: `reference values ${name}`,
-      deadlineMs: MINUTE,
-      run: comparison('float64', { kind: 'golden', config: net, file }),
-    })),
+    ...plan.goldens.map(({ name, file }) => {
+      const job = { kind: 'golden', config, file } as const;
+      return check<'golden'>(`reference values ${name}`, MINUTE, job, judgeComparison('float64'));
+    }),
     ...(plan.quick ? [skip('reference values', 'they are of whole nets, and --quick leaves them out')] : []),
     ...speeds(plan),
     ...trainings(plan),
@@ -95,83 +117,45 @@ function skip(name: string, why: string): Check {
   return { name, deadlineMs: MINUTE, run: async () => ({ skipped: why }) };
 }
 
-/** What the driver says, with or without TensorFlow. */
-function cards(report: AcceptReport): Check['run'] {
-  return async (jobs) => {
-    const found = await jobs.run<'cards'>({ kind: 'cards' });
-    Object.assign(report, found);
-    if (found.cards.length === 0) return { skipped: 'there is no nvidia-smi, or it lists no card' };
-    const names = found.cards.map(
-      ({ name, computeCapability }) => `${name} (${computeCapability ?? 'of unknown capability'})`,
-    );
-    return { figure: `${names.join(', ')}; driver ${found.cards[0]!.driver}` };
+function judgeCards({ cards }: JobResults['cards']): Finding {
+  if (cards.length === 0) return { skipped: 'there is no nvidia-smi, or it lists no card' };
+  const names = cards.map(({ name, computeCapability }) => `${name} (${computeCapability ?? 'of unknown capability'})`);
+  return { figure: `${names.join(', ')}; driver ${cards[0]!.driver}` };
+}
+
+function judgeKernels({ ops, missing }: JobResults['kernels']): Finding {
+  const counted = Object.entries(ops).map(([device, each]) => `${Object.keys(each).length} on ${device}`);
+  return {
+    figure: `kinds of op in the step's functions: ${counted.join(', ')}`,
+    detail: { ops, missing },
+    failed:
+      missing.length > 0 &&
+      `${missing.join(', ')} ran on the host, expected every op of the step to have a kernel on the towers' devices`,
   };
 }
 
-/** TensorFlow loads, and has the devices. */
-function devices(asked: readonly string[], onDevices: (found: DevicesResult, devices: string[]) => void): Check['run'] {
-  return async (jobs) => {
-    const found = await jobs.run<'devices'>({ kind: 'devices', asked });
-    if (found.trouble !== undefined) {
-      const failed = `TensorFlow has no GPU, though there is an NVIDIA card: ${found.trouble}; --devices CPU:0,CPU:1 is for the CPU`;
-      return { failed };
-    }
-    const [used] = asked.length > 0 ? [[...asked]] : defaultDevices('split', found.names);
-    onDevices(found, used);
-    const sizes = used.map((name) => {
-      const bytes = found.devices[found.names.indexOf(name)]?.memoryBytes ?? Number.NaN;
-      return `${name} ${(bytes / 2 ** 30).toFixed(1)} GiB`;
-    });
-    return { figure: `${sizes.join(', ')}; TensorFlow ${found.tensorflow}` };
+function judgeCopies({ rates, wrong }: JobResults['copies']): Finding {
+  const { bytes, peer, upload, download } = rates.at(-1)!;
+  const both = (pair: readonly number[]) => pair.map((each) => (each / 1e9).toFixed(1)).join(' and ');
+  return {
+    figure: `GB/s at ${Math.round(bytes / 1024)} KiB: peer ${both(peer)}, from the host ${both(upload)}, to it ${both(download)}`,
+    detail: { rates, wrong },
+    failed: wrong.length > 0 && `other bytes arrived than were sent: ${wrong.join('; ')}`,
   };
 }
 
-function kernels(config: Config): Check['run'] {
-  return async (jobs) => {
-    const { ops, missing } = await jobs.run<'kernels'>({ kind: 'kernels', config });
-    const counted = Object.entries(ops).map(([device, each]) => `${Object.keys(each).length} on ${device}`);
-    return {
-      figure: `kinds of op in the step's functions: ${counted.join(', ')}`,
-      detail: { ops, missing },
-      failed:
-        missing.length > 0 &&
-        `${missing.join(', ')} ran on the host, expected every op of the step to have a kernel on the towers' devices`,
-    };
-  };
-}
-
-function copies(config: Config): Check['run'] {
-  return async (jobs) => {
-    const { rates, wrong } = await jobs.run<'copies'>({ kind: 'copies', config });
-    const { bytes, peer, upload, download } = rates.at(-1)!;
-    const both = (pair: readonly number[]) => pair.map((each) => (each / 1e9).toFixed(1)).join(' and ');
-    return {
-      figure: `GB/s at ${Math.round(bytes / 1024)} KiB: peer ${both(peer)}, from the host ${both(upload)}, to it ${both(download)}`,
-      detail: { rates, wrong },
-      failed: wrong.length > 0 && `other bytes arrived than were sent: ${wrong.join('; ')}`,
-    };
-  };
-}
-
-function selfTest(config: Config): Check['run'] {
-  return async (jobs) => {
-    const { sites, wrong, ms, replies } = await jobs.run<'exchange'>({ kind: 'exchange', config });
-    if (wrong !== undefined) return { failed: `other values arrived than were sent: ${wrong}` };
-    return { figure: `${sites} sites, ${ms.toFixed(0)} ms`, detail: { sites, ms, replies } };
-  };
+function judgeExchange({ sites, wrong, ms, replies }: JobResults['exchange']): Finding {
+  if (wrong !== undefined) return { failed: `other values arrived than were sent: ${wrong}` };
+  return { figure: `${sites} sites, ${ms.toFixed(0)} ms`, detail: { sites, ms, replies } };
 }
 
 /** @param what names the comparison in the figure. */
-function comparison(what: string, job: JobOf<'verify'> | JobOf<'golden'>): Check['run'] {
-  return async (jobs) => {
-    const result: ComparisonResult = await jobs.run<'verify' | 'golden'>(job);
-    const { passed, worst, allowed, where, detail } = result;
-    return {
-      figure: `${what}: worst ${small(worst)} of ${small(allowed)}, ${where}`,
-      detail,
-      failed: !passed && `it is out of tolerance by ${small(worst)}, allowed ${small(allowed)}, first in ${where}`,
-    };
-  };
+function judgeComparison(what: string): (result: JobResults['verify']) => Finding {
+  return ({ passed, worst, allowed, where, detail }) => ({
+    figure: `${what}: worst ${small(worst)} of ${small(allowed)}, ${where}`,
+    detail,
+    failed: !passed && `it is out of tolerance by ${small(worst)}, allowed ${small(allowed)}, first in ${where}`,
+  });
 }
 
 /** Both placements at each batch size, and then the memory of the last split. */

@@ -42,19 +42,13 @@ export type JobResults = { [Kind in JobKind]: Awaited<ReturnType<(typeof JOBS)[K
 /** What the process sends back. */
 export type Answer = { ok: true; result: unknown } | { ok: false; message: string };
 
-interface CardsResult {
-  cards: readonly DriverCard[];
-  topology?: string;
-}
-
 /** Asks the driver for its cards. It runs here because a driver that hangs blocks the process that asks. */
-function cards(_: object): CardsResult {
+function cards(_: object): { cards: readonly DriverCard[]; topology: string | undefined } {
   const found = listCards() ?? [];
-  const topology = found.length > 1 ? cardTopology() : undefined;
-  return { cards: found, ...(topology !== undefined && { topology }) };
+  return { cards: found, topology: found.length > 1 ? cardTopology() : undefined };
 }
 
-export interface DevicesResult {
+interface DevicesResult {
   tensorflow: string;
   /** For which devices the library is, and where it was found. */
   library: string;
@@ -62,7 +56,7 @@ export interface DevicesResult {
   /** The devices' names in the settings. */
   names: readonly string[];
   /** Why TensorFlow has no GPU, if there is a card and the user asked for no other devices. */
-  trouble?: string;
+  trouble: string | undefined;
 }
 
 /** Creates the context and lists the devices. @param asked the names that the user gave. */
@@ -73,20 +67,19 @@ function devices({ asked }: { asked: readonly string[] }): DevicesResult {
   useDevice('CPU:0'); // loads the binding, which knows the version
   const names = settingsNames(found, options);
   const facts = asked.length === 0 && gpusOf(names).length === 0 ? examineGpus(0) : undefined;
-  const trouble = facts && gpuTrouble(facts);
   return {
     tensorflow: currentBinding().version,
     library: `${library?.flavour}, from ${library?.source}`,
     devices: found,
     names,
-    ...(trouble !== undefined && { trouble }),
+    trouble: facts && gpuTrouble(facts),
   };
 }
 
 interface ExchangeResult {
   sites: number;
   /** Where the values that arrived are wrong, or why the run would use another transport. */
-  wrong?: string;
+  wrong: string | undefined;
   ms: number;
   replies: readonly object[];
 }
@@ -101,13 +94,13 @@ async function exchange({ config }: { config: Config }): Promise<ExchangeResult>
     if (warning !== undefined) return { sites, wrong: warning, ms: 0, replies: [] };
     const replies = await team.ask({ kind: 'selfTest' });
     const wrong = replies.find((each) => each.wrong !== undefined)?.wrong;
-    return { sites, ...(wrong !== undefined && { wrong }), ms: performance.now() - started, replies };
+    return { sites, wrong, ms: performance.now() - started, replies };
   } finally {
     await team.close();
   }
 }
 
-export interface ComparisonResult {
+interface ComparisonResult {
   passed: boolean;
   /** The value nearest to its tolerance. */
   worst: number;

@@ -4,7 +4,7 @@ import { packageVersion } from '../../config/version.js';
 import { usableCores, usableMemory } from '../../limits.js';
 import { tensorflowVariables } from '../../native/install/environment.js';
 import type { DriverCard } from '../../native/install/nvidia-smi.js';
-import type { DevicesResult } from './child.js';
+import type { JobResults } from './child.js';
 
 export type Status = 'passed' | 'failed' | 'skipped';
 
@@ -36,8 +36,8 @@ export interface AcceptReport {
   environment: Readonly<Record<string, string>>;
   /** As the driver reports them; empty without `nvidia-smi`. */
   cards: readonly DriverCard[];
-  topology?: string;
-  tensorflow?: Pick<DevicesResult, 'library' | 'devices'>;
+  topology?: string | undefined;
+  tensorflow?: Pick<JobResults['devices'], 'library' | 'devices'>;
   checks: Row[];
 }
 

@@ -27,11 +27,11 @@ const comparison = { passed: true, worst: 1e-7, allowed: 1e-3, where: 'tower0/co
 
 /** The answers of a machine without faults. */
 const GOOD: { [Kind in Job['kind']]: JobResults[Kind] } = {
-  cards: { cards: [{ index: 0, name: 'Card A', driver: '550.54', computeCapability: '8.0' }] },
-  devices: { tensorflow: '2.21.0', library: 'gpu, from cache', devices, names },
+  cards: { cards: [{ index: 0, name: 'Card A', driver: '550.54', computeCapability: '8.0' }], topology: undefined },
+  devices: { tensorflow: '2.21.0', library: 'gpu, from cache', devices, names, trouble: undefined },
   kernels: { ops: { 'GPU:0': { Conv2D: 3 }, 'GPU:1': { Conv2D: 3 } }, missing: [] },
   copies: { rates: [{ bytes: 2 ** 20, peer: [9e9, 8e9], upload: [5e9, 5e9], download: [4e9, 4e9] }], wrong: [] },
-  exchange: { sites: 4, ms: 12, replies: [] },
+  exchange: { sites: 4, wrong: undefined, ms: 12, replies: [] },
   verify: comparison,
   golden: comparison,
   speed,
@@ -175,7 +175,7 @@ test('accept() runs no further check if the devices are missing', async () => {
 test('accept() reports a driver that hangs, and goes on', async () => {
   const { failed, report } = await judge({ cards: new JobError('there was no answer within 60 s') });
   assert.deepEqual([failed, report.checks.length], [[['cards', 'there was no answer within 60 s']], 21]);
-  assert.equal((await judge({ cards: { cards: [] } })).report.checks[0]!.status, 'skipped');
+  assert.equal((await judge({ cards: { cards: [], topology: undefined } })).report.checks[0]!.status, 'skipped');
 });
 
 test('every reference file of the plan is in the package', async () => {
