@@ -1,11 +1,11 @@
 /** `ablate`: trains nets with one thing changed, with the same seed and length, and compares them in a table. */
-import { existsSync, mkdirSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { checkpointsFolder, newestCheckpoint, stepsIn } from '../checkpoint/store.js';
 import { type Config, resolveConfig } from '../config/config.js';
 import { opThreads } from '../config/devices.js';
-import { anySets, type ConfigLayer } from '../config/layers.js';
-import { ConfigError, SplitError } from '../errors.js';
+import { anySets } from '../config/layers.js';
+import { ConfigError } from '../errors.js';
 import { usableCores } from '../limits.js';
 import { nonFiniteAsStrings } from '../log.js';
 import { buildNet, isOneColumn } from '../model/net.js';
@@ -24,8 +24,9 @@ import {
 import type { DisplayMode } from './display.js';
 import { oneLine } from './format.js';
 import { gpuWarningFor, resolveHere } from './machine.js';
+import type { Input } from './options.js';
 import { resumeNote } from './resume.js';
-import { checkName, makeNumbered, runFolder } from './run-folder.js';
+import { checkName, ensureFolder, makeNumbered, runFolder } from './run-folder.js';
 import { lockNow, lockRun, type RunLock } from './run-lock.js';
 import { eventsIn } from './run-log.js';
 import type { Services } from './services.js';
@@ -33,6 +34,8 @@ import { barNotes, recordedTraining } from './train.js';
 
 export interface AblateOptions extends DisplayMode {
   /** Names of variants; all if absent. */
+  variants?: readonly string[];
+  /** The former name of `variants`. */
   only?: readonly string[];
 }
 
@@ -44,9 +47,8 @@ export interface AblateOptions extends DisplayMode {
  * @throws ConfigError for invalid settings or names, and if another process uses the folder; also the errors of a training
  * that cannot start.
  */
-export async function ablateCommand(
-  layers: readonly ConfigLayer[],
-  { only, ...mode }: AblateOptions,
+export async function run(
+  { layers, options: { variants: typed, only = typed, ...mode } }: Input<AblateOptions>,
   services: Services,
 ): Promise<number> {
   const { config: resolved, notes, machine } = await resolveHere(services, layers);
@@ -55,8 +57,8 @@ export async function ablateCommand(
   const { variants, missing } = variantsOf(resolved);
   const asked = only?.map((name) => variantNamed(name, variants, missing)) ?? variants;
   const isNamed = anySets(layers, 'run');
-  const run = resolved.run.replace(/^(split|single)-/, 'ablate-');
-  const named = isNamed ? resolved : Object.freeze({ ...resolved, run });
+  const ownName = resolved.run.replace(/^(split|single)-/, 'ablate-');
+  const named = isNamed ? resolved : Object.freeze({ ...resolved, run: ownName });
   if (!isNamed || !isAblation(runFolder(named))) checkName(named, isNamed);
   // Locked before the rows are read, because another process that ablates there writes new ones.
   let lock = isNamed && existsSync(runFolder(named)) ? await lockRun(runFolder(named)) : undefined;
@@ -78,7 +80,7 @@ export async function ablateCommand(
       rows: chosen.map((variant) => rowOf(variant, earlier)),
       missing: only ? [] : missing,
     };
-    makeAblationFolder(folder);
+    ensureFolder(folder);
     lock ??= lockNow(folder);
     if (lock.warning !== undefined) services.stderr.print(`warning: ${lock.warning}`);
     writeAblation(folder, ablation); // now, so that it can be resumed if the process is killed
@@ -210,17 +212,6 @@ function rowOf({ name, change }: Variant, earlier: readonly AblationRow[]): Abla
 
 function isDone({ result }: AblationRow): boolean {
   return result?.status === 'done';
-}
-
-function makeAblationFolder(folder: string): void {
-  try {
-    mkdirSync(folder, { recursive: true });
-  } catch (error) {
-    throw new SplitError(
-      `Cannot make the ablation's folder ${folder}: ${(error as Error).message}; choose another with --out`,
-      { cause: error },
-    );
-  }
 }
 
 /** Where the ablation is, and how to finish it. */

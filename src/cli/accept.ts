@@ -8,10 +8,11 @@ import { nonFiniteAsStrings } from '../log.js';
 import { jsonText } from '../printable.js';
 import type { AcceptReport, Row } from '../train/accept/report.js';
 import { duration, oneLine } from './format.js';
+import type { Input } from './options.js';
 import type { Services } from './services.js';
 import { stopOnSignal } from './stop.js';
 
-export interface AcceptOptions {
+interface AcceptOptions {
   devices?: readonly string[];
   quick?: boolean;
   /** The report's file. */
@@ -27,8 +28,8 @@ const STATUS_WIDTH = 'skipped'.length;
  * @returns 0 if all passed or were skipped with a reason, 1 if one failed, 128 and a signal's number after a signal.
  * @throws ConfigError unless there are two devices; SplitError if the file cannot be written.
  */
-export async function acceptCommand(
-  { devices = [], quick = false, out }: AcceptOptions,
+export async function run(
+  { options: { devices = [], quick = false, out } }: Input<AcceptOptions>,
   services: Services,
 ): Promise<number> {
   const names = devices.map((name) => String(shortName(name)));

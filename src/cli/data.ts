@@ -15,12 +15,13 @@ import {
   statisticsOf,
   tryPacking,
 } from '../data/index.js';
-import { SplitError } from '../errors.js';
+import { ConfigError, SplitError } from '../errors.js';
 import { usableCores } from '../limits.js';
 import { cacheFolder } from '../native/install/library.js';
 import { jsonText } from '../printable.js';
 import { assertFileWritable } from '../safe-write.js';
 import { count, oneLine } from './format.js';
+import type { Input } from './options.js';
 import type { Services } from './services.js';
 
 /** How many unreadable images are printed; the report has all. */
@@ -32,17 +33,17 @@ const PRINTED = 20;
  * @throws DataError if the folder is not a data set.
  */
 export async function dataCheck(
-  folder: string,
-  { resize, report: file, json }: { resize: number; report: string; json?: boolean },
+  { argument: folder, options }: Input<{ resize: number; report: string; json?: boolean }, string>,
   services: Services,
 ): Promise<number> {
-  const options = { resize, atOnce: usableCores(), progress: progressNotes('checked', services) };
+  const { resize, report: file, json } = options;
+  const checkOptions = { resize, atOnce: usableCores(), progress: progressNotes('checked', services) };
   const dataset = await patiently(
     () => folder,
     () => openImages(folder),
   );
   withReport(file, () => assertFileWritable(file)); // fails now rather than after a million images
-  const report = await checkImages(dataset, options);
+  const report = await checkImages(dataset, checkOptions);
   const text = jsonText(report, 2);
   services.stdout.print(...(json ? text.split('\n') : checkLines(report)));
   withReport(file, () => writeFileSync(file, `${text}\n`));
@@ -93,16 +94,26 @@ function setLines(name: string, set: SetReport): string[] {
   ];
 }
 
+interface PrepareOptions {
+  resize: number;
+  pack?: string;
+  /** MiB. */
+  shardSize?: number;
+  onBadImage: 'fail' | 'skip';
+}
+
 /**
  * Packs the images if `pack` names a folder, and computes the statistics of the training images.
  * @throws DataError if the folder or its images cannot be used.
  */
 export async function dataPrepare(
-  folder: string,
-  flags: { resize: number; pack?: string; shardSize: number; onBadImage: 'fail' | 'skip' },
+  { argument: folder, options }: Input<PrepareOptions, string>,
   services: Services,
 ): Promise<number> {
-  const { resize, pack, shardSize, onBadImage } = flags;
+  const { resize, pack, shardSize = 512, onBadImage } = options;
+  if (pack === undefined && options.shardSize !== undefined) {
+    throw new ConfigError('Cannot use --shard-size: it has no effect without --pack; leave it out, or add --pack');
+  }
   const { stdout, stderr } = services;
   const dataset = await patiently(
     () => folder,
@@ -121,8 +132,8 @@ export async function dataPrepare(
     ...(pack !== undefined && { warn: (message: string) => stderr.print(message) }),
   });
   if (pack !== undefined) {
-    const options = { out: pack, shardBytes: shardSize * 2 ** 20, progress: progressNotes('packed', services) };
-    const { images, shards, kept } = await packImages(dataset, options);
+    const packing = { out: pack, shardBytes: shardSize * 2 ** 20, progress: progressNotes('packed', services) };
+    const { images, shards, kept } = await packImages(dataset, packing);
     const before = kept > 0 ? `, ${count(kept)} of them by an earlier run` : '';
     stdout.print(
       `${pack}: ${count(images)} images in ${count(shards)} shards${before}; train on it with --data ${pack}`,

@@ -1,12 +1,13 @@
 /** `devices`: lists TensorFlow's devices, and warns on stderr if a GPU is not among them. */
 import { table } from './format.js';
 import { gpuWarning } from './machine.js';
+import type { Input } from './options.js';
 import type { Services } from './services.js';
 
 /** @throws SetupError without a TensorFlow library. */
-export async function devicesCommand({ json }: { json?: boolean }, services: Services): Promise<number> {
+export async function run({ options }: Input<{ json?: boolean }>, services: Services): Promise<number> {
   const devices = await services.listDevices();
-  if (json) services.stdout.print(JSON.stringify(devices));
+  if (options.json) services.stdout.print(JSON.stringify(devices));
   else {
     const rows = devices.map(({ name, type, memoryBytes, fullName }) => {
       return [name, type, Math.round(memoryBytes / 2 ** 20), fullName];

@@ -15,6 +15,7 @@ import {
   OLDEST_DRIVER,
 } from '../native/install/gpu-support.js';
 import { oneLine, table } from './format.js';
+import type { Input } from './options.js';
 import type { Examined, Services } from './services.js';
 
 interface Report {
@@ -24,10 +25,10 @@ interface Report {
 }
 
 /** @returns 1 if there is a problem, else 0. */
-export async function doctorCommand({ json }: { json?: boolean }, services: Services): Promise<number> {
+export async function run({ options }: Input<{ json?: boolean }>, services: Services): Promise<number> {
   const { rows, problems } = await examine(services);
   const { stdout } = services;
-  if (json) stdout.print(JSON.stringify({ ...rows, problems }));
+  if (options.json) stdout.print(JSON.stringify({ ...rows, problems }));
   else {
     const last = problems.length === 0 ? ['no problem found'] : problems.map((problem) => `problem: ${problem}`);
     stdout.print(...table(['what', 'found'], Object.entries(rows)), ...last);

@@ -1,18 +1,23 @@
 /** `eval`: measures a run's weights on the test images. */
-import type { ConfigLayer } from '../config/layers.js';
 import { nonFiniteAsStrings } from '../log.js';
 import { usedText } from '../train/run-weights.js';
 import { openRun } from './find-run.js';
 import { count } from './format.js';
+import type { Input } from './options.js';
 import type { Services } from './services.js';
+
+export interface EvalOptions {
+  tenView?: boolean;
+  checkpoint?: string;
+  json?: boolean;
+}
 
 /**
  * Evaluates the run that the flags name, with the settings it was trained with. The flags change where it runs.
  * @throws ConfigError if there is no such run or checkpoint; CheckpointError or DataError for its weights and the images.
  */
-export async function evalCommand(
-  flags: ConfigLayer,
-  { json, tenView = false, checkpoint }: { json?: boolean; tenView?: boolean; checkpoint?: string },
+export async function run(
+  { flags, options: { json, tenView = false, checkpoint } }: Input<EvalOptions>,
   services: Services,
 ): Promise<number> {
   const { config, folder } = await openRun(flags, 'evaluate', services);

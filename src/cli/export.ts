@@ -6,9 +6,10 @@ import { usedText } from '../train/run-weights.js';
 import { type Exported, exportWeights } from '../weights/export.js';
 import { openWeights, type RunFlags } from './find-run.js';
 import { count } from './format.js';
+import type { Input } from './options.js';
 import type { Services } from './services.js';
 
-export interface ExportFlags extends RunFlags {
+interface ExportOptions extends RunFlags {
   out: string;
   format: 'pytorch' | 'tfjs';
   json?: boolean;
@@ -18,18 +19,18 @@ export interface ExportFlags extends RunFlags {
  * Exports the weights of a run of either placement.
  * @throws ConfigError if there is no such run or checkpoint; CheckpointError for its weights, or if `out` cannot be written.
  */
-export async function exportCommand(flags: ExportFlags, services: Services): Promise<number> {
-  const { config, files, used, home } = openWeights(flags, 'export', services);
+export async function run({ options }: Input<ExportOptions>, services: Services): Promise<number> {
+  const { config, files, used, home } = openWeights(options, 'export', services);
   const net = buildNet(config.net);
   const result =
-    flags.format === 'tfjs'
-      ? await exportForTfjs(net, files, flags.out)
-      : exportWeights(net, files, flags.out, portableSettings(config), {
+    options.format === 'tfjs'
+      ? await exportForTfjs(net, files, options.out)
+      : exportWeights(net, files, options.out, portableSettings(config), {
           classes: runClasses(home),
           statistics: runStatistics(home, config),
         });
   const facts = [`${result.tensors} tensors`, `${count(result.values)} values`, usedText(used)].filter(Boolean);
-  services.stdout.print(flags.json ? JSON.stringify({ ...result, ...used }) : `${result.file}: ${facts.join(', ')}`);
+  services.stdout.print(options.json ? JSON.stringify({ ...result, ...used }) : `${result.file}: ${facts.join(', ')}`);
   return 0;
 }
 

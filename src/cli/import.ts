@@ -9,10 +9,11 @@ import { keepRunData } from '../train/run-data.js';
 import { type ChannelOrder, openImport, settingsIn, writeRun } from '../weights/import.js';
 import { count } from './format.js';
 import { resolveHere } from './machine.js';
+import type { Input } from './options.js';
 import { checkName, makeFolder, runFolder } from './run-folder.js';
 import type { Services } from './services.js';
 
-export interface ImportFlags {
+interface ImportOptions {
   channelOrder: ChannelOrder;
   json?: boolean;
 }
@@ -28,10 +29,8 @@ const WITHOUT_STATISTICS: ConfigLayer = {
  * @throws ConfigError for invalid settings, or a name that is taken; CheckpointError if the file does not fit the net.
  * Then nothing is left behind.
  */
-export async function importCommand(
-  file: string,
-  layers: readonly ConfigLayer[],
-  { channelOrder, json }: ImportFlags,
+export async function run(
+  { argument: file, layers, options: { channelOrder, json } }: Input<ImportOptions, string>,
   services: Services,
 ): Promise<number> {
   if (!anySets(layers, 'run')) {

@@ -8,9 +8,10 @@ import { type UsedWeights, usedText } from '../train/run-weights.js';
 import { type Energy, firstLayerOf, kernelPicture, towerEnergy, writePng } from '../weights/kernels.js';
 import { openWeights, type RunFlags } from './find-run.js';
 import { table } from './format.js';
+import type { Input } from './options.js';
 import type { Services } from './services.js';
 
-export interface KernelsFlags extends RunFlags {
+interface KernelsOptions extends RunFlags {
   out?: string;
   json?: boolean;
 }
@@ -29,8 +30,9 @@ interface Report extends UsedWeights {
  * @throws ConfigError if there is no such run or checkpoint, or the net has no kernels to draw; CheckpointError for its
  * weights, or if the files cannot be written.
  */
-export async function kernelsCommand({ out, json, ...flags }: KernelsFlags, services: Services): Promise<number> {
-  const { config, folder, files, used } = openWeights(flags, 'show the kernels of', services);
+export async function run({ options }: Input<KernelsOptions>, services: Services): Promise<number> {
+  const { out, json } = options;
+  const { config, folder, files, used } = openWeights(options, 'show the kernels of', services);
   const first = firstLayerOf(buildNet(config.net), files);
   const picture = out ?? join(folder, 'kernels.png');
   await writePng(kernelPicture(first), picture);

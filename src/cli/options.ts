@@ -7,6 +7,7 @@ import { PRESETS } from '../config/presets.js';
 import { shortText } from '../config/validate.js';
 import { ConfigError } from '../errors.js';
 import { expandHome } from '../paths.js';
+import type { Services } from './services.js';
 
 /** Adds the flags of these names to a command, in the table's order. */
 export function addFlags(command: Command, names: readonly string[]): Command {
@@ -21,8 +22,30 @@ export function flagNames(...groups: readonly Flag['group'][]): string[] {
   return FLAGS.filter((flag) => groups.includes(flag.group)).map((flag) => flag.name);
 }
 
-/** The flags that the user typed, as settings. */
-export function flagLayer(command: Command): ConfigLayer {
+/** What a command gets from the command line. */
+export interface Input<Options, Argument = undefined> {
+  argument: Argument;
+  /** The flags that set something in a config, as settings. */
+  flags: ConfigLayer;
+  /** The config file of `--config` if there is one, then the flags. */
+  layers: readonly ConfigLayer[];
+  /** All options by commander's names. */
+  options: Options;
+}
+
+/** A command's module. `run` returns the exit code. */
+export interface CommandModule {
+  run(input: Input<never, never>, services: Services): Promise<number>;
+}
+
+export function inputOf(command: Command): Input<never, never> {
+  const options = command.opts();
+  const flags = flagLayer(command);
+  const file = options.config === undefined ? [] : [{ ...readConfigFile(options.config), by: 'file' as const }];
+  return { argument: command.processedArgs[0] as never, flags, layers: [...file, flags], options: options as never };
+}
+
+function flagLayer(command: Command): ConfigLayer {
   const values: Record<string, unknown> = {};
   for (const flag of FLAGS) {
     const attribute = optionOf(flag).attributeName();
@@ -37,12 +60,6 @@ export function flagLayer(command: Command): ConfigLayer {
     parent[keys.at(-1)!] = command.getOptionValue(attribute);
   }
   return { values, by: 'line' };
-}
-
-/** The config file of `--config` if there is one, then the flags. */
-export function layersOf(command: Command): ConfigLayer[] {
-  const file = command.getOptionValue('config') as string | undefined;
-  return [...(file === undefined ? [] : [{ ...readConfigFile(file), by: 'file' as const }]), flagLayer(command)];
 }
 
 /** The flag as commander has it. */

@@ -1,16 +1,14 @@
 /** `predict`: classifies image files with a run's weights. */
-import type { ConfigLayer } from '../config/layers.js';
 import { nonFiniteAsStrings } from '../log.js';
 import { usedText } from '../train/run-weights.js';
+import type { EvalOptions } from './eval.js';
 import { openRun } from './find-run.js';
 import { oneLine } from './format.js';
+import type { Input } from './options.js';
 import type { Services } from './services.js';
 
-export interface PredictFlags {
+interface PredictOptions extends EvalOptions {
   top: number;
-  tenView?: boolean;
-  checkpoint?: string;
-  json?: boolean;
 }
 
 /**
@@ -18,13 +16,12 @@ export interface PredictFlags {
  * @returns 1 if a file was not an image, else 0.
  * @throws ConfigError if there is no such run; CheckpointError for its weights.
  */
-export async function predictCommand(
-  files: readonly string[],
-  flags: ConfigLayer,
-  { top, tenView = false, checkpoint, json }: PredictFlags,
+export async function run(
+  { argument: files, flags, options }: Input<PredictOptions, readonly string[]>,
   services: Services,
 ): Promise<number> {
   const { config, folder } = await openRun(flags, 'ask', services, false);
+  const { top, tenView = false, checkpoint, json } = options;
   const { stdout, stderr } = services;
   const { predictFiles } = await services.loadTrain();
   const note = (text: string) => stderr.print(text);

@@ -2,14 +2,13 @@
 import { Command, Option } from 'commander';
 import { FLAGS } from '../config/flags.js';
 import { packageVersion } from '../config/version.js';
-import { ConfigError } from '../errors.js';
 import { VARIANT_NAMES } from '../train/ablate.js';
 import {
   addFlags,
   addRunFlags,
-  flagLayer,
+  type CommandModule,
   flagNames,
-  layersOf,
+  inputOf,
   listOf,
   optionOf,
   pathOf,
@@ -18,10 +17,8 @@ import {
 } from './options.js';
 import type { Services } from './services.js';
 
-/** Runs a command; its flags are read from it. @returns the exit code. */
-type Run = (command: Command) => Promise<number>;
-/** Adds a command to the program, or to another command. */
-type Add = (name: string, description: string, run: Run, parent?: Command) => Command;
+/** Adds a command to the program, or to another command. @param load imports its module. */
+type Add = (name: string, description: string, load: () => Promise<CommandModule>, parent?: Command) => Command;
 
 const JSON_FLAG = ['--json', 'print JSON and nothing else on stdout'] as const;
 const TEN_VIEW_FLAG = ['--ten-view', 'average ten views of each image (corners, middle, mirrored)'] as const;
@@ -45,38 +42,36 @@ export function buildProgram(services: Services, done: (exitCode: number) => voi
       writeErr: (text) => services.stderr.print(...lines(text)),
       outputError: () => {}, // the caller prints the error that is thrown
     });
-  const add: Add = (name, description, run, parent = program) =>
+  const add: Add = (name, description, load, parent = program) =>
     parent
       .command(name)
       .description(description)
       .allowExcessArguments(false)
       // Commander passes the arguments, then the options, and last the command.
-      .action(async (...given: unknown[]) => done(await run(given.at(-1) as Command)));
+      .action(async (...given: unknown[]) => {
+        const { run } = await load();
+        done(await run(inputOf(given.at(-1) as Command), services));
+      });
   program.commandsGroup('Training:');
-  addTrainingCommands(add, services);
+  addTrainingCommands(add);
   program.commandsGroup('Trained runs:');
-  addRunCommands(add, services);
+  addRunCommands(add);
   program.commandsGroup('Images:');
-  addDataCommands(add, services, program);
+  addDataCommands(add, program);
   program.commandsGroup('This machine:');
-  addMachineCommands(add, services);
+  addMachineCommands(add);
   return program;
 }
 
-function addTrainingCommands(add: Add, services: Services): void {
-  const train = add('train', 'train a net, on two devices or on one', async (command) =>
-    (await import('./train.js')).trainCommand(layersOf(command), command.opts(), services),
-  );
+function addTrainingCommands(add: Add): void {
+  const train = add('train', 'train a net, on two devices or on one', () => import('./train.js'));
   addFlags(train, flagNames('net', 'data', 'train'))
     .option(...CONFIG_FLAG)
     .option('--resume <which>', "auto (newest checkpoint of --run), a run's folder or a checkpoint", pathOf('--resume'))
     .addOption(new Option('--quiet', 'print the last line only').conflicts('json'))
     .option(...JSON_FLAG);
 
-  const ablate = add('ablate', 'train variants of a net, and compare them', async (command) => {
-    const { variants, only = variants, ...mode } = command.opts();
-    return (await import('./ablate.js')).ablateCommand(layersOf(command), { ...mode, only }, services);
-  });
+  const ablate = add('ablate', 'train variants of a net, and compare them', () => import('./ablate.js'));
   addFlags(ablate, flagNames('net', 'data', 'train'))
     .option(...CONFIG_FLAG)
     .option('--variants <names>', `variants beside the baseline: ${VARIANT_NAMES.join(',')}`, listOf)
@@ -85,9 +80,7 @@ function addTrainingCommands(add: Add, services: Services): void {
     .addOption(new Option('--quiet', "print each run's last line only").conflicts('json'))
     .option(...JSON_FLAG);
 
-  const verify = add('verify', 'compare the split with the reference, step by step', async (command) =>
-    (await import('./verify.js')).verifyCommand(layersOf(command), command.opts(), services),
-  );
+  const verify = add('verify', 'compare the split with the reference, step by step', () => import('./verify.js'));
   addFlags(verify, flagNames('net', 'data'))
     .option(...CONFIG_FLAG)
     .option('--steps <n>', 'steps to compare', wholeNumberOf('--steps', 1, 10_000), 10)
@@ -98,9 +91,7 @@ function addTrainingCommands(add: Add, services: Services): void {
     )
     .option(...JSON_FLAG);
 
-  const summary = add('summary', "show a net's layers, parameters and exchanged bytes", async (command) =>
-    (await import('./summary.js')).summaryCommand(flagLayer(command), command.opts(), services),
-  );
+  const summary = add('summary', "show a net's layers, parameters and exchanged bytes", () => import('./summary.js'));
   addFlags(summary, flagNames('net')).option(...JSON_FLAG);
 }
 
@@ -111,26 +102,23 @@ function replacedByGolden(): string[] {
   return others.filter(({ path }) => !path.startsWith('exchange.')).map((flag) => optionOf(flag).attributeName());
 }
 
-function addRunCommands(add: Add, services: Services): void {
-  const evaluate = add('eval', "measure a run's weights on the test images", async (command) =>
-    (await import('./eval.js')).evalCommand(flagLayer(command), command.opts(), services),
-  );
+function addRunCommands(add: Add): void {
+  const evaluate = add('eval', "measure a run's weights on the test images", () => import('./eval.js'));
   addRunFlags(addFlags(evaluate, ['--out', '--data', '--on-bad-image', '--devices', '--placement', '--workers']))
     .option(...TEN_VIEW_FLAG)
     .option(...JSON_FLAG);
 
-  const predict = add('predict', 'classify image files', async (command) => {
-    const { predictCommand } = await import('./predict.js');
-    return predictCommand(command.processedArgs[0], flagLayer(command), command.opts(), services);
-  }).argument('<files...>', 'JPEG, PNG, GIF or WebP images', pathsOf('the image'));
+  const predict = add('predict', 'classify image files', () => import('./predict.js')).argument(
+    '<files...>',
+    'JPEG, PNG, GIF or WebP images',
+    pathsOf('the image'),
+  );
   addRunFlags(addFlags(predict, ['--out', '--devices', '--placement']))
     .option('--top <k>', 'number of classes to print for each image', wholeNumberOf('--top', 1), 5)
     .option(...TEN_VIEW_FLAG)
     .option(...JSON_FLAG);
 
-  const exporting = add('export', "write a run's weights for PyTorch or tfjs", async (command) =>
-    (await import('./export.js')).exportCommand(command.opts(), services),
-  );
+  const exporting = add('export', "write a run's weights for PyTorch or tfjs", () => import('./export.js'));
   addRunFlags(exporting)
     .requiredOption('--out <path>', 'file to write, or folder for tfjs', pathOf('--out'))
     .addOption(
@@ -140,17 +128,20 @@ function addRunCommands(add: Add, services: Services): void {
     )
     .option(...JSON_FLAG);
 
-  const kernels = add('kernels', "draw the first layer's kernels, and measure their colour", async (command) =>
-    (await import('./kernels.js')).kernelsCommand(command.opts(), services),
+  const kernels = add(
+    'kernels',
+    "draw the first layer's kernels, and measure their colour",
+    () => import('./kernels.js'),
   );
   addRunFlags(kernels)
     .option('--out <file>', "PNG file to write (default: kernels.png in the run's folder)", pathOf('--out'))
     .option(...JSON_FLAG);
 
-  const importing = add('import', "make a run of another program's weights", async (command) => {
-    const { importCommand } = await import('./import.js');
-    return importCommand(command.processedArgs[0], layersOf(command), command.opts(), services);
-  }).argument('<file>', 'safetensors file of the whole net, in the layouts of PyTorch or Caffe', pathOf('the file'));
+  const importing = add('import', "make a run of another program's weights", () => import('./import.js')).argument(
+    '<file>',
+    'safetensors file of the whole net, in the layouts of PyTorch or Caffe',
+    pathOf('the file'),
+  );
   addFlags(importing, [...flagNames('net', 'data'), '--placement', '--run', '--out'])
     .addOption(
       new Option('--channel-order <order>', "order of the colours in the file's first layer")
@@ -161,25 +152,22 @@ function addRunCommands(add: Add, services: Services): void {
     .option(...JSON_FLAG);
 }
 
-function addDataCommands(add: Add, services: Services, program: Command): void {
+function addDataCommands(add: Add, program: Command): void {
   const data = program.command('data').description('check and prepare folders of images');
-  const addFor = (name: string, description: string, run: Run) =>
-    add(name, description, run, data)
+  const addFor = (name: string, description: string, load: () => Promise<CommandModule>) =>
+    add(name, description, load, data)
       .argument('<folder>', 'a folder with train and val, or of shards', pathOf('the folder'))
       .option('--resize <pixels>', 'height and width of the images', wholeNumberOf('--resize', 1, 4096), 256);
-  addFor('check', 'read every image, and report those that cannot be read', async (command) =>
-    (await import('./data.js')).dataCheck(command.processedArgs[0], command.opts(), services),
-  )
+  addFor('check', 'read every image, and report those that cannot be read', async () => ({
+    run: (await import('./data.js')).dataCheck,
+  }))
     .option('--report <file>', 'JSON file for the report', pathOf('--report'), 'data-check.json')
     .option(...JSON_FLAG);
-  addFor('prepare', 'compute the mean image and the colours, and pack the images into shards', async (command) => {
-    if (command.opts().pack === undefined && command.getOptionValueSource('shardSize') === 'cli') {
-      throw new ConfigError('Cannot use --shard-size: it has no effect without --pack; leave it out, or add --pack');
-    }
-    return (await import('./data.js')).dataPrepare(command.processedArgs[0], command.opts(), services);
-  })
+  addFor('prepare', 'compute the mean image and the colours, and pack the images into shards', async () => ({
+    run: (await import('./data.js')).dataPrepare,
+  }))
     .option('--pack <folder>', 'folder for the shards; without it nothing is packed', pathOf('--pack'))
-    .option('--shard-size <MiB>', 'size of a shard', wholeNumberOf('--shard-size', 1, 65_536), 512)
+    .option('--shard-size <MiB>', 'size of a shard (default: 512)', wholeNumberOf('--shard-size', 1, 65_536))
     .addOption(
       new Option('--on-bad-image <action>', 'fail, or skip unreadable images')
         .choices(['fail', 'skip'])
@@ -187,21 +175,19 @@ function addDataCommands(add: Add, services: Services, program: Command): void {
     );
 }
 
-function addMachineCommands(add: Add, services: Services): void {
-  add('devices', "list TensorFlow's devices", async (command) =>
-    (await import('./devices.js')).devicesCommand(command.opts(), services),
-  ).option(...JSON_FLAG);
-  add('doctor', 'print what a bug report needs, and what is wrong here', async (command) =>
-    (await import('./doctor.js')).doctorCommand(command.opts(), services),
-  ).option(...JSON_FLAG);
-  const accept = add('accept', 'check two devices in minutes before a training', async (command) =>
-    (await import('./accept.js')).acceptCommand(command.opts(), services),
+function addMachineCommands(add: Add): void {
+  add('devices', "list TensorFlow's devices", () => import('./devices.js')).option(...JSON_FLAG);
+  add('doctor', 'print what a bug report needs, and what is wrong here', () => import('./doctor.js')).option(
+    ...JSON_FLAG,
   );
+  const accept = add('accept', 'check two devices in minutes before a training', () => import('./accept.js'));
   addFlags(accept, ['--devices'])
     .option('--quick', 'use a small net and few steps')
     .option('--out <file>', 'JSON file for the report (default: accept-<date>.json)', pathOf('--out'));
-  add('setup', 'find the TensorFlow library, or fetch it', async () => {
-    services.stdout.print(`TensorFlow library: ${await services.ensureLibrary()}`);
-    return 0;
-  });
+  add('setup', 'find the TensorFlow library, or fetch it', async () => ({
+    async run(_, { stdout, ensureLibrary }) {
+      stdout.print(`TensorFlow library: ${await ensureLibrary()}`);
+      return 0;
+    },
+  }));
 }

@@ -26,6 +26,16 @@ export interface Continuation {
   notes: readonly string[];
 }
 
+export interface ResumePlan {
+  /** The run's folder if the run continues in it. Lock it before `find`, because a process that trains there writes others. */
+  folder?: string | undefined;
+  /**
+   * Reads the checkpoint.
+   * @throws ConfigError if there is none at the path; CheckpointError if all checkpoints are damaged.
+   */
+  find(): Continuation;
+}
+
 /** The name and place of a run. */
 interface Place {
   run: string;
@@ -33,86 +43,68 @@ interface Place {
 }
 
 /**
- * Returns the run's folder if `--resume` continues in it, or undefined if the run gets a new folder. The caller locks it
- * before its checkpoints are read, because a process that trains there writes others.
- * @throws ConfigError for an invalid name, and for `auto` without a name.
- */
-export function folderToContinue(layers: readonly ConfigLayer[], asked: string | undefined): string | undefined {
-  if (asked === undefined) return undefined;
-  if (asked === 'auto') {
-    const folder = runFolder(placeOfAuto(layers));
-    return filesIn(folder).length > 0 ? folder : undefined;
-  }
-  const { owner, isRun, place } = placeOfPath(layers, asked);
-  return isRun && place && resolve(runFolder(place)) === owner ? runFolder(place) : undefined;
-}
-
-/**
  * Finds what `--resume` names. `auto` is the newest checkpoint of the run that `--run` names, or a new run if there is none.
  * A path is a checkpoint or a run's folder.
- * @param inPlace whether there is a {@link folderToContinue}. A folder that appeared since then belongs to another process.
- * @throws ConfigError if it names nothing; CheckpointError if all checkpoints are damaged.
+ * @throws ConfigError for an invalid name, and for `auto` without a name.
  */
-export function findContinuation(
-  layers: readonly ConfigLayer[],
-  asked: string | undefined,
-  inPlace: boolean,
-): Continuation {
-  if (asked === undefined) return { layers, notes: [] };
-  return asked === 'auto' ? continueAuto(layers, inPlace) : continuePath(layers, asked);
-}
-
-function placeOfAuto(layers: readonly ConfigLayer[]): Place {
+export function planResume(layers: readonly ConfigLayer[], asked: string | undefined): ResumePlan {
   const run = given(layers, 'run');
-  if (run === undefined) {
+  if (asked === undefined) return { find: () => ({ layers, notes: [] }) };
+  if (asked === 'auto' && run === undefined) {
     throw new ConfigError('Cannot resume: --resume auto is without a run, expected --run NAME, or --resume FOLDER');
   }
-  checkRunName(run);
-  return { run, out: outOf(layers) };
+  if (run !== undefined) checkRunName(run);
+  const named = run === undefined ? undefined : { run, out: given(layers, 'out') ?? PRESETS.mini.out };
+  return asked === 'auto' ? planAuto(layers, named!) : planPath(layers, asked, named);
 }
 
-function continueAuto(layers: readonly ConfigLayer[], inPlace: boolean): Continuation {
-  const place = placeOfAuto(layers);
+function planAuto(layers: readonly ConfigLayer[], place: Place): ResumePlan {
   const folder = runFolder(place);
-  const resume = inPlace ? newest(folder) : undefined;
-  if (resume) return continueFrom(layers, resume, place);
-  if (filesIn(folder).some(isWeightsName)) {
-    throw new CheckpointError(
-      `Cannot resume ${folder}: it has weights and no checkpoint, expected ${checkpointsFolder(folder)}; choose another --run`,
-      folder,
-    );
-  }
-  return { layers, notes: [`nothing to resume in ${folder}: the run begins with step 1`] };
+  // A folder that appears later belongs to another process.
+  const exists = filesIn(folder).length > 0;
+  return {
+    folder: exists ? folder : undefined,
+    find() {
+      const resume = exists ? newest(folder) : undefined;
+      if (resume) return continueFrom(layers, resume, place);
+      if (filesIn(folder).some(isWeightsName)) {
+        throw new CheckpointError(
+          `Cannot resume ${folder}: it has weights and no checkpoint, expected ${checkpointsFolder(folder)}; choose another --run`,
+          folder,
+        );
+      }
+      return { layers, notes: [`nothing to resume in ${folder}: the run begins with step 1`] };
+    },
+  };
 }
 
-/** The run that a path belongs to, and the place of the run that resumes from it; undefined if nothing says so yet. */
-function placeOfPath(layers: readonly ConfigLayer[], path: string) {
+/** @param named the run that `--run` names; else the run continues in its own folder, or in one of its name below `--out`. */
+function planPath(layers: readonly ConfigLayer[], path: string, named: Place | undefined): ResumePlan {
   const isCheckpoint = existsSync(join(path, MANIFEST_NAME));
   const owner = isCheckpoint ? runFolderOf({ folder: path }) : resolve(path);
-  const [run, out] = [given(layers, 'run'), given(layers, 'out')];
-  if (run !== undefined) checkRunName(run);
-  if (owner === undefined || !existsSync(join(owner, 'config.json'))) {
-    const place = run === undefined ? undefined : { run, out: outOf(layers) };
-    return { isCheckpoint, owner, isRun: false, place };
-  }
-  const parent = isAbsolute(path) ? dirname(owner) : relative('', dirname(owner)) || '.';
-  const isMoved = run !== undefined || out !== undefined;
-  const place = { run: run ?? basename(owner), out: isMoved ? outOf(layers) : parent };
-  return { isCheckpoint, owner, isRun: true, place };
-}
-
-function continuePath(layers: readonly ConfigLayer[], path: string): Continuation {
-  const { isCheckpoint, place } = placeOfPath(layers, path);
-  const resume = isCheckpoint ? { checkpoint: readCheckpoint(path), skipped: [] } : newest(path);
-  if (!resume) {
-    throw new ConfigError(
-      `Cannot resume from ${path}: there is no ${MANIFEST_NAME} and no folder checkpoints with one, expected a checkpoint or a run's folder; choose another --resume`,
-    );
-  }
-  if (place) return continueFrom(layers, resume, place);
-  const run = String(resume.checkpoint.state.config.run);
-  checkRunName(run);
-  return continueFrom(layers, resume, { run, out: outOf(layers) });
+  const isRun = owner !== undefined && existsSync(join(owner, 'config.json'));
+  const out = given(layers, 'out');
+  const own = () => {
+    const parent = isAbsolute(path) ? dirname(owner!) : relative('', dirname(owner!)) || '.';
+    return { run: basename(owner!), out: out ?? parent };
+  };
+  const place = named ?? (isRun ? own() : undefined);
+  const isInPlace = isRun && place !== undefined && resolve(runFolder(place)) === owner;
+  return {
+    folder: isInPlace ? runFolder(place) : undefined,
+    find() {
+      const resume = isCheckpoint ? { checkpoint: readCheckpoint(path), skipped: [] } : newest(path);
+      if (!resume) {
+        throw new ConfigError(
+          `Cannot resume from ${path}: there is no ${MANIFEST_NAME} and no folder checkpoints with one, expected a checkpoint or a run's folder; choose another --resume`,
+        );
+      }
+      if (place) return continueFrom(layers, resume, place);
+      const run = String(resume.checkpoint.state.config.run);
+      checkRunName(run);
+      return continueFrom(layers, resume, { run, out: out ?? PRESETS.mini.out });
+    },
+  };
 }
 
 /** The newest whole checkpoint of a run. @throws CheckpointError if all are damaged. */
@@ -146,10 +138,6 @@ function continueFrom(layers: readonly ConfigLayer[], resume: Resume, place: Pla
 
 export function resumeNote({ folder, state }: Checkpoint): string {
   return `resuming after step ${state.step} from ${folder}`;
-}
-
-function outOf(layers: readonly ConfigLayer[]): string {
-  return given(layers, 'out') ?? PRESETS.mini.out;
 }
 
 function given(layers: readonly ConfigLayer[], key: string): string | undefined {

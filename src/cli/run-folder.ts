@@ -1,17 +1,5 @@
 /** The folder of a run: `<out>/<run>`. */
-import {
-  closeSync,
-  constants,
-  existsSync,
-  fstatSync,
-  ftruncateSync,
-  lstatSync,
-  mkdirSync,
-  readdirSync,
-  readSync,
-  renameSync,
-  writeFileSync,
-} from 'node:fs';
+import fs from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Config } from '../config/config.js';
 import { ConfigError, SplitError } from '../errors.js';
@@ -30,7 +18,7 @@ export function runFolder({ out, run }: Pick<Config, 'out' | 'run'>): string {
 export function checkName(config: Config, isGiven: boolean): void {
   const folder = runFolder(config);
   try {
-    const isTaken = !lstatSync(folder).isDirectory() || readdirSync(folder).length > 0;
+    const isTaken = !fs.lstatSync(folder).isDirectory() || fs.readdirSync(folder).length > 0;
     if (isTaken && isGiven) throw nameTaken(folder);
   } catch (error) {
     if (error instanceof ConfigError) throw error;
@@ -48,9 +36,9 @@ export function makeFolder(config: Config, isGiven: boolean): Config {
   const named = isGiven ? config : makeNumbered(config);
   const folder = runFolder(named);
   try {
-    mkdirSync(folder, { recursive: true });
+    fs.mkdirSync(folder, { recursive: true });
     // `wx`: if two runs start at once under one name, one of them fails here.
-    writeFileSync(join(folder, 'config.json'), `${jsonText(named, 2)}\n`, { flag: 'wx' });
+    fs.writeFileSync(join(folder, 'config.json'), `${jsonText(named, 2)}\n`, { flag: 'wx' });
   } catch (error) {
     if (codeOf(error) === 'EEXIST') throw nameTaken(folder);
     throw unusable(folder, error);
@@ -68,12 +56,12 @@ export function makeNumbered(config: Config): Config {
     const named = number === 1 ? config : Object.freeze({ ...config, run: `${config.run}-${number}` });
     const folder = runFolder(named);
     try {
-      mkdirSync(dirname(folder), { recursive: true });
-      mkdirSync(folder);
+      fs.mkdirSync(dirname(folder), { recursive: true });
+      fs.mkdirSync(folder);
       return named;
     } catch (error) {
       // A folder belongs to the run that made it, even while it is empty.
-      if (codeOf(error) !== 'EEXIST' || !existsSync(folder)) throw unusable(folder, error);
+      if (codeOf(error) !== 'EEXIST' || !fs.existsSync(folder)) throw unusable(folder, error);
     }
   }
 }
@@ -88,7 +76,7 @@ export function continueFolder(config: Config): void {
   try {
     const draft = join(folder, `config.json.${process.pid}.partial`);
     writeNoFollow(draft, `${jsonText(config, 2)}\n`);
-    renameSync(draft, join(folder, 'config.json'));
+    fs.renameSync(draft, join(folder, 'config.json'));
     truncateHalfLine(join(folder, 'log.ndjson'));
   } catch (error) {
     throw new SplitError(`Cannot resume in ${folder}: ${(error as Error).message}; free space, or make it writable`, {
@@ -97,10 +85,19 @@ export function continueFolder(config: Config): void {
   }
 }
 
+/** @throws SplitError if the folder cannot be made. */
+export function ensureFolder(folder: string): void {
+  try {
+    fs.mkdirSync(folder, { recursive: true });
+  } catch (error) {
+    throw unusable(folder, error);
+  }
+}
+
 /** The names in a folder; none if it does not exist. */
 export function filesIn(folder: string): string[] {
   try {
-    return readdirSync(folder);
+    return fs.readdirSync(folder);
   } catch (error) {
     if (['ENOENT', 'ENOTDIR'].includes(codeOf(error) ?? '')) return [];
     throw unusable(folder, error);
@@ -111,16 +108,16 @@ export function filesIn(folder: string): string[] {
 const MAX_LINE_BYTES = 2 ** 20;
 
 function truncateHalfLine(log: string): void {
-  if (!existsSync(log)) return;
-  const descriptor = openNoFollow(log, constants.O_RDWR);
+  if (!fs.existsSync(log)) return;
+  const descriptor = openNoFollow(log, fs.constants.O_RDWR);
   try {
-    const { size } = fstatSync(descriptor);
+    const { size } = fs.fstatSync(descriptor);
     const tail = Buffer.alloc(Math.min(size, MAX_LINE_BYTES));
     const start = size - tail.length;
-    readSync(descriptor, tail, 0, tail.length, start);
-    ftruncateSync(descriptor, start + tail.lastIndexOf('\n') + 1);
+    fs.readSync(descriptor, tail, 0, tail.length, start);
+    fs.ftruncateSync(descriptor, start + tail.lastIndexOf('\n') + 1);
   } finally {
-    closeSync(descriptor);
+    fs.closeSync(descriptor);
   }
 }
 

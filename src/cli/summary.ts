@@ -1,22 +1,22 @@
 /** `summary`: shows the layers of a net, and what they cost. Loads no TensorFlow. */
 import { resolveConfig } from '../config/config.js';
 import { shortName } from '../config/devices.js';
-import { type ConfigLayer, valueAt } from '../config/layers.js';
+import { valueAt } from '../config/layers.js';
 import { tableSettings } from '../config/presets.js';
 import { buildNet, isOneColumn, type Net } from '../model/net.js';
 import { towersPicture } from '../model/picture.js';
 import { type PerTower, type Row, shapeText, summarize, type Totals, totalsOf } from '../model/summary.js';
 import { TABLES, type TableName } from '../model/tables.js';
 import { count, table } from './format.js';
+import type { Input } from './options.js';
 import type { Services } from './services.js';
 
 /**
  * Prints the net of a preset if the flags name one, else the table at full size, as the flags change it.
  * @throws ConfigError for an invalid flag or geometry.
  */
-export async function summaryCommand(
-  flags: ConfigLayer,
-  { json }: { json?: boolean },
+export async function run(
+  { flags, options: { json } }: Input<{ json?: boolean }>,
   { stdout, stderr, now }: Services,
 ): Promise<number> {
   const asked = valueAt(flags.values, ['net', 'table']) ?? 'original';

@@ -8,7 +8,8 @@ import type { Resume } from '../train/index.js';
 import { type DisplayMode, openDisplay } from './display.js';
 import { oneLine } from './format.js';
 import { gpuReminder, gpuWarningFor, resolveHere } from './machine.js';
-import { findContinuation, folderToContinue } from './resume.js';
+import type { Input } from './options.js';
+import { planResume } from './resume.js';
 import { checkName, continueFolder, makeFolder, runFolder } from './run-folder.js';
 import { lockNow, lockRun, type RunLock } from './run-lock.js';
 import type { Services } from './services.js';
@@ -25,15 +26,11 @@ export interface TrainOptions extends DisplayMode {
  * @returns the exit code.
  * @throws SplitError for settings, data, devices or a disk that cannot be used, and for a run that fails.
  */
-export async function trainCommand(
-  asked: readonly ConfigLayer[],
-  options: TrainOptions,
-  services: Services,
-): Promise<number> {
-  const folder = folderToContinue(asked, options.resume);
-  const lock = folder === undefined ? undefined : await lockRun(folder);
+export async function run({ layers: asked, options }: Input<TrainOptions>, services: Services): Promise<number> {
+  const plan = planResume(asked, options.resume);
+  const lock = plan.folder === undefined ? undefined : await lockRun(plan.folder);
   try {
-    const { layers, resume, notes } = findContinuation(asked, options.resume, lock !== undefined);
+    const { layers, resume, notes } = plan.find();
     const resolved = await resolveHere(services, layers);
     const { config, machine } = resolved;
     const warning = await gpuWarningFor(services, layers, machine);
@@ -73,7 +70,7 @@ export interface RecordOptions {
 /**
  * Runs one training with its folder, its log, a display, and signal handling.
  * @returns the exit code, and the reason if it failed.
- * @throws as {@link trainCommand}.
+ * @throws as {@link run}.
  */
 export async function recordedTraining(
   config: Config,
@@ -84,7 +81,6 @@ export async function recordedTraining(
 ): Promise<{ exitCode: number; failure: string | undefined }> {
   const { train } = await services.loadTrain();
   const display = openDisplay(mode, config, services);
-  const recorder = openRecorder(config, { lock, isNamed, warn: (message) => queue.push(warningOf(message)) });
   const stop = stopOnSignal(() => {
     display.close(); // now, because the second signal ends the process
     display.note('stopping after this step; once more stops at once');
@@ -97,74 +93,53 @@ export async function recordedTraining(
   ];
   let hasBegun = false;
   let failure: string | undefined;
+  let named = config;
+  let log: RunLog | undefined;
+  let ownLock: RunLock | undefined;
+
+  /** Makes the folder and opens the log, the first time. @returns the settings with the run's final name. */
+  const begin = () => {
+    if (log) return named;
+    if (lock) continueFolder(config);
+    else named = makeFolder(config, isNamed);
+    const folder = runFolder(named);
+    if (!lock) ownLock = lockNow(folder);
+    const unlocked = (lock ?? ownLock!).warning;
+    if (unlocked !== undefined) queue.push(warningOf(unlocked));
+    log = openLog(join(folder, 'log.ndjson'));
+    return named;
+  };
   const record = (event: LogEvent) => {
-    recorder.write(event);
+    begin();
+    log!.write(event);
     display.show(event);
     onEvent(event);
   };
+  const report = (event: LogEvent) => {
+    if (event.event === 'run_end') failure = event.error;
+    if (event.event === 'run_start') {
+      hasBegun = true;
+      queue.unshift(event);
+    } else queue.push(event);
+    while (hasBegun && queue.length > 0) record(queue.shift()!);
+    if (event.event === 'run_end' && stop.signal.aborted) exitSoon(event.exit_code);
+  };
   try {
     notes.forEach(display.note);
-    const report = (event: LogEvent) => {
-      if (event.event === 'run_end') failure = event.error;
-      if (event.event === 'run_start') {
-        hasBegun = true;
-        queue.unshift(event);
-      } else queue.push(event);
-      while (hasBegun && queue.length > 0) record(queue.shift()!);
-      if (event.event === 'run_end' && stop.signal.aborted) exitSoon(event.exit_code);
-    };
-    const ui = { report, begin: recorder.begin, signal: stop.signal, resume, note: display.note };
-    const { exitCode } = await train(config, ui);
+    const { exitCode } = await train(config, { report, begin, signal: stop.signal, resume, note: display.note });
     return { exitCode, failure };
   } finally {
     stop.dispose();
     queue.forEach(display.show);
     display.close();
-    recorder.close();
+    try {
+      log?.close();
+    } finally {
+      ownLock?.release();
+    }
   }
 }
 
 function warningOf(message: string): LogEvent {
   return { event: 'warning', message };
-}
-
-interface Recorder extends RunLog {
-  /** Makes the folder. @returns the settings with the run's final name. */
-  begin(): Config;
-}
-
-/** The log and its folder, which are made by `begin` or by the first event. */
-function openRecorder(
-  config: Config,
-  { lock, isNamed, warn }: { lock: RunLock | undefined; isNamed: boolean; warn: (message: string) => void },
-): Recorder {
-  let log: RunLog | undefined;
-  let own: RunLock | undefined;
-  let named = config;
-  const open = () => {
-    if (lock) continueFolder(config);
-    else named = makeFolder(config, isNamed);
-    const folder = runFolder(named);
-    if (!lock) own = lockNow(folder);
-    const { warning } = lock ?? own!;
-    if (warning !== undefined) warn(warning);
-    return openLog(join(folder, 'log.ndjson'));
-  };
-  return {
-    begin() {
-      log ??= open();
-      return named;
-    },
-    write(event) {
-      log ??= open();
-      log.write(event);
-    },
-    close() {
-      try {
-        log?.close();
-      } finally {
-        own?.release();
-      }
-    },
-  };
 }

@@ -4,6 +4,7 @@ import { nonFiniteAsStrings } from '../log.js';
 import type { GoldenResult, VerifyResult } from '../train/index.js';
 import { difference, table } from './format.js';
 import { gpuWarningFor, resolveHere } from './machine.js';
+import type { Input } from './options.js';
 import type { Services } from './services.js';
 
 export interface VerifyOptions {
@@ -13,9 +14,8 @@ export interface VerifyOptions {
 }
 
 /** @returns 1 if a difference is out of tolerance, else 0. @throws SplitError for settings or files that cannot be used. */
-export async function verifyCommand(
-  layers: readonly ConfigLayer[],
-  { steps, golden, json }: VerifyOptions,
+export async function run(
+  { layers, options: { steps, golden, json } }: Input<VerifyOptions>,
   services: Services,
 ): Promise<number> {
   const all: ConfigLayer[] = [...layers, { values: { placement: 'split' } }];

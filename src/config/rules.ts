@@ -6,35 +6,37 @@ import { FLAGS } from './flags.js';
 import { type ConfigLayer, sets, valueAt } from './layers.js';
 import type { Config } from './schema.js';
 
-/** Each rule returns the message about a conflict, or undefined. */
-const CONFLICTS: readonly ((config: Config) => string | undefined)[] = [
+type Message = string | false;
+
+const CONFLICTS: readonly ((config: Config) => Message)[] = [
   ({ exchange: { transport, dtype } }) =>
-    transport === 'device' && dtype !== 'float32'
-      ? `--exchange-dtype is ${dtype}, expected float32 with --exchange device, which does not convert tensors; leave out one of the two`
-      : undefined,
+    transport === 'device' &&
+    dtype !== 'float32' &&
+    `--exchange-dtype is ${dtype}, expected float32 with --exchange device, which does not convert tensors; leave out one of the two`,
   ({ compile, placement }) =>
-    compile === 'xla' && placement === 'split'
-      ? '--compile is xla, expected on or off with --placement split: an XLA function cannot exchange tensors; use --compile on, or --placement single'
-      : undefined,
+    compile === 'xla' &&
+    placement === 'split' &&
+    '--compile is xla, expected on or off with --placement split: an XLA function cannot exchange tensors; use --compile on, or --placement single',
   ({ data: { resize }, net: { inputSize } }) =>
-    resize < inputSize
-      ? `data.resize is ${resize}, expected at least the net's input of ${inputSize} pixels, which is cropped from it; set both`
-      : undefined,
+    resize < inputSize &&
+    `data.resize is ${resize}, expected at least the net's input of ${inputSize} pixels, which is cropped from it; set both`,
   ({ data: { mean }, net: { inputChannels } }) =>
-    mean.length !== inputChannels
-      ? `data.mean has length ${mean.length}, expected one grey level for each of the ${inputChannels} channels of net.inputChannels; set both`
-      : undefined,
+    mean.length !== inputChannels &&
+    `data.mean has length ${mean.length}, expected one grey level for each of the ${inputChannels} channels of net.inputChannels; set both`,
   ({ placement, net }) =>
-    isOneColumn(buildNet(net)) && placement === 'split'
-      ? `Cannot split the net "${net.table}": it has one column, for one device; use --placement single, or another --net`
-      : undefined,
+    isOneColumn(buildNet(net)) &&
+    placement === 'split' &&
+    `Cannot split the net "${net.table}": it has one column, for one device; use --placement single, or another --net`,
   ({ net, optimizer: { ownRates = [] } }) => {
     const layers: readonly string[] = buildNet(net)
       .layers.filter(isWeighted)
       .map(({ name }) => name);
     const wrong = ownRates.findIndex(({ layer }) => layer !== undefined && !layers.includes(layer));
-    if (wrong === -1) return undefined;
-    return `optimizer.ownRates.${wrong}.layer is "${truncate(ownRates[wrong]!.layer!)}", expected one of ${layers.join(', ')}`;
+    const name = ownRates[wrong]?.layer;
+    return (
+      name !== undefined &&
+      `optimizer.ownRates.${wrong}.layer is "${truncate(name)}", expected one of ${layers.join(', ')}`
+    );
   },
 ];
 
@@ -42,7 +44,7 @@ const CONFLICTS: readonly ((config: Config) => string | undefined)[] = [
 export function checkConflicts(config: Config): void {
   for (const conflict of CONFLICTS) {
     const message = conflict(config);
-    if (message !== undefined) throw new ConfigError(message);
+    if (message) throw new ConfigError(message);
   }
 }
 
@@ -52,8 +54,8 @@ type ImageKind = 'files' | 'arrays' | 'unknown';
 /** A setting that has no effect under a condition. */
 interface Rule {
   path: string;
-  /** Follows "has no effect" in a message; undefined if the setting has an effect. */
-  reason(config: Config, images: ImageKind): string | undefined;
+  /** Follows "has no effect" in a message; false if the setting has an effect. */
+  reason(config: Config, images: ImageKind): Message;
   /** The setting asks for what happens anyway: a note is enough where it was typed. */
   harmless?: true;
   /** What would give it an effect; follows "leave it out, or". */
@@ -61,19 +63,17 @@ interface Rule {
 }
 
 const onOneDevice = ({ placement }: Config) =>
-  placement === 'single' ? 'with --placement single: one device has nothing to exchange' : undefined;
-const withoutNoise = ({ data }: Config) =>
-  data.colourNoise.strength === 0 ? 'while data.colourNoise.strength is 0' : undefined;
+  placement === 'single' && 'with --placement single: one device has nothing to exchange';
+const withoutNoise = ({ data }: Config) => data.colourNoise.strength === 0 && 'while data.colourNoise.strength is 0';
 const withoutLayers =
   (...kinds: readonly string[]) =>
-  ({ net }: Config) =>
-    TABLES[net.table].layers.some(({ kind }) => kinds.includes(kind))
-      ? undefined
-      : `with the net ${net.table}, which has no such layer`;
+  ({ net: { table } }: Config) =>
+    !TABLES[table].layers.some(({ kind }) => kinds.includes(kind)) && `with the net ${table}, which has no such layer`;
 const afterTheEnd = (every: unknown, steps: number | null, what: string) =>
-  steps !== null && typeof every === 'number' && every > steps
-    ? `in a run of ${steps} step${steps === 1 ? '' : 's'}, which has one ${what} at its end anyway`
-    : undefined;
+  steps !== null &&
+  typeof every === 'number' &&
+  every > steps &&
+  `in a run of ${steps} step${steps === 1 ? '' : 's'}, which has one ${what} at its end anyway`;
 
 /** As usual: images of 256 pixels for an input of 224, or of 32 for 28. */
 const USUAL_RESIZE = 8 / 7;
@@ -82,88 +82,75 @@ const INEFFECTIVE: readonly Rule[] = [
   {
     path: 'devices',
     reason: ({ placement, devices }) =>
-      placement === 'single' && devices.length > 1
-        ? `beyond ${devices[0]} with --placement single: the whole net is on one device`
-        : undefined,
+      placement === 'single' &&
+      devices.length > 1 &&
+      `beyond ${devices[0]} with --placement single: the whole net is on one device`,
   },
   { path: 'exchange.transport', reason: onOneDevice },
   { path: 'exchange.dtype', reason: onOneDevice },
   {
     path: 'exchange.checksum',
     reason: (config) =>
-      onOneDevice(config) ??
-      (config.exchange.transport === 'device' ? 'with --exchange device, which sends no messages' : undefined),
+      onOneDevice(config) ||
+      (config.exchange.transport === 'device' && 'with --exchange device, which sends no messages'),
   },
   { path: 'exchangeTimeoutMs', reason: onOneDevice },
   {
     path: 'check',
     harmless: true,
-    reason: ({ placement }) =>
-      placement === 'single' ? 'with --placement single, which is the reference itself' : undefined,
+    reason: ({ placement }) => placement === 'single' && 'with --placement single, which is the reference itself',
   },
   { path: 'net.dropout', harmless: true, reason: withoutLayers('dropout') },
   { path: 'net.norm', harmless: true, reason: withoutLayers('norm', 'mapNorm') },
   {
     path: 'net.overlap',
     harmless: true,
-    reason: ({ net }) =>
-      TABLES[net.table].layers.some((layer) => layer.kind === 'pool' && layer.size > layer.stride)
-        ? undefined
-        : `with the net ${net.table}, whose pooling windows do not overlap`,
+    reason: ({ net: { table } }) =>
+      !TABLES[table].layers.some((layer) => layer.kind === 'pool' && layer.size > layer.stride) &&
+      `with the net ${table}, whose pooling windows do not overlap`,
   },
-  {
-    path: 'net.init',
-    reason: ({ weights }) => (weights === null ? undefined : 'with --weights, from which the run starts'),
-  },
+  { path: 'net.init', reason: ({ weights }) => weights !== null && 'with --weights, from which the run starts' },
   {
     path: 'convolutions',
     harmless: true,
-    reason: ({ compile, devices }) => {
-      if (compile === 'xla') return 'with --compile xla, which has its own convolutions';
-      return devices.every((name) => name.startsWith('GPU'))
-        ? 'on GPUs, which use the convolutions of cuDNN'
-        : undefined;
-    },
+    reason: ({ compile, devices }) =>
+      compile === 'xla'
+        ? 'with --compile xla, which has its own convolutions'
+        : devices.every((name) => name.startsWith('GPU')) && 'on GPUs, which use the convolutions of cuDNN',
   },
   {
     path: 'data.onBadImage',
-    reason: (_, images) => (images === 'arrays' ? 'with data that does not have a file for each image' : undefined),
+    reason: (_, images) => images === 'arrays' && 'with data that does not have a file for each image',
   },
   {
     path: 'data.randomCrop',
     reason: ({ data, net }) =>
-      data.randomCrop && data.resize === net.inputSize
-        ? `while data.resize is the input's ${net.inputSize} pixels: there is only one place to crop`
-        : undefined,
+      data.randomCrop &&
+      data.resize === net.inputSize &&
+      `while data.resize is the input's ${net.inputSize} pixels: there is only one place to crop`,
     remedy: ({ net }) => `use larger images with --resize ${Math.round(net.inputSize * USUAL_RESIZE)}`,
   },
   {
     path: 'data.cropGroup',
-    reason: ({ data }) =>
-      data.cropGroup > 1 && !data.randomCrop && !data.flip ? 'without --crop and without --flip' : undefined,
+    reason: ({ data: { cropGroup, randomCrop, flip } }) =>
+      cropGroup > 1 && !randomCrop && !flip && 'without --crop and without --flip',
   },
   {
     path: 'data.saturation',
-    reason: ({ net, data }) =>
-      data.saturation > 0 && net.inputChannels === 1 ? 'if the net reads grey images' : undefined,
+    reason: ({ net, data }) => data.saturation > 0 && net.inputChannels === 1 && 'if the net reads grey images',
   },
-  {
-    path: 'data.mean',
-    reason: ({ data }) => (data.meanImage ? 'with --mean-image, which replaces it' : undefined),
-  },
+  { path: 'data.mean', reason: ({ data }) => data.meanImage && 'with --mean-image, which replaces it' },
   { path: 'data.colourNoise.end', reason: withoutNoise },
   { path: 'data.colourNoise.divide', reason: withoutNoise },
   { path: 'data.colourNoise.colours', reason: withoutNoise },
-  {
-    path: 'epochs',
-    reason: ({ steps }) => (steps === null ? undefined : `while steps is ${steps}, which is the run's length`),
-  },
+  { path: 'epochs', reason: ({ steps }) => steps !== null && `while steps is ${steps}, which is the run's length` },
   {
     path: 'optimizer.schedule.epochs',
     reason: ({ optimizer: { schedule }, epochs, steps }) =>
-      schedule.kind === 'steps' && steps === null && schedule.epochs.every((epoch) => epoch >= epochs)
-        ? `in a run of ${epochs} epoch${epochs === 1 ? '' : 's'}, because the rate would fall later`
-        : undefined,
+      schedule.kind === 'steps' &&
+      steps === null &&
+      schedule.epochs.every((epoch) => epoch >= epochs) &&
+      `in a run of ${epochs} epoch${epochs === 1 ? '' : 's'}, because the rate would fall later`,
   },
   {
     path: 'evalEvery',
@@ -179,7 +166,7 @@ const INEFFECTIVE: readonly Rule[] = [
     path: 'keep',
     harmless: true,
     reason: ({ checkpointEvery }) =>
-      checkpointEvery === 0 ? 'with --checkpoint-every 0 until the run is resumed: there is one checkpoint' : undefined,
+      checkpointEvery === 0 && 'with --checkpoint-every 0 until the run is resumed: there is one checkpoint',
   },
 ];
 
@@ -202,7 +189,7 @@ export function ineffectiveNotes(
     const source = layers.findLast((layer) => sets(layer, ...keys));
     if (source?.by === undefined) return [];
     const why = reason(config, path === 'data.onBadImage' ? imageKind(config.data.source, hasFiles) : 'unknown');
-    if (why === undefined) return [];
+    if (!why) return [];
     if (source.by === 'line') {
       const name = flagOf(path, valueAt(source.values, keys));
       if (harmless) return [`${name} has no effect ${why}`];

@@ -37,11 +37,11 @@ function oneOf<const T extends readonly [string, ...string[]]>(names: T) {
   return z.enum(names, `one of ${names.join(', ')}`);
 }
 
-/** An object with these keys and no others. `validate.ts` words the message about an unknown key. */
+/** An object with these keys and no others. The message about an unknown key is the list of the known ones. */
 function keys<T extends z.ZodRawShape>(shape: T) {
+  const names = Object.keys(shape).join(', ');
   return z.strictObject(shape, {
-    error: (issue) =>
-      issue.code === 'unrecognized_keys' ? undefined : `an object with ${Object.keys(shape).join(', ')}`,
+    error: (issue) => (issue.code === 'unrecognized_keys' ? names : `an object with ${names}`),
   });
 }
 
@@ -197,19 +197,3 @@ export interface Config extends Immutable<z.infer<typeof CONFIG_SCHEMA>> {}
 export type PresetName = Config['preset'];
 /** A preset: every setting that does not depend on the machine and the time. */
 export type Preset = Omit<Config, 'devices' | 'run'>;
-
-/** The keys that are allowed at `path`; none if there is no object. */
-export function keysAt(path: readonly PropertyKey[]): string[] {
-  let schema: z.ZodType = CONFIG_SCHEMA;
-  for (const key of path) {
-    if (schema instanceof z.ZodArray) schema = required(schema.element as z.ZodType);
-    else if (schema instanceof z.ZodObject) schema = required(schema.shape[key as string] as z.ZodType);
-    else return [];
-  }
-  const objects = schema instanceof z.ZodDiscriminatedUnion ? schema.options : [schema];
-  return [...new Set(objects.flatMap((each) => (each instanceof z.ZodObject ? Object.keys(each.shape) : [])))];
-}
-
-function required(schema: z.ZodType): z.ZodType {
-  return schema instanceof z.ZodOptional ? (schema.unwrap() as z.ZodType) : schema;
-}

@@ -3,7 +3,7 @@ import type { z } from 'zod';
 import { ConfigError, truncate } from '../errors.js';
 import { FLAGS } from './flags.js';
 import { type ConfigLayer, sets, valueAt } from './layers.js';
-import { CONFIG_SCHEMA, type Config, keysAt } from './schema.js';
+import { CONFIG_SCHEMA, type Config } from './schema.js';
 
 /**
  * Returns the settings as a Config, with the keys in the schema's order.
@@ -18,10 +18,10 @@ export function validate(merged: Record<string, unknown>, layers: readonly Confi
 
 function sentence(issue: z.core.$ZodIssue, merged: Record<string, unknown>, layers: readonly ConfigLayer[]): string {
   if (issue.code === 'unrecognized_keys') {
-    const known = keysAt(issue.path);
-    const near = nearest(issue.keys[0]!, known);
-    const hint = near ? `did you mean "${near}"?` : `known keys: ${known.join(', ')}`;
-    return `Cannot use the unknown key ${place([...issue.path, issue.keys[0]!], layers)}; ${hint}`;
+    const key = issue.keys[0]!;
+    const near = nearest(key, issue.message.split(', '));
+    const hint = near ? `did you mean "${near}"?` : `known keys: ${issue.message}`;
+    return `Cannot use the unknown key ${place([...issue.path, key], layers)}; ${hint}`;
   }
   const value = valueAt(merged, issue.path);
   const found = value === undefined ? 'missing' : shortText(value);

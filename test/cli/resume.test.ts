@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import test, { after } from 'node:test';
 import { earlierRows, settingsOf } from '../../src/cli/ablation.js';
 import { findRun, savedConfig } from '../../src/cli/find-run.js';
-import { findContinuation } from '../../src/cli/resume.js';
+import { planResume } from '../../src/cli/resume.js';
 import { resolveConfig } from '../../src/config/config.js';
 import { putCheckpoint } from '../checkpoint/put-checkpoint.js';
 import { flags, machineWith } from '../config/machines.js';
@@ -23,7 +23,7 @@ test('--weights beside --resume is said to do nothing, unless the run began with
     ['earlier', []],
     [undefined, []],
   ] as const) {
-    const { layers, notes } = findContinuation([flags({ run: 's', ...(weights && { weights }) })], checkpoint, false);
+    const { layers, notes } = planResume([flags({ run: 's', ...(weights && { weights }) })], checkpoint).find();
     assert.deepEqual(notes.slice(1), said);
     assert.equal(resolveConfig(layers, MACHINE).config.weights, 'earlier');
   }
@@ -32,7 +32,7 @@ test('--weights beside --resume is said to do nothing, unless the run began with
 test('files of earlier versions, which had the setting `fault`, are still read', () => {
   const earlier = { ...config, fault: null };
   const saved = putCheckpoint(join(out, 'earlier'), 5, { config: earlier });
-  const { layers } = findContinuation([flags({ run: 's' })], saved, false);
+  const { layers } = planResume([flags({ run: 's' })], saved).find();
   assert.deepEqual(resolveConfig(layers, MACHINE).config.net, config.net);
   fs.writeFileSync(join(out, 'earlier', 'config.json'), JSON.stringify(earlier));
   assert.deepEqual(savedConfig(findRun('earlier', 'evaluate', out).saved, new Date()), config);

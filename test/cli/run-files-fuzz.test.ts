@@ -9,7 +9,7 @@ import { manifestText } from '../../src/checkpoint/contents.js';
 import { valuesBytes } from '../../src/checkpoint/safetensors.js';
 import { checkpointsFolder, writeCheckpoint } from '../../src/checkpoint/store.js';
 import { earlierRows, tableLines } from '../../src/cli/ablation.js';
-import { findContinuation } from '../../src/cli/resume.js';
+import { planResume } from '../../src/cli/resume.js';
 import { resolveConfig } from '../../src/config/config.js';
 import { SplitError } from '../../src/errors.js';
 import { configHash, scheduleAfter, settingsChanged } from '../../src/train/resume.js';
@@ -30,7 +30,7 @@ const STATE = {
   versions: { node: '20.0.0' },
 };
 
-test('findContinuation() goes on from any state that is whole, or says in a sentence what is wrong with it', async (t) => {
+test('planResume() resumes from any valid state, or says in a sentence what is wrong with it', async (t) => {
   const checkpoints = checkpointsFolder(folder);
   fs.mkdirSync(checkpoints);
   const entries = [{ name: 'a', shape: [2] }];
@@ -50,7 +50,7 @@ test('findContinuation() goes on from any state that is whole, or says in a sent
       fs.writeFileSync(join(checkpoint, 'state.json'), bytes);
       fs.writeFileSync(join(checkpoint, 'manifest.json'), manifestText({ ...manifest, files }));
       for (const given of [{}, { optimizer: { schedule: { kind: 'constant' } } }]) {
-        const { layers, resume } = findContinuation([flags({ ...given, run: 'branch' })], checkpoint, false);
+        const { layers, resume } = planResume([flags({ ...given, run: 'branch' })], checkpoint).find();
         const next = resolveConfig(layers, MACHINE).config;
         settingsChanged(resume!, next);
         scheduleAfter(resume!.checkpoint, next, 10);

@@ -3,21 +3,26 @@ import test from 'node:test';
 import { resolveConfig } from '../../src/config/config.js';
 import { FLAGS } from '../../src/config/flags.js';
 import { tableSettings } from '../../src/config/presets.js';
-import { keysAt, TABLE_NAMES } from '../../src/config/schema.js';
+import { TABLE_NAMES } from '../../src/config/schema.js';
 import { packageVersion } from '../../src/config/version.js';
 import { machineWith } from './machines.js';
 
-test('FLAGS set keys that there are', () => {
-  for (const { name, path } of FLAGS) {
-    const keys = path.split('.');
-    assert.ok(keysAt(keys.slice(0, -1)).includes(keys.at(-1)!), name);
+test('FLAGS set settings that exist, and name themselves in messages', () => {
+  const named = new Set<string>();
+  for (const { path } of FLAGS) {
+    const values = path.split('.').reduceRight<unknown>((value, key) => ({ [key]: value }), {});
+    assert.throws(
+      () => resolveConfig([{ values: values as object as Record<string, unknown> }], machineWith('CPU:0', 'CPU:1')),
+      (error: Error) => {
+        const [, name = ''] = /^(--\S+) is \{\}, expected/.exec(error.message) ?? [];
+        assert.equal(FLAGS.find((flag) => flag.name === name)?.path, path, error.message);
+        named.add(name);
+        return true;
+      },
+    );
   }
+  assert.equal(named.size, new Set(FLAGS.map(({ path }) => path)).size);
   assert.equal(new Set(FLAGS.map(({ name }) => name)).size, FLAGS.length);
-});
-
-test('keysAt() has no key twice, and none where there is no object', () => {
-  assert.deepEqual(keysAt(['optimizer', 'schedule']), ['kind', 'epochs', 'factor', 'patience', 'least']);
-  assert.deepEqual(keysAt(['seed', 'x']), []);
 });
 
 test('resolveConfig() suggests the key that is most similar to an unknown one', () => {
