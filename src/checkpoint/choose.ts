@@ -135,20 +135,21 @@ function savedIn(folder: string, warn: (text: string) => void): Weights {
   }
   if (!second) return weights(first);
   const [a, b] = [first.steps[0], second.steps[0]];
-  if (a !== undefined && b !== undefined) {
-    const [later, earlier] = a > b ? [first, second] : [second, first];
-    warn(`ignored ${earlier.names} of step ${earlier.steps[0]}: ${later.names} are of step ${later.steps[0]}`);
-    return weights(later);
-  }
-  const placement = lastPlacement(folder);
-  const used = [first, second].find(({ files }) => files.length === TOWERS[placement as keyof typeof TOWERS]);
+  const isKnown = a !== undefined && b !== undefined;
+  const placement = isKnown ? undefined : lastPlacement(folder);
+  const towers = TOWERS[placement as keyof typeof TOWERS];
+  const used = isKnown ? (a > b ? first : second) : [first, second].find(({ files }) => files.length === towers);
   if (!used) {
     return fail(
       `the weights of ${folder}: it has ${first.names}, and ${second.names}, some do not say their step, and its config.json does not say the last placement; remove the files of the earlier training`,
     );
   }
   const ignored = used === first ? second : first;
-  warn(`ignored ${ignored.names}: the last placement in config.json is ${placement}, and ${used.names} are of that`);
+  warn(
+    isKnown
+      ? `ignored ${ignored.names} of step ${ignored.steps[0]}: ${used.names} are of step ${used.steps[0]}`
+      : `ignored ${ignored.names}: the last placement in config.json is ${placement}, and ${used.names} are of that`,
+  );
   return weights(used);
 }
 

@@ -35,19 +35,17 @@ export interface TensorFile extends Tensors {
 
 /** The dtypes that can be read: float32, and those whose every value float32 has too. Values are little-endian. */
 const DTYPES = {
-  F32: { bytes: 4, toFloat32: (raw: Uint8Array<ArrayBuffer>) => new Float32Array(raw.buffer) },
-  F16: {
-    bytes: 2,
-    toFloat32: (raw: Uint8Array<ArrayBuffer>) => new Float32Array(new Uint16Array(raw.buffer)).map(halfToNumber),
-  },
-  BF16: {
-    bytes: 2, // the upper half of a float32
-    toFloat32: (raw: Uint8Array<ArrayBuffer>) =>
-      new Float32Array(new Uint32Array(new Uint16Array(raw.buffer)).map((bits) => bits * 2 ** 16).buffer),
-  },
+  F32: { bytes: 4, toFloat32: (raw: ArrayBuffer) => new Float32Array(raw) },
+  F16: { bytes: 2, toFloat32: (raw: ArrayBuffer) => new Float32Array(new Uint16Array(raw)).map(halfToNumber) },
+  BF16: { bytes: 2, toFloat32: (raw: ArrayBuffer) => new Float32Array(upperHalves(raw)) },
 };
 
 export type Dtype = keyof typeof DTYPES;
+
+/** A bfloat16 is the upper half of a float32. */
+function upperHalves(raw: ArrayBuffer): ArrayBuffer {
+  return new Uint32Array(new Uint16Array(raw)).map((bits) => bits * 2 ** 16).buffer;
+}
 
 /** IEEE 754 binary16: a sign bit, 5 bits of exponent, 10 bits of fraction. */
 function halfToNumber(bits: number): number {
@@ -189,7 +187,7 @@ export function openTensors(
       read: (name, shape) =>
         explained(() => {
           const { bytes, offset, dtype } = placeOf(name, shape);
-          return DTYPES[dtype].toFloat32(readBytes(descriptor, bytes, start + offset));
+          return DTYPES[dtype].toFloat32(readBytes(descriptor, bytes, start + offset).buffer);
         }),
       close: () => closeSync(descriptor),
     };
@@ -207,8 +205,8 @@ function readHeader(file: string, descriptor: number): { header: Record<string, 
     const length = Number(readBytes(descriptor, LENGTH_BYTES, 0).readBigUInt64LE());
     if (length > stats.size - LENGTH_BYTES) throw new Error('its header is longer than the file');
     if (length > MAX_HEADER_BYTES) throw new Error(`its ${tooLong(length)}`);
-    const header = parseObject(readBytes(descriptor, length, LENGTH_BYTES).toString('utf8'));
-    if (!header) throw new Error('its header is not a JSON object');
+    const header = parseQuietly(readBytes(descriptor, length, LENGTH_BYTES).toString('utf8'));
+    if (!isObject(header)) throw new Error('its header is not a JSON object');
     return { header, start: LENGTH_BYTES + length };
   } catch (error) {
     const kind = describeWeightsFile(readFileStart(file), file);
@@ -216,10 +214,9 @@ function readHeader(file: string, descriptor: number): { header: Record<string, 
   }
 }
 
-function parseObject(text: string): Record<string, unknown> | undefined {
+function parseQuietly(text: string): unknown {
   try {
-    const value = parseJson(text);
-    return isObject(value) ? value : undefined;
+    return parseJson(text);
   } catch {
     return undefined;
   }

@@ -2,7 +2,6 @@
  * A net as a tfjs LayersModel, from images [B, S, S, C] to logits [B, K]. The towers are two branches; a concatenation
  * joins them where a layer reads both.
  */
-import assert from 'node:assert/strict';
 import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
@@ -14,6 +13,7 @@ import { CheckpointError } from '../errors.js';
 import {
   isWeighted,
   type Net,
+  type Parameter,
   type PlacedLayer,
   padding,
   parametersOf,
@@ -121,29 +121,30 @@ function weightless(layer: Exclude<PlacedLayer, WeightedLayer>) {
 
 /**
  * In training, tfjs's dropout divides by the kept share. A net that multiplies at test time instead gets the same results
- * if the next kernel is multiplied by that share.
+ * if the next kernel is multiplied by that share; in every table a kernel follows a dropout.
  */
 function setWeights(model: tf.LayersModel, net: Net, source: Tensors): void {
-  let factor = 1;
-  const factors = new Map<string, number>();
-  for (const [i, layer] of net.layers.entries()) {
-    if (layer.kind === 'dropout' && layer.scale === 'test') {
-      assert(isWeighted(net.layers[i + 1]!), `the layer after ${layer.name} has no kernel`);
-      factor = layer.keep;
-    }
-    if (!isWeighted(layer)) continue;
-    factors.set(layer.name, factor);
-    factor = 1;
-  }
   const parameters = parametersOf(net);
-  for (const kernel of parameters.filter(({ role }) => role === 'kernel')) {
-    const { layer, tower } = kernel;
-    const bias = parameters.find((each) => each.role === 'bias' && each.layer === layer && each.tower === tower)!;
-    const scale = factors.get(layer)!;
-    const values = source.read(kernel.name, kernel.shape).map((value) => value * scale);
-    const tensors = [tf.tensor(values, [...kernel.shape]), tf.tensor(source.read(bias.name, bias.shape))];
-    model.getLayer(layerPath(layer, tower)).setWeights(tensors);
-    tf.dispose(tensors);
+  for (const [i, layer] of net.layers.entries()) {
+    if (!isWeighted(layer)) continue;
+    const before = net.layers[i - 1];
+    const scale = before?.kind === 'dropout' && before.scale === 'test' ? before.keep : 1;
+    for (const tower of layer.towers) {
+      const read = (role: Parameter['role']) => {
+        const { name, shape } = parameters.find((p) => p.layer === layer.name && p.tower === tower && p.role === role)!;
+        return { shape: [...shape], values: source.read(name, shape) };
+      };
+      const [kernel, bias] = [read('kernel'), read('bias')];
+      const tensors = [
+        tf.tensor(
+          kernel.values.map((value) => value * scale),
+          kernel.shape,
+        ),
+        tf.tensor(bias.values),
+      ];
+      model.getLayer(layerPath(layer.name, tower)).setWeights(tensors);
+      tf.dispose(tensors);
+    }
   }
 }
 

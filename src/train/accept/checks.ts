@@ -10,7 +10,6 @@ import { difference } from '../verify.js';
 import type { Job, JobKind, JobOf, JobResults } from './child.js';
 import type { Plan } from './plan.js';
 import type { AcceptReport } from './report.js';
-import type { SpeedResult } from './steps.js';
 
 /** What a check found. */
 export interface Finding {
@@ -194,7 +193,7 @@ function speeds({ batchSizes, net, seconds, quick }: Plan): Check[] {
   return [...measure, report];
 }
 
-function judgeSpeeds(split: SpeedResult, single: SpeedResult): Finding {
+function judgeSpeeds(split: JobResults['speed'], single: JobResults['speed']): Finding {
   const percent = (share: number) => `${(100 * share).toFixed(0)} %`;
   const figure = `split ${split.imagesPerS.toFixed(0)}, single ${single.imagesPerS.toFixed(0)} images/s (${(split.imagesPerS / single.imagesPerS).toFixed(2)} times); exchange ${percent(split.exchangeShare)}, wait ${percent(split.waitShare)} of a step`;
   const failed = !(split.finite && single.finite)

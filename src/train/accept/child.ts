@@ -7,7 +7,7 @@ import { END_SIGNALS } from '../../end-signals.js';
 import { SplitError } from '../../errors.js';
 import { buildNet, sitesOf } from '../../model/net.js';
 import { currentBinding, useDevice } from '../../native/binding/backend.js';
-import { type Device, listDevices, openContext } from '../../native/c/context.js';
+import { listDevices, openContext } from '../../native/c/context.js';
 import { examineGpus } from '../../native/c/cuda.js';
 import { exitAtOnce } from '../../native/c/exit.js';
 import { gpuTrouble } from '../../native/install/gpu-support.js';
@@ -48,19 +48,8 @@ function cards(_: object): { cards: readonly DriverCard[]; topology: string | un
   return { cards: found, topology: found.length > 1 ? cardTopology() : undefined };
 }
 
-interface DevicesResult {
-  tensorflow: string;
-  /** For which devices the library is, and where it was found. */
-  library: string;
-  devices: readonly Device[];
-  /** The devices' names in the settings. */
-  names: readonly string[];
-  /** Why TensorFlow has no GPU, if there is a card and the user asked for no other devices. */
-  trouble: string | undefined;
-}
-
 /** Creates the context and lists the devices. @param asked the names that the user gave. */
-function devices({ asked }: { asked: readonly string[] }): DevicesResult {
+function devices({ asked }: { asked: readonly string[] }) {
   const options = contextOptions('original', asked);
   const found = listDevices(options);
   const library = findLibrary();
@@ -69,23 +58,18 @@ function devices({ asked }: { asked: readonly string[] }): DevicesResult {
   const facts = asked.length === 0 && gpusOf(names).length === 0 ? examineGpus(0) : undefined;
   return {
     tensorflow: currentBinding().version,
+    /** For which devices the library is, and where it was found. */
     library: `${library?.flavour}, from ${library?.source}`,
     devices: found,
+    /** The devices' names in the settings. */
     names,
+    /** Why TensorFlow has no GPU, if there is a card and the user asked for no other devices. */
     trouble: facts && gpuTrouble(facts),
   };
 }
 
-interface ExchangeResult {
-  sites: number;
-  /** Where the values that arrived are wrong, or why the run would use another transport. */
-  wrong: string | undefined;
-  ms: number;
-  replies: readonly object[];
-}
-
-/** Sends known values across at every site. */
-async function exchange({ config }: { config: Config }): Promise<ExchangeResult> {
+/** Sends known values across at every site. @returns `wrong`: where others arrived, or why the transport is not in use. */
+async function exchange({ config }: { config: Config }) {
   const team = await openTeam(config, []);
   try {
     const started = performance.now();

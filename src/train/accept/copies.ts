@@ -7,22 +7,6 @@ import { runOp, useDevice } from '../../native/binding/backend.js';
 import { copyTensor, settle, tensorFrom } from '../../native/binding/tensors.js';
 import { AttrType, DataType } from '../../native/c/signatures.js';
 
-/** The copies of one size; rates in bytes a second, each for two devices. */
-export interface CopyRates {
-  bytes: number;
-  /** From the first device to the second, and back. */
-  peer: readonly [number, number];
-  /** From the host to each device, and back. */
-  upload: readonly [number, number];
-  download: readonly [number, number];
-}
-
-export interface CopiesResult {
-  rates: readonly CopyRates[];
-  /** The copies that arrived with other bytes. */
-  wrong: readonly string[];
-}
-
 /** How often each size is copied. The fastest copy counts, because other work of the machine makes copies slower. */
 const REPEATS = 8;
 
@@ -34,28 +18,30 @@ const identity: Carry = (tensor) =>
   runOp('Identity', [tensor], [{ name: 'T', type: AttrType.TYPE, value: DataType.FLOAT }])[0]!;
 
 /**
- * Copies every size that crosses.
+ * Copies every size that crosses; rates are in bytes a second.
  * @param carry copies from device to device; tests replace it.
  * @throws NativeError if a copy fails.
  */
-export function measureCopies({ net, batchSize, devices }: Config, carry = identity): CopiesResult {
+export function measureCopies({ net, batchSize, devices }: Config, carry = identity) {
   const [first, second] = devices.map(tensorflowName) as [string, string];
   const wrong: string[] = [];
   const sizes = new Set(sitesOf(buildNet(net)).map(({ shape }) => batchSize * volume(shape)));
   const rates = [...sizes]
     .sort((a, b) => a - b)
-    .map((size): CopyRates => {
+    .map((size) => {
       // Every value is its own position, so that a part in the wrong place is found.
       const values = Float32Array.from({ length: size }, (_, i) => i % 2 ** 24);
-      const hosts = [hostCopies(first, values, wrong), hostCopies(second, values, wrong)] as const;
+      const [a, b] = [hostCopies(first, values, wrong), hostCopies(second, values, wrong)];
       return {
         bytes: values.byteLength,
+        /** From the first device to the second, and back. */
         peer: [peerCopies(first, second, values, wrong, carry), peerCopies(second, first, values, wrong, carry)],
-        upload: [hosts[0].upload, hosts[1].upload],
-        download: [hosts[0].download, hosts[1].download],
+        /** From the host to each device, and back. */
+        upload: [a.upload, b.upload],
+        download: [a.download, b.download],
       };
     });
-  return { rates, wrong };
+  return { rates, /** The copies that arrived with other bytes. */ wrong };
 }
 
 function hostCopies(device: string, values: Float32Array, wrong: string[]): { upload: number; download: number } {

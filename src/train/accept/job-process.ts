@@ -70,26 +70,23 @@ export function openJobProcess(file: string, signal: AbortSignal): JobProcess {
     if (!running) await ending;
     running ??= start();
     const { child } = running;
-    const over = new AbortController();
-    const clear = setRunningTimeout(deadlineMs, () => over.abort('late'));
-    const stop = () => over.abort('stopped');
-    signal.addEventListener('abort', stop);
+    const late = new AbortController();
+    const clear = setRunningTimeout(deadlineMs, () => late.abort());
+    const options = { signal: AbortSignal.any([signal, late.signal]) };
     try {
-      const options = { signal: over.signal };
       const answered = once(child, 'message', options).then(([answer]) => answer as Answer);
       const exited = once(child, 'close', options).then(([code, by]) => (by ?? code) as NodeJS.Signals | number);
-      for (const each of [answered, exited]) each.catch(() => {}); // the slower one is aborted below
+      for (const each of [answered, exited]) each.catch(() => {}); // one of them is aborted below
       child.send(job, () => {}); // `close` reports a process that has ended
       return await Promise.race([answered, exited]);
     } catch (error) {
       end();
-      if (!over.signal.aborted) throw new JobError(`its process does not run: ${(error as Error).message}`);
       if (signal.aborted) throw new JobStopped();
+      if (!late.signal.aborted) throw new JobError(`its process does not run: ${(error as Error).message}`);
       throw new JobError(`there was no answer within ${Math.round(deadlineMs / 1000)} s, and its process was ended`);
     } finally {
       clear();
-      signal.removeEventListener('abort', stop);
-      over.abort();
+      late.abort(); // removes the listeners
     }
   }
 

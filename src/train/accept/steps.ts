@@ -5,28 +5,12 @@ import { createSlot, slotViews } from '../../data/index.js';
 import { hasKernel, type PlacedOp, recordPlacement } from '../../native/c/placement.js';
 import { openTeam, type Team } from '../team.js';
 
-export interface SpeedResult {
-  imagesPerS: number;
-  /** The median. */
-  stepMs: number;
-  steps: number;
-  /** Shares of the slower tower's time. */
-  exchangeShare: number;
-  waitShare: number;
-  /** What both towers sent in a step. */
-  exchangeBytes: number;
-  /** Whether every loss was finite. */
-  finite: boolean;
-  /** The largest memory of the process so far. */
-  processBytes: number;
-}
-
 /** The first steps trace functions and choose algorithms. */
 const WARM_UP = 3;
 const MIN_STEPS = 5;
 
 /** Runs steps for some seconds, at least {@link MIN_STEPS}. @throws NativeError if an op fails. */
-export async function measureSpeed(config: Config, seconds: number): Promise<SpeedResult> {
+export async function measureSpeed(config: Config, seconds: number) {
   return await withTeam(config, async (team) => {
     const stepMs: number[] = [];
     const sum = { step: 0, exchange: 0, wait: 0 };
@@ -48,20 +32,20 @@ export async function measureSpeed(config: Config, seconds: number): Promise<Spe
     const total = stepMs.reduce((a, b) => a + b, 0);
     return {
       imagesPerS: (1000 * config.batchSize * stepMs.length) / total,
+      /** The median. */
       stepMs: stepMs.sort((a, b) => a - b)[Math.floor(stepMs.length / 2)]!,
       steps: stepMs.length,
+      /** Shares of the slower tower's time. */
       exchangeShare: sum.exchange / sum.step,
       waitShare: sum.wait / sum.step,
-      ...{ exchangeBytes, finite, processBytes: 1024 * process.resourceUsage().maxRSS },
+      /** What both towers sent in a step. */
+      exchangeBytes,
+      /** Whether every loss was finite. */
+      finite,
+      /** The largest memory of the process so far. */
+      processBytes: 1024 * process.resourceUsage().maxRSS,
     };
   });
-}
-
-export interface KernelsResult {
-  /** For each device, how often each op is in the step's functions. */
-  ops: Readonly<Record<string, Readonly<Record<string, number>>>>;
-  /** Ops that run on the host because the towers' devices have no kernel for them. */
-  missing: readonly string[];
 }
 
 /** Ops that TensorFlow itself adds between the parts of a function. */
@@ -69,10 +53,10 @@ const PLUMBING = /^_(Arg|Retval|DeviceArg|DeviceRetval|Send|Recv|HostSend|HostRe
 
 /**
  * Runs a step of the whole net op by op on each device, where an op without a kernel fails; then a step and an evaluation
- * of the split as functions, and lists their ops.
+ * of the split as functions, and counts their ops by device.
  * @throws NativeError if an op fails.
  */
-export async function findKernels(config: Config): Promise<KernelsResult> {
+export async function findKernels(config: Config) {
   const stepAndEvaluate = (each: Config) =>
     withTeam(each, async (team) => {
       await stepOnce(team, each, 1);
