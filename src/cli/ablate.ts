@@ -24,12 +24,11 @@ import {
 import type { DisplayMode } from './display.js';
 import { oneLine } from './format.js';
 import { gpuWarningFor, resolveHere } from './machine.js';
-import type { Input } from './options.js';
 import { resumeNote } from './resume.js';
 import { checkName, ensureFolder, makeNumbered, runFolder } from './run-folder.js';
 import { lockNow, lockRun, type RunLock } from './run-lock.js';
 import { eventsIn } from './run-log.js';
-import type { Services } from './services.js';
+import type { Input, Services } from './services.js';
 import { barNotes, recordedTraining } from './train.js';
 
 export interface AblateOptions extends DisplayMode {

@@ -4,12 +4,13 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import type { Config } from '../config/config.js';
 import { withoutRetired } from '../config/file.js';
-import { ConfigError, SplitError, truncate } from '../errors.js';
+import { ConfigError, truncate } from '../errors.js';
 import { nonFiniteAsStrings } from '../log.js';
 import { printableLines } from '../printable.js';
 import { readJson } from '../read-json.js';
 import { writeNoFollow } from '../safe-write.js';
 import { hasTop5, type Missing, type Result } from '../train/ablate.js';
+import { explained } from './explain.js';
 import { count, table } from './format.js';
 
 /** One line of the table. */
@@ -75,14 +76,9 @@ const EARLIER = z.object({ settings: z.record(z.string(), z.unknown()), rows: z.
 export function earlierRows(folder: string, settings: Record<string, unknown>): readonly AblationRow[] | undefined {
   if (!isAblation(folder)) return undefined;
   const file = join(folder, JSON_NAME);
-  let earlier: z.infer<typeof EARLIER>;
-  try {
-    earlier = parseAblation(readJson(file, { limit: MAX_BYTES }));
-  } catch (error) {
-    throw new SplitError(
-      `Cannot resume ${folder}: ${file} is no ablation (${(error as Error).message}); choose another --run`,
-    );
-  }
+  const earlier = explained(`resume the ablation in ${file}`, 'choose another --run', () =>
+    parseAblation(readJson(file, { limit: MAX_BYTES })),
+  );
   const before = withoutRetired(earlier.settings);
   const keys = [...new Set([...Object.keys(settings), ...Object.keys(before)])];
   const different = keys.find((key) => JSON.stringify(settings[key]) !== JSON.stringify(before[key]));
@@ -108,14 +104,10 @@ export function writeAblation(folder: string, ablation: Ablation): void {
   ];
   for (const [name, text] of files) {
     const file = join(folder, name);
-    try {
+    explained(`write ${file}`, 'choose another folder with --out', () => {
       writeNoFollow(`${file}.part`, printableLines(text));
       renameSync(`${file}.part`, file);
-    } catch (error) {
-      throw new SplitError(`Cannot write ${file}: ${(error as Error).message}; choose another folder with --out`, {
-        cause: error,
-      });
-    }
+    });
   }
 }
 

@@ -3,13 +3,13 @@ import { writeFileSync } from 'node:fs';
 import { timestamp } from '../config/config.js';
 import { shortName, splitCard } from '../config/devices.js';
 import { signalExitCode } from '../end-signals.js';
-import { ConfigError, SplitError, truncate } from '../errors.js';
+import { ConfigError, truncate } from '../errors.js';
 import { nonFiniteAsStrings } from '../log.js';
 import { jsonText } from '../printable.js';
 import type { AcceptReport, Row } from '../train/accept/report.js';
+import { explained } from './explain.js';
 import { duration, oneLine } from './format.js';
-import type { Input } from './options.js';
-import type { Services } from './services.js';
+import type { Input, Services } from './services.js';
 import { stopOnSignal } from './stop.js';
 
 interface AcceptOptions {
@@ -82,11 +82,6 @@ function lastLine({ status, checks, seconds }: AcceptReport, file: string): stri
 }
 
 function write(file: string, report: object): void {
-  try {
-    writeFileSync(file, `${jsonText(nonFiniteAsStrings(report), 1)}\n`);
-  } catch (error) {
-    throw new SplitError(`Cannot write ${file}: ${(error as Error).message}; choose another file with --out`, {
-      cause: error,
-    });
-  }
+  const text = `${jsonText(nonFiniteAsStrings(report), 1)}\n`;
+  explained(`write ${file}`, 'choose another file with --out', () => writeFileSync(file, text));
 }

@@ -15,14 +15,14 @@ import {
   statisticsOf,
   tryPacking,
 } from '../data/index.js';
-import { ConfigError, SplitError } from '../errors.js';
+import { ConfigError } from '../errors.js';
 import { usableCores } from '../limits.js';
 import { cacheFolder } from '../native/install/library.js';
 import { jsonText } from '../printable.js';
 import { assertFileWritable } from '../safe-write.js';
+import { explained } from './explain.js';
 import { count, oneLine } from './format.js';
-import type { Input } from './options.js';
-import type { Services } from './services.js';
+import type { Input, Services } from './services.js';
 
 /** How many unreadable images are printed; the report has all. */
 const PRINTED = 20;
@@ -42,23 +42,14 @@ export async function dataCheck(
     () => folder,
     () => openImages(folder),
   );
-  withReport(file, () => assertFileWritable(file)); // fails now rather than after a million images
+  const writing = [`write the report ${file}`, 'choose another --report'] as const;
+  explained(...writing, () => assertFileWritable(file)); // fails now rather than after a million images
   const report = await checkImages(dataset, checkOptions);
   const text = jsonText(report, 2);
   services.stdout.print(...(json ? text.split('\n') : checkLines(report)));
-  withReport(file, () => writeFileSync(file, `${text}\n`));
+  explained(...writing, () => writeFileSync(file, `${text}\n`));
   if (!json) services.stdout.print(`report in ${file}`);
   return report.train.unreadable.length + report.val.unreadable.length > 0 ? 1 : 0;
-}
-
-function withReport(file: string, write: () => void): void {
-  try {
-    write();
-  } catch (error) {
-    throw new SplitError(`Cannot write the report ${file}: ${(error as Error).message}; choose another --report`, {
-      cause: error,
-    });
-  }
 }
 
 function checkLines(report: CheckReport): string[] {

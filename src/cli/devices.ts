@@ -1,8 +1,7 @@
 /** `devices`: lists TensorFlow's devices, and warns on stderr if a GPU is not among them. */
 import { table } from './format.js';
 import { gpuWarning } from './machine.js';
-import type { Input } from './options.js';
-import type { Services } from './services.js';
+import type { Input, Services } from './services.js';
 
 /** @throws SetupError without a TensorFlow library. */
 export async function run({ options }: Input<{ json?: boolean }>, services: Services): Promise<number> {

@@ -49,27 +49,16 @@ export function openDisplay(mode: DisplayMode, asked: Config, { stdout, stderr, 
     // A name made from the time may have got a number since.
     if (event.event === 'run_start') config = { ...config, run: event.run };
     if (mode.quiet && event.event !== 'warning' && event.event !== 'run_end') return;
-    switch (event.event) {
-      case 'run_start':
-        steps = event.steps;
-        startLines(event, config).forEach(print);
-        break;
-      case 'check':
-        print(checkLine(event));
-        break;
-      case 'train_step':
-        showStep(event);
-        break;
-      case 'eval':
-        print(evalLine(event));
-        break;
-      case 'warning':
-        (bar ? print : note)(`warning: ${event.message}`);
-        break;
-      case 'run_end':
-        bar?.close();
-        stdout.print(endLine(event, config));
-        break;
+    if (event.event === 'run_start') {
+      steps = event.steps;
+      startLines(event, config).forEach(print);
+    } else if (event.event === 'train_step') showStep(event);
+    else if (event.event === 'check') print(checkLine(event));
+    else if (event.event === 'eval') print(evalLine(event));
+    else if (event.event === 'warning') (bar ? print : note)(`warning: ${event.message}`);
+    else if (event.event === 'run_end') {
+      bar?.close();
+      stdout.print(endLine(event, config));
     }
   }
 

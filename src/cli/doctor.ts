@@ -4,7 +4,6 @@ import { basename, dirname } from 'node:path';
 import { packageVersion } from '../config/version.js';
 import { SplitError, truncate } from '../errors.js';
 import { coreLimit, type Memory, usableMemory } from '../limits.js';
-import type { Device } from '../native/c/context.js';
 import { tensorflowVariables } from '../native/install/environment.js';
 import {
   cardVerdict,
@@ -15,18 +14,12 @@ import {
   OLDEST_DRIVER,
 } from '../native/install/gpu-support.js';
 import { oneLine, table } from './format.js';
-import type { Input } from './options.js';
-import type { Examined, Services } from './services.js';
-
-interface Report {
-  rows: Record<string, string>;
-  /** Sentences that say what is wrong and what to do. */
-  problems: string[];
-}
+import type { Input, Services } from './services.js';
 
 /** @returns 1 if there is a problem, else 0. */
 export async function run({ options }: Input<{ json?: boolean }>, services: Services): Promise<number> {
-  const { rows, problems } = await examine(services);
+  const problems: string[] = [];
+  const rows = await examine(services, problems);
   const { stdout } = services;
   if (options.json) stdout.print(JSON.stringify({ ...rows, problems }));
   else {
@@ -36,7 +29,8 @@ export async function run({ options }: Input<{ json?: boolean }>, services: Serv
   return problems.length === 0 ? 0 : 1;
 }
 
-async function examine(services: Services): Promise<Report> {
+/** @param problems gets sentences that say what is wrong and what to do. @returns the rows of the report. */
+async function examine(services: Services, problems: string[]): Promise<Record<string, string>> {
   const rows: Record<string, string> = {
     'alexnet-split': packageVersion(),
     'Node.js': process.versions.node,
@@ -45,32 +39,40 @@ async function examine(services: Services): Promise<Report> {
     variables: variablesIn(services.env),
     memory: memoryOf(usableMemory()),
   };
-  const problems: string[] = [];
   const examined = await orProblem(() => services.examineLibrary(), problems);
-  if (!examined) return { rows, problems };
-  const { library, nvidia, hidden } = examined;
-  rows['NVIDIA device'] = nvidia ? 'yes' : hidden ? hiddenBy() : 'none';
+  if (!examined) return rows;
+  const { library, nvidia, hidden, cuda } = examined;
+  const hiddenBy = `hidden by CUDA_VISIBLE_DEVICES, which is ${quoted(process.env.CUDA_VISIBLE_DEVICES)}`;
+  rows['NVIDIA device'] = nvidia ? 'yes' : hidden ? hiddenBy : 'none';
   rows.library = library ? `${library.tensorflow} (${library.flavour}, from ${library.source})` : 'none';
   if (!library) {
     problems.push('there is no TensorFlow library; `alexnet-split setup` fetches it, or point TENSORFLOW_DIR at one');
-    return { rows, problems };
+    return rows;
   }
-  rows.CUDA = cudaOf(examined);
+  const folders = new Set(cuda.map((file) => dirname(dirname(dirname(file)))));
+  const files = `${cuda.map((file) => basename(file)).join(', ')} in ${[...folders]}`;
+  rows.CUDA = cuda.length === 0 ? 'none beside the library' : files;
   const devices = await orProblem(() => services.listDevices(), problems);
-  const facts = await services.examineGpus(
-    (devices ?? []).map(({ name }) => name),
-    true,
-  );
-  if (facts) Object.assign(rows, !nvidia && !hidden && { 'NVIDIA device': cardWithout(facts) }, gpuRows(facts));
-  if (!devices) return { rows, problems };
+  const names = (devices ?? []).map(({ name }) => name);
+  const facts = await services.examineGpus(names, true);
+  if (facts && !nvidia && !hidden) {
+    const hasDriver = facts.nvidia.driver !== undefined;
+    rows['NVIDIA device'] = hasDriver ? 'a card, and no device of it here' : 'a card without a driver';
+  }
+  if (facts) Object.assign(rows, gpuRows(facts));
+  if (!devices) return rows;
   rows.devices = devices
     .map(({ name, memoryBytes }) => (name.startsWith('GPU') ? `${name} (${gibibytes(memoryBytes)})` : name))
     .join(', ');
-  if (!facts) return { rows, problems };
+  if (!facts) return rows;
   const trouble = gpuTrouble(facts);
-  rows.verdict = verdictOf(devices, trouble);
   if (trouble !== undefined) problems.push(trouble);
-  return { rows, problems };
+  const gpus = names.filter((name) => name.startsWith('GPU')).slice(0, 2);
+  rows.verdict =
+    gpus.length === 0
+      ? 'trains on the CPU, though there is an NVIDIA card'
+      : `trains on ${gpus.join(' and ')}${trouble === undefined ? '' : ', with a problem'}`;
+  return rows;
 }
 
 function processors(): string {
@@ -85,25 +87,12 @@ function memoryOf({ total, free, isLimited }: Memory): string {
 
 /** Call before TensorFlow is loaded, which removes some of them. */
 function variablesIn(env: Services['env']): string {
-  const set = Object.entries(tensorflowVariables(env)).map(
-    ([name, value]) => `${name}=${JSON.stringify(truncate(value))}`,
-  );
+  const set = Object.entries(tensorflowVariables(env)).map(([name, value]) => `${name}=${quoted(value)}`);
   return set.join(', ') || "none of TensorFlow's is set";
 }
 
-function hiddenBy(): string {
-  return `hidden by CUDA_VISIBLE_DEVICES, which is ${JSON.stringify(truncate(process.env.CUDA_VISIBLE_DEVICES ?? ''))}`;
-}
-
-function cardWithout({ nvidia }: GpuFacts): string {
-  return nvidia.driver === undefined ? 'a card without a driver' : 'a card, and no device of it here';
-}
-
-function cudaOf({ cuda }: Examined): string {
-  const folders = [...new Set(cuda.map((file) => dirname(dirname(dirname(file)))))];
-  return cuda.length === 0
-    ? 'none beside the library'
-    : `${cuda.map((file) => basename(file)).join(', ')} in ${folders}`;
+function quoted(value = ''): string {
+  return JSON.stringify(truncate(value));
 }
 
 /** The machine's cards, its driver and CUDA libraries. */
@@ -132,16 +121,10 @@ function gpuRows({ nvidia, driver, libraries, cudnn }: GpuFacts): Record<string,
   };
 }
 
-function verdictOf(devices: readonly Device[], trouble: string | undefined): string {
-  const gpus = devices.filter(({ name }) => name.startsWith('GPU')).map(({ name }) => name);
-  if (gpus.length === 0) return 'trains on the CPU, though there is an NVIDIA card';
-  return `trains on ${gpus.slice(0, 2).join(' and ')}${trouble === undefined ? '' : ', with a problem'}`;
-}
-
-/** What `examine` finds. A SplitError that it throws is a problem. */
-async function orProblem<T>(examine: () => Promise<T>, problems: string[]): Promise<T | undefined> {
+/** Runs `action`. A SplitError that it throws is a problem. */
+async function orProblem<T>(action: () => Promise<T>, problems: string[]): Promise<T | undefined> {
   try {
-    return await examine();
+    return await action();
   } catch (error) {
     if (!(error instanceof SplitError)) throw error;
     problems.push(oneLine(error.message));

@@ -3,8 +3,7 @@ import { nonFiniteAsStrings } from '../log.js';
 import { usedText } from '../train/run-weights.js';
 import { openRun } from './find-run.js';
 import { count } from './format.js';
-import type { Input } from './options.js';
-import type { Services } from './services.js';
+import type { Input, Services } from './services.js';
 
 export interface EvalOptions {
   tenView?: boolean;

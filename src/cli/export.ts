@@ -6,8 +6,7 @@ import { usedText } from '../train/run-weights.js';
 import { type Exported, exportWeights } from '../weights/export.js';
 import { openWeights, type RunFlags } from './find-run.js';
 import { count } from './format.js';
-import type { Input } from './options.js';
-import type { Services } from './services.js';
+import type { Input, Services } from './services.js';
 
 interface ExportOptions extends RunFlags {
   out: string;

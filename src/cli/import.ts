@@ -9,9 +9,8 @@ import { keepRunData } from '../train/run-data.js';
 import { type ChannelOrder, openImport, settingsIn, writeRun } from '../weights/import.js';
 import { count } from './format.js';
 import { resolveHere } from './machine.js';
-import type { Input } from './options.js';
 import { checkName, makeFolder, runFolder } from './run-folder.js';
-import type { Services } from './services.js';
+import type { Input, Services } from './services.js';
 
 interface ImportOptions {
   channelOrder: ChannelOrder;

@@ -1,15 +1,14 @@
 /** `kernels`: draws the first layer's kernels, and measures how much of them is colour. */
 import { join } from 'node:path';
-import { CheckpointError } from '../errors.js';
 import { buildNet } from '../model/net.js';
 import { jsonText } from '../printable.js';
 import { writeNoFollow } from '../safe-write.js';
 import { type UsedWeights, usedText } from '../train/run-weights.js';
 import { type Energy, firstLayerOf, kernelPicture, towerEnergy, writePng } from '../weights/kernels.js';
+import { explained } from './explain.js';
 import { openWeights, type RunFlags } from './find-run.js';
 import { table } from './format.js';
-import type { Input } from './options.js';
-import type { Services } from './services.js';
+import type { Input, Services } from './services.js';
 
 interface KernelsOptions extends RunFlags {
   out?: string;
@@ -39,17 +38,10 @@ export async function run({ options }: Input<KernelsOptions>, services: Services
   const { layer, channels } = first;
   const towers = first.towers.map((kernels) => ({ tower: kernels.tower, ...towerEnergy(kernels, channels) }));
   const report: Report = { run: folder, layer, channels, picture, towers, ...used };
-  writeReport(report, join(folder, 'kernels.json'));
+  const file = join(folder, 'kernels.json');
+  explained(`write ${file}`, 'free space, or make it writable', () => writeNoFollow(file, `${jsonText(report, 2)}\n`));
   services.stdout.print(...(json ? [JSON.stringify(report)] : reportLines(report)));
   return 0;
-}
-
-function writeReport(report: Report, file: string): void {
-  try {
-    writeNoFollow(file, `${jsonText(report, 2)}\n`);
-  } catch (error) {
-    throw new CheckpointError(`Cannot write ${file}: ${(error as Error).message}; make room`, file);
-  }
 }
 
 function reportLines({ layer, channels, picture, towers, ...used }: Report): string[] {

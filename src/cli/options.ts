@@ -7,7 +7,7 @@ import { PRESETS } from '../config/presets.js';
 import { shortText } from '../config/validate.js';
 import { ConfigError } from '../errors.js';
 import { expandHome } from '../paths.js';
-import type { Services } from './services.js';
+import type { Input } from './services.js';
 
 /** Adds the flags of these names to a command, in the table's order. */
 export function addFlags(command: Command, names: readonly string[]): Command {
@@ -20,22 +20,6 @@ export function addFlags(command: Command, names: readonly string[]): Command {
 /** The names of the flags of these groups. */
 export function flagNames(...groups: readonly Flag['group'][]): string[] {
   return FLAGS.filter((flag) => groups.includes(flag.group)).map((flag) => flag.name);
-}
-
-/** What a command gets from the command line. */
-export interface Input<Options, Argument = undefined> {
-  argument: Argument;
-  /** The flags that set something in a config, as settings. */
-  flags: ConfigLayer;
-  /** The config file of `--config` if there is one, then the flags. */
-  layers: readonly ConfigLayer[];
-  /** All options by commander's names. */
-  options: Options;
-}
-
-/** A command's module. `run` returns the exit code. */
-export interface CommandModule {
-  run(input: Input<never, never>, services: Services): Promise<number>;
 }
 
 export function inputOf(command: Command): Input<never, never> {

@@ -4,8 +4,7 @@ import { usedText } from '../train/run-weights.js';
 import type { EvalOptions } from './eval.js';
 import { openRun } from './find-run.js';
 import { oneLine } from './format.js';
-import type { Input } from './options.js';
-import type { Services } from './services.js';
+import type { Input, Services } from './services.js';
 
 interface PredictOptions extends EvalOptions {
   top: number;

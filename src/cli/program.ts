@@ -6,7 +6,6 @@ import { VARIANT_NAMES } from '../train/ablate.js';
 import {
   addFlags,
   addRunFlags,
-  type CommandModule,
   flagNames,
   inputOf,
   listOf,
@@ -15,7 +14,7 @@ import {
   pathsOf,
   wholeNumberOf,
 } from './options.js';
-import type { Services } from './services.js';
+import type { CommandModule, Services } from './services.js';
 
 /** Adds a command to the program, or to another command. @param load imports its module. */
 type Add = (name: string, description: string, load: () => Promise<CommandModule>, parent?: Command) => Command;

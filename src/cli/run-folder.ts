@@ -5,6 +5,7 @@ import type { Config } from '../config/config.js';
 import { ConfigError, SplitError } from '../errors.js';
 import { jsonText } from '../printable.js';
 import { openNoFollow, writeNoFollow } from '../safe-write.js';
+import { explained } from './explain.js';
 import { trainingProcess } from './run-lock.js';
 
 export function runFolder({ out, run }: Pick<Config, 'out' | 'run'>): string {
@@ -73,16 +74,12 @@ export function makeNumbered(config: Config): Config {
  */
 export function continueFolder(config: Config): void {
   const folder = runFolder(config);
-  try {
+  explained(`resume in ${folder}`, 'free space, or make it writable', () => {
     const draft = join(folder, `config.json.${process.pid}.partial`);
     writeNoFollow(draft, `${jsonText(config, 2)}\n`);
     fs.renameSync(draft, join(folder, 'config.json'));
     truncateHalfLine(join(folder, 'log.ndjson'));
-  } catch (error) {
-    throw new SplitError(`Cannot resume in ${folder}: ${(error as Error).message}; free space, or make it writable`, {
-      cause: error,
-    });
-  }
+  });
 }
 
 /** @throws SplitError if the folder cannot be made. */

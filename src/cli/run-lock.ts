@@ -5,9 +5,10 @@
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ConfigError, SetupError, SplitError } from '../errors.js';
+import { ConfigError } from '../errors.js';
 import { describeHolder, holderIn, isLocked, lockFile } from '../native/install/file-lock.js';
 import { runningTimeMs } from '../running-time.js';
+import { explained } from './explain.js';
 
 const LOCK_FILE = 'lock.json';
 
@@ -38,17 +39,9 @@ export async function lockRun(folder: string): Promise<RunLock> {
 
 /** The same without waiting. */
 export function lockNow(folder: string): RunLock {
-  const file = join(folder, LOCK_FILE);
-  let lock: ReturnType<typeof lockFile>;
-  try {
-    lock = lockFile(file);
-  } catch (error) {
-    if (error instanceof SetupError) throw error;
-    throw new SplitError(
-      `Cannot lock the run's folder ${folder}: ${(error as Error).message}; free space, or make it writable`,
-      { cause: error },
-    );
-  }
+  const lock = explained(`lock the run's folder ${folder}`, 'free space, or make it writable', () =>
+    lockFile(join(folder, LOCK_FILE)),
+  );
   if (!lock) throw lockedBy(folder);
   if (lock.reason === undefined) return lock;
   return {

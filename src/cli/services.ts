@@ -2,10 +2,27 @@
  * What the commands use from outside. Tests replace it. Whatever loads TensorFlow is imported only when a command needs it,
  * so that `--help` and `summary` start quickly.
  */
+import type { ConfigLayer } from '../config/layers.js';
 import type { ContextOptions, Device } from '../native/c/context.js';
 import type { GpuFacts } from '../native/install/gpu-support.js';
 import type { FoundLibrary } from '../native/install/library.js';
 import { type Output, Printer } from './output.js';
+
+/** What a command gets from the command line. */
+export interface Input<Options, Argument = undefined> {
+  argument: Argument;
+  /** The flags that set something in a config, as settings. */
+  flags: ConfigLayer;
+  /** The config file of `--config` if there is one, then the flags. */
+  layers: readonly ConfigLayer[];
+  /** All options by commander's names. */
+  options: Options;
+}
+
+/** A command's module. `run` returns the exit code. */
+export interface CommandModule {
+  run(input: Input<never, never>, services: Services): Promise<number>;
+}
 
 /** What the commands use of `src/train/index.js`. */
 export type TrainModule = Pick<

@@ -1,15 +1,14 @@
 /** `summary`: shows the layers of a net, and what they cost. Loads no TensorFlow. */
-import { resolveConfig } from '../config/config.js';
+import { type Config, resolveConfig } from '../config/config.js';
 import { shortName } from '../config/devices.js';
 import { valueAt } from '../config/layers.js';
 import { tableSettings } from '../config/presets.js';
 import { buildNet, isOneColumn, type Net } from '../model/net.js';
 import { towersPicture } from '../model/picture.js';
-import { type PerTower, type Row, shapeText, summarize, type Totals, totalsOf } from '../model/summary.js';
+import { type PerTower, type Row, shapeText, summarize, totalsOf } from '../model/summary.js';
 import { TABLES, type TableName } from '../model/tables.js';
 import { count, table } from './format.js';
-import type { Input } from './options.js';
-import type { Services } from './services.js';
+import type { Input, Services } from './services.js';
 
 /**
  * Prints the net of a preset if the flags name one, else the table at full size, as the flags change it.
@@ -28,25 +27,22 @@ export async function run(
   const devices = given?.map((name) => String(shortName(name))) ?? ['CPU:0', 'CPU:1'];
   const { config, idle } = resolveConfig(layers, { devices, fashionMnist: true, now: now() });
   stderr.print(...idle);
-  const { batchSize } = config;
   const net = buildNet(config.net);
-  const rows = summarize(net, batchSize);
-  const totals = totalsOf(rows);
+  const rows = summarize(net, config.batchSize);
   if (json) {
-    stdout.print(JSON.stringify({ net: config.net, batchSize, devices: config.devices, layers: rows, totals }));
-  } else stdout.print(...summaryLines(net, batchSize, config.devices, rows, totals));
+    const { batchSize, devices } = config;
+    stdout.print(JSON.stringify({ net: config.net, batchSize, devices, layers: rows, totals: totalsOf(rows) }));
+  } else stdout.print(...summaryLines(net, config, rows));
   return 0;
 }
 
-function summaryLines(
-  net: Net,
-  batchSize: number,
-  devices: readonly string[],
-  rows: readonly Row[],
-  { parameters, multiplyAdds, sentBytes }: Totals,
-): string[] {
+function summaryLines(net: Net, { batchSize, devices }: Config, rows: readonly Row[]): string[] {
   const { options } = net;
+  const { parameters, multiplyAdds, sentBytes } = totalsOf(rows);
   const both = (value: PerTower) => value[0] + value[1];
+  const sites = rows.flatMap(({ layer, exchange }) =>
+    exchange ? [[layer, ...exchange.forward, ...exchange.backward]] : [],
+  );
   return [
     `net ${options.table}: width ${options.width}, ${options.classes} classes; shapes are of one tower, counts of all towers, an input marked * is of both`,
     '',
@@ -62,7 +58,13 @@ function summaryLines(
       ]),
     ),
     '',
-    ...exchangeLines(rows, batchSize),
+    ...(sites.length === 0
+      ? []
+      : [
+          `bytes exchanged in a step of ${count(batchSize)} images, float32, by the tower that sends`,
+          ...table(['site', '0 forward', '1 forward', '0 backward', '1 backward'], sites),
+          '',
+        ]),
     ...table(
       ['tower', 'device', 'parameters', 'multiply-adds', 'sent bytes'],
       [
@@ -75,18 +77,5 @@ function summaryLines(
     ),
     '',
     ...towersPicture(net).split('\n'),
-  ];
-}
-
-/** The bytes that the towers exchange; empty for a net of one column. */
-function exchangeLines(rows: readonly Row[], batchSize: number): string[] {
-  const sites = rows.flatMap(({ layer, exchange }) =>
-    exchange ? [[layer, ...exchange.forward, ...exchange.backward]] : [],
-  );
-  if (sites.length === 0) return [];
-  return [
-    `bytes exchanged in a step of ${count(batchSize)} images, float32, by the tower that sends`,
-    ...table(['site', '0 forward', '1 forward', '0 backward', '1 backward'], sites),
-    '',
   ];
 }

@@ -8,11 +8,10 @@ import type { Resume } from '../train/index.js';
 import { type DisplayMode, openDisplay } from './display.js';
 import { oneLine } from './format.js';
 import { gpuReminder, gpuWarningFor, resolveHere } from './machine.js';
-import type { Input } from './options.js';
 import { planResume } from './resume.js';
 import { checkName, continueFolder, makeFolder, runFolder } from './run-folder.js';
 import { lockNow, lockRun, type RunLock } from './run-lock.js';
-import type { Services } from './services.js';
+import type { Input, Services } from './services.js';
 import { exitSoon, stopOnSignal } from './stop.js';
 
 export interface TrainOptions extends DisplayMode {

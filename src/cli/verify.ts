@@ -4,8 +4,7 @@ import { nonFiniteAsStrings } from '../log.js';
 import type { GoldenResult, VerifyResult } from '../train/index.js';
 import { difference, table } from './format.js';
 import { gpuWarningFor, resolveHere } from './machine.js';
-import type { Input } from './options.js';
-import type { Services } from './services.js';
+import type { Input, Services } from './services.js';
 
 export interface VerifyOptions {
   steps: number;

@@ -148,7 +148,5 @@ function takeClasses(
 
 /** `20260131-235959`, local time. */
 export function timestamp(now: Date): string {
-  const two = (value: number) => String(value).padStart(2, '0');
-  const date = `${now.getFullYear()}${two(now.getMonth() + 1)}${two(now.getDate())}`;
-  return `${date}-${two(now.getHours())}${two(now.getMinutes())}${two(now.getSeconds())}`;
+  return now.toLocaleString('sv').replaceAll(/[-:]/g, '').replace(' ', '-'); // Swedish: 2026-01-31 23:59:59
 }

@@ -51,17 +51,6 @@ export function checkConflicts(config: Config): void {
 /** Whether the images are a file each, or many in a file (IDX, the embedded sample). */
 type ImageKind = 'files' | 'arrays' | 'unknown';
 
-/** A setting that has no effect under a condition. */
-interface Rule {
-  path: string;
-  /** Follows "has no effect" in a message; false if the setting has an effect. */
-  reason(config: Config, images: ImageKind): Message;
-  /** The setting asks for what happens anyway: a note is enough where it was typed. */
-  harmless?: true;
-  /** What would give it an effect; follows "leave it out, or". */
-  remedy?(config: Config): string;
-}
-
 const onOneDevice = ({ placement }: Config) =>
   placement === 'single' && 'with --placement single: one device has nothing to exchange';
 const withoutNoise = ({ data }: Config) => data.colourNoise.strength === 0 && 'while data.colourNoise.strength is 0';
@@ -75,100 +64,56 @@ const afterTheEnd = (every: unknown, steps: number | null, what: string) =>
   every > steps &&
   `in a run of ${steps} step${steps === 1 ? '' : 's'}, which has one ${what} at its end anyway`;
 
-/** As usual: images of 256 pixels for an input of 224, or of 32 for 28. */
-const USUAL_RESIZE = 8 / 7;
+/** The condition under which a setting has no effect, to follow "has no effect"; false if it has one. */
+const INEFFECTIVE: Record<string, (config: Config, images: ImageKind) => Message> = {
+  devices: ({ placement, devices }) =>
+    placement === 'single' &&
+    devices.length > 1 &&
+    `beyond ${devices[0]} with --placement single: the whole net is on one device`,
+  'exchange.transport': onOneDevice,
+  'exchange.dtype': onOneDevice,
+  'exchange.checksum': (config) =>
+    onOneDevice(config) ||
+    (config.exchange.transport === 'device' && 'with --exchange device, which sends no messages'),
+  exchangeTimeoutMs: onOneDevice,
+  check: ({ placement }) => placement === 'single' && 'with --placement single, which is the reference itself',
+  'net.dropout': withoutLayers('dropout'),
+  'net.norm': withoutLayers('norm', 'mapNorm'),
+  'net.overlap': ({ net: { table } }) =>
+    !TABLES[table].layers.some((layer) => layer.kind === 'pool' && layer.size > layer.stride) &&
+    `with the net ${table}, whose pooling windows do not overlap`,
+  'net.init': ({ weights }) => weights !== null && 'with --weights, from which the run starts',
+  convolutions: ({ compile, devices }) =>
+    compile === 'xla'
+      ? 'with --compile xla, which has its own convolutions'
+      : devices.every((name) => name.startsWith('GPU')) && 'on GPUs, which use the convolutions of cuDNN',
+  'data.onBadImage': (_, images) => images === 'arrays' && 'with data that does not have a file for each image',
+  'data.randomCrop': ({ data, net }) =>
+    data.randomCrop &&
+    data.resize === net.inputSize &&
+    `while data.resize is the input's ${net.inputSize} pixels: there is only one place to crop`,
+  'data.cropGroup': ({ data: { cropGroup, randomCrop, flip } }) =>
+    cropGroup > 1 && !randomCrop && !flip && 'without --crop and without --flip',
+  'data.saturation': ({ net, data }) =>
+    data.saturation > 0 && net.inputChannels === 1 && 'if the net reads grey images',
+  'data.mean': ({ data }) => data.meanImage && 'with --mean-image, which replaces it',
+  'data.colourNoise.end': withoutNoise,
+  'data.colourNoise.divide': withoutNoise,
+  'data.colourNoise.colours': withoutNoise,
+  epochs: ({ steps }) => steps !== null && `while steps is ${steps}, which is the run's length`,
+  'optimizer.schedule.epochs': ({ optimizer: { schedule }, epochs, steps }) =>
+    schedule.kind === 'steps' &&
+    steps === null &&
+    schedule.epochs.every((epoch) => epoch >= epochs) &&
+    `in a run of ${epochs} epoch${epochs === 1 ? '' : 's'}, because the rate would fall later`,
+  evalEvery: ({ evalEvery, steps }) => afterTheEnd(evalEvery, steps, 'evaluation'),
+  checkpointEvery: ({ checkpointEvery, steps }) => afterTheEnd(checkpointEvery, steps, 'checkpoint'),
+  keep: ({ checkpointEvery }) =>
+    checkpointEvery === 0 && 'with --checkpoint-every 0 until the run is resumed: there is one checkpoint',
+};
 
-const INEFFECTIVE: readonly Rule[] = [
-  {
-    path: 'devices',
-    reason: ({ placement, devices }) =>
-      placement === 'single' &&
-      devices.length > 1 &&
-      `beyond ${devices[0]} with --placement single: the whole net is on one device`,
-  },
-  { path: 'exchange.transport', reason: onOneDevice },
-  { path: 'exchange.dtype', reason: onOneDevice },
-  {
-    path: 'exchange.checksum',
-    reason: (config) =>
-      onOneDevice(config) ||
-      (config.exchange.transport === 'device' && 'with --exchange device, which sends no messages'),
-  },
-  { path: 'exchangeTimeoutMs', reason: onOneDevice },
-  {
-    path: 'check',
-    harmless: true,
-    reason: ({ placement }) => placement === 'single' && 'with --placement single, which is the reference itself',
-  },
-  { path: 'net.dropout', harmless: true, reason: withoutLayers('dropout') },
-  { path: 'net.norm', harmless: true, reason: withoutLayers('norm', 'mapNorm') },
-  {
-    path: 'net.overlap',
-    harmless: true,
-    reason: ({ net: { table } }) =>
-      !TABLES[table].layers.some((layer) => layer.kind === 'pool' && layer.size > layer.stride) &&
-      `with the net ${table}, whose pooling windows do not overlap`,
-  },
-  { path: 'net.init', reason: ({ weights }) => weights !== null && 'with --weights, from which the run starts' },
-  {
-    path: 'convolutions',
-    harmless: true,
-    reason: ({ compile, devices }) =>
-      compile === 'xla'
-        ? 'with --compile xla, which has its own convolutions'
-        : devices.every((name) => name.startsWith('GPU')) && 'on GPUs, which use the convolutions of cuDNN',
-  },
-  {
-    path: 'data.onBadImage',
-    reason: (_, images) => images === 'arrays' && 'with data that does not have a file for each image',
-  },
-  {
-    path: 'data.randomCrop',
-    reason: ({ data, net }) =>
-      data.randomCrop &&
-      data.resize === net.inputSize &&
-      `while data.resize is the input's ${net.inputSize} pixels: there is only one place to crop`,
-    remedy: ({ net }) => `use larger images with --resize ${Math.round(net.inputSize * USUAL_RESIZE)}`,
-  },
-  {
-    path: 'data.cropGroup',
-    reason: ({ data: { cropGroup, randomCrop, flip } }) =>
-      cropGroup > 1 && !randomCrop && !flip && 'without --crop and without --flip',
-  },
-  {
-    path: 'data.saturation',
-    reason: ({ net, data }) => data.saturation > 0 && net.inputChannels === 1 && 'if the net reads grey images',
-  },
-  { path: 'data.mean', reason: ({ data }) => data.meanImage && 'with --mean-image, which replaces it' },
-  { path: 'data.colourNoise.end', reason: withoutNoise },
-  { path: 'data.colourNoise.divide', reason: withoutNoise },
-  { path: 'data.colourNoise.colours', reason: withoutNoise },
-  { path: 'epochs', reason: ({ steps }) => steps !== null && `while steps is ${steps}, which is the run's length` },
-  {
-    path: 'optimizer.schedule.epochs',
-    reason: ({ optimizer: { schedule }, epochs, steps }) =>
-      schedule.kind === 'steps' &&
-      steps === null &&
-      schedule.epochs.every((epoch) => epoch >= epochs) &&
-      `in a run of ${epochs} epoch${epochs === 1 ? '' : 's'}, because the rate would fall later`,
-  },
-  {
-    path: 'evalEvery',
-    harmless: true,
-    reason: ({ evalEvery, steps }) => afterTheEnd(evalEvery, steps, 'evaluation'),
-  },
-  {
-    path: 'checkpointEvery',
-    harmless: true,
-    reason: ({ checkpointEvery, steps }) => afterTheEnd(checkpointEvery, steps, 'checkpoint'),
-  },
-  {
-    path: 'keep',
-    harmless: true,
-    reason: ({ checkpointEvery }) =>
-      checkpointEvery === 0 && 'with --checkpoint-every 0 until the run is resumed: there is one checkpoint',
-  },
-];
+/** Settings that then ask for what happens anyway: if they are typed, a note is enough. */
+const HARMLESS = 'check net.dropout net.norm net.overlap convolutions evalEvery checkpointEvery keep'.split(' ');
 
 /**
  * Finds the settings that have no effect. Nothing is said about what a preset sets, or what a config file (which may
@@ -184,7 +129,7 @@ export function ineffectiveNotes(
   base: unknown,
   hasFiles?: (source: string) => boolean | undefined,
 ): string[] {
-  return INEFFECTIVE.flatMap(({ path, reason, harmless, remedy }) => {
+  return Object.entries(INEFFECTIVE).flatMap(([path, reason]) => {
     const keys = path.split('.');
     const source = layers.findLast((layer) => sets(layer, ...keys));
     if (source?.by === undefined) return [];
@@ -192,9 +137,11 @@ export function ineffectiveNotes(
     if (!why) return [];
     if (source.by === 'line') {
       const name = flagOf(path, valueAt(source.values, keys));
-      if (harmless) return [`${name} has no effect ${why}`];
+      if (HARMLESS.includes(path)) return [`${name} has no effect ${why}`];
+      // As usual: images of 256 pixels for an input of 224, or of 32 for 28.
+      const larger = `, or use larger images with --resize ${Math.round((config.net.inputSize * 8) / 7)}`;
       throw new ConfigError(
-        `Cannot use ${name}: it has no effect ${why}; leave it out${remedy ? `, or ${remedy(config)}` : ''}`,
+        `Cannot use ${name}: it has no effect ${why}; leave it out${path === 'data.randomCrop' ? larger : ''}`,
       );
     }
     const isPreset = JSON.stringify(valueAt(config, keys)) === JSON.stringify(valueAt(base, keys));

@@ -45,10 +45,6 @@ function keys<T extends z.ZodRawShape>(shape: T) {
   });
 }
 
-function list<T extends z.ZodType>(element: T, expected: string) {
-  return z.array(element, expected);
-}
-
 const bool = z.boolean('true or false');
 const text = z.string('a text').min(1, 'a text that is not empty');
 const pathOrEmpty = z.string('a text').refine((value) => !value.includes('\0'), 'a path, which has no character 0');
@@ -70,7 +66,7 @@ const schedule = z.discriminatedUnion(
   'kind',
   [
     keys({ kind: z.literal('constant') }),
-    keys({ kind: z.literal('steps'), epochs: list(whole(1, 1_000_000), 'a list of epochs'), factor: above(0, 1) }),
+    keys({ kind: z.literal('steps'), epochs: z.array(whole(1, 1_000_000), 'a list of epochs'), factor: above(0, 1) }),
     keys({ kind: z.literal('plateau'), factor: above(0, 1), patience: whole(1, 1_000_000), least: above(0) }),
   ],
   // If the kind is unknown, the issue's path ends with `kind`.
@@ -99,15 +95,17 @@ const optimizer = keys({
   biasRateFactor: from(0),
   biasDecay: from(0),
   schedule,
-  ownRates: list(
-    keys({
-      layer: text.optional(),
-      role: oneOf(['kernel', 'bias']).optional(),
-      after: whole(0, 1_000_000),
-      factor: from(0),
-    }),
-    'a list of rates',
-  ).optional(),
+  ownRates: z
+    .array(
+      keys({
+        layer: text.optional(),
+        role: oneOf(['kernel', 'bias']).optional(),
+        after: whole(0, 1_000_000),
+        factor: from(0),
+      }),
+      'a list of rates',
+    )
+    .optional(),
 });
 
 /** The settings of the images; see also `ImageOptions` in `data/augment.ts`. */
@@ -122,7 +120,7 @@ const data = keys({
   contrast: from(0),
   saturation: from(0),
   /** Grey levels (0 to 255) that are subtracted, one a channel. */
-  mean: list(from(0, 256), 'a list of one grey level a channel').min(1, 'a list of one grey level a channel'),
+  mean: z.array(from(0, 256), 'a list of one grey level a channel').min(1, 'a list of one grey level a channel'),
   /** Whether the mean of the training images is subtracted, pixel by pixel, in place of `mean`. */
   meanImage: bool,
   /** Noise along the principal components of the images' colours (paper §4.1). */
@@ -150,7 +148,7 @@ export const CONFIG_SCHEMA = keys({
   preset: z.enum(PRESET_NAMES, `one of auto, ${PRESET_NAMES.join(', ')}`),
   placement: oneOf(PLACEMENTS),
   /** `split`: the devices of tower 0 and tower 1, which may be the same one. `single` uses the first. */
-  devices: list(device, 'a list of devices such as CPU:0').min(1, 'a list of devices such as CPU:0'),
+  devices: z.array(device, 'a list of devices such as CPU:0').min(1, 'a list of devices such as CPU:0'),
   net,
   optimizer,
   data,

@@ -125,7 +125,7 @@ test('earlierRows() names the place where a row is not one', () => {
   ];
   for (const [wrong, place] of rows) {
     fs.writeFileSync(file, JSON.stringify({ settings: {}, rows: [row, wrong], missing: [] }));
-    const message = `Cannot resume ${folder}: ${file} is no ablation (${place} is missing or invalid); choose another --run`;
+    const message = `Cannot resume the ablation in ${file}: ${place} is missing or invalid; choose another --run`;
     assert.throws(() => earlierRows(folder, {}), { name: 'SplitError', message });
   }
   fs.writeFileSync(file, JSON.stringify({ settings: {}, rows: [row], missing: [] }));
