@@ -2,8 +2,8 @@
 import tf = require('@tensorflow/tfjs');
 
 import { type Crossing, type Dtype, type Exchanger, type Place, scaleOf, type Transport } from '../exchange/index.js';
-import { borrowTensor } from '../native/binding/borrow.js';
 import {
+  borrowTensor,
   copyTensor,
   copyTensorAsHalf,
   scaledForHalf,

@@ -13,7 +13,7 @@ const { skip } = gpus;
 const folder = mkdtempSync(join(tmpdir(), 'alexnet-split-fake-gpu-'));
 after(() => rmSync(folder, { recursive: true }));
 
-test('two stand-in GPUs compute each in its own memory, and tell what was copied', { skip }, async () => {
+test('two stand-in GPUs compute in their own memories, and report what was copied', { skip }, async () => {
   const file = join(folder, 'report.json');
   const { code, stdout, stderr } = await runProgram('two-gpus', [], gpus.env({ report: file }));
   assert.equal(code, 0, stderr);
@@ -31,13 +31,13 @@ test('two stand-in GPUs compute each in its own memory, and tell what was copied
   assert.deepEqual([report['GPU:0'].Add, report['GPU:1'].Add], [1, 2]);
 });
 
-test('one stand-in GPU is one', { skip }, async () => {
+test('one stand-in GPU gives one device', { skip }, async () => {
   const { code, stdout, stderr } = await runProgram('two-gpus', [], gpus.env({ count: 1 }));
   assert.equal(code, 0, stderr);
   assert.deepEqual(JSON.parse(stdout).gpus, ['GPU:0']);
 });
 
-test("who takes a stand-in GPU's memory for the host's ends", { skip }, async () => {
+test("a process that reads a stand-in GPU's memory as the host's ends", { skip }, async () => {
   const { code, signal, stdout } = await runProgram('two-gpus', ['peek'], gpus.env());
   assert.deepEqual({ code, signal, stdout }, { code: null, signal: 'SIGSEGV', stdout: '' });
 });

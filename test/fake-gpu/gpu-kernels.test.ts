@@ -54,7 +54,7 @@ describe('trainings on two stand-in GPUs', { skip }, () => {
     ].filter(({ op }) => !names.has(op));
   });
 
-  test('end well, with the same losses split and single', () => {
+  test('end with the same losses in both placements', () => {
     const runs = ended.stdout
       .trim()
       .split('\n')
@@ -74,7 +74,7 @@ describe('trainings on two stand-in GPUs', { skip }, () => {
     });
   });
 
-  test('run no op that a GPU has no kernel for', () => {
+  test('run only ops that have a GPU kernel', () => {
     const kinds = new Set(ops.filter((op) => !isOnHost(op)).map(({ op }) => op));
     const some = ['Conv2D', 'Conv2DBackpropFilter', 'MatMul', 'ResourceApplyKerasMomentum', 'StatelessRandomUniform'];
     assert.deepEqual(
@@ -91,7 +91,7 @@ describe('trainings on two stand-in GPUs', { skip }, () => {
     );
   });
 
-  test('copy nothing within a function between GPU and host but labels and what crosses', () => {
+  test('copy only labels and exchanged tensors between GPU and host within a function', () => {
     const copies = new Set(functions.flatMap((fn) => kernels.copies(fn, isOnHost)));
     assert.deepEqual(
       [...copies].filter((copy) => !COPIES.some((allowed) => allowed.test(copy))),
@@ -100,7 +100,7 @@ describe('trainings on two stand-in GPUs', { skip }, () => {
   });
 });
 
-test('GpuKernels tells which ops have a kernel for a GPU, by their types', { skip }, () => {
+test('GpuKernels lists the ops with a GPU kernel, by their types', { skip }, () => {
   const kernels = new GpuKernels();
   const has = (op: string, types: Record<string, number[]>) => kernels.has({ op, types, device: '' });
   const [float, int32, string] = [[1], [3], [7]];
@@ -109,7 +109,7 @@ test('GpuKernels tells which ops have a kernel for a GPU, by their types', { ski
   assert.deepEqual([has('_MklNativeMaxPool', { T: float }), has('MatrixExponential', {})], [false, false]);
 });
 
-test('GpuKernels tells what a function copies between GPU and host', { skip }, () => {
+test('GpuKernels lists what a function copies between GPU and host', { skip }, () => {
   const node = (name: string, op: string, inputs: string[], types: Record<string, number[]>, device = '') => ({
     ...{ name, op, inputs, types, device, numbers: {} },
   });

@@ -21,8 +21,7 @@ import {
   type Values,
   volume,
 } from '../c/tensors.js';
-import { type Call, execute, succeeds } from './execute.js';
-import { HOST_TYPES, isForHost } from './host.js';
+import { type Call, execute, HOST_TYPES, isForHost, succeeds } from './execute.js';
 
 /** What an op returns for each output: tfjs-node's `TensorMetadata`. */
 export interface TensorMetadata {

@@ -9,13 +9,8 @@ const koffi = loadKoffi();
 
 /** TensorFlow 2.21 has no GPU if it cannot open all of these (`TryDlopenCUDALibraries`). */
 const OPENED_BY_TENSORFLOW = [
-  'libcudart.so.12',
-  'libcublas.so.12',
-  'libcublasLt.so.12',
-  'libcufft.so.11',
-  'libcusolver.so.11',
-  'libcusparse.so.12',
-  'libcudnn.so.9',
+  ...['libcudart.so.12', 'libcublas.so.12', 'libcublasLt.so.12', 'libcufft.so.11', 'libcusolver.so.11'],
+  ...['libcusparse.so.12', 'libcudnn.so.9'],
 ];
 
 /** `dlfcn.h` */
@@ -76,14 +71,14 @@ export function hasUsableDriver(root = '/'): boolean {
 
 let compiling: string | undefined;
 
-/** The newest compute capability among the cards for which the driver has to compile TensorFlow's kernels, if any. */
+/** The newest compute capability of the cards for which the driver has to compile TensorFlow's kernels, if any. */
 export function compiledAtFirstUse(root = '/'): string | undefined {
   if (!hasNvidiaDevice(root)) return undefined;
-  compiling ??=
+  const capabilities = () =>
     askDriver()
       .cards.filter(mustCompile)
-      .map(({ computeCapability }) => computeCapability!)
-      .sort((a, b) => Number(b) - Number(a))[0] ?? '';
+      .map((card) => card.computeCapability!);
+  compiling ??= capabilities().sort((a, b) => Number(b) - Number(a))[0] ?? '';
   return compiling || undefined;
 }
 

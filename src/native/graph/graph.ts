@@ -6,11 +6,11 @@ import tf = require('@tensorflow/tfjs');
 
 import { NativeError } from '../../errors.js';
 import type { PinnedBinding, TensorMetadata } from '../binding/binding.js';
-import { isForHost } from '../binding/host.js';
+import { isForHost } from '../binding/execute.js';
 import { graphAttributes, type OpAttr, setAttr } from '../c/attributes.js';
 import type { Context } from '../c/context.js';
 import type { Library } from '../c/load.js';
-import { opDef } from '../c/op-def.js';
+import { opDef } from '../c/ops.js';
 import { AttrType, DataType, type GraphOutput, type Pointer } from '../c/signatures.js';
 import { check } from '../c/status.js';
 import { bytesPerElement, volume } from '../c/tensors.js';

@@ -11,7 +11,7 @@ import { describeHolder, holderIn, lockFile } from './file-lock.js';
 import { cacheFolder, type FoundLibrary, fetchedBuild, findLibrary } from './library.js';
 import { hasNvidiaDevice } from './nvidia.js';
 import { download, INSTEAD } from './pip.js';
-import { type Build, buildFor, isKept, TENSORFLOW_VERSION, type Wheel } from './wheels.js';
+import { type Build, buildFor, isKept, isOlder, TENSORFLOW_VERSION, type Wheel } from './wheels.js';
 
 export interface EnsureOptions {
   /** Takes a line that says what is done; by default lines go to stderr. */
@@ -147,10 +147,9 @@ async function refuseFullDisk(cache: string, { wheels }: Build): Promise<void> {
 /** The Linux wheels need glibc 2.27. */
 function refuseOldLibC(): void {
   if (process.platform !== 'linux') return;
-  const report = process.report.getReport() as unknown as { header: { glibcVersionRuntime?: string } };
-  const version = report.header.glibcVersionRuntime;
-  const [major = 0, minor = 0] = (version ?? '').split('.').map(Number);
-  if (major > 2 || (major === 2 && minor >= 27)) return;
+  const { header } = process.report.getReport() as unknown as { header: { glibcVersionRuntime?: string } };
+  const version = header.glibcVersionRuntime;
+  if (version && !isOlder(version, '2.27')) return;
   throw new SetupError(
     `Cannot fetch the TensorFlow library: this system has ${version ? `glibc ${version}` : 'no glibc'}, expected glibc 2.27 or newer; run on a newer distribution, or ${INSTEAD} built for this one`,
   );

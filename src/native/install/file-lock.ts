@@ -3,17 +3,7 @@
  * judge pids or ages of files, which mean nothing on another host or in another container. The text of a locked file names
  * the holder, only for messages.
  */
-import {
-  closeSync,
-  constants,
-  existsSync,
-  fstatSync,
-  ftruncateSync,
-  lstatSync,
-  rmSync,
-  unlinkSync,
-  writeSync,
-} from 'node:fs';
+import fs, { constants } from 'node:fs';
 import { hostname } from 'node:os';
 import { SetupError, truncate } from '../../errors.js';
 import { readJson } from '../../read-json.js';
@@ -63,18 +53,18 @@ export function lockFile(file: string): FileLock | undefined {
     const { descriptor, isWritable } = openLock(file);
     try {
       if (!tryLock(descriptor)) {
-        closeSync(descriptor);
+        fs.closeSync(descriptor);
         return undefined;
       }
     } catch (error) {
-      if (fstatSync(descriptor).size === 0) rmSync(file, { force: true }); // it was made above
-      closeSync(descriptor);
+      if (fs.fstatSync(descriptor).size === 0) fs.rmSync(file, { force: true }); // it was made above
+      fs.closeSync(descriptor);
       if (error instanceof SetupError) throw error;
       return { reason: (error as Error).message, release() {} };
     }
     // The last holder may have removed the file after it was opened here; then its lock keeps nobody out.
     if (isSameFile(descriptor, file)) return held(file, descriptor, isWritable);
-    closeSync(descriptor);
+    fs.closeSync(descriptor);
   }
 }
 
@@ -83,7 +73,7 @@ function openLock(file: string): { descriptor: number; isWritable: boolean } {
   try {
     return { descriptor: openNoFollow(file, constants.O_RDWR | constants.O_CREAT), isWritable: true };
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EACCES' || !existsSync(file)) throw error;
+    if ((error as NodeJS.ErrnoException).code !== 'EACCES' || !fs.existsSync(file)) throw error;
     return { descriptor: openNoFollow(file, constants.O_RDONLY), isWritable: false };
   }
 }
@@ -97,7 +87,7 @@ export function isLocked(file: string): boolean {
   } catch {
     return false;
   } finally {
-    if (descriptor !== undefined) closeSync(descriptor);
+    if (descriptor !== undefined) fs.closeSync(descriptor);
   }
 }
 
@@ -105,29 +95,27 @@ function held(file: string, descriptor: number, isWritable: boolean): FileLock {
   const holder = { pid: process.pid, host: hostname(), since: new Date().toISOString() };
   try {
     if (isWritable) {
-      ftruncateSync(descriptor, 0);
-      writeSync(descriptor, `${JSON.stringify(holder)}\n`, 0);
+      fs.ftruncateSync(descriptor, 0);
+      fs.writeSync(descriptor, `${JSON.stringify(holder)}\n`, 0);
     }
   } catch (error) {
-    closeSync(descriptor);
+    fs.closeSync(descriptor);
     throw error;
   }
-  return {
-    descriptor,
-    release() {
-      // The lock goes last: a process that has opened the file by then finds that it was removed.
-      try {
-        if (isSameFile(descriptor, file)) unlinkSync(file);
-      } catch {
-        // A file without a lock keeps nobody out.
-      }
-      closeSync(descriptor);
-    },
+  const release = () => {
+    try {
+      if (isSameFile(descriptor, file)) fs.unlinkSync(file);
+    } catch {
+      // A file without a lock keeps nobody out.
+    }
+    // Only now: a process that has opened the file by then finds that it was removed.
+    fs.closeSync(descriptor);
   };
+  return { descriptor, release };
 }
 
 function isSameFile(descriptor: number, file: string): boolean {
-  const [own, named] = [fstatSync(descriptor), lstatSync(file, { throwIfNoEntry: false })];
+  const [own, named] = [fs.fstatSync(descriptor), fs.lstatSync(file, { throwIfNoEntry: false })];
   return named !== undefined && own.ino === named.ino && own.dev === named.dev;
 }
 

@@ -2,7 +2,7 @@
 import type { FoundLibrary } from './library.js';
 import { type Nvidia, visibleCards } from './nvidia.js';
 import { type Card, SMI_ABSENT } from './nvidia-smi.js';
-import { hasGpuBuild } from './wheels.js';
+import { hasGpuBuild, isOlder } from './wheels.js';
 
 /** The oldest driver that runs any CUDA 12 (CUDA compatibility guide, minor version compatibility). */
 export const OLDEST_DRIVER = '525.60.13';
@@ -56,15 +56,12 @@ export function mustCompile({ computeCapability }: Card): boolean {
 
 /** Whether TensorFlow can use a card, in a few words. */
 export function cardVerdict(card: Card, cudnn?: number): string {
-  const { computeCapability } = card;
-  if (computeCapability === undefined) return 'compute capability unknown';
-  if (isTooOld(card))
-    return `compute capability ${computeCapability}, too old: TensorFlow needs ${OLDEST_CAPABILITY.toFixed(1)}`;
-  if (lacksCudnn(card, cudnn)) {
-    return `compute capability ${computeCapability}, which cuDNN ${cudnnName(cudnn!)} has no code for`;
-  }
-  if (!mustCompile(card)) return `compute capability ${computeCapability}`;
-  return `compute capability ${computeCapability}, newer than TensorFlow's kernels: the driver compiles them at first use, which takes minutes, and keeps them`;
+  if (card.computeCapability === undefined) return 'compute capability unknown';
+  const capability = `compute capability ${card.computeCapability}`;
+  if (isTooOld(card)) return `${capability}, too old: TensorFlow needs ${OLDEST_CAPABILITY.toFixed(1)}`;
+  if (lacksCudnn(card, cudnn)) return `${capability}, which cuDNN ${cudnnName(cudnn!)} has no code for`;
+  if (!mustCompile(card)) return capability;
+  return `${capability}, newer than TensorFlow's kernels: the driver compiles them at first use, which takes minutes, and keeps them`;
 }
 
 /** `9.10.2` of 91002. */
@@ -80,10 +77,7 @@ export function cudnnRange(version: number): string {
 }
 
 export function isDriverTooOld(driver: string | undefined): boolean {
-  if (driver === undefined) return false;
-  const [found, wanted] = [driver, OLDEST_DRIVER].map((text) => text.split('.').map(Number)) as [number[], number[]];
-  const i = wanted.findIndex((part, at) => (found[at] ?? 0) !== part);
-  return i >= 0 && (found[i] ?? 0) < wanted[i]!;
+  return driver !== undefined && isOlder(driver, OLDEST_DRIVER);
 }
 
 /**
@@ -116,8 +110,9 @@ function noGpu(facts: GpuFacts, cards: readonly Card[]): string {
     return `the driver ${nvidia.driver} is loaded, but there is no device of it here (/dev/nvidia0); start the container with the GPUs (docker run --gpus all), or run nvidia-modprobe`;
   }
   if (!hasDriver) return `no driver of NVIDIA's is loaded; ${install}`;
-  if (driver.missing !== undefined)
+  if (driver.missing !== undefined) {
     return `the driver's library libcuda.so.1 cannot be opened (${driver.missing}); ${install}`;
+  }
   const version = nvidia.driver === undefined ? '' : ` ${nvidia.driver}`;
   if (isDriverTooOld(nvidia.driver) || Number.parseInt(driver.cuda ?? '', 10) < CUDA_MAJOR) {
     const runs = driver.cuda === undefined ? '' : `, for CUDA ${driver.cuda}`;
@@ -136,8 +131,8 @@ function noGpu(facts: GpuFacts, cards: readonly Card[]): string {
   // For an installation that a setting points at, the flavour is not known.
   const missing = libraries.filter(({ error }) => error !== undefined);
   if (missing.length > 0) {
-    const which =
-      missing.length === libraries.length ? "any of CUDA's libraries" : missing.map(({ name }) => name).join(', ');
+    const names = missing.map(({ name }) => name).join(', ');
+    const which = missing.length === libraries.length ? "any of CUDA's libraries" : names;
     return `TensorFlow cannot open ${which} (${missing[0]!.error}); ${howToFetch(facts)}, or put CUDA's on LD_LIBRARY_PATH`;
   }
   if (cudnn !== undefined && cudnn < OLDEST_CUDNN) {
@@ -172,8 +167,7 @@ const REMEDIES: Record<number, string> = {
 };
 
 function refused({ code, name }: { code: number; name: string }, { complaint }: Nvidia, version: string): string {
-  const says =
-    complaint === undefined || complaint === SMI_ABSENT ? '' : `, and nvidia-smi says "${complaint.slice(0, 120)}"`;
+  const says = complaint && complaint !== SMI_ABSENT ? `, and nvidia-smi says "${complaint.slice(0, 120)}"` : '';
   const remedy = REMEDIES[code] ?? 'restart the machine, or load the kernel module nvidia-uvm';
   return `the driver${version} refuses to start (cuInit gives ${code}, ${name}${says}); ${remedy}`;
 }
@@ -183,8 +177,7 @@ function isTooOld({ computeCapability }: Card): boolean {
 }
 
 function lacksCudnn({ computeCapability }: Card, cudnn: number | undefined): boolean {
-  if (cudnn === undefined || cudnn < CUDNN_DROPPED.since) return false;
-  return Number(computeCapability) < CUDNN_DROPPED.capability;
+  return (cudnn ?? 0) >= CUDNN_DROPPED.since && Number(computeCapability) < CUDNN_DROPPED.capability;
 }
 
 function named(cards: readonly Card[]): string {

@@ -65,18 +65,8 @@ export function findLibrary(nvidiaDevice: boolean = hasNvidiaDevice()): FoundLib
 
 /** CUDA's libraries that TensorFlow opens by name, each after the ones that it needs itself. */
 const CUDA_LIBRARIES = [
-  'libcudart',
-  'libnvJitLink',
-  'libcublasLt',
-  'libcublas',
-  'libnvrtc',
-  'libcufft',
-  'libcurand',
-  'libcusparse',
-  'libcusolver',
-  'libcupti',
-  'libnccl',
-  'libcudnn',
+  ...['libcudart', 'libnvJitLink', 'libcublasLt', 'libcublas', 'libnvrtc', 'libcufft', 'libcurand', 'libcusparse'],
+  ...['libcusolver', 'libcupti', 'libnccl', 'libcudnn'],
 ];
 
 /**
@@ -85,10 +75,9 @@ const CUDA_LIBRARIES = [
  */
 export function cudaPreload(nvidiaFolders: readonly string[]): string[] {
   const files = nvidiaFolders.flatMap((folder) => folderNames(folder).map((name) => join(folder, name)));
-  return CUDA_LIBRARIES.flatMap((library) => {
-    const file = files.find((each) => new RegExp(`^${library}\\.so\\.\\d+$`).test(basename(each)));
-    return file ? [file] : [];
-  });
+  return CUDA_LIBRARIES.flatMap(
+    (library) => files.find((each) => new RegExp(`^${library}\\.so\\.\\d+$`).test(basename(each))) ?? [],
+  );
 }
 
 /** A library's folder in the cache, and the CUDA folders that it has lost; undefined for a library from elsewhere. */
@@ -117,8 +106,7 @@ function fromSetting(setting: string): FoundLibrary {
 }
 
 function fromCache(nvidiaDevice: boolean): FoundLibrary | undefined {
-  const flavours: Flavour[] = nvidiaDevice ? ['gpu'] : ['cpu', 'gpu'];
-  for (const wanted of flavours) {
+  for (const wanted of nvidiaDevice ? (['gpu'] as const) : (['cpu', 'gpu'] as const)) {
     const { folder, flavour } = buildFor(process.platform, process.arch, wanted);
     const found = librariesIn(join(cacheFolder(), folder, 'tensorflow'));
     if (found) return { ...found, source: 'cache', flavour };
@@ -130,12 +118,9 @@ function librariesIn(folder: string): Pick<FoundLibrary, 'framework' | 'tensorfl
   const framework = join(folder, FRAMEWORK);
   const tensorflow = TENSORFLOW.map((name) => join(folder, name)).find((file) => existsSync(file));
   if (!tensorflow || !existsSync(framework)) return undefined;
-  // pip puts the packages nvidia-*-cu12 beside TensorFlow's.
-  const nvidia = resolve(folder, '..', 'nvidia');
-  const nvidiaFolders = folderNames(nvidia)
-    .map((name) => join(nvidia, name, 'lib'))
-    .filter((each) => existsSync(each));
-  return { framework, tensorflow, nvidiaFolders };
+  const nvidia = resolve(folder, '..', 'nvidia'); // where pip puts the packages nvidia-*-cu12
+  const nvidiaFolders = folderNames(nvidia).map((name) => join(nvidia, name, 'lib'));
+  return { framework, tensorflow, nvidiaFolders: nvidiaFolders.filter((each) => existsSync(each)) };
 }
 
 function folderNames(folder: string): string[] {

@@ -67,13 +67,8 @@ function cardOf(line: string): DriverCard {
   };
 }
 
-/** Runs nvidia-smi with a time limit; once more if this process was suspended while the time passed. */
 function runSmi(command: string, args: readonly string[]) {
-  const run = () => spawnSync(command, args, { encoding: 'utf8', timeout: SMI_TIMEOUT_MS });
-  const started = performance.now();
-  const ended = run();
-  const isLate = (ended.error as NodeJS.ErrnoException | undefined)?.code === 'ETIMEDOUT';
-  return isLate && performance.now() - started > 2 * SMI_TIMEOUT_MS ? run() : ended;
+  return spawnSync(command, args, { encoding: 'utf8', timeout: SMI_TIMEOUT_MS });
 }
 
 /** Every card of the driver; undefined if there is no `nvidia-smi`, or it fails. @param which only this card. */
@@ -144,7 +139,11 @@ const MIB_VARIABLE = 'ALEXNET_SPLIT_LOGICAL_MIB';
  */
 export function logicalMiB(card: number, env: NodeJS.ProcessEnv = process.env): number {
   const asked = env[MIB_VARIABLE];
-  if (asked) return sizeOf(asked);
+  if (asked) {
+    if (/^[1-9]\d{0,6}$/.test(asked)) return Number(asked);
+    const found = truncate(JSON.stringify(asked));
+    throw new ConfigError(`${MIB_VARIABLE} is ${found}, expected a whole number of MiB above 0`);
+  }
   const visible = env.CUDA_VISIBLE_DEVICES?.split(',').map((each) => each.trim());
   const free = listCards(visible?.[card] ?? `${card}`)?.[0]?.freeMiB;
   if (free === undefined) {
@@ -157,9 +156,4 @@ export function logicalMiB(card: number, env: NodeJS.ProcessEnv = process.env): 
   throw new SetupError(
     `Cannot split GPU:${card}: ${free} MiB of its memory are free, expected at least ${Math.ceil(MIN_MIB / SHARE)}; end other programs that use the card`,
   );
-}
-
-function sizeOf(text: string): number {
-  if (/^[1-9]\d{0,6}$/.test(text)) return Number(text);
-  throw new ConfigError(`${MIB_VARIABLE} is ${truncate(JSON.stringify(text))}, expected a whole number of MiB above 0`);
 }

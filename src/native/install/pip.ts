@@ -8,7 +8,7 @@ import { text } from 'node:stream/consumers';
 import { isIgnored } from '../../end-signals.js';
 import { SetupError } from '../../errors.js';
 import { cacheFolder } from './library.js';
-import { type Build, requirement, TENSORFLOW_VERSION, WHEEL_PYTHON, type Wheel } from './wheels.js';
+import { type Build, isOlder, requirement, TENSORFLOW_VERSION, WHEEL_PYTHON, type Wheel } from './wheels.js';
 
 /** What to do without pip. */
 export const INSTEAD = `point TENSORFLOW_DIR at an existing TensorFlow ${TENSORFLOW_VERSION}`;
@@ -75,12 +75,6 @@ function versionOf(env: NodeJS.ProcessEnv): string | undefined {
   return /^pip (\d+(?:\.\d+)*)/m.exec(stdout ?? '')?.[1];
 }
 
-function isOld(version: string): boolean {
-  const [major = 0, minor = 0] = version.split('.').map(Number);
-  const [oldest, oldestMinor] = OLDEST_PIP.split('.').map(Number) as [number, number];
-  return major < oldest || (major === oldest && minor < oldestMinor);
-}
-
 /** Runs python3 with its stdout on our stderr. @returns its exit code, or what killed it, and what it wrote to stderr. */
 async function runPython(args: string[], env: NodeJS.ProcessEnv, signal: AbortSignal, lock?: number) {
   const stdio: StdioOptions = ['ignore', 2, 'pipe', ...(lock === undefined ? [] : [lock])];
@@ -98,11 +92,8 @@ async function runPython(args: string[], env: NodeJS.ProcessEnv, signal: AbortSi
 }
 
 /** What went wrong, and what to do, according to pip's messages. */
-function pipFailure(
-  errors: string,
-  exitCode: number | string,
-  version: string | undefined,
-): [reason: string, remedy: string] {
+function pipFailure(errors: string, exitCode: number | string, version?: string): [reason: string, remedy: string] {
+  const checkSettings = "check the network and pip's settings";
   if (/No module named '?pip/.test(errors)) {
     return ['python3 has no pip', 'install it (the package python3-pip, or python3 -m ensurepip)'];
   }
@@ -110,26 +101,22 @@ function pipFailure(
     return ["pip's package index gives another file than the pinned one", "set pip's index to one that has it"];
   }
   if (/No space left on device|Errno 28\b|Disk quota exceeded/.test(errors)) {
-    return [
-      `the disk of the cache folder ${cacheFolder()} is full`,
-      'free some space, or move the cache with ALEXNET_SPLIT_CACHE',
-    ];
+    const remedy = 'free some space, or move the cache with ALEXNET_SPLIT_CACHE';
+    return [`the disk of the cache folder ${cacheFolder()} is full`, remedy];
   }
   const connection = /\[Errno -?\d+\] ([^'"\])]+)|(timed out)|(CERTIFICATE_VERIFY_FAILED)|(Proxy ?Error)/i.exec(errors);
   if (connection && /connection broken|HTTPSConnectionPool|Could not fetch URL|Connection/i.test(errors)) {
     const detail = connection.slice(1).find((each) => each !== undefined);
-    return [`pip cannot reach its package index (${detail?.trim()})`, "check the network and pip's settings"];
+    return [`pip cannot reach its package index (${detail?.trim()})`, checkSettings];
   }
-  if (version !== undefined && isOld(version)) {
-    return [
-      `python3's pip is ${version}, expected ${OLDEST_PIP} or newer`,
-      'update it with python3 -m pip install --upgrade pip',
-    ];
+  if (version !== undefined && isOlder(version, OLDEST_PIP)) {
+    const remedy = 'update it with python3 -m pip install --upgrade pip';
+    return [`python3's pip is ${version}, expected ${OLDEST_PIP} or newer`, remedy];
   }
   // pip's last error says most, except the one that only names a web page.
   const lines = errors.split('\n').map((line) => line.trim());
   const isError = (line: string) => line.startsWith('ERROR: ') && !line.startsWith('ERROR: ResolutionImpossible');
   const last = lines.findLast(isError) ?? lines.findLast((line) => line !== '');
   if (!last) return [`pip ended without a message (${exitCode})`, 'try again'];
-  return [`pip says "${last.replace(/^ERROR: /, '')}"`, "check the network and pip's settings"];
+  return [`pip says "${last.replace(/^ERROR: /, '')}"`, checkSettings];
 }

@@ -93,6 +93,11 @@ export function hasGpuBuild(platform: string, arch: string): boolean {
   return platform === 'linux' && arch === 'x64';
 }
 
+/** Compares dotted versions: 20.3 is older than 20.10. */
+export function isOlder(version: string, than: string): boolean {
+  return version.localeCompare(than, 'en', { numeric: true }) < 0;
+}
+
 /** A wheel's line in a pip requirements file. */
 export function requirement({ project, version, sha256 }: Wheel): string {
   return `${project}==${version} --hash=sha256:${sha256}`;

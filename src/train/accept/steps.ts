@@ -2,7 +2,7 @@
 import type { Config } from '../../config/config.js';
 import { tensorflowName } from '../../config/devices.js';
 import { createSlot, slotViews } from '../../data/index.js';
-import { hasKernel, type PlacedOp, recordPlacement } from '../../native/c/placement.js';
+import { hasKernel, type PlacedOp, recordPlacement } from '../../native/c/ops.js';
 import { openTeam, type Team } from '../team.js';
 
 /** The first steps trace functions and choose algorithms. */

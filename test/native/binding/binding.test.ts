@@ -25,7 +25,7 @@ function assertNative(action: () => unknown, code: number, op: string | undefine
   });
 }
 
-test('runOp() that fails tells the op, and the code and text of TensorFlow', () => {
+test("runOp() fails with the op's name and TensorFlow's code and text", () => {
   const ones = tf.ones([2, 3]);
   const attrs = [FLOAT, ...['transpose_a', 'transpose_b'].map((name) => ({ name, type: AttrType.BOOL, value: false }))];
   const text = /^Cannot run the op MatMul: TensorFlow says INVALID_ARGUMENT: .*\[2,3\], In\[1\]: \[2,3\]/;
@@ -33,7 +33,7 @@ test('runOp() that fails tells the op, and the code and text of TensorFlow', () 
   ones.dispose();
 });
 
-test('runOp() refuses an op that there is not', () => {
+test('runOp() refuses an unknown op', () => {
   assertNative(
     () => runOp('NoSuchOp', [], []),
     5,
@@ -42,7 +42,7 @@ test('runOp() refuses an op that there is not', () => {
   );
 });
 
-test('runOp() refuses too many inputs, an attribute that is missing, and too few outputs', () => {
+test('runOp() refuses too many inputs, a missing attribute, and too few outputs', () => {
   const one = tf.ones([2]);
   assertNative(() => runOp('Neg', [one, one], [FLOAT]), 3, 'Neg', /Neg/);
   assertNative(() => runOp('Cast', [one], [{ ...FLOAT, name: 'SrcT' }]), 5, 'Cast', /DstT/);
@@ -50,7 +50,7 @@ test('runOp() refuses too many inputs, an attribute that is missing, and too few
   one.dispose();
 });
 
-test('runOp() on a tensor that was disposed of is refused', () => {
+test('runOp() refuses a tensor that was disposed of', () => {
   const binding = currentBinding();
   const id = binding.createTensor([1], DataType.FLOAT, Float32Array.of(1));
   binding.deleteTensor(id);
@@ -59,7 +59,7 @@ test('runOp() on a tensor that was disposed of is refused', () => {
   assertNative(() => binding.tensorDataSync(id), 3, undefined, /disposed of/);
 });
 
-test('a failed op leaves the thread able to go on, and no tensor behind', () => {
+test('after a failed op the thread works on, and no tensor is left', () => {
   const before = currentBinding().getNumOfTensors();
   const ones = tf.ones([2, 3]);
   for (let i = 0; i < 3; i++) assert.throws(() => runOp('MatMul', [ones, ones], [FLOAT]));
@@ -71,7 +71,7 @@ test('a failed op leaves the thread able to go on, and no tensor behind', () => 
   assert.equal(currentBinding().getNumOfTensors(), before);
 });
 
-test('executeOp() tells an op that fails beside, where its shape is asked for, and leaves no tensor behind', () => {
+test('executeOp() throws the error of an asynchronous op when its shape is read, and leaves no tensor', () => {
   const binding = currentBinding();
   const before = binding.getNumOfTensors();
   const id = binding.createTensor([1], DataType.FLOAT, Float32Array.of(Number.NaN));
@@ -86,7 +86,7 @@ test('executeOp() tells an op that fails beside, where its shape is asked for, a
   assert.equal(binding.getNumOfTensors(), before);
 });
 
-test('allocateTensor() says that there is no memory, where TensorFlow gives a tensor without', () => {
+test('allocateTensor() fails if TensorFlow gives a tensor without memory', () => {
   const { library } = openContext();
   const message =
     /^Cannot make a tensor of shape \[17592186044416\]: OOM when allocating its 70368744177664 bytes in host/;
@@ -95,7 +95,7 @@ test('allocateTensor() says that there is no memory, where TensorFlow gives a te
   library.c.TF_DeleteTensor(tensor);
 });
 
-test('createTensor() refuses values of another length than the shape', () => {
+test('createTensor() refuses values whose length does not fit the shape', () => {
   const make = (dtype: number, values: unknown) => () => currentBinding().createTensor([2, 2], dtype, values);
   assertNative(make(DataType.FLOAT, Float32Array.of(1, 2, 3)), 3, undefined, /\[2,2\]: it holds 16 bytes, and 12/);
   assertNative(make(DataType.STRING, [Buffer.from('a')]), 3, undefined, /\[2,2\]: 1 strings were given/);
@@ -111,7 +111,7 @@ test('createTensor() copies the values at once', () => {
   currentBinding().deleteTensor(id);
 });
 
-test('createTensor() and tensorDataSync() take every data type there and back', () => {
+test('createTensor() and tensorDataSync() keep the values of every data type', () => {
   const cases: [dtype: number, given: unknown, back: unknown][] = [
     [DataType.FLOAT, Float32Array.of(1.5, -2), Float32Array.of(1.5, -2)],
     [DataType.FLOAT, [1.5, -2], Float32Array.of(1.5, -2)],
@@ -161,7 +161,7 @@ test('backingDevice() is the pinned device, for values that were uploaded and fo
   tf.dispose([x!, y!]);
 });
 
-test('tensors are counted: tf.memory() and the binding agree, and both forget what was disposed of', () => {
+test('tensors are counted: tf.memory() and the binding agree, also after tensors were disposed of', () => {
   const [inTfjs, native] = [tf.memory().numTensors, currentBinding().getNumOfTensors()];
   const made = tf.tidy(() => [tf.neg(tf.ones([2])), tf.neg(tf.ones([2]))]);
   assert.equal(tf.memory().numTensors, inTfjs + 2);
@@ -171,7 +171,7 @@ test('tensors are counted: tf.memory() and the binding agree, and both forget wh
   assert.equal(currentBinding().getNumOfTensors(), native);
 });
 
-test('strings are freed: 400 MB of them, one after another, leave memory as it was', () => {
+test('strings are freed: 400 MB of them, one after another, do not fill the memory', () => {
   const binding = currentBinding();
   const megabyte = Buffer.alloc(1e6, 'x');
   const round = () => {
@@ -190,7 +190,7 @@ test('strings are freed: 400 MB of them, one after another, leave memory as it w
   binding.deleteTensor(axis);
 });
 
-test('SavedModel calls are refused as not supported', () => {
+test('calls for a SavedModel fail as not supported', () => {
   const binding = currentBinding();
   const text = /^Cannot use a SavedModel: this binding does not support them/;
   for (const call of [binding.loadSavedModel, binding.runSavedModel, binding.deleteSavedModel]) {
@@ -199,7 +199,7 @@ test('SavedModel calls are refused as not supported', () => {
   assert.equal(binding.getNumOfSavedModels(), 0);
 });
 
-test('the binding tells the version of TensorFlow and its own device', () => {
+test("the binding gives TensorFlow's version and its own device", () => {
   assert.match(currentBinding().version, /^2\.\d+\.\d+/);
   assert.match(currentBinding().device, /CPU:1$/);
   const one = tf.scalar(1);

@@ -6,8 +6,7 @@ import { fileURLToPath } from 'node:url';
 import tf = require('@tensorflow/tfjs');
 
 import { currentBinding, runOp, tensorId } from '../../../src/native/binding/backend.js';
-import { borrowTensor } from '../../../src/native/binding/borrow.js';
-import { tensorFromHalf } from '../../../src/native/binding/tensors.js';
+import { borrowTensor, tensorFromHalf } from '../../../src/native/binding/tensors.js';
 import { bytesToAlignment } from '../../../src/native/c/copy.js';
 import { compile } from '../../../src/native/graph/compile.js';
 import { AttrType, DataType, useDevice } from '../../../src/native/index.js';
@@ -34,7 +33,7 @@ function liesIn(values: Float32Array): boolean {
   return is === 100;
 }
 
-test('borrowTensor() copies nothing of aligned shared memory, and everything else', () => {
+test('borrowTensor() copies no aligned shared memory, but any other memory', () => {
   const own = new Float32Array(64);
   assert.equal(liesIn(shared([1, 2, 3])), true);
   assert.deepEqual(
@@ -44,7 +43,7 @@ test('borrowTensor() copies nothing of aligned shared memory, and everything els
   assert.equal(liesIn(own), false);
 });
 
-test('borrowTensor() has the shape, the values and the device of a copy, and leaves nothing behind', () => {
+test('borrowTensor() gives the shape, values and device of a copy, and leaves nothing behind', () => {
   const handles = currentBinding().getNumOfTensors();
   const { numTensors } = tf.memory();
   tf.tidy(() => {
@@ -57,7 +56,7 @@ test('borrowTensor() has the shape, the values and the device of a copy, and lea
   assert.throws(() => borrowTensor([2, 2], shared([1, 2, 3])), /it holds 16 bytes, and 12 were given/);
 });
 
-test('no op writes into borrowed memory, be it the last that knows the tensor', () => {
+test('no op writes into borrowed memory, even with the last handle of the tensor', () => {
   const values = [-1, 2, -3, 4];
   const memory = shared(values);
   const type = { name: 'T', type: AttrType.TYPE, value: DataType.FLOAT };
@@ -81,7 +80,7 @@ test('no op writes into borrowed memory, be it the last that knows the tensor', 
   chain.dispose();
 });
 
-test('borrowTensor() within a function that is compiled is a constant of it', () => {
+test('borrowTensor() makes a constant in a function that is compiled', () => {
   const memory = shared([1, 2]);
   const plus = compile((x) => [tf.add(x!, borrowTensor([2], memory))]);
   const run = () => tf.tidy(() => [...plus(tf.tensor1d([10, 20]))[0]!.dataSync()]);
@@ -101,7 +100,7 @@ test('tensorFromHalf() has read its bytes when it returns', () => {
   tensor.dispose();
 });
 
-test('borrowed memory outlives what else knew it, in two threads', async () => {
+test('borrowed memory lives as long as its tensors, in two threads', async () => {
   const program = fileURLToPath(new URL('../programs/borrow.js', import.meta.url));
   const { code, signal, stdout, stderr } = await runNode(['--expose-gc', program]);
   assert.deepEqual([code, signal, stdout], [0, null, 'done\n'], stderr);

@@ -32,7 +32,7 @@ test('a convolution and its gradient run on the GPU', { skip }, () => {
   gradient.dispose();
 });
 
-test('findDevice() names every GPU that the driver has', { skip }, () => {
+test('findDevice() finds every GPU of the driver', { skip }, () => {
   assert.deepEqual(
     gpus.map(({ name }) => name),
     gpus.map((_, i) => `GPU:${i}`),

@@ -1,7 +1,7 @@
 /** Which ops run on the host whatever the device. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { isForHost } from '../../../src/native/binding/host.js';
+import { isForHost } from '../../../src/native/binding/execute.js';
 import { openContext } from '../../../src/native/c/context.js';
 import { AttrType, DataType } from '../../../src/native/c/signatures.js';
 

@@ -20,14 +20,14 @@ function valuesOf(make: () => tf.Tensor): number[] {
 describe('round()', () => {
   const WHOLE = [-12345678, -1, 0, 10, 2 ** 31 - 1, -(2 ** 31)];
 
-  test('leaves whole numbers as they are', () => {
+  test('does not change integers', () => {
     assert.deepEqual(
       valuesOf(() => tf.round(tf.tensor1d(WHOLE, 'int32'))),
       WHOLE,
     );
   });
 
-  test('does so in a compiled function', () => {
+  test('does the same in a compiled function', () => {
     const round = compile((x) => [tf.add(tf.round(x), 1)]);
     assert.deepEqual(
       valuesOf(() => round(tf.tensor1d([-7, 5], 'int32'))[0]!),
@@ -37,7 +37,7 @@ describe('round()', () => {
   });
 });
 
-test('exp() of whole numbers leaves its input to the caller', () => {
+test('exp() of integers does not dispose of its input', () => {
   const x = tf.tensor1d([0, 1], 'int32');
   const [zero, one] = valuesOf(() => tf.exp(x));
   assert.ok(zero === 1 && Math.abs(one! - Math.E) < 1e-6, `${zero} ${one}`);
@@ -45,7 +45,7 @@ test('exp() of whole numbers leaves its input to the caller', () => {
   x.dispose();
 });
 
-test('a bool is 0 or 1, whatever bytes it is made of', () => {
+test('a bool is 0 or 1, whatever bytes it is made from', () => {
   const bools = () => tf.tensor1d(new Uint8Array([2, 255, 0, 1]), 'bool');
   assert.deepEqual(
     valuesOf(() => tf.logicalNot(bools())),
@@ -58,7 +58,7 @@ test('a bool is 0 or 1, whatever bytes it is made of', () => {
 });
 
 describe('prelu()', () => {
-  test('is x above 0 and alpha x below, up to the ends of float32', () => {
+  test('is x above 0 and alpha x below, in the whole range of float32', () => {
     const x = [inf, -inf, nan, 3e38, -3e38, 0, -2];
     assert.deepEqual(
       valuesOf(() => tf.prelu(tf.tensor1d(x), 0.5)),
@@ -66,7 +66,7 @@ describe('prelu()', () => {
     );
   });
 
-  test('takes whole numbers, and an alpha for each channel', () => {
+  test('takes integers, and an alpha for each channel', () => {
     const prelu = () => tf.prelu(tf.tensor2d([[-4, -4], [8, -(2 ** 31)]], [2, 2], 'int32'), [0.25, 2]); // biome-ignore format: a matrix
     assert.deepEqual(valuesOf(prelu), [-1, -8, 8, -(2 ** 32)]);
   });
@@ -79,7 +79,7 @@ describe('prelu()', () => {
 });
 
 describe('topk()', () => {
-  test('has NaN before all numbers, and loses none of them', () => {
+  test('puts NaN before all numbers, and loses no number', () => {
     const { values, indices } = tf.topk(tf.tensor2d([[85, nan, 39, 44, 60], [-inf, 1, inf, nan, 2]]), 3); // biome-ignore format: a matrix
     assert.deepEqual(Array.from(values.dataSync()), [nan, 85, 60, inf, nan, 2]);
     assert.deepEqual(Array.from(indices.dataSync()), [1, 0, 4, 2, 3, 4]);
@@ -87,7 +87,7 @@ describe('topk()', () => {
     tf.dispose([values, indices]);
   });
 
-  test('does not depend on where a NaN is', () => {
+  test('does not depend on the position of a NaN', () => {
     for (let at = 0; at < 9; at++) {
       const row = [3, 8, 1, 7, 2, 6, 5, 4].toSpliced(at, 0, nan);
       assert.deepEqual(
@@ -122,7 +122,7 @@ describe('the gradient of a resizing is its adjoint: <resize x, dy> = <x, gradie
   }
 });
 
-test('a convolution of no images has the shape of its output, and its gradient is 0', () => {
+test('a convolution of an empty batch has the right shape, and gradient 0', () => {
   tf.tidy(() => {
     const [x, x3] = [tf.zeros([0, 5, 6, 2]) as tf.Tensor4D, tf.zeros([0, 4, 4, 4, 2]) as tf.Tensor5D];
     const filter = tf.ones([3, 2, 2, 3]) as tf.Tensor4D;
@@ -148,7 +148,7 @@ test('a convolution of no images has the shape of its output, and its gradient i
   });
 });
 
-test('a depthwise convolution of channels first is refused', () => {
+test('a depthwise convolution in NCHW order is refused', () => {
   const run = () =>
     tf.tidy(() =>
       tf.depthwiseConv2d(

@@ -35,7 +35,7 @@ describe('ops on the pinned backend equal those in plain JavaScript', () => {
   }
 });
 
-test('the table of ops has its rows, each with a name of its own', () => {
+test('the table of ops has its rows, with unique names', () => {
   assert.equal(new Set(OPS.map(({ name }) => name)).size, OPS.length);
   assert.ok(OPS.length >= 200, `${OPS.length} rows`);
   const gradients = OPS.filter(({ hasGradient }) => hasGradient).length;

@@ -58,7 +58,7 @@ test('tensorFrom() refuses too few and too many values', () => {
   assertInvalid(() => tensorFrom([2], new Int32Array(3)), /it holds 8 bytes, and 12 were given/);
 });
 
-test('copyTensor() fills shared memory, and nothing around it', () => {
+test('copyTensor() writes into the shared memory, and not around it', () => {
   const tensor = tf.tidy(() => tf.add(tf.tensor1d([1, 2, 3]), 0.5));
   const memory = new SharedArrayBuffer(24);
   copyTensor(tensor, new Uint8Array(memory, 8, 12));
@@ -96,7 +96,7 @@ test('settle() leaves nothing behind, on a CPU and on a GPU', (t) => {
   tensor.dispose();
 });
 
-test('copyTensorAsHalf() and tensorFromHalf() round to eleven bits, and keep what has no more', () => {
+test('copyTensorAsHalf() and tensorFromHalf() round to eleven bits, and keep shorter values', () => {
   const values = [1, -2.5, 1024.5, 65504, 6e-8, 0, Number.POSITIVE_INFINITY, 1 / 3];
   const bytes = new Uint8Array(new SharedArrayBuffer(2 * values.length));
   copyTensorAsHalf(tf.tensor1d(values), bytes);

@@ -20,12 +20,12 @@ before(async () => {
   findings = JSON.parse(stdout.trim().split('\n').at(-1)!);
 });
 
-test('no op gives a value that differs, unless the difference is accepted with a reason', () => {
+test('every op gives the expected values, except for accepted differences', () => {
   assert.deepEqual(findings.differences, []);
   assert.deepEqual(findings.stale, [], 'accepted differences that there are not any more');
 });
 
-test('what is refused is refused in a sentence', () => {
+test('every refusal is a known sentence', () => {
   const refusals = Object.entries(findings.refused).flatMap(([op, errors]) => errors.map((error) => `${op}: ${error}`));
   assert.ok(refusals.length > 0);
   assert.deepEqual(
@@ -34,7 +34,7 @@ test('what is refused is refused in a sentence', () => {
   );
 });
 
-test('every kernel is run, and every op compared on each data type that it takes', () => {
+test('every kernel is run, and every op is compared on each of its data types', () => {
   assert.deepEqual(findings.notRun, NOT_RUN);
   assert.deepEqual(Object.keys(findings.uncompared).sort(), UNCOMPARED);
   assert.ok(findings.compared >= COMPARED, `${findings.compared} cases of ${findings.cases} were compared`);

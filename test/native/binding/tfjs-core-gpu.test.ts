@@ -21,7 +21,7 @@ const NO_GPU_KERNEL: { test: RegExp; op: RegExp }[] = [
 
 const gpus = await fakeGpus();
 
-test('on a GPU those alone fail, with an error, that TensorFlow has no kernel for', { skip: gpus.skip }, async () => {
+test('on a GPU only ops without a GPU kernel fail, with an error', { skip: gpus.skip }, async () => {
   const { failed } = await runCoreTests('GPU:0', PASSED, gpus.env());
   const unexpected = failed.filter(([name, messages]) => {
     const ops = messages.map((message) => /Cannot run the op (\w+): .*'GPU:0'/.exec(message)?.[1] ?? '');

@@ -6,7 +6,7 @@ import { runCoreTests } from './tfjs-core-run.js';
 /** Tests that pass: as many as there are today. */
 const PASSED = 3878;
 
-test('tfjs-core passes its own tests on CPU:1, but for those that tfjs-node skips', async () => {
+test('tfjs-core passes its own tests on CPU:1, except those that tfjs-node skips', async () => {
   const { failed } = await runCoreTests('CPU:1', PASSED);
   assert.deepEqual(failed, []);
 });

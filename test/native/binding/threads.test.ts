@@ -1,4 +1,4 @@
-/** Whole processes: threads with a device each, exit codes, the public import, the example of the docs. */
+/** Whole processes: threads with their own devices, exit codes, the public import, the example in the docs. */
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
@@ -6,10 +6,10 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { type Ended, ROOT, runNode, runProgram } from '../child.js';
 
-/** By itself, well, and without a word on stderr. */
+/** The process ended by itself, with 0, and wrote nothing to stderr. */
 const ok = ({ code, signal, stderr }: Ended) => assert.deepEqual([code, signal, stderr], [0, null, '']);
 
-test('useDevice() in two threads at once gives each its device, in one context', async () => {
+test('useDevice() gives two threads their own devices in one context', async () => {
   const ended = await runProgram('pinned-workers');
   ok(ended);
   const [first, second] = JSON.parse(ended.stdout);
@@ -20,7 +20,7 @@ test('useDevice() in two threads at once gives each its device, in one context',
   assert.equal(second.context, first.context);
 });
 
-test('a process that used TensorFlow ends with exit code 0, 20 times of 20', async () => {
+test('a process that used TensorFlow ends with exit code 0, in 20 of 20 runs', async () => {
   const left = Array.from({ length: 20 }, (_, i) => ['end', 'exit', 'terminate'][i % 3]!);
   const runner = async () => {
     for (let how = left.pop(); how; how = left.pop()) {
@@ -31,43 +31,36 @@ test('a process that used TensorFlow ends with exit code 0, 20 times of 20', asy
   await Promise.all(Array.from({ length: Math.min(4, availableParallelism()) }, runner));
 });
 
-test('openContext() gives as many logical CPUs as it is asked for', async () => {
-  const ended = await runNode([
-    '--input-type=module',
-    '--eval',
-    `import { listDevices } from ${JSON.stringify(new URL('../../../src/native/index.js', import.meta.url).href)};
-     process.stdout.write(listDevices({ cpus: 3 }).map((each) => each.name).join());`,
-  ]);
-  ok(ended);
-  assert.match(ended.stdout, /^CPU:0,CPU:1,CPU:2(,GPU:\d+)*$/);
-});
-
-test('openContext() has as many threads for an op as it is asked for, or as TF_NUM_INTRAOP_THREADS says', async (t) => {
+test('openContext() makes the logical CPUs and the threads that it is asked for, or those of TF_NUM_INTRAOP_THREADS', async (t) => {
   if (process.platform !== 'linux') return t.skip('threads are counted in /proc, which only Linux has');
   const { href } = new URL('../../../src/native/c/context.js', import.meta.url);
   const threadsWith = async (intraOpThreads: number, env: NodeJS.ProcessEnv): Promise<number> => {
-    const ended = await runNode(
-      [
-        '--input-type=module',
-        '--eval',
-        `import { readdirSync } from 'node:fs';
-         import { openContext } from ${JSON.stringify(href)};
-         openContext({ intraOpThreads: ${intraOpThreads} });
-         process.stdout.write(String(readdirSync('/proc/self/task').length));`,
-      ],
-      { TF_NUM_INTRAOP_THREADS: undefined, ...env },
-    );
+    const program = `import { readdirSync } from 'node:fs';
+      import { openContext } from ${JSON.stringify(href)};
+      const { devices } = openContext({ cpus: 3, intraOpThreads: ${intraOpThreads} });
+      const names = devices.map((each) => each.name).join();
+      process.stdout.write(JSON.stringify([names, readdirSync('/proc/self/task').length]));`;
+    const ended = await runNode(['--input-type=module', '--eval', program], {
+      ...{ TF_NUM_INTRAOP_THREADS: undefined, ...env },
+    });
     ok(ended);
-    return Number(ended.stdout);
+    const [names, threads] = JSON.parse(ended.stdout);
+    assert.match(names, /^CPU:0,CPU:1,CPU:2(,GPU:\d+)*$/);
+    return threads;
   };
-  const one = await threadsWith(1, {});
-  // One alone is the caller's: there is no pool then.
-  assert.ok((await threadsWith(9, {})) - one >= 8);
-  assert.ok((await threadsWith(1, { TF_NUM_INTRAOP_THREADS: '9' })) - one >= 8);
-  assert.ok((await threadsWith(9, { TF_NUM_INTRAOP_THREADS: '1' })) - one <= 1);
+  const [one, nine, nineByVariable, oneByVariable] = (await Promise.all([
+    threadsWith(1, {}),
+    threadsWith(9, {}),
+    threadsWith(1, { TF_NUM_INTRAOP_THREADS: '9' }),
+    threadsWith(9, { TF_NUM_INTRAOP_THREADS: '1' }),
+  ])) as [number, number, number, number];
+  // A single thread is the caller's: then there is no pool.
+  assert.ok(nine - one >= 8);
+  assert.ok(nineByVariable - one >= 8);
+  assert.ok(oneByVariable - one <= 1);
 });
 
-test("a child process does not take its parent's context for its own", async () => {
+test("openContext() in a child process does not use the parent's context", async () => {
   const { href } = new URL('../../../src/native/c/context.js', import.meta.url);
   const child = `import { openContext } from ${JSON.stringify(href)}; process.stdout.write(openContext().devices[0].name);`;
   const parent = `import { openContext } from ${JSON.stringify(href)};
@@ -106,7 +99,7 @@ test('the program in docs/native.md prints what the page says', async () => {
   assert.ok(program && output, 'the page has the program and its output');
   const folder = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-doc-'));
   try {
-    // A program of somebody else, who installed the package.
+    // As in the folder of a user who has installed the package.
     fs.mkdirSync(join(folder, 'node_modules'));
     fs.symlinkSync(ROOT, join(folder, 'node_modules', 'alexnet-split'));
     fs.symlinkSync(join(ROOT, 'node_modules', '@tensorflow'), join(folder, 'node_modules', '@tensorflow'));

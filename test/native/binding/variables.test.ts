@@ -86,7 +86,7 @@ test('descend() without a velocity is plain gradient descent', () => {
   variable.dispose();
 });
 
-test('descend() leaves a value that was read before as it was', () => {
+test('descend() does not change a value that was read before', () => {
   for (const momentum of [0, 0.9]) {
     const [variable, velocity] = [variableOf([1, 2]), variableOf([0, 0])];
     const [earlier, gradient] = [variable.read(), tf.tensor1d([1, 1])];
@@ -117,7 +117,7 @@ test('descend() leaves no tensors behind', () => {
   velocity.dispose();
 });
 
-test('Variable keeps its value apart from the tensor it was made of', () => {
+test('Variable does not change with the tensor that it was made from', () => {
   const initial = tf.tensor2d([1, 2, 3, 4], [2, 2]);
   const [a, b] = [new Variable(initial), new Variable(initial)];
   assert.deepEqual(a.shape, [2, 2]);
@@ -144,7 +144,7 @@ test('Variable keeps its value apart from the tensor it was made of', () => {
   b.dispose();
 });
 
-test('Variable is on the device of its thread, and gone when it is disposed of', () => {
+test('Variable is on the device of its thread, and freed when it is disposed of', () => {
   const handles = currentBinding().getNumOfTensors();
   const variable = variableOf([1]);
   const value = variable.read();

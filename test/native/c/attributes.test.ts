@@ -69,7 +69,7 @@ test('setAttr() type', () => {
   assert.deepEqual(valuesOf('Cast', attrs, [floats([2], [1.9, -1.9])]), [1, -1]);
 });
 
-test('setAttr() shape: whole, partly unknown, of no rank, of unknown rank', () => {
+test('setAttr() shape: known, partly unknown, scalar, of unknown rank', () => {
   const ensure = (value: unknown, dims = [2, 3]) =>
     outputsOf('EnsureShape', [FLOAT, shape('shape', value)], [floats(dims, Array(dims.length ? 6 : 1).fill(1))])[0]!
       .shape;
@@ -93,7 +93,7 @@ test('setAttr() list of floats', () => {
   assert.deepEqual(valuesOf('Bucketize', attrs, [floats([4], [-1, 0.4, 0.6, 1000])]), [0, 1, 2, 3]);
 });
 
-test('setAttr() list of bools is taken, though no op of TensorFlow 2.21 has one', () => {
+test('setAttr() accepts a list of bools, though no op of TensorFlow 2.21 has one', () => {
   const attrs = [FLOAT, { name: 'flags', type: AttrType.BOOL, value: [1, 0] }]; // what an op has not, it does not look at
   assert.deepEqual(valuesOf('Neg', attrs, [floats([1], [1])]), [-1]);
 });
@@ -118,7 +118,7 @@ test('setAttr() lists of strings, types and shapes', () => {
   ]);
 });
 
-test('setAttr() refuses a kind that there is not', () => {
+test('setAttr() refuses an unknown kind', () => {
   const attrs = (value: OpAttr['value']) => [{ name: 'T', type: AttrType.RESOURCE, value }];
   for (const value of [1, [1]]) {
     assert.throws(

@@ -27,7 +27,7 @@ test('encodeConfig() writes the ConfigProto that TensorFlow reads', () => {
   );
 });
 
-test('threadsOf() tells TensorFlow of a quota, which it does not see, and leaves it its own variables', () => {
+test("threadsOf() uses the quota, which TensorFlow does not know, unless TensorFlow's variables are set", () => {
   const unset = () => false;
   assert.deepEqual(threadsOf({}, unset, 0), { intraOpThreads: 0, interOpThreads: 0 });
   assert.deepEqual(threadsOf({}, unset, 3), { intraOpThreads: 3, interOpThreads: 3 });
@@ -38,7 +38,7 @@ test('threadsOf() tells TensorFlow of a quota, which it does not see, and leaves
   assert.equal(hex(encodeConfig({ cpus: 1, interOpThreads: 3 })), '0a070a034350551001' + '2803' + '32022001');
 });
 
-test('listDevices() tells names and memory as TensorFlow has them', () => {
+test("listDevices() gives TensorFlow's names and memory", () => {
   const [first, second] = listDevices();
   assert.equal(first?.name, 'CPU:0');
   assert.equal(second?.fullName, '/job:localhost/replica:0/task:0/device:CPU:1');
@@ -53,7 +53,7 @@ test('findDevice() takes every spelling of a name', () => {
   }
 });
 
-test('shortName() leaves the job and the task to a device of another process', () => {
+test("shortName() keeps the job and the task of another process's device", () => {
   for (const task of [0, 1]) {
     const full = `/job:tower/replica:0/task:${task}/device:GPU:0`;
     assert.equal(shortName(full), full);
@@ -61,7 +61,7 @@ test('shortName() leaves the job and the task to a device of another process', (
   }
 });
 
-test('useDevice() of a device that is not there lists those that are', () => {
+test('useDevice() of a missing device lists the existing ones', () => {
   assert.throws(
     () => useDevice('CPU:9'),
     (error: NativeError) => {
@@ -74,7 +74,7 @@ test('useDevice() of a device that is not there lists those that are', () => {
   assert.throws(() => useDevice('GPU:77'), /`alexnet-split doctor` says why/);
 });
 
-test('useDevice() again moves the thread to another device, with its tensors', () => {
+test('useDevice() a second time moves the thread to another device; its tensors stay valid', () => {
   useDevice('CPU:0');
   const made = tf.tidy(() => ({
     floats: tf.add(tf.ones([3]), 1),

@@ -56,7 +56,7 @@ function makeDriver(): void {
   assert.equal(status, 0, stderr);
 }
 
-test("askDriver() lists the driver's cards, or what it refuses to begin with", { skip }, async () => {
+test("askDriver() lists the driver's cards, or gives the error with which it refuses to start", { skip }, async () => {
   makeDriver();
   assert.deepEqual(await asked<DriverAnswer>('askDriver()'), {
     cuda: '12.8',
@@ -72,7 +72,7 @@ test("askDriver() lists the driver's cards, or what it refuses to begin with", {
   });
 });
 
-test('askDriver() tells a driver that cannot be opened', async () => {
+test('askDriver() says why the driver cannot be opened', async () => {
   const broken = join(temporary, 'broken');
   fs.mkdirSync(broken);
   fs.writeFileSync(join(broken, 'libcuda.so.1'), 'no library');
@@ -81,7 +81,7 @@ test('askDriver() tells a driver that cannot be opened', async () => {
   assert.deepEqual(cards, []);
 });
 
-test('examineGpus() puts the machine together, and is silent without a card', { skip }, async () => {
+test('examineGpus() gives the facts about a machine with a card, and undefined without', { skip }, async () => {
   makeDriver();
   const root = join(temporary, 'root');
   fs.mkdirSync(join(root, 'dev'), { recursive: true });

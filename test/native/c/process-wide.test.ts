@@ -12,27 +12,27 @@ function printed({ code, signal, stdout, stderr }: Ended, expected: string[]): v
   assert.deepEqual([code, signal, stderr, stdout.trimEnd().split('\n')], [0, null, '', expected]);
 }
 
-test('oneAtATime() lets no two threads in at once', async () => {
+test("oneAtATime() runs one thread's action at a time", async () => {
   printed(await runProgram('one-at-a-time', ['count']), ['true']);
 });
 
-test('oneAtATime() goes on after a thread that ended in the middle', { skip: noDeathsTold }, async () => {
+test('oneAtATime() goes on after a thread that ended during its action', { skip: noDeathsTold }, async () => {
   printed(await runProgram('one-at-a-time', ['dies']), ['0', 'and again']);
 });
 
-test('oneAtATime() does not wait for ever for a thread that does not get done', async () => {
+test('oneAtATime() stops waiting for a thread that does not finish', async () => {
   printed(await runProgram('one-at-a-time', ['late']), [
     'NativeError 4: Cannot be in time: another thread has been doing it for 0.05 s, expected it to take less; check the disk with TensorFlow and the driver (nvidia-smi), then start again',
   ]);
 });
 
-test('openContext() in two threads is one context, also after one that ended before', {
+test('openContext() in two threads is one context, even after a third one has ended during it', {
   skip: noDeathsTold,
 }, async () => {
   printed(await runProgram('one-at-a-time', ['context']), ['true']);
 });
 
-test('openLibrary() in many threads at once says nothing, and nothing that others write is lost', async (t) => {
+test('openLibrary() in many threads at once writes nothing, and loses nothing that others write', async (t) => {
   if (process.platform !== 'linux') return t.skip('only the builds for Linux have a line to be kept quiet');
   for (let i = 0; i < 4; i++) {
     const { code, signal, stdout, stderr } = await runProgram('loads-at-once');
@@ -43,7 +43,7 @@ test('openLibrary() in many threads at once says nothing, and nothing that other
   }
 });
 
-test('openLibrary() in a later thread is the library that is loaded, whatever the environment of that thread says', async () => {
+test("openLibrary() in a later thread gives the loaded library, whatever the thread's environment says", async () => {
   const { href } = new URL('../../../src/native/c/load.js', import.meta.url);
   const load = `import(${JSON.stringify(href)}).then(({ openLibrary }) => openLibrary().path)`;
   const thread = `import { parentPort } from 'node:worker_threads';\nparentPort.postMessage(await ${load});`;

@@ -77,10 +77,10 @@ const rows: [what: string, message: string, told: string][] = [
 ];
 
 for (const [what, message, told] of rows) {
-  test(`reasonIn() tells in one line what a message says: ${what}`, () => assert.equal(reasonIn(message), told));
+  test(`reasonIn() gives the reason in one line: ${what}`, () => assert.equal(reasonIn(message), told));
 }
 
-test('check() of a compiled function that failed tells the op in it, and no names of its own', () => {
+test('check() of a compiled function names the op that failed, and no made-up names', () => {
   useDevice('CPU:0');
   const attrs = [
     { name: 'T', type: AttrType.TYPE, value: DataType.FLOAT },

@@ -96,7 +96,7 @@ async function failure(place: Place, env?: NodeJS.ProcessEnv, by?: readonly stri
   return lines[0]!;
 }
 
-test('ensureLibrary() fetches once, says what it does, and keeps the two libraries alone', async () => {
+test('ensureLibrary() fetches once, says what it does, and keeps only the two libraries', async () => {
   const place = new Place(GIVES_WHEEL);
   const first = await place.run();
   assert.deepEqual(first.stdout.split('\n'), [
@@ -141,7 +141,7 @@ for (const [name, end] of [
   ['SIGTERM', [null, 'SIGTERM']],
   ['SIGUSR1', [128 + constants.signals.SIGUSR1, null]],
 ] as const) {
-  test(`ensureLibrary() ended by ${name} removes what it had, and ends pip`, async () => {
+  test(`ensureLibrary() ended by ${name} removes its files, and ends pip`, async () => {
     const place = new Place(`echo $$ > "$CALLS_OF_PIP.pid"; exec sleep 1000`);
     const child = place.start();
     child.stdout?.resume();
@@ -189,7 +189,7 @@ test('ensureLibrary() waits for the pip of a process that was killed, and leaves
 });
 
 const container = inNamespaces('--pid', '--fork', '--kill-child', '--mount-proc');
-test('ensureLibrary() waits for a process of another container, which it knows by the lock alone', {
+test('ensureLibrary() waits for a process of another container, by the lock alone', {
   skip: 'skip' in container && container.skip,
   timeout: 60_000,
 }, async () => {
@@ -207,7 +207,7 @@ test('ensureLibrary() waits for a process of another container, which it knows b
   assert.deepEqual(fs.readdirSync(place.cache), [BUILD.folder]);
 });
 
-test('ensureLibrary() fetches also where the file system has no locks, and says so', {
+test('ensureLibrary() fetches on a file system without locks too, and says so', {
   skip: withoutLocks('ENOLCK') === undefined && 'strace does not work here',
 }, async () => {
   for (const error of ['ENOLCK', 'EOPNOTSUPP', 'ENOSYS']) {
@@ -231,7 +231,7 @@ for (const [option, said] of [
   ['ro', /Cannot write to the cache folder \S+: the file system is read-only; set ALEXNET_SPLIT_CACHE/],
 ] as const) {
   const by = withMount(join(temporary, option), option);
-  test(`ensureLibrary() tells a cache that is mounted ${option} before it fetches`, {
+  test(`ensureLibrary() refuses a cache that is mounted ${option} before it fetches`, {
     skip: 'skip' in by && by.skip,
   }, async () => {
     const place = new Place(GIVES_WHEEL);
@@ -251,7 +251,7 @@ test('ensureLibrary() without Python, or without pip, says what to install', asy
   assert.match(await failure(noPip), /python3 has no pip; install it \(the package python3-pip/);
 });
 
-test("ensureLibrary() tells pip's failures in its own words", async () => {
+test("ensureLibrary() explains pip's failures", async () => {
   const cases: [pip: string, said: RegExp][] = [
     [
       `WARNING: Retrying (Retry(total=0)) after connection broken by 'NewConnectionError("HTTPSConnection(host=): Failed to establish a new connection: [Errno -2] Name or service not known")': /simple/
@@ -281,7 +281,7 @@ ERROR: Could not find a version that satisfies the requirement tensorflow-cpu`,
   }
 });
 
-test('ensureLibrary() refuses a wheel that is none, is torn, or has no library in it', async () => {
+test('ensureLibrary() refuses a wheel that is invalid, incomplete or without a library', async () => {
   const none = new Place('exit 0');
   assert.match(await failure(none), /pip left no wheel/);
   const torn = new Place('head -c 300 "$WHEEL_OF_PIP" > "$dest/a.whl"');
@@ -300,7 +300,7 @@ const skip =
   (GPU.flavour !== 'gpu' && 'TensorFlow has no GPU build for this machine') ||
   (bavail * bsize < GPU_BYTES && `${tmpdir()} has not the room that the GPU build asks for`);
 
-test('ensureLibrary() with an NVIDIA device lays the CUDA packages beside TensorFlow', { skip }, async () => {
+test('ensureLibrary() with an NVIDIA device puts the CUDA packages beside TensorFlow', { skip }, async () => {
   const place = new Place(`cp "$(dirname "$WHEEL_OF_PIP")/$(basename "$dest").whl" "$dest/a.whl"`);
   for (const { project } of GPU.wheels) {
     const part = project.replace(/^nvidia-|-cu12$/g, '').replace('-', '_');
@@ -326,7 +326,7 @@ test('ensureLibrary() with an NVIDIA device lays the CUDA packages beside Tensor
   assert.deepEqual(fs.readdirSync(place.cache), [GPU.folder]);
 });
 
-test('ensureLibrary() tells a cache folder that cannot be written', async () => {
+test('ensureLibrary() says why the cache folder cannot be written', async () => {
   const place = new Place(GIVES_WHEEL);
   fs.writeFileSync(place.cache, 'a file'); // root may write everywhere, so permissions would not stop the test's user
   const message = await failure(place);

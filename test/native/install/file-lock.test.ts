@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import test from 'node:test';
 import { tryLock } from '../../../src/native/install/file-lock.js';
 
-test('tryLock() locks until the file is closed, and says why when that cannot be', (t) => {
+test('tryLock() locks until the file is closed, and says why it cannot', (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'alexnet-split-file-lock-'));
   t.after(() => rmSync(folder, { recursive: true, force: true }));
   const open = () => openSync(join(folder, 'f'), 'a+');

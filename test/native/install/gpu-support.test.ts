@@ -42,7 +42,7 @@ test('isDriverTooOld() compares with the oldest driver of CUDA 12', () => {
   }
 });
 
-test('the pinned cuDNN is for every card that TensorFlow has kernels for', () => {
+test('the pinned cuDNN supports every card for which TensorFlow has kernels', () => {
   const { version } = buildFor('linux', 'x64', 'gpu').wheels.find(({ project }) => project === 'nvidia-cudnn-cu12')!;
   const [major, minor, patch] = version.split('.').map(Number) as [number, number, number];
   const number = major * 10_000 + minor * 100 + patch;
@@ -55,7 +55,7 @@ test('the pinned cuDNN is for every card that TensorFlow has kernels for', () =>
   assert.match(cudnnRange(90_200), /too old: TensorFlow needs 9\.3\.0/);
 });
 
-test('cardVerdict() tells cards that are too old, too new to be compiled for, or without code in cuDNN', () => {
+test('cardVerdict() finds cards that are too old, newer than the kernels, or without code in cuDNN', () => {
   assert.match(cardVerdict(card('5.2')), /5\.2, too old: TensorFlow needs 6\.0/);
   assert.match(cardVerdict(card('7.0'), 92_800), /7\.0, which cuDNN 9\.28\.0 has no code for/);
   assert.equal(cardVerdict(card('7.5'), 92_800), 'compute capability 7.5');
@@ -67,7 +67,7 @@ test('cardVerdict() tells cards that are too old, too new to be compiled for, or
   assert.equal(mustCompile({ name: 'unknown' }), false);
 });
 
-test('gpuTrouble() has nothing to say where TensorFlow has the GPUs', () => {
+test('gpuTrouble() is undefined if TensorFlow has the GPUs', () => {
   assert.equal(gpuTrouble(GOOD), undefined);
   // CUDA shows one of two cards, as it was told to.
   assert.equal(gpuTrouble({ ...GOOD, nvidia: { cards: [card('9.0'), card('3.5')] } }), undefined);
@@ -76,7 +76,7 @@ test('gpuTrouble() has nothing to say where TensorFlow has the GPUs', () => {
   assert.equal(gpuTrouble({ ...rest, nvidia: { cards: [] } }), undefined);
 });
 
-test('gpuTrouble() says in one sentence what stands in the way, and what to do', (context) => {
+test('gpuTrouble() says in one sentence what is wrong, and what to do', (context) => {
   const { CUDA_VISIBLE_DEVICES, TENSORFLOW_DIR } = process.env;
   const before = { CUDA_VISIBLE_DEVICES, TENSORFLOW_DIR };
   context.after(() => {

@@ -41,7 +41,7 @@ async function failure(t: TestContext, python?: string): Promise<string> {
   return error.message;
 }
 
-test('download() leaves out settings of pip that are for other packages, and keeps where wheels come from', async (t) => {
+test('download() drops settings of pip for other packages, and keeps those of where wheels come from', async (t) => {
   const kept = {
     ...{ PIP_INDEX_URL: 'https://mirror.example/simple', PIP_CERT: '/etc/ca.pem', PIP_PROXY: 'http://proxy:3128' },
     ...{ PIP_CONFIG_FILE: '/etc/pip.conf', PIP_TRUSTED_HOST: 'mirror.example' },
@@ -65,7 +65,7 @@ test('download() leaves out settings of pip that are for other packages, and kee
 });
 
 const pip = spawnSync('python3', ['-m', 'pip', '--version'], { encoding: 'utf8' });
-test('download() by the real pip gets past constraints and refusals of wheels, of the environment and of pip.conf', {
+test('download() by the real pip ignores constraints and bans of wheels in the environment and pip.conf', {
   skip: pip.status !== 0 && 'python3 has no pip here',
 }, async (t) => {
   const index = folderOf(t, {});
@@ -84,7 +84,7 @@ test('download() by the real pip gets past constraints and refusals of wheels, o
   assert.match(await failure(t), /: pip's package index gives another file than the pinned one; /);
 });
 
-test('download() names the version of a pip that is too old, and how to get another', async (t) => {
+test('download() gives the version of a pip that is too old, and how to update it', async (t) => {
   const says = (version: string, words: string) =>
     `case "$*" in *--version) echo "pip ${version} from /usr/lib/python3/dist-packages (python 3.6)"; exit 0;; esac
     cat >&2 <<'WORDS'\n${words}\nWORDS\nexit 2`;

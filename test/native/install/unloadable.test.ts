@@ -33,7 +33,9 @@ function someLibrary(): string {
   return join(KOFFI, all.find((each) => each.endsWith('.node') && !each.includes('musl'))!);
 }
 
-test('a library on a disk that is mounted noexec is told as such, and setup is not what helps', { skip }, async () => {
+test('a library on a disk that is mounted noexec gives that reason, and not the advice to run setup', {
+  skip,
+}, async () => {
   const folder = join(temporary, 'tensorflow');
   for (const [mode, file] of [
     [0o755, FRAMEWORK],
@@ -54,7 +56,7 @@ test('a library on a disk that is mounted noexec is told as such, and setup is n
   assert.equal(isNoexec(file), false);
 });
 
-test('isNoexec() can tell of a file that all may run, and of no other', { skip }, async () => {
+test('isNoexec() is only true for a file that everybody may run', { skip }, async () => {
   const folder = fs.mkdtempSync(join(temporary, 'files-'));
   for (const mode of [0o755, 0o644]) fs.writeFileSync(join(folder, mode.toString(8)), '', { mode });
   const program = `import { isNoexec } from ${JSON.stringify(new URL('../../../src/addon.js', import.meta.url).href)};
@@ -73,7 +75,7 @@ const cases = [
 ] as const;
 
 for (const [option, said] of cases) {
-  test(`koffi whose disk is ${option} is told in a sentence, and commands without it go on`, { skip }, async () => {
+  test(`a ${option} disk with koffi gives one sentence, and commands without koffi work`, { skip }, async () => {
     const by = mounted(KOFFI, option);
     const { code, stdout, stderr } = await runNode([CLI, 'devices'], {}, by);
     assert.deepEqual([code, stdout], [1, '']);
@@ -82,7 +84,7 @@ for (const [option, said] of cases) {
     assert.equal((await runNode([CLI, 'summary', '--net', 'lenet'], {}, by)).code, 0);
   });
 
-  test(`sharp whose disk is ${option} is told in a sentence`, { skip }, async () => {
+  test(`a ${option} disk with sharp gives one sentence`, { skip }, async () => {
     const { href } = new URL('../../../src/data/images/decode.js', import.meta.url);
     const program = `import { kindOf } from ${JSON.stringify(href)};
       try { await kindOf(Buffer.alloc(9)); } catch (error) { process.stdout.write(error.name + ': ' + error.message); }`;

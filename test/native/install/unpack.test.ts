@@ -22,7 +22,7 @@ function zipOf(...entries: ZipEntry[]): { archive: string; folder: string } {
   return { archive, folder: join(temporary, `${archives}`) };
 }
 
-test('unpack() writes what is kept, to the same paths, and nothing else', async () => {
+test('unpack() writes only the kept files, to the same paths', async () => {
   const big = Buffer.alloc(300_000, 'library');
   const { archive, folder } = zipOf(
     { path: 'tensorflow/libtensorflow_cc.so.2', bytes: big },
@@ -51,12 +51,12 @@ test('unpack() refuses paths that leave the folder', async () => {
   }
 });
 
-test('unpack() refuses a path that is there twice', async () => {
+test('unpack() refuses a path that exists already', async () => {
   const { archive, folder } = zipOf({ path: 'same', bytes }, { path: 'same', bytes });
   await assert.rejects(unpack(archive, folder, all), { code: 'EEXIST' });
 });
 
-test('unpack() refuses what is no archive, and one that was cut short', async () => {
+test('unpack() refuses a truncated archive', async () => {
   const { archive, folder } = zipOf({ path: 'a', bytes });
   fs.truncateSync(archive, fs.statSync(archive).size - 30);
   await assert.rejects(unpack(archive, folder, all), Error);

@@ -9,7 +9,7 @@ import { isMainThread, Worker, workerData } from 'node:worker_threads';
 import tf = require('@tensorflow/tfjs');
 
 import { currentBinding } from '../../../src/native/binding/backend.js';
-import { borrowTensor } from '../../../src/native/binding/borrow.js';
+import { borrowTensor } from '../../../src/native/binding/tensors.js';
 import { bytesToAlignment } from '../../../src/native/c/copy.js';
 import { useDevice } from '../../../src/native/index.js';
 

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 
 import tf = require('@tensorflow/tfjs');
 
-import { hasKernel, recordPlacement } from '../../../src/native/c/placement.js';
+import { hasKernel, recordPlacement } from '../../../src/native/c/ops.js';
 import { DataType } from '../../../src/native/c/signatures.js';
 import { compile, useDevice } from '../../../src/native/index.js';
 
@@ -22,7 +22,7 @@ test('recordPlacement() lists the ops of functions with the device that TensorFl
   layer.dispose();
 });
 
-test('hasKernel() goes by the op, the type of device and the data types', () => {
+test('hasKernel() depends on the op, the type of device and the data types', () => {
   const op = (name: string, types: Record<string, number[]>) => ({ op: name, device: '', types });
   assert.equal(hasKernel(op('Relu', { T: [FLOAT] }), 'CPU'), true);
   assert.equal(hasKernel(op('Relu', { T: [STRING] }), 'CPU'), false);
