@@ -25,12 +25,12 @@ export interface Tensors {
   expect(name: string, shape: readonly number[]): void;
   /** The values as float32, row-major. @throws CheckpointError if there is no tensor of that name and shape. */
   read(name: string, shape: readonly number[]): Float32Array<ArrayBuffer>;
-  close(): void;
 }
 
 /** One open file. */
 export interface TensorFile extends Tensors {
   readonly metadata: Readonly<Record<string, string>>;
+  close(): void;
 }
 
 /** The dtypes that can be read: float32, and those whose every value float32 has too. Values are little-endian. */

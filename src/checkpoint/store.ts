@@ -2,19 +2,7 @@
  * The checkpoints of a run: `checkpoints/0000001000/` is the run after step 1000. A checkpoint is written atomically: into
  * a temporary folder, flushed to the disk, read back, and then the folder is renamed.
  */
-import {
-  closeSync,
-  constants,
-  existsSync,
-  fstatSync,
-  lstatSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-} from 'node:fs';
+import fs from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { CheckpointError } from '../errors.js';
 import { describePlaceholder, readFileStart } from '../file-kind.js';
@@ -85,7 +73,7 @@ export function checkpointFolder(checkpoints: string, step: number): string {
 export function runFolderOf({ folder }: Pick<Checkpoint, 'folder'>): string | undefined {
   const parent = dirname(resolve(folder));
   const run = dirname(parent);
-  return parent === checkpointsFolder(run) || existsSync(join(run, 'config.json')) ? run : undefined;
+  return parent === checkpointsFolder(run) || fs.existsSync(join(run, 'config.json')) ? run : undefined;
 }
 
 /**
@@ -112,8 +100,8 @@ export function writeCheckpoint(
   const partial = folder + PARTIAL;
   let bytes: number;
   try {
-    rmSync(partial, { recursive: true, force: true });
-    mkdirSync(partial);
+    fs.rmSync(partial, { recursive: true, force: true });
+    fs.mkdirSync(partial);
     const files: Manifest['files'] = [];
     const add = (name: string, parts: readonly Uint8Array[]) =>
       files.push({ name, ...writeFlushed(join(partial, name), parts) });
@@ -207,7 +195,7 @@ function checkFile(folder: string, { name, bytes, sha256 }: Manifest['files'][nu
 function readSmall(folder: string, name: string, limit: number): string {
   return withFile(folder, name, (descriptor, size) => {
     if (size > limit) throw new Damage(`${name} has ${size} bytes, expected at most ${limit}`);
-    return readFileSync(descriptor, 'utf8');
+    return fs.readFileSync(descriptor, 'utf8');
   });
 }
 
@@ -215,26 +203,29 @@ function readSmall(folder: string, name: string, limit: number): string {
 function withFile<T>(folder: string, name: string, use: (descriptor: number, size: number) => T): T {
   let descriptor: number;
   try {
-    descriptor = openSync(join(folder, name), constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    descriptor = fs.openSync(
+      join(folder, name),
+      fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW | fs.constants.O_NONBLOCK,
+    );
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     const reasons: Record<string, string> = { ENOENT: 'is not there', ELOOP: 'is a link' };
     throw new Damage(`${name} ${reasons[code ?? ''] ?? `cannot be opened: ${message}`}`);
   }
   try {
-    const stats = fstatSync(descriptor);
+    const stats = fs.fstatSync(descriptor);
     if (!stats.isFile()) throw new Damage(`${name} is not a file`);
     return use(descriptor, stats.size);
   } finally {
-    closeSync(descriptor);
+    fs.closeSync(descriptor);
   }
 }
 
 /** Renames a folder. Replaces an older checkpoint of that step: a damaged one, or one of before a resume. */
 function replaceFolder(partial: string, folder: string): void {
-  rmSync(folder + REMOVING, { recursive: true, force: true });
-  if (lstatSync(folder, { throwIfNoEntry: false })) renameSync(folder, folder + REMOVING);
-  renameSync(partial, folder);
+  fs.rmSync(folder + REMOVING, { recursive: true, force: true });
+  if (fs.lstatSync(folder, { throwIfNoEntry: false })) fs.renameSync(folder, folder + REMOVING);
+  fs.renameSync(partial, folder);
   flushFolder(dirname(folder));
   removeQuietly(folder + REMOVING);
 }
@@ -249,7 +240,7 @@ function prune(checkpoints: string, written: number, keep: number, best: number 
   const old = steps.filter((step) => !kept.has(step)).map((step) => checkpointFolder(checkpoints, step));
   return old.filter((folder) => {
     try {
-      renameSync(folder, folder + REMOVING); // so that a half-removed checkpoint does not have its name
+      fs.renameSync(folder, folder + REMOVING); // so that a half-removed checkpoint does not have its name
     } catch {
       return false; // another user's: it does no harm
     }
@@ -260,7 +251,7 @@ function prune(checkpoints: string, written: number, keep: number, best: number 
 
 function namesIn(folder: string): string[] {
   try {
-    return readdirSync(folder);
+    return fs.readdirSync(folder);
   } catch (error) {
     if (['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return [];
     throw error;
@@ -270,7 +261,7 @@ function namesIn(folder: string): string[] {
 /** A folder that cannot be removed does no harm. */
 function removeQuietly(folder: string): void {
   try {
-    rmSync(folder, { recursive: true, force: true });
+    fs.rmSync(folder, { recursive: true, force: true });
   } catch {
     // A disk fault, or another user's folder.
   }

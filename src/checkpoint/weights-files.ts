@@ -1,7 +1,7 @@
 /** The weights files of a run, one for each tower. */
 import { basename } from 'node:path';
 import { CheckpointError } from '../errors.js';
-import { type Entry, openTensors, type Tensors } from './safetensors.js';
+import { type Entry, openTensors, type TensorFile, type Tensors } from './safetensors.js';
 
 /** The name of a tower's weights file; `count` is the number of towers. */
 export function weightsName(tower: number, count: number): string {
@@ -18,18 +18,12 @@ export function isWeightsName(path: string): boolean {
   return /^tower-\d+-of-\d+\.safetensors$/.test(basename(path));
 }
 
-/** Opens several files as one. @throws CheckpointError if one is not a valid file of tensors. */
-export function openAll(files: readonly string[]): Tensors {
-  const open: Tensors[] = [];
-  const close = () => {
-    for (const file of open) file.close();
-  };
-  try {
-    for (const file of files) open.push(openTensors(file));
-  } catch (error) {
-    close();
-    throw error;
-  }
+/**
+ * Opens several files as one while `use` runs.
+ * @throws CheckpointError if one is not a valid file of tensors, or none has a tensor that is read.
+ */
+export function withTensors<T>(files: readonly string[], use: (tensors: Tensors) => T): T {
+  const open: TensorFile[] = [];
   const fileWith = (name: string): Tensors => {
     const found = open.find(({ entries }) => entries.some((each) => each.name === name));
     if (found) return found;
@@ -38,21 +32,15 @@ export function openAll(files: readonly string[]): Tensors {
       files[0] ?? '',
     );
   };
-  return {
-    entries: open.flatMap(({ entries }) => entries),
-    expect: (name, shape) => fileWith(name).expect(name, shape),
-    read: (name, shape) => fileWith(name).read(name, shape),
-    close,
-  };
-}
-
-/** Opens several files as one while `use` runs. @throws CheckpointError if one is not a valid file of tensors. */
-export function withTensors<T>(files: readonly string[], use: (tensors: Tensors) => T): T {
-  const tensors = openAll(files);
   try {
-    return use(tensors);
+    for (const file of files) open.push(openTensors(file));
+    return use({
+      entries: open.flatMap(({ entries }) => entries),
+      expect: (name, shape) => fileWith(name).expect(name, shape),
+      read: (name, shape) => fileWith(name).read(name, shape),
+    });
   } finally {
-    tensors.close();
+    for (const file of open) file.close();
   }
 }
 

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import tf = require('@tensorflow/tfjs');
 
 import type { Tensors } from '../checkpoint/safetensors.js';
-import { openAll } from '../checkpoint/weights-files.js';
+import { withTensors } from '../checkpoint/weights-files.js';
 import { CheckpointError } from '../errors.js';
 import {
   isWeighted,
@@ -36,11 +36,10 @@ type Symbolic = tf.SymbolicTensor;
 export async function exportLayersModel(net: Net, files: readonly string[], folder: string): Promise<Exported> {
   refuseExisting(folder);
   refuseInexpressible(net, folder);
-  const source = openAll(files);
   const model = buildModel(net);
   const temporary = `${folder}.${process.pid}.partial`;
   try {
-    setWeights(model, net, source);
+    withTensors(files, (source) => setWeights(model, net, source));
     await model.save(tf.io.withSaveHandler(async (artifacts) => writeModel(artifacts, temporary)));
     renameSync(temporary, folder);
   } catch (error) {
@@ -51,7 +50,6 @@ export async function exportLayersModel(net: Net, files: readonly string[], fold
       folder,
     );
   } finally {
-    source.close();
     model.dispose();
   }
   const parameters = parametersOf(net);

@@ -48,6 +48,7 @@ test('parseManifest() accepts only known names and one text for each manifest, o
     cases: fc.oneof(
       fc.string({ unit: 'binary' }).map((text) => ({ text, was: '' })),
       fc.json().map((text) => ({ text, was: '' })),
+      manifests.map(manifestText).map((text) => ({ text, was: text })),
       edited(manifests.map(manifestText)),
     ),
     usual: 1000,

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import test, { after } from 'node:test';
 import { CASES, type CaseName, writeCase } from '../../scripts/pytorch-cases.js';
 import { type Entry, openTensors, writeTensors } from '../../src/checkpoint/safetensors.js';
-import { openAll } from '../../src/checkpoint/weights-files.js';
+import { withTensors } from '../../src/checkpoint/weights-files.js';
 import { CheckpointError } from '../../src/errors.js';
 import { buildNet, parametersOf } from '../../src/model/net.js';
 import { type ChannelOrder, openImport, settingsIn, writeRun } from '../../src/weights/import.js';
@@ -45,10 +45,9 @@ function imported(file: string, count: 1 | 2 = 2, order: ChannelOrder = 'rgb', n
 }
 
 function valuesOf(files: readonly string[], net = NET): Map<string, Float32Array> {
-  const source = openAll(files);
-  const values = new Map(parametersOf(net).map(({ name, shape }) => [name, source.read(name, shape)]));
-  source.close();
-  return values;
+  return withTensors(files, (source) => {
+    return new Map(parametersOf(net).map(({ name, shape }) => [name, source.read(name, shape)]));
+  });
 }
 
 function refusal(file: string): string {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import test, { after } from 'node:test';
 import sharp from 'sharp';
 import { CASES, writeCase } from '../../scripts/pytorch-cases.js';
-import { openAll } from '../../src/checkpoint/weights-files.js';
+import { withTensors } from '../../src/checkpoint/weights-files.js';
 import { CheckpointError, ConfigError } from '../../src/errors.js';
 import { buildNet } from '../../src/model/net.js';
 import {
@@ -50,9 +50,7 @@ test('firstLayerOf() reads the kernels of both towers', () => {
       [1, 3],
     ],
   );
-  const source = openAll(towers);
-  const values = source.read('tower1/conv1/kernel', [11, 11, 3, 3]);
-  source.close();
+  const values = withTensors(towers, (source) => source.read('tower1/conv1/kernel', [11, 11, 3, 3]));
   const [y, x, c, o] = [7, 2, 1, 2];
   assert.equal(first.towers[1]!.kernels[o]![(y * 11 + x) * 3 + c], values[((y * 11 + x) * 3 + c) * 3 + o]);
 });

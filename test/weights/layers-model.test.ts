@@ -7,7 +7,7 @@ import test, { after } from 'node:test';
 import tf = require('@tensorflow/tfjs');
 
 import { CASES, IMAGES, writeCase } from '../../scripts/pytorch-cases.js';
-import { openAll } from '../../src/checkpoint/weights-files.js';
+import { withTensors } from '../../src/checkpoint/weights-files.js';
 import { CheckpointError } from '../../src/errors.js';
 import { referenceForward } from '../../src/model/forward.js';
 import { buildNet, type Net, parametersOf } from '../../src/model/net.js';
@@ -23,10 +23,9 @@ const { fileSystem } = await import('@tensorflow/tfjs-node-gpu/dist/io/file_syst
 
 /** Worst difference between the model's logits and the reference's. */
 async function difference(net: Net, towers: readonly string[], pixels: Float32Array, model: tf.LayersModel) {
-  const source = openAll(towers);
   const { inputSize, inputChannels } = net.options;
-  try {
-    return tf.tidy(() => {
+  return withTensors(towers, (source) =>
+    tf.tidy(() => {
       const images = tf.tensor4d(pixels, [IMAGES, inputSize, inputSize, inputChannels]);
       const named = parametersOf(net).map(({ name, shape }) => [name, tf.tensor(source.read(name, shape), [...shape])]);
       const parameters = new Map(named as [string, tf.Tensor][]);
@@ -35,10 +34,8 @@ async function difference(net: Net, towers: readonly string[], pixels: Float32Ar
       const found = model.predict(images) as tf.Tensor;
       assert.deepEqual(found.shape, expected.shape);
       return tf.max(tf.abs(tf.sub(found, expected))).dataSync()[0]!;
-    });
-  } finally {
-    source.close();
-  }
+    }),
+  );
 }
 
 async function reload(out: string): Promise<tf.LayersModel> {
@@ -67,9 +64,7 @@ test('exportLayersModel() scales the kernel after a dropout of 2012, and makes a
   const model = await reload(out);
   const scale = 1000; // of the logits, for nothing is normed
   assert.ok((await difference(net, towers, images, model)) < 1e-5 * scale);
-  const source = openAll(towers);
-  const ours = source.read('tower1/fc7/kernel', [256, 128]);
-  source.close();
+  const ours = withTensors(towers, (source) => source.read('tower1/fc7/kernel', [256, 128]));
   const [kernel] = model.getLayer('tower1_fc7').getWeights();
   assert.deepEqual(
     kernel!.dataSync(),
