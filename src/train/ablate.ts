@@ -1,108 +1,120 @@
-/** What the paper measured by leaving something out: a net's variants with one thing changed, and what each came to. */
+/** The paper's ablations: variants of a net with one thing changed, and the result of each training. */
 import type { Config } from '../config/config.js';
 import type { EventOf, LogEvent } from '../log.js';
 import { buildNet, type PlacedLayer } from '../model/net.js';
 
-/** The settings with one thing changed. */
+/** Settings with one thing changed. */
 export interface Variant {
   name: string;
-  /** What is changed, for people. */
+  /** The change, for people. */
   change: string;
-  /** What to lay over the settings: a part of a {@link Config}. */
+  /** The part of a {@link Config} that overrides the settings. */
   values: Readonly<Record<string, unknown>>;
 }
 
-/** A variant that these settings do not have, and why. */
+/** A variant that some settings do not have, and why. */
 export interface Missing {
   name: string;
   reason: string;
 }
 
-/** The settings as they are; everything is compared with them. */
+/** The unchanged settings, with which every variant is compared. */
 export const BASELINE: Variant = { name: 'baseline', change: 'nothing', values: {} };
 
-/** Training images as test images are: what `no-augmentation` lays over `data`. */
-const PLAIN_IMAGES = {
+/** Prepares training images as test images are. */
+const NO_AUGMENTATION = {
   ...{ randomCrop: false, flip: false, brightness: 0, contrast: 0, saturation: 0 },
   colourNoise: { strength: 0 },
 } as const;
 
-/** The table that has a form on one GPU and one with its columns apart. */
-const WITH_FORMS = 'original';
-
-/** Fewest classes of which the five best say something: of ten, half of all answers would be right by chance. */
-const TOP5_CLASSES = 20;
-
-/** Whether the top-5 error of a net with so many classes says something. */
-export function hasTop5(classes: number): boolean {
-  return classes >= TOP5_CLASSES;
+interface Baseline extends Pick<Config, 'net' | 'data'> {
+  layers: readonly PlacedLayer[];
 }
 
-/** Every variant's name, whether or not some settings have it. */
-export const VARIANT_NAMES = [
-  ...['no-norm', 'no-overlap', 'one-gpu', 'columns', 'relu', 'sigmoid', 'tanh'],
-  ...['no-dropout', 'no-augmentation'],
-] as const;
+const isOriginal = ({ net }: Baseline) => net.table === 'original';
+const NOT_ORIGINAL = 'only the net original has such a variant';
 
-/** The variants that differ from these settings, and those that do not with the reason. The baseline is not among them. */
+/** The variants, the settings they apply to, and why other settings do not have them. */
+const ABLATIONS: readonly (Variant & { applies(baseline: Baseline): boolean; reason: string })[] = [
+  {
+    ...{ name: 'no-norm', change: 'no response norms', values: { net: { norm: false } } },
+    applies: ({ layers }) => layers.some(({ kind }) => kind === 'norm' || kind === 'mapNorm'),
+    reason: 'the net has no response norm',
+  },
+  {
+    ...{ name: 'no-overlap', change: 'pools whose windows do not overlap', values: { net: { overlap: false } } },
+    applies: ({ layers }) => layers.some((layer) => layer.kind === 'pool' && layer.size > layer.stride),
+    reason: 'no pool of the net overlaps',
+  },
+  {
+    ...{ name: 'one-gpu', change: 'half the kernels, on one device', applies: isOriginal, reason: NOT_ORIGINAL },
+    values: { net: { table: 'one-gpu' }, placement: 'single' },
+  },
+  {
+    ...{ name: 'columns', change: 'columns meet in the last layer alone', applies: isOriginal, reason: NOT_ORIGINAL },
+    values: { net: { table: 'columns' } },
+  },
+  ...(['relu', 'sigmoid', 'tanh'] as const).map((name) => ({
+    ...{ name, change: `${name} everywhere`, values: { net: { activation: name } } },
+    applies: ({ layers }: Baseline) => layers.some((layer) => layer.kind === 'activation' && layer.function !== name),
+    reason: 'the baseline has it',
+  })),
+  {
+    ...{ name: 'no-dropout', change: 'no dropout', values: { net: { dropout: false } } },
+    applies: ({ layers }) => layers.some(({ kind }) => kind === 'dropout'),
+    reason: 'the net has no dropout',
+  },
+  {
+    ...{ name: 'no-augmentation', change: 'every image as it is, in every epoch', values: { data: NO_AUGMENTATION } },
+    applies: ({ data }) => !contains(data, NO_AUGMENTATION),
+    reason: 'images are not augmented',
+  },
+];
+
+/** The names of all variants. */
+export const VARIANT_NAMES: readonly string[] = ABLATIONS.map(({ name }) => name);
+
+/** The variants that change these settings, and those that do not, with the reason. The baseline is in neither list. */
 export function variantsOf({ net, data }: Config): { variants: Variant[]; missing: Missing[] } {
-  const { layers } = buildNet(net);
-  const has = (wanted: (layer: PlacedLayer) => boolean) => layers.some(wanted);
-  const functions = new Set(layers.flatMap((layer) => (layer.kind === 'activation' ? [layer.function] : [])));
-  const variants: Variant[] = [];
-  const missing: Missing[] = [];
-  const add = (name: string, isThere: boolean, reason: string, change: string, values: Variant['values']) => {
-    if (isThere) variants.push({ name, change, values });
-    else missing.push({ name, reason });
+  const baseline = { net, data, layers: buildNet(net).layers };
+  return {
+    variants: ABLATIONS.filter(({ applies }) => applies(baseline)).map(({ name, change, values }) => ({
+      ...{ name, change, values },
+    })),
+    missing: ABLATIONS.filter(({ applies }) => !applies(baseline)).map(({ name, reason }) => ({ name, reason })),
   };
-
-  const norms = has(({ kind }) => kind === 'norm' || kind === 'mapNorm');
-  add('no-norm', norms, 'the net has no response norm', 'no response norms', { net: { norm: false } });
-  const overlaps = has((layer) => layer.kind === 'pool' && layer.size > layer.stride);
-  const apart = 'pools whose windows do not overlap';
-  add('no-overlap', overlaps, 'no pool of the net overlaps', apart, { net: { overlap: false } });
-  const isOriginal = net.table === WITH_FORMS;
-  const noForm = `there is such a form of the net ${WITH_FORMS} alone`;
-  const oneGpu = { net: { table: 'one-gpu' }, placement: 'single' };
-  add('one-gpu', isOriginal, noForm, 'half the kernels, on one device', oneGpu);
-  add('columns', isOriginal, noForm, 'columns meet in the last layer alone', { net: { table: 'columns' } });
-  for (const activation of ['relu', 'sigmoid', 'tanh'] as const) {
-    const differs = functions.size > 1 || !functions.has(activation);
-    add(activation, differs, 'the baseline has it', `${activation} everywhere`, { net: { activation } });
-  }
-  const drops = has(({ kind }) => kind === 'dropout');
-  add('no-dropout', drops, 'the net has no dropout', 'no dropout', { net: { dropout: false } });
-  const augments = !contains(data, PLAIN_IMAGES);
-  const same = 'every image as it is, in every epoch';
-  add('no-augmentation', augments, 'images are not changed at random', same, { data: PLAIN_IMAGES });
-  return { variants, missing };
 }
 
-/** Whether all that `part` says is so in `whole`, at any depth. */
+/** Whether `whole` has every value of `part`, at any depth. */
 function contains(whole: unknown, part: unknown): boolean {
   if (typeof part !== 'object' || part === null) return whole === part;
   return Object.entries(part).every(([key, value]) => contains((whole as Record<string, unknown>)[key], value));
 }
 
-/** What a training came to. Errors are shares of the test images, from 0 to 1. */
+/** Whether the top-5 error means anything: with ten classes, half of all top-5 answers would be right by chance. */
+export function hasTop5(classes: number): boolean {
+  return classes >= 20;
+}
+
+/** The result of a training. Errors are shares of the test images, from 0 to 1. */
 export interface Result {
   status: EventOf<'run_end'>['status'];
   steps: number;
   parameters: number;
   placement: string;
-  /** Absent when the training did not get to its last evaluation. */
+  /** Absent if the training did not reach its last evaluation. */
   top1Error?: number;
   top5Error?: number;
   testLoss?: number;
-  /** Over all steps but the first of each process, which compiles; absent when there was no second. */
+  /** Over all steps but the first of each process, which compiles; absent if there was no other. */
   imagesPerSecond?: number;
-  /** On CPUs: how many cores its ops could have at a time. Speeds with different ones do not compare nets. */
+  /** On CPUs: how many cores its ops could use at a time. Speeds with different numbers cannot be compared. */
   cores?: number;
   /** Why it failed. */
   error?: string;
 }
 
-/** Watches a training's events, those of processes before too; `result()` is what it came to so far. */
+/** Computes a training's result from its events, including those of earlier processes of the same run. */
 export function watchTraining(): { see(event: LogEvent): void; result(): Result | undefined } {
   let start: EventOf<'run_start'> | undefined;
   let evaluation: EventOf<'eval'> | undefined;

@@ -1,16 +1,16 @@
-/** What TensorFlow has to be told when the process's context is made: the first call decides, and no later one is heard. */
+/** Options of the process's TensorFlow context. Only the first context of a process is made with them. */
 import { logicalPair, namesAfterSplit, opThreads, splitCard } from '../config/devices.js';
 import { ConfigError } from '../errors.js';
 import type { ContextOptions, Device } from '../native/c/context.js';
 import { logicalMiB } from '../native/install/nvidia-smi.js';
 
-/** Once the context is there its own devices take what was free. */
+/** The MiB of a card's halves. Kept because the context, once made, occupies the memory that was free before. */
 const shares = new Map<number, number>();
 
 /**
- * Threads by the net's table, and the card that is split into two logical devices, if one is.
- * @param devices by the settings' names, `GPU:0/1`.
- * @throws ConfigError for devices that are not both halves of one card; SetupError when its memory is not known.
+ * Threads for the net's table, and the card to split into two logical devices, if any.
+ * @param devices in the settings' names, such as `GPU:0/1`.
+ * @throws ConfigError unless the devices are both halves of one card; SetupError if the card's memory is not known.
  */
 export function contextOptions(table: unknown, devices: readonly string[]): ContextOptions {
   const intraOpThreads = opThreads(table);
@@ -24,8 +24,8 @@ export function contextOptions(table: unknown, devices: readonly string[]): Cont
 const MIB = 2 ** 20;
 
 /**
- * The settings' names of TensorFlow's devices, whose context was made with those options.
- * @throws ConfigError when TensorFlow has not split the card.
+ * The settings' names of TensorFlow's devices, in a context made with those options.
+ * @throws ConfigError if TensorFlow has not split the card.
  */
 export function settingsNames(
   devices: readonly Pick<Device, 'name' | 'memoryBytes'>[],
@@ -34,7 +34,7 @@ export function settingsNames(
   const names = devices.map(({ name }) => name);
   const { virtualGpuCard: card, virtualGpuMiB: mib } = options;
   if (card === undefined || !mib) return names;
-  // Where it does not split, the number after the card's may be that of another card.
+  // If the card is not split, the next number may belong to another card.
   const isSplit = mib.every((each, i) =>
     devices.some(({ name, memoryBytes }) => name === `GPU:${card + i}` && Math.abs(memoryBytes / MIB - each) < 1),
   );

@@ -1,4 +1,4 @@
-/** A config's data set, and the feeder of its batches. */
+/** Opens a config's data set, and the feeder of its batches. */
 import { join } from 'node:path';
 import type { Config } from '../config/config.js';
 import {
@@ -22,104 +22,72 @@ import { cacheFolder } from '../native/install/library.js';
 import { ANSWER_FACTOR } from './tower-deadline.js';
 import { withDeadline } from './waiting.js';
 
-/** Who hears what happens on the way, and what is known already. */
 export interface FeedUi {
-  /** A sentence: what takes long, and how far it is. */
+  /** Receives a sentence about slow work, and its progress. */
   note?: ((text: string) => void) | undefined;
-  /** Of each image that is skipped because it cannot be read, once, and of files that are passed over; without it `note` is. */
+  /** Receives a sentence about each unreadable image, and about ignored files. The default is `note`. */
   warn?: (message: string) => void;
-  /** Ends what takes long. */
+  /** Ends slow work. */
   signal?: AbortSignal;
-  /** Of the images that the weights were trained on, when they are not the data's. */
+  /** Of the images that the weights were trained on, if they are not those of the data. */
   statistics?: Statistics | undefined;
-  /** Of each test image. */
+  /** How many views of each test image the feeder offers. */
   views?: Views;
 }
 
 export interface Feed {
   dataset: Dataset;
   feeder: BatchFeeder;
-  /** When the settings need them. */
+  /** Undefined if the settings need none. */
   statistics: Statistics | undefined;
 }
 
 /**
- * Loads the images and opens their feeder, to be closed by the caller. Computes what the settings need of all training
- * images, when it has not been computed before.
- * @throws DataError for what is no data.
+ * Opens the images and their feeder, which the caller closes. Computes the statistics of the training images if the
+ * settings need them and no cache has them.
+ * @throws DataError if the data cannot be used.
  */
-export async function openFeed(config: Config, ui: FeedUi = {}): Promise<Feed> {
+export async function openFeed(config: Config, options: FeedUi = {}): Promise<Feed> {
   const { batchSize, net, seed, data } = config;
   const { inputSize, inputChannels, classes } = net;
-  const { note = () => {}, warn = note } = ui;
+  const { note = () => {}, warn = note, signal, views = 1 } = options;
+  const { source, resize, onBadImage } = data;
+  const channels = inputChannels === 1 ? 1 : 3;
   const dataset = await patiently(
-    () => data.source,
-    () => openDataset(data.source, classes),
-    { signal: ui.signal },
+    () => source,
+    () => openDataset(source, classes),
+    { signal },
   );
-  for (const remark of dataset.remarks ?? []) warn(`${data.source}: ${remark}`);
-  if (dataset.kind === 'files' && data.onBadImage === 'skip') {
-    await requireTestImage(dataset, { resize: data.resize, channels: channelsOf(net), signal: ui.signal });
+  for (const remark of dataset.remarks ?? []) warn(`${source}: ${remark}`);
+  if (dataset.kind === 'files' && onBadImage === 'skip') await requireTestImage(dataset, { resize, channels, signal });
+  let { statistics } = options;
+  if (!statistics && needsStatistics(data)) {
+    statistics = await statisticsOf(dataset, {
+      ...{ resize, onBadImage, channels, atOnce: usableCores(), warn },
+      get cache() {
+        return join(cacheFolder(), 'data');
+      },
+      progress: notesOfProgress('mean of the training images, computed once', note),
+      ...(signal && { signal }),
+    });
   }
-  const statistics = ui.statistics ?? (await neededStatistics(config, dataset, ui));
-  const options = {
-    dataset,
-    batchSize,
-    inputSize,
-    inputChannels,
-    seed,
-    data,
-    statistics,
-    onUnreadable: (image: Unreadable) => warn(skipped(image)),
-    bytesToAlignment,
-    views: ui.views ?? 1,
-  };
-  return {
-    dataset,
-    feeder: withBatchDeadline(openFeeder(options), ANSWER_FACTOR * config.exchangeTimeoutMs),
-    statistics,
-  };
+  const feeder = openFeeder({
+    ...{ dataset, batchSize, inputSize, inputChannels, seed, data, statistics, bytesToAlignment, views },
+    onUnreadable: ({ path, reason }: Unreadable) => warn(`the image ${path} is skipped: ${reason}`),
+  });
+  return { dataset, feeder: withBatchDeadlines(feeder, ANSWER_FACTOR * config.exchangeTimeoutMs), statistics };
 }
 
-/** The feeder, whose batches come in time or not at all. */
-function withBatchDeadline(feeder: BatchFeeder, ms: number): BatchFeeder {
-  const late = (batch: string) => () =>
+/** The same feeder, which throws if a batch takes longer than `ms`. */
+function withBatchDeadlines(feeder: BatchFeeder, ms: number): BatchFeeder {
+  const timeoutError = (batch: string) => () =>
     new DataError(
       `Cannot go on: ${batch} has not been filled for ${ms / 1000} s, expected it within ${ANSWER_FACTOR} times exchangeTimeoutMs; check the disk, then go on from the last checkpoint with --resume, or with a larger exchangeTimeoutMs in the config if it was only slow`,
     );
   return {
     ...feeder,
-    train: (step) => withDeadline(feeder.train(step), ms, late(`the training batch of step ${step}`)),
-    test: (batch, view) => withDeadline(feeder.test(batch, view), ms, late(`test batch ${batch}`)),
-    sample: () => withDeadline(feeder.sample(), ms, late('the sample of test images')),
+    train: (step) => withDeadline(feeder.train(step), ms, timeoutError(`the training batch of step ${step}`)),
+    test: (batch, view) => withDeadline(feeder.test(batch, view), ms, timeoutError(`test batch ${batch}`)),
+    sample: () => withDeadline(feeder.sample(), ms, timeoutError('the sample of test images')),
   };
-}
-
-async function neededStatistics(
-  { net, data }: Config,
-  dataset: Dataset,
-  { note, warn = note, signal }: FeedUi,
-): Promise<Statistics | undefined> {
-  if (!needsStatistics(data)) return undefined;
-  const { resize, onBadImage } = data;
-  return statisticsOf(dataset, {
-    ...{ resize, onBadImage, atOnce: usableCores() },
-    get cache() {
-      return join(cacheFolder(), 'data');
-    },
-    channels: channelsOf(net),
-    progress: notesOfProgress('mean of the training images, computed once', note),
-    warn: warn ?? (() => {}), // the run keeps its own
-    ...(signal && { signal }),
-  });
-}
-
-/** Of the images that a net reads. */
-function channelsOf({ inputChannels }: Config['net']): 1 | 3 {
-  return inputChannels === 1 ? 1 : 3;
-}
-
-/** What is told of an image that is skipped. */
-function skipped({ path, reason }: Unreadable): string {
-  return `the image ${path} is skipped: ${reason}`;
 }

@@ -1,4 +1,4 @@
-/** A run's classes of image files. */
+/** Predicts the classes of image files with a run's weights. */
 import { checkTensors } from '../checkpoint/weights-files.js';
 import type { Config } from '../config/config.js';
 import {
@@ -18,24 +18,23 @@ import { runClasses, runStatistics } from './run-data.js';
 import { runWeights, type UsedWeights, type WeightsOptions } from './run-weights.js';
 import { openTeam } from './team.js';
 
-/** A class of an image. */
+/** One class, with the probability that the image belongs to it. */
 export interface Guess {
   name: string;
   label: number;
   probability: number;
 }
 
-/** What became of a file: its classes, the likeliest first, and of which weights, or the reason why there are none. */
+/** The classes of a file, the likeliest first, and the weights used; or the reason why it could not be read. */
 export type Prediction = ({ file: string; classes: Guess[] } & UsedWeights) | { file: string; reason: string };
 
 /**
- * Asks a run's net about image files: the middle of each, prepared as the run prepared its images.
- * @param top how many classes of each.
- * @param tenView takes ten views of each in place of the middle, and the mean of their probabilities.
- * @param options which weights; without it the newest ones.
- * @returns in the order of the files.
- * @throws CheckpointError for weights that are none or another net's; DataError without sharp's binary; ConfigError for ten
- * views of images that are no larger than the window.
+ * Predicts the classes of image files from the centre of each, prepared as the run prepared its images.
+ * @param top the number of classes to return for each file.
+ * @param tenView averages the probabilities of ten views of each image, instead of taking its centre.
+ * @returns the predictions in the order of the files.
+ * @throws CheckpointError if there are no weights or they belong to another net; DataError without sharp's binary;
+ * ConfigError for ten views of images no larger than the window.
  */
 export async function predictFiles(
   config: Config,
@@ -62,27 +61,24 @@ export async function predictFiles(
     await team.ask({ kind: 'load', files: weights });
     const predictions: Prediction[] = [];
     for (let from = 0; from < files.length; from += filesAtOnce) {
-      const batch = files.slice(from, from + filesAtOnce);
-      const reasons: (string | undefined)[] = [];
+      const batch: { file: string; reason: string | undefined; row: number }[] = [];
       let count = 0;
-      for (const file of batch) {
+      for (const file of files.slice(from, from + filesAtOnce)) {
         const reason = await paint(images, count * inputSize ** 2 * inputChannels, file);
-        reasons.push(reason);
+        batch.push({ file, reason, row: count });
         if (reason === undefined) count += views;
       }
       if (count > 0) await team.ask({ kind: 'evaluate', slot: 0, count, step: 1 }, logits);
-      const probabilities = new Float64Array(count * classes);
-      addProbabilities(probabilities, new Float32Array(logits, 0, count * classes), classes, 1 / views);
-      let row = 0;
-      for (const [i, file] of batch.entries()) {
-        const reason = reasons[i];
+      for (const { file, reason, row } of batch) {
         if (reason !== undefined) {
           predictions.push({ file, reason });
           continue;
         }
-        const own = probabilities.subarray(row * classes, (row + views) * classes);
-        predictions.push({ file, classes: best(sumOfRows(own, classes), names, top), ...used });
-        row += views;
+        const probabilities = new Float64Array(classes);
+        for (let view = row; view < row + views; view++) {
+          addProbabilities(probabilities, new Float32Array(logits, 4 * view * classes, classes), classes, 1 / views);
+        }
+        predictions.push({ file, classes: best(probabilities, names, top), ...used });
       }
     }
     return predictions;
@@ -91,13 +87,7 @@ export async function predictFiles(
   }
 }
 
-function sumOfRows(values: Float64Array, length: number): Float64Array {
-  const sum = new Float64Array(length);
-  for (const [i, value] of values.entries()) sum[i % length]! += value;
-  return sum;
-}
-
-/** The highest first; of equal ones the first. */
+/** The classes with the highest probabilities; of equal ones the first. */
 function best(probabilities: Float64Array, names: readonly string[], top: number): Guess[] {
   return Array.from(probabilities, (probability, label) => ({ name: names[label] ?? `${label}`, label, probability }))
     .sort((a, b) => b.probability - a.probability)
@@ -107,24 +97,23 @@ function best(probabilities: Float64Array, names: readonly string[], top: number
 const FASHION_CLASSES = 10;
 
 /**
- * What the run's images were, and the names of its classes: those it wrote, or its data's. Data in IDX files are grey, and
- * of one size; of any other the size is that after the first step of its preparation.
+ * The size that the run resized images to in its first step of preparation, and the names of its classes, which it wrote or
+ * which are its data's. Images in IDX files were not resized, if they are square.
  */
 function imagesOf({ data, net }: Config, folder: string): { size: ImageSize; names: readonly string[] } {
-  const saved = runClasses(folder);
   const dataset = idxDataset(data.source, net.classes);
-  const channels = net.inputChannels === 1 ? 1 : 3;
-  const whole = { height: data.resize, width: data.resize, channels: dataset?.channels ?? channels } as const;
-  const size = dataset && dataset.height === dataset.width ? dataset : whole;
-  return { size, names: saved ?? dataset?.classNames ?? [] };
+  const channels = dataset?.channels ?? (net.inputChannels === 1 ? 1 : 3);
+  const isSquare = dataset && dataset.height === dataset.width;
+  const size: ImageSize = isSquare ? dataset : { height: data.resize, width: data.resize, channels };
+  return { size, names: runClasses(folder) ?? dataset?.classNames ?? [] };
 }
 
 /**
- * The data in IDX files that the settings name; undefined when it is other data, or has other classes: then the setting is
- * a default, of a net that was imported. Fashion-MNIST is like its sample.
+ * The data set that the settings name, if it is in IDX files. Undefined if it has other classes than the net: an imported
+ * net's settings name a data set by default. The embedded sample stands for Fashion-MNIST.
  */
 function idxDataset(source: string, classes: number): PixelDataset | undefined {
-  if (source === '') return undefined; // nothing says where it is
+  if (source === '') return undefined; // an imported net's data is not known
   const isFashion = source === 'embedded' || source === 'fashion-mnist';
   if (!isFashion && !isIdxFolder(source)) return undefined;
   const dataset = isFashion ? loadDataset('embedded', FASHION_CLASSES) : loadDataset(source, classes);

@@ -1,6 +1,6 @@
 /**
- * What a run keeps of its data, for those who use its weights: `classes.json`, the names by label, and where it took the
- * mean image off, `statistics.json`.
+ * What a run's folder keeps of its data, for whoever uses the weights: `classes.json` has the class names by label, and
+ * `statistics.json` the mean image, if the run subtracts it.
  */
 import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -21,10 +21,10 @@ import { assertFolderWritable, writeNoFollow } from '../safe-write.js';
 
 const CLASSES_FILE = 'classes.json';
 const STATISTICS_FILE = 'statistics.json';
-/** Room for the names of 65,536 classes. */
+/** Enough for the names of 65,536 classes. */
 const MAX_CLASSES_BYTES = 2 ** 25;
 
-/** Finds out whether a run's folder can be written to, or made. @throws CheckpointError when it cannot. */
+/** Tests whether a run's folder can be made and written to. @throws CheckpointError if it cannot. */
 export function tryRunFolder({ out, run }: Pick<Config, 'out' | 'run'>): void {
   const folder = join(out, run);
   try {
@@ -36,7 +36,7 @@ export function tryRunFolder({ out, run }: Pick<Config, 'out' | 'run'>): void {
   }
 }
 
-/** Writes it into the run's folder. @throws CheckpointError when the disk does not take it. */
+/** Writes class names and statistics into the run's folder. @throws CheckpointError if the disk refuses them. */
 export function keepRunData(
   { out, run }: Pick<Config, 'out' | 'run'>,
   classNames: readonly string[] | undefined,
@@ -56,9 +56,9 @@ export function keepRunData(
 }
 
 /**
- * Makes sure that a run's labels mean the same in the data: a folder of images with other classes would be scored as if
- * they were the run's. Data without names of its own, and runs that wrote none, pass.
- * @throws CheckpointError that names the first class that is another.
+ * Makes sure that labels mean the same in the run and in the data. Otherwise a folder of images with other classes would
+ * be scored as if they were the run's. Data without class names, and runs that saved none, pass.
+ * @throws CheckpointError that names the first class that differs.
  */
 export function checkClasses(folder: string, dataset: Dataset): void {
   if (dataset.kind !== 'files') return;
@@ -72,8 +72,8 @@ export function checkClasses(folder: string, dataset: Dataset): void {
 }
 
 /**
- * The statistics of the images that a run was trained on: what was taken off those has to be taken off others.
- * @throws CheckpointError when the run needs them and they are gone or damaged.
+ * The statistics of a run's training images: the mean subtracted in training has to be subtracted from other images too.
+ * @throws CheckpointError if the run needs them and they are missing or damaged.
  */
 export function runStatistics(folder: string, { data, net }: Pick<Config, 'data' | 'net'>): Statistics | undefined {
   if (!needsStatistics(data)) return undefined;
@@ -81,16 +81,16 @@ export function runStatistics(folder: string, { data, net }: Pick<Config, 'data'
   const kept = readStatistics(file, data.resize);
   if (kept && fits(kept, net)) return kept;
   throw new CheckpointError(
-    `Cannot use the run ${folder}: its ${STATISTICS_FILE} is missing or damaged, expected the mean of its training images at ${data.resize} pixels; bring the file back, have it computed again of the same images with train --resume ${shellWord(folder)}, or train again`,
+    `Cannot use the run ${folder}: its ${STATISTICS_FILE} is missing or damaged, expected the mean of its training images at ${data.resize} pixels; bring the file back, have it computed again from the same images with train --resume ${shellWord(folder)}, or train again`,
     file,
   );
 }
 
 /**
- * What a run that goes on takes off its images: what it has learnt with, whatever the cache holds now. Where that is gone
- * it is computed again of the data, which is said.
- * @param warn takes the sentence.
- * @throws CheckpointError for statistics of another number of images: of another run, or other data.
+ * The statistics with which a resumed run was trained so far, whatever the cache has now. If they are missing, they are
+ * computed again from the data, with a warning.
+ * @param warn receives the sentence.
+ * @throws CheckpointError if they are of another number of images, so of another run or other data.
  */
 export function statisticsToContinue(
   checkpoint: Pick<Checkpoint, 'folder' | 'state'>,
@@ -110,17 +110,17 @@ export function statisticsToContinue(
     return undefined;
   }
   const { trainImages } = checkpoint.state.data;
-  // Those that cannot be read are left out of it.
+  // Unreadable images are not counted in the statistics.
   const isOfData = data.onBadImage === 'skip' ? kept.images <= trainImages : kept.images === trainImages;
   if (isOfData) return kept;
   throw new CheckpointError(
-    `Cannot resume from ${checkpoint.folder}: ${file} is of ${kept.images} images, and the run has learnt from ${trainImages}; bring the run's own file back, or take this one away to have it computed again`,
+    `Cannot resume from ${checkpoint.folder}: ${file} is of ${kept.images} images, and the run was trained with ${trainImages}; bring the run's own file back, or take this one away to have it computed again`,
     file,
   );
 }
 
 /**
- * The class names of a run that goes on: those that it keeps, which somebody may have given better names; the data's where
+ * The class names of a resumed run: its own, which the user may have edited; or the data's, if its own cannot be used or
  * the checkpoint is in no run's folder.
  */
 export function classesToContinue(checkpoint: Pick<Checkpoint, 'folder'>, names: readonly string[]): readonly string[] {
@@ -139,7 +139,7 @@ function fits({ channels }: Statistics, net: Config['net']): boolean {
   return channels === 1 || channels === net.inputChannels;
 }
 
-/** The class names that a run keeps, by label, if it does. @throws CheckpointError when they are no list of texts. */
+/** A run's class names by label; undefined if it saved none. @throws CheckpointError if the file is not a list of names. */
 export function runClasses(folder: string): string[] | undefined {
   const file = join(folder, CLASSES_FILE);
   if (!existsSync(file)) return undefined;

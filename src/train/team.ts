@@ -71,28 +71,15 @@ export async function openTeam(
   const parts: Part[] = isSplit ? [0, 1] : ['whole'];
   const mailboxes = isSplit ? createMailboxes(largestMessage(config), bytesToAlignment) : undefined;
   const name = `alexnet_split_towers_${randomUUID()}`;
-  const {
-    net,
-    optimizer,
-    seed,
-    batchSize,
-    exchange,
-    exchangeTimeoutMs,
-    devices,
-    ops = 'native',
-    compile,
-    convolutions,
-  } = config;
-  const towers = parts.map((part, i) => {
-    const setup: TowerSetup = {
-      ...{ part, net, optimizer, seed, batchSize, slots, exchangeTimeoutMs, ops, compile },
-      ...{ convolutions, context: contextOptions(config.net.table, devices) },
-      exchange,
-      device: tensorflowName(devices[i] ?? devices[0]!),
-      ...(mailboxes && { peer: { mailboxes, name, device: tensorflowName(devices[1 - i] ?? devices[0]!) } }),
-    };
-    return startTower(setup);
-  });
+  const { net, optimizer, seed, batchSize, exchange, exchangeTimeoutMs, devices, compile, convolutions } = config;
+  const deviceOf = (i: number) => tensorflowName(devices[i] ?? devices[0]!);
+  const towers = parts.map((part, i) =>
+    startTower({
+      ...{ part, device: deviceOf(i), context: contextOptions(net.table, devices), slots, ops: config.ops ?? 'native' },
+      ...{ net, optimizer, seed, batchSize, exchange, exchangeTimeoutMs, compile, convolutions },
+      ...(mailboxes && { peer: { mailboxes, name, device: deviceOf(1 - i) } }),
+    }),
+  );
 
   async function ask<Kind extends Command['kind']>(
     command: Extract<Command, { kind: Kind }>,

@@ -69,7 +69,7 @@ test('a run goes on with the mean image and the classes that it has, and says wh
   await assert.rejects(run(values, at2), {
     name: 'CheckpointError',
     message:
-      /statistics\.json is of 399 images, and the run has learnt from 400; bring the run's own file back, or take/,
+      /statistics\.json is of 399 images, and the run was trained with 400; bring the run's own file back, or take/,
   });
   fs.rmSync(join(folder, 'statistics.json'));
   const again = await run(values, at2);

@@ -1,4 +1,4 @@
-/** Which variants settings have, and what is made of a training's events. */
+/** Which variants apply to which settings, and the result of a training by its events. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { type Config, resolveConfig } from '../../src/config/config.js';
@@ -22,7 +22,7 @@ function variantConfigs(base: Config): Record<string, Config> {
   );
 }
 
-test('variantsOf() has each change of the paper for the original net, and each makes a run', () => {
+test('variantsOf() has each change of the paper for the original net, and each is a valid config', () => {
   const base = configOf({ preset: 'mini' });
   const { variants, missing } = variantsOf(base);
   assert.deepEqual(
@@ -53,7 +53,7 @@ test('variantsOf() has each change of the paper for the original net, and each m
   );
 });
 
-test('variantsOf() changes one thing and leaves seed, length and the rest', () => {
+test('variantsOf() changes one thing, and neither seed nor length nor the rest', () => {
   const base = configOf({ preset: 'mini', seed: 7, steps: 40 });
   for (const [name, config] of Object.entries(variantConfigs(base))) {
     const changed = Object.entries(config).filter(
@@ -68,7 +68,7 @@ test('variantsOf() changes one thing and leaves seed, length and the rest', () =
   }
 });
 
-test('variantsOf() has the nets of the comparison about as large as the whole one', () => {
+test('variantsOf() has nets about as large as the original', () => {
   const base = configOf({ preset: 'imagenet', data: { source: '/images' } });
   const sizeOf = ({ net }: Config) =>
     parametersOf(buildNet(net)).reduce((total, { shape }) => total + shape.reduce((a, b) => a * b, 1), 0);
@@ -76,7 +76,7 @@ test('variantsOf() has the nets of the comparison about as large as the whole on
   for (const size of sizes) assert.ok(size > 0.98 && size < 1.01, `${size}`);
 });
 
-test('variantsOf() tells why settings do not have a variant', () => {
+test('variantsOf() says why settings do not have a variant', () => {
   const lenet = variantsOf(configOf({ preset: 'lenet' }));
   assert.deepEqual(
     lenet.variants.map(({ name }) => name),
@@ -85,14 +85,14 @@ test('variantsOf() tells why settings do not have a variant', () => {
   const reasons = Object.fromEntries(lenet.missing.map(({ name, reason }) => [name, reason]));
   assert.match(reasons['no-norm']!, /no response norm/);
   assert.match(reasons['no-overlap']!, /no pool of the net overlaps/);
-  assert.match(reasons['one-gpu']!, /of the net original alone/);
+  assert.match(reasons['one-gpu']!, /only the net original/);
   assert.match(reasons['no-dropout']!, /no dropout/);
-  assert.match(reasons['no-augmentation']!, /not changed at random/);
+  assert.match(reasons['no-augmentation']!, /not augmented/);
   const coloured = variantsOf(configOf({ preset: 'lenet', data: { saturation: 0.1 } }));
   assert.ok(coloured.variants.some(({ name }) => name === 'no-augmentation'));
 });
 
-test('watchTraining() has errors of the last evaluation, and the speed without the first step', () => {
+test('watchTraining() has the errors of the last evaluation, and the speed without the first step', () => {
   const watched = watchTraining();
   assert.equal(watched.result(), undefined);
   watched.see(RUN_START);
@@ -109,7 +109,7 @@ test('watchTraining() has errors of the last evaluation, and the speed without t
   });
 });
 
-test('watchTraining() has no errors of a training that did not end', () => {
+test('watchTraining() has no test errors of a training that failed', () => {
   const watched = watchTraining();
   watched.see(RUN_START);
   watched.see(trainStep(1));
@@ -120,6 +120,6 @@ test('watchTraining() has no errors of a training that did not end', () => {
   });
 });
 
-test('hasTop5() of ten classes says nothing', () => {
+test('hasTop5() is false for ten classes', () => {
   assert.deepEqual([hasTop5(10), hasTop5(100), hasTop5(1000)], [false, true, true]);
 });
