@@ -1,35 +1,32 @@
 /**
- * Error classes. What a user can cause is one of these; a broken invariant is an `assert`.
+ * Errors that a user can cause. A broken invariant is an `assert`.
  *
- * Messages follow one grammar: "Cannot <action>: <what was found>, expected <what>; <what to do>".
- * `exitCode` is what the command line ends with: 2 for usage, 1 for failure.
+ * Messages have one form: "Cannot <action>: <what was wrong>, expected <what>; <what to do>".
  */
 
-/** Base of every error that the command line prints as one sentence, without a stack trace. */
+/** The base of all errors that the command line prints as one sentence, without a stack trace. */
 export class SplitError extends Error {
+  /** The exit code of the command line: 2 for wrong usage, 1 for a failure. */
   readonly exitCode: number = 1;
-  override name = 'SplitError';
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = new.target.name;
+  }
 }
 
-/** A flag, a config file or a combination of settings that makes no run. Exit code 2. */
+/** A flag, a config file or a combination of settings that is not valid. */
 export class ConfigError extends SplitError {
   override readonly exitCode = 2;
-  override name = 'ConfigError';
 }
 
-/** A data file that is missing, truncated or not what it says. */
-export class DataError extends SplitError {
-  override name = 'DataError';
-}
+/** A data file that is missing, truncated or has the wrong contents. */
+export class DataError extends SplitError {}
 
 /** The TensorFlow library is missing, cannot be fetched, or cannot be loaded. */
-export class SetupError extends SplitError {
-  override name = 'SetupError';
-}
+export class SetupError extends SplitError {}
 
-/** TensorFlow refused: carries its status code (`TF_Code`) and the op that failed, when there was one. */
+/** An error of TensorFlow, with its status code (`TF_Code`) and, if there was one, the op that failed. */
 export class NativeError extends SplitError {
-  override name = 'NativeError';
   constructor(
     message: string,
     readonly code: number,
@@ -39,9 +36,8 @@ export class NativeError extends SplitError {
   }
 }
 
-/** An exchange that did not happen: who, where, when. */
+/** An exchange that failed: of which tower, at which site, in which step. */
 export class ExchangeError extends SplitError {
-  override name = 'ExchangeError';
   constructor(
     message: string,
     readonly tower: number,
@@ -54,9 +50,8 @@ export class ExchangeError extends SplitError {
   }
 }
 
-/** A tower that failed or left. `cause` holds what it threw. */
+/** A tower that failed or ended. `cause` is what it threw. */
 export class TowerError extends SplitError {
-  override name = 'TowerError';
   constructor(
     message: string,
     readonly tower: number,
@@ -66,13 +61,12 @@ export class TowerError extends SplitError {
   }
 }
 
-/** A loss or a gradient that is not a number, before the update of that step. */
+/** A loss or a gradient that is not finite. The step has not updated the parameters. */
 export class NonFiniteError extends SplitError {
-  override name = 'NonFiniteError';
   constructor(
     message: string,
     readonly step: number,
-    /** The images of its batch in their order, by path, or by number in the training set. */
+    /** The batch's images in order: paths, or numbers in the training set. */
     readonly images: readonly string[] = [],
   ) {
     super(message);
@@ -81,7 +75,6 @@ export class NonFiniteError extends SplitError {
 
 /** A checkpoint or weights file that cannot be written, read or used. */
 export class CheckpointError extends SplitError {
-  override name = 'CheckpointError';
   constructor(
     message: string,
     readonly path: string,
@@ -90,17 +83,15 @@ export class CheckpointError extends SplitError {
   }
 }
 
-/** A check that ran and found the two sides different. */
-export class VerifyError extends SplitError {
-  override name = 'VerifyError';
-}
+/** A comparison that found a difference. */
+export class VerifyError extends SplitError {}
 
-/** A text that comes from a file, as a message shows it: as it is when it is short. */
+/** Shortens a text from a file for a message. */
 export function truncate(text: string, most = 60): string {
   return text.length > most ? `${text.slice(0, most - 3)}...` : text;
 }
 
-/** The system's message without the call and the path, which whoever reports it has. */
+/** Returns the message of a system error without the system call and the path. */
 export function systemMessage({ message }: Error): string {
   return message.replace(/, \w+( '.*')?$/s, '');
 }

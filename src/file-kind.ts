@@ -1,15 +1,15 @@
 /**
- * What a file is that is not what was wanted: another program's, or what stands in a file's place until it is fetched.
- * Each answer is a clause that says what it is, and how to come to the file that is wanted.
+ * Recognizes files that are not what was expected: files of other programs, and placeholders. Each function returns a
+ * clause that says what the file is and how to get the expected one.
  */
 import { closeSync, constants, lstatSync, openSync, readlinkSync, readSync } from 'node:fs';
 import { basename } from 'node:path';
 import { shellWord } from './printable.js';
 
-/** As much of a file as tells its kind. */
+/** How many bytes tell the kind of a file. */
 const START_BYTES = 512;
 
-/** A text in a file's place; undefined for any other. @param start its first bytes. */
+/** Describes a placeholder; returns undefined for any other file. @param start the first bytes. */
 export function describePlaceholder(start: Uint8Array | string, file = 'FILE'): string | undefined {
   const text = typeof start === 'string' ? start.slice(0, START_BYTES) : latin1(start);
   if (/^version https:\/\/(git-lfs|hawser)\.github\.com\/spec\/v1/.test(text)) {
@@ -25,8 +25,8 @@ export function describePlaceholder(start: Uint8Array | string, file = 'FILE'): 
 }
 
 /**
- * What `python3 -c` runs, with the file and the new file's name. A PyTorch checkpoint may hold the net's tensors in a dict
- * of any name, beside an optimizer's state and a few numbers that are tensors: the dict that has the most is the net's.
+ * Programs for `python3 -c FILE NEW_FILE`. A PyTorch checkpoint may have the net's tensors in a dict of any name, beside the
+ * optimizer's state and a few scalar tensors: the dict with the most tensors is the net's.
  */
 export const CONVERSIONS = {
   PyTorch:
@@ -36,7 +36,7 @@ export const CONVERSIONS = {
   ONNX: 'import sys, onnx; from onnx import numpy_helper; from safetensors.numpy import save_file; save_file({t.name: numpy_helper.to_array(t).copy() for t in onnx.load(sys.argv[1]).graph.initializer}, sys.argv[2])',
 } as const;
 
-/** A {@link describePlaceholder}, or weights of another format; undefined for what is not known. */
+/** Describes a placeholder, or weights in another format; returns undefined for anything else. */
 export function describeWeightsFile(start: Uint8Array, file: string): string | undefined {
   const text = latin1(start);
   const starts = (magic: string) => text.startsWith(magic);
@@ -45,13 +45,13 @@ export function describeWeightsFile(start: Uint8Array, file: string): string | u
   const held = describePlaceholder(start, file);
   if (held !== undefined) return held;
   if (starts('PK\u0003\u0004')) {
-    // A zip's first entry has its name at byte 30.
+    // In a zip file the name of the first entry begins at byte 30.
     if (/\.npy/.test(text.slice(30, 286))) return converted('NumPy');
     return /\/(data\.pkl|\.format_version|\.storage_alignment|byteorder|version)/.test(text.slice(30, 286))
       ? converted('PyTorch')
       : 'it is a zip archive: unpack it first';
   }
-  // A pickle of the protocols 2 to 5, as PyTorch wrote before 1.6.
+  // A pickle of protocol 2 to 5, which PyTorch wrote before version 1.6.
   if (start[0] === 0x80 && start[1]! >= 2 && start[1]! <= 5) return converted('PyTorch');
   if (starts('\x89HDF\r\n\x1a\n')) {
     return "it is an HDF5 file, as Keras writes: its kernels are [height, width, in, out]; write them in PyTorch's layouts with safetensors.numpy.save_file (docs/weights.md)";
@@ -61,12 +61,12 @@ export function describeWeightsFile(start: Uint8Array, file: string): string | u
   if (starts('GGUF')) return 'it is a GGUF file, which has no net of this kind';
   if (/\.onnx$/i.test(file)) return converted('ONNX');
   if (/\.(caffemodel|pb|ckpt|h5|keras|npy)$/i.test(file) || starts('{')) {
-    return 'it is no safetensors file: docs/weights.md tells how to make one';
+    return 'it is not a safetensors file: docs/weights.md tells how to make one';
   }
   return undefined;
 }
 
-/** The first bytes of a file; none of one that cannot be read. */
+/** Returns the first bytes of a file, or none if it cannot be read. */
 export function readFileStart(file: string): Uint8Array {
   const start = new Uint8Array(START_BYTES);
   try {
@@ -81,7 +81,7 @@ export function readFileStart(file: string): Uint8Array {
   }
 }
 
-/** Of a file that is not there: that, or where the link leads that has its name. */
+/** Says of a missing file that it is missing, or that it is a broken link. */
 export function describeMissing(file: string): string {
   try {
     if (!lstatSync(file).isSymbolicLink()) return 'it is not there';
@@ -92,7 +92,7 @@ export function describeMissing(file: string): string {
   }
 }
 
-/** A file's name on a line that is to be copied: no command in it, and none of the program's options. */
+/** Quotes a file name for a command line, so that it is neither a command nor an option. */
 function argument(file: string): string {
   return shellWord(/^[-~]/.test(file) ? `./${file}` : file);
 }

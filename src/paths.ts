@@ -1,13 +1,13 @@
-/** Paths as people write them: `~` where a shell did not put the home folder in its place (`--out=~/runs`, a file). */
+/** Paths with `~`, where no shell has replaced it: in `--out=~/runs`, or in a file. */
 import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import { ConfigError, truncate } from './errors.js';
 
 /**
- * A path with the home folder in place of a `~` before it. What begins with `~` otherwise is a name if it is there.
- * @param where what gave the path, for the message: `--out`.
- * @throws ConfigError for another user's `~name`, and where there is no home.
+ * Replaces a leading `~` of a path by the home folder. `~name` is a file's name if such a file exists.
+ * @param where the source of the path for messages, such as `--out`.
+ * @throws ConfigError for another user's `~name`, and if this user has no home folder.
  */
 export function expandHome(path: string, where: string): string {
   if (!path.startsWith('~')) return path;
@@ -24,7 +24,7 @@ function homeFor(path: string, where: string): string {
   try {
     home = homedir();
   } catch {
-    // Neither HOME nor an entry among the system's users says one.
+    // HOME is not set, and the system does not know this user.
   }
   if (isAbsolute(home)) return home;
   throw new ConfigError(

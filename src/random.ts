@@ -1,11 +1,11 @@
 /**
- * Random numbers without a state: each is a function of the seed, what it is for, where and when. So a split and a
- * single run draw the same ones, and a run goes on in the middle without a replay.
+ * Random numbers without state. Each number is a function of the seed, its purpose, its place and the step. So a split and
+ * a single run draw the same numbers, and a resumed run does not have to replay the earlier ones.
  *
  * The function is Philox4x32 with ten rounds (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011).
  */
 
-/** What a number is drawn for; part of the key, so that no two purposes share numbers. */
+/** The purpose of a number. It is part of the key, so that two purposes never share numbers. */
 export const PURPOSE = {
   init: 1,
   dropout: 2,
@@ -26,7 +26,7 @@ const MULTIPLIERS = [0xd2511f53, 0xcd9e8d57] as const;
 const WEYL = [0x9e3779b9, 0xbb67ae85] as const;
 const ROUNDS = 10;
 
-/** Philox4x32-10 of a counter under a key; all words unsigned, of 32 bits. */
+/** Philox4x32-10 of a counter and a key. All words are unsigned 32-bit integers. */
 export function philox(counter: Readonly<Words>, key: readonly [number, number]): Words {
   let [c0, c1, c2, c3] = counter;
   let [k0, k1] = key;
@@ -43,29 +43,29 @@ export function philox(counter: Readonly<Words>, key: readonly [number, number])
 }
 
 /**
- * Four random words.
- * @param seed the run's, from 0 to 2³² - 1.
- * @param place where: a layer (see {@link nameWord}), an image's index.
- * @param part which part of the place: a tower.
- * @param step when: a step, an epoch; a whole number up to 2⁵³.
+ * Draws four random words.
+ * @param seed of the run, from 0 to 2³² - 1.
+ * @param place a layer (see {@link nameWord}) or the index of an image.
+ * @param part of the place: a tower.
+ * @param step a step or an epoch, an integer up to 2⁵³.
  */
 export function draw(seed: number, purpose: Purpose, place: number, part: number, step: number): Words {
   return philox([place >>> 0, part >>> 0, step >>> 0, Math.floor(step / 2 ** 32)], [seed >>> 0, purpose]);
 }
 
-/** A random word as a number from 0 to below 1, in steps of 2⁻³². */
+/** Converts a word to a number in [0, 1), in steps of 2⁻³². */
 export function unit(word: number): number {
   return word / 2 ** 32;
 }
 
-/** A name as a word (FNV-1a of its UTF-8). */
+/** Hashes a name to a word (FNV-1a of its UTF-8 bytes). */
 export function nameWord(name: string): number {
   let hash = 0x811c9dc5;
   for (const byte of new TextEncoder().encode(name)) hash = Math.imul(hash ^ byte, 0x01000193);
   return hash >>> 0;
 }
 
-/** The numbers 0 to `count` - 1 in the random order of that epoch. */
+/** Returns the numbers from 0 to `count` - 1 in the random order of an epoch. */
 export function shuffled(count: number, seed: number, epoch: number): Uint32Array {
   const order = Uint32Array.from({ length: count }, (_, i) => i);
   for (let i = count - 1; i > 0; i--) {
@@ -75,7 +75,7 @@ export function shuffled(count: number, seed: number, epoch: number): Uint32Arra
   return order;
 }
 
-/** The upper 32 bits of the product of two unsigned words. */
+/** Returns the upper 32 bits of the product of two unsigned words. */
 function multiplyHigh(a: number, b: number): number {
   const [aHigh, aLow] = [a >>> 16, a & 0xffff];
   const [bHigh, bLow] = [b >>> 16, b & 0xffff];

@@ -1,38 +1,37 @@
-/** Files that come from others, read within limits: no larger than they may be, and no deeper. */
+/** Reads files from other people within limits of size and depth. */
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { StringDecoder } from 'node:string_decoder';
 import { describePlaceholder } from './file-kind.js';
 
-/** Deeper than anything that is written here; what walks a value by calling itself would not come back from a million. */
+/** Deeper than any file of this program; recursion over a depth of a million would overflow the stack. */
 const MAX_DEPTH = 64;
 
-/** What is read at once. */
-const PIECE = 65_536;
+const PIECE_BYTES = 65_536;
 
 export interface TextLimits {
-  /** Most bytes that the file may have. */
+  /** The maximum size in bytes. */
   limit: number;
-  /** Whether it may be a pipe, such as a shell's `<(…)`; reading one waits for whoever writes it. */
+  /** Whether the file may be a pipe, such as `<(…)` in a shell. Reading a pipe waits for its writer. */
   pipe?: boolean;
 }
 
 /**
- * The text of a file. Nothing is read of one that is too large, and a pipe or a device is read up to the limit.
- * @throws Error, the system's or one that says which limit; whoever names the file says what to do.
+ * Returns the text of a file. Does not read a file that is too large, and reads a pipe only up to the limit.
+ * @throws Error of the system, or with the limit. The message does not name the file.
  */
 export function readText(file: string, { limit, pipe = false }: TextLimits): string {
-  // A pipe that nobody writes to would keep the process.
+  // Opening a pipe without a writer would block.
   const descriptor = openSync(file, pipe ? constants.O_RDONLY : constants.O_RDONLY | constants.O_NONBLOCK);
   try {
     const stats = fstatSync(descriptor);
     if (stats.isDirectory()) throw new Error('it is a folder');
-    if (!stats.isFile() && !pipe) throw new Error('it is no file');
+    if (!stats.isFile() && !pipe) throw new Error('it is not a file');
     if (stats.size > limit) throw tooLong(`${stats.size} bytes`, limit);
     const decoder = new StringDecoder('utf8');
-    const piece = Buffer.allocUnsafeSlow(PIECE);
+    const piece = Buffer.allocUnsafeSlow(PIECE_BYTES);
     let text = '';
     for (let done = 0; ; ) {
-      // Less than was asked for is not the end: a pipe gives what is there, and so do some file systems.
+      // A short read is not the end of the file: pipes and some file systems return what they have.
       const count = readSync(descriptor, piece);
       if (count === 0) return text + decoder.end();
       done += count;
@@ -48,7 +47,7 @@ function tooLong(found: string, limit: number): Error {
   return new Error(`it has ${found}, more than ${limit}`);
 }
 
-/** The value of a text that is JSON. @throws SyntaxError for one that is not, or whose lists and objects lie too deep. */
+/** `JSON.parse`. @throws SyntaxError if the text is not JSON, or is nested too deep. */
 export function parseJson(text: string): unknown {
   let value: unknown;
   try {
@@ -59,7 +58,7 @@ export function parseJson(text: string): unknown {
   }
   let level = [value];
   for (let depth = 0; level.length > 0; depth++) {
-    if (depth >= MAX_DEPTH) throw new SyntaxError(`its lists and objects lie more than ${MAX_DEPTH} deep`);
+    if (depth >= MAX_DEPTH) throw new SyntaxError(`its lists and objects are nested more than ${MAX_DEPTH} deep`);
     const next: unknown[] = [];
     for (const each of level) {
       if (typeof each !== 'object' || each === null) continue;
@@ -72,7 +71,7 @@ export function parseJson(text: string): unknown {
   return value;
 }
 
-/** The value of a file of JSON. @throws Error as {@link readText} and {@link parseJson} do. */
+/** Returns the value of a JSON file. @throws Error of {@link readText} or {@link parseJson}. */
 export function readJson(file: string, limits: TextLimits): unknown {
   return parseJson(readText(file, limits));
 }

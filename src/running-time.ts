@@ -1,44 +1,42 @@
 /**
- * Time in which the process ran. A scheduler that suspends it (SIGSTOP), Ctrl-Z, or a laptop's lid can take hours, and
- * nobody was late in these. Whoever waits with a deadline looks at such a clock every {@link POLL_MS}, and from one look
- * to the next there can only be so much time.
+ * Clocks and timers that do not count the time in which the process is suspended (SIGSTOP, Ctrl-Z, a closed laptop). Such a
+ * clock has to be read every {@link POLL_MS}; a longer gap between two readings is a pause.
  */
 
-/** How often whoever waits is to look. */
 export const POLL_MS = 100;
-/** Looks that are further apart have a pause between them. */
+/** A gap that is longer is a pause. */
 const PAUSE_MS = 2 * POLL_MS;
-/** What such a time counts as: more than nothing, so that on a machine without a moment to spare the clock goes on. */
+/** What a pause counts: more than 0, so that the clock advances on a machine that is always overloaded. */
 const COUNTED_MS = POLL_MS / 4;
-/** What a timer can count to. */
-const MOST_MS = 2 ** 31 - 1;
+/** The longest time of `setTimeout`. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
 
-let own: RunningClock | undefined;
+let threadClock: RunningClock | undefined;
 
-/** Of this thread's event loop: time in which it does not turn does not count either. */
+/** The clock of this thread's event loop. It also stands still while the event loop is blocked. */
 function ownClock(): RunningClock {
-  if (!own) {
+  if (!threadClock) {
     const clock = new RunningClock();
-    own = clock;
+    threadClock = clock;
     setInterval(() => clock.now(), POLL_MS).unref();
   }
-  return own;
+  return threadClock;
 }
 
-/** The clock of this thread's event loop, in milliseconds. */
+/** Returns the milliseconds that this thread has run. */
 export function runningTimeMs(): number {
   return ownClock().now();
 }
 
 /**
- * Does `action` once the process has run for so long, as `setTimeout` does after so long.
- * @param options `ref: false` does not keep the process for it.
- * @returns what calls it off.
+ * `setTimeout` in running time.
+ * @param options `ref: false`: the timer does not keep the process alive.
+ * @returns a function that cancels it.
  */
 export function setRunningTimeout(ms: number, action: () => void, { ref = true } = {}): () => void {
   let timer: NodeJS.Timeout | undefined;
   const wait = (leftMs: number) => {
-    const asked = Math.min(leftMs, MOST_MS);
+    const asked = Math.min(leftMs, MAX_TIMER_MS);
     const [from, pausedBefore] = [performance.now(), ownClock().paused()];
     timer = setTimeout(() => {
       const late = Math.max(0, performance.now() - from - asked);
@@ -52,28 +50,28 @@ export function setRunningTimeout(ms: number, action: () => void, { ref = true }
   return () => clearTimeout(timer);
 }
 
-/** Resolves once the process has run for so long; does not keep the process for it. */
+/** Resolves after a running time. The timer does not keep the process alive. */
 export function runningSleep(ms: number): Promise<void> {
   return new Promise((resolve) => {
     setRunningTimeout(ms, resolve, { ref: false });
   });
 }
 
-/** A clock of milliseconds that stands still while the process does; for one thread. */
+/** A clock for one thread, in milliseconds, that stands still while the process is suspended. */
 export class RunningClock {
   readonly #wall: () => number;
   readonly #first: number;
   #last: number;
   #paused = 0;
 
-  /** @param wall a clock that goes on, for tests. */
+  /** @param wall a replacement for the system clock in tests. */
   constructor(wall: () => number = () => performance.now()) {
     this.#wall = wall;
     this.#first = wall();
     this.#last = this.#first;
   }
 
-  /** Milliseconds since it was made. Right as long as it is asked every {@link POLL_MS}. */
+  /** Returns the running time since the clock was made. It has to be called every {@link POLL_MS}. */
   now(): number {
     const wall = this.#wall();
     const since = wall - this.#last;
@@ -82,7 +80,7 @@ export class RunningClock {
     return wall - this.#first - this.#paused;
   }
 
-  /** Milliseconds of pauses, which it did not count. */
+  /** Returns the sum of the pauses, which were not counted. */
   paused(): number {
     this.now();
     return this.#paused;

@@ -1,97 +1,85 @@
-/** Files that are written where others may have put something before: in the folder of a run that somebody sent. */
+/** Writes files in folders from other people, where a link or a pipe may have the name of the file. */
 import { randomBytes } from 'node:crypto';
-import {
-  closeSync,
-  constants,
-  fstatSync,
-  lstatSync,
-  openSync,
-  readlinkSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
+import fs from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { systemMessage } from './errors.js';
 
-const { O_CREAT, O_NOFOLLOW, O_NONBLOCK, O_TRUNC, O_WRONLY } = constants;
+const { O_CREAT, O_NOFOLLOW, O_NONBLOCK, O_TRUNC, O_WRONLY } = fs.constants;
 
-/** To write a file anew: `openSync`'s `w`. */
+/** The flags to write a file from the start, as `w` of `openSync`. */
 export const OVERWRITE = O_WRONLY | O_CREAT | O_TRUNC;
 
 /**
- * Opens a file, but not through a link, which would lead to another one, and no pipe, which would be waited for.
+ * Opens a file. Refuses a link, which would lead to another file, and a pipe, which would block.
  * @param flags of `open(2)`.
- * @returns the descriptor, the caller's to close.
- * @throws Error, the system's or one of the same form that says what the file is.
+ * @returns the descriptor. The caller closes it.
+ * @throws Error of the system, or of the same form.
  */
 export function openNoFollow(file: string, flags: number): number {
   let descriptor: number;
   try {
-    descriptor = openSync(file, flags | O_NOFOLLOW | O_NONBLOCK);
+    descriptor = fs.openSync(file, flags | O_NOFOLLOW | O_NONBLOCK);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ELOOP') throw refusal(file, 'a link', code);
-    if (code === 'ENXIO') throw refusal(file, 'no file', code); // a pipe that nobody reads
+    if (code === 'ENXIO') throw refusal(file, 'not a file', code); // a pipe without a reader
     throw error;
   }
-  const stats = fstatSync(descriptor);
-  // Only root makes devices, and /dev/full is one.
+  const stats = fs.fstatSync(descriptor);
+  // Only root can make devices. /dev/full is one.
   if (stats.isFile() || stats.isCharacterDevice()) return descriptor;
-  closeSync(descriptor);
-  throw refusal(file, 'no file', 'ENXIO');
+  fs.closeSync(descriptor);
+  throw refusal(file, 'not a file', 'ENXIO');
 }
 
-/** `writeFileSync` by way of {@link openNoFollow}. */
+/** `writeFileSync` through {@link openNoFollow}. */
 export function writeNoFollow(file: string, data: string | Uint8Array): void {
   const descriptor = openNoFollow(file, OVERWRITE);
   try {
-    writeFileSync(descriptor, data);
+    fs.writeFileSync(descriptor, data);
   } finally {
-    closeSync(descriptor);
+    fs.closeSync(descriptor);
   }
 }
 
-/** What is written to try a place: a full disk still takes the name of a file. */
-const TRIED_BYTES = 4096;
+/** A full disk can still have room for an empty file. */
+const TRIAL_BYTES = 4096;
 
 /**
- * Finds out whether a file can be written, before long work whose result it is to take. Leaves nothing behind, and a file
- * that is there as it is; a pipe or a device is not tried.
- * @throws the system's error when it cannot.
+ * Checks that a file can be written, before long work. Does not change anything, and does not try a pipe or a device.
+ * @throws Error of the system if the file cannot be written.
  */
 export function assertFileWritable(file: string): void {
-  const stat = statSync(file, { throwIfNoEntry: false });
+  const stat = fs.statSync(file, { throwIfNoEntry: false });
   if (stat && !stat.isFile() && !stat.isDirectory()) return;
   if (stat) {
-    closeSync(openSync(file, O_WRONLY));
+    fs.closeSync(fs.openSync(file, O_WRONLY));
     return;
   }
-  if (lstatSync(file, { throwIfNoEntry: false })) {
-    assertFileWritable(resolve(dirname(file), readlinkSync(file))); // a link to a file that is yet to come
+  if (fs.lstatSync(file, { throwIfNoEntry: false })) {
+    assertFileWritable(resolve(dirname(file), fs.readlinkSync(file))); // a link to a file that does not exist yet
     return;
   }
-  const descriptor = openSync(file, 'wx');
+  const descriptor = fs.openSync(file, 'wx');
   try {
-    writeFileSync(descriptor, Buffer.alloc(TRIED_BYTES));
+    fs.writeFileSync(descriptor, Buffer.alloc(TRIAL_BYTES));
   } finally {
-    closeSync(descriptor);
-    rmSync(file, { force: true });
+    fs.closeSync(descriptor);
+    fs.rmSync(file, { force: true });
   }
 }
 
 /**
- * Finds out whether a folder can be written to, or made, as {@link assertFileWritable} does: makes a file in it, or in the one in which
- * it is to be made, and removes it.
- * @throws the system's error when it cannot, without a path.
+ * Checks that files can be made in a folder, which need not exist yet.
+ * @throws Error of the system, without a path, if they cannot.
  */
 export function assertFolderWritable(folder: string): void {
   try {
     let at = resolve(folder);
-    while (!statSync(at, { throwIfNoEntry: false }) && dirname(at) !== at) at = dirname(at);
+    while (!fs.statSync(at, { throwIfNoEntry: false }) && dirname(at) !== at) at = dirname(at);
     assertFileWritable(join(at, `.${randomBytes(6).toString('hex')}.unfinished`));
   } catch (error) {
-    // That file is nothing that people know.
+    // The path would be that of the trial file, which people do not know.
     throw Object.assign(new Error(systemMessage(error as Error), { cause: error }), {
       code: (error as NodeJS.ErrnoException).code,
     });

@@ -25,11 +25,11 @@ test('readText() takes a file up to its limit, byte by byte', () => {
 test('readText() refuses folders, devices without an end, and pipes that nobody writes to', () => {
   assert.throws(() => readText(folder, { limit: 9 }), /^Error: it is a folder$/);
   assert.throws(() => readText(join(folder, 'none'), { limit: 9 }), { code: 'ENOENT' });
-  assert.throws(() => readText('/dev/zero', { limit: 100_000 }), /^Error: it is no file$/);
+  assert.throws(() => readText('/dev/zero', { limit: 100_000 }), /^Error: it is not a file$/);
   assert.throws(() => readText('/dev/zero', { limit: 100_000, pipe: true }), /it has more bytes, more than 100000/);
   const pipe = join(folder, 'pipe');
   execFileSync('mkfifo', [pipe]);
-  assert.throws(() => readText(pipe, { limit: 9 }), /^Error: it is no file$/);
+  assert.throws(() => readText(pipe, { limit: 9 }), /^Error: it is not a file$/);
 });
 
 test('readText() takes what comes through a pipe', () => {

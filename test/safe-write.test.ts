@@ -37,8 +37,8 @@ test('writeNoFollow() writes a file anew, and no link, no pipe and no folder', (
     code: 'ELOOP',
   });
   assert.throws(() => writeNoFollow(dangling, 'x'), /^Error: dangling is a link/);
-  assert.throws(() => writeNoFollow(pipe, 'x'), /^Error: pipe is no file, expected a plain file or none$/);
-  assert.throws(() => openNoFollow(pipe, fs.constants.O_RDWR), /^Error: pipe is no file/);
+  assert.throws(() => writeNoFollow(pipe, 'x'), /^Error: pipe is not a file, expected a plain file or none$/);
+  assert.throws(() => openNoFollow(pipe, fs.constants.O_RDWR), /^Error: pipe is not a file/);
   assert.throws(() => openNoFollow(folder, OVERWRITE), { code: 'EISDIR' });
   assert.deepEqual([fs.readFileSync(file, 'utf8'), fs.existsSync(join(folder, 'none'))], ['short', false]);
 });

@@ -122,7 +122,7 @@ test('lockNow() leaves alone what a link leads to, and waits for no pipe', (t) =
   assert.equal(fs.readFileSync(victim, 'utf8'), 'dear to somebody');
   fs.rmSync(file);
   execFileSync('mkfifo', [file]);
-  assert.throws(() => lockNow(folder), sentence('no file'));
+  assert.throws(() => lockNow(folder), sentence('not a file'));
   assert.equal(trainingProcess(folder), undefined);
 });
 

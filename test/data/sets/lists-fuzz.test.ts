@@ -132,8 +132,8 @@ test('readPacked() refuses labels and places that are no whole numbers within th
 test('readPacked() refuses a pipe in the place of a shard, an index or the list, and does not wait for it', async () => {
   for (const [name, found] of [
     ['train-000000.tar', /train-000000\.tar has no bytes, expected/],
-    ['train-000000.json', /train-000000\.json cannot be read \(it is no file\)/],
-    ['dataset.json', /dataset\.json cannot be read \(it is no file\)/],
+    ['train-000000.json', /train-000000\.json cannot be read \(it is not a file\)/],
+    ['dataset.json', /dataset\.json cannot be read \(it is not a file\)/],
   ] as const) {
     restore();
     fs.rmSync(join(packed, name));
@@ -180,7 +180,7 @@ test('readLabels() passes over a million lines, and refuses what is no list', ()
     () => readLabels(file, ['ant'], ['a']),
     (error) => isRefusal(error) && /the class z{57}\.\.\.,/.test(`${error}`),
   );
-  assert.throws(() => readLabels('/dev/zero', ['ant'], ['a']), /it is no file, expected a list/);
+  assert.throws(() => readLabels('/dev/zero', ['ant'], ['a']), /it is not a file, expected a list/);
 });
 
 test('readStatistics() has the statistics of a whole file, or nothing', async (t) => {
