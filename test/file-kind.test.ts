@@ -53,8 +53,16 @@ test('import says of another file what it is, and the line that makes a safetens
     ['a.npy', Buffer.from('\x93NUMPY\x01\x00v\x00', 'latin1'), /: it is one array of NumPy/],
     ['net.h5', Buffer.from('\x89HDF\r\n\x1a\n00000000', 'latin1'), /: it is an HDF5 file, .*docs\/weights\.md/],
     ['net.onnx', Buffer.from('\x08\x08\x12\x07pytorch\x1a\x05', 'latin1'), /: it is a file of ONNX: `python3 -c/],
-    ['net.caffemodel', Buffer.from('\x0a\x07AlexNet\x12\x05', 'latin1'), /: it is not a safetensors file: docs\/weights/],
-    ['index.json', Buffer.from(JSON.stringify({ metadata: {}, weight_map: {} })), /: it is not a safetensors file: docs/],
+    [
+      'net.caffemodel',
+      Buffer.from('\x0a\x07AlexNet\x12\x05', 'latin1'),
+      /: it is not a safetensors file: docs\/weights/,
+    ],
+    [
+      'index.json',
+      Buffer.from(JSON.stringify({ metadata: {}, weight_map: {} })),
+      /: it is not a safetensors file: docs/,
+    ],
     ['net.zip', zip('readme'), /: it is a zip archive: unpack it first/],
     [
       'net.safetensors.gz',

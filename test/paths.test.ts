@@ -105,7 +105,7 @@ test('the variables that name folders may begin with ~', () => {
   set({ XDG_CACHE_HOME: '~/x' });
   assert.equal(cacheFolder(), join(home, 'x', 'alexnet-split'));
   set({ TENSORFLOW_DIR: '~/none' });
-  assert.throws(() => findLibrary(false), { message: new RegExp(`the folder ${join(home, 'none')} is not there`) });
+  assert.throws(() => findLibrary(false), { message: new RegExp(`the folder ${join(home, 'none')} does not exist`) });
   set({ TENSORFLOW_DIR: '~bob' });
   assert.throws(() => findLibrary(false), { message: /^Cannot use TENSORFLOW_DIR "~bob": ~bob is another/ });
 });
