@@ -80,6 +80,7 @@ test('lint refuses imports of higher folders and of neighbours, in each form of 
     ['src/paths.ts', "import './log.js';", `1 ${IMPORTS}`],
     ['src/log.ts', "import './train/loop.js';", `1 ${IMPORTS}`],
     ['src/attic/x.ts', "import 'node:fs';", `1 ${IMPORTS}`],
+    ['src/config/attic/x.ts', "import 'node:fs';", `1 ${IMPORTS}`],
     ['src/stray.ts', "import 'node:fs';", `1 ${IMPORTS}`],
     ['src/native/a.ts', "import '../model/net.js';", `1 ${IMPORTS}`],
     ['src/native/c/a.ts', "import '../binding/b.js';", `1 ${IMPORTS}`],
@@ -115,11 +116,13 @@ test('lint keeps libraries, shared memory and output in their folders', (t) => {
   ]);
 });
 
-test('lint refuses import cycles, and files of more than 300 lines', (t) => {
+test('lint refuses import cycles, also of types, and files of more than 300 lines', (t) => {
   assertFound(t, [
     ['src/data/a.ts', "import { b } from './b.js';\nexport const a = b;", `1 ${CYCLES}`],
     ['src/data/b.ts', "export { a as b } from './c.js';", `1 ${CYCLES}`],
     ['src/data/c.ts', "export { a } from './a.js';", `1 ${CYCLES}`],
+    ['src/optim/a.ts', "import { b } from './b.js';\nexport const a = b;", `1 ${CYCLES}`],
+    ['src/optim/b.ts', "import type { a } from './a.js';\nexport const b = {} as typeof a;", `1 ${CYCLES}`],
     ['src/model/long.ts', `${'//\n'.repeat(300)}export {};`, `301 ${LINES}`],
   ]);
 });
