@@ -170,10 +170,8 @@ export function openTensors(
   // Without O_NONBLOCK a pipe would block the process.
   const descriptor = explained(() => openSync(file, constants.O_RDONLY | constants.O_NONBLOCK));
   try {
-    const { header, start, places } = explained(() => {
-      const { header, start } = readHeader(file, descriptor);
-      return { header, start, places: placesOf(header, fstatSync(descriptor).size - start, dtypes) };
-    });
+    const { header, start } = explained(() => readHeader(file, descriptor));
+    const places = explained(() => placesOf(header, fstatSync(descriptor).size - start, dtypes));
     const placeOf = (name: string, shape: readonly number[]): Place => {
       const place = places.get(name);
       if (!place) throw new Error(`it has no tensor ${name}`);

@@ -6,12 +6,10 @@ import { tensorflowVariables } from '../../native/install/environment.js';
 import type { DriverCard } from '../../native/install/nvidia-smi.js';
 import type { JobResults } from './child.js';
 
-export type Status = 'passed' | 'failed' | 'skipped';
-
 /** The result of one check. */
 export interface Row {
   check: string;
-  status: Status;
+  status: 'passed' | 'failed' | 'skipped';
   /** The measured values, for people; may be empty. */
   figure: string;
   /** Why it failed or was skipped. */
@@ -21,40 +19,31 @@ export interface Row {
   detail?: object;
 }
 
-export interface AcceptReport {
-  format: 1;
-  command: 'alexnet-split accept';
-  started: string;
-  seconds: number;
-  /** `stopped`: a signal came before the last check was done. */
-  status: 'passed' | 'failed' | 'stopped';
-  quick: boolean;
-  devices: readonly string[];
-  versions: { alexnetSplit: string; node: string; tensorflow?: string };
-  machine: { system: string; cpu: string; threads: number; memoryBytes: number };
-  /** The environment variables that change what TensorFlow computes, or where. */
-  environment: Readonly<Record<string, string>>;
-  /** As the driver reports them; empty without `nvidia-smi`. */
-  cards: readonly DriverCard[];
-  topology?: string | undefined;
-  tensorflow?: Pick<JobResults['devices'], 'library' | 'devices'>;
-  checks: Row[];
-}
+export type AcceptReport = ReturnType<typeof newReport>;
 
 /** A report without checks. */
-export function newReport(devices: readonly string[], quick: boolean, now: Date): AcceptReport {
+export function newReport(devices: readonly string[], quick: boolean, now: Date) {
   return {
     ...{ format: 1, command: 'alexnet-split accept', started: now.toISOString(), seconds: 0 },
-    ...{ status: 'stopped', quick, devices },
-    versions: { alexnetSplit: packageVersion(), node: process.versions.node },
+    /** `stopped`: a signal came before the last check was done. */
+    status: 'stopped' as 'passed' | 'failed' | 'stopped',
+    ...{ quick, devices },
+    versions: {
+      ...{ alexnetSplit: packageVersion(), node: process.versions.node },
+      tensorflow: undefined as string | undefined,
+    },
     machine: {
       system: `${process.platform} ${process.arch}, ${release()}`,
       cpu: cpus()[0]?.model ?? 'unknown',
       threads: usableCores(),
       memoryBytes: usableMemory().total,
     },
+    /** The environment variables that change what TensorFlow computes, or where. */
     environment: tensorflowVariables(),
-    cards: [],
-    checks: [],
+    /** As the driver reports them; empty without `nvidia-smi`. */
+    cards: [] as readonly DriverCard[],
+    topology: undefined as string | undefined,
+    tensorflow: undefined as Pick<JobResults['devices'], 'library' | 'devices'> | undefined,
+    checks: [] as Row[],
   };
 }
