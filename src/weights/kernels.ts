@@ -44,26 +44,18 @@ export function firstLayerOf(net: Net, files: readonly string[]): FirstLayer {
   });
 }
 
-/** How much of a tower's kernels is colour. The energy of values is the sum of their squares. */
-export interface Energy {
-  kernels: number;
-  /** The sums over all kernels of {@link energyOf}. */
-  grey: number;
-  colour: number;
-  /** colour / (grey + colour); 0 if both are 0. */
-  colourShare: number;
-  /** How many kernels are more colour than grey. */
-  mostlyColour: number;
-}
+export type Energy = ReturnType<typeof towerEnergy>;
 
-/** The energy of a tower's kernels. */
-export function towerEnergy({ kernels }: TowerKernels, channels: number): Energy {
+/** How much of a tower's kernels is colour. The energy of values is the sum of their squares. */
+export function towerEnergy({ kernels }: TowerKernels, channels: number) {
   const energies = kernels.map((kernel) => energyOf(kernel, channels));
   const grey = energies.reduce((sum, each) => sum + each.grey, 0);
   const colour = energies.reduce((sum, each) => sum + each.colour, 0);
   return {
     ...{ kernels: kernels.length, grey, colour },
+    /** 0 if both energies are 0. */
     colourShare: grey + colour === 0 ? 0 : colour / (grey + colour),
+    /** How many kernels are more colour than grey. */
     mostlyColour: energies.filter((each) => each.colour > each.grey).length,
   };
 }
@@ -83,13 +75,6 @@ export function energyOf(kernel: Float32Array, channels: number): { grey: number
   return { grey, colour };
 }
 
-/** An image [height, width, 3], 0 to 255. */
-export interface Picture {
-  height: number;
-  width: number;
-  pixels: Uint8Array;
-}
-
 /** Kernels in a row; 48 kernels take three rows, as in the paper. */
 const COLUMNS = 16;
 /** The size of a drawn kernel, about; a weight is a square of pixels. */
@@ -102,11 +87,11 @@ const BACKGROUND = 255;
 const ZERO = 127.5;
 
 /**
- * Draws tower 0's kernels above tower 1's. Each kernel has its own scale: its largest absolute weight is white or black
+ * Draws tower 0's kernels above tower 1's, as pixels [height, width, 3] from 0 to 255. Each kernel has its own scale: its largest absolute weight is white or black
  * (or a full colour), and 0 is grey. So a kernel without colour is drawn without colour.
  * @throws ConfigError if the image has neither 1 nor 3 channels.
  */
-export function kernelPicture({ size, channels, towers }: FirstLayer): Picture {
+export function kernelPicture({ size, channels, towers }: FirstLayer) {
   if (channels !== 1 && channels !== 3) {
     throw new ConfigError(
       `Cannot draw kernels of ${channels} channels: expected 1, or 3 for red, green and blue; choose another run`,
@@ -145,10 +130,11 @@ export function kernelPicture({ size, channels, towers }: FirstLayer): Picture {
 }
 
 /** Writes a picture as PNG. @throws CheckpointError if the write fails; SetupError if sharp does not load. */
-export async function writePng({ height, width, pixels }: Picture, file: string): Promise<void> {
+export async function writePng(picture: ReturnType<typeof kernelPicture>, file: string): Promise<void> {
   const { default: sharp } = await import('sharp').catch((error: unknown) => {
     throw new SetupError(`Cannot write the picture ${file}: ${explainLoadFailure('sharp', error)}`, { cause: error });
   });
+  const { height, width, pixels } = picture;
   const png = sharp(pixels, { raw: { width, height, channels: 3 } }).png();
   try {
     writeNoFollow(file, await png.toBuffer());

@@ -40,7 +40,14 @@ export async function exportLayersModel(net: Net, files: readonly string[], fold
   const temporary = `${folder}.${process.pid}.partial`;
   try {
     withTensors(files, (source) => setWeights(model, net, source));
-    await model.save(tf.io.withSaveHandler(async (artifacts) => writeModel(artifacts, temporary)));
+    const handler = tf.io.withSaveHandler(async ({ weightData, weightSpecs, ...rest }) => {
+      const json = { ...rest, weightsManifest: [{ paths: ['weights.bin'], weights: weightSpecs }] };
+      mkdirSync(temporary);
+      writeFileSync(join(temporary, 'model.json'), JSON.stringify(json));
+      writeFileSync(join(temporary, 'weights.bin'), new Uint8Array(weightData as ArrayBuffer));
+      return { modelArtifactsInfo: { dateSaved: new Date(), modelTopologyType: 'JSON' } };
+    });
+    await model.save(handler);
     renameSync(temporary, folder);
   } catch (error) {
     rmSync(temporary, { recursive: true, force: true });
@@ -144,15 +151,6 @@ function setWeights(model: tf.LayersModel, net: Net, source: Tensors): void {
       tf.dispose(tensors);
     }
   }
-}
-
-function writeModel(artifacts: tf.io.ModelArtifacts, folder: string): tf.io.SaveResult {
-  const { weightData, weightSpecs, ...rest } = artifacts;
-  const json = { ...rest, weightsManifest: [{ paths: ['weights.bin'], weights: weightSpecs }] };
-  mkdirSync(folder);
-  writeFileSync(join(folder, 'model.json'), JSON.stringify(json));
-  writeFileSync(join(folder, 'weights.bin'), new Uint8Array(weightData as ArrayBuffer));
-  return { modelArtifactsInfo: { dateSaved: new Date(), modelTopologyType: 'JSON' } };
 }
 
 /** A layer's name in the model. It cannot contain a slash. */
