@@ -107,7 +107,7 @@ function runs(argv: readonly string[]): Promise<Outcome> {
   const scores = { loss: 1, top1: 0.5, top5: 1, images: 4, skipped: 0, step: 1000, checkpoint: 'runs/big' };
   return run(argv, {
     listDevices: async () => [...DEVICES, ...GPUS],
-    examineLibrary: async () => ({ library: LIBRARY, nvidia: false, cuda: [] }),
+    examineLibrary: async () => ({ library: LIBRARY, nvidia: false, hidden: false, cuda: [] }),
     countClasses: async () => (source: string) => (source.endsWith('images') ? 2 : undefined),
     loadTrain: trainModule({
       train: threeSteps,

@@ -7,7 +7,7 @@ import { opThreads } from '../config/devices.js';
 import { anySets } from '../config/layers.js';
 import { ConfigError } from '../errors.js';
 import { usableCores } from '../limits.js';
-import { nonFiniteAsStrings } from '../log.js';
+import { type LogEvent, nonFiniteAsStrings } from '../log.js';
 import { buildNet, isOneColumn } from '../model/net.js';
 import { BASELINE, VARIANT_NAMES, type Variant, variantsOf, watchTraining } from '../train/ablate.js';
 import type { Resume } from '../train/index.js';
@@ -23,7 +23,7 @@ import {
 } from './ablation.js';
 import type { DisplayMode } from './display.js';
 import { oneLine } from './format.js';
-import { gpuWarningFor, resolveHere } from './machine.js';
+import { gpuWarning, resolveHere } from './machine.js';
 import { resumeNote } from './resume.js';
 import { checkName, ensureFolder, makeNumbered, runFolder } from './run-folder.js';
 import { lockNow, lockRun, type RunLock } from './run-lock.js';
@@ -51,7 +51,7 @@ export async function run(
   services: Services,
 ): Promise<number> {
   const { config: resolved, notes, machine } = await resolveHere(services, layers);
-  const warning = await gpuWarningFor(services, layers, machine);
+  const warning = await gpuWarning(services, machine, layers);
   if (warning !== undefined) services.stderr.print(`warning: ${warning}`);
   const { variants, missing } = variantsOf(resolved);
   const asked = only?.map((name) => variantNamed(name, variants, missing)) ?? variants;
@@ -142,22 +142,17 @@ async function trainRow(
       services.stdout.print(resumeNote(resumed.resume!.checkpoint));
       for await (const event of eventsIn(join(runFolder(resumed.config), 'log.ndjson'))) monitor.see(event);
     }
-    const { exitCode, failure } = await recordedTraining(
-      resumed?.config ?? config,
-      [],
-      { quiet: quiet || json || false },
-      services,
-      {
-        ...(resumed && { resume: resumed.resume, lock: resumed.lock }),
-        onEvent(event) {
-          if (event.event === 'run_start') {
-            row.run = event.run;
-            save();
-          }
-          monitor.see(event);
-        },
-      },
-    );
+    const onEvent = (event: LogEvent) => {
+      if (event.event === 'run_start') {
+        row.run = event.run;
+        save();
+      }
+      monitor.see(event);
+    };
+    const recording = { onEvent, resume: resumed?.resume, lock: resumed?.lock };
+    const mode = { quiet: quiet || json || false };
+    const named = resumed?.config ?? config;
+    const { exitCode, failure } = await recordedTraining(named, [], mode, services, recording);
     const result = monitor.result();
     row.result = result ? { ...result, ...(cores !== undefined && { cores }) } : null;
     if (failure !== undefined) services.stderr.print(`error: ${oneLine(failure)}`);

@@ -9,28 +9,9 @@ import { nonFiniteAsStrings } from '../log.js';
 import { printableLines } from '../printable.js';
 import { readJson } from '../read-json.js';
 import { writeNoFollow } from '../safe-write.js';
-import { hasTop5, type Missing, type Result } from '../train/ablate.js';
+import { hasTop5, type Missing } from '../train/ablate.js';
 import { explained } from './explain.js';
 import { count, table } from './format.js';
-
-/** One line of the table. */
-export interface AblationRow {
-  variant: string;
-  change: string;
-  /** Name of its run, in the ablation's folder; null before it has run. */
-  run: string | null;
-  /** null before it has run. */
-  result: Result | null;
-}
-
-/** The content of `ablation.json`. */
-export interface Ablation {
-  /** The settings of all variants, without the names of runs and folders. */
-  settings: Record<string, unknown>;
-  rows: AblationRow[];
-  /** Variants that do not exist for these settings. */
-  missing: readonly Missing[];
-}
 
 /** A row has a few hundred. */
 const MAX_BYTES = 2 ** 20;
@@ -64,10 +45,21 @@ const RESULT = z.object({
 const ROW = z.object({
   variant: z.string(),
   change: z.string(),
+  /** Name of its run, in the ablation's folder; null before it has run. */
   run: z.string().nullable(),
+  /** null before it has run. */
   result: RESULT.nullable(),
 });
-const EARLIER = z.object({ settings: z.record(z.string(), z.unknown()), rows: z.array(ROW) });
+const EARLIER = z.object({
+  /** The settings of all variants, without the names of runs and folders. */
+  settings: z.record(z.string(), z.unknown()),
+  rows: z.array(ROW),
+});
+
+/** One line of the table. */
+export type AblationRow = z.infer<typeof ROW>;
+/** The content of `ablation.json`. `missing`: variants that do not exist for these settings. */
+export type Ablation = z.infer<typeof EARLIER> & { missing: readonly Missing[] };
 
 /**
  * Returns the rows of an earlier, unfinished ablation in that folder, or undefined if there is none.

@@ -137,8 +137,7 @@ export async function dataPrepare(
 
 function statisticsLines({ images, resize, mean, colours }: Statistics): string[] {
   const channels = [0, 1, 2].map((c) => {
-    let sum = 0;
-    for (let i = c; i < mean.length; i += 3) sum += mean[i]!;
+    const sum = mean.reduce((total, value, i) => (i % 3 === c ? total + value : total), 0);
     return (sum / (mean.length / 3)).toFixed(2);
   });
   return [

@@ -13,8 +13,7 @@ export async function run({ options }: Input<{ json?: boolean }>, services: Serv
     });
     services.stdout.print(...table(['device', 'type', 'memory, MiB', 'full name'], rows));
   }
-  const names = devices.map(({ name }) => name);
-  const warning = await gpuWarning(services, names);
+  const warning = await gpuWarning(services, { devices: devices.map(({ name }) => name) });
   if (warning !== undefined) services.stderr.print(`warning: ${warning}`);
   return 0;
 }

@@ -7,14 +7,6 @@ import { count, difference, duration } from './format.js';
 import { runFolder } from './run-folder.js';
 import type { Services } from './services.js';
 
-export interface Display {
-  /** Shows a sentence for the user. */
-  note(text: string): void;
-  show(event: LogEvent): void;
-  /** Restores the terminal. */
-  close(): void;
-}
-
 /** `json`: stdout has the events as lines and nothing else. `quiet`: the last line only, and warnings on stderr. */
 export interface DisplayMode {
   json?: boolean;
@@ -22,7 +14,7 @@ export interface DisplayMode {
 }
 
 /** Opens a display. Without a bar, it prints a line each `logEvery` steps and one for each evaluation. */
-export function openDisplay(mode: DisplayMode, asked: Config, { stdout, stderr, env }: Services): Display {
+export function openDisplay(mode: DisplayMode, asked: Config, { stdout, stderr, env }: Services) {
   const note = (text: string) => stderr.print(text);
   if (mode.json) return { note, show: eventWriter(stdout.stream), close: () => {} };
   const bar = stdout.isTTY && !mode.quiet ? openBar(stdout.stream as NodeJS.WriteStream, env) : undefined;
@@ -62,7 +54,13 @@ export function openDisplay(mode: DisplayMode, asked: Config, { stdout, stderr, 
     }
   }
 
-  return { note: mode.quiet ? () => {} : print, show, close: () => bar?.close() };
+  return {
+    /** Shows a sentence for the user. */
+    note: mode.quiet ? () => {} : print,
+    show,
+    /** Restores the terminal. */
+    close: () => bar?.close(),
+  };
 }
 
 /** The towers' devices, the data, the size of the net, and the place of the log. */

@@ -3,7 +3,7 @@ import { availableParallelism, release, totalmem } from 'node:os';
 import { basename, dirname } from 'node:path';
 import { packageVersion } from '../config/version.js';
 import { SplitError, truncate } from '../errors.js';
-import { coreLimit, type Memory, usableMemory } from '../limits.js';
+import { coreLimit, usableMemory } from '../limits.js';
 import { tensorflowVariables } from '../native/install/environment.js';
 import {
   cardVerdict,
@@ -31,13 +31,16 @@ export async function run({ options }: Input<{ json?: boolean }>, services: Serv
 
 /** @param problems gets sentences that say what is wrong and what to do. @returns the rows of the report. */
 async function examine(services: Services, problems: string[]): Promise<Record<string, string>> {
+  const [cores, limit] = [availableParallelism(), coreLimit()];
+  const { total, free, isLimited } = usableMemory();
+  const whole = isLimited ? `, by a limit, of ${gibibytes(totalmem())}` : '';
   const rows: Record<string, string> = {
     'alexnet-split': packageVersion(),
     'Node.js': process.versions.node,
     system: `${process.platform} ${process.arch}, ${release()}`,
-    processors: processors(),
+    processors: limit === undefined ? `${cores}` : `${limit}, by a quota, of ${cores}`,
     variables: variablesIn(services.env),
-    memory: memoryOf(usableMemory()),
+    memory: `${gibibytes(total)}${whole}, ${gibibytes(free)} of it free`,
   };
   const examined = await orProblem(() => services.examineLibrary(), problems);
   if (!examined) return rows;
@@ -73,16 +76,6 @@ async function examine(services: Services, problems: string[]): Promise<Record<s
       ? 'trains on the CPU, though there is an NVIDIA card'
       : `trains on ${gpus.join(' and ')}${trouble === undefined ? '' : ', with a problem'}`;
   return rows;
-}
-
-function processors(): string {
-  const limit = coreLimit();
-  return limit === undefined ? `${availableParallelism()}` : `${limit}, by a quota, of ${availableParallelism()}`;
-}
-
-function memoryOf({ total, free, isLimited }: Memory): string {
-  const whose = isLimited ? `, by a limit, of ${gibibytes(totalmem())}` : '';
-  return `${gibibytes(total)}${whose}, ${gibibytes(free)} of it free`;
 }
 
 /** Call before TensorFlow is loaded, which removes some of them. */

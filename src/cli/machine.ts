@@ -8,49 +8,39 @@ import { contextOptions, settingsNames } from '../train/context-options.js';
 import type { Services } from './services.js';
 
 /**
- * Finds the devices and the data. This loads TensorFlow, whose context needs the number of threads and the card to split
- * from the settings.
- * @throws SetupError without a TensorFlow library; ConfigError for half a card that cannot be had.
+ * Composes the settings of a run on this machine. This loads TensorFlow, whose context needs the number of threads and the
+ * card to split from the settings.
+ * @throws SetupError without a TensorFlow library; ConfigError as `resolveConfig`, and for half a card that cannot be had.
  */
-export async function detectMachine(services: Services, layers: readonly ConfigLayer[]): Promise<Machine> {
-  const options = contextOptions(tableOf(layers), devicesOf(layers));
-  const devices = await services.listDevices(options);
-  const [fashionMnist, classesOf] = [await services.hasFashionMnist(), await services.countClasses()];
-  // Only a folder of images has classes of its own. Other data that exists is in IDX files.
-  const hasFiles = (source: string) => classesOf(source) !== undefined || (existsSync(source) ? false : undefined);
-  return { devices: settingsNames(devices, options), fashionMnist, classesOf, hasFiles, now: services.now() };
-}
-
-/** Composes the settings of a run on this machine. @throws as {@link detectMachine} and `resolveConfig` do. */
 export async function resolveHere(
   services: Services,
   layers: readonly ConfigLayer[],
   needsData = true,
 ): Promise<Resolved & { machine: Machine }> {
-  const machine = await detectMachine(services, layers);
+  const options = contextOptions(tableOf(layers), devicesOf(layers));
+  const devices = settingsNames(await services.listDevices(options), options);
+  const [fashionMnist, classesOf] = [await services.hasFashionMnist(), await services.countClasses()];
+  // Only a folder of images has classes of its own. Other data that exists is in IDX files.
+  const hasFiles = (source: string) => classesOf(source) !== undefined || (existsSync(source) ? false : undefined);
+  const machine = { devices, fashionMnist, classesOf, hasFiles, now: services.now() };
   return { ...resolveConfig(layers, machine, needsData), machine };
 }
 
 /**
  * Explains why TensorFlow does not use the machine's GPUs, or not well. Returns undefined if there are none, if TensorFlow
- * has them, or if `CUDA_VISIBLE_DEVICES` hides them.
- * @param devices names of TensorFlow's devices.
+ * has them, if `CUDA_VISIBLE_DEVICES` hides them, or if a layer names the devices.
  */
-export async function gpuWarning(services: Services, devices: readonly string[]): Promise<string | undefined> {
+export async function gpuWarning(
+  services: Services,
+  { devices }: Pick<Machine, 'devices'>,
+  layers: readonly ConfigLayer[] = [],
+): Promise<string | undefined> {
+  if (anySets(layers, 'devices')) return undefined;
   const facts = await services.examineGpus(devices);
   const trouble = facts && gpuTrouble(facts);
   if (trouble === undefined || facts!.gpus > 0) return trouble;
   const [card] = [...facts!.driver.cards, ...facts!.nvidia.cards];
   return `TensorFlow has no GPU, though there is an NVIDIA card${card ? ` (${card.name})` : ''}, so everything runs on the CPU: ${trouble}; CUDA_VISIBLE_DEVICES=-1 hides the card and stops this warning`;
-}
-
-/** The same for a command; undefined if the user named the devices. */
-export async function gpuWarningFor(
-  services: Services,
-  layers: readonly ConfigLayer[],
-  { devices }: Machine,
-): Promise<string | undefined> {
-  return anySets(layers, 'devices') ? undefined : gpuWarning(services, devices);
 }
 
 /** Repeats the warning after a training, whose first lines are out of sight by then. */

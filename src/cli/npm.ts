@@ -75,13 +75,13 @@ export function refuseNpmFlags(program: Command, argv: readonly string[], env: E
   }
   if (taken.length === 0) return;
   const given = argv.slice(script.words.length);
-  const lacking = taken.filter(({ option, value }) => option.required && isBare(value));
+  const lacking = taken.filter(({ option, value }) => option.required && value === 'true'); // typed without a value
   // `--seed 7` leaves the 7 as the first argument. The order of several such flags is unknown.
   const first = given.findIndex((each) => each.startsWith('-'));
   const values = given.slice(0, first === -1 ? undefined : first).slice(0, lacking.length);
   const flags = taken.map(({ option, value }) => {
     if (!option.required) return option.long!;
-    const typed = isBare(value) ? (lacking.length === 1 ? values[0] : undefined) : value;
+    const typed = value === 'true' ? (lacking.length === 1 ? values[0] : undefined) : value;
     return `${option.long} ${typed === undefined ? `<${/<(.*)>/.exec(option.flags)?.[1]}>` : shellWord(typed)}`;
   });
   const line = ['npm run', script.name, '--', ...given.slice(values.length).map(shellWord), ...flags].join(' ');
@@ -130,11 +130,6 @@ function typedOption(options: readonly Option[], value: string): Option | undefi
 
 function isOff(value: string): boolean {
   return value === '' || value === 'false';
-}
-
-/** npm's value of a flag that was typed without one. */
-function isBare(value: string): boolean {
-  return value === 'true';
 }
 
 /** The settings in npm's files: of the user, of the machine and of this package. */

@@ -9,7 +9,6 @@ import { ConfigError } from '../errors.js';
 import { expandHome } from '../paths.js';
 import type { Input } from './services.js';
 
-/** Adds the flags of these names to a command, in the table's order. */
 export function addFlags(command: Command, names: readonly string[]): Command {
   for (const flag of FLAGS) if (names.includes(flag.name)) command.addOption(optionOf(flag));
   if (names.includes('--preset'))
@@ -17,7 +16,6 @@ export function addFlags(command: Command, names: readonly string[]): Command {
   return command;
 }
 
-/** The names of the flags of these groups. */
 export function flagNames(...groups: readonly Flag['group'][]): string[] {
   return FLAGS.filter((flag) => groups.includes(flag.group)).map((flag) => flag.name);
 }
@@ -46,7 +44,6 @@ function flagLayer(command: Command): ConfigLayer {
   return { values, by: 'line' };
 }
 
-/** The flag as commander has it. */
 export function optionOf(flag: Flag): Option {
   const option = new Option(
     flag.value ? `${flag.name} <${flag.value}>` : flag.name,
@@ -68,6 +65,11 @@ function defaultText({ kind, path }: Flag): string {
   const [value, ...others] = new Set(Object.values(PRESETS).map((preset) => valueAt(preset, path.split('.'))));
   const isFixed = others.length === 0 && (typeof value === 'number' || typeof value === 'string');
   return isFixed ? ` (default: ${value})` : '';
+}
+
+/** An option with these values, the first of which is the default. */
+export function choiceOf(usage: string, help: string, ...choices: readonly [string, ...string[]]): Option {
+  return new Option(usage, help).choices(choices).default(choices[0]);
 }
 
 /** A parser of paths, which may begin with `~`. @param where the option, for the message. */
@@ -105,7 +107,6 @@ export function wholeNumberOf(flag: string, from: number, to?: number): (text: s
   };
 }
 
-/** Adds the flags that name a run and its weights. */
 export function addRunFlags(command: Command): Command {
   return command
     .requiredOption('--run <run>', 'name of the run, or path of its folder', wordOrPathOf('--run'))

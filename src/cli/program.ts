@@ -6,6 +6,7 @@ import { VARIANT_NAMES } from '../train/ablate.js';
 import {
   addFlags,
   addRunFlags,
+  choiceOf,
   flagNames,
   inputOf,
   listOf,
@@ -120,11 +121,7 @@ function addRunCommands(add: Add): void {
   const exporting = add('export', "write a run's weights for PyTorch or tfjs", () => import('./export.js'));
   addRunFlags(exporting)
     .requiredOption('--out <path>', 'file to write, or folder for tfjs', pathOf('--out'))
-    .addOption(
-      new Option('--format <format>', 'one file for PyTorch, or a LayersModel of tfjs')
-        .choices(['pytorch', 'tfjs'])
-        .default('pytorch'),
-    )
+    .addOption(choiceOf('--format <format>', 'one file for PyTorch, or a LayersModel of tfjs', 'pytorch', 'tfjs'))
     .option(...JSON_FLAG);
 
   const kernels = add(
@@ -142,11 +139,7 @@ function addRunCommands(add: Add): void {
     pathOf('the file'),
   );
   addFlags(importing, [...flagNames('net', 'data'), '--placement', '--run', '--out'])
-    .addOption(
-      new Option('--channel-order <order>', "order of the colours in the file's first layer")
-        .choices(['rgb', 'bgr'])
-        .default('rgb'),
-    )
+    .addOption(choiceOf('--channel-order <order>', "order of the colours in the file's first layer", 'rgb', 'bgr'))
     .option(...CONFIG_FLAG)
     .option(...JSON_FLAG);
 }
@@ -167,11 +160,7 @@ function addDataCommands(add: Add, program: Command): void {
   }))
     .option('--pack <folder>', 'folder for the shards; without it nothing is packed', pathOf('--pack'))
     .option('--shard-size <MiB>', 'size of a shard (default: 512)', wholeNumberOf('--shard-size', 1, 65_536))
-    .addOption(
-      new Option('--on-bad-image <action>', 'fail, or skip unreadable images')
-        .choices(['fail', 'skip'])
-        .default('fail'),
-    );
+    .addOption(choiceOf('--on-bad-image <action>', 'fail, or skip unreadable images', 'fail', 'skip'));
 }
 
 function addMachineCommands(add: Add): void {

@@ -5,7 +5,6 @@
 import type { ConfigLayer } from '../config/layers.js';
 import type { ContextOptions, Device } from '../native/c/context.js';
 import type { GpuFacts } from '../native/install/gpu-support.js';
-import type { FoundLibrary } from '../native/install/library.js';
 import { type Output, Printer } from './output.js';
 
 /** What a command gets from the command line. */
@@ -33,67 +32,54 @@ export type TrainModule = Pick<
 /** What `accept` uses. The module does not load TensorFlow in this process. */
 export type AcceptModule = Pick<typeof import('../train/accept/accept.js'), 'accept'>;
 
-/** The TensorFlow library, if one is installed, and what is around it. Nothing is loaded to find out. */
-export interface Examined {
-  library: FoundLibrary | undefined;
-  /** Whether there is an NVIDIA device that `CUDA_VISIBLE_DEVICES` does not hide. */
-  nvidia: boolean;
-  /** Whether there is one that it hides. */
-  hidden?: boolean;
-  /** Files of the CUDA libraries beside TensorFlow's. */
-  cuda: readonly string[];
-}
+export type Services = typeof SERVICES;
 
-export interface Services {
-  stdout: Printer;
-  stderr: Printer;
-  env: Readonly<Record<string, string | undefined>>;
-  now(): Date;
+/** What a test may replace: services, with a stream or a stand-in in place of each printer. */
+export type Replaced = Partial<Omit<Services, 'stdout' | 'stderr'> & { stdout: Output; stderr: Output }>;
+
+export const SERVICES = {
+  stdout: new Printer(process.stdout),
+  stderr: new Printer(process.stderr),
+  env: process.env as Readonly<Record<string, string | undefined>>,
+  now: () => new Date(),
   /** All of TensorFlow's devices. @param options of TensorFlow's context; ignored if it exists already. */
-  listDevices(options?: ContextOptions): Promise<readonly Device[]>;
+  async listDevices(options?: ContextOptions): Promise<readonly Device[]> {
+    return (await import('../native/c/context.js')).listDevices(options);
+  },
   /** Whether the files of Fashion-MNIST are installed. */
-  hasFashionMnist(): Promise<boolean>;
+  async hasFashionMnist(): Promise<boolean> {
+    return (await import('../data/index.js')).findFashionMnist() !== undefined;
+  },
   /** Gives the number of classes of a folder of images, and undefined for other data. */
-  countClasses(): Promise<(source: string) => number | undefined>;
+  async countClasses(): Promise<(source: string) => number | undefined> {
+    return (await import('../data/index.js')).countClasses;
+  },
   /** Finds the TensorFlow library, or fetches it if it is missing or incomplete; returns its path. */
-  ensureLibrary(): Promise<string>;
-  /** @throws SetupError if the library that is there is not for this machine. */
-  examineLibrary(): Promise<Examined>;
+  async ensureLibrary(): Promise<string> {
+    const { ensureLibrary } = await import('../native/install/fetch.js');
+    return (await ensureLibrary({ repair: true })).tensorflow;
+  },
+  /**
+   * Finds the TensorFlow library and the CUDA libraries beside it, and loads nothing. `hidden`: there is an NVIDIA device,
+   * but `CUDA_VISIBLE_DEVICES` hides it.
+   * @throws SetupError if the library that is there is not for this machine.
+   */
+  async examineLibrary() {
+    const { cudaPreload, findLibrary } = await import('../native/install/library.js');
+    const { hasDevice, hasNvidiaDevice } = await import('../native/install/nvidia.js');
+    const [library, nvidia] = [findLibrary(), hasNvidiaDevice()];
+    const cuda: readonly string[] = cudaPreload(library?.nvidiaFolders ?? []);
+    return { library, nvidia, hidden: !nvidia && hasDevice(), cuda };
+  },
   /**
    * The machine's cards and what CUDA says about them; undefined without a card.
    * @param devices names of TensorFlow's devices.
    * @param thorough asks nvidia-smi even if TensorFlow has a GPU.
    */
-  examineGpus(devices: readonly string[], thorough?: boolean): Promise<GpuFacts | undefined>;
-  loadTrain(): Promise<TrainModule>;
-  loadAccept(): Promise<AcceptModule>;
-}
-
-/** What a test may replace: services, with a stream or a stand-in in place of each printer. */
-export type Replaced = Partial<Omit<Services, 'stdout' | 'stderr'> & { stdout: Output; stderr: Output }>;
-
-export const SERVICES: Services = {
-  stdout: new Printer(process.stdout),
-  stderr: new Printer(process.stderr),
-  env: process.env,
-  now: () => new Date(),
-  listDevices: async (options) => (await import('../native/c/context.js')).listDevices(options),
-  hasFashionMnist: async () => (await import('../data/index.js')).findFashionMnist() !== undefined,
-  countClasses: async () => (await import('../data/index.js')).countClasses,
-  ensureLibrary: async () => {
-    const { ensureLibrary } = await import('../native/install/fetch.js');
-    return (await ensureLibrary({ repair: true })).tensorflow;
-  },
-  examineLibrary: async () => {
-    const { cudaPreload, findLibrary } = await import('../native/install/library.js');
-    const { hasDevice, hasNvidiaDevice } = await import('../native/install/nvidia.js');
-    const [library, nvidia] = [findLibrary(), hasNvidiaDevice()];
-    return { library, nvidia, hidden: !nvidia && hasDevice(), cuda: cudaPreload(library?.nvidiaFolders ?? []) };
-  },
-  examineGpus: async (devices, thorough) => {
+  async examineGpus(devices: readonly string[], thorough?: boolean): Promise<GpuFacts | undefined> {
     const { examineGpus } = await import('../native/c/cuda.js');
     return examineGpus(devices.filter((name) => name.startsWith('GPU')).length, thorough);
   },
-  loadTrain: () => import('../train/index.js'),
-  loadAccept: () => import('../train/accept/accept.js'),
+  loadTrain: (): Promise<TrainModule> => import('../train/index.js'),
+  loadAccept: (): Promise<AcceptModule> => import('../train/accept/accept.js'),
 };

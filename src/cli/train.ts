@@ -7,7 +7,7 @@ import { type LogEvent, openLog, type RunLog } from '../log.js';
 import type { Resume } from '../train/index.js';
 import { type DisplayMode, openDisplay } from './display.js';
 import { oneLine } from './format.js';
-import { gpuReminder, gpuWarningFor, resolveHere } from './machine.js';
+import { gpuReminder, gpuWarning, resolveHere } from './machine.js';
 import { planResume } from './resume.js';
 import { checkName, continueFolder, makeFolder, runFolder } from './run-folder.js';
 import { lockNow, lockRun, type RunLock } from './run-lock.js';
@@ -32,7 +32,7 @@ export async function run({ layers: asked, options }: Input<TrainOptions>, servi
     const { layers, resume, notes } = plan.find();
     const resolved = await resolveHere(services, layers);
     const { config, machine } = resolved;
-    const warning = await gpuWarningFor(services, layers, machine);
+    const warning = await gpuWarning(services, machine, layers);
     const isNamed = anySets(layers, 'run');
     if (!lock) checkName(config, isNamed);
     const all = [...resolved.notes, ...barNotes(asked, options, services), ...notes];

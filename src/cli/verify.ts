@@ -3,7 +3,7 @@ import type { ConfigLayer } from '../config/layers.js';
 import { nonFiniteAsStrings } from '../log.js';
 import type { GoldenResult, VerifyResult } from '../train/index.js';
 import { difference, table } from './format.js';
-import { gpuWarningFor, resolveHere } from './machine.js';
+import { gpuWarning, resolveHere } from './machine.js';
 import type { Input, Services } from './services.js';
 
 export interface VerifyOptions {
@@ -19,7 +19,7 @@ export async function run(
 ): Promise<number> {
   const all: ConfigLayer[] = [...layers, { values: { placement: 'split' } }];
   const { config, notes, machine } = await resolveHere(services, all);
-  const warning = await gpuWarningFor(services, all, machine);
+  const warning = await gpuWarning(services, machine, all);
   if (warning !== undefined) services.stderr.print(`warning: ${warning}`);
   const { verify, verifyGolden } = await services.loadTrain();
   const print = (...lines: string[]) => (json ? services.stderr : services.stdout).print(...lines);

@@ -112,10 +112,7 @@ function choosePreset(layers: readonly ConfigLayer[], machine: Machine): [Preset
   if (asked !== 'auto') return ['mini']; // validate() refuses it
   const gpus = gpusOf(machine.devices).length;
   if (gpus >= 2) {
-    return [
-      'fashion',
-      `preset fashion: there are ${gpus} GPUs, so it is the whole net; --preset mini trains a small one`,
-    ];
+    return ['fashion', `preset fashion: there are ${gpus} GPUs; --preset mini trains a small net`];
   }
   const found = gpus === 1 ? 'one GPU, not two' : 'no GPU';
   return ['mini', `preset mini: there is ${found}, so the net is small; --preset fashion trains the whole net`];
@@ -125,10 +122,7 @@ function choosePreset(layers: readonly ConfigLayer[], machine: Machine): [Preset
 function defaultSource(preset: PresetName, machine: Machine): [source: string, note?: string] {
   const { source } = PRESETS[preset].data;
   if (source !== 'fashion-mnist' || machine.fashionMnist) return [source];
-  return [
-    'embedded',
-    'data embedded: the Fashion-MNIST files are not installed, so it is the small sample; --data names a folder',
-  ];
+  return ['embedded', 'data embedded: a small sample, as Fashion-MNIST is not installed; --data names a folder'];
 }
 
 /** Sets the net's number of classes to that of the data, unless a layer sets it. @returns a note about it. */
@@ -148,5 +142,7 @@ function takeClasses(
 
 /** `20260131-235959`, local time. */
 export function timestamp(now: Date): string {
-  return now.toLocaleString('sv').replaceAll(/[-:]/g, '').replace(' ', '-'); // Swedish: 2026-01-31 23:59:59
+  const two = (value: number) => String(value).padStart(2, '0');
+  const date = [now.getFullYear(), two(now.getMonth() + 1), two(now.getDate())].join('');
+  return `${date}-${[now.getHours(), now.getMinutes(), now.getSeconds()].map(two).join('')}`;
 }

@@ -2,11 +2,13 @@
 
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import type { Examined } from '../../src/cli/services.js';
+import type { Services } from '../../src/cli/services.js';
 import { SetupError } from '../../src/errors.js';
 import type { Device } from '../../src/native/c/context.js';
 import type { GpuFacts } from '../../src/native/install/gpu-support.js';
 import { DEVICES, run } from './stand-ins.js';
+
+type Examined = Omit<Awaited<ReturnType<Services['examineLibrary']>>, 'hidden'> & { hidden?: boolean };
 
 const LIBRARY: NonNullable<Examined['library']> = {
   framework: '/lib/tensorflow/libtensorflow_framework.so.2',
@@ -36,7 +38,7 @@ function doctor(
 ) {
   const given = <T>(value: T | Error) => (value instanceof Error ? Promise.reject(value) : Promise.resolve(value));
   return run(['doctor', ...flags], {
-    examineLibrary: () => given(examined),
+    examineLibrary: async () => ({ hidden: false, ...(await given(examined)) }),
     listDevices: () => given(devices),
     examineGpus: async () => facts,
   });

@@ -74,6 +74,7 @@ const services: Replaced = {
   examineLibrary: async () => ({
     library: { framework: NAME, tensorflow: NAME, source: 'cache', flavour: 'gpu', nvidiaFolders: [NAME] },
     nvidia: true,
+    hidden: false,
     cuda: [`/${NAME}/${NAME}/lib/${NAME}`],
   }),
   examineGpus: async () => ({

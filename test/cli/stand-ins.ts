@@ -74,7 +74,7 @@ export async function run(argv: readonly string[], replaced: Replaced = {}): Pro
     hasFashionMnist: async () => false,
     countClasses: async () => () => undefined,
     ensureLibrary: async () => '/lib/libtensorflow.so',
-    examineLibrary: async () => ({ library: undefined, nvidia: false, cuda: [] }),
+    examineLibrary: async () => ({ library: undefined, nvidia: false, hidden: false, cuda: [] }),
     examineGpus: async () => undefined,
     loadTrain: trainModule({ train: threeSteps }),
     ...replaced,

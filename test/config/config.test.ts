@@ -97,7 +97,7 @@ test('resolveConfig() notes that both towers are on the one GPU, unless devices 
 test('resolveConfig() falls back to the embedded data, and says so, where the files are not here', () => {
   const without = resolve([flags({ preset: 'tutorial' })]);
   assert.equal(without.config.data.source, 'embedded');
-  assert.match(without.notes.join('\n'), /data embedded: the Fashion-MNIST files are not installed/);
+  assert.match(without.notes.join('\n'), /data embedded: a small sample, as Fashion-MNIST is not installed/);
   const here = resolve([flags({ preset: 'tutorial' })], { ...CPU, fashionMnist: true });
   assert.equal(here.config.data.source, 'fashion-mnist');
   const named = resolve([flags({ preset: 'tutorial', data: { source: '/images' } })]);
