@@ -13,6 +13,7 @@ import { learningRateIn } from '../optim/schedule.js';
 import { fileMetadata, snapshotEntries } from '../tower/snapshot.js';
 import { epochOfStep, type Progress } from './progress.js';
 import { configHash, dataOf, type Resume, staysInFolder } from './resume.js';
+import { onDisk } from './run-data.js';
 import { type Run, versionsOf } from './run-events.js';
 
 export interface Checkpoints {
@@ -39,17 +40,14 @@ export function openCheckpoints(
 ): Checkpoints {
   const { keep, checkpointEvery, batchSize, optimizer } = config;
   const checkpoints = checkpointsFolder(join(config.out, config.run));
-  makeFolder(checkpoints);
+  // At the start, so that a folder that cannot be written to is found at once, not after an hour.
+  onDisk('make the folder', checkpoints, () => mkdirSync(checkpoints, { recursive: true }));
   const net = buildNet(config.net);
   const entries = team.towers.map(({ setup: { part } }) =>
     snapshotEntries(parametersOf(net, part === 'whole' ? undefined : part), optimizer.momentum),
   );
   const sizes = entries.map(valuesBytes);
-  checkSpace(
-    checkpoints,
-    config,
-    sizes.reduce((sum, bytes) => sum + bytes, 0),
-  );
+  checkSpace(checkpoints, config, sizes);
 
   let writer: CheckpointWriter | undefined;
   let memory: SharedArrayBuffer[] | undefined;
@@ -146,20 +144,9 @@ export function openCheckpoints(
   };
 }
 
-/** Made at the start, so that a folder that cannot be written to is found at once, not after an hour. */
-function makeFolder(checkpoints: string): void {
-  try {
-    mkdirSync(checkpoints, { recursive: true });
-  } catch (error) {
-    throw new CheckpointError(
-      `Cannot make the folder ${checkpoints}: ${(error as Error).message}; choose another folder with --out`,
-      checkpoints,
-    );
-  }
-}
-
 /** While a new checkpoint is written there is one more than are kept. Those that exist take no further space. */
-function checkSpace(checkpoints: string, { keep, checkpointEvery }: Config, bytes: number): void {
+function checkSpace(checkpoints: string, { keep, checkpointEvery }: Config, sizes: readonly number[]): void {
+  const bytes = sizes.reduce((sum, each) => sum + each, 0);
   const wanted = checkpointEvery === 0 ? 1 : keep + 1;
   const needed = Math.max(1, wanted - stepsIn(checkpoints).length) * bytes;
   const { bavail, bsize, blocks } = statfsSync(checkpoints);

@@ -233,24 +233,20 @@ async function putParameters(team: Team, file: File, net: NetOptions, rows: Rows
   }
 }
 
-/** Standard deviations of the files' kernels by layer, conv1 to fc8, and the constants of their biases. */
-const DEVIATIONS = {
-  original: [0.01, 0.01, 0.03, 0.03, 0.03, 0.01, 0.01, 0.01],
-  paper: [0.01, 0.01, 0.01, 0.01, 0.01, 0.01, 0.01, 0.01],
-  d2l: [0.05, 0.02, 0.02, 0.017, 0.017, 0.0125, 0.015, 0.015],
-} as const;
-const BIASES = { original: [0, 1, 0, 1, 1, 1, 1, 0], paper: [0, 1, 0, 1, 1, 1, 1, 0], d2l: [0, 0, 0, 0, 0, 0, 0, 0] };
-const LAYERS = ['conv1', 'conv2', 'conv3', 'conv4', 'conv5', 'fc6', 'fc7', 'fc8'];
+/** Standard deviations of the kernels in files of `d2l`. Other files have those of their net's table. */
+const D2L_DEVIATIONS: Readonly<Record<string, number>> = {
+  ...{ conv1: 0.05, conv2: 0.02, conv3: 0.02, conv4: 0.017, conv5: 0.017, fc6: 0.0125, fc7: 0.015, fc8: 0.015 },
+};
 
-function fillParameter(values: Float32Array, { layer, role }: Parameter, seed: number, net: File['net']): void {
-  const kind = net === 'tutorial' ? 'd2l' : net;
-  const i = LAYERS.indexOf(layer);
-  if (role === 'kernel') {
-    fill(values, seed, spread(DEVIATIONS[kind][i]! * Math.sqrt(3)));
-    return;
-  }
-  const around = spread(0.05);
-  fill(values, seed, (unit) => BIASES[kind][i]! + Math.fround(around(unit)));
+function fillParameter(values: Float32Array, { layer, role, init }: Parameter, seed: number, net: File['net']): void {
+  const deviation = isGrey(net) ? D2L_DEVIATIONS[layer]! : init.sd;
+  const around = spread(role === 'kernel' ? deviation * Math.sqrt(3) : 0.05);
+  fill(values, seed, role === 'kernel' ? around : (unit) => init.bias + Math.fround(around(unit)));
+}
+
+/** `d2l` is the files' name of the net `tutorial`, which reads grey images. */
+function isGrey(net: File['net']): boolean {
+  return net === 'd2l' || net === 'tutorial';
 }
 
 /** Maps a number from 0 to 1 to one from `-limit` to `limit`. */
@@ -261,8 +257,7 @@ function spread(limit: number): (unit: number) => number {
 function slotOf(file: File, { inputSize, inputChannels }: NetOptions): SharedArrayBuffer {
   const slot = createSlot(file.batch, inputSize, inputChannels);
   const { images, labels } = slotViews(slot, file.batch, inputSize, inputChannels);
-  const isUnit = file.net === 'd2l' || file.net === 'tutorial';
-  fill(images, file.seed * 1000 + 900, isUnit ? (unit) => unit : spread(120));
+  fill(images, file.seed * 1000 + 900, isGrey(file.net) ? (unit) => unit : spread(120));
   fill(labels, file.seed * 1000 + 901, (unit) => Math.floor(unit * file.classes));
   if (file.labels && String(file.labels) !== String([...labels])) {
     throw new DataError('Cannot use the reference file: its labels are not those of its seed; generate it again');

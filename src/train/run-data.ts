@@ -14,7 +14,7 @@ import {
   type Statistics,
   writeStatistics,
 } from '../data/index.js';
-import { CheckpointError } from '../errors.js';
+import { CheckpointError, SplitError } from '../errors.js';
 import { jsonText, shellWord } from '../printable.js';
 import { readJson } from '../read-json.js';
 import { assertFolderWritable, writeNoFollow } from '../safe-write.js';
@@ -24,16 +24,26 @@ const STATISTICS_FILE = 'statistics.json';
 /** Enough for the names of 65,536 classes. */
 const MAX_CLASSES_BYTES = 2 ** 25;
 
+/**
+ * Does something with files in a run's folder.
+ * @param what completes "Cannot … FOLDER".
+ * @throws CheckpointError for what the disk refuses.
+ */
+export function onDisk<T>(what: string, folder: string, action: () => T): T {
+  try {
+    return action();
+  } catch (error) {
+    if (error instanceof SplitError) throw error;
+    const { code, message } = error as NodeJS.ErrnoException;
+    const reason = code === 'ENOTDIR' ? 'part of the path is a file' : message;
+    throw new CheckpointError(`Cannot ${what} ${folder}: ${reason}; choose another with --out`, folder);
+  }
+}
+
 /** Tests whether a run's folder can be made and written to. @throws CheckpointError if it cannot. */
 export function tryRunFolder({ out, run }: Pick<Config, 'out' | 'run'>): void {
   const folder = join(out, run);
-  try {
-    assertFolderWritable(folder);
-  } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    const reason = code === 'ENOTDIR' ? 'part of the path is a file' : message;
-    throw new CheckpointError(`Cannot make the run's folder ${folder}: ${reason}; choose another with --out`, folder);
-  }
+  onDisk("make the run's folder", folder, () => assertFolderWritable(folder));
 }
 
 /** Writes class names and statistics into the run's folder. @throws CheckpointError if the disk refuses them. */
@@ -43,16 +53,11 @@ export function keepRunData(
   statistics: Statistics | undefined,
 ): void {
   const folder = join(out, run);
-  try {
+  onDisk('write the classes to', folder, () => {
     mkdirSync(folder, { recursive: true });
     if (classNames) writeNoFollow(join(folder, CLASSES_FILE), `${jsonText(classNames, 1)}\n`);
     if (statistics) writeStatistics(folder, STATISTICS_FILE, statistics);
-  } catch (error) {
-    throw new CheckpointError(
-      `Cannot write the classes to ${folder}: ${(error as Error).message}; choose another folder with --out`,
-      folder,
-    );
-  }
+  });
 }
 
 /**
@@ -71,50 +76,54 @@ export function checkClasses(folder: string, dataset: Dataset): void {
   );
 }
 
+/** A run's statistics, if it saved some that fit. */
+function savedStatistics(folder: string, { data, net }: Pick<Config, 'data' | 'net'>): Statistics | undefined {
+  const saved = readStatistics(join(folder, STATISTICS_FILE), data.resize);
+  return saved && [1, net.inputChannels].includes(saved.channels) ? saved : undefined;
+}
+
 /**
  * The statistics of a run's training images: the mean subtracted in training has to be subtracted from other images too.
  * @throws CheckpointError if the run needs them and they are missing or damaged.
  */
-export function runStatistics(folder: string, { data, net }: Pick<Config, 'data' | 'net'>): Statistics | undefined {
-  if (!needsStatistics(data)) return undefined;
-  const file = join(folder, STATISTICS_FILE);
-  const kept = readStatistics(file, data.resize);
-  if (kept && fits(kept, net)) return kept;
+export function runStatistics(folder: string, config: Pick<Config, 'data' | 'net'>): Statistics | undefined {
+  if (!needsStatistics(config.data)) return undefined;
+  const saved = savedStatistics(folder, config);
+  if (saved) return saved;
   throw new CheckpointError(
-    `Cannot use the run ${folder}: its ${STATISTICS_FILE} is missing or damaged, expected the mean of its training images at ${data.resize} pixels; bring the file back, have it computed again from the same images with train --resume ${shellWord(folder)}, or train again`,
-    file,
+    `Cannot use the run ${folder}: its ${STATISTICS_FILE} is missing or damaged, expected the mean of its training images at ${config.data.resize} pixels; bring the file back, have it computed again from the same images with train --resume ${shellWord(folder)}, or train again`,
+    join(folder, STATISTICS_FILE),
   );
 }
 
 /**
  * The statistics with which a resumed run was trained so far, whatever the cache has now. If they are missing, they are
  * computed again from the data, with a warning.
- * @param warn receives the sentence.
  * @throws CheckpointError if they are of another number of images, so of another run or other data.
  */
 export function statisticsToContinue(
   checkpoint: Pick<Checkpoint, 'folder' | 'state'>,
-  { data, net }: Pick<Config, 'data' | 'net'>,
+  config: Pick<Config, 'data' | 'net'>,
   warn: (message: string) => void,
 ): Statistics | undefined {
-  if (!needsStatistics(data)) return undefined;
+  if (!needsStatistics(config.data)) return undefined;
   const owner = runFolderOf(checkpoint);
-  if (owner === undefined) {
-    warn(`${checkpoint.folder} is in no run's folder: the mean of the training images is computed again`);
-    return undefined;
-  }
-  const file = join(owner, STATISTICS_FILE);
-  const kept = readStatistics(file, data.resize);
-  if (!kept || !fits(kept, net)) {
-    warn(`${file} is missing or damaged: the mean of the training images is computed again`);
+  const saved = owner === undefined ? undefined : savedStatistics(owner, config);
+  if (owner === undefined || !saved) {
+    const found =
+      owner === undefined
+        ? `${checkpoint.folder} is in no run's folder`
+        : `${join(owner, STATISTICS_FILE)} is missing or damaged`;
+    warn(`${found}: the mean of the training images is computed again`);
     return undefined;
   }
   const { trainImages } = checkpoint.state.data;
   // Unreadable images are not counted in the statistics.
-  const isOfData = data.onBadImage === 'skip' ? kept.images <= trainImages : kept.images === trainImages;
-  if (isOfData) return kept;
+  const isOfData = config.data.onBadImage === 'skip' ? saved.images <= trainImages : saved.images === trainImages;
+  if (isOfData) return saved;
+  const file = join(owner, STATISTICS_FILE);
   throw new CheckpointError(
-    `Cannot resume from ${checkpoint.folder}: ${file} is of ${kept.images} images, and the run was trained with ${trainImages}; bring the run's own file back, or take this one away to have it computed again`,
+    `Cannot resume from ${checkpoint.folder}: ${file} is of ${saved.images} images, and the run was trained with ${trainImages}; bring the run's own file back, or take this one away to have it computed again`,
     file,
   );
 }
@@ -133,10 +142,6 @@ export function classesToContinue(checkpoint: Pick<Checkpoint, 'folder'>, names:
     if (error instanceof CheckpointError) return names;
     throw error;
   }
-}
-
-function fits({ channels }: Statistics, net: Config['net']): boolean {
-  return channels === 1 || channels === net.inputChannels;
 }
 
 /** A run's class names by label; undefined if it saved none. @throws CheckpointError if the file is not a list of names. */

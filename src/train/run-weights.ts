@@ -10,6 +10,7 @@ import { buildNet, parametersOf } from '../model/net.js';
 import type { TowerClient } from '../tower/client.js';
 import { openImport } from '../weights/import.js';
 import { differingSettings } from './resume.js';
+import { onDisk } from './run-data.js';
 import { putParameter, tensorMemory } from './tower-tensors.js';
 
 /** Which weights were used, for whoever reads the result. */
@@ -135,18 +136,12 @@ export async function saveWeights(
 ): Promise<string> {
   const folder = join(out, run);
   const names = towers.map((_, i) => weightsName(i, towers.length));
-  try {
-    mkdirSync(folder, { recursive: true });
-    await Promise.all(towers.map((tower, i) => tower.ask({ kind: 'save', file: join(folder, names[i]!), step })));
-    for (const name of readdirSync(folder)) {
-      if (isWeightsName(name) && !names.includes(name)) rmSync(join(folder, name));
-    }
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).syscall === undefined) throw error;
-    throw new CheckpointError(
-      `Cannot write the weights to ${folder}: ${(error as Error).message}; choose another folder with --out`,
-      folder,
-    );
-  }
+  const what = 'write the weights to';
+  onDisk(what, folder, () => mkdirSync(folder, { recursive: true }));
+  await Promise.all(towers.map((tower, i) => tower.ask({ kind: 'save', file: join(folder, names[i]!), step })));
+  onDisk(what, folder, () => {
+    const others = readdirSync(folder).filter((name) => isWeightsName(name) && !names.includes(name));
+    for (const name of others) rmSync(join(folder, name));
+  });
   return folder;
 }

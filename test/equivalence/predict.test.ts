@@ -1,4 +1,4 @@
-/** Predictions of image files are what the net says of the same images in its data set. */
+/** Evaluations and predictions with the weights of one run. */
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -10,10 +10,10 @@ import { lastWeights } from '../../src/checkpoint/choose.js';
 import { CheckpointError } from '../../src/errors.js';
 import { addProbabilities } from '../../src/train/evaluate.js';
 import { openFeed } from '../../src/train/feed.js';
-import { type Prediction, predictFiles, train } from '../../src/train/index.js';
+import { evaluateRun, type Prediction, predictFiles, train } from '../../src/train/index.js';
 import { openTeam } from '../../src/train/team.js';
 import { fewImages } from '../data/sets.js';
-import { smallConfig, smallNet } from './teams.js';
+import { SINGLE, smallConfig, smallNet } from './teams.js';
 
 const out = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-predict-'));
 after(() => fs.rmSync(out, { recursive: true, force: true }));
@@ -23,13 +23,32 @@ const config = smallConfig({ ...smallNet('original', fewImages(out)), out, run: 
 await train(config, { report: () => {}, signal: new AbortController().signal });
 const folder = join(out, 'r');
 
+/** The whole test set, at a size larger than the window. Large batches give the same result in a fraction of the time. */
+const evaluated = { ...config, batchSize: 100, data: { ...config.data, source: 'embedded', resize: 74 } };
+
+test('evaluateRun() by ten views differs from the centre, and is the same on one device', async () => {
+  const centre = await evaluateRun(evaluated, folder);
+  const ten = await evaluateRun(evaluated, folder, { tenView: true });
+  assert.equal(ten.images, 1000);
+  assert.notEqual(ten.loss, centre.loss);
+  assert.ok(Math.abs(ten.loss - centre.loss) < 0.2 * centre.loss, `${ten.loss} and ${centre.loss}`);
+  const single = await evaluateRun({ ...evaluated, ...SINGLE }, folder, { tenView: true });
+  assert.ok(Math.abs(ten.loss - single.loss) < 1e-5, `${ten.loss} and ${single.loss}`);
+  assert.deepEqual([single.top1, single.top5], [ten.top1, ten.top5]);
+});
+
+test('evaluateRun() refuses ten views of images as large as the window', async () => {
+  const small = { ...evaluated, data: { ...evaluated.data, resize: 67 } };
+  await assert.rejects(evaluateRun(small, folder, { tenView: true }), /ten views/);
+});
+
 function classesOf(prediction: Prediction) {
   assert.ok('classes' in prediction, JSON.stringify(prediction));
   return prediction.classes;
 }
 
 for (const views of [1, 10] as const) {
-  test(`predictFiles() says of a test image as a file what the net says of it in the data set, by ${views} views`, async () => {
+  test(`predictFiles() predicts a file as the net predicts the same image in its data set, by ${views} views`, async () => {
     await asInDataset(views);
   });
 }
@@ -77,7 +96,7 @@ async function asInDataset(views: 1 | 10): Promise<void> {
   });
 }
 
-test('predictFiles() goes on after a file that is no image, in batches, and says why there is none', async () => {
+test('predictFiles() continues after unreadable files, in batches, and gives the reasons', async () => {
   const names = ['rgb.jpg', 'trunc.jpg', 'gray.jpg', 'empty.jpg', 'html.jpg', 'gone.jpg', '', 'one.jpg', 'cmyk.jpg'];
   const files = [...names, 'png_named_jpeg.JPEG', 'rgb.jpg'].map((name) => join(IMAGES, name));
   const predictions = await predictFiles({ ...config, batchSize: 3 }, folder, files, 2);
@@ -97,12 +116,12 @@ test('predictFiles() goes on after a file that is no image, in batches, and says
   );
 });
 
-test('predictFiles() refuses ten views of images that are no larger than the window', async () => {
+test('predictFiles() refuses ten views of images no larger than the window', async () => {
   const small = { ...config, data: { ...config.data, resize: config.net.inputSize } };
   await assert.rejects(predictFiles(small, folder, [join(IMAGES, 'rgb.jpg')], 1, true), /Cannot take ten views/);
 });
 
-test('predictFiles() keeps colours where the data have them, and takes the names that the run wrote', async () => {
+test('predictFiles() reads colours if the net does, and takes the class names that the run saved', async () => {
   const colours = { ...config, data: { ...config.data, source: join(out, 'no-such-data') } };
   const files = ['red', 'blue'].map((colour) => join(out, `${colour}.png`));
   for (const [i, background] of ['#ff0000', '#00004d'].entries()) {
@@ -132,7 +151,7 @@ test('predictFiles() keeps colours where the data have them, and takes the names
   );
 });
 
-test('predictFiles() refuses settings that claim a far larger net than the weights have, before it takes its memory', async () => {
+test('predictFiles() refuses settings of a far larger net than that of the weights, before it allocates memory for it', async () => {
   const claims = { ...config, net: { ...config.net, width: 8, inputChannels: 64 }, batchSize: 65536 };
   const before = process.resourceUsage().maxRSS;
   await assert.rejects(predictFiles(claims, folder, Array(10_000).fill('x.png'), 1), (error: unknown) => {

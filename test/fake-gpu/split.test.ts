@@ -31,7 +31,6 @@ const SUITES: Suite[] = [
   { file: 'equivalence/golden', names: [] },
   { file: 'equivalence/resume', names: ['as if it had not stopped, bit for bit'] },
   { file: 'equivalence/both-or-neither', names: ['--compile on, msgpack'] },
-  { file: 'equivalence/evaluate', names: [] },
   { file: 'equivalence/predict', names: [] },
   { file: 'equivalence/train', names: [] },
   { file: 'equivalence/recipe', names: [] },
