@@ -10,7 +10,7 @@ const NOT_LOADED = ['tar', 'adm-zip', '@mapbox/node-pre-gyp', 'node-fetch', 'rim
 
 const SOURCE = fileURLToPath(new URL('../src', import.meta.url));
 /** A thread's first file that needs the thread's data; all it does is to call `filler.js`. */
-const NEEDS_DATA = join('data', 'fill.js');
+const NEEDS_DATA = join('data', 'batches', 'worker.js');
 const FILES = readdirSync(SOURCE, { recursive: true, encoding: 'utf8' })
   .filter((name) => name.endsWith('.js') && name !== NEEDS_DATA)
   .map((name) => join(SOURCE, name));
@@ -21,7 +21,7 @@ test('no file of the library, its commands, threads and decoder loads what only 
   const lazy = FILES.flatMap((file) => [...readFileSync(file, 'utf8').matchAll(/\bimport\('([^'.][^']*)'\)/g)]);
   const packages = [...new Set(lazy.map((match) => match[1]!))];
   assert.ok(packages.includes('sharp'), packages.join());
-  const decoder = pathToFileURL(join(SOURCE, 'data', 'decode.js')).href;
+  const decoder = pathToFileURL(join(SOURCE, 'data', 'images', 'decode.js')).href;
   // `parentPort`: what is a thread's is loaded as if there were one.
   const code = `import { EventEmitter } from 'node:events';
     import { createRequire, syncBuiltinESMExports } from 'node:module';

@@ -53,7 +53,7 @@ export async function benchFiles(images: number, rounds: number, name?: string):
       colourNoise: { strength: 0.1, end: null, divide: true, colours: 'imagenet' },
     } as const;
     const { resize, onBadImage } = recipe;
-    const options = { resize, onBadImage, channels: 3, cache: join(base, 'cache'), atOnce: 2 } as const;
+    const options = { resize, onBadImage, channels: 3, cache: join(base, 'cache'), concurrency: 2 } as const;
     const statistics = await statisticsOf(openImages(folder), options);
     const { inputSize, inputChannels } = net;
     const common = { batchSize: BATCH, inputSize, inputChannels, seed, statistics };

@@ -4,12 +4,12 @@ import { join } from 'node:path';
 import {
   type CheckReport,
   checkImages,
-  endings,
+  describeEndings,
   keepStatistics,
-  notesOfProgress,
   openImages,
   packImages,
-  patiently,
+  progressNotes,
+  retryRead,
   type SetReport,
   type Statistics,
   statisticsOf,
@@ -37,8 +37,8 @@ export async function dataCheck(
   services: Services,
 ): Promise<number> {
   const { resize, report: file, json } = options;
-  const checkOptions = { resize, atOnce: usableCores(), progress: progressNotes('checked', services) };
-  const dataset = await patiently(
+  const checkOptions = { resize, concurrency: usableCores(), progress: printProgress('checked', services) };
+  const dataset = await retryRead(
     () => folder,
     () => openImages(folder),
   );
@@ -53,7 +53,7 @@ export async function dataCheck(
 }
 
 function checkLines(report: CheckReport): string[] {
-  const byEnding = endings(Object.entries(report.passedOver));
+  const byEnding = describeEndings(Object.entries(report.passedOver));
   const which = byEnding && ` (${byEnding})`;
   const ignored = report.ignored > 0 ? `; ${count(report.ignored)} other files ignored${which}` : '';
   return [
@@ -106,7 +106,7 @@ export async function dataPrepare(
     throw new ConfigError('Cannot use --shard-size: it has no effect without --pack; leave it out, or add --pack');
   }
   const { stdout, stderr } = services;
-  const dataset = await patiently(
+  const dataset = await retryRead(
     () => folder,
     () => openImages(folder),
   );
@@ -118,12 +118,12 @@ export async function dataPrepare(
     get cache() {
       return join(cacheFolder(), 'data');
     },
-    ...{ atOnce: usableCores(), progress: progressNotes('mean image', services) },
+    ...{ concurrency: usableCores(), progress: printProgress('mean image', services) },
     // With --pack they are saved beside the images.
     ...(pack !== undefined && { warn: (message: string) => stderr.print(message) }),
   });
   if (pack !== undefined) {
-    const packing = { out: pack, shardBytes: shardSize * 2 ** 20, progress: progressNotes('packed', services) };
+    const packing = { out: pack, shardBytes: shardSize * 2 ** 20, progress: printProgress('packed', services) };
     const { images, shards, kept } = await packImages(dataset, packing);
     const before = kept > 0 ? `, ${count(kept)} of them by an earlier run` : '';
     stdout.print(
@@ -149,6 +149,6 @@ function statisticsLines({ images, resize, mean, colours }: Statistics): string[
   ];
 }
 
-function progressNotes(what: string, { stderr }: Services): (done: number, total: number) => void {
-  return notesOfProgress(what, (text) => stderr.print(text));
+function printProgress(what: string, { stderr }: Services): (done: number, total: number) => void {
+  return progressNotes(what, (text) => stderr.print(text));
 }

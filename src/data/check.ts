@@ -1,104 +1,125 @@
-/** Reads every image of a data set beforehand, as a training would, and reports what it found. */
-import { join } from 'node:path';
-import { forEachIndex } from './at-once.js';
-import type { Unreadable } from './batches/bad-images.js';
-import { kindOf, openDecoder } from './images/decode.js';
-import { type FileDataset, type ImageFiles, openReader } from './images/reader.js';
-import { patiently } from './images/retry.js';
-import type { Progress } from './progress.js';
-import { nameAt } from './sets/names.js';
-import type { PassedOver } from './sets/walk.js';
+/** Checks whether images can be read, before a training. */
 
-/** What is known of one set. */
+import { DataError } from '../errors.js';
+import type { UnreadableImage } from './batches/unreadable.js';
+import { openDecoder, readHeader } from './images/decode.js';
+import { forEachImage, type Progress } from './images/each-image.js';
+import type { FileDataset, IgnoredFiles, ImageFiles } from './sets/dataset.js';
+import { nameAt } from './sets/names.js';
+
+/** The report on one part. */
 export interface SetReport {
   images: number;
-  /** Of the files, those that cannot be decoded included. */
+  /** Total size of the files, including those that do not decode. */
   bytes: number;
-  /** How many files are of each format, by their content. */
+  /** Number of files of each format, by their content. */
   formats: Record<string, number>;
-  /** How many are of each colour space, as libvips names it: `srgb`, `b-w`, `cmyk`, … */
+  /** Number of files of each colour space, as libvips names it: `srgb`, `b-w`, `cmyk`, … */
   spaces: Record<string, number>;
-  /** Files whose names say another format than their content is. */
+  /** Number of files whose ending belongs to another format than their content. */
   misnamed: number;
-  /** Pixels of the shortest and the longest side of all. */
+  /** Shortest and longest side of all images, in pixels. */
   shortestSide: number;
   longestSide: number;
-  /** In the order of the set. */
-  unreadable: Unreadable[];
+  /** In the order of the data set. */
+  unreadable: UnreadableImage[];
 }
 
 export interface CheckReport {
   source: string;
   classes: number;
-  /** Files in the class folders whose names are no images', in all and by ending. */
+  /** Number of files in the class folders that are not images, in total and by ending. */
   ignored: number;
-  passedOver: PassedOver;
-  /** How the folder was understood where that is not plain. */
+  passedOver: IgnoredFiles;
   remarks: readonly string[];
   train: SetReport;
   val: SetReport;
 }
 
 /**
- * Decodes every image. Reads files only: whatever is wrong with one is in the report.
- * @throws SystemError when the system does not let them be read, for no fault of theirs.
- * @param resize as the training will have it.
+ * Decodes every image and reports which ones do not decode.
+ * @param resize as in the training.
+ * @throws SystemError for a system fault that lasts.
  */
 export async function checkImages(
   { source, folder, classNames, ignored, passedOver = {}, remarks = [], train, test }: FileDataset,
-  { resize, atOnce, progress = () => {} }: { resize: number; atOnce: number; progress?: Progress },
+  { resize, concurrency, progress }: { resize: number; concurrency: number; progress?: Progress },
 ): Promise<CheckReport> {
   const decode = await openDecoder(resize, 3);
-  const total = train.count + test.count;
   let done = 0;
 
-  async function checkSet(files: ImageFiles): Promise<SetReport> {
+  async function checkPart(files: ImageFiles): Promise<SetReport> {
     const report: SetReport = {
       ...{ images: files.count, bytes: 0, formats: {}, spaces: {}, misnamed: 0 },
       ...{ shortestSide: Number.POSITIVE_INFINITY, longestSide: 0, unreadable: [] },
     };
-    const bad: { index: number; reason: string }[] = [];
-    const reader = openReader(folder, files);
-    try {
-      await forEachIndex(files.count, atOnce, async (index) => {
-        const read = await reader.read(index);
-        if ('bytes' in read) report.bytes += read.bytes.length;
-        const path = nameAt(files.names, index);
-        const decoded =
-          'bytes' in read
-            ? await patiently(
-                () => join(folder, path),
-                () => decode(read.bytes),
-              )
-            : read;
-        if ('reason' in decoded) bad.push({ index, reason: decoded.reason });
-        else if ('bytes' in read) addKind(report, path, await kindOf(read.bytes));
-        progress(++done, total);
+    const reasons = new Map<number, string>();
+    const options = { action: 'check the images', concurrency };
+    await forEachImage(folder, files, options, async (index, reader) => {
+      const checked: CheckedFile = await reader.read(index, async (bytes): Promise<CheckedFile> => {
+        const decoded = await decode(bytes);
+        if ('reason' in decoded) return { bytes: bytes.length, reason: decoded.reason };
+        return { bytes: bytes.length, header: await readHeader(bytes) };
       });
-    } finally {
-      reader.close();
-    }
-    bad.sort((a, b) => a.index - b.index);
-    report.unreadable = bad.map(({ index, reason }) => ({ path: nameAt(files.names, index), reason }));
+      report.bytes += checked.bytes ?? 0;
+      if (checked.reason !== undefined) reasons.set(index, checked.reason);
+      if (checked.header) addHeader(report, nameAt(files.names, index), checked.header);
+      progress?.(++done, train.count + test.count);
+    });
+    const sorted = [...reasons].sort(([a], [b]) => a - b);
+    report.unreadable = sorted.map(([index, reason]) => ({ path: nameAt(files.names, index), reason }));
     if (report.longestSide === 0) report.shortestSide = 0;
     return report;
   }
 
   return {
     ...{ source, classes: classNames.length, ignored, passedOver, remarks },
-    train: await checkSet(train),
-    val: await checkSet(test),
+    train: await checkPart(train),
+    val: await checkPart(test),
   };
 }
 
-/** Endings of names; those of JPEG are many. */
+type Header = Awaited<ReturnType<typeof readHeader>>;
+
+/** A file that was read, decoded, or neither. */
+interface CheckedFile {
+  bytes?: number;
+  reason?: string;
+  header?: Header;
+}
+
+/** Formats by ending; all other endings are JPEG's. */
 const FORMATS: Record<string, string> = { png: 'png', gif: 'gif', webp: 'webp' };
 
-function addKind(report: SetReport, path: string, kind: Awaited<ReturnType<typeof kindOf>>): void {
-  const { format, space, width, height } = kind;
+function addHeader(report: SetReport, path: string, { format, space, width, height }: Header): void {
   report.formats[format] = (report.formats[format] ?? 0) + 1;
   report.spaces[space] = (report.spaces[space] ?? 0) + 1;
   if ((FORMATS[path.slice(path.lastIndexOf('.') + 1).toLowerCase()] ?? 'jpeg') !== format) report.misnamed++;
   report.shortestSide = Math.min(report.shortestSide, width, height);
   report.longestSide = Math.max(report.longestSide, width, height);
+}
+
+/**
+ * Makes sure that a test image can be read. A training that skips unreadable images would otherwise notice only after its
+ * first epoch that there is none.
+ * @throws DataError if there is none, or the signal is aborted.
+ */
+export async function requireTestImage(
+  { folder, test }: FileDataset,
+  { resize, channels, signal }: { resize: number; channels: 1 | 3; signal?: AbortSignal | undefined },
+): Promise<void> {
+  const decode = await openDecoder(resize, channels);
+  let isFound = false;
+  let example = '';
+  const options = { action: 'read a test image', concurrency: 1, signal };
+  await forEachImage(folder, test, options, async (index, reader) => {
+    const decoded = await reader.read(index, decode);
+    isFound = 'pixels' in decoded;
+    if ('reason' in decoded && index === 0) example = ` (the first, ${nameAt(test.names, 0)}: ${decoded.reason})`;
+    return isFound ? 'stop' : undefined;
+  });
+  if (isFound) return;
+  throw new DataError(
+    `Cannot evaluate on the images of ${folder}: none of the ${test.count} test images can be read${example}, expected some; \`data check\` lists why`,
+  );
 }

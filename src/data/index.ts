@@ -1,26 +1,19 @@
-/** The data room: data sets in, batches in shared memory out. */
+/** Data sets in, batches in shared memory out. */
 
-export { type Batch, type BatchFeeder, type FeedOptions, openFeeder, type Unreadable } from './batches/feeder.js';
+export { type Batch, type BatchFeeder, type FeedOptions, openFeeder } from './batches/feeder.js';
 export { createSlot, slotBytes, slotViews } from './batches/slots.js';
-export { type CheckReport, checkImages, type SetReport } from './check.js';
-export { type ImageOptions, needsStatistics } from './images/augment.js';
-export { type ImageSize, openFilePainter } from './images/file-input.js';
-export type { FileDataset, ImageFiles } from './images/reader.js';
-export { patiently } from './images/retry.js';
-export type { Views } from './images/views.js';
-export { notesOfProgress } from './progress.js';
-export { composed, sameNames } from './sets/classes.js';
-export {
-  type Dataset,
-  findFashionMnist,
-  type Images,
-  loadDataset,
-  type PixelDataset,
-} from './sets/idx-dataset.js';
+export type { UnreadableImage } from './batches/unreadable.js';
+export { type CheckReport, checkImages, requireTestImage, type SetReport } from './check.js';
+export { type ImageOptions, needsStatistics, type Views } from './images/augment.js';
+export { progressNotes } from './images/each-image.js';
+export { type ImageSize, openFileTransform } from './images/file-transform.js';
+export { retryRead } from './images/retry.js';
+export type { Dataset, FileDataset, ImageFiles, Images, PixelDataset } from './sets/dataset.js';
+export { findFashionMnist, loadDataset } from './sets/idx-dataset.js';
 export { DATA_FILES, isIdxFolder } from './sets/idx-files.js';
+export { normalizeName, sameNames } from './sets/names.js';
 export { countClasses, openDataset, openImages } from './sets/open.js';
-export { endings } from './sets/walk.js';
-export { type Packed, packImages, tryPacking } from './shards/pack.js';
-export { requireTestImage } from './some-image.js';
+export { describeEndings } from './sets/walk.js';
+export { type PackResult, packImages, tryPacking } from './shards/pack.js';
 export { isStatistics, keepStatistics, readStatistics, statisticsOf, writeStatistics } from './statistics/cache.js';
 export type { Statistics } from './statistics/statistics.js';

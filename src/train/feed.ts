@@ -5,14 +5,14 @@ import {
   type BatchFeeder,
   type Dataset,
   needsStatistics,
-  notesOfProgress,
   openDataset,
   openFeeder,
-  patiently,
+  progressNotes,
   requireTestImage,
+  retryRead,
   type Statistics,
   statisticsOf,
-  type Unreadable,
+  type UnreadableImage,
   type Views,
 } from '../data/index.js';
 import { DataError } from '../errors.js';
@@ -53,7 +53,7 @@ export async function openFeed(config: Config, options: FeedUi = {}): Promise<Fe
   const { note = () => {}, warn = note, signal, views = 1 } = options;
   const { source, resize, onBadImage } = data;
   const channels = inputChannels === 1 ? 1 : 3;
-  const dataset = await patiently(
+  const dataset = await retryRead(
     () => source,
     () => openDataset(source, classes),
     { signal },
@@ -63,17 +63,17 @@ export async function openFeed(config: Config, options: FeedUi = {}): Promise<Fe
   let { statistics } = options;
   if (!statistics && needsStatistics(data)) {
     statistics = await statisticsOf(dataset, {
-      ...{ resize, onBadImage, channels, atOnce: usableCores(), warn },
+      ...{ resize, onBadImage, channels, concurrency: usableCores(), warn },
       get cache() {
         return join(cacheFolder(), 'data');
       },
-      progress: notesOfProgress('mean of the training images, computed once', note),
+      progress: progressNotes('mean of the training images, computed once', note),
       ...(signal && { signal }),
     });
   }
   const feeder = openFeeder({
     ...{ dataset, batchSize, inputSize, inputChannels, seed, data, statistics, bytesToAlignment, views },
-    onUnreadable: ({ path, reason }: Unreadable) => warn(`the image ${path} is skipped: ${reason}`),
+    onUnreadable: ({ path, reason }: UnreadableImage) => warn(`the image ${path} is skipped: ${reason}`),
   });
   return { dataset, feeder: withBatchDeadlines(feeder, ANSWER_FACTOR * config.exchangeTimeoutMs), statistics };
 }

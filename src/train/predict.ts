@@ -6,7 +6,7 @@ import {
   type ImageSize,
   isIdxFolder,
   loadDataset,
-  openFilePainter,
+  openFileTransform,
   type PixelDataset,
   slotViews,
   type Views,
@@ -50,7 +50,7 @@ export async function predictFiles(
   const { size, names } = imagesOf(config, home);
   const mean = runStatistics(home, config)?.mean;
   const views: Views = tenView ? 10 : 1;
-  const paint = await openFilePainter(size, config.data, inputSize, inputChannels, mean, views);
+  const transform = await openFileTransform(size, config.data, inputSize, inputChannels, mean, views);
   const filesAtOnce = Math.max(1, Math.min(Math.floor(config.batchSize / views), files.length));
   const batchSize = filesAtOnce * views;
   const slot = createSlot(batchSize, inputSize, inputChannels, bytesToAlignment);
@@ -64,7 +64,7 @@ export async function predictFiles(
       const batch: { file: string; reason: string | undefined; row: number }[] = [];
       let count = 0;
       for (const file of files.slice(from, from + filesAtOnce)) {
-        const reason = await paint(images, count * inputSize ** 2 * inputChannels, file);
+        const reason = await transform(images, count * inputSize ** 2 * inputChannels, file);
         batch.push({ file, reason, row: count });
         if (reason === undefined) count += views;
       }

@@ -7,9 +7,9 @@ import { join } from 'node:path';
 import { type Checkpoint, runFolderOf } from '../checkpoint/store.js';
 import type { Config } from '../config/config.js';
 import {
-  composed,
   type Dataset,
   needsStatistics,
+  normalizeName,
   readStatistics,
   type Statistics,
   writeStatistics,
@@ -68,7 +68,7 @@ export function keepRunData(
 export function checkClasses(folder: string, dataset: Dataset): void {
   if (dataset.kind !== 'files') return;
   const trained = runClasses(folder) ?? [];
-  const label = trained.findIndex((name, i) => composed(name) !== composed(dataset.classNames[i] ?? ''));
+  const label = trained.findIndex((name, i) => normalizeName(name) !== normalizeName(dataset.classNames[i] ?? ''));
   if (label < 0) return;
   throw new CheckpointError(
     `Cannot use the run ${folder} on ${dataset.source}: class ${label} is ${dataset.classNames[label] ?? 'missing'} there, expected ${trained[label]}, as in the run's classes.json; take data with the classes it was trained on`,

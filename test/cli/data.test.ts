@@ -111,7 +111,7 @@ test('what cannot be written is found out before the first image is read, and no
   assert.deepEqual([kept.exitCode, kept.stdout.text], [1, '']);
   assert.match(
     kept.stderr.text,
-    /^error: Cannot keep the mean image in .*file\/cache\/data: ENOTDIR.*ALEXNET_SPLIT_CACHE/,
+    /^error: Cannot save the mean image in .*file\/cache\/data: ENOTDIR.*ALEXNET_SPLIT_CACHE/,
   );
   assert.deepEqual([fs.readdirSync(work), fs.readFileSync(file, 'utf8')], [['file'], 'mine']);
   // Shards have it beside them.
@@ -120,7 +120,7 @@ test('what cannot be written is found out before the first image is read, and no
   assert.equal(beside.exitCode, 0);
   assert.match(
     beside.stderr.text,
-    /^the mean image is not kept in .*\/cache\/data \(ENOTDIR: not a directory\): the next/m,
+    /^the mean image is not cached in .*\/cache\/data \(ENOTDIR: not a directory\): the next/m,
   );
   assert.ok(fs.readdirSync(out).some((name) => name.startsWith('statistics-')));
 });

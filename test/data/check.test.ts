@@ -12,7 +12,7 @@ test('checkImages() lists exactly the unreadable files, in order, with reasons, 
     'train/good/list.txt': Buffer.from('x'),
   });
   let told = 0;
-  const report = await checkImages(openImages(folder), { resize: 32, atOnce: 3, progress: () => told++ });
+  const report = await checkImages(openImages(folder), { resize: 32, concurrency: 3, progress: () => told++ });
   assert.deepEqual([report.source, report.classes, report.ignored, told], [folder, 2, 1, names.length + 3]);
   const wanted = Object.keys(BAD_IMAGES).sort();
   assert.deepEqual(

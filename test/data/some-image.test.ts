@@ -11,5 +11,5 @@ test('requireTestImage() says that there is none, and that it was stopped when i
   const options = { resize: 8, channels: 3 } as const;
   await assert.rejects(requireTestImage(images, options), /none of the 2 test images can be read/);
   const stopped = requireTestImage(images, { ...options, signal: AbortSignal.abort() });
-  await assert.rejects(stopped, /Cannot look at the test images of .*: it was stopped, expected/);
+  await assert.rejects(stopped, /Cannot read a test image of .*: it was stopped, expected/);
 });

@@ -67,9 +67,7 @@ test('train() with skip ends, names exactly the unreadable files with reasons, a
       0,
       events.findIndex(({ event }) => event === 'train_step'),
     );
-    const passed = told.filter(
-      (event) => event.event === 'warning' && event.message.includes('1 .bmp file passed over'),
-    );
+    const passed = told.filter((event) => event.event === 'warning' && event.message.includes('1 .bmp file ignored'));
     assert.equal(passed.length, 1, 'before the first step');
     const isSkipped = (message: string) => message.startsWith('the image ');
     const warnings = events
@@ -103,7 +101,7 @@ test('train() saves the classes, and evaluateRun() refuses data with others', as
   await assert.rejects(evaluateRun(moved, join(folder, 'classes')), /class 1 is mixed there, expected grey/);
   const notes: string[] = [];
   assert.equal((await evaluateRun(config, join(folder, 'classes'), { note: (text) => notes.push(text) })).images, 5);
-  assert.match(notes.shift()!, /1 \.bmp file passed over/);
+  assert.match(notes.shift()!, /1 \.bmp file ignored/);
   assert.deepEqual(notes, ['the image val/mixed/trunc.jpg is skipped: it is a JPEG image cut short']);
 });
 
@@ -140,7 +138,7 @@ test('train() with skip does not start when no test image can be read', async ()
 test('train() with fail ends at the first unreadable file, and names it', async () => {
   const { result, end } = await run('fail', 'fail');
   assert.deepEqual([result.exitCode, end.status, end.exit_code], [1, 'failed', 1]);
-  assert.match(end.error!, /^Cannot read the image train\/mixed\/\S+\.jpg of .*: .*, expected an image; take it away/);
+  assert.match(end.error!, /^Cannot read the image train\/mixed\/\S+\.jpg of .*: .*, expected an image; remove it/);
 });
 
 test('evaluateRun() takes off the mean of the images that the run was trained on, and none without it', async () => {

@@ -1,6 +1,7 @@
 /** The data worker, with a fault at a training batch. */
-import fill from '../../src/data/batches/fill.js';
-import type { FillTask } from '../../src/data/batches/fill-task.js';
+
+import type { FillTask } from '../../src/data/batches/filler.js';
+import fill from '../../src/data/batches/worker.js';
 import { currentFault } from './fault.js';
 import { strike } from './strike.js';
 

@@ -200,8 +200,8 @@ const CASES: Record<string, Expected> = {
     left: 2,
     args: ['--exchange-checksum'],
   },
-  'throw@data:3': { message: /^Cannot fill the training batch of step 3: a data thread failed \(a fault/, left: 2 },
-  'exit@data:3': { message: /^Cannot fill the training batch of step 3: a data thread failed \(.*code: 7\)/, left: 2 },
+  'throw@data:3': { message: /^Cannot fill the training batch of step 3: a data worker failed \(a fault/, left: 2 },
+  'exit@data:3': { message: /^Cannot fill the training batch of step 3: a data worker failed \(.*code: 7\)/, left: 2 },
   // It is filled ahead, by the one worker, who then does not fill the evaluation's batch either.
   'hang@data:3': {
     message: new RegExp(`^Cannot go on: test batch 0 has not been filled for 15 s${NEXT}`),

@@ -11,7 +11,7 @@ const HEAP_MIB = 128;
 
 const REPLACED = [
   [/src\/tower\/worker\.js$/, 'tower-worker.js'],
-  [/src\/data\/batches\/fill\.js$/, 'data-worker.js'],
+  [/src\/data\/batches\/worker\.js$/, 'data-worker.js'],
 ] as const;
 
 if (isMainThread) {

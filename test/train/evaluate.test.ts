@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
-import { openLane } from '../../src/data/batches/prefetch.js';
+import { createPrefetcher } from '../../src/data/batches/prefetch.js';
 import { type BatchFeeder, createSlot, slotViews } from '../../src/data/index.js';
 import type { NetOptions } from '../../src/model/net.js';
 import { addProbabilities, evaluate, evaluateViews } from '../../src/train/evaluate.js';
@@ -16,7 +16,7 @@ const BATCHES = 5;
 /** Two slots that are filled ahead, for five batches of which the third has no image. `filled` lists what was filled. */
 function feederOf() {
   const filled: string[] = [];
-  const lane = openLane({
+  const lane = createPrefetcher({
     slots: [0, 1],
     last: BATCHES * 10 - 1,
     ahead: true,

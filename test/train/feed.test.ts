@@ -26,6 +26,6 @@ test('openFeed() goes on without a cache for the mean image, for the run keeps i
   assert.equal(statistics?.images, 2);
   assert.match(
     warnings.join('|'),
-    /^the mean image is not kept in [^|]*file\/data \(ENOTDIR: not a directory\): [^|]*$/,
+    /^the mean image is not cached in [^|]*file\/data \(ENOTDIR: not a directory\): [^|]*$/,
   );
 });

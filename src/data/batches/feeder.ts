@@ -1,144 +1,128 @@
-/** Feeds batches to the towers through slots of shared memory, the next ones filled while one is in use. */
+/** Feeds batches to the towers through slots of shared memory, and fills the next ones while one is in use. */
 import assert from 'node:assert/strict';
 import { ConfigError, DataError } from '../../errors.js';
-import { type ImageOptions, needsOwnColours, needsStatistics } from '../images/augment.js';
-import { IMAGENET_COLOURS } from '../images/colours.js';
-import { MOST_OPEN } from '../images/reader.js';
-import type { Views } from '../images/views.js';
-import type { Dataset } from '../sets/idx-dataset.js';
+import { type ImageOptions, needsStatistics, type Views } from '../images/augment.js';
+import { IMAGENET_COLOURS, usesOwnColours } from '../images/colours.js';
+import { MAX_OPEN_SHARDS } from '../images/reader.js';
+import type { Dataset } from '../sets/dataset.js';
 import type { Statistics } from '../statistics/statistics.js';
-import { closeHoles, createLedger, type Unreadable } from './bad-images.js';
-import { batchImages } from './batch-images.js';
-import { type FillSetup, type FillTask, rangeOf } from './fill-task.js';
-import { batchName, openInline, openPool } from './pool.js';
-import { openLane } from './prefetch.js';
-import { batchesOf, createSlot, slotBytes } from './slots.js';
-
-export type { Unreadable };
+import type { FillSetup } from './filler.js';
+import { type BatchKind, batchesOf, createOrders, imagesOf, rangeOf } from './plan.js';
+import { closedError, openInline, openPool } from './pool.js';
+import { createPrefetcher } from './prefetch.js';
+import { createSlot, slotBytes } from './slots.js';
+import { closeHoles, listUnreadable, type UnreadableImage } from './unreadable.js';
 
 export interface FeedOptions {
   dataset: Dataset;
-  /** Images a batch. */
   batchSize: number;
   /** Height and width of the net's input, in pixels. */
   inputSize: number;
   inputChannels: number;
   seed: number;
-  /** `workers` threads fill the slots; with 0 the calling thread does, within `train` and `test`. */
+  /** `workers` threads fill the slots; with 0 the calling thread does, during `train` and `test`. */
   data: ImageOptions & { readonly workers: number };
-  /** How often each test image comes: once, its middle, or in the ten views of `views.ts`. */
+  /** Views of each test image; 1 by default. */
   views?: Views;
-  /** Of the training images, when the options need them; see `needsStatistics`. */
+  /** Of the training images, if the options need them; see `needsStatistics`. */
   statistics?: Statistics | undefined;
-  /** Slots for training batches, 3 without it: one in use, the others filled ahead. Test batches have two more, their sample one. */
+  /** Slots for training batches; 3 by default. Test batches have two more, their sample one. */
   slots?: number;
-  /** Where values begin in the slots' memory; see `createSlot`. */
+  /** See `createSlot`. */
   bytesToAlignment?: (memory: SharedArrayBuffer) => number;
-  /** Told of each image that is skipped because it cannot be read, once. */
-  onUnreadable?: (image: Unreadable) => void;
+  /** Called once for each image that is skipped because it cannot be read. */
+  onUnreadable?: (image: UnreadableImage) => void;
 }
 
 /** A batch in a slot, lent until it is released. */
 export interface Batch {
   /** Index into {@link BatchFeeder.slots}. */
   slot: number;
-  /**
-   * Images in it, and what follows them is no part of it: fewer than the batch size at the end of an epoch, and in a test
-   * batch of which images cannot be read; 0 if none can.
-   */
+  /** Images in it: fewer than the batch size at the end of an epoch, and if test images cannot be read. */
   count: number;
   /** The training step, or the number of the test batch. */
   step: number;
-  /** Epochs gone by before it, so from 0; 0 for test batches. */
+  /** From 0; 0 for test batches. */
   epoch: number;
 }
 
 export interface BatchFeeder {
   /**
-   * Shared memory of each slot, to be handed to the towers: float32 images [batchSize, S, S, C] and int32 labels
-   * [batchSize]; see `slotViews`. The towers read it where it is, until the batch is released.
+   * Shared memory of each slot: float32 images [batchSize, S, S, C] and int32 labels [batchSize]; see `slotViews`. The
+   * towers read it in place until the batch is released.
    */
   readonly slots: readonly SharedArrayBuffer[];
   readonly batchesPerEpoch: number;
   readonly testBatches: number;
-  /** The images that were skipped until now because they cannot be read. */
-  readonly unreadable: readonly Unreadable[];
+  /** Images that were skipped so far because they cannot be read. */
+  readonly unreadable: readonly UnreadableImage[];
   /**
-   * The batch of a step, which counts from 1; a function of the step and the seed, in whatever order steps are asked for.
-   * Fills the next ones ahead. Waits while all training slots are lent.
-   * @throws DataError that names the batch, when it could not be filled or the feeder was closed; or the image that
-   * cannot be read, with `data.onBadImage` `fail`.
+   * The batch of a step, from 1: a function of step and seed, in whatever order steps are requested. Fills the next ones
+   * ahead. Waits while all training slots are lent.
+   * @throws DataError that names the batch if it cannot be filled or the feeder is closed, or with `data.onBadImage` `fail`
+   * the image that cannot be read.
    */
   train(step: number): Promise<Batch>;
-  /**
-   * A test batch, counted from 0: in the order of the data set, unchanged but for size and mean. Waits and throws alike.
-   * @param view which of the views, from 0; there is but one without `views`.
-   */
+  /** A test batch, from 0, in the data set's order and without random changes. Waits and throws like `train`. */
   test(batch: number, view?: number): Promise<Batch>;
-  /**
-   * A batch of test images from all over their set (`spread` of `batches.ts`), always the same. It is filled when it is
-   * first asked for and stays, so it is not to be released. Throws alike.
-   */
+  /** A batch of images from the whole test set, always the same one. It is never released. Throws like `train`. */
   sample(): Promise<Batch>;
-  /** The images of a training batch, made out anew each time: see `batch-images.ts`. */
+  /** The images of a training batch: paths, or indices for images in memory. */
   imagesOf(step: number): readonly string[];
-  /** Gives the slot back, to be filled again: the towers are done with it. */
+  /** Returns the slot when the towers no longer read it. */
   release(batch: Batch): void;
-  /** Ends all threads; what is still waited for rejects. */
+  /** Ends all threads; pending batches reject. */
   close(): Promise<void>;
 }
-
-/** Each thread reads training and test images. */
-const SETS = 2;
 
 /** One in use, one filled ahead. */
 const TEST_SLOTS = 2;
 
 /**
  * Opens a feeder and starts its threads; the caller closes it.
- * @throws ConfigError when the images do not fit the net's input, or there is no memory for the slots.
+ * @throws ConfigError if the images do not fit the net's input, or there is no memory for the slots.
  */
 export function openFeeder(options: FeedOptions): BatchFeeder {
   const { dataset, batchSize, inputSize, inputChannels, seed, data, views = 1, slots: trainSlots = 3 } = options;
-  const slots = allocateSlots(trainSlots + TEST_SLOTS + 1, options);
-  // Settings alone: what is shared with a thread has to be plain data.
   const { statistics } = options;
+  const slots = allocateSlots(trainSlots + TEST_SLOTS + 1, options);
   assert(statistics || !needsStatistics(data), 'the options need statistics');
   const setup: FillSetup = {
     ...{ dataset, batchSize, inputSize, inputChannels, seed, data, views, slots },
-    mostOpen: Math.max(1, Math.floor(MOST_OPEN / (SETS * Math.max(1, data.workers)))),
+    // Each thread opens shards of two parts.
+    maxOpenShards: Math.max(1, Math.floor(MAX_OPEN_SHARDS / (2 * Math.max(1, data.workers)))),
     ...(data.meanImage && { meanImage: statistics!.mean }),
-    colours: needsOwnColours(data) ? statistics!.colours : IMAGENET_COLOURS,
+    colours: usesOwnColours(data.colourNoise) ? statistics!.colours : IMAGENET_COLOURS,
   };
-  const inline = openInline(setup); // says what does not fit, before a thread is started
-  const filling = data.workers > 0 ? openPool(setup, data.workers) : inline;
-  const batchesPerEpoch = batchesOf(dataset.train.count, batchSize);
+  const inline = openInline(setup); // checks the options before a thread is started
+  const filler = data.workers > 0 ? openPool(setup, data.workers) : inline;
   const testBatches = batchesOf(dataset.test.count, batchSize);
-
-  const ledger = createLedger(dataset, data.onBadImage, options.onUnreadable);
+  const unreadable = listUnreadable(dataset, data.onBadImage, options.onUnreadable);
+  const orderOf = createOrders(setup);
+  /** Images by slot. */
   const counts = new Map<number, number>();
 
-  const openLaneOf = (kind: FillTask['kind'], from: number, to: number, last: number) =>
-    openLane({
+  const prefetch = (kind: BatchKind, from: number, to: number, last: number) =>
+    createPrefetcher({
       slots: [...slots.keys()].slice(from, to),
       last,
       ahead: data.workers > 0,
       fill: (number, slot) => fill(kind, number, slot),
     });
-  const lanes = {
-    training: openLaneOf('training', 0, trainSlots, Number.POSITIVE_INFINITY),
-    test: openLaneOf('test', trainSlots, trainSlots + TEST_SLOTS, testBatches * views - 1),
-    sample: openLaneOf('sample', trainSlots + TEST_SLOTS, slots.length, 0),
+  const prefetchers = {
+    training: prefetch('training', 0, trainSlots, Number.POSITIVE_INFINITY),
+    test: prefetch('test', trainSlots, trainSlots + TEST_SLOTS, testBatches * views - 1),
+    sample: prefetch('sample', trainSlots + TEST_SLOTS, slots.length, 0),
   };
   let sample: Promise<Batch> | undefined;
 
   return {
     slots,
-    batchesPerEpoch,
+    batchesPerEpoch: batchesOf(dataset.train.count, batchSize),
     testBatches,
-    unreadable: ledger.images,
+    unreadable: unreadable.images,
     async train(step) {
-      assert(Number.isSafeInteger(step) && step >= 1, `step ${step} is no step`);
+      assert(Number.isSafeInteger(step) && step >= 1, `there is no step ${step}`);
       return take('training', step);
     },
     async test(batch, view = 0) {
@@ -150,29 +134,29 @@ export function openFeeder(options: FeedOptions): BatchFeeder {
       sample ??= take('sample', 0);
       return sample;
     },
-    imagesOf: (step) => batchImages(setup, step, ledger.isUnreadable),
+    imagesOf: (step) => imagesOf(setup, orderOf, step, unreadable.has),
     release({ slot, step }) {
-      lanes[slot < trainSlots ? 'training' : 'test'].release(slot, step);
+      prefetchers[slot < trainSlots ? 'training' : 'test'].release(slot, step);
     },
     async close() {
-      for (const kind of ['training', 'test', 'sample'] as const)
-        lanes[kind].close((number) => closedError(kind, number));
-      await filling.close();
+      for (const kind of ['training', 'test', 'sample'] as const) {
+        prefetchers[kind].close((number) => closedError(kind, number));
+      }
+      await filler.close();
     },
   };
 
-  async function fill(kind: FillTask['kind'], number: number, slot: number): Promise<void> {
-    const { bad, holes, trouble } = await filling.fill(kind, number, slot);
-    if (trouble !== undefined) throw new DataError(trouble);
-    ledger.add(kind === 'training' ? kind : 'test', number, bad, holes);
+  async function fill(kind: BatchKind, number: number, slot: number): Promise<void> {
+    const result = await filler.fill(kind, number, slot);
+    if (result.systemFault !== undefined) throw new DataError(result.systemFault);
+    unreadable.add(kind === 'training' ? 'train' : 'test', number, result);
     const { count } = rangeOf(setup, kind, number);
-    counts.set(slot, holes.length === 0 ? count : closeHoles(setup, slot, count, holes));
+    counts.set(slot, result.holes.length === 0 ? count : closeHoles(setup, slot, count, result.holes));
   }
 
-  async function take(kind: FillTask['kind'], number: number): Promise<Batch> {
-    const slot = await lanes[kind].take(number);
-    const { epoch } = rangeOf(setup, kind, number);
-    return { slot, count: counts.get(slot)!, step: number, epoch };
+  async function take(kind: BatchKind, number: number): Promise<Batch> {
+    const slot = await prefetchers[kind].take(number);
+    return { slot, count: counts.get(slot)!, step: number, epoch: rangeOf(setup, kind, number).epoch };
   }
 }
 
@@ -189,10 +173,4 @@ function allocateSlots(
       `Cannot hold ${count} batches of ${batchSize} images in memory: they take ${count * bytes} bytes, expected that much to be free; choose a smaller --batch-size`,
     );
   }
-}
-
-function closedError(kind: FillTask['kind'], number: number): DataError {
-  return new DataError(
-    `Cannot fill ${batchName(kind, number)}: the data threads were closed, expected them to run; ask for it before the run ends`,
-  );
 }

@@ -1,43 +1,182 @@
-/** Fills slots: what a data thread does, and the main thread without one. */
-import { createPainter } from '../images/augment.js';
-import { changesOfViews } from '../images/views.js';
-import type { PixelDataset } from '../sets/idx-dataset.js';
-import { createFileFiller } from './file-filler.js';
-import { changesOf, createOrders, type Filler, type FillSetup, placesOf, rangeOf } from './fill-task.js';
+/** Fills batch slots: in a data worker, or on the main thread if there are none. */
+import { type Augmentation, createTransform, drawAugmentation, type ImageOptions, viewsOf } from '../images/augment.js';
+import { type Colours, drawNoise } from '../images/colours.js';
+import { type Decode, openDecoder } from '../images/decode.js';
+import { openReader } from '../images/reader.js';
+import { SystemError } from '../images/retry.js';
+import type { FileDataset, ImageFiles, PixelDataset } from '../sets/dataset.js';
+import { type BatchKind, createOrders, type PlanOptions, rangeOf } from './plan.js';
 import { slotViews } from './slots.js';
 
-/** Prepares the filling; what it returns is for one thread. @throws ConfigError for options that do not fit. */
-export function createFiller(setup: FillSetup): Filler {
-  const { dataset, ...rest } = setup;
-  return dataset.kind === 'files' ? createFileFiller({ ...rest, dataset }) : createPixelFiller({ ...rest, dataset });
+/** All that a data worker needs to fill batches. It is sent once; large arrays are shared. */
+export interface FillSetup extends PlanOptions {
+  readonly inputSize: number;
+  readonly inputChannels: number;
+  readonly data: ImageOptions;
+  /** For `data.meanImage`, [resize, resize, channels of the images]. */
+  readonly meanImage?: Float32Array;
+  /** For `data.colourNoise`. */
+  readonly colours: Colours;
+  readonly slots: readonly SharedArrayBuffer[];
+  /** Shards of each part that a thread may keep open. */
+  readonly maxOpenShards?: number;
 }
 
-/** Images in memory: filled when `fill` returns. */
-function createPixelFiller(setup: FillSetup<PixelDataset>): Filler {
-  const { dataset, batchSize, inputSize, inputChannels, data } = setup;
-  const paint = createPainter(dataset, data, inputSize, inputChannels, setup.meanImage);
+/** Part `part` of `parts` of a batch: several workers fill a batch together. */
+export interface FillTask {
+  kind: BatchKind;
+  /** The step from 1 of a training batch; the number from 0 of a test batch; 0 for the sample. */
+  number: number;
+  slot: number;
+  part: number;
+  parts: number;
+}
+
+export interface BadImage {
+  /** Index in its part of the data set. */
+  index: number;
+  reason: string;
+}
+
+export interface FillResult {
+  /** Unreadable images in the order of the batch; with `skip`, only those that this thread had not met before. */
+  bad: BadImage[];
+  /** Positions of the batch that were not written. */
+  holes: number[];
+  /** Message of the system fault that ended the work, if any. An Error would lose its class between threads. */
+  systemFault?: string;
+}
+
+export interface Filler {
+  fill(task: FillTask): Promise<FillResult>;
+  close(): void;
+}
+
+/**
+ * Prepares the filling of slots; the result is for one thread. An unreadable training image is replaced by the next
+ * readable one of the epoch's order, an unreadable test image is left out. So a batch does not depend on which threads fill
+ * it, and no test image counts twice.
+ * @throws ConfigError for options that do not fit.
+ */
+export function createFiller(setup: FillSetup): Filler {
+  const { batchSize, inputSize, inputChannels, data, seed, colours } = setup;
+  const { size, ...sources } = openSources(setup);
+  const transform = createTransform(size, data, inputSize, inputChannels, setup.meanImage);
   const orderOf = createOrders(setup);
-  const views = setup.slots.map((slot) => slotViews(slot, batchSize, inputSize, inputChannels));
-  const plain = changesOfViews(setup.views ?? 1, data.resize, inputSize);
-  const sourceValues = dataset.height * dataset.width * dataset.channels;
+  const slots = setup.slots.map((slot) => slotViews(slot, batchSize, inputSize, inputChannels));
+  const views = viewsOf(setup.views ?? 1, data.resize, inputSize);
   const inputValues = inputSize * inputSize * inputChannels;
 
   return {
-    fill(task) {
-      const training = task.kind === 'training';
-      const { from, count, epoch } = rangeOf(setup, task.kind, task.number);
-      const order = orderOf(task.kind, epoch);
-      const set = training ? dataset.train : dataset.test;
-      const { images, labels } = views[task.slot]!;
-      const { begin, end } = placesOf(count, task);
-      for (let i = begin; i < end; i++) {
-        const index = order ? order[from + i]! : from + i;
-        const changes = training ? changesOf(setup, index, epoch, from + i) : plain[task.number % plain.length]!;
-        paint(images, i * inputValues, set.images, index * sourceValues, changes);
-        labels[i] = set.labels[index]!;
+    async fill(task) {
+      const result: FillResult = { bad: [], holes: [] };
+      try {
+        await fillPart(task, result);
+      } catch (error) {
+        if (!(error instanceof SystemError)) throw error;
+        result.systemFault = error.message;
       }
-      return undefined;
+      return result;
     },
+    close() {
+      for (const source of [sources.train, sources.test]) source.close();
+    },
+  };
+
+  async function fillPart({ kind, number, slot, part, parts }: FillTask, result: FillResult): Promise<void> {
+    const isTraining = kind === 'training';
+    const { from, count, epoch } = rangeOf(setup, kind, number);
+    const source = isTraining ? sources.train : sources.test;
+    const order = orderOf(kind, epoch);
+    const { images, labels } = slots[slot]!;
+    const [begin, end] = [Math.floor((count * part) / parts), Math.floor((count * (part + 1)) / parts)];
+    const find = (i: number) => {
+      if (!order) return source.find([from + i], 0, 1);
+      return source.find(order, from + i, isTraining && data.onBadImage === 'skip' ? order.length : 1);
+    };
+    let next = begin < end ? find(begin) : undefined;
+    for (let i = begin; i < end; i++) {
+      const { index, pixels, offset, bad } = await next!;
+      result.bad.push(...bad);
+      if (!pixels) result.holes.push(i);
+      if (!pixels && data.onBadImage === 'fail') return;
+      next = i + 1 < end ? find(i + 1) : undefined; // decodes while this image is transformed
+      if (!pixels) continue;
+      const changes = isTraining ? augmentationOf(index, epoch, from + i) : views[number % views.length]!;
+      transform(images, i * inputValues, pixels, offset, changes);
+      labels[i] = source.labels[index]!;
+    }
+  }
+
+  function augmentationOf(index: number, epoch: number, place: number): Augmentation {
+    const drawn = drawAugmentation(data, inputSize, seed, index, epoch, place);
+    const noise = drawNoise(colours, data.colourNoise, seed, index, epoch);
+    return noise ? { ...drawn, noise } : drawn;
+  }
+}
+
+/** The image for a position of a batch. */
+interface Found {
+  index: number;
+  /** Undefined if no image was readable. */
+  pixels?: Uint8Array;
+  /** Where the image starts in `pixels`. */
+  offset: number;
+  /** Unreadable images that were tried before. */
+  bad: BadImage[];
+}
+
+/** The images of one part by their index. */
+interface Source {
+  readonly labels: ArrayLike<number>;
+  /** Finds the first readable of up to `tries` images of the order, from `place` on and continuing at its start. */
+  find(order: ArrayLike<number>, place: number, tries: number): Found | Promise<Found>;
+  close(): void;
+}
+
+function openSources({ dataset, data: { resize }, inputChannels, maxOpenShards }: FillSetup) {
+  if (dataset.kind === 'pixels') {
+    return { size: dataset, train: pixelSource(dataset, 'train'), test: pixelSource(dataset, 'test') };
+  }
+  const channels = inputChannels === 1 ? 1 : 3;
+  let opening: Promise<Decode> | undefined;
+  const decode: Decode = async (bytes) => {
+    opening ??= openDecoder(resize, channels);
+    return (await opening)(bytes);
+  };
+  const open = (files: ImageFiles) => fileSource(dataset, files, decode, maxOpenShards);
+  return { size: { height: resize, width: resize, channels }, train: open(dataset.train), test: open(dataset.test) };
+}
+
+function pixelSource({ height, width, channels, ...parts }: PixelDataset, part: 'train' | 'test'): Source {
+  const { images, labels } = parts[part];
+  const values = height * width * channels;
+  return {
+    labels,
+    find: (order, place) => ({ index: order[place]!, pixels: images, offset: order[place]! * values, bad: [] }),
     close() {},
+  };
+}
+
+/** Remembers which images are unreadable. */
+function fileSource({ folder }: FileDataset, files: ImageFiles, decode: Decode, maxOpen?: number): Source {
+  const reader = openReader(folder, files, { maxOpen });
+  const reasons = new Map<number, string>();
+  return {
+    labels: files.labels,
+    close: reader.close,
+    async find(order, place, tries) {
+      const bad: BadImage[] = [];
+      let index = -1;
+      for (let i = 0; i < tries; i++) {
+        index = order[(place + i) % order.length]!;
+        const known = reasons.get(index);
+        const decoded = known === undefined ? await reader.read(index, decode) : { reason: known };
+        if ('pixels' in decoded) return { index, pixels: decoded.pixels, offset: 0, bad };
+        if (known === undefined || tries === 1) bad.push({ index, reason: decoded.reason });
+        reasons.set(index, decoded.reason);
+      }
+      return { index, offset: 0, bad };
+    },
   };
 }

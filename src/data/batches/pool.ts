@@ -1,59 +1,56 @@
-/** The data threads: a piscina pool that fills batches off the main thread. */
+/** Fills batches with a Piscina pool of data workers, or on the calling thread. */
 import { fileURLToPath } from 'node:url';
 import { Piscina } from 'piscina';
 import { DataError } from '../../errors.js';
 import { runningSleep } from '../../running-time.js';
-import type { Filled, FillSetup, FillTask } from './fill-task.js';
-import { createFiller } from './filler.js';
+import { createFiller, type FillResult, type FillSetup, type FillTask } from './filler.js';
+import { type BatchKind, describeBatch } from './plan.js';
 
-/** Fills batches. */
-export interface Filling {
+export interface BatchFiller {
   /**
-   * Resolves when the whole batch stands in the slot, but for the images that could not be read; when it rejects,
-   * nothing writes there any more.
-   * @throws DataError that names the batch, when a thread failed or left.
+   * Resolves when the batch is in the slot, except for unreadable images. Once it rejects, nothing writes to the slot.
+   * @throws DataError that names the batch if a thread failed or ended.
    */
-  fill(kind: FillTask['kind'], number: number, slot: number): Promise<Filled>;
-  /** Ends all threads, at work or not; what they were filling rejects. A thread that hangs in the system is left behind. */
+  fill(kind: BatchKind, number: number, slot: number): Promise<FillResult>;
+  /** Ends all threads, busy or not; pending fills reject. A thread that hangs in the system is abandoned. */
   close(): Promise<void>;
 }
 
-/** Fills on the calling thread; images in memory within the call. */
-export function openInline(setup: FillSetup): Filling {
+/** Fills on the calling thread. */
+export function openInline(setup: FillSetup): BatchFiller {
   const filler = createFiller(setup);
   return {
-    async fill(kind, number, slot) {
-      return joined([await filler.fill({ kind, number, slot, part: 0, parts: 1 })]);
-    },
-    async close() {
-      filler.close();
-    },
+    fill: async (kind, number, slot) => filler.fill({ kind, number, slot, part: 0, parts: 1 }),
+    close: async () => filler.close(),
   };
 }
 
+/** How long threads may take to end: one that waits for a disk may never notice that it should. */
+const CLOSE_MS = 2_000;
+
 /**
- * Starts `workers` threads, each of which takes its share of every batch.
- * @param file what a thread runs, for tests.
+ * Starts `workers` threads; each fills a part of every batch.
+ * @param file the worker's module, for tests.
  */
 export function openPool(
   setup: FillSetup,
   workers: number,
-  file = fileURLToPath(new URL('./fill.js', import.meta.url)),
-): Filling {
+  file = fileURLToPath(new URL('./worker.js', import.meta.url)),
+): BatchFiller {
   const pool = new Piscina({
     filename: file,
     workerData: setup,
     minThreads: workers,
     maxThreads: workers,
     idleTimeout: Number.POSITIVE_INFINITY,
-    // With 'sync' an idle thread sleeps where nothing but a task wakes it.
+    // With 'sync' an idle thread sleeps where only a task can wake it.
     atomics: 'disabled',
     // The next batch comes before those after it.
     stricterFIFO: true,
     recordTiming: false,
   });
-  // An idle thread that fails has lost nothing: its replacement starts from the same setup. Without a listener the
-  // event would end the process; a failure that stays comes back with the next task.
+  // Without a listener the event would end the process. A failed idle thread is replaced from the same setup; a lasting
+  // failure shows in the next task.
   pool.on('error', () => {});
   let closing: Promise<void> | undefined;
 
@@ -62,47 +59,35 @@ export function openPool(
       const parts = Array.from({ length: workers }, (_, part): FillTask => {
         return { kind, number, slot, part, parts: workers };
       });
-      // All of them, failed or not: a part still at work would write into a slot that is given to another batch.
-      const results = await Promise.allSettled(parts.map((part) => pool.run(part)));
-      const failed = results.find((result) => result.status === 'rejected');
-      if (failed) throw failure(kind, number, failed.reason, closing !== undefined);
-      return joined(results.map((result) => (result as PromiseFulfilledResult<Filled | undefined>).value));
+      // Wait for all of them: a part that still runs would write into a slot that another batch gets.
+      const settled = await Promise.allSettled(parts.map((part): Promise<FillResult> => pool.run(part)));
+      const results = settled.map((result) => {
+        if (result.status === 'fulfilled') return result.value;
+        throw closing ? closedError(kind, number) : workerError(kind, number, result.reason as Error);
+      });
+      const systemFault = results.find((result) => result.systemFault !== undefined)?.systemFault;
+      return {
+        bad: results.flatMap(({ bad }) => bad),
+        holes: results.flatMap(({ holes }) => holes),
+        ...(systemFault !== undefined && { systemFault }),
+      };
     },
     close() {
-      // A thread that waits for a disk in vain does not hear that it is to end.
       closing ??= Promise.race([pool.destroy(), runningSleep(CLOSE_MS)]);
       return closing;
     },
   };
 }
 
-/** How long threads may take to end. */
-const CLOSE_MS = 2_000;
-
-/** What became of all parts. */
-function joined(parts: readonly (Filled | undefined)[]): Filled {
-  const trouble = parts.find((part) => part?.trouble !== undefined)?.trouble;
-  return {
-    bad: parts.flatMap((part) => part?.bad ?? []),
-    holes: parts.flatMap((part) => part?.holes ?? []),
-    ...(trouble !== undefined && { trouble }),
-  };
-}
-
-/** A batch's name for people. */
-export function batchName(kind: FillTask['kind'], number: number): string {
-  const names = {
-    training: `the training batch of step ${number}`,
-    test: `test batch ${number}`,
-    sample: 'the sample of test images',
-  };
-  return names[kind];
-}
-
-function failure(kind: FillTask['kind'], number: number, reason: unknown, closed: boolean): DataError {
-  const found = closed ? 'the data threads were closed' : `a data thread failed (${(reason as Error).message})`;
+export function closedError(kind: BatchKind, number: number): DataError {
   return new DataError(
-    `Cannot fill ${batchName(kind, number)}: ${found}, expected it to be filled; go on with --workers 0, which fills on the main thread`,
-    { cause: reason },
+    `Cannot fill ${describeBatch(kind, number)}: the data workers were closed, expected them to run; ask for it before the run ends`,
+  );
+}
+
+function workerError(kind: BatchKind, number: number, cause: Error): DataError {
+  return new DataError(
+    `Cannot fill ${describeBatch(kind, number)}: a data worker failed (${cause.message}), expected it to be filled; use --workers 0, which fills on the main thread`,
+    { cause },
   );
 }

@@ -1,28 +1,28 @@
 /**
- * A lane: some slots, and the batches that go through them in the order of their numbers. A slot is free, being filled
- * ahead, or lent; only a free one is filled.
+ * Fills batch slots ahead of use, in the order of the batches' numbers. A slot is free, being filled (or filled ahead), or
+ * lent; only a free slot is filled.
  */
 import assert from 'node:assert/strict';
 
-export interface Lane {
+export interface Prefetcher {
   /**
-   * Lends the slot that holds the batch: filled ahead, or now. Waits while every slot is lent.
-   * @throws what filling throws; the slot is free again then.
+   * Lends the slot with the batch, filled ahead or now. Waits while all slots are lent.
+   * @throws what filling throws; then the slot is free again.
    */
   take(number: number): Promise<number>;
-  /** Gives a lent slot back. */
+  /** Returns a lent slot. */
   release(slot: number, number: number): void;
-  /** Makes those who wait for a slot fail with `error`, and whoever comes. */
+  /** Rejects pending and later calls of `take`. */
   close(error: (number: number) => Error): void;
 }
 
-export interface LaneOptions {
+export interface PrefetchOptions {
   slots: readonly number[];
-  /** The last batch's number. */
+  /** Number of the last batch. */
   last: number;
-  /** Whether batches after the one taken are filled while it is in use. */
+  /** Whether to fill the next batches while one is in use. */
   ahead: boolean;
-  /** Fills a slot; nothing writes to it once the promise is settled. */
+  /** Fills a slot. Once its promise is settled, nothing writes to the slot. */
   fill(number: number, slot: number): Promise<void>;
 }
 
@@ -31,17 +31,11 @@ interface Filling {
   done: Promise<void>;
 }
 
-interface Waiting {
-  number: number;
-  resolve(slot: number): void;
-  reject(error: Error): void;
-}
-
-export function openLane({ slots, last, ahead, fill }: LaneOptions): Lane {
+export function createPrefetcher({ slots, last, ahead, fill }: PrefetchOptions): Prefetcher {
   const free = [...slots];
   const filling = new Map<number, Filling>();
   const lent = new Map<number, number>();
-  const waiting: Waiting[] = [];
+  const waiting: { number: number; resolve(slot: number): void; reject(error: Error): void }[] = [];
   let current = Number.NEGATIVE_INFINITY;
   let closed: ((number: number) => Error) | undefined;
 
@@ -49,7 +43,7 @@ export function openLane({ slots, last, ahead, fill }: LaneOptions): Lane {
     async take(number) {
       refuseClosed(number);
       current = number;
-      dropUnwanted();
+      dropOutdated();
       const filledAhead = filling.get(number);
       filling.delete(number);
       const { slot, done } = filledAhead ?? startFilling(number, await freeSlot(number));
@@ -81,7 +75,7 @@ export function openLane({ slots, last, ahead, fill }: LaneOptions): Lane {
 
   function startFilling(number: number, slot: number): Filling {
     const done = fill(number, slot);
-    done.catch(() => {}); // whoever takes the batch hears of it
+    done.catch(() => {}); // `take` reports it
     return { slot, done };
   }
 
@@ -103,14 +97,13 @@ export function openLane({ slots, last, ahead, fill }: LaneOptions): Lane {
     fillAhead();
   }
 
-  /** After a jump nothing that was filled ahead is kept, so that what is asked for now finds a slot. */
-  function dropUnwanted(): void {
-    const jump = !filling.has(current);
+  /** Drops batches before the current one, and all of them after a jump, so that the current batch finds a slot. */
+  function dropOutdated(): void {
+    const isJump = !filling.has(current);
     for (const [number, { slot, done }] of filling) {
-      if (!jump && number >= current) continue;
+      if (!isJump && number >= current) continue;
       filling.delete(number);
-      const settled = () => putBack(slot);
-      done.then(settled, settled);
+      done.catch(() => {}).then(() => putBack(slot));
     }
   }
 

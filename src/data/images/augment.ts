@@ -1,100 +1,108 @@
 /**
- * From an image of a data set to a net's input: stretched, cut, mirrored, changed in colour, its mean taken off. What is
- * random is a function of the seed, the image's index in the data set and the epoch, and of nothing else.
+ * Turns an image of a data set into the net's input: stretch, crop, flip, change colours, subtract the mean. Random
+ * numbers are a function of the seed, the image's index in the data set and the epoch only.
  */
 import { ConfigError } from '../../errors.js';
 import { draw, PURPOSE, unit } from '../../random.js';
-import type { ColourNoise, Noise } from './colours.js';
-import { createCut, type Source } from './window.js';
+import { type ColourNoise, type Noise, usesOwnColours } from './colours.js';
+import { createCrop, type SourceSize } from './crop.js';
 
-/** How images become input; `data` of the run's settings. */
+/** How images become input: `data` of the run's settings. */
 export interface ImageOptions {
-  /** Height and width in pixels that an image is stretched to before the window is cut. */
+  /** Height and width in pixels to which an image is stretched before it is cropped. */
   readonly resize: number;
   readonly randomCrop: boolean;
   readonly flip: boolean;
-  /** A factor is drawn from 1 - this to 1 + this, and never below 0. */
+  /** The factor is drawn from 1 - this to 1 + this, and never below 0. */
   readonly brightness: number;
   readonly contrast: number;
   readonly saturation: number;
-  /** Grey levels taken off, one a channel. */
+  /** Grey levels to subtract, one for each channel. */
   readonly mean: readonly number[];
-  /** Whether the mean of the training images is taken off, pixel by pixel, in place of `mean`. */
+  /** Whether to subtract the mean image of the training images instead of `mean`. */
   readonly meanImage: boolean;
   readonly colourNoise: ColourNoise;
-  /** Images that follow one another in a batch and share one draw of crop and flip; 1 is each its own. */
+  /** Number of consecutive images of a batch that share one random crop and flip. */
   readonly cropGroup: number;
-  /** Factor on what is left. */
+  /** Factor on the values after the mean is subtracted. */
   readonly scale: number;
-  /** What happens when an image file cannot be read. */
   readonly onBadImage: 'fail' | 'skip';
 }
 
-/** Whether noise takes the colours of the training images, which have to be computed. */
-export function needsOwnColours({ colourNoise }: Pick<ImageOptions, 'colourNoise'>): boolean {
-  return colourNoise.strength > 0 && colourNoise.colours === 'data';
-}
-
-/** Whether the options need what is computed of all training images. */
+/** Whether the options need statistics of all training images. */
 export function needsStatistics(options: Pick<ImageOptions, 'meanImage' | 'colourNoise'>): boolean {
-  return options.meanImage || needsOwnColours(options);
+  return options.meanImage || usesOwnColours(options.colourNoise);
 }
 
-/** What is done to one image. The factors change nothing at 1. */
-export interface Changes {
-  /** Place of the window's corner in the stretched image, in pixels. */
+/** What is done to one image. A factor of 1 changes nothing. */
+export interface Augmentation {
+  /** The window's corner in the stretched image, in pixels. */
   top: number;
   left: number;
   flip: boolean;
   brightness: number;
   contrast: number;
   saturation: number;
-  /** Added once the mean is off; absent without any. */
+  /** Added after the mean is subtracted. */
   noise?: Noise;
 }
 
-/** Luma of red, green and blue (ITU-R BT.601). */
-const LUMA = [0.299, 0.587, 0.114] as const;
-
-/** The changes without chance, of test images: the window is in the middle (half a pixel up and left when it cannot be). */
-export function plainChanges(resize: number, inputSize: number): Changes {
+/** Without random changes: the window is in the middle, or half a pixel up and left of it. */
+export function centerCrop(resize: number, inputSize: number): Augmentation {
   const middle = Math.floor((resize - inputSize) / 2);
   return { top: middle, left: middle, flip: false, brightness: 1, contrast: 1, saturation: 1 };
 }
 
+/** How many views of each test image are evaluated. */
+export type Views = 1 | 10;
+
 /**
- * The changes of a training image in an epoch (from 0), but for the noise; what the options leave out is as in
- * {@link plainChanges}.
+ * The views of a test image. Ten views are the windows at the corners top left, top right, bottom left and bottom right
+ * and in the middle, then the same five mirrored (paper §4.1).
+ * @throws ConfigError for ten views of an image that is no larger than the window.
+ */
+export function viewsOf(views: Views, resize: number, inputSize: number): Augmentation[] {
+  const middle = centerCrop(resize, inputSize);
+  if (views === 1) return [middle];
+  const far = resize - inputSize;
+  if (far === 0) {
+    throw new ConfigError(
+      `Cannot take ten views of the images: data.resize is ${resize}, the same as net.inputSize, so all windows are the same, expected more; evaluate without --ten-view, or use a run with a larger data.resize`,
+    );
+  }
+  const corners = [0, far].flatMap((top) => [0, far].map((left) => ({ ...middle, top, left })));
+  return [false, true].flatMap((flip) => [...corners, middle].map((each) => ({ ...each, flip })));
+}
+
+/**
+ * The random changes of a training image, except for the noise.
+ * @param epoch from 0.
  * @param place of the image in the epoch's order, for `cropGroup`.
  */
-export function drawChanges(
+export function drawAugmentation(
   options: ImageOptions,
   inputSize: number,
   seed: number,
   index: number,
   epoch: number,
   place = 0,
-): Changes {
+): Augmentation {
   const cropIndex = options.cropGroup > 1 ? Math.floor(place / options.cropGroup) : index;
-  const changes = plainChanges(options.resize, inputSize);
+  const drawn = centerCrop(options.resize, inputSize);
   if (options.randomCrop) {
     const places = options.resize - inputSize + 1;
     const [down, right] = draw(seed, PURPOSE.crop, cropIndex, 0, epoch);
-    changes.top = Math.floor(unit(down) * places);
-    changes.left = Math.floor(unit(right) * places);
+    drawn.top = Math.floor(unit(down) * places);
+    drawn.left = Math.floor(unit(right) * places);
   }
-  if (options.flip) changes.flip = unit(draw(seed, PURPOSE.flip, cropIndex, 0, epoch)[0]) < 0.5;
-  if (changesColour(options)) {
+  if (options.flip) drawn.flip = unit(draw(seed, PURPOSE.flip, cropIndex, 0, epoch)[0]) < 0.5;
+  if (options.brightness > 0 || options.contrast > 0 || options.saturation > 0) {
     const [brightness, contrast, saturation] = draw(seed, PURPOSE.colour, index, 0, epoch);
-    changes.brightness = factor(options.brightness, brightness);
-    changes.contrast = factor(options.contrast, contrast);
-    changes.saturation = factor(options.saturation, saturation);
+    drawn.brightness = factor(options.brightness, brightness);
+    drawn.contrast = factor(options.contrast, contrast);
+    drawn.saturation = factor(options.saturation, saturation);
   }
-  return changes;
-}
-
-function changesColour({ brightness, contrast, saturation }: ImageOptions): boolean {
-  return brightness > 0 || contrast > 0 || saturation > 0;
+  return drawn;
 }
 
 function factor(amount: number, word: number): number {
@@ -102,62 +110,79 @@ function factor(amount: number, word: number): number {
   return least + unit(word) * (1 + amount - least);
 }
 
-/**
- * Writes the image that begins at `from` of `pixels` as float32 [inputSize, inputSize, inputChannels] at `at` of `out`.
- */
-export type PaintImage = (
+/** Writes the image at `from` of `pixels` as float32 [inputSize, inputSize, inputChannels] to `at` of `out`. */
+export type Transform = (
   out: Float32Array,
   at: number,
   pixels: Uint8Array,
   from: number,
-  changes: Readonly<Changes>,
+  augmentation: Readonly<Augmentation>,
 ) => void;
 
 /**
- * Prepares the painting of a net's input; what it returns is for one thread. A grey image is repeated in every channel.
- * @param meanImage [resize, resize, channels of the source], for `options.meanImage`. Its middle is taken off wherever the
- * window is, mirrored or not, as the code of 2012 does.
- * @throws ConfigError when the window is larger than the stretched image, or channels or means do not fit.
+ * Prepares the transform of images of one size to the net's input; the result is for one thread. Grey is repeated in every
+ * channel.
+ * @param meanImage [resize, resize, channels of the source], for `options.meanImage`. Its middle is subtracted wherever
+ * the window is, mirrored or not, as in the code of 2012.
+ * @throws ConfigError if the window is larger than the stretched image, or channels or means do not fit.
  */
-export function createPainter(
-  source: Source,
+export function createTransform(
+  source: SourceSize,
   options: ImageOptions,
   inputSize: number,
   inputChannels: number,
   meanImage?: Float32Array,
-): PaintImage {
-  checkFit(source, options, inputSize, inputChannels);
-  const cut = createCut(source, options.resize, inputSize);
+): Transform {
+  checkOptions(source, options, inputSize, inputChannels);
+  const crop = createCrop(source, options.resize, inputSize);
   const { channels } = source;
   const window = new Float32Array(inputSize * inputSize * channels);
   const { mean, scale } = options;
   const meanWindow = options.meanImage ? middleOf(meanImage!, options.resize, inputSize, channels) : undefined;
-  const normalise = normaliser();
+  const normalize = meanWindow
+    ? subtractImage(meanWindow)
+    : channels === 1 && inputChannels === 3
+      ? subtractFromGrey
+      : subtractMean;
 
-  return (out, at, pixels, from, changes) => {
-    cut(window, pixels, from, changes.top, changes.left, changes.flip);
-    changeColour(window, channels, changes);
-    normalise(out, at);
-    if (changes.noise) addNoise(out, at, changes.noise);
+  return (out, at, pixels, from, augmentation) => {
+    crop(window, pixels, from, augmentation.top, augmentation.left, augmentation.flip);
+    changeColour(window, channels, augmentation);
+    normalize(out, at);
+    if (augmentation.noise) addNoise(out, at, augmentation.noise);
   };
 
-  function normaliser(): (out: Float32Array, at: number) => void {
-    if (meanWindow) return channels === inputChannels ? normaliseByImage(meanWindow) : normaliseGreyByImage(meanWindow);
-    return channels === 1 && inputChannels === 3 ? normaliseGreyToThree : normaliseEach;
-  }
-
-  function normaliseByImage(taken: Float32Array) {
-    return (out: Float32Array, at: number) => {
-      for (let i = 0; i < window.length; i++) out[at + i] = (window[i]! - taken[i]!) * scale;
-    };
-  }
-
-  function normaliseGreyByImage(taken: Float32Array) {
+  function subtractImage(image: Float32Array) {
+    if (channels === inputChannels) {
+      return (out: Float32Array, at: number) => {
+        for (let i = 0; i < window.length; i++) out[at + i] = (window[i]! - image[i]!) * scale;
+      };
+    }
     return (out: Float32Array, at: number) => {
       for (let i = 0, o = at; i < window.length; i++, o += inputChannels) {
-        out.fill((window[i]! - taken[i]!) * scale, o, o + inputChannels);
+        out.fill((window[i]! - image[i]!) * scale, o, o + inputChannels);
       }
     };
+  }
+
+  /** The usual case of {@link subtractMean}, three times as fast. */
+  function subtractFromGrey(out: Float32Array, at: number): void {
+    const [mean0, mean1, mean2] = mean as [number, number, number];
+    for (let i = 0, o = at; i < window.length; i++, o += 3) {
+      const grey = window[i]!;
+      out[o] = (grey - mean0) * scale;
+      out[o + 1] = (grey - mean1) * scale;
+      out[o + 2] = (grey - mean2) * scale;
+    }
+  }
+
+  function subtractMean(out: Float32Array, at: number): void {
+    for (let c = 0; c < inputChannels; c++) {
+      const level = mean[c]!;
+      for (let i = channels === 1 ? 0 : c, o = at + c; i < window.length; i += channels, o += inputChannels) {
+        out[o] = (window[i]! - level) * scale;
+      }
+    }
   }
 
   function addNoise(out: Float32Array, at: number, { added, divisor }: Noise): void {
@@ -168,31 +193,11 @@ export function createPainter(
       out[o + 2] = (out[o + 2]! + blue) / divisor;
     }
   }
-
-  /** The usual case apart: three times as fast as the other. */
-  function normaliseGreyToThree(out: Float32Array, at: number): void {
-    const [mean0, mean1, mean2] = mean as [number, number, number];
-    for (let i = 0, o = at; i < window.length; i++, o += 3) {
-      const grey = window[i]!;
-      out[o] = (grey - mean0) * scale;
-      out[o + 1] = (grey - mean1) * scale;
-      out[o + 2] = (grey - mean2) * scale;
-    }
-  }
-
-  function normaliseEach(out: Float32Array, at: number): void {
-    for (let c = 0; c < inputChannels; c++) {
-      const taken = mean[c]!;
-      for (let i = channels === 1 ? 0 : c, o = at + c; i < window.length; i += channels, o += inputChannels) {
-        out[o] = (window[i]! - taken) * scale;
-      }
-    }
-  }
 }
 
-/** The middle of an image, where {@link plainChanges} has the window. */
+/** The window of {@link centerCrop}. */
 function middleOf(image: Float32Array, resize: number, size: number, channels: number): Float32Array {
-  const { top, left } = plainChanges(resize, size);
+  const { top, left } = centerCrop(resize, size);
   const middle = new Float32Array(size * size * channels);
   for (let y = 0; y < size; y++) {
     const from = ((top + y) * resize + left) * channels;
@@ -201,59 +206,61 @@ function middleOf(image: Float32Array, resize: number, size: number, channels: n
   return middle;
 }
 
-/** Names the setting that does not fit, before any image is touched. */
-function checkFit({ channels }: Source, options: ImageOptions, inputSize: number, inputChannels: number): void {
-  if (options.resize < inputSize) {
-    throw new ConfigError(
-      `Cannot cut the net's input out of the images: data.resize is ${options.resize}, expected at least net.inputSize, ${inputSize}; set both`,
-    );
-  }
-  if (options.mean.length !== inputChannels) {
-    throw new ConfigError(
-      `Cannot take the mean off the images: data.mean has ${options.mean.length} grey levels, expected one for each of the ${inputChannels} channels of net.inputChannels; set both`,
-    );
-  }
-  if (options.colourNoise.strength > 0 && inputChannels !== 3) {
-    throw new ConfigError(
-      `Cannot change the images' colours: data.colourNoise.strength is ${options.colourNoise.strength} and net.inputChannels ${inputChannels}, expected 3 channels; set one of them`,
-    );
-  }
-  if (channels !== 1 && channels !== inputChannels) {
-    throw new ConfigError(
+function checkOptions(
+  { channels }: SourceSize,
+  { resize, mean, colourNoise }: ImageOptions,
+  inputSize: number,
+  inputChannels: number,
+): void {
+  const problems: [isProblem: boolean, message: string][] = [
+    [
+      resize < inputSize,
+      `Cannot crop the net's input out of the images: data.resize is ${resize}, expected at least net.inputSize, ${inputSize}; set both`,
+    ],
+    [
+      mean.length !== inputChannels,
+      `Cannot subtract the mean from the images: data.mean has ${mean.length} grey levels, expected one for each of the ${inputChannels} channels of net.inputChannels; set both`,
+    ],
+    [
+      colourNoise.strength > 0 && inputChannels !== 3,
+      `Cannot change the images' colours: data.colourNoise.strength is ${colourNoise.strength} and net.inputChannels ${inputChannels}, expected 3 channels; set one of them`,
+    ],
+    [
+      channels !== 1 && channels !== inputChannels,
       `Cannot feed images of ${channels} channels to the net: net.inputChannels is ${inputChannels}, expected ${channels}; set it to that`,
-    );
-  }
+    ],
+  ];
+  const problem = problems.find(([isProblem]) => isProblem);
+  if (problem) throw new ConfigError(problem[1]);
 }
 
 /**
  * Changes brightness (a factor), then contrast (about the window's mean grey), then saturation (about the pixel's grey),
- * in place. Values stay within 0 and 255 after each.
+ * in place. Values are clamped to 0 to 255 after each.
  * @param window [pixels, channels], grey levels.
  */
-export function changeColour(window: Float32Array, channels: number, factors: Readonly<Changes>): void {
+export function changeColour(window: Float32Array, channels: number, factors: Readonly<Augmentation>): void {
   const { brightness, contrast, saturation } = factors;
-  if (brightness !== 1) for (let i = 0; i < window.length; i++) window[i] = clamped(window[i]! * brightness);
+  if (brightness !== 1) for (let i = 0; i < window.length; i++) window[i] = clamp(window[i]! * brightness);
   if (contrast !== 1) {
     let sum = 0;
     for (let i = 0; i < window.length; i += channels) sum += greyAt(window, i, channels);
     const grey = sum / (window.length / channels);
-    for (let i = 0; i < window.length; i++) window[i] = clamped(grey + (window[i]! - grey) * contrast);
+    for (let i = 0; i < window.length; i++) window[i] = clamp(grey + (window[i]! - grey) * contrast);
   }
-  if (saturation === 1 || channels === 1) return; // a grey pixel is its own grey
+  if (saturation === 1 || channels === 1) return;
   for (let i = 0; i < window.length; i += channels) {
     const grey = greyAt(window, i, channels);
-    for (let c = i; c < i + channels; c++) window[c] = clamped(grey + (window[c]! - grey) * saturation);
+    for (let c = i; c < i + channels; c++) window[c] = clamp(grey + (window[c]! - grey) * saturation);
   }
 }
 
+/** Luma of red, green and blue (ITU-R BT.601); images have one or three channels. */
 function greyAt(window: Float32Array, at: number, channels: number): number {
   if (channels === 1) return window[at]!;
-  if (channels === 3) return LUMA[0] * window[at]! + LUMA[1] * window[at + 1]! + LUMA[2] * window[at + 2]!;
-  let sum = 0;
-  for (let c = 0; c < channels; c++) sum += window[at + c]!;
-  return sum / channels;
+  return 0.299 * window[at]! + 0.587 * window[at + 1]! + 0.114 * window[at + 2]!;
 }
 
-function clamped(value: number): number {
+function clamp(value: number): number {
   return Math.min(Math.max(value, 0), 255);
 }

@@ -1,33 +1,38 @@
 /**
- * Noise along the principal components of a data set's colours (Krizhevsky et al. 2012, §4.1). The released code draws
- * three normal numbers an image and multiplies each with its component's standard deviation; the paper's formula says its
- * eigenvalue, which is the square, and would be a hundred times too much for grey levels.
+ * Noise along the principal components of a data set's colours (Krizhevsky et al. 2012, §4.1). Like the released code,
+ * this multiplies normal numbers by each component's standard deviation. The paper's formula has the eigenvalue, its
+ * square, which would be a hundred times too much for grey levels.
  */
 import { draw, PURPOSE, unit } from '../../random.js';
 
-/** The principal components of the pixels' colours, the smallest first. */
+type Rgb = readonly [number, number, number];
+
+/** The principal components of the pixels' colours, in ascending order. */
 export interface Colours {
-  /** Standard deviation along each, in grey levels. */
+  /** Standard deviation along each component, in grey levels. */
   readonly deviations: readonly [number, number, number];
-  /** Unit vectors of red, green and blue, one a component. */
+  /** Unit vectors of red, green and blue, one for each component. */
   readonly directions: readonly [Rgb, Rgb, Rgb];
 }
 
-export type Rgb = readonly [number, number, number];
-
-/** How images get such noise; `data.colourNoise` of the run's settings. */
+/** `data.colourNoise` of the run's settings. */
 export interface ColourNoise {
-  /** Factor on the standard deviations; 0 is no noise. */
+  /** Factor on the standard deviations; 0 means no noise. */
   readonly strength: number;
-  /** The first epoch, counted from 1, that has none; null is never. */
+  /** The first epoch without noise, counted from 1; null means never. */
   readonly end: number | null;
-  /** Whether an image with noise is then divided by 1 + `strength`, as the released code does. */
+  /** Whether an image with noise is then divided by 1 + `strength`, as in the released code. */
   readonly divide: boolean;
-  /** Whose colours: the built-in ones of ImageNet, or those of the training images. */
+  /** Use the built-in components of ImageNet, or those of the training images. */
   readonly colours: 'imagenet' | 'data';
 }
 
-/** ILSVRC-2012's, out of the released code's data set (cuda-convnet2, `make-data/input_meta`). */
+/** Whether the noise needs the components of the training images. */
+export function usesOwnColours({ strength, colours }: ColourNoise): boolean {
+  return strength > 0 && colours === 'data';
+}
+
+/** Of ILSVRC-2012, from the released code's data set (cuda-convnet2, `make-data/input_meta`). */
 export const IMAGENET_COLOURS: Colours = {
   deviations: [19.7208, 37.0939, 121.7801],
   directions: [
@@ -37,13 +42,13 @@ export const IMAGENET_COLOURS: Colours = {
   ],
 };
 
-/** What is added to every pixel of an image, and what it is divided by after that. */
+/** What is added to every pixel of an image, and what the sum is divided by. */
 export interface Noise {
   readonly added: Rgb;
   readonly divisor: number;
 }
 
-/** The noise of a training image in an epoch, counted from 0; nothing once it has ended. */
+/** The noise of a training image in an epoch, counted from 0; undefined if there is none. */
 export function drawNoise(
   colours: Colours,
   { strength, end, divide }: ColourNoise,
@@ -52,44 +57,37 @@ export function drawNoise(
   epoch: number,
 ): Noise | undefined {
   if (strength === 0 || (end !== null && epoch + 1 >= end)) return undefined;
-  const normals = normalsOf(draw(seed, PURPOSE.colourNoise, index, 0, epoch));
+  const words = draw(seed, PURPOSE.colourNoise, index, 0, epoch);
+  const normals = [...normalPair(words[0], words[1]), ...normalPair(words[2], words[3])];
   const along = colours.deviations.map((deviation, k) => strength * deviation * normals[k]!);
   const channel = (c: 0 | 1 | 2) => colours.directions.reduce((sum, direction, k) => sum + along[k]! * direction[c], 0);
   return { added: [channel(0), channel(1), channel(2)], divisor: divide ? 1 + strength : 1 };
 }
 
-/** Normal numbers of four random words (Box and Muller 1958). */
-function normalsOf([a, b, c, d]: readonly [number, number, number, number]): number[] {
-  return [
-    [a, b],
-    [c, d],
-  ].flatMap(([first, second]) => {
-    const radius = Math.sqrt(-2 * Math.log(1 - unit(first!))); // 1 - unit is never 0
-    const angle = 2 * Math.PI * unit(second!);
-    return [radius * Math.cos(angle), radius * Math.sin(angle)];
-  });
+/** Two normal numbers from two random words (Box and Muller 1958). */
+function normalPair(first: number, second: number): [number, number] {
+  const radius = Math.sqrt(-2 * Math.log(1 - unit(first))); // 1 - unit is never 0
+  const angle = 2 * Math.PI * unit(second);
+  return [radius * Math.cos(angle), radius * Math.sin(angle)];
 }
 
-/**
- * The principal components of colours.
- * @param covariance of red, green and blue, symmetric.
- */
-export function componentsOf(covariance: readonly (readonly number[])[]): Colours {
+/** The principal components of a symmetric covariance matrix of red, green and blue. */
+export function principalComponents(covariance: readonly (readonly number[])[]): Colours {
   const { values, vectors } = eigen(covariance);
-  const order = [0, 1, 2].sort((a, b) => values[a]! - values[b]!) as [number, number, number];
+  const order = [0, 1, 2].sort((a, b) => values[a]! - values[b]!);
   return {
     deviations: order.map((k) => Math.sqrt(Math.max(values[k]!, 0))) as unknown as Colours['deviations'],
-    directions: order.map((k) => upright(vectors.map((row) => row[k]!))) as unknown as Colours['directions'],
+    directions: order.map((k) => withFixedSign(vectors.map((row) => row[k]!))) as unknown as Colours['directions'],
   };
 }
 
-/** Of the two directions of a component the one whose largest part is positive: noise has no sign, files should not vary. */
-function upright(direction: readonly number[]): number[] {
+/** Makes the largest entry positive: either sign is a component, and files should not vary. */
+function withFixedSign(direction: readonly number[]): number[] {
   const largest = direction.reduce((a, b) => (Math.abs(b) > Math.abs(a) ? b : a));
   return largest < 0 ? direction.map((value) => -value) : [...direction];
 }
 
-/** Eigenvalues of a symmetric matrix, and its eigenvectors as columns, by Jacobi's rotations. */
+/** Eigenvalues of a symmetric matrix, and its eigenvectors as columns, by Jacobi rotations. */
 function eigen(matrix: readonly (readonly number[])[]): { values: number[]; vectors: number[][] } {
   const a = matrix.map((row) => [...row]);
   const n = a.length;
@@ -104,7 +102,7 @@ function eigen(matrix: readonly (readonly number[])[]): { values: number[]; vect
   return { values: a.map((row, i) => row[i]!), vectors };
 }
 
-/** Turns the plane of `p` and `q` so that a[p][q] becomes 0 (Golub and Van Loan, "Matrix Computations", §8.5). */
+/** Rotates the plane of `p` and `q` so that a[p][q] becomes 0 (Golub and Van Loan, "Matrix Computations", §8.5). */
 function rotate(a: number[][], vectors: number[][], p: number, q: number): void {
   const theta = (a[q]![q]! - a[p]![p]!) / (2 * a[p]![q]!);
   const t = (theta < 0 ? -1 : 1) / (Math.abs(theta) + Math.hypot(theta, 1));

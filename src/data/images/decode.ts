@@ -1,58 +1,45 @@
-/** From a file's bytes to pixels of one size: the one place that knows sharp. */
+/** Decodes image files to pixels of one size. This is the only file that uses sharp. */
+import type sharp from 'sharp';
 import { explainLoadFailure } from '../../addon.js';
 import { DataError } from '../../errors.js';
 import { describePlaceholder } from '../../file-kind.js';
-import { systemError } from './retry.js';
+import type { Refused } from './reader.js';
+import { errorWithCode } from './retry.js';
 
 /**
- * What sharp could load besides; the content is looked at before too. Blocking is the whole process's and each data
- * thread does it: so never all loaders for a moment, in which another thread's images would not decode.
+ * Loaders that libvips must not use, although {@link formatOf} refuses such files anyway. Blocking applies to the whole
+ * process, and each data worker does it while others decode: so it must never block a loader that is needed.
  */
-const NOT_LOADED = ['VipsForeignLoadTiff', 'VipsForeignLoadSvg', 'VipsForeignLoadHeif', 'VipsForeignLoadVips'];
+const BLOCKED = ['VipsForeignLoadTiff', 'VipsForeignLoadSvg', 'VipsForeignLoadHeif', 'VipsForeignLoadVips'];
 
-/**
- * 8192 x 8192: a progressive JPEG takes up to 8 bytes a pixel while it is decoded, whatever few bytes its file has. Sharp's
- * own limit is four times that.
- */
+/** 8192 x 8192. A progressive JPEG takes up to 8 bytes a pixel while it is decoded, however small its file is. */
 const MAX_PIXELS = 2 ** 26;
 
-/** Pixels [resize, resize, channels], or why there are none. */
-export type Decoded = { readonly pixels: Uint8Array } | { readonly reason: string };
+/** Pixels [resize, resize, channels], or why the file does not decode. */
+export type Decoded = { readonly pixels: Uint8Array } | Refused;
 
-/** A file that is no image is a {@link Decoded} with a reason. Rejects as the system does when there is no memory. */
+/** Rejects with ENOMEM if there is no memory. */
 export type Decode = (bytes: Buffer) => Promise<Decoded>;
 
-/** What a file is, by its content. */
-export interface ImageKind {
-  format: string;
-  /** As sharp names it: `srgb`, `b-w`, `cmyk`, … */
-  space: string;
-  width: number;
-  height: number;
-}
-
 /**
- * A decoder. The shorter side becomes `resize` pixels, and the middle of the longer one is taken (ImageNet's practice
- * since the 2012 code). The rest is decided so: grey is repeated in every channel; CMYK and 16 bits become 8-bit sRGB;
- * what is transparent lies on black; embedded profiles and the orientation in EXIF are not looked at; of an animation it
- * is the first picture. A file that ends too soon is no image.
- * @param resize height and width of the result, from 1.
- * @param channels 1, grey, or 3.
- * @throws DataError when sharp does not run on this machine.
+ * Opens a decoder. It scales the shorter side to `resize` pixels and takes the middle of the longer side (ImageNet's
+ * practice since the code of 2012). Grey is repeated in every channel; CMYK and 16 bits become 8-bit sRGB; transparent
+ * pixels are blended on black; colour profiles and the EXIF orientation are ignored; an animation gives its first frame.
+ * @throws DataError if sharp does not load on this machine.
  */
 export async function openDecoder(resize: number, channels: 1 | 3): Promise<Decode> {
-  const sharp = await loadSharp();
+  const open = await loadSharp();
   const space = channels === 1 ? 'b-w' : 'srgb';
   return async (bytes) => {
     if (bytes.length === 0) return { reason: 'the file is empty' };
     const format = formatOf(bytes);
     if (format === undefined) {
-      const held = describePlaceholder(bytes);
-      return { reason: `it is no JPEG, PNG, GIF or WebP image${held === undefined ? '' : `: ${held}`}` };
+      const placeholder = describePlaceholder(bytes);
+      return { reason: `it is no JPEG, PNG, GIF or WebP image${placeholder === undefined ? '' : `: ${placeholder}`}` };
     }
-    for (let isAgain = false; ; isAgain = true) {
+    for (let isRetry = false; ; isRetry = true) {
       try {
-        const pixels = await sharp(bytes, { failOn: 'error', ignoreIcc: true, limitInputPixels: MAX_PIXELS })
+        const pixels = await open(bytes, { failOn: 'error', ignoreIcc: true, limitInputPixels: MAX_PIXELS })
           .flatten({ background: '#000' })
           .resize(resize, resize, { fit: 'cover', position: 'centre' })
           .toColourspace(space)
@@ -61,53 +48,51 @@ export async function openDecoder(resize: number, channels: 1 | 3): Promise<Deco
         if (pixels.length === resize * resize * channels) return { pixels };
         return { reason: `it decodes to ${pixels.length} bytes, not ${resize * resize * channels}` };
       } catch (error) {
-        if (!NO_MEMORY.test(firstLine(error))) return { reason: reasonOf(bytes, format, error) };
-        if (NO_THREAD.test(firstLine(error)) || !(await hasMemoryFor(bytes))) {
-          throw systemError('ENOMEM', `no memory to decode it: ${firstLine(error)}`);
+        const message = firstLine(error);
+        if (!NO_MEMORY.test(message)) return { reason: describeFailure(bytes, format, message) };
+        if (NO_THREAD.test(message) || !(await hasMemoryFor(bytes))) {
+          throw errorWithCode('ENOMEM', `no memory to decode it: ${message}`);
         }
-        // There is what its pixels take. Others may have had it a moment ago; or its bytes ask for more, on purpose.
-        if (isAgain) return { reason: reasonOf(bytes, format, error) };
+        // Memory for its pixels is free. Either others used it a moment ago, or the file itself asks for more.
+        if (isRetry) return { reason: describeFailure(bytes, format, message) };
       }
     }
   };
 }
 
-/** What libvips and its decoders say where there is no memory, or a file asks for more than they give. */
+/** Messages of libvips and its decoders when memory is short, or when a file asks for more than they allow. */
 const NO_MEMORY = /out of memory|insufficient memory|cannot allocate|unable to (allocate|create thread)/i;
-/** No file asks for threads. */
+/** No file can cause this one. */
 const NO_THREAD = /unable to create thread/i;
-/** What any image may take; and a pixel of a progressive JPEG, twice. */
-const MIN_BYTES = 2 ** 26;
-const BYTES_A_PIXEL = 16;
 
-/** Whether the process gets as much memory as a picture of the size in the header takes. None of it is filled. */
+/** Whether the memory that an image of this size needs can be allocated: 16 bytes a pixel, at least 64 MiB. */
 async function hasMemoryFor(bytes: Buffer): Promise<boolean> {
-  const { width, height } = await kindOf(bytes).catch(() => ({ width: 0, height: 0 }));
+  const { width, height } = await readHeader(bytes).catch(() => ({ width: 0, height: 0 }));
   try {
-    Buffer.allocUnsafeSlow(Math.max(MIN_BYTES, BYTES_A_PIXEL * Math.min(width * height, MAX_PIXELS)));
+    Buffer.allocUnsafeSlow(Math.max(2 ** 26, 16 * Math.min(width * height, MAX_PIXELS)));
     return true;
   } catch {
     return false;
   }
 }
 
-/** What a file's header says. @throws sharp's error when it says nothing. */
-export async function kindOf(bytes: Buffer): Promise<ImageKind> {
-  const sharp = await loadSharp();
-  const { format = 'unknown', space = 'unknown', width = 0, height = 0 } = await sharp(bytes).metadata();
+/** What the header says; the colour space as sharp names it: `srgb`, `b-w`, `cmyk`, … @throws sharp's error. */
+export async function readHeader(bytes: Buffer) {
+  const open = await loadSharp();
+  const { format = 'unknown', space = 'unknown', width = 0, height = 0 } = await open(bytes).metadata();
   return { format, space, width, height };
 }
 
-let loading: Promise<typeof import('sharp').default> | undefined;
+let loading: Promise<typeof sharp> | undefined;
 
-/** Loaded by the first who decodes: data sets without files never need it. */
-function loadSharp(): Promise<typeof import('sharp').default> {
+/** Loaded on first use: data sets in memory do not need it. */
+function loadSharp(): Promise<typeof sharp> {
   loading ??= import('sharp').then(
-    ({ default: sharp }) => {
-      sharp.concurrency(1); // the data threads are the concurrency
-      sharp.cache(false); // no image comes twice
-      sharp.block({ operation: NOT_LOADED });
-      return sharp;
+    ({ default: open }) => {
+      open.concurrency(1); // the data workers run in parallel
+      open.cache(false); // each image is decoded once an epoch
+      open.block({ operation: BLOCKED });
+      return open;
     },
     (error: unknown) => {
       throw new DataError(`Cannot decode images: ${explainLoadFailure('sharp', error)}`, { cause: error });
@@ -116,10 +101,9 @@ function loadSharp(): Promise<typeof import('sharp').default> {
   return loading;
 }
 
-/** A format that is decoded. */
 export type Format = 'JPEG' | 'PNG' | 'GIF' | 'WebP';
 
-/** What a file is, by its first bytes. */
+/** The format by the first bytes; undefined if it is not one that is decoded. */
 export function formatOf(bytes: Buffer): Format | undefined {
   const starts = (text: string, at = 0) => bytes.toString('latin1', at, at + text.length) === text;
   if (starts('\xff\xd8\xff')) return 'JPEG';
@@ -128,19 +112,17 @@ export function formatOf(bytes: Buffer): Format | undefined {
   return starts('RIFF') && starts('WEBP', 8) ? 'WebP' : undefined;
 }
 
-/** What a whole file has at its end, or near it. */
-const ENDS: Partial<Record<Format, string>> = { JPEG: '\xff\xd9', PNG: 'IEND' };
+/** What a complete file has near its end. */
+const END_MARKS: Partial<Record<Format, string>> = { JPEG: '\xff\xd9', PNG: 'IEND' };
 
-/**
- * Why a file does not decode. libvips keeps its messages in one place for all threads, so those of two bad files that
- * are decoded at the same time mix: what the bytes themselves show is said first.
- */
-function reasonOf(bytes: Buffer, format: Format, error: unknown): string {
-  if (firstLine(error).includes('pixel limit')) return `it is a ${format} image of more than ${MAX_PIXELS} pixels`;
-  const end = ENDS[format];
-  if (end !== undefined && !bytes.subarray(-1024).includes(end, 0, 'latin1'))
-    return `it is a ${format} image cut short`;
-  return `it is a ${format} image that does not decode (${firstLine(error)})`;
+/** Looks at the bytes first: libvips mixes up the messages of two files that fail at the same time. */
+function describeFailure(bytes: Buffer, format: Format, message: string): string {
+  if (message.includes('pixel limit')) return `it is a ${format} image of more than ${MAX_PIXELS} pixels`;
+  const end = END_MARKS[format];
+  const isTruncated = end !== undefined && !bytes.subarray(-1024).includes(end, 0, 'latin1');
+  return isTruncated
+    ? `it is a ${format} image cut short`
+    : `it is a ${format} image that does not decode (${message})`;
 }
 
 function firstLine(error: unknown): string {

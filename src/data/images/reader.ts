@@ -1,109 +1,59 @@
-/** Data sets of image files: which images there are, and how the bytes of one are read. */
+/** Reads the bytes of images: from files of their own, or from shards. */
 import { accessSync, closeSync, constants, openSync, readSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { systemMessage } from '../../errors.js';
-import { type Names, nameAt } from '../sets/names.js';
-import type { PassedOver } from '../sets/walk.js';
-import type { Decode, Decoded } from './decode.js';
-import { openShards } from './open-shards.js';
-import { GONE, isOfSystem, patiently, systemError } from './retry.js';
+import type { ImageFiles } from '../sets/dataset.js';
+import { nameAt } from '../sets/names.js';
+import { errorWithCode, GONE, isSystemFault, retryRead } from './retry.js';
 
-/** Images of one set, in the order of classes and of paths within a class. Everything is on SharedArrayBuffers. */
-export interface ImageFiles {
-  readonly count: number;
-  /** [count] */
-  readonly labels: Uint16Array;
-  /** [count] Paths from the data set's folder, with `/`. */
-  readonly names: Names;
-  /** Where the bytes stand, when they are packed; else each image is a file of its name. */
-  readonly places?: Places;
+/** Why an image cannot be read. */
+export interface Refused {
+  readonly reason: string;
 }
 
-/** Images packed in shards. */
-export interface Places {
-  /** The shards' names in the folder. */
-  readonly shards: readonly string[];
-  /** [count] Which shard, and where in it. */
-  readonly shard: Uint32Array;
-  readonly offset: Float64Array;
-  readonly bytes: Float64Array;
-}
-
-/** A data set whose images are decoded as they are needed. */
-export interface FileDataset {
-  readonly kind: 'files';
-  readonly name: string;
-  /** Where it comes from, for people. */
-  readonly source: string;
-  readonly folder: string;
-  readonly train: ImageFiles;
-  readonly test: ImageFiles;
-  /** By label, sorted. */
-  readonly classNames: readonly string[];
-  /** Files in the class folders whose names are no images'; of a folder also by ending. */
-  readonly ignored: number;
-  readonly passedOver?: PassedOver;
-  /** How the folder was understood where that is not plain, for people. */
-  readonly remarks?: readonly string[];
-  /** Of the images that were packed, so that what is computed of them serves both; absent for a folder. */
-  readonly key?: string;
-}
-
-/** The bytes of an image, or why there are none. */
-export type Bytes = { readonly bytes: Buffer } | { readonly reason: string };
-
-/**
- * Reads images of one set. What is wrong with a file is a reason; what is wrong with the system is waited for, and thrown
- * as a SystemError when it lasts: see `trouble.ts`.
- */
-export interface ByteReader {
-  read(index: number): Promise<Bytes>;
-  load(index: number, decode: Decode): Promise<Decoded>;
-  /** Ends what is waited for too. */
+/** Reads images of one part; for one thread. */
+export interface ImageReader {
+  /**
+   * Reads image `index` and calls `use` with its bytes. System faults of both are retried; see `retry.ts`.
+   * @returns what `use` returns, or why the file cannot be read.
+   * @throws SystemError for a system fault that lasts.
+   */
+  read<T>(index: number, use: (bytes: Buffer) => T | Promise<T>): Promise<T | Refused>;
+  /** Closes open shards and ends retries. */
   close(): void;
 }
 
-export interface ReaderOptions {
-  /** How many shards stay open at most, 32 without it. */
-  mostOpen?: number;
-  /** Ends what is waited for. */
-  signal?: AbortSignal | undefined;
-}
-
-/** ImageNet's largest file has 16 MB: more is no photograph, and must not fill the memory. */
+/** The largest file of ImageNet has 16 MB. A larger file must not fill the memory. */
 const MAX_FILE_BYTES = 2 ** 28;
 
-/** Shards of one process that stay open: others want files too, and many systems give a process 256. */
-export const MOST_OPEN = 32;
+/** Shards that one process keeps open at most: many systems allow a process 256 open files, and others need some. */
+export const MAX_OPEN_SHARDS = 32;
 
-/** For one thread. */
-export function openReader(folder: string, files: ImageFiles, options: ReaderOptions = {}): ByteReader {
-  const { names, places } = files;
+export function openReader(
+  folder: string,
+  { names, places }: ImageFiles,
+  { maxOpen = MAX_OPEN_SHARDS, signal }: { maxOpen?: number | undefined; signal?: AbortSignal | undefined } = {},
+): ImageReader {
   const closing = new AbortController();
-  const signal = options.signal ? AbortSignal.any([options.signal, closing.signal]) : closing.signal;
-  const shards = places && openShards(folder, places.shards, options.mostOpen ?? MOST_OPEN);
+  const signals = signal ? AbortSignal.any([signal, closing.signal]) : closing.signal;
+  const shards = places && openShards(folder, places.shards, maxOpen);
   const pathOf = (index: number) => join(folder, nameAt(names, index));
-  const readOnce = (index: number): Bytes =>
-    shards
-      ? shards.use(places.shard[index]!, (file) => readWhole(file, places.offset[index]!, places.bytes[index]!))
-      : readOf(pathOf(index));
-  const placeOf = (index: number) =>
-    places ? `${nameAt(names, index)} in ${join(folder, places.shards[places.shard[index]!]!)}` : pathOf(index);
+  const readOnce = (index: number): Buffer | Refused => {
+    if (!shards) return readListed(pathOf(index));
+    return shards.use(places.shard[index]!, (shard) =>
+      readFromShard(shard, places.offset[index]!, places.bytes[index]!),
+    );
+  };
   return {
-    read: (index) =>
-      patiently(
-        () => placeOf(index),
-        () => readOnce(index),
-        { signal },
-      ),
-    load: (index, decode) =>
-      patiently(
-        () => placeOf(index),
+    read: (index, use) =>
+      retryRead(
+        () =>
+          places ? `${nameAt(names, index)} in ${join(folder, places.shards[places.shard[index]!]!)}` : pathOf(index),
         () => {
           const read = readOnce(index);
-          return 'bytes' in read ? decode(read.bytes) : read;
+          return Buffer.isBuffer(read) ? use(read) : read;
         },
-        { signal },
+        { signal: signals },
       ),
     close() {
       closing.abort();
@@ -112,25 +62,35 @@ export function openReader(folder: string, files: ImageFiles, options: ReaderOpt
   };
 }
 
-/** The bytes of a file that was there when its folder was listed. @throws the system's error when its folder is gone too. */
-function readOf(path: string): Bytes {
-  const read = readImage(path);
-  if ('reason' in read) {
-    try {
-      accessSync(dirname(path), constants.R_OK | constants.X_OK);
-    } catch (error) {
-      throw systemError(GONE, `its folder cannot be looked into any more: ${systemMessage(error as Error)}`);
-    }
+/** Reads an image file that the user named, like {@link ImageReader.read}. */
+export function readImageFile<T>(path: string, use: (bytes: Buffer) => T | Promise<T>): Promise<T | Refused> {
+  return retryRead(
+    () => path,
+    () => {
+      const read = readFile(path);
+      return Buffer.isBuffer(read) ? use(read) : read;
+    },
+  );
+}
+
+/** Reads a file that was in its folder when the folder was listed. @throws GONE if the folder is gone too. */
+function readListed(path: string): Buffer | Refused {
+  const read = readFile(path);
+  if (Buffer.isBuffer(read)) return read;
+  try {
+    accessSync(dirname(path), constants.R_OK | constants.X_OK);
+  } catch (error) {
+    throw errorWithCode(GONE, `its folder cannot be opened any more: ${systemMessage(error as Error)}`);
   }
   return read;
 }
 
-/** The bytes of a file. Never waits for one that is a pipe. @throws the system's error when it is no fault of the file. */
-export function readImage(path: string): Bytes {
+/** Never waits for a pipe. @throws the system's error if the file is not at fault. */
+function readFile(path: string): Buffer | Refused {
   try {
     const stat = statSync(path);
     if (stat.isDirectory()) return { reason: 'it is a folder' };
-    if (!stat.isFile()) return { reason: 'it is no file' };
+    if (!stat.isFile()) return { reason: 'it is not a regular file' };
     const file = openSync(path, 'r');
     try {
       return readRange(file, 0, stat.size);
@@ -139,37 +99,77 @@ export function readImage(path: string): Bytes {
     }
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    if (code === undefined || isOfSystem(error)) throw error;
-    if (code === 'ENOENT') return { reason: 'it is not there' };
-    return { reason: `it cannot be read (${systemMessage(error as Error)})` };
+    if (code === undefined || isSystemFault(error)) throw error;
+    return { reason: code === 'ENOENT' ? 'it is not there' : `it cannot be read (${systemMessage(error as Error)})` };
   }
 }
 
-/** A piece of a shard. @throws Error when the shard does not have it any more: it had, when its index was read. */
-function readWhole(file: number, from: number, length: number): Bytes {
-  const read = readRange(file, from, length);
-  if ('reason' in read && length <= MAX_FILE_BYTES)
-    throw systemError(GONE, `the shard has become shorter: ${read.reason}`);
-  return read;
+/** @throws GONE if the shard is shorter than when its index was read. */
+function readFromShard(shard: number, from: number, length: number): Buffer | Refused {
+  const read = readRange(shard, from, length);
+  if (Buffer.isBuffer(read) || length > MAX_FILE_BYTES) return read;
+  throw errorWithCode(GONE, `the shard has become shorter: ${read.reason}`);
 }
 
-function readRange(file: number, from: number, length: number): Bytes {
+function readRange(file: number, from: number, length: number): Buffer | Refused {
   if (length > MAX_FILE_BYTES) return { reason: `it has ${length} bytes, more than ${MAX_FILE_BYTES}` };
-  const bytes = memoryOf(length);
-  let done = 0;
-  while (done < length) {
-    const got = readSync(file, bytes, done, length - done, from + done);
-    if (got === 0) return { reason: `it ends after ${done} of ${length} bytes` };
-    done += got;
-  }
-  return { bytes };
-}
-
-function memoryOf(length: number): Buffer {
+  let bytes: Buffer;
   try {
-    return Buffer.allocUnsafeSlow(length);
+    bytes = Buffer.allocUnsafeSlow(length);
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
-    throw systemError('ENOMEM', `no memory for its ${length} bytes`);
+    throw errorWithCode('ENOMEM', `no memory for its ${length} bytes`);
   }
+  for (let done = 0; done < length; ) {
+    const count = readSync(file, bytes, done, length - done, from + done);
+    if (count === 0) return { reason: `it ends after ${done} of ${length} bytes` };
+    done += count;
+  }
+  return bytes;
+}
+
+/** Opens shards when they are needed. Of more than `maxOpen`, it closes the least recently used one. */
+export function openShards(folder: string, names: readonly string[], maxOpen: number) {
+  /** Descriptors by shard, the least recently used first. */
+  const open = new Map<number, number>();
+
+  function closeShard(shard: number): void {
+    const file = open.get(shard)!;
+    open.delete(shard); // first: the descriptor is gone even if closing it fails
+    closeSync(file);
+  }
+
+  function close(): void {
+    for (const shard of [...open.keys()]) closeShard(shard);
+  }
+
+  function openShard(shard: number): number {
+    while (open.size >= maxOpen) closeShard(open.keys().next().value!);
+    const path = join(folder, names[shard]!);
+    try {
+      return openSync(path, 'r');
+    } catch (error) {
+      if (!/^E[MN]FILE$/.test((error as NodeJS.ErrnoException).code ?? '') || open.size === 0) throw error;
+      close(); // too many open files
+      return openSync(path, 'r');
+    }
+  }
+
+  return {
+    /** Calls `use` with the descriptor of a shard. @throws the system's error, or GONE if it cannot be opened. */
+    use<T>(shard: number, use: (file: number) => T): T {
+      try {
+        const file = open.get(shard) ?? openShard(shard);
+        open.delete(shard);
+        open.set(shard, file);
+        return use(file);
+      } catch (error) {
+        if (open.has(shard)) closeShard(shard); // after a server was away, an open file may stay unusable
+        if (isSystemFault(error) || (error as NodeJS.ErrnoException).code === undefined) throw error;
+        // A shard has thousands of images, so this is not a fault of one of them.
+        throw errorWithCode(GONE, `the shard cannot be opened: ${systemMessage(error as Error)}`);
+      }
+    },
+    close,
+  };
 }

@@ -1,91 +1,86 @@
 /**
- * Trouble of the system while images are read: too many open files, a disk or a server that does not answer. It says
- * nothing of the image, so no image counts as unreadable for it. It is waited for, and then the work ends.
+ * Retries reads that the system refuses: too many open files, a disk or a file server that does not respond. Such an
+ * error says nothing about the image, so no image counts as unreadable because of it.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DataError, systemMessage } from '../../errors.js';
 
-/** The system did not let an image be read, for no fault of the image. */
+/** The system refuses reads. The image is not at fault. */
 export class SystemError extends DataError {
   override name = 'SystemError';
 }
 
-/** What the system says of a file itself; whatever else it says is trouble of its own. */
-const OF_FILES: ReadonlySet<string> = new Set([
+/** Codes that describe the file itself. Every other code is a fault of the system. */
+const FILE_CODES: ReadonlySet<string> = new Set([
   ...['ENOENT', 'ENOTDIR', 'EISDIR', 'EACCES', 'EPERM', 'ELOOP', 'ENAMETOOLONG', 'EILSEQ', 'EINVAL'],
   ...['EFBIG', 'EOVERFLOW', 'ENXIO', 'ENODEV', 'ENOTSUP', 'EOPNOTSUPP'],
 ]);
 
-/** Of a file whose folder is gone, and of a shard that does not hold what it held: no code of the system's. */
+/** Our own code: a file whose folder is gone, or a shard that is gone or has become shorter. */
 export const GONE = 'EGONE';
 
-/** Counted, not timed: a process that is suspended meanwhile has as many tries. */
+/** Ten attempts within 26 seconds. They are counted, so that a suspended process gets as many. */
 const WAITS_MS = [50, 100, 200, 400, 800, 1600, 3200, 6400, 12_800];
 
-const SERVER = 'check the file server and the network, and mount the folder again';
-const ADVICE: Readonly<Record<string, string>> = {
-  EMFILE: 'let the process have more open files with ulimit -n',
-  ENFILE: 'the whole machine has too many open files: end what holds them, or raise fs.file-max',
-  ENOMEM: 'make memory free, or take fewer --workers',
-  ENOBUFS: 'make memory free, or take fewer --workers',
-  [GONE]: 'mount its disk again, or bring the files back',
-  ...Object.fromEntries(
-    ['ESTALE', 'ETIMEDOUT', 'ENOTCONN', 'EHOSTDOWN', 'EHOSTUNREACH', 'ENETDOWN', 'ENETUNREACH', 'ECONNRESET'].map(
-      (code) => [code, SERVER],
-    ),
-  ),
-};
+const ADVICE: readonly [codes: RegExp, advice: string][] = [
+  [/^EMFILE$/, 'let the process have more open files with ulimit -n'],
+  [/^ENFILE$/, 'the whole machine has too many open files: end what holds them, or raise fs.file-max'],
+  [/^ENOMEM$|^ENOBUFS$/, 'free some memory, or use fewer --workers'],
+  [/^EGONE$/, 'mount its disk again, or restore the files'],
+  [
+    /^(ESTALE|ETIMEDOUT|ENOTCONN|EHOSTDOWN|EHOSTUNREACH|ENETDOWN|ENETUNREACH|ECONNRESET)$/,
+    'check the file server and the network, and mount the folder again',
+  ],
+  [/^/, 'check the disk (the end of `dmesg` may say more)'],
+];
 
-/** Whether an error is the system's, and no word on the file. */
-export function isOfSystem(error: unknown): boolean {
-  const { code } = error as NodeJS.ErrnoException;
-  return typeof code === 'string' && /^E[A-Z0-9]+$/.test(code) && !OF_FILES.has(code);
+function adviceFor(code = ''): string {
+  return ADVICE.find(([codes]) => codes.test(code))![1];
 }
 
-/** An error as the system's are. */
-export function systemError(code: string, message: string): Error {
+/** Whether an error is a fault of the system and not of the file. */
+export function isSystemFault(error: unknown): boolean {
+  const { code } = error as NodeJS.ErrnoException;
+  return typeof code === 'string' && /^E[A-Z0-9]+$/.test(code) && !FILE_CODES.has(code);
+}
+
+export function errorWithCode(code: string, message: string): Error {
   return Object.assign(new Error(message), { code });
 }
 
+/** A system fault while a folder is listed. It keeps the code, so that {@link retryRead} retries it. */
+export function listingFault(path: string, error: NodeJS.ErrnoException): SystemError {
+  const { code } = error;
+  const message = `Cannot look at ${path}: the system refused it (${systemMessage(error)}), expected files and folders that can be read; ${adviceFor(code)}, then run it again`;
+  return Object.assign(new SystemError(message, { cause: error }), { code });
+}
+
 /**
- * Does `attempt`, and again while the system has trouble: ten times within 26 seconds.
- * @param path the file, as far as people know it.
- * @param signal ends the waiting; what is thrown then is nobody's.
- * @throws SystemError when it lasts; what else `attempt` throws.
+ * Calls `read`, and again after a pause while the system refuses it.
+ * @param path names the file in the error.
+ * @param signal ends the waiting with an AbortError.
+ * @throws SystemError after the last attempt; every other error of `read` at once.
  */
-export async function patiently<T>(
+export async function retryRead<T>(
   path: () => string,
-  attempt: () => T | Promise<T>,
+  read: () => T | Promise<T>,
   { signal, waitsMs = WAITS_MS }: { signal?: AbortSignal | undefined; waitsMs?: readonly number[] } = {},
 ): Promise<T> {
-  for (let tries = 1; ; tries++) {
+  for (let attempt = 1; ; attempt++) {
     try {
-      return await attempt();
+      return await read();
     } catch (error) {
-      if (!isOfSystem(error)) throw error;
-      const waitMs = waitsMs[tries - 1];
-      if (waitMs === undefined && error instanceof SystemError) throw error;
-      if (waitMs === undefined) throw lasting(path(), error as NodeJS.ErrnoException, tries);
+      const waitMs = waitsMs[attempt - 1];
+      if (!isSystemFault(error) || (waitMs === undefined && error instanceof SystemError)) throw error;
+      if (waitMs === undefined) throw readFault(path(), error as NodeJS.ErrnoException, attempt);
       await sleep(waitMs, undefined, signal ? { signal } : undefined);
     }
   }
 }
 
-/** The system's trouble with a place that is looked at. It has the system's code, so that it can be waited for. */
-export function troubleAt(path: string, error: NodeJS.ErrnoException): SystemError {
-  const { code } = error;
-  const message = `Cannot look at ${path}: the system refused it (${systemMessage(error)}), expected files and folders that can be read; ${adviceOn(code)}, then run it again`;
-  return Object.assign(new SystemError(message, { cause: error }), { code });
-}
-
-function adviceOn(code: string | undefined): string {
-  return ADVICE[code ?? ''] ?? 'check the disk (the end of `dmesg` may say more)';
-}
-
-function lasting(path: string, error: NodeJS.ErrnoException, tries: number): SystemError {
-  const advice = adviceOn(error.code);
+function readFault(path: string, error: NodeJS.ErrnoException, attempts: number): SystemError {
   return new SystemError(
-    `Cannot read ${path}: the system refused it ${tries} times (${systemMessage(error)}), which is no fault of the image, expected files that can be read; ${advice}, then run it again: a training goes on with --resume`,
+    `Cannot read ${path}: the system refused it ${attempts} times (${systemMessage(error)}), which is no fault of the image, expected files that can be read; ${adviceFor(error.code)}, then run it again: a training continues with --resume`,
     { cause: error },
   );
 }

@@ -1,111 +1,134 @@
-/** Looks at what a folder holds. Trouble of the system is an error, and no folder that is empty or not there. */
+/** Lists folders. A system fault is an error, so that no folder seems empty or missing because of one. */
 import { readdirSync, readlinkSync, realpathSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { DataError, systemMessage } from '../../errors.js';
-import { isOfSystem, troubleAt } from '../images/retry.js';
+import { isSystemFault, listingFault } from '../images/retry.js';
 
 export interface Entry {
   name: string;
   isFolder: boolean;
   isLink: boolean;
-  /** Why a link cannot be followed, when it cannot. */
-  lost?: string | undefined;
+  /** Why a link cannot be followed. */
+  broken?: string | undefined;
 }
 
-/** What a folder holds. @throws DataError for one that cannot be listed. */
-export function entriesOf(folder: string): Entry[] {
+/** Calls `look`; passes its error to `otherwise`. @throws SystemError for a system fault. */
+function lookAt<T>(path: string, look: () => T, otherwise: (error: Error) => T): T {
   try {
-    return readdirSync(folder, { withFileTypes: true }).map((entry) => {
-      const { name } = entry;
-      if (!entry.isSymbolicLink()) return { name, isLink: false, isFolder: entry.isDirectory() };
-      const { isFolder, lost } = followed(join(folder, name));
-      return { name, isLink: true, isFolder, lost };
-    });
+    return look();
   } catch (error) {
-    throw unlisted(folder, error);
+    if (error instanceof DataError) throw error;
+    if (isSystemFault(error)) throw listingFault(path, error as NodeJS.ErrnoException);
+    return otherwise(error as Error);
   }
 }
 
-/** Names of the folders in a folder, but hidden ones, sorted by their characters' codes. @throws DataError as above. */
-export function foldersIn(folder: string): string[] {
-  return foldersOf(entriesOf(folder));
+function unlistable(folder: string) {
+  return (error: Error): never => {
+    throw new DataError(
+      `Cannot list the folder ${folder}: ${systemMessage(error)}, expected a folder that can be read; check it`,
+      { cause: error },
+    );
+  };
 }
 
-/** Names of those entries that are folders, but hidden ones, sorted by their characters' codes. */
-export function foldersOf(entries: readonly Entry[]): string[] {
+/** @throws DataError for a folder that cannot be listed. */
+export function entriesOf(folder: string): Entry[] {
+  const entries = lookAt(folder, () => readdirSync(folder, { withFileTypes: true }), unlistable(folder));
+  return entries.map((entry) => {
+    const { name } = entry;
+    if (!entry.isSymbolicLink()) return { name, isLink: false, isFolder: entry.isDirectory() };
+    return { name, isLink: true, ...follow(join(folder, name)) };
+  });
+}
+
+/** Names of the folders among the entries, without hidden ones, sorted by code units. */
+export function foldersAmong(entries: readonly Entry[]): string[] {
   return entries
     .filter(({ name, isFolder }) => isFolder && !name.startsWith('.'))
     .map(({ name }) => name)
     .sort();
 }
 
-/** Names in a folder, sorted; none where there is none, or it may not be looked into. @throws DataError as above. */
+/** As {@link foldersAmong}. @throws DataError for a folder that cannot be listed. */
+export function foldersIn(folder: string): string[] {
+  return foldersAmong(entriesOf(folder));
+}
+
+/** Sorted names in a folder; empty if there is no such folder or it may not be read. */
 export function namesIn(folder: string): string[] {
-  try {
-    return readdirSync(folder).sort();
-  } catch (error) {
-    if (isOfSystem(error)) throw unlisted(folder, error);
-    return [];
-  }
+  return lookAt(
+    folder,
+    () => readdirSync(folder).sort(),
+    () => [],
+  );
 }
 
-/** Whether there is a folder. What may not be looked at, or has too long a name, is none. @throws DataError as above. */
+function follow(path: string): Pick<Entry, 'isFolder' | 'broken'> {
+  return lookAt<Pick<Entry, 'isFolder' | 'broken'>>(
+    path,
+    () => ({ isFolder: statSync(path).isDirectory() }),
+    (error) => ({ isFolder: false, broken: systemMessage(error) }),
+  );
+}
+
 export function isFolder(path: string): boolean {
-  return followed(path).isFolder;
+  return follow(path).isFolder;
 }
 
-/** Whether there is something that can be opened, as `existsSync` says it. @throws DataError as above. */
-export function isThere(path: string): boolean {
-  return followed(path).lost === undefined;
+/** Like `existsSync`, except for system faults. */
+export function exists(path: string): boolean {
+  return follow(path).broken === undefined;
 }
 
-/** What there is behind a path. */
-function followed(path: string): Pick<Entry, 'isFolder' | 'lost'> {
-  try {
-    return { isFolder: statSync(path).isDirectory() };
-  } catch (error) {
-    if (isOfSystem(error)) throw unlisted(path, error); // else a class would be gone in silence
-    return { isFolder: false, lost: systemMessage(error as Error) };
-  }
-}
-
-/** Where a link leads; undefined of what is no link. @throws DataError as above. */
-export function targetOf(path: string): string | undefined {
-  try {
-    return readlinkSync(path);
-  } catch (error) {
-    if (isOfSystem(error)) throw unlisted(path, error);
-    return undefined;
-  }
-}
-
-/** Why a link cannot be followed, where there is one that cannot. */
-export function lostAt(path: string): string | undefined {
-  const { lost } = followed(path);
-  return lost !== undefined && targetOf(path) !== undefined ? lost : undefined;
-}
-
-/** The path of a folder without links. @throws DataError for one that is not there. */
-export function realOf(folder: string): string {
-  try {
-    return realpathSync.native(folder);
-  } catch (error) {
-    throw unlisted(folder, error);
-  }
-}
-
-/** The error for a link that leads nowhere and has the name of something that is wanted. */
-export function lostLink(root: string, link: string, lost: string): DataError {
-  return new DataError(
-    `Cannot use the images of ${root}: the link ${link} leads to ${targetOf(join(root, link))}, and cannot be followed (${lost}), expected a folder behind it; mount its disk, or take the link away`,
+/** Where a link leads; undefined if the path is not a link. */
+export function linkTarget(path: string): string | undefined {
+  return lookAt<string | undefined>(
+    path,
+    () => readlinkSync(path),
+    () => undefined,
   );
 }
 
-function unlisted(folder: string, error: unknown): DataError {
-  if (error instanceof DataError) return error;
-  if (isOfSystem(error)) return troubleAt(folder, error as NodeJS.ErrnoException);
+/** Why a link cannot be followed; undefined if it can, or the path is not a link. */
+export function brokenLink(path: string): string | undefined {
+  const { broken } = follow(path);
+  return broken !== undefined && linkTarget(path) !== undefined ? broken : undefined;
+}
+
+/** The path of a folder without links. @throws DataError if it does not exist. */
+export function realPath(folder: string): string {
+  return lookAt(folder, () => realpathSync.native(folder), unlistable(folder));
+}
+
+/** The error for a broken link in place of a folder that is needed. */
+export function brokenLinkError(root: string, link: string, broken: string): DataError {
   return new DataError(
-    `Cannot list the folder ${folder}: ${systemMessage(error as Error)}, expected a folder that can be read; check it`,
-    { cause: error },
+    `Cannot use the images of ${root}: the link ${link} leads to ${linkTarget(join(root, link))}, and cannot be followed (${broken}), expected a folder behind it; mount its disk, or remove the link`,
   );
+}
+
+/** Names of the two parts of a data set; the first one that exists counts, in any case. */
+export const TRAIN_NAMES = ['train', 'training'] as const;
+export const VAL_NAMES = ['val', 'valid', 'validation', 'test', 'testing'] as const;
+
+/** Folder names of the parts that exist. */
+export interface Parts {
+  train?: string | undefined;
+  val?: string | undefined;
+}
+
+/** @throws DataError for a broken link: a part with the next name would be used in its place. */
+export function partsOf(folder: string): Parts {
+  const names = namesIn(folder).filter((name) => /^(train|val|test)/i.test(name));
+  const isPart = (name: string) => {
+    const broken = brokenLink(join(folder, name));
+    if (broken !== undefined) throw brokenLinkError(folder, name, broken);
+    return isFolder(join(folder, name));
+  };
+  const find = (wanted: readonly string[]) =>
+    wanted
+      .flatMap((name) => [name, ...names.filter((each) => each !== name && each.toLowerCase() === name)])
+      .find((name) => names.includes(name) && isPart(name));
+  return { train: find(TRAIN_NAMES), val: find(VAL_NAMES) };
 }

@@ -1,9 +1,31 @@
-/** A long list of names as one piece of shared memory: a million paths are not copied to every data thread. */
+/** Names of classes, and lists of paths in shared memory. */
 
-/** Names one after the other in UTF-8, and where each ends; both on SharedArrayBuffers. */
+/**
+ * The form in which names are compared and stored: Unicode's composed form (NFC). macOS writes "é" as a letter and an
+ * accent, other systems as one character. Files are still opened by the name that the file system gives.
+ */
+export function normalizeName(name: string): string {
+  return name.normalize('NFC');
+}
+
+export function sameNames(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every((name, i) => normalizeName(name) === normalizeName(b[i]!));
+}
+
+/** The first name that another one equals after normalization. */
+export function findDuplicate(names: readonly string[]): string | undefined {
+  const seen = new Set<string>();
+  return names.find((name) => {
+    const isKnown = seen.has(normalizeName(name));
+    seen.add(normalizeName(name));
+    return isKnown;
+  });
+}
+
+/** Strings in UTF-8, one after the other, on SharedArrayBuffers: a million paths are not copied to every data worker. */
 export interface Names {
   readonly bytes: Uint8Array;
-  /** [names]; a float64 holds every place up to 2⁵³. */
+  /** [names] Where each name ends; float64 holds every offset up to 2⁵³. */
   readonly ends: Float64Array;
 }
 
@@ -11,17 +33,15 @@ export function packNames(names: readonly string[]): Names {
   const encoder = new TextEncoder();
   const ends = new Float64Array(new SharedArrayBuffer(8 * names.length));
   let end = 0;
-  names.forEach((name, i) => {
+  for (const [i, name] of names.entries()) {
     end += Buffer.byteLength(name);
     ends[i] = end;
-  });
+  }
   const bytes = new Uint8Array(new SharedArrayBuffer(end));
-  names.forEach((name, i) => {
-    bytes.set(encoder.encode(name), i === 0 ? 0 : ends[i - 1]!);
-  });
+  for (const [i, name] of names.entries()) bytes.set(encoder.encode(name), ends[i - 1] ?? 0);
   return { bytes, ends };
 }
 
 export function nameAt({ bytes, ends }: Names, index: number): string {
-  return Buffer.from(bytes.subarray(index === 0 ? 0 : ends[index - 1]!, ends[index])).toString();
+  return Buffer.from(bytes.subarray(ends[index - 1] ?? 0, ends[index])).toString();
 }

@@ -1,16 +1,15 @@
-/** Data sets of every kind, by what a source turns out to be. */
+/** Opens data sets of every kind. */
 import { ConfigError } from '../../errors.js';
-import type { FileDataset } from '../images/reader.js';
 import { isPacked, packedClasses, readPacked } from '../shards/packed-dataset.js';
-import { type Dataset, loadDataset } from './idx-dataset.js';
+import type { Dataset, FileDataset } from './dataset.js';
+import { loadDataset } from './idx-dataset.js';
 import { imageClasses, isImageFolder, readImageFolder } from './image-folder.js';
 
 /**
  * Opens a data set.
- * @param source `embedded`, `fashion-mnist`, or a folder: of IDX files, of image files in class folders, or of shards that
- * such a folder was packed into.
- * @param classes how many the net tells apart.
- * @throws DataError for what is no data; ConfigError when a folder of images has another number of classes.
+ * @param source `embedded`, `fashion-mnist`, or a folder of IDX files, of images in class folders, or of shards.
+ * @param classes number of classes of the net.
+ * @throws DataError for data that cannot be used; ConfigError if a folder of images has another number of classes.
  */
 export function openDataset(source: string, classes: number): Dataset {
   if (!isPacked(source) && !isImageFolder(source)) return loadDataset(source, classes);
@@ -21,14 +20,13 @@ export function openDataset(source: string, classes: number): Dataset {
   );
 }
 
-/** Images in files, packed or not, without a net. @throws DataError for another folder. */
+/** Opens a folder of images, packed or not. @throws DataError for another folder. */
 export function openImages(source: string): FileDataset {
   return isPacked(source) ? readPacked(source) : readImageFolder(source);
 }
 
-/** The number of classes of a folder of images, without listing them; nothing for other data, or a folder without any. */
+/** Number of classes of a folder of images, without listing the images; undefined for other data. */
 export function countClasses(source: string): number | undefined {
   if (isPacked(source)) return packedClasses(source);
-  if (!isImageFolder(source)) return undefined;
-  return imageClasses(source).length || undefined;
+  return isImageFolder(source) ? imageClasses(source).length || undefined : undefined;
 }

@@ -1,241 +1,229 @@
-/** Labels of images that lie side by side: a line for each, as ImageNet's validation set comes. */
+/** Reads the labels of images that are all in one folder: a file with a line for each, as for ImageNet's validation set. */
 import { basename, join } from 'node:path';
 import { DataError, truncate } from '../../errors.js';
 import { describePlaceholder } from '../../file-kind.js';
 import { readText } from '../../read-json.js';
-import { composed } from './classes.js';
-import { isThere } from './list-folder.js';
-import { TRAIN_NAMES, VAL_NAMES } from './parts.js';
+import { exists, TRAIN_NAMES, VAL_NAMES } from './list-folder.js';
+import { normalizeName } from './names.js';
 import { IMAGE_ENDING } from './walk.js';
 
-/** Names under which the file is looked for, beside `val` and in it. */
+/** Names under which the file is searched, beside `val` and in it. */
 export const LABEL_FILES = ['val_labels.txt', 'val.txt', 'LOC_val_solution.csv', 'val_annotations.txt'] as const;
 
-/** A line for each of a million images and more. */
+/** Enough for more than a million images. */
 const MAX_BYTES = 2 ** 26;
 /** No path is longer. */
 const MAX_PATH = 4096;
-/** Readings of a line that begin with the name of an image: more are no list, but work. */
-const MOST_READINGS = 16;
+/** Interpretations of a line that are tried, so that no list takes forever. */
+const MAX_READINGS = 16;
 
 /** @param val the name of the folder with the images. */
 export function findLabelsFile(folder: string, val: string): string | undefined {
-  return [folder, join(folder, val)].flatMap((at) => LABEL_FILES.map((name) => join(at, name))).find(isThere);
+  return [folder, join(folder, val)].flatMap((at) => LABEL_FILES.map((name) => join(at, name))).find(exists);
 }
 
-/** What a line may call an image, the most exact first: a longer name counts, whatever a shorter one says. */
-type Exactness = 'path' | 'file' | 'stem';
-const EXACTNESS: readonly Exactness[] = ['path', 'file', 'stem'];
-
-/** A label, and where it was said. */
-interface Said {
-  label: number;
-  line: number;
-}
+/** How a line names an image: by its path, its file name, or its file name without the ending. Paths have priority. */
+const NAME_KINDS = ['path', 'file', 'stem'] as const;
+type NameKind = (typeof NAME_KINDS)[number];
 
 /**
- * The labels of images. A line is a file's name, with or without its ending, and then its class: a class folder's name,
- * or else its number from 0 in the sorted list. Between them are blanks, tabs or a comma; what follows the class is passed
- * over. So Caffe's `val.txt`, Kaggle's `LOC_val_solution.csv` (its heading included) and Tiny ImageNet's
- * `val_annotations.txt` are understood. Names may have blanks and commas: of what a line may mean, the longest name of an
- * image that is there counts, and then the longest name of a class. Either may stand in quotes.
- * @param paths the images, all of one part. Lines of other images are passed over, and those that name another part, such as
- * `train/1.png`: a list may be of all parts. What is said of `val/1.png` counts before what is said of `1.png`.
+ * Reads the labels of images. A line has a file name, with or without its ending, and a class: the name of a class folder,
+ * or its number from 0 in the sorted list. Blanks, tabs or a comma separate them; the rest of the line is ignored. So
+ * Caffe's `val.txt`, Kaggle's `LOC_val_solution.csv` (with its heading) and Tiny ImageNet's `val_annotations.txt` can be
+ * read. Names may contain blanks and commas, or be in quotes: the longest name of an existing image counts, then the longest
+ * name of a class.
+ * @param paths the images, all of one part. Lines of other images are ignored, also those of other parts, such as
+ * `train/1.png`. A line for `val/1.png` counts before one for `1.png`.
  * @returns a label for each path.
- * @throws DataError for a line that says no class, two that say different ones, or an image without a line.
+ * @throws DataError for a line without a known class, two lines with different classes, or an image without a line.
  */
 export function readLabels(file: string, classNames: readonly string[], paths: readonly string[]): number[] {
-  const images = spellings(paths);
-  const classes = longestFirst(new Map(classNames.map((name, label) => [composed(name), label])));
-  const said: Record<Exactness, Map<string, Said>> = { path: new Map(), file: new Map(), stem: new Map() };
+  const images = indexImages(paths);
+  const classes = indexClasses(classNames);
+  const labels: Record<NameKind, Map<string, { label: number; line: number }>> = {
+    path: new Map(),
+    file: new Map(),
+    stem: new Map(),
+  };
   let line = 0;
-  let odd: string | undefined;
-  for (const raw of linesOf(listIn(file))) {
+  let firstHint: string | undefined;
+  for (const raw of linesOf(readList(file))) {
     line++;
-    const text = composed(raw.trim());
+    const text = normalizeName(raw.trim());
     if (text === '' || (line === 1 && /^"?ImageId\b/.test(text))) continue;
-    const found = readLine(text, images, classes, classNames.length);
-    if (!found) odd ??= oddity(text, line);
-    if (!found) continue;
-    if (found.label === undefined) {
+    const entry = parseLine(text, images, classes);
+    if (!entry) {
+      firstHint ??= separatorHint(text, line);
+      continue;
+    }
+    const { kind, name, label, rest } = entry;
+    if (label === undefined) {
       throw refusal(
         file,
-        `line ${line} says ${found.rest === '' ? 'no class' : `the class ${truncate(found.rest)}`}, expected "<file> <class>" with the name of one of the ${classNames.length} class folders of train, or its number from 0 in their sorted list`,
-        oddity(text, line) ??
+        `line ${line} says ${rest === '' ? 'no class' : `the class ${truncate(rest)}`}, expected "<file> <class>" with the name of one of the ${classNames.length} class folders of train, or its number from 0 in their sorted list`,
+        separatorHint(text, line) ??
           "a list with one number a line, in ILSVRC's own order of classes, has to be translated first",
       );
     }
-    const before = said[found.exactness].get(found.name);
-    if (before && before.label !== found.label) {
+    const before = labels[kind].get(name);
+    if (before && before.label !== label) {
       throw refusal(
         file,
-        `lines ${before.line} and ${line} say different classes of ${truncate(found.name)}, expected one for each image`,
-        'take one away, or name files of one name with their folders',
+        `lines ${before.line} and ${line} say different classes of ${truncate(name)}, expected one for each image`,
+        'remove one, or name files of one name with their folders',
       );
     }
-    said[found.exactness].set(found.name, { label: found.label, line });
+    labels[kind].set(name, { label, line });
   }
   return paths.map((path) => {
     const names = namesOf(path);
-    for (const exactness of EXACTNESS) {
-      const known = said[exactness].get(names[exactness]);
-      if (known) return known.label;
-    }
-    throw refusal(
-      file,
-      `it has no line for ${path}, expected one for each image of val`,
-      odd ?? 'add it, or take the image away',
-    );
+    const kind = NAME_KINDS.find((each) => labels[each].has(names[each]));
+    if (kind !== undefined) return labels[kind].get(names[kind])!.label;
+    const remedy = firstHint ?? 'add it, or remove the image';
+    throw refusal(file, `it has no line for ${path}, expected one for each image of val`, remedy);
   });
 }
 
-/** What makes a line unlike what is read, with what to do. */
-function oddity(text: string, line: number): string | undefined {
+/** What is wrong with the separators of a line, and how to fix it. */
+function separatorHint(text: string, line: number): string | undefined {
   if (text.includes('\\')) return `line ${line} has \\ between folders: write / there`;
-  return text.includes(';')
-    ? `line ${line} has a semicolon: write a comma or a blank between file and class`
-    : undefined;
+  if (text.includes(';')) return `line ${line} has a semicolon: write a comma or a blank between file and class`;
+  return undefined;
 }
 
-interface Spellings extends Record<Exactness, ReadonlySet<string>> {
-  /** Of files' names as a line may have them. */
+interface ImageIndex extends Record<NameKind, ReadonlySet<string>> {
+  /** Lengths that a file name in a line may have. */
   lengths: ReadonlySet<number>;
-  /** Folders' names, in small letters: of the part that the images are in, and of others. */
+  /** Lower-case folder names of the part that the images are in, and of other parts. */
   own: ReadonlySet<string>;
   others: ReadonlySet<string>;
 }
 
-/** A set without `val` is tested on what is in `test`: then `val` in its list can only mean that. */
-const [VAL, TEST] = [VAL_NAMES.slice(0, 3), VAL_NAMES.slice(3)];
+/** If the test images are in `test`, lines with `val` can only mean them. */
+const VAL: readonly string[] = VAL_NAMES.slice(0, 3);
+const TEST: readonly string[] = VAL_NAMES.slice(3);
 
-function spellings(paths: readonly string[]): Spellings {
+function indexImages(paths: readonly string[]): ImageIndex {
   const sets = { path: new Set<string>(), file: new Set<string>(), stem: new Set<string>() };
   const lengths = new Set<number>();
   for (const path of paths) {
     const names = namesOf(path);
-    for (const exactness of EXACTNESS) sets[exactness].add(names[exactness]);
-    // A line may name an image with another ending than it has.
-    for (const more of [0, ...ENDING_LENGTHS]) lengths.add(names.stem.length + more);
+    for (const kind of NAME_KINDS) sets[kind].add(names[kind]);
     lengths.add(names.file.length);
+    // A line may have no ending, or another one than the image: `.jpg` to `.pjpeg`, see IMAGE_ENDING.
+    for (const ending of [0, 4, 5, 6]) lengths.add(names.stem.length + ending);
   }
   const part = paths[0]?.slice(0, paths[0].indexOf('/')).toLowerCase() ?? '';
-  const isTest = (TEST as readonly string[]).includes(part);
+  const isTest = TEST.includes(part);
   return {
-    ...{ ...sets, lengths, own: new Set([part, ...VAL, ...(isTest ? TEST : [])]) },
+    ...sets,
+    lengths,
+    own: new Set([part, ...VAL, ...(isTest ? TEST : [])]),
     others: new Set([...TRAIN_NAMES, ...(isTest ? [] : TEST)]),
   };
 }
 
-/** Of `.jpg` to `.pjpeg`: see `IMAGE_ENDING`. */
-const ENDING_LENGTHS = [4, 5, 6];
-
-/** @param path from the data set's folder. */
-function namesOf(path: string): Record<Exactness, string> {
-  const whole = composed(path.slice(path.indexOf('/') + 1));
-  const file = basename(whole);
-  return { path: whole, file, stem: file.replace(IMAGE_ENDING, '') };
+/** @param path relative to the data set's folder. */
+function namesOf(path: string): Record<NameKind, string> {
+  const inner = normalizeName(path.slice(path.indexOf('/') + 1));
+  const file = basename(inner);
+  return { path: inner, file, stem: file.replace(IMAGE_ENDING, '') };
 }
 
-interface Classes {
+interface ClassIndex {
   labels: ReadonlyMap<string, number>;
-  /** Of their names, the longest first. */
+  /** Lengths of the names, the longest first. */
   lengths: readonly number[];
 }
 
-function longestFirst(labels: ReadonlyMap<string, number>): Classes {
+function indexClasses(classNames: readonly string[]): ClassIndex {
+  const labels = new Map(classNames.map((name, label) => [normalizeName(name), label]));
   return { labels, lengths: [...new Set([...labels.keys()].map((name) => name.length))].sort((a, b) => b - a) };
 }
 
-/** What a line says: of which image, and its label or what stands in its place. */
-interface Found {
-  exactness: Exactness;
+interface Entry {
+  kind: NameKind;
   name: string;
   label: number | undefined;
+  /** The line after the image's name. */
   rest: string;
 }
 
-/** Nothing for a line of another image. One that has a single word says no class, whatever it is of. */
-function readLine(text: string, images: Spellings, classes: Classes, count: number): Found | undefined {
-  let unlabelled: Found | undefined;
+/** Undefined for a line of another image. A single word is taken for an image without a class. */
+function parseLine(text: string, images: ImageIndex, classes: ClassIndex): Entry | undefined {
+  let unlabelled: Entry | undefined;
   let readings = 0;
   for (const { name, rest } of splits(text, images.lengths)) {
-    const image = imageOf(name, images);
+    const image = findImage(name, images);
     if (!image) continue;
-    const label = labelIn(rest, classes, count);
+    const label = parseLabel(rest, classes);
     if (label !== undefined) return { ...image, label, rest };
     unlabelled ??= { ...image, label, rest };
-    if (++readings === MOST_READINGS) break;
+    if (++readings === MAX_READINGS) break;
   }
-  if (unlabelled) return unlabelled;
-  return /[\s,]/.test(text) ? undefined : { exactness: 'file', name: text, label: undefined, rest: '' };
+  return unlabelled ?? (/[\s,]/.test(text) ? undefined : { kind: 'file', name: text, label: undefined, rest: '' });
 }
 
+const QUOTED = /^"((?:[^"]|"")*)"/;
+const SEPARATOR = /[\s,]/;
+
 /**
- * What may be the name at the beginning of a line, the longest first, and what follows.
- * @param lengths what is behind its last / has one of these.
+ * Splits a line into a name and the rest in every possible way, the longest name first.
+ * @param lengths possible lengths of the part of a name after its last `/`.
  */
 function* splits(text: string, lengths: ReadonlySet<number>): Generator<{ name: string; rest: string }> {
-  const quoted = /^"((?:[^"]|"")*)"(?:\s*[,\s]\s*|$)/.exec(text.slice(0, MAX_PATH));
-  if (quoted) {
-    yield { name: quoted[1]!.replaceAll('""', '"'), rest: text.slice(quoted[0].length) };
+  const [quoted, inner] = QUOTED.exec(text.slice(0, MAX_PATH)) ?? [];
+  if (quoted !== undefined && /^([\s,]|$)/.test(text.slice(quoted.length))) {
+    yield { name: inner!.replaceAll('""', '"'), rest: text.slice(quoted.length).replace(/^\s*[,\s]\s*/, '') };
     return;
   }
   const ends: number[] = [];
-  const most = Math.min(text.length, MAX_PATH);
-  let from = 0; // of the last part of the path
-  for (let i = 1; i <= most; i++) {
-    if (text[i - 1] === '/') from = i;
-    const isEnd = i === text.length || (isBetween(text[i]!) && !isBetween(text[i - 1]!));
-    if (isEnd && lengths.has(i - from)) ends.push(i);
+  let lastPart = 0;
+  for (let i = 1; i <= Math.min(text.length, MAX_PATH); i++) {
+    if (text[i - 1] === '/') lastPart = i;
+    const isEnd = i === text.length || (SEPARATOR.test(text[i]!) && !SEPARATOR.test(text[i - 1]!));
+    if (isEnd && lengths.has(i - lastPart)) ends.push(i);
   }
   for (const end of ends.reverse()) yield { name: text.slice(0, end), rest: text.slice(end).replace(/^[\s,]+/, '') };
 }
 
-function isBetween(character: string): boolean {
-  return /[\s,]/.test(character);
-}
-
-function imageOf(name: string, images: Spellings): Pick<Found, 'exactness' | 'name'> | undefined {
-  const file = name.slice(name.lastIndexOf('/') + 1);
+/** The image that a line names; undefined for an image that does not exist or is in another part. */
+function findImage(text: string, images: ImageIndex): Pick<Entry, 'kind' | 'name'> | undefined {
+  const file = text.slice(text.lastIndexOf('/') + 1);
   const stem = file.replace(IMAGE_ENDING, '');
-  const isFile = images.file.has(file);
-  if (!isFile && !images.stem.has(stem)) return undefined;
-  const place = placeOf(name, images);
-  if (place === 'elsewhere') return undefined;
-  if (place) return { exactness: 'path', name: place.path };
-  return isFile ? { exactness: 'file', name: file } : { exactness: 'stem', name: stem };
-}
-
-/** The image of that very path; or that it is in another part. Nothing where the path does not say. */
-function placeOf(name: string, images: Spellings): { path: string } | 'elsewhere' | undefined {
-  const path = name.replace(/^\.\//, '');
+  const byFile = images.file.has(file);
+  if (!byFile && !images.stem.has(stem)) return undefined;
+  const path = text.replace(/^\.\//, '');
   const folders = path.split('/').slice(0, -1);
-  if (folders.length > 0 && images.path.has(path)) return { path };
-  let at = 0;
-  let [inOwn, inOther] = [0, false];
+  if (folders.length > 0 && images.path.has(path)) return { kind: 'path', name: path };
+  let [start, ownFolders, hasOther] = [0, 0, false];
   for (const folder of folders) {
-    at += folder.length + 1;
+    start += folder.length + 1;
     const part = folder.toLowerCase();
-    if (images.others.has(part)) inOther = true;
-    if (!images.own.has(part) || ++inOwn > MOST_READINGS) continue;
-    if (images.path.has(path.slice(at))) return { path: path.slice(at) };
+    if (images.others.has(part)) hasOther = true;
+    if (!images.own.has(part) || ++ownFolders > MAX_READINGS) continue;
+    const inner = path.slice(start);
+    if (images.path.has(inner)) return { kind: 'path', name: inner };
   }
-  return inOther && inOwn === 0 ? 'elsewhere' : undefined;
+  if (hasOther && ownFolders === 0) return undefined;
+  return byFile ? { kind: 'file', name: file } : { kind: 'stem', name: stem };
 }
 
-/** The label that a text begins with: the longest name of a class, or else a number. */
-function labelIn(text: string, { labels, lengths }: Classes, count: number): number | undefined {
-  const quoted = /^"((?:[^"]|"")*)"/.exec(text.slice(0, MAX_PATH));
-  if (quoted) return labels.get(quoted[1]!.replaceAll('""', '"')) ?? indexOf(quoted[1]!, count);
+/** The label at the start of a text: the longest name of a class, or a number. */
+function parseLabel(text: string, { labels, lengths }: ClassIndex): number | undefined {
+  const start = text.slice(0, MAX_PATH);
+  const number = (word: string) => (/^\d+$/.test(word) && Number(word) < labels.size ? Number(word) : undefined);
+  const quoted = QUOTED.exec(start)?.[1];
+  if (quoted !== undefined) return labels.get(quoted.replaceAll('""', '"')) ?? number(quoted);
   for (const end of lengths) {
-    if (end > text.length || (end < text.length && !isBetween(text[end]!))) continue;
+    if (end > text.length || (end < text.length && !SEPARATOR.test(text[end]!))) continue;
     const label = labels.get(text.slice(0, end));
     if (label !== undefined) return label;
   }
-  return indexOf(/^[^\s,]*/.exec(text.slice(0, MAX_PATH))![0], count);
+  return number(/^[^\s,]*/.exec(start)![0]);
 }
 
-/** One after the other: a list of nothing but line ends would make too many at once. */
+/** Yields one line after the other: a file of nothing but line ends has too many for an array. */
 function* linesOf(text: string): Generator<string> {
   for (let from = 0; from <= text.length; ) {
     const end = text.indexOf('\n', from);
@@ -245,21 +233,16 @@ function* linesOf(text: string): Generator<string> {
   }
 }
 
-function listIn(file: string): string {
+function readList(file: string): string {
   let text: string;
   try {
     text = readText(file, { limit: MAX_BYTES });
   } catch (error) {
     throw refusal(file, `${(error as Error).message}, expected a list that can be read`, 'check the file');
   }
-  const held = describePlaceholder(text, file);
-  if (held !== undefined) throw refusal(file, held, 'then try again');
+  const placeholder = describePlaceholder(text, file);
+  if (placeholder !== undefined) throw refusal(file, placeholder, 'then try again');
   return text;
-}
-
-function indexOf(text: string, classes: number): number | undefined {
-  const index = /^\d+$/.test(text) ? Number(text) : Number.NaN;
-  return index < classes ? index : undefined;
 }
 
 function refusal(file: string, found: string, remedy: string): DataError {

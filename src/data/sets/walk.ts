@@ -1,147 +1,133 @@
-/** Walks the folders of one part of a data set: its images, what is passed over, and where links lead. */
+/** Walks the folders of one part of a data set. Lists its images, counts other files, and checks where links lead. */
 import { extname, join, resolve, sep } from 'node:path';
 import { DataError } from '../../errors.js';
-import { type Entry, entriesOf, foldersOf, lostLink, realOf, targetOf } from './list-folder.js';
+import type { IgnoredFiles } from './dataset.js';
+import { brokenLinkError, type Entry, entriesOf, foldersAmong, linkTarget, realPath } from './list-folder.js';
 
-/** Endings of what is decoded; which of the formats a file is its content says. */
+/** Endings of files that may be images; the content decides the format. */
 export const IMAGE_ENDING = /\.(jpe?g|jpe|jfif|jfi|jif|pjpe?g|pjp|png|gif|webp)$/i;
 
-/** Endings of images that are not decoded. */
-const OTHER_IMAGES: ReadonlySet<string> = new Set(
-  [
-    'bmp dib tif tiff heic heif hif avif jp2 j2k jpf jpx jpm jxl jxr svg svgz ico psd tga pcx',
-    'ppm pgm pbm pnm exr hdr',
-  ]
-    .concat(['dng raw cr2 cr3 nef arw orf rw2 raf mpo apng dcm eps'])
-    .flatMap((list) => list.split(' ')),
-);
-
-/** How many files were passed over, by ending in small letters, without its dot; '' is none. */
-export type PassedOver = Readonly<Record<string, number>>;
+/** Endings of image formats that are not decoded. */
+const OTHER_IMAGES =
+  /^(bmp|dib|tiff?|hei[cf]|hif|avif|jp2|j2k|jpf|jpx|jpm|jxl|jxr|svgz?|ico|psd|tga|pcx|p[pgbn]m|exr|hdr|dng|raw|cr[23]|nef|arw|orf|rw2|raf|mpo|apng|dcm|eps)$/;
 
 /** A part of a data set, `train` or `val`. */
 export interface PartWalk {
-  /** Names of the folders in it, but hidden ones, sorted by their characters' codes. */
+  /** Names of the folders in it, without hidden ones, sorted by code units. */
   folders(): string[];
   /**
-   * Paths from the data set's folder of the images in the part, or in one of its folders and those below, sorted by their
-   * characters' codes.
+   * Paths of all images in the part, or in one of its folders, relative to the data set's folder; sorted by code units.
    * @throws DataError for a folder that cannot be listed, and for a link to a folder that is walked anyway.
    */
   images(folder?: string): string[];
 }
 
-/** Folders that were gone through, by real path: the path by which each was come to, and the link on the way, if any. */
-export type Seen = Map<string, Way>;
-
-interface Way {
+/** How a folder was reached. */
+interface Visit {
   part: string;
   path: string;
+  /** The last link on the way. */
   link?: string | undefined;
 }
 
+/** Visited folders by real path. */
+export type Visited = Map<string, Visit>;
+
 export interface WalkOptions {
-  /** Counts files that are no images by their names. */
+  /** Counts files that are not images. */
   passedOver?: Record<string, number>;
-  /** Shared by the walks of both parts: no image is to be in both. */
-  seen?: Seen;
-  /** The other part, if its images are to be others. */
+  /** Shared by the walks of both parts: no image may be in both. */
+  visited?: Visited;
+  /** The other part, if this part may not share images with it. */
   other?: string | undefined;
 }
 
 /**
- * Opens a walk. Each folder is gone through once: a link leads elsewhere, or the walk ends.
- * @throws DataError for a part that the other one has gone through.
+ * Opens a walk. Every folder is visited once: a link must lead elsewhere, or the walk would not end.
+ * @throws DataError if the walk of the other part visited this part.
  */
 export function openWalk(root: string, part: string, options: WalkOptions = {}): PartWalk {
-  const { passedOver = {}, seen = new Map() as Seen } = options;
-  const top = realOf(join(root, part));
-  const otherTop = options.other === undefined ? undefined : realOf(join(root, options.other));
-  const topLink = targetOf(join(root, part)) === undefined ? undefined : part;
-  see(top, { part, path: part, link: topLink });
-  let inPart: Map<string, Entry> | undefined;
-  const entriesOfPart = () => {
-    if (inPart) return inPart;
+  const { passedOver = {}, visited = new Map() as Visited, other } = options;
+  const top = realPath(join(root, part));
+  const otherTop = other === undefined ? undefined : realPath(join(root, other));
+  const topLink = linkTarget(join(root, part)) === undefined ? undefined : part;
+  visit(top, { part, path: part, link: topLink });
+  let cached: ReadonlyMap<string, Entry> | undefined;
+  const topEntries = () => {
+    if (cached) return cached;
     const entries = entriesOf(join(root, part));
-    for (const entry of entries) refuseLost(part, entry);
-    inPart = new Map(entries.map((entry) => [entry.name, entry]));
-    return inPart;
+    for (const entry of entries) refuseBroken(part, entry);
+    cached = new Map(entries.map((entry) => [entry.name, entry]));
+    return cached;
   };
 
-  function see(real: string, way: Way): void {
-    const before = seen.get(real);
-    if (before) throw before.part === way.part ? twice(root, real, before, way) : inBoth(root, real, before, way);
-    seen.set(real, way);
+  function visit(real: string, now: Visit): void {
+    const before = visited.get(real);
+    if (before)
+      throw before.part === now.part ? twiceError(root, real, before, now) : sharedError(root, real, before, now);
+    visited.set(real, now);
   }
 
-  /** @param link the last one on the way here. */
   function walk(at: string, real: string, link: string | undefined, found: string[]): void {
-    for (const entry of at === part ? entriesOfPart().values() : entriesOf(join(root, at))) {
+    for (const entry of at === part ? topEntries().values() : entriesOf(join(root, at))) {
       const { name } = entry;
       if (name.startsWith('.')) continue;
       if (entry.isFolder) enter(at, real, entry, link, found);
       else if (IMAGE_ENDING.test(name)) {
-        if (entry.isLink) refuseOfOther(`${at}/${name}`, real);
+        if (entry.isLink) refuseShared(`${at}/${name}`, real);
         found.push(`${at}/${name}`);
       } else {
-        refuseLost(at, entry);
-        passOver(name);
+        refuseBroken(at, entry);
+        const ending = extname(name).slice(1).toLowerCase();
+        const key = /^[a-z0-9_]{0,12}$/.test(ending) ? ending : 'others';
+        passedOver[key] = (passedOver[key] ?? 0) + 1;
       }
     }
   }
 
   function enter(at: string, parent: string, { name, isLink }: Entry, above: string | undefined, found: string[]) {
     const path = `${at}/${name}`;
-    const real = isLink ? realOf(join(root, path)) : join(parent, name);
+    const real = isLink ? realPath(join(root, path)) : join(parent, name);
     const link = isLink ? path : above;
-    if (isLink && (isIn(parent, real) || isIn(top, real))) throw leadsBack(root, path, real);
-    see(real, { part, path, link });
+    if (isLink && (isIn(parent, real) || isIn(top, real))) throw loopError(root, path, real);
+    visit(real, { part, path, link });
     walk(path, real, link, found);
   }
 
-  /** A link that leads nowhere may have been a class, or a folder of a class: then its images would be gone in silence. */
-  function refuseLost(at: string, { name, lost }: Entry): void {
-    if (lost === undefined || name.startsWith('.') || IMAGE_ENDING.test(name)) return;
-    if (at === part || extname(name) === '') throw lostLink(root, `${at}/${name}`, lost);
+  /** A broken link may stand for a class, or for a folder of a class: its images must not be missing unnoticed. */
+  function refuseBroken(at: string, { name, broken }: Entry): void {
+    if (broken === undefined || name.startsWith('.') || IMAGE_ENDING.test(name)) return;
+    if (at === part || extname(name) === '') throw brokenLinkError(root, `${at}/${name}`, broken);
   }
 
-  /** A link to a file is as good as a copy, unless that is an image of the other part. */
-  function refuseOfOther(path: string, parent: string): void {
+  /** A link to an image is fine, unless that is an image of the other part. */
+  function refuseShared(path: string, parent: string): void {
     if (otherTop === undefined) return;
-    const target = resolve(parent, targetOf(join(root, path)) ?? '');
+    const target = resolve(parent, linkTarget(join(root, path)) ?? '');
     const inner = isIn(target, otherTop) ? target.slice(otherTop.length) : '';
-    if (!IMAGE_ENDING.test(inner) || /[\\/]\./.test(inner)) return; // none that is read there
-    throw inBoth(root, target, { part, path, link: path }, { part: '', path: `${options.other}${inner}` });
-  }
-
-  function passOver(name: string): void {
-    const ending = extname(name).slice(1).toLowerCase();
-    const key = /^[a-z0-9_]{0,12}$/.test(ending) ? ending : 'others';
-    passedOver[key] = (passedOver[key] ?? 0) + 1;
+    if (!IMAGE_ENDING.test(inner) || /[\\/]\./.test(inner)) return;
+    throw sharedError(root, target, { part, path, link: path }, { part: '', path: `${other}${inner}` });
   }
 
   return {
-    folders: () => foldersOf([...entriesOfPart().values()]),
+    folders: () => foldersAmong([...topEntries().values()]),
     images(folder) {
       const found: string[] = [];
       if (folder === undefined) walk(part, top, topLink, found);
-      else {
-        const entry = entriesOfPart().get(folder);
-        if (entry) enter(part, top, entry, topLink, found);
-      }
+      else enter(part, top, topEntries().get(folder)!, topLink, found);
       return found.sort();
     },
   };
 }
 
-/** What people are told of files that are images, and are passed over; nothing without any. */
-export function passedOverImages(passedOver: PassedOver): string | undefined {
-  const images = endings(Object.entries(passedOver).filter(([ending]) => OTHER_IMAGES.has(ending)));
-  return images === '' ? undefined : `${images} passed over: only JPEG, PNG, GIF and WebP files are read; convert them`;
+/** A sentence about ignored files that are images; undefined if there are none. */
+export function ignoredImages(passedOver: IgnoredFiles): string | undefined {
+  const images = describeEndings(Object.entries(passedOver).filter(([ending]) => OTHER_IMAGES.test(ending)));
+  return images === '' ? undefined : `${images} ignored: only JPEG, PNG, GIF and WebP files are read; convert them`;
 }
 
-/** Numbers of files by ending, the most first: `12 .bmp files, 1 file without an ending`. */
-export function endings(counts: readonly (readonly [ending: string, count: number])[]): string {
+/** Numbers of files by ending, the largest first: `12 .bmp files, 1 file without an ending`. */
+export function describeEndings(counts: readonly (readonly [ending: string, count: number])[]): string {
   return [...counts]
     .sort(([, a], [, b]) => b - a)
     .map(([ending, count]) => {
@@ -152,32 +138,32 @@ export function endings(counts: readonly (readonly [ending: string, count: numbe
     .join(', ');
 }
 
-/** Whether a folder is another one, or below it. */
+/** Whether a folder is the other one, or below it. */
 function isIn(folder: string, other: string): boolean {
   return folder === other || folder.startsWith(other.endsWith(sep) ? other : other + sep);
 }
 
-const ONCE = 'expected every folder once, and links to folders elsewhere only; take the link away';
+const ONCE = 'expected every folder once, and links to folders elsewhere only; remove the link';
 
-function leadsBack(root: string, link: string, target: string): DataError {
+function loopError(root: string, link: string, target: string): DataError {
   return new DataError(
-    `Cannot use the images of ${root}: the link ${link} leads back to ${target}, which it lies in, so the same images would come again and again, ${ONCE}`,
+    `Cannot use the images of ${root}: the link ${link} leads back to ${target}, which contains it, so the same images would come again and again, ${ONCE}`,
   );
 }
 
-function twice(root: string, real: string, first: Way, second: Way): DataError {
+function twiceError(root: string, real: string, first: Visit, second: Visit): DataError {
   return new DataError(
-    `Cannot use the images of ${root}: ${shown(first)} and ${shown(second)} are one folder, ${real}, so its images would come twice, ${ONCE}`,
+    `Cannot use the images of ${root}: ${describe(first)} and ${describe(second)} are one folder, ${real}, so its images would count twice, ${ONCE}`,
   );
 }
 
-function inBoth(root: string, real: string, first: Way, second: Way): DataError {
+function sharedError(root: string, real: string, first: Visit, second: Visit): DataError {
   return new DataError(
-    `Cannot use the images of ${root}: ${shown(first)} and ${shown(second)} are the same, ${real}, so the net would be tested on images that it learns from, expected other images in either part; take one away, or, to try a training out, make all of val a link to train`,
+    `Cannot use the images of ${root}: ${describe(first)} and ${describe(second)} are the same, ${real}, so the net would be tested on images that it learns from, expected different images in the two parts; remove one, or, to try a training out, make all of val a link to train`,
   );
 }
 
-function shown({ path, link }: Way): string {
+function describe({ path, link }: Visit): string {
   if (link === undefined) return path;
-  return link === path ? `the link ${link}` : `${path} by way of the link ${link}`;
+  return link === path ? `the link ${link}` : `${path} through the link ${link}`;
 }

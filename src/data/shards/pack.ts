@@ -1,11 +1,11 @@
 /**
- * Packs a folder of images into shards. Every file is written under another name and renamed once it is whole, and what
- * goes into which shard depends on the images alone: so a run that was killed is continued by the next one.
+ * Packs a folder of images into shards. Every file gets its name once it is complete, and the images alone decide what goes
+ * into which shard: so the next run continues one that was killed.
  */
 import assert from 'node:assert';
 import { createHash } from 'node:crypto';
 import { createWriteStream, existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
-import { open, readFile } from 'node:fs/promises';
+import { open, readFile, writeFile } from 'node:fs/promises';
 import { extname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import tar from 'tar-stream';
@@ -14,8 +14,9 @@ import { jsonText } from '../../printable.js';
 import { shuffled } from '../../random.js';
 import { assertFolderWritable } from '../../safe-write.js';
 import { formatOf } from '../images/decode.js';
-import { type FileDataset, type ImageFiles, openReader } from '../images/reader.js';
-import type { Progress } from '../progress.js';
+import type { Progress } from '../images/each-image.js';
+import { openReader } from '../images/reader.js';
+import type { FileDataset, ImageFiles } from '../sets/dataset.js';
 import { nameAt } from '../sets/names.js';
 import { filesKey, UNFINISHED } from '../statistics/cache.js';
 import {
@@ -29,38 +30,38 @@ import {
   type ShardIndex,
   shardName,
 } from './packed-dataset.js';
-import { cutIntoShards, indexBytesOf, type Room } from './shards.js';
 
 export interface PackOptions {
-  /** The folder to write; made when it is not there. */
+  /** The folder to write; created if missing. */
   out: string;
   /** A shard is closed once it has that many bytes of images, or its index is full. */
   shardBytes: number;
   progress?: Progress;
 }
 
-export interface Packed {
+export interface PackResult {
   shards: number;
   /** Shards that an earlier run had finished. */
   kept: number;
   images: number;
 }
 
-/** Images of one shard, as indices into their part. */
+/** The images of a shard, as indices into their part. */
 interface Shard {
   part: Part;
   name: string;
   indices: readonly number[];
 }
 
-const OURS = /^((train|val)-\d{6}\.(tar|json)|dataset\.json|plan\.json|\..*\.unfinished)$/;
-
 /**
- * Packs the images' files byte by byte, those that do not decode too, in an order that mixes the classes.
- * @throws DataError for a folder that holds something else, a file that cannot be read or changes meanwhile, or a disk that
- * does not take it: the next run goes on from there.
+ * Packs the files of all images byte by byte, also those that do not decode, in an order that mixes the classes.
+ * @throws DataError for a folder with other files, an image that cannot be read or changes meanwhile, or a full disk. The
+ * next run continues.
  */
-export async function packImages(dataset: FileDataset, { out, shardBytes, progress }: PackOptions): Promise<Packed> {
+export async function packImages(
+  dataset: FileDataset,
+  { out, shardBytes, progress }: PackOptions,
+): Promise<PackResult> {
   const { folder, train, test, classNames, name, ignored } = dataset;
   tryPacking(dataset, out);
   try {
@@ -69,36 +70,42 @@ export async function packImages(dataset: FileDataset, { out, shardBytes, progre
       .update(JSON.stringify([1, shardBytes, classNames, trainKey, valKey, [...train.labels], [...test.labels]]))
       .digest('hex');
     await claimFolder(out, plan);
-    const shards = [...shardsOf('train', folder, train, shardBytes), ...shardsOf('val', folder, test, shardBytes)];
+    const shards = [...planShards('train', folder, train, shardBytes), ...planShards('val', folder, test, shardBytes)];
     let kept = 0;
     let done = 0;
     for (const shard of shards) {
-      const files = shard.part === 'train' ? train : test;
       if (isFinished(out, shard)) kept++;
-      else await writeShard(out, folder, files, shard);
+      else await writeShard(out, folder, shard.part === 'train' ? train : test, shard);
       done += shard.indices.length;
       progress?.(done, train.count + test.count);
     }
-    const named = (part: Part) => shards.filter((shard) => shard.part === part).map((shard) => shard.name);
+    const shardsOf = (part: Part) => shards.filter((shard) => shard.part === part).map((shard) => shard.name);
     const parts = {
-      train: { images: train.count, shards: named('train') },
-      val: { images: test.count, shards: named('val') },
+      train: { images: train.count, shards: shardsOf('train') },
+      val: { images: test.count, shards: shardsOf('val') },
     };
-    const packed: PackedDataset = { version: 1, name, classes: classNames, key: trainKey, ignored, parts };
-    await writeWhole(out, DATASET_FILE, jsonText(packed));
+    const packed = {
+      version: 1,
+      name,
+      classes: [...classNames],
+      key: trainKey,
+      ignored,
+      parts,
+    } satisfies PackedDataset;
+    await writeFinished(out, DATASET_FILE, jsonText(packed));
     return { shards: shards.length, kept, images: train.count + test.count };
   } catch (error) {
     if (error instanceof DataError || (error as NodeJS.ErrnoException).code === undefined) throw error;
     throw new DataError(
-      `Cannot pack ${folder} into ${out}: ${(error as Error).message}, expected room and permission; run it again, and it goes on`,
+      `Cannot pack ${folder} into ${out}: ${(error as Error).message}, expected space and permission; run it again, and it continues`,
       { cause: error },
     );
   }
 }
 
 /**
- * Finds out whether images can be packed into a folder, which is left as it is.
- * @throws DataError when they are packed already, or it holds something else or cannot be written to.
+ * Checks that images can be packed into a folder, without changing it.
+ * @throws DataError if they are packed already, or the folder holds other files or cannot be written to.
  */
 export function tryPacking({ folder, train }: FileDataset, out: string): void {
   if (train.places) {
@@ -106,7 +113,7 @@ export function tryPacking({ folder, train }: FileDataset, out: string): void {
   }
   try {
     assertFolderWritable(out);
-    if (existsSync(out)) refuseForeign(out, readdirSync(out));
+    if (existsSync(out)) refuseOtherFiles(out, readdirSync(out));
   } catch (error) {
     if (error instanceof DataError) throw error;
     throw new DataError(
@@ -116,57 +123,97 @@ export function tryPacking({ folder, train }: FileDataset, out: string): void {
   }
 }
 
-function refuseForeign(out: string, names: readonly string[]): void {
-  const foreign = names.find((name) => !OURS.test(name) && !/^statistics-\w+\.json$/.test(name));
-  if (foreign !== undefined || (names.length > 0 && !isOurs(names))) {
-    throw new DataError(
-      `Cannot pack into ${out}: it holds ${foreign ?? names[0]}, expected a new folder, or one that a packing began; name another`,
-    );
-  }
+const OWN_FILES = /^((train|val)-\d{6}\.(tar|json)|dataset\.json|plan\.json|statistics-\w+\.json|\..*\.unfinished)$/;
+
+/** The plan is written first: without it, only its unfinished file may exist. */
+function refuseOtherFiles(out: string, names: readonly string[]): void {
+  const isPlanned = names.includes(PLAN_FILE);
+  const other =
+    names.find((name) => !OWN_FILES.test(name)) ??
+    (!isPlanned && names.some((name) => !name.endsWith(UNFINISHED)) ? names[0] : undefined);
+  if (other === undefined) return;
+  throw new DataError(
+    `Cannot pack into ${out}: it holds ${other}, expected a new folder, or one in which packing has started; name another`,
+  );
 }
 
-/** Makes the folder, and clears it of what other images left there. @throws DataError when it holds something else. */
+/** Creates the folder, and removes files of another plan. @throws DataError if it holds other files. */
 async function claimFolder(out: string, plan: string): Promise<void> {
   mkdirSync(out, { recursive: true });
   const names = readdirSync(out);
-  refuseForeign(out, names);
+  refuseOtherFiles(out, names);
   for (const name of names.filter((each) => each.endsWith(UNFINISHED))) rmSync(join(out, name));
-  const planned = existsSync(join(out, PLAN_FILE)) ? await readFile(join(out, PLAN_FILE), 'utf8') : undefined;
   const text = `${JSON.stringify({ plan })}\n`;
-  if (planned === text) return;
-  // The data set goes first: without it nothing that is left over counts.
+  if (existsSync(join(out, PLAN_FILE)) && (await readFile(join(out, PLAN_FILE), 'utf8')) === text) return;
+  // The data set goes first: without it, files that are left over do not count.
   for (const name of [DATASET_FILE, ...names]) if (name !== PLAN_FILE) rmSync(join(out, name), { force: true });
-  await writeWhole(out, PLAN_FILE, text);
+  await writeFinished(out, PLAN_FILE, text);
 }
 
-/** The plan is written first: only it, or its unfinished file, may stand alone. */
-function isOurs(names: readonly string[]): boolean {
-  return names.includes(PLAN_FILE) || names.every((name) => name.endsWith(UNFINISHED));
-}
-
-/** The images in a mixed order, cut into shards by their sizes, and by what an index has room for. */
-function shardsOf(part: Part, folder: string, files: ImageFiles, shardBytes: number): Shard[] {
-  const roomOf = (index: number): Room => {
+/** Distributes the images in a shuffled order. */
+function planShards(part: Part, folder: string, files: ImageFiles, shardBytes: number): Shard[] {
+  const sizeOf = (index: number): ShardSize => {
     const path = nameAt(files.names, index);
     const bytes = statSync(join(folder, path), { throwIfNoEntry: false })?.size ?? 0;
     return { bytes, indexBytes: indexBytesOf(path) };
   };
-  const most = { bytes: shardBytes, indexBytes: MAX_INDEX_BYTES };
-  const shards = cutIntoShards(shuffled(files.count, 0, 0), roomOf, most);
+  const limit = { bytes: shardBytes, indexBytes: MAX_INDEX_BYTES };
+  const shards = splitIntoShards(shuffled(files.count, 0, 0), sizeOf, limit);
   return shards.map((indices, number) => ({ part, name: shardName(part, number), indices }));
 }
 
-/** The index is written after its shard. */
+/** What an image adds to its shard, and at most to the shard's index. */
+export interface ShardSize {
+  bytes: number;
+  indexBytes: number;
+}
+
+/** An index without images: the columns' names and the shard's size. */
+const EMPTY_INDEX_BYTES = 200;
+
+/** The most that an image of that path adds to the JSON of its shard's index, with four numbers of the greatest length. */
+export function indexBytesOf(path: string): number {
+  return 60 + Buffer.byteLength(jsonText(path));
+}
+
+/**
+ * Splits images, in their order, into shards.
+ * @param limit a shard ends once it has `bytes`, and before its index could exceed `indexBytes`.
+ */
+export function splitIntoShards(
+  images: Iterable<number>,
+  sizeOf: (image: number) => ShardSize,
+  limit: ShardSize,
+): number[][] {
+  const shards: number[][] = [];
+  let [bytes, indexBytes] = [Number.POSITIVE_INFINITY, 0];
+  for (const image of images) {
+    const size = sizeOf(image);
+    if (bytes >= limit.bytes || indexBytes + size.indexBytes > limit.indexBytes) {
+      shards.push([]);
+      [bytes, indexBytes] = [0, EMPTY_INDEX_BYTES];
+    }
+    shards.at(-1)!.push(image);
+    bytes += size.bytes;
+    indexBytes += size.indexBytes;
+  }
+  return shards;
+}
+
+/** The index is written after its shard. One that does not fit is written again. */
 function isFinished(out: string, { name }: Shard): boolean {
   if (!existsSync(join(out, indexName(name)))) return false;
   try {
     readIndex(out, name);
     return true;
   } catch (error) {
-    if (error instanceof DataError) return false; // written again
+    if (error instanceof DataError) return false;
     throw error;
   }
 }
+
+/** Tar files consist of such blocks. */
+const BLOCK = 512;
 
 async function writeShard(out: string, folder: string, files: ImageFiles, { name, indices }: Shard): Promise<void> {
   const pack = tar.pack();
@@ -176,25 +223,25 @@ async function writeShard(out: string, folder: string, files: ImageFiles, { name
   const columns = { label: [] as number[], path: [] as string[], offset: [] as number[], bytes: [] as number[] };
   const reader = openReader(folder, files);
   let at = 0;
-  /** @returns where the content begins. */
+  /** @returns where the content starts. */
   const add = async (entry: string, content: Buffer): Promise<number> => {
     await Promise.race([addEntry(pack, entry, content), written]);
-    const begin = at + BLOCK;
-    at = begin + Math.ceil(content.length / BLOCK) * BLOCK;
-    return begin;
+    const start = at + BLOCK;
+    at = start + Math.ceil(content.length / BLOCK) * BLOCK;
+    return start;
   };
   try {
     for (const index of indices) {
       const path = nameAt(files.names, index);
-      const read = await reader.read(index);
-      if ('reason' in read) throw unreadable(folder, path, read.reason);
+      const bytes = await reader.read(index, (content) => content);
+      if ('reason' in bytes) throw unreadable(folder, path, bytes.reason);
       const [key, label] = [String(index).padStart(9, '0'), files.labels[index]!];
-      columns.offset.push(await add(`${key}.${endingOf(path, read.bytes)}`, read.bytes));
+      columns.offset.push(await add(`${key}.${endingOf(path, bytes)}`, bytes));
       await add(`${key}.cls`, Buffer.from(`${label}`));
       await add(`${key}.json`, Buffer.from(jsonText({ path, label })));
       columns.label.push(label);
       columns.path.push(path);
-      columns.bytes.push(read.bytes.length);
+      columns.bytes.push(bytes.length);
     }
     pack.finalize();
     await written;
@@ -205,15 +252,12 @@ async function writeShard(out: string, folder: string, files: ImageFiles, { name
   const size = at + 2 * BLOCK; // a tar file ends with two empty blocks
   if (statSync(unfinished).size !== size) throw new Error(`${unfinished} is not laid out as its index says`);
   await finish(out, name);
-  const index: ShardIndex = { size, index: indices, ...columns };
-  const text = jsonText(index);
+  const text = jsonText({ size, index: indices, ...columns } satisfies ShardIndex);
   assert(Buffer.byteLength(text) <= MAX_INDEX_BYTES, `the index of ${name} is too long to be read`);
-  await writeWhole(out, indexName(name), text);
+  await writeFinished(out, indexName(name), text);
 }
 
-const BLOCK = 512;
-
-/** Resolves when the archive has taken it. The times are no part of an image: the same images make the same shards. */
+/** Resolves when the archive has taken it. The time is constant, so that the same images make the same shards. */
 function addEntry(pack: tar.Pack, name: string, content: Buffer): Promise<void> {
   return new Promise((resolve, reject) => {
     const header = { name, size: content.length, mtime: new Date(0) };
@@ -221,7 +265,7 @@ function addEntry(pack: tar.Pack, name: string, content: Buffer): Promise<void> 
   });
 }
 
-/** What other tools go by: the content, or the name of what is no image. */
+/** For other tools: the ending of the content's format, or the file's own if it is no image. */
 function endingOf(path: string, bytes: Buffer): string {
   const format = formatOf(bytes);
   if (format === undefined) return extname(path).slice(1).toLowerCase();
@@ -230,21 +274,16 @@ function endingOf(path: string, bytes: Buffer): string {
 
 function unreadable(folder: string, path: string, reason: string): DataError {
   return new DataError(
-    `Cannot pack the image ${path} of ${folder}: ${reason}, expected a file that can be read; take it away, and run it again`,
+    `Cannot pack the image ${path} of ${folder}: ${reason}, expected a file that can be read; remove it, and run it again`,
   );
 }
 
-async function writeWhole(out: string, name: string, text: string): Promise<void> {
-  const file = await open(join(out, `.${name}${UNFINISHED}`), 'w');
-  try {
-    await file.writeFile(text);
-  } finally {
-    await file.close();
-  }
+async function writeFinished(out: string, name: string, text: string): Promise<void> {
+  await writeFile(join(out, `.${name}${UNFINISHED}`), text);
   await finish(out, name);
 }
 
-/** On the disk first, then under its name: after a power cut too, what has its name is whole. */
+/** Syncs a file to the disk, then gives it its name: so a named file is complete even after a power failure. */
 async function finish(out: string, name: string): Promise<void> {
   const unfinished = join(out, `.${name}${UNFINISHED}`);
   const file = await open(unfinished, 'r+');

@@ -227,7 +227,7 @@ test('close() makes those who wait for a batch reject', async (t) => {
   for (const step of [1, 2, 3]) await feeder.train(step);
   const waiting = assert.rejects(feeder.train(4), (error: Error) => {
     assert.ok(error instanceof DataError);
-    assert.match(error.message, /training batch of step 4: the data threads were closed/);
+    assert.match(error.message, /training batch of step 4: the data workers were closed/);
     return true;
   });
   await feeder.close();

@@ -6,16 +6,16 @@ import { join } from 'node:path';
 import test from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import type { FillSetup } from '../../../src/data/batches/fill-task.js';
+import type { FillSetup } from '../../../src/data/batches/filler.js';
 import { openPool } from '../../../src/data/batches/pool.js';
 import { createSlot } from '../../../src/data/batches/slots.js';
 import { IMAGENET_COLOURS } from '../../../src/data/images/colours.js';
 import { DataError } from '../../../src/errors.js';
 import { PLAIN, smallDataset } from '../sets.js';
-import { FAILS_IN_PART, FILLS, HANGS, LEAVES, THROWS } from './failing-fill.js';
+import { FAILS_IN_PART, FILLS, HANGS, LEAVES, THROWS } from './failing-worker.js';
 
-const FAILING = fileURLToPath(new URL('./failing-fill.js', import.meta.url));
-const MISSING = fileURLToPath(new URL('./no-such-fill.js', import.meta.url));
+const FAILING = fileURLToPath(new URL('./failing-worker.js', import.meta.url));
+const MISSING = fileURLToPath(new URL('./no-such-worker.js', import.meta.url));
 
 const SETUP: FillSetup = {
   dataset: smallDataset(4, 4),
@@ -45,7 +45,7 @@ test('fill() rejects with the batch when a thread throws, leaves or cannot start
 
   const unstarted = openPool(SETUP, 1, MISSING);
   t.after(() => unstarted.close());
-  await assert.rejects(unstarted.fill('training', 7, 0), isDataError(/training batch of step 7: .*no-such-fill/));
+  await assert.rejects(unstarted.fill('training', 7, 0), isDataError(/training batch of step 7: .*no-such-worker/));
 });
 
 test('fill() rejects after the last thread has stopped writing to the slot', async (t) => {
@@ -65,7 +65,7 @@ test('close() makes what is being filled reject', async () => {
     results.map(({ status }) => status),
     ['rejected', 'rejected'],
   );
-  await assert.rejects(fills[1]!, isDataError(/training batch of step 2: the data threads were closed/));
+  await assert.rejects(fills[1]!, isDataError(/training batch of step 2: the data workers were closed/));
 });
 
 test('close() does not wait for a thread that hangs in the system', async (t) => {
@@ -74,7 +74,7 @@ test('close() does not wait for a thread that hangs in the system', async (t) =>
   const pipe = join(folder, 'pipe');
   if (spawnSync('mkfifo', [pipe]).status !== 0) return t.skip('there is no mkfifo, to hang at');
   const pool = openPool({ ...SETUP, dataset: { ...SETUP.dataset, classNames: [pipe] } }, 1, FAILING);
-  const hanging = assert.rejects(pool.fill('training', HANGS, 0), isDataError(/the data threads were closed/));
+  const hanging = assert.rejects(pool.fill('training', HANGS, 0), isDataError(/the data workers were closed/));
   while (new Uint8Array(SETUP.slots[0]!)[1] !== 1) await sleep(5);
   const what = await Promise.race([pool.close().then(() => 'closed'), sleep(20_000, 'waits', { ref: false })]);
   // Opening without waiting fails as long as there is nobody who reads; then the thread goes on, and ends.

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
-import { type LaneOptions, openLane } from '../../../src/data/batches/prefetch.js';
+import { createPrefetcher, type PrefetchOptions } from '../../../src/data/batches/prefetch.js';
 
 /** A lane whose fillings end when the test says so. */
-function watchedLane(options: Partial<LaneOptions> = {}) {
+function watchedLane(options: Partial<PrefetchOptions> = {}) {
   const started: [number: number, slot: number][] = [];
   const ends = new Map<number, { resolve(): void; reject(error: Error): void }>();
   const fill = (number: number, slot: number) => {
@@ -13,7 +13,7 @@ function watchedLane(options: Partial<LaneOptions> = {}) {
       ends.set(number, { resolve, reject });
     });
   };
-  const lane = openLane({ slots: [0, 1, 2], last: Number.POSITIVE_INFINITY, ahead: true, fill, ...options });
+  const lane = createPrefetcher({ slots: [0, 1, 2], last: Number.POSITIVE_INFINITY, ahead: true, fill, ...options });
   return { lane, started, end: (number: number) => ends.get(number)!.resolve(), ends };
 }
 

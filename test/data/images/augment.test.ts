@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import {
+  centerCrop,
   changeColour,
-  createPainter,
-  drawChanges,
+  createTransform,
+  drawAugmentation,
   type ImageOptions,
-  plainChanges,
 } from '../../../src/data/images/augment.js';
 import { PLAIN } from '../sets.js';
 
@@ -21,7 +21,7 @@ const RANDOM: ImageOptions = {
 
 function colours(values: readonly number[], channels: number, factors: object): number[] {
   const window = Float32Array.from(values);
-  changeColour(window, channels, { ...plainChanges(1, 1), ...factors });
+  changeColour(window, channels, { ...centerCrop(1, 1), ...factors });
   return [...window];
 }
 
@@ -32,33 +32,33 @@ function assertNear(actual: readonly number[], wanted: readonly number[]): void 
   });
 }
 
-test('plainChanges() cuts the middle and changes nothing else', () => {
+test('centerCrop() cuts the middle and changes nothing else', () => {
   const still = { flip: false, brightness: 1, contrast: 1, saturation: 1 };
-  assert.deepEqual(plainChanges(256, 224), { top: 16, left: 16, ...still });
-  assert.deepEqual(plainChanges(74, 67), { top: 3, left: 3, ...still });
-  assert.deepEqual(plainChanges(28, 28), { top: 0, left: 0, ...still });
+  assert.deepEqual(centerCrop(256, 224), { top: 16, left: 16, ...still });
+  assert.deepEqual(centerCrop(74, 67), { top: 3, left: 3, ...still });
+  assert.deepEqual(centerCrop(28, 28), { top: 0, left: 0, ...still });
 });
 
-test('drawChanges() without anything random is plainChanges()', () => {
+test('drawAugmentation() without anything random is centerCrop()', () => {
   for (let index = 0; index < 20; index++) {
-    assert.deepEqual(drawChanges(PLAIN, 2, 1, index, 3), plainChanges(4, 2));
+    assert.deepEqual(drawAugmentation(PLAIN, 2, 1, index, 3), centerCrop(4, 2));
   }
 });
 
-test('drawChanges() is a function of seed, image and epoch', () => {
-  const drawn = drawChanges(RANDOM, 67, 1, 5, 3);
-  assert.deepEqual(drawChanges(RANDOM, 67, 1, 5, 3), drawn);
+test('drawAugmentation() is a function of seed, image and epoch', () => {
+  const drawn = drawAugmentation(RANDOM, 67, 1, 5, 3);
+  assert.deepEqual(drawAugmentation(RANDOM, 67, 1, 5, 3), drawn);
   for (const other of [
-    drawChanges(RANDOM, 67, 2, 5, 3),
-    drawChanges(RANDOM, 67, 1, 6, 3),
-    drawChanges(RANDOM, 67, 1, 5, 4),
+    drawAugmentation(RANDOM, 67, 2, 5, 3),
+    drawAugmentation(RANDOM, 67, 1, 6, 3),
+    drawAugmentation(RANDOM, 67, 1, 5, 4),
   ]) {
     assert.notDeepEqual(other, drawn);
   }
 });
 
-test('drawChanges() reaches every place of the window, both sides and the whole range of factors', () => {
-  const draws = Array.from({ length: 4000 }, (_, index) => drawChanges(RANDOM, 67, 1, index, 0));
+test('drawAugmentation() reaches every place of the window, both sides and the whole range of factors', () => {
+  const draws = Array.from({ length: 4000 }, (_, index) => drawAugmentation(RANDOM, 67, 1, index, 0));
   for (const key of ['top', 'left'] as const) {
     const counts: number[] = Array(8).fill(0);
     for (const each of draws) counts[each[key]]!++;
@@ -106,57 +106,57 @@ test('changeColour() takes brightness, contrast, saturation in this order', () =
   assertNear(all, [100.6897, 50.6897, 31.7397]);
 });
 
-test('createPainter() takes the mean off, scales, and repeats grey in every channel', () => {
+test('createTransform() takes the mean off, scales, and repeats grey in every channel', () => {
   const pixels = Uint8Array.from([99, 10, 20, 30, 40]);
   const grey = { height: 2, width: 2, channels: 1 };
-  const changes = plainChanges(2, 2);
+  const changes = centerCrop(2, 2);
   for (const mean of [[5], [5, 6], [5, 6, 7]]) {
     const channels = mean.length;
     const out = new Float32Array(2 + 4 * channels + 1).fill(-1);
-    createPainter(grey, { ...PLAIN, resize: 2, mean, scale: 0.5 }, 2, channels)(out, 2, pixels, 1, changes);
+    createTransform(grey, { ...PLAIN, resize: 2, mean, scale: 0.5 }, 2, channels)(out, 2, pixels, 1, changes);
     const wanted = [10, 20, 30, 40].flatMap((value) => mean.map((taken) => (value - taken) * 0.5));
     assert.deepEqual([...out], [-1, -1, ...wanted, -1]);
   }
 });
 
-test('createPainter() keeps the channels of a colour image apart', () => {
+test('createTransform() keeps the channels of a colour image apart', () => {
   const out = new Float32Array(6);
   const options = { ...PLAIN, resize: 1, mean: [1, 2, 3], scale: 2 };
-  const paint = createPainter({ height: 1, width: 1, channels: 3 }, options, 1, 3);
-  paint(out, 3, Uint8Array.from([10, 20, 30]), 0, { ...plainChanges(1, 1), saturation: 0 });
+  const paint = createTransform({ height: 1, width: 1, channels: 3 }, options, 1, 3);
+  paint(out, 3, Uint8Array.from([10, 20, 30]), 0, { ...centerCrop(1, 1), saturation: 0 });
   assertNear([...out], [0, 0, 0, 2 * (18.15 - 1), 2 * (18.15 - 2), 2 * (18.15 - 3)]);
 });
 
-test('createPainter() refuses sizes, channels and means that do not fit', () => {
+test('createTransform() refuses sizes, channels and means that do not fit', () => {
   const grey = { height: 2, width: 2, channels: 1 };
   const refused = (make: () => unknown, message: RegExp) => assert.throws(make, { name: 'ConfigError', message });
-  refused(() => createPainter(grey, PLAIN, 5, 1), /data\.resize is 4, expected at least net\.inputSize, 5/);
-  refused(() => createPainter(grey, PLAIN, 4, 3), /data\.mean has 1 grey levels, expected one for each of the 3/);
+  refused(() => createTransform(grey, PLAIN, 5, 1), /data\.resize is 4, expected at least net\.inputSize, 5/);
+  refused(() => createTransform(grey, PLAIN, 4, 3), /data\.mean has 1 grey levels, expected one for each of the 3/);
   const options = { ...PLAIN, mean: [0] };
-  refused(() => createPainter({ ...grey, channels: 3 }, options, 4, 1), /of 3 channels .* is 1, expected 3/);
+  refused(() => createTransform({ ...grey, channels: 3 }, options, 4, 1), /of 3 channels .* is 1, expected 3/);
 });
 
-test('drawChanges() draws crop and flip once for the images of a group, by their place in the order', () => {
+test('drawAugmentation() draws crop and flip once for the images of a group, by their place in the order', () => {
   const grouped = { ...RANDOM, brightness: 0, contrast: 0, saturation: 0, cropGroup: 32 };
-  const draws = Array.from({ length: 96 }, (_, place) => drawChanges(grouped, 67, 1, 1000 - 7 * place, 2, place));
+  const draws = Array.from({ length: 96 }, (_, place) => drawAugmentation(grouped, 67, 1, 1000 - 7 * place, 2, place));
   for (const [place, each] of draws.entries()) assert.deepEqual(each, draws[place - (place % 32)]);
   assert.equal(new Set(draws.map((each) => JSON.stringify(each))).size, 3);
 });
 
-test('createPainter() takes the middle of the mean image off, wherever the window is and mirrored or not', () => {
+test('createTransform() takes the middle of the mean image off, wherever the window is and mirrored or not', () => {
   const options = { ...PLAIN, resize: 4, mean: [0, 0, 0], meanImage: true, scale: 2 };
   const pixels = Uint8Array.from({ length: 48 }, (_, i) => 100 + i);
   const meanImage = Float32Array.from({ length: 48 }, (_, i) => i / 2);
-  const paint = createPainter({ height: 4, width: 4, channels: 3 }, options, 2, 3, meanImage);
+  const paint = createTransform({ height: 4, width: 4, channels: 3 }, options, 2, 3, meanImage);
   const middle = [15, 16, 17, 18, 19, 20, 27, 28, 29, 30, 31, 32];
   const out = new Float32Array(12);
-  paint(out, 0, pixels, 0, { ...plainChanges(4, 2), top: 2, left: 0 });
+  paint(out, 0, pixels, 0, { ...centerCrop(4, 2), top: 2, left: 0 });
   const corner = [24, 25, 26, 27, 28, 29, 36, 37, 38, 39, 40, 41];
   assert.deepEqual(
     [...out],
     corner.map((at, i) => 2 * (100 + at - middle[i]! / 2)),
   );
-  paint(out, 0, pixels, 0, { ...plainChanges(4, 2), top: 2, left: 0, flip: true });
+  paint(out, 0, pixels, 0, { ...centerCrop(4, 2), top: 2, left: 0, flip: true });
   const mirrored = [27, 28, 29, 24, 25, 26, 39, 40, 41, 36, 37, 38];
   assert.deepEqual(
     [...out],
@@ -164,29 +164,29 @@ test('createPainter() takes the middle of the mean image off, wherever the windo
   );
 });
 
-test('createPainter() takes a grey mean image off every channel', () => {
+test('createTransform() takes a grey mean image off every channel', () => {
   const options = { ...PLAIN, resize: 2, mean: [0, 0, 0], meanImage: true };
   const out = new Float32Array(12);
-  const paint = createPainter({ height: 2, width: 2, channels: 1 }, options, 2, 3, Float32Array.of(1, 2, 3, 4));
-  paint(out, 0, Uint8Array.of(11, 22, 33, 44), 0, plainChanges(2, 2));
+  const paint = createTransform({ height: 2, width: 2, channels: 1 }, options, 2, 3, Float32Array.of(1, 2, 3, 4));
+  paint(out, 0, Uint8Array.of(11, 22, 33, 44), 0, centerCrop(2, 2));
   assert.deepEqual([...out], [10, 10, 10, 20, 20, 20, 30, 30, 30, 40, 40, 40]);
 });
 
-test('createPainter() adds noise to every pixel once the mean is off, divides after it, then scales', () => {
+test('createTransform() adds noise to every pixel once the mean is off, divides after it, then scales', () => {
   const options = { ...PLAIN, resize: 1, mean: [10, 20, 30], scale: 0.5 };
   const out = new Float32Array(3);
   const noise = { added: [5, -5, 0.5], divisor: 1.25 } as const;
-  createPainter({ height: 1, width: 1, channels: 3 }, options, 1, 3)(out, 0, Uint8Array.of(100, 100, 100), 0, {
-    ...plainChanges(1, 1),
+  createTransform({ height: 1, width: 1, channels: 3 }, options, 1, 3)(out, 0, Uint8Array.of(100, 100, 100), 0, {
+    ...centerCrop(1, 1),
     noise,
   });
   assert.deepEqual([...out], [(95 * 0.5) / 1.25, (75 * 0.5) / 1.25, Math.fround((70.5 * 0.5) / 1.25)]);
 });
 
-test('createPainter() refuses colour noise for a grey net', () => {
+test('createTransform() refuses colour noise for a grey net', () => {
   const noisy = { ...PLAIN, colourNoise: { ...PLAIN.colourNoise, strength: 0.1 } };
   const grey = { height: 4, width: 4, channels: 1 };
-  assert.throws(() => createPainter(grey, noisy, 4, 1), {
+  assert.throws(() => createTransform(grey, noisy, 4, 1), {
     name: 'ConfigError',
     message: /colourNoise\.strength is 0\.1/,
   });

@@ -1,6 +1,11 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { type ColourNoise, componentsOf, drawNoise, IMAGENET_COLOURS } from '../../../src/data/images/colours.js';
+import {
+  type ColourNoise,
+  drawNoise,
+  IMAGENET_COLOURS,
+  principalComponents,
+} from '../../../src/data/images/colours.js';
 
 const NOISE: ColourNoise = { strength: 0.1, end: 68, divide: true, colours: 'imagenet' };
 
@@ -54,25 +59,25 @@ test('drawNoise() ends before its last epoch, and its division with it', () => {
   assert.equal(drawNoise(IMAGENET_COLOURS, { ...NOISE, strength: 0 }, 1, 5, 0), undefined);
 });
 
-test('componentsOf() finds the components that a covariance is made of', () => {
+test('principalComponents() finds the components that a covariance is made of', () => {
   const { deviations, directions } = IMAGENET_COLOURS;
   const covariance = [0, 1, 2].map((i) =>
     [0, 1, 2].map((j) => directions.reduce((sum, each, k) => sum + deviations[k]! ** 2 * each[i]! * each[j]!, 0)),
   );
-  const found = componentsOf(covariance);
+  const found = principalComponents(covariance);
   for (const k of [0, 1, 2] as const) {
     assert.ok(Math.abs(found.deviations[k] / deviations[k] - 1) < 1e-3, `${found.deviations}`);
     assert.ok(Math.abs(Math.abs(dot(found.directions[k], directions[k])) - 1) < 1e-3);
   }
 });
 
-test('componentsOf() takes covariances without a volume: one colour, grey alone, channels apart', () => {
-  assert.deepEqual(componentsOf([0, 1, 2].map(() => [0, 0, 0])).deviations, [0, 0, 0]);
-  const grey = componentsOf([0, 1, 2].map(() => [4, 4, 4]));
+test('principalComponents() takes covariances without a volume: one colour, grey alone, channels apart', () => {
+  assert.deepEqual(principalComponents([0, 1, 2].map(() => [0, 0, 0])).deviations, [0, 0, 0]);
+  const grey = principalComponents([0, 1, 2].map(() => [4, 4, 4]));
   assert.ok(Math.abs(grey.deviations[2] - Math.sqrt(12)) < 1e-9 && grey.deviations[1] < 1e-6);
   for (const part of grey.directions[2]) assert.ok(Math.abs(part - 1 / Math.sqrt(3)) < 1e-9);
   assert.deepEqual(
-    componentsOf([
+    principalComponents([
       [9, 0, 0],
       [0, 1, 0],
       [0, 0, 4],

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import test from 'node:test';
 import { Worker } from 'node:worker_threads';
 import sharp, { type Sharp } from 'sharp';
-import { kindOf, openDecoder } from '../../../src/data/images/decode.js';
+import { openDecoder, readHeader } from '../../../src/data/images/decode.js';
 import { BAD_IMAGES, crc32, IMAGES } from '../sets.js';
 
 async function decoded(bytes: Buffer, resize = 48, channels: 1 | 3 = 3): Promise<Uint8Array> {
@@ -144,13 +144,13 @@ test('decode() decodes whatever other threads begin to decode meanwhile', async 
   await beginning;
 });
 
-test('kindOf() says what a file is', async () => {
-  assert.deepEqual(await kindOf(fixture('png_named_jpeg.JPEG')), {
+test('readHeader() says what a file is', async () => {
+  assert.deepEqual(await readHeader(fixture('png_named_jpeg.JPEG')), {
     format: 'png',
     space: 'srgb',
     width: 64,
     height: 48,
   });
-  assert.equal((await kindOf(fixture('cmyk.jpg'))).space, 'cmyk');
-  await assert.rejects(kindOf(fixture('html.jpg')));
+  assert.equal((await readHeader(fixture('cmyk.jpg'))).space, 'cmyk');
+  await assert.rejects(readHeader(fixture('html.jpg')));
 });

@@ -7,13 +7,13 @@ import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import timers from 'node:timers/promises';
 import sharp, { type Sharp } from 'sharp';
-import { patiently, SystemError, systemError } from '../../../src/data/images/retry.js';
+import { errorWithCode, retryRead, SystemError } from '../../../src/data/images/retry.js';
 import {
   checkImages,
   type FeedOptions,
   openDataset,
   openFeeder,
-  openFilePainter,
+  openFileTransform,
   openImages,
   packImages,
   statisticsOf,
@@ -38,7 +38,7 @@ function replace(t: TestContext, names: readonly ('openSync' | 'readSync')[], co
     t.mock.method(fs, name, (...given: unknown[]) => {
       const isImage = typeof given[0] === 'number' || /\.(jpg|tar)$/.test(String(given[0]));
       const found = isImage ? code() : undefined;
-      if (found !== undefined) throw systemError(found, `${found}: it was asked for, open '${given[0]}'`);
+      if (found !== undefined) throw errorWithCode(found, `${found}: it was asked for, open '${given[0]}'`);
       return original(...given);
     });
   }
@@ -59,37 +59,37 @@ function optionsOf(folder: string): FeedOptions {
   return { dataset: openDataset(folder, 2), batchSize: 4, inputSize: 8, inputChannels: 3, seed: 1, data };
 }
 
-test('patiently() tries again what the system refuses, ends with what to do, and throws what a file is refused for', async () => {
+test('retryRead() tries again what the system refuses, ends with what to do, and throws what a file is refused for', async () => {
   let tries = 0;
   const failing = (code: string, times: number) => () => {
-    if (tries++ < times) throw systemError(code, `${code}: so it is, open '/x'`);
+    if (tries++ < times) throw errorWithCode(code, `${code}: so it is, open '/x'`);
     return 'read';
   };
   const waitsMs = [0, 0, 0];
-  assert.equal(await patiently(() => '/x', failing('EMFILE', 3), { waitsMs }), 'read');
+  assert.equal(await retryRead(() => '/x', failing('EMFILE', 3), { waitsMs }), 'read');
   for (const [code, advice] of [
     ['EMFILE', /ulimit -n/],
     ['ENFILE', /fs\.file-max/],
-    ['ENOMEM', /make memory free/],
+    ['ENOMEM', /free some memory/],
     ['EIO', /check the disk/],
     ['ESTALE', /mount the folder again/],
     ['ETIMEDOUT', /check the file server/],
     ['EAGAIN', /check the disk/],
   ] as const) {
     tries = 0;
-    const lasting = patiently(() => '/x', failing(code, 9), { waitsMs });
+    const lasting = retryRead(() => '/x', failing(code, 9), { waitsMs });
     await assert.rejects(lasting, lastingOf(new RegExp(`Cannot read /x: .* 4 times \\(${code}: so it is\\)`), advice));
   }
   for (const code of ['ENOENT', 'EACCES', 'ENAMETOOLONG', 'ELOOP']) {
     tries = 0;
     await assert.rejects(
-      patiently(() => '/x', failing(code, 9), { waitsMs }),
+      retryRead(() => '/x', failing(code, 9), { waitsMs }),
       { code },
     );
     assert.equal(tries, 1);
   }
   const stop = new AbortController();
-  const waiting = patiently(() => '/x', failing('EIO', 99), { waitsMs: [60_000], signal: stop.signal });
+  const waiting = retryRead(() => '/x', failing('EIO', 99), { waitsMs: [60_000], signal: stop.signal });
   stop.abort();
   await assert.rejects(waiting, { name: 'AbortError' });
 });
@@ -98,9 +98,9 @@ test('no image counts as unreadable for trouble of the system, whoever reads it'
   const folder = imageFolderOf(t, SET);
   const out = join(folderOf(t, {}), 'packed');
   await packImages(openImages(folder), { out, shardBytes: 2 ** 20 });
-  const options = { resize: 8, channels: 3, onBadImage: 'skip', atOnce: 2, cache: folderOf(t, {}) } as const;
+  const options = { resize: 8, channels: 3, onBadImage: 'skip', concurrency: 2, cache: folderOf(t, {}) } as const;
   const [dataset, packed] = [optionsOf(folder), optionsOf(out)];
-  const paint = await openFilePainter(
+  const paint = await openFileTransform(
     { height: 8, width: 8, channels: 3 },
     { ...PLAIN, resize: 8, mean: [0, 0, 0] },
     4,
@@ -112,7 +112,7 @@ test('no image counts as unreadable for trouble of the system, whoever reads it'
     ['a training batch', () => withFeeder(dataset, (feeder) => feeder.train(1))],
     ['a test batch', () => withFeeder(dataset, (feeder) => feeder.test(0))],
     ['a packed batch', () => withFeeder(packed, (feeder) => feeder.train(1))],
-    ['data check', () => checkImages(openImages(folder), { resize: 8, atOnce: 2 })],
+    ['data check', () => checkImages(openImages(folder), { resize: 8, concurrency: 2 })],
     ['the mean image', () => statisticsOf(openImages(folder), options)],
     ['predict', () => paint(new Float32Array(48), 0, join(folder, 'val/a/1.jpg'))],
   ];
@@ -130,7 +130,7 @@ test('no image counts as unreadable for trouble of the system, whoever reads it'
   code = 'EIO';
   t.mock.restoreAll();
   replace(t, ['openSync'], () => (left-- > 0 ? 'ESTALE' : undefined));
-  assert.equal((await checkImages(openImages(folder), { resize: 8, atOnce: 2 })).train.unreadable.length, 0);
+  assert.equal((await checkImages(openImages(folder), { resize: 8, concurrency: 2 })).train.unreadable.length, 0);
 });
 
 /** Takes one thing of a feeder that is closed then. @throws AssertionError when an image is skipped. */
@@ -165,7 +165,7 @@ test('a folder or a shard that is gone in the middle ends the work, and a file t
   for (let step = 1; step <= feeder.batchesPerEpoch; step++) feeder.release(await feeder.train(step));
   assert.deepEqual(feeder.unreadable, [{ path: 'train/a/1.jpg', reason: 'it is not there' }]);
   rmSync(join(folder, 'train'), { recursive: true });
-  await assert.rejects(feeder.train(3), /its folder cannot be looked into any more: ENOENT.*mount its disk again/);
+  await assert.rejects(feeder.train(3), /its folder cannot be opened any more: ENOENT.*mount its disk again/);
   truncateSync(join(out, 'val-000000.tar'), 600);
   rmSync(join(out, 'train-000003.tar'));
   const shards = openFeeder(packed);
@@ -198,7 +198,7 @@ test('memory that is lacking while an image is decoded says nothing of the image
   left = 1000;
   await assert.rejects(
     withFeeder(options, (feeder) => feeder.train(1)),
-    /no memory to decode it: .*out of memory.*make memory free/,
+    /no memory to decode it: .*out of memory.*free some memory/,
   );
 });
 

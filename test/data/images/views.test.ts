@@ -1,13 +1,12 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { createPainter } from '../../../src/data/images/augment.js';
-import { changesOfViews } from '../../../src/data/images/views.js';
+import { createTransform, viewsOf } from '../../../src/data/images/augment.js';
 import { openFeeder, slotViews } from '../../../src/data/index.js';
 import { ConfigError } from '../../../src/errors.js';
 import { PLAIN, smallDataset } from '../sets.js';
 
-test("changesOfViews() has the paper's ten: corners and middle of 224 in 256, then mirrored", () => {
-  const places = changesOfViews(10, 256, 224).map(({ top, left, flip }) => [top, left, flip]);
+test("viewsOf() has the paper's ten: corners and middle of 224 in 256, then mirrored", () => {
+  const places = viewsOf(10, 256, 224).map(({ top, left, flip }) => [top, left, flip]);
   const five = [
     [0, 0],
     [0, 32],
@@ -16,14 +15,14 @@ test("changesOfViews() has the paper's ten: corners and middle of 224 in 256, th
     [16, 16],
   ];
   assert.deepEqual(places, [...five.map((place) => [...place, false]), ...five.map((place) => [...place, true])]);
-  assert.ok(changesOfViews(10, 256, 224).every(({ brightness, contrast }) => brightness === 1 && contrast === 1));
-  assert.deepEqual(changesOfViews(1, 256, 224), [changesOfViews(10, 256, 224)[4]]);
+  assert.ok(viewsOf(10, 256, 224).every(({ brightness, contrast }) => brightness === 1 && contrast === 1));
+  assert.deepEqual(viewsOf(1, 256, 224), [viewsOf(10, 256, 224)[4]]);
 });
 
-test('changesOfViews() refuses ten views of an image no larger than the window', () => {
+test('viewsOf() refuses ten views of an image no larger than the window', () => {
   assert.throws(
-    () => changesOfViews(10, 28, 28),
-    (error) => error instanceof ConfigError && /data\.resize is 28, as net\.inputSize is/.test(error.message),
+    () => viewsOf(10, 28, 28),
+    (error) => error instanceof ConfigError && /data\.resize is 28, the same as net\.inputSize/.test(error.message),
   );
 });
 
@@ -40,8 +39,8 @@ for (const workers of [0, 2]) {
     const feeder = openFeeder({ ...OPTIONS, data: { ...DATA, workers }, views: 10 });
     t.after(() => feeder.close());
     assert.equal(feeder.testBatches, 3);
-    const paint = createPainter(OPTIONS.dataset, DATA, 5, 1);
-    const changes = changesOfViews(10, 8, 5);
+    const paint = createTransform(OPTIONS.dataset, DATA, 5, 1);
+    const changes = viewsOf(10, 8, 5);
     for (let number = 0; number < 3; number++) {
       for (const [view, expectedChanges] of changes.entries()) {
         const batch = await feeder.test(number, view);

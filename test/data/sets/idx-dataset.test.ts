@@ -104,7 +104,7 @@ test('loadDataset() names the four files for a folder that has none, or is none'
   const nowhere = join(folder, 'nowhere');
   assertRefused(() => loadDataset(nowhere, 10), nowhere, 'there is no such folder', ...DATA_FILES);
   const file = join(folder, 'other');
-  assertRefused(() => loadDataset(file, 10), file, 'it is a file, no folder', ...DATA_FILES);
+  assertRefused(() => loadDataset(file, 10), file, 'it is a file, not a folder', ...DATA_FILES);
 });
 
 test('loadDataset() names what a folder lacks', (t) => {

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import test from 'node:test';
-import type { ImageFiles } from '../../../src/data/images/reader.js';
 import { countClasses, openDataset } from '../../../src/data/index.js';
+import type { ImageFiles } from '../../../src/data/sets/dataset.js';
 import { readImageFolder } from '../../../src/data/sets/image-folder.js';
 import { nameAt } from '../../../src/data/sets/names.js';
 import { ConfigError, DataError } from '../../../src/errors.js';
@@ -67,7 +67,7 @@ test('readImageFolder() follows links to folders and files', (t) => {
 
 test('readImageFolder() refuses different classes in train and val, and names them', (t) => {
   const folder = imageFolderOf(t, { ...TWO_CLASSES, 'val/cow/v.jpg': 'rgb.jpg' });
-  refused(folder, /val has cow, which train has not/);
+  refused(folder, /val has cow, which train does not have/);
   rmSync(join(folder, 'val', 'cow'), { recursive: true });
   rmSync(join(folder, 'val', 'cat'), { recursive: true });
   refused(folder, /different classes: val lacks cat,/);
@@ -76,12 +76,12 @@ test('readImageFolder() refuses different classes in train and val, and names th
 test('readImageFolder() says that class names differ in capital letters alone, where they do', (t) => {
   const { 'val/cat/v.jpg': _, ...files } = TWO_CLASSES;
   const folder = imageFolderOf(t, { ...files, 'val/Cat/v.jpg': 'rgb.jpg' });
-  refused(folder, /val lacks cat, and val has Cat, which train has not \(cat and its like differ in capital letters/);
+  refused(folder, /val lacks cat, and val has Cat, which train does not have \(cat differs in case only/);
 });
 
 test('readImageFolder() explains what is missing', (t) => {
   const file = join(folderOf(t, { file: Buffer.from('x') }), 'file');
-  refused(file, /: it is a file, no folder, expected/);
+  refused(file, /: it is a file, not a folder, expected/);
   refused(`${file}s`, /: there is no such folder, expected/);
   symlinkSync('gone', `${file}s`);
   refused(`${file}s`, /: it is a link to gone, which is not there, expected/);

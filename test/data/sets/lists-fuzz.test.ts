@@ -51,7 +51,7 @@ async function readAll(): Promise<number> {
     for (let i = 0; i < train.count; i++) {
       assert.ok(train.labels[i]! < dataset.classNames.length, `label ${train.labels[i]}`);
       assert.doesNotMatch(nameAt(train.names, i), /^\/|(^|\/)\.\.(\/|$)|\0/);
-      const read = await reader.read(i);
+      const read = await reader.read(i, (bytes) => ({ bytes }));
       assert.ok('bytes' in read, JSON.stringify(read));
       assert.ok(read.bytes.length <= size && train.places!.offset[i]! >= 0);
     }

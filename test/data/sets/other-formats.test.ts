@@ -59,7 +59,7 @@ test('the parts of a set go by other names, which is said, and test images witho
   const message = refusal(() => readImageFolder(kaggle), kaggle);
   assert.match(
     message,
-    /test holds 1 image side by side, .* as test images without answers are given out, .*make a folder/,
+    /test holds 1 image side by side, .* as in test sets that are published without labels, .*make a folder/,
   );
 });
 
@@ -94,7 +94,7 @@ test('names that look alike are the same, composed or decomposed, and files are 
   writeFileSync(join(folder, 'train', 'cafz', `${composed}.jpg`), '');
   writeFileSync(join(folder, 'train', 'cafz', `${decomposed}.jpg`), '');
   assert.deepEqual(readImageFolder(folder).remarks, [
-    `train/cafz/${composed}.jpg is there twice, with composed and with decomposed characters: both count`,
+    `train/cafz/${composed}.jpg exists twice, with composed and with decomposed characters: both count`,
   ]);
   mkdirSync(join(folder, 'train', composed));
   assert.match(
@@ -193,13 +193,10 @@ test('data in a form that is not read is said to be what it is, with the way fro
     /tar files that `data prepare` did not write, such as WebDataset's shards \(.*docs\/data\.md has the lines/;
   refused({ 'a-000000.tar': x, 'a-000001.tar': x }, tars);
   refused({ 'train/000000.tar': x, 'val/000000.tar': x }, tars);
-  refused({ 'a.tar': x }, /: it is a file, of the kind of tar files that .*docs\/data\.md has the lines/, 'a.tar');
-  refused({ 'a.zip': x }, /: it is a file, of the kind of archives, .*unpack them/, 'a.zip');
+  refused({ 'a.tar': x }, /: it is a file of the kind tar files that .*docs\/data\.md has the lines/, 'a.tar');
+  refused({ 'a.zip': x }, /: it is a file of the kind archives, .*unpack them/, 'a.zip');
   refused({ 'train.zip': x }, /holds archives \(train\.zip\), .*unpack them/);
-  refused(
-    { 'a/train-00000-of-00002.parquet': x, 'train-00000.parquet': x },
-    /tables of Parquet or Arrow \(train-00000/,
-  );
+  refused({ 'a/train-00000-of-00002.parquet': x, 'train-00000.parquet': x }, /Parquet or Arrow tables \(train-00000/);
   refused({ 'data.mdb': x, 'lock.mdb': x }, /an LMDB database/);
   refused({ data_batch_1: x, test_batch: x }, /arrays of another program \(data_batch_1, … \(2\)\)/);
   refused({ 'cat/1.jpg': x, 'dog/1.jpg': x }, /class folders \(cat, dog, …\), but no train and val, .*put them into a/);

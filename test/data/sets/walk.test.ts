@@ -4,7 +4,7 @@ import fs, { renameSync, symlinkSync } from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
-import { patiently, SystemError, systemError } from '../../../src/data/images/retry.js';
+import { errorWithCode, retryRead, SystemError } from '../../../src/data/images/retry.js';
 import { openDataset } from '../../../src/data/index.js';
 import { readImageFolder } from '../../../src/data/sets/image-folder.js';
 import { findLabelsFile } from '../../../src/data/sets/val-labels.js';
@@ -41,7 +41,7 @@ function refusedWith(
 
 test('a link to a folder that is walked anyway is refused, with its target, wherever it leads', (t) => {
   const back = (link: string, target: string) =>
-    new RegExp(`the link ${link} leads back to ${target}, .*take the link`);
+    new RegExp(`the link ${link} leads back to ${target}, .*remove the link`);
   const cases: [links: Record<string, string>, wanted: RegExp][] = [
     [{ 'train/a/up': '..' }, back('train/a/up', 'SET/train')],
     [{ 'train/a/up': '../..' }, back('train/a/up', 'SET')],
@@ -52,7 +52,7 @@ test('a link to a folder that is walked anyway is refused, with its target, wher
     [{ 'val/b/up': '../../val' }, back('val/b/up', 'SET/val')],
     // Two of them have no end: 2 to the power of 40 folders, which is as many links as the system follows.
     [{ 'train/a/up': '..', 'train/b/up': '..' }, back('train/a/up', 'SET/train')],
-    [{ 'train/a/b': '../b' }, /the link train\/a\/b and train\/b are one folder, SET\/train\/b, .*take the link away/],
+    [{ 'train/a/b': '../b' }, /the link train\/a\/b and train\/b are one folder, SET\/train\/b, .*remove the link/],
     [{ 'train/b/a': '../a/below' }, /train\/a\/below and the link train\/b\/a are one folder, SET\/train\/a\/below,/],
     [{ 'train/c': 'a' }, /train\/a and the link train\/c are one folder/],
     [{ 'train/a/z': 'below' }, /train\/a\/below and the link train\/a\/z are one folder/],
@@ -82,7 +82,7 @@ test('a set whose parts are links is read, and may be tested on what it learns f
   const { train, test: val, remarks } = readImageFolder(folder);
   assert.deepEqual([train.count, val.count], [3, 3]);
   assert.deepEqual(remarks, [
-    'val and train are the same folder: the net is tested on the very images that it learns from, so its test figures say nothing of others',
+    'val and train are the same folder: the net is tested on the very images that it learns from, so its test results say nothing about others',
   ]);
 });
 
@@ -99,11 +99,11 @@ test('no image is in both parts: the links that lead to it are named', (t) => {
     [{ 'train/c': 'SET/farm/c', 'val/c': 'SET/farm/c' }, both('the link train/c', 'the link val/c')],
     [
       { 'train/a/x': 'SET/farm', 'val/a/y': 'SET/farm/c' },
-      both('train/a/x/c by way of the link train/a/x', 'the link val/a/y'),
+      both('train/a/x/c through the link train/a/x', 'the link val/a/y'),
     ],
     [
       { 'train/a/x': 'SET/farm/c', 'val/a/y': 'SET/farm' },
-      both('the link train/a/x', 'val/a/y/c by way of the link val/a/y'),
+      both('the link train/a/x', 'val/a/y/c through the link val/a/y'),
     ],
     [{ 'train/a/9.jpg': '../../val/a/4.jpg' }, both('the link train/a/9.jpg', 'val/a/4.jpg')],
     [{ 'val/a/9.jpg': 'SET/train/a/below/2.jpg' }, both('the link val/a/9.jpg', 'train/a/below/2.jpg')],
@@ -148,15 +148,15 @@ test('trouble of the system while folders are looked at is waited for, and is no
     const original = fs[name] as (...given: unknown[]) => unknown;
     let left = 2;
     const stat = t.mock.method(fs, name, (...given: unknown[]) => {
-      if (String(given[0]).endsWith(place) && left-- > 0) throw systemError(code, `${code}: so it is, open '/x'`);
+      if (String(given[0]).endsWith(place) && left-- > 0) throw errorWithCode(code, `${code}: so it is, open '/x'`);
       return original(...given);
     });
     syncBuiltinESMExports();
     const open = () => findLabelsFile(folder, 'val') && openDataset(folder, 2);
-    assert.ok(await patiently(() => folder, open, { waitsMs: [0, 0] }));
+    assert.ok(await retryRead(() => folder, open, { waitsMs: [0, 0] }));
     left = 9;
     await assert.rejects(
-      patiently(() => folder, open, { waitsMs: [0] }),
+      retryRead(() => folder, open, { waitsMs: [0] }),
       (error: Error) => {
         const wanted = new RegExp(
           `^Cannot look at \\S*${place}: the system refused it \\(${code}: so it is\\), expected`,
@@ -182,8 +182,8 @@ test('names of JPEGs are many, and images of other kinds are counted by ending',
   assert.equal(train.count, 3 + names.length);
   assert.deepEqual([ignored, passedOver], [6, { bmp: 2, heic: 1, txt: 1, '': 1, others: 1 }]);
   assert.deepEqual(remarks, [
-    '2 .bmp files, 1 .heic file passed over: only JPEG, PNG, GIF and WebP files are read; convert them',
+    '2 .bmp files, 1 .heic file ignored: only JPEG, PNG, GIF and WebP files are read; convert them',
   ]);
   const empty = imageFolderOf(t, { ...SET, 'train/c/1.tiff': bytes, 'val/c/1.tiff': bytes });
-  assert.throws(() => readImageFolder(empty), /class folder train\/c holds no image; passed over .*: 1 \.tiff file,/);
+  assert.throws(() => readImageFolder(empty), /class folder train\/c holds no image; ignored .*: 1 \.tiff file,/);
 });

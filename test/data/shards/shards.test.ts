@@ -3,15 +3,15 @@ import fs, { readdirSync, readFileSync } from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 import { join } from 'node:path';
 import test from 'node:test';
-import { openShards } from '../../../src/data/images/open-shards.js';
+import { openShards } from '../../../src/data/images/reader.js';
 import { openImages, packImages } from '../../../src/data/index.js';
-import { cutIntoShards, indexBytesOf } from '../../../src/data/shards/shards.js';
+import { indexBytesOf, splitIntoShards } from '../../../src/data/shards/pack.js';
 import { folderOf, imageFolderOf } from '../sets.js';
 
-test('cutIntoShards() closes a shard once its images are enough, and before its index is too long', () => {
+test('splitIntoShards() closes a shard once its images are enough, and before its index is too long', () => {
   const images = [5, 3, 8, 1, 9, 2];
   const cut = (bytes: number, indexBytes: number) =>
-    cutIntoShards(images, (image) => ({ bytes: image, indexBytes: 100 }), { bytes, indexBytes });
+    splitIntoShards(images, (image) => ({ bytes: image, indexBytes: 100 }), { bytes, indexBytes });
   assert.deepEqual(cut(100, 1e6), [images]);
   assert.deepEqual(cut(8, 1e6), [[5, 3], [8], [1, 9], [2]]);
   assert.deepEqual(cut(100, 500), [
@@ -19,7 +19,7 @@ test('cutIntoShards() closes a shard once its images are enough, and before its 
     [1, 9, 2],
   ]);
   assert.deepEqual(
-    cutIntoShards([], () => assert.fail(), { bytes: 1, indexBytes: 1 }),
+    splitIntoShards([], () => assert.fail(), { bytes: 1, indexBytes: 1 }),
     [],
   );
 });

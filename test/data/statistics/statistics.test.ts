@@ -3,9 +3,15 @@ import { readdirSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import sharp from 'sharp';
-import { createPainter, plainChanges } from '../../../src/data/images/augment.js';
-import type { FileDataset } from '../../../src/data/images/reader.js';
-import { loadDataset, openDataset, openFeeder, slotViews, statisticsOf } from '../../../src/data/index.js';
+import { centerCrop, createTransform } from '../../../src/data/images/augment.js';
+import {
+  type FileDataset,
+  loadDataset,
+  openDataset,
+  openFeeder,
+  slotViews,
+  statisticsOf,
+} from '../../../src/data/index.js';
 import { statisticsKey } from '../../../src/data/statistics/cache.js';
 import { DataError } from '../../../src/errors.js';
 import { folderOf, imageFolderOf, PLAIN, smallDataset } from '../sets.js';
@@ -30,7 +36,7 @@ async function noiseFolder(t: TestContext): Promise<{ folder: string; raw: numbe
 }
 
 const open = (folder: string) => openDataset(folder, 2) as FileDataset;
-const optionsIn = (cache: string) => ({ resize: 8, channels: 3, onBadImage: 'fail', cache, atOnce: 3 }) as const;
+const optionsIn = (cache: string) => ({ resize: 8, channels: 3, onBadImage: 'fail', cache, concurrency: 3 }) as const;
 
 test('statisticsOf() files has the mean of every pixel, and the components of the colours', async (t) => {
   const { folder, raw } = await noiseFolder(t);
@@ -117,12 +123,12 @@ test('statisticsOf() goes on without a cache when it may say so', async (t) => {
   const file = join(folderOf(t, { file: Buffer.from('mine') }), 'file');
   await assert.rejects(
     statisticsOf(open(folder), optionsIn(file)),
-    /Cannot keep the mean image in .*ENOTDIR: not a dir/,
+    /Cannot save the mean image in .*ENOTDIR: not a dir/,
   );
   const warnings: string[] = [];
   const { images } = await statisticsOf(open(folder), { ...optionsIn(file), warn: (text) => warnings.push(text) });
   assert.equal(images, 3);
-  assert.match(warnings.join('|'), /^the mean image is not kept in [^|]* \(ENOTDIR: not a directory\): [^|]*$/);
+  assert.match(warnings.join('|'), /^the mean image is not cached in [^|]* \(ENOTDIR: not a directory\): [^|]*$/);
   const homeless = {
     ...optionsIn(file),
     get cache(): string {
@@ -133,7 +139,7 @@ test('statisticsOf() goes on without a cache when it may say so', async (t) => {
   const told: string[] = [];
   const warned = Object.defineProperties(homeless, { warn: { value: (text: string) => told.push(text) } });
   assert.equal((await statisticsOf(open(folder), warned)).images, images);
-  assert.match(told.join('|'), /^the mean image is not kept for the next run[^|]*: Cannot tell where[^|]*$/);
+  assert.match(told.join('|'), /^the mean image is not cached, so the next run[^|]*: Cannot tell where[^|]*$/);
 });
 
 test('statisticsOf() ends when it is told to', async (t) => {
@@ -145,11 +151,11 @@ test('statisticsOf() ends when it is told to', async (t) => {
 test('statisticsOf() images in memory is the mean of the stretched images', async () => {
   const dataset = smallDataset(5, 1, true);
   const { mean } = await statisticsOf(dataset, { ...optionsIn('/nowhere'), resize: 9, channels: 1 });
-  const paint = createPainter(dataset, { ...PLAIN, resize: 9 }, 9, 1);
+  const paint = createTransform(dataset, { ...PLAIN, resize: 9 }, 9, 1);
   const sums = new Float64Array(81);
   const out = new Float32Array(81);
   for (let i = 0; i < 5; i++) {
-    paint(out, 0, dataset.train.images, 16 * i, plainChanges(9, 9));
+    paint(out, 0, dataset.train.images, 16 * i, centerCrop(9, 9));
     out.forEach((value, at) => {
       sums[at]! += value / 5;
     });

@@ -86,8 +86,8 @@ for (const [option, said] of cases) {
 
   test(`a ${option} disk with sharp gives one sentence`, { skip }, async () => {
     const { href } = new URL('../../../src/data/images/decode.js', import.meta.url);
-    const program = `import { kindOf } from ${JSON.stringify(href)};
-      try { await kindOf(Buffer.alloc(9)); } catch (error) { process.stdout.write(error.name + ': ' + error.message); }`;
+    const program = `import { readHeader } from ${JSON.stringify(href)};
+      try { await readHeader(Buffer.alloc(9)); } catch (error) { process.stdout.write(error.name + ': ' + error.message); }`;
     const args = ['--input-type=module', '--eval', program];
     const { stdout } = await runNode(args, {}, mounted(folderOf('@img'), option));
     assert.match(stdout, /^DataError: Cannot decode images: sharp does not load[^\n]*$/);

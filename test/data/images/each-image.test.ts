@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { setImmediate } from 'node:timers/promises';
-import { forEachIndex } from '../../src/data/at-once.js';
+import { forEachIndex } from '../../../src/data/images/each-image.js';
 
 test('forEachIndex() calls each once, and no more at a time than it is told', async () => {
   const seen: number[] = [];

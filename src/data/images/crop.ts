@@ -1,14 +1,14 @@
-/** Cuts a square window out of an image that is stretched to a square, without making the pixels outside of it. */
+/** Crops a square window out of a stretched image without computing the pixels outside of it. */
 
-/** For each place along one side of the stretched image: the two source places it lies between. */
+/** For each pixel along one side of the stretched image: the two source pixels that it lies between. */
 export interface Axis {
   low: Int32Array;
   high: Int32Array;
-  /** How much of `high`, 0 to 1; the rest is `low`. */
+  /** Weight of `high`, 0 to 1; `low` has the rest. */
   weight: Float64Array;
 }
 
-/** Bilinear with half-pixel centres: place `i` of `to` lies at (i + 0.5) from / to - 0.5 of the source, edges repeat. */
+/** Bilinear with half-pixel centres: pixel `i` of `to` lies at (i + 0.5) from / to - 0.5 of the source; edges repeat. */
 export function stretchAxis(from: number, to: number): Axis {
   const axis = { low: new Int32Array(to), high: new Int32Array(to), weight: new Float64Array(to) };
   for (let i = 0; i < to; i++) {
@@ -21,18 +21,18 @@ export function stretchAxis(from: number, to: number): Axis {
   return axis;
 }
 
-/** The image that a window is cut from. */
-export interface Source {
+/** Size of the images that are cropped. */
+export interface SourceSize {
   height: number;
   width: number;
   channels: number;
 }
 
 /**
- * Fills `window` [size, size, channels] with what stands at (top, left) of the image that begins at `offset` of `pixels`
- * and is stretched to `resize` x `resize`; mirrored left to right when `flip`.
+ * Writes the window at (top, left) to `window` [size, size, channels]. The image starts at `offset` of `pixels` and is
+ * stretched to `resize` x `resize`. With `flip` the window is mirrored left to right.
  */
-export type CutWindow = (
+export type Crop = (
   window: Float32Array,
   pixels: Uint8Array | Float64Array,
   offset: number,
@@ -41,14 +41,14 @@ export type CutWindow = (
   flip: boolean,
 ) => void;
 
-/** Prepares the cutting of windows of one size out of images of one size; what it returns is for one thread. */
-export function createCut(source: Source, resize: number, size: number): CutWindow {
+/** Prepares crops of one size from images of one size; the result is for one thread. */
+export function createCrop(source: SourceSize, resize: number, size: number): Crop {
   const { height, width, channels } = source;
   if (height === resize && width === resize) return createCopy(source, size);
   const vertical = stretchAxis(height, resize);
   const horizontal = stretchAxis(width, resize);
   const rowLength = size * channels;
-  // Stretched source rows: of the two that an output row lies between, one mostly serves the next row too.
+  // The two stretched source rows around an output row. The next output row can mostly reuse one of them.
   let [upper, lower] = [new Float64Array(rowLength), new Float64Array(rowLength)];
 
   return (window, pixels, offset, top, left, flip) => {
@@ -93,8 +93,8 @@ export function createCut(source: Source, resize: number, size: number): CutWind
   }
 }
 
-/** The same where nothing is stretched, which files that are decoded to size need not be. */
-function createCopy({ width, channels }: Source, size: number): CutWindow {
+/** Crops an image that already has the right size, as decoded files have. */
+function createCopy({ width, channels }: SourceSize, size: number): Crop {
   return (window, pixels, offset, top, left, flip) => {
     let to = 0;
     for (let y = top; y < top + size; y++) {

@@ -6,7 +6,7 @@ import test, { type TestContext } from 'node:test';
 import sharp from 'sharp';
 import { openDecoder } from '../../../src/data/images/decode.js';
 import { type Batch, type BatchFeeder, type FeedOptions, openFeeder, slotViews } from '../../../src/data/index.js';
-import { withLabels } from '../../../src/data/sets/image-folder.js';
+import { imageFiles } from '../../../src/data/sets/dataset.js';
 import { openDataset } from '../../../src/data/sets/open.js';
 import { DataError } from '../../../src/errors.js';
 import { shuffled } from '../../../src/random.js';
@@ -239,7 +239,7 @@ test('a file that is gone, or is a folder, is unreadable with the reason', async
   const { train } = options.dataset;
   const missing = {
     ...options.dataset,
-    train: { ...train, ...withLabels(['train/gone.jpg', 'train', 'train/a/rgb.jpg'], [0, 0, 1]) },
+    train: { ...train, ...imageFiles(['train/gone.jpg', 'train', 'train/a/rgb.jpg'], [0, 0, 1]) },
   };
   const feeder = open(t, { ...options, dataset: missing as FeedOptions['dataset'] });
   feeder.release(await feeder.train(1));
@@ -250,7 +250,7 @@ test('a file that is gone, or is a folder, is unreadable with the reason', async
 
 test('labels go up to 65,535', async (t) => {
   const options = optionsFor(goodFolder(t), 1);
-  const train = withLabels(['train/a/rgb.jpg'], [65_535]);
+  const train = imageFiles(['train/a/rgb.jpg'], [65_535]);
   const feeder = open(t, { ...options, dataset: { ...options.dataset, train } as FeedOptions['dataset'] });
   const batch = await feeder.train(1);
   assert.equal(contents(feeder, options, batch).labels[0], 65_535);

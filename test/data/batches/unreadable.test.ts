@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { closeHoles } from '../../../src/data/batches/bad-images.js';
 import { slotBytes, slotViews } from '../../../src/data/batches/slots.js';
+import { closeHoles } from '../../../src/data/batches/unreadable.js';
 import { IMAGENET_COLOURS } from '../../../src/data/images/colours.js';
 import { PLAIN, smallDataset } from '../sets.js';
 

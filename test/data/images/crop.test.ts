@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { createCut, type Source, stretchAxis } from '../../../src/data/images/window.js';
+import { createCrop, type SourceSize, stretchAxis } from '../../../src/data/images/crop.js';
 
 function cutAt(
   pixels: Uint8Array,
-  source: Source,
+  source: SourceSize,
   resize: number,
   size: number,
   top: number,
@@ -12,7 +12,7 @@ function cutAt(
   flip = false,
 ) {
   const window = new Float32Array(size * size * source.channels);
-  createCut(source, resize, size)(window, pixels, 0, top, left, flip);
+  createCrop(source, resize, size)(window, pixels, 0, top, left, flip);
   return [...window];
 }
 
@@ -33,11 +33,11 @@ const STRETCHED = [
 const SQUARE = Uint8Array.from([0, 100, 200, 40]);
 const GREY_2X2 = { height: 2, width: 2, channels: 1 };
 
-test('createCut() stretches 2 x 2 to 4 x 4 as computed by hand', () => {
+test('createCrop() stretches 2 x 2 to 4 x 4 as computed by hand', () => {
   assert.deepEqual(cutAt(SQUARE, GREY_2X2, 4, 4, 0, 0), STRETCHED.flat());
 });
 
-test('createCut() cuts every window out of the stretched image, mirrored too', () => {
+test('createCrop() cuts every window out of the stretched image, mirrored too', () => {
   for (const top of [0, 1, 2]) {
     for (const left of [0, 1, 2]) {
       const rows = STRETCHED.slice(top, top + 2).map((row) => row.slice(left, left + 2));
@@ -50,18 +50,18 @@ test('createCut() cuts every window out of the stretched image, mirrored too', (
   }
 });
 
-test('createCut() leaves an image of the right size as it is', () => {
+test('createCrop() leaves an image of the right size as it is', () => {
   const pixels = Uint8Array.from({ length: 9 }, (_, i) => 20 * i);
   assert.deepEqual(cutAt(pixels, { height: 3, width: 3, channels: 1 }, 3, 3, 0, 0), [...pixels]);
 });
 
-test('createCut() shrinks by sampling between the nearest pixels', () => {
+test('createCrop() shrinks by sampling between the nearest pixels', () => {
   const pixels = Uint8Array.from({ length: 16 }, (_, i) => 4 * (i % 4) + 40 * Math.floor(i / 4));
   // Places 0.5 and 2.5 on each side.
   assert.deepEqual(cutAt(pixels, { height: 4, width: 4, channels: 1 }, 2, 2, 0, 0), [22, 30, 102, 110]);
 });
 
-test('createCut() stretches an oblong, and each channel by itself', () => {
+test('createCrop() stretches an oblong, and each channel by itself', () => {
   // One row of two pixels, red and blue.
   const pixels = Uint8Array.from([200, 0, 0, 0, 0, 100]);
   const [red, orange, violet, blue] = [
@@ -77,8 +77,8 @@ test('createCut() stretches an oblong, and each channel by itself', () => {
   assert.deepEqual(cutAt(pixels, oblong, 4, 4, 0, 0, true), [...mirrored, ...mirrored, ...mirrored, ...mirrored]);
 });
 
-test('createCut() starts anew with each image, at its offset', () => {
-  const cut = createCut(GREY_2X2, 4, 2);
+test('createCrop() starts anew with each image, at its offset', () => {
+  const cut = createCrop(GREY_2X2, 4, 2);
   const pixels = Uint8Array.from([9, 9, 9, 9, ...SQUARE]);
   const window = new Float32Array(4);
   cut(window, pixels, 0, 2, 2, false);

@@ -4,7 +4,7 @@
  */
 import fs from 'node:fs';
 import { workerData } from 'node:worker_threads';
-import type { FillSetup, FillTask } from '../../../src/data/batches/fill-task.js';
+import type { FillResult, FillSetup, FillTask } from '../../../src/data/batches/filler.js';
 
 export const THROWS = 1;
 export const LEAVES = 2;
@@ -12,7 +12,7 @@ export const FAILS_IN_PART = 3;
 export const FILLS = 4;
 export const HANGS = 5;
 
-export default function fill({ number, part, slot }: FillTask): void {
+export default function fill({ number, part, slot }: FillTask): FillResult {
   if (number === THROWS) throw new Error('out of crayons');
   if (number === LEAVES) process.exit(3);
   if (number === HANGS) {
@@ -20,9 +20,10 @@ export default function fill({ number, part, slot }: FillTask): void {
     new Uint8Array(slots[slot]!)[1] = 1; // it is about to
     fs.openSync(dataset.classNames[0]!, 'r');
   }
-  if (number !== FAILS_IN_PART) return;
+  if (number !== FAILS_IN_PART) return { bad: [], holes: [] };
   if (part === 0) throw new Error('out of paper');
   const end = performance.now() + 200;
   while (performance.now() < end);
   new Uint8Array((workerData as FillSetup).slots[slot]!)[0] = 1;
+  return { bad: [], holes: [] };
 }

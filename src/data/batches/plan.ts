@@ -1,0 +1,93 @@
+/** Which images each batch holds. */
+import { draw, PURPOSE, shuffled, unit } from '../../random.js';
+import type { Views } from '../images/augment.js';
+import type { Dataset } from '../sets/dataset.js';
+import { nameAt } from '../sets/names.js';
+
+/** `sample` is one batch of test images that are spread over the whole test set. */
+export type BatchKind = 'training' | 'test' | 'sample';
+
+export interface PlanOptions {
+  readonly dataset: Dataset;
+  readonly batchSize: number;
+  readonly seed: number;
+  /** Views of each test image. Test batches are numbered by view: batch 0 in every view, then batch 1. */
+  readonly views?: Views;
+}
+
+/** A batch as a range of an order of images. */
+export interface Range {
+  /** Position of its first image in the order. */
+  from: number;
+  count: number;
+  /** From 0. */
+  epoch: number;
+}
+
+export function batchesOf(images: number, batchSize: number): number {
+  return Math.ceil(images / batchSize);
+}
+
+/** @param number the step from 1 of a training batch, or the number from 0 of a test batch. */
+export function rangeOf({ dataset, batchSize, views = 1 }: PlanOptions, kind: BatchKind, number: number): Range {
+  const isTraining = kind === 'training';
+  const images = (isTraining ? dataset.train : dataset.test).count;
+  const batches = batchesOf(images, batchSize);
+  const batch = isTraining ? (number - 1) % batches : Math.floor(number / views);
+  const from = batch * batchSize;
+  const epoch = isTraining ? Math.floor((number - 1) / batches) : 0;
+  return { from, count: Math.min(batchSize, images - from), epoch };
+}
+
+/** Image indices by position, for an epoch; undefined for test batches, whose images are in the data set's order. */
+export type OrderOf = (kind: BatchKind, epoch: number) => Uint32Array | undefined;
+
+/** Caches the order of the last epoch; for one thread. */
+export function createOrders({ dataset: { train, test }, batchSize, seed }: PlanOptions): OrderOf {
+  let cached: { epoch: number; order: Uint32Array } | undefined;
+  return (kind, epoch) => {
+    if (kind === 'test') return undefined;
+    if (kind === 'sample') return spread(test.count, Math.min(batchSize, test.count), seed);
+    if (cached?.epoch !== epoch) cached = { epoch, order: shuffled(train.count, seed, epoch) };
+    return cached.order;
+  };
+}
+
+/**
+ * Indices of `count` of `images` images: one drawn from each of `count` equal parts. So the sample has all classes if they
+ * are sorted, and also if they take turns, where every n-th image might be of the same class.
+ */
+function spread(images: number, count: number, seed: number): Uint32Array {
+  const startOf = (part: number) => Math.floor((part * images) / count);
+  return Uint32Array.from({ length: count }, (_, part) => {
+    const [begin, end] = [startOf(part), startOf(part + 1)];
+    return begin + Math.floor(unit(draw(seed, PURPOSE.sample, part, 0, 0)[0]) * (end - begin));
+  });
+}
+
+/**
+ * The images of a training batch in its order: paths relative to the data set's folder, or indices for images in memory.
+ * @param isUnreadable whether an image was skipped; the next readable image of the epoch replaces it.
+ */
+export function imagesOf(
+  options: PlanOptions,
+  orderOf: OrderOf,
+  step: number,
+  isUnreadable: (index: number) => boolean,
+): string[] {
+  const { dataset } = options;
+  const { from, count, epoch } = rangeOf(options, 'training', step);
+  const order = orderOf('training', epoch)!;
+  return Array.from({ length: count }, (_, i) => {
+    let place = from + i;
+    for (let tries = 1; tries < order.length && isUnreadable(order[place % order.length]!); tries++) place++;
+    const index = order[place % order.length]!;
+    return dataset.kind === 'files' ? nameAt(dataset.train.names, index) : String(index);
+  });
+}
+
+/** Names a batch in messages. */
+export function describeBatch(kind: BatchKind, number: number): string {
+  if (kind === 'sample') return 'the sample of test images';
+  return kind === 'training' ? `the training batch of step ${number}` : `test batch ${number}`;
+}

@@ -1,0 +1,84 @@
+/** Unreadable images: reported once, and removed from test batches. */
+import { DataError } from '../../errors.js';
+import type { Dataset } from '../sets/dataset.js';
+import { nameAt } from '../sets/names.js';
+import type { FillResult, FillSetup } from './filler.js';
+import { describeBatch } from './plan.js';
+import { slotViews } from './slots.js';
+
+export interface UnreadableImage {
+  /** Relative to the data set's folder. */
+  path: string;
+  reason: string;
+}
+
+/** Collects the unreadable images of a run. */
+export interface UnreadableList {
+  readonly images: readonly UnreadableImage[];
+  /**
+   * Adds what the filling of a batch found.
+   * @throws DataError that names the first image with `fail`; with `skip` if no training image can be read.
+   */
+  add(part: 'train' | 'test', number: number, result: FillResult): void;
+  /** Whether a training image was skipped. */
+  has(index: number): boolean;
+}
+
+/** @param onNew called once for each image. */
+export function listUnreadable(
+  dataset: Dataset,
+  onBadImage: 'fail' | 'skip',
+  onNew: (image: UnreadableImage) => void = () => {},
+): UnreadableList {
+  const images: UnreadableImage[] = [];
+  const seen = { train: new Set<number>(), test: new Set<number>() };
+  return {
+    images,
+    has: (index) => seen.train.has(index),
+    add(part, number, { bad, holes }) {
+      if (dataset.kind !== 'files') return;
+      const { folder } = dataset;
+      for (const { index, reason } of bad) {
+        const path = nameAt(dataset[part].names, index);
+        if (onBadImage === 'fail') {
+          throw new DataError(
+            `Cannot read the image ${path} of ${folder}: ${reason}, expected an image; remove it, or continue without it with --on-bad-image skip; \`data check\` lists all such images`,
+          );
+        }
+        if (seen[part].has(index)) continue;
+        seen[part].add(index);
+        images.push({ path, reason });
+        onNew({ path, reason });
+      }
+      if (part === 'train' && holes.length > 0) {
+        throw new DataError(
+          `Cannot fill ${describeBatch('training', number)}: none of the training images of ${folder} can be read, expected some; \`data check\` lists why`,
+        );
+      }
+    },
+  };
+}
+
+/**
+ * Moves the last images of a batch into its holes. The order of test images does not matter.
+ * @returns the number of images that are left.
+ */
+export function closeHoles(
+  { batchSize, inputSize, inputChannels, slots }: FillSetup,
+  slot: number,
+  count: number,
+  holes: readonly number[],
+): number {
+  const { images, labels } = slotViews(slots[slot]!, batchSize, inputSize, inputChannels);
+  const values = inputSize * inputSize * inputChannels;
+  const empty = new Set(holes);
+  const left = count - empty.size;
+  let from = count;
+  for (const hole of [...empty].filter((place) => place < left)) {
+    do from--;
+    while (empty.has(from));
+    images.copyWithin(hole * values, from * values, (from + 1) * values);
+    labels[hole] = labels[from]!;
+  }
+  return left;
+}

@@ -1,0 +1,79 @@
+/** What a data set is: images in memory, or image files whose list is in memory. */
+import { type Names, packNames } from './names.js';
+
+/** Images in memory and their labels, both on SharedArrayBuffers. */
+export interface Images {
+  readonly count: number;
+  /** [count, height, width, channels], grey levels 0 to 255. */
+  readonly images: Uint8Array;
+  /** [count] */
+  readonly labels: Uint8Array;
+}
+
+interface DatasetInfo {
+  readonly name: string;
+  /** Where the data come from, for messages: a folder, or `embedded sample`. */
+  readonly source: string;
+  /** By label. */
+  readonly classNames: readonly string[];
+  /** How the files were interpreted where that is not obvious; sentences for the user. */
+  readonly remarks?: readonly string[];
+}
+
+/** A data set whose images are all in memory. */
+export interface PixelDataset extends DatasetInfo {
+  readonly kind: 'pixels';
+  readonly height: number;
+  readonly width: number;
+  readonly channels: 1;
+  readonly train: Images;
+  readonly test: Images;
+}
+
+/** The images of one part, in the order of classes and of paths within a class. All arrays are on SharedArrayBuffers. */
+export interface ImageFiles {
+  readonly count: number;
+  /** [count] */
+  readonly labels: Uint16Array;
+  /** [count] Paths relative to the data set's folder, with `/`. */
+  readonly names: Names;
+  /** Where the bytes are if the images are packed; otherwise each image is a file of its own. */
+  readonly places?: Places;
+}
+
+/** Where the images are in the shards. */
+export interface Places {
+  /** File names of the shards. */
+  readonly shards: readonly string[];
+  /** [count] Index into `shards`. */
+  readonly shard: Uint32Array;
+  /** [count] Where the image's bytes start in the shard, and how many there are. */
+  readonly offset: Float64Array;
+  readonly bytes: Float64Array;
+}
+
+/** How many files were ignored, by lower-case ending without its dot; '' stands for no ending. */
+export type IgnoredFiles = Readonly<Record<string, number>>;
+
+/** A data set whose images are read and decoded when a batch needs them. */
+export interface FileDataset extends DatasetInfo {
+  readonly kind: 'files';
+  readonly folder: string;
+  readonly train: ImageFiles;
+  readonly test: ImageFiles;
+  /** Number of files in the class folders that are not images. */
+  readonly ignored: number;
+  /** The same by ending; absent for packed images. */
+  readonly passedOver?: IgnoredFiles;
+  /** Key of the original images of a packed data set, so that both share their statistics. Absent for a folder. */
+  readonly key?: string;
+}
+
+export type Dataset = PixelDataset | FileDataset;
+
+/** The list of image files as the data workers share it. */
+export function imageFiles(paths: readonly string[], labels: ArrayLike<number>): ImageFiles {
+  const shared = new Uint16Array(new SharedArrayBuffer(2 * paths.length));
+  shared.set(labels);
+  return { count: paths.length, labels: shared, names: packNames(paths) };
+}
