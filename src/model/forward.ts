@@ -102,14 +102,12 @@ export function runLayer(layer: PlacedLayer, tower: TowerIndex, x: tf.Tensor, ru
   const { ops } = run;
   switch (layer.kind) {
     case 'conv':
-      return ops.conv(
-        x as tf.Tensor4D,
-        parameter(run, tower, layer, 'kernel'),
-        parameter(run, tower, layer, 'bias'),
-        layer,
-      );
-    case 'dense':
-      return ops.dense(flat(x), parameter(run, tower, layer, 'kernel'), parameter(run, tower, layer, 'bias'));
+    case 'dense': {
+      const bias = parameter<tf.Tensor1D>(run, `tower${tower}/${layer.name}/bias`);
+      const kernel = `tower${tower}/${layer.name}/kernel`;
+      if (layer.kind === 'dense') return ops.dense(flat(x), parameter(run, kernel), bias);
+      return ops.conv(x as tf.Tensor4D, parameter(run, kernel), bias, layer);
+    }
     case 'activation':
       return ops.activation(x, layer.function);
     case 'pool':
@@ -132,8 +130,7 @@ function flat(x: tf.Tensor): tf.Tensor2D {
   return x.rank === 2 ? (x as tf.Tensor2D) : tf.reshape(x, [x.shape[0]!, x.size / x.shape[0]!]);
 }
 
-function parameter<T extends tf.Tensor>(run: Run, tower: TowerIndex, layer: { name: string }, role: string): T {
-  const name = `tower${tower}/${layer.name}/${role}`;
+function parameter<T extends tf.Tensor>(run: Run, name: string): T {
   const found = run.parameters.get(name);
   if (!found) throw new Error(`the net has no parameter ${name}`);
   return found as T;

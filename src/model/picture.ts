@@ -19,16 +19,21 @@ export function towersPicture(net: Net): string {
   const lines = isOneColumn(net)
     ? [centered(image, BOX), `${MARGIN}|`]
     : [centered(image, BOX * 2 + GAP.length), `${MARGIN}+${centered('+', BETWEEN, '-')}+`];
-  const starts = net.layers.flatMap(({ site }, i) => (i === 0 || site ? [i] : []));
-  starts.forEach((start, i) => {
-    const layers = net.layers.slice(start, starts[i + 1]); // from one site to the next
+  const segments = split(net.layers, ({ site }) => site !== undefined);
+  for (const layers of segments) {
     const { site, towers } = layers[0]!;
     if (site) lines.push(...crossing(site));
     lines.push(beside(towers, edge(site ? '+' : ' tower 0 '), edge(site ? '+' : ' tower 1 ')));
     for (const line of contentOf(layers)) lines.push(beside(towers, line));
-    lines.push(beside(towers, edge(i === starts.length - 1 ? '-' : '+')));
-  });
+    lines.push(beside(towers, edge(layers === segments.at(-1) ? '-' : '+')));
+  }
   return lines.map((line) => line.trimEnd()).join('\n');
+}
+
+/** Splits the layers before each one that `isStart`. */
+function split(layers: readonly PlacedLayer[], isStart: (layer: PlacedLayer) => boolean): (readonly PlacedLayer[])[] {
+  const starts = layers.flatMap((layer, i) => (i === 0 || isStart(layer) ? [i] : []));
+  return starts.map((start, i) => layers.slice(start, starts[i + 1]));
 }
 
 /** The arrows at a site: both ways, or only to the home of the layer. */
@@ -49,12 +54,7 @@ function crossing({ name, shape, home }: Site): string[] {
 
 /** A line for each named layer and the unnamed ones after it, wrapped if it is too long. */
 function contentOf(layers: readonly PlacedLayer[]): string[] {
-  const groups: PlacedLayer[][] = [];
-  for (const layer of layers) {
-    if ('name' in layer || groups.length === 0) groups.push([layer]);
-    else groups.at(-1)!.push(layer);
-  }
-  return groups.flatMap((group) => {
+  return split(layers, (layer) => 'name' in layer).flatMap((group) => {
     const shape = shapeText(group.at(-1)!.output);
     const lines = [''];
     for (const word of group.map(wordsOf)) {

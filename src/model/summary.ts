@@ -21,13 +21,8 @@ export interface Row {
   exchange?: { forward: PerTower; backward: PerTower };
 }
 
-/** Sums over the rows. */
-export interface Totals {
-  parameters: PerTower;
-  multiplyAdds: PerTower;
-  /** Bytes that each tower sends in one step, forward and backward. */
-  sentBytes: PerTower;
-}
+/** Sums over the rows; `sentBytes` is what each tower sends in one step. */
+export type Totals = Record<'parameters' | 'multiplyAdds' | 'sentBytes', PerTower>;
 
 const FLOAT_BYTES = 4;
 
@@ -54,7 +49,6 @@ export function summarize(net: Net, batchSize: number): Row[] {
   });
 }
 
-/** Sums over the rows. */
 export function totalsOf(rows: readonly Row[]): Totals {
   const sum = (value: (row: Row, tower: TowerIndex) => number) =>
     perTower((tower) => rows.reduce((total, row) => total + value(row, tower), 0));

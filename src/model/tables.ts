@@ -13,9 +13,6 @@
 /** A tower's number. */
 export type TowerIndex = 0 | 1;
 
-/** `own`: reads its own tower's channels. `both`: reads the channels of both towers, so its input is a site. */
-export type Reach = 'own' | 'both';
-
 /**
  * Zeros around the input of a convolution. A number: so many rows and columns on each side. `ceil`: rows below and
  * columns at the right until the last window that starts inside the image also ends inside (the code).
@@ -31,7 +28,8 @@ export interface InitialValues {
 /** What layers with parameters have in common. */
 interface Weighted {
   name: string;
-  reach: Reach;
+  /** `own`: reads its own tower's channels. `both`: reads the channels of both towers, so its input is a site. */
+  reach: 'own' | 'both';
   /** Tower 0 alone has the layer. Without it, each tower has half. */
   home?: 0;
   init: InitialValues;
@@ -46,10 +44,7 @@ export type Layer =
   | { kind: 'norm'; radius: number; k: number; alpha: number; beta: number }
   /** Response norm within each map: x / (k + alpha · Σ x²)^beta, Σ over a size × size window. */
   | { kind: 'mapNorm'; size: number; k: number; alpha: number; beta: number }
-  /**
-   * `test`: as in 2012, training uses the bare mask and testing multiplies by `keep`. `train`: as PyTorch does, training
-   * divides by `keep` and testing changes nothing.
-   */
+  /** `scale` says when the factor `keep` is applied: `test` as in 2012, `train` (divided by it) as in PyTorch. */
   | { kind: 'dropout'; name: string; keep: number; scale: 'test' | 'train' };
 
 type Of<Kind extends Layer['kind']> = Extract<Layer, { kind: Kind }>;

@@ -43,22 +43,15 @@ export interface OptimizerOptions {
 }
 
 /** Error on the validation images after an epoch, from 0 to 1. */
-export interface EpochError {
-  readonly epoch: number;
-  readonly error: number;
-}
+export type EpochError = { readonly epoch: number; readonly error: number };
 
-/** After a run was resumed with another rate or schedule: the schedule starts at `epoch`, with `factor` times the rate. */
-export interface ScheduleStart {
-  readonly epoch: number;
-  readonly factor: number;
-}
+/** If a run is resumed with another rate or schedule, the schedule starts at `epoch`, with `factor` times the rate. */
+export type ScheduleStart = { readonly epoch: number; readonly factor: number };
 
 /** What the schedule depends on besides the epoch. */
 export interface ScheduleState {
   /** Validation errors so far, in the order of the epochs; only a plateau uses them. */
   readonly errors?: readonly EpochError[];
-  /** Default epoch 1, factor 1. */
   readonly start?: ScheduleStart | undefined;
 }
 
@@ -100,10 +93,7 @@ export function plateausIn(errors: readonly EpochError[], patience: number): num
 }
 
 /** Says which parameter. */
-interface Place {
-  readonly layer: string;
-  readonly role: Role;
-}
+type Place = { readonly layer: string; readonly role: Role };
 
 /**
  * What a parameter is updated with in a step. If the learning rate is 0, it is not updated at all.

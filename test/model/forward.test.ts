@@ -4,7 +4,15 @@ import { before, test } from 'node:test';
 
 import tf = require('@tensorflow/tfjs');
 
-import { type Gather, groupEnds, type Run, referenceForward, runLayer, towerForward } from '../../src/model/forward.js';
+import {
+  type Captured,
+  type Gather,
+  groupEnds,
+  type Run,
+  referenceForward,
+  runLayer,
+  towerForward,
+} from '../../src/model/forward.js';
 import { type NetOptions, type PlacedLayer, type TowerIndex, volume } from '../../src/model/net.js';
 import { TFJS_OPS } from '../../src/model/ops.js';
 import { imagesFor, runFor, tinyNet, valuesOf } from './draws.js';
@@ -183,37 +191,43 @@ function assertClose(found: tf.Tensor, expected: tf.Tensor, what: string): void 
   assert.ok(distance <= 1e-5 * largest, `${what}: ${distance} of ${largest}`);
 }
 
+const references = new Map<string, ReturnType<typeof runReference>>();
+
+function runReference(table: NetOptions['table'], training: boolean) {
+  const net = tinyNet(table);
+  const { run, captured } = runFor(net, training);
+  return { net, run, captured, logits: referenceForward(net, imagesFor(net), run) };
+}
+
 /** Runs one tower; what the reference computed plays its peer. Asserts that each half it sends is right. */
 function runTower(table: NetOptions['table'], tower: TowerIndex, training: boolean) {
-  const net = tinyNet(table);
-  const images = imagesFor(net);
-  const reference = runFor(net, training);
-  const logits = referenceForward(net, images, reference.run);
-  const inputs = new Map(
-    reference.captured.filter(({ kind }) => kind === 'input').map((each) => [each.layer, each.tensor]),
-  );
+  const key = `${table} ${training}`;
+  const reference = references.get(key) ?? runReference(table, training);
+  references.set(key, reference);
+  const { net, run } = reference;
   const sites: string[] = [];
   const gather: Gather = (own, site) => {
     sites.push(site.name);
     assert.equal(own.size, 2 * volume(site.shape), 'the site has the shape of what one tower sends');
-    const whole = inputs.get(site.name)!;
+    const whole = reference.captured.find(({ kind, layer }) => kind === 'input' && layer === site.name)!.tensor;
     const half = tf.split(whole, 2, whole.rank - 1)[tower]!;
     assertClose(own, half, `${table} tower${tower} at ${site.name}`);
     return site.home !== undefined && site.home !== tower ? tf.scalar(0) : whole;
   };
-  const { run, captured } = runFor(net, training);
-  // A tower has its own parameters alone.
+  const captured: Captured[] = [];
+  // A tower has only its own parameters.
   const parameters = new Map([...run.parameters].filter(([name]) => name.startsWith(`tower${tower}/`)));
-  const output = towerForward(net, tower, images, gather, { ...run, parameters });
-  return { output, logits, captured, reference: reference.captured, sites };
+  const own: Run = { ...run, parameters, capture: (value) => captured.push(value) };
+  const output = towerForward(net, tower, imagesFor(net), gather, own);
+  return { output, captured, reference, sites };
 }
 
 for (const table of ['original', 'paper', 'columns', 'tutorial', 'lenet'] as const) {
   for (const tower of [0, 1] as const) {
     test(`towerForward() tower ${tower} of ${table} computes and captures what the reference does, in the same order`, () => {
       for (const training of [true, false]) {
-        const { output, logits, captured, reference } = runTower(table, tower, training);
-        const own = reference.filter(({ name }) => name.startsWith(`tower${tower}/`));
+        const { output, captured, reference } = runTower(table, tower, training);
+        const own = reference.captured.filter(({ name }) => name.startsWith(`tower${tower}/`));
         assert.deepEqual(
           captured.map(({ name, kind, layer }) => ({ name, kind, layer })),
           own.map(({ name, kind, layer }) => ({ name, kind, layer })),
@@ -221,7 +235,7 @@ for (const table of ['original', 'paper', 'columns', 'tutorial', 'lenet'] as con
         for (const [i, { name, tensor }] of captured.entries()) assertClose(tensor, own[i]!.tensor, name);
         if (tower === 0) {
           assert.ok('output' in output);
-          assertClose(output.output, logits, 'logits');
+          assertClose(output.output, reference.logits, 'logits');
         } else {
           assert.ok('sent' in output);
           assert.deepEqual(output.sent.shape, []);

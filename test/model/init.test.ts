@@ -9,7 +9,7 @@ import { JS_RANDOM, tinyNet } from './draws.js';
 
 before(() => tf.setBackend('cpu'));
 
-/** Gives one number, in place of a shape full of it, and notes the shapes and the seeds. */
+/** Returns one number instead of a whole tensor, and records shapes and seeds. */
 function constantRandom(value: number): { random: StatelessRandom; seeds: string[]; shapes: (readonly number[])[] } {
   const seeds: string[] = [];
   const shapes: (readonly number[])[] = [];
@@ -53,13 +53,13 @@ function assertNear(found: number, expected: number): void {
   assert.ok(Math.abs(found - expected) <= 1e-6 * Math.abs(expected), `${found}, expected ${expected}`);
 }
 
-test('initialValue() table has the deviations of the code of 2012', () => {
+test('initialValue() `table` has the deviations of the code of 2012', () => {
   for (const [layer, sd] of Object.entries({ conv1: 0.01, conv2: 0.01, conv3: 0.03, conv5: 0.03, fc8: 0.01 })) {
     assertNear(filling(byName(`tower0/${layer}/kernel`), 'table', 1), sd);
   }
 });
 
-test('initialValue() biases are those of the table, or 0', () => {
+test('initialValue() of biases is that of the table, or 0', () => {
   const biases = ['conv1', 'conv2', 'conv3', 'conv4', 'conv5', 'fc6', 'fc7', 'fc8'].map((each) =>
     byName(`tower0/${each}/bias`),
   );
@@ -70,7 +70,7 @@ test('initialValue() biases are those of the table, or 0', () => {
   for (const init of ['he', 'xavier'] as const) assert.ok(biases.every((each) => filling(each, init, 9) === 0));
 });
 
-test('initialValue() he has the variance 2 / fan-in', () => {
+test('initialValue() `he` has the variance 2 / fan-in', () => {
   // conv1 reads 11 × 11 × 3, conv2 its tower's 48 channels, conv3 both towers' 256, fc6 all of 6 × 6 × 256.
   const fanIns = { conv1: 363, conv2: 25 * 48, conv3: 9 * 256, conv4: 9 * 192, fc6: 9216, fc7: 4096 };
   for (const [layer, fanIn] of Object.entries(fanIns)) {
@@ -78,7 +78,7 @@ test('initialValue() he has the variance 2 / fan-in', () => {
   }
 });
 
-test('initialValue() xavier is uniform between its limits', () => {
+test('initialValue() `xavier` is uniform between its limits', () => {
   // What one input goes into: of conv3 both towers' 384 kernels, of fc8 the 10 classes of its home.
   const fans = { conv3: [9 * 256, 9 * 384], fc7: [4096, 4096], fc8: [4096, 10] };
   for (const [layer, [fanIn, fanOut]] of Object.entries(fans)) {
@@ -88,7 +88,7 @@ test('initialValue() xavier is uniform between its limits', () => {
   }
 });
 
-test('initialValue() draws by the name and the seed, and nothing else', () => {
+test('initialValue() depends on the parameter name and the seed, and on nothing else', () => {
   const seedsOf = (parameters: readonly Parameter[], seed: number) => {
     const kernels = parameters.filter(({ role }) => role === 'kernel');
     return new Map(
@@ -110,7 +110,7 @@ test('initialValue() draws by the name and the seed, and nothing else', () => {
   for (const [name, seed] of seedsOf(FULL, 2)) assert.notEqual(seed, whole.get(name));
 });
 
-test('maskOf() has ones and zeros, in the share it is told', () => {
+test('maskOf() has ones and zeros, with the share `keep` of ones', () => {
   const place = { seed: 1, layer: 'drop6', tower: 0, step: 1 };
   for (const keep of [0.5, 0.8]) {
     const mask = dropoutMask([100, 100], keep, place);
@@ -123,7 +123,7 @@ test('maskOf() has ones and zeros, in the share it is told', () => {
   }
 });
 
-test('maskOf() is another one for each seed, layer, tower and step, and the same for the same', () => {
+test('maskOf() differs for each seed, layer, tower and step, and is reproducible', () => {
   const place = { seed: 1, layer: 'drop6', tower: 0, step: 1 };
   const at = (change: Partial<typeof place>) => String(dropoutMask([4, 32], 0.5, { ...place, ...change }).dataSync());
   const masks = [{}, { seed: 2 }, { layer: 'drop7' }, { tower: 1 }, { step: 2 }].map(at);

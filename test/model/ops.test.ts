@@ -1,4 +1,4 @@
-/** Each of the operations against loops that say in JavaScript's own numbers what it is; gradients by differences. */
+/** Compares each operation with loops in plain JavaScript, and its gradients with finite differences. */
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
 
@@ -27,7 +27,7 @@ function assertClose(found: ArrayLike<number>, expected: Numbers, tolerance: num
   });
 }
 
-/** Slopes of Σ weight · f(x), by central differences. */
+/** Gradient of Σ weight · f(x), by central differences. */
 function slopes(f: (x: Numbers) => number[], x: Numbers, weights: Numbers): number[] {
   const total = (at: Numbers) => f(at).reduce((sum, value, i) => sum + value * weights[i]!, 0);
   return x.map((_, i) => {
@@ -36,7 +36,7 @@ function slopes(f: (x: Numbers) => number[], x: Numbers, weights: Numbers): numb
   });
 }
 
-/** Gradient of Σ weight · f(x) by the tape. */
+/** Gradient of Σ weight · f(x), by the tape. */
 function gradient(f: (x: tf.Tensor) => tf.Tensor, x: tf.Tensor, weights: Numbers): Float32Array {
   const g = tf.grad((at) => {
     const y = f(at);
@@ -95,45 +95,25 @@ for (const [what, each] of CONVS) {
     const { input, size, stride, pad } = each;
     const [x, kernel, bias] = [numbers(4 * input ** 2), numbers(size ** 2 * 6, 1), [0.5, -1, 2]];
     const layer = { kind: 'conv', size, stride, pad } as Of<'conv'>;
-    const tensors = [
+    const tensors: tf.Tensor[] = [
       tf.tensor4d(x, [2, input, input, 2]),
       tf.tensor4d(kernel, [size, size, 2, 3]),
       tf.tensor1d(bias),
-    ] as const;
-    const y = TFJS_OPS.conv(...tensors, layer);
-    const expected = naiveConv(x, kernel, bias, each);
-    assertClose(y.dataSync(), expected, 1e-5);
+    ];
+    const conv = (...xs: tf.Tensor[]) =>
+      TFJS_OPS.conv(xs[0] as tf.Tensor4D, xs[1] as tf.Tensor4D, xs[2] as tf.Tensor1D, layer);
+    const naive = (...xs: Numbers[]) => naiveConv(xs[0]!, xs[1]!, xs[2]!, each);
+    const expected = naive(x, kernel, bias);
+    assertClose(conv(...tensors).dataSync(), expected, 1e-5);
     const weights = numbers(expected.length, 2);
-    const toInput = gradient(
-      (at) => TFJS_OPS.conv(at as tf.Tensor4D, tensors[1], tensors[2], layer),
-      tensors[0],
-      weights,
-    );
-    assertClose(
-      toInput,
-      slopes((at) => naiveConv(at, kernel, bias, each), x, weights),
-      1e-4,
-    );
-    const toKernel = gradient(
-      (at) => TFJS_OPS.conv(tensors[0], at as tf.Tensor4D, tensors[2], layer),
-      tensors[1],
-      weights,
-    );
-    assertClose(
-      toKernel,
-      slopes((at) => naiveConv(x, at, bias, each), kernel, weights),
-      1e-4,
-    );
-    const toBias = gradient(
-      (at) => TFJS_OPS.conv(tensors[0], tensors[1], at as tf.Tensor1D, layer),
-      tensors[2],
-      weights,
-    );
-    assertClose(
-      toBias,
-      slopes((at) => naiveConv(x, kernel, at, each), bias, weights),
-      1e-4,
-    );
+    const values = [x, kernel, bias];
+    for (const [i, value] of values.entries()) {
+      assertClose(
+        gradient((at) => conv(...tensors.with(i, at)), tensors[i]!, weights),
+        slopes((at) => naive(...values.with(i, [...at])), value, weights),
+        1e-4,
+      );
+    }
   });
 }
 
@@ -174,7 +154,7 @@ function naivePool(x: Numbers, input: number, size: number, stride: number, op: 
   return y;
 }
 
-test('pool() leaves out windows that do not fit whole', () => {
+test('pool() leaves out windows that do not fit whole: values and gradients', () => {
   for (const input of [7, 8, 9]) {
     for (const op of ['max', 'average'] as const) {
       const x = numbers(input ** 2 * 2);
@@ -195,7 +175,7 @@ test('pool() leaves out windows that do not fit whole', () => {
   }
 });
 
-test('norm() sums over neighbouring channels, fewer at the borders', () => {
+test('norm() sums over neighbouring channels, over fewer at the borders: values and gradients', () => {
   const channels = 7;
   for (const { radius, k, alpha, beta } of [
     { radius: 2, k: 2, alpha: 0.3, beta: 0.75 },
@@ -221,7 +201,7 @@ test('norm() sums over neighbouring channels, fewer at the borders', () => {
   }
 });
 
-test('mapNorm() sums over a window of the same map, zeros around it', () => {
+test('mapNorm() sums over a window of the same map, with zeros around it: values and gradients', () => {
   const [side, channels] = [6, 2];
   for (const { size, k, alpha, beta } of [
     { size: 5, k: 1, alpha: 0.1, beta: 0.75 },
@@ -261,7 +241,7 @@ function naiveCrossEntropy(logits: Numbers, labels: Numbers): number[] {
   return [losses.reduce((sum, each) => sum + each) / labels.length];
 }
 
-test('crossEntropy() is the mean over the batch, with its gradient, also of large logits', () => {
+test('crossEntropy() is the mean over the batch, also of large logits: values and gradients', () => {
   const labels = [0, 1, 2, 2];
   for (const logits of [
     [0, 0, 0, 1, -2, 0.5, 3, 2, 1, -1, -1, 4],
@@ -279,7 +259,7 @@ test('crossEntropy() is the mean over the batch, with its gradient, also of larg
   }
 });
 
-test('crossEntropy() shows a logit that is not a number', () => {
+test('crossEntropy() is NaN if a logit is NaN', () => {
   const loss = TFJS_OPS.crossEntropy(tf.tensor2d([Number.NaN, 1, 1, 1], [2, 2]), tf.tensor1d([1, 0], 'int32'));
   assert.ok(Number.isNaN(loss.dataSync()[0]));
 });

@@ -11,7 +11,7 @@ function fixture(name: string): string {
   return readFileSync(new URL(`../../../test/fixtures/pictures/${name}.txt`, import.meta.url), 'utf8').trimEnd();
 }
 
-test('towersPicture() draws the two columns of the original and of LeNet', () => {
+test('towersPicture() draws the two columns of the original and of LeNet as in the fixtures', () => {
   for (const table of ['original', 'lenet'] as const) assert.equal(towersPicture(netOf(table)), fixture(table));
 });
 
@@ -34,7 +34,7 @@ test('towersPicture() stays within 80 columns of ASCII, at any size', () => {
   }
 });
 
-test('towersPicture() names every layer, and at every site who sends what', () => {
+test('towersPicture() names every layer, and at each site the shape that a tower sends', () => {
   for (const table of TABLE_NAMES) {
     const net = netOf(table);
     const lines = towersPicture(net).split('\n');

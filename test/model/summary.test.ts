@@ -1,4 +1,4 @@
-/** What a net costs, against counts made another way. */
+/** Costs of a net, compared with independent counts. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { type Net, parametersOf, sitesOf } from '../../src/model/net.js';
@@ -15,7 +15,7 @@ function multiplyAddsOf(net: Net, tower: 0 | 1): number {
     .reduce((total, kernel) => total + countOf([kernel]) * places.get(kernel.layer)!, 0);
 }
 
-test('summarize() counts multiply-adds as kernels times places', () => {
+test('summarize() counts multiply-adds: values of a kernel times its positions', () => {
   for (const table of TABLE_NAMES) {
     for (const changes of [{}, { width: 0.3, classes: 7, inputSize: 96 }]) {
       const net = netOf(table, changes);
@@ -36,7 +36,7 @@ test('summarize() has the 724 million multiply-adds of the original, and those o
   assert.equal(both(totalsOf(rows).multiplyAdds), 724_406_816);
 });
 
-test('summarize() has all parameters, by layer and by tower', () => {
+test('summarize() counts all parameters, by layer and by tower', () => {
   for (const table of TABLE_NAMES) {
     const net = netOf(table);
     const { parameters } = totalsOf(summarize(net, 1));
@@ -47,7 +47,7 @@ test('summarize() has all parameters, by layer and by tower', () => {
 });
 
 // In float32 at batch 128: pool2 11.08 MB each way, pool5 2.36, fc6 1.05, and fc7 1.05 from tower 1 to tower 0 alone.
-test('summarize() has the bytes that each tower sends at each site', () => {
+test('summarize() counts the bytes that each tower sends at each site', () => {
   const rows = summarize(netOf('original'), 128);
   const exchanges = Object.fromEntries(rows.flatMap(({ layer, exchange }) => (exchange ? [[layer, exchange]] : [])));
   const [pool2, pool5, hidden] = [21_632 * 512, 4608 * 512, 2048 * 512];
@@ -61,7 +61,7 @@ test('summarize() has the bytes that each tower sends at each site', () => {
   assert.deepEqual(totalsOf(rows).sentBytes, [sent, sent]);
 });
 
-test('summarize() has an exchange at every site and nowhere else, in proportion to the batch', () => {
+test('summarize() has an exchange at every site only, in proportion to the batch', () => {
   for (const table of TABLE_NAMES) {
     const net = netOf(table);
     const crossing = summarize(net, 2).filter(({ exchange }) => exchange);
@@ -74,7 +74,7 @@ test('summarize() has an exchange at every site and nowhere else, in proportion 
   }
 });
 
-test('shapeText() leaves ones out of the units of dense layers', () => {
+test('shapeText() prints only the units of dense layers', () => {
   assert.equal(shapeText([13, 13, 128]), '13x13x128');
   assert.equal(shapeText([1, 1, 2048]), '2048');
 });

@@ -32,7 +32,7 @@ test('TABLES have the response norm of the paper and of the code', () => {
 });
 
 // layers-145.cfg, cnorm2: scale .001, pow .75, size 5; divided by 25; minDiv 1.
-test("TABLES have the norm within maps in the code's nets alone", () => {
+test('TABLES have the norm within maps only in nets of the code', () => {
   for (const table of TABLE_NAMES) {
     const norms = layersOf(table, 'mapNorm');
     assert.equal(norms.length, ['original', 'one-gpu', 'columns'].includes(table) ? 1 : 0, table);
@@ -54,7 +54,7 @@ test('TABLES have the initial values of the paper and of the code', () => {
 });
 
 // Paper §3.4: windows of 3 every 2.
-test('TABLES pool with overlap as the paper does, and LeNet averages without', () => {
+test('TABLES pool with overlap as in the paper; LeNet averages without', () => {
   for (const table of TABLE_NAMES.filter((name) => name !== 'lenet')) {
     const pools = layersOf(table, 'pool').map(({ name, op, size, stride }) => `${name} ${op} ${size} ${stride}`);
     assert.deepEqual(pools, ['pool1 max 3 2', 'pool2 max 3 2', 'pool5 max 3 2']);
@@ -67,7 +67,7 @@ test('TABLES pool with overlap as the paper does, and LeNet averages without', (
 });
 
 // Paper §4.2: half of the outputs of the first two dense layers, halved at test; the tutorials' libraries scale in training.
-test('TABLES drop half of fc6 and fc7, scaled as in their time', () => {
+test('TABLES drop half of fc6 and fc7; 2012 scales at test time, tutorials in training', () => {
   for (const [table, scale] of [
     ['original', 'test'],
     ['paper', 'test'],
@@ -85,7 +85,7 @@ test('TABLES drop half of fc6 and fc7, scaled as in their time', () => {
 });
 
 // Paper Figure 2: conv3, fc6, fc7 and fc8 read both GPUs' maps; a tutorial's layers have no groups.
-test('TABLES cross where the paper does, and everywhere in the tutorials', () => {
+test('TABLES read both towers where the paper does, and everywhere in tutorials', () => {
   const reach = (table: TableName) =>
     [...layersOf(table, 'conv'), ...layersOf(table, 'dense')]
       .filter((each) => each.reach === 'both')
@@ -96,7 +96,7 @@ test('TABLES cross where the paper does, and everywhere in the tutorials', () =>
   }
 });
 
-test('TABLES have names that are unique within a table, for tensors and sites go by them', () => {
+test('TABLES have unique names, because tensors and sites are named after layers', () => {
   for (const table of TABLE_NAMES) {
     const names = TABLES[table].layers.flatMap((layer) => ('name' in layer ? [layer.name] : []));
     assert.equal(new Set(names).size, names.length);

@@ -65,19 +65,16 @@ export function execute(
  * @returns whether TensorFlow refused nothing.
  * @throws any error of `action` that is not a NativeError.
  */
-export function succeeds({ library: { c }, address }: Context, action: () => void): boolean {
-  const before = c.TFE_ContextGetExecutorForThread(address);
+export function succeeds(context: Context, action: () => void): boolean {
+  const { c } = context.library;
   const own = c.TFE_NewExecutor(false, false, 0);
-  c.TFE_ContextSetExecutorForThread(address, own);
   try {
-    action();
+    inExecutor(context, own, action);
     return true;
   } catch (error) {
     if (!(error instanceof NativeError)) throw error;
     return false;
   } finally {
-    c.TFE_ContextSetExecutorForThread(address, before);
-    c.TFE_DeleteExecutor(before); // the handle that the question for it made
     c.TFE_DeleteExecutor(own);
   }
 }
@@ -114,4 +111,16 @@ export function isForHost(
   if (attrs.some(({ type, value }) => type === AttrType.TYPE && [value].flat().includes(DataType.STRING))) return true;
   emptyGraph ??= library.c.TF_NewGraph(); // TensorFlow describes ops only to a graph
   return opDef(library, emptyGraph, op, status).hasStrings;
+}
+
+/** Runs the ops that `action` calls in an executor: a queue of TensorFlow's, in this thread or in one of its own. */
+export function inExecutor<T>({ library: { c }, address }: Context, executor: Pointer, action: () => T): T {
+  const before = c.TFE_ContextGetExecutorForThread(address);
+  c.TFE_ContextSetExecutorForThread(address, executor);
+  try {
+    return action();
+  } finally {
+    c.TFE_ContextSetExecutorForThread(address, before);
+    c.TFE_DeleteExecutor(before); // the handle, not the executor
+  }
 }

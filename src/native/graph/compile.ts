@@ -22,7 +22,7 @@ import { currentBinding, ownBinding, tensorId, withOwnBinding } from '../binding
 import type { PinnedBinding } from '../binding/binding.js';
 import { recordingGraph } from './graph.js';
 import type { RunsWhile } from './run-while.js';
-import { Trace } from './trace.js';
+import { type Trace, trace } from './trace.js';
 
 const MODES = ['graph', 'xla'] as const;
 
@@ -81,11 +81,10 @@ export function compile(fn: (...inputs: tf.Tensor[]) => tf.Tensor[], options: Co
     const found = traces.get(key);
     if (found) return found;
     const described = inputs.map((input) => currentBinding().describe(tensorId(input)));
-    const trace = withOwnBinding(
-      () => new Trace(fn, described, isDifferentiated, { isForXla: mode === 'xla', gradients }),
-    );
-    traces.set(key, trace);
-    return trace;
+    const options = { isDifferentiated, isForXla: mode === 'xla', gradients };
+    const made = withOwnBinding(() => trace(fn, described, options));
+    traces.set(key, made);
+    return made;
   };
   const call = (...inputs: tf.Tensor[]): tf.Tensor[] => {
     const isDifferentiated = (tf.engine() as unknown as { isTapeOn(): boolean }).isTapeOn(); // not in tfjs's types
@@ -97,7 +96,7 @@ export function compile(fn: (...inputs: tf.Tensor[]) => tf.Tensor[], options: Co
   const runWhile = (by: RunsWhile, work: () => void, ...inputs: tf.Tensor[]) =>
     traceOf(inputs, false).runWhile(by, work, inputs);
   const dispose = () => {
-    for (const trace of traces.values()) trace.dispose();
+    for (const each of traces.values()) each.dispose();
     traces.clear();
   };
   const compiled = Object.assign(call, { dispose, runWhile });

@@ -14,7 +14,7 @@ import { opDef } from '../c/ops.js';
 import { AttrType, DataType, type GraphOutput, type Pointer } from '../c/signatures.js';
 import { check } from '../c/status.js';
 import { bytesPerElement, volume } from '../c/tensors.js';
-import { addInputs, type Node, ofAnotherTrace, resourcesOf, SideEffects, typeAttr, type Value } from './node.js';
+import { addInputs, type Node, ofAnotherTrace, resourcesOf, SideEffects, type Value } from './node.js';
 
 /** Ids of values start here; no binding has as many tensors. */
 const FIRST_ID = 2 ** 40;
@@ -91,7 +91,6 @@ export class Graph {
       // Abilities are internal ops of TensorFlow, which XLA does not have.
       can: (...ability: Parameters<PinnedBinding['can']>) => !this.isForXla && real.can(...ability),
       getNumOfTensors: () => real.getNumOfTensors(),
-      getNumOfSavedModels: () => 0,
       createTensor: (...tensor: Parameters<PinnedBinding['createTensor']>) => {
         const id = real.createTensor(...tensor);
         this.#made.add(id);
@@ -195,6 +194,11 @@ export class Graph {
     );
   }
 
+  /** Adds a node that copies a value. */
+  copy(value: Value): Value {
+    return this.record('Identity', [{ name: 'T', type: AttrType.TYPE, value: value.dtype }], [value], 1)[0]!;
+  }
+
   /** Adds a call of another function, which has no side effects. @param outputs what it returns. */
   call(
     { name, fn }: { name: string; fn: Pointer },
@@ -209,7 +213,7 @@ export class Graph {
     const shapes = outputs.map(({ shape }) => shape);
     const results = this.record(name, attrs, inputs, outputs.length, { shapes });
     // If a result becomes another function's input, TensorFlow copies these attributes to it, and XLA rejects that.
-    return results.map((value) => this.record('Identity', [typeAttr(value.dtype)], [value], 1)[0]!);
+    return results.map((value) => this.copy(value));
   }
 
   /** XLA knows functions by their content, so names for it must not differ from trace to trace. */

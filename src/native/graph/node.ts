@@ -3,7 +3,7 @@ import { NativeError } from '../../errors.js';
 import type { TensorMetadata } from '../binding/binding.js';
 import type { OpAttr } from '../c/attributes.js';
 import type { Library } from '../c/load.js';
-import { AttrType, DataType, type Pointer } from '../c/signatures.js';
+import { DataType, type Pointer } from '../c/signatures.js';
 
 /** An operation of the graph. */
 export interface Node {
@@ -37,11 +37,6 @@ export function outputsOf(values: readonly Value[]): BigUint64Array {
   return BigUint64Array.from(values.flatMap(({ node, index }) => [node.operation, BigInt(index)]));
 }
 
-/** The attribute `T` of an op that has one type. */
-export function typeAttr(dtype: number): OpAttr {
-  return { name: 'T', type: AttrType.TYPE, value: dtype };
-}
-
 /** The only op that uses a variable and does not change it. */
 const READ = 'ReadVariableOp';
 
@@ -50,25 +45,24 @@ const READ = 'ReadVariableOp';
  * everything before it. TensorFlow itself orders ops by their inputs alone.
  */
 export class SideEffects {
-  /** By resource: the op that wrote it last, and those that have read it since. */
-  readonly #order = new Map<string, { writer?: Pointer; readers: Pointer[] }>();
+  /** By resource: the op that wrote it last, then those that have read it since. */
+  readonly #ops = new Map<string, { writers: readonly Pointer[]; readers: readonly Pointer[] }>();
 
   /** The ops that must run before one that uses these resources. */
   before(op: string, resources: readonly string[]): Set<Pointer> {
-    return new Set(
-      resources.flatMap((resource) => {
-        const { writer, readers = [] } = this.#order.get(resource) ?? {};
-        return [...(writer === undefined ? [] : [writer]), ...(op === READ ? [] : readers)];
-      }),
-    );
+    const ops = resources.flatMap((resource) => this.#ops.get(resource) ?? []);
+    return new Set(ops.flatMap(({ writers, readers }) => (op === READ ? writers : [...writers, ...readers])));
   }
 
   /** Notes that an op uses these resources. */
   note(op: string, resources: readonly string[], operation: Pointer): void {
     for (const resource of resources) {
-      const order = this.#order.get(resource) ?? { readers: [] };
-      if (op === READ) order.readers.push(operation);
-      this.#order.set(resource, op === READ ? order : { writer: operation, readers: [] });
+      const { writers, readers } = this.#ops.get(resource) ?? { writers: [], readers: [] };
+      const isRead = op === READ;
+      this.#ops.set(
+        resource,
+        isRead ? { writers, readers: [...readers, operation] } : { writers: [operation], readers: [] },
+      );
     }
   }
 }

@@ -6,7 +6,7 @@ import { tensorId, tensorOf, withBinding } from '../binding/backend.js';
 import type { TensorMetadata } from '../binding/binding.js';
 import { DataType } from '../c/signatures.js';
 import type { Graph } from './graph.js';
-import { keyOf, typeAttr, type Value } from './node.js';
+import { keyOf, type Value } from './node.js';
 
 /** What a function and its gradient became in the graph. */
 export interface Recorded {
@@ -132,6 +132,6 @@ function distinctNodes(graph: Graph, values: readonly Value[], from: number): Va
     const key = keyOf(value);
     const isFree = own.has(value.node) && value.node.op !== 'Placeholder' && !seen.has(key);
     seen.add(key);
-    return isFree ? value : graph.record('Identity', [typeAttr(value.dtype)], [value], 1)[0]!;
+    return isFree ? value : graph.copy(value);
   });
 }

@@ -5,6 +5,7 @@
 import type { NativeError } from '../../errors.js';
 import { ownBinding } from '../binding/backend.js';
 import type { TensorMetadata } from '../binding/binding.js';
+import { inExecutor } from '../binding/execute.js';
 import { openContext } from '../c/context.js';
 import { openLibrary } from '../c/load.js';
 import type { Pointer } from '../c/signatures.js';
@@ -12,14 +13,10 @@ import { check, isCancelled } from '../c/status.js';
 
 /** What a thread of JavaScript needs to run functions that use queues. */
 export interface RunsWhile {
-  /** Is renewed after it was started. */
   cancellation: Cancellation;
-  /** Is called with the new address when the cancellation was renewed. */
+  /** Is called with the new address after the cancellation was renewed. */
   noteCancellation(address: bigint): void;
-  /**
-   * Is called with an executor's address, and with 0 when that is disposed of. A thread of JavaScript that dies leaves the
-   * executor behind.
-   */
+  /** Is called with the executor's address, and with 0 when it is disposed of: a thread that dies leaves it behind. */
   noteExecutor(address: bigint): void;
 }
 
@@ -38,15 +35,18 @@ export function runWhile(
   const binding = ownBinding();
   const executor = new AsyncExecutor();
   noteExecutor(executor.address);
-  let results: TensorMetadata[] = [];
-  let failure: { error: unknown } | undefined;
+  const release = () => {
+    noteExecutor(0n);
+    executor.dispose();
+  };
   // If this thread ends, TensorFlow's thread goes on, and so does a function that waits for this one.
   const onExit = () => {
     cancellation.start();
     errorOf(() => executor.wait());
-    noteExecutor(0n);
-    executor.dispose();
+    release();
   };
+  let results: TensorMetadata[] = [];
+  let failure: { error: unknown } | undefined;
   process.once('exit', onExit);
   binding.cancellation = cancellation.address;
   try {
@@ -63,8 +63,7 @@ export function runWhile(
   } finally {
     process.off('exit', onExit);
     binding.cancellation = undefined;
-    noteExecutor(0n);
-    executor.dispose();
+    release();
   }
   cancellation.renew();
   noteCancellation(cancellation.address);
@@ -87,24 +86,11 @@ function errorOf(action: () => void): NativeError | undefined {
  */
 export class AsyncExecutor {
   /** For {@link deleteExecutor} in another thread. */
-  readonly address: Pointer;
+  readonly address: Pointer = openLibrary().c.TFE_NewExecutor(true, false, 0);
 
-  constructor() {
-    this.address = openContext().library.c.TFE_NewExecutor(true, false, 0);
-  }
-
-  /** Runs the ops and functions that `action` calls in TensorFlow's thread. @returns what `action` does. @throws what it throws. */
+  /** Runs the ops and functions that `action` calls in TensorFlow's thread. @returns what `action` does. */
   start<T>(action: () => T): T {
-    const { library, address } = openContext();
-    const { c } = library;
-    const before = c.TFE_ContextGetExecutorForThread(address);
-    c.TFE_ContextSetExecutorForThread(address, this.address);
-    try {
-      return action();
-    } finally {
-      c.TFE_ContextSetExecutorForThread(address, before);
-      c.TFE_DeleteExecutor(before); // the handle, not the executor
-    }
+    return inExecutor(openContext(), this.address, action);
   }
 
   /** Waits for everything that was started. @throws NativeError if something failed; the executor stays usable. */
@@ -120,7 +106,6 @@ export class AsyncExecutor {
     }
   }
 
-  /** Ends the thread. */
   dispose(): void {
     deleteExecutor(this.address);
   }
@@ -133,26 +118,17 @@ export function deleteExecutor(address: Pointer): void {
 
 /** TensorFlow's cancellation manager. Ops that were given it end when it starts, and ops that come later end at once. */
 export class Cancellation {
-  #address = newCancellation();
-
   /** For ops, and for {@link startCancellation} in another thread. */
-  get address(): Pointer {
-    return this.#address;
-  }
+  address: Pointer = openLibrary().c.TFE_NewCancellationManager();
 
-  /** Ends the ops. */
   start(): void {
-    startCancellation(this.#address);
+    startCancellation(this.address);
   }
 
   /** Makes a new manager after {@link start}. The old one's some hundred bytes stay: another thread may be starting it. */
   renew(): void {
-    this.#address = newCancellation();
+    this.address = openLibrary().c.TFE_NewCancellationManager();
   }
-}
-
-function newCancellation(): Pointer {
-  return openContext().library.c.TFE_NewCancellationManager();
 }
 
 /** Starts a cancellation from another thread. @param address {@link Cancellation.address} */

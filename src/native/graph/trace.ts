@@ -23,8 +23,9 @@ interface Defined {
   fn: Pointer;
 }
 
-/** Where an input of the backward function comes from, and its number there. `given`: the inputs, then what is captured. */
+/** An input of the backward function. */
 interface Source {
+  /** `given`: the inputs, then what is captured. `kept`: what the forward function returns after its results. */
   from: 'given' | 'kept' | 'dy';
   index: number;
   value: Value;
@@ -32,151 +33,119 @@ interface Source {
 
 let functions = 0;
 
-export class Trace {
-  readonly #binding: PinnedBinding;
-  readonly #isForXla: boolean;
-  readonly #isDifferentiated: boolean;
-  readonly #attrs: OpAttr[];
-  /**
-   * The device that the function is called on. Its nodes have their own devices, so the call itself is on the host, as it must
-   * be for a function over several devices. XLA compiles for the device of the call.
-   */
-  readonly #device: string;
-  readonly #forward: Defined;
-  readonly #backward: Defined | undefined;
-  readonly #results: readonly Value[];
-  readonly #captured: readonly CapturedSource[];
-  readonly #usesQueue: boolean;
-  /** What the forward function returns for the backward function, after its results. */
-  readonly #kept: readonly Value[];
-  /** Inputs of the backward function. */
-  readonly #sources: readonly Source[];
-  /** Outputs of the backward function: one for each input; undefined for an input without a gradient. */
-  readonly #gradients: readonly (Value | undefined)[];
+/** A compiled function for one set of shapes and data types. */
+export type Trace = ReturnType<typeof trace>;
 
-  /**
-   * Records `fn` and defines the functions.
-   * @param inputs their shapes and data types.
-   * @param gradients which inputs get a gradient; default each of float32.
-   */
-  constructor(
-    fn: (...inputs: tf.Tensor[]) => tf.Tensor[],
-    inputs: readonly TensorMetadata[],
-    isDifferentiated: boolean,
-    { isForXla, gradients }: { isForXla: boolean; gradients: readonly boolean[] | undefined },
-  ) {
-    this.#binding = currentBinding();
-    this.#isForXla = isForXla;
-    this.#isDifferentiated = isDifferentiated;
-    this.#device = isForXla ? this.#binding.device : this.#binding.host;
-    this.#attrs = isForXla ? [{ name: '_XlaMustCompile', type: AttrType.BOOL, value: true }] : [];
-    const wanted = inputs.map(({ dtype }, i) => gradients?.[i] ?? dtype === DataType.FLOAT);
-    const graph = new Graph(openContext(), this.#binding, isForXla);
-    try {
-      const recorded = record(graph, fn, inputs, isDifferentiated ? wanted : undefined);
-      const given = [...recorded.inputs, ...graph.captured.map(({ value }) => value)];
-      this.#results = recorded.results;
-      this.#gradients = recorded.gradients;
-      this.#sources = sourcesOf(graph, recorded, given);
-      this.#kept = this.#sources.flatMap(({ from, value }) => (from === 'kept' ? [value] : []));
-      this.#captured = graph.captured.map(({ source }) => source);
-      this.#usesQueue = graph.usesQueue;
-      const forward = graph.nodes.slice(0, recorded.boundary);
-      this.#forward = define(graph, forward, given, [...this.#results, ...this.#kept]);
-      const outputs = this.#gradients.filter((each) => each !== undefined);
-      if (outputs.length > 0) {
-        const constants = forward.filter(({ op }) => op === 'Const'); // both functions have them
-        const body = [...constants, ...graph.nodes.slice(recorded.boundary)];
-        this.#backward = define(
-          graph,
-          body,
-          this.#sources.map(({ value }) => value),
-          outputs,
-        );
-      }
-    } finally {
-      graph.dispose();
-    }
+/**
+ * Records `fn` and defines the TensorFlow functions.
+ * @param inputs their shapes and data types.
+ * @param gradients which inputs get a gradient; default each of float32.
+ */
+export function trace(
+  fn: (...inputs: tf.Tensor[]) => tf.Tensor[],
+  inputs: readonly TensorMetadata[],
+  options: { isDifferentiated: boolean; isForXla: boolean; gradients: readonly boolean[] | undefined },
+) {
+  const { isDifferentiated, isForXla } = options;
+  const binding = currentBinding();
+  const wanted = inputs.map(({ dtype }, i) => options.gradients?.[i] ?? dtype === DataType.FLOAT);
+  const graph = new Graph(openContext(), binding, isForXla);
+  try {
+    const recorded = record(graph, fn, inputs, isDifferentiated ? wanted : undefined);
+    return callable(graph, recorded, binding);
+  } finally {
+    graph.dispose();
   }
+}
 
-  /** Calls the function; puts it on the tape if one records. */
-  run(inputs: readonly tf.Tensor[]): tf.Tensor[] {
-    this.#refuseQueue();
-    const ids = this.#idsOf(inputs);
-    if (!this.#isDifferentiated) return this.#call(this.#forward, ids, this.#results);
-    const results = runOnTape({
-      inputs,
-      forward: (save) => {
-        const all = this.#call(this.#forward, ids, [...this.#results, ...this.#kept]);
-        const needed = this.#sources.flatMap(({ from, index }) => (from === 'given' ? (inputs[index] ?? []) : []));
-        save([...all.slice(this.#results.length), ...needed]);
-        return all.slice(0, this.#results.length);
-      },
-      backward: ([dy], saved) => this.#differentiate(dy!, saved, inputs),
-    });
-    return results.map((each, i) => (i === 0 ? each : notDifferentiable(each)));
-  }
+function callable(graph: Graph, recorded: Recorded, binding: PinnedBinding) {
+  const { isForXla, usesQueue } = graph;
+  const { results, boundary } = recorded;
+  const captured = graph.captured.map(({ source }) => source);
+  const given = [...recorded.inputs, ...graph.captured.map(({ value }) => value)];
+  const sources = sourcesOf(graph, recorded, given);
+  const kept = sources.flatMap(({ from, value }) => (from === 'kept' ? [value] : []));
+  const gradients = recorded.gradients.filter((each) => each !== undefined);
+  const nodes = graph.nodes.slice(0, boundary);
+  const constants = nodes.filter(({ op }) => op === 'Const'); // both functions have them
+  const forward = define(graph, nodes, given, [...results, ...kept]);
+  const backwardInputs = sources.map(({ value }) => value);
+  const backward =
+    gradients.length > 0
+      ? define(graph, [...constants, ...graph.nodes.slice(boundary)], backwardInputs, gradients)
+      : undefined;
 
-  /** Calls the function off the tape, and runs `work` in this thread meanwhile. */
-  runWhile(by: RunsWhile, work: () => void, inputs: readonly tf.Tensor[]): tf.Tensor[] {
-    const ids = this.#idsOf(inputs);
-    const start = () => this.#binding.callFunction(this.#forward.name, this.#attrs, ids, this.#results, this.#device);
-    return runWhile(by, start, work).map(tensorOf);
-  }
-
-  /** Records a call of the function into another graph, without a gradient. */
-  callIn(graph: Graph, inputs: readonly tf.Tensor[]): tf.Tensor[] {
-    this.#refuseQueue();
-    return graph.call(this.#forward, this.#attrs, this.#idsOf(inputs), this.#results).map(tensorOf);
-  }
-
-  dispose(): void {
-    const { library, address, status } = openContext();
-    const defined = [this.#forward, this.#backward].filter((each) => each !== undefined);
-    for (const { fn } of defined) library.c.TF_DeleteFunction(fn);
-    // Another thread may have the same function of XLA's, and the next that is compiled finds its machine code.
-    if (this.#isForXla) return;
-    for (const { name } of defined) library.c.TFE_ContextRemoveFunction(address, name, status);
-    check(library.c, status, 'free a compiled function');
-  }
-
-  /** @param saved what is kept, then those inputs that the backward function needs. */
-  #differentiate(dy: tf.Tensor, saved: readonly tf.Tensor[], inputs: readonly tf.Tensor[]): (() => tf.Tensor)[] {
-    let gradients: tf.Tensor[] = [];
-    if (this.#backward !== undefined) {
-      let next = this.#kept.length;
-      const ids = this.#sources.map(({ from, index }) => {
-        if (from === 'dy') return tensorId(dy);
-        if (from === 'kept') return tensorId(saved[index]!);
-        return index < inputs.length ? tensorId(saved[next++]!) : idOf(this.#captured[index - inputs.length]!);
-      });
-      const outputs = this.#gradients.filter((each) => each !== undefined);
-      gradients = this.#call(this.#backward, ids, outputs);
-      tf.dispose(saved.slice(0, this.#kept.length)); // the tape would keep them until it has all gradients
-    }
-    let next = 0;
-    return this.#gradients.map((value, i) => {
-      const gradient = value ? gradients[next++]! : undefined;
-      return () => gradient ?? tf.zerosLike(inputs[i]!);
-    });
-  }
-
-  /** What the forward function takes. */
-  #idsOf(inputs: readonly tf.Tensor[]): number[] {
-    return [...inputs.map(tensorId), ...this.#captured.map(idOf)];
-  }
-
-  #call({ name }: Defined, ids: number[], outputs: readonly Value[]): tf.Tensor[] {
-    return this.#binding.callFunction(name, this.#attrs, ids, outputs, this.#device).map(tensorOf);
-  }
-
-  #refuseQueue(): void {
-    if (!this.#usesQueue) return;
+  const attrs: OpAttr[] = isForXla ? [{ name: '_XlaMustCompile', type: AttrType.BOOL, value: true }] : [];
+  // XLA compiles for the device of the call. Otherwise nodes have their own devices, and a function over several devices
+  // must be called on the host.
+  const device = isForXla ? binding.device : binding.host;
+  const call = ({ name }: Defined, ids: number[], outputs: readonly Value[]) =>
+    binding.callFunction(name, attrs, ids, outputs, device);
+  const idsOf = (inputs: readonly tf.Tensor[]) => [...inputs.map(tensorId), ...captured.map(idOf)];
+  const refuseQueue = () => {
+    if (!usesQueue) return;
     throw new NativeError(
       'Cannot call a compiled function that uses a queue: nobody serves the other end of the queue; use runWhile()',
       9,
     );
-  }
+  };
+
+  /** @param saved what is kept, then those inputs that the backward function needs. */
+  const differentiate = (dy: tf.Tensor, saved: readonly tf.Tensor[], inputs: readonly tf.Tensor[]) => {
+    let made: tf.Tensor[] = [];
+    if (backward) {
+      let next = kept.length;
+      const ids = sources.map(({ from, index }) => {
+        if (from === 'dy') return tensorId(dy);
+        if (from === 'kept') return tensorId(saved[index]!);
+        return index < inputs.length ? tensorId(saved[next++]!) : idOf(captured[index - inputs.length]!);
+      });
+      made = call(backward, ids, gradients).map(tensorOf);
+      tf.dispose(saved.slice(0, kept.length)); // the tape would keep them until it has all gradients
+    }
+    return recorded.gradients.map((value, i) => {
+      const gradient = value && made.shift();
+      return () => gradient ?? tf.zerosLike(inputs[i]!);
+    });
+  };
+
+  return {
+    /** Calls the function, on the tape if one is recording. */
+    run(inputs: readonly tf.Tensor[]): tf.Tensor[] {
+      refuseQueue();
+      if (!recorded.dy) return call(forward, idsOf(inputs), results).map(tensorOf);
+      const outputs = runOnTape({
+        inputs,
+        forward(save) {
+          const all = call(forward, idsOf(inputs), [...results, ...kept]).map(tensorOf);
+          const needed = sources.flatMap(({ from, index }) => (from === 'given' ? (inputs[index] ?? []) : []));
+          save([...all.slice(results.length), ...needed]);
+          return all.slice(0, results.length);
+        },
+        backward: ([dy], saved) => differentiate(dy!, saved, inputs),
+      });
+      return outputs.map((each, i) => (i === 0 ? each : notDifferentiable(each)));
+    },
+    /** Calls the function off the tape, and runs `work` in this thread meanwhile. */
+    runWhile(by: RunsWhile, work: () => void, inputs: readonly tf.Tensor[]): tf.Tensor[] {
+      const ids = idsOf(inputs);
+      return runWhile(by, () => call(forward, ids, results), work).map(tensorOf);
+    },
+    /** Records a call of the function into another graph, without a gradient. */
+    callIn(outer: Graph, inputs: readonly tf.Tensor[]): tf.Tensor[] {
+      refuseQueue();
+      return outer.call(forward, attrs, idsOf(inputs), results).map(tensorOf);
+    },
+    dispose(): void {
+      const { library, address, status } = openContext();
+      const defined = backward ? [forward, backward] : [forward];
+      for (const { fn } of defined) library.c.TF_DeleteFunction(fn);
+      // Another thread may have the same function of XLA's, and the next that is compiled finds its machine code.
+      if (isForXla) return;
+      for (const { name } of defined) library.c.TFE_ContextRemoveFunction(address, name, status);
+      check(library.c, status, 'free a compiled function');
+    },
+  };
 }
 
 /** What the gradient's nodes take from elsewhere, each once: inputs, captured values, `dy`, and what the function computed. */

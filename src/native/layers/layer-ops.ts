@@ -6,11 +6,51 @@
  */
 import tf = require('@tensorflow/tfjs');
 
-import { currentBinding, runOp } from '../binding/backend.js';
-import type { PinnedBinding } from '../binding/binding.js';
+import { currentBinding, runOp, withOwnBinding } from '../binding/backend.js';
 import type { OpAttr } from '../c/attributes.js';
 import { AttrType, DataType } from '../c/signatures.js';
-import { differentiable, matMul, NHWC, run, type Save, T } from './differentiable.js';
+import { runOnTape, type Save } from '../graph/tape.js';
+
+export const T: OpAttr = { name: 'T', type: AttrType.TYPE, value: DataType.FLOAT };
+export const NHWC: OpAttr = { name: 'data_format', type: AttrType.STRING, value: 'NHWC' };
+
+/**
+ * Runs `forward` as one operation of the tape.
+ * @param forward computes the result, and saves the tensors that `gradients` needs.
+ * @param gradients returns one for each input, computed only if it is asked for.
+ */
+export function differentiable(
+  inputs: readonly tf.Tensor[],
+  forward: (save: Save) => tf.Tensor,
+  gradients: (dy: tf.Tensor, saved: readonly tf.Tensor[]) => readonly (() => tf.Tensor)[],
+): tf.Tensor {
+  const [result] = runOnTape({
+    inputs,
+    forward: (save) => [forward(save)],
+    backward: ([dy], saved) => gradients(dy!, saved),
+  });
+  return result!;
+}
+
+/** Runs an op with one result. */
+export function run(op: string, inputs: tf.Tensor[], attrs: OpAttr[] = [T]): tf.Tensor {
+  return runOp(op, inputs, attrs)[0]!;
+}
+
+/** Whether the thread's device runs what some builds of TensorFlow lack. @param attempt computes something by it. */
+export function canRun(ability: string, attempt: () => tf.Tensor): boolean {
+  return currentBinding().can(ability, () => {
+    withOwnBinding(() => tf.tidy(() => void attempt().dataSync()));
+  });
+}
+
+/** a · b over the last two axes, each transposed or not. */
+export function matMul(a: tf.Tensor, b: tf.Tensor, transposeA: boolean, transposeB: boolean): tf.Tensor {
+  const [op, nameA, nameB] =
+    a.rank === 2 ? (['MatMul', 'transpose_a', 'transpose_b'] as const) : (['BatchMatMulV2', 'adj_x', 'adj_y'] as const);
+  const flag = (name: string, value: boolean) => ({ name, type: AttrType.BOOL, value });
+  return run(op, [a, b], [T, flag(nameA, transposeA), flag(nameB, transposeB)]);
+}
 
 /**
  * A convolution. For other paddings, apply {@link zeroPad} first: on a CPU, TensorFlow's explicit paddings take 1.5 times
@@ -31,11 +71,11 @@ export function conv2dBias(
     { name: 'use_cudnn_on_gpu', type: AttrType.BOOL, value: true },
   ];
   const forward = (save: Save) => {
-    const y = addBias(run('Conv2D', [x, kernel], attrs), bias);
+    const product = run('Conv2D', [x, kernel], attrs);
     save([x, kernel]);
-    return y;
+    return addBias(product, bias);
   };
-  return differentiable(given(x, kernel, bias), forward, (dy, [input, filter]) => [
+  return differentiable(bias ? [x, kernel, bias] : [x, kernel], forward, (dy, [input, filter]) => [
     () => run('Conv2DBackpropInput', [ints(input!.shape), filter!, dy], attrs),
     () => run('Conv2DBackpropFilter', [input!, ints(filter!.shape), dy], attrs),
     () => run('BiasAddGrad', [dy], [T, NHWC]),
@@ -45,19 +85,15 @@ export function conv2dBias(
 /** x · kernel, plus the bias. @param x [B, in]; @param kernel [in, out]; @param bias [out]. @returns [B, out]. */
 export function matMulBias(x: tf.Tensor2D, kernel: tf.Tensor2D, bias?: tf.Tensor1D): tf.Tensor2D {
   const forward = (save: Save) => {
-    const y = addBias(matMul(x, kernel, false, false), bias);
+    const product = matMul(x, kernel, false, false);
     save([x, kernel]);
-    return y;
+    return addBias(product, bias);
   };
-  return differentiable(given(x, kernel, bias), forward, (dy, [input, weights]) => [
+  return differentiable(bias ? [x, kernel, bias] : [x, kernel], forward, (dy, [input, weights]) => [
     () => timesTransposed(dy, weights!),
     () => matMul(input!, dy, true, false),
     () => run('BiasAddGrad', [dy], [T, NHWC]),
   ]) as tf.Tensor2D;
-}
-
-function given(...inputs: (tf.Tensor | undefined)[]): tf.Tensor[] {
-  return inputs.filter((each) => each !== undefined);
 }
 
 function addBias(product: tf.Tensor, bias: tf.Tensor1D | undefined): tf.Tensor {
@@ -76,21 +112,17 @@ function timesTransposed(dy: tf.Tensor, weights: tf.Tensor): tf.Tensor {
   return tf.transpose(matMul(weights, tf.transpose(dy), false, false));
 }
 
-const ACTIVATIONS = {
-  relu: ['Relu', 'ReluGrad'],
-  sigmoid: ['Sigmoid', 'SigmoidGrad'],
-  tanh: ['Tanh', 'TanhGrad'],
-} as const;
+const ACTIVATIONS = { relu: 'Relu', sigmoid: 'Sigmoid', tanh: 'Tanh' } as const;
 
 /** An activation function. Its gradient is one op of the result. */
 export function activate(x: tf.Tensor, kind: keyof typeof ACTIVATIONS): tf.Tensor {
-  const [op, gradient] = ACTIVATIONS[kind];
+  const op = ACTIVATIONS[kind];
   const forward = (save: Save) => {
     const y = run(op, [x]);
     save([y]);
     return y;
   };
-  return differentiable([x], forward, (dy, [y]) => [() => run(gradient, kind === 'relu' ? [dy, y!] : [y!, dy])]);
+  return differentiable([x], forward, (dy, [y]) => [() => run(`${op}Grad`, kind === 'relu' ? [dy, y!] : [y!, dy])]);
 }
 
 /** oneDNN's ops in TensorFlow have this label, which TensorFlow's graph rewriting sets. */
@@ -106,7 +138,7 @@ const ONE_DNN: OpAttr[] = [
  * @returns [B, H', W', C].
  */
 export function maxPool(x: tf.Tensor4D, size: number, stride: number): tf.Tensor4D {
-  if (!currentBinding().can('max pool by oneDNN', tryOneDnn)) return tf.maxPool(x, size, stride, 'valid');
+  if (!canRun('max pool by oneDNN', tryOneDnn)) return tf.maxPool(x, size, stride, 'valid');
   const attrs = poolAttrs(size, stride);
   const forward = (save: Save) => {
     const [pooled, places] = runOp('_MklNativeMaxPool', [x], attrs, 2);
@@ -126,17 +158,10 @@ function poolAttrs(size: number, stride: number): OpAttr[] {
 }
 
 /** Pools one value, forward and backward. */
-function tryOneDnn(binding: PinnedBinding): void {
-  const attrs = poolAttrs(1, 1);
-  const ids = [binding.createTensor([1, 1, 1, 1], DataType.FLOAT, Float32Array.of(1))];
-  try {
-    ids.push(...binding.executeOp('_MklNativeMaxPool', attrs, ids, 2).map(({ id }) => id));
-    const [x, y, places] = ids as [number, number, number];
-    ids.push(...binding.executeOp('_MklNativeMaxPoolGrad', attrs, [x, y, x, places], 1).map(({ id }) => id));
-    binding.tensorDataSync(ids.at(-1)!);
-  } finally {
-    for (const id of ids) binding.deleteTensor(id);
-  }
+function tryOneDnn(): tf.Tensor {
+  const x = tf.zeros([1, 1, 1, 1]);
+  const [y, places] = runOp('_MklNativeMaxPool', [x], poolAttrs(1, 1), 2);
+  return run('_MklNativeMaxPoolGrad', [x, y!, x, places!], poolAttrs(1, 1));
 }
 
 /** Mean over the batch of the cross-entropy of softmax. @param logits [B, K]; @param labels int32 [B]. */

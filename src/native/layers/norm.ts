@@ -6,12 +6,10 @@
  */
 import tf = require('@tensorflow/tfjs');
 
-import { currentBinding } from '../binding/backend.js';
-import type { PinnedBinding } from '../binding/binding.js';
 import type { OpAttr } from '../c/attributes.js';
-import { AttrType, DataType } from '../c/signatures.js';
-import { differentiable, matMul, run, type Save, T } from './differentiable.js';
-import { zeroPad } from './layer-ops.js';
+import { AttrType } from '../c/signatures.js';
+import type { Save } from '../graph/tape.js';
+import { canRun, differentiable, matMul, run, T, zeroPad } from './layer-ops.js';
 
 interface NormFactors {
   k: number;
@@ -44,19 +42,9 @@ const FUSED: OpAttr[] = [
 
 /** a · b + plus, in one pass over memory if TensorFlow has an op for that. */
 function matMulPlus(a: tf.Tensor, b: tf.Tensor, plus: number): tf.Tensor {
-  if (!currentBinding().can('matrix product with bias', tryFused)) return tf.add(matMul(a, b, false, false), plus);
+  const attempt = () => run('_FusedMatMul', [tf.ones([1, 1]), tf.ones([1, 1]), tf.ones([1])], FUSED);
+  if (!canRun('matrix product with bias', attempt)) return tf.add(matMul(a, b, false, false), plus);
   return run('_FusedMatMul', [a, b, tf.fill([b.shape[1]!], plus)], FUSED);
-}
-
-function tryFused(binding: PinnedBinding): void {
-  const make = (shape: number[]) => binding.createTensor(shape, DataType.FLOAT, Float32Array.of(1));
-  const ids = [make([1, 1]), make([1, 1]), make([1])];
-  try {
-    ids.push(...binding.executeOp('_FusedMatMul', FUSED, ids, 1).map(({ id }) => id));
-    binding.tensorDataSync(ids.at(-1)!);
-  } finally {
-    for (const id of ids) binding.deleteTensor(id);
-  }
 }
 
 /** [n, n]: `value` up to `radius` from the diagonal, zeros elsewhere. */

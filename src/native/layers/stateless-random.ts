@@ -19,12 +19,9 @@ export function statelessUniform(shape: readonly number[], seed: Seed): tf.Tenso
 
 function stateless(op: string, shape: readonly number[], seed: Seed): tf.Tensor {
   const sizes = tf.tensor1d([...shape], 'int32');
-  const words = Array.isArray(seed) ? tf.tensor1d(seed, 'int32') : (seed as tf.Tensor);
-  const attrs = [
-    { name: 'dtype', type: AttrType.TYPE, value: DataType.FLOAT },
-    { name: 'T', type: AttrType.TYPE, value: DataType.INT32 },
-    { name: 'Tseed', type: AttrType.TYPE, value: DataType.INT32 },
-  ];
+  const words = seed instanceof tf.Tensor ? seed : tf.tensor1d([...seed], 'int32');
+  const types = { dtype: DataType.FLOAT, T: DataType.INT32, Tseed: DataType.INT32 };
+  const attrs = Object.entries(types).map(([name, value]) => ({ name, type: AttrType.TYPE, value }));
   try {
     return runOp(op, [sizes, words], attrs)[0]!;
   } finally {

@@ -13,10 +13,10 @@
  */
 import tf = require('@tensorflow/tfjs');
 
-import { currentBinding, withOwnBinding } from '../binding/backend.js';
-import { AttrType } from '../c/signatures.js';
+import { currentBinding } from '../binding/backend.js';
 import { type Compiled, compile } from '../graph/compile.js';
-import { differentiable, NHWC, run, type Save, T } from './differentiable.js';
+import type { Save } from '../graph/tape.js';
+import { canRun, differentiable, matMul, NHWC, run, T } from './layer-ops.js';
 import { transpose, winogradMatrices } from './winograd-transforms.js';
 
 /** The choices of m for each r. A larger m loses too much precision in float32. */
@@ -70,15 +70,15 @@ export class WinogradConvolutions {
     const forward = (save: Save) => {
       const inputs = transforms.input(x)[0]!; // [P, P, Z, C]
       const kernels = transforms.kernel(kernel)[0]!; // [P, P, C, K]
-      const y = transforms.output(product(inputs, kernels, false, false), ...biases)[0]!; // [B, H, W, K]
+      const y = transforms.output(matMul(inputs, kernels, false, false), ...biases)[0]!; // [B, H, W, K]
       save([inputs, kernels]);
       return y;
     };
     return differentiable([x, kernel, ...biases], forward, (dy, [inputs, kernels]) => {
       const slopes = transforms.outputGradient(dy)[0]!; // [P, P, Z, K]
       return [
-        () => transforms.inputGradient(product(slopes, kernels!, false, true))[0]!,
-        () => transforms.kernelGradient(product(inputs!, slopes, true, false))[0]!,
+        () => transforms.inputGradient(matMul(slopes, kernels!, false, true))[0]!,
+        () => transforms.kernelGradient(matMul(inputs!, slopes, true, false))[0]!,
         () => run('BiasAddGrad', [dy], [T, NHWC]),
       ];
     }) as tf.Tensor4D;
@@ -104,15 +104,13 @@ export class WinogradConvolutions {
 
 /** Whether TensorFlow has XLA for the thread's device. False while a function for XLA is traced. */
 export function hasXla(): boolean {
-  return currentBinding().can('XLA', () => {
-    withOwnBinding(() => {
-      const square = compile((x) => [tf.square(x)], { mode: 'xla' });
-      try {
-        tf.tidy(() => square(tf.scalar(1))[0]!.dataSync());
-      } finally {
-        square.dispose();
-      }
-    });
+  return canRun('XLA', () => {
+    const square = compile((x) => [tf.square(x)], { mode: 'xla' });
+    try {
+      return square(tf.scalar(1))[0]!;
+    } finally {
+      square.dispose();
+    }
   });
 }
 
@@ -126,8 +124,6 @@ function compileTransforms(tiling: Tiling): Transforms {
   const around: [number, number] = [before, covered - size - before];
   const beyond: [number, number] = [0, tiles * outputs - size];
   const xla = (fn: (...inputs: tf.Tensor[]) => tf.Tensor) => compile((...inputs) => [fn(...inputs)], { mode: 'xla' });
-  const windows = (x: tf.Tensor, axis: number) => windowsOf(x, axis, { tiles, outputs, points });
-  const fold = (x: tf.Tensor, axis: number) => foldOf(x, axis, { outputs, points });
   /** [B, tiles, P, tiles, P, C] → [P, P, Z, C] */
   const byPoint = (x: tf.Tensor) => tf.reshape(tf.transpose(x, [2, 4, 0, 1, 3, 5]), [points, points, -1, x.shape[5]!]);
   /** [P, P, Z, C] → [P, P, B, tiles, tiles, C] */
@@ -138,13 +134,13 @@ function compileTransforms(tiling: Tiling): Transforms {
   return {
     input: xla((x) => {
       const padded = tf.pad(x, [[0, 0], around, around, [0, 0]]);
-      const columns = times(input, windows(padded, 2), 3);
-      return byPoint(times(input, windows(columns, 1), 2));
+      const columns = times(input, windowsOf(padded, 2, tiling), 3);
+      return byPoint(times(input, windowsOf(columns, 1, tiling), 2));
     }),
     inputGradient: xla((slopes) => {
       const tiled = tf.transpose(byTile(slopes), [2, 3, 0, 4, 1, 5]);
-      const columns = fold(times(adjoint.input, tiled, 4), 3);
-      return crop(fold(times(adjoint.input, columns, 2), 1), before);
+      const columns = foldOf(times(adjoint.input, tiled, 4), 3, tiling);
+      return crop(foldOf(times(adjoint.input, columns, 2), 1, tiling), before);
     }),
     kernel: xla((taps) => times(kernel, times(kernel, taps, 0), 1)),
     kernelGradient: xla((slopes) => times(adjoint.kernel, times(adjoint.kernel, slopes, 0), 1)),
@@ -174,53 +170,32 @@ function times(matrix: readonly (readonly number[])[], x: tf.Tensor, axis: numbe
 }
 
 /** An axis as overlapping windows, one every `outputs` values: [..., length, ...] → [..., tiles, P, ...]. */
-function windowsOf(
-  x: tf.Tensor,
-  axis: number,
-  { tiles, outputs, points }: { tiles: number; outputs: number; points: number },
-): tf.Tensor {
-  const strides = x.shape.map((_, i) => (i === axis ? outputs : 1));
-  const each = Array.from({ length: points }, (_, first) => {
-    const begin = x.shape.map((_, i) => (i === axis ? first : 0));
-    const end = x.shape.map((size, i) => (i === axis ? first + (tiles - 1) * outputs + 1 : size));
-    return tf.stridedSlice(x, begin, end, strides);
-  });
-  return tf.stack(each, axis + 1);
+function windowsOf(x: tf.Tensor, axis: number, { tiles, outputs, taps }: Tiling): tf.Tensor {
+  const along = (value: number, others: number[]) => others.map((other, i) => (i === axis ? value : other));
+  const zeros = x.shape.map(() => 0);
+  const strides = along(
+    outputs,
+    zeros.map(() => 1),
+  );
+  const windows = Array.from({ length: outputs + taps - 1 }, (_, first) =>
+    tf.stridedSlice(x, along(first, zeros), along(first + (tiles - 1) * outputs + 1, x.shape), strides),
+  );
+  return tf.stack(windows, axis + 1);
 }
 
 /** The adjoint of {@link windowsOf}, which adds where windows overlap: [..., tiles, P, ...] → [..., length, ...]. */
-function foldOf(x: tf.Tensor, axis: number, { outputs, points }: { outputs: number; points: number }): tf.Tensor {
-  const tiles = x.shape[axis]!;
+function foldOf(x: tf.Tensor, axis: number, { tiles, outputs, taps }: Tiling): tf.Tensor {
+  const points = outputs + taps - 1;
   const blocks = Math.ceil(points / outputs);
-  const parts = Array.from({ length: blocks }, (_, block) => {
-    const begin = x.shape.map((_, i) => (i === axis + 1 ? block * outputs : 0));
-    const length = Math.min(outputs, points - block * outputs);
-    const part = tf.slice(
-      x,
-      begin,
-      x.shape.map((size, i) => (i === axis + 1 ? length : size)),
-    );
-    const around = x.shape.map((_, i): [number, number] => {
-      if (i === axis) return [block, blocks - 1 - block];
-      return i === axis + 1 ? [0, outputs - length] : [0, 0];
-    });
-    return tf.pad(part, around);
+  const lengths = Array.from({ length: blocks }, (_, block) => Math.min(outputs, points - block * outputs));
+  const parts = tf.split(x, lengths, axis + 1).map((part, block) => {
+    const paddings = x.shape.map((): [number, number] => [0, 0]);
+    paddings[axis] = [block, blocks - 1 - block];
+    paddings[axis + 1] = [0, outputs - lengths[block]!];
+    return tf.pad(part, paddings);
   });
-  const size = (tiles + blocks - 1) * outputs;
-  return tf.reshape(tf.addN(parts), [...x.shape.slice(0, axis), size, ...x.shape.slice(axis + 2)]);
-}
-
-/** Matrix products over the last two axes, for all points at once. */
-function product(a: tf.Tensor, b: tf.Tensor, transposeA: boolean, transposeB: boolean): tf.Tensor {
-  return run(
-    'BatchMatMulV2',
-    [a, b],
-    [
-      T,
-      { name: 'adj_x', type: AttrType.BOOL, value: transposeA },
-      { name: 'adj_y', type: AttrType.BOOL, value: transposeB },
-    ],
-  );
+  const length = (tiles + blocks - 1) * outputs;
+  return tf.reshape(tf.addN(parts), [...x.shape.slice(0, axis), length, ...x.shape.slice(axis + 2)]);
 }
 
 type Shape4D = readonly [number, number, number, number];

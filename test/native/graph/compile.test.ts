@@ -14,7 +14,7 @@ useDevice('CPU:1');
 
 const MODES: NonNullable<CompileOptions['mode']>[] = ['graph', 'xla'];
 
-/** A function with most of what nets are made of: list inputs, slices, pads, reductions, both kinds of ops. */
+/** A function with most of what nets use: list inputs, slices, pads, reductions, ops of tfjs and of TensorFlow. */
 function net(x: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor): tf.Tensor[] {
   const padded = tf.pad(x as tf.Tensor4D, [
     [0, 0],
@@ -47,7 +47,7 @@ function gradientsOf(f: (...xs: tf.Tensor[]) => tf.Tensor[], xs: tf.Tensor[]) {
 }
 
 for (const mode of MODES) {
-  test(`compile() in mode ${mode} has eager's results and gradients, on the pinned device`, () => {
+  test(`compile() in mode ${mode} has the results and gradients of eager execution, on the pinned device`, () => {
     tf.tidy(() => {
       const compiled = compile(net, { mode });
       for (const batch of [8, 8, 3]) {
@@ -68,7 +68,7 @@ for (const mode of MODES) {
   });
 }
 
-test('compile() runs the function once for each set of shapes, and tells inputs apart from call to call', () => {
+test('compile() runs the function once for each set of shapes, and uses the inputs of each call', () => {
   let runs = 0;
   const compiled = compile((x, factor) => {
     runs++;
@@ -83,7 +83,7 @@ test('compile() runs the function once for each set of shapes, and tells inputs 
   assert.deepEqual([runs, compiled.traces], [3, 3]);
 });
 
-test('compile() draws anew when the seed is an input', () => {
+test('compile() draws new numbers for each seed if the seed is an input', () => {
   const compiled = compile((seed) => [statelessUniform([4], seed!)]);
   const draw = (...words: [number, number]) => [...compiled(tf.tensor1d(words, 'int32'))[0]!.dataSync()];
   assert.deepEqual(draw(1, 2), [...statelessUniform([4], [1, 2]).dataSync()]);
@@ -91,7 +91,7 @@ test('compile() draws anew when the seed is an input', () => {
   assert.equal(compiled.traces, 1);
 });
 
-test('compile() differentiates the inputs it is asked for, and gives zeros for the others', () => {
+test('compile() differentiates the inputs in `gradients`, and returns zeros for the others', () => {
   const compiled = compile((x, w) => [tf.sum(tf.mul(x!, w!))], { gradients: [false, true] });
   const [x, w] = [tf.tensor1d([1, 2]), tf.tensor1d([3, 4])];
   const { grads } = gradientsOf(compiled, [x, w]);
@@ -104,7 +104,7 @@ test('compile() differentiates the inputs it is asked for, and gives zeros for t
   );
 });
 
-test('compile() chains: one compiled function after another, with something eager between', () => {
+test('compile() is differentiable through two compiled functions with an eager op between', () => {
   const first = compile((x, w) => [tf.matMul(x as tf.Tensor2D, w as tf.Tensor2D)]);
   const second = compile((y) => [tf.sum(tf.square(y!))]);
   const whole = (x: tf.Tensor, w: tf.Tensor) => [second(tf.tanh(first(x, w)[0]!))[0]!];
@@ -118,7 +118,7 @@ test('compile() chains: one compiled function after another, with something eage
   });
 });
 
-test('compile() takes tensors from outside, and results that are inputs, and the same result twice', () => {
+test('compile() accepts tensors from outside, results that are inputs, and a result that occurs twice', () => {
   const outside = tf.tensor1d([10, 20]);
   const compiled = compile((x) => {
     const y = tf.add(x!, outside);
@@ -133,7 +133,7 @@ test('compile() takes tensors from outside, and results that are inputs, and the
   assert.deepEqual([...outside.dataSync()], [10, 20], 'what is outside stays usable');
 });
 
-test('compile() updates a variable, once for each call', () => {
+test('compile() updates a variable once for each call', () => {
   const variable = new Variable(tf.tensor1d([1, 2]));
   const compiled = compile((x) => {
     variable.assign(tf.add(variable.read(), x!));
@@ -143,7 +143,7 @@ test('compile() updates a variable, once for each call', () => {
   assert.deepEqual([...variable.read().dataSync()], [31, 302]);
 });
 
-test('compile() refuses to read values, and says so', () => {
+test('compile() refuses to read values', () => {
   const compiled = compile((x) => [tf.mul(x!, x!.dataSync()[0]!)]);
   assert.throws(
     () => compiled(tf.scalar(2)),
@@ -154,7 +154,7 @@ test('compile() refuses to read values, and says so', () => {
   assert.equal(tf.add(1, 2).dataSync()[0], 3, 'the thread is as before');
 });
 
-test('compile() names the op that cannot be traced', () => {
+test('compile() names an op that cannot be traced', () => {
   const wrong = compile((x) => runOp('NoSuchOp', [x!], []));
   assert.throws(
     () => wrong(tf.scalar(1)),
@@ -172,7 +172,7 @@ test('compile() names the op that cannot be traced', () => {
   assert.throws(() => compile((x) => [x!], { mode: 'fast' as never }), /mode "fast", expected one of graph/);
 });
 
-test('compile() leaves no tensors behind, and frees its traces', () => {
+test('compile() leaks neither tensors nor traces', () => {
   const xs = inputs(4);
   const round = () =>
     tf.tidy(() => {
@@ -190,7 +190,7 @@ test('compile() leaves no tensors behind, and frees its traces', () => {
   assert.ok(grown < 120, `${grown.toFixed(0)} MiB more`);
 });
 
-test('compile() sees the value that a variable from outside has at each call', () => {
+test('compile() uses the current value of a variable from outside', () => {
   const variable = tf.variable(tf.tensor1d([1, 2]), false);
   const compiled = compile((x) => [tf.mul(x!, variable)]);
   const values = () => [...compiled(tf.scalar(10))[0]!.dataSync()];
@@ -201,14 +201,14 @@ test('compile() sees the value that a variable from outside has at each call', (
   assert.deepEqual(values(), [40, 50]);
 });
 
-test('compile() refuses to leave a trainable variable without its gradient', () => {
+test('compile() refuses to differentiate with a trainable variable from outside', () => {
   const variable = tf.variable(tf.tensor1d([1, 2]));
   const compiled = compile((x) => [tf.sum(tf.mul(x!, variable))]);
   assert.throws(() => gradientsOf(compiled, [tf.scalar(2)]), /trainable variable .* from outside: it gets no gradient/);
   assert.equal(compiled(tf.scalar(2))[0]!.dataSync()[0], 6, 'without a tape it is as good as any');
 });
 
-test('compile() tells a tensor from outside that was disposed of', () => {
+test('compile() refuses a tensor from outside that was disposed of', () => {
   const outside = tf.tensor1d([1, 2]);
   const compiled = compile((x) => [tf.add(x!, outside)]);
   compiled(tf.scalar(1));
@@ -216,7 +216,7 @@ test('compile() tells a tensor from outside that was disposed of', () => {
   assert.throws(() => compiled(tf.scalar(1)), /a tensor from outside that it uses was disposed of/);
 });
 
-test('compile() keeps the order of what is done to a variable', () => {
+test('compile() keeps the order of reads and writes of a variable', () => {
   for (let i = 0; i < 10; i++) {
     const variable = new Variable(tf.scalar(1));
     const compiled = compile((x) => {
@@ -229,7 +229,7 @@ test('compile() keeps the order of what is done to a variable', () => {
   }
 });
 
-test('compile() takes compiled functions as parts', () => {
+test('compile() accepts compiled functions in a compiled function', () => {
   const inner = compile((x) => [tf.square(x!)]);
   const outer = compile((x) => [tf.sum(inner(tf.add(x!, 1))[0]!)]);
   inner(tf.tensor1d([5]));
@@ -237,13 +237,13 @@ test('compile() takes compiled functions as parts', () => {
   assert.deepEqual([value.dataSync()[0], ...grads[0]!.dataSync()], [13, 4, 6]);
 });
 
-test('compile() refuses the gradient of another result than the first', () => {
+test('compile() refuses the gradient of a result other than the first', () => {
   const compiled = compile((x) => [tf.sum(x!), tf.square(x!)]);
   const second = (x: tf.Tensor) => tf.sum(compiled(x)[1]!);
   assert.throws(() => tf.grad(second)(tf.tensor1d([1, 2])), /another result of a compiled function than its first/);
 });
 
-test('compile() traces anew when the thread has moved to another device', () => {
+test('compile() traces anew after the thread has moved to another device', () => {
   const compiled = compile((x) => [tf.add(x!, 1)]);
   assert.match(backingDevice(compiled(tf.scalar(1))[0]!), /CPU:1$/);
   useDevice('CPU:0');
@@ -253,7 +253,7 @@ test('compile() traces anew when the thread has moved to another device', () => 
   useDevice('CPU:1');
 });
 
-test('compile() tells a tensor that was taken out of a trace', () => {
+test('compile() refuses a tensor that was taken out of a trace', () => {
   let escaped: tf.Tensor | undefined;
   compile((x) => {
     escaped = tf.keep(tf.add(x!, 1));
@@ -263,10 +263,10 @@ test('compile() tells a tensor that was taken out of a trace', () => {
   assert.throws(() => escaped!.dataSync(), NativeError);
 });
 
-/** XLA's generator draws other numbers than TensorFlow's, so its results tell whose they are. */
+/** XLA's generator draws other numbers than TensorFlow's, so results show which of the two computed them. */
 const draw = (seed: tf.Tensor) => [statelessUniform([8], seed)];
 
-test("compile() leaves to XLA what is XLA's within it", () => {
+test('compile() leaves an inner function for XLA to XLA', () => {
   tf.tidy(() => {
     const inner = compile(draw, { mode: 'xla' });
     const outer = compile((a, b) => [tf.mul(inner(a)[0]!, 2), inner(b)[0]!]);
@@ -281,7 +281,7 @@ test("compile() leaves to XLA what is XLA's within it", () => {
   });
 });
 
-test("compile() has XLA's within it kept for the gradient, and in its own trace where it is differentiated", () => {
+test('compile() records an inner function for XLA if it is differentiated, and otherwise calls it', () => {
   tf.tidy(() => {
     const inner = compile((x) => [tf.sigmoid(x)], { mode: 'xla' });
     // By hand, as the native layers do it: nothing differentiates the inner function itself.
@@ -303,7 +303,7 @@ test("compile() has XLA's within it kept for the gradient, and in its own trace 
   });
 });
 
-test("compile() traces XLA's within it anew when it was freed", () => {
+test('compile() traces an inner function for XLA anew after it was freed', () => {
   tf.tidy(() => {
     const inner = compile((x) => [tf.square(x)], { mode: 'xla' });
     const outer = compile((x) => [tf.add(inner(x)[0]!, 1)]);
@@ -319,7 +319,7 @@ test("compile() traces XLA's within it anew when it was freed", () => {
   });
 });
 
-test("compile() refuses XLA's within it that uses what is neither its input nor from outside", () => {
+test('compile() refuses an inner function for XLA that uses a tensor of the outer one without taking it as input', () => {
   tf.tidy(() => {
     const outer = compile((x) => {
       const doubled = tf.mul(x!, 2);

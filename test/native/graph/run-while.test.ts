@@ -13,7 +13,7 @@ import { AsyncExecutor } from '../../../src/native/graph/run-while.js';
 useDevice('CPU:0');
 
 describe('AsyncExecutor', () => {
-  it('start() has the calls run one after another, and wait() has them done', () => {
+  it('start() runs calls one after another, and wait() waits for them', () => {
     const executor = new AsyncExecutor();
     const one = tf.tensor2d([1], [1, 1]);
     const variable = new Variable(one);
@@ -36,7 +36,7 @@ describe('AsyncExecutor', () => {
     executor.dispose();
   });
 
-  it('start() leaves the calls after it to the thread itself', () => {
+  it('start() leaves later calls to the thread itself', () => {
     const executor = new AsyncExecutor();
     const before = currentBinding().getNumOfTensors();
     throws(
@@ -46,14 +46,14 @@ describe('AsyncExecutor', () => {
         }),
       /not begun/,
     );
-    // Would go on beside, and fail later, if it were still there.
+    // If the executor were still set, this would fail later.
     throws(() => tf.tidy(() => runOp('CheckNumerics', [tf.scalar(Number.NaN)], CHECK)), /is it a number\?/);
     executor.wait();
     equal(currentBinding().getNumOfTensors(), before);
     executor.dispose();
   });
 
-  it('wait() says what failed, once, and goes on', () => {
+  it('wait() throws what failed, once, and the executor stays usable', () => {
     const executor = new AsyncExecutor();
     const check = compile((x) => [runOp('CheckNumerics', [x], CHECK)[0]!]);
     const call = (value: number) => tf.tidy(() => executor.start(() => check(tf.scalar(value))));

@@ -16,7 +16,7 @@ useDevice('CPU:1');
 
 const valuesOf = (tensor: tf.Tensor | undefined) => [...tensor!.dataSync()];
 
-/** Two queues, out of a function and into it. */
+/** A queue out of a function and one into it. */
 function openQueues() {
   const [out, given] = [new TensorQueue(), new TensorQueue()];
   return {
@@ -35,13 +35,13 @@ function openQueues() {
 
 type Queues = ReturnType<typeof openQueues>;
 
-/** In a function: what is given for a tensor that goes out. */
+/** In a function: sends a tensor, and receives another. */
 function through(queues: Queues, tensor: tf.Tensor, shape: readonly number[] = tensor.shape): tf.Tensor {
   queues.out(tensor);
   return queues.in(shape);
 }
 
-/** x, doubled beside the function, and squared in it. */
+/** Sends x, and squares what it receives. */
 function doubledAndSquared(queues: Queues): Compiled {
   return compile((x) => [tf.square(through(queues, x))]);
 }
@@ -59,7 +59,7 @@ describe('TensorQueue', () => {
     queues.dispose();
   });
 
-  it('send() and receive() have what is given for what is taken, of any shape, each time anew', () => {
+  it('send() and receive() exchange tensors of any shape, at each call', () => {
     tf.tidy(() => {
       for (const values of [
         [1, 2, 3],
@@ -76,14 +76,14 @@ describe('TensorQueue', () => {
     equal(square.traces, 2);
   });
 
-  it('receive() may have another shape than what goes out', () => {
+  it('receive() may have a shape other than what was sent', () => {
     const sum = compile((x) => [tf.add(through(queues, x, []), 1)]);
     const [result] = sum.runWhile(by, () => tf.tidy(() => queues.give(tf.sum(queues.take()))), tf.tensor1d([1, 2]));
     deepEqual([result!.shape, valuesOf(result)], [[], [4]]);
     sum.dispose();
   });
 
-  it('take() has what goes out in the order of the recording, however long each takes', () => {
+  it('take() returns tensors in the order of the recording, however long each takes to compute', () => {
     const order = compile((x) => {
       const product = tf.matMul(x as tf.Tensor2D, x as tf.Tensor2D);
       queues.out(tf.slice(product, [0, 0], [1, 1]));
@@ -107,7 +107,7 @@ describe('TensorQueue', () => {
     order.dispose();
   });
 
-  it('send() and receive() are on a tape within the function, with a gradient by way of it', () => {
+  it('send() and receive() can be part of a differentiable operation in the function', () => {
     const gradientOf = compile((x) => {
       const by = (each: tf.Tensor) =>
         runOnTape({
@@ -126,7 +126,7 @@ describe('TensorQueue', () => {
     gradientOf.dispose();
   });
 
-  it('runWhile() ends the work that waits for a function that failed, and says why that did', () => {
+  it('runWhile() ends the work if the function fails, and throws the error of the function', () => {
     const check: { name: string; type: number; value: string | number }[] = [
       { name: 'T', type: AttrType.TYPE, value: DataType.FLOAT },
       { name: 'message', type: AttrType.STRING, value: 'is it a number?' },
@@ -146,7 +146,7 @@ describe('TensorQueue', () => {
     failing.dispose();
   });
 
-  it('runWhile() ends the function when the work fails, and the next call finds nothing left in its way', () => {
+  it('runWhile() ends the function if the work fails, and the next call works', () => {
     const twice = compile((x) => [through(queues, through(queues, x))]);
     const twiceDoubled = () => {
       doubling(queues)();
@@ -178,7 +178,7 @@ describe('TensorQueue', () => {
     twice.dispose();
   });
 
-  it('a function that uses one is refused alone, and a queue outside a function', () => {
+  it('refuses a call of a function that uses a queue, and a queue outside a function', () => {
     throws(() => square(tf.tensor1d([1])), /Cannot call a compiled function that uses a queue: .*use runWhile\(\)/);
     throws(
       () => tf.valueAndGrad((x) => square(x)[0] as tf.Scalar)(tf.tensor1d([1])),
@@ -188,7 +188,7 @@ describe('TensorQueue', () => {
     throws(() => queues.in([]), /Cannot use a queue here/);
   });
 
-  it('close() of a queue that two have takes out what is left and never waits, also when both close it', () => {
+  it('close() of a shared queue discards what is in it and never waits, even if both sides close it', () => {
     const held = currentBinding().getNumOfTensors();
     const options = { device: currentBinding().device, sharedName: 'close_test' };
     const [one, other] = [new TensorQueue(options), new TensorQueue(options)];
@@ -201,7 +201,7 @@ describe('TensorQueue', () => {
     equal(currentBinding().getNumOfTensors(), held);
   });
 
-  it('putBytes() sends values where they lie, or a copy of them, as the queue has them', () => {
+  it('putBytes() sends values without a copy, or a copy', () => {
     for (const isCopied of [false, true]) {
       const memory = new SharedArrayBuffer(64 + 12);
       const bytes = new Uint8Array(memory, bytesToAlignment(memory), 12);
@@ -220,7 +220,7 @@ describe('TensorQueue', () => {
     }
   });
 
-  it('a queue of float16 has half of the bytes, rounded, and back', () => {
+  it('a float16 queue halves the bytes by rounding', () => {
     const [out, given] = [new TensorQueue({ dtype: 'float16' }), new TensorQueue({ dtype: 'float16' })];
     const twice = compile((x) => {
       out.send(x, 4096);
@@ -243,7 +243,7 @@ describe('TensorQueue', () => {
     for (const each of [out, given]) each.dispose();
   });
 
-  it('dispose() leaves nothing behind', () => {
+  it('dispose() leaks nothing', () => {
     const held = currentBinding().getNumOfTensors();
     for (let i = 0; i < 3; i++) {
       const own = openQueues();

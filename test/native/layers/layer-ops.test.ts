@@ -1,4 +1,4 @@
-/** The native layers have the values and gradients of tfjs's chains of ops. */
+/** Compares values and gradients of the native layers with tfjs's. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
 
@@ -41,7 +41,7 @@ const CASES: Case[] = [
     run: (ops, x, kernel, bias) => ops.dense(x as never, kernel as never, bias as never),
   },
   {
-    name: 'dense, with weights enough for the other way round',
+    name: 'dense, large enough for the transposed product',
     inputs: [normal([3, 300], 4), normal([300, 256], 5), normal([256], 6)],
     run: (ops, x, kernel, bias) => ops.dense(x as never, kernel as never, bias as never),
   },
@@ -93,7 +93,7 @@ for (const { name, inputs, run } of CASES) {
   });
 }
 
-test('NATIVE_OPS leaves out the gradient that nobody asks for', () => {
+test('NATIVE_OPS do not compute a gradient that is not asked for', () => {
   const [x, kernel, bias] = CASES[0]!.inputs as [tf.Tensor, tf.Tensor, tf.Tensor];
   tf.tidy(() => {
     const before = tf.memory().numBytes;

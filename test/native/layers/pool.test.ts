@@ -14,7 +14,7 @@ import { maxPool } from '../../../src/native/layers/layer-ops.js';
 
 useDevice('CPU:0');
 
-/** Many equal values: zeros, as a ReLU leaves them. */
+/** Many equal values: the zeros of a ReLU. */
 const image = tf.relu(tf.randomNormal([2, 9, 9, 7], 0, 1, 'float32', 1)) as tf.Tensor4D;
 const slopes = tf.randomNormal([2, 4, 4, 7], 0, 1, 'float32', 2);
 const theirs = tf
@@ -38,7 +38,7 @@ for (const [name, pool] of WAYS) {
   });
 }
 
-test('maxPool() leaves no tensor behind', () => {
+test('maxPool() leaks no tensors', () => {
   const before = { tensors: tf.memory().numTensors, handles: currentBinding().getNumOfTensors() };
   for (const [, pool] of WAYS) {
     tf.tidy(() => {
@@ -48,7 +48,7 @@ test('maxPool() leaves no tensor behind', () => {
   assert.deepEqual({ tensors: tf.memory().numTensors, handles: currentBinding().getNumOfTensors() }, before);
 });
 
-test('can() tries once, and takes an error of TensorFlow alone for a no', () => {
+test('can() tries once, and returns false only for an error of TensorFlow', () => {
   const binding = new PinnedBinding(openContext(), 'CPU:0');
   let tries = 0;
   const attempt = (each: PinnedBinding) => {
@@ -69,7 +69,7 @@ test('can() tries once, and takes an error of TensorFlow alone for a no', () => 
   assert.throws(() => binding.executeOp('NoSuchOp', [], [], 1), NativeError);
 });
 
-test('can() hears of an error where the ops of this thread run in another one, and leaves none to them', () => {
+test('can() gets its error at once in an asynchronous executor, and leaves none for later ops', () => {
   const binding = new PinnedBinding(openContext(), 'CPU:0');
   const type = { name: 'T', type: AttrType.TYPE, value: DataType.FLOAT };
   const square = (rows: number, columns: number) => {

@@ -1,4 +1,3 @@
-/** TensorFlow's generators without a state. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
@@ -10,7 +9,7 @@ import { statelessNormal, statelessUniform } from '../../../src/native/layers/st
 const COUNT = 100_000;
 const LARGEST = 2 ** 31 - 1;
 
-/** The numbers that a generator gives on a device. */
+/** The numbers of a generator on a device. */
 function drawn(
   device: string,
   generator: typeof statelessNormal,
@@ -32,7 +31,7 @@ function momentsOf(values: Float32Array): { mean: number; deviation: number } {
 }
 
 for (const generator of [statelessNormal, statelessUniform]) {
-  test(`${generator.name}() is the same on every device, and another for every seed`, () => {
+  test(`${generator.name}() is the same on every device, and differs for every seed`, () => {
     const first = drawn('CPU:0', generator, [1, LARGEST]);
     assert.deepEqual(drawn('CPU:1', generator, [1, LARGEST]), first);
     assert.deepEqual(drawn('CPU:0', generator, [1, LARGEST]), first);
@@ -40,7 +39,7 @@ for (const generator of [statelessNormal, statelessUniform]) {
     assert.notDeepEqual(drawn('CPU:0', generator, [1, LARGEST - 1]), first);
   });
 
-  test(`${generator.name}() takes any shape, and leaves no tensors behind`, () => {
+  test(`${generator.name}() accepts any shape, and leaks no tensors`, () => {
     useDevice('CPU:0');
     const { numTensors } = tf.memory();
     assert.equal(drawn('CPU:0', generator, [0, 0], []).length, 1);

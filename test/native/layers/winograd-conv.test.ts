@@ -1,4 +1,4 @@
-/** Convolutions by tiles have the values and gradients of the sums that they stand for. */
+/** Compares values and gradients of Winograd's algorithm with direct convolutions. */
 import assert from 'node:assert/strict';
 import test, { after } from 'node:test';
 
@@ -24,7 +24,7 @@ const winograd = new WinogradConvolutions();
 after(() => winograd.dispose());
 
 const byWinograd = (...[x, kernel, bias]: Args) => winograd.conv(x, kernel, bias);
-const bySums = (...[x, kernel, bias]: Args) => conv2dBias(x, kernel, bias, 1, 'same');
+const direct = (...[x, kernel, bias]: Args) => conv2dBias(x, kernel, bias, 1, 'same');
 
 function inputs([batch, size, taps, channels, kernels]: readonly number[], hasBias: boolean): Args {
   const normal = (shape: number[], seed: number) => tf.randomNormal(shape, 0, 1, 'float32', seed);
@@ -33,8 +33,8 @@ function inputs([batch, size, taps, channels, kernels]: readonly number[], hasBi
   return hasBias ? [x, kernel, normal([kernels!], 3) as tf.Tensor1D] : [x, kernel];
 }
 
-/** Result and gradients, the result's weighted. */
-function look(conv: (...args: Args) => tf.Tensor, args: Args): tf.Tensor[] {
+/** Result, and gradients of a weighted sum of it. */
+function resultsOf(conv: (...args: Args) => tf.Tensor, args: Args): tf.Tensor[] {
   const { value, grads } = tf.valueAndGrads((...all: tf.Tensor[]) => {
     const y = conv(...(all as unknown as Args));
     return tf.sum(tf.mul(y, tf.randomNormal(y.shape, 0, 1, 'float32', 4))) as tf.Scalar;
@@ -57,10 +57,12 @@ for (const shape of [
   [2, 3, 3, 4, 4],
 ]) {
   for (const hasBias of [true, false]) {
-    test(`conv() of ${shape} has the sums and their gradients${hasBias ? '' : ', without a bias'}`, { skip }, () => {
+    test(`conv() of ${shape} has the values and gradients of the direct convolution${hasBias ? '' : ', without a bias'}`, {
+      skip,
+    }, () => {
       tf.tidy(() => {
         const args = inputs(shape, hasBias);
-        const [mine, theirs] = [look(byWinograd, args), look(bySums, args)];
+        const [mine, theirs] = [resultsOf(byWinograd, args), resultsOf(direct, args)];
         assert.equal(mine.length, hasBias ? 5 : 4);
         for (const [i, each] of mine.entries()) {
           const distance = apart(each, theirs[i]!);
@@ -72,32 +74,32 @@ for (const shape of [
   }
 }
 
-test('conv() in a compiled function has the very same values and gradients', { skip }, () => {
+test('conv() in a compiled function has the same bits', { skip }, () => {
   tf.tidy(() => {
     const args = inputs([2, 13, 3, 8, 8], true);
     const compiled = compile((...all) => [byWinograd(...(all as unknown as Args))]);
-    const mine = look((...all) => compiled(...(all as tf.Tensor[]))[0]!, args);
-    const eager = look(byWinograd, args);
+    const mine = resultsOf((...all) => compiled(...(all as tf.Tensor[]))[0]!, args);
+    const eager = resultsOf(byWinograd, args);
     for (const [i, each] of mine.entries()) assert.deepEqual(each.dataSync(), eager[i]!.dataSync());
     compiled.dispose();
   });
 });
 
-test('conv() refuses a kernel that there is no tiling for', { skip }, () => {
+test('conv() refuses a kernel of a size without a tiling', { skip }, () => {
   tf.tidy(() => {
     const [x, kernel] = inputs([1, 9, 7, 1, 1], false);
     assert.throws(() => winograd.conv(x, kernel), RangeError);
   });
 });
 
-test('tilingOf() cuts a map into the tiles with the fewest products', () => {
+test('tilingOf() returns the tiling with the fewest products', () => {
   assert.deepEqual(tilingOf(13, 3), { size: 13, taps: 3, outputs: 5, tiles: 3 });
   assert.deepEqual(tilingOf(27, 5), { size: 27, taps: 5, outputs: 4, tiles: 7 });
   assert.deepEqual(tilingOf(8, 3), { size: 8, taps: 3, outputs: 4, tiles: 2 });
   assert.equal(tilingOf(55, 11), undefined);
 });
 
-test("isWorthWinograd() takes the whole net's layers 2 to 5, and no small or slim ones", { skip }, () => {
+test('isWorthWinograd() is true of layers 2 to 5 of the whole net, and false of small or slim ones', { skip }, () => {
   const rows: [boolean, [number, number, number, number], [number, number, number, number]][] = [
     [true, [32, 27, 27, 48], [5, 5, 48, 128]],
     [true, [32, 13, 13, 256], [3, 3, 256, 192]],
@@ -111,7 +113,7 @@ test("isWorthWinograd() takes the whole net's layers 2 to 5, and no small or sli
   for (const [expected, x, kernel] of rows) assert.equal(isWorthWinograd(x, kernel), expected, `${x} by ${kernel}`);
 });
 
-test("hasXla() is false within a function that is XLA's as a whole", () => {
+test('hasXla() is false while a function for XLA is traced', () => {
   const found: boolean[] = [];
   for (const mode of ['graph', 'xla'] as const) {
     const compiled = compile(
@@ -127,7 +129,7 @@ test("hasXla() is false within a function that is XLA's as a whole", () => {
   assert.deepEqual(found, [hasXla(), false]);
 });
 
-test('isWorthWinograd() is false on a GPU, and where TensorFlow has no XLA', (t) => {
+test('isWorthWinograd() is false on a GPU, and without XLA', (t) => {
   const large = [
     [32, 13, 13, 192],
     [3, 3, 192, 192],
