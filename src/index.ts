@@ -21,8 +21,7 @@ export { PRESETS } from './config/presets.js';
 export * from './errors.js';
 export { EVENTS, type EventName, type EventOf, type LogEvent, openLog, type Report, type RunLog } from './log.js';
 export { buildNet, type Net, type NetOptions, type Parameter, parametersOf, type Site, sitesOf } from './model/net.js';
-export { towersPicture } from './model/picture.js';
-export { type Row, summarize, type Totals, totalsOf } from './model/summary.js';
+export { type Row, summarize, type Totals, totalsOf, towersPicture } from './model/summary.js';
 export { TABLES, type TableName } from './model/tables.js';
 export { BASELINE, type Result, type Variant, variantsOf, watchTraining } from './train/ablate.js';
 export {

@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { PRESETS } from '../src/config/presets.js';
 import { WARNING_KINDS } from '../src/log.js';
 import { buildNet, parametersOf, volume } from '../src/model/net.js';
-import { towersPicture } from '../src/model/picture.js';
+import { towersPicture } from '../src/model/summary.js';
 import { TABLES } from '../src/model/tables.js';
 import { VARIANT_NAMES } from '../src/train/ablate.js';
 import { newReport } from '../src/train/accept/report.js';

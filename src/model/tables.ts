@@ -68,31 +68,19 @@ function conv(name: string, kernels: number, size: number, rest: Partial<Of<'con
   return { kind: 'conv', name, kernels, size, stride: 1, pad: (size - 1) / 2, reach: 'own', ...rest };
 }
 
-/** A dense layer; it reads both towers. */
-function dense(name: string, units: number, init: InitialValues): Layer {
+/** Reads both towers. */
+function dense(name: string, units: number | 'classes', init: InitialValues): Of<'dense'> {
   return { kind: 'dense', name, units, reach: 'both', init };
 }
 
-/** The last layer; it is on tower 0 alone. */
-function classifier(name: string, init: InitialValues): Layer {
-  return { kind: 'dense', name, units: 'classes', reach: 'both', home: 0, init };
-}
+/** The last layer is on tower 0 alone. */
+const classifier = (name: string, init: InitialValues): Layer => ({ ...dense(name, 'classes', init), home: 0 });
 
-function maxPool(name: string): Layer {
-  return { kind: 'pool', name, op: 'max', size: 3, stride: 2 }; // paper §3.4: z = 3, s = 2
-}
-
-function norm(alpha: number): Layer {
-  return { kind: 'norm', radius: 2, k: 2, alpha, beta: 0.75 }; // paper §3.3: n = 5
-}
-
-function dropout(name: string, scale: Of<'dropout'>['scale']): Layer {
-  return { kind: 'dropout', name, keep: 0.5, scale }; // paper §4.2
-}
-
-function normal(sd: number, bias: number): InitialValues {
-  return { sd, bias }; // paper §5
-}
+const maxPool = (name: string): Layer => ({ kind: 'pool', name, op: 'max', size: 3, stride: 2 }); // paper §3.4: z, s
+const averagePool = (name: string): Layer => ({ kind: 'pool', name, op: 'average', size: 2, stride: 2 });
+const norm = (alpha: number): Layer => ({ kind: 'norm', radius: 2, k: 2, alpha, beta: 0.75 }); // paper §3.3: n = 5
+const dropout = (name: string, scale: 'test' | 'train'): Layer => ({ kind: 'dropout', name, keep: 0.5, scale }); // §4.2
+const normal = (sd: number, bias: number): InitialValues => ({ sd, bias }); // paper §5
 
 // The code pads 224 pixels on the right and below only, which gives 55 windows of 11 pixels, one every 4.
 const conv1 = conv('conv1', 96, 11, { stride: 4, pad: 'ceil', init: normal(0.01, 0) }); // [55, 55, 48]
@@ -146,21 +134,17 @@ const paper: Table = {
   ].flat(),
 };
 
-/** A layer that is on one device, with all of its kernels or units. */
-function onOne(layer: Of<'conv'> | Of<'dense'>): Layer {
-  return { ...layer, reach: 'both', home: 0 };
-}
-
 /**
  * The paper's one-GPU net (§3.2): half of the kernels in each convolution, one column. As in the code's
  * `layers-145-half.cfg`, conv5 and the dense layers keep their width, so that there are about as many parameters.
  */
 const oneGpu: Table = {
   ...IMAGENET,
-  layers: original.layers.map((layer) => {
-    if (layer.kind === 'dense') return onOne(layer);
+  layers: original.layers.map((layer): Layer => {
+    if (layer.kind === 'dense') return { ...layer, home: 0 };
     if (layer.kind !== 'conv') return layer;
-    return onOne(layer.name === 'conv5' ? layer : { ...layer, kernels: layer.kernels / 2 });
+    const kernels = layer.name === 'conv5' ? layer.kernels : layer.kernels / 2;
+    return { ...layer, kernels, reach: 'both', home: 0 };
   }),
 };
 
@@ -193,10 +177,6 @@ const tutorial: Table = {
     [classifier('fc8', normal(0.01, 0))],
   ].flat(),
 };
-
-function averagePool(name: string): Layer {
-  return { kind: 'pool', name, op: 'average', size: 2, stride: 2 };
-}
 
 /** LeNet as tutorials have it: sigmoid and average pooling (after LeCun et al. 1998). */
 const lenet: Table = {

@@ -2,8 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import test from 'node:test';
 import { type NetOptions, sitesOf } from '../../src/model/net.js';
-import { towersPicture } from '../../src/model/picture.js';
-import { shapeText } from '../../src/model/summary.js';
+import { shapeText, towersPicture } from '../../src/model/summary.js';
 import { netOf, TABLE_NAMES } from './nets.js';
 
 /** Seen from `dist/test/model`. */

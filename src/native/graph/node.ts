@@ -45,24 +45,20 @@ const READ = 'ReadVariableOp';
  * everything before it. TensorFlow itself orders ops by their inputs alone.
  */
 export class SideEffects {
-  /** By resource: the op that wrote it last, then those that have read it since. */
-  readonly #ops = new Map<string, { writers: readonly Pointer[]; readers: readonly Pointer[] }>();
+  /** By resource: the op that wrote it last, and those that have read it since. */
+  readonly #order = new Map<string, readonly { op: string; operation: Pointer }[]>();
 
   /** The ops that must run before one that uses these resources. */
   before(op: string, resources: readonly string[]): Set<Pointer> {
-    const ops = resources.flatMap((resource) => this.#ops.get(resource) ?? []);
-    return new Set(ops.flatMap(({ writers, readers }) => (op === READ ? writers : [...writers, ...readers])));
+    const ops = resources.flatMap((resource) => this.#order.get(resource) ?? []);
+    return new Set(ops.filter((each) => op !== READ || each.op !== READ).map(({ operation }) => operation));
   }
 
   /** Notes that an op uses these resources. */
   note(op: string, resources: readonly string[], operation: Pointer): void {
     for (const resource of resources) {
-      const { writers, readers } = this.#ops.get(resource) ?? { writers: [], readers: [] };
-      const isRead = op === READ;
-      this.#ops.set(
-        resource,
-        isRead ? { writers, readers: [...readers, operation] } : { writers: [operation], readers: [] },
-      );
+      const before = op === READ ? (this.#order.get(resource) ?? []) : [];
+      this.#order.set(resource, [...before, { op, operation }]);
     }
   }
 }

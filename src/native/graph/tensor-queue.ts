@@ -24,15 +24,8 @@ export interface QueueOptions {
   sharedName?: string;
 }
 
-/** A tensor taken from a queue, in the queue's memory. */
-export interface QueuedTensor {
-  readonly shape: readonly number[];
-  /** Copies the values into `target`, which has as many bytes. Waits until they are computed. */
-  copyTo(target: Uint8Array): void;
-  /** Returns a float32 tensor of tfjs, the caller's. Call it or {@link dispose}, not both. */
-  toTensor(): tf.Tensor;
-  dispose(): void;
-}
+/** A tensor taken from a queue. */
+export type QueuedTensor = ReturnType<TensorQueue['take']>;
 
 let queues = 0;
 
@@ -85,14 +78,16 @@ export class TensorQueue {
   }
 
   /** Outside a function: waits for the next tensor, which is the caller's. @throws NativeError if the wait is cancelled. */
-  take(): QueuedTensor {
+  take() {
     const binding = this.#binding;
     const metadata = this.#run('QueueDequeueV2', this.#attrs('component_types'), [this.#handle], 1)[0]!;
     return {
-      shape: metadata.shape,
-      copyTo: (target) => binding.copyTo(metadata.id, target),
-      toTensor: () => tensorOf(metadata),
-      dispose: () => binding.deleteTensor(metadata.id),
+      shape: metadata.shape as readonly number[],
+      /** Copies the values into `target`, which has as many bytes. Waits until they are computed. */
+      copyTo: (target: Uint8Array): void => binding.copyTo(metadata.id, target),
+      /** Returns a float32 tensor of tfjs, the caller's. Call it or `dispose`, not both. */
+      toTensor: (): tf.Tensor => tensorOf(metadata),
+      dispose: (): void => binding.deleteTensor(metadata.id),
     };
   }
 

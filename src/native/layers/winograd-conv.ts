@@ -14,7 +14,7 @@
 import tf = require('@tensorflow/tfjs');
 
 import { currentBinding } from '../binding/backend.js';
-import { type Compiled, compile } from '../graph/compile.js';
+import { compile } from '../graph/compile.js';
 import type { Save } from '../graph/tape.js';
 import { canRun, differentiable, matMul, NHWC, run, T } from './layer-ops.js';
 import { transpose, winogradMatrices } from './winograd-transforms.js';
@@ -33,19 +33,8 @@ export interface Tiling {
   tiles: number;
 }
 
-/** Compiled transforms for one tiling. */
-interface Transforms {
-  /** Bᵀ d B of every tile: [B, H, W, C] → [P, P, Z, C] */
-  input: Compiled;
-  /** G g Gᵀ: [R, R, C, K] → [P, P, C, K] */
-  kernel: Compiled;
-  /** Aᵀ (…) A of every tile, plus the bias [K] if there is one: [P, P, Z, K] → [B, H, W, K] */
-  output: Compiled;
-  /** The adjoints, in the opposite direction. */
-  inputGradient: Compiled;
-  kernelGradient: Compiled;
-  outputGradient: Compiled;
-}
+/** Compiled transforms for one tiling, and their adjoints for the gradients. */
+type Transforms = ReturnType<typeof compileTransforms>;
 
 /** The tiling with the fewest products; undefined if there is none for the size of the kernel. */
 export function tilingOf(size: number, taps: number): Tiling | undefined {
@@ -87,7 +76,7 @@ export class WinogradConvolutions {
   /** Frees the transforms. */
   dispose(): void {
     for (const transforms of this.#transforms.values()) {
-      for (const each of Object.values(transforms) as Compiled[]) each.dispose();
+      for (const each of Object.values(transforms)) each.dispose();
     }
     this.#transforms.clear();
   }
@@ -114,7 +103,7 @@ export function hasXla(): boolean {
   });
 }
 
-function compileTransforms(tiling: Tiling): Transforms {
+function compileTransforms(tiling: Tiling) {
   const { size, taps, outputs, tiles } = tiling;
   const { input, kernel, output } = winogradMatrices(outputs, taps);
   const adjoint = { input: transpose(input), kernel: transpose(kernel), output: transpose(output) };
@@ -132,6 +121,7 @@ function compileTransforms(tiling: Tiling): Transforms {
   const crop = (x: tf.Tensor, first: number) => tf.slice(x, [0, first, first, 0], [-1, size, size, -1]);
 
   return {
+    /** Bᵀ d B of every tile: [B, H, W, C] → [P, P, Z, C] */
     input: xla((x) => {
       const padded = tf.pad(x, [[0, 0], around, around, [0, 0]]);
       const columns = times(input, windowsOf(padded, 2, tiling), 3);
@@ -142,8 +132,10 @@ function compileTransforms(tiling: Tiling): Transforms {
       const columns = foldOf(times(adjoint.input, tiled, 4), 3, tiling);
       return crop(foldOf(times(adjoint.input, columns, 2), 1, tiling), before);
     }),
+    /** G g Gᵀ: [R, R, C, K] → [P, P, C, K] */
     kernel: xla((taps) => times(kernel, times(kernel, taps, 0), 1)),
     kernelGradient: xla((slopes) => times(adjoint.kernel, times(adjoint.kernel, slopes, 0), 1)),
+    /** Aᵀ (…) A of every tile, plus the bias [K] if there is one: [P, P, Z, K] → [B, H, W, K] */
     output: xla((products, bias) => {
       const tiled = times(output, times(output, byTile(products), 1), 0);
       const map = tf.reshape(tf.transpose(tiled, [2, 3, 0, 4, 1, 5]), [
