@@ -41,12 +41,7 @@ export function initialValue(
 }
 
 /** What a dropout mask is a function of. */
-export interface MaskPlace {
-  seed: number;
-  layer: string;
-  tower: number;
-  step: number;
-}
+export type MaskPlace = { seed: number; layer: string; tower: number; step: number };
 
 /** The seed of the uniform numbers of a dropout mask. */
 export function maskSeed({ seed, layer, tower, step }: MaskPlace): [number, number] {

@@ -56,10 +56,7 @@ export type PlacedLayer = Layer & {
 /** A layer with parameters. */
 export type WeightedLayer = Extract<PlacedLayer, { kind: 'conv' | 'dense' }>;
 
-export interface Net {
-  options: NetOptions;
-  layers: readonly PlacedLayer[];
-}
+export type Net = { options: NetOptions; layers: readonly PlacedLayer[] };
 
 /** A parameter, `tower0/conv1/kernel` for example. */
 export interface Parameter {

@@ -20,10 +20,7 @@ export type TowerIndex = 0 | 1;
 export type Pad = number | 'ceil';
 
 /** Initial values: standard deviation of the normal distribution of the kernels, and the constant of the biases. */
-export interface InitialValues {
-  sd: number;
-  bias: number;
-}
+export type InitialValues = { sd: number; bias: number };
 
 /** What layers with parameters have in common. */
 interface Weighted {

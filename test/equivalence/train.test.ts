@@ -123,7 +123,7 @@ test('evaluateRun() refuses weights of another net, and a folder without any', a
   const other = { ...split.config, net: { ...split.config.net, width: 0.25 } };
   await assert.rejects(
     evaluateRun(other, join(folder, 'split')),
-    /conv1\/kernel is \[11,11,3,6\] there, and \[11,11,3,12\]/,
+    /conv1\/kernel has the shape \[11,11,3,6\] there, and \[11,11,3,12\]/,
   );
   fs.mkdirSync(join(folder, 'empty'));
   await assert.rejects(evaluateRun(split.config, join(folder, 'empty')), /it has no weights/);

@@ -16,12 +16,8 @@ import { type Recorded, record } from './record.js';
 import { type RunsWhile, runWhile } from './run-while.js';
 import { runOnTape } from './tape.js';
 
-/** A function of TensorFlow's context. */
-interface Defined {
-  name: string;
-  /** TF_Function, to be deleted by the trace. */
-  fn: Pointer;
-}
+/** A function of TensorFlow's context; `fn` is a TF_Function, to be deleted by the trace. */
+type Defined = { name: string; fn: Pointer };
 
 /** An input of the backward function. */
 interface Source {

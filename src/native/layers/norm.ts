@@ -11,10 +11,7 @@ import { AttrType } from '../c/signatures.js';
 import type { Save } from '../graph/tape.js';
 import { canRun, differentiable, matMul, run, T, zeroPad } from './layer-ops.js';
 
-interface NormFactors {
-  k: number;
-  alpha: number;
-}
+type NormFactors = { k: number; alpha: number };
 
 /**
  * Response norm across channels. TensorFlow's op computes a logarithm, an exponential and, in its gradient, a power of every
