@@ -59,7 +59,10 @@ test('train() starts from the weights of another run, by name, path or exported 
 test('train() refuses the weights of another net, or of no run', async () => {
   const wrong = { run: 'wrong', steps: 1 };
   const net = { ...(smallNet('original', FEW).net as object), width: 0.25 };
-  await assert.rejects(run({ ...wrong, net, weights: 'trained' }), /conv1\/kernel has the shape \[11,11,3,6\] there, and/);
+  await assert.rejects(
+    run({ ...wrong, net, weights: 'trained' }),
+    /conv1\/kernel has the shape \[11,11,3,6\] there, and/,
+  );
   const file = join(out, 'net.safetensors');
   await assert.rejects(
     run({ ...wrong, net, weights: file }),
