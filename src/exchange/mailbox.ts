@@ -132,12 +132,11 @@ export function startCancellations(mailboxes: Mailboxes, start: (address: bigint
 export function withdrawCancellation(mailboxes: Mailboxes, tower: 0 | 1): boolean {
   const signals = new Int32Array(mailboxes.signals);
   noteCancellation(mailboxes, tower, 0n);
-  for (let waited = 0; waited < WITHDRAW_MS; waited += SLICE_MS) {
+  for (let waited = 0; ; waited += SLICE_MS) {
     const count = Atomics.load(signals, CANCELLING);
-    if (count === 0) return true;
+    if (count === 0 || waited >= WITHDRAW_MS) return count === 0;
     Atomics.wait(signals, CANCELLING, count, SLICE_MS);
   }
-  return Atomics.load(signals, CANCELLING) === 0;
 }
 
 /** One tower's end of the mailboxes. */

@@ -19,7 +19,7 @@ export interface Costs {
   exchangeMs: number;
   /** Waiting for the peer. */
   waitMs: number;
-  /** Bytes sent. */
+  /** Bytes sent, including those of tensors that went from device to device. */
   bytes: number;
 }
 
@@ -105,7 +105,7 @@ export function msgpackTransport(mailbox: Mailbox, tower: 0 | 1): Transport {
           copyTo(slot.subarray(start, end));
           // The header is as long as before, so the values stay where they are.
           if (this.checksums) encode({ ...header, sum: checksumOf(slot.subarray(start, end)) }, slot);
-          costs.bytes += end;
+          costs.bytes += end + (dtype === 'device' ? payloadBytes({ shape, dtype: 'float32' }) : 0);
           return end;
         });
       });

@@ -98,18 +98,14 @@ export class DeviceExchange {
     this.#in = new TensorQueue({ device: peer, sharedName: `${name}_${1 - part}` });
   }
 
-  /**
-   * @param notices none if only the tensors are to cross.
-   * @param onSend receives the bytes of each tensor that is sent.
-   */
-  exchanger(isRecorded: boolean, notices?: Notices, onSend: (bytes: number) => void = () => {}): Exchanger {
+  /** @param notices none if only the tensors are to cross. */
+  exchanger(isRecorded: boolean, notices?: Notices): Exchanger {
     const receive: Exchanger['receive'] = (shape, place) => {
       notices?.receive(shape, place); // first, because a queue has no deadline
       return isRecorded ? this.#in.receive(shape) : this.#in.take().toTensor();
     };
     return {
       send: (tensor, place) => {
-        onSend(Float32Array.BYTES_PER_ELEMENT * tensor.size);
         if (isRecorded) this.#out.send(tensor);
         else this.#out.put(tensor);
         notices?.send(tensor, place);

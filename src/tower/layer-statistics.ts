@@ -35,18 +35,14 @@ export function measuredLayers({ layers }: Net): ReadonlyMap<string, boolean> {
   return measured;
 }
 
-/** Measures the layers of a net, one captured value after another. */
-export function openMeasure(net: Net): { found: LayerActivations[]; capture(value: Captured): void } {
+/** Measures the activations among the captured values of a pass. */
+export function measureLayers(net: Net, captured: readonly Captured[]): LayerActivations[] {
   const measured = measuredLayers(net);
-  const found: LayerActivations[] = [];
-  return {
-    found,
-    capture({ name, layer, kind, tensor }) {
-      const hasRelu = measured.get(layer);
-      if (kind !== 'activation' || hasRelu === undefined) return;
-      found.push(measure(layer, name.startsWith('tower1/') ? 1 : 0, tensor, hasRelu));
-    },
-  };
+  return captured.flatMap(({ name, layer, kind, tensor }) => {
+    const hasRelu = measured.get(layer);
+    if (kind !== 'activation' || hasRelu === undefined) return [];
+    return [measure(layer, name.startsWith('tower1/') ? 1 : 0, tensor, hasRelu)];
+  });
 }
 
 /**
@@ -63,6 +59,7 @@ export function measure(layer: string, tower: TowerIndex, tensor: tf.Tensor, has
   // Relative to the first image's value, so that the deviation of equal values is exactly 0.
   const [sums, squares] = [new Float64Array(places), new Float64Array(places)];
   const maxima = values.slice(0, places);
+  const living = new Set<number>();
   let zeros = 0;
   for (let image = 0, i = 0; image < images; image++) {
     for (let place = 0; place < places; place++, i++) {
@@ -74,6 +71,7 @@ export function measure(layer: string, tower: TowerIndex, tensor: tf.Tensor, has
       if (value > maxima[place]!) maxima[place] = value;
     }
   }
+  for (const [place, max] of maxima.entries()) if (!(max <= 0)) living.add(place % units);
   const means = sums.map((sum, place) => values[place]! + sum / images);
   const mean = meanOf(means);
   const between = meanOf(squares.map((square, place) => Math.max(0, square / images - (sums[place]! / images) ** 2)));
@@ -82,15 +80,8 @@ export function measure(layer: string, tower: TowerIndex, tensor: tf.Tensor, has
     // The variance of all values is the sum of that between images and that between places.
     sd: Math.sqrt(between + meanOf(means.map((each) => (each - mean) ** 2))),
     max: maxima.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY),
-    ...(hasRelu && { dead: units - livingUnits(maxima, units) }),
+    ...(hasRelu && { dead: units - living.size }),
   };
-}
-
-/** @param maxima of each place over the images, channels last. */
-function livingUnits(maxima: Float32Array, units: number): number {
-  const lives = new Uint8Array(units);
-  for (const [place, max] of maxima.entries()) if (!(max <= 0)) lives[place % units] = 1;
-  return lives.reduce((count, each) => count + each, 0);
 }
 
 function meanOf(values: Float64Array): number {

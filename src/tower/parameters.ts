@@ -11,7 +11,7 @@ import { type Compiled, compile } from '../native/graph/compile.js';
 import { statelessNormal, statelessUniform } from '../native/layers/stateless-random.js';
 import { type OptimizerOptions, rateClassOf, ratesOf } from '../optim/schedule.js';
 import type { TowerSetup } from './protocol.js';
-import { isVelocity, velocityName } from './snapshot.js';
+import { isVelocity, snapshotEntries } from './snapshot.js';
 
 interface Held {
   parameter: Parameter;
@@ -176,11 +176,11 @@ export class Parameters {
 
   /** All values, then all velocities, by their names in a checkpoint. */
   #variables(): [name: string, variable: Variable][] {
-    const values = this.#held.map(({ parameter, variable }): [string, Variable] => [parameter.name, variable]);
-    const velocities = this.#held.flatMap(({ parameter, velocity }): [string, Variable][] =>
-      velocity ? [[velocityName(parameter.name), velocity]] : [],
-    );
-    return [...values, ...velocities];
+    const all = [
+      ...this.#held.map(({ variable }) => variable),
+      ...this.#held.flatMap(({ velocity }) => velocity ?? []),
+    ];
+    return snapshotEntries(this.described, this.#optimizer.momentum).map(({ name }, i) => [name, all[i]!]);
   }
 
   #find(name: string): Held {

@@ -5,11 +5,6 @@ import type { TowerSetup } from './protocol.js';
 
 const VELOCITY = 'velocity/';
 
-/** The name of a parameter's velocity in a checkpoint, the same in both placements. */
-export function velocityName(parameter: string): string {
-  return `${VELOCITY}${parameter}`;
-}
-
 /** Whether a checkpoint's tensor is a velocity. */
 export function isVelocity(name: string): boolean {
   return name.startsWith(VELOCITY);
@@ -19,7 +14,7 @@ export function isVelocity(name: string): boolean {
 export function snapshotEntries(parameters: readonly Pick<Parameter, 'name' | 'shape'>[], momentum: number): Entry[] {
   const values = parameters.map(({ name, shape }) => ({ name, shape }));
   if (momentum === 0) return values;
-  return [...values, ...values.map(({ name, shape }) => ({ name: velocityName(name), shape }))];
+  return [...values, ...values.map(({ name, shape }) => ({ name: `${VELOCITY}${name}`, shape }))];
 }
 
 /** The metadata of a weights file. */

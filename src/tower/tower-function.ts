@@ -1,6 +1,7 @@
 /** The passes of a tower, each as one compiled TensorFlow function: training, evaluation, and with what a comparison needs. */
 import tf = require('@tensorflow/tfjs');
 
+import type { Exchanger } from '../exchange/index.js';
 import type { Captured } from '../model/forward.js';
 import { ownBinding } from '../native/binding/backend.js';
 import { type Compiled, compile } from '../native/graph/compile.js';
@@ -18,6 +19,8 @@ export interface TowerFunctionOptions extends PartOptions {
   readParameters(): tf.Tensor[];
   /** Undefined for the whole net. */
   peer?: Peer | undefined;
+  /** In place of a peer that is not there yet. */
+  exchanger?: Exchanger;
 }
 
 /** Receives the answers of a pass, in this order. */
@@ -26,8 +29,8 @@ export type Answering = Pick<PassHooks, 'onForward' | 'onGradients'>;
 /** A pass that was recorded, for each number of images. */
 interface Recorded {
   compiled: Compiled;
-  /** By number of images: what the host does while it runs, and the bytes that go from device to device. */
-  host: Map<number, { actions: HostAction[]; deviceBytes: number }>;
+  /** By number of images: what the host does while it runs. */
+  actions: Map<number, HostAction[]>;
   captured: Omit<Captured, 'tensor'>[];
 }
 
@@ -41,10 +44,6 @@ export class TowerFunction {
   readonly #options: TowerFunctionOptions;
   readonly #recorded = new Map<string, Recorded>();
   readonly #queues: HostQueues | undefined;
-  #deviceBytes = 0;
-  readonly #onSend = (bytes: number) => {
-    this.#deviceBytes += bytes;
-  };
 
   constructor(options: TowerFunctionOptions) {
     this.#options = options;
@@ -74,13 +73,6 @@ export class TowerFunction {
     }
   }
 
-  /** Returns the bytes that went from device to device since the last call. */
-  takeDeviceBytes(): number {
-    const bytes = this.#deviceBytes;
-    this.#deviceBytes = 0;
-    return bytes;
-  }
-
   /** Frees the functions, and then the queues. */
   dispose(): void {
     try {
@@ -96,7 +88,7 @@ export class TowerFunction {
     const { peer, readParameters } = this.#options;
     const exchanger =
       peer &&
-      (peer.device?.exchanger(false, messageNotices(peer.transport, step), this.#onSend) ??
+      (peer.device?.exchanger(false, messageNotices(peer.transport, step)) ??
         messageExchanger(peer.transport, peer.dtype, step));
     const binding = ownBinding();
     binding.cancellation = peer?.runsWhile.cancellation.address; // for ops that wait at a queue
@@ -114,7 +106,7 @@ export class TowerFunction {
     answering: Answering,
   ): PassResult {
     const recorded = this.#recordedFor(kind);
-    const { compiled, host } = recorded;
+    const { compiled, actions } = recorded;
     const inputs = [images, labels, ...seeds];
     const { peer } = this.#options;
     if (!peer) {
@@ -125,11 +117,9 @@ export class TowerFunction {
       return result;
     }
     // The first call with so many images records the actions.
-    const own = () => host.get(images.shape[0])!;
-    const work = () => serve(own().actions, this.#queues!, step, peer.transport, answering);
+    const work = () => serve(actions.get(images.shape[0])!, this.#queues!, step, peer.transport, answering);
     try {
       const results = compiled.runWhile(peer.runsWhile, () => tf.tidy(work), ...inputs);
-      this.#deviceBytes += own().deviceBytes;
       const { squares, ...result } = this.#resultOf(results, recorded, kind);
       squares?.dispose();
       return result;
@@ -159,24 +149,20 @@ export class TowerFunction {
     };
     const recorded: Recorded = {
       compiled: compile(fn, { mode: mode === 'xla' ? 'xla' : 'graph' }),
-      ...{ host: new Map(), captured: [] },
+      ...{ actions: new Map(), captured: [] },
     };
     this.#recorded.set(key, recorded);
     return recorded;
   }
 
   /** The hooks while a pass over so many images is recorded. */
-  #hooks({ host }: Recorded, images: number): PassHooks {
-    const { peer } = this.#options;
-    if (!peer) return { exchanger: undefined, onForward: () => {}, onGradients: () => {} };
-    const [queues, own] = [this.#queues!, { actions: [] as HostAction[], deviceBytes: 0 }];
-    host.set(images, own);
-    const onSend = (bytes: number) => {
-      own.deviceBytes += bytes;
-    };
-    const exchanger =
-      peer.device?.exchanger(true, hostNotices(queues, own.actions), onSend) ?? hostExchanger(queues, own.actions);
-    return recordHooks(queues, own.actions, exchanger);
+  #hooks(recorded: Recorded, images: number): PassHooks {
+    const { peer, exchanger } = this.#options;
+    if (!peer) return { exchanger, onForward: () => {}, onGradients: () => {} };
+    const [queues, actions] = [this.#queues!, [] as HostAction[]];
+    recorded.actions.set(images, actions);
+    const own = peer.device?.exchanger(true, hostNotices(queues, actions)) ?? hostExchanger(queues, actions);
+    return recordHooks(queues, actions, own);
   }
 
   /** Sorts the function's results. */

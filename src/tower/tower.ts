@@ -10,7 +10,7 @@ import { TFJS_OPS } from '../model/ops.js';
 import { backingDevice, currentBinding, useDevice } from '../native/binding/backend.js';
 import { borrowTensor, copyTensor, settle, tensorFrom } from '../native/binding/tensors.js';
 import { isCancelled } from '../native/c/status.js';
-import { type LayerActivations, measure, openMeasure } from './layer-statistics.js';
+import { type LayerActivations, measure, measureLayers } from './layer-statistics.js';
 import { type NativeOps, nativeOps } from './native-ops.js';
 import { Parameters } from './parameters.js';
 import type { PassKind } from './pass.js';
@@ -101,7 +101,7 @@ export class Tower implements Commands {
     const started = performance.now();
     this.#disposeKept();
     this.#setChecksums(checksum);
-    this.#takeCosts();
+    this.#peer?.transport.takeCosts(); // those of other commands
     let answers: Answers | undefined;
     let norms: Norms | undefined;
     const { gradients, captured } = tidy(() => {
@@ -129,8 +129,9 @@ export class Tower implements Commands {
       if (!keep) for (const each of gradients) each.dispose();
     }
     const stepMs = performance.now() - started;
-    const costs = this.#takeCosts();
-    return { ...answers, stepMs, computeMs: stepMs - costs.exchangeMs - costs.waitMs, ...costs };
+    const { exchangeMs, waitMs, bytes } = this.#peer?.transport.takeCosts() ?? { exchangeMs: 0, waitMs: 0, bytes: 0 };
+    const computeMs = stepMs - exchangeMs - waitMs;
+    return { ...answers, stepMs, computeMs, exchangeMs, waitMs, exchangeBytes: bytes };
   }
 
   /** Sums over a batch, without dropout. @param memory receives the logits [count, K]. */
@@ -148,10 +149,9 @@ export class Tower implements Commands {
   /** Measures the layers' activations. Both towers read the images, so only tower 0 measures them. */
   measure(command: BatchCommand): LayerActivations[] {
     return tf.tidy(() => {
-      const { found, capture } = openMeasure(this.#net);
       const { images, captured } = this.#evaluationPass(command, true);
-      for (const each of captured) capture(each);
-      return this.#setup.part === 1 ? found : [measure('images', 0, images, false), ...found];
+      const layers = measureLayers(this.#net, captured);
+      return this.#setup.part === 1 ? layers : [measure('images', 0, images, false), ...layers];
     });
   }
 
@@ -269,11 +269,6 @@ export class Tower implements Commands {
       views.images.subarray(0, volume(shape)),
     ) as tf.Tensor4D;
     return { images, labels: tensorFrom([count], labelValues) as tf.Tensor1D, labelValues };
-  }
-
-  #takeCosts(): Pick<StepReply, 'exchangeMs' | 'waitMs' | 'exchangeBytes'> {
-    const { exchangeMs, waitMs, bytes } = this.#peer?.transport.takeCosts() ?? { exchangeMs: 0, waitMs: 0, bytes: 0 };
-    return { exchangeMs, waitMs, exchangeBytes: bytes + this.#function.takeDeviceBytes() };
   }
 }
 

@@ -8,10 +8,9 @@ import tf = require('@tensorflow/tfjs');
 import type { Exchanger } from '../exchange/index.js';
 import { type Net, parametersOf } from '../model/net.js';
 import type { Ops } from '../model/ops.js';
-import { compile } from '../native/graph/compile.js';
 import { Parameters } from './parameters.js';
-import { NetPart, type PassInputs } from './pass.js';
 import type { TowerSetup } from './protocol.js';
+import { type Answering, TowerFunction } from './tower-function.js';
 
 /** Enough for every kernel, and little memory. */
 const MOST_IMAGES = 2;
@@ -35,29 +34,22 @@ export function rehearse({ part, optimizer, seed, batchSize }: WarmUp, net: Net,
   const { init, inputSize, inputChannels } = net.options;
   const own = parametersOf(net, part === 'whole' ? undefined : part);
   const parameters = new Parameters(own, init, optimizer, seed, 'on');
-  const netPart = new NetPart({ net, part, ops, names: parameters.names });
-  const [step, evaluation] = [true, false].map((training) =>
-    compile((images, labels, ...seeds) => {
-      const inputs = { images, labels, seeds, parameters: parameters.read() } as PassInputs;
-      const squares: tf.Tensor[] = [];
-      const hooks = { exchanger: NO_PEER, onForward: () => {}, onGradients: (each: tf.Scalar) => squares.push(each) };
-      const { value, gradients } = netPart.run(inputs, { training, keep: false }, hooks);
-      return [value, ...squares, ...gradients];
-    }),
-  );
+  const passes = new TowerFunction({
+    ...{ net, part, ops, names: parameters.names, seed, compile: 'on', exchanger: NO_PEER },
+    readParameters: () => parameters.read(),
+  });
+  const answering: Answering = { onForward: () => {}, onGradients: (squares) => squares.dataSync() };
   try {
     tf.tidy(() => {
       const count = Math.min(batchSize, MOST_IMAGES);
-      const images = tf.fill([count, inputSize, inputSize, inputChannels], 0.5);
-      const labels = tf.zeros([count], 'int32');
-      const [, squares, ...gradients] = step!(images, labels, ...netPart.seeds(seed, 0));
-      squares!.dataSync();
+      const images: tf.Tensor4D = tf.fill([count, inputSize, inputSize, inputChannels], 0.5);
+      const batch = { images, labels: tf.zeros([count], 'int32') as tf.Tensor1D, step: 0 };
+      const { gradients } = passes.run(batch, { training: true, keep: false }, answering);
       parameters.update(gradients, 1e-6);
-      evaluation!(images, labels)[0]!.dataSync();
+      passes.run(batch, { training: false, keep: false }, answering).value.dataSync();
     });
   } finally {
-    step!.dispose();
-    evaluation!.dispose();
+    passes.dispose();
     parameters.dispose();
   }
 }

@@ -1,4 +1,4 @@
-/** The program from outside: how it ends, and what it says when it cannot begin. */
+/** How the program ends, and its message when it cannot begin. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
@@ -6,7 +6,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { after } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { main } from '../../src/cli.js';
 import { DATA_FILES } from '../../src/data/index.js';
+import { Screen } from '../cli/stand-ins.js';
 
 const CLI = fileURLToPath(new URL('../../src/cli.js', import.meta.url));
 const folder = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-exit-'));
@@ -23,16 +25,9 @@ function alexnetSplit(...args: string[]) {
 const SMALL = ['--net', 'lenet', '--input-size', '28', '--batch-size', '16', '--steps', '2'];
 const LENET = ['--preset', 'lenet', '--data', 'embedded', '--batch-size', '16', '--steps', '2'];
 
-test('train ends with exit code 0', () => {
-  for (const placement of ['split', 'single']) {
-    const { status, signal, stderr } = alexnetSplit('train', '--placement', placement, ...LENET, '--run', placement);
-    assert.deepEqual([status, signal, stderr], [0, null, '']);
-  }
-});
-
-test('train has the towers where they were sent, as TensorFlow reports it', () => {
-  const { status } = alexnetSplit('train', ...LENET, '--devices', 'CPU:1,CPU:0', '--run', 'crossed');
-  assert.equal(status, 0);
+test('train of split ends with exit code 0, on the devices asked for, as TensorFlow reports them', () => {
+  const { status, signal, stderr } = alexnetSplit('train', ...LENET, '--devices', 'CPU:1,CPU:0', '--run', 'crossed');
+  assert.deepEqual([status, signal, stderr], [0, null, '']);
   const log = fs.readFileSync(join(folder, 'runs', 'crossed', 'log.ndjson'), 'utf8').split('\n');
   const start = JSON.parse(log[0]!);
   assert.deepEqual(
@@ -45,6 +40,21 @@ test('train has the towers where they were sent, as TensorFlow reports it', () =
       [1, 'CPU:0'],
     ],
   );
+});
+
+test('train of single ends with exit code 0, on a data folder of its own', () => {
+  const data = dataFolder('good', () => {});
+  const { status, signal, stderr } = alexnetSplit(
+    'train',
+    '--placement',
+    'single',
+    ...LENET,
+    '--data',
+    data,
+    '--run',
+    'own',
+  );
+  assert.deepEqual([status, signal, stderr], [0, null, '']);
 });
 
 /** A data folder made of small IDX files. */
@@ -73,19 +83,7 @@ function header(...words: number[]): Buffer {
   return bytes;
 }
 
-test('train takes a data folder of its own', () => {
-  const { status, stderr } = alexnetSplit(
-    'train',
-    ...LENET,
-    '--data',
-    dataFolder('good', () => {}),
-    '--run',
-    'own',
-  );
-  assert.deepEqual([status, stderr], [0, '']);
-});
-
-test('train refuses what makes no run with one sentence, before it starts', () => {
+test('train refuses what makes no run with one sentence, before it starts', async () => {
   const empty = join(folder, 'empty');
   fs.mkdirSync(empty);
   const truncated = dataFolder('truncated', (files) => {
@@ -104,12 +102,13 @@ test('train refuses what makes no run with one sentence, before it starts', () =
     [['--input-size', '2'], 2, /Cannot build the net/],
   ];
   for (const [args, expected, message] of cases) {
-    const { status, stdout, stderr } = alexnetSplit('train', ...SMALL, ...args, '--run', 'refused');
-    assert.equal(status, expected, `${args}: ${stderr}`);
-    assert.match(stderr, message);
-    assert.match(stderr, /^error: [^\n]+\n$/, 'one line');
-    assert.doesNotMatch(stderr, /this is a bug/);
-    assert.doesNotMatch(stdout, /step/);
+    const [stdout, stderr] = [new Screen(), new Screen()];
+    const argv = ['train', ...SMALL, '--out', join(folder, 'runs'), ...args, '--run', 'refused'];
+    assert.equal(await main(argv, { stdout, stderr }), expected, `${args}: ${stderr.text}`);
+    assert.match(stderr.text, message);
+    assert.match(stderr.text, /^error: [^\n]+\n$/, 'one line');
+    assert.doesNotMatch(stderr.text, /this is a bug/);
+    assert.doesNotMatch(stdout.text, /step/);
     assert.equal(fs.existsSync(join(folder, 'runs', 'refused')), false);
   }
 });

@@ -1,6 +1,7 @@
-/** Each fault in each phase, in a process of its own: how it ends, what it says, what is left. Prints the table. */
+/** Each fault in each phase: how the run ends, its message, the checkpoint that is left. Prints the table. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,6 +11,7 @@ import { checkpointsFolder, newestCheckpoint } from '../../src/checkpoint/store.
 import { lenetFlags } from '../data/sets.js';
 import { DEVICES } from '../equivalence/teams.js';
 import { childWithFault } from './fault.js';
+import type { Case, Result } from './several.js';
 
 const CLI = fileURLToPath(new URL('../../src/cli.js', import.meta.url));
 const folder = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-faults-'));
@@ -46,14 +48,15 @@ interface Ended {
   signal: NodeJS.Signals | null;
   stderr: string;
   seconds: number;
-  group: number;
 }
 
+const commandLine = (run: string, args: readonly string[]) => ['train', ...LENET, ...RUN, '--run', run, ...args];
+
 /** Trains in a process group of its own, with a standard input on which nothing comes. */
-function train(run: string, args: readonly string[], fault?: string): Promise<Ended> {
+function train(run: string, args: readonly string[], fault: string): Promise<Ended> {
   const started = performance.now();
-  const { args: node, env } = fault === undefined ? { args: [], env: process.env } : childWithFault(fault);
-  const child = spawn(process.execPath, [...node, CLI, 'train', ...LENET, ...RUN, '--run', run, ...args], {
+  const { args: node, env } = childWithFault(fault);
+  const child = spawn(process.execPath, [...node, CLI, ...commandLine(run, args)], {
     ...{ cwd: folder, env },
     detached: true,
     stdio: ['pipe', 'ignore', 'pipe'],
@@ -64,9 +67,37 @@ function train(run: string, args: readonly string[], fault?: string): Promise<En
   });
   return new Promise((resolve) => {
     child.once('close', (code, signal) => {
-      resolve({ code, signal, stderr, seconds: (performance.now() - started) / 1000, group: child.pid! });
+      assertNoProcess(child.pid!);
+      resolve({ code, signal, stderr, seconds: (performance.now() - started) / 1000 });
     });
   });
+}
+
+/** Asserts that no process of a group is left. */
+function assertNoProcess(group: number): void {
+  assert.throws(() => process.kill(-group, 0), /ESRCH/, 'a process is left');
+}
+
+/** Trains with one fault after another in one process. @returns how each ended, by its name. */
+async function trainSeveral(cases: readonly Case[]): Promise<Map<string, Ended>> {
+  const program = fileURLToPath(new URL('several.js', import.meta.url));
+  const child = spawn(process.execPath, [program, JSON.stringify(cases)], {
+    ...{ cwd: folder, detached: true, stdio: ['ignore', 'pipe', 'inherit'] },
+  });
+  let stdout = '';
+  child.stdout!.on('data', (bytes) => {
+    stdout += bytes;
+  });
+  const [code] = await once(child, 'close');
+  assert.equal(code, 0);
+  assertNoProcess(child.pid!);
+  const results = stdout.trimEnd().split('\n');
+  return new Map(
+    results.map((line) => {
+      const { name, ...ended } = JSON.parse(line) as Result;
+      return [name, { ...ended, signal: null }];
+    }),
+  );
 }
 
 interface Expected {
@@ -261,23 +292,38 @@ const REST = [
 ];
 for (const name of [...REST, ...ALWAYS_BY_DEVICE]) assert.ok(name in CASES, name);
 
+/** Faults that leave a thread that nothing can end, or wait for a deadline: each in a process of its own. */
+const isAlone = (name: string) => /^(stuck|hang|late)@/.test(name);
+const isRun = (name: string) => !REST.includes(name) || process.env.FAULTS === 'all';
+const runOf = (name: string) => name.replaceAll(/\W/g, '-');
+const faultOf = (name: string) => name.replace(/ device.*/, '');
+const argsOf = (name: string) => [
+  ...(/:1\b/.test(name) ? [] : ['--no-check']), // step 1 is first of all the check's
+  ...(CASES[name]!.args ?? []),
+];
+
+const names = Object.keys(CASES);
+const together = names.filter((name) => !isAlone(name) && isRun(name));
+const several = trainSeveral(
+  together.map((name) => ({ name, fault: faultOf(name), args: commandLine(runOf(name), argsOf(name)) })),
+);
+several.catch(() => {}); // each test reports it
+
 describe('train ends', { concurrency: 3 }, () => {
-  for (const [name, { message, left, args = [] }] of Object.entries(CASES)) {
-    const fault = name.split(' ')[0]!;
-    const run = name.replaceAll(/\W/g, '-');
-    const check = fault.endsWith(':1') ? [] : ['--no-check']; // step 1 is first of all the check's
-    const skip =
-      REST.includes(name) && process.env.FAULTS !== 'all' && 'FAULTS=all npm test -- faults/table runs it too';
-    test(`train with ${name} ends as documented`, { timeout: 120_000, skip }, async () => {
-      const ended = await train(run, [...check, ...args], name.replace(/ device.*/, ''));
+  for (const name of [...names.filter(isAlone), ...names.filter((each) => !isAlone(each))]) {
+    const { message, left, args = [] } = CASES[name]!;
+    const run = runOf(name);
+    const skip = !isRun(name) && 'FAULTS=all npm test -- faults/table runs it too';
+    test(`train with ${name} ends as documented`, { timeout: 900_000, skip }, async () => {
+      const ended = isAlone(name) ? await train(run, argsOf(name), faultOf(name)) : (await several).get(name);
+      assert.ok(ended, 'the process of several runs did not get to it');
       assert.deepEqual([ended.code, ended.signal], [message ? 1 : 0, null], ended.stderr);
       const [, said] = /^error: ([^\n]+)\n$/.exec(ended.stderr) ?? [];
       if (message) assert.match(said ?? `not one line: ${ended.stderr}`, message);
       else assert.equal(ended.stderr, '');
-      assert.throws(() => process.kill(-ended.group, 0), /ESRCH/, 'a process is left');
       const { found, skipped } = newestCheckpoint(checkpointsFolder(join(folder, 'runs', run)));
       assert.deepEqual([found?.state.step, skipped], [left, []]);
-      if (!fault.includes('@open')) {
+      if (!name.includes('@open')) {
         const log = fs
           .readFileSync(join(folder, 'runs', run, 'log.ndjson'), 'utf8')
           .trimEnd()
@@ -287,14 +333,18 @@ describe('train ends', { concurrency: 3 }, () => {
       }
       const crossing = `${args.includes('device') ? ', by device' : ''}${args.includes('off') ? ', op by op' : ''}`;
       const placement = args.includes('single') ? 'single' : `split${crossing}`;
+      const fault = name.split(' ')[0]!;
       rows.push(`| \`${fault}\` | ${placement} | ${ended.code} | ${ended.seconds.toFixed(1)} | ${said ?? ''} |`);
     });
   }
 });
 
 test('train goes on with --resume after a fault, to the end', { timeout: 120_000 }, async () => {
-  for (const run of ['hang-forward-3', 'stuck-forward-3', 'nan-conv2-3', 'hang-forward-3-device']) {
-    const { code, stderr } = await train(run, ['--resume', 'auto']);
+  const runs = ['hang-forward-3', 'stuck-forward-3', 'nan-conv2-3', 'hang-forward-3-device'];
+  const args = (run: string) => commandLine(run, ['--resume', 'auto']);
+  const ended = await trainSeveral(runs.map((run) => ({ name: run, fault: null, args: args(run) })));
+  for (const run of runs) {
+    const { code, stderr } = ended.get(run)!;
     assert.deepEqual([code, stderr], [0, ''], run);
     assert.equal(newestCheckpoint(checkpointsFolder(join(folder, 'runs', run))).found?.state.step, 4);
   }

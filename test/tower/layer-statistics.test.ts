@@ -5,7 +5,7 @@ import { before, test } from 'node:test';
 import tf = require('@tensorflow/tfjs');
 
 import { useDevice } from '../../src/native/index.js';
-import { measure, measuredLayers, openMeasure } from '../../src/tower/layer-statistics.js';
+import { measure, measuredLayers, measureLayers } from '../../src/tower/layer-statistics.js';
 import { netOf, TABLE_NAMES } from '../model/nets.js';
 
 before(() => useDevice('CPU:0'));
@@ -80,13 +80,14 @@ test('measuredLayers() leaves dropout out, and has ReLUs under the name that the
   assert.deepEqual(relus('lenet'), []);
 });
 
-test('openMeasure() takes activations by tower, and no inputs', () => {
-  const { found, capture } = openMeasure(netOf('original'));
+test('measureLayers() measures activations by tower, but no inputs and no dropout', () => {
   const tensor = tf.ones([2, 3]);
-  capture({ name: 'tower1/fc6', layer: 'fc6', kind: 'activation', tensor });
-  capture({ name: 'tower0/fc6/input', layer: 'fc6', kind: 'input', tensor });
-  capture({ name: 'tower0/drop6', layer: 'drop6', kind: 'activation', tensor });
-  capture({ name: 'tower0/fc8', layer: 'fc8', kind: 'activation', tensor });
+  const found = measureLayers(netOf('original'), [
+    { name: 'tower1/fc6', layer: 'fc6', kind: 'activation', tensor },
+    { name: 'tower0/fc6/input', layer: 'fc6', kind: 'input', tensor },
+    { name: 'tower0/drop6', layer: 'drop6', kind: 'activation', tensor },
+    { name: 'tower0/fc8', layer: 'fc8', kind: 'activation', tensor },
+  ]);
   tensor.dispose();
   assert.deepEqual(
     found.map(({ layer, tower, dead }) => [layer, tower, dead]),
