@@ -1,5 +1,5 @@
 /**
- * Pin tfjs to a device of your choice: the public native room, `alexnet-split/native`.
+ * Pins tfjs to a device of your choice: the public API of `alexnet-split/native`.
  * @example
  * import { listDevices, useDevice } from 'alexnet-split/native';
  * import * as tf from '@tensorflow/tfjs';
