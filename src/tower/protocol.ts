@@ -8,7 +8,7 @@ import type { LayerActivations } from './layer-statistics.js';
 export type Part = 0 | 1 | 'whole';
 
 /** The settings that a tower needs. */
-type TowerConfig = Pick<
+export type TowerConfig = Pick<
   Config,
   'net' | 'optimizer' | 'seed' | 'batchSize' | 'exchange' | 'exchangeTimeoutMs' | 'compile' | 'convolutions'
 >;

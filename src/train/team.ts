@@ -9,7 +9,7 @@ import { bytesToAlignment } from '../native/c/copy.js';
 import { runningSleep } from '../running-time.js';
 import { abortTowers } from '../tower/abort.js';
 import { startTower, type TowerClient } from '../tower/client.js';
-import type { Command, OpenReply, Part, Replies, TowerSetup } from '../tower/protocol.js';
+import type { Command, OpenReply, Part, Replies, TowerConfig, TowerSetup } from '../tower/protocol.js';
 import { contextOptions } from './context-options.js';
 import { loadStartingWeights } from './run-weights.js';
 import { answerOf, explainSlowOpening } from './tower-deadline.js';
@@ -36,19 +36,8 @@ export interface Team {
 }
 
 /** The settings that a team is made from. */
-export type TeamConfig = Pick<
-  Config,
-  | 'placement'
-  | 'devices'
-  | 'compile'
-  | 'convolutions'
-  | 'exchange'
-  | 'net'
-  | 'optimizer'
-  | 'seed'
-  | 'batchSize'
-  | 'exchangeTimeoutMs'
-> &
+export type TeamConfig = TowerConfig &
+  Pick<Config, 'placement' | 'devices'> &
   Partial<Pick<TowerSetup, 'ops'> & Pick<Config, 'weights' | 'out'>>;
 
 const FLOAT_BYTES = 4;
