@@ -1,4 +1,4 @@
-/** The stand-in GPUs: what they compute, what they refuse, what they report. */
+/** The stand-in GPUs: their results, refusals and reports. */
 import assert from 'node:assert/strict';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -26,7 +26,7 @@ test('two stand-in GPUs compute in their own memories, and report what was copie
   assert.equal(moved, 4);
   assert.match(refusal, /^Cannot run the op MatrixExponential: .* Supported device types \[CPU\]/);
   const report: FakeGpuReport = JSON.parse(readFileSync(file, 'utf8'));
-  // Two sums were read, and one was moved, by way of the host.
+  // Two sums were read, and one was moved through the host.
   assert.deepEqual([report.toHost[4000], report.toDevice[4000]], [3, 3]);
   assert.deepEqual([report['GPU:0'].Add, report['GPU:1'].Add], [1, 2]);
 });

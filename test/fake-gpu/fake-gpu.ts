@@ -1,11 +1,10 @@
 /**
  * Stand-in GPUs for tests: two devices of the type GPU for TensorFlow's CPU build, whose memory no host code can read, with
- * the kernels that TensorFlow's GPU build has. The C++ beside this is compiled once and kept in the cache.
+ * the kernels of TensorFlow's GPU build. The C++ files in this folder are compiled once and kept in the cache.
  *
- * They tell where a tensor lies, what is copied, which kernel is missing, and who takes memory of a GPU for the host's.
- * They cannot tell cuDNN's and cuBLAS's numbers, what streams do, copies from card to card (TensorFlow takes them by way of
- * the host here), errors that come late, or speed; and TensorFlow splits no such device into logical ones
- * (`virtualGpuMiB` has no effect).
+ * They show in which memory a tensor is, what is copied, which kernel is missing, and which code reads a GPU's memory as the
+ * host's. They do not show the numbers of cuDNN and cuBLAS, streams, copies from card to card (here TensorFlow copies through
+ * the host), late errors, or speed. TensorFlow does not split such a device into logical ones (`virtualGpuMiB` has no effect).
  */
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -17,32 +16,32 @@ import { TENSORFLOW_VERSION } from '../../src/native/install/wheels.js';
 import { ROOT } from '../native/child.js';
 
 const SOURCES = join(ROOT, 'test/fake-gpu');
-/** The list of kernels, as TensorFlow's GPU build has them. */
+/** The list of kernels of TensorFlow's GPU build. */
 export const KERNELS_FILE = join(SOURCES, 'kernels.txt');
 const NAME = 'libfake_gpu.so';
 const TENSORFLOW = ['libtensorflow_framework.so.2', 'libtensorflow_cc.so.2'];
 
 export interface FakeGpuSettings {
-  /** How many there are; 2 without it. */
+  /** Number of GPUs; 2 by default. */
   count?: 1 | 2;
-  /** Memory of each, in MiB; 4096 without it. */
+  /** Memory of each GPU, in MiB; 4096 by default. */
   mebibytes?: number;
-  /** A file that the process writes a {@link FakeGpuReport} into when it ends by itself. */
+  /** A file into which the process writes a {@link FakeGpuReport} when it ends by itself. */
   report?: string;
 }
 
-/** What the stand-ins did: copies by direction, how many of each size in bytes, and ops by GPU and name. */
+/** The number of copies by direction and size in bytes, and of ops by GPU and name. */
 export type FakeGpuReport = Record<'toDevice' | 'toHost' | 'amongDevices', Record<string, number>> &
   Record<'GPU:0' | 'GPU:1', Record<string, number>>;
 
 export interface FakeGpus {
-  /** Why there are none here, for a test to print when it skips; false when there are. */
+  /** Why there are no stand-ins here, for a test that skips; false if there are. */
   skip: string | false;
-  /** What a child process needs in its environment to have them. */
+  /** The environment of a child process with the stand-ins. */
   env(settings?: FakeGpuSettings): NodeJS.ProcessEnv;
 }
 
-/** Builds the stand-ins when they are not in the cache. @throws Error with the compiler's words when it fails. */
+/** Builds the stand-ins if they are not in the cache. @throws Error with the compiler's message. */
 export async function fakeGpus(): Promise<FakeGpus> {
   const skip = whyNot();
   if (skip) return { skip, env: () => ({}) };
@@ -54,7 +53,7 @@ export async function fakeGpus(): Promise<FakeGpus> {
     env: ({ count = 2, mebibytes, report } = {}) => ({
       NODE_OPTIONS: `--import=${preload}`,
       FAKE_GPU_LIBRARY: library,
-      TF_ENABLED_DEVICE_TYPES: 'CPU,GPU', // also where a setting points at the library, and no card is here
+      TF_ENABLED_DEVICE_TYPES: 'CPU,GPU', // even if a setting points at the library, and there is no card
       FAKE_GPU_KERNELS: KERNELS_FILE,
       FAKE_GPUS: `${count}`,
       ...(mebibytes ? { FAKE_GPU_MIB: `${mebibytes}` } : {}),
@@ -81,11 +80,11 @@ async function build(): Promise<string | undefined> {
   const library = join(folder, NAME);
   if (existsSync(library)) return library;
   mkdirSync(folder, { recursive: true });
-  // Each process builds in a folder of its own, and the last rename stands: the files are alike.
+  // Each process builds in its own folder, and the last rename wins: the files are the same.
   const work = mkdtempSync(join(folder, 'building-'));
   try {
     const sources = names.filter((name) => name.endsWith('.cc')).map((name) => join(SOURCES, name));
-    // TensorFlow is in the process when this is loaded, under these names. To link with it itself takes seconds.
+    // TensorFlow is loaded before this, under these names. Linking with TensorFlow itself would take seconds.
     for (const name of TENSORFLOW) {
       const stub = ['-shared', '-nostdlib', '-x', 'c', '/dev/null', `-Wl,-soname,${name}`, '-o', join(work, name)];
       if (!(await compile(stub))) return undefined;

@@ -1,6 +1,6 @@
 /**
- * Every op of a training on GPUs has a kernel there. An op that has none fails when it is called alone; within a function
- * that does not say its device TensorFlow runs it on the host in silence.
+ * Every op of a training on GPUs has a GPU kernel. An op without one fails when it is called alone; in a function that does
+ * not give it a device, TensorFlow runs it on the host without any message.
  */
 import assert from 'node:assert/strict';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -21,7 +21,7 @@ after(() => rmSync(folder, { recursive: true }));
 
 const isOnHost = ({ device }: RecordedOp) => /device:CPU:\d+$/i.test(device);
 
-/** What may be copied between a GPU and the host at each step: labels, and what crosses by a queue, which is the host's. */
+/** What may be copied between a GPU and the host in each step: labels, and tensors for the host queues. */
 const COPIES = [
   /^labels of SparseSoftmaxCrossEntropyWithLogits is copied to the GPU, from an input$/,
   /copied to the GPU, from QueueDequeueV2$/,
@@ -31,7 +31,7 @@ describe('trainings on two stand-in GPUs', { skip }, () => {
   const kernels = new GpuKernels();
   let ended: Ended;
   let functions: RecordedFunction[] = [];
-  /** What ran, within functions and alone. */
+  /** The ops that ran, in functions and alone. */
   let ops: (RecordedOp & { where: string })[] = [];
 
   before(async () => {

@@ -4,7 +4,7 @@ import { KERNELS_FILE } from './fake-gpu.js';
 import type { RecordedFunction, RecordedNode, RecordedOp } from './record-ops.js';
 import { type Kernel, registeredKernels, registeredOps } from './registry.js';
 
-/** As tensorflow/core/framework/types.proto numbers them. */
+/** The numbers in tensorflow/core/framework/types.proto. */
 export const TYPE_NUMBERS: Readonly<Record<string, number>> = {
   ...{ float: 1, double: 2, int32: 3, uint8: 4, int16: 5, int8: 6, complex64: 8, int64: 9, bool: 10, qint8: 11 },
   ...{ bfloat16: 14, uint16: 17, complex128: 18, half: 19, uint32: 22, uint64: 23 },
@@ -13,7 +13,7 @@ export const TYPE_NUMBERS: Readonly<Record<string, number>> = {
 const INT32 = 3;
 const RESOURCE = 20;
 
-/** What a GPU has kernels for, out of the list beside this and of the library that is loaded. */
+/** The GPU kernels, from kernels.txt and from the loaded library. */
 export class GpuKernels {
   readonly #kernels = new Map<string, Kernel[]>();
   readonly #ops = registeredOps();
@@ -27,7 +27,7 @@ export class GpuKernels {
     }
   }
 
-  /** Whether a GPU can run the op with these types; types that were not given may be any. */
+  /** Whether a GPU can run the op with these types; types that are not given may be any. */
   has(op: RecordedOp): boolean {
     return this.#find(op) !== undefined;
   }
@@ -42,7 +42,7 @@ export class GpuKernels {
     const isInHostMemory = (source: string) => {
       const [name = '', output = ''] = source.split(':');
       const node = byName.get(name);
-      // A function gets int32 and resources in host memory.
+      // int32 and resources are passed to functions in host memory.
       if (!node) return types.get(name) === INT32 || types.get(name) === RESOURCE;
       return isOnHost(node) || this.#find(node)?.host.has(output) === true;
     };
@@ -59,7 +59,7 @@ export class GpuKernels {
       );
   }
 
-  /** Which argument each input of a node is. */
+  /** The argument of each input of a node. */
   #argsOf({ op, inputs, types, numbers }: RecordedNode): string[] {
     const args = this.#ops.get(op)?.inputs ?? [];
     const names = args.flatMap(({ name, countAttr }) => {

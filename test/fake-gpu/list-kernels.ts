@@ -1,6 +1,6 @@
 /**
- * Writes kernels.txt, for another version of TensorFlow: its GPU build's kernels that its CPU build, which is in the cache,
- * has not for every device. The GPU build loads without a GPU and without CUDA; only the wheel `tensorflow` is needed.
+ * Writes kernels.txt for a new version of TensorFlow: the kernels of its GPU build, except those that its CPU build in the
+ * cache has for every device. The GPU build loads without a GPU and CUDA; only the wheel `tensorflow` is needed.
  *
  *   node dist/test/fake-gpu/list-kernels.js <folder of the GPU build's libraries> > test/fake-gpu/kernels.txt
  */
@@ -17,7 +17,7 @@ const HEADER = `# The GPU kernels of TensorFlow ${TENSORFLOW_VERSION} (its build
 # Made by list-kernels.ts.
 `;
 
-/** A kernel, or several alike: types by attribute, sorted, and arguments on the host. */
+/** One or more similar kernels: types by attribute, sorted, and arguments in host memory. */
 interface Row {
   op: string;
   types: Record<string, number[]>;
@@ -52,7 +52,7 @@ function isWanted({ op, types }: Row, { inputs, outputs, attrKinds }: Registered
   return !Object.values(types).some((allowed) => allowed.some((type) => NOT_PLAIN.includes(type as never)));
 }
 
-/** Rows that differ in the types of one attribute become one, until none do. */
+/** Merges rows that differ only in the types of one attribute, until there are none. */
 function joined(all: readonly Row[]): Row[] {
   const result: Row[] = [];
   for (let row of all) {
@@ -84,7 +84,7 @@ function lineOf({ op, types, host }: Row): string {
   return [op, ...words, ...(host.length > 0 ? [`@${host}`] : [])].join(' ');
 }
 
-/** A process has one library, so each build's rows come from a process of its own. */
+/** A process has one library, so each build's rows come from a separate process. */
 function rowsOf(folder: string, devices: string): Row[] {
   const args = [fileURLToPath(import.meta.url), '--rows', devices];
   const env = { ...process.env, TENSORFLOW_DIR: folder };

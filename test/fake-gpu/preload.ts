@@ -1,6 +1,6 @@
 /**
- * Gives the process the stand-in GPUs, before anything makes a context: `node --import` loads this. `FAKE_GPU_LIBRARY` is
- * the file that fake-gpu.ts built.
+ * Adds the stand-in GPUs to the process before a context is made: `node --import` loads this. `FAKE_GPU_LIBRARY` is the file
+ * that fake-gpu.ts built.
  */
 import { isMainThread } from 'node:worker_threads';
 

@@ -1,6 +1,6 @@
 /**
- * Records what a process has TensorFlow run, in all of its threads: `node --import` loads this. Each function that is given
- * to the context, and each op that was called and not refused, becomes a line of JSON in the file that `RECORDED_OPS` names.
+ * Records what TensorFlow runs in all threads of a process: `node --import` loads this. Each function that is added to the
+ * context, and each op that ran without an error, becomes a line of JSON in the file `RECORDED_OPS`.
  */
 import { appendFileSync } from 'node:fs';
 import koffi from 'koffi';
@@ -11,17 +11,17 @@ import { bind, type Pointer } from '../../src/native/install/koffi.js';
 /** An op that was called, or a node of a function. */
 export interface RecordedOp {
   op: string;
-  /** Data types by the attribute that gives them, where they were given. */
+  /** Data types by attribute, if they were given. */
   types: Record<string, number[]>;
-  /** TensorFlow's name of the device it was placed on; empty where the function's caller decides. */
+  /** TensorFlow's name of its device; empty if the function's caller decides. */
   device: string;
 }
 
 export interface RecordedNode extends RecordedOp {
   name: string;
-  /** What it reads, as a FunctionDef has it: `node:output:number`, or the name of one of the function's inputs. */
+  /** Its inputs as in a FunctionDef: `node:output:number`, or the name of one of the function's inputs. */
   inputs: string[];
-  /** Numbers by attribute, of which some tell how many tensors an input is. */
+  /** Numbers by attribute; some of them are the number of tensors of an input. */
   numbers: Record<string, number>;
 }
 
@@ -73,7 +73,7 @@ c.TFE_ContextAddFunction = (context, fn, status) => {
   real.TFE_ContextAddFunction(context, fn, status);
 };
 
-/** The ops that are being put together in this thread. */
+/** The ops of this thread that are not complete yet. */
 const open = new Map<Pointer, RecordedOp>();
 const seen = new Set<string>();
 

@@ -1,10 +1,10 @@
-/** TensorFlow's own lists, of the library that is loaded: its kernels and its ops. */
+/** The kernels and ops of the loaded library, by TensorFlow's own lists. */
 import koffi from 'koffi';
 import { openLibrary } from '../../src/native/c/load.js';
 import { bytesOfBuffer, Message } from '../../src/native/c/protobuf.js';
 import { bind } from '../../src/native/install/koffi.js';
 
-/** What a kernel wants. */
+/** The requirements of a kernel. */
 export interface Kernel {
   /** The types that attributes may have. */
   types: Map<string, Set<number>>;
@@ -16,14 +16,14 @@ export interface RegisteredKernel extends Kernel {
   op: string;
   /** `CPU`, `GPU`, …, or `DEFAULT` for every device. */
   device: string;
-  /** Empty for the kernel that an op gets that asks for none. */
+  /** Empty for the default kernel. */
   label: string;
 }
 
 /** An input or output: one tensor, or as many as the attribute says. */
 export interface Arg {
   name: string;
-  /** Its data type, where the op has but one; 0 elsewhere. */
+  /** Its data type, if the op allows only one; else 0. */
   type: number;
   /** Name of the attribute with the number of tensors, or with their types; empty for a single one. */
   countAttr: string;

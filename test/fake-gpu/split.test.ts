@@ -1,6 +1,6 @@
 /**
- * The tests of whole trainings, again with the towers on stand-in GPUs: each file in a process of its own. Always some of
- * them, the ones that tell most for their seconds; all with `FAKE_GPU=all`.
+ * Runs the tests of whole trainings with the towers on stand-in GPUs, each file in a separate process: by default the most
+ * useful ones for their time, all with `FAKE_GPU=all`.
  */
 import assert from 'node:assert/strict';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -15,13 +15,13 @@ const isAll = process.env.FAKE_GPU === 'all';
 const gpus = await fakeGpus();
 
 interface Suite {
-  /** Below test/, without its ending. */
+  /** Path in test/, without the extension. */
   file: string;
-  /** How many cards; with one both towers are on it. 2 without it. */
+  /** Number of GPUs, 2 by default; with one, both towers are on it. */
   cards?: 1 | 2;
-  /** A part of the name of each test that runs always; of all without `FAKE_GPU=all` none runs when it is empty. */
+  /** A part of the names of the tests that run by default; none of them runs by default if it is empty. */
   names: string[];
-  /** Its towers are in processes of their own, so the stand-ins' report is not of them. */
+  /** Its towers are in separate processes, which the stand-ins' report does not cover. */
   isOutside?: true;
 }
 
@@ -49,10 +49,10 @@ const SUITES: Suite[] = [
   { file: 'equivalence/both-or-neither', cards: 1, names: [] },
 ];
 
-/** What Node.js 20 says of a test that `--test-name-pattern` leaves out; later ones say nothing of it. */
+/** The mark of Node.js 20 for a test that `--test-name-pattern` leaves out; later versions do not list it. */
 const LEFT_OUT = 'test name does not match pattern';
 
-/** The tests of a report in TAP, without those that contain others. */
+/** The tests of a TAP report, without those that contain others. */
 function testsOf(tap: string): { name: string; skipped: string | undefined }[] {
   const lines = tap.matchAll(/^ *ok \d+ - (.*?)(?: # SKIP ?(.*))?$\n *---\n(?! *duration_ms: \S+\n *type: 'suite')/gm);
   return [...lines].map(([, name = '', skipped]) => ({ name, skipped })).filter(({ skipped }) => skipped !== LEFT_OUT);

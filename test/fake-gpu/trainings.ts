@@ -1,7 +1,7 @@
 /**
- * Trains small nets for two steps each, with the check against the reference before and the evaluation after, on the GPUs
- * that there are: every table, both placements, every transport. Prints a line of JSON for each: its name, the exit code,
- * the losses, what was warned of. @argument a folder for the runs
+ * Trains small nets for two steps on the GPUs, with the check against the reference before and an evaluation after: every
+ * net, both placements, every transport. Prints a line of JSON for each: its name, exit code, losses and warnings.
+ * @argument a folder for the runs
  */
 import type { LogEvent } from '../../src/log.js';
 import { train } from '../../src/train/index.js';

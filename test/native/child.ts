@@ -1,9 +1,9 @@
-/** Runs JavaScript in processes of their own, for what one process can do only once. */
+/** Runs JavaScript in child processes, for what one process can do only once. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 
-/** The repository, from a compiled test. */
+/** The root of the repository. */
 export const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 
 export interface Ended {
@@ -13,7 +13,7 @@ export interface Ended {
   stderr: string;
 }
 
-/** The environment of a child: what a test runner sets is not for it, but what the test sets is, and stand-in GPUs. */
+/** The environment of a child process: without the test runner's variables, but with the test's, and with stand-in GPUs. */
 export function environment(extra: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv {
   const env = { ...process.env };
   delete env.NODE_TEST_CONTEXT;
@@ -21,7 +21,7 @@ export function environment(extra: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv {
   return { ...env, ...extra };
 }
 
-/** Runs Node.js to its end. @param args as on its command line. @param by a command that runs it. */
+/** Runs Node.js to its end. @param args of its command line. @param by a command that starts it. */
 export async function runNode(args: string[], env: NodeJS.ProcessEnv = {}, by: readonly string[] = []): Promise<Ended> {
   const [first, ...rest] = [...by, process.execPath, ...args];
   const child = spawn(first!, rest, { env: environment(env), stdio: ['ignore', 'pipe', 'pipe'] });
@@ -36,7 +36,7 @@ export async function runNode(args: string[], env: NodeJS.ProcessEnv = {}, by: r
   return { code, signal, ...output };
 }
 
-/** Runs one of the programs beside the tests. */
+/** Runs a program in `programs/`. */
 export function runProgram(name: string, args: string[] = [], env?: NodeJS.ProcessEnv): Promise<Ended> {
   return runNode([fileURLToPath(new URL(`programs/${name}.js`, import.meta.url)), ...args], env);
 }

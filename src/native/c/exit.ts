@@ -1,8 +1,8 @@
 import { bind } from '../install/koffi.js';
 
 /**
- * Ends the process now. `process.exit` would first wait for threads, and one that computes in C hears of nothing until it
- * is done. What was not yet written is lost.
+ * Ends the process at once. `process.exit` would first wait for the threads, and a thread that computes in C ends only when
+ * it is done. Output that was not yet written is lost.
  */
 export function exitAtOnce(exitCode: number): never {
   try {

@@ -1,4 +1,4 @@
-/** What tfjs-node's kernels ask of the binding: errors, data types, strings, counting, and what is not supported. */
+/** The binding as tfjs-node's kernels use it: errors, data types, strings, counts, and unsupported calls. */
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
 

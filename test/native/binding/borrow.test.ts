@@ -1,4 +1,4 @@
-/** Tensors that lie in shared memory. */
+/** Tensors whose values are in shared memory. */
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -14,7 +14,7 @@ import { runNode } from '../child.js';
 
 before(() => useDevice('CPU:1'));
 
-/** Shared memory of which `values` begin `shift` bytes after where TensorFlow takes them. */
+/** Shared memory in which `values` begin `shift` bytes after an aligned address. */
 function shared(values: readonly number[], shift = 0): Float32Array {
   const memory = new SharedArrayBuffer(4 * values.length + 128);
   const found = new Float32Array(memory, bytesToAlignment(memory) + shift, values.length);
@@ -22,7 +22,7 @@ function shared(values: readonly number[], shift = 0): Float32Array {
   return found;
 }
 
-/** Whether a tensor lies in `values`: it changes with them. */
+/** Whether a tensor's memory is `values`: then it changes with them. */
 function liesIn(values: Float32Array): boolean {
   const tensor = borrowTensor([values.length], values);
   const [was] = values;
@@ -70,7 +70,7 @@ test('no op writes into borrowed memory, even with the last handle of the tensor
   for (const program of programs) {
     const results = tf.tidy(() => {
       const x = borrowTensor([4], memory);
-      const reshaped = tf.reshape(x, [4]); // knows the memory alone from here on
+      const reshaped = tf.reshape(x, [4]); // the only tensor with this memory from here on
       x.dispose();
       return [program(reshaped), program(reshaped)].map((each) => [...each.dataSync()]);
     });

@@ -1,4 +1,4 @@
-/** What only a GPU can show. Skipped, and said so, where TensorFlow sees none. */
+/** Checks that need a GPU. They are skipped without one. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 

@@ -1,4 +1,4 @@
-/** Kernels of tfjs-node's that gave wrong values in silence. */
+/** Kernels of tfjs-node that gave wrong values without an error. */
 import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
 

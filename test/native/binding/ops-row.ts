@@ -1,14 +1,14 @@
 /** The shape of a row of the table of ops, and the values its inputs are made of. */
 import type * as tf from '@tensorflow/tfjs';
 
-/** Values of one input, to be made a tensor of on either backend. */
+/** Values of one input, from which either backend makes a tensor. */
 export interface Input {
   shape: number[];
   dtype: 'float32' | 'int32' | 'bool' | 'string';
   values: number[] | string[];
 }
 
-/** Makes an input; `position` is its place in the row, so that two inputs of a row differ. */
+/** Makes an input; `position` is its index in the row, so that the inputs of a row differ. */
 export type InputOf = (position: number) => Input;
 
 export type Output = tf.Tensor | tf.Tensor[];
@@ -18,23 +18,23 @@ export interface Row {
   name: string;
   inputs: Input[];
   run(...inputs: tf.Tensor[]): Output;
-  /** Whether the gradient to every float input is compared. False where tfjs has none. */
+  /** Whether the gradient for every float input is compared. False if tfjs has none. */
   hasGradient: boolean;
   /** Largest difference, as a part of the largest magnitude (at least 1) in the tensor. */
   tolerance: number;
-  /** The op is linear, and its gradient is compared with that of its forward pass: tfjs's plain one is wrong. */
+  /** The op is linear, and its gradient is compared with its forward pass, because tfjs's plain gradient is wrong. */
   isLinear: boolean;
   /** TensorFlow's kernel leaves the result in host memory, whatever the device. */
   isOnHost: boolean;
-  /** What is known to be different between the two backends, and is therefore left out of `run`. */
+  /** A known difference between the two backends, which `run` therefore leaves out. */
   note?: string;
 }
 
 type Options = Partial<Omit<Row, 'name' | 'inputs' | 'run'>>;
 
 /**
- * Both backends compute in float32 and add in another order (tfjs's own in double in between): the tables' longest sum
- * has some hundred terms, which costs about 1e-6.
+ * Both backends compute in float32, but add in different orders (tfjs's own uses float64 for sums). The longest sum in the
+ * tables has some hundred terms, which costs about 1e-6.
  */
 const TOLERANCE = 1e-5;
 
@@ -45,7 +45,7 @@ export function row(name: string, inputs: InputOf[], run: Row['run'], options: O
   return { ...usual, name, inputs: inputs.map((make, i) => make(i)), run, ...options };
 }
 
-/** Different numbers between `low` and `high`, in no order: the fractions of multiples of the golden ratio. */
+/** Different, unsorted numbers between `low` and `high`: the fractions of multiples of the golden ratio. */
 export function reals(shape: number[], low = -2, high = 2): InputOf {
   return (position) => {
     const values = Array.from({ length: size(shape) }, (_, i) => {

@@ -1,4 +1,4 @@
-/** Ops of tfjs-core, each with inputs, to be run on two backends. */
+/** Ops of tfjs-core with inputs, to run on two backends. */
 import { ARRAYS } from './ops-arrays.js';
 import { ELEMENTWISE } from './ops-elementwise.js';
 import { NETS } from './ops-nets.js';

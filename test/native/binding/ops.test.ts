@@ -8,10 +8,10 @@ import { backingDevice, useDevice } from '../../../src/native/index.js';
 import type { Input, Output, Row } from './ops-row.js';
 import { OPS } from './ops-table.js';
 
-/** Other devices are for test/fake-gpu, which runs this file in a process that has them. */
+/** test/fake-gpu runs this file in a process with other devices. */
 const DEVICE = process.env.TEST_DEVICE ?? 'CPU:1';
 
-/** A tensor's values in JavaScript, of whichever backend. */
+/** A tensor's values in JavaScript, from either backend. */
 interface Result {
   what: string;
   shape: number[];
@@ -20,7 +20,7 @@ interface Result {
 }
 
 before(() => {
-  tf.env().set('PROD', true); // else tfjs's plain backend recommends another one on stderr
+  tf.env().set('PROD', true); // otherwise tfjs's plain backend recommends another one on stderr
   useDevice(DEVICE);
 });
 
@@ -42,7 +42,7 @@ test('the table of ops has its rows, with unique names', () => {
   assert.ok(gradients >= 120, `${gradients} rows with a gradient`);
 });
 
-/** Runs `action` on a backend, and sees to it that it leaves no tensor behind. */
+/** Runs `action` on a backend, and asserts that it leaves no tensor behind. */
 function on<T>(backend: string, action: () => T): T {
   tf.setBackend(backend);
   const before = tf.memory().numTensors;
@@ -51,7 +51,7 @@ function on<T>(backend: string, action: () => T): T {
   return result;
 }
 
-/** The row's outputs, then the gradients of the sum of all outputs times fixed weights, to each float32 input. */
+/** The row's outputs, then the gradients of the sum of all outputs times fixed weights for each float32 input. */
 function results(row: Row): Result[] {
   const inputs = row.inputs.map(tensorOf);
   const outputs = listOf(row.run(...inputs));
@@ -73,7 +73,7 @@ function gradients(row: Row, inputs: tf.Tensor[]): Result[] {
   return found.map((each, i) => resultOf(`gradient to input ${places[i]}`, each));
 }
 
-/** Like `tf.grads` of a linear function: what it makes of each unit vector. */
+/** Like `tf.grads` of a linear function: its results for each unit vector. */
 function linearGradients(linear: (...inputs: tf.Tensor[]) => tf.Scalar): (inputs: tf.Tensor[]) => tf.Tensor[] {
   return (inputs) =>
     inputs.map((input, i) => {
@@ -105,8 +105,8 @@ function resultOf(what: string, tensor: tf.Tensor): Result {
 }
 
 /**
- * Not for int32 and strings: whatever the device, they may lie in host memory, which TensorFlow calls `CPU:0`; and on a GPU
- * so may what is made of nothing else.
+ * Not for int32 and strings: with any device they may be in host memory, which TensorFlow calls `CPU:0`, and so may the
+ * results that a GPU makes only from them.
  */
 function assertPinned(tensor: tf.Tensor, { isOnHost, inputs }: Row): void {
   if (tensor.size === 0 || isHostType(tensor.dtype)) return;

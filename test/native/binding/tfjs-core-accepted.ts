@@ -1,4 +1,4 @@
-/** Where the pinned backend and tfjs's plain one differ, and may. Each entry has to be met, or it is out of date. */
+/** Accepted differences between the pinned backend and tfjs's plain one. An entry that no case meets is out of date. */
 import type { Output } from './tfjs-core-expected.js';
 
 /** One element that differs. */
@@ -29,7 +29,7 @@ const isEmpty = ({ inputs }: Difference): boolean => inputs[0]!.values.length ==
 const hasNaN = (difference: Difference): boolean => numbers(difference).some(Number.isNaN);
 const isHuge = (difference: Difference): boolean => numbers(difference).some((x) => !(Math.abs(x) < 1e18));
 const isZero = ({ actual, expected }: Difference): boolean => actual === 0 && expected === 0;
-/** By rounding of float32 beside the largest of the inputs, where the plain backend adds in float64. */
+/** Rounding of float32 relative to the largest input, where the plain backend adds in float64. */
 const isRounding = (difference: Difference): boolean => {
   const { actual, expected } = difference as { actual: number; expected: number } & Difference;
   return Math.abs(actual - expected) <= 1e-6 * Math.max(...numbers(difference).map(Math.abs));
@@ -142,7 +142,7 @@ export const ACCEPTED: readonly Accepted[] = [
   },
 ];
 
-/** What a refusal may say: one sentence each, that names what was wrong. */
+/** The allowed sentences of refusals, each of which names what was wrong. */
 export const REFUSALS: readonly RegExp[] = [
   /Value for attr 'T' of (bool|int32|string) is not in the list of allowed values/,
   /Could not find device for node: .*(DT_BOOL|DT_INT32)/,

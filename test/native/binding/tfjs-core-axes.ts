@@ -1,4 +1,4 @@
-/** Ops that work along axes or move whole elements about, on every data type. */
+/** Ops that work along axes or move elements, on every data type. */
 import tf = require('@tensorflow/tfjs');
 
 import { type Case, DTYPES, type Kind, type Run, tensorOf } from './tfjs-core-values.js';

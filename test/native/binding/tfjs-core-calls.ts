@@ -1,4 +1,4 @@
-/** Puts cases of ops on float32 together, with those of their gradients. */
+/** Makes cases of ops on float32, and of their gradients. */
 import tf = require('@tensorflow/tfjs');
 
 import { type Case, type Run, size } from './tfjs-core-values.js';
@@ -6,25 +6,25 @@ import { type Case, type Run, size } from './tfjs-core-values.js';
 /** Inputs as shapes, filled with values that differ, or made by a function. */
 export type Inputs = readonly (readonly number[])[] | (() => tf.Tensor[]);
 
-/** What an op does not take, such as pads of some kind, is for it to refuse. */
+/** The op itself has to refuse invalid arguments, such as some kinds of pads. */
 // biome-ignore lint/suspicious/noExplicitAny: see above
 export type Loose = any;
 
 export interface Calls {
   readonly cases: Case[];
-  /** An op. @param dtypes without it float32. */
+  /** An op. @param dtypes float32 by default. */
   call(op: string, what: string, inputs: Inputs, run: Run, dtypes?: string): void;
-  /** An op of float32 tensors, and its gradient to each of them. */
+  /** An op of float32 tensors, and its gradient for each of them. */
   both(op: string, what: string, inputs: Inputs, run: Run): void;
 }
 
-/** Values between -1.1 and 0.9, in no order, so that a wrong place shows. */
+/** Unsorted values between -1.1 and 0.9, so that an element in a wrong position differs. */
 export function spread(shape: readonly number[], seed = 0): tf.Tensor {
   const values = Array.from({ length: size(shape) }, (_, i) => Math.sin(i * 1.7 + seed * 0.9) - 0.1);
   return tf.tensor(values, [...shape]);
 }
 
-/** The gradient that an op's output has: another at each place. */
+/** The gradient of an op's output: another value for each element. */
 const dyOf = ({ shape }: tf.Tensor) => spread(shape, 3);
 
 const gradientOf =
@@ -35,7 +35,7 @@ const gradientOf =
       return tf.mul(output, dyOf(output));
     })(inputs);
 
-/** Ops that are linear, and whose gradient tfjs's plain backend has wrong. */
+/** Linear ops for which tfjs's plain backend has a wrong gradient. */
 const LINEAR = /^(avgPool|avgPool3d|pool avg|resizeBilinear|resizeNearestNeighbor)$/;
 
 export function calls(): Calls {

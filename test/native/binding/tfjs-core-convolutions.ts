@@ -1,4 +1,4 @@
-/** Convolutions and pools, with every kind of pad, and of nothing. */
+/** Convolutions and pools, with every kind of pad, and of empty tensors. */
 import tf = require('@tensorflow/tfjs');
 
 import { type Calls, calls, type Loose, spread } from './tfjs-core-calls.js';
@@ -43,7 +43,7 @@ function convolutions({ both }: Calls, pad: Loose): void {
   both('conv2dTranspose', what, transposed, (x, f) => tf.conv2dTranspose(x, f, to as Loose, strides as number, pad));
 }
 
-/** What a fused op takes besides its inputs. */
+/** The further arguments of a fused op. */
 export function activated(activation: Activation, bias: tf.Tensor, weights: tf.Tensor): Loose {
   const prelu = activation === 'prelu' && { preluActivationWeights: weights };
   return { activation, bias, leakyreluAlpha: 0.3, ...prelu };
@@ -65,7 +65,7 @@ function fused({ both }: Calls, pad: Loose): void {
 function pools({ both }: Calls, pad: Loose): void {
   const values: Record<string, () => tf.Tensor[]> = {
     mixed: () => [spread([2, 5, 6, 2])],
-    'all negative': () => [tf.sub(spread([2, 5, 6, 2]), 5)], // a pad must not count as a 0
+    'all negative': () => [tf.sub(spread([2, 5, 6, 2]), 5)], // the padding must not count as a 0
   };
   for (const [window, strides] of WINDOWS) {
     for (const [name, inputs] of Object.entries(values)) {

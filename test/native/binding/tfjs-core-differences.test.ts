@@ -1,4 +1,4 @@
-/** Every op that tfjs-node has a kernel for, on every data type and its edges, against tfjs's plain backend or a formula. */
+/** Every op with a kernel in tfjs-node, on every data type and its edge values, against tfjs's plain backend or a formula. */
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
 import { runProgram } from '../child.js';
@@ -7,9 +7,9 @@ import type { Findings } from './tfjs-core-outcome.js';
 
 /** Kernels that no case runs, and why. */
 const NOT_RUN = ['Multinomial']; // random; tfjs-core's own tests run it
-/** What there is neither a kernel of the plain backend for nor a formula. */
+/** Ops without a formula and without a kernel in the plain backend. */
 const UNCOMPARED = ['cumprod (complex64)', 'prod (complex64)'];
-/** Cases that run on both: as many as there are today, so that none comes to be refused unseen. */
+/** The number of cases that run on both backends today, so that a new refusal is noticed. */
 const COMPARED = 14_646;
 
 let findings: Findings;

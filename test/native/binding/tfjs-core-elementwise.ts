@@ -84,7 +84,7 @@ const BINARY: Record<string, Run> = {
   sub: tf.sub,
 };
 
-/** No gradients: tfjs has none, or they are none of an op of its own. */
+/** Ops whose gradients are not compared: tfjs has none, or builds them from other ops. */
 const WITHOUT_GRADIENT =
   /^(is|cast|clone|equal|notEqual|less|greater|logical(And|Or|Xor|Not)|real|imag|step|expandDims|reshape|(ones|zeros)Like)/;
 
@@ -96,7 +96,7 @@ function unary(): Case[] {
     for (const dtype of DTYPES) {
       const add = (shape: number[], from: number) =>
         cases.push({ op, dtypes: dtype, what: `[${shape}]`, inputs: () => [tensorOf(shape, dtype, from)], run });
-      // One value at a time goes another way than a row of them.
+      // TensorFlow computes single values and rows of values in different ways.
       for (const from of edgesOf(dtype).keys()) add([], from);
       for (const [from, shape] of SHAPES.entries()) add(shape, from);
     }
@@ -137,7 +137,7 @@ function binary(): Case[] {
           inputs: () => [tensorOf(a, left, fromA), tensorOf(b, right, fromB)],
           run,
         });
-      // Every value of one with every one of the other: by broadcasting in both directions, and without.
+      // Every pair of values: by broadcasting in both directions, and without.
       add([n, 1], [m]);
       add([n], [m, 1]);
       add([n, m], [m]);

@@ -1,4 +1,4 @@
-/** What an op should give: by tfjs's plain backend or, where that is known to be wrong or has no kernel, by a formula. */
+/** The expected result of an op: by tfjs's plain backend or, if that is wrong or has no kernel, by a formula. */
 import tf = require('@tensorflow/tfjs');
 
 import type { Case } from './tfjs-core-values.js';
@@ -8,7 +8,7 @@ export interface Output {
   dtype: string;
   values: (number | string)[];
 }
-/** What an op gave, its inputs, and whether they were the same afterwards; or what it said. */
+/** An op's outputs and its inputs afterwards; or its error. */
 export type Outcome = { outputs: Output[]; inputs: Output[]; isPure?: boolean } | { error: string };
 
 /**
@@ -38,7 +38,7 @@ function read(tensor: tf.Tensor): Output {
 type Complex = readonly [re: number, im: number];
 type Real = (...x: number[]) => number;
 
-/** @returns the formula's outcome; undefined where there is none, or the shapes do not go together. */
+/** @returns the formula's outcome; undefined without a formula, or if the shapes do not fit. */
 export function byFormula(each: Case, actual: Outcome): Outcome | undefined {
   if ('error' in actual || actual.outputs.length !== 1) return undefined;
   const { shape } = actual.outputs[0]!;
@@ -61,7 +61,7 @@ export function byFormula(each: Case, actual: Outcome): Outcome | undefined {
   return { outputs: [{ shape, dtype: 'complex64', values: values.map(Math.fround) }], inputs: [] };
 }
 
-/** The elements of an input for each element of an output; a complex one's as pairs. */
+/** The elements of an input for each element of an output; complex elements are pairs. */
 function broadcast({ shape, dtype, values }: Output, to: number[]): (number | Complex)[] {
   const numbers = values as number[];
   const at = (i: number): number | Complex =>
@@ -85,25 +85,25 @@ const asComplex = (value: number | Complex): Complex => (typeof value === 'numbe
 const wrap = (whole: bigint): number => Number(BigInt.asIntN(32, whole));
 const int = (formula: (...x: bigint[]) => bigint): Real => (...x) => wrap(formula(...x.map(BigInt))); // biome-ignore format: one line
 
-/** As NumPy has it: the remainder has the divisor's sign. */
+/** As in NumPy: the remainder has the divisor's sign. */
 function floorMod(x: number, y: number): number {
   const rest = x % y;
   return rest !== 0 && rest < 0 !== y < 0 ? Math.fround(rest) + Math.fround(y) : rest;
 }
 
-/** TensorFlow takes a quotient that is under the smallest normal float32 for 0. */
+/** TensorFlow replaces a quotient below the smallest normal float32 by 0. */
 function floorDiv(x: number, y: number): number {
   const quotient = Math.fround(Math.fround(x) / Math.fround(y));
   return Math.abs(quotient) < 2 ** -126 ? 0 * quotient : Math.floor(quotient);
 }
 
-/** C's and IEEE 754's: 1 to whatever power, NaN too, is 1, and so is -1 to an infinite one. JavaScript has NaN. */
+/** As in C and IEEE 754: 1 to any power, even NaN, is 1, and so is -1 to an infinite power. JavaScript gives NaN. */
 function power(x: number, y: number): number {
   const [base, exponent] = [Math.fround(x), Math.fround(y)];
   return base === 1 || (base === -1 && Math.abs(exponent) === Infinity) ? 1 : base ** exponent;
 }
 
-/** Where tfjs's plain backend computes int32 as float64, or is wrong at an edge. */
+/** Formulas for ops where tfjs's plain backend computes int32 as float64, or is wrong at an edge. */
 const REAL: readonly { of: RegExp; dtype: string; formula: Real }[] = [
   { of: /^mul \(int32\)/, dtype: 'int32', formula: int((x, y) => x! * y!) },
   { of: /^square \(int32\)/, dtype: 'int32', formula: int((x) => x! * x!) },
@@ -146,7 +146,7 @@ const sqrt = (x: Complex): Complex => (isZero(x) ? x : exp(scale(log(x), 0.5)));
 const asin = (x: Complex): Complex => mul([0, -1], log(add(mul(I, x), sqrt(sub(ONE, mul(x, x))))));
 const isZero = (x: Complex) => x[0] === 0 && x[1] === 0;
 
-/** tfjs's plain backend has hardly any. */
+/** Formulas for complex tensors, for which tfjs's plain backend has few kernels. */
 const COMPLEX: Record<string, (x: Complex, y: Complex) => Complex> = {
   add,
   sub,
@@ -171,14 +171,14 @@ const COMPLEX: Record<string, (x: Complex, y: Complex) => Complex> = {
   sign: (x) => (isZero(x) ? x : over(x, Math.hypot(...x))),
 };
 
-/** Ops that do to a complex tensor what they do to its real and imaginary part, by the first word of their names. */
+/** Ops that treat the real and imaginary parts separately, by the first word of their names. */
 const BY_PARTS = new Set(
   `addN batchToSpaceND broadcastTo concat cumsum depthToSpace diag flipLeftRight gather gatherND meshgrid mirrorPad pad
   reverse scatterND select slice spaceToBatchND sparseToDense split stack stridedSlice sum tensorScatterUpdate tile
   transpose unsortedSegmentSum unstack where`.split(/\s+/),
 );
 
-/** Runs a case of complex tensors on the plain backend, part by part. */
+/** Runs a case of complex tensors on the plain backend, one part at a time. */
 export function byParts(each: Case): Outcome | undefined {
   if (each.dtypes !== 'complex64' || !BY_PARTS.has(each.op.split(' ')[0]!)) return undefined;
   const part = (of: (x: tf.Tensor) => tf.Tensor) =>
@@ -195,8 +195,8 @@ export function byParts(each: Case): Outcome | undefined {
 }
 
 /**
- * The gradient of a linear op to its one input: for each element what the op makes of a 1 there, times dy, summed. tfjs's
- * plain backend has wrong gradients of some whose forward pass is right.
+ * The gradient of a linear op for its only input: for each element, the op's result for a 1 in that position, times dy,
+ * summed. tfjs's plain backend has wrong gradients for some ops whose forward pass is right.
  */
 export function byLinearity(each: Case): Outcome | undefined {
   const { linear } = each;

@@ -1,13 +1,13 @@
-/** tfjs-core's own tests on a stand-in GPU: where tensors lie, and which kernels there are. */
+/** tfjs-core's own tests on a stand-in GPU, which has separate memory and only GPU kernels. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { fakeGpus } from '../../fake-gpu/fake-gpu.js';
 import { runCoreTests } from './tfjs-core-run.js';
 
-/** Tests that pass: as many as there are today. */
+/** The number of tests that pass today. */
 const PASSED = 3856;
 
-/** What fails, by the test's name, and the op that it is for: TensorFlow's GPU build has no kernel of it. */
+/** The tests that fail, by name, and the op for which TensorFlow's GPU build has no kernel. */
 const NO_GPU_KERNEL: { test: RegExp; op: RegExp }[] = [
   { test: /^arg(max|min) .*accepts tensor with bool values/, op: /^Arg(Max|Min)$/ }, // as int32
   { test: /^pow .*int32\^int32 returns int32/, op: /^Pow$/ },

@@ -1,4 +1,4 @@
-/** Images, matrices, transforms, norms, and what moves blocks of elements. */
+/** Images, matrices, transforms, norms, and ops that move blocks of elements. */
 import tf = require('@tensorflow/tfjs');
 
 import { type Calls, calls, type Loose, spread } from './tfjs-core-calls.js';

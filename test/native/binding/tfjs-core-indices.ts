@@ -1,4 +1,4 @@
-/** Ops that take indices, that make tensors out of numbers, and that take strings. */
+/** Ops with indices, ops that make tensors from numbers, and ops with strings. */
 import tf = require('@tensorflow/tfjs');
 
 import { type Case, DTYPES, type DType, type Run, tensorOf } from './tfjs-core-values.js';

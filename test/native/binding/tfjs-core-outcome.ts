@@ -1,26 +1,26 @@
-/** What became of tfjs-core's tests. */
+/** The results of tfjs-core's tests. */
 export interface CoreOutcome {
   passed: number;
-  /** By tfjs-node's own list. */
+  /** On tfjs-node's own list. */
   skipped: number;
-  /** Names, each with what was said. */
+  /** Names with the error messages. */
   failed: [name: string, messages: string[]][];
-  /** What failed outside any test. */
+  /** Failures outside any test. */
   elsewhere: string[];
 }
 
-/** What the comparison with tfjs's plain backend found. */
+/** The results of the comparison with tfjs's plain backend. */
 export interface Findings {
   cases: number;
-  /** Cases that ran on both. */
+  /** Cases that ran on both backends. */
   compared: number;
-  /** What differs and is not accepted. */
+  /** Differences that are not accepted. */
   differences: string[];
-  /** Accepted differences that there are not any more. */
+  /** Accepted differences that no longer exist. */
   stale: string[];
-  /** What the device refused and the plain backend ran, by op and data types: the errors. */
+  /** The errors of cases that the device refused and the plain backend ran, by op and data types. */
   refused: Record<string, string[]>;
-  /** What the device ran and there is nothing to compare with, by op and data types: why. */
+  /** Why a case that the device ran could not be compared, by op and data types. */
   uncompared: Record<string, string>;
   /** Kernels that no case ran. */
   notRun: string[];

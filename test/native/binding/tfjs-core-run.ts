@@ -1,4 +1,4 @@
-/** Runs tfjs-core's own tests in a process of their own. */
+/** Runs tfjs-core's own tests in a separate process. */
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -8,13 +8,13 @@ import { build } from 'esbuild';
 import { runProgram } from '../child.js';
 import type { CoreOutcome } from './tfjs-core-outcome.js';
 
-/** Tests that tfjs-node itself skips: as many as there are today. */
+/** The number of tests that tfjs-node itself skips today. */
 const SKIPPED = 352;
 
 /**
- * Runs them on a device. What fails is the caller's to judge; all else has to be as it was.
- * @param passed so many have passed before: as many have to pass now.
- * @param env of the process that runs them.
+ * Runs them on a device. The caller judges the failures.
+ * @param passed the number of tests that have to pass.
+ * @param env the environment of their process.
  */
 export async function runCoreTests(device: string, passed: number, env?: NodeJS.ProcessEnv): Promise<CoreOutcome> {
   const folder = mkdtempSync(join(tmpdir(), 'tfjs-core-'));
@@ -33,14 +33,14 @@ export async function runCoreTests(device: string, passed: number, env?: NodeJS.
   }
 }
 
-/** What the bundle gives by name, as `require` would: what tfjs-node's own `run_tests.js` asks for of tfjs-core. */
+/** The modules of tfjs-core that tfjs-node's own `run_tests.js` requires; the bundle gives them by name. */
 const MODULES = ['jasmine_util', 'register_all_gradients', 'public/chained_ops/register_all_chained_ops', 'tests'];
 
 /**
- * Bundles the tests that `@tensorflow/tfjs-core` brings with it. They are ES modules that import each other without a
- * file's extension, which only a bundler resolves. The bundle holds a tfjs-core of its own, which finds the engine, the
- * backends and the kernels of this process's where tfjs-core keeps them, on `globalThis`.
- * @param file where it is written; it exports a function from a module's name to the module.
+ * Bundles the tests in `@tensorflow/tfjs-core`. They are ES modules that import each other without file extensions, which
+ * only a bundler resolves. The bundle has its own copy of tfjs-core, which finds this process's engine, backends and kernels
+ * on `globalThis`, where tfjs-core keeps them.
+ * @param file the output file, which exports a function from a module's name to the module.
  */
 async function bundleCoreTests(file: string): Promise<void> {
   const cases = MODULES.map((name) => `@tensorflow/tfjs-core/dist/${name}`).map(
@@ -55,7 +55,7 @@ async function bundleCoreTests(file: string): Promise<void> {
     bundle: true,
     platform: 'node',
     format: 'cjs',
-    ignoreAnnotations: true, // else what is imported for its effects alone, as every test is, is dropped
+    ignoreAnnotations: true, // otherwise modules that are imported only for their effects, as every test is, are dropped
     logLevel: 'error',
   });
 }

@@ -1,4 +1,4 @@
-/** Values at the edges of each data type, and shapes to lay them out in. */
+/** Edge values of each data type, and shapes for them. */
 import tf = require('@tensorflow/tfjs');
 
 export const DTYPES = ['float32', 'int32', 'bool', 'complex64', 'string'] as const;
@@ -6,24 +6,24 @@ export type DType = (typeof DTYPES)[number];
 
 const { NaN: nan, POSITIVE_INFINITY: inf } = Number;
 
-/** Zeros, halves, ends of int32 and float32, and where exp and the like leave float32. */
+/** Zeros, halves, limits of int32 and float32, and values where exp and similar ops leave float32. */
 const FLOATS = [
   ...[nan, inf, -inf, 0, -0, 0.5, -0.5, 1, -1, 1.5, -1.5, 2.5, -2.5, 3.7, -3.2, 0.1, -0.9],
   ...[2 ** 31 - 1, -(2 ** 31), 2 ** 24 + 2, 3.4e38, -3.4e38, 1e-8, 89, -104, 0.99999994],
 ].map(Math.fround);
 const INTS = [0, 1, -1, 2, -2, 3, -5, 7, 10, 46341, -46341, 12345678, -12345678, 2 ** 31 - 1, -(2 ** 31)];
 const TAME = [0.5, -1.25, 2, 3.75, -0.75, 1, -2.5, 0.25, 1.125, -3];
-/** Finite: of infinite ones there is no agreement. */
+/** Finite numbers, because libraries disagree about infinite complex ones. */
 const COMPLEX = [[0, 0], [1, 0], [0, -1], [-0.5, 2], [2.5, -1.5], [3.7, 0.1], [-1, -1], [0, 2], [10, -5]] as const; // biome-ignore format: a row
-/** Short ones lie within TensorFlow's string itself, long ones elsewhere. */
+/** TensorFlow stores short strings in the element itself, long ones elsewhere. */
 const STRINGS = ['', 'a', 'b', 'aa', 'Ünïcode ☃', 'a string of more than twenty-two bytes', 'a\u0000b'];
 
-/** Edges are values where ops go wrong; tame ones are those that sums and products stay finite with. */
+/** `edges` are values where ops go wrong; with `tame` values, sums and products stay finite. */
 export type Kind = 'edges' | 'tame';
 
 /** One call of one op. */
 export interface Case {
-  /** What accepted differences are keyed by. */
+  /** The key of accepted differences. */
   op: string;
   /** Data types of the inputs. */
   dtypes: string;
@@ -32,7 +32,7 @@ export interface Case {
   inputs(): tf.Tensor[];
   // biome-ignore lint/suspicious/noExplicitAny: an op is called with tensors of every type and rank, right or wrong
   run(...inputs: any[]): tf.Tensor | tf.Tensor[];
-  /** Of the gradient of a linear op: the op, and the dy of what it gives. */
+  /** For the gradient of a linear op: the op, and the dy of its output. */
   linear?: { run(input: tf.Tensor): tf.Tensor; dy(output: tf.Tensor): tf.Tensor };
 }
 export type Run = Case['run'];
@@ -53,7 +53,7 @@ export function size(shape: readonly number[]): number {
   return shape.reduce((product, each) => product * each, 1);
 }
 
-/** A tensor of the edges in turn, from the `from`-th on. */
+/** A tensor of the edge values in order, from the `from`-th on. */
 export function tensorOf(shape: number[], dtype: DType, from = 0, kind: Kind = 'edges'): tf.Tensor {
   const all = edgesOf(dtype, kind);
   const values = Array.from({ length: size(shape) }, (_, i) => all[(i + from) % all.length]!);
@@ -69,12 +69,12 @@ export function tensorOf(shape: number[], dtype: DType, from = 0, kind: Kind = '
   return tf.tensor(values as number[], shape, dtype);
 }
 
-/** Two tensors of the same shape that have each edge of one type beside each of the other. */
+/** Two tensors of the same shape with all pairs of edge values of two types. */
 export function everyPair(left: DType, right: DType): [tf.Tensor, tf.Tensor] {
   const [n, m] = [edgesOf(left).length, edgesOf(right).length];
   const across = tensorOf([n, m], right, 0);
   const row = tensorOf([n, 1], left);
-  // Strings have no tile on every backend.
+  // Not every backend can tile strings.
   if (left === 'string') return [tensorOf([n, m], left), across];
   return [tf.tile(row, [1, m]), across];
 }

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { runCoreTests } from './tfjs-core-run.js';
 
-/** Tests that pass: as many as there are today. */
+/** The number of tests that pass today. */
 const PASSED = 3878;
 
 test('tfjs-core passes its own tests on CPU:1, except those that tfjs-node skips', async () => {

@@ -1,4 +1,4 @@
-/** Parameters as TensorFlow variables, and their update, against the rule in plain JavaScript. */
+/** Parameters as TensorFlow variables, and their update compared with the rule in plain JavaScript. */
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
 
@@ -36,7 +36,7 @@ const WEIGHTS = [1, -2, 0.5, 0];
 /** The gradient of a step. */
 const gradientAt = (step: number) => WEIGHTS.map((_, i) => Math.sin(step * 3 + i));
 
-/** w and v after `steps`, by the rule of the paper. */
+/** w and v after `steps`, by the paper's rule. */
 function byTheRule({ learningRate, momentum, weightDecay }: UpdateRates, steps: number) {
   const [w, v] = [[...WEIGHTS], WEIGHTS.map(() => 0)];
   for (let step = 0; step < steps; step++) {

@@ -1,4 +1,4 @@
-/** Every kind of attribute, single and list, through ops whose results show that they arrived. */
+/** Every kind of attribute, single and list, by ops whose results depend on it. */
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
 import { currentBinding } from '../../../src/native/binding/backend.js';
@@ -22,7 +22,7 @@ const strings = (...values: (string | Uint8Array)[]) =>
     values.map((each) => Buffer.from(each as string)),
   );
 
-/** Runs an op on inputs that nobody else uses. @returns its outputs: shape and values. */
+/** Runs an op, and frees its inputs. @returns the shapes and values of its outputs. */
 function outputsOf(op: string, attrs: OpAttr[], inputs: number[], count = 1) {
   const binding = currentBinding();
   const outputs = binding.executeOp(op, attrs, inputs, count);
@@ -94,7 +94,7 @@ test('setAttr() list of floats', () => {
 });
 
 test('setAttr() accepts a list of bools, though no op of TensorFlow 2.21 has one', () => {
-  const attrs = [FLOAT, { name: 'flags', type: AttrType.BOOL, value: [1, 0] }]; // what an op has not, it does not look at
+  const attrs = [FLOAT, { name: 'flags', type: AttrType.BOOL, value: [1, 0] }]; // TensorFlow ignores attributes that an op does not have
   assert.deepEqual(valuesOf('Neg', attrs, [floats([1], [1])]), [-1]);
 });
 

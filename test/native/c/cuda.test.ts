@@ -1,4 +1,4 @@
-/** What CUDA's driver answers: by a libcuda that stands in for it, and by none. */
+/** The answers of CUDA's driver, with a stand-in libcuda and without any. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
@@ -12,7 +12,7 @@ import { runNode } from '../child.js';
 const temporary = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-cuda-'));
 after(() => fs.rmSync(temporary, { recursive: true }));
 
-/** A driver with a card of 8.6 and one of 12.0; `FAKE_CUINIT` is what cuInit gives. */
+/** A driver with cards of compute capability 8.6 and 12.0; `FAKE_CUINIT` is the result of cuInit. */
 const DRIVER = `
 #include <stdlib.h>
 #include <string.h>
@@ -31,7 +31,7 @@ const skip =
   (process.platform !== 'linux' && 'CUDA is for Linux') ||
   (spawnSync('cc', ['--version']).status !== 0 && 'there is no C compiler (cc) to make a driver with');
 
-/** What the module's function gives in a process with that driver, on a machine with a card. */
+/** The result of a function of cuda.ts in a process with that driver, on a machine with a card. */
 async function asked<T>(call: string, env: NodeJS.ProcessEnv = {}): Promise<T> {
   const { href } = new URL('../../../src/native/c/cuda.js', import.meta.url);
   const program = `const cuda = await import(${JSON.stringify(href)});
@@ -93,7 +93,7 @@ test('examineGpus() gives the facts about a machine with a card, and undefined w
     [facts?.hasDriver, facts?.gpus, facts?.driver.cards.length, facts?.nvidia.complaint],
     [true, 2, 2, 'it is not installed'],
   );
-  // Which of them are there is this machine's affair.
+  // Which of them exist depends on this machine.
   assert.equal(facts?.libraries.filter(({ name }) => /^libcu\w+\.so\.\d+$/.test(name)).length, 7);
   const isUsable = (env?: NodeJS.ProcessEnv) => asked<boolean>(`hasUsableDriver(${JSON.stringify(root)})`, env);
   assert.deepEqual([await isUsable(), await isUsable({ FAKE_CUINIT: '100' })], [true, false]);

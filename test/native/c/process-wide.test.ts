@@ -1,4 +1,4 @@
-/** What the process's threads share, tried in processes of their own, for a process has it once. */
+/** What the process's threads share. A process has it only once, so each test has its own process. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type Ended, runNode, runProgram } from '../child.js';
@@ -7,7 +7,7 @@ const noDeathsTold =
   process.platform !== 'linux' &&
   'only Linux tells that a thread ended which had a lock; elsewhere the wait has an end';
 
-/** Ended well, and printed that. */
+/** The process ended with 0, and printed these lines. */
 function printed({ code, signal, stdout, stderr }: Ended, expected: string[]): void {
   assert.deepEqual([code, signal, stderr, stdout.trimEnd().split('\n')], [0, null, '', expected]);
 }

@@ -1,4 +1,4 @@
-/** What of TensorFlow's messages is told: texts as TensorFlow 2.21 writes them, and errors that it makes here. */
+/** The reasons in TensorFlow's messages: texts of TensorFlow 2.21, and errors that it throws here. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 

@@ -1,4 +1,4 @@
-/** Fetching the library, with a `python3` on the PATH that stands in for pip. */
+/** Fetches the library with a stand-in `python3` on the PATH. */
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -18,7 +18,7 @@ after(() => fs.rmSync(temporary, { recursive: true, maxRetries: 3 }));
 const BUILD = buildFor(process.platform, process.arch, 'cpu');
 const WHEEL = BUILD.wheels[0]!;
 
-/** What stands in for pip: notes how it was called, then does what the test says. `$dest` is where the wheel goes. */
+/** A stand-in for pip: records its arguments, then runs the test's commands. `$dest` is the folder for the wheel. */
 const PIP = (body: string) => `#!/bin/sh
 echo "$@" >> "$CALLS_OF_PIP"
 while [ $# -gt 0 ]; do case "$1" in --dest) dest=$2;; -r) cat "$2" >> "$CALLS_OF_PIP";; esac; shift; done
@@ -84,7 +84,7 @@ async function finished(child: ChildProcess): Promise<Ended> {
   return { code, signal, ...output };
 }
 
-/** Runs a set-up that fails. Its message is one sentence, nothing but it is said, and nothing is left in the cache. */
+/** Runs a set-up that fails. Asserts that its message is one sentence, and that nothing is left in the cache. */
 async function failure(place: Place, env?: NodeJS.ProcessEnv, by?: readonly string[]): Promise<string> {
   const { code, stdout, stderr } = await place.run(env, by);
   assert.deepEqual([code, stderr], [0, '']);
@@ -179,7 +179,7 @@ test('ensureLibrary() waits for the pip of a process that was killed, and leaves
   await once(first, 'exit');
   const second = place.start();
   const ended = finished(second);
-  await once(second.stdout!, 'data'); // it says that it waits, or that it fetches
+  await once(second.stdout!, 'data'); // the line that it waits, or that it fetches
   await sleep(400);
   assert.equal(place.called.match(/download/g)?.length, 1);
   assert.ok(fs.readdirSync(place.cache).some((name) => name.startsWith('.partial~')));
@@ -198,7 +198,7 @@ test('ensureLibrary() waits for a process of another container, by the lock alon
   await until(() => place.called !== '');
   const second = place.start();
   const ended = finished(second);
-  await once(second.stdout!, 'data'); // it says that it waits
+  await once(second.stdout!, 'data'); // the line that it waits
   await sleep(400);
   assert.equal(place.called.match(/download/g)?.length, 1);
   fs.writeFileSync(`${place.calls}.go`, '');
@@ -294,7 +294,7 @@ test('ensureLibrary() refuses a wheel that is invalid, incomplete or without a l
 });
 
 const GPU = buildFor(process.platform, process.arch, 'gpu');
-const GPU_BYTES = 8e9; // what a real fetch needs, which is checked beforehand
+const GPU_BYTES = 8e9; // the space that a real fetch needs, which is checked before
 const { bavail, bsize } = fs.statfsSync(tmpdir());
 const skip =
   (GPU.flavour !== 'gpu' && 'TensorFlow has no GPU build for this machine') ||
@@ -315,7 +315,7 @@ test('ensureLibrary() with an NVIDIA device puts the CUDA packages beside Tensor
   assert.equal(fs.readdirSync(join(folder, 'nvidia')).length, GPU.wheels.length - 1);
   assert.ok(fs.existsSync(join(folder, 'nvidia/cuda_nvrtc/lib/libcuda_nvrtc.so.1')));
 
-  // A run takes what is there, for CUDA may be elsewhere; `setup`, which is what `doctor` advises, fetches it again.
+  // A run uses what is there, because CUDA may be elsewhere. `setup`, which `doctor` advises, fetches it again.
   const repaired = async (env: NodeJS.ProcessEnv) => (await place.run({ NVIDIA_DEVICE: 'yes', ...env })).stdout;
   assert.match(await repaired({ REPAIR: 'yes' }), /^found /);
   fs.rmSync(join(folder, 'nvidia/cudnn'), { recursive: true });
@@ -333,14 +333,14 @@ test('ensureLibrary() says why the cache folder cannot be written', async () => 
   assert.match(message, /Cannot write to the cache folder .*: part of the path is a file; set ALEXNET_SPLIT_CACHE/);
 });
 
-/** Waits for what another process does; fails when it takes far more than it should. */
+/** Waits for another process to do something; fails if it takes much too long. */
 async function until(condition: () => boolean): Promise<void> {
   for (const start = Date.now(); !condition(); await sleep(20)) {
     assert.ok(Date.now() - start < 30_000, `waited for 30 s for ${condition}`);
   }
 }
 
-/** SIGKILL to a process and those that it started, as the system does when memory runs out. */
+/** Sends SIGKILL to a process and its children, as the system does when memory runs out. */
 function killTree(pid: number): void {
   const children = fs.existsSync(`/proc/${pid}/task/${pid}/children`)
     ? fs.readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ')

@@ -1,4 +1,4 @@
-/** Which card, driver and cuDNN go together, and what is said where they do not. */
+/** Which cards, drivers and versions of cuDNN fit together, and the messages if they do not. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import {
@@ -13,7 +13,7 @@ import {
 } from '../../../src/native/install/gpu-support.js';
 import { buildFor, hasGpuBuild } from '../../../src/native/install/wheels.js';
 
-/** On other machines the remedy is another one. */
+/** Other machines have another remedy. */
 const isGpuBuildHere = hasGpuBuild(process.platform, process.arch);
 
 const card = (computeCapability: string, name = 'NVIDIA X') => ({ name, computeCapability });
@@ -69,9 +69,9 @@ test('cardVerdict() finds cards that are too old, newer than the kernels, or wit
 
 test('gpuTrouble() is undefined if TensorFlow has the GPUs', () => {
   assert.equal(gpuTrouble(GOOD), undefined);
-  // CUDA shows one of two cards, as it was told to.
+  // CUDA lists one of two cards, because CUDA_VISIBLE_DEVICES hides the other.
   assert.equal(gpuTrouble({ ...GOOD, nvidia: { cards: [card('9.0'), card('3.5')] } }), undefined);
-  // Nothing was asked of nvidia-smi, and cuDNN's version is not known.
+  // nvidia-smi was not run, and cuDNN's version is unknown.
   const { cudnn, ...rest } = GOOD;
   assert.equal(gpuTrouble({ ...rest, nvidia: { cards: [] } }), undefined);
 });
@@ -153,7 +153,7 @@ test('gpuTrouble() says in one sentence what is wrong, and what to do', (context
   if (isGpuBuildHere) {
     const unopened = (lost: string[]) =>
       gpuTrouble({ ...NONE, libraries: [broken], build: { folder: '/cache/gpu', lost } });
-    // Setup fetches what is lost; it does nothing where all is there.
+    // Setup fetches a build again that has lost files, but not a complete one.
     assert.match(
       unopened(['nvidia/cudnn'])!,
       /; have `alexnet-split setup` fetch .* again, which has lost nvidia\/cudnn,/,

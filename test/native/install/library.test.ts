@@ -1,4 +1,4 @@
-/** Finding the library in the folders of settings and in the cache, and what is said of one that cannot be loaded. */
+/** Finds the library in the folders of settings and in the cache, and checks the messages for unloadable ones. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
@@ -54,7 +54,7 @@ test('cacheFolder() is set by variables, and is in the usual place for caches wi
   for (const name of NAMES) if (name !== 'HOME') set(name, undefined);
   const usual = process.platform === 'darwin' ? 'Library/Caches/alexnet-split' : '.cache/alexnet-split';
   assert.equal(cacheFolder(), join(homedir(), usual));
-  set('XDG_CACHE_HOME', 'relative'); // its specification has such a one ignored
+  set('XDG_CACHE_HOME', 'relative'); // which has to be ignored, by its specification
   assert.equal(cacheFolder(), join(homedir(), usual));
   set('XDG_CACHE_HOME', '/some/caches');
   assert.equal(cacheFolder(), '/some/caches/alexnet-split');
@@ -153,7 +153,7 @@ test('findLibrary() takes the build from the cache that fits the machine', () =>
   put('cpu');
   assert.deepEqual([findLibrary(false)?.source, findLibrary(false)?.flavour], ['cache', 'cpu']);
   if (buildFor(process.platform, process.arch, 'gpu').flavour === 'cpu') return; // no GPU build for this machine
-  assert.equal(findLibrary(true), undefined); // the CPU build would be slow in silence
+  assert.equal(findLibrary(true), undefined); // the CPU build would be slow without any message
   put('gpu');
   assert.deepEqual([findLibrary(true)?.flavour, findLibrary(false)?.flavour], ['gpu', 'cpu']);
 });
@@ -176,7 +176,7 @@ test('cudaPreload() orders libraries after those that they need, and leaves out 
   assert.deepEqual(cudaPreload([]), []);
 });
 
-/** What `openLibrary()` throws with each `TENSORFLOW_DIR`, in a process of its own. */
+/** What `openLibrary()` throws with each `TENSORFLOW_DIR`, in one process. */
 async function loading(...folders: string[]): Promise<string[]> {
   const { href } = new URL('../../../src/native/c/load.js', import.meta.url);
   const program = `import { openLibrary } from ${JSON.stringify(href)};

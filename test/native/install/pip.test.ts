@@ -1,4 +1,4 @@
-/** What pip is set to, by its user or the container, and pips that are too old. */
+/** pip's settings by the user or the container, and versions of pip that are too old. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
@@ -9,7 +9,7 @@ import { buildFor, WHEEL_PYTHON } from '../../../src/native/install/wheels.js';
 import { folderOf } from '../../data/sets.js';
 import { writeZip } from './zip.js';
 
-// The machine's own settings are not the tests'.
+// The machine's own settings must not change the tests.
 for (const name of Object.keys(process.env).filter((each) => each.startsWith('PIP_'))) delete process.env[name];
 
 const BUILD = buildFor(process.platform, process.arch, 'cpu');
@@ -24,7 +24,7 @@ function setVariables(t: TestContext, values: Record<string, string>): void {
   });
 }
 
-/** Has pip download the wheel. @param python what stands in for python3. @returns the sentence of its failure. */
+/** Has pip download the wheel. @param python a shell script to use as python3. @returns the error message. */
 async function failure(t: TestContext, python?: string): Promise<string> {
   const folder = folderOf(t, {});
   fs.mkdirSync(join(folder, 'tmp'));
@@ -80,7 +80,7 @@ test('download() by the real pip ignores constraints and bans of wheels in the e
     ...{ PIP_NO_INDEX: '1', PIP_FIND_LINKS: index, PIP_CONFIG_FILE: join(index, 'pip.conf') },
     ...{ PIP_CONSTRAINT: constraint, PIP_NO_BINARY: WHEEL.project },
   });
-  // It came as far as the wheel, which is not the pinned one.
+  // It found the wheel, which is not the pinned one.
   assert.match(await failure(t), /: pip's package index gives another file than the pinned one; /);
 });
 

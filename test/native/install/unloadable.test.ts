@@ -1,4 +1,4 @@
-/** Machine code that the system does not load: on a disk that is mounted noexec, or not installed. */
+/** Libraries that the system does not load: on a disk that is mounted noexec, or not installed. */
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { createRequire } from 'node:module';
@@ -13,7 +13,7 @@ import { FRAMEWORK, TENSORFLOW } from './zip.js';
 const temporary = fs.realpathSync(fs.mkdtempSync(join(tmpdir(), 'alexnet-split-unloadable-')));
 after(() => fs.rmSync(temporary, { recursive: true }));
 
-/** Where npm put a package. */
+/** The folder of an installed package. */
 function folderOf(name: string): string {
   const folders = createRequire(import.meta.url)
     .resolve.paths(name)!
@@ -27,7 +27,7 @@ const mounts = withMount(temporary, 'noexec');
 const skip = 'skip' in mounts && mounts.skip;
 const mounted = (folder: string, option: 'noexec' | 'empty') => withMount(folder, option) as string[];
 
-/** Some library of this machine. */
+/** A shared library for this machine. */
 function someLibrary(): string {
   const all = fs.readdirSync(KOFFI, { recursive: true, encoding: 'utf8' });
   return join(KOFFI, all.find((each) => each.endsWith('.node') && !each.includes('musl'))!);

@@ -1,4 +1,4 @@
-/** Unpacking wheels, with archives made here. */
+/** Unpacks archives that the tests make. */
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,6 +1,6 @@
 /**
- * Borrows JavaScript's shared memory as tensors in two threads, and has garbage collected meanwhile (`--expose-gc`). What
- * goes wrong here ends the process. Prints `done`.
+ * Borrows JavaScript's shared memory as tensors in two threads, with garbage collections in between (`--expose-gc`). A fault
+ * crashes the process. Prints `done`.
  */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
@@ -15,7 +15,7 @@ import { useDevice } from '../../../src/native/index.js';
 
 const LENGTH = 100_000;
 
-/** Float32s of shared memory that begin where TensorFlow takes them. */
+/** Float32 values in shared memory that begin at an aligned address. */
 function aligned(): Float32Array {
   const memory = new SharedArrayBuffer(4 * LENGTH + 64);
   return new Float32Array(memory, bytesToAlignment(memory), LENGTH);
@@ -23,7 +23,7 @@ function aligned(): Float32Array {
 
 const collect = (globalThis as unknown as { gc: () => void }).gc;
 
-/** Memory that nobody but the tensor knows is not collected: what is made then would lie in it. */
+/** Memory to which only the tensor refers is not collected; new objects would overwrite it. */
 function outlives(): void {
   const tensors = Array.from({ length: 20 }, (_, i) => borrowTensor([LENGTH], aligned().fill(i)));
   collect();

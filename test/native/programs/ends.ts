@@ -1,6 +1,6 @@
 /**
- * The least that uses TensorFlow in two threads, then ends as it is told: `end` (by itself), `exit` (`process.exit()`
- * while the worker still runs) or `terminate` (`worker.terminate()`).
+ * Uses TensorFlow in two threads, then ends as its argument says: `end` (by itself), `exit` (`process.exit()` while the worker
+ * still runs) or `terminate` (`worker.terminate()`).
  */
 import { once } from 'node:events';
 import { isMainThread, parentPort, Worker } from 'node:worker_threads';

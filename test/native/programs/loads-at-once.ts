@@ -1,6 +1,6 @@
 /**
- * Many threads load TensorFlow at the same moment, while the main thread writes numbers to stderr, one a line, from 0 on.
- * After that C writes `C` there. On stdout is how many numbers there were, and what was thrown, a line each.
+ * Many threads load TensorFlow at the same moment, while the main thread writes the numbers from 0 on to stderr, one in each
+ * line. After that C writes `C` there. Prints the errors of the threads and the count of numbers, one in each line.
  */
 import fs from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';

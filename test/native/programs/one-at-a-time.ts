@@ -1,7 +1,7 @@
 /**
- * Threads that want the process's lock, in one of these ways: `count` (all of them count in one word), `dies` (one ends
- * with the lock, in the middle of its work), `late` (one keeps it longer than another waits), `context` (one ends with it
- * before two others ask for the context). Prints what came of it.
+ * Threads that take the process's lock: `count` (all of them increment one word), `dies` (one ends while it has the lock),
+ * `late` (one has it longer than another waits), `context` (one ends with it before two others open the context). Prints the
+ * results.
  */
 import { once } from 'node:events';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
@@ -28,7 +28,7 @@ const PARTS: Record<string, () => unknown> = {
   },
   async dies() {
     const worker = await holder();
-    // Not waited for: the lock is free when the thread has gone.
+    // Without await: the lock is free when the thread has ended.
     worker.terminate();
     print(oneAtATime('go on', (words) => words.context));
     print(oneAtATime('go on once more', () => 'and again'));

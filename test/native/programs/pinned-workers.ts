@@ -1,4 +1,4 @@
-/** Two worker threads pin tfjs to a device each, at the same moment, and compute. Prints what each of them saw. */
+/** Two worker threads pin tfjs to their own devices at the same moment, and compute. Prints the results of both. */
 import { once } from 'node:events';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 

@@ -1,6 +1,6 @@
 /**
- * Runs every op that tfjs-node has a kernel for, on every data type and its edges, on a device and on tfjs's plain
- * backend: `node tfjs-core-differences.js DEVICE` prints what differs as JSON.
+ * Runs every op with a kernel in tfjs-node, on every data type and its edge values, on a device and on tfjs's plain backend:
+ * `node tfjs-core-differences.js DEVICE` prints the differences as JSON.
  */
 import tf = require('@tensorflow/tfjs');
 
@@ -18,7 +18,7 @@ import type { Case } from '../binding/tfjs-core-values.js';
 const DEVICE = process.argv[2]!;
 const TOLERANCE = 1e-5;
 
-tf.env().set('PROD', true); // else tfjs's plain backend recommends another one on stderr
+tf.env().set('PROD', true); // otherwise tfjs's plain backend recommends another one on stderr
 useDevice(DEVICE);
 
 const cases = [...elementwise(), ...alongAxes(), ...byIndices(), ...convolutionsAndPools(), ...imagesAndMatrices()];
@@ -35,7 +35,7 @@ findings.stale = ACCEPTED.filter((each) => !met.has(each)).map(({ of, why }) => 
 findings.notRun = tf.getKernelsForBackend('tensorflow').map(({ kernelName }) => kernelName).filter((name) => !ran.has(name)); // biome-ignore format: a chain
 process.stdout.write(`\n${JSON.stringify(findings)}\n`);
 
-/** Notes the names of kernels that run on the device. */
+/** Collects the names of the kernels that run on the device. */
 function noteKernels(): void {
   const engine = tf.engine() as unknown as { runKernel(name: string, ...rest: unknown[]): unknown };
   const { runKernel } = engine;
@@ -97,8 +97,8 @@ function compareOutputs(key: string, what: string, actual: Output, expected: Out
   });
   const [first] = differences;
   if (!first) return;
-  const shown = (value: number | string) => (Object.is(value, -0) ? '-0' : `${value}`);
-  report(`${shown(first.actual)}, not ${shown(first.expected)}, at ${first.at}; ${differences.length} of ${expected.values.length}`); // biome-ignore format: a text
+  const text = (value: number | string) => (Object.is(value, -0) ? '-0' : `${value}`);
+  report(`${text(first.actual)}, not ${text(first.expected)}, at ${first.at}; ${differences.length} of ${expected.values.length}`); // biome-ignore format: a text
 }
 
 function isClose({ actual, expected, magnitude }: Difference, dtype: string): boolean {

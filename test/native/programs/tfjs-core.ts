@@ -1,6 +1,6 @@
 /**
- * Runs tfjs-core's own tests on a device, as tfjs-node runs them: by its own `run_tests.js`, with its list of tests to
- * skip, on our binding in the place of its addon. `node tfjs-core.js BUNDLE DEVICE` prints the outcome as JSON.
+ * Runs tfjs-core's own tests on a device like tfjs-node: by its `run_tests.js`, with its list of tests to skip, but on our
+ * binding instead of its addon. `node tfjs-core.js BUNDLE DEVICE` prints the results as JSON.
  */
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -10,7 +10,7 @@ import tf = require('@tensorflow/tfjs');
 import { useDevice } from '../../../src/native/index.js';
 import type { CoreOutcome } from '../binding/tfjs-core-outcome.js';
 
-/** As much of jasmine 3.99 as is used here. */
+/** The part of jasmine 3.99 that is used here. */
 interface JasmineEnv {
   configure(options: { random: boolean }): void;
   addReporter(reporter: {
@@ -52,7 +52,7 @@ env.addReporter({
 });
 env.execute();
 
-/** Runs tfjs-node's `run_tests.js` up to where it would start: it imports the tests and says which to skip. */
+/** Runs tfjs-node's `run_tests.js` without starting the tests: it imports them and says which to skip. */
 function registerTests(core: (name: string) => unknown): void {
   const file = require.resolve('@tensorflow/tfjs-node-gpu/dist/run_tests.js');
   const run = new Function('require', 'exports', 'jasmine', 'console', readFileSync(file, 'utf8'));

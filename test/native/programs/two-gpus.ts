@@ -1,6 +1,6 @@
 /**
- * Uses each GPU that there is, copies from the first to the second, and tries an op that has no GPU kernel; prints what came
- * of it as JSON. With `peek` it reads a GPU's memory as if it were the host's.
+ * Uses each GPU, copies from the first to the second, and tries an op without a GPU kernel; prints the results as JSON. With
+ * `peek` it reads a GPU's memory as if it were the host's.
  */
 import tf = require('@tensorflow/tfjs');
 

@@ -1,4 +1,4 @@
-/** Which ops run on the host whatever the device. */
+/** Which ops run on the host, whatever the device. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { isForHost } from '../../../src/native/binding/execute.js';
