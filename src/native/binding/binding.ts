@@ -3,7 +3,7 @@
  * `@tensorflow/tfjs-node-gpu` run on it instead of the native addon, which cannot choose a device for each thread.
  */
 import { NativeError } from '../../errors.js';
-import type { OpAttr } from '../c/attributes.js';
+import { attr, type OpAttr } from '../c/attributes.js';
 import { type Context, type Device, findDevice } from '../c/context.js';
 import { copyIn, copyOut } from '../c/copy.js';
 import { AttrType, DataType, type Pointer } from '../c/signatures.js';
@@ -16,10 +16,10 @@ import {
   newValues,
   readStrings,
   shapeOfHandle,
-  stringTensor,
   typedValues,
   type Values,
   volume,
+  withStrings,
 } from '../c/tensors.js';
 import { type Call, execute, HOST_TYPES, isForHost, succeeds } from './execute.js';
 
@@ -86,10 +86,9 @@ export class PinnedBinding {
    */
   createTensor(shape: number[], dtype: number, values: unknown): number {
     if (dtype === DataType.STRING) {
-      const handle = stringTensor(this.#context, shape, values as Uint8Array[], (op, inputs, attrs) =>
-        this.#execute(op, inputs, attrs, 1),
-      );
-      return this.adopt(handle);
+      const attrs = [attr.int('N', 1), attr.string('separator', '')];
+      const copy = (handle: Pointer) => this.#execute('StringJoin', [handle], attrs, 1)[0]!;
+      return this.adopt(withStrings(this.#context, shape, values as Uint8Array[], copy));
     }
     const handle = this.#hostHandle(shape, dtype, values);
     return this.adopt(HOST_TYPES.has(dtype) ? handle : moveHandle(this.#context, handle, this.device));

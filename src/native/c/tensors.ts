@@ -1,6 +1,5 @@
 /** TensorFlow's tensors in host memory, their handles, and how their values lie in memory. */
 import { NativeError } from '../../errors.js';
-import { attr, type OpAttr } from './attributes.js';
 import type { Context } from './context.js';
 import { copyOut } from './copy.js';
 import type { Library } from './load.js';
@@ -111,39 +110,33 @@ export function moveHandle({ library: { c }, status, address }: Context, handle:
 /** Size of a `TF_TString`, which an element of a string tensor is (`tensorflow/c/tf_tstring.h`). */
 const TSTRING_BYTES = 24;
 
-type Execute = (op: string, inputs: Pointer[], attrs: OpAttr[]) => BigUint64Array;
-
 /**
- * A handle to a new string tensor; the caller's.
- *
- * TensorFlow does not free the elements of a tensor that was allocated from outside when a handle outlives it, and other
- * tensors may share its memory for as long as they live. So an op copies the elements into a tensor of TensorFlow's own,
- * and the ones made here are freed at once.
+ * Calls `use` with a handle to a string tensor, which is deleted afterwards: TensorFlow does not free the elements of a
+ * tensor that was allocated from outside when a handle outlives it. `use` has an op copy them into a tensor of TensorFlow's.
  * @throws NativeError (INVALID_ARGUMENT) if the number of values is not that of the shape.
  */
-export function stringTensor(
+export function withStrings<T>(
   context: Context,
   shape: number[],
   values: readonly Uint8Array[],
-  execute: Execute,
-): Pointer {
+  use: (handle: Pointer) => T,
+): T {
   const { c } = context.library;
-  const count = volume(shape);
-  if (values.length !== count) {
+  if (values.length !== volume(shape)) {
     const reason = `${values.length} strings were given`;
     throw new NativeError(`Cannot make a string tensor of shape [${shape}]: ${reason}`, INVALID_ARGUMENT);
   }
-  const tensor = allocateTensor(context.library, DataType.STRING, shape, count * TSTRING_BYTES);
+  const tensor = allocateTensor(context.library, DataType.STRING, shape, values.length * TSTRING_BYTES);
   const data = c.TF_TensorData(tensor);
   const elements = values.map((_, i) => data + BigInt(i * TSTRING_BYTES));
-  elements.forEach((element, i) => {
+  for (const [i, element] of elements.entries()) {
     const bytes = Buffer.from(values[i]!);
     c.TF_StringInit(element);
     c.TF_StringCopy(element, bytes, bytes.length);
-  });
+  }
   const handle = handleOf(context, tensor, shape);
   try {
-    return execute('StringJoin', [handle], [attr.int('N', 1), attr.string('separator', '')])[0]!;
+    return use(handle);
   } finally {
     for (const element of elements) c.TF_StringDealloc(element);
     c.TFE_DeleteTensorHandle(handle);

@@ -16,16 +16,10 @@ export interface GraphOutput {
 }
 
 /** The TypeScript types of the C types that prototypes may use. koffi does not check the element type of an array. */
-interface CTypes {
+interface CTypes extends Record<'int' | 'float' | 'size_t' | 'uint8_t' | 'uint32_t' | 'int64_t', number> {
   // biome-ignore lint/suspicious/noConfusingVoidType: only results have it
   void: void;
   bool: boolean;
-  int: number;
-  float: number;
-  size_t: number;
-  uint8_t: number;
-  int64_t: number;
-  uint32_t: number;
   TF_Output: GraphOutput;
   'void *': Pointer;
   'const void *': Pointer | ArrayBufferView | null;
