@@ -1,50 +1,44 @@
 /**
- * Kills a training over and over, resumes it each time, and compares what comes of it with a training that nobody
- * disturbed: `node dist/scripts/kill-test.js [kills] [seed] [flags of train …]`.
+ * Kills a training many times, resumes it each time, and compares the result with that of an undisturbed training:
+ * `node dist/scripts/kill-test.js [kills] [seed] [flags of train …]`.
  */
-import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { checkpointsFolder, newestCheckpoint } from '../src/checkpoint/store.js';
 import { isWeightsName } from '../src/checkpoint/weights-files.js';
+import { eventsIn, inTemporaryFolder, isEntry, print, SMALL_RUN, startTrainer } from './trainer.js';
 
 export interface KillTest {
   kills: number;
   seed: number;
-  /** Steps of the run; some lie between two kills. */
+  /** Steps of the run. There have to be several per kill. */
   steps: number;
   flags: readonly string[];
   out: string;
-  told(line: string): void;
+  onProgress(line: string): void;
 }
 
 export interface KillResult {
   /** Kills before the first step of their process, and after it. */
   early: number;
   late: number;
-  /** SHA-256 of each weights file, by the two runs. */
+  /** SHA-256 of each weights file of the two runs. */
   undisturbed: Record<string, string>;
   killed: Record<string, string>;
-  /** Steps whose line of the log has another loss. */
+  /** Steps with different losses in the two logs. */
   differing: number[];
 }
 
-/** A net that does everything, in a few milliseconds a step: dropout, crops and flips, momentum, thread of data. */
-export const SMALL_RUN = ['--preset', 'mini', '--width', '0.125', '--batch-size', '8', '--no-check'];
-
-const CLI = fileURLToPath(new URL('../src/cli.js', import.meta.url));
-/** How long after a step's line the kill comes at most: about as long as a checkpoint takes to be written. */
+/** The maximum delay of a kill after a step: about as long as writing a checkpoint takes. */
 const JITTER_MS = 40;
-/** A quarter of the kills come before this time, in start-up. */
+/** A quarter of the kills come before this time, during start-up. */
 const START_MS = 2_500;
 
-/** @throws Error when a resumed run does not go on from where its checkpoints are. */
-export async function killTest({ kills, seed, steps, flags, out, told }: KillTest): Promise<KillResult> {
+/** @throws Error if a run does not resume from its newest checkpoint. */
+export async function killTest({ kills, seed, steps, flags, out, onProgress }: KillTest): Promise<KillResult> {
   const random = randomFrom(seed);
-  const args = ['train', ...SMALL_RUN, ...flags, '--steps', String(steps), '--out', out];
+  const args = [...SMALL_RUN, ...flags, '--steps', String(steps), '--out', out];
   const whole = await runUntil([...args, '--run', 'undisturbed', '--checkpoint-every', '0'], undefined);
   if (whole.exitCode !== 0) throw new Error(`the undisturbed run ended with ${whole.exitCode}: ${whole.stderr}`);
 
@@ -61,15 +55,15 @@ export async function killTest({ kills, seed, steps, flags, out, told }: KillTes
     const { exitCode, stderr, firstStep } = await runUntil(resumed, when);
     if (exitCode !== null) throw new Error(`a run that was to be killed ended with ${exitCode}: ${stderr}`);
     if (firstStep !== undefined && firstStep !== step + 1) {
-      throw new Error(`the run went on with step ${firstStep}, and the newest checkpoint was of step ${step}`);
+      throw new Error(`the run resumed with step ${firstStep}, but its newest checkpoint is of step ${step}`);
     }
     const { found, skipped } = newestCheckpoint(checkpointsFolder(folder));
-    if (skipped.length > 0) throw new Error(`a kill left a torn checkpoint: ${JSON.stringify(skipped)}`);
+    if (skipped.length > 0) throw new Error(`a kill left an incomplete checkpoint: ${JSON.stringify(skipped)}`);
     if ((found?.state.step ?? 0) < step) throw new Error(`a kill lost the checkpoint of step ${step}`);
     step = found?.state.step ?? 0;
     if (firstStep === undefined) early++;
     else late++;
-    told(
+    onProgress(
       `kill ${early + late}: ${firstStep === undefined ? 'before the first step' : `from step ${firstStep}`}, newest checkpoint ${step}`,
     );
   }
@@ -82,15 +76,15 @@ export async function killTest({ kills, seed, steps, flags, out, told }: KillTes
   };
 }
 
-/** The loss of each step as text; of a step that was done twice, the last one's. */
-export function lossesOf(run: string): Map<number, string> {
-  const lines = readFileSync(join(run, 'log.ndjson'), 'utf8').trimEnd().split('\n');
-  const events = lines.map((line) => JSON.parse(line) as { event: string; step: number; loss: number });
-  return new Map(events.filter(({ event }) => event === 'train_step').map(({ step, loss }) => [step, String(loss)]));
+/** Returns the loss of each step as text. If a step was done twice, the last loss counts. */
+function lossesOf(run: string): Map<number, string> {
+  return new Map(
+    eventsIn(run).flatMap((each) => (each.event === 'train_step' ? [[each.step, String(each.loss)] as const] : [])),
+  );
 }
 
 /** SHA-256 of a run's weights files. */
-export function hashesOf(run: string): Record<string, string> {
+function hashesOf(run: string): Record<string, string> {
   const names = readdirSync(run).filter(isWeightsName).sort();
   return Object.fromEntries(
     names.map((name) => [
@@ -103,39 +97,29 @@ export function hashesOf(run: string): Record<string, string> {
 }
 
 /**
- * Runs the trainer, and kills it a time after its start, or after the line of a step.
- * @returns its exit code, null when it was killed, and the first step that it told of.
+ * Runs the trainer, and kills it some time after its start, or after a step.
+ * @returns its exit code, null if it was killed, and the first step that it reported.
  */
-function runUntil(
+async function runUntil(
   args: readonly string[],
   when: { step?: number; afterMs: number } | undefined,
 ): Promise<{ exitCode: number | null; stderr: string; firstStep: number | undefined }> {
-  const child = spawn(process.execPath, [CLI, ...args, '--json'], { stdio: ['ignore', 'pipe', 'pipe'] });
+  let isDue = false;
+  let firstStep: number | undefined;
+  const { child, ended } = startTrainer(args, (event) => {
+    if (event.event !== 'train_step') return;
+    firstStep ??= event.step;
+    if (isDue || when?.step === undefined || event.step < when.step) return;
+    isDue = true;
+    kill(when.afterMs);
+  });
   const kill = (afterMs: number) => setTimeout(() => child.kill('SIGKILL'), afterMs);
   if (when && when.step === undefined) kill(when.afterMs);
-  let [text, stderr, isDue] = ['', '', false];
-  let firstStep: number | undefined;
-  child.stderr.on('data', (bytes) => {
-    stderr += bytes;
-  });
-  child.stdout.on('data', (bytes) => {
-    const lines = (text + bytes).split('\n');
-    text = lines.pop()!;
-    for (const line of lines) {
-      const { event, step } = JSON.parse(line) as { event: string; step: number };
-      if (event !== 'train_step') continue;
-      firstStep ??= step;
-      if (isDue || when?.step === undefined || step < when.step) continue;
-      isDue = true;
-      kill(when.afterMs);
-    }
-  });
-  return new Promise((resolve) => {
-    child.once('close', (exitCode) => resolve({ exitCode, stderr, firstStep }));
-  });
+  const end = await ended;
+  return { ...end, firstStep };
 }
 
-/** Numbers from 0 to below 1 (mulberry32). */
+/** Random numbers in [0, 1) (mulberry32). */
 function randomFrom(seed: number): () => number {
   let state = seed >>> 0;
   return () => {
@@ -148,21 +132,14 @@ function randomFrom(seed: number): () => number {
 
 async function main(args: readonly string[]): Promise<number> {
   const [kills = 50, seed = 1] = args.slice(0, 2).map(Number);
-  const out = mkdtempSync(join(tmpdir(), 'alexnet-split-kill-'));
-  const told = (line: string) => process.stdout.write(`${line}\n`);
-  try {
-    const result = await killTest({ kills, seed, steps: 4 * kills, flags: args.slice(2), out, told });
-    const { early, late, undisturbed, killed, differing } = result;
-    told(`${early + late} kills: ${early} before the first step, ${late} after it`);
-    for (const [name, hash] of Object.entries(undisturbed)) told(`${name}  ${hash}  ${killed[name]}`);
-    const isEqual = JSON.stringify(undisturbed) === JSON.stringify(killed) && differing.length === 0;
-    told(isEqual ? 'the weights and every loss are equal' : `NOT EQUAL; losses differ in steps ${differing}`);
-    return isEqual ? 0 : 1;
-  } finally {
-    rmSync(out, { recursive: true, force: true });
-  }
+  const { early, late, undisturbed, killed, differing } = await inTemporaryFolder('kill', (out) =>
+    killTest({ kills, seed, steps: 4 * kills, flags: args.slice(2), out, onProgress: print }),
+  );
+  print(`${early + late} kills: ${early} before the first step, ${late} after it`);
+  for (const [name, hash] of Object.entries(undisturbed)) print(`${name}  ${hash}  ${killed[name]}`);
+  const isEqual = JSON.stringify(undisturbed) === JSON.stringify(killed) && differing.length === 0;
+  print(isEqual ? 'the weights and all losses are equal' : `NOT EQUAL: the losses differ in steps ${differing}`);
+  return isEqual ? 0 : 1;
 }
 
-if (process.argv[1] && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
-  process.exitCode = await main(process.argv.slice(2));
-}
+if (isEntry(import.meta.url)) process.exitCode = await main(process.argv.slice(2));

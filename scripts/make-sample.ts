@@ -5,9 +5,10 @@
 import { createHash } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
+import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { DATA_FILES, findFashionMnist, type Images, loadDataset } from '../src/data/index.js';
+import { isEntry } from './trainer.js';
 
 /** Images a class. */
 export const TRAIN_PER_CLASS = 1000;
@@ -64,7 +65,7 @@ function main(source: string, out: string): void {
   });
 }
 
-if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {
+if (isEntry(import.meta.url)) {
   const [source = findFashionMnist() ?? 'fashion-mnist', out] = process.argv.slice(2);
   main(source, out ?? fileURLToPath(new URL('../../src/data/embedded', import.meta.url)));
 }

@@ -5,14 +5,14 @@
  *     node dist/scripts/pytorch-cases.js FOLDER
  *     python3 scripts/pytorch_logits.py FOLDER > test/fixtures/pytorch.json
  */
-import { mkdirSync, realpathSync, rmSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { writeTensors } from '../src/checkpoint/safetensors.js';
 import { weightsName } from '../src/checkpoint/weights-files.js';
 import { buildNet, type NetOptions, type Parameter, parametersOf, type TowerIndex } from '../src/model/net.js';
 import { draw, nameWord, PURPOSE, unit } from '../src/random.js';
 import { exportWeights } from '../src/weights/export.js';
+import { isEntry } from './trainer.js';
 
 /** Images of a case. */
 export const IMAGES = 2;
@@ -94,6 +94,6 @@ function fill(values: Float32Array, name: string, limit: number): void {
   }
 }
 
-if (process.argv[1] && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
+if (isEntry(import.meta.url)) {
   for (const name of Object.keys(CASES) as CaseName[]) writeCase(process.argv[2] ?? 'pytorch-cases', name);
 }

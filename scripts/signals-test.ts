@@ -1,36 +1,36 @@
 /**
- * Tells trainings under npm to stop, as terminals, service managers and schedulers do, with each shell that npm may use, and
- * looks at how each ends: `node dist/scripts/signals-test.js [times] [flags of train …]`.
+ * Stops trainings under npm as terminals, service managers and schedulers do, with each shell that npm may use, and checks
+ * how each ends: `node dist/scripts/signals-test.js [times] [flags of train …]`.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync, realpathSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { checkpointsFolder, newestCheckpoint } from '../src/checkpoint/store.js';
 import { type EndSignal, signalExitCode } from '../src/end-signals.js';
+import { eventsIn, inTemporaryFolder, isEntry, print } from './trainer.js';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 /** Runs a program in a pseudo-terminal. */
 export const IN_TERMINAL = join(ROOT, 'scripts', 'in-terminal.py');
-/** A few milliseconds a step, and no end. */
+/** A run without end that takes a few milliseconds per step. */
 const RUN = ['--preset', 'lenet', '--batch-size', '16', '--no-check', '--steps', '1000000', '--eval-every', '1000000'];
-/** So many steps before the signal. */
+/** The number of steps before the signal. */
 const STEPS = 3;
-const LOOK_MS = 20;
+const POLL_MS = 20;
 const START_MS = 120_000;
 const GONE_MS = 10_000;
 
-/** How a run is told. */
+/** A way to stop a run. */
 export interface Way {
   name: string;
   signal: EndSignal;
   /** Whether npm is the first process of a terminal of its own. */
   inTerminal?: boolean;
-  /** Does it; npm is the child, or what the terminal is written to, and the first of its process group. */
-  tell(child: ChildProcess): void;
+  /** @param child npm, or the program that runs npm in a terminal; the leader of its process group. */
+  send(child: ChildProcess): void;
 }
 
 export const WAYS: readonly Way[] = [
@@ -38,15 +38,15 @@ export const WAYS: readonly Way[] = [
     name: 'Ctrl-C in a terminal',
     signal: 'SIGINT',
     inTerminal: true,
-    tell: ({ stdin }) => void stdin!.write('type \\x03\n'),
+    send: ({ stdin }) => void stdin!.write('type \\x03\n'),
   },
-  { name: 'SIGTERM to npm', signal: 'SIGTERM', tell: (child) => void child.kill('SIGTERM') },
-  { name: 'SIGUSR1 to the group', signal: 'SIGUSR1', tell: ({ pid }) => void process.kill(-pid!, 'SIGUSR1') },
+  { name: 'SIGTERM to npm', signal: 'SIGTERM', send: (child) => void child.kill('SIGTERM') },
+  { name: 'SIGUSR1 to the group', signal: 'SIGUSR1', send: ({ pid }) => void process.kill(-pid!, 'SIGUSR1') },
 ];
 
 export const SHELLS = ['/bin/dash', '/bin/bash'] as const;
 
-export interface Told {
+export interface Trial {
   way: Way;
   shell: string;
   flags: readonly string[];
@@ -54,8 +54,8 @@ export interface Told {
   run: string;
 }
 
-/** Trains once and tells it to stop. @returns what is wrong with how it ended; nothing when it ended in order. */
-export async function tellOnce({ way, shell, flags, out, run }: Told): Promise<string[]> {
+/** Trains, and stops the training. @returns the faults of its end; none if it ended as documented. */
+export async function stopOnce({ way, shell, flags, out, run }: Trial): Promise<string[]> {
   const npm = ['npm', 'run', 'train:split', '--', ...RUN, ...flags, '--out', out, '--run', run];
   const [command, ...args] = way.inTerminal ? ['python3', IN_TERMINAL, ...npm] : npm;
   const env: NodeJS.ProcessEnv = {
@@ -77,7 +77,7 @@ export async function tellOnce({ way, shell, flags, out, run }: Told): Promise<s
     const folder = join(out, run);
     const isTraining = () => eventsIn(folder).filter(({ event }) => event === 'train_step').length >= STEPS;
     if (!(await until(() => isOver || isTraining(), START_MS)) || isOver) return [`it did not train: ${said}`];
-    way.tell(child);
+    way.send(child);
     await Promise.race([ended, sleep(START_MS, undefined, { ref: false })]);
     if (!isOver) return ['it did not end'];
     const isGone = await until(() => !isThere(child.pid!), GONE_MS);
@@ -99,7 +99,7 @@ export interface InTerminal {
   left: number[];
 }
 
-/** What is wrong with the end of a run that the signal stopped: its last event, and the checkpoint. */
+/** Returns the faults in the last event and the last checkpoint of a run that a signal stopped. */
 export function faultsIn(folder: string, signal: EndSignal): string[] {
   const last = eventsIn(folder).at(-1);
   if (last?.event !== 'run_end') return ['there is no run_end'];
@@ -112,17 +112,9 @@ export function faultsIn(folder: string, signal: EndSignal): string[] {
   ];
 }
 
-/** Whole lines of a run's log; none where there is none yet. */
-export function eventsIn(folder: string): Record<string, unknown>[] {
-  const file = join(folder, 'log.ndjson');
-  if (!existsSync(file)) return [];
-  const lines = readFileSync(file, 'utf8').split('\n').slice(0, -1);
-  return lines.map((line) => JSON.parse(line) as Record<string, unknown>);
-}
-
-/** Waits until something is so. @returns whether it is. */
+/** Waits until a condition holds. @returns whether it does. */
 export async function until(isSo: () => boolean, ms: number): Promise<boolean> {
-  for (const end = performance.now() + ms; !isSo(); await sleep(LOOK_MS)) if (performance.now() > end) return false;
+  for (const end = performance.now() + ms; !isSo(); await sleep(POLL_MS)) if (performance.now() > end) return false;
   return true;
 }
 
@@ -137,35 +129,25 @@ function isThere(group: number): boolean {
 }
 
 async function main([times = '10', ...flags]: readonly string[]): Promise<number> {
-  const out = mkdtempSync(join(tmpdir(), 'alexnet-split-signals-'));
-  const print = (line: string) => process.stdout.write(`${line}\n`);
   const rows: string[] = [];
   let wrong = 0;
-  try {
-    for (const shell of SHELLS) {
-      if (!existsSync(shell)) {
-        print(`${shell} is not there: left out`);
-        continue;
-      }
+  await inTemporaryFolder('signals', async (out) => {
+    for (const shell of SHELLS.filter((each) => existsSync(each))) {
       for (const [i, way] of WAYS.entries()) {
-        let inOrder = 0;
+        let good = 0;
         for (let n = 1; n <= Number(times); n++) {
-          const faults = await tellOnce({ way, shell, flags, out, run: `${shell.slice(5)}-${i}-${n}` });
-          if (faults.length === 0) inOrder++;
+          const faults = await stopOnce({ way, shell, flags, out, run: `${shell.slice(5)}-${i}-${n}` });
+          if (faults.length === 0) good++;
           else print(`${way.name}, ${shell}, ${n}: ${faults.join('; ')}`);
         }
-        wrong += Number(times) - inOrder;
-        rows.push(`| ${way.name} | ${shell} | ${inOrder} of ${times} |`);
+        wrong += Number(times) - good;
+        rows.push(`| ${way.name} | ${shell} | ${good} of ${times} |`);
         print(rows.at(-1)!);
       }
     }
-    for (const line of ['', '| told by | shell of npm | ended in order |', '|---|---|---|', ...rows]) print(line);
-    return wrong === 0 ? 0 : 1;
-  } finally {
-    rmSync(out, { recursive: true, force: true });
-  }
+  });
+  for (const line of ['', '| stopped by | shell of npm | ended as documented |', '|---|---|---|', ...rows]) print(line);
+  return wrong === 0 ? 0 : 1;
 }
 
-if (process.argv[1] && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
-  process.exitCode = await main(process.argv.slice(2));
-}
+if (isEntry(import.meta.url)) process.exitCode = await main(process.argv.slice(2));

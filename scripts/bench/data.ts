@@ -26,5 +26,5 @@ export async function benchData(preset: 'mini' | 'fashion' | 'tutorial', rounds:
   for (const { feeder } of feeders) await feeder.close();
   console.log(`preset ${preset}: ${inputSize} px, ${inputChannels} channels, batch ${batchSize}`);
   printTimings(timings, { 'images/s': (ms) => ((8 * batchSize * 1000) / ms).toFixed(0) });
-  if (name !== undefined) console.log(`written to ${save(name, { preset, timings })}`);
+  save(name, { preset, timings });
 }

@@ -69,5 +69,5 @@ export async function benchExchange(rounds: number, name?: string): Promise<void
     results.push({ bytes, medians: timings.map((each) => [each.name, median(each.times)]), ratios: ratios(timings) });
   }
   nothing.dispose();
-  if (name !== undefined) console.log(`written to ${save(name, { results })}`);
+  save(name, { results });
 }

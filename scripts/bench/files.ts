@@ -81,7 +81,7 @@ export async function benchFiles(images: number, rounds: number, name?: string):
       `${images} JPEG files of ${WIDTH} x ${HEIGHT}, ${(meanBytes / 1000).toFixed(0)} kB each, to ${inputSize} pixels; ${BATCHES} batches of ${BATCH}`,
     );
     printTimings(timings, { 'images/s': (ms) => ((BATCHES * BATCH * 1000) / ms).toFixed(0) });
-    if (name !== undefined) console.log(`written to ${save(name, { images, meanBytes, batch: BATCH, timings })}`);
+    save(name, { images, meanBytes, batch: BATCH, timings });
   } finally {
     rmSync(base, { recursive: true, force: true });
   }

@@ -57,7 +57,7 @@ export async function benchLayers(settings: NetSettings, rounds: number, name?: 
   ]);
   console.log(`tower 0 of ${settings.table}, ${settings.pixels} px, batch ${settings.batch}, ms, median of ${rounds}`);
   for (const line of table(['layer', 'forward', 'backward', 'share'], cells)) console.log(line);
-  if (name !== undefined) console.log(`written to ${save(name, { settings, rows })}`);
+  save(name, { settings, rows });
 }
 
 function timed(action: () => unknown): number {

@@ -15,5 +15,5 @@ export async function benchMemory(settings: NetSettings, steps: number, every: n
     console.log(`step ${step}: resident ${residentMiB} MiB, heap ${heapMiB} MiB, external ${externalMiB} MiB`);
   }
   await team.close();
-  if (name !== undefined) console.log(`written to ${save(name, { settings, samples })}`);
+  save(name, { settings, samples });
 }

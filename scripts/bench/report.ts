@@ -105,14 +105,15 @@ export function origin(): Record<string, string | number> {
   };
 }
 
-/** Writes `benchmarks/<name>.json`. @returns its path. */
-export function save(name: string, result: object): string {
+/** Writes `benchmarks/<name>.json`, if there is a name. */
+export function save(name: string | undefined, result: object): void {
+  if (name === undefined) return;
   const folder = join(ROOT, 'benchmarks');
   mkdirSync(folder, { recursive: true });
   const file = join(folder, `${name}.json`);
   const rounded = (_key: string, value: unknown) => (typeof value === 'number' ? Number(value.toPrecision(6)) : value);
   writeFileSync(file, `${JSON.stringify({ ...origin(), ...result }, rounded, 2)}\n`);
-  return file;
+  console.log(`written to ${file}`);
 }
 
 function commit(): string {

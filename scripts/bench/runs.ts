@@ -65,5 +65,5 @@ export function benchRuns(folders: readonly string[], name: string | undefined):
   ]);
   for (const line of table(header, rows)) console.log(line);
   for (const { run, stepMs } of runs) console.log(`${run}: ${stepMs.toFixed(0)} ms a step, median`);
-  if (name !== undefined) console.log(`written to ${save(name, { runs })}`);
+  save(name, { runs });
 }

@@ -45,9 +45,8 @@ export async function benchStep(options: StepOptions): Promise<void> {
   console.log(
     `matrix product of 2048: ${(rate / 1e6).toFixed(1)} GFLOP/s; a step has ${(flops / 1e9).toFixed(1)} GFLOP`,
   );
-  if (options.save === undefined) return;
   const result = { pytorch: pytorch?.version, settings: options, timings, ratios: ratios(steps), flops, rate };
-  console.log(`written to ${save(options.save, result)}`);
+  save(options.save, result);
 }
 
 /** Products of 2048 × 2048 matrices, which are made beforehand. */

@@ -14,7 +14,7 @@ after(() => fs.rmSync(out, { recursive: true, force: true }));
 test('train goes on after each of four kills, and ends with the losses and weights of a run that was not killed', async () => {
   const { early, late, undisturbed, killed, differing } = await killTest({
     ...{ kills: 4, seed: 5, steps: 20, flags: ['--devices', DEVICES.join(','), '--data', fewImages(out)], out },
-    told: () => {},
+    onProgress: () => {},
   });
   assert.equal(early + late, 4);
   assert.equal(Object.keys(undisturbed).length, 2);

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import test, { after } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { eventsIn } from '../../scripts/signals-test.js';
+import { eventsIn } from '../../scripts/trainer.js';
 import { lenetFlags } from '../data/sets.js';
 import { childWithFault } from './fault.js';
 
@@ -50,14 +50,11 @@ test('train goes on after SIGSTOP and SIGCONT, however long that was', { timeout
   const [code, signal] = await once(child, 'close');
   assert.deepEqual([code, signal, stderr, isPaused], [0, null, '', true]);
   const events = eventsIn(join(folder, 'runs', 'paused'));
-  const steps = events.filter(({ event }) => event === 'train_step');
   assert.deepEqual(
-    steps.map(({ step }) => step),
+    events.flatMap((each) => (each.event === 'train_step' ? [each.step] : [])),
     Array.from({ length: STEPS }, (_, i) => i + 1),
   );
-  const after = events.findIndex(
-    ({ time }, i) => i > 0 && Number(time) - Number(events[i - 1]!.time) > PAUSE_MS - 1_000,
-  );
-  const next = events.slice(after).find(({ event }) => event === 'train_step');
+  const after = events.findIndex(({ time }, i) => i > 0 && time - events[i - 1]!.time > PAUSE_MS - 1_000);
+  const next = events.slice(after).find((each) => each.event === 'train_step');
   assert.deepEqual([after > 0, next?.step], [true, 6], 'it stood still in the step whose tower is slow');
 });

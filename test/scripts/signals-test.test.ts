@@ -7,7 +7,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { after } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { eventsIn, faultsIn, IN_TERMINAL, SHELLS, tellOnce, until, WAYS } from '../../scripts/signals-test.js';
+import { faultsIn, IN_TERMINAL, SHELLS, stopOnce, until, WAYS } from '../../scripts/signals-test.js';
+import { eventsIn } from '../../scripts/trainer.js';
 import { fewImages, lenetFlags } from '../data/sets.js';
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
@@ -22,8 +23,8 @@ for (const [i, way] of WAYS.entries()) {
   const shell = way.signal === 'SIGINT' ? bash : dash;
   const skip = !fs.existsSync(shell) && `there is no ${shell}`;
   test(`npm run train:split ends in order by ${way.name} under ${shell}`, { skip, timeout: 120_000 }, async () => {
-    const told = { way, shell, flags: ['--data', data], out: folder, run: `run${i}` };
-    assert.deepEqual(await tellOnce(told), []);
+    const trial = { way, shell, flags: ['--data', data], out: folder, run: `run${i}` };
+    assert.deepEqual(await stopOnce(trial), []);
   });
 }
 
@@ -50,7 +51,10 @@ test('train ends with 129, saved, when its terminal is gone', { timeout: 120_000
   });
   const closed = once(child, 'close');
   const run = join(folder, 'hangup');
-  assert.ok(await until(() => eventsIn(run).some(({ step }) => step === 3), 60_000), stderr);
+  assert.ok(
+    await until(() => eventsIn(run).some((event) => event.event === 'train_step' && event.step === 3), 60_000),
+    stderr,
+  );
   child.stdin.write('close\n');
   await closed;
   assert.deepEqual(JSON.parse(stderr.trimEnd().split('\n').at(-1)!), { code: 129, left: [] });
