@@ -243,7 +243,9 @@ test('links between the pages lead to files and headings that exist', () => {
 
 test('source files that the pages name exist', () => {
   for (const name of PAGES) {
-    for (const [, path] of read(name).matchAll(/`((?:src|scripts|test|benchmarks)\/[\w./-]*(?:\/|\.(?:ts|mjs|py|json)))`/g)) {
+    for (const [, path] of read(name).matchAll(
+      /`((?:src|scripts|test|benchmarks)\/[\w./-]*(?:\/|\.(?:ts|mjs|py|json)))`/g,
+    )) {
       assert.ok(fs.existsSync(join(ROOT, path!)), `${name} names ${path}`);
     }
   }
