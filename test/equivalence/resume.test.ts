@@ -241,7 +241,7 @@ test('train() goes on with other devices, length and intervals', async () => {
   assert.deepEqual(losses(events), losses(undisturbed.events).slice(20, 22));
 });
 
-test('evaluateRun() takes the newest whole checkpoint of a run that did not end, and says what it passed over', async () => {
+test('evaluateRun() takes the newest complete checkpoint of an unfinished run, and says which ones it skipped', async () => {
   const { config, folder } = await run({
     ...smallNet('lenet', FEW),
     run: 'killed',
