@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import test from 'node:test';
-import { checkImages, openImages } from '../../src/data/index.js';
+import { checkImages, openImages, requireTestImage } from '../../src/data/index.js';
 import { BAD_IMAGES, IMAGES, imageFolderOf } from './sets.js';
 
-test('checkImages() lists exactly the unreadable files, in order, with reasons, and what the others are', async (t) => {
+test('checkImages() lists the unreadable files in order with reasons, and the formats of the others', async (t) => {
   const names = readdirSync(IMAGES);
   const folder = imageFolderOf(t, {
     ...Object.fromEntries(names.map((name) => [`train/mixed/${name}`, name])),
@@ -27,4 +27,14 @@ test('checkImages() lists exactly the unreadable files, in order, with reasons, 
   assert.equal(spaces.cmyk, 1);
   assert.equal(spaces['b-w'], 1);
   assert.deepEqual([misnamed, shortestSide, longestSide], [2, 1, 64]);
+});
+
+test('requireTestImage() refuses a set without readable test images, and stops with the signal', async (t) => {
+  const bytes = Buffer.from('x');
+  const train = { 'train/a/1.jpg': bytes, 'train/b/1.jpg': bytes };
+  const images = openImages(imageFolderOf(t, { ...train, 'val/a/1.jpg': bytes, 'val/b/1.jpg': bytes }));
+  const options = { resize: 8, channels: 3 } as const;
+  await assert.rejects(requireTestImage(images, options), /none of the 2 test images can be read/);
+  const stopped = requireTestImage(images, { ...options, signal: AbortSignal.abort() });
+  await assert.rejects(stopped, /Cannot read a test image of .*: it was stopped, expected/);
 });

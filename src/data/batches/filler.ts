@@ -47,18 +47,13 @@ export interface FillResult {
   systemFault?: string;
 }
 
-export interface Filler {
-  fill(task: FillTask): Promise<FillResult>;
-  close(): void;
-}
-
 /**
  * Prepares the filling of slots; the result is for one thread. An unreadable training image is replaced by the next
  * readable one of the epoch's order, an unreadable test image is left out. So a batch does not depend on which threads fill
  * it, and no test image counts twice.
  * @throws ConfigError for options that do not fit.
  */
-export function createFiller(setup: FillSetup): Filler {
+export function createFiller(setup: FillSetup) {
   const { batchSize, inputSize, inputChannels, data, seed, colours } = setup;
   const { size, ...sources } = openSources(setup);
   const transform = createTransform(size, data, inputSize, inputChannels, setup.meanImage);
@@ -68,7 +63,7 @@ export function createFiller(setup: FillSetup): Filler {
   const inputValues = inputSize * inputSize * inputChannels;
 
   return {
-    async fill(task) {
+    async fill(task: FillTask): Promise<FillResult> {
       const result: FillResult = { bad: [], holes: [] };
       try {
         await fillPart(task, result);

@@ -12,30 +12,26 @@ export interface UnreadableImage {
   reason: string;
 }
 
-/** Collects the unreadable images of a run. */
-export interface UnreadableList {
-  readonly images: readonly UnreadableImage[];
-  /**
-   * Adds what the filling of a batch found.
-   * @throws DataError that names the first image with `fail`; with `skip` if no training image can be read.
-   */
-  add(part: 'train' | 'test', number: number, result: FillResult): void;
-  /** Whether a training image was skipped. */
-  has(index: number): boolean;
-}
-
-/** @param onNew called once for each image. */
+/**
+ * Collects the unreadable images of a run.
+ * @param onNew called once for each image.
+ */
 export function listUnreadable(
   dataset: Dataset,
   onBadImage: 'fail' | 'skip',
   onNew: (image: UnreadableImage) => void = () => {},
-): UnreadableList {
+) {
   const images: UnreadableImage[] = [];
   const seen = { train: new Set<number>(), test: new Set<number>() };
   return {
-    images,
-    has: (index) => seen.train.has(index),
-    add(part, number, { bad, holes }) {
+    images: images as readonly UnreadableImage[],
+    /** Whether a training image was skipped. */
+    has: (index: number) => seen.train.has(index),
+    /**
+     * Adds what the filling of a batch found.
+     * @throws DataError that names the first image with `fail`; with `skip` if no training image can be read.
+     */
+    add(part: 'train' | 'test', number: number, { bad, holes }: FillResult): void {
       if (dataset.kind !== 'files') return;
       const { folder } = dataset;
       for (const { index, reason } of bad) {

@@ -1,15 +1,10 @@
 /** Crops a square window out of a stretched image without computing the pixels outside of it. */
 
-/** For each pixel along one side of the stretched image: the two source pixels that it lies between. */
-export interface Axis {
-  low: Int32Array;
-  high: Int32Array;
-  /** Weight of `high`, 0 to 1; `low` has the rest. */
-  weight: Float64Array;
-}
-
-/** Bilinear with half-pixel centres: pixel `i` of `to` lies at (i + 0.5) from / to - 0.5 of the source; edges repeat. */
-export function stretchAxis(from: number, to: number): Axis {
+/**
+ * Bilinear with half-pixel centres: pixel `i` of `to` lies at (i + 0.5) from / to - 0.5 of the source; edges repeat.
+ * @returns for each pixel the two source pixels that it lies between, and the weight of `high`, 0 to 1; `low` has the rest.
+ */
+export function stretchAxis(from: number, to: number) {
   const axis = { low: new Int32Array(to), high: new Int32Array(to), weight: new Float64Array(to) };
   for (let i = 0; i < to; i++) {
     const place = ((i + 0.5) * from) / to - 0.5;

@@ -5,7 +5,7 @@
 import assert from 'node:assert';
 import { createHash } from 'node:crypto';
 import { createWriteStream, existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
-import { open, readFile, writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { extname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import tar from 'tar-stream';
@@ -217,8 +217,8 @@ const BLOCK = 512;
 
 async function writeShard(out: string, folder: string, files: ImageFiles, { name, indices }: Shard): Promise<void> {
   const pack = tar.pack();
-  const unfinished = join(out, `.${name}${UNFINISHED}`);
-  const written = pipeline(pack, createWriteStream(unfinished));
+  const unfinished = unfinishedIn(out, name);
+  const written = pipeline(pack, createWriteStream(unfinished, { flush: true }));
   written.catch(() => {}); // awaited below
   const columns = { label: [] as number[], path: [] as string[], offset: [] as number[], bytes: [] as number[] };
   const reader = openReader(folder, files);
@@ -251,7 +251,7 @@ async function writeShard(out: string, folder: string, files: ImageFiles, { name
   }
   const size = at + 2 * BLOCK; // a tar file ends with two empty blocks
   if (statSync(unfinished).size !== size) throw new Error(`${unfinished} is not laid out as its index says`);
-  await finish(out, name);
+  renameSync(unfinished, join(out, name));
   const text = jsonText({ size, index: indices, ...columns } satisfies ShardIndex);
   assert(Buffer.byteLength(text) <= MAX_INDEX_BYTES, `the index of ${name} is too long to be read`);
   await writeFinished(out, indexName(name), text);
@@ -278,19 +278,12 @@ function unreadable(folder: string, path: string, reason: string): DataError {
   );
 }
 
+/** Flushes a file to the disk, then gives it its name: so a named file is complete even after a power failure. */
 async function writeFinished(out: string, name: string, text: string): Promise<void> {
-  await writeFile(join(out, `.${name}${UNFINISHED}`), text);
-  await finish(out, name);
+  await writeFile(unfinishedIn(out, name), text, { flush: true });
+  renameSync(unfinishedIn(out, name), join(out, name));
 }
 
-/** Syncs a file to the disk, then gives it its name: so a named file is complete even after a power failure. */
-async function finish(out: string, name: string): Promise<void> {
-  const unfinished = join(out, `.${name}${UNFINISHED}`);
-  const file = await open(unfinished, 'r+');
-  try {
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  renameSync(unfinished, join(out, name));
+function unfinishedIn(out: string, name: string): string {
+  return join(out, `.${name}${UNFINISHED}`);
 }

@@ -2,11 +2,12 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import test, { type TestContext } from 'node:test';
+import test from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
-import { type Batch, type BatchFeeder, type FeedOptions, openFeeder, slotViews } from '../../../src/data/index.js';
+import { type Batch, type BatchFeeder, type FeedOptions, openFeeder } from '../../../src/data/index.js';
 import { DataError } from '../../../src/errors.js';
 import { folderOf, PLAIN, smallDataset } from '../sets.js';
+import { contents, open } from './feed.js';
 
 const RANDOM = { ...PLAIN, resize: 9, randomCrop: true, flip: true, brightness: 0.4, contrast: 0.4, saturation: 0.4 };
 
@@ -30,22 +31,6 @@ function randomOptions(workers: number): FeedOptions {
     inputChannels: 3,
     seed: 3,
     data: { ...RANDOM, mean: [70, 80, 90], workers },
-  };
-}
-
-function open(t: TestContext, options: FeedOptions): BatchFeeder {
-  const feeder = openFeeder(options);
-  t.after(() => feeder.close());
-  return feeder;
-}
-
-/** Copies of a batch's images and labels. */
-function contents(feeder: BatchFeeder, options: FeedOptions, { slot, count }: Batch) {
-  const { batchSize, inputSize, inputChannels } = options;
-  const { images, labels } = slotViews(feeder.slots[slot]!, batchSize, inputSize, inputChannels);
-  return {
-    images: images.slice(0, count * inputSize * inputSize * inputChannels),
-    labels: labels.slice(0, count),
   };
 }
 
@@ -77,7 +62,7 @@ for (const workers of [0, 1, 2]) {
     assert.equal(new Set(epochs.map(String)).size, 3);
   });
 
-  test(`imagesOf() tells the numbers of each batch's images, with ${workers} workers`, async (t) => {
+  test(`imagesOf() returns the indices of each batch's images, with ${workers} workers`, async (t) => {
     const options = plainOptions(workers);
     const feeder = open(t, options);
     for (const step of [1, 3, 2, 8]) {
@@ -133,7 +118,7 @@ test('sample() has every image once of a test set that is smaller than a batch',
   assert.deepEqual(indices(feeder, options, await feeder.sample()), [0, 1, 2, 3, 4, 5, 6]);
 });
 
-test('train() is a function of step and seed, whatever threads fill and whatever was asked for before', async (t) => {
+test('train() is a function of step and seed, for any number of workers and any earlier requests', async (t) => {
   const feeders = [0, 1, 2].map((workers) => {
     const options = randomOptions(workers);
     return { options, feeder: open(t, options) };
@@ -165,7 +150,7 @@ test('train() is a function of step and seed, whatever threads fill and whatever
   }
 });
 
-test('train() changes an image otherwise in each epoch', async (t) => {
+test('train() augments an image differently in each epoch', async (t) => {
   const options = { ...randomOptions(0), dataset: smallDataset(1, 1, true) };
   const feeder = open(t, options);
   const seen = new Set<string>();
@@ -213,7 +198,7 @@ test('release() refuses a batch twice', async (t) => {
   assert.throws(() => feeder.release(batch), { name: 'AssertionError' });
 });
 
-test('openFeeder() refuses what does not fit, before a thread is started', () => {
+test('openFeeder() refuses wrong options before it starts a thread', () => {
   const options = plainOptions(1);
   const refused = (changed: Partial<FeedOptions>, message: RegExp) =>
     assert.throws(() => openFeeder({ ...options, ...changed }), { name: 'ConfigError', message });
@@ -222,7 +207,7 @@ test('openFeeder() refuses what does not fit, before a thread is started', () =>
   refused({ batchSize: 2 ** 40 }, /--batch-size$/);
 });
 
-test('close() makes those who wait for a batch reject', async (t) => {
+test('close() rejects pending batches', async (t) => {
   const feeder = open(t, plainOptions(1));
   for (const step of [1, 2, 3]) await feeder.train(step);
   const waiting = assert.rejects(feeder.train(4), (error: Error) => {
@@ -237,7 +222,7 @@ test('close() makes those who wait for a batch reject', async (t) => {
   await assert.rejects(feeder.sample(), DataError);
 });
 
-test('close() ends the threads, idle or at work', async (t) => {
+test('close() ends the threads, idle or busy', async (t) => {
   if (process.platform !== 'linux') return t.skip('threads are counted in /proc, which is Linux');
   const threads = () => readdirSync('/proc/self/task').length;
   const cycle = async () => {
@@ -258,7 +243,7 @@ test('close() ends the threads, idle or at work', async (t) => {
   assert.equal(threads(), before);
 });
 
-test('a process ends by itself and well, with the feeder closed or only left', (t) => {
+test('a process ends with exit code 0, whether or not it closes the feeder', (t) => {
   const data = new URL('../../../src/data/index.js', import.meta.url).href;
   const sets = new URL('../sets.js', import.meta.url).href;
   const program = (end: string) => `

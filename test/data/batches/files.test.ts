@@ -5,12 +5,13 @@ import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import sharp from 'sharp';
 import { openDecoder } from '../../../src/data/images/decode.js';
-import { type Batch, type BatchFeeder, type FeedOptions, openFeeder, slotViews } from '../../../src/data/index.js';
+import { type BatchFeeder, type FeedOptions, openFeeder } from '../../../src/data/index.js';
 import { imageFiles } from '../../../src/data/sets/dataset.js';
 import { openDataset } from '../../../src/data/sets/open.js';
 import { DataError } from '../../../src/errors.js';
 import { shuffled } from '../../../src/random.js';
 import { BAD_IMAGES, IMAGES, imageFolderOf, PLAIN } from '../sets.js';
+import { contents, open } from './feed.js';
 
 const SIZE = 12;
 const ALL = readdirSync(IMAGES);
@@ -44,17 +45,6 @@ function optionsFor(folder: string, workers: number, data: Partial<FeedOptions['
     seed: 5,
     data: { ...PLAIN, resize: SIZE + 4, randomCrop: true, flip: true, mean: [9, 8, 7], ...data, workers },
   };
-}
-
-function open(t: TestContext, options: FeedOptions): BatchFeeder {
-  const feeder = openFeeder(options);
-  t.after(() => feeder.close());
-  return feeder;
-}
-
-function contents(feeder: BatchFeeder, { batchSize, inputSize, inputChannels }: FeedOptions, { slot, count }: Batch) {
-  const { images, labels } = slotViews(feeder.slots[slot]!, batchSize, inputSize, inputChannels);
-  return { images: images.slice(0, count * inputSize ** 2 * inputChannels), labels: labels.slice(0, count) };
 }
 
 async function everything(feeder: BatchFeeder, options: FeedOptions) {

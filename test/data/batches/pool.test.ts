@@ -36,7 +36,7 @@ function isDataError(wanted: RegExp): (error: Error) => boolean {
   };
 }
 
-test('fill() rejects with the batch when a thread throws, leaves or cannot start, and goes on after it', async (t) => {
+test('fill() names the batch when a worker throws, exits or cannot start, and works again afterwards', async (t) => {
   const pool = openPool(SETUP, 2, FAILING);
   t.after(() => pool.close());
   await assert.rejects(pool.fill('training', THROWS, 0), isDataError(/training batch of step 1: .*out of crayons/));
@@ -48,14 +48,14 @@ test('fill() rejects with the batch when a thread throws, leaves or cannot start
   await assert.rejects(unstarted.fill('training', 7, 0), isDataError(/training batch of step 7: .*no-such-worker/));
 });
 
-test('fill() rejects after the last thread has stopped writing to the slot', async (t) => {
+test('fill() rejects only after the last worker has stopped writing to the slot', async (t) => {
   const pool = openPool(SETUP, 2, FAILING);
   t.after(() => pool.close());
   await assert.rejects(pool.fill('training', FAILS_IN_PART, 0), isDataError(/out of paper/));
   assert.equal(new Uint8Array(SETUP.slots[0]!)[0], 1);
 });
 
-test('close() makes what is being filled reject', async () => {
+test('close() rejects pending fills', async () => {
   const pool = openPool(SETUP, 1);
   const fills = [pool.fill('training', 1, 0), pool.fill('training', 2, 0)];
   const settled = Promise.allSettled(fills);

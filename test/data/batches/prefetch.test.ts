@@ -3,8 +3,8 @@ import test from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { createPrefetcher, type PrefetchOptions } from '../../../src/data/batches/prefetch.js';
 
-/** A lane whose fillings end when the test says so. */
-function watchedLane(options: Partial<PrefetchOptions> = {}) {
+/** A prefetcher whose fills end when the test ends them. */
+function controlledPrefetcher(options: Partial<PrefetchOptions> = {}) {
   const started: [number: number, slot: number][] = [];
   const ends = new Map<number, { resolve(): void; reject(error: Error): void }>();
   const fill = (number: number, slot: number) => {
@@ -13,8 +13,14 @@ function watchedLane(options: Partial<PrefetchOptions> = {}) {
       ends.set(number, { resolve, reject });
     });
   };
-  const lane = createPrefetcher({ slots: [0, 1, 2], last: Number.POSITIVE_INFINITY, ahead: true, fill, ...options });
-  return { lane, started, end: (number: number) => ends.get(number)!.resolve(), ends };
+  const prefetcher = createPrefetcher({
+    slots: [0, 1, 2],
+    last: Number.POSITIVE_INFINITY,
+    ahead: true,
+    fill,
+    ...options,
+  });
+  return { prefetcher, started, end: (number: number) => ends.get(number)!.resolve(), ends };
 }
 
 /** Whether the promise is still pending after everything else had its turn. */
@@ -28,9 +34,9 @@ async function isPending(promise: Promise<unknown>): Promise<boolean> {
   return pending;
 }
 
-test('take() fills the next batches ahead, into free slots alone', async () => {
-  const { lane, started, end } = watchedLane();
-  const first = lane.take(1);
+test('take() fills the next batches ahead, only into free slots', async () => {
+  const { prefetcher, started, end } = controlledPrefetcher();
+  const first = prefetcher.take(1);
   await turn();
   assert.deepEqual(started, [
     [1, 0],
@@ -41,28 +47,28 @@ test('take() fills the next batches ahead, into free slots alone', async () => {
   end(1);
   assert.equal(await first, 0);
   end(2);
-  assert.equal(await lane.take(2), 1);
+  assert.equal(await prefetcher.take(2), 1);
   await turn();
   assert.equal(started.length, 3); // slot 0 is lent
-  lane.release(0, 1);
+  prefetcher.release(0, 1);
   assert.deepEqual(started[3], [4, 0]);
 });
 
 test('take() waits while every slot is lent', async () => {
-  const { lane, started, end } = watchedLane();
+  const { prefetcher, started, end } = controlledPrefetcher();
   for (const number of [1, 2, 3]) {
-    const taken = lane.take(number);
+    const taken = prefetcher.take(number);
     await turn();
     end(number);
     await taken;
   }
-  const [fourth, fifth] = [lane.take(4), lane.take(5)];
+  const [fourth, fifth] = [prefetcher.take(4), prefetcher.take(5)];
   assert.ok(await isPending(fourth));
   assert.equal(started.length, 3);
-  lane.release(1, 2);
+  prefetcher.release(1, 2);
   await turn();
   assert.deepEqual(started.slice(3), [[4, 1]]);
-  lane.release(0, 1);
+  prefetcher.release(0, 1);
   await turn();
   assert.deepEqual(started.slice(3), [
     [4, 1],
@@ -74,12 +80,12 @@ test('take() waits while every slot is lent', async () => {
 });
 
 test('take() after a jump reuses slots that were filled ahead, once their filling has ended', async () => {
-  const { lane, started, end } = watchedLane();
-  const first = lane.take(1);
+  const { prefetcher, started, end } = controlledPrefetcher();
+  const first = prefetcher.take(1);
   await turn();
   end(1);
   await first;
-  const jumped = lane.take(500);
+  const jumped = prefetcher.take(500);
   await turn();
   assert.equal(started.length, 3); // 2 and 3 are still being written
   end(3);
@@ -92,28 +98,28 @@ test('take() after a jump reuses slots that were filled ahead, once their fillin
   assert.deepEqual(started[4], [501, 1]);
 });
 
-test('take() of a batch that is lent already finds a slot', async () => {
-  const { lane, end } = watchedLane();
-  const first = lane.take(1);
+test('take() of a batch that is already lent uses another slot', async () => {
+  const { prefetcher, end } = controlledPrefetcher();
+  const first = prefetcher.take(1);
   await turn();
   for (const number of [1, 2, 3]) end(number);
   assert.equal(await first, 0);
-  const again = lane.take(1);
+  const again = prefetcher.take(1);
   await turn();
   end(1);
   assert.notEqual(await again, 0);
 });
 
-test('take() out of order and at once loses no slot', async () => {
-  const { lane, end } = watchedLane({ slots: [0, 1] });
-  const taken = [lane.take(5), lane.take(4)];
+test('concurrent take() out of order loses no slot', async () => {
+  const { prefetcher, end } = controlledPrefetcher({ slots: [0, 1] });
+  const taken = [prefetcher.take(5), prefetcher.take(4)];
   await turn();
   for (const number of [4, 5]) end(number);
   const slots = await Promise.all(taken);
   assert.deepEqual(slots.sort(), [0, 1]);
-  lane.release(slots[0]!, 5);
-  lane.release(slots[1]!, 4);
-  const again = [lane.take(10), lane.take(11)];
+  prefetcher.release(slots[0]!, 5);
+  prefetcher.release(slots[1]!, 4);
+  const again = [prefetcher.take(10), prefetcher.take(11)];
   for (const number of [5, 6, 10, 11]) {
     await turn();
     end(number);
@@ -121,30 +127,30 @@ test('take() out of order and at once loses no slot', async () => {
   assert.deepEqual((await Promise.all(again)).sort(), [0, 1]);
 });
 
-test('take() fills nothing beyond the last batch, nor ahead when told so', async () => {
-  const short = watchedLane({ last: 2 });
-  short.lane.take(1);
+test('take() fills nothing after the last batch, and nothing ahead without `ahead`', async () => {
+  const short = controlledPrefetcher({ last: 2 });
+  short.prefetcher.take(1);
   await turn();
   assert.deepEqual(short.started, [
     [1, 0],
     [2, 1],
   ]);
-  const plain = watchedLane({ ahead: false });
-  plain.lane.take(1);
+  const plain = controlledPrefetcher({ ahead: false });
+  plain.prefetcher.take(1);
   await turn();
   assert.deepEqual(plain.started, [[1, 0]]);
 });
 
-test('take() rejects when its filling fails, also one ahead of its time, and its slot serves again', async () => {
-  const { lane, started, ends, end } = watchedLane();
-  const first = lane.take(1);
+test('take() rejects when its fill fails, now or ahead, and frees the slot', async () => {
+  const { prefetcher, started, ends, end } = controlledPrefetcher();
+  const first = prefetcher.take(1);
   await turn();
   ends.get(2)!.reject(new Error('lost'));
   end(1);
   await first;
   await turn();
-  await assert.rejects(lane.take(2), /lost/);
-  const again = lane.take(2);
+  await assert.rejects(prefetcher.take(2), /lost/);
+  const again = prefetcher.take(2);
   for (const number of [3, 4]) end(number); // those ahead give way
   await turn();
   assert.equal(started.filter(([number]) => number === 2).length, 2);
@@ -153,24 +159,24 @@ test('take() rejects when its filling fails, also one ahead of its time, and its
 });
 
 test('release() refuses a slot that is not lent for that batch', async () => {
-  const { lane, end } = watchedLane();
-  const first = lane.take(1);
+  const { prefetcher, end } = controlledPrefetcher();
+  const first = prefetcher.take(1);
   await turn();
   end(1);
   const slot = await first;
-  assert.throws(() => lane.release(slot, 2), { name: 'AssertionError' });
-  lane.release(slot, 1);
-  assert.throws(() => lane.release(slot, 1), { name: 'AssertionError' });
+  assert.throws(() => prefetcher.release(slot, 2), { name: 'AssertionError' });
+  prefetcher.release(slot, 1);
+  assert.throws(() => prefetcher.release(slot, 1), { name: 'AssertionError' });
 });
 
-test('close() makes those who wait reject, and those who come', async () => {
-  const { lane, end } = watchedLane({ slots: [0] });
-  const first = lane.take(1);
+test('close() rejects pending and later calls', async () => {
+  const { prefetcher, end } = controlledPrefetcher({ slots: [0] });
+  const first = prefetcher.take(1);
   await turn();
   end(1);
   await first;
-  const second = lane.take(2);
-  lane.close((number) => new Error(`${number} is not filled`));
+  const second = prefetcher.take(2);
+  prefetcher.close((number) => new Error(`${number} is not filled`));
   await assert.rejects(second, /2 is not filled/);
-  await assert.rejects(lane.take(3), /3 is not filled/);
+  await assert.rejects(prefetcher.take(3), /3 is not filled/);
 });

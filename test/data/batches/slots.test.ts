@@ -18,7 +18,7 @@ for (const shift of [0, 4, 60]) {
   });
 }
 
-test('slotViews() finds the values of a slot that nobody aligned', () => {
+test('slotViews() finds the values of a slot without alignment', () => {
   const { images, labels } = slotViews(new SharedArrayBuffer(slotBytes(2, 3, 1)), 2, 3, 1);
   assert.deepEqual([images.length, labels.length], [18, 2]);
 });

@@ -5,7 +5,7 @@ import { closeHoles } from '../../../src/data/batches/unreadable.js';
 import { IMAGENET_COLOURS } from '../../../src/data/images/colours.js';
 import { PLAIN, smallDataset } from '../sets.js';
 
-test('closeHoles() keeps every image that is there once, with its label, whichever are missing', () => {
+test('closeHoles() keeps every readable image once, with its label', () => {
   const batchSize = 6;
   const slots = [new SharedArrayBuffer(slotBytes(batchSize, 2, 1))];
   const setup = {

@@ -32,7 +32,7 @@ function assertNear(actual: readonly number[], wanted: readonly number[]): void 
   });
 }
 
-test('centerCrop() cuts the middle and changes nothing else', () => {
+test('centerCrop() takes the middle and changes nothing else', () => {
   const still = { flip: false, brightness: 1, contrast: 1, saturation: 1 };
   assert.deepEqual(centerCrop(256, 224), { top: 16, left: 16, ...still });
   assert.deepEqual(centerCrop(74, 67), { top: 3, left: 3, ...still });
@@ -106,7 +106,7 @@ test('changeColour() takes brightness, contrast, saturation in this order', () =
   assertNear(all, [100.6897, 50.6897, 31.7397]);
 });
 
-test('createTransform() takes the mean off, scales, and repeats grey in every channel', () => {
+test('createTransform() subtracts the mean, scales, and repeats grey in every channel', () => {
   const pixels = Uint8Array.from([99, 10, 20, 30, 40]);
   const grey = { height: 2, width: 2, channels: 1 };
   const changes = centerCrop(2, 2);
@@ -127,7 +127,7 @@ test('createTransform() keeps the channels of a colour image apart', () => {
   assertNear([...out], [0, 0, 0, 2 * (18.15 - 1), 2 * (18.15 - 2), 2 * (18.15 - 3)]);
 });
 
-test('createTransform() refuses sizes, channels and means that do not fit', () => {
+test('createTransform() refuses wrong sizes, channels and means', () => {
   const grey = { height: 2, width: 2, channels: 1 };
   const refused = (make: () => unknown, message: RegExp) => assert.throws(make, { name: 'ConfigError', message });
   refused(() => createTransform(grey, PLAIN, 5, 1), /data\.resize is 4, expected at least net\.inputSize, 5/);
@@ -136,14 +136,14 @@ test('createTransform() refuses sizes, channels and means that do not fit', () =
   refused(() => createTransform({ ...grey, channels: 3 }, options, 4, 1), /of 3 channels .* is 1, expected 3/);
 });
 
-test('drawAugmentation() draws crop and flip once for the images of a group, by their place in the order', () => {
+test('drawAugmentation() draws crop and flip once for the images of a group, by their position in the order', () => {
   const grouped = { ...RANDOM, brightness: 0, contrast: 0, saturation: 0, cropGroup: 32 };
   const draws = Array.from({ length: 96 }, (_, place) => drawAugmentation(grouped, 67, 1, 1000 - 7 * place, 2, place));
   for (const [place, each] of draws.entries()) assert.deepEqual(each, draws[place - (place % 32)]);
   assert.equal(new Set(draws.map((each) => JSON.stringify(each))).size, 3);
 });
 
-test('createTransform() takes the middle of the mean image off, wherever the window is and mirrored or not', () => {
+test('createTransform() subtracts the middle of the mean image for every window and flip', () => {
   const options = { ...PLAIN, resize: 4, mean: [0, 0, 0], meanImage: true, scale: 2 };
   const pixels = Uint8Array.from({ length: 48 }, (_, i) => 100 + i);
   const meanImage = Float32Array.from({ length: 48 }, (_, i) => i / 2);
@@ -164,7 +164,7 @@ test('createTransform() takes the middle of the mean image off, wherever the win
   );
 });
 
-test('createTransform() takes a grey mean image off every channel', () => {
+test('createTransform() subtracts a grey mean image from every channel', () => {
   const options = { ...PLAIN, resize: 2, mean: [0, 0, 0], meanImage: true };
   const out = new Float32Array(12);
   const paint = createTransform({ height: 2, width: 2, channels: 1 }, options, 2, 3, Float32Array.of(1, 2, 3, 4));
@@ -172,7 +172,7 @@ test('createTransform() takes a grey mean image off every channel', () => {
   assert.deepEqual([...out], [10, 10, 10, 20, 20, 20, 30, 30, 30, 40, 40, 40]);
 });
 
-test('createTransform() adds noise to every pixel once the mean is off, divides after it, then scales', () => {
+test('createTransform() adds noise after the mean, divides, then scales', () => {
   const options = { ...PLAIN, resize: 1, mean: [10, 20, 30], scale: 0.5 };
   const out = new Float32Array(3);
   const noise = { added: [5, -5, 0.5], divisor: 1.25 } as const;

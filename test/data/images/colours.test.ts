@@ -49,7 +49,7 @@ test('drawNoise() is a function of seed, image and epoch', () => {
   }
 });
 
-test('drawNoise() ends before its last epoch, and its division with it', () => {
+test('drawNoise() stops at epoch `end`, and so does the division', () => {
   // `end` counts epochs from 1, the argument from 0.
   assert.equal(drawNoise(IMAGENET_COLOURS, NOISE, 1, 5, 66)!.divisor, 1.1);
   assert.equal(drawNoise(IMAGENET_COLOURS, NOISE, 1, 5, 67), undefined);
@@ -71,7 +71,7 @@ test('principalComponents() finds the components that a covariance is made of', 
   }
 });
 
-test('principalComponents() takes covariances without a volume: one colour, grey alone, channels apart', () => {
+test('principalComponents() accepts singular covariances: one colour, grey only, separate channels', () => {
   assert.deepEqual(principalComponents([0, 1, 2].map(() => [0, 0, 0])).deviations, [0, 0, 0]);
   const grey = principalComponents([0, 1, 2].map(() => [4, 4, 4]));
   assert.ok(Math.abs(grey.deviations[2] - Math.sqrt(12)) < 1e-9 && grey.deviations[1] < 1e-6);

@@ -37,7 +37,7 @@ test('createCrop() stretches 2 x 2 to 4 x 4 as computed by hand', () => {
   assert.deepEqual(cutAt(SQUARE, GREY_2X2, 4, 4, 0, 0), STRETCHED.flat());
 });
 
-test('createCrop() cuts every window out of the stretched image, mirrored too', () => {
+test('createCrop() crops every window of the stretched image, flipped or not', () => {
   for (const top of [0, 1, 2]) {
     for (const left of [0, 1, 2]) {
       const rows = STRETCHED.slice(top, top + 2).map((row) => row.slice(left, left + 2));
@@ -50,7 +50,7 @@ test('createCrop() cuts every window out of the stretched image, mirrored too', 
   }
 });
 
-test('createCrop() leaves an image of the right size as it is', () => {
+test('createCrop() copies an image that has the right size', () => {
   const pixels = Uint8Array.from({ length: 9 }, (_, i) => 20 * i);
   assert.deepEqual(cutAt(pixels, { height: 3, width: 3, channels: 1 }, 3, 3, 0, 0), [...pixels]);
 });
@@ -61,7 +61,7 @@ test('createCrop() shrinks by sampling between the nearest pixels', () => {
   assert.deepEqual(cutAt(pixels, { height: 4, width: 4, channels: 1 }, 2, 2, 0, 0), [22, 30, 102, 110]);
 });
 
-test('createCrop() stretches an oblong, and each channel by itself', () => {
+test('createCrop() stretches rectangles, each channel separately', () => {
   // One row of two pixels, red and blue.
   const pixels = Uint8Array.from([200, 0, 0, 0, 0, 100]);
   const [red, orange, violet, blue] = [
@@ -77,7 +77,7 @@ test('createCrop() stretches an oblong, and each channel by itself', () => {
   assert.deepEqual(cutAt(pixels, oblong, 4, 4, 0, 0, true), [...mirrored, ...mirrored, ...mirrored, ...mirrored]);
 });
 
-test('createCrop() starts anew with each image, at its offset', () => {
+test('createCrop() reuses no rows of another image', () => {
   const cut = createCrop(GREY_2X2, 4, 2);
   const pixels = Uint8Array.from([9, 9, 9, 9, ...SQUARE]);
   const window = new Float32Array(4);

@@ -64,7 +64,7 @@ test('decode() makes RGB of grey, CMYK, 16 bits, palettes and transparency, and 
   assert.ok(luma.every((value) => value === luma[0] && value > 128 && value < 150));
 });
 
-test('decode() brings the shorter side to size and takes the middle, from 1 x 1 up', async () => {
+test('decode() scales the shorter side and crops the middle, from 1 x 1 up', async () => {
   assert.deepEqual([...(await decoded(fixture('one.jpg'), 4))], Array(48).fill(9));
   // Red left and right of a white square: of 60 x 20, the middle 20 columns are the square.
   const wide = plain(60, 20, '#f00').composite([
@@ -82,7 +82,7 @@ test('decode() brings the shorter side to size and takes the middle, from 1 x 1 
   }
 });
 
-test('decode() refuses a header that announces a picture beyond memory', async () => {
+test('decode() refuses a header with more pixels than the limit', async () => {
   const png = await plain(4, 4, '#000').png().toBuffer();
   const huge = Buffer.from(png);
   huge.writeUInt32BE(60_000, 16);
@@ -95,7 +95,7 @@ test('decode() refuses a header that announces a picture beyond memory', async (
   );
 });
 
-test('decode() says what is wrong with a file that asks for memory, while there is memory for its pixels', async (t) => {
+test('decode() blames the file if it asks for memory while its pixels would fit', async (t) => {
   const decode = await openDecoder(8, 3);
   const webp = await plain(9, 7, '#fff').webp().toBuffer();
   const toBuffer = sharp.prototype.toBuffer;
@@ -116,13 +116,13 @@ test('decode() says what is wrong with a file that asks for memory, while there 
   await assert.rejects(decode(webp), { code: 'ENOMEM' });
 });
 
-test('decode() takes image files only, no drawing', async () => {
+test('decode() refuses SVG', async () => {
   const svg = '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><rect width="9" height="9"/></svg>';
   const result = await (await openDecoder(8, 3))(Buffer.from(svg));
   assert.ok('reason' in result && /no JPEG/.test(result.reason));
 });
 
-test('decode() decodes whatever other threads begin to decode meanwhile', async () => {
+test('decode() works while other threads load sharp', async () => {
   // A thread that loads sharp sets what is the whole process's.
   const program = `
     import { parentPort, workerData } from 'node:worker_threads';
@@ -144,7 +144,7 @@ test('decode() decodes whatever other threads begin to decode meanwhile', async 
   await beginning;
 });
 
-test('readHeader() says what a file is', async () => {
+test('readHeader() returns format, colour space and size', async () => {
   assert.deepEqual(await readHeader(fixture('png_named_jpeg.JPEG')), {
     format: 'png',
     space: 'srgb',

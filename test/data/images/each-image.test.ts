@@ -3,7 +3,7 @@ import test from 'node:test';
 import { setImmediate } from 'node:timers/promises';
 import { forEachIndex } from '../../../src/data/images/each-image.js';
 
-test('forEachIndex() calls each once, and no more at a time than it is told', async () => {
+test('forEachIndex() calls each index once, with bounded concurrency', async () => {
   const seen: number[] = [];
   let now = 0;
   let most = 0;
@@ -16,7 +16,7 @@ test('forEachIndex() calls each once, and no more at a time than it is told', as
   assert.deepEqual([seen.sort((a, b) => a - b), most], [Array.from({ length: 20 }, (_, i) => i), 3]);
 });
 
-test('forEachIndex() begins nothing after a failure, and throws it when all have ended', async () => {
+test('forEachIndex() starts nothing after a failure, and throws it when all calls have ended', async () => {
   let begun = 0;
   let ended = 0;
   const work = async (index: number) => {

@@ -1,4 +1,4 @@
-/** Trouble of the system: waited for, then an error; never an unreadable image. */
+/** System faults: retried, then an error; never an unreadable image. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import fs, { rmSync, truncateSync } from 'node:fs';
@@ -59,7 +59,7 @@ function optionsOf(folder: string): FeedOptions {
   return { dataset: openDataset(folder, 2), batchSize: 4, inputSize: 8, inputChannels: 3, seed: 1, data };
 }
 
-test('retryRead() tries again what the system refuses, ends with what to do, and throws what a file is refused for', async () => {
+test('retryRead() retries system faults, then says what to do; it throws faults of a file at once', async () => {
   let tries = 0;
   const failing = (code: string, times: number) => () => {
     if (tries++ < times) throw errorWithCode(code, `${code}: so it is, open '/x'`);
@@ -94,7 +94,7 @@ test('retryRead() tries again what the system refuses, ends with what to do, and
   await assert.rejects(waiting, { name: 'AbortError' });
 });
 
-test('no image counts as unreadable for trouble of the system, whoever reads it', async (t) => {
+test('no image counts as unreadable because of a system fault, whichever function reads it', async (t) => {
   const folder = imageFolderOf(t, SET);
   const out = join(folderOf(t, {}), 'packed');
   await packImages(openImages(folder), { out, shardBytes: 2 ** 20 });
@@ -144,7 +144,7 @@ async function withFeeder(options: FeedOptions, take: (feeder: ReturnType<typeof
   }
 }
 
-test('a feeder that waits for the system is closed at once', { timeout: 20_000 }, async (t) => {
+test('close() of a feeder ends retries at once', { timeout: 20_000 }, async (t) => {
   const feeder = openFeeder(optionsOf(imageFolderOf(t, SET)));
   replace(t, ['openSync'], () => 'EIO').restoreWaiting();
   const batch = feeder.train(1);
@@ -153,7 +153,7 @@ test('a feeder that waits for the system is closed at once', { timeout: 20_000 }
   assert.deepEqual(feeder.unreadable, []);
 });
 
-test('a folder or a shard that is gone in the middle ends the work, and a file that is gone does not', async (t) => {
+test('a missing folder or shard ends the work, a missing file does not', async (t) => {
   const folder = imageFolderOf(t, SET);
   const out = join(folderOf(t, {}), 'packed');
   await packImages(openImages(folder), { out, shardBytes: 1 });
@@ -180,7 +180,7 @@ test('a folder or a shard that is gone in the middle ends the work, and a file t
   );
 });
 
-test('memory that is lacking while an image is decoded says nothing of the image', async (t) => {
+test('an image does not count as unreadable when memory is short', async (t) => {
   const options = optionsOf(imageFolderOf(t, SET));
   replace(t, [], () => undefined);
   let left = 3;
@@ -204,7 +204,7 @@ test('memory that is lacking while an image is decoded says nothing of the image
 
 const hasPrlimit = process.platform === 'linux' && isThere('prlimit');
 
-test('200 shards are read by a process that may have 100 files open', {
+test('a process with a limit of 100 open files reads 200 shards', {
   skip: hasPrlimit ? false : 'there is no prlimit here',
 }, async (t) => {
   const images = Array.from({ length: 198 }, (_, i) => [`train/${'ab'[i % 2]}/${i}.jpg`, 'rgb.jpg']);

@@ -39,7 +39,7 @@ function refusedWith(
   return message.replaceAll(folder, 'SET');
 }
 
-test('a link to a folder that is walked anyway is refused, with its target, wherever it leads', (t) => {
+test('readImageFolder() refuses a link to a folder that is walked anyway, and names its target', (t) => {
   const back = (link: string, target: string) =>
     new RegExp(`the link ${link} leads back to ${target}, .*remove the link`);
   const cases: [links: Record<string, string>, wanted: RegExp][] = [
@@ -60,7 +60,7 @@ test('a link to a folder that is walked anyway is refused, with its target, wher
   for (const [links, wanted] of cases) assert.match(refusedWith(t, links), wanted, JSON.stringify(links));
 });
 
-test('a link to a folder elsewhere is followed once, and what it leads back from there is refused', (t) => {
+test('readImageFolder() follows a link to a folder elsewhere, and refuses links back from there', (t) => {
   const disk = imageFolderOf(t, { 'more/6.jpg': 'rgb.jpg', 'train/c/7.jpg': 'rgb.jpg', 'val/c/7.jpg': 'rgb.jpg' });
   const folder = imageFolderOf(t, SET);
   symlinkSync(join(disk, 'more'), join(folder, 'train/a/more'));
@@ -75,7 +75,7 @@ test('a link to a folder elsewhere is followed once, and what it leads back from
   );
 });
 
-test('a set whose parts are links is read, and may be tested on what it learns from', (t) => {
+test('readImageFolder() accepts parts that are links, also val as a link to train', (t) => {
   const folder = imageFolderOf(t, SET);
   renameSync(join(folder, 'val'), join(folder, 'other'));
   symlinkSync('train', join(folder, 'val'));
@@ -86,7 +86,7 @@ test('a set whose parts are links is read, and may be tested on what it learns f
   ]);
 });
 
-test('no image is in both parts: the links that lead to it are named', (t) => {
+test('readImageFolder() refuses images in both parts, and names the links', (t) => {
   const both = (first: string, second: string) =>
     new RegExp(
       `: ${first} and ${second} are the same, SET\\S*, so the net would be tested on images that it learns from`,
@@ -113,7 +113,7 @@ test('no image is in both parts: the links that lead to it are named', (t) => {
   }
 });
 
-test('a link that leads nowhere is no class that is missing in silence, and no part', (t) => {
+test('readImageFolder() refuses broken links in place of classes and parts', (t) => {
   const lost = (link: string, target: string, code: string) =>
     new RegExp(`: the link ${link} leads to ${target}, and cannot be followed \\(${code}.*\\), expected a folder`);
   const gone = '/nowhere/c';
@@ -134,7 +134,7 @@ test('a link that leads nowhere is no class that is missing in silence, and no p
   assert.equal(readImageFolder(hidden).train.count, 4);
 });
 
-test('trouble of the system while folders are looked at is waited for, and is no part, list or class that is missing', async (t) => {
+test('openDataset() retries system faults, so that no part, list or class seems missing', async (t) => {
   const folder = imageFolderOf(t, { ...SET, 'val.txt': Buffer.from('') });
   t.after(() => {
     t.mock.restoreAll();
@@ -169,7 +169,7 @@ test('trouble of the system while folders are looked at is waited for, and is no
   }
 });
 
-test('names of JPEGs are many, and images of other kinds are counted by ending', (t) => {
+test('readImageFolder() accepts all endings of JPEG, and counts ignored files by ending', (t) => {
   const bytes = Buffer.from('x');
   const names = ['x.jfif', 'x.JPE', 'x.jif', 'x.pjpeg', 'x.JPG', 'x.Jpeg'];
   const folder = imageFolderOf(t, {

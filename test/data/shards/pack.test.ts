@@ -183,7 +183,7 @@ test('packImages() killed at any rename is continued, and ends with the same byt
   assert.deepEqual(contentsOf(out), contentsOf(whole));
 });
 
-test('packImages() goes on after what is there, and writes again what is damaged', async (t) => {
+test('packImages() keeps finished shards, and replaces damaged ones', async (t) => {
   const folder = mixedFolder(t);
   const out = await packed(t, folder);
   const before = contentsOf(out);
@@ -210,7 +210,7 @@ test('packImages() packs again when the images, their labels or the size of shar
   assert.equal(readdirSync(out).filter((name) => name.endsWith('.tar')).length, shards, 'nothing old is left');
 });
 
-test('packImages() refuses a folder with something else, and images that are packed', async (t) => {
+test('packImages() refuses a folder with other files, and images that are packed', async (t) => {
   const folder = mixedFolder(t);
   const refused = (promise: Promise<unknown>, wanted: RegExp) =>
     assert.rejects(promise, (error: Error) => error instanceof DataError && wanted.test(error.message));
@@ -227,7 +227,7 @@ test('packImages() refuses a folder with something else, and images that are pac
   await refused(packImages(openImages(out), { out: folderOf(t, {}), shardBytes: SMALL }), /its images are packed/);
 });
 
-test('packImages() names a file that cannot be read, and goes on once it is gone', async (t) => {
+test('packImages() names a file that cannot be read, and continues once it is removed', async (t) => {
   const folder = mixedFolder(t);
   const dataset = openImages(folder);
   rmSync(join(folder, 'val', 'a', '1.jpg'));
@@ -241,7 +241,7 @@ test('packImages() names a file that cannot be read, and goes on once it is gone
   assert.equal(packedThen.images, 2 * ALL.length + 1);
 });
 
-test('readPacked() refuses what does not fit', async (t) => {
+test('readPacked() refuses files that do not fit one another', async (t) => {
   const folder = mixedFolder(t);
   const out = await packed(t, folder);
   const change = (name: string, changed: (text: string) => string) => {

@@ -38,7 +38,7 @@ async function noiseFolder(t: TestContext): Promise<{ folder: string; raw: numbe
 const open = (folder: string) => openDataset(folder, 2) as FileDataset;
 const optionsIn = (cache: string) => ({ resize: 8, channels: 3, onBadImage: 'fail', cache, concurrency: 3 }) as const;
 
-test('statisticsOf() files has the mean of every pixel, and the components of the colours', async (t) => {
+test('statisticsOf() files returns the mean of every pixel, and the components of the colours', async (t) => {
   const { folder, raw } = await noiseFolder(t);
   const { mean, images, colours } = await statisticsOf(open(folder), optionsIn(folderOf(t, {})));
   assert.equal(images, 3);
@@ -56,7 +56,7 @@ test('statisticsOf() files has the mean of every pixel, and the components of th
   }
 });
 
-test('statisticsOf() computes once, and again for other files, sizes, times or another resize', async (t) => {
+test('statisticsOf() uses the cache, except for other files, sizes, times or another resize', async (t) => {
   const { folder } = await noiseFolder(t);
   const cache = join(folderOf(t, {}), 'made');
   let done = 0;
@@ -85,7 +85,7 @@ test('statisticsOf() computes once, and again for other files, sizes, times or a
   assert.equal(done, 7);
 });
 
-test('statisticsKey() ends with the signal while it looks at the files', async (t) => {
+test('statisticsKey() stops with the signal', async (t) => {
   const { folder } = await noiseFolder(t);
   const controller = new AbortController();
   const key = statisticsKey(open(folder), { resize: 8, channels: 3, signal: controller.signal });
@@ -93,7 +93,7 @@ test('statisticsKey() ends with the signal while it looks at the files', async (
   await assert.rejects(key, /it was stopped/);
 });
 
-test('statisticsOf() computes again what is damaged in the cache, and leaves nothing unfinished there', async (t) => {
+test('statisticsOf() replaces damaged cache files, and leaves no unfinished ones', async (t) => {
   const { folder } = await noiseFolder(t);
   const cache = folderOf(t, {});
   const first = await statisticsOf(open(folder), optionsIn(cache));
@@ -105,7 +105,7 @@ test('statisticsOf() computes again what is damaged in the cache, and leaves not
   }
 });
 
-test('statisticsOf() names a file that cannot be read, or leaves it out', async (t) => {
+test('statisticsOf() names an unreadable file, or skips it', async (t) => {
   const { folder } = await noiseFolder(t);
   const cache = folderOf(t, {});
   writeFileSync(join(folder, 'train', 'b', '0.jpg'), 'no image');
@@ -118,7 +118,7 @@ test('statisticsOf() names a file that cannot be read, or leaves it out', async 
   await assert.rejects(none, /none of its training images can be read/);
 });
 
-test('statisticsOf() goes on without a cache when it may say so', async (t) => {
+test('statisticsOf() works without a cache if it can warn', async (t) => {
   const { folder } = await noiseFolder(t);
   const file = join(folderOf(t, { file: Buffer.from('mine') }), 'file');
   await assert.rejects(
@@ -142,7 +142,7 @@ test('statisticsOf() goes on without a cache when it may say so', async (t) => {
   assert.match(told.join('|'), /^the mean image is not cached, so the next run[^|]*: Cannot tell where[^|]*$/);
 });
 
-test('statisticsOf() ends when it is told to', async (t) => {
+test('statisticsOf() stops with the signal', async (t) => {
   const { folder } = await noiseFolder(t);
   const signal = AbortSignal.abort();
   await assert.rejects(statisticsOf(open(folder), { ...optionsIn(folderOf(t, {})), signal }), /it was stopped/);
@@ -169,7 +169,7 @@ test("statisticsOf() has the embedded sample's mean, which the presets round", a
   assert.ok(Math.abs(grey - 73) < 1, `${grey}`);
 });
 
-test('a feeder takes the mean image off training and test images alike, and noise off neither test image', async (t) => {
+test('a feeder subtracts the mean image from training and test images, and adds noise only to training images', async (t) => {
   const { folder, raw } = await noiseFolder(t);
   const dataset = open(folder);
   const statistics = await statisticsOf(dataset, optionsIn(folderOf(t, {})));
