@@ -1,23 +1,20 @@
 /**
- * Packs the package and installs it as a stranger would: into an empty project, with install scripts allowed, an empty npm
- * cache, and no host but the registry. Then trains five steps there. `node dist/scripts/install-test.js`; ends with 1 when
- * something is otherwise, and prints which hosts were asked for, and the sizes.
+ * Packs the package and installs it in an empty project, with install scripts allowed, an empty npm cache, and only the
+ * registry reachable. Then trains five steps there: `node dist/scripts/install-test.js`. Prints the requested hosts and the
+ * sizes. Ends with 1 if a step fails, or if another host was requested.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';
 import { createServer } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { inTemporaryFolder, print } from './trainer.js';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
-const temporary = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-install-'));
-const project = join(temporary, 'project');
-const print = (line: string) => process.stdout.write(`${line}\n`);
 
-/** A proxy that lets only the registry through. */
+/** Starts a proxy that forwards only requests to one host. */
 async function openProxy(allowed: string): Promise<{ url: string; asked: Map<string, number>; close(): void }> {
   const asked = new Map<string, number>();
   const server = createServer((request, response) => {
@@ -47,10 +44,10 @@ async function openProxy(allowed: string): Promise<{ url: string; asked: Map<str
   return { url: `http://127.0.0.1:${port}`, asked, close: () => server.closeAllConnections() ?? server.close() };
 }
 
-/** @returns what the program printed. @throws when it does not end with 0. */
+/** @returns what the program printed. @throws Error if its exit code is not 0. */
 async function run(command: string, args: string[], cwd: string, env: NodeJS.ProcessEnv = {}): Promise<string> {
   const start = Date.now();
-  // What npm sets for its scripts, this program among them, would be settings of the npm that is tried.
+  // npm sets these variables for its scripts. They would be settings of the npm under test.
   const inherited = Object.entries(process.env).filter(([name]) => !/^npm_(config|package|lifecycle)_/i.test(name));
   const child = spawn(command, args, {
     cwd,
@@ -76,7 +73,8 @@ function megabytes(path: string): string {
   return `${(bytes(path) / 1e6).toFixed(1)} MB`;
 }
 
-async function main(): Promise<void> {
+async function main(temporary: string): Promise<void> {
+  const project = join(temporary, 'project');
   const packed = await run('npm', ['pack', '--json', '--pack-destination', temporary], ROOT);
   const tarball = join(temporary, JSON.parse(packed)[0].filename);
   const registry = (await run('npm', ['config', 'get', 'registry'], temporary)).trim();
@@ -94,17 +92,15 @@ async function main(): Promise<void> {
     print(`tarball: ${megabytes(tarball)}; its folder: ${megabytes(join(modules, 'alexnet-split'))}`);
     print(`node_modules: ${megabytes(modules)}, of it @tensorflow: ${megabytes(join(modules, '@tensorflow'))}`);
     const others = [...proxy.asked.keys()].filter((host) => host !== new URL(registry).hostname);
-    if (others.length > 0) throw new Error(`asked for ${others.join(', ')}`);
+    if (others.length > 0) throw new Error(`requested ${others.join(', ')}`);
   } finally {
     proxy.close();
   }
 }
 
 try {
-  await main();
+  await inTemporaryFolder('install', main);
 } catch (error) {
   print(`failed: ${(error as Error).message}`);
   process.exitCode = 1;
-} finally {
-  fs.rmSync(temporary, { recursive: true, force: true });
 }

@@ -1,4 +1,4 @@
-/** What all benchmarks have in common: interleaved timing, ratios with their spread, and where a result was measured. */
+/** What all benchmarks share: interleaved timing, ratios with quartiles, and the machine of a measurement. */
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
@@ -9,10 +9,10 @@ import { usableCores, usableMemory } from '../../src/limits.js';
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 
-/** One of the things that are compared. */
+/** One of the compared variants. */
 export interface Variant {
   name: string;
-  /** Does it once; returns the milliseconds, or nothing when the call itself is to be timed. */
+  /** Runs once. Returns the milliseconds, or undefined to have the call timed. */
   run(): Promise<number | undefined> | number | undefined;
 }
 
@@ -23,9 +23,10 @@ export interface Timing {
 }
 
 /**
- * Runs all variants in turn, `rounds` times after `warmup` that do not count, so that noise hits all of them alike.
- * @param burst how often each runs in its turn; its time is the mean. What is short is measured so, as one that follows
- * others of its like.
+ * Runs all variants in turn, so that noise affects all of them equally.
+ * @param rounds rounds that count.
+ * @param warmup rounds before those, which do not count.
+ * @param burst runs of a variant per round; the time is their mean. Short variants need several.
  */
 export async function interleave(
   variants: readonly Variant[],
@@ -47,7 +48,7 @@ export async function interleave(
   return timings;
 }
 
-/** The value that `share` of the values are below, by the nearest rank. */
+/** Returns the quantile by the nearest rank. */
 export function quantile(values: readonly number[], share: number): number {
   const sorted = [...values].sort((a, b) => a - b);
   return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? Number.NaN;
@@ -59,10 +60,7 @@ export function median(values: readonly number[]): number {
   return Number.isInteger(half) ? (sorted[half - 1]! + sorted[half]!) / 2 : sorted[Math.floor(half)]!;
 }
 
-/**
- * How many times as fast as the first variant each is: the median over the rounds of the two times of one round, with
- * its quartiles.
- */
+/** Returns how many times as fast as the first variant each variant is: the median and quartiles over the rounds. */
 export function ratios(timings: readonly Timing[]): { name: string; ratio: number; low: number; high: number }[] {
   const [first] = timings;
   return timings.map(({ name, times }) => {
@@ -71,7 +69,7 @@ export function ratios(timings: readonly Timing[]): { name: string; ratio: numbe
   });
 }
 
-/** Prints medians and ratios, with columns of one's own. */
+/** Prints medians and ratios. @param extra further columns. */
 export function printTimings(
   timings: readonly Timing[],
   extra: Readonly<Record<string, (medianMs: number, name: string) => string>> = {},
@@ -93,7 +91,7 @@ export function printTimings(
   for (const line of table(header, rows)) console.log(line);
 }
 
-/** Where and of what a result was measured. */
+/** Returns the machine and the commit of a measurement. */
 export function origin(): Record<string, string | number> {
   return {
     date: new Date().toISOString(),
@@ -121,6 +119,6 @@ function commit(): string {
     const git = (...args: string[]) => execFileSync('git', args, { cwd: ROOT, encoding: 'utf8' }).trim();
     return `${git('rev-parse', '--short', 'HEAD')}${git('status', '--porcelain', 'src') ? ' and changes' : ''}`;
   } catch {
-    return 'unknown'; // no clone
+    return 'unknown'; // not a clone
   }
 }

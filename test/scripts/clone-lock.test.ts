@@ -1,4 +1,4 @@
-/** The lock of a clone's set-up, between processes that may be of other containers. */
+/** The lock of a clone's set-up, between processes that may run in different containers. */
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -32,7 +32,7 @@ async function holder(t: TestContext, file: string, command: readonly string[] =
   return child;
 }
 
-test('holdingLock() waits for its owner, says who that is, and is let in when it is killed', async (t) => {
+test('holdingLock() waits for the owner, names it, and gets the lock when the owner is killed', async (t) => {
   const file = join(folderOf(t, {}), 'dist', 'lock');
   const child = await holder(t, file);
   const waited: string[] = [];
@@ -45,7 +45,7 @@ test('holdingLock() waits for its owner, says who that is, and is let in when it
 });
 
 const separate = inNamespaces('--pid', '--fork', '--kill-child', '--mount-proc');
-test('holdingLock() waits for an owner whose process number means nothing here: of another container', {
+test('holdingLock() waits for an owner in another container, whose process number means nothing here', {
   skip: 'skip' in separate && separate.skip,
   timeout: 60_000,
 }, async (t) => {
@@ -63,13 +63,13 @@ test('holdingLock() waits for an owner whose process number means nothing here: 
   assert.match(waited.join(), /^process [1-9] on [^,]+$/);
 });
 
-test('holdingLock() goes by the lock and not by what the file says', async (t) => {
+test('holdingLock() ignores what the file says if nobody has the lock', async (t) => {
   // As earlier versions left it: the bare number of a process that lives, or lived.
   const folder = folderOf(t, { lock: Buffer.from(String(process.pid)) });
   assert.equal(await holdingLock(join(folder, 'lock'), {}, () => 1), 1);
 });
 
-test('holdingLock() locks by each of the programs that a system may have', async (t) => {
+test('holdingLock() locks with each of the programs that a system may have', async (t) => {
   const path = process.env.PATH;
   t.after(() => {
     process.env.PATH = path;
@@ -98,7 +98,7 @@ test('holdingLock() locks by each of the programs that a system may have', async
   assert.ok(tried > 0);
 });
 
-test('holdingLock() goes on without a lock where there is none to be had, and says why', async (t) => {
+test('holdingLock() continues without a lock if the system has none, and says why', async (t) => {
   const path = process.env.PATH;
   t.after(() => {
     process.env.PATH = path;
@@ -122,7 +122,7 @@ test('holdingLock() goes on without a lock where there is none to be had, and sa
   }
 });
 
-test('holdingLock() lets go although a program that was started meanwhile goes on', async (t) => {
+test('holdingLock() releases the lock while a program that it started still runs', async (t) => {
   const file = join(folderOf(t, {}), 'lock');
   const child = await holdingLock(file, {}, async () => {
     const started = spawn('sleep', ['1000'], { stdio: 'ignore', detached: true });
@@ -133,7 +133,7 @@ test('holdingLock() lets go although a program that was started meanwhile goes o
   assert.equal(await holdingLock(file, {}, () => child.exitCode), null);
 });
 
-test('run.mjs run twice at once sets up once', async () => {
+test('run.mjs sets up once when it is started twice at the same time', async () => {
   const folder = clone();
   const both = await Promise.all([run(folder, ['summary']), run(folder, ['summary'])]);
   assert.deepEqual(
@@ -147,7 +147,7 @@ test('run.mjs run twice at once sets up once', async () => {
   assert.match(both.map(({ stderr }) => stderr).join(''), /waiting for process \d+ on \S+, which sets up this clone\n/);
 });
 
-test('run.mjs waits for the npm of a process that was killed', { timeout: 60_000 }, async (t) => {
+test('run.mjs waits for the npm of a killed process', { timeout: 60_000 }, async (t) => {
   const folder = clone({ 'npm-waits': '' });
   t.after(() => fs.rmSync(join(folder, 'npm-waits'), { force: true }));
   const first = start(folder, ['summary']);
@@ -165,7 +165,7 @@ test('run.mjs waits for the npm of a process that was killed', { timeout: 60_000
   assert.equal(npmCalls(folder).length, 1);
 });
 
-test('run.mjs says in one line that there is no lock, and sets up all the same', async () => {
+test('run.mjs sets up without a lock, and says in one line that there is none', async () => {
   const folder = clone();
   const says = '#!/bin/sh\necho "flock: 3: No locks available" >&2; exit 71\n';
   fs.writeFileSync(join(folder, 'bin/flock'), says, { mode: 0o755 });
@@ -186,7 +186,7 @@ test('run.mjs says in one line that there is no lock, and sets up all the same',
   );
 });
 
-test('run.mjs tells in one sentence that the clone cannot be written', async () => {
+test('run.mjs says in one sentence that the clone is not writable', async () => {
   const folder = clone({ dist: 'a file in its place' });
   const { code, stderr } = await run(folder, ['summary']);
   assert.equal(code, 1);

@@ -1,4 +1,4 @@
-/** The packages of a clone: what npm's settings may leave out, and disks and users that lack something. */
+/** Installing a clone's packages: settings of npm that leave packages out, disks without links, users without a home. */
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import os from 'node:os';
@@ -32,7 +32,7 @@ const isMusl = !(process.report.getReport() as unknown as { header: { glibcVersi
   .glibcVersionRuntime;
 const [own, other] = isMusl ? ['musl', 'glibc'] : ['glibc', 'musl'];
 
-test('missingPackages() asks for the optional packages of this system, processor and C library, and of no other', (t) => {
+test('missingPackages() returns the optional packages for this system, processor and C library only', (t) => {
   const root = folderOf(t, {});
   const optional = (entry: object) => ({ version: '1.0.0', optional: true, ...entry });
   const packages = {
@@ -65,7 +65,7 @@ test('missingPackages() asks for the optional packages of this system, processor
       assert.ok(all.includes(`node_modules/${name}`), name);
 });
 
-test('npmCi() takes back what settings of npm would leave out or do elsewhere, and keeps the others', (t) => {
+test('npmCi() overrides settings that leave packages out or install elsewhere, and keeps the others', (t) => {
   const settings = {
     ...{ NPM_CONFIG_OMIT: 'optional', npm_config_optional: 'false', NPM_CONFIG_WORKSPACE: 'x' },
     ...{ NPM_CONFIG_REGISTRY: 'https://mirror.example/', npm_config_cafile: '/etc/ca.pem' },
@@ -79,7 +79,7 @@ test('npmCi() takes back what settings of npm would leave out or do elsewhere, a
   assert.deepEqual([env.NPM_CONFIG_REGISTRY, env.npm_config_cafile], ['https://mirror.example/', '/etc/ca.pem']);
 });
 
-test('npmCi() lends a home to a user without one, and a cache to a user who may not write there', (t) => {
+test('npmCi() provides a home for a user without one, and a cache for a user with a read-only home', (t) => {
   const place = folderOf(t, {});
   setVariables(t, { HOME: '', npm_config_cache: undefined, NPM_CONFIG_CACHE: undefined });
   assert.equal(npmCi(place).env.HOME, place); // npm would make a folder named ~
@@ -123,7 +123,7 @@ function cloneWithBinary(): string {
   return folder;
 }
 
-test('run.mjs has npm install binaries though NPM_CONFIG_OMIT says not to, and mends a clone that lacks them', async () => {
+test('run.mjs installs binaries despite NPM_CONFIG_OMIT, and repairs a clone that lacks them', async () => {
   const folder = cloneWithBinary();
   const env = { NPM_CONFIG_OMIT: 'optional' };
   // As somebody's own `npm ci` leaves it, and the stamp of an earlier version that says all is there.
@@ -141,7 +141,7 @@ test('run.mjs has npm install binaries though NPM_CONFIG_OMIT says not to, and m
   assert.equal((await run(folder, ['summary'], env)).stderr, '');
 });
 
-test('run.mjs says what npm left out, and does not take it for installed', async () => {
+test('run.mjs names the packages that npm left out, and does not count them as installed', async () => {
   const folder = cloneWithBinary();
   write(folder, 'leaves-out', '');
   for (let round = 0; round < 2; round++) {
@@ -171,7 +171,7 @@ test('run.mjs sets up on a disk without hard and symbolic links', async () => {
   assert.match(npmCalls(folder).join(), / --no-bin-links$/);
 });
 
-test('nothing here makes a hard link', () => {
+test('no source file makes a hard link', () => {
   for (const place of ['src', 'scripts']) {
     for (const name of fs.readdirSync(join(ROOT, place), { recursive: true, encoding: 'utf8' })) {
       if (!/\.m?[jt]s$/.test(name)) continue;
@@ -181,7 +181,7 @@ test('nothing here makes a hard link', () => {
 });
 
 const anyMount = withMount(ROOT, 'noexec');
-test('run.mjs tells a clone on a disk that is mounted noexec before it installs', {
+test('run.mjs refuses a clone on a noexec disk before it installs', {
   skip: 'skip' in anyMount && anyMount.skip,
 }, async () => {
   const folder = clone();

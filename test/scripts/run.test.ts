@@ -9,7 +9,7 @@ import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { clone, FILES, finished, isRunning, npmCalls, ROOT, readyClone, run, start, write } from './clones.js';
 
-test('run.mjs installs and compiles on a fresh clone, and does nothing of it again', async () => {
+test('run.mjs installs and compiles in a fresh clone, and does neither a second time', async () => {
   const folder = clone();
   const first = await run(folder, ['summary', '--net', 'original'], { NODE_ENV: 'production' });
   assert.equal(first.stderr, 'installing packages (npm ci)\ncompiling (tsc)\n');
@@ -40,7 +40,7 @@ test('run.mjs says in one line why there is no library', async () => {
   assert.deepEqual([code, stdout, stderr.split('\n').at(-2)], [1, '', 'error: Cannot fetch']);
 });
 
-test('run.mjs shows what npm says and stops, and tries again next time', async () => {
+test('run.mjs prints the errors of npm and stops, and tries again next time', async () => {
   const folder = clone({ 'npm-fails': '' });
   const { code, stdout, stderr } = await run(folder, ['summary']);
   assert.deepEqual([code, stdout], [1, '']);
@@ -49,7 +49,7 @@ test('run.mjs shows what npm says and stops, and tries again next time', async (
   assert.equal((await run(folder, ['summary'])).code, 0);
 });
 
-test('run.mjs installs again when the lock file asks for something else', async () => {
+test('run.mjs installs again when the lock file has changed', async () => {
   const folder = await readyClone();
   fs.rmSync(join(folder, 'node_modules'), { recursive: true });
   assert.match((await run(folder, ['summary'])).stderr, /^installing/);
@@ -66,7 +66,7 @@ test("run.mjs takes packages that were installed by hand, as npm's own list show
   assert.equal((await run(folder, ['summary'])).stderr, 'compiling (tsc)\n');
 });
 
-test('run.mjs stops at a compile error, and compiles what was edited or is gone from dist', async () => {
+test('run.mjs stops at a compile error, and compiles again after an edit or when outputs are missing', async () => {
   const folder = await readyClone({ 'src/more.ts': 'export const wrong: number = "text";' });
   const { code, stdout, stderr } = await run(folder, ['summary']);
   assert.deepEqual([code, stdout], [1, '']);
@@ -77,7 +77,7 @@ test('run.mjs stops at a compile error, and compiles what was edited or is gone 
   assert.deepEqual(await run(folder, ['summary']), { code: 0, stdout: 'cli summary\n', stderr: 'compiling (tsc)\n' });
 });
 
-test('run.mjs --test runs all tests, or those that are named, and fails when one does', async () => {
+test('run.mjs --test runs all tests or the named ones, and fails if a test fails', async () => {
   const bad = `import test from 'node:test'; test('bad() fails', () => { throw new Error('no'); }); export {};`;
   const folder = await readyClone({ 'test/deep/bad.test.ts': bad });
   const all = await run(folder, ['--test']);
@@ -90,7 +90,7 @@ test('run.mjs --test runs all tests, or those that are named, and fails when one
   assert.deepEqual([none.code, none.stderr], [1, 'error: Cannot test: no file of test/ has nothing in its path\n']);
 });
 
-test('run.mjs --test forgets a test whose source was deleted', async () => {
+test('run.mjs --test does not run a test whose source was deleted', async () => {
   const folder = await readyClone({ 'test/old.test.ts': FILES['test/good.test.ts'] });
   assert.match((await run(folder, ['--test'])).stdout, /tests 2\n/);
   fs.rmSync(join(folder, 'test/old.test.ts'));
@@ -98,7 +98,9 @@ test('run.mjs --test forgets a test whose source was deleted', async () => {
   assert.equal(fs.existsSync(join(folder, 'dist/test/old.test.js')), false);
 });
 
-test('run.mjs --test passes SIGTERM on to the tests', { timeout: 60_000 }, async () => {
+test('run.mjs --test forwards SIGTERM to the tests, and nothing is compiled while they run', {
+  timeout: 60_000,
+}, async () => {
   const hang = `import test from 'node:test';
     declare const process: any, setInterval: any;
     // @ts-ignore
@@ -123,7 +125,7 @@ test('run.mjs --test passes SIGTERM on to the tests', { timeout: 60_000 }, async
   while (isRunning(pid)) await sleep(50); // the test's time limit ends this
 });
 
-test('run.mjs --test leaves SIGHUP alone under nohup, and counts the cores that it may use', async () => {
+test('run.mjs --test ignores SIGHUP under nohup, and uses as many cores as it may', async () => {
   const hangup = `import test from 'node:test';
     declare const process: any, setTimeout: any;
     // @ts-ignore
@@ -143,7 +145,7 @@ test('run.mjs --test leaves SIGHUP alone under nohup, and counts the cores that 
   if (fs.existsSync('/proc/self')) assert.match(fs.readFileSync(command, 'utf8'), /--test-concurrency=1/);
 });
 
-test('run.mjs starts the command although a package cannot be changed for packing', async () => {
+test('run.mjs starts the command even if a package cannot be prepared for packing', async () => {
   const folder = await readyClone({ 'node_modules/@tensorflow/tfjs-node-gpu/package.json': '{ "half' });
   const { code, stdout } = await run(folder, ['summary']);
   assert.deepEqual([code, stdout], [0, 'cli summary\n']);

@@ -1,4 +1,4 @@
-/** Trainings under npm that are told to stop, one of each kind, and the lines of a job that docs/reliability.md has. */
+/** Stops trainings under npm in each way, and runs the job script of docs/reliability.md. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -22,13 +22,16 @@ for (const [i, way] of WAYS.entries()) {
   // Ctrl-C came twice by way of bash; with dash what npm passed on, or the group got, ended the shell.
   const shell = way.signal === 'SIGINT' ? bash : dash;
   const skip = !fs.existsSync(shell) && `there is no ${shell}`;
-  test(`npm run train:split ends in order by ${way.name} under ${shell}`, { skip, timeout: 120_000 }, async () => {
+  test(`npm run train:split ends as documented after ${way.name} under ${shell}`, {
+    skip,
+    timeout: 120_000,
+  }, async () => {
     const trial = { way, shell, flags: ['--data', data], out: folder, run: `run${i}` };
     assert.deepEqual(await stopOnce(trial), []);
   });
 }
 
-test('every script of package.json that is a program takes the place of its shell', () => {
+test('every script of package.json replaces its shell', () => {
   const { scripts } = JSON.parse(fs.readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
     scripts: Record<string, string>;
   };
@@ -39,7 +42,7 @@ test('every script of package.json that is a program takes the place of its shel
   }
 });
 
-test('train ends with 129, saved, when its terminal is gone', { timeout: 120_000 }, async () => {
+test('train saves and ends with 129 when its terminal is closed', { timeout: 120_000 }, async () => {
   const cli = fileURLToPath(new URL('../../src/cli.js', import.meta.url));
   fs.mkdirSync(join(folder, 'gone'));
   const flags = [...lenetFlags(join(folder, 'gone')), '--no-check', '--steps', '1000000', '--out', folder];
