@@ -61,7 +61,7 @@ test('a deadline and a wait for a message pass only while the process runs', { t
   const lines = stdout.trimEnd().split('\n');
   assert.equal(lines.length, 2, stdout);
   assert.match(lines[0]!, /late$/);
-  assert.match(lines[1]!, /tower 1 was not heard of for 2 s/);
+  assert.match(lines[1]!, /tower 1 did not respond for 2 s/);
   // Timers may come a moment early, and a look may have been that long ago.
   for (const line of lines) assert.ok(Number.parseFloat(line) > limit + pause - 3 * POLL_MS, line);
 });

@@ -216,7 +216,7 @@ export class Mailbox {
         if (isReady(value)) return;
         const left = this.#timeoutMs - clock.now();
         if (left <= 0) {
-          const waited = `tower ${1 - this.#tower} was not heard of for ${this.#timeoutMs / 1000} s`;
+          const waited = `tower ${1 - this.#tower} did not respond for ${this.#timeoutMs / 1000} s`;
           throw this.#error(place, `${waited}; a larger exchangeTimeoutMs in the config gives it longer`);
         }
         Atomics.wait(words, word, value, Math.min(left, SLICE_MS));

@@ -1,7 +1,7 @@
 /** The exchangers that need no help of the host: messages op by op, and TensorFlow's own copies from device to device. */
 import tf = require('@tensorflow/tfjs');
 
-import { type Crossing, type Dtype, type Exchanger, type Place, scaleOf, type Transport } from '../exchange/index.js';
+import { type Crossing, type Dtype, type Exchanger, scaleOf, type Transport } from '../exchange/index.js';
 import {
   borrowTensor,
   copyTensor,
@@ -61,27 +61,19 @@ function disposing(tensor: tf.Tensor, compute: (tensor: tf.Tensor) => tf.Tensor)
  * Notifies the peer of each tensor that is sent by device, with a message without values. So a silent peer, or one at
  * another place, is found by the same deadline as with values.
  */
-export interface Notices {
+export interface Notices<Sent = tf.Tensor> {
   /** @param tensor what was sent; it stays the caller's. @throws ExchangeError if the peer is gone. */
-  send(tensor: tf.Tensor, place: Crossing): void;
+  send(tensor: Sent, place: Crossing): void;
   /** Waits for the peer's notice. @throws ExchangeError if it does not come, or is of another tensor. */
   receive(shape: readonly number[], place: Crossing): void;
 }
 
-/** Notices of a pass that runs op by op. */
-export function messageNotices(transport: Transport, step: number): Notices {
+/** Notices as messages of this thread. */
+export function messageNotices(transport: Transport, step: number): Notices<{ shape: readonly number[] }> {
   return {
-    send: ({ shape }, place) => sendNotice(transport, shape, { ...place, step }),
-    receive: (shape, place) => receiveNotice(transport, shape, { ...place, step }),
+    send: ({ shape }, place) => transport.send({ shape, dtype: 'device', copyTo: () => {} }, { ...place, step }),
+    receive: (shape, place) => transport.receive({ shape, dtype: 'device' }, { ...place, step }, () => {}),
   };
-}
-
-export function sendNotice(transport: Transport, shape: readonly number[], place: Place): void {
-  transport.send({ shape, dtype: 'device', copyTo: () => {} }, place);
-}
-
-export function receiveNotice(transport: Transport, shape: readonly number[], place: Place): void {
-  transport.receive({ shape, dtype: 'device' }, place, () => {});
 }
 
 /**

@@ -7,7 +7,7 @@ import tf = require('@tensorflow/tfjs');
 
 import { type Crossing, type Dtype, type Exchanger, scaleOf, type Transport } from '../exchange/index.js';
 import { type QueuedTensor, TensorQueue } from '../native/graph/tensor-queue.js';
-import { type Notices, receiveNotice, sendNotice } from './exchangers.js';
+import { messageNotices, type Notices } from './exchangers.js';
 import type { PassHooks } from './pass.js';
 
 /** What the thread does next while a function runs. */
@@ -103,6 +103,7 @@ export function serve(
   hooks: Pick<PassHooks, 'onForward' | 'onGradients'>,
 ): void {
   const { out, in: given, answers, dtype } = queues;
+  const notices = messageNotices(transport, step);
   let taken: QueuedTensor | undefined; // while a message was lent
   const take = (queue: TensorQueue): QueuedTensor => {
     const next = taken ?? queue.take();
@@ -131,10 +132,10 @@ export function serve(
       }
       case 'sendNotice':
         take(out).dispose();
-        sendNotice(transport, action.shape, { ...action.place, step });
+        notices.send(action, action.place);
         break;
       case 'receiveNotice':
-        receiveNotice(transport, action.shape, { ...action.place, step });
+        notices.receive(action.shape, action.place);
         break;
       case 'forward':
         if (!action.hasLoss) hooks.onForward();

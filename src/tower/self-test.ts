@@ -1,7 +1,7 @@
 /** Before a run: known patterns cross at every site's real size, in both directions. */
 import tf = require('@tensorflow/tfjs');
 
-import type { Crossing } from '../exchange/index.js';
+import type { Crossing, Exchanger } from '../exchange/index.js';
 import { type Net, sitesOf, type TowerIndex, volume } from '../model/net.js';
 import { tensorFrom } from '../native/binding/tensors.js';
 import { compile } from '../native/graph/compile.js';
@@ -22,8 +22,9 @@ interface Crosser {
 
 /** Sends this tower's patterns, compares the peer's bit for bit with what they have to be, and times each transport. */
 export function selfTest(net: Net, tower: TowerIndex, batchSize: number, peer: Peer): SelfTestReply {
-  const device = peer.device && deviceCrosser(peer, peer.device);
-  const message = messageCrosser(peer);
+  const { device: exchange } = peer;
+  const device = exchange && crosser(peer, () => exchange.exchanger(true));
+  const message = crosser(peer, hostExchanger);
   let isDone = false;
   try {
     const reply = tf.tidy(() => compare(net, tower, batchSize, message, device) as unknown as tf.TensorContainer);
@@ -67,27 +68,18 @@ function timeOf({ cross }: Crosser, own: tf.Tensor, place: Crossing): number {
   return Math.min(...times.slice(1));
 }
 
-function deviceCrosser({ runsWhile }: Peer, device: NonNullable<Peer['device']>): Crosser {
-  const exchanger = device.exchanger(true);
-  const place: Crossing = { site: 'self-test', direction: 'forward' };
-  const compiled = compile((own) => {
-    exchanger.send(own, place);
-    return [exchanger.receive(own.shape, place)];
-  });
-  return {
-    cross: (own) => compiled.runWhile(runsWhile, () => {}, own)[0]!,
-    dispose: () => compiled.dispose(),
-  };
-}
-
-function messageCrosser({ transport, dtype, runsWhile }: Peer): Crosser {
+/** @param open makes the exchanger of a function while it is recorded. */
+function crosser(
+  { transport, dtype, runsWhile }: Peer,
+  open: (queues: HostQueues, actions: HostAction[]) => Exchanger,
+): Crosser {
   const queues = new HostQueues(dtype);
   const byShape = new Map<string, HostAction[]>();
   let at: Crossing = { site: '', direction: 'forward' };
   const compiled = compile((own) => {
     const actions: HostAction[] = [];
     byShape.set(String(own.shape), actions);
-    const exchanger = hostExchanger(queues, actions);
+    const exchanger = open(queues, actions);
     exchanger.send(own, at);
     return [exchanger.receive(own.shape, at)];
   });

@@ -53,7 +53,7 @@ const own = [1, 2, 3, 4];
 const peer = [10, 20, 30, 40];
 const fromPeer = [100, 200, 300, 400];
 
-test('allGather() in tower 0 has its half first, and adds the gradient that comes to its own', () => {
+test("allGather() in tower 0 puts its half first and adds the peer's gradient to its own", () => {
   assert.deepEqual(gathered(0), {
     value: [1, 2, 10, 20, 3, 4, 30, 40],
     gradient: [101, 202, 305, 406],
@@ -66,7 +66,7 @@ test('allGather() in tower 0 has its half first, and adds the gradient that come
   });
 });
 
-test('allGather() in tower 1 has its half second', () => {
+test('allGather() in tower 1 puts its half second', () => {
   assert.deepEqual(gathered(1), {
     value: [10, 20, 1, 2, 30, 40, 3, 4],
     gradient: [103, 204, 307, 408],
@@ -117,7 +117,7 @@ test('allGather() leaves no tensors behind', () => {
   assert.equal(tf.memory().numTensors, before);
 });
 
-test('allGather() in two threads gives the loss and the gradients of the whole function in one', async () => {
+test('allGather() in two threads gives the same loss and gradients as the whole function in one', async () => {
   const whole = runWhole();
   const mailboxes = createMailboxes(slotBytesFor(4 * 24));
   const worker = new Worker(new URL('./gather-worker.js', import.meta.url), { workerData: { mailboxes } });

@@ -28,7 +28,7 @@ function floatsOf(bytes: Uint8Array): Float32Array {
   return new Float32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
 }
 
-test('encode() makes one MessagePack message that a plain reader reads whole', () => {
+test('encode() makes one MessagePack message that any reader can read', () => {
   const { message } = messageOf(HEADER);
   const [{ pad, ...header }, values] = unpack(Buffer.from(message));
   assert.deepEqual(header, HEADER);
@@ -67,7 +67,7 @@ test('encode() keeps its alignment as the numbers of the header grow', () => {
   }
 });
 
-test('encode() makes a message without values of what goes from device to device', () => {
+test('encode() makes a message without values for a tensor that goes by device', () => {
   const header: Header = { ...HEADER, dtype: 'device', shape: [32, 13, 13, 128] };
   const slot = new Uint8Array(PREFIX_BYTES);
   const end = encode(header, slot);
@@ -77,7 +77,7 @@ test('encode() makes a message without values of what goes from device to device
   assert.throws(() => checkHeader(found, { ...header, dtype: 'float32' }, 0), /float32\) and got .*device\)/);
 });
 
-test('encode() refuses a slot that is too short, and leaves it as it was', () => {
+test('encode() refuses a slot that is too short and does not change it', () => {
   for (const length of [0, 10, 100, 128 + payloadBytes(HEADER) - 1]) {
     const slot = new Uint8Array(length);
     assert.throws(() => encode(HEADER, slot), RangeError);

@@ -75,14 +75,14 @@ test('Mailbox.send() waits at two unread messages and goes on when one is read',
       wrote = true;
       return 1;
     });
-  assert.match(failureOf(third, 0), /tower 1 was not heard of/);
+  assert.match(failureOf(third, 0), /tower 1 did not respond/);
   assert.equal(wrote, false);
   assert.equal(receiveNumber(receiver), 1);
   sendNumber(sender, 3);
   assert.deepEqual([receiveNumber(receiver), receiveNumber(receiver)], [2, 3]);
 });
 
-test('Mailbox has the two directions apart', () => {
+test('Mailbox keeps the two directions apart', () => {
   const mailboxes = createMailboxes(10);
   const [a, b] = [new Mailbox(mailboxes, 0, 50), new Mailbox(mailboxes, 1, 50)];
   sendNumber(a, 1);
@@ -96,11 +96,11 @@ test('Mailbox.receive() gives up at its deadline, and says where, when, who and 
   const message = failureOf(() => mailbox.receive(BACKWARD, () => 0), 1);
   assert.equal(
     message,
-    'Cannot exchange at conv3 (backward, step 12) in tower 1: tower 0 was not heard of for 0.05 s; a larger exchangeTimeoutMs in the config gives it longer',
+    'Cannot exchange at conv3 (backward, step 12) in tower 1: tower 0 did not respond for 0.05 s; a larger exchangeTimeoutMs in the config gives it longer',
   );
 });
 
-test('Mailbox counts what it waits, also in vain', () => {
+test('Mailbox counts the time of every wait, also of one that fails', () => {
   const mailbox = new Mailbox(createMailboxes(10), 0, 50);
   assert.equal(mailbox.waitMs, 0);
   failureOf(() => mailbox.receive(FORWARD, () => 0), 0);
@@ -149,7 +149,7 @@ test('abortMailboxes() before the wait ends it too, even where a message is ther
   );
 });
 
-test('createMailboxes() has slots of whole pages, which begin where they are told to', () => {
+test('createMailboxes() rounds slots up to pages and starts them at the given offset', () => {
   const mailboxes = createMailboxes(5000, () => 48);
   assert.equal(mailboxes.slotBytes, 8192);
   const [sender, receiver] = [new Mailbox(mailboxes, 0, 50), new Mailbox(mailboxes, 1, 50)];
@@ -166,7 +166,7 @@ test('createMailboxes() has slots of whole pages, which begin where they are tol
   assert.deepEqual(begins, [48, 48 + 8192, 48]);
 });
 
-test('createMailboxes() refuses messages whose length no word holds, before it takes memory', () => {
+test('createMailboxes() refuses messages whose length does not fit a word, before it allocates memory', () => {
   for (const bytes of [2 ** 31 - 4095, 2 ** 31, 5e9]) {
     assert.throws(
       () => createMailboxes(bytes),
@@ -184,7 +184,7 @@ test('createMailboxes() refuses messages whose length no word holds, before it t
   }
 });
 
-test('createMailboxes() says in a sentence that there is no memory', (t) => {
+test('createMailboxes() throws a ConfigError if there is no memory', (t) => {
   const real = globalThis.SharedArrayBuffer;
   t.after(() => {
     globalThis.SharedArrayBuffer = real;
@@ -199,7 +199,7 @@ test('createMailboxes() says in a sentence that there is no memory', (t) => {
   });
 });
 
-test('Mailbox goes on when the numbers of its messages go on from the largest to the smallest', () => {
+test('Mailbox works when the numbers of its messages wrap around', () => {
   const mailboxes = createMailboxes(8);
   // As after so many messages.
   for (const { words } of mailboxes.boxes) new Int32Array(words).fill(2 ** 31 - 3, 0, 2);
@@ -216,5 +216,5 @@ test('Mailbox goes on when the numbers of its messages go on from the largest to
     assert.equal(receiveNumber(receiver), i - 1);
   }
   assert.equal(receiveNumber(receiver), 9);
-  assert.throws(() => receiveNumber(receiver), /was not heard of/);
+  assert.throws(() => receiveNumber(receiver), /did not respond/);
 });

@@ -35,7 +35,7 @@ function receive(end: Transport, shape: readonly number[], place: Parameters<Tra
   return end.receive({ shape, dtype: 'float32' }, place, valuesOf);
 }
 
-test('msgpackTransport() takes values over, bit by bit and in order', () => {
+test('msgpackTransport() carries values bit for bit and in order', () => {
   const [a, b] = transports().ends;
   const values = [1, -0, Number.NaN, Number.POSITIVE_INFINITY, 1e-45, 3.4028235e38];
   a.send(floats(values, [2, 3]), FORWARD);
@@ -44,7 +44,7 @@ test('msgpackTransport() takes values over, bit by bit and in order', () => {
   assert.deepEqual(receive(b, [1], { ...FORWARD, direction: 'backward' }), [7]);
 });
 
-test('msgpackTransport() has float16 as two bytes a value, and refuses another data type than the expected', () => {
+test('msgpackTransport() sends float16 as two bytes a value and refuses another dtype than the expected one', () => {
   const [a, b] = transports().ends;
   const shape = [3, 5];
   const bytes = Uint8Array.from({ length: 30 }, (_, i) => i);
@@ -81,7 +81,7 @@ test('takeCosts() counts the bytes that were sent, header and all, and starts ag
   assert.equal(b.takeCosts().bytes, 0, 'receiving sends nothing');
 });
 
-test('takeCosts() takes what the mailbox waited off the exchange, also when it waited in vain', (t) => {
+test('takeCosts() does not count waiting as exchange, even if the wait fails', (t) => {
   // A mailbox that says it waited a second of each call, on a clock that goes on 1.5 seconds.
   const mailbox = {
     ...{ waitMs: 0, nextSent: 1, nextReceived: 1 },
@@ -109,7 +109,7 @@ test('takeCosts() takes what the mailbox waited off the exchange, also when it w
   assert.deepEqual([both.exchangeMs, both.waitMs], [1000, 2000]);
 });
 
-test('receive() lends the message where it lies, whole until it was used, however much is sent', () => {
+test('receive() lends the message in place, intact until it was used, however much is sent', () => {
   const { ends, mailboxes } = transports();
   ends[0].send(floats([1, 2]), FORWARD);
   const found = ends[1].receive({ shape: [2], dtype: 'float32' }, FORWARD, (bytes) => {
@@ -124,7 +124,7 @@ test('receive() lends the message where it lies, whole until it was used, howeve
   assert.deepEqual([receive(ends[1], [2]), mailboxes[1].nextReceived], [[7, 8], 4]);
 });
 
-test('receive() leaves the message where what uses it fails', () => {
+test('receive() keeps the message if its use throws', () => {
   const { ends } = transports();
   ends[0].send(floats([1, 2]), FORWARD);
   const fail = () => {
@@ -151,7 +151,7 @@ test('receive() refuses before anything is used', () => {
   assert.throws(refused([2]), /the values are not those/);
 });
 
-test('receive() counts as exchange what comes before the use, and not that', (t) => {
+test('receive() counts as exchange what comes before the use, but not the use', (t) => {
   const { ends, mailboxes } = transports();
   ends[0].send(zeros(2), FORWARD);
   let now = 0;
@@ -239,7 +239,7 @@ const flip = (bit: number) => (message: Uint8Array) => {
   message[bit >> 3]! ^= 1 << (bit & 7);
 };
 
-test('receive() with a checksum tells every flipped bit of the values and of the checksum, by who and where', () => {
+test('receive() with a checksum detects every flipped bit of values and checksum and names tower and place', () => {
   const { length, values, sum } = partsOf(true);
   assert.ok(sum > 0 && values > sum && length === values + 24);
   assert.deepEqual(
@@ -263,7 +263,7 @@ test('receive() with a checksum tells every flipped bit of the values and of the
   }
 });
 
-test('receive() takes no flipped bit of a header but in what fills it up', () => {
+test('receive() refuses every flipped bit of a header except in its padding', () => {
   const { values } = partsOf(true);
   const taken: number[] = [];
   for (let bit = 0; bit < 8 * values; bit++) {
@@ -280,7 +280,7 @@ test('receive() takes no flipped bit of a header but in what fills it up', () =>
   assert.ok(pad.size < 64 + 4, `${[...pad]}`);
 });
 
-test('receive() without a checksum takes values with a flipped bit, and sends none', () => {
+test('receive() without a checksum accepts values with a flipped bit, and messages have none', () => {
   const { length, values, sum } = partsOf(false);
   assert.ok(sum === -1 && length < partsOf(true).length + 64);
   const found = received(flip(8 * (values + 3) + 7), false);

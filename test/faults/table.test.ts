@@ -114,7 +114,7 @@ const TOWER_1 = `tower 1 on ${DEVICES[1]}`;
 const NEXT = '.*--resume';
 const deadline = (direction: string, place: string) =>
   new RegExp(
-    `^Cannot exchange at ${place} \\(${direction}\\) in tower 0: tower 1 was not heard of for 3 s; a larger exchangeTimeoutMs`,
+    `^Cannot exchange at ${place} \\(${direction}\\) in tower 0: tower 1 did not respond for 3 s; a larger exchangeTimeoutMs`,
   );
 
 /** In step 3, after two checkpoints, unless it says otherwise. */

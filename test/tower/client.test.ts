@@ -1,6 +1,6 @@
 /** A tower in its thread, as the coordinator sees it. */
 import assert from 'node:assert/strict';
-import { type TestContext, test } from 'node:test';
+import { after, type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createSlot, slotViews } from '../../src/data/index.js';
 import {
@@ -65,6 +65,10 @@ function start(t: TestContext, change: Partial<TowerSetup> = {}, file?: string):
   return tower;
 }
 
+/** The whole net; slot 1 has NaN. */
+const whole = startTower(setupOf({ slots: [slotOf(), slotOf(Number.NaN)] }));
+after(() => whole.close());
+
 let peers = 0;
 const peerOf = () => ({
   name: `client_test_${peers++}`,
@@ -82,29 +86,27 @@ async function rejection<E extends Error>(promise: Promise<unknown>, type: new (
   return error;
 }
 
-test('startTower() makes a tower that opens, steps, lists and evaluates', async (t) => {
-  const tower = start(t);
-  const opened = await tower.ask({ kind: 'open' });
+test('startTower() makes a tower that opens, steps, lists and evaluates', async () => {
+  const opened = await whole.ask({ kind: 'open' });
   assert.match(opened.backingDevice, /^\S+CPU:1$/);
   // LeNet in two halves that all reach both: 156 + 2,416 + 48,120 + 10,164 + 850.
   assert.equal(opened.parameters, 61_706);
-  const reply = await tower.ask(STEP);
+  const reply = await whole.ask(STEP);
   assert.ok(Number.isFinite(reply.loss));
   assert.deepEqual([reply.exchangeBytes, reply.exchangeMs, reply.waitMs], [0, 0, 0]);
-  const list = await tower.ask({ kind: 'list' });
+  const list = await whole.ask({ kind: 'list' });
   const kernel = list.find(({ name, kind }) => name === 'tower0/fc5/kernel' && kind === 'gradient');
   assert.deepEqual(kernel?.shape, [84, 10]);
-  const evaluated = await tower.ask({ kind: 'evaluate', slot: 0, count: BATCH, step: 1 });
+  const evaluated = await whole.ask({ kind: 'evaluate', slot: 0, count: BATCH, step: 1 });
   assert.ok(evaluated.loss! > 0 && evaluated.top5! >= evaluated.top1!);
 });
 
-test('ask() takes and gives parameters through shared memory', async (t) => {
-  const tower = start(t);
+test('ask() takes and gives parameters through shared memory', async () => {
   const memory = new SharedArrayBuffer(4 * 10);
   new Float32Array(memory).set([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
-  await tower.ask({ kind: 'put', name: 'tower0/fc5/bias' }, memory);
+  await whole.ask({ kind: 'put', name: 'tower0/fc5/bias' }, memory);
   const back = new SharedArrayBuffer(4 * 10);
-  assert.equal(await tower.ask({ kind: 'fetch', what: 'parameter', name: 'tower0/fc5/bias' }, back), null);
+  assert.equal(await whole.ask({ kind: 'fetch', what: 'parameter', name: 'tower0/fc5/bias' }, back), null);
   assert.deepEqual(new Float32Array(back), new Float32Array(memory));
 });
 
@@ -119,26 +121,24 @@ test('ask() throws the error of the tower as its class, with its fields', async 
   assert.deepEqual([config.name, config.exitCode], ['ConfigError', 2]);
   assert.match(config.message, /conv2/);
 
-  const tower = start(t);
-  const checkpoint = await rejection(tower.ask({ kind: 'load', files: ['/nowhere/x.safetensors'] }), CheckpointError);
+  const checkpoint = await rejection(whole.ask({ kind: 'load', files: ['/nowhere/x.safetensors'] }), CheckpointError);
   assert.deepEqual([checkpoint.path, checkpoint.exitCode], ['/nowhere/x.safetensors', 1]);
   const memory = new SharedArrayBuffer(4);
-  const other = await rejection(tower.ask({ kind: 'fetch', what: 'gradient', name: 'x' }, memory), Error);
+  const other = await rejection(whole.ask({ kind: 'fetch', what: 'gradient', name: 'x' }, memory), Error);
   assert.deepEqual([other instanceof SplitError, other.message], [false, 'this tower has kept no gradient x']);
   // It is still there after them.
-  assert.equal((await tower.ask({ kind: 'open' })).parameters, 61_706);
+  assert.equal((await whole.ask({ kind: 'open' })).parameters, 61_706);
 });
 
-test('ask() throws at a loss that is not finite, and the weights stay as they were', async (t) => {
-  const tower = start(t, { slots: [slotOf(), slotOf(Number.NaN)] });
+test('ask() throws at a loss that is not finite, and the weights stay as they were', async () => {
   const kernel = async () => {
     const memory = new SharedArrayBuffer(4 * 840);
-    await tower.ask({ kind: 'fetch', what: 'parameter', name: 'tower0/fc5/kernel' }, memory);
+    await whole.ask({ kind: 'fetch', what: 'parameter', name: 'tower0/fc5/kernel' }, memory);
     return new Float32Array(memory).slice();
   };
-  await tower.ask(STEP);
+  await whole.ask(STEP);
   const before = await kernel();
-  const error = await rejection(tower.ask({ ...STEP, slot: 1, step: 2 }), SplitError);
+  const error = await rejection(whole.ask({ ...STEP, slot: 1, step: 2 }), SplitError);
   assert.match(error.message, /the loss of step 2 is NaN at learning rate 0\.1/);
   assert.deepEqual(await kernel(), before);
 });
@@ -148,7 +148,7 @@ test('ask() of a tower whose peer does not come throws where, when and who, and 
   const tower = start(t, { part: 1, peer, exchangeTimeoutMs: 50 });
   const error = await rejection(tower.ask({ ...STEP, step: 3 }), ExchangeError);
   assert.deepEqual([error.tower, error.site, error.step], [1, 'conv2', 3]);
-  assert.match(error.message, /^Cannot exchange at conv2 \(forward, step 3\) in tower 1: tower 0 was not heard of/);
+  assert.match(error.message, /^Cannot exchange at conv2 \(forward, step 3\) in tower 1: tower 0 did not respond/);
   assert.equal(isAborted(peer.mailboxes), true);
 });
 

@@ -39,13 +39,13 @@ describe('DeviceExchange op by op, with notices', () => {
     tf.dispose([own, received]);
   });
 
-  it('waits no longer for a peer that is not heard of than by messages with values', () => {
+  it('waits no longer for a silent peer than by messages with values', () => {
     throws(
       () => second.exchanger.receiveFor([2], PLACE, (tensor) => tensor),
       (error: ExchangeError) => {
         ok(error instanceof ExchangeError && !error.peerFailed);
         deepEqual([error.tower, error.site, error.step], [1, 'conv3', STEP]);
-        ok(/tower 0 was not heard of for 0\.05 s/.test(error.message), error.message);
+        ok(/tower 0 did not respond for 0\.05 s/.test(error.message), error.message);
         return true;
       },
     );

@@ -24,7 +24,7 @@ function values(): Float32Array {
 const mean = (x: readonly number[]) => x.reduce((sum, each) => sum + each, 0) / x.length;
 const variance = (x: readonly number[]) => mean(x.map((each) => (each - mean(x)) ** 2));
 
-test('measure() has mean, deviations, largest value and shares as they are defined', () => {
+test('measure() computes mean, deviations, largest value and shares as defined', () => {
   const x = [...values()];
   const tensor = tf.tensor(x, [...SHAPE]);
   const found = measure('conv2', 1, tensor, true);
@@ -50,7 +50,7 @@ test('measure() of the same value for every image has a signal of exactly 0', ()
   assert.ok(sd > 1e6);
 });
 
-test('measure() sees a unit that lives in one place of one image, and counts none without a ReLU', () => {
+test('measure() counts a unit as alive that is positive in one place of one image, and counts no dead units without a ReLU', () => {
   const x = new Float32Array(120);
   x[119] = 1e-30;
   const tensor = tf.tensor(x, [...SHAPE]);
@@ -59,7 +59,7 @@ test('measure() sees a unit that lives in one place of one image, and counts non
   tensor.dispose();
 });
 
-test('measure() of values that are no numbers says so', () => {
+test('measure() returns NaN if a value is NaN', () => {
   const x = values();
   x[7] = Number.NaN;
   const tensor = tf.tensor(x, [...SHAPE]);
@@ -68,7 +68,7 @@ test('measure() of values that are no numbers says so', () => {
   assert.deepEqual([mean, sd, signal], [Number.NaN, Number.NaN, Number.NaN]);
 });
 
-test('measuredLayers() leaves dropout out, and has ReLUs under the name that they stand under', () => {
+test('measuredLayers() leaves dropout out and assigns a ReLU to the named layer before it', () => {
   for (const table of TABLE_NAMES) {
     const layers = measuredLayers(netOf(table));
     assert.ok(![...layers.keys()].some((name) => name.startsWith('drop')));

@@ -12,7 +12,7 @@ import { nativeOps } from '../../src/tower/native-ops.js';
 useDevice('CPU:0');
 const skip = hasXla() ? false : 'this TensorFlow has no XLA';
 
-test('nativeOps() has large convolutions by tiles, unless they are to be direct', { skip }, () => {
+test('nativeOps() computes large convolutions by Winograd unless they are to be direct', { skip }, () => {
   tf.tidy(() => {
     const normal = (shape: number[], seed: number) => tf.randomNormal(shape, 0, 1, 'float32', seed);
     const x = normal([8, 13, 13, 160], 1) as tf.Tensor4D;

@@ -47,7 +47,7 @@ function valuesOf(parameters: Parameters, name: string): number[] {
 const KERNEL = 'tower0/conv2/kernel';
 const BIAS = 'tower0/conv2/bias';
 
-test('Parameters starts with values by the seed, the same in a tower and in the whole', () => {
+test('Parameters start with values that depend on the seed, the same in a tower and in the whole net', () => {
   const [whole, tower, other] = [parametersFor(undefined), parametersFor(1), parametersFor(1, 2)];
   assert.deepEqual(
     tower.names,
@@ -131,7 +131,7 @@ test('Parameters.update() traces once, and once more when something stands still
   tf.dispose(gradients);
 });
 
-test('Parameters.put() replaces a value, and stops it', () => {
+test('Parameters.put() replaces a value and sets its velocity to zero', () => {
   const parameters = parametersFor(0);
   const gradients = (value: number) => parameters.described.map(({ shape }) => tf.fill([...shape], value));
   const [ones, zeros] = [gradients(1), gradients(0)];

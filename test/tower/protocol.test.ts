@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { placeOf } from '../../src/tower/protocol.js';
 
-test('placeOf() says where a pass was, in words', () => {
+test('placeOf() describes a command', () => {
   const batch = { slot: 0, count: 1 };
   const step = { kind: 'step', ...batch, step: 3, learningRate: 0, epoch: 1, update: true, keep: false } as const;
   assert.equal(placeOf(step), 'step 3');

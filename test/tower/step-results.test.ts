@@ -37,7 +37,7 @@ function check(gradients: tf.Tensor[], { peer = 1, part = 'whole' }: { peer?: nu
   }
 }
 
-test('checkGradients() lets numbers pass, and names the gradient that has none', () => {
+test('checkGradients() accepts finite gradients and names the first one that is not finite', () => {
   check(gradientsWith());
   check(gradientsWith('tower0/conv1/bias', 1e18));
   const { numTensors } = tf.memory();
@@ -61,7 +61,7 @@ test('checkGradients() lets numbers pass, and names the gradient that has none',
   assert.equal(tf.memory().numTensors, numTensors, 'nothing is left on the device');
 });
 
-test('checkGradients() names the gradient that came about first: the one furthest back in the net', () => {
+test('checkGradients() names the first gradient of the backward pass, which is the last in the net', () => {
   const gradients = gradientsWith('tower0/conv1/kernel', Number.NaN);
   const late = PARAMETERS.findIndex(({ name }) => name === 'tower0/fc3/kernel');
   gradients[late] = tf.fill([...PARAMETERS[late]!.shape], Number.NaN);
@@ -83,7 +83,7 @@ test("checkGradients() refuses where only the peer's are not finite, as an error
   check(gradientsWith(), { part: 1 });
 });
 
-test('exchangeNorms() has both towers know both norms, also those that are no numbers', () => {
+test('exchangeNorms() gives both towers both norms, also norms that are not finite', () => {
   const mailboxes = createMailboxes(slotBytesFor(4));
   const [a, b] = [0, 1].map((tower) => {
     return msgpackTransport(new Mailbox(mailboxes, tower as 0 | 1, 1000), tower as 0 | 1);

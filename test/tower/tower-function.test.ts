@@ -211,7 +211,7 @@ describe('TowerFunction of the whole net', () => {
     for (const each of [one, other]) each.dispose();
   });
 
-  it('run() has half of the sum of the squares of all gradients', () => {
+  it('run() returns half of the sum of the squares of all gradients', () => {
     tf.tidy(() => {
       const { said, gradients } = look(whole, batchOf(4), 5);
       const expected = gradients.flatMap((each) => [...each]).reduce((sum, g) => sum + g ** 2 / 2, 0);
@@ -321,7 +321,7 @@ describe('TowerFunction of a tower', () => {
     });
   }
 
-  it('run() is ended from elsewhere by the cancellation that the peer is told of, each time', () => {
+  it('run() can be cancelled from another thread at the published address, again and again', () => {
     const peer = mirror([], (what, { site, direction }) => {
       // As the coordinator does it from its own thread, while this one is about to wait.
       if (isCancelled && what === 'in' && site === 'fc7' && direction === 'forward') startCancellation(address);

@@ -34,7 +34,7 @@ function kindsIn(action: () => void): Set<string> {
 /** What has no kernel of a GPU's, or is a function's own frame. */
 const NO_KERNELS = /^(_Arg|_Retval|Placeholder|NoOp|Identity|Const|__|.*Queue.*|alexnet)/;
 
-test('rehearse() leaves no tensor behind, of either tower or of the whole net', () => {
+test('rehearse() leaves no tensor behind, for either tower and for the whole net', () => {
   useDevice('CPU:0');
   const ops = nativeOps('auto');
   for (const part of [0, 1, 'whole'] as const) {
