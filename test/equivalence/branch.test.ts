@@ -1,4 +1,4 @@
-/** A branch: it goes on from a checkpoint under another name, with another rate, schedule, momentum and decay. */
+/** A branch: a run resumed under another name, with another rate, schedule, momentum and decay. */
 import '../faults/workers.js';
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
@@ -11,7 +11,7 @@ import { configHash } from '../../src/train/resume.js';
 import { Screen } from '../cli/stand-ins.js';
 import { fewImages } from '../data/sets.js';
 import { withFault } from '../faults/fault.js';
-import { losses, newest, of, trainLenet } from './goes-on.js';
+import { losses, newest, of, trainLenet } from './resumed-runs.js';
 import { DEVICES, SINGLE } from './teams.js';
 
 const out = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-branch-'));
@@ -25,7 +25,7 @@ const trunk = await run({ run: 'trunk', evalEvery: 2, optimizer: OPTIMIZER, ...S
 const AT_2 = join(checkpointsFolder(join(out, 'trunk')), '0000000002');
 const at2 = () => ({ checkpoint: readCheckpoint(AT_2), skipped: [] });
 
-test('a branch goes on with another optimizer, says so and logs it, and its checkpoints have it', async () => {
+test('a branch continues with another optimizer, which its note, log and checkpoints name', async () => {
   const optimizer = {
     learningRate: 0.01,
     momentum: 0,
@@ -62,7 +62,7 @@ test('a branch of a run without momentum may have one', async () => {
   assert.deepEqual([result.exitCode, result.steps], [0, 6]);
 });
 
-test('a run that goes on from its end says that its length is reached, and a branch names no rate of a step that is none', async () => {
+test('a run resumed at its end says that no step is left, and a branch then names no rate', async () => {
   const optimizer = { ...OPTIMIZER, learningRate: 0.01 };
   const { events, notes } = await run({ run: 'ended', steps: 2, optimizer, ...SINGLE }, at2());
   assert.deepEqual(losses(events), []);
@@ -77,7 +77,7 @@ test('a run that goes on from its end says that its length is reached, and a bra
   assert.deepEqual(again.notes.slice(-1), [ended], 'no branch');
 });
 
-test('without another name it is refused, before anything is written', async () => {
+test('another optimizer under the same name is refused, before anything is written', async () => {
   await assert.rejects(
     run({ run: 'trunk', optimizer: { ...OPTIMIZER, learningRate: 0.01 } }, at2()),
     (error: Error) => {
@@ -87,7 +87,7 @@ test('without another name it is refused, before anything is written', async () 
   );
 });
 
-test('an older checkpoint goes on in no folder with newer ones, and nothing is changed there', async () => {
+test('an older checkpoint is refused in a folder with newer ones, and nothing changes there', async () => {
   await assert.rejects(
     run({ run: 'trunk', steps: 3, evalEvery: 2, optimizer: OPTIMIZER, ...SINGLE }, at2()),
     (error: Error) => error.message.includes(`step 4 is there too, expected the newest checkpoint`),
@@ -102,7 +102,7 @@ async function command(...argv: string[]) {
   return { exitCode, stdout: stdout.text, stderr: stderr.text };
 }
 
-test('the line that the end of a training advises works as it stands', async () => {
+test('the flags advised at the end of a failed training work as they are', async () => {
   const flags = `--preset lenet --batch-size 80 --lr 0.5 --steps 4 --checkpoint-every 1 --placement single --devices ${DEVICES[0]}`;
   const where = ['--out', out, '--run', 'nan', '--data', FEW];
   const failed = await withFault('nan@conv2:3', () => command('train', ...flags.split(' '), ...where));

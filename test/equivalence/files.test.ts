@@ -105,7 +105,7 @@ test('train() saves the classes, and evaluateRun() refuses data with others', as
   assert.deepEqual(notes, ['the image val/mixed/trunc.jpg is skipped: it is a JPEG image cut short']);
 });
 
-test('train() finds out that its folder cannot be made before it reads an image', async () => {
+test('train() refuses a folder that cannot be made before it reads an image', async () => {
   const file = join(folder, 'file');
   fs.writeFileSync(file, 'mine');
   const config = smallConfig({ net: smallNet('original').net, out: file, run: 'x', data: { ...MEAN, source: DATA } });
@@ -119,7 +119,7 @@ test('train() finds out that its folder cannot be made before it reads an image'
   assert.deepEqual([told, fs.readFileSync(file, 'utf8')], [[], 'mine']);
 });
 
-test('train() with skip does not start when no test image can be read', async () => {
+test('train() with skip does not start if no test image can be read', async () => {
   const bad = join(folder, 'bad');
   fs.cpSync(join(DATA, 'train'), join(bad, 'train'), { recursive: true });
   for (const name of ['grey', 'colour', 'mixed']) {
@@ -141,7 +141,7 @@ test('train() with fail ends at the first unreadable file, and names it', async 
   assert.match(end.error!, /^Cannot read the image train\/mixed\/\S+\.jpg of .*: .*, expected an image; remove it/);
 });
 
-test('evaluateRun() takes off the mean of the images that the run was trained on, and none without it', async () => {
+test("evaluateRun() subtracts the mean of the run's training images, and fails without it", async () => {
   const before = process.env.ALEXNET_SPLIT_CACHE;
   process.env.ALEXNET_SPLIT_CACHE = ownCache();
   try {

@@ -1,4 +1,4 @@
-/** A run that goes on has all it needs in its own folder: its weights, its mean image, the names of its classes. */
+/** A resumed run has everything it needs in its own folder: weights, mean image, class names. */
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -9,7 +9,7 @@ import { isWeightsName } from '../../src/checkpoint/weights-files.js';
 import { readStatistics, writeStatistics } from '../../src/data/index.js';
 import { evaluateRun } from '../../src/train/index.js';
 import { fewImages } from '../data/sets.js';
-import { losses, newest, of, trainLenet } from './goes-on.js';
+import { losses, newest, of, trainLenet } from './resumed-runs.js';
 import { SINGLE } from './teams.js';
 
 const out = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-own-'));
@@ -21,7 +21,7 @@ const run = (values: Record<string, unknown>, resume = undefined as Parameters<t
 const SPLIT_FILES = ['tower-0-of-2.safetensors', 'tower-1-of-2.safetensors'];
 await run({ run: 'first', steps: 2, ...SINGLE });
 
-test('a run that went on with the other placement leaves no weights of the one before', async () => {
+test('a run resumed with the other placement leaves no weights of the previous one', async () => {
   const folder = join(out, 'first');
   const weights = () => fs.readdirSync(folder).filter(isWeightsName).sort();
   assert.deepEqual(weights(), ['tower-0-of-1.safetensors']);
@@ -38,7 +38,7 @@ test('a run that went on with the other placement leaves no weights of the one b
   assert.match(told.join('\n'), /^ignored tower-0-of-1\.safetensors of step 2: /m);
 });
 
-test('a run that began with the weights of another goes on when those are gone, and its check does without', async () => {
+test('a run that started from the weights of another can be resumed, and checked, when those are gone', async () => {
   const { events } = await run({ run: 'whole', weights: 'first', steps: 3, ...SINGLE });
   fs.rmSync(join(out, 'first'), { recursive: true });
   const checkpoint = readCheckpoint(checkpointFolder(checkpointsFolder(join(out, 'whole')), 2));
@@ -47,7 +47,7 @@ test('a run that began with the weights of another goes on when those are gone, 
   assert.deepEqual(losses(again.events), losses(events).slice(2));
 });
 
-test('a run goes on with the mean image and the classes that it has, and says where it has none', async () => {
+test('a resumed run uses its own mean image and class names, and warns if it has none', async () => {
   const values = { run: 'mean', data: { meanImage: true }, steps: 3, ...SINGLE };
   const { config, events } = await run(values);
   const folder = join(out, 'mean');

@@ -92,7 +92,7 @@ test('train() goes on in the middle of an epoch as if it had not stopped, bit fo
   assert.deepEqual([start!.step, start!.skipped], [17, []]);
 });
 
-test('train() goes on from any checkpoint, over the end of an epoch, with the learning rate of its schedule', async () => {
+test('train() resumes from any checkpoint, across the end of an epoch, with the learning rate of its schedule', async () => {
   const epochs = {
     ...smallNet('lenet', FEW),
     ...{
@@ -118,7 +118,7 @@ test('train() goes on from any checkpoint, over the end of an epoch, with the le
   }
 });
 
-test('train() takes a checkpoint of one placement to the other, and back, with the same weights', async () => {
+test('train() resumes a checkpoint with the other placement, and back, with the same weights', async () => {
   const from = { checkpoint: readCheckpoint(join(checkpointsFolder(undisturbed.folder), '0000000010')), skipped: [] };
   const single = await run({ run: 'single', ...SINGLE, steps: 16 }, from);
   assert.deepEqual(stepsIn(checkpointsFolder(single.folder)), [16]);
@@ -132,7 +132,7 @@ test('train() takes a checkpoint of one placement to the other, and back, with t
   assert.equal(found[0]![1], expected[0]![1], 'the loss before the first update is of the same weights');
 });
 
-test('train() evaluates what a stop left out', async () => {
+test('train() makes up for an evaluation that a stop prevented', async () => {
   const values = { ...smallNet('lenet', FEW), run: 'left-out', steps: 6, evalEvery: 3 };
   const stopped = await run(values, undefined, 3);
   assert.deepEqual(of(stopped.events, 'eval'), []);
@@ -143,7 +143,7 @@ test('train() evaluates what a stop left out', async () => {
   );
 });
 
-test('train() has the best evaluation in its checkpoint when it is told to stop in the measurement after it', async () => {
+test('train() saves the best evaluation if it is stopped in the measurement after it', async () => {
   const values = { ...smallNet('lenet', FEW), run: 'measured', steps: 6, evalEvery: 3 };
   const { events, folder } = await run(values, undefined, 3, 'eval');
   const { top1 } = of(events, 'eval')[0]!;
@@ -175,12 +175,12 @@ test('train() keeps the newest checkpoints and the one with the best evaluation'
   assert.ok(written.flatMap(({ removed }) => removed).length > 0);
 });
 
-test('train() writes no checkpoint but the last when there are to be none in between', async () => {
+test('train() writes only the last checkpoint with checkpointEvery 0', async () => {
   const { folder } = await run({ ...smallNet('lenet', FEW), run: 'none', steps: 4, evalEvery: 1, checkpointEvery: 0 });
   assert.deepEqual(stepsIn(checkpointsFolder(folder)), [4]);
 });
 
-test('train() refuses a checkpoint of another run, and names both sides', async () => {
+test('train() refuses a checkpoint with other settings, and names both values', async () => {
   const resume = newest(undisturbed.folder);
   const other = { ...(smallNet('original', FEW).data as object) };
   const cases: [values: Record<string, unknown>, message: RegExp][] = [
@@ -227,7 +227,7 @@ test('train() refuses other images', async () => {
   });
 });
 
-test('train() goes on with other devices, length and intervals', async () => {
+test('train() resumes with other devices, length and intervals', async () => {
   const from = { checkpoint: readCheckpoint(join(checkpointsFolder(undisturbed.folder), '0000000020')), skipped: [] };
   const values = {
     devices: DEVICES.toReversed(),

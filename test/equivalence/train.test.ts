@@ -69,7 +69,7 @@ test('train() measures the same activations split and single, of each layer by t
   assert.deepEqual([...new Set(dead)], ['pool1', 'conv2', 'conv3', 'conv4', 'pool5', 'fc6', 'fc7']);
 });
 
-test('train() tells the same events in order, and where TensorFlow has the towers', () => {
+test('train() reports its events in order, and the devices on which TensorFlow has the towers', () => {
   const { events } = split;
   assert.deepEqual(
     events.map(({ event }) => event),
@@ -89,7 +89,7 @@ test('train() tells the same events in order, and where TensorFlow has the tower
   assert.equal(of(events, 'check')[0]!.passed, true);
 });
 
-test("train() has milliseconds that add up to the step's, and counts what both towers sent", () => {
+test('train() reports times that add up to step_ms, and the bytes that both towers sent', () => {
   for (const step of of(split.events, 'train_step')) {
     const parts = step.data_ms + step.compute_ms + step.exchange_ms + step.wait_ms + step.other_ms;
     assert.ok(Math.abs(parts - step.step_ms) < 1e-6);
@@ -129,7 +129,7 @@ test('evaluateRun() refuses weights of another net, and a folder without any', a
   await assert.rejects(evaluateRun(split.config, join(folder, 'empty')), /it has no weights/);
 });
 
-test('train() stops after the step in which it is asked to, and saves the weights', async () => {
+test('train() stops after the present step, and saves the weights', async () => {
   const controller = new AbortController();
   const config = smallConfig({ ...smallNet('lenet', FEW), out: folder, run: 'stopped', steps: 50, check: false });
   const events: LogEvent[] = [];
@@ -167,7 +167,7 @@ test('train() does not start when split and reference differ', async () => {
   assert.match(of(events, 'run_end')[0]!.error!, /differs from the reference, first in tower0\/fc6\/input/);
 });
 
-test('train() evaluates after each epoch, or as often as it is told', async () => {
+test('train() evaluates after each epoch, or every evalEvery steps', async () => {
   const often = await run({ ...smallNet('lenet', FEW), run: 'often', steps: 5, evalEvery: 2, check: false });
   assert.deepEqual(
     of(often.events, 'eval').map(({ step }) => step),

@@ -42,7 +42,7 @@ test('train() warns that the loss rises before it is no longer finite, and of th
   assert.ok(of.get('large-activations')!.layers!.some(({ layer }) => layer === 'fc8'));
 });
 
-test('train() warns at the start of initial values that leave next to nothing of the images, or nothing', async () => {
+test('train() warns before the first step of initial values that leave no signal, or hardly any', async () => {
   const net = { ...(smallNet('original').net as object), activation: 'sigmoid' };
   const values = { ...smallNet('original', FEW), steps: 1, evalEvery: 100 };
   const weak = await warningsOf('weak', { ...values, net });
@@ -54,7 +54,7 @@ test('train() warns at the start of initial values that leave next to nothing of
   );
 });
 
-test('train() warns of dead units with layer and tower, and that images are all the same to them', async () => {
+test('train() warns of dead units with layer and tower, and that a layer has lost its signal', async () => {
   const { of } = await warningsOf('dead', {
     ...RELU_NET,
     optimizer: { learningRate: 1, momentum: 0 },
@@ -101,7 +101,7 @@ function writeBars(name: string, { shift = 0, isSorted = false }: Bars): string 
   return path;
 }
 
-test('train() warns of test images whose classes are in another order, and not of the same with the right ones', async () => {
+test('train() warns of test images whose classes are in another order, and not if the order is right', async () => {
   for (const shift of [0, 1]) {
     const data = { ...(RELU_NET as { data?: object }).data, source: writeBars(`bars-${shift}`, { shift }) };
     const { kinds, events } = await warningsOf(`bars-${shift}`, {
@@ -115,7 +115,7 @@ test('train() warns of test images whose classes are in another order, and not o
   }
 });
 
-test('train() measures layers by images of all classes, where test images stand in the order of their classes', async () => {
+test('train() measures layers on images of all classes, even if test images are sorted by class', async () => {
   const source = writeBars('sorted', { isSorted: true });
   const data = { ...(RELU_NET as { data?: object }).data, source };
   const { kinds, events } = await warningsOf('sorted', { ...RELU_NET, data, steps: 2, evalEvery: 1 });
@@ -137,7 +137,7 @@ for (const [preset, values] of [
   ['tutorial', { net: NARROW, data: { source: 'embedded', resize: 67 } }],
   ['lenet', { data: { source: 'embedded' } }],
 ] as const) {
-  test(`train() has nothing to warn of in a training with the preset ${preset}`, async () => {
+  test(`train() does not warn in a training with the preset ${preset}`, async () => {
     const { kinds } = await warningsOf(`good-${preset}`, { preset, ...values, steps: 60, evalEvery: 30 });
     assert.deepEqual(kinds, []);
   });

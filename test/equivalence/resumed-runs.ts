@@ -1,10 +1,10 @@
-/** A LeNet on few images that is trained in a moment, for tests of runs that go on. */
+/** A LeNet on few images that trains in a moment, for tests of resumed runs. */
 import { checkpointsFolder, newestCheckpoint } from '../../src/checkpoint/store.js';
 import type { LogEvent } from '../../src/log.js';
 import { type Resume, train } from '../../src/train/index.js';
 import { smallConfig, smallNet } from './teams.js';
 
-/** Trains four steps of 80 images, five an epoch; `values` say otherwise. */
+/** Trains four steps of 80 images, with five steps in an epoch, unless `values` override that. */
 export async function trainLenet(out: string, few: string, values: Record<string, unknown>, resume?: Resume) {
   const net = smallNet('lenet', few);
   const config = smallConfig({
@@ -18,7 +18,7 @@ export async function trainLenet(out: string, few: string, values: Record<string
   return { config, events, notes, result };
 }
 
-/** What a run goes on from. */
+/** What a run is resumed from. */
 export function newest(folder: string): Resume {
   const { found, skipped } = newestCheckpoint(checkpointsFolder(folder));
   return { checkpoint: found!, skipped };
