@@ -71,6 +71,15 @@ export function parseJson(text: string): unknown {
   return value;
 }
 
+/** {@link parseJson}; undefined for a text that it refuses. */
+export function tryParseJson(text: string): unknown {
+  try {
+    return parseJson(text);
+  } catch {
+    return undefined;
+  }
+}
+
 /** Returns the value of a JSON file. @throws Error of {@link readText} or {@link parseJson}. */
 export function readJson(file: string, limits: TextLimits): unknown {
   return parseJson(readText(file, limits));

@@ -12,10 +12,10 @@ export interface Weights {
   /** The towers' files, tower 0's first. */
   files: readonly string[];
   /** The step after which they were saved; undefined if the files do not say, as after an import. */
-  step: number | undefined;
+  step?: number | undefined;
   /** The checkpoint's folder and state; undefined for the weights in the run's own folder. */
-  checkpoint: string | undefined;
-  state: RunState | undefined;
+  checkpoint?: string;
+  state?: RunState;
 }
 
 /** More than a run's settings have. */
@@ -49,11 +49,6 @@ export function chooseWeights(folder: string, which = 'last', warn: (text: strin
   throw new ConfigError(
     `--checkpoint is ${truncate(JSON.stringify(which))}, expected best, last, a step, or the folder of a checkpoint`,
   );
-}
-
-/** The files of the weights that {@link chooseWeights} takes for `last`. @throws as that does. */
-export function lastWeights(folder: string, warn?: (text: string) => void): readonly string[] {
-  return chooseWeights(folder, 'last', warn).files;
 }
 
 function newestStep(checkpoints: string, warn: (text: string) => void) {
@@ -92,16 +87,6 @@ function describeChoices(folder: string): string {
   return `there are no checkpoints, and ${found}; leave --checkpoint out`;
 }
 
-/** The complete set of weights files of one placement. */
-interface SavedSet {
-  names: string;
-  files: string[];
-  /** The step of each file; undefined if it does not say. */
-  steps: (number | undefined)[];
-}
-
-const TOWERS = { single: 1, split: 2 };
-
 /**
  * The weights in a run's folder. A process that was killed may have left files of two placements, after a resume with the
  * other one, or two files of different steps.
@@ -110,35 +95,33 @@ function savedIn(folder: string, warn: (text: string) => void): Weights {
   const fail = (what: string): never => {
     throw new CheckpointError(`Cannot use ${what}`, folder);
   };
-  const weights = ({ files, steps: [step] }: SavedSet) => ({ files, step, checkpoint: undefined, state: undefined });
   const found = listFolder(folder).filter(isWeightsName).sort();
   if (found.length === 0) {
     fail(
       `${folder}: it has no weights, expected a complete checkpoint or tower-*.safetensors; a run saves them when it ends`,
     );
   }
-  const sets = Object.values(TOWERS).flatMap((towers): SavedSet[] => {
-    const names = weightsNames(towers);
-    if (!names.every((name) => found.includes(name))) return [];
-    const files = names.map((name) => join(folder, name));
-    return [{ names: names.join(' and '), files, steps: files.map(stepOf) }];
-  });
-  const [incomplete] = sets;
+  const sets = Object.entries({ single: weightsNames(1), split: weightsNames(2) })
+    .filter(([, names]) => names.every((name) => found.includes(name)))
+    .map(([placement, names]) => {
+      const files = names.map((name) => join(folder, name));
+      const steps = files.map(stepOf);
+      return { placement, names: names.join(' and '), files, steps, step: steps[0] };
+    });
   // The tensors of a missing file are reported when they are read.
-  if (!incomplete) return weights({ names: '', files: found.map((name) => join(folder, name)), steps: [] });
+  if (!sets[0]) return { files: found.map((name) => join(folder, name)) };
   const [first, second] = sets.filter(({ steps }) => new Set(steps).size === 1);
   if (!first) {
-    const steps = incomplete.steps.map((step) => step ?? 'unknown').join(' and ');
+    const steps = sets[0].steps.map((step) => step ?? 'unknown').join(' and ');
     return fail(
-      `the weights of ${folder}: ${incomplete.names} are of the steps ${steps}, expected one step; go on from a checkpoint with --resume, or train again`,
+      `the weights of ${folder}: ${sets[0].names} are of the steps ${steps}, expected one step; go on from a checkpoint with --resume, or train again`,
     );
   }
-  if (!second) return weights(first);
-  const [a, b] = [first.steps[0], second.steps[0]];
+  if (!second) return { files: first.files, step: first.step };
+  const [a, b] = [first.step, second.step];
   const isKnown = a !== undefined && b !== undefined;
-  const placement = isKnown ? undefined : lastPlacement(folder);
-  const towers = TOWERS[placement as keyof typeof TOWERS];
-  const used = isKnown ? (a > b ? first : second) : [first, second].find(({ files }) => files.length === towers);
+  const last = isKnown ? undefined : lastPlacement(folder);
+  const used = isKnown ? (a > b ? first : second) : [first, second].find(({ placement }) => placement === last);
   if (!used) {
     return fail(
       `the weights of ${folder}: it has ${first.names}, and ${second.names}, some do not say their step, and its config.json does not say the last placement; remove the files of the earlier training`,
@@ -147,10 +130,10 @@ function savedIn(folder: string, warn: (text: string) => void): Weights {
   const ignored = used === first ? second : first;
   warn(
     isKnown
-      ? `ignored ${ignored.names} of step ${ignored.steps[0]}: ${used.names} are of step ${used.steps[0]}`
-      : `ignored ${ignored.names}: the last placement in config.json is ${placement}, and ${used.names} are of that`,
+      ? `ignored ${ignored.names} of step ${ignored.step}: ${used.names} are of step ${used.step}`
+      : `ignored ${ignored.names}: the last placement in config.json is ${last}, and ${used.names} are of that`,
   );
-  return weights(used);
+  return { files: used.files, step: used.step };
 }
 
 /** The placement in the run's settings; undefined if they cannot be read. */

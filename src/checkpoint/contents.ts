@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { truncate } from '../errors.js';
 import { describePlaceholder } from '../file-kind.js';
-import { parseJson } from '../read-json.js';
+import { tryParseJson } from '../read-json.js';
 import { weightsNames } from './weights-files.js';
 
 export const MANIFEST_NAME = 'manifest.json';
@@ -108,12 +108,8 @@ export function parseManifest(text: string): Manifest {
 }
 
 function parse<T>(name: string, schema: z.ZodType<T>, text: string): T {
-  let json: unknown;
-  try {
-    json = parseJson(text);
-  } catch {
-    throw new Damage(`${name}: ${describePlaceholder(text) ?? 'it is not JSON'}`);
-  }
+  const json = tryParseJson(text);
+  if (json === undefined) throw new Damage(`${name}: ${describePlaceholder(text) ?? 'it is not JSON'}`);
   const { data, error } = schema.safeParse(json);
   if (error) throw new Damage(`${name}: ${describeIssue(error)}`);
   return data as T;

@@ -1,18 +1,12 @@
 /** Writes that are flushed to the disk, and digests of files. */
 import { createHash } from 'node:crypto';
-import { closeSync, fsyncSync, openSync, readSync, writeSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync, readSync, rmSync, writeSync } from 'node:fs';
 
 /** Node.js reads, writes and hashes at most 2³¹ - 1 bytes at once. */
 export const CHUNK_BYTES = 2 ** 30;
 
 /** How much {@link digestOf} has in memory at once. */
 const READ_BYTES = 2 ** 22;
-
-/** A file's size and the SHA-256 of its bytes, in hexadecimal. */
-export interface Digest {
-  bytes: number;
-  sha256: string;
-}
 
 /** Writes all bytes at the descriptor's position. @throws the system's error. */
 export function writeAll(descriptor: number, bytes: Uint8Array): void {
@@ -21,8 +15,11 @@ export function writeAll(descriptor: number, bytes: Uint8Array): void {
   }
 }
 
-/** Creates a file with these parts and flushes it to the disk. @throws the system's error. */
-export function writeFlushed(file: string, parts: readonly Uint8Array[]): Digest {
+/**
+ * Creates a file with these parts and flushes it to the disk.
+ * @returns its size, and the SHA-256 of its bytes in hexadecimal. @throws the system's error.
+ */
+export function writeFlushed(file: string, parts: readonly Uint8Array[]): { bytes: number; sha256: string } {
   const hash = createHash('sha256');
   let bytes = 0;
   const descriptor = openSync(file, 'wx');
@@ -39,8 +36,8 @@ export function writeFlushed(file: string, parts: readonly Uint8Array[]): Digest
   return { bytes, sha256: hash.digest('hex') };
 }
 
-/** The digest of an open file. */
-export function digestOf(descriptor: number): Digest {
+/** The size and the SHA-256 of an open file. */
+export function digestOf(descriptor: number): ReturnType<typeof writeFlushed> {
   const hash = createHash('sha256');
   const chunk = Buffer.allocUnsafe(READ_BYTES);
   for (let bytes = 0; ; ) {
@@ -63,4 +60,11 @@ export function flushFolder(folder: string): void {
   } finally {
     closeSync(descriptor);
   }
+}
+
+/** Removes a file or a folder. One that cannot be removed, because of a disk fault or its owner, does no harm. */
+export function removeQuietly(path: string): void {
+  try {
+    rmSync(path, { recursive: true, force: true });
+  } catch {}
 }

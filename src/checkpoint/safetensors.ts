@@ -3,14 +3,15 @@
  * the header, then the values. (https://github.com/huggingface/safetensors, "Format")
  */
 import assert from 'node:assert';
-import { closeSync, constants, fstatSync, fsyncSync, openSync, readSync, renameSync, rmSync } from 'node:fs';
+import { closeSync, constants, fstatSync, fsyncSync, openSync, readSync, renameSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { z } from 'zod';
 import { CheckpointError, truncate } from '../errors.js';
 import { describeMissing, describeWeightsFile, readFileStart } from '../file-kind.js';
 import { jsonText } from '../printable.js';
-import { parseJson } from '../read-json.js';
+import { tryParseJson } from '../read-json.js';
 import { OVERWRITE, openNoFollow } from '../safe-write.js';
-import { CHUNK_BYTES, flushFolder, writeAll } from './disk.js';
+import { CHUNK_BYTES, flushFolder, removeQuietly, writeAll } from './disk.js';
 
 /** A tensor's name and shape. */
 export interface Entry {
@@ -92,11 +93,7 @@ export function writeTensors(
     renameSync(temporary, file);
     flushFolder(dirname(file));
   } catch (error) {
-    try {
-      rmSync(temporary, { force: true });
-    } catch {
-      // The first error tells more.
-    }
+    removeQuietly(temporary);
     if ((error as NodeJS.ErrnoException).syscall === undefined) throw error; // from `fill`
     throw new CheckpointError(
       `Cannot write the weights ${file}: ${(error as Error).message}; make room, or choose another folder with --out`,
@@ -203,25 +200,15 @@ function readHeader(file: string, descriptor: number): { header: Record<string, 
     const length = Number(readBytes(descriptor, LENGTH_BYTES, 0).readBigUInt64LE());
     if (length > stats.size - LENGTH_BYTES) throw new Error('its header is longer than the file');
     if (length > MAX_HEADER_BYTES) throw new Error(`its ${tooLong(length)}`);
-    const header = parseQuietly(readBytes(descriptor, length, LENGTH_BYTES).toString('utf8'));
-    if (!isObject(header)) throw new Error('its header is not a JSON object');
-    return { header, start: LENGTH_BYTES + length };
+    const header = tryParseJson(readBytes(descriptor, length, LENGTH_BYTES).toString('utf8'));
+    if (typeof header !== 'object' || header === null || Array.isArray(header)) {
+      throw new Error('its header is not a JSON object');
+    }
+    return { header: header as Record<string, unknown>, start: LENGTH_BYTES + length };
   } catch (error) {
     const kind = describeWeightsFile(readFileStart(file), file);
     throw kind === undefined ? error : new Error(kind);
   }
-}
-
-function parseQuietly(text: string): unknown {
-  try {
-    return parseJson(text);
-  } catch {
-    return undefined;
-  }
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** Where a tensor's values are, from the end of the header. */
@@ -231,6 +218,10 @@ interface Place {
   offset: number;
   bytes: number;
 }
+
+const size = z.number().int().min(0);
+/** A tensor's shape, and its `data_offsets`: begin and end. */
+const LAYOUT = z.tuple([z.array(size), z.tuple([size, size])]);
 
 /** @param available bytes after the header. */
 function placesOf(header: Record<string, unknown>, available: number, dtypes: readonly Dtype[]): Map<string, Place> {
@@ -242,12 +233,11 @@ function placesOf(header: Record<string, unknown>, available: number, dtypes: re
     if (!dtypes.includes(dtype as Dtype)) {
       throw new Error(`${name} is ${truncate(`${JSON.stringify(dtype)}`)}, expected ${dtypes.join(' or ')}`);
     }
-    if (!isSizes(shape) || !isSizes(offsets) || offsets.length !== 2) {
-      throw new Error(`${name} has no shape or offsets`);
-    }
-    const [offset, end] = offsets as [number, number];
-    const place = { dtype: dtype as Dtype, shape, offset, bytes: end - offset };
-    if (place.bytes !== bytesOf(shape, place.dtype) || end > available) {
+    const layout = LAYOUT.safeParse([shape, offsets]).data;
+    if (!layout) throw new Error(`${name} has no shape or offsets`);
+    const [sizes, [offset, end]] = layout;
+    const place = { dtype: dtype as Dtype, shape: sizes, offset, bytes: end - offset };
+    if (place.bytes !== bytesOf(sizes, place.dtype) || end > available) {
       throw new Error(`${name} does not lie within the file`);
     }
     places.set(key, place);
@@ -263,14 +253,9 @@ function placesOf(header: Record<string, unknown>, available: number, dtypes: re
 }
 
 function metadataOf({ __metadata__: metadata = {} }: Record<string, unknown>): Record<string, string> {
-  if (isObject(metadata) && Object.values(metadata).every((value) => typeof value === 'string')) {
-    return metadata as Record<string, string>;
-  }
-  throw new Error('its metadata is not a map of strings');
-}
-
-function isSizes(value: unknown): value is number[] {
-  return Array.isArray(value) && value.every((each) => Number.isSafeInteger(each) && each >= 0);
+  const { data } = z.record(z.string(), z.string()).safeParse(metadata);
+  if (!data) throw new Error('its metadata is not a map of strings');
+  return data;
 }
 
 /** The bytes of a tensor. */

@@ -21,7 +21,7 @@ import {
   type RunState,
   STATE_NAME,
 } from './contents.js';
-import { digestOf, flushFolder, writeFlushed } from './disk.js';
+import { digestOf, flushFolder, removeQuietly, writeFlushed } from './disk.js';
 import { type Entry, encodeHeader } from './safetensors.js';
 import { weightsName } from './weights-files.js';
 
@@ -52,7 +52,6 @@ export interface Draft {
   }[];
 }
 
-const DIGITS = 10;
 const PARTIAL = '.partial';
 const REMOVING = '.removing';
 
@@ -63,7 +62,7 @@ export function checkpointsFolder(runFolder: string): string {
 
 /** The folder of one checkpoint. */
 export function checkpointFolder(checkpoints: string, step: number): string {
-  return join(checkpoints, String(step).padStart(DIGITS, '0'));
+  return join(checkpoints, String(step).padStart(10, '0'));
 }
 
 /**
@@ -255,14 +254,5 @@ function namesIn(folder: string): string[] {
   } catch (error) {
     if (['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return [];
     throw error;
-  }
-}
-
-/** A folder that cannot be removed does no harm. */
-function removeQuietly(folder: string): void {
-  try {
-    fs.rmSync(folder, { recursive: true, force: true });
-  } catch {
-    // A disk fault, or another user's folder.
   }
 }

@@ -49,7 +49,7 @@ export function withTensors<T>(files: readonly string[], use: (tensors: Tensors)
  * with somebody's weights may ask for any size.
  * @throws CheckpointError for the first tensor that is missing or has another shape.
  */
-export function checkTensors(files: readonly string[], needed: readonly Pick<Entry, 'name' | 'shape'>[]): void {
+export function checkTensors(files: readonly string[], needed: readonly Entry[]): void {
   withTensors(files, (tensors) => {
     for (const { name, shape } of needed) tensors.expect(name, shape);
   });

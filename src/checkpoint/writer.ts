@@ -4,12 +4,7 @@ import { CheckpointError } from '../errors.js';
 import { checkpointFolder, type Draft, writeCheckpoint } from './store.js';
 
 /** The arguments of `writeCheckpoint`. The towers' values are shared memory: do not change them until it is done. */
-export interface WriteTask {
-  checkpoints: string;
-  draft: Draft;
-  keep: number;
-  best: number | undefined;
-}
+export type WriteTask = { checkpoints: string; draft: Draft; keep: number; best: number | undefined };
 
 export type Written = ReturnType<typeof writeCheckpoint> & { writeMs: number };
 

@@ -1,7 +1,7 @@
 /** A run's weights: which ones a command reads, which ones a training starts from, and how they are saved at its end. */
 import { existsSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { chooseWeights, lastWeights } from '../checkpoint/choose.js';
+import { chooseWeights } from '../checkpoint/choose.js';
 import { runFolderOf } from '../checkpoint/store.js';
 import { isWeightsName, weightsName } from '../checkpoint/weights-files.js';
 import type { Config } from '../config/config.js';
@@ -96,7 +96,7 @@ export async function loadStartingWeights(
     );
   }
   if (isFile) return loadWholeNet(towers, weights, net);
-  const files = lastWeights(path);
+  const files = chooseWeights(path).files;
   await Promise.all(towers.map((tower) => tower.ask({ kind: 'load', files })));
 }
 

@@ -6,12 +6,11 @@ import { CheckpointError } from '../errors.js';
 import { type Net, type PlacedLayer, padding, volume } from '../model/net.js';
 import { channelsFirst, groupsOf, join, portablesOf } from './portable.js';
 
-/** The result of an export. */
-export interface Exported {
-  file: string;
-  tensors: number;
-  /** How many numbers all tensors have. */
-  values: number;
+export type Exported = ReturnType<typeof exported>;
+
+/** The result of an export; `values` is how many numbers all tensors have. */
+export function exported(file: string, tensors: readonly { shape: readonly number[] }[]) {
+  return { file, tensors: tensors.length, values: tensors.reduce((sum, { shape }) => sum + volume(shape), 0) };
 }
 
 /** What a run knows of its images besides its settings. */
@@ -71,8 +70,7 @@ export function exportWeights(
       }
     }),
   );
-  const values = portables.reduce((sum, { shape }) => sum + volume(shape), 0);
-  return { file, tensors: portables.length, values };
+  return exported(file, portables);
 }
 
 /** @throws CheckpointError if there is a file or folder of that name. */

@@ -4,7 +4,7 @@ import { openTensors, type TensorFile, writeTensors } from '../checkpoint/safete
 import { weightsNames } from '../checkpoint/weights-files.js';
 import { CheckpointError, truncate } from '../errors.js';
 import { type Net, type Parameter, parametersOf, type TowerIndex, volume } from '../model/net.js';
-import { parseJson } from '../read-json.js';
+import { tryParseJson } from '../read-json.js';
 import { DESCRIPTION, type ImageKnowledge, MEAN_IMAGE } from './export.js';
 import { matchNames } from './names.js';
 import { channelsLast, type Portable, portablesOf, separate } from './portable.js';
@@ -119,11 +119,7 @@ function imagesIn(source: TensorFile, net: Net): ImageKnowledge {
 }
 
 function parseDescription(text: string): Record<string, unknown> {
-  try {
-    return (parseJson(text) ?? {}) as Record<string, unknown>;
-  } catch {
-    return {};
-  }
+  return (tryParseJson(text) ?? {}) as Record<string, unknown>;
 }
 
 function matchTensors(
@@ -152,9 +148,10 @@ function matchTensors(
       'of another shape:',
       tensors
         .filter(({ portable, shape }) => String(trimmed(shape, portable.shape.length)) !== String(portable.shape))
-        .map(({ portable, name, shape }) => {
-          return `${truncate(name)} is [${truncate(String(shape))}] and [${portable.shape}] in the net`;
-        }),
+        .map(
+          (each) =>
+            `${truncate(each.name)} is [${truncate(String(each.shape))}] and [${each.portable.shape}] in the net`,
+        ),
     ],
   ] as const;
   const found = problems.filter(([, names]) => names.length > 0).map(([what, names]) => `${what} ${listed(names)}`);

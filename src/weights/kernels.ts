@@ -2,29 +2,17 @@
 import { explainLoadFailure } from '../addon.js';
 import { withTensors } from '../checkpoint/weights-files.js';
 import { CheckpointError, ConfigError, SetupError } from '../errors.js';
-import { type Net, parametersOf, type TowerIndex } from '../model/net.js';
+import { type Net, parametersOf } from '../model/net.js';
 import { writeNoFollow } from '../safe-write.js';
 
-/** The first layer's kernels of one tower, each [size, size, channels], row-major. */
-export interface TowerKernels {
-  tower: TowerIndex;
-  kernels: readonly Float32Array[];
-}
-
-export interface FirstLayer {
-  layer: string;
-  /** Height and width of a kernel. */
-  size: number;
-  /** Channels of the image: 1, or 3 for red, green and blue. */
-  channels: number;
-  towers: readonly TowerKernels[];
-}
+export type FirstLayer = ReturnType<typeof firstLayerOf>;
 
 /**
  * Reads the first layer's kernels from a run's weights.
+ * @returns each tower's kernels [size, size, channels], row-major.
  * @throws ConfigError if that layer is not a convolution; CheckpointError if the weights are of another net.
  */
-export function firstLayerOf(net: Net, files: readonly string[]): FirstLayer {
+export function firstLayerOf(net: Net, files: readonly string[]) {
   const [layer] = net.layers;
   if (layer?.kind !== 'conv') {
     throw new ConfigError(
@@ -34,10 +22,12 @@ export function firstLayerOf(net: Net, files: readonly string[]): FirstLayer {
   const { name, size } = layer;
   const own = parametersOf(net).filter((each) => each.layer === name && each.role === 'kernel');
   return withTensors(files, (source) => {
-    const towers = own.map(({ name: parameter, shape, tower }): TowerKernels => {
+    const towers = own.map(({ name: parameter, shape, tower }) => {
       const values = source.read(parameter, shape);
       const outputs = shape.at(-1)!;
-      const kernels = Array.from({ length: outputs }, (_, o) => values.filter((_, i) => i % outputs === o));
+      const kernels: Float32Array[] = Array.from({ length: outputs }, (_, o) =>
+        values.filter((_, i) => i % outputs === o),
+      );
       return { tower, kernels };
     });
     return { layer: name, size, channels: layer.input[2], towers };
@@ -47,7 +37,7 @@ export function firstLayerOf(net: Net, files: readonly string[]): FirstLayer {
 export type Energy = ReturnType<typeof towerEnergy>;
 
 /** How much of a tower's kernels is colour. The energy of values is the sum of their squares. */
-export function towerEnergy({ kernels }: TowerKernels, channels: number) {
+export function towerEnergy({ kernels }: Pick<FirstLayer['towers'][number], 'kernels'>, channels: number) {
   const energies = kernels.map((kernel) => energyOf(kernel, channels));
   const grey = energies.reduce((sum, each) => sum + each.grey, 0);
   const colour = energies.reduce((sum, each) => sum + each.colour, 0);

@@ -13,16 +13,14 @@ import { CheckpointError } from '../errors.js';
 import {
   isWeighted,
   type Net,
-  type Parameter,
   type PlacedLayer,
   padding,
   parametersOf,
   type TowerIndex,
-  volume,
   type WeightedLayer,
 } from '../model/net.js';
 import { layerName } from '../model/summary.js';
-import { type Exported, refuseExisting } from './export.js';
+import { type Exported, exported, refuseExisting } from './export.js';
 
 type Symbolic = tf.SymbolicTensor;
 
@@ -59,9 +57,7 @@ export async function exportLayersModel(net: Net, files: readonly string[], fold
   } finally {
     model.dispose();
   }
-  const parameters = parametersOf(net);
-  const values = parameters.reduce((sum, { shape }) => sum + volume(shape), 0);
-  return { file: folder, tensors: parameters.length, values };
+  return exported(folder, parametersOf(net));
 }
 
 /** @throws CheckpointError that lists the layers that tfjs lacks. */
@@ -135,18 +131,11 @@ function setWeights(model: tf.LayersModel, net: Net, source: Tensors): void {
     const before = net.layers[i - 1];
     const scale = before?.kind === 'dropout' && before.scale === 'test' ? before.keep : 1;
     for (const tower of layer.towers) {
-      const read = (role: Parameter['role']) => {
+      const tensors = (['kernel', 'bias'] as const).map((role) => {
         const { name, shape } = parameters.find((p) => p.layer === layer.name && p.tower === tower && p.role === role)!;
-        return { shape: [...shape], values: source.read(name, shape) };
-      };
-      const [kernel, bias] = [read('kernel'), read('bias')];
-      const tensors = [
-        tf.tensor(
-          kernel.values.map((value) => value * scale),
-          kernel.shape,
-        ),
-        tf.tensor(bias.values),
-      ];
+        const values = source.read(name, shape);
+        return tf.tensor(role === 'kernel' ? values.map((value) => value * scale) : values, [...shape]);
+      });
       model.getLayer(layerPath(layer.name, tower)).setWeights(tensors);
       tf.dispose(tensors);
     }

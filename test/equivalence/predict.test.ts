@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import test, { after } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import sharp from 'sharp';
-import { lastWeights } from '../../src/checkpoint/choose.js';
+import { chooseWeights } from '../../src/checkpoint/choose.js';
 import { CheckpointError } from '../../src/errors.js';
 import { addProbabilities } from '../../src/train/evaluate.js';
 import { openFeed } from '../../src/train/feed.js';
@@ -57,7 +57,7 @@ async function asInDataset(views: 1 | 10): Promise<void> {
   const { dataset, feeder } = await openFeed(config, { views });
   assert.ok(dataset.kind === 'pixels');
   const team = await openTeam(config, feeder.slots);
-  await team.ask({ kind: 'load', files: lastWeights(folder) });
+  await team.ask({ kind: 'load', files: chooseWeights(folder).files });
   const count = config.batchSize;
   const logits = new SharedArrayBuffer(4 * count * 10);
   const expected = new Float64Array(count * 10);

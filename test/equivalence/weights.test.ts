@@ -4,7 +4,7 @@ import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { after } from 'node:test';
-import { lastWeights } from '../../src/checkpoint/choose.js';
+import { chooseWeights } from '../../src/checkpoint/choose.js';
 import type { EventOf, LogEvent } from '../../src/log.js';
 import { buildNet } from '../../src/model/net.js';
 import { evaluateRun, train } from '../../src/train/index.js';
@@ -32,7 +32,7 @@ const trained = await run({ run: 'trained', steps: 30 });
 test('a run that was exported and imported again has the same loss, to the last bit', async () => {
   const net = buildNet(trained.config.net);
   const file = join(out, 'net.safetensors');
-  exportWeights(net, lastWeights(join(out, 'trained')), file, {});
+  exportWeights(net, chooseWeights(join(out, 'trained')).files, file, {});
   const folder = join(out, 'imported');
   fs.mkdirSync(folder);
   const source = openImport(file, net, 'rgb');

@@ -1,7 +1,7 @@
 /** The checks of an acceptance, in order: which jobs of the child process each one needs, and how it judges the results. */
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { lastWeights } from '../../checkpoint/choose.js';
+import { chooseWeights } from '../../checkpoint/choose.js';
 import { withTensors } from '../../checkpoint/weights-files.js';
 import type { Config } from '../../config/config.js';
 import { defaultDevices } from '../../config/devices.js';
@@ -250,8 +250,8 @@ function trainings({ run: config }: Plan): Check[] {
  */
 function compareRuns(a: string, b: string): { worst: number; where: string; text: string } {
   let [worst, where] = [0, 'none'];
-  withTensors(lastWeights(a), (first) =>
-    withTensors(lastWeights(b), (second) => {
+  withTensors(chooseWeights(a).files, (first) =>
+    withTensors(chooseWeights(b).files, (second) => {
       for (const { name, shape } of first.entries) {
         const { relative } = difference(first.read(name, shape), second.read(name, shape));
         if (!(relative <= worst || Number.isNaN(worst))) [worst, where] = [relative, name];
