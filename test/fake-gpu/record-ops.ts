@@ -69,7 +69,7 @@ const { TF_FunctionToFunctionDef } = bind(
 
 c.TFE_ContextAddFunction = (context, fn, status) => {
   const toDef = (buffer: Pointer) => TF_FunctionToFunctionDef(fn, buffer, status);
-  write(functionOf(messageFrom(real, status, 'read a function', toDef)));
+  write(functionOf(messageFrom({ c: real, status }, 'read a function', toDef)));
   real.TFE_ContextAddFunction(context, fn, status);
 };
 

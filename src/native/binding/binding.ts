@@ -62,7 +62,7 @@ export class PinnedBinding {
     this.#context = context;
     this.target = findDevice(context, device);
     this.host = findDevice(context, 'CPU:0').fullName;
-    this.version = context.library.c.TF_Version();
+    this.version = context.c.TF_Version();
     Object.assign(this, CONSTANTS, { TF_Version: this.version });
   }
 
@@ -100,15 +100,14 @@ export class PinnedBinding {
   }
 
   #hostHandle(shape: readonly number[], dtype: number, values: unknown): Pointer {
-    const { library } = this.#context;
     const typed = typedValues(dtype, values);
     const bytes = volume(shape) * bytesPerElement(dtype);
     if (typed.byteLength !== bytes) {
       const reason = `it holds ${bytes} bytes, and ${typed.byteLength} were given`;
       throw new NativeError(`Cannot make a tensor of shape [${shape}]: ${reason}`, INVALID_ARGUMENT);
     }
-    const tensor = allocateTensor(library, dtype, shape, bytes);
-    copyIn(library.c.TF_TensorData(tensor), typed);
+    const tensor = allocateTensor(this.#context, dtype, shape, bytes);
+    copyIn(this.#context.c.TF_TensorData(tensor), typed);
     return handleOf(this.#context, tensor, shape);
   }
 
@@ -117,7 +116,7 @@ export class PinnedBinding {
     if (handle === undefined) return;
     this.#handles.delete(id);
     this.#shapes.delete(id);
-    this.#context.library.c.TFE_DeleteTensorHandle(handle);
+    this.#context.c.TFE_DeleteTensorHandle(handle);
   }
 
   /** Frees every tensor, before the thread ends. */
@@ -127,10 +126,9 @@ export class PinnedBinding {
 
   /** A copy of the tensor's values. Waits until they are computed. */
   tensorDataSync(id: number): Values {
-    const { library } = this.#context;
     return this.#read(id, (data, bytes) => {
       const { shape, dtype } = this.describe(id);
-      if (dtype === DataType.STRING) return readStrings(library, data, volume(shape));
+      if (dtype === DataType.STRING) return readStrings(this.#context, data, volume(shape));
       const copy = newValues(dtype, bytes);
       copyOut(copy, data);
       return copy;
@@ -139,10 +137,9 @@ export class PinnedBinding {
 
   /** Gives `use` the address and size of the tensor's values in host memory, where they are until it returns. */
   #read<T>(id: number, use: (data: Pointer, bytes: number) => T): T {
-    const { library, status } = this.#context;
-    const { c } = library;
+    const { c, status } = this.#context;
     const tensor = c.TFE_TensorHandleResolve(this.handle(id), status);
-    check(c, status, 'read a tensor');
+    check(this.#context, 'read a tensor');
     try {
       return use(c.TF_TensorData(tensor), c.TF_TensorByteSize(tensor));
     } finally {
@@ -237,16 +234,16 @@ export class PinnedBinding {
 
   describe(id: number): TensorMetadata {
     const handle = this.handle(id);
-    const dtype = this.#context.library.c.TFE_TensorHandleDataType(handle);
+    const dtype = this.#context.c.TFE_TensorHandleDataType(handle);
     const shape = this.#shapes.get(id) ?? (dtype === DataType.RESOURCE ? [] : shapeOfHandle(this.#context, handle));
     return { id, shape: [...shape], dtype };
   }
 
   /** The device whose memory holds the tensor, as TensorFlow reports it (its backing device). */
   backingDevice(id: number): string {
-    const { library, status } = this.#context;
-    const name = library.c.TFE_TensorHandleBackingDeviceName(this.handle(id), status);
-    check(library.c, status, 'ask for the device of a tensor');
+    const { c, status } = this.#context;
+    const name = c.TFE_TensorHandleBackingDeviceName(this.handle(id), status);
+    check(this.#context, 'ask for the device of a tensor');
     return name;
   }
 
@@ -258,7 +255,7 @@ export class PinnedBinding {
   /** Only for ops: the nodes of functions have devices of their own. */
   #isForHost(name: string, inputs: Call['inputs'], attrs: OpAttr[]): boolean {
     if (this.target.type === 'CPU' || inputs instanceof BigUint64Array) return false;
-    const types = inputs.map((input) => this.#context.library.c.TFE_TensorHandleDataType(input));
+    const types = inputs.map((input) => this.#context.c.TFE_TensorHandleDataType(input));
     return isForHost(this.#context, name, attrs, types);
   }
 }

@@ -25,34 +25,32 @@ export interface Call {
  * @returns TFE_TensorHandles, the caller's to delete.
  * @throws NativeError with TensorFlow's code and text, and the op's name.
  */
-export function execute(
-  { library, status, address }: Context,
-  { name, inputs, attrs, count, device, cancellation }: Call,
-): BigUint64Array {
-  const { c } = library;
+export function execute(context: Context, call: Call): BigUint64Array {
+  const { c, status, address } = context;
+  const { name, inputs, attrs, count, device, cancellation } = call;
   const op = c.TFE_NewOp(address, name, status);
-  check(c, status, `find the op ${name}`, name);
+  check(context, `find the op ${name}`, name);
   try {
     c.TFE_OpSetDevice(op, device, status);
-    check(c, status, `place the op ${name} on ${device}`, name);
+    check(context, `place the op ${name} on ${device}`, name);
     if (inputs instanceof BigUint64Array) {
       c.TFE_OpAddInputList(op, inputs, inputs.length, status);
-      check(c, status, `give the function ${name} its inputs`, name);
+      check(context, `give the function ${name} its inputs`, name);
     } else {
       for (const input of inputs) {
         c.TFE_OpAddInput(op, input, status);
-        check(c, status, `give the op ${name} its inputs`, name);
+        check(context, `give the op ${name} its inputs`, name);
       }
     }
-    for (const attr of attrs) setAttr(library, op, name, attr, status);
+    for (const attr of attrs) setAttr(context, op, name, attr);
     if (cancellation !== undefined) {
       c.TFE_OpSetCancellationManager(op, cancellation, status);
-      check(c, status, `let the op ${name} be cancelled`, name);
+      check(context, `let the op ${name} be cancelled`, name);
     }
     const outputs = new BigUint64Array(Math.max(1, count));
     const made = Int32Array.of(count);
     c.TFE_Execute(op, outputs, made, status);
-    check(c, status, `run the op ${name}`, name);
+    check(context, `run the op ${name}`, name);
     return outputs.subarray(0, made[0]);
   } finally {
     c.TFE_DeleteOp(op);
@@ -66,7 +64,7 @@ export function execute(
  * @throws any error of `action` that is not a NativeError.
  */
 export function succeeds(context: Context, action: () => void): boolean {
-  const { c } = context.library;
+  const { c } = context;
   const own = c.TFE_NewExecutor(false, false, 0);
   try {
     inExecutor(context, own, action);
@@ -102,19 +100,19 @@ let emptyGraph: Pointer | undefined;
  * @throws NativeError for an op that TensorFlow does not have.
  */
 export function isForHost(
-  { library, status }: Context,
+  context: Context,
   op: string,
   attrs: readonly OpAttr[],
   inputTypes: readonly number[],
 ): boolean {
   if (HOST_OPS.test(op) || inputTypes.includes(DataType.STRING)) return true;
   if (attrs.some(({ type, value }) => type === AttrType.TYPE && [value].flat().includes(DataType.STRING))) return true;
-  emptyGraph ??= library.c.TF_NewGraph(); // TensorFlow describes ops only to a graph
-  return opDef(library, emptyGraph, op, status).hasStrings;
+  emptyGraph ??= context.c.TF_NewGraph(); // TensorFlow describes ops only to a graph
+  return opDef(context, emptyGraph, op).hasStrings;
 }
 
 /** Runs the ops that `action` calls in an executor: a queue of TensorFlow's, in this thread or in one of its own. */
-export function inExecutor<T>({ library: { c }, address }: Context, executor: Pointer, action: () => T): T {
+export function inExecutor<T>({ c, address }: Context, executor: Pointer, action: () => T): T {
   const before = c.TFE_ContextGetExecutorForThread(address);
   c.TFE_ContextSetExecutorForThread(address, executor);
   try {

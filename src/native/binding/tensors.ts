@@ -147,7 +147,7 @@ function borrowedHandle(shape: readonly number[], dtype: number, values: Float32
   const context = openContext();
   const sizes = BigInt64Array.from(shape, BigInt);
   const address = koffi.address(values);
-  const { TF_NewTensor } = context.library.c;
+  const { TF_NewTensor } = context.c;
   const tensor = TF_NewTensor(dtype, sizes, shape.length, address, values.byteLength, deallocator(), 0n);
   return handleOf(context, tensor, shape);
 }

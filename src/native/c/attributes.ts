@@ -1,9 +1,8 @@
 /** Sets an op's attributes: single values and lists of every kind that tfjs-node's kernels send. */
 import { NativeError } from '../../errors.js';
 import { loadKoffi } from '../install/koffi.js';
-import type { Library } from './load.js';
 import { AttrType, type Pointer } from './signatures.js';
-import { check, UNIMPLEMENTED } from './status.js';
+import { type Calls, check, UNIMPLEMENTED } from './status.js';
 
 const koffi = loadKoffi();
 
@@ -41,13 +40,15 @@ const NUMBERS = {
  * that the op does not have.
  * @throws NativeError if TensorFlow has no attributes of that kind, or refuses the shape.
  */
-export function setAttr({ c }: Library, op: Pointer, opName: string, { name, type, value }: OpAttr, status: Pointer) {
+export function setAttr(calls: Calls, op: Pointer, opName: string, { name, type, value }: OpAttr): void {
+  const { c } = calls;
   const list = listOf(value);
   if (type === AttrType.SHAPE) {
-    if (list?.some(Array.isArray)) setShapeList(c, op, name, list as number[][], status);
-    else if (list) c.TFE_OpSetAttrShape(op, name, BigInt64Array.from(list as number[], BigInt), list.length, status);
-    else c.TFE_OpSetAttrShape(op, name, null, -1, status); // unknown rank
-    check(c, status, `set the shape ${name} of the op ${opName}`, opName);
+    if (list?.some(Array.isArray)) setShapeList(calls, op, name, list as number[][]);
+    else if (list)
+      c.TFE_OpSetAttrShape(op, name, BigInt64Array.from(list as number[], BigInt), list.length, calls.status);
+    else c.TFE_OpSetAttrShape(op, name, null, -1, calls.status); // unknown rank
+    check(calls, `set the shape ${name} of the op ${opName}`, opName);
   } else if (type === AttrType.STRING) {
     if (list) setStringList(c, op, name, list as (string | Uint8Array)[]);
     else setString(c, op, name, value as string);
@@ -65,18 +66,18 @@ function listOf(value: OpAttr['value']): unknown[] | undefined {
   return Array.isArray(value) || ArrayBuffer.isView(value) ? Array.from(value as unknown as unknown[]) : undefined;
 }
 
-function setString(c: Library['c'], op: Pointer, name: string, value: string): void {
+function setString(c: Calls['c'], op: Pointer, name: string, value: string): void {
   const bytes = Buffer.from(value);
   c.TFE_OpSetAttrString(op, name, bytes, bytes.length);
 }
 
-function setStringList(c: Library['c'], op: Pointer, name: string, values: readonly (string | Uint8Array)[]): void {
+function setStringList(c: Calls['c'], op: Pointer, name: string, values: readonly (string | Uint8Array)[]): void {
   const bytes = values.map((value) => Buffer.from(value as string));
   const sizes = BigUint64Array.from(bytes, (each) => BigInt(each.length));
   c.TFE_OpSetAttrStringList(op, name, pointersTo(bytes), sizes, values.length);
 }
 
-function setShapeList(c: Library['c'], op: Pointer, name: string, shapes: readonly number[][], status: Pointer): void {
+function setShapeList({ c, status }: Calls, op: Pointer, name: string, shapes: readonly number[][]): void {
   const dims = shapes.map((shape) => new Uint8Array(BigInt64Array.from(shape, BigInt).buffer));
   const ranks = Int32Array.from(shapes, (each) => each.length);
   c.TFE_OpSetAttrShapeList(op, name, pointersTo(dims), ranks, shapes.length, status);
@@ -100,10 +101,10 @@ function pointersTo(pieces: readonly Uint8Array[]): BigUint64Array {
   return pointers;
 }
 
-/** The library with a graph's attribute functions (`TF_SetAttrInt`) in place of an eager op's (`TFE_OpSetAttrInt`). */
-export function graphAttributes(library: Library): Library {
-  const setters = Object.entries(library.c)
+/** The same with a graph's attribute functions (`TF_SetAttrInt`) in place of an eager op's (`TFE_OpSetAttrInt`). */
+export function graphAttributes({ c, status }: Calls): Calls {
+  const setters = Object.entries(c)
     .filter(([name]) => name.startsWith('TF_SetAttr'))
     .map(([name, setter]) => [name.replace('TF_', 'TFE_Op'), setter]);
-  return { ...library, c: { ...library.c, ...Object.fromEntries(setters) } };
+  return { c: { ...c, ...Object.fromEntries(setters) }, status };
 }

@@ -9,7 +9,7 @@ import { type Library, openLibrary } from './load.js';
 import { oneAtATime } from './process-wide.js';
 import { bytesField, varintField } from './protobuf.js';
 import type { Pointer } from './signatures.js';
-import { check, NOT_FOUND } from './status.js';
+import { type Calls, check, NOT_FOUND } from './status.js';
 
 /** How to make the context. Only the first call in the process has an effect: see {@link openContext}. */
 export interface ContextOptions {
@@ -44,10 +44,8 @@ export interface Device {
 const PLACEMENT_SILENT = 2; // TFE_DEVICE_PLACEMENT_SILENT: an input on another device is copied to the op's
 
 /** The context, as one thread uses it. */
-export interface Context {
-  library: Library;
+export interface Context extends Library, Calls {
   address: Pointer;
-  status: Pointer;
   devices: readonly Device[];
 }
 
@@ -62,16 +60,16 @@ let current: Context | undefined;
 export function openContext(options: ContextOptions = {}): Context {
   if (current) return current;
   const library = openLibrary();
-  const status = library.c.TF_NewStatus();
+  const calls = { ...library, status: library.c.TF_NewStatus() };
   try {
     const address = oneAtATime('make the TensorFlow context', (words) => {
-      if (words.context === 0n) words.context = newContext(library, status, options);
+      if (words.context === 0n) words.context = newContext(calls, options);
       return words.context;
     });
-    current = { library, address, status, devices: readDevices(library, status, address) };
+    current = { ...calls, address, devices: readDevices(calls, address) };
     return current;
   } catch (error) {
-    library.c.TF_DeleteStatus(status);
+    calls.c.TF_DeleteStatus(calls.status);
     throw error;
   }
 }
@@ -98,15 +96,16 @@ export function findDevice(context: Context, name: string): Device {
   );
 }
 
-function newContext({ c }: Library, status: Pointer, options: ContextOptions): Pointer {
+function newContext(calls: Calls, options: ContextOptions): Pointer {
+  const { c, status } = calls;
   const config = encodeConfig({ ...options, ...threadsOf(options, (name) => Boolean(libc.getenv(name))) });
   const contextOptions = c.TFE_NewContextOptions();
   try {
     c.TFE_ContextOptionsSetConfig(contextOptions, config, config.length, status);
-    check(c, status, 'configure the TensorFlow context');
+    check(calls, 'configure the TensorFlow context');
     c.TFE_ContextOptionsSetDevicePlacementPolicy(contextOptions, PLACEMENT_SILENT);
     const context = c.TFE_NewContext(contextOptions, status);
-    check(c, status, 'make the TensorFlow context');
+    check(calls, 'make the TensorFlow context');
     return context;
   } finally {
     c.TFE_DeleteContextOptions(contextOptions);
@@ -128,11 +127,12 @@ export function threadsOf(
   };
 }
 
-function readDevices({ c }: Library, status: Pointer, context: Pointer): Device[] {
+function readDevices(calls: Calls, context: Pointer): Device[] {
+  const { c, status } = calls;
   const list = c.TFE_ContextListDevices(context, status);
-  check(c, status, 'list the devices');
+  check(calls, 'list the devices');
   const checked = <T>(value: T): T => {
-    check(c, status, 'ask for a device');
+    check(calls, 'ask for a device');
     return value;
   };
   try {

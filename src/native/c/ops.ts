@@ -3,10 +3,9 @@
  * kernels, and where it runs the ops of functions.
  */
 import { openContext } from './context.js';
-import type { Library } from './load.js';
 import { bytesOfBuffer, Message, messageFrom } from './protobuf.js';
 import { DataType, type Pointer } from './signatures.js';
-import { check } from './status.js';
+import { type Calls, check } from './status.js';
 
 /** An input: one tensor, or as many as the attribute of that name says. */
 export interface InputDef {
@@ -28,11 +27,11 @@ const ARG = { type: 3, numberAttr: 5, typeListAttr: 6 } as const;
 const definitions = new Map<string, OpDef>();
 
 /** @throws NativeError for an op that TensorFlow does not have. */
-export function opDef({ c }: Library, graph: Pointer, op: string, status: Pointer): OpDef {
+export function opDef(calls: Calls, graph: Pointer, op: string): OpDef {
   const before = definitions.get(op);
   if (before) return before;
-  const get = (buffer: Pointer) => c.TF_GraphGetOpDef(graph, op, buffer, status);
-  const message = messageFrom(c, status, `find the op ${op}`, get, op);
+  const get = (buffer: Pointer) => calls.c.TF_GraphGetOpDef(graph, op, buffer, calls.status);
+  const message = messageFrom(calls, `find the op ${op}`, get, op);
   const [inputs, outputs] = [message.messages(OP.input), message.messages(OP.output)];
   const def = {
     inputs: inputs.map((arg): InputDef => {
@@ -70,12 +69,12 @@ const KERNEL = { device: 2, constraint: 3, label: 5 } as const;
  * does not give them.
  */
 export function recordPlacement(): () => PlacedOp[] {
-  const { library, address, status } = openContext();
-  const { c } = library;
+  const context = openContext();
+  const { c, address, status } = context;
   c.TFE_ContextEnableGraphCollection(address);
   return () => {
     try {
-      const metadata = messageFrom(c, status, 'read where the ops are', (buffer) =>
+      const metadata = messageFrom(context, 'read where the ops are', (buffer) =>
         c.TFE_ContextExportRunMetadata(address, buffer, status),
       );
       return metadata
@@ -115,10 +114,10 @@ export function hasKernel({ op, types }: PlacedOp, deviceType: string): boolean 
 }
 
 function kernelsOf(op: string): Kernel[] {
-  const { library, status } = openContext();
-  const { c } = library;
-  const buffer = c.TF_GetRegisteredKernelsForOp(op, status);
-  check(c, status, `list the kernels of ${op}`, op);
+  const context = openContext();
+  const { c } = context;
+  const buffer = c.TF_GetRegisteredKernelsForOp(op, context.status);
+  check(context, `list the kernels of ${op}`, op);
   const list = new Message(bytesOfBuffer(buffer));
   c.TF_DeleteBuffer(buffer);
   return list

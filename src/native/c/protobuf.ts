@@ -1,7 +1,6 @@
 /** Reads and writes as much of protobuf's wire format as TensorFlow's settings and descriptions need. */
 import { loadKoffi, type Pointer } from '../install/koffi.js';
-import type { TensorFlowC } from './signatures.js';
-import { check } from './status.js';
+import { type Calls, check } from './status.js';
 
 const koffi = loadKoffi();
 
@@ -69,20 +68,14 @@ export class Message {
  * @param doing what the function does, for the error message.
  * @throws NativeError if the function fails.
  */
-export function messageFrom(
-  c: TensorFlowC,
-  status: Pointer,
-  doing: string,
-  write: (buffer: Pointer) => void,
-  op?: string,
-): Message {
-  const buffer = c.TF_NewBuffer();
+export function messageFrom(calls: Calls, doing: string, write: (buffer: Pointer) => void, op?: string): Message {
+  const buffer = calls.c.TF_NewBuffer();
   try {
     write(buffer);
-    check(c, status, doing, op);
+    check(calls, doing, op);
     return new Message(bytesOfBuffer(buffer));
   } finally {
-    c.TF_DeleteBuffer(buffer);
+    calls.c.TF_DeleteBuffer(buffer);
   }
 }
 

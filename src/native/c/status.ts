@@ -1,6 +1,12 @@
 import { NativeError } from '../../errors.js';
 import type { Pointer, TensorFlowC } from './signatures.js';
 
+/** TensorFlow's functions, and the TF_Status that they write into; for one thread. */
+export interface Calls {
+  c: TensorFlowC;
+  status: Pointer;
+}
+
 /** Names of `TF_Code` (`tensorflow/c/tf_status.h`), by number. */
 const CODES = [
   ...['OK', 'CANCELLED', 'UNKNOWN', 'INVALID_ARGUMENT', 'DEADLINE_EXCEEDED', 'NOT_FOUND', 'ALREADY_EXISTS'],
@@ -27,11 +33,11 @@ export function isCancelled(error: unknown): error is NativeError {
 }
 
 /**
- * Throws a {@link NativeError} when the last call that was given `status` failed.
+ * Throws a {@link NativeError} if the last call that was given `status` failed.
  * @param doing what was tried, for the message ("run the op MatMul").
- * @param op the op's name, when there is one.
+ * @param op the op's name, if there is one.
  */
-export function check(c: TensorFlowC, status: Pointer, doing: string, op?: string): void {
+export function check({ c, status }: Calls, doing: string, op?: string): void {
   const code = c.TF_GetCode(status);
   if (code === 0) return;
   const text = reasonIn(c.TF_Message(status));

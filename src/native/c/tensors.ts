@@ -2,7 +2,6 @@
 import { NativeError } from '../../errors.js';
 import type { Context } from './context.js';
 import { copyOut } from './copy.js';
-import type { Library } from './load.js';
 import { DataType, type Pointer } from './signatures.js';
 import { check, INVALID_ARGUMENT, RESOURCE_EXHAUSTED, UNIMPLEMENTED } from './status.js';
 
@@ -64,7 +63,7 @@ export function newValues(dtype: number, bytes: number): Exclude<Values, Uint8Ar
  * A TF_Tensor with memory for its values, in host memory; the caller's.
  * @throws NativeError (RESOURCE_EXHAUSTED) if there is not enough memory: TensorFlow then gives a tensor at address 0.
  */
-export function allocateTensor({ c }: Library, dtype: number, shape: readonly number[], bytes: number): Pointer {
+export function allocateTensor({ c }: Context, dtype: number, shape: readonly number[], bytes: number): Pointer {
   const tensor = c.TF_AllocateTensor(dtype, BigInt64Array.from(shape, BigInt), shape.length, bytes);
   if (bytes === 0 || c.TF_TensorData(tensor)) return tensor;
   c.TF_DeleteTensor(tensor);
@@ -75,10 +74,10 @@ export function allocateTensor({ c }: Library, dtype: number, shape: readonly nu
 }
 
 /** A handle of a TF_Tensor, which is deleted: the handle keeps the memory. The handle is the caller's. */
-export function handleOf({ library: { c }, status }: Context, tensor: Pointer, shape: readonly number[]): Pointer {
-  const handle = c.TFE_NewTensorHandle(tensor, status);
-  c.TF_DeleteTensor(tensor);
-  check(c, status, `make a tensor of shape [${shape}]`);
+export function handleOf(context: Context, tensor: Pointer, shape: readonly number[]): Pointer {
+  const handle = context.c.TFE_NewTensorHandle(tensor, context.status);
+  context.c.TF_DeleteTensor(tensor);
+  check(context, `make a tensor of shape [${shape}]`);
   return handle;
 }
 
@@ -86,12 +85,13 @@ export function handleOf({ library: { c }, status }: Context, tensor: Pointer, s
  * The shape of a tensor. Waits until the op that makes the tensor is done.
  * @throws NativeError when that op failed.
  */
-export function shapeOfHandle({ library: { c }, status }: Context, handle: Pointer): number[] {
+export function shapeOfHandle(context: Context, handle: Pointer): number[] {
+  const { c, status } = context;
   const rank = c.TFE_TensorHandleNumDims(handle, status);
-  check(c, status, 'ask for the shape of a tensor');
+  check(context, 'ask for the shape of a tensor');
   return Array.from({ length: rank }, (_, i) => {
     const size = Number(c.TFE_TensorHandleDim(handle, i, status));
-    check(c, status, 'ask for the shape of a tensor');
+    check(context, 'ask for the shape of a tensor');
     return size;
   });
 }
@@ -100,10 +100,11 @@ export function shapeOfHandle({ library: { c }, status }: Context, handle: Point
  * A handle of the tensor on `device`, the caller's; `handle` is deleted in any case.
  * @throws NativeError when it cannot be copied there.
  */
-export function moveHandle({ library: { c }, status, address }: Context, handle: Pointer, device: string): Pointer {
+export function moveHandle(context: Context, handle: Pointer, device: string): Pointer {
+  const { c, status, address } = context;
   const moved = c.TFE_TensorHandleCopyToDevice(handle, address, device, status);
   c.TFE_DeleteTensorHandle(handle);
-  check(c, status, `copy a tensor to ${device}`);
+  check(context, `copy a tensor to ${device}`);
   return moved;
 }
 
@@ -121,12 +122,12 @@ export function withStrings<T>(
   values: readonly Uint8Array[],
   use: (handle: Pointer) => T,
 ): T {
-  const { c } = context.library;
+  const { c } = context;
   if (values.length !== volume(shape)) {
     const reason = `${values.length} strings were given`;
     throw new NativeError(`Cannot make a string tensor of shape [${shape}]: ${reason}`, INVALID_ARGUMENT);
   }
-  const tensor = allocateTensor(context.library, DataType.STRING, shape, values.length * TSTRING_BYTES);
+  const tensor = allocateTensor(context, DataType.STRING, shape, values.length * TSTRING_BYTES);
   const data = c.TF_TensorData(tensor);
   const elements = values.map((_, i) => data + BigInt(i * TSTRING_BYTES));
   for (const [i, element] of elements.entries()) {
@@ -144,7 +145,7 @@ export function withStrings<T>(
 }
 
 /** Copies of `count` strings from `data`, which stays TensorFlow's. */
-export function readStrings({ c }: Library, data: Pointer, count: number): Uint8Array[] {
+export function readStrings({ c }: Context, data: Pointer, count: number): Uint8Array[] {
   return Array.from({ length: count }, (_, i) => {
     const element = data + BigInt(i * TSTRING_BYTES);
     const copy = new Uint8Array(c.TF_StringGetSize(element));

@@ -9,10 +9,9 @@ import type { PinnedBinding, TensorMetadata } from '../binding/binding.js';
 import { isForHost } from '../binding/execute.js';
 import { graphAttributes, type OpAttr, setAttr } from '../c/attributes.js';
 import type { Context } from '../c/context.js';
-import type { Library } from '../c/load.js';
 import { opDef } from '../c/ops.js';
 import { AttrType, DataType, type GraphOutput, type Pointer } from '../c/signatures.js';
-import { check } from '../c/status.js';
+import { type Calls, check } from '../c/status.js';
 import { bytesPerElement, volume } from '../c/tensors.js';
 import { addInputs, type Node, ofAnotherTrace, resourcesOf, SideEffects, type Value } from './node.js';
 
@@ -47,7 +46,7 @@ export class Graph {
   readonly isForXla: boolean;
   readonly #context: Context;
   readonly #real: PinnedBinding;
-  readonly #setters: Library;
+  readonly #setters: Calls;
   /** Recorded values by their id, and constants and captured resources by their id in the real binding. */
   readonly #values = new Map<number, Value>();
   /** Captured tensors by tfjs's `dataId`. */
@@ -63,15 +62,15 @@ export class Graph {
     this.#context = context;
     this.#real = real;
     this.isForXla = isForXla;
-    this.pointer = context.library.c.TF_NewGraph();
-    this.#setters = graphAttributes(context.library);
+    this.pointer = context.c.TF_NewGraph();
+    this.#setters = graphAttributes(context);
     const marker = tf.scalar(0);
     this.#lastOutside = marker.id;
     marker.dispose();
   }
 
   dispose(): void {
-    this.#context.library.c.TF_DeleteGraph(this.pointer);
+    this.#context.c.TF_DeleteGraph(this.pointer);
   }
 
   /** A binding for tfjs's backend that records into this graph, and refuses to read values. */
@@ -174,18 +173,17 @@ export class Graph {
     count: number,
     { shapes, device = this.#real.device }: { shapes?: readonly (readonly number[])[]; device?: string } = {},
   ): Value[] {
-    const { library, status } = this.#context;
-    const { c } = library;
-    const def = opDef(library, this.pointer, op, status);
+    const { c, status } = this.#context;
+    const def = opDef(this.#context, this.pointer, op);
     const description = c.TF_NewOperation(this.pointer, op, this.#nameOf(op));
     // Without a device, TensorFlow places a node by itself. XLA's nodes run where their function is called.
     if (!this.isForXla && op !== 'Placeholder') c.TF_SetDevice(description, device);
     addInputs(c, description, { op, defs: def.inputs, attrs, inputs });
-    for (const attr of attrs) setAttr(this.#setters, description, op, attr, status);
+    for (const attr of attrs) setAttr(this.#setters, description, op, attr);
     const resources = op === 'Placeholder' ? [] : resourcesOf(inputs, def.isStateful);
     for (const before of this.#effects.before(op, resources)) c.TF_AddControlInput(description, before);
     const operation = c.TF_FinishOperation(description, status);
-    check(c, status, `trace the op ${op}`, op);
+    check(this.#context, `trace the op ${op}`, op);
     this.#effects.note(op, resources, operation);
     const node: Node = { operation, op, inputs, isStateful: def.isStateful };
     this.nodes.push(node);
@@ -206,9 +204,9 @@ export class Graph {
     ids: readonly number[],
     outputs: readonly TensorMetadata[],
   ): Value[] {
-    const { library, status } = this.#context;
-    library.c.TF_GraphCopyFunction(this.pointer, fn, null, status);
-    check(library.c, status, 'trace a call of a compiled function');
+    const { c, status } = this.#context;
+    c.TF_GraphCopyFunction(this.pointer, fn, null, status);
+    check(this.#context, 'trace a call of a compiled function');
     const inputs = ids.map((id) => this.valueOf(id));
     const shapes = outputs.map(({ shape }) => shape);
     const results = this.record(name, attrs, inputs, outputs.length, { shapes });
@@ -223,12 +221,11 @@ export class Graph {
 
   /** A node's output as a value. @param shape if TensorFlow does not know it. */
   #outputOf(node: Node, index: number, shape = this.#unknownShape(node, index)): Value {
-    const { library, status } = this.#context;
-    const { c } = library;
+    const { c, status } = this.#context;
     const output = { oper: node.operation, index };
     if (shape) {
       c.TF_GraphSetTensorShape(this.pointer, output, BigInt64Array.from(shape, BigInt), shape.length, status);
-      check(c, status, `trace the op ${node.op}`, node.op);
+      check(this.#context, `trace the op ${node.op}`, node.op);
     }
     const dtype = c.TF_OperationOutputType(output);
     const value: Value = { id: nextId++, shape: this.#shapeOf(output, node.op), dtype, node, index };
@@ -252,13 +249,13 @@ export class Graph {
 
   /** The shape that TensorFlow has: -1 for an unknown size, [-1] for an unknown rank. */
   #shapeOf(output: GraphOutput, op: string): number[] {
-    const { library, status } = this.#context;
-    const rank = library.c.TF_GraphGetTensorNumDims(this.pointer, output, status);
-    check(library.c, status, `trace the op ${op}`, op);
+    const { c, status } = this.#context;
+    const rank = c.TF_GraphGetTensorNumDims(this.pointer, output, status);
+    check(this.#context, `trace the op ${op}`, op);
     if (rank < 0) return [-1];
     const dims = new BigInt64Array(rank);
-    if (rank > 0) library.c.TF_GraphGetTensorShape(this.pointer, output, dims, rank, status);
-    check(library.c, status, `trace the op ${op}`, op);
+    if (rank > 0) c.TF_GraphGetTensorShape(this.pointer, output, dims, rank, status);
+    check(this.#context, `trace the op ${op}`, op);
     return Array.from(dims, Number);
   }
 
@@ -277,19 +274,18 @@ export class Graph {
   }
 
   #newConstant(id: number, dtype: number): Value {
-    const { library, status } = this.#context;
-    const { c } = library;
+    const { c, status } = this.#context;
     const tensor = c.TFE_TensorHandleResolve(this.#real.handle(id), status);
-    check(c, status, 'trace a constant');
+    check(this.#context, 'trace a constant');
     try {
       const description = c.TF_NewOperation(this.pointer, 'Const', this.#nameOf('Const'));
       const device = dtype === DataType.STRING ? this.#real.host : this.#real.device;
       if (!this.isForXla) c.TF_SetDevice(description, device);
       c.TF_SetAttrTensor(description, 'value', tensor, status);
-      check(c, status, 'trace a constant', 'Const');
+      check(this.#context, 'trace a constant', 'Const');
       c.TF_SetAttrType(description, 'dtype', dtype);
       const operation = c.TF_FinishOperation(description, status);
-      check(c, status, 'trace a constant', 'Const');
+      check(this.#context, 'trace a constant', 'Const');
       const node: Node = { operation, op: 'Const', inputs: [], isStateful: false };
       this.nodes.push(node);
       return this.#outputOf(node, 0);

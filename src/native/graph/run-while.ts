@@ -95,13 +95,12 @@ export class AsyncExecutor {
 
   /** Waits for everything that was started. @throws NativeError if something failed; the executor stays usable. */
   wait(): void {
-    const { library, status } = openContext();
-    const { c } = library;
-    c.TFE_ExecutorWaitForAllPendingNodes(this.address, status);
+    const context = openContext();
+    context.c.TFE_ExecutorWaitForAllPendingNodes(this.address, context.status);
     try {
-      check(c, status, 'run a compiled function');
+      check(context, 'run a compiled function');
     } catch (error) {
-      c.TFE_ExecutorClearError(this.address);
+      context.c.TFE_ExecutorClearError(this.address);
       throw error;
     }
   }

@@ -133,13 +133,14 @@ function callable(graph: Graph, recorded: Recorded, binding: PinnedBinding) {
       return outer.call(forward, attrs, idsOf(inputs), results).map(tensorOf);
     },
     dispose(): void {
-      const { library, address, status } = openContext();
+      const context = openContext();
+      const { c, address, status } = context;
       const defined = backward ? [forward, backward] : [forward];
-      for (const { fn } of defined) library.c.TF_DeleteFunction(fn);
+      for (const { fn } of defined) c.TF_DeleteFunction(fn);
       // Another thread may have the same function of XLA's, and the next that is compiled finds its machine code.
       if (isForXla) return;
-      for (const { name } of defined) library.c.TFE_ContextRemoveFunction(address, name, status);
-      check(library.c, status, 'free a compiled function');
+      for (const { name } of defined) c.TFE_ContextRemoveFunction(address, name, status);
+      check(context, 'free a compiled function');
     },
   };
 }
@@ -183,8 +184,8 @@ function notDifferentiable(result: tf.Tensor): tf.Tensor {
 
 /** Turns nodes into a function of the context. */
 function define(graph: Graph, nodes: readonly Node[], inputs: readonly Value[], outputs: readonly Value[]): Defined {
-  const { library, address, status } = openContext();
-  const { c } = library;
+  const context = openContext();
+  const { c, address, status } = context;
   const { isForXla } = graph;
   // Names are unique in the process: thread ids are not reused. To XLA's, TensorFlow adds a hash of the function.
   const prefix = isForXla ? 'alexnet_split_xla' : `alexnet_split_${threadId}_${functions++}`;
@@ -204,10 +205,10 @@ function define(graph: Graph, nodes: readonly Node[], inputs: readonly Value[], 
     null,
     status,
   );
-  check(c, status, 'compile a function');
+  check(context, 'compile a function');
   c.TFE_ContextAddFunction(address, fn, status);
   try {
-    check(c, status, 'compile a function');
+    check(context, 'compile a function');
   } catch (error) {
     c.TF_DeleteFunction(fn);
     throw error;

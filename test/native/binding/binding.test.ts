@@ -87,12 +87,12 @@ test('executeOp() throws the error of an asynchronous op when its shape is read,
 });
 
 test('allocateTensor() fails if TensorFlow gives a tensor without memory', () => {
-  const { library } = openContext();
+  const context = openContext();
   const message =
     /^Cannot make a tensor of shape \[17592186044416\]: OOM when allocating its 70368744177664 bytes in host/;
-  assertNative(() => allocateTensor(library, DataType.FLOAT, [2 ** 44], 2 ** 46), 8, undefined, message);
-  const tensor = allocateTensor(library, DataType.FLOAT, [0, 5], 0);
-  library.c.TF_DeleteTensor(tensor);
+  assertNative(() => allocateTensor(context, DataType.FLOAT, [2 ** 44], 2 ** 46), 8, undefined, message);
+  const tensor = allocateTensor(context, DataType.FLOAT, [0, 5], 0);
+  context.c.TF_DeleteTensor(tensor);
 });
 
 test('createTensor() refuses values whose length does not fit the shape', () => {

@@ -18,7 +18,7 @@ const made = gpus.map(({ name }) => {
 });
 
 if (process.argv[2] === 'peek') {
-  const { path, c } = openContext().library;
+  const { path, c } = openContext();
   const pointerOf = koffi.load(path).func('void *TFE_TensorHandleDevicePointer(void *handle, void *status)');
   useDevice('GPU:0');
   const address = pointerOf(currentBinding().handle(tensorId(made[0]!.sum)), c.TF_NewStatus());
