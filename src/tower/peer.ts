@@ -10,7 +10,7 @@ import {
 } from '../exchange/index.js';
 import { currentBinding } from '../native/binding/backend.js';
 import { findDevice, openContext } from '../native/c/context.js';
-import { Cancellation, type RunsWhile } from '../native/graph/run-while.js';
+import { newCancellation, type RunsWhile } from '../native/graph/run-while.js';
 import { DeviceExchange } from './exchangers.js';
 import type { TowerSetup } from './protocol.js';
 
@@ -31,8 +31,8 @@ export function openPeer({ part, peer, exchange, exchangeTimeoutMs }: TowerSetup
   if (part === 'whole' || !peer) return undefined;
   const { mailboxes, device, name } = peer;
   const devices = { own: currentBinding().device, peer: findDevice(openContext(), device).fullName };
-  const cancellation = new Cancellation();
-  noteCancellation(mailboxes, part, cancellation.address);
+  const cancellation = newCancellation();
+  noteCancellation(mailboxes, part, cancellation);
   return {
     transport: msgpackTransport(new Mailbox(mailboxes, part, exchangeTimeoutMs), part),
     dtype: exchange.dtype,

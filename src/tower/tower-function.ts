@@ -91,7 +91,7 @@ export class TowerFunction {
       (peer.device?.exchanger(false, messageNotices(peer.transport, step)) ??
         messageExchanger(peer.transport, peer.dtype, step));
     const binding = ownBinding();
-    binding.cancellation = peer?.runsWhile.cancellation.address; // for ops that wait at a queue
+    binding.cancellation = peer?.runsWhile.cancellation; // for ops that wait at a queue
     try {
       return this.#part.run({ ...inputs, parameters: readParameters() }, kind, { ...answering, exchanger });
     } finally {

@@ -2,7 +2,7 @@
 import { workerData } from 'node:worker_threads';
 import { NativeError, SplitError } from '../errors.js';
 import { currentBinding } from '../native/binding/backend.js';
-import { RESOURCE_EXHAUSTED } from '../native/c/status.js';
+import { Code } from '../native/c/status.js';
 import { abortTowers } from './abort.js';
 import { type Command, type Envelope, placeOf, type Task, type TowerSetup } from './protocol.js';
 import { Tower } from './tower.js';
@@ -40,7 +40,7 @@ function close(): null {
 /** Adds tower and step to an unexpected error; expected errors of a step name them already. */
 function withPlace(error: unknown, command: Command): unknown {
   const index = setup.part === 'whole' ? 0 : setup.part;
-  if (error instanceof NativeError && error.code === RESOURCE_EXHAUSTED) {
+  if (error instanceof NativeError && error.code === Code.RESOURCE_EXHAUSTED) {
     const found = /OOM .*/.exec(error.message)?.[0] ?? error.message;
     error.message = `Cannot go on: tower ${index} on ${setup.device} ran out of memory in ${placeOf(command)} (${found}), expected room for its part of the net and of the batch; make room and go on from the last checkpoint with --resume, or start a new run with a smaller --batch-size or --width`;
     return error;

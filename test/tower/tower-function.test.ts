@@ -8,7 +8,7 @@ import type { Crossing, Sendable, Transport } from '../../src/exchange/index.js'
 import { buildNet, type Net, parametersOf } from '../../src/model/net.js';
 import { backingDevice, currentBinding, useDevice } from '../../src/native/binding/backend.js';
 import { bytesToAlignment } from '../../src/native/c/copy.js';
-import { Cancellation, startCancellation } from '../../src/native/graph/run-while.js';
+import { newCancellation, startCancellation } from '../../src/native/graph/run-while.js';
 import { nativeOps } from '../../src/tower/native-ops.js';
 import { Parameters } from '../../src/tower/parameters.js';
 import type { PassKind } from '../../src/tower/pass.js';
@@ -138,7 +138,7 @@ function mirror(did: string[] = [], fails: (what: 'out' | 'in', place: Crossing)
   };
   return {
     ...{ transport, dtype: 'float32' as const, withdrawCancellation: () => true },
-    runsWhile: { cancellation: new Cancellation(), noteExecutor: () => {}, noteCancellation: () => {} },
+    runsWhile: { cancellation: newCancellation(), noteExecutor: () => {}, noteCancellation: () => {} },
   };
 }
 
@@ -326,7 +326,7 @@ describe('TowerFunction of a tower', () => {
       // As the coordinator does it from its own thread, while this one is about to wait.
       if (isCancelled && what === 'in' && site === 'fc7' && direction === 'forward') startCancellation(address);
     });
-    let { address } = peer.runsWhile.cancellation;
+    let address = peer.runsWhile.cancellation;
     peer.runsWhile.noteCancellation = (noted) => {
       address = noted;
     };

@@ -7,7 +7,7 @@ import { attr, type OpAttr } from '../c/attributes.js';
 import { type Context, type Device, findDevice } from '../c/context.js';
 import { copyIn, copyOut } from '../c/copy.js';
 import { AttrType, DataType, type Pointer } from '../c/signatures.js';
-import { check, INVALID_ARGUMENT, UNIMPLEMENTED } from '../c/status.js';
+import { Code, check } from '../c/status.js';
 import {
   allocateTensor,
   bytesPerElement,
@@ -104,7 +104,7 @@ export class PinnedBinding {
     const bytes = volume(shape) * bytesPerElement(dtype);
     if (typed.byteLength !== bytes) {
       const reason = `it holds ${bytes} bytes, and ${typed.byteLength} were given`;
-      throw new NativeError(`Cannot make a tensor of shape [${shape}]: ${reason}`, INVALID_ARGUMENT);
+      throw new NativeError(`Cannot make a tensor of shape [${shape}]: ${reason}`, Code.INVALID_ARGUMENT);
     }
     const tensor = allocateTensor(this.#context, dtype, shape, bytes);
     copyIn(this.#context.c.TF_TensorData(tensor), typed);
@@ -155,7 +155,7 @@ export class PinnedBinding {
     this.#read(id, (data, bytes) => {
       if (bytes !== target.length) {
         const reason = `it has ${bytes} bytes, and there is room for ${target.length}`;
-        throw new NativeError(`Cannot copy a tensor: ${reason}`, INVALID_ARGUMENT);
+        throw new NativeError(`Cannot copy a tensor: ${reason}`, Code.INVALID_ARGUMENT);
       }
       copyOut(target, data);
     });
@@ -216,7 +216,8 @@ export class PinnedBinding {
   /** The TFE_TensorHandle of a tensor. It stays this binding's. */
   handle(id: number): Pointer {
     const handle = this.#handles.get(id);
-    if (handle === undefined) throw new NativeError(`Cannot use tensor ${id}: it was disposed of`, INVALID_ARGUMENT);
+    if (handle === undefined)
+      throw new NativeError(`Cannot use tensor ${id}: it was disposed of`, Code.INVALID_ARGUMENT);
     return handle;
   }
 
@@ -263,6 +264,6 @@ export class PinnedBinding {
 function unsupported(): never {
   throw new NativeError(
     'Cannot use a SavedModel: this binding does not support them; convert the model to the tfjs layers format',
-    UNIMPLEMENTED,
+    Code.UNIMPLEMENTED,
   );
 }

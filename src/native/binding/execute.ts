@@ -84,12 +84,7 @@ export function succeeds(context: Context, action: () => void): boolean {
 const HOST_OPS = /^UniqueV2$|^UniqueWithCountsV2$|SummaryWriter$|^Print$/;
 
 /** Types that stay in host memory: TensorFlow expects shapes, axes and the like there, with a GPU too. */
-export const HOST_TYPES: ReadonlySet<number> = new Set([
-  DataType.INT32,
-  DataType.INT64,
-  DataType.STRING,
-  DataType.RESOURCE,
-]);
+export const HOST_TYPES = new Set<number>([DataType.INT32, DataType.INT64, DataType.STRING, DataType.RESOURCE]);
 
 let emptyGraph: Pointer | undefined;
 

@@ -8,7 +8,7 @@ import type { NodeJSKernelBackend } from '@tensorflow/tfjs-node-gpu/dist/nodejs_
 import { NativeError } from '../../errors.js';
 import { attr } from '../c/attributes.js';
 import { DataType } from '../c/signatures.js';
-import { INVALID_ARGUMENT, UNIMPLEMENTED } from '../c/status.js';
+import { Code } from '../c/status.js';
 
 /** A call of a kernel: its inputs by name, as tfjs passes them. */
 interface Call {
@@ -58,7 +58,7 @@ const CORRECTIONS: Record<string, (original: Kernel) => Kernel> = {
 function asFloat(tensor: tf.Tensor): tf.Tensor {
   if (tensor.dtype !== 'complex64') return tf.cast(tensor, 'float32');
   const reason = 'they have no order; give it real numbers';
-  throw new NativeError(`Cannot run prelu on complex64 tensors: ${reason}`, INVALID_ARGUMENT, 'Prelu');
+  throw new NativeError(`Cannot run prelu on complex64 tensors: ${reason}`, Code.INVALID_ARGUMENT, 'Prelu');
 }
 
 /** Replaces tfjs-node's kernels, which have to be registered, by the corrected ones. To be called once in a thread. */
@@ -130,7 +130,7 @@ function channelsLast(original: Kernel): Kernel {
     if (call.attrs.dataFormat !== 'NCHW') return original(call);
     const reason = 'only NHWC is supported; transpose them';
     const message = `Cannot run a depthwise convolution on images in NCHW order: ${reason}`;
-    throw new NativeError(message, UNIMPLEMENTED, 'DepthwiseConv2dNative');
+    throw new NativeError(message, Code.UNIMPLEMENTED, 'DepthwiseConv2dNative');
   };
 }
 

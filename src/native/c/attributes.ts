@@ -2,7 +2,7 @@
 import { NativeError } from '../../errors.js';
 import { loadKoffi } from '../install/koffi.js';
 import { AttrType, type Pointer } from './signatures.js';
-import { type Calls, check, UNIMPLEMENTED } from './status.js';
+import { type Calls, Code, check } from './status.js';
 
 const koffi = loadKoffi();
 
@@ -10,7 +10,7 @@ const koffi = loadKoffi();
 export interface OpAttr {
   name: string;
   type: number;
-  value: string | number | boolean | object | number[];
+  value: string | number | boolean | object;
 }
 
 const make =
@@ -58,7 +58,7 @@ export function setAttr(calls: Calls, op: Pointer, opName: string, { name, type,
     else c[setOne](op, name, Number(value));
   } else {
     const reason = `attributes of kind ${type} are not supported`;
-    throw new NativeError(`Cannot set ${name} of the op ${opName}: ${reason}`, UNIMPLEMENTED, opName);
+    throw new NativeError(`Cannot set ${name} of the op ${opName}: ${reason}`, Code.UNIMPLEMENTED, opName);
   }
 }
 

@@ -9,7 +9,7 @@ import { type Library, openLibrary } from './load.js';
 import { oneAtATime } from './process-wide.js';
 import { bytesField, varintField } from './protobuf.js';
 import type { Pointer } from './signatures.js';
-import { type Calls, check, NOT_FOUND } from './status.js';
+import { type Calls, Code, check } from './status.js';
 
 /** How to make the context. Only the first call in the process has an effect: see {@link openContext}. */
 export interface ContextOptions {
@@ -92,7 +92,7 @@ export function findDevice(context: Context, name: string): Device {
   const hint = short.startsWith('GPU') ? '; `alexnet-split doctor` says why this one is missing' : '';
   throw new NativeError(
     `Cannot use the device ${name}: TensorFlow has ${have} here; choose among these${hint}`,
-    NOT_FOUND,
+    Code.NOT_FOUND,
   );
 }
 

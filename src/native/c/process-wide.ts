@@ -11,7 +11,7 @@ import { NativeError } from '../../errors.js';
 import { RunningClock } from '../../running-time.js';
 import { bind, loadKoffi, type Pointer } from '../install/koffi.js';
 import { libc } from './copy.js';
-import { DEADLINE_EXCEEDED, INTERNAL } from './status.js';
+import { Code } from './status.js';
 
 const koffi = loadKoffi();
 
@@ -78,11 +78,12 @@ function lock(mutex: Pointer, doing: string, timeoutMs: number): void {
       pthread.pthread_mutex_consistent(mutex);
       return;
     }
-    if (code !== EBUSY) throw new NativeError(`Cannot ${doing}: the system refuses the lock (error ${code})`, INTERNAL);
+    if (code !== EBUSY)
+      throw new NativeError(`Cannot ${doing}: the system refuses the lock (error ${code})`, Code.INTERNAL);
     if (clock.now() >= timeoutMs) {
       throw new NativeError(
         `Cannot ${doing}: another thread has been doing it for ${timeoutMs / 1000} s, expected it to take less; check the disk with TensorFlow and the driver (nvidia-smi), then start again`,
-        DEADLINE_EXCEEDED,
+        Code.DEADLINE_EXCEEDED,
       );
     }
     libc.usleep(POLL_MICROSECONDS);

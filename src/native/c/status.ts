@@ -8,28 +8,21 @@ export interface Calls {
 }
 
 /** Names of `TF_Code` (`tensorflow/c/tf_status.h`), by number. */
-const CODES = [
-  ...['OK', 'CANCELLED', 'UNKNOWN', 'INVALID_ARGUMENT', 'DEADLINE_EXCEEDED', 'NOT_FOUND', 'ALREADY_EXISTS'],
-  ...['PERMISSION_DENIED', 'RESOURCE_EXHAUSTED', 'FAILED_PRECONDITION', 'ABORTED', 'OUT_OF_RANGE', 'UNIMPLEMENTED'],
-  ...['INTERNAL', 'UNAVAILABLE', 'DATA_LOSS', 'UNAUTHENTICATED'],
+const NAMES = [
+  ...(['OK', 'CANCELLED', 'UNKNOWN', 'INVALID_ARGUMENT', 'DEADLINE_EXCEEDED', 'NOT_FOUND', 'ALREADY_EXISTS'] as const),
+  ...(['PERMISSION_DENIED', 'RESOURCE_EXHAUSTED', 'FAILED_PRECONDITION', 'ABORTED', 'OUT_OF_RANGE'] as const),
+  ...(['UNIMPLEMENTED', 'INTERNAL', 'UNAVAILABLE', 'DATA_LOSS', 'UNAUTHENTICATED'] as const),
 ];
 
-export const INVALID_ARGUMENT = 3;
-export const DEADLINE_EXCEEDED = 4;
-export const NOT_FOUND = 5;
-/** An allocation was refused. */
-export const RESOURCE_EXHAUSTED = 8;
-/** A queue has come to its end. */
-export const OUT_OF_RANGE = 11;
-export const UNIMPLEMENTED = 12;
-export const INTERNAL = 13;
+/** `TF_Code`, the codes of a {@link NativeError}. */
+export const Code = Object.fromEntries(NAMES.map((name, i) => [name, i])) as Record<(typeof NAMES)[number], number>;
 
 /** The codes of errors that are only the consequence of another error. */
 const ECHOES = ['CANCELLED', 'ABORTED'];
 
 /** Whether an error says only that TensorFlow was cancelled, because of another error or a signal. */
 export function isCancelled(error: unknown): error is NativeError {
-  return error instanceof NativeError && ECHOES.includes(CODES[error.code] ?? '');
+  return error instanceof NativeError && ECHOES.includes(NAMES[error.code] ?? '');
 }
 
 /**
@@ -41,7 +34,7 @@ export function check({ c, status }: Calls, doing: string, op?: string): void {
   const code = c.TF_GetCode(status);
   if (code === 0) return;
   const text = reasonIn(c.TF_Message(status));
-  throw new NativeError(`Cannot ${doing}: TensorFlow says ${CODES[code] ?? `code ${code}`}: ${text}`, code, op);
+  throw new NativeError(`Cannot ${doing}: TensorFlow says ${NAMES[code] ?? `code ${code}`}: ${text}`, code, op);
 }
 
 /** How a message begins when a function failed on several devices; the errors follow, numbered. */

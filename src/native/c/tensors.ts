@@ -3,7 +3,7 @@ import { NativeError } from '../../errors.js';
 import type { Context } from './context.js';
 import { copyOut } from './copy.js';
 import { DataType, type Pointer } from './signatures.js';
-import { check, INVALID_ARGUMENT, RESOURCE_EXHAUSTED, UNIMPLEMENTED } from './status.js';
+import { Code, check } from './status.js';
 
 /** Values of a tensor as tfjs hands them over or takes them back. */
 export type Values = Float32Array | Int32Array | Uint8Array | BigInt64Array | Uint8Array[];
@@ -23,40 +23,35 @@ export function bytesPerElement(dtype: number): number {
   const bytes = BYTES_PER_ELEMENT[dtype];
   if (bytes !== undefined) return bytes;
   const reason = 'it is not supported here';
-  throw new NativeError(`Cannot make a tensor of the TensorFlow data type ${dtype}: ${reason}`, UNIMPLEMENTED);
+  throw new NativeError(`Cannot make a tensor of the TensorFlow data type ${dtype}: ${reason}`, Code.UNIMPLEMENTED);
 }
+
+/** The JavaScript arrays whose bytes TensorFlow takes. */
+const ARRAYS: Record<number, typeof Float32Array | typeof Int32Array | typeof Uint8Array> = {
+  ...{ [DataType.FLOAT]: Float32Array, [DataType.COMPLEX64]: Float32Array, [DataType.INT32]: Int32Array },
+  ...{ [DataType.UINT8]: Uint8Array, [DataType.BOOL]: Uint8Array },
+};
 
 /**
  * The values as the typed array whose bytes TensorFlow takes. An array that already is one is not copied.
  * @throws NativeError for a type without a JavaScript array, unless `values` is a view of its bytes.
  */
 export function typedValues(dtype: number, values: unknown): ArrayBufferView {
-  const list = values as number[];
-  switch (dtype) {
-    case DataType.FLOAT:
-    case DataType.COMPLEX64:
-      return values instanceof Float32Array ? values : Float32Array.from(list);
-    case DataType.INT32:
-      return values instanceof Int32Array ? values : Int32Array.from(list);
-    case DataType.UINT8:
-      return values instanceof Uint8Array ? values : Uint8Array.from(list);
-    case DataType.BOOL: {
-      const bytes = values instanceof Uint8Array ? values : Uint8Array.from(list);
-      // TensorFlow expects that a bool's byte is 0 or 1: not(2) would be 3.
-      return bytes.some((byte) => byte > 1) ? bytes.map(Math.sign) : bytes;
-    }
+  const Typed = ARRAYS[dtype];
+  if (Typed) {
+    const typed = values instanceof Typed ? values : Typed.from(values as number[]);
+    // TensorFlow expects that a bool's byte is 0 or 1: not(2) would be 3.
+    return dtype === DataType.BOOL && typed.some((byte) => byte > 1) ? typed.map(Math.sign) : typed;
   }
   if (ArrayBuffer.isView(values)) return values;
   const reason = 'expected a typed array of its bytes';
-  throw new NativeError(`Cannot make a tensor of the TensorFlow data type ${dtype}: ${reason}`, INVALID_ARGUMENT);
+  throw new NativeError(`Cannot make a tensor of the TensorFlow data type ${dtype}: ${reason}`, Code.INVALID_ARGUMENT);
 }
 
 /** A new array for so many bytes of a data type. A type without a JavaScript array gives its raw bytes. */
 export function newValues(dtype: number, bytes: number): Exclude<Values, Uint8Array[]> {
-  if (dtype === DataType.FLOAT || dtype === DataType.COMPLEX64) return new Float32Array(bytes / 4);
-  if (dtype === DataType.INT32) return new Int32Array(bytes / 4);
-  if (dtype === DataType.INT64) return new BigInt64Array(bytes / 8);
-  return new Uint8Array(bytes);
+  const Typed = dtype === DataType.INT64 ? BigInt64Array : (ARRAYS[dtype] ?? Uint8Array);
+  return new Typed(bytes / Typed.BYTES_PER_ELEMENT);
 }
 
 /**
@@ -69,7 +64,7 @@ export function allocateTensor({ c }: Context, dtype: number, shape: readonly nu
   c.TF_DeleteTensor(tensor);
   throw new NativeError(
     `Cannot make a tensor of shape [${shape}]: OOM when allocating its ${bytes} bytes in host memory, expected them to be free; free some memory, or make the tensor smaller`,
-    RESOURCE_EXHAUSTED,
+    Code.RESOURCE_EXHAUSTED,
   );
 }
 
@@ -125,7 +120,7 @@ export function withStrings<T>(
   const { c } = context;
   if (values.length !== volume(shape)) {
     const reason = `${values.length} strings were given`;
-    throw new NativeError(`Cannot make a string tensor of shape [${shape}]: ${reason}`, INVALID_ARGUMENT);
+    throw new NativeError(`Cannot make a string tensor of shape [${shape}]: ${reason}`, Code.INVALID_ARGUMENT);
   }
   const tensor = allocateTensor(context, DataType.STRING, shape, values.length * TSTRING_BYTES);
   const data = c.TF_TensorData(tensor);

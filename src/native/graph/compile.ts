@@ -20,6 +20,7 @@ import tf = require('@tensorflow/tfjs');
 import { NativeError } from '../../errors.js';
 import { currentBinding, ownBinding, tensorId, withOwnBinding } from '../binding/backend.js';
 import type { PinnedBinding } from '../binding/binding.js';
+import { Code } from '../c/status.js';
 import { recordingGraph } from './graph.js';
 import type { RunsWhile } from './run-while.js';
 import { type Trace, trace } from './trace.js';
@@ -68,7 +69,10 @@ export interface Compiled {
 export function compile(fn: (...inputs: tf.Tensor[]) => tf.Tensor[], options: CompileOptions = {}): Compiled {
   const { mode = 'graph', gradients } = options;
   if (!MODES.includes(mode)) {
-    throw new NativeError(`Cannot compile in the mode ${JSON.stringify(mode)}, expected one of ${MODES.join(', ')}`, 3);
+    throw new NativeError(
+      `Cannot compile in the mode ${JSON.stringify(mode)}, expected one of ${MODES.join(', ')}`,
+      Code.INVALID_ARGUMENT,
+    );
   }
   const traces = new Map<string, Trace>();
   let device: PinnedBinding | undefined;

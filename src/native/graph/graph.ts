@@ -7,11 +7,11 @@ import tf = require('@tensorflow/tfjs');
 import { NativeError } from '../../errors.js';
 import type { PinnedBinding, TensorMetadata } from '../binding/binding.js';
 import { isForHost } from '../binding/execute.js';
-import { graphAttributes, type OpAttr, setAttr } from '../c/attributes.js';
+import { attr, graphAttributes, type OpAttr, setAttr } from '../c/attributes.js';
 import type { Context } from '../c/context.js';
 import { opDef } from '../c/ops.js';
-import { AttrType, DataType, type GraphOutput, type Pointer } from '../c/signatures.js';
-import { type Calls, check } from '../c/status.js';
+import { DataType, type GraphOutput, type Pointer } from '../c/signatures.js';
+import { type Calls, Code, check } from '../c/status.js';
 import { bytesPerElement, volume } from '../c/tensors.js';
 import { addInputs, type Node, ofAnotherTrace, resourcesOf, SideEffects, type Value } from './node.js';
 
@@ -32,6 +32,15 @@ export function recordingGraph(binding: PinnedBinding): Graph | undefined {
 
 /** What a function uses from outside: a tensor (a variable's value differs from call to call), or a resource's id. */
 export type CapturedSource = { tensor: tf.Tensor } | { id: number };
+
+interface NodeOptions {
+  /** Shapes of its results, if TensorFlow does not know them. */
+  shapes?: readonly (readonly number[])[];
+  /** Full name of the device that it runs on; default the one that the thread is pinned to. */
+  device?: string;
+  /** The TF_Tensor of a constant. */
+  value?: Pointer;
+}
 
 export class Graph {
   /** In the order of recording. */
@@ -79,7 +88,7 @@ export class Graph {
     const refuse = (): never => {
       throw new NativeError(
         "Cannot read a tensor's values in a compiled function: it is traced, not run; read the function's results, or make the value an argument",
-        9,
+        Code.FAILED_PRECONDITION,
       );
     };
     const binding = {
@@ -155,15 +164,13 @@ export class Graph {
 
   /** A value that is passed when the function is called. */
   placeholder(shape: readonly number[], dtype: number): Value {
-    const attrs: OpAttr[] = [{ name: 'dtype', type: AttrType.TYPE, value: dtype }];
-    if (dtype !== DataType.RESOURCE) attrs.push({ name: 'shape', type: AttrType.SHAPE, value: [...shape] });
+    const attrs = [attr.type('dtype', dtype)];
+    if (dtype !== DataType.RESOURCE) attrs.push(attr.shape('shape', [...shape]));
     return this.record('Placeholder', attrs, [], 1)[0]!;
   }
 
   /**
    * Adds a node.
-   * @param options.shapes of its results, if TensorFlow does not know them.
-   * @param options.device full name of the device that it runs on; default the one that the thread is pinned to.
    * @throws NativeError with the op's name if TensorFlow refuses it.
    */
   record(
@@ -171,7 +178,7 @@ export class Graph {
     attrs: readonly OpAttr[],
     inputs: readonly Value[],
     count: number,
-    { shapes, device = this.#real.device }: { shapes?: readonly (readonly number[])[]; device?: string } = {},
+    { shapes, device = this.#real.device, value }: NodeOptions = {},
   ): Value[] {
     const { c, status } = this.#context;
     const def = opDef(this.#context, this.pointer, op);
@@ -179,7 +186,11 @@ export class Graph {
     // Without a device, TensorFlow places a node by itself. XLA's nodes run where their function is called.
     if (!this.isForXla && op !== 'Placeholder') c.TF_SetDevice(description, device);
     addInputs(c, description, { op, defs: def.inputs, attrs, inputs });
-    for (const attr of attrs) setAttr(this.#setters, description, op, attr);
+    for (const each of attrs) setAttr(this.#setters, description, op, each);
+    if (value !== undefined) {
+      c.TF_SetAttrTensor(description, 'value', value, status);
+      check(this.#context, `trace the op ${op}`, op);
+    }
     const resources = op === 'Placeholder' ? [] : resourcesOf(inputs, def.isStateful);
     for (const before of this.#effects.before(op, resources)) c.TF_AddControlInput(description, before);
     const operation = c.TF_FinishOperation(description, status);
@@ -194,7 +205,7 @@ export class Graph {
 
   /** Adds a node that copies a value. */
   copy(value: Value): Value {
-    return this.record('Identity', [{ name: 'T', type: AttrType.TYPE, value: value.dtype }], [value], 1)[0]!;
+    return this.record('Identity', [attr.type('T', value.dtype)], [value], 1)[0]!;
   }
 
   /** Adds a call of another function, which has no side effects. @param outputs what it returns. */
@@ -232,7 +243,7 @@ export class Graph {
     if (dtype !== DataType.RESOURCE && value.shape.some((size) => size < 0)) {
       throw new NativeError(
         `Cannot trace the op ${node.op}: the shape of its result depends on values, and a compiled function has fixed shapes`,
-        12,
+        Code.UNIMPLEMENTED,
         node.op,
       );
     }
@@ -275,22 +286,13 @@ export class Graph {
 
   #newConstant(id: number, dtype: number): Value {
     const { c, status } = this.#context;
-    const tensor = c.TFE_TensorHandleResolve(this.#real.handle(id), status);
+    const value = c.TFE_TensorHandleResolve(this.#real.handle(id), status);
     check(this.#context, 'trace a constant');
     try {
-      const description = c.TF_NewOperation(this.pointer, 'Const', this.#nameOf('Const'));
       const device = dtype === DataType.STRING ? this.#real.host : this.#real.device;
-      if (!this.isForXla) c.TF_SetDevice(description, device);
-      c.TF_SetAttrTensor(description, 'value', tensor, status);
-      check(this.#context, 'trace a constant', 'Const');
-      c.TF_SetAttrType(description, 'dtype', dtype);
-      const operation = c.TF_FinishOperation(description, status);
-      check(this.#context, 'trace a constant', 'Const');
-      const node: Node = { operation, op: 'Const', inputs: [], isStateful: false };
-      this.nodes.push(node);
-      return this.#outputOf(node, 0);
+      return this.record('Const', [attr.type('dtype', dtype)], [], 1, { device, value })[0]!;
     } finally {
-      c.TF_DeleteTensor(tensor);
+      c.TF_DeleteTensor(value);
     }
   }
 }

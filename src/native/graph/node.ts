@@ -4,6 +4,7 @@ import type { TensorMetadata } from '../binding/binding.js';
 import type { OpAttr } from '../c/attributes.js';
 import type { Library } from '../c/load.js';
 import { DataType, type Pointer } from '../c/signatures.js';
+import { Code } from '../c/status.js';
 
 /** An operation of the graph. */
 export interface Node {
@@ -23,7 +24,7 @@ export interface Value extends TensorMetadata {
 export function ofAnotherTrace(): NativeError {
   return new NativeError(
     'Cannot use a tensor of another trace: it was made while a compiled function was recorded; return it from that function, or make it an input of this one',
-    3,
+    Code.INVALID_ARGUMENT,
   );
 }
 
@@ -89,7 +90,10 @@ export function addInputs(
   for (const { countAttr } of defs) {
     if (countAttr === undefined) {
       const input = inputs[next++];
-      if (!input) throw new NativeError(`Cannot trace the op ${op}: it was given ${inputs.length} inputs`, 3, op);
+      if (!input) {
+        const message = `Cannot trace the op ${op}: it was given ${inputs.length} inputs`;
+        throw new NativeError(message, Code.INVALID_ARGUMENT, op);
+      }
       c.TF_AddInput(description, { oper: input.node.operation, index: input.index });
       continue;
     }

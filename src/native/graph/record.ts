@@ -5,6 +5,7 @@ import { NativeError } from '../../errors.js';
 import { tensorId, tensorOf, withBinding } from '../binding/backend.js';
 import type { TensorMetadata } from '../binding/binding.js';
 import { DataType } from '../c/signatures.js';
+import { Code } from '../c/status.js';
 import type { Graph } from './graph.js';
 import { keyOf, type Value } from './node.js';
 
@@ -74,10 +75,17 @@ function recordForward(
 ): { first: tf.Tensor; results: Value[] } {
   const made: unknown = fn(...inputs);
   if (!Array.isArray(made) || !made.every((each) => each instanceof tf.Tensor)) {
-    throw new NativeError('Cannot compile a function that does not return a list of tensors; return one', 3);
+    throw new NativeError(
+      'Cannot compile a function that does not return a list of tensors; return one',
+      Code.INVALID_ARGUMENT,
+    );
   }
   const [first] = made as tf.Tensor[];
-  if (!first) throw new NativeError('Cannot compile a function that returns no tensor; return at least one', 3);
+  if (!first)
+    throw new NativeError(
+      'Cannot compile a function that returns no tensor; return at least one',
+      Code.INVALID_ARGUMENT,
+    );
   const values = made.map((tensor) => graph.valueOf(tensorId(tensor)));
   return { first, results: distinctNodes(graph, values, 0) };
 }
@@ -88,7 +96,7 @@ function refuseVariables(graph: Graph): void {
     if (!('tensor' in source) || !(source.tensor instanceof tf.Variable) || !source.tensor.trainable) continue;
     throw new NativeError(
       `Cannot differentiate a compiled function that uses the trainable variable ${source.tensor.name} from outside: it gets no gradient; make it an input`,
-      9,
+      Code.FAILED_PRECONDITION,
     );
   }
 }

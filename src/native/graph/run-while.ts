@@ -13,11 +13,12 @@ import { check, isCancelled } from '../c/status.js';
 
 /** What a thread of JavaScript needs to run functions that use queues. */
 export interface RunsWhile {
-  cancellation: Cancellation;
-  /** Is called with the new address after the cancellation was renewed. */
-  noteCancellation(address: bigint): void;
+  /** TensorFlow's cancellation manager: see {@link newCancellation}. It is replaced after it was started. */
+  cancellation: Pointer;
+  /** Is called with the new one after that. */
+  noteCancellation(address: Pointer): void;
   /** Is called with the executor's address, and with 0 when it is disposed of: a thread that dies leaves it behind. */
-  noteExecutor(address: bigint): void;
+  noteExecutor(address: Pointer): void;
 }
 
 /**
@@ -27,35 +28,31 @@ export interface RunsWhile {
  * @returns the function's results, computed.
  * @throws what failed first.
  */
-export function runWhile(
-  { cancellation, noteExecutor, noteCancellation }: RunsWhile,
-  start: () => TensorMetadata[],
-  work: () => void,
-): TensorMetadata[] {
+export function runWhile(by: RunsWhile, start: () => TensorMetadata[], work: () => void): TensorMetadata[] {
   const binding = ownBinding();
   const executor = new AsyncExecutor();
-  noteExecutor(executor.address);
+  by.noteExecutor(executor.address);
   const release = () => {
-    noteExecutor(0n);
+    by.noteExecutor(0n);
     executor.dispose();
   };
   // If this thread ends, TensorFlow's thread goes on, and so does a function that waits for this one.
   const onExit = () => {
-    cancellation.start();
+    startCancellation(by.cancellation);
     errorOf(() => executor.wait());
     release();
   };
   let results: TensorMetadata[] = [];
   let failure: { error: unknown } | undefined;
   process.once('exit', onExit);
-  binding.cancellation = cancellation.address;
+  binding.cancellation = by.cancellation;
   try {
     try {
       results = executor.start(start);
       work();
     } catch (error) {
       failure = { error };
-      cancellation.start();
+      startCancellation(by.cancellation);
     }
     const ended = errorOf(() => executor.wait());
     if (ended && !(failure && isCancelled(ended))) failure = { error: ended }; // unless `work` failed first
@@ -65,8 +62,9 @@ export function runWhile(
     binding.cancellation = undefined;
     release();
   }
-  cancellation.renew();
-  noteCancellation(cancellation.address);
+  // The old one's some hundred bytes stay: another thread may be starting it.
+  by.cancellation = newCancellation();
+  by.noteCancellation(by.cancellation);
   for (const { id } of results) binding.deleteTensor(id);
   throw failure.error;
 }
@@ -115,22 +113,12 @@ export function deleteExecutor(address: Pointer): void {
   openLibrary().c.TFE_DeleteExecutor(address);
 }
 
-/** TensorFlow's cancellation manager. Ops that were given it end when it starts, and ops that come later end at once. */
-export class Cancellation {
-  /** For ops, and for {@link startCancellation} in another thread. */
-  address: Pointer = openLibrary().c.TFE_NewCancellationManager();
-
-  start(): void {
-    startCancellation(this.address);
-  }
-
-  /** Makes a new manager after {@link start}. The old one's some hundred bytes stay: another thread may be starting it. */
-  renew(): void {
-    this.address = openLibrary().c.TFE_NewCancellationManager();
-  }
+/** A cancellation manager: ops that were given it end when it is started, and ops that come later end at once. */
+export function newCancellation(): Pointer {
+  return openLibrary().c.TFE_NewCancellationManager();
 }
 
-/** Starts a cancellation from another thread. @param address {@link Cancellation.address} */
+/** Starts a cancellation, from any thread. */
 export function startCancellation(address: Pointer): void {
   openLibrary().c.TFE_CancellationManagerStartCancel(address);
 }

@@ -10,9 +10,9 @@ import { NativeError } from '../../errors.js';
 import { currentBinding, ownBinding, tensorId, tensorOf } from '../binding/backend.js';
 import type { PinnedBinding } from '../binding/binding.js';
 import { castAttrs, hostTensor, scaledForHalf, unscaledFromHalf } from '../binding/tensors.js';
-import type { OpAttr } from '../c/attributes.js';
-import { AttrType, DataType } from '../c/signatures.js';
-import { OUT_OF_RANGE } from '../c/status.js';
+import { attr, type OpAttr } from '../c/attributes.js';
+import { DataType } from '../c/signatures.js';
+import { Code } from '../c/status.js';
 import { type Graph, recordingGraph } from './graph.js';
 
 export interface QueueOptions {
@@ -45,10 +45,10 @@ export class TensorQueue {
     this.#dtype = this.#isHalf ? DataType.HALF : DataType.FLOAT;
     const attrs = [
       this.#types('component_types'),
-      { name: 'capacity', type: AttrType.INT, value: -1 },
-      { name: 'container', type: AttrType.STRING, value: '' },
+      attr.int('capacity', -1),
+      attr.string('container', ''),
       // Without a name, TensorFlow takes that of the op, and all queues would be one.
-      { name: 'shared_name', type: AttrType.STRING, value: sharedName ?? `alexnet_split_${threadId}_${queues++}` },
+      attr.string('shared_name', sharedName ?? `alexnet_split_${threadId}_${queues++}`),
     ];
     this.#handle = this.#run('FIFOQueueV2', attrs, [], 1)[0]!.id;
   }
@@ -126,19 +126,17 @@ export class TensorQueue {
    * so does sending one. Never waits, even if another thread takes from the queue.
    */
   close(): void {
-    const attrs: OpAttr[] = [{ name: 'cancel_pending_enqueues', type: AttrType.BOOL, value: true }];
-    this.#run('QueueCloseV2', attrs, [this.#handle], 0);
+    this.#run('QueueCloseV2', [attr.bool('cancel_pending_enqueues', true)], [this.#handle], 0);
     try {
       for (;;) this.take().dispose();
     } catch (error) {
-      if (!(error instanceof NativeError) || error.code !== OUT_OF_RANGE) throw error;
+      if (!(error instanceof NativeError) || error.code !== Code.OUT_OF_RANGE) throw error;
     }
   }
 
   /** Frees the queue for everyone who shares it. Functions that use it must be disposed of before. */
   dispose(): void {
-    const attrs: OpAttr[] = [{ name: 'ignore_lookup_error', type: AttrType.BOOL, value: true }];
-    this.#run('DestroyResourceOp', attrs, [this.#handle], 0);
+    this.#run('DestroyResourceOp', [attr.bool('ignore_lookup_error', true)], [this.#handle], 0);
     this.release();
   }
 
@@ -156,18 +154,22 @@ export class TensorQueue {
   }
 
   #types(name: string): OpAttr {
-    return { name, type: AttrType.TYPE, value: [this.#dtype] };
+    return attr.type(name, [this.#dtype]);
   }
 
   #attrs(types: string): OpAttr[] {
-    return [this.#types(types), { name: 'timeout_ms', type: AttrType.INT, value: -1 }]; // TensorFlow has no other timeout
+    return [this.#types(types), attr.int('timeout_ms', -1)]; // TensorFlow has no other timeout
   }
 }
 
 /** The graph that is recording; it becomes one with a queue. */
 function recording(): Graph {
   const graph = recordingGraph(currentBinding());
-  if (!graph) throw new NativeError('Cannot use a queue here: only a compiled function sends or receives by it', 9);
+  if (!graph)
+    throw new NativeError(
+      'Cannot use a queue here: only a compiled function sends or receives by it',
+      Code.FAILED_PRECONDITION,
+    );
   graph.usesQueue = true;
   return graph;
 }

@@ -6,10 +6,10 @@ import tf = require('@tensorflow/tfjs');
 import { NativeError } from '../../errors.js';
 import { currentBinding, tensorId, tensorOf } from '../binding/backend.js';
 import type { PinnedBinding, TensorMetadata } from '../binding/binding.js';
-import type { OpAttr } from '../c/attributes.js';
+import { attr, type OpAttr } from '../c/attributes.js';
 import { openContext } from '../c/context.js';
-import { AttrType, DataType, type Pointer } from '../c/signatures.js';
-import { check } from '../c/status.js';
+import { DataType, type Pointer } from '../c/signatures.js';
+import { Code, check } from '../c/status.js';
 import { type CapturedSource, Graph } from './graph.js';
 import { keyOf, type Node, outputsOf, type Value } from './node.js';
 import { type Recorded, record } from './record.js';
@@ -71,7 +71,7 @@ function callable(graph: Graph, recorded: Recorded, binding: PinnedBinding) {
       ? define(graph, [...constants, ...graph.nodes.slice(boundary)], backwardInputs, gradients)
       : undefined;
 
-  const attrs: OpAttr[] = isForXla ? [{ name: '_XlaMustCompile', type: AttrType.BOOL, value: true }] : [];
+  const attrs: OpAttr[] = isForXla ? [attr.bool('_XlaMustCompile', true)] : [];
   // XLA compiles for the device of the call. Otherwise nodes have their own devices, and a function over several devices
   // must be called on the host.
   const device = isForXla ? binding.device : binding.host;
@@ -82,7 +82,7 @@ function callable(graph: Graph, recorded: Recorded, binding: PinnedBinding) {
     if (!usesQueue) return;
     throw new NativeError(
       'Cannot call a compiled function that uses a queue: nobody serves the other end of the queue; use runWhile()',
-      9,
+      Code.FAILED_PRECONDITION,
     );
   };
 
@@ -168,7 +168,7 @@ function idOf(source: CapturedSource): number {
   if (!source.tensor.isDisposed) return tensorId(source.tensor);
   throw new NativeError(
     'Cannot call a compiled function: a tensor from outside that it uses was disposed of; keep it, or make it an input',
-    9,
+    Code.FAILED_PRECONDITION,
   );
 }
 
@@ -176,7 +176,7 @@ function notDifferentiable(result: tf.Tensor): tf.Tensor {
   const gradFunc = (): never => {
     throw new NativeError(
       'Cannot differentiate another result of a compiled function than its first; return the one to be differentiated first',
-      12,
+      Code.UNIMPLEMENTED,
     );
   };
   return tf.customGrad((x) => ({ value: (x as tf.Tensor).clone(), gradFunc }))(result);

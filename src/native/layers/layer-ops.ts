@@ -7,12 +7,12 @@
 import tf = require('@tensorflow/tfjs');
 
 import { currentBinding, runOp, withOwnBinding } from '../binding/backend.js';
-import type { OpAttr } from '../c/attributes.js';
-import { AttrType, DataType } from '../c/signatures.js';
+import { attr, type OpAttr } from '../c/attributes.js';
+import { DataType } from '../c/signatures.js';
 import { runOnTape, type Save } from '../graph/tape.js';
 
-export const T: OpAttr = { name: 'T', type: AttrType.TYPE, value: DataType.FLOAT };
-export const NHWC: OpAttr = { name: 'data_format', type: AttrType.STRING, value: 'NHWC' };
+export const T: OpAttr = attr.type('T', DataType.FLOAT);
+export const NHWC: OpAttr = attr.string('data_format', 'NHWC');
 
 /**
  * Runs `forward` as one operation of the tape.
@@ -48,8 +48,7 @@ export function canRun(ability: string, attempt: () => tf.Tensor): boolean {
 export function matMul(a: tf.Tensor, b: tf.Tensor, transposeA: boolean, transposeB: boolean): tf.Tensor {
   const [op, nameA, nameB] =
     a.rank === 2 ? (['MatMul', 'transpose_a', 'transpose_b'] as const) : (['BatchMatMulV2', 'adj_x', 'adj_y'] as const);
-  const flag = (name: string, value: boolean) => ({ name, type: AttrType.BOOL, value });
-  return run(op, [a, b], [T, flag(nameA, transposeA), flag(nameB, transposeB)]);
+  return run(op, [a, b], [T, attr.bool(nameA, transposeA), attr.bool(nameB, transposeB)]);
 }
 
 /**
@@ -65,11 +64,8 @@ export function conv2dBias(
   stride: number,
   padding: 'same' | 'valid',
 ): tf.Tensor4D {
-  const attrs = [
-    ...windowAttrs(stride, padding),
-    { name: 'dilations', type: AttrType.INT, value: [1, 1, 1, 1] },
-    { name: 'use_cudnn_on_gpu', type: AttrType.BOOL, value: true },
-  ];
+  const dilations = attr.int('dilations', [1, 1, 1, 1]);
+  const attrs = [...windowAttrs(stride, padding), dilations, attr.bool('use_cudnn_on_gpu', true)];
   const forward = (save: Save) => {
     const product = run('Conv2D', [x, kernel], attrs);
     save([x, kernel]);
@@ -126,10 +122,7 @@ export function activate(x: tf.Tensor, kind: keyof typeof ACTIVATIONS): tf.Tenso
 }
 
 /** oneDNN's ops in TensorFlow have this label, which TensorFlow's graph rewriting sets. */
-const ONE_DNN: OpAttr[] = [
-  { name: 'workspace_enabled', type: AttrType.BOOL, value: true },
-  { name: '_kernel', type: AttrType.STRING, value: 'MklNameChangeOp' },
-];
+const ONE_DNN = [attr.bool('workspace_enabled', true), attr.string('_kernel', 'MklNameChangeOp')];
 
 /**
  * The maximum of each window that fits whole. Of equal values, the first one gets the gradient. Where TensorFlow has
@@ -144,7 +137,7 @@ export function maxPool(x: tf.Tensor4D, size: number, stride: number): tf.Tensor
     const [pooled, places] = runOp('_MklNativeMaxPool', [x], attrs, 2);
     // TensorFlow copies the label to the input of a function that takes such a result, and has no kernel for that.
     const y = run('Identity', [pooled!]);
-    save([x, y, run('Identity', [places!], [{ ...T, value: DataType.UINT8 }])]);
+    save([x, y, run('Identity', [places!], [attr.type('T', DataType.UINT8)])]);
     return y;
   };
   return differentiable([x], forward, (dy, [input, y, places]) => [
@@ -153,8 +146,7 @@ export function maxPool(x: tf.Tensor4D, size: number, stride: number): tf.Tensor
 }
 
 function poolAttrs(size: number, stride: number): OpAttr[] {
-  const ksize = { name: 'ksize', type: AttrType.INT, value: [1, size, size, 1] };
-  return [...windowAttrs(stride, 'valid'), ksize, ...ONE_DNN];
+  return [...windowAttrs(stride, 'valid'), attr.int('ksize', [1, size, size, 1]), ...ONE_DNN];
 }
 
 /** Pools one value, forward and backward. */
@@ -167,7 +159,7 @@ function tryOneDnn(): tf.Tensor {
 /** Mean over the batch of the cross-entropy of softmax. @param logits [B, K]; @param labels int32 [B]. */
 export function softmaxCrossEntropy(logits: tf.Tensor2D, labels: tf.Tensor1D): tf.Scalar {
   const forward = (save: Save) => {
-    const attrs = [T, { name: 'Tlabels', type: AttrType.TYPE, value: DataType.INT32 }];
+    const attrs = [T, attr.type('Tlabels', DataType.INT32)];
     const [losses, gradient] = runOp('SparseSoftmaxCrossEntropyWithLogits', [logits, labels], attrs, 2);
     const slope = tf.div(gradient!, logits.shape[0]);
     const loss = tf.mean(losses!);
@@ -183,7 +175,7 @@ export function softmaxCrossEntropy(logits: tf.Tensor2D, labels: tf.Tensor1D): t
  * @param paddings zeros before and after, for each axis.
  */
 export function zeroPad(x: tf.Tensor4D, paddings: readonly (readonly [number, number])[]): tf.Tensor4D {
-  const types = (name: string) => [T, { name, type: AttrType.TYPE, value: DataType.INT32 }];
+  const types = (name: string) => [T, attr.type(name, DataType.INT32)];
   const forward = () => run('Pad', [x, tf.tensor2d(paddings.flat(), [x.rank, 2], 'int32')], types('Tpaddings'));
   return differentiable([x], forward, (dy) => [
     () => run('Slice', [dy, ints(paddings.map(([before]) => before)), ints(x.shape)], types('Index')),
@@ -205,12 +197,8 @@ export function halfSquares(tensors: readonly tf.Tensor[]): tf.Scalar {
 
 /** Attributes of an op that slides a window. */
 function windowAttrs(stride: number, padding: 'same' | 'valid'): OpAttr[] {
-  return [
-    T,
-    NHWC,
-    { name: 'strides', type: AttrType.INT, value: [1, stride, stride, 1] },
-    { name: 'padding', type: AttrType.STRING, value: padding.toUpperCase() },
-  ];
+  const strides = attr.int('strides', [1, stride, stride, 1]);
+  return [T, NHWC, strides, attr.string('padding', padding.toUpperCase())];
 }
 
 function ints(values: readonly number[]): tf.Tensor {

@@ -6,8 +6,7 @@
  */
 import tf = require('@tensorflow/tfjs');
 
-import type { OpAttr } from '../c/attributes.js';
-import { AttrType } from '../c/signatures.js';
+import { attr } from '../c/attributes.js';
 import type { Save } from '../graph/tape.js';
 import { canRun, differentiable, matMul, run, T, zeroPad } from './layer-ops.js';
 
@@ -27,14 +26,10 @@ export function channelNorm(x: tf.Tensor4D, radius: number, factors: NormFactors
   });
 }
 
-const FUSED: OpAttr[] = [
-  T,
-  { name: 'transpose_a', type: AttrType.BOOL, value: false },
-  { name: 'transpose_b', type: AttrType.BOOL, value: false },
-  { name: 'num_args', type: AttrType.INT, value: 1 },
-  { name: 'fused_ops', type: AttrType.STRING, value: ['BiasAdd'] },
-  { name: 'epsilon', type: AttrType.FLOAT, value: 0 },
-  { name: 'leakyrelu_alpha', type: AttrType.FLOAT, value: 0 },
+const FUSED = [
+  ...[T, attr.bool('transpose_a', false), attr.bool('transpose_b', false), attr.int('num_args', 1)],
+  ...[attr.string('fused_ops', ['BiasAdd']), attr.float('epsilon', 0)],
+  attr.float('leakyrelu_alpha', 0),
 ];
 
 /** a · b + plus, in one pass over memory if TensorFlow has an op for that. */

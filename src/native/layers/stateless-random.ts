@@ -2,7 +2,8 @@
 import tf = require('@tensorflow/tfjs');
 
 import { runOp } from '../binding/backend.js';
-import { AttrType, DataType } from '../c/signatures.js';
+import { attr } from '../c/attributes.js';
+import { DataType } from '../c/signatures.js';
 
 /** Two integers, or an int32 tensor [2], which stays the caller's. */
 export type Seed = readonly [number, number] | tf.Tensor;
@@ -21,7 +22,7 @@ function stateless(op: string, shape: readonly number[], seed: Seed): tf.Tensor 
   const sizes = tf.tensor1d([...shape], 'int32');
   const words = seed instanceof tf.Tensor ? seed : tf.tensor1d([...seed], 'int32');
   const types = { dtype: DataType.FLOAT, T: DataType.INT32, Tseed: DataType.INT32 };
-  const attrs = Object.entries(types).map(([name, value]) => ({ name, type: AttrType.TYPE, value }));
+  const attrs = Object.entries(types).map(([name, value]) => attr.type(name, value));
   try {
     return runOp(op, [sizes, words], attrs)[0]!;
   } finally {

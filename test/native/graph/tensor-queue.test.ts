@@ -8,7 +8,7 @@ import { currentBinding, runOp, useDevice } from '../../../src/native/binding/ba
 import { bytesToAlignment } from '../../../src/native/c/copy.js';
 import { AttrType, DataType } from '../../../src/native/c/signatures.js';
 import { type Compiled, compile } from '../../../src/native/graph/compile.js';
-import { Cancellation } from '../../../src/native/graph/run-while.js';
+import { newCancellation } from '../../../src/native/graph/run-while.js';
 import { runOnTape } from '../../../src/native/graph/tape.js';
 import { TensorQueue } from '../../../src/native/graph/tensor-queue.js';
 
@@ -52,7 +52,7 @@ function doubling(queues: Queues): () => void {
 
 describe('TensorQueue', () => {
   const queues = openQueues();
-  const by = { cancellation: new Cancellation(), noteExecutor: () => {}, noteCancellation: () => {} };
+  const by = { cancellation: newCancellation(), noteExecutor: () => {}, noteCancellation: () => {} };
   const square = doubledAndSquared(queues);
   after(() => {
     square.dispose();
