@@ -13,7 +13,7 @@ import { run, trainModule } from './cli/stand-ins.js';
 
 const CLI = fileURLToPath(new URL('../src/cli.js', import.meta.url));
 
-test('main() answers a wrong use with one line and exit code 2', async () => {
+test('main() prints one line for a usage error, with exit code 2', async () => {
   const cases: [argv: string[], message: string][] = [
     [['tran'], "unknown command 'tran' (Did you mean train?)"],
     [['train', '--stepz', '3'], "unknown option '--stepz' (Did you mean --steps?)"],
@@ -61,7 +61,7 @@ test('main() shows help and version on stdout, with exit code 0', async () => {
   assert.match((await run(['train', '--help'])).stdout.text, /--batch-size <images>/);
 });
 
-test('main() answers what a user can cause with one line, and the exit code of its class', async () => {
+test('main() prints one line for an expected error, with the exit code of its class', async () => {
   const failing = (error: unknown) => trainModule({ train: () => Promise.reject(error) });
   const failure = await run(['train'], { loadTrain: failing(new DataError('Cannot read x:\n  it is short\n')) });
   assert.deepEqual([failure.exitCode, failure.stderr.text], [1, 'error: Cannot read x: it is short\n']);
@@ -69,7 +69,7 @@ test('main() answers what a user can cause with one line, and the exit code of i
   assert.deepEqual([setup.exitCode, setup.stderr.text], [1, 'error: Cannot load it\n']);
 });
 
-test('main() says that anything else is a bug, and shows where when asked', async () => {
+test('main() calls any other error a bug, and shows the stack if asked', async () => {
   const loadTrain = trainModule({ train: () => Promise.reject(new TypeError('x is not\na function')) });
   const plain = await run(['train'], { loadTrain });
   assert.equal(plain.exitCode, 1);
@@ -87,12 +87,12 @@ test('setup prints the library that it found', async () => {
   assert.deepEqual([exitCode, stdout.text], [0, 'TensorFlow library: /lib/libtensorflow.so\n']);
 });
 
-test('alexnet-split ends with the exit code of its command', () => {
+test('alexnet-split exits with the code of its command', () => {
   const status = (...args: string[]) => spawnSync(process.execPath, [CLI, ...args], { stdio: 'ignore' }).status;
   assert.deepEqual([status('summary'), status('summary', '--net', 'vgg'), status()], [0, 2, 2]);
 });
 
-test('alexnet-split says that the folder it is started in is gone, but not to who asks for help', () => {
+test('alexnet-split says that the current folder is gone, but still prints help', () => {
   const work = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-gone-'));
   const gone = (command: string) =>
     spawnSync('sh', ['-c', `rmdir "$PWD"; exec "$0" "$1" ${command}`, process.execPath, CLI], {
@@ -106,7 +106,7 @@ test('alexnet-split says that the folder it is started in is gone, but not to wh
   fs.rmSync(work, { recursive: true });
 });
 
-test('alexnet-split goes on without a reader that left', async () => {
+test('alexnet-split continues if its reader ends', async () => {
   const child = spawn(process.execPath, [CLI, 'summary'], { stdio: ['ignore', 'pipe', 'pipe'] });
   let stderr = '';
   child.stderr.on('data', (bytes) => {
@@ -119,7 +119,7 @@ test('alexnet-split goes on without a reader that left', async () => {
 
 const noFullDisk = fs.existsSync('/dev/full') ? false : 'there is no /dev/full here to stand for a full disk';
 
-test('alexnet-split says that it cannot print, and ends with exit code 1', { skip: noFullDisk }, () => {
+test('alexnet-split says that it cannot print, and exits with 1', { skip: noFullDisk }, () => {
   const full = fs.openSync('/dev/full', 'w');
   const { status, stderr } = spawnSync(process.execPath, [CLI, 'summary'], {
     stdio: ['ignore', full, 'pipe'],

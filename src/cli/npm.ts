@@ -68,9 +68,10 @@ export function refuseNpmFlags(program: Command, argv: readonly string[], env: E
     else unknown.push(isOff(value) ? `--no-${name}` : `--${name}`);
   }
   if (unknown.length > 0) {
+    const name = command.parent?.parent ? `${command.parent.name()} ${command.name()}` : command.name();
     const [flag, it] = unknown.length === 1 ? ['flag', 'it'] : ['flags', 'them'];
     throw new ConfigError(
-      `Cannot use ${unknown.join(', ')}: ${fullName(command)} has no such ${flag}; leave ${it} out, and give others after a --`,
+      `Cannot use ${unknown.join(', ')}: ${name} has no such ${flag}; leave ${it} out, and give others after a --`,
     );
   }
   if (taken.length === 0) return;
@@ -109,12 +110,6 @@ function optionsByName(command: Command): Map<string, Option[]> {
   };
   add(command);
   return names;
-}
-
-/** `data check`: without the program's name. */
-function fullName(command: Command): string {
-  const parent = command.parent?.parent ? `${fullName(command.parent)} ` : '';
-  return `${parent}${command.name()}`;
 }
 
 /** The command or subcommand that the arguments begin with. */

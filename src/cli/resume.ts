@@ -84,11 +84,8 @@ function planPath(layers: readonly ConfigLayer[], path: string, named: Place | u
   const owner = isCheckpoint ? runFolderOf({ folder: path }) : resolve(path);
   const isRun = owner !== undefined && existsSync(join(owner, 'config.json'));
   const out = given(layers, 'out');
-  const own = () => {
-    const parent = isAbsolute(path) ? dirname(owner!) : relative('', dirname(owner!)) || '.';
-    return { run: basename(owner!), out: out ?? parent };
-  };
-  const place = named ?? (isRun ? own() : undefined);
+  const parent = isAbsolute(path) ? dirname(owner ?? '') : relative('', dirname(owner ?? '')) || '.';
+  const place = named ?? (isRun ? { run: basename(owner), out: out ?? parent } : undefined);
   const isInPlace = isRun && place !== undefined && resolve(runFolder(place)) === owner;
   return {
     folder: isInPlace ? runFolder(place) : undefined,

@@ -59,9 +59,7 @@ export function stopOnSignal(onFirst: () => void): Stop {
 }
 
 /** Schedulers may send several SIGUSR1. */
-function endsProcess(name: EndSignal): boolean {
-  return name !== 'SIGUSR1';
-}
+const endsProcess = (name: EndSignal) => name !== 'SIGUSR1';
 
 /** Ends the process with that exit code, unless it ends by itself soon. */
 export function exitSoon(exitCode: number): void {

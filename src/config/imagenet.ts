@@ -16,18 +16,11 @@ export interface PresetSettings extends Pick<Preset, 'optimizer' | 'batchSize' |
   data: Pick<Preset['data'], 'source' | 'resize' | 'randomCrop' | 'flip' | 'mean' | 'scale'> & Partial<Preset['data']>;
 }
 
-/** The epochs of a run's log after which the learning rates fell. */
-interface RateLog {
-  /** The kernels' rate divided by ten. */
-  drops: [number, number, number];
-  /** conv1's kernels to 1e-5. */
-  conv1Slow: number;
-  /** All of conv1 to 0. */
-  conv1Still: number;
-}
-
-/** What the code's runs have in common: `layer-params-145.cfg`, or what its comments say. */
-function codeOptimizer({ drops, conv1Slow, conv1Still }: RateLog): Preset['optimizer'] {
+/**
+ * What the code's runs have in common: `layer-params-145.cfg`, or what its comments say. The epochs are those of a run's log
+ * after which the kernels' rate was divided by ten, that of conv1's kernels set to 1e-5, and that of all of conv1 to 0.
+ */
+function codeOptimizer(drops: [number, number, number], conv1Slow: number, conv1Still: number): Preset['optimizer'] {
   const ownRates: OwnRate[] = [
     /** epsB is 0.02 in the file, which has the last stage's rates: the biases' rate did not fall with the kernels'. */
     { role: 'bias', after: drops[0], factor: 2 },
@@ -61,7 +54,7 @@ function codeNoise(end: number): Preset['data']['colourNoise'] {
 const imagenet: PresetSettings = {
   net: { table: 'original', inputSize: 224, inputChannels: 3, classes: 1000 },
   /** Its log: epochs 25, 51, 79; conv1 67 and 72. */
-  optimizer: codeOptimizer({ drops: [25, 51, 79], conv1Slow: 67, conv1Still: 72 }),
+  optimizer: codeOptimizer([25, 51, 79], 67, 72),
   data: {
     source: NO_SOURCE,
     /** Paper §2: the shorter side to 256, the middle 256×256 of it. */
@@ -127,7 +120,7 @@ export const IMAGENET_PRESETS = {
      * Its log: epochs 20, 48; conv1 66 and 72. The last drop, to the file's 1e-5, is not in it: 79 as in #145. The file's
      * epsB are a mixture of 0.02 and 0.002; they stay at 0.02 as in #145.
      */
-    optimizer: codeOptimizer({ drops: [20, 48, 79], conv1Slow: 66, conv1Still: 72 }),
+    optimizer: codeOptimizer([20, 48, 79], 66, 72),
     /** "epoch 96: killed" */
     epochs: 96,
   },
@@ -138,7 +131,7 @@ export const IMAGENET_PRESETS = {
     net: { ...imagenet.net, table: 'columns' },
     data: { ...imagenet.data, colourNoise: codeNoise(67) },
     /** Its log: epochs 25, 49, 79; conv1 66 and 72. */
-    optimizer: codeOptimizer({ drops: [25, 49, 79], conv1Slow: 66, conv1Still: 72 }),
+    optimizer: codeOptimizer([25, 49, 79], 66, 72),
     /** "epoch 92: killed" */
     epochs: 92,
   },

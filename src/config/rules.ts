@@ -48,9 +48,6 @@ export function checkConflicts(config: Config): void {
   }
 }
 
-/** Whether the images are a file each, or many in a file (IDX, the embedded sample). */
-type ImageKind = 'files' | 'arrays' | 'unknown';
-
 const onOneDevice = ({ placement }: Config) =>
   placement === 'single' && 'with --placement single: one device has nothing to exchange';
 const withoutNoise = ({ data }: Config) => data.colourNoise.strength === 0 && 'while data.colourNoise.strength is 0';
@@ -64,8 +61,11 @@ const afterTheEnd = (every: unknown, steps: number | null, what: string) =>
   every > steps &&
   `in a run of ${steps} step${steps === 1 ? '' : 's'}, which has one ${what} at its end anyway`;
 
+/** Whether a data source has a file for each image; undefined if the source does not exist. */
+type HasFiles = ((source: string) => boolean | undefined) | undefined;
+
 /** The condition under which a setting has no effect, to follow "has no effect"; false if it has one. */
-const INEFFECTIVE: Record<string, (config: Config, images: ImageKind) => Message> = {
+const INEFFECTIVE: Record<string, (config: Config, hasFiles: HasFiles) => Message> = {
   devices: ({ placement, devices }) =>
     placement === 'single' &&
     devices.length > 1 &&
@@ -87,7 +87,9 @@ const INEFFECTIVE: Record<string, (config: Config, images: ImageKind) => Message
     compile === 'xla'
       ? 'with --compile xla, which has its own convolutions'
       : devices.every((name) => name.startsWith('GPU')) && 'on GPUs, which use the convolutions of cuDNN',
-  'data.onBadImage': (_, images) => images === 'arrays' && 'with data that does not have a file for each image',
+  'data.onBadImage': ({ data: { source } }, hasFiles) =>
+    (source === 'embedded' || source === 'fashion-mnist' || (source !== '' && hasFiles?.(source) === false)) &&
+    'with data that does not have a file for each image',
   'data.randomCrop': ({ data, net }) =>
     data.randomCrop &&
     data.resize === net.inputSize &&
@@ -119,7 +121,6 @@ const HARMLESS = 'check net.dropout net.norm net.overlap convolutions evalEvery 
  * Finds the settings that have no effect. Nothing is said about what a preset sets, or what a config file (which may
  * serve both placements) sets to the preset's value.
  * @param base the preset's settings.
- * @param hasFiles whether a data source has a file for each image; undefined if the source does not exist.
  * @returns a note for each of these settings in a config file, and for each harmless one that was typed.
  * @throws ConfigError for the first other one that was typed.
  */
@@ -127,13 +128,13 @@ export function ineffectiveNotes(
   config: Config,
   layers: readonly ConfigLayer[],
   base: unknown,
-  hasFiles?: (source: string) => boolean | undefined,
+  hasFiles: HasFiles,
 ): string[] {
   return Object.entries(INEFFECTIVE).flatMap(([path, reason]) => {
     const keys = path.split('.');
     const source = layers.findLast((layer) => sets(layer, ...keys));
     if (source?.by === undefined) return [];
-    const why = reason(config, path === 'data.onBadImage' ? imageKind(config.data.source, hasFiles) : 'unknown');
+    const why = reason(config, hasFiles);
     if (!why) return [];
     if (source.by === 'line') {
       const name = flagOf(path, valueAt(source.values, keys));
@@ -147,12 +148,6 @@ export function ineffectiveNotes(
     const isPreset = JSON.stringify(valueAt(config, keys)) === JSON.stringify(valueAt(base, keys));
     return isPreset ? [] : [`${path} in ${source.file} has no effect ${why}`];
   });
-}
-
-function imageKind(source: string, hasFiles?: (source: string) => boolean | undefined): ImageKind {
-  if (source === 'embedded' || source === 'fashion-mnist') return 'arrays';
-  const found = source === '' ? undefined : hasFiles?.(source);
-  return found === undefined ? 'unknown' : found ? 'files' : 'arrays';
 }
 
 /** The flag by which a value was typed: `--crop` for true, `--no-crop` for false. */

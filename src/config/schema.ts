@@ -3,10 +3,8 @@
  * is the second half of "<path> is <value>, expected …".
  */
 import { z } from 'zod';
-import type { TableName } from '../model/tables.js';
-import { TABLES } from '../model/tables.js';
+import { TABLES, type TableName } from '../model/tables.js';
 
-export const PLACEMENTS = ['split', 'single'] as const;
 export const PRESET_NAMES = [
   ...(['mini', 'fashion', 'tutorial', 'lenet'] as const),
   ...(['imagenet', 'imagenet-paper', 'imagenet-one-gpu', 'imagenet-columns'] as const),
@@ -146,7 +144,7 @@ const data = keys({
 /** All settings, in the order that `config.json` has. An unknown key is an error. */
 export const CONFIG_SCHEMA = keys({
   preset: z.enum(PRESET_NAMES, `one of auto, ${PRESET_NAMES.join(', ')}`),
-  placement: oneOf(PLACEMENTS),
+  placement: oneOf(['split', 'single']),
   /** `split`: the devices of tower 0 and tower 1, which may be the same one. `single` uses the first. */
   devices: z.array(device, 'a list of devices such as CPU:0').min(1, 'a list of devices such as CPU:0'),
   net,

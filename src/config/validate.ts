@@ -19,7 +19,7 @@ export function validate(merged: Record<string, unknown>, layers: readonly Confi
 function sentence(issue: z.core.$ZodIssue, merged: Record<string, unknown>, layers: readonly ConfigLayer[]): string {
   if (issue.code === 'unrecognized_keys') {
     const key = issue.keys[0]!;
-    const near = nearest(key, issue.message.split(', '));
+    const near = nearest(truncate(key), issue.message.split(', ')); // a key may be huge
     const hint = near ? `did you mean "${near}"?` : `known keys: ${issue.message}`;
     return `Cannot use the unknown key ${place([...issue.path, key], layers)}; ${hint}`;
   }
@@ -53,12 +53,9 @@ export function shortText(value: unknown): string {
 
 /** The most similar of `words`, if at most a third of its letters differ. */
 function nearest(word: string, words: readonly string[]): string | undefined {
-  const most = (other: string) => Math.max(1, Math.floor(Math.max(word.length, other.length) / 3));
   const [best] = words
-    // A difference in length alone needs as many edits: a huge key is not compared letter by letter.
-    .filter((each) => Math.abs(each.length - word.length) <= most(each))
     .map((each) => ({ each, distance: editDistance(word.toLowerCase(), each.toLowerCase()) }))
-    .filter(({ each, distance }) => distance <= most(each))
+    .filter(({ each, distance }) => distance <= Math.max(1, Math.floor(Math.max(word.length, each.length) / 3)))
     .sort((a, b) => a.distance - b.distance);
   return best?.each;
 }

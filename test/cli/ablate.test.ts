@@ -45,7 +45,7 @@ function ablate(out: string, argv: readonly string[], train: TrainModule['train'
 const pageOf = (out: string) => fs.readFileSync(join(out, 'a', 'ablation.md'), 'utf8');
 const jsonOf = (out: string) => JSON.parse(fs.readFileSync(join(out, 'a', 'ablation.json'), 'utf8')) as Ablation;
 
-test('ablate trains each variant as a run of its own, and tabulates them beside the baseline', async () => {
+test('ablate trains each variant as a run of its own, and compares them with the baseline in a table', async () => {
   const out = newOut();
   const seen: Config[] = [];
   const train = training({ baseline: 0.8, 'no-norm': 0.75, columns: 0.9 }, seen);
@@ -77,7 +77,7 @@ test('ablate trains each variant as a run of its own, and tabulates them beside 
   assert.equal(jsonOf(out).rows[2]!.result!.top1Error, 1 - 0.9);
 });
 
-test('ablate on CPUs compares no speed of a variant that has other cores than the baseline, and says so', async () => {
+test('ablate on CPUs does not compare the speed of variants that used other numbers of cores, and says so', async () => {
   const out = newOut();
   const { stdout } = await ablate(out, ['--variants', 'one-gpu,columns'], training({}));
   const { rows } = jsonOf(out);
@@ -93,7 +93,7 @@ test('ablate on CPUs compares no speed of a variant that has other cores than th
   assert.match(stdout.text, /^columns .* 200 +\d+ +1\.00$/m);
 });
 
-test('ablate has the top-5 error where there are classes enough', async () => {
+test('ablate prints the top-5 error if there are enough classes', async () => {
   const config = join(newOut(), 'c.json');
   fs.writeFileSync(config, JSON.stringify({ net: { classes: 100 } }));
   const { stdout } = await ablate(newOut(), ['--variants', 'tanh', '--config', config], training({}));
@@ -101,7 +101,7 @@ test('ablate has the top-5 error where there are classes enough', async () => {
   assert.doesNotMatch((await ablate(newOut(), ['--variants', 'tanh'], training({}))).stdout.text, /top-5/);
 });
 
-test('ablate that is interrupted says what is there, and goes on under the same name', async () => {
+test('ablate says what is missing after an interruption, and resumes under the same name', async () => {
   const out = newOut();
   const stopping: TrainModule['train'] = async (config, ui) => {
     if (config.run !== 'tanh') return training({})(config, ui);
@@ -140,7 +140,7 @@ test('ablate that is interrupted says what is there, and goes on under the same 
   );
 });
 
-test('ablate goes on with a run that was killed, by what its log and its checkpoints have', async () => {
+test('ablate resumes a killed run from its log and its checkpoints', async () => {
   const out = newOut();
   const folder = join(out, 'a', 'baseline');
   const killed: TrainModule['train'] = async (config, { report }) => {
@@ -177,14 +177,14 @@ test('ablate goes on with a run that was killed, by what its log and its checkpo
   assert.deepEqual([result!.status, result!.top1Error, result!.imagesPerSecond], ['done', 1 - 0.7, 200]);
 });
 
-test('ablate can go on when it was killed in its first run', async () => {
+test('ablate resumes after it was killed in its first run', async () => {
   const out = newOut();
   const killed = await ablate(out, ['--variants', 'tanh'], () => Promise.reject(new Error('as if it were killed')));
   assert.equal(killed.exitCode, 1);
   assert.equal((await ablate(out, ['--variants', 'tanh'], training({}))).exitCode, 0);
 });
 
-test('ablate goes on after a variant that fails, and ends with 1', async () => {
+test('ablate continues after a variant that fails, and exits with 1', async () => {
   const out = newOut();
   const failing: TrainModule['train'] = async (config, ui) => {
     if (config.run !== 'no-norm') return training({})(config, ui);
@@ -199,7 +199,7 @@ test('ablate goes on after a variant that fails, and ends with 1', async () => {
   assert.match(pageOf(out), /^- no-norm: Cannot go on: the loss is NaN$/m);
 });
 
-test('ablate refuses names that are no variant, and other settings under a name that is taken', async () => {
+test('ablate refuses unknown variants, and other settings under the same name', async () => {
   const out = newOut();
   const train = training({});
   const cases: [argv: string[], message: RegExp][] = [
@@ -228,7 +228,7 @@ test('ablate refuses names that are no variant, and other settings under a name 
   assert.match(taken.stderr.text, /^error: Cannot use .* for a new run: it exists already/);
 });
 
-test('ablate --json prints the result alone, every number visible', async () => {
+test('ablate --json prints only the result, with NaN as a string', async () => {
   const out = newOut();
   const argv = ['ablate', '--json', '--out', out, '--variants', 'tanh'];
   const { stdout } = await run(argv, { loadTrain: trainModule({ train: training({ baseline: Number.NaN }) }) });
@@ -244,7 +244,7 @@ test('ablate --json prints the result alone, every number visible', async () => 
   assert.deepEqual(fs.readdirSync(out), [GENERATED]);
 });
 
-test('ablate without a name gets a folder of its own beside one that was started in the same second', async () => {
+test('ablate without a name gets its own folder if another one started in the same second', async () => {
   const out = newOut();
   const during: Outcome[] = [];
   const argv = ['ablate', '--quiet', '--out', out, '--variants', 'tanh'];
@@ -263,7 +263,7 @@ test('ablate without a name gets a folder of its own beside one that was started
   assert.equal(place, join(out, `${GENERATED}-2`));
 });
 
-test('ablate refuses a folder in which another one is at work, and gives its own up', async () => {
+test('ablate refuses a folder that another process uses, and releases its own lock', async () => {
   const out = newOut();
   const during: Outcome[] = [];
   const train: TrainModule['train'] = async (config, ui) => {
@@ -287,7 +287,7 @@ test('ablate refuses a folder in which another one is at work, and gives its own
   assert.ok(!fs.existsSync(join(out, 'a', 'lock.json')));
 });
 
-test('ablate reads the rows of an earlier one once that has given its folder up', async () => {
+test('ablate reads the rows of another process once that has released its lock', async () => {
   const out = newOut();
   await ablate(out, ['--variants', 'tanh'], training({}));
   const file = join(out, 'a', 'ablation.json');

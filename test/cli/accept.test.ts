@@ -54,7 +54,7 @@ async function accepted(
   return { ...outcome, asked, file, read: () => JSON.parse(fs.readFileSync(file, 'utf8')) as AcceptReport };
 }
 
-test('accept prints a row a check and ends with 0, and the file has the same and more', async () => {
+test('accept prints a row for each check and exits with 0; the file has the rows and more', async () => {
   const { exitCode, stdout, stderr, asked, file, read } = await accepted(ROWS, ['--devices', 'gpu:0,GPU:1', '--quick']);
   assert.deepEqual([exitCode, stderr.text], [0, '']);
   assert.deepEqual(asked, [{ devices: ['GPU:0', 'GPU:1'], quick: true }]);
@@ -73,7 +73,7 @@ test('accept prints a row a check and ends with 0, and the file has the same and
   assert.deepEqual(checks, ROWS);
 });
 
-test('accept ends with 1 where a check failed, the reason below it in one line, and every number in the file', async () => {
+test('accept exits with 1 if a check failed, prints the reason in one line, and writes NaN as a string', async () => {
   const { exitCode, stdout, read } = await accepted([...ROWS, FAILED]);
   assert.equal(exitCode, 1);
   assert.match(stdout.text, /^copies +FAILED +70\.0 {2}fast\n {2}other bytes arrived\n/m);
@@ -81,7 +81,7 @@ test('accept ends with 1 where a check failed, the reason below it in one line, 
   assert.deepEqual(read().checks[2]!.detail, { worst: 'NaN' });
 });
 
-test('accept refuses half a card, other devices than two, and a file that cannot be written, before any check', async () => {
+test('accept refuses half a card, more or fewer than two devices, and an unwritable file, before any check', async () => {
   const half = await accepted(ROWS, ['--devices', 'GPU:0/0,GPU:1']);
   assert.deepEqual([half.exitCode, half.asked], [2, []]);
   assert.match(half.stderr.text, /^error: Cannot use the devices GPU:0\/0,GPU:1: .*\n$/);
@@ -163,7 +163,7 @@ test('docs/gpu.md has every check and every field of the file', () => {
     assert.ok(page.includes(`\`${field}\``));
 });
 
-test('accept ends with 130 at SIGINT, and the file has what was done', async () => {
+test('accept exits with 130 at SIGINT, and the file has the finished checks', async () => {
   const file = join(folder, 'stopped.json');
   const child = spawn(process.execPath, [CLI, 'accept', '--quick', '--devices', 'CPU:0,CPU:1', '--out', file], {
     ...{ env: environment(), stdio: ['ignore', 'pipe', 'inherit'] },

@@ -46,7 +46,7 @@ async function energy(...flags: string[]): Promise<[number, unknown, string]> {
   return [found[0].grey, step, basename(checkpoint)];
 }
 
-test('kernels takes the best checkpoint, the last, a step or a folder, and has the step in its JSON', async () => {
+test('kernels uses the best checkpoint, the last, a step or a folder, and writes the step to its JSON', async () => {
   const [last, step, name] = await energy();
   assert.ok(last > 0);
   assert.deepEqual([step, name], [8, '0000000008']);
@@ -58,7 +58,7 @@ test('kernels takes the best checkpoint, the last, a step or a folder, and has t
   assert.match(stdout.text, /^conv1 as a picture, tower 0 above tower 1, weights of step 4: /m);
 });
 
-test('export takes the best checkpoint, and says so', async () => {
+test('export uses the best checkpoint, and says so', async () => {
   const values = async (file: string, ...flags: string[]) => {
     const { exitCode, stdout } = await run(['export', '--run', folder, '--out', join(out, file), ...flags]);
     assert.equal(exitCode, 0);
@@ -78,7 +78,7 @@ test('export takes the best checkpoint, and says so', async () => {
   assert.deepEqual([JSON.parse(json).step, JSON.parse(json).checkpoint], [8, newest]);
 });
 
-test('eval and predict hand on which checkpoint is meant, and print its step', async () => {
+test('eval and predict pass --checkpoint on, and print its step', async () => {
   const asked: (string | undefined)[] = [];
   const used = { step: 4, checkpoint: join(folder, 'checkpoints', '0000000004') };
   const evaluateRun: TrainModule['evaluateRun'] = async (_config, _folder, options) => {
@@ -100,7 +100,7 @@ test('eval and predict hand on which checkpoint is meant, and print its step', a
   assert.deepEqual(asked, ['best', 'best', 'best', 'best']);
 });
 
-test('--checkpoint of what is not there is refused in one sentence, by every command', async () => {
+test('every command refuses a missing checkpoint in one sentence', async () => {
   const nothing = join(out, 'nothing');
   for (const [command, ...flags] of [['kernels'], ['export', '--out', nothing], ['eval'], ['predict', 'a.png']]) {
     const { exitCode, stdout, stderr } = await run([command!, ...flags, '--run', folder, '--checkpoint', '5'], {
@@ -114,7 +114,7 @@ test('--checkpoint of what is not there is refused in one sentence, by every com
   }
 });
 
-test('a checkpoint of another run is taken when its images were prepared alike, and refused when not', async () => {
+test('a checkpoint of another run is used if its images were prepared in the same way, otherwise refused', async () => {
   const other = await lenetRun(out, 'other');
   const theirs = { ...config, data: { ...config.data, scale: 2 * config.data.scale } };
   const alike = putCheckpoint(other, 3, { config }, towers);

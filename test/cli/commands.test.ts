@@ -22,7 +22,7 @@ function evaluating(calls: [Config, string][] = [], loss = 0.5) {
   return { loadTrain: trainModule({ evaluateRun }) };
 }
 
-test('eval prints what a run is worth, with the settings it was trained with', async () => {
+test('eval prints loss and accuracy, with the settings of the training', async () => {
   const calls: [Config, string][] = [];
   const { exitCode, stdout, stderr } = await run(['eval', '--out', out, '--run', 'r'], evaluating(calls));
   const folder = join(out, 'r');
@@ -48,12 +48,12 @@ test('eval changes where a run is evaluated', async () => {
   assert.deepEqual([source, workers, onBadImage], ['/images', 2, 'skip']);
 });
 
-test('eval --json prints the numbers, every one visible', async () => {
+test('eval --json prints the numbers, with NaN as a string', async () => {
   const { stdout } = await run(['eval', '--out', out, '--run', 'r', '--json'], evaluating([], Number.NaN));
   assert.deepEqual(JSON.parse(stdout.text), { images: 1000, loss: 'NaN', top1: 0.8, top5: 0.99 });
 });
 
-test('eval refuses a run that is not there, or a name that is none', async () => {
+test('eval refuses a missing run and an invalid name', async () => {
   const missing = await run(['eval', '--out', out, '--run', 'other'], evaluating());
   const file = join(out, 'other', 'config.json');
   const advice = 'choose another --run, by its name or its path';
@@ -63,7 +63,7 @@ test('eval refuses a run that is not there, or a name that is none', async () =>
   assert.match((await run(['eval', '--run', '../r'], evaluating())).stderr.text, /there is no \.\.\/r\/config\.json;/);
 });
 
-test('eval --ten-view asks for ten views, and says so', async () => {
+test('eval --ten-view evaluates ten views, and says so', async () => {
   const asked: unknown[] = [];
   const evaluateRun: TrainModule['evaluateRun'] = async (_config, _folder, options) => {
     asked.push(options?.tenView);
@@ -76,7 +76,7 @@ test('eval --ten-view asks for ten views, and says so', async () => {
   assert.deepEqual(asked, [true, false]);
 });
 
-test('eval takes a run by its path, wherever it was moved', async () => {
+test('eval finds a run by its path after it was moved', async () => {
   const calls: [Config, string][] = [];
   const moved = join(out, 'moved here');
   fs.cpSync(join(out, 'r'), moved, { recursive: true });
@@ -84,7 +84,7 @@ test('eval takes a run by its path, wherever it was moved', async () => {
   assert.deepEqual([exitCode, calls[0]![1], calls[0]![0].preset], [0, moved, 'lenet']);
 });
 
-test('devices lists what TensorFlow has, for the eye and as JSON', async () => {
+test('devices lists the devices of TensorFlow, as a table and as JSON', async () => {
   const { stdout } = await run(['devices']);
   assert.deepEqual(stdout.lines, [
     'device  type  memory, MiB  full name',
@@ -124,14 +124,14 @@ test('summary prints layers, exchanged bytes, towers and the picture', async () 
   assert.equal(lines.at(-1), `+${'-'.repeat(35)}+`);
 });
 
-test('summary --json has the same as numbers', async () => {
+test('summary --json prints the same as numbers', async () => {
   const { net, batchSize, devices, layers, totals } = await summaryOf();
   assert.deepEqual([net.table, batchSize, devices], ['original', 128, ['CPU:0', 'CPU:1']]);
   assert.deepEqual(totals.parameters, [32_531_112, 28_434_112]);
   assert.deepEqual(layers.find(({ layer }) => layer === 'conv3')!.exchange!.forward, [11_075_584, 11_075_584]);
 });
 
-test('summary draws a table up as it was, a preset when asked, and changes it as flags say', async () => {
+test('summary shows a table at full size, or a preset, as the flags change it', async () => {
   const lenet = await summaryOf('--net', 'lenet');
   assert.equal(lenet.totals.parameters[0] + lenet.totals.parameters[1], 61_706);
   const mini = await summaryOf('--preset', 'mini');
@@ -142,7 +142,7 @@ test('summary draws a table up as it was, a preset when asked, and changes it as
   assert.deepEqual([changed.net.inputSize, changed.batchSize], [96, 2]);
 });
 
-test('summary draws one column, and nothing that crosses, of the one-GPU net', async () => {
+test('summary shows one column, and no exchange, for the one-GPU net', async () => {
   const { exitCode, stdout } = await run(['summary', '--net', 'one-gpu']);
   assert.equal(exitCode, 0);
   assert.match(stdout.text, /^0 +CPU:0 +59,798,312 +391,514,384 +0$/m);
@@ -150,7 +150,7 @@ test('summary draws one column, and nothing that crosses, of the one-GPU net', a
   assert.doesNotMatch(stdout.text, /exchanged|^both|tower 1/m);
 });
 
-test('summary takes the norms out and the overlap off as flags say', async () => {
+test('summary applies --no-norm and --no-overlap', async () => {
   const { layers } = await summaryOf('--no-norm', '--no-overlap');
   assert.deepEqual(
     layers.map(({ kind }) => kind).filter((kind) => /norm/i.test(kind)),
@@ -161,14 +161,14 @@ test('summary takes the norms out and the overlap off as flags say', async () =>
   assert.deepEqual(outputs(layers), outputs(whole));
 });
 
-test('summary asks TensorFlow for nothing, and takes devices that are elsewhere', async () => {
+test('summary does not load TensorFlow, and accepts devices that this machine lacks', async () => {
   const listDevices = () => Promise.reject(new Error('summary is to load no library'));
   const { exitCode, stdout } = await run(['summary', '--devices', '/device:gpu:3,cpu:0'], { listDevices });
   assert.equal(exitCode, 0);
   assert.match(stdout.text, /^0 +GPU:3 /m);
 });
 
-test('train has the context made with as many threads for an op as its net wants, in either placement', async () => {
+test('train sets the number of threads an op by the net, in both placements', async () => {
   const threadsOf = async (...argv: string[]) => {
     const asked: unknown[] = [];
     const listDevices: Services['listDevices'] = async (options) => {

@@ -23,7 +23,7 @@ function folders(t: TestContext, bad: boolean) {
   return { data, work: folderOf(t, {}) };
 }
 
-test('data check prints and writes each unreadable file with its reason, and ends with 1', async (t) => {
+test('data check prints and writes each unreadable file with its reason, and exits with 1', async (t) => {
   const { data, work } = folders(t, true);
   const file = join(work, 'report.json');
   const { exitCode, stdout } = await run(['data', 'check', data, '--report', file, '--resize', '32']);
@@ -44,14 +44,14 @@ test('data check prints and writes each unreadable file with its reason, and end
   assert.deepEqual([json.exitCode, JSON.parse(json.stdout.text).train.images], [1, fs.readdirSync(IMAGES).length + 1]);
 });
 
-test('data check ends with 0 when every image can be read', async (t) => {
+test('data check exits with 0 if every image can be read', async (t) => {
   const { data, work } = folders(t, false);
   const { exitCode, stdout } = await run(['data', 'check', data, '--report', join(work, 'r.json')]);
   assert.equal(exitCode, 0);
   assert.match(stdout.text, /^train: 12 images, 0 unreadable, /m);
 });
 
-test('data check says in a sentence what is no data, or cannot be written', async (t) => {
+test('data check explains in a sentence invalid data and an unwritable report', async (t) => {
   const { data, work } = folders(t, false);
   const empty = await run(['data', 'check', work]);
   assert.deepEqual([empty.exitCode, empty.stdout.text], [1, '']);
@@ -68,7 +68,7 @@ test('data check says in a sentence what is no data, or cannot be written', asyn
   );
 });
 
-test('data prepare packs, computes the mean and the colours, and says so', async (t) => {
+test('data prepare packs the images, computes the mean and the colours, and prints them', async (t) => {
   const { data, work } = folders(t, false);
   const out = join(work, 'packed');
   const flags = ['data', 'prepare', data, '--resize', '16', '--pack', out, '--shard-size', '1'];
@@ -82,7 +82,7 @@ test('data prepare packs, computes the mean and the colours, and says so', async
   assert.equal((await run(['data', 'check', out, '--report', join(work, 'r.json')])).exitCode, 0);
 });
 
-test('data prepare names a file that does not decode, or leaves it out of the mean', async (t) => {
+test('data prepare names an unreadable file, or skips it in the mean', async (t) => {
   const { data } = folders(t, true);
   const failed = await run(['data', 'prepare', data, '--resize', '16']);
   assert.equal(failed.exitCode, 1);
@@ -94,7 +94,7 @@ test('data prepare names a file that does not decode, or leaves it out of the me
   assert.deepEqual([skipped.exitCode, /^mean image of 12 training/m.test(skipped.stdout.text)], [0, true]);
 });
 
-test('what cannot be written is found out before the first image is read, and nothing is left behind', async (t) => {
+test('an unwritable place is found before the first image is read, and nothing is left behind', async (t) => {
   const { data, work } = folders(t, false);
   const file = join(work, 'file');
   fs.writeFileSync(file, 'mine');

@@ -31,7 +31,7 @@ const STEPS = [1, 2, 3, 4, 5].map((step) => trainStep(step));
 const START = { ...RUN_START, steps: 5 };
 const RUN: LogEvent[] = [START, CHECK, ...STEPS, EVAL, RUN_END];
 
-test('train prints plain lines to what is no terminal: the first step, each --log-every, the last', async () => {
+test('train prints plain lines without a terminal: the first step, each --log-every, the last', async () => {
   const { stdout, stderr, out } = await show(RUN, ['--log-every', '2']);
   assert.equal(stderr.text, '');
   assert.ok(stdout.lines[0]!.startsWith('preset mini: there is no GPU'));
@@ -51,19 +51,19 @@ test('train prints plain lines to what is no terminal: the first step, each --lo
   assert.deepEqual(stdout.lines.slice(1), expected);
 });
 
-test('train says at the end how many images were skipped, when there were any', async () => {
+test('train says at the end how many images were skipped, if any', async () => {
   const { stdout, out } = await show([START, { ...RUN_END, unreadable_images: 2 }]);
   const wanted = `done: test accuracy 0.8200 after 3 steps, 200 images/s, 0 s, 2 unreadable images skipped; ${out}/r`;
   assert.equal(stdout.lines.at(-1), wanted);
 });
 
-test('train says where a tower is that is not where it was sent', async () => {
+test('train prints the device that TensorFlow reports, if it is another one', async () => {
   const towers = RUN_START.towers.map((each) => ({ ...each, backing_device: '/device:CPU:0' }));
   const { stdout } = await show([{ ...START, towers }]);
   assert.ok(stdout.lines.includes('tower 0 on CPU:0, tower 1 on CPU:1 (TensorFlow reports /device:CPU:0)'));
 });
 
-test('train shows numbers that are none, and a check that did not pass', async () => {
+test('train prints NaN, and a check that failed', async () => {
   const step = trainStep(1, { loss: Number.NaN });
   const { stdout } = await show([START, { ...CHECK, passed: false, worst_relative: Number.NaN }, step]);
   assert.match(stdout.text, /split and reference DIFFER, worst relative difference NaN \(tower0/);
@@ -104,7 +104,7 @@ test('train --json prints the events as the log has them, and notes on stderr', 
 // DEC private modes: hide the cursor, show it; wrap long lines.
 const [HIDDEN, SHOWN, WRAPPED] = ['\u001b[?25l', '\u001b[?25h', '\u001b[?7h'];
 
-test('train draws a bar on a terminal, lines above it, and gives the cursor back', async () => {
+test('train draws a bar on a terminal, prints lines above it, and restores the cursor', async () => {
   const stdout = new Screen(true);
   await show(RUN, [], { stdout });
   assert.match(stdout.text, /#{24}\S* 5\/5 {2}loss 2\.3000 {2}200 images\/s {2}0 s left/);
@@ -115,7 +115,7 @@ test('train draws a bar on a terminal, lines above it, and gives the cursor back
   assert.match(stdout.lines.at(-1)!, /^done: test accuracy 0\.8200/);
 });
 
-test('train draws no colours when NO_COLOR asks for none', async () => {
+test('train uses no colours if NO_COLOR is set', async () => {
   const [plain, coloured] = [new Screen(true), new Screen(true)];
   await show(RUN, [], { stdout: plain, env: { NO_COLOR: '1' } });
   await show(RUN, [], { stdout: coloured });
@@ -123,7 +123,7 @@ test('train draws no colours when NO_COLOR asks for none', async () => {
   assert.deepEqual([plain.text.includes(cyan), coloured.text.includes(cyan)], [false, true]);
 });
 
-test('train gives the cursor back on a failure, and on the first signal, for the second ends the process', async () => {
+test('train restores the cursor on a failure, and on the first signal, because the second ends the process', async () => {
   const failing: TrainModule['train'] = async (_, { report }) => {
     reportAll(report, START, trainStep(1));
     throw new Error('x');

@@ -44,7 +44,7 @@ function doctor(
   });
 }
 
-test('doctor lists what a report needs, and ends with 0 where nothing is wrong', async () => {
+test('doctor lists what a bug report needs, and exits with 0 if nothing is wrong', async () => {
   const { exitCode, stdout, stderr } = await doctor(
     { library: LIBRARY, nvidia: true, cuda: CUDA },
     [...DEVICES, GPU],
@@ -71,7 +71,7 @@ test('doctor lists what a report needs, and ends with 0 where nothing is wrong',
   assert.equal(stdout.lines.at(-1), 'no problem found');
 });
 
-test('doctor ends with 1 and says what to do', async () => {
+test('doctor exits with 1 and says what to do', async () => {
   const cpu = { ...LIBRARY, flavour: 'cpu' as const, nvidiaFolders: [] };
   const none = { ...FACTS, gpus: 0 };
   const broken = [{ name: 'libcudnn.so.9', error: 'no such file' }, { name: 'libcublas.so.12' }];
@@ -116,7 +116,7 @@ test('doctor --json prints the same as an object', async () => {
   assert.deepEqual([exitCode, devices, cuda, problems], [0, 'CPU:0, CPU:1', 'none beside the library', []]);
 });
 
-test('doctor tells a card that CUDA_VISIBLE_DEVICES hides, which is no problem', async (context) => {
+test('doctor shows a card that CUDA_VISIBLE_DEVICES hides, and does not call it a problem', async (context) => {
   const { CUDA_VISIBLE_DEVICES: before } = process.env;
   context.after(() => {
     if (before === undefined) delete process.env.CUDA_VISIBLE_DEVICES;

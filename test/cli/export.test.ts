@@ -12,7 +12,7 @@ after(() => fs.rmSync(out, { recursive: true, force: true }));
 const folder = await lenetRun(out, 'r', '--batch-size', '6');
 const LENET = 61_706;
 
-test('export writes one file with the net and its settings, of a run by its path', async () => {
+test('export writes one file with the net and its settings, from a run given by path', async () => {
   const file = join(out, 'net.safetensors');
   const { exitCode, stdout, stderr } = await run(['export', '--run', `${folder}/`, '--out', file]);
   assert.deepEqual([exitCode, stdout.text, stderr.text], [0, `${file}: 10 tensors, 61,706 values\n`, '']);
@@ -26,7 +26,7 @@ test('export writes one file with the net and its settings, of a run by its path
   assert.deepEqual([settings.data.source, settings.data.workers], [undefined, undefined]);
 });
 
-test('export --format tfjs writes a folder, and --json what was written', async () => {
+test('export --format tfjs writes a folder, and --json prints what was written', async () => {
   const model = join(out, 'model');
   const argv = ['export', '--run', folder, '--out', model, '--format', 'tfjs', '--json'];
   const { exitCode, stdout } = await run(argv);
@@ -35,7 +35,7 @@ test('export --format tfjs writes a folder, and --json what was written', async 
   assert.deepEqual(fs.readdirSync(model).sort(), ['model.json', 'weights.bin']);
 });
 
-test('export refuses, in one sentence, what it cannot read or write', async () => {
+test('export explains in one sentence what it cannot read or write', async () => {
   const nothing = join(out, 'nothing');
   await run(['train', '--out', out, '--run', 'empty', '--preset', 'lenet']);
   const wrong: [string[], number, RegExp][] = [

@@ -7,7 +7,7 @@ test('count() groups thousands', () => {
   assert.deepEqual([0, 999, 60_965_224].map(count), ['0', '999', '60,965,224']);
 });
 
-test('duration() has seconds, minutes and hours as they are needed', () => {
+test('duration() prints seconds, minutes and hours as needed', () => {
   const cases: [milliseconds: number, text: string][] = [
     [0, '0 s'],
     [4_400, '4 s'],
@@ -22,7 +22,7 @@ test('duration() has seconds, minutes and hours as they are needed', () => {
   for (const [milliseconds, text] of cases) assert.equal(duration(milliseconds), text);
 });
 
-test('difference() keeps zero and what is no number', () => {
+test('difference() keeps zero, NaN and the infinities', () => {
   assert.deepEqual([0, 2.14e-7, Number.NaN, Infinity].map(difference), ['0', '2.1e-7', 'NaN', 'Infinity']);
 });
 
@@ -44,7 +44,7 @@ test('table() aligns numbers to the right and text to the left, without space at
   assert.deepEqual(table(['name', 'n'], []), ['name  n']);
 });
 
-test('numberOrText() reads decimal numbers, and leaves the rest for the validation to show', () => {
+test('numberOrText() reads decimal numbers, and keeps other texts', () => {
   const numbers: [text: string, value: number][] = [
     ['3', 3],
     ['-3', -3],

@@ -27,7 +27,7 @@ const bytes = (run: string, tower: number) => {
 };
 const configOf = (name: string) => JSON.parse(fs.readFileSync(join(out, name, 'config.json'), 'utf8'));
 
-test('import makes a run of an exported file, without a flag for the net', async () => {
+test('import makes a run of an exported file without flags for the net', async () => {
   const { exitCode, stdout, stderr } = await run(['import', file, '--out', out, '--run', 'back']);
   const line = `${join(out, 'back')}: 10 tensors, 61,706 values of ${file}\n`;
   assert.deepEqual([exitCode, stdout.text, stderr.text], [0, line, '']);
@@ -36,7 +36,7 @@ test('import makes a run of an exported file, without a flag for the net', async
   for (const tower of [0, 1]) assert.deepEqual(bytes('back', tower), bytes('r', tower));
 });
 
-test('import takes the net from flags, and --json tells what each tensor became', async () => {
+test('import takes the net from flags, and --json prints the name of each tensor in the file', async () => {
   const argv = ['import', file, '--out', out, '--run', 'flags', '--preset', 'lenet', '--json'];
   const { exitCode, stdout } = await run([...argv, '--placement', 'single']);
   assert.equal(exitCode, 0);
@@ -66,7 +66,7 @@ function halved(path: string, prefix: string): string {
   return path;
 }
 
-test('import of a file that holds two nets names both', async () => {
+test('import refuses a file with two nets, and names both', async () => {
   const twice = join(out, 'twice.safetensors');
   const source = openTensors(file);
   const own = source.entries.map(({ name, shape }) => ({ name, shape }));
@@ -78,7 +78,7 @@ test('import of a file that holds two nets names both', async () => {
   assert.deepEqual([exitCode, stderr.text.includes(`Cannot import ${twice}: ${said}; `)], [1, true], stderr.text);
 });
 
-test('import leaves out what stands before all names and says so, and reads half floats', async () => {
+test('import removes a prefix of all names and says so, and reads half floats', async () => {
   const compiled = halved(join(out, 'compiled.safetensors'), 'model._orig_mod.');
   const argv = ['import', compiled, '--out', out, '--preset', 'lenet', '--run'];
   const { exitCode, stdout, stderr } = await run([...argv, 'compiled']);
@@ -113,7 +113,7 @@ async function runWithMean(name: string): Promise<string> {
   return made;
 }
 
-test('import brings the mean image and the names of the classes of the run that was exported', async () => {
+test('import reads the mean image and the class names of an exported run', async () => {
   const made = await runWithMean('mean');
   const exported = join(out, 'mean.safetensors');
   await run(['export', '--run', made, '--out', exported]);
@@ -126,7 +126,7 @@ test('import brings the mean image and the names of the classes of the run that 
   assert.equal(configOf('mean-back').data.meanImage, true);
 });
 
-test('import, export and predict of a preset that has no data need no --data; eval does', async () => {
+test('import, export and predict do not need --data for a preset without data; eval does', async () => {
   const settings = join(out, 'imagenet.json');
   const net = { width: 0.0625, classes: 3 };
   fs.writeFileSync(settings, JSON.stringify({ preset: 'imagenet', net, data: { meanImage: false } }));
@@ -155,7 +155,7 @@ test('import, export and predict of a preset that has no data need no --data; ev
   assert.match(evaluated.stderr.text, /^error: Cannot find the images of the preset imagenet: .*--data\n$/);
 });
 
-test('import takes data.mean off, and says so, where the file brings no mean image of that size', async () => {
+test('import uses data.mean, and says so, if the file has no mean image of that size', async () => {
   const plain = join(out, 'plain.safetensors');
   const source = openTensors(join(out, 'mean.safetensors'));
   const entries = source.entries.filter(({ name }) => name !== 'mean_image');
@@ -179,7 +179,7 @@ test('import takes data.mean off, and says so, where the file brings no mean ima
   }
 });
 
-test('import refuses, in one sentence, and leaves nothing behind', async () => {
+test('import refuses what it cannot use in one sentence, and leaves nothing behind', async () => {
   const foreign = join(out, 'foreign.safetensors');
   writeTensors(foreign, [{ name: 'conv1.weight', shape: [96, 3, 11, 11] }], {}, () => {});
   const wrong: [string[], number, RegExp][] = [
@@ -200,7 +200,7 @@ test('import refuses, in one sentence, and leaves nothing behind', async () => {
   assert.equal(fs.existsSync(join(out, 'no')), false);
 });
 
-test('orRemove() removes the folder when the weights cannot all be written', () => {
+test('orRemove() removes the folder if writing the weights fails', () => {
   const full = join(out, 'full');
   fs.mkdirSync(full);
   fs.writeFileSync(join(full, 'config.json'), '{}');

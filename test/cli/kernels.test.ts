@@ -24,7 +24,7 @@ test('kernels prints a table, and writes it and the picture into the run', async
   assert.deepEqual([picture, towers.length, towers[0].kernels], [join(folder, 'kernels.png'), 2, 3]);
 });
 
-test('kernels --json prints what kernels.json has, --out takes the picture elsewhere', async () => {
+test('kernels --json prints the content of kernels.json; --out names the picture', async () => {
   const picture = join(out, 'elsewhere.png');
   const { exitCode, stdout } = await run(['kernels', '--run', folder, '--out', picture, '--json']);
   assert.equal(exitCode, 0);
@@ -33,7 +33,7 @@ test('kernels --json prints what kernels.json has, --out takes the picture elsew
   assert.equal(fs.existsSync(picture), true);
 });
 
-test('kernels refuses, in one sentence', async () => {
+test('kernels refuses what it cannot use in one sentence', async () => {
   const nowhere = join(out, 'no', 'such.png');
   const wrong = await run(['kernels', '--run', folder, '--out', nowhere]);
   assert.deepEqual([wrong.exitCode, wrong.stdout.text, wrong.stderr.lines.length], [1, '', 1]);

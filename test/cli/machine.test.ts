@@ -37,7 +37,7 @@ async function train(devices: string, mib: readonly number[]) {
   return { ...outcome, options, configs };
 }
 
-test('the context is made with the card in two, and the settings keep the names of its halves', async () => {
+test('train splits the card in the context, and the settings keep the names of its halves', async () => {
   const { exitCode, options, configs, stderr } = await train('gpu:1/0,GPU:1/1', [80_000, 5000, 5000]);
   assert.deepEqual([exitCode, stderr.text], [0, '']);
   assert.deepEqual(
@@ -47,7 +47,7 @@ test('the context is made with the card in two, and the settings keep the names 
   assert.deepEqual(configs[0]!.devices, ['GPU:1/0', 'GPU:1/1']);
 });
 
-test('a card that TensorFlow has not split is refused, also where another card has the number of its half', async () => {
+test('train refuses a card that TensorFlow did not split, even if another card has the number of its half', async () => {
   for (const mib of [[], [12_000], [12_000, 12_000]]) {
     const { exitCode, stderr } = await train('GPU:0/0,GPU:0/1', mib);
     assert.equal(exitCode, 2);
@@ -58,7 +58,7 @@ test('a card that TensorFlow has not split is refused, also where another card h
   }
 });
 
-test('half a card without the other is refused before TensorFlow is loaded', async () => {
+test('train refuses one half of a card before TensorFlow is loaded', async () => {
   const { exitCode, options, stderr } = await train('GPU:0/0,GPU:1', [12_000, 12_000]);
   assert.deepEqual([exitCode, options], [2, []]);
   assert.match(
@@ -87,7 +87,7 @@ function unused(argv: string[], facts = UNUSED): Promise<Outcome> {
   return run(argv, { examineGpus: async () => facts });
 }
 
-test('train says that a card is not used, on stderr at its beginning and its end, and in the log after run_start', async () => {
+test('train warns of an unused card on stderr, at the start and the end, and in the log after run_start', async () => {
   const { exitCode, stderr } = await unused(['train', '--out', out, '--run', 'r']);
   assert.equal(exitCode, 0);
   assert.match(stderr.text, SAID);
@@ -98,13 +98,13 @@ test('train says that a card is not used, on stderr at its beginning and its end
   assert.match((await unused(['train', '--out', out, '--run', 'q', '--quiet'])).stderr.text, SAID);
 });
 
-test('train says nothing of cards to who names devices, nor where TensorFlow has the GPUs', async () => {
+test('train does not warn if devices are named, or if TensorFlow has the GPUs', async () => {
   const named = await unused(['train', '--out', out, '--run', 'n', '--devices', 'CPU:0,CPU:1']);
   const used = await unused(['train', '--out', out, '--run', 'u'], { ...UNUSED, hasDriver: true, gpus: 1 });
   for (const { exitCode, stderr } of [named, used]) assert.deepEqual([exitCode, stderr.text], [0, '']);
 });
 
-test('devices says why a card is not in its list, and leaves stdout to the list', async () => {
+test('devices explains on stderr why a card is not in its list', async () => {
   const { exitCode, stdout, stderr } = await unused(['devices', '--json']);
   assert.equal(exitCode, 0);
   assert.equal(JSON.parse(stdout.text).length, 2);

@@ -9,7 +9,7 @@ import { folderOf } from '../data/sets.js';
 import { run, Screen, trainModule } from './stand-ins.js';
 import { lenetRun } from './weights-runs.js';
 
-test('what was typed and has no effect is refused with one sentence and exit code 2', async () => {
+test('a flag without effect is refused in one sentence with exit code 2', async () => {
   const single = 'with --placement single: one device has nothing to exchange; leave it out';
   const cases: [argv: string[], message: string][] = [
     [
@@ -43,14 +43,14 @@ test('what was typed and has no effect is refused with one sentence and exit cod
   }
 });
 
-test('verify --golden takes what it goes by', async () => {
+test('verify --golden accepts the flags that it uses', async () => {
   const verifyGolden: TrainModule['verifyGolden'] = async () => ({ passed: true, rows: [] });
   const flags = ['--devices', 'CPU:0,CPU:0', '--exchange', 'msgpack', '--exchange-checksum', '--compile', 'off'];
   const argv = ['verify', '--golden', 'g.json', ...flags, '--convolutions', 'direct'];
   assert.equal((await run(argv, { loadTrain: trainModule({ verifyGolden }) })).exitCode, 0);
 });
 
-test('what a config file sets and has no effect is said, and the run goes on', async (t) => {
+test('a setting without effect in a config file gets a note', async (t) => {
   const out = folderOf(t, {});
   const file = join(out, 'two.json');
   fs.writeFileSync(file, JSON.stringify({ devices: ['CPU:0', 'CPU:1'], exchange: { checksum: true } }));
@@ -69,7 +69,7 @@ test('what a config file sets and has no effect is said, and the run goes on', a
   assert.match(compared.stdout.text, /^placement in .*two\.json has no effect: verify compares the split with/m);
 });
 
-test('--log-every says where a bar is drawn that the lines are for a file or a pipe', async (t) => {
+test('--log-every gets a note on a terminal', async (t) => {
   const out = folderOf(t, {});
   for (const command of ['train', 'ablate']) {
     for (const isTTY of [true, false]) {
@@ -86,7 +86,7 @@ test('--log-every says where a bar is drawn that the lines are for a file or a p
   }
 });
 
-test('eval, predict, import and summary say it on stderr', async () => {
+test('summary prints the note on stderr', async () => {
   const { exitCode, stderr } = await run(['summary', '--net', 'lenet', '--no-norm']);
   assert.deepEqual(
     [exitCode, stderr.text],
@@ -94,7 +94,7 @@ test('eval, predict, import and summary say it on stderr', async () => {
   );
 });
 
-test('--out beside the path of a run is said, and the run is taken', async (t) => {
+test('--out beside the path of a run gets a note', async (t) => {
   const folder = await lenetRun(folderOf(t, {}), 'r');
   const evaluateRun: TrainModule['evaluateRun'] = async () => ({ images: 1, loss: 0, top1: 0, top5: 0 });
   const predictFiles: TrainModule['predictFiles'] = async () => [];

@@ -32,7 +32,7 @@ async function withoutHome(t: TestContext, action: () => Promise<void>): Promise
   }
 }
 
-test('doctor tells a user without a home what to set, and goes on with the rest', async (t) => {
+test('doctor tells a user without a home what to set, and prints the rest', async (t) => {
   const { examineLibrary } = SERVICES;
   await examineLibrary().catch(() => {}); // loads what this user may read and the other one may not
   await withoutHome(t, async () => {
@@ -43,7 +43,7 @@ test('doctor tells a user without a home what to set, and goes on with the rest'
   });
 });
 
-test('commands that need the cache say so before they begin, and the others do not ask for a home', async (t) => {
+test('only commands that use the cache need a home, and they say so before they begin', async (t) => {
   const part = (at: string) => ({ [`${at}/a/1.jpg`]: 'rgb.jpg', [`${at}/b/1.jpg`]: 'gray.jpg' });
   const folder = imageFolderOf(t, { ...part('train'), ...part('val') });
   chmodSync(folder, 0o755);

@@ -32,7 +32,7 @@ function said(argv: readonly string[], env: Readonly<Record<string, string>>): s
   }
 }
 
-test('every flag that npm took is named, with the line that works', () => {
+test('refuseNpmFlags() names every flag that npm took, and the line that works', () => {
   const commands = (command: Command): Command[] => [command, ...command.commands.flatMap(commands)];
   const scripts = commands(program).filter((command) => command.parent && command.commands.length === 0);
   const pairs = scripts.flatMap((command) => command.options.map((option) => ({ command, option })));
@@ -57,7 +57,7 @@ test('every flag that npm took is named, with the line that works', () => {
   }
 });
 
-test('a flag that the command does not have is not advised', () => {
+test('refuseNpmFlags() does not suggest a flag that the command lacks', () => {
   const of = (words: string) => ({
     ...OURS,
     npm_lifecycle_event: words.split(' ')[0]!,
@@ -80,7 +80,7 @@ test('a flag that the command does not have is not advised', () => {
   assert.equal(said(['ablate'], { ...of('ablate'), npm_config_only: 'production' }), undefined);
 });
 
-test('the line that works has the values and the arguments that npm left', () => {
+test('the suggested line has the values and arguments that npm left', () => {
   const lines: [argv: string[], env: Record<string, string>, flags: string][] = [
     [['7'], { seed: 'true' }, '--seed 7'],
     [['7', '--lr', '0.1'], { seed: 'true' }, '--lr 0.1 --seed 7'],
@@ -97,7 +97,7 @@ test('the line that works has the values and the arguments that npm left', () =>
   }
 });
 
-test("settings of npm's own, and those of another package's script, are not taken for ours", (t) => {
+test("settings of npm and of another package's script are not mistaken for our flags", (t) => {
   const folder = folderOf(t, { npmrc: Buffer.from('; mine\n  json = true\nseed=8\n') });
   const other = { ...OURS, npm_package_json: join(folder, 'package.json') };
   fs.writeFileSync(other.npm_package_json, '{}');
@@ -118,13 +118,13 @@ test("settings of npm's own, and those of another package's script, are not take
   assert.match(said(ARGV, shell)!, /^Cannot use --seed 7, --json: npm took them for settings of its own/);
 });
 
-test('the command stops with exit code 2 before anything else', async () => {
+test('a command with a flag that npm took exits with 2 before anything else', async () => {
   const { exitCode, stdout, stderr } = await run([...ARGV, '7'], { env: { ...OURS, npm_config_seed: 'true' } });
   assert.deepEqual([exitCode, stdout.text, stderr.lines.length], [2, '', 1]);
   assert.match(stderr.text, /^error: Cannot use --seed 7: npm took it/);
 });
 
-test('an argument that npm left of a flag that it did not tell of gets a hint', async () => {
+test('an argument that npm left over gets a hint', async () => {
   // Of `npm run ablate --only no-norm`: npm has a setting of that name, for which the value is wrong.
   const env = { ...OURS, npm_lifecycle_event: 'ablate', npm_lifecycle_script: 'node scripts/run.mjs ablate' };
   const { exitCode, stderr } = await run(['ablate', 'no-norm'], { env });
@@ -135,7 +135,7 @@ test('an argument that npm left of a flag that it did not tell of gets a hint', 
 
 const noNpm = spawnSync('npm', ['--version']).status === 0 ? false : 'there is no npm on the PATH';
 
-test('npm has no setting by the name of a flag of ours, but those it hands on', { skip: noNpm }, () => {
+test('no flag has the name of a npm setting, except those that npm passes on', { skip: noNpm }, () => {
   const { stdout } = spawnSync('npm', ['config', 'ls', '--long', '--json'], { encoding: 'utf8' });
   const settings = Object.keys(JSON.parse(stdout));
   assert.ok(settings.length > 50);
@@ -148,7 +148,9 @@ test('npm has no setting by the name of a flag of ours, but those it hands on', 
   );
 });
 
-test('npm itself: a flag without -- stops, and paths begin where the user stands', { skip: noNpm }, (t) => {
+test('with npm itself, a flag without -- is refused, and paths are relative to the current folder', {
+  skip: noNpm,
+}, (t) => {
   const cwd = fs.realpathSync(folderOf(t, { 'settings.json': Buffer.from('no JSON') }));
   const npm = (...args: string[]) =>
     spawnSync('npm', ['--silent', '--prefix', ROOT, 'run', ...args], { cwd, encoding: 'utf8' });
@@ -176,7 +178,7 @@ const ENV = {
 };
 const ARGS = ['train', '--placement', 'split', '--out', 'runs'];
 
-test('userFolder() is where npm was started, of the command that a script of this clone started', () => {
+test('userFolder() is the folder where npm was started, if a script of this clone started the command', () => {
   const cases: [args: readonly string[], env: NodeJS.ProcessEnv, cwd: string, stands: boolean][] = [
     [ARGS, ENV, clone, true],
     [ARGS, { ...ENV, npm_lifecycle_script: 'exec node scripts/run.mjs train --placement split "$@"' }, clone, true],
@@ -197,7 +199,7 @@ test('userFolder() is where npm was started, of the command that a script of thi
   }
 });
 
-test('every script of this package that runs a command is known by its words', () => {
+test('npmScript() recognizes every script of this package that runs a command', () => {
   const { scripts } = JSON.parse(fs.readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
     scripts: Record<string, string>;
   };

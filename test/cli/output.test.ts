@@ -157,7 +157,7 @@ async function commandLines(t: TestContext, work: string): Promise<Record<string
   };
 }
 
-test('no command writes what a terminal would obey, or a line that a name begins', async (t) => {
+test('no command prints control characters or newlines from a name', async (t) => {
   const work = folderOf(t, {});
   const lines = await commandLines(t, work);
   const commands = buildProgram(SERVICES, () => {}).commands.map((command) => command.name());
@@ -209,7 +209,7 @@ function jsonOf({ text, lines }: Screen): string[] {
   return text.startsWith('{\n') ? [text] : lines;
 }
 
-test('a terminal gets the escapes of the bar, and none of a name; the files of a run have none either', async (t) => {
+test('a terminal gets the escapes of the bar, but none from a name; neither do the files of a run', async (t) => {
   const out = folderOf(t, {});
   const [stdout, stderr] = [new Screen(true), new Screen(true)];
   const argv = ['train', '--out', out, '--run', 'r'];
@@ -225,7 +225,7 @@ test('a terminal gets the escapes of the bar, and none of a name; the files of a
   assert.equal(JSON.parse(warned!).message, NAME);
 });
 
-test('a command whose terminal is gone goes on, and ends with its own exit code', { timeout: 60_000 }, async () => {
+test('a command whose terminal is gone continues to its own exit code', { timeout: 60_000 }, async () => {
   const url = (path: string) => JSON.stringify(new URL(path, import.meta.url).href);
   const program = `
     import { isatty } from 'node:tty';

@@ -45,7 +45,7 @@ test('predict --top, --json, --ten-view and --placement', async () => {
   assert.deepEqual(calls, [['lenet', ['CPU:0'], folder, ['a.png'], 1, true]]);
 });
 
-test('predict tells of each file without an image in one sentence, and exits with 1', async () => {
+test('predict explains each file that is no image in one sentence, and exits with 1', async () => {
   const { exitCode, stdout, stderr } = await run(
     ['predict', 'bad.jpg', 'a.png', '--run', folder, '--top', '1'],
     predicting(),
@@ -57,7 +57,7 @@ test('predict tells of each file without an image in one sentence, and exits wit
   assert.equal(json.exitCode, 1);
 });
 
-test('predict refuses a wrong use', async () => {
+test('predict refuses wrong flags', async () => {
   const wrong: [string[], RegExp][] = [
     [['a.png', '--run', folder, '--top', '0'], /^error: --top is 0, expected a whole number from 1 up\n$/],
     [['a.png', '--run', folder, '--top', 'x'], /--top is "x", expected/],

@@ -17,7 +17,7 @@ const MACHINE = machineWith('CPU:0', 'CPU:1');
 const { config } = resolveConfig([flags({ preset: 'lenet', run: 'r', out, weights: 'earlier' })], MACHINE);
 const checkpoint = putCheckpoint(join(out, 'r'), 5, { config: { ...config } });
 
-test('--weights beside --resume is said to do nothing, unless the run began with them', () => {
+test('--weights beside --resume gets a note, unless the run started from them', () => {
   for (const [weights, said] of [
     ['other', ['--weights other has no effect: the run resumes with the weights of its checkpoint']],
     ['earlier', []],
@@ -29,7 +29,7 @@ test('--weights beside --resume is said to do nothing, unless the run began with
   }
 });
 
-test('files of earlier versions, which had the setting `fault`, are still read', () => {
+test('files of earlier versions, with the setting `fault`, can be read', () => {
   const earlier = { ...config, fault: null };
   const saved = putCheckpoint(join(out, 'earlier'), 5, { config: earlier });
   const { layers } = planResume([flags({ run: 's' })], saved).find();

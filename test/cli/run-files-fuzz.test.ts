@@ -30,7 +30,7 @@ const STATE = {
   versions: { node: '20.0.0' },
 };
 
-test('planResume() resumes from any valid state, or says in a sentence what is wrong with it', async (t) => {
+test('planResume() resumes from any valid state, and explains others in a sentence', async (t) => {
   const checkpoints = checkpointsFolder(folder);
   fs.mkdirSync(checkpoints);
   const entries = [{ name: 'a', shape: [2] }];
@@ -60,7 +60,7 @@ test('planResume() resumes from any valid state, or says in a sentence what is w
   });
 });
 
-test('refusals cut short what a file has at length', () => {
+test('messages truncate long texts from a file', () => {
   const long = 'y'.repeat(50_000);
   fs.writeFileSync(join(folder, 'ablation.json'), JSON.stringify({ settings: { [long]: 1 }, rows: [] }));
   assert.throws(() => earlierRows(folder, {}), /had another y{57}\.\.\., expected/);
@@ -70,7 +70,7 @@ test('refusals cut short what a file has at length', () => {
   assert.throws(() => settingsChanged(resume, config), isRefusal);
 });
 
-test('runClasses() has a list of names, or says in a sentence what is wrong with the file', async (t) => {
+test('runClasses() returns a list of names, or explains in a sentence what is wrong', async (t) => {
   const file = join(folder, 'classes.json');
   await fuzz(t, {
     what: 'lists of classes',
@@ -92,7 +92,7 @@ test('runClasses() has a list of names, or says in a sentence what is wrong with
   );
 });
 
-test('earlierRows() has the rows of an ablation, or says in a sentence what is wrong with the file', async (t) => {
+test('earlierRows() returns the rows of an ablation, or explains in a sentence what is wrong', async (t) => {
   const settings = { preset: 'mini', net: { width: 0.25, classes: 100 } };
   const result = {
     ...{ status: 'done', steps: 5, parameters: 30, placement: 'split' },
@@ -112,7 +112,7 @@ test('earlierRows() has the rows of an ablation, or says in a sentence what is w
   });
 });
 
-test('earlierRows() names the place where a row is not one', () => {
+test('earlierRows() names the invalid place of a row', () => {
   const file = join(folder, 'ablation.json');
   const row = { variant: 'baseline', change: 'x', run: null, result: null };
   const rows: [row: object, place: string][] = [

@@ -33,7 +33,7 @@ async function holder(t: TestContext, folder: string): Promise<ChildProcess> {
   return child;
 }
 
-test('lockNow() refuses what another process holds, by its pid and host, and says what to do', async (t) => {
+test('lockNow() names the process that holds the lock, and says what to do', async (t) => {
   const folder = temporary(t);
   const { pid } = await holder(t, folder);
   assert.throws(
@@ -51,7 +51,7 @@ test('lockNow() refuses what another process holds, by its pid and host, and say
   assert.equal(trainingProcess(folder), `process ${pid} on ${hostname()}`);
 });
 
-test('lockRun() takes the lock of a process that was killed, which leaves its file', async (t) => {
+test('lockRun() takes the lock of a killed process, whose file is left', async (t) => {
   const folder = temporary(t);
   for (let round = 0; round < 3; round++) {
     const child = await holder(t, folder);
@@ -66,7 +66,7 @@ test('lockRun() takes the lock of a process that was killed, which leaves its fi
   }
 });
 
-test('lockNow() gives a sentence instead of a lock where the file system has none', {
+test('lockNow() returns a warning if the file system has no locks', {
   skip: withoutLocks('ENOLCK') === undefined && 'strace does not work here',
 }, async (t) => {
   const folder = temporary(t);
@@ -78,7 +78,7 @@ test('lockNow() gives a sentence instead of a lock where the file system has non
   );
 });
 
-test('lockNow() keeps out the same process too, until the lock is released', (t) => {
+test('lockNow() also refuses the same process until the lock is released', (t) => {
   const folder = temporary(t);
   const lock = lockNow(folder);
   assert.throws(() => lockNow(folder), /: process \d+ on .* trains there since/);
@@ -88,7 +88,7 @@ test('lockNow() keeps out the same process too, until the lock is released', (t)
   lockNow(folder).release();
 });
 
-test('lockNow() lets in one of many that come at once, also while others remove the file', async (t) => {
+test('lockNow() gives the lock to one of many processes, even while others remove the file', async (t) => {
   const folder = temporary(t);
   const counter = join(folder, 'count');
   fs.writeFileSync(counter, '0');
@@ -108,7 +108,7 @@ test('lockNow() lets in one of many that come at once, also while others remove 
   assert.equal(fs.readFileSync(counter, 'utf8'), '400');
 });
 
-test('lockNow() leaves alone what a link leads to, and waits for no pipe', (t) => {
+test('lockNow() does not follow a link, and does not wait for a pipe', (t) => {
   const folder = temporary(t);
   const [file, victim] = [join(folder, 'lock.json'), join(folder, 'victim')];
   fs.writeFileSync(victim, 'dear to somebody');
@@ -126,7 +126,7 @@ test('lockNow() leaves alone what a link leads to, and waits for no pipe', (t) =
   assert.equal(trainingProcess(folder), undefined);
 });
 
-test('trainingProcess() goes by the lock and not by who is alive', (t) => {
+test('trainingProcess() tests the lock, not whether a process is alive', (t) => {
   const folder = temporary(t);
   const file = join(folder, 'lock.json');
   // Of a killed process, whose pid is another's by now: in a container that was started again this very one's.
@@ -140,7 +140,7 @@ test('trainingProcess() goes by the lock and not by who is alive', (t) => {
   lock.release();
 });
 
-test('lockNow() takes little of what the file says', (t) => {
+test('lockNow() truncates what the file says', (t) => {
   const folder = temporary(t);
   const file = join(folder, 'lock.json');
   const lock = lockNow(folder);
@@ -154,7 +154,7 @@ test('lockNow() takes little of what the file says', (t) => {
   lock.release();
 });
 
-test('lockNow() says in a sentence that the folder takes no file', (t) => {
+test('lockNow() explains in a sentence that the file cannot be made', (t) => {
   assert.throws(
     () => lockNow(join(temporary(t), 'gone')),
     (error: Error) => error instanceof SplitError && /^Cannot lock the run's folder .*gone: ENOENT/.test(error.message),

@@ -43,7 +43,7 @@ test('train makes a folder with the settings and every event, in order', async (
   );
 });
 
-test('train gives the settings that its file and flags make', async () => {
+test('train uses the settings of its file and flags', async () => {
   const file = join(base, 'settings.json');
   fs.writeFileSync(file, JSON.stringify({ preset: 'lenet', batchSize: 12, steps: 9 }));
   const configs: Config[] = [];
@@ -59,7 +59,7 @@ test('train gives the settings that its file and flags make', async () => {
   assert.deepEqual(config!.devices, ['CPU:1', 'CPU:0']);
 });
 
-test('train takes norms, overlap, crops, flips and colours from its flags', async () => {
+test('train applies the flags for norms, overlap, crops, flips and colours', async () => {
   const configs: Config[] = [];
   const train: TrainModule['train'] = async (config) => {
     configs.push(config);
@@ -92,7 +92,7 @@ test('train takes norms, overlap, crops, flips and colours from its flags', asyn
   assert.deepEqual([plain.preset, plain.data.meanImage, plain.data.cropGroup], ['imagenet', false, 1]);
 });
 
-test('train makes no folder before run_start, and tells what was reported until then after it', async () => {
+test('train makes no folder before run_start, and logs earlier events after it', async () => {
   const out = newOut();
   const train: TrainModule['train'] = async (config, { report }) => {
     report(WARNING);
@@ -107,7 +107,7 @@ test('train makes no folder before run_start, and tells what was reported until 
   assert.deepEqual(events, ['"event":"run_start"', '"event":"warning"']);
 });
 
-test('train tells what was reported when it does not come to run_start', async () => {
+test('train shows the events of a run that does not reach run_start', async () => {
   const train: TrainModule['train'] = async (_, { report }) => {
     report(WARNING);
     throw new DataError('Cannot read the images');
@@ -133,7 +133,7 @@ async function recorded(mode: { json?: boolean }, lock: RunLock, events: string[
   };
 }
 
-test('train tells terminal, log and whoever watches that the folder cannot be locked, after run_start', async () => {
+test('train reports after run_start that the folder cannot be locked: to terminal, log and onEvent', async () => {
   const lock = { warning: 'it cannot be locked', release() {} };
   const events: string[] = [];
   const plain = await recorded({}, lock, events);
@@ -147,7 +147,7 @@ test('train tells terminal, log and whoever watches that the folder cannot be lo
   }
 });
 
-test('train gives the lock up where the log cannot be closed', async (t) => {
+test('train releases the lock even if the log cannot be closed', async (t) => {
   const out = newOut();
   const train: TrainModule['train'] = async (config, { report }) => {
     report({ ...RUN_START, run: config.run });
@@ -166,7 +166,7 @@ test('train gives the lock up where the log cannot be closed', async (t) => {
   assert.ok(!fs.existsSync(join(out, 'r', 'lock.json')));
 });
 
-test('train leaves nothing of a run that was refused', async () => {
+test('train leaves nothing behind of a run that was refused', async () => {
   const out = join(newOut(), 'not-yet');
   const refusals: [argv: string[], functions: Partial<TrainModule>, exitCode: number][] = [
     [['--batch-size', '0'], {}, 2],
@@ -181,7 +181,7 @@ test('train leaves nothing of a run that was refused', async () => {
   }
 });
 
-test('train refuses a name that is taken, by a folder or a file, before it trains', async () => {
+test('train refuses a name that a folder or a file has, before it trains', async () => {
   const out = newOut();
   await run(['train', '--out', out, '--run', 'r']);
   fs.writeFileSync(join(out, 'file'), '');
@@ -210,7 +210,7 @@ test('train refuses a name that another run took meanwhile', async () => {
   assert.equal(fs.readFileSync(join(out, 'r', 'config.json'), 'utf8'), 'theirs');
 });
 
-test('train numbers the name that it made when it is taken', async () => {
+test('train numbers a generated name that is taken', async () => {
   const out = newOut();
   for (let i = 0; i < 3; i++) assert.equal((await run(['train', '--out', out])).exitCode, 0);
   assert.deepEqual(fs.readdirSync(out).sort(), [GENERATED, `${GENERATED}-2`, `${GENERATED}-3`]);
@@ -218,7 +218,7 @@ test('train numbers the name that it made when it is taken', async () => {
   assert.equal(config.run, `${GENERATED}-3`);
 });
 
-test('train makes its name again when another run takes it before this one begins', async () => {
+test('train makes another name if a run takes its name before it begins', async () => {
   const out = newOut();
   let arrived = 0;
   let open = () => {};
@@ -253,7 +253,7 @@ test('train makes its name again when another run takes it before this one begin
   assert.deepEqual(named.flatMap((each) => [...each]).sort(), names);
 });
 
-test('train leaves alone an empty folder of the name that it made: somebody made it a moment ago', async () => {
+test('train does not use an empty folder of its generated name, which another process just made', async () => {
   const out = newOut();
   fs.mkdirSync(join(out, GENERATED));
   assert.equal((await run(['train', '--out', out])).exitCode, 0);
@@ -261,7 +261,7 @@ test('train leaves alone an empty folder of the name that it made: somebody made
   assert.ok(fs.existsSync(join(out, `${GENERATED}-2`, 'log.ndjson')));
 });
 
-test('train says in a sentence that its folder cannot be made, with a name of its own and with a given one', async () => {
+test('train explains in a sentence that its folder cannot be made, with a generated and a given name', async () => {
   const file = join(base, 'a-file');
   fs.writeFileSync(file, '');
   for (const name of [[], ['--run', 'r']]) {
@@ -276,7 +276,7 @@ test('train says in a sentence that its folder cannot be made, with a name of it
 /** A number that no list of users has. */
 const NOBODY = 54_321;
 
-test('train says in a sentence that it may not write there', async () => {
+test('train explains in a sentence that it may not write there', async () => {
   const out = newOut();
   fs.chmodSync(out, 0o500);
   await run(['train', '--out', newOut()]); // loads what another user may not read
@@ -291,7 +291,7 @@ test('train says in a sentence that it may not write there', async () => {
   }
 });
 
-test('train tells the error of a run that failed, and ends with its exit code', async () => {
+test('train prints the error of a failed run, and exits with its code', async () => {
   const out = newOut();
   const train: TrainModule['train'] = async (_, { report }) => {
     report(RUN_START);
@@ -325,14 +325,14 @@ for (const name of ['SIGINT', 'SIGTERM'] as const) {
   });
 }
 
-test('train listens for no signal once it is over, also when it failed', async () => {
+test('train removes its signal handlers at the end, even after a failure', async () => {
   const before = process.listenerCount('SIGINT');
   await run(['train', '--out', newOut()]);
   await run(['train', '--out', newOut()], { loadTrain: trainModule({ train: () => Promise.reject(new Error('x')) }) });
   assert.equal(process.listenerCount('SIGINT'), before);
 });
 
-test('train stops when the log cannot be written', async () => {
+test('train stops if the log cannot be written', async () => {
   const out = newOut();
   const train: TrainModule['train'] = async (config, ui) => {
     fs.mkdirSync(join(out, config.run, 'log.ndjson'), { recursive: true });

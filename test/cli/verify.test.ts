@@ -28,7 +28,7 @@ function verifying(result: VerifyResult, calls: [Config, { steps: number }][] = 
   return { loadTrain: trainModule({ verify }) };
 }
 
-test('verify prints losses and tensors with their differences, and ends with exit code 0', async () => {
+test('verify prints losses and tensors with their differences, and exits with 0', async () => {
   const { exitCode, stdout, stderr } = await run(['verify', '--preset', 'mini'], verifying(AGREE));
   assert.deepEqual([exitCode, stderr.text], [0, '']);
   assert.deepEqual(stdout.lines, [
@@ -49,7 +49,7 @@ test('verify prints losses and tensors with their differences, and ends with exi
   assert.match(stdout.lines.at(-2)!, /^why: .*docs\/numerics\.md/);
 });
 
-test('verify names the first tensor that differs, and ends with exit code 1', async () => {
+test('verify names the first tensor that differs, and exits with 1', async () => {
   const differ = { ...AGREE, passed: false };
   const named = await run(['verify'], verifying({ ...differ, firstDivergent: 'tower0/conv3/input' }));
   assert.deepEqual(
@@ -74,7 +74,7 @@ test('verify compares ten steps of the split, or those asked for', async () => {
   assert.equal(calls[1]![0].batchSize, 6);
 });
 
-test('verify refuses a number of steps that is none', async () => {
+test('verify refuses an invalid number of steps', async () => {
   for (const steps of ['0', '-1', '1.5', 'x', '10001']) {
     const { exitCode, stderr } = await run(['verify', '--steps', steps], { loadTrain: trainModule({}) });
     assert.equal(exitCode, 2);
@@ -82,7 +82,7 @@ test('verify refuses a number of steps that is none', async () => {
   }
 });
 
-test('verify --json prints the result with every number visible, and the rest on stderr', async () => {
+test('verify --json prints the result with NaN as a string, and the rest on stderr', async () => {
   const { stdout, stderr } = await run(['verify', '--json'], verifying(AGREE));
   assert.equal(stdout.lines.length, 1);
   const { rows, passed } = JSON.parse(stdout.text) as {
@@ -101,7 +101,7 @@ const GOLDEN: GoldenResult = {
   ],
 };
 
-test('verify --golden prints the worst of each side and kind, and ends with 0 or 1', async () => {
+test('verify --golden prints the worst difference of each side and kind, and exits with 0 or 1', async () => {
   const files: string[] = [];
   const golden = (result: GoldenResult) => {
     const verifyGolden: TrainModule['verifyGolden'] = async (file) => {

@@ -27,7 +27,7 @@ function isRefusal(error: unknown): boolean {
   return error instanceof ConfigError && isSentence(error.message);
 }
 
-test('readConfigFile() and resolveConfig() make a config of any JSON, or say in a sentence why not', async (t) => {
+test('readConfigFile() and resolveConfig() make a config of any JSON, or explain in a sentence why not', async (t) => {
   await fuzz(t, {
     what: 'config files',
     cases: jsonLike(BASE),
@@ -41,7 +41,7 @@ test('readConfigFile() and resolveConfig() make a config of any JSON, or say in 
   });
 });
 
-test('readConfigFile() refuses a file that is too large, and values that lie too deep', () => {
+test('readConfigFile() refuses a file that is too large or too deep', () => {
   const refusal = (text: string) => {
     try {
       resolved(text);

@@ -23,14 +23,14 @@ test('resolveConfig() lets flags beat the file, and the file the preset', () => 
   assert.equal(config.epochs, PRESETS.mini.epochs);
 });
 
-test('resolveConfig() takes the preset of the strongest layer that names one', () => {
+test('resolveConfig() uses the preset of the last layer that names one', () => {
   const file: ConfigLayer = { file: 'run.json', values: { preset: 'lenet' } };
   assert.equal(resolve([file]).config.net.table, 'lenet');
   assert.equal(resolve([file, flags({ preset: 'tutorial' })]).config.net.table, 'tutorial');
   assert.equal(resolve([file, flags({ preset: 'auto' })]).config.preset, 'mini');
 });
 
-test('tableOf() is what resolveConfig() comes to, before there is a machine', () => {
+test('tableOf() finds the same table as resolveConfig(), without a machine', () => {
   const cases: ConfigLayer[][] = [
     [],
     [flags({ preset: 'auto' })],
@@ -50,7 +50,7 @@ test('tableOf() is what resolveConfig() comes to, before there is a machine', ()
   assert.equal(tableOf([flags({ net: { table: 7 } })]), 7);
 });
 
-test('resolveConfig() takes every spelling of a device of this process, and none of another one for it', () => {
+test('resolveConfig() accepts every spelling of a device, and does not confuse the device of another process with it', () => {
   for (const name of ['cpu:1', '/device:CPU:1', 'device:cpu:1', '/job:localhost/replica:0/task:0/device:CPU:1']) {
     const { config } = resolve([flags({ preset: 'mini', devices: ['CPU:0', name] })]);
     assert.deepEqual(config.devices, ['CPU:0', 'CPU:1'], name);
@@ -62,7 +62,7 @@ test('resolveConfig() takes every spelling of a device of this process, and none
   );
 });
 
-test('opThreads() is half of the cores for a net of two columns, and all for one of one', () => {
+test('opThreads() is half of the cores for a net of two columns, and 0 for one column', () => {
   assert.deepEqual(
     [1, 2, 3, 16].map((cores) => opThreads('original', cores)),
     [1, 1, 1, 8],
@@ -73,7 +73,7 @@ test('opThreads() is half of the cores for a net of two columns, and all for one
   );
 });
 
-test('resolveConfig() chooses the preset by the GPUs that are here, and says which and why', () => {
+test('resolveConfig() chooses the preset by the number of GPUs, and says why', () => {
   const cases: [machine: Machine, preset: string, devices: string[], note: RegExp][] = [
     [CPU, 'mini', ['CPU:0', 'CPU:1'], /^preset mini: there is no GPU/],
     [machineWith('CPU:0', 'GPU:0'), 'mini', ['GPU:0', 'GPU:0'], /^preset mini: there is one GPU, not two/],
@@ -94,7 +94,7 @@ test('resolveConfig() notes that both towers are on the one GPU, unless devices 
   assert.deepEqual(resolve([flags({ devices: ['CPU:0', 'CPU:1'] })], machine).notes.length, 1);
 });
 
-test('resolveConfig() falls back to the embedded data, and says so, where the files are not here', () => {
+test('resolveConfig() falls back to the embedded data, and says so, if the files are not installed', () => {
   const without = resolve([flags({ preset: 'tutorial' })]);
   assert.equal(without.config.data.source, 'embedded');
   assert.match(without.notes.join('\n'), /data embedded: a small sample, as Fashion-MNIST is not installed/);
@@ -105,7 +105,7 @@ test('resolveConfig() falls back to the embedded data, and says so, where the fi
   assert.equal(named.notes.length, 1);
 });
 
-test('resolveConfig() gives a single net one device, a GPU where there is one', () => {
+test('resolveConfig() gives `single` one device, a GPU if there is one', () => {
   const single = flags({ placement: 'single' });
   assert.deepEqual(resolve([single]).config.devices, ['CPU:0']);
   assert.deepEqual(resolve([single], machineWith('CPU:0', 'GPU:0')).config.devices, ['GPU:0']);
@@ -121,7 +121,7 @@ test('resolveConfig() names the run by placement, preset and local time', () => 
   assert.equal(resolve([flags({ placement: 'single', preset: 'lenet' })]).config.run, 'single-lenet-20260203-040506');
 });
 
-test('resolveConfig() lets a length in epochs end a weaker one in steps, and not the other way round', () => {
+test('resolveConfig() lets a length in epochs replace an earlier one in steps, not the other way round', () => {
   const steps: ConfigLayer = { file: 'run.json', values: { steps: 40 } };
   assert.equal(resolve([steps]).config.steps, 40);
   const { config } = resolve([steps, flags({ epochs: 3 })]);
@@ -163,7 +163,7 @@ test('resolveConfig() freezes the settings at every depth, and leaves the preset
   assert.deepEqual(resolve([flags({ batchSize: 3 })]).config.optimizer, config.optimizer);
 });
 
-test('resolveConfig() makes of a whole config itself', () => {
+test('resolveConfig() returns a complete config unchanged', () => {
   const { config } = resolve([flags({ preset: 'lenet', run: 'again' })]);
   const saved = JSON.parse(JSON.stringify(config)) as Record<string, unknown>;
   assert.deepEqual(resolve([{ file: 'config.json', values: saved }]).config, config);
@@ -177,7 +177,7 @@ test('resolveConfig() refuses to split a net of one column', () => {
   assert.equal(resolve([flags({ net, placement: 'single' })]).config.net.table, 'one-gpu');
 });
 
-test('resolveConfig() asks where the images are, of a preset that has none', () => {
+test('resolveConfig() asks for the images of a preset without data', () => {
   for (const data of [undefined, { resize: 256 }]) {
     assert.throws(() => resolve([flags({ preset: 'imagenet', data })]), {
       name: 'ConfigError',
@@ -187,7 +187,7 @@ test('resolveConfig() asks where the images are, of a preset that has none', () 
   }
 });
 
-test('resolveConfig() names the flag when it beats a file that was right', () => {
+test('resolveConfig() names the flag that overrides a valid file', () => {
   const file: ConfigLayer = { file: 'f.json', values: { batchSize: 4 } };
   assert.throws(() => resolve([file, flags({ batchSize: 0 })]), /^ConfigError: --batch-size is 0/);
   assert.throws(
@@ -197,14 +197,14 @@ test('resolveConfig() names the flag when it beats a file that was right', () =>
   assert.equal(resolve([{ ...file, values: { batchSize: 0 } }, flags({ batchSize: 4 })]).config.batchSize, 4);
 });
 
-test('resolveConfig() cuts a long value short', () => {
+test('resolveConfig() truncates a long value in a message', () => {
   assert.throws(
     () => resolve([flags({ preset: 'x'.repeat(500) })]),
     (error: Error) => error.message.length < 250,
   );
 });
 
-test('resolveConfig() refuses names that are no single folder', () => {
+test('resolveConfig() refuses run names that cannot name one folder', () => {
   const bad = ['a/b', 'a\\b', '..', '.', '.hidden', '-x', 'a..b', 'a\u0000b', 'a\nb', 'x'.repeat(201)];
   for (const run of bad) {
     assert.throws(() => resolve([flags({ run })]), /^ConfigError: Cannot name the run .*choose another --run$/, run);
@@ -212,7 +212,7 @@ test('resolveConfig() refuses names that are no single folder', () => {
   for (const run of ['a', 'run 1', 'ü', 'a.b-c_d']) assert.equal(resolve([flags({ run })]).config.run, run);
 });
 
-test('resolveConfig() refuses keys that every object inherits, and pollutes no prototype', () => {
+test('resolveConfig() refuses inherited keys, and pollutes no prototype', () => {
   for (const text of ['{"__proto__":{"batchSize":3}}', '{"constructor":3}', '{"net":{"__proto__":{"width":3}}}']) {
     const values = JSON.parse(text) as Record<string, unknown>;
     assert.throws(
@@ -237,7 +237,7 @@ test('ConfigError ends with exit code 2', () => {
   assert.equal(new ConfigError('x').exitCode, 2);
 });
 
-test('resolveConfig() gives the net the classes of the data that says them, unless somebody else does', () => {
+test('resolveConfig() takes the number of classes from the data, unless a layer sets it', () => {
   const machine: Machine = { ...CPU, classesOf: (source) => (source === '/images' ? 3 : undefined) };
   const followed = resolve([flags({ data: { source: '/images' } })], machine);
   assert.equal(followed.config.net.classes, 3);
@@ -247,7 +247,7 @@ test('resolveConfig() gives the net the classes of the data that says them, unle
   assert.equal(resolve([], machine).config.net.classes, 10);
 });
 
-test('resolveConfig() takes steps or minutes between checkpoints', () => {
+test('resolveConfig() accepts steps or minutes between checkpoints', () => {
   for (const value of [0, 1, 500, '10m', '0.5m', '1440m']) {
     assert.equal(resolve([flags({ checkpointEvery: value })]).config.checkpointEvery, value);
   }

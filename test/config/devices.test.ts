@@ -3,14 +3,14 @@ import test from 'node:test';
 import { namesAfterSplit, splitCard, tensorflowName } from '../../src/config/devices.js';
 import { ConfigError } from '../../src/errors.js';
 
-test('splitCard() tells the card whose two logical devices are named, in either order', () => {
+test('splitCard() returns the card whose two logical devices are named, in either order', () => {
   assert.equal(splitCard(['GPU:0/0', 'GPU:0/1']), 0);
   assert.equal(splitCard(['GPU:3/1', 'GPU:3/0']), 3);
   for (const whole of [[], ['CPU:0', 'CPU:1'], ['GPU:0', 'GPU:0'], ['nonsense/']])
     assert.equal(splitCard(whole), undefined);
 });
 
-test('splitCard() refuses anything but both halves of one card, and says which those are', () => {
+test('splitCard() refuses anything but both halves of one card, and names them', () => {
   const cases: [string[], RegExp][] = [
     [['GPU:0', 'GPU:0/1'], /: GPU:0 is a whole device beside half a card, expected .* --devices GPU:0\/0,GPU:0\/1$/],
     [['GPU:1/0', 'CPU:0'], /: CPU:0 is a whole device beside half a card, .* --devices GPU:1\/0,GPU:1\/1$/],

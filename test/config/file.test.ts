@@ -14,14 +14,14 @@ function fileWith(text: string): string {
   return file;
 }
 
-test('readConfigFile() has the values and the path, with a byte order mark or without', () => {
+test('readConfigFile() returns the values and the path, with or without a byte order mark', () => {
   for (const text of ['{"seed": 3}', '\uFEFF{"seed": 3}\n']) {
     const file = fileWith(text);
     assert.deepEqual(readConfigFile(file), { file, values: { seed: 3 } });
   }
 });
 
-test('readConfigFile() says in a sentence that names the file why it cannot be read', () => {
+test('readConfigFile() explains in a sentence that names the file why it cannot be read', () => {
   const broken = fileWith('{"seed": ');
   const list = fileWith('[1]');
   const none = fileWith('null');
@@ -41,7 +41,7 @@ test('readConfigFile() says in a sentence that names the file why it cannot be r
   }
 });
 
-test('readConfigFile() leaves out settings of earlier versions', () => {
+test('readConfigFile() drops settings of earlier versions', () => {
   const earlier = fileWith(
     '{"seed": 3, "fault": null, "compile": "grappler", "exchange": {"overlap": true, "dtype": "float16"}}',
   );

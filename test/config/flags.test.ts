@@ -37,7 +37,7 @@ test('resolveConfig() suggests the key that is most similar to an unknown one', 
   }
 });
 
-test('tableSettings() makes settings of every table as it was drawn up', () => {
+test('tableSettings() makes settings of every table at full size', () => {
   for (const table of TABLE_NAMES) {
     const { config } = resolveConfig([{ values: tableSettings(table) }], machineWith('CPU:0', 'CPU:1'));
     assert.deepEqual([config.net.table, config.net.width, config.net.init], [table, 1, 'table']);

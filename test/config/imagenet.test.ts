@@ -14,9 +14,9 @@ function ratesIn(preset: PresetName, layer: string, role: Role, epoch: number) {
   return ratesOf({ layer, role }, { learningRate: learningRateIn(epoch, optimizer), epoch }, optimizer);
 }
 
-function assertRates(preset: PresetName, layer: string, role: Role, expected: [epoch: number, rate: number][]): void {
-  for (const [epoch, rate] of expected) {
-    const found = ratesIn(preset, layer, role, epoch).learningRate;
+function assertRates(preset: PresetName, layer: string, role: Role, rates: Record<number, number>): void {
+  for (const [epoch, rate] of Object.entries(rates)) {
+    const found = ratesIn(preset, layer, role, Number(epoch)).learningRate;
     assert.ok(Math.abs(found - rate) <= 1e-9 * rate, `${preset} ${layer} ${role} in epoch ${epoch}: ${found}`);
   }
 }
@@ -26,55 +26,37 @@ const LAYERS = ['conv2', 'conv3', 'conv4', 'conv5', 'fc6', 'fc7', 'fc8'];
 // layer-params-145.cfg: 25: 0.001; 51: 0.0001; 67: 0.00001 on conv1; 72: 0 on conv1; 79: 0.00001; 91: killed.
 test('imagenet has the rates of the log of #145, by epoch', () => {
   for (const layer of LAYERS) {
-    assertRates('imagenet', layer, 'kernel', [
-      ...([
-        [1, 0.01],
-        [25, 0.01],
-        [26, 1e-3],
-        [51, 1e-3],
-        [52, 1e-4],
-      ] as [number, number][]),
-      ...([
-        [79, 1e-4],
-        [80, 1e-5],
-        [91, 1e-5],
-      ] as [number, number][]),
-    ]);
+    assertRates('imagenet', layer, 'kernel', {
+      1: 0.01,
+      25: 0.01,
+      26: 1e-3,
+      51: 1e-3,
+      52: 1e-4,
+      79: 1e-4,
+      80: 1e-5,
+      91: 1e-5,
+    });
   }
-  assertRates('imagenet', 'conv1', 'kernel', [
-    ...([
-      [1, 0.01],
-      [25, 0.01],
-      [26, 1e-3],
-      [52, 1e-4],
-      [67, 1e-4],
-    ] as [number, number][]),
-    ...([
-      [68, 1e-5],
-      [72, 1e-5],
-      [73, 0],
-      [80, 0],
-      [91, 0],
-    ] as [number, number][]),
-  ]);
+  assertRates('imagenet', 'conv1', 'kernel', {
+    1: 0.01,
+    25: 0.01,
+    26: 1e-3,
+    52: 1e-4,
+    67: 1e-4,
+    68: 1e-5,
+    72: 1e-5,
+    73: 0,
+    80: 0,
+    91: 0,
+  });
   assert.equal(PRESETS.imagenet.epochs, 91);
 });
 
-test('imagenet gives biases twice the first rate to the end, and no decay', () => {
+test('imagenet keeps twice the first rate for biases to the end, without decay', () => {
   for (const layer of LAYERS) {
-    assertRates(
-      'imagenet',
-      layer,
-      'bias',
-      [1, 25, 26, 52, 80, 91].map((epoch) => [epoch, 0.02]),
-    );
+    assertRates('imagenet', layer, 'bias', { 1: 0.02, 25: 0.02, 26: 0.02, 52: 0.02, 80: 0.02, 91: 0.02 });
   }
-  assertRates('imagenet', 'conv1', 'bias', [
-    [1, 0.02],
-    [72, 0.02],
-    [73, 0],
-    [91, 0],
-  ]);
+  assertRates('imagenet', 'conv1', 'bias', { 1: 0.02, 72: 0.02, 73: 0, 91: 0 });
   for (const preset of ['imagenet', 'imagenet-one-gpu', 'imagenet-columns'] as const) {
     assert.equal(ratesIn(preset, 'fc6', 'bias', 1).weightDecay, 0);
     assert.equal(ratesIn(preset, 'fc6', 'kernel', 1).weightDecay, 0.0005);
@@ -83,33 +65,11 @@ test('imagenet gives biases twice the first rate to the end, and no decay', () =
 });
 
 // layer-params-145-half.cfg and layer-params-150.cfg.
-test('imagenet-one-gpu and imagenet-columns have the rates of their own logs', () => {
-  assertRates('imagenet-one-gpu', 'conv2', 'kernel', [
-    [20, 0.01],
-    [21, 1e-3],
-    [48, 1e-3],
-    [49, 1e-4],
-    [96, 1e-5],
-  ]);
-  assertRates('imagenet-one-gpu', 'conv1', 'kernel', [
-    [66, 1e-4],
-    [67, 1e-5],
-    [72, 1e-5],
-    [73, 0],
-  ]);
-  assertRates('imagenet-columns', 'conv2', 'kernel', [
-    [25, 0.01],
-    [26, 1e-3],
-    [49, 1e-3],
-    [50, 1e-4],
-    [80, 1e-5],
-  ]);
-  assertRates('imagenet-columns', 'conv1', 'kernel', [
-    [66, 1e-4],
-    [67, 1e-5],
-    [72, 1e-5],
-    [73, 0],
-  ]);
+test('imagenet-one-gpu and imagenet-columns have the rates of their logs', () => {
+  assertRates('imagenet-one-gpu', 'conv2', 'kernel', { 20: 0.01, 21: 1e-3, 48: 1e-3, 49: 1e-4, 96: 1e-5 });
+  assertRates('imagenet-one-gpu', 'conv1', 'kernel', { 66: 1e-4, 67: 1e-5, 72: 1e-5, 73: 0 });
+  assertRates('imagenet-columns', 'conv2', 'kernel', { 25: 0.01, 26: 1e-3, 49: 1e-3, 50: 1e-4, 80: 1e-5 });
+  assertRates('imagenet-columns', 'conv1', 'kernel', { 66: 1e-4, 67: 1e-5, 72: 1e-5, 73: 0 });
   assert.deepEqual([PRESETS['imagenet-one-gpu'].epochs, PRESETS['imagenet-columns'].epochs], [96, 92]);
 });
 
@@ -154,7 +114,7 @@ test('the presets of 2012 have the nets of their sources, with as many parameter
   }
 });
 
-test('imagenet-one-gpu is for one device: split is refused in one sentence', () => {
+test('imagenet-one-gpu cannot be split', () => {
   const layer = flags({ preset: 'imagenet-one-gpu', data: { source: '/images' } });
   const machine = machineWith('CPU:0', 'CPU:1');
   const { config } = resolveConfig([layer], machine);

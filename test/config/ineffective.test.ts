@@ -76,7 +76,7 @@ const CASES: [so: Values, set: Values, flag: string, key: string, why: RegExp][]
   ],
 ];
 
-test('a setting that has no effect is refused when it was typed', () => {
+test('a setting without effect is refused if it was typed', () => {
   for (const [so, set, flag, , why] of CASES) {
     for (const layer of [typed, inFile]) {
       const message = new RegExp(
@@ -87,7 +87,7 @@ test('a setting that has no effect is refused when it was typed', () => {
   }
 });
 
-test('the message has what would make it do something', () => {
+test('the message says what would give the setting an effect', () => {
   for (const [so, size] of [
     [LENET, 32],
     [{ preset: 'mini', data: { resize: 67 } }, 77],
@@ -97,7 +97,7 @@ test('the message has what would make it do something', () => {
   }
 });
 
-test('a setting that has no effect is said when a config file sets it', () => {
+test('a setting without effect in a config file gets a note', () => {
   for (const [so, set, , key, why] of CASES) {
     for (const layer of [typed, inFile]) {
       const notes = idle(inFile(set), layer(so));
@@ -107,7 +107,7 @@ test('a setting that has no effect is said when a config file sets it', () => {
   }
 });
 
-test('what does something is taken in silence', () => {
+test('a setting with an effect gets no note', () => {
   const pairs: [so: Values, set: Values][] = [
     [{}, { devices: ['CPU:0', 'CPU:1'], exchange: { dtype: 'float16', checksum: true }, exchangeTimeoutMs: 5 }],
     [{ data: { source: '/files' } }, { data: { onBadImage: 'skip' } }],
@@ -126,7 +126,7 @@ test('what does something is taken in silence', () => {
   }
 });
 
-test('what asks for what is so anyway is said, and goes on', () => {
+test('a harmless setting gets a note', () => {
   const cases: [so: Values, set: Values, said: RegExp][] = [
     [SINGLE, { check: false }, /^--no-check has no effect with --placement single, which is the reference itself$/],
     [LENET, { net: { dropout: false } }, /^--no-dropout has no effect with the net lenet, which has no such layer$/],
@@ -149,7 +149,7 @@ test('what asks for what is so anyway is said, and goes on', () => {
   }
 });
 
-test('nothing is said of what a preset sets, a file repeats, or the program puts together', () => {
+test('there is no note about what a preset sets, a file repeats, or the program adds', () => {
   assert.deepEqual(idle(typed(SINGLE)), []);
   assert.deepEqual(idle(typed({ preset: 'imagenet-one-gpu', data: { source: 'embedded' } })), []);
   const { config } = resolveConfig([], MACHINE);
@@ -165,7 +165,7 @@ test('nothing is said of what a preset sets, a file repeats, or the program puts
   assert.equal(single.devices[0], 'CPU:0');
 });
 
-test('every setting was thought of: it is always of use, or there is a case for it here', () => {
+test('every flag always has an effect, or has a case here', () => {
   const cases = new Set(CASES.map(([, , , key]) => key));
   const said = [
     'check',

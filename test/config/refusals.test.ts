@@ -73,7 +73,7 @@ const REFUSED_IN_FILE: [values: Record<string, unknown>, message: string][] = [
   ],
 ];
 
-test('resolveConfig() says of a file what is wrong in it, and where', () => {
+test('resolveConfig() says what is wrong in a file, and where', () => {
   for (const [values, message] of REFUSED_IN_FILE) {
     assert.throws(() => resolve([{ file: 'f.json', values }, flags({})]), {
       name: 'ConfigError',
@@ -123,7 +123,7 @@ const REFUSED_IN_FLAGS: [values: Record<string, unknown>, message: string][] = [
   ],
 ];
 
-test('resolveConfig() says of a flag what is wrong, by its name', () => {
+test('resolveConfig() says what is wrong with a flag, by its name', () => {
   for (const [values, message] of REFUSED_IN_FLAGS) {
     assert.throws(() => resolve([flags(values)]), { name: 'ConfigError', message });
   }
