@@ -22,10 +22,6 @@ export function findLabelsFile(folder: string, val: string): string | undefined 
   return [folder, join(folder, val)].flatMap((at) => LABEL_FILES.map((name) => join(at, name))).find(exists);
 }
 
-/** How a line names an image: by its path, its file name, or its file name without the ending. Paths have priority. */
-const NAME_KINDS = ['path', 'file', 'stem'] as const;
-type NameKind = (typeof NAME_KINDS)[number];
-
 /**
  * Reads the labels of images. A line has a file name, with or without its ending, and a class: the name of a class folder,
  * or its number from 0 in the sorted list. Blanks, tabs or a comma separate them; the rest of the line is ignored. So
@@ -40,14 +36,11 @@ type NameKind = (typeof NAME_KINDS)[number];
 export function readLabels(file: string, classNames: readonly string[], paths: readonly string[]): number[] {
   const images = indexImages(paths);
   const classes = indexClasses(classNames);
-  const labels: Record<NameKind, Map<string, { label: number; line: number }>> = {
-    path: new Map(),
-    file: new Map(),
-    stem: new Map(),
-  };
+  const labels = new Map<string, { label: number; line: number }>();
   let line = 0;
   let firstHint: string | undefined;
-  for (const raw of linesOf(readList(file))) {
+  // One line after the other: a file of nothing but line ends has too many for an array.
+  for (const [raw] of readList(file).matchAll(/[^\n]*\n?/g)) {
     line++;
     const text = normalizeName(raw.trim());
     if (text === '' || (line === 1 && /^"?ImageId\b/.test(text))) continue;
@@ -56,7 +49,7 @@ export function readLabels(file: string, classNames: readonly string[], paths: r
       firstHint ??= separatorHint(text, line);
       continue;
     }
-    const { kind, name, label, rest } = entry;
+    const { name, label, rest } = entry;
     if (label === undefined) {
       throw refusal(
         file,
@@ -65,20 +58,19 @@ export function readLabels(file: string, classNames: readonly string[], paths: r
           "a list with one number a line, in ILSVRC's own order of classes, has to be translated first",
       );
     }
-    const before = labels[kind].get(name);
+    const before = labels.get(name);
     if (before && before.label !== label) {
       throw refusal(
         file,
-        `lines ${before.line} and ${line} say different classes of ${truncate(name)}, expected one for each image`,
+        `lines ${before.line} and ${line} say different classes of ${truncate(name.slice(name.indexOf(':') + 1))}, expected one for each image`,
         'remove one, or name files of one name with their folders',
       );
     }
-    labels[kind].set(name, { label, line });
+    labels.set(name, { label, line });
   }
   return paths.map((path) => {
-    const names = namesOf(path);
-    const kind = NAME_KINDS.find((each) => labels[each].has(names[each]));
-    if (kind !== undefined) return labels[kind].get(names[kind])!.label;
+    const name = namesOf(path).find((each) => labels.has(each));
+    if (name !== undefined) return labels.get(name)!.label;
     const remedy = firstHint ?? 'add it, or remove the image';
     throw refusal(file, `it has no line for ${path}, expected one for each image of val`, remedy);
   });
@@ -91,58 +83,56 @@ function separatorHint(text: string, line: number): string | undefined {
   return undefined;
 }
 
-interface ImageIndex extends Record<NameKind, ReadonlySet<string>> {
-  /** Lengths that a file name in a line may have. */
-  lengths: ReadonlySet<number>;
-  /** Lower-case folder names of the part that the images are in, and of other parts. */
-  own: ReadonlySet<string>;
-  others: ReadonlySet<string>;
-}
-
 /** If the test images are in `test`, lines with `val` can only mean them. */
 const VAL: readonly string[] = VAL_NAMES.slice(0, 3);
 const TEST: readonly string[] = VAL_NAMES.slice(3);
 
-function indexImages(paths: readonly string[]): ImageIndex {
-  const sets = { path: new Set<string>(), file: new Set<string>(), stem: new Set<string>() };
+type ImageIndex = ReturnType<typeof indexImages>;
+
+function indexImages(paths: readonly string[]) {
+  const names = new Set<string>();
+  /** Lengths that a file name in a line may have. */
   const lengths = new Set<number>();
   for (const path of paths) {
-    const names = namesOf(path);
-    for (const kind of NAME_KINDS) sets[kind].add(names[kind]);
-    lengths.add(names.file.length);
+    for (const name of namesOf(path)) names.add(name);
+    const file = basename(normalizeName(path));
+    lengths.add(file.length);
     // A line may have no ending, or another one than the image: `.jpg` to `.pjpeg`, see IMAGE_ENDING.
-    for (const ending of [0, 4, 5, 6]) lengths.add(names.stem.length + ending);
+    for (const ending of [0, 4, 5, 6]) lengths.add(stemOf(file).length + ending);
   }
   const part = paths[0]?.slice(0, paths[0].indexOf('/')).toLowerCase() ?? '';
   const isTest = TEST.includes(part);
-  return {
-    ...sets,
-    lengths,
-    own: new Set([part, ...VAL, ...(isTest ? TEST : [])]),
-    others: new Set([...TRAIN_NAMES, ...(isTest ? [] : TEST)]),
-  };
+  /** Lower-case folder names of the part that the images are in, and of other parts. */
+  const own = new Set([part, ...VAL, ...(isTest ? TEST : [])]);
+  const others = new Set<string>([...TRAIN_NAMES, ...(isTest ? [] : TEST)]);
+  return { names, lengths, own, others };
 }
 
-/** @param path relative to the data set's folder. */
-function namesOf(path: string): Record<NameKind, string> {
+/**
+ * How a line may name an image: by its path, its file name, or its file name without the ending. The first counts most.
+ * @param path relative to the data set's folder.
+ */
+function namesOf(path: string): string[] {
   const inner = normalizeName(path.slice(path.indexOf('/') + 1));
   const file = basename(inner);
-  return { path: inner, file, stem: file.replace(IMAGE_ENDING, '') };
+  return [`path:${inner}`, `file:${file}`, `stem:${stemOf(file)}`];
 }
 
-interface ClassIndex {
-  labels: ReadonlyMap<string, number>;
-  /** Lengths of the names, the longest first. */
-  lengths: readonly number[];
+function stemOf(file: string): string {
+  return file.replace(IMAGE_ENDING, '');
 }
 
-function indexClasses(classNames: readonly string[]): ClassIndex {
+type ClassIndex = ReturnType<typeof indexClasses>;
+
+function indexClasses(classNames: readonly string[]) {
   const labels = new Map(classNames.map((name, label) => [normalizeName(name), label]));
-  return { labels, lengths: [...new Set([...labels.keys()].map((name) => name.length))].sort((a, b) => b - a) };
+  /** Lengths of the names, the longest first. */
+  const lengths = [...new Set([...labels.keys()].map((name) => name.length))].sort((a, b) => b - a);
+  return { labels, lengths };
 }
 
 interface Entry {
-  kind: NameKind;
+  /** One of {@link namesOf}. */
   name: string;
   label: number | undefined;
   /** The line after the image's name. */
@@ -153,28 +143,28 @@ interface Entry {
 function parseLine(text: string, images: ImageIndex, classes: ClassIndex): Entry | undefined {
   let unlabelled: Entry | undefined;
   let readings = 0;
-  for (const { name, rest } of splits(text, images.lengths)) {
-    const image = findImage(name, images);
-    if (!image) continue;
+  for (const { start, rest } of splits(text, images.lengths)) {
+    const name = findImage(start, images);
+    if (name === undefined) continue;
     const label = parseLabel(rest, classes);
-    if (label !== undefined) return { ...image, label, rest };
-    unlabelled ??= { ...image, label, rest };
+    if (label !== undefined) return { name, label, rest };
+    unlabelled ??= { name, label, rest };
     if (++readings === MAX_READINGS) break;
   }
-  return unlabelled ?? (/[\s,]/.test(text) ? undefined : { kind: 'file', name: text, label: undefined, rest: '' });
+  return unlabelled ?? (SEPARATOR.test(text) ? undefined : { name: text, label: undefined, rest: '' });
 }
 
 const QUOTED = /^"((?:[^"]|"")*)"/;
 const SEPARATOR = /[\s,]/;
 
 /**
- * Splits a line into a name and the rest in every possible way, the longest name first.
+ * Splits a line into an image's name and the rest in every possible way, the longest name first.
  * @param lengths possible lengths of the part of a name after its last `/`.
  */
-function* splits(text: string, lengths: ReadonlySet<number>): Generator<{ name: string; rest: string }> {
+function* splits(text: string, lengths: ReadonlySet<number>): Generator<{ start: string; rest: string }> {
   const [quoted, inner] = QUOTED.exec(text.slice(0, MAX_PATH)) ?? [];
   if (quoted !== undefined && /^([\s,]|$)/.test(text.slice(quoted.length))) {
-    yield { name: inner!.replaceAll('""', '"'), rest: text.slice(quoted.length).replace(/^\s*[,\s]\s*/, '') };
+    yield { start: inner!.replaceAll('""', '"'), rest: text.slice(quoted.length).replace(/^\s*[,\s]\s*/, '') };
     return;
   }
   const ends: number[] = [];
@@ -184,29 +174,27 @@ function* splits(text: string, lengths: ReadonlySet<number>): Generator<{ name: 
     const isEnd = i === text.length || (SEPARATOR.test(text[i]!) && !SEPARATOR.test(text[i - 1]!));
     if (isEnd && lengths.has(i - lastPart)) ends.push(i);
   }
-  for (const end of ends.reverse()) yield { name: text.slice(0, end), rest: text.slice(end).replace(/^[\s,]+/, '') };
+  for (const end of ends.reverse()) yield { start: text.slice(0, end), rest: text.slice(end).replace(/^[\s,]+/, '') };
 }
 
-/** The image that a line names; undefined for an image that does not exist or is in another part. */
-function findImage(text: string, images: ImageIndex): Pick<Entry, 'kind' | 'name'> | undefined {
+/** Which of {@link namesOf} a line has; undefined for an image that does not exist or is in another part. */
+function findImage(text: string, { names, own, others }: ImageIndex): string | undefined {
   const file = text.slice(text.lastIndexOf('/') + 1);
-  const stem = file.replace(IMAGE_ENDING, '');
-  const byFile = images.file.has(file);
-  if (!byFile && !images.stem.has(stem)) return undefined;
+  const name = [`file:${file}`, `stem:${stemOf(file)}`].find((each) => names.has(each));
+  if (name === undefined) return undefined;
   const path = text.replace(/^\.\//, '');
   const folders = path.split('/').slice(0, -1);
-  if (folders.length > 0 && images.path.has(path)) return { kind: 'path', name: path };
+  if (folders.length > 0 && names.has(`path:${path}`)) return `path:${path}`;
   let [start, ownFolders, hasOther] = [0, 0, false];
   for (const folder of folders) {
     start += folder.length + 1;
     const part = folder.toLowerCase();
-    if (images.others.has(part)) hasOther = true;
-    if (!images.own.has(part) || ++ownFolders > MAX_READINGS) continue;
-    const inner = path.slice(start);
-    if (images.path.has(inner)) return { kind: 'path', name: inner };
+    if (others.has(part)) hasOther = true;
+    if (!own.has(part) || ++ownFolders > MAX_READINGS) continue;
+    const inner = `path:${path.slice(start)}`;
+    if (names.has(inner)) return inner;
   }
-  if (hasOther && ownFolders === 0) return undefined;
-  return byFile ? { kind: 'file', name: file } : { kind: 'stem', name: stem };
+  return hasOther && ownFolders === 0 ? undefined : name;
 }
 
 /** The label at the start of a text: the longest name of a class, or a number. */
@@ -221,16 +209,6 @@ function parseLabel(text: string, { labels, lengths }: ClassIndex): number | und
     if (label !== undefined) return label;
   }
   return number(/^[^\s,]*/.exec(start)![0]);
-}
-
-/** Yields one line after the other: a file of nothing but line ends has too many for an array. */
-function* linesOf(text: string): Generator<string> {
-  for (let from = 0; from <= text.length; ) {
-    const end = text.indexOf('\n', from);
-    const to = end < 0 ? text.length : end;
-    yield text.slice(from, to);
-    from = to + 1;
-  }
 }
 
 function readList(file: string): string {
