@@ -12,30 +12,28 @@ export interface Entry {
   broken?: string | undefined;
 }
 
-/** Calls `look`; passes its error to `otherwise`. @throws SystemError for a system fault. */
-function lookAt<T>(path: string, look: () => T, otherwise: (error: Error) => T): T {
+/**
+ * Calls `look`.
+ * @param otherwise returns a value for an error; without it, that is an error about the folder `path`.
+ * @throws SystemError for a system fault.
+ */
+function lookAt<T>(path: string, look: () => T, otherwise?: (error: Error) => T): T {
   try {
     return look();
   } catch (error) {
     if (error instanceof DataError) throw error;
     if (isSystemFault(error)) throw listingFault(path, error as NodeJS.ErrnoException);
-    return otherwise(error as Error);
-  }
-}
-
-function unlistable(folder: string) {
-  return (error: Error): never => {
+    if (otherwise) return otherwise(error as Error);
     throw new DataError(
-      `Cannot list the folder ${folder}: ${systemMessage(error)}, expected a folder that can be read; check it`,
+      `Cannot list the folder ${path}: ${systemMessage(error as Error)}, expected a folder that can be read; check it`,
       { cause: error },
     );
-  };
+  }
 }
 
 /** @throws DataError for a folder that cannot be listed. */
 export function entriesOf(folder: string): Entry[] {
-  const entries = lookAt(folder, () => readdirSync(folder, { withFileTypes: true }), unlistable(folder));
-  return entries.map((entry) => {
+  return lookAt(folder, () => readdirSync(folder, { withFileTypes: true })).map((entry) => {
     const { name } = entry;
     if (!entry.isSymbolicLink()) return { name, isLink: false, isFolder: entry.isDirectory() };
     return { name, isLink: true, ...follow(join(folder, name)) };
@@ -57,19 +55,13 @@ export function foldersIn(folder: string): string[] {
 
 /** Sorted names in a folder; empty if there is no such folder or it may not be read. */
 export function namesIn(folder: string): string[] {
-  return lookAt(
-    folder,
-    () => readdirSync(folder).sort(),
-    () => [],
-  );
+  const look = () => readdirSync(folder).sort();
+  return lookAt(folder, look, () => []);
 }
 
 function follow(path: string): Pick<Entry, 'isFolder' | 'broken'> {
-  return lookAt<Pick<Entry, 'isFolder' | 'broken'>>(
-    path,
-    () => ({ isFolder: statSync(path).isDirectory() }),
-    (error) => ({ isFolder: false, broken: systemMessage(error) }),
-  );
+  const look = (): ReturnType<typeof follow> => ({ isFolder: statSync(path).isDirectory() });
+  return lookAt(path, look, (error) => ({ isFolder: false, broken: systemMessage(error) }));
 }
 
 export function isFolder(path: string): boolean {
@@ -83,11 +75,8 @@ export function exists(path: string): boolean {
 
 /** Where a link leads; undefined if the path is not a link. */
 export function linkTarget(path: string): string | undefined {
-  return lookAt<string | undefined>(
-    path,
-    () => readlinkSync(path),
-    () => undefined,
-  );
+  const look = (): string | undefined => readlinkSync(path);
+  return lookAt(path, look, () => undefined);
 }
 
 /** Why a link cannot be followed; undefined if it can, or the path is not a link. */
@@ -98,7 +87,7 @@ export function brokenLink(path: string): string | undefined {
 
 /** The path of a folder without links. @throws DataError if it does not exist. */
 export function realPath(folder: string): string {
-  return lookAt(folder, () => realpathSync.native(folder), unlistable(folder));
+  return lookAt(folder, () => realpathSync.native(folder));
 }
 
 /** The error for a broken link in place of a folder that is needed. */
@@ -112,14 +101,11 @@ export function brokenLinkError(root: string, link: string, broken: string): Dat
 export const TRAIN_NAMES = ['train', 'training'] as const;
 export const VAL_NAMES = ['val', 'valid', 'validation', 'test', 'testing'] as const;
 
-/** Folder names of the parts that exist. */
-export interface Parts {
-  train?: string | undefined;
-  val?: string | undefined;
-}
-
-/** @throws DataError for a broken link: a part with the next name would be used in its place. */
-export function partsOf(folder: string): Parts {
+/**
+ * Folder names of the parts that exist.
+ * @throws DataError for a broken link: a part with the next name would be used in its place.
+ */
+export function partsOf(folder: string) {
   const names = namesIn(folder).filter((name) => /^(train|val|test)/i.test(name));
   const isPart = (name: string) => {
     const broken = brokenLink(join(folder, name));

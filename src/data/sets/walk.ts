@@ -63,8 +63,12 @@ export function openWalk(root: string, part: string, options: WalkOptions = {}):
 
   function visit(real: string, now: Visit): void {
     const before = visited.get(real);
-    if (before)
-      throw before.part === now.part ? twiceError(root, real, before, now) : sharedError(root, real, before, now);
+    if (before && before.part !== now.part) throw sharedError(real, before, now);
+    if (before) {
+      throw onceError(
+        `${describe(before)} and ${describe(now)} are one folder, ${real}, so its images would count twice`,
+      );
+    }
     visited.set(real, now);
   }
 
@@ -89,7 +93,10 @@ export function openWalk(root: string, part: string, options: WalkOptions = {}):
     const path = `${at}/${name}`;
     const real = isLink ? realPath(join(root, path)) : join(parent, name);
     const link = isLink ? path : above;
-    if (isLink && (isIn(parent, real) || isIn(top, real))) throw loopError(root, path, real);
+    if (isLink && (isIn(parent, real) || isIn(top, real)))
+      throw onceError(
+        `the link ${path} leads back to ${real}, which contains it, so the same images would come again and again`,
+      );
     visit(real, { part, path, link });
     walk(path, real, link, found);
   }
@@ -106,7 +113,19 @@ export function openWalk(root: string, part: string, options: WalkOptions = {}):
     const target = resolve(parent, linkTarget(join(root, path)) ?? '');
     const inner = isIn(target, otherTop) ? target.slice(otherTop.length) : '';
     if (!IMAGE_ENDING.test(inner) || /[\\/]\./.test(inner)) return;
-    throw sharedError(root, target, { part, path, link: path }, { part: '', path: `${other}${inner}` });
+    throw sharedError(target, { part, path, link: path }, { part: '', path: `${other}${inner}` });
+  }
+
+  function onceError(found: string): DataError {
+    return new DataError(
+      `Cannot use the images of ${root}: ${found}, expected every folder once, and links to folders elsewhere only; remove the link`,
+    );
+  }
+
+  function sharedError(real: string, first: Visit, second: Visit): DataError {
+    return new DataError(
+      `Cannot use the images of ${root}: ${describe(first)} and ${describe(second)} are the same, ${real}, so the net would be tested on images that it learns from, expected different images in the two parts; remove one, or, to try a training out, make all of val a link to train`,
+    );
   }
 
   return {
@@ -141,26 +160,6 @@ export function describeEndings(counts: readonly (readonly [ending: string, coun
 /** Whether a folder is the other one, or below it. */
 function isIn(folder: string, other: string): boolean {
   return folder === other || folder.startsWith(other.endsWith(sep) ? other : other + sep);
-}
-
-const ONCE = 'expected every folder once, and links to folders elsewhere only; remove the link';
-
-function loopError(root: string, link: string, target: string): DataError {
-  return new DataError(
-    `Cannot use the images of ${root}: the link ${link} leads back to ${target}, which contains it, so the same images would come again and again, ${ONCE}`,
-  );
-}
-
-function twiceError(root: string, real: string, first: Visit, second: Visit): DataError {
-  return new DataError(
-    `Cannot use the images of ${root}: ${describe(first)} and ${describe(second)} are one folder, ${real}, so its images would count twice, ${ONCE}`,
-  );
-}
-
-function sharedError(root: string, real: string, first: Visit, second: Visit): DataError {
-  return new DataError(
-    `Cannot use the images of ${root}: ${describe(first)} and ${describe(second)} are the same, ${real}, so the net would be tested on images that it learns from, expected different images in the two parts; remove one, or, to try a training out, make all of val a link to train`,
-  );
 }
 
 function describe({ path, link }: Visit): string {
