@@ -5,32 +5,19 @@ import { isIdxFolder } from './idx-files.js';
 import { exists, foldersIn, isFolder, namesIn, partsOf } from './list-folder.js';
 import { IMAGE_ENDING } from './walk.js';
 
-interface Format {
-  names: RegExp;
-  what: string;
-  remedy: string;
-}
-
-const FORMATS: readonly Format[] = [
-  {
-    names: /\.tar$/i,
-    what: "tar files that `data prepare` did not write, such as WebDataset's shards",
-    remedy: 'unpack them into class folders: docs/data.md has the lines for shards with .jpg and .cls',
-  },
-  {
-    names: /\.(zip|tgz|tar\.(gz|bz2|xz|zst)|7z|rar)$/i,
-    what: 'archives',
-    remedy: 'unpack them, and name the folder that has train and val',
-  },
-  { names: /\.(parquet|arrow)$/i, what: 'Parquet or Arrow tables', remedy: 'write their images into class folders' },
-  { names: /\.tfrecords?(-|$)/i, what: 'TFRecord files', remedy: 'write their images into class folders' },
-  { names: /^data\.mdb$/i, what: 'an LMDB database', remedy: 'write its images into class folders' },
-  {
-    names: /\.(npz|npy|h5|hdf5|mat|pkl|pickle)$|^(data|test)_batch/i,
-    what: 'arrays of another program',
-    remedy: 'write their images into class folders',
-  },
+const FORMATS: readonly [names: RegExp, what: string, remedy?: string][] = [
+  [
+    /\.tar$/i,
+    "tar files that `data prepare` did not write, such as WebDataset's shards",
+    'unpack them into class folders: docs/data.md has the lines for shards with .jpg and .cls',
+  ],
+  [/\.(zip|tgz|tar\.(gz|bz2|xz|zst)|7z|rar)$/i, 'archives', 'unpack them, and name the folder that has train and val'],
+  [/\.(parquet|arrow)$/i, 'Parquet or Arrow tables'],
+  [/\.tfrecords?(-|$)/i, 'TFRecord files'],
+  [/^data\.mdb$/i, 'an LMDB database'],
+  [/\.(npz|npy|h5|hdf5|mat|pkl|pickle)$|^(data|test)_batch/i, 'arrays of another program'],
 ];
+const WRITE_IMAGES = 'write the images into class folders';
 
 /** Folders that are searched. */
 const MAX_FOLDERS = 100;
@@ -41,11 +28,11 @@ const MAX_FOLDERS = 100;
  */
 export function otherFormatError(path: string): DataError | undefined {
   if (!isFolder(path)) {
-    const format = exists(path) && FORMATS.find(({ names }) => names.test(basename(path)));
-    return format ? refusal(path, `it is a file of the kind ${format.what}`, format.remedy) : undefined;
+    const [, what, remedy = WRITE_IMAGES] = FORMATS.find(([names]) => names.test(basename(path))) ?? [];
+    return what && exists(path) ? refusal(path, `it is a file of the kind ${what}`, remedy) : undefined;
   }
   const names = namesIn(path).filter((name) => !name.startsWith('.'));
-  for (const { names: pattern, what, remedy } of FORMATS) {
+  for (const [pattern, what, remedy = WRITE_IMAGES] of FORMATS) {
     const found = names.filter((name) => pattern.test(name));
     const more = found.length > 1 ? `, … (${found.length})` : '';
     if (found.length > 0) return refusal(path, `it holds ${what} (${found[0]}${more})`, remedy);

@@ -52,14 +52,8 @@ export function openWalk(root: string, part: string, options: WalkOptions = {}):
   const otherTop = other === undefined ? undefined : realPath(join(root, other));
   const topLink = linkTarget(join(root, part)) === undefined ? undefined : part;
   visit(top, { part, path: part, link: topLink });
-  let cached: ReadonlyMap<string, Entry> | undefined;
-  const topEntries = () => {
-    if (cached) return cached;
-    const entries = entriesOf(join(root, part));
-    for (const entry of entries) refuseBroken(part, entry);
-    cached = new Map(entries.map((entry) => [entry.name, entry]));
-    return cached;
-  };
+  const topEntries = new Map(entriesOf(join(root, part)).map((entry) => [entry.name, entry]));
+  for (const entry of topEntries.values()) refuseBroken(part, entry);
 
   function visit(real: string, now: Visit): void {
     const before = visited.get(real);
@@ -73,7 +67,7 @@ export function openWalk(root: string, part: string, options: WalkOptions = {}):
   }
 
   function walk(at: string, real: string, link: string | undefined, found: string[]): void {
-    for (const entry of at === part ? topEntries().values() : entriesOf(join(root, at))) {
+    for (const entry of at === part ? topEntries.values() : entriesOf(join(root, at))) {
       const { name } = entry;
       if (name.startsWith('.')) continue;
       if (entry.isFolder) enter(at, real, entry, link, found);
@@ -129,11 +123,11 @@ export function openWalk(root: string, part: string, options: WalkOptions = {}):
   }
 
   return {
-    folders: () => foldersAmong([...topEntries().values()]),
+    folders: () => foldersAmong([...topEntries.values()]),
     images(folder) {
       const found: string[] = [];
       if (folder === undefined) walk(part, top, topLink, found);
-      else enter(part, top, topEntries().get(folder)!, topLink, found);
+      else enter(part, top, topEntries.get(folder)!, topLink, found);
       return found.sort();
     },
   };
