@@ -38,10 +38,7 @@ export async function dataCheck(
 ): Promise<number> {
   const { resize, report: file, json } = options;
   const checkOptions = { resize, concurrency: usableCores(), progress: printProgress('checked', services) };
-  const dataset = await retryRead(
-    () => folder,
-    () => openImages(folder),
-  );
+  const dataset = await retryRead(folder, () => openImages(folder));
   const writing = [`write the report ${file}`, 'choose another --report'] as const;
   explained(...writing, () => assertFileWritable(file)); // fails now rather than after a million images
   const report = await checkImages(dataset, checkOptions);
@@ -106,10 +103,7 @@ export async function dataPrepare(
     throw new ConfigError('Cannot use --shard-size: it has no effect without --pack; leave it out, or add --pack');
   }
   const { stdout, stderr } = services;
-  const dataset = await retryRead(
-    () => folder,
-    () => openImages(folder),
-  );
+  const dataset = await retryRead(folder, () => openImages(folder));
   stderr.print(...(dataset.remarks ?? []).map((remark) => `${folder}: ${remark}`));
   if (pack !== undefined) tryPacking(dataset, pack);
   // Before the packing, because this finds out whether they can be saved, and which images cannot be read.

@@ -53,11 +53,7 @@ export async function openFeed(config: Config, options: FeedUi = {}): Promise<Fe
   const { note = () => {}, warn = note, signal, views = 1 } = options;
   const { source, resize, onBadImage } = data;
   const channels = inputChannels === 1 ? 1 : 3;
-  const dataset = await retryRead(
-    () => source,
-    () => openDataset(source, classes),
-    { signal },
-  );
+  const dataset = await retryRead(source, () => openDataset(source, classes), { signal });
   for (const remark of dataset.remarks ?? []) warn(`${source}: ${remark}`);
   if (dataset.kind === 'files' && onBadImage === 'skip') await requireTestImage(dataset, { resize, channels, signal });
   let { statistics } = options;

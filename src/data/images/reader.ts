@@ -11,6 +11,8 @@ export interface Refused {
   readonly reason: string;
 }
 
+type Use<T> = (bytes: Buffer) => T | Promise<T>;
+
 /** Reads images of one part; for one thread. */
 export interface ImageReader {
   /**
@@ -18,7 +20,7 @@ export interface ImageReader {
    * @returns what `use` returns, or why the file cannot be read.
    * @throws SystemError for a system fault that lasts.
    */
-  read<T>(index: number, use: (bytes: Buffer) => T | Promise<T>): Promise<T | Refused>;
+  read<T>(index: number, use: Use<T>): Promise<T | Refused>;
   /** Closes open shards and ends retries. */
   close(): void;
 }
@@ -36,41 +38,35 @@ export function openReader(
 ): ImageReader {
   const closing = new AbortController();
   const signals = signal ? AbortSignal.any([signal, closing.signal]) : closing.signal;
-  const shards = places && openShards(folder, places.shards, maxOpen);
-  const pathOf = (index: number) => join(folder, nameAt(names, index));
-  const readOnce = (index: number): Buffer | Refused => {
-    if (!shards) return readListed(pathOf(index));
-    return shards.use(places.shard[index]!, (shard) =>
-      readFromShard(shard, places.offset[index]!, places.bytes[index]!),
-    );
-  };
+  const shards = openShards(folder, places?.shards ?? [], maxOpen);
   return {
-    read: (index, use) =>
-      retryRead(
-        () =>
-          places ? `${nameAt(names, index)} in ${join(folder, places.shards[places.shard[index]!]!)}` : pathOf(index),
-        () => {
-          const read = readOnce(index);
-          return Buffer.isBuffer(read) ? use(read) : read;
-        },
-        { signal: signals },
-      ),
+    read(index, use) {
+      const name = nameAt(names, index);
+      const path = join(folder, name);
+      if (!places) return readAndUse(path, () => readListed(path), use, signals);
+      const shard = places.shard[index]!;
+      const read = (file: number) => readFromShard(file, places.offset[index]!, places.bytes[index]!);
+      const where = `${name} in ${join(folder, places.shards[shard]!)}`;
+      return readAndUse(where, () => shards.use(shard, read), use, signals);
+    },
     close() {
       closing.abort();
-      shards?.close();
+      shards.close();
     },
   };
 }
 
 /** Reads an image file that the user named, like {@link ImageReader.read}. */
-export function readImageFile<T>(path: string, use: (bytes: Buffer) => T | Promise<T>): Promise<T | Refused> {
-  return retryRead(
-    () => path,
-    () => {
-      const read = readFile(path);
-      return Buffer.isBuffer(read) ? use(read) : read;
-    },
-  );
+export function readImageFile<T>(path: string, use: Use<T>): Promise<T | Refused> {
+  return readAndUse(path, () => readFile(path), use);
+}
+
+async function readAndUse<T>(path: string, read: () => Buffer | Refused, use: Use<T>, signal?: AbortSignal) {
+  const attempt = () => {
+    const bytes = read();
+    return Buffer.isBuffer(bytes) ? use(bytes) : bytes;
+  };
+  return retryRead<T | Refused>(path, attempt, { signal });
 }
 
 /** Reads a file that was in its folder when the folder was listed. @throws GONE if the folder is gone too. */

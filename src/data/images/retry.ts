@@ -62,7 +62,7 @@ export function listingFault(path: string, error: NodeJS.ErrnoException): System
  * @throws SystemError after the last attempt; every other error of `read` at once.
  */
 export async function retryRead<T>(
-  path: () => string,
+  path: string,
   read: () => T | Promise<T>,
   { signal, waitsMs = WAITS_MS }: { signal?: AbortSignal | undefined; waitsMs?: readonly number[] } = {},
 ): Promise<T> {
@@ -72,15 +72,14 @@ export async function retryRead<T>(
     } catch (error) {
       const waitMs = waitsMs[attempt - 1];
       if (!isSystemFault(error) || (waitMs === undefined && error instanceof SystemError)) throw error;
-      if (waitMs === undefined) throw readFault(path(), error as NodeJS.ErrnoException, attempt);
+      if (waitMs === undefined) {
+        const { code } = error as NodeJS.ErrnoException;
+        throw new SystemError(
+          `Cannot read ${path}: the system refused it ${attempt} times (${systemMessage(error as Error)}), which is no fault of the image, expected files that can be read; ${adviceFor(code)}, then run it again: a training continues with --resume`,
+          { cause: error },
+        );
+      }
       await sleep(waitMs, undefined, signal ? { signal } : undefined);
     }
   }
-}
-
-function readFault(path: string, error: NodeJS.ErrnoException, attempts: number): SystemError {
-  return new SystemError(
-    `Cannot read ${path}: the system refused it ${attempts} times (${systemMessage(error)}), which is no fault of the image, expected files that can be read; ${adviceFor(error.code)}, then run it again: a training continues with --resume`,
-    { cause: error },
-  );
 }

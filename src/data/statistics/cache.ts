@@ -119,7 +119,7 @@ export async function filesKey(folder: string, { count, names }: ImageFiles, sig
     const name = nameAt(names, i);
     const path = join(folder, name);
     const read = () => statOf(path);
-    const stat = await retryRead(() => path, read, { signal });
+    const stat = await retryRead(path, read, { signal });
     hash.update(`${name}\0${stat?.size ?? -1}\0${stat?.mtimeMs ?? -1}\n`);
   }
   return hash.digest('hex').slice(0, 32);

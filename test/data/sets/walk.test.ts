@@ -153,17 +153,14 @@ test('openDataset() retries system faults, so that no part, list or class seems 
     });
     syncBuiltinESMExports();
     const open = () => findLabelsFile(folder, 'val') && openDataset(folder, 2);
-    assert.ok(await retryRead(() => folder, open, { waitsMs: [0, 0] }));
+    assert.ok(await retryRead(folder, open, { waitsMs: [0, 0] }));
     left = 9;
-    await assert.rejects(
-      retryRead(() => folder, open, { waitsMs: [0] }),
-      (error: Error) => {
-        const wanted = new RegExp(
-          `^Cannot look at \\S*${place}: the system refused it \\(${code}: so it is\\), expected`,
-        );
-        return error instanceof SystemError && wanted.test(error.message) && advice.test(error.message);
-      },
-    );
+    await assert.rejects(retryRead(folder, open, { waitsMs: [0] }), (error: Error) => {
+      const wanted = new RegExp(
+        `^Cannot look at \\S*${place}: the system refused it \\(${code}: so it is\\), expected`,
+      );
+      return error instanceof SystemError && wanted.test(error.message) && advice.test(error.message);
+    });
     stat.mock.restore();
     syncBuiltinESMExports();
   }
