@@ -6,7 +6,7 @@ import { withTensors } from '../checkpoint/weights-files.js';
 import { initialValue } from '../model/init.js';
 import type { NetOptions, Parameter } from '../model/net.js';
 import { copyTensor, tensorFrom } from '../native/binding/tensors.js';
-import { descend, descendIn, type UpdateRates, updateScalars, Variable } from '../native/binding/variables.js';
+import { descend, type UpdateRates, updateScalars, Variable } from '../native/binding/variables.js';
 import { type Compiled, compile } from '../native/graph/compile.js';
 import { statelessNormal, statelessUniform } from '../native/layers/stateless-random.js';
 import { type OptimizerOptions, rateClassOf, ratesOf } from '../optim/schedule.js';
@@ -80,7 +80,7 @@ export class Parameters {
     if (this.#compile === 'off') {
       this.#held.forEach(({ variable, velocity, rateClass }, i) => {
         const rates = byClass.get(rateClass);
-        if (rates) descend(variable, velocity, gradients[i]!, rates);
+        if (rates) tf.tidy(() => descend(variable, velocity, gradients[i]!, updateScalars(rates)));
       });
       return;
     }
@@ -106,9 +106,9 @@ export class Parameters {
     const moving = this.#held.filter(({ rateClass }) => byClass.has(rateClass));
     return compile(
       (...inputs) => {
-        const scalars = new Map([...byClass].map(([name, rates], i) => [name, updateScalars(inputs[i]!, rates)]));
+        const scalars = new Map([...byClass].map(([name, rates], i) => [name, updateScalars(rates, inputs[i])]));
         for (const [i, { variable, velocity, rateClass }] of moving.entries()) {
-          descendIn(variable, velocity, inputs[byClass.size + i]!, scalars.get(rateClass)!);
+          descend(variable, velocity, inputs[byClass.size + i]!, scalars.get(rateClass)!);
         }
         return [inputs[0]!];
       },

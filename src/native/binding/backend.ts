@@ -15,16 +15,16 @@ import { correctKernels } from './kernels.js';
 const BACKEND = 'tensorflow';
 correctKernels(BACKEND);
 
-interface Pinned {
-  binding: PinnedBinding;
-  backend: NodeJSKernelBackend;
-  /** The thread's own, while {@link withBinding} replaces them. */
-  readonly own: { binding: PinnedBinding; getIds: GetIds };
-}
-
 type GetIds = (tensors: tf.Tensor[]) => number[];
 
-let pinned: Pinned | undefined;
+/** What tfjs runs on in this thread. */
+interface Bound {
+  binding: PinnedBinding;
+  getIds: GetIds;
+}
+
+/** `own` is the thread's own, while {@link withBinding} replaces it by `bound`. */
+let pinned: { backend: NodeJSKernelBackend; own: Bound; bound: Bound } | undefined;
 
 /**
  * Pins tfjs in this thread to one device: from now on every tensor and every op is there. Each worker thread can have its
@@ -38,14 +38,15 @@ export function useDevice(name: string, options: ContextOptions = {}): void {
   const binding = new PinnedBinding(openContext(options), name);
   if (pinned) tf.removeBackend(BACKEND);
   const backend = new NodeJSKernelBackend(binding as unknown as TFJSBinding, '@tensorflow/tfjs-node-gpu');
-  pinned = { binding, backend, own: { binding, getIds: inner(backend).getInputTensorIds.bind(backend) } };
+  const own = { binding, getIds: inner(backend).getInputTensorIds.bind(backend) };
+  pinned = { backend, own, bound: own };
   tf.registerBackend(BACKEND, () => backend, 3);
   tf.setBackend(BACKEND);
 }
 
 /** The binding that this thread uses now. @throws if {@link useDevice} was not called in it. */
 export function currentBinding(): PinnedBinding {
-  return current().binding;
+  return current().bound.binding;
 }
 
 /** The binding of this thread's device, also while {@link withBinding} replaces it. */
@@ -61,27 +62,25 @@ type Resolve = (tensor: tf.Tensor, own: (tensor: tf.Tensor) => number) => number
  * @param resolve finds a tensor's id in `replaced`; its `own` uploads the tensor and gives its id in the current binding.
  */
 export function withBinding<R>(replaced: PinnedBinding, resolve: Resolve, action: () => R): R {
-  const { binding, backend } = current();
-  const getIds = inner(backend).getInputTensorIds;
-  const own = (tensor: tf.Tensor) => inPlace(binding, getIds, () => getIds.call(backend, [tensor])[0]!);
-  return inPlace(replaced, (tensors) => tensors.map((tensor) => resolve(tensor, own)), action);
+  const { bound } = current();
+  const own = (tensor: tf.Tensor) => inPlace(bound, () => bound.getIds([tensor])[0]!);
+  return inPlace({ binding: replaced, getIds: (tensors) => tensors.map((tensor) => resolve(tensor, own)) }, action);
 }
 
 /** Runs `action` with this thread's own binding, inside {@link withBinding}. */
 export function withOwnBinding<R>(action: () => R): R {
-  const { binding, getIds } = current().own;
-  return inPlace(binding, getIds, action);
+  return inPlace(current().own, action);
 }
 
-function inPlace<R>(binding: PinnedBinding, getIds: GetIds, action: () => R): R {
+function inPlace<R>(bound: Bound, action: () => R): R {
   const state = current();
-  const before = { binding: state.binding, getIds: inner(state.backend).getInputTensorIds };
-  const set = (each: { binding: PinnedBinding; getIds: GetIds }) => {
-    state.binding = each.binding;
+  const before = state.bound;
+  const set = (each: Bound) => {
+    state.bound = each;
     state.backend.binding = each.binding as unknown as TFJSBinding;
     inner(state.backend).getInputTensorIds = each.getIds;
   };
-  set({ binding, getIds });
+  set(bound);
   try {
     return action();
   } finally {
@@ -105,7 +104,7 @@ export function runOp(name: string, inputs: tf.Tensor[], attrs: OpAttr[], numOut
 
 /** The tensor's id in this thread's binding; uploads values that tfjs still holds. */
 export function tensorId(tensor: tf.Tensor): number {
-  return inner(current().backend).getInputTensorIds([tensor])[0]!;
+  return current().bound.getIds([tensor])[0]!;
 }
 
 /** The tensor of a result of the binding; the caller's to dispose of (or `tf.tidy`'s). */
@@ -115,7 +114,7 @@ export function tensorOf(metadata: TensorMetadata): tf.Tensor {
 
 /** The device whose memory holds the tensor, as TensorFlow reports it. */
 export function backingDevice(tensor: tf.Tensor): string {
-  return current().binding.backingDevice(tensorId(tensor));
+  return currentBinding().backingDevice(tensorId(tensor));
 }
 
 function current() {

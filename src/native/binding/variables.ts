@@ -61,39 +61,26 @@ export interface UpdateScalars {
   momentum: number;
 }
 
-/** The decay is added to the velocity before the momentum multiplies it, so it is divided by the momentum. */
-function decayFactor({ momentum, weightDecay }: Omit<UpdateRates, 'learningRate'>, learningRate = 1): number {
-  return momentum > 0 ? (learningRate * weightDecay) / momentum : learningRate * weightDecay;
-}
-
-/** @param rate scalar, an input of the compiled function. */
-export function updateScalars(rate: tf.Tensor, rates: Omit<UpdateRates, 'learningRate'>): UpdateScalars {
-  const { momentum, weightDecay } = rates;
-  return { rate, momentum, decay: weightDecay === 0 ? undefined : tf.mul(rate, decayFactor(rates)) };
+/**
+ * The scalars of an update; the caller's (or `tf.tidy`'s).
+ * @param input the learning rate as an input of a compiled function, if the update is in one.
+ */
+export function updateScalars({ learningRate, momentum, weightDecay }: UpdateRates, input?: tf.Tensor): UpdateScalars {
+  // The decay is added to the velocity before the momentum multiplies it, so it is divided by the momentum.
+  const decayAt = (rate: number) => (momentum > 0 ? (rate * weightDecay) / momentum : rate * weightDecay);
+  const rate = input ?? tf.scalar(learningRate);
+  if (weightDecay === 0) return { rate, momentum, decay: undefined };
+  return { rate, momentum, decay: input ? tf.mul(input, decayAt(1)) : tf.scalar(decayAt(learningRate)) };
 }
 
 /**
  * One step of gradient descent with momentum and weight decay, in place (paper §5):
  * v ← momentum · v − weightDecay · learningRate · w − learningRate · g, w ← w + v.
+ * To be called in `tf.tidy`, or in a compiled function.
  * @param velocity v; without it momentum has to be 0.
  * @param gradient g, without the decay; stays the caller's.
  */
 export function descend(
-  variable: Variable,
-  velocity: Variable | undefined,
-  gradient: tf.Tensor,
-  { learningRate, ...others }: UpdateRates,
-): void {
-  const rates = velocity ? others : { ...others, momentum: 0 };
-  tf.tidy(() => {
-    const decay = decayFactor(rates, learningRate);
-    const scalars = { rate: tf.scalar(learningRate), decay: decay === 0 ? undefined : tf.scalar(decay) };
-    descendIn(variable, velocity, gradient, { ...scalars, momentum: rates.momentum });
-  });
-}
-
-/** The same step as {@link descend}'s with scalars that are tensors, such as inputs of a compiled function. */
-export function descendIn(
   variable: Variable,
   velocity: Variable | undefined,
   gradient: tf.Tensor,

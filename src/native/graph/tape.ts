@@ -3,16 +3,17 @@ import tf = require('@tensorflow/tfjs');
 
 export type Save = (tensors: readonly tf.Tensor[]) => void;
 
-export interface TapeOperation {
-  inputs: readonly tf.Tensor[];
-  /** Computes the results; `save` keeps tensors for `backward`. */
-  forward(save: Save): tf.Tensor[];
-  /** Returns one gradient for each input, in order. @param dys the gradient of each result. */
-  backward(dys: readonly tf.Tensor[], saved: readonly tf.Tensor[]): readonly (() => tf.Tensor)[];
-}
-
-/** Runs an operation, and puts it on the tape if one is recording. @returns the results; the caller's. */
-export function runOnTape({ inputs, forward, backward }: TapeOperation): tf.Tensor[] {
+/**
+ * Runs an operation, and puts it on the tape if one is recording.
+ * @param forward computes the results, and saves the tensors that `backward` needs.
+ * @param backward takes the gradient of each result, and returns one function for each input.
+ * @returns the results; the caller's.
+ */
+export function runOnTape(
+  inputs: readonly tf.Tensor[],
+  forward: (save: Save) => tf.Tensor[],
+  backward: (dys: readonly tf.Tensor[], saved: readonly tf.Tensor[]) => readonly (() => tf.Tensor)[],
+): tf.Tensor[] {
   const engine = tf.engine() as unknown as {
     runKernelFunc(kernel: {
       inputs: Record<string, tf.Tensor>;

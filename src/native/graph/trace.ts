@@ -14,7 +14,7 @@ import { type CapturedSource, Graph } from './graph.js';
 import { keyOf, type Node, outputsOf, type Value } from './node.js';
 import { type Recorded, record } from './record.js';
 import { type RunsWhile, runWhile } from './run-while.js';
-import { runOnTape } from './tape.js';
+import { runOnTape, type Save } from './tape.js';
 
 /** A function of TensorFlow's context; `fn` is a TF_Function, to be deleted by the trace. */
 type Defined = { name: string; fn: Pointer };
@@ -110,16 +110,13 @@ function callable(graph: Graph, recorded: Recorded, binding: PinnedBinding) {
     run(inputs: readonly tf.Tensor[]): tf.Tensor[] {
       refuseQueue();
       if (!recorded.dy) return call(forward, idsOf(inputs), results).map(tensorOf);
-      const outputs = runOnTape({
-        inputs,
-        forward(save) {
-          const all = call(forward, idsOf(inputs), [...results, ...kept]).map(tensorOf);
-          const needed = sources.flatMap(({ from, index }) => (from === 'given' ? (inputs[index] ?? []) : []));
-          save([...all.slice(results.length), ...needed]);
-          return all.slice(0, results.length);
-        },
-        backward: ([dy], saved) => differentiate(dy!, saved, inputs),
-      });
+      const forwardFunc = (save: Save) => {
+        const all = call(forward, idsOf(inputs), [...results, ...kept]).map(tensorOf);
+        const needed = sources.flatMap(({ from, index }) => (from === 'given' ? (inputs[index] ?? []) : []));
+        save([...all.slice(results.length), ...needed]);
+        return all.slice(0, results.length);
+      };
+      const outputs = runOnTape(inputs, forwardFunc, ([dy], saved) => differentiate(dy!, saved, inputs));
       return outputs.map((each, i) => (i === 0 ? each : notDifferentiable(each)));
     },
     /** Calls the function off the tape, and runs `work` in this thread meanwhile. */

@@ -1,10 +1,10 @@
 /** Finds the TensorFlow library: where `TENSORFLOW_DIR` points, or in the cache. Loads nothing. */
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import os from 'node:os';
 import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
 import { SetupError, truncate } from '../../errors.js';
 import { expandHome } from '../../paths.js';
-import { hasNvidiaDevice } from './nvidia.js';
+import { hasNvidiaDevice, namesIn } from './nvidia.js';
 import { buildFor, cudaFolders, type Flavour } from './wheels.js';
 
 export interface FoundLibrary {
@@ -74,7 +74,7 @@ const CUDA_LIBRARIES = [
  * and then gets the library of that name that is already open, whatever its folder.
  */
 export function cudaPreload(nvidiaFolders: readonly string[]): string[] {
-  const files = nvidiaFolders.flatMap((folder) => folderNames(folder).map((name) => join(folder, name)));
+  const files = nvidiaFolders.flatMap((folder) => namesIn(folder).map((name) => join(folder, name)));
   return CUDA_LIBRARIES.flatMap(
     (library) => files.find((each) => new RegExp(`^${library}\\.so\\.\\d+$`).test(basename(each))) ?? [],
   );
@@ -85,7 +85,7 @@ export function fetchedBuild(library: FoundLibrary): { folder: string; lost: str
   const { source, flavour, framework } = library;
   if (source !== 'cache') return undefined;
   const folder = dirname(dirname(framework));
-  const isLost = (name: string) => folderNames(join(folder, name)).length === 0;
+  const isLost = (name: string) => namesIn(join(folder, name)).length === 0;
   return { folder, lost: flavour === 'gpu' ? cudaFolders().filter(isLost) : [] };
 }
 
@@ -119,14 +119,6 @@ function librariesIn(folder: string): Pick<FoundLibrary, 'framework' | 'tensorfl
   const tensorflow = TENSORFLOW.map((name) => join(folder, name)).find((file) => existsSync(file));
   if (!tensorflow || !existsSync(framework)) return undefined;
   const nvidia = resolve(folder, '..', 'nvidia'); // where pip puts the packages nvidia-*-cu12
-  const nvidiaFolders = folderNames(nvidia).map((name) => join(nvidia, name, 'lib'));
+  const nvidiaFolders = namesIn(nvidia).map((name) => join(nvidia, name, 'lib'));
   return { framework, tensorflow, nvidiaFolders: nvidiaFolders.filter((each) => existsSync(each)) };
-}
-
-function folderNames(folder: string): string[] {
-  try {
-    return readdirSync(folder).sort();
-  } catch {
-    return []; // it does not exist, or cannot be read
-  }
 }

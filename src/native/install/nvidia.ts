@@ -88,11 +88,12 @@ function pciCards(root: string): Card[] {
     .map((bus) => ({ name: `NVIDIA device at ${bus}` }));
 }
 
-function namesIn(folder: string): string[] {
+/** The names in a folder, sorted; none if it does not exist or cannot be read. */
+export function namesIn(folder: string): string[] {
   try {
     return readdirSync(folder).sort();
   } catch {
-    return []; // it does not exist, or cannot be read
+    return [];
   }
 }
 

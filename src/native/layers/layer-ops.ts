@@ -24,11 +24,11 @@ export function differentiable(
   forward: (save: Save) => tf.Tensor,
   gradients: (dy: tf.Tensor, saved: readonly tf.Tensor[]) => readonly (() => tf.Tensor)[],
 ): tf.Tensor {
-  const [result] = runOnTape({
+  const [result] = runOnTape(
     inputs,
-    forward: (save) => [forward(save)],
-    backward: ([dy], saved) => gradients(dy!, saved),
-  });
+    (save) => [forward(save)],
+    ([dy], saved) => gradients(dy!, saved),
+  );
   return result!;
 }
 

@@ -5,7 +5,7 @@ import { before, test } from 'node:test';
 import tf = require('@tensorflow/tfjs');
 
 import { backingDevice, currentBinding } from '../../../src/native/binding/backend.js';
-import { descend, type UpdateRates, Variable } from '../../../src/native/binding/variables.js';
+import { descend, type UpdateRates, updateScalars, Variable } from '../../../src/native/binding/variables.js';
 import { useDevice } from '../../../src/native/index.js';
 
 before(() => useDevice('CPU:1'));
@@ -29,6 +29,10 @@ function assertClose(found: readonly number[], expected: readonly number[]): voi
   expected.forEach((value, i) => {
     assert.ok(Math.abs(found[i]! - value) <= 1e-5 * Math.max(1, Math.abs(value)), `[${i}] ${found[i]}, not ${value}`);
   });
+}
+
+function update(variable: Variable, velocity: Variable | undefined, gradient: tf.Tensor, rates: UpdateRates): void {
+  tf.tidy(() => descend(variable, velocity, gradient, updateScalars(rates)));
 }
 
 const WEIGHTS = [1, -2, 0.5, 0];
@@ -61,7 +65,7 @@ for (const rates of [
     const { handle } = variable;
     for (let step = 0; step < 20; step++) {
       const gradient = tf.tensor1d(gradientAt(step));
-      descend(variable, velocity, gradient, rates);
+      update(variable, velocity, gradient, rates);
       assert.deepEqual([...gradient.dataSync()], [...Float32Array.from(gradientAt(step))], 'the gradient stays');
       gradient.dispose();
     }
@@ -79,7 +83,7 @@ test('descend() without a velocity is plain gradient descent', () => {
   const variable = variableOf(WEIGHTS);
   for (let step = 0; step < 5; step++) {
     const gradient = tf.tensor1d(gradientAt(step));
-    descend(variable, undefined, gradient, rates);
+    update(variable, undefined, gradient, rates);
     gradient.dispose();
   }
   assertClose(valuesOf(variable), byTheRule(rates, 5).w);
@@ -90,7 +94,7 @@ test('descend() does not change a value that was read before', () => {
   for (const momentum of [0, 0.9]) {
     const [variable, velocity] = [variableOf([1, 2]), variableOf([0, 0])];
     const [earlier, gradient] = [variable.read(), tf.tensor1d([1, 1])];
-    descend(variable, velocity, gradient, { learningRate: 0.5, momentum, weightDecay: 0.1 });
+    update(variable, velocity, gradient, { learningRate: 0.5, momentum, weightDecay: 0.1 });
     assert.deepEqual([...earlier.dataSync()], [1, 2]);
     assertClose(valuesOf(variable), [0.45, 1.4]);
     tf.dispose([earlier, gradient]);
@@ -102,14 +106,14 @@ test('descend() does not change a value that was read before', () => {
 test('descend() leaves no tensors behind', () => {
   const [variable, velocity] = [variableOf(WEIGHTS), variableOf(WEIGHTS)];
   const gradient = tf.tensor1d(gradientAt(1));
-  const update = (momentum: number) =>
-    descend(variable, velocity, gradient, { learningRate: 0.1, momentum, weightDecay: 0.1 });
-  update(0.9);
+  const updateBy = (momentum: number) =>
+    update(variable, velocity, gradient, { learningRate: 0.1, momentum, weightDecay: 0.1 });
+  updateBy(0.9);
   const { numTensors } = tf.memory();
   const handles = currentBinding().getNumOfTensors();
   for (let i = 0; i < 100; i++) {
-    update(0.9);
-    update(0);
+    updateBy(0.9);
+    updateBy(0);
   }
   assert.deepEqual([tf.memory().numTensors, currentBinding().getNumOfTensors()], [numTensors, handles]);
   gradient.dispose();
@@ -122,7 +126,7 @@ test('Variable does not change with the tensor that it was made from', () => {
   const [a, b] = [new Variable(initial), new Variable(initial)];
   assert.deepEqual(a.shape, [2, 2]);
   const ones = tf.ones([2, 2]);
-  descend(a, undefined, ones, { learningRate: 1, momentum: 0, weightDecay: 0 });
+  update(a, undefined, ones, { learningRate: 1, momentum: 0, weightDecay: 0 });
   assert.deepEqual(
     [valuesOf(a), valuesOf(b), [...initial.dataSync()]],
     [

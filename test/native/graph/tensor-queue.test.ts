@@ -110,11 +110,11 @@ describe('TensorQueue', () => {
   it('send() and receive() can be part of a differentiable operation in the function', () => {
     const gradientOf = compile((x) => {
       const by = (each: tf.Tensor) =>
-        runOnTape({
-          inputs: [each],
-          forward: () => [through(queues, each)],
-          backward: ([dy]) => [() => through(queues, dy!)],
-        })[0]!;
+        runOnTape(
+          [each],
+          () => [through(queues, each)],
+          ([dy]) => [() => through(queues, dy!)],
+        )[0]!;
       return [tf.grad((each) => tf.sum(tf.square(by(each))))(x)];
     });
     const work = () => {
