@@ -41,7 +41,8 @@ function functionOf(def: Message): RecordedFunction {
 
 /** `NodeDef`: name (1), op (2), input (3), device (4), attr (5). An input that begins with ^ gives the order alone. */
 function nodeOf(def: Message): RecordedNode {
-  const inputs = def.texts(3).filter((input) => !input.startsWith('^'));
+  const texts = def.all(3).map((text) => Buffer.from(text as Uint8Array).toString());
+  const inputs = texts.filter((input) => !input.startsWith('^'));
   const node: RecordedNode = {
     ...{ name: def.text(1), op: def.text(2), device: def.text(4) },
     ...{ inputs, types: {}, numbers: {} },

@@ -44,7 +44,7 @@ export function registeredKernels(): RegisteredKernel[] {
   return list.messages(1).map((def) => ({
     ...{ op: def.text(1), device: def.text(2), label: def.text(5) },
     types: new Map(def.messages(3).flatMap(constraintOf)),
-    host: new Set(def.texts(4)),
+    host: new Set(def.all(4).map((text) => Buffer.from(text as Uint8Array).toString())),
   }));
 }
 

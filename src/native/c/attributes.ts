@@ -51,7 +51,7 @@ export function setAttr(calls: Calls, op: Pointer, opName: string, { name, type,
     check(calls, `set the shape ${name} of the op ${opName}`, opName);
   } else if (type === AttrType.STRING) {
     if (list) setStringList(c, op, name, list as (string | Uint8Array)[]);
-    else setString(c, op, name, value as string);
+    else c.TFE_OpSetAttrString(op, name, Buffer.from(value as string), Buffer.byteLength(value as string));
   } else if (type in NUMBERS) {
     const [setOne, setList, arrayOf] = NUMBERS[type as keyof typeof NUMBERS];
     if (list) c[setList](op, name, arrayOf(list as number[]) as never, list.length);
@@ -64,11 +64,6 @@ export function setAttr(calls: Calls, op: Pointer, opName: string, { name, type,
 
 function listOf(value: OpAttr['value']): unknown[] | undefined {
   return Array.isArray(value) || ArrayBuffer.isView(value) ? Array.from(value as unknown as unknown[]) : undefined;
-}
-
-function setString(c: Calls['c'], op: Pointer, name: string, value: string): void {
-  const bytes = Buffer.from(value);
-  c.TFE_OpSetAttrString(op, name, bytes, bytes.length);
 }
 
 function setStringList(c: Calls['c'], op: Pointer, name: string, values: readonly (string | Uint8Array)[]): void {

@@ -25,9 +25,6 @@ export interface ContextOptions {
   virtualGpuCard?: number;
 }
 
-/** Where a device's tensors lie: in this process's memory, on a GPU, or in another process. */
-export type Memory = 'host' | 'gpu' | 'remote';
-
 /** A device as TensorFlow reports it. */
 export interface Device {
   /** `CPU:0`; for another process's device the full name, because two processes may each have a `GPU:0`. */
@@ -36,7 +33,8 @@ export interface Device {
   fullName: string;
   /** TensorFlow's type, `CPU` or `GPU`, which decides which kernels there are. */
   type: string;
-  memory: Memory;
+  /** Where its tensors are: in this process's memory, on a GPU, or in another process. */
+  memory: 'host' | 'gpu' | 'remote';
   /** Bytes that TensorFlow may use on it. */
   memoryBytes: number;
 }
@@ -54,8 +52,7 @@ let current: Context | undefined;
 /**
  * The process's context. The first call in the process makes it; every later call, in any thread, attaches to it. It lives
  * until the process ends.
- * @throws SetupError without a library; NativeError if TensorFlow cannot make a context, or another thread does not finish
- * making it.
+ * @throws SetupError without a library; NativeError if TensorFlow cannot make a context, or another thread does not finish.
  */
 export function openContext(options: ContextOptions = {}): Context {
   if (current) return current;
@@ -140,7 +137,9 @@ function readDevices(calls: Calls, context: Pointer): Device[] {
       const fullName = checked(c.TF_DeviceListName(list, i, status));
       const type = checked(c.TF_DeviceListType(list, i, status));
       const memoryBytes = Number(checked(c.TF_DeviceListMemoryBytes(list, i, status)));
-      return { name: shortName(fullName), fullName, type, memory: memoryOf(fullName, type), memoryBytes };
+      const name = shortName(fullName);
+      const memory = name.startsWith('/') ? 'remote' : type === 'CPU' ? 'host' : 'gpu';
+      return { name, fullName, type, memory, memoryBytes };
     });
   } finally {
     c.TF_DeleteDeviceList(list);
@@ -157,11 +156,6 @@ export function shortName(name: string): string {
   if (!kind) return name;
   const device = `${kind.toUpperCase()}:${number}`;
   return task === undefined || /^\/job:localhost\//i.test(task) ? device : `${task.toLowerCase()}/device:${device}`;
-}
-
-function memoryOf(fullName: string, type: string): Memory {
-  if (shortName(fullName).startsWith('/')) return 'remote';
-  return type === 'CPU' ? 'host' : 'gpu';
 }
 
 /**

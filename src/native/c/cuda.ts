@@ -31,7 +31,7 @@ const CAPABILITY_MAJOR = 75;
 const CAPABILITY_MINOR = 76;
 const NAME_BYTES = 128;
 
-/** The driver's answer. It never throws: what went wrong is part of the answer. */
+/** Asks CUDA's driver. Never throws: what went wrong is part of the answer. */
 export function askDriver(): DriverAnswer {
   let driver: NativeLibrary;
   try {
@@ -69,17 +69,13 @@ export function hasUsableDriver(root = '/'): boolean {
   return hasNvidiaDevice(root) && askDriver().cards.length > 0;
 }
 
-let compiling: string | undefined;
+let compiling: Card[] | undefined;
 
 /** The newest compute capability of the cards for which the driver has to compile TensorFlow's kernels, if any. */
 export function compiledAtFirstUse(root = '/'): string | undefined {
   if (!hasNvidiaDevice(root)) return undefined;
-  const capabilities = () =>
-    askDriver()
-      .cards.filter(mustCompile)
-      .map((card) => card.computeCapability!);
-  compiling ??= capabilities().sort((a, b) => Number(b) - Number(a))[0] ?? '';
-  return compiling || undefined;
+  compiling ??= askDriver().cards.filter(mustCompile);
+  return compiling.map((card) => card.computeCapability!).sort((a, b) => Number(b) - Number(a))[0];
 }
 
 /** Whether each library that TensorFlow opens can be opened. Once TensorFlow is loaded, it finds the same ones. */

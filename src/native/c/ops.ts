@@ -7,14 +7,9 @@ import { bytesOfBuffer, Message, messageFrom } from './protobuf.js';
 import { DataType, type Pointer } from './signatures.js';
 import { type Calls, check } from './status.js';
 
-/** An input: one tensor, or as many as the attribute of that name says. */
-export interface InputDef {
-  /** Name of the attribute with the number of tensors, or with their types; undefined for a single one. */
-  countAttr?: string;
-}
-
 export interface OpDef {
-  inputs: readonly InputDef[];
+  /** For each input the attribute with the number of its tensors, or with their types; undefined for a single tensor. */
+  inputs: readonly (string | undefined)[];
   isStateful: boolean;
   /** Whether an input or output is always of strings, whatever the attributes are. */
   hasStrings: boolean;
@@ -34,10 +29,7 @@ export function opDef(calls: Calls, graph: Pointer, op: string): OpDef {
   const message = messageFrom(calls, `find the op ${op}`, get, op);
   const [inputs, outputs] = [message.messages(OP.input), message.messages(OP.output)];
   const def = {
-    inputs: inputs.map((arg): InputDef => {
-      const countAttr = arg.text(ARG.numberAttr) || arg.text(ARG.typeListAttr);
-      return countAttr ? { countAttr } : {};
-    }),
+    inputs: inputs.map((arg) => arg.text(ARG.numberAttr) || arg.text(ARG.typeListAttr) || undefined),
     isStateful: message.numbers(OP.isStateful).includes(1),
     hasStrings: [...inputs, ...outputs].some((arg) => arg.numbers(ARG.type).includes(DataType.STRING)),
   };
@@ -63,10 +55,8 @@ const VALUE = { list: 1, type: 6 } as const;
 const KERNEL = { device: 2, constraint: 3, label: 5 } as const;
 
 /**
- * Records the graphs of all functions that TensorFlow prepares from now on, in any thread, with each op's device. This
- * costs memory until the returned function is called, which ends the recording.
- * @returns gives the ops of every function and device, one entry for each node. It throws a NativeError when TensorFlow
- * does not give them.
+ * Records the graphs of all functions that TensorFlow prepares from now on, in any thread, with each op's device.
+ * @returns ends the recording, which costs memory, and returns the ops of every function. It may throw a NativeError.
  */
 export function recordPlacement(): () => PlacedOp[] {
   const context = openContext();
@@ -99,10 +89,7 @@ interface Kernel {
 
 const kernelLists = new Map<string, readonly Kernel[]>();
 
-/**
- * Whether there is a kernel of that op for that type of device.
- * @param deviceType `GPU`.
- */
+/** Whether there is a kernel of that op for that type of device, such as `GPU`. */
 export function hasKernel({ op, types }: PlacedOp, deviceType: string): boolean {
   const kernels = kernelLists.get(op) ?? kernelsOf(op);
   kernelLists.set(op, kernels);

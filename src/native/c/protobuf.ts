@@ -27,8 +27,7 @@ export class Message {
     };
     while (at < bytes.length) {
       const key = varint();
-      const field = Math.floor(key / 8);
-      const kind = key & 7;
+      const [field, kind] = [Math.floor(key / 8), key & 7];
       if (kind === 0) add(field, varint());
       else if (kind === 1) at += 8;
       else if (kind === 5) at += 4;
@@ -48,13 +47,9 @@ export class Message {
     return this.all(field).map((bytes) => new Message(bytes as Uint8Array));
   }
 
-  texts(field: number): string[] {
-    return this.all(field).map((bytes) => new TextDecoder().decode(bytes as Uint8Array));
-  }
-
   /** The last value, as protobuf defines it; '' if the field is absent. */
   text(field: number): string {
-    return this.texts(field).at(-1) ?? '';
+    return new TextDecoder().decode(this.all(field).at(-1) as Uint8Array | undefined);
   }
 
   /** Numbers below 128, packed or one by one. */

@@ -185,7 +185,7 @@ export class Graph {
     const description = c.TF_NewOperation(this.pointer, op, this.#nameOf(op));
     // Without a device, TensorFlow places a node by itself. XLA's nodes run where their function is called.
     if (!this.isForXla && op !== 'Placeholder') c.TF_SetDevice(description, device);
-    addInputs(c, description, { op, defs: def.inputs, attrs, inputs });
+    addInputs(c, description, def, op, attrs, inputs);
     for (const each of attrs) setAttr(this.#setters, description, op, each);
     if (value !== undefined) {
       c.TF_SetAttrTensor(description, 'value', value, status);

@@ -3,6 +3,7 @@ import { NativeError } from '../../errors.js';
 import type { TensorMetadata } from '../binding/binding.js';
 import type { OpAttr } from '../c/attributes.js';
 import type { Library } from '../c/load.js';
+import type { OpDef } from '../c/ops.js';
 import { DataType, type Pointer } from '../c/signatures.js';
 import { Code } from '../c/status.js';
 
@@ -71,23 +72,20 @@ export function resourcesOf(inputs: readonly Value[], isStateful: boolean): stri
 }
 
 /**
- * Gives an operation that is being built its inputs. An input with a `countAttr` takes a list: as long as that attribute
- * says, or all that is left.
+ * Gives an operation that is being built its inputs. An input with an attribute for the count takes a list: as long as
+ * that attribute says, or all that is left.
  */
 export function addInputs(
   c: Library['c'],
   description: Pointer,
-  call: {
-    op: string;
-    defs: readonly { countAttr?: string }[];
-    attrs: readonly OpAttr[];
-    inputs: readonly Value[];
-  },
+  { inputs: defs }: OpDef,
+  op: string,
+  attrs: readonly OpAttr[],
+  inputs: readonly Value[],
 ): void {
-  const { op, defs, attrs, inputs } = call;
   let next = 0;
-  const single = defs.filter(({ countAttr }) => countAttr === undefined).length;
-  for (const { countAttr } of defs) {
+  const single = defs.filter((countAttr) => countAttr === undefined).length;
+  for (const countAttr of defs) {
     if (countAttr === undefined) {
       const input = inputs[next++];
       if (!input) {
