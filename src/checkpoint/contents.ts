@@ -22,11 +22,11 @@ const stepNumber = count.min(1).max(9_999_999_999);
 const score = z.number().min(0).max(1);
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 
-/** `state.json`: all of a run but its weights. A file with an unknown field is refused. */
+/** `state.json`: all of a run but its weights. */
 export const RUN_STATE = z.strictObject({
   /** Steps done so far. */
   step: stepNumber,
-  /** The epoch of the last step, from 1, and how many images of that epoch the run has seen. */
+  /** Of the last step, from 1; and how many images of that epoch the run has seen. */
   epoch: count.min(1),
   epochImages: count,
   /** Of the whole run: images seen, and the sum of the steps' milliseconds. */
@@ -58,7 +58,7 @@ export const RUN_STATE = z.strictObject({
 
 export type RunState = z.infer<typeof RUN_STATE>;
 
-/** SHA-256 of a JSON value; the order of keys does not matter. */
+/** SHA-256 of a JSON value, whatever the order of its keys. */
 export function hashOf(value: unknown): string {
   const text = JSON.stringify(value, (_, each: unknown) =>
     typeof each === 'object' && each !== null && !Array.isArray(each)

@@ -13,7 +13,7 @@ export function weightsNames(count: number): string[] {
   return Array.from({ length: count }, (_, tower) => weightsName(tower, count));
 }
 
-/** Whether a file has a name as {@link weightsName} makes it. */
+/** Whether a file has a name of {@link weightsName}. */
 export function isWeightsName(path: string): boolean {
   return /^tower-\d+-of-\d+\.safetensors$/.test(basename(path));
 }
@@ -45,8 +45,7 @@ export function withTensors<T>(files: readonly string[], use: (tensors: Tensors)
 }
 
 /**
- * Compares the files' headers with the tensors that a net needs. Do it before you allocate the net: settings that came
- * with somebody's weights may ask for any size.
+ * Checks that files have the tensors of a net, before it is allocated: settings from other people may ask for any size.
  * @throws CheckpointError for the first tensor that is missing or has another shape.
  */
 export function checkTensors(files: readonly string[], needed: readonly Entry[]): void {

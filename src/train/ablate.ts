@@ -12,11 +12,7 @@ export interface Variant {
   values: Readonly<Record<string, unknown>>;
 }
 
-/** A variant that some settings do not have, and why. */
-export interface Missing {
-  name: string;
-  reason: string;
-}
+export type Missing = ReturnType<typeof variantsOf>['missing'][number];
 
 /** The unchanged settings, with which every variant is compared. */
 export const BASELINE: Variant = { name: 'baseline', change: 'nothing', values: {} };
@@ -75,12 +71,12 @@ const ABLATIONS: readonly (Variant & { applies(baseline: Baseline): boolean; rea
 export const VARIANT_NAMES: readonly string[] = ABLATIONS.map(({ name }) => name);
 
 /** The variants that change these settings, and those that do not, with the reason. The baseline is in neither list. */
-export function variantsOf({ net, data }: Config): { variants: Variant[]; missing: Missing[] } {
+export function variantsOf({ net, data }: Config) {
   const baseline = { net, data, layers: buildNet(net).layers };
   return {
-    variants: ABLATIONS.filter(({ applies }) => applies(baseline)).map(({ name, change, values }) => ({
-      ...{ name, change, values },
-    })),
+    variants: ABLATIONS.filter(({ applies }) => applies(baseline)).map(
+      ({ name, change, values }): Variant => ({ name, change, values }),
+    ),
     missing: ABLATIONS.filter(({ applies }) => !applies(baseline)).map(({ name, reason }) => ({ name, reason })),
   };
 }

@@ -8,8 +8,8 @@ import { logicalMiB } from '../native/install/nvidia-smi.js';
 const shares = new Map<number, number>();
 
 /**
- * Threads for the net's table, and the card to split into two logical devices, if any.
- * @param devices in the settings' names, such as `GPU:0/1`.
+ * @param table the net's, which decides the number of threads.
+ * @param devices in the settings' names; `GPU:0/1` is half of a card, which is split into two logical devices.
  * @throws ConfigError unless the devices are both halves of one card; SetupError if the card's memory is not known.
  */
 export function contextOptions(table: unknown, devices: readonly string[]): ContextOptions {
@@ -23,10 +23,7 @@ export function contextOptions(table: unknown, devices: readonly string[]): Cont
 
 const MIB = 2 ** 20;
 
-/**
- * The settings' names of TensorFlow's devices, in a context made with those options.
- * @throws ConfigError if TensorFlow has not split the card.
- */
+/** The settings' names of TensorFlow's devices. @throws ConfigError if TensorFlow has not split the card. */
 export function settingsNames(
   devices: readonly Pick<Device, 'name' | 'memoryBytes'>[],
   options: ContextOptions,

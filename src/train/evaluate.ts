@@ -112,7 +112,11 @@ export async function evaluateViews(
         labels = slotViews(feeder.slots[slot]!, batchSize, inputSize, inputChannels).labels.slice(0, count);
       }
       // Otherwise the rows of one view would be added to those of other images.
-      if (count !== labels.length) throw imagesChanged(i);
+      if (count !== labels.length) {
+        throw new DataError(
+          `Cannot evaluate: some images of test batch ${i} could be read for one view and not for another, expected files that do not change; run it again`,
+        );
+      }
       if (count > 0) {
         await team.ask({ kind: 'evaluate', slot, count, step: 1 }, memory);
         addProbabilities(mean, new Float32Array(memory, 0, count * classes), classes, 1 / VIEWS);
@@ -134,12 +138,6 @@ function meanOf({ images, loss, top1, top5 }: Scores, { unreadable }: Pick<Batch
   const example = last ? ` (${last.path}: ${last.reason})` : '';
   throw new DataError(
     `Cannot evaluate: none of the test images can be read${example}, expected at least one; \`data check\` lists the reasons`,
-  );
-}
-
-function imagesChanged(batch: number): DataError {
-  return new DataError(
-    `Cannot evaluate: some images of test batch ${batch} could be read for one view and not for another, expected files that do not change; run it again`,
   );
 }
 

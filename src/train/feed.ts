@@ -3,7 +3,6 @@ import { join } from 'node:path';
 import type { Config } from '../config/config.js';
 import {
   type BatchFeeder,
-  type Dataset,
   needsStatistics,
   openDataset,
   openFeeder,
@@ -35,19 +34,12 @@ export interface FeedUi {
   views?: Views;
 }
 
-export interface Feed {
-  dataset: Dataset;
-  feeder: BatchFeeder;
-  /** Undefined if the settings need none. */
-  statistics: Statistics | undefined;
-}
-
 /**
  * Opens the images and their feeder, which the caller closes. Computes the statistics of the training images if the
- * settings need them and no cache has them.
+ * settings need them and no cache has them; otherwise they are undefined.
  * @throws DataError if the data cannot be used.
  */
-export async function openFeed(config: Config, options: FeedUi = {}): Promise<Feed> {
+export async function openFeed(config: Config, options: FeedUi = {}) {
   const { batchSize, net, seed, data } = config;
   const { inputSize, inputChannels, classes } = net;
   const { note = () => {}, warn = note, signal, views = 1 } = options;

@@ -69,10 +69,7 @@ export interface GoldenRow {
   tolerance: number;
 }
 
-export interface GoldenResult {
-  passed: boolean;
-  rows: readonly GoldenRow[];
-}
+export type GoldenResult = Awaited<ReturnType<typeof verifyGolden>>;
 
 type RouteConfig = Pick<Config, 'devices' | 'exchange' | 'exchangeTimeoutMs' | 'compile' | 'convolutions'>;
 
@@ -80,7 +77,7 @@ type RouteConfig = Pick<Config, 'devices' | 'exchange' | 'exchangeTimeoutMs' | '
  * Runs a reference file through the towers and through the reference.
  * @throws DataError if the file cannot be used; ConfigError, NativeError for the devices.
  */
-export async function verifyGolden(path: string, config: RouteConfig): Promise<GoldenResult> {
+export async function verifyGolden(path: string, config: RouteConfig) {
   const file = readGolden(path);
   const towers = await runSide('towers', file, config, routeOf(config, file));
   const reference = await runSide('reference', file, config, ROUTES.float32);

@@ -11,7 +11,7 @@ export interface Progress {
   stopped: boolean;
   /** Test accuracy of the present weights, from 0 to 1; absent until they are evaluated. */
   top1?: number;
-  /** Test error after each epoch, which the `plateau` schedule reads. */
+  /** After each epoch. */
   errors: EpochError[];
   /** Where the schedule started again, in a run resumed with another rate or schedule. */
   start?: ScheduleStart | undefined;

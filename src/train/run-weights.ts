@@ -1,9 +1,9 @@
 /** A run's weights: which ones a command reads, which ones a training starts from, and how they are saved at its end. */
 import { existsSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { chooseWeights } from '../checkpoint/choose.js';
+import { chooseWeights, type Weights } from '../checkpoint/choose.js';
 import { runFolderOf } from '../checkpoint/store.js';
-import { isWeightsName, weightsName } from '../checkpoint/weights-files.js';
+import { isWeightsName, weightsNames } from '../checkpoint/weights-files.js';
 import type { Config } from '../config/config.js';
 import { CheckpointError, truncate } from '../errors.js';
 import { buildNet, parametersOf } from '../model/net.js';
@@ -14,12 +14,7 @@ import { onDisk } from './run-data.js';
 import { putParameter, tensorMemory } from './tower-tensors.js';
 
 /** Which weights were used, for whoever reads the result. */
-export interface UsedWeights {
-  /** The last step before them; absent if the file does not say, such as for imported weights. */
-  step?: number;
-  /** The checkpoint's folder; absent for the weights in the run's own folder. */
-  checkpoint?: string;
-}
+export type UsedWeights = Pick<Weights, 'step' | 'checkpoint'>;
 
 export interface RunWeights {
   /** The towers' files, tower 0's first. */
@@ -38,9 +33,7 @@ export interface WeightsOptions {
 
 /**
  * Finds the weights that a command reads.
- * @param config the run's settings, with which the weights are used.
- * @throws ConfigError if there is no such checkpoint; CheckpointError if it is not whole, if it belongs to a run with
- * another net or other images, or if there are no weights.
+ * @throws as {@link chooseWeights}; CheckpointError if a checkpoint belongs to a run with another net or other images.
  */
 export function runWeights(
   config: Pick<Config, 'net' | 'data'>,
@@ -64,7 +57,7 @@ export function runWeights(
   return { files, used, home: owner !== undefined && existsSync(join(owner, 'config.json')) ? owner : folder };
 }
 
-/** The settings that have to be the same wherever the weights are used. */
+/** The settings that have to be the same wherever weights are used. */
 function inferenceSettings({ net, data }: { net?: unknown; data?: unknown }): Record<string, unknown> {
   const { resize, mean, meanImage, scale } = (data ?? {}) as Record<string, unknown>;
   return { net, data: { resize, mean, meanImage, scale } };
@@ -87,7 +80,8 @@ export async function loadStartingWeights(
 ): Promise<void> {
   const folder = /[/\\]/.test(weights) ? weights : join(out, weights);
   // A file without the suffix is read too, so that its error says what kind of file it is.
-  const isFile = weights.endsWith('.safetensors') || (isPlainFile(weights) && !isFolder(folder));
+  const kindOf = (path: string) => statSync(path, { throwIfNoEntry: false });
+  const isFile = weights.endsWith('.safetensors') || (kindOf(weights)?.isFile() && !kindOf(folder)?.isDirectory());
   const path = isFile ? weights : folder;
   if (!existsSync(path)) {
     throw new CheckpointError(
@@ -98,14 +92,6 @@ export async function loadStartingWeights(
   if (isFile) return loadWholeNet(towers, weights, net);
   const files = chooseWeights(path).files;
   await Promise.all(towers.map((tower) => tower.ask({ kind: 'load', files })));
-}
-
-function isPlainFile(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
-}
-
-function isFolder(path: string): boolean {
-  return existsSync(path) && !isPlainFile(path);
 }
 
 async function loadWholeNet(towers: readonly TowerClient[], file: string, options: Config['net']): Promise<void> {
@@ -123,11 +109,8 @@ async function loadWholeNet(towers: readonly TowerClient[], file: string, option
 }
 
 /**
- * Has each tower write its file into the run's folder. Files of the other placement, which the run had before it was
- * resumed with this one, are removed once the new ones are whole.
- * @param step the last step before the weights.
- * @returns the folder.
- * @throws CheckpointError if the disk refuses them.
+ * Has each tower write its file into the run's folder, and then removes those of another placement that the run had before.
+ * @returns the folder. @throws CheckpointError if the disk refuses the files.
  */
 export async function saveWeights(
   { out, run }: Pick<Config, 'out' | 'run'>,
@@ -135,7 +118,7 @@ export async function saveWeights(
   step: number,
 ): Promise<string> {
   const folder = join(out, run);
-  const names = towers.map((_, i) => weightsName(i, towers.length));
+  const names = weightsNames(towers.length);
   const what = 'write the weights to';
   onDisk(what, folder, () => mkdirSync(folder, { recursive: true }));
   await Promise.all(towers.map((tower, i) => tower.ask({ kind: 'save', file: join(folder, names[i]!), step })));

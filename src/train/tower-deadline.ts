@@ -15,14 +15,10 @@ const OPEN_CPU_MS = 60_000;
 const OPEN_GPU_MS = 300_000;
 /** TensorFlow's own warning says "30 minutes or longer" where the driver has to compile its kernels. */
 const COMPILE_MS = 2 * 3_600_000;
-
 /** An opening that takes longer is explained to the user. */
 const QUIET_MS = 15_000;
 
-/**
- * The tower's reply to a command.
- * @throws the tower's error; TowerError if it does not answer before the deadline.
- */
+/** The tower's reply to a command. @throws the tower's error; TowerError if there is no answer before the deadline. */
 export function answerOf<Kind extends Command['kind']>(
   tower: TowerClient,
   index: number,
@@ -40,19 +36,13 @@ export function answerOf<Kind extends Command['kind']>(
   return withDeadline(tower.ask<Kind>(command, memory), ms, timeoutError);
 }
 
-/**
- * How long a tower may take to open on that device, in milliseconds.
- * @param compiles the newest compute capability for which the driver has to compile kernels, if any.
- */
+/** @param compiles the newest compute capability for which the driver has to compile kernels, if any. */
 export function openingMs(device: string, compiles: () => string | undefined = compiledAtFirstUse): number {
   if (!isGpu(device)) return OPEN_CPU_MS;
   return compiles() === undefined ? OPEN_GPU_MS : COMPILE_MS;
 }
 
-/**
- * Waits for the towers to open, and explains once why that takes long on a GPU.
- * @param note receives the sentence.
- */
+/** Waits for the towers to open. If that takes long on a GPU, `note` receives a sentence that explains it. */
 export async function explainSlowOpening<T>(
   opening: Promise<T>,
   devices: readonly string[],

@@ -6,16 +6,8 @@ import type { EventOf } from '../log.js';
 import { learningRateIn } from '../optim/schedule.js';
 import type { TensorInfo, TensorKind } from '../tower/protocol.js';
 import { openFeed } from './feed.js';
-import { openTeam, type Team, type TeamConfig } from './team.js';
+import { openTeam, type Team } from './team.js';
 import { fetchTensor } from './tower-tensors.js';
-
-/** The losses of one step. */
-export interface LossPair {
-  step: number;
-  split: number;
-  reference: number;
-  relative: number;
-}
 
 /** How far a tensor of the split is from the reference's. */
 export interface Difference {
@@ -28,15 +20,7 @@ export interface Difference {
   relative: number;
 }
 
-export interface VerifyResult {
-  passed: boolean;
-  /** The largest difference of each tensor over the steps, in the order of the computation. */
-  rows: readonly Difference[];
-  /** The first tensor out of tolerance. */
-  firstDivergent?: string;
-  losses: readonly LossPair[];
-  tolerances: Tolerances;
-}
+export type VerifyResult = ReturnType<Comparison['result']>;
 
 /** The allowed relative difference by kind, and the reason. */
 export interface Tolerances extends Readonly<Record<TensorKind | 'loss', number>> {
@@ -75,7 +59,8 @@ export async function verify(
   try {
     const split = await openTeam({ ...config, placement: 'split' }, feeder.slots, print);
     await refuseFallback(split);
-    const reference = await openTeam(referenceOf(config), feeder.slots).catch(async (error: unknown) => {
+    // The whole net with the same ops, so that every difference comes from the split.
+    const reference = await openTeam({ ...config, placement: 'single' }, feeder.slots).catch(async (error: unknown) => {
       await split.close();
       throw error;
     });
@@ -103,7 +88,7 @@ export async function verify(
  */
 export async function checkTeam(team: Team, feeder: BatchFeeder, config: Config): Promise<EventOf<'check'>> {
   const started = performance.now();
-  const reference = await openTeam(referenceOf(config), feeder.slots);
+  const reference = await openTeam({ ...config, placement: 'single' }, feeder.slots);
   try {
     const comparison = new Comparison(team, reference, feeder, config);
     await comparison.step(1, { update: false, keep: true });
@@ -130,16 +115,11 @@ export async function refuseFallback(team: Team): Promise<void> {
   throw new VerifyError(`Cannot verify the exchange that was asked for: ${warning}`);
 }
 
-/** The whole net on the first device with the same ops, so that every difference comes from the split. */
-function referenceOf(config: Config): TeamConfig {
-  return { ...config, placement: 'single' };
-}
-
 /** Runs steps on both sides, and keeps the worst difference of each tensor. */
 class Comparison {
   readonly #tolerances: Tolerances;
   readonly #rows = new Map<string, Difference>();
-  readonly #losses: LossPair[] = [];
+  readonly #losses: { step: number; split: number; reference: number; relative: number }[] = [];
   #firstDivergent: string | undefined;
   passed = true;
 
@@ -162,16 +142,8 @@ class Comparison {
     const { slot, count } = batch;
     const epoch = batch.epoch + 1;
     const learningRate = learningRateIn(epoch, config.optimizer);
-    const command = {
-      kind: 'step',
-      slot,
-      count,
-      step,
-      learningRate,
-      epoch,
-      ...options,
-      checksum: options.keep,
-    } as const;
+    const pass = { slot, count, step, learningRate, epoch, checksum: options.keep };
+    const command = { kind: 'step', ...pass, ...options } as const;
     const replies = await Promise.all([split.ask(command), reference.ask(command)]);
     feeder.release(batch);
     const [a, b] = replies.map((side) => side.find(({ loss }) => loss !== undefined)?.loss ?? Number.NaN);
@@ -193,10 +165,12 @@ class Comparison {
     this.passed = false;
   }
 
-  result(): VerifyResult {
+  result() {
     return {
       passed: this.passed,
+      /** The largest difference of each tensor over the steps, in the order of the computation. */
       rows: [...this.#rows.values()],
+      /** The first tensor out of tolerance. */
       ...(this.#firstDivergent !== undefined && { firstDivergent: this.#firstDivergent }),
       losses: this.#losses,
       tolerances: this.#tolerances,
@@ -204,10 +178,7 @@ class Comparison {
   }
 }
 
-/**
- * The differences in the order of the computation: activations forward, gradients backward, parameters. Both teams have
- * run the same step with `keep`.
- */
+/** The differences in the order of {@link inOrder}. Both teams have run the same step with `keep`. */
 export async function compareTeams(split: Team, reference: Team): Promise<Difference[]> {
   const lists = await split.ask({ kind: 'list' });
   const owned = lists.flatMap((list, tower) => list.map((info) => ({ info, tower })));

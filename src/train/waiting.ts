@@ -1,24 +1,14 @@
 /** Waiting for a promise that may be cut short: by a deadline, or because the run is told to stop. */
 import { runningTimeMs, setRunningTimeout } from '../running-time.js';
 
-/** A run that is told to stop waits at least this long for the command its towers are running. Most steps take less. */
-const MIN_GRACE_MS = 5_000;
-
-/** A command that takes this many times the longest one so far is taken to hang. */
-const GRACE_FACTOR = 3;
-
-/** Thrown when the run is told to stop while it waits for something that cannot be cancelled. */
+/** The run was told to stop while it waited for `unfinished`, which cannot be cancelled. */
 export class Stopped extends Error {
-  /** @param unfinished what it waited for, which is still running. */
   constructor(readonly unfinished: Promise<unknown>) {
     super('the run was told to stop');
   }
 }
 
-/**
- * Waits for `promise` until `arm` rejects.
- * @param arm sets the interruption up. @returns what cancels it.
- */
+/** Waits for `promise` until `arm` rejects. `arm` returns a function that cancels that. */
 async function unless<T>(promise: Promise<T>, arm: (reject: (error: Error) => void) => () => void): Promise<T> {
   let disarm = () => {};
   const interruption = new Promise<never>((_, reject) => {
@@ -32,18 +22,12 @@ async function unless<T>(promise: Promise<T>, arm: (reject: (error: Error) => vo
   }
 }
 
-/**
- * Waits for `promise` for at most `ms` milliseconds of running time.
- * @throws the error of `promise`; `timeoutError()` at the deadline.
- */
+/** Waits for `promise` for `ms` milliseconds of running time. @throws its error; `timeoutError()` at the deadline. */
 export function withDeadline<T>(promise: Promise<T>, ms: number, timeoutError: () => Error): Promise<T> {
   return unless(promise, (reject) => setRunningTimeout(ms, () => reject(timeoutError())));
 }
 
-/**
- * Waits for `promise`, but for at most `graceMs` milliseconds of running time after the signal.
- * @throws the error of `promise`; Stopped after the grace period.
- */
+/** Waits for `promise`, up to `graceMs` milliseconds of running time after the signal. @throws its error; Stopped. */
 export function stoppable<T>(promise: Promise<T>, signal: AbortSignal, graceMs = 0): Promise<T> {
   return unless(promise, (reject) => {
     let cancel: (() => void) | undefined;
@@ -84,11 +68,15 @@ export async function openUnlessStopped<T>(
   return opened;
 }
 
-/** How long a run that is told to stop waits for its towers. It grows with the longest command so far. */
+/** Most steps take less. */
+const MIN_GRACE_MS = 5_000;
+/** A command that takes this many times the longest one so far is taken to hang. */
+const GRACE_FACTOR = 3;
+
+/** How long a run that is told to stop waits for its towers' command. */
 export class GracePeriod {
   #longestMs = 0;
 
-  /** Milliseconds of running time. */
   get ms(): number {
     return Math.max(MIN_GRACE_MS, GRACE_FACTOR * this.#longestMs);
   }

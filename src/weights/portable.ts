@@ -13,9 +13,8 @@ export interface Part {
   at: number;
 }
 
-/** A tensor that joins the towers. */
+/** A tensor that joins the towers; its name is `conv1.weight` or `conv1.bias`. */
 export interface Portable {
-  /** `conv1.weight`, `conv1.bias`. */
   name: string;
   layer: string;
   role: Parameter['role'];
@@ -75,9 +74,8 @@ export function separate(portable: Portable, part: Part, joined: Float32Array, o
 const BLOCK = 32;
 
 /**
- * Visits the values of each input and {@link BLOCK} outputs.
- * @param visit gets the index of the first output in the joined tensor, the stride of outputs there, the index in the
- * parameter, where outputs are adjacent, and the number of outputs.
+ * Visits each input with {@link BLOCK} outputs, which are adjacent in the parameter.
+ * @param visit gets the index and the stride of outputs in the joined tensor, the index in the parameter, and their number.
  */
 function eachRow(
   { role, window, inputs }: Portable,

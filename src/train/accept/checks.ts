@@ -9,16 +9,11 @@ import { type MemoryPeak, monitorMemory } from '../../native/install/nvidia-smi.
 import { difference } from '../verify.js';
 import type { Job, JobKind, JobOf, JobResults } from './child.js';
 import type { Plan } from './plan.js';
-import type { AcceptReport } from './report.js';
+import type { AcceptReport, Row } from './report.js';
 
-/** What a check found. */
-export interface Finding {
-  /** The measured values, for people. */
-  figure?: string;
-  detail?: object;
-  /** What is wrong. */
+/** What a check found: its row's fields, with the reason why it failed or was skipped. */
+export interface Finding extends Partial<Pick<Row, 'figure' | 'detail'>> {
   failed?: string | false | undefined;
-  /** Why there was nothing to check. */
   skipped?: string;
 }
 
@@ -59,8 +54,8 @@ export function firstChecks(
     // TensorFlow is gigabytes on a disk that may be slow, and wakes the cards.
     check<'devices'>('devices', TWO_MINUTES, { kind: 'devices', asked }, (found) => {
       if (found.trouble !== undefined) {
-        const advice = '--devices CPU:0,CPU:1 is for the CPU';
-        return { failed: `TensorFlow has no GPU, though there is an NVIDIA card: ${found.trouble}; ${advice}` };
+        const failed = `TensorFlow has no GPU, though there is an NVIDIA card: ${found.trouble}; --devices CPU:0,CPU:1 is for the CPU`;
+        return { failed };
       }
       const [used] = asked.length > 0 ? [[...asked]] : defaultDevices('split', found.names);
       onDevices(found, used);
@@ -100,7 +95,7 @@ export function checksOf(plan: Plan): Check[] {
       const job = { kind: 'golden', config, file } as const;
       return check<'golden'>(`reference values ${name}`, MINUTE, job, judgeComparison('float64'));
     }),
-    ...(plan.quick ? [skip('reference values', 'they are of whole nets, and --quick leaves them out')] : []),
+    ...(plan.quick ? [SKIPPED_GOLDENS] : []),
     ...speeds(plan),
     ...trainings(plan),
   ];
@@ -112,9 +107,10 @@ const TRANSPORTS = [
   { name: 'device', exchange: { transport: 'device', dtype: 'float32' } },
 ] as const;
 
-function skip(name: string, why: string): Check {
-  return { name, deadlineMs: MINUTE, run: async () => ({ skipped: why }) };
-}
+const SKIPPED_GOLDENS: Check = {
+  ...{ name: 'reference values', deadlineMs: MINUTE },
+  run: async () => ({ skipped: 'they are of whole nets, and --quick leaves them out' }),
+};
 
 function judgeCards({ cards }: JobResults['cards']): Finding {
   if (cards.length === 0) return { skipped: 'there is no nvidia-smi, or it lists no card' };

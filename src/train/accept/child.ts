@@ -123,16 +123,11 @@ function worstFirst<T extends { relative: number; allowed: number }>(rows: reado
   return [...rows].sort((a, b) => (share(a) === share(b) ? 0 : share(b) - share(a)));
 }
 
-interface RunOptions {
-  config: Config;
-  /** Goes on from the newest checkpoint. */
-  resume: boolean;
-  /** Kills its own process after the first checkpoint. */
-  dies: boolean;
-}
-
-/** Trains. @returns the run's folder, and the step from which it went on. */
-async function runOnce({ config, resume, dies }: RunOptions): Promise<{ folder: string; from: number }> {
+/**
+ * Trains; `resume` goes on from the newest checkpoint, and `dies` kills the process after the first one.
+ * @returns the step from which it went on.
+ */
+async function runOnce({ config, resume, dies }: { config: Config; resume: boolean; dies: boolean }) {
   const folder = join(config.out, config.run);
   const found = resume ? newestCheckpoint(checkpointsFolder(folder)).found : undefined;
   if (resume && !found) throw new SplitError(`the killed run left no complete checkpoint in ${folder}`);
@@ -147,7 +142,7 @@ async function runOnce({ config, resume, dies }: RunOptions): Promise<{ folder: 
     },
   });
   if (exitCode !== 0) throw new SplitError(failure);
-  return { folder, from: found?.state.step ?? 0 };
+  return { from: found?.state.step ?? 0 };
 }
 
 async function answer(job: Job): Promise<Answer> {

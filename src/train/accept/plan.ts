@@ -4,16 +4,15 @@ import { type Config, type Machine, resolveConfig } from '../../config/config.js
 
 export type Plan = ReturnType<typeof planOf>;
 
-const GOLDENS = ['original', 'paper', 'd2l'];
+/** The package has these files at the same path as a clone. */
+const GOLDENS = ['original', 'paper', 'd2l'].map((name) => {
+  return { name, file: fileURLToPath(new URL(`../../../../test/fixtures/goldens/${name}.json`, import.meta.url)) };
+});
 
 /** Shorter than the checks' deadlines: the exchange's own message about a peer that does not answer says more. */
 const EXCHANGE_TIMEOUT_MS = 45_000;
 
-/**
- * @param devices two of the settings' names.
- * @param folder where runs go.
- * @throws ConfigError if the machine does not have the devices.
- */
+/** @param devices two of the settings' names. @throws ConfigError if the machine does not have them. */
 export function planOf(devices: readonly string[], machine: Machine, quick: boolean, folder: string) {
   const isHost = devices.every((name) => name.startsWith('CPU'));
   const common = {
@@ -31,18 +30,13 @@ export function planOf(devices: readonly string[], machine: Machine, quick: bool
       ...(quick ? { ...narrow, batchSize: 100, steps: 4 } : { preset: 'mini', batchSize: 64, steps: 8 }),
       checkpointEvery: 2,
     }),
-    /** The batch sizes at which speed is measured, and for how many seconds each. */
+    /** For the measurements of speed. */
     batchSizes: quick ? [8] : isHost ? [8, 32, 128] : [32, 128, 256],
     seconds: quick ? 0 : 3,
     verifySteps: quick ? 1 : 3,
     // The check of the kernels already runs a step op by op.
     compiles: (quick ? ['on'] : ['on', 'off']) as Config['compile'][],
     /** The files of reference values; none if quick, because they are of whole nets. */
-    goldens: (quick ? [] : GOLDENS).map((name) => ({ name, file: goldenFile(name) })),
+    goldens: quick ? [] : GOLDENS,
   };
-}
-
-/** The package has these files at the same path as a clone. */
-function goldenFile(name: string): string {
-  return fileURLToPath(new URL(`../../../../test/fixtures/goldens/${name}.json`, import.meta.url));
 }
