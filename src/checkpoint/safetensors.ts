@@ -5,7 +5,6 @@
 import assert from 'node:assert';
 import { closeSync, constants, fstatSync, fsyncSync, openSync, readSync, renameSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { z } from 'zod';
 import { CheckpointError, truncate } from '../errors.js';
 import { describeMissing, describeWeightsFile, readFileStart } from '../file-kind.js';
 import { jsonText } from '../printable.js';
@@ -201,14 +200,16 @@ function readHeader(file: string, descriptor: number): { header: Record<string, 
     if (length > stats.size - LENGTH_BYTES) throw new Error('its header is longer than the file');
     if (length > MAX_HEADER_BYTES) throw new Error(`its ${tooLong(length)}`);
     const header = tryParseJson(readBytes(descriptor, length, LENGTH_BYTES).toString('utf8'));
-    if (typeof header !== 'object' || header === null || Array.isArray(header)) {
-      throw new Error('its header is not a JSON object');
-    }
-    return { header: header as Record<string, unknown>, start: LENGTH_BYTES + length };
+    if (!isObject(header)) throw new Error('its header is not a JSON object');
+    return { header, start: LENGTH_BYTES + length };
   } catch (error) {
     const kind = describeWeightsFile(readFileStart(file), file);
     throw kind === undefined ? error : new Error(kind);
   }
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** Where a tensor's values are, from the end of the header. */
@@ -218,10 +219,6 @@ interface Place {
   offset: number;
   bytes: number;
 }
-
-const size = z.number().int().min(0);
-/** A tensor's shape, and its `data_offsets`: begin and end. */
-const LAYOUT = z.tuple([z.array(size), z.tuple([size, size])]);
 
 /** @param available bytes after the header. */
 function placesOf(header: Record<string, unknown>, available: number, dtypes: readonly Dtype[]): Map<string, Place> {
@@ -233,11 +230,12 @@ function placesOf(header: Record<string, unknown>, available: number, dtypes: re
     if (!dtypes.includes(dtype as Dtype)) {
       throw new Error(`${name} is ${truncate(`${JSON.stringify(dtype)}`)}, expected ${dtypes.join(' or ')}`);
     }
-    const layout = LAYOUT.safeParse([shape, offsets]).data;
-    if (!layout) throw new Error(`${name} has no shape or offsets`);
-    const [sizes, [offset, end]] = layout;
-    const place = { dtype: dtype as Dtype, shape: sizes, offset, bytes: end - offset };
-    if (place.bytes !== bytesOf(sizes, place.dtype) || end > available) {
+    if (!isSizes(shape) || !isSizes(offsets) || offsets.length !== 2) {
+      throw new Error(`${name} has no shape or offsets`);
+    }
+    const [offset, end] = offsets as [number, number];
+    const place = { dtype: dtype as Dtype, shape, offset, bytes: end - offset };
+    if (place.bytes !== bytesOf(shape, place.dtype) || end > available) {
       throw new Error(`${name} does not lie within the file`);
     }
     places.set(key, place);
@@ -253,9 +251,15 @@ function placesOf(header: Record<string, unknown>, available: number, dtypes: re
 }
 
 function metadataOf({ __metadata__: metadata = {} }: Record<string, unknown>): Record<string, string> {
-  const { data } = z.record(z.string(), z.string()).safeParse(metadata);
-  if (!data) throw new Error('its metadata is not a map of strings');
-  return data;
+  if (isObject(metadata) && Object.values(metadata).every((value) => typeof value === 'string')) {
+    return metadata as Record<string, string>;
+  }
+  throw new Error('its metadata is not a map of strings');
+}
+
+/** Stops at the first wrong value; zod would collect an issue for each, of which a damaged header may have millions. */
+function isSizes(value: unknown): value is number[] {
+  return Array.isArray(value) && value.every((each) => Number.isSafeInteger(each) && each >= 0);
 }
 
 /** The bytes of a tensor. */

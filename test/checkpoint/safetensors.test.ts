@@ -219,6 +219,7 @@ const BROKEN: [string, unknown, number, RegExp][] = [
   ['no shape', one({ shape: undefined }), 8, /a has no shape or offsets/],
   ['a negative size', one({ shape: [-2] }), 8, /a has no shape or offsets/],
   ['half a size', one({ shape: [0.5] }), 8, /a has no shape or offsets/],
+  ['a long list of half sizes', one({ shape: Array(300_000).fill(0.5) }), 8, /a has no shape or offsets/],
   ['three offsets', one({ data_offsets: [0, 8, 8] }), 8, /a has no shape or offsets/],
   ['a negative offset', one({ data_offsets: [-8, 0] }), 8, /a has no shape or offsets/],
   ['offsets backwards', one({ data_offsets: [8, 0] }), 8, /a does not lie within the file/],

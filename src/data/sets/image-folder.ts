@@ -150,7 +150,7 @@ function flatTestImages({ folder, val, classNames, passedOver }: Listing, walk: 
   }
   if (exists(join(folder, val, basename(file)))) {
     const ending = file.slice(file.lastIndexOf('.') + 1);
-    passedOver[ending]! -= 1;
+    passedOver[ending] = (passedOver[ending] ?? 1) - 1; // a folder of that name is not counted
     if (passedOver[ending] === 0) delete passedOver[ending];
   }
   return imageFiles(paths, readLabels(file, classNames, paths));

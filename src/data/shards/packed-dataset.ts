@@ -24,8 +24,9 @@ export type Part = 'train' | 'val';
 
 const partSchema = z.object({
   images: z.int().min(1),
-  // Only names of files in the folder itself.
-  shards: z.array(z.string().regex(/^(train|val)-\d{6,12}\.tar$/)),
+  // Only names of files in the folder itself. Not an array of strings for zod, which would collect an issue for each of
+  // millions of wrong values.
+  shards: z.custom<readonly string[]>((names) => Array.isArray(names) && names.every(isShardName)),
 });
 
 /** `dataset.json`. `key` is that of the original images; see `filesKey`. */
@@ -48,6 +49,10 @@ export interface ShardIndex {
   readonly path: readonly string[];
   readonly offset: readonly number[];
   readonly bytes: readonly number[];
+}
+
+function isShardName(name: unknown): boolean {
+  return typeof name === 'string' && /^(train|val)-\d{6,12}\.tar$/.test(name);
 }
 
 export function shardName(part: Part, number: number): string {

@@ -55,7 +55,8 @@ export function setAttr(calls: Calls, op: Pointer, opName: string, { name, type,
   } else if (type in NUMBERS) {
     const [setOne, setList, arrayOf] = NUMBERS[type as keyof typeof NUMBERS];
     if (list) c[setList](op, name, arrayOf(list as number[]) as never, list.length);
-    else c[setOne](op, name, Number(value));
+    // koffi refuses what is not a number.
+    else c[setOne](op, name, type === AttrType.BOOL ? Number(Boolean(value)) : (value as number));
   } else {
     const reason = `attributes of kind ${type} are not supported`;
     throw new NativeError(`Cannot set ${name} of the op ${opName}: ${reason}`, Code.UNIMPLEMENTED, opName);

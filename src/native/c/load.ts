@@ -85,12 +85,13 @@ function setEnvironment({ flavour }: FoundLibrary): void {
     NVIDIA_TF32_OVERRIDE: '0',
     // The kernels that the driver compiles for a card newer than TensorFlow do not fit into its default cache.
     CUDA_CACHE_MAXSIZE: `${2 ** 32}`,
-    // If CUDA does not start, a GPU build would say so on stderr at every log level; our own message says why.
-    ...(flavour !== 'cpu' && !hasUsableDriver() && { TF_ENABLED_DEVICE_TYPES: 'CPU' }),
     // Only errors: 0 is info, 1 warnings.
     TF_CPP_MIN_LOG_LEVEL: '2',
   };
   for (const [name, value] of Object.entries(defaults)) libc.setenv(name, value, 0);
+  // If CUDA does not start, a GPU build would say so on stderr at every log level; our own message says why. Last, because
+  // this starts the driver, which reads the variables above.
+  if (flavour !== 'cpu' && !hasUsableDriver()) libc.setenv('TF_ENABLED_DEVICE_TYPES', 'CPU', 0);
 }
 
 /** Why `dlopen` does not load a file, and what to do. */

@@ -67,8 +67,13 @@ function cardOf(line: string): DriverCard {
   };
 }
 
+/** Runs nvidia-smi; once more if the time-out passed only because this process was suspended. */
 function runSmi(command: string, args: readonly string[]) {
-  return spawnSync(command, args, { encoding: 'utf8', timeout: SMI_TIMEOUT_MS });
+  const run = () => spawnSync(command, args, { encoding: 'utf8', timeout: SMI_TIMEOUT_MS });
+  const started = performance.now();
+  const ended = run();
+  const isLate = (ended.error as NodeJS.ErrnoException | undefined)?.code === 'ETIMEDOUT';
+  return isLate && performance.now() - started > 2 * SMI_TIMEOUT_MS ? run() : ended;
 }
 
 /** Every card of the driver; undefined if there is no `nvidia-smi`, or it fails. @param which only this card. */

@@ -123,6 +123,11 @@ test('readImageFolder() takes a flat val with a file of labels, by name or numbe
       rmSync(join(at, name));
     }
   }
+  writeFileSync(join(folder, 'val_labels.txt'), forms[2]![1]);
+  mkdirSync(join(folder, 'val', 'val_labels.txt'));
+  assert.equal(readImageFolder(folder).ignored, 0, 'a folder of that name');
+  rmSync(join(folder, 'val', 'val_labels.txt'), { recursive: true });
+  rmSync(join(folder, 'val_labels.txt'));
 });
 
 test('readImageFolder() refuses labels that leave an image out, or say no class', (t) => {

@@ -118,6 +118,14 @@ test('setAttr() lists of strings, types and shapes', () => {
   ]);
 });
 
+test('setAttr() refuses a number that is undefined; an undefined bool is false', () => {
+  const missing = undefined as unknown as OpAttr['value'];
+  const inputs = [floats([1], [1]), floats([1], [2])];
+  assert.throws(() => valuesOf('Pack', [int('N', 2), FLOAT, int('axis', missing)], inputs), /expected number/);
+  const attrs = [FLOAT, { name: 'transpose_a', type: AttrType.BOOL, value: missing }];
+  assert.deepEqual(valuesOf('MatMul', attrs, [floats([1, 2], [1, 2]), floats([2, 1], [1, 10])]), [21]);
+});
+
 test('setAttr() refuses an unknown kind', () => {
   const attrs = (value: OpAttr['value']) => [{ name: 'T', type: AttrType.RESOURCE, value }];
   for (const value of [1, [1]]) {
