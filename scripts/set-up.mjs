@@ -20,7 +20,10 @@ export async function setUp(root, { isLong }) {
     if (!isLong) return;
     const release = await announce(root);
     // Another process may have begun to compile before it could see the announcement.
-    if (isReady(root)) return;
+    if (isReady(root)) {
+      process.once('exit', release);
+      return;
+    }
     release();
   }
 }
@@ -70,18 +73,20 @@ function refuseNoexec(root) {
 /** Each long command that runs from the clone keeps a file here locked. */
 const usersFolder = (root) => join(root, 'dist', '.alexnet-split-running');
 
-/** Keeps other processes from changing the clone until this one ends. @returns a function that ends it earlier. */
+/** Keeps other processes from changing the clone. @returns a function that ends this. */
 async function announce(root) {
   const folder = usersFolder(root);
   try {
     fs.mkdirSync(folder, { recursive: true });
     const { lockFile } = await import(pathToFileURL(join(root, 'dist/src/native/install/file-lock.js')).href);
-    const lock = lockFile(join(folder, randomUUID()));
-    process.once('exit', lock.release);
-    return lock.release;
-  } catch (error) {
-    if (!error?.syscall) throw error;
-    return () => {}; // dist cannot be written to, so nobody compiles either
+    for (;;) {
+      const lock = lockFile(join(folder, randomUUID()));
+      if (lock) return lock.release;
+      // Another process, which is about to compile, has just tested whether the new file is locked.
+    }
+  } catch {
+    // `dist` is read-only, or koffi does not load. Not every command needs those; one that does says what is wrong.
+    return () => {};
   }
 }
 

@@ -191,6 +191,33 @@ test('run.mjs compiles when a long command was killed', async () => {
   assert.deepEqual(fs.readdirSync(join(folder, 'dist/.alexnet-split-running')), []);
 });
 
+/** A clone whose lockFile() is this function's body; `lock` is the real one, `calls` counts from 1. */
+async function cloneWithLock(body: string): Promise<string> {
+  const real = new URL('../../src/native/install/file-lock.js', import.meta.url).href;
+  const text = `// @ts-ignore
+    import fs from 'node:fs';
+    const real: string = ${JSON.stringify(real)};
+    const { lockFile: lock } = await import(real);
+    let calls = 0;
+    export function lockFile(file: string) { calls++; ${body} }`;
+  const folder = await readyClone({ 'src/native/install/file-lock.ts': text });
+  assert.equal((await run(folder, ['--build'])).code, 0);
+  return folder;
+}
+
+test('run.mjs starts a long command while another process tests its lock, and begins to compile', async () => {
+  const folder = await cloneWithLock(`if (calls === 1) return undefined;
+    if (calls === 2) fs.writeFileSync('src/more.ts', 'export const more = 1;');
+    return lock(file);`);
+  const expected = { code: 0, stdout: 'library\ncli train\n', stderr: 'compiling (tsc)\n' };
+  assert.deepEqual(await run(folder, ['train']), expected);
+});
+
+test('run.mjs starts a long command even if its lock cannot be made', async () => {
+  const folder = await cloneWithLock("throw new Error('koffi does not load');");
+  assert.deepEqual(await run(folder, ['data', 'check']), { code: 0, stdout: 'cli data check\n', stderr: '' });
+});
+
 test('run.mjs refuses an old Node.js', async () => {
   const folder = await readyClone();
   const old = 'data:text/javascript,Object.defineProperty(process.versions,"node",{value:"20.10.0"})';
