@@ -24,15 +24,18 @@ const TOLERANCE = z.object({ loss: z.number().positive(), layers: allowed, gradi
 const DEFAULT_TOLERANCE: z.infer<typeof TOLERANCE> = {
   loss: 2.5e-4,
   layers: { norm: 1e-5, element: 2e-5 },
-  gradients: { norm: 5e-3, element: 0.12 },
+  gradients: { norm: 4.7e-3, element: 0.12 },
   after: { norm: 3.5e-4, element: 1.1e-2 },
 };
 
 /** What the towers' route adds to float32's own differences: a factor, and a summand. */
 const ROUTES = {
   float32: { factor: 1, loss: 0, norm: 0, element: 0 },
-  /** Winograd's convolutions round by up to 4e-6; tolerances are measured with a perturbation of 1e-6. */
-  winograd: { factor: 4, loss: 0, norm: 0, element: 0 },
+  /**
+   * Winograd's convolutions round by up to 4e-6; tolerances are measured with a perturbation of 1e-6. So four times as many
+   * near ties may be decided the other way, and their random effects add up to twice as much.
+   */
+  winograd: { factor: 2, loss: 0, norm: 0, element: 0 },
   /** Messages of 11 bits flip more ReLUs than float32 does. */
   float16: { factor: 1, loss: 1e-2, norm: 0.1, element: 1 },
 };

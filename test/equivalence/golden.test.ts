@@ -48,7 +48,9 @@ for (const [name, convolutions] of [
     }
     const { tolerance } = parsed(name);
     const allowed = (side: string) => rowOf(result, side, 'gradient norms').tolerance / tolerance.gradients.norm;
-    assert.deepEqual(['towers', 'reference'].map(allowed), [convolutions === 'auto' ? 4 : 1, 1]);
+    assert.deepEqual(['towers', 'reference'].map(allowed), [convolutions === 'auto' ? 2 : 1, 1]);
+    // A gradient that is wrong by 1 % fails on either side.
+    for (const side of ['towers', 'reference']) assert.ok(rowOf(result, side, 'gradient norms').tolerance < 0.0099);
   });
 }
 
