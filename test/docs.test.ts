@@ -213,6 +213,9 @@ test('README shows what train:split prints', () => {
   const printed = new Set([...stdout.split('\n'), ...stderr.split('\n')].map(masked));
   for (const line of shown.filter((each) => each !== '…'))
     assert.ok(printed.has(masked(line)), `${line}\nis not among\n${stdout}${stderr}`);
+  const { epochs, batchSize } = PRESETS.mini;
+  const steps = epochs * Math.ceil(10_000 / batchSize);
+  assert.ok(shown.some((line) => line.includes(`: ${steps} steps of ${batchSize} images`)));
 });
 
 // ---- what the pages say of the code
