@@ -58,7 +58,7 @@ export function ownBinding(): PinnedBinding {
 type Resolve = (tensor: tf.Tensor, own: (tensor: tf.Tensor) => number) => number;
 
 /**
- * Runs `action` with another binding instead of this thread's, which is restored afterwards.
+ * Runs `action` with another binding instead of this thread's.
  * @param resolve finds a tensor's id in `replaced`; its `own` uploads the tensor and gives its id in the current binding.
  */
 export function withBinding<R>(replaced: PinnedBinding, resolve: Resolve, action: () => R): R {

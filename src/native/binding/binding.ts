@@ -38,13 +38,11 @@ const CONSTANTS = Object.fromEntries([
 
 /** tfjs-node's `TFJSBinding`, pinned to one device. Not to be shared between threads; a tensor's id is this binding's. */
 export class PinnedBinding {
-  /** TensorFlow's version. */
   readonly version: string;
 
   readonly #context: Context;
-  /** The device that it is pinned to. */
   readonly target: Device;
-  /** Full name of the device whose memory is the host's. */
+  /** Full name of the CPU device in whose memory the host's tensors are. */
   readonly host: string;
   readonly #handles = new Map<number, Pointer>();
   /** The shapes of resources, which TensorFlow does not give. */
@@ -57,7 +55,6 @@ export class PinnedBinding {
   /** Its cancellation, if there is one, ends the ops that run. */
   cancellation: Pointer | undefined;
 
-  /** @throws NativeError when the context has no such device. */
   constructor(context: Context, device: string) {
     this.#context = context;
     this.target = findDevice(context, device);
@@ -80,10 +77,7 @@ export class PinnedBinding {
     return this.#handles.size;
   }
 
-  /**
-   * Makes a tensor on the device from `values`, which are copied before this returns.
-   * int64 takes an `Int32Array` of low and high words, complex64 a `Float32Array` of real and imaginary parts.
-   */
+  /** Copies `values` to the device: for int64 an `Int32Array` of low and high words, for complex64 pairs of floats. */
   createTensor(shape: number[], dtype: number, values: unknown): number {
     if (dtype === DataType.STRING) {
       const attrs = [attr.int('N', 1), attr.string('separator', '')];
@@ -147,10 +141,7 @@ export class PinnedBinding {
     }
   }
 
-  /**
-   * Copies the tensor's bytes into `target`. Waits until they are computed.
-   * @throws NativeError (INVALID_ARGUMENT) if `target` has another length.
-   */
+  /** Copies the tensor's bytes, when they are computed. @throws NativeError if `target` has another length. */
   copyTo(id: number, target: Uint8Array): void {
     this.#read(id, (data, bytes) => {
       if (bytes !== target.length) {
@@ -162,8 +153,7 @@ export class PinnedBinding {
   }
 
   /**
-   * Runs one op.
-   * @param device full name; by default the pinned device, or the host for the ops of {@link isForHost}.
+   * Runs one op on the pinned device, or on the host if {@link isForHost}, or on `device` (full name).
    * @throws NativeError with TensorFlow's code and text, and the op's name.
    */
   executeOp(name: string, attrs: OpAttr[], inputIds: number[], numOutputs: number, device?: string): TensorMetadata[] {
@@ -178,10 +168,8 @@ export class PinnedBinding {
   }
 
   /**
-   * Calls a function that was added to the context, with as few calls into C as possible.
+   * Calls a function of the context, like {@link executeOp}. Its nodes may be on other devices.
    * @param outputs shapes and data types of its results, because asking TensorFlow for them takes time.
-   * @param device full name. The function's nodes may be on other devices.
-   * @throws NativeError like {@link executeOp}.
    */
   callFunction(
     name: string,
@@ -196,8 +184,7 @@ export class PinnedBinding {
   }
 
   /**
-   * Whether TensorFlow can run something that not every build or device has. It is tried once.
-   * @param ability a name for it.
+   * Whether TensorFlow can run something that not every build or device has. Each ability is tried once.
    * @param attempt runs it, reads the result (on a GPU an error may not come sooner), and frees what it made.
    */
   can(ability: string, attempt: (binding: PinnedBinding) => void): boolean {
@@ -221,7 +208,7 @@ export class PinnedBinding {
     return handle;
   }
 
-  /** Takes over a TFE_TensorHandle. @returns its id. */
+  /** Takes over a TFE_TensorHandle, and returns its id. */
   adopt(handle: Pointer): number {
     const id = this.#nextId++;
     this.#handles.set(id, handle);
@@ -240,7 +227,7 @@ export class PinnedBinding {
     return { id, shape: [...shape], dtype };
   }
 
-  /** The device whose memory holds the tensor, as TensorFlow reports it (its backing device). */
+  /** The device whose memory holds the tensor. */
   backingDevice(id: number): string {
     const { c, status } = this.#context;
     const name = c.TFE_TensorHandleBackingDeviceName(this.handle(id), status);

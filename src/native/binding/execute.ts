@@ -6,7 +6,6 @@ import { opDef } from '../c/ops.js';
 import { AttrType, DataType, type Pointer } from '../c/signatures.js';
 import { check } from '../c/status.js';
 
-/** What is run, and where. */
 export interface Call {
   name: string;
   /** TFE_TensorHandles: a list for an op; for a function, whose types TensorFlow does not infer from them, a C array. */
@@ -20,11 +19,7 @@ export interface Call {
   cancellation: Pointer | undefined;
 }
 
-/**
- * Runs an op, or calls a function that the context has.
- * @returns TFE_TensorHandles, the caller's to delete.
- * @throws NativeError with TensorFlow's code and text, and the op's name.
- */
+/** Runs an op, or calls a function of the context. @returns TFE_TensorHandles, the caller's to delete. */
 export function execute(context: Context, call: Call): BigUint64Array {
   const { c, status, address } = context;
   const { name, inputs, attrs, count, device, cancellation } = call;
@@ -58,10 +53,8 @@ export function execute(context: Context, call: Call): BigUint64Array {
 }
 
 /**
- * Runs `action` with its ops one after another in this thread. If the thread's ops normally run in another one, an error
- * would come late there, and would stay for all ops that follow.
- * @returns whether TensorFlow refused nothing.
- * @throws any error of `action` that is not a NativeError.
+ * Whether `action` throws no NativeError. Its ops run one after another in this thread: if the thread's ops normally run
+ * in another one, an error would come late there, and would stay for all ops that follow.
  */
 export function succeeds(context: Context, action: () => void): boolean {
   const { c } = context;
@@ -77,10 +70,7 @@ export function succeeds(context: Context, action: () => void): boolean {
   }
 }
 
-/**
- * Ops without strings whose only kernels are for the host: those that count to find the size of their result, and those
- * that write logs.
- */
+/** Ops without strings whose only kernels are for the host. */
 const HOST_OPS = /^UniqueV2$|^UniqueWithCountsV2$|SummaryWriter$|^Print$/;
 
 /** Types that stay in host memory: TensorFlow expects shapes, axes and the like there, with a GPU too. */
@@ -91,8 +81,6 @@ let emptyGraph: Pointer | undefined;
 /**
  * Whether an op runs on the host when the pinned device is a GPU: an op with strings (image codecs, summaries, text), for
  * which TensorFlow has no other kernel, and a few more. Every other op runs on the pinned device or fails.
- * @param inputTypes data types of its inputs.
- * @throws NativeError for an op that TensorFlow does not have.
  */
 export function isForHost(
   context: Context,

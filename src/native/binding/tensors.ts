@@ -13,9 +13,7 @@ import type { PinnedBinding } from './binding.js';
 const koffi = loadKoffi();
 
 /**
- * A tensor with a copy of `values`, which may be in shared memory. They are copied before this returns.
- * @param values float32 or int32 by its type, row-major.
- * @returns the caller's.
+ * A float32 or int32 tensor, by the type of `values`, which are copied and may be in shared memory. @returns the caller's.
  * @throws NativeError if the number of values is not that of the shape.
  */
 export function tensorFrom(shape: readonly number[], values: Float32Array | Int32Array): tf.Tensor {
@@ -24,10 +22,7 @@ export function tensorFrom(shape: readonly number[], values: Float32Array | Int3
   return tensorOf({ id, shape: [...shape], dtype });
 }
 
-/**
- * Copies the tensor's values once, into `target`, which may be shared memory. Waits until they are computed.
- * @throws NativeError if `target` has another length.
- */
+/** Copies the tensor's values into `target`, which may be shared memory. @throws NativeError if its length is another. */
 export function copyTensor(tensor: tf.Tensor, target: Uint8Array): void {
   currentBinding().copyTo(tensorId(tensor), target);
 }
@@ -43,10 +38,7 @@ export function settle(tensor: tf.Tensor): void {
   tf.tidy(() => tensor.flatten().slice(0, 1).dataSync());
 }
 
-/**
- * Copies the tensor's values into `target` as float16, two bytes each, rounded to nearest.
- * @throws NativeError if `target` has another length.
- */
+/** Like {@link copyTensor}, as float16: two bytes each, rounded to nearest. */
 export function copyTensorAsHalf(tensor: tf.Tensor, target: Uint8Array): void {
   const binding = currentBinding();
   const half = binding.executeOp('Cast', castAttrs(DataType.FLOAT, DataType.HALF), [tensorId(tensor)], 1)[0]!;
@@ -57,7 +49,7 @@ export function copyTensorAsHalf(tensor: tf.Tensor, target: Uint8Array): void {
   }
 }
 
-/** A float32 tensor of float16 values, two bytes each, which are read before this returns. @returns the caller's. */
+/** A float32 tensor of float16 values, two bytes each, which are copied. @returns the caller's. */
 export function tensorFromHalf(shape: readonly number[], bytes: Uint8Array): tf.Tensor {
   const binding = currentBinding();
   const half = borrow(shape, DataType.HALF, bytes);
@@ -81,7 +73,6 @@ export function unscaledFromHalf(tensor: tf.Tensor, scale: number): tf.Tensor {
   return scale === 1 ? tensor : tf.mul(tensor, 1 / scale);
 }
 
-/** Attributes of `Cast`. */
 export function castAttrs(from: number, to: number): OpAttr[] {
   return [attr.type('SrcT', from), attr.type('DstT', to), attr.bool('Truncate', false)];
 }
@@ -121,10 +112,7 @@ export function borrow(shape: readonly number[], dtype: number, values: Float32A
   return binding.adopt(moveHandle(openContext(), handle, binding.device));
 }
 
-/**
- * A tensor of `values` in the host's memory, whatever the device: without a copy if possible, unless `isCopied`.
- * @returns its id in the binding, which does not keep the memory alive.
- */
+/** Like {@link borrow}, but in the host's memory; `isCopied` copies the values in any case. */
 export function hostTensor(
   binding: PinnedBinding,
   shape: readonly number[],
@@ -156,9 +144,8 @@ let labs: Pointer | undefined;
 
 /**
  * The C function that TensorFlow calls with (data, length, argument), in any of its threads, when it no longer needs the
- * borrowed memory: it does nothing. It cannot be a JavaScript function, because those threads have none. `labs` takes the
- * address for a number and computes another one: it touches no memory, has no state, and is in every C library. The two
- * further arguments are in registers that it leaves alone.
+ * borrowed memory. It must do nothing, and cannot be a JavaScript function, because those threads run none. `labs` reads the
+ * address as a number: it touches no memory, is in every C library, and leaves the further arguments alone.
  */
 function deallocator(): Pointer {
   labs ??= koffi.load(null).symbol('labs') as unknown as Pointer;

@@ -38,7 +38,6 @@ const NUMBERS = {
 /**
  * Sets one attribute of an op that is not complete yet. TensorFlow checks it when the op runs, and ignores an attribute
  * that the op does not have.
- * @throws NativeError if TensorFlow has no attributes of that kind, or refuses the shape.
  */
 export function setAttr(calls: Calls, op: Pointer, opName: string, { name, type, value }: OpAttr): void {
   const { c } = calls;

@@ -76,11 +76,7 @@ export function listDevices(options: ContextOptions = {}): readonly Device[] {
   return openContext(options).devices;
 }
 
-/**
- * The device of that name.
- * @param name `GPU:1`, `/device:GPU:1` or TensorFlow's full name, in any case.
- * @throws NativeError (NOT_FOUND) that lists the existing devices.
- */
+/** Finds a device by `GPU:1`, `/device:GPU:1` or TensorFlow's full name, in any case. @throws NativeError (NOT_FOUND). */
 export function findDevice(context: Context, name: string): Device {
   const short = shortName(name);
   const device = context.devices.find((each) => each.name === short);

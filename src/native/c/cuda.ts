@@ -96,11 +96,10 @@ export function cudnnVersion(): number | undefined {
 }
 
 /**
- * All facts about the machine's cards; undefined if there is none, or `CUDA_VISIBLE_DEVICES` hides them all on purpose. To
- * be called after TensorFlow was loaded.
+ * All facts about the machine's cards; undefined if there is none, or `CUDA_VISIBLE_DEVICES` hides them all on purpose.
+ * To be called after TensorFlow was loaded.
  * @param gpus how many GPUs TensorFlow has.
  * @param thorough also runs nvidia-smi, which takes a second, if TensorFlow has a GPU.
- * @param root where the system's files are, for tests.
  */
 export function examineGpus(gpus: number, thorough = false, root = '/'): GpuFacts | undefined {
   if (!hasNvidiaCard(root)) return undefined;

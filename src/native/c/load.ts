@@ -27,8 +27,7 @@ const RTLD_GLOBAL = process.platform === 'darwin' ? 0x8 : 0x100;
 let opened: Library | undefined;
 
 /**
- * Loads libtensorflow (once in a process) and binds its functions for this thread. The first thread decides which library
- * that is; later threads get it too, whatever their own environment says.
+ * Loads TensorFlow, once in a process, and binds its functions for this thread. The first thread chooses the library.
  * @throws SetupError if there is no library, it cannot be loaded, or it lacks a function; NativeError if another thread
  * does not finish loading it.
  */
@@ -134,10 +133,9 @@ function bindTensorFlow(framework: string, tensorflow: string): TensorFlowC {
 }
 
 /**
- * Runs `action` with C's `stderr` replaced by /dev/null. While it loads, TensorFlow's framework writes a line about oneDNN
- * there that no log level turns off (`IsMklEnabled()` in `tsl/util/port.cc`, with Abseil's log). The file descriptor does
- * not change, so what JavaScript writes to stderr in any thread arrives. If the thread ends during this, the next one that
- * loads the library restores `stderr`.
+ * Runs `action` with C's `stderr` replaced by /dev/null. TensorFlow's framework writes a line about oneDNN there that no log
+ * level turns off (`IsMklEnabled()` in `tsl/util/port.cc`, with Abseil's log). JavaScript writes to the file descriptor,
+ * which stays. If the thread ends during this, the next one that loads the library restores `stderr`.
  */
 function withoutLog(words: ProcessWords, action: () => void): void {
   const devNull = libc.fopen('/dev/null', 'we');

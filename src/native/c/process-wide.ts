@@ -1,10 +1,7 @@
 /**
- * A lock and a few words of memory that all threads of the process share, whichever starts first, and even if none of them
- * has started the other.
- *
- * They are in C's memory. Their address is in the C environment of the process (not in `process.env`, of which a worker has
- * only a copy). It is set once, before TensorFlow is loaded and has threads that read the environment, and never changes:
- * `setenv` without overwriting decides between threads that come at the same moment.
+ * A lock and a few words of C's memory that all threads of the process share, even if none has started the other. Their
+ * address is in the C environment of the process (not in `process.env`, of which a worker has only a copy). It is set once,
+ * before TensorFlow has threads that read the environment, by `setenv` without overwriting: one of two threads wins.
  */
 import { readFileSync } from 'node:fs';
 import { NativeError } from '../../errors.js';
@@ -55,9 +52,8 @@ let block: Pointer | undefined;
  * Runs `action` while no other thread of the process runs one. On Linux, a thread that ended during its action blocks
  * nobody: what it had not yet written into the words does not exist.
  * @param doing what the action does, for the message ("load TensorFlow").
- * @param action may change the words. It must not call `oneAtATime`.
- * @param timeoutMs how long to wait for another thread's action.
- * @throws NativeError (DEADLINE_EXCEEDED) after that time; any error of `action`.
+ * @param action may change the words, and must not call `oneAtATime`.
+ * @throws NativeError (DEADLINE_EXCEEDED) if another thread's action takes longer than `timeoutMs`.
  */
 export function oneAtATime<T>(doing: string, action: (words: ProcessWords) => T, timeoutMs = TIMEOUT_MS): T {
   block ??= sharedBlock();
@@ -90,7 +86,6 @@ function lock(mutex: Pointer, doing: string, timeoutMs: number): void {
   }
 }
 
-/** The address of this process's block, which is made if needed. */
 function sharedBlock(): Pointer {
   const name = `ALEXNET_SPLIT_SHARED_${processName()}`;
   const found = libc.getenv(name);
@@ -106,10 +101,7 @@ function sharedBlock(): Pointer {
   return first;
 }
 
-/**
- * A name that no other process has. The pid alone is not enough: a child process inherits its parent's environment, and may
- * get the pid of a process that has ended.
- */
+/** A name that no other process has: a child inherits the environment, and may get the pid of a process that has ended. */
 function processName(): string {
   try {
     // Field 22 of proc(5) is the start time. The second field is in brackets and may contain spaces.

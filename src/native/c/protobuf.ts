@@ -58,11 +58,7 @@ export class Message {
   }
 }
 
-/**
- * Reads the message that a function of TensorFlow's writes into a `TF_Buffer`.
- * @param doing what the function does, for the error message.
- * @throws NativeError if the function fails.
- */
+/** The message that a function of TensorFlow's writes into a `TF_Buffer`. @throws NativeError if it fails. */
 export function messageFrom(calls: Calls, doing: string, write: (buffer: Pointer) => void, op?: string): Message {
   const buffer = calls.c.TF_NewBuffer();
   try {

@@ -25,11 +25,7 @@ export function isCancelled(error: unknown): error is NativeError {
   return error instanceof NativeError && ECHOES.includes(NAMES[error.code] ?? '');
 }
 
-/**
- * Throws a {@link NativeError} if the last call that was given `status` failed.
- * @param doing what was tried, for the message ("run the op MatMul").
- * @param op the op's name, if there is one.
- */
+/** Throws a {@link NativeError} if the last call failed. @param doing what was tried, such as "run the op MatMul". */
 export function check({ c, status }: Calls, doing: string, op?: string): void {
   const code = c.TF_GetCode(status);
   if (code === 0) return;
@@ -61,7 +57,7 @@ export function reasonIn(message: string): string {
   return failed === undefined ? text : `${text} (in ${opOf(failed)})`;
 }
 
-/** The text of the error that came first, out of a message with several. */
+/** The error that came first. */
 function firstRoot(message: string): string {
   const [, ...parts] = message.split(ROOT); // codes and texts alternate after the first part
   const roots = parts.flatMap((code, i) => (i % 2 === 0 ? [{ code, text: parts[i + 1]! }] : []));

@@ -8,7 +8,6 @@ import { Code, check } from './status.js';
 /** Values of a tensor as tfjs hands them over or takes them back. */
 export type Values = Float32Array | Int32Array | Uint8Array | BigInt64Array | Uint8Array[];
 
-/** Number of elements of a tensor of that shape. */
 export function volume(shape: readonly number[]): number {
   return shape.reduce((product, size) => product * size, 1);
 }
@@ -32,10 +31,7 @@ const ARRAYS: Record<number, typeof Float32Array | typeof Int32Array | typeof Ui
   ...{ [DataType.UINT8]: Uint8Array, [DataType.BOOL]: Uint8Array },
 };
 
-/**
- * The values as the typed array whose bytes TensorFlow takes. An array that already is one is not copied.
- * @throws NativeError for a type without a JavaScript array, unless `values` is a view of its bytes.
- */
+/** The values as the typed array whose bytes TensorFlow takes. An array of the right type is not copied. */
 export function typedValues(dtype: number, values: unknown): ArrayBufferView {
   const Typed = ARRAYS[dtype];
   if (Typed) {
@@ -54,13 +50,10 @@ export function newValues(dtype: number, bytes: number): Exclude<Values, Uint8Ar
   return new Typed(bytes / Typed.BYTES_PER_ELEMENT);
 }
 
-/**
- * A TF_Tensor with memory for its values, in host memory; the caller's.
- * @throws NativeError (RESOURCE_EXHAUSTED) if there is not enough memory: TensorFlow then gives a tensor at address 0.
- */
+/** A TF_Tensor with memory for its values, in host memory; the caller's. @throws NativeError (RESOURCE_EXHAUSTED). */
 export function allocateTensor({ c }: Context, dtype: number, shape: readonly number[], bytes: number): Pointer {
   const tensor = c.TF_AllocateTensor(dtype, BigInt64Array.from(shape, BigInt), shape.length, bytes);
-  if (bytes === 0 || c.TF_TensorData(tensor)) return tensor;
+  if (bytes === 0 || c.TF_TensorData(tensor)) return tensor; // without memory, the data are at address 0
   c.TF_DeleteTensor(tensor);
   throw new NativeError(
     `Cannot make a tensor of shape [${shape}]: OOM when allocating its ${bytes} bytes in host memory, expected them to be free; free some memory, or make the tensor smaller`,
@@ -76,10 +69,7 @@ export function handleOf(context: Context, tensor: Pointer, shape: readonly numb
   return handle;
 }
 
-/**
- * The shape of a tensor. Waits until the op that makes the tensor is done.
- * @throws NativeError when that op failed.
- */
+/** The shape of a tensor. Waits for the op that makes it. @throws NativeError if that op failed. */
 export function shapeOfHandle(context: Context, handle: Pointer): number[] {
   const { c, status } = context;
   const rank = c.TFE_TensorHandleNumDims(handle, status);
@@ -91,10 +81,7 @@ export function shapeOfHandle(context: Context, handle: Pointer): number[] {
   });
 }
 
-/**
- * A handle of the tensor on `device`, the caller's; `handle` is deleted in any case.
- * @throws NativeError when it cannot be copied there.
- */
+/** A handle of the tensor on `device`, the caller's; `handle` is deleted in any case. */
 export function moveHandle(context: Context, handle: Pointer, device: string): Pointer {
   const { c, status, address } = context;
   const moved = c.TFE_TensorHandleCopyToDevice(handle, address, device, status);

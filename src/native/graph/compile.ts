@@ -1,13 +1,11 @@
 /**
- * Turns a function of tfjs tensors into a TensorFlow function, as `tf.function` does in Python. In words:
+ * Turns a function of tfjs tensors into a TensorFlow function, as `tf.function` does in Python:
  *
  * 1. *Tracing.* `fn` runs once with placeholders for tensors. Meanwhile a {@link Graph} stands in for the thread's binding
- *    (`graph.ts`): every op that tfjs's kernels run becomes a node of a TensorFlow *graph* instead of being executed, and
- *    every tensor is an output of a node. If tfjs's tape is recording, its backward pass goes into the graph too
- *    (`record.ts`).
- * 2. *Defining.* The nodes of the forward pass become a TensorFlow function (a `FunctionDef`: nodes with inputs and
- *    outputs) in the context of the process, and those of the backward pass another. The forward function also returns
- *    the values that the backward function needs (`trace.ts`).
+ *    (`graph.ts`): every op that tfjs's kernels run becomes a node of a TensorFlow graph instead of being executed. If
+ *    tfjs's tape is recording, its backward pass goes into the graph too (`record.ts`).
+ * 2. *Defining.* The nodes of the forward pass become a TensorFlow function in the context of the process, and those of the
+ *    backward pass another. The forward function also returns the values that the backward function needs (`trace.ts`).
  * 3. *Calling.* From then on a call is one op for TensorFlow, and so is its gradient. On tfjs's tape a call is one
  *    operation (`tape.ts`). Each set of shapes and data types has a trace of its own.
  *
@@ -37,7 +35,6 @@ export interface CompileOptions {
   gradients?: readonly boolean[];
 }
 
-/** A compiled function. */
 export interface Compiled {
   /**
    * Calls the function. The first call with a new set of shapes and data types traces it.
@@ -58,12 +55,11 @@ export interface Compiled {
 }
 
 /**
- * Compiles a function of tensors.
- *
- * `fn` runs while it is traced and never again. Whatever changes from call to call must be an input, also a learning rate,
- * a step or a seed. Tensors and variables from outside become hidden inputs without a gradient, and must outlive the
- * compiled function. `fn` must not read values. Compiled functions that it calls become part of it; but one for XLA that
- * nothing differentiates stays a function of its own, and must take as inputs what it uses of the outer function.
+ * Compiles a function of tensors. It runs while it is traced and never again. Whatever changes from call to call must be
+ * an input, also a learning rate, a step or a seed. Tensors and variables from outside become hidden inputs without a
+ * gradient, and must outlive the compiled function. `fn` must not read values. Compiled functions that it calls become part
+ * of it; but one for XLA that nothing differentiates stays a function of its own, and must take as inputs what it uses of
+ * the outer function.
  * @param fn takes and returns tensors; only the first result is differentiable.
  */
 export function compile(fn: (...inputs: tf.Tensor[]) => tf.Tensor[], options: CompileOptions = {}): Compiled {

@@ -43,13 +43,11 @@ interface NodeOptions {
 }
 
 export class Graph {
-  /** In the order of recording. */
   readonly nodes: Node[] = [];
   /** What is used from outside, and the placeholder for it. */
   readonly captured: { source: CapturedSource; value: Value }[] = [];
   /** Whether it sends to or receives from a queue, so that it can only run while somebody serves the other end. */
   usesQueue = false;
-  /** TF_Graph */
   readonly pointer: Pointer;
   /** Whether XLA will compile it. */
   readonly isForXla: boolean;
@@ -82,7 +80,7 @@ export class Graph {
     this.#context.c.TF_DeleteGraph(this.pointer);
   }
 
-  /** A binding for tfjs's backend that records into this graph, and refuses to read values. */
+  /** A binding that records into this graph, and refuses to read values. */
   asBinding(): PinnedBinding {
     const real = this.#real;
     const refuse = (): never => {
@@ -169,10 +167,7 @@ export class Graph {
     return this.record('Placeholder', attrs, [], 1)[0]!;
   }
 
-  /**
-   * Adds a node.
-   * @throws NativeError with the op's name if TensorFlow refuses it.
-   */
+  /** Adds a node. @throws NativeError with the op's name if TensorFlow refuses it. */
   record(
     op: string,
     attrs: readonly OpAttr[],
@@ -203,7 +198,6 @@ export class Graph {
     );
   }
 
-  /** Adds a node that copies a value. */
   copy(value: Value): Value {
     return this.record('Identity', [attr.type('T', value.dtype)], [value], 1)[0]!;
   }

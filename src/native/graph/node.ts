@@ -7,7 +7,6 @@ import type { OpDef } from '../c/ops.js';
 import { DataType, type Pointer } from '../c/signatures.js';
 import { Code } from '../c/status.js';
 
-/** An operation of the graph. */
 export interface Node {
   /** TF_Operation */
   operation: Pointer;
@@ -29,12 +28,11 @@ export function ofAnotherTrace(): NativeError {
   );
 }
 
-/** A string that is unique to the value within its graph. */
 export function keyOf({ node, index }: Value): string {
   return `${node.operation}:${index}`;
 }
 
-/** The values as a C array of `TF_Output`: a pointer and an index each, 16 bytes. */
+/** The values as a C array of `TF_Output`. */
 export function outputsOf(values: readonly Value[]): BigUint64Array {
   return BigUint64Array.from(values.flatMap(({ node, index }) => [node.operation, BigInt(index)]));
 }
@@ -56,7 +54,6 @@ export class SideEffects {
     return new Set(ops.filter((each) => op !== READ || each.op !== READ).map(({ operation }) => operation));
   }
 
-  /** Notes that an op uses these resources. */
   note(op: string, resources: readonly string[], operation: Pointer): void {
     for (const resource of resources) {
       const before = op === READ ? (this.#order.get(resource) ?? []) : [];

@@ -22,11 +22,7 @@ export interface Recorded {
   dy: Value | undefined;
 }
 
-/**
- * Records `fn`.
- * @param inputs their shapes and data types.
- * @param wanted which inputs get a gradient; undefined: no backward pass is recorded.
- */
+/** Records `fn`. @param wanted which inputs get a gradient; undefined: no backward pass is recorded. */
 export function record(
   graph: Graph,
   fn: (...inputs: tf.Tensor[]) => tf.Tensor[],

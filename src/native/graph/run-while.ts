@@ -11,7 +11,7 @@ import { openLibrary } from '../c/load.js';
 import type { Pointer } from '../c/signatures.js';
 import { check, isCancelled } from '../c/status.js';
 
-/** What a thread of JavaScript needs to run functions that use queues. */
+/** How functions run that use queues. */
 export interface RunsWhile {
   /** TensorFlow's cancellation manager: see {@link newCancellation}. It is replaced after it was started. */
   cancellation: Pointer;
@@ -24,7 +24,6 @@ export interface RunsWhile {
 /**
  * Calls `start` in a thread of TensorFlow's, runs `work` in this thread, and waits for both. If `work` fails, the
  * cancellation ends the function; if the function fails, the queue on which `work` waits ends that.
- * @param start calls a function.
  * @returns the function's results, computed.
  * @throws what failed first.
  */
@@ -86,7 +85,7 @@ export class AsyncExecutor {
   /** For {@link deleteExecutor} in another thread. */
   readonly address: Pointer = openLibrary().c.TFE_NewExecutor(true, false, 0);
 
-  /** Runs the ops and functions that `action` calls in TensorFlow's thread. @returns what `action` does. */
+  /** Runs the ops and functions that `action` calls in TensorFlow's thread. */
   start<T>(action: () => T): T {
     return inExecutor(openContext(), this.address, action);
   }

@@ -37,7 +37,6 @@ export class TensorQueue {
   readonly #dtype: number;
   readonly #handle: number;
 
-  /** @throws NativeError if TensorFlow cannot make it on the device. */
   constructor({ dtype = 'float32', device, sharedName }: QueueOptions = {}) {
     this.#binding = ownBinding();
     this.#device = device ?? this.#binding.host;
@@ -62,11 +61,7 @@ export class TensorQueue {
     graph.record('QueueEnqueueV2', this.#attrs('Tcomponents'), inputs, 0, { device: this.#device });
   }
 
-  /**
-   * In a compiled function: waits for the next tensor.
-   * @param scale of the sender; values are divided by it.
-   * @returns float32, without a gradient.
-   */
+  /** In a compiled function: waits for the next tensor, float32 without a gradient. @param scale the sender's. */
   receive(shape: readonly number[], scale = 1): tf.Tensor {
     const graph = recording();
     const queue = [graph.valueOf(this.#handle)];
@@ -97,9 +92,8 @@ export class TensorQueue {
   }
 
   /**
-   * Outside a function: sends values of the queue's type without a copy. They must start at a multiple of 4 bytes of
-   * shared memory, and must not change until the receiver has used them.
-   * @param isCopied copies them, before this returns.
+   * Outside a function: sends values of the queue's type without a copy, unless `isCopied`. They must start at a multiple
+   * of 4 bytes of shared memory, and must not change until the receiver has used them.
    * @throws NativeError if the number of bytes does not match the shape.
    */
   putBytes(shape: readonly number[], bytes: Uint8Array, isCopied = false): void {

@@ -29,14 +29,9 @@ interface Source {
 
 let functions = 0;
 
-/** A compiled function for one set of shapes and data types. */
 export type Trace = ReturnType<typeof trace>;
 
-/**
- * Records `fn` and defines the TensorFlow functions.
- * @param inputs their shapes and data types.
- * @param gradients which inputs get a gradient; default each of float32.
- */
+/** Records `fn` and defines the TensorFlow functions. @param inputs their shapes and data types. */
 export function trace(
   fn: (...inputs: tf.Tensor[]) => tf.Tensor[],
   inputs: readonly TensorMetadata[],

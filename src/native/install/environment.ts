@@ -18,7 +18,6 @@ export function tensorflowVariables(env: NodeJS.ProcessEnv = process.env): Recor
   return Object.fromEntries(NAMES.flatMap((name) => (env[name] === undefined ? [] : [[name, env[name]]])));
 }
 
-/** What is done about a variable before TensorFlow is loaded. */
 export interface Remedy {
   name: string;
   /** The value that replaces the user's; the variable is unset without it. */

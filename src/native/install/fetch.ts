@@ -144,7 +144,7 @@ async function refuseFullDisk(cache: string, { wheels }: Build): Promise<void> {
   );
 }
 
-/** The Linux wheels need glibc 2.27. */
+/** The wheels for Linux need glibc 2.27. */
 function refuseOldLibC(): void {
   if (process.platform !== 'linux') return;
   const { header } = process.report.getReport() as unknown as { header: { glibcVersionRuntime?: string } };
@@ -185,17 +185,12 @@ interface WorkFolder {
   path: string;
   /** The lock's descriptor, for programs that write into the folder; undefined without a lock. */
   lock: number | undefined;
-  /** Removes the folder and releases the lock. */
   close(): void;
 }
 
 const POLL_MS = 200;
 
-/**
- * Makes a work folder for `name` in the cache, and the cache itself. Waits while another process has one for that name.
- * @param say takes a line that says which process is waited for, or that the cache cannot be locked.
- * @throws Error of the disk.
- */
+/** Makes a work folder for `name` in the cache, and the cache itself. Waits while another process has one for that name. */
 async function openWorkFolder(cache: string, name: string, say: (line: string) => void): Promise<WorkFolder> {
   mkdirSync(cache, { recursive: true });
   const file = join(cache, `.${name}.lock`);

@@ -1,7 +1,6 @@
 /**
- * Locks of the operating system (`flock`). They end with the process that holds them, however it ends. So nobody has to
- * judge pids or ages of files, which mean nothing on another host or in another container. The text of a locked file names
- * the holder, only for messages.
+ * Locks of the operating system (`flock`), which end with the process that holds them, however it ends. The text of a
+ * locked file names the holder, only for messages: a pid means nothing on another host or in another container.
  */
 import fs, { constants } from 'node:fs';
 import { hostname } from 'node:os';
@@ -33,7 +32,6 @@ export function tryLock(descriptor: number): boolean {
   throw new Error(`the file system does not lock files (${name})`);
 }
 
-/** A lock that this process holds. */
 export interface FileLock {
   /** Why there is no lock, on a file system without locks. */
   readonly reason?: string;
@@ -137,7 +135,6 @@ export function holderIn(file: string): Holder {
   }
 }
 
-/** Names the holder in a sentence. */
 export function describeHolder({ pid, host }: Holder): string {
   return pid === undefined ? 'another process' : `process ${pid} on ${host}`;
 }

@@ -15,7 +15,6 @@ const CUDNN_DROPPED = { since: 91_100, capability: 7.5 };
 /** TensorFlow 2.21 accepts the major version that it was compiled with, and that minor version or a later one. */
 const OLDEST_CUDNN = 90_300;
 
-/** What CUDA's driver answers. */
 export interface DriverAnswer {
   /** Why its library cannot be opened. */
   missing?: string;
@@ -27,13 +26,11 @@ export interface DriverAnswer {
   cards: Card[];
 }
 
-/** A library that TensorFlow opens, with the error if it cannot. */
 export interface LibraryState {
   name: string;
   error?: string;
 }
 
-/** What is known about a machine with a card. */
 export interface GpuFacts {
   nvidia: Nvidia;
   /** Whether this process may use its devices: not if it is in a container that only sees its host's list. */

@@ -95,7 +95,6 @@ export function bind<const Prototype extends string>(
   return Object.fromEntries(bound);
 }
 
-/** The function's name in a prototype. */
 export function nameIn(prototype: string): string {
   return /(\w+)\(/.exec(prototype)![1]!;
 }

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { ConfigError, SetupError, truncate } from '../../errors.js';
 
-/** A card as the system knows it; what is unknown is absent. */
+/** What is unknown is absent. */
 export interface Card {
   /** `NVIDIA H100 80GB HBM3`, or its place on the PCI bus. */
   name: string;
@@ -32,11 +32,7 @@ const FORMAT = '--format=csv,noheader,nounits';
 
 type Answer = { cards: DriverCard[] } | { complaint: string };
 
-/**
- * The cards that nvidia-smi lists; if it fails, what it says instead.
- * @param root where the system's files are, for tests.
- * @param which only this card, by its number or its UUID.
- */
+/** The cards that nvidia-smi lists, or what it says if it fails. @param which only this card, by number or UUID. */
 export function querySmi({ root = '/', which }: { root?: string; which?: string | undefined } = {}): Answer {
   const answer = query(root, FIELDS, which);
   return 'complaint' in answer ? query(root, FIELDS.slice(0, -1), which) : answer;

@@ -56,7 +56,6 @@ export function hasNvidiaCard(root = '/'): boolean {
 /**
  * Cards and driver. nvidia-smi knows most. If it fails, the driver's files give names and version, and the PCI bus gives
  * cards without a driver.
- * @param root where the system's files are, for tests.
  */
 export function readNvidia(root = '/'): Nvidia {
   const answer = querySmi({ root });
@@ -67,7 +66,6 @@ export function readNvidia(root = '/'): Nvidia {
   return { cards, ...('complaint' in answer && answer), ...(driver !== undefined && { driver }) };
 }
 
-/** The driver's own list. */
 function procCards(root: string): Card[] {
   const folder = join(root, DRIVER_LIST);
   return namesIn(folder).map((bus) => {

@@ -69,7 +69,6 @@ function environment(temporary: string): NodeJS.ProcessEnv {
   };
 }
 
-/** pip's own version; undefined if it does not say. */
 function versionOf(env: NodeJS.ProcessEnv): string | undefined {
   const { stdout } = spawnSync('python3', ['-m', 'pip', '--version'], { env, encoding: 'utf8' });
   return /^pip (\d+(?:\.\d+)*)/m.exec(stdout ?? '')?.[1];

@@ -10,10 +10,8 @@ import { type Entry, openPromise, type ZipFile } from 'yauzl';
 const crc32: typeof zlib.crc32 | undefined = zlib.crc32;
 
 /**
- * Unpacks the files that `isKept` accepts to the same paths under `folder`. They are on the disk when this returns. Checks
- * sizes and checksums; refuses a path that leaves the folder or exists already.
- * @returns their paths.
- * @throws Error of the disk or of the archive.
+ * Unpacks the files that `isKept` accepts to the same paths under `folder`, and returns the paths. The files are on the
+ * disk when this returns. Checks sizes and checksums; refuses a path that leaves the folder or exists already.
  */
 export async function unpack(archive: string, folder: string, isKept: (path: string) => boolean): Promise<string[]> {
   const zip = await openPromise(archive);

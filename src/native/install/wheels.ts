@@ -14,13 +14,11 @@ export interface Wheel {
   project: string;
   version: string;
   sha256: string;
-  /** Size of the wheel. */
   megabytes: number;
   /** Size on disk of what is unpacked from it. */
   unpackedMegabytes: number;
 }
 
-/** One way to get the library: the wheels of a platform. */
 export interface Build {
   flavour: Flavour;
   /** Name of its folder in the cache. */
@@ -88,7 +86,6 @@ export function buildFor(platform: string, arch: string, wanted: Flavour): Build
   );
 }
 
-/** Whether TensorFlow has a wheel with CUDA for the platform. */
 export function hasGpuBuild(platform: string, arch: string): boolean {
   return platform === 'linux' && arch === 'x64';
 }
@@ -98,15 +95,11 @@ export function isOlder(version: string, than: string): boolean {
   return version.localeCompare(than, 'en', { numeric: true }) < 0;
 }
 
-/** A wheel's line in a pip requirements file. */
 export function requirement({ project, version, sha256 }: Wheel): string {
   return `${project}==${version} --hash=sha256:${sha256}`;
 }
 
-/**
- * Whether a file of a wheel is unpacked: TensorFlow's two shared libraries, CUDA's libraries, and the two tools with which
- * XLA compiles for a GPU.
- */
+/** Whether a file of a wheel is unpacked: TensorFlow's and CUDA's libraries, and two tools of XLA for GPUs. */
 export function isKept(path: string): boolean {
   return (
     /^tensorflow\/libtensorflow_(framework|cc)\.(so\.2|2\.dylib)$/.test(path) ||

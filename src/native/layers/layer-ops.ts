@@ -14,11 +14,7 @@ import { runOnTape, type Save } from '../graph/tape.js';
 export const T: OpAttr = attr.type('T', DataType.FLOAT);
 export const NHWC: OpAttr = attr.string('data_format', 'NHWC');
 
-/**
- * Runs `forward` as one operation of the tape.
- * @param forward computes the result, and saves the tensors that `gradients` needs.
- * @param gradients returns one for each input, computed only if it is asked for.
- */
+/** Like {@link runOnTape}, with one result. */
 export function differentiable(
   inputs: readonly tf.Tensor[],
   forward: (save: Save) => tf.Tensor,
@@ -32,7 +28,6 @@ export function differentiable(
   return result!;
 }
 
-/** Runs an op with one result. */
 export function run(op: string, inputs: tf.Tensor[], attrs: OpAttr[] = [T]): tf.Tensor {
   return runOp(op, inputs, attrs)[0]!;
 }
@@ -110,7 +105,6 @@ function timesTransposed(dy: tf.Tensor, weights: tf.Tensor): tf.Tensor {
 
 const ACTIVATIONS = { relu: 'Relu', sigmoid: 'Sigmoid', tanh: 'Tanh' } as const;
 
-/** An activation function. Its gradient is one op of the result. */
 export function activate(x: tf.Tensor, kind: keyof typeof ACTIVATIONS): tf.Tensor {
   const op = ACTIVATIONS[kind];
   const forward = (save: Save) => {
@@ -149,7 +143,6 @@ function poolAttrs(size: number, stride: number): OpAttr[] {
   return [...windowAttrs(stride, 'valid'), attr.int('ksize', [1, size, size, 1]), ...ONE_DNN];
 }
 
-/** Pools one value, forward and backward. */
 function tryOneDnn(): tf.Tensor {
   const x = tf.zeros([1, 1, 1, 1]);
   const [y, places] = runOp('_MklNativeMaxPool', [x], poolAttrs(1, 1), 2);
@@ -195,7 +188,6 @@ export function halfSquares(tensors: readonly tf.Tensor[]): tf.Scalar {
   }) as tf.Scalar;
 }
 
-/** Attributes of an op that slides a window. */
 function windowAttrs(stride: number, padding: 'same' | 'valid'): OpAttr[] {
   const strides = attr.int('strides', [1, stride, stride, 1]);
   return [T, NHWC, strides, attr.string('padding', padding.toUpperCase())];

@@ -43,7 +43,6 @@ export function tilingOf(size: number, taps: number): Tiling | undefined {
   return tilings?.sort((a, b) => products(a) - products(b))[0];
 }
 
-/** Computes convolutions, and keeps the transforms that it compiles. */
 export class WinogradConvolutions {
   readonly #transforms = new Map<string, Transforms>();
 
@@ -73,7 +72,6 @@ export class WinogradConvolutions {
     }) as tf.Tensor4D;
   }
 
-  /** Frees the transforms. */
   dispose(): void {
     for (const transforms of this.#transforms.values()) {
       for (const each of Object.values(transforms)) each.dispose();
@@ -117,7 +115,6 @@ function compileTransforms(tiling: Tiling) {
   const byPoint = (x: tf.Tensor) => tf.reshape(tf.transpose(x, [2, 4, 0, 1, 3, 5]), [points, points, -1, x.shape[5]!]);
   /** [P, P, Z, C] → [P, P, B, tiles, tiles, C] */
   const byTile = (x: tf.Tensor) => tf.reshape(x, [points, points, -1, tiles, tiles, x.shape[3]!]);
-  /** Crops to the map. */
   const crop = (x: tf.Tensor, first: number) => tf.slice(x, [0, first, first, 0], [-1, size, size, -1]);
 
   return {
@@ -165,10 +162,7 @@ function times(matrix: readonly (readonly number[])[], x: tf.Tensor, axis: numbe
 function windowsOf(x: tf.Tensor, axis: number, { tiles, outputs, taps }: Tiling): tf.Tensor {
   const along = (value: number, others: number[]) => others.map((other, i) => (i === axis ? value : other));
   const zeros = x.shape.map(() => 0);
-  const strides = along(
-    outputs,
-    zeros.map(() => 1),
-  );
+  const strides = x.shape.map((_, i) => (i === axis ? outputs : 1));
   const windows = Array.from({ length: outputs + taps - 1 }, (_, first) =>
     tf.stridedSlice(x, along(first, zeros), along(first + (tiles - 1) * outputs + 1, x.shape), strides),
   );
