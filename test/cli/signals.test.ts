@@ -1,4 +1,4 @@
-/** A process that is told to stop. */
+/** How a process ends after signals. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import fs from 'node:fs';
@@ -10,7 +10,7 @@ const base = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-signals-'));
 after(() => fs.rmSync(base, { recursive: true, force: true }));
 
 interface Run {
-  /** Whether its step ends once it is told to stop. */
+  /** Whether its step ends after the first signal. */
   answers: boolean;
   /** The signal that the process gets once more, some milliseconds later. */
   again?: NodeJS.Signals;
@@ -28,9 +28,9 @@ function program(out: string, { answers, again }: Run): string {
       report({ ...RUN_START, run: config.run });
       report(trainStep(1));
       const keepAlive = setInterval(() => {}, 1000);
-      const told = new Promise((resolve) => signal.addEventListener('abort', resolve));
+      const aborted = new Promise((resolve) => signal.addEventListener('abort', resolve));
       console.log('ready');
-      await told;
+      await aborted;
       // As npm passes it on: when the run has ended, and the process has not.
       if (${again !== undefined}) setTimeout(() => process.kill(process.pid, '${again}'), 4);
       if (!${answers}) await new Promise(() => {});
@@ -43,25 +43,28 @@ function program(out: string, { answers, again }: Run): string {
     process.exitCode = exitCode;`;
 }
 
-/** Sends SIGINT, and once more after `onceMoreMs`. @returns how it ended. */
-async function interrupt(run: Run, onceMoreMs?: number) {
+/**
+ * Sends SIGINT, and then every `everyMs` until the process has ended: one that comes while the process is late and removes its
+ * handlers has no effect.
+ * @returns how it ended.
+ */
+async function interrupt(run: Run, everyMs?: number) {
   const out = fs.mkdtempSync(join(base, 'out-'));
   const child = spawn(process.execPath, ['--input-type=module', '--eval', program(out, run)], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
-  let [stdout, sent] = ['', 0];
+  let stdout = '';
+  let isSent = false;
+  let timer: NodeJS.Timeout | undefined;
   child.stdout.on('data', (bytes) => {
     stdout += bytes;
-    if (sent === 0 && stdout.includes('ready')) {
-      sent++;
-      child.kill('SIGINT');
-    }
-    if (sent === 1 && onceMoreMs !== undefined && stdout.includes('once more stops at once')) {
-      sent++;
-      setTimeout(() => child.kill('SIGINT'), onceMoreMs);
+    if (!isSent && stdout.includes('ready')) isSent = child.kill('SIGINT');
+    if (everyMs !== undefined && stdout.includes('once more stops at once')) {
+      timer ??= setInterval(() => child.kill('SIGINT'), everyMs);
     }
   });
   const ended = await new Promise((resolve) => child.once('close', (code, signal) => resolve({ code, signal })));
+  clearInterval(timer);
   const log = fs
     .readFileSync(join(out, 'r', 'log.ndjson'), 'utf8')
     .trimEnd()

@@ -160,13 +160,14 @@ test('train stops in an evaluation, saves, and evaluates when it is resumed', as
 });
 
 test('train leaves at once with the second signal, and the checkpoints stay whole', async () => {
-  // A step that does not end, so that the run is there yet when the second one comes.
+  // A step that does not end, so that the run is still there when the second signal comes.
   const args = ['--run', 'twice', '--no-check', '--steps', '4000', '--checkpoint-every', '1'];
-  const killTwice = (child: ChildProcess) => {
-    setTimeout(() => child.kill('SIGTERM'), 1_000); // in that step by then
-    setTimeout(() => child.kill('SIGTERM'), 2_500);
+  const killUntilEnd = (child: ChildProcess) => {
+    // The process is in that step when the first one comes. One that comes while it removes its handlers has no effect.
+    const timer = setInterval(() => child.kill('SIGTERM'), 1_500);
+    child.once('close', () => clearInterval(timer));
   };
-  const ended = await trainUntil(args, 'step   30/', killTwice, childWithFault('hang@forward:31'));
+  const ended = await trainUntil(args, 'step   30/', killUntilEnd, childWithFault('hang@forward:31'));
   assert.deepEqual([ended.code, ended.signal], [null, 'SIGTERM']);
   const { found, skipped } = newestCheckpoint(checkpoints('twice'));
   assert.ok(found!.state.step >= 28);
