@@ -56,14 +56,14 @@ export async function checkImages(
     const reasons = new Map<number, string>();
     const options = { action: 'check the images', concurrency };
     await forEachImage(folder, files, options, async (index, reader) => {
-      const checked: CheckedFile = await reader.read(index, async (bytes): Promise<CheckedFile> => {
+      const checked = await reader.read(index, async (bytes) => {
         const decoded = await decode(bytes);
-        if ('reason' in decoded) return { bytes: bytes.length, reason: decoded.reason };
-        return { bytes: bytes.length, header: await readHeader(bytes) };
+        const size = bytes.length;
+        return 'reason' in decoded ? { size, reason: decoded.reason } : { size, header: await readHeader(bytes) };
       });
-      report.bytes += checked.bytes ?? 0;
-      if (checked.reason !== undefined) reasons.set(index, checked.reason);
-      if (checked.header) addHeader(report, nameAt(files.names, index), checked.header);
+      if ('size' in checked) report.bytes += checked.size;
+      if ('header' in checked) addHeader(report, nameAt(files.names, index), checked.header);
+      else reasons.set(index, checked.reason);
       progress?.(++done, train.count + test.count);
     });
     const sorted = [...reasons].sort(([a], [b]) => a - b);
@@ -79,17 +79,10 @@ export async function checkImages(
   };
 }
 
-type Header = Awaited<ReturnType<typeof readHeader>>;
-
-/** A file that was read, decoded, or neither. */
-interface CheckedFile {
-  bytes?: number;
-  reason?: string;
-  header?: Header;
-}
-
 /** Formats by ending; all other endings are JPEG's. */
 const FORMATS: Record<string, string> = { png: 'png', gif: 'gif', webp: 'webp' };
+
+type Header = Awaited<ReturnType<typeof readHeader>>;
 
 function addHeader(report: SetReport, path: string, { format, space, width, height }: Header): void {
   report.formats[format] = (report.formats[format] ?? 0) + 1;

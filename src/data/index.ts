@@ -14,6 +14,6 @@ export { DATA_FILES, isIdxFolder } from './sets/idx-files.js';
 export { normalizeName, sameNames } from './sets/names.js';
 export { countClasses, openDataset, openImages } from './sets/open.js';
 export { describeEndings } from './sets/walk.js';
-export { type PackResult, packImages, tryPacking } from './shards/pack.js';
+export { packImages, tryPacking } from './shards/pack.js';
 export { isStatistics, keepStatistics, readStatistics, statisticsOf, writeStatistics } from './statistics/cache.js';
 export type { Statistics } from './statistics/statistics.js';

@@ -32,15 +32,9 @@ export interface FillTask {
   parts: number;
 }
 
-export interface BadImage {
-  /** Index in its part of the data set. */
-  index: number;
-  reason: string;
-}
-
 export interface FillResult {
   /** Unreadable images in the order of the batch; with `skip`, only those that this thread had not met before. */
-  bad: BadImage[];
+  bad: { index: number; reason: string }[];
   /** Positions of the batch that were not written. */
   holes: number[];
   /** Message of the system fault that ended the work, if any. An Error would lose its class between threads. */
@@ -110,15 +104,11 @@ export function createFiller(setup: FillSetup) {
   }
 }
 
-/** The image for a position of a batch. */
-interface Found {
+/** The image at `offset` of `pixels`, or no pixels if none was readable, and the unreadable images before it. */
+interface Found extends Pick<FillResult, 'bad'> {
   index: number;
-  /** Undefined if no image was readable. */
   pixels?: Uint8Array;
-  /** Where the image starts in `pixels`. */
   offset: number;
-  /** Unreadable images that were tried before. */
-  bad: BadImage[];
 }
 
 /** The images of one part by their index. */
@@ -161,7 +151,7 @@ function fileSource({ folder }: FileDataset, files: ImageFiles, decode: Decode, 
     labels: files.labels,
     close: reader.close,
     async find(order, place, tries) {
-      const bad: BadImage[] = [];
+      const bad: Found['bad'] = [];
       let index = -1;
       for (let i = 0; i < tries; i++) {
         index = order[(place + i) % order.length]!;

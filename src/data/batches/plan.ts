@@ -15,21 +15,15 @@ export interface PlanOptions {
   readonly views?: Views;
 }
 
-/** A batch as a range of an order of images. */
-export interface Range {
-  /** Position of its first image in the order. */
-  from: number;
-  count: number;
-  /** From 0. */
-  epoch: number;
-}
-
 export function batchesOf(images: number, batchSize: number): number {
   return Math.ceil(images / batchSize);
 }
 
-/** @param number the step from 1 of a training batch, or the number from 0 of a test batch. */
-export function rangeOf({ dataset, batchSize, views = 1 }: PlanOptions, kind: BatchKind, number: number): Range {
+/**
+ * A batch as a range of an order of images: the position of its first image, their number, and the epoch from 0.
+ * @param number the step from 1 of a training batch, or the number from 0 of a test batch.
+ */
+export function rangeOf({ dataset, batchSize, views = 1 }: PlanOptions, kind: BatchKind, number: number) {
   const isTraining = kind === 'training';
   const images = (isTraining ? dataset.train : dataset.test).count;
   const batches = batchesOf(images, batchSize);

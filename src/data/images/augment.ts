@@ -7,9 +7,8 @@ import { draw, PURPOSE, unit } from '../../random.js';
 import { type ColourNoise, type Noise, usesOwnColours } from './colours.js';
 import { createCrop, type SourceSize } from './crop.js';
 
-/** How images become input: `data` of the run's settings. */
+/** How images become input: `data` of the run's settings. `config/schema.ts` explains each. */
 export interface ImageOptions {
-  /** Height and width in pixels to which an image is stretched before it is cropped. */
   readonly resize: number;
   readonly randomCrop: boolean;
   readonly flip: boolean;
@@ -17,14 +16,10 @@ export interface ImageOptions {
   readonly brightness: number;
   readonly contrast: number;
   readonly saturation: number;
-  /** Grey levels to subtract, one for each channel. */
   readonly mean: readonly number[];
-  /** Whether to subtract the mean image of the training images instead of `mean`. */
   readonly meanImage: boolean;
   readonly colourNoise: ColourNoise;
-  /** Number of consecutive images of a batch that share one random crop and flip. */
   readonly cropGroup: number;
-  /** Factor on the values after the mean is subtracted. */
   readonly scale: number;
   readonly onBadImage: 'fail' | 'skip';
 }

@@ -17,13 +17,9 @@ export interface Colours {
 
 /** `data.colourNoise` of the run's settings. */
 export interface ColourNoise {
-  /** Factor on the standard deviations; 0 means no noise. */
   readonly strength: number;
-  /** The first epoch without noise, counted from 1; null means never. */
   readonly end: number | null;
-  /** Whether an image with noise is then divided by 1 + `strength`, as in the released code. */
   readonly divide: boolean;
-  /** Use the built-in components of ImageNet, or those of the training images. */
   readonly colours: 'imagenet' | 'data';
 }
 

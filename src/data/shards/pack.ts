@@ -4,8 +4,16 @@
  */
 import assert from 'node:assert';
 import { createHash } from 'node:crypto';
-import { createWriteStream, existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
-import { readFile, writeFile } from 'node:fs/promises';
+import {
+  createWriteStream,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
 import { extname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import tar from 'tar-stream';
@@ -18,7 +26,7 @@ import type { Progress } from '../images/each-image.js';
 import { openReader } from '../images/reader.js';
 import type { FileDataset, ImageFiles } from '../sets/dataset.js';
 import { nameAt } from '../sets/names.js';
-import { filesKey, UNFINISHED } from '../statistics/cache.js';
+import { filesKey, UNFINISHED, writeWhole } from '../statistics/cache.js';
 import {
   DATASET_FILE,
   indexName,
@@ -31,21 +39,6 @@ import {
   shardName,
 } from './packed-dataset.js';
 
-export interface PackOptions {
-  /** The folder to write; created if missing. */
-  out: string;
-  /** A shard is closed once it has that many bytes of images, or its index is full. */
-  shardBytes: number;
-  progress?: Progress;
-}
-
-export interface PackResult {
-  shards: number;
-  /** Shards that an earlier run had finished. */
-  kept: number;
-  images: number;
-}
-
 /** The images of a shard, as indices into their part. */
 interface Shard {
   part: Part;
@@ -57,11 +50,14 @@ interface Shard {
  * Packs the files of all images byte by byte, also those that do not decode, in an order that mixes the classes.
  * @throws DataError for a folder with other files, an image that cannot be read or changes meanwhile, or a full disk. The
  * next run continues.
+ * @param out the folder to write; created if missing.
+ * @param shardBytes a shard is closed once it has that many bytes of images, or its index is full.
+ * @returns the number of images and of shards, and how many of the shards an earlier run had finished.
  */
 export async function packImages(
   dataset: FileDataset,
-  { out, shardBytes, progress }: PackOptions,
-): Promise<PackResult> {
+  { out, shardBytes, progress }: { out: string; shardBytes: number; progress?: Progress },
+) {
   const { folder, train, test, classNames, name, ignored } = dataset;
   tryPacking(dataset, out);
   try {
@@ -69,7 +65,7 @@ export async function packImages(
     const plan = createHash('sha256')
       .update(JSON.stringify([1, shardBytes, classNames, trainKey, valKey, [...train.labels], [...test.labels]]))
       .digest('hex');
-    await claimFolder(out, plan);
+    claimFolder(out, plan);
     const shards = [...planShards('train', folder, train, shardBytes), ...planShards('val', folder, test, shardBytes)];
     let kept = 0;
     let done = 0;
@@ -79,20 +75,14 @@ export async function packImages(
       done += shard.indices.length;
       progress?.(done, train.count + test.count);
     }
-    const shardsOf = (part: Part) => shards.filter((shard) => shard.part === part).map((shard) => shard.name);
-    const parts = {
-      train: { images: train.count, shards: shardsOf('train') },
-      val: { images: test.count, shards: shardsOf('val') },
+    const partOf = (part: Part, images: number) => {
+      return { images, shards: shards.filter((shard) => shard.part === part).map((shard) => shard.name) };
     };
     const packed = {
-      version: 1,
-      name,
-      classes: [...classNames],
-      key: trainKey,
-      ignored,
-      parts,
+      ...{ version: 1, name, classes: [...classNames], key: trainKey, ignored },
+      parts: { train: partOf('train', train.count), val: partOf('val', test.count) },
     } satisfies PackedDataset;
-    await writeFinished(out, DATASET_FILE, jsonText(packed));
+    writeWhole(out, DATASET_FILE, jsonText(packed));
     return { shards: shards.length, kept, images: train.count + test.count };
   } catch (error) {
     if (error instanceof DataError || (error as NodeJS.ErrnoException).code === undefined) throw error;
@@ -138,16 +128,16 @@ function refuseOtherFiles(out: string, names: readonly string[]): void {
 }
 
 /** Creates the folder, and removes files of another plan. @throws DataError if it holds other files. */
-async function claimFolder(out: string, plan: string): Promise<void> {
+function claimFolder(out: string, plan: string): void {
   mkdirSync(out, { recursive: true });
   const names = readdirSync(out);
   refuseOtherFiles(out, names);
   for (const name of names.filter((each) => each.endsWith(UNFINISHED))) rmSync(join(out, name));
   const text = `${JSON.stringify({ plan })}\n`;
-  if (existsSync(join(out, PLAN_FILE)) && (await readFile(join(out, PLAN_FILE), 'utf8')) === text) return;
+  if (names.includes(PLAN_FILE) && readFileSync(join(out, PLAN_FILE), 'utf8') === text) return;
   // The data set goes first: without it, files that are left over do not count.
   for (const name of [DATASET_FILE, ...names]) if (name !== PLAN_FILE) rmSync(join(out, name), { force: true });
-  await writeFinished(out, PLAN_FILE, text);
+  writeWhole(out, PLAN_FILE, text);
 }
 
 /** Distributes the images in a shuffled order. */
@@ -200,9 +190,8 @@ export function splitIntoShards(
   return shards;
 }
 
-/** The index is written after its shard. One that does not fit is written again. */
+/** Whether the shard has its index, which is written after it, and fits it. */
 function isFinished(out: string, { name }: Shard): boolean {
-  if (!existsSync(join(out, indexName(name)))) return false;
   try {
     readIndex(out, name);
     return true;
@@ -217,7 +206,7 @@ const BLOCK = 512;
 
 async function writeShard(out: string, folder: string, files: ImageFiles, { name, indices }: Shard): Promise<void> {
   const pack = tar.pack();
-  const unfinished = unfinishedIn(out, name);
+  const unfinished = join(out, `.${name}${UNFINISHED}`);
   const written = pipeline(pack, createWriteStream(unfinished, { flush: true }));
   written.catch(() => {}); // awaited below
   const columns = { label: [] as number[], path: [] as string[], offset: [] as number[], bytes: [] as number[] };
@@ -234,7 +223,11 @@ async function writeShard(out: string, folder: string, files: ImageFiles, { name
     for (const index of indices) {
       const path = nameAt(files.names, index);
       const bytes = await reader.read(index, (content) => content);
-      if ('reason' in bytes) throw unreadable(folder, path, bytes.reason);
+      if ('reason' in bytes) {
+        throw new DataError(
+          `Cannot pack the image ${path} of ${folder}: ${bytes.reason}, expected a file that can be read; remove it, and run it again`,
+        );
+      }
       const [key, label] = [String(index).padStart(9, '0'), files.labels[index]!];
       columns.offset.push(await add(`${key}.${endingOf(path, bytes)}`, bytes));
       await add(`${key}.cls`, Buffer.from(`${label}`));
@@ -254,7 +247,7 @@ async function writeShard(out: string, folder: string, files: ImageFiles, { name
   renameSync(unfinished, join(out, name));
   const text = jsonText({ size, index: indices, ...columns } satisfies ShardIndex);
   assert(Buffer.byteLength(text) <= MAX_INDEX_BYTES, `the index of ${name} is too long to be read`);
-  await writeFinished(out, indexName(name), text);
+  writeWhole(out, indexName(name), text);
 }
 
 /** Resolves when the archive has taken it. The time is constant, so that the same images make the same shards. */
@@ -270,20 +263,4 @@ function endingOf(path: string, bytes: Buffer): string {
   const format = formatOf(bytes);
   if (format === undefined) return extname(path).slice(1).toLowerCase();
   return format === 'JPEG' ? 'jpg' : format.toLowerCase();
-}
-
-function unreadable(folder: string, path: string, reason: string): DataError {
-  return new DataError(
-    `Cannot pack the image ${path} of ${folder}: ${reason}, expected a file that can be read; remove it, and run it again`,
-  );
-}
-
-/** Flushes a file to the disk, then gives it its name: so a named file is complete even after a power failure. */
-async function writeFinished(out: string, name: string, text: string): Promise<void> {
-  await writeFile(unfinishedIn(out, name), text, { flush: true });
-  renameSync(unfinishedIn(out, name), join(out, name));
-}
-
-function unfinishedIn(out: string, name: string): string {
-  return join(out, `.${name}${UNFINISHED}`);
 }

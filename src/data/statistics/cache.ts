@@ -135,14 +135,18 @@ function statOf(path: string) {
   }
 }
 
-/** Writes the file completely or not at all. @throws the system's error. */
-export function writeStatistics(folder: string, name: string, statistics: Statistics): void {
-  const { mean, ...rest } = statistics;
+/** @throws the system's error. */
+export function writeStatistics(folder: string, name: string, { mean, ...rest }: Statistics): void {
   const bytes = Buffer.from(Float32Array.from(mean).buffer); // base64 does not accept shared memory
   mkdirSync(folder, { recursive: true });
+  writeWhole(folder, name, `${JSON.stringify({ ...rest, mean: bytes.toString('base64') })}\n`);
+}
+
+/** Writes a file completely or not at all: it gets its name once it is on the disk. @throws the system's error. */
+export function writeWhole(folder: string, name: string, text: string): void {
   const unfinished = join(folder, `.${name}.${randomBytes(4).toString('hex')}${UNFINISHED}`);
   try {
-    writeFileSync(unfinished, `${JSON.stringify({ ...rest, mean: bytes.toString('base64') })}\n`);
+    writeFileSync(unfinished, text, { flush: true });
     renameSync(unfinished, join(folder, name));
   } finally {
     rmSync(unfinished, { force: true });
