@@ -56,14 +56,17 @@ export function openPool(
 
   return {
     async fill(kind, number, slot) {
-      const parts = Array.from({ length: workers }, (_, part): FillTask => {
-        return { kind, number, slot, part, parts: workers };
-      });
+      const runPart = (_: unknown, part: number): Promise<FillResult> =>
+        pool.run({ kind, number, slot, part, parts: workers } satisfies FillTask);
       // Wait for all of them: a part that still runs would write into a slot that another batch gets.
-      const settled = await Promise.allSettled(parts.map((part): Promise<FillResult> => pool.run(part)));
+      const settled = await Promise.allSettled(Array.from({ length: workers }, runPart));
       const results = settled.map((result) => {
         if (result.status === 'fulfilled') return result.value;
-        throw closing ? closedError(kind, number) : workerError(kind, number, result.reason as Error);
+        if (closing) throw closedError(kind, number);
+        throw new DataError(
+          `Cannot fill ${describeBatch(kind, number)}: a data worker failed (${(result.reason as Error).message}), expected it to be filled; use --workers 0, which fills on the main thread`,
+          { cause: result.reason },
+        );
       });
       const systemFault = results.find((result) => result.systemFault !== undefined)?.systemFault;
       return {
@@ -82,12 +85,5 @@ export function openPool(
 export function closedError(kind: BatchKind, number: number): DataError {
   return new DataError(
     `Cannot fill ${describeBatch(kind, number)}: the data workers were closed, expected them to run; ask for it before the run ends`,
-  );
-}
-
-function workerError(kind: BatchKind, number: number, cause: Error): DataError {
-  return new DataError(
-    `Cannot fill ${describeBatch(kind, number)}: a data worker failed (${cause.message}), expected it to be filled; use --workers 0, which fills on the main thread`,
-    { cause },
   );
 }

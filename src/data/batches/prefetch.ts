@@ -4,18 +4,6 @@
  */
 import assert from 'node:assert/strict';
 
-export interface Prefetcher {
-  /**
-   * Lends the slot with the batch, filled ahead or now. Waits while all slots are lent.
-   * @throws what filling throws; then the slot is free again.
-   */
-  take(number: number): Promise<number>;
-  /** Returns a lent slot. */
-  release(slot: number, number: number): void;
-  /** Rejects pending and later calls of `take`. */
-  close(error: (number: number) => Error): void;
-}
-
 export interface PrefetchOptions {
   slots: readonly number[];
   /** Number of the last batch. */
@@ -31,7 +19,7 @@ interface Filling {
   done: Promise<void>;
 }
 
-export function createPrefetcher({ slots, last, ahead, fill }: PrefetchOptions): Prefetcher {
+export function createPrefetcher({ slots, last, ahead, fill }: PrefetchOptions) {
   const free = [...slots];
   const filling = new Map<number, Filling>();
   const lent = new Map<number, number>();
@@ -40,7 +28,11 @@ export function createPrefetcher({ slots, last, ahead, fill }: PrefetchOptions):
   let closed: ((number: number) => Error) | undefined;
 
   return {
-    async take(number) {
+    /**
+     * Lends the slot with the batch, filled ahead or now. Waits while all slots are lent.
+     * @throws what filling throws; then the slot is free again.
+     */
+    async take(number: number): Promise<number> {
       refuseClosed(number);
       current = number;
       dropOutdated();
@@ -58,12 +50,14 @@ export function createPrefetcher({ slots, last, ahead, fill }: PrefetchOptions):
       lent.set(slot, number);
       return slot;
     },
-    release(slot, number) {
+    /** Returns a lent slot. */
+    release(slot: number, number: number): void {
       assert.equal(lent.get(slot), number, `slot ${slot} is not lent for batch ${number}`);
       lent.delete(slot);
       putBack(slot);
     },
-    close(error) {
+    /** Rejects pending and later calls of `take`. */
+    close(error: (number: number) => Error): void {
       closed = error;
       for (const { number, reject } of waiting.splice(0)) reject(error(number));
     },

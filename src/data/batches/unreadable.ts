@@ -19,7 +19,7 @@ export interface UnreadableImage {
 export function listUnreadable(
   dataset: Dataset,
   onBadImage: 'fail' | 'skip',
-  onNew: (image: UnreadableImage) => void = () => {},
+  onNew?: (image: UnreadableImage) => void,
 ) {
   const images: UnreadableImage[] = [];
   const seen = { train: new Set<number>(), test: new Set<number>() };
@@ -44,7 +44,7 @@ export function listUnreadable(
         if (seen[part].has(index)) continue;
         seen[part].add(index);
         images.push({ path, reason });
-        onNew({ path, reason });
+        onNew?.({ path, reason });
       }
       if (part === 'train' && holes.length > 0) {
         throw new DataError(

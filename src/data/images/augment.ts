@@ -207,25 +207,18 @@ function checkOptions(
   inputSize: number,
   inputChannels: number,
 ): void {
-  const refuseIf = (isWrong: boolean, message: string) => {
-    if (isWrong) throw new ConfigError(message);
-  };
-  refuseIf(
-    resize < inputSize,
-    `Cannot crop the net's input out of the images: data.resize is ${resize}, expected at least net.inputSize, ${inputSize}; set both`,
-  );
-  refuseIf(
-    mean.length !== inputChannels,
-    `Cannot subtract the mean from the images: data.mean has ${mean.length} grey levels, expected one for each of the ${inputChannels} channels of net.inputChannels; set both`,
-  );
-  refuseIf(
-    colourNoise.strength > 0 && inputChannels !== 3,
-    `Cannot change the images' colours: data.colourNoise.strength is ${colourNoise.strength} and net.inputChannels ${inputChannels}, expected 3 channels; set one of them`,
-  );
-  refuseIf(
-    channels !== 1 && channels !== inputChannels,
-    `Cannot feed images of ${channels} channels to the net: net.inputChannels is ${inputChannels}, expected ${channels}; set it to that`,
-  );
+  const problem =
+    (resize < inputSize &&
+      `Cannot crop the net's input out of the images: data.resize is ${resize}, expected at least net.inputSize, ${inputSize}; set both`) ||
+    (mean.length !== inputChannels &&
+      `Cannot subtract the mean from the images: data.mean has ${mean.length} grey levels, expected one for each of the ${inputChannels} channels of net.inputChannels; set both`) ||
+    (colourNoise.strength > 0 &&
+      inputChannels !== 3 &&
+      `Cannot change the images' colours: data.colourNoise.strength is ${colourNoise.strength} and net.inputChannels ${inputChannels}, expected 3 channels; set one of them`) ||
+    (channels !== 1 &&
+      channels !== inputChannels &&
+      `Cannot feed images of ${channels} channels to the net: net.inputChannels is ${inputChannels}, expected ${channels}; set it to that`);
+  if (problem) throw new ConfigError(problem);
 }
 
 /**

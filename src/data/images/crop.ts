@@ -27,14 +27,9 @@ export interface SourceSize {
  * Writes the window at (top, left) to `window` [size, size, channels]. The image starts at `offset` of `pixels` and is
  * stretched to `resize` x `resize`. With `flip` the window is mirrored left to right.
  */
-export type Crop = (
-  window: Float32Array,
-  pixels: Uint8Array | Float64Array,
-  offset: number,
-  top: number,
-  left: number,
-  flip: boolean,
-) => void;
+type Crop = (window: Float32Array, pixels: Pixels, offset: number, top: number, left: number, flip: boolean) => void;
+
+type Pixels = Uint8Array | Float64Array;
 
 /** Prepares crops of one size from images of one size; the result is for one thread. */
 export function createCrop(source: SourceSize, resize: number, size: number): Crop {
@@ -66,13 +61,7 @@ export function createCrop(source: SourceSize, resize: number, size: number): Cr
     }
   };
 
-  function stretchRow(
-    row: Float64Array,
-    pixels: Uint8Array | Float64Array,
-    offset: number,
-    left: number,
-    flip: boolean,
-  ): void {
+  function stretchRow(row: Float64Array, pixels: Pixels, offset: number, left: number, flip: boolean): void {
     const { low, high, weight } = horizontal;
     for (let x = 0; x < size; x++) {
       const from = left + (flip ? size - 1 - x : x);

@@ -1,14 +1,11 @@
 /** Turns an image file that the user names into the net's input, as for the run's own images. */
 import { createTransform, type ImageOptions, type Views, viewsOf } from './augment.js';
+import type { SourceSize } from './crop.js';
 import { openDecoder } from './decode.js';
 import { readImageFile } from './reader.js';
 
 /** Size of a run's images before they are transformed. */
-export interface ImageSize {
-  height: number;
-  width: number;
-  channels: 1 | 3;
-}
+export type ImageSize = SourceSize & { channels: 1 | 3 };
 
 /**
  * Writes the views of a file as float32 [views, S, S, C] to `at` of `out`.

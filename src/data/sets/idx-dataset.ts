@@ -1,11 +1,12 @@
 /** Data sets of four IDX files, such as Fashion-MNIST (Xiao, Rasul, Vollgraf, arXiv:1708.07747). */
-import { existsSync, statSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { DataError } from '../../errors.js';
 import type { PixelDataset } from './dataset.js';
 import { readIdxImages, readIdxLabels } from './idx.js';
 import { DATA_FILES, fashionIn, type IdxFiles, isComplete, setsIn } from './idx-files.js';
+import { describeNoFolder } from './list-folder.js';
 import { otherFormatError } from './other-formats.js';
 
 /** The package's own folder, also when npm's scripts start elsewhere. */
@@ -97,18 +98,13 @@ function filesIn(folder: string): IdxFiles {
   const found = isComplete(unnamed) ? unnamed : (complete[0]?.[1] ?? unnamed ?? [...sets.values()][0] ?? {});
   if (isComplete(found)) return found;
   const missing = DATA_FILES.filter((name) => found[name] === undefined);
-  const other = missing.length === DATA_FILES.length ? otherFormatError(folder) : undefined;
+  const hasNone = missing.length === DATA_FILES.length;
+  const other = hasNone ? otherFormatError(folder) : undefined;
   if (other) throw other;
+  const lacks = hasNone ? 'the folder holds none of its files' : `the folder lacks ${missing.join(' and ')}`;
   throw new DataError(
-    `Cannot load data from ${folder}: ${describeMissing(folder, missing)}, expected a folder with ${FILES_EXPECTED}, or one with images in class folders under train and val; point --data at it, or use the sample with --data embedded`,
+    `Cannot load data from ${folder}: ${describeNoFolder(folder) ?? lacks}, expected a folder with ${FILES_EXPECTED}, or one with images in class folders under train and val; point --data at it, or use the sample with --data embedded`,
   );
-}
-
-function describeMissing(folder: string, missing: readonly string[]): string {
-  if (!existsSync(folder)) return 'there is no such folder';
-  if (!statSync(folder).isDirectory()) return 'it is a file, not a folder';
-  if (missing.length === DATA_FILES.length) return 'the folder holds none of its files';
-  return `the folder lacks ${missing.join(' and ')}`;
 }
 
 /** The sample is not compiled: it is among the sources, or in the compiled folder if somebody put it there. */

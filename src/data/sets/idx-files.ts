@@ -1,7 +1,6 @@
 /** Finds the four IDX files of a data set under the names by which they are distributed. */
-import { statSync } from 'node:fs';
 import { join } from 'node:path';
-import { namesIn } from './list-folder.js';
+import { exists, isFolder, namesIn } from './list-folder.js';
 
 /** The four files' names, each also with `.gz`. */
 export const DATA_FILES = [
@@ -66,16 +65,7 @@ export function isComplete(set: Partial<IdxFiles> | undefined): set is IdxFiles 
 
 /** The file of that path, or a file with such a name in the folder of that path. */
 function fileAt(path: string): string | undefined {
-  const stat = statOf(path);
-  if (!stat?.isDirectory()) return stat && path;
+  if (!isFolder(path)) return exists(path) ? path : undefined;
   const inner = namesIn(path).filter((name) => SPELLING.test(name));
-  return inner.map((name) => join(path, name)).find((each) => statOf(each)?.isFile());
-}
-
-function statOf(path: string) {
-  try {
-    return statSync(path, { throwIfNoEntry: false });
-  } catch {
-    return undefined;
-  }
+  return inner.map((name) => join(path, name)).find((each) => exists(each) && !isFolder(each));
 }

@@ -4,9 +4,8 @@
  */
 import { basename, join, resolve } from 'node:path';
 import { DataError } from '../../errors.js';
-import { describeMissing } from '../../file-kind.js';
 import { type FileDataset, type ImageFiles, imageFiles } from './dataset.js';
-import { brokenLink, exists, foldersIn, isFolder, partsOf, realPath } from './list-folder.js';
+import { describeNoFolder, exists, foldersIn, partsOf, realPath } from './list-folder.js';
 import { findDuplicate, normalizeName } from './names.js';
 import { otherFormatError } from './other-formats.js';
 import { findLabelsFile, LABEL_FILES, readLabels } from './val-labels.js';
@@ -47,7 +46,10 @@ interface Listing {
 export function readImageFolder(folder: string): FileDataset {
   const { train, val } = partsOf(folder);
   if (train === undefined) {
-    throw otherFormatError(folder) ?? notFolderError(folder) ?? refusal(folder, 'there is no folder train');
+    const noFolder = describeNoFolder(folder);
+    throw (
+      otherFormatError(folder) ?? refusal(folder, noFolder ?? 'there is no folder train', noFolder && 'name another')
+    );
   }
   if (val === undefined) throw refusal(folder, 'there is no folder val (nor valid, validation or test)');
   const passedOver: Record<string, number> = {};
@@ -82,15 +84,6 @@ export function readImageFolder(folder: string): FileDataset {
     passedOver,
     remarks: remarks.filter((remark) => typeof remark === 'string'),
   };
-}
-
-function notFolderError(folder: string): DataError | undefined {
-  if (isFolder(folder)) return undefined;
-  const missing = brokenLink(folder) === undefined ? 'there is no such folder' : describeMissing(folder);
-  const found = exists(folder) ? 'it is a file, not a folder' : missing;
-  return new DataError(
-    `Cannot use the images of ${folder}: ${found}, expected a folder with ${EXPECTED}; name another`,
-  );
 }
 
 /** Folder names by class. */
@@ -177,8 +170,6 @@ function count(number: number, what: string): string {
   return `${number} ${what}${number === 1 ? '' : 's'}`;
 }
 
-function refusal(folder: string, found: string): DataError {
-  return new DataError(
-    `Cannot use the images of ${folder}: ${found}, expected ${EXPECTED}; bring it into that form, docs/data.md says more`,
-  );
+function refusal(folder: string, found: string, remedy = 'bring it into that form, docs/data.md says more'): DataError {
+  return new DataError(`Cannot use the images of ${folder}: ${found}, expected a folder with ${EXPECTED}; ${remedy}`);
 }

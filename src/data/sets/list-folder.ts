@@ -2,6 +2,7 @@
 import { readdirSync, readlinkSync, realpathSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { DataError, systemMessage } from '../../errors.js';
+import { describeMissing } from '../../file-kind.js';
 import { isSystemFault, listingFault } from '../images/retry.js';
 
 export interface Entry {
@@ -83,6 +84,13 @@ export function linkTarget(path: string): string | undefined {
 export function brokenLink(path: string): string | undefined {
   const { broken } = follow(path);
   return broken !== undefined && linkTarget(path) !== undefined ? broken : undefined;
+}
+
+/** Why a path is not a folder; undefined if it is one. */
+export function describeNoFolder(path: string): string | undefined {
+  if (isFolder(path)) return undefined;
+  if (exists(path)) return 'it is a file, not a folder';
+  return brokenLink(path) === undefined ? 'there is no such folder' : describeMissing(path);
 }
 
 /** The path of a folder without links. @throws DataError if it does not exist. */

@@ -37,7 +37,7 @@ export interface StatisticsOptions extends ComputeOptions {
 export async function statisticsOf(dataset: Dataset, options: StatisticsOptions): Promise<Statistics> {
   if (dataset.kind === 'pixels') return statisticsOfPixels(dataset, options.resize);
   const { channels, resize, warn } = options;
-  const name = await fileName(dataset, options);
+  const name = await statisticsFile(dataset, options);
   const readFrom = (folder: string) => {
     const found = readStatistics(join(folder, name), resize);
     return found?.channels === channels ? found : undefined;
@@ -88,21 +88,18 @@ function trySaving(folder: string, save: () => void, warn?: (message: string) =>
 
 /** Saves statistics beside packed images, where every machine finds them. @throws DataError if it cannot write. */
 export async function keepStatistics(packed: FileDataset, statistics: Statistics): Promise<void> {
-  const name = await fileName(packed, statistics);
+  const name = await statisticsFile(packed, statistics);
   trySaving(packed.folder, () => writeStatistics(packed.folder, name, statistics));
 }
 
-type KeyOptions = Pick<ComputeOptions, 'resize' | 'channels' | 'signal'>;
-
-async function fileName(dataset: FileDataset, options: KeyOptions): Promise<string> {
-  return `statistics-${await statisticsKey(dataset, options)}.json`;
-}
-
-/** A key of the training images and of how they are decoded. */
-export async function statisticsKey(dataset: FileDataset, { resize, channels, signal }: KeyOptions): Promise<string> {
+/** The name of a file of statistics: a key of the training images and of how they are decoded. */
+export async function statisticsFile(
+  dataset: FileDataset,
+  { resize, channels, signal }: Pick<ComputeOptions, 'resize' | 'channels' | 'signal'>,
+): Promise<string> {
   const images = dataset.key ?? (await filesKey(dataset.folder, dataset.train, signal));
   const text = JSON.stringify([DECODING, resize, channels, images]);
-  return createHash('sha256').update(text).digest('hex').slice(0, 32);
+  return `statistics-${createHash('sha256').update(text).digest('hex').slice(0, 32)}.json`;
 }
 
 /**
@@ -118,8 +115,7 @@ export async function filesKey(folder: string, { count, names }: ImageFiles, sig
     }
     const name = nameAt(names, i);
     const path = join(folder, name);
-    const read = () => statOf(path);
-    const stat = await retryRead(path, read, { signal });
+    const stat = await retryRead(path, () => statOf(path), { signal });
     hash.update(`${name}\0${stat?.size ?? -1}\0${stat?.mtimeMs ?? -1}\n`);
   }
   return hash.digest('hex').slice(0, 32);

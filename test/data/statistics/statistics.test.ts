@@ -12,7 +12,7 @@ import {
   slotViews,
   statisticsOf,
 } from '../../../src/data/index.js';
-import { statisticsKey } from '../../../src/data/statistics/cache.js';
+import { statisticsFile } from '../../../src/data/statistics/cache.js';
 import { DataError } from '../../../src/errors.js';
 import { folderOf, imageFolderOf, PLAIN, smallDataset } from '../sets.js';
 
@@ -68,27 +68,27 @@ test('statisticsOf() uses the cache, except for other files, sizes, times or ano
   assert.ok(again.mean.buffer instanceof SharedArrayBuffer);
 
   const image = join(folder, 'train', 'a', '1.png');
-  const keys = [await statisticsKey(open(folder), optionsIn(cache))];
+  const keys = [await statisticsFile(open(folder), optionsIn(cache))];
   keys.push(
-    await statisticsKey(open(folder), { resize: 9, channels: 3 }),
-    await statisticsKey(open(folder), { resize: 8, channels: 1 }),
+    await statisticsFile(open(folder), { resize: 9, channels: 3 }),
+    await statisticsFile(open(folder), { resize: 8, channels: 1 }),
   );
   utimesSync(image, 1000, 1000);
-  keys.push(await statisticsKey(open(folder), optionsIn(cache)));
+  keys.push(await statisticsFile(open(folder), optionsIn(cache)));
   writeFileSync(image, await noisePng(9, 30, 40));
   utimesSync(image, 1000, 1000);
-  keys.push(await statisticsKey(open(folder), optionsIn(cache)));
+  keys.push(await statisticsFile(open(folder), optionsIn(cache)));
   writeFileSync(join(folder, 'train', 'a', '4.png'), await noisePng(4));
-  keys.push(await statisticsKey(open(folder), optionsIn(cache)));
+  keys.push(await statisticsFile(open(folder), optionsIn(cache)));
   assert.equal(new Set(keys).size, keys.length);
   await statisticsOf(open(folder), { ...optionsIn(cache), progress });
   assert.equal(done, 7);
 });
 
-test('statisticsKey() stops with the signal', async (t) => {
+test('statisticsFile() stops with the signal', async (t) => {
   const { folder } = await noiseFolder(t);
   const controller = new AbortController();
-  const key = statisticsKey(open(folder), { resize: 8, channels: 3, signal: controller.signal });
+  const key = statisticsFile(open(folder), { resize: 8, channels: 3, signal: controller.signal });
   controller.abort();
   await assert.rejects(key, /it was stopped/);
 });
