@@ -171,5 +171,5 @@ function count(number: number, what: string): string {
 }
 
 function refusal(folder: string, found: string, remedy = 'bring it into that form, docs/data.md says more'): DataError {
-  return new DataError(`Cannot use the images of ${folder}: ${found}, expected a folder with ${EXPECTED}; ${remedy}`);
+  return new DataError(`Cannot use the images of ${folder}: ${found}, expected ${EXPECTED}; ${remedy}`);
 }
