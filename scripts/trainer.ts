@@ -1,5 +1,6 @@
 /** What the long tests share: they start the trainer, read the log of a run, and work in a temporary folder. */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -36,10 +37,7 @@ export function startTrainer(
     stderr += bytes;
   });
   eachLine(child.stdout!, (line) => onEvent(JSON.parse(line)));
-  const ended = new Promise<{ exitCode: number | null; stderr: string }>((resolve) => {
-    child.once('close', (exitCode) => resolve({ exitCode, stderr }));
-  });
-  return { child, ended };
+  return { child, ended: once(child, 'close').then(([exitCode]) => ({ exitCode, stderr })) };
 }
 
 export function eachLine(stream: NodeJS.ReadableStream, onLine: (line: string) => void): void {
@@ -54,9 +52,7 @@ export function eventsIn(folder: string): (LogEvent & { time: number })[] {
   return lines.map((line) => JSON.parse(line));
 }
 
-export function print(line: string): void {
-  process.stdout.write(`${line}\n`);
-}
+export const print = (line: string): void => void process.stdout.write(`${line}\n`);
 
 /** Calls `action` with a new folder, and removes the folder afterwards. */
 export async function inTemporaryFolder<T>(name: string, action: (folder: string) => Promise<T>): Promise<T> {

@@ -1,14 +1,12 @@
-/** `npm run bench -- step|layers|exchange|host|memory|data|runs`: see `--help`. Timings belong here, never in a test. */
+/** Benchmarks: `npm run bench -- --help`. Timings belong here, never in a test. */
 import { Command } from 'commander';
 import { listDevices } from '../../src/native/c/context.js';
-import { benchData } from './data.js';
+import { benchData, benchFiles } from './data.js';
 import { benchExchange } from './exchange.js';
-import { benchFiles } from './files.js';
 import { benchLayers } from './layers.js';
-import { benchMemory } from './memory.js';
 import { kindsOf } from './pytorch.js';
 import { benchRuns } from './runs.js';
-import { benchStep } from './step.js';
+import { benchMemory, benchStep } from './step.js';
 
 interface Flags {
   net: string;
@@ -25,7 +23,7 @@ interface Flags {
   save?: string;
 }
 
-const program = new Command('bench').description('Benchmarks: all that is compared runs in turn.');
+const program = new Command('bench').description('Benchmarks. All variants of a benchmark run in turn.');
 
 function add(name: string, description: string, run: (flags: Flags) => Promise<void>): Command {
   return program
@@ -34,9 +32,9 @@ function add(name: string, description: string, run: (flags: Flags) => Promise<v
     .option('--rounds <n>', 'rounds that count', Number, 10)
     .option('--save <name>', 'write benchmarks/<name>.json')
     .action(async (flags: Flags) => {
-      // TensorFlow reads it when the context is made.
+      // TensorFlow reads the variable when its context is made, which listDevices() does.
       if (flags.threads) process.env.TF_NUM_INTRAOP_THREADS = String(flags.threads);
-      listDevices(); // makes the process's context
+      listDevices();
       await run(flags);
     });
 }
@@ -47,72 +45,62 @@ function withNet(command: Command, width: number, pixels: number, batch: number)
     .option('--width <factor>', 'factor on kernels and units', Number, width)
     .option('--pixels <n>', 'input size', Number, pixels)
     .option('--classes <n>', 'classes', Number, 1000)
-    .option('--batch <images>', 'images a step', Number, batch);
+    .option('--batch <images>', 'images per step', Number, batch);
 }
 
-const list = (text: string) => {
-  const names = text.split(',');
-  kindsOf(names); // before all the others have started
-  return names;
-};
+function withVariants(command: Command, variants: string[], burst: number, threads?: number): Command {
+  const parse = (text: string) => {
+    const names = text.split(',');
+    kindsOf(names); // throws for an unknown name before anything has started
+    return names;
+  };
+  return command
+    .option('--variants <list>', 'what to compare', parse, variants)
+    .option('--burst <steps>', 'steps of each variant per round', Number, burst)
+    .option('--threads <n>', 'threads for one op, also of PyTorch', Number, threads);
+}
+
 const settingsOf = ({ net, width, pixels, classes, batch }: Flags) => ({ table: net, width, pixels, classes, batch });
-const stepsOf = (flags: Flags) => {
+const steps = (flags: Flags) => {
   const { variants, rounds, burst, threads, save } = flags;
   return benchStep({ ...settingsOf(flags), variants, rounds, burst, threads, save });
 };
-const BURST = ['steps of each in its turn', Number] as const;
-const THREADS = ["threads for one op, ours and PyTorch's", Number] as const;
 
-withNet(
-  add(
-    'step',
-    'training steps: placement/compile/ops/transport@threads, and pytorch/eager, compile, expert, expert-compile',
-    (flags) => stepsOf(flags),
-  ),
-  ...([1, 224, 32] as const),
-)
-  .option('--threads <n>', ...THREADS)
-  .option('--burst <steps>', ...BURST, 5)
-  .option('--variants <list>', 'what to compare', list, [
+const step = add(
+  'step',
+  'training steps: placement/compile/ops/transport@threads, and pytorch/eager, compile, expert, expert-compile',
+  steps,
+);
+withVariants(
+  withNet(step, 1, 224, 32),
+  [
     ...['pytorch/eager', 'pytorch/compile', 'pytorch/expert', 'pytorch/expert-compile'],
     ...['single/on', 'split/on', 'single/off', 'single/off/tfjs'],
-  ]);
-withNet(
-  add('host', "the host's own time: steps of a net that computes next to nothing", (flags) => stepsOf(flags)),
-  ...([0.02, 67, 1] as const),
-)
-  // With more, most of the time is theirs: they are woken for ops that are done before.
-  .option('--threads <n>', ...THREADS, 1)
-  .option('--burst <steps>', ...BURST, 20)
-  .option('--variants <list>', 'what to compare', list, [
-    'pytorch/eager',
-    'single/off/tfjs',
-    'single/off',
-    'single/on',
-  ]);
-withNet(
-  add('layers', 'forward and backward by layer, of one tower', (flags) =>
-    benchLayers(settingsOf(flags), flags.rounds, flags.save),
-  ),
-  ...([1, 224, 32] as const),
+  ],
+  5,
 );
-withNet(
-  add('memory', 'memory over many steps of a split; rounds are hundreds of steps', (flags) =>
-    benchMemory(settingsOf(flags), 100 * flags.rounds, 200, flags.save),
-  ),
-  ...([0.25, 67, 64] as const),
+const host = add('host', 'time of the host: steps of a net with almost nothing to compute', steps);
+// With more than one thread, most of the time would be spent on waking threads for tiny ops.
+withVariants(withNet(host, 0.02, 67, 1), ['pytorch/eager', 'single/off/tfjs', 'single/off', 'single/on'], 20, 1);
+const layers = add('layers', 'forward and backward pass by layer, of one tower', (flags) =>
+  benchLayers(settingsOf(flags), flags.rounds, flags.save),
 );
+withNet(layers, 1, 224, 32);
+const memory = add('memory', 'memory over many steps of a split net; a round has 100 steps', (flags) =>
+  benchMemory(settingsOf(flags), 100 * flags.rounds, flags.save),
+);
+withNet(memory, 0.25, 67, 64);
 add('exchange', 'bytes per second by size and transport', ({ rounds, save }) => benchExchange(rounds, save));
 add('data', 'images per second by number of threads', ({ preset, files, rounds, save }) =>
   files === undefined ? benchData(preset, rounds, save) : benchFiles(files, rounds, save),
 )
   .option('--preset <name>', 'mini, fashion or tutorial: images in memory', 'mini')
-  .option('--files <images>', 'make that many JPEG files, and decode them', Number);
+  .option('--files <images>', 'write that many JPEG files, and decode them', Number);
 
 program
   .command('runs')
-  .description('accuracy by epoch of runs that are there')
-  .argument('<folders...>', "the runs' folders")
+  .description('accuracy of finished runs by epoch')
+  .argument('<folders...>', 'folders of the runs')
   .option('--save <name>', 'write benchmarks/<name>.json')
   .action((folders: string[], { save }: { save?: string }) => benchRuns(folders, save));
 

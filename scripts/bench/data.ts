@@ -1,30 +1,107 @@
-/** Images per second out of the data room, by number of threads. */
+/** Images per second that the data workers prepare, by the number of threads, with nothing else to do. */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import sharp from 'sharp';
 import { PRESETS } from '../../src/config/presets.js';
-import { loadDataset, openFeeder } from '../../src/data/index.js';
+import {
+  type Batch,
+  loadDataset,
+  openDataset,
+  openFeeder,
+  openImages,
+  packImages,
+  statisticsOf,
+} from '../../src/data/index.js';
+import { inTemporaryFolder } from '../trainer.js';
 import { interleave, printTimings, save } from './report.js';
 
-/** Prints how fast batches of a preset are filled, with nothing else to do. */
+/** ImageNet's usual size. With this noise the files are about as large as ImageNet's, 110 kB. */
+const [WIDTH, HEIGHT, QUALITY, NOISE] = [500, 375, 90, 75];
+const CLASSES = 8;
+const FILES_BATCH = 64;
+
+type FeederOptions = Parameters<typeof openFeeder>[0];
+
+/** Times `batches` batches of each source, with 0, 1, 2 and 4 threads. */
+async function timeFeeders(sources: Record<string, FeederOptions>, batches: number, rounds: number) {
+  const variants = [0, 1, 2, 4].flatMap((workers) =>
+    Object.entries(sources).map(([source, options]) => {
+      // The only slot stays in use between the rounds, so that no batch is prepared while other variants are timed.
+      const feeder = openFeeder({ ...options, data: { ...options.data, workers }, slots: 1 });
+      let step = 0;
+      let held: Batch | undefined;
+      const run = async () => {
+        for (let i = 0; i < batches; i++) {
+          if (held) feeder.release(held);
+          held = await feeder.train(++step);
+        }
+      };
+      return { name: `${workers} threads, ${source}`, run, feeder };
+    }),
+  );
+  const timings = await interleave(variants, rounds);
+  for (const { feeder } of variants) await feeder.close();
+  const images = batches * Object.values(sources)[0]!.batchSize;
+  printTimings(timings, { 'images/s': (ms) => ((images * 1000) / ms).toFixed(0) });
+  return timings;
+}
+
+/** Images of a preset, which are in memory. */
 export async function benchData(preset: 'mini' | 'fashion' | 'tutorial', rounds: number, name?: string): Promise<void> {
   const { net, data, batchSize, seed } = PRESETS[preset];
   const { inputSize, inputChannels } = net;
   const dataset = loadDataset('embedded', net.classes);
-  const feeders = [0, 1, 2, 4].map((workers) => ({
-    workers,
-    feeder: openFeeder({ dataset, batchSize, inputSize, inputChannels, seed, data: { ...data, workers } }),
-  }));
-  const timings = await interleave(
-    feeders.map(({ workers, feeder }) => {
-      let step = 0;
-      const run = async () => {
-        for (let i = 0; i < 8; i++) feeder.release(await feeder.train(++step));
-        return undefined;
-      };
-      return { name: `${workers} threads, 8 batches`, run };
-    }),
-    rounds,
-  );
-  for (const { feeder } of feeders) await feeder.close();
   console.log(`preset ${preset}: ${inputSize} px, ${inputChannels} channels, batch ${batchSize}`);
-  printTimings(timings, { 'images/s': (ms) => ((8 * batchSize * 1000) / ms).toFixed(0) });
-  save(name, { preset, timings });
+  const options = { dataset, batchSize, inputSize, inputChannels, seed, data };
+  save(name, { preset, timings: await timeFeeders({ '8 batches': options }, 8, rounds) });
+}
+
+/**
+ * Writes a folder of JPEG files that are similar to photographs: broad waves of colour with noise.
+ * @returns the mean size of the files in bytes.
+ */
+async function writeImages(folder: string, images: number): Promise<number> {
+  let bytes = 0;
+  for (let i = 0; i < images; i++) {
+    const pixels = Buffer.alloc(WIDTH * HEIGHT * 3);
+    let noise = i + 1;
+    for (let at = 0; at < pixels.length; at++) {
+      noise = (Math.imul(noise, 1664525) + 1013904223) >>> 0;
+      const [x, y, c] = [Math.floor(at / 3) % WIDTH, Math.floor(at / 3 / WIDTH), at % 3];
+      const wave = Math.sin(x / (19 + (i % 23)) + c) + Math.cos(y / (17 + (i % 31)) + i);
+      pixels[at] = 128 + 45 * wave + (noise / 2 ** 32 - 0.5) * NOISE;
+    }
+    const raw = { width: WIDTH, height: HEIGHT, channels: 3 } as const;
+    const jpeg = await sharp(pixels, { raw }).jpeg({ quality: QUALITY }).toBuffer();
+    bytes += jpeg.length;
+    for (const part of i < CLASSES ? ['train', 'val'] : ['train']) {
+      const classFolder = join(folder, part, `class${i % CLASSES}`);
+      mkdirSync(classFolder, { recursive: true });
+      writeFileSync(join(classFolder, `${i}.jpg`), jpeg);
+    }
+  }
+  return bytes / images;
+}
+
+/** JPEG files of a folder and of shards, which are read, decoded, cropped and augmented with all of ImageNet's recipe. */
+export async function benchFiles(images: number, rounds: number, name?: string): Promise<void> {
+  await inTemporaryFolder('bench', async (base) => {
+    const [folder, shards] = [join(base, 'folder'), join(base, 'packed')];
+    const meanBytes = await writeImages(folder, images);
+    await packImages(openImages(folder), { out: shards, shardBytes: 2 ** 24 });
+    const { net, data, seed } = PRESETS.fashion;
+    const { inputSize, inputChannels } = net;
+    const colourNoise = { strength: 0.1, end: null, divide: true, colours: 'imagenet' } as const;
+    const recipe = { ...data, meanImage: true, colourNoise };
+    const { resize, onBadImage } = data;
+    const reading = { resize, onBadImage, channels: 3, cache: join(base, 'cache'), concurrency: 2 } as const;
+    const statistics = await statisticsOf(openImages(folder), reading);
+    const common = { batchSize: FILES_BATCH, inputSize, inputChannels, seed, statistics, data: recipe };
+    const optionsOf = (source: string) => ({ ...common, dataset: openDataset(source, CLASSES) });
+    console.log(
+      `${images} JPEG files of ${WIDTH} x ${HEIGHT}, ${(meanBytes / 1000).toFixed(0)} kB each, to ${inputSize} pixels; 4 batches of ${FILES_BATCH}`,
+    );
+    const timings = await timeFeeders({ folder: optionsOf(folder), shards: optionsOf(shards) }, 4, rounds);
+    save(name, { images, meanBytes, batch: FILES_BATCH, timings });
+  });
 }

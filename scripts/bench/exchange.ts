@@ -1,4 +1,4 @@
-/** The exchange's bytes per second by size and transport, beside a plain copy of memory, in turn. */
+/** Bytes per second of the exchange by size and transport, compared with a copy of memory. */
 import tf = require('@tensorflow/tfjs');
 
 import {
@@ -18,8 +18,8 @@ const SIZES = [65_536, 1_048_576, 11_075_584];
 const PLACE = { site: 'conv3', direction: 'forward' } as const;
 
 /**
- * Prints, for each size, how long it takes to send a tensor and to receive it, in one thread: received where it lies, as
- * at a gather, and kept as a tensor of its own.
+ * Prints how long it takes to send and to receive a tensor of each size, in one thread. The tensor is read in place, as a
+ * gather does, or copied into a tensor of its own ("kept").
  */
 export async function benchExchange(rounds: number, name?: string): Promise<void> {
   useDevice('CPU:0');
@@ -30,14 +30,13 @@ export async function benchExchange(rounds: number, name?: string): Promise<void
     const mailboxes = createMailboxes(slotBytesFor(bytes), bytesToAlignment);
     const transports = ([0, 1] as const).map((tower) => msgpackTransport(new Mailbox(mailboxes, tower, 10_000), tower));
     const source = new Uint8Array(bytes).fill(1);
-    // Two, in turn, as a mailbox has two slots: what lies in the processor's cache is the same then.
+    // A mailbox has two slots. With two copies as much memory is in the processor's cache.
     const shares = [0, 1].map(() => new Uint8Array(new SharedArrayBuffer(bytes)));
     let turn = 0;
     const cross = (send: Exchanger, receive: Exchanger, isKept: boolean) => () => {
       send.send(tensor, PLACE);
       if (isKept) receive.receive(tensor.shape, PLACE).dispose();
       else tf.tidy(() => void receive.receiveFor(tensor.shape, PLACE, () => nothing));
-      return undefined;
     };
     const byMessage = (dtype: Dtype, isKept = false) => {
       const [a, b] = transports.map((each) => messageExchanger(each, dtype, 1)) as [Exchanger, Exchanger];
@@ -49,7 +48,6 @@ export async function benchExchange(rounds: number, name?: string): Promise<void
     const [first, second] = devices.map((each) => each.exchanger(false)) as [Exchanger, Exchanger];
     const copy = () => {
       libc.memcpy(shares[turn++ % 2]!, source, bytes);
-      return undefined;
     };
     const timings = await interleave(
       [

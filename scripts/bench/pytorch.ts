@@ -1,4 +1,4 @@
-/** PyTorch beside our own variants: a Python process that does a step when it is asked to. */
+/** PyTorch's training steps, in a Python process that does one step per line on its stdin. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
@@ -7,7 +7,7 @@ import { InvalidArgumentError } from 'commander';
 import { usableCores } from '../../src/limits.js';
 import type { Variant } from './report.js';
 
-/** How the net is written: as it comes, or as one would have it who knows PyTorch on CPUs; each by op or compiled. */
+/** How the net is written: in the usual way, or as a PyTorch expert would for CPUs. Each is run by op, or compiled. */
 const KINDS = ['eager', 'compile', 'expert', 'expert-compile'] as const;
 export type PyTorchKind = (typeof KINDS)[number];
 
@@ -20,28 +20,27 @@ export interface PyTorchOptions {
   pixels: number;
   classes: number;
   width: number;
-  /** For one op; by default as many as the machine has. */
+  /** Threads for one op. By default as many as there are cores. */
   threads?: number | undefined;
 }
 
-/** A line of the script: first what PyTorch is, then a step each. */
+/** A line of the script. The first line describes PyTorch; each further line is the answer to a step. */
 interface Answer {
   torch?: string;
-  /** Whether it has the update of all parameters in one piece for this CPU. */
+  /** Whether this build of PyTorch has a fused optimizer for this CPU. */
   fused?: boolean;
   ms?: number;
-  /** Of an expert's net from the one as it comes, relative; before its first step. */
+  /** Relative differences of an expert's net from the usual one, with its first step. */
   differences?: { loss: number; gradients: number };
 }
 
-/** PyTorch's steps, and how to end it. */
 export interface PyTorch {
   version: string;
   variants: readonly Variant[];
   close(): void;
 }
 
-/** PyTorch's among the variants. @throws InvalidArgumentError for one that there is not. */
+/** Returns the PyTorch variants among the given ones. @throws InvalidArgumentError for an unknown one. */
 export function kindsOf(variants: readonly string[]): PyTorchKind[] {
   const named = variants.filter((each) => each.startsWith(PREFIX)).map((each) => each.slice(PREFIX.length));
   const unknown = named.find((each) => !KINDS.some((kind) => kind === each));
@@ -52,9 +51,9 @@ export function kindsOf(variants: readonly string[]): PyTorchKind[] {
 }
 
 /**
- * Starts PyTorch with the same net, when there is one.
+ * Starts a Python process with the same net.
  * @param python the interpreter; the environment variable `BENCH_PYTHON` names another than `python3`.
- * @returns undefined when it is not installed; says so.
+ * @returns undefined if PyTorch is not installed; prints why.
  */
 export async function openPyTorch(
   kinds: readonly PyTorchKind[],
@@ -64,39 +63,40 @@ export async function openPyTorch(
   const threads = options.threads ?? usableCores();
   const flags = Object.entries({ ...options, threads }).flatMap(([name, value]) => [`--${name}`, String(value)]);
   const child = spawn(python, [SCRIPT, ...flags], { stdio: ['pipe', 'pipe', 'pipe'] });
-  const errors: string[] = [];
-  child.stderr.on('data', (chunk) => errors.push(String(chunk)));
-  child.stdin.on('error', () => {}); // it ended; the missing answer tells
+  let stderr = '';
+  child.stderr.on('data', (chunk) => {
+    stderr += chunk;
+  });
+  child.stdin.on('error', () => {}); // it has ended, so there will be no answer
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-  const failed = once(child, 'error').then(([error]) => ({ done: true, value: String(error) }) as const);
+  const failed = once(child, 'error').then(() => ({ done: true, value: '' }) as const);
+  const closed = once(child, 'close').catch(() => {}); // it could not be started
   const answer = async () => {
     const next = await Promise.race([lines.next(), failed]);
     return next.done ? undefined : (JSON.parse(next.value) as Answer);
   };
-  const closed = once(child, 'close').catch(() => {}); // it could not be started
-  /** The last line that it said, when it has ended. */
-  const lastWords = async () => {
+  const lastLine = async () => {
     await closed;
-    return errors.join('').trim().split('\n').at(-1);
+    return stderr.trim().split('\n').at(-1);
   };
   const hello = await answer();
   if (!hello) {
-    console.log(`without PyTorch: ${(await lastWords()) || `${python} cannot be run`}`);
+    console.log(`without PyTorch: ${(await lastLine()) || `${python} cannot be run`}`);
     return undefined;
   }
   if (!hello.fused && kinds.some((kind) => kind.startsWith('expert'))) {
-    console.log('this PyTorch has no fused update for this CPU: its expert variants go without');
+    console.log('this PyTorch has no fused optimizer for this CPU, so its expert variants use the usual one');
   }
   const variants = kinds.map((kind) => ({
     name: `pytorch ${kind}`,
     run: async () => {
       child.stdin.write(`${kind}\n`);
       const result = await answer();
-      if (!result) throw new Error(`PyTorch ended: ${await lastWords()}`);
+      if (!result) throw new Error(`PyTorch ended: ${await lastLine()}`);
       if (result.differences) {
         const { loss, gradients } = result.differences;
         const found = `${loss.toExponential(1)} of the loss and ${gradients.toExponential(1)} of the gradients`;
-        console.log(`pytorch ${kind} differs from the net as it comes by ${found}`);
+        console.log(`pytorch ${kind} differs from the usual net by ${found}`);
       }
       return result.ms!;
     },

@@ -12,8 +12,8 @@ const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 /** One of the compared variants. */
 export interface Variant {
   name: string;
-  /** Runs once. Returns the milliseconds, or undefined to have the call timed. */
-  run(): Promise<number | undefined> | number | undefined;
+  /** Runs once. If it returns a number, that is its time in milliseconds; otherwise the call is timed. */
+  run(): unknown;
 }
 
 /** Milliseconds of a variant in each round. */
@@ -40,7 +40,8 @@ export async function interleave(
       let total = 0;
       for (let run = 0; run < burst; run++) {
         const started = performance.now();
-        total += (await variant.run()) ?? performance.now() - started;
+        const own = await variant.run();
+        total += typeof own === 'number' ? own : performance.now() - started;
       }
       if (round >= 0) timings[i]!.times.push(total / burst);
     }
@@ -49,7 +50,7 @@ export async function interleave(
 }
 
 /** Returns the quantile by the nearest rank. */
-export function quantile(values: readonly number[], share: number): number {
+function quantile(values: readonly number[], share: number): number {
   const sorted = [...values].sort((a, b) => a - b);
   return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? Number.NaN;
 }
@@ -72,7 +73,7 @@ export function ratios(timings: readonly Timing[]): { name: string; ratio: numbe
 /** Prints medians and ratios. @param extra further columns. */
 export function printTimings(
   timings: readonly Timing[],
-  extra: Readonly<Record<string, (medianMs: number, name: string) => string>> = {},
+  extra: Readonly<Record<string, (medianMs: number) => string>> = {},
 ): void {
   const compared = ratios(timings);
   const header = ['variant', 'median ms', 'quartiles', ...Object.keys(extra), 'speed against the first', 'quartiles'];
@@ -83,7 +84,7 @@ export function printTimings(
       name,
       middle.toFixed(2),
       `${quantile(times, 0.25).toFixed(2)}-${quantile(times, 0.75).toFixed(2)}`,
-      ...Object.values(extra).map((column) => column(middle, name)),
+      ...Object.values(extra).map((column) => column(middle)),
       ratio.toFixed(3),
       `${low.toFixed(3)}-${high.toFixed(3)}`,
     ];
@@ -92,7 +93,7 @@ export function printTimings(
 }
 
 /** Returns the machine and the commit of a measurement. */
-export function origin(): Record<string, string | number> {
+function origin(): Record<string, string | number> {
   return {
     date: new Date().toISOString(),
     commit: commit(),

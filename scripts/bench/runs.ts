@@ -1,22 +1,21 @@
-/** Accuracy by epoch of runs that are there, beside one another: from their logs, so nothing is trained. */
+/** Compares the accuracies of finished runs by epoch. Reads their logs, and trains nothing. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { table } from '../../src/cli/format.js';
 import type { EventOf, LogEvent } from '../../src/log.js';
 import { median, save } from './report.js';
 
-/** An epoch of a run. */
 export interface EpochRow {
   epoch: number;
-  /** Means over its steps. */
+  /** Means over the images of the epoch. */
   trainLoss: number;
   trainTop1: number;
-  /** The last evaluation in it; none when there was none. */
+  /** Of the last evaluation in the epoch. Absent if there was none. */
   testLoss?: number;
   testTop1?: number;
 }
 
-/** The epochs of a run, by its log's events; a step that a resumed run did again counts as it was the last time. */
+/** Returns the epochs of a log. If a resumed run repeated a step, the last event of the step counts. */
 export function epochsOf(events: readonly LogEvent[]): EpochRow[] {
   const steps = new Map<number, EventOf<'train_step'>>();
   const tests = new Map<number, EventOf<'eval'>>();
