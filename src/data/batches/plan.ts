@@ -33,13 +33,13 @@ export function rangeOf({ dataset, batchSize, views = 1 }: PlanOptions, kind: Ba
   return { from, count: Math.min(batchSize, images - from), epoch };
 }
 
-/** Image indices by position, for an epoch; undefined for test batches, whose images are in the data set's order. */
-export type OrderOf = (kind: BatchKind, epoch: number) => Uint32Array | undefined;
-
-/** Caches the order of the last epoch; for one thread. */
-export function createOrders({ dataset: { train, test }, batchSize, seed }: PlanOptions): OrderOf {
+/**
+ * Returns the image indices of an epoch by position; undefined for test batches, whose images are in the data set's order.
+ * It caches the order of the last epoch; for one thread.
+ */
+export function createOrders({ dataset: { train, test }, batchSize, seed }: PlanOptions) {
   let cached: { epoch: number; order: Uint32Array } | undefined;
-  return (kind, epoch) => {
+  return (kind: BatchKind, epoch: number) => {
     if (kind === 'test') return undefined;
     if (kind === 'sample') return spread(test.count, Math.min(batchSize, test.count), seed);
     if (cached?.epoch !== epoch) cached = { epoch, order: shuffled(train.count, seed, epoch) };
@@ -65,7 +65,7 @@ function spread(images: number, count: number, seed: number): Uint32Array {
  */
 export function imagesOf(
   options: PlanOptions,
-  orderOf: OrderOf,
+  orderOf: ReturnType<typeof createOrders>,
   step: number,
   isUnreadable: (index: number) => boolean,
 ): string[] {

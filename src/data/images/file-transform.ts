@@ -15,8 +15,7 @@ export type ImageSize = SourceSize & { channels: 1 | 3 };
 export type FileTransform = (out: Float32Array, at: number, file: string) => Promise<string | undefined>;
 
 /**
- * Prepares the transform of files; see {@link openDecoder} for how they are decoded.
- * @param size a square; files are decoded to it, then `options` apply.
+ * Prepares the transform of files. They are decoded to `size`, a square, then `options` apply; see {@link openDecoder}.
  * @param meanImage of the run's training images, for `options.meanImage`.
  * @throws DataError if sharp does not load; ConfigError for options that do not fit.
  */

@@ -20,7 +20,6 @@ interface DatasetInfo {
   readonly remarks?: readonly string[];
 }
 
-/** A data set whose images are all in memory. */
 export interface PixelDataset extends DatasetInfo {
   readonly kind: 'pixels';
   readonly height: number;
@@ -37,19 +36,13 @@ export interface ImageFiles {
   readonly labels: Uint16Array;
   /** [count] Paths relative to the data set's folder, with `/`. */
   readonly names: Names;
-  /** Where the bytes are if the images are packed; otherwise each image is a file of its own. */
-  readonly places?: Places;
-}
-
-/** Where the images are in the shards. */
-export interface Places {
-  /** File names of the shards. */
-  readonly shards: readonly string[];
-  /** [count] Index into `shards`. */
-  readonly shard: Uint32Array;
-  /** [count] Where the image's bytes start in the shard, and how many there are. */
-  readonly offset: Float64Array;
-  readonly bytes: Float64Array;
+  /** If the images are packed: the shards' file names, and [count] the shard of an image and where its bytes are in it. */
+  readonly places?: {
+    readonly shards: readonly string[];
+    readonly shard: Uint32Array;
+    readonly offset: Float64Array;
+    readonly bytes: Float64Array;
+  };
 }
 
 /** How many files were ignored, by lower-case ending without its dot; '' stands for no ending. */

@@ -35,8 +35,7 @@ export function readIdxImages(path: string): { count: number; height: number; wi
 /**
  * Reads labels as numbers from 0, on a SharedArrayBuffer. Some data sets count them from 1, such as EMNIST's letters: if
  * the lowest label is 1 and the highest `classes`, all are reduced by one.
- * @param count expected number: one for each image of `imagesPath`.
- * @param classes number of classes of the net.
+ * @param count number of images in `imagesPath`.
  * @param first the first label of the training set, if known.
  * @throws DataError for a file that cannot be read, is incomplete, or does not fit the images or the classes.
  */

@@ -1,4 +1,3 @@
-/** Opens data sets of every kind. */
 import { ConfigError } from '../../errors.js';
 import { isPacked, packedClasses, readPacked } from '../shards/packed-dataset.js';
 import type { Dataset, FileDataset } from './dataset.js';
@@ -6,10 +5,9 @@ import { loadDataset } from './idx-dataset.js';
 import { imageClasses, isImageFolder, readImageFolder } from './image-folder.js';
 
 /**
- * Opens a data set.
+ * Opens a data set of every kind.
  * @param source `embedded`, `fashion-mnist`, or a folder of IDX files, of images in class folders, or of shards.
- * @param classes number of classes of the net.
- * @throws DataError for data that cannot be used; ConfigError if a folder of images has another number of classes.
+ * @throws DataError for data that cannot be used; ConfigError if a folder of images has another number of `classes`.
  */
 export function openDataset(source: string, classes: number): Dataset {
   if (!isPacked(source) && !isImageFolder(source)) return loadDataset(source, classes);

@@ -11,17 +11,6 @@ export const IMAGE_ENDING = /\.(jpe?g|jpe|jfif|jfi|jif|pjpe?g|pjp|png|gif|webp)$
 const OTHER_IMAGES =
   /^(bmp|dib|tiff?|hei[cf]|hif|avif|jp2|j2k|jpf|jpx|jpm|jxl|jxr|svgz?|ico|psd|tga|pcx|p[pgbn]m|exr|hdr|dng|raw|cr[23]|nef|arw|orf|rw2|raf|mpo|apng|dcm|eps)$/;
 
-/** A part of a data set, `train` or `val`. */
-export interface PartWalk {
-  /** Names of the folders in it, without hidden ones, sorted by code units. */
-  folders(): string[];
-  /**
-   * Paths of all images in the part, or in one of its folders, relative to the data set's folder; sorted by code units.
-   * @throws DataError for a folder that cannot be listed, and for a link to a folder that is walked anyway.
-   */
-  images(folder?: string): string[];
-}
-
 /** How a folder was reached. */
 interface Visit {
   part: string;
@@ -33,20 +22,19 @@ interface Visit {
 /** Visited folders by real path. */
 export type Visited = Map<string, Visit>;
 
-export interface WalkOptions {
-  /** Counts files that are not images. */
-  passedOver?: Record<string, number>;
-  /** Shared by the walks of both parts: no image may be in both. */
-  visited?: Visited;
-  /** The other part, if this part may not share images with it. */
-  other?: string | undefined;
-}
-
 /**
- * Opens a walk. Every folder is visited once: a link must lead elsewhere, or the walk would not end.
+ * Opens a walk of a part of a data set, `train` or `val`. Every folder is visited once: a link must lead elsewhere, or the
+ * walk would not end.
+ * @param options.passedOver counts files that are not images.
+ * @param options.visited is shared by the walks of both parts: no image may be in both.
+ * @param options.other the other part, if this part may not share images with it.
  * @throws DataError if the walk of the other part visited this part.
  */
-export function openWalk(root: string, part: string, options: WalkOptions = {}): PartWalk {
+export function openWalk(
+  root: string,
+  part: string,
+  options: { passedOver?: Record<string, number>; visited?: Visited; other?: string | undefined } = {},
+) {
   const { passedOver = {}, visited = new Map() as Visited, other } = options;
   const top = realPath(join(root, part));
   const otherTop = other === undefined ? undefined : realPath(join(root, other));
@@ -123,8 +111,13 @@ export function openWalk(root: string, part: string, options: WalkOptions = {}):
   }
 
   return {
+    /** Names of the folders in it, without hidden ones, sorted by code units. */
     folders: () => foldersAmong([...topEntries.values()]),
-    images(folder) {
+    /**
+     * Paths of all images in the part, or in one of its folders, relative to the data set's folder; sorted by code units.
+     * @throws DataError for a folder that cannot be listed, and for a link to a folder that is walked anyway.
+     */
+    images(folder?: string): string[] {
       const found: string[] = [];
       if (folder === undefined) walk(part, top, topLink, found);
       else enter(part, top, topEntries.get(folder)!, topLink, found);
@@ -132,6 +125,8 @@ export function openWalk(root: string, part: string, options: WalkOptions = {}):
     },
   };
 }
+
+export type PartWalk = ReturnType<typeof openWalk>;
 
 /** A sentence about ignored files that are images; undefined if there are none. */
 export function ignoredImages(passedOver: IgnoredFiles): string | undefined {
