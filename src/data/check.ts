@@ -18,17 +18,14 @@ export interface SetReport {
   spaces: Record<string, number>;
   /** Number of files whose ending belongs to another format than their content. */
   misnamed: number;
-  /** Shortest and longest side of all images, in pixels. */
   shortestSide: number;
   longestSide: number;
-  /** In the order of the data set. */
   unreadable: UnreadableImage[];
 }
 
 export interface CheckReport {
   source: string;
   classes: number;
-  /** Number of files in the class folders that are not images, in total and by ending. */
   ignored: number;
   passedOver: IgnoredFiles;
   remarks: readonly string[];
@@ -36,11 +33,7 @@ export interface CheckReport {
   val: SetReport;
 }
 
-/**
- * Decodes every image and reports which ones do not decode.
- * @param resize as in the training.
- * @throws SystemError for a system fault that lasts.
- */
+/** Decodes every image and reports which ones do not decode. @throws SystemError for a system fault that lasts. */
 export async function checkImages(
   { source, folder, classNames, ignored, passedOver = {}, remarks = [], train, test }: FileDataset,
   { resize, concurrency, progress }: { resize: number; concurrency: number; progress?: Progress },

@@ -28,15 +28,13 @@ export interface FeedOptions {
   statistics?: Statistics | undefined;
   /** Slots for training batches; 3 by default. Test batches have two more, their sample one. */
   slots?: number;
-  /** See `createSlot`. */
   bytesToAlignment?: (memory: SharedArrayBuffer) => number;
-  /** Called once for each image that is skipped because it cannot be read. */
+  /** Called once for each image that is skipped. */
   onUnreadable?: (image: UnreadableImage) => void;
 }
 
 /** A batch in a slot, lent until it is released. */
 export interface Batch {
-  /** Index into {@link BatchFeeder.slots}. */
   slot: number;
   /** Images in it: fewer than the batch size at the end of an epoch, and if test images cannot be read. */
   count: number;
@@ -46,35 +44,6 @@ export interface Batch {
   epoch: number;
 }
 
-export interface BatchFeeder {
-  /**
-   * Shared memory of each slot: float32 images [batchSize, S, S, C] and int32 labels [batchSize]; see `slotViews`. The
-   * towers read it in place until the batch is released.
-   */
-  readonly slots: readonly SharedArrayBuffer[];
-  readonly batchesPerEpoch: number;
-  readonly testBatches: number;
-  /** Images that were skipped so far because they cannot be read. */
-  readonly unreadable: readonly UnreadableImage[];
-  /**
-   * The batch of a step, from 1: a function of step and seed, in whatever order steps are requested. Fills the next ones
-   * ahead. Waits while all training slots are lent.
-   * @throws DataError that names the batch if it cannot be filled or the feeder is closed, or with `data.onBadImage` `fail`
-   * the image that cannot be read.
-   */
-  train(step: number): Promise<Batch>;
-  /** A test batch, from 0, in the data set's order and without random changes. Waits and throws like `train`. */
-  test(batch: number, view?: number): Promise<Batch>;
-  /** A batch of images from the whole test set, always the same one. It is never released. Throws like `train`. */
-  sample(): Promise<Batch>;
-  /** The images of a training batch: paths, or indices for images in memory. */
-  imagesOf(step: number): readonly string[];
-  /** Returns the slot when the towers no longer read it. */
-  release(batch: Batch): void;
-  /** Ends all threads; pending batches reject. */
-  close(): Promise<void>;
-}
-
 /** One in use, one filled ahead. */
 const TEST_SLOTS = 2;
 
@@ -82,9 +51,9 @@ const TEST_SLOTS = 2;
  * Opens a feeder and starts its threads; the caller closes it.
  * @throws ConfigError if the images do not fit the net's input, or there is no memory for the slots.
  */
-export function openFeeder(options: FeedOptions): BatchFeeder {
-  const { dataset, batchSize, inputSize, inputChannels, seed, data, views = 1, slots: trainSlots = 3 } = options;
-  const { statistics } = options;
+export function openFeeder(options: FeedOptions) {
+  const { dataset, batchSize, inputSize, inputChannels, seed, data, statistics } = options;
+  const { views = 1, slots: trainSlots = 3 } = options;
   const slots = allocateSlots(trainSlots + TEST_SLOTS + 1, options);
   assert(statistics || !needsStatistics(data), 'the options need statistics');
   const setup: FillSetup = {
@@ -117,28 +86,44 @@ export function openFeeder(options: FeedOptions): BatchFeeder {
   let sample: Promise<Batch> | undefined;
 
   return {
-    slots,
+    /**
+     * Shared memory of each slot: float32 images [batchSize, S, S, C] and int32 labels [batchSize]; see `slotViews`. The
+     * towers read it in place until the batch is released.
+     */
+    slots: slots as readonly SharedArrayBuffer[],
     batchesPerEpoch: batchesOf(dataset.train.count, batchSize),
     testBatches,
+    /** Images that were skipped so far. */
     unreadable: unreadable.images,
-    async train(step) {
+    /**
+     * The batch of a step, from 1: a function of step and seed, in whatever order steps are requested. Fills the next ones
+     * ahead. Waits while all training slots are lent.
+     * @throws DataError that names the batch if it cannot be filled or the feeder is closed, or with `data.onBadImage`
+     * `fail` the image that cannot be read.
+     */
+    async train(step: number): Promise<Batch> {
       assert(Number.isSafeInteger(step) && step >= 1, `there is no step ${step}`);
       return take('training', step);
     },
-    async test(batch, view = 0) {
+    /** A test batch, from 0, in the data set's order and without random changes. Waits and throws like `train`. */
+    async test(batch: number, view = 0): Promise<Batch> {
       assert(Number.isSafeInteger(batch) && batch >= 0 && batch < testBatches, `there is no test batch ${batch}`);
       assert(Number.isSafeInteger(view) && view >= 0 && view < views, `there is no view ${view}`);
       return take('test', batch * views + view);
     },
-    sample() {
+    /** A batch of images from the whole test set, always the same one. It is never released. Throws like `train`. */
+    sample(): Promise<Batch> {
       sample ??= take('sample', 0);
       return sample;
     },
-    imagesOf: (step) => imagesOf(setup, orderOf, step, unreadable.has),
-    release({ slot, step }) {
+    /** The images of a training batch: paths, or indices for images in memory. */
+    imagesOf: (step: number): readonly string[] => imagesOf(setup, orderOf, step, unreadable.has),
+    /** Returns the slot when the towers no longer read it. */
+    release({ slot, step }: Pick<Batch, 'slot' | 'step'>): void {
       prefetchers[slot < trainSlots ? 'training' : 'test'].release(slot, step);
     },
-    async close() {
+    /** Ends all threads; pending batches reject. */
+    async close(): Promise<void> {
       for (const kind of ['training', 'test', 'sample'] as const) {
         prefetchers[kind].close((number) => closedError(kind, number));
       }
@@ -159,6 +144,8 @@ export function openFeeder(options: FeedOptions): BatchFeeder {
     return { slot, count: counts.get(slot)!, step: number, epoch: rangeOf(setup, kind, number).epoch };
   }
 }
+
+export type BatchFeeder = ReturnType<typeof openFeeder>;
 
 function allocateSlots(
   count: number,

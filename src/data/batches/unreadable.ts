@@ -12,10 +12,7 @@ export interface UnreadableImage {
   reason: string;
 }
 
-/**
- * Collects the unreadable images of a run.
- * @param onNew called once for each image.
- */
+/** Collects the unreadable images of a run. Calls `onNew` once for each. */
 export function listUnreadable(
   dataset: Dataset,
   onBadImage: 'fail' | 'skip',

@@ -7,23 +7,9 @@ import { nameAt } from '../sets/names.js';
 import { errorWithCode, GONE, isSystemFault, retryRead } from './retry.js';
 
 /** Why an image cannot be read. */
-export interface Refused {
-  readonly reason: string;
-}
+export type Refused = { readonly reason: string };
 
 type Use<T> = (bytes: Buffer) => T | Promise<T>;
-
-/** Reads images of one part; for one thread. */
-export interface ImageReader {
-  /**
-   * Reads image `index` and calls `use` with its bytes. System faults of both are retried; see `retry.ts`.
-   * @returns what `use` returns, or why the file cannot be read.
-   * @throws SystemError for a system fault that lasts.
-   */
-  read<T>(index: number, use: Use<T>): Promise<T | Refused>;
-  /** Closes open shards and ends retries. */
-  close(): void;
-}
 
 /** The largest file of ImageNet has 16 MB. A larger file must not fill the memory. */
 const MAX_FILE_BYTES = 2 ** 28;
@@ -31,16 +17,22 @@ const MAX_FILE_BYTES = 2 ** 28;
 /** Shards that one process keeps open at most: many systems allow a process 256 open files, and others need some. */
 export const MAX_OPEN_SHARDS = 32;
 
+/** Reads images of one part; for one thread. */
 export function openReader(
   folder: string,
   { names, places }: ImageFiles,
   { maxOpen = MAX_OPEN_SHARDS, signal }: { maxOpen?: number | undefined; signal?: AbortSignal | undefined } = {},
-): ImageReader {
+) {
   const closing = new AbortController();
   const signals = signal ? AbortSignal.any([signal, closing.signal]) : closing.signal;
   const shards = openShards(folder, places?.shards ?? [], maxOpen);
   return {
-    read(index, use) {
+    /**
+     * Reads image `index` and calls `use` with its bytes. System faults of both are retried; see `retry.ts`.
+     * @returns what `use` returns, or why the file cannot be read.
+     * @throws SystemError for a system fault that lasts.
+     */
+    read<T>(index: number, use: Use<T>): Promise<T | Refused> {
       const name = nameAt(names, index);
       const path = join(folder, name);
       if (!places) return readAndUse(path, () => readListed(path), use, signals);
@@ -49,6 +41,7 @@ export function openReader(
       const where = `${name} in ${join(folder, places.shards[shard]!)}`;
       return readAndUse(where, () => shards.use(shard, read), use, signals);
     },
+    /** Closes open shards and ends retries. */
     close() {
       closing.abort();
       shards.close();
@@ -56,7 +49,9 @@ export function openReader(
   };
 }
 
-/** Reads an image file that the user named, like {@link ImageReader.read}. */
+export type ImageReader = ReturnType<typeof openReader>;
+
+/** Reads an image file that the user named, like {@link ImageReader}. */
 export function readImageFile<T>(path: string, use: Use<T>): Promise<T | Refused> {
   return readAndUse(path, () => readFile(path), use);
 }

@@ -57,9 +57,7 @@ export function listingFault(path: string, error: NodeJS.ErrnoException): System
 
 /**
  * Calls `read`, and again after a pause while the system refuses it.
- * @param path names the file in the error.
- * @param signal ends the waiting with an AbortError.
- * @throws SystemError after the last attempt; every other error of `read` at once.
+ * @throws SystemError after the last attempt; every other error of `read` at once; AbortError once the signal is aborted.
  */
 export async function retryRead<T>(
   path: string,

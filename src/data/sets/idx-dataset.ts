@@ -32,7 +32,6 @@ export function findFashionMnist(): string | undefined {
 /**
  * Reads a data set of IDX files into shared memory.
  * @param source `embedded`, `fashion-mnist` (see {@link findFashionMnist}), or a folder with the four files.
- * @param classes number of classes of the net; labels are below it.
  * @throws DataError if the files are missing, incomplete, or do not fit one another or the net.
  */
 export function loadDataset(source: string, classes: number): PixelDataset {
@@ -81,10 +80,7 @@ function readFiles(folder: string, classes: number, files = filesIn(folder)): Pi
   };
 }
 
-/**
- * The files of a folder; each may also be in a folder of its own name.
- * @throws DataError if the folder does not hold all four, or several data sets.
- */
+/** @throws DataError if the folder does not hold all four files, or several data sets. */
 function filesIn(folder: string): IdxFiles {
   const sets = setsIn(folder);
   const unnamed = sets.get('');

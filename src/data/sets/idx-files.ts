@@ -14,13 +14,10 @@ type DataFile = (typeof DATA_FILES)[number];
 /** Paths by the files' usual names. */
 export type IdxFiles = Record<DataFile, string>;
 
-/**
- * Other spellings that are accepted: a dot for the hyphen (7-Zip), `test` for `t10k`, and the data set's name as a prefix
- * (EMNIST).
- */
+/** Also with a dot for the hyphen (7-Zip), `test` for `t10k`, or the data set's name as a prefix (EMNIST). */
 const SPELLING = /^(.*?)[-_.]?(train|t10k|test)-(images|labels)[-.]idx([13])-ubyte(\.gz)?$/i;
 
-/** Whether a folder holds one or several data sets of four IDX files. */
+/** Whether a folder holds a data set of four IDX files, or several. */
 export function isIdxFolder(folder: string): boolean {
   return [...setsIn(folder).values()].some(isComplete);
 }

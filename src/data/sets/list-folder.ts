@@ -14,9 +14,8 @@ export interface Entry {
 }
 
 /**
- * Calls `look`.
- * @param otherwise returns a value for an error; without it, that is an error about the folder `path`.
- * @throws SystemError for a system fault.
+ * Calls `look`, and `otherwise` for an error of the path.
+ * @throws SystemError for a system fault; DataError without `otherwise`.
  */
 function lookAt<T>(path: string, look: () => T, otherwise?: (error: Error) => T): T {
   try {
@@ -32,7 +31,6 @@ function lookAt<T>(path: string, look: () => T, otherwise?: (error: Error) => T)
   }
 }
 
-/** @throws DataError for a folder that cannot be listed. */
 export function entriesOf(folder: string): Entry[] {
   return lookAt(folder, () => readdirSync(folder, { withFileTypes: true })).map((entry) => {
     const { name } = entry;
@@ -49,7 +47,6 @@ export function foldersAmong(entries: readonly Entry[]): string[] {
     .sort();
 }
 
-/** As {@link foldersAmong}. @throws DataError for a folder that cannot be listed. */
 export function foldersIn(folder: string): string[] {
   return foldersAmong(entriesOf(folder));
 }

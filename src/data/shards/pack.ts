@@ -48,8 +48,7 @@ interface Shard {
 
 /**
  * Packs the files of all images byte by byte, also those that do not decode, in an order that mixes the classes.
- * @throws DataError for a folder with other files, an image that cannot be read or changes meanwhile, or a full disk. The
- * next run continues.
+ * @throws DataError for a folder with other files, an image that cannot be read, or a full disk. The next run continues.
  * @param out the folder to write; created if missing.
  * @param shardBytes a shard is closed once it has that many bytes of images, or its index is full.
  * @returns the number of images and of shards, and how many of the shards an earlier run had finished.
@@ -127,7 +126,7 @@ function refuseOtherFiles(out: string, names: readonly string[]): void {
   );
 }
 
-/** Creates the folder, and removes files of another plan. @throws DataError if it holds other files. */
+/** Creates the folder, and removes files of another plan. */
 function claimFolder(out: string, plan: string): void {
   mkdirSync(out, { recursive: true });
   const names = readdirSync(out);
@@ -201,8 +200,7 @@ function isFinished(out: string, { name }: Shard): boolean {
   }
 }
 
-/** Tar files consist of such blocks. */
-const BLOCK = 512;
+const BLOCK = 512; // of a tar file
 
 async function writeShard(out: string, folder: string, files: ImageFiles, { name, indices }: Shard): Promise<void> {
   const pack = tar.pack();

@@ -64,11 +64,7 @@ function cacheFolder(options: StatisticsOptions): string | undefined {
   }
 }
 
-/**
- * Calls `save`, and `warn` if it fails.
- * @returns whether it succeeded.
- * @throws DataError if it failed and there is no `warn`.
- */
+/** Returns whether `save` succeeded. @throws DataError if it failed and there is no `warn`. */
 function trySaving(folder: string, save: () => void, warn?: (message: string) => void): boolean {
   try {
     save();
@@ -131,7 +127,6 @@ function statOf(path: string) {
   }
 }
 
-/** @throws the system's error. */
 export function writeStatistics(folder: string, name: string, { mean, ...rest }: Statistics): void {
   const bytes = Buffer.from(Float32Array.from(mean).buffer); // base64 does not accept shared memory
   mkdirSync(folder, { recursive: true });

@@ -21,13 +21,11 @@ export interface ComputeOptions {
   resize: number;
   channels: 1 | 3;
   onBadImage: 'fail' | 'skip';
-  /** Images that are decoded at the same time. */
   concurrency: number;
   progress?: Progress;
   signal?: AbortSignal;
 }
 
-/** For messages. */
 export const ACTION = 'compute the mean image';
 
 /**
