@@ -1,5 +1,5 @@
 /** `ablate`: trains nets with one thing changed, with the same seed and length, and compares them in a table. */
-import { existsSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { checkpointsFolder, newestCheckpoint, stepsIn } from '../checkpoint/store.js';
 import { type Config, resolveConfig } from '../config/config.js';
@@ -22,10 +22,11 @@ import {
   writeAblation,
 } from './ablation.js';
 import type { DisplayMode } from './display.js';
+import { explained } from './explain.js';
 import { oneLine } from './format.js';
 import { gpuWarning, resolveHere } from './machine.js';
 import { resumeNote } from './resume.js';
-import { checkName, ensureFolder, makeNumbered, runFolder } from './run-folder.js';
+import { checkName, makeNumbered, runFolder } from './run-folder.js';
 import { lockNow, lockRun, type RunLock } from './run-lock.js';
 import { eventsIn } from './run-log.js';
 import type { Input, Services } from './services.js';
@@ -53,8 +54,9 @@ export async function run(
   const { config: resolved, notes, machine } = await resolveHere(services, layers);
   const warning = await gpuWarning(services, machine, layers);
   if (warning !== undefined) services.stderr.print(`warning: ${warning}`);
-  const { variants, missing } = variantsOf(resolved);
-  const asked = only?.map((name) => variantNamed(name, variants, missing)) ?? variants;
+  const all = variantsOf(resolved);
+  const { variants, missing } = all;
+  const asked = only?.map((name) => variantNamed(name, all)) ?? variants;
   const isNamed = anySets(layers, 'run');
   const ownName = resolved.run.replace(/^(split|single)-/, 'ablate-');
   const named = isNamed ? resolved : Object.freeze({ ...resolved, run: ownName });
@@ -79,7 +81,7 @@ export async function run(
       rows: chosen.map((variant) => rowOf(variant, earlier)),
       missing: only ? [] : missing,
     };
-    ensureFolder(folder);
+    explained(`make the folder ${folder}`, 'choose another --out', () => mkdirSync(folder, { recursive: true }));
     lock ??= lockNow(folder);
     if (lock.warning !== undefined) services.stderr.print(`warning: ${lock.warning}`);
     writeAblation(folder, ablation); // now, so that it can be resumed if the process is killed
@@ -183,11 +185,7 @@ function coresOf({ net, devices }: Config, baseline: Config): number | undefined
 }
 
 /** @throws ConfigError if there is no such variant, or none for these settings. */
-function variantNamed(
-  name: string,
-  variants: readonly Variant[],
-  missing: ReturnType<typeof variantsOf>['missing'],
-): Variant {
+function variantNamed(name: string, { variants, missing }: ReturnType<typeof variantsOf>): Variant {
   const variant = variants.find((each) => each.name === name);
   if (variant) return variant;
   const reason = missing.find((each) => each.name === name)?.reason;
@@ -198,7 +196,6 @@ function variantNamed(
   );
 }
 
-/** The row of a variant: what an earlier ablation finished, or one without a result. */
 function rowOf({ name, change }: Variant, earlier: readonly AblationRow[]): AblationRow {
   const row = earlier.find(({ variant }) => variant === name);
   return row && isDone(row) ? { ...row, change } : { variant: name, change, run: row?.run ?? null, result: null };

@@ -68,9 +68,12 @@ export type Ablation = z.infer<typeof EARLIER> & { missing: readonly Missing[] }
 export function earlierRows(folder: string, settings: Record<string, unknown>): readonly AblationRow[] | undefined {
   if (!isAblation(folder)) return undefined;
   const file = join(folder, JSON_NAME);
-  const earlier = explained(`resume the ablation in ${file}`, 'choose another --run', () =>
-    parseAblation(readJson(file, { limit: MAX_BYTES })),
-  );
+  const earlier = explained(`resume the ablation in ${file}`, 'choose another --run', () => {
+    const { data, error } = EARLIER.safeParse(readJson(file, { limit: MAX_BYTES }));
+    if (data) return data;
+    const place = error.issues[0]!.path.join('.');
+    throw new Error(place === '' ? 'it is no object' : `${place} is missing or invalid`);
+  });
   const before = withoutRetired(earlier.settings);
   const keys = [...new Set([...Object.keys(settings), ...Object.keys(before)])];
   const different = keys.find((key) => JSON.stringify(settings[key]) !== JSON.stringify(before[key]));
@@ -78,14 +81,6 @@ export function earlierRows(folder: string, settings: Record<string, unknown>): 
   throw new ConfigError(
     `Cannot resume ${folder}: its ablation had another ${truncate(different)}, expected the same settings; choose another --run`,
   );
-}
-
-/** @throws Error that names the first wrong place. */
-function parseAblation(json: unknown): z.infer<typeof EARLIER> {
-  const parsed = EARLIER.safeParse(json);
-  if (parsed.success) return parsed.data;
-  const place = parsed.error.issues[0]!.path.join('.');
-  throw new Error(place === '' ? 'it is no object' : `${place} is missing or invalid`);
 }
 
 /** Replaces both files, each as a whole. @throws SplitError if they cannot be written. */
@@ -105,8 +100,7 @@ export function writeAblation(folder: string, ablation: Ablation): void {
 
 /** The table for the terminal. */
 export function tableLines(ablation: Ablation): string[] {
-  const [header, rows] = cellsOf(ablation);
-  return table(header, rows);
+  return table(...cellsOf(ablation));
 }
 
 /** The page: the settings, the table, and what failed or was left out. */
@@ -149,10 +143,8 @@ export function speedNotes({ rows }: Pick<Ablation, 'rows'>): string[] {
 /** The header, and the cells of each variant. Differences of errors are percentage points; speeds are ratios. */
 function cellsOf({ settings, rows }: Ablation): [header: string[], rows: string[][]] {
   const onCpus = rows.some(({ result }) => result?.cores !== undefined);
-  const errorKeys = (['top1Error', 'top5Error'] as const).slice(
-    0,
-    hasTop5((settings.net as Config['net']).classes) ? 2 : 1,
-  );
+  const isTop5 = hasTop5((settings.net as Config['net']).classes);
+  const errorKeys = (['top1Error', 'top5Error'] as const).slice(0, isTop5 ? 2 : 1);
   const baseline = rows[0]?.result;
   const header = [
     ...['variant', 'changed', 'towers', 'parameters'],

@@ -68,15 +68,12 @@ function setLines(name: string, set: SetReport): string[] {
       .map(([kind, images]) => `${kind} ${count(images)}`)
       .join(', ');
   const misnamed = set.misnamed > 0 ? `; ${count(set.misnamed)} named as another format` : '';
+  const sides = `sides of ${set.shortestSide} to ${set.longestSide} pixels`;
   const unreadable = set.unreadable.slice(0, PRINTED).map(({ path, reason }) => `  ${path}: ${oneLine(reason)}`);
   const more = set.unreadable.length - unreadable.length;
   return [
     `${name}: ${count(set.images)} images, ${count(set.unreadable.length)} unreadable, ${count(Math.ceil(set.bytes / 2 ** 20))} MiB`,
-    ...(set.longestSide > 0
-      ? [
-          `  ${kinds(set.formats)}${misnamed}; ${kinds(set.spaces)}; sides of ${set.shortestSide} to ${set.longestSide} pixels`,
-        ]
-      : []),
+    ...(set.longestSide > 0 ? [`  ${kinds(set.formats)}${misnamed}; ${kinds(set.spaces)}; ${sides}`] : []),
     ...unreadable,
     ...(more > 0 ? [`  and ${count(more)} more in the report`] : []),
   ];

@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { buildNet } from '../model/net.js';
 import { jsonText } from '../printable.js';
 import { writeNoFollow } from '../safe-write.js';
-import { type UsedWeights, usedText } from '../train/run-weights.js';
-import { type Energy, firstLayerOf, kernelPicture, towerEnergy, writePng } from '../weights/kernels.js';
+import { usedText } from '../train/run-weights.js';
+import { firstLayerOf, kernelPicture, towerEnergy, writePng } from '../weights/kernels.js';
 import { explained } from './explain.js';
 import { openWeights, type RunFlags } from './find-run.js';
 import { table } from './format.js';
@@ -13,15 +13,6 @@ import type { Input, Services } from './services.js';
 interface KernelsOptions extends RunFlags {
   out?: string;
   json?: boolean;
-}
-
-/** The content of `kernels.json`. */
-interface Report extends UsedWeights {
-  run: string;
-  layer: string;
-  channels: number;
-  picture: string;
-  towers: (Energy & { tower: number })[];
 }
 
 /**
@@ -37,24 +28,19 @@ export async function run({ options }: Input<KernelsOptions>, services: Services
   await writePng(kernelPicture(first), picture);
   const { layer, channels } = first;
   const towers = first.towers.map((kernels) => ({ tower: kernels.tower, ...towerEnergy(kernels, channels) }));
-  const report: Report = { run: folder, layer, channels, picture, towers, ...used };
+  const report = { run: folder, layer, channels, picture, towers, ...used };
   const file = join(folder, 'kernels.json');
   explained(`write ${file}`, 'free space, or make it writable', () => writeNoFollow(file, `${jsonText(report, 2)}\n`));
-  services.stdout.print(...(json ? [JSON.stringify(report)] : reportLines(report)));
-  return 0;
-}
-
-function reportLines({ layer, channels, picture, towers, ...used }: Report): string[] {
+  const rows = towers.map(({ tower, kernels, grey, colour, colourShare, mostlyColour }) => {
+    const energies = [grey.toPrecision(4), colour.toPrecision(4), colourShare.toFixed(3)];
+    return [String(tower), kernels, ...energies, mostlyColour];
+  });
   const weights = usedText(used);
-  return [
-    ...table(
-      ['tower', 'kernels', 'grey energy', 'colour energy', 'colour share', 'mostly colour'],
-      towers.map(({ tower, kernels, grey, colour, colourShare, mostlyColour }) => [
-        ...[String(tower), kernels, grey.toPrecision(4), colour.toPrecision(4)],
-        ...[colourShare.toFixed(3), mostlyColour],
-      ]),
-    ),
+  const lines = [
+    ...table(['tower', 'kernels', 'grey energy', 'colour energy', 'colour share', 'mostly colour'], rows),
     ...(channels === 1 ? ['the net reads grey images: its kernels have no colour'] : []),
     `${layer} as a picture, tower 0 above tower 1${weights && `, ${weights}`}: ${picture}`,
   ];
+  services.stdout.print(...(json ? [JSON.stringify(report)] : lines));
+  return 0;
 }

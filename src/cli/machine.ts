@@ -1,7 +1,6 @@
 /** What the machine has, the settings of a run on it, and warnings about its GPUs. */
 import { existsSync } from 'node:fs';
 import { devicesOf, type Machine, type Resolved, resolveConfig, tableOf } from '../config/config.js';
-import { gpusOf } from '../config/devices.js';
 import { anySets, type ConfigLayer } from '../config/layers.js';
 import { gpuTrouble } from '../native/install/gpu-support.js';
 import { contextOptions, settingsNames } from '../train/context-options.js';
@@ -41,10 +40,4 @@ export async function gpuWarning(
   if (trouble === undefined || facts!.gpus > 0) return trouble;
   const [card] = [...facts!.driver.cards, ...facts!.nvidia.cards];
   return `TensorFlow has no GPU, though there is an NVIDIA card${card ? ` (${card.name})` : ''}, so everything runs on the CPU: ${trouble}; CUDA_VISIBLE_DEVICES=-1 hides the card and stops this warning`;
-}
-
-/** Repeats the warning after a training, whose first lines are out of sight by then. */
-export function gpuReminder({ devices }: Machine, warning: string | undefined): string | undefined {
-  if (warning === undefined || gpusOf(devices).length > 0) return undefined;
-  return 'this ran on the CPU, though there is an NVIDIA card; `alexnet-split doctor` says why, and what to do';
 }

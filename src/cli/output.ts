@@ -26,19 +26,17 @@ export class Printer {
 
 /** Keeps the command running to its own exit code if its output is lost. A full disk is an error. */
 export function surviveLostOutput(): void {
-  for (const stream of [process.stdout, process.stderr]) ignoreLostReader(stream);
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on('error', ({ code, message }: NodeJS.ErrnoException) => {
+      // A reader that ended, such as `head`, is no error, and neither is a closed terminal.
+      if (code === 'EPIPE' || code === 'ECONNRESET' || (code === 'EIO' && stream.isTTY)) return;
+      process.exitCode = 1;
+      if (stream === process.stdout) process.stderr.write(`error: Cannot print: ${oneLine(message)}\n`);
+    });
+  }
   const terminals = [0, 1, 2].filter((descriptor) => isatty(descriptor));
   // At its end Node.js restores the terminals' modes, and aborts if a terminal is gone.
   process.on('exit', () => terminals.filter((descriptor) => !isatty(descriptor)).forEach(replaceByNull));
-}
-
-/** A reader that ended, such as `head`, is no error, and neither is a closed terminal. */
-function ignoreLostReader(stream: NodeJS.WriteStream): void {
-  stream.on('error', ({ code, message }: NodeJS.ErrnoException) => {
-    if (code === 'EPIPE' || code === 'ECONNRESET' || (code === 'EIO' && stream.isTTY)) return;
-    process.exitCode = 1;
-    if (stream === process.stdout) process.stderr.write(`error: Cannot print: ${oneLine(message)}\n`);
-  });
 }
 
 /** The system opens a file at the smallest free descriptor, which is the one just closed. */

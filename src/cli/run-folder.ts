@@ -82,15 +82,6 @@ export function continueFolder(config: Config): void {
   });
 }
 
-/** @throws SplitError if the folder cannot be made. */
-export function ensureFolder(folder: string): void {
-  try {
-    fs.mkdirSync(folder, { recursive: true });
-  } catch (error) {
-    throw unusable(folder, error);
-  }
-}
-
 /** The names in a folder; none if it does not exist. */
 export function filesIn(folder: string): string[] {
   try {

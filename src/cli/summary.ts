@@ -47,14 +47,10 @@ function summaryLines(net: Net, { batchSize, devices }: Config, rows: readonly R
     '',
     ...table(
       ['layer', 'tower', 'input', 'output', 'parameters', 'multiply-adds'],
-      rows.map((row) => [
-        row.layer,
-        row.towers.join('+'),
-        `${shapeText(row.input)}${row.exchange ? '*' : ''}`,
-        shapeText(row.output),
-        both(row.parameters),
-        both(row.multiplyAdds),
-      ]),
+      rows.map(({ layer, towers, input, output, exchange, ...row }) => {
+        const shapes = [`${shapeText(input)}${exchange ? '*' : ''}`, shapeText(output)];
+        return [layer, towers.join('+'), ...shapes, both(row.parameters), both(row.multiplyAdds)];
+      }),
     ),
     '',
     ...(sites.length === 0

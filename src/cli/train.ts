@@ -1,13 +1,14 @@
 /** `train`: settings, run folder, log, display and signals around the training itself. */
 import { join } from 'node:path';
 import type { Config } from '../config/config.js';
+import { gpusOf } from '../config/devices.js';
 import { anySets, type ConfigLayer, sets } from '../config/layers.js';
 import { signalExitCode } from '../end-signals.js';
 import { type LogEvent, openLog, type RunLog } from '../log.js';
 import type { Resume } from '../train/index.js';
 import { type DisplayMode, openDisplay } from './display.js';
 import { oneLine } from './format.js';
-import { gpuReminder, gpuWarning, resolveHere } from './machine.js';
+import { gpuWarning, resolveHere } from './machine.js';
 import { planResume } from './resume.js';
 import { checkName, continueFolder, makeFolder, runFolder } from './run-folder.js';
 import { lockNow, lockRun, type RunLock } from './run-lock.js';
@@ -38,14 +39,16 @@ export async function run({ layers: asked, options }: Input<TrainOptions>, servi
     const all = [...resolved.notes, ...barNotes(asked, options, services), ...notes];
     const recording = { resume, lock, isNamed, warning };
     const { exitCode, failure } = await recordedTraining(config, all, options, services, recording);
-    const reminder = gpuReminder(machine, warning);
-    if (reminder !== undefined) services.stderr.print(`warning: ${reminder}`);
+    // The first lines are out of sight by now.
+    if (warning !== undefined && gpusOf(machine.devices).length === 0) services.stderr.print(`warning: ${ON_CPU}`);
     if (exitCode !== 0 && failure !== undefined) services.stderr.print(`error: ${oneLine(failure)}`);
     return exitCode;
   } finally {
     lock?.release();
   }
 }
+
+const ON_CPU = 'this ran on the CPU, though there is an NVIDIA card; `alexnet-split doctor` says why, and what to do';
 
 /** A note if `--log-every` was typed, and a bar is drawn in place of lines. */
 export function barNotes(layers: readonly ConfigLayer[], { json, quiet }: DisplayMode, { stdout }: Services): string[] {

@@ -44,23 +44,12 @@ function verifyLines({ losses, rows, passed, firstDivergent, tolerances }: Verif
   return [
     ...table(
       ['step', 'loss, split', 'loss, reference', 'relative'],
-      losses.map(({ step, split, reference, relative }) => [
-        step,
-        split.toFixed(6),
-        reference.toFixed(6),
-        difference(relative),
-      ]),
+      losses.map((each) => [each.step, each.split.toFixed(6), each.reference.toFixed(6), difference(each.relative)]),
     ),
     '',
     ...table(
       ['layer', 'kind', 'tensor', 'absolute', 'relative'],
-      rows.map(({ layer, kind, name, absolute, relative }) => [
-        layer,
-        kind,
-        name,
-        difference(absolute),
-        difference(relative),
-      ]),
+      rows.map((row) => [row.layer, row.kind, row.name, difference(row.absolute), difference(row.relative)]),
     ),
     '',
     `allowed, relative: losses ${difference(loss)}, activations ${difference(activation)}, parameters ${difference(parameter)}, gradients ${difference(gradient)} of a tensor's largest value`,
@@ -73,13 +62,7 @@ function goldenLines({ rows, passed }: GoldenResult): string[] {
   return [
     ...table(
       ['side', 'what', 'worst', 'allowed', 'where'],
-      rows.map(({ side, kind, worst, tolerance, name }) => [
-        side,
-        kind,
-        difference(worst),
-        difference(tolerance),
-        name,
-      ]),
+      rows.map((row) => [row.side, row.kind, difference(row.worst), difference(row.tolerance), row.name]),
     ),
     passed ? "passed: towers and reference have the file's values" : 'FAILED: out of tolerance',
   ];

@@ -5,9 +5,8 @@ import { PRESET_NAMES, TABLE_NAMES } from './schema.js';
 type Kind = 'number' | 'text' | 'path' | 'list' | 'on' | 'off';
 
 export interface Flag {
-  /** `--batch-size`. */
   name: string;
-  /** What stands for the value in the help; undefined for a switch. */
+  /** Stands for the value in the help; undefined for a switch. */
   value: string | undefined;
   kind: Kind;
   /** The setting, with dots between the keys. */
@@ -19,81 +18,76 @@ export interface Flag {
   group: 'net' | 'data' | 'train';
 }
 
-type Row = Omit<Flag, 'heading' | 'group'>;
-
-/** Makes a row of the table. @param usage the flag, and what stands for its value. */
-const row =
-  (kind: Kind) =>
-  (usage: string, path: string, help: string): Row => {
-    const [name = '', value] = usage.split(/ <|>/);
-    return { name, value, kind, path, help };
-  };
-const number = row('number');
-const text = row('text');
-const path = row('path');
-const list = row('list');
-const on = row('on');
-const off = row('off');
+/** `usage` has the flag, and what stands for its value. */
+type Row = readonly [kind: Kind, usage: string, path: string, help: string];
 
 function section(heading: string, group: Flag['group'], rows: readonly Row[]): Flag[] {
-  return rows.map((each) => ({ ...each, heading, group }));
+  return rows.map(([kind, usage, path, help]) => {
+    const [name = '', value] = usage.split(/ <|>/);
+    return { name, value, kind, path, help, heading, group };
+  });
 }
 
 export const FLAGS: readonly Flag[] = [
   ...section('Net:', 'net', [
-    text('--preset <name>', 'preset', `auto, ${PRESET_NAMES.join(', ')}`),
-    text('--net <table>', 'net.table', `${TABLE_NAMES.join(', ')}`),
-    number('--width <factor>', 'net.width', 'factor on the kernels and units of every layer'),
-    number('--input-size <pixels>', 'net.inputSize', 'height and width of the input, in pixels'),
-    number('--classes <n>', 'net.classes', 'number of classes'),
-    text('--activation <function>', 'net.activation', 'relu, sigmoid or tanh in every layer'),
-    off('--no-dropout', 'net.dropout', 'train without dropout'),
-    off('--no-norm', 'net.norm', 'leave out the response normalization'),
-    off('--no-overlap', 'net.overlap', 'use pooling windows that do not overlap'),
-    number('--batch-size <images>', 'batchSize', 'images a step, both towers together'),
-    list('--devices <A,B>', 'devices', 'devices of tower 0 and 1, such as GPU:0,GPU:1'),
+    ['text', '--preset <name>', 'preset', `auto, ${PRESET_NAMES.join(', ')}`],
+    ['text', '--net <table>', 'net.table', `${TABLE_NAMES.join(', ')}`],
+    ['number', '--width <factor>', 'net.width', 'factor on the kernels and units of every layer'],
+    ['number', '--input-size <pixels>', 'net.inputSize', 'height and width of the input, in pixels'],
+    ['number', '--classes <n>', 'net.classes', 'number of classes'],
+    ['text', '--activation <function>', 'net.activation', 'relu, sigmoid or tanh in every layer'],
+    ['off', '--no-dropout', 'net.dropout', 'train without dropout'],
+    ['off', '--no-norm', 'net.norm', 'leave out the response normalization'],
+    ['off', '--no-overlap', 'net.overlap', 'use pooling windows that do not overlap'],
+    ['number', '--batch-size <images>', 'batchSize', 'images a step, both towers together'],
+    ['list', '--devices <A,B>', 'devices', 'devices of tower 0 and 1, such as GPU:0,GPU:1'],
   ]),
   ...section('Images:', 'data', [
-    path('--data <source>', 'data.source', 'embedded, fashion-mnist, or a folder of images'),
-    number('--resize <pixels>', 'data.resize', 'height and width of an image before it is cropped'),
-    on('--crop', 'data.randomCrop', 'crop training images at random places'),
-    off('--no-crop', 'data.randomCrop', 'crop them in the middle'),
-    on('--flip', 'data.flip', 'mirror half of the training images'),
-    off('--no-flip', 'data.flip', 'mirror none'),
-    number('--crop-group <images>', 'data.cropGroup', 'images that share one random crop and flip'),
-    number('--brightness <amount>', 'data.brightness', 'random factor of 1 ± amount'),
-    number('--contrast <amount>', 'data.contrast', 'random factor of 1 ± amount'),
-    number('--saturation <amount>', 'data.saturation', 'random factor of 1 ± amount'),
-    number('--colour-noise <factor>', 'data.colourNoise.strength', 'noise along the principal colours'),
-    on('--mean-image', 'data.meanImage', 'subtract the mean training image, pixel by pixel'),
-    off('--no-mean-image', 'data.meanImage', 'subtract one grey level a channel'),
-    text('--on-bad-image <action>', 'data.onBadImage', 'fail, or skip unreadable images'),
-    number('--workers <threads>', 'data.workers', 'threads that prepare images'),
+    ['path', '--data <source>', 'data.source', 'embedded, fashion-mnist, or a folder of images'],
+    ['number', '--resize <pixels>', 'data.resize', 'height and width of an image before it is cropped'],
+    ['on', '--crop', 'data.randomCrop', 'crop training images at random places'],
+    ['off', '--no-crop', 'data.randomCrop', 'crop them in the middle'],
+    ['on', '--flip', 'data.flip', 'mirror half of the training images'],
+    ['off', '--no-flip', 'data.flip', 'mirror none'],
+    ['number', '--crop-group <images>', 'data.cropGroup', 'images that share one random crop and flip'],
+    ['number', '--brightness <amount>', 'data.brightness', 'random factor of 1 ± amount'],
+    ['number', '--contrast <amount>', 'data.contrast', 'random factor of 1 ± amount'],
+    ['number', '--saturation <amount>', 'data.saturation', 'random factor of 1 ± amount'],
+    ['number', '--colour-noise <factor>', 'data.colourNoise.strength', 'noise along the principal colours'],
+    ['on', '--mean-image', 'data.meanImage', 'subtract the mean training image, pixel by pixel'],
+    ['off', '--no-mean-image', 'data.meanImage', 'subtract one grey level a channel'],
+    ['text', '--on-bad-image <action>', 'data.onBadImage', 'fail, or skip unreadable images'],
+    ['number', '--workers <threads>', 'data.workers', 'threads that prepare images'],
   ]),
   ...section('Optimizer:', 'data', [
-    number('--seed <n>', 'seed', 'seed of all random numbers'),
-    number('--lr <rate>', 'optimizer.learningRate', 'learning rate of the kernels'),
-    number('--momentum <factor>', 'optimizer.momentum', 'momentum'),
-    number('--weight-decay <factor>', 'optimizer.weightDecay', 'weight decay of the kernels'),
+    ['number', '--seed <n>', 'seed', 'seed of all random numbers'],
+    ['number', '--lr <rate>', 'optimizer.learningRate', 'learning rate of the kernels'],
+    ['number', '--momentum <factor>', 'optimizer.momentum', 'momentum'],
+    ['number', '--weight-decay <factor>', 'optimizer.weightDecay', 'weight decay of the kernels'],
   ]),
   ...section('Computation:', 'data', [
-    text('--exchange <transport>', 'exchange.transport', 'how towers exchange: msgpack or device'),
-    text('--exchange-dtype <type>', 'exchange.dtype', 'float32 or float16 in messages'),
-    on('--exchange-checksum', 'exchange.checksum', 'add a checksum to every message'),
-    text('--compile <mode>', 'compile', 'on: one function a step; off: op by op; xla: single only'),
-    text('--convolutions <mode>', 'convolutions', 'auto: large ones on a CPU by Winograd; direct: none'),
+    ['text', '--exchange <transport>', 'exchange.transport', 'how towers exchange: msgpack or device'],
+    ['text', '--exchange-dtype <type>', 'exchange.dtype', 'float32 or float16 in messages'],
+    ['on', '--exchange-checksum', 'exchange.checksum', 'add a checksum to every message'],
+    ['text', '--compile <mode>', 'compile', 'on: one function a step; off: op by op; xla: single only'],
+    ['text', '--convolutions <mode>', 'convolutions', 'auto: large ones on a CPU by Winograd; direct: none'],
   ]),
   ...section('Run:', 'train', [
-    text('--placement <placement>', 'placement', 'split over two towers, or single: on one device'),
-    number('--steps <n>', 'steps', 'length in steps, in place of epochs'),
-    number('--epochs <n>', 'epochs', 'length in epochs'),
-    number('--eval-every <steps>', 'evalEvery', 'steps between evaluations; 0: after each epoch'),
-    number('--log-every <steps>', 'logEvery', 'steps between printed lines'),
-    number('--checkpoint-every <steps>', 'checkpointEvery', 'steps or minutes (5m) between checkpoints; 0: at the end'),
-    number('--keep <n>', 'keep', 'newest checkpoints to keep'),
-    path('--weights <run|file>', 'weights', 'start from the weights of a run or exported file'),
-    text('--run <name>', 'run', 'name of the run (default: made from the time)'),
-    path('--out <folder>', 'out', 'folder of all runs'),
-    off('--no-check', 'check', 'skip the check against the reference at the start'),
+    ['text', '--placement <placement>', 'placement', 'split over two towers, or single: on one device'],
+    ['number', '--steps <n>', 'steps', 'length in steps, in place of epochs'],
+    ['number', '--epochs <n>', 'epochs', 'length in epochs'],
+    ['number', '--eval-every <steps>', 'evalEvery', 'steps between evaluations; 0: after each epoch'],
+    ['number', '--log-every <steps>', 'logEvery', 'steps between printed lines'],
+    [
+      'number',
+      '--checkpoint-every <steps>',
+      'checkpointEvery',
+      'steps or minutes (5m) between checkpoints; 0: at the end',
+    ],
+    ['number', '--keep <n>', 'keep', 'newest checkpoints to keep'],
+    ['path', '--weights <run|file>', 'weights', 'start from the weights of a run or exported file'],
+    ['text', '--run <name>', 'run', 'name of the run (default: made from the time)'],
+    ['path', '--out <folder>', 'out', 'folder of all runs'],
+    ['off', '--no-check', 'check', 'skip the check against the reference at the start'],
   ]),
 ];

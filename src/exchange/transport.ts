@@ -4,10 +4,8 @@ import { checksumOf } from './checksum.js';
 import { checkHeader, type Dtype, decode, encode, type Header, PREFIX_BYTES, payloadBytes } from './codec.js';
 import type { Mailbox, Place } from './mailbox.js';
 
-/** Shape and dtype of a tensor in a message. */
 export type Described = Pick<Header, 'shape' | 'dtype'>;
 
-/** A tensor to be sent. */
 export interface Sendable extends Described {
   /** Copies the values into `bytes`, a part of the message of the right length. */
   copyTo(bytes: Uint8Array): void;
@@ -69,27 +67,12 @@ export function msgpackTransport(mailbox: Mailbox, tower: 0 | 1): Transport {
     }
   }
 
-  /** Takes the time of `action`, which runs within {@link timed}, off the exchange. */
-  function untimed<T>(action: () => T): T {
-    const started = performance.now();
-    try {
-      return action();
-    } finally {
-      costs.exchangeMs -= performance.now() - started;
-    }
-  }
-
-  function failed(text: string, { site, step }: Place): ExchangeError {
-    return new ExchangeError(text, tower, site, step);
-  }
-
-  function decoded(message: Uint8Array, place: Place): ReturnType<typeof decode> {
+  function decoded(message: Uint8Array, { site, step }: Place): ReturnType<typeof decode> {
     try {
       return decode(message);
     } catch (error) {
-      const { site, step } = place;
       const text = `Cannot read the message for ${site} at step ${step} in tower ${tower}: ${(error as Error).message}; the towers' versions differ, or memory was damaged`;
-      throw failed(text, place);
+      throw new ExchangeError(text, tower, site, step);
     }
   }
 
@@ -120,9 +103,14 @@ export function msgpackTransport(mailbox: Mailbox, tower: 0 | 1): Transport {
           if (header.sum && String(header.sum) !== String(checksumOf(payload))) {
             const { site, step, direction } = place;
             const text = `Cannot go on at ${site} (${direction}, step ${step}) in tower ${tower}: the values are not those that tower ${1 - tower} sent, expected the checksum of its message; memory or a device is damaged: test the machine, then go on from the last checkpoint with --resume`;
-            throw failed(text, place);
+            throw new ExchangeError(text, tower, site, step);
           }
-          return untimed(() => use(payload));
+          const started = performance.now();
+          try {
+            return use(payload);
+          } finally {
+            costs.exchangeMs -= performance.now() - started;
+          }
         });
       });
     },

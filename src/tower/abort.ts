@@ -3,16 +3,13 @@ import { abortMailboxes, type Mailboxes, startCancellations, takeExecutor } from
 import { deleteExecutor, startCancellation } from '../native/graph/run-while.js';
 
 /**
- * Ends every wait of the two towers, now and later: at their mailboxes and at TensorFlow's queues, even of a function whose
- * thread is gone. Each wait throws an ExchangeError with `peerFailed`.
+ * Ends every wait of the two towers, now and later: at their mailboxes and at TensorFlow's queues. Each wait throws an
+ * ExchangeError with `peerFailed`.
+ * @param gone a tower whose thread is gone. Waits for its function to end, and deletes what it left in TensorFlow.
  */
-export function abortTowers(mailboxes: Mailboxes): void {
+export function abortTowers(mailboxes: Mailboxes, gone?: 0 | 1): void {
   abortMailboxes(mailboxes);
   startCancellations(mailboxes, startCancellation);
-}
-
-/** Deletes what a tower whose thread is gone left in TensorFlow, after {@link abortTowers}. Waits for its function to end. */
-export function reapTower(mailboxes: Mailboxes, tower: 0 | 1): void {
-  const executor = takeExecutor(mailboxes, tower);
+  const executor = gone === undefined ? 0n : takeExecutor(mailboxes, gone);
   if (executor !== 0n) deleteExecutor(executor);
 }

@@ -2,7 +2,7 @@
 import { Piscina } from 'piscina';
 import * as errors from '../errors.js';
 import { runningSleep } from '../running-time.js';
-import { abortTowers, reapTower } from './abort.js';
+import { abortTowers } from './abort.js';
 import { type Command, type Envelope, placeOf, type Replies, type Task, type TowerSetup } from './protocol.js';
 
 export interface TowerClient {
@@ -29,7 +29,7 @@ export function startTower(setup: TowerSetup, workerFile = new URL('./worker.js'
   let closing: Promise<void> | undefined;
   let asked = 0;
   let gone: errors.TowerError | undefined;
-  const pool = new Piscina({
+  const pool = new Piscina<Task, Envelope>({
     filename: workerFile,
     workerData: setup,
     minThreads: 1,
@@ -38,9 +38,6 @@ export function startTower(setup: TowerSetup, workerFile = new URL('./worker.js'
     idleTimeout: Number.POSITIVE_INFINITY,
     atomics: 'disabled', // otherwise an idle thread blocks, and receives no messages
   });
-
-  const run = (command: Command, memory?: SharedArrayBuffer) =>
-    pool.run({ command, memory } satisfies Task) as Promise<Envelope>;
 
   /** The thread ended: ends what the peer waits for. */
   function leave(cause: unknown, where = ''): errors.TowerError {
@@ -55,8 +52,7 @@ export function startTower(setup: TowerSetup, workerFile = new URL('./worker.js'
       cause,
     );
     if (setup.peer && setup.part !== 'whole') {
-      abortTowers(setup.peer.mailboxes);
-      reapTower(setup.peer.mailboxes, setup.part);
+      abortTowers(setup.peer.mailboxes, setup.part);
     }
     return gone;
   }
@@ -72,17 +68,9 @@ export function startTower(setup: TowerSetup, workerFile = new URL('./worker.js'
 
   /** Lets the tower free what it has on its device, and ends its thread: during a command if that takes long. */
   async function end(): Promise<void> {
-    let isFreed = false;
-    if (!gone) {
-      const freed = run({ kind: 'close' }).then(
-        () => {
-          isFreed = true;
-        },
-        () => {},
-      );
-      await Promise.race([freed, runningSleep(FREE_MS)]);
-    }
-    if (!isFreed) leftToTensorFlow.push(setup.slots, setup.peer?.mailboxes);
+    const free = () => pool.run({ command: { kind: 'close' } }).catch(() => undefined);
+    const reply = gone ? undefined : await Promise.race([free(), runningSleep(FREE_MS)]);
+    if (!reply) leftToTensorFlow.push(setup.slots, setup.peer?.mailboxes);
     // A thread that computes in C cannot be ended, and is left behind.
     await Promise.race([pool.destroy(), runningSleep(DESTROY_MS)]);
   }
@@ -95,7 +83,7 @@ export function startTower(setup: TowerSetup, workerFile = new URL('./worker.js'
       let envelope: Envelope;
       asked++;
       try {
-        envelope = await run(command, memory);
+        envelope = await pool.run({ command, memory });
       } catch (error) {
         throw closing ? error : leave(error, ` in ${placeOf(command)}`);
       } finally {
@@ -115,10 +103,7 @@ export function startTower(setup: TowerSetup, workerFile = new URL('./worker.js'
 /** Memory of towers that did not confirm their end. It is never freed, because TensorFlow may still read it. */
 const leftToTensorFlow: unknown[] = [];
 
-/** How long a tower may take to free what it has. */
 const FREE_MS = 3_000;
-
-/** How long its thread may take to end. */
 const DESTROY_MS = 2_000;
 
 /** Makes an error of the class that the tower threw. */

@@ -23,15 +23,13 @@ export type HostAction =
 
 /** A tower's queues in the host's memory. */
 export class HostQueues {
-  readonly dtype: Dtype;
   /** What crosses, in the type in which it crosses. */
   readonly out: TensorQueue;
   readonly in: TensorQueue;
   /** Loss, logits and the gradients' norm, float32. */
   readonly answers = new TensorQueue();
 
-  constructor(dtype: Dtype) {
-    this.dtype = dtype;
+  constructor(readonly dtype: Dtype) {
     this.out = new TensorQueue({ dtype });
     this.in = new TensorQueue({ dtype });
   }

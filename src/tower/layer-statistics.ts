@@ -1,26 +1,11 @@
 /** Statistics of a layer's activations in a batch: whether they still differ between images, and which units are dead. */
 import type * as tf from '@tensorflow/tfjs';
+import type { EventOf } from '../log.js';
 import { type Captured, groupEnds } from '../model/forward.js';
 import type { Net, TowerIndex } from '../model/net.js';
 
-/** The activations of one tower's part of a layer. */
-export type LayerActivations = {
-  tower: TowerIndex;
-  /** Its name, which includes the layers without a name that follow it; `images` is the net's input. */
-  layer: string;
-  /** Mean, standard deviation and largest of all values. */
-  mean: number;
-  sd: number;
-  max: number;
-  /** Share of values that are exactly 0. */
-  zero: number;
-  /** Standard deviation between images, of one unit in one place: the root of the mean square over all places. */
-  signal: number;
-  /** Channels of a convolution, or units of a dense layer. */
-  units: number;
-  /** How many units are 0 everywhere and for every image; only after a ReLU. */
-  dead?: number;
-};
+/** The activations of one tower's part of a layer, as they are logged: docs/log-events.md. */
+export type LayerActivations = EventOf<'activations'>['layers'][number];
 
 /** The layers that are measured, by name, and whether each ends with a ReLU. Dropout is none: it only scales here. */
 export function measuredLayers({ layers }: Net): ReadonlyMap<string, boolean> {

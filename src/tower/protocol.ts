@@ -7,7 +7,6 @@ import type { LayerActivations } from './layer-statistics.js';
 /** Which part of the net a tower has: a half, or all of it. */
 export type Part = 0 | 1 | 'whole';
 
-/** The settings that a tower needs. */
 export type TowerConfig = Pick<
   Config,
   'net' | 'optimizer' | 'seed' | 'batchSize' | 'exchange' | 'exchangeTimeoutMs' | 'compile' | 'convolutions'
@@ -70,7 +69,6 @@ export type Command =
   | { kind: 'fetch'; what: TensorKind; name: string }
   /** Replaces a parameter by the command's memory and clears its velocity. */
   | { kind: 'put'; name: string }
-  /** Writes the weights, of that step, into a file. */
   | { kind: 'save'; file: string; step: number }
   | { kind: 'load'; files: readonly string[] }
   /** Copies values and velocities into the command's memory; see `snapshot.ts`. */
@@ -82,22 +80,15 @@ export type Command =
 
 /** Describes what a tower does, for messages. */
 export function placeOf(command: Command): string {
-  switch (command.kind) {
-    case 'step':
-      return `step ${command.step}`;
-    case 'evaluate':
-      return `the evaluation after step ${command.step}`;
-    case 'measure':
-      return `the measurement of the layers ${command.step > 0 ? `after step ${command.step}` : 'before the first step'}`;
-    default:
-      return `the command ${command.kind}`;
-  }
+  if (command.kind === 'step') return `step ${command.step}`;
+  if (command.kind === 'evaluate') return `the evaluation after step ${command.step}`;
+  if (command.kind !== 'measure') return `the command ${command.kind}`;
+  return `the measurement of the layers ${command.step > 0 ? `after step ${command.step}` : 'before the first step'}`;
 }
 
 /** `input` (of a site) and `activation`: of the last step; `gradient`: of the last step, without weight decay. */
 export type TensorKind = 'input' | 'activation' | 'gradient' | 'parameter';
 
-/** A tensor that can be fetched from a tower. */
 export interface TensorInfo {
   name: string;
   layer: string;
@@ -106,7 +97,6 @@ export interface TensorInfo {
 }
 
 export interface OpenReply {
-  /** Versions of TensorFlow and of tfjs. */
   tensorflow: string;
   tfjs: string;
   /** The device of the tower's tensors, as TensorFlow reports it. */
@@ -129,7 +119,6 @@ export interface StepReply {
   computeMs: number;
   exchangeMs: number;
   waitMs: number;
-  /** Bytes sent. */
   exchangeBytes: number;
 }
 
@@ -150,13 +139,11 @@ export interface Replies extends Record<'fetch' | 'put' | 'save' | 'load' | 'sna
   list: readonly TensorInfo[];
 }
 
-/** A command on its way to the tower's thread. */
 export interface Task {
   command: Command;
   memory?: SharedArrayBuffer | undefined;
 }
 
-/** A reply on its way back, or the error. */
 export type Envelope =
   | { ok: true; reply: unknown }
   | { ok: false; error: { name: string; message: string; stack?: string; fields: Record<string, unknown> } };
