@@ -11,7 +11,6 @@ export function printable(text: string): string {
   return text.replace(UNSAFE, escaped);
 }
 
-/** Escapes each line of a text. */
 export function printableLines(text: string): string {
   return text.split('\n').map(printable).join('\n');
 }

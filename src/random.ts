@@ -19,7 +19,6 @@ export const PURPOSE = {
 
 export type Purpose = (typeof PURPOSE)[keyof typeof PURPOSE];
 
-/** Four words of 32 bits. */
 export type Words = [number, number, number, number];
 
 const MULTIPLIERS = [0xd2511f53, 0xcd9e8d57] as const;

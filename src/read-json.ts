@@ -3,7 +3,7 @@ import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { StringDecoder } from 'node:string_decoder';
 import { describePlaceholder } from './file-kind.js';
 
-/** Deeper than any file of this program; recursion over a depth of a million would overflow the stack. */
+/** Deeper than any file of this program. Recursion over a million levels would overflow the stack. */
 const MAX_DEPTH = 64;
 
 const PIECE_BYTES = 65_536;
@@ -56,19 +56,14 @@ export function parseJson(text: string): unknown {
     const held = describePlaceholder(text);
     throw held === undefined ? error : new SyntaxError(held);
   }
-  let level = [value];
-  for (let depth = 0; level.length > 0; depth++) {
-    if (depth >= MAX_DEPTH) throw new SyntaxError(`its lists and objects are nested more than ${MAX_DEPTH} deep`);
-    const next: unknown[] = [];
-    for (const each of level) {
-      if (typeof each !== 'object' || each === null) continue;
-      for (const child of Array.isArray(each) ? each : Object.values(each)) {
-        if (typeof child === 'object' && child !== null) next.push(child);
-      }
-    }
-    level = next;
-  }
+  checkDepth(value, MAX_DEPTH);
   return value;
+}
+
+function checkDepth(value: unknown, levelsLeft: number): void {
+  if (typeof value !== 'object' || value === null) return;
+  if (levelsLeft === 0) throw new SyntaxError(`its lists and objects are nested more than ${MAX_DEPTH} deep`);
+  for (const child of Array.isArray(value) ? value : Object.values(value)) checkDepth(child, levelsLeft - 1);
 }
 
 /** {@link parseJson}; undefined for a text that it refuses. */

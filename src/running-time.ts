@@ -4,11 +4,9 @@
  */
 
 export const POLL_MS = 100;
-/** A gap that is longer is a pause. */
 const PAUSE_MS = 2 * POLL_MS;
 /** What a pause counts: more than 0, so that the clock advances on a machine that is always overloaded. */
 const COUNTED_MS = POLL_MS / 4;
-/** The longest time of `setTimeout`. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
 let threadClock: RunningClock | undefined;
@@ -23,7 +21,6 @@ function ownClock(): RunningClock {
   return threadClock;
 }
 
-/** Returns the milliseconds that this thread has run. */
 export function runningTimeMs(): number {
   return ownClock().now();
 }

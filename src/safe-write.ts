@@ -11,8 +11,7 @@ export const OVERWRITE = O_WRONLY | O_CREAT | O_TRUNC;
 
 /**
  * Opens a file. Refuses a link, which would lead to another file, and a pipe, which would block.
- * @param flags of `open(2)`.
- * @returns the descriptor. The caller closes it.
+ * @param flags of `open(2)`. @returns the descriptor; the caller closes it.
  * @throws Error of the system, or of the same form.
  */
 export function openNoFollow(file: string, flags: number): number {

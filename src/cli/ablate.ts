@@ -137,12 +137,12 @@ async function trainRow(
   save: () => void,
 ): Promise<number> {
   const monitor = watchTraining();
-  const earlier = await unfinishedRun({ ...config, run: row.run ?? config.run });
-  const resumed = earlier?.resume && earlier;
+  const earlier = { ...config, run: row.run ?? config.run };
+  const { lock, resume } = await unfinishedRun(runFolder(earlier));
   try {
-    if (resumed) {
-      services.stdout.print(resumeNote(resumed.resume!.checkpoint));
-      for await (const event of eventsIn(join(runFolder(resumed.config), 'log.ndjson'))) monitor.see(event);
+    if (resume) {
+      services.stdout.print(resumeNote(resume.checkpoint));
+      for await (const event of eventsIn(join(runFolder(earlier), 'log.ndjson'))) monitor.see(event);
     }
     const onEvent = (event: LogEvent) => {
       if (event.event === 'run_start') {
@@ -151,27 +151,26 @@ async function trainRow(
       }
       monitor.see(event);
     };
-    const recording = { onEvent, resume: resumed?.resume, lock: resumed?.lock };
+    const recording = { onEvent, resume, lock: resume && lock };
     const mode = { quiet: quiet || json || false };
-    const named = resumed?.config ?? config;
+    const named = resume ? earlier : config;
     const { exitCode, failure } = await recordedTraining(named, [], mode, services, recording);
     const result = monitor.result();
     row.result = result ? { ...result, ...(cores !== undefined && { cores }) } : null;
     if (failure !== undefined) services.stderr.print(`error: ${oneLine(failure)}`);
     return exitCode;
   } finally {
-    earlier?.lock.release();
+    lock?.release();
   }
 }
 
-/** A variant's run of an earlier process: its folder, locked, and its newest whole checkpoint if it has one. */
-async function unfinishedRun(config: Config): Promise<{ config: Config; lock: RunLock; resume?: Resume } | undefined> {
-  const folder = runFolder(config);
+/** Locks a variant's run of an earlier process if there is one, and finds its newest whole checkpoint. */
+async function unfinishedRun(folder: string): Promise<{ lock?: RunLock; resume?: Resume }> {
   const checkpoints = checkpointsFolder(folder);
-  if (!existsSync(join(folder, 'config.json')) || stepsIn(checkpoints).length === 0) return undefined;
+  if (!existsSync(join(folder, 'config.json')) || stepsIn(checkpoints).length === 0) return {};
   const lock = await lockRun(folder); // before its checkpoints are read: a process that trains there writes others
   const { found, skipped } = newestCheckpoint(checkpoints);
-  return { config, lock, ...(found && { resume: { checkpoint: found, skipped } }) };
+  return { lock, ...(found && { resume: { checkpoint: found, skipped } }) };
 }
 
 /**

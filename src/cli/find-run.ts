@@ -14,7 +14,6 @@ import type { Services } from './services.js';
 /**
  * Finds a run by its name in the folder of the runs, or by its path, which has a slash in it.
  * @param action for the message: "Cannot evaluate the run".
- * @returns its folder, and its settings as it saved them.
  * @throws ConfigError if there is no such run, or its settings cannot be read.
  */
 export function findRun(run: string, action: string, out: string = PRESETS.mini.out) {
@@ -37,7 +36,6 @@ function isPath(run: string): boolean {
  * Finds a run to use its net on this machine: its settings, overridden by the flags.
  * @param flags `run`, perhaps `out`, and where the net goes.
  * @param needsData whether the settings must name the images. Those of an imported run may not.
- * @throws ConfigError if there is no such run, or a flag does not fit.
  */
 export async function openRun(
   flags: ConfigLayer,

@@ -15,7 +15,6 @@ const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 
 /**
  * Finds the script of this package that npm started, if it became this very command.
- * @param root the package's folder. @param args the command's arguments.
  * @returns the script's name, and the arguments that it gave; undefined for another script, or without npm.
  */
 export function npmScript(
@@ -112,7 +111,6 @@ function optionsByName(command: Command): Map<string, Option[]> {
   return names;
 }
 
-/** The command or subcommand that the arguments begin with. */
 function commandOf(command: Command, argv: readonly string[]): Command {
   const next = command.commands.find((each) => each.name() === argv[0]);
   return next ? commandOf(next, argv.slice(1)) : command;

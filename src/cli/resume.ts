@@ -10,7 +10,7 @@ import {
   runFolderOf,
 } from '../checkpoint/store.js';
 import { isWeightsName } from '../checkpoint/weights-files.js';
-import { checkRunName } from '../config/config.js';
+import { type Config, checkRunName } from '../config/config.js';
 import { withoutRetired } from '../config/file.js';
 import { anySets, type ConfigLayer, lastValue } from '../config/layers.js';
 import { PRESETS } from '../config/presets.js';
@@ -36,11 +36,7 @@ export interface ResumePlan {
   find(): Continuation;
 }
 
-/** The name and place of a run. */
-interface Place {
-  run: string;
-  out: string;
-}
+type Place = Pick<Config, 'run' | 'out'>;
 
 /**
  * Finds what `--resume` names. `auto` is the newest checkpoint of the run that `--run` names, or a new run if there is none.

@@ -47,11 +47,7 @@ export function makeFolder(config: Config, isGiven: boolean): Config {
   return named;
 }
 
-/**
- * Makes a new folder under the config's name, or that name with a number.
- * @returns the settings with that name.
- * @throws SplitError if the folder cannot be made.
- */
+/** Makes a new folder under the config's name, or that name with a number. @returns the settings with that name. */
 export function makeNumbered(config: Config): Config {
   for (let number = 1; ; number++) {
     const named = number === 1 ? config : Object.freeze({ ...config, run: `${config.run}-${number}` });

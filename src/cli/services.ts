@@ -7,14 +7,12 @@ import type { ContextOptions, Device } from '../native/c/context.js';
 import type { GpuFacts } from '../native/install/gpu-support.js';
 import { type Output, Printer } from './output.js';
 
-/** What a command gets from the command line. */
 export interface Input<Options, Argument = undefined> {
   argument: Argument;
   /** The flags that set something in a config, as settings. */
   flags: ConfigLayer;
   /** The config file of `--config` if there is one, then the flags. */
   layers: readonly ConfigLayer[];
-  /** All options by commander's names. */
   options: Options;
 }
 
@@ -23,13 +21,11 @@ export interface CommandModule {
   run(input: Input<never, never>, services: Services): Promise<number>;
 }
 
-/** What the commands use of `src/train/index.js`. */
 export type TrainModule = Pick<
   typeof import('../train/index.js'),
   'train' | 'verify' | 'verifyGolden' | 'evaluateRun' | 'predictFiles'
 >;
 
-/** What `accept` uses. The module does not load TensorFlow in this process. */
 export type AcceptModule = Pick<typeof import('../train/accept/accept.js'), 'accept'>;
 
 export type Services = typeof SERVICES;
@@ -46,7 +42,6 @@ export const SERVICES = {
   async listDevices(options?: ContextOptions): Promise<readonly Device[]> {
     return (await import('../native/c/context.js')).listDevices(options);
   },
-  /** Whether the files of Fashion-MNIST are installed. */
   async hasFashionMnist(): Promise<boolean> {
     return (await import('../data/index.js')).findFashionMnist() !== undefined;
   },
@@ -60,9 +55,8 @@ export const SERVICES = {
     return (await ensureLibrary({ repair: true })).tensorflow;
   },
   /**
-   * Finds the TensorFlow library and the CUDA libraries beside it, and loads nothing. `hidden`: there is an NVIDIA device,
-   * but `CUDA_VISIBLE_DEVICES` hides it.
-   * @throws SetupError if the library that is there is not for this machine.
+   * Finds the TensorFlow library and the CUDA libraries beside it, and loads nothing. `hidden`: `CUDA_VISIBLE_DEVICES` hides
+   * the NVIDIA device. @throws SetupError if the library is not for this machine.
    */
   async examineLibrary() {
     const { cudaPreload, findLibrary } = await import('../native/install/library.js');

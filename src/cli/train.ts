@@ -23,7 +23,6 @@ export interface TrainOptions extends DisplayMode {
 /**
  * Trains. The run's folder, its `config.json` and its log are made at the first `run_start`, after everything that can be
  * checked: a run that is refused leaves nothing behind.
- * @returns the exit code.
  * @throws SplitError for settings, data, devices or a disk that cannot be used, and for a run that fails.
  */
 export async function run({ layers: asked, options }: Input<TrainOptions>, services: Services): Promise<number> {
@@ -72,7 +71,6 @@ export interface RecordOptions {
 /**
  * Runs one training with its folder, its log, a display, and signal handling.
  * @returns the exit code, and the reason if it failed.
- * @throws as {@link run}.
  */
 export async function recordedTraining(
   config: Config,

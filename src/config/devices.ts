@@ -51,7 +51,6 @@ export function splitCard(devices: readonly string[]): number | undefined {
   );
 }
 
-/** The names of a card's logical devices in the settings. */
 export function logicalPair(card: number): [string, string] {
   return [`GPU:${card}/0`, `GPU:${card}/1`];
 }

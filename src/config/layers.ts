@@ -14,7 +14,6 @@ export function sets(layer: ConfigLayer, ...path: readonly PropertyKey[]): boole
   return valueAt(layer.values, path) !== undefined;
 }
 
-/** Whether any of the layers does. */
 export function anySets(layers: readonly ConfigLayer[], ...path: readonly PropertyKey[]): boolean {
   return layers.some((layer) => sets(layer, ...path));
 }
@@ -64,7 +63,6 @@ function own(object: Record<PropertyKey, unknown>, key: PropertyKey): unknown {
   return Object.hasOwn(object, key) ? object[key] : undefined;
 }
 
-/** Freezes a value and all that it contains; returns it. */
 export function deepFreeze<T>(value: T): T {
   if (typeof value === 'object' && value !== null && !Object.isFrozen(value)) {
     Object.freeze(value);

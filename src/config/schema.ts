@@ -11,7 +11,6 @@ export const PRESET_NAMES = [
 ] as const;
 export const TABLE_NAMES = Object.keys(TABLES) as [TableName, ...TableName[]];
 
-/** A finite number that `isValid` accepts. */
 function number(expected: string, isValid: (value: number) => boolean) {
   return z.custom<number>((value) => typeof value === 'number' && Number.isFinite(value) && isValid(value), expected);
 }
@@ -35,7 +34,7 @@ function oneOf<const T extends readonly [string, ...string[]]>(names: T) {
   return z.enum(names, `one of ${names.join(', ')}`);
 }
 
-/** An object with these keys and no others. The message about an unknown key is the list of the known ones. */
+/** The message about an unknown key is the list of the known ones. */
 function keys<T extends z.ZodRawShape>(shape: T) {
   const names = Object.keys(shape).join(', ');
   return z.strictObject(shape, {
@@ -156,7 +155,6 @@ export const CONFIG_SCHEMA = keys({
   /** The run's length in steps; null if `epochs` gives the length. */
   steps: whole(1, 1_000_000_000).nullable(),
   seed: whole(0, 2 ** 32 - 1),
-  /** Steps between printed lines. */
   logEvery: whole(1, 1_000_000_000),
   /** Steps between evaluations; 0 is one at the end of each epoch. */
   evalEvery: whole(0, 1_000_000_000),

@@ -6,7 +6,6 @@ import { Packr } from 'msgpackr';
 import { ExchangeError } from '../errors.js';
 import type { Place } from './mailbox.js';
 
-/** The header of a message. */
 export interface Header extends Place {
   /** Number of the message in its direction, from 1. */
   seq: number;
@@ -34,15 +33,13 @@ export const PREFIX_BYTES = 512;
 
 const packr = new Packr({ useRecords: false });
 
-/** Bytes of the values that a header announces. */
 export function payloadBytes({ shape, dtype }: Pick<Header, 'shape' | 'dtype'>): number {
   return shape.reduce((product, size) => product * size, BYTES[dtype]);
 }
 
 /**
- * Writes a message up to its values.
- * @returns the offset of the values in `message`; they have {@link payloadBytes} and end the message.
- * @throws RangeError if `message` is too short.
+ * Writes a message up to its values, which have {@link payloadBytes} and end the message.
+ * @returns their offset. @throws RangeError if `message` is too short.
  */
 export function encode(header: Header, message: Uint8Array): number {
   const bytes = payloadBytes(header);
@@ -60,11 +57,7 @@ export function encode(header: Header, message: Uint8Array): number {
   return start;
 }
 
-/**
- * Reads a message.
- * @returns its header, and its values as a view of `message`.
- * @throws Error if it is not such a message.
- */
+/** Reads a message; the payload is a view of it. @throws Error if it is not such a message. */
 export function decode(message: Uint8Array): { header: Header; payload: Uint8Array } {
   const parts = packr.unpack(message) as unknown;
   if (!Array.isArray(parts) || parts.length !== 2 || !(parts[1] instanceof Uint8Array)) {

@@ -89,7 +89,6 @@ export function abortMailboxes({ signals, boxes }: Mailboxes): void {
   }
 }
 
-/** Whether {@link abortMailboxes} was called. */
 export function isAborted({ signals }: Mailboxes): boolean {
   return Atomics.load(new Int32Array(signals), ABORTED) !== 0;
 }
@@ -163,7 +162,6 @@ export class Mailbox {
     return Atomics.load(this.#out, WRITTEN) + 1;
   }
 
-  /** The number of the next message to be received, from 1. */
   get nextReceived(): number {
     return Atomics.load(this.#in, READ) + 1;
   }

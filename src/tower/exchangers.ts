@@ -68,7 +68,6 @@ export interface Notices<Sent = tf.Tensor> {
   receive(shape: readonly number[], place: Crossing): void;
 }
 
-/** Notices as messages of this thread. */
 export function messageNotices(transport: Transport, step: number): Notices<{ shape: readonly number[] }> {
   return {
     send: ({ shape }, place) => transport.send({ shape, dtype: 'device', copyTo: () => {} }, { ...place, step }),

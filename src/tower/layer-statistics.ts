@@ -1,11 +1,10 @@
 /** Statistics of a layer's activations in a batch: whether they still differ between images, and which units are dead. */
 import type * as tf from '@tensorflow/tfjs';
-import type { EventOf } from '../log.js';
 import { type Captured, groupEnds } from '../model/forward.js';
 import type { Net, TowerIndex } from '../model/net.js';
 
-/** The activations of one tower's part of a layer, as they are logged: docs/log-events.md. */
-export type LayerActivations = EventOf<'activations'>['layers'][number];
+/** The statistics of one tower's part of a layer. The log has them too: docs/log-events.md defines them. */
+export type LayerActivations = ReturnType<typeof measure>;
 
 /** The layers that are measured, by name, and whether each ends with a ReLU. Dropout is none: it only scales here. */
 export function measuredLayers({ layers }: Net): ReadonlyMap<string, boolean> {
@@ -36,7 +35,7 @@ export function measureLayers(net: Net, captured: readonly Captured[]): LayerAct
  * @param tensor float32 [B, …, C]; stays the caller's.
  * @param hasRelu whether the values come from a ReLU, so that units without positive values are dead.
  */
-export function measure(layer: string, tower: TowerIndex, tensor: tf.Tensor, hasRelu: boolean): LayerActivations {
+export function measure(layer: string, tower: TowerIndex, tensor: tf.Tensor, hasRelu: boolean) {
   const values = tensor.dataSync() as Float32Array;
   const images = tensor.shape[0]!;
   const units = tensor.shape.at(-1)!;

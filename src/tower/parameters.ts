@@ -168,7 +168,6 @@ export class Parameters {
     });
   }
 
-  /** Frees everything on the device. */
   dispose(): void {
     for (const update of this.#compiled.values()) update.dispose();
     for (const [, variable] of this.#variables()) variable.dispose();

@@ -37,7 +37,6 @@ export interface PassInputs {
   labels: tf.Tensor1D;
   /** One int32 [2] for each of {@link NetPart.dropouts}; none without training. */
   seeds: readonly tf.Tensor[];
-  /** In the order of their names. */
   parameters: readonly tf.Tensor[];
 }
 
@@ -62,7 +61,6 @@ export interface PassResult {
   captured: Captured[];
 }
 
-/** A tower's part of the net, or all of it. */
 export class NetPart {
   readonly options: PartOptions;
   /** The dropout layers, once for each tower in this part. */

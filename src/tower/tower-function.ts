@@ -17,7 +17,6 @@ export interface TowerFunctionOptions extends PartOptions {
   compile: TowerSetup['compile'];
   /** Returns the parameters' values, in order; the caller disposes them. */
   readParameters(): tf.Tensor[];
-  /** Undefined for the whole net. */
   peer?: Peer | undefined;
   /** In place of a peer that is not there yet. */
   exchanger?: Exchanger;
@@ -53,9 +52,7 @@ export class TowerFunction {
   }
 
   /**
-   * Runs a pass.
-   * @param batch stays the caller's.
-   * @returns what the caller, or `tf.tidy`, disposes.
+   * Runs a pass. The batch stays the caller's; the caller, or `tf.tidy`, disposes the result.
    * @throws also what `answering` throws; the pass has ended then.
    */
   run(
@@ -73,7 +70,6 @@ export class TowerFunction {
     }
   }
 
-  /** Frees the functions, and then the queues. */
   dispose(): void {
     try {
       for (const { compiled } of this.#recorded.values()) compiled.dispose();
@@ -165,7 +161,6 @@ export class TowerFunction {
     return recordHooks(queues, actions, own);
   }
 
-  /** Sorts the function's results. */
   #resultOf(
     results: readonly tf.Tensor[],
     { captured }: Recorded,
