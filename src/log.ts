@@ -30,7 +30,6 @@ export const WARNING_KINDS = [
   ...(['dead-units', 'no-signal', 'weak-signal', 'large-activations'] as const),
 ] as const;
 
-/** Every event and its fields. */
 export const EVENTS = {
   run_start: z.strictObject({
     run: text,
@@ -101,7 +100,6 @@ export const EVENTS = {
   }),
 } as const;
 
-/** A kind of {@link WARNING_KINDS}. */
 export type WarningKind = (typeof WARNING_KINDS)[number];
 
 export type EventName = keyof typeof EVENTS;
@@ -109,7 +107,6 @@ export type EventName = keyof typeof EVENTS;
 /** One event; `event` is its name. */
 export type LogEvent = { [Name in EventName]: { event: Name } & z.infer<(typeof EVENTS)[Name]> }[EventName];
 
-/** The event of that name. */
 export type EventOf<Name extends EventName> = Extract<LogEvent, { event: Name }>;
 
 /** Takes an event: writes it to the log, displays it, or both. */

@@ -24,7 +24,6 @@ const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 
 /** `state.json`: all of a run but its weights. */
 export const RUN_STATE = z.strictObject({
-  /** Steps done so far. */
   step: stepNumber,
   /** Of the last step, from 1; and how many images of that epoch the run has seen. */
   epoch: count.min(1),
@@ -41,7 +40,6 @@ export const RUN_STATE = z.strictObject({
   seed: count,
   /** The top-1 accuracy of the evaluation after this step, if there was one. */
   top1: score.optional(),
-  /** The best evaluation so far. */
   best: z.strictObject({ step: count.min(1), top1: score }).optional(),
   /** For the warnings: the first loss, and the least mean loss of a window. */
   losses: z

@@ -12,7 +12,6 @@ import { tryParseJson } from '../read-json.js';
 import { OVERWRITE, openNoFollow } from '../safe-write.js';
 import { CHUNK_BYTES, flushFolder, removeQuietly, writeAll } from './disk.js';
 
-/** A tensor's name and shape. */
 export interface Entry {
   name: string;
   shape: readonly number[];
@@ -27,7 +26,6 @@ export interface Tensors {
   read(name: string, shape: readonly number[]): Float32Array<ArrayBuffer>;
 }
 
-/** One open file. */
 export interface TensorFile extends Tensors {
   readonly metadata: Readonly<Record<string, string>>;
   close(): void;
@@ -138,21 +136,15 @@ function tooLong(length: number): string {
   return `header has ${length} bytes, more than ${MAX_HEADER_BYTES}`;
 }
 
-/** How to read a file that another program may have written. */
-export interface OpenOptions {
-  /** The end of an error message: what the user can do. */
-  advice?: string;
-  dtypes?: readonly Dtype[];
-}
-
 /**
  * Opens a file and checks its header before it allocates memory: the dtypes are as expected, and the tensors fill the rest
  * of the file without overlaps or gaps.
+ * @param options `advice`: the end of an error message, what the user can do.
  * @throws CheckpointError that names the file and says what is wrong with it, or which other kind of file it is.
  */
 export function openTensors(
   file: string,
-  { advice = 'choose another run, or train again', dtypes = ['F32'] }: OpenOptions = {},
+  { advice = 'choose another run, or train again', dtypes = ['F32'] as readonly Dtype[] } = {},
 ): TensorFile {
   const explained = <T>(action: () => T): T => {
     try {
@@ -262,12 +254,10 @@ function isSizes(value: unknown): value is number[] {
   return Array.isArray(value) && value.every((each) => Number.isSafeInteger(each) && each >= 0);
 }
 
-/** The bytes of a tensor. */
 export function bytesOf(shape: readonly number[], dtype: Dtype = 'F32'): number {
   return shape.reduce((product, size) => product * size, DTYPES[dtype].bytes);
 }
 
-/** The bytes of all tensors. */
 export function valuesBytes(entries: readonly Entry[]): number {
   return entries.reduce((total, { shape }) => total + bytesOf(shape), 0);
 }

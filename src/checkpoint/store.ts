@@ -25,7 +25,6 @@ import { digestOf, flushFolder, removeQuietly, writeFlushed } from './disk.js';
 import { type Entry, encodeHeader } from './safetensors.js';
 import { weightsName } from './weights-files.js';
 
-/** A complete checkpoint. */
 export interface Checkpoint {
   folder: string;
   state: RunState;
@@ -41,7 +40,7 @@ export interface Skipped {
   why: string;
 }
 
-/** What to write. */
+/** A checkpoint to write. */
 export interface Draft {
   state: RunState;
   towers: readonly {
@@ -55,12 +54,10 @@ export interface Draft {
 const PARTIAL = '.partial';
 const REMOVING = '.removing';
 
-/** The folder of a run's checkpoints. */
 export function checkpointsFolder(runFolder: string): string {
   return join(runFolder, 'checkpoints');
 }
 
-/** The folder of one checkpoint. */
 export function checkpointFolder(checkpoints: string, step: number): string {
   return join(checkpoints, String(step).padStart(10, '0'));
 }

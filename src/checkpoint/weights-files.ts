@@ -8,7 +8,6 @@ export function weightsName(tower: number, count: number): string {
   return `tower-${tower}-of-${count}.safetensors`;
 }
 
-/** The names of all weights files of `count` towers. */
 export function weightsNames(count: number): string[] {
   return Array.from({ length: count }, (_, tower) => weightsName(tower, count));
 }

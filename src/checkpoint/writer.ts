@@ -8,15 +8,10 @@ export type WriteTask = { checkpoints: string; draft: Draft; keep: number; best:
 
 export type Written = ReturnType<typeof writeCheckpoint> & { writeMs: number };
 
-export interface CheckpointWriter {
-  /** Writes one checkpoint; call it again only when that is done. @throws CheckpointError if the write fails. */
-  write(task: WriteTask): Promise<Written>;
-  /** Ends the thread. A checkpoint that it is writing is lost; the ones before stay. */
-  close(): Promise<void>;
-}
+export type CheckpointWriter = ReturnType<typeof openWriter>;
 
 /** Starts the thread. It does not keep the process alive, except while it writes. */
-export function openWriter(): CheckpointWriter {
+export function openWriter() {
   const pool = new Piscina<WriteTask, Written | { failure: string }>({
     filename: import.meta.url,
     minThreads: 1,
@@ -27,7 +22,8 @@ export function openWriter(): CheckpointWriter {
   });
   pool.on('error', () => {}); // an idle thread that fails is replaced
   return {
-    async write(task) {
+    /** Writes one checkpoint; call it again only when that is done. @throws CheckpointError if the write fails. */
+    async write(task: WriteTask) {
       const folder = checkpointFolder(task.checkpoints, task.draft.state.step);
       const result = await pool.run(task).catch(({ message }: Error) => ({
         failure: `Cannot write the checkpoint ${folder}: ${message}; start again with --resume`,
@@ -35,6 +31,7 @@ export function openWriter(): CheckpointWriter {
       if ('failure' in result) throw new CheckpointError(result.failure, folder);
       return result;
     },
+    /** Ends the thread. A checkpoint that it is writing is lost; the ones before stay. */
     close: () => pool.destroy(),
   };
 }

@@ -16,18 +16,7 @@ import { configHash, dataOf, type Resume, staysInFolder } from './resume.js';
 import { onDisk } from './run-data.js';
 import { type Run, versionsOf } from './run-events.js';
 
-export interface Checkpoints {
-  /**
-   * Called after a step and its evaluation, if it had one. Starts a checkpoint if one is due. Waits only until the towers
-   * have copied their values, and for the previous checkpoint; the files are written while the training continues.
-   * @throws CheckpointError if the disk refused the previous one; the older ones are untouched.
-   */
-  after(progress: Progress): Promise<void>;
-  /** Makes a checkpoint of the last step unless there is one, and waits until it is on the disk. @throws as `after`. */
-  finish(progress: Progress): Promise<void>;
-  /** Waits for the checkpoint being written, and ends the writer's thread. */
-  close(): Promise<void>;
-}
+export type Checkpoints = ReturnType<typeof openCheckpoints>;
 
 const MINUTE_MS = 60_000;
 
@@ -37,7 +26,7 @@ export function openCheckpoints(
   report: Report,
   losses: () => RunState['losses'],
   resume: Resume | undefined,
-): Checkpoints {
+) {
   const { keep, checkpointEvery, batchSize, optimizer } = config;
   const checkpoints = checkpointsFolder(join(config.out, config.run));
   // At the start, so that a folder that cannot be written to is found at once, not after an hour.
@@ -124,17 +113,24 @@ export function openCheckpoints(
   }
 
   return {
-    async after(progress) {
+    /**
+     * Starts a checkpoint if one is due after a step and its evaluation. Waits only until the towers have copied their
+     * values, and for the previous checkpoint; the files are written while the training continues.
+     * @throws CheckpointError if the disk refused the previous one; the older ones are untouched.
+     */
+    async after(progress: Progress) {
       reportWritten();
       const improved = isBest(progress) && checkpointEvery !== 0;
       if (improved || isDue(progress.steps)) await save(progress);
     },
-    async finish(progress) {
+    /** Makes a checkpoint of the last step unless there is one, and waits until it is on the disk. @throws as `after`. */
+    async finish(progress: Progress) {
       isBest(progress); // a signal between an evaluation and `after` skips the latter
       if (lastStep !== progress.steps) await save(progress);
       await writing;
       reportWritten();
     },
+    /** Waits for the checkpoint being written, and ends the writer's thread. */
     async close() {
       await writing;
       if (written) report(written);

@@ -14,7 +14,6 @@ import { GracePeriod, stoppable, untilStopped } from './waiting.js';
 
 export interface Scores {
   images: number;
-  /** Mean cross-entropy. */
   loss: number;
   /** Share of images whose class has the highest score (`top1`), or one of the five highest (`top5`). */
   top1: number;
@@ -57,8 +56,7 @@ export async function evaluateRun(
  * Evaluates all test images by their centre.
  * @param step the training step that the exchange's messages carry.
  * @param signal ends the evaluation early.
- * @param grace how long to wait for a batch after the signal. A training passes its own, because its first step took
- * longer to compile than the first batch here.
+ * @param grace how long to wait for a batch after that. A training passes its own, which knows how long compiling took.
  * @throws Stopped if the towers are not done in time after the signal; DataError if no image can be read.
  */
 export async function evaluate(
@@ -141,11 +139,7 @@ function meanOf({ images, loss, top1, top5 }: Scores, { unreadable }: Pick<Batch
   );
 }
 
-/**
- * Adds the softmax of each row, times `weight`, to `sums`.
- * @param sums [B, K], row-major.
- * @param logits [B, K], row-major.
- */
+/** Adds the softmax of each row of `logits`, times `weight`, to `sums`; both are [B, K], row-major. */
 export function addProbabilities(sums: Float64Array, logits: Float32Array, classes: number, weight = 1): void {
   for (let row = 0; row < logits.length; row += classes) {
     const scores = logits.subarray(row, row + classes);
@@ -159,9 +153,8 @@ export function addProbabilities(sums: Float64Array, logits: Float32Array, class
 /**
  * Measures the activations of every layer on the feeder's sample of test images, the same images each time.
  * @param step the last step that was done; 0 before the first.
- * @param graceMs how long to wait for the towers after the signal.
  * @returns undefined if the run is told to stop before the batch is there, or if none of its images can be read.
- * @throws Stopped if the towers are not done in time after the signal.
+ * @throws Stopped if the towers are not done `graceMs` after the signal.
  */
 export async function measureActivations(
   team: Team,

@@ -22,12 +22,7 @@ import {
 /** The kinds against which a lower learning rate helps, once there was a step. */
 const LOWER_RATE_HELPS = ['collapse', 'rising-loss', 'dead-units', 'no-signal', 'large-activations'];
 
-export interface Monitor {
-  /** Receives every event of the run. */
-  report: Report;
-  /** What a resumed run has to know about the losses; undefined before the first step. */
-  losses(): RunState['losses'];
-}
+export type Monitor = ReturnType<typeof openMonitor>;
 
 /**
  * Opens a monitor that passes every event on to `report`, followed by the warnings it causes. Each kind is reported once in
@@ -38,7 +33,7 @@ export function openMonitor(
   config: Config,
   report: Report,
   { losses: earlier, learningRate: resumedRate }: Partial<Pick<RunState, 'losses' | 'learningRate'>> = {},
-): Monitor {
+) {
   const { classes } = config.net;
   const recent: EventOf<'train_step'>[] = [];
   const warned = new Set<string>();
@@ -96,7 +91,8 @@ export function openMonitor(
       }
       if (event.event === 'activations') afterMeasurement(event);
     },
-    losses: () => first && { first, ...(Number.isFinite(best) && { best }) },
+    /** What a resumed run has to know about the losses; undefined before the first step. */
+    losses: (): RunState['losses'] => first && { first, ...(Number.isFinite(best) && { best }) },
   };
 }
 
@@ -111,9 +107,8 @@ const MAX_NAME = 180;
 
 /**
  * The flags that continue a run as a branch with a tenth of the learning rate.
- * @param learningRate the present one.
- * @param healthy the last step at which nothing was wrong: the newest checkpoint up to there is taken. Undefined if that
- * is not known: the oldest is taken.
+ * @param healthy the last step at which nothing was wrong: the branch starts from the newest checkpoint up to there, or from
+ * the oldest if the step is not known.
  */
 export function lowerRate(
   { out, run }: Pick<Config, 'out' | 'run'>,

@@ -18,7 +18,6 @@ import { runClasses, runStatistics } from './run-data.js';
 import { runWeights, type UsedWeights, type WeightsOptions } from './run-weights.js';
 import { openTeam } from './team.js';
 
-/** One class, with the probability that the image belongs to it. */
 export interface Guess {
   name: string;
   label: number;
@@ -96,10 +95,7 @@ function best(probabilities: Float64Array, names: readonly string[], top: number
 
 const FASHION_CLASSES = 10;
 
-/**
- * The size that the run resized images to in its first step of preparation, and the names of its classes, which it wrote or
- * which are its data's. Images in IDX files were not resized, if they are square.
- */
+/** The size that the run resized images to (not those in IDX files, if square), and the names of its classes. */
 function imagesOf({ data, net }: Config, folder: string): { size: ImageSize; names: readonly string[] } {
   const dataset = idxDataset(data.source, net.classes);
   const channels = dataset?.channels ?? (net.inputChannels === 1 ? 1 : 3);
@@ -109,8 +105,8 @@ function imagesOf({ data, net }: Config, folder: string): { size: ImageSize; nam
 }
 
 /**
- * The data set that the settings name, if it is in IDX files. Undefined if it has other classes than the net: an imported
- * net's settings name a data set by default. The embedded sample stands for Fashion-MNIST.
+ * The data set that the settings name, if it is in IDX files and has the net's classes: an imported net's settings name one
+ * by default. The embedded sample stands for Fashion-MNIST.
  */
 function idxDataset(source: string, classes: number): PixelDataset | undefined {
   if (source === '') return undefined; // an imported net's data is not known

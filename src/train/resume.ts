@@ -18,7 +18,6 @@ import { learningRateIn, type OptimizerOptions } from '../optim/schedule.js';
 import { shellWord } from '../printable.js';
 import { epochOfStep, type Progress } from './progress.js';
 
-/** What a run is resumed from. */
 export interface Resume {
   checkpoint: Checkpoint;
   /** Newer checkpoints that could not be used. */
@@ -36,7 +35,6 @@ function numericSettings(config: Record<string, unknown>): Record<string, unknow
   return { preset, net, optimizer, data, batchSize, seed, exchange: { dtype } };
 }
 
-/** The hash of the settings that a run's numbers depend on. */
 export function configHash(config: Config): string {
   return hashOf(numericSettings({ ...config }));
 }
@@ -65,9 +63,8 @@ export function staysInFolder({ checkpoint }: Resume, { out, run }: Pick<Config,
 }
 
 /**
- * Refuses to resume a run in its own folder from any checkpoint but the newest whole one. The newer one would stay there,
- * and other commands would take it in place of the weights trained now.
- * @throws ConfigError that names the newer checkpoint, and a branch as the way out.
+ * Refuses to resume a run in its own folder from any checkpoint but the newest whole one: other commands would take that in
+ * place of the weights trained now. @throws ConfigError that names the newer checkpoint.
  */
 export function refuseOlder(resume: Resume, config: Pick<Config, 'out' | 'run'>): void {
   if (!staysInFolder(resume, config)) return;
@@ -82,19 +79,16 @@ export function refuseOlder(resume: Resume, config: Pick<Config, 'out' | 'run'>)
 }
 
 /**
- * The settings that a resumed run changes. A run with another name is a branch, and may have another optimizer. A run that
- * was only moved or renamed may not.
+ * The settings that a resumed run changes. Only a branch, a run with another name, may change some: those of the optimizer.
  * @throws ConfigError that names the first setting that may not change, with both values.
  */
 export function settingsChanged(resume: Resume, config: Config): Change[] {
   const { folder, state } = resume.checkpoint;
   if (state.configHash === configHash(config)) return [];
   const changes = differingSettings(numericSettings(state.config), numericSettings({ ...config })).map(
-    ({ setting, was = 'not set', now = 'not set' }): Change => ({
-      setting: truncate(setting, 120),
-      was: truncate(was),
-      now: truncate(now),
-    }),
+    ({ setting, was = 'not set', now = 'not set' }): Change => {
+      return { setting: truncate(setting, 120), was: truncate(was), now: truncate(now) };
+    },
   );
   const isBranch = config.run !== state.config.run && !staysInFolder(resume, config);
   const mayBranch = ({ setting }: Change) => setting.startsWith('optimizer.');
@@ -168,10 +162,8 @@ function isWithoutEpochs({ errors }: RunState, { schedule }: OptimizerOptions): 
 }
 
 /**
- * What to tell the user about a resumed run: the changes of a branch, a plateau that starts again, and whether any step is
- * left to train.
- * @param steps the run's length.
- * @param rate the learning rate of the next step.
+ * Sentences for the user about a resumed run.
+ * @param steps the run's length. @param rate the learning rate of the next step.
  */
 export function resumeNotes(
   { folder, state }: Pick<Checkpoint, 'folder' | 'state'>,

@@ -24,11 +24,7 @@ const STATISTICS_FILE = 'statistics.json';
 /** Enough for the names of 65,536 classes. */
 const MAX_CLASSES_BYTES = 2 ** 25;
 
-/**
- * Does something with files in a run's folder.
- * @param what completes "Cannot … FOLDER".
- * @throws CheckpointError for what the disk refuses.
- */
+/** Does something with files in a run's folder. @throws CheckpointError for what the disk refuses: "Cannot WHAT FOLDER". */
 export function onDisk<T>(what: string, folder: string, action: () => T): T {
   try {
     return action();
@@ -61,8 +57,7 @@ export function keepRunData(
 }
 
 /**
- * Makes sure that labels mean the same in the run and in the data. Otherwise a folder of images with other classes would
- * be scored as if they were the run's. Data without class names, and runs that saved none, pass.
+ * Checks that labels mean the same in the run and in the data. Data without class names, and runs that saved none, pass.
  * @throws CheckpointError that names the first class that differs.
  */
 export function checkClasses(folder: string, dataset: Dataset): void {
@@ -97,8 +92,7 @@ export function runStatistics(folder: string, config: Pick<Config, 'data' | 'net
 }
 
 /**
- * The statistics with which a resumed run was trained so far, whatever the cache has now. If they are missing, they are
- * computed again from the data, with a warning.
+ * The statistics with which a resumed run was trained so far. Without them it warns that they are computed again.
  * @throws CheckpointError if they are of another number of images, so of another run or other data.
  */
 export function statisticsToContinue(
@@ -108,12 +102,10 @@ export function statisticsToContinue(
 ): Statistics | undefined {
   if (!needsStatistics(config.data)) return undefined;
   const owner = runFolderOf(checkpoint);
+  const file = join(owner ?? '', STATISTICS_FILE);
   const saved = owner === undefined ? undefined : savedStatistics(owner, config);
-  if (owner === undefined || !saved) {
-    const found =
-      owner === undefined
-        ? `${checkpoint.folder} is in no run's folder`
-        : `${join(owner, STATISTICS_FILE)} is missing or damaged`;
+  if (!saved) {
+    const found = owner === undefined ? `${checkpoint.folder} is in no run's folder` : `${file} is missing or damaged`;
     warn(`${found}: the mean of the training images is computed again`);
     return undefined;
   }
@@ -121,17 +113,13 @@ export function statisticsToContinue(
   // Unreadable images are not counted in the statistics.
   const isOfData = config.data.onBadImage === 'skip' ? saved.images <= trainImages : saved.images === trainImages;
   if (isOfData) return saved;
-  const file = join(owner, STATISTICS_FILE);
   throw new CheckpointError(
     `Cannot resume from ${checkpoint.folder}: ${file} is of ${saved.images} images, and the run was trained with ${trainImages}; bring the run's own file back, or take this one away to have it computed again`,
     file,
   );
 }
 
-/**
- * The class names of a resumed run: its own, which the user may have edited; or the data's, if its own cannot be used or
- * the checkpoint is in no run's folder.
- */
+/** The class names of a resumed run: its own, which the user may have edited, or the data's if it has none that fit. */
 export function classesToContinue(checkpoint: Pick<Checkpoint, 'folder'>, names: readonly string[]): readonly string[] {
   const owner = runFolderOf(checkpoint);
   if (owner === undefined) return names;

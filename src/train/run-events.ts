@@ -25,6 +25,10 @@ export function versionsOf({ opened }: Team): EventOf<'run_start'>['versions'] {
   return { alexnet_split: packageVersion(), node: process.versions.node, tensorflow, tfjs };
 }
 
+function branchedFrom({ checkpoint: { folder, state } }: Resume) {
+  return { checkpoint: folder, step: state.step };
+}
+
 /** @param changes of a branch. */
 export function runStart(
   { config, dataset, feeder, team, steps }: Run,
@@ -32,6 +36,7 @@ export function runStart(
   changes: readonly Change[],
 ): EventOf<'run_start'> {
   const { run, placement, preset } = config;
+  const { name, source, train, test } = dataset;
   return {
     event: 'run_start',
     ...{ run, placement, preset, config },
@@ -41,22 +46,9 @@ export function runStart(
       const { backingDevice, parameters } = team.opened[tower]!;
       return { tower, device: setup.device, backing_device: backingDevice, parameters };
     }),
-    dataset: {
-      name: dataset.name,
-      source: dataset.source,
-      train_images: dataset.train.count,
-      test_images: dataset.test.count,
-    },
-    steps,
-    steps_per_epoch: feeder.batchesPerEpoch,
-    ...(resume &&
-      changes.length > 0 && {
-        branch: {
-          checkpoint: resume.checkpoint.folder,
-          step: resume.checkpoint.state.step,
-          changes: [...changes],
-        },
-      }),
+    dataset: { name, source, train_images: train.count, test_images: test.count },
+    ...{ steps, steps_per_epoch: feeder.batchesPerEpoch },
+    ...(resume && changes.length > 0 && { branch: { ...branchedFrom(resume), changes: [...changes] } }),
   };
 }
 
@@ -70,11 +62,9 @@ export function trainStep(
 ): EventOf<'train_step'> {
   const slowest = replies.reduce((a, b) => (b.stepMs > a.stepMs ? b : a));
   const { loss = Number.NaN, top1 = Number.NaN } = replies.find((each) => each.loss !== undefined) ?? {};
-  const timesOf = ({ computeMs, exchangeMs, waitMs }: StepReply) => ({
-    compute_ms: computeMs,
-    exchange_ms: exchangeMs,
-    wait_ms: waitMs,
-  });
+  const timesOf = ({ computeMs, exchangeMs, waitMs }: StepReply) => {
+    return { compute_ms: computeMs, exchange_ms: exchangeMs, wait_ms: waitMs };
+  };
   return {
     event: 'train_step',
     ...{ step, epoch: epoch + 1, images: count, loss, top1: top1 / count, learning_rate: learningRate },
@@ -98,10 +88,7 @@ export function runEnd(
   return {
     event: 'run_end',
     status: failure !== undefined ? 'failed' : stopped ? 'stopped' : 'done',
-    exit_code: exitCode,
-    steps,
-    images,
-    train_ms: trainMs,
+    ...{ exit_code: exitCode, steps, images, train_ms: trainMs },
     images_per_s: trainMs > 0 ? (images / trainMs) * 1000 : 0,
     ...(top1 !== undefined && { top1 }),
     ...(unreadable.length > 0 && { unreadable_images: unreadable.length }),

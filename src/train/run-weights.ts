@@ -16,9 +16,7 @@ import { putParameter, tensorMemory } from './tower-tensors.js';
 /** Which weights were used, for whoever reads the result. */
 export type UsedWeights = Pick<Weights, 'step' | 'checkpoint'>;
 
-export interface RunWeights {
-  /** The towers' files, tower 0's first. */
-  files: readonly string[];
+export interface RunWeights extends Pick<Weights, 'files'> {
   used: UsedWeights;
   /** The run whose classes and statistics belong to them: another run's if the checkpoint is another run's. */
   home: string;

@@ -1,10 +1,11 @@
 /** The coordinator's towers, which run every command together. */
 import { randomUUID } from 'node:crypto';
+import { bytesOf } from '../checkpoint/safetensors.js';
 import type { Config } from '../config/config.js';
 import { tensorflowName } from '../config/devices.js';
 import { ExchangeError, NativeError } from '../errors.js';
 import { createMailboxes, slotBytesFor } from '../exchange/index.js';
-import { buildNet, sitesOf, volume } from '../model/net.js';
+import { buildNet, sitesOf } from '../model/net.js';
 import { bytesToAlignment } from '../native/c/copy.js';
 import { runningSleep } from '../running-time.js';
 import { abortTowers } from '../tower/abort.js';
@@ -35,12 +36,10 @@ export interface Team {
   close(): Promise<void>;
 }
 
-/** The settings that a team is made from. */
 export type TeamConfig = TowerConfig &
   Pick<Config, 'placement' | 'devices'> &
   Partial<Pick<TowerSetup, 'ops'> & Pick<Config, 'weights' | 'out'>>;
 
-const FLOAT_BYTES = 4;
 /** After one tower failed, the other one has this long to report its own error. */
 const PEER_ERROR_MS = 3_000;
 
@@ -75,25 +74,20 @@ export async function openTeam(
     memory?: SharedArrayBuffer | readonly SharedArrayBuffer[],
   ): Promise<Replies[Kind][]> {
     const failures: unknown[] = [];
-    let onFailure = () => {};
-    const failure = new Promise<void>((resolve) => {
-      onFailure = resolve;
-    });
     const asked = towers.map((tower, i) => {
       const own = memory instanceof SharedArrayBuffer ? memory : memory?.[i];
       return answerOf(tower, i, command, own, exchangeTimeoutMs).catch((error: unknown) => {
         failures.push(error);
-        if (mailboxes) abortTowers(mailboxes); // the peer may be waiting for this tower
-        onFailure();
+        throw error;
       });
     });
-    // Once one tower has failed, the other may hang.
-    const replies = await Promise.race([
-      Promise.all(asked),
-      failure.then(() => Promise.race([Promise.all(asked), runningSleep(PEER_ERROR_MS)])),
-    ]);
-    if (failures.length > 0) throw causeOf(failures);
-    return replies as Replies[Kind][];
+    try {
+      return await Promise.all(asked);
+    } catch {
+      if (mailboxes) abortTowers(mailboxes); // the other tower may be waiting for the one that failed
+      await Promise.race([Promise.allSettled(asked), runningSleep(PEER_ERROR_MS)]);
+      throw causeOf(failures);
+    }
   }
 
   const close = async () => {
@@ -114,10 +108,7 @@ export async function openTeam(
   }
 }
 
-/**
- * The cause among the errors of one command. The exchange's errors, such as a timeout, mostly follow from another error,
- * and one with `peerFailed` always does.
- */
+/** The cause among a command's errors. The exchange's mostly follow from another error, those with `peerFailed` always. */
 function causeOf(failures: readonly unknown[]): unknown {
   const peerFailed = (each: unknown) => each instanceof ExchangeError && each.peerFailed;
   return (
@@ -148,6 +139,6 @@ async function testDevice(ask: Team['ask'], note?: (text: string) => void): Prom
 
 /** Bytes of the exchange's largest message. */
 function largestMessage({ net, batchSize }: TeamConfig): number {
-  const sizes = sitesOf(buildNet(net)).map(({ shape }) => volume(shape) * batchSize * FLOAT_BYTES);
+  const sizes = sitesOf(buildNet(net)).map(({ shape }) => bytesOf([batchSize, ...shape]));
   return slotBytesFor(Math.max(0, ...sizes));
 }

@@ -1,13 +1,12 @@
 /** Copies tensors out of towers, and parameters into them. */
-import { type Parameter, volume } from '../model/net.js';
+import { bytesOf } from '../checkpoint/safetensors.js';
+import type { Parameter } from '../model/net.js';
 import type { TowerClient } from '../tower/client.js';
 import type { TensorInfo } from '../tower/protocol.js';
 
-const FLOAT_BYTES = 4;
-
 /** Shared memory for a float32 tensor. */
 export function tensorMemory(shape: readonly number[]): SharedArrayBuffer {
-  return new SharedArrayBuffer(FLOAT_BYTES * volume(shape));
+  return new SharedArrayBuffer(bytesOf(shape));
 }
 
 /** Copies a tensor out of a tower. @returns its values, float32, row-major. */

@@ -42,7 +42,7 @@ export interface TrainUi {
    * @returns the config with the name that the run got.
    */
   begin?: (config: Config) => Config;
-  /** Ends the run after the present step. Its reason may be the signal's name. */
+  /** Ends the run after the present step; its reason may be the signal's name. */
   signal: AbortSignal;
   /** What to resume from, in place of initial values. */
   resume?: Resume | undefined;

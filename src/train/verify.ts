@@ -14,9 +14,8 @@ export interface Difference {
   name: string;
   layer: string;
   kind: TensorKind;
-  /** Largest difference of two values. */
   absolute: number;
-  /** That difference, as a share of the largest value of the reference; NaN if either side has NaN. */
+  /** The largest difference as a share of the reference's largest value; NaN if either side has NaN. */
   relative: number;
 }
 

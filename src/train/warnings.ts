@@ -1,7 +1,4 @@
-/**
- * The rules by which a training is warned: each is a function from measured numbers to a warning or undefined.
- * docs/warnings.md explains the bounds.
- */
+/** The rules of the warnings: functions from measured numbers to a warning or undefined. docs/warnings.md has the bounds. */
 import type { EventOf, WarningKind } from '../log.js';
 
 export type Warning = EventOf<'warning'> & { kind: WarningKind };
@@ -89,8 +86,7 @@ export function lossAtChance(state: LossState): Warning | undefined {
 
 /**
  * The loss is far above its start and above chance, and will soon be infinite.
- * @param losses the last ones, {@link SHORT_WINDOW} at most.
- * @param first the run's first loss.
+ * @param losses the last ones, {@link SHORT_WINDOW} at most. @param first the run's first one.
  */
 export function risingLoss(
   losses: readonly number[],

@@ -30,7 +30,6 @@ export interface ImageStatistics {
 /** The tensor that is not a parameter: the mean image [channels, resize, resize]. */
 export const MEAN_IMAGE = 'mean_image';
 
-/** The key of the description in a file's metadata. */
 export const DESCRIPTION = 'alexnet_split';
 
 /**

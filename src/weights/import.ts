@@ -9,19 +9,6 @@ import { DESCRIPTION, type ImageKnowledge, MEAN_IMAGE } from './export.js';
 import { matchNames } from './names.js';
 import { channelsLast, type Portable, portablesOf, separate } from './portable.js';
 
-/** An open file that has exactly the tensors of a net; an exported one may also have a mean image. */
-export interface ImportSource {
-  /** The joined tensors, each with its name and shape in the file. */
-  tensors: readonly { portable: Portable; name: string; shape: readonly number[] }[];
-  /** The prefix that was removed from the file's names (`model.`), or ''. */
-  leftOut: string;
-  /** Fills `values` with those of one parameter. */
-  read(parameter: Parameter, values: Float32Array): void;
-  /** What an exported file knows of the run's images, if it fits the net; nothing for other files. */
-  images(): ImageKnowledge;
-  close(): void;
-}
-
 /** The order of colours that the first layer reads; ours is `rgb`, Caffe's `bgr`. */
 export type ChannelOrder = 'rgb' | 'bgr';
 
@@ -32,24 +19,28 @@ const ADVICE = 'choose the net with --preset, --net, --width, --input-size and -
 const MAX_LISTED = 12;
 
 /**
- * Opens a file and finds the net's tensors in it.
+ * Opens a file that has exactly the tensors of a net; an exported one may also have a mean image.
  * @throws CheckpointError that lists the tensors that are missing, unknown, or of another shape.
  */
-export function openImport(file: string, net: Net, order: ChannelOrder): ImportSource {
+export function openImport(file: string, net: Net, order: ChannelOrder) {
   const source = openTensors(file, OPTIONS);
   try {
     const { tensors, leftOut } = matchTensors(file, net, source);
     const first = tensors[0]?.portable.name; // the kernel that reads the image
     return {
+      /** The joined tensors, each with its name and shape in the file. */
       tensors,
+      /** The prefix that was removed from the file's names (`model.`), or ''. */
       leftOut,
-      read: (parameter, values) => {
+      /** Fills `values` with those of one parameter. */
+      read: (parameter: Parameter, values: Float32Array) => {
         const isOwn = (part: Portable['parts'][number]) => part.parameter.name === parameter.name;
         const { portable, name, shape } = tensors.find((each) => each.portable.parts.some(isOwn))!;
         const joined = source.read(name, shape);
         if (order === 'bgr' && portable.name === first) reverseInputs(portable, joined);
         separate(portable, portable.parts.find(isOwn)!, joined, values);
       },
+      /** What an exported file knows of the run's images, if it fits the net; nothing for other files. */
       images: () => imagesIn(source, net),
       close: source.close,
     };
@@ -65,7 +56,7 @@ export function openImport(file: string, net: Net, order: ChannelOrder): ImportS
  * @throws CheckpointError if the write fails.
  */
 export function writeRun(
-  source: Pick<ImportSource, 'read'>,
+  source: Pick<ReturnType<typeof openImport>, 'read'>,
   net: Net,
   folder: string,
   towers: 1 | 2,
@@ -122,11 +113,7 @@ function parseDescription(text: string): Record<string, unknown> {
   return (tryParseJson(text) ?? {}) as Record<string, unknown>;
 }
 
-function matchTensors(
-  file: string,
-  net: Net,
-  { entries, metadata }: TensorFile,
-): Pick<ImportSource, 'tensors' | 'leftOut'> {
+function matchTensors(file: string, net: Net, { entries, metadata }: TensorFile) {
   const portables = portablesOf(net);
   const shapes = new Map(entries.map(({ name, shape }) => [name, shape]));
   if (metadata[DESCRIPTION] !== undefined) shapes.delete(MEAN_IMAGE);

@@ -77,8 +77,8 @@ const BACKGROUND = 255;
 const ZERO = 127.5;
 
 /**
- * Draws tower 0's kernels above tower 1's, as pixels [height, width, 3] from 0 to 255. Each kernel has its own scale: its largest absolute weight is white or black
- * (or a full colour), and 0 is grey. So a kernel without colour is drawn without colour.
+ * Draws tower 0's kernels above tower 1's, as pixels [height, width, 3] from 0 to 255. In each kernel 0 is grey, and the
+ * largest absolute weight is white or black, or a full colour. So a kernel without colour is drawn without colour.
  * @throws ConfigError if the image has neither 1 nor 3 channels.
  */
 export function kernelPicture({ size, channels, towers }: FirstLayer) {

@@ -1,7 +1,4 @@
-/**
- * The names that other frameworks give to AlexNet's tensors, and which of ours each one is. All these frameworks use
- * PyTorch's layouts; `docs/weights.md` lists them.
- */
+/** The names of AlexNet's tensors in other frameworks, which all use PyTorch's layouts; `docs/weights.md` lists them. */
 import type { Net } from '../model/net.js';
 import type { Portable } from './portable.js';
 
@@ -13,18 +10,7 @@ const KERNELS = ['weight', 'w', '0'];
 /** The kind of layer that each part of torchvision's names counts. */
 const PARTS = { features: 'conv', classifier: 'dense' } as const;
 
-export interface Matched {
-  /** The file's name of each joined tensor that it has. */
-  names: ReadonlyMap<Portable, string>;
-  /** The names that do not belong to the net. */
-  unexpected: readonly string[];
-  /** The prefix that was removed from the matching names (`model._orig_mod.`), or ''. */
-  leftOut: string;
-  /** If the file has the whole net more than once: each one's name of the first tensor. */
-  nets: readonly string[];
-}
-
-/** A file of another net may have any number of prefixes; the net's prefix is one of the most frequent ones. */
+/** A file of another net may have any number of prefixes; the net's is one of the most frequent ones. */
 const MAX_PREFIXES = 8;
 
 /**
@@ -32,22 +18,21 @@ const MAX_PREFIXES = 8;
  * contains the net adds its own name as a prefix (Lightning's `model.`): the prefix that gives the most matches is removed.
  * If a file has two whole nets (`model.` and `ema.`), the caller has to refuse it.
  */
-export function matchNames(net: Net, portables: readonly Portable[], names: readonly string[]): Matched {
+export function matchNames(net: Net, portables: readonly Portable[], names: readonly string[]) {
   const matches = ['', ...prefixesOf(names)].map((prefix) => matchWithPrefix(prefix, net, portables, names));
   const best = matches.reduce((a, b) => (b.names.size > a.names.size ? b : a));
   const whole = matches.filter((each) => each.names.size === portables.length);
-  return { ...best, nets: whole.length > 1 ? whole.map((each) => each.names.get(portables[0]!)!) : [] };
+  /** If the file has the whole net more than once: each one's name of the first tensor. */
+  const nets = whole.length > 1 ? whole.map((each) => each.names.get(portables[0]!)!) : [];
+  return { ...best, nets };
 }
 
-function matchWithPrefix(
-  prefix: string,
-  net: Net,
-  portables: readonly Portable[],
-  names: readonly string[],
-): Omit<Matched, 'nets'> {
+function matchWithPrefix(prefix: string, net: Net, portables: readonly Portable[], names: readonly string[]) {
   const inner = names.map((name) => (plain(name).startsWith(prefix) ? plain(name).slice(prefix.length) : ''));
   const numbered = numberedLayers(net, inner);
+  /** The file's name of each joined tensor that it has. */
   const found = new Map<Portable, string>();
+  /** The names that do not belong to the net. */
   const unexpected: string[] = [];
   const removed = new Set<string>();
   for (const [i, name] of names.entries()) {
@@ -60,6 +45,7 @@ function matchWithPrefix(
       if (name.endsWith(inner[i]!)) removed.add(name.slice(0, -inner[i]!.length));
     } else unexpected.push(name);
   }
+  /** The prefix that was removed from the matching names (`model._orig_mod.`), or ''. */
   return { names: found, unexpected, leftOut: [...removed].filter((each) => each !== '').join(', ') };
 }
 

@@ -6,13 +6,7 @@ import { syncBuiltinESMExports } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import {
-  type Entry,
-  encodeHeader,
-  type OpenOptions,
-  openTensors,
-  writeTensors,
-} from '../../src/checkpoint/safetensors.js';
+import { type Entry, encodeHeader, openTensors, writeTensors } from '../../src/checkpoint/safetensors.js';
 import { isWeightsName, weightsName } from '../../src/checkpoint/weights-files.js';
 import { CheckpointError, NativeError } from '../../src/errors.js';
 import { rawFile } from './raw-file.js';
@@ -293,7 +287,12 @@ const HALF_OPTIONS = { dtypes: ['F32', 'F16', 'BF16'] } as const;
 const HALVES = Uint16Array.from({ length: 2 ** 16 }, (_, i) => i);
 
 /** Reads a file with one tensor `a`. */
-function readOne(dtype: string, values: ArrayBufferView, size: number, options: OpenOptions = HALF_OPTIONS) {
+function readOne(
+  dtype: string,
+  values: ArrayBufferView,
+  size: number,
+  options: Parameters<typeof openTensors>[1] = HALF_OPTIONS,
+) {
   const header = { a: { dtype, shape: [size], data_offsets: [0, values.byteLength] } };
   const body = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
   const opened = openTensors(writeRaw(inFolder(dtype), header, body), options);

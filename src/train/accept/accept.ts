@@ -32,10 +32,7 @@ const CHILD_FILE = fileURLToPath(new URL('./child.js', import.meta.url));
 /** For all checks together. */
 const BUDGET_MINUTES = 10;
 
-/**
- * Runs the checks.
- * @param open starts the child process; tests replace it.
- */
+/** @param open starts the child process; tests replace it. */
 export async function accept(
   { devices: asked, quick }: AcceptOptions,
   { report: onRow, signal, now }: AcceptUi,

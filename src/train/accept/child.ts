@@ -39,7 +39,6 @@ export type JobOf<Kind extends JobKind> = { kind: Kind } & Parameters<(typeof JO
 export type Job = { [Kind in JobKind]: JobOf<Kind> }[JobKind];
 export type JobResults = { [Kind in JobKind]: Awaited<ReturnType<(typeof JOBS)[Kind]>> };
 
-/** What the process sends back. */
 export type Answer = { ok: true; result: unknown } | { ok: false; message: string };
 
 /** Asks the driver for its cards. It runs here because a driver that hangs blocks the process that asks. */

@@ -33,7 +33,6 @@ export interface JobProcess {
 /** How long the next job waits for the last process to end; a process that a driver blocks does not end. */
 const EXIT_MS = 5_000;
 
-/** How many characters of a process's stderr are kept. */
 const STDERR_LENGTH = 2_000;
 
 /** @param file the program of the process. @param signal stops the running job and all later ones. */

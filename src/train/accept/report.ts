@@ -6,7 +6,6 @@ import { tensorflowVariables } from '../../native/install/environment.js';
 import type { DriverCard } from '../../native/install/nvidia-smi.js';
 import type { JobResults } from './child.js';
 
-/** The result of one check. */
 export interface Row {
   check: string;
   status: 'passed' | 'failed' | 'skipped';
@@ -15,7 +14,6 @@ export interface Row {
   /** Why it failed or was skipped. */
   why?: string;
   seconds: number;
-  /** All measured values. */
   detail?: object;
 }
 

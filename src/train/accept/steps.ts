@@ -38,9 +38,7 @@ export async function measureSpeed(config: Config, seconds: number) {
       /** Shares of the slower tower's time. */
       exchangeShare: sum.exchange / sum.step,
       waitShare: sum.wait / sum.step,
-      /** What both towers sent in a step. */
       exchangeBytes,
-      /** Whether every loss was finite. */
       finite,
       /** The largest memory of the process so far. */
       processBytes: 1024 * process.resourceUsage().maxRSS,
@@ -52,9 +50,8 @@ export async function measureSpeed(config: Config, seconds: number) {
 const PLUMBING = /^_(Arg|Retval|DeviceArg|DeviceRetval|Send|Recv|HostSend|HostRecv)$|^NoOp$/;
 
 /**
- * Runs a step of the whole net op by op on each device, where an op without a kernel fails; then a step and an evaluation
- * of the split as functions, and counts their ops by device.
- * @throws NativeError if an op fails.
+ * Runs a step of the whole net op by op on each device, where an op without a kernel fails. Then counts the ops by device
+ * of a step and an evaluation of the split. @throws NativeError if an op fails.
  */
 export async function findKernels(config: Config) {
   const stepAndEvaluate = (each: Config) =>
@@ -62,12 +59,8 @@ export async function findKernels(config: Config) {
       await stepOnce(team, each, 1);
       await team.ask({ kind: 'evaluate', slot: 0, count: each.batchSize, step: 1 });
     });
-  const [first, second] = config.devices;
   // One device at a time: a card may have to compile its kernels first, and a peer would wait too long.
-  for (const devices of [
-    [first!, second!],
-    [second!, first!],
-  ]) {
+  for (const devices of [config.devices, config.devices.toReversed()]) {
     await stepAndEvaluate({ ...config, devices, placement: 'single', compile: 'off' });
   }
   const placed = recordPlacement();
