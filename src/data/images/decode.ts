@@ -48,7 +48,7 @@ export async function openDecoder(resize: number, channels: 1 | 3): Promise<Deco
         if (pixels.length === resize * resize * channels) return { pixels };
         return { reason: `it decodes to ${pixels.length} bytes, not ${resize * resize * channels}` };
       } catch (error) {
-        const message = firstLine(error);
+        const message = (error as Error).message.trim().split('\n', 1)[0]!;
         if (!NO_MEMORY.test(message)) return { reason: describeFailure(bytes, format, message) };
         if (NO_THREAD.test(message) || !(await hasMemoryFor(bytes))) {
           throw errorWithCode('ENOMEM', `no memory to decode it: ${message}`);
@@ -123,8 +123,4 @@ function describeFailure(bytes: Buffer, format: Format, message: string): string
   return isTruncated
     ? `it is a ${format} image cut short`
     : `it is a ${format} image that does not decode (${message})`;
-}
-
-function firstLine(error: unknown): string {
-  return (error instanceof Error ? error.message : String(error)).trim().split('\n', 1)[0]!;
 }

@@ -20,35 +20,11 @@ export function progressNotes(what: string, note: (text: string) => void = () =>
 }
 
 /**
- * Calls `work` for 0 to `count` - 1, `concurrency` calls at a time. After a failure, or once `work` has returned `'stop'`, no
- * new call starts.
- * @throws the first failure, once all calls have ended.
- */
-export async function forEachIndex(
-  count: number,
-  concurrency: number,
-  work: (index: number) => Promise<unknown>,
-): Promise<void> {
-  let next = 0;
-  const failures: unknown[] = [];
-  const run = async () => {
-    while (next < count) {
-      try {
-        if ((await work(next++)) === 'stop') next = count;
-      } catch (error) {
-        failures.push(error);
-        next = count;
-      }
-    }
-  };
-  await Promise.all(Array.from({ length: concurrency }, run));
-  if (failures.length > 0) throw failures[0];
-}
-
-/**
- * Calls `visit` for the images of a part, as {@link forEachIndex} does.
+ * Calls `visit` for the images of a part, `concurrency` calls at a time. After a failure, or once `visit` has returned
+ * `'stop'`, no new call starts.
  * @param action for the error, such as `compute the mean image`.
- * @throws DataError once the signal is aborted; SystemError for a system fault that lasts; what `visit` throws.
+ * @throws DataError once the signal is aborted; otherwise the first failure, once all calls have ended, such as a
+ * SystemError for a system fault that lasts.
  */
 export async function forEachImage(
   folder: string,
@@ -57,16 +33,22 @@ export async function forEachImage(
   visit: (index: number, reader: ImageReader) => Promise<unknown>,
 ): Promise<void> {
   const reader = openReader(folder, files, { signal });
-  try {
-    await forEachIndex(files.count, concurrency, async (index) => {
-      signal?.throwIfAborted();
-      return visit(index, reader);
-    });
-  } catch (error) {
-    throw signal?.aborted ? stoppedError(action, folder) : error;
-  } finally {
-    reader.close();
-  }
+  let next = 0;
+  const failures: unknown[] = [];
+  const run = async () => {
+    while (next < files.count) {
+      try {
+        signal?.throwIfAborted();
+        if ((await visit(next++, reader)) === 'stop') next = files.count;
+      } catch (error) {
+        failures.push(error);
+        next = files.count;
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: concurrency }, run));
+  reader.close();
+  if (failures.length > 0) throw signal?.aborted ? stoppedError(action, folder) : failures[0];
 }
 
 export function stoppedError(action: string, folder: string): DataError {

@@ -50,12 +50,8 @@ export function loadDataset(source: string, classes: number): PixelDataset {
 }
 
 function readFiles(folder: string, classes: number, files = filesIn(folder)): PixelDataset {
-  const [trainImages, trainLabels, testImages, testLabels] = DATA_FILES.map((name) => files[name]) as [
-    string,
-    string,
-    string,
-    string,
-  ];
+  const [trainImages, testImages] = [files['train-images-idx3-ubyte'], files['t10k-images-idx3-ubyte']];
+  const [trainLabels, testLabels] = [files['train-labels-idx1-ubyte'], files['t10k-labels-idx1-ubyte']];
   const train = readIdxImages(trainImages);
   const test = readIdxImages(testImages);
   const { height, width } = train;

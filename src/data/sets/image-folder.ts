@@ -120,9 +120,9 @@ function testImages(listing: Listing, walk: PartWalk): ImageFiles {
   const added = [...folders.keys()].filter((name) => !classes.has(name)).sort();
   if (missing.length > 0 || added.length > 0) {
     const differences = [
-      ...(missing.length > 0 ? [`${val} lacks ${some(missing)}`] : []),
-      ...(added.length > 0 ? [`${val} has ${some(added)}, which ${train} does not have`] : []),
-    ];
+      missing.length > 0 && `${val} lacks ${some(missing)}`,
+      added.length > 0 && `${val} has ${some(added)}, which ${train} does not have`,
+    ].filter(Boolean);
     const twin = missing.find((name) => added.some((each) => each.toLowerCase() === name.toLowerCase()));
     const hint = twin === undefined ? '' : ` (${twin} differs in case only)`;
     throw refusal(folder, `${train} and ${val} have different classes: ${differences.join(', and ')}${hint}`);

@@ -131,27 +131,20 @@ function indexClasses(classNames: readonly string[]) {
   return { labels, lengths };
 }
 
-interface Entry {
-  /** One of {@link namesOf}. */
-  name: string;
-  label: number | undefined;
-  /** The line after the image's name. */
-  rest: string;
-}
-
-/** Undefined for a line of another image. A single word is taken for an image without a class. */
-function parseLine(text: string, images: ImageIndex, classes: ClassIndex): Entry | undefined {
-  let unlabelled: Entry | undefined;
-  let readings = 0;
+/**
+ * The image of a line as one of {@link namesOf}, its label, and the text after the image. Undefined for a line of another
+ * image. A single word is taken for an image without a class.
+ */
+function parseLine(text: string, images: ImageIndex, classes: ClassIndex) {
+  const readings: { name: string; label: number | undefined; rest: string }[] = [];
   for (const { start, rest } of splits(text, images.lengths)) {
     const name = findImage(start, images);
     if (name === undefined) continue;
-    const label = parseLabel(rest, classes);
-    if (label !== undefined) return { name, label, rest };
-    unlabelled ??= { name, label, rest };
-    if (++readings === MAX_READINGS) break;
+    const reading = { name, label: parseLabel(rest, classes), rest };
+    if (reading.label !== undefined) return reading;
+    if (readings.push(reading) === MAX_READINGS) break;
   }
-  return unlabelled ?? (SEPARATOR.test(text) ? undefined : { name: text, label: undefined, rest: '' });
+  return readings[0] ?? (SEPARATOR.test(text) ? undefined : { name: text, label: undefined, rest: '' });
 }
 
 const QUOTED = /^"((?:[^"]|"")*)"/;

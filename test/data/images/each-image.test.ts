@@ -1,13 +1,22 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { setImmediate } from 'node:timers/promises';
-import { forEachIndex } from '../../../src/data/images/each-image.js';
+import { forEachImage } from '../../../src/data/images/each-image.js';
+import { imageFiles } from '../../../src/data/sets/dataset.js';
 
-test('forEachIndex() calls each index once, with bounded concurrency', async () => {
+const forEachOf20 = (visit: (index: number) => Promise<unknown>) =>
+  forEachImage(
+    '/nowhere',
+    imageFiles(Array(20).fill('1.jpg'), Array(20).fill(0)),
+    { action: 'look', concurrency: 3 },
+    visit,
+  );
+
+test('forEachImage() calls each index once, with bounded concurrency', async () => {
   const seen: number[] = [];
   let now = 0;
   let most = 0;
-  await forEachIndex(20, 3, async (index) => {
+  await forEachOf20(async (index) => {
     most = Math.max(most, ++now);
     await setImmediate();
     seen.push(index);
@@ -16,7 +25,7 @@ test('forEachIndex() calls each index once, with bounded concurrency', async () 
   assert.deepEqual([seen.sort((a, b) => a - b), most], [Array.from({ length: 20 }, (_, i) => i), 3]);
 });
 
-test('forEachIndex() starts nothing after a failure, and throws it when all calls have ended', async () => {
+test('forEachImage() starts nothing after a failure, and throws it when all calls have ended', async () => {
   let begun = 0;
   let ended = 0;
   const work = async (index: number) => {
@@ -25,7 +34,7 @@ test('forEachIndex() starts nothing after a failure, and throws it when all call
     ended++;
     if (index === 1) throw new Error('one');
   };
-  await assert.rejects(forEachIndex(20, 3, work), /one/);
+  await assert.rejects(forEachOf20(work), /one/);
   assert.ok(begun < 20);
   assert.equal(ended, begun);
 });
