@@ -72,7 +72,7 @@ export function earlierRows(folder: string, settings: Record<string, unknown>): 
     const { data, error } = EARLIER.safeParse(readJson(file, { limit: MAX_BYTES }));
     if (data) return data;
     const place = error.issues[0]!.path.join('.');
-    throw new Error(place === '' ? 'it is no object' : `${place} is missing or invalid`);
+    throw new Error(place === '' ? 'it is not an object' : `${place} is missing or invalid`);
   });
   const before = withoutRetired(earlier.settings);
   const keys = [...new Set([...Object.keys(settings), ...Object.keys(before)])];
