@@ -17,7 +17,6 @@ correctKernels(BACKEND);
 
 type GetIds = (tensors: tf.Tensor[]) => number[];
 
-/** What tfjs runs on in this thread. */
 interface Bound {
   binding: PinnedBinding;
   getIds: GetIds;
@@ -54,7 +53,6 @@ export function ownBinding(): PinnedBinding {
   return current().own.binding;
 }
 
-/** Gives a tensor's id in the replaced binding. */
 type Resolve = (tensor: tf.Tensor, own: (tensor: tf.Tensor) => number) => number;
 
 /**

@@ -47,7 +47,6 @@ export class PinnedBinding {
   readonly #handles = new Map<number, Pointer>();
   /** The shapes of resources, which TensorFlow does not give. */
   readonly #shapes = new Map<number, readonly number[]>();
-  /** The results of {@link can}. */
   readonly #abilities = new Map<string, boolean>();
   #nextId = 1;
   /** Whether it records a graph instead of running ops. */
@@ -63,7 +62,6 @@ export class PinnedBinding {
     Object.assign(this, CONSTANTS, { TF_Version: this.version });
   }
 
-  /** The pinned device's full name. */
   get device(): string {
     return this.target.fullName;
   }
@@ -88,7 +86,6 @@ export class PinnedBinding {
     return this.adopt(HOST_TYPES.has(dtype) ? handle : moveHandle(this.#context, handle, this.device));
   }
 
-  /** Like {@link createTensor}, but always in the host's memory. */
   createHostTensor(shape: readonly number[], dtype: number, values: unknown): number {
     return this.adopt(this.#hostHandle(shape, dtype, values));
   }
@@ -227,7 +224,6 @@ export class PinnedBinding {
     return { id, shape: [...shape], dtype };
   }
 
-  /** The device whose memory holds the tensor. */
   backingDevice(id: number): string {
     const { c, status } = this.#context;
     const name = c.TFE_TensorHandleBackingDeviceName(this.handle(id), status);

@@ -13,9 +13,7 @@ export interface Call {
   attrs: readonly OpAttr[];
   /** The largest number of results. */
   count: number;
-  /** The device's full name. */
   device: string;
-  /** Its cancellation ends the op. */
   cancellation: Pointer | undefined;
 }
 

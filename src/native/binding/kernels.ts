@@ -19,7 +19,6 @@ interface Call {
 }
 type Kernel = (call: Call) => tf.TensorInfo | tf.TensorInfo[];
 
-/** The corrected kernels by name. Each may call the original one. */
 const CORRECTIONS: Record<string, (original: Kernel) => Kernel> = {
   /** TensorFlow rounds integers to 0: its formula adds 0.5 as an integer, which is 0, and takes the result for a tie. */
   Round: (original) => (call) => (call.inputs.x!.dtype === 'int32' ? tf.clone(call.inputs.x!) : original(call)),

@@ -124,7 +124,6 @@ export function hostTensor(
   return binding.adopt(borrowedHandle(shape, dtype, values));
 }
 
-/** Whether the values are in shared memory, aligned, and as many as the shape has. */
 function canBorrow(shape: readonly number[], dtype: number, values: Float32Array | Uint8Array): boolean {
   const bytes = volume(shape) * bytesPerElement(dtype);
   if (bytes === 0 || bytes !== values.byteLength || !(values.buffer instanceof SharedArrayBuffer)) return false;

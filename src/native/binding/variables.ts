@@ -44,7 +44,6 @@ export class Variable {
   }
 }
 
-/** Rates of one update. */
 export interface UpdateRates {
   learningRate: number;
   momentum: number;
@@ -53,7 +52,6 @@ export interface UpdateRates {
 
 /** The scalars of an update; variables with the same learning rate can share them. */
 export interface UpdateScalars {
-  /** The learning rate. */
   rate: tf.Tensor;
   /** The factor of the weights that are subtracted as decay; undefined without a decay. */
   decay: tf.Tensor | undefined;

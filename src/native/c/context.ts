@@ -41,7 +41,6 @@ export interface Device {
 
 const PLACEMENT_SILENT = 2; // TFE_DEVICE_PLACEMENT_SILENT: an input on another device is copied to the op's
 
-/** The context, as one thread uses it. */
 export interface Context extends Library, Calls {
   address: Pointer;
   devices: readonly Device[];

@@ -17,16 +17,14 @@ export const libc = bind([
 export const ALIGNMENT = 64;
 
 /*
- * Both use memcpy, because JavaScript views of C's memory would count as JavaScript's own memory: some tens of megabytes of
- * them trigger a garbage collection of the whole heap, which takes longer than copying.
+ * Copies, also of shared memory. They use memcpy, because JavaScript views of C's memory would count as JavaScript's own
+ * memory: some tens of megabytes of them trigger a garbage collection of the whole heap, which takes longer than copying.
  */
 
-/** Copies `values`, which may be shared memory, to `address`. */
 export function copyIn(address: Pointer, values: ArrayBufferView): void {
   if (values.byteLength > 0) libc.memcpy(address, values, values.byteLength);
 }
 
-/** Fills `target`, which may be shared memory, from `address`. */
 export function copyOut(target: ArrayBufferView, address: Pointer): void {
   if (target.byteLength > 0) libc.memcpy(target, address, target.byteLength);
 }

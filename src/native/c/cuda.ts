@@ -117,7 +117,6 @@ export function examineGpus(gpus: number, thorough = false, root = '/'): GpuFact
   };
 }
 
-/** The first line of the loader's message. */
 function reasonOf(error: unknown): string {
   const [line = ''] = (error instanceof Error ? error.message : String(error)).split('\n');
   return line.replace(/^Failed to load shared library: /, '');

@@ -16,7 +16,6 @@ koffi.struct('TF_Output', { oper: 'void *', index: 'int' });
 
 export interface Library {
   c: TensorFlowC;
-  /** The file that was loaded. */
   path: string;
 }
 
@@ -93,7 +92,6 @@ function setEnvironment({ flavour }: FoundLibrary): void {
   if (flavour !== 'cpu' && !hasUsableDriver()) libc.setenv('TF_ENABLED_DEVICE_TYPES', 'CPU', 0);
 }
 
-/** Why `dlopen` does not load a file, and what to do. */
 function whyNot(path: string, said: string, { source, framework }: FoundLibrary): string {
   const isCached = source === 'cache';
   if (unmappableFile(said) !== undefined || isNoexec(path)) {

@@ -83,7 +83,6 @@ export function recordPlacement(): () => PlacedOp[] {
 
 interface Kernel {
   device: string;
-  /** The types that attributes may have. */
   allowed: PlacedOp['types'];
 }
 

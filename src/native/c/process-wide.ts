@@ -16,9 +16,7 @@ const koffi = loadKoffi();
 export interface ProcessWords {
   /** A C string: the files of the library that was loaded, one in each line. */
   library: Pointer;
-  /** C's own `stderr` while it is replaced. */
   stderr: Pointer;
-  /** The TFE_Context. */
   context: Pointer;
 }
 
@@ -69,11 +67,8 @@ function lock(mutex: Pointer, doing: string, timeoutMs: number): void {
   const clock = new RunningClock();
   for (;;) {
     const code = pthread.pthread_mutex_trylock(mutex);
-    if (code === 0) return;
-    if (code === EOWNERDEAD) {
-      pthread.pthread_mutex_consistent(mutex);
-      return;
-    }
+    if (code === EOWNERDEAD) pthread.pthread_mutex_consistent(mutex);
+    if (code === 0 || code === EOWNERDEAD) return;
     if (code !== EBUSY)
       throw new NativeError(`Cannot ${doing}: the system refuses the lock (error ${code})`, Code.INTERNAL);
     if (clock.now() >= timeoutMs) {

@@ -25,7 +25,6 @@ export function bytesPerElement(dtype: number): number {
   throw new NativeError(`Cannot make a tensor of the TensorFlow data type ${dtype}: ${reason}`, Code.UNIMPLEMENTED);
 }
 
-/** The JavaScript arrays whose bytes TensorFlow takes. */
 const ARRAYS: Record<number, typeof Float32Array | typeof Int32Array | typeof Uint8Array> = {
   ...{ [DataType.FLOAT]: Float32Array, [DataType.COMPLEX64]: Float32Array, [DataType.INT32]: Int32Array },
   ...{ [DataType.UINT8]: Uint8Array, [DataType.BOOL]: Uint8Array },

@@ -49,7 +49,6 @@ export class Graph {
   /** Whether it sends to or receives from a queue, so that it can only run while somebody serves the other end. */
   usesQueue = false;
   readonly pointer: Pointer;
-  /** Whether XLA will compile it. */
   readonly isForXla: boolean;
   readonly #context: Context;
   readonly #real: PinnedBinding;
@@ -264,7 +263,6 @@ export class Graph {
     return Array.from(dims, Number);
   }
 
-  /** Adds the values of a tensor of the real binding. */
   #constant(id: number): Value {
     const { shape, dtype } = this.#real.describe(id);
     const isSmall = dtype !== DataType.STRING && volume(shape) * bytesPerElement(dtype) <= SMALL_BYTES;

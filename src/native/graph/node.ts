@@ -8,7 +8,6 @@ import { DataType, type Pointer } from '../c/signatures.js';
 import { Code } from '../c/status.js';
 
 export interface Node {
-  /** TF_Operation */
   operation: Pointer;
   op: string;
   inputs: readonly Value[];
@@ -48,7 +47,6 @@ export class SideEffects {
   /** By resource: the op that wrote it last, and those that have read it since. */
   readonly #order = new Map<string, readonly { op: string; operation: Pointer }[]>();
 
-  /** The ops that must run before one that uses these resources. */
   before(op: string, resources: readonly string[]): Set<Pointer> {
     const ops = resources.flatMap((resource) => this.#order.get(resource) ?? []);
     return new Set(ops.filter((each) => op !== READ || each.op !== READ).map(({ operation }) => operation));

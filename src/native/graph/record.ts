@@ -9,7 +9,6 @@ import { Code } from '../c/status.js';
 import type { Graph } from './graph.js';
 import { keyOf, type Value } from './node.js';
 
-/** What a function and its gradient became in the graph. */
 export interface Recorded {
   /** Placeholders. */
   inputs: readonly Value[];

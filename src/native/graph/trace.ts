@@ -19,7 +19,6 @@ import { runOnTape, type Save } from './tape.js';
 /** A function of TensorFlow's context; `fn` is a TF_Function, to be deleted by the trace. */
 type Defined = { name: string; fn: Pointer };
 
-/** An input of the backward function. */
 interface Source {
   /** `given`: the inputs, then what is captured. `kept`: what the forward function returns after its results. */
   from: 'given' | 'kept' | 'dy';
@@ -174,7 +173,6 @@ function notDifferentiable(result: tf.Tensor): tf.Tensor {
   return tf.customGrad((x) => ({ value: (x as tf.Tensor).clone(), gradFunc }))(result);
 }
 
-/** Turns nodes into a function of the context. */
 function define(graph: Graph, nodes: readonly Node[], inputs: readonly Value[], outputs: readonly Value[]): Defined {
   const context = openContext();
   const { c, address, status } = context;

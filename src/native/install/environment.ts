@@ -13,7 +13,6 @@ const NAMES = [
   'ALEXNET_SPLIT_LOGICAL_MIB',
 ];
 
-/** Those variables that are set, with their values. */
 export function tensorflowVariables(env: NodeJS.ProcessEnv = process.env): Record<string, string> {
   return Object.fromEntries(NAMES.flatMap((name) => (env[name] === undefined ? [] : [[name, env[name]]])));
 }

@@ -14,8 +14,7 @@ const LOCK_EX = 2;
 const LOCK_NB = 4;
 /** Far more than a {@link Holder} needs. */
 const MAX_BYTES = 4096;
-/** The largest `HOST_NAME_MAX`. */
-const MAX_NAME = 255;
+const MAX_NAME = 255; // the largest HOST_NAME_MAX
 
 /**
  * Locks an open file exclusively until it is closed, at the latest by the end of the process. Does not wait.
@@ -37,7 +36,6 @@ export interface FileLock {
   readonly reason?: string;
   /** For a child process that has to keep the lock until it ends, even if this process is killed earlier. */
   readonly descriptor?: number;
-  /** Removes the file and releases the lock. */
   release(): void;
 }
 

@@ -42,7 +42,6 @@ export interface GpuFacts {
   libraries: readonly LibraryState[];
   /** cuDNN's version as its own function gives it, 91002 for 9.10.2. */
   cudnn?: number;
-  /** How many GPUs TensorFlow has. */
   gpus: number;
 }
 
@@ -66,7 +65,6 @@ export function cudnnName(version: number): string {
   return [Math.floor(version / 10_000), Math.floor((version % 10_000) / 100), version % 100].join('.');
 }
 
-/** Which cards that version of cuDNN supports. */
 export function cudnnRange(version: number): string {
   if (version < OLDEST_CUDNN) return `too old: TensorFlow needs ${cudnnName(OLDEST_CUDNN)}`;
   const oldest = version >= CUDNN_DROPPED.since ? CUDNN_DROPPED.capability : OLDEST_CAPABILITY;

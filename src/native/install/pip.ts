@@ -90,7 +90,6 @@ async function runPython(args: string[], env: NodeJS.ProcessEnv, signal: AbortSi
   }
 }
 
-/** What went wrong, and what to do, according to pip's messages. */
 function pipFailure(errors: string, exitCode: number | string, version?: string): [reason: string, remedy: string] {
   const checkSettings = "check the network and pip's settings";
   if (/No module named '?pip/.test(errors)) {

@@ -21,7 +21,6 @@ export interface Wheel {
 
 export interface Build {
   flavour: Flavour;
-  /** Name of its folder in the cache. */
   folder: string;
   /** pip's platform tags. */
   platforms: readonly string[];

@@ -18,15 +18,11 @@ export function statelessUniform(shape: readonly number[], seed: Seed): tf.Tenso
   return stateless('StatelessRandomUniform', shape, seed);
 }
 
+const ATTRS = [attr.type('dtype', DataType.FLOAT), attr.type('T', DataType.INT32), attr.type('Tseed', DataType.INT32)];
+
 function stateless(op: string, shape: readonly number[], seed: Seed): tf.Tensor {
-  const sizes = tf.tensor1d([...shape], 'int32');
-  const words = seed instanceof tf.Tensor ? seed : tf.tensor1d([...seed], 'int32');
-  const types = { dtype: DataType.FLOAT, T: DataType.INT32, Tseed: DataType.INT32 };
-  const attrs = Object.entries(types).map(([name, value]) => attr.type(name, value));
-  try {
-    return runOp(op, [sizes, words], attrs)[0]!;
-  } finally {
-    sizes.dispose();
-    if (words !== seed) words.dispose();
-  }
+  return tf.tidy(() => {
+    const words = seed instanceof tf.Tensor ? seed : tf.tensor1d([...seed], 'int32');
+    return runOp(op, [tf.tensor1d([...shape], 'int32'), words], ATTRS)[0]!;
+  });
 }

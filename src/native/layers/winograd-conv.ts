@@ -33,7 +33,6 @@ export interface Tiling {
   tiles: number;
 }
 
-/** Compiled transforms for one tiling, and their adjoints for the gradients. */
 type Transforms = ReturnType<typeof compileTransforms>;
 
 /** The tiling with the fewest products; undefined if there is none for the size of the kernel. */
