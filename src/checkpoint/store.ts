@@ -87,7 +87,7 @@ export function writeCheckpoint(
   const folder = checkpointFolder(checkpoints, state.step);
   const fail = (why: string): never => {
     throw new CheckpointError(
-      `Cannot write the checkpoint ${folder}: ${why}; the one before is as it was, and --resume goes on from it`,
+      `Cannot write the checkpoint ${folder}: ${why}; the previous checkpoint is unchanged, and --resume goes on from it`,
       folder,
     );
   };

@@ -59,7 +59,7 @@ export function createMailboxes(
 ): Mailboxes {
   if (slotBytes > MOST_BYTES) {
     throw new ConfigError(
-      `Cannot exchange messages of ${slotBytes} bytes: expected ${MOST_BYTES} at most, for a tower's half of a batch goes as one; choose a smaller --batch-size or --width`,
+      `Cannot exchange messages of ${slotBytes} bytes: expected ${MOST_BYTES} at most, because a tower sends its half of a batch as one message; choose a smaller --batch-size or --width`,
     );
   }
   const aligned = Math.ceil(slotBytes / PAGE) * PAGE;

@@ -6,7 +6,7 @@ import type { Net, TowerIndex } from '../model/net.js';
 /** The statistics of one tower's part of a layer. The log has them too: docs/log-events.md defines them. */
 export type LayerActivations = ReturnType<typeof measure>;
 
-/** The layers that are measured, by name, and whether each ends with a ReLU. Dropout is none: it only scales here. */
+/** The layers that are measured, by name, and whether each ends with a ReLU. Dropout is left out: it only scales here. */
 export function measuredLayers({ layers }: Net): ReadonlyMap<string, boolean> {
   const measured = new Map<string, boolean>();
   let hasRelu = false;

@@ -111,7 +111,7 @@ export class Graph {
         const isOnHost = real.target.type !== 'CPU' && isForHost(this.#context, op, attrs, types);
         return this.record(op, attrs, inputs, count, isOnHost ? { device: real.host } : {});
       },
-      ...{ tensorDataSync: refuse, read: refuse, copyTo: refuse, handle: refuse, adopt: refuse },
+      ...{ tensorDataSync: refuse, copyTo: refuse, handle: refuse, adopt: refuse },
       ...{ backingDevice: refuse, noteShape: refuse },
     } as unknown as PinnedBinding;
     graphs.set(binding, this);

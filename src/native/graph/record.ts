@@ -85,7 +85,7 @@ function recordForward(
   return { first, results: distinctNodes(graph, values, 0) };
 }
 
-/** @throws NativeError for a trainable variable that is no input: it would silently get no gradient. */
+/** @throws NativeError for a trainable variable that is not an input: it would get no gradient. */
 function refuseVariables(graph: Graph): void {
   for (const { source } of graph.captured) {
     if (!('tensor' in source) || !(source.tensor instanceof tf.Variable) || !source.tensor.trainable) continue;
