@@ -1,4 +1,4 @@
-/** Compiles a clone with tsc. A stamp tells in milliseconds whether that is needed; tsc itself takes a second to find out. */
+/** Compiles a clone with tsc. A stamp file shows in milliseconds whether that is needed, for which tsc takes a second. */
 import fs from 'node:fs';
 import { join } from 'node:path';
 import { packagesId } from './packages.mjs';
@@ -7,7 +7,7 @@ import { readText, run, say, writeWhole } from './processes.mjs';
 const FOLDERS = ['src', 'scripts', 'test'];
 const stampFile = (root) => join(root, 'dist', '.alexnet-split-build');
 
-/** Whether all compiled files are there, of the sources as they are. */
+/** Whether all compiled files exist, and no source has changed since. */
 export function isBuilt(root) {
   const sources = listSources(root);
   return (
@@ -17,14 +17,14 @@ export function isBuilt(root) {
 
 /**
  * @param lock descriptor of the set-up's lock, which the compiler keeps.
- * @param beforeChange called before anything is changed, with the stamp removed; throws where nothing may be changed.
+ * @param beforeChange called after the stamp is removed and before anything else changes. Throws if nothing may change.
  */
 export async function build(root, lock, beforeChange) {
   fs.rmSync(stampFile(root), { force: true });
   beforeChange();
   say('compiling (tsc)');
   const sources = listSources(root);
-  const stamp = stampOf(root, sources); // before tsc reads them: what is edited meanwhile is compiled next time
+  const stamp = stampOf(root, sources); // before tsc reads them: edits in the meantime are compiled next time
   const outputs = sources.map((each) => outputOf(root, each));
   removeStale(root, new Set(outputs));
   // tsc assumes that its earlier outputs are still there.
@@ -33,7 +33,7 @@ export async function build(root, lock, beforeChange) {
   writeWhole(stampFile(root), stamp);
 }
 
-/** The TypeScript files of a clone, relative to it. */
+/** Returns the paths of the TypeScript files, relative to the clone. */
 export function listSources(root) {
   return FOLDERS.filter((each) => fs.existsSync(join(root, each)))
     .flatMap((folder) => fs.readdirSync(join(root, folder), { recursive: true }).map((name) => join(folder, name)))
@@ -54,7 +54,7 @@ function stampOf(root, sources) {
   return `${packagesId(root)}\n${lines.join('')}`;
 }
 
-/** Removes the outputs of sources that are gone. */
+/** Removes the outputs of sources that no longer exist. */
 function removeStale(root, outputs) {
   for (const folder of FOLDERS.map((each) => join(root, 'dist', each)).filter((each) => fs.existsSync(each))) {
     for (const name of fs.readdirSync(folder, { recursive: true })) {

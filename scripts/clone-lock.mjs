@@ -1,8 +1,8 @@
 /**
- * Locks of files between processes that use the same clone. The system holds a lock (`flock`): it ends with the process that
- * has it, however that process ends, and also between hosts and containers. Node.js has no call for it, and koffi is not
- * installed yet, so a program that every system has locks the open file for us. The lock belongs to the open file, which
- * stays open here. The file's text says who has the lock; it is only for messages.
+ * Locks of files between processes that use the same clone. A lock of the system (`flock`) ends with its process, however
+ * that process ends, and works between hosts and containers. Node.js has no call for it, and koffi is not installed yet, so
+ * another program locks the file that is open here: the lock belongs to the open file. The text of the file names the
+ * owner, only for messages.
  */
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
@@ -11,7 +11,7 @@ import { dirname } from 'node:path';
 
 const RETRY_MS = 200;
 
-/** Each locks descriptor 3 without waiting. Where another process has the lock, it prints nothing and ends with 1. */
+/** Each locks descriptor 3 without waiting. If another process has the lock, it ends with 1 and prints nothing. */
 const PROGRAMS = [
   ['flock', '-n', '3'],
   ['perl', '-e', 'open(F, "+<&=3") or die "$!\\n"; flock(F, 6) or ($!{EWOULDBLOCK} ? exit 1 : die "$!\\n")'],
@@ -27,10 +27,10 @@ except OSError as error: sys.exit(error.strerror)`,
 
 /**
  * Waits until no other process has the lock, and calls `action` with the lock held.
- * @param onWaiting called once with the lock's owner, where it has one.
- * @param onUnlockable called with the reason where files cannot be locked here; `action` is called all the same.
- * @param action gets the descriptor of the lock. A program that is started with it open keeps the lock until it ends,
- * also when this process is killed before.
+ * @param onWaiting called once with the owner, if another process has the lock.
+ * @param onUnlockable called with the reason if files cannot be locked here. `action` is called nevertheless.
+ * @param action gets the descriptor of the lock. A program that inherits the descriptor keeps the lock until it ends, even if
+ * this process is killed earlier.
  */
 export async function holdingLock(file, { onWaiting, onUnlockable }, action) {
   fs.mkdirSync(dirname(file), { recursive: true });
@@ -39,7 +39,7 @@ export async function holdingLock(file, { onWaiting, onUnlockable }, action) {
     try {
       const { isLocked, reason } = tryLock(descriptor);
       if (reason !== undefined) onUnlockable(reason);
-      // Somebody may have removed dist/ after this process opened the file: then the lock keeps nobody out.
+      // If dist/ was removed after this process opened the file, other processes lock another file.
       if (reason !== undefined || (isLocked && isSameFile(descriptor, file))) {
         writeOwner(descriptor);
         return await action(descriptor);
@@ -55,7 +55,7 @@ export async function holdingLock(file, { onWaiting, onUnlockable }, action) {
   }
 }
 
-/** Who has a file's lock; undefined where nobody has it, or where that cannot be found out. */
+/** Returns who has the lock of a file. Returns undefined if nobody has it, or if files cannot be locked here. */
 export function ownerIfLocked(file) {
   let descriptor;
   try {

@@ -7,6 +7,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { checkpointsFolder, newestCheckpoint } from '../src/checkpoint/store.js';
 import { isWeightsName } from '../src/checkpoint/weights-files.js';
+import { draw, PURPOSE, unit } from '../src/random.js';
 import { eventsIn, inTemporaryFolder, isEntry, print, SMALL_RUN, startTrainer } from './trainer.js';
 
 export interface KillTest {
@@ -37,7 +38,8 @@ const START_MS = 2_500;
 
 /** @throws Error if a run does not resume from its newest checkpoint. */
 export async function killTest({ kills, seed, steps, flags, out, onProgress }: KillTest): Promise<KillResult> {
-  const random = randomFrom(seed);
+  let drawn = 0;
+  const random = () => unit(draw(seed, PURPOSE.sample, 0, 0, drawn++)[0]);
   const args = [...SMALL_RUN, ...flags, '--steps', String(steps), '--out', out];
   const whole = await runUntil([...args, '--run', 'undisturbed', '--checkpoint-every', '0'], undefined);
   if (whole.exitCode !== 0) throw new Error(`the undisturbed run ended with ${whole.exitCode}: ${whole.stderr}`);
@@ -85,14 +87,15 @@ function lossesOf(run: string): Map<number, string> {
 
 /** SHA-256 of a run's weights files. */
 function hashesOf(run: string): Record<string, string> {
-  const names = readdirSync(run).filter(isWeightsName).sort();
+  const hash = (name: string) =>
+    createHash('sha256')
+      .update(readFileSync(join(run, name)))
+      .digest('hex');
   return Object.fromEntries(
-    names.map((name) => [
-      name,
-      createHash('sha256')
-        .update(readFileSync(join(run, name)))
-        .digest('hex'),
-    ]),
+    readdirSync(run)
+      .filter(isWeightsName)
+      .sort()
+      .map((name) => [name, hash(name)]),
   );
 }
 
@@ -117,17 +120,6 @@ async function runUntil(
   if (when && when.step === undefined) kill(when.afterMs);
   const end = await ended;
   return { ...end, firstStep };
-}
-
-/** Random numbers in [0, 1) (mulberry32). */
-function randomFrom(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let word = Math.imul(state ^ (state >>> 15), state | 1);
-    word ^= word + Math.imul(word ^ (word >>> 7), word | 61);
-    return ((word ^ (word >>> 14)) >>> 0) / 2 ** 32;
-  };
 }
 
 async function main(args: readonly string[]): Promise<number> {

@@ -1,4 +1,4 @@
-/** The packages of a clone: which are missing, and how npm installs them whatever its settings are. */
+/** The packages of a clone: which ones are missing, and how to install them regardless of npm's settings. */
 import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import os from 'node:os';
@@ -9,25 +9,25 @@ const stampFile = (root) => join(root, 'node_modules', '.alexnet-split-packages'
 /** npm's own list of what it has installed. */
 const listFile = (root) => join(root, 'node_modules', '.package-lock.json');
 
-/** Names the lock file and the machine: packages with machine code do not work on another one. */
+/** Identifies the lock file and the kind of machine, because some packages contain machine code. */
 export function packagesId(root) {
   return `${hash(readText(join(root, 'package-lock.json')))} ${process.platform}-${process.arch}`;
 }
 
-/** Whether npm has installed what the lock file asks for, and its list is the same since: people run npm by hand too. */
+/** Whether npm has installed the packages of the lock file, and its list has not changed since: people run npm by hand too. */
 export function isInstalled(root) {
   return readText(stampFile(root)) === stampOf(root);
 }
 
-/** The same where the clone is copied with its packages, as into an image. */
+/** Stays the same if the clone is copied with its packages, for example into a container image. */
 function stampOf(root) {
   return `${packagesId(root)} ${hash(readText(listFile(root)))}`;
 }
 
 /**
- * Has npm install the packages, if some are missing.
+ * Installs the packages with npm, if some are missing.
  * @param lock descriptor of the set-up's lock, which npm keeps.
- * @param beforeChange called before anything is changed, with the stamp removed; throws where nothing may be changed.
+ * @param beforeChange called after the stamp is removed and before anything else changes. Throws if nothing may change.
  */
 export async function install(root, lock, beforeChange) {
   if (missingPackages(root).length > 0) {
@@ -52,7 +52,7 @@ export async function install(root, lock, beforeChange) {
 }
 
 /**
- * The paths of the packages that the lock file asks for on this machine and that are not in npm's list of what it has installed.
+ * Returns the paths of the packages that the lock file requires on this machine and that npm's list does not have.
  * Packages with machine code are optional dependencies of others, and settings of npm may omit those.
  */
 export function missingPackages(root) {
@@ -70,11 +70,11 @@ function packagesIn(file) {
   try {
     return JSON.parse(fs.readFileSync(file, 'utf8')).packages;
   } catch {
-    return undefined; // it is missing, or not whole
+    return undefined; // missing or incomplete
   }
 }
 
-/** For an optional package. One that names no system belongs to another package, which may be for another machine. */
+/** For optional packages. One without a system is a dependency of another package, which may be for another machine. */
 function isForThisMachine({ os: systems, cpu, libc }) {
   if (!systems || !fits(systems, process.platform) || !fits(cpu, process.arch)) return false;
   return !libc || fits(libc, libcName());
@@ -88,15 +88,15 @@ function fits(list, value) {
 
 let libc;
 
-/** By npm's names. It is looked up once, because Node.js makes a report on the whole process for it. */
+/** The C library by npm's names. It is looked up once, because Node.js makes a report on the whole process for it. */
 function libcName() {
   if (process.platform !== 'linux') return undefined;
-  process.report.excludeNetwork = true; // to look up the names of addresses can take seconds
+  process.report.excludeNetwork = true; // looking up the names of addresses can take seconds
   libc ??= process.report.getReport().header.glibcVersionRuntime ? 'glibc' : 'musl';
   return libc;
 }
 
-/** They override the user's settings in the environment and in `.npmrc`. */
+/** These override the user's settings in the environment and in `.npmrc`. */
 const FLAGS = [
   ...['--include=dev', '--include=optional', '--include=peer'], // the compiler is a development package
   ...['--no-dry-run', '--no-package-lock-only', '--no-global', '--location=project', '--install-strategy=hoisted'],
@@ -108,7 +108,7 @@ const DROPPED = /^npm_config_(workspaces?|include_workspace_root|only|also|produ
 
 /**
  * The command that installs the packages, and its environment.
- * @param place a folder for this command alone: it is the home folder and the cache of a user who has none.
+ * @param place a folder for this command only. It serves as home folder and cache for a user without one.
  */
 export function npmCi(place) {
   const { npm_execpath } = process.env;
@@ -128,7 +128,7 @@ function libcFlag() {
   return name ? [`--libc=${name}`] : [];
 }
 
-/** Some disks have no symbolic links (exFAT, a folder shared by VirtualBox). Nothing here needs those that npm makes. */
+/** Some disks have no symbolic links (exFAT, a folder shared by VirtualBox). Nothing here needs npm's links. */
 function linksFlag(place) {
   const link = join(place, 'link');
   try {

@@ -1,4 +1,4 @@
-/** What the scripts of a clone share: lines for the user, programs that they start, and files. */
+/** What the scripts of a clone share: messages, child processes, and files. */
 import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import { dirname } from 'node:path';
@@ -15,7 +15,7 @@ export function say(line) {
 
 /**
  * Starts a program in a session of its own, so that signals reach its whole process group. It may write to the terminal,
- * and reads nothing. A signal that ends this process is sent to the group at once, and ends this process after the
+ * and reads nothing. A signal that ends processes is forwarded to the group at once, and ends this process after the
  * program has ended. npm sends a terminal's Ctrl-C a second time, which is ignored.
  * @returns its exit code.
  */
@@ -42,7 +42,7 @@ export function start([file, ...args], options, onOutput) {
       process.kill(process.pid, 'SIGSTOP');
     };
     const resume = () => kill('SIGCONT');
-    // A SIGHUP that is to be ignored already has a listener.
+    // An ignored SIGHUP already has a listener.
     const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'].filter((each) => process.listenerCount(each) === 0);
     for (const signal of signals) process.on(signal, forward);
     process.on('SIGTSTP', pause).on('SIGCONT', resume);
@@ -61,7 +61,7 @@ export function start([file, ...args], options, onOutput) {
 }
 
 /**
- * Runs a program of the set-up. Its output is shown when it fails.
+ * Runs a program of the set-up. Prints its output only if it fails.
  * @param lock a descriptor that the program keeps open, because it may outlive this process.
  */
 export async function run(name, command, root, lock, env = process.env) {
@@ -73,7 +73,7 @@ export async function run(name, command, root, lock, env = process.env) {
   throw new SetupFailure(`Cannot go on: ${name} failed with exit code ${code}; its message is above`);
 }
 
-/** undefined where the file cannot be read. */
+/** Returns undefined if the file cannot be read. */
 export function readText(file) {
   try {
     return fs.readFileSync(file, 'utf8');
@@ -82,7 +82,7 @@ export function readText(file) {
   }
 }
 
-/** Writes a file so that it never has half of the text. */
+/** Replaces a file in one step, so that it never contains half of the text. */
 export function writeWhole(file, text) {
   fs.mkdirSync(dirname(file), { recursive: true });
   fs.writeFileSync(`${file}.${process.pid}`, text);

@@ -2,15 +2,15 @@
 /**
  * Runs a command from a clone: `node scripts/run.mjs ARGUMENTS OF alexnet-split`, `--test [PART OF A PATH …]` or `--build`.
  *
- * First it does what is missing, and prints a line on stderr for each: it installs packages, compiles, and fetches the
- * TensorFlow library. When nothing is missing, that takes some milliseconds and starts no process. This file and those
- * that it imports are JavaScript without dependencies, because a fresh clone has nothing else.
+ * First it installs packages, compiles, and fetches the TensorFlow library, if needed, and prints a line on stderr for each.
+ * If nothing is missing, this takes some milliseconds and starts no process. This file and its imports are JavaScript
+ * without dependencies, because a fresh clone has nothing else.
  */
-import { dirname, join } from 'node:path';
+import { dirname, join, relative, sep } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { SetupFailure, say } from './processes.mjs';
+import { listSources, outputOf } from './build.mjs';
+import { SetupFailure, say, start } from './processes.mjs';
 import { setUp } from './set-up.mjs';
-import { chooseTests, runTests } from './tests.mjs';
 import { keepUsedParts, PACKAGE } from './used-parts.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -31,10 +31,10 @@ async function main(args) {
     return 0;
   }
   if (isTest) {
-    const tests = chooseTests(root, args.slice(1));
+    const tests = chooseTests(args.slice(1));
     await ensureLibrary();
     const { usableCores } = await compiled('limits.js');
-    return runTests(root, tests, usableCores());
+    return runTests(tests, usableCores());
   }
   await changeToUserFolder(args);
   if (LIBRARY_COMMANDS.includes(command)) await ensureLibrary();
@@ -52,7 +52,29 @@ function refuseOldNode() {
   );
 }
 
-/** The command's name; undefined where only help is asked for. */
+/**
+ * @param args parts of paths. The test files with one of the parts in their path are chosen, or all files if there are no
+ * parts. Flags are for Node.js.
+ * @returns arguments of `node --test`.
+ */
+function chooseTests(args) {
+  const flags = args.filter((each) => each.startsWith('-'));
+  const parts = args.filter((each) => !each.startsWith('-')).map((each) => each.replace(/^\.\/|^dist\/|\.[tj]s$/g, ''));
+  const all = listSources(root).filter((path) => path.startsWith(`test${sep}`) && path.endsWith('.test.ts'));
+  const chosen = all.filter((path) => parts.length === 0 || parts.some((part) => path.includes(part)));
+  if (chosen.length === 0)
+    throw new SetupFailure(`Cannot test: no file of test/ has ${parts.join(' or ')} in its path`);
+  return [...flags, ...chosen.map((path) => relative(root, outputOf(root, path)))];
+}
+
+/** Runs one file more than there are cores, because some files are waiting at any time, but at most four, to save memory. */
+function runTests(tests, cores) {
+  const concurrency = Math.min(4, cores + 1);
+  const flags = ['--enable-source-maps', '--test', '--test-reporter=spec', `--test-concurrency=${concurrency}`];
+  return start([process.execPath, ...flags, ...tests], { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] });
+}
+
+/** Returns the name of the command, or undefined if only help is requested. */
 function commandIn(args) {
   if (args.includes('--help') || args.includes('-h')) return undefined;
   return args.find((each) => !each.startsWith('-'));
@@ -63,7 +85,7 @@ function compiled(...path) {
   return import(pathToFileURL(join(root, 'dist', 'src', ...path)).href);
 }
 
-/** Node.js forgets that nohup started it. The command looks for that itself, but fetching the library takes long too. */
+/** Node.js does not keep nohup's ignored SIGHUP. The command checks for it later, but fetching the library takes long too. */
 async function ignoreHangup() {
   const { isIgnored } = await compiled('end-signals.js');
   if (isIgnored('SIGHUP')) process.on('SIGHUP', () => {});
@@ -86,7 +108,7 @@ async function ensureLibrary() {
   await fetching.ensureLibrary();
 }
 
-// The command itself handles a terminal that is gone; until then it is no reason to end.
+// A closed terminal must not end the set-up. The command handles it later.
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
 try {
   process.exitCode = await main(process.argv.slice(2));

@@ -1,4 +1,4 @@
-/** Sets up a clone: one process at a time installs its packages and compiles it, and none does while a long command runs. */
+/** Sets up a clone. Only one process at a time installs packages and compiles, and none while a long command runs. */
 import { randomUUID } from 'node:crypto';
 import fs from 'node:fs';
 import { join } from 'node:path';
@@ -9,10 +9,10 @@ import { install, isInstalled } from './packages.mjs';
 import { SetupFailure, say } from './processes.mjs';
 
 /**
- * Installs packages and compiles, where that is needed.
+ * Installs packages and compiles, if needed.
  * @param root the clone.
- * @param isLong whether this process may run for long: then no other process changes the packages or `dist` until it ends.
- * @throws SetupFailure where something has to be changed while a long command runs.
+ * @param isLong whether this process may run for long. Then no other process changes the packages or `dist` until it ends.
+ * @throws SetupFailure if something has to be changed while a long command runs.
  */
 export async function setUp(root, { isLong }) {
   for (;;) {
@@ -53,7 +53,7 @@ async function changeClone(root) {
   }
 }
 
-/** The compiler is a program, and sharp and koffi have machine code. */
+/** The compiler is a program, and sharp and koffi are machine code. */
 function refuseNoexec(root) {
   const probe = join(root, 'dist', '.alexnet-split-probe');
   fs.writeFileSync(probe, '', { mode: 0o755 });
@@ -68,8 +68,6 @@ function refuseNoexec(root) {
   }
 }
 
-// ---- long commands
-
 /** Each long command that runs from the clone keeps a file here locked. */
 const usersFolder = (root) => join(root, 'dist', '.alexnet-split-running');
 
@@ -82,15 +80,15 @@ async function announce(root) {
     for (;;) {
       const lock = lockFile(join(folder, randomUUID()));
       if (lock) return lock.release;
-      // Another process, which is about to compile, has just tested whether the new file is locked.
+      // Another process, which is about to compile, has just tested this lock. Try again.
     }
   } catch {
-    // `dist` is read-only, or koffi does not load. Not every command needs those; one that does says what is wrong.
+    // `dist` is read-only, or koffi does not load. A command that needs these prints what is wrong.
     return () => {};
   }
 }
 
-/** The caller has removed its stamp, so that a command that is announced from now on sees that the clone is not ready. */
+/** The caller has removed its stamp before. So a command that is announced later finds that the clone is not ready. */
 function refuseIfInUse(root, action) {
   const folder = usersFolder(root);
   for (const name of fs.existsSync(folder) ? fs.readdirSync(folder) : []) {

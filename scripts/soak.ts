@@ -6,12 +6,14 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { DATA_FILES, type Images, loadDataset } from '../src/data/index.js';
+import { toIdx } from './make-sample.js';
 import { eachLine, inTemporaryFolder, isEntry, print, SMALL_RUN, startTrainer } from './trainer.js';
 
 /** The allowed growth of memory, as a share: from the first runs to the last, or over a long run after its first fifth. */
 export const MAX_GROWTH = 0.05;
-/** The share of a run that does not count: starting and compiling. */
-const WARM_UP = 0.2;
+/** The share of a run, or of many runs, that does not count: they start the thread pools, compile, and fill caches. */
+export const WARM_UP = 0.2;
 const SAMPLES_PER_MINUTE = 12;
 /** For short runs, which take seconds: a run that hangs is a failure. */
 const DEADLINE_MS = 180_000;
@@ -20,30 +22,20 @@ const DEADLINE_MS = 180_000;
 const MEMORY_MONITOR = `data:text/javascript,${encodeURIComponent(`
   import { writeSync } from 'node:fs';
   import { isMainThread } from 'node:worker_threads';
-  const tell = (what, bytes) => writeSync(3, what + ' ' + bytes + '\\n');
+  const write = (name, bytes) => writeSync(3, name + ' ' + bytes + '\\n');
   if (isMainThread) {
-    setInterval(() => tell('now', process.memoryUsage.rss()), ${60_000 / SAMPLES_PER_MINUTE}).unref();
-    process.on('exit', () => tell('peak', 1024 * process.resourceUsage().maxRSS));
+    setInterval(() => write('now', process.memoryUsage.rss()), ${60_000 / SAMPLES_PER_MINUTE}).unref();
+    process.on('exit', () => write('peak', 1024 * process.resourceUsage().maxRSS));
   }`)}`;
 
-export interface Ended {
-  exitCode: number | null;
-  stderr: string;
-  seconds: number;
-  /** Step and loss of the last `train_step`, and the number of evaluations. */
-  step: number;
-  loss: number;
-  evaluations: number;
-  /** Memory of the process in bytes: at regular times, and the peak. */
-  samples: number[];
-  peak: number;
-}
-
-/** Runs the trainer to its end, or kills it at its deadline. @param stopAfterMs when to send SIGTERM. */
-async function run(args: readonly string[], deadlineMs: number, stopAfterMs?: number): Promise<Ended> {
+/**
+ * Runs the trainer to its end, or kills it at its deadline.
+ * @param stopAfterMs when to send SIGTERM.
+ * @returns its end, step and loss of its last `train_step`, and the memory in bytes: at regular times, and the peak.
+ */
+async function run(args: readonly string[], deadlineMs: number, stopAfterMs?: number) {
   const begun = performance.now();
-  const nothing = { exitCode: null, stderr: '', seconds: 0, step: 0, loss: Number.NaN, evaluations: 0, peak: 0 };
-  const result: Ended = { ...nothing, samples: [] };
+  const result = { step: 0, loss: Number.NaN, evaluations: 0, samples: [] as number[], peak: 0 };
   const { child, ended } = startTrainer(
     args,
     (event) => {
@@ -55,8 +47,8 @@ async function run(args: readonly string[], deadlineMs: number, stopAfterMs?: nu
   if (stopAfterMs !== undefined) setTimeout(() => child.kill('SIGTERM'), stopAfterMs);
   const deadline = setTimeout(() => child.kill('SIGKILL'), deadlineMs);
   eachLine(child.stdio[3] as NodeJS.ReadableStream, (line) => {
-    const [what, bytes] = line.split(' ');
-    if (what === 'peak') result.peak = Number(bytes);
+    const [name, bytes] = line.split(' ');
+    if (name === 'peak') result.peak = Number(bytes);
     else result.samples.push(Number(bytes));
   });
   const end = await ended;
@@ -66,17 +58,13 @@ async function run(args: readonly string[], deadlineMs: number, stopAfterMs?: nu
 
 /** Writes a data set of a few images, so that a short run spends its time on starting and ending. */
 function writeImages(folder: string): string {
+  const { train, test, height, width } = loadDataset('embedded', 10);
+  const first = (set: Images, images: number) => toIdx(set, [...Array(images).keys()], height, width);
+  const contents = [...first(train, 64), ...first(test, 16)];
   mkdirSync(folder);
-  for (const [part, images] of [
-    ['train', 64],
-    ['t10k', 16],
-  ] as const) {
-    const words = (...values: number[]) => Buffer.from(Uint32Array.from(values).buffer).swap32();
-    const pixels = Uint8Array.from({ length: images * 784 }, (_, i) => (i * 73 + (i >> 7) * 31) & 255);
-    const labels = Uint8Array.from({ length: images }, (_, i) => i % 10);
-    writeFileSync(join(folder, `${part}-images-idx3-ubyte`), Buffer.concat([words(0x803, images, 28, 28), pixels]));
-    writeFileSync(join(folder, `${part}-labels-idx1-ubyte`), Buffer.concat([words(0x801, images), labels]));
-  }
+  DATA_FILES.forEach((name, i) => {
+    writeFileSync(join(folder, name), contents[i]!);
+  });
   return folder;
 }
 
@@ -108,11 +96,11 @@ export async function shortRuns(runs: number, out: string, onProgress: (line: st
     if (kind !== 'split') rmSync(join(out, folder), { recursive: true, force: true });
   }
   for (const [kind, all] of peaks) {
-    const some = Math.ceil(all.length / 4);
-    const [first, last] = [meanOf(all.slice(0, some)), meanOf(all.slice(-some))];
+    const quarter = Math.ceil(all.length / 4);
+    const [first, last] = [meanOf(all.slice(0, quarter)), meanOf(all.slice(-quarter))];
     const growth = last / first - 1;
     onProgress(
-      `${kind}: ${all.length} runs, mean peak memory ${inMb(first)} in the first ${some}, ${inMb(last)} in the last ${some}`,
+      `${kind}: ${all.length} runs, mean peak memory ${inMb(first)} in the first ${quarter}, ${inMb(last)} in the last ${quarter}`,
     );
     if (growth > MAX_GROWTH) wrong.push(`${kind}: memory grew by ${(100 * growth).toFixed(1)} %`);
   }
@@ -166,7 +154,7 @@ export function growthOf(values: readonly number[]): number {
   return (slopeOf(values) * (values.length - 1)) / meanOf(values);
 }
 
-function inMb(bytes: number): string {
+export function inMb(bytes: number): string {
   return `${(bytes / 1e6).toFixed(1)} MB`;
 }
 

@@ -1,26 +1,25 @@
 /**
- * Of `@tensorflow/tfjs-node-gpu` only the backend and its kernels are used. alexnet-split's own package brings these with
- * it (`bundleDependencies`), for the package as it is published has an install script that downloads another TensorFlow,
- * and packages that only this script needs. npm packs what `package.json` in `node_modules` names, so that one is
- * rewritten here. Every start from a clone does it: `.npmrc` keeps npm from running a script when it packs.
+ * alexnet-split uses only the backend and the kernels of `@tensorflow/tfjs-node-gpu`. Its own package contains them
+ * (`bundleDependencies`), because the published package has an install script, which downloads another TensorFlow, and
+ * dependencies that only this script needs. npm packs what the `package.json` in `node_modules` lists, so that file is
+ * rewritten here. This happens at every start from a clone, because `.npmrc` keeps npm from running scripts when it packs.
  */
 import fs from 'node:fs';
 import { createRequire } from 'node:module';
-import { dirname, join, posix } from 'node:path';
+import { dirname, join, relative, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { writeWhole } from './processes.mjs';
 
 export const PACKAGE = '@tensorflow/tfjs-node-gpu';
-/** What `src/native/binding/` imports of it. */
+/** What `src/native/binding/` imports. */
 const ENTRIES = ['dist/nodejs_kernel_backend.js', 'dist/register_all_kernels.js'];
-/** What our declarations import of it. */
 const DECLARATIONS = ['dist/register_all_kernels.d.ts'];
 const LICENSE = join(dirname(fileURLToPath(import.meta.url)), 'licenses', 'Apache-2.0.txt');
 
 /**
- * Has the package name what is used of it, and nothing else: no scripts, no packages that only they need. Its files stay
- * where they are. Costs a few file reads once it is done.
+ * Rewrites the package's `package.json`, unless that was done before. The other files of the package stay as they are.
  * @param root folder of the clone.
- * @returns why it is not so, where the package is absent or damaged, or its folder cannot be written: only packing needs it.
+ * @returns why that is impossible: the package is absent or damaged, or its folder is read-only. This matters only for packing.
  */
 export function keepUsedParts(root) {
   const folder = join(root, 'node_modules', PACKAGE);
@@ -36,39 +35,31 @@ export function keepUsedParts(root) {
 
 function rewrite(folder, { name, version, license, repository }) {
   const changed = {
-    '//': `Changed by alexnet-split: what it does not use of ${name} ${version} is left out, and the install script with it.`,
+    '//': `Changed by alexnet-split: only the used parts of ${name} ${version} are listed, without its install script.`,
     ...{ name, version, license, repository },
-    // It names no package that it needs, also not as a peer: npm takes one beside it for packed too, and does not fetch it.
-    files: [...reached(folder), ...DECLARATIONS],
+    // No dependencies, not even peer dependencies: npm would assume that they are packed too, and not fetch them.
+    files: [...loadedFiles(fs.realpathSync(folder)), ...DECLARATIONS],
   };
   fs.copyFileSync(LICENSE, join(folder, 'LICENSE'));
-  const file = join(folder, 'package.json');
-  // Whole, and another file: a copy of the folder may share the old one by a hard link.
-  fs.writeFileSync(`${file}.${process.pid}`, `${JSON.stringify(changed, null, 2)}\n`);
-  fs.renameSync(`${file}.${process.pid}`, file);
+  // This replaces the file. To change it in place could change the clone's copies, which may share it by a hard link.
+  writeWhole(join(folder, 'package.json'), `${JSON.stringify(changed, null, 2)}\n`);
 }
 
-/** The files that are loaded with the entries. */
-function reached(folder) {
-  const files = new Set();
-  const visit = (file) => {
-    if (files.has(file)) return;
-    files.add(file);
+/** The entries, and the files that they load. */
+function loadedFiles(folder) {
+  const files = new Set(ENTRIES);
+  // A set's loop also visits what is added during the loop.
+  for (const file of files) {
     const { resolve } = createRequire(join(folder, file));
     const text = fs.readFileSync(join(folder, file), 'utf8');
-    for (const [, wanted] of text.matchAll(/\brequire\(["'](\.[^"']+)["']\)/g)) {
-      visit(posix.relative(real(folder), real(resolve(wanted))));
+    for (const [, name] of text.matchAll(/\brequire\(["'](\.[^"']+)["']\)/g)) {
+      files.add(relative(folder, resolve(name)).replaceAll(sep, '/'));
     }
-  };
-  for (const entry of ENTRIES) visit(entry);
+  }
   return [...files].sort();
 }
 
-function real(path) {
-  return fs.realpathSync(path).replaceAll('\\', '/');
-}
-
-/** npm takes its list of what is installed for the truth, unless a package's folder is newer. */
+/** npm trusts its list of installed packages, unless the folder of a package is newer than the list. */
 function makeNewer(root, folder) {
   const list = fs.statSync(join(root, 'node_modules', '.package-lock.json'), { throwIfNoEntry: false });
   if (list === undefined || fs.statSync(folder).mtimeMs > list.mtimeMs) return;
