@@ -6,14 +6,6 @@ import { readFileSync } from 'node:fs';
 import { availableParallelism, freemem, totalmem } from 'node:os';
 import { join } from 'node:path';
 
-/** Bytes. */
-export interface Memory {
-  total: number;
-  free: number;
-  /** Whether a control group sets the limit, and not the machine. */
-  isLimited: boolean;
-}
-
 /** Replacements for the root of the file system and what the system reports, for tests. */
 export interface System {
   root?: string;
@@ -44,8 +36,11 @@ export function coreLimit(system: System = {}): number | undefined {
   return usable < (system.cores ?? availableParallelism()) ? usable : undefined;
 }
 
-/** Returns the memory that this process may use. Pages of the file cache that the system can drop count as free. */
-export function usableMemory({ root = '/', total = totalmem(), free = freemem() }: System = {}): Memory {
+/**
+ * Returns the bytes of memory that this process may use, and whether a control group limits them. Pages of the file cache
+ * that the system can drop count as free.
+ */
+export function usableMemory({ root = '/', total = totalmem(), free = freemem() }: System = {}) {
   const memory = { total, free, isLimited: false };
   for (const { folder, version } of groupsOf('memory', root)) {
     const [limitFile, usedFile] =
@@ -61,13 +56,8 @@ export function usableMemory({ root = '/', total = totalmem(), free = freemem() 
   return memory;
 }
 
-interface Group {
-  folder: string;
-  version: 1 | 2;
-}
-
 /** Returns this process's control group of a controller and all groups above it, as far as they are visible. */
-function groupsOf(controller: 'cpu' | 'memory', root: string): Group[] {
+function groupsOf(controller: 'cpu' | 'memory', root: string) {
   const lines = textOf(join(root, 'proc/self/cgroup')).split('\n');
   const own = lines.map((line) => /^\d+:([^:]*):(.*)$/.exec(line) ?? []);
   return textOf(join(root, 'proc/self/mountinfo'))
@@ -82,9 +72,8 @@ function groupsOf(controller: 'cpu' | 'memory', root: string): Group[] {
       const path = own.find(([, controllers]) => (kind === 'cgroup2' ? controllers === '' : has(controllers)))?.[2];
       if (path === undefined) return [];
       const parts = below(shown, path);
-      return [...parts, ''].map((_, i): Group => {
-        return { folder: join(root, where, ...parts.slice(0, i)), version: kind === 'cgroup2' ? 2 : 1 };
-      });
+      const version = kind === 'cgroup2' ? 2 : 1;
+      return [...parts, ''].map((_, i) => ({ folder: join(root, where, ...parts.slice(0, i)), version }));
     });
 }
 

@@ -1,14 +1,10 @@
 /** Bytes per second of the exchange by size and transport, compared with a copy of memory. */
 import tf = require('@tensorflow/tfjs');
 
-import {
-  createMailboxes,
-  type Dtype,
-  type Exchanger,
-  Mailbox,
-  msgpackTransport,
-  slotBytesFor,
-} from '../../src/exchange/index.js';
+import type { Exchanger } from '../../src/exchange/all-gather.js';
+import type { Dtype } from '../../src/exchange/codec.js';
+import { createMailboxes, Mailbox } from '../../src/exchange/mailbox.js';
+import { msgpackTransport, slotBytesFor } from '../../src/exchange/transport.js';
 import { currentBinding, useDevice } from '../../src/native/binding/backend.js';
 import { bytesToAlignment, libc } from '../../src/native/c/copy.js';
 import { DeviceExchange, messageExchanger } from '../../src/tower/exchangers.js';

@@ -30,16 +30,11 @@ function codeOptimizer(drops: [number, number, number], conv1Slow: number, conv1
     { layer: 'conv1', after: conv1Still, factor: 0 },
   ];
   return {
-    /** "set epsw to 0.001 from 0.01" */
-    learningRate: 0.01,
-    /** momW, momB */
-    momentum: 0.9,
-    /** wc */
-    weightDecay: 0.0005,
-    /** epsB of 0.02 beside epsW of 0.01. */
-    biasRateFactor: 2,
-    /** No wc for biases: `src/layer.cu` gives them a decay of 0. */
-    biasDecay: 0,
+    learningRate: 0.01, // "set epsw to 0.001 from 0.01"
+    momentum: 0.9, // momW, momB
+    weightDecay: 0.0005, // wc
+    biasRateFactor: 2, // epsB of 0.02 beside epsW of 0.01
+    biasDecay: 0, // no wc for biases: `src/layer.cu` gives them a decay of 0
     schedule: { kind: 'steps', epochs: drops, factor: 0.1 },
     ownRates,
   };
@@ -53,12 +48,10 @@ function codeNoise(end: number): Preset['data']['colourNoise'] {
 /** The net that was trained, config #145, on ILSVRC-2012: `layers-145.cfg`, `layer-params-145.cfg`. */
 const imagenet: PresetSettings = {
   net: { table: 'original', inputSize: 224, inputChannels: 3, classes: 1000 },
-  /** Its log: epochs 25, 51, 79; conv1 67 and 72. */
-  optimizer: codeOptimizer([25, 51, 79], 67, 72),
+  optimizer: codeOptimizer([25, 51, 79], 67, 72), // its log: epochs 25, 51, 79; conv1 67 and 72
   data: {
     source: NO_SOURCE,
-    /** Paper §2: the shorter side to 256, the middle 256×256 of it. */
-    resize: 256,
+    resize: 256, // Paper §2: the shorter side to 256, the middle 256×256 of it
     /** `convdata_jpeg.py`: crops of 224 at offsets from 0 to 32, half of them mirrored. */
     randomCrop: true,
     flip: true,
@@ -67,15 +60,11 @@ const imagenet: PresetSettings = {
     /** Without the mean image: mean red, green and blue of ImageNet's training images, `input_meta` of cuda-convnet2. */
     mean: [127.3, 119.72, 104.91],
     colourNoise: codeNoise(68),
-    /** The code draws one crop and one flip for 32 images. */
-    cropGroup: 32,
-    /** Grey levels from 0 to 255, as the initial values expect. */
-    scale: 1,
+    cropGroup: 32, // the code draws one crop and one flip for 32 images
+    scale: 1, // grey levels from 0 to 255, as the initial values expect
   },
-  /** `convnet.py`; paper §5. */
-  batchSize: 128,
-  /** "epoch 91: killed" */
-  epochs: 91,
+  batchSize: 128, // `convnet.py`; paper §5
+  epochs: 91, // "epoch 91: killed"
 };
 
 export const IMAGENET_PRESETS = {
@@ -87,13 +76,11 @@ export const IMAGENET_PRESETS = {
     /** §3: ReLU, then norm, then pool, and alpha of 1e-4 as it stands; §5: deviation 0.01 in every layer. */
     net: { ...imagenet.net, table: 'paper' },
     optimizer: {
-      /** §5: "initialized at 0.01", "an equal learning rate for all layers". */
-      learningRate: 0.01,
+      learningRate: 0.01, // §5: "initialized at 0.01", "an equal learning rate for all layers"
       momentum: 0.9,
       weightDecay: 0.0005,
       biasRateFactor: 1,
-      /** §5: the update rule makes no exception for biases. */
-      biasDecay: 0.0005,
+      biasDecay: 0.0005, // §5: the update rule makes no exception for biases
       /**
        * §5: "divide the learning rate by 10 when the validation error rate stopped improving with the current learning
        * rate", "reduced three times". The number of epochs without improvement is open: 3 is our choice.
@@ -106,8 +93,7 @@ export const IMAGENET_PRESETS = {
       colourNoise: { strength: 0.1, end: null, divide: false, colours: 'imagenet' },
       cropGroup: 1,
     },
-    /** §5: "roughly 90 cycles through the training set". */
-    epochs: 90,
+    epochs: 90, // §5: "roughly 90 cycles through the training set"
   },
 
   /** The paper's comparison (§3.2) on one GPU: `layers-145-half.cfg`, `layer-params-145-half.cfg`, ILSVRC-2010. */
@@ -121,8 +107,7 @@ export const IMAGENET_PRESETS = {
      * epsB are a mixture of 0.02 and 0.002; they stay at 0.02 as in #145.
      */
     optimizer: codeOptimizer([20, 48, 79], 66, 72),
-    /** "epoch 96: killed" */
-    epochs: 96,
+    epochs: 96, // "epoch 96: killed"
   },
 
   /** No cross-connection before the last layer: `layers-150.cfg`, `layer-params-150.cfg`, on ILSVRC-2012. */
@@ -130,9 +115,7 @@ export const IMAGENET_PRESETS = {
     ...imagenet,
     net: { ...imagenet.net, table: 'columns' },
     data: { ...imagenet.data, colourNoise: codeNoise(67) },
-    /** Its log: epochs 25, 49, 79; conv1 66 and 72. */
-    optimizer: codeOptimizer([25, 49, 79], 66, 72),
-    /** "epoch 92: killed" */
-    epochs: 92,
+    optimizer: codeOptimizer([25, 49, 79], 66, 72), // its log: epochs 25, 49, 79; conv1 66 and 72
+    epochs: 92, // "epoch 92: killed"
   },
 } satisfies Record<string, PresetSettings>;

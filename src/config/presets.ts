@@ -19,8 +19,7 @@ const COMMON = {
   evalEvery: 0,
   /** The most that a power cut may cost. A checkpoint takes some milliseconds of a step (docs/reliability.md). */
   checkpointEvery: '10m',
-  /** Two, because the newest may be of a run that has just diverged. */
-  keep: 2,
+  keep: 2, // two, because the newest may be of a run that has just diverged
   out: 'runs',
   weights: null,
   exchange: { transport: 'msgpack', dtype: 'float32', checksum: false },
@@ -41,8 +40,7 @@ const COMMON_DATA = {
   colourNoise: { strength: 0, end: null, divide: false, colours: 'imagenet' },
   cropGroup: 1,
   onBadImage: 'fail',
-  /** One worker keeps a step ahead of two towers on a CPU, which need the other cores. */
-  workers: 1,
+  workers: 1, // one worker keeps a step ahead of two towers on a CPU, which need the other cores
 } as const;
 
 function makePreset(preset: PresetName, { net, data, ...settings }: PresetSettings): Preset {
@@ -53,8 +51,7 @@ function makePreset(preset: PresetName, { net, data, ...settings }: PresetSettin
 const SGD = {
   momentum: 0.9,
   weightDecay: 0.0005,
-  /** The code's `epsB` is twice its `epsW`, and its biases do not decay. */
-  biasRateFactor: 2,
+  biasRateFactor: 2, // the code's `epsB` is twice its `epsW`, and its biases do not decay
   biasDecay: 0,
 };
 
@@ -67,8 +64,7 @@ const mini: PresetSettings = {
   net: { table: 'original', width: 0.25, inputSize: 67, inputChannels: 3, classes: 10, init: 'he' },
   optimizer: {
     ...SGD,
-    /** Twice the paper's: the narrow net is stable with it, and learns faster. */
-    learningRate: 0.02,
+    learningRate: 0.02, // twice the paper's: the narrow net is stable with it, and learns faster
     /** Divided by ten, as in the paper, for the last epoch. */
     schedule: { kind: 'steps', epochs: [5], factor: 0.1 },
   },
@@ -91,25 +87,20 @@ const fashion: PresetSettings = {
   net: { table: 'original', inputSize: 224, inputChannels: 3, classes: 10 },
   optimizer: {
     ...SGD,
-    /** Paper §5. */
-    learningRate: 0.01,
+    learningRate: 0.01, // Paper §5
     /** Paper §5: divided by ten three times. The code's log of #145 has it after epochs 23, 51 and 78 of 93. */
     schedule: { kind: 'steps', epochs: [5, 11, 17], factor: 0.1 },
   },
   data: {
     source: 'fashion-mnist',
-    /** Paper §4.1: random crops of 224 out of 256, and mirror images. */
-    resize: 256,
+    resize: 256, // Paper §4.1: random crops of 224 out of 256, and mirror images
     randomCrop: true,
     flip: true,
     mean: [FASHION_MEAN, FASHION_MEAN, FASHION_MEAN],
-    /** The code keeps grey levels 0 to 255; the table's standard deviations are for them. */
-    scale: 1,
+    scale: 1, // the code keeps grey levels 0 to 255; the table's standard deviations are for them
   },
-  /** Paper §5. */
-  batchSize: 128,
-  /** A fifth of the paper's 90; the schedule keeps its proportions. */
-  epochs: 20,
+  batchSize: 128, // Paper §5
+  epochs: 20, // a fifth of the paper's 90; the schedule keeps its proportions
 };
 
 /** AlexNet as "Dive into Deep Learning" (d2l.ai, 0.17) teaches it: plain gradient descent, images stretched to 224. */
@@ -128,8 +119,7 @@ const tutorial: PresetSettings = {
     resize: 224,
     randomCrop: false,
     flip: false,
-    /** Grey levels from 0 to 1, no mean subtracted. */
-    mean: [0],
+    mean: [0], // grey levels from 0 to 1, no mean subtracted
     scale: 1 / 255,
   },
   batchSize: 128,

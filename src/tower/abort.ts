@@ -1,5 +1,5 @@
 /** Ends what both towers wait for, from any thread. */
-import { abortMailboxes, type Mailboxes, startCancellations, takeExecutor } from '../exchange/index.js';
+import { abortMailboxes, type Mailboxes, startCancellations, takeExecutor } from '../exchange/mailbox.js';
 import { deleteExecutor, startCancellation } from '../native/graph/run-while.js';
 
 /**

@@ -1,7 +1,9 @@
 /** The exchangers that need no help of the host: messages op by op, and TensorFlow's own copies from device to device. */
 import tf = require('@tensorflow/tfjs');
 
-import { type Crossing, type Dtype, type Exchanger, scaleOf, type Transport } from '../exchange/index.js';
+import type { Crossing, Exchanger } from '../exchange/all-gather.js';
+import type { Dtype } from '../exchange/codec.js';
+import { scaleOf, type Transport } from '../exchange/transport.js';
 import {
   borrowTensor,
   copyTensor,

@@ -5,7 +5,9 @@
  */
 import tf = require('@tensorflow/tfjs');
 
-import { type Crossing, type Dtype, type Exchanger, scaleOf, type Transport } from '../exchange/index.js';
+import type { Crossing, Exchanger } from '../exchange/all-gather.js';
+import type { Dtype } from '../exchange/codec.js';
+import { scaleOf, type Transport } from '../exchange/transport.js';
 import { type QueuedTensor, TensorQueue } from '../native/graph/tensor-queue.js';
 import { messageNotices, type Notices } from './exchangers.js';
 import type { PassHooks } from './pass.js';

@@ -4,7 +4,7 @@
  */
 import tf = require('@tensorflow/tfjs');
 
-import { allGather, type Exchanger } from '../exchange/index.js';
+import { allGather, type Exchanger } from '../exchange/all-gather.js';
 import { type Captured, type Run, referenceForward, type TowerOutput, towerForward } from '../model/forward.js';
 import { maskOf, maskSeed } from '../model/init.js';
 import type { Net, TowerIndex } from '../model/net.js';

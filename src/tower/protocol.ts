@@ -1,6 +1,6 @@
 /** The commands of the coordinator to a tower, and the replies. */
 import type { Config } from '../config/config.js';
-import type { Mailboxes } from '../exchange/index.js';
+import type { Mailboxes } from '../exchange/mailbox.js';
 import type { ContextOptions } from '../native/c/context.js';
 import type { LayerActivations } from './layer-statistics.js';
 

@@ -1,7 +1,7 @@
 /** Before a run: known patterns cross at every site's real size, in both directions. */
 import tf = require('@tensorflow/tfjs');
 
-import type { Crossing, Exchanger } from '../exchange/index.js';
+import type { Crossing, Exchanger } from '../exchange/all-gather.js';
 import { type Net, sitesOf, type TowerIndex, volume } from '../model/net.js';
 import { tensorFrom } from '../native/binding/tensors.js';
 import { compile } from '../native/graph/compile.js';

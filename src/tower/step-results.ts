@@ -1,7 +1,7 @@
 /** The results of a step: loss and right answers, and whether loss and gradients are finite in both towers. */
 import type * as tf from '@tensorflow/tfjs';
 import { ExchangeError, NonFiniteError } from '../errors.js';
-import type { Transport } from '../exchange/index.js';
+import type { Transport } from '../exchange/transport.js';
 import type { Parameter } from '../model/net.js';
 import type { Part, StepCommand, StepReply } from './protocol.js';
 

@@ -1,7 +1,7 @@
 /** The passes of a tower, each as one compiled TensorFlow function: training, evaluation, and with what a comparison needs. */
 import tf = require('@tensorflow/tfjs');
 
-import type { Exchanger } from '../exchange/index.js';
+import type { Exchanger } from '../exchange/all-gather.js';
 import type { Captured } from '../model/forward.js';
 import { ownBinding } from '../native/binding/backend.js';
 import { type Compiled, compile } from '../native/graph/compile.js';

@@ -3,7 +3,7 @@ import tf = require('@tensorflow/tfjs');
 
 import { slotViews } from '../data/batches/slots.js';
 import { ExchangeError } from '../errors.js';
-import { isAborted } from '../exchange/index.js';
+import { isAborted } from '../exchange/mailbox.js';
 import type { Captured } from '../model/forward.js';
 import { buildNet, type Net, parametersOf, volume } from '../model/net.js';
 import { TFJS_OPS } from '../model/ops.js';

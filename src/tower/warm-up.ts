@@ -5,7 +5,7 @@
  */
 import tf = require('@tensorflow/tfjs');
 
-import type { Exchanger } from '../exchange/index.js';
+import type { Exchanger } from '../exchange/all-gather.js';
 import { type Net, parametersOf } from '../model/net.js';
 import type { Ops } from '../model/ops.js';
 import { Parameters } from './parameters.js';

@@ -3,7 +3,7 @@ import { workerData } from 'node:worker_threads';
 
 import tf = require('@tensorflow/tfjs');
 
-import type { Exchanger } from '../../src/exchange/index.js';
+import type { Exchanger } from '../../src/exchange/all-gather.js';
 import { volume } from '../../src/model/net.js';
 import { DeviceExchange } from '../../src/tower/exchangers.js';
 import { Parameters } from '../../src/tower/parameters.js';

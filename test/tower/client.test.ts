@@ -12,7 +12,8 @@ import {
   SplitError,
   TowerError,
 } from '../../src/errors.js';
-import { createMailboxes, isAborted, slotBytesFor } from '../../src/exchange/index.js';
+import { createMailboxes, isAborted } from '../../src/exchange/mailbox.js';
+import { slotBytesFor } from '../../src/exchange/transport.js';
 import type { NetOptions } from '../../src/model/net.js';
 import { bytesToAlignment } from '../../src/native/c/copy.js';
 import { startTower, type TowerClient } from '../../src/tower/client.js';

@@ -4,7 +4,8 @@ import { after, describe, it } from 'node:test';
 import tf = require('@tensorflow/tfjs');
 
 import { ExchangeError } from '../../src/errors.js';
-import { createMailboxes, Mailbox, msgpackTransport } from '../../src/exchange/index.js';
+import { createMailboxes, Mailbox } from '../../src/exchange/mailbox.js';
+import { msgpackTransport } from '../../src/exchange/transport.js';
 import { currentBinding, useDevice } from '../../src/native/binding/backend.js';
 import { DeviceExchange, messageNotices } from '../../src/tower/exchangers.js';
 

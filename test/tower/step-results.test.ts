@@ -5,7 +5,8 @@ import { before, test } from 'node:test';
 import tf = require('@tensorflow/tfjs');
 
 import { ExchangeError, NonFiniteError } from '../../src/errors.js';
-import { createMailboxes, Mailbox, msgpackTransport, slotBytesFor, type Transport } from '../../src/exchange/index.js';
+import { createMailboxes, Mailbox } from '../../src/exchange/mailbox.js';
+import { msgpackTransport, slotBytesFor, type Transport } from '../../src/exchange/transport.js';
 import { buildNet, parametersOf } from '../../src/model/net.js';
 import { useDevice } from '../../src/native/index.js';
 import { halfSquares } from '../../src/native/layers/layer-ops.js';

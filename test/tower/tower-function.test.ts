@@ -4,7 +4,8 @@ import { isDeepStrictEqual } from 'node:util';
 
 import tf = require('@tensorflow/tfjs');
 
-import type { Crossing, Sendable, Transport } from '../../src/exchange/index.js';
+import type { Crossing } from '../../src/exchange/all-gather.js';
+import type { Sendable, Transport } from '../../src/exchange/transport.js';
 import { buildNet, type Net, parametersOf } from '../../src/model/net.js';
 import { backingDevice, currentBinding, useDevice } from '../../src/native/binding/backend.js';
 import { bytesToAlignment } from '../../src/native/c/copy.js';
