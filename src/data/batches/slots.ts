@@ -9,10 +9,9 @@ export function slotBytes(batchSize: number, inputSize: number, inputChannels: n
 }
 
 /**
- * Allocates a slot of zeros.
- * @param bytesToAlignment distance in bytes from the start of some memory to an address that a device can use without a
- * copy; below 64 and a multiple of 4.
- * @throws RangeError if there is no memory.
+ * Allocates a slot of zeros. @throws RangeError if there is no memory.
+ * @param bytesToAlignment distance from the start of some memory to an address that a device can use without a copy: bytes
+ * below 64, a multiple of 4.
  */
 export function createSlot(
   batchSize: number,

@@ -52,10 +52,7 @@ export function listUnreadable(
   };
 }
 
-/**
- * Moves the last images of a batch into its holes. The order of test images does not matter.
- * @returns the number of images that are left.
- */
+/** Moves the last images of a test batch, whose order does not matter, into its holes. Returns how many are left. */
 export function closeHoles(
   { batchSize, inputSize, inputChannels, slots }: FillSetup,
   slot: number,

@@ -48,7 +48,6 @@ export function centerCrop(resize: number, inputSize: number): Augmentation {
   return { top: middle, left: middle, flip: false, brightness: 1, contrast: 1, saturation: 1 };
 }
 
-/** How many views of each test image are evaluated. */
 export type Views = 1 | 10;
 
 /**
@@ -69,11 +68,7 @@ export function viewsOf(views: Views, resize: number, inputSize: number): Augmen
   return [false, true].flatMap((flip) => [...corners, middle].map((each) => ({ ...each, flip })));
 }
 
-/**
- * The random changes of a training image, except for the noise.
- * @param epoch from 0.
- * @param place of the image in the epoch's order, for `cropGroup`.
- */
+/** The random changes of a training image, except for the noise. `place` is that in the epoch's order, for `cropGroup`. */
 export function drawAugmentation(
   options: ImageOptions,
   inputSize: number,
@@ -105,18 +100,9 @@ function factor(amount: number, word: number): number {
   return least + unit(word) * (1 + amount - least);
 }
 
-/** Writes the image at `from` of `pixels` as float32 [inputSize, inputSize, inputChannels] to `at` of `out`. */
-export type Transform = (
-  out: Float32Array,
-  at: number,
-  pixels: Uint8Array,
-  from: number,
-  augmentation: Readonly<Augmentation>,
-) => void;
-
 /**
- * Prepares the transform of images of one size to the net's input; the result is for one thread. Grey is repeated in every
- * channel.
+ * Prepares the transform of images of one size; the result is for one thread. It writes the image at `from` of `pixels` as
+ * float32 [inputSize, inputSize, inputChannels] to `at` of `out`; grey is repeated in every channel.
  * @param meanImage [resize, resize, channels of the source], for `options.meanImage`. Its middle is subtracted wherever
  * the window is, mirrored or not, as in the code of 2012.
  * @throws ConfigError if the window is larger than the stretched image, or channels or means do not fit.
@@ -127,7 +113,7 @@ export function createTransform(
   inputSize: number,
   inputChannels: number,
   meanImage?: Float32Array,
-): Transform {
+) {
   checkOptions(source, options, inputSize, inputChannels);
   const crop = createCrop(source, options.resize, inputSize);
   const { channels } = source;
@@ -140,11 +126,11 @@ export function createTransform(
       ? subtractFromGrey
       : subtractMean;
 
-  return (out, at, pixels, from, augmentation) => {
-    crop(window, pixels, from, augmentation.top, augmentation.left, augmentation.flip);
-    changeColour(window, channels, augmentation);
+  return (out: Float32Array, at: number, pixels: Uint8Array, from: number, changes: Readonly<Augmentation>): void => {
+    crop(window, pixels, from, changes.top, changes.left, changes.flip);
+    changeColour(window, channels, changes);
     normalize(out, at);
-    if (augmentation.noise) addNoise(out, at, augmentation.noise);
+    if (changes.noise) addNoise(out, at, changes.noise);
   };
 
   function subtractImage(image: Float32Array) {
@@ -222,9 +208,8 @@ function checkOptions(
 }
 
 /**
- * Changes brightness (a factor), then contrast (about the window's mean grey), then saturation (about the pixel's grey),
- * in place. Values are clamped to 0 to 255 after each.
- * @param window [pixels, channels], grey levels.
+ * Changes brightness (a factor), then contrast (about the window's mean grey), then saturation (about the pixel's grey) of
+ * grey levels [pixels, channels] in place. Clamps to 0 to 255 after each.
  */
 export function changeColour(window: Float32Array, channels: number, factors: Readonly<Augmentation>): void {
   const { brightness, contrast, saturation } = factors;

@@ -8,14 +8,9 @@ import { readImageFile } from './reader.js';
 export type ImageSize = SourceSize & { channels: 1 | 3 };
 
 /**
- * Writes the views of a file as float32 [views, S, S, C] to `at` of `out`.
- * @returns the reason if the file cannot be read or decoded.
- * @throws SystemError for a system fault that lasts.
- */
-export type FileTransform = (out: Float32Array, at: number, file: string) => Promise<string | undefined>;
-
-/**
- * Prepares the transform of files. They are decoded to `size`, a square, then `options` apply; see {@link openDecoder}.
+ * Prepares the transform of files, which writes the views of one as float32 [views, S, S, C] to `at` of `out`. It returns
+ * the reason if a file cannot be read or decoded, and throws a SystemError for a system fault that lasts.
+ * @param size a square; files are decoded to it by {@link openDecoder}, then `options` apply.
  * @param meanImage of the run's training images, for `options.meanImage`.
  * @throws DataError if sharp does not load; ConfigError for options that do not fit.
  */
@@ -26,12 +21,12 @@ export async function openFileTransform(
   inputChannels: number,
   meanImage?: Float32Array,
   views: Views = 1,
-): Promise<FileTransform> {
+) {
   const decode = await openDecoder(size.height, size.channels);
   const transform = createTransform(size, options, inputSize, inputChannels, meanImage);
   const augmentations = viewsOf(views, options.resize, inputSize);
   const values = inputSize * inputSize * inputChannels;
-  return async (out, at, file) => {
+  return async (out: Float32Array, at: number, file: string): Promise<string | undefined> => {
     const decoded = await readImageFile(file, decode);
     if ('reason' in decoded) return decoded.reason;
     for (const [view, each] of augmentations.entries()) transform(out, at + view * values, decoded.pixels, 0, each);

@@ -32,10 +32,8 @@ interface Listing {
   folder: string;
   train: string;
   val: string;
-  /** Folder names by class. */
+  /** Folder names by class, sorted. */
   classes: ReadonlyMap<string, string>;
-  /** Sorted. */
-  classNames: readonly string[];
   passedOver: Record<string, number>;
 }
 
@@ -58,7 +56,7 @@ export function readImageFolder(folder: string): FileDataset {
   const optionsFor = (other: string) => (isSame ? { passedOver } : { passedOver, visited, other });
   const walk = openWalk(folder, train, optionsFor(val));
   const classes = trainClasses(folder, train, walk);
-  const classNames = [...classes.keys()].sort();
+  const classNames = [...classes.keys()];
   const byClass = classNames.map((name) => walk.images(classes.get(name)));
   const empty = byClass.findIndex((paths) => paths.length === 0);
   if (empty >= 0) {
@@ -66,8 +64,7 @@ export function readImageFolder(folder: string): FileDataset {
     const why = others && `; ignored in the class folders: ${others}`;
     throw refusal(folder, `the class folder ${train}/${classNames[empty]} holds no image${why}`);
   }
-  const listing = { folder, train, val, classes, classNames, passedOver };
-  const test = testImages(listing, openWalk(folder, val, optionsFor(train)));
+  const test = testImages({ folder, train, val, classes, passedOver }, openWalk(folder, val, optionsFor(train)));
   if (test.count === 0) throw refusal(folder, `${val} holds no image`);
   const remarks = [
     isSame &&
@@ -86,7 +83,6 @@ export function readImageFolder(folder: string): FileDataset {
   };
 }
 
-/** Folder names by class. */
 function trainClasses(folder: string, train: string, walk: PartWalk): Map<string, string> {
   const names = walk.folders();
   if (names.length === 0) {
@@ -101,23 +97,26 @@ function trainClasses(folder: string, train: string, walk: PartWalk): Map<string
   return byNormalName(folder, train, names);
 }
 
+/** Folder names by class, sorted by code units. */
 function byNormalName(folder: string, part: string, names: readonly string[]): Map<string, string> {
   const duplicate = findDuplicate(names);
-  if (duplicate === undefined) return new Map(names.map((name) => [normalizeName(name), name]));
+  const byName = names.map((name) => [normalizeName(name), name] as const);
+  if (duplicate === undefined) return new Map(byName.sort(([a], [b]) => (a < b ? -1 : 1)));
   throw new DataError(
     `Cannot use the images of ${folder}: ${part} has two folders ${normalizeName(duplicate)} that look alike, one with composed and one with decomposed characters (as macOS writes them), expected one for each class; put their images into one`,
   );
 }
 
 function testImages(listing: Listing, walk: PartWalk): ImageFiles {
-  const { folder, train, val, classes, classNames } = listing;
+  const { folder, train, val, classes } = listing;
+  const classNames = [...classes.keys()];
   const folders = byNormalName(folder, val, walk.folders());
   const isSorted = classNames.some((name) => folders.has(name));
   // Tiny ImageNet has all of them in a folder `images`.
   const isFlat = !isSorted && (folders.size === 0 || findLabelsFile(folder, val) || folders.has('images'));
   if (isFlat) return flatTestImages(listing, walk);
   const missing = classNames.filter((name) => !folders.has(name));
-  const added = [...folders.keys()].filter((name) => !classes.has(name)).sort();
+  const added = [...folders.keys()].filter((name) => !classes.has(name));
   if (missing.length > 0 || added.length > 0) {
     const differences = [
       missing.length > 0 && `${val} lacks ${some(missing)}`,
@@ -130,8 +129,7 @@ function testImages(listing: Listing, walk: PartWalk): ImageFiles {
   return filesByClass(classNames.map((name) => walk.images(folders.get(name))));
 }
 
-/** All images in one folder; a file has their labels. */
-function flatTestImages({ folder, val, classNames, passedOver }: Listing, walk: PartWalk): ImageFiles {
+function flatTestImages({ folder, val, classes, passedOver }: Listing, walk: PartWalk): ImageFiles {
   const paths = walk.images();
   const file = findLabelsFile(folder, val);
   if (paths.length === 0) return imageFiles([], []);
@@ -146,7 +144,7 @@ function flatTestImages({ folder, val, classNames, passedOver }: Listing, walk: 
     passedOver[ending] = (passedOver[ending] ?? 1) - 1; // a folder of that name is not counted
     if (passedOver[ending] === 0) delete passedOver[ending];
   }
-  return imageFiles(paths, readLabels(file, classNames, paths));
+  return imageFiles(paths, readLabels(file, [...classes.keys()], paths));
 }
 
 /** A sentence about the first two image paths that look alike. */

@@ -30,7 +30,6 @@ export interface Names {
 }
 
 export function packNames(names: readonly string[]): Names {
-  const encoder = new TextEncoder();
   const ends = new Float64Array(new SharedArrayBuffer(8 * names.length));
   let end = 0;
   for (const [i, name] of names.entries()) {
@@ -38,7 +37,7 @@ export function packNames(names: readonly string[]): Names {
     ends[i] = end;
   }
   const bytes = new Uint8Array(new SharedArrayBuffer(end));
-  for (const [i, name] of names.entries()) bytes.set(encoder.encode(name), ends[i - 1] ?? 0);
+  for (const [i, name] of names.entries()) bytes.set(Buffer.from(name), ends[i - 1] ?? 0);
   return { bytes, ends };
 }
 

@@ -18,7 +18,7 @@ export function openDataset(source: string, classes: number): Dataset {
   );
 }
 
-/** Opens a folder of images, packed or not. @throws DataError for another folder. */
+/** Opens a folder of images, packed or not. */
 export function openImages(source: string): FileDataset {
   return isPacked(source) ? readPacked(source) : readImageFolder(source);
 }

@@ -10,10 +10,8 @@ import { IMAGE_ENDING } from './walk.js';
 /** Names under which the file is searched, beside `val` and in it. */
 export const LABEL_FILES = ['val_labels.txt', 'val.txt', 'LOC_val_solution.csv', 'val_annotations.txt'] as const;
 
-/** Enough for more than a million images. */
-const MAX_BYTES = 2 ** 26;
-/** No path is longer. */
-const MAX_PATH = 4096;
+const MAX_BYTES = 2 ** 26; // more than a million images
+const MAX_PATH = 4096; // of Linux
 /** Interpretations of a line that are tried, so that no list takes forever. */
 const MAX_READINGS = 16;
 
@@ -30,7 +28,6 @@ export function findLabelsFile(folder: string, val: string): string | undefined 
  * name of a class.
  * @param paths the images, all of one part. Lines of other images are ignored, also those of other parts, such as
  * `train/1.png`. A line for `val/1.png` counts before one for `1.png`.
- * @returns a label for each path.
  * @throws DataError for a line without a known class, two lines with different classes, or an image without a line.
  */
 export function readLabels(file: string, classNames: readonly string[], paths: readonly string[]): number[] {
@@ -150,10 +147,7 @@ function parseLine(text: string, images: ImageIndex, classes: ClassIndex) {
 const QUOTED = /^"((?:[^"]|"")*)"/;
 const SEPARATOR = /[\s,]/;
 
-/**
- * Splits a line into an image's name and the rest in every possible way, the longest name first.
- * @param lengths possible lengths of the part of a name after its last `/`.
- */
+/** Splits a line after every name whose part after its last `/` has one of these lengths, the longest name first. */
 function* splits(text: string, lengths: ReadonlySet<number>): Generator<{ start: string; rest: string }> {
   const [quoted, inner] = QUOTED.exec(text.slice(0, MAX_PATH)) ?? [];
   if (quoted !== undefined && /^([\s,]|$)/.test(text.slice(quoted.length))) {

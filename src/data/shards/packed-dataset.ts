@@ -63,7 +63,7 @@ export function indexName(shard: string): string {
   return shard.replace(/\.tar$/, '.json');
 }
 
-/** Whether the folder is a packed data set, finished or not. */
+/** Whether packing into the folder has begun. */
 export function isPacked(folder: string): boolean {
   return exists(join(folder, DATASET_FILE)) || exists(join(folder, PLAN_FILE));
 }

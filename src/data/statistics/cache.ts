@@ -98,10 +98,7 @@ export async function statisticsFile(
   return `statistics-${createHash('sha256').update(text).digest('hex').slice(0, 32)}.json`;
 }
 
-/**
- * A key of the paths, sizes and modification times of images. A file that is gone counts as such.
- * @throws DataError if the signal is aborted.
- */
+/** A key of the paths, sizes and modification times of images. @throws DataError if the signal is aborted. */
 export async function filesKey(folder: string, { count, names }: ImageFiles, signal?: AbortSignal): Promise<string> {
   const hash = createHash('sha256');
   for (let i = 0; i < count; i++) {
