@@ -81,10 +81,8 @@ export function recordPlacement(): () => PlacedOp[] {
   };
 }
 
-interface Kernel {
-  device: string;
-  allowed: PlacedOp['types'];
-}
+/** A type of device, and the data types that attributes may have there. */
+type Kernel = Omit<PlacedOp, 'op'>;
 
 const kernelLists = new Map<string, readonly Kernel[]>();
 
@@ -93,7 +91,7 @@ export function hasKernel({ op, types }: PlacedOp, deviceType: string): boolean 
   const kernels = kernelLists.get(op) ?? kernelsOf(op);
   kernelLists.set(op, kernels);
   return kernels.some(
-    ({ device, allowed }) =>
+    ({ device, types: allowed }) =>
       (device === deviceType || device === 'DEFAULT') &&
       Object.entries(allowed).every(([attr, list]) => (types[attr] ?? []).every((type) => list.includes(type))),
   );
@@ -109,7 +107,7 @@ function kernelsOf(op: string): Kernel[] {
   return list
     .messages(1)
     .filter((kernel) => kernel.text(KERNEL.label) === '')
-    .map((kernel) => ({ device: kernel.text(KERNEL.device), allowed: typesByAttr(kernel, KERNEL.constraint) }));
+    .map((kernel) => ({ device: kernel.text(KERNEL.device), types: typesByAttr(kernel, KERNEL.constraint) }));
 }
 
 /** The data types of a message's attributes or constraints: pairs of a name and an `AttrValue`, others are left out. */

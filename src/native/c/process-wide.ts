@@ -12,15 +12,12 @@ import { Code } from './status.js';
 
 const koffi = loadKoffi();
 
-/** Addresses that the threads share, 0n at first. Only the owner of the lock may read and write them. */
-export interface ProcessWords {
-  /** A C string: the files of the library that was loaded, one in each line. */
-  library: Pointer;
-  stderr: Pointer;
-  context: Pointer;
-}
-
-const WORDS: readonly (keyof ProcessWords)[] = ['library', 'stderr', 'context'];
+/**
+ * Addresses that the threads share, 0n at first: a C string with the files of the loaded library, one in each line; C's own
+ * `stderr` while it is replaced; the TFE_Context. Only the owner of the lock may read and write them.
+ */
+const WORDS = ['library', 'stderr', 'context'] as const;
+export type ProcessWords = Record<(typeof WORDS)[number], Pointer>;
 
 /** A `pthread_mutex_t` has 40 to 64 bytes. */
 const WORDS_OFFSET = 128n;
