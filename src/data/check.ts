@@ -86,8 +86,7 @@ function addHeader(report: SetReport, path: string, { format, space, width, heig
 }
 
 /**
- * Makes sure that a test image can be read. A training that skips unreadable images would otherwise notice only after its
- * first epoch that there is none.
+ * Makes sure that a test image can be read: a training that skips unreadable images would notice only after an epoch.
  * @throws DataError if there is none, or the signal is aborted.
  */
 export async function requireTestImage(

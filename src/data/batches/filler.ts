@@ -68,7 +68,8 @@ export function createFiller(setup: FillSetup) {
       return result;
     },
     close() {
-      for (const source of [sources.train, sources.test]) source.close();
+      sources.train.close();
+      sources.test.close();
     },
   };
 
@@ -105,11 +106,7 @@ export function createFiller(setup: FillSetup) {
 }
 
 /** The image at `offset` of `pixels`, or no pixels if none was readable, and the unreadable images before it. */
-interface Found extends Pick<FillResult, 'bad'> {
-  index: number;
-  pixels?: Uint8Array;
-  offset: number;
-}
+type Found = { index: number; pixels?: Uint8Array; offset: number; bad: FillResult['bad'] };
 
 /** The images of one part by their index. */
 interface Source {

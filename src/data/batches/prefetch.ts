@@ -14,14 +14,9 @@ export interface PrefetchOptions {
   fill(number: number, slot: number): Promise<void>;
 }
 
-interface Filling {
-  slot: number;
-  done: Promise<void>;
-}
-
 export function createPrefetcher({ slots, last, ahead, fill }: PrefetchOptions) {
   const free = [...slots];
-  const filling = new Map<number, Filling>();
+  const filling = new Map<number, ReturnType<typeof startFilling>>();
   const lent = new Map<number, number>();
   const waiting: { number: number; resolve(slot: number): void; reject(error: Error): void }[] = [];
   let current = Number.NEGATIVE_INFINITY;
@@ -67,7 +62,7 @@ export function createPrefetcher({ slots, last, ahead, fill }: PrefetchOptions) 
     if (closed) throw closed(number);
   }
 
-  function startFilling(number: number, slot: number): Filling {
+  function startFilling(number: number, slot: number) {
     const done = fill(number, slot);
     done.catch(() => {}); // `take` reports it
     return { slot, done };

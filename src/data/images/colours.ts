@@ -39,10 +39,7 @@ export const IMAGENET_COLOURS: Colours = {
 };
 
 /** What is added to every pixel of an image, and what the sum is divided by. */
-export interface Noise {
-  readonly added: Rgb;
-  readonly divisor: number;
-}
+export type Noise = { readonly added: Rgb; readonly divisor: number };
 
 /** The noise of a training image in an epoch, counted from 0; undefined if there is none. */
 export function drawNoise(

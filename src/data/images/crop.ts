@@ -17,11 +17,7 @@ export function stretchAxis(from: number, to: number) {
 }
 
 /** Size of the images that are cropped. */
-export interface SourceSize {
-  height: number;
-  width: number;
-  channels: number;
-}
+export type SourceSize = { height: number; width: number; channels: number };
 
 /**
  * Writes the window at (top, left) to `window` [size, size, channels]. The image starts at `offset` of `pixels` and is

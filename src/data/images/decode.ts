@@ -15,11 +15,8 @@ const BLOCKED = ['VipsForeignLoadTiff', 'VipsForeignLoadSvg', 'VipsForeignLoadHe
 /** 8192 x 8192. A progressive JPEG takes up to 8 bytes a pixel while it is decoded, however small its file is. */
 const MAX_PIXELS = 2 ** 26;
 
-/** Pixels [resize, resize, channels], or why the file does not decode. */
-export type Decoded = { readonly pixels: Uint8Array } | Refused;
-
-/** Rejects with ENOMEM if there is no memory. */
-export type Decode = (bytes: Buffer) => Promise<Decoded>;
+/** Returns pixels [resize, resize, channels], or why the file does not decode. Rejects with ENOMEM if there is no memory. */
+export type Decode = (bytes: Buffer) => Promise<{ readonly pixels: Uint8Array } | Refused>;
 
 /**
  * Opens a decoder. It scales the shorter side to `resize` pixels and takes the middle of the longer side (ImageNet's
@@ -112,15 +109,10 @@ export function formatOf(bytes: Buffer): Format | undefined {
   return starts('RIFF') && starts('WEBP', 8) ? 'WebP' : undefined;
 }
 
-/** What a complete file has near its end. */
-const END_MARKS: Partial<Record<Format, string>> = { JPEG: '\xff\xd9', PNG: 'IEND' };
-
 /** Looks at the bytes first: libvips mixes up the messages of two files that fail at the same time. */
 function describeFailure(bytes: Buffer, format: Format, message: string): string {
   if (message.includes('pixel limit')) return `it is a ${format} image of more than ${MAX_PIXELS} pixels`;
-  const end = END_MARKS[format];
-  const isTruncated = end !== undefined && !bytes.subarray(-1024).includes(end, 0, 'latin1');
-  return isTruncated
-    ? `it is a ${format} image cut short`
-    : `it is a ${format} image that does not decode (${message})`;
+  const end = { JPEG: '\xff\xd9', PNG: 'IEND', GIF: '', WebP: '' }[format]; // what a complete file has near its end
+  if (!bytes.subarray(-1024).includes(end, 0, 'latin1')) return `it is a ${format} image cut short`;
+  return `it is a ${format} image that does not decode (${message})`;
 }

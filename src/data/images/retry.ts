@@ -34,9 +34,7 @@ const ADVICE: readonly [codes: RegExp, advice: string][] = [
   [/^/, 'check the disk (the end of `dmesg` may say more)'],
 ];
 
-function adviceFor(code = ''): string {
-  return ADVICE.find(([codes]) => codes.test(code))![1];
-}
+const adviceFor = (code = '') => ADVICE.find(([codes]) => codes.test(code))![1];
 
 /** Whether an error is a fault of the system and not of the file. */
 export function isSystemFault(error: unknown): boolean {

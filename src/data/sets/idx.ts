@@ -22,10 +22,7 @@ const GZIP_HEAD_BYTES = 8192;
 
 const AGAIN = 'download it again';
 
-/**
- * Reads images [count, height, width] into a SharedArrayBuffer.
- * @throws DataError with the path for a file that cannot be read or is incomplete.
- */
+/** Reads images [count, height, width] into a SharedArrayBuffer. @throws DataError for a file that is not complete. */
 export function readIdxImages(path: string): { count: number; height: number; width: number; pixels: Uint8Array } {
   const { sizes, values } = readIdx(path, 'images');
   const [count, height, width] = sizes as [number, number, number];
@@ -72,12 +69,8 @@ export function readIdxLabels(
   );
 }
 
-interface Header {
-  sizes: number[];
-  headerBytes: number;
-  /** Of the whole file, uncompressed. */
-  bytes: number;
-}
+/** `bytes` are those of the whole file, uncompressed. */
+type Header = { sizes: number[]; headerBytes: number; bytes: number };
 
 function readIdx(path: string, kind: Kind): { sizes: number[]; values: Uint8Array } {
   let file: number | undefined;

@@ -39,7 +39,7 @@ export function entriesOf(folder: string): Entry[] {
   });
 }
 
-/** Names of the folders among the entries, without hidden ones, sorted by code units. */
+/** Names of the folders, without hidden ones, sorted by code units. */
 export function foldersAmong(entries: readonly Entry[]): string[] {
   return entries
     .filter(({ name, isFolder }) => isFolder && !name.startsWith('.'))

@@ -40,11 +40,7 @@ import {
 } from './packed-dataset.js';
 
 /** The images of a shard, as indices into their part. */
-interface Shard {
-  part: Part;
-  name: string;
-  indices: readonly number[];
-}
+type Shard = { part: Part; name: string; indices: readonly number[] };
 
 /**
  * Packs the files of all images byte by byte, also those that do not decode, in an order that mixes the classes.
@@ -152,10 +148,7 @@ function planShards(part: Part, folder: string, files: ImageFiles, shardBytes: n
 }
 
 /** What an image adds to its shard, and at most to the shard's index. */
-export interface ShardSize {
-  bytes: number;
-  indexBytes: number;
-}
+type ShardSize = { bytes: number; indexBytes: number };
 
 /** An index without images: the columns' names and the shard's size. */
 const EMPTY_INDEX_BYTES = 200;
@@ -248,7 +241,7 @@ async function writeShard(out: string, folder: string, files: ImageFiles, { name
   writeWhole(out, indexName(name), text);
 }
 
-/** Resolves when the archive has taken it. The time is constant, so that the same images make the same shards. */
+/** The time is constant, so that the same images make the same shards. */
 function addEntry(pack: tar.Pack, name: string, content: Buffer): Promise<void> {
   return new Promise((resolve, reject) => {
     const header = { name, size: content.length, mtime: new Date(0) };
