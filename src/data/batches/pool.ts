@@ -6,7 +6,7 @@ import { runningSleep } from '../../running-time.js';
 import { createFiller, type FillResult, type FillSetup, type FillTask } from './filler.js';
 import { type BatchKind, describeBatch } from './plan.js';
 
-export interface BatchFiller {
+interface BatchFiller {
   /**
    * Resolves when the batch is in the slot, except for unreadable images. Once it rejects, nothing writes to the slot.
    * @throws DataError that names the batch if a thread failed or ended.

@@ -78,7 +78,7 @@ export function linkTarget(path: string): string | undefined {
 }
 
 /** Why a link cannot be followed; undefined if it can, or the path is not a link. */
-export function brokenLink(path: string): string | undefined {
+function brokenLink(path: string): string | undefined {
   const { broken } = follow(path);
   return broken !== undefined && linkTarget(path) !== undefined ? broken : undefined;
 }

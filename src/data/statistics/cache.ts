@@ -22,7 +22,7 @@ export const UNFINISHED = '.unfinished';
 /** Files that are looked at before other work gets a turn: some milliseconds, a second on a slow disk. */
 const FILES_PER_TURN = 1_000;
 
-export interface StatisticsOptions extends ComputeOptions {
+interface StatisticsOptions extends ComputeOptions {
   /** The folder of the cache; created if missing. Read only if needed, and may throw for a user without a home. */
   readonly cache: string;
   /** Called if the cache cannot be used. Without it, that is an error. */
