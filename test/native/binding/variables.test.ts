@@ -6,7 +6,7 @@ import tf = require('@tensorflow/tfjs');
 
 import { backingDevice, currentBinding } from '../../../src/native/binding/backend.js';
 import { descend, type UpdateRates, updateScalars, Variable } from '../../../src/native/binding/variables.js';
-import { useDevice } from '../../../src/native/index.js';
+import { compile, useDevice } from '../../../src/native/index.js';
 
 before(() => useDevice('CPU:1'));
 
@@ -59,13 +59,18 @@ for (const rates of [
   { learningRate: 0.1, momentum: 0, weightDecay: 0 },
   { learningRate: 0, momentum: 0.9, weightDecay: 0.05 },
 ]) {
-  test(`descend() follows the rule, ${JSON.stringify(rates)}`, () => {
+  test(`descend() follows the rule, eagerly and compiled, ${JSON.stringify(rates)}`, () => {
     const variable = variableOf(WEIGHTS);
     const velocity = variableOf(WEIGHTS.map(() => 0));
     const { handle } = variable;
+    const compiled = compile((rate, gradient) => {
+      descend(variable, velocity, gradient!, updateScalars(rates, rate));
+      return [rate!];
+    });
     for (let step = 0; step < 20; step++) {
       const gradient = tf.tensor1d(gradientAt(step));
-      update(variable, velocity, gradient, rates);
+      if (step < 10) update(variable, velocity, gradient, rates);
+      else tf.tidy(() => compiled(tf.scalar(rates.learningRate), gradient));
       assert.deepEqual([...gradient.dataSync()], [...Float32Array.from(gradientAt(step))], 'the gradient stays');
       gradient.dispose();
     }
@@ -73,6 +78,7 @@ for (const rates of [
     assertClose(valuesOf(variable), w);
     if (rates.momentum > 0) assertClose(valuesOf(velocity), v);
     assert.equal(variable.handle, handle, 'in place');
+    compiled.dispose();
     variable.dispose();
     velocity.dispose();
   });
