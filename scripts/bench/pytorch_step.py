@@ -1,8 +1,8 @@
-"""Training steps of the paper's net in PyTorch, for the benchmark beside it.
+"""Training steps of the paper's net in PyTorch, for the benchmark `step`.
 
-Reads from stdin the name of a variant, a line a step; answers with the milliseconds it took. `eager` and `compile` are the
-net as it comes, `expert` and `expert-compile` as one would have it who knows PyTorch on CPUs. Before an expert's first step
-its loss and gradients are compared with those of the net as it comes; where they differ, this ends.
+Each line on stdin names a variant, and asks for one step of it. The answer is a line with its milliseconds. `eager` and
+`compile` are the usual net, `expert` and `expert-compile` the net as a PyTorch expert would write it for CPUs. Before the
+first step of an expert, its loss and gradients are compared with those of the usual net. The script fails if they differ.
 """
 import argparse
 import json
@@ -16,11 +16,12 @@ from torch.nn import functional as F
 # PyTorch's own response norm divides alpha by the window's size.
 SIZE, ALPHA, BETA, K = 5, 1e-4, 0.75, 2.0
 
-# How far an expert's loss and gradients may be from those of the net as it comes, relative. float32 in another order
-# makes some 1e-7 of both, and near ties in pools and ReLUs 1e-3 of the gradients; a wrong norm makes 0.2 and more.
+# The allowed relative difference of an expert's loss and gradients from those of the usual net. Another order of float32
+# sums changes both by some 1e-7, and near ties in pools and ReLUs change the gradients by 1e-3. A wrong norm changes them
+# by 0.2 or more.
 LOSS_TOLERANCE, GRADIENT_TOLERANCE = 1e-5, 2e-2
 
-# What the compared images are multiplied with: the norm's sums are then far above K, and a wrong one shows.
+# The compared images are multiplied by this. Then the sums of the norms are far above K, and a wrong norm is found.
 LOUD = 1000
 
 
@@ -44,22 +45,25 @@ class Paper(nn.Module):
         self.fc7 = nn.Linear(units, units)
         self.fc8 = nn.Linear(units, classes)
 
-    def norm(self, x):
+    relu = staticmethod(F.relu)
+
+    def norm(self, x, layer):
         return torch.cat([F.local_response_norm(part, SIZE, SIZE * ALPHA, BETA, K) for part in x.chunk(2, 1)], 1)
 
     def forward(self, x):
+        relu = self.relu
         x = F.pad(x, (0, self.fill, 0, self.fill))
-        x = F.max_pool2d(self.norm(F.relu(self.conv1(x))), 3, 2)
-        x = F.max_pool2d(self.norm(F.relu(self.conv2(x))), 3, 2)
-        x = F.relu(self.conv4(F.relu(self.conv3(x))))
-        x = F.relu(F.max_pool2d(self.conv5(x), 3, 2)).flatten(1)
-        x = F.dropout(F.relu(self.fc6(x)), 0.5, self.training)
-        x = F.dropout(F.relu(self.fc7(x)), 0.5, self.training)
+        x = F.max_pool2d(self.norm(relu(self.conv1(x)), 1), 3, 2)
+        x = F.max_pool2d(self.norm(relu(self.conv2(x)), 2), 3, 2)
+        x = relu(self.conv4(relu(self.conv3(x))))
+        x = relu(F.max_pool2d(self.conv5(x), 3, 2)).flatten(1)
+        x = F.dropout(relu(self.fc6(x)), 0.5, self.training)
+        x = F.dropout(relu(self.fc7(x)), 0.5, self.training)
         return self.fc8(x)
 
 
 class Norm(torch.autograd.Function):
-    """x scale^-0.75, where scale = K + ALPHA (sum of the squares in the window): in as few passes over memory as can be."""
+    """x scale^-0.75, where scale = K + ALPHA (sum of the squares in the window): in as few passes over memory as possible."""
 
     @staticmethod
     def forward(ctx, x, band, offset):
@@ -79,7 +83,9 @@ class Norm(torch.autograd.Function):
 
 
 class Expert(Paper):
-    """The same function. A window's sum is a convolution of one pixel with a band, and what can be is in place."""
+    """The same function. The sum of a window is a 1 x 1 convolution with a band matrix. ReLUs work in place."""
+
+    relu = staticmethod(F.relu_)
 
     def __init__(self, width, pixels, classes):
         super().__init__(width, pixels, classes)
@@ -97,19 +103,12 @@ class Expert(Paper):
         root = F.conv2d(x * x, band, offset).rsqrt()
         return x * (root * root.sqrt())
 
-    def forward(self, x):
-        x = F.pad(x, (0, self.fill, 0, self.fill))
-        x = F.max_pool2d(self.normed(F.relu_(self.conv1(x)), self.band1, self.offset1), 3, 2)
-        x = F.max_pool2d(self.normed(F.relu_(self.conv2(x)), self.band2, self.offset2), 3, 2)
-        x = F.relu_(self.conv4(F.relu_(self.conv3(x))))
-        x = F.relu_(F.max_pool2d(self.conv5(x), 3, 2)).flatten(1)
-        x = F.dropout(F.relu_(self.fc6(x)), 0.5, self.training)
-        x = F.dropout(F.relu_(self.fc7(x)), 0.5, self.training)
-        return self.fc8(x)
+    def norm(self, x, layer):
+        return self.normed(x, getattr(self, f"band{layer}"), getattr(self, f"offset{layer}"))
 
 
 def can_fuse():
-    """Whether this build of PyTorch has the update of all parameters in one piece for this CPU."""
+    """Whether this build of PyTorch has a fused optimizer for this CPU."""
     try:
         torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1, fused=True)
     except RuntimeError:
@@ -129,19 +128,19 @@ def gradients_of(loss_of, model, images, labels):
 
 
 def compare(name, loss_of, model, plain, images, labels):
-    """Ends the process where the expert's net is not the function that the one as it comes is."""
+    """Ends the process if the expert's net computes something else than the usual net."""
     loud = images * LOUD
     loss, gradients = gradients_of(loss_of, model, loud, labels)
     expected, wanted = gradients_of(lambda x, y: F.cross_entropy(plain(x), y), plain, loud, labels)
-    # Of all gradients together: one unit near a tie is much of a small gradient, and little of them all.
+    # Of all gradients together, because one unit near a tie can change much of a small gradient.
     lengths = [torch.stack([each.norm() for each in some]).norm().item()
                for some in ([gradients[key] - each for key, each in wanted.items()], wanted.values())]
     far = lengths[0] / lengths[1]
-    # Not "greater than": what is no number is no agreement either.
+    # Not "greater than": NaN is a failure too.
     if not abs(loss - expected) <= LOSS_TOLERANCE * abs(expected):
-        sys.exit(f"{name} is not the net as it comes: its loss is {loss}, expected {expected}")
+        sys.exit(f"{name} differs from the usual net: its loss is {loss}, expected {expected}")
     if not far <= GRADIENT_TOLERANCE:
-        sys.exit(f"{name} is not the net as it comes: its gradients differ by {far:.1e}, relative")
+        sys.exit(f"{name} differs from the usual net: its gradients differ by {far:.1e}, relative")
     return {"loss": abs(loss - expected) / abs(expected), "gradients": far}
 
 

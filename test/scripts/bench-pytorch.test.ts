@@ -14,7 +14,7 @@ const SCRIPT = fileURLToPath(new URL('../../../scripts/bench/pytorch_step.py', i
 const folder = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-bench-'));
 after(() => fs.rmSync(folder, { recursive: true, force: true }));
 
-/** Something that answers in PyTorch's place: what it was started with lies in `arguments`. */
+/** A script in place of Python. It writes its arguments to the file `arguments`. */
 function standIn(name: string, lines: string): string {
   const path = join(folder, name);
   fs.writeFileSync(path, `#!/bin/sh\necho "$@" > ${folder}/arguments\n${lines}\n`, { mode: 0o755 });
@@ -22,14 +22,14 @@ function standIn(name: string, lines: string): string {
 }
 
 describe('kindsOf()', () => {
-  it("takes PyTorch's from among the variants, in an order of its own", () => {
+  it("returns the PyTorch variants in a fixed order", () => {
     deepEqual(kindsOf(['pytorch/expert-compile', 'single/on', 'pytorch/expert', 'pytorch/eager']), [
       ...['eager', 'expert', 'expert-compile'],
     ]);
     deepEqual(kindsOf(['single/on', 'split/on@1']), []);
   });
 
-  it('refuses one that there is not, and names those that there are', () => {
+  it('refuses an unknown variant, and names the known ones', () => {
     throws(
       () => kindsOf(['pytorch/eager', 'pytorch/novice']),
       /no pytorch\/novice, expected .*pytorch\/expert-compile$/,
@@ -38,7 +38,7 @@ describe('kindsOf()', () => {
 });
 
 describe('openPyTorch()', () => {
-  it('has the script do a step of each kind, with the threads that the others have', async () => {
+  it('runs a step of each kind, with the given number of threads', async () => {
     const python = standIn(
       'steps',
       `echo '{"torch":"9.1","fused":true}'; while read kind; do echo "{\\"ms\\":\${#kind},\\"loss\\":1}"; done`,
@@ -58,16 +58,16 @@ describe('openPyTorch()', () => {
     }
   });
 
-  it('fails with what the script said last, such as that an expert computes something else', async () => {
+  it('fails with the last line of the script, for example if an expert computes something else', async () => {
     const python = standIn(
       'differs',
-      `echo '{"torch":"9.1","fused":true}'; read kind; echo "$kind is not the net as it comes" >&2; exit 1`,
+      `echo '{"torch":"9.1","fused":true}'; read kind; echo "$kind differs from the usual net" >&2; exit 1`,
     );
     const found = await openPyTorch(['expert'], SMALL, python);
-    await rejects(async () => found!.variants[0]!.run(), /PyTorch ended: expert is not the net as it comes$/);
+    await rejects(async () => found!.variants[0]!.run(), /PyTorch ended: expert differs from the usual net$/);
   });
 
-  it('is nothing where there is no PyTorch', async () => {
+  it('returns undefined without PyTorch', async () => {
     equal(await openPyTorch(['eager'], SMALL, standIn('none', 'echo no torch >&2; exit 1')), undefined);
     equal(await openPyTorch(['eager'], SMALL, join(folder, 'absent')), undefined);
   });
@@ -77,7 +77,7 @@ const hasTorch = spawnSync(PYTHON, ['-c', 'import torch'], { encoding: 'utf8' })
 const skip = hasTorch ? false : `${PYTHON} has no torch; BENCH_PYTHON names one that has`;
 
 describe('the script', { skip }, () => {
-  /** Runs a step of the expert in a Python that has done something before. */
+  /** Runs a step of the expert, after some Python statements. */
   const expert = (before: string) => {
     const flags = Object.entries(SMALL).flatMap(([name, value]) => [`--${name}`, String(value)]);
     const program = `import runpy, sys, torch; sys.argv = sys.argv[1:]; script = runpy.run_path(sys.argv[0]); ${before}; script['main']()`;
@@ -87,18 +87,18 @@ describe('the script', { skip }, () => {
     });
   };
 
-  it("holds the expert's loss and gradients to those of the net as it comes", () => {
+  it("compares the loss and the gradients of the expert with those of the usual net", () => {
     const { status, stdout, stderr } = expert('pass');
     equal(status, 0, stderr);
     const { differences, loss } = JSON.parse(stdout.trim().split('\n')[1]!);
     ok(loss > 0 && differences.loss < 1e-5 && differences.gradients < 2e-2, stdout);
   });
 
-  it('ends where the response norm is another one', () => {
+  it('fails if the response norm is wrong', () => {
     const { status, stderr } = expert(
       "norm = script['Norm']; script['Expert'].normed = lambda self, x, band, offset: norm.apply(x, band / 5, offset)",
     );
     equal(status, 1, stderr);
-    match(stderr, /^expert is not the net as it comes: its loss is \S+, expected \S+$/m);
+    match(stderr, /^expert differs from the usual net: its loss is \S+, expected \S+$/m);
   });
 });
