@@ -220,7 +220,7 @@ test('README shows what train:split prints', () => {
 
 // ---- what the pages say of the code
 
-test('README has the picture of the original net as it is made from the table', () => {
+test('README has the picture of the original net that the table gives', () => {
   const { inputSize, inputChannels, classes } = TABLES.original;
   const size = { width: 1, inputSize, inputChannels, classes };
   const picture = towersPicture(buildNet({ table: 'original', ...size, init: 'table', dropout: true }));
@@ -244,7 +244,7 @@ test('links between the pages lead to files and headings that exist', () => {
   }
 });
 
-test('source files that the pages name exist', () => {
+test('source files that the pages mention exist', () => {
   for (const name of PAGES) {
     for (const [, path] of read(name).matchAll(
       /`((?:src|scripts|test|benchmarks)\/[\w./-]*(?:\/|\.(?:ts|mjs|py|json)))`/g,

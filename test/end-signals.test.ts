@@ -50,12 +50,12 @@ async function hears(
   assert.equal(fs.readFileSync(file, 'utf8'), expected);
 }
 
-test('SIGHUP is heard, and left alone where a shell of the session ignores it', async () => {
+test('SIGHUP has a handler, unless a shell of the session ignores the signal', async () => {
   await hears('SIGHUP', (run) => `${run}; :`);
   if (isLinux) await hears('nothing', (run) => `trap '' HUP; ${run}; :`);
 });
 
-test('SIGHUP is left alone where nohup has started the process, from a terminal or from bash', async (t) => {
+test('SIGHUP has no handler under nohup, from a terminal or from bash', async (t) => {
   if (spawnSync('nohup', ['true']).error) return t.skip('there is no nohup');
   await hears('nothing', (run) => `${run}; :`, { env: { _: '/usr/bin/nohup' } });
   if (!isLinux) return;
@@ -65,6 +65,6 @@ test('SIGHUP is left alone where nohup has started the process, from a terminal 
   assert.ok(fs.existsSync(join(folder, 'nohup.out')));
 });
 
-test('signalExitCode() is what a shell says', () => {
+test('signalExitCode() is the exit code of a shell', () => {
   assert.deepEqual(['SIGINT', 'SIGTERM', 'SIGHUP'].map(signalExitCode), [130, 143, 129]);
 });

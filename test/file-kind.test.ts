@@ -26,7 +26,7 @@ size 244408911
 `;
 const LFS = 'it is a Git LFS pointer, a text in place of the file: `git lfs pull` in its folder brings the file';
 
-test('describePlaceholder() knows what stands in the place of a file', () => {
+test('describePlaceholder() recognizes placeholders of files', () => {
   const annex = 'it is a pointer of git-annex in place of the file: `git annex get x` in its folder brings the file';
   assert.equal(describePlaceholder(POINTER), LFS);
   assert.equal(describePlaceholder(Buffer.from(POINTER)), LFS);
@@ -39,7 +39,7 @@ test('describePlaceholder() knows what stands in the place of a file', () => {
 
 const zip = (entry: string) => Buffer.concat([Buffer.from('PK\u0003\u0004'), Buffer.alloc(26), Buffer.from(entry)]);
 
-test('import says of another file what it is, and the line that makes a safetensors file of it', async () => {
+test('import recognizes files of other formats, and prints the command that converts them to safetensors', async () => {
   const cases: [name: string, bytes: Buffer, said: RegExp][] = [
     [
       'pointer.safetensors',
@@ -80,7 +80,7 @@ test('import says of another file what it is, and the line that makes a safetens
   }
 });
 
-test('a link that leads nowhere is told, with what brings the file', () => {
+test('a broken link gets a message that says how to get the file', () => {
   const [plain, annexed] = [join(folder, 'plain'), join(folder, 'annexed')];
   fs.symlinkSync('nowhere', plain);
   fs.symlinkSync('.git/annex/objects/aa/bb/SHA256E-s5--ab', annexed);
@@ -89,7 +89,7 @@ test('a link that leads nowhere is told, with what brings the file', () => {
   assert.equal(describeMissing(join(folder, 'none')), 'it is not there');
 });
 
-test('a pointer is told wherever a file is read', async () => {
+test('every command recognizes a pointer that it reads instead of a file', async () => {
   const pointer = (...path: string[]) => {
     fs.mkdirSync(join(folder, ...path, '..'), { recursive: true });
     fs.writeFileSync(join(folder, ...path), POINTER);
@@ -119,7 +119,7 @@ test('a pointer is told wherever a file is read', async () => {
   await assert.rejects(loadStartingWeights([], pointer('net.safetensors'), lenet), told);
 });
 
-test('a line to copy has the file as it was given, as one word of a shell that is no option', () => {
+test('a command to copy has the path as given, as one word of a shell, and never as an option', () => {
   const gzip = Buffer.from('1f8b0800', 'hex');
   const name = "d/$(touch 'x').gz";
   const lines = [
@@ -136,14 +136,14 @@ test('a line to copy has the file as it was given, as one word of a shell that i
 
 const noPython = spawnSync('python3', ['--version']).status === 0 ? false : 'there is no python3 here';
 
-test('the lines that convert are Python, and fit between double quotes', { skip: noPython }, () => {
+test('the commands that convert are Python, and fit between double quotes', { skip: noPython }, () => {
   const compile = 'import sys; [compile(each, "line", "exec") for each in sys.argv[1:]]';
   assert.equal(spawnSync('python3', ['-c', compile, ...Object.values(CONVERSIONS)]).status, 0);
   for (const line of Object.values(CONVERSIONS)) assert.doesNotMatch(line, /["$`\\!]/);
   assert.match(describeWeightsFile(zip('archive/data.pkl'), '/a/b.ckpt')!, / \/a\/b\.ckpt net\.safetensors`/);
 });
 
-test("the line for PyTorch takes the net's tensors, wherever the checkpoint has them", { skip: noPython }, () => {
+test("the command for PyTorch finds the net's tensors anywhere in a checkpoint", { skip: noPython }, () => {
   // Stand-ins for the packages: what would be written is printed.
   const standIns = `import sys, types
 torch, safetensors, files = (types.ModuleType(each) for each in ('torch', 'safetensors', 'safetensors.torch'))

@@ -4,7 +4,7 @@ import test from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { watchMemory } from './fuzz.js';
+import { trackMemory } from './fuzz.js';
 
 setFlagsFromString('--expose-gc');
 const collect = runInNewContext('gc') as () => void;
@@ -14,7 +14,7 @@ function take(bytes: number): void {
   Buffer.allocUnsafeSlow(bytes).fill(1);
 }
 
-test('watchMemory() sees what stays below what the process once had, and is gone again', async () => {
+test('trackMemory() detects memory that is allocated and freed again below the earlier peak of the process', async () => {
   const before = process.memoryUsage.rss();
   take(2 ** 28);
   for (let tries = 0; process.memoryUsage.rss() - before > 2 ** 27; tries++) {
@@ -22,7 +22,7 @@ test('watchMemory() sees what stays below what the process once had, and is gone
     collect();
     await sleep(5);
   }
-  const memory = watchMemory();
+  const memory = trackMemory();
   take(2 ** 26);
   memory.look();
   collect();

@@ -30,7 +30,7 @@ export async function fuzz<T>(
 ): Promise<void> {
   let [good, refused, longestMs, mostBuffers] = [0, 0, 0, 0];
   const buffers = process.memoryUsage().arrayBuffers;
-  const memory = watchMemory();
+  const memory = trackMemory();
   const numRuns = casesOf(usual);
   await fc.assert(
     fc.asyncProperty(cases, async (value) => {
@@ -60,7 +60,7 @@ export async function fuzz<T>(
  * Watches by how much the process grows from now on. The most that it ever had, `maxRSS`, does not fall, so that what stays
  * below an earlier peak would not show: Linux forgets that one when it is asked to. Elsewhere what `look()` sees counts too.
  */
-export function watchMemory(): { look(): void; grown(): number } {
+export function trackMemory(): { look(): void; grown(): number } {
   const isFresh = forgetPeak();
   const [begun, peak] = [process.memoryUsage.rss(), process.resourceUsage().maxRSS];
   let most = begun;

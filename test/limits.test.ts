@@ -26,7 +26,7 @@ function system(mounts: string, groups: string, files: Record<string, string> = 
 
 const whole = { total: 64 * GIB, free: 50 * GIB, isLimited: false };
 
-test("usableCores() and usableMemory() are the machine's where nothing limits them", () => {
+test("usableCores() and usableMemory() return the machine's numbers without limits", () => {
   for (const free of [
     system('', ''),
     { ...system('', ''), root: join(temporary, 'no such system') },
@@ -37,7 +37,7 @@ test("usableCores() and usableMemory() are the machine's where nothing limits th
   }
 });
 
-test("usableCores() is the quota of a container's own group, in whole cores and at least one", () => {
+test("usableCores() returns the quota of a container's own group, in whole cores and at least one", () => {
   for (const [quota, cores] of [
     ['200000 100000', 2],
     ['250000 100000', 2],
@@ -49,7 +49,7 @@ test("usableCores() is the quota of a container's own group, in whole cores and 
   }
 });
 
-test('usableCores() and usableMemory() go by the smallest limit of all groups above', () => {
+test('usableCores() and usableMemory() use the smallest limit of all parent groups', () => {
   const files = {
     'sys/fs/cgroup/slurm/cpu.max': '800000 100000',
     'sys/fs/cgroup/slurm/memory.max': `${32 * GIB}`,
@@ -68,7 +68,7 @@ test('usableCores() and usableMemory() go by the smallest limit of all groups ab
   assert.equal(usableMemory({ ...job, free: GIB }).free, GIB); // the machine has no more
 });
 
-test('usableCores() and usableMemory() know version 1, and a container that sees its own group alone', () => {
+test('usableCores() and usableMemory() support version 1, and containers that see only their own group', () => {
   const mounts = [
     '33 31 0:30 /docker/a\\040b /sys/fs/cgroup/cpu,cpuacct ro - cgroup cgroup rw,cpu,cpuacct',
     '35 31 0:32 /docker/a\\040b /sys/fs/cgroup/memory ro - cgroup cgroup rw,memory',

@@ -87,7 +87,7 @@ function written(events: readonly LogEvent[]): string[] {
   return lines;
 }
 
-test('eventWriter() writes an event as one line in one call, without what a terminal would obey', () => {
+test('eventWriter() writes an event as one line in one call, without control characters', () => {
   const lines = written([{ ...RUN_END, top1: Number.NaN, error: 'a\u001b[2J\nb\u009b' }]);
   assert.equal(lines.length, 1);
   assert.match(lines[0]!, /^[^\n]*\n$/);
@@ -178,7 +178,7 @@ test('docs/log-events.md lists every field of EVENTS and nothing else', () => {
   assert.deepEqual(documented(), expected);
 });
 
-test('docs/log-events.md has programs that work', () => {
+test('the programs in docs/log-events.md work', () => {
   const programs = [...DOCS.matchAll(/^node -e '([^']+)' < \S+$/gm)].map((match) => match[1]!);
   assert.equal(programs.length, 2);
   const events: LogEvent[] = [

@@ -20,7 +20,7 @@ after(() => {
   fs.rmSync(home, { recursive: true, force: true });
 });
 
-test('expandHome() puts the home folder in place of ~, and of nothing else', () => {
+test('expandHome() replaces only ~ by the home folder', () => {
   assert.equal(homedir(), home);
   for (const [path, whole] of [
     ['~', home],
@@ -31,7 +31,7 @@ test('expandHome() puts the home folder in place of ~, and of nothing else', () 
   }
 });
 
-test("expandHome() refuses another user's home, but not a name that is there", (t) => {
+test("expandHome() refuses another user's home, but accepts an existing name that starts with ~", (t) => {
   const message = `Cannot use --out "~bob/runs": ~bob is another user's home, which is not looked up; write the path in full, or ./~bob/runs for a name that begins with ~`;
   assert.throws(() => expandHome('~bob/runs', '--out'), { name: 'ConfigError', message });
   const cwd = process.cwd();
@@ -41,7 +41,7 @@ test("expandHome() refuses another user's home, but not a name that is there", (
   assert.equal(expandHome('~backup.jpg', 'the image'), '~backup.jpg');
 });
 
-test('expandHome() says that there is no home', () => {
+test('expandHome() explains that there is no home folder', () => {
   process.env.HOME = '';
   try {
     const message =
@@ -77,7 +77,7 @@ test('every option and argument that is a path may begin with ~', () => {
   assert.ok(paths > 25, `${paths}`);
 });
 
-test('train makes no folder named ~: not of a flag, nor of a config file', async () => {
+test('train makes no folder named ~, neither for a flag nor for a config file', async () => {
   const settings = join(home, 'settings.json');
   fs.writeFileSync(settings, JSON.stringify({ out: '~/file', data: { source: '~/d', resize: 74 }, weights: '~/w' }));
   assert.deepEqual(readConfigFile(settings).values, {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { jsonText, printable, printableLines, shellWord } from '../src/printable.js';
 
-test('printable() shows what a terminal would obey, as JSON escapes it, and leaves letters as they are', () => {
+test('printable() escapes control characters as JSON does, and does not change letters', () => {
   const cases: [text: string, shown: string][] = [
     ['café 寿司 🐈‍⬛ "a\\b" a\tb', 'café 寿司 🐈‍⬛ "a\\b" a\tb'],
     ['\u001b]0;TITLE\u0007', '\\u001b]0;TITLE\\u0007'],
@@ -15,7 +15,7 @@ test('printable() shows what a terminal would obey, as JSON escapes it, and leav
   assert.equal(printableLines('a\n\u001bb\n'), 'a\n\\u001bb\n');
 });
 
-test('jsonText() is JSON of the same value that no terminal obeys', () => {
+test('jsonText() returns JSON of the same value without control characters', () => {
   const value = { 'b\u009b31m': ['\u200f\u007f', 'é', '\ud83d'] };
   for (const space of [undefined, 1]) {
     const text = jsonText(value, space);
@@ -25,12 +25,12 @@ test('jsonText() is JSON of the same value that no terminal obeys', () => {
   }
 });
 
-test('printable() leaves JSON what it was', () => {
+test('printable() of JSON is JSON of the same value', () => {
   const value = { '\u009b\u007f': ['\u0000\n\u202e', '\ud83d', 'é'] };
   assert.deepEqual(JSON.parse(printable(JSON.stringify(value))), value);
 });
 
-test('shellWord() quotes what a shell would do something with', () => {
+test('shellWord() quotes characters that are special in a shell', () => {
   for (const word of ['a.jpg', '/a/b-1.pt', '~/x', 'a=b', '--lr']) assert.equal(shellWord(word), word);
   for (const word of ['', '$(x)', '`x`', 'a b', 'a"b', 'a;b', '~x', '~', '=ls', 'a*', 'é']) {
     assert.equal(shellWord(word), `'${word}'`);

@@ -13,7 +13,7 @@ test('philox() has the published known answers', () => {
   );
 });
 
-test('draw() differs by every argument', () => {
+test('draw() depends on every argument', () => {
   const draws = [
     draw(1, PURPOSE.init, 1, 0, 0),
     draw(2, PURPOSE.init, 1, 0, 0),
@@ -34,7 +34,7 @@ test('nameWord() is FNV-1a', () => {
   assert.deepEqual([nameWord(''), nameWord('a'), nameWord('foobar')], [0x811c9dc5, 0xe40c292c, 0xbf9cf968]);
 });
 
-test('shuffled() is a permutation of its own for each seed and epoch', () => {
+test('shuffled() returns a different permutation for each seed and epoch', () => {
   const first = shuffled(100, 1, 0);
   assert.deepEqual(
     [...first].sort((a, b) => a - b),

@@ -11,7 +11,7 @@ const folder = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-json-'));
 after(() => fs.rmSync(folder, { recursive: true, force: true }));
 const file = join(folder, 'file');
 
-test('readText() takes a file up to its limit, byte by byte', () => {
+test('readText() accepts a file up to exactly its limit', () => {
   for (const length of [0, 1, 100, 65_535, 65_536, 200_000]) {
     const text = 'é'.repeat(length / 2);
     fs.writeFileSync(file, text);
@@ -32,7 +32,7 @@ test('readText() refuses folders, devices without an end, and pipes that nobody 
   assert.throws(() => readText(pipe, { limit: 9 }), /^Error: it is not a file$/);
 });
 
-test('readText() takes what comes through a pipe', () => {
+test('readText() reads from a pipe', () => {
   const code = `import { readText } from ${JSON.stringify(new URL('../src/read-json.js', import.meta.url).href)};
     process.stdout.write(readText('/dev/stdin', { limit: 200_000, pipe: true }));`;
   const text = 'ab'.repeat(90_000);
@@ -42,7 +42,7 @@ test('readText() takes what comes through a pipe', () => {
   assert.equal(execFileSync('sh', ['-c', script, 'sh', file, process.execPath, code]).toString(), text);
 });
 
-test('readText() reads on after a piece that is short, of a file too, and keeps no more than the text', (t) => {
+test('readText() continues after a short read, and keeps no more memory than the text', (t) => {
   const text = 'aé€𝄞'.repeat(2_000);
   fs.writeFileSync(file, text);
   let [reads, mostBytes] = [0, 0];
@@ -63,7 +63,7 @@ test('readText() reads on after a piece that is short, of a file too, and keeps 
   assert.ok(mostBytes - before < 2 ** 24, `${mostBytes - before} bytes`);
 });
 
-test('parseJson() takes 64 levels and refuses 65, of lists and of objects', () => {
+test('parseJson() accepts 64 levels of lists and objects, and refuses 65', () => {
   for (const [open, close] of [
     ['[', ']'],
     ['{"a":', '}'],

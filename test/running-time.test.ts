@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import test from 'node:test';
 import { POLL_MS, RunningClock, setRunningTimeout } from '../src/running-time.js';
 
-test('RunningClock counts what passes from look to look, and a pause as next to nothing', () => {
+test('RunningClock counts the time between readings, and almost nothing for a pause', () => {
   let wall = 1_000;
   const clock = new RunningClock(() => wall);
   for (let i = 0; i < 10; i++) {
@@ -21,7 +21,7 @@ test('RunningClock counts what passes from look to look, and a pause as next to 
   assert.equal(clock.now(), 10.5 * POLL_MS + counted);
 });
 
-test('setRunningTimeout() does it after the time, or not when it is called off', async () => {
+test('setRunningTimeout() calls the function after the time, unless it is cancelled', async () => {
   const started = performance.now();
   let calls = 0;
   const callOff = setRunningTimeout(1, () => calls++);

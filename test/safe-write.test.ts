@@ -18,7 +18,7 @@ import { flags, machineWith } from './config/machines.js';
 const folder = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-own-'));
 after(() => fs.rmSync(folder, { recursive: true, force: true }));
 
-test('writeNoFollow() writes a file anew, and no link, no pipe and no folder', () => {
+test('writeNoFollow() replaces a file, but refuses a link, a pipe and a folder', () => {
   const file = join(folder, 'file');
   for (const text of ['longer', 'short']) {
     writeNoFollow(file, text);
@@ -43,7 +43,7 @@ test('writeNoFollow() writes a file anew, and no link, no pipe and no folder', (
   assert.deepEqual([fs.readFileSync(file, 'utf8'), fs.existsSync(join(folder, 'none'))], ['short', false]);
 });
 
-test('no file that a run, its log or its weights write leads out of the folder', async () => {
+test('no file that a run writes follows a link out of the folder', async () => {
   const victim = join(folder, 'victim');
   const [run, own] = ['r', join(folder, 'r')];
   fs.mkdirSync(own);
@@ -69,7 +69,7 @@ test('no file that a run, its log or its weights write leads out of the folder',
   }
 });
 
-test('assertFileWritable() and assertFolderWritable() find out what can be written, and leave everything as it is', (t) => {
+test('assertFileWritable() and assertFolderWritable() find out what can be written, and change nothing', (t) => {
   const at = fs.mkdtempSync(join(folder, 'try-'));
   const file = join(at, 'file');
   fs.writeFileSync(file, 'mine');

@@ -77,13 +77,13 @@ test('writeCheckpoint() keeps the newest and the best, and removes what a killed
   assert.deepEqual(fs.readdirSync(checkpoints).sort(), ['0000000002', '0000000004', '0000000005', 'mine']);
 });
 
-test('writeCheckpoint() keeps the one it wrote, also if there are later ones', () => {
+test('writeCheckpoint() keeps the checkpoint that it wrote, even if there are later ones', () => {
   const checkpoints = newFolder();
   for (const step of [8, 9, 5]) write(checkpoints, step, 1);
   assert.deepEqual(stepsIn(checkpoints), [5, 9]);
 });
 
-test('writeCheckpoint() replaces a damaged one of the same step', () => {
+test('writeCheckpoint() replaces a damaged checkpoint of the same step', () => {
   const checkpoints = newFolder();
   const { folder } = write(checkpoints, 3);
   fs.writeFileSync(join(folder, 'state.json'), '{');

@@ -131,7 +131,7 @@ test('summary --json prints the same as numbers', async () => {
   assert.deepEqual(layers.find(({ layer }) => layer === 'conv3')!.exchange!.forward, [11_075_584, 11_075_584]);
 });
 
-test('summary shows a table at full size, or a preset, as the flags change it', async () => {
+test('summary shows a table at full size, or a preset with the changes of the flags', async () => {
   const lenet = await summaryOf('--net', 'lenet');
   assert.equal(lenet.totals.parameters[0] + lenet.totals.parameters[1], 61_706);
   const mini = await summaryOf('--preset', 'mini');
@@ -168,7 +168,7 @@ test('summary does not load TensorFlow, and accepts devices that this machine la
   assert.match(stdout.text, /^0 +GPU:3 /m);
 });
 
-test('train sets the number of threads an op by the net, in both placements', async () => {
+test('train chooses the number of threads per op by the net, in both placements', async () => {
   const threadsOf = async (...argv: string[]) => {
     const asked: unknown[] = [];
     const listDevices: Services['listDevices'] = async (options) => {

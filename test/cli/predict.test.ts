@@ -45,7 +45,7 @@ test('predict --top, --json, --ten-view and --placement', async () => {
   assert.deepEqual(calls, [['lenet', ['CPU:0'], folder, ['a.png'], 1, true]]);
 });
 
-test('predict explains each file that is no image in one sentence, and exits with 1', async () => {
+test('predict explains in one sentence each file that is not an image, and exits with 1', async () => {
   const { exitCode, stdout, stderr } = await run(
     ['predict', 'bad.jpg', 'a.png', '--run', folder, '--top', '1'],
     predicting(),

@@ -17,7 +17,7 @@ const MACHINE = machineWith('CPU:0', 'CPU:1');
 const { config } = resolveConfig([flags({ preset: 'lenet', run: 'r', out, weights: 'earlier' })], MACHINE);
 const checkpoint = putCheckpoint(join(out, 'r'), 5, { config: { ...config } });
 
-test('--weights beside --resume gets a note, unless the run started from them', () => {
+test('--weights with --resume gets a note, unless the run started from these weights', () => {
   for (const [weights, said] of [
     ['other', ['--weights other has no effect: the run resumes with the weights of its checkpoint']],
     ['earlier', []],

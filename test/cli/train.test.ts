@@ -166,7 +166,7 @@ test('train releases the lock even if the log cannot be closed', async (t) => {
   assert.ok(!fs.existsSync(join(out, 'r', 'lock.json')));
 });
 
-test('train leaves nothing behind of a run that was refused', async () => {
+test('train leaves nothing behind after it refused a run', async () => {
   const out = join(newOut(), 'not-yet');
   const refusals: [argv: string[], functions: Partial<TrainModule>, exitCode: number][] = [
     [['--batch-size', '0'], {}, 2],

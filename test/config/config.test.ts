@@ -62,7 +62,7 @@ test('resolveConfig() accepts every spelling of a device, and does not confuse t
   );
 });
 
-test('opThreads() is half of the cores for a net of two columns, and 0 for one column', () => {
+test('opThreads() returns half of the cores for a net of two columns, and 0 for one column', () => {
   assert.deepEqual(
     [1, 2, 3, 16].map((cores) => opThreads('original', cores)),
     [1, 1, 1, 8],

@@ -29,7 +29,7 @@ test('splitCard() refuses anything but both halves of one card, and names them',
   }
 });
 
-test("tensorflowName() and namesAfterSplit() are each other's inverse: the halves stand in the card's place", () => {
+test('tensorflowName() and namesAfterSplit() are inverse: the two halves replace the card in the list', () => {
   // Three cards, of which the second is split: TensorFlow has four.
   const names = namesAfterSplit(['CPU:0', 'CPU:1', 'GPU:0', 'GPU:1', 'GPU:2', 'GPU:3'], 1);
   assert.deepEqual(names, ['CPU:0', 'CPU:1', 'GPU:0', 'GPU:1/0', 'GPU:1/1', 'GPU:2']);

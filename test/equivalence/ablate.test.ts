@@ -34,7 +34,7 @@ test('ablate prints its table, and each variant is a run that can be evaluated',
   assert.match(stdout.text, new RegExp(`^one-gpu .* ${error} %`, 'm'));
 });
 
-test('ablate goes on with a variant that was stopped in its midst, and comes to the same', async () => {
+test('ablate continues with an interrupted variant, and gets the same result', async () => {
   const argv = ['ablate', ...lenetFlags(folder), '--steps', '4', '--checkpoint-every', '1', '--no-check'];
   const where = ['--placement', 'single', '--devices', DEVICES[0], '--variants', 'tanh', '--out', folder, '--json'];
   const started: [run: string, resumed: number | undefined][] = [];

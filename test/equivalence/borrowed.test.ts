@@ -7,7 +7,7 @@ import { run } from './borrowing.js';
 
 for (const placement of ['split', 'single'] as const) {
   for (const compile of ['on', 'off'] as const) {
-    test(`steps of ${placement}, --compile ${compile}, are the same from where images lie, filled anew at once, as from copies`, async () => {
+    test(`steps of ${placement}, --compile ${compile}, are the same for borrowed images, whose slot is refilled at once, as for copies`, async () => {
       const [lying, copied] = [await run({ placement, compile }, 0), await run({ placement, compile }, 4)];
       assert.ok(lying.size > 10);
       assert.deepEqual([...lying.keys()], [...copied.keys()]);
@@ -16,7 +16,7 @@ for (const placement of ['split', 'single'] as const) {
   }
 }
 
-test('teams whose towers come, fail in a step and go, with garbage collected, leave the process as it was', async () => {
+test('teams that start, fail in a step and end leave nothing behind in the process, with garbage collection', async () => {
   const program = fileURLToPath(new URL('borrowing.js', import.meta.url));
   const { code, signal, stdout, stderr } = await runNode(['--expose-gc', program]);
   assert.deepEqual([code, signal, stdout], [0, null, 'done\n'], stderr);

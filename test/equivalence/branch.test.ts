@@ -57,7 +57,7 @@ test('a branch continues with another optimizer, which its note, log and checkpo
   assert.deepEqual(stepsIn(checkpointsFolder(join(out, 'trunk'))), [2, 4], 'the other run is as it was');
 });
 
-test('a branch of a run without momentum may have one', async () => {
+test('a branch of a run without momentum may have momentum', async () => {
   const { result } = await run({ run: 'to', steps: 6, optimizer: OPTIMIZER, ...SINGLE }, newest(join(out, 'lower')));
   assert.deepEqual([result.exitCode, result.steps], [0, 6]);
 });

@@ -44,7 +44,7 @@ test('verify() passes with --exchange-dtype float16 within its own tolerance, an
   assert.ok(input.relative > 1e-5, 'values were rounded on the way');
 });
 
-test('train() falls back to msgpack when what comes by device is wrong, and says so', async () => {
+test('train() falls back to msgpack if the device transport delivers wrong values, and says so', async () => {
   const events: LogEvent[] = [];
   const config = smallConfig({
     ...{ ...smallNet('lenet', fewImages(folder)), out: folder, run: 'fallback', steps: 2 },

@@ -58,7 +58,7 @@ function ownCache(): string {
 
 const UNREADABLE = [...Object.keys(BAD_IMAGES).map((name) => `train/mixed/${name}`), 'val/mixed/trunc.jpg'];
 
-test('train() with skip ends, names exactly the unreadable files with reasons, and split and single are alike', async () => {
+test('train() with skip ends and names exactly the unreadable files with reasons, the same split and single', async () => {
   const split = await run('skip', 'skip');
   const single = await run('skip-single', 'skip', SINGLE);
   for (const { result, end, events } of [split, single]) {

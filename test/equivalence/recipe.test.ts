@@ -64,7 +64,7 @@ async function bytesByStep(config: Config, names: readonly string[], steps: numb
 }
 
 for (const placed of [{ placement: 'split' }, SINGLE] as const) {
-  test(`train() leaves conv1 as it is, bit for bit, after its epoch, and trains the rest (${placed.placement})`, async () => {
+  test(`train() does not change a bit of conv1 after its epoch, and trains the rest (${placed.placement})`, async () => {
     // Two steps an epoch; conv1 stands still after the first.
     const optimizer = { ownRates: [{ layer: 'conv1', after: 1, factor: 0 }] };
     const config = smallConfig({ ...smallNet('lenet', FEW), ...placed, batchSize: 200, optimizer });
@@ -105,7 +105,7 @@ test('verify() passes without norms, without overlap and with other activations'
   }
 });
 
-test('train() trains the one-GPU net on one device, compiled and op by op alike', async () => {
+test('train() trains the one-GPU net on one device, with the same result compiled and op by op', async () => {
   const net = { ...(smallNet('original').net as object), table: 'one-gpu' };
   const common = { ...SINGLE, net, steps: 3, data: { workers: 0, source: FEW } };
   const losses: number[][] = [];

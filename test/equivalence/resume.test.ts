@@ -67,7 +67,7 @@ function weights(folder: string): string[] {
 
 let undisturbed: Awaited<ReturnType<typeof run>>;
 
-test('train() goes on in the middle of an epoch as if it had not stopped, bit for bit', async () => {
+test('train() resumes in the middle of an epoch with the same bits as an uninterrupted run', async () => {
   undisturbed = await run({ run: 'undisturbed', checkpointEvery: 10, keep: 9 });
   const stopped = await run({ run: 'stopped' }, undefined, 13);
   assert.deepEqual([stopped.result.exitCode, stopped.result.steps], [143, 13]);
@@ -132,7 +132,7 @@ test('train() resumes a checkpoint with the other placement, and back, with the 
   assert.equal(found[0]![1], expected[0]![1], 'the loss before the first update is of the same weights');
 });
 
-test('train() makes up for an evaluation that a stop prevented', async () => {
+test('train() does a missed evaluation after it is resumed', async () => {
   const values = { ...smallNet('lenet', FEW), run: 'left-out', steps: 6, evalEvery: 3 };
   const stopped = await run(values, undefined, 3);
   assert.deepEqual(of(stopped.events, 'eval'), []);

@@ -41,7 +41,7 @@ test('train() split and single have the same losses over 20 steps, with dropout 
   });
 });
 
-test('train() measures the same activations split and single, of each layer by tower, the images first', async () => {
+test('train() measures the same activations split and single: of the images, then of each layer by tower', async () => {
   const [a, b] = [split, single].map(({ events }) => of(events, 'activations'));
   assert.deepEqual(
     a!.map(({ step, images }) => [step, images]),

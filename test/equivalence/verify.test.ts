@@ -26,7 +26,7 @@ for (const table of Object.keys(SMALL_NETS) as (keyof typeof SMALL_NETS)[]) {
   });
 }
 
-test('verify() finds halves that are joined in the wrong order, and names the site', async () => {
+test('verify() detects halves that are joined in the wrong order, and names the site', async () => {
   for (const site of ['conv3', 'fc6', 'fc7']) {
     const config = smallConfig({ ...smallNet('paper') });
     const result = await withFault(`swap-channels@${site}`, () => verify(config, { steps: 2 }, quiet));
@@ -42,7 +42,7 @@ test('verify() compares the smaller last batch of an epoch too', async () => {
   assert.deepEqual([passed, losses.length], [true, 2]);
 });
 
-test("verify() has the same bits on both sides with Winograd's convolutions, and other bits than direct ones", async () => {
+test("verify() has the same bits on both sides with Winograd's convolutions, but not the bits of direct ones", async () => {
   const losses = [];
   for (const convolutions of ['auto', 'direct']) {
     const { net, data } = smallNet('paper');

@@ -26,7 +26,7 @@ async function warningsOf(run: string, values: Record<string, unknown>) {
 /** LeNet with ReLUs in place of sigmoids: it learns in some steps. */
 const RELU_NET = { ...smallNet('lenet'), net: { ...(smallNet('lenet').net as object), activation: 'relu' } };
 
-test('train() warns that the loss rises before it is no longer finite, and of the layers', async () => {
+test('train() warns that the loss rises, and of the layers, before the loss stops being finite', async () => {
   const values = {
     ...smallNet('original', FEW),
     optimizer: { learningRate: 10, momentum: 0.9 },
@@ -54,7 +54,7 @@ test('train() warns before the first step of initial values that leave no signal
   );
 });
 
-test('train() warns of dead units with layer and tower, and that a layer has lost its signal', async () => {
+test('train() warns of dead units with layer and tower, and of a layer without signal', async () => {
   const { of } = await warningsOf('dead', {
     ...RELU_NET,
     optimizer: { learningRate: 1, momentum: 0 },

@@ -80,7 +80,7 @@ test('allGather() in tower 1 puts its half second', () => {
 });
 
 for (const home of [0, 1] as const) {
-  test(`allGather() at home ${home} takes and sends a gradient; the other sends and takes one`, () => {
+  test(`allGather() with home ${home} receives values and sends a gradient there, and the reverse in the other tower`, () => {
     const at = gathered(home, { home });
     assert.deepEqual(at.value, home === 0 ? [1, 2, 10, 20, 3, 4, 30, 40] : [10, 20, 1, 2, 30, 40, 3, 4]);
     assert.deepEqual(at.gradient, home === 0 ? [1, 2, 5, 6] : [3, 4, 7, 8]);

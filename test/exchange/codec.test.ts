@@ -67,7 +67,7 @@ test('encode() keeps its alignment as the numbers of the header grow', () => {
   }
 });
 
-test('encode() makes a message without values for a tensor that goes by device', () => {
+test('encode() makes a message without values for a tensor of the device transport', () => {
   const header: Header = { ...HEADER, dtype: 'device', shape: [32, 13, 13, 128] };
   const slot = new Uint8Array(PREFIX_BYTES);
   const end = encode(header, slot);

@@ -39,7 +39,7 @@ function failureOf(action: () => unknown, tower: number): string {
   return message;
 }
 
-test('Mailbox takes 2,000 messages of changing lengths there and back between two threads, in order', async () => {
+test('Mailbox carries 2,000 messages of changing lengths in both directions between two threads, in order', async () => {
   const count = 2000;
   const mailboxes = createMailboxes(3000);
   const worker = startThread('echo-worker.js', { mailboxes, count });
@@ -64,7 +64,7 @@ test('Mailbox takes 2,000 messages of changing lengths there and back between tw
   assert.deepEqual(await exited, [0]);
 });
 
-test('Mailbox.send() waits at two unread messages and goes on when one is read', () => {
+test('Mailbox.send() waits while two messages are unread, and continues when one is read', () => {
   const mailboxes = createMailboxes(10);
   const [sender, receiver] = [new Mailbox(mailboxes, 0, 50), new Mailbox(mailboxes, 1, 50)];
   sendNumber(sender, 1);
@@ -82,7 +82,7 @@ test('Mailbox.send() waits at two unread messages and goes on when one is read',
   assert.deepEqual([receiveNumber(receiver), receiveNumber(receiver)], [2, 3]);
 });
 
-test('Mailbox keeps the two directions apart', () => {
+test('Mailbox does not mix the two directions', () => {
   const mailboxes = createMailboxes(10);
   const [a, b] = [new Mailbox(mailboxes, 0, 50), new Mailbox(mailboxes, 1, 50)];
   sendNumber(a, 1);
@@ -132,7 +132,7 @@ for (const how of ['receive', 'send'] as const) {
   });
 }
 
-test('abortMailboxes() before the wait ends it too, even where a message is there', () => {
+test('abortMailboxes() before the wait ends it too, even if there is a message', () => {
   const mailboxes = createMailboxes(10);
   const [sender, receiver] = [new Mailbox(mailboxes, 0, 60_000), new Mailbox(mailboxes, 1, 60_000)];
   sendNumber(sender, 1);

@@ -109,7 +109,7 @@ test('takeCosts() does not count waiting as exchange, even if the wait fails', (
   assert.deepEqual([both.exchangeMs, both.waitMs], [1000, 2000]);
 });
 
-test('receive() lends the message in place, intact until it was used, however much is sent', () => {
+test('receive() gives access to the message in place, intact while it is used, however much is sent', () => {
   const { ends, mailboxes } = transports();
   ends[0].send(floats([1, 2]), FORWARD);
   const found = ends[1].receive({ shape: [2], dtype: 'float32' }, FORWARD, (bytes) => {
@@ -134,7 +134,7 @@ test('receive() keeps the message if its use throws', () => {
   assert.deepEqual(receive(ends[1], [2]), [1, 2]);
 });
 
-test('receive() refuses before anything is used', () => {
+test('receive() refuses a message before it is used', () => {
   const { ends, mailboxes } = transports();
   for (const end of ends) end.checksums = true;
   const send = mailboxes[0].send.bind(mailboxes[0]);
@@ -151,7 +151,7 @@ test('receive() refuses before anything is used', () => {
   assert.throws(refused([2]), /the values are not those/);
 });
 
-test('receive() counts as exchange what comes before the use, but not the use', (t) => {
+test('receive() counts the time before the use as exchange, but not the use', (t) => {
   const { ends, mailboxes } = transports();
   ends[0].send(zeros(2), FORWARD);
   let now = 0;
@@ -280,14 +280,14 @@ test('receive() refuses every flipped bit of a header except in its padding', ()
   assert.ok(pad.size < 64 + 4, `${[...pad]}`);
 });
 
-test('receive() without a checksum accepts values with a flipped bit, and messages have none', () => {
+test('receive() without a checksum accepts values with a flipped bit, and such messages contain no checksum', () => {
   const { length, values, sum } = partsOf(false);
   assert.ok(sum === -1 && length < partsOf(true).length + 64);
   const found = received(flip(8 * (values + 3) + 7), false);
   assert.deepEqual(found, [-1, -2, 3.5, 4, 5, 6]);
 });
 
-test('receive() refuses a message without a checksum where one is expected, and the other way round', () => {
+test('receive() refuses a message without an expected checksum, and one with an unexpected checksum', () => {
   for (const [mine, theirs] of [
     [true, false],
     [false, true],

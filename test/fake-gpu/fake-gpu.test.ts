@@ -37,7 +37,7 @@ test('one stand-in GPU gives one device', { skip }, async () => {
   assert.deepEqual(JSON.parse(stdout).gpus, ['GPU:0']);
 });
 
-test("a process that reads a stand-in GPU's memory as the host's ends", { skip }, async () => {
+test("a process that reads a stand-in GPU's memory as host memory crashes", { skip }, async () => {
   const { code, signal, stdout } = await runProgram('two-gpus', ['peek'], gpus.env());
   assert.deepEqual({ code, signal, stdout }, { code: null, signal: 'SIGSEGV', stdout: '' });
 });

@@ -29,7 +29,7 @@ const SUITES: Suite[] = [
   { file: 'equivalence/verify', names: ['passes on the net original'] },
   { file: 'equivalence/exchange', names: ['--exchange device, bit for bit', 'first evaluate of a team'] },
   { file: 'equivalence/golden', names: [] },
-  { file: 'equivalence/resume', names: ['as if it had not stopped, bit for bit'] },
+  { file: 'equivalence/resume', names: ['in the middle of an epoch with the same bits'] },
   { file: 'equivalence/both-or-neither', names: ['--compile on, msgpack'] },
   { file: 'equivalence/predict', names: [] },
   { file: 'equivalence/train', names: [] },

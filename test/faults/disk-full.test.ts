@@ -59,7 +59,7 @@ function whyNoMount(): string | false {
   return error || status !== 0 ? 'a small disk cannot be mounted by this user here' : false;
 }
 
-test('train ends with 1 on a small disk that fills up, and goes on where there is room', { skip: whyNoMount() }, () => {
+test('train ends with 1 if a small disk fills up, and can be resumed on a larger one', { skip: whyNoMount() }, () => {
   const disk = join(folder, 'disk');
   fs.mkdirSync(disk);
   const { status, stderr, stdout } = spawnSync(
@@ -97,7 +97,7 @@ test('train ends with 1 on a small disk that fills up, and goes on where there i
   assert.match(end!, /"event":"run_end","status":"done"/);
 });
 
-test('train says at its start that its folder cannot be written to', (t) => {
+test('train says at the start that it cannot write to its folder', (t) => {
   const closed = join(folder, 'closed');
   fs.mkdirSync(join(closed, 'r'), { recursive: true });
   fs.chmodSync(join(closed, 'r'), 0o500);
@@ -111,7 +111,7 @@ test('train says at its start that its folder cannot be written to', (t) => {
   assert.match(stderr, /^error: Cannot [^\n]*(EACCES|EROFS)[^\n]*\n$/);
 });
 
-test('train ends with 1 when its folder is removed under it', () => {
+test('train ends with 1 if its folder is removed meanwhile', () => {
   const { status, stderr } = shell(`
     train --out . --run gone --steps 100000 --checkpoint-every 20 > gone.txt 2> gone.err & pid=$!
     until grep -sq 'step     30/' gone.txt; do sleep 0.05; done

@@ -25,7 +25,7 @@ function alexnetSplit(...args: string[]) {
 const SMALL = ['--net', 'lenet', '--input-size', '28', '--batch-size', '16', '--steps', '2'];
 const LENET = ['--preset', 'lenet', '--data', 'embedded', '--batch-size', '16', '--steps', '2'];
 
-test('train of split ends with exit code 0, on the devices asked for, as TensorFlow reports them', () => {
+test('train of split ends with exit code 0, on the requested devices, as TensorFlow reports them', () => {
   const { status, signal, stderr } = alexnetSplit('train', ...LENET, '--devices', 'CPU:1,CPU:0', '--run', 'crossed');
   assert.deepEqual([status, signal, stderr], [0, null, '']);
   const log = fs.readFileSync(join(folder, 'runs', 'crossed', 'log.ndjson'), 'utf8').split('\n');
@@ -42,7 +42,7 @@ test('train of split ends with exit code 0, on the devices asked for, as TensorF
   );
 });
 
-test('train of single ends with exit code 0, on a data folder of its own', () => {
+test('train of single ends with exit code 0, with another data folder', () => {
   const data = dataFolder('good', () => {});
   const { status, signal, stderr } = alexnetSplit(
     'train',
@@ -83,7 +83,7 @@ function header(...words: number[]): Buffer {
   return bytes;
 }
 
-test('train refuses what makes no run with one sentence, before it starts', async () => {
+test('train refuses invalid arguments with one sentence, before it starts', async () => {
   const empty = join(folder, 'empty');
   fs.mkdirSync(empty);
   const truncated = dataFolder('truncated', (files) => {

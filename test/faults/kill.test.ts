@@ -11,7 +11,7 @@ import { DEVICES } from '../equivalence/teams.js';
 const out = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-kills-'));
 after(() => fs.rmSync(out, { recursive: true, force: true }));
 
-test('train goes on after each of four kills, and ends with the losses and weights of a run that was not killed', async () => {
+test('train resumes after each of four kills, and ends with the losses and weights of an undisturbed run', async () => {
   const { early, late, undisturbed, killed, differing } = await killTest({
     ...{ kills: 4, seed: 5, steps: 20, flags: ['--devices', DEVICES.join(','), '--data', fewImages(out)], out },
     onProgress: () => {},

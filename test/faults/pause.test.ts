@@ -21,7 +21,7 @@ const EXCHANGE_TIMEOUT_MS = 1_500;
 const PAUSE_MS = 5 * EXCHANGE_TIMEOUT_MS + 1_000;
 const STEPS = 20;
 
-test('train goes on after SIGSTOP and SIGCONT, however long that was', { timeout: 120_000 }, async () => {
+test('train continues after SIGSTOP and SIGCONT, however long the pause was', { timeout: 120_000 }, async () => {
   const config = join(folder, 'config.json');
   fs.writeFileSync(config, JSON.stringify({ exchangeTimeoutMs: EXCHANGE_TIMEOUT_MS }));
   const flags = ['--no-check', '--log-every', '1', '--steps', String(STEPS)];

@@ -74,7 +74,7 @@ function assertStopped(run: string, { code, signal, stderr }: Ended, expected: n
 const EXIT_CODES = { SIGINT: 130, SIGTERM: 143, SIGUSR1: 128 + constants.signals.SIGUSR1 } as const;
 
 for (const [name, expected] of Object.entries(EXIT_CODES)) {
-  test(`train ends with ${expected} after its step on ${name}, saved, and goes on from there`, async () => {
+  test(`train ends with ${expected} after its step on ${name}, saves, and can be resumed`, async () => {
     const args = ['--run', name, '--no-check', '--steps', '400'];
     const ended = await trainUntil(args, 'step  10/', (child) => child.kill(name as NodeJS.Signals));
     const steps = assertStopped(name, ended, expected);
@@ -95,7 +95,7 @@ for (const [name, expected] of Object.entries(EXIT_CODES)) {
   });
 }
 
-test('train stops in its check and in its first step, where there is nothing to save', async () => {
+test('train stops in its check and in its first step, when there is nothing to save', async () => {
   for (const [run, cue, args] of [
     ['in-check', 'log in', []],
     ['in-warm-up', 'log in', ['--no-check']],
@@ -159,7 +159,7 @@ test('train stops in an evaluation, saves, and evaluates when it is resumed', as
   );
 });
 
-test('train leaves at once with the second signal, and the checkpoints stay whole', async () => {
+test('train ends at once with the second signal, and the checkpoints stay complete', async () => {
   // A step that does not end, so that the run is still there when the second signal comes.
   const args = ['--run', 'twice', '--no-check', '--steps', '4000', '--checkpoint-every', '1'];
   const killUntilEnd = (child: ChildProcess) => {
@@ -174,7 +174,7 @@ test('train leaves at once with the second signal, and the checkpoints stay whol
   assert.deepEqual(skipped, []);
 });
 
-test('train --resume auto begins where there is nothing, also after a run that saved nothing', async () => {
+test('train --resume auto starts a new run if there is none, or if the earlier one saved nothing', async () => {
   const args = ['--run', 'fresh', '--resume', 'auto', '--no-check', '--steps', '2'];
   const first = await trainUntil([...args, '--lr', '0.1'], 'log in', (child) => child.kill('SIGKILL'));
   assert.equal(first.signal, 'SIGKILL');
@@ -188,7 +188,7 @@ test('train --resume auto begins where there is nothing, also after a run that s
   );
 });
 
-test('train --resume says in a sentence what it cannot go on from', async () => {
+test('train --resume explains in a sentence what it cannot resume', async () => {
   const good = ['--run', 'good', '--no-check', '--steps', '4', '--checkpoint-every', '2', '--keep', '5'];
   assert.equal((await trainUntil(good, 'never', () => {})).code, 0);
   const at = (step: number) => join('runs', 'good', 'checkpoints', String(step).padStart(10, '0'));

@@ -339,7 +339,7 @@ describe('train ends', { concurrency: 3 }, () => {
   }
 });
 
-test('train goes on with --resume after a fault, to the end', { timeout: 120_000 }, async () => {
+test('train continues to the end with --resume after a fault', { timeout: 120_000 }, async () => {
   const runs = ['hang-forward-3', 'stuck-forward-3', 'nan-conv2-3', 'hang-forward-3-device'];
   const args = (run: string) => commandLine(run, ['--resume', 'auto']);
   const ended = await trainSeveral(runs.map((run) => ({ name: run, fault: null, args: args(run) })));

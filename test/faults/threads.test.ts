@@ -69,7 +69,7 @@ const FAULTS: Record<string, Record<string, unknown>> = {
 const FEW = ['throw@forward:3', 'exit@forward:3', 'exit@backward:3', 'heap@backward:3', 'throw@data:3'];
 for (const name of FEW) assert.ok(name in FAULTS, name);
 
-test('train() that fails leaves no thread in the process', { skip, timeout: 900_000 }, async () => {
+test('a failed train() leaves no thread in the process', { skip, timeout: 900_000 }, async () => {
   // The first run starts what stays, once for the process: TensorFlow's own pools and the threads of Node.js.
   for (const run of ['first', 'second']) assert.equal((await failing(run, null)).error, undefined);
   const before = threads();

@@ -39,7 +39,7 @@ function start(...args: string[]) {
 const LOCK = join(folder, 'runs', 'r', 'lock.json');
 const EVERY = ['--checkpoint-every', '1', '--steps', '100000'];
 
-test('train refuses a run in which another process trains, and takes it over when that is killed', async (t) => {
+test('train refuses a run in which another process trains, and takes it over after that process was killed', async (t) => {
   const first = start(...EVERY);
   t.after(() => first.child.kill('SIGKILL'));
   await first.stepDone;
@@ -59,7 +59,7 @@ test('train refuses a run in which another process trains, and takes it over whe
   assert.ok(fs.existsSync(LOCK), 'it is left over for the next test');
 });
 
-test('train --resume auto twice at once over what a killed run left: one trains, the other is refused', async (t) => {
+test('train --resume auto twice at once after a killed run: one trains, the other is refused', async (t) => {
   assert.ok(fs.existsSync(LOCK), 'the killed one left its file');
   const both = [start('--resume', 'auto', ...EVERY), start('--resume', 'auto', ...EVERY)];
   for (const { child } of both) t.after(() => child.kill('SIGKILL'));

@@ -59,7 +59,7 @@ test('initialValue() `table` has the deviations of the code of 2012', () => {
   }
 });
 
-test('initialValue() of biases is that of the table, or 0', () => {
+test('initialValue() of a bias is the value of the table, or 0', () => {
   const biases = ['conv1', 'conv2', 'conv3', 'conv4', 'conv5', 'fc6', 'fc7', 'fc8'].map((each) =>
     byName(`tower0/${each}/bias`),
   );

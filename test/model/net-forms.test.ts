@@ -69,7 +69,7 @@ test('buildNet() puts the last layer on tower 0 and the others on both', () => {
   for (const { towers } of netOf('one-gpu').layers) assert.deepEqual(towers, [0]);
 });
 
-test('isOneColumn() is true of the one-GPU net alone', () => {
+test('isOneColumn() is true only for the one-GPU net', () => {
   assert.deepEqual(
     TABLE_NAMES.filter((table) => isOneColumn(netOf(table))),
     ['one-gpu'],

@@ -154,7 +154,7 @@ function naivePool(x: Numbers, input: number, size: number, stride: number, op: 
   return y;
 }
 
-test('pool() leaves out windows that do not fit whole: values and gradients', () => {
+test('pool() leaves out windows that do not fit completely: values and gradients', () => {
   for (const input of [7, 8, 9]) {
     for (const op of ['max', 'average'] as const) {
       const x = numbers(input ** 2 * 2);

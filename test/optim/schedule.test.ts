@@ -31,7 +31,7 @@ test('learningRateIn() of a schedule of steps drops after each of its epochs', (
   assert.deepEqual(rates, [0.5, 0.5, 0.25, 0.25, 0.125, 0.0625, 0.0625]);
 });
 
-test('learningRateIn() takes the epochs of a schedule in any order, or none', () => {
+test('learningRateIn() accepts the epochs of a schedule in any order, or an empty list', () => {
   const at = (epochs: number[]) => learningRateIn(3, { ...OPTIONS, schedule: { kind: 'steps', epochs, factor: 0.1 } });
   assert.equal(at([9, 1]), 0.05);
   assert.equal(at([]), 0.5);
@@ -83,7 +83,7 @@ test('learningRateIn() of a schedule with a later start counts from there, with 
 const KERNEL = { layer: 'conv2', role: 'kernel' } as const;
 const BIAS = { layer: 'conv2', role: 'bias' } as const;
 
-test('ratesOf() gives biases a rate and a decay of their own', () => {
+test("ratesOf() returns the biases' own rate and decay", () => {
   const moment = { learningRate: 0.25, epoch: 1 };
   assert.deepEqual(ratesOf(KERNEL, moment, OPTIONS), { learningRate: 0.25, momentum: 0.9, weightDecay: 0.0005 });
   assert.deepEqual(ratesOf(BIAS, moment, OPTIONS), { learningRate: 0.5, momentum: 0.9, weightDecay: 0 });
@@ -114,7 +114,7 @@ test('ratesOf() gives a layer or a role its own rate after an epoch; the last ma
   assert.deepEqual([rate('conv2', 'kernel', 100), rate('conv2', 'bias', 100)], [0.125, 2]);
 });
 
-test('rateClassOf() is the same for parameters that always have the same rates, and only for them', () => {
+test('rateClassOf() is equal exactly for parameters that always have the same rates', () => {
   const ownRates = [
     { layer: 'conv1', after: 3, factor: 0.5 },
     { role: 'bias', after: 9, factor: 0 },

@@ -22,7 +22,7 @@ function standIn(name: string, lines: string): string {
 }
 
 describe('kindsOf()', () => {
-  it("returns the PyTorch variants in a fixed order", () => {
+  it('returns the PyTorch variants in a fixed order', () => {
     deepEqual(kindsOf(['pytorch/expert-compile', 'single/on', 'pytorch/expert', 'pytorch/eager']), [
       ...['eager', 'expert', 'expert-compile'],
     ]);
@@ -87,7 +87,7 @@ describe('the script', { skip }, () => {
     });
   };
 
-  it("compares the loss and the gradients of the expert with those of the usual net", () => {
+  it('compares the loss and the gradients of the expert with those of the usual net', () => {
     const { status, stdout, stderr } = expert('pass');
     equal(status, 0, stderr);
     const { differences, loss } = JSON.parse(stdout.trim().split('\n')[1]!);

@@ -9,7 +9,7 @@ const tested = (step: number, epoch: number, loss: number, top1: number) =>
   ({ event: 'eval', step, epoch, loss, top1 }) as LogEvent;
 
 describe('epochsOf()', () => {
-  it('has means by image of an epoch, and its last evaluation', () => {
+  it('returns means over the images of an epoch, and its last evaluation', () => {
     const events = [
       trained(1, 1, 30, 2, 0.5),
       trained(2, 1, 10, 1, 0.9),
@@ -23,7 +23,7 @@ describe('epochsOf()', () => {
     ]);
   });
 
-  it('takes a step that was done again as it was the last time', () => {
+  it('uses the last event of a repeated step', () => {
     const [epoch] = epochsOf([trained(1, 1, 8, 2, 0), trained(2, 1, 8, 9, 0), trained(2, 1, 8, 1, 1)]);
     deepEqual(epoch, { epoch: 1, trainLoss: 1.5, trainTop1: 0.5 });
   });

@@ -47,7 +47,7 @@ function standIn(name: string): string {
 
 let tarball = '';
 
-test('npm pack brings what is used of @tensorflow/tfjs-node-gpu, without scripts, and no source maps', () => {
+test('npm pack includes the used parts of @tensorflow/tfjs-node-gpu, without scripts and source maps', () => {
   const [packed] = JSON.parse(npm(['pack', '--json', '--pack-destination', temporary], ROOT)) as [
     { filename: string; files: { path: string }[]; bundled: string[] },
   ];

@@ -25,7 +25,7 @@ test("run.mjs ends with the command's exit code", async () => {
   assert.equal((await run(await readyClone(), ['summary', 'seven'])).code, 7);
 });
 
-test('run.mjs asks for the library only when the command loads it', async () => {
+test('run.mjs fetches the library only for commands that load it', async () => {
   const folder = await readyClone();
   for (const args of [['train', '--steps', '2'], ['verify'], ['eval'], ['devices']]) {
     assert.equal((await run(folder, args)).stdout, `library\ncli ${args.join(' ')}\n`);
@@ -58,7 +58,7 @@ test('run.mjs installs again when the lock file has changed', async () => {
   assert.match((await run(folder, ['summary'])).stderr, /^installing/);
 });
 
-test("run.mjs takes packages that were installed by hand, as npm's own list shows them", async () => {
+test("run.mjs accepts packages that were installed by hand, by npm's own list", async () => {
   const folder = clone();
   fs.mkdirSync(join(folder, 'node_modules'));
   fs.symlinkSync(join(ROOT, 'node_modules', 'typescript'), join(folder, 'node_modules', 'typescript'));

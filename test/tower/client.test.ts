@@ -102,7 +102,7 @@ test('startTower() makes a tower that opens, steps, lists and evaluates', async 
   assert.ok(evaluated.loss! > 0 && evaluated.top5! >= evaluated.top1!);
 });
 
-test('ask() takes and gives parameters through shared memory', async () => {
+test('ask() sends and returns parameters through shared memory', async () => {
   const memory = new SharedArrayBuffer(4 * 10);
   new Float32Array(memory).set([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
   await whole.ask({ kind: 'put', name: 'tower0/fc5/bias' }, memory);
@@ -131,7 +131,7 @@ test('ask() throws the error of the tower as its class, with its fields', async 
   assert.equal((await whole.ask({ kind: 'open' })).parameters, 61_706);
 });
 
-test('ask() throws at a loss that is not finite, and the weights stay as they were', async () => {
+test('ask() throws if the loss is not finite, and does not change the weights', async () => {
   const kernel = async () => {
     const memory = new SharedArrayBuffer(4 * 840);
     await whole.ask({ kind: 'fetch', what: 'parameter', name: 'tower0/fc5/kernel' }, memory);
@@ -144,7 +144,7 @@ test('ask() throws at a loss that is not finite, and the weights stay as they we
   assert.deepEqual(await kernel(), before);
 });
 
-test('ask() of a tower whose peer does not come throws where, when and who, and ends all waiting', async (t) => {
+test('ask() of a tower without its peer throws where, when and who, and ends all waiting', async (t) => {
   const peer = peerOf();
   const tower = start(t, { part: 1, peer, exchangeTimeoutMs: 50 });
   const error = await rejection(tower.ask({ ...STEP, step: 3 }), ExchangeError);
@@ -162,12 +162,12 @@ test('ask() of a tower that fails ends the wait of its peer', async (t) => {
   assert.match((await waiting).message, /the other tower stopped/);
 });
 
-test('ask() keeps numbers that JSON loses', async (t) => {
+test('ask() keeps numbers that JSON cannot represent', async (t) => {
   const command = { kind: 'evaluate', slot: Number.NaN, count: Number.NEGATIVE_INFINITY, step: 2 ** 53 - 1 } as const;
   assert.deepEqual(await start(t, {}, LEAVING).ask(command), command);
 });
 
-test('ask() at which the thread ends throws a TowerError, then and ever after', async (t) => {
+test('ask() throws a TowerError when the thread ends, and at each later call', async (t) => {
   const peer = peerOf();
   const tower = start(t, { part: 1, peer }, LEAVING);
   assert.deepEqual(await tower.ask({ kind: 'open' }), { kind: 'open' });
@@ -178,7 +178,7 @@ test('ask() at which the thread ends throws a TowerError, then and ever after', 
   assert.equal(await rejection(tower.ask({ kind: 'open' }), TowerError), error);
 });
 
-test('ask() after the thread ended between two commands throws a TowerError, for the new thread has no weights', {
+test('ask() throws a TowerError after the thread ended between two commands, because a new thread has no weights', {
   timeout: 60_000,
 }, async (t) => {
   for (const [kind, text] of [
@@ -209,7 +209,7 @@ test('close() ends a tower that waits for its peer', { timeout: 60_000 }, async 
   assert.match(error.message, /tower 0 for open: it was closed/);
 });
 
-test('step makes no update when the loss is a number and a gradient is not', async (t) => {
+test('step makes no update if the loss is finite but a gradient is not', async (t) => {
   const tower = start(t, { slots: [slotOf(1e38)] });
   // The input does not reach the loss, but the gradient of the kernel is made of it.
   const [shape] = (await tower.ask({ kind: 'list' })).filter(({ name }) => name === 'tower0/conv1/kernel');

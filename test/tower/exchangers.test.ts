@@ -28,7 +28,7 @@ describe('DeviceExchange op by op, with notices', () => {
     for (const { exchange } of towers) exchange.dispose();
   });
 
-  it('hands over what was sent, in messages without values', () => {
+  it('delivers what was sent, in messages without values', () => {
     // 9 MB in mailboxes of 4 KiB
     const own = tf.randomUniform([1500, 1500]);
     first.exchanger.send(own, PLACE);
@@ -40,7 +40,7 @@ describe('DeviceExchange op by op, with notices', () => {
     tf.dispose([own, received]);
   });
 
-  it('waits no longer for a silent peer than by messages with values', () => {
+  it('waits for a silent peer as long as with messages with values', () => {
     throws(
       () => second.exchanger.receiveFor([2], PLACE, (tensor) => tensor),
       (error: ExchangeError) => {

@@ -86,7 +86,7 @@ const OWN: OptimizerOptions = {
 };
 
 for (const compile of ['on', 'off'] as const) {
-  test(`Parameters.update() follows rates of their own as epochs pass, with compile ${compile}`, () => {
+  test(`Parameters.update() follows layer-specific rates over the epochs, with compile ${compile}`, () => {
     const parameters = new Parameters(parametersOf(NET, 0), 'xavier', OWN, 1, compile);
     const gradients = parameters.described.map(({ shape }) => tf.ones([...shape]));
     const names = ['tower0/conv1/kernel', 'tower0/conv1/bias', KERNEL];
@@ -114,7 +114,7 @@ for (const compile of ['on', 'off'] as const) {
   });
 }
 
-test('Parameters.update() traces once, and once more when something stands still', () => {
+test('Parameters.update() traces once, and once more when a layer is frozen', () => {
   const parameters = new Parameters(parametersOf(NET, 0), 'xavier', OWN, 1, 'on');
   const gradients = parameters.described.map(({ shape }) => tf.ones([...shape]));
   for (const [rate, epoch] of [
@@ -181,7 +181,7 @@ test('Parameters.load() refuses files without one of the parameters, and files o
   assert.throws(() => parametersFor(0, 1, lenetOf(7)).load([file]), isAbout(text));
 });
 
-test('Parameters.load() closes every file, also when the last cannot be opened', (t) => {
+test('Parameters.load() closes every file, even if the last cannot be opened', (t) => {
   if (!fs.existsSync('/proc/self/fd')) return t.skip('there is no /proc/self/fd to count open files in');
   const file = join(folder, 'closed.safetensors');
   const parameters = parametersFor(0);

@@ -69,7 +69,7 @@ test('checkGradients() names the first gradient of the backward pass, which is t
   assert.throws(() => check(gradients), /first in tower0\/fc3\/kernel,/);
 });
 
-test("checkGradients() refuses where only the peer's are not finite, as an error with peerFailed", () => {
+test("checkGradients() throws an error with peerFailed if only the peer's gradients are not finite", () => {
   for (const peer of [Number.NaN, Number.POSITIVE_INFINITY]) {
     assert.throws(
       () => check(gradientsWith(), { peer, part: 0 }),
@@ -132,7 +132,7 @@ test('countRight() of equal scores takes the first as higher', () => {
   assert.equal(same, 1);
 });
 
-test('countRight() is never right about a score that is not a number, nor because of one', () => {
+test('countRight() counts no row as right whose label has the score NaN, nor because of another NaN', () => {
   const { NaN: nan } = Number;
   assert.equal(isRight([nan, 1, 2], 0, 1), false);
   assert.equal(isRight([nan, 1, 2], 0, 5), false);
@@ -149,7 +149,7 @@ test('countRight() with infinities', () => {
   );
 });
 
-test('countRight() of fewer classes than places is right of all', () => {
+test('countRight() with fewer classes than places counts every row', () => {
   assert.equal(countRight([3, 2, 1, 1, 2, 3], Int32Array.of(2, 0), 5), 2);
 });
 

@@ -174,7 +174,7 @@ describe('TowerFunction of the whole net', () => {
     });
   }
 
-  it('run() with what is kept has the same loss and gradients, and every layer by name', () => {
+  it('run() with kept tensors has the same loss and gradients, and every layer by name', () => {
     tf.tidy(() => {
       const batch = batchOf(4);
       const [plain, kept] = [look(whole, batch, 5), look(whole, batch, 5, { training: true, keep: true })];
@@ -186,7 +186,7 @@ describe('TowerFunction of the whole net', () => {
     });
   });
 
-  it('run() without training draws no dropout, and has no gradients', () => {
+  it('run() without training applies no dropout, and returns no gradients', () => {
     tf.tidy(() => {
       const batch = batchOf(4);
       const found = [1, 2].map((step) => look(whole, batch, step, { training: false, keep: false }));
@@ -220,7 +220,7 @@ describe('TowerFunction of the whole net', () => {
     });
   });
 
-  it('run() draws its dropout anew in each step, and reads the parameters as they are', () => {
+  it('run() draws new dropout in each step, and reads the current parameters', () => {
     tf.tidy(() => {
       const batch = batchOf(4);
       const lossOf = (step: number) => look(whole, batch, step).said[0];
@@ -235,7 +235,7 @@ describe('TowerFunction of the whole net', () => {
     });
   });
 
-  it('run() keeps nothing but what it returns, on the device', () => {
+  it('run() keeps nothing on the device except what it returns', () => {
     const batch = batchOf(4);
     tf.tidy(() => void look(whole, batch, 7));
     const [before, held] = [tf.memory().numTensors, currentBinding().getNumOfTensors()];
@@ -249,7 +249,7 @@ describe('TowerFunction of the whole net', () => {
 
 describe('TowerFunction of a tower', () => {
   for (const tower of [0, 1] as const) {
-    it(`run() of tower ${tower} has what the same pass has op by op, and crosses in the same order`, () => {
+    it(`run() of tower ${tower} has the results of the same pass op by op, and the same order of exchanges`, () => {
       const did: string[] = [];
       const didOpByOp: string[] = [];
       const one = open(tower, { peer: mirror(did) });
@@ -277,7 +277,7 @@ describe('TowerFunction of a tower', () => {
     });
   }
 
-  it('run() lends what came to the function, and copies it where what is sent next may not need it', (t) => {
+  it('run() gives the function received values in place, and copies them if the next send may not depend on them', (t) => {
     const copies = [0, 1].map((tower) => {
       const one = open(tower as 0 | 1, { peer: mirror() });
       tf.tidy(() => void look(one, batchOf(4), 5));
@@ -293,7 +293,7 @@ describe('TowerFunction of a tower', () => {
   });
 
   for (const phase of ['send', 'forward', 'answer', 'backward', 'gradients'] as const) {
-    it(`run() ends with what fails at ${phase}, and the next pass is as if nothing had been`, () => {
+    it(`run() throws a failure at ${phase}, and the next pass is not affected`, () => {
       let isBroken = false;
       const gone = () => (isBroken ? fail('the peer is gone') : undefined);
       const peer = mirror([], (what, { site, direction }) => {
@@ -322,7 +322,7 @@ describe('TowerFunction of a tower', () => {
     });
   }
 
-  it('run() can be cancelled from another thread at the published address, again and again', () => {
+  it('run() can be cancelled repeatedly from another thread at the published address', () => {
     const peer = mirror([], (what, { site, direction }) => {
       // As the coordinator does it from its own thread, while this one is about to wait.
       if (isCancelled && what === 'in' && site === 'fc7' && direction === 'forward') startCancellation(address);

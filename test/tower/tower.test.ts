@@ -7,7 +7,7 @@ import { bytesToAlignment } from '../../src/native/c/copy.js';
 import { Tower } from '../../src/tower/tower.js';
 import { smallConfig, smallNet } from '../equivalence/teams.js';
 
-test('step copies its images when tensors are kept beyond it, and uses them where they lie otherwise', (t) => {
+test('step copies its images if tensors are kept after it, and uses them in place otherwise', (t) => {
   const { net, optimizer, seed, batchSize, exchange, exchangeTimeoutMs, compile } = smallConfig(smallNet('lenet'));
   const slot = createSlot(batchSize, net.inputSize, net.inputChannels, bytesToAlignment);
   slotViews(slot, batchSize, net.inputSize, net.inputChannels).images.fill(0.5);

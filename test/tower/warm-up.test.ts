@@ -45,7 +45,7 @@ test('rehearse() leaves no tensor behind, for either tower and for the whole net
   ops.dispose();
 });
 
-test('rehearse() uses every kind of op that a step and an evaluation of a tower use', () => {
+test("rehearse() uses every kind of op of a tower's step and evaluation", () => {
   useDevice('CPU:0');
   const ops = nativeOps('direct');
   const rehearsed = kindsIn(() => rehearse(setupOf('whole'), net, ops));

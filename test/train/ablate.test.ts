@@ -22,7 +22,7 @@ function variantConfigs(base: Config): Record<string, Config> {
   );
 }
 
-test('variantsOf() has each change of the paper for the original net, and each is a valid config', () => {
+test('variantsOf() returns each change of the paper for the original net, as a valid config', () => {
   const base = configOf({ preset: 'mini' });
   const { variants, missing } = variantsOf(base);
   assert.deepEqual(
@@ -53,7 +53,7 @@ test('variantsOf() has each change of the paper for the original net, and each i
   );
 });
 
-test('variantsOf() changes one thing, and neither seed nor length nor the rest', () => {
+test('variantsOf() changes one thing, and not the seed, the length or the rest', () => {
   const base = configOf({ preset: 'mini', seed: 7, steps: 40 });
   for (const [name, config] of Object.entries(variantConfigs(base))) {
     const changed = Object.entries(config).filter(
@@ -68,7 +68,7 @@ test('variantsOf() changes one thing, and neither seed nor length nor the rest',
   }
 });
 
-test('variantsOf() has nets about as large as the original', () => {
+test('variantsOf() returns nets about as large as the original', () => {
   const base = configOf({ preset: 'imagenet', data: { source: '/images' } });
   const sizeOf = ({ net }: Config) =>
     parametersOf(buildNet(net)).reduce((total, { shape }) => total + shape.reduce((a, b) => a * b, 1), 0);

@@ -9,14 +9,14 @@ import { openTeam } from '../../src/train/team.js';
 process.env.ALEXNET_SPLIT_LOGICAL_MIB = '3000';
 const MIB = 2 ** 20;
 
-test('contextOptions() has threads for the net, and the card that is split', () => {
+test('contextOptions() returns threads for the net, and the card that is split', () => {
   assert.deepEqual(contextOptions('one-gpu', ['GPU:0']), { intraOpThreads: 0 });
   const { intraOpThreads, ...split } = contextOptions('original', ['GPU:2/1', 'GPU:2/0']);
   assert.ok(intraOpThreads! >= 1);
   assert.deepEqual(split, { virtualGpuCard: 2, virtualGpuMiB: [3000, 3000] });
 });
 
-test('settingsNames() takes a card for split when TensorFlow has as much memory on both as was asked for', () => {
+test('settingsNames() treats a card as split if TensorFlow has the requested memory on both halves', () => {
   const options = contextOptions('original', ['GPU:0/0', 'GPU:0/1']);
   const gpus = (...mib: number[]) => mib.map((each, i) => ({ name: `GPU:${i}`, memoryBytes: each * MIB }));
   assert.deepEqual(settingsNames(gpus(3000, 3000, 9000), options), ['GPU:0/0', 'GPU:0/1', 'GPU:1']);

@@ -16,7 +16,7 @@ async function diagnosed(images: readonly string[]): Promise<NonFiniteError> {
   return diagnose(error, {} as Team, feeder, {} as Config);
 }
 
-test('diagnose() keeps the error where the images cannot be made out', async () => {
+test('diagnose() keeps the error if the images cannot be identified', async () => {
   const error = new NonFiniteError('Cannot go on: the gradient of step 7 is not finite, expected numbers', 7);
   const imagesOf = () => {
     throw new Error('no names');

@@ -6,7 +6,7 @@ import { PRESETS } from '../../src/config/presets.js';
 import { openFeed } from '../../src/train/feed.js';
 import { folderOf, imageFolderOf } from '../data/sets.js';
 
-test('openFeed() goes on without a cache for the mean image, for the run keeps its own, and says so', async (t) => {
+test('openFeed() continues without a cache for the mean image, because the run keeps its own, and says so', async (t) => {
   const names = ['train/a', 'train/b', 'val/a', 'val/b'].map((at) => `${at}/1.jpg`);
   const source = imageFolderOf(t, Object.fromEntries(names.map((name) => [name, 'rgb.jpg'])));
   const before = process.env.ALEXNET_SPLIT_CACHE;

@@ -75,7 +75,7 @@ test('openMonitor() warns once that the loss rises', () => {
   assert.deepEqual(warnings(steps(3, (step) => 2.3 * 1000 ** (step - 1))), ['rising-loss']);
 });
 
-test('openMonitor() of a resumed run knows where the loss began, and how low it was', () => {
+test('openMonitor() of a resumed run knows the first and the lowest loss', () => {
   const all = steps(500, (step) => (step < 300 ? 1.5 : 2.31) + noise(step));
   const { losses } = monitored(all.slice(0, 310));
   assert.deepEqual(losses?.first, { step: 1, loss: all[0]!.loss });
@@ -91,7 +91,7 @@ test('openMonitor() of a resumed run knows where the loss began, and how low it 
   assert.match((rising as EventOf<'warning'>).message, /, after 5 in step 1, and/);
 });
 
-test('openMonitor() compares an evaluation with the last steps alone', () => {
+test('openMonitor() compares an evaluation with the last steps only', () => {
   const guessed = { ...EVAL, top1: 0.1 };
   const learns = [...steps(60, () => 2.3), ...steps(60, () => 1, 0.6)];
   assert.deepEqual(warnings([...learns, guessed, guessed]), ['test-at-chance']);

@@ -36,7 +36,7 @@ function after(step: number, config: Config, state: Partial<RunState> = {}): Res
   return { checkpoint: { folder, state: known as unknown as RunState, files: [], bytes: 0 }, skipped: [] };
 }
 
-test('settingsChanged() lets a branch have another optimizer, and returns old and new values', () => {
+test('settingsChanged() allows a branch another optimizer, and returns old and new values', () => {
   const resume = after(10, configOf({}));
   const optimizer = { learningRate: 0.05, momentum: 0.5, weightDecay: 0.1, schedule: { kind: 'constant' } };
   const changes = settingsChanged(resume, configOf({ run: 'y', optimizer }));
@@ -81,7 +81,7 @@ function rates(optimizer: Record<string, unknown>, epochs: readonly number[], st
   return epochs.map((epoch) => Number(learningRateIn(epoch, config.optimizer, schedule).toPrecision(6)));
 }
 
-test('scheduleAfter() applies another rate from the next step on, with later falls alone', () => {
+test('scheduleAfter() applies another rate from the next step on, with only the later drops', () => {
   assert.deepEqual(rates({}, [2, 3, 4]), [0.05, 0.05, 0.005]);
   assert.deepEqual(rates({ learningRate: 0.02 }, [2, 3, 4]), [0.02, 0.02, 0.002]);
   assert.deepEqual(rates({ momentum: 0.5, weightDecay: 0.1 }, [2, 3, 4]), [0.05, 0.05, 0.005]);
@@ -125,7 +125,7 @@ test('scheduleAfter() continues with the rate of a plateau whose errors an earli
   assert.deepEqual(resumeNotes(bySteps, configOf({}), [], 100, 0.05), []);
 });
 
-test('refuseOlder() refuses an older checkpoint in its own folder, unless no newer one is whole', (t) => {
+test('refuseOlder() refuses an older checkpoint in its own folder, unless no newer one is complete', (t) => {
   const out = mkdtempSync(join(tmpdir(), 'alexnet-split-older-'));
   t.after(() => rmSync(out, { recursive: true, force: true }));
   const config = configOf({ out });

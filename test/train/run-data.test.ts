@@ -14,7 +14,7 @@ import { imageFolderOf } from '../data/sets.js';
 
 const [COMPOSED, DECOMPOSED] = ['caf\u00e9', 'cafe\u0301'];
 
-test('a run of composed names is evaluated, and goes on, with decomposed ones, and not with others', (t) => {
+test('a run with composed names can be evaluated and resumed with decomposed names, but not with others', (t) => {
   const run = mkdtempSync(join(tmpdir(), 'alexnet-split-run-'));
   t.after(() => rmSync(run, { recursive: true, force: true }));
   const dataOf = (name: string) =>
@@ -42,7 +42,7 @@ test('a run of composed names is evaluated, and goes on, with decomposed ones, a
   }
 });
 
-test("a checkpoint that was put elsewhere takes neither names nor statistics from the folder's neighbours", (t) => {
+test('a checkpoint that was moved uses neither names nor statistics from files in the new folder', (t) => {
   const base = mkdtempSync(join(tmpdir(), 'alexnet-split-run-'));
   t.after(() => rmSync(base, { recursive: true, force: true }));
   writeFileSync(join(base, 'classes.json'), JSON.stringify(['evil', 'z']));
@@ -70,7 +70,7 @@ test("a checkpoint that was put elsewhere takes neither names nor statistics fro
   assert.equal(runFolderOf(at('x')), base);
 });
 
-test('a run without its statistics is refused with every way from there', () => {
+test('a run without its statistics is refused, with every way to continue', () => {
   const { data, net } = PRESETS.mini;
   assert.throws(() => runStatistics('runs/not there', { net, data: { ...data, meanImage: true } }), {
     name: 'CheckpointError',

@@ -30,7 +30,7 @@ test('explainSlowOpening() explains once, and returns what was opened', async ()
   await assert.rejects(explainSlowOpening(Promise.reject(new Error('no device')), ['GPU:0'], note, soon), /no device/);
 });
 
-test('explainSlowOpening() is silent on CPUs, and if opening is quick', async () => {
+test('explainSlowOpening() prints nothing on CPUs, or if opening is quick', async () => {
   const note = () => assert.fail('no explanation expected');
   await explainSlowOpening(sleep(50), ['CPU:0', 'CPU:1'], note, { quietMs: 1, compiles: blackwell });
   await explainSlowOpening(Promise.resolve(), ['GPU:0'], note, { quietMs: 20, compiles: blackwell });

@@ -7,7 +7,7 @@ test('difference() is the largest, and its share of the largest value of the ref
   assert.deepEqual(found, { absolute: 4, relative: 0.5 });
 });
 
-test('difference() of equal tensors is 0, also of zeros and of none', () => {
+test('difference() of equal tensors is 0, also for zeros and empty tensors', () => {
   for (const values of [[1, 2], [0, 0], []]) {
     const tensor = Float32Array.from(values);
     assert.deepEqual(difference(tensor, tensor), { absolute: 0, relative: 0 });

@@ -61,7 +61,7 @@ function refusal(file: string): string {
 }
 
 for (const name of Object.keys(CASES) as CaseName[]) {
-  test(`openImport() gives back bit for bit what exportWeights() took, of ${name}`, () => {
+  test(`openImport() returns the bits that exportWeights() wrote, for ${name}`, () => {
     const made = writeCase(folder, name);
     const net = buildNet(CASES[name]);
     const expected = valuesOf(made.towers, net);

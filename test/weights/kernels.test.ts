@@ -66,7 +66,7 @@ function paperLayer(last: Float32Array): FirstLayer {
   return { layer: 'conv1', size: 11, channels: 3, towers };
 }
 
-test('kernelPicture() and writePng() draw 48 kernels above 48, sixteen in a row', async () => {
+test('kernelPicture() and writePng() draw two groups of 48 kernels, sixteen in a row', async () => {
   const last = new Float32Array(11 * 11 * 3);
   last.set([0.5, 0, -0.5]); // the pixel top left: red, and no blue
   const file = join(folder, 'kernels.png');

@@ -38,7 +38,7 @@ async function logitsOf(name: CaseName, placement: 'split' | 'single', files: st
 }
 
 for (const name of Object.keys(CASES) as CaseName[]) {
-  test(`exportWeights() gives PyTorch the net ${name}: the logits are the same`, async () => {
+  test(`exportWeights() gives PyTorch the same logits for the net ${name}`, async () => {
     const { towers, exported, images } = writeCase(folder, name);
     const { sha256, logits } = cases[name];
     const hash = createHash('sha256').update(fs.readFileSync(exported)).digest('hex');

@@ -46,7 +46,7 @@ function indices(feeder: BatchFeeder, options: FeedOptions, batch: Batch): numbe
 }
 
 for (const workers of [0, 1, 2]) {
-  test(`train() goes through every image once an epoch, in its own order, with ${workers} workers`, async (t) => {
+  test(`train() returns every image once per epoch, in the epoch's own order, with ${workers} workers`, async (t) => {
     const options = plainOptions(workers);
     const feeder = open(t, options);
     assert.deepEqual([feeder.batchesPerEpoch, feeder.testBatches], [3, 2]);
@@ -72,7 +72,7 @@ for (const workers of [0, 1, 2]) {
     }
   });
 
-  test(`test() has the images in order and unchanged, with ${workers} workers`, async (t) => {
+  test(`test() returns the images in order and unchanged, with ${workers} workers`, async (t) => {
     const options = plainOptions(workers);
     const feeder = open(t, { ...options, data: { ...options.data, randomCrop: true, flip: true, brightness: 0.9 } });
     const seen: number[] = [];
@@ -87,7 +87,7 @@ for (const workers of [0, 1, 2]) {
 }
 
 for (const workers of [0, 2]) {
-  test(`sample() has an image of each part of the test set, whatever order its classes are in, with ${workers} workers`, async (t) => {
+  test(`sample() returns an image of each part of the test set, in any order of the classes, with ${workers} workers`, async (t) => {
     const dataset = smallDataset(10, 200);
     const options = { ...plainOptions(workers), dataset, batchSize: 20 };
     const feeder = open(t, options);
@@ -112,7 +112,7 @@ for (const workers of [0, 2]) {
   });
 }
 
-test('sample() has every image once of a test set that is smaller than a batch', async (t) => {
+test('sample() returns every image once if the test set is smaller than a batch', async (t) => {
   const options = { ...plainOptions(0), batchSize: 16 };
   const feeder = open(t, options);
   assert.deepEqual(indices(feeder, options, await feeder.sample()), [0, 1, 2, 3, 4, 5, 6]);

@@ -62,7 +62,7 @@ async function everything(feeder: BatchFeeder, options: FeedOptions) {
   return batches;
 }
 
-test('train() and test() give the same batches of files whatever threads decode them', async (t) => {
+test('train() and test() return the same batches of files with any number of threads', async (t) => {
   const folder = mixedFolder(t);
   const [first, ...others] = await Promise.all(
     [0, 1, 3].map((workers) => {
@@ -74,7 +74,7 @@ test('train() and test() give the same batches of files whatever threads decode 
   assert.equal(new Set(first!.map(({ images }) => String(images))).size, first!.length);
 });
 
-test('test() has each image of a folder as it decodes, its mean off, with its label', async (t) => {
+test('test() returns each decoded image of a folder minus the mean, with its label', async (t) => {
   const options = { ...optionsFor(goodFolder(t), 1, { resize: SIZE }), batchSize: 64 };
   const feeder = open(t, options);
   const batch = await feeder.test(0);
@@ -90,7 +90,7 @@ test('test() has each image of a folder as it decodes, its mean off, with its la
   feeder.release(batch);
 });
 
-test('sample() has images of every class of a folder, decodes them once, and names those that cannot be read', async (t) => {
+test('sample() returns images of every class of a folder, decodes them once, and names the unreadable ones', async (t) => {
   const folder = mixedFolder(t);
   const first = optionsFor(folder, 0, { onBadImage: 'skip' });
   const [{ count }] = [first.dataset.test];
@@ -121,7 +121,7 @@ test('sample() has images of every class of a folder, decodes them once, and nam
   assert.deepEqual(await feeder.sample(), batch);
 });
 
-test('a net with one channel gets grey images', async (t) => {
+test('train() and test() return grey images for a net with one channel', async (t) => {
   const options = { ...optionsFor(goodFolder(t), 0, { resize: SIZE, mean: [0] }), inputChannels: 1 };
   const feeder = open(t, options);
   assert.equal(contents(feeder, options, await feeder.test(0)).images.length, 8 * SIZE * SIZE);
@@ -155,7 +155,7 @@ for (const workers of [0, 2]) {
     assert.deepEqual(tested.sort(), each, 'a test image that cannot be read is left out');
   });
 
-  test(`with skip, the next readable image of the order takes a place, with ${workers} workers`, async (t) => {
+  test(`with skip, the next readable image of the order replaces an unreadable one, with ${workers} workers`, async (t) => {
     const colours = ['#100000', '#200000', '#300000', '#400000'];
     const solid = (background: string) =>
       sharp({ create: { width: 3, height: 3, channels: 3, background } })
@@ -195,7 +195,7 @@ for (const workers of [0, 2]) {
     }
   });
 
-  test(`with fail, the first unreadable file of a batch ends it by path and reason, with ${workers} workers`, async (t) => {
+  test(`with fail, a batch fails with path and reason of its first unreadable file, with ${workers} workers`, async (t) => {
     const folder = mixedFolder(t);
     const options = { ...optionsFor(folder, workers), batchSize: 64 };
     const feeder = open(t, options);
@@ -212,7 +212,7 @@ for (const workers of [0, 2]) {
     await assert.rejects(feeder.test(0), isFirst('val/b/empty.jpg', 'empty.jpg'));
   });
 
-  test(`with skip, a training set without any readable image fails, a test set gives none, with ${workers} workers`, async (t) => {
+  test(`with skip, a training set without readable images fails, and a test set returns no images, with ${workers} workers`, async (t) => {
     const folder = imageFolderOf(t, {
       ...{ 'train/a/0.jpg': 'trunc.jpg', 'train/b/0.jpg': 'empty.jpg' },
       ...{ 'val/a/0.jpg': 'html.jpg', 'val/b/0.jpg': 'html.jpg' },
@@ -223,7 +223,7 @@ for (const workers of [0, 2]) {
   });
 }
 
-test('a file that is gone, or is a folder, is unreadable with the reason', async (t) => {
+test('a file that was removed, or replaced by a folder, counts as unreadable, with the reason', async (t) => {
   const folder = mixedFolder(t);
   const options = { ...optionsFor(folder, 0, { onBadImage: 'skip' }), batchSize: 64 };
   const { train } = options.dataset;
@@ -238,7 +238,7 @@ test('a file that is gone, or is a folder, is unreadable with the reason', async
   assert.equal(reasons.get('train'), 'it is a folder');
 });
 
-test('labels go up to 65,535', async (t) => {
+test('labels may be as large as 65,535', async (t) => {
   const options = optionsFor(goodFolder(t), 1);
   const train = imageFiles(['train/a/rgb.jpg'], [65_535]);
   const feeder = open(t, { ...options, dataset: { ...options.dataset, train } as FeedOptions['dataset'] });

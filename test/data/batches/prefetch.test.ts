@@ -54,7 +54,7 @@ test('take() fills the next batches ahead, only into free slots', async () => {
   assert.deepEqual(started[3], [4, 0]);
 });
 
-test('take() waits while every slot is lent', async () => {
+test('take() waits while every slot is in use', async () => {
   const { prefetcher, started, end } = controlledPrefetcher();
   for (const number of [1, 2, 3]) {
     const taken = prefetcher.take(number);
@@ -79,7 +79,7 @@ test('take() waits while every slot is lent', async () => {
   assert.deepEqual(await Promise.all([fourth, fifth]), [1, 0]);
 });
 
-test('take() after a jump reuses slots that were filled ahead, once their filling has ended', async () => {
+test('take() after a jump reuses the slots that were filled ahead, after their filling has ended', async () => {
   const { prefetcher, started, end } = controlledPrefetcher();
   const first = prefetcher.take(1);
   await turn();
@@ -98,7 +98,7 @@ test('take() after a jump reuses slots that were filled ahead, once their fillin
   assert.deepEqual(started[4], [501, 1]);
 });
 
-test('take() of a batch that is already lent uses another slot', async () => {
+test('take() of a batch that is already in use takes another slot', async () => {
   const { prefetcher, end } = controlledPrefetcher();
   const first = prefetcher.take(1);
   await turn();
@@ -158,7 +158,7 @@ test('take() rejects when its fill fails, now or ahead, and frees the slot', asy
   assert.ok([1, 2].includes(await again));
 });
 
-test('release() refuses a slot that is not lent for that batch', async () => {
+test('release() refuses a slot that is not in use for that batch', async () => {
   const { prefetcher, end } = controlledPrefetcher();
   const first = prefetcher.take(1);
   await turn();

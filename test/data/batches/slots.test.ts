@@ -3,7 +3,7 @@ import test from 'node:test';
 import { createSlot, slotBytes, slotViews } from '../../../src/data/batches/slots.js';
 
 for (const shift of [0, 4, 60]) {
-  test(`createSlot() has its values ${shift} bytes further on, all of them, and every view finds them there`, () => {
+  test(`createSlot() shifts all values by ${shift} bytes, and every view finds them there`, () => {
     const slot = createSlot(3, 5, 2, (memory) => {
       assert.equal(memory.byteLength, slotBytes(3, 5, 2));
       return shift;

@@ -32,14 +32,14 @@ function assertNear(actual: readonly number[], wanted: readonly number[]): void 
   });
 }
 
-test('centerCrop() takes the middle and changes nothing else', () => {
+test('centerCrop() returns the middle of an image, unchanged', () => {
   const still = { flip: false, brightness: 1, contrast: 1, saturation: 1 };
   assert.deepEqual(centerCrop(256, 224), { top: 16, left: 16, ...still });
   assert.deepEqual(centerCrop(74, 67), { top: 3, left: 3, ...still });
   assert.deepEqual(centerCrop(28, 28), { top: 0, left: 0, ...still });
 });
 
-test('drawAugmentation() without anything random is centerCrop()', () => {
+test('drawAugmentation() without random settings equals centerCrop()', () => {
   for (let index = 0; index < 20; index++) {
     assert.deepEqual(drawAugmentation(PLAIN, 2, 1, index, 3), centerCrop(4, 2));
   }
@@ -100,7 +100,7 @@ test("changeColour() spreads about the pixel's grey by the saturation", () => {
   assertNear(colours([200, 100], 1, { saturation: 0 }), [200, 100]);
 });
 
-test('changeColour() takes brightness, contrast, saturation in this order', () => {
+test('changeColour() applies brightness, contrast and saturation in this order', () => {
   // 200 100 50 -> 100 50 25 (grey 62.1) -> 137.9 37.9 0 (grey 63.4794) -> half way to it.
   const all = colours([200, 100, 50], 3, { brightness: 0.5, contrast: 2, saturation: 0.5 });
   assertNear(all, [100.6897, 50.6897, 31.7397]);
@@ -119,7 +119,7 @@ test('createTransform() subtracts the mean, scales, and repeats grey in every ch
   }
 });
 
-test('createTransform() keeps the channels of a colour image apart', () => {
+test('createTransform() does not mix the channels of a colour image', () => {
   const out = new Float32Array(6);
   const options = { ...PLAIN, resize: 1, mean: [1, 2, 3], scale: 2 };
   const paint = createTransform({ height: 1, width: 1, channels: 3 }, options, 1, 3);

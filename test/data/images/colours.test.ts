@@ -18,7 +18,7 @@ test("ImageNet's components are unit vectors at right angles", () => {
   }
 });
 
-test('drawNoise() has a tenth of the standard deviation along each component, no mean, and no correlation', () => {
+test('drawNoise() has a tenth of the standard deviation along each component, a mean of 0, and no correlation', () => {
   const count = 20_000;
   const along = Array.from({ length: count }, (_, index) => {
     const { added } = drawNoise(IMAGENET_COLOURS, NOISE, 7, index, 3)!;
@@ -59,7 +59,7 @@ test('drawNoise() stops at epoch `end`, and so does the division', () => {
   assert.equal(drawNoise(IMAGENET_COLOURS, { ...NOISE, strength: 0 }, 1, 5, 0), undefined);
 });
 
-test('principalComponents() finds the components that a covariance is made of', () => {
+test('principalComponents() finds the components from which a covariance was made', () => {
   const { deviations, directions } = IMAGENET_COLOURS;
   const covariance = [0, 1, 2].map((i) =>
     [0, 1, 2].map((j) => directions.reduce((sum, each, k) => sum + deviations[k]! ** 2 * each[i]! * each[j]!, 0)),

@@ -9,7 +9,7 @@ import { deflateSync } from 'node:zlib';
 import fc from 'fast-check';
 import sharp from 'sharp';
 import { openDecoder } from '../../../src/data/images/decode.js';
-import { fuzz, isSentence, watchMemory } from '../../fuzz.js';
+import { fuzz, isSentence, trackMemory } from '../../fuzz.js';
 import { crc32, IMAGES } from '../sets.js';
 
 const RESIZE = 32;
@@ -134,7 +134,7 @@ const claims: [string, Buffer, RegExp][] = [
   ['a progressive JPEG of 8000 x 8000', withSides(readFileSync(join(IMAGES, 'prog.jpg')), 8_000, 8_000), /^pixels$/],
   ['a whole PNG of 4000 x 4000', emptyPng(4_000, 4_000, 4_000), /^pixels$/],
 ];
-const memory = watchMemory();
+const memory = trackMemory();
 for (const [what, bytes, wanted] of claims) {
   const begun = performance.now();
   const result = await decode(bytes);

@@ -6,7 +6,7 @@ import { runNode } from '../../native/child.js';
 
 const PROGRAM = fileURLToPath(new URL('decode-fuzz-program.js', import.meta.url));
 
-test('decode() has pixels or a reason for any bytes, and neither ends the process nor fills its memory', async (t) => {
+test('decode() returns pixels or a reason for any bytes, without a crash and within bounded memory', async (t) => {
   const { code, signal, stdout, stderr } = await runNode([PROGRAM]);
   for (const line of stdout.trim().split('\n')) t.diagnostic(line);
   assert.deepEqual({ code, signal, stderr }, { code: 0, signal: null, stderr: '' });

@@ -27,7 +27,7 @@ function distance(a: Uint8Array, b: Uint8Array): number {
   return a.reduce((sum, value, i) => sum + Math.abs(value - b[i]!), 0) / a.length;
 }
 
-test('decode() tells good files from bad ones, and why', async () => {
+test('decode() distinguishes good files from bad ones, and gives the reason', async () => {
   const decode = await openDecoder(32, 3);
   for (const name of readdirSync(IMAGES)) {
     const result = await decode(fixture(name));
@@ -37,7 +37,7 @@ test('decode() tells good files from bad ones, and why', async () => {
   }
 });
 
-test('decode() goes by the content, whatever the name, and leaves the orientation of EXIF alone', async () => {
+test('decode() detects the format by content instead of name, and ignores the orientation in EXIF', async () => {
   const rgb = await decoded(fixture('rgb.jpg'), 16);
   for (const name of ['png_named_jpeg.JPEG', 'gif_named_jpeg.JPEG', 'rgba.png', 'prog.jpg', 'extraneous.jpg']) {
     assert.ok(distance(await decoded(fixture(name), 16), rgb) < 4, name);
@@ -45,7 +45,7 @@ test('decode() goes by the content, whatever the name, and leaves the orientatio
   assert.deepEqual(await decoded(fixture('exif6.jpg'), 16), rgb);
 });
 
-test('decode() makes RGB of grey, CMYK, 16 bits, palettes and transparency, and grey of RGB', async () => {
+test('decode() converts grey, CMYK, 16 bits, palettes and transparency to RGB, and RGB to grey', async () => {
   const grey = await decoded(fixture('gray.jpg'));
   for (let i = 0; i < grey.length; i += 3) assert.ok(grey[i] === grey[i + 1] && grey[i] === grey[i + 2]);
   assert.ok(distance(await decoded(fixture('cmyk.jpg')), await decoded(fixture('rgb.jpg'))) < 60);

@@ -12,7 +12,7 @@ const forEachOf20 = (visit: (index: number) => Promise<unknown>) =>
     visit,
   );
 
-test('forEachImage() calls each index once, with bounded concurrency', async () => {
+test('forEachImage() calls the function once for each index, with bounded concurrency', async () => {
   const seen: number[] = [];
   let now = 0;
   let most = 0;
@@ -25,7 +25,7 @@ test('forEachImage() calls each index once, with bounded concurrency', async () 
   assert.deepEqual([seen.sort((a, b) => a - b), most], [Array.from({ length: 20 }, (_, i) => i), 3]);
 });
 
-test('forEachImage() starts nothing after a failure, and throws it when all calls have ended', async () => {
+test('forEachImage() starts no calls after a failure, and throws it when all calls have ended', async () => {
   let begun = 0;
   let ended = 0;
   const work = async (index: number) => {

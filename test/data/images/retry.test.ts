@@ -59,7 +59,7 @@ function optionsOf(folder: string): FeedOptions {
   return { dataset: openDataset(folder, 2), batchSize: 4, inputSize: 8, inputChannels: 3, seed: 1, data };
 }
 
-test('retryRead() retries system faults, then says what to do; it throws faults of a file at once', async () => {
+test('retryRead() retries after system faults, then says what to do; it throws faults of a file at once', async () => {
   let tries = 0;
   const failing = (code: string, times: number) => () => {
     if (tries++ < times) throw errorWithCode(code, `${code}: so it is, open '/x'`);
@@ -150,7 +150,7 @@ test('close() of a feeder ends retries at once', { timeout: 20_000 }, async (t) 
   assert.deepEqual(feeder.unreadable, []);
 });
 
-test('a missing folder or shard ends the work, a missing file does not', async (t) => {
+test('a missing folder or shard ends the work, but a missing file does not', async (t) => {
   const folder = imageFolderOf(t, SET);
   const out = join(folderOf(t, {}), 'packed');
   await packImages(openImages(folder), { out, shardBytes: 1 });
@@ -177,7 +177,7 @@ test('a missing folder or shard ends the work, a missing file does not', async (
   );
 });
 
-test('an image does not count as unreadable when memory is short', async (t) => {
+test('an image does not count as unreadable if memory runs out', async (t) => {
   const options = optionsOf(imageFolderOf(t, SET));
   replace(t, [], () => undefined);
   let left = 3;

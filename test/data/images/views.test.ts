@@ -5,7 +5,7 @@ import { openFeeder, slotViews } from '../../../src/data/index.js';
 import { ConfigError } from '../../../src/errors.js';
 import { PLAIN, smallDataset } from '../sets.js';
 
-test("viewsOf() has the paper's ten: corners and middle of 224 in 256, then mirrored", () => {
+test('viewsOf() returns the ten views of the paper: corners and middle of 224 in 256, then mirrored', () => {
   const places = viewsOf(10, 256, 224).map(({ top, left, flip }) => [top, left, flip]);
   const five = [
     [0, 0],
@@ -35,7 +35,7 @@ const DATA = {
 };
 
 for (const workers of [0, 2]) {
-  test(`test() gives each test image in ten views, with ${workers} threads`, async (t) => {
+  test(`test() returns each test image in ten views, with ${workers} threads`, async (t) => {
     const feeder = openFeeder({ ...OPTIONS, data: { ...DATA, workers }, views: 10 });
     t.after(() => feeder.close());
     assert.equal(feeder.testBatches, 3);
@@ -60,7 +60,7 @@ for (const workers of [0, 2]) {
   });
 }
 
-test('test() without views has one', async (t) => {
+test('test() without views returns each image once', async (t) => {
   const feeder = openFeeder({ ...OPTIONS, data: DATA });
   t.after(() => feeder.close());
   feeder.release(await feeder.test(2));

@@ -31,7 +31,7 @@ function countsByLabel({ labels }: Images): number[] {
   return counts;
 }
 
-test('loadDataset() has an embedded sample with as many images of each class', () => {
+test('loadDataset() reads an embedded sample with the same number of images of each class', () => {
   const { train, test, height, width, channels, name, source, classNames } = loadDataset('embedded', 10);
   assert.deepEqual([height, width, channels], [28, 28, 1]);
   assert.deepEqual([train.count, test.count], [10_000, 1000]);
@@ -53,7 +53,7 @@ test("the embedded sample's files are those of its README", () => {
   }
 });
 
-test('the embedded sample holds the first images of each class of Fashion-MNIST, classes in turn', (t) => {
+test('the embedded sample contains the first images of each class of Fashion-MNIST, with the classes in turn', (t) => {
   const folder = findFashionMnist();
   if (!folder) return t.skip("Fashion-MNIST is not on this machine (Debian's package dataset-fashion-mnist)");
   const [whole, sample] = [loadDataset(folder, 10), loadDataset('embedded', 10)];
@@ -76,7 +76,7 @@ function assertDrawn(sample: Images, whole: Images, perClass: number): void {
   }
 }
 
-test('drawSample() takes classes in turn and refuses a class that is too small', () => {
+test('drawSample() chooses the classes in turn, and refuses a class that is too small', () => {
   const labels = Uint8Array.from([9, 8, 7, 6, 5, 4, 3, 2, 1, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9]);
   const first = [9, 8, 7, 6, 5, 4, 3, 2, 1, 0];
   assert.deepEqual(drawSample(labels, 2), [...first, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19]);
@@ -98,7 +98,7 @@ test('loadDataset() reads a folder, plain and gzip mixed', (t) => {
   assert.deepEqual(classNames, ['0', '1', '2']);
 });
 
-test('loadDataset() names the four files for a folder that has none, or is none', (t) => {
+test('loadDataset() lists the four expected files if none of them exists, or the folder does not', (t) => {
   const folder = folderOf(t, { other: Buffer.from('text') });
   assertRefused(() => loadDataset(folder, 10), folder, 'none of its files', '--data', ...DATA_FILES);
   const nowhere = join(folder, 'nowhere');
@@ -107,13 +107,13 @@ test('loadDataset() names the four files for a folder that has none, or is none'
   assertRefused(() => loadDataset(file, 10), file, 'it is a file, not a folder', ...DATA_FILES);
 });
 
-test('loadDataset() names what a folder lacks', (t) => {
+test('loadDataset() lists the files that are missing', (t) => {
   const { 't10k-labels-idx1-ubyte': _, ...files } = fourFiles();
   const folder = folderOf(t, files);
   assertRefused(() => loadDataset(folder, 10), folder, 'the folder lacks t10k-labels-idx1-ubyte,');
 });
 
-test('loadDataset() refuses labels that the net has no class for', (t) => {
+test('loadDataset() refuses labels that are not less than the number of classes', (t) => {
   const folder = folderOf(t, fourFiles());
   assertRefused(() => loadDataset(folder, 2), join(folder, 'train-labels-idx1-ubyte'), 'label 2 at index 2');
 });
@@ -125,7 +125,7 @@ test('loadDataset() refuses files that do not belong together', (t) => {
   assertRefused(() => loadDataset(sizes, 3), join(sizes, 't10k-images-idx3-ubyte'), '2 x 3 pixels, expected 2 x 2');
 });
 
-test('findFashionMnist() takes the first folder with all four files', (t) => {
+test('findFashionMnist() returns the first folder with all four files', (t) => {
   const folder = folderOf(t, {});
   const before = process.cwd();
   t.after(() => process.chdir(before));
@@ -146,7 +146,7 @@ test('findFashionMnist() takes the first folder with all four files', (t) => {
   assert.deepEqual([name, source, classNames[9]], ['fashion-mnist', 'data', 'ankle boot']);
 });
 
-test('findFashionMnist() passes other data by, and several sets in one folder, and looks into the package too', (t) => {
+test('findFashionMnist() skips other data and folders with several sets, and searches the package too', (t) => {
   const folder = folderOf(t, {});
   const before = process.cwd();
   t.after(() => process.chdir(before));
@@ -178,7 +178,7 @@ test('findFashionMnist() passes other data by, and several sets in one folder, a
   }
 });
 
-test('loadDataset() reads the whole of Fashion-MNIST where it is installed', (t) => {
+test('loadDataset() reads all of Fashion-MNIST if it is installed', (t) => {
   const folder = findFashionMnist();
   if (!folder) return t.skip("Fashion-MNIST is not on this machine (Debian's package dataset-fashion-mnist)");
   const { train, test } = loadDataset('fashion-mnist', 10);

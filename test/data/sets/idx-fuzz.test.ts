@@ -50,7 +50,7 @@ const files = fc.oneof(
   }),
 );
 
-test('readIdxImages() and readIdxLabels() read any file or refuse it, and allocate no more than it has', async (t) => {
+test('readIdxImages() and readIdxLabels() read or refuse any file, and allocate no more bytes than its content', async (t) => {
   for (const [what, use] of [
     ['IDX files read as images', () => readIdxImages(file).pixels.length],
     ['IDX files read as labels', () => readIdxLabels(file, 'images', 3, 10).values.length],

@@ -24,7 +24,7 @@ function assertRefused(path: string, read: () => unknown, wanted: RegExp): void 
   });
 }
 
-test('readIdxImages() reads plain and gzip alike, whatever the name, into shared memory', (t) => {
+test('readIdxImages() reads plain and gzip files of any name into shared memory', (t) => {
   for (const bytes of [IMAGES, gzipSync(IMAGES)]) {
     const { count, height, width, pixels } = readIdxImages(fileOf(t, bytes));
     assert.deepEqual([count, height, width, [...pixels]], [2, 2, 3, PIXELS]);
@@ -32,7 +32,7 @@ test('readIdxImages() reads plain and gzip alike, whatever the name, into shared
   }
 });
 
-test('readIdxLabels() reads plain and gzip alike, into shared memory', (t) => {
+test('readIdxLabels() reads plain and gzip files into shared memory', (t) => {
   for (const bytes of [LABELS, gzipSync(LABELS)]) {
     const { values: labels } = readIdxLabels(fileOf(t, bytes), 'images', 3, 10);
     assert.deepEqual([...labels], [0, 9, 4]);
@@ -66,7 +66,7 @@ for (const [name, bytes, wanted] of BROKEN) {
   });
 }
 
-test('readIdxImages() refuses gzip that is cut off or damaged', (t) => {
+test('readIdxImages() refuses truncated and damaged gzip files', (t) => {
   const whole = gzipSync(
     idx(
       0x803,
@@ -84,7 +84,7 @@ test('readIdxImages() refuses gzip that is cut off or damaged', (t) => {
   assertRefused(damaged, () => readIdxImages(damaged), /gzip data is damaged/);
 });
 
-test('readIdxImages() stops unfolding where the header says the end is', (t) => {
+test('readIdxImages() stops decompressing at the size in the header', (t) => {
   const path = fileOf(t, gzipSync(Buffer.concat([IMAGES, Buffer.alloc(2 ** 26)])));
   // It counted to 29 and no further, or it would tell how many.
   assertRefused(path, () => readIdxImages(path), /trailing bytes: it holds more bytes, expected 28/);
@@ -95,14 +95,14 @@ test('readIdxImages() refuses a compressed file whose header announces more than
   assertRefused(path, () => readIdxImages(path), /announces 1568000016 bytes, expected at most 1073741824 .*gunzip/);
 });
 
-test('readIdxImages() refuses what is no file', (t) => {
+test('readIdxImages() refuses a folder or a missing file', (t) => {
   const folder = folderOf(t, {});
   assertRefused(folder, () => readIdxImages(folder), /EISDIR/);
   const nothing = join(folder, 'nothing');
   assertRefused(nothing, () => readIdxImages(nothing), /ENOENT/);
 });
 
-test('readIdxLabels() refuses another number of labels than of images', (t) => {
+test('readIdxLabels() refuses a number of labels that differs from the number of images', (t) => {
   const path = fileOf(t, LABELS);
   assertRefused(
     path,

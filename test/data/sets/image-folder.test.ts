@@ -73,7 +73,7 @@ test('readImageFolder() refuses different classes in train and val, and names th
   refused(folder, /different classes: val lacks cat,/);
 });
 
-test('readImageFolder() says that class names differ in capital letters alone, where they do', (t) => {
+test('readImageFolder() points out class names that differ only in case', (t) => {
   const { 'val/cat/v.jpg': _, ...files } = TWO_CLASSES;
   const folder = imageFolderOf(t, { ...files, 'val/Cat/v.jpg': 'rgb.jpg' });
   refused(folder, /val lacks cat, and val has Cat, which train does not have \(cat differs in case only/);
@@ -96,7 +96,7 @@ test('readImageFolder() explains what is missing', (t) => {
   refused(imageFolderOf(t, { 'train/b.jpg': 'rgb.jpg', 'val/a/b.jpg': 'rgb.jpg' }), /train holds images side by side/);
 });
 
-test('readImageFolder() takes a flat val with a file of labels, by name or number, and explains one without', (t) => {
+test('readImageFolder() accepts a flat val with a file of labels, by name or number, and explains its absence', (t) => {
   const { 'val/dog/v.jpg': _, 'val/cat/v.jpg': __, ...train } = TWO_CLASSES;
   const folder = imageFolderOf(t, { ...train, 'val/v2.JPEG': 'rgb.jpg', 'val/v1.JPEG': 'rgb.jpg' });
   refused(folder, /val holds 2 images side by side/, /val_labels\.txt, val\.txt, LOC_val_solution\.csv/);
@@ -130,7 +130,7 @@ test('readImageFolder() takes a flat val with a file of labels, by name or numbe
   rmSync(join(folder, 'val_labels.txt'));
 });
 
-test('readImageFolder() refuses labels that leave an image out, or say no class', (t) => {
+test('readImageFolder() refuses labels without an entry for an image, or with an unknown class', (t) => {
   const { 'val/dog/v.jpg': _, 'val/cat/v.jpg': __, ...train } = TWO_CLASSES;
   const folder = imageFolderOf(t, { ...train, 'val/v1.jpg': 'rgb.jpg' });
   const refusedWith = (text: string, wanted: RegExp) => {
@@ -143,7 +143,7 @@ test('readImageFolder() refuses labels that leave an image out, or say no class'
   refusedWith('490\n361\n', /line 1 says no class/);
 });
 
-test('openDataset() tells IDX files from image folders, and refuses another number of classes', (t) => {
+test('openDataset() distinguishes IDX files from image folders, and refuses a wrong number of classes', (t) => {
   assert.equal(openDataset(folderOf(t, fourFiles()), 3).kind, 'pixels');
   const folder = imageFolderOf(t, TWO_CLASSES);
   assert.equal(openDataset(folder, 2).kind, 'files');

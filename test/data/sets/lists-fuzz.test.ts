@@ -61,7 +61,7 @@ async function readAll(): Promise<number> {
   return train.count;
 }
 
-test('readPacked() takes any index and list of shards that fits its files, or says in a sentence what does not', async (t) => {
+test('readPacked() accepts any index and list of shards that fit the files, or explains in a sentence what does not fit', async (t) => {
   for (const name of ['dataset.json', 'train-000000.json']) {
     restore();
     await fuzz(t, {
@@ -77,7 +77,7 @@ test('readPacked() takes any index and list of shards that fits its files, or sa
   }
 });
 
-test('openReader() gives the bytes of any shard as long as its index says, or readPacked() refuses it', async (t) => {
+test('openReader() returns the bytes of a shard of the size in its index; readPacked() refuses other shards', async (t) => {
   restore();
   const bytes = Buffer.from(texts.tar!, 'latin1');
   const tars = fc.oneof(
@@ -104,7 +104,7 @@ test('openReader() gives the bytes of any shard as long as its index says, or re
   });
 });
 
-test('readPacked() refuses labels and places that are no whole numbers within the shard, and names that lead out', async () => {
+test('readPacked() refuses labels and offsets that are not integers within the shard, and names outside the folder', async () => {
   type Index = Record<'index' | 'label' | 'path' | 'offset' | 'bytes', unknown[]> & { size: number };
   const changes: [string, (index: Index) => unknown][] = [
     ['a label below 0', ({ label }) => (label[0] = -1)],
@@ -129,7 +129,7 @@ test('readPacked() refuses labels and places that are no whole numbers within th
   assert.equal(await readAll(), 12);
 });
 
-test('readPacked() refuses a pipe in the place of a shard, an index or the list, and does not wait for it', async () => {
+test('readPacked() refuses a pipe instead of a shard, an index or the list, and does not wait for it', async () => {
   for (const [name, found] of [
     ['train-000000.tar', /train-000000\.tar has no bytes, expected/],
     ['train-000000.json', /train-000000\.json cannot be read \(it is not a file\)/],
@@ -143,7 +143,7 @@ test('readPacked() refuses a pipe in the place of a shard, an index or the list,
   }
 });
 
-test('readLabels() has a class for each image out of any text, or says in a sentence why not', async (t) => {
+test('readLabels() returns a class for each image from any text, or explains in a sentence why not', async (t) => {
   const file = join(root, 'val.txt');
   const classNames = ['ant', 'bee', '7'];
   const paths = ['val/a.jpg', 'val/b.png'];
@@ -169,7 +169,7 @@ test('readLabels() has a class for each image out of any text, or says in a sent
   });
 });
 
-test('readLabels() passes over a million lines, and refuses what is no list', () => {
+test('readLabels() reads a million lines, and refuses a file that is not a list', () => {
   const file = join(root, 'val.txt');
   fs.writeFileSync(file, `${'\n'.repeat(2 ** 20)}a ant\n`);
   assert.deepEqual(readLabels(file, ['ant'], ['val/a.jpg']), [0]);
@@ -183,7 +183,7 @@ test('readLabels() passes over a million lines, and refuses what is no list', ()
   assert.throws(() => readLabels('/dev/zero', ['ant'], ['a']), /it is not a file, expected a list/);
 });
 
-test('readStatistics() has the statistics of a whole file, or nothing', async (t) => {
+test('readStatistics() returns the statistics of a complete file, or undefined', async (t) => {
   const mean = new Float32Array(4 * 4 * 3).fill(100);
   const directions = [1, 2, 3].map((i) => [i, i, i]);
   const statistics = {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { nameAt, packNames } from '../../../src/data/sets/names.js';
 
-test('nameAt() gives each name of packNames() back, empty and beyond ASCII', () => {
+test('nameAt() returns each name of packNames(), also empty and non-ASCII names', () => {
   const names = ['train/a/1.jpg', '', 'äöü/犬.png', '🐕', 'z'];
   const packed = packNames(names);
   assert.deepEqual(
@@ -12,6 +12,6 @@ test('nameAt() gives each name of packNames() back, empty and beyond ASCII', () 
   assert.ok(packed.bytes.buffer instanceof SharedArrayBuffer && packed.ends.buffer instanceof SharedArrayBuffer);
 });
 
-test('packNames() of nothing is empty', () => {
+test('packNames() of an empty list is empty', () => {
   assert.deepEqual([packNames([]).bytes.length, packNames([]).ends.length], [0, 0]);
 });

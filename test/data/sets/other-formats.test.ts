@@ -35,7 +35,7 @@ test('Tiny ImageNet is read as it is downloaded', (t) => {
   assert.match(message, /val holds 2 images side by side, so nothing says their classes, .*val_annotations\.txt/);
 });
 
-test('the parts of a set go by other names, which is said, and test images without answers are explained', (t) => {
+test('other names of train and val are accepted with a warning, and test images without labels are explained', (t) => {
   for (const [train, val] of [
     ['train', 'valid'],
     ['train', 'validation'],
@@ -63,7 +63,7 @@ test('the parts of a set go by other names, which is said, and test images witho
   );
 });
 
-test('names that look alike are the same, composed or decomposed, and files are opened by their own', async (t) => {
+test('composed and decomposed names count as the same, and files are opened by their own form', async (t) => {
   const [composed, decomposed] = ['caf\u00e9', 'cafe\u0301'];
   const folder = imageFolderOf(t, {
     [`train/${decomposed}/${decomposed}.jpg`]: 'rgb.jpg',
@@ -108,7 +108,7 @@ function renamed(rename: (name: string) => string, files = fourFiles()): Record<
   return Object.fromEntries(Object.entries(files).map(([name, bytes]) => [rename(name), bytes]));
 }
 
-test('IDX files are found by the names under which they are handed round', (t) => {
+test('IDX files are found by all their usual names', (t) => {
   const wanted = loadDataset(folderOf(t, fourFiles()), 3);
   const spellings: Record<string, (name: string) => string> = {
     'a dot': (name) => name.replace('-idx', '.idx'),
@@ -143,7 +143,7 @@ test('IDX files are found by the names under which they are handed round', (t) =
   assert.equal(loadDataset(folderOf(t, { ...fourFiles(), ...renamed((name) => `b-${name}`) }), 3).train.count, 3);
 });
 
-test('labels from 1 are brought down to 0 when they are those of the net, and else their number is said', (t) => {
+test('labels from 1 are made to start at 0 if their number fits the net; otherwise the message has their number', (t) => {
   const files = (train: number[], test: number[]) => ({
     ...fourFiles(),
     'train-labels-idx1-ubyte': idx(0x801, [3], train),
@@ -179,7 +179,7 @@ test('labels from 1 are brought down to 0 when they are those of the net, and el
   );
 });
 
-test('data in a form that is not read is said to be what it is, with the way from there', (t) => {
+test('data in an unsupported format gets a message with the format and how to convert it', (t) => {
   const refused = (files: Record<string, Buffer | string>, wanted: RegExp, inner = '.') => {
     const folder = join(imageFolderOf(t, files), inner);
     for (const open of [() => openImages(folder), () => openDataset(folder, 2)]) {
@@ -206,7 +206,7 @@ test('data in a form that is not read is said to be what it is, with the way fro
 
 const LINES = /```\n(for shard in [\s\S]*?)```/;
 
-test("the lines of docs/data.md unpack another tool's shards into class folders", (t: TestContext) => {
+test("the commands in docs/data.md unpack another tool's shards into class folders", (t: TestContext) => {
   const lines = LINES.exec(readFileSync(new URL('../../../../docs/data.md', import.meta.url), 'utf8'))?.[1];
   assert.ok(lines);
   const folder = imageFolderOf(t, {

@@ -7,7 +7,7 @@ import { readLabels } from '../../../src/data/sets/val-labels.js';
 import { refusal } from '../refusal.js';
 import { folderOf } from '../sets.js';
 
-test('readLabels() takes names with blanks and commas, by the longest name of an image and then of a class', (t) => {
+test('readLabels() accepts names with blanks and commas: the longest name of an image, then of a class', (t) => {
   const file = join(folderOf(t, {}), 'val.txt');
   const classNames = ['golden', 'golden retriever', 'Great Dane, blue', 'n1'];
   const read = (text: string, ...names: string[]) => {
@@ -55,13 +55,13 @@ test('readLabels() takes names with blanks and commas, by the longest name of an
   refused(/lines 1 and 2 say different classes of a\.jpg, .*their folders/, 'a.jpg 0\na.jpg 1', 'x/a.jpg', 'y/a.jpg');
 });
 
-test('readLabels() goes through a long line in a moment', (t) => {
+test('readLabels() is fast for a long line', (t) => {
   const file = join(folderOf(t, {}), 'val.txt');
   writeFileSync(file, `${'a/ '.repeat(2 ** 21)}\n${'b '.repeat(2 ** 21)}\nc.jpg 1${' 1'.repeat(2 ** 20)}\n`);
   assert.deepEqual(readLabels(file, ['x', 'y'], ['val/c.jpg']), [1]);
 });
 
-test('readLabels() goes through a list of lines that may mean much in a moment, with paths of any length', (t) => {
+test('readLabels() is fast for many ambiguous lines, with paths of any length', (t) => {
   const file = join(folderOf(t, {}), 'val.txt');
   const counted = (each: string) => Array.from({ length: 200 }, (_, i) => `${`${each} `.repeat(i)}${each}`);
   const names = ['a '.repeat(2000), `${'b/'.repeat(1000)}b`, ...counted('a')].map((name) => `val/${name}.png`);
@@ -79,7 +79,7 @@ test('readLabels() goes through a list of lines that may mean much in a moment, 
   assert.ok(process.cpuUsage().user - begun < 10e6);
 });
 
-test('a set without val is tested on test, whatever part its list names', (t) => {
+test('a set without val uses test, whichever part its list names', (t) => {
   const file = join(folderOf(t, {}), 'val.txt');
   writeFileSync(file, 'val/1.png 1\ntest/2.png 0\ntrain/2.png 1\n');
   assert.deepEqual(readLabels(file, ['x', 'y'], ['test/1.png', 'test/2.png']), [1, 0]);

@@ -59,7 +59,7 @@ function contentsOf(folder: string): Map<string, string> {
   );
 }
 
-test('packed images and their folder give identical batches, bad images and all', async (t) => {
+test('packed images and their folder give identical batches, also with bad images', async (t) => {
   const folder = mixedFolder(t);
   const out = await packed(t, folder);
   assert.ok(readdirSync(out).filter((name) => /^train-.*tar$/.test(name)).length > 5);
@@ -100,7 +100,7 @@ test('packed images and their folder give identical batches, bad images and all'
   assert.equal(paths(a).length, 2 * Object.keys(BAD_IMAGES).length);
 });
 
-test('a shard is a tar file of image, class and path, where its index says', async (t) => {
+test('a shard is a tar file with image, class and path at the offsets of its index', async (t) => {
   const folder = mixedFolder(t);
   const out = await packed(t, folder);
   const { train, classNames } = openImages(out);
@@ -149,7 +149,7 @@ test('statistics kept beside packed images are found without a cache', async (t)
   assert.deepEqual([kept, read], [statistics, 0]);
 });
 
-test('packImages() killed at any rename is continued, and ends with the same bytes', async (t) => {
+test('packImages() continues after a kill at any rename, and ends with the same bytes', async (t) => {
   const files: Record<string, Buffer> = {};
   for (let i = 0; i < 120; i++)
     files[`${i % 4 ? 'train' : 'val'}/${i % 3 ? 'a' : 'b'}/${i}.jpg`] = Buffer.alloc(4000 + 97 * i, i);

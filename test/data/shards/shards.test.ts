@@ -24,7 +24,7 @@ test('splitIntoShards() closes a shard once its images are enough, and before it
   );
 });
 
-test('openShards() keeps no descriptor that was closed, whatever closing it says', (t) => {
+test('openShards() keeps no closed descriptor, even if closing it fails', (t) => {
   const folder = folderOf(t, { 'a.tar': Buffer.from('a'), 'b.tar': Buffer.from('b') });
   const shards = openShards(folder, ['a.tar', 'b.tar'], 1);
   const first = (shard: number) =>
@@ -51,7 +51,7 @@ test('openShards() keeps no descriptor that was closed, whatever closing it says
   shards.close();
 });
 
-test('indexBytesOf() is no less than what an image adds to the index of its shard', async (t) => {
+test('indexBytesOf() is at least what an image adds to the index of its shard', async (t) => {
   const long = `${'é"'.repeat(40)}.jpg`;
   const names = [...Array(9)].map((_, i) => (i === 0 ? long : `${i}.jpg`));
   const folder = imageFolderOf(t, {

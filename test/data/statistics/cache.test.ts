@@ -8,7 +8,7 @@ import { openImages, packImages } from '../../../src/data/index.js';
 import { isStatistics } from '../../../src/data/statistics/cache.js';
 import { folderOf, imageFolderOf } from '../sets.js';
 
-test('writeStatistics() killed halfway into packed images leaves what packImages() clears away', async (t) => {
+test('packImages() removes what writeStatistics() left when it was killed', async (t) => {
   const part = (at: string) => ({ [`${at}/a/1.jpg`]: 'rgb.jpg', [`${at}/b/1.jpg`]: 'gray.jpg' });
   const folder = imageFolderOf(t, { ...part('train'), ...part('val') });
   const out = join(folderOf(t, {}), 'packed');
@@ -32,7 +32,7 @@ test('writeStatistics() killed halfway into packed images leaves what packImages
   assert.deepEqual(readdirSync(out), before);
 });
 
-test('isStatistics() takes what is whole and of that size, and nothing else', () => {
+test('isStatistics() accepts only complete statistics of the given size', () => {
   const one = [1, 1, 1];
   const whole = { images: 2, resize: 1, channels: 3, mean: Float32Array.of(1, 2, 3) };
   const colours = { deviations: one, directions: [one, one, one] };

@@ -38,7 +38,7 @@ async function noiseFolder(t: TestContext): Promise<{ folder: string; raw: numbe
 const open = (folder: string) => openDataset(folder, 2) as FileDataset;
 const optionsIn = (cache: string) => ({ resize: 8, channels: 3, onBadImage: 'fail', cache, concurrency: 3 }) as const;
 
-test('statisticsOf() files returns the mean of every pixel, and the components of the colours', async (t) => {
+test('statisticsOf() of files returns the mean of every pixel, and the components of the colours', async (t) => {
   const { folder, raw } = await noiseFolder(t);
   const { mean, images, colours } = await statisticsOf(open(folder), optionsIn(folderOf(t, {})));
   assert.equal(images, 3);
@@ -148,7 +148,7 @@ test('statisticsOf() stops with the signal', async (t) => {
   await assert.rejects(statisticsOf(open(folder), { ...optionsIn(folderOf(t, {})), signal }), /it was stopped/);
 });
 
-test('statisticsOf() images in memory is the mean of the stretched images', async () => {
+test('statisticsOf() of images in memory returns the mean of the resized images', async () => {
   const dataset = smallDataset(5, 1, true);
   const { mean } = await statisticsOf(dataset, { ...optionsIn('/nowhere'), resize: 9, channels: 1 });
   const paint = createTransform(dataset, { ...PLAIN, resize: 9 }, 9, 1);
@@ -163,7 +163,7 @@ test('statisticsOf() images in memory is the mean of the stretched images', asyn
   for (const [at, value] of sums.entries()) assert.ok(Math.abs(value - mean[at]!) < 1e-4);
 });
 
-test("statisticsOf() has the embedded sample's mean, which the presets round", async () => {
+test("statisticsOf() returns the embedded sample's mean, which the presets round", async () => {
   const { mean } = await statisticsOf(loadDataset('embedded', 10), { ...optionsIn('/nowhere'), resize: 28 });
   const grey = mean.reduce((sum, value) => sum + value, 0) / mean.length;
   assert.ok(Math.abs(grey - 73) < 1, `${grey}`);

@@ -59,7 +59,7 @@ test('runOp() refuses a tensor that was disposed of', () => {
   assertNative(() => binding.tensorDataSync(id), 3, undefined, /disposed of/);
 });
 
-test('after a failed op the thread works on, and no tensor is left', () => {
+test('after a failed op the thread can continue, and no tensor is left', () => {
   const before = currentBinding().getNumOfTensors();
   const ones = tf.ones([2, 3]);
   for (let i = 0; i < 3; i++) assert.throws(() => runOp('MatMul', [ones, ones], [FLOAT]));

@@ -16,7 +16,7 @@ test("oneAtATime() runs one thread's action at a time", async () => {
   printed(await runProgram('one-at-a-time', ['count']), ['true']);
 });
 
-test('oneAtATime() goes on after a thread that ended during its action', { skip: noDeathsTold }, async () => {
+test('oneAtATime() continues after a thread that ended during its action', { skip: noDeathsTold }, async () => {
   printed(await runProgram('one-at-a-time', ['dies']), ['0', 'and again']);
 });
 
@@ -43,7 +43,7 @@ test('openLibrary() in many threads at once writes nothing, and loses nothing th
   }
 });
 
-test("openLibrary() in a later thread gives the loaded library, whatever the thread's environment says", async () => {
+test("openLibrary() in a later thread returns the loaded library, whatever the thread's environment is", async () => {
   const { href } = new URL('../../../src/native/c/load.js', import.meta.url);
   const load = `import(${JSON.stringify(href)}).then(({ openLibrary }) => openLibrary().path)`;
   const thread = `import { parentPort } from 'node:worker_threads';\nparentPort.postMessage(await ${load});`;

@@ -99,7 +99,9 @@ test('tilingOf() returns the tiling with the fewest products', () => {
   assert.equal(tilingOf(55, 11), undefined);
 });
 
-test('isWorthWinograd() is true of layers 2 to 5 of the whole net, and false of small or slim ones', { skip }, () => {
+test('isWorthWinograd() is true for layers 2 to 5 of the whole net, and false for small or narrow ones', {
+  skip,
+}, () => {
   const rows: [boolean, [number, number, number, number], [number, number, number, number]][] = [
     [true, [32, 27, 27, 48], [5, 5, 48, 128]],
     [true, [32, 13, 13, 256], [3, 3, 256, 192]],

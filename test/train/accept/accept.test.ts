@@ -114,7 +114,7 @@ test('accept() runs every check on the devices, and reports figures', async () =
   for (const job of jobs) if ('config' in job) assert.deepEqual(job.config.devices, ['GPU:0', 'GPU:1']);
 });
 
-test('accept() goes on after a failed check, and says why it failed in one sentence', async () => {
+test('accept() continues after a failed check, and says why it failed in one sentence', async () => {
   const wrongBytes = 'GPU:0 to GPU:1, 4 bytes';
   const out = { ...comparison, passed: false, worst: 0.3 };
   const cases: [Answers, (readonly [string, string])[]][] = [
@@ -172,7 +172,7 @@ test('accept() runs no further check if the devices are missing', async () => {
   assert.deepEqual([broken.failed, broken.report.status], [[['devices', 'its process ended by SIGSEGV']], 'failed']);
 });
 
-test('accept() reports a driver that hangs, and goes on', async () => {
+test('accept() reports a driver that hangs, and continues', async () => {
   const { failed, report } = await judge({ cards: new JobError('there was no answer within 60 s') });
   assert.deepEqual([failed, report.checks.length], [[['cards', 'there was no answer within 60 s']], 21]);
   assert.equal((await judge({ cards: { cards: [], topology: undefined } })).report.checks[0]!.status, 'skipped');

@@ -75,7 +75,7 @@ test(
 );
 
 test(
-  'a job that is late fails, and its process is killed',
+  'a job fails at its deadline, and its process is killed',
   withProcess(async (run, jobs) => {
     const pid = (await run('pid')) as number;
     await assert.rejects(
