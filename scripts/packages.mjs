@@ -44,7 +44,7 @@ export async function install(root, lock, beforeChange) {
     const missing = missingPackages(root);
     if (missing.length > 0) {
       throw new SetupFailure(
-        `Cannot go on: npm ci left out ${missing.length} packages (${missing.slice(0, 3).join(', ')}); look for the setting of npm that does so (npm config ls), and remove it`,
+        `Cannot continue: npm ci left out ${missing.length} packages (${missing.slice(0, 3).join(', ')}); look for the setting of npm that does so (npm config ls), and remove it`,
       );
     }
   }

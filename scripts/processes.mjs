@@ -70,7 +70,7 @@ export async function run(name, command, root, lock, env = process.env) {
   const code = await start(command, options, (chunk) => output.push(chunk));
   if (code === 0) return;
   process.stderr.write(Buffer.concat(output));
-  throw new SetupFailure(`Cannot go on: ${name} failed with exit code ${code}; its message is above`);
+  throw new SetupFailure(`Cannot continue: ${name} failed with exit code ${code}; its message is above`);
 }
 
 /** Returns undefined if the file cannot be read. */

@@ -13,13 +13,13 @@ const START_BYTES = 512;
 export function describePlaceholder(start: Uint8Array | string, file = 'FILE'): string | undefined {
   const text = typeof start === 'string' ? start.slice(0, START_BYTES) : latin1(start);
   if (/^version https:\/\/(git-lfs|hawser)\.github\.com\/spec\/v1/.test(text)) {
-    return `it is a Git LFS pointer, a text in place of the file: \`git lfs pull\` in its folder brings the file`;
+    return `it is a Git LFS pointer, a small text file instead of the file itself: \`git lfs pull\` in its folder brings the file`;
   }
   if (/^(\.\.\/|\.git|\/annex)\S*annex\/objects\/|^\/annex\/objects\//.test(text)) {
-    return `it is a pointer of git-annex in place of the file: \`git annex get ${argument(basename(file))}\` in its folder brings the file`;
+    return `it is a pointer of git-annex instead of the file: \`git annex get ${argument(basename(file))}\` in its folder brings the file`;
   }
   if (/^\s*(<!doctype html|<html)/i.test(text)) {
-    return 'it is an HTML page in place of the file, as of a login or an error: fetch the file itself again';
+    return 'it is an HTML page instead of the file, as of a login or an error: fetch the file itself again';
   }
   return undefined;
 }

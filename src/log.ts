@@ -160,10 +160,10 @@ export function nonFiniteAsStrings(value: unknown): unknown {
 }
 
 const REASONS: Record<string, string> = {
-  ENOSPC: 'the disk is full; make room, or choose another folder with --out',
+  ENOSPC: 'the disk is full; free some space, or choose another folder with --out',
   EACCES: 'this user may not write there; choose another folder with --out',
   EROFS: 'the file system is read-only; choose another folder with --out',
-  EDQUOT: 'the quota is used up; make room, or choose another folder with --out',
+  EDQUOT: 'the quota is used up; free some space, or choose another folder with --out',
   ELOOP: 'it is a link, expected a plain file; remove it, or choose another --run',
   ENXIO: 'it is not a plain file; remove it, or choose another --run',
   EISDIR: 'it is a folder; move it away, or choose another --run',

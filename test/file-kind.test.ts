@@ -24,10 +24,11 @@ const POINTER = `version https://git-lfs.github.com/spec/v1
 oid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393
 size 244408911
 `;
-const LFS = 'it is a Git LFS pointer, a text in place of the file: `git lfs pull` in its folder brings the file';
+const LFS =
+  'it is a Git LFS pointer, a small text file instead of the file itself: `git lfs pull` in its folder brings the file';
 
 test('describePlaceholder() recognizes placeholders of files', () => {
-  const annex = 'it is a pointer of git-annex in place of the file: `git annex get x` in its folder brings the file';
+  const annex = 'it is a pointer of git-annex instead of the file: `git annex get x` in its folder brings the file';
   assert.equal(describePlaceholder(POINTER), LFS);
   assert.equal(describePlaceholder(Buffer.from(POINTER)), LFS);
   assert.equal(describePlaceholder('/annex/objects/SHA256E-s5--ab.jpg\n', 'd/x'), annex);
@@ -46,7 +47,7 @@ test('import recognizes files of other formats, and prints the command that conv
       Buffer.from(POINTER),
       /: it is a Git LFS pointer, .*`git lfs pull`.*; choose a safetensors/,
     ],
-    ['page.safetensors', Buffer.from(`<!DOCTYPE html>${' '.repeat(90)}`), /: it is an HTML page in place of the file/],
+    ['page.safetensors', Buffer.from(`<!DOCTYPE html>${' '.repeat(90)}`), /: it is an HTML page instead of the file/],
     ['net.pt', zip('net/data.pkl'), /: it is a file of PyTorch: `python3 -c ".*" \S*\/net\.pt net\.safetensors`/],
     ['old.pth', Buffer.from(`8002${'8a0a6cfc9c46f9206aa8501'}9${'00'.repeat(20)}`, 'hex'), /: it is a file of PyTorch/],
     ['net.npz', zip('conv1.weight.npy'), /: it is a file of NumPy: `python3 -c ".*" \S*\/net\.npz/],

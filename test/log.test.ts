@@ -139,7 +139,8 @@ const noFullDisk = fs.existsSync('/dev/full') ? false : 'there is no /dev/full h
 
 test('openLog() says in one sentence that the disk is full, and still closes', { skip: noFullDisk }, () => {
   const log = openLog('/dev/full');
-  const message = 'Cannot write the log /dev/full: the disk is full; make room, or choose another folder with --out';
+  const message =
+    'Cannot write the log /dev/full: the disk is full; free some space, or choose another folder with --out';
   assert.throws(() => log.write(WARNING), { name: 'SplitError', exitCode: 1, message });
   log.close();
 });

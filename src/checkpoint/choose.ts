@@ -114,7 +114,7 @@ function savedIn(folder: string, warn: (text: string) => void): Weights {
   if (!first) {
     const steps = sets[0].steps.map((step) => step ?? 'unknown').join(' and ');
     return fail(
-      `the weights of ${folder}: ${sets[0].names} are of the steps ${steps}, expected one step; go on from a checkpoint with --resume, or train again`,
+      `the weights of ${folder}: ${sets[0].names} are of the steps ${steps}, expected one step; continue from a checkpoint with --resume, or train again`,
     );
   }
   if (!second) return { files: first.files, step: first.step };

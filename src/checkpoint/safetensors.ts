@@ -93,7 +93,7 @@ export function writeTensors(
     removeQuietly(temporary);
     if ((error as NodeJS.ErrnoException).syscall === undefined) throw error; // from `fill`
     throw new CheckpointError(
-      `Cannot write the weights ${file}: ${(error as Error).message}; make room, or choose another folder with --out`,
+      `Cannot write the weights ${file}: ${(error as Error).message}; free some space, or choose another folder with --out`,
       file,
     );
   }

@@ -87,7 +87,7 @@ export function writeCheckpoint(
   const folder = checkpointFolder(checkpoints, state.step);
   const fail = (why: string): never => {
     throw new CheckpointError(
-      `Cannot write the checkpoint ${folder}: ${why}; the previous checkpoint is unchanged, and --resume goes on from it`,
+      `Cannot write the checkpoint ${folder}: ${why}; the previous checkpoint is unchanged, and --resume continues from it`,
       folder,
     );
   };
@@ -115,7 +115,7 @@ export function writeCheckpoint(
     replaceFolder(partial, folder);
   } catch (error) {
     removeQuietly(partial);
-    return fail(`${(error as Error).message}; make room, or choose another folder with --out`);
+    return fail(`${(error as Error).message}; free some space, or choose another folder with --out`);
   }
   return { folder, bytes, removed: prune(checkpoints, state.step, keep, best) };
 }

@@ -1,4 +1,4 @@
-/** A thread that hashes and writes checkpoints while the towers go on. */
+/** A thread that hashes and writes checkpoints while the towers continue. */
 import { Piscina } from 'piscina';
 import { CheckpointError } from '../errors.js';
 import { checkpointFolder, type Draft, writeCheckpoint } from './store.js';

@@ -19,7 +19,7 @@ import type { Resume } from '../train/index.js';
 import { filesIn, runFolder } from './run-folder.js';
 
 export interface Continuation {
-  /** The checkpoint's settings, overridden by what was asked for. */
+  /** The checkpoint's settings, overridden by what was requested. */
   layers: readonly ConfigLayer[];
   /** Absent if there is nothing to resume from. */
   resume?: Resume;
@@ -107,7 +107,7 @@ function newest(folder: string): Resume | undefined {
   if (skipped.length === 0) return undefined;
   const reasons = skipped.map((each) => `${each.folder}: ${each.why}`).join('; ');
   throw new CheckpointError(
-    `Cannot resume ${folder}: none of its checkpoints is whole (${reasons}); start a new run with another --run`,
+    `Cannot resume ${folder}: none of its checkpoints is complete (${reasons}); start a new run with another --run`,
     folder,
   );
 }

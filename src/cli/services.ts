@@ -30,7 +30,7 @@ export type AcceptModule = Pick<typeof import('../train/accept/accept.js'), 'acc
 
 export type Services = typeof SERVICES;
 
-/** What a test may replace: services, with a stream or a stand-in in place of each printer. */
+/** What a test may replace: services, with a stream or a stand-in instead of each printer. */
 export type Replaced = Partial<Omit<Services, 'stdout' | 'stderr'> & { stdout: Output; stderr: Output }>;
 
 export const SERVICES = {

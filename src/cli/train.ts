@@ -49,7 +49,7 @@ export async function run({ layers: asked, options }: Input<TrainOptions>, servi
 
 const ON_CPU = 'this ran on the CPU, though there is an NVIDIA card; `alexnet-split doctor` says why, and what to do';
 
-/** A note if `--log-every` was typed, and a bar is drawn in place of lines. */
+/** A note if `--log-every` was typed, and a bar is drawn instead of lines. */
 export function barNotes(layers: readonly ConfigLayer[], { json, quiet }: DisplayMode, { stdout }: Services): string[] {
   const isTyped = layers.some((layer) => layer.by === 'line' && sets(layer, 'logEvery'));
   if (!isTyped || json || quiet || !stdout.isTTY) return [];

@@ -52,7 +52,7 @@ export function devicesOf(layers: readonly ConfigLayer[]): string[] {
 
 /**
  * Composes the settings of a run.
- * @param layers what was asked for, the weakest first: a config file, then the flags. The preset `auto` is `fashion` if
+ * @param layers what was requested, the weakest first: a config file, then the flags. The preset `auto` is `fashion` if
  * TensorFlow has two GPUs, otherwise `mini`.
  * @param needsData whether it is an error if nothing names the images; otherwise `data.source` is then ''.
  * @throws ConfigError, one sentence that names the flag, or the key and its file.

@@ -43,7 +43,7 @@ export function withoutRetired({ fault: _, ...values }: Record<string, unknown>)
   return { ...kept, exchange: others };
 }
 
-/** Puts the home folder in place of `~`. @throws ConfigError if there is no home folder. */
+/** Replaces `~` by the home folder. @throws ConfigError if there is no home folder. */
 function expandPaths(values: Record<string, unknown>, file: string): void {
   for (const { path } of FLAGS.filter(({ kind }) => kind === 'path')) {
     const keys = path.split('.');

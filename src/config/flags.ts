@@ -74,7 +74,7 @@ export const FLAGS: readonly Flag[] = [
   ]),
   ...section('Run:', 'train', [
     ['text', '--placement <placement>', 'placement', 'split over two towers, or single: on one device'],
-    ['number', '--steps <n>', 'steps', 'length in steps, in place of epochs'],
+    ['number', '--steps <n>', 'steps', 'length in steps, instead of epochs'],
     ['number', '--epochs <n>', 'epochs', 'length in epochs'],
     ['number', '--eval-every <steps>', 'evalEvery', 'steps between evaluations; 0: after each epoch'],
     ['number', '--log-every <steps>', 'logEvery', 'steps between printed lines'],

@@ -82,7 +82,7 @@ const mini: PresetSettings = {
   epochs: 6,
 };
 
-/** The whole net of 2012 with the paper's training, on Fashion-MNIST in place of ImageNet. */
+/** The whole net of 2012 with the paper's training, on Fashion-MNIST instead of ImageNet. */
 const fashion: PresetSettings = {
   net: { table: 'original', inputSize: 224, inputChannels: 3, classes: 10 },
   optimizer: {

@@ -118,7 +118,7 @@ const data = keys({
   saturation: from(0),
   /** Grey levels (0 to 255) that are subtracted, one a channel. */
   mean: z.array(from(0, 256), 'a list of one grey level a channel').min(1, 'a list of one grey level a channel'),
-  /** Whether the mean of the training images is subtracted, pixel by pixel, in place of `mean`. */
+  /** Whether the mean of the training images is subtracted, pixel by pixel, instead of `mean`. */
   meanImage: bool,
   /** Noise along the principal components of the images' colours (paper §4.1). */
   colourNoise: keys({
@@ -135,7 +135,7 @@ const data = keys({
   cropGroup: whole(1, 65_536),
   /** Factor on the grey levels once the mean is subtracted. */
   scale: above(0),
-  /** What happens if an image file cannot be read: the run fails, or goes on without it. */
+  /** What happens if an image file cannot be read: the run fails, or continues without it. */
   onBadImage: oneOf(['fail', 'skip']),
   workers: whole(0, 64),
 });

@@ -80,7 +80,7 @@ export function checkHeader(found: Header, expected: Header, tower: number): voi
   const isSame = COMPARED.every((key) => String(found[key]) === String(expected[key]));
   if (isSame && (found.sum === undefined) === (expected.sum === undefined)) return;
   throw new ExchangeError(
-    `Cannot go on at ${expected.site}: tower ${tower} expected ${describe(expected)} and got ${describe(found)}; the towers run different steps or nets`,
+    `Cannot continue at ${expected.site}: tower ${tower} expected ${describe(expected)} and got ${describe(found)}; the towers run different steps or nets`,
     tower,
     expected.site,
     expected.step,

@@ -102,7 +102,7 @@ export function msgpackTransport(mailbox: Mailbox, tower: 0 | 1): Transport {
           checkHeader(header, expected, tower);
           if (header.sum && String(header.sum) !== String(checksumOf(payload))) {
             const { site, step, direction } = place;
-            const text = `Cannot go on at ${site} (${direction}, step ${step}) in tower ${tower}: the values are not those that tower ${1 - tower} sent, expected the checksum of its message; memory or a device is damaged: test the machine, then go on from the last checkpoint with --resume`;
+            const text = `Cannot continue at ${site} (${direction}, step ${step}) in tower ${tower}: the values are not those that tower ${1 - tower} sent, expected the checksum of its message; memory or a device is damaged: test the machine, then continue from the last checkpoint with --resume`;
             throw new ExchangeError(text, tower, site, step);
           }
           const started = performance.now();

@@ -47,7 +47,7 @@ export function startTower(setup: TowerSetup, workerFile = new URL('./worker.js'
         ? ', and with more memory for JavaScript, such as NODE_OPTIONS=--max-old-space-size=8192'
         : '';
     gone ??= new errors.TowerError(
-      `Cannot go on: the thread of tower ${index} on ${setup.device} ended (${message})${where}, and its weights with it; start the run again, with --resume where it has a checkpoint${more}`,
+      `Cannot continue: the thread of tower ${index} on ${setup.device} ended (${message})${where}, and its weights are lost; start the run again, with --resume where it has a checkpoint${more}`,
       index,
       cause,
     );

@@ -41,7 +41,7 @@ export function answersOf(
   const top1 = countRight(logits.dataSync(), labels, 1);
   if (Number.isFinite(value) || tolerant) return { loss: value, top1 };
   throw new NonFiniteError(
-    `Cannot go on: the loss of step ${step} is ${value} at learning rate ${learningRate}, expected a number; take a lower --lr (the update was not made)`,
+    `Cannot continue: the loss of step ${step} is ${value} at learning rate ${learningRate}, expected a finite number; use a lower --lr (the update was not made)`,
     step,
   );
 }
@@ -93,12 +93,12 @@ export function checkGradients(
         ? `too large for a float32, most of all in ${parameters[largest]!.name}`
         : `not finite, first in ${parameters[bad]!.name}`;
     throw new NonFiniteError(
-      `Cannot go on: the gradient of step ${step} is ${found}, at learning rate ${learningRate}, expected numbers; take a lower --lr (the update was not made)`,
+      `Cannot continue: the gradient of step ${step} is ${found}, at learning rate ${learningRate}, expected finite numbers; use a lower --lr (the update was not made)`,
       step,
     );
   }
   if (Number.isFinite(peer) || part === 'whole') return;
-  const text = `Cannot go on at step ${step}: the gradients of tower ${1 - part} are not finite; its own message says where (the update was not made)`;
+  const text = `Cannot continue at step ${step}: the gradients of tower ${1 - part} are not finite; its own message says where (the update was not made)`;
   throw new ExchangeError(text, part, 'gradients', step, true);
 }
 

@@ -249,7 +249,7 @@ export class Tower implements Commands {
     } catch (error) {
       const { part, peer } = this.#setup;
       if (!isCancelled(error) || part === 'whole' || !peer || !isAborted(peer.mailboxes)) throw error;
-      const text = `Cannot go on at step ${step} in tower ${part}: the other tower stopped; its own message says why`;
+      const text = `Cannot continue at step ${step} in tower ${part}: the other tower stopped; its own message says why`;
       throw new ExchangeError(text, part, 'queue', step, true);
     }
   }

@@ -42,12 +42,12 @@ function withPlace(error: unknown, command: Command): unknown {
   const index = setup.part === 'whole' ? 0 : setup.part;
   if (error instanceof NativeError && error.code === Code.RESOURCE_EXHAUSTED) {
     const found = /OOM .*/.exec(error.message)?.[0] ?? error.message;
-    error.message = `Cannot go on: tower ${index} on ${setup.device} ran out of memory in ${placeOf(command)} (${found}), expected room for its part of the net and of the batch; make room and go on from the last checkpoint with --resume, or start a new run with a smaller --batch-size or --width`;
+    error.message = `Cannot continue: tower ${index} on ${setup.device} ran out of memory in ${placeOf(command)} (${found}), expected memory for its part of the net and of the batch; free some memory and continue from the last checkpoint with --resume, or start a new run with a smaller --batch-size or --width`;
     return error;
   }
   if (!(error instanceof Error) || (error instanceof SplitError && !(error instanceof NativeError))) return error;
   if (!['step', 'evaluate', 'measure', 'snapshot'].includes(command.kind)) return error;
-  error.message = `Cannot go on: tower ${index} on ${setup.device} failed in ${placeOf(command)} (${error.message}); go on from the last checkpoint with --resume`;
+  error.message = `Cannot continue: tower ${index} on ${setup.device} failed in ${placeOf(command)} (${error.message}); continue from the last checkpoint with --resume`;
   return error;
 }
 

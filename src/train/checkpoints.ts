@@ -150,7 +150,7 @@ function checkSpace(checkpoints: string, { keep, checkpointEvery }: Config, size
   if (free >= needed || blocks === 0) return; // 0 blocks: the file system does not tell its size
   const mebibytes = (value: number) => `${(value / 2 ** 20).toFixed(1)} MiB`;
   throw new CheckpointError(
-    `Cannot keep ${keep} checkpoints in ${checkpoints}: ${mebibytes(free)} are free, expected ${mebibytes(needed)}; make room, keep fewer with --keep, or choose another folder with --out`,
+    `Cannot keep ${keep} checkpoints in ${checkpoints}: ${mebibytes(free)} are free, expected ${mebibytes(needed)}; free some space, keep fewer with --keep, or choose another folder with --out`,
     checkpoints,
   );
 }

@@ -153,7 +153,7 @@ export function addProbabilities(sums: Float64Array, logits: Float32Array, class
 /**
  * Measures the activations of every layer on the feeder's sample of test images, the same images each time.
  * @param step the last step that was done; 0 before the first.
- * @returns undefined if the run is told to stop before the batch is there, or if none of its images can be read.
+ * @returns undefined if the run is stopped before the batch is there, or if none of its images can be read.
  * @throws Stopped if the towers are not done `graceMs` after the signal.
  */
 export async function measureActivations(

@@ -70,7 +70,7 @@ export async function openFeed(config: Config, options: FeedUi = {}) {
 function withBatchDeadlines(feeder: BatchFeeder, ms: number): BatchFeeder {
   const timeoutError = (batch: string) => () =>
     new DataError(
-      `Cannot go on: ${batch} has not been filled for ${ms / 1000} s, expected it within ${ANSWER_FACTOR} times exchangeTimeoutMs; check the disk, then go on from the last checkpoint with --resume, or with a larger exchangeTimeoutMs in the config if it was only slow`,
+      `Cannot continue: ${batch} has not been filled for ${ms / 1000} s, expected it within ${ANSWER_FACTOR} times exchangeTimeoutMs; check the disk, then continue from the last checkpoint with --resume, or with a larger exchangeTimeoutMs in the config if it was only slow`,
     );
   return {
     ...feeder,

@@ -114,7 +114,7 @@ export function statisticsToContinue(
   const isOfData = config.data.onBadImage === 'skip' ? saved.images <= trainImages : saved.images === trainImages;
   if (isOfData) return saved;
   throw new CheckpointError(
-    `Cannot resume from ${checkpoint.folder}: ${file} is of ${saved.images} images, and the run was trained with ${trainImages}; bring the run's own file back, or take this one away to have it computed again`,
+    `Cannot resume from ${checkpoint.folder}: ${file} is of ${saved.images} images, and the run was trained with ${trainImages}; bring the run's own file back, or remove this one to have it computed again`,
     file,
   );
 }
@@ -144,7 +144,7 @@ export function runClasses(folder: string): string[] | undefined {
     if (!(error instanceof SyntaxError)) found = (error as Error).message;
   }
   throw new CheckpointError(
-    `Cannot read the classes in ${file}: ${found}, expected a JSON list of names; take the file away, or train again`,
+    `Cannot read the classes in ${file}: ${found}, expected a JSON list of names; remove the file, or train again`,
     file,
   );
 }

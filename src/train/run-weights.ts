@@ -67,7 +67,7 @@ export function usedText({ step }: UsedWeights): string {
 }
 
 /**
- * Gives the towers the weights with which a training starts, in place of initial values.
+ * Gives the towers the weights with which a training starts, instead of initial values.
  * @param weights a run by its name or its path (which has a slash), a checkpoint by its path, or a file of the whole net.
  * @throws CheckpointError if there are none, or they belong to another net.
  */

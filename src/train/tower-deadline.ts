@@ -30,7 +30,7 @@ export function answerOf<Kind extends Command['kind']>(
   const ms = Math.max(ANSWER_FACTOR * exchangeTimeoutMs, command.kind === 'open' ? openingMs(device) : 0);
   const timeoutError = () =>
     new TowerError(
-      `Cannot go on: tower ${index} on ${device} has not answered for ${ms / 1000} s in ${placeOf(command)}, expected an answer within ${ANSWER_FACTOR} times exchangeTimeoutMs; go on from the last checkpoint with --resume, and with a larger exchangeTimeoutMs in the config if it was only slow`,
+      `Cannot continue: tower ${index} on ${device} has not answered for ${ms / 1000} s in ${placeOf(command)}, expected an answer within ${ANSWER_FACTOR} times exchangeTimeoutMs; continue from the last checkpoint with --resume, and with a larger exchangeTimeoutMs in the config if it was only slow`,
       index,
     );
   return withDeadline(tower.ask<Kind>(command, memory), ms, timeoutError);

@@ -44,7 +44,7 @@ export interface TrainUi {
   begin?: (config: Config) => Config;
   /** Ends the run after the present step; its reason may be the signal's name. */
   signal: AbortSignal;
-  /** What to resume from, in place of initial values. */
+  /** What to resume from, instead of initial values. */
   resume?: Resume | undefined;
   /** Receives a sentence about whatever takes long before `run_start`. */
   note?: (text: string) => void;

@@ -111,7 +111,7 @@ export async function refuseFallback(team: Team): Promise<void> {
   const [warning] = team.warnings;
   if (warning === undefined) return;
   await team.close();
-  throw new VerifyError(`Cannot verify the exchange that was asked for: ${warning}`);
+  throw new VerifyError(`Cannot verify the exchange that was requested: ${warning}`);
 }
 
 /** Runs steps on both sides, and keeps the worst difference of each tensor. */

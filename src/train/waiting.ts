@@ -1,10 +1,10 @@
-/** Waiting for a promise that may be cut short: by a deadline, or because the run is told to stop. */
+/** Waiting for a promise that may be cut short: by a deadline, or because the run is stopped. */
 import { runningTimeMs, setRunningTimeout } from '../running-time.js';
 
-/** The run was told to stop while it waited for `unfinished`, which cannot be cancelled. */
+/** The run was stopped while it waited for `unfinished`, which cannot be cancelled. */
 export class Stopped extends Error {
   constructor(readonly unfinished: Promise<unknown>) {
-    super('the run was told to stop');
+    super('the run was stopped');
   }
 }
 
@@ -73,7 +73,7 @@ const MIN_GRACE_MS = 5_000;
 /** A command that takes this many times the longest one so far is taken to hang. */
 const GRACE_FACTOR = 3;
 
-/** How long a run that is told to stop waits for its towers' command. */
+/** How long a run that is stopped waits for its towers' command. */
 export class GracePeriod {
   #longestMs = 0;
 

@@ -51,7 +51,7 @@ export async function exportLayersModel(net: Net, files: readonly string[], fold
     rmSync(temporary, { recursive: true, force: true });
     if ((error as NodeJS.ErrnoException).syscall === undefined) throw error;
     throw new CheckpointError(
-      `Cannot write the model ${folder}: ${(error as Error).message}; make room, or choose another --out`,
+      `Cannot write the model ${folder}: ${(error as Error).message}; free some space, or choose another --out`,
       folder,
     );
   } finally {

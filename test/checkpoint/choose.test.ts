@@ -49,7 +49,7 @@ test('chooseWeights() finds the newest, the best, a step or a folder', () => {
   assert.equal(chooseWeights(path).step, 7, 'a checkpoint instead of a run');
 });
 
-test('chooseWeights() lists the checkpoints if the one that was asked for does not exist', () => {
+test('chooseWeights() lists the checkpoints if the one that was requested does not exist', () => {
   const gone = runWith([10, 30], { step: 20, top1: 0.8 });
   const none = runWith([10]);
   const empty = runWith([]);

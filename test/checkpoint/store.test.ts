@@ -97,7 +97,7 @@ test('writeCheckpoint() says in one sentence that the folder is missing', () => 
   const checkpoints = newFolder();
   assert.throws(() => write(join(checkpoints, 'gone'), 1), {
     name: 'CheckpointError',
-    message: /^Cannot write the checkpoint .*0000000001: ENOENT.*; make room, or .*--resume goes on from it$/,
+    message: /^Cannot write the checkpoint .*0000000001: ENOENT.*; free some space, or .*--resume continues from it$/,
   });
 });
 

@@ -189,14 +189,14 @@ test('ablate continues after a variant that fails, and exits with 1', async () =
   const failing: TrainModule['train'] = async (config, ui) => {
     if (config.run !== 'no-norm') return training({})(config, ui);
     ui.report({ ...RUN_START, run: config.run });
-    ui.report({ ...RUN_END, status: 'failed', exit_code: 1, steps: 0, error: 'Cannot go on: the loss is NaN' });
+    ui.report({ ...RUN_END, status: 'failed', exit_code: 1, steps: 0, error: 'Cannot continue: the loss is NaN' });
     return { exitCode: 1, top1: Number.NaN, steps: 0 };
   };
   const { exitCode, stdout, stderr } = await ablate(out, ['--variants', 'no-norm,tanh'], failing);
-  assert.deepEqual([exitCode, stderr.text], [1, 'error: Cannot go on: the loss is NaN\n']);
+  assert.deepEqual([exitCode, stderr.text], [1, 'error: Cannot continue: the loss is NaN\n']);
   assert.match(stdout.text, /^no-norm .* failed/m);
   assert.match(stdout.text, /^tanh .* 50\.00 %/m);
-  assert.match(pageOf(out), /^- no-norm: Cannot go on: the loss is NaN$/m);
+  assert.match(pageOf(out), /^- no-norm: Cannot continue: the loss is NaN$/m);
 });
 
 test('ablate refuses unknown variants, and other settings under the same name', async () => {

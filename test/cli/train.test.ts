@@ -295,11 +295,11 @@ test('train prints the error of a failed run, and exits with its code', async ()
   const out = newOut();
   const train: TrainModule['train'] = async (_, { report }) => {
     report(RUN_START);
-    report({ ...RUN_END, status: 'failed', exit_code: 1, error: 'Cannot go on:\n the loss is NaN' });
+    report({ ...RUN_END, status: 'failed', exit_code: 1, error: 'Cannot continue:\n the loss is NaN' });
     return { exitCode: 1, top1: Number.NaN, steps: 3 };
   };
   const { exitCode, stdout, stderr } = await run(['train', '--out', out], { loadTrain: trainModule({ train }) });
-  assert.deepEqual([exitCode, stderr.text], [1, 'error: Cannot go on: the loss is NaN\n']);
+  assert.deepEqual([exitCode, stderr.text], [1, 'error: Cannot continue: the loss is NaN\n']);
   assert.match(stdout.lines.at(-1)!, /^failed: /);
 });
 

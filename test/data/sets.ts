@@ -30,8 +30,8 @@ export const IMAGES = fileURLToPath(new URL('../../../test/fixtures/images', imp
 /** Those that cannot be read, and what the reason says. */
 export const BAD_IMAGES: Readonly<Record<string, RegExp>> = {
   'empty.jpg': /the file is empty/,
-  'html.jpg': /no JPEG, PNG, GIF or WebP/,
-  'notimage.jpg': /no JPEG, PNG, GIF or WebP/,
+  'html.jpg': /not a JPEG, PNG, GIF or WebP/,
+  'notimage.jpg': /not a JPEG, PNG, GIF or WebP/,
   'trunc.jpg': /cut short/,
   'trunc_tail2.jpg': /cut short/,
 };

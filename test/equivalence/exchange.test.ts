@@ -77,7 +77,10 @@ for (const kind of ['evaluate', 'measure'] as const) {
         await team.close();
       }
     }
-    assert.match(`${found[0]}`, /^Cannot go on at conv2 \(forward, step 1\) in tower 0: the values are not those that/);
+    assert.match(
+      `${found[0]}`,
+      /^Cannot continue at conv2 \(forward, step 1\) in tower 0: the values are not those that/,
+    );
     assert.equal(found[1], 'done');
   });
 }

@@ -101,9 +101,9 @@ test('predictFiles() continues after unreadable files, in batches, and gives the
   const files = [...names, 'png_named_jpeg.JPEG', 'rgb.jpg'].map((name) => join(IMAGES, name));
   const predictions = await predictFiles({ ...config, batchSize: 3 }, folder, files, 2);
   const reasons = predictions.map((each) => ('reason' in each ? each.reason : each.classes.length));
-  const page = 'it is an HTML page in place of the file, as of a login or an error: fetch the file itself again';
+  const page = 'it is an HTML page instead of the file, as of a login or an error: fetch the file itself again';
   assert.deepEqual(reasons, [
-    ...[2, 'it is a JPEG image cut short', 2, 'the file is empty', `it is no JPEG, PNG, GIF or WebP image: ${page}`],
+    ...[2, 'it is a JPEG image cut short', 2, 'the file is empty', `it is not a JPEG, PNG, GIF or WebP image: ${page}`],
     ...['it is not there', 'it is a folder', 2, 2, 2, 2],
   ]);
   const [first, last] = [classesOf(predictions[0]!), classesOf(predictions.at(-1)!)];

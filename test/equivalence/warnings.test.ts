@@ -23,7 +23,7 @@ async function warningsOf(run: string, values: Record<string, unknown>) {
   return { events, warnings, kinds: warnings.map(({ kind }) => kind), of: new Map(warnings.map((w) => [w.kind, w])) };
 }
 
-/** LeNet with ReLUs in place of sigmoids: it learns in some steps. */
+/** LeNet with ReLUs instead of sigmoids: it learns in some steps. */
 const RELU_NET = { ...smallNet('lenet'), net: { ...(smallNet('lenet').net as object), activation: 'relu' } };
 
 test('train() warns that the loss rises, and of the layers, before the loss stops being finite', async () => {
@@ -35,7 +35,7 @@ test('train() warns that the loss rises, and of the layers, before the loss stop
   };
   const { events, of } = await warningsOf('rate', values);
   const end = events.at(-1) as EventOf<'run_end'>;
-  assert.match(end.error!, /^Cannot go on: the loss of step \d is (NaN|Infinity)/);
+  assert.match(end.error!, /^Cannot continue: the loss of step \d is (NaN|Infinity)/);
   const { step, value, bound } = of.get('rising-loss')!;
   assert.equal(step, 2);
   assert.ok(value! > bound!);

@@ -254,7 +254,7 @@ test('receive() with a checksum detects every flipped bit of values and checksum
       (error) =>
         error instanceof ExchangeError &&
         error.message.startsWith(
-          'Cannot go on at conv3 (forward, step 5) in tower 1: the values are not those that tower 0',
+          'Cannot continue at conv3 (forward, step 5) in tower 1: the values are not those that tower 0',
         ) &&
         error.tower === 1 &&
         error.step === 5,

@@ -35,7 +35,7 @@ test('train ends with 1 when a checkpoint does not fit, and keeps the one before
   assert.match(
     full.stderr,
     new RegExp(
-      `^error: Cannot write the checkpoint ${folderName}: EFBIG.*; make room, or .*--resume goes on from it\\n$`,
+      `^error: Cannot write the checkpoint ${folderName}: EFBIG.*; free some space, or .*--resume continues from it\\n$`,
     ),
   );
   assert.match(full.stdout, /\nfailed: after \d+ steps,/);
@@ -86,7 +86,7 @@ test('train ends with 1 if a small disk fills up, and can be resumed on a larger
   assert.equal(errors.length, 2, stderr);
   assert.match(
     errors[0]!,
-    /^error: Cannot keep 9 checkpoints in disk\/r\/checkpoints: 2\.\d MiB are free, expected 4\.\d MiB; make room, keep fewer/,
+    /^error: Cannot keep 9 checkpoints in disk\/r\/checkpoints: 2\.\d MiB are free, expected 4\.\d MiB; free some space, keep fewer/,
   );
   // Whichever comes first, a checkpoint or a line of the log.
   assert.match(errors[1]!, /^error: Cannot write the (checkpoint disk\S+: ENOSPC|log disk\S+: the disk is full;)/);

@@ -1,4 +1,4 @@
-/** A training that is told to stop, in each phase: how it ends, what it says, what is saved. */
+/** A training that is stopped, in each phase: how it ends, what it says, what is saved. */
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import fs from 'node:fs';
@@ -218,7 +218,7 @@ test('train --resume explains in a sentence what it cannot resume', async () => 
   assert.equal(none.code, 1);
   assert.match(
     none.stderr,
-    /^error: Cannot resume runs\/good: none of its checkpoints is whole \(.*0000000005: manifest\.json is not there; .*\); start a new run/,
+    /^error: Cannot resume runs\/good: none of its checkpoints is complete \(.*0000000005: manifest\.json is not there; .*\); start a new run/,
   );
 });
 

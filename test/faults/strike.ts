@@ -15,7 +15,7 @@ const TOO_LARGE = 2 ** 23;
 
 const ACTS: Record<ThreadKind, () => void> = {
   throw: () => {
-    throw new Error('a fault that was asked for');
+    throw new Error('a fault that was requested');
   },
   exit: () => process.exit(7),
   hang: () => stall(),

@@ -119,114 +119,118 @@ const deadline = (direction: string, place: string) =>
 
 /** In step 3, after two checkpoints, unless it says otherwise. */
 const CASES: Record<string, Expected> = {
-  'throw@open:0': { message: /^a fault that was asked for \(this is a bug/ },
-  'throw@forward:1': { message: new RegExp(`^Cannot go on: ${TOWER_1} failed in step 1 \\(a fault.*\\)`) },
+  'throw@open:0': { message: /^a fault that was requested \(this is a bug/ },
+  'throw@forward:1': { message: new RegExp(`^Cannot continue: ${TOWER_1} failed in step 1 \\(a fault.*\\)`) },
   'throw@forward:3': {
-    message: new RegExp(`^Cannot go on: ${TOWER_1} failed in step 3 \\(a fault.*\\)${NEXT}`),
+    message: new RegExp(`^Cannot continue: ${TOWER_1} failed in step 3 \\(a fault.*\\)${NEXT}`),
     left: 2,
   },
-  'throw@backward:3': { message: new RegExp(`^Cannot go on: ${TOWER_1} failed in step 3 ${NEXT}`), left: 2 },
-  'throw@update:3': { message: new RegExp(`^Cannot go on: ${TOWER_1} failed in step 3 ${NEXT}`), left: 2 },
+  'throw@backward:3': { message: new RegExp(`^Cannot continue: ${TOWER_1} failed in step 3 ${NEXT}`), left: 2 },
+  'throw@update:3': { message: new RegExp(`^Cannot continue: ${TOWER_1} failed in step 3 ${NEXT}`), left: 2 },
   'throw@evaluate:2': {
-    message: new RegExp(`^Cannot go on: ${TOWER_1} failed in the evaluation after step 2 ${NEXT}`),
+    message: new RegExp(`^Cannot continue: ${TOWER_1} failed in the evaluation after step 2 ${NEXT}`),
     left: 1,
   },
   'throw@checkpoint:3': {
-    message: new RegExp(`^Cannot go on: ${TOWER_1} failed in the command snapshot ${NEXT}`),
+    message: new RegExp(`^Cannot continue: ${TOWER_1} failed in the command snapshot ${NEXT}`),
     left: 2,
   },
   'exit@open:0': {
-    message: new RegExp(`^Cannot go on: the thread of ${TOWER_1} ended \\(.*code: 7\\) in the command open`),
+    message: new RegExp(`^Cannot continue: the thread of ${TOWER_1} ended \\(.*code: 7\\) in the command open`),
   },
-  'exit@forward:1': { message: new RegExp(`^Cannot go on: the thread of ${TOWER_1} ended \\(.*code: 7\\) in step 1,`) },
+  'exit@forward:1': {
+    message: new RegExp(`^Cannot continue: the thread of ${TOWER_1} ended \\(.*code: 7\\) in step 1,`),
+  },
   'exit@forward:3': {
-    message: new RegExp(`^Cannot go on: the thread of ${TOWER_1} ended \\(.*code: 7\\) in step 3, ${NEXT}`),
+    message: new RegExp(`^Cannot continue: the thread of ${TOWER_1} ended \\(.*code: 7\\) in step 3, ${NEXT}`),
     left: 2,
   },
   'exit@backward:3': {
-    message: new RegExp(`^Cannot go on: the thread of ${TOWER_1} ended .* in step 3, ${NEXT}`),
+    message: new RegExp(`^Cannot continue: the thread of ${TOWER_1} ended .* in step 3, ${NEXT}`),
     left: 2,
   },
   'exit@evaluate:2': {
-    message: new RegExp(`^Cannot go on: the thread of ${TOWER_1} ended .* in the evaluation after step 2, ${NEXT}`),
+    message: new RegExp(`^Cannot continue: the thread of ${TOWER_1} ended .* in the evaluation after step 2, ${NEXT}`),
     left: 1,
   },
-  'exit@checkpoint:3': { message: new RegExp(`^Cannot go on: the thread of ${TOWER_1} ended ${NEXT}`), left: 2 },
+  'exit@checkpoint:3': { message: new RegExp(`^Cannot continue: the thread of ${TOWER_1} ended ${NEXT}`), left: 2 },
   'hang@forward:1': { message: deadline('forward, step 1', 'conv2') },
   'hang@forward:3': { message: deadline('forward, step 3', 'conv2'), left: 2 },
   'hang@backward:3': { message: deadline('backward, step 3', String.raw`\S+`), left: 2 },
   'hang@evaluate:2': { message: deadline('forward, step 2', 'conv2'), left: 1 },
   'hang@checkpoint:3': {
-    message: new RegExp(`^Cannot go on: ${TOWER_1} has not answered for 15 s in the command snapshot${NEXT}`),
+    message: new RegExp(`^Cannot continue: ${TOWER_1} has not answered for 15 s in the command snapshot${NEXT}`),
     left: 2,
   },
   'stuck@forward:3': { message: deadline('forward, step 3', 'conv2'), left: 2 },
   'slow@forward:3': { left: 4 },
   'memory@open:0': {
     message: new RegExp(
-      `^Cannot go on: ${TOWER_1} ran out of memory in the command open \\(OOM .*smaller --batch-size or --width$`,
+      `^Cannot continue: ${TOWER_1} ran out of memory in the command open \\(OOM .*smaller --batch-size or --width$`,
     ),
   },
   'memory@forward:3': {
     message: new RegExp(
-      `^Cannot go on: ${TOWER_1} ran out of memory in step 3 \\(OOM .*${NEXT}, .*smaller --batch-size`,
+      `^Cannot continue: ${TOWER_1} ran out of memory in step 3 \\(OOM .*${NEXT}, .*smaller --batch-size`,
     ),
     left: 2,
   },
   'memory@evaluate:2': {
-    message: new RegExp(`^Cannot go on: ${TOWER_1} ran out of memory in the evaluation after step 2 \\(OOM .*${NEXT}`),
+    message: new RegExp(
+      `^Cannot continue: ${TOWER_1} ran out of memory in the evaluation after step 2 \\(OOM .*${NEXT}`,
+    ),
     left: 1,
   },
   'memory@checkpoint:3': {
-    message: new RegExp(`^Cannot go on: ${TOWER_1} ran out of memory in the command snapshot \\(OOM .*${NEXT}`),
+    message: new RegExp(`^Cannot continue: ${TOWER_1} ran out of memory in the command snapshot \\(OOM .*${NEXT}`),
     left: 2,
   },
   'memory@forward:3 single': {
-    message: new RegExp(`^Cannot go on: ${TOWER_0} ran out of memory in step 3 \\(OOM `),
+    message: new RegExp(`^Cannot continue: ${TOWER_0} ran out of memory in step 3 \\(OOM `),
     left: 2,
     args: SINGLE,
   },
   'heap@forward:3': {
     message: new RegExp(
-      `^Cannot go on: the thread of ${TOWER_1} ended \\(.*memory limit: JS heap out of memory\\) in step 3, ${NEXT}.*--max-old-space-size`,
+      `^Cannot continue: the thread of ${TOWER_1} ended \\(.*memory limit: JS heap out of memory\\) in step 3, ${NEXT}.*--max-old-space-size`,
     ),
     left: 2,
   },
   'heap@checkpoint:3': {
     message: new RegExp(
-      `^Cannot go on: the thread of ${TOWER_1} ended \\(.*JS heap.*\\) in the command snapshot, ${NEXT}`,
+      `^Cannot continue: the thread of ${TOWER_1} ended \\(.*JS heap.*\\) in the command snapshot, ${NEXT}`,
     ),
     left: 2,
   },
   'nan@conv2:3': {
     message:
-      /^Cannot go on: the loss of step 3 is NaN at learning rate 0\.05, first in the weights tower0\/conv2\/kernel.*; its batch has the training images \d+, \d+, \d+ and 13 more/,
+      /^Cannot continue: the loss of step 3 is NaN at learning rate 0\.05, first in the weights tower0\/conv2\/kernel.*; its batch has the training images \d+, \d+, \d+ and 13 more/,
     left: 2,
   },
   'late@conv2:3': { message: deadline('forward, step 3', 'conv2'), left: 2 },
   'lost@conv2:3': {
-    message: /^Cannot go on at conv2: tower 0 expected message \d+ .* and got message \d+ \(forward at fc3/,
+    message: /^Cannot continue at conv2: tower 0 expected message \d+ .* and got message \d+ \(forward at fc3/,
     left: 2,
   },
   'repeated@conv2:3': {
     message:
-      /^Cannot go on at conv2: tower 0 expected message \d+ \(forward at conv2, step 3, .* and got message \d+ \(/,
+      /^Cannot continue at conv2: tower 0 expected message \d+ \(forward at conv2, step 3, .* and got message \d+ \(/,
     left: 2,
   },
   'reordered@conv2:3': {
-    message: /^Cannot go on at conv2: tower 0 expected message (\d+) \(.* and got message (?!\1 )/,
+    message: /^Cannot continue at conv2: tower 0 expected message (\d+) \(.* and got message (?!\1 )/,
     left: 2,
   },
   'reshaped@conv2:3': {
-    message: /^Cannot go on at conv2: tower 0 expected .*\[16,14,14,3\].* and got .*\[3,14,14,16\]/,
+    message: /^Cannot continue at conv2: tower 0 expected .*\[16,14,14,3\].* and got .*\[3,14,14,16\]/,
     left: 2,
   },
   'flipped@conv2:1': {
-    message: /^Cannot go on at conv2 \(forward, step 1\) in tower 0: the values are not those that tower 1 sent/,
+    message: /^Cannot continue at conv2 \(forward, step 1\) in tower 0: the values are not those that tower 1 sent/,
   },
   'flipped@conv2:3': {
     message: new RegExp(
-      `^Cannot go on at conv2 \\(forward, step 3\\) in tower 0: the values are not those that tower 1 sent${NEXT}`,
+      `^Cannot continue at conv2 \\(forward, step 3\\) in tower 0: the values are not those that tower 1 sent${NEXT}`,
     ),
     left: 2,
     args: ['--exchange-checksum'],
@@ -235,21 +239,21 @@ const CASES: Record<string, Expected> = {
   'exit@data:3': { message: /^Cannot fill the training batch of step 3: a data worker failed \(.*code: 7\)/, left: 2 },
   // It is filled ahead, by the one worker, who then does not fill the evaluation's batch either.
   'hang@data:3': {
-    message: new RegExp(`^Cannot go on: test batch 0 has not been filled for 15 s${NEXT}`),
+    message: new RegExp(`^Cannot continue: test batch 0 has not been filled for 15 s${NEXT}`),
     left: 1,
   },
   'throw@forward:3 single': {
-    message: new RegExp(`^Cannot go on: ${TOWER_0} failed in step 3`),
+    message: new RegExp(`^Cannot continue: ${TOWER_0} failed in step 3`),
     left: 2,
     args: SINGLE,
   },
   'exit@forward:3 single': {
-    message: new RegExp(`^Cannot go on: the thread of ${TOWER_0} ended`),
+    message: new RegExp(`^Cannot continue: the thread of ${TOWER_0} ended`),
     left: 2,
     args: SINGLE,
   },
   'hang@forward:3 single': {
-    message: new RegExp(`^Cannot go on: ${TOWER_0} has not answered for 15 s in step 3,${NEXT}`),
+    message: new RegExp(`^Cannot continue: ${TOWER_0} has not answered for 15 s in step 3,${NEXT}`),
     left: 2,
     args: SINGLE,
   },

@@ -1,4 +1,4 @@
-/** Starts worker files of this folder in place of the production ones while there is a fault to inject; see `fault.ts`. */
+/** Starts worker files of this folder instead of the production ones while there is a fault to inject; see `fault.ts`. */
 import { createRequire } from 'node:module';
 import { isMainThread } from 'node:worker_threads';
 import type { Piscina as PiscinaClass } from 'piscina';

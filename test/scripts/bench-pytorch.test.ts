@@ -14,7 +14,7 @@ const SCRIPT = fileURLToPath(new URL('../../../scripts/bench/pytorch_step.py', i
 const folder = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-bench-'));
 after(() => fs.rmSync(folder, { recursive: true, force: true }));
 
-/** A script in place of Python. It writes its arguments to the file `arguments`. */
+/** A script instead of Python. It writes its arguments to the file `arguments`. */
 function standIn(name: string, lines: string): string {
   const path = join(folder, name);
   fs.writeFileSync(path, `#!/bin/sh\necho "$@" > ${folder}/arguments\n${lines}\n`, { mode: 0o755 });

@@ -149,7 +149,7 @@ test('run.mjs names the packages that npm left out, and does not count them as i
     assert.equal(code, 1);
     assert.match(
       stderr,
-      /^installing .*\nerror: Cannot go on: npm ci left out 1 packages \(node_modules\/binary\); look for the setting/,
+      /^installing .*\nerror: Cannot continue: npm ci left out 1 packages \(node_modules\/binary\); look for the setting/,
     );
   }
 });

@@ -44,7 +44,7 @@ test('run.mjs prints the errors of npm and stops, and tries again next time', as
   const folder = clone({ 'npm-fails': '' });
   const { code, stdout, stderr } = await run(folder, ['summary']);
   assert.deepEqual([code, stdout], [1, '']);
-  assert.match(stderr, /E404 no such package\nerror: Cannot go on: npm ci failed/);
+  assert.match(stderr, /E404 no such package\nerror: Cannot continue: npm ci failed/);
   fs.rmSync(join(folder, 'npm-fails'));
   assert.equal((await run(folder, ['summary'])).code, 0);
 });

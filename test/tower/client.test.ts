@@ -173,7 +173,7 @@ test('ask() throws a TowerError when the thread ends, and at each later call', a
   assert.deepEqual(await tower.ask({ kind: 'open' }), { kind: 'open' });
   const error = await rejection(tower.ask(STEP), TowerError);
   assert.deepEqual([error.tower, error.exitCode], [1, 1]);
-  assert.match(error.message, /^Cannot go on: the thread of tower 1 on CPU:1 ended \(.*exited with code: 7\)/);
+  assert.match(error.message, /^Cannot continue: the thread of tower 1 on CPU:1 ended \(.*exited with code: 7\)/);
   assert.equal(isAborted(peer.mailboxes), true);
   assert.equal(await rejection(tower.ask({ kind: 'open' }), TowerError), error);
 });

@@ -50,7 +50,7 @@ test('checkGradients() accepts finite gradients and names the first one that is 
           error instanceof NonFiniteError &&
           error.exitCode === 1 &&
           error.message.startsWith(
-            `Cannot go on: the gradient of step 7 is not finite, first in ${name}, at learning rate 0.5,`,
+            `Cannot continue: the gradient of step 7 is not finite, first in ${name}, at learning rate 0.5,`,
           ),
       );
     }
@@ -77,7 +77,7 @@ test("checkGradients() throws an error with peerFailed if only the peer's gradie
         error instanceof ExchangeError &&
         error.peerFailed &&
         error.message ===
-          'Cannot go on at step 7: the gradients of tower 1 are not finite; its own message says where (the update was not made)',
+          'Cannot continue at step 7: the gradients of tower 1 are not finite; its own message says where (the update was not made)',
     );
     assert.throws(() => check(gradientsWith('tower0/fc3/bias', Number.NaN), { peer, part: 0 }), NonFiniteError);
   }

@@ -32,7 +32,9 @@ export async function openDecoder(resize: number, channels: 1 | 3): Promise<Deco
     const format = formatOf(bytes);
     if (format === undefined) {
       const placeholder = describePlaceholder(bytes);
-      return { reason: `it is no JPEG, PNG, GIF or WebP image${placeholder === undefined ? '' : `: ${placeholder}`}` };
+      return {
+        reason: `it is not a JPEG, PNG, GIF or WebP image${placeholder === undefined ? '' : `: ${placeholder}`}`,
+      };
     }
     for (let isRetry = false; ; isRetry = true) {
       try {

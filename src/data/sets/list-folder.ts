@@ -95,7 +95,7 @@ export function realPath(folder: string): string {
   return lookAt(folder, () => realpathSync.native(folder));
 }
 
-/** The error for a broken link in place of a folder that is needed. */
+/** The error for a broken link instead of a folder that is needed. */
 export function brokenLinkError(root: string, link: string, broken: string): DataError {
   return new DataError(
     `Cannot use the images of ${root}: the link ${link} leads to ${linkTarget(join(root, link))}, and cannot be followed (${broken}), expected a folder behind it; mount its disk, or remove the link`,

@@ -77,7 +77,7 @@ export function openWalk(
     const link = isLink ? path : above;
     if (isLink && (isIn(parent, real) || isIn(top, real)))
       throw onceError(
-        `the link ${path} leads back to ${real}, which contains it, so the same images would come again and again`,
+        `the link ${path} leads back to ${real}, which contains it, so the same images would be read again and again`,
       );
     visit(real, { part, path, link });
     walk(path, real, link, found);

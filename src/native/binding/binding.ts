@@ -142,7 +142,7 @@ export class PinnedBinding {
   copyTo(id: number, target: Uint8Array): void {
     this.#read(id, (data, bytes) => {
       if (bytes !== target.length) {
-        const reason = `it has ${bytes} bytes, and there is room for ${target.length}`;
+        const reason = `it has ${bytes} bytes, and there is space for ${target.length}`;
         throw new NativeError(`Cannot copy a tensor: ${reason}`, Code.INVALID_ARGUMENT);
       }
       copyOut(target, data);

@@ -96,7 +96,7 @@ function pointersTo(pieces: readonly Uint8Array[]): BigUint64Array {
   return pointers;
 }
 
-/** The same with a graph's attribute functions (`TF_SetAttrInt`) in place of an eager op's (`TFE_OpSetAttrInt`). */
+/** The same with a graph's attribute functions (`TF_SetAttrInt`) instead of an eager op's (`TFE_OpSetAttrInt`). */
 export function graphAttributes({ c, status }: Calls): Calls {
   const setters = Object.entries(c)
     .filter(([name]) => name.startsWith('TF_SetAttr'))

@@ -50,7 +50,7 @@ export interface Compiled {
   runWhile(by: RunsWhile, work: () => void, ...inputs: tf.Tensor[]): tf.Tensor[];
   /** Number of traces: one for each set of shapes, with and without a gradient. */
   readonly traces: number;
-  /** Frees the traces, but not XLA's machine code, which the same function can use again. A later call traces anew. */
+  /** Frees the traces, but not XLA's machine code, which the same function can use again. A later call traces again. */
   dispose(): void;
 }
 

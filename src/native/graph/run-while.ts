@@ -35,7 +35,7 @@ export function runWhile(by: RunsWhile, start: () => TensorMetadata[], work: () 
     by.noteExecutor(0n);
     executor.dispose();
   };
-  // If this thread ends, TensorFlow's thread goes on, and so does a function that waits for this one.
+  // If this thread ends, TensorFlow's thread continues, and so does a function that waits for this one.
   const onExit = () => {
     startCancellation(by.cancellation);
     errorOf(() => executor.wait());

@@ -43,7 +43,7 @@ test('readIdxLabels() reads plain and gzip files into shared memory', (t) => {
 const BROKEN: [name: string, bytes: Buffer, wanted: RegExp][] = [
   ['an empty file', Buffer.alloc(0), /ends after 0 bytes, expected a header of 16/],
   ['a header cut off', IMAGES.subarray(0, 9), /ends after 9 bytes, expected a header of 16/],
-  ['labels in place of images', idx(0x801, [13], Array(13).fill(1)), /0x00000801, expected 0x00000803/],
+  ['labels instead of images', idx(0x801, [13], Array(13).fill(1)), /0x00000801, expected 0x00000803/],
   ['another format', Buffer.from('\x89PNG\r\n\x1a\n and so on', 'latin1'), /0x89504e47, expected 0x00000803/],
   ['no images', idx(0x803, [0, 28, 28], []), /says 0 x 28 x 28, expected at least one/],
   ['images without width', idx(0x803, [2, 28, 0], []), /says 2 x 28 x 0, expected at least one/],

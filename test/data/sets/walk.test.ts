@@ -113,7 +113,7 @@ test('readImageFolder() refuses images in both parts, and names the links', (t) 
   }
 });
 
-test('readImageFolder() refuses broken links in place of classes and parts', (t) => {
+test('readImageFolder() refuses broken links instead of classes and parts', (t) => {
   const lost = (link: string, target: string, code: string) =>
     new RegExp(`: the link ${link} leads to ${target}, and cannot be followed \\(${code}.*\\), expected a folder`);
   const gone = '/nowhere/c';

@@ -72,8 +72,8 @@ test('copyTensor() writes into the shared memory, and not around it', () => {
 
 test('copyTensor() refuses memory of another length', () => {
   const tensor = tensorFrom([3], new Float32Array(3));
-  assertInvalid(() => copyTensor(tensor, new Uint8Array(11)), /it has 12 bytes, and there is room for 11/);
-  assertInvalid(() => copyTensor(tensor, new Uint8Array(16)), /it has 12 bytes, and there is room for 16/);
+  assertInvalid(() => copyTensor(tensor, new Uint8Array(11)), /it has 12 bytes, and there is space for 11/);
+  assertInvalid(() => copyTensor(tensor, new Uint8Array(16)), /it has 12 bytes, and there is space for 16/);
   tensor.dispose();
 });
 

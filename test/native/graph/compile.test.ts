@@ -243,7 +243,7 @@ test('compile() refuses the gradient of a result other than the first', () => {
   assert.throws(() => tf.grad(second)(tf.tensor1d([1, 2])), /another result of a compiled function than its first/);
 });
 
-test('compile() traces anew after the thread has moved to another device', () => {
+test('compile() traces again after the thread has moved to another device', () => {
   const compiled = compile((x) => [tf.add(x!, 1)]);
   assert.match(backingDevice(compiled(tf.scalar(1))[0]!), /CPU:1$/);
   useDevice('CPU:0');
