@@ -22,7 +22,7 @@ test('no file of the library, its commands, threads and decoder loads what only 
   const packages = [...new Set(lazy.map((match) => match[1]!))];
   assert.ok(packages.includes('sharp'), packages.join());
   const decoder = pathToFileURL(join(SOURCE, 'data', 'images', 'decode.js')).href;
-  // `parentPort`: what is a thread's is loaded as if there were one.
+  // With `parentPort` set, the modules of threads load as in a thread.
   const code = `import { EventEmitter } from 'node:events';
     import { createRequire, syncBuiltinESMExports } from 'node:module';
     import threads from 'node:worker_threads';

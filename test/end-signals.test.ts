@@ -1,4 +1,4 @@
-/** Which signals a process is to leave alone: in processes that are started as shells and nohup start them. */
+/** Signals that a process must ignore, because a shell or nohup started it so. */
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -35,7 +35,10 @@ fs.writeFileSync(
 let files = 0;
 const isLinux = fs.existsSync('/proc/self/status');
 
-/** Starts the program in a session of its own, and sees what it hears. @param command in which `run` is how to start it. */
+/**
+ * Starts the program in a session of its own, and reports the signals that it gets.
+ * @param command `run` in it stands for the start of the program.
+ */
 async function hears(
   expected: 'SIGHUP' | 'nothing',
   command: (run: string) => string,

@@ -1,4 +1,4 @@
-/** What stands in a file's place, or is a file of another program, wherever a file is read. */
+/** Placeholders of files, and files of other programs, wherever a file is read. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';

@@ -10,7 +10,7 @@ export interface Fuzz<T> {
   cases: fc.Arbitrary<T>;
   /** How many; `FUZZ_RUNS` says another number for all. */
   usual: number;
-  /** Reads a case, and asserts what is true of everything that is read. */
+  /** Reads a case, and asserts what must hold for every result. */
   read(value: T): unknown;
   /** Whether what was thrown is a refusal in our words; of anything else the test fails. */
   refuses(error: unknown): boolean;

@@ -1,4 +1,4 @@
-/** Cores and memory by control groups, with folders that stand in for the system's. */
+/** Cores and memory by control groups, with test folders instead of the system's. */
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -88,6 +88,6 @@ test('usableCores() and usableMemory() support version 1, and containers that se
   assert.deepEqual(usableMemory(container), { total: 4 * GIB, free: 3 * GIB, isLimited: true });
   const unlimited = { ...files, 'sys/fs/cgroup/memory/memory.limit_in_bytes': '9223372036854771712' };
   assert.deepEqual(usableMemory(system(mounts, groups, unlimited)), whole);
-  // A path that is not under what is shown: the group that is.
+  // The path is outside the visible groups, so the visible group counts.
   assert.equal(usableCores(system(mounts, '1:cpu,cpuacct:/../elsewhere', files)), 5);
 });

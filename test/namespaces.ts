@@ -1,7 +1,7 @@
 /** Namespaces of the system: another container, or another disk, on this machine and for one child process. */
 import { spawnSync } from 'node:child_process';
 
-/** Those that an ordinary user may make where the system allows it at all. */
+/** Namespaces that an ordinary user may make, if the system allows it. */
 const AS_ROOT_INSIDE = ['--user', '--map-root-user'];
 
 /**

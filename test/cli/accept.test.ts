@@ -109,7 +109,7 @@ const QUICK = [
 
 const SKIPPED = ['cards', 'reference values'];
 
-/** Accepts in a process of its own, without an nvidia-smi: what a machine may have is not what is tested. */
+/** Runs accept in a process of its own, and hides the machine's nvidia-smi. */
 async function acceptHere(devices: string, env: NodeJS.ProcessEnv = {}): Promise<AcceptReport> {
   const file = join(folder, `${devices.replaceAll(':', '')}.json`);
   const { code, stdout, stderr } = await runNode([CLI, 'accept', '--quick', '--devices', devices, '--out', file], {

@@ -114,7 +114,7 @@ test('an unwritable place is found before the first image is read, and nothing i
     /^error: Cannot save the mean image in .*file\/cache\/data: ENOTDIR.*ALEXNET_SPLIT_CACHE/,
   );
   assert.deepEqual([fs.readdirSync(work), fs.readFileSync(file, 'utf8')], [['file'], 'mine']);
-  // Shards have it beside them.
+  // For shards it is in the same folder.
   const out = join(work, 'packed');
   const beside = await run(['data', 'prepare', data, '--resize', '16', '--pack', out]);
   assert.equal(beside.exitCode, 0);

@@ -18,9 +18,9 @@ import { CHECK, EVAL, RUN_END, RUN_START, trainStep, WARNING } from '../events.j
 import { DEVICES, run, Screen, trainModule } from './stand-ins.js';
 import { lenetRun } from './weights-runs.js';
 
-/** Sets a title, clears the screen in eight bits and in two, turns letters round, and begins lines of its own. */
+/** Sets a title, clears the screen with 8-bit and 7-bit codes, reverses the direction of text, and adds lines. */
 const NAME = 'n\u001b]0;TITLE\u0007\u009b2J\u202e\r\nFORGED\u2028\u001b[2J\u007f';
-// biome-ignore lint/suspicious/noControlCharactersInRegex: those are what is not to come through
+// biome-ignore lint/suspicious/noControlCharactersInRegex: these characters must be escaped
 const OBEYED = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]/;
 
 const results: TrainModule = {

@@ -1,4 +1,4 @@
-/** Which settings a run goes on with. */
+/** The settings with which a run is resumed. */
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,4 +1,4 @@
-/** One process a run: who else comes is told of the first, and a killed one keeps nobody out. */
+/** Only one process uses a run. Another one gets a message that names the first. A killed process leaves no lock. */
 import assert from 'node:assert/strict';
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';

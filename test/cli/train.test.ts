@@ -116,7 +116,7 @@ test('train shows the events of a run that does not reach run_start', async () =
   assert.equal(stderr.text, 'warning: mind the gap\nerror: Cannot read the images\n');
 });
 
-/** A training of a run that goes on under a lock, by way of what `trainCommand` and `ablate` use. */
+/** Trains a run under its lock, with the functions that `trainCommand` and `ablate` use. */
 async function recorded(mode: { json?: boolean }, lock: RunLock, events: string[] = []) {
   const machine = machineWith('CPU:0', 'CPU:1');
   const { config } = resolveConfig([flags({ out: newOut(), run: 'r' })], machine);

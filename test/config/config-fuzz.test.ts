@@ -1,4 +1,4 @@
-/** Whatever a config file holds: settings that are whole and mean the same when they are read again, or one sentence. */
+/** Any config file gives complete settings, which mean the same when they are read again, or one sentence. */
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { tmpdir } from 'node:os';

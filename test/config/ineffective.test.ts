@@ -1,4 +1,4 @@
-/** Settings that do nothing beside others: refused when they were typed, said when a file sets them. */
+/** Settings without effect because of other settings: refused on the command line, and a note for a file. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { resolveConfig } from '../../src/config/config.js';
@@ -19,7 +19,7 @@ const idle = (...layers: ConfigLayer[]) => resolveConfig(layers, MACHINE).idle;
 const SINGLE = { placement: 'single' };
 const LENET = { preset: 'lenet' };
 
-/** What is so, what is set beside it, the name by which it was typed, its key, and why it has no effect. */
+/** The other settings, the setting without effect, the flag, the key, and the reason. */
 const CASES: [so: Values, set: Values, flag: string, key: string, why: RegExp][] = [
   [SINGLE, { devices: ['CPU:0', 'CPU:1'] }, '--devices', 'devices', /beyond CPU:0 with --placement single/],
   [

@@ -1,4 +1,4 @@
-/** What each wrong setting is told. */
+/** The messages for wrong settings. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { resolveConfig } from '../../src/config/config.js';

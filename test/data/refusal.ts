@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { DataError } from '../../src/errors.js';
 import { isSentence } from '../fuzz.js';
 
-/** The message of what is refused by a sentence of the data's, in which the folder is `SET`. */
+/** The message with which a data set is refused. The folder is replaced by `SET`. */
 export function refusal(open: () => unknown, folder: string): string {
   try {
     open();

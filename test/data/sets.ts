@@ -81,7 +81,7 @@ export function fourFiles(): Record<string, Buffer> {
   };
 }
 
-/** A folder with those files, gone after the test. */
+/** Makes a folder with these files, and removes it after the test. */
 export function folderOf(t: TestContext, files: Readonly<Record<string, Uint8Array>>): string {
   const folder = mkdtempSync(join(tmpdir(), 'alexnet-split-data-'));
   t.after(() => rmSync(folder, { recursive: true, force: true }));

@@ -1,4 +1,4 @@
-/** What towers use where it lies, in batch slots and in mailboxes, against copies of it. */
+/** Towers that use batch slots and mailboxes in place have the same results as with copies. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { fileURLToPath } from 'node:url';

@@ -1,4 +1,4 @@
-/** Gradients that are no numbers in one tower alone: neither tower updates. */
+/** If the gradients of one tower are not finite, neither tower updates. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { slotBytes, slotViews } from '../../src/data/index.js';

@@ -46,7 +46,7 @@ const MEAN = {
   ...{ meanImage: true, colourNoise: { strength: 0.1 }, onBadImage: 'skip' },
 };
 
-/** A cache with what is in the usual one, TensorFlow, to which nothing is added. */
+/** A cache with TensorFlow, like the usual one, which stays unchanged. */
 function ownCache(): string {
   const [usual, own] = [cacheFolder(), join(folder, 'cache')];
   fs.mkdirSync(own);

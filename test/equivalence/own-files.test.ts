@@ -30,7 +30,7 @@ test('a run resumed with the other placement leaves no weights of the previous o
   assert.deepEqual(weights(), SPLIT_FILES);
   fs.rmSync(checkpointsFolder(folder), { recursive: true });
   const [last] = of(events, 'eval');
-  // As if the process had been killed before it took the others away.
+  // As if the process had been killed before it removed the others.
   fs.copyFileSync(join(out, 'left'), join(folder, 'tower-0-of-1.safetensors'));
   const told: string[] = [];
   const { loss, step } = await evaluateRun(config, folder, { note: (text) => told.push(text) });
@@ -64,7 +64,7 @@ test('a resumed run uses its own mean image and class names, and warns if it has
   assert.deepEqual(meanOf('branch'), [...own.mean]);
   assert.deepEqual(JSON.parse(fs.readFileSync(join(out, 'branch', 'classes.json'), 'utf8')), names);
 
-  fs.rmSync(checkpointFolder(checkpointsFolder(folder), 3), { recursive: true }); // else nothing goes on from the second
+  fs.rmSync(checkpointFolder(checkpointsFolder(folder), 3), { recursive: true }); // otherwise no run would be resumed from the second
   writeStatistics(folder, 'statistics.json', { ...own, images: 399 });
   await assert.rejects(run(values, at2), {
     name: 'CheckpointError',

@@ -1,4 +1,4 @@
-/** The recipe of 2012 in whole runs: layers that stand still, rates by what validation says, nets with one thing changed. */
+/** The recipe of 2012 in complete runs: frozen layers, rates that follow the validation error, nets with one change. */
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -24,7 +24,7 @@ function configOf(values: Record<string, unknown>): Config {
   return smallConfig({ ...smallNet('original', FEW), out, steps: STEPS, batchSize: BATCH, check: false, ...values });
 }
 
-/** Trains, and is stopped after the line of step `stopAt`, or of the evaluation after it. */
+/** Trains, and asks for a stop after step `stopAt`, or after the following evaluation. */
 async function run(
   values: Record<string, unknown>,
   resume?: Resume,

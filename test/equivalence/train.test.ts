@@ -137,7 +137,7 @@ test('train() stops after the present step, and saves the weights', async () => 
     events.push(event);
     if (event.event === 'train_step' && event.step === 3) controller.abort('SIGTERM');
   };
-  // The name that was requested is taken, and another one made.
+  // The requested name exists already, so another one is made.
   const begin = (asked: Config) => ({ ...asked, run: 'stopped' });
   const { exitCode, steps } = await train({ ...config, run: 'taken' }, { report, begin, signal: controller.signal });
   assert.deepEqual([exitCode, steps, of(events, 'run_start')[0]!.run], [143, 3, 'stopped']);

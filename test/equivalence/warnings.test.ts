@@ -77,7 +77,7 @@ test('train() warns at the end that a net of sigmoids has not begun to learn', a
 interface Bars {
   /** So much too high are the labels of the test images. */
   shift?: number;
-  /** The test images stand in the order of their classes, and those of a class are all the same. */
+  /** The test images are sorted by class, and all images of a class are the same. */
   isSorted?: boolean;
 }
 

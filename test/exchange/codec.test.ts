@@ -13,7 +13,7 @@ const HEADER: Header = {
   shape: [2, 3, 5],
 };
 
-/** A message with the values 0.5, 1.5, … in shared memory, as it lies in a mailbox. */
+/** A message with the values 0.5, 1.5, … in shared memory, as in a mailbox. */
 function messageOf(header: Header): { message: Uint8Array; start: number } {
   const slot = new Uint8Array(new SharedArrayBuffer(4096 + PREFIX_BYTES + payloadBytes(header)), 4096);
   const start = encode(header, slot);

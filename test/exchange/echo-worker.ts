@@ -1,4 +1,4 @@
-/** The other end of the mailboxes, for tests: sends every message back, changed as told, until it has sent `count`. */
+/** The other end of the mailboxes, for tests: returns every message, changed on request, until it has sent `count`. */
 import { workerData } from 'node:worker_threads';
 import { Mailbox, type Mailboxes } from '../../src/exchange/mailbox.js';
 

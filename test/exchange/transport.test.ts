@@ -82,7 +82,7 @@ test('takeCosts() counts the bytes that were sent, header and all, and starts ag
 });
 
 test('takeCosts() does not count waiting as exchange, even if the wait fails', (t) => {
-  // A mailbox that says it waited a second of each call, on a clock that goes on 1.5 seconds.
+  // A mailbox that reports a wait of one second per call, with a clock that advances by 1.5 seconds.
   const mailbox = {
     ...{ waitMs: 0, nextSent: 1, nextReceived: 1 },
     send(_place: unknown, write: (slot: Uint8Array) => number) {

@@ -31,7 +31,7 @@ describe('trainings on two stand-in GPUs', { skip }, () => {
   const kernels = new GpuKernels();
   let ended: Ended;
   let functions: RecordedFunction[] = [];
-  /** The ops that ran, in functions and alone. */
+  /** The ops that ran, inside functions and outside. */
   let ops: (RecordedOp & { where: string })[] = [];
 
   before(async () => {

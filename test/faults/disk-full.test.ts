@@ -1,4 +1,4 @@
-/** A disk that takes no more: the run says so and ends, and goes on from what it had once there is room. */
+/** A full disk ends a run with a message. The run can be resumed when the disk has space again. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';

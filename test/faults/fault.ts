@@ -37,7 +37,7 @@ export type Fault =
   /** `wrong-bytes@device`: what comes from device to device is not what was sent. */
   | { on: 'device' };
 
-/** Reads a fault. With ` single` at its end it is one of the tower that has the whole net. */
+/** Parses a fault. A fault with ` single` at its end is for the tower that has the whole net. */
 export function parseFault(text: string): Fault {
   const [, kind, place = '', at, isWhole] = /^([a-z-]+)@([a-z0-9]+)(?::(\d+))?( single)?$/.exec(text) ?? [];
   if (text === 'wrong-bytes@device') return { on: 'device' };

@@ -1,4 +1,4 @@
-/** A training that is stopped, in each phase: how it ends, what it says, what is saved. */
+/** A signal to a training in each phase: its exit code, its messages, and what it saves. */
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import fs from 'node:fs';
@@ -204,7 +204,7 @@ test('train --resume explains in a sentence what it cannot resume', async () => 
     assert.match(ended.stderr, message);
     assert.match(ended.stderr, /^error: [^\n]+\n$/, 'one line');
   }
-  // A damaged one is passed over, and the one before is taken.
+  // A damaged checkpoint is skipped, and the one before is used.
   fs.truncateSync(join(folder, at(4), 'state.json'), 10);
   const resumed = await trainUntil(['--resume', 'runs/good', '--steps', '5', '--keep', '5'], 'never', () => {});
   assert.equal(resumed.code, 0);

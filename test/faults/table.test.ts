@@ -52,7 +52,7 @@ interface Ended {
 
 const commandLine = (run: string, args: readonly string[]) => ['train', ...LENET, ...RUN, '--run', run, ...args];
 
-/** Trains in a process group of its own, with a standard input on which nothing comes. */
+/** Trains in a process group of its own, with an idle standard input. */
 function train(run: string, args: readonly string[], fault: string): Promise<Ended> {
   const started = performance.now();
   const { args: node, env } = childWithFault(fault);
@@ -286,7 +286,7 @@ Object.assign(CASES, BY_DEVICE, {
 /** Always run of those that go by device. */
 const ALWAYS_BY_DEVICE = ['hang@forward:3 device', 'exit@backward:3 device', 'hang@backward:3 device off'];
 
-/** Each kind in one phase or two always; these with `FAULTS=all` alone, for each is seconds of a process. */
+/** Tested only with `FAULTS=all`, because each takes seconds. One or two phases of each kind are always tested. */
 const REST = [
   ...['throw@open:0', 'throw@forward:1', 'throw@backward:3', 'exit@forward:1', 'exit@backward:3', 'exit@evaluate:2'],
   ...['hang@forward:1', 'hang@evaluate:2', 'late@conv2:3', 'reordered@conv2:3', 'flipped@conv2:1', 'exit@data:3'],

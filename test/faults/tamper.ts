@@ -5,7 +5,7 @@ import type { Fault, MessageKind } from './fault.js';
 import { stall } from './strike.js';
 
 /**
- * Tampers with the first message that this thread sends at that site and step, and leaves all others alone.
+ * Tampers with the first message that this thread sends at that site and step, and with no other.
  * @param lateMs how late a `late` one is.
  */
 export function tamperMailboxes({ kind, site, step }: Extract<Fault, { on: 'message' }>, lateMs: number): void {

@@ -1,4 +1,4 @@
-/** A program that trains, and goes on when a run fails: no thread of the run is left in it. Prints the table. */
+/** In a program that trains and continues after a failed run, no thread of the run is left. Prints the table. */
 import './workers.js';
 import assert from 'node:assert/strict';
 import fs from 'node:fs';

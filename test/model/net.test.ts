@@ -96,7 +96,7 @@ test('parametersOf() has the fan-in of one output, and the fan-out of one input 
     return [fanIn, fanOut];
   };
   assert.deepEqual(fans('original', 'conv1'), [11 * 11 * 3, 96 * 11 * 11]); // both towers read the image
-  assert.deepEqual(fans('original', 'conv2'), [5 * 5 * 48, 128 * 5 * 5]); // one tower's alone
+  assert.deepEqual(fans('original', 'conv2'), [5 * 5 * 48, 128 * 5 * 5]); // of one tower only
   assert.deepEqual(fans('original', 'conv3'), [3 * 3 * 256, 384 * 3 * 3]);
   assert.deepEqual(fans('original', 'fc8'), [4096, 1000]);
   // One layer over all channels, as the tutorial has it, has torch's fans.

@@ -2,7 +2,7 @@
 import { buildNet, type Net, type NetOptions, type Parameter } from '../../src/model/net.js';
 import { TABLES, type TableName } from '../../src/model/tables.js';
 
-/** A table as it was drawn up, but for what `changes` says. */
+/** A table with the given changes. */
 export function netOf(table: TableName, changes: Partial<NetOptions> = {}): Net {
   const { inputSize, inputChannels, classes } = TABLES[table];
   return buildNet({ table, width: 1, inputSize, inputChannels, classes, init: 'table', dropout: true, ...changes });

@@ -27,7 +27,7 @@ function lint(t: TestContext, files: Record<string, string>): string[] {
   return found.map(([, path, line, rule]) => `${path}:${line} ${rule}`).sort();
 }
 
-/** Asserts that each file, beside those that break no rule, has the violations that are given for it. */
+/** Asserts that the files have exactly the given violations. */
 function assertFound(t: TestContext, cases: readonly [path: string, text: string, ...found: string[]][]): void {
   const files = Object.fromEntries(cases.map(([path, text]) => [path, text]));
   assert.equal(Object.keys(files).length, cases.length);

@@ -288,7 +288,7 @@ describe('TowerFunction of a tower', () => {
       one.dispose();
       return count;
     });
-    // What tower 0 reads in fc7, for what comes next is received too; the gradient of fc8 that comes to tower 1.
+    // Tower 0 copies what it reads in fc7, because it receives again later; tower 1 copies the gradient of fc8.
     deepEqual(copies, [1, 1]);
   });
 

@@ -1,4 +1,4 @@
-/** What is told while the images of a training are opened. */
+/** Messages while the images of a training are opened. */
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import test from 'node:test';

@@ -1,4 +1,4 @@
-/** How long towers may take, and what the user is told meanwhile. A slow promise stands in for a GPU. */
+/** How long towers may take, and the messages meanwhile. A slow promise is used instead of a GPU. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';

@@ -21,7 +21,7 @@ const folder = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-kernels-'));
 after(() => fs.rmSync(folder, { recursive: true, force: true }));
 
 const GREY = Float32Array.of(2, 2, 2, -1, -1, -1);
-/** Red against blue in one pixel, nothing in the other: no grey at all. */
+/** Red against blue in one pixel, zeros in the other: no grey. */
 const COLOUR = Float32Array.of(3, 0, -3, 0, 0, 0);
 
 test('energyOf() splits a kernel into grey and colour', () => {

@@ -172,7 +172,7 @@ test('train() never fills a slot that is not released', async (t) => {
   assert.equal(await Promise.race([fourth, pause(100, 'waits')]), 'waits');
   feeder.release(batches[1]!);
   assert.equal((await fourth).slot, batches[1]!.slot);
-  await pause(20); // what is filled ahead by mistake would be by now
+  await pause(20); // by now, batches filled ahead by mistake would be ready
   for (const i of [0, 2]) assert.deepEqual(contents(feeder, options, batches[i]!), before[i]);
 });
 

@@ -77,7 +77,7 @@ test('close() does not wait for a thread that hangs in the system', async (t) =>
   const hanging = assert.rejects(pool.fill('training', HANGS, 0), isDataError(/the data workers were closed/));
   while (new Uint8Array(SETUP.slots[0]!)[1] !== 1) await sleep(5);
   const what = await Promise.race([pool.close().then(() => 'closed'), sleep(20_000, 'waits', { ref: false })]);
-  // Opening without waiting fails as long as there is nobody who reads; then the thread continues, and ends.
+  // Opening without waiting fails as long as nobody reads. Then the thread continues, and ends.
   for (;;) {
     try {
       fs.closeSync(fs.openSync(pipe, fs.constants.O_WRONLY | fs.constants.O_NONBLOCK));

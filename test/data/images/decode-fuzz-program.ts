@@ -28,7 +28,7 @@ const GOOD = [
   await sharp(photo).gif().toBuffer(),
 ].filter(({ length }) => length > 100);
 
-/** The file with other sides, its checksum right again; as it is when it is of no format that is known here. */
+/** The file with another size and a correct checksum. Unchanged if the format is unknown here. */
 function withSides(file: Buffer, width: number, height: number): Buffer {
   const bytes = Buffer.from(file);
   if (bytes.toString('latin1', 1, 4) === 'PNG') {
@@ -95,7 +95,7 @@ function emptyPng(width: number, height: number, rows: number): Buffer {
   return Buffer.concat([Buffer.from('\x89PNG\r\n\x1a\n', 'latin1'), ...parts]);
 }
 
-/** What `decode()` returned as a reason, told apart from what it throws. */
+/** A reason that `decode()` returned, as opposed to an error that it throws. */
 class Refusal extends Error {}
 
 const told = (line: string): void => void process.stdout.write(`${line}\n`);

@@ -1,4 +1,4 @@
-/** Whatever bytes an image file has: pixels or a reason. In a process of its own, for what decodes is C. */
+/** Any bytes of an image file give pixels or a reason. In a process of its own, because the decoder is written in C. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { fileURLToPath } from 'node:url';

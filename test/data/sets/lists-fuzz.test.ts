@@ -1,4 +1,4 @@
-/** Whatever the lists beside images hold: shards and their indexes, labels, statistics. */
+/** Any content of the lists of a data set: shards and their indexes, labels, statistics. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
@@ -33,7 +33,7 @@ before(async () => {
   texts.tar = fs.readFileSync(join(packed, 'train-000000.tar'), 'latin1');
 });
 
-/** The packed folder again, as it was. */
+/** Restores the packed folder. */
 function restore(): void {
   for (const name of ['dataset.json', 'train-000000.json']) fs.writeFileSync(join(packed, name), texts[name]!);
   fs.rmSync(join(packed, 'train-000000.tar'), { force: true, recursive: true });

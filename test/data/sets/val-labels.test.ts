@@ -1,4 +1,4 @@
-/** Lists of labels beside images. */
+/** Lists of labels for images without class folders. */
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -5,7 +5,7 @@ import type { Output } from './tfjs-core-expected.js';
 export interface Difference {
   actual: number | string;
   expected: number | string;
-  /** Of what is expected there: of a complex number, not of one part. */
+  /** The absolute value of the expected number, also of a complex one. */
   magnitude: number;
   /** Its place in the output. */
   at: number;
@@ -19,7 +19,7 @@ export interface Accepted {
   why: string;
   /** The pinned backend's data type, where that is what differs. */
   dtype?: string;
-  /** Shapes may differ: which, is told by the inputs. */
+  /** Shapes may differ, depending on the inputs. */
   isShape?: true;
   is?(difference: Difference): boolean;
 }

@@ -161,7 +161,7 @@ describe('TensorQueue', () => {
         throw new Error('nothing was done');
       },
       () => {
-        doubling(queues)(); // the function goes on meanwhile
+        doubling(queues)(); // the function continues meanwhile
         throw new Error('half was done');
       },
       () => {
