@@ -5,7 +5,7 @@ import { spawnSync } from 'node:child_process';
 const AS_ROOT_INSIDE = ['--user', '--map-root-user'];
 
 /**
- * The beginning of a command that runs another one in namespaces of its own, `['unshare', '--mount']`; or why there are none here.
+ * The start of a command that runs another one in its own namespaces, `['unshare', '--mount']`, or why that is impossible here.
  * @param flags of unshare(1).
  */
 export function inNamespaces(...flags: string[]): string[] | { skip: string } {
@@ -17,8 +17,8 @@ export function inNamespaces(...flags: string[]): string[] | { skip: string } {
 }
 
 /**
- * The beginning of a command that runs another one with a folder mounted anew, for that one alone.
- * @param option `noexec`, `ro`, or `empty` for another, empty disk in the folder's place.
+ * The start of a command that runs another one, for which alone a folder is mounted with an option.
+ * @param option `noexec`, `ro`, or `empty` for an empty disk instead of the folder.
  */
 export function withMount(folder: string, option: 'noexec' | 'ro' | 'empty'): string[] | { skip: string } {
   const own = inNamespaces('--mount');
@@ -28,7 +28,7 @@ export function withMount(folder: string, option: 'noexec' | 'ro' | 'empty'): st
   return [...own, 'sh', '-c', `${mount} && exec "$@"`, folder];
 }
 
-/** The beginning of a command whose calls of flock(2) fail with that error; undefined where strace does not work. */
+/** The start of a command whose calls of flock(2) fail with that error. undefined if strace does not work. */
 export function withoutLocks(error: string): string[] | undefined {
   const command = ['strace', '-f', '--seccomp-bpf', '-qq', '-e', 'trace=flock', '-e', `inject=flock:error=${error}`];
   const quiet = [...command, '-o', '/dev/null'];

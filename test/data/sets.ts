@@ -8,7 +8,7 @@ import type { ImageOptions } from '../../src/data/images/augment.js';
 import type { Images, PixelDataset } from '../../src/data/index.js';
 import { loadDataset } from '../../src/data/sets/idx-dataset.js';
 
-/** Images as they are: 4 x 4 pixels, nothing random. */
+/** Images of 4 x 4 pixels without augmentation. */
 export const PLAIN: ImageOptions = {
   resize: 4,
   randomCrop: false,
@@ -27,7 +27,7 @@ export const PLAIN: ImageOptions = {
 /** Good and bad image files: `rgb.jpg`, `trunc.jpg`, … */
 export const IMAGES = fileURLToPath(new URL('../../../test/fixtures/images', import.meta.url));
 
-/** Those that cannot be read, and what the reason says. */
+/** The unreadable ones, and the reason of each. */
 export const BAD_IMAGES: Readonly<Record<string, RegExp>> = {
   'empty.jpg': /the file is empty/,
   'html.jpg': /not a JPEG, PNG, GIF or WebP/,
@@ -46,15 +46,15 @@ export function idx(magic: number, sizes: readonly number[], values: ArrayLike<n
   return Buffer.concat([head, Uint8Array.from(values)]);
 }
 
-/** Flags of a LeNet that is trained in a moment, on {@link fewImages} in that folder. */
+/** Flags of a LeNet that trains fast, on {@link fewImages} in that folder. */
 export function lenetFlags(folder: string): string[] {
   return [...'--preset lenet --batch-size 16 --lr 0.05 --data'.split(' '), fewImages(folder)];
 }
 
 /**
- * The first 400 training and 40 test images of the sample in a new folder `fashion`, which gives the classes their names. A
- * run that does not need more of them is done in a part of the time: it reads all, and evaluates at its end.
- * @param folder where that folder will be; the caller's, who removes it.
+ * Writes the first 400 training and 40 test images of the sample to a new folder `fashion`, whose name gives the classes
+ * their names. A run on few images is faster, because it reads all images and evaluates at its end.
+ * @param folder the parent folder, which the caller removes.
  */
 export function fewImages(folder: string): string {
   const { train, test, height, width } = loadDataset('embedded', 10);
@@ -89,7 +89,7 @@ export function folderOf(t: TestContext, files: Readonly<Record<string, Uint8Arr
   return folder;
 }
 
-/** A folder with copies of the image files: path to the name of a fixture, or bytes. Gone after the test. */
+/** A folder with copies of the image files: path to the name of a fixture, or bytes. It is removed after the test. */
 export function imageFolderOf(t: TestContext, files: Readonly<Record<string, string | Uint8Array>>): string {
   const folder = folderOf(t, {});
   for (const [path, content] of Object.entries(files)) {
@@ -123,7 +123,7 @@ function smallImages(count: number, textured: boolean): Images {
   return { count, images, labels };
 }
 
-/** As PNG has it. */
+/** The CRC of PNG. */
 export function crc32(bytes: Uint8Array): number {
   let crc = 0xffffffff;
   for (const byte of bytes) {

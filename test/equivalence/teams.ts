@@ -5,9 +5,9 @@ import { listDevices } from '../../src/native/c/context.js';
 
 /** The two towers' devices; test/fake-gpu/split.test.ts has others. */
 export const DEVICES = (process.env.TEST_DEVICES ?? 'CPU:0,CPU:1').split(',') as [string, string];
-/** Whether the towers compute on GPUs, whose ops are others in part. */
+/** Whether the towers compute on GPUs, which use other ops in part. */
 export const ON_GPU = DEVICES[0].startsWith('GPU:');
-/** What a test passes for the whole net on one device. */
+/** The arguments for the whole net on one device. */
 export const SINGLE = { placement: 'single', devices: [DEVICES[0]] } as const;
 
 /** A config on {@link DEVICES}, or on the devices named. */
@@ -20,7 +20,7 @@ export function smallConfig(values: Record<string, unknown> = {}): Config {
 /** A table that can be split. */
 type SplitTable = Exclude<NetOptions['table'], 'one-gpu'>;
 
-/** Each table at a size that runs in a moment. */
+/** Each table at a size that runs fast. */
 export const SMALL_NETS: Record<SplitTable, Record<string, unknown>> = {
   original: { table: 'original', width: 0.125, inputSize: 67, inputChannels: 3, init: 'he' },
   paper: { table: 'paper', width: 0.125, inputSize: 67, inputChannels: 3, init: 'he' },

@@ -5,19 +5,19 @@
 import assert from 'node:assert/strict';
 
 /**
- * `throw`: an error that nobody expected; `exit`: the thread ends; `hang`: it waits forever; `stuck`: the same in C, where
- * nothing ends it; `slow`: it takes longer; `memory`: the device has no memory left; `heap`: JavaScript has none.
+ * `throw`: an unexpected error; `exit`: the thread ends; `hang`: it waits forever; `stuck`: the same in C, where nothing can
+ * end it; `slow`: it takes longer; `memory`: the device has no memory left; `heap`: JavaScript has no memory left.
  */
 export const THREAD_KINDS = ['throw', 'exit', 'hang', 'stuck', 'slow', 'memory', 'heap'] as const;
 export type ThreadKind = (typeof THREAD_KINDS)[number];
 
-/** Where a tower is struck. `checkpoint` is after that step; `open` has step 0. */
+/** The phase in which a tower fails. `checkpoint` is after that step; `open` has step 0. */
 export const PHASES = ['open', 'forward', 'backward', 'update', 'evaluate', 'checkpoint'] as const;
 export type Phase = (typeof PHASES)[number];
 
 /**
- * What happens to a message: `late`: it comes after the peer's deadline; `lost`: never; `repeated`: the message before it
- * comes in its place; `reordered`: it has the number of the next one; `reshaped`: its sizes are in another order;
+ * What happens to a message: `late`: it arrives after the peer's deadline; `lost`: it never arrives; `repeated`: the previous
+ * message arrives instead; `reordered`: it has the number of the next one; `reshaped`: its sizes are in another order;
  * `flipped`: one bit of its values is wrong.
  */
 export const MESSAGE_KINDS = ['late', 'lost', 'repeated', 'reordered', 'reshaped', 'flipped'] as const;
@@ -34,7 +34,7 @@ export type Fault =
   | { on: 'kernel'; layer: string; step: number }
   /** `swap-channels@SITE`: the towers' halves are joined in the wrong order at that site. */
   | { on: 'join'; site: string }
-  /** `wrong-bytes@device`: what comes from device to device is not what was sent. */
+  /** `wrong-bytes@device`: the device transport delivers wrong values. */
   | { on: 'device' };
 
 /** Parses a fault. A fault with ` single` at its end is for the tower that has the whole net. */
@@ -58,7 +58,7 @@ export function currentFault(): Fault | undefined {
   return TEST_FAULT === undefined ? undefined : parseFault(TEST_FAULT);
 }
 
-/** Has the threads that `action` starts inject a fault. @param fault none for null. */
+/** Makes the threads that `action` starts inject a fault. @param fault null for no fault. */
 export async function withFault<T>(fault: string | null, action: () => Promise<T>): Promise<T> {
   if (fault !== null) process.env.TEST_FAULT = fault;
   try {
@@ -68,7 +68,7 @@ export async function withFault<T>(fault: string | null, action: () => Promise<T
   }
 }
 
-/** For a child process that injects a fault: arguments of Node.js, and what goes into its environment. */
+/** The arguments of Node.js and the environment for a child process that injects a fault. */
 export function childWithFault(fault: string): { args: string[]; env: NodeJS.ProcessEnv } {
   return {
     args: ['--import', new URL('workers.js', import.meta.url).href],

@@ -1,4 +1,4 @@
-/** Has a mailbox do to one of its messages what must not happen. */
+/** Makes a mailbox damage, delay or lose one of its messages. */
 import { decode, encode } from '../../src/exchange/codec.js';
 import { Mailbox } from '../../src/exchange/mailbox.js';
 import type { Fault, MessageKind } from './fault.js';
@@ -6,7 +6,7 @@ import { stall } from './strike.js';
 
 /**
  * Tampers with the first message that this thread sends at that site and step, and with no other.
- * @param lateMs how late a `late` one is.
+ * @param lateMs the delay of a `late` message.
  */
 export function tamperMailboxes({ kind, site, step }: Extract<Fault, { on: 'message' }>, lateMs: number): void {
   const { send } = Mailbox.prototype;

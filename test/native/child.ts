@@ -21,7 +21,7 @@ export function environment(extra: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv {
   return { ...env, ...extra };
 }
 
-/** Runs Node.js to its end. @param args of its command line. @param by a command that starts it. */
+/** Runs Node.js to its end. @param args its arguments. @param by a command that starts it. */
 export async function runNode(args: string[], env: NodeJS.ProcessEnv = {}, by: readonly string[] = []): Promise<Ended> {
   const [first, ...rest] = [...by, process.execPath, ...args];
   const child = spawn(first!, rest, { env: environment(env), stdio: ['ignore', 'pipe', 'pipe'] });

@@ -83,7 +83,7 @@ export async function readyClone(files: Record<string, string> = {}): Promise<st
     return folder;
   })();
   const folder = join(temporary, `clone${++clones}`);
-  // With the times of its sources, which tell whether they are compiled.
+  // The copy keeps the times of the sources, which show whether they are compiled.
   fs.cpSync(await original, folder, { recursive: true, preserveTimestamps: true, verbatimSymlinks: true });
   for (const [path, text] of Object.entries(files)) write(folder, path, text);
   return folder;
@@ -95,7 +95,7 @@ export function write(folder: string, path: string, text: string): void {
   fs.writeFileSync(file, text);
 }
 
-/** @param flags of Node.js. @param by a command that runs it. */
+/** @param flags flags for Node.js. @param by a command that starts Node.js. */
 export function start(
   folder: string,
   args: string[],
