@@ -107,7 +107,7 @@ test('every command recognizes a pointer that it reads instead of a file', async
   pointer('images', 'train', 'a', '1.jpg');
   for (const path of ['train/b/1.jpg', 'val/a/1.jpg', 'val/b/1.jpg']) pointer('images', ...path.split('/'));
   const checked = await run(['data', 'check', join(folder, 'images'), '--report', join(folder, 'report.json')]);
-  assert.match(checked.stdout.text, /^ {2}train\/a\/1\.jpg: it is no JPEG.* image: it is a Git LFS pointer/m);
+  assert.match(checked.stdout.text, /^ {2}train\/a\/1\.jpg: it is not a JPEG.* image: it is a Git LFS pointer/m);
   assert.throws(() => readLabels(pointer('val.txt'), ['a', 'b'], ['1.jpg']), told);
   const checkpoint = join(checkpointsFolder(folder), '0000000001');
   fs.mkdirSync(checkpoint, { recursive: true });

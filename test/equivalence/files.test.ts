@@ -130,7 +130,7 @@ test('train() with skip does not start if no test image can be read', async () =
   const started = run('blind', 'skip', { data });
   await assert.rejects(
     started,
-    /^DataError: Cannot evaluate on the images of .*: none of the 3 test images can be read \(the first, val\/colour\/1\.jpg: it is no JPEG/,
+    /^DataError: Cannot evaluate on the images of .*: none of the 3 test images can be read \(the first, val\/colour\/1\.jpg: it is not a JPEG/,
   );
   assert.equal(fs.existsSync(join(folder, 'blind')), false);
 });

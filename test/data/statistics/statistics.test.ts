@@ -110,7 +110,7 @@ test('statisticsOf() names an unreadable file, or skips it', async (t) => {
   const cache = folderOf(t, {});
   writeFileSync(join(folder, 'train', 'b', '0.jpg'), 'no image');
   const isNamed = (error: Error) =>
-    error instanceof DataError && /the image train\/b\/0\.jpg is unreadable: it is no JPEG/.test(error.message);
+    error instanceof DataError && /the image train\/b\/0\.jpg is unreadable: it is not a JPEG/.test(error.message);
   await assert.rejects(statisticsOf(open(folder), optionsIn(cache)), isNamed);
   assert.equal((await statisticsOf(open(folder), { ...optionsIn(cache), onBadImage: 'skip' })).images, 3);
   for (const name of ['a/1.png', 'a/2.png', 'b/3.png']) writeFileSync(join(folder, 'train', name), '');
