@@ -171,7 +171,7 @@ test('writeTensors() says that the disk is full', (t) => {
     openSync(path === temporary ? '/dev/full' : path, flags),
   );
   syncBuiltinESMExports();
-  assertRefused(() => writeSample(file), file, /ENOSPC.*make room/);
+  assertRefused(() => writeSample(file), file, /ENOSPC.*free some space/);
   t.mock.restoreAll();
   syncBuiltinESMExports();
   assert.deepEqual([fs.existsSync(file), fs.lstatSync(temporary, { throwIfNoEntry: false })], [false, undefined]);
