@@ -86,6 +86,6 @@ export function assertFolderWritable(folder: string): void {
 }
 
 function refusal(file: string, what: string, code: string): Error {
-  const error = new Error(`${basename(file)} is ${what}, expected a plain file or none`);
+  const error = new Error(`${basename(file)} is ${what}, expected a plain file, or no file`);
   return Object.assign(error, { code, syscall: 'open' });
 }

@@ -30,7 +30,7 @@ test('main() prints one line for a usage error, with exit code 2', async () => {
     [['train', '--preset', 'huge'], `--preset is "huge", expected one of auto, ${PRESET_NAMES.join(', ')}`],
     [
       ['train', '--devices', 'CPU:0,CPU:9'],
-      'Cannot use the device CPU:9: TensorFlow has CPU:0, CPU:1 here; choose among these with --devices',
+      'Cannot use the device CPU:9: TensorFlow has CPU:0, CPU:1 here; choose from these with --devices',
     ],
     [['train', '--config', '/no/file'], 'Cannot read the config file /no/file: there is no such file, expected JSON'],
     [['eval'], "required option '--run <run>' not specified"],

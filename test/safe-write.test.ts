@@ -33,11 +33,11 @@ test('writeNoFollow() replaces a file, but refuses a link, a pipe and a folder',
   fs.symlinkSync('none', dangling);
   execFileSync('mkfifo', [pipe]);
   assert.throws(() => writeNoFollow(link, 'x'), {
-    message: 'link is a link, expected a plain file or none',
+    message: 'link is a link, expected a plain file, or no file',
     code: 'ELOOP',
   });
   assert.throws(() => writeNoFollow(dangling, 'x'), /^Error: dangling is a link/);
-  assert.throws(() => writeNoFollow(pipe, 'x'), /^Error: pipe is not a file, expected a plain file or none$/);
+  assert.throws(() => writeNoFollow(pipe, 'x'), /^Error: pipe is not a file, expected a plain file, or no file$/);
   assert.throws(() => openNoFollow(pipe, fs.constants.O_RDWR), /^Error: pipe is not a file/);
   assert.throws(() => openNoFollow(folder, OVERWRITE), { code: 'EISDIR' });
   assert.deepEqual([fs.readFileSync(file, 'utf8'), fs.existsSync(join(folder, 'none'))], ['short', false]);

@@ -79,7 +79,7 @@ function ofCheckpoint(folder: string, found = readCheckpoint(folder, '--checkpoi
 function describeChoices(folder: string): string {
   const steps = stepsIn(checkpointsFolder(folder));
   if (steps.length > 0) {
-    return `there are checkpoints of the steps ${steps.join(', ')}; choose one with --checkpoint, or last`;
+    return `there are checkpoints of steps ${steps.join(', ')}; choose one with --checkpoint, or last`;
   }
   const found = listFolder(folder).some(isWeightsName)
     ? 'only the weights in its folder, which are last'

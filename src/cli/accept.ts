@@ -42,7 +42,7 @@ export async function run(
   const file = out ?? `accept-${timestamp(services.now())}.json`;
   const { stdout } = services;
   write(file, { checks: [] }); // fails now rather than in ten minutes
-  const stop = stopOnSignal(() => stdout.print('stopping; once more stops at once'));
+  const stop = stopOnSignal(() => stdout.print('stopping; a second Ctrl-C or signal ends the process at once'));
   try {
     const { accept } = await services.loadAccept();
     stdout.print(`${'check'.padEnd(NAME_WIDTH)}  ${'result'.padEnd(STATUS_WIDTH)}  seconds  figure`);
@@ -78,7 +78,7 @@ function lastLine({ status, checks, seconds }: AcceptReport, file: string): stri
   const count = (wanted: Row['status']) => checks.filter((each) => each.status === wanted).length;
   const counts = `${count('passed')} passed, ${count('failed')} failed, ${count('skipped')} skipped`;
   const verdict = { passed: 'passed', failed: 'FAILED', stopped: 'stopped' }[status];
-  return `${verdict}: ${counts}, ${duration(1000 * seconds)}; the file to send is ${file}`;
+  return `${verdict}: ${counts}, ${duration(1000 * seconds)}; report in ${file}`;
 }
 
 function write(file: string, report: object): void {

@@ -76,7 +76,7 @@ function startLines(event: EventOf<'run_start'>, config: Config): string[] {
     places.join(', '),
     `data ${dataset.name}: ${count(dataset.train_images)} training and ${count(dataset.test_images)} test images, from ${dataset.source}`,
     `net ${config.net.table}: ${count(event.parameters)} parameters${shares}`,
-    `run ${event.run}: ${count(event.steps)} steps of ${count(config.batchSize)} images, ${count(event.steps_per_epoch)} an epoch; log in ${runFolder(config)}/log.ndjson`,
+    `run ${event.run}: ${count(event.steps)} steps of ${count(config.batchSize)} images, ${count(event.steps_per_epoch)} per epoch; log in ${runFolder(config)}/log.ndjson`,
   ];
 }
 

@@ -33,14 +33,14 @@ export async function run({ options }: Input<{ json?: boolean }>, services: Serv
 async function examine(services: Services, problems: string[]): Promise<Record<string, string>> {
   const [cores, limit] = [availableParallelism(), coreLimit()];
   const { total, free, isLimited } = usableMemory();
-  const whole = isLimited ? `, by a limit, of ${gibibytes(totalmem())}` : '';
+  const whole = isLimited ? ` (limit; the machine has ${gibibytes(totalmem())})` : '';
   const rows: Record<string, string> = {
     'alexnet-split': packageVersion(),
     'Node.js': process.versions.node,
     system: `${process.platform} ${process.arch}, ${release()}`,
-    processors: limit === undefined ? `${cores}` : `${limit}, by a quota, of ${cores}`,
+    processors: limit === undefined ? `${cores}` : `${limit} (quota; the machine has ${cores})`,
     variables: variablesIn(services.env),
-    memory: `${gibibytes(total)}${whole}, ${gibibytes(free)} of it free`,
+    memory: `${gibibytes(total)}${whole}, ${gibibytes(free)} free`,
   };
   const examined = await orProblem(() => services.examineLibrary(), problems);
   if (!examined) return rows;
@@ -54,13 +54,13 @@ async function examine(services: Services, problems: string[]): Promise<Record<s
   }
   const folders = new Set(cuda.map((file) => dirname(dirname(dirname(file)))));
   const files = `${cuda.map((file) => basename(file)).join(', ')} in ${[...folders]}`;
-  rows.CUDA = cuda.length === 0 ? 'none beside the library' : files;
+  rows.CUDA = cuda.length === 0 ? 'no CUDA libraries beside the TensorFlow library' : files;
   const devices = await orProblem(() => services.listDevices(), problems);
   const names = (devices ?? []).map(({ name }) => name);
   const facts = await services.examineGpus(names, true);
   if (facts && !nvidia && !hidden) {
     const hasDriver = facts.nvidia.driver !== undefined;
-    rows['NVIDIA device'] = hasDriver ? 'a card, and no device of it here' : 'a card without a driver';
+    rows['NVIDIA device'] = hasDriver ? 'a card, but no device file here' : 'a card without a driver';
   }
   if (facts) Object.assign(rows, gpuRows(facts));
   if (!devices) return rows;
@@ -81,7 +81,7 @@ async function examine(services: Services, problems: string[]): Promise<Record<s
 /** Call before TensorFlow is loaded, which removes some of them. */
 function variablesIn(env: Services['env']): string {
   const set = Object.entries(tensorflowVariables(env)).map(([name, value]) => `${name}=${quoted(value)}`);
-  return set.join(', ') || "none of TensorFlow's is set";
+  return set.join(', ') || 'no variable of TensorFlow or CUDA is set';
 }
 
 function quoted(value = ''): string {

@@ -70,7 +70,7 @@ export function refuseNpmFlags(program: Command, argv: readonly string[], env: E
     const name = command.parent?.parent ? `${command.parent.name()} ${command.name()}` : command.name();
     const [flag, it] = unknown.length === 1 ? ['flag', 'it'] : ['flags', 'them'];
     throw new ConfigError(
-      `Cannot use ${unknown.join(', ')}: ${name} has no such ${flag}; leave ${it} out, and give others after a --`,
+      `Cannot use ${unknown.join(', ')}: ${name} has no such ${flag}; leave ${it} out, and put other flags after --`,
     );
   }
   if (taken.length === 0) return;
@@ -85,16 +85,16 @@ export function refuseNpmFlags(program: Command, argv: readonly string[], env: E
     return `${option.long} ${typed === undefined ? `<${/<(.*)>/.exec(option.flags)?.[1]}>` : shellWord(typed)}`;
   });
   const line = ['npm run', script.name, '--', ...given.slice(values.length).map(shellWord), ...flags].join(' ');
-  const [flag, it, setting] = flags.length === 1 ? ['a flag', 'it', 'a setting'] : ['flags', 'them', 'settings'];
+  const [flag, it, setting] = flags.length === 1 ? ['a flag', 'it', 'setting'] : ['flags', 'them', 'settings'];
   throw new ConfigError(
-    `Cannot use ${flags.join(', ')}: npm took ${it} for ${setting} of its own, expected ${flag} of alexnet-split after a --; type \`${line}\``,
+    `Cannot use ${flags.join(', ')}: npm read ${it} as its own ${setting}, expected ${flag} of alexnet-split after --; type \`${line}\``,
   );
 }
 
 /** A hint for the message about too many arguments, because npm may have taken the flag that an argument belongs to. */
 export function npmHint(argv: readonly string[], env: Env): string {
   const script = npmScript(ROOT, argv, env);
-  return script === undefined ? '' : `; flags come after a --: npm run ${script.name} -- …`;
+  return script === undefined ? '' : `; put flags after --: npm run ${script.name} -- …`;
 }
 
 /** The options of a command and its subcommands by npm's name: `--no-flip` is npm's `flip`, set to false. */

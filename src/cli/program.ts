@@ -21,7 +21,10 @@ import type { CommandModule, Services } from './services.js';
 type Add = (name: string, description: string, load: () => Promise<CommandModule>, parent?: Command) => Command;
 
 const JSON_FLAG = ['--json', 'print JSON and nothing else on stdout'] as const;
-const TEN_VIEW_FLAG = ['--ten-view', 'average ten views of each image (corners, middle, mirrored)'] as const;
+const TEN_VIEW_FLAG = [
+  '--ten-view',
+  'average ten views of each image (corners, centre, and their mirror images)',
+] as const;
 const CONFIG_FLAG = [
   ...(['--config <file>', 'JSON file with settings; flags override it'] as const),
   pathOf('--config'),
@@ -74,7 +77,7 @@ function addTrainingCommands(add: Add): void {
   const ablate = add('ablate', 'train variants of a net, and compare them', () => import('./ablate.js'));
   addFlags(ablate, flagNames('net', 'data', 'train'))
     .option(...CONFIG_FLAG)
-    .option('--variants <names>', `variants beside the baseline: ${VARIANT_NAMES.join(',')}`, listOf)
+    .option('--variants <names>', `variants to train after the baseline: ${VARIANT_NAMES.join(',')}`, listOf)
     // The former name. npm has a setting `only`, and takes the flag silently.
     .addOption(new Option('--only <names>').argParser(listOf).conflicts('variants').hideHelp())
     .addOption(new Option('--quiet', "print each run's last line only").conflicts('json'))
@@ -85,7 +88,7 @@ function addTrainingCommands(add: Add): void {
     .option(...CONFIG_FLAG)
     .option('--steps <n>', 'steps to compare', wholeNumberOf('--steps', 1, 10_000), 10)
     .addOption(
-      new Option('--golden <file>', 'compare both with a file of reference values instead')
+      new Option('--golden <file>', 'compare both with a file of reference values')
         .argParser(pathOf('--golden'))
         .conflicts(['steps', ...replacedByGolden()]),
     )
@@ -121,7 +124,7 @@ function addRunCommands(add: Add): void {
   const exporting = add('export', "write a run's weights for PyTorch or tfjs", () => import('./export.js'));
   addRunFlags(exporting)
     .requiredOption('--out <path>', 'file to write, or folder for tfjs', pathOf('--out'))
-    .addOption(choiceOf('--format <format>', 'one file for PyTorch, or a LayersModel of tfjs', 'pytorch', 'tfjs'))
+    .addOption(choiceOf('--format <format>', 'pytorch: one file; tfjs: a LayersModel in a folder', 'pytorch', 'tfjs'))
     .option(...JSON_FLAG);
 
   const kernels = add(
@@ -133,9 +136,9 @@ function addRunCommands(add: Add): void {
     .option('--out <file>', "PNG file to write (default: kernels.png in the run's folder)", pathOf('--out'))
     .option(...JSON_FLAG);
 
-  const importing = add('import', "make a run of another program's weights", () => import('./import.js')).argument(
+  const importing = add('import', 'make a run from weights of another program', () => import('./import.js')).argument(
     '<file>',
-    'safetensors file of the whole net, in the layouts of PyTorch or Caffe',
+    'safetensors file of the whole net, in the layout of PyTorch or Caffe',
     pathOf('the file'),
   );
   addFlags(importing, [...flagNames('net', 'data'), '--placement', '--run', '--out'])
@@ -148,8 +151,13 @@ function addDataCommands(add: Add, program: Command): void {
   const data = program.command('data').description('check and prepare folders of images');
   const addFor = (name: string, description: string, load: () => Promise<CommandModule>) =>
     add(name, description, load, data)
-      .argument('<folder>', 'a folder with train and val, or of shards', pathOf('the folder'))
-      .option('--resize <pixels>', 'height and width of the images', wholeNumberOf('--resize', 1, 4096), 256);
+      .argument('<folder>', 'folder with train and val, or with shards', pathOf('the folder'))
+      .option(
+        '--resize <pixels>',
+        'height and width to which images are resized',
+        wholeNumberOf('--resize', 1, 4096),
+        256,
+      );
   addFor('check', 'read every image, and report those that cannot be read', async () => ({
     run: (await import('./data.js')).dataCheck,
   }))
@@ -160,17 +168,21 @@ function addDataCommands(add: Add, program: Command): void {
   }))
     .option('--pack <folder>', 'folder for the shards; without it nothing is packed', pathOf('--pack'))
     .option('--shard-size <MiB>', 'size of a shard (default: 512)', wholeNumberOf('--shard-size', 1, 65_536))
-    .addOption(choiceOf('--on-bad-image <action>', 'fail, or skip unreadable images', 'fail', 'skip'));
+    .addOption(choiceOf('--on-bad-image <action>', 'fail at an unreadable image, or skip it', 'fail', 'skip'));
 }
 
 function addMachineCommands(add: Add): void {
   add('devices', "list TensorFlow's devices", () => import('./devices.js')).option(...JSON_FLAG);
-  add('doctor', 'print what a bug report needs, and what is wrong here', () => import('./doctor.js')).option(
+  add('doctor', 'describe this machine for a bug report, and find problems', () => import('./doctor.js')).option(
     ...JSON_FLAG,
   );
-  const accept = add('accept', 'check two devices in minutes before a training', () => import('./accept.js'));
+  const accept = add(
+    'accept',
+    'check two devices in ten minutes, before you train on them',
+    () => import('./accept.js'),
+  );
   addFlags(accept, ['--devices'])
-    .option('--quick', 'use a small net and few steps')
+    .option('--quick', 'use a small net and few steps, which takes less time')
     .option('--out <file>', 'JSON file for the report (default: accept-<date>.json)', pathOf('--out'));
   add('setup', 'find the TensorFlow library, or fetch it', async () => ({
     async run(_, { stdout, ensureLibrary }) {

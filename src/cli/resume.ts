@@ -47,7 +47,9 @@ export function planResume(layers: readonly ConfigLayer[], asked: string | undef
   const run = given(layers, 'run');
   if (asked === undefined) return { find: () => ({ layers, notes: [] }) };
   if (asked === 'auto' && run === undefined) {
-    throw new ConfigError('Cannot resume: --resume auto is without a run, expected --run NAME, or --resume FOLDER');
+    throw new ConfigError(
+      'Cannot resume: --resume auto needs the name of a run; add --run NAME, or use --resume FOLDER',
+    );
   }
   if (run !== undefined) checkRunName(run);
   const named = run === undefined ? undefined : { run, out: given(layers, 'out') ?? PRESETS.mini.out };
@@ -89,7 +91,7 @@ function planPath(layers: readonly ConfigLayer[], path: string, named: Place | u
       const resume = isCheckpoint ? { checkpoint: readCheckpoint(path), skipped: [] } : newest(path);
       if (!resume) {
         throw new ConfigError(
-          `Cannot resume from ${path}: there is no ${MANIFEST_NAME} and no folder checkpoints with one, expected a checkpoint or a run's folder; choose another --resume`,
+          `Cannot resume from ${path}: it has neither a ${MANIFEST_NAME} nor a folder checkpoints with one, expected a checkpoint or a run's folder; choose another --resume`,
         );
       }
       if (place) return continueFrom(layers, resume, place);

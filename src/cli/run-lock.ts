@@ -63,6 +63,6 @@ function lockedBy(folder: string): ConfigError {
   const { pid, host, since } = holder;
   const stop = pid === undefined ? 'stop it' : `stop it with kill -INT ${pid}${host === hostname() ? '' : ' there'}`;
   return new ConfigError(
-    `Cannot train in ${folder}: ${describeHolder(holder)} trains there${since ? ` since ${since}` : ''}, expected one process a run; wait for its end, ${stop}, or choose another --run`,
+    `Cannot train in ${folder}: ${describeHolder(holder)} trains there${since ? ` since ${since}` : ''}, expected one process per run; wait for its end, ${stop}, or choose another --run`,
   );
 }

@@ -43,7 +43,7 @@ function summaryLines(net: Net, { batchSize, devices }: Config, rows: readonly R
     exchange ? [[layer, ...exchange.forward, ...exchange.backward]] : [],
   );
   return [
-    `net ${options.table}: width ${options.width}, ${options.classes} classes; shapes are of one tower, counts of all towers, an input marked * is of both`,
+    `net ${options.table}: width ${options.width}, ${options.classes} classes; shapes are per tower, counts are sums over both towers, * marks an input that reads both towers`,
     '',
     ...table(
       ['layer', 'tower', 'input', 'output', 'parameters', 'multiply-adds'],
@@ -56,12 +56,12 @@ function summaryLines(net: Net, { batchSize, devices }: Config, rows: readonly R
     ...(sites.length === 0
       ? []
       : [
-          `bytes exchanged in a step of ${count(batchSize)} images, float32, by the tower that sends`,
-          ...table(['site', '0 forward', '1 forward', '0 backward', '1 backward'], sites),
+          `bytes exchanged in a step of ${count(batchSize)} images, float32 (0 forward: tower 0 sends in the forward pass)`,
+          ...table(['layer', '0 forward', '1 forward', '0 backward', '1 backward'], sites),
           '',
         ]),
     ...table(
-      ['tower', 'device', 'parameters', 'multiply-adds', 'sent bytes'],
+      ['tower', 'device', 'parameters', 'multiply-adds', 'bytes sent'],
       [
         ...([0, 1] as const).map((tower) => {
           const device = devices[tower] ?? devices[0]!;

@@ -83,7 +83,7 @@ export async function recordedTraining(
   const display = openDisplay(mode, config, services);
   const stop = stopOnSignal(() => {
     display.close(); // now, because the second signal ends the process
-    display.note('stopping after this step; once more stops at once');
+    display.note('stopping after this step; a second Ctrl-C or signal ends the process at once');
     if (!hasBegun) exitSoon(signalExitCode(stop.signal.reason));
   });
   // Events before `run_start` wait for it. They are shown alone if the run does not begin.

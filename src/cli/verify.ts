@@ -54,7 +54,9 @@ function verifyLines({ losses, rows, passed, firstDivergent, tolerances }: Verif
     '',
     `allowed, relative: losses ${difference(loss)}, activations ${difference(activation)}, parameters ${difference(parameter)}, gradients ${difference(gradient)} of a tensor's largest value`,
     `why: ${tolerances.why} (docs/numerics.md)`,
-    passed ? 'passed: split and reference agree' : `FAILED: the first to differ is ${firstDivergent ?? 'the loss'}`,
+    passed
+      ? 'passed: split and reference agree'
+      : `FAILED: the first difference out of tolerance is in ${firstDivergent ?? 'the loss'}`,
   ];
 }
 
@@ -64,6 +66,6 @@ function goldenLines({ rows, passed }: GoldenResult): string[] {
       ['side', 'what', 'worst', 'allowed', 'where'],
       rows.map((row) => [row.side, row.kind, difference(row.worst), difference(row.tolerance), row.name]),
     ),
-    passed ? "passed: towers and reference have the file's values" : 'FAILED: out of tolerance',
+    passed ? 'passed: towers and reference agree with the file' : 'FAILED: out of tolerance',
   ];
 }

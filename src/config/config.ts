@@ -75,7 +75,7 @@ export function resolveConfig(layers: readonly ConfigLayer[], machine: Machine, 
 
   if (needsData && valueAt(merged, ['data', 'source']) === NO_SOURCE) {
     throw new ConfigError(
-      `Cannot find the images of the preset ${preset}: nothing says where they are, expected a folder; name it with --data`,
+      `Cannot find the images of the preset ${preset}: the settings do not name their folder; name it with --data`,
     );
   }
   const config = validate(merged, layers);

@@ -102,14 +102,14 @@ export function opThreads(table: unknown, cores = usableCores()): number {
 export function checkDevices({ placement, devices }: Config, available: readonly string[]): void {
   if (placement === 'split' && devices.length !== 2) {
     throw new ConfigError(
-      `Cannot split over ${truncate(devices.join(','))}: expected two devices, one for each tower; choose them with --devices, the same one twice puts both towers on it`,
+      `Cannot split over ${truncate(devices.join(','))}: expected two devices, one for each tower; name two with --devices; naming one device twice puts both towers on it`,
     );
   }
   // `single` uses the first device, and ignores the second of a config that serves both placements.
   const missing = devices.slice(0, placement === 'single' ? 1 : 2).find((name) => !available.includes(name));
   if (missing === undefined) return;
-  const hint = missing.startsWith('GPU') ? '; nvidia-smi tells whether the driver sees the GPU' : '';
+  const hint = missing.startsWith('GPU') ? '; nvidia-smi shows whether the driver sees the GPU' : '';
   throw new ConfigError(
-    `Cannot use the device ${truncate(missing)}: TensorFlow has ${available.join(', ')} here; choose among these with --devices${hint}`,
+    `Cannot use the device ${truncate(missing)}: TensorFlow has ${available.join(', ')} here; choose from these with --devices${hint}`,
   );
 }

@@ -105,6 +105,6 @@ export async function requireTestImage(
   });
   if (isFound) return;
   throw new DataError(
-    `Cannot evaluate on the images of ${folder}: none of the ${test.count} test images can be read${example}, expected some; \`data check\` lists why`,
+    `Cannot evaluate on the images of ${folder}: none of the ${test.count} test images can be read${example}, expected at least one; \`data check\` lists why`,
   );
 }

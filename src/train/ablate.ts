@@ -33,9 +33,9 @@ const NOT_ORIGINAL = 'only the net original has such a variant';
 /** The variants, the settings they apply to, and why other settings do not have them. */
 const ABLATIONS: readonly (Variant & { applies(baseline: Baseline): boolean; reason: string })[] = [
   {
-    ...{ name: 'no-norm', change: 'no response norms', values: { net: { norm: false } } },
+    ...{ name: 'no-norm', change: 'no response normalization', values: { net: { norm: false } } },
     applies: ({ layers }) => layers.some(({ kind }) => kind === 'norm' || kind === 'mapNorm'),
-    reason: 'the net has no response norm',
+    reason: 'the net has no response normalization',
   },
   {
     ...{ name: 'no-overlap', change: 'pools whose windows do not overlap', values: { net: { overlap: false } } },

@@ -74,7 +74,7 @@ export function refuseOlder(resume: Resume, config: Pick<Config, 'out' | 'run'>)
   const { found } = newestCheckpoint(checkpoints);
   if (!found || found.state.step <= state.step) return;
   throw new ConfigError(
-    `Cannot resume from ${folder} in its own folder: step ${found.state.step} is there too, expected the newest checkpoint, which eval, predict, export and the next --resume take; branch with --run: --resume ${shellWord(folder)} --run NAME, or take the newer ones away`,
+    `Cannot resume from ${folder} in its own folder: step ${found.state.step} is there too, expected the newest checkpoint, which eval, predict, export and the next --resume take; branch with --run: --resume ${shellWord(folder)} --run NAME, or remove the newer ones`,
   );
 }
 
@@ -140,7 +140,7 @@ export function scheduleAfter(
   const parsed = CONFIG_SCHEMA.shape.optimizer.safeParse(state.config.optimizer);
   if (!parsed.success) {
     throw new CheckpointError(
-      `Cannot use the checkpoint ${folder}: its settings have no optimizer; take another`,
+      `Cannot use the checkpoint ${folder}: its settings have no optimizer; choose another`,
       folder,
     );
   }
@@ -175,9 +175,9 @@ export function resumeNotes(
   const notes: string[] = [];
   const isOver = state.step >= steps;
   if (changes.length > 0) {
-    const list = changes.map(({ setting, was, now }) => `${setting} ${was} becomes ${now}`).join(', ');
-    const next = isOver ? '' : `, and step ${state.step + 1} has the learning rate ${rate}`;
-    notes.push(`a branch of ${folder}: ${list}; velocities stay${next}`);
+    const list = changes.map(({ setting, was, now }) => `${setting} changes from ${was} to ${now}`).join(', ');
+    const next = isOver ? '' : `, and step ${state.step + 1} uses the learning rate ${rate}`;
+    notes.push(`branch of ${folder}: ${list}; velocities are kept${next}`);
   } else if (isWithoutEpochs(state, optimizer)) {
     notes.push(
       `an earlier version trained this run, with a plateau that counted evaluations: it continues with the learning rate ${state.learningRate}, and counts epochs from now on`,

@@ -66,7 +66,7 @@ export function checkClasses(folder: string, dataset: Dataset): void {
   const label = trained.findIndex((name, i) => normalizeName(name) !== normalizeName(dataset.classNames[i] ?? ''));
   if (label < 0) return;
   throw new CheckpointError(
-    `Cannot use the run ${folder} on ${dataset.source}: class ${label} is ${dataset.classNames[label] ?? 'missing'} there, expected ${trained[label]}, as in the run's classes.json; take data with the classes it was trained on`,
+    `Cannot use the run ${folder} on ${dataset.source}: class ${label} is ${dataset.classNames[label] ?? 'missing'} there, expected ${trained[label]}, as in the run's classes.json; use data with the classes that the run was trained on`,
     join(folder, CLASSES_FILE),
   );
 }
@@ -86,7 +86,7 @@ export function runStatistics(folder: string, config: Pick<Config, 'data' | 'net
   const saved = savedStatistics(folder, config);
   if (saved) return saved;
   throw new CheckpointError(
-    `Cannot use the run ${folder}: its ${STATISTICS_FILE} is missing or damaged, expected the mean of its training images at ${config.data.resize} pixels; bring the file back, have it computed again from the same images with train --resume ${shellWord(folder)}, or train again`,
+    `Cannot use the run ${folder}: its ${STATISTICS_FILE} is missing or damaged, expected the mean of its training images at ${config.data.resize} pixels; restore the file, compute it again from the same images with train --resume ${shellWord(folder)}, or train again`,
     join(folder, STATISTICS_FILE),
   );
 }
@@ -114,7 +114,7 @@ export function statisticsToContinue(
   const isOfData = config.data.onBadImage === 'skip' ? saved.images <= trainImages : saved.images === trainImages;
   if (isOfData) return saved;
   throw new CheckpointError(
-    `Cannot resume from ${checkpoint.folder}: ${file} is of ${saved.images} images, and the run was trained with ${trainImages}; bring the run's own file back, or remove this one to have it computed again`,
+    `Cannot resume from ${checkpoint.folder}: ${file} is of ${saved.images} images, and the run was trained with ${trainImages}; restore the run's own file, or remove this one, and it is computed again`,
     file,
   );
 }

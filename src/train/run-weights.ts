@@ -48,7 +48,7 @@ export function runWeights(
   );
   if (other) {
     throw new CheckpointError(
-      `Cannot use the checkpoint ${checkpoint}: its ${truncate(other.setting, 120)} is ${truncate(other.was!)}, and ${truncate(other.now!)} in the run; name the run it belongs to with --run`,
+      `Cannot use the checkpoint ${checkpoint}: its ${truncate(other.setting, 120)} is ${truncate(other.was!)}, but ${truncate(other.now!)} in the run; name the run that it belongs to with --run`,
       checkpoint,
     );
   }
@@ -83,7 +83,7 @@ export async function loadStartingWeights(
   const path = isFile ? weights : folder;
   if (!existsSync(path)) {
     throw new CheckpointError(
-      `Cannot start from the weights ${weights}: ${path} does not exist, and a run needs them until its first checkpoint; bring them back, or choose others with --weights`,
+      `Cannot start from the weights ${weights}: ${path} does not exist, and a run needs them until its first checkpoint; restore them, or choose others with --weights`,
       path,
     );
   }

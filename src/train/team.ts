@@ -101,7 +101,7 @@ export async function openTeam(
     if (wrong === undefined) return { towers, opened, warnings: [], ask, close };
     await close();
     const fallback = await openTeam({ ...config, exchange: { ...exchange, transport: 'msgpack' } }, slots, note);
-    const warning = `the exchange goes by msgpack: the self-test of device to device failed (${wrong})`;
+    const warning = `the exchange uses msgpack: the self-test of the device transport failed (${wrong})`;
     return { ...fallback, warnings: [warning, ...fallback.warnings] };
   } catch (error) {
     await close();

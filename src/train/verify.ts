@@ -31,13 +31,13 @@ export interface Tolerances extends Readonly<Record<TensorKind | 'loss', number>
 /** `docs/numerics.md` has the measurements. */
 export const TOLERANCES: Tolerances = {
   ...{ input: 1e-3, activation: 1e-3, gradient: 2e-2, parameter: 1e-3, loss: 1e-4, steps: Number.POSITIVE_INFINITY },
-  why: 'the same kernels differ by 0, or by 1e-7 where they sum in another order; other rounding gives some 1e-6, and up to 1e-2 in a gradient behind a ReLU that it flips; a mistake gives about 1',
+  why: 'with the same kernels the difference is 0, or 1e-7 if they sum in another order; kernels that round differently give about 1e-6, and up to 1e-2 in a gradient if a ReLU flips; a mistake in the split gives about 1',
 };
 
 /** For `--exchange-dtype float16`. */
 export const HALF_TOLERANCES: Tolerances = {
   ...{ input: 2e-3, activation: 2e-3, gradient: 0.5, parameter: 0.25, loss: 1e-2, steps: 1 },
-  why: 'float16 has 11 bits: every value exchanged is off by up to 5e-4, and the ReLUs that this flips change a gradient, or a bias that began at 0, by up to 0.2; a mistake gives about 1. After the first step the two trainings diverge, so only the losses are compared',
+  why: 'float16 has 11 bits: every exchanged value is off by up to 5e-4; ReLUs that flip because of this change a gradient, or a bias that began at 0, by up to 0.2; a mistake in the split gives about 1. After the first step the two trainings diverge, so only the losses are compared',
 };
 
 export function tolerancesOf({ exchange }: Pick<Config, 'exchange'>): Tolerances {

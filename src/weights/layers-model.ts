@@ -69,7 +69,7 @@ function refuseInexpressible(net: Net, folder: string): void {
   });
   if (found.length === 0) return;
   throw new CheckpointError(
-    `Cannot export the net ${net.options.table} as a LayersModel: tfjs has no response norm among its layers, and the net has ${found.join(', ')}; export it for PyTorch, or a net without response norms`,
+    `Cannot export the net ${net.options.table} as a LayersModel: tfjs has no layer for response normalization, and the net has ${found.join(', ')}; export it with --format pytorch, or export a net without normalization`,
     folder,
   );
 }

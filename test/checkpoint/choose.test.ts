@@ -58,15 +58,15 @@ test('chooseWeights() lists the checkpoints if the one that was requested does n
     [
       gone,
       'best',
-      /best checkpoint of \S+: the checkpoint of its best evaluation, step 20 with top-1 0\.8000, is not kept; there are checkpoints of the steps 10, 30; choose one with --checkpoint, or last$/,
+      /best checkpoint of \S+: the checkpoint of its best evaluation, step 20 with top-1 0\.8000, is not kept; there are checkpoints of steps 10, 30; choose one with --checkpoint, or last$/,
     ],
-    [none, 'best', /: it had no evaluation up to step 10; there are checkpoints of the steps 10;/],
+    [none, 'best', /: it had no evaluation up to step 10; there are checkpoints of steps 10;/],
     [
       empty,
       'best',
       /: it has no complete checkpoint, .*; there are no checkpoints, and only the weights in its folder, which are last; leave --checkpoint out$/,
     ],
-    [gone, '15', /the checkpoint of step 15 of \S+: it is not there; there are checkpoints of the steps 10, 30;/],
+    [gone, '15', /the checkpoint of step 15 of \S+: it is not there; there are checkpoints of steps 10, 30;/],
     [gone, 'bset', /--checkpoint is "bset", expected best, last, a step, or the folder of a checkpoint$/],
   ];
   for (const [folder, which, message] of cases) {

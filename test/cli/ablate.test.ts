@@ -61,14 +61,14 @@ test('ablate trains each variant as a run of its own, and compares them with the
   );
   const lines = stdout.lines.map((line) => line.replace(/ {2,}/g, '  '));
   assert.ok(lines.includes(`baseline  nothing  2  30  20.00 %  200  ${CORES}  1.00`), stdout.text);
-  assert.ok(lines.includes(`no-norm  no response norms  2  30  25.00 %  +5.00  200  ${CORES}  1.00`));
+  assert.ok(lines.includes(`no-norm  no response normalization  2  30  25.00 %  +5.00  200  ${CORES}  1.00`));
   assert.ok(
     lines.includes(`columns  columns meet in the last layer alone  2  30  10.00 %  -10.00  200  ${CORES}  1.00`),
   );
   for (const name of ['baseline', 'no-norm', 'columns']) {
     assert.deepEqual(fs.readdirSync(join(out, 'a', name)).sort(), ['config.json', 'log.ndjson']);
   }
-  const row = `| no-norm | no response norms | 2 | 30 | 25.00 % | +5.00 | 200 | ${CORES} | 1.00 |`;
+  const row = `| no-norm | no response normalization | 2 | 30 | 25.00 % | +5.00 | 200 | ${CORES} | 1.00 |`;
   assert.ok(pageOf(out).split('\n').includes(row), pageOf(out));
   assert.match(
     pageOf(out),

@@ -64,7 +64,7 @@ test('accept prints a row for each check and exits with 0; the file has the rows
       'check  result  seconds  figure',
       'devices  passed  1.3  two of them',
       'reference values  skipped  0.0  the nets are whole',
-      `passed: 1 passed, 0 failed, 1 skipped, 0 s; the file to send is ${file}`,
+      `passed: 1 passed, 0 failed, 1 skipped, 0 s; report in ${file}`,
     ],
   );
   const { format, versions, machine, checks, devices } = read();

@@ -109,7 +109,7 @@ test('every command refuses a missing checkpoint in one sentence', async () => {
     assert.deepEqual([exitCode, stdout.text, stderr.lines.length], [2, '', 1], stderr.text);
     assert.match(
       stderr.text,
-      /^error: Cannot use the checkpoint of step 5 of .*: .*; there are checkpoints of the steps 4, 8;/,
+      /^error: Cannot use the checkpoint of step 5 of .*: .*; there are checkpoints of steps 4, 8;/,
     );
   }
 });

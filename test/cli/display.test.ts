@@ -39,7 +39,7 @@ test('train prints plain lines without a terminal: the first step, each --log-ev
     'tower 0 on CPU:0, tower 1 on CPU:1',
     'data Fashion-MNIST: 5,000 training and 1,000 test images, from embedded',
     'net original: 30 parameters (20 and 10 by tower)',
-    `run r: 5 steps of 4 images, 3 an epoch; log in ${out}/r/log.ndjson`,
+    `run r: 5 steps of 4 images, 3 per epoch; log in ${out}/r/log.ndjson`,
     'check over 1 step: split and reference agree, worst relative difference 2.0e-7 (tower0/conv1/kernel), allowed 1.0e-3, 1 s',
     'step 1/5  epoch 1  loss 2.3000  top-1 0.250  200 images/s  ? left',
     'step 2/5  epoch 1  loss 2.3000  top-1 0.250  200 images/s  0 s left',
@@ -136,11 +136,11 @@ test('train restores the cursor on a failure, and on the first signal, because t
     reportAll(report, START, trainStep(1));
     process.emit('SIGINT', 'SIGINT');
     assert.ok(stopped.text.includes(SHOWN));
-    assert.match(stopped.text, /stopping after this step; once more stops at once\n$/);
+    assert.match(stopped.text, /stopping after this step; a second Ctrl-C or signal ends the process at once\n$/);
     reportAll(report, trainStep(2), EVAL, RUN_END);
     return { exitCode: 130, top1: 0, steps: 2 };
   };
   await show([], [], { stdout: stopped, loadTrain: trainModule({ train: interrupted }) });
   assert.equal(stopped.text.split(HIDDEN).length, 2, 'the bar stays away');
-  assert.match(stopped.text, /once more stops at once\neval at step 3.*\ndone: .*\n$/);
+  assert.match(stopped.text, /a second Ctrl-C or signal ends the process at once\neval at step 3.*\ndone: .*\n$/);
 });

@@ -55,8 +55,8 @@ test('doctor lists what a bug report needs, and exits with 0 if nothing is wrong
   for (const line of [
     /^alexnet-split +\d+\.\d+\.\d+$/m,
     /^Node\.js +\d+\.\d+\.\d+$/m,
-    /^processors +\d+(, by a quota, of \d+)?$/m,
-    /^memory +\d+\.\d GiB, (by a limit, of \d+\.\d GiB, )?\d+\.\d GiB of it free$/m,
+    /^processors +\d+( \(quota; the machine has \d+\))?$/m,
+    /^memory +\d+\.\d GiB( \(limit; the machine has \d+\.\d GiB\))?, \d+\.\d GiB free$/m,
     /^library +\/lib\/tensorflow\/libtensorflow_cc\.so\.2 \(gpu, from cache\)$/m,
     /^CUDA +libcublas\.so\.12, libcudnn\.so\.9 in \/lib\/nvidia$/m,
     /^card 0 +NVIDIA H100, 81559 MiB, compute capability 9\.0$/m,
@@ -113,7 +113,10 @@ test('doctor exits with 1 and says what to do', async () => {
 test('doctor --json prints the same as an object', async () => {
   const { exitCode, stdout } = await doctor({ library: LIBRARY, nvidia: false, cuda: [] }, DEVICES, ['--json']);
   const { devices, CUDA: cuda, problems } = JSON.parse(stdout.text) as Record<string, unknown>;
-  assert.deepEqual([exitCode, devices, cuda, problems], [0, 'CPU:0, CPU:1', 'none beside the library', []]);
+  assert.deepEqual(
+    [exitCode, devices, cuda, problems],
+    [0, 'CPU:0, CPU:1', 'no CUDA libraries beside the TensorFlow library', []],
+  );
 });
 
 test('doctor shows a card that CUDA_VISIBLE_DEVICES hides, and does not call it a problem', async (context) => {

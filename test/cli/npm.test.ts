@@ -52,7 +52,7 @@ test('refuseNpmFlags() names every flag that npm took, and the line that works',
     const typed = required ? `${long} 7` : long;
     assert.equal(
       said(argv, { ...env, [name]: value }),
-      `Cannot use ${typed}: npm took it for a setting of its own, expected a flag of alexnet-split after a --; type \`npm run ${[argv[0], '--', ...argv.slice(1), typed].join(' ')}\``,
+      `Cannot use ${typed}: npm read it as its own setting, expected a flag of alexnet-split after --; type \`npm run ${[argv[0], '--', ...argv.slice(1), typed].join(' ')}\``,
     );
   }
 });
@@ -73,7 +73,10 @@ test('refuseNpmFlags() does not suggest a flag that the command lacks', () => {
   ];
   for (const [words, typed, message] of cases) {
     const npm = Object.fromEntries(Object.entries(typed).map(([key, value]) => [`npm_config_${key}`, value]));
-    assert.equal(said(words.split(' '), { ...of(words), ...npm }), `Cannot use ${message}, and give others after a --`);
+    assert.equal(
+      said(words.split(' '), { ...of(words), ...npm }),
+      `Cannot use ${message}, and put other flags after --`,
+    );
   }
   // What npm has itself is for npm where the command has no such flag.
   assert.equal(said(['setup'], { ...of('setup'), npm_config_json: 'true' }), undefined);
@@ -115,13 +118,13 @@ test("settings of npm and of another package's script are not mistaken for our f
   ];
   for (const env of quiet) assert.equal(said(ARGV, env), undefined, JSON.stringify(env));
   const shell = { ...OURS, ...typed, npm_lifecycle_script: 'exec node scripts/run.mjs train --placement split "$@"' };
-  assert.match(said(ARGV, shell)!, /^Cannot use --seed 7, --json: npm took them for settings of its own/);
+  assert.match(said(ARGV, shell)!, /^Cannot use --seed 7, --json: npm read them as its own settings/);
 });
 
 test('a command with a flag that npm took exits with 2 before anything else', async () => {
   const { exitCode, stdout, stderr } = await run([...ARGV, '7'], { env: { ...OURS, npm_config_seed: 'true' } });
   assert.deepEqual([exitCode, stdout.text, stderr.lines.length], [2, '', 1]);
-  assert.match(stderr.text, /^error: Cannot use --seed 7: npm took it/);
+  assert.match(stderr.text, /^error: Cannot use --seed 7: npm read it/);
 });
 
 test('an argument that npm left over gets a hint', async () => {
@@ -129,7 +132,7 @@ test('an argument that npm left over gets a hint', async () => {
   const env = { ...OURS, npm_lifecycle_event: 'ablate', npm_lifecycle_script: 'node scripts/run.mjs ablate' };
   const { exitCode, stderr } = await run(['ablate', 'no-norm'], { env });
   const said = "error: too many arguments for 'ablate'. Expected 0 arguments but got 1.";
-  assert.deepEqual([exitCode, stderr.text], [2, `${said}; flags come after a --: npm run ablate -- …\n`]);
+  assert.deepEqual([exitCode, stderr.text], [2, `${said}; put flags after --: npm run ablate -- …\n`]);
   assert.equal((await run(['ablate', 'no-norm'])).stderr.text, `${said}\n`);
 });
 

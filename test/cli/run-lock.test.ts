@@ -43,7 +43,7 @@ test('lockNow() names the process that holds the lock, and says what to do', asy
       assert.equal(error.exitCode, 2);
       const text = `Cannot train in ${folder}: process ${pid} on ${hostname()} trains there since 20`;
       assert.ok(error.message.startsWith(text), error.message);
-      const advice = `expected one process a run; wait for its end, stop it with kill -INT ${pid}, or choose another --run`;
+      const advice = `expected one process per run; wait for its end, stop it with kill -INT ${pid}, or choose another --run`;
       assert.ok(error.message.endsWith(advice), error.message);
       return true;
     },
@@ -83,7 +83,7 @@ test('lockNow() also refuses the same process until the lock is released', (t) =
   const lock = lockNow(folder);
   assert.throws(() => lockNow(folder), /: process \d+ on .* trains there since/);
   fs.writeFileSync(join(folder, 'lock.json'), 'torn');
-  assert.throws(() => lockNow(folder), /: another process trains there, expected one process a run;/);
+  assert.throws(() => lockNow(folder), /: another process trains there, expected one process per run;/);
   lock.release();
   lockNow(folder).release();
 });
@@ -115,7 +115,7 @@ test('lockNow() does not follow a link, and does not wait for a pipe', (t) => {
   fs.symlinkSync('victim', file);
   const sentence = (what: string) => ({
     name: 'SplitError',
-    message: `Cannot lock the run's folder ${folder}: lock.json is ${what}, expected a plain file or none; free space, or make it writable`,
+    message: `Cannot lock the run's folder ${folder}: lock.json is ${what}, expected a plain file, or no file; free space, or make it writable`,
   });
   assert.throws(() => lockNow(folder), sentence('a link'));
   assert.equal(trainingProcess(folder), undefined);
@@ -149,7 +149,7 @@ test('lockNow() truncates what the file says', (t) => {
   assert.throws(() => lockNow(folder), /: process 7 on h{252}\.\.\. trains there since s{57}\.\.\., expected/);
   for (const changed of [{ host: 'h'.repeat(4096) }, { pid: -1 }, { pid: '7' }, { host: 7 }]) {
     fs.writeFileSync(file, JSON.stringify({ ...holder, ...changed }));
-    assert.throws(() => lockNow(folder), /: another process trains there, expected one process a run;/);
+    assert.throws(() => lockNow(folder), /: another process trains there, expected one process per run;/);
   }
   lock.release();
 });

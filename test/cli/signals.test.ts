@@ -59,7 +59,7 @@ async function interrupt(run: Run, everyMs?: number) {
   child.stdout.on('data', (bytes) => {
     stdout += bytes;
     if (!isSent && stdout.includes('ready')) isSent = child.kill('SIGINT');
-    if (everyMs !== undefined && stdout.includes('once more stops at once')) {
+    if (everyMs !== undefined && stdout.includes('a second Ctrl-C or signal ends the process at once')) {
       timer ??= setInterval(() => child.kill('SIGINT'), everyMs);
     }
   });

@@ -320,7 +320,10 @@ for (const name of ['SIGINT', 'SIGTERM'] as const) {
     };
     const { exitCode, stdout, stderr } = await run(['train', '--out', newOut()], { loadTrain: trainModule({ train }) });
     assert.deepEqual([exitCode, stderr.text], [130, '']);
-    assert.match(stdout.text, /\nstopping after this step; once more stops at once\nstopped: /);
+    assert.match(
+      stdout.text,
+      /\nstopping after this step; a second Ctrl-C or signal ends the process at once\nstopped: /,
+    );
     assert.equal(process.listenerCount(name), before);
   });
 }

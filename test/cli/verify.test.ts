@@ -54,10 +54,13 @@ test('verify names the first tensor that differs, and exits with 1', async () =>
   const named = await run(['verify'], verifying({ ...differ, firstDivergent: 'tower0/conv3/input' }));
   assert.deepEqual(
     [named.exitCode, named.stdout.lines.at(-1)],
-    [1, 'FAILED: the first to differ is tower0/conv3/input'],
+    [1, 'FAILED: the first difference out of tolerance is in tower0/conv3/input'],
   );
   const loss = await run(['verify'], verifying(differ));
-  assert.deepEqual([loss.exitCode, loss.stdout.lines.at(-1)], [1, 'FAILED: the first to differ is the loss']);
+  assert.deepEqual(
+    [loss.exitCode, loss.stdout.lines.at(-1)],
+    [1, 'FAILED: the first difference out of tolerance is in the loss'],
+  );
 });
 
 test('verify compares ten steps of the split, or those asked for', async () => {
@@ -116,7 +119,7 @@ test('verify --golden prints the worst difference of each side and kind, and exi
     'side       what           worst   allowed  where',
     'towers     loss           3.0e-8  1.0e-5   step 2',
     'reference  gradient norm  2.0e-6  1.0e-4   conv1/kernel',
-    "passed: towers and reference have the file's values",
+    'passed: towers and reference agree with the file',
   ]);
   const failed = await run(['verify', '--golden', 'paper.json'], golden({ ...GOLDEN, passed: false }));
   assert.deepEqual([failed.exitCode, failed.stdout.lines.at(-1)], [1, 'FAILED: out of tolerance']);

@@ -182,7 +182,7 @@ test('resolveConfig() asks for the images of a preset without data', () => {
     assert.throws(() => resolve([flags({ preset: 'imagenet', data })]), {
       name: 'ConfigError',
       message:
-        'Cannot find the images of the preset imagenet: nothing says where they are, expected a folder; name it with --data',
+        'Cannot find the images of the preset imagenet: the settings do not name their folder; name it with --data',
     });
   }
 });

@@ -99,15 +99,15 @@ const REFUSED_IN_FLAGS: [values: Record<string, unknown>, message: string][] = [
   [{ devices: ['CPU:0', ''] }, '--devices is "", expected a device such as CPU:0 or GPU:1'],
   [
     { devices: ['CPU:0', 'CPU:9'] },
-    'Cannot use the device CPU:9: TensorFlow has CPU:0, CPU:1 here; choose among these with --devices',
+    'Cannot use the device CPU:9: TensorFlow has CPU:0, CPU:1 here; choose from these with --devices',
   ],
   [
     { devices: ['GPU:0', 'CPU:0'] },
-    'Cannot use the device GPU:0: TensorFlow has CPU:0, CPU:1 here; choose among these with --devices; nvidia-smi tells whether the driver sees the GPU',
+    'Cannot use the device GPU:0: TensorFlow has CPU:0, CPU:1 here; choose from these with --devices; nvidia-smi shows whether the driver sees the GPU',
   ],
   [
     { devices: ['CPU:0'] },
-    'Cannot split over CPU:0: expected two devices, one for each tower; choose them with --devices, the same one twice puts both towers on it',
+    'Cannot split over CPU:0: expected two devices, one for each tower; name two with --devices; naming one device twice puts both towers on it',
   ],
   [
     { data: { resize: 60 } },

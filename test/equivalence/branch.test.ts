@@ -42,7 +42,7 @@ test('a branch continues with another optimizer, which its note, log and checkpo
   assert.ok(changed['optimizer.schedule.kind']);
   assert.match(
     notes.join('\n'),
-    /^a branch of .*0000000002: optimizer\.learningRate 0\.1 becomes 0\.01, .*; velocities stay, and step 3 has the learning rate 0\.01$/m,
+    /^branch of .*0000000002: optimizer\.learningRate changes from 0\.1 to 0\.01, .*; velocities are kept, and step 3 uses the learning rate 0\.01$/m,
   );
   const [before, now] = [losses(trunk.events), losses(events)];
   assert.equal(now[0], before[2], 'the first step begins with the same weights');
@@ -71,7 +71,7 @@ test('a run resumed at its end says that no step is left, and a branch then name
   assert.equal(notes.at(-1), ended);
   assert.match(
     notes.at(-2)!,
-    /^a branch of \S+0000000002: optimizer\.learningRate 0\.1 becomes 0\.01; velocities stay$/,
+    /^branch of \S+0000000002: optimizer\.learningRate changes from 0\.1 to 0\.01; velocities are kept$/,
   );
   const again = await run({ run: 'ended', steps: 2, optimizer, ...SINGLE }, newest(join(out, 'ended')));
   assert.deepEqual(again.notes.slice(-1), [ended], 'no branch');
@@ -114,6 +114,6 @@ test('the flags advised at the end of a failed training work as they are', async
   );
   const { exitCode, stdout, stderr } = await command('train', ...line!.split(' '));
   assert.deepEqual([exitCode, stderr], [0, '']);
-  assert.match(stdout, /^a branch of \S+0000000002: optimizer\.learningRate 0\.5 becomes 0\.05; /m);
+  assert.match(stdout, /^branch of \S+0000000002: optimizer\.learningRate changes from 0\.5 to 0\.05; /m);
   assert.equal(newestCheckpoint(checkpointsFolder(join(out, 'nan-lower'))).found!.state.step, 4);
 });

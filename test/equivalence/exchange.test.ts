@@ -54,7 +54,7 @@ test('train() falls back to msgpack if the device transport delivers wrong value
   const { exitCode } = await withFault('wrong-bytes@device', () => train(config, ui));
   assert.equal(exitCode, 0);
   const warning = events.find(({ event }) => event === 'warning') as Extract<LogEvent, { event: 'warning' }>;
-  assert.match(warning.message, /goes by msgpack: the self-test of device to device failed \(forward at conv2\)/);
+  assert.match(warning.message, /uses msgpack: the self-test of the device transport failed \(forward at conv2\)/);
   assert.ok(events.some((event) => event.event === 'check' && event.passed));
 });
 

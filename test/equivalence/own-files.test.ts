@@ -69,7 +69,7 @@ test('a resumed run uses its own mean image and class names, and warns if it has
   await assert.rejects(run(values, at2), {
     name: 'CheckpointError',
     message:
-      /statistics\.json is of 399 images, and the run was trained with 400; bring the run's own file back, or take/,
+      /statistics\.json is of 399 images, and the run was trained with 400; restore the run's own file, or remove/,
   });
   fs.rmSync(join(folder, 'statistics.json'));
   const again = await run(values, at2);

@@ -96,7 +96,7 @@ test('train refuses invalid arguments with one sentence, before it starts', asyn
     [['--devices', 'CPU:0,CPU:9'], 2, /CPU:9: TensorFlow has CPU:0, CPU:1 here/],
     [['--no-such-flag'], 2, /unknown option '--no-such-flag'/],
     [['--batch-size', '0'], 2, /--batch-size is 0, expected a whole number from 1/],
-    [['--data', empty], 1, /the folder holds none of its files/],
+    [['--data', empty], 1, /the folder has no such file/],
     [['--data', truncated], 1, /train-images-idx3-ubyte/],
     [['--data', labels], 1, /200/],
     [['--input-size', '2'], 2, /Cannot build the net/],

@@ -78,7 +78,7 @@ for (const [name, expected] of Object.entries(EXIT_CODES)) {
     const args = ['--run', name, '--no-check', '--steps', '400'];
     const ended = await trainUntil(args, 'step  10/', (child) => child.kill(name as NodeJS.Signals));
     const steps = assertStopped(name, ended, expected);
-    assert.match(ended.stdout, /\nstopping after this step; once more stops at once\n/);
+    assert.match(ended.stdout, /\nstopping after this step; a second Ctrl-C or signal ends the process at once\n/);
     assert.ok(steps >= 10 && steps < 400);
     const resumed = await trainUntil(['--run', name, '--resume', 'auto', '--steps', `${steps + 2}`], 'never', () => {});
     assert.deepEqual([resumed.code, resumed.stderr], [0, '']);
@@ -132,7 +132,7 @@ test('train stops while the mean image is computed, with the exit code of the si
     const args = ['--preset', 'imagenet', '--data', images, '--width', '0.1', '--run', `mean-${name}`];
     const ended = await trainUntil(args, cue, (child) => child.kill(name as NodeJS.Signals));
     assert.deepEqual([ended.code, ended.signal, ended.stderr], [expected, null, '']);
-    assert.match(ended.stdout, /\nstopping after this step; once more stops at once\n$/);
+    assert.match(ended.stdout, /\nstopping after this step; a second Ctrl-C or signal ends the process at once\n$/);
     assert.ok(!fs.existsSync(join(folder, 'runs', `mean-${name}`)));
   }
 });
@@ -193,8 +193,8 @@ test('train --resume explains in a sentence what it cannot resume', async () => 
   assert.equal((await trainUntil(good, 'never', () => {})).code, 0);
   const at = (step: number) => join('runs', 'good', 'checkpoints', String(step).padStart(10, '0'));
   const cases: [args: string[], code: number, message: RegExp][] = [
-    [['--resume', 'auto'], 2, /^error: Cannot resume: --resume auto is without a run, expected --run NAME/],
-    [['--resume', 'nowhere'], 2, /^error: Cannot resume from nowhere: there is no manifest\.json/],
+    [['--resume', 'auto'], 2, /^error: Cannot resume: --resume auto needs the name of a run; add --run NAME/],
+    [['--resume', 'nowhere'], 2, /^error: Cannot resume from nowhere: it has neither a manifest\.json/],
     [['--resume', at(2), '--width', '0.5'], 2, /net\.width is 1 there, and 0\.5 now/],
     [['--resume', at(2), '--run', 'SIGINT'], 2, /it exists already; choose another --run/],
   ];

@@ -12,7 +12,7 @@ test('buildNet() replaces every activation if asked, and leaves the tables uncha
   assert.deepEqual(functions(netOf('lenet')), Array(4).fill('sigmoid'));
 });
 
-test('buildNet() leaves out the response norms if asked, and nothing else', () => {
+test('buildNet() leaves out response normalization if asked, and nothing else', () => {
   for (const table of TABLE_NAMES) {
     const [whole, without] = [netOf(table), netOf(table, { norm: false })];
     assert.deepEqual(

@@ -83,7 +83,7 @@ test('variantsOf() says why settings do not have a variant', () => {
     ['relu', 'tanh'],
   );
   const reasons = Object.fromEntries(lenet.missing.map(({ name, reason }) => [name, reason]));
-  assert.match(reasons['no-norm']!, /no response norm/);
+  assert.match(reasons['no-norm']!, /no response normalization/);
   assert.match(reasons['no-overlap']!, /no pool of the net overlaps/);
   assert.match(reasons['one-gpu']!, /only the net original/);
   assert.match(reasons['no-dropout']!, /no dropout/);

@@ -134,7 +134,7 @@ test('refuseOlder() refuses an older checkpoint in its own folder, unless no new
   assert.throws(() => refuseOlder(from(first!), config), {
     name: 'ConfigError',
     exitCode: 2,
-    message: `Cannot resume from ${first} in its own folder: step 12 is there too, expected the newest checkpoint, which eval, predict, export and the next --resume take; branch with --run: --resume ${first} --run NAME, or take the newer ones away`,
+    message: `Cannot resume from ${first} in its own folder: step 12 is there too, expected the newest checkpoint, which eval, predict, export and the next --resume take; branch with --run: --resume ${first} --run NAME, or remove the newer ones`,
   });
   refuseOlder(from(third!), config);
   refuseOlder(from(first!), configOf({ out, run: 'y' }));

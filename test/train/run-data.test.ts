@@ -75,6 +75,6 @@ test('a run without its statistics is refused, with every way to continue', () =
   assert.throws(() => runStatistics('runs/not there', { net, data: { ...data, meanImage: true } }), {
     name: 'CheckpointError',
     message:
-      /missing or damaged, .*; bring the file back, have it computed again from the same images with train --resume 'runs\/not there', or train again$/,
+      /missing or damaged, .*; restore the file, compute it again from the same images with train --resume 'runs\/not there', or train again$/,
   });
 });

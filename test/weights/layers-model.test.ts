@@ -77,7 +77,10 @@ test('exportLayersModel() lists the layers that tfjs lacks, and leaves no files'
   const out = join(folder, 'refused');
   await assert.rejects(exportLayersModel(buildNet(CASES.paper), towers, out), (error) => {
     assert.ok(error instanceof CheckpointError);
-    assert.match(error.message, /no response norm .* the net has norm after conv1, norm after conv2; /);
+    assert.match(
+      error.message,
+      /no layer for response normalization, and the net has norm after conv1, norm after conv2; /,
+    );
     return true;
   });
   assert.deepEqual(

@@ -45,7 +45,7 @@ export function listUnreadable(
       }
       if (part === 'train' && holes.length > 0) {
         throw new DataError(
-          `Cannot fill ${describeBatch('training', number)}: none of the training images of ${folder} can be read, expected some; \`data check\` lists why`,
+          `Cannot fill ${describeBatch('training', number)}: none of the training images of ${folder} can be read, expected at least one; \`data check\` lists why`,
         );
       }
     },

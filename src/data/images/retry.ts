@@ -71,7 +71,7 @@ export async function retryRead<T>(
       if (waitMs === undefined) {
         const { code } = error as NodeJS.ErrnoException;
         throw new SystemError(
-          `Cannot read ${path}: the system refused it ${attempt} times (${systemMessage(error as Error)}), which is no fault of the image, expected files that can be read; ${adviceFor(code)}, then run it again: a training continues with --resume`,
+          `Cannot read ${path}: the system refused it ${attempt} times (${systemMessage(error as Error)}), the image is not the cause, expected files that can be read; ${adviceFor(code)}, then run it again: a training continues with --resume`,
           { cause: error },
         );
       }

@@ -93,7 +93,7 @@ function filesIn(folder: string): IdxFiles {
   const hasNone = missing.length === DATA_FILES.length;
   const other = hasNone ? otherFormatError(folder) : undefined;
   if (other) throw other;
-  const lacks = hasNone ? 'the folder holds none of its files' : `the folder lacks ${missing.join(' and ')}`;
+  const lacks = hasNone ? 'the folder has no such file' : `the folder lacks ${missing.join(' and ')}`;
   throw new DataError(
     `Cannot load data from ${folder}: ${describeNoFolder(folder) ?? lacks}, expected a folder with ${FILES_EXPECTED}, or one with images in class folders under train and val; point --data at it, or use the sample with --data embedded`,
   );

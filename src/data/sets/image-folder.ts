@@ -46,7 +46,8 @@ export function readImageFolder(folder: string): FileDataset {
   if (train === undefined) {
     const noFolder = describeNoFolder(folder);
     throw (
-      otherFormatError(folder) ?? refusal(folder, noFolder ?? 'there is no folder train', noFolder && 'name another')
+      otherFormatError(folder) ??
+      refusal(folder, noFolder ?? 'there is no folder train', noFolder && 'choose another folder')
     );
   }
   if (val === undefined) throw refusal(folder, 'there is no folder val (nor valid, validation or test)');

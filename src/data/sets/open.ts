@@ -14,7 +14,7 @@ export function openDataset(source: string, classes: number): Dataset {
   const dataset = openImages(source);
   if (dataset.classNames.length === classes) return dataset;
   throw new ConfigError(
-    `Cannot use ${source} for ${classes} classes: net.classes is ${classes}, expected ${dataset.classNames.length}, the classes of the data; name other data, or leave net.classes out of a new run, and it follows them`,
+    `Cannot use ${source} for ${classes} classes: net.classes is ${classes}, expected ${dataset.classNames.length}, the classes of the data; choose other data, or leave net.classes out of a new run: it is then taken from the data`,
   );
 }
 

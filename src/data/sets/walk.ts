@@ -106,7 +106,7 @@ export function openWalk(
 
   function sharedError(real: string, first: Visit, second: Visit): DataError {
     return new DataError(
-      `Cannot use the images of ${root}: ${describe(first)} and ${describe(second)} are the same, ${real}, so the net would be tested on images that it learns from, expected different images in the two parts; remove one, or, to try a training out, make all of val a link to train`,
+      `Cannot use the images of ${root}: ${describe(first)} and ${describe(second)} are the same, ${real}, so the net would be tested on images that it learns from, expected different images in the two parts; remove one of them; for a trial, make all of val a link to train`,
     );
   }
 

@@ -102,7 +102,7 @@ export function tryPacking({ folder, train }: FileDataset, out: string): void {
   } catch (error) {
     if (error instanceof DataError) throw error;
     throw new DataError(
-      `Cannot pack into ${out}: ${(error as Error).message}, expected a folder that can be written to; name another`,
+      `Cannot pack into ${out}: ${(error as Error).message}, expected a folder that can be written to; choose another folder with --pack`,
       { cause: error },
     );
   }
@@ -118,7 +118,7 @@ function refuseOtherFiles(out: string, names: readonly string[]): void {
     (!isPlanned && names.some((name) => !name.endsWith(UNFINISHED)) ? names[0] : undefined);
   if (other === undefined) return;
   throw new DataError(
-    `Cannot pack into ${out}: it holds ${other}, expected a new folder, or one in which packing has started; name another`,
+    `Cannot pack into ${out}: it holds ${other}, expected a new folder, or one in which packing has started; choose another folder with --pack`,
   );
 }
 

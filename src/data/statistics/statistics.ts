@@ -51,7 +51,7 @@ export async function statisticsOfFiles(
   });
   if (sums.count() > 0) return sums.result();
   throw new DataError(
-    `Cannot ${ACTION} of ${folder}: none of its training images can be read, expected some; \`data check\` lists why`,
+    `Cannot ${ACTION} of ${folder}: none of its training images can be read, expected at least one; \`data check\` lists why`,
   );
 }
 

@@ -83,7 +83,7 @@ export function findDevice(context: Context, name: string): Device {
   const have = context.devices.map((each) => each.name).join(', ');
   const hint = short.startsWith('GPU') ? '; `alexnet-split doctor` says why this one is missing' : '';
   throw new NativeError(
-    `Cannot use the device ${name}: TensorFlow has ${have} here; choose among these${hint}`,
+    `Cannot use the device ${name}: TensorFlow has ${have} here; choose from these${hint}`,
     Code.NOT_FOUND,
   );
 }

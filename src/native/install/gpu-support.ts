@@ -102,7 +102,7 @@ function noGpu(facts: GpuFacts, cards: readonly Card[]): string {
   }
   const install = `install NVIDIA's driver, ${OLDEST_DRIVER} or newer (a container has to be started with the GPUs: docker run --gpus all)`;
   if (!hasDriver && nvidia.driver !== undefined) {
-    return `the driver ${nvidia.driver} is loaded, but there is no device of it here (/dev/nvidia0); start the container with the GPUs (docker run --gpus all), or run nvidia-modprobe`;
+    return `the driver ${nvidia.driver} is loaded, but there is no device file here (/dev/nvidia0); start the container with the GPUs (docker run --gpus all), or run nvidia-modprobe`;
   }
   if (!hasDriver) return `no driver of NVIDIA's is loaded; ${install}`;
   if (driver.missing !== undefined) {
@@ -117,7 +117,7 @@ function noGpu(facts: GpuFacts, cards: readonly Card[]): string {
   if (driver.cards.length === 0) {
     return visible === undefined
       ? 'CUDA finds no device; see what nvidia-smi lists'
-      : `CUDA_VISIBLE_DEVICES is ${JSON.stringify(visible)}, which is none of the cards; unset it`;
+      : `CUDA_VISIBLE_DEVICES is ${JSON.stringify(visible)}, which names no card of this machine; unset it`;
   }
   if (cards.every(isTooOld)) {
     return `${named(cards)} is too old: TensorFlow needs compute capability ${OLDEST_CAPABILITY.toFixed(1)} or newer; use another card`;

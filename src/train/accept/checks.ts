@@ -54,7 +54,7 @@ export function firstChecks(
     // TensorFlow is gigabytes on a disk that may be slow, and wakes the cards.
     check<'devices'>('devices', TWO_MINUTES, { kind: 'devices', asked }, (found) => {
       if (found.trouble !== undefined) {
-        const failed = `TensorFlow has no GPU, though there is an NVIDIA card: ${found.trouble}; --devices CPU:0,CPU:1 is for the CPU`;
+        const failed = `TensorFlow has no GPU, though there is an NVIDIA card: ${found.trouble}; to check the CPU, use --devices CPU:0,CPU:1`;
         return { failed };
       }
       const [used] = asked.length > 0 ? [[...asked]] : defaultDevices('split', found.names);
@@ -109,7 +109,7 @@ const TRANSPORTS = [
 
 const SKIPPED_GOLDENS: Check = {
   ...{ name: 'reference values', deadlineMs: MINUTE },
-  run: async () => ({ skipped: 'they are of whole nets, and --quick leaves them out' }),
+  run: async () => ({ skipped: '--quick leaves them out, because they need whole nets' }),
 };
 
 function judgeCards({ cards }: JobResults['cards']): Finding {
@@ -121,7 +121,7 @@ function judgeCards({ cards }: JobResults['cards']): Finding {
 function judgeKernels({ ops, missing }: JobResults['kernels']): Finding {
   const counted = Object.entries(ops).map(([device, each]) => `${Object.keys(each).length} on ${device}`);
   return {
-    figure: `kinds of op in the step's functions: ${counted.join(', ')}`,
+    figure: `different ops in the step's functions: ${counted.join(', ')}`,
     detail: { ops, missing },
     failed:
       missing.length > 0 &&
@@ -133,23 +133,23 @@ function judgeCopies({ rates, wrong }: JobResults['copies']): Finding {
   const { bytes, peer, upload, download } = rates.at(-1)!;
   const both = (pair: readonly number[]) => pair.map((each) => (each / 1e9).toFixed(1)).join(' and ');
   return {
-    figure: `GB/s at ${Math.round(bytes / 1024)} KiB: peer ${both(peer)}, from the host ${both(upload)}, to it ${both(download)}`,
+    figure: `GB/s at ${Math.round(bytes / 1024)} KiB: device to device ${both(peer)}, host to device ${both(upload)}, device to host ${both(download)}`,
     detail: { rates, wrong },
-    failed: wrong.length > 0 && `other bytes arrived than were sent: ${wrong.join('; ')}`,
+    failed: wrong.length > 0 && `the bytes that arrived are not those that were sent: ${wrong.join('; ')}`,
   };
 }
 
 function judgeExchange({ sites, wrong, ms, replies }: JobResults['exchange']): Finding {
-  if (wrong !== undefined) return { failed: `other values arrived than were sent: ${wrong}` };
-  return { figure: `${sites} sites, ${ms.toFixed(0)} ms`, detail: { sites, ms, replies } };
+  if (wrong !== undefined) return { failed: `the values that arrived are not those that were sent: ${wrong}` };
+  return { figure: `${sites} cross-connections, ${ms.toFixed(0)} ms`, detail: { sites, ms, replies } };
 }
 
 /** @param what names the comparison in the figure. */
 function judgeComparison(what: string): (result: JobResults['verify']) => Finding {
   return ({ passed, worst, allowed, where, detail }) => ({
-    figure: `${what}: worst ${small(worst)} of ${small(allowed)}, ${where}`,
+    figure: `${what}: worst difference ${small(worst)} in ${where}, allowed ${small(allowed)}`,
     detail,
-    failed: !passed && `it is out of tolerance by ${small(worst)}, allowed ${small(allowed)}, first in ${where}`,
+    failed: !passed && `the difference is ${small(worst)}, allowed ${small(allowed)}, first in ${where}`,
   });
 }
 
@@ -178,7 +178,7 @@ function speeds({ batchSizes, net, seconds, quick }: Plan): Check[] {
     name: 'memory',
     deadlineMs: MINUTE,
     async run() {
-      if (!memory) return { skipped: 'no split was measured' };
+      if (!memory) return { skipped: 'no split training was measured' };
       const { batchSize, processBytes, cards } = memory;
       const peaks = cards?.map(({ index, beforeMiB, peakMiB }) => `card ${index} ${peakMiB - beforeMiB} MiB`) ?? [];
       const host = `the process itself ${Math.round(processBytes / 2 ** 20)} MiB`;
@@ -194,7 +194,7 @@ function judgeSpeeds(split: JobResults['speed'], single: JobResults['speed']): F
   const figure = `split ${split.imagesPerS.toFixed(0)}, single ${single.imagesPerS.toFixed(0)} images/s (${(split.imagesPerS / single.imagesPerS).toFixed(2)} times); exchange ${percent(split.exchangeShare)}, wait ${percent(split.waitShare)} of a step`;
   const failed = !(split.finite && single.finite)
     ? 'a loss was not finite'
-    : split.exchangeBytes === 0 && 'nothing crossed between the towers';
+    : split.exchangeBytes === 0 && 'the towers exchanged nothing';
   return { figure, detail: { split, single }, failed };
 }
 
@@ -223,7 +223,7 @@ function trainings({ run: config }: Plan): Check[] {
     name: 'kill and resume',
     deadlineMs: TWO_MINUTES,
     async run(jobs) {
-      if (repeated === undefined) return { skipped: 'there are no two whole runs to compare with' };
+      if (repeated === undefined) return { skipped: 'there are no two uninterrupted runs to compare with' };
       await jobs.runToDeath(train('killed', false, true));
       const { from } = await jobs.run<'run'>(train('killed', true));
       const { worst, where, text } = compareRuns(folderOf('first'), folderOf('killed'));
@@ -233,7 +233,7 @@ function trainings({ run: config }: Plan): Check[] {
         failed:
           // On a device whose sums are not deterministic, no two runs are equal.
           !(worst <= TOLERATED_FACTOR * repeated) &&
-          `the resumed run's weights are ${small(worst)} from the whole run's, in ${where}, and two whole runs are ${small(repeated)} apart`,
+          `the weights of the resumed run differ from those of the uninterrupted run by ${small(worst)}, in ${where}; two uninterrupted runs differ by ${small(repeated)}`,
       };
     },
   };

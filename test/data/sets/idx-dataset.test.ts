@@ -100,7 +100,7 @@ test('loadDataset() reads a folder, plain and gzip mixed', (t) => {
 
 test('loadDataset() lists the four expected files if none of them exists, or the folder does not', (t) => {
   const folder = folderOf(t, { other: Buffer.from('text') });
-  assertRefused(() => loadDataset(folder, 10), folder, 'none of its files', '--data', ...DATA_FILES);
+  assertRefused(() => loadDataset(folder, 10), folder, 'the folder has no such file', '--data', ...DATA_FILES);
   const nowhere = join(folder, 'nowhere');
   assertRefused(() => loadDataset(nowhere, 10), nowhere, 'there is no such folder', ...DATA_FILES);
   const file = join(folder, 'other');

@@ -67,7 +67,7 @@ test('useDevice() of a missing device lists the existing ones', () => {
     (error: NativeError) => {
       assert.ok(error instanceof NativeError);
       assert.deepEqual([error.code, error.exitCode], [5, 1]);
-      assert.match(error.message, /^Cannot use the device CPU:9: TensorFlow has CPU:0, CPU:1\b.* choose among these/);
+      assert.match(error.message, /^Cannot use the device CPU:9: TensorFlow has CPU:0, CPU:1\b.* choose from these/);
       return true;
     },
   );

@@ -169,7 +169,7 @@ test('gpuTrouble() says in one sentence what is wrong, and what to do', (context
   process.env.CUDA_VISIBLE_DEVICES = '7';
   assert.match(
     gpuTrouble({ ...NONE, driver: { cards: [] } })!,
-    /^CUDA_VISIBLE_DEVICES is "7", which is none of the cards/,
+    /^CUDA_VISIBLE_DEVICES is "7", which names no card of this machine/,
   );
   assert.match(gpuTrouble(refusing(100, 'CUDA_ERROR_NO_DEVICE'))!, /CUDA_VISIBLE_DEVICES/);
 });

@@ -81,17 +81,18 @@ test('accept() runs every check on the devices, and reports figures', async () =
     [
       'cards: Card A (8.0); driver 550.54',
       'devices: GPU:0 2.0 GiB, GPU:1 2.0 GiB; TensorFlow 2.21.0',
-      "kernels: kinds of op in the step's functions: 1 on GPU:0, 1 on GPU:1",
-      'copies: GB/s at 1024 KiB: peer 9.0 and 8.0, from the host 5.0 and 5.0, to it 4.0 and 4.0',
-      'exchange msgpack: 4 sites, 12 ms',
-      'exchange device: 4 sites, 12 ms',
+      "kernels: different ops in the step's functions: 1 on GPU:0, 1 on GPU:1",
+      'copies: GB/s at 1024 KiB: device to device 9.0 and 8.0, host to device 5.0 and 5.0, device to host 4.0 and 4.0',
+      'exchange msgpack: 4 cross-connections, 12 ms',
+      'exchange device: 4 cross-connections, 12 ms',
       ...['msgpack', 'msgpack float16', 'device'].flatMap((way) =>
         ['on', 'off'].map(
-          (each) => `verify ${way}, compile ${each}: 3 steps: worst 1.0e-7 of 1.0e-3, tower0/conv1/kernel`,
+          (each) =>
+            `verify ${way}, compile ${each}: 3 steps: worst difference 1.0e-7 in tower0/conv1/kernel, allowed 1.0e-3`,
         ),
       ),
       ...['original', 'paper', 'd2l'].map(
-        (name) => `reference values ${name}: float64: worst 1.0e-7 of 1.0e-3, tower0/conv1/kernel`,
+        (name) => `reference values ${name}: float64: worst difference 1.0e-7 in tower0/conv1/kernel, allowed 1.0e-3`,
       ),
       ...[32, 128, 256].map(
         (batch) =>
@@ -129,12 +130,12 @@ test('accept() continues after a failed check, and says why it failed in one sen
     ],
     [
       { copies: { ...GOOD.copies, wrong: [wrongBytes] } },
-      [['copies', `other bytes arrived than were sent: ${wrongBytes}`]],
+      [['copies', `the bytes that arrived are not those that were sent: ${wrongBytes}`]],
     ],
     [
       { exchange: { sites: 4, ms: 1, replies: [], wrong: 'forward at conv3' } },
       ['msgpack', 'device'].map(
-        (way) => [`exchange ${way}`, 'other values arrived than were sent: forward at conv3'] as const,
+        (way) => [`exchange ${way}`, 'the values that arrived are not those that were sent: forward at conv3'] as const,
       ),
     ],
     [
@@ -143,7 +144,7 @@ test('accept() continues after a failed check, and says why it failed in one sen
         (name) =>
           [
             `reference values ${name}`,
-            'it is out of tolerance by 3.0e-1, allowed 1.0e-3, first in tower0/conv1/kernel',
+            'the difference is 3.0e-1, allowed 1.0e-3, first in tower0/conv1/kernel',
           ] as const,
       ),
     ],
@@ -153,7 +154,7 @@ test('accept() continues after a failed check, and says why it failed in one sen
     ],
     [
       { speed: { ...speed, exchangeBytes: 0 } },
-      [32, 128, 256].map((batch) => [`speed at ${batch} images`, 'nothing crossed between the towers'] as const),
+      [32, 128, 256].map((batch) => [`speed at ${batch} images`, 'the towers exchanged nothing'] as const),
     ],
     [{ run: new JobError('its process ended by SIGABRT') }, [['repeat', 'its process ended by SIGABRT']]],
   ];
@@ -206,7 +207,7 @@ test('accept() compares the distance of the resumed run with that of two whole r
   const lost = await judge({}, weights(1, 1 + 2 ** -20));
   assert.match(
     lost.failed[0]![1]!,
-    /^the resumed run's weights are 9\.5e-7 from the whole run's, .* two whole runs are 0 apart$/,
+    /^the weights of the resumed run differ from those of the uninterrupted run by 9\.5e-7, .* two uninterrupted runs differ by 0$/,
   );
   const wild = await judge({}, weights(1 + 2 ** -20, 2));
   assert.equal(wild.failed[0]![0], 'kill and resume');
