@@ -29,7 +29,7 @@ export async function diagnose(
   const place = found === undefined ? '' : `first in ${found}, `;
   const images = orElse([], () => feeder.imagesOf(step));
   const parts = [
-    message.replace('expected a number', `${place}expected a number`),
+    message.replace('expected a finite number', (end) => place + end),
     ...(images.length > 0 ? [describeBatch(images)] : []),
     ...orElse([], () => {
       const rate = learningRateIn(epochOfStep(step, feeder), config.optimizer, schedule);

@@ -9,7 +9,7 @@ import type { Team } from '../../src/train/team.js';
 /** Of an error that names its layer itself: towers and settings are not asked. */
 async function diagnosed(images: readonly string[]): Promise<NonFiniteError> {
   const error = new NonFiniteError(
-    'Cannot continue: the gradient of step 7 is not finite, first in x, expected numbers',
+    'Cannot continue: the gradient of step 7 is not finite, first in x, expected finite numbers',
     7,
   );
   const feeder = { imagesOf: (step: number) => (step === 7 ? images : []) } as unknown as BatchFeeder;
@@ -17,7 +17,7 @@ async function diagnosed(images: readonly string[]): Promise<NonFiniteError> {
 }
 
 test('diagnose() keeps the error if the images cannot be identified', async () => {
-  const error = new NonFiniteError('Cannot continue: the gradient of step 7 is not finite, expected numbers', 7);
+  const error = new NonFiniteError('Cannot continue: the gradient of step 7 is not finite, expected finite numbers', 7);
   const imagesOf = () => {
     throw new Error('no names');
   };
@@ -31,7 +31,7 @@ test('diagnose() names the images of the batch, three in the sentence and all fo
   assert.ok(many instanceof NonFiniteError);
   assert.equal(
     many.message,
-    'Cannot continue: the gradient of step 7 is not finite, first in x, expected numbers; its batch has the training images train/a/1.jpg, train/b/2.jpg, train/a/3.jpg and 2 more, which the log names',
+    'Cannot continue: the gradient of step 7 is not finite, first in x, expected finite numbers; its batch has the training images train/a/1.jpg, train/b/2.jpg, train/a/3.jpg and 2 more, which the log names',
   );
   assert.deepEqual([many.step, many.images], [7, paths]);
   const few = await diagnosed(paths.slice(0, 3));
