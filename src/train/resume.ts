@@ -180,12 +180,12 @@ export function resumeNotes(
     notes.push(`branch of ${folder}: ${list}; velocities are kept${next}`);
   } else if (isWithoutEpochs(state, optimizer)) {
     notes.push(
-      `an earlier version trained this run, with a plateau that counted evaluations: it continues with the learning rate ${state.learningRate}, and counts epochs from now on`,
+      `an earlier version trained this run with a plateau schedule that counted evaluations: the run continues with the learning rate ${state.learningRate}, and the schedule counts epochs from now on`,
     );
   }
   if (isOver) {
     notes.push(
-      `no step is left to train: the checkpoint is of step ${state.step}, and the run's length is ${steps} steps; a larger --steps, or --epochs, makes it longer`,
+      `no step is left to train: the checkpoint is of step ${state.step}, and the run has ${steps} steps; make it longer with a larger --steps or --epochs`,
     );
   }
   return notes;

@@ -1,4 +1,4 @@
-/** How long a tower may take to answer, and what the user is told while a GPU takes long to open. */
+/** How long a tower may take to answer, and the note for the user if a GPU takes long to open. */
 import { TowerError } from '../errors.js';
 import { compiledAtFirstUse } from '../native/c/cuda.js';
 import { setRunningTimeout } from '../running-time.js';
@@ -54,7 +54,7 @@ export async function explainSlowOpening<T>(
     const capability = compiles();
     const reason =
       capability === undefined
-        ? "loading CUDA's libraries from the disk takes long here"
+        ? "loading CUDA's libraries from the disk takes long on this machine"
         : `the GPU's driver compiles kernels for compute capability ${capability}, which is newer than TensorFlow's own; the first start can take many minutes, later ones reuse the kernels in ~/.nv/ComputeCache`;
     note(`opening ${devices.join(', ')}: ${reason}`);
   });

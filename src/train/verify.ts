@@ -67,7 +67,9 @@ export async function verify(
       const comparison = new Comparison(split, reference, feeder, config);
       for (let step = 1; step <= steps && comparison.passed; step++) {
         const { loss, worst } = await comparison.step(step, { update: true, keep: true });
-        print(`step ${step}/${steps}: loss ${loss.toFixed(6)}, worst relative difference ${worst.toExponential(1)}`);
+        print(
+          `step ${step}/${steps}: loss ${loss.toFixed(6)}, worst relative difference ${worst === 0 ? 0 : worst.toExponential(1)}`,
+        );
       }
       // The function of a training step keeps no tensors: one more step with it, to compare its loss and parameters.
       if (comparison.passed) await comparison.step(steps + 1, { update: true, keep: false });

@@ -67,7 +67,7 @@ test('a run resumed at its end says that no step is left, and a branch then name
   const { events, notes } = await run({ run: 'ended', steps: 2, optimizer, ...SINGLE }, at2());
   assert.deepEqual(losses(events), []);
   const ended =
-    "no step is left to train: the checkpoint is of step 2, and the run's length is 2 steps; a larger --steps, or --epochs, makes it longer";
+    'no step is left to train: the checkpoint is of step 2, and the run has 2 steps; make it longer with a larger --steps or --epochs';
   assert.equal(notes.at(-1), ended);
   assert.match(
     notes.at(-2)!,

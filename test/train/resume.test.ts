@@ -111,7 +111,7 @@ test('scheduleAfter() continues with the rate of a plateau whose errors an earli
   assert.deepEqual(schedule, { errors: [], start: { epoch: 3, factor: 0.01 } });
   assert.equal(learningRateIn(3, config.optimizer, schedule), 0.005);
   const [note] = resumeNotes(checkpoint, config, [], 100, 0.005);
-  assert.match(note!, /counted evaluations: it continues with the learning rate 0\.005,/);
+  assert.match(note!, /counted evaluations: the run continues with the learning rate 0\.005,/);
   const constant = configOf({ optimizer: { schedule: { kind: 'constant' } } });
   assert.deepEqual(scheduleAfter(checkpoint, constant, EPOCH), { errors: [], start: { epoch: 3, factor: 0.01 } });
   const lower = configOf({ optimizer: { schedule: PLATEAU, learningRate: 0.1 } });

@@ -48,7 +48,7 @@ export async function accept(
       report.versions.tensorflow = found.tensorflow;
       report.tensorflow = { library: found.library, devices: found.devices };
       const machine: Machine = { devices: found.names, fashionMnist: false, now: now() };
-      // The loop below goes on with these.
+      // The loop below continues with these.
       checks.push(...checksOf(planOf(devices, machine, quick, folder)));
     });
     for (const check of checks) {

@@ -123,7 +123,7 @@ function worstFirst<T extends { relative: number; allowed: number }>(rows: reado
 }
 
 /**
- * Trains; `resume` goes on from the newest checkpoint, and `dies` kills the process after the first one.
+ * Trains; `resume` continues from the newest checkpoint, and `dies` kills the process after the first one.
  * @returns the step from which it went on.
  */
 async function runOnce({ config, resume, dies }: { config: Config; resume: boolean; dies: boolean }) {
