@@ -174,7 +174,7 @@ async function unfinishedRun(folder: string): Promise<{ lock?: RunLock; resume?:
 }
 
 /**
- * How many cores a variant's ops can use at once, on CPUs; undefined otherwise. The process has one number of threads an op,
+ * How many cores a variant's ops can use at once, on CPUs; undefined otherwise. The process has one number of threads per op,
  * that of the baseline. A net of two columns runs two ops at once, a net of one column one.
  */
 function coresOf({ net, devices }: Config, baseline: Config): number | undefined {

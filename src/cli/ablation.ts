@@ -136,7 +136,7 @@ export function speedNotes({ rows }: Pick<Ablation, 'rows'>): string[] {
   if (cores === undefined || unlike.length === 0) return [];
   const list = unlike.map(({ variant, result }) => `${variant} (cores: ${result!.cores ?? 'not known'})`).join(', ');
   return [
-    `Speeds are compared only between variants that used as many cores as the baseline (${cores}), so not for ${list}: all variants have the same number of threads an op, and two columns run two ops at once. In a training of its own, a net of one column uses all cores.`,
+    `Speeds are compared only between variants that used as many cores as the baseline (${cores}), so not for ${list}: all variants have the same number of threads per op, and two columns run two ops at once. In a training of its own, a net of one column uses all cores.`,
   ];
 }
 

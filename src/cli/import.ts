@@ -1,4 +1,4 @@
-/** `import`: makes a run of another program's weights, for `eval`, `predict` and `train --weights`. */
+/** `import`: makes a run from weights of another program, for `eval`, `predict` and `train --weights`. */
 import { rmSync } from 'node:fs';
 import { resolveConfig } from '../config/config.js';
 import { anySets, type ConfigLayer } from '../config/layers.js';

@@ -116,8 +116,8 @@ const data = keys({
   brightness: from(0),
   contrast: from(0),
   saturation: from(0),
-  /** Grey levels (0 to 255) that are subtracted, one a channel. */
-  mean: z.array(from(0, 256), 'a list of one grey level a channel').min(1, 'a list of one grey level a channel'),
+  /** Grey levels (0 to 255) that are subtracted, one per channel. */
+  mean: z.array(from(0, 256), 'a list of one grey level per channel').min(1, 'a list of one grey level per channel'),
   /** Whether the mean of the training images is subtracted, pixel by pixel, instead of `mean`. */
   meanImage: bool,
   /** Noise along the principal components of the images' colours (paper §4.1). */
@@ -149,7 +149,7 @@ export const CONFIG_SCHEMA = keys({
   net,
   optimizer,
   data,
-  /** Images a step, both towers together. */
+  /** Images per step; both towers see all of them. */
   batchSize: whole(1, 65_536),
   epochs: whole(1, 1_000_000),
   /** The run's length in steps; null if `epochs` gives the length. */

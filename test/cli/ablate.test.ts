@@ -88,7 +88,7 @@ test('ablate on CPUs does not compare the speed of variants that used other numb
   );
   const isLike = oneGpu!.result!.cores === CORES; // where there is one core
   assert.match(stdout.text, isLike ? /^one-gpu .* 200 +1 +1\.00$/m : /^one-gpu .* 200 +\d+ *$/m);
-  const note = `so not for one-gpu (cores: ${oneGpu!.result!.cores}): all variants have the same number of threads an op`;
+  const note = `so not for one-gpu (cores: ${oneGpu!.result!.cores}): all variants have the same number of threads per op`;
   for (const text of [stdout.text, pageOf(out)]) assert.equal(text.includes(note), !isLike, text);
   assert.match(stdout.text, /^columns .* 200 +\d+ +1\.00$/m);
 });

@@ -89,7 +89,7 @@ function loadSharp(): Promise<typeof sharp> {
   loading ??= import('sharp').then(
     ({ default: open }) => {
       open.concurrency(1); // the data workers run in parallel
-      open.cache(false); // each image is decoded once an epoch
+      open.cache(false); // each image is decoded once per epoch
       open.block({ operation: BLOCKED });
       return open;
     },

@@ -18,7 +18,7 @@ const identity: Carry = (tensor) =>
   runOp('Identity', [tensor], [{ name: 'T', type: AttrType.TYPE, value: DataType.FLOAT }])[0]!;
 
 /**
- * Copies every size that crosses; rates are in bytes a second.
+ * Copies every size that crosses; rates are in bytes per second.
  * @param carry copies from device to device; tests replace it.
  * @throws NativeError if a copy fails.
  */
