@@ -78,13 +78,19 @@ type RouteConfig = Pick<Config, 'devices' | 'exchange' | 'exchangeTimeoutMs' | '
 
 /**
  * Runs a reference file through the towers and through the reference.
+ * @param sides what is compared. `convolutions` and `exchange` do not change the reference's values.
  * @throws DataError if the file cannot be used; ConfigError, NativeError for the devices.
  */
-export async function verifyGolden(path: string, config: RouteConfig) {
+export async function verifyGolden(
+  path: string,
+  config: RouteConfig,
+  sides: readonly GoldenRow['side'][] = ['towers', 'reference'],
+) {
   const file = readGolden(path);
-  const towers = await runSide('towers', file, config, routeOf(config, file));
-  const reference = await runSide('reference', file, config, ROUTES.float32);
-  const rows = [...towers, ...reference];
+  const rows: GoldenRow[] = [];
+  for (const side of sides) {
+    rows.push(...(await runSide(side, file, config, side === 'towers' ? routeOf(config, file) : ROUTES.float32)));
+  }
   return { passed: rows.every(({ worst, tolerance }) => worst <= tolerance), rows };
 }
 

@@ -122,5 +122,8 @@ test('a checkpoint of another run is used if its images were prepared in the sam
   assert.deepEqual((await energy('--checkpoint', alike))[1], 3);
   const { exitCode, stderr } = await run(['kernels', '--run', folder, '--checkpoint', unlike]);
   assert.equal(exitCode, 1);
-  assert.match(stderr.text, /its data\.scale is \S+, and \S+ in the run; name the run it belongs to with --run\n$/);
+  assert.match(
+    stderr.text,
+    /its data\.scale is \S+, but \S+ in the run; name the run that it belongs to with --run\n$/,
+  );
 });

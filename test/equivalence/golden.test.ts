@@ -34,9 +34,11 @@ for (const [name, convolutions] of [
   ['d2l', 'auto'],
 ] as const) {
   test(`verifyGolden() passes on ${name} with ${convolutions} convolutions`, async () => {
-    const result = await verifyGolden(golden(name), { ...config, convolutions });
+    // The reference's values are the same with both kinds of convolutions: it is compared once.
+    const sides = convolutions === 'auto' ? (['towers', 'reference'] as const) : (['towers'] as const);
+    const result = await verifyGolden(golden(name), { ...config, convolutions }, sides);
     assert.equal(result.passed, true, JSON.stringify(result.rows, null, 1));
-    for (const side of ['towers', 'reference']) {
+    for (const side of sides) {
       const worst = (kind: string) => rowOf(result, side, kind).worst;
       assert.ok(worst('loss') <= 1e-5);
       for (const kind of ['layer norms', 'parameter after norms']) assert.ok(worst(kind) <= 1e-4);
@@ -48,9 +50,9 @@ for (const [name, convolutions] of [
     }
     const { tolerance } = parsed(name);
     const allowed = (side: string) => rowOf(result, side, 'gradient norms').tolerance / tolerance.gradients.norm;
-    assert.deepEqual(['towers', 'reference'].map(allowed), [convolutions === 'auto' ? 2 : 1, 1]);
+    assert.deepEqual(sides.map(allowed), convolutions === 'auto' ? [2, 1] : [1]);
     // A gradient that is wrong by 1 % fails on either side.
-    for (const side of ['towers', 'reference']) assert.ok(rowOf(result, side, 'gradient norms').tolerance < 0.0099);
+    for (const side of sides) assert.ok(rowOf(result, side, 'gradient norms').tolerance < 0.0099);
   });
 }
 
