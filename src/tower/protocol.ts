@@ -37,6 +37,9 @@ export interface BatchCommand {
   step: number;
 }
 
+/** Part of the message about a loss that is not finite. The diagnosis inserts the first such layer before it. */
+export const FINITE_LOSS = 'expected a finite number';
+
 /** A training step, with or without the update. */
 export interface StepCommand extends BatchCommand {
   kind: 'step';

@@ -3,7 +3,7 @@ import type * as tf from '@tensorflow/tfjs';
 import { ExchangeError, NonFiniteError } from '../errors.js';
 import type { Transport } from '../exchange/transport.js';
 import type { Parameter } from '../model/net.js';
-import type { Part, StepCommand, StepReply } from './protocol.js';
+import { FINITE_LOSS, type Part, type StepCommand, type StepReply } from './protocol.js';
 
 /**
  * Counts the rows whose label is among the `best` highest scores. Of equal scores the first counts as higher. NaN counts as
@@ -41,7 +41,7 @@ export function answersOf(
   const top1 = countRight(logits.dataSync(), labels, 1);
   if (Number.isFinite(value) || tolerant) return { loss: value, top1 };
   throw new NonFiniteError(
-    `Cannot continue: the loss of step ${step} is ${value} at learning rate ${learningRate}, expected a finite number; use a lower --lr (the update was not made)`,
+    `Cannot continue: the loss of step ${step} is ${value} at learning rate ${learningRate}, ${FINITE_LOSS}; use a lower --lr (the update was not made)`,
     step,
   );
 }

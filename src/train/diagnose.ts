@@ -3,6 +3,7 @@ import type { Config } from '../config/config.js';
 import type { BatchFeeder } from '../data/index.js';
 import { NonFiniteError } from '../errors.js';
 import { learningRateIn, type ScheduleState } from '../optim/schedule.js';
+import { FINITE_LOSS } from '../tower/protocol.js';
 import { lowerRate } from './monitor.js';
 import { epochOfStep } from './progress.js';
 import { openTeam, type Team } from './team.js';
@@ -24,12 +25,12 @@ export async function diagnose(
   config: Config,
   schedule: ScheduleState = {},
 ): Promise<NonFiniteError> {
-  const isLoss = message.includes('the loss'); // the message about a gradient names its layer already
+  const isLoss = message.includes(FINITE_LOSS); // the message about a gradient names its layer already
   const found = isLoss ? await firstNonFinite(step, team, feeder, config).catch(() => undefined) : undefined;
   const place = found === undefined ? '' : `first in ${found}, `;
   const images = orElse([], () => feeder.imagesOf(step));
   const parts = [
-    message.replace('expected a finite number', (end) => place + end),
+    message.replace(FINITE_LOSS, (end) => place + end),
     ...(images.length > 0 ? [describeBatch(images)] : []),
     ...orElse([], () => {
       const rate = learningRateIn(epochOfStep(step, feeder), config.optimizer, schedule);
