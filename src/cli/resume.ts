@@ -18,7 +18,7 @@ import { CheckpointError, ConfigError } from '../errors.js';
 import type { Resume } from '../train/index.js';
 import { filesIn, runFolder } from './run-folder.js';
 
-export interface Continuation {
+interface Continuation {
   /** The checkpoint's settings, overridden by what was requested. */
   layers: readonly ConfigLayer[];
   /** Absent if there is nothing to resume from. */

@@ -19,7 +19,7 @@ export interface Header extends Place {
 export type Dtype = 'float32' | 'float16';
 
 /** `device`: a message without values. It says that a tensor was sent from device to device. */
-export type MessageDtype = Dtype | 'device';
+type MessageDtype = Dtype | 'device';
 
 /** Values start at a multiple of this many bytes, for copies at full speed. */
 const ALIGNMENT = 64;

@@ -4,7 +4,7 @@ import { checksumOf } from './checksum.js';
 import { checkHeader, type Dtype, decode, encode, type Header, PREFIX_BYTES, payloadBytes } from './codec.js';
 import type { Mailbox, Place } from './mailbox.js';
 
-export type Described = Pick<Header, 'shape' | 'dtype'>;
+type Described = Pick<Header, 'shape' | 'dtype'>;
 
 export interface Sendable extends Described {
   /** Copies the values into `bytes`, a part of the message of the right length. */

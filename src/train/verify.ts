@@ -22,7 +22,7 @@ export interface Difference {
 export type VerifyResult = ReturnType<Comparison['result']>;
 
 /** The allowed relative difference by kind, and the reason. */
-export interface Tolerances extends Readonly<Record<TensorKind | 'loss', number>> {
+interface Tolerances extends Readonly<Record<TensorKind | 'loss', number>> {
   /** Tensors are compared in this many steps, after which only the losses are. */
   readonly steps: number;
   readonly why: string;
@@ -180,7 +180,7 @@ class Comparison {
 }
 
 /** The differences in the order of {@link inOrder}. Both teams have run the same step with `keep`. */
-export async function compareTeams(split: Team, reference: Team): Promise<Difference[]> {
+async function compareTeams(split: Team, reference: Team): Promise<Difference[]> {
   const lists = await split.ask({ kind: 'list' });
   const owned = lists.flatMap((list, tower) => list.map((info) => ({ info, tower })));
   const differences: Difference[] = [];

@@ -20,7 +20,7 @@ export interface ImageKnowledge {
 }
 
 /** Statistics of all training images; further fields are copied as they are. */
-export interface ImageStatistics {
+interface ImageStatistics {
   resize: number;
   channels: number;
   /** [resize, resize, channels], grey levels. */

@@ -34,8 +34,6 @@ export function firstLayerOf(net: Net, files: readonly string[]) {
   });
 }
 
-export type Energy = ReturnType<typeof towerEnergy>;
-
 /** How much of a tower's kernels is colour. The energy of values is the sum of their squares. */
 export function towerEnergy({ kernels }: Pick<FirstLayer['towers'][number], 'kernels'>, channels: number) {
   const energies = kernels.map((kernel) => energyOf(kernel, channels));

@@ -23,7 +23,7 @@ import { transpose, winogradMatrices } from './winograd-transforms.js';
 const OUTPUTS: Readonly<Record<number, readonly number[]>> = { 3: [4, 5], 5: [4] };
 
 /** How a map is cut into tiles, along each side. */
-export interface Tiling {
+interface Tiling {
   /** H */
   size: number;
   /** r */

@@ -12,7 +12,7 @@ import type { Plan } from './plan.js';
 import type { AcceptReport, Row } from './report.js';
 
 /** What a check found: its row's fields, with the reason why it failed or was skipped. */
-export interface Finding extends Partial<Pick<Row, 'figure' | 'detail'>> {
+interface Finding extends Partial<Pick<Row, 'figure' | 'detail'>> {
   failed?: string | false | undefined;
   skipped?: string;
 }

@@ -13,7 +13,7 @@ export class JobError extends SplitError {
 /** The signal stopped the job. */
 export class JobStopped extends Error {}
 
-export interface JobOptions {
+interface JobOptions {
   deadlineMs: number;
   /** Starts a new process for this job. */
   fresh?: boolean;
