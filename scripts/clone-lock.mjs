@@ -11,6 +11,8 @@ import { dirname } from 'node:path';
 
 const RETRY_MS = 200;
 
+const UNKNOWN_OWNER = 'another process';
+
 /** Each locks descriptor 3 without waiting. If another process has the lock, it ends with 1 and prints nothing. */
 const PROGRAMS = [
   ['flock', '-n', '3'],
@@ -34,7 +36,7 @@ except OSError as error: sys.exit(error.strerror)`,
  */
 export async function holdingLock(file, { onWaiting, onUnlockable }, action) {
   fs.mkdirSync(dirname(file), { recursive: true });
-  for (let isWaiting = false; ; ) {
+  for (let attempt = 1, isWaiting = false; ; attempt++) {
     const descriptor = fs.openSync(file, fs.constants.O_RDWR | fs.constants.O_CREAT);
     try {
       const { isLocked, reason } = tryLock(descriptor);
@@ -45,8 +47,12 @@ export async function holdingLock(file, { onWaiting, onUnlockable }, action) {
         return await action(descriptor);
       }
       if (!isLocked && !isWaiting) {
-        onWaiting(ownerIn(file));
-        isWaiting = true;
+        const owner = ownerIn(file);
+        // A process that has just taken the lock writes its name a moment later. Another program never does.
+        if (owner !== undefined || attempt > 1) {
+          onWaiting(owner ?? UNKNOWN_OWNER);
+          isWaiting = true;
+        }
       }
     } finally {
       fs.closeSync(descriptor);
@@ -61,7 +67,7 @@ export function ownerIfLocked(file) {
   try {
     descriptor = fs.openSync(file, 'r+');
     const { isLocked, reason } = tryLock(descriptor);
-    return isLocked || reason !== undefined ? undefined : ownerIn(file);
+    return isLocked || reason !== undefined ? undefined : (ownerIn(file) ?? UNKNOWN_OWNER);
   } catch {
     return undefined; // it has been removed
   } finally {
@@ -98,11 +104,12 @@ function writeOwner(descriptor) {
   fs.writeSync(descriptor, `${JSON.stringify({ pid: process.pid, host: hostname() })}\n`, 0);
 }
 
+/** Returns the owner that the file names. Returns undefined if it names none. */
 function ownerIn(file) {
   try {
     const { pid, host } = JSON.parse(fs.readFileSync(file, 'utf8'));
     return `process ${Number(pid)} on ${String(host).replace(/[^\w.-]/g, '')}`;
   } catch {
-    return 'another process';
+    return undefined;
   }
 }

@@ -44,6 +44,26 @@ test('holdingLock() waits for the owner, names it, and gets the lock when the ow
   assert.deepEqual(waited, [`process ${child.pid} on ${hostname()}`]);
 });
 
+test('holdingLock() names an owner that has the lock already, and writes its name a moment later', async (t) => {
+  const file = join(folderOf(t, { lock: Buffer.from('') }), 'lock');
+  const other = spawn('flock', [
+    file,
+    'sh',
+    '-c',
+    'echo locked; sleep 0.1; echo \'{"pid":7,"host":"h"}\' > "$0"; read -r _',
+    file,
+  ]);
+  other.on('error', () => {}); // no flock: the assertion below fails
+  await once(other.stdout, 'data');
+  const waited: string[] = [];
+  const onWaiting = (owner: string) => {
+    waited.push(owner);
+    other.stdin.end('\n');
+  };
+  await holdingLock(file, { onWaiting }, () => 1);
+  assert.deepEqual(waited, ['process 7 on h']);
+});
+
 const separate = inNamespaces('--pid', '--fork', '--kill-child', '--mount-proc');
 test('holdingLock() waits for an owner in another container, whose process number means nothing here', {
   skip: 'skip' in separate && separate.skip,
