@@ -30,6 +30,9 @@ export const WARNING_KINDS = [
   ...(['dead-units', 'no-signal', 'weak-signal', 'large-activations'] as const),
 ] as const;
 
+/** What a tower does in a span of a traced step. */
+export const TRACE_PARTS = ['data', 'forward', 'backward', 'exchange', 'wait', 'update', 'other'] as const;
+
 export const EVENTS = {
   run_start: z.strictObject({
     run: text,
@@ -68,6 +71,36 @@ export const EVENTS = {
         layer: text,
         ...numbers('tower', 'mean', 'sd', 'max', 'zero', 'signal', 'units'),
         dead: number.optional(),
+      }),
+    ),
+  }),
+  exchange: z.strictObject({
+    step: number,
+    sites: z.array(
+      z.strictObject({ site: text, direction: z.enum(['forward', 'backward']), ...numbers('tower', 'bytes') }),
+    ),
+  }),
+  memory: z.strictObject({
+    ...numbers('step', 'resident_bytes', 'heap_bytes'),
+    towers: z.array(z.strictObject(numbers('tower', 'tensors', 'tensor_bytes'))),
+  }),
+  trace: z.strictObject({
+    ...numbers('step', 'step_ms'),
+    source: z.enum(['profiler', 'host']),
+    file: text,
+    towers: z.array(
+      z.strictObject({
+        ...numbers('tower', 'hidden_exchange_ms'),
+        parts_ms: z.strictObject(numbers('data', 'forward', 'backward', 'exchange', 'wait', 'update', 'other')),
+        spans: z.array(
+          z.strictObject({
+            name: text,
+            part: z.enum(TRACE_PARTS),
+            layer: text.optional(),
+            lane: z.enum(['function', 'thread']),
+            ...numbers('start_ms', 'ms'),
+          }),
+        ),
       }),
     ),
   }),

@@ -85,13 +85,53 @@ export const RESUME: EventOf<'resume'> = {
   skipped: [{ checkpoint: 'runs/r/checkpoints/0000000002', why: 'state.json is not there' }],
 };
 
+export const EXCHANGE: EventOf<'exchange'> = {
+  event: 'exchange',
+  step: 1,
+  sites: [
+    { site: 'conv3', direction: 'forward', tower: 0, bytes: 200 },
+    { site: 'conv3', direction: 'backward', tower: 1, bytes: 100 },
+  ],
+};
+
+export const MEMORY: EventOf<'memory'> = {
+  event: 'memory',
+  ...{ step: 0, resident_bytes: 500_000_000, heap_bytes: 20_000_000 },
+  towers: [
+    { tower: 0, tensors: 20, tensor_bytes: 4000 },
+    { tower: 1, tensors: 18, tensor_bytes: 3000 },
+  ],
+};
+
+/** A step of 20 ms, in which the exchange hides 2 ms behind computing. */
+export const TRACE: EventOf<'trace'> = {
+  event: 'trace',
+  ...{ step: 2, step_ms: 20, source: 'profiler', file: 'traces/step-2.json' },
+  towers: [0, 1].map((tower) => ({
+    tower,
+    hidden_exchange_ms: 2,
+    parts_ms: { data: 1, forward: 5, backward: 8, exchange: 1, wait: 2, update: 2, other: 1 },
+    spans: [
+      { name: 'wait for the batch', part: 'data', lane: 'thread', start_ms: 0, ms: 1 },
+      { name: 'conv1', part: 'forward', layer: 'conv1', lane: 'function', start_ms: 1, ms: 5 },
+      { name: 'send to conv3', part: 'exchange', layer: 'conv3', lane: 'thread', start_ms: 4, ms: 3 },
+      { name: 'wait at conv3', part: 'wait', layer: 'conv3', lane: 'thread', start_ms: 7, ms: 2 },
+      { name: 'conv1', part: 'backward', layer: 'conv1', lane: 'function', start_ms: 9, ms: 8 },
+      { name: 'update', part: 'update', lane: 'function', start_ms: 17, ms: 2 },
+    ],
+  })),
+};
+
 /** One of each kind, in the order of a run. */
 export const ALL_EVENTS: readonly LogEvent[] = [
   RUN_START,
   CHECK,
   RESUME,
   ACTIVATIONS,
+  MEMORY,
   trainStep(1),
+  EXCHANGE,
+  TRACE,
   WARNING,
   KIND_WARNING,
   EVAL,
