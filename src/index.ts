@@ -19,7 +19,8 @@ export { type Config, type Machine, type Resolved, resolveConfig } from './confi
 export type { ConfigLayer } from './config/layers.js';
 export { PRESETS } from './config/presets.js';
 export * from './errors.js';
-export { EVENTS, type EventName, type EventOf, type LogEvent, openLog, type Report, type RunLog } from './log.js';
+export { EVENTS, type EventName, type EventOf, type LogEvent, type Report } from './log.js';
+export { openLog, type RunLog } from './log-writer.js';
 export { buildNet, type Net, type NetOptions, type Parameter, parametersOf, type Site, sitesOf } from './model/net.js';
 export { type Row, summarize, type Totals, totalsOf, towersPicture } from './model/summary.js';
 export { TABLES, type TableName } from './model/tables.js';

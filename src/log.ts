@@ -1,17 +1,8 @@
 /**
- * The run's log: the table of all events, and the writers of log lines. `docs/log-events.md` documents the unit and the
- * meaning of every field; a test compares the two.
- *
- * One line is one event: `{"time":<epoch ms>,"event":"train_step",…}`. Writes are synchronous, so a run that is killed
- * keeps every line it wrote.
+ * The table of all events of a run's log. `docs/log-events.md` documents the unit and the meaning of every field; a test
+ * compares the two. `log-writer.ts` writes the lines.
  */
-import { closeSync, constants, mkdirSync } from 'node:fs';
-import { dirname } from 'node:path';
-import { pino } from 'pino';
 import { z } from 'zod';
-import { SplitError } from './errors.js';
-import { printable } from './printable.js';
-import { openNoFollow } from './safe-write.js';
 
 const NON_FINITE = ['NaN', 'Infinity', '-Infinity'];
 
@@ -145,72 +136,10 @@ export type EventOf<Name extends EventName> = Extract<LogEvent, { event: Name }>
 /** Takes an event: writes it to the log, displays it, or both. */
 export type Report = (event: LogEvent) => void;
 
-/** An open log file. */
-export interface RunLog {
-  /** Appends a line. @throws SplitError that names the file, if the write fails. */
-  write: Report;
-  close(): void;
-}
-
-/**
- * Opens a log file to append to. Creates the file and its folders if they do not exist.
- * @throws SplitError that names the file, if it cannot be created, or is a link.
- */
-export function openLog(file: string): RunLog {
-  const descriptor = withFile(file, () => {
-    mkdirSync(dirname(file), { recursive: true });
-    return openNoFollow(file, constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT);
-  });
-  const write = eventWriter(pino.destination({ dest: descriptor, sync: true }));
-  return {
-    write: (event) => withFile(file, () => write(event)),
-    // Every line is on the disk already. pino's `end()` would retry what a full disk refused.
-    close: () => closeSync(descriptor),
-  };
-}
-
-/** Writes events as log lines, each with its newline in one `write` to the destination. */
-export function eventWriter(destination: { write(line: string): unknown }): Report {
-  const log = pino(
-    {
-      base: null, // no pid, no hostname
-      formatters: { level: () => ({}) }, // no level
-      // After an empty level there is no field, so the time has no leading comma.
-      timestamp: () => `"time":${Date.now()}`,
-    },
-    // People read the log with `cat`, so a terminal must not obey what is in it.
-    { write: (line: string) => void destination.write(`${printable(line.trimEnd())}\n`) },
-  );
-  return (event) => log.info(nonFiniteAsStrings(event));
-}
-
 /** Replaces NaN and infinities by strings, at any depth; `JSON.stringify` would write null. */
 export function nonFiniteAsStrings(value: unknown): unknown {
   if (typeof value === 'number') return Number.isFinite(value) ? value : String(value);
   if (Array.isArray(value)) return value.map(nonFiniteAsStrings);
   if (typeof value !== 'object' || value === null) return value;
   return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, nonFiniteAsStrings(each)]));
-}
-
-const REASONS: Record<string, string> = {
-  ENOSPC: 'the disk is full; free some space, or choose another folder with --out',
-  EACCES: 'this user may not write there; choose another folder with --out',
-  EROFS: 'the file system is read-only; choose another folder with --out',
-  EDQUOT: 'the quota is used up; free some space, or choose another folder with --out',
-  ELOOP: 'it is a link, expected a plain file; remove it, or choose another --run',
-  ENXIO: 'it is not a plain file; remove it, or choose another --run',
-  EISDIR: 'it is a folder; move it away, or choose another --run',
-  EEXIST: 'part of the path is a file; choose another folder with --out',
-  ENOTDIR: 'part of the path is a file; choose another folder with --out',
-};
-
-/** Runs `action` and converts a system error to a SplitError. */
-function withFile<T>(file: string, action: () => T): T {
-  try {
-    return action();
-  } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    if (code === undefined) throw error;
-    throw new SplitError(`Cannot write the log ${file}: ${REASONS[code] ?? message}`, { cause: error });
-  }
 }

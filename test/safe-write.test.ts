@@ -9,7 +9,7 @@ import { writeTensors } from '../src/checkpoint/safetensors.js';
 import { settingsOf, writeAblation } from '../src/cli/ablation.js';
 import { continueFolder } from '../src/cli/run-folder.js';
 import { resolveConfig } from '../src/config/config.js';
-import { openLog } from '../src/log.js';
+import { openLog } from '../src/log-writer.js';
 import { assertFileWritable, assertFolderWritable, OVERWRITE, openNoFollow, writeNoFollow } from '../src/safe-write.js';
 import { keepRunData } from '../src/train/run-data.js';
 import { writePng } from '../src/weights/kernels.js';

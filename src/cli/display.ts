@@ -1,9 +1,11 @@
 /** What a training shows while it runs: a progress bar on a terminal, otherwise lines, or JSON for another program. */
 import cliProgress from 'cli-progress';
 import type { Config } from '../config/config.js';
-import { type EventOf, eventWriter, type LogEvent } from '../log.js';
+import { eventLine } from '../event-lines.js';
+import type { EventOf, LogEvent } from '../log.js';
+import { eventWriter } from '../log-writer.js';
+import { count, duration } from '../numbers.js';
 import { printable } from '../printable.js';
-import { count, difference, duration } from './format.js';
 import { runFolder } from './run-folder.js';
 import type { Services } from './services.js';
 
@@ -33,7 +35,7 @@ export function openDisplay(mode: DisplayMode, asked: Config, { stdout, stderr, 
     const left = timeLeft(event.step);
     if (bar) bar.update(event, steps, left);
     else if (event.step % config.logEvery === 0 || event.step === first.step || event.step === steps) {
-      print(`${stepLine(event, steps)}  ${left} left`);
+      print(`${eventLine(event, steps)}  ${left} left`);
     }
   }
 
@@ -45,12 +47,11 @@ export function openDisplay(mode: DisplayMode, asked: Config, { stdout, stderr, 
       steps = event.steps;
       startLines(event, config).forEach(print);
     } else if (event.event === 'train_step') showStep(event);
-    else if (event.event === 'check') print(checkLine(event));
-    else if (event.event === 'eval') print(evalLine(event));
-    else if (event.event === 'warning') (bar ? print : note)(`warning: ${event.message}`);
+    else if (event.event === 'check' || event.event === 'eval') print(eventLine(event));
+    else if (event.event === 'warning') (bar ? print : note)(`warning: ${eventLine(event)}`);
     else if (event.event === 'run_end') {
       bar?.close();
-      stdout.print(endLine(event, config));
+      stdout.print(`${eventLine(event)}; ${runFolder(config)}`);
     }
   }
 
@@ -76,29 +77,8 @@ function startLines(event: EventOf<'run_start'>, config: Config): string[] {
     places.join(', '),
     `data ${dataset.name}: ${count(dataset.train_images)} training and ${count(dataset.test_images)} test images, from ${dataset.source}`,
     `net ${config.net.table}: ${count(event.parameters)} parameters${shares}`,
-    `run ${event.run}: ${count(event.steps)} steps of ${count(config.batchSize)} images, ${count(event.steps_per_epoch)} per epoch; log in ${runFolder(config)}/log.ndjson`,
+    `${eventLine(event)}; log in ${runFolder(config)}/log.ndjson`,
   ];
-}
-
-function checkLine(event: EventOf<'check'>): string {
-  const verdict = event.passed ? 'split and reference agree' : 'split and reference DIFFER';
-  return `check over ${event.steps} step${event.steps === 1 ? '' : 's'}: ${verdict}, worst relative difference ${difference(event.worst_relative)} (${event.tensor}), allowed ${difference(event.tolerance)}, ${duration(event.check_ms)}`;
-}
-
-function stepLine(event: EventOf<'train_step'>, steps: number): string {
-  const step = String(event.step).padStart(String(steps).length);
-  return `step ${step}/${steps}  epoch ${event.epoch}  loss ${event.loss.toFixed(4)}  top-1 ${event.top1.toFixed(3)}  ${event.images_per_s.toFixed(0)} images/s`;
-}
-
-function evalLine(event: EventOf<'eval'>): string {
-  return `eval at step ${event.step}: loss ${event.loss.toFixed(4)}  top-1 ${event.top1.toFixed(4)}  top-5 ${event.top5.toFixed(4)}  (${count(event.images)} test images, ${duration(event.eval_ms)})`;
-}
-
-function endLine(event: EventOf<'run_end'>, config: Config): string {
-  const accuracy = event.top1 === undefined ? '' : `test accuracy ${event.top1.toFixed(4)} `;
-  const { unreadable_images: unreadable = 0 } = event;
-  const skipped = unreadable > 0 ? `, ${count(unreadable)} unreadable image${unreadable === 1 ? '' : 's'} skipped` : '';
-  return `${event.status}: ${accuracy}after ${count(event.steps)} steps, ${event.images_per_s.toFixed(0)} images/s, ${duration(event.train_ms)}${skipped}; ${runFolder(config)}`;
 }
 
 const [CYAN, DEFAULT_COLOUR] = ['\u001b[36m', '\u001b[39m'];

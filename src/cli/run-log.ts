@@ -31,7 +31,13 @@ export async function* eventsIn(file: string): AsyncGenerator<LogEvent> {
 
 function parseEvent(line: string): LogEvent | undefined {
   try {
-    const { time: _, event, ...fields } = JSON.parse(line, reviveNumber) as Record<string, unknown>;
+    const {
+      level: _level,
+      time: _time,
+      msg: _msg,
+      event,
+      ...fields
+    } = JSON.parse(line, reviveNumber) as Record<string, unknown>;
     const isEvent = Object.hasOwn(EVENTS, String(event)) && EVENTS[event as EventName].safeParse(fields).success;
     return isEvent ? ({ event, ...fields } as LogEvent) : undefined;
   } catch {

@@ -38,11 +38,11 @@ function assertFound(t: TestContext, cases: readonly [path: string, text: string
 test('lint accepts imports of lower folders, and of libraries in their own folder', (t) => {
   assertFound(t, [
     ['src/errors.ts', 'export class A extends Error {}'],
-    ['src/log.ts', "import pino from 'pino';\nimport { A } from './errors.js';\nexport const log = [pino, A];"],
+    ['src/log-writer.ts', "import pino from 'pino';\nimport { A } from './errors.js';\nexport const log = [pino, A];"],
     ['src/cli.ts', "import './train/loop.js';\nimport { z } from 'zod';\nexport const c = z;"],
     ['src/cli/services.ts', 'export const out = process.stdout;'],
     ['src/train/loop.ts', "import { tower } from '../tower/tower.js';\nexport const a = tower;"],
-    ['src/train/accept/report.ts', "export { a } from '../loop.js';\nexport { log } from '../../log.js';"],
+    ['src/train/accept/report.ts', "export { a } from '../loop.js';\nexport { log } from '../../log-writer.js';"],
     ['src/tower/tower.ts', "import { gather } from '../exchange/gather.js';\nexport const tower = gather;"],
     ['src/tower/client.ts', "import { Piscina } from 'piscina';\nexport const pool = Piscina;"],
     ['src/tower/tf.ts', "import tf = require('@tensorflow/tfjs');\nexport const a = tf;"],

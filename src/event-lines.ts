@@ -1,0 +1,80 @@
+/** Each event in one sentence: what the terminal shows of a run, and `msg` in the lines of its log. */
+import type { EventOf, LogEvent } from './log.js';
+import { count, difference, duration, mebibytes } from './numbers.js';
+
+/**
+ * Says an event in one sentence. Text in it is as it is in the event, so what prints it must make it `printable`.
+ * @param steps the length of the run, if it is known.
+ */
+export function eventLine(event: LogEvent, steps?: number): string {
+  switch (event.event) {
+    case 'run_start':
+      return startLine(event);
+    case 'check':
+      return checkLine(event);
+    case 'train_step':
+      return stepLine(event, steps);
+    case 'eval':
+      return `eval at step ${event.step}: loss ${event.loss.toFixed(4)}  top-1 ${event.top1.toFixed(4)}  top-5 ${event.top5.toFixed(4)}  (${count(event.images)} test images, ${duration(event.eval_ms)})`;
+    case 'activations':
+      return activationsLine(event);
+    case 'exchange':
+      return exchangeLine(event);
+    case 'memory':
+      return memoryLine(event);
+    case 'trace':
+      return `trace of step ${event.step}: ${event.step_ms.toFixed(1)} ms, in ${event.file}`;
+    case 'checkpoint':
+      return `checkpoint of step ${event.step}: ${mebibytes(event.bytes)} in ${event.folder}`;
+    case 'resume':
+      return `resume after step ${event.step} from ${event.checkpoint}`;
+    case 'run_end':
+      return endLine(event);
+    case 'warning':
+      return event.message;
+  }
+}
+
+function startLine({ run, steps, steps_per_epoch: perEpoch, config }: EventOf<'run_start'>): string {
+  const { batchSize } = config as { batchSize?: unknown };
+  const images = typeof batchSize === 'number' ? ` of ${count(batchSize)} images` : '';
+  return `run ${run}: ${count(steps)} steps${images}, ${count(perEpoch)} per epoch`;
+}
+
+function checkLine(event: EventOf<'check'>): string {
+  const verdict = event.passed ? 'split and reference agree' : 'split and reference DIFFER';
+  return `check over ${event.steps} step${event.steps === 1 ? '' : 's'}: ${verdict}, worst relative difference ${difference(event.worst_relative)} (${event.tensor}), allowed ${difference(event.tolerance)}, ${duration(event.check_ms)}`;
+}
+
+function stepLine(event: EventOf<'train_step'>, steps: number | undefined): string {
+  const step = steps === undefined ? event.step : `${String(event.step).padStart(String(steps).length)}/${steps}`;
+  return `step ${step}  epoch ${event.epoch}  loss ${event.loss.toFixed(4)}  top-1 ${event.top1.toFixed(3)}  ${event.images_per_s.toFixed(0)} images/s`;
+}
+
+function activationsLine({ step, images, layers }: EventOf<'activations'>): string {
+  const counted = layers.filter(({ dead }) => dead !== undefined);
+  const [dead, units] = [sum(counted, ({ dead = 0 }) => dead), sum(counted, (layer) => layer.units)];
+  return `activations after step ${step}: ${count(dead)} of ${count(units)} units dead  (${count(images)} test images)`;
+}
+
+function exchangeLine({ step, sites }: EventOf<'exchange'>): string {
+  const bytes = sum(sites, (site) => site.bytes);
+  const places = new Set(sites.map(({ site }) => site)).size;
+  return `exchange of step ${step}: ${count(bytes)} bytes at ${places} cross-connection${places === 1 ? '' : 's'}`;
+}
+
+function memoryLine({ step, resident_bytes: resident, towers }: EventOf<'memory'>): string {
+  const held = towers.map((each) => `tower ${each.tower} holds ${mebibytes(each.tensor_bytes)}`);
+  return `memory after step ${step}: ${mebibytes(resident)} resident, ${held.join(', ')}`;
+}
+
+function endLine(event: EventOf<'run_end'>): string {
+  const accuracy = event.top1 === undefined ? '' : `test accuracy ${event.top1.toFixed(4)} `;
+  const { unreadable_images: unreadable = 0 } = event;
+  const skipped = unreadable > 0 ? `, ${count(unreadable)} unreadable image${unreadable === 1 ? '' : 's'} skipped` : '';
+  return `${event.status}: ${accuracy}after ${count(event.steps)} steps, ${event.images_per_s.toFixed(0)} images/s, ${duration(event.train_ms)}${skipped}`;
+}
+
+function sum<T>(values: readonly T[], of: (value: T) => number): number {
+  return values.reduce((total, value) => total + of(value), 0);
+}

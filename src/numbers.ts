@@ -1,0 +1,26 @@
+/** Numbers as people read them. */
+
+/** `61,000,000`. */
+export function count(value: number): string {
+  return value.toLocaleString('en-US');
+}
+
+/** `4 s`, `1:05`, `2:03:04`. */
+export function duration(milliseconds: number): string {
+  if (!Number.isFinite(milliseconds)) return '?';
+  const seconds = Math.round(milliseconds / 1000);
+  if (seconds < 60) return `${seconds} s`;
+  const two = (value: number) => String(value).padStart(2, '0');
+  const [minutes, hours] = [Math.floor(seconds / 60), Math.floor(seconds / 3600)];
+  return hours > 0 ? `${hours}:${two(minutes % 60)}:${two(seconds % 60)}` : `${minutes}:${two(seconds % 60)}`;
+}
+
+/** A small difference, `2.1e-7`; zero, NaN and the infinities as they are. */
+export function difference(value: number): string {
+  return value === 0 || !Number.isFinite(value) ? String(value) : value.toExponential(1);
+}
+
+/** Bytes, `12.5 MiB`. */
+export function mebibytes(bytes: number): string {
+  return `${(bytes / 2 ** 20).toFixed(1)} MiB`;
+}
