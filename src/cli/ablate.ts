@@ -30,7 +30,7 @@ import { checkName, makeNumbered, runFolder } from './run-folder.js';
 import { lockNow, lockRun, type RunLock } from './run-lock.js';
 import { eventsIn } from './run-log.js';
 import type { Input, Services } from './services.js';
-import { barNotes, recordedTraining } from './train.js';
+import { recordedTraining, viewNotes } from './train.js';
 
 export interface AblateOptions extends DisplayMode {
   /** Names of variants; all if absent. */
@@ -87,7 +87,7 @@ export async function run(
     writeAblation(folder, ablation); // now, so that it can be resumed if the process is killed
     // With --json stdout has the result only.
     const forRuns = mode.json ? { ...services, stdout: services.stderr } : services;
-    forRuns.stdout.print(...notes, ...barNotes(layers, mode, services));
+    forRuns.stdout.print(...notes, ...viewNotes(layers, mode, services));
     const configs = configsIn(folder);
     const exitCode = await trainRows(ablation, configs, folder, mode, forRuns);
     services.stdout.print(

@@ -1,13 +1,15 @@
-/** What a training shows while it runs: a progress bar on a terminal, otherwise lines, or JSON for another program. */
-import cliProgress from 'cli-progress';
+/** What a training shows while it runs: a view on a terminal, otherwise lines, or JSON for another program. */
 import type { Config } from '../config/config.js';
 import { eventLine } from '../event-lines.js';
 import type { EventOf, LogEvent } from '../log.js';
 import { eventWriter } from '../log-writer.js';
 import { count, duration } from '../numbers.js';
 import { printable } from '../printable.js';
+import { followState } from './live-state.js';
+import { viewLines } from './live-view.js';
 import { runFolder } from './run-folder.js';
 import type { Services } from './services.js';
+import { canRedraw, openBlock, showsUnicode, type Terminal, wantsColour } from './terminal-block.js';
 
 /** `json`: stdout has the events as lines and nothing else. `quiet`: the last line only, and warnings on stderr. */
 export interface DisplayMode {
@@ -15,42 +17,54 @@ export interface DisplayMode {
   quiet?: boolean;
 }
 
-/** Opens a display. Without a bar, it prints a line each `logEvery` steps and one for each evaluation. */
-export function openDisplay(mode: DisplayMode, asked: Config, { stdout, stderr, env }: Services) {
+/** The settings that a display shows, or obeys. */
+export type Shown = Pick<Config, 'run' | 'out' | 'logEvery'> & { net: Pick<Config['net'], 'table'> };
+
+/**
+ * Opens a display. Where it cannot draw the view, it prints a line each `logEvery` steps and one for each evaluation.
+ */
+export function openDisplay(mode: DisplayMode, asked: Shown, services: Services) {
+  const { stdout, stderr, env } = services;
   const note = (text: string) => stderr.print(text);
-  if (mode.json) return { note, show: eventWriter(stdout.stream), close: () => {} };
-  const bar = stdout.isTTY && !mode.quiet ? openBar(stdout.stream as NodeJS.WriteStream, env) : undefined;
-  const print = bar ? bar.print : (line: string) => stdout.print(line);
+  if (mode.json) return { note, see: () => {}, show: eventWriter(stdout.stream), close: () => {} };
+  const block = canRedraw(services) && !mode.quiet ? openBlock(stdout.stream as Terminal) : undefined;
+  const print = block ? (line: string) => block.print(printable(line)) : (line: string) => stdout.print(line);
+  const look = { unicode: showsUnicode(env), colour: wantsColour(env) };
+  const live = followState();
   let config = asked;
   let steps = 0;
-  let first: { step: number; at: number } | undefined;
+  let first: number | undefined;
 
-  function timeLeft(step: number): string {
-    if (!first || step <= first.step) return '?';
-    return duration(((Date.now() - first.at) / (step - first.step)) * (steps - step));
+  function linesOf(columns: number): string[] {
+    const state = live.state();
+    return state ? viewLines(state, { columns, ...look }) : [];
+  }
+
+  function see(event: LogEvent, at: number): void {
+    live.see(event, at);
+    if (event.event !== 'run_start') return;
+    // A name made from the time may have got a number since.
+    config = { ...config, run: event.run };
+    steps = event.steps;
   }
 
   function showStep(event: EventOf<'train_step'>): void {
-    first ??= { step: event.step, at: Date.now() };
-    const left = timeLeft(event.step);
-    if (bar) bar.update(event, steps, left);
-    else if (event.step % config.logEvery === 0 || event.step === first.step || event.step === steps) {
-      print(`${eventLine(event, steps)}  ${left} left`);
+    first ??= event.step;
+    if (block) block.draw(linesOf);
+    else if (event.step % config.logEvery === 0 || event.step === first || event.step === steps) {
+      print(`${eventLine(event, steps)}  ${duration(live.state()!.leftMs)} left`);
     }
   }
 
-  function show(event: LogEvent): void {
-    // A name made from the time may have got a number since.
-    if (event.event === 'run_start') config = { ...config, run: event.run };
+  function show(event: LogEvent, at = Date.now()): void {
+    see(event, at);
     if (mode.quiet && event.event !== 'warning' && event.event !== 'run_end') return;
-    if (event.event === 'run_start') {
-      steps = event.steps;
-      startLines(event, config).forEach(print);
-    } else if (event.event === 'train_step') showStep(event);
+    if (event.event === 'run_start') startLines(event, config).forEach(print);
+    else if (event.event === 'train_step') showStep(event);
     else if (event.event === 'check' || event.event === 'eval') print(eventLine(event));
-    else if (event.event === 'warning') (bar ? print : note)(`warning: ${eventLine(event)}`);
+    else if (event.event === 'warning') (block ? print : note)(`warning: ${eventLine(event)}`);
     else if (event.event === 'run_end') {
-      bar?.close();
+      block?.close();
       stdout.print(`${eventLine(event)}; ${runFolder(config)}`);
     }
   }
@@ -58,14 +72,17 @@ export function openDisplay(mode: DisplayMode, asked: Config, { stdout, stderr, 
   return {
     /** Shows a sentence for the user. */
     note: mode.quiet ? () => {} : print,
+    /** Takes an event into account that need not be shown: it is from before the display was opened. */
+    see,
+    /** Shows an event. @param at when it was written, ms since 1970. */
     show,
     /** Restores the terminal. */
-    close: () => bar?.close(),
+    close: () => block?.close(),
   };
 }
 
 /** The towers' devices, the data, the size of the net, and the place of the log. */
-function startLines(event: EventOf<'run_start'>, config: Config): string[] {
+function startLines(event: EventOf<'run_start'>, config: Shown): string[] {
   const { dataset, towers } = event;
   const places = towers.map(({ tower, device, backing_device: backing }) =>
     backing.toUpperCase().endsWith(device)
@@ -79,45 +96,4 @@ function startLines(event: EventOf<'run_start'>, config: Config): string[] {
     `net ${config.net.table}: ${count(event.parameters)} parameters${shares}`,
     `${eventLine(event)}; log in ${runFolder(config)}/log.ndjson`,
   ];
-}
-
-const [CYAN, DEFAULT_COLOUR] = ['\u001b[36m', '\u001b[39m'];
-/** The bar is not wrapped, because it cannot be redrawn over two lines. Other lines are. */
-const [WRAP, NO_WRAP] = ['\u001b[?7h', '\u001b[?7l'];
-
-/** Opens a bar that appears with the first step. `NO_COLOR` (no-color.org) removes its colour. */
-function openBar(stream: NodeJS.WriteStream, env: Services['env']) {
-  const drawn = env.NO_COLOR ? '{bar}' : `${CYAN}{bar}${DEFAULT_COLOUR}`;
-  const bars = new cliProgress.MultiBar({
-    stream,
-    format: `${drawn} {value}/{total}  loss {loss}  {speed} images/s  {left} left`,
-    barCompleteChar: '#',
-    barIncompleteChar: '.',
-    barsize: 24,
-    hideCursor: true,
-    gracefulExit: false, // the command handles signals itself
-  });
-  let bar: cliProgress.SingleBar | undefined;
-  let isOpen = true;
-  return {
-    update({ step, loss, images_per_s: speed }: EventOf<'train_step'>, steps: number, left: string): void {
-      if (!isOpen) return;
-      const payload = { loss: loss.toFixed(4), speed: speed.toFixed(0), left };
-      bar ??= bars.create(steps, step, payload);
-      bar.update(step, payload);
-    },
-    /** Prints a line above the bar. */
-    print(line: string): void {
-      if (bar && isOpen) bars.log(`${WRAP}${printable(line)}\n${NO_WRAP}`);
-      else stream.write(`${printable(line)}\n`);
-    },
-    /** Draws the bar a last time and restores the terminal. */
-    close(): void {
-      if (bar && isOpen) {
-        bars.update(); // prints the lines that `log` has queued
-        bars.stop();
-      }
-      isOpen = false;
-    },
-  };
 }

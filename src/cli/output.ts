@@ -12,7 +12,7 @@ export interface Output {
 
 /** Prints lines for people. Names from files cannot move the cursor or begin a line; JSON stays the same JSON. */
 export class Printer {
-  /** @param stream for the progress bar alone, which moves the cursor. */
+  /** @param stream for the terminal view alone, which moves the cursor. */
   constructor(readonly stream: Output) {}
 
   get isTTY(): boolean {

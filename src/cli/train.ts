@@ -15,6 +15,7 @@ import { checkName, continueFolder, makeFolder, runFolder } from './run-folder.j
 import { lockNow, lockRun, type RunLock } from './run-lock.js';
 import type { Input, Services } from './services.js';
 import { exitSoon, stopOnSignal } from './stop.js';
+import { canRedraw } from './terminal-block.js';
 
 export interface TrainOptions extends DisplayMode {
   /** `auto`, a checkpoint or a run's folder. */
@@ -36,7 +37,7 @@ export async function run({ layers: asked, options }: Input<TrainOptions>, servi
     const warning = await gpuWarning(services, machine, layers);
     const isNamed = anySets(layers, 'run');
     if (!lock) checkName(config, isNamed);
-    const all = [...resolved.notes, ...barNotes(asked, options, services), ...notes];
+    const all = [...resolved.notes, ...viewNotes(asked, options, services), ...notes];
     const recording = { resume, lock, isNamed, warning };
     const { exitCode, failure } = await recordedTraining(config, all, options, services, recording);
     // The first lines are out of sight by now.
@@ -50,11 +51,11 @@ export async function run({ layers: asked, options }: Input<TrainOptions>, servi
 
 const ON_CPU = 'this ran on the CPU, though there is an NVIDIA card; `alexnet-split doctor` says why, and what to do';
 
-/** A note if `--log-every` was typed, and a bar is drawn instead of lines. */
-export function barNotes(layers: readonly ConfigLayer[], { json, quiet }: DisplayMode, { stdout }: Services): string[] {
+/** A note if `--log-every` was typed, and a view is drawn instead of lines. */
+export function viewNotes(layers: readonly ConfigLayer[], { json, quiet }: DisplayMode, services: Services): string[] {
   const isTyped = layers.some((layer) => layer.by === 'line' && sets(layer, 'logEvery'));
-  if (!isTyped || json || quiet || !stdout.isTTY) return [];
-  return ['--log-every has no effect on a terminal, where a bar shows every step; it is for a file or a pipe'];
+  if (!isTyped || json || quiet || !canRedraw(services)) return [];
+  return ['--log-every has no effect on a terminal, where the view shows every step; it is for a file or a pipe'];
 }
 
 export interface RecordOptions {

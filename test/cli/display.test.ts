@@ -4,6 +4,7 @@ import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { after } from 'node:test';
+import { stripVTControlCharacters } from 'node:util';
 import type { Replaced, TrainModule } from '../../src/cli/services.js';
 import type { LogEvent, Report } from '../../src/log.js';
 import { CHECK, EVAL, RUN_END, RUN_START, trainStep, WARNING } from '../events.js';
@@ -70,7 +71,7 @@ test('train prints NaN, and a check that failed', async () => {
   assert.match(stdout.text, /loss NaN/);
 });
 
-test('train prints warnings on stderr, and on a terminal above the bar', async () => {
+test('train prints warnings on stderr, and on a terminal above the view', async () => {
   const plain = await show([START, WARNING]);
   assert.equal(plain.stderr.text, 'warning: mind the gap\n');
   assert.doesNotMatch(plain.stdout.text, /mind the gap/);
@@ -101,26 +102,41 @@ test('train --json prints the events as the log has them, and notes on stderr', 
   assert.match(stderr.text, /^preset mini: .*\n$/);
 });
 
-// DEC private modes: hide the cursor, show it; wrap long lines.
-const [HIDDEN, SHOWN, WRAPPED] = ['\u001b[?25l', '\u001b[?25h', '\u001b[?7h'];
+// DEC private modes: hide the cursor, show it.
+const [HIDDEN, SHOWN] = ['\u001b[?25l', '\u001b[?25h'];
 
-test('train draws a bar on a terminal, prints lines above it, and restores the cursor', async () => {
+test('train draws a view on a terminal, prints lines above it, and restores the cursor', async () => {
   const stdout = new Screen(true);
-  await show(RUN, [], { stdout });
-  assert.match(stdout.text, /#{24}\S* 5\/5 {2}loss 2\.3000 {2}200 images\/s {2}0 s left/);
+  await show(RUN, [], { stdout, env: { LANG: 'C.UTF-8' } });
+  const view = stripVTControlCharacters(stdout.text).slice(-500);
+  const expected = [
+    '########################  5/5  0 s left  epoch 1',
+    'loss 2.3000  ▁▁▁▁▁  top-1 0.250  since step 1',
+    '200 images/s  tower 0: exchange 18%, wait 24%  tower 1: exchange 19%, wait 25%',
+    'test top-1 0.8200  step 3  top-5 0.9900  loss 0.5000',
+  ];
+  assert.ok(view.includes(`${expected.join('\n')}\n`), view);
+  assert.ok(view.includes(`${expected[3]}\ndone: test accuracy 0.8200`), view);
   assert.doesNotMatch(stdout.text, /step 2\/5/, 'no plain lines');
-  assert.ok(stdout.text.includes(`${WRAPPED}eval at step 3: `), 'a long line goes on below');
+  const [evaluation, last] = [stdout.text.indexOf('eval at step 3: '), stdout.text.lastIndexOf('loss 2.3000')];
+  assert.ok(evaluation > 0 && evaluation < last, 'the view is drawn again below the line');
   assert.equal(stdout.text.split(HIDDEN).length, 2);
   assert.ok(stdout.text.indexOf(SHOWN) > stdout.text.indexOf(HIDDEN));
-  assert.match(stdout.lines.at(-1)!, /^done: test accuracy 0\.8200/);
+  assert.match(stdout.lines.at(-1)!, /done: test accuracy 0\.8200/);
 });
 
-test('train uses no colours if NO_COLOR is set', async () => {
-  const [plain, coloured] = [new Screen(true), new Screen(true)];
-  await show(RUN, [], { stdout: plain, env: { NO_COLOR: '1' } });
-  await show(RUN, [], { stdout: coloured });
+test('train uses no colours if NO_COLOR is set, ASCII without a UTF-8 locale, and lines on a dumb terminal', async () => {
+  const screenOf = async (env: Record<string, string>) => {
+    const stdout = new Screen(true);
+    await show(RUN, [], { stdout, env });
+    return stdout.text;
+  };
   const cyan = '\u001b[36m';
-  assert.deepEqual([plain.text.includes(cyan), coloured.text.includes(cyan)], [false, true]);
+  const plain = await screenOf({ NO_COLOR: '1' });
+  assert.ok(!plain.includes(cyan) && plain.includes('loss 2.3000  _____  '), plain);
+  assert.ok((await screenOf({})).includes(`loss 2.3000  ${cyan}_____`));
+  const dumb = await screenOf({ TERM: 'dumb', LANG: 'C.UTF-8' });
+  assert.ok(!dumb.includes('\u001b') && dumb.includes('step 1/5  epoch 1  loss 2.3000'), dumb);
 });
 
 test('train restores the cursor on a failure, and on the first signal, because the second ends the process', async () => {
@@ -141,6 +157,6 @@ test('train restores the cursor on a failure, and on the first signal, because t
     return { exitCode: 130, top1: 0, steps: 2 };
   };
   await show([], [], { stdout: stopped, loadTrain: trainModule({ train: interrupted }) });
-  assert.equal(stopped.text.split(HIDDEN).length, 2, 'the bar stays away');
+  assert.equal(stopped.text.split(HIDDEN).length, 2, 'the view stays away');
   assert.match(stopped.text, /a second Ctrl-C or signal ends the process at once\neval at step 3.*\ndone: .*\n$/);
 });

@@ -78,7 +78,7 @@ test('--log-every gets a note on a terminal', async (t) => {
       const screen = new Screen(isTTY);
       await run(argv, { stdout: screen });
       assert.equal(
-        /^--log-every has no effect on a terminal, where a bar shows every step/m.test(screen.text),
+        /^--log-every has no effect on a terminal, where the view shows every step/m.test(screen.text),
         isTTY,
         command,
       );

@@ -209,12 +209,12 @@ function jsonOf({ text, lines }: Screen): string[] {
   return text.startsWith('{\n') ? [text] : lines;
 }
 
-test('a terminal gets the escapes of the bar, but none from a name; neither do the files of a run', async (t) => {
+test('a terminal gets the escapes of the view, but none from a name; neither do the files of a run', async (t) => {
   const out = folderOf(t, {});
   const [stdout, stderr] = [new Screen(true), new Screen(true)];
   const argv = ['train', '--out', out, '--run', 'r'];
   await run(argv, { loadTrain: trainModule(results), ...services, stdout, stderr });
-  assert.ok(stdout.text.includes('\u001b[?25l'), 'the bar is drawn');
+  assert.ok(stdout.text.includes('\u001b[?25l'), 'the view is drawn');
   assert.match(stdout.text, /warning: n\\u001b\]0;TITLE\\u0007\\u009b2J\\u202e\\r\\nFORGED\\u2028/);
   for (const obeyed of ['\u001b]0', '\u001b[2J', '\u009b', '\u202e', '\u2028']) {
     assert.ok(!stdout.text.includes(obeyed), JSON.stringify(obeyed));
