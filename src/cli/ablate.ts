@@ -9,6 +9,7 @@ import { ConfigError } from '../errors.js';
 import { usableCores } from '../limits.js';
 import { type LogEvent, nonFiniteAsStrings } from '../log.js';
 import { buildNet, isOneColumn } from '../model/net.js';
+import { eventsIn } from '../report/read-log.js';
 import { BASELINE, VARIANT_NAMES, type Variant, variantsOf, watchTraining } from '../train/ablate.js';
 import type { Resume } from '../train/index.js';
 import {
@@ -28,7 +29,7 @@ import { gpuWarning, resolveHere } from './machine.js';
 import { resumeNote } from './resume.js';
 import { checkName, makeNumbered, runFolder } from './run-folder.js';
 import { lockNow, lockRun, type RunLock } from './run-lock.js';
-import { eventsIn } from './run-log.js';
+
 import type { Input, Services } from './services.js';
 import { recordedTraining, viewNotes } from './train.js';
 

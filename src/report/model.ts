@@ -78,6 +78,9 @@ export interface LogFacts {
   problems: number;
   /** The first ones. */
   firstProblems: readonly LogProblem[];
+  /** Of a newer version: events, and fields of events, that this version does not know. They are left out. */
+  unknownEvents: number;
+  unknownFields: number;
   /** Steps that a later line replaced, after a resume. */
   repeatedSteps: number;
   /** The version that wrote it, if this version is older. */

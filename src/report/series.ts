@@ -1,0 +1,106 @@
+/** Series of any length in bounded memory: curves of at most 1,000 points, and lists that keep evenly spaced entries. */
+import type { Curve, Finite } from './model.js';
+
+/** Even, because points are merged in pairs. */
+export const MAX_POINTS = 1000;
+
+interface Bucket {
+  /** The last one. */
+  step: number;
+  count: number;
+  sum: number;
+  low: number;
+  high: number;
+}
+
+/** Collects a curve. Each point covers as many steps as the others, except the last one. */
+export class CurveBuilder {
+  #buckets: Bucket[] = [];
+  /** Steps of a full bucket. */
+  #width = 1;
+
+  add(step: number, value: number): void {
+    const last = this.#buckets.at(-1);
+    if (last && last.count < this.#width) {
+      mergeInto(last, bucketOf(step, value));
+      return;
+    }
+    if (this.#buckets.length === MAX_POINTS) {
+      this.#buckets = this.#buckets.flatMap((bucket, i) => {
+        if (i % 2 === 1) return [];
+        mergeInto(bucket, this.#buckets[i + 1]!);
+        return [bucket];
+      });
+      this.#width *= 2;
+    }
+    this.#buckets.push(bucketOf(step, value));
+  }
+
+  /** The mean of a point is null if one of its values is not finite. */
+  curve(): Curve {
+    return {
+      step: this.#buckets.map(({ step }) => step),
+      mean: this.#buckets.map(({ sum, count }) => finite(sum / count)),
+      low: this.#buckets.map(({ low }) => finite(low)),
+      high: this.#buckets.map(({ high }) => finite(high)),
+    };
+  }
+}
+
+function bucketOf(step: number, value: number): Bucket {
+  const isNumber = Number.isFinite(value);
+  return {
+    ...{ step, count: 1, sum: value },
+    low: isNumber ? value : Number.POSITIVE_INFINITY,
+    high: isNumber ? value : Number.NEGATIVE_INFINITY,
+  };
+}
+
+function mergeInto(into: Bucket, { step, count, sum, low, high }: Bucket): void {
+  into.step = step;
+  into.count += count;
+  into.sum += sum;
+  into.low = Math.min(into.low, low);
+  into.high = Math.max(into.high, high);
+}
+
+export function finite(value: number | undefined): Finite {
+  return value !== undefined && Number.isFinite(value) ? value : null;
+}
+
+/** Keeps at most {@link MAX_POINTS} entries, evenly spaced, and always the newest. */
+export class EvenList<T> {
+  #kept: T[] = [];
+  #newest: T | undefined;
+  #every = 1;
+  #count = 0;
+
+  add(entry: T): void {
+    this.#newest = entry;
+    if (this.#count++ % this.#every !== 0) return;
+    this.#kept.push(entry);
+    if (this.#kept.length < MAX_POINTS) return;
+    this.#kept = this.#kept.filter((_, i) => i % 2 === 0);
+    this.#every *= 2;
+  }
+
+  list(): readonly T[] {
+    const isKept = this.#newest === undefined || this.#kept.at(-1) === this.#newest;
+    return isKept ? [...this.#kept] : [...this.#kept, this.#newest!];
+  }
+}
+
+/** Keeps the newest entries. */
+export class NewestList<T> {
+  #kept: T[] = [];
+  constructor(readonly most: number) {}
+
+  add(entry: T): void {
+    this.#kept.push(entry);
+    if (this.#kept.length > this.most) this.#kept.shift();
+  }
+
+  list(): readonly T[] {
+    return [...this.#kept];
+  }
+}

@@ -1,0 +1,81 @@
+/** Where the time of a step goes: means over any number of steps, and quantiles, in bounded memory. */
+import { LogCollapsingLowestDenseDDSketch } from '@datadog/sketches-js';
+import type { EventOf } from '../log.js';
+import { limitSentence } from './limit.js';
+import type { StepTime } from './model.js';
+
+/** Relative error of the median and of the 95th percentile. */
+export const QUANTILE_ERROR = 0.005;
+
+/** More than a run has. */
+export const MAX_TOWERS = 16;
+
+const PARTS = ['data', 'compute', 'exchange', 'wait', 'other'] as const;
+
+type Step = EventOf<'train_step'>;
+type Sums = { steps: number; step: number; compute: number; exchange: number; wait: number };
+
+export class StepTimer {
+  #steps = 0;
+  #ms = 0;
+  #images = 0;
+  #parts = { data: 0, compute: 0, exchange: 0, wait: 0, other: 0 };
+  #towers = new Map<number, Sums>();
+  #sketch = new LogCollapsingLowestDenseDDSketch({ relativeAccuracy: QUANTILE_ERROR });
+
+  /** Leaves out a step whose times are not finite. */
+  add(event: Step): void {
+    if (![event.step_ms, event.images, ...PARTS.map((part) => event[`${part}_ms`])].every(Number.isFinite)) return;
+    this.#steps++;
+    this.#ms += event.step_ms;
+    this.#images += event.images;
+    for (const part of PARTS) this.#parts[part] += event[`${part}_ms`];
+    for (const tower of event.towers) {
+      let sums = this.#towers.get(tower.tower);
+      if (!sums) {
+        if (this.#towers.size === MAX_TOWERS) continue;
+        sums = { steps: 0, step: 0, compute: 0, exchange: 0, wait: 0 };
+        this.#towers.set(tower.tower, sums);
+      }
+      sums.steps++;
+      sums.step += tower.step_ms;
+      sums.compute += tower.compute_ms;
+      sums.exchange += tower.exchange_ms;
+      sums.wait += tower.wait_ms;
+    }
+    this.#sketch.accept(event.step_ms);
+  }
+
+  /** @param devices of the towers. @returns undefined without steps. */
+  time(devices: readonly string[]): StepTime | undefined {
+    const steps = this.#steps;
+    if (steps === 0) return undefined;
+    const mean = this.#ms / steps;
+    const { data, compute, exchange, wait, other } = this.#parts;
+    const means = {
+      mean,
+      parts: {
+        ...{ data: data / steps, compute: compute / steps, exchange: exchange / steps },
+        ...{ wait: wait / steps, other: other / steps },
+      },
+      towers: [...this.#towers]
+        .sort(([a], [b]) => a - b)
+        .map(([tower, sums]) => ({
+          tower,
+          device: devices[tower] ?? '',
+          step: sums.step / sums.steps,
+          compute: sums.compute / sums.steps,
+          exchange: sums.exchange / sums.steps,
+          wait: sums.wait / sums.steps,
+        })),
+    };
+    return {
+      steps,
+      ...means,
+      median: this.#sketch.getValueAtQuantile(0.5),
+      p95: this.#sketch.getValueAtQuantile(0.95),
+      imagesPerSecond: (this.#images / this.#ms) * 1000,
+      limit: limitSentence(means),
+    };
+  }
+}
