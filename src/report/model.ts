@@ -133,6 +133,8 @@ export interface Comparison {
   slower: string;
   /** Images per second of the faster one divided by those of the slower one. */
   ratio: number;
+  /** Whether both have the same net, batch size, kind of devices and version of TensorFlow. If not, the sentence says so. */
+  comparable: boolean;
   /** What limits the slower one, and by how much it is slower, in one sentence. */
   sentence: string;
 }

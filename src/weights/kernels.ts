@@ -117,15 +117,21 @@ export function kernelPicture({ size, channels, towers }: FirstLayer) {
   return { height, width, pixels };
 }
 
+/** Returns a picture as PNG. @throws SetupError if sharp does not load. */
+export async function pngOf({ height, width, pixels }: ReturnType<typeof kernelPicture>): Promise<Buffer> {
+  const { default: sharp } = await import('sharp').catch((error: unknown) => {
+    throw new SetupError(`Cannot make a picture: ${explainLoadFailure('sharp', error)}`, { cause: error });
+  });
+  return sharp(pixels, { raw: { width, height, channels: 3 } })
+    .png()
+    .toBuffer();
+}
+
 /** Writes a picture as PNG. @throws CheckpointError if the write fails; SetupError if sharp does not load. */
 export async function writePng(picture: ReturnType<typeof kernelPicture>, file: string): Promise<void> {
-  const { default: sharp } = await import('sharp').catch((error: unknown) => {
-    throw new SetupError(`Cannot write the picture ${file}: ${explainLoadFailure('sharp', error)}`, { cause: error });
-  });
-  const { height, width, pixels } = picture;
-  const png = sharp(pixels, { raw: { width, height, channels: 3 } }).png();
+  const png = await pngOf(picture);
   try {
-    writeNoFollow(file, await png.toBuffer());
+    writeNoFollow(file, png);
   } catch (error) {
     throw new CheckpointError(
       `Cannot write the picture ${file}: ${(error as Error).message}; choose another file with --out`,

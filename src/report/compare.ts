@@ -1,0 +1,75 @@
+/** Compares the speed of two runs. */
+import { count } from '../numbers.js';
+import { ms } from './limit.js';
+import type { Comparison, RunReport, StepTime } from './model.js';
+
+/** From this ratio on, one run is slower than the other. */
+const LARGE_RATIO = 1.02;
+/** Parts with this share of the difference are named. */
+const LARGE_SHARE = 0.1;
+
+const PARTS: Record<keyof StepTime['parts'], string> = {
+  data: 'data',
+  compute: 'computing',
+  exchange: 'exchange',
+  wait: 'wait',
+  other: 'commands',
+};
+
+/** @returns undefined if one of them has no step that counts. */
+export function compareRuns(first: RunReport, second: RunReport): Comparison | undefined {
+  if (!first.time || !second.time) return undefined;
+  const isSecondFaster = second.time.imagesPerSecond > first.time.imagesPerSecond;
+  const [faster, slower] = isSecondFaster ? [second, first] : [first, second];
+  const nameOf = namesOf([first, second]);
+  const ratio = faster.time!.imagesPerSecond / slower.time!.imagesPerSecond;
+  const differences = differencesOf(first, second);
+  const names = { faster: nameOf(faster), slower: nameOf(slower) };
+  const sentence =
+    differences.length > 0
+      ? `The speeds of ${nameOf(first)} and ${nameOf(second)} are not comparable: ${differences.join('; ')}.`
+      : speedSentence(faster.time!, slower.time!, ratio, names);
+  return { ...names, ratio, comparable: differences.length === 0, sentence };
+}
+
+/** Names of runs; with the folder if two have the same name. */
+export function namesOf(runs: readonly RunReport[]): (run: RunReport) => string {
+  return ({ run, folder }) => (runs.filter((each) => each.run === run).length > 1 ? folder : run);
+}
+
+function speedSentence(faster: StepTime, slower: StepTime, ratio: number, names: { faster: string; slower: string }) {
+  const images = [faster, slower].map(({ imagesPerSecond }) => count(Math.round(imagesPerSecond)));
+  if (ratio < LARGE_RATIO) {
+    return `${names.faster} and ${names.slower} are equally fast: ${images.join(' and ')} images/s. ${slower.limit}`;
+  }
+  const more = slower.mean - faster.mean;
+  const grown = (Object.keys(PARTS) as (keyof typeof PARTS)[])
+    .map((part) => ({ part, ms: slower.parts[part] - faster.parts[part] }))
+    .filter((each) => each.ms >= LARGE_SHARE * more)
+    .sort((a, b) => b.ms - a.ms)
+    .map((each) => `${PARTS[each.part]} ${ms(each.ms)}`);
+  const list = grown.length > 1 ? `${grown.slice(0, -1).join(', ')} and ${grown.at(-1)}` : grown.join();
+  const cause = more > 0 && grown.length > 0 ? ` (more: ${list})` : '';
+  return `${names.slower} is ${ratio.toFixed(2)} times as slow as ${names.faster}: a step takes ${ms(slower.mean)} instead of ${ms(faster.mean)}${cause}. ${slower.limit}`;
+}
+
+/** In what the runs differ that decides the time of a step. */
+function differencesOf(a: RunReport, b: RunReport): string[] {
+  const nameOf = namesOf([a, b]);
+  const facts = [a, b].map(({ start }) => {
+    const { batchSize, net } = (start?.config ?? {}) as { batchSize?: unknown; net?: object };
+    const kinds = start?.towers.map(({ device }) => device.replace(/:.*/, ''));
+    return {
+      batch: `batches of ${String(batchSize)} images`,
+      net: JSON.stringify(net),
+      devices: `devices of the kind ${[...new Set(kinds)].join(' and ')}`,
+      tensorflow: `TensorFlow ${start?.versions.tensorflow}`,
+    };
+  });
+  const [first, second] = facts as [(typeof facts)[number], (typeof facts)[number]];
+  if (!a.start || !b.start) return [`the log of ${nameOf(a.start ? b : a)} has no run_start`];
+  const both = (key: keyof typeof first) => `${nameOf(a)} has ${first[key]}, and ${nameOf(b)} has ${second[key]}`;
+  return (Object.keys(first) as (keyof typeof first)[])
+    .filter((key) => first[key] !== second[key])
+    .map((key) => (key === 'net' ? 'their nets differ' : both(key)));
+}
