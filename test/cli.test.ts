@@ -17,10 +17,16 @@ test('main() prints one line for a usage error, with exit code 2', async () => {
   const cases: [argv: string[], message: string][] = [
     [['tran'], "unknown command 'tran' (Did you mean train?)"],
     [['train', '--stepz', '3'], "unknown option '--stepz' (Did you mean --steps?)"],
-    [['train', '--steps'], "option '--steps <n>' argument missing"],
+    [['train', '--steps'], "option '--steps <steps>' argument missing"],
     [['train', 'fast'], "too many arguments for 'train'. Expected 0 arguments but got 1."],
-    [['train', '--epochs', '2', '--steps', '3'], "option '--epochs <n>' cannot be used with option '--steps <n>'"],
-    [['train', '--steps', '3', '--epochs', '2'], "option '--epochs <n>' cannot be used with option '--steps <n>'"],
+    [
+      ['train', '--epochs', '2', '--steps', '3'],
+      "option '--epochs <epochs>' cannot be used with option '--steps <steps>'",
+    ],
+    [
+      ['train', '--steps', '3', '--epochs', '2'],
+      "option '--epochs <epochs>' cannot be used with option '--steps <steps>'",
+    ],
     [['train', '--quiet', '--json'], "option '--quiet' cannot be used with option '--json'"],
     [['train', '--batch-size', '0'], '--batch-size is 0, expected a whole number from 1 to 65536'],
     [['train', '--batch-size', '-4'], '--batch-size is -4, expected a whole number from 1 to 65536'],

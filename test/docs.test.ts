@@ -184,20 +184,6 @@ function withNewOutput([command, ...flags]: readonly string[]): string[] {
 
 // ---- what the command line prints
 
-test('the help of every command lists its flags, each with what it does', async () => {
-  const { stdout } = await run(['--help']);
-  const names = [...stdout.text.matchAll(/^ {2}([a-z]+)[ []/gm)]
-    .map(([, name]) => name!)
-    .filter((name) => name !== 'help');
-  assert.ok(names.length >= 14, String(names));
-  for (const name of [...names, 'data check', 'data prepare']) {
-    const { exitCode, stdout: help, stderr } = await run([...name.split(' '), '--help']);
-    assert.deepEqual([exitCode, stderr.text], [0, ''], name);
-    const flags = help.text.split('Options:')[1]!.match(/^ {2}-.*$/gm)!;
-    for (const flag of flags) assert.match(flag, / {2}\S+ /, `${name}: ${flag} has no description`);
-  }
-});
-
 /** A line without its numbers. */
 function masked(line: string): string {
   return line.replaceAll(/\d[\d.,]*(?:e-?\d+)?/g, '#').replaceAll(/ +/g, ' ');

@@ -1,18 +1,24 @@
 /** Makes commander's options from the table of flags, and settings from what the user typed. */
 import { type Command, Option } from 'commander';
+import { defaultOf } from '../config/defaults.js';
 import { readConfigFile } from '../config/file.js';
 import { FLAGS, type Flag } from '../config/flags.js';
-import { type ConfigLayer, valueAt } from '../config/layers.js';
-import { PRESETS } from '../config/presets.js';
+import type { ConfigLayer } from '../config/layers.js';
 import { shortText } from '../config/validate.js';
 import { ConfigError } from '../errors.js';
 import { expandHome } from '../paths.js';
 import type { Input } from './services.js';
 
-export function addFlags(command: Command, names: readonly string[]): Command {
-  for (const flag of FLAGS) if (names.includes(flag.name)) command.addOption(optionOf(flag));
-  if (names.includes('--preset'))
-    command.addHelpText('after', '\nA flag without a default has the value of the preset.');
+const ABOUT_DEFAULTS = `
+Defaults are those of the presets: the first value is that of every preset that
+is not named after it. imagenet*: all presets whose name begins with imagenet.
+What has no flag is set in the file of --config, such as the schedule of the
+rate (optimizer.schedule). docs/cli.md lists every flag.`;
+
+/** Adds options for settings. @param unset what holds if they are not typed, instead of the preset's value. */
+export function addFlags(command: Command, names: readonly string[], unset?: string): Command {
+  for (const flag of FLAGS) if (names.includes(flag.name)) command.addOption(optionOf(flag, unset));
+  if (names.includes('--preset')) command.addHelpText('after', ABOUT_DEFAULTS);
   return command;
 }
 
@@ -44,27 +50,16 @@ function flagLayer(command: Command): ConfigLayer {
   return { values, by: 'line' };
 }
 
-export function optionOf(flag: Flag): Option {
-  const option = new Option(
-    flag.value ? `${flag.name} <${flag.value}>` : flag.name,
-    `${flag.help}${defaultText(flag)}`,
-  );
-  option.helpGroup(flag.heading);
+export function optionOf(flag: Flag, unset = defaultOf(flag)): Option {
+  const option = new Option(flag.value ? `${flag.name} <${flag.value}>` : flag.name, flag.help)
+    .default(undefined, unset)
+    .helpGroup(flag.heading);
   if (flag.kind === 'number') option.argParser(numberOrText);
   if (flag.kind === 'path') option.argParser(pathOf(flag.name));
   if (flag.kind === 'list') option.argParser(listOf);
   if (flag.name === '--epochs') option.conflicts('steps');
   if (flag.name === '--log-every') option.conflicts(['quiet', 'json']); // the last line only, or every step
   return option;
-}
-
-/** The default for the help: the value in all presets, if it is the same. */
-function defaultText({ kind, path }: Flag): string {
-  if (kind === 'off') return '';
-  if (path === 'preset') return ' (default: auto)';
-  const [value, ...others] = new Set(Object.values(PRESETS).map((preset) => valueAt(preset, path.split('.'))));
-  const isFixed = others.length === 0 && (typeof value === 'number' || typeof value === 'string');
-  return isFixed ? ` (default: ${value})` : '';
 }
 
 /** An option with these values, the first of which is the default. */

@@ -8,6 +8,8 @@ import { oneLine } from './format.js';
 export interface Output {
   write(text: string): unknown;
   isTTY?: boolean;
+  /** The width of a terminal. */
+  columns?: number;
 }
 
 /** Prints lines for people. Names from files cannot move the cursor or begin a line; JSON stays the same JSON. */

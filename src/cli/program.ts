@@ -1,8 +1,9 @@
 /** The commands and their flags. A command's module is imported when it runs, so that `--help` starts quickly. */
 import { Command, Option } from 'commander';
-import { FLAGS } from '../config/flags.js';
+import { FLAGS, HEADINGS } from '../config/flags.js';
 import { packageVersion } from '../config/version.js';
 import { VARIANT_NAMES } from '../train/ablate.js';
+import { HELP, helpWidth } from './help.js';
 import {
   addFlags,
   addRunFlags,
@@ -21,13 +22,11 @@ import type { CommandModule, Services } from './services.js';
 type Add = (name: string, description: string, load: () => Promise<CommandModule>, parent?: Command) => Command;
 
 const JSON_FLAG = ['--json', 'print JSON and nothing else on stdout'] as const;
+/** The default of settings in a command that uses a trained run. */
+const AS_TRAINED = 'as it was trained';
 const TEN_VIEW_FLAG = [
   '--ten-view',
   'average ten views of each image (corners, centre, and their mirror images)',
-] as const;
-const CONFIG_FLAG = [
-  ...(['--config <file>', 'JSON file with settings; flags override it'] as const),
-  pathOf('--config'),
 ] as const;
 
 /**
@@ -40,7 +39,10 @@ export function buildProgram(services: Services, done: (exitCode: number) => voi
     .description('Trains AlexNet as it was first trained: channels split over two devices.')
     .version(packageVersion())
     .exitOverride()
+    .configureHelp(HELP)
     .configureOutput({
+      getOutHelpWidth: () => helpWidth(services.stdout.stream),
+      getErrHelpWidth: () => helpWidth(services.stderr.stream),
       writeOut: (text) => services.stdout.print(...lines(text)),
       writeErr: (text) => services.stderr.print(...lines(text)),
       outputError: () => {}, // the caller prints the error that is thrown
@@ -69,33 +71,58 @@ export function buildProgram(services: Services, done: (exitCode: number) => voi
 function addTrainingCommands(add: Add): void {
   const train = add('train', 'train a net, on two devices or on one', () => import('./train.js'));
   addFlags(train, flagNames('net', 'data', 'train'))
-    .option(...CONFIG_FLAG)
-    .option('--resume <which>', "auto (newest checkpoint of --run), a run's folder or a checkpoint", pathOf('--resume'))
-    .addOption(new Option('--quiet', 'print the last line only').conflicts('json'))
-    .option(...JSON_FLAG);
+    .addOption(configOption())
+    .addOption(
+      new Option('--resume <which>', "auto (newest checkpoint of --run), a run's folder or a checkpoint")
+        .argParser(pathOf('--resume'))
+        .helpGroup(HEADINGS.checkpoints),
+    );
+  addOutputOptions(train, 'print the last line only', 'print the events as lines of JSON, and nothing else on stdout');
 
   const ablate = add('ablate', 'train variants of a net, and compare them', () => import('./ablate.js'));
   addFlags(ablate, flagNames('net', 'data', 'train'))
-    .option(...CONFIG_FLAG)
-    .option('--variants <names>', `variants to train after the baseline: ${VARIANT_NAMES.join(',')}`, listOf)
+    .addOption(configOption())
+    .addOption(
+      new Option('--variants <names>', `variants to train after the baseline: ${VARIANT_NAMES.join(', ')}`)
+        .argParser(listOf)
+        .default(undefined, 'all that differ from the baseline')
+        .helpGroup(HEADINGS.run),
+    )
     // The former name. npm has a setting `only`, and takes the flag silently.
-    .addOption(new Option('--only <names>').argParser(listOf).conflicts('variants').hideHelp())
-    .addOption(new Option('--quiet', "print each run's last line only").conflicts('json'))
-    .option(...JSON_FLAG);
+    .addOption(new Option('--only <names>').argParser(listOf).conflicts('variants').hideHelp());
+  addOutputOptions(ablate, "print each run's last line only", JSON_FLAG[1]);
 
   const verify = add('verify', 'compare the split with the reference, step by step', () => import('./verify.js'));
   addFlags(verify, flagNames('net', 'data'))
-    .option(...CONFIG_FLAG)
-    .option('--steps <n>', 'steps to compare', wholeNumberOf('--steps', 1, 10_000), 10)
+    .addOption(configOption())
+    .addOption(
+      new Option('--steps <steps>', 'steps to compare')
+        .argParser(wholeNumberOf('--steps', 1, 10_000))
+        .default(10)
+        .helpGroup(HEADINGS.run),
+    )
     .addOption(
       new Option('--golden <file>', 'compare both with a file of reference values')
         .argParser(pathOf('--golden'))
-        .conflicts(['steps', ...replacedByGolden()]),
+        .conflicts(['steps', ...replacedByGolden()])
+        .helpGroup(HEADINGS.run),
     )
     .option(...JSON_FLAG);
 
   const summary = add('summary', "show a net's layers, parameters and exchanged bytes", () => import('./summary.js'));
   addFlags(summary, flagNames('net')).option(...JSON_FLAG);
+}
+
+function configOption(): Option {
+  return new Option('--config <file>', 'JSON file with settings; flags override it')
+    .argParser(pathOf('--config'))
+    .helpGroup(HEADINGS.run);
+}
+
+function addOutputOptions(command: Command, quiet: string, json: string): void {
+  command
+    .addOption(new Option('--quiet', quiet).conflicts('json').helpGroup(HEADINGS.logs))
+    .addOption(new Option(JSON_FLAG[0], json).helpGroup(HEADINGS.logs));
 }
 
 /** The flags of `verify` that have no effect with a file of reference values, which has its own net, images and rates. */
@@ -107,7 +134,8 @@ function replacedByGolden(): string[] {
 
 function addRunCommands(add: Add): void {
   const evaluate = add('eval', "measure a run's weights on the test images", () => import('./eval.js'));
-  addRunFlags(addFlags(evaluate, ['--out', '--data', '--on-bad-image', '--devices', '--placement', '--workers']))
+  const where = ['--data', '--on-bad-image', '--devices', '--placement', '--workers'];
+  addRunFlags(addFlags(addFlags(evaluate, where, AS_TRAINED), ['--out']))
     .option(...TEN_VIEW_FLAG)
     .option(...JSON_FLAG);
 
@@ -116,8 +144,8 @@ function addRunCommands(add: Add): void {
     'JPEG, PNG, GIF or WebP images',
     pathsOf('the image'),
   );
-  addRunFlags(addFlags(predict, ['--out', '--devices', '--placement']))
-    .option('--top <k>', 'number of classes to print for each image', wholeNumberOf('--top', 1), 5)
+  addRunFlags(addFlags(addFlags(predict, ['--devices', '--placement'], AS_TRAINED), ['--out']))
+    .option('--top <classes>', 'number of classes to print for each image', wholeNumberOf('--top', 1), 5)
     .option(...TEN_VIEW_FLAG)
     .option(...JSON_FLAG);
 
@@ -133,7 +161,11 @@ function addRunCommands(add: Add): void {
     () => import('./kernels.js'),
   );
   addRunFlags(kernels)
-    .option('--out <file>', "PNG file to write (default: kernels.png in the run's folder)", pathOf('--out'))
+    .addOption(
+      new Option('--out <file>', 'PNG file to write')
+        .argParser(pathOf('--out'))
+        .default(undefined, "kernels.png in the run's folder"),
+    )
     .option(...JSON_FLAG);
 
   const importing = add('import', 'make a run from weights of another program', () => import('./import.js')).argument(
@@ -143,7 +175,7 @@ function addRunCommands(add: Add): void {
   );
   addFlags(importing, [...flagNames('net', 'data'), '--placement', '--run', '--out'])
     .addOption(choiceOf('--channel-order <order>', "order of the colours in the file's first layer", 'rgb', 'bgr'))
-    .option(...CONFIG_FLAG)
+    .addOption(configOption())
     .option(...JSON_FLAG);
 }
 
@@ -167,7 +199,11 @@ function addDataCommands(add: Add, program: Command): void {
     run: (await import('./data.js')).dataPrepare,
   }))
     .option('--pack <folder>', 'folder for the shards; without it nothing is packed', pathOf('--pack'))
-    .option('--shard-size <MiB>', 'size of a shard (default: 512)', wholeNumberOf('--shard-size', 1, 65_536))
+    .addOption(
+      new Option('--shard-size <MiB>', 'size of a shard')
+        .argParser(wholeNumberOf('--shard-size', 1, 65_536))
+        .default(undefined, '512'),
+    )
     .addOption(choiceOf('--on-bad-image <action>', 'fail at an unreadable image, or skip it', 'fail', 'skip'));
 }
 
@@ -183,7 +219,11 @@ function addMachineCommands(add: Add): void {
   );
   addFlags(accept, ['--devices'])
     .option('--quick', 'use a small net and few steps, which takes less time')
-    .option('--out <file>', 'JSON file for the report (default: accept-<date>.json)', pathOf('--out'));
+    .addOption(
+      new Option('--out <file>', 'JSON file for the report')
+        .argParser(pathOf('--out'))
+        .default(undefined, 'accept-<date>.json'),
+    );
   add('setup', 'find the TensorFlow library, or fetch it', async () => ({
     async run(_, { stdout, ensureLibrary }) {
       stdout.print(`TensorFlow library: ${await ensureLibrary()}`);

@@ -4,47 +4,95 @@ import { PRESET_NAMES, TABLE_NAMES } from './schema.js';
 /** How a flag's text becomes a value. `on` and `off` are switches for true and false. A `path` may begin with `~`. */
 type Kind = 'number' | 'text' | 'path' | 'list' | 'on' | 'off';
 
+/** The headings of the help, in its order. */
+export const HEADINGS = {
+  run: 'Run and devices:',
+  net: 'Net:',
+  data: 'Data:',
+  augmentation: 'Augmentation:',
+  training: 'Training:',
+  checkpoints: 'Evaluation and checkpoints:',
+  exchange: 'Exchange:',
+  logs: 'Logs and reports:',
+} as const;
+
 export interface Flag {
   name: string;
-  /** Stands for the value in the help; undefined for a switch. */
+  /** Stands for the value in the help: its unit if it has one. Undefined for a switch. */
   value: string | undefined;
   kind: Kind;
   /** The setting, with dots between the keys. */
   path: string;
   help: string;
+  /** What happens without the flag, if no preset has a value that says so. */
+  otherwise: string | undefined;
   /** The heading above the flag in the help. */
   heading: string;
   /** The commands that take it. `net`: all that build a net; `data`: all that also read images; `train`: the trainings. */
   group: 'net' | 'data' | 'train';
 }
 
-/** `usage` has the flag, and what stands for its value. */
-type Row = readonly [kind: Kind, usage: string, path: string, help: string];
+/** `usage` has the flag, and what stands for its value. The help adds the default, which comes from the presets. */
+type Row = readonly [kind: Kind, usage: string, path: string, help: string, otherwise?: string];
 
-function section(heading: string, group: Flag['group'], rows: readonly Row[]): Flag[] {
-  return rows.map(([kind, usage, path, help]) => {
+function section(heading: keyof typeof HEADINGS, group: Flag['group'], rows: readonly Row[]): Flag[] {
+  return rows.map(([kind, usage, path, help, otherwise]) => {
     const [name = '', value] = usage.split(/ <|>/);
-    return { name, value, kind, path, help, heading, group };
+    return { name, value, kind, path, help, otherwise, heading: HEADINGS[heading], group };
   });
 }
 
 export const FLAGS: readonly Flag[] = [
-  ...section('Net:', 'net', [
-    ['text', '--preset <name>', 'preset', `named set of settings: auto, ${PRESET_NAMES.join(', ')}`],
+  ...section('run', 'net', [
+    ['text', '--preset <name>', 'preset', `named set of settings: auto, ${PRESET_NAMES.join(', ')}`, 'auto'],
+    [
+      'list',
+      '--devices <A,B>',
+      'devices',
+      'devices of tower 0 and tower 1, such as GPU:0,GPU:1',
+      'two GPUs, one GPU twice, or CPU:0,CPU:1',
+    ],
+  ]),
+  ...section('run', 'train', [
+    ['text', '--placement <placement>', 'placement', 'split: two towers on two devices; single: one device'],
+    ['text', '--run <name>', 'run', 'name of the run', 'made of placement, preset and time'],
+    ['path', '--out <folder>', 'out', 'folder in which runs are stored'],
+    ['off', '--no-check', 'check', 'skip the check against the reference at the start'],
+  ]),
+  ...section('run', 'data', [
+    [
+      'text',
+      '--compile <mode>',
+      'compile',
+      'on: one compiled function per step; off: op by op; xla: with XLA, for single only',
+    ],
+    ['text', '--convolutions <mode>', 'convolutions', 'auto: Winograd for large ones on a CPU; direct: no Winograd'],
+  ]),
+  ...section('net', 'net', [
     ['text', '--net <table>', 'net.table', `table of layers: ${TABLE_NAMES.join(', ')}`],
     ['number', '--width <factor>', 'net.width', 'factor on the number of kernels and units in every layer'],
     ['number', '--input-size <pixels>', 'net.inputSize', 'height and width of the input, in pixels'],
-    ['number', '--classes <n>', 'net.classes', 'number of classes'],
-    ['text', '--activation <function>', 'net.activation', 'use relu, sigmoid or tanh in every layer'],
+    ['number', '--classes <n>', 'net.classes', 'number of classes; without it, as many as a folder of images has'],
+    [
+      'text',
+      '--activation <function>',
+      'net.activation',
+      'use relu, sigmoid or tanh in every layer',
+      'what the table of layers has',
+    ],
     ['off', '--no-dropout', 'net.dropout', 'train without dropout'],
     ['off', '--no-norm', 'net.norm', 'leave out the response normalization'],
     ['off', '--no-overlap', 'net.overlap', 'use pooling windows that do not overlap'],
-    ['number', '--batch-size <images>', 'batchSize', 'images per step; both towers see all of them'],
-    ['list', '--devices <A,B>', 'devices', 'devices of tower 0 and tower 1, such as GPU:0,GPU:1'],
   ]),
-  ...section('Images:', 'data', [
+  ...section('data', 'data', [
     ['path', '--data <source>', 'data.source', 'embedded, fashion-mnist, or a folder of images'],
     ['number', '--resize <pixels>', 'data.resize', 'height and width of an image before it is cropped'],
+    ['on', '--mean-image', 'data.meanImage', 'subtract the mean training image, pixel by pixel'],
+    ['off', '--no-mean-image', 'data.meanImage', 'subtract one grey level per channel'],
+    ['text', '--on-bad-image <action>', 'data.onBadImage', 'fail at an unreadable image, or skip it'],
+    ['number', '--workers <threads>', 'data.workers', 'number of data workers: threads that prepare images'],
+  ]),
+  ...section('augmentation', 'data', [
     ['on', '--crop', 'data.randomCrop', 'crop training images at random places'],
     ['off', '--no-crop', 'data.randomCrop', 'crop training images in the centre'],
     ['on', '--flip', 'data.flip', 'mirror half of the training images'],
@@ -59,45 +107,39 @@ export const FLAGS: readonly Flag[] = [
       'data.colourNoise.strength',
       'strength of noise along the principal components of colour',
     ],
-    ['on', '--mean-image', 'data.meanImage', 'subtract the mean training image, pixel by pixel'],
-    ['off', '--no-mean-image', 'data.meanImage', 'subtract one grey level per channel'],
-    ['text', '--on-bad-image <action>', 'data.onBadImage', 'fail at an unreadable image, or skip it'],
-    ['number', '--workers <threads>', 'data.workers', 'number of data workers: threads that prepare images'],
   ]),
-  ...section('Optimizer:', 'data', [
-    ['number', '--seed <n>', 'seed', 'seed of all random numbers'],
-    ['number', '--lr <rate>', 'optimizer.learningRate', 'learning rate of the kernels'],
+  ...section('training', 'train', [
+    ['number', '--steps <steps>', 'steps', 'length in steps, instead of epochs'],
+    ['number', '--epochs <epochs>', 'epochs', 'length in epochs'],
+  ]),
+  ...section('training', 'net', [
+    ['number', '--batch-size <images>', 'batchSize', 'images per step; both towers see all of them'],
+  ]),
+  ...section('training', 'data', [
+    ['number', '--lr <rate>', 'optimizer.learningRate', 'learning rate of the kernels in the first epoch'],
     ['number', '--momentum <factor>', 'optimizer.momentum', 'factor of the velocity in each update'],
     ['number', '--weight-decay <factor>', 'optimizer.weightDecay', 'weight decay of the kernels'],
+    ['number', '--seed <n>', 'seed', 'seed of all random numbers'],
   ]),
-  ...section('Computation:', 'data', [
-    ['text', '--exchange <transport>', 'exchange.transport', 'how towers exchange: msgpack or device'],
-    ['text', '--exchange-dtype <type>', 'exchange.dtype', 'float32 or float16: type of the exchanged values'],
-    ['on', '--exchange-checksum', 'exchange.checksum', 'add a checksum to every message'],
-    [
-      'text',
-      '--compile <mode>',
-      'compile',
-      'on: one compiled function per step; off: op by op; xla: with XLA, for single only',
-    ],
-    ['text', '--convolutions <mode>', 'convolutions', 'auto: Winograd for large ones on a CPU; direct: no Winograd'],
+  ...section('training', 'train', [
+    ['path', '--weights <run|file>', 'weights', 'start from the weights of a run or exported file'],
   ]),
-  ...section('Run:', 'train', [
-    ['text', '--placement <placement>', 'placement', 'split: two towers on two devices; single: one device'],
-    ['number', '--steps <n>', 'steps', 'length in steps, instead of epochs'],
-    ['number', '--epochs <n>', 'epochs', 'length in epochs'],
+  ...section('checkpoints', 'train', [
     ['number', '--eval-every <steps>', 'evalEvery', 'steps between evaluations; 0: after each epoch'],
-    ['number', '--log-every <steps>', 'logEvery', 'steps between printed lines, if stdout is not a terminal'],
     [
       'number',
       '--checkpoint-every <steps>',
       'checkpointEvery',
       'steps or minutes (5m) between checkpoints; 0: only at the end',
     ],
-    ['number', '--keep <n>', 'keep', 'number of newest checkpoints to keep'],
-    ['path', '--weights <run|file>', 'weights', 'start from the weights of a run or exported file'],
-    ['text', '--run <name>', 'run', 'name of the run (default: made from the time)'],
-    ['path', '--out <folder>', 'out', 'folder in which runs are stored'],
-    ['off', '--no-check', 'check', 'skip the check against the reference at the start'],
+    ['number', '--keep <checkpoints>', 'keep', 'number of newest checkpoints to keep, beside the best'],
+  ]),
+  ...section('exchange', 'data', [
+    ['text', '--exchange <transport>', 'exchange.transport', 'how towers exchange: msgpack or device'],
+    ['text', '--exchange-dtype <type>', 'exchange.dtype', 'float32 or float16: type of the exchanged values'],
+    ['on', '--exchange-checksum', 'exchange.checksum', 'add a checksum to every message'],
+  ]),
+  ...section('logs', 'train', [
+    ['number', '--log-every <steps>', 'logEvery', 'steps between printed lines, if stdout is not a terminal'],
   ]),
 ];

@@ -30,7 +30,7 @@ test('a flag without effect is refused in one sentence with exit code 2', async 
     ],
     [
       ['verify', '--golden', 'g.json', '--steps', '5'],
-      "option '--golden <file>' cannot be used with option '--steps <n>'",
+      "option '--golden <file>' cannot be used with option '--steps <steps>'",
     ],
     [
       ['data', 'prepare', 'd', '--shard-size', '5'],

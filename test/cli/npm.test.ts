@@ -87,9 +87,9 @@ test('the suggested line has the values and arguments that npm left', () => {
   const lines: [argv: string[], env: Record<string, string>, flags: string][] = [
     [['7'], { seed: 'true' }, '--seed 7'],
     [['7', '--lr', '0.1'], { seed: 'true' }, '--lr 0.1 --seed 7'],
-    [['7', '0.1'], { seed: 'true', lr: 'true' }, '--seed <n> --lr <rate>'],
+    [['7', '0.1'], { seed: 'true', lr: 'true' }, '--lr <rate> --seed <n>'],
     [['a.jpg'], { run: 'my run' }, "a.jpg --run 'my run'"],
-    [[], { out: '~/x', dropout: '' }, '--no-dropout --out ~/x'],
+    [[], { out: '~/x', dropout: '' }, '--out ~/x --no-dropout'],
     [[], { seed: 'true' }, '--seed <n>'],
   ];
   for (const [argv, env, flags] of lines) {
