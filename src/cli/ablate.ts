@@ -26,6 +26,7 @@ import type { DisplayMode } from './display.js';
 import { explained } from './explain.js';
 import { oneLine } from './format.js';
 import { gpuWarning, resolveHere } from './machine.js';
+import { printConfig } from './print-config.js';
 import { resumeNote } from './resume.js';
 import { checkName, makeNumbered, runFolder } from './run-folder.js';
 import { lockNow, lockRun, type RunLock } from './run-lock.js';
@@ -38,6 +39,7 @@ export interface AblateOptions extends DisplayMode {
   variants?: readonly string[];
   /** The former name of `variants`. */
   only?: readonly string[];
+  printConfig?: boolean;
 }
 
 /**
@@ -49,9 +51,10 @@ export interface AblateOptions extends DisplayMode {
  * that cannot start.
  */
 export async function run(
-  { layers, options: { variants: typed, only = typed, ...mode } }: Input<AblateOptions>,
+  { layers, options: { variants: typed, only = typed, printConfig: isPrinted, ...mode } }: Input<AblateOptions>,
   services: Services,
 ): Promise<number> {
+  if (isPrinted) return printConfig(services, layers);
   const { config: resolved, notes, machine } = await resolveHere(services, layers);
   const warning = await gpuWarning(services, machine, layers);
   if (warning !== undefined) services.stderr.print(`warning: ${warning}`);

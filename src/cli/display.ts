@@ -59,8 +59,9 @@ export function openDisplay(mode: DisplayMode, asked: Shown, services: Services)
   function show(event: LogEvent, at = Date.now()): void {
     see(event, at);
     if (mode.quiet && event.event !== 'warning' && event.event !== 'run_end') return;
-    if (event.event === 'run_start') startLines(event, config).forEach(print);
-    else if (event.event === 'train_step') showStep(event);
+    if (event.event === 'run_start') {
+      [...openedLines(event, config), `${eventLine(event)}; log in ${runFolder(config)}/log.ndjson`].forEach(print);
+    } else if (event.event === 'train_step') showStep(event);
     else if (event.event === 'check' || event.event === 'eval') print(eventLine(event));
     else if (event.event === 'warning') (block ? print : note)(`warning: ${eventLine(event)}`);
     else if (event.event === 'run_end') {
@@ -81,8 +82,8 @@ export function openDisplay(mode: DisplayMode, asked: Shown, services: Services)
   };
 }
 
-/** The towers' devices, the data, the size of the net, and the place of the log. */
-function startLines(event: EventOf<'run_start'>, config: Shown): string[] {
+/** The towers' devices, the data, and the size of the net. */
+export function openedLines(event: EventOf<'run_start'>, config: Pick<Shown, 'net'>): string[] {
   const { dataset, towers } = event;
   const places = towers.map(({ tower, device, backing_device: backing }) =>
     backing.toUpperCase().endsWith(device)
@@ -94,6 +95,5 @@ function startLines(event: EventOf<'run_start'>, config: Shown): string[] {
     places.join(', '),
     `data ${dataset.name}: ${count(dataset.train_images)} training and ${count(dataset.test_images)} test images, from ${dataset.source}`,
     `net ${config.net.table}: ${count(event.parameters)} parameters${shares}`,
-    `${eventLine(event)}; log in ${runFolder(config)}/log.ndjson`,
   ];
 }

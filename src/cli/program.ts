@@ -70,18 +70,20 @@ export function buildProgram(services: Services, done: (exitCode: number) => voi
 
 function addTrainingCommands(add: Add): void {
   const train = add('train', 'train a net, on two devices or on one', () => import('./train.js'));
-  addFlags(train, flagNames('net', 'data', 'train'))
-    .addOption(configOption())
-    .addOption(
-      new Option('--resume <which>', "auto (newest checkpoint of --run), a run's folder or a checkpoint")
-        .argParser(pathOf('--resume'))
-        .helpGroup(HEADINGS.checkpoints),
-    );
+  addConfigOptions(addFlags(train, flagNames('net', 'data', 'train'))).addOption(
+    new Option('--resume <which>', "auto (newest checkpoint of --run), a run's folder or a checkpoint")
+      .argParser(pathOf('--resume'))
+      .helpGroup(HEADINGS.checkpoints),
+  );
+  train.addOption(
+    new Option('--dry-run', 'do everything up to the first step, say what would be trained, and write nothing')
+      .conflicts('printConfig')
+      .helpGroup(HEADINGS.run),
+  );
   addOutputOptions(train, 'print the last line only', 'print the events as lines of JSON, and nothing else on stdout');
 
   const ablate = add('ablate', 'train variants of a net, and compare them', () => import('./ablate.js'));
-  addFlags(ablate, flagNames('net', 'data', 'train'))
-    .addOption(configOption())
+  addConfigOptions(addFlags(ablate, flagNames('net', 'data', 'train')))
     .addOption(
       new Option('--variants <names>', `variants to train after the baseline: ${VARIANT_NAMES.join(', ')}`)
         .argParser(listOf)
@@ -93,8 +95,7 @@ function addTrainingCommands(add: Add): void {
   addOutputOptions(ablate, "print each run's last line only", JSON_FLAG[1]);
 
   const verify = add('verify', 'compare the split with the reference, step by step', () => import('./verify.js'));
-  addFlags(verify, flagNames('net', 'data'))
-    .addOption(configOption())
+  addConfigOptions(addFlags(verify, flagNames('net', 'data')))
     .addOption(
       new Option('--steps <steps>', 'steps to compare')
         .argParser(wholeNumberOf('--steps', 1, 10_000))
@@ -104,7 +105,7 @@ function addTrainingCommands(add: Add): void {
     .addOption(
       new Option('--golden <file>', 'compare both with a file of reference values')
         .argParser(pathOf('--golden'))
-        .conflicts(['steps', ...replacedByGolden()])
+        .conflicts(['steps', 'printConfig', ...replacedByGolden()])
         .helpGroup(HEADINGS.run),
     )
     .option(...JSON_FLAG);
@@ -117,6 +118,11 @@ function configOption(): Option {
   return new Option('--config <file>', 'JSON file with settings; flags override it')
     .argParser(pathOf('--config'))
     .helpGroup(HEADINGS.run);
+}
+
+function addConfigOptions(command: Command): Command {
+  const printing = new Option('--print-config', 'print the settings as JSON for --config, and do nothing else');
+  return command.addOption(configOption()).addOption(printing.helpGroup(HEADINGS.run));
 }
 
 function addOutputOptions(command: Command, quiet: string, json: string): void {

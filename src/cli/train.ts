@@ -8,8 +8,10 @@ import type { LogEvent } from '../log.js';
 import { openLog, type RunLog } from '../log-writer.js';
 import type { Resume } from '../train/index.js';
 import { type DisplayMode, openDisplay } from './display.js';
+import { runDry } from './dry-run.js';
 import { oneLine } from './format.js';
 import { gpuWarning, resolveHere } from './machine.js';
+import { printConfig } from './print-config.js';
 import { planResume } from './resume.js';
 import { checkName, continueFolder, makeFolder, runFolder } from './run-folder.js';
 import { lockNow, lockRun, type RunLock } from './run-lock.js';
@@ -20,6 +22,8 @@ import { canRedraw } from './terminal-block.js';
 export interface TrainOptions extends DisplayMode {
   /** `auto`, a checkpoint or a run's folder. */
   resume?: string;
+  printConfig?: boolean;
+  dryRun?: boolean;
 }
 
 /**
@@ -29,6 +33,7 @@ export interface TrainOptions extends DisplayMode {
  */
 export async function run({ layers: asked, options }: Input<TrainOptions>, services: Services): Promise<number> {
   const plan = planResume(asked, options.resume);
+  if (options.printConfig) return printConfig(services, plan.find().layers);
   const lock = plan.folder === undefined ? undefined : await lockRun(plan.folder);
   try {
     const { layers, resume, notes } = plan.find();
@@ -38,6 +43,10 @@ export async function run({ layers: asked, options }: Input<TrainOptions>, servi
     const isNamed = anySets(layers, 'run');
     if (!lock) checkName(config, isNamed);
     const all = [...resolved.notes, ...viewNotes(asked, options, services), ...notes];
+    if (options.dryRun) {
+      if (warning !== undefined) services.stderr.print(`warning: ${warning}`);
+      return await runDry(config, all, options, services, resume);
+    }
     const recording = { resume, lock, isNamed, warning };
     const { exitCode, failure } = await recordedTraining(config, all, options, services, recording);
     // The first lines are out of sight by now.

@@ -4,20 +4,23 @@ import { nonFiniteAsStrings } from '../log.js';
 import type { GoldenResult, VerifyResult } from '../train/index.js';
 import { difference, table } from './format.js';
 import { gpuWarning, resolveHere } from './machine.js';
+import { printConfig } from './print-config.js';
 import type { Input, Services } from './services.js';
 
 export interface VerifyOptions {
   steps: number;
   golden?: string;
   json?: boolean;
+  printConfig?: boolean;
 }
 
 /** @returns 1 if a difference is out of tolerance, else 0. @throws SplitError for settings or files that cannot be used. */
 export async function run(
-  { layers, options: { steps, golden, json } }: Input<VerifyOptions>,
+  { layers, options: { steps, golden, json, printConfig: isPrinted } }: Input<VerifyOptions>,
   services: Services,
 ): Promise<number> {
   const all: ConfigLayer[] = [...layers, { values: { placement: 'split' } }];
+  if (isPrinted) return printConfig(services, all);
   const { config, notes, machine } = await resolveHere(services, all);
   const warning = await gpuWarning(services, machine, all);
   if (warning !== undefined) services.stderr.print(`warning: ${warning}`);

@@ -1,11 +1,10 @@
 /** A run's checkpoints: when one is due, and how it is written while the training continues. */
-import { mkdirSync, statfsSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, mkdirSync, statfsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import type { RunState } from '../checkpoint/contents.js';
-import { valuesBytes } from '../checkpoint/safetensors.js';
+import { type Entry, valuesBytes } from '../checkpoint/safetensors.js';
 import { checkpointsFolder, stepsIn } from '../checkpoint/store.js';
 import { type CheckpointWriter, openWriter } from '../checkpoint/writer.js';
-import type { Config } from '../config/config.js';
 import { CheckpointError } from '../errors.js';
 import type { LogEvent, Report } from '../log.js';
 import { buildNet, parametersOf } from '../model/net.js';
@@ -22,21 +21,19 @@ const MINUTE_MS = 60_000;
 
 /** @throws CheckpointError if the run's folder cannot be written to, or the disk is too small for the checkpoints. */
 export function openCheckpoints(
-  { config, dataset, feeder, team }: Run,
+  run: Run,
   report: Report,
   losses: () => RunState['losses'],
   resume: Resume | undefined,
 ) {
+  const { config, dataset, feeder, team } = run;
   const { keep, checkpointEvery, batchSize, optimizer } = config;
   const checkpoints = checkpointsFolder(join(config.out, config.run));
   // At the start, so that a folder that cannot be written to is found at once, not after an hour.
   onDisk('make the folder', checkpoints, () => mkdirSync(checkpoints, { recursive: true }));
-  const net = buildNet(config.net);
-  const entries = team.towers.map(({ setup: { part } }) =>
-    snapshotEntries(parametersOf(net, part === 'whole' ? undefined : part), optimizer.momentum),
-  );
+  const entries = entriesOf(run);
   const sizes = entries.map(valuesBytes);
-  checkSpace(checkpoints, config, sizes);
+  checkSpace(run);
 
   let writer: CheckpointWriter | undefined;
   let memory: SharedArrayBuffer[] | undefined;
@@ -140,17 +137,38 @@ export function openCheckpoints(
   };
 }
 
-/** While a new checkpoint is written there is one more than are kept. Those that exist take no further space. */
-function checkSpace(checkpoints: string, { keep, checkpointEvery }: Config, sizes: readonly number[]): void {
-  const bytes = sizes.reduce((sum, each) => sum + each, 0);
+/** The tensors of a checkpoint, by tower. */
+function entriesOf({ config: { net: options, optimizer }, team }: Pick<Run, 'config' | 'team'>): Entry[][] {
+  const net = buildNet(options);
+  return team.towers.map(({ setup: { part } }) =>
+    snapshotEntries(parametersOf(net, part === 'whole' ? undefined : part), optimizer.momentum),
+  );
+}
+
+/**
+ * Checks that the disk has space for the checkpoints. While a new one is written there is one more than are kept. Those that
+ * exist take no further space.
+ * @returns the bytes of one checkpoint.
+ * @throws CheckpointError if the disk is too small.
+ */
+export function checkSpace(run: Pick<Run, 'config' | 'team'>): number {
+  const { keep, checkpointEvery, out, run: name } = run.config;
+  const checkpoints = checkpointsFolder(join(out, name));
+  const bytes = entriesOf(run).reduce((sum, each) => sum + valuesBytes(each), 0);
   const wanted = checkpointEvery === 0 ? 1 : keep + 1;
   const needed = Math.max(1, wanted - stepsIn(checkpoints).length) * bytes;
-  const { bavail, bsize, blocks } = statfsSync(checkpoints);
+  const { bavail, bsize, blocks } = statfsSync(existingFolder(checkpoints));
   const free = bavail * bsize;
-  if (free >= needed || blocks === 0) return; // 0 blocks: the file system does not tell its size
+  if (free >= needed || blocks === 0) return bytes; // 0 blocks: the file system does not tell its size
   const mebibytes = (value: number) => `${(value / 2 ** 20).toFixed(1)} MiB`;
   throw new CheckpointError(
     `Cannot keep ${keep} checkpoints in ${checkpoints}: ${mebibytes(free)} are free, expected ${mebibytes(needed)}; free some space, keep fewer with --keep, or choose another folder with --out`,
     checkpoints,
   );
+}
+
+/** The folder, or the nearest one above it that exists. */
+function existingFolder(folder: string): string {
+  const parent = dirname(folder);
+  return existsSync(folder) || parent === folder ? folder : existingFolder(parent);
 }

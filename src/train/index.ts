@@ -1,3 +1,4 @@
+export type { DryRun } from './dry-run.js';
 export { evaluateRun, type Scores } from './evaluate.js';
 export { type GoldenResult, verifyGolden } from './golden.js';
 export { type Guess, type Prediction, predictFiles } from './predict.js';

@@ -6,6 +6,7 @@ import type { Report } from '../log.js';
 import { learningRateIn } from '../optim/schedule.js';
 import { type Checkpoints, openCheckpoints } from './checkpoints.js';
 import { diagnose } from './diagnose.js';
+import { type DryRun, dryRun } from './dry-run.js';
 import { evaluate, measureActivations } from './evaluate.js';
 import { openFeed } from './feed.js';
 import { type Monitor, openMonitor } from './monitor.js';
@@ -31,6 +32,8 @@ export interface TrainResult {
   /** Test accuracy at the end; NaN if the run did not get there. */
   top1: number;
   steps: number;
+  /** With `TrainUi.dryRun`, unless it was stopped. */
+  dryRun?: DryRun;
 }
 
 /** What a run is given from outside. */
@@ -48,6 +51,8 @@ export interface TrainUi {
   resume?: Resume | undefined;
   /** Receives a sentence about whatever takes long before `run_start`. */
   note?: (text: string) => void;
+  /** Ends before the first step, and writes nothing. Whatever would end the run until then is thrown. */
+  dryRun?: boolean;
 }
 
 /**
@@ -77,9 +82,15 @@ export async function train(asked: Config, outer: TrainUi): Promise<TrainResult>
       const config = outer.begin?.(asked) ?? asked;
       const run = { config, dataset, feeder, team, steps: config.steps ?? config.epochs * feeder.batchesPerEpoch };
       monitor.report(runStart(run, resume, changes));
+      team.warnings.forEach(warn);
+      if (outer.dryRun) {
+        const progress = newProgress();
+        const first = () => toFirstStep(run, changes, progress, { ...outer, ...monitor });
+        const found = await dryRun(run, progress, first, signal);
+        return found ? { exitCode: 0, top1: Number.NaN, steps: 0, dryRun: found } : stoppedBeforeStart(signal);
+      }
       const names = dataset.classNames;
       keepRunData(config, resume ? classesToContinue(resume.checkpoint, names) : names, statistics);
-      team.warnings.forEach(warn);
       const ended = await runToEnd(run, changes, { ...outer, ...monitor });
       unfinished = ended.unfinished;
       return ended.result;
@@ -100,15 +111,14 @@ async function runToEnd(
 ): Promise<{ result: TrainResult; unfinished: Promise<unknown> | undefined }> {
   const { config, team, feeder } = run;
   const { report, signal, resume, losses } = ui;
-  const progress: Progress = { steps: 0, images: 0, trainMs: 0, stopped: false, errors: [] };
+  const progress = newProgress();
   let checkpoints: Checkpoints | undefined;
   let weights: string | undefined;
   let failure: unknown;
   let unfinished: Promise<unknown> | undefined;
   try {
     checkpoints = openCheckpoints(run, report, losses, resume);
-    if (config.check && config.placement === 'split') await stoppable(check(run, ui), signal);
-    if (resume) await restore(resume, run, changes, progress, ui);
+    await toFirstStep(run, changes, progress, ui);
     const activations = await measureActivations(team, feeder, progress.steps, signal, 0);
     if (activations) report(activations);
     await trainLoop(run, { report, signal, checkpoints }, progress);
@@ -132,6 +142,17 @@ async function runToEnd(
   report(runEnd(progress, feeder, exitCode, failure, weights));
   if (failure !== undefined && !(failure instanceof SplitError)) throw failure;
   return { result: { exitCode, top1: progress.top1 ?? Number.NaN, steps: progress.steps }, unfinished };
+}
+
+/** The check against the reference, and restoring the checkpoint to resume from. @throws as these. */
+async function toFirstStep(run: Run, changes: readonly Change[], progress: Progress, ui: TrainUi): Promise<void> {
+  const { check: isAsked, placement } = run.config;
+  if (isAsked && placement === 'split') await stoppable(check(run, ui), ui.signal);
+  if (ui.resume) await restore(ui.resume, run, changes, progress, ui);
+}
+
+function newProgress(): Progress {
+  return { steps: 0, images: 0, trainMs: 0, stopped: false, errors: [] };
 }
 
 /**

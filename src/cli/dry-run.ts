@@ -1,0 +1,52 @@
+/** `train --dry-run`: what a training does before its first step. It makes no folder and writes nothing. */
+import type { Config } from '../config/config.js';
+import { signalExitCode } from '../end-signals.js';
+import type { LogEvent } from '../log.js';
+import { count } from '../numbers.js';
+import { shellWord } from '../printable.js';
+import type { DryRun, Resume } from '../train/index.js';
+import { type DisplayMode, openDisplay, openedLines } from './display.js';
+import { runFolder } from './run-folder.js';
+import type { Services } from './services.js';
+import { exitSoon, stopOnSignal } from './stop.js';
+
+/**
+ * Opens data, devices and towers, compares them with the reference, and prints what would be trained.
+ * @returns the exit code: 0, or a signal's.
+ * @throws SplitError for whatever would end the run before its first step.
+ */
+export async function runDry(
+  config: Config,
+  notes: readonly string[],
+  mode: DisplayMode,
+  services: Services,
+  resume: Resume | undefined,
+): Promise<number> {
+  const { train } = await services.loadTrain();
+  const { show, note, close } = openDisplay(mode, config, services);
+  const stop = stopOnSignal(() => exitSoon(signalExitCode(stop.signal.reason)));
+  const report = (event: LogEvent) => {
+    if (event.event !== 'run_start' || mode.json) show(event);
+    else openedLines(event, config).forEach(note);
+  };
+  try {
+    notes.forEach(note);
+    const { exitCode, dryRun } = await train(config, { report, signal: stop.signal, resume, note, dryRun: true });
+    if (dryRun && !mode.json) services.stdout.print(...readyLines(dryRun, config).slice(mode.quiet ? -1 : 0));
+    return exitCode;
+  } finally {
+    stop.dispose();
+    close();
+  }
+}
+
+function readyLines({ first, last, batchSize, stepsPerEpoch, ...bytes }: DryRun, config: Config): string[] {
+  const mebibytes = (value: number) => `${count(Math.ceil(value / 2 ** 20))} MiB`;
+  const steps = first > 1 ? `steps ${count(first)} to ${count(last)}` : `${count(last)} steps`;
+  return [
+    `memory: at most ${mebibytes(bytes.peakBytes)} so far, without that of GPUs; a checkpoint takes ${mebibytes(bytes.checkpointBytes)} on the disk`,
+    first > last
+      ? `dry run: nothing left to train after step ${count(last)} of ${shellWord(runFolder(config))}; nothing was written`
+      : `dry run: ready for ${steps} of ${batchSize} images, ${count(stepsPerEpoch)} per epoch, in ${shellWord(runFolder(config))}; nothing was written`,
+  ];
+}
