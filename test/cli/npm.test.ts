@@ -147,8 +147,10 @@ test('no flag has the name of a npm setting, except those that npm passes on', {
   );
   assert.deepEqual(
     settings.filter((name) => options.includes(name)),
-    ['json', 'version'],
+    ['json', 'dry-run', 'version'],
   );
+  const typed = { ...OURS, npm_config_dry_run: 'true' };
+  assert.match(said(ARGV, typed)!, /^Cannot use --dry-run: .* type `npm run train:split -- --dry-run`$/);
 });
 
 test('with npm itself, a flag without -- is refused, and paths are relative to the current folder', {
