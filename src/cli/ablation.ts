@@ -67,13 +67,7 @@ export type Ablation = z.infer<typeof EARLIER> & { missing: readonly Missing[] }
  */
 export function earlierRows(folder: string, settings: Record<string, unknown>): readonly AblationRow[] | undefined {
   if (!isAblation(folder)) return undefined;
-  const file = join(folder, JSON_NAME);
-  const earlier = explained(`resume the ablation in ${file}`, 'choose another --run', () => {
-    const { data, error } = EARLIER.safeParse(readJson(file, { limit: MAX_BYTES }));
-    if (data) return data;
-    const place = error.issues[0]!.path.join('.');
-    throw new Error(place === '' ? 'it is not an object' : `${place} is missing or invalid`);
-  });
+  const earlier = readAblation(folder, 'resume the ablation in', 'choose another --run');
   const before = withoutRetired(earlier.settings);
   const keys = [...new Set([...Object.keys(settings), ...Object.keys(before)])];
   const different = keys.find((key) => JSON.stringify(settings[key]) !== JSON.stringify(before[key]));
@@ -81,6 +75,20 @@ export function earlierRows(folder: string, settings: Record<string, unknown>): 
   throw new ConfigError(
     `Cannot resume ${folder}: its ablation had another ${truncate(different)}, expected the same settings; choose another --run`,
   );
+}
+
+/**
+ * Reads the result of an ablation.
+ * @param action and `advice` for the message. @throws SplitError if its file cannot be read.
+ */
+export function readAblation(folder: string, action: string, advice: string): z.infer<typeof EARLIER> {
+  const file = join(folder, JSON_NAME);
+  return explained(`${action} ${file}`, advice, () => {
+    const { data, error } = EARLIER.safeParse(readJson(file, { limit: MAX_BYTES }));
+    if (data) return data;
+    const place = error.issues[0]!.path.join('.');
+    throw new Error(place === '' ? 'it is not an object' : `${place} is missing or invalid`);
+  });
 }
 
 /** Replaces both files, each as a whole. @throws SplitError if they cannot be written. */

@@ -60,6 +60,7 @@ export function buildProgram(services: Services, done: (exitCode: number) => voi
   program.commandsGroup('Training:');
   addTrainingCommands(add);
   program.commandsGroup('Trained runs:');
+  addReportCommands(add);
   addRunCommands(add);
   program.commandsGroup('Images:');
   addDataCommands(add, program);
@@ -136,6 +137,24 @@ function replacedByGolden(): string[] {
   const used = ['devices', 'compile', 'convolutions'];
   const others = FLAGS.filter(({ group, path }) => group !== 'train' && !used.includes(path));
   return others.filter(({ path }) => !path.startsWith('exchange.')).map((flag) => optionOf(flag).attributeName());
+}
+
+function addReportCommands(add: Add): void {
+  add('report', 'show what happened in runs, from their logs', () => import('./report.js'))
+    .argument(
+      '[runs...]',
+      "runs by name or folder, logs, or an ablation's folder (default: the newest run)",
+      pathsOf('the run'),
+    )
+    .option('--out <file>', "file to write (default: report.html in the run's folder)", pathOf('--out'))
+    .addOption(new Option('--markdown', 'print Markdown').conflicts(['json', 'csv', 'check']))
+    .addOption(new Option('--json', JSON_FLAG[1]).conflicts('csv'))
+    .addOption(new Option('--csv', "write the steps as CSV, to steps.csv in the run's folder").conflicts('check'))
+    .addOption(
+      new Option('--check', 'check each line of the logs against its schema, and name the first bad one').conflicts(
+        'out',
+      ),
+    );
 }
 
 function addRunCommands(add: Add): void {

@@ -167,6 +167,8 @@ const REASONS: Record<string, string> = {
   ENOENT: 'it is not there, expected the log.ndjson of a run',
   ENOTDIR: 'part of the path is a file, expected the log.ndjson of a run',
   EACCES: 'this user may not read it; change its permissions',
+  ENXIO: 'it is not a plain file, expected the log.ndjson of a run',
+  ELOOP: 'it is a link, expected a plain file; name the file that it leads to',
   EISDIR: 'it is a folder, expected the log.ndjson of a run',
 };
 

@@ -1,0 +1,99 @@
+/** Finds the logs of the runs that a user names. */
+import { lstatSync, readdirSync, realpathSync, type Stats, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { checkRunName } from '../config/config.js';
+import { PRESETS } from '../config/presets.js';
+import { ConfigError } from '../errors.js';
+import type { Variant } from '../report/groups.js';
+import { isAblation, readAblation } from './ablation.js';
+import { runFolder } from './run-folder.js';
+
+export const LOG_NAME = 'log.ndjson';
+
+export interface FoundLog {
+  file: string;
+  /** The run's, where its weights and checkpoints are. */
+  folder: string;
+  /** Whether the file is in that folder under the name that a run gives it; a log from elsewhere has no weights. */
+  isRun: boolean;
+  /** Of a run of an ablation. */
+  variant?: Variant;
+}
+
+/**
+ * Finds logs.
+ * @param names of runs in the folder of the runs, or paths of their folders, of logs, or of ablations. Without any, the run
+ * whose log is the newest.
+ * @param action for the message: "Cannot report on the run".
+ * @throws ConfigError if there is no such log, or one is named twice; SplitError if an ablation cannot be read.
+ */
+export function findLogs(names: readonly string[], action: string): FoundLog[] {
+  const logs = names.length === 0 ? [newest(action)] : names.flatMap((name) => logsOf(name, action));
+  const seen = new Set<string>();
+  for (const { file } of logs) {
+    const real = realpathSync(file);
+    if (seen.has(real)) throw new ConfigError(`Cannot ${action} ${file} twice; name each run once`);
+    seen.add(real);
+  }
+  return logs;
+}
+
+function logsOf(name: string, action: string): FoundLog[] {
+  const isPath = /[/\\]/.test(name);
+  const inRuns = runFolder({ run: name, out: PRESETS.mini.out });
+  const path = !isPath && kindOf(inRuns)?.isDirectory() ? inRuns : name;
+  const kind = kindOf(path);
+  if (!kind) {
+    const where = isPath ? name : `${inRuns} or ${name}`;
+    throw new ConfigError(
+      `Cannot ${action} the run ${name}: there is no ${where}, expected the name or the folder of a run, or its ${LOG_NAME}`,
+    );
+  }
+  if (!kind.isDirectory()) {
+    // A link that the user names leads to the log. One in a run's folder is refused.
+    const file = lstatSync(path).isSymbolicLink() ? realpathSync(path) : path;
+    return [{ file, folder: dirname(path), isRun: false }];
+  }
+  if (isAblation(path)) return logsOfAblation(path, action);
+  const file = join(path, LOG_NAME);
+  if (kindOf(file)) return [{ file, folder: path, isRun: true }];
+  throw new ConfigError(`Cannot ${action} the run ${path}: it has no ${LOG_NAME}; choose another run`);
+}
+
+function logsOfAblation(folder: string, action: string): FoundLog[] {
+  const { rows } = readAblation(folder, `${action} the ablation in`, 'choose another run');
+  const logs = rows.flatMap(({ variant, change, run }): FoundLog[] => {
+    if (run === null) return [];
+    checkRunName(run);
+    const file = join(folder, run, LOG_NAME);
+    return kindOf(file) ? [{ file, folder: join(folder, run), isRun: true, variant: { variant, change } }] : [];
+  });
+  if (logs.length > 0) return logs;
+  throw new ConfigError(
+    `Cannot ${action} the ablation ${folder}: none of its runs has a ${LOG_NAME}; choose another run`,
+  );
+}
+
+function newest(action: string): FoundLog {
+  const out: string = PRESETS.mini.out;
+  const folders = kindOf(out)?.isDirectory() ? readdirSync(out).map((name) => join(out, name)) : [];
+  const found = folders.flatMap((folder) => {
+    const time = kindOf(join(folder, LOG_NAME))?.mtimeMs;
+    return time === undefined ? [] : [{ folder, time }];
+  });
+  if (found.length === 0) {
+    throw new ConfigError(
+      `Cannot ${action} the newest run: there is no run in ${out}; name a run, its folder or its ${LOG_NAME}`,
+    );
+  }
+  const { folder } = found.reduce((a, b) => (b.time > a.time ? b : a));
+  return { file: join(folder, LOG_NAME), folder, isRun: true };
+}
+
+function kindOf(path: string): Stats | undefined {
+  try {
+    return statSync(path);
+  } catch {
+    return undefined; // nothing there, or not for this user: reading says why
+  }
+}

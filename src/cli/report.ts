@@ -1,0 +1,131 @@
+/** `report`: shows what happened in runs, from their logs. Loads no TensorFlow. */
+import { createWriteStream, existsSync, statSync } from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { packageVersion } from '../config/version.js';
+import { SplitError } from '../errors.js';
+import { count, mebibytes } from '../numbers.js';
+import { jsonText, printableLines } from '../printable.js';
+import { analyseLog } from '../report/analyse.js';
+import { checkLog, type LogCheck } from '../report/check.js';
+import { csvOf } from '../report/csv.js';
+import type { Variant } from '../report/groups.js';
+import { markdownLines } from '../report/markdown.js';
+import type { Report, RunReport } from '../report/model.js';
+import { makeReport } from '../report/report.js';
+import { withKernels } from '../report/run-kernels.js';
+import { assertFileWritable, OVERWRITE, openNoFollow, writeNoFollow } from '../safe-write.js';
+import { explained } from './explain.js';
+import { type FoundLog, findLogs } from './find-log.js';
+import type { Input, Services } from './services.js';
+
+export interface ReportOptions {
+  out?: string;
+  markdown?: boolean;
+  json?: boolean;
+  csv?: boolean;
+  check?: boolean;
+}
+
+/** A log of this size takes longer to read than people wait without a word. */
+const LARGE_BYTES = 100 * 2 ** 20;
+
+/** Problems that are printed of a log. */
+const MOST_PROBLEMS = 10;
+
+/**
+ * Writes a page, or CSV, to `out` or into the run's folder; prints Markdown or JSON, or writes them to `out`.
+ * @returns 1 if `check` finds a bad line, else 0.
+ * @throws ConfigError if there is no such run; SplitError if a log cannot be read, or the file cannot be written.
+ */
+export async function run(
+  { argument: names = [], options }: Input<ReportOptions, readonly string[] | undefined>,
+  services: Services,
+): Promise<number> {
+  const logs = findLogs(names, options.check ? 'check' : 'report on');
+  if (names.length === 0) services.stderr.print(`the newest run: ${logs[0]!.folder}`);
+  for (const { file } of logs) {
+    const { size } = statSync(file);
+    if (size >= LARGE_BYTES) services.stderr.print(`reading ${file}: ${mebibytes(size)}`);
+  }
+  if (options.check) return check(logs, options, services);
+  const text = options.csv ? undefined : textOf(options);
+  // Before the logs are read, which may take a while.
+  const file = text
+    ? options.out
+    : (options.out ?? join(sharedFolder(logs), options.csv ? 'steps.csv' : 'report.html'));
+  if (file !== undefined) writing(file, () => assertFileWritable(file));
+  if (options.csv) return writeCsv(logs, file!, services);
+  const report = await reportOn(logs);
+  if (file === undefined) services.stdout.print(...text!(report));
+  else {
+    writing(file, () => writeNoFollow(file, printableLines(`${text!(report).join('\n')}\n`)));
+    services.stdout.print(file);
+  }
+  return 0;
+}
+
+/** The function that makes a text to print. */
+function textOf({ json }: ReportOptions): (report: Report) => readonly string[] {
+  return json ? (report) => [jsonText(report)] : markdownLines;
+}
+
+/** Analyses logs one after the other. @throws SplitError if one cannot be read. */
+export async function reportOn(logs: readonly FoundLog[]): Promise<Report> {
+  const runs: RunReport[] = [];
+  const variants = new Map<RunReport, Variant>();
+  for (const { file, folder, isRun, variant } of logs) {
+    const found = await analyseLog(file, folder);
+    const report = isRun ? await withKernels(found) : found;
+    runs.push(report);
+    if (variant) variants.set(report, variant);
+  }
+  return makeReport(runs, variants);
+}
+
+/** The folder of a run; of several, the one in which the first run's folder is. */
+function sharedFolder([first, ...others]: readonly FoundLog[]): string {
+  return others.length === 0 ? first!.folder : dirname(first!.folder);
+}
+
+async function writeCsv(logs: readonly FoundLog[], file: string, { stdout }: Services): Promise<number> {
+  const named = [];
+  for (const { file: log, folder } of logs) named.push({ file: log, run: basename(resolve(folder)) });
+  const descriptor = writing(file, () => openNoFollow(file, OVERWRITE));
+  await pipeline(Readable.from(csvOf(named)), createWriteStream('', { fd: descriptor }));
+  stdout.print(file);
+  return 0;
+}
+
+function writing<T>(file: string, action: () => T): T {
+  if (!existsSync(dirname(file))) {
+    throw new SplitError(`Cannot write ${file}: there is no folder ${dirname(file)}; make it, or choose another file with --out`);
+  }
+  return explained(`write ${file}`, 'choose another file with --out', action);
+}
+
+async function check(logs: readonly FoundLog[], { json }: ReportOptions, { stdout }: Services): Promise<number> {
+  const results: ({ file: string; valid: boolean } & LogCheck)[] = [];
+  for (const { file } of logs) {
+    const result = await checkLog(file);
+    results.push({ file, valid: result.problemCount === 0, ...result });
+    if (!json) stdout.print(...checkLines(file, result));
+  }
+  if (json) stdout.print(JSON.stringify({ version: packageVersion(), logs: results }));
+  return results.every(({ valid }) => valid) ? 0 : 1;
+}
+
+function checkLines(file: string, { lines, events, runs, problems, problemCount, notes }: LogCheck): string[] {
+  const shown = problems.slice(0, MOST_PROBLEMS).map(({ line, message }) => `${file}: line ${line}: ${message}`);
+  const more = problemCount - shown.length;
+  const of = (number: number, what: string) => `${count(number)} ${what}${number === 1 ? '' : 's'}`;
+  return [
+    ...notes.slice(0, MOST_PROBLEMS).map(({ line, message }) => `${file}: note: line ${line}: ${message}`),
+    ...shown,
+    ...(more > 0 ? [`${file}: and ${of(more, 'more problem')}`] : []),
+    problemCount === 0
+      ? `${file}: valid: ${of(lines, 'line')}, ${of(events, 'event')}, ${of(runs, 'start')} of a process`
+      : `${file}: NOT valid: ${of(problemCount, 'problem')} in ${of(lines, 'line')}`,
+  ];
+}

@@ -1,0 +1,191 @@
+/** A report as Markdown, as GitHub shows it. */
+import { count, duration, mebibytes } from '../numbers.js';
+import { printable } from '../printable.js';
+import { namesOf } from './compare.js';
+import { ms } from './limit.js';
+import type { Finite, Group, Report, RunReport, StepTime } from './model.js';
+
+/** How many evaluations, warnings and checkpoints are listed: the newest ones. */
+const MOST_ROWS = 20;
+
+/** Lines, without their ends. */
+export function markdownLines({ runs, comparison, groups, version }: Report): string[] {
+  const nameOf = namesOf(runs);
+  return [
+    `# ${runs.length === 1 ? `Run ${escaped(nameOf(runs[0]!))}` : `${runs.length} runs`}`,
+    '',
+    ...(comparison ? [escaped(comparison.sentence), ''] : []),
+    ...(groups ? groupTable(groups) : []),
+    ...(runs.length > 1 ? runTable(runs, nameOf) : []),
+    ...runs.flatMap((run) => runLines(run, runs.length > 1 ? nameOf(run) : undefined)),
+    `Made by alexnet-split ${escaped(version)}.`,
+  ];
+}
+
+function groupTable(groups: readonly Group[]): string[] {
+  const interval = ({ low, high, interval: kind, runs }: Group) => {
+    if (kind === 'none') return '';
+    return `${percent(low)} to ${percent(high)} (${kind === 'seeds' ? `${runs.length} seeds` : 'test images'})`;
+  };
+  return table(
+    ['group', 'changed', 'runs', 'test accuracy', '95 % interval', 'test loss', 'images/s'],
+    groups.map((group) => [
+      ...[escaped(group.name), escaped(group.change ?? ''), String(group.runs.length), percent(group.top1)],
+      ...[interval(group), fixed(group.testLoss, 4), fixed(group.imagesPerSecond, 0)],
+    ]),
+  );
+}
+
+function runTable(runs: readonly RunReport[], nameOf: (run: RunReport) => string): string[] {
+  return table(
+    ['run', 'placement', 'status', 'steps', 'test accuracy', 'images/s', 'step', '95 % of steps below'],
+    runs.map((run) => [
+      ...[escaped(nameOf(run)), escaped(run.start?.placement ?? ''), run.status, count(run.steps)],
+      ...[percent(run.evals.at(-1)?.top1 ?? null), fixed(run.time?.imagesPerSecond ?? null, 0)],
+      ...[run.time ? ms(run.time.mean) : '', run.time ? ms(run.time.p95) : ''],
+    ]),
+  );
+}
+
+/** @param name for a heading of its own. */
+function runLines(run: RunReport, name: string | undefined): string[] {
+  const { evals, warnings, furtherWarnings, checkpoints } = run;
+  const more = warnings.length - MOST_ROWS + furtherWarnings;
+  const shown = checkpoints.slice(-MOST_ROWS).filter(({ exists }) => exists);
+  return [
+    ...(name === undefined ? [] : [`## ${escaped(name)}`, '']),
+    ...factLines(run),
+    ...(run.time ? section('Time of a step', timeLines(run.time)) : []),
+    ...section(
+      'Evaluations',
+      table(
+        ['step', 'epoch', 'loss', 'top-1', 'top-5', 'images'],
+        evals
+          .slice(-MOST_ROWS)
+          .map((each) => [
+            ...[count(each.step), count(each.epoch), fixed(each.loss, 4), percent(each.top1), percent(each.top5)],
+            count(each.images),
+          ]),
+      ),
+    ),
+    ...section(
+      'Bytes exchanged in a step',
+      table(
+        ['site', 'forward', 'backward'],
+        run.exchange.map(({ site, forward, backward }) => [escaped(site), count(forward), count(backward)]),
+      ),
+    ),
+    ...section('Memory', memoryLines(run)),
+    ...section(
+      'First-layer kernels',
+      table(
+        ['tower', 'kernels', 'colour share', 'mostly colour'],
+        run.kernels.map((each) => [
+          ...[String(each.tower), count(each.kernels), fixed(each.colourShare, 3), count(each.colourKernels)],
+        ]),
+      ),
+    ),
+    ...section('Activations', activationLines(run)),
+    ...section('Warnings', [
+      ...warnings
+        .slice(0, MOST_ROWS)
+        .map(({ step, message }) => `- ${step === null ? '' : `step ${count(step)}: `}${escaped(message)}`),
+      ...(more > 0 ? [`- and ${count(more)} more`] : []),
+      ...(warnings.length > 0 ? [''] : []),
+    ]),
+    ...section('Checkpoints', [
+      ...shown.map(({ step, folder, bytes }) => `- step ${count(step)}: ${escaped(folder)}, ${mebibytes(bytes)}`),
+      ...(shown.length > 0 ? [''] : []),
+    ]),
+  ];
+}
+
+function factLines({ start, check, status, error, steps, images, started, ended, log, folder }: RunReport): string[] {
+  const length = started !== null && ended !== null ? `, ${duration(ended - started)}` : '';
+  const { batchSize, net } = (start?.config ?? {}) as { batchSize?: unknown; net?: { table?: unknown } };
+  const devices = start?.towers.map(({ tower, device }) => `tower ${tower} on ${device}`).join(', ');
+  const logFacts = [
+    `${count(log.lines)} lines`,
+    ...(log.problems > 0
+      ? [`${count(log.problems)} that are no events (first: line ${log.firstProblems[0]!.line})`]
+      : []),
+    ...(log.repeatedSteps > 0 ? [`${count(log.repeatedSteps)} steps that a later line replaced`] : []),
+    ...(log.newerVersion === undefined ? [] : [`written by the newer version ${log.newerVersion}`]),
+    ...(log.unknownEvents > 0 ? [`${count(log.unknownEvents)} events not known here`] : []),
+    ...(log.unknownFields > 0 ? [`${count(log.unknownFields)} fields not known here`] : []),
+  ];
+  return [
+    `- ${status}: ${count(steps)} steps, ${count(images)} images${length}${error === undefined ? '' : `: ${escaped(error)}`}`,
+    ...(start
+      ? [
+          `- preset ${escaped(start.preset)}, net ${escaped(String(net?.table))}, ${count(start.parameters)} parameters, batches of ${escaped(String(batchSize))} images`,
+          `- ${start.placement}: ${escaped(devices!)}; TensorFlow ${escaped(start.versions.tensorflow)}, Node.js ${escaped(start.versions.node)}`,
+          `- data ${escaped(start.dataset.name)}: ${count(start.dataset.train_images)} training and ${count(start.dataset.test_images)} test images`,
+        ]
+      : []),
+    ...(check ? [`- split and reference ${check.passed ? 'agree' : 'DIFFER'}`] : []),
+    `- log in ${escaped(folder)}: ${escaped(logFacts.join(', '))}`,
+    '',
+  ];
+}
+
+function timeLines({ steps, mean, median, p95, parts, towers, imagesPerSecond, limit }: StepTime): string[] {
+  const share = (value: number) => percent(value / mean);
+  const cells = (name: string, device: string, compute: number, exchange: number, wait: number) => [
+    ...[name, escaped(device), ms(compute), share(compute), ms(exchange), share(exchange), ms(wait), share(wait)],
+  ];
+  return [
+    escaped(limit),
+    '',
+    `${count(steps)} steps, mean ${ms(mean)}, median ${ms(median)}, 95 % below ${ms(p95)}; ${count(Math.round(imagesPerSecond))} images/s. Waiting for data takes ${ms(parts.data)}, commands between the threads ${ms(parts.other)}.`,
+    '',
+    ...table(
+      ['tower', 'device', 'compute', 'share', 'exchange', 'share', 'wait', 'share'],
+      towers.map((each) => cells(String(each.tower), each.device, each.compute, each.exchange, each.wait)),
+    ),
+  ];
+}
+
+function memoryLines({ memory }: RunReport): string[] {
+  const last = memory.at(-1);
+  if (!last) return [];
+  const most = Math.max(...memory.map(({ resident }) => resident));
+  const towers = last.towers.map((bytes, tower) => `tower ${tower} ${mebibytes(bytes)}`).join(', ');
+  return [`Resident: ${mebibytes(last.resident)}, at most ${mebibytes(most)}. Tensors: ${towers}.`, ''];
+}
+
+function activationLines({ activations: { last } }: RunReport): string[] {
+  if (!last) return [];
+  const rows = last.layers.map((each) => [
+    ...[escaped(each.layer), String(each.tower), fixed(each.mean, 3), fixed(each.sd, 3), fixed(each.max, 2)],
+    ...[percent(each.zero), fixed(each.signal, 3), each.dead === undefined ? '' : `${each.dead} of ${each.units}`],
+  ]);
+  return table(['layer', 'tower', 'mean', 'sd', 'largest', 'zero', 'signal', 'dead units'], rows);
+}
+
+function section(title: string, lines: readonly string[]): string[] {
+  return lines.length === 0 ? [] : [`### ${title}`, '', ...lines];
+}
+
+/** A table and an empty line; nothing without rows. */
+function table(header: readonly string[], rows: readonly (readonly string[])[]): string[] {
+  if (rows.length === 0) return [];
+  const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
+  return [line(header), line(header.map(() => '---')), ...rows.map(line), ''];
+}
+
+function percent(value: Finite): string {
+  return value === null || !Number.isFinite(value) ? '' : `${(value * 100).toFixed(1)} %`;
+}
+
+function fixed(value: Finite, digits: number): string {
+  return value === null ? '' : value.toFixed(digits);
+}
+
+/** A text from elsewhere as text: no markup, one line. */
+export function escaped(text: string): string {
+  return printable(text)
+    .replaceAll('&', '&amp;')
+    .replaceAll('<', '&lt;')
+    .replace(/[\\`*_[\]|~$>#]/g, '\\$&');
+}
