@@ -26,6 +26,7 @@ const GROUP_EXAMPLES: Record<string, string> = {
 const EXAMPLES: Record<string, readonly string[]> = {
   ablate: ['ablate --variants no-norm,one-gpu --epochs 2'],
   verify: ['verify --preset fashion --steps 3'],
+  report: ['report NAME', 'report split single --markdown'],
   import: ['import net.safetensors --preset imagenet --run theirs'],
   eval: ['eval --run NAME --checkpoint best --ten-view'],
   predict: ['predict --run NAME --top 3 picture.jpg'],

@@ -143,17 +143,19 @@ function addReportCommands(add: Add): void {
   add('report', 'show what happened in runs, from their logs', () => import('./report.js'))
     .argument(
       '[runs...]',
-      "runs by name or folder, logs, or an ablation's folder (default: the newest run)",
+      "names or folders of runs, logs, or an ablation's folder (default: the newest run)",
       pathsOf('the run'),
     )
-    .option('--out <file>', "file to write (default: report.html in the run's folder)", pathOf('--out'))
-    .addOption(new Option('--markdown', 'print Markdown').conflicts(['json', 'csv', 'check']))
-    .addOption(new Option('--json', JSON_FLAG[1]).conflicts('csv'))
-    .addOption(new Option('--csv', "write the steps as CSV, to steps.csv in the run's folder").conflicts('check'))
     .addOption(
-      new Option('--check', 'check each line of the logs against its schema, and name the first bad one').conflicts(
-        'out',
-      ),
+      new Option('--out <file>', 'file to write')
+        .argParser(pathOf('--out'))
+        .default(undefined, "report.html or steps.csv in the run's folder; of several runs, beside it"),
+    )
+    .addOption(new Option('--markdown', 'print Markdown').conflicts(['json', 'csv', 'check']))
+    .addOption(new Option(...JSON_FLAG).conflicts('csv'))
+    .addOption(new Option('--csv', 'write the training steps as CSV').conflicts('check'))
+    .addOption(
+      new Option('--check', 'check the logs line by line, and name the first line that is wrong').conflicts('out'),
     );
 }
 

@@ -100,7 +100,9 @@ async function writeCsv(logs: readonly FoundLog[], file: string, { stdout }: Ser
 
 function writing<T>(file: string, action: () => T): T {
   if (!existsSync(dirname(file))) {
-    throw new SplitError(`Cannot write ${file}: there is no folder ${dirname(file)}; make it, or choose another file with --out`);
+    throw new SplitError(
+      `Cannot write ${file}: there is no folder ${dirname(file)}; make it, or choose another file with --out`,
+    );
   }
   return explained(`write ${file}`, 'choose another file with --out', action);
 }
