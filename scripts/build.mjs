@@ -37,7 +37,7 @@ export async function build(root, lock, beforeChange) {
 export function listSources(root) {
   return FOLDERS.filter((each) => fs.existsSync(join(root, each)))
     .flatMap((folder) => fs.readdirSync(join(root, folder), { recursive: true }).map((name) => join(folder, name)))
-    .filter((path) => path.endsWith('.ts') && !path.endsWith('.d.ts'))
+    .filter((path) => path.endsWith('.ts') && !path.endsWith('.d.ts') && !path.includes('node_modules'))
     .sort();
 }
 

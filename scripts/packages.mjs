@@ -1,4 +1,4 @@
-/** The packages of a clone: which ones are missing, and how to install them regardless of npm's settings. */
+/** The packages of a folder (the clone, or `test/tools`): which ones are missing, and how to install them regardless of npm's settings. */
 import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import os from 'node:os';
@@ -25,16 +25,17 @@ function stampOf(root) {
 }
 
 /**
- * Installs the packages with npm, if some are missing.
- * @param lock descriptor of the set-up's lock, which npm keeps.
- * @param beforeChange called after the stamp is removed and before anything else changes. Throws if nothing may change.
+ * Installs the packages of a folder's lock file with npm, if some are missing.
+ * @param options.title what is installed, for the message.
+ * @param options.npmFolder a folder for npm only, which is removed afterwards.
+ * @param options.lock descriptor of the set-up's lock, which npm keeps.
+ * @param options.beforeChange called after the stamp is removed and before anything else changes. Throws if nothing may change.
  */
-export async function install(root, lock, beforeChange) {
+export async function install(root, { title, npmFolder, lock, beforeChange = () => {} }) {
   if (missingPackages(root).length > 0) {
     fs.rmSync(stampFile(root), { force: true });
     beforeChange();
-    say('installing packages (npm ci)');
-    const npmFolder = join(root, 'dist', '.alexnet-split-npm');
+    say(`installing ${title} (npm ci)`);
     const { command, env } = npmCi(npmFolder);
     try {
       await run('npm ci', command, root, lock, env);

@@ -11,6 +11,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { listSources, outputOf } from './build.mjs';
 import { SetupFailure, say, start } from './processes.mjs';
 import { setUp } from './set-up.mjs';
+import { installTestTools, needTools } from './test-tools.mjs';
 import { keepUsedParts, PACKAGE } from './used-parts.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -31,10 +32,11 @@ async function main(args) {
     return 0;
   }
   if (isTest) {
-    const tests = chooseTests(args.slice(1));
+    const { flags, files } = chooseTests(args.slice(1));
     await ensureLibrary();
+    if (needTools(root, files)) await installTestTools(root);
     const { usableCores } = await compiled('limits.js');
-    return runTests(tests, usableCores());
+    return runTests([...flags, ...files.map((path) => relative(root, outputOf(root, path)))], usableCores());
   }
   await changeToUserFolder(args);
   if (LIBRARY_COMMANDS.includes(command)) await ensureLibrary();
@@ -55,16 +57,15 @@ function refuseOldNode() {
 /**
  * @param args parts of paths. The test files with one of the parts in their path are chosen, or all files if there are no
  * parts. Flags are for Node.js.
- * @returns arguments of `node --test`.
+ * @returns the flags, and the paths of the chosen sources relative to the clone.
  */
 function chooseTests(args) {
   const flags = args.filter((each) => each.startsWith('-'));
   const parts = args.filter((each) => !each.startsWith('-')).map((each) => each.replace(/^\.\/|^dist\/|\.[tj]s$/g, ''));
   const all = listSources(root).filter((path) => path.startsWith(`test${sep}`) && path.endsWith('.test.ts'));
-  const chosen = all.filter((path) => parts.length === 0 || parts.some((part) => path.includes(part)));
-  if (chosen.length === 0)
-    throw new SetupFailure(`Cannot test: no file of test/ has ${parts.join(' or ')} in its path`);
-  return [...flags, ...chosen.map((path) => relative(root, outputOf(root, path)))];
+  const files = all.filter((path) => parts.length === 0 || parts.some((part) => path.includes(part)));
+  if (files.length === 0) throw new SetupFailure(`Cannot test: no file of test/ has ${parts.join(' or ')} in its path`);
+  return { flags, files };
 }
 
 /** Runs one file more than there are cores, because some files are waiting at any time, but at most four, to save memory. */

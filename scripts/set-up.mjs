@@ -33,16 +33,13 @@ function isReady(root) {
 }
 
 async function changeClone(root) {
-  const hooks = {
-    onWaiting: (owner) => say(`waiting for ${owner}, which sets up this clone`),
-    onUnlockable: (reason) =>
-      say(`this clone cannot be locked: ${reason}; make sure that no other process sets it up at the same time`),
-  };
   try {
-    await holdingLock(join(root, 'dist', '.alexnet-split-setup'), hooks, async (lock) => {
+    await holdingSetUpLock(root, async (lock) => {
       refuseNoexec(root);
+      const options = { title: 'packages', npmFolder: npmFolder(root), lock };
+      const beforeChange = () => refuseIfInUse(root, 'install packages');
       // Another process may have done it in the meantime.
-      if (!isInstalled(root)) await install(root, lock, () => refuseIfInUse(root, 'install packages'));
+      if (!isInstalled(root)) await install(root, { ...options, beforeChange });
       if (!isBuilt(root)) await build(root, lock, () => refuseIfInUse(root, 'compile the changed sources'));
     });
   } catch (error) {
@@ -52,6 +49,19 @@ async function changeClone(root) {
     );
   }
 }
+
+/** Calls `action` with the descriptor of the lock while no other process sets up the clone. */
+export function holdingSetUpLock(root, action) {
+  const hooks = {
+    onWaiting: (owner) => say(`waiting for ${owner}, which sets up this clone`),
+    onUnlockable: (reason) =>
+      say(`this clone cannot be locked: ${reason}; make sure that no other process sets it up at the same time`),
+  };
+  return holdingLock(join(root, 'dist', '.alexnet-split-setup'), hooks, action);
+}
+
+/** A folder for npm only, under the set-up's lock. */
+export const npmFolder = (root) => join(root, 'dist', '.alexnet-split-npm');
 
 /** The compiler is a program, and sharp and koffi are machine code. */
 function refuseNoexec(root) {

@@ -41,7 +41,7 @@ export async function download(
     ...(terminal ? [] : ['--quiet', '--progress-bar', 'off']),
     ...['--dest', folder, '-r', requirements],
   ];
-  const env = environment(join(folder, 'tmp'));
+  const env = pipEnvironment(join(folder, 'tmp'));
   const { exitCode, errors } = await runPython(args, env, signal, lock);
   if (exitCode === 0) return;
   const [reason, remedy] = pipFailure(errors, exitCode, versionOf(env));
@@ -58,8 +58,9 @@ const KEPT = [
 /**
  * pip's environment without settings that are meant for other packages (NVIDIA's containers pin theirs with
  * `PIP_CONSTRAINT`). Variables override `pip.conf`, so the ones that matter are set to neutral values.
+ * @param temporary a folder that exists, for pip's own files.
  */
-function environment(temporary: string): NodeJS.ProcessEnv {
+export function pipEnvironment(temporary: string): NodeJS.ProcessEnv {
   const others = Object.entries(process.env).filter(([name]) => !name.startsWith('PIP_') || KEPT.includes(name));
   return {
     ...Object.fromEntries(others),

