@@ -59,7 +59,7 @@ function activationsLine({ step, images, layers }: EventOf<'activations'>): stri
 
 function exchangeLine({ step, sites }: EventOf<'exchange'>): string {
   const bytes = sum(sites, (site) => site.bytes);
-  const places = new Set(sites.map(({ site }) => site)).size;
+  const places = new Set(sites.map(({ site }) => site).filter((site) => site !== 'gradients')).size;
   return `exchange of step ${step}: ${count(bytes)} bytes at ${places} cross-connection${places === 1 ? '' : 's'}`;
 }
 

@@ -35,8 +35,11 @@ test('eventLine() says what is unknown, not a number, failed, or several', () =>
       'check over 2 steps: split and reference DIFFER, worst relative difference NaN (tower0/conv1/kernel), allowed 1.0e-3, 1 s',
     ],
     [
-      { ...EXCHANGE, sites: ['conv3', 'fc6'].map((site) => ({ site, direction: 'forward', tower: 0, bytes: 1500 })) },
-      'exchange of step 1: 3,000 bytes at 2 cross-connections',
+      {
+        ...EXCHANGE,
+        sites: ['conv3', 'fc6', 'gradients'].map((site) => ({ site, direction: 'forward', tower: 0, bytes: 1500 })),
+      },
+      'exchange of step 1: 4,500 bytes at 2 cross-connections',
     ],
     [
       { ...RUN_END, status: 'failed', top1: undefined, unreadable_images: 1 },

@@ -19,6 +19,13 @@ export interface Costs {
   waitMs: number;
   /** Bytes sent, including those of tensors that went from device to device. */
   bytes: number;
+  /** The same bytes by cross-connection and direction. */
+  sent: SentBytes[];
+}
+
+/** Bytes sent at a cross-connection, with headers. */
+export interface SentBytes extends Pick<Place, 'site' | 'direction'> {
+  bytes: number;
 }
 
 export interface Transport {
@@ -49,11 +56,14 @@ export function slotBytesFor(payload: number): number {
   return PREFIX_BYTES + payload;
 }
 
-const NO_COSTS: Costs = { exchangeMs: 0, waitMs: 0, bytes: 0 };
+/** What a tower without a peer spends on the exchange. */
+export function noCosts(): Costs {
+  return { exchangeMs: 0, waitMs: 0, bytes: 0, sent: [] };
+}
 
 /** @param tower the tower whose end the mailbox is. */
 export function msgpackTransport(mailbox: Mailbox, tower: 0 | 1): Transport {
-  let costs = { ...NO_COSTS };
+  let costs = noCosts();
 
   /** Counts the time of `action` as exchange, and what the mailbox waited meanwhile as waiting. */
   function timed<T>(action: () => T): T {
@@ -65,6 +75,13 @@ export function msgpackTransport(mailbox: Mailbox, tower: 0 | 1): Transport {
       costs.waitMs += mailbox.waitMs;
       costs.exchangeMs += performance.now() - started - mailbox.waitMs;
     }
+  }
+
+  function count({ site, direction }: Place, bytes: number): void {
+    costs.bytes += bytes;
+    const earlier = costs.sent.find((each) => each.site === site && each.direction === direction);
+    if (earlier) earlier.bytes += bytes;
+    else costs.sent.push({ site, direction, bytes });
   }
 
   function decoded(message: Uint8Array, { site, step }: Place): ReturnType<typeof decode> {
@@ -88,7 +105,7 @@ export function msgpackTransport(mailbox: Mailbox, tower: 0 | 1): Transport {
           copyTo(slot.subarray(start, end));
           // The header is as long as before, so the values stay where they are.
           if (this.checksums) encode({ ...header, sum: checksumOf(slot.subarray(start, end)) }, slot);
-          costs.bytes += end + (dtype === 'device' ? payloadBytes({ shape, dtype: 'float32' }) : 0);
+          count(place, end + (dtype === 'device' ? payloadBytes({ shape, dtype: 'float32' }) : 0));
           return end;
         });
       });
@@ -116,7 +133,7 @@ export function msgpackTransport(mailbox: Mailbox, tower: 0 | 1): Transport {
     },
     takeCosts() {
       const taken = costs;
-      costs = { ...NO_COSTS };
+      costs = noCosts();
       return taken;
     },
   };

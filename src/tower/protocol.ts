@@ -1,6 +1,7 @@
 /** The commands of the coordinator to a tower, and the replies. */
 import type { Config } from '../config/config.js';
 import type { Mailboxes } from '../exchange/mailbox.js';
+import type { SentBytes } from '../exchange/transport.js';
 import type { ContextOptions } from '../native/c/context.js';
 import type { LayerActivations } from './layer-statistics.js';
 
@@ -54,6 +55,8 @@ export interface StepCommand extends BatchCommand {
   tolerant?: boolean;
   /** Adds checksums to the messages of this step, whatever the settings say. */
   checksum?: boolean;
+  /** Whether the reply says what was sent at which cross-connection. */
+  bySite?: boolean;
 }
 
 /** What a tower is asked to do. Steps count from 1. */
@@ -123,6 +126,15 @@ export interface StepReply {
   exchangeMs: number;
   waitMs: number;
   exchangeBytes: number;
+  /** The exchanged bytes by cross-connection, if the command asks for them. */
+  sent?: readonly SentBytes[];
+}
+
+export interface MeasureReply {
+  layers: readonly LayerActivations[];
+  /** Tensors that the tower holds between two commands: parameters, velocities and the like. */
+  tensors: number;
+  tensorBytes: number;
 }
 
 /** Sums over the batch; only of the tower with the last layer. */
@@ -138,7 +150,7 @@ export interface Replies extends Record<'fetch' | 'put' | 'save' | 'load' | 'sna
   selfTest: SelfTestReply;
   step: StepReply;
   evaluate: EvaluateReply;
-  measure: readonly LayerActivations[];
+  measure: MeasureReply;
   list: readonly TensorInfo[];
 }
 

@@ -4,6 +4,7 @@ import tf = require('@tensorflow/tfjs');
 import { slotViews } from '../data/batches/slots.js';
 import { ExchangeError } from '../errors.js';
 import { isAborted } from '../exchange/mailbox.js';
+import { noCosts } from '../exchange/transport.js';
 import type { Captured } from '../model/forward.js';
 import { buildNet, type Net, parametersOf, volume } from '../model/net.js';
 import { TFJS_OPS } from '../model/ops.js';
@@ -19,6 +20,7 @@ import type {
   BatchCommand,
   Command,
   EvaluateReply,
+  MeasureReply,
   OpenReply,
   Replies,
   SelfTestReply,
@@ -97,7 +99,7 @@ export class Tower implements Commands {
    * the peer's are not.
    */
   step(command: StepCommand): StepReply {
-    const { step, learningRate, epoch, update, keep, checksum } = command;
+    const { step, learningRate, epoch, update, keep, checksum, bySite } = command;
     const started = performance.now();
     this.#disposeKept();
     this.#setChecksums(checksum);
@@ -129,30 +131,33 @@ export class Tower implements Commands {
       if (!keep) for (const each of gradients) each.dispose();
     }
     const stepMs = performance.now() - started;
-    const { exchangeMs, waitMs, bytes } = this.#peer?.transport.takeCosts() ?? { exchangeMs: 0, waitMs: 0, bytes: 0 };
+    const { exchangeMs, waitMs, bytes, sent } = this.#peer?.transport.takeCosts() ?? noCosts();
     const computeMs = stepMs - exchangeMs - waitMs;
-    return { ...answers, stepMs, computeMs, exchangeMs, waitMs, exchangeBytes: bytes };
+    return { ...answers, stepMs, computeMs, exchangeMs, waitMs, exchangeBytes: bytes, ...(bySite && { sent }) };
   }
 
   /** Sums over a batch, without dropout. @param memory receives the logits [count, K]. */
   evaluate(command: BatchCommand, memory?: SharedArrayBuffer): EvaluateReply {
     let reply: EvaluateReply = {};
-    this.#evaluationPass(command, false, (loss, logits, labels) => {
+    const answer = (loss: tf.Scalar, logits: tf.Tensor2D, labels: Int32Array) => {
       const values = logits.dataSync() as Float32Array;
       if (memory) new Float32Array(memory).set(values);
       const [top1, top5] = [countRight(values, labels, 1), countRight(values, labels, 5)];
       reply = { loss: loss.dataSync()[0]! * command.count, top1, top5 };
-    });
+    };
+    tf.tidy(() => void this.#evaluationPass(command, false, answer));
     return reply;
   }
 
-  /** Measures the layers' activations. Both towers read the images, so only tower 0 measures them. */
-  measure(command: BatchCommand): LayerActivations[] {
-    return tf.tidy(() => {
+  /** Measures the layers' activations, and the memory. Both towers read the images, so only tower 0 measures them. */
+  measure(command: BatchCommand): MeasureReply {
+    const layers = tf.tidy((): LayerActivations[] => {
       const { images, captured } = this.#evaluationPass(command, true);
-      const layers = measureLayers(this.#net, captured);
-      return this.#setup.part === 1 ? layers : [measure('images', 0, images, false), ...layers];
+      const found = measureLayers(this.#net, captured);
+      return this.#setup.part === 1 ? found : [measure('images', 0, images, false), ...found];
     });
+    const { tensors, bytes } = currentBinding().held(); // tfjs's own count has what was only recorded, and no variables
+    return { layers, tensors, tensorBytes: bytes };
   }
 
   list(): TensorInfo[] {
@@ -221,7 +226,7 @@ export class Tower implements Commands {
     if (this.#peer) this.#peer.transport.checksums = this.#setup.exchange.checksum || asked;
   }
 
-  /** Runs a pass without dropout. @param answer is called in the tower with the last layer. */
+  /** Runs a pass without dropout. The tensors that it returns are the caller's. @param answer is called in the tower with the last layer. */
   #evaluationPass(
     command: BatchCommand,
     keep: boolean,

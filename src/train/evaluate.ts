@@ -8,6 +8,7 @@ import { buildNet, type NetOptions, parametersOf } from '../model/net.js';
 import { countRight } from '../tower/step-results.js';
 import { openFeed } from './feed.js';
 import { checkClasses, runStatistics } from './run-data.js';
+import { memory } from './run-events.js';
 import { runWeights, type UsedWeights, type WeightsOptions } from './run-weights.js';
 import { openTeam, type Team } from './team.js';
 import { GracePeriod, stoppable, untilStopped } from './waiting.js';
@@ -151,9 +152,10 @@ export function addProbabilities(sums: Float64Array, logits: Float32Array, class
 }
 
 /**
- * Measures the activations of every layer on the feeder's sample of test images, the same images each time.
+ * Measures the activations of every layer on the feeder's sample of test images, the same images each time, and the memory.
  * @param step the last step that was done; 0 before the first.
- * @returns undefined if the run is stopped before the batch is there, or if none of its images can be read.
+ * @returns the events `activations` and `memory`; none if the run is stopped before the batch is there, or if none of its
+ * images can be read.
  * @throws Stopped if the towers are not done `graceMs` after the signal.
  */
 export async function measureActivations(
@@ -162,12 +164,13 @@ export async function measureActivations(
   step: number,
   signal: AbortSignal,
   graceMs: number,
-): Promise<EventOf<'activations'> | undefined> {
+): Promise<(EventOf<'activations'> | EventOf<'memory'>)[]> {
   const batch = await untilStopped(feeder.sample(), signal);
-  if (!batch || batch.count === 0) return undefined;
+  if (!batch || batch.count === 0) return [];
   const { slot, count } = batch;
-  const all = (await stoppable(team.ask({ kind: 'measure', slot, count, step }), signal, graceMs)).flat();
+  const replies = await stoppable(team.ask({ kind: 'measure', slot, count, step }), signal, graceMs);
+  const all = replies.flatMap(({ layers }) => layers);
   const names = [...new Set(all.map(({ layer }) => layer))];
   const layers = names.flatMap((name) => all.filter(({ layer }) => layer === name));
-  return { event: 'activations', step, images: count, layers };
+  return [{ event: 'activations', step, images: count, layers }, memory(step, replies)];
 }

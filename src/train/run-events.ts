@@ -1,11 +1,11 @@
-/** The events `run_start`, `train_step` and `run_end`, made of what a run knows. */
+/** Events made of what a run knows: `run_start`, `train_step`, `exchange`, `memory` and `run_end`. */
 import type { Config } from '../config/config.js';
 import { packageVersion } from '../config/version.js';
 import type { Batch, BatchFeeder, Dataset } from '../data/index.js';
 import { NonFiniteError } from '../errors.js';
 import type { EventOf } from '../log.js';
 import { buildNet, parametersOf, volume } from '../model/net.js';
-import type { StepReply } from '../tower/protocol.js';
+import type { MeasureReply, StepReply } from '../tower/protocol.js';
 import type { Progress } from './progress.js';
 import type { Change, Resume } from './resume.js';
 import type { Team } from './team.js';
@@ -75,6 +75,21 @@ export function trainStep(
       ...{ tower, step_ms: each.stepMs, ...timesOf(each), exchange_bytes: each.exchangeBytes },
     })),
   };
+}
+
+/** What a step sent, from replies that have it by cross-connection. */
+export function exchange(step: number, replies: readonly StepReply[]): EventOf<'exchange'> {
+  const sites = replies.flatMap(({ sent = [] }, tower) =>
+    sent.map(({ site, direction, bytes }) => ({ site, direction, tower, bytes })),
+  );
+  return { event: 'exchange', step, sites };
+}
+
+/** The memory of the process now, and of the towers when they replied. */
+export function memory(step: number, replies: readonly MeasureReply[]): EventOf<'memory'> {
+  const { rss, heapUsed } = process.memoryUsage();
+  const towers = replies.map(({ tensors, tensorBytes }, tower) => ({ tower, tensors, tensor_bytes: tensorBytes }));
+  return { event: 'memory', step, resident_bytes: rss, heap_bytes: heapUsed, towers };
 }
 
 /** @param weights the folder they were saved to. */

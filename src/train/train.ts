@@ -21,7 +21,7 @@ import {
   settingsChanged,
 } from './resume.js';
 import { classesToContinue, keepRunData, statisticsToContinue, tryRunFolder } from './run-data.js';
-import { type Run, runEnd, runStart, trainStep } from './run-events.js';
+import { exchange, type Run, runEnd, runStart, trainStep } from './run-events.js';
 import { saveWeights } from './run-weights.js';
 import { openTeam } from './team.js';
 import { checkTeam } from './verify.js';
@@ -119,8 +119,7 @@ async function runToEnd(
   try {
     checkpoints = openCheckpoints(run, report, losses, resume);
     await toFirstStep(run, changes, progress, ui);
-    const activations = await measureActivations(team, feeder, progress.steps, signal, 0);
-    if (activations) report(activations);
+    (await measureActivations(team, feeder, progress.steps, signal, 0)).forEach(report);
     await trainLoop(run, { report, signal, checkpoints }, progress);
     if (progress.steps > 0) {
       await checkpoints.finish(progress);
@@ -183,8 +182,7 @@ export async function trainLoop(
     report({ event: 'eval', step, epoch, ...scores, eval_ms: performance.now() - started });
     progress.top1 = scores.top1;
     if (endsEpoch(step)) progress.errors.push({ epoch, error: 1 - scores.top1 });
-    const activations = await measureActivations(team, feeder, step, signal, grace.ms);
-    if (activations) report(activations);
+    (await measureActivations(team, feeder, step, signal, grace.ms)).forEach(report);
   }
 
   // A resumed run may have been stopped before this evaluation.
@@ -202,7 +200,18 @@ export async function trainLoop(
     const { slot, count } = batch;
     const epoch = batch.epoch + 1;
     const learningRate = learningRateIn(epoch, optimizer, progress);
-    const command = { kind: 'step', slot, count, step, learningRate, epoch, update: true, keep: false } as const;
+    const bySite = isFirst && config.placement === 'split';
+    const command = {
+      kind: 'step',
+      slot,
+      count,
+      step,
+      learningRate,
+      epoch,
+      update: true,
+      keep: false,
+      bySite,
+    } as const;
     // The first step compiles, which takes long. A stop does not wait for it, since no step would be lost.
     const replies = await grace.wait(team.ask(command), signal, isFirst ? 0 : grace.ms);
     isFirst = false;
@@ -214,6 +223,7 @@ export async function trainLoop(
     progress.trainMs += stepMs;
     delete progress.top1; // of the weights before this step
     report(trainStep(batch, learningRate, replies, stepMs, dataMs));
+    if (bySite) report(exchange(step, replies));
     if (isEvalDue(step)) await evaluateNow();
     if (!signal.aborted) await checkpoints.after(progress);
   }

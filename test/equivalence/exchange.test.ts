@@ -85,6 +85,43 @@ for (const kind of ['evaluate', 'measure'] as const) {
   });
 }
 
+test('a step says what it sent where, with every transport, and it sums to what it sent', async () => {
+  const halves: number[] = [];
+  const ways = [
+    { exchange: { transport: 'msgpack' } },
+    { exchange: { transport: 'device' } },
+    { exchange: { transport: 'msgpack' }, compile: 'off' },
+    { exchange: { transport: 'msgpack', dtype: 'float16' } },
+  ];
+  for (const way of ways) {
+    const config = smallConfig({ ...smallNet('lenet'), ...way });
+    const { inputSize, inputChannels } = config.net;
+    const slot = new SharedArrayBuffer(slotBytes(config.batchSize, inputSize, inputChannels));
+    const team = await openTeam(config, [slot]);
+    try {
+      const rate = { epoch: 1, learningRate: 1e-6, update: true, keep: false };
+      for (const bySite of [true, false]) {
+        const replies = await team.ask({ kind: 'step', slot: 0, count: 8, step: bySite ? 1 : 2, ...rate, bySite });
+        for (const { sent, exchangeBytes } of replies) {
+          if (!bySite) assert.equal(sent, undefined);
+          else assert.equal(sum(sent!.map(({ bytes }) => bytes)), exchangeBytes);
+        }
+        if (bySite) halves.push(sum(replies.flatMap(({ sent }) => sent!.filter(isValue).map(({ bytes }) => bytes))));
+      }
+    } finally {
+      await team.close();
+    }
+  }
+  const [float32, device, opByOp, float16] = halves;
+  assert.equal(float32, opByOp);
+  assert.ok(Math.abs(device! - float32!) < 0.01 * float32!, `${device} and ${float32}: the same values`);
+  assert.ok(Math.abs(float16! / float32! - 0.5) < 0.02, `${float16} is half of ${float32}`);
+});
+
+/** Not the norm of the gradients. */
+const isValue = ({ site }: { site: string }) => site !== 'gradients';
+const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);
+
 /** What a verification does with its teams, but for the comparison, which takes most of its seconds. */
 async function comeAndGo(config: Config): Promise<void> {
   const { inputSize, inputChannels } = config.net;

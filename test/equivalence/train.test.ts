@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import test, { after } from 'node:test';
 import type { Config } from '../../src/config/config.js';
 import type { LogEvent } from '../../src/log.js';
+import { buildNet, parametersOf } from '../../src/model/net.js';
 import { evaluateRun, train } from '../../src/train/index.js';
 import { fewImages } from '../data/sets.js';
 import { withFault } from '../faults/fault.js';
@@ -74,8 +75,8 @@ test('train() reports its events in order, and the devices on which TensorFlow h
   assert.deepEqual(
     events.map(({ event }) => event),
     [
-      ...['run_start', 'check', 'activations', ...Array(20).fill('train_step')],
-      ...['eval', 'activations', 'checkpoint', 'run_end'],
+      ...['run_start', 'check', 'activations', 'memory', 'train_step', 'exchange', ...Array(19).fill('train_step')],
+      ...['eval', 'activations', 'memory', 'checkpoint', 'run_end'],
     ],
   );
   const [start] = of(events, 'run_start');
@@ -104,6 +105,54 @@ test('train() reports times that add up to step_ms, and the bytes that both towe
     const values = 4 * 8 * 2 * 2 * floats;
     assert.ok(step.exchange_bytes > values && step.exchange_bytes < values + 14 * 512, `${step.exchange_bytes}`);
     assert.equal(step.epoch, 1);
+  }
+});
+
+test('train() reports once what a step sends, at each cross-connection', () => {
+  const [exchange] = of(split.events, 'exchange');
+  for (const step of of(split.events, 'train_step')) {
+    const bytes = step.towers.map(({ tower }) =>
+      exchange!.sites.reduce((total, each) => total + (each.tower === tower ? each.bytes : 0), 0),
+    );
+    assert.deepEqual(
+      bytes,
+      step.towers.map((tower) => tower.exchange_bytes),
+    );
+  }
+  const both = { conv3: 3 * 3 * 16, fc6: 16, fc7: 256 };
+  const values = [
+    ...Object.entries(both).flatMap(([site, floats]) =>
+      ['forward', 'backward'].map((way) => [`${site} ${way}`, floats]),
+    ),
+    ...[['gradients backward', 1 / 8]],
+  ] as [string, number][];
+  for (const tower of [0, 1]) {
+    const sent = exchange!.sites.filter((each) => each.tower === tower);
+    // Tower 0 has the last layer: it only receives there, and sends the gradient.
+    const expected = new Map([...values, [`fc8 ${tower === 0 ? 'backward' : 'forward'}`, 256]]);
+    assert.deepEqual(sent.map(({ site, direction }) => `${site} ${direction}`).sort(), [...expected.keys()].sort());
+    for (const { site, direction, bytes } of sent) {
+      const payload = 4 * 8 * expected.get(`${site} ${direction}`)!;
+      assert.ok(bytes > payload && bytes < payload + 512, `${site} ${direction}: ${bytes} bytes for ${payload}`);
+    }
+  }
+  assert.deepEqual(of(single.events, 'exchange'), []);
+});
+
+test('train() reports the memory with each activations: in the end each parameter and its velocity, and nothing else', () => {
+  for (const { config, events } of [split, single]) {
+    const [start] = of(events, 'run_start');
+    const found = of(events, 'memory');
+    assert.deepEqual(
+      found.map(({ step }) => step),
+      of(events, 'activations').map(({ step }) => step),
+    );
+    for (const { resident_bytes: resident, heap_bytes: heap } of found) assert.ok(resident > heap && heap > 2 ** 20);
+    const expected = start!.towers.map(({ tower, parameters }) => {
+      const own = parametersOf(buildNet(config.net), events === single.events ? undefined : (tower as 0 | 1));
+      return { tower, tensors: 2 * own.length, tensor_bytes: 2 * 4 * parameters };
+    });
+    assert.deepEqual(found.at(-1)!.towers, expected);
   }
 });
 

@@ -5,6 +5,7 @@ import { decode } from '../../src/exchange/codec.js';
 import { createMailboxes, Mailbox } from '../../src/exchange/mailbox.js';
 import {
   msgpackTransport,
+  noCosts,
   type Sendable,
   scaleOf,
   slotBytesFor,
@@ -77,8 +78,29 @@ test('takeCosts() counts the bytes that were sent, header and all, and starts ag
   for (let i = 0; i < 2; i++) mailboxes[1].receive(FORWARD, (message) => (sizes += message.length));
   assert.ok(sizes > 120);
   assert.equal(a.takeCosts().bytes, sizes);
-  assert.deepEqual(a.takeCosts(), { exchangeMs: 0, waitMs: 0, bytes: 0 });
+  assert.deepEqual(a.takeCosts(), noCosts());
   assert.equal(b.takeCosts().bytes, 0, 'receiving sends nothing');
+});
+
+test('takeCosts() has the bytes by cross-connection and direction, also of what went from device to device', () => {
+  const [a, b] = transports().ends;
+  const backward = { ...FORWARD, direction: 'backward' } as const;
+  a.send(zeros(10), FORWARD);
+  a.send(zeros(10), backward);
+  b.receive({ shape: [10], dtype: 'float32' }, FORWARD, () => {});
+  b.receive({ shape: [10], dtype: 'float32' }, backward, () => {});
+  a.send({ shape: [50], dtype: 'device', copyTo: () => {} }, { ...FORWARD, site: 'fc6' });
+  b.receive({ shape: [50], dtype: 'device' }, { ...FORWARD, site: 'fc6' }, () => {});
+  a.send(zeros(10), FORWARD);
+  const { bytes, sent } = a.takeCosts();
+  assert.deepEqual(
+    sent.map(({ site, direction }) => `${site} ${direction}`),
+    ['conv3 forward', 'conv3 backward', 'fc6 forward'],
+  );
+  const [twice, once, device] = sent.map((each) => each.bytes);
+  assert.equal(twice! + once! + device!, bytes);
+  assert.ok(once! > 40 && once! < 40 + 256 && twice! > 80 && twice! < 80 + 512, `${once} and ${twice}`);
+  assert.ok(device! > 200 && device! < 200 + 256, `${device}`);
 });
 
 test('takeCosts() does not count waiting as exchange, even if the wait fails', (t) => {

@@ -5,7 +5,7 @@ import { isDeepStrictEqual } from 'node:util';
 import tf = require('@tensorflow/tfjs');
 
 import type { Crossing } from '../../src/exchange/all-gather.js';
-import type { Sendable, Transport } from '../../src/exchange/transport.js';
+import { noCosts, type Sendable, type Transport } from '../../src/exchange/transport.js';
 import { buildNet, type Net, parametersOf } from '../../src/model/net.js';
 import { backingDevice, currentBinding, useDevice } from '../../src/native/binding/backend.js';
 import { bytesToAlignment } from '../../src/native/c/copy.js';
@@ -135,7 +135,7 @@ function mirror(did: string[] = [], fails: (what: 'out' | 'in', place: Crossing)
       lent.fill(Number.NaN); // it is the sender's again
       return found;
     },
-    takeCosts: () => ({ exchangeMs: 0, waitMs: 0, bytes: 0 }),
+    takeCosts: noCosts,
   };
   return {
     ...{ transport, dtype: 'float32' as const, withdrawCancellation: () => true },

@@ -75,6 +75,18 @@ export class PinnedBinding {
     return this.#handles.size;
   }
 
+  /** Number and bytes of all tensors and variables, on the device and on the host. Strings count as 0 bytes. */
+  held(): { tensors: number; bytes: number } {
+    const sizes = [...this.#handles.keys()].map((id) => {
+      const { shape, dtype } = this.describe(id);
+      if (dtype === DataType.STRING) return 0;
+      if (dtype !== DataType.RESOURCE) return volume(shape) * bytesPerElement(dtype);
+      return this.#shapes.has(id) ? volume(shape) * bytesPerElement(DataType.FLOAT) : undefined; // a variable, or a queue
+    });
+    const found = sizes.filter((bytes) => bytes !== undefined);
+    return { tensors: found.length, bytes: found.reduce((total, bytes) => total + bytes, 0) };
+  }
+
   /** Copies `values` to the device: for int64 an `Int32Array` of low and high words, for complex64 pairs of floats. */
   createTensor(shape: number[], dtype: number, values: unknown): number {
     if (dtype === DataType.STRING) {

@@ -6,10 +6,12 @@ import tf = require('@tensorflow/tfjs');
 
 import { NativeError } from '../../../src/errors.js';
 import { currentBinding, tensorId } from '../../../src/native/binding/backend.js';
+import { Variable } from '../../../src/native/binding/variables.js';
 import { openContext } from '../../../src/native/c/context.js';
 import { AttrType, DataType } from '../../../src/native/c/signatures.js';
 import { allocateTensor } from '../../../src/native/c/tensors.js';
 import { AsyncExecutor } from '../../../src/native/graph/run-while.js';
+import { TensorQueue } from '../../../src/native/graph/tensor-queue.js';
 import { backingDevice, runOp, useDevice } from '../../../src/native/index.js';
 
 const FLOAT = { name: 'T', type: AttrType.TYPE, value: DataType.FLOAT };
@@ -69,6 +71,22 @@ test('after a failed op the thread can continue, and no tensor is left', () => {
   );
   ones.dispose();
   assert.equal(currentBinding().getNumOfTensors(), before);
+});
+
+test('held() counts the tensors and variables of the thread, their bytes, and no queues', () => {
+  const binding = currentBinding();
+  const before = binding.held();
+  const made = [tf.ones([2, 3]), tf.ones([4], 'int32'), tf.ones([5], 'bool'), tf.tensor(['text'])];
+  made.forEach(tensorId); // which uploads what tfjs still holds
+  tf.sum(made[0]!).dispose();
+  const variable = new Variable(made[0]!);
+  const queue = new TensorQueue();
+  const found = binding.held();
+  assert.deepEqual([found.tensors - before.tensors, found.bytes - before.bytes], [5, 24 + 16 + 5 + 0 + 24]);
+  queue.dispose();
+  variable.dispose();
+  tf.dispose(made);
+  assert.deepEqual(binding.held(), before);
 });
 
 test('executeOp() throws the error of an asynchronous op when its shape is read, and leaves no tensor', () => {
