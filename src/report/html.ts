@@ -13,6 +13,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { basename, join, relative } from 'node:path';
 import { SplitError } from '../errors.js';
+import { namesOf } from './compare.js';
 import type { Figure, LivePage } from './figure.js';
 import type { Report, RunReport } from './model.js';
 import { comparison, differences, pairHeading } from './sections/compare.js';
@@ -21,7 +22,7 @@ import { checkpoints, config, logFacts, warnings } from './sections/facts.js';
 import { groupCurves, groupTable, manyHeading, runsOfGroups, settingsOfRuns } from './sections/groups.js';
 import { html, Markup } from './sections/markup.js';
 import { activations, kernels } from './sections/net.js';
-import { namesOf, type Section, type Source } from './sections/section.js';
+import type { Section, Source } from './sections/section.js';
 import { runHeading, summary } from './sections/summary.js';
 import { stepTime, timeline } from './sections/time.js';
 import { exchange, memory } from './sections/traffic.js';
@@ -82,7 +83,12 @@ ${options.live !== undefined && html`<meta name="live" content="${options.live}"
 export function livePage(report: Report, options: PageOptions = {}): LivePage {
   const figures: Figure[] = [];
   const { runs } = report;
-  const source: Source = { runs, names: namesOf(runs), draw: drawInto(figures), linkTo: linker(runs, options) };
+  const source: Source = {
+    runs,
+    names: runs.map(namesOf(runs)),
+    draw: drawInto(figures),
+    linkTo: linker(runs, options),
+  };
   const [heading, sections] = contents(report, source);
   const main = html`<header>${heading}</header>
 <nav aria-label="Sections"><ul>${sections.map(({ id, title }) => html`<li><a href="#${id}">${title}</a></li>`)}</ul></nav>

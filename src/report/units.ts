@@ -1,16 +1,12 @@
 /** Numbers with their units, as a page shows them. `page/` uses it too. */
+import { count } from '../numbers.js';
 import type { Unit } from './figure.js';
-
-/** `61,000,000`. */
-export function count(value: number): string {
-  return Math.round(value).toLocaleString('en-US');
-}
 
 /** About four digits: `0.4521`, `12.3`, `1,234`; small and large ones as `2.1e-7`. */
 export function decimal(value: number): string {
   const size = Math.abs(value);
   if (size !== 0 && (size < 1e-4 || size >= 1e9)) return value.toExponential(1);
-  if (size >= 1000) return count(value);
+  if (size >= 1000) return count(Math.round(value));
   return String(Number(value.toPrecision(4)));
 }
 
@@ -36,14 +32,6 @@ export function milliseconds(value: number): string {
   return Math.abs(value) >= 10_000
     ? `${Number((value / 1000).toPrecision(3))} s`
     : `${Number(value.toPrecision(3))} ms`;
-}
-
-/** `4 s`, `1 min 5 s`, `2 h 3 min`. */
-export function duration(ms: number): string {
-  const seconds = Math.round(ms / 1000);
-  if (seconds < 60) return `${seconds} s`;
-  const minutes = Math.floor(seconds / 60);
-  return minutes < 60 ? `${minutes} min ${seconds % 60} s` : `${count(Math.floor(minutes / 60))} h ${minutes % 60} min`;
 }
 
 /** A value with its unit; `–` if it is not known. */

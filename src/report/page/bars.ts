@@ -38,7 +38,7 @@ export function barsOption(figure: Bars, space: Space): { option: EChartsCoreOpt
       },
       yAxis: categoryAxis(categories, left, space),
       tooltip: {
-        ...(option['tooltip'] as object),
+        ...(option.tooltip as object),
         ...{ trigger: 'axis', axisPointer: { type: 'shadow' } },
         formatter: (points: { dataIndex: number; seriesName: string; value: number; color: string }[]) =>
           tip(
@@ -98,7 +98,7 @@ export function intervalsOption(figure: Intervals, space: Space): { option: ECha
       },
       yAxis: categoryAxis(categories, left, space),
       tooltip: {
-        ...(option['tooltip'] as object),
+        ...(option.tooltip as object),
         formatter: ({ value: [mean, least, most, i] }: { value: [number, number, number, number] }) =>
           tip(categories[i] ?? '', [
             [title, show(mean, unit), colour],

@@ -46,7 +46,7 @@ function begin(figure: Figure, place: HTMLElement): Drawn {
   const chart = init(place, null, { renderer: 'svg', width: 1, height: 1 });
   const entry: Drawn = { figure, chart, place, width: 0, range: [0, 100] };
   chart.on('datazoom', () => {
-    const [zoom] = (chart.getOption()['dataZoom'] ?? []) as { start: number; end: number }[];
+    const [zoom] = (chart.getOption().dataZoom ?? []) as { start: number; end: number }[];
     if (zoom) keepRange(entry, [zoom.start, zoom.end]);
   });
   sizes.observe(place);
@@ -149,11 +149,11 @@ function nextRange([start, end]: [number, number], action: ZoomAction): [number,
 
 function keepRange(entry: Drawn, [start, end]: [number, number]): void {
   entry.range = [start, end];
-  entry.place.dataset['range'] = `${start.toFixed(2)} ${end.toFixed(2)}`;
+  entry.place.dataset.range = `${start.toFixed(2)} ${end.toFixed(2)}`;
 }
 
 function shownRange({ figure, chart, range, step }: Drawn): string {
-  const [axis] = chart.getOption()['xAxis'] as { min: number; max: number }[];
+  const [axis] = chart.getOption().xAxis as { min: number; max: number }[];
   const [from, to] = range.map((each) => axis!.min + ((axis!.max - axis!.min) * each) / 100);
   if (figure.kind === 'timeline') {
     const shown = figure.steps[step ?? figure.steps.length - 1];

@@ -38,7 +38,7 @@ export function linesOption({ lines, unit, x }: Lines, space: Space): { option: 
       },
       dataZoom: [zoom()],
       tooltip: {
-        ...(option['tooltip'] as object),
+        ...(option.tooltip as object),
         trigger: 'axis',
         axisPointer: { type: 'line', snap: true, lineStyle: { color: colours.muted }, label: { show: false } },
         formatter: (points: { seriesName: string; value: [number, number]; color: string }[]) =>

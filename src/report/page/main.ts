@@ -23,7 +23,7 @@ drawAll(JSON.parse(document.getElementById('figures')!.textContent!) as Figure[]
 const main = document.getElementById('main')!;
 main.addEventListener('click', ({ target }) => {
   const button = (target as Element).closest<HTMLButtonElement>('button[data-zoom]');
-  if (button) apply(button, button.dataset['zoom'] as ZoomAction);
+  if (button) apply(button, button.dataset.zoom as ZoomAction);
 });
 main.addEventListener('keydown', (event) => {
   const { target, key, ctrlKey, altKey, metaKey } = event;

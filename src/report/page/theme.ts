@@ -44,7 +44,7 @@ const STORED = 'alexnet-split-theme';
 /** Whether the page is dark now: as the reader chose, or else as the system is. Paper is light. */
 export function isDark(): boolean {
   if (matchMedia('print').matches) return false;
-  const chosen = document.documentElement.dataset['theme'];
+  const chosen = document.documentElement.dataset.theme;
   return chosen === undefined ? matchMedia('(prefers-color-scheme: dark)').matches : chosen === 'dark';
 }
 
@@ -52,14 +52,14 @@ export function isDark(): boolean {
 export function watchTheme(button: HTMLButtonElement, onChange: () => void): void {
   const root = document.documentElement;
   const stored = memory(() => localStorage.getItem(STORED));
-  if (stored === 'dark' || stored === 'light') root.dataset['theme'] = stored;
+  if (stored === 'dark' || stored === 'light') root.dataset.theme = stored;
   const show = () => {
     button.textContent = isDark() ? 'Light' : 'Dark';
     button.setAttribute('aria-label', `Switch to ${isDark() ? 'light' : 'dark'} colours`);
   };
   button.addEventListener('click', () => {
     const theme = isDark() ? 'light' : 'dark';
-    root.dataset['theme'] = theme;
+    root.dataset.theme = theme;
     memory(() => localStorage.setItem(STORED, theme));
     show();
     onChange();

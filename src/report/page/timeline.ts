@@ -72,7 +72,7 @@ export function timelineOption(
         },
       ],
       tooltip: {
-        ...(option['tooltip'] as object),
+        ...(option.tooltip as object),
         formatter: ({ data }: { data: { span: Span } }) => spanTip(data.span, lanes[data.span.lane] ?? '', end),
       },
       series: parts.map((part) => ({

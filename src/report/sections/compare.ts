@@ -22,13 +22,16 @@ export function comparison(source: Source, compared: Comparison | undefined): Se
     ...{ id: 'summary', title: 'Comparison' },
     body: html`${
       compared
-        ? html`<div class="ratio"><p class="ratio-value"><b>${decimal(compared.ratio)}×</b><span>${compared.faster} is that much faster than ${compared.slower}</span></p>
-<p class="sentence">${compared.sentence}</p></div>`
+        ? html`<div class="ratio">${compared.comparable && ratio(compared)}<p class="sentence">${compared.sentence}</p></div>`
         : missing('The speeds cannot be compared: one of the logs has too few steps.')
     }
 ${keyTable(source)}
 ${runs.some(({ time }) => time) && limits}`,
   };
+}
+
+function ratio({ ratio, faster, slower }: Comparison): Markup {
+  return html`<p class="ratio-value"><b>${decimal(ratio)}×</b><span>${faster} is that much faster than ${slower}</span></p>`;
 }
 
 export function differences(source: Source): Section {

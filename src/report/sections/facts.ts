@@ -1,6 +1,7 @@
 /** What else the log says: warnings, checkpoints, settings, and the state of the log itself. */
+import { count } from '../../numbers.js';
 import type { RunReport } from '../model.js';
-import { bytes, count } from '../units.js';
+import { bytes } from '../units.js';
 import { html, type Markup, table } from './markup.js';
 import { missing, perRun, type Section, type Source } from './section.js';
 
@@ -80,11 +81,21 @@ export function logFacts(source: Source): Section {
 }
 
 function factsOf({ log }: RunReport): Markup {
-  const { lines, bytes: size, problems, firstProblems, repeatedSteps, newerVersion } = log;
+  const {
+    lines,
+    bytes: size,
+    problems,
+    firstProblems,
+    unknownEvents,
+    unknownFields,
+    repeatedSteps,
+    newerVersion,
+  } = log;
   const facts = [
     `${count(lines)} ${lines === 1 ? 'line' : 'lines'}, ${bytes(size)}.`,
-    newerVersion !== undefined &&
-      `Version ${newerVersion} of alexnet-split wrote it, which is newer than this one: what this version does not know is left out.`,
+    newerVersion !== undefined && `Version ${newerVersion} of alexnet-split wrote it, which is newer than this one.`,
+    unknownEvents + unknownFields > 0 &&
+      `Not known to this version, and left out: ${count(unknownEvents)} events and ${count(unknownFields)} fields.`,
     repeatedSteps > 0 && `${count(repeatedSteps)} steps were done again after a resume; the later lines count.`,
     problems === 0
       ? 'Every line is a valid event.'

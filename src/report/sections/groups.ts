@@ -1,6 +1,7 @@
 /** A page of many runs: variants of a net, each with one or several seeds. */
+import { count } from '../../numbers.js';
 import type { Group } from '../model.js';
-import { count, decimal, share, show } from '../units.js';
+import { decimal, share, show } from '../units.js';
 import { checkpoints, config, configDifferences, logFacts, warnings } from './facts.js';
 import { html, type Markup, table } from './markup.js';
 import { missing, type Section, type Source } from './section.js';

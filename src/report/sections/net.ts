@@ -1,7 +1,9 @@
 /** What the net has learned: kernels of the first layer, and the output of each layer. */
+
 import type { EventOf } from '../../log.js';
+import { count } from '../../numbers.js';
 import type { RunReport } from '../model.js';
-import { count, share, show } from '../units.js';
+import { share, show } from '../units.js';
 import { html, Markup, table } from './markup.js';
 import { missing, perRun, prefix, type Section, type Source } from './section.js';
 

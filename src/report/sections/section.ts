@@ -20,13 +20,6 @@ export interface Source {
   linkTo: (run: RunReport, checkpointFolder: string) => string | undefined;
 }
 
-/** Names of runs; two of the same name get their folders too. */
-export function namesOf(runs: readonly RunReport[]): string[] {
-  return runs.map(({ run, folder }) =>
-    runs.filter((each) => each.run === run).length > 1 ? `${run} (${folder})` : run,
-  );
-}
-
 /** A sentence instead of what the log lacks. */
 export function missing(sentence: string): Markup {
   return html`<p class="missing">${sentence}</p>`;

@@ -1,6 +1,7 @@
 /** The heading of a page, and the figures that people look for first. */
+import { count, duration } from '../../numbers.js';
 import type { RunReport } from '../model.js';
-import { bytes, count, decimal, duration, milliseconds, share, show } from '../units.js';
+import { bytes, decimal, milliseconds, share, show } from '../units.js';
 import { html, type Markup, table } from './markup.js';
 import { missing, type Section, type Source } from './section.js';
 

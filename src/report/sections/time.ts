@@ -1,8 +1,10 @@
 /** Where the time of a step goes, over all steps and within a traced one. */
+
 import type { EventOf } from '../../log.js';
+import { count } from '../../numbers.js';
 import { SPAN_PARTS, type TimelineStep } from '../figure.js';
 import type { RunReport } from '../model.js';
-import { count, milliseconds, share } from '../units.js';
+import { milliseconds, share } from '../units.js';
 import { html, type Markup, table } from './markup.js';
 import { missing, perRun, prefix, type Section, type Source } from './section.js';
 
