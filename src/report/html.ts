@@ -13,6 +13,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { basename, join, relative } from 'node:path';
 import { SplitError } from '../errors.js';
+import { printable } from '../printable.js';
 import { namesOf } from './compare.js';
 import type { Figure, LivePage } from './figure.js';
 import type { Report, RunReport } from './model.js';
@@ -127,10 +128,13 @@ function linker(runs: readonly RunReport[], { folder, live }: PageOptions): Sour
   };
 }
 
-/** Numbers with seven digits, more of which no chart shows. */
+/** With numbers of seven digits, more of which no chart shows, and without marks that reorder text. */
 function shortened(figure: Figure): Figure {
   return JSON.parse(
-    JSON.stringify(figure, (_, value) => (typeof value === 'number' ? Number(value.toPrecision(7)) : value)),
+    JSON.stringify(figure, (_, value) => {
+      if (typeof value === 'number') return Number(value.toPrecision(7));
+      return typeof value === 'string' ? printable(value) : value;
+    }),
   );
 }
 
