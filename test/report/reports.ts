@@ -122,7 +122,7 @@ export function runReport(changes: Partial<RunReport> = {}): RunReport {
     images: STEPS * 64,
     loss: curve((step) => 0.35 + 2 * Math.exp(-step / 150), 0.15),
     top1: curve((step) => 0.85 - 0.7 * Math.exp(-step / 150), 0.1),
-    learningRate: curve(() => 0.02, 0),
+    learningRate: { ...curve(() => 1, 0), mean: Array.from({ length: 157 }, (_, i) => (i < 105 ? 0.02 : 0.002)) },
     imagesPerSecond: curve(() => 2420, 0.2),
     evals,
     time: {

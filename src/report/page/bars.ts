@@ -3,6 +3,7 @@ import type { Bars, Intervals } from '../figure.js';
 import { show } from '../units.js';
 import { axis, common, labelPixels, type Space, tick, tip } from './common.js';
 import type { CustomSeriesRenderItemAPI, CustomSeriesRenderItemParams, EChartsCoreOption } from './echarts.js';
+import { extent, roundRange } from './lines.js';
 import { colourOf } from './theme.js';
 
 /** A value is written into its part of a bar if that is wide enough. */
@@ -22,7 +23,7 @@ export function barsOption(figure: Bars, space: Space): { option: EChartsCoreOpt
     return stacked ? own.reduce((sum, each) => sum + each, 0) : Math.max(...own, 0);
   });
   const pixels = (width - left - 24) / Math.max(...sums, Number.MIN_VALUE);
-  const rowPixels = stacked ? 40 : Math.max(28, 13 * series.length + 12);
+  const rowPixels = stacked ? 40 : Math.max(26, 9 * series.length + 8);
   return {
     height: categories.length * rowPixels + top + 44,
     option: {
@@ -47,7 +48,7 @@ export function barsOption(figure: Bars, space: Space): { option: EChartsCoreOpt
           ),
       },
       series: series.map(({ name, tone, values }) => ({
-        ...{ type: 'bar', name, ...(stacked && { stack: 'all' }), barMaxWidth: 26, barGap: '10%' },
+        ...{ type: 'bar', name, ...(stacked && { stack: 'all' }), barMaxWidth: 26, barGap: '8%' },
         itemStyle: { color: colourOf(tone, colours), borderColor: colours.surface, borderWidth: stacked ? 1 : 0 },
         data: values.map((value) => ({
           value,
@@ -85,6 +86,7 @@ export function intervalsOption(figure: Intervals, space: Space): { option: ECha
   const { option } = common(space, []);
   const left = labelPixels(categories, width) + 14;
   const colour = colours.series[0]!;
+  const known = [...values, ...low, ...high].filter((each) => typeof each === 'number');
   const data = categories.map((_, i) => [values[i] ?? '-', low[i] ?? values[i] ?? '-', high[i] ?? values[i] ?? '-', i]);
   return {
     height: categories.length * 32 + 50,
@@ -92,8 +94,7 @@ export function intervalsOption(figure: Intervals, space: Space): { option: ECha
       ...option,
       grid: { top: 8, left, right: 28, bottom: 30, outerBoundsMode: 'none' },
       xAxis: {
-        ...{ ...axis(colours, true), type: 'value', scale: true, splitNumber: width < 500 ? 3 : 6 },
-        ...(unit === 'share' && { max: (range: { max: number }) => Math.min(1, Math.ceil(range.max * 50) / 50) }),
+        ...{ ...axis(colours, true), type: 'value', ...roundRange(extent(known), unit) },
         axisLabel: { color: colours.muted, hideOverlap: true, formatter: (value: number) => tick(value, unit) },
       },
       yAxis: categoryAxis(categories, left, space),

@@ -4,7 +4,7 @@ import { show } from '../units.js';
 import { barsOption, intervalsOption } from './bars.js';
 import type { Space } from './common.js';
 import { type ECharts, init } from './echarts.js';
-import { linesOption } from './lines.js';
+import { linesOption, stepsOf, visibleValues } from './lines.js';
 import { DARK, isDark, LIGHT } from './theme.js';
 import { timelineOption } from './timeline.js';
 
@@ -150,6 +150,11 @@ function nextRange([start, end]: [number, number], action: ZoomAction): [number,
 function keepRange(entry: Drawn, [start, end]: [number, number]): void {
   entry.range = [start, end];
   entry.place.dataset.range = `${start.toFixed(2)} ${end.toFixed(2)}`;
+  const { figure, chart } = entry;
+  if (figure.kind !== 'lines') return;
+  const [first, last] = stepsOf(figure.lines);
+  const at = (percent: number) => first + ((last - first) * percent) / 100;
+  chart.setOption({ yAxis: visibleValues(figure.lines, [at(start), at(end)], figure.unit) });
 }
 
 function shownRange({ figure, chart, range, step }: Drawn): string {

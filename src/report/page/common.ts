@@ -6,6 +6,8 @@ import type { Colours } from './theme.js';
 
 export const FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif';
 const CHARACTER_PIXELS = 6.7;
+/** Too narrow a label is broken, so these are the pixels of wide letters. */
+const LABEL_CHARACTER_PIXELS = 7.3;
 const LEGEND_ROW_PIXELS = 22;
 
 export interface Space {
@@ -117,6 +119,6 @@ export function tip(
 
 /** Pixels that the longest name takes, at most a share of the width. */
 export function labelPixels(names: readonly string[], width: number): number {
-  const longest = Math.max(...names.map((each) => each.length), 1) * CHARACTER_PIXELS;
+  const longest = Math.max(...names.map((each) => each.length), 1) * LABEL_CHARACTER_PIXELS;
   return Math.min(longest, Math.max(70, width * 0.32));
 }

@@ -1,5 +1,5 @@
 /** Curves with bands. */
-import type { Line, Lines } from '../figure.js';
+import type { Line, Lines, Unit } from '../figure.js';
 import { show } from '../units.js';
 import { axis, common, type Space, tick, tip } from './common.js';
 import type { CustomSeriesRenderItemAPI, CustomSeriesRenderItemParams, EChartsCoreOption } from './echarts.js';
@@ -16,7 +16,7 @@ export function linesOption({ lines, unit, x }: Lines, space: Space): { option: 
     space,
     lines.map(({ name }) => name),
   );
-  const [first, last] = extent(lines.flatMap((each) => each.x));
+  const [first, last] = stepsOf(lines);
   return {
     height: LINES_HEIGHT + top,
     option: {
@@ -32,8 +32,7 @@ export function linesOption({ lines, unit, x }: Lines, space: Space): { option: 
         },
       },
       yAxis: {
-        ...{ ...axis(colours, true), type: 'value', scale: true, splitNumber: 4 },
-        ...(unit === 'share' && { max: (range: { max: number }) => Math.min(1, Math.ceil(range.max * 20) / 20) }),
+        ...{ ...axis(colours, true), type: 'value', ...visibleValues(lines, [first, last], unit) },
         axisLabel: { color: colours.muted, formatter: (value: number) => tick(value, unit) },
       },
       dataZoom: [zoom()],
@@ -47,9 +46,16 @@ export function linesOption({ lines, unit, x }: Lines, space: Space): { option: 
             points.map(({ seriesName, value, color }) => [seriesName, show(value[1], unit), color] as const),
           ),
       },
-      series: lines.flatMap((line, i) => [...bandOf(line, i, space), seriesOf(line, i, space)]),
+      series: lines.flatMap((line, i) => [seriesOf(line, i, space), ...bandOf(line, i, space)]),
     },
   };
+}
+
+/** The first and the last step; one step alone has some space. */
+export function stepsOf(lines: readonly Line[]): [number, number] {
+  const steps = lines.flatMap((each) => each.x);
+  const [first, last] = extent(steps);
+  return steps.every((each) => each === steps[0]) ? [Math.floor(first), Math.ceil(last)] : [first, last];
 }
 
 /** Wheel and drag; `charts.ts` sets the wheel free once the chart has the focus. */
@@ -92,8 +98,33 @@ function bandOf({ name, tone, x, low, high }: Line, i: number, { colours }: Spac
   ];
 }
 
+/** The range of an axis for what lines and bands have between two x values, from and to round numbers. */
+export function visibleValues(lines: readonly Line[], [from, to]: readonly [number, number], unit: Unit) {
+  const values = lines.flatMap(({ x, y, low, high }) =>
+    x.flatMap((each, i) => (each < from || each > to ? [] : [y[i], low?.[i], high?.[i]])),
+  );
+  const known = values.filter((each) => typeof each === 'number');
+  return known.length === 0 ? {} : roundRange(extent(known), unit);
+}
+
+/** @param range whose ends are different. */
+export function roundRange([low, high]: readonly [number, number], unit: Unit) {
+  const rough = (high - low) / 4;
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const interval = power * ([1, 2, 2.5, 5].find((each) => each * power >= rough * 0.999) ?? 10);
+  const [least, most] = unit === 'share' ? [0, 1] : [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY];
+  const round = (value: number) => Number(value.toPrecision(12));
+  return {
+    min: Math.max(least, round(Math.floor(low / interval) * interval)),
+    max: Math.min(most, round(Math.ceil(high / interval) * interval)),
+    interval: round(interval),
+  };
+}
+
 export function extent(values: readonly number[]): [number, number] {
   const [low, high] = values.reduce(([a, b], each) => [Math.min(a, each), Math.max(b, each)], [Infinity, -Infinity]);
   if (!Number.isFinite(low)) return [0, 1];
-  return low === high ? [low - 1, high + 1] : [low, high];
+  if (low < high) return [low, high];
+  const half = low === 0 ? 1 : Math.abs(low) / 10;
+  return [low - half, low + half];
 }

@@ -38,10 +38,7 @@ export function about(run: RunReport): Markup {
     const { alexnet_split, node, tensorflow, tfjs } = start.versions;
     rows.push(
       ['Placement', start.placement === 'split' ? 'split over two devices' : 'the whole net on one device'],
-      [
-        'Devices',
-        start.towers.map((each) => `tower ${each.tower} on ${each.device} (${each.backing_device})`).join('; '),
-      ],
+      ['Devices', start.towers.map(deviceOf).join('; ')],
       ['Net', `${nameOfNet(start.config)}${count(start.parameters)} parameters; preset ${start.preset}`],
       [
         'Data',
@@ -53,6 +50,15 @@ export function about(run: RunReport): Markup {
   }
   const shown = rows.filter(([, value]) => value !== undefined);
   return html`<dl class="about">${shown.map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>`;
+}
+
+/** With the device that TensorFlow reports, if that is another one. */
+function deviceOf({
+  tower,
+  device,
+  backing_device: backing,
+}: NonNullable<RunReport['start']>['towers'][number]): string {
+  return `tower ${tower} on ${device}${backing.endsWith(device) ? '' : ` (${backing})`}`;
 }
 
 function nameOfNet(config: object): string {
