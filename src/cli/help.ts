@@ -39,6 +39,8 @@ const EXAMPLES: Record<string, readonly string[]> = {
   doctor: ['doctor'],
   accept: ['accept --devices GPU:0,GPU:1'],
   setup: ['setup'],
+  schema: ['schema'],
+  completion: ['completion bash'],
 };
 
 /** The columns that the help may use: those of the terminal, from 60 to 80. */

@@ -1,5 +1,5 @@
 /** The commands and their flags. A command's module is imported when it runs, so that `--help` starts quickly. */
-import { Command, Option } from 'commander';
+import { Argument, Command, Option } from 'commander';
 import { FLAGS, HEADINGS } from '../config/flags.js';
 import { packageVersion } from '../config/version.js';
 import { VARIANT_NAMES } from '../train/ablate.js';
@@ -66,6 +66,8 @@ export function buildProgram(services: Services, done: (exitCode: number) => voi
   addDataCommands(add, program);
   program.commandsGroup('This machine:');
   addMachineCommands(add);
+  program.commandsGroup('Editor and shell:');
+  addEditorCommands(add, program);
   return program;
 }
 
@@ -257,4 +259,17 @@ function addMachineCommands(add: Add): void {
       return 0;
     },
   }));
+}
+
+function addEditorCommands(add: Add, program: Command): void {
+  add('schema', 'print the JSON schema of config files, for editors', async () => ({
+    async run(_, { stdout }) {
+      const { configJsonSchema } = await import('../config/json-schema.js');
+      stdout.print(...JSON.stringify(configJsonSchema(), null, 2).split('\n'));
+      return 0;
+    },
+  }));
+  add('completion', 'print a script with which the shell completes commands', async () => ({
+    run: async (input, services) => (await import('./completion.js')).completion(program, input, services),
+  })).addArgument(new Argument('<shell>', 'the shell that reads the script').choices(['bash', 'zsh', 'fish']));
 }

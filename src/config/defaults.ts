@@ -8,12 +8,17 @@ import { PRESETS } from './presets.js';
  * is not named, if more than half have the same. A switch is `on` where it changes nothing.
  */
 export function defaultOf({ kind, path, otherwise }: Flag): string {
-  const isSwitch = kind === 'on' || kind === 'off';
-  const textOf = (value: unknown) => {
-    if (isSwitch) return value === (kind === 'on') ? 'on' : 'off';
-    return value === undefined || value === null || value === '' ? 'none' : String(value);
-  };
   if (otherwise !== undefined) return otherwise;
+  if (kind === 'on' || kind === 'off') return byPreset(path, (value) => (value === (kind === 'on') ? 'on' : 'off'));
+  return byPreset(path, (value) => (isNothing(value) ? 'none' : String(value)));
+}
+
+export function isNothing(value: unknown): boolean {
+  return value === undefined || value === null || value === '';
+}
+
+/** The values of a setting in the presets, as one line. @param path with dots between the keys. */
+export function byPreset(path: string, textOf: (value: unknown) => string): string {
   const names = new Map<string, string[]>();
   for (const [name, preset] of Object.entries(PRESETS)) {
     const text = textOf(valueAt(preset, path.split('.')));

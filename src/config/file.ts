@@ -26,7 +26,8 @@ export function readConfigFile(file: string): ConfigLayer {
       `Cannot read the config file ${file}: it has ${truncate(JSON.stringify(values), 40)}, expected a JSON object`,
     );
   }
-  const kept = withoutRetired(values as Record<string, unknown>);
+  const { $schema: _, ...settings } = values as Record<string, unknown>; // for editors
+  const kept = withoutRetired(settings);
   expandPaths(kept, file);
   return { file, values: kept };
 }

@@ -1,6 +1,6 @@
 /**
  * The settings of a run: one schema gives their types, their ranges and what a message says that it expected. A message
- * is the second half of "<path> is <value>, expected …".
+ * is the second half of "<path> is <value>, expected …". What has no flag, whose help explains it, has a description here.
  */
 import { z } from 'zod';
 import { TABLES, type TableName } from '../model/tables.js';
@@ -11,23 +11,21 @@ export const PRESET_NAMES = [
 ] as const;
 export const TABLE_NAMES = Object.keys(TABLES) as [TableName, ...TableName[]];
 
-function number(expected: string, isValid: (value: number) => boolean) {
-  return z.custom<number>((value) => typeof value === 'number' && Number.isFinite(value) && isValid(value), expected);
-}
-
 function whole(from: number, to: number) {
   const expected = `a whole number from ${from} to ${to}`;
-  return number(expected, (value) => Number.isInteger(value) && value >= from && value <= to);
+  return z.int(expected).min(from, expected).max(to, expected);
 }
 
 function above(from: number, to?: number) {
   const expected = to === undefined ? `a number above ${from}` : `a number above ${from} and up to ${to}`;
-  return number(expected, (value) => value > from && value <= (to ?? value));
+  const number = z.number(expected).gt(from, expected);
+  return to === undefined ? number : number.max(to, expected);
 }
 
 function from(from: number, below?: number) {
   const expected = below === undefined ? `a number from ${from} up` : `a number from ${from} to below ${below}`;
-  return number(expected, (value) => value >= from && (below === undefined || value < below));
+  const number = z.number(expected).min(from, expected);
+  return below === undefined ? number : number.lt(below, expected);
 }
 
 function oneOf<const T extends readonly [string, ...string[]]>(names: T) {
@@ -49,13 +47,14 @@ const path = pathOrEmpty.min(1, 'a text that is not empty');
 const device = z
   .string('a device such as CPU:0 or GPU:1')
   .regex(/^([A-Z_]+:\d+|GPU:\d+\/\d+)$/, 'a device such as CPU:0 or GPU:1');
-/** Steps, or minutes as `10m`. Not a union, because a union has a message for each of its options. */
-const interval = z.custom<number | string>(
-  (value) =>
-    typeof value === 'number'
-      ? Number.isInteger(value) && value >= 0 && value <= 1_000_000_000
-      : typeof value === 'string' && /^(?!0+(\.0*)?m$)\d{1,6}(\.\d{1,6})?m$/.test(value),
-  'a number of steps, or minutes such as 10m; 0 is at the end only',
+const INTERVAL = 'a number of steps, or minutes such as 10m; 0 is at the end only';
+/** Steps, or minutes as `10m`. */
+const interval = z.union(
+  [
+    z.int(INTERVAL).min(0, INTERVAL).max(1_000_000_000, INTERVAL),
+    z.string().regex(/^(?!0+(\.0*)?m$)\d{1,6}(\.\d{1,6})?m$/, INTERVAL),
+  ],
+  INTERVAL,
 );
 
 /** See `Schedule` in `optim/schedule.ts`. */
@@ -63,8 +62,17 @@ const schedule = z.discriminatedUnion(
   'kind',
   [
     keys({ kind: z.literal('constant') }),
-    keys({ kind: z.literal('steps'), epochs: z.array(whole(1, 1_000_000), 'a list of epochs'), factor: above(0, 1) }),
-    keys({ kind: z.literal('plateau'), factor: above(0, 1), patience: whole(1, 1_000_000), least: above(0) }),
+    keys({
+      kind: z.literal('steps'),
+      epochs: z.array(whole(1, 1_000_000), 'a list of epochs').describe('epochs after which the rate falls'),
+      factor: above(0, 1).describe('by which the rate is multiplied each time'),
+    }),
+    keys({
+      kind: z.literal('plateau'),
+      factor: above(0, 1).describe('by which the rate is multiplied each time'),
+      patience: whole(1, 1_000_000).describe('epochs without a lower test error after which the rate falls'),
+      least: above(0).describe('the rate does not fall below this'),
+    }),
   ],
   // If the kind is unknown, the issue's path ends with `kind`.
   { error: (issue) => (issue.code === 'invalid_union' ? 'one of constant, steps, plateau' : 'an object with kind') },
@@ -75,13 +83,13 @@ const net = keys({
   table: oneOf(TABLE_NAMES),
   width: above(0, 8),
   inputSize: whole(1, 4096),
-  inputChannels: whole(1, 64),
+  inputChannels: whole(1, 64).describe('channels of the input: 1 for grey images, 3 for colour'),
   classes: whole(2, 65_536),
-  init: oneOf(['table', 'he', 'xavier']),
-  dropout: bool,
+  init: oneOf(['table', 'he', 'xavier']).describe('how initial values are drawn'),
+  dropout: bool.describe('train with dropout'),
   activation: oneOf(['relu', 'sigmoid', 'tanh']).exactOptional(),
-  norm: bool.exactOptional(),
-  overlap: bool.exactOptional(),
+  norm: bool.describe('response normalization, where the table of layers has it').exactOptional(),
+  overlap: bool.describe('pooling windows that overlap, where the table of layers has them').exactOptional(),
 });
 
 /** See `OptimizerOptions` in `optim/schedule.ts`. */
@@ -89,19 +97,20 @@ const optimizer = keys({
   learningRate: above(0),
   momentum: from(0, 1),
   weightDecay: from(0),
-  biasRateFactor: from(0),
-  biasDecay: from(0),
-  schedule,
+  biasRateFactor: from(0).describe("factor on the learning rate for the biases' rate"),
+  biasDecay: from(0).describe('weight decay of the biases'),
+  schedule: schedule.describe('when the learning rate falls'),
   ownRates: z
     .array(
       keys({
-        layer: text.optional(),
-        role: oneOf(['kernel', 'bias']).optional(),
-        after: whole(0, 1_000_000),
-        factor: from(0),
+        layer: text.describe('the layer; every layer if absent').optional(),
+        role: oneOf(['kernel', 'bias']).describe('kernel or bias; both if absent').optional(),
+        after: whole(0, 1_000_000).describe('the epoch after which this holds'),
+        factor: from(0).describe('factor on the learning rate of the first epoch'),
       }),
       'a list of rates',
     )
+    .describe('learning rates of single layers, instead of those of the schedule')
     .optional(),
 });
 
@@ -116,25 +125,23 @@ const data = keys({
   brightness: from(0),
   contrast: from(0),
   saturation: from(0),
-  /** Grey levels (0 to 255) that are subtracted, one per channel. */
-  mean: z.array(from(0, 256), 'a list of one grey level per channel').min(1, 'a list of one grey level per channel'),
+  mean: z
+    .array(from(0, 256), 'a list of one grey level per channel')
+    .min(1, 'a list of one grey level per channel')
+    .describe('grey levels (0 to 255) that are subtracted, one per channel'),
   /** Whether the mean of the training images is subtracted, pixel by pixel, instead of `mean`. */
   meanImage: bool,
   /** Noise along the principal components of the images' colours (paper §4.1). */
   colourNoise: keys({
     /** Factor on the components' standard deviations; 0 is no noise. */
     strength: from(0),
-    /** The first epoch without noise, counted from 1; null if all epochs have it. */
-    end: whole(1, 1_000_000).nullable(),
-    /** Whether an image with noise is then divided by 1 + `strength`. */
-    divide: bool,
-    /** The components of ImageNet, or those of the training images. */
-    colours: oneOf(['imagenet', 'data']),
+    end: whole(1, 1_000_000).nullable().describe('first epoch without noise, counted from 1; null: all epochs have it'),
+    divide: bool.describe('divide an image with noise by 1 + strength'),
+    colours: oneOf(['imagenet', 'data']).describe('the components of ImageNet, or those of the training images'),
   }),
   /** Consecutive images of a batch that share one random crop and flip; 1 if each has its own. */
   cropGroup: whole(1, 65_536),
-  /** Factor on the grey levels once the mean is subtracted. */
-  scale: above(0),
+  scale: above(0).describe('factor on the grey levels once the mean is subtracted'),
   /** What happens if an image file cannot be read: the run fails, or continues without it. */
   onBadImage: oneOf(['fail', 'skip']),
   workers: whole(0, 64),
@@ -175,13 +182,12 @@ export const CONFIG_SCHEMA = keys({
     /** Whether every message of `msgpack` has a checksum. The check before a run always has them. */
     checksum: bool,
   }),
-  exchangeTimeoutMs: whole(1, 86_400_000),
+  exchangeTimeoutMs: whole(1, 86_400_000).describe("milliseconds that a tower waits for the other one's message"),
   /** How a step runs: as one TensorFlow function, op by op, or as one XLA function (`single` only). */
   compile: oneOf(['on', 'off', 'xla']),
   /** `auto` computes large convolutions by Winograd's algorithm if that is faster. */
   convolutions: oneOf(['auto', 'direct']),
-  /** Whether a short comparison with the reference comes before the first step. */
-  check: bool,
+  check: bool.describe('compare the split with the reference before the first step'),
 });
 
 type Immutable<T> = T extends object ? { readonly [Key in keyof T]: Immutable<T[Key]> } : T;
