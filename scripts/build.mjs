@@ -1,6 +1,7 @@
 /** Compiles a clone with tsc. A stamp file shows in milliseconds whether that is needed, for which tsc takes a second. */
 import fs from 'node:fs';
-import { join } from 'node:path';
+import { join, sep } from 'node:path';
+import { bundlePage, PAGE_BUNDLE, PAGE_FOLDER } from './bundle.mjs';
 import { packagesId } from './packages.mjs';
 import { readText, run, say, writeWhole } from './processes.mjs';
 
@@ -30,18 +31,25 @@ export async function build(root, lock, beforeChange) {
   // tsc assumes that its earlier outputs are still there.
   if (!outputs.every((each) => fs.existsSync(each))) fs.rmSync(join(root, 'dist', '.tsbuildinfo'), { force: true });
   await run('tsc', [process.execPath, join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', root], root, lock);
+  if (sources.some(isOfPage)) await bundlePage(root, lock);
   writeWhole(stampFile(root), stamp);
 }
 
-/** Returns the paths of the TypeScript files, relative to the clone. */
+/** Returns the paths of the TypeScript files, and of the style of the page, relative to the clone. */
 export function listSources(root) {
   return FOLDERS.filter((each) => fs.existsSync(join(root, each)))
     .flatMap((folder) => fs.readdirSync(join(root, folder), { recursive: true }).map((name) => join(folder, name)))
-    .filter((path) => path.endsWith('.ts') && !path.endsWith('.d.ts') && !path.includes('node_modules'))
+    .filter((path) => !path.includes('node_modules') && (isOfPage(path) || /(?<!\.d)\.ts$/.test(path)))
     .sort();
 }
 
+/** Whether a source runs in the browser. All of these have one output. */
+function isOfPage(source) {
+  return source.startsWith(PAGE_FOLDER + sep);
+}
+
 export function outputOf(root, source) {
+  if (isOfPage(source)) return join(root, PAGE_BUNDLE);
   return join(root, 'dist', source.replace(/\.ts$/, '.js'));
 }
 

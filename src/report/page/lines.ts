@@ -1,0 +1,130 @@
+/** Curves with bands. */
+import type { Line, Lines, Unit } from '../figure.js';
+import { show } from '../units.js';
+import { axis, common, type Space, tick, tip } from './common.js';
+import type { CustomSeriesRenderItemAPI, CustomSeriesRenderItemParams, EChartsCoreOption } from './echarts.js';
+import { colourOf } from './theme.js';
+
+const SYMBOLS = ['circle', 'diamond', 'rect', 'triangle', 'roundRect', 'pin'];
+const DASHES = ['solid', [7, 3], [2, 3], [10, 3, 2, 3]] as const;
+
+export const LINES_HEIGHT = 260;
+
+export function linesOption({ lines, unit, x }: Lines, space: Space): { option: EChartsCoreOption; height: number } {
+  const { colours } = space;
+  const { option, top } = common(
+    space,
+    lines.map(({ name }) => name),
+  );
+  const [first, last] = stepsOf(lines);
+  return {
+    height: LINES_HEIGHT + top,
+    option: {
+      ...option,
+      grid: { top: top + 8, left: 58, right: 16, bottom: 40, outerBoundsMode: 'none' },
+      xAxis: {
+        ...axis(colours, false),
+        ...{ type: 'value', name: x, nameLocation: 'middle', nameGap: 26, min: first, max: last, minInterval: 1 },
+        axisLabel: {
+          color: colours.muted,
+          hideOverlap: true,
+          formatter: (value: number) => value.toLocaleString('en-US'),
+        },
+      },
+      yAxis: {
+        ...{ ...axis(colours, true), type: 'value', ...visibleValues(lines, [first, last], unit) },
+        axisLabel: { color: colours.muted, formatter: (value: number) => tick(value, unit) },
+      },
+      dataZoom: [zoom()],
+      tooltip: {
+        ...(option.tooltip as object),
+        trigger: 'axis',
+        axisPointer: { type: 'line', snap: true, lineStyle: { color: colours.muted }, label: { show: false } },
+        formatter: (points: { seriesName: string; value: [number, number]; color: string }[]) =>
+          tip(
+            `${x} ${points[0]?.value[0].toLocaleString('en-US') ?? ''}`,
+            points.map(({ seriesName, value, color }) => [seriesName, show(value[1], unit), color] as const),
+          ),
+      },
+      series: lines.flatMap((line, i) => [seriesOf(line, i, space), ...bandOf(line, i, space)]),
+    },
+  };
+}
+
+/** The first and the last step; one step alone has some space. */
+export function stepsOf(lines: readonly Line[]): [number, number] {
+  const steps = lines.flatMap((each) => each.x);
+  const [first, last] = extent(steps);
+  return steps.every((each) => each === steps[0]) ? [Math.floor(first), Math.ceil(last)] : [first, last];
+}
+
+/** Wheel and drag; `charts.ts` sets the wheel free once the chart has the focus. */
+export function zoom() {
+  return {
+    ...{ type: 'inside', xAxisIndex: 0, filterMode: 'none', minSpan: 0.5, preventDefaultMouseMove: false },
+    ...{ zoomOnMouseWheel: 'ctrl', moveOnMouseWheel: false, moveOnMouseMove: true },
+  };
+}
+
+function seriesOf({ name, tone, x, y, points, dashed }: Line, i: number, { colours }: Space) {
+  const colour = colourOf(tone, colours);
+  const dash = typeof tone === 'number' ? DASHES[(dashed ? 1 : 0) + 2 * (Math.floor(i / 8) % 2)] : 'solid';
+  return {
+    ...{ type: 'line', name, data: x.map((each, at) => [each, y[at]]), z: 3, clip: true },
+    ...{ showSymbol: points === true || x.length === 1, symbol: SYMBOLS[i % SYMBOLS.length], symbolSize: 8 },
+    lineStyle: { color: colour, width: 2, type: dash },
+    itemStyle: { color: colour },
+    emphasis: { disabled: true },
+  };
+}
+
+/** The band as one polygon. */
+function bandOf({ name, tone, x, low, high }: Line, i: number, { colours }: Space) {
+  if (!low || !high || x.length < 2) return [];
+  const known = x.map((_, at) => at).filter((at) => typeof low[at] === 'number' && typeof high[at] === 'number');
+  if (known.length < 2) return [];
+  const outline = [...known.map((at) => [x[at], high[at]]), ...known.reverse().map((at) => [x[at], low[at]])];
+  return [
+    {
+      ...{ type: 'custom', name, id: `band-${i}`, z: 1, silent: true, clip: true, tooltip: { show: false } },
+      data: [[x[0], high[known[0]!]]],
+      itemStyle: { color: colourOf(tone, colours), decal: { symbol: 'none' } },
+      renderItem: (_: CustomSeriesRenderItemParams, api: CustomSeriesRenderItemAPI) => ({
+        type: 'polygon' as const,
+        shape: { points: outline.map((each) => api.coord(each as number[])) },
+        style: { fill: colourOf(tone, colours), opacity: 0.18 },
+      }),
+    },
+  ];
+}
+
+/** The range of an axis for what lines and bands have between two x values, from and to round numbers. */
+export function visibleValues(lines: readonly Line[], [from, to]: readonly [number, number], unit: Unit) {
+  const values = lines.flatMap(({ x, y, low, high }) =>
+    x.flatMap((each, i) => (each < from || each > to ? [] : [y[i], low?.[i], high?.[i]])),
+  );
+  const known = values.filter((each) => typeof each === 'number');
+  return known.length === 0 ? {} : roundRange(extent(known), unit);
+}
+
+/** @param range whose ends are different. */
+export function roundRange([low, high]: readonly [number, number], unit: Unit) {
+  const rough = (high - low) / 4;
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const interval = power * ([1, 2, 2.5, 5].find((each) => each * power >= rough * 0.999) ?? 10);
+  const [least, most] = unit === 'share' ? [0, 1] : [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY];
+  const round = (value: number) => Number(value.toPrecision(12));
+  return {
+    min: Math.max(least, round(Math.floor(low / interval) * interval)),
+    max: Math.min(most, round(Math.ceil(high / interval) * interval)),
+    interval: round(interval),
+  };
+}
+
+export function extent(values: readonly number[]): [number, number] {
+  const [low, high] = values.reduce(([a, b], each) => [Math.min(a, each), Math.max(b, each)], [Infinity, -Infinity]);
+  if (!Number.isFinite(low)) return [0, 1];
+  if (low < high) return [low, high];
+  const half = low === 0 ? 1 : Math.abs(low) / 10;
+  return [low - half, low + half];
+}

@@ -1,0 +1,86 @@
+/** A page whose run goes on: fetches its contents, and keeps what the reader zoomed, opened, focused and scrolled to. */
+import type { Figure, LivePage } from '../figure.js';
+import { drawAll } from './charts.js';
+
+const EVERY_MS = 2000;
+
+/** Starts, if the page has an address of live data: see `html.ts`. */
+export function followIfLive(): void {
+  const address = document.querySelector<HTMLMetaElement>('meta[name="live"]')?.content;
+  if (address === undefined) return;
+  const url = new URL(address, location.href);
+  if (url.search === '') url.search = location.search;
+  void follow(url, document.getElementById('live')!);
+}
+
+async function follow(url: URL, status: HTMLElement): Promise<void> {
+  for (let last = ''; ; await pause()) {
+    try {
+      const response = await fetch(url, { cache: 'no-store' });
+      if (response.status !== 304) {
+        if (!response.ok) throw new Error(`status ${response.status}`);
+        const text = await response.text();
+        if (text !== last) update(JSON.parse(text) as LivePage);
+        last = text;
+      }
+      if (response.headers.get('Report-Final') === 'yes') return say(status, 'The run has ended.');
+      say(status, 'Live');
+    } catch {
+      say(status, 'No connection to alexnet-split; trying again.');
+    }
+  }
+}
+
+function say(status: HTMLElement, text: string): void {
+  if (status.textContent !== text) status.textContent = text;
+}
+
+/** Until the next look, which waits while nobody sees the page. */
+async function pause(): Promise<void> {
+  await new Promise((resolve) => setTimeout(resolve, EVERY_MS));
+  while (document.hidden)
+    await new Promise((resolve) => document.addEventListener('visibilitychange', resolve, { once: true }));
+}
+
+/** Replaces the contents of `<main>`, except the charts, which are drawn again where they are. */
+export function update({ title, main, figures }: LivePage): void {
+  const old = document.getElementById('main')!;
+  const page = new DOMParser().parseFromString(`<main>${main}</main>`, 'text/html');
+  const parsed = document.importNode(page.querySelector('main')!, true);
+  const [focused, scrolled] = [focusKey(), scrollY];
+  for (const chart of parsed.querySelectorAll<HTMLElement>('.chart')) {
+    const known = document.getElementById(chart.id);
+    if (!known) continue;
+    known.setAttribute('aria-label', chart.getAttribute('aria-label') ?? '');
+    chart.replaceWith(known);
+  }
+  keepOpenedAndChosen(old, parsed);
+  old.replaceChildren(...parsed.childNodes);
+  document.title = title;
+  drawAll(figures as Figure[]);
+  scrollTo({ top: scrolled, behavior: 'instant' });
+  if (focused) old.querySelector<HTMLElement>(focused)?.focus({ preventScroll: true });
+}
+
+function keepOpenedAndChosen(old: HTMLElement, next: HTMLElement): void {
+  for (const { id, open } of old.querySelectorAll<HTMLDetailsElement>('details[id]')) {
+    const same = next.querySelector<HTMLDetailsElement>(`#${CSS.escape(id)}`);
+    if (same) same.open = open;
+  }
+  for (const { id, selectedIndex, options } of old.querySelectorAll('select')) {
+    const same = next.querySelector<HTMLSelectElement>(`#${CSS.escape(id)}`);
+    // Someone who looks at the newest step goes on to see the newest.
+    if (same && selectedIndex < options.length - 1) same.selectedIndex = selectedIndex;
+  }
+}
+
+/** A selector of the element with the focus, if it can be found again. */
+function focusKey(): string | undefined {
+  const active = document.activeElement;
+  if (!active || active === document.body) return undefined;
+  if (active.id) return `#${CSS.escape(active.id)}`;
+  const holder = active.closest('[id]');
+  const action = active.getAttribute('data-zoom');
+  if (!holder || holder.id === 'main') return undefined;
+  return `#${CSS.escape(holder.id)} ${action === null ? active.localName : `[data-zoom="${action}"]`}`;
+}

@@ -1,0 +1,188 @@
+/** Where the time of a step goes, over all steps and within a traced one. */
+
+import type { EventOf } from '../../log.js';
+import { count } from '../../numbers.js';
+import { SPAN_PARTS, type TimelineStep } from '../figure.js';
+import type { RunReport } from '../model.js';
+import { milliseconds, share } from '../units.js';
+import { html, type Markup, table } from './markup.js';
+import { missing, perRun, prefix, type Section, type Source } from './section.js';
+
+type Trace = EventOf<'trace'>;
+
+export function stepTime(source: Source): Section {
+  const { runs, draw } = source;
+  const [id, title] = ['step-time', 'Where the time of a step goes'];
+  const rows = runs.flatMap(({ time }, i) => {
+    if (!time) return [];
+    return time.towers.map((tower) => ({
+      name: `${prefix(source, i)}tower ${tower.tower} (${tower.device})`,
+      values: { ...tower, data: time.parts.data, other: Math.max(0, time.mean - tower.step - time.parts.data) },
+    }));
+  });
+  if (rows.length === 0)
+    return {
+      id,
+      title,
+      body: missing('The log has too few steps after the first one, which compiles, so there are no mean times.'),
+    };
+  const parts = ['compute', 'exchange', 'wait', 'data', 'other'] as const;
+  const series = parts.map((name) => ({ name, tone: name, values: rows.map(({ values }) => values[name]) }));
+  const sentences = runs.map(({ time }, i) =>
+    time
+      ? `${prefix(source, i)}${count(time.steps)} steps, mean ${milliseconds(time.mean)}, median ${milliseconds(time.median)}, 95 % of them under ${milliseconds(time.p95)}.`
+      : '',
+  );
+  return {
+    ...{ id, title },
+    body: html`${draw(
+      {
+        kind: 'bars',
+        id: 'step-time',
+        title: 'Mean step by tower',
+        unit: 'ms',
+        category: 'tower',
+        categories: rows.map(({ name }) => name),
+        stacked: true,
+        series,
+      },
+      'Mean milliseconds of a step that each tower computes, handles exchanged tensors, and waits for the other tower; the towers run at the same time.',
+    )}
+${sentences.map((each) => html`<p>${each}</p>`)}`,
+  };
+}
+
+const LANES = { function: 'function', thread: 'thread' } as const;
+
+export function timeline(source: Source): Section {
+  const { runs, draw } = source;
+  const [id, title] = ['timeline', 'Timeline of a step'];
+  if (!runs.some(({ traces }) => traces.length > 0))
+    return {
+      id,
+      title,
+      body: missing('No step was traced. To trace steps 20 and 21, train with --trace-steps 20-21.'),
+    };
+  return {
+    ...{ id, title },
+    body: perRun(source, (run, i) => {
+      if (run.traces.length === 0) return missing('No step of this run was traced (--trace-steps).');
+      const last = run.traces.at(-1)!;
+      return html`${draw(
+        {
+          kind: 'timeline',
+          id: `timeline-${i}`,
+          title: `Timeline${suffix(source, i)}`,
+          unit: 'ms',
+          steps: run.traces.map(toStep),
+        },
+        'What each tower does when, in a traced step: its compiled function above, and below it the thread that exchanges tensors meanwhile.',
+      )}
+${last.source === 'host' && html`<p>TensorFlow’s profiler was not there, so this is what the towers’ threads see from outside the function.</p>`}
+${draw(traceParts(source, i), `Milliseconds of the traced ${run.traces.length > 1 ? 'steps' : 'step'} by part; the parts of a tower do not overlap, so exchange and wait are only what no computing hides.`)}
+<ul>${findings(last).map((each) => html`<li>${each}</li>`)}</ul>
+${layerTable(last)}`;
+    }),
+  };
+}
+
+function suffix({ names }: Source, i: number): string {
+  return names.length > 1 ? ` of ${names[i]}` : '';
+}
+
+function toStep({ step, step_ms, towers }: Trace): TimelineStep {
+  const lanes = towers.flatMap(({ tower }) => Object.keys(LANES).map((lane) => `Tower ${tower} ${lane}`));
+  const spans = towers.flatMap((tower, t) =>
+    tower.spans.map(({ name, part, layer, lane, start_ms, ms }) => ({
+      ...{ name, part, start: round(start_ms), ms: round(ms), lane: 2 * t + (lane === 'function' ? 0 : 1) },
+      ...(layer !== undefined && { layer }),
+    })),
+  );
+  return { step, ms: step_ms, lanes, spans };
+}
+
+function round(value: number): number {
+  return Number(value.toFixed(4));
+}
+
+function traceParts(source: Source, i: number) {
+  const rows = source.runs[i]!.traces.flatMap(({ step, towers }) => towers.map((each) => ({ step, ...each })));
+  return {
+    ...({
+      kind: 'bars',
+      id: `trace-parts-${i}`,
+      title: `Parts of the traced steps${suffix(source, i)}`,
+      unit: 'ms',
+      stacked: true,
+    } as const),
+    category: 'step and tower',
+    categories: rows.map(({ step, tower }) => `step ${step}, tower ${tower}`),
+    series: SPAN_PARTS.map((name) => ({ name, tone: name, values: rows.map(({ parts_ms }) => parts_ms[name]) })),
+  };
+}
+
+/** Which layer is slow, who waits for whom, and what the exchange hides behind. */
+function findings({ step, step_ms, towers }: Trace): string[] {
+  const slowest = layersOf(towers)[0];
+  const exchanged = towers.map(({ tower, hidden_exchange_ms, parts_ms }) => {
+    const all = hidden_exchange_ms + parts_ms.exchange;
+    return all > 0
+      ? `tower ${tower} hides ${share(hidden_exchange_ms / all)} of its ${milliseconds(all)} of exchange behind computing`
+      : '';
+  });
+  const waits = towers.map(
+    ({ tower, parts_ms }) => `tower ${tower} waits ${milliseconds(parts_ms.wait)} (${share(parts_ms.wait / step_ms)})`,
+  );
+  return [
+    slowest &&
+      `The slowest layer of step ${count(step)} is ${slowest.layer}: ${milliseconds(slowest.slowest)} in one tower, forward and backward.`,
+    towers.length > 1 && `For the other tower, ${waits.join(', ')}.`,
+    exchanged.some(Boolean) && `In step ${count(step)}, ${exchanged.filter(Boolean).join(', and ')}.`,
+  ].filter((each) => typeof each === 'string');
+}
+
+/** Time of each layer by tower, the slowest first. */
+function layersOf(towers: Trace['towers']) {
+  const layers = new Map<string, { forward: number; backward: number }[]>();
+  towers.forEach(({ spans }, t) => {
+    for (const { layer, part, lane, ms } of spans) {
+      if (layer === undefined || lane !== 'function' || (part !== 'forward' && part !== 'backward')) continue;
+      const times = layers.get(layer) ?? towers.map(() => ({ forward: 0, backward: 0 }));
+      times[t]![part] += ms;
+      layers.set(layer, times);
+    }
+  });
+  return [...layers]
+    .map(([layer, times]) => ({
+      layer,
+      times,
+      slowest: Math.max(...times.map((each) => each.forward + each.backward)),
+    }))
+    .sort((a, b) => b.slowest - a.slowest);
+}
+
+function layerTable({ step, towers }: Trace): Markup | undefined {
+  const layers = layersOf(towers);
+  if (layers.length === 0) return undefined;
+  const columns = ['layer', ...towers.flatMap(({ tower }) => [`tower ${tower} forward`, `tower ${tower} backward`])];
+  const rows = layers.map(({ layer, times }) => [
+    layer,
+    ...times.flatMap((each) => [milliseconds(each.forward), milliseconds(each.backward)]),
+  ]);
+  return table(`Computing by layer in step ${step}, the slowest first`, columns, rows);
+}
+
+/** Bars of all runs, for a page of many. */
+export function partsOfRuns({ runs, names, draw }: Source): Markup | undefined {
+  const timed = runs.flatMap(({ time }: RunReport, i) => (time ? [{ name: names[i]!, parts: time.parts }] : []));
+  if (timed.length === 0) return undefined;
+  const parts = ['compute', 'exchange', 'wait', 'data', 'other'] as const;
+  return draw(
+    {
+      ...{ kind: 'bars', id: 'parts', title: 'Mean step by run', unit: 'ms', category: 'run', stacked: true },
+      categories: timed.map(({ name }) => name),
+      series: parts.map((name) => ({ name, tone: name, values: timed.map((each) => each.parts[name]) })),
+    },
+    'Mean milliseconds of a step of each run: computing, exchange and wait of the slower tower, and waiting for data.',
+  );
+}

@@ -1,0 +1,92 @@
+/** How the training went: loss, accuracy, learning rate, and speed over the steps. */
+import type { Line } from '../figure.js';
+import type { Curve } from '../model.js';
+import { html } from './markup.js';
+import { missing, prefix, type Section, type Source } from './section.js';
+
+/** A curve with its band from the smallest to the largest value. */
+function curveLine(curve: Curve, name: string, tone: number): Line {
+  return { name, tone, x: curve.step, y: curve.mean, low: curve.low, high: curve.high, band: 'smallest to largest' };
+}
+
+export function training(source: Source): Section {
+  const { runs, draw } = source;
+  const [id, title] = ['training', 'Loss and accuracy'];
+  if (!runs.some((each) => each.loss.step.length > 0 || each.evals.length > 0))
+    return { id, title, body: missing('The log has no training step and no evaluation, so there are no curves.') };
+  const evaluations = (key: 'loss' | 'top1' | 'top5', what: string): Line[] =>
+    runs.flatMap(({ evals }, i) =>
+      evals.length === 0
+        ? []
+        : [
+            {
+              ...{
+                name: `${prefix(source, i)}${what}`,
+                tone: tone(i, key === 'top5' ? 2 : 1),
+                points: true,
+                dashed: true,
+              },
+              ...{ x: evals.map((each) => each.step), y: evals.map((each) => finite(each[key])) },
+            },
+          ],
+    );
+  /** With one run, the training and the test have a tone each; with several, a run has one. */
+  const tone = (run: number, kind: number) => (runs.length > 1 ? run : kind);
+  const steps = (key: 'loss' | 'top1' | 'learningRate', what: string) =>
+    runs.flatMap((run, i) =>
+      run[key].step.length === 0 ? [] : [curveLine(run[key], `${prefix(source, i)}${what}`, tone(i, 0))],
+    );
+  const x = 'step';
+  const rates = steps('learningRate', 'learning rate').map(({ low: _, high: __, band: ___, ...line }) => line);
+  const varies = rates.some(({ y }) => y.some((each) => each !== y[0]));
+  return {
+    ...{ id, title },
+    body: html`<div class="figures">
+${draw(
+  {
+    kind: 'lines',
+    id: 'loss',
+    title: 'Loss',
+    unit: 'number',
+    x,
+    y: 'loss',
+    lines: [...steps('loss', 'training'), ...evaluations('loss', 'test')],
+  },
+  'Cross-entropy over the steps: the mean of the training batches with the band of their smallest and largest values, and each evaluation on the test images as a point.',
+)}
+${draw(
+  {
+    ...{ kind: 'lines', id: 'accuracy', title: 'Accuracy', unit: 'share', x, y: 'accuracy' },
+    lines: [
+      ...steps('top1', 'training, with dropout'),
+      ...evaluations('top1', 'test'),
+      ...(runs.length === 1 ? evaluations('top5', 'test, top five') : []),
+    ],
+  },
+  'Share of the images whose label has the highest score: training batches with their band, and each evaluation on the test images as a point.',
+)}
+${varies && draw({ kind: 'lines', id: 'rate', title: 'Learning rate', unit: 'number', x, y: 'learning rate', lines: rates }, 'Learning rate of the kernels over the steps.')}
+</div>
+${!varies && rates.length > 0 && html`<p>The learning rate stays the same: ${[...new Set(rates.map(({ y }) => String(y[0])))].join(' and ')}.</p>`}`,
+  };
+}
+
+export function speed(source: Source): Section {
+  const { runs, draw } = source;
+  const [id, title] = ['speed', 'Images per second'];
+  const lines = runs.flatMap((run, i) =>
+    run.imagesPerSecond.step.length === 0 ? [] : [curveLine(run.imagesPerSecond, `${prefix(source, i)}images/s`, i)],
+  );
+  if (lines.length === 0) return { id, title, body: missing('The log has no training step, so there is no speed.') };
+  return {
+    ...{ id, title },
+    body: draw(
+      { kind: 'lines', id: 'speed', title: 'Speed', unit: 'images/s', x: 'step', y: 'images/s', lines },
+      'Images per second over the steps, without evaluations and checkpoints: the mean, and the band from the slowest to the fastest step.',
+    ),
+  };
+}
+
+function finite(value: number): number | null {
+  return Number.isFinite(value) ? value : null;
+}

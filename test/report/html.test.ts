@@ -1,0 +1,61 @@
+/** The page as text: its policy, its size, and what is in it without a script. */
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import test from 'node:test';
+import { livePage, reportPage } from '../../src/report/html.js';
+import { EMPTY, HOSTILE_REPORT, MANY, ONE, PAIR, runReport } from './reports.js';
+
+const MAX_BYTES = 2_000_000;
+
+test('reportPage() has all sections, in order, and is smaller than 2 MB', () => {
+  const ids = (page: string) => [...page.matchAll(/<section id="([^"]+)"/g)].map((match) => match[1]);
+  const page = reportPage(ONE);
+  assert.deepEqual(ids(page), [
+    ...['summary', 'training', 'speed', 'step-time', 'timeline', 'exchange', 'memory', 'kernels', 'activations'],
+    ...['warnings', 'checkpoints', 'config', 'log'],
+  ]);
+  assert.ok(ids(reportPage(PAIR)).includes('differences'));
+  assert.deepEqual(ids(reportPage(MANY)), ['summary', 'curves', 'runs', 'config']);
+  for (const report of [ONE, PAIR, MANY, EMPTY]) assert.ok(Buffer.byteLength(reportPage(report)) < MAX_BYTES);
+});
+
+test('reportPage() allows its own script alone, and a live page its own server', () => {
+  for (const [page, connect] of [
+    [reportPage(ONE), ''],
+    [reportPage(ONE, { live: 'live.json' }), "; connect-src 'self'"],
+  ] as const) {
+    const script = /<script>([\s\S]*?)<\/script>/.exec(page)![1]!;
+    const hash = createHash('sha256').update(script).digest('base64');
+    const policy = /http-equiv="Content-Security-Policy" content="([^"]*)"/.exec(page)![1]!.replaceAll('&#39;', "'");
+    assert.equal(
+      policy,
+      `default-src 'none'; script-src 'sha256-${hash}'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'${connect}`,
+    );
+  }
+});
+
+test('reportPage() says in one sentence what the log lacks', () => {
+  const { main } = livePage(EMPTY);
+  for (const sentence of ['there are no curves', 'No step was traced', 'no measurement of memory', 'has no warning'])
+    assert.ok(main.includes(sentence), sentence);
+  assert.deepEqual(livePage(EMPTY).figures, []);
+});
+
+test('reportPage() escapes every text of a log', () => {
+  const page = reportPage(HOSTILE_REPORT);
+  const elements = [...page.matchAll(/<(script|style|img)\b[^>]*>/g)].map((match) => match[0]);
+  assert.deepEqual(elements, ['<style>', '<script type="application/json" id="figures">', '<script>']);
+  assert.ok(!page.includes('\u202e'));
+  assert.ok(page.includes('&lt;/script&gt;'));
+});
+
+test('reportPage() links to checkpoints that exist, relative to its folder', () => {
+  const links = (options?: Parameters<typeof reportPage>[1], runs = [runReport()]) =>
+    [...livePage({ version: '1', runs }, options).main.matchAll(/href="(\.[^"]*)"/g)].map((match) => match[1]);
+  assert.deepEqual(links(), ['./checkpoints/0000000628/', './checkpoints/0000000942/']);
+  assert.equal(links({ folder: 'runs' })[0], './split-mini/checkpoints/0000000628/');
+  assert.equal(links({ folder: 'elsewhere/x' })[0], './../../runs/split-mini/checkpoints/0000000628/');
+  const odd = runReport({ folder: 'runs/a "b" #1' });
+  assert.equal(links({ folder: 'runs' }, [odd])[0], './a%20%22b%22%20%231/checkpoints/0000000628/');
+  assert.deepEqual(links({ live: 'live.json' }), []);
+});
