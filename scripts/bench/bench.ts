@@ -4,6 +4,7 @@ import { listDevices } from '../../src/native/c/context.js';
 import { benchData, benchFiles } from './data.js';
 import { benchExchange } from './exchange.js';
 import { benchLayers } from './layers.js';
+import { benchLogs } from './logs.js';
 import { kindsOf } from './pytorch.js';
 import { benchRuns } from './runs.js';
 import { benchMemory, benchStep } from './step.js';
@@ -96,6 +97,13 @@ add('data', 'images per second by number of threads', ({ preset, files, rounds, 
 )
   .option('--preset <name>', 'mini, fashion or tutorial: images in memory', 'mini')
   .option('--files <images>', 'write that many JPEG files, and decode them', Number);
+
+program
+  .command('report')
+  .description('reports of a log of 10,000 and of 1,000,000 lines: time and memory')
+  .option('--rounds <n>', 'rounds that count', Number, 3)
+  .option('--save <name>', 'write benchmarks/<name>.json')
+  .action(({ rounds, save }: { rounds: number; save?: string }) => benchLogs(rounds, save));
 
 program
   .command('runs')

@@ -20,20 +20,34 @@ export class CurveBuilder {
   #width = 1;
 
   add(step: number, value: number): void {
-    const last = this.#buckets.at(-1);
-    if (last && last.count < this.#width) {
-      mergeInto(last, bucketOf(step, value));
-      return;
+    let last = this.#buckets.at(-1);
+    if (!last || last.count === this.#width) {
+      if (this.#buckets.length === MAX_POINTS) this.#mergePairs();
+      last = { step, count: 0, sum: 0, low: Number.POSITIVE_INFINITY, high: Number.NEGATIVE_INFINITY };
+      this.#buckets.push(last);
     }
-    if (this.#buckets.length === MAX_POINTS) {
-      this.#buckets = this.#buckets.flatMap((bucket, i) => {
-        if (i % 2 === 1) return [];
-        mergeInto(bucket, this.#buckets[i + 1]!);
-        return [bucket];
-      });
-      this.#width *= 2;
-    }
-    this.#buckets.push(bucketOf(step, value));
+    last.step = step;
+    last.count++;
+    last.sum += value;
+    if (value < last.low && value !== Number.NEGATIVE_INFINITY) last.low = value;
+    if (value > last.high && value !== Number.POSITIVE_INFINITY) last.high = value;
+  }
+
+  #mergePairs(): void {
+    this.#width *= 2;
+    this.#buckets = this.#buckets.flatMap((first, i) => {
+      if (i % 2 === 1) return [];
+      const second = this.#buckets[i + 1]!;
+      return [
+        {
+          step: second.step,
+          count: first.count + second.count,
+          sum: first.sum + second.sum,
+          low: Math.min(first.low, second.low),
+          high: Math.max(first.high, second.high),
+        },
+      ];
+    });
   }
 
   /** The mean of a point is null if one of its values is not finite. */
@@ -45,23 +59,6 @@ export class CurveBuilder {
       high: this.#buckets.map(({ high }) => finite(high)),
     };
   }
-}
-
-function bucketOf(step: number, value: number): Bucket {
-  const isNumber = Number.isFinite(value);
-  return {
-    ...{ step, count: 1, sum: value },
-    low: isNumber ? value : Number.POSITIVE_INFINITY,
-    high: isNumber ? value : Number.NEGATIVE_INFINITY,
-  };
-}
-
-function mergeInto(into: Bucket, { step, count, sum, low, high }: Bucket): void {
-  into.step = step;
-  into.count += count;
-  into.sum += sum;
-  into.low = Math.min(into.low, low);
-  into.high = Math.max(into.high, high);
 }
 
 export function finite(value: number | undefined): Finite {
