@@ -190,7 +190,7 @@ function sumProblems(event: LogEvent): string[] {
 
 function speedProblem(name: string, speed: number, images: number, milliseconds: number): string[] {
   const expected = milliseconds > 0 ? (images / milliseconds) * 1000 : 0;
-  if (isClose(speed, expected, TOLERANCE)) return [];
+  if (!Number.isFinite(milliseconds) || isClose(speed, expected, TOLERANCE)) return [];
   return [`${name}.images_per_s: ${speed} is not the images divided by the time, ${expected}`];
 }
 

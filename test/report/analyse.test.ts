@@ -38,7 +38,10 @@ test('analyseLog() says what a whole log says', async () => {
     { step: null, message: 'mind the gap' },
     { step: 3, kind: 'dead-units', message: 'most units are dead' },
   ]);
-  assert.deepEqual(report.traces.map(({ step }) => step), [2]);
+  assert.deepEqual(
+    report.traces.map(({ step }) => step),
+    [2],
+  );
   assert.ok(report.started !== null && report.ended !== null && report.started <= report.ended);
   assert.deepEqual([report.log.lines, report.log.problems, report.log.repeatedSteps], [events.length + 1, 0, 0]);
   // Step 1 is the first of its process, so the time is that of step 4 alone.
@@ -99,7 +102,10 @@ test('analyseLog() of a run that was killed and resumed counts each step once, w
   assert.equal(report.log.repeatedSteps, events.length - last.size);
   assert.ok(report.log.repeatedSteps > 0);
   assert.deepEqual(report.loss.step, [...last.keys()]);
-  assert.deepEqual(report.loss.mean, [...last.values()].map(({ loss }) => loss));
+  assert.deepEqual(
+    report.loss.mean,
+    [...last.values()].map(({ loss }) => loss),
+  );
   assert.deepEqual([report.steps, report.images], [40, 40 * 64]);
 });
 
@@ -108,8 +114,14 @@ test('analyseLog() leaves out what came after the checkpoint of a resume, also i
   const checkpoint = { ...CHECKPOINT, step: 5 };
   const killedAgain = await analyse([...before, checkpoint, RUN_START, resume(5)]);
   assert.deepEqual([killedAgain.steps, killedAgain.log.repeatedSteps], [5, 1]);
-  assert.deepEqual(killedAgain.evals.map(({ step }) => step), [4]);
-  assert.deepEqual(killedAgain.checkpoints.map(({ step }) => step), [5]);
+  assert.deepEqual(
+    killedAgain.evals.map(({ step }) => step),
+    [4],
+  );
+  assert.deepEqual(
+    killedAgain.checkpoints.map(({ step }) => step),
+    [5],
+  );
   assert.equal(killedAgain.warnings.length, 1, 'a warning without a step stays');
   const silent = await analyse([...before, RUN_START, ...steps(3, 4, 2)]); // as a log without `resume`
   assert.equal(points(silent.loss), '1:1 2:1 3:2 4:2');
@@ -154,7 +166,11 @@ test('LogAnalysis says after each part of a growing log what it would say of tha
         fs.writeFileSync(file, text.slice(0, cut));
         await analysis.update();
         const whole = text.slice(0, text.lastIndexOf('\n', cut - 1) + 1);
-        assert.deepEqual(analysis.report(), { ...(await analyse(whole)), folder, ...(cut > 600 ? {} : { run: analysis.report().run }) });
+        assert.deepEqual(analysis.report(), {
+          ...(await analyse(whole)),
+          folder,
+          ...(cut > 600 ? {} : { run: analysis.report().run }),
+        });
       }
     }),
     { numRuns: 30 },
@@ -207,7 +223,10 @@ test('a report is bounded, its means are exact, and its quantiles are close', as
   assert.ok(loss.step.length <= 1000 && loss.step.length >= 500, String(loss.step.length));
   assert.equal(loss.step.at(-1), 4500);
   const width = loss.step[0]!;
-  assert.deepEqual(loss.mean.slice(0, -1), loss.step.slice(0, -1).map((step) => step - (width + 1) / 2));
+  assert.deepEqual(
+    loss.mean.slice(0, -1),
+    loss.step.slice(0, -1).map((step) => step - (width + 1) / 2),
+  );
   assert.deepEqual([loss.low[3], loss.high[3]], [3 * width, 4 * width - 1]);
   assert.deepEqual([report.warnings.length, report.furtherWarnings], [200, 100]);
   assert.deepEqual([report.checkpoints.length, report.checkpoints.at(-1)!.step], [200, 300]);
@@ -215,7 +234,10 @@ test('a report is bounded, its means are exact, and its quantiles are close', as
   const counted = times.slice(1).sort((a, b) => a - b);
   const mean = counted.reduce((sum, each) => sum + each, 0) / counted.length;
   assert.ok(time && Math.abs(time.mean - mean) < 1e-9 * mean);
-  for (const [found, share] of [[time.median, 0.5], [time.p95, 0.95]] as const) {
+  for (const [found, share] of [
+    [time.median, 0.5],
+    [time.p95, 0.95],
+  ] as const) {
     const exact = counted[Math.floor(share * (counted.length - 1))]!;
     assert.ok(Math.abs(found - exact) <= 0.0051 * exact, `${found} ${exact}`);
   }

@@ -23,7 +23,7 @@ test('two runs: the ratio, the parts that take longer, and what limits the slowe
   const comparison = await compared(slow, runOf('single', {}));
   assert.ok(comparison);
   const { faster, slower, ratio, comparable, sentence } = comparison;
-  assert.deepEqual([faster, slower, ratio, comparable], ['single', 'split', 1.3, true]);
+  assert.deepEqual([faster, slower, ratio.toFixed(6), comparable], ['single', 'split', '1.300000', true]);
   assert.equal(
     sentence,
     'split is 1.30 times as slow as single: a step takes 26.0 ms instead of 20.0 ms (more: exchange 4.00 ms and computing 2.00 ms). Each tower exchanges and waits for at least 7.00 ms of a 26.0 ms step: the exchange limits the step.',
@@ -41,7 +41,10 @@ test('two runs that are not comparable: in what they differ', async () => {
   const versions = { ...RUN_START.versions, tensorflow: '2.20.0' };
   const towers = RUN_START.towers.map((each, i) => ({ ...each, device: `GPU:${i}` }));
   const cases: [Partial<EventOf<'run_start'>>, RegExp][] = [
-    [{ config }, /^The speeds of a and b are not comparable: a has batches of 4 images, and b has batches of 8 images\.$/],
+    [
+      { config },
+      /^The speeds of a and b are not comparable: a has batches of 4 images, and b has batches of 8 images\.$/,
+    ],
     [{ config: { ...RUN_START.config, net: { table: 'paper' } } }, /: their nets differ\.$/],
     [{ versions }, /: a has TensorFlow 2\.21\.0, and b has TensorFlow 2\.20\.0\.$/],
     [{ towers }, /: a has devices of the kind CPU, and b has devices of the kind GPU\.$/],
@@ -57,9 +60,15 @@ test('two runs that are not comparable: in what they differ', async () => {
 });
 
 test('a run without a step that counts is not compared, and runs of one name are told apart by their folders', async () => {
-  assert.equal(await compared(runOf('a', {}), analyseLog(fileOf([{ ...RUN_START, run: 'b' }, trainStep(1)]))), undefined);
+  assert.equal(
+    await compared(runOf('a', {}), analyseLog(fileOf([{ ...RUN_START, run: 'b' }, trainStep(1)]))),
+    undefined,
+  );
   const [first, second] = await Promise.all([runOf('a', {}), runOf('a', { step_ms: 30 })]);
-  const comparison = makeReport([{ ...first, folder: 'x/a' }, { ...second, folder: 'y/a' }]).comparison;
+  const comparison = makeReport([
+    { ...first, folder: 'x/a' },
+    { ...second, folder: 'y/a' },
+  ]).comparison;
   assert.deepEqual([comparison?.faster, comparison?.slower], ['x/a', 'y/a']);
   const headless = await analyseLog(fileOf([trainStep(1), trainStep(2), trainStep(3)]));
   assert.match(makeReport([headless, { ...first, run: 'b' }]).comparison!.sentence, /has no run_start\.$/);

@@ -16,7 +16,11 @@ async function csv(...logs: NamedLog[]): Promise<string> {
   return text;
 }
 
-const rowsOf = (text: string) => text.split('\r\n').slice(0, -1).map((row) => row.split(','));
+const rowsOf = (text: string) =>
+  text
+    .split('\r\n')
+    .slice(0, -1)
+    .map((row) => row.split(','));
 
 test('csvOf() has a row for each step with the fields of the log, the towers flattened', async () => {
   const [header, ...rows] = rowsOf(await csv({ run: 'r', file: fileOf([RUN_START, trainStep(1), trainStep(2)]) }));
@@ -61,7 +65,11 @@ test('DuckDB reads the CSV of real runs, with numbers', { skip: 'skip' in databa
     { run: 'resumed, "twice"', file: recorded('resumed') },
     { run: 'single', file: recorded('single') },
   ];
-  const broken = fileOf([RUN_START, trainStep(1, { loss: Number.NaN }), trainStep(2, { loss: Number.POSITIVE_INFINITY })]);
+  const broken = fileOf([
+    RUN_START,
+    trainStep(1, { loss: Number.NaN }),
+    trainStep(2, { loss: Number.POSITIVE_INFINITY }),
+  ]);
   const file = fileOf(await csv(...logs, { run: 'NaN', file: broken }));
   const rows = await database.tool(
     `select run, count(*)::int as steps, count(distinct step)::int as different, sum(images)::int as images, max(abs(tower0_compute_ms + tower0_exchange_ms + tower0_wait_ms - tower0_step_ms)) < 1e-6 as sums from read_csv('${file}') group by run order by steps desc`,
@@ -71,7 +79,9 @@ test('DuckDB reads the CSV of real runs, with numbers', { skip: 'skip' in databa
     { run: 'single', steps: 30, different: 30, images: 1920, sums: true },
     { run: 'NaN', steps: 2, different: 2, images: 8, sums: true },
   ]);
-  const types = await database.tool(`select typeof(loss) as loss, typeof(tower1_wait_ms) as wait from read_csv('${file}') limit 1`);
+  const types = await database.tool(
+    `select typeof(loss) as loss, typeof(tower1_wait_ms) as wait from read_csv('${file}') limit 1`,
+  );
   assert.deepEqual(types, [{ loss: 'DOUBLE', wait: 'DOUBLE' }]);
   fs.rmSync(file);
 });

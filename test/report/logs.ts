@@ -24,6 +24,11 @@ export function logText(events: readonly LogEvent[]): string {
   return text;
 }
 
+/** The same for events that no run writes. */
+export function rawText(events: readonly object[]): string {
+  return events.map((event) => `${JSON.stringify({ level: 30, time: 1, ...event, msg: '' })}\n`).join('');
+}
+
 /** A folder for the tests of a file, which is removed after them. */
 export function temporaryFolder(): string {
   const folder = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-report-'));

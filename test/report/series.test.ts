@@ -7,7 +7,7 @@ test('CurveBuilder keeps the mean, the smallest and the largest value over all s
   fc.assert(
     fc.property(fc.array(fc.integer({ min: -1000, max: 1000 }), { minLength: 1, maxLength: 5000 }), (values) => {
       const builder = new CurveBuilder();
-      values.forEach((value, i) => builder.add(i + 1, value));
+      for (const [i, value] of values.entries()) builder.add(i + 1, value);
       const { step, mean, low, high } = builder.curve();
       assert.ok(step.length <= MAX_POINTS && [mean, low, high].every((list) => list.length === step.length));
       assert.equal(step.at(-1), values.length);
@@ -25,7 +25,8 @@ test('CurveBuilder keeps the mean, the smallest and the largest value over all s
 
 test('CurveBuilder: a value that is not finite makes the mean of its point null, and no other', () => {
   const builder = new CurveBuilder();
-  for (let step = 1; step <= 2 * MAX_POINTS; step++) builder.add(step, step === 5 ? Number.NaN : step === 8 ? Number.POSITIVE_INFINITY : 1);
+  for (let step = 1; step <= 2 * MAX_POINTS; step++)
+    builder.add(step, step === 5 ? Number.NaN : step === 8 ? Number.POSITIVE_INFINITY : 1);
   const { step, mean, low, high } = builder.curve();
   assert.deepEqual(step.slice(0, 5), [2, 4, 6, 8, 10]);
   assert.deepEqual(mean.slice(0, 5), [1, 1, null, null, 1]);
@@ -38,10 +39,16 @@ test('EvenList keeps the first, the newest, and evenly spaced entries; NewestLis
     const [even, newest] = [new EvenList<number>(), new NewestList<number>(10)];
     for (let i = 0; i < count; i++) for (const list of [even, newest]) list.add(i);
     const kept = even.list();
-    assert.ok(kept.length <= MAX_POINTS + 1 && kept.length >= Math.min(count, MAX_POINTS / 2), `${count} ${kept.length}`);
+    assert.ok(
+      kept.length <= MAX_POINTS + 1 && kept.length >= Math.min(count, MAX_POINTS / 2),
+      `${count} ${kept.length}`,
+    );
     assert.deepEqual([kept[0], kept.at(-1)], count === 0 ? [undefined, undefined] : [0, count - 1]);
     const gaps = new Set(kept.slice(1, -1).map((each, i) => each - kept[i]!));
     assert.ok(gaps.size <= 1, [...gaps].join());
-    assert.deepEqual(newest.list(), Array.from({ length: Math.min(10, count) }, (_, i) => Math.max(0, count - 10) + i));
+    assert.deepEqual(
+      newest.list(),
+      Array.from({ length: Math.min(10, count) }, (_, i) => Math.max(0, count - 10) + i),
+    );
   }
 });
