@@ -4,7 +4,7 @@
  * without them and say what they skip.
  */
 import fs from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { install, isInstalled } from './packages.mjs';
 import { readText, run, SetupFailure, say } from './processes.mjs';
@@ -13,9 +13,17 @@ import { holdingSetUpLock, npmFolder } from './set-up.mjs';
 const toolsFolder = (root) => join(root, 'test', 'tools');
 const browserFolder = (root) => join(toolsFolder(root), 'node_modules', '.chromium');
 
-/** Whether one of the test files, relative to the clone, uses these programs. */
+/** Whether one of the test files, relative to the clone, imports `test/tools.ts`, or another file that does. */
 export function needTools(root, files) {
-  return files.some((path) => readText(join(root, path))?.includes("/tools.js'"));
+  const seen = new Set(files);
+  // A set's loop also visits what is added during the loop.
+  for (const path of seen) {
+    if (path === join('test', 'tools.ts')) return true;
+    for (const [, name] of (readText(join(root, path)) ?? '').matchAll(/ from '(\.[^']+)\.js'/g)) {
+      seen.add(join(dirname(path), `${name}.ts`));
+    }
+  }
+  return false;
 }
 
 /** Installs what is missing. Does not throw if that is impossible. */

@@ -157,6 +157,11 @@ function addReportCommands(add: Add): void {
     .addOption(new Option(...JSON_FLAG).conflicts('csv'))
     .addOption(new Option('--csv', 'write the training steps as CSV').conflicts('check'))
     .addOption(
+      new Option('--tensorboard <folder>', 'write event files for TensorBoard into the folder')
+        .argParser(pathOf('--tensorboard'))
+        .conflicts(['markdown', 'json', 'csv', 'check', 'out']),
+    )
+    .addOption(
       new Option('--check', 'check the logs line by line, and name the first line that is wrong').conflicts('out'),
     );
 }

@@ -18,6 +18,7 @@ import { withKernels } from '../report/run-kernels.js';
 import { assertFileWritable, OVERWRITE, openNoFollow, writeNoFollow } from '../safe-write.js';
 import { explained } from './explain.js';
 import { type FoundLog, findLogs } from './find-log.js';
+import { writeTensorboard } from './report-tensorboard.js';
 import type { Input, Services } from './services.js';
 
 export interface ReportOptions {
@@ -26,6 +27,8 @@ export interface ReportOptions {
   json?: boolean;
   csv?: boolean;
   check?: boolean;
+  /** A folder for event files. */
+  tensorboard?: string;
 }
 
 /** A log of this size takes longer to read than people wait without a word. */
@@ -50,6 +53,7 @@ export async function run(
     if (size >= LARGE_BYTES) services.stderr.print(`reading ${file}: ${mebibytes(size)}`);
   }
   if (options.check) return check(logs, options, services);
+  if (options.tensorboard !== undefined) return writeTensorboard(logs, options.tensorboard, services);
   const text = options.csv ? undefined : textOf(options);
   // Before the logs are read, which may take a while.
   const file = text

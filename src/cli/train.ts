@@ -9,6 +9,7 @@ import { openLog, type RunLog } from '../log-writer.js';
 import type { Resume } from '../train/index.js';
 import { type DisplayMode, openDisplay } from './display.js';
 import { runDry } from './dry-run.js';
+import { openExports } from './exports.js';
 import { oneLine } from './format.js';
 import { gpuWarning, resolveHere } from './machine.js';
 import { printConfig } from './print-config.js';
@@ -91,6 +92,7 @@ export async function recordedTraining(
   { resume, lock, isNamed = false, warning, onEvent = () => {} }: RecordOptions = {},
 ): Promise<{ exitCode: number; failure: string | undefined }> {
   const { train } = await services.loadTrain();
+  const exports = await openExports(config);
   const display = openDisplay(mode, config, services);
   const stop = stopOnSignal(() => {
     display.close(); // now, because the second signal ends the process
@@ -124,6 +126,8 @@ export async function recordedTraining(
     begin();
     log!.write(event);
     display.show(event);
+    const warnings = exports.see(event, runFolder(named));
+    if (event.event !== 'run_end') queue.push(...warnings.map(warningOf));
     onEvent(event);
   };
   const report = (event: LogEvent) => {
@@ -136,13 +140,14 @@ export async function recordedTraining(
     if (event.event === 'run_end' && stop.signal.aborted) exitSoon(event.exit_code);
   };
   try {
-    notes.forEach(display.note);
+    [...notes, ...exports.notes].forEach(display.note);
     const { exitCode } = await train(config, { report, begin, signal: stop.signal, resume, note: display.note });
     return { exitCode, failure };
   } finally {
     stop.dispose();
     queue.forEach(display.show);
     display.close();
+    exports.close();
     try {
       log?.close();
     } finally {

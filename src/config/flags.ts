@@ -141,5 +141,8 @@ export const FLAGS: readonly Flag[] = [
   ]),
   ...section('logs', 'train', [
     ['number', '--log-every <steps>', 'logEvery', 'steps between printed lines, if stdout is not a terminal'],
+    ['on', '--tensorboard', 'tensorboard', "write event files for TensorBoard into the run's folder"],
+    ['off', '--no-tensorboard', 'tensorboard', 'write none, in a run that is resumed'],
+    ['number', '--metrics-port <port>', 'metricsPort', 'serve metrics for Prometheus on loopback; 0: any free port'],
   ]),
 ];

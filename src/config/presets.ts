@@ -16,6 +16,8 @@ const COMMON = {
   seed: 1,
   steps: null,
   logEvery: 10,
+  tensorboard: false,
+  metricsPort: null,
   evalEvery: 0,
   /** The most that a power cut may cost. A checkpoint takes some milliseconds of a step (docs/reliability.md). */
   checkpointEvery: '10m',

@@ -163,6 +163,10 @@ export const CONFIG_SCHEMA = keys({
   steps: whole(1, 1_000_000_000).nullable(),
   seed: whole(0, 2 ** 32 - 1),
   logEvery: whole(1, 1_000_000_000),
+  /** Whether the run writes event files for TensorBoard. */
+  tensorboard: bool,
+  /** The port on loopback where the run serves its metrics; 0 is any free one; null serves none. */
+  metricsPort: whole(0, 65_535).nullable(),
   /** Steps between evaluations; 0 is one at the end of each epoch. */
   evalEvery: whole(0, 1_000_000_000),
   /** Steps between checkpoints, or minutes as `10m`; 0 is one at the end only. */

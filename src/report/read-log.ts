@@ -48,6 +48,7 @@ export type Parsed =
  */
 export async function* linesOf(file: string, position: Position, end = Number.POSITIVE_INFINITY) {
   const descriptor = forReading(file, () => openNoFollow(file, constants.O_RDONLY));
+  let isOpen = true; // the stream closes it, also when the caller ends early
   try {
     const last = Math.min(fstatSync(descriptor).size, end) - 1;
     if (last < position.bytes) return;
@@ -69,7 +70,8 @@ export async function* linesOf(file: string, position: Position, end = Number.PO
       [pieces, kept, length] = [[], 0, 0];
       return line;
     };
-    const options = { fd: descriptor, autoClose: false, start: position.bytes, end: last, highWaterMark: 2 ** 18 };
+    const options = { fd: descriptor, start: position.bytes, end: last, highWaterMark: 2 ** 18 };
+    isOpen = false;
     for await (const chunk of createReadStream('', options) as AsyncIterable<Buffer>) {
       const lines: Line[] = [];
       for (let from = 0; from < chunk.length; ) {
@@ -88,7 +90,7 @@ export async function* linesOf(file: string, position: Position, end = Number.PO
   } catch (error) {
     throw unreadable(file, error);
   } finally {
-    closeSync(descriptor);
+    if (isOpen) closeSync(descriptor);
   }
 }
 

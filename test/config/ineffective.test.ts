@@ -182,7 +182,7 @@ test('every flag always has an effect, or has a case here', () => {
     ...['preset', 'net.table', 'net.width', 'net.inputSize', 'net.classes', 'net.activation', 'batchSize', 'seed'],
     ...['data.source', 'data.colourNoise.strength', 'data.workers', 'data.resize', 'data.flip', 'data.brightness'],
     ...['data.contrast', 'data.meanImage', 'optimizer.learningRate', 'optimizer.momentum', 'optimizer.weightDecay'],
-    ...['placement', 'steps', 'epochs', 'logEvery', 'weights', 'run', 'out', 'compile'],
+    ...['placement', 'steps', 'epochs', 'logEvery', 'weights', 'run', 'out', 'compile', 'tensorboard', 'metricsPort'],
   ];
   const known = [...cases, ...said, ...useful];
   assert.deepEqual(

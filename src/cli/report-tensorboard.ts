@@ -1,0 +1,60 @@
+/** `report --tensorboard`: event files for TensorBoard, made of logs. */
+import { createWriteStream, mkdirSync, readdirSync } from 'node:fs';
+import { basename, join, resolve } from 'node:path';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { SplitError } from '../errors.js';
+import { LOG_START, linesOf, parseLine } from '../report/read-log.js';
+import { OVERWRITE, openNoFollow } from '../safe-write.js';
+import { explained } from './explain.js';
+import type { FoundLog } from './find-log.js';
+import type { Services } from './services.js';
+
+const ADVICE = 'choose another folder with --tensorboard';
+
+/**
+ * Writes the event file of each log into a folder of the run's name, and prints these folders. TensorBoard shows each as a run.
+ * @throws SplitError if a log cannot be read, or a folder has event files already.
+ */
+export async function writeTensorboard(logs: readonly FoundLog[], out: string, { stdout }: Services): Promise<number> {
+  // protobuf takes a while to load.
+  const { eventFileName, isEventFile } = await import('../report/tensorboard.js');
+  for (const [i, { file, folder: of }] of logs.entries()) {
+    const name = basename(resolve(of));
+    const isTaken = logs.slice(0, i).some((each) => basename(resolve(each.folder)) === name);
+    const folder = join(out, isTaken ? `${name}-${i + 1}` : name);
+    explained(`write ${folder}`, ADVICE, () => mkdirSync(folder, { recursive: true }));
+    const other = explained(`read ${folder}`, ADVICE, () => readdirSync(folder)).find(isEventFile);
+    if (other !== undefined) {
+      throw new SplitError(
+        `Cannot write ${folder}: it has the event file ${other}, and TensorBoard would mix the two; remove it, or ${ADVICE}`,
+      );
+    }
+    const path = join(folder, eventFileName(await startOf(file), 'report'));
+    const descriptor = explained(`write ${path}`, ADVICE, () => openNoFollow(path, OVERWRITE));
+    await pipeline(Readable.from(recordsOf(file)), createWriteStream('', { fd: descriptor }));
+    stdout.print(folder);
+  }
+  return 0;
+}
+
+/** The time of the first event, ms since 1970; 0 for a log without events. */
+async function startOf(file: string): Promise<number> {
+  for await (const { time } of eventsOf(file)) return time;
+  return 0;
+}
+
+async function* recordsOf(file: string): AsyncGenerator<Uint8Array> {
+  const { tensorboardEncoder } = await import('../report/tensorboard.js');
+  const encode = tensorboardEncoder();
+  for await (const { event, time } of eventsOf(file)) yield encode(event, time);
+}
+
+async function* eventsOf(file: string) {
+  for await (const lines of linesOf(file, { ...LOG_START })) {
+    for (const line of lines) {
+      const parsed = parseLine(line);
+      if (parsed.kind === 'event') yield parsed;
+    }
+  }
+}
