@@ -4,7 +4,7 @@
  *
  * A live page, for `report --follow`: serve `reportPage(report, { live: 'live.json' })`, and at that address, relative to
  * the page's, `JSON.stringify(livePage(report))` as `application/json` with `Cache-Control: no-store`. The page fetches it
- * every two seconds, with its own query string added if the address has none, so a token in the page's address goes along.
+ * every two seconds, with its own query string if the address has none, so that a token in the page's address goes along.
  * It replaces the text and redraws the charts, and keeps what is zoomed, scrolled to, opened and focused. A reply with
  * status 304 changes nothing; after another failure the page says so and tries again. It stops when it is hidden, and
  * after a reply with the header `Report-Final: yes`.
@@ -34,6 +34,8 @@ export interface PageOptions {
   folder?: string;
   /** Address of the live data, relative to the page. Then there are no links to files. */
   live?: string;
+  /** ms between two looks at the live data. 2000 by default. */
+  everyMs?: number;
 }
 
 /**
@@ -58,7 +60,7 @@ export function reportPage(report: Report, options: PageOptions = {}): string {
 <meta name="color-scheme" content="light dark">
 <meta name="referrer" content="no-referrer">
 <meta name="generator" content="alexnet-split ${report.version}">
-${options.live !== undefined && html`<meta name="live" content="${options.live}">`}
+${options.live !== undefined && html`<meta name="live" content="${options.live}" data-every="${options.everyMs ?? 2000}">`}
 <title>${title}</title>
 <link rel="icon" href="data:,">
 <style>${new Markup(style)}</style>

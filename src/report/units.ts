@@ -13,13 +13,13 @@ export function decimal(value: number): string {
 const SIZES = ['bytes', 'kB', 'MB', 'GB', 'TB'];
 
 /** `1.3 MB`, with 1 kB = 1000 bytes. */
-export function bytes(value: number): string {
+export function bytes(value: number, digits = 3): string {
   let [size, at] = [value, 0];
   while (Math.abs(size) >= 1000 && at < SIZES.length - 1) {
     size /= 1000;
     at++;
   }
-  return `${Number(size.toPrecision(3))} ${SIZES[at]}`;
+  return `${Number(size.toPrecision(digits))} ${SIZES[at]}`;
 }
 
 /** `83.9 %`. */
@@ -41,6 +41,6 @@ export function show(value: number | null | undefined, unit: Unit): string {
 }
 
 const SHOW: Record<Unit, (value: number) => string> = {
-  ...{ count, bytes, share, number: decimal, ms: milliseconds },
+  ...{ count, share, number: decimal, ms: milliseconds, bytes: (value) => bytes(value) },
   'images/s': (value) => `${decimal(value)} images/s`,
 };

@@ -23,7 +23,7 @@ export function barsOption(figure: Bars, space: Space): { option: EChartsCoreOpt
     return stacked ? own.reduce((sum, each) => sum + each, 0) : Math.max(...own, 0);
   });
   const pixels = (width - left - 24) / Math.max(...sums, Number.MIN_VALUE);
-  const rowPixels = stacked ? 40 : Math.max(26, 9 * series.length + 8);
+  const rowPixels = stacked ? (categories.length > 8 ? 30 : 40) : Math.max(26, 9 * series.length + 8);
   return {
     height: categories.length * rowPixels + top + 44,
     option: {

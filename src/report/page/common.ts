@@ -1,6 +1,6 @@
 /** What the options of all charts share. */
 import type { Unit } from '../figure.js';
-import { show } from '../units.js';
+import { bytes } from '../units.js';
 import type { EChartsCoreOption } from './echarts.js';
 import type { Colours } from './theme.js';
 
@@ -89,7 +89,7 @@ export function axis({ line, muted }: Colours, isLined: boolean) {
 export function tick(value: number, unit: Unit): string {
   if (unit === 'ms') return `${Number(value.toPrecision(6))}`;
   if (unit === 'share') return `${Number((value * 100).toPrecision(4))} %`;
-  if (unit === 'bytes') return show(value, unit);
+  if (unit === 'bytes') return bytes(value, 4);
   return unit === 'images/s' && value >= 10_000 ? `${value / 1000}k` : String(Number(value.toPrecision(6)));
 }
 

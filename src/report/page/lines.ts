@@ -8,6 +8,9 @@ import { colourOf } from './theme.js';
 const SYMBOLS = ['circle', 'diamond', 'rect', 'triangle', 'roundRect', 'pin'];
 const DASHES = ['solid', [7, 3], [2, 3], [10, 3, 2, 3]] as const;
 
+/** ECharts does not take 'none' for the points of a line. */
+const NO_PATTERN = { color: 'rgba(0, 0, 0, 0)' };
+
 export const LINES_HEIGHT = 260;
 
 export function linesOption({ lines, unit, x }: Lines, space: Space): { option: EChartsCoreOption; height: number } {
@@ -73,7 +76,7 @@ function seriesOf({ name, tone, x, y, points, dashed }: Line, i: number, { colou
     ...{ type: 'line', name, data: x.map((each, at) => [each, y[at]]), z: 3, clip: true },
     ...{ showSymbol: points === true || x.length === 1, symbol: SYMBOLS[i % SYMBOLS.length], symbolSize: 8 },
     lineStyle: { color: colour, width: 2, type: dash },
-    itemStyle: { color: colour },
+    itemStyle: { color: colour, decal: NO_PATTERN },
     emphasis: { disabled: true },
   };
 }
@@ -88,7 +91,7 @@ function bandOf({ name, tone, x, low, high }: Line, i: number, { colours }: Spac
     {
       ...{ type: 'custom', name, id: `band-${i}`, z: 1, silent: true, clip: true, tooltip: { show: false } },
       data: [[x[0], high[known[0]!]]],
-      itemStyle: { color: colourOf(tone, colours), decal: { symbol: 'none' } },
+      itemStyle: { color: colourOf(tone, colours), decal: NO_PATTERN },
       renderItem: (_: CustomSeriesRenderItemParams, api: CustomSeriesRenderItemAPI) => ({
         type: 'polygon' as const,
         shape: { points: outline.map((each) => api.coord(each as number[])) },
@@ -111,7 +114,7 @@ export function visibleValues(lines: readonly Line[], [from, to]: readonly [numb
 export function roundRange([low, high]: readonly [number, number], unit: Unit) {
   const rough = (high - low) / 4;
   const power = 10 ** Math.floor(Math.log10(rough));
-  const interval = power * ([1, 2, 2.5, 5].find((each) => each * power >= rough * 0.999) ?? 10);
+  const interval = power * ([1, 2, 5].find((each) => each * power >= rough * 0.999) ?? 10);
   const [least, most] = unit === 'share' ? [0, 1] : [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY];
   const round = (value: number) => Number(value.toPrecision(12));
   return {

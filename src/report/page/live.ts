@@ -2,19 +2,17 @@
 import type { Figure, LivePage } from '../figure.js';
 import { drawAll } from './charts.js';
 
-const EVERY_MS = 2000;
-
 /** Starts, if the page has an address of live data: see `html.ts`. */
 export function followIfLive(): void {
-  const address = document.querySelector<HTMLMetaElement>('meta[name="live"]')?.content;
-  if (address === undefined) return;
-  const url = new URL(address, location.href);
+  const meta = document.querySelector<HTMLMetaElement>('meta[name="live"]');
+  if (!meta) return;
+  const url = new URL(meta.content, location.href);
   if (url.search === '') url.search = location.search;
-  void follow(url, document.getElementById('live')!);
+  void follow(url, Number(meta.dataset.every), document.getElementById('live')!);
 }
 
-async function follow(url: URL, status: HTMLElement): Promise<void> {
-  for (let last = ''; ; await pause()) {
+async function follow(url: URL, everyMs: number, status: HTMLElement): Promise<void> {
+  for (let last = ''; ; await pause(everyMs)) {
     try {
       const response = await fetch(url, { cache: 'no-store' });
       if (response.status !== 304) {
@@ -36,8 +34,8 @@ function say(status: HTMLElement, text: string): void {
 }
 
 /** Until the next look, which waits while nobody sees the page. */
-async function pause(): Promise<void> {
-  await new Promise((resolve) => setTimeout(resolve, EVERY_MS));
+async function pause(ms: number): Promise<void> {
+  await new Promise((resolve) => setTimeout(resolve, ms));
   while (document.hidden)
     await new Promise((resolve) => document.addEventListener('visibilitychange', resolve, { once: true }));
 }

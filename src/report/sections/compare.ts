@@ -10,7 +10,7 @@ export function pairHeading(source: Source): Markup {
   const { names } = source;
   return html`<p class="kicker">Report of two runs</p>
 <h1>${names[0]} <span class="against">against</span> ${names[1]}</h1>
-${perRun(source, (run) => html`${statusLine(run)}${about(run)}`)}`;
+${perRun(source, (run) => html`${statusLine(run)}${about(run)}`, 'h2')}`;
 }
 
 export function comparison(source: Source, compared: Comparison | undefined): Section {

@@ -31,11 +31,12 @@ export function groupTable({ draw }: Source, groups: readonly Group[]): Section 
     (each) => INTERVALS[each],
   );
   const rows = groups.map((group) => [
-    ...[group.name, group.change ?? '–', count(group.runs.length), show(group.top1, 'share')],
+    ...[group.name, show(group.top1, 'share')],
     ...[group.low === null || group.high === null ? '–' : `${share(group.low)} to ${share(group.high)}`],
     ...[show(group.testLoss, 'number'), group.imagesPerSecond === null ? '–' : decimal(group.imagesPerSecond)],
+    ...[count(group.runs.length), group.change ?? '–'],
   ]);
-  const columns = ['group', 'change', 'runs', 'test accuracy', '95 % interval', 'test loss', 'images/s'];
+  const columns = ['group', 'test accuracy', '95 % interval', 'test loss', 'images/s', 'runs', 'change'];
   const best = groups.reduce((a, b) => ((b.top1 ?? -1) > (a.top1 ?? -1) ? b : a));
   return {
     ...{ id, title },

@@ -38,7 +38,7 @@ export function table(
     ([first, ...rest]) =>
       html`<tr><th scope="row">${first}</th>${rest.map((each) => html`<td>${each ?? '–'}</td>`)}</tr>`,
   );
-  return html`<div class="scroll" tabindex="0" role="region" aria-label="${caption}"><table><caption>${caption}</caption>
+  return html`<div class="scroll" tabindex="0" role="group" aria-label="${caption}"><table><caption>${caption}</caption>
 <thead><tr>${head}</tr></thead><tbody>
 ${body}</tbody></table></div>`;
 }

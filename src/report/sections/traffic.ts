@@ -1,7 +1,7 @@
 /** What the towers send, and what they hold in memory. */
 import { bytes } from '../units.js';
 import { html } from './markup.js';
-import { list, missing, prefix, type Section, type Source } from './section.js';
+import { list, missing, only, prefix, type Section, type Source } from './section.js';
 
 export function exchange(source: Source): Section {
   const { runs, names, draw } = source;
@@ -52,7 +52,7 @@ export function memory(source: Source): Section {
     return { id, title, body: missing('The log has no measurement of memory: an older version wrote it.') };
   const shape = { kind: 'lines', unit: 'bytes', x: 'step' } as const;
   const resident = measured.map(({ memory, i, x }) => ({
-    ...{ name: `${prefix(source, i)}resident`, tone: i, x, y: memory.map((each) => each.resident), points: true },
+    ...{ name: only(source, i, 'resident'), tone: i, x, y: memory.map((each) => each.resident), points: true },
   }));
   const towers = measured.flatMap(({ memory, i, x }) =>
     memory[0]!.towers.map((_, t) => ({

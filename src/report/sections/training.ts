@@ -1,8 +1,9 @@
 /** How the training went: loss, accuracy, learning rate, and speed over the steps. */
 import type { Line } from '../figure.js';
 import type { Curve } from '../model.js';
+import { show } from '../units.js';
 import { html } from './markup.js';
-import { missing, prefix, type Section, type Source } from './section.js';
+import { list, missing, only, prefix, type Section, type Source } from './section.js';
 
 /** A curve with its band from the smallest to the largest value. */
 function curveLine(curve: Curve, name: string, tone: number): Line {
@@ -37,7 +38,9 @@ export function training(source: Source): Section {
       run[key].step.length === 0 ? [] : [curveLine(run[key], `${prefix(source, i)}${what}`, tone(i, 0))],
     );
   const x = 'step';
-  const rates = steps('learningRate', 'learning rate').map(({ low: _, high: __, band: ___, ...line }) => line);
+  const rates = steps('learningRate', 'learning rate').map(({ x, y, tone }, i) => ({
+    ...{ name: only(source, i, 'learning rate'), x, y, tone },
+  }));
   const varies = rates.some(({ y }) => y.some((each) => each !== y[0]));
   return {
     ...{ id, title },
@@ -67,7 +70,7 @@ ${draw(
 )}
 ${varies && draw({ kind: 'lines', id: 'rate', title: 'Learning rate', unit: 'number', x, y: 'learning rate', lines: rates }, 'Learning rate of the kernels over the steps.')}
 </div>
-${!varies && rates.length > 0 && html`<p>The learning rate stays the same: ${[...new Set(rates.map(({ y }) => String(y[0])))].join(' and ')}.</p>`}`,
+${!varies && rates.length > 0 && html`<p>The learning rate stays the same: ${list([...new Set(rates.map(({ y }) => show(y[0], 'number')))])}.</p>`}`,
   };
 }
 
@@ -75,7 +78,7 @@ export function speed(source: Source): Section {
   const { runs, draw } = source;
   const [id, title] = ['speed', 'Images per second'];
   const lines = runs.flatMap((run, i) =>
-    run.imagesPerSecond.step.length === 0 ? [] : [curveLine(run.imagesPerSecond, `${prefix(source, i)}images/s`, i)],
+    run.imagesPerSecond.step.length === 0 ? [] : [curveLine(run.imagesPerSecond, only(source, i, 'images/s'), i)],
   );
   if (lines.length === 0) return { id, title, body: missing('The log has no training step, so there is no speed.') };
   return {
