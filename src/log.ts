@@ -21,8 +21,8 @@ export const WARNING_KINDS = [
   ...(['dead-units', 'no-signal', 'weak-signal', 'large-activations'] as const),
 ] as const;
 
-/** What a tower does in a span of a traced step. */
-export const TRACE_PARTS = ['data', 'forward', 'backward', 'exchange', 'wait', 'update', 'other'] as const;
+/** What a tower does in a span of a traced step. `pass`: forward and backward, where nothing shows which of the two. */
+export const TRACE_PARTS = ['data', 'forward', 'backward', 'pass', 'exchange', 'wait', 'update', 'other'] as const;
 
 export const EVENTS = {
   run_start: z.strictObject({
@@ -82,7 +82,7 @@ export const EVENTS = {
     towers: z.array(
       z.strictObject({
         ...numbers('tower', 'hidden_exchange_ms'),
-        parts_ms: z.strictObject(numbers('data', 'forward', 'backward', 'exchange', 'wait', 'update', 'other')),
+        parts_ms: z.strictObject(numbers(...TRACE_PARTS)),
         spans: z.array(
           z.strictObject({
             name: text,

@@ -41,6 +41,21 @@ export function writeNoFollow(file: string, data: string | Uint8Array): void {
   }
 }
 
+/**
+ * Writes a file as a whole, in place of one that exists: another process sees the old file or the new one.
+ * @throws Error of the system; then the old file is as it was.
+ */
+export function replaceFile(file: string, data: string | Uint8Array): void {
+  const unfinished = join(dirname(file), `.${basename(file)}.${randomBytes(6).toString('hex')}.unfinished`);
+  try {
+    writeNoFollow(unfinished, data);
+    fs.renameSync(unfinished, file);
+  } catch (error) {
+    fs.rmSync(unfinished, { force: true });
+    throw error;
+  }
+}
+
 /** A full disk can still have room for an empty file. */
 const TRIAL_BYTES = 4096;
 

@@ -110,7 +110,7 @@ export const TRACE: EventOf<'trace'> = {
   towers: [0, 1].map((tower) => ({
     tower,
     hidden_exchange_ms: 2,
-    parts_ms: { data: 1, forward: 5, backward: 8, exchange: 1, wait: 2, update: 2, other: 1 },
+    parts_ms: { data: 1, forward: 5, backward: 8, pass: 0, exchange: 1, wait: 2, update: 2, other: 1 },
     spans: [
       { name: 'wait for the batch', part: 'data', lane: 'thread', start_ms: 0, ms: 1 },
       { name: 'conv1', part: 'forward', layer: 'conv1', lane: 'function', start_ms: 1, ms: 5 },

@@ -144,5 +144,6 @@ export const FLAGS: readonly Flag[] = [
     ['on', '--tensorboard', 'tensorboard', "write event files for TensorBoard into the run's folder"],
     ['off', '--no-tensorboard', 'tensorboard', 'write none, in a run that is resumed'],
     ['number', '--metrics-port <port>', 'metricsPort', 'serve metrics for Prometheus on loopback; 0: any free port'],
+    ['text', '--trace-steps <steps>', 'traceSteps', 'steps to trace, such as 100-102 or 5,9-11', 'none'],
   ]),
 ];

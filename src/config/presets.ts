@@ -30,6 +30,7 @@ const COMMON = {
   compile: 'on',
   convolutions: 'auto',
   check: true,
+  traceSteps: null,
 } as const;
 
 const COMMON_NET = { width: 1, init: 'table', dropout: true } as const;

@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { TABLES, type TableName } from '../model/tables.js';
+import { rangesOf } from './steps.js';
 
 export const PRESET_NAMES = [
   ...(['mini', 'fashion', 'tutorial', 'lenet'] as const),
@@ -44,6 +45,9 @@ const bool = z.boolean('true or false');
 const text = z.string('a text').min(1, 'a text that is not empty');
 const pathOrEmpty = z.string('a text').refine((value) => !value.includes('\0'), 'a path, which has no character 0');
 const path = pathOrEmpty.min(1, 'a text that is not empty');
+const steps = z
+  .string('steps such as 100-102 or 5,9-11, from 1 up')
+  .refine((value) => rangesOf(value) !== undefined, 'steps such as 100-102 or 5,9-11, from 1 up');
 const device = z
   .string('a device such as CPU:0 or GPU:1')
   .regex(/^([A-Z_]+:\d+|GPU:\d+\/\d+)$/, 'a device such as CPU:0 or GPU:1');
@@ -192,6 +196,7 @@ export const CONFIG_SCHEMA = keys({
   /** `auto` computes large convolutions by Winograd's algorithm if that is faster. */
   convolutions: oneOf(['auto', 'direct']),
   check: bool.describe('compare the split with the reference before the first step'),
+  traceSteps: steps.nullable().describe('steps to trace, such as 100-102 or 5,9-11; null: none'),
 });
 
 type Immutable<T> = T extends object ? { readonly [Key in keyof T]: Immutable<T[Key]> } : T;

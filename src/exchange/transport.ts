@@ -28,7 +28,21 @@ export interface SentBytes extends Pick<Place, 'site' | 'direction'> {
   bytes: number;
 }
 
+/** A part of sending or receiving one message. */
+export interface ExchangeSpan {
+  part: 'exchange' | 'wait';
+  action: 'send' | 'receive';
+  place: Place;
+  /** `performance.now()` of this thread. */
+  start: number;
+  end: number;
+  /** Of the whole message, with its header; 0 while it is waited for. */
+  bytes: number;
+}
+
 export interface Transport {
+  /** Receives each span, while a step is traced. */
+  watch: ((span: ExchangeSpan) => void) | undefined;
   /** Whether messages have a checksum of their values, which the receiver checks. Has to be the same at both ends. */
   checksums: boolean;
   /** Sends a tensor's values; it stays the caller's. @throws ExchangeError if the peer is gone. */
@@ -59,6 +73,19 @@ export function slotBytesFor(payload: number): number {
 /** What a tower without a peer spends on the exchange. */
 export function noCosts(): Costs {
   return { exchangeMs: 0, waitMs: 0, bytes: 0, sent: [] };
+}
+
+/** Notes the spans of one message: each begins where the one before it ended. */
+function spansOf(watch: Transport['watch'], action: ExchangeSpan['action'], place: Place) {
+  let start = watch ? performance.now() : 0;
+  return {
+    end(part: ExchangeSpan['part'], bytes: number): void {
+      if (!watch) return;
+      const end = performance.now();
+      watch({ part, action, place, start, end, bytes });
+      start = end;
+    },
+  };
 }
 
 /** @param tower the tower whose end the mailbox is. */
@@ -96,9 +123,12 @@ export function msgpackTransport(mailbox: Mailbox, tower: 0 | 1): Transport {
   const noSum = { sum: new Uint8Array(4) };
   return {
     checksums: false,
+    watch: undefined,
     send({ shape, dtype, copyTo }, place) {
+      const spans = spansOf(this.watch, 'send', place);
       timed(() => {
         mailbox.send(place, (slot) => {
+          spans.end('wait', 0);
           const header: Header = { seq: mailbox.nextSent, ...place, shape, dtype, ...(this.checksums && noSum) };
           const start = encode(header, slot);
           const end = start + payloadBytes(header);
@@ -106,15 +136,20 @@ export function msgpackTransport(mailbox: Mailbox, tower: 0 | 1): Transport {
           // The header is as long as before, so the values stay where they are.
           if (this.checksums) encode({ ...header, sum: checksumOf(slot.subarray(start, end)) }, slot);
           count(place, end + (dtype === 'device' ? payloadBytes({ shape, dtype: 'float32' }) : 0));
+
+          costs.bytes += end + (dtype === 'device' ? payloadBytes({ shape, dtype: 'float32' }) : 0);
+          spans.end('exchange', end);
           return end;
         });
       });
     },
     receive({ shape, dtype }, place, use) {
+      const spans = spansOf(this.watch, 'receive', place);
       return timed(() => {
         const seq = mailbox.nextReceived;
         const expected: Header = { seq, ...place, shape, dtype, ...(this.checksums && noSum) };
         return mailbox.receive(place, (message) => {
+          spans.end('wait', 0);
           const { header, payload } = decoded(message, place);
           checkHeader(header, expected, tower);
           if (header.sum && String(header.sum) !== String(checksumOf(payload))) {
@@ -122,6 +157,7 @@ export function msgpackTransport(mailbox: Mailbox, tower: 0 | 1): Transport {
             const text = `Cannot continue at ${site} (${direction}, step ${step}) in tower ${tower}: the values are not those that tower ${1 - tower} sent, expected the checksum of its message; memory or a device is damaged: test the machine, then continue from the last checkpoint with --resume`;
             throw new ExchangeError(text, tower, site, step);
           }
+          spans.end('exchange', message.length);
           const started = performance.now();
           try {
             return use(payload);

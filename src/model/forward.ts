@@ -36,6 +36,8 @@ export interface Run {
   mask(layer: string, tower: TowerIndex, batch: number, units: number): tf.Tensor;
   /** Receives every named value. */
   capture?: (value: Captured) => void;
+  /** Runs what computes a layer, so that its ops can be recognized. @param layer name, see {@link layerGroups}. */
+  within?: <T>(layer: string, action: () => T) => T;
 }
 
 /** Returns both towers' channels: the own tower's [B, H, W, C] and the peer's, joined to [B, H, W, 2C]. */
@@ -54,6 +56,7 @@ export type TowerOutput =
  */
 export function towerForward(net: Net, tower: TowerIndex, images: tf.Tensor4D, gather: Gather, run: Run): TowerOutput {
   const ends = groupEnds(net.layers);
+  const groups = layerGroups(net.layers);
   let x: tf.Tensor = images;
   for (const [i, layer] of net.layers.entries()) {
     if (layer.site) {
@@ -61,7 +64,8 @@ export function towerForward(net: Net, tower: TowerIndex, images: tf.Tensor4D, g
       if (!layer.towers.includes(tower)) return { sent: x };
       capture(run, tower, layer.site.name, 'input', x);
     }
-    x = runLayer(layer, tower, x, run); // → [B, H', W', K], or [B, K] from the first dense layer on
+    const input = x;
+    x = within(run, groups[i]!, () => runLayer(layer, tower, input, run)); // → [B, H', W', K]; [B, K] from the first dense layer on
     if (ends[i]) capture(run, tower, ends[i], 'activation', x);
   }
   return { output: x };
@@ -76,16 +80,19 @@ export function towerForward(net: Net, tower: TowerIndex, images: tf.Tensor4D, g
  */
 export function referenceForward(net: Net, images: tf.Tensor4D, run: Run): tf.Tensor2D {
   const ends = groupEnds(net.layers);
+  const groups = layerGroups(net.layers);
   let parts: ReadonlyMap<TowerIndex, tf.Tensor> | undefined; // by tower; none before the first layer
   for (const [i, layer] of net.layers.entries()) {
     const inputs = parts;
     let joined: tf.Tensor | undefined;
     if (inputs && isWeighted(layer) && layer.reach === 'both') {
-      joined = join(inputs); // [B, H, W, C] of each tower → [B, H, W, 2C]
+      const both = inputs;
+      joined = within(run, groups[i]!, () => join(both)); // [B, H, W, C] of each tower → [B, H, W, 2C]
       for (const tower of layer.towers) capture(run, tower, layer.name, 'input', joined);
     }
     const inputOf = (tower: TowerIndex) => joined ?? inputs?.get(tower) ?? images;
-    parts = new Map(layer.towers.map((tower) => [tower, runLayer(layer, tower, inputOf(tower), run)]));
+    const compute = (tower: TowerIndex) => within(run, groups[i]!, () => runLayer(layer, tower, inputOf(tower), run));
+    parts = new Map(layer.towers.map((tower) => [tower, compute(tower)]));
     if (ends[i]) for (const [tower, tensor] of parts) capture(run, tower, ends[i], 'activation', tensor);
   }
   return join(parts!) as tf.Tensor2D;
@@ -141,14 +148,22 @@ function capture(run: Run, tower: TowerIndex, layer: string, kind: Captured['kin
   run.capture?.({ name, layer, kind, tensor });
 }
 
-/**
- * A group is a layer with a name and the layers without one that follow it.
- * @returns for each layer, the name of the group that ends with it, if one does.
- */
-export function groupEnds(layers: readonly PlacedLayer[]): (string | undefined)[] {
-  let group: string | undefined;
-  return layers.map((layer, i) => {
+function within<T>(run: Run, layer: string, action: () => T): T {
+  return run.within ? run.within(layer, action) : action();
+}
+
+/** The name of the group of each layer: a layer with a name, and the layers without one that follow it. */
+export function layerGroups(layers: readonly PlacedLayer[]): string[] {
+  let group = '';
+  return layers.map((layer) => {
     if ('name' in layer) group = layer.name;
+    return group;
+  });
+}
+
+/** @returns for each layer, the name of the group that ends with it, if one does. */
+export function groupEnds(layers: readonly PlacedLayer[]): (string | undefined)[] {
+  return layerGroups(layers).map((group, i) => {
     const next = layers[i + 1];
     return next === undefined || 'name' in next ? group : undefined;
   });

@@ -6,11 +6,13 @@ import { withTensors } from '../checkpoint/weights-files.js';
 import { initialValue } from '../model/init.js';
 import type { NetOptions, Parameter } from '../model/net.js';
 import { copyTensor, tensorFrom } from '../native/binding/tensors.js';
-import { descend, type UpdateRates, updateScalars, Variable } from '../native/binding/variables.js';
+import { descend, type UpdateRates, type UpdateScalars, updateScalars, Variable } from '../native/binding/variables.js';
 import { type Compiled, compile } from '../native/graph/compile.js';
+import { inScope } from '../native/graph/scope.js';
 import { statelessNormal, statelessUniform } from '../native/layers/stateless-random.js';
 import { type OptimizerOptions, rateClassOf, ratesOf } from '../optim/schedule.js';
-import type { TowerSetup } from './protocol.js';
+import type { Part, TowerSetup } from './protocol.js';
+import { scopeOf } from './scopes.js';
 import { isVelocity, snapshotEntries } from './snapshot.js';
 
 interface Held {
@@ -29,18 +31,21 @@ export class Parameters {
   readonly #classes: ReadonlyMap<string, Parameter>;
   readonly #optimizer: OptimizerOptions;
   readonly #compile: TowerSetup['compile'];
+  readonly #part: Part;
   /** The compiled updates, by the rate classes that take part: one, unless some have a rate of 0 in some epochs. */
   readonly #compiled = new Map<string, Compiled>();
 
-  /** Makes them with their initial values, which depend on the seed and their names. */
+  /** Makes them with their initial values, which depend on the seed and their names. @param part names the update's ops. */
   constructor(
     parameters: readonly Parameter[],
     init: NetOptions['init'],
     optimizer: OptimizerOptions,
     seed: number,
     compile: TowerSetup['compile'] = 'off',
+    part: Part = 'whole',
   ) {
     this.#optimizer = optimizer;
+    this.#part = part;
     this.#compile = compile;
     this.#held = parameters.map((parameter) => {
       const variable = variableOf(() =>
@@ -78,9 +83,9 @@ export class Parameters {
   update(gradients: readonly tf.Tensor[], learningRate: number, epoch = 1): void {
     const byClass = this.#moving(learningRate, epoch);
     if (this.#compile === 'off') {
-      this.#held.forEach(({ variable, velocity, rateClass }, i) => {
-        const rates = byClass.get(rateClass);
-        if (rates) tf.tidy(() => descend(variable, velocity, gradients[i]!, updateScalars(rates)));
+      this.#held.forEach((held, i) => {
+        const rates = byClass.get(held.rateClass);
+        if (rates) tf.tidy(() => this.#descend(held, gradients[i]!, updateScalars(rates)));
       });
       return;
     }
@@ -107,13 +112,18 @@ export class Parameters {
     return compile(
       (...inputs) => {
         const scalars = new Map([...byClass].map(([name, rates], i) => [name, updateScalars(rates, inputs[i])]));
-        for (const [i, { variable, velocity, rateClass }] of moving.entries()) {
-          descend(variable, velocity, inputs[byClass.size + i]!, scalars.get(rateClass)!);
+        for (const [i, held] of moving.entries()) {
+          this.#descend(held, inputs[byClass.size + i]!, scalars.get(held.rateClass)!);
         }
         return [inputs[0]!];
       },
       { mode: this.#compile === 'xla' ? 'xla' : 'graph' },
     );
+  }
+
+  #descend({ parameter, variable, velocity }: Held, gradient: tf.Tensor, scalars: UpdateScalars): void {
+    const scope = scopeOf(this.#part, parameter.layer, 'update', 'update');
+    inScope(scope, () => descend(variable, velocity, gradient, scalars));
   }
 
   /** How often an update was traced: once, and once more for each other set of parameters that took part. */

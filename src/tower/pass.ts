@@ -5,14 +5,23 @@
 import tf = require('@tensorflow/tfjs');
 
 import { allGather, type Exchanger } from '../exchange/all-gather.js';
-import { type Captured, type Run, referenceForward, type TowerOutput, towerForward } from '../model/forward.js';
+import {
+  type Captured,
+  type Gather,
+  type Run,
+  referenceForward,
+  type TowerOutput,
+  towerForward,
+} from '../model/forward.js';
 import { maskOf, maskSeed } from '../model/init.js';
 import type { Net, TowerIndex } from '../model/net.js';
 import type { Ops } from '../model/ops.js';
 import { tensorFrom } from '../native/binding/tensors.js';
+import { inScope } from '../native/graph/scope.js';
 import { halfSquares } from '../native/layers/layer-ops.js';
 import { statelessUniform } from '../native/layers/stateless-random.js';
 import type { Part } from './protocol.js';
+import { scopeOf } from './scopes.js';
 
 export interface PartOptions {
   net: Net;
@@ -103,7 +112,8 @@ export class NetPart {
         return end.sent as tf.Scalar;
       }
       logits = protect(end.output as tf.Tensor2D);
-      const loss = this.options.ops.crossEntropy(logits, inputs.labels);
+      const output = logits;
+      const loss = this.#within('loss', () => this.options.ops.crossEntropy(output, inputs.labels));
       hooks.onForward(loss, logits);
       return loss;
     };
@@ -111,9 +121,11 @@ export class NetPart {
       let value: tf.Scalar;
       let gradients: tf.Tensor[] = [];
       if (training) {
-        const found = tf.valueAndGrads(forward)([...inputs.parameters]);
+        // The sums of gradients, and what else tfjs computes between the layers' own gradients.
+        const between = scopeOf(this.options.part, 'gradients', 'backward', 'backward');
+        const found = inScope(between, () => tf.valueAndGrads(forward)([...inputs.parameters]));
         [value, gradients] = [found.value as tf.Scalar, found.grads];
-        hooks.onGradients(halfSquares(gradients));
+        hooks.onGradients(inScope(between, () => halfSquares(gradients)));
       } else {
         value = forward(...inputs.parameters);
       }
@@ -122,6 +134,10 @@ export class NetPart {
     } finally {
       tf.dispose(kept);
     }
+  }
+
+  #within<T>(layer: string, action: () => T): T {
+    return inScope(scopeOf(this.options.part, layer, 'forward', 'backward'), action);
   }
 
   #forward(
@@ -138,9 +154,12 @@ export class NetPart {
         const i = this.dropouts.findIndex((each) => each.layer === layer && each.tower === tower);
         return maskOf(statelessUniform([batch, channels], seeds[i]!), this.dropouts[i]!.keep);
       },
+      within: (layer, action) => this.#within(layer, action),
       ...(capture && { capture }),
     };
     if (part === 'whole') return { output: referenceForward(net, images, run) };
-    return towerForward(net, part, images, (own, site) => allGather(own, site, part, exchanger!), run);
+    const gather: Gather = (own, site) =>
+      inScope(scopeOf(part, site.name, 'exchange', 'exchange'), () => allGather(own, site, part, exchanger!));
+    return towerForward(net, part, images, gather, run);
   }
 }

@@ -57,6 +57,8 @@ export interface StepCommand extends BatchCommand {
   checksum?: boolean;
   /** Whether the reply says what was sent at which cross-connection. */
   bySite?: boolean;
+  /** Has the reply say what the thread did when. */
+  trace?: boolean;
 }
 
 /** What a tower is asked to do. Steps count from 1. */
@@ -117,6 +119,20 @@ export interface SelfTestReply {
   crossingMs: { msgpack: number; device?: number };
 }
 
+/** A part of a step, as the tower's thread sees it. */
+export interface ThreadSpan {
+  name: string;
+  /** `pass`: forward and backward pass, as a compiled function. */
+  part: 'forward' | 'backward' | 'pass' | 'update' | 'exchange' | 'wait';
+  /** The layer or the cross-connection. */
+  layer?: string;
+  /** By `clockMs`. */
+  start: number;
+  end: number;
+  /** For a message that was sent or received: its bytes, and what it is, the same at both ends. */
+  message?: { id: string; action: 'send' | 'receive'; bytes: number };
+}
+
 export interface StepReply {
   /** Mean cross-entropy and number of right answers; only of the tower with the last layer. */
   loss?: number;
@@ -128,6 +144,8 @@ export interface StepReply {
   exchangeBytes: number;
   /** The exchanged bytes by cross-connection, if the command asks for them. */
   sent?: readonly SentBytes[];
+  /** Only of a step with `trace`. */
+  spans?: readonly ThreadSpan[];
 }
 
 export interface MeasureReply {

@@ -31,6 +31,7 @@ import type {
 } from './protocol.js';
 import { selfTest } from './self-test.js';
 import { fileMetadata } from './snapshot.js';
+import { StepNotes } from './step-notes.js';
 import { type Answers, answersOf, checkGradients, countRight, exchangeNorms, type Norms } from './step-results.js';
 import { type Answering, TowerFunction } from './tower-function.js';
 import { warmUp } from './warm-up.js';
@@ -62,7 +63,7 @@ export class Tower implements Commands {
     this.#setup = setup;
     this.#net = buildNet(net);
     const own = parametersOf(this.#net, part === 'whole' ? undefined : part);
-    this.#parameters = new Parameters(own, net.init, setup.optimizer, seed, compile);
+    this.#parameters = new Parameters(own, net.init, setup.optimizer, seed, compile, part);
     this.#ops = setup.ops === 'native' ? nativeOps(setup.convolutions) : undefined;
     this.#peer = openPeer(setup);
     this.#function = new TowerFunction({
@@ -104,6 +105,11 @@ export class Tower implements Commands {
     this.#disposeKept();
     this.#setChecksums(checksum);
     this.#peer?.transport.takeCosts(); // those of other commands
+    if (this.#peer) this.#peer.transport.watch = undefined; // that of a traced step that failed
+    const { part, compile } = this.#setup;
+    const notes = command.trace ? new StepNotes(part === 'whole' ? 0 : part, this.#peer?.transport) : undefined;
+    const noted = <T>(name: 'pass' | 'update', action: () => T): T =>
+      notes ? notes.during(name, name, compile === 'off', action) : action();
     let answers: Answers | undefined;
     let norms: Norms | undefined;
     const { gradients, captured } = tidy(() => {
@@ -116,14 +122,14 @@ export class Tower implements Commands {
           norms = exchangeNorms(squares.dataSync()[0]!, step, this.#peer?.transport, update);
         },
       };
-      const found = this.#pass(command, batch, { training: true, keep }, answering);
+      const found = noted('pass', () => this.#pass(command, batch, { training: true, keep }, answering));
       return { gradients: found.gradients, captured: found.captured };
     });
     if (keep) this.#keep(captured, gradients);
     try {
       if (update) {
-        checkGradients(norms!, gradients, this.#parameters.described, command, this.#setup.part);
-        this.#parameters.update(gradients, learningRate, epoch);
+        checkGradients(norms!, gradients, this.#parameters.described, command, part);
+        noted('update', () => this.#parameters.update(gradients, learningRate, epoch));
       }
       settle(gradients.at(-1)!);
     } finally {
@@ -133,7 +139,9 @@ export class Tower implements Commands {
     const stepMs = performance.now() - started;
     const { exchangeMs, waitMs, bytes, sent } = this.#peer?.transport.takeCosts() ?? noCosts();
     const computeMs = stepMs - exchangeMs - waitMs;
-    return { ...answers, stepMs, computeMs, exchangeMs, waitMs, exchangeBytes: bytes, ...(bySite && { sent }) };
+    const spans = notes && { spans: notes.end() };
+    const more = { ...(bySite && { sent }), ...spans };
+    return { ...answers, stepMs, computeMs, exchangeMs, waitMs, exchangeBytes: bytes, ...more };
   }
 
   /** Sums over a batch, without dropout. @param memory receives the logits [count, K]. */

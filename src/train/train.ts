@@ -24,6 +24,7 @@ import { classesToContinue, keepRunData, statisticsToContinue, tryRunFolder } fr
 import { exchange, type Run, runEnd, runStart, trainStep } from './run-events.js';
 import { saveWeights } from './run-weights.js';
 import { openTeam } from './team.js';
+import { openTracer } from './trace/tracer.js';
 import { checkTeam } from './verify.js';
 import { GracePeriod, openUnlessStopped, Stopped, stoppable, untilStopped } from './waiting.js';
 
@@ -172,6 +173,7 @@ export async function trainLoop(
       (evalEvery ? step % evalEvery === 0 : endsEpoch(step)) ||
       (optimizer.schedule.kind === 'plateau' && endsEpoch(step)));
   const grace = new GracePeriod();
+  const tracer = openTracer(config, report);
 
   async function evaluateNow(): Promise<void> {
     const started = performance.now();
@@ -185,45 +187,47 @@ export async function trainLoop(
     (await measureActivations(team, feeder, step, signal, grace.ms)).forEach(report);
   }
 
-  // A resumed run may have been stopped before this evaluation.
-  if (isEvalDue(progress.steps) && progress.top1 === undefined && !signal.aborted) {
-    await evaluateNow();
-    await checkpoints.after(progress);
-  }
   let isFirst = true;
-  for (let step = progress.steps + 1; step <= steps && !signal.aborted; step++) {
+  /** Waits for the batch and has the towers train on it; undefined if the run is stopped before. */
+  async function trainStepNow(step: number, isTraced: boolean) {
     const started = performance.now();
     const batch = await untilStopped(feeder.train(step), signal);
-    if (!batch) break;
+    if (!batch) return undefined;
     const dataMs = performance.now() - started;
 
     const { slot, count } = batch;
     const epoch = batch.epoch + 1;
     const learningRate = learningRateIn(epoch, optimizer, progress);
     const bySite = isFirst && config.placement === 'split';
-    const command = {
-      kind: 'step',
-      slot,
-      count,
-      step,
-      learningRate,
-      epoch,
-      update: true,
-      keep: false,
-      bySite,
-    } as const;
+    const options = { update: true, keep: false, bySite, ...(isTraced && { trace: true }) } as const;
+    const command = { kind: 'step', slot, count, step, learningRate, epoch, ...options } as const;
     // The first step compiles, which takes long. A stop does not wait for it, since no step would be lost.
     const replies = await grace.wait(team.ask(command), signal, isFirst ? 0 : grace.ms);
     isFirst = false;
     feeder.release(batch);
-    const stepMs = performance.now() - started;
+    return { batch, learningRate, replies, bySite, stepMs: performance.now() - started, dataMs };
+  }
+
+  // A resumed run may have been stopped before this evaluation.
+  if (isEvalDue(progress.steps) && progress.top1 === undefined && !signal.aborted) {
+    await evaluateNow();
+    await checkpoints.after(progress);
+  }
+  for (let step = progress.steps + 1; step <= steps && !signal.aborted; step++) {
+    const trace = tracer(step);
+    const done = await trainStepNow(step, trace !== undefined).finally(() => trace?.stop());
+    if (!done) break;
+    const { batch, learningRate, replies, bySite, stepMs, dataMs } = done;
+    const { count } = batch;
 
     progress.steps = step;
     progress.images += count;
     progress.trainMs += stepMs;
     delete progress.top1; // of the weights before this step
-    report(trainStep(batch, learningRate, replies, stepMs, dataMs));
+    const trained = trainStep(batch, learningRate, replies, stepMs, dataMs);
+    report(trained);
     if (bySite) report(exchange(step, replies));
+    trace?.report(trained, replies);
     if (isEvalDue(step)) await evaluateNow();
     if (!signal.aborted) await checkpoints.after(progress);
   }

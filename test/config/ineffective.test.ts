@@ -60,6 +60,7 @@ const CASES: [so: Values, set: Values, flag: string, key: string, why: RegExp][]
     'data.onBadImage',
     /a file for each/,
   ],
+  [{ steps: 9 }, { traceSteps: '10-12,30' }, '--trace-steps', 'traceSteps', /in a run of 9 steps/],
   [LENET, { data: { randomCrop: true } }, '--crop', 'data.randomCrop', /the input's 28 pixels/],
   [LENET, { data: { cropGroup: 32 } }, '--crop-group', 'data.cropGroup', /without --crop and without --flip/],
   [LENET, { data: { saturation: 0.1 } }, '--saturation', 'data.saturation', /grey images/],

@@ -112,6 +112,7 @@ function mirror(did: string[] = [], fails: (what: 'out' | 'in', place: Crossing)
   const sent = new Map<string, Float32Array>();
   const transport: Transport = {
     checksums: false,
+    watch: undefined,
     send({ shape, copyTo }: Sendable, place) {
       const at = `${place.site} ${place.direction}`;
       fails('out', place);

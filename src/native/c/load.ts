@@ -13,10 +13,13 @@ import { type Pointer, PROTOTYPES, type TensorFlowC } from './signatures.js';
 
 const koffi = loadKoffi();
 koffi.struct('TF_Output', { oper: 'void *', index: 'int' });
+koffi.struct('AbslStatus', { word: 'uint64_t', room: 'uint64_t', more: 'uint64_t' });
 
 export interface Library {
   c: TensorFlowC;
   path: string;
+  /** Path of the library with TensorFlow's own C++ functions. */
+  framework: string;
 }
 
 const RTLD_NOW = 2;
@@ -45,7 +48,7 @@ export function openLibrary(): Library {
     words.library = libc.strdup(paths.join('\n'));
     return paths;
   });
-  opened = { c: bindTensorFlow(framework, tensorflow), path: tensorflow };
+  opened = { c: bindTensorFlow(framework, tensorflow), path: tensorflow, framework };
   return opened;
 }
 

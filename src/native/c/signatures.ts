@@ -5,9 +5,9 @@
  * `tensorflow/c/eager/c_api.h`, `tensorflow/c/eager/c_api_experimental.h` (release 2.21). Pointers to TensorFlow's own
  * structs are `void *`, and an array of such pointers is an array of their addresses (`uint64_t *`).
  */
-import type { CFunctions, GraphOutput, Pointer } from '../install/koffi.js';
+import type { AbslStatus, CFunctions, GraphOutput, Pointer } from '../install/koffi.js';
 
-export type { GraphOutput, Pointer };
+export type { AbslStatus, GraphOutput, Pointer };
 
 /** Each name is bound to the C function of the same name. */
 export type TensorFlowC = CFunctions<(typeof PROTOTYPES)[number]>;
@@ -123,6 +123,32 @@ export const PROTOTYPES = [
   'void *TFE_NewCancellationManager()',
   'void TFE_CancellationManagerStartCancel(void *cancellation)',
   'void TFE_OpSetCancellationManager(void *op, void *cancellation, void *status)',
+] as const;
+
+/**
+ * TensorFlow's profiler, which has no C API: methods of C++ classes, by their names in the Itanium ABI. `this` is the first
+ * parameter. `absl::Status` is returned through a hidden pointer, as a struct of more than 16 bytes is.
+ *
+ * Sources: `tsl/profiler/lib/profiler_session.h`, `tsl/profiler/protobuf/{profiler_options,xplane}.proto` (release 2.21).
+ */
+export const PROFILER_PROTOTYPES = [
+  // tensorflow::ProfileOptions: constructor with an arena, destructor.
+  'void _ZN10tensorflow14ProfileOptionsC1EPN6google8protobuf5ArenaE(void *options, const void *arena)',
+  'void _ZN10tensorflow14ProfileOptionsD1Ev(void *options)',
+  // tensorflow::profiler::XSpace: constructor with an arena, destructor, ByteSizeLong().
+  'void _ZN10tensorflow8profiler6XSpaceC1EPN6google8protobuf5ArenaE(void *space, const void *arena)',
+  'void _ZN10tensorflow8profiler6XSpaceD1Ev(void *space)',
+  'size_t _ZNK10tensorflow8profiler6XSpace12ByteSizeLongEv(void *space)',
+  // google::protobuf::MessageLite: ParseFromArray(), SerializeToArray().
+  'bool _ZN6google8protobuf11MessageLite14ParseFromArrayEPKvi(void *message, const void *bytes, int size)',
+  'bool _ZNK6google8protobuf11MessageLite16SerializeToArrayEPvi(void *message, _Out_ void *bytes, int size)',
+  // tsl::ProfilerSession: constructor, which starts it; Status(); CollectDataInternal(), which stops it; destructor.
+  'void _ZN3tsl15ProfilerSessionC1ERKN10tensorflow14ProfileOptionsE(void *session, const void *options)',
+  'AbslStatus _ZN3tsl15ProfilerSession6StatusEv(void *session)',
+  'AbslStatus _ZN3tsl15ProfilerSession19CollectDataInternalEPN10tensorflow8profiler6XSpaceE(void *session, void *space)',
+  'void _ZN3tsl15ProfilerSessionD1Ev(void *session)',
+  // tsl::profiler::GetCurrentTimeNanos(): since 1970, the clock of its times.
+  'int64_t _ZN3tsl8profiler19GetCurrentTimeNanosEv()',
 ] as const;
 
 /** Data types: `TF_DataType` in `tensorflow/c/tf_datatype.h`. */

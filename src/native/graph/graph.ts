@@ -14,6 +14,7 @@ import { DataType, type GraphOutput, type Pointer } from '../c/signatures.js';
 import { type Calls, Code, check } from '../c/status.js';
 import { bytesPerElement, volume } from '../c/tensors.js';
 import { addInputs, type Node, ofAnotherTrace, resourcesOf, SideEffects, type Value } from './node.js';
+import { scopePrefix } from './scope.js';
 
 /** Ids of values start here; no binding has as many tensors. */
 const FIRST_ID = 2 ** 40;
@@ -220,7 +221,7 @@ export class Graph {
 
   /** XLA knows functions by their content, so names for it must not differ from trace to trace. */
   #nameOf(op: string): string {
-    return `${op}_${this.isForXla ? this.nodes.length : nextId++}`;
+    return this.isForXla ? `${op}_${this.nodes.length}` : `${scopePrefix()}${op}_${nextId++}`;
   }
 
   /** A node's output as a value. @param shape if TensorFlow does not know it. */

@@ -15,12 +15,18 @@ export interface GraphOutput {
   index: number;
 }
 
+/** `absl::Status`: one word, and room that makes koffi return it as C++ does. */
+export interface AbslStatus {
+  word: number | bigint;
+}
+
 /** The TypeScript types of the C types that prototypes may use. koffi does not check the element type of an array. */
 interface CTypes extends Record<'int' | 'float' | 'size_t' | 'uint8_t' | 'uint32_t' | 'int64_t', number> {
   // biome-ignore lint/suspicious/noConfusingVoidType: only results have it
   void: void;
   bool: boolean;
   TF_Output: GraphOutput;
+  AbslStatus: AbslStatus;
   'void *': Pointer;
   'const void *': Pointer | ArrayBufferView | null;
   '_Out_ void *': Pointer | ArrayBufferView;

@@ -1,0 +1,60 @@
+/** What a tower's thread did when in a traced step. */
+import type { ExchangeSpan, Transport } from '../exchange/transport.js';
+import { watchScopes } from '../native/graph/scope.js';
+import type { ThreadSpan } from './protocol.js';
+import { scopeIn } from './scopes.js';
+
+/** Milliseconds of a clock that all threads of the process have in common. */
+export function clockMs(): number {
+  return Number(process.hrtime.bigint()) / 1e6;
+}
+
+/** Collects the spans of one step. */
+export class StepNotes {
+  readonly #spans: ThreadSpan[] = [];
+  /** From `performance.now()`, which counts from the start of this thread. */
+  readonly #offset = clockMs() - performance.now();
+  readonly #transport: Transport | undefined;
+  readonly #tower: 0 | 1;
+
+  /** Starts to watch the exchange. */
+  constructor(tower: 0 | 1, transport: Transport | undefined) {
+    this.#tower = tower;
+    this.#transport = transport;
+    if (transport) transport.watch = (span) => this.#exchanged(span);
+  }
+
+  /** Notes `action` as one span. @param byLayer if its ops run in this thread, their layers are spans in its place. */
+  during<T>(name: string, part: ThreadSpan['part'], byLayer: boolean, action: () => T): T {
+    if (byLayer) return watchScopes((scope, start, end) => this.#ran(scope, start, end), action);
+    const start = performance.now();
+    try {
+      return action();
+    } finally {
+      this.#add({ name, part, start, end: performance.now() });
+    }
+  }
+
+  /** Ends the watch. */
+  end(): ThreadSpan[] {
+    if (this.#transport) this.#transport.watch = undefined;
+    return this.#spans;
+  }
+
+  #ran(scope: string, start: number, end: number): void {
+    const found = scopeIn(scope);
+    if (!found || found.phase === 'exchange') return; // the transport tells more
+    this.#add({ name: found.layer, part: found.phase, layer: found.layer, start, end });
+  }
+
+  #exchanged({ part, action, place: { site, direction }, start, end, bytes }: ExchangeSpan): void {
+    const sender = action === 'send' ? this.#tower : 1 - this.#tower;
+    const message = { id: `${site} ${direction} ${sender}`, action, bytes };
+    const name = `${part === 'wait' ? `wait to ${action}` : action} ${direction === 'forward' ? site : `gradient of ${site}`}`;
+    this.#add({ name, part, layer: site, start, end, ...(part === 'exchange' && { message }) });
+  }
+
+  #add(span: ThreadSpan): void {
+    this.#spans.push({ ...span, start: span.start + this.#offset, end: span.end + this.#offset });
+  }
+}

@@ -1,0 +1,119 @@
+/** Traces the steps that `--trace-steps` names: what each tower did when, as an event and as a Chrome trace file. */
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Config } from '../../config/config.js';
+import { isInSteps } from '../../config/steps.js';
+import { systemMessage } from '../../errors.js';
+import type { EventOf, Report } from '../../log.js';
+import { type ProfilerSession, profilerMissing, profilerNow, startProfiler } from '../../native/c/profiler.js';
+import { eventsOf } from '../../native/c/xspace.js';
+import { replaceFile } from '../../safe-write.js';
+import type { StepReply } from '../../tower/protocol.js';
+import { clockMs } from '../../tower/step-notes.js';
+import { chromeTrace } from './chrome.js';
+import { hiddenExchange, partsOf } from './parts.js';
+import { joinSpans, type NotedSpan, notedSpans, type Op, opsOf } from './spans.js';
+
+/** The trace of one step. It has started; {@link StepTrace.stop} has to follow, also if the step fails. */
+export interface StepTrace {
+  /** Ends the profiler's session. */
+  stop(): void;
+  /** Writes the Chrome trace file, and reports the event `trace`, or a warning if the file cannot be written. */
+  report(step: EventOf<'train_step'>, replies: readonly StepReply[]): void;
+}
+
+/** Starts a trace where the settings want one; undefined for other steps. */
+export type Tracer = (step: number) => StepTrace | undefined;
+
+export function openTracer(config: Config, report: Report): Tracer {
+  const { traceSteps } = config;
+  if (traceSteps === null) return () => undefined;
+  let hasWarned = false;
+  const warnOnce = (why: string) => {
+    if (hasWarned) return;
+    hasWarned = true;
+    report({ event: 'warning', message: `the trace shows what the towers' threads can see: ${why}` });
+  };
+  return (step) => (isInSteps(step, traceSteps) ? startTrace(config, report, warnOnce) : undefined);
+}
+
+/** Why nothing reports the single ops of a step; undefined if the profiler does. */
+function opsMissing({ compile }: Config): string | undefined {
+  if (compile === 'off') return 'with --compile off, they run op by op';
+  if (compile === 'xla') return 'with --compile xla, a pass is one piece of machine code';
+  return profilerMissing();
+}
+
+function startTrace(config: Config, report: Report, warn: (why: string) => void): StepTrace {
+  let missing = opsMissing(config);
+  let session: ProfilerSession | undefined;
+  if (missing === undefined) {
+    session = startProfiler();
+    if (!session) missing = 'the profiler does not start, because another one runs';
+  }
+  /** Of the profiler's clock from the threads'. */
+  const offset = session ? profilerOffset() : 0;
+  const started = clockMs();
+  let collected: Uint8Array | undefined;
+  return {
+    stop() {
+      collected = session?.stop();
+      session = undefined;
+    },
+    report(trained, replies) {
+      const { step, step_ms: length, data_ms: dataMs } = trained;
+      const isCompiled = config.compile !== 'off';
+      const threads = replies.map(({ spans = [] }) => notedSpans(spans, dataMs, started, isCompiled));
+      const ops = collected && opsOf(eventsOf(collected, started + offset), replies.length, length);
+      if (ops && !ops.every((own) => own.length > 0)) missing ??= 'the profiler reported no op of a tower';
+      if (missing !== undefined) warn(missing);
+      const file = `traces/step-${step}.json`;
+      try {
+        mkdirSync(join(config.out, config.run, 'traces'), { recursive: true });
+        const text = JSON.stringify(chromeTrace(trained, threads, missing === undefined ? ops! : []));
+        replaceFile(join(config.out, config.run, file), text);
+      } catch (error) {
+        const message = `the trace of step ${step} was not written to ${file}: ${systemMessage(error as Error)}`;
+        report({ event: 'warning', message });
+        return;
+      }
+      report(traceEvent(trained, file, threads, missing === undefined ? ops : undefined));
+    },
+  };
+}
+
+/** @param ops of each tower; undefined if nothing reports them. */
+function traceEvent(
+  { step, step_ms }: EventOf<'train_step'>,
+  file: string,
+  threads: readonly (readonly NotedSpan[])[],
+  ops: readonly (readonly Op[])[] | undefined,
+): EventOf<'trace'> {
+  return {
+    ...{ event: 'trace', step, step_ms, source: ops ? 'profiler' : 'host', file },
+    towers: threads.map((thread, tower) => {
+      const computed = ops?.[tower]?.filter(({ isLaunch }) => !isLaunch) ?? [];
+      const spans = [...computed, ...thread];
+      return {
+        ...{ tower, parts_ms: partsOf(spans, step_ms, ops !== undefined), hidden_exchange_ms: hiddenExchange(spans) },
+        spans: joinSpans(spans, step_ms).map(({ name, part, layer, lane, start, end }) => ({
+          ...{ name, part, ...(layer !== undefined && { layer }), lane },
+          ...{ start_ms: rounded(start), ms: rounded(end - start) },
+        })),
+      };
+    }),
+  };
+}
+
+/** To microseconds, so that lines stay short. */
+function rounded(ms: number): number {
+  return Math.round(ms * 1000) / 1000;
+}
+
+/** What to add to {@link clockMs} for the profiler's clock. */
+function profilerOffset(): number {
+  profilerNow(); // the first call looks it up
+  const before = clockMs();
+  const now = profilerNow()!;
+  return now - (before + clockMs()) / 2;
+}
