@@ -20,7 +20,7 @@ export function scopeOf(part: Part, layer: string, ...[forward, backward]: [Phas
 
 type Phase = ScopeName['phase'];
 
-const SCOPE = new RegExp(`(?:^|/)tower([01])/([^/:]+)/(${PHASES.join('|')})(?:/|$)`);
+const SCOPE = new RegExp(`(?:^|[/:])tower([01])/([^/:]+)/(${PHASES.join('|')})(?:/|$)`);
 
 /** Finds the scope in the name of a node, also of one that TensorFlow has rewritten. */
 export function scopeIn(name: string): ScopeName | undefined {

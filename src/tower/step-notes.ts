@@ -9,6 +9,9 @@ export function clockMs(): number {
   return Number(process.hrtime.bigint()) / 1e6;
 }
 
+/** The place at which the towers exchange the norms of their gradients: `exchangeNorms`. */
+const NORMS = 'gradients';
+
 /** Collects the spans of one step. */
 export class StepNotes {
   readonly #spans: ThreadSpan[] = [];
@@ -50,7 +53,8 @@ export class StepNotes {
   #exchanged({ part, action, place: { site, direction }, start, end, bytes }: ExchangeSpan): void {
     const sender = action === 'send' ? this.#tower : 1 - this.#tower;
     const message = { id: `${site} ${direction} ${sender}`, action, bytes };
-    const name = `${part === 'wait' ? `wait to ${action}` : action} ${direction === 'forward' ? site : `gradient of ${site}`}`;
+    const what = site === NORMS ? 'norm of the gradients' : direction === 'forward' ? site : `gradient of ${site}`;
+    const name = `${part === 'wait' ? `wait to ${action}` : action} ${what}`;
     this.#add({ name, part, layer: site, start, end, ...(part === 'exchange' && { message }) });
   }
 

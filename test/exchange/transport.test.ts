@@ -4,6 +4,7 @@ import { ExchangeError } from '../../src/errors.js';
 import { decode } from '../../src/exchange/codec.js';
 import { createMailboxes, Mailbox } from '../../src/exchange/mailbox.js';
 import {
+  type ExchangeSpan,
   msgpackTransport,
   noCosts,
   type Sendable,
@@ -129,6 +130,36 @@ test('takeCosts() does not count waiting as exchange, even if the wait fails', (
   transport.send(zeros(2), FORWARD);
   const both = transport.takeCosts();
   assert.deepEqual([both.exchangeMs, both.waitMs], [1000, 2000]);
+});
+
+test('watch receives what an end did when, and what takeCosts() counts is the sum of it', (t) => {
+  const [a, b] = transports().ends;
+  let now = 0;
+  t.mock.method(performance, 'now', () => now);
+  const spans: ExchangeSpan[] = [];
+  for (const end of [a, b]) end.watch = (span) => void spans.push(span);
+  const copyTo = () => {
+    now += 3;
+  };
+  a.send({ shape: [4], dtype: 'float32', copyTo }, FORWARD);
+  b.receive({ shape: [4], dtype: 'float32' }, FORWARD, () => {
+    now += 5; // what is done with the message is no exchange
+  });
+  const { bytes } = a.takeCosts();
+  assert.deepEqual(
+    spans.map(({ part, action, start, end, bytes }) => [action, part, start, end, bytes]),
+    [
+      ['send', 'wait', 0, 0, 0],
+      ['send', 'exchange', 0, 3, bytes],
+      ['receive', 'wait', 3, 3, 0],
+      ['receive', 'exchange', 3, 3, bytes],
+    ],
+  );
+  assert.deepEqual(spans[0]!.place, FORWARD);
+  assert.equal(b.takeCosts().exchangeMs, 0);
+  a.watch = undefined;
+  a.send(zeros(4), FORWARD);
+  assert.equal(spans.length, 4);
 });
 
 test('receive() gives access to the message in place, intact while it is used, however much is sent', () => {

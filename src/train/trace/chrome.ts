@@ -80,14 +80,8 @@ function towerEvents(
     events.push(span(pid, tid, name, part, start, end, { ...(layer !== undefined && { layer }), ...bytes }));
     if (!message) continue;
     const isSent = message.action === 'send';
-    const arrow = {
-      name: 'message',
-      cat: 'exchange',
-      pid,
-      tid,
-      id: idOf(message.id),
-      ts: microseconds((start + end) / 2),
-    };
+    // At the start of the span, which readers take for where the arrow belongs.
+    const arrow = { name: 'message', cat: part, pid, tid, id: idOf(message.id), ts: microseconds(start) };
     events.push(isSent ? { ...arrow, ph: 's' } : { ...arrow, ph: 'f', bp: 'e' });
     if (!isSent) continue;
     sent += message.bytes;

@@ -1,0 +1,23 @@
+/** Lists of steps, as `--trace-steps` takes them. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { isInSteps, rangesOf } from '../../src/config/steps.js';
+
+test('rangesOf() reads steps and ranges', () => {
+  assert.deepEqual(rangesOf('5'), [[5, 5]]);
+  assert.deepEqual(rangesOf('100-102'), [[100, 102]]);
+  assert.deepEqual(rangesOf('5,9-11'), [
+    [5, 5],
+    [9, 11],
+  ]);
+});
+
+test('rangesOf() refuses what is not a list of steps from 1 up', () => {
+  const wrong = ['', '0', '0-2', '3-2', '-1', '1-', '1,,2', '1, 2', '1.5', 'all', '1000000001', '1-2-3', '٣'];
+  for (const text of [...wrong, Array(101).fill(1).join()]) assert.equal(rangesOf(text), undefined, text);
+});
+
+test('isInSteps() includes both ends of a range', () => {
+  const found = [4, 5, 6, 8, 9, 11, 12].filter((step) => isInSteps(step, '5,9-11'));
+  assert.deepEqual(found, [5, 9, 11]);
+});
