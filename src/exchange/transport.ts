@@ -36,7 +36,7 @@ export interface ExchangeSpan {
   /** `performance.now()` of this thread. */
   start: number;
   end: number;
-  /** Of the whole message, with its header; 0 while it is waited for. */
+  /** Of the message, with its header; 0 while it is waited for. */
   bytes: number;
 }
 
@@ -135,10 +135,9 @@ export function msgpackTransport(mailbox: Mailbox, tower: 0 | 1): Transport {
           copyTo(slot.subarray(start, end));
           // The header is as long as before, so the values stay where they are.
           if (this.checksums) encode({ ...header, sum: checksumOf(slot.subarray(start, end)) }, slot);
-          count(place, end + (dtype === 'device' ? payloadBytes({ shape, dtype: 'float32' }) : 0));
-
-          costs.bytes += end + (dtype === 'device' ? payloadBytes({ shape, dtype: 'float32' }) : 0);
-          spans.end('exchange', end);
+          const bytes = end + (dtype === 'device' ? payloadBytes({ shape, dtype: 'float32' }) : 0);
+          count(place, bytes);
+          spans.end('exchange', bytes);
           return end;
         });
       });

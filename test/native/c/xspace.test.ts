@@ -24,13 +24,30 @@ test('eventsOf() reads the ops on the threads of the host, with times from the o
   // Times since 1970 in ns are rounded to a quarter of a microsecond.
   const expected = [3, 4, 1.25];
   for (const [i, { start }] of events.entries()) assert.ok(Math.abs(start - expected[i]!) < 5e-4, `${start}`);
-  assert.deepEqual(events.map(({ ms }) => ms), [0.5, 0, 4]);
+  assert.deepEqual(
+    events.map(({ ms }) => ms),
+    [0.5, 0, 4],
+  );
 });
 
 test('eventsOf() finds the op of a kernel on a GPU, as a text or a reference', () => {
   const bytes = deviceXSpace(ORIGIN, [
-    { line: 'Stream #20(Compute)', name: 'ampere_sgemm', op: 'tower0/fc6/forward/MatMul_3:MatMul', as: 'text', startMs: 1, ms: 2 },
-    { line: 'Stream #20(Compute)', name: 'relu_kernel', op: 'tower0/fc6/forward/Relu_4:Relu', as: 'reference', startMs: 3, ms: 1 },
+    {
+      line: 'Stream #20(Compute)',
+      name: 'ampere_sgemm',
+      op: 'tower0/fc6/forward/MatMul_3:MatMul',
+      as: 'text',
+      startMs: 1,
+      ms: 2,
+    },
+    {
+      line: 'Stream #20(Compute)',
+      name: 'relu_kernel',
+      op: 'tower0/fc6/forward/Relu_4:Relu',
+      as: 'reference',
+      startMs: 3,
+      ms: 1,
+    },
     { line: 'Stream #21(MemcpyD2H)', name: 'MemcpyD2H', startMs: 4, ms: 1 },
   ]);
   const events = eventsOf(bytes, ORIGIN);

@@ -28,15 +28,23 @@ test('nodes are named by their scope, those of a gradient by that of the op that
   const inputs = [tf.ones([2]), tf.ones([2]), tf.ones([2])];
   const values = compiled(...inputs).map((each) => Array.from(each.dataSync()));
   compiled.dispose();
-  assert.deepEqual(values, pass(inputs[0]!, inputs[1]!, inputs[2]!).map((each) => Array.from(each.dataSync())));
-  const names = named.mock.calls.map(({ arguments: [, op, name] }) => `${name}`.replace(`${op}_`, `${op} `).split(' ')[0]);
+  assert.deepEqual(
+    values,
+    pass(inputs[0]!, inputs[1]!, inputs[2]!).map((each) => Array.from(each.dataSync())),
+  );
+  const names = named.mock.calls.map(
+    ({ arguments: [, op, name] }) => `${name}`.replace(`${op}_`, `${op} `).split(' ')[0],
+  );
   for (const name of ['one/forward/Mul', 'one/forward/Relu', 'two/forward/Mul', 'two/forward/Sum']) {
     assert.ok(names.includes(name), `${name} in ${names}`);
   }
   assert.ok(names.some((name) => name!.startsWith('one/backward/')));
   assert.ok(names.some((name) => name!.startsWith('two/backward/')));
   const before = names.indexOf('two/forward/Sum');
-  assert.ok(names.slice(before + 1).every((name) => !name!.includes('/forward/')), 'a gradient is not the forward pass');
+  assert.ok(
+    names.slice(before + 1).every((name) => !name!.includes('/forward/')),
+    'a gradient is not the forward pass',
+  );
 });
 
 test('watchScopes() tells what ran in each scope, innermost, without overlaps', () => {

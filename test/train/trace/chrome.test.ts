@@ -27,7 +27,10 @@ const THREADS: NotedSpan[][] = [
   ],
   [message('send', 1, 8, 9), message('receive', 0, 9, 9.5)],
 ];
-const OPS = [[op('tf_Compute 4', 'conv1', 3, 5), op('tf_Compute 5', 'conv1', 4, 5), op('tf_Compute 4', 'conv3', 10, 12)], []];
+const OPS = [
+  [op('tf_Compute 4', 'conv1', 3, 5), op('tf_Compute 5', 'conv1', 4, 5), op('tf_Compute 4', 'conv3', 10, 12)],
+  [],
+];
 
 test('chromeTrace() has a process for each tower, and lanes with names', () => {
   const lanes = lanesIn(chromeTrace(STEP, THREADS, OPS));
@@ -74,6 +77,13 @@ test("the engine of Chrome's developer tools reads every span and every arrow", 
 }, async () => {
   assert.ok('tool' in devTools);
   const read = await devTools.tool(JSON.stringify(chromeTrace(STEP, THREADS, OPS)));
-  assert.deepEqual(read.lanes, { '0 steps': 2, '1 thread of tower 0': 3, '1 function': 1, '1 tf_Compute 4': 2, '1 tf_Compute 5': 1, '2 thread of tower 1': 2 });
+  assert.deepEqual(read.lanes, {
+    '0 steps': 2,
+    '1 thread of tower 0': 3,
+    '1 function': 1,
+    '1 tf_Compute 4': 2,
+    '1 tf_Compute 5': 1,
+    '2 thread of tower 1': 2,
+  });
   assert.equal(read.arrows, 2);
 });

@@ -51,7 +51,10 @@ test('opsOf() takes the kernels of a tower on a GPU for its computing, and its h
       ['GPU:0 Stream #20 0', 'Conv2D', false],
     ],
   );
-  assert.deepEqual(cpu!.map(({ isLaunch }) => isLaunch), [false]);
+  assert.deepEqual(
+    cpu!.map(({ isLaunch }) => isLaunch),
+    [false],
+  );
 });
 
 test('notedSpans() counts from the start of the step, with the wait for the batch', () => {
