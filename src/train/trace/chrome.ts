@@ -40,15 +40,18 @@ export function chromeTrace(
     messages.set(id, found);
     return found;
   };
-  return {
-    displayTimeUnit: 'ms',
-    traceEvents: [
-      ...named(STEP, 'step', [[1, 'steps']]),
-      span(STEP, 1, `step ${step}`, 'step', 0, step_ms, { epoch, images }),
-      ...(data_ms > 0 ? [span(STEP, 1, 'wait for the batch', 'data', 0, data_ms, {})] : []),
-      ...threads.flatMap((thread, tower) => towerEvents(tower, thread, ops[tower] ?? [], idOf)),
-    ],
-  };
+  const traceEvents = [
+    ...named(STEP, 'step', [[1, 'steps']]),
+    span(STEP, 1, `step ${step}`, 'step', 0, step_ms, { epoch, images }),
+    ...(data_ms > 0 ? [span(STEP, 1, 'wait for the batch', 'data', 0, data_ms, {})] : []),
+    ...threads.flatMap((thread, tower) => towerEvents(tower, thread, ops[tower] ?? [], idOf)),
+  ];
+  return { displayTimeUnit: 'ms', traceEvents: traceEvents.sort(byTime) };
+}
+
+/** Names first, then by time, as readers expect it; of what starts together, what surrounds the others comes first. */
+function byTime(a: ChromeEvent, b: ChromeEvent): number {
+  return (a.ts ?? -1) - (b.ts ?? -1) || (b.dur ?? -1) - (a.dur ?? -1);
 }
 
 function towerEvents(

@@ -58,8 +58,8 @@ test('chromeTrace() has an arrow from where each message is sent to where it arr
     arrows.map(({ ph, pid, tid, ts, id }) => [ph, pid, tid, ts, id]),
     [
       ['s', 1, 1, 5000, 1],
-      ['f', 1, 1, 9000, 2],
       ['s', 2, 1, 8000, 2],
+      ['f', 1, 1, 9000, 2],
       ['f', 2, 1, 9000, 1],
     ],
   );
