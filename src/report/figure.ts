@@ -7,7 +7,7 @@ import type { Finite } from './model.js';
 /** What a number is: how an axis and a table show it. `share` is from 0 to 1, shown in percent. */
 export type Unit = 'count' | 'number' | 'share' | 'bytes' | 'ms' | 'images/s';
 
-export const SPAN_PARTS = ['forward', 'backward', 'update', 'exchange', 'wait', 'data', 'other'] as const;
+export const SPAN_PARTS = ['forward', 'backward', 'pass', 'update', 'exchange', 'wait', 'data', 'other'] as const;
 
 /** What the time of a tower is spent on; `compute` is all computing together. */
 export type TimePart = (typeof SPAN_PARTS)[number] | 'compute';

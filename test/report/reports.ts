@@ -61,6 +61,7 @@ export function trace(step: number): EventOf<'trace'> {
       data: 0.4,
       forward: sum('forward'),
       backward: sum('backward'),
+      pass: 0,
       exchange: 2,
       wait: sum('wait'),
       update: 1.6,

@@ -17,7 +17,7 @@ export const LIGHT: Colours = {
   line: '#d9dee5',
   surface: '#ffffff',
   parts: {
-    ...{ compute: '#1f6fb2', forward: '#3d94d1', backward: '#14538a', update: '#5b4bb0' },
+    ...{ compute: '#1f6fb2', forward: '#3d94d1', backward: '#14538a', pass: '#1f6fb2', update: '#5b4bb0' },
     ...{ exchange: '#d17a00', wait: '#b5477f', data: '#128a6a', other: '#8b939d' },
   },
   series: ['#14629f', '#c65f00', '#128a6a', '#a63a78', '#6554c0', '#7d6a1c', '#2b8fa8', '#5c6672'],
@@ -29,7 +29,7 @@ export const DARK: Colours = {
   line: '#39424e',
   surface: '#171c23',
   parts: {
-    ...{ compute: '#4f9fe0', forward: '#86c6f4', backward: '#3d84c6', update: '#a497f0' },
+    ...{ compute: '#4f9fe0', forward: '#86c6f4', backward: '#3d84c6', pass: '#4f9fe0', update: '#a497f0' },
     ...{ exchange: '#f2a33a', wait: '#e58dbb', data: '#3fc49c', other: '#98a1ac' },
   },
   series: ['#62b0f0', '#f59b4a', '#3fc49c', '#e58dbb', '#a99cf5', '#d4bf5a', '#63c5dc', '#a8b1bd'],
