@@ -11,6 +11,7 @@ import { analyseLog } from '../report/analyse.js';
 import { checkLog, type LogCheck } from '../report/check.js';
 import { csvOf } from '../report/csv.js';
 import type { Variant } from '../report/groups.js';
+import { reportPage } from '../report/html.js';
 import { markdownLines } from '../report/markdown.js';
 import type { Report, RunReport } from '../report/model.js';
 import { makeReport } from '../report/report.js';
@@ -54,7 +55,7 @@ export async function run(
   }
   if (options.check) return check(logs, options, services);
   if (options.tensorboard !== undefined) return writeTensorboard(logs, options.tensorboard, services);
-  const text = options.csv ? undefined : textOf(options);
+  const text = textOf(options);
   // Before the logs are read, which may take a while.
   const file = text
     ? options.out
@@ -62,17 +63,20 @@ export async function run(
   if (file !== undefined) writing(file, () => assertFileWritable(file));
   if (options.csv) return writeCsv(logs, file!, services);
   const report = await reportOn(logs);
-  if (file === undefined) services.stdout.print(...text!(report));
-  else {
-    writing(file, () => writeNoFollow(file, printableLines(`${text!(report).join('\n')}\n`)));
-    services.stdout.print(file);
+  if (file === undefined) {
+    services.stdout.print(...text!(report));
+    return 0;
   }
+  const content = text ? printableLines(`${text(report).join('\n')}\n`) : reportPage(report, { folder: dirname(file) });
+  writing(file, () => writeNoFollow(file, content));
+  services.stdout.print(file);
   return 0;
 }
 
-/** The function that makes a text to print. */
-function textOf({ json }: ReportOptions): (report: Report) => readonly string[] {
-  return json ? (report) => [jsonText(report)] : markdownLines;
+/** The function that makes the lines to print; undefined for the formats that are files. */
+function textOf({ markdown, json }: ReportOptions): ((report: Report) => readonly string[]) | undefined {
+  if (json) return (report) => [jsonText(report)];
+  return markdown ? markdownLines : undefined;
 }
 
 /** Analyses logs one after the other. @throws SplitError if one cannot be read. */

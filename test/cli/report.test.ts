@@ -69,6 +69,7 @@ test('report refuses what it cannot use in one sentence', async () => {
     [['a/b'], 2, /^Cannot report on the run a\/b: there is no a\/b, expected /],
     [['bare'], 2, /^Cannot report on the run runs\/bare: it has no log\.ndjson; choose another run$/],
     [['split', 'runs/split/'], 2, /^Cannot report on runs\/split\/log\.ndjson twice; name each run once$/],
+    [['split', '--out', 'no/such.html'], 1, /^Cannot write no\/such\.html: there is no folder no; make it, /],
     [['pipe'], 1, /^Cannot read the log pipe: it is not a plain file, expected the log\.ndjson of a run$/],
     [
       ['split', '--json', '--out', 'no/such.json'],
@@ -100,6 +101,22 @@ test('report without any run says so', async () => {
     );
   } finally {
     process.chdir(work);
+  }
+});
+
+test("report writes a page into the run's folder, beside the folders of several runs, or to --out", async () => {
+  const cases: [string[], string, RegExp][] = [
+    [['split'], 'runs/split/report.html', /<title>split /],
+    [['split', 'single'], 'runs/report.html', /<title>split against single /],
+    [['split', 'single', 'resumed', '--out', 'many.html'], 'many.html', /<title>3 runs /],
+  ];
+  for (const [argv, file, title] of cases) {
+    const { exitCode, stdout, stderr } = await report(...argv);
+    assert.deepEqual([exitCode, stdout.text, stderr.text], [0, `${file}\n`, '']);
+    const page = fs.readFileSync(file, 'utf8');
+    assert.match(page, /^<!doctype html>/);
+    assert.match(page, title);
+    fs.rmSync(file);
   }
 });
 
