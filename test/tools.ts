@@ -84,7 +84,7 @@ let started: Promise<Found<Browser>> | undefined;
 /** A headless Chromium, one for each test file. It ends after the file's tests. Call it at the top of the file. */
 export function browser(): Promise<Found<Browser>> {
   started ??= (async () => {
-    const playwright = await load<{ chromium: { launch(options: object): Promise<Browser> } }>('playwright-core');
+    const playwright = await loadTool<{ chromium: { launch(options: object): Promise<Browser> } }>('playwright-core');
     if ('skip' in playwright) return playwright;
     if (!existsSync(CHROMIUM)) return missing(`there is no Chromium for ${process.platform}-${process.arch}`);
     try {
@@ -108,7 +108,8 @@ export function toolFile(name: string): Found<string> {
   }
 }
 
-async function load<Tool>(name: string): Promise<Found<Tool>> {
+/** Imports a package. A CommonJS package is its `exports`. */
+export async function loadTool<Tool>(name: string): Promise<Found<Tool>> {
   const file = toolFile(name);
   if ('skip' in file) return file;
   const module = (await import(pathToFileURL(file.tool).href)) as Tool & { default: Tool };
@@ -119,7 +120,7 @@ async function load<Tool>(name: string): Promise<Found<Tool>> {
 export type Jq = (input: string, filter: string, flags?: string[]) => Promise<string>;
 
 export async function jq(): Promise<Found<Jq>> {
-  const found = await load<{ raw: Jq }>('jq-wasm');
+  const found = await loadTool<{ raw: Jq }>('jq-wasm');
   return 'skip' in found ? found : { tool: found.tool.raw };
 }
 
@@ -136,7 +137,7 @@ export async function duckdb(): Promise<Found<Sql>> {
   }
   let found: Found<Duckdb>;
   try {
-    found = await load<Duckdb>('@duckdb/node-api');
+    found = await loadTool<Duckdb>('@duckdb/node-api');
   } catch (error) {
     // It has machine code for some systems only.
     return missing(`DuckDB does not load: ${(error as Error).message.split('\n')[0]}`);
