@@ -20,14 +20,13 @@ export interface Line {
   tone: Tone;
   x: readonly number[];
   y: readonly Finite[];
-  /** The band around the line, and what it is. */
+  /** The band around the line. */
   low?: readonly Finite[];
   high?: readonly Finite[];
-  band?: string;
   /** Few measurements, each of which is marked by a point. */
   points?: boolean;
   /** To tell it from another line of the same tone. */
-  dashed?: boolean;
+  dashed?: boolean | undefined;
 }
 
 interface Named {

@@ -4,7 +4,7 @@ import { show } from '../units.js';
 import { barsOption, intervalsOption } from './bars.js';
 import type { Space } from './common.js';
 import { type ECharts, init } from './echarts.js';
-import { linesOption, stepsOf, visibleValues } from './lines.js';
+import { linesOption, visibleOption } from './lines.js';
 import { DARK, isDark, LIGHT } from './theme.js';
 import { timelineOption } from './timeline.js';
 
@@ -65,9 +65,7 @@ const sizes = new ResizeObserver((entries) => {
 function draw(entry: Drawn): void {
   const { figure, chart, place } = entry;
   entry.width = isPrinting ? PAPER_PIXELS : Math.max(place.clientWidth, 200);
-  const isStill = isPrinting || matchMedia('(prefers-reduced-motion: reduce)').matches;
-  const space: Space = { colours: isDark() ? DARK : LIGHT, width: entry.width, isStill };
-  const { option, height } = optionOf(entry, space);
+  const { option, height } = optionOf(entry, spaceOf(entry));
   place.style.height = `${height}px`;
   chart.resize({ width: entry.width, height, silent: true });
   chart.setOption(option, { notMerge: true });
@@ -78,10 +76,15 @@ function draw(entry: Drawn): void {
   }
 }
 
-function optionOf({ figure, step }: Drawn, space: Space) {
+function spaceOf({ width }: Drawn): Space {
+  const isStill = isPrinting || matchMedia('(prefers-reduced-motion: reduce)').matches;
+  return { colours: isDark() ? DARK : LIGHT, width, isStill };
+}
+
+function optionOf({ figure, step, range }: Drawn, space: Space) {
   switch (figure.kind) {
     case 'lines':
-      return linesOption(figure, space);
+      return linesOption(figure, range, space);
     case 'bars':
       return barsOption(figure, space);
     case 'intervals':
@@ -151,10 +154,7 @@ function keepRange(entry: Drawn, [start, end]: [number, number]): void {
   entry.range = [start, end];
   entry.place.dataset.range = `${start.toFixed(2)} ${end.toFixed(2)}`;
   const { figure, chart } = entry;
-  if (figure.kind !== 'lines') return;
-  const [first, last] = stepsOf(figure.lines);
-  const at = (percent: number) => first + ((last - first) * percent) / 100;
-  chart.setOption({ yAxis: visibleValues(figure.lines, [at(start), at(end)], figure.unit) });
+  if (figure.kind === 'lines') chart.setOption(visibleOption(figure, entry.range, spaceOf(entry)));
 }
 
 function shownRange({ figure, chart, range, step }: Drawn): string {

@@ -1,5 +1,6 @@
 /** Curves with bands. */
 import type { Line, Lines, Unit } from '../figure.js';
+import type { Finite } from '../model.js';
 import { show } from '../units.js';
 import { axis, common, type Space, tick, tip } from './common.js';
 import type { CustomSeriesRenderItemAPI, CustomSeriesRenderItemParams, EChartsCoreOption } from './echarts.js';
@@ -11,14 +12,16 @@ const DASHES = ['solid', [7, 3], [2, 3], [10, 3, 2, 3]] as const;
 /** ECharts does not take 'none' for the points of a line. */
 const NO_PATTERN = { color: 'rgba(0, 0, 0, 0)' };
 
-export const LINES_HEIGHT = 260;
+/** From twice this number of entries on, successive ones are joined. */
+const MOST_ENTRIES = 80;
 
-export function linesOption({ lines, unit, x }: Lines, space: Space): { option: EChartsCoreOption; height: number } {
+const LINES_HEIGHT = 260;
+
+export function linesOption(figure: Lines, range: Range, space: Space): { option: EChartsCoreOption; height: number } {
+  const { lines, unit, x } = figure;
   const { colours } = space;
-  const { option, top } = common(
-    space,
-    lines.map(({ name }) => name),
-  );
+  const names = lines.map(({ name }) => name);
+  const { option, top } = common(space, names);
   const [first, last] = stepsOf(lines);
   return {
     height: LINES_HEIGHT + top,
@@ -34,10 +37,6 @@ export function linesOption({ lines, unit, x }: Lines, space: Space): { option: 
           formatter: (value: number) => value.toLocaleString('en-US'),
         },
       },
-      yAxis: {
-        ...{ ...axis(colours, true), type: 'value', ...visibleValues(lines, [first, last], unit) },
-        axisLabel: { color: colours.muted, formatter: (value: number) => tick(value, unit) },
-      },
       dataZoom: [zoom()],
       tooltip: {
         ...(option.tooltip as object),
@@ -49,8 +48,26 @@ export function linesOption({ lines, unit, x }: Lines, space: Space): { option: 
             points.map(({ seriesName, value, color }) => [seriesName, show(value[1], unit), color] as const),
           ),
       },
-      series: lines.flatMap((line, i) => [seriesOf(line, i, space), ...bandOf(line, i, space)]),
+      ...visibleOption(figure, range, space),
     },
+  };
+}
+
+/** Percents of the x axis. */
+export type Range = readonly [start: number, end: number];
+
+/** What depends on the shown part of the x axis: how fine the lines are, and the range of the y axis. */
+export function visibleOption({ lines, unit }: Lines, [start, end]: Range, space: Space) {
+  const { colours } = space;
+  const [first, last] = stepsOf(lines);
+  const [from, to] = [start, end].map((percent) => first + ((last - first) * percent) / 100) as [number, number];
+  const shown = lines.map((line) => joined(line, from, to));
+  return {
+    yAxis: {
+      ...{ ...axis(colours, true), type: 'value', ...visibleValues(shown, [from, to], unit) },
+      axisLabel: { color: colours.muted, formatter: (value: number) => tick(value, unit) },
+    },
+    series: shown.flatMap((line, i): object[] => [seriesOf(line, i, space), bandOf(line, i, space)]),
   };
 }
 
@@ -73,7 +90,7 @@ function seriesOf({ name, tone, x, y, points, dashed }: Line, i: number, { colou
   const colour = colourOf(tone, colours);
   const dash = typeof tone === 'number' ? DASHES[(dashed ? 1 : 0) + 2 * (Math.floor(i / 8) % 2)] : 'solid';
   return {
-    ...{ type: 'line', name, data: x.map((each, at) => [each, y[at]]), z: 3, clip: true },
+    ...{ type: 'line', name, id: `line-${i}`, data: x.map((each, at) => [each, y[at]]), z: 3, clip: true },
     ...{ showSymbol: points === true || x.length === 1, symbol: SYMBOLS[i % SYMBOLS.length], symbolSize: 8 },
     lineStyle: { color: colour, width: 2, type: dash },
     itemStyle: { color: colour, decal: NO_PATTERN },
@@ -83,22 +100,39 @@ function seriesOf({ name, tone, x, y, points, dashed }: Line, i: number, { colou
 
 /** The band as one polygon. */
 function bandOf({ name, tone, x, low, high }: Line, i: number, { colours }: Space) {
-  if (!low || !high || x.length < 2) return [];
-  const known = x.map((_, at) => at).filter((at) => typeof low[at] === 'number' && typeof high[at] === 'number');
-  if (known.length < 2) return [];
-  const outline = [...known.map((at) => [x[at], high[at]]), ...known.reverse().map((at) => [x[at], low[at]])];
-  return [
-    {
-      ...{ type: 'custom', name, id: `band-${i}`, z: 1, silent: true, clip: true, tooltip: { show: false } },
-      data: [[x[0], high[known[0]!]]],
-      itemStyle: { color: colourOf(tone, colours), decal: NO_PATTERN },
-      renderItem: (_: CustomSeriesRenderItemParams, api: CustomSeriesRenderItemAPI) => ({
-        type: 'polygon' as const,
-        shape: { points: outline.map((each) => api.coord(each as number[])) },
-        style: { fill: colourOf(tone, colours), opacity: 0.18 },
-      }),
-    },
-  ];
+  const known = x.map((_, at) => at).filter((at) => typeof low?.[at] === 'number' && typeof high?.[at] === 'number');
+  const outline = [...known.map((at) => [x[at], high![at]]), ...[...known].reverse().map((at) => [x[at], low![at]])];
+  const hasBand = known.length > 1;
+  return {
+    ...{ type: 'custom', name, id: `band-${i}`, z: 1, silent: true, clip: true, tooltip: { show: false } },
+    data: hasBand ? [[x[known[0]!], high![known[0]!]]] : [],
+    itemStyle: { color: colourOf(tone, colours), decal: NO_PATTERN },
+    renderItem: (_: CustomSeriesRenderItemParams, api: CustomSeriesRenderItemAPI) => ({
+      type: 'polygon' as const,
+      shape: { points: outline.map((each) => api.coord(each as number[])) },
+      style: { fill: colourOf(tone, colours), opacity: 0.18 },
+    }),
+  };
+}
+
+/** Joins successive entries, if so many are shown that the line would be a tangle: to their mean, with a band. */
+function joined(line: Line, from: number, to: number): Line {
+  const { x, y, low = y, high = y } = line;
+  const size = Math.floor(x.filter((each) => each >= from && each <= to).length / MOST_ENTRIES);
+  if (line.points || size < 2) return line;
+  const groups = Array.from({ length: Math.ceil(x.length / size) }, (_, i) => [i * size, (i + 1) * size] as const);
+  const of = (list: readonly Finite[], reduce: (values: number[]) => number) =>
+    groups.map((group) => {
+      const values = list.slice(...group).filter((each) => typeof each === 'number');
+      return values.length === 0 ? null : reduce(values);
+    });
+  return {
+    ...line,
+    x: groups.map(([, end]) => x[Math.min(end, x.length) - 1]!),
+    y: of(y, (values) => values.reduce((sum, each) => sum + each, 0) / values.length),
+    low: of(low, (values) => Math.min(...values)),
+    high: of(high, (values) => Math.max(...values)),
+  };
 }
 
 /** The range of an axis for what lines and bands have between two x values, from and to round numbers. */

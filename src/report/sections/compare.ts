@@ -1,6 +1,5 @@
 /** The top of a page of two runs. */
 import type { Comparison } from '../model.js';
-import { decimal } from '../units.js';
 import { configDifferences } from './facts.js';
 import { html, type Markup } from './markup.js';
 import { missing, perRun, type Section, type Source } from './section.js';
@@ -31,7 +30,7 @@ ${runs.some(({ time }) => time) && limits}`,
 }
 
 function ratio({ ratio, faster, slower }: Comparison): Markup {
-  return html`<p class="ratio-value"><b>${decimal(ratio)}×</b><span>${faster} is that much faster than ${slower}</span></p>`;
+  return html`<p class="ratio-value"><b>${ratio.toPrecision(3)}×</b><span>${faster} is that much faster than ${slower}</span></p>`;
 }
 
 export function differences(source: Source): Section {

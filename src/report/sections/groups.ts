@@ -75,7 +75,6 @@ export function groupCurves({ draw }: Source, groups: readonly Group[]): Section
       y: curve.mean,
       low: curve.low,
       high: curve.high,
-      band: '95 % interval',
       points: true,
     },
   }));

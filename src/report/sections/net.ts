@@ -47,7 +47,8 @@ export function activations(source: Source): Section {
   const { runs, names, draw } = source;
   const [id, title] = ['activations', 'Activations'];
   const measured = runs.flatMap(({ activations: { first, last } }, i) => {
-    const entries = [first, last].filter((each) => each !== undefined);
+    // First against last; of several runs, the last of each.
+    const entries = (runs.length > 1 ? [last ?? first] : [first, last]).filter((each) => each !== undefined);
     return entries.filter((each, at) => at === 0 || each.step !== entries[0]!.step).map((event) => ({ event, i }));
   });
   if (measured.length === 0) return { id, title, body: missing('The log has no statistics of activations.') };
@@ -57,12 +58,13 @@ export function activations(source: Source): Section {
       ...{ name: `${prefix(source, i)}step ${event.step}`, tone: at },
       values: layers.map((layer) => event.layers.find((each) => label(each) === layer)?.[key] ?? null).map(finite),
     }));
+  const when = runs.length > 1 ? 'in the last measurement of each run' : 'in the first and in the last measurement';
   const shape = { kind: 'bars', category: 'layer', categories: layers, stacked: false } as const;
   return {
     ...{ id, title },
     body: html`<div class="figures">
-${draw({ ...shape, id: 'activations-sd', title: 'Standard deviation by layer', unit: 'number', series: series('sd') }, 'Standard deviation of each layer’s output for the same batch of test images, in the first and in the last measurement.')}
-${draw({ ...shape, id: 'activations-zero', title: 'Zeros by layer', unit: 'share', series: series('zero') }, 'Share of each layer’s output values that are exactly 0, in the first and in the last measurement.')}
+${draw({ ...shape, id: 'activations-sd', title: 'Standard deviation by layer', unit: 'number', series: series('sd') }, `Standard deviation of each layer’s output for the same batch of test images, ${when}.`)}
+${draw({ ...shape, id: 'activations-zero', title: 'Zeros by layer', unit: 'share', series: series('zero') }, `Share of each layer’s output values that are exactly 0, ${when}.`)}
 </div>
 ${runs.map((run, i) => details(run, runs.length > 1 ? `, ${names[i]}` : ''))}`,
   };
