@@ -46,7 +46,8 @@ export function eventWriter(destination: { write(line: string): unknown }): Repo
   let steps: number | undefined;
   return (event) => {
     if (event.event === 'run_start') steps = event.steps;
-    log[levelOf(event)](nonFiniteAsStrings(event), eventLine(event, steps));
+    // As the terminal shows it: what prints a log nicely prints this text as it is.
+    log[levelOf(event)](nonFiniteAsStrings(event), printable(eventLine(event, steps)));
   };
 }
 

@@ -97,6 +97,8 @@ test('eventWriter() writes an event as one line in one call, without control cha
   const line = JSON.parse(lines[0]!) as Record<string, unknown>;
   assertValid(line);
   assert.deepEqual([line.top1, line.error], ['NaN', 'a\u001b[2J\nb\u009b']);
+  const [warning] = written([{ event: 'warning', message: 'a\u001b[2J\nb' }]).map((each) => JSON.parse(each));
+  assert.deepEqual([warning.message, warning.msg], ['a\u001b[2J\nb', 'a\\u001b[2J\\nb'], 'also for pino-pretty');
 });
 
 test('openLog() keeps the lines of a process that is killed', async () => {

@@ -1,12 +1,9 @@
 /** The table of events: NaN and infinities as strings, and the documentation lists every field. */
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import test from 'node:test';
 import { z } from 'zod';
-import { EVENTS, type LogEvent, nonFiniteAsStrings } from '../src/log.js';
-import { eventWriter } from '../src/log-writer.js';
-import { ALL_EVENTS, RUN_END, trainStep } from './events.js';
+import { EVENTS, nonFiniteAsStrings } from '../src/log.js';
 
 test('nonFiniteAsStrings() changes only non-finite numbers, at any depth', () => {
   const value = { a: [1, Number.NaN, { b: -Infinity, c: null, d: 'x', e: true }], f: { g: { h: Infinity } } };
@@ -48,25 +45,4 @@ function documented(): Map<string, Map<string, boolean>> {
 test('docs/log-events.md lists every field of EVENTS and nothing else', () => {
   const expected = new Map(Object.entries(EVENTS).map(([name, type]) => [name, fieldsOf(type)]));
   assert.deepEqual(documented(), expected);
-});
-
-test('the programs in docs/log-events.md work', () => {
-  const programs = [...DOCS.matchAll(/^node -e '([^']+)' < \S+$/gm)].map((match) => match[1]!);
-  assert.equal(programs.length, 2);
-  const events: LogEvent[] = [
-    ...ALL_EVENTS.slice(0, 2),
-    trainStep(1, { step_ms: 500 }),
-    trainStep(2),
-    trainStep(3),
-    RUN_END,
-  ];
-  const lines: string[] = [];
-  events.forEach(eventWriter({ write: (line) => lines.push(line) }));
-  const input = lines.join('');
-  const found = programs.map((program) => {
-    const { stdout, stderr } = spawnSync(process.execPath, ['-e', program], { input, encoding: 'utf8' });
-    assert.equal(stderr, '');
-    return Number(stdout);
-  });
-  assert.deepEqual(found, [200, 1 - 30 / 540]);
 });
