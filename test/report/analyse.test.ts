@@ -165,12 +165,9 @@ test('LogAnalysis says after each part of a growing log what it would say of tha
       for (const cut of [...cuts.sort((a, b) => a - b), text.length]) {
         fs.writeFileSync(file, text.slice(0, cut));
         await analysis.update();
-        const whole = text.slice(0, text.lastIndexOf('\n', cut - 1) + 1);
-        assert.deepEqual(analysis.report(), {
-          ...(await analyse(whole)),
-          folder,
-          ...(cut > 600 ? {} : { run: analysis.report().run }),
-        });
+        const part = join(folder, 'part.ndjson');
+        fs.writeFileSync(part, text.slice(0, text.lastIndexOf('\n', cut - 1) + 1));
+        assert.deepEqual(analysis.report(), await analyseLog(part));
       }
     }),
     { numRuns: 30 },
