@@ -56,10 +56,12 @@ async function prepare(): Promise<void> {
   }
   for (const name of ['picture.jpg', 'test-0.png', 'test-1.png', 'trunc.jpg'])
     fs.copyFileSync(join(IMAGES, 'rgb.jpg'), name);
+  fs.writeFileSync('settings.json', '{}');
   const folder = await lenetRun('runs', 'big');
   const { config } = JSON.parse(fs.readFileSync(join(folder, 'log.ndjson'), 'utf8').split('\n')[0]!);
   const towers = [0, 1].map((tower) => join(folder, `tower-${tower}-of-2.safetensors`));
   putCheckpoint(folder, 1000, { config, best: { step: 1000, top1: 0.5 } } as never, towers);
+  for (const name of ['split', 'single']) fs.cpSync(folder, join('runs', name), { recursive: true });
   assert.equal((await run(['export', '--run', 'big', '--out', 'net.safetensors'])).exitCode, 0);
 }
 
@@ -79,6 +81,7 @@ function commandsOf(page: string): Command[] {
     const found = starts
       .exec(line)?.[1]
       ?.replace(/\s+#.*$/, '')
+      .replace(/\s+[|>]\s.*$/, '')
       .trim();
     return found === undefined ? [] : [{ page, text: found }];
   });

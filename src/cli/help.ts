@@ -27,7 +27,7 @@ const EXAMPLES: Record<string, readonly string[]> = {
   ablate: ['ablate --variants no-norm,one-gpu --epochs 2'],
   verify: ['verify --preset fashion --steps 3'],
   report: ['report NAME', 'report split single --markdown'],
-  import: ['import net.safetensors --preset imagenet --run theirs'],
+  import: ['import net.safetensors --run theirs'],
   eval: ['eval --run NAME --checkpoint best --ten-view'],
   predict: ['predict --run NAME --top 3 picture.jpg'],
   export: ['export --run NAME --out net.safetensors'],
@@ -56,26 +56,32 @@ export const HELP: Partial<Help> = {
     const name = commandName(command);
     helper.formatItemList = (heading, items) => {
       if (items.length === 0) return [];
-      const flags = WITH_GROUPS.includes(name) ? exampleOf(heading, command) : undefined;
-      return [heading, ...items, ...(flags ? [`  Example: alexnet-split ${name} ${flags}`] : []), ''];
+      const example = WITH_GROUPS.includes(name) ? exampleOf(heading, command) : undefined;
+      return [heading, ...items, ...(example ? [`  Example: ${example}`] : []), ''];
     };
-    const examples = (EXAMPLES[name] ?? []).map((each) => `  alexnet-split ${each}\n`);
+    const examples = examplesOf(command).map((each) => `  ${each}\n`);
     const text = Help.prototype.formatHelp.call(helper, command, helper);
     return examples.length === 0 ? text : `${text}\nExamples:\n${examples.join('')}`;
   },
 };
 
-/** `data check`. */
-function commandName(command: Command): string {
+/** A command's name after `alexnet-split`: `data check`. Empty for the program. */
+export function commandName(command: Command): string {
   const { parent } = command;
-  return parent?.parent ? `${commandName(parent)} ${command.name()}` : command.name();
+  return parent ? `${commandName(parent)} ${command.name()}`.trim() : '';
 }
 
-/** The group's example, if the command has its flags. */
-function exampleOf(heading: string, { options }: Command): string | undefined {
+/** Examples of a whole command. */
+export function examplesOf(command: Command): string[] {
+  return (EXAMPLES[commandName(command)] ?? []).map((each) => `alexnet-split ${each}`);
+}
+
+/** The example of a group of settings, if the command has its flags. */
+export function exampleOf(heading: string, command: Command): string | undefined {
   const example = GROUP_EXAMPLES[heading];
   const flags = example?.match(/--[\w-]+/g) ?? [];
-  return flags.every((flag) => options.some(({ long }) => long === flag)) ? example : undefined;
+  const isComplete = flags.every((flag) => command.options.some(({ long }) => long === flag));
+  return example !== undefined && isComplete ? `alexnet-split ${commandName(command)} ${example}` : undefined;
 }
 
 /** An option's meaning, choices and default. Switches of a command, which set nothing in a config, are off without saying so. */
