@@ -152,6 +152,16 @@ export async function duckdb(): Promise<Found<Sql>> {
   return { tool: async (sql) => (await connection.runAndReadAll(sql)).getRowObjectsJson() };
 }
 
+/** Compiles a JSON schema. @returns a function that says whether a value is valid, and keeps what is wrong with the last one. */
+export type JsonSchema = (schema: object) => ((value: unknown) => boolean) & { errors?: unknown };
+
+export async function jsonSchema(): Promise<Found<JsonSchema>> {
+  const found = await load<{ Ajv: new () => { compile: JsonSchema } }>('ajv');
+  if ('skip' in found) return found;
+  const validator = new found.tool.Ajv();
+  return { tool: (schema) => validator.compile(schema) };
+}
+
 /** Runs a Python program. @returns its stdout. */
 export type Python = (code: string, ...args: string[]) => Promise<string>;
 
