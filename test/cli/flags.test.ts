@@ -44,6 +44,7 @@ const TYPED: Record<string, [text: string, value: unknown, ...others: string[]]>
   '--exchange-dtype': ['float16', 'float16'],
   '--log-every': ['3', 3],
   '--metrics-port': ['0', 0],
+  '--trace-steps': ['100-102', '100-102'],
 };
 
 test('each flag of a setting sets it, and nothing else has its value by default', async () => {
