@@ -4,6 +4,7 @@ import { existsSync, realpathSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { CommanderError } from 'commander';
 import { oneLine } from './cli/format.js';
+import { withHelpFlag } from './cli/help.js';
 import { npmHint, refuseNpmFlags } from './cli/npm.js';
 import { Printer, surviveLostOutput } from './cli/output.js';
 import { buildProgram } from './cli/program.js';
@@ -29,7 +30,7 @@ export async function main(
     });
     program.hook('preAction', refuseRemovedFolder); // help works without a folder
     refuseNpmFlags(program, argv, services.env);
-    await program.parseAsync(argv, { from: 'user' });
+    await program.parseAsync(withHelpFlag(program, argv), { from: 'user' });
     return exitCode;
   } catch (error) {
     return printError(error, services, argv);

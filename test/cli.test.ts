@@ -16,6 +16,9 @@ const CLI = fileURLToPath(new URL('../src/cli.js', import.meta.url));
 test('main() prints one line for a usage error, with exit code 2', async () => {
   const cases: [argv: string[], message: string][] = [
     [['tran'], "unknown command 'tran' (Did you mean train?)"],
+    [['help', 'tran'], "unknown command 'tran' (Did you mean train?)"],
+    [['help', 'data', 'chek'], "unknown command 'chek' (Did you mean check?)"],
+    [['data', 'chek'], "unknown command 'chek' (Did you mean check?)"],
     [['train', '--stepz', '3'], "unknown option '--stepz' (Did you mean --steps?)"],
     [['train', '--steps'], "option '--steps <steps>' argument missing"],
     [['train', 'fast'], "too many arguments for 'train'. Expected 0 arguments but got 1."],
@@ -63,6 +66,9 @@ test('main() shows help and version on stdout, with exit code 0', async () => {
     assert.deepEqual([exitCode, stderr.text], [0, '']);
     assert.match(stdout.text, /^Usage: alexnet-split/);
   }
+  const [long, short] = [await run(['data', 'check', '--help']), await run(['help', 'data', 'check'])];
+  assert.equal(short.stdout.text, long.stdout.text);
+  assert.match((await run(['--help'])).stdout.text, /\nExit codes: 0 done; 1 failure; 2 usage error/);
   assert.equal((await run(['--version'])).stdout.text, `${packageVersion()}\n`);
   assert.match((await run(['train', '--help'])).stdout.text, /--batch-size <images>/);
 });

@@ -101,3 +101,18 @@ export function defaultText({ defaultValue, defaultValueDescription, required }:
   if (!required) return undefined;
   return defaultValue === undefined ? 'none' : String(defaultValue);
 }
+
+/**
+ * Turns `help data check` into `data check --help`. An unknown name stays the last, so that commander refuses it and names
+ * the nearest one.
+ */
+export function withHelpFlag(program: Command, argv: readonly string[]): readonly string[] {
+  const [first, ...names] = argv;
+  if (first !== 'help') return argv;
+  let command: Command | undefined = program;
+  for (const [i, name] of names.entries()) {
+    command = command.commands.find((each) => each.name() === name);
+    if (!command) return names.slice(0, i + 1);
+  }
+  return [...names, '--help'];
+}

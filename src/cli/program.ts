@@ -21,6 +21,9 @@ import type { CommandModule, Services } from './services.js';
 /** Adds a command to the program, or to another command. @param load imports its module. */
 type Add = (name: string, description: string, load: () => Promise<CommandModule>, parent?: Command) => Command;
 
+const EXIT_CODES = `
+Exit codes: 0 done; 1 failure; 2 usage error, nothing was done; 129, 130, 138,
+143 stopped by SIGHUP, SIGINT (Ctrl-C), SIGUSR1, SIGTERM. See docs/cli.md.`;
 const JSON_FLAG = ['--json', 'print JSON and nothing else on stdout'] as const;
 /** The default of settings in a command that uses a trained run. */
 const AS_TRAINED = 'as it was trained';
@@ -40,6 +43,7 @@ export function buildProgram(services: Services, done: (exitCode: number) => voi
     .version(packageVersion())
     .exitOverride()
     .configureHelp(HELP)
+    .addHelpText('after', EXIT_CODES)
     .configureOutput({
       getOutHelpWidth: () => helpWidth(services.stdout.stream),
       getErrHelpWidth: () => helpWidth(services.stderr.stream),

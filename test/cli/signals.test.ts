@@ -5,11 +5,14 @@ import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { after } from 'node:test';
+import { isIgnored } from '../../src/end-signals.js';
 
 const base = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-signals-'));
 after(() => fs.rmSync(base, { recursive: true, force: true }));
 
 interface Run {
+  /** The signal that the process gets; SIGINT by default. */
+  first?: NodeJS.Signals;
   /** Whether its step ends after the first signal. */
   answers: boolean;
   /** The signal that the process gets once more, some milliseconds later. */
@@ -20,7 +23,7 @@ function program(out: string, { answers, again }: Run): string {
   const url = (path: string) => JSON.stringify(new URL(path, import.meta.url).href);
   return `
     import { run, trainModule } from ${url('./stand-ins.js')};
-    import { handleSignalsEarly } from ${url('../../src/end-signals.js')};
+    import { handleSignalsEarly, signalExitCode } from ${url('../../src/end-signals.js')};
     import { RUN_START, RUN_END, trainStep } from ${url('../events.js')};
     handleSignalsEarly();
     const stdout = process.stdout;
@@ -35,8 +38,9 @@ function program(out: string, { answers, again }: Run): string {
       if (${again !== undefined}) setTimeout(() => process.kill(process.pid, '${again}'), 4);
       if (!${answers}) await new Promise(() => {});
       clearInterval(keepAlive);
-      report({ ...RUN_END, status: 'stopped', exit_code: 130 });
-      return { exitCode: 130, top1: 0, steps: 1 };
+      const exitCode = signalExitCode(signal.reason);
+      report({ ...RUN_END, status: 'stopped', exit_code: exitCode });
+      return { exitCode, top1: 0, steps: 1 };
     }
     const argv = ['train', '--run', 'r', '--out', ${JSON.stringify(out)}];
     const { exitCode } = await run(argv, { stdout, loadTrain: trainModule({ train }) });
@@ -44,7 +48,7 @@ function program(out: string, { answers, again }: Run): string {
 }
 
 /**
- * Sends SIGINT, and then every `everyMs` until the process has ended: one that comes while the process is late and removes its
+ * Sends the first signal, and then SIGINT every `everyMs` until the process has ended: one that comes while the process is late and removes its
  * handlers has no effect.
  * @returns how it ended.
  */
@@ -58,7 +62,7 @@ async function interrupt(run: Run, everyMs?: number) {
   let timer: NodeJS.Timeout | undefined;
   child.stdout.on('data', (bytes) => {
     stdout += bytes;
-    if (!isSent && stdout.includes('ready')) isSent = child.kill('SIGINT');
+    if (!isSent && stdout.includes('ready')) isSent = child.kill(run.first ?? 'SIGINT');
     if (everyMs !== undefined && stdout.includes('a second Ctrl-C or signal ends the process at once')) {
       timer ??= setInterval(() => child.kill('SIGINT'), everyMs);
     }
@@ -78,6 +82,20 @@ test('train ends in order after one SIGINT', async () => {
   assert.deepEqual(events, ['run_start', 'train_step', 'run_end']);
   assert.match(stdout, /\nstopped: /);
 });
+
+for (const [first, code] of [
+  ['SIGTERM', 143],
+  ['SIGHUP', 129],
+  ['SIGUSR1', 138],
+] as const) {
+  test(`train ends in order after one ${first}, with ${code}`, {
+    skip: isIgnored(first) && `${first} is ignored here`,
+  }, async () => {
+    const { ended, events } = await interrupt({ answers: true, first });
+    assert.deepEqual(ended, { code, signal: null });
+    assert.deepEqual(events, ['run_start', 'train_step', 'run_end']);
+  });
+}
 
 for (const again of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGUSR1'] as const) {
   test(`train takes ${again} some milliseconds after SIGINT for the same signal`, async () => {
