@@ -156,7 +156,7 @@ export async function duckdb(): Promise<Found<Sql>> {
 export type JsonSchema = (schema: object) => ((value: unknown) => boolean) & { errors?: unknown };
 
 export async function jsonSchema(): Promise<Found<JsonSchema>> {
-  const found = await load<{ Ajv: new () => { compile: JsonSchema } }>('ajv');
+  const found = await loadTool<{ Ajv: new () => { compile: JsonSchema } }>('ajv');
   if ('skip' in found) return found;
   const validator = new found.tool.Ajv();
   return { tool: (schema) => validator.compile(schema) };
