@@ -6,6 +6,9 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import test, { after } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import type { Command as Commander } from 'commander';
+import { buildProgram } from '../src/cli/program.js';
+import { SERVICES } from '../src/cli/services.js';
 import { PRESETS } from '../src/config/presets.js';
 import { WARNING_KINDS } from '../src/log.js';
 import { buildNet, parametersOf, volume } from '../src/model/net.js';
@@ -186,6 +189,23 @@ function withNewOutput([command, ...flags]: readonly string[]): string[] {
 }
 
 // ---- what the command line prints
+
+test('every example in --help runs', async () => {
+  let examples = 0;
+  const visit = async (command: Commander, path: readonly string[]) => {
+    const { stdout } = await run([...path, '--help']);
+    for (const [, text] of stdout.text.matchAll(/^ {2}(?:Example: )?(alexnet-split .*)$/gm)) {
+      await assertRuns(text!, 'docs/cli.md');
+      examples++;
+    }
+    for (const each of command.commands) await visit(each, [...path, each.name()]);
+  };
+  await visit(
+    buildProgram(SERVICES, () => {}),
+    [],
+  );
+  assert.ok(examples > 40, String(examples));
+});
 
 /** A line without its numbers. */
 function masked(line: string): string {

@@ -6,6 +6,7 @@ import { count } from '../numbers.js';
 import { shellWord } from '../printable.js';
 import type { DryRun, Resume } from '../train/index.js';
 import { type DisplayMode, openDisplay, openedLines } from './display.js';
+import { openExports } from './exports.js';
 import { runFolder } from './run-folder.js';
 import type { Services } from './services.js';
 import { exitSoon, stopOnSignal } from './stop.js';
@@ -23,6 +24,7 @@ export async function runDry(
   resume: Resume | undefined,
 ): Promise<number> {
   const { train } = await services.loadTrain();
+  (await openExports(config)).close(); // a port may be taken
   const { show, note, close } = openDisplay(mode, config, services);
   const stop = stopOnSignal(() => exitSoon(signalExitCode(stop.signal.reason)));
   const report = (event: LogEvent) => {

@@ -117,7 +117,11 @@ function addTrainingCommands(add: Add): void {
     )
     .option(...JSON_FLAG);
 
-  const summary = add('summary', "show a net's layers, parameters and exchanged bytes", () => import('./summary.js'));
+  const summary = add(
+    'summary',
+    "show the layers, parameters and exchanged bytes of a preset's net, or of a table at full size",
+    () => import('./summary.js'),
+  );
   addFlags(summary, flagNames('net')).option(...JSON_FLAG);
 }
 

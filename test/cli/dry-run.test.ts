@@ -1,7 +1,9 @@
 /** `train --dry-run`: everything up to the first step, and no file. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import fs from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { after } from 'node:test';
@@ -93,6 +95,16 @@ test('train --dry-run fails as the training would, and refuses what it refuses',
   const argv = ['train', '--out', join(work, 'taken'), '--run', 'r'];
   const [dry, real] = [await run([...argv, '--dry-run']), await run(argv)];
   assert.deepEqual([dry.exitCode, dry.stderr.text], [2, real.stderr.text]);
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const taken = ['train', '--metrics-port', String((server.address() as AddressInfo).port)];
+  const [dryPort, realPort] = [
+    await run([...taken, '--dry-run'], { loadTrain: trainModule(ready()) }),
+    await run(taken),
+  ];
+  server.close();
+  assert.match(dryPort.stderr.text, /^error: /m);
+  assert.deepEqual([dryPort.exitCode, dryPort.stderr.text], [realPort.exitCode, realPort.stderr.text]);
   const both = await run(['train', '--dry-run', '--print-config']);
   assert.match(both.stderr.text, /'--dry-run' cannot be used with option '--print-config'/);
 });
