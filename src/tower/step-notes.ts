@@ -15,6 +15,7 @@ const NORMS = 'gradients';
 /** Collects the spans of one step. */
 export class StepNotes {
   readonly #spans: ThreadSpan[] = [];
+  readonly #exchanged: ExchangeSpan[] = [];
   /** From `performance.now()`, which counts from the start of this thread. */
   readonly #offset = clockMs() - performance.now();
   readonly #transport: Transport | undefined;
@@ -24,7 +25,8 @@ export class StepNotes {
   constructor(tower: 0 | 1, transport: Transport | undefined) {
     this.#tower = tower;
     this.#transport = transport;
-    if (transport) transport.watch = (span) => this.#exchanged(span);
+    // Only noted, because what this takes would count as exchange.
+    if (transport) transport.watch = (span) => void this.#exchanged.push(span);
   }
 
   /** Notes `action` as one span. @param byLayer if its ops run in this thread, their layers are spans in its place. */
@@ -41,6 +43,7 @@ export class StepNotes {
   /** Ends the watch. */
   end(): ThreadSpan[] {
     if (this.#transport) this.#transport.watch = undefined;
+    for (const span of this.#exchanged) this.#addExchange(span);
     return this.#spans;
   }
 
@@ -50,7 +53,7 @@ export class StepNotes {
     this.#add({ name: found.layer, part: found.phase, layer: found.layer, start, end });
   }
 
-  #exchanged({ part, action, place: { site, direction }, start, end, bytes }: ExchangeSpan): void {
+  #addExchange({ part, action, place: { site, direction }, start, end, bytes }: ExchangeSpan): void {
     const sender = action === 'send' ? this.#tower : 1 - this.#tower;
     const message = { id: `${site} ${direction} ${sender}`, action, bytes };
     const what = site === NORMS ? 'norm of the gradients' : direction === 'forward' ? site : `gradient of ${site}`;
