@@ -78,7 +78,7 @@ export function notedSpans(
 const MOST_SPANS = 120;
 
 /**
- * Joins the spans of the same layer, part and lane that follow one another, or run at the same time, with gaps as long as
+ * Joins the ops of the same layer and part, and the thread's spans of the same name, that follow one another or overlap, with gaps as long as
  * it takes for a tower to have no more than {@link MOST_SPANS}.
  */
 export function joinSpans(spans: readonly Span[], length: number): Span[] {
@@ -92,14 +92,15 @@ function joinedBy(spans: readonly Span[], gap: number): Span[] {
   const last = new Map<string, Span>();
   const joined: Span[] = [];
   for (const span of [...spans].sort((a, b) => a.start - b.start)) {
-    const key = [span.lane, span.part, span.layer ?? span.name].join(' ');
+    const name = span.lane === 'function' ? (span.layer ?? span.name) : span.name;
+    const key = [span.lane, span.part, name].join(' ');
     const before = last.get(key);
     if (before && span.start - before.end <= gap) {
       before.end = Math.max(before.end, span.end);
       continue;
     }
     const { part, layer, lane, start, end } = span;
-    const made = { name: lane === 'function' ? (layer ?? span.name) : span.name, part, lane, start, end };
+    const made = { name, part, lane, start, end };
     joined.push(layer === undefined ? made : { ...made, layer });
     last.set(key, joined.at(-1)!);
   }

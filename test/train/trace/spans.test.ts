@@ -95,6 +95,22 @@ test('joinSpans() makes one span of the ops of a layer that follow one another',
   ]);
 });
 
+test('joinSpans() keeps what is sent apart from what is received, and from the ops of that layer', () => {
+  const noted = (name: string, start: number): Span => {
+    return { name, part: 'exchange', layer: 'conv3', lane: 'thread', start, end: start + 1 };
+  };
+  const spans = [
+    noted('send conv3', 0),
+    noted('receive conv3', 1),
+    noted('send conv3', 1.1),
+    op('conv3', 'exchange', 1, 2),
+  ];
+  assert.deepEqual(
+    joinSpans(spans, 100).map(({ name, lane }) => `${lane} ${name}`),
+    ['thread send conv3', 'thread receive conv3', 'function conv3'],
+  );
+});
+
 test('joinSpans() keeps the number of spans small', () => {
   const many = Array.from({ length: 5000 }, (_, i) => op(`conv${i % 3}`, 'forward', i, i + 0.2));
   const joined = joinSpans(many, 5000);
