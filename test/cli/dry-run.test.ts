@@ -53,6 +53,24 @@ test('train --dry-run opens everything and checks it, says what would be trained
   assert.deepEqual(fs.readdirSync(work), []);
 });
 
+test('train --dry-run finds that the disk is too small for the checkpoints', () => {
+  const { status, stderr } = cli(
+    'train',
+    '--dry-run',
+    '--no-check',
+    '--out',
+    'full',
+    ...SMALL,
+    '--keep',
+    '1000000',
+    '--width',
+    '0.5',
+  );
+  assert.equal(status, 1);
+  assert.match(stderr, /^error: Cannot keep 1000000 checkpoints in full\/split-mini-.*; free some space/m);
+  assert.ok(!fs.existsSync(join(work, 'full')));
+});
+
 test('train --dry-run --resume restores the checkpoint, and leaves the run as it was', () => {
   assert.equal(cli('train', '--run', 'r', '--quiet', ...SMALL).status, 0);
   const files = () =>
