@@ -56,6 +56,7 @@ const LOGS: Record<string, string> = {
   ),
   'of a resumed run': textOf(resumed),
   'directly after a resume': `${textOf(resumed.slice(0, afterResume + 1))}${resumed[afterResume + 1]!.slice(0, 300)}`,
+  'that ends with its resume': textOf(resumed.slice(0, where(resumed, 'resume') + 1)),
   'of a run that began again with step 1': textOf([...untilEval, ...untilEval.slice(0, -4)]),
   'that is empty': '',
 };
@@ -333,7 +334,7 @@ test(
 );
 
 test('the logs have what the questions are about', () => {
-  const [trace, whole, after, again] = Object.values(LOGS).map((log) => ({
+  const [trace, whole, after, ending, again] = Object.values(LOGS).map((log) => ({
     lines: linesOf(log),
     events: counting(log),
   }));
@@ -347,6 +348,7 @@ test('the logs have what the questions are about', () => {
     of(after!.events, 'eval').map(({ step }) => step),
     [12],
   );
+  assert.equal(of(ending!.events, 'train_step').at(-1)!.step, 20);
   assert.equal(of(again!.events, 'eval').length, 0);
   assert.equal(of(trace!.events, 'trace').length, 1);
   const evals = of(trace!.events, 'eval').map(({ top1 }) => Number.isNaN(Number(top1)));
