@@ -5,11 +5,12 @@ import { axis, common, cut, type Space, tip } from './common.js';
 import {
   type CustomSeriesRenderItemAPI,
   type CustomSeriesRenderItemParams,
+  type CustomSeriesRenderItemReturn,
   type EChartsCoreOption,
   graphic,
 } from './echarts.js';
 import { zoom } from './lines.js';
-import { colourOf } from './theme.js';
+import { type Colours, colourOf } from './theme.js';
 
 const LANE_PIXELS = 46;
 
@@ -75,17 +76,17 @@ export function timelineOption(
         ...(option.tooltip as object),
         formatter: ({ data }: { data: { span: Span } }) => spanTip(data.span, lanes[data.span.lane] ?? '', end),
       },
-      series: parts.map((part) => ({
-        ...{ type: 'custom', name: part, clip: true, encode: { x: [0, 1], y: 2 } },
-        itemStyle: { color: colourOf(part, colours) },
-        data: spans
-          .filter((each) => each.part === part)
-          .map((span) => ({ value: [span.start, span.start + span.ms, span.lane], span })),
-        renderItem: bar(
-          spans.filter((each) => each.part === part),
-          space,
-        ),
-      })),
+      series: parts.map((part) => {
+        const own = spans.filter((each) => each.part === part);
+        // The whole pass, where its layers are known: a frame behind them.
+        const isFrame = part === 'pass' && parts.includes('forward');
+        return {
+          ...{ type: 'custom', name: part, clip: true, encode: { x: [0, 1], y: 2 }, z: isFrame ? 1 : 2 },
+          itemStyle: { color: colourOf(part, colours) },
+          data: own.map((span) => ({ value: [span.start, span.start + span.ms, span.lane], span })),
+          renderItem: bar(own, isFrame, space),
+        };
+      }),
     },
   };
 }
@@ -100,54 +101,45 @@ function spanTip({ name, part, layer, start, ms }: Span, lane: string, end: numb
   ]);
 }
 
-function bar(spans: readonly Span[], { colours }: Space) {
-  return (params: CustomSeriesRenderItemParams, api: CustomSeriesRenderItemAPI) => {
+/** Draws a span: a bar, with its name if that fits. */
+function bar(spans: readonly Span[], isFrame: boolean, { colours }: Space) {
+  return (params: CustomSeriesRenderItemParams, api: CustomSeriesRenderItemAPI): CustomSeriesRenderItemReturn => {
     const [from, to] = [0, 1].map((each) => api.coord([api.value(each), api.value(2)]));
-    const space = params.coordSys as unknown as { x: number; y: number; width: number; height: number };
-    const height = (api.size!([0, 1]) as number[])[1]! * 0.66;
+    const place = params.coordSys as unknown as { x: number; y: number; width: number; height: number };
+    const height = (api.size!([0, 1]) as number[])[1]! * (isFrame ? 0.86 : 0.66);
     const whole = { x: from![0]!, y: from![1]! - height / 2, width: Math.max(to![0]! - from![0]!, 0.75), height };
-    const shape = graphic.clipRectByRect(whole, space);
-    if (!shape) return { type: 'group' as const, children: [] };
-    const text = spans[params.dataIndex]!.layer ?? spans[params.dataIndex]!.name;
-    const room = Math.floor((shape.width - 12) / 6.5);
-    return {
-      type: 'group' as const,
-      children: [
-        {
-          type: 'rect' as const,
-          shape,
-          style: { ...visual(api), stroke: colours.surface, lineWidth: shape.width > 3 ? 1 : 0 },
-        },
-        ...(room >= 3 && room >= Math.min(text.length, 5)
-          ? [
-              {
-                type: 'text' as const,
-                silent: true,
-                style: {
-                  ...{
-                    text: cut(text, room),
-                    x: shape.x + shape.width / 2,
-                    y: shape.y + height / 2,
-                    align: 'center' as const,
-                    verticalAlign: 'middle' as const,
-                  },
-                  ...{
-                    fill: colours.text,
-                    fontSize: 11,
-                    backgroundColor: colours.surface,
-                    padding: [2, 3],
-                    borderRadius: 3,
-                  },
-                },
-              },
-            ]
-          : []),
-      ],
-    };
+    const shape = graphic.clipRectByRect(whole, place);
+    if (!shape) return { type: 'group', children: [] };
+    const fill = { fill: api.visual('color') as string };
+    if (isFrame) return { type: 'rect', shape, style: { ...fill, opacity: 0.2 } };
+    const style = { ...fill, ...pattern(api), stroke: colours.surface, lineWidth: shape.width > 3 ? 1 : 0 };
+    const { layer, name } = spans[params.dataIndex]!;
+    const text = nameIn(shape, layer ?? name, colours);
+    return { type: 'group', children: [{ type: 'rect', shape, style }, ...(text ? [text] : [])] };
   };
 }
 
-/** The fill and the pattern that ECharts has chosen for the series. */
-function visual(api: CustomSeriesRenderItemAPI) {
-  return { fill: api.visual('color'), decal: api.visual('decal') } as object;
+/** A text in the middle of a bar, undefined if it has no space. */
+function nameIn(
+  shape: { x: number; y: number; width: number; height: number },
+  name: string,
+  { text, surface }: Colours,
+) {
+  const letters = Math.floor((shape.width - 12) / 6.5);
+  if (letters < Math.min(name.length, 5)) return undefined;
+  const place = { x: shape.x + shape.width / 2, y: shape.y + shape.height / 2 };
+  const look = { fill: text, fontSize: 11, backgroundColor: surface, padding: [2, 3], borderRadius: 3 };
+  const style = {
+    ...place,
+    ...look,
+    text: cut(name, letters),
+    align: 'center' as const,
+    verticalAlign: 'middle' as const,
+  };
+  return { type: 'text' as const, silent: true, style };
+}
+
+/** The pattern that ECharts has chosen for the series. */
+function pattern(api: CustomSeriesRenderItemAPI) {
+  return { decal: api.visual('decal') } as object;
 }
