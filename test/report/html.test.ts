@@ -34,6 +34,13 @@ test('reportPage() allows its own script alone, and a live page its own server',
   }
 });
 
+test('reportPage() has the licence texts of the libraries in it, and nothing that opens a comment of HTML', () => {
+  const page = reportPage(ONE);
+  for (const text of [/echarts 6\.\d/, /Apache License\s+Version 2\.0/, /zrender 6\.\d/, /tslib 2\.\d/, /BSD 3-Clause/])
+    assert.match(page, text);
+  assert.ok(!page.includes('<!--'));
+});
+
 test('reportPage() says in one sentence what the log lacks', () => {
   const { main } = livePage(EMPTY);
   for (const sentence of ['there are no curves', 'No step was traced', 'no measurement of memory', 'has no warning'])

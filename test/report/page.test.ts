@@ -132,6 +132,13 @@ test('the page is dark or light as the system is or as its button says, and ligh
   assert.notEqual(light[1], dark[1]);
   await page.click('#theme');
   assert.deepEqual(await colours(), dark);
+  for (const [event, expected] of [
+    ['beforeprint', light],
+    ['afterprint', dark],
+  ] as const) {
+    await page.evaluate(`dispatchEvent(new Event('${event}'))`);
+    assert.equal((await colours())[1], expected[1], event);
+  }
   await page.emulateMedia({ media: 'print' });
   await until(page, `getComputedStyle(document.querySelector('#chart-loss svg text')).fill === '${light[1]}'`);
   assert.equal((await colours())[0], 'rgb(255, 255, 255)');

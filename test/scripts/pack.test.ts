@@ -54,7 +54,8 @@ test('npm pack includes the used parts of @tensorflow/tfjs-node-gpu, without scr
   tarball = join(temporary, packed.filename);
   assert.deepEqual(packed.bundled, [USED]);
   const paths = packed.files.map(({ path }) => path);
-  for (const path of ['dist/src/cli.js', 'dist/src/index.d.ts', `node_modules/${USED}/LICENSE`, 'LICENSE']) {
+  const expected = ['dist/src/cli.js', 'dist/src/index.d.ts', 'dist/src/report/page.json', 'LICENSE'];
+  for (const path of [...expected, `node_modules/${USED}/LICENSE`]) {
     assert.ok(paths.includes(path), path);
   }
   const notUsed = /\.map$|_test\.|node_modules\/(?!@tensorflow\/tfjs-node-gpu\/(dist|package|LICENSE|README))/;

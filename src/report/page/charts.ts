@@ -78,7 +78,7 @@ function draw(entry: Drawn): void {
 
 function spaceOf({ width }: Drawn): Space {
   const isStill = isPrinting || matchMedia('(prefers-reduced-motion: reduce)').matches;
-  return { colours: isDark() ? DARK : LIGHT, width, isStill };
+  return { colours: isDark() && !isPrinting ? DARK : LIGHT, width, isStill, isPaper: isPrinting };
 }
 
 function optionOf({ figure, step, range }: Drawn, space: Space) {

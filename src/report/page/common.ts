@@ -15,6 +15,7 @@ export interface Space {
   /** Pixels. */
   width: number;
   isStill: boolean;
+  isPaper: boolean;
 }
 
 /** @param names of the legend's entries. @returns the option, and the height that the legend takes at the top. */

@@ -41,9 +41,8 @@ export function colourOf(tone: Tone, colours: Colours): string {
 
 const STORED = 'alexnet-split-theme';
 
-/** Whether the page is dark now: as the reader chose, or else as the system is. Paper is light. */
+/** Whether the screen is dark now: as the reader chose, or else as the system is. */
 export function isDark(): boolean {
-  if (matchMedia('print').matches) return false;
   const chosen = document.documentElement.dataset.theme;
   return chosen === undefined ? matchMedia('(prefers-color-scheme: dark)').matches : chosen === 'dark';
 }

@@ -27,10 +27,10 @@ export function timelineOption(
   const end = Math.max(ms, ...spans.map((each) => each.start + each.ms));
   const left = width < 500 ? 66 : 76;
   return {
-    height: lanes.length * LANE_PIXELS + top + 96,
+    height: lanes.length * LANE_PIXELS + top + (space.isPaper ? 40 : 96),
     option: {
       ...option,
-      grid: { top: top + 4, left, right: 14, bottom: 84, outerBoundsMode: 'none' },
+      grid: { top: top + 4, left, right: 14, bottom: space.isPaper ? 28 : 84, outerBoundsMode: 'none' },
       xAxis: {
         ...{ ...axis(colours, true), type: 'value', min: 0, max: end, splitNumber: width < 500 ? 4 : 8 },
         axisLabel: {
@@ -51,27 +51,7 @@ export function timelineOption(
         splitArea: { show: false },
         splitLine: { show: true, lineStyle: { color: colours.line } },
       },
-      dataZoom: [
-        { ...zoom(), minSpan: 0.2 },
-        {
-          ...{
-            type: 'slider',
-            xAxisIndex: 0,
-            filterMode: 'none',
-            bottom: 8,
-            height: 30,
-            left,
-            right: 14,
-            minSpan: 0.2,
-          },
-          ...{ showDetail: false, showDataShadow: false, brushSelect: false, borderColor: colours.line },
-          ...{
-            fillerColor: `${colours.series[0]}33`,
-            handleStyle: { color: colours.muted },
-            moveHandleStyle: { color: colours.muted },
-          },
-        },
-      ],
+      dataZoom: [{ ...zoom(), minSpan: 0.2 }, ...(space.isPaper ? [] : [slider(left, colours)])],
       tooltip: {
         ...(option.tooltip as object),
         formatter: ({ data }: { data: { span: Span } }) => spanTip(data.span, lanes[data.span.lane] ?? '', end),
@@ -88,6 +68,21 @@ export function timelineOption(
         };
       }),
     },
+  };
+}
+
+/** A strip below the chart whose ends and middle can be dragged. */
+function slider(left: number, { line, muted, series }: Colours) {
+  return {
+    ...{ type: 'slider', xAxisIndex: 0, filterMode: 'none', minSpan: 0.2, bottom: 8, height: 30, left, right: 14 },
+    ...{
+      showDetail: false,
+      showDataShadow: false,
+      brushSelect: false,
+      borderColor: line,
+      fillerColor: `${series[0]}33`,
+    },
+    ...{ handleStyle: { color: muted }, moveHandleStyle: { color: muted } },
   };
 }
 
