@@ -9,7 +9,7 @@ import { count, mebibytes } from '../numbers.js';
 import { jsonText, printableLines } from '../printable.js';
 import { analyseLog } from '../report/analyse.js';
 import { checkLog, type LogCheck } from '../report/check.js';
-import { csvOf } from '../report/csv.js';
+import { csvOf, type NamedLog } from '../report/csv.js';
 import type { Variant } from '../report/groups.js';
 import { reportPage } from '../report/html.js';
 import { markdownLines } from '../report/markdown.js';
@@ -98,12 +98,19 @@ function sharedFolder([first, ...others]: readonly FoundLog[]): string {
 }
 
 async function writeCsv(logs: readonly FoundLog[], file: string, { stdout }: Services): Promise<number> {
-  const named = [];
-  for (const { file: log, folder } of logs) named.push({ file: log, run: basename(resolve(folder)) });
   const descriptor = writing(file, () => openNoFollow(file, OVERWRITE));
-  await pipeline(Readable.from(csvOf(named)), createWriteStream('', { fd: descriptor }));
+  await pipeline(Readable.from(csvOf(namedLogs(logs))), createWriteStream('', { fd: descriptor }));
   stdout.print(file);
   return 0;
+}
+
+/** Logs with the names of their folders; with the path of a log that is not in its run's folder, or whose name is not its own. */
+function namedLogs(logs: readonly FoundLog[]): NamedLog[] {
+  const names = logs.map(({ file, folder, isRun }) => (isRun ? basename(resolve(folder)) : file));
+  return logs.map(({ file }, i) => {
+    const isUnique = names.filter((name) => name === names[i]).length === 1;
+    return { file, run: isUnique ? names[i]! : file };
+  });
 }
 
 function writing<T>(file: string, action: () => T): T {

@@ -5,7 +5,7 @@ import { limitSentence } from './limit.js';
 import type { StepTime } from './model.js';
 
 /** Relative error of the median and of the 95th percentile. */
-export const QUANTILE_ERROR = 0.005;
+const QUANTILE_ERROR = 0.005;
 
 /** More than a run has. */
 export const MAX_TOWERS = 16;
