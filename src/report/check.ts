@@ -55,8 +55,6 @@ class LogChecker {
   #hasEnded = false;
   #step = 0;
   #last: EventOf<'train_step'> | undefined;
-  /** Whether the last process has resumed, or its first step is still to come. */
-  #mayBegin = true;
 
   see(parsed: Parsed, line: number): void {
     this.#lines = line;
@@ -90,7 +88,6 @@ class LogChecker {
     this.#runs++;
     this.#start = event;
     this.#hasEnded = false;
-    this.#mayBegin = true;
     this.#step = 0;
     this.#last = undefined;
   }
@@ -149,11 +146,10 @@ class LogChecker {
 
   #stepProblems(event: EventOf<'train_step'>, start: EventOf<'run_start'>): string[] {
     // Logs of older versions do not say after which step a run resumes.
-    const expected = this.#mayBegin && this.#step === 0 ? event.step : this.#step + 1;
+    const expected = this.#step === 0 ? event.step : this.#step + 1;
     const [found, towers] = [event.towers.length, start.towers.length];
     this.#step = event.step;
     this.#last = event;
-    this.#mayBegin = false;
     return [
       ...(event.step === expected ? [] : [`train_step.step: expected ${expected}, found ${event.step}`]),
       ...(found === towers ? [] : [`train_step.towers: expected ${towers} towers, found ${found}`]),

@@ -8,6 +8,7 @@ import { SplitError } from '../../src/errors.js';
 import type { LogEvent } from '../../src/log.js';
 import { eventsIn, type Line, LOG_START, linesOf, parseLine } from '../../src/report/read-log.js';
 import { ALL_EVENTS, trainStep, WARNING } from '../events.js';
+import { trackMemory } from '../fuzz.js';
 import { logFiles, logText, temporaryFolder } from './logs.js';
 
 const fileOf = logFiles();
@@ -76,6 +77,17 @@ test('linesOf() does not keep a line that is longer than any event, and reads on
     ],
   );
   assert.deepEqual(parseLine(lines[1]!), { kind: 'bad', message: 'it is longer than 1048576 bytes' });
+});
+
+test('linesOf() reads an endless line in bounded memory', async () => {
+  const file = fileOf('');
+  fs.truncateSync(file, 2 ** 28); // zeros, which take no room on the disk
+  const memory = trackMemory();
+  for await (const lines of linesOf(file, { ...LOG_START })) {
+    memory.look();
+    assert.ok(lines.every(({ isTooLong, text }) => isTooLong && text === ''));
+  }
+  assert.ok(memory.grown() < 2 ** 27, `${memory.grown()} bytes`);
 });
 
 test('linesOf() refuses what is not a log in one sentence', async () => {
