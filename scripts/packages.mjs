@@ -28,17 +28,18 @@ function stampOf(root) {
  * Installs the packages of a folder's lock file with npm, if some are missing.
  * @param options.title what is installed, for the message.
  * @param options.npmFolder a folder for npm only, which is removed afterwards.
+ * @param options.flags more flags for npm.
  * @param options.lock descriptor of the set-up's lock, which npm keeps.
  * @param options.beforeChange called after the stamp is removed and before anything else changes. Throws if nothing may change.
  */
-export async function install(root, { title, npmFolder, lock, beforeChange = () => {} }) {
+export async function install(root, { title, npmFolder, flags = [], lock, beforeChange = () => {} }) {
   if (missingPackages(root).length > 0) {
     fs.rmSync(stampFile(root), { force: true });
     beforeChange();
     say(`installing ${title} (npm ci)`);
     const { command, env } = npmCi(npmFolder);
     try {
-      await run('npm ci', command, root, lock, env);
+      await run('npm ci', [...command, ...flags], root, lock, env);
     } finally {
       fs.rmSync(npmFolder, { recursive: true, force: true });
     }

@@ -44,7 +44,7 @@ export async function installPythonTools(tools: string, say: (line: string) => v
 async function pipInstall(requirements: string, target: string, temporary: string): Promise<void> {
   const args = [
     ...['-m', 'pip', 'install', '--no-deps', '--only-binary=:all:', '--no-cache-dir', '--disable-pip-version-check'],
-    ...['--no-input', '--quiet', '--progress-bar', 'off', '--target', target, '-r', requirements],
+    ...['--no-input', '--quiet', '--progress-bar', 'off', '--retries', '1', '--target', target, '-r', requirements],
   ];
   try {
     await promisify(execFile)('python3', args, { env: pipEnvironment(temporary) });

@@ -10,6 +10,9 @@ import { install, isInstalled } from './packages.mjs';
 import { readText, run, SetupFailure, say } from './processes.mjs';
 import { holdingSetUpLock, npmFolder } from './set-up.mjs';
 
+/** Without a network, npm would try again for two minutes, at each start of the tests. */
+const FEW_RETRIES = ['--fetch-retries=1', '--fetch-retry-mintimeout=1000'];
+
 const toolsFolder = (root) => join(root, 'test', 'tools');
 const browserFolder = (root) => join(toolsFolder(root), 'node_modules', '.chromium');
 
@@ -43,7 +46,8 @@ function isReady(root) {
 
 async function installPackages(root, lock) {
   const folder = toolsFolder(root);
-  await install(folder, { title: "the tests' packages", npmFolder: npmFolder(root), lock });
+  const options = { title: "the tests' packages", npmFolder: npmFolder(root), flags: FEW_RETRIES };
+  await install(folder, { ...options, lock });
   if (hasBrowser() && !fs.existsSync(browserFolder(root))) await unpackBrowser(root, lock);
 }
 

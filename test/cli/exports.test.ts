@@ -164,16 +164,20 @@ test('a port in use is refused before the training', async () => {
 
 test('neither the server nor an open connection keeps the process alive', async () => {
   const module = new URL('../../src/cli/exports.js', import.meta.url).href;
-  const { code, stdout } = await runNode([
+  const { code, stdout, stderr } = await runNode([
     '--input-type=module',
     '-e',
     `import { connect } from 'node:net';
      const { openExports } = await import(${JSON.stringify(module)});
      const { notes } = await openExports({ tensorboard: false, metricsPort: 0 });
-     const socket = connect(new URL(notes[0].slice(11)).port, '127.0.0.1');
-     await new Promise((resolve) => socket.once('connect', resolve));
+     const { host, port } = new URL(notes[0].replace('metrics at ', ''));
+     const socket = connect(Number(port), '127.0.0.1');
+     socket.write('GET /metrics HTTP/1.1\\r\\nhost: ' + host + '\\r\\n\\r\\n');
+     await new Promise((resolve) => socket.once('data', resolve));
      socket.unref();
-     console.log('end');`,
+     // What is \`unref\` is not among these.
+     console.log(process.getActiveResourcesInfo().filter((each) => each.startsWith('TCP')).join());
+     process.exit();`,
   ]);
-  assert.deepEqual([code, stdout], [0, 'end\n']);
+  assert.deepEqual([code, stdout], [0, '\n'], stderr);
 });

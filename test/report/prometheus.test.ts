@@ -104,6 +104,16 @@ test('warnings count by kind, and runs do not mix', { skip }, async () => {
   assert.equal(other.samples.alexnet_split_steps_total, 0);
 });
 
+test('names say what is a counter, and have no abbreviated units', async () => {
+  const types = [...(await textOf(ALL_EVENTS)).matchAll(/^# TYPE (\S+) (\w+)$/gm)];
+  assert.ok(types.length > 20);
+  for (const [, name, type] of types) {
+    assert.match(name!, /^(alexnet_split|process)_[a-z0-9_]+$/);
+    assert.equal(name!.endsWith('_total'), type === 'counter', `${name} is a ${type}`);
+    assert.doesNotMatch(name!, /_(ms|s|sec|msec|kb|mb|kib|mib)(_|$)/);
+  }
+});
+
 const promtool = spawnSync('promtool', ['--version']);
 
 test("Prometheus' checker accepts the metrics", { skip: promtool.error && 'promtool is not on the PATH' }, async () => {
