@@ -2,12 +2,17 @@
 import { type Command, Option } from 'commander';
 import { defaultOf } from '../config/defaults.js';
 import { readConfigFile } from '../config/file.js';
-import { FLAGS, type Flag } from '../config/flags.js';
+import { FLAGS, type Flag, HEADINGS } from '../config/flags.js';
 import type { ConfigLayer } from '../config/layers.js';
 import { shortText } from '../config/validate.js';
 import { ConfigError } from '../errors.js';
 import { expandHome } from '../paths.js';
-import type { Input } from './services.js';
+import type { CommandModule, Input } from './services.js';
+
+/** Adds a command to the program, or to another command. @param load imports its module. */
+export type Add = (name: string, description: string, load: () => Promise<CommandModule>, parent?: Command) => Command;
+
+export const JSON_FLAG = ['--json', 'print JSON and nothing else on stdout'] as const;
 
 const ABOUT_DEFAULTS = `
 Defaults are those of the presets: the first value is that of every preset that
@@ -60,6 +65,12 @@ export function optionOf(flag: Flag, unset = defaultOf(flag)): Option {
   if (flag.name === '--epochs') option.conflicts('steps');
   if (flag.name === '--log-every') option.conflicts(['quiet', 'json']); // the last line only, or every step
   return option;
+}
+
+export function configOption(): Option {
+  return new Option('--config <file>', 'JSON file with settings; flags override it')
+    .argParser(pathOf('--config'))
+    .helpGroup(HEADINGS.run);
 }
 
 /** An option with these values, the first of which is the default. */

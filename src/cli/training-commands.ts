@@ -1,0 +1,83 @@
+/** The commands that train or show a net, and their flags. */
+import { type Command, Option } from 'commander';
+import { FLAGS, HEADINGS } from '../config/flags.js';
+import { VARIANT_NAMES } from '../train/ablate.js';
+import {
+  type Add,
+  addFlags,
+  configOption,
+  flagNames,
+  JSON_FLAG,
+  listOf,
+  optionOf,
+  pathOf,
+  wholeNumberOf,
+} from './options.js';
+
+export function addTrainingCommands(add: Add): void {
+  const train = add('train', 'train a net, on two devices or on one', () => import('./train.js'));
+  addConfigOptions(addFlags(train, flagNames('net', 'data', 'train'))).addOption(
+    new Option('--resume <which>', "auto (newest checkpoint of --run), a run's folder or a checkpoint")
+      .argParser(pathOf('--resume'))
+      .helpGroup(HEADINGS.checkpoints),
+  );
+  train.addOption(
+    new Option('--dry-run', 'do everything up to the first step, say what would be trained, and write nothing')
+      .conflicts('printConfig')
+      .helpGroup(HEADINGS.run),
+  );
+  addOutputOptions(train, 'print the last line only', 'print the events as lines of JSON, and nothing else on stdout');
+
+  const ablate = add('ablate', 'train variants of a net, and compare them', () => import('./ablate.js'));
+  addConfigOptions(addFlags(ablate, flagNames('net', 'data', 'train')))
+    .addOption(
+      new Option('--variants <names>', `variants to train after the baseline: ${VARIANT_NAMES.join(', ')}`)
+        .argParser(listOf)
+        .default(undefined, 'all that differ from the baseline')
+        .helpGroup(HEADINGS.run),
+    )
+    // The former name. npm has a setting `only`, and takes the flag silently.
+    .addOption(new Option('--only <names>').argParser(listOf).conflicts('variants').hideHelp());
+  addOutputOptions(ablate, "print each run's last line only", JSON_FLAG[1]);
+
+  const verify = add('verify', 'compare the split with the reference, step by step', () => import('./verify.js'));
+  addConfigOptions(addFlags(verify, flagNames('net', 'data')))
+    .addOption(
+      new Option('--steps <steps>', 'steps to compare')
+        .argParser(wholeNumberOf('--steps', 1, 10_000))
+        .default(10)
+        .helpGroup(HEADINGS.run),
+    )
+    .addOption(
+      new Option('--golden <file>', 'compare both with a file of reference values')
+        .argParser(pathOf('--golden'))
+        .conflicts(['steps', 'printConfig', ...replacedByGolden()])
+        .helpGroup(HEADINGS.run),
+    )
+    .option(...JSON_FLAG);
+
+  const summary = add(
+    'summary',
+    "show the layers, parameters and exchanged bytes of a preset's net, or of a table at full size",
+    () => import('./summary.js'),
+  );
+  addFlags(summary, flagNames('net')).option(...JSON_FLAG);
+}
+
+function addConfigOptions(command: Command): Command {
+  const printing = new Option('--print-config', 'print the settings as JSON for --config, and do nothing else');
+  return command.addOption(configOption()).addOption(printing.helpGroup(HEADINGS.run));
+}
+
+function addOutputOptions(command: Command, quiet: string, json: string): void {
+  command
+    .addOption(new Option('--quiet', quiet).conflicts('json').helpGroup(HEADINGS.logs))
+    .addOption(new Option(JSON_FLAG[0], json).helpGroup(HEADINGS.logs));
+}
+
+/** The flags of `verify` that have no effect with a file of reference values, which has its own net, images and rates. */
+function replacedByGolden(): string[] {
+  const used = ['devices', 'compile', 'convolutions'];
+  const others = FLAGS.filter(({ group, path }) => group !== 'train' && !used.includes(path));
+  return others.filter(({ path }) => !path.startsWith('exchange.')).map((flag) => optionOf(flag).attributeName());
+}
