@@ -17,13 +17,23 @@ export interface DisplayMode {
   quiet?: boolean;
 }
 
-/** The settings that a display shows, or obeys. */
-export type Shown = Pick<Config, 'run' | 'out' | 'logEvery'> & { net: Pick<Config['net'], 'table'> };
+/** What a display shows of a run, or obeys, beside its events. */
+export interface Shown {
+  logEvery: number;
+  net: Pick<Config['net'], 'table'>;
+  /** The folder of the run with this name. */
+  folderOf(run: string): string;
+}
+
+/** What a display shows of a run with these settings. */
+export function shownOf({ logEvery, net, out }: Config): Shown {
+  return { logEvery, net, folderOf: (run) => runFolder({ run, out }) };
+}
 
 /**
  * Opens a display. Where it cannot draw the view, it prints a line each `logEvery` steps and one for each evaluation.
  */
-export function openDisplay(mode: DisplayMode, asked: Shown, services: Services) {
+export function openDisplay(mode: DisplayMode, { logEvery, net, folderOf }: Shown, services: Services) {
   const { stdout, stderr, env } = services;
   const note = (text: string) => stderr.print(text);
   if (mode.json) return { note, see: () => {}, show: eventWriter(stdout.stream), close: () => {} };
@@ -31,8 +41,8 @@ export function openDisplay(mode: DisplayMode, asked: Shown, services: Services)
   const print = block ? (line: string) => block.print(printable(line)) : (line: string) => stdout.print(line);
   const look = { unicode: showsUnicode(env), colour: wantsColour(env) };
   const live = followState();
-  let config = asked;
-  let steps = 0;
+  let folder = folderOf('');
+  let steps: number | undefined;
   let first: number | undefined;
 
   function linesOf(columns: number): string[] {
@@ -44,14 +54,15 @@ export function openDisplay(mode: DisplayMode, asked: Shown, services: Services)
     live.see(event, at);
     if (event.event !== 'run_start') return;
     // A name made from the time may have got a number since.
-    config = { ...config, run: event.run };
+    folder = folderOf(event.run);
     steps = event.steps;
+    first = undefined;
   }
 
   function showStep(event: EventOf<'train_step'>): void {
     first ??= event.step;
     if (block) block.draw(linesOf);
-    else if (event.step % config.logEvery === 0 || event.step === first || event.step === steps) {
+    else if (event.step % logEvery === 0 || event.step === first || event.step === steps) {
       print(`${eventLine(event, steps)}  ${duration(live.state()!.leftMs)} left`);
     }
   }
@@ -60,13 +71,13 @@ export function openDisplay(mode: DisplayMode, asked: Shown, services: Services)
     see(event, at);
     if (mode.quiet && event.event !== 'warning' && event.event !== 'run_end') return;
     if (event.event === 'run_start') {
-      [...openedLines(event, config), `${eventLine(event)}; log in ${runFolder(config)}/log.ndjson`].forEach(print);
+      [...openedLines(event, { net }), `${eventLine(event)}; log in ${folder}/log.ndjson`].forEach(print);
     } else if (event.event === 'train_step') showStep(event);
     else if (event.event === 'check' || event.event === 'eval') print(eventLine(event));
     else if (event.event === 'warning') (block ? print : note)(`warning: ${eventLine(event)}`);
     else if (event.event === 'run_end') {
       block?.close();
-      stdout.print(`${eventLine(event)}; ${runFolder(config)}`);
+      stdout.print(`${eventLine(event)}; ${folder}`);
     }
   }
 

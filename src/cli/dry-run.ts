@@ -5,7 +5,7 @@ import type { LogEvent } from '../log.js';
 import { count } from '../numbers.js';
 import { shellWord } from '../printable.js';
 import type { DryRun, Resume } from '../train/index.js';
-import { type DisplayMode, openDisplay, openedLines } from './display.js';
+import { type DisplayMode, openDisplay, openedLines, shownOf } from './display.js';
 import { openExports } from './exports.js';
 import { runFolder } from './run-folder.js';
 import type { Services } from './services.js';
@@ -25,7 +25,7 @@ export async function runDry(
 ): Promise<number> {
   const { train } = await services.loadTrain();
   (await openExports(config)).close(); // a port may be taken
-  const { show, note, close } = openDisplay(mode, config, services);
+  const { show, note, close } = openDisplay(mode, shownOf(config), services);
   const stop = stopOnSignal(() => exitSoon(signalExitCode(stop.signal.reason)));
   const report = (event: LogEvent) => {
     if (event.event !== 'run_start' || mode.json) show(event);

@@ -1,6 +1,6 @@
 /** Finds the logs of the runs that a user names. */
 import { lstatSync, readdirSync, realpathSync, type Stats, statSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, join, normalize } from 'node:path';
 import { checkRunName } from '../config/config.js';
 import { PRESETS } from '../config/presets.js';
 import { ConfigError } from '../errors.js';
@@ -38,10 +38,39 @@ export function findLogs(names: readonly string[], action: string): FoundLog[] {
   return logs;
 }
 
-function logsOf(name: string, action: string): FoundLog[] {
+/** Where the log of a run is, or will be. */
+export type LogPlace = Pick<FoundLog, 'file' | 'folder'>;
+
+/**
+ * Finds the place of one run's log, which need not exist yet.
+ * @param name as for {@link findLogs}. Without it, the run whose log is the newest.
+ * @throws ConfigError for an invalid name, for the folder of an ablation, which has many logs, and if there is no run.
+ */
+export function placeOfLog(name: string | undefined, action: string): LogPlace {
+  if (name === undefined) return newest(action);
+  const { path, isPath, inRuns } = pathOf(name);
+  const kind = kindOf(path);
+  if (kind?.isDirectory() && isAblation(path)) {
+    throw new ConfigError(
+      `Cannot ${action} ${path}: it is the folder of an ablation, expected one run; choose one of the folders in it`,
+    );
+  }
+  if (kind?.isFile()) return logsOf(name, action)[0]!;
+  if (path.endsWith('.ndjson')) return { file: path, folder: dirname(path) };
+  if (!isPath) checkRunName(name);
+  const folder = normalize(isPath ? path : inRuns).replace(/(?<=.)[/\\]+$/, '');
+  return { file: join(folder, LOG_NAME), folder };
+}
+
+/** A word is a run in the folder of the runs, if there is one. Anything else is a path. */
+function pathOf(name: string) {
   const isPath = /[/\\]/.test(name);
   const inRuns = runFolder({ run: name, out: PRESETS.mini.out });
-  const path = !isPath && kindOf(inRuns)?.isDirectory() ? inRuns : name;
+  return { path: !isPath && kindOf(inRuns)?.isDirectory() ? inRuns : name, isPath, inRuns };
+}
+
+function logsOf(name: string, action: string): FoundLog[] {
+  const { path, isPath, inRuns } = pathOf(name);
   const kind = kindOf(path);
   if (!kind) {
     const where = isPath ? name : `${inRuns} or ${name}`;

@@ -27,6 +27,7 @@ const EXAMPLES: Record<string, readonly string[]> = {
   ablate: ['ablate --variants no-norm,one-gpu --epochs 2'],
   verify: ['verify --preset fashion --steps 3'],
   report: ['report NAME', 'report split single --markdown'],
+  watch: ['watch NAME'],
   import: ['import net.safetensors --run theirs'],
   eval: ['eval --run NAME --checkpoint best --ten-view'],
   predict: ['predict --run NAME --top 3 picture.jpg'],

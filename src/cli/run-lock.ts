@@ -2,6 +2,7 @@
  * One process trains in a run's folder: it locks the file `lock.json` there, whose text says which process it is. The system
  * releases the lock when the process ends, even by SIGKILL, so that neither pids nor file ages matter.
  */
+import { accessSync, constants } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -56,6 +57,28 @@ export function trainingProcess(folder: string): string | undefined {
   const holder = holderIn(file);
   // Without a text, a process may be about to lock the file, and testing the lock would get in its way.
   return holder.pid !== undefined && isLocked(file) ? describeHolder(holder) : undefined;
+}
+
+/**
+ * The process that trains in a folder, for those who only read there. `gone`: it was killed. `unknown`: no process trains there
+ * by its lock, or the lock cannot be tested.
+ */
+export function trainerOf(folder: string): { state: 'runs' | 'gone' | 'unknown'; process: string } {
+  const file = join(folder, LOCK_FILE);
+  const holder = holderIn(file);
+  const process = describeHolder(holder);
+  // A process that ends removes the file. Another user's lock cannot be tested.
+  if (holder.pid === undefined || !isWritable(file)) return { state: 'unknown', process };
+  return { state: isLocked(file) ? 'runs' : 'gone', process };
+}
+
+function isWritable(file: string): boolean {
+  try {
+    accessSync(file, constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function lockedBy(folder: string): ConfigError {

@@ -7,7 +7,7 @@ import { signalExitCode } from '../end-signals.js';
 import type { LogEvent } from '../log.js';
 import { openLog, type RunLog } from '../log-writer.js';
 import type { Resume } from '../train/index.js';
-import { type DisplayMode, openDisplay } from './display.js';
+import { type DisplayMode, openDisplay, shownOf } from './display.js';
 import { runDry } from './dry-run.js';
 import { openExports } from './exports.js';
 import { oneLine } from './format.js';
@@ -93,7 +93,7 @@ export async function recordedTraining(
 ): Promise<{ exitCode: number; failure: string | undefined }> {
   const { train } = await services.loadTrain();
   const exports = await openExports(config);
-  const display = openDisplay(mode, config, services);
+  const display = openDisplay(mode, shownOf(config), services);
   const stop = stopOnSignal(() => {
     display.close(); // now, because the second signal ends the process
     display.note('stopping after this step; a second Ctrl-C or signal ends the process at once');
