@@ -2,6 +2,7 @@
 import { count } from '../numbers.js';
 import { ms } from './limit.js';
 import type { Comparison, RunReport, StepTime } from './model.js';
+import { settingsOf } from './settings.js';
 
 /** From this ratio on, one run is slower than the other. */
 const LARGE_RATIO = 1.02;
@@ -57,11 +58,11 @@ function speedSentence(faster: StepTime, slower: StepTime, ratio: number, names:
 function differencesOf(a: RunReport, b: RunReport): string[] {
   const nameOf = namesOf([a, b]);
   const facts = [a, b].map(({ start }) => {
-    const { batchSize, net } = (start?.config ?? {}) as { batchSize?: unknown; net?: object };
+    const { batchSize, net } = start ? settingsOf(start) : {};
     const kinds = start?.towers.map(({ device }) => device.replace(/:.*/, ''));
     return {
-      batch: `batches of ${String(batchSize)} images`,
-      net: JSON.stringify(net),
+      batch: `batches of ${batchSize} images`,
+      net,
       devices: `devices of the kind ${[...new Set(kinds)].join(' and ')}`,
       tensorflow: `TensorFlow ${start?.versions.tensorflow}`,
     };

@@ -4,6 +4,7 @@ import { printable } from '../printable.js';
 import { namesOf } from './compare.js';
 import { ms } from './limit.js';
 import type { Finite, Group, Report, RunReport, StepTime } from './model.js';
+import { settingsOf } from './settings.js';
 
 /** How many evaluations, warnings and checkpoints are listed: the newest ones. */
 const MOST_ROWS = 20;
@@ -102,7 +103,7 @@ function runLines(run: RunReport, name: string | undefined): string[] {
 
 function factLines({ start, check, status, error, steps, images, started, ended, log, folder }: RunReport): string[] {
   const length = started !== null && ended !== null ? `, ${duration(ended - started)}` : '';
-  const { batchSize, net } = (start?.config ?? {}) as { batchSize?: unknown; net?: { table?: unknown } };
+  const settings = start && settingsOf(start);
   const devices = start?.towers.map(({ tower, device }) => `tower ${tower} on ${device}`).join(', ');
   const logFacts = [
     `${count(log.lines)} lines`,
@@ -118,7 +119,7 @@ function factLines({ start, check, status, error, steps, images, started, ended,
     `- ${status}: ${count(steps)} steps, ${count(images)} images${length}${error === undefined ? '' : `: ${escaped(error)}`}`,
     ...(start
       ? [
-          `- preset ${escaped(start.preset)}, net ${escaped(String(net?.table))}, ${count(start.parameters)} parameters, batches of ${escaped(String(batchSize))} images`,
+          `- preset ${escaped(start.preset)}, net ${escaped(settings!.table)}, ${count(start.parameters)} parameters, batches of ${escaped(settings!.batchSize)} images`,
           `- ${start.placement}: ${escaped(devices!)}; TensorFlow ${escaped(start.versions.tensorflow)}, Node.js ${escaped(start.versions.node)}`,
           `- data ${escaped(start.dataset.name)}: ${count(start.dataset.train_images)} training and ${count(start.dataset.test_images)} test images`,
         ]

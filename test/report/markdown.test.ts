@@ -79,6 +79,17 @@ test('markdownLines() of two runs, of a resumed one, and of many', async () => {
   assert.match(many, /steps that a later line replaced/);
 });
 
+test('settings that are not of their type are shown all the same', async () => {
+  const config = { batchSize: { toString: 1 }, net: { table: { toString: 1 } } };
+  const text = await markdownOf([{ ...RUN_START, config }, trainStep(1), trainStep(2)], recorded('split'));
+  assert.match(text, /net \{"toString":1\}, 30 parameters, batches of \{"toString":1\} images/);
+  assert.match(text, /not comparable: .* has batches of \{"toString":1\} images, and split has batches of 64 images; /);
+  assert.match(
+    await markdownOf([{ ...RUN_START, config: { net: null } }]),
+    /net undefined, .* batches of undefined images/,
+  );
+});
+
 test('markdownLines() escapes texts from elsewhere, and its lists are bounded', async () => {
   const name = '<img src=x>|`a` **b** [c](d)\n# e \u001b[31m';
   const many = Array.from({ length: 50 }, (_, i): LogEvent => ({ ...EVAL, step: i + 1 }));
