@@ -57,6 +57,8 @@ test('pino-pretty prints every kind of event, also long ones', { skip: 'skip' in
   assertPretty(lines.join(''));
 });
 
-test('pino-pretty prints the log of a run', { skip: 'skip' in found && found.skip }, () => {
-  assertPretty(fs.readFileSync(join(ROOT, 'test', 'fixtures', 'logs', 'resumed.ndjson'), 'utf8'));
+test('pino-pretty prints the logs of runs', { skip: 'skip' in found && found.skip }, () => {
+  for (const name of ['split', 'single', 'resumed']) {
+    assertPretty(fs.readFileSync(join(ROOT, 'test', 'fixtures', 'logs', `${name}.ndjson`), 'utf8'));
+  }
 });
