@@ -11,6 +11,9 @@ const MAX_LINE_BYTES = 2 ** 20;
 
 const NEWLINE = 10;
 
+/** What a `Date` can hold, ms. */
+const MAX_TIME = 8.64e15;
+
 /** One line of a log. Lines count from 1. */
 export interface Line {
   number: number;
@@ -118,7 +121,9 @@ export function parseLine({ text, isTooLong, isWhole }: Line): Parsed {
 function parseFields(value: Record<string, unknown>): Parsed {
   // What pino's readers expect: `level` and `msg`. Older logs have neither.
   const { level: _level, msg: _msg, time, event, ...fields } = value;
-  if (typeof time !== 'number') return { kind: 'bad', message: 'time: expected a number' };
+  if (typeof time !== 'number' || !(Math.abs(time) <= MAX_TIME)) {
+    return { kind: 'bad', message: 'time: expected milliseconds since 1970' };
+  }
   if (typeof event !== 'string') return { kind: 'bad', message: 'event: expected the name of an event' };
   if (!Object.hasOwn(EVENTS, event)) return { kind: 'other', time, name: event };
   const result = EVENTS[event as EventName].safeParse(fields);

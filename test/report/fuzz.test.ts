@@ -18,6 +18,24 @@ import { logText, temporaryFolder } from './logs.js';
 const folder = temporaryFolder();
 const LINES = logText(ALL_EVENTS).trimEnd().split('\n');
 
+/** A line with another number in one place. */
+const numbers = fc.constantFrom(
+  '1e300',
+  '-1e300',
+  '1e-300',
+  '-1',
+  '0',
+  '0.5',
+  '9007199254740993',
+  '"NaN"',
+  '"-Infinity"',
+);
+const renumbered = fc.tuple(fc.constantFrom(...LINES), fc.nat(), numbers).map(([text, place, number]) => {
+  const found = [...text.matchAll(/(?<=[:[,])-?\d[\d.e+-]*(?=[,}\]])/g)];
+  const { index, 0: old } = found[place % found.length]!;
+  return text.slice(0, index) + number + text.slice(index + old.length);
+});
+
 /** A line of a log, a line with something else in it, or bytes. */
 const line = fc.oneof(
   { weight: 3, arbitrary: fc.constantFrom(...LINES).map((text) => Buffer.from(text)) },
@@ -26,6 +44,7 @@ const line = fc.oneof(
     arbitrary: fc.oneof(...LINES.map((text) => jsonLike(JSON.parse(text), 2))).map((text) => Buffer.from(text)),
   },
   { weight: 1, arbitrary: fc.uint8Array({ maxLength: 100 }).map((bytes) => Buffer.from(bytes)) },
+  { weight: 3, arbitrary: renumbered.map((text) => Buffer.from(text)) },
   {
     weight: 1,
     arbitrary: fc
