@@ -7,7 +7,7 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import sharp from 'sharp';
 
@@ -44,10 +44,12 @@ interface Browser {
 }
 
 const folder = resolve(process.argv[2] ?? join(ROOT, 'runs', 'screenshots'));
+mkdirSync(folder, { recursive: true });
 for (const [name, [command, ...args]] of Object.entries(RUNS)) {
   if (!existsSync(join(folder, name))) program(command!, ...args, '--out', folder, '--run', name);
 }
-const [split, single, ablation] = Object.keys(RUNS).map((name) => join(folder, name));
+// Relative paths: the page shows them.
+const [split, single, ablation] = Object.keys(RUNS).map((name) => join(basename(folder), name));
 program('report', split!);
 program('report', split!, single!, '--out', join(folder, 'compare.html'));
 program('report', ablation!, '--out', join(folder, 'ablation.html'));
@@ -59,16 +61,19 @@ const { chromium } = createRequire(join(TOOLS, 'package.json'))('playwright-core
 const executablePath = join(TOOLS, 'node_modules', '.chromium', 'chromium');
 const browser = await chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-gpu'] });
 try {
-  await save('report-desktop.png', await desktop(join(split!, 'report.html'), 'timeline'));
+  await save('report-desktop.png', await desktop(join(folder, 'split', 'report.html'), 'figure-timeline-0'));
   await save('report-compare.png', await desktop(join(folder, 'compare.html'), 'step-time'));
   await save('report-ablate.png', await desktop(join(folder, 'ablation.html'), 'curves'));
-  await save('report-phone.png', await phones(join(split!, 'report.html')));
+  await save('report-phone.png', await phones(join(folder, 'split', 'report.html')));
 } finally {
   await browser.close();
 }
 
 function program(...args: string[]): void {
-  execFileSync(process.execPath, [join(ROOT, 'dist', 'src', 'cli.js'), ...args], { stdio: 'inherit' });
+  execFileSync(process.execPath, [join(ROOT, 'dist', 'src', 'cli.js'), ...args], {
+    cwd: dirname(folder),
+    stdio: 'inherit',
+  });
 }
 
 async function open(file: string, viewport: { width: number; height: number }, colorScheme: 'light' | 'dark') {
@@ -77,12 +82,10 @@ async function open(file: string, viewport: { width: number; height: number }, c
   return page;
 }
 
-/** The page down to the end of a section. */
-async function desktop(file: string, section: string): Promise<Buffer> {
+/** The page down to the end of an element. */
+async function desktop(file: string, id: string): Promise<Buffer> {
   const page = await open(file, DESKTOP, 'light');
-  const height = await page.evaluate<number>(
-    `document.getElementById('${section}').getBoundingClientRect().bottom + 20`,
-  );
+  const height = await page.evaluate<number>(`document.getElementById('${id}').getBoundingClientRect().bottom + 20`);
   const picture = await page.screenshot({ fullPage: true, clip: { x: 0, y: 0, width: DESKTOP.width, height } });
   await page.close();
   return picture;

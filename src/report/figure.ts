@@ -25,6 +25,8 @@ export interface Line {
   high?: readonly Finite[];
   /** Few measurements, each of which is marked by a point. */
   points?: boolean;
+  /** The value stays the same from one entry to the next one. */
+  stepped?: boolean;
   /** To tell it from another line of the same tone. */
   dashed?: boolean | undefined;
 }

@@ -62,12 +62,13 @@ export function visibleOption({ lines, unit }: Lines, [start, end]: Range, space
   const [first, last] = stepsOf(lines);
   const [from, to] = [start, end].map((percent) => first + ((last - first) * percent) / 100) as [number, number];
   const shown = lines.map((line) => joined(line, from, to));
+  const opacity = shown.filter((each) => each.low).length > 3 ? 0.08 : 0.18;
   return {
     yAxis: {
       ...{ ...axis(colours, true), type: 'value', ...visibleValues(shown, [from, to], unit) },
       axisLabel: { color: colours.muted, formatter: (value: number) => tick(value, unit) },
     },
-    series: shown.flatMap((line, i): object[] => [seriesOf(line, i, space), bandOf(line, i, space)]),
+    series: shown.flatMap((line, i): object[] => [seriesOf(line, i, space), bandOf(line, i, opacity, space)]),
   };
 }
 
@@ -86,11 +87,19 @@ export function zoom() {
   };
 }
 
-function seriesOf({ name, tone, x, y, points, dashed }: Line, i: number, { colours }: Space) {
+function seriesOf({ name, tone, x, y, points, stepped, dashed }: Line, i: number, { colours }: Space) {
   const colour = colourOf(tone, colours);
   const dash = typeof tone === 'number' ? DASHES[(dashed ? 1 : 0) + 2 * (Math.floor(i / 8) % 2)] : 'solid';
   return {
-    ...{ type: 'line', name, id: `line-${i}`, data: x.map((each, at) => [each, y[at]]), z: 3, clip: true },
+    ...{
+      type: 'line',
+      name,
+      id: `line-${i}`,
+      data: x.map((each, at) => [each, y[at]]),
+      z: 3,
+      clip: true,
+      step: stepped ? 'end' : false,
+    },
     ...{ showSymbol: points === true || x.length === 1, symbol: SYMBOLS[i % SYMBOLS.length], symbolSize: 8 },
     lineStyle: { color: colour, width: 2, type: dash },
     itemStyle: { color: colour, decal: NO_PATTERN },
@@ -99,7 +108,7 @@ function seriesOf({ name, tone, x, y, points, dashed }: Line, i: number, { colou
 }
 
 /** The band as one polygon. */
-function bandOf({ name, tone, x, low, high }: Line, i: number, { colours }: Space) {
+function bandOf({ name, tone, x, low, high }: Line, i: number, opacity: number, { colours }: Space) {
   const known = x.map((_, at) => at).filter((at) => typeof low?.[at] === 'number' && typeof high?.[at] === 'number');
   const outline = [...known.map((at) => [x[at], high![at]]), ...[...known].reverse().map((at) => [x[at], low![at]])];
   const hasBand = known.length > 1;
@@ -110,7 +119,7 @@ function bandOf({ name, tone, x, low, high }: Line, i: number, { colours }: Spac
     renderItem: (_: CustomSeriesRenderItemParams, api: CustomSeriesRenderItemAPI) => ({
       type: 'polygon' as const,
       shape: { points: outline.map((each) => api.coord(each as number[])) },
-      style: { fill: colourOf(tone, colours), opacity: 0.18 },
+      style: { fill: colourOf(tone, colours), opacity },
     }),
   };
 }
@@ -119,7 +128,7 @@ function bandOf({ name, tone, x, low, high }: Line, i: number, { colours }: Spac
 function joined(line: Line, from: number, to: number): Line {
   const { x, y, low = y, high = y } = line;
   const size = Math.floor(x.filter((each) => each >= from && each <= to).length / MOST_ENTRIES);
-  if (line.points || size < 2) return line;
+  if (line.points || line.stepped || size < 2) return line;
   const groups = Array.from({ length: Math.ceil(x.length / size) }, (_, i) => [i * size, (i + 1) * size] as const);
   const of = (list: readonly Finite[], reduce: (values: number[]) => number) =>
     groups.map((group) => {

@@ -35,7 +35,7 @@ export function training(source: Source): Section {
     );
   const x = 'step';
   const rates = steps('learningRate', 'learning rate').map(({ x, y, tone, dashed }, i) => ({
-    ...{ name: only(source, i, 'learning rate'), x, y, tone, dashed },
+    ...{ name: only(source, i, 'learning rate'), x, y, tone, dashed, stepped: true },
   }));
   const varies = rates.some(({ y }) => y.some((each) => each !== y[0]));
   return {
