@@ -6,12 +6,13 @@ import type { Config } from '../config/config.js';
 import { withoutRetired } from '../config/file.js';
 import { ConfigError, truncate } from '../errors.js';
 import { nonFiniteAsStrings } from '../log.js';
+import { count } from '../numbers.js';
 import { printableLines } from '../printable.js';
 import { readJson } from '../read-json.js';
 import { writeNoFollow } from '../safe-write.js';
 import { hasTop5, type Missing } from '../train/ablate.js';
 import { explained } from './explain.js';
-import { count, table } from './format.js';
+import { table } from './format.js';
 
 /** A row has a few hundred. */
 const MAX_BYTES = 2 ** 20;

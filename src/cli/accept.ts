@@ -5,10 +5,11 @@ import { shortName, splitCard } from '../config/devices.js';
 import { signalExitCode } from '../end-signals.js';
 import { ConfigError, truncate } from '../errors.js';
 import { nonFiniteAsStrings } from '../log.js';
+import { duration } from '../numbers.js';
 import { jsonText } from '../printable.js';
 import type { AcceptReport, Row } from '../train/accept/report.js';
 import { explained } from './explain.js';
-import { duration, oneLine } from './format.js';
+import { oneLine } from './format.js';
 import type { Input, Services } from './services.js';
 import { stopOnSignal } from './stop.js';
 

@@ -18,10 +18,11 @@ import {
 import { ConfigError } from '../errors.js';
 import { usableCores } from '../limits.js';
 import { cacheFolder } from '../native/install/library.js';
+import { count } from '../numbers.js';
 import { jsonText } from '../printable.js';
 import { assertFileWritable } from '../safe-write.js';
 import { explained } from './explain.js';
-import { count, oneLine } from './format.js';
+import { oneLine } from './format.js';
 import type { Input, Services } from './services.js';
 
 /** How many unreadable images are printed; the report has all. */

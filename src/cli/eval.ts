@@ -1,8 +1,8 @@
 /** `eval`: measures a run's weights on the test images. */
 import { nonFiniteAsStrings } from '../log.js';
+import { count } from '../numbers.js';
 import { usedText } from '../train/run-weights.js';
 import { openRun } from './find-run.js';
-import { count } from './format.js';
 import type { Input, Services } from './services.js';
 
 export interface EvalOptions {

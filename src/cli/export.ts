@@ -1,11 +1,11 @@
 /** `export`: writes a run's weights for PyTorch or for tfjs. */
 import type { Config } from '../config/config.js';
 import { buildNet, type Net } from '../model/net.js';
+import { count } from '../numbers.js';
 import { runClasses, runStatistics } from '../train/run-data.js';
 import { usedText } from '../train/run-weights.js';
 import { type Exported, exportWeights } from '../weights/export.js';
 import { openWeights, type RunFlags } from './find-run.js';
-import { count } from './format.js';
 import type { Input, Services } from './services.js';
 
 interface ExportOptions extends RunFlags {

@@ -1,9 +1,7 @@
-/** Numbers and tables as the commands print them. */
+/** Messages and tables as the commands print them. */
 import { truncate } from '../errors.js';
 import { count } from '../numbers.js';
 import { printable } from '../printable.js';
-
-export { count, difference, duration } from '../numbers.js';
 
 /** More than any of our own sentences have. */
 const MAX_MESSAGE = 8_000;

@@ -6,7 +6,8 @@ import { tableSettings } from '../config/presets.js';
 import { buildNet, isOneColumn, type Net } from '../model/net.js';
 import { type PerTower, type Row, shapeText, summarize, totalsOf, towersPicture } from '../model/summary.js';
 import { TABLES, type TableName } from '../model/tables.js';
-import { count, table } from './format.js';
+import { count } from '../numbers.js';
+import { table } from './format.js';
 import type { Input, Services } from './services.js';
 
 /**

@@ -1,8 +1,9 @@
 /** `verify`: compares the split with the reference, or both with a file of reference values. */
 import type { ConfigLayer } from '../config/layers.js';
 import { nonFiniteAsStrings } from '../log.js';
+import { difference } from '../numbers.js';
 import type { GoldenResult, VerifyResult } from '../train/index.js';
-import { difference, table } from './format.js';
+import { table } from './format.js';
 import { gpuWarning, resolveHere } from './machine.js';
 import { printConfig } from './print-config.js';
 import type { Input, Services } from './services.js';
