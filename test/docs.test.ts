@@ -10,6 +10,7 @@ import type { Command as Commander } from 'commander';
 import { buildProgram } from '../src/cli/program.js';
 import { SERVICES } from '../src/cli/services.js';
 import { PRESETS } from '../src/config/presets.js';
+import { signalExitCode } from '../src/end-signals.js';
 import { WARNING_KINDS } from '../src/log.js';
 import { buildNet, parametersOf, volume } from '../src/model/net.js';
 import { towersPicture } from '../src/model/summary.js';
@@ -170,8 +171,12 @@ async function assertRuns(text: string, page: string): Promise<void> {
   }
   if (argv.length === 0) return;
   fs.writeFileSync('hour.json', configIn(page) ?? '{}');
+  // It serves a page until a signal ends it.
+  const isEndless = argv.includes('--follow');
+  const timer = isEndless ? setInterval(() => process.emit('SIGUSR1', 'SIGUSR1'), 50) : undefined;
   const { exitCode, stderr } = await runs(withNewOutput(argv));
-  assert.equal(exitCode, 0, `${text}: ${stderr.text}`);
+  clearInterval(timer);
+  assert.equal(exitCode, isEndless ? signalExitCode('SIGUSR1') : 0, `${text}: ${stderr.text}`);
 }
 
 /** What `--config` reads: the page's settings for it. */

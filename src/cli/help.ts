@@ -26,7 +26,7 @@ const GROUP_EXAMPLES: Record<string, string> = {
 const EXAMPLES: Record<string, readonly string[]> = {
   ablate: ['ablate --variants no-norm,one-gpu --epochs 2'],
   verify: ['verify --preset fashion --steps 3'],
-  report: ['report NAME', 'report split single --markdown'],
+  report: ['report NAME', 'report split single --markdown', 'report NAME --follow'],
   watch: ['watch NAME'],
   import: ['import net.safetensors --run theirs'],
   eval: ['eval --run NAME --checkpoint best --ten-view'],

@@ -1,9 +1,6 @@
 /** `--metrics-port`: serves a run's metrics on loopback, for Prometheus. */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { ConfigError, SplitError, systemMessage } from '../errors.js';
-
-const HOST = '127.0.0.1';
+import { isOwnName, listenOnLoopback } from './loopback.js';
 
 /** A page of a text, made for each request. */
 export type Text = () => Promise<{ type: string; body: string }>;
@@ -15,25 +12,11 @@ export type Text = () => Promise<{ type: string; body: string }>;
  */
 export async function serveMetrics(port: number, text: Text): Promise<{ url: string; close(): void }> {
   const server = createServer((request, response) => void answer(request, response, text));
-  server.maxConnections = 16;
   server.on('connection', (socket) => socket.unref());
-  try {
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject).listen(port, HOST, resolve);
-    });
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'EADDRINUSE') {
-      throw new ConfigError(
-        `Cannot serve metrics on port ${port}: another program uses it; choose another --metrics-port, or 0 for any free one`,
-      );
-    }
-    const advice = code === 'EACCES' ? 'choose one from 1024 up' : 'choose another --metrics-port';
-    throw new SplitError(`Cannot serve metrics on port ${port}: ${systemMessage(error as Error)}; ${advice}`);
-  }
+  const address = await listenOnLoopback(server, port, 'metrics', '--metrics-port');
   server.unref();
   return {
-    url: `http://${HOST}:${(server.address() as AddressInfo).port}/metrics`,
+    url: `${address}/metrics`,
     close() {
       server.close();
       server.closeAllConnections();
@@ -44,7 +27,6 @@ export async function serveMetrics(port: number, text: Text): Promise<{ url: str
 async function answer(request: IncomingMessage, response: ServerResponse, text: Text): Promise<void> {
   const refuse = (status: number, why: string, headers = {}) =>
     response.writeHead(status, { 'content-type': 'text/plain; charset=utf-8', ...headers }).end(`${why}\n`);
-  // A web page of elsewhere could otherwise read the metrics, with a name that leads to this address.
   if (!isOwnName(request)) return void refuse(403, 'expected the host name 127.0.0.1 or localhost');
   if (request.method !== 'GET') return void refuse(405, 'expected GET', { allow: 'GET' });
   if (request.url?.split('?')[0] !== '/metrics') return void refuse(404, 'expected /metrics');
@@ -54,8 +36,4 @@ async function answer(request: IncomingMessage, response: ServerResponse, text: 
   } catch (error) {
     refuse(500, (error as Error).message);
   }
-}
-
-function isOwnName({ headers: { host = '' }, socket }: IncomingMessage): boolean {
-  return [HOST, 'localhost'].some((name) => host.toLowerCase() === `${name}:${socket.localPort}`);
 }

@@ -98,6 +98,16 @@ function addReportCommands(add: Add): void {
         .conflicts(['markdown', 'json', 'csv', 'check', 'out']),
     )
     .addOption(
+      new Option('--follow', 'serve the page on this machine while the run trains, until Ctrl-C').conflicts([
+        ...['markdown', 'json', 'csv', 'check', 'out', 'tensorboard'],
+      ]),
+    )
+    .addOption(
+      new Option('--port <port>', 'port for --follow; 0: any free one')
+        .argParser(wholeNumberOf('--port', 0, 65_535))
+        .default(undefined, '0'),
+    )
+    .addOption(
       new Option('--check', 'check the logs line by line, and name the first line that is wrong').conflicts('out'),
     );
 }

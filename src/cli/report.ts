@@ -4,7 +4,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { packageVersion } from '../config/version.js';
-import { SplitError } from '../errors.js';
+import { ConfigError, SplitError } from '../errors.js';
 import { count, mebibytes } from '../numbers.js';
 import { jsonText, printableLines } from '../printable.js';
 import { analyseLog } from '../report/analyse.js';
@@ -19,6 +19,7 @@ import { withKernels } from '../report/run-kernels.js';
 import { assertFileWritable, OVERWRITE, openNoFollow, writeNoFollow } from '../safe-write.js';
 import { explained } from './explain.js';
 import { type FoundLog, findLogs } from './find-log.js';
+import { follow } from './follow.js';
 import { writeTensorboard } from './report-tensorboard.js';
 import type { Input, Services } from './services.js';
 
@@ -30,6 +31,8 @@ export interface ReportOptions {
   check?: boolean;
   /** A folder for event files. */
   tensorboard?: string;
+  follow?: boolean;
+  port?: number;
 }
 
 /** A log of this size takes longer to read than people wait without a word. */
@@ -47,6 +50,8 @@ export async function run(
   { argument: names = [], options }: Input<ReportOptions, readonly string[] | undefined>,
   services: Services,
 ): Promise<number> {
+  if (options.follow) return follow(names, options, services);
+  if (options.port !== undefined) throw new ConfigError('Cannot use --port without --follow; add --follow');
   const logs = findLogs(names, options.check ? 'check' : 'report on');
   if (names.length === 0) services.stderr.print(`the newest run: ${logs[0]!.folder}`);
   for (const { file } of logs) {
