@@ -8,6 +8,7 @@ import { type CheckpointWriter, openWriter } from '../checkpoint/writer.js';
 import { CheckpointError } from '../errors.js';
 import type { LogEvent, Report } from '../log.js';
 import { buildNet, parametersOf } from '../model/net.js';
+import { mebibytes } from '../numbers.js';
 import { learningRateIn } from '../optim/schedule.js';
 import { fileMetadata, snapshotEntries } from '../tower/snapshot.js';
 import { epochOfStep, type Progress } from './progress.js';
@@ -160,7 +161,6 @@ export function checkSpace(run: Pick<Run, 'config' | 'team'>): number {
   const { bavail, bsize, blocks } = statfsSync(existingFolder(checkpoints));
   const free = bavail * bsize;
   if (free >= needed || blocks === 0) return bytes; // 0 blocks: the file system does not tell its size
-  const mebibytes = (value: number) => `${(value / 2 ** 20).toFixed(1)} MiB`;
   throw new CheckpointError(
     `Cannot keep ${keep} checkpoints in ${checkpoints}: ${mebibytes(free)} are free, expected ${mebibytes(needed)}; free some space, keep fewer with --keep, or choose another folder with --out`,
     checkpoints,
