@@ -14,7 +14,12 @@ interface Summaries {
   step: number;
   scalars?: Record<string, number>;
   texts?: Record<string, string>;
+  /** For the HParams page: the settings at the start of a run. */
+  settings?: Settings;
 }
+
+/** By path, with dots between the keys. */
+type Settings = Record<string, string | number | boolean>;
 
 /**
  * Encodes a run's events, in their order.
@@ -54,7 +59,11 @@ export function isEventFile(name: string): boolean {
 function summariesOf(event: LogEvent, last: number): Summaries | undefined {
   switch (event.event) {
     case 'run_start':
-      return { step: 0, texts: { 'run/start': eventLine(event), 'run/config': JSON.stringify(event.config, null, 2) } };
+      return {
+        step: 0,
+        texts: { 'run/start': eventLine(event), 'run/config': JSON.stringify(event.config, null, 2) },
+        settings: settingsIn(event.config),
+      };
     case 'train_step':
       return { step: event.step, scalars: stepScalars(event) };
     case 'eval': {
@@ -74,6 +83,21 @@ function summariesOf(event: LogEvent, last: number): Summaries | undefined {
     default:
       return undefined;
   }
+}
+
+/** Settings that say nothing about the training. */
+const NO_SETTINGS = ['run', 'out', 'logEvery', 'traceSteps', 'tensorboard', 'metricsPort'];
+
+function settingsIn(value: object, path = ''): Settings {
+  const settings: Settings = {};
+  for (const [key, each] of Object.entries(value)) {
+    if (path === '' && NO_SETTINGS.includes(key)) continue;
+    const isSingle = typeof each === 'string' || typeof each === 'number' || typeof each === 'boolean';
+    if (isSingle) settings[path + key] = each;
+    else if (Array.isArray(each)) settings[path + key] = JSON.stringify(each);
+    else if (typeof each === 'object' && each !== null) Object.assign(settings, settingsIn(each, `${path}${key}.`));
+  }
+  return settings;
 }
 
 function stepScalars(event: EventOf<'train_step'>): Record<string, number> {
@@ -121,7 +145,7 @@ function writeSessionStart({ checkpoint }: EventOf<'resume'>, writer: Writer): v
   writer.writeString(2, checkpoint);
 }
 
-function writeSummary({ scalars = {}, texts = {} }: Summaries, writer: Writer): void {
+function writeSummary({ scalars = {}, texts = {}, settings }: Summaries, writer: Writer): void {
   for (const [tag, value] of Object.entries(scalars)) {
     writer.writeMessage(1, tag, () => {
       writer.writeString(1, tag);
@@ -135,6 +159,34 @@ function writeSummary({ scalars = {}, texts = {} }: Summaries, writer: Writer): 
       writer.writeMessage(9, 'text', writePlugin);
     });
   }
+  if (settings) {
+    writer.writeMessage(1, settings, () => {
+      writer.writeString(1, '_hparams_/session_start_info');
+      writer.writeMessage(8, '', writeTextTensor); // TensorBoard passes over a value without one
+      writer.writeMessage(9, 'hparams', (plugin) => writePlugin(plugin, writer, settingsData(settings)));
+    });
+  }
+}
+
+/** An `HParamsPluginData` (`tensorboard/plugins/hparams/plugin_data.proto`) with a `SessionStartInfo`. */
+function settingsData(settings: Settings): Uint8Array {
+  const writer = new protobuf.BinaryWriter();
+  writer.writeMessage(3, settings, () => {
+    for (const [key, value] of Object.entries(settings)) {
+      writer.writeMessage(1, key, () => {
+        writer.writeString(1, key);
+        writer.writeMessage(2, value, writeValue);
+      });
+    }
+  });
+  return writer.getResultBuffer();
+}
+
+/** A `google.protobuf.Value`. */
+function writeValue(value: string | number | boolean, writer: Writer): void {
+  if (typeof value === 'number') writer.writeDouble(2, value);
+  else if (typeof value === 'string') writer.writeString(3, value);
+  else writer.writeBool(4, value);
 }
 
 /** TensorBoard shows texts as Markdown. An indented block is shown as it is. */
@@ -149,8 +201,11 @@ function writeTextTensor(text: string, writer: Writer): void {
   writer.writeBytes(8, Buffer.from(text));
 }
 
-function writePlugin(name: string, writer: Writer): void {
-  writer.writeMessage(1, name, () => writer.writeString(1, name));
+function writePlugin(name: string, writer: Writer, content?: Uint8Array): void {
+  writer.writeMessage(1, name, () => {
+    writer.writeString(1, name);
+    if (content) writer.writeBytes(2, content);
+  });
   writer.writeEnum(4, 2); // DATA_CLASS_TENSOR
 }
 

@@ -17,7 +17,15 @@ function runOf(run: string, seed: number, accuracies: readonly number[], net = '
     trainStep(10 * (i + 1)),
     { ...EVAL, step: 10 * (i + 1), top1, loss: 1 - top1 },
   ]);
-  const config = { ...RUN_START.config, net: { table: net }, seed, run, out: `out-${run}` };
+  const config = {
+    ...RUN_START.config,
+    net: { table: net },
+    seed,
+    run,
+    out: `out-${run}`,
+    logEvery: seed,
+    metricsPort: 9000 + seed,
+  };
   return analyseLog(fileOf([{ ...RUN_START, run, config }, trainStep(1), ...evals]));
 }
 

@@ -63,6 +63,19 @@ test('settings, warnings and the end are texts that Markdown does not change', {
   assert.match(texts['run/end']!['3']!, /^ {4}done: test accuracy 0\.8200/);
 });
 
+test('the settings of the training are hyper-parameters', { skip }, async () => {
+  const folder = join(temporary, 'settings');
+  const config = {
+    ...{ run: 'r', out: 'runs', logEvery: 10, batchSize: 64, seed: 0, steps: null, check: false, empty: '' },
+    ...{ devices: ['CPU:0', 'CPU:1'], optimizer: { learningRate: 0.01, schedule: { kind: 'constant' } } },
+  };
+  write(folder, [{ ...RUN_START, config }]);
+  assert.deepEqual((await read!(folder)).settings, {
+    ...{ batchSize: 64, seed: 0, check: false, empty: '', devices: '["CPU:0","CPU:1"]' },
+    ...{ 'optimizer.learningRate': 0.01, 'optimizer.schedule.kind': 'constant' },
+  });
+});
+
 test('NaN and infinities stay what they are', { skip }, async () => {
   const folder = join(temporary, 'nan');
   const losses = [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
