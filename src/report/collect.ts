@@ -38,6 +38,8 @@ export class RunCollector {
     ...{ learningRate: new CurveBuilder(), imagesPerSecond: new CurveBuilder() },
   };
   #timer = new StepTimer();
+  /** A step whose time counts unless it was traced: the next event says so. */
+  #pending: Step | undefined;
   #timed = '';
   #evals = new EvenList<Eval>();
   #memory = new EvenList<MemoryPoint>();
@@ -75,6 +77,8 @@ export class RunCollector {
   }
 
   #addEvent(event: LogEvent): void {
+    if (event.event === 'trace' && event.step === this.#pending?.step) this.#pending = undefined;
+    this.#takePending();
     switch (event.event) {
       case 'run_start':
         this.#addStart(event);
@@ -144,9 +148,14 @@ export class RunCollector {
     this.#curves.learningRate.add(step, event.learning_rate);
     if (!this.#isFirst) {
       this.#curves.imagesPerSecond.add(step, event.images_per_s);
-      this.#timer.add(event);
+      this.#pending = event;
     }
     this.#isFirst = false;
+  }
+
+  #takePending(): void {
+    if (this.#pending) this.#timer.add(this.#pending);
+    this.#pending = undefined;
   }
 
   #addWarning({ message, kind, step }: EventOf<'warning'>): void {
@@ -156,6 +165,7 @@ export class RunCollector {
 
   /** @returns what is known so far. `lines` and `bytes` are those of the log. */
   report({ lines, bytes }: { lines: number; bytes: number }): RunReport {
+    this.#takePending();
     const [start, end] = [this.#start, this.#end];
     const time = this.#timer.time(start?.towers.map(({ device }) => device) ?? []);
     const curves = Object.entries(this.#curves).map(([name, builder]): [string, Curve] => [name, builder.curve()]);

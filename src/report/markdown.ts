@@ -1,4 +1,5 @@
 /** A report as Markdown, as GitHub shows it. */
+import { TRACE_PARTS } from '../log.js';
 import { count, duration, mebibytes } from '../numbers.js';
 import { printable } from '../printable.js';
 import { namesOf } from './compare.js';
@@ -8,6 +9,8 @@ import { settingsOf } from './settings.js';
 
 /** How many evaluations, warnings and checkpoints are listed: the newest ones. */
 const MOST_ROWS = 20;
+/** Points of the curves. */
+const MOST_POINTS = 10;
 
 /** Lines, without their ends. */
 export function markdownLines({ runs, comparison, groups, version }: Report): string[] {
@@ -57,6 +60,8 @@ function runLines(run: RunReport, name: string | undefined): string[] {
     ...(name === undefined ? [] : [`## ${escaped(name)}`, '']),
     ...factLines(run),
     ...(run.time ? section('Time of a step', timeLines(run.time)) : []),
+    ...section('Traced step', traceLines(run)),
+    ...section('Training', trainingLines(run)),
     ...section(
       'Evaluations',
       table(
@@ -145,6 +150,34 @@ function timeLines({ steps, mean, median, p95, parts, towers, imagesPerSecond, l
       towers.map((each) => cells(String(each.tower), each.device, each.compute, each.exchange, each.wait)),
     ),
   ];
+}
+
+/** The newest one. */
+function traceLines({ traces }: RunReport): string[] {
+  const last = traces.at(-1);
+  if (!last) return [];
+  const rows = last.towers.map(({ tower, parts_ms, hidden_exchange_ms: hidden }) => [
+    ...[String(tower), ...TRACE_PARTS.map((part) => ms(parts_ms[part])), ms(hidden)],
+  ]);
+  return [
+    `Step ${count(last.step)}, ${ms(last.step_ms)}. The parts do not overlap; the last column is the time of the exchange that computing hides.`,
+    '',
+    ...table(['tower', ...TRACE_PARTS, 'hidden exchange'], rows),
+  ];
+}
+
+/** Some points of the curves. */
+function trainingLines({ loss, top1, learningRate }: RunReport): string[] {
+  const all = loss.step.length;
+  const shown = Math.min(MOST_POINTS, all);
+  const places = Array.from({ length: shown }, (_, i) => Math.ceil(((i + 1) * all) / shown) - 1);
+  return table(
+    ['step', 'loss', 'top-1', 'learning rate'],
+    places.map((at) => [
+      ...[count(loss.step[at]!), fixed(loss.mean[at]!, 4), percent(top1.mean[at]!)],
+      ...[learningRate.mean[at] === null ? '' : String(Number(learningRate.mean[at]!.toPrecision(4)))],
+    ]),
+  );
 }
 
 function memoryLines({ memory }: RunReport): string[] {

@@ -26,7 +26,7 @@ export interface TowerTime {
   wait: number;
 }
 
-/** Where the time of a step goes. The first step of each process compiles and is left out. */
+/** Where the time of a step goes. The first step of each process, which compiles, and traced steps are left out. */
 export interface StepTime {
   /** Steps that were counted. */
   steps: number;

@@ -7,7 +7,18 @@ import { SplitError } from '../../src/errors.js';
 import type { EventOf, LogEvent } from '../../src/log.js';
 import { analyseLog, LogAnalysis } from '../../src/report/analyse.js';
 import type { Curve } from '../../src/report/model.js';
-import { ALL_EVENTS, CHECKPOINT, EVAL, EXCHANGE, RESUME, RUN_END, RUN_START, trainStep, WARNING } from '../events.js';
+import {
+  ALL_EVENTS,
+  CHECKPOINT,
+  EVAL,
+  EXCHANGE,
+  RESUME,
+  RUN_END,
+  RUN_START,
+  TRACE,
+  trainStep,
+  WARNING,
+} from '../events.js';
 import { logFiles, logText, recorded, temporaryFolder } from './logs.js';
 
 const fileOf = logFiles();
@@ -199,6 +210,15 @@ test('analyseLog() counts times since the last change of placement, devices or b
   assert.deepEqual([changed.time?.steps, changed.time?.mean, changed.exchange.length], [2, 200, 0]);
   const same = await analyse([RUN_START, ...steps(1, 4), { ...EXCHANGE, step: 4 }, RUN_START, resume(4), ...slow]);
   assert.deepEqual([same.time?.steps, same.time?.mean, same.exchange.length], [5, (3 * 20 + 2 * 200) / 5, 1]);
+});
+
+test('analyseLog() leaves the first step of each process and traced steps out of the times', async () => {
+  const slow = { step_ms: 900 };
+  const traced = [trainStep(3, slow), { ...TRACE, step: 3 }, trainStep(4)];
+  const { time, loss, traces } = await analyse([RUN_START, trainStep(1, slow), trainStep(2), ...traced]);
+  assert.deepEqual([time?.steps, time?.mean, loss.step.length, traces.length], [2, 20, 4, 1]);
+  const resumed = await analyse([RUN_START, ...steps(1, 3), RUN_START, resume(3), trainStep(4, slow), trainStep(5)]);
+  assert.deepEqual([resumed.time?.steps, resumed.time?.mean], [3, 20]);
 });
 
 test('analyseLog() of a failed run has its error, and a NaN is no number of a curve', async () => {

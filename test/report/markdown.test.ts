@@ -42,12 +42,24 @@ test('markdownLines() of a run has its facts, the limit of a step, and its table
   assert.match(text, /2 steps, mean 25\.0 ms/);
   const titles = [...text.matchAll(/^### (.*)$/gm)].map(([, title]) => title);
   assert.deepEqual(titles, [
-    ...['Time of a step', 'Evaluations', 'Bytes exchanged in a step', 'Memory', 'Activations', 'Warnings'],
+    ...[
+      'Time of a step',
+      'Traced step',
+      'Training',
+      'Evaluations',
+      'Bytes exchanged in a step',
+      'Memory',
+      'Activations',
+      'Warnings',
+    ],
   ]);
   const tables = tablesOf(text);
   assert.deepEqual(tables[0]![1]!.slice(0, 4), ['0', 'CPU:0', '10.0 ms', '40.0 %']);
-  assert.deepEqual(tables[1]![1], ['3', '1', '0.5000', '82.0 %', '99.0 %', '1,000']);
-  assert.deepEqual(tables[2]![1], ['conv3', '200', '100']);
+  assert.equal(tables[1]![0]!.join(' '), 'tower data forward backward pass exchange wait update other hidden exchange');
+  assert.deepEqual(tables[1]![1]!.slice(0, 4), ['0', '1.00 ms', '5.00 ms', '8.00 ms']);
+  assert.deepEqual(tables[2]!.at(-1), ['5', '2.3000', '25.0 %', '0.02']);
+  assert.deepEqual(tables[3]![1], ['3', '1', '0.5000', '82.0 %', '99.0 %', '1,000']);
+  assert.deepEqual(tables[4]![1], ['conv3', '200', '100']);
   assert.match(text, /- mind the gap\n- step 3: most units are dead\n/);
 });
 
@@ -99,7 +111,7 @@ test('markdownLines() escapes texts from elsewhere, and its lists are bounded', 
   assert.doesNotMatch(text, /<img|(?<!\\)`a|(?<!\\)\*\*b|(?<!\\)\[c|^# e/m);
   assert.ok(!text.includes('\u001b'));
   assert.match(text, /^# Run &lt;img/);
-  assert.equal(tablesOf(text)[0]!.length, 21);
+  assert.equal(tablesOf(text)[1]!.length, 21);
   assert.match(text, /- and 30 more\n/);
   assert.equal(escaped('a|b'), 'a\\|b');
 });
