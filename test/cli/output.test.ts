@@ -114,6 +114,18 @@ async function commandLines(t: TestContext, work: string): Promise<Record<string
     ],
     verify: [['verify'], ['verify', '--json'], ['verify', '--golden', NAME], ['verify', '--steps', NAME]],
     summary: [['summary', '--net', NAME]],
+    report: [
+      ['report', folder, '--out', join(work, `${NAME}.html`)],
+      ['report', folder, '--markdown'],
+      ['report', folder, '--json'],
+      ['report', folder, '--csv', '--out', join(work, `${NAME}.csv`)],
+      ['report', folder, '--check'],
+      ['report', NAME],
+    ],
+    watch: [
+      ['watch', folder],
+      ['watch', NAME],
+    ],
     eval: [
       ['eval', '--run', folder],
       ['eval', '--run', folder, '--json'],
@@ -153,6 +165,8 @@ async function commandLines(t: TestContext, work: string): Promise<Record<string
       ['accept', '--devices', NAME],
     ],
     setup: [['setup']],
+    schema: [['schema', `--${NAME}`]],
+    completion: [['completion', NAME]],
     'no command': [[NAME]],
   };
 }
