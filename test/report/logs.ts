@@ -7,8 +7,11 @@ import { fileURLToPath } from 'node:url';
 import type { LogEvent } from '../../src/log.js';
 import { eventWriter } from '../../src/log-writer.js';
 
-/** A log of a real training: `split` and `single` of 30 steps, `resumed`: killed, and resumed from the checkpoint before. */
-export function recorded(name: 'split' | 'single' | 'resumed'): string {
+/**
+ * A log of a real training: `split` and `single` of 30 steps; `resumed`: killed, and resumed from the checkpoint before;
+ * `traced`: of 8 steps, the fifth of which is traced.
+ */
+export function recorded(name: 'split' | 'single' | 'resumed' | 'traced'): string {
   return fileURLToPath(new URL(`../../../test/fixtures/report/${name}.ndjson`, import.meta.url));
 }
 
