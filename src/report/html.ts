@@ -130,11 +130,11 @@ function linker(runs: readonly RunReport[], { folder, live }: PageOptions): Sour
   };
 }
 
-/** With numbers of seven digits, more of which no chart shows, and without marks that reorder text. */
+/** With numbers of five digits, more of which no chart shows, whole numbers as they are, and no marks that reorder text. */
 function shortened(figure: Figure): Figure {
   return JSON.parse(
     JSON.stringify(figure, (_, value) => {
-      if (typeof value === 'number') return Number(value.toPrecision(7));
+      if (typeof value === 'number' && !Number.isInteger(value)) return Number(value.toPrecision(5));
       return typeof value === 'string' ? printable(value) : value;
     }),
   );

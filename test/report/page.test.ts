@@ -170,7 +170,9 @@ test('names of a log are text: in the page, in its charts and beside the mouse',
   const { page, problems, requests } = await open(t, HOSTILE_REPORT);
   assert.equal(await page.evaluate('window.broken ?? "whole"'), 'whole');
   assert.equal(await page.evaluate('document.images.length'), 0);
+  await page.setViewportSize({ width: 360, height: 800 });
   assert.equal(await overflow(page), 0);
+  await page.setViewportSize(SIZE);
   await page.evaluate(
     `document.getElementById('chart-step-time').scrollIntoView({ behavior: 'instant', block: 'center' })`,
   );

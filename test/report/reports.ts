@@ -262,6 +262,35 @@ export const EMPTY: Report = {
   ],
 };
 
+/** Two runs with lists as long as a report's lists may be, and ten times the spans that a step has. */
+export const LARGE: Report = {
+  ...PAIR,
+  runs: PAIR.runs.map((run) => {
+    const step = Array.from({ length: 1000 }, (_, i) => (i + 1) * 1234);
+    const long = step.map((each) => 1 + wobble(each));
+    const large: Curve = { step, mean: long, low: long.map((each) => each / 3), high: long.map((each) => each * 3) };
+    const [traced] = [trace(20)].map((each) => ({
+      ...each,
+      towers: each.towers.map((tower) => ({ ...tower, spans: Array.from({ length: 30 }, () => tower.spans).flat() })),
+    }));
+    return {
+      ...run,
+      ...{ loss: large, top1: large, learningRate: large, imagesPerSecond: large },
+      evals: step.map((each) => ({ step: each, epoch: 1, images: 1000, loss: 1 / 3, top1: 2 / 3, top5: 6 / 7 })),
+      memory: step.map((each) => ({ step: each, resident: 1e9 + each, towers: [1e9 + each, 1e9 - each] })),
+      warnings: Array.from({ length: 200 }, (_, i) => ({
+        step: i,
+        message: 'This takes a sentence of some length.'.repeat(4),
+      })),
+      checkpoints: step
+        .slice(0, 200)
+        .map((each) => ({ step: each, folder: `runs/r/${each}`, bytes: 1e9, exists: true })),
+      traces: Array.from({ length: 10 }, (_, i) => ({ ...traced!, step: i })),
+      kernelPicture: 'A'.repeat(150_000),
+    };
+  }),
+};
+
 const HOSTILE = `</script></style><img src=x onerror="window.broken=1">'"&\u202e{a|b}`;
 
 /** Every text that may come from a log is hostile. */

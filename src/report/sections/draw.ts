@@ -9,7 +9,7 @@ export type Draw = (figure: Figure, caption: string) => Markup;
 
 /** Rows of a table for each line, and for each traced step. */
 const MAX_ROWS = 40;
-const MAX_SPANS = 80;
+const MAX_SPANS = 40;
 
 /** @param figures to which each drawn figure is added. */
 export function drawInto(figures: Figure[]): Draw {

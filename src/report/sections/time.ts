@@ -52,6 +52,12 @@ ${sentences.map((each) => html`<p>${each}</p>`)}`,
   };
 }
 
+/** The newest ones, so that the page stays below 2 MB. */
+const MAX_STEPS = 10;
+const MAX_STEPS_OF_TWO = 4;
+/** Of a tower in a step; the longest ones. */
+const MAX_SPANS = 200;
+
 const LANES = { function: 'function', thread: 'thread' } as const;
 
 export function timeline(source: Source): Section {
@@ -67,19 +73,20 @@ export function timeline(source: Source): Section {
     ...{ id, title },
     body: perRun(source, (run, i) => {
       if (run.traces.length === 0) return missing('No step of this run was traced (--trace-steps).');
-      const last = run.traces.at(-1)!;
+      const traces = run.traces.slice(-(runs.length > 1 ? MAX_STEPS_OF_TWO : MAX_STEPS));
+      const last = traces.at(-1)!;
       return html`${draw(
         {
           kind: 'timeline',
           id: `timeline-${i}`,
           title: `Timeline${suffix(source, i)}`,
           unit: 'ms',
-          steps: run.traces.map(toStep),
+          steps: traces.map(toStep),
         },
         'What each tower does when, in a traced step: its compiled function above, and below it the thread that exchanges tensors meanwhile.',
       )}
 ${last.source === 'host' && html`<p>TensorFlow’s profiler was not there, so this is what the towers’ threads see from outside the function.</p>`}
-${draw(traceParts(source, i), `Milliseconds of the traced ${run.traces.length > 1 ? 'steps' : 'step'} by part; the parts of a tower do not overlap, so exchange and wait are only what no computing hides.`)}
+${draw(traceParts(source, i, traces), `Milliseconds of the traced ${traces.length > 1 ? 'steps' : 'step'} by part; the parts of a tower do not overlap, so exchange and wait are only what no computing hides.`)}
 <ul>${findings(last).map((each) => html`<li>${each}</li>`)}</ul>
 ${layerTable(last)}`;
     }),
@@ -93,7 +100,7 @@ function suffix({ names }: Source, i: number): string {
 function toStep({ step, step_ms, towers }: Trace): TimelineStep {
   const lanes = towers.flatMap(({ tower }) => Object.keys(LANES).map((lane) => `Tower ${tower} ${lane}`));
   const spans = towers.flatMap((tower, t) =>
-    tower.spans.map(({ name, part, layer, lane, start_ms, ms }) => ({
+    longest(tower.spans).map(({ name, part, layer, lane, start_ms, ms }) => ({
       ...{ name, part, start: round(start_ms), ms: round(ms), lane: 2 * t + (lane === 'function' ? 0 : 1) },
       ...(layer !== undefined && { layer }),
     })),
@@ -101,12 +108,18 @@ function toStep({ step, step_ms, towers }: Trace): TimelineStep {
   return { step, ms: step_ms, lanes, spans };
 }
 
+function longest(spans: Trace['towers'][number]['spans']) {
+  if (spans.length <= MAX_SPANS) return spans;
+  const least = spans.map(({ ms }) => ms).sort((a, b) => b - a)[MAX_SPANS - 1]!;
+  return spans.filter(({ ms }) => ms >= least).slice(0, MAX_SPANS);
+}
+
 function round(value: number): number {
   return Number(value.toFixed(4));
 }
 
-function traceParts(source: Source, i: number) {
-  const rows = source.runs[i]!.traces.flatMap(({ step, towers }) => towers.map((each) => ({ step, ...each })));
+function traceParts(source: Source, i: number, traces: readonly Trace[]) {
+  const rows = traces.flatMap(({ step, towers }) => towers.map((each) => ({ step, ...each })));
   return {
     ...({
       kind: 'bars',
