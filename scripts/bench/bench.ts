@@ -8,6 +8,7 @@ import { benchLogs } from './logs.js';
 import { kindsOf } from './pytorch.js';
 import { benchRuns } from './runs.js';
 import { benchMemory, benchStep } from './step.js';
+import { benchTrace } from './trace.js';
 
 interface Flags {
   net: string;
@@ -91,6 +92,10 @@ const memory = add('memory', 'memory over many steps of a split net; a round has
   benchMemory(settingsOf(flags), 100 * flags.rounds, flags.save),
 );
 withNet(memory, 0.25, 67, 64);
+const trace = add('trace', 'steps of a run with --trace-steps against those of a run without', (flags) =>
+  benchTrace(settingsOf(flags), flags.rounds, flags.burst, flags.save),
+);
+withNet(trace, 0.25, 67, 64).option('--burst <steps>', 'steps of each variant per round', Number, 5);
 add('exchange', 'bytes per second by size and transport', ({ rounds, save }) => benchExchange(rounds, save));
 add('data', 'images per second by number of threads', ({ preset, files, rounds, save }) =>
   files === undefined ? benchData(preset, rounds, save) : benchFiles(files, rounds, save),

@@ -14,7 +14,7 @@ import { isEntry } from '../trainer.js';
 import type { Variant } from './report.js';
 
 /** The first steps do not count: V8 has not compiled all functions yet, and collects the garbage of the start. */
-const WARMUP = 20;
+export const WARMUP = 20;
 
 export interface NetSettings {
   table: string;
@@ -50,9 +50,10 @@ export async function openStepper(settings: NetSettings, name: string) {
   const team = await openTeam(config, [slot]);
   const rate = { learningRate: 1e-4, epoch: 1 };
   let step = 0;
-  const train = async () => {
+  const train = (isTraced = false) => {
     step++;
-    await team.ask({ kind: 'step', slot: 0, count: batch, step, ...rate, update: true, keep: false });
+    const trace = isTraced && { trace: true };
+    return team.ask({ kind: 'step', slot: 0, count: batch, step, ...rate, update: true, keep: false, ...trace });
   };
   return { train, close: () => team.close() };
 }
