@@ -40,6 +40,7 @@ const SUITES: Suite[] = [
   { file: 'equivalence/borrowed', names: [] },
   { file: 'equivalence/signal', cards: 1, names: [] },
   { file: 'equivalence/ablate', names: [] },
+  { file: 'equivalence/trace', names: [] },
   { file: 'faults/threads', names: ['leaves no thread in the process'] },
   { file: 'faults/table', names: [], isOutside: true },
   { file: 'faults/kill', names: [], isOutside: true },

@@ -32,25 +32,24 @@ export type NotedSpan = Span & Pick<ThreadSpan, 'message'>;
 
 /**
  * The ops of each tower, from the profiler's events. Ops without a scope, which belong to no layer, are left out.
+ * @param onGpu whether each tower is on a GPU: then its ops on the host only start kernels.
  * @param length of the step; what ran outside of it is left out.
  */
-export function opsOf(events: readonly ProfiledEvent[], towers: number, length: number): Op[][] {
-  const ops: Op[][] = Array.from({ length: towers }, () => []);
-  const onDevice = new Set<number>();
+export function opsOf(events: readonly ProfiledEvent[], onGpu: readonly boolean[], length: number): Op[][] {
+  const ops: Op[][] = onGpu.map(() => []);
   for (const { name, op, plane, line, start, ms } of events) {
     const scope = scopeIn(op || name);
     const end = Math.min(start + ms, length);
-    if (!scope || scope.tower >= towers || end <= 0 || start >= length) continue;
+    if (!scope || scope.tower >= ops.length || end <= 0 || start >= length) continue;
     const isKernel = plane.startsWith('/device:');
-    if (isKernel) onDevice.add(scope.tower);
     ops[scope.tower]!.push({
       ...{ name, part: scope.phase, layer: scope.layer, lane: 'function', type: typeOf(op || name) },
-      ...{ line: isKernel ? `${plane.replace('/device:', '')} ${line}` : line, isLaunch: !isKernel },
+      line: isKernel ? `${plane.replace('/device:', '')} ${line}` : line,
+      isLaunch: onGpu[scope.tower]! && !isKernel,
       ...{ start: Math.max(0, start), end },
     });
   }
-  // Without kernels of its own on a GPU, a tower computes in the host's threads.
-  return ops.map((own, tower) => (onDevice.has(tower) ? own : own.map((each) => ({ ...each, isLaunch: false }))));
+  return ops;
 }
 
 /** `Conv2D` of `tower0/conv1/forward/Conv2D_7:Conv2D`. */

@@ -64,13 +64,17 @@ function startTrace(config: Config, report: Report, warn: (why: string) => void)
       const { step, step_ms: length, data_ms: dataMs } = trained;
       const isCompiled = config.compile !== 'off';
       const threads = replies.map(({ spans = [] }) => notedSpans(spans, dataMs, started, isCompiled));
-      const ops = collected && opsOf(eventsOf(collected, started + offset), replies.length, length);
-      if (ops && !ops.every((own) => own.length > 0)) missing ??= 'the profiler reported no op of a tower';
+      const onGpu = replies.map((_, tower) => (config.devices[tower] ?? config.devices[0]!).startsWith('GPU'));
+      const ops = collected && opsOf(eventsOf(collected, started + offset), onGpu, length);
+      const idle = ops?.findIndex((own) => !own.some(({ isLaunch }) => !isLaunch)) ?? -1;
+      if (idle >= 0)
+        missing ??= `the profiler reported no ${onGpu[idle] ? 'kernel on the GPU' : 'op'} of tower ${idle}`;
+      if (!ops) missing ??= 'the profiler failed';
       if (missing !== undefined) warn(missing);
       const file = `traces/step-${step}.json`;
       try {
         mkdirSync(join(config.out, config.run, 'traces'), { recursive: true });
-        const text = JSON.stringify(chromeTrace(trained, threads, missing === undefined ? ops! : []));
+        const text = JSON.stringify(chromeTrace(trained, threads, ops ?? []));
         replaceFile(join(config.out, config.run, file), text);
       } catch (error) {
         const message = `the trace of step ${step} was not written to ${file}: ${systemMessage(error as Error)}`;
@@ -93,7 +97,7 @@ function traceEvent(
     ...{ event: 'trace', step, step_ms, source: ops ? 'profiler' : 'host', file },
     towers: threads.map((thread, tower) => {
       const computed = ops?.[tower]?.filter(({ isLaunch }) => !isLaunch) ?? [];
-      const spans = [...computed, ...thread];
+      const spans = [...computed, ...(ops ? thread.filter(({ part }) => part !== 'pass') : thread)];
       return {
         ...{ tower, parts_ms: partsOf(spans, step_ms, ops !== undefined), hidden_exchange_ms: hiddenExchange(spans) },
         spans: joinSpans(spans, step_ms).map(({ name, part, layer, lane, start, end }) => ({

@@ -20,7 +20,7 @@ test('opsOf() takes the ops with a scope, by tower, and cuts them at the ends of
     ]),
     ORIGIN,
   );
-  const ops = opsOf(events, 2, 10);
+  const ops = opsOf(events, [false, false], 10);
   assert.deepEqual(
     ops.map((own) => own.map(({ layer, part, type, isLaunch }) => [layer, part, type, isLaunch])),
     [[['conv1', 'forward', '_MklNativeConv2D', false]], [['fc6', 'backward', 'MatMul', false]]],
@@ -28,7 +28,7 @@ test('opsOf() takes the ops with a scope, by tower, and cuts them at the ends of
   near(ops[0]![0]!.start, 2);
   near(ops[1]![0]!.start, 8);
   near(ops[1]![0]!.end, 10);
-  assert.deepEqual(opsOf(events, 1, 10).length, 1, 'another tower is left out');
+  assert.deepEqual(opsOf(events, [false], 10).length, 1, 'another tower is left out');
 });
 
 test('opsOf() takes the kernels of a tower on a GPU for its computing, and its host ops for what starts them', () => {
@@ -43,7 +43,7 @@ test('opsOf() takes the kernels of a tower on a GPU for its computing, and its h
       { line: 'Stream #20', name: 'memset', startMs: 5, ms: 1 },
     ]),
   );
-  const [gpu, cpu] = opsOf(eventsOf(space, ORIGIN), 2, 10);
+  const [gpu, cpu] = opsOf(eventsOf(space, ORIGIN), [true, false], 10);
   assert.deepEqual(
     gpu!.map(({ line, type, isLaunch }) => [line, type, isLaunch]),
     [
