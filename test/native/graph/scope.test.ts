@@ -64,6 +64,15 @@ test('watchScopes() tells what ran in each scope, innermost, without overlaps', 
   assert.deepEqual(spans, [], 'nobody watches any more');
 });
 
+test('an inner scope takes the place of the outer one, which comes back after it', () => {
+  const scopes: string[] = [];
+  watchScopes(
+    (scope) => void scopes.push(scope),
+    () => inScope(layer('outer'), () => inScope(layer('inner'), () => {})),
+  );
+  assert.deepEqual(scopes, ['outer/forward', 'inner/forward', 'outer/forward']);
+});
+
 test('a scope ends with its action, also if that throws', () => {
   const scopes: string[] = [];
   const fail = () => {

@@ -69,12 +69,14 @@ test('hiddenExchange() is the exchange during which an op runs, once', () => {
   const spans = [
     span('exchange', 10, 20),
     span('exchange', 15, 30), // overlaps: counts once
+    span('exchange', 16, 18), // within it
+    op('update', 25, 26),
     op('forward', 5, 12),
     op('backward', 11, 18),
     op('exchange', 40, 50),
     span('forward', 40, 50), // an op in the thread itself hides nothing
     op('update', 49, 60),
   ];
-  assert.equal(hiddenExchange(spans), 8 + 1);
+  assert.equal(hiddenExchange(spans), 8 + 1 + 1);
   assert.equal(hiddenExchange([span('exchange', 0, 10)]), 0);
 });

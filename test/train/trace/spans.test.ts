@@ -11,10 +11,11 @@ const near = (value: number, expected: number) => assert.ok(Math.abs(value - exp
 test('opsOf() takes the ops with a scope, by tower, and cuts them at the ends of the step', () => {
   const line = 'tf_Compute';
   const events = eventsOf(
-    hostXSpace(ORIGIN, [
-      { line, name: 'tower0/conv1/forward/Conv2D_1:_MklNativeConv2D', startMs: 2, ms: 3 },
-      { line, name: 'tower1/fc6/backward/MatMul_9:MatMul', startMs: 8, ms: 5 },
-      { line, name: 'tower1/fc6/update/ResourceApply_3:ResourceApply', startMs: 12, ms: 1 },
+    hostXSpace(ORIGIN - 1, [
+      { line, name: 'tower0/conv1/forward/Conv2D_1:_MklNativeConv2D', startMs: 3, ms: 3 },
+      { line, name: 'tower0/conv1/forward/Relu_2:Relu', startMs: 0, ms: 2 },
+      { line, name: 'tower1/fc6/backward/MatMul_9:MatMul', startMs: 9, ms: 5 },
+      { line, name: 'tower1/fc6/update/ResourceApply_3:ResourceApply', startMs: 13, ms: 1 },
       { line, name: 'placeholder_4:_Arg', startMs: 1, ms: 1 },
       { line, name: 'ExecutorState::Process', startMs: 0, ms: 9 },
     ]),
@@ -23,9 +24,16 @@ test('opsOf() takes the ops with a scope, by tower, and cuts them at the ends of
   const ops = opsOf(events, [false, false], 10);
   assert.deepEqual(
     ops.map((own) => own.map(({ layer, part, type, isLaunch }) => [layer, part, type, isLaunch])),
-    [[['conv1', 'forward', '_MklNativeConv2D', false]], [['fc6', 'backward', 'MatMul', false]]],
+    [
+      [
+        ['conv1', 'forward', '_MklNativeConv2D', false],
+        ['conv1', 'forward', 'Relu', false],
+      ],
+      [['fc6', 'backward', 'MatMul', false]],
+    ],
   );
   near(ops[0]![0]!.start, 2);
+  assert.deepEqual([ops[0]![1]!.start], [0], 'it began before the step');
   near(ops[1]![0]!.start, 8);
   near(ops[1]![0]!.end, 10);
   assert.deepEqual(opsOf(events, [false], 10).length, 1, 'another tower is left out');
@@ -84,13 +92,13 @@ test('joinSpans() makes one span of the ops of a layer that follow one another',
     op('conv1', 'forward', 10.1, 20),
     op('conv1', 'forward', 5, 12), // in parallel
     op('conv2', 'forward', 20, 30),
-    op('conv1', 'backward', 30, 40),
+    op('conv2', 'backward', 30, 40),
     op('conv1', 'forward', 90, 95), // much later
   ];
   assert.deepEqual(joinSpans(spans, 100), [
     { name: 'conv1', part: 'forward', lane: 'function', start: 0, end: 20, layer: 'conv1' },
     { name: 'conv2', part: 'forward', lane: 'function', start: 20, end: 30, layer: 'conv2' },
-    { name: 'conv1', part: 'backward', lane: 'function', start: 30, end: 40, layer: 'conv1' },
+    { name: 'conv2', part: 'backward', lane: 'function', start: 30, end: 40, layer: 'conv2' },
     { name: 'conv1', part: 'forward', lane: 'function', start: 90, end: 95, layer: 'conv1' },
   ]);
 });
