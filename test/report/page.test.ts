@@ -78,6 +78,10 @@ for (const [name, report, charts] of [
 
 test('keys and buttons zoom a chart, and the wheel does once it has the focus', { skip }, async (t) => {
   const { page, problems } = await open(t, ONE);
+  const names = () =>
+    page.evaluate<string[]>(
+      `[...document.querySelectorAll('#chart-timeline-0 svg text')].map((each) => each.textContent)`,
+    );
   const axis = () => page.evaluate<string>(`document.querySelector('#chart-timeline-0 svg').textContent`);
   const whole = await axis();
   await page.focus('#chart-timeline-0');
@@ -89,8 +93,11 @@ test('keys and buttons zoom a chart, and the wheel does once it has the focus', 
   assert.equal(await rangeOf(page, 'timeline-0'), '37.50 87.50');
   await page.click('#figure-timeline-0 [data-zoom="left"]');
   assert.equal(await rangeOf(page, 'timeline-0'), '25.00 75.00');
+  // What is not in the range is not drawn: the update is at the end of the step.
+  assert.equal((await names()).filter((each) => each === 'update').length, 1, 'the legend alone');
   await page.keyboard.press('0');
   assert.equal(await rangeOf(page, 'timeline-0'), '0.00 100.00');
+  assert.ok((await names()).filter((each) => each === 'update').length > 1);
   for (const isFocused of [false, true]) {
     await page.evaluate(
       `document.activeElement.blur(); document.getElementById('chart-loss').scrollIntoView({ behavior: 'instant', block: 'center' })`,

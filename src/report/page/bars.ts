@@ -119,7 +119,7 @@ export function intervalsOption(figure: Intervals, space: Space): { option: ECha
 
 function whiskers(api: CustomSeriesRenderItemAPI, colour: string, surface: string) {
   const [at, from, to] = [0, 1, 2].map((each) => api.coord([api.value(each), api.value(3)]));
-  if (!at || !from || !to || Number.isNaN(at[0]!)) return { type: 'group' as const, children: [] };
+  if (!at || !from || !to || Number.isNaN(at[0]!)) return null;
   const y = at[1]!;
   const line = (x1: number, y1: number, x2: number, y2: number, lineWidth: number) => ({
     ...{ type: 'line' as const, shape: { x1, y1, x2, y2 }, style: { stroke: colour, lineWidth } },

@@ -31,26 +31,33 @@ export function linesOption(figure: Lines, range: Range, space: Space): { option
       xAxis: {
         ...axis(colours, false),
         ...{ type: 'value', name: x, nameLocation: 'middle', nameGap: 26, min: first, max: last, minInterval: 1 },
-        axisLabel: {
-          color: colours.muted,
-          hideOverlap: true,
-          formatter: (value: number) => value.toLocaleString('en-US'),
-        },
+        axisLabel: { color: colours.muted, hideOverlap: true, formatter: wholeStep },
       },
       dataZoom: [zoom()],
       tooltip: {
         ...(option.tooltip as object),
         trigger: 'axis',
         axisPointer: { type: 'line', snap: true, lineStyle: { color: colours.muted }, label: { show: false } },
-        formatter: (points: { seriesName: string; value: [number, number]; color: string }[]) =>
+        formatter: (points: { seriesName: string; value: readonly Finite[]; color: string }[]) =>
           tip(
-            `${x} ${points[0]?.value[0].toLocaleString('en-US') ?? ''}`,
-            points.map(({ seriesName, value, color }) => [seriesName, show(value[1], unit), color] as const),
+            `${x} ${show(points[0]?.value[0], 'count')}`,
+            points.map(({ seriesName, value, color }) => [seriesName, withBand(value, unit), color] as const),
           ),
       },
       ...visibleOption(figure, range, space),
     },
   };
+}
+
+/** A zoomed axis ends between two steps. */
+function wholeStep(value: number): string {
+  return Number.isInteger(value) ? value.toLocaleString('en-US') : '';
+}
+
+/** `0.45 (0.4 to 0.52)`. */
+function withBand([, mean, low, high]: readonly Finite[], unit: Unit): string {
+  const band = typeof low === 'number' && typeof high === 'number' && low < high;
+  return `${show(mean, unit)}${band ? ` (${show(low, unit)} to ${show(high, unit)})` : ''}`;
 }
 
 /** Percents of the x axis. */
@@ -87,7 +94,7 @@ export function zoom() {
   };
 }
 
-function seriesOf({ name, tone, x, y, points, stepped, dashed }: Line, i: number, { colours }: Space) {
+function seriesOf({ name, tone, x, y, low, high, points, stepped, dashed }: Line, i: number, { colours }: Space) {
   const colour = colourOf(tone, colours);
   const dash = typeof tone === 'number' ? DASHES[(dashed ? 1 : 0) + 2 * (Math.floor(i / 8) % 2)] : 'solid';
   return {
@@ -95,7 +102,7 @@ function seriesOf({ name, tone, x, y, points, stepped, dashed }: Line, i: number
       type: 'line',
       name,
       id: `line-${i}`,
-      data: x.map((each, at) => [each, y[at]]),
+      data: x.map((each, at) => [each, y[at], low?.[at], high?.[at]]),
       z: 3,
       clip: true,
       step: stepped ? 'end' : false,

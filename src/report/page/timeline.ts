@@ -104,13 +104,18 @@ function bar(spans: readonly Span[], isFrame: boolean, { colours }: Space) {
     const height = (api.size!([0, 1]) as number[])[1]! * (isFrame ? 0.86 : 0.66);
     const whole = { x: from![0]!, y: from![1]! - height / 2, width: Math.max(to![0]! - from![0]!, 0.75), height };
     const shape = graphic.clipRectByRect(whole, place);
-    if (!shape) return { type: 'group', children: [] };
+    if (!shape) return null;
     const fill = { fill: api.visual('color') as string };
     if (isFrame) return { type: 'rect', shape, style: { ...fill, opacity: 0.2 } };
     const style = { ...fill, ...pattern(api), stroke: colours.surface, lineWidth: shape.width > 3 ? 1 : 0 };
     const { layer, name } = spans[params.dataIndex]!;
     const text = nameIn(shape, layer ?? name, colours);
-    return { type: 'group', children: [{ type: 'rect', shape, style }, ...(text ? [text] : [])] };
+    // Without this, a name stays whose bar has become too short.
+    return {
+      type: 'group',
+      $mergeChildren: false,
+      children: [{ type: 'rect', shape, style }, ...(text ? [text] : [])],
+    };
   };
 }
 
