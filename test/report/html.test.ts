@@ -49,6 +49,10 @@ test('reportPage() says in one sentence what the log lacks', () => {
   for (const sentence of ['there are no curves', 'No step was traced', 'no measurement of memory', 'has no warning'])
     assert.ok(main.includes(sentence), sentence);
   assert.deepEqual(livePage(EMPTY).figures, []);
+  const { loss } = runReport();
+  const none = loss.mean.map(() => null);
+  const nan = runReport({ loss: { ...loss, mean: none, low: none, high: none }, evals: [] });
+  assert.ok(livePage({ version: '1', runs: [nan] }).main.includes('Loss: no value in the log is a finite number.'));
 });
 
 test('reportPage() escapes every text of a log', () => {

@@ -13,7 +13,10 @@ const MAX_SPANS = 40;
 
 /** @param figures to which each drawn figure is added. */
 export function drawInto(figures: Figure[]): Draw {
-  return (figure, caption) => {
+  return (given, caption) => {
+    const figure = withValues(given);
+    if (figure.kind === 'lines' && figure.lines.length === 0)
+      return html`<p class="missing">${figure.title}: no value in the log is a finite number.</p>`;
     figures.push(figure);
     const { id, kind, title } = figure;
     return html`<figure class="figure" id="figure-${id}" data-kind="${kind}">
@@ -24,6 +27,12 @@ ${kind === 'timeline' && steps(figure)}
 <details class="data" id="data-${id}"><summary>Data of “${title}”</summary>${tableOf(figure)}</details>
 </figure>`;
   };
+}
+
+/** Leaves out lines without a number: all of them were NaN, or infinite. */
+function withValues(figure: Figure): Figure {
+  if (figure.kind !== 'lines') return figure;
+  return { ...figure, lines: figure.lines.filter(({ y }) => y.some((each) => typeof each === 'number')) };
 }
 
 const BUTTONS = [

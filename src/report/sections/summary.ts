@@ -6,11 +6,11 @@ import { html, type Markup, table } from './markup.js';
 import { missing, type Section, type Source } from './section.js';
 
 const STATUS: Record<RunReport['status'], string> = {
-  done: 'done',
-  failed: 'failed',
-  stopped: 'stopped by a signal',
-  unfinished: 'unfinished: the log has no end, so the run was killed or is still running',
-  empty: 'empty: the log has no event',
+  done: '',
+  failed: '',
+  stopped: 'by a signal',
+  unfinished: 'The log has no end, so the run was killed or is still running.',
+  empty: 'The log has no event.',
 };
 
 /** The heading for one run. */
@@ -22,7 +22,7 @@ ${about(run)}`;
 }
 
 export function statusLine({ status, error }: RunReport): Markup {
-  return html`<p class="status"><span class="badge status-${status}">${STATUS[status]}</span></p>
+  return html`<p class="status"><span class="badge status-${status}">${status}</span> ${STATUS[status]}</p>
 ${error !== undefined && html`<p class="error"><strong>Error:</strong> ${error}</p>`}`;
 }
 

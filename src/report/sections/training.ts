@@ -83,7 +83,12 @@ export function speed(source: Source): Section {
       ? []
       : [curveLine(run.imagesPerSecond, only(source, i, 'images/s'), toneOf(source, i, 0))],
   );
-  if (lines.length === 0) return { id, title, body: missing('The log has no training step, so there is no speed.') };
+  if (lines.length === 0)
+    return {
+      id,
+      title,
+      body: missing('The log has no training step after the first one, which compiles, so there is no speed.'),
+    };
   return {
     ...{ id, title },
     body: draw(
