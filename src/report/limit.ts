@@ -33,7 +33,8 @@ export function limitSentence({ mean, parts, towers }: Means): string {
   if ((idlest.wait - busiest.wait) / mean >= UNBALANCED_SHARE) {
     return `Tower ${busiest.tower} computes ${ms(busiest.compute)} of ${step}; tower ${idlest.tower} waits ${ms(idlest.wait)} for it: the computing of tower ${busiest.tower} limits the step.`;
   }
-  return `The towers compute ${ms(Math.min(busiest.compute, idlest.compute))} and ${ms(busiest.compute)} of ${step}: the towers' computing limits the step.`;
+  const each = towers.map(({ tower, compute }) => `${ms(compute)} in tower ${tower}`).join(' and ');
+  return `Computing takes ${each} of ${step}: it limits the step.`;
 }
 
 /** `36.0 ms`; three significant digits or more. */

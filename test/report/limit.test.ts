@@ -25,7 +25,7 @@ test('limitSentence() names what limits a step', () => {
   const cases: [string, string][] = [
     [
       limit(36, even),
-      "The towers compute 29.0 ms and 30.0 ms of a 36.0 ms step: the towers' computing limits the step.",
+      'Computing takes 30.0 ms in tower 0 and 29.0 ms in tower 1 of a 36.0 ms step: it limits the step.',
     ],
     [
       limit(36, [
@@ -67,7 +67,7 @@ test('limitSentence() at its bounds: a quarter of the step, and a tenth of it', 
     [50, 0, 0],
   ];
   assert.match(limit(100, even, { data: 25 }), /loading the data limits/);
-  assert.match(limit(100, even, { data: 24.9, other: 24.8 }), /the towers' computing limits/);
+  assert.match(limit(100, even, { data: 24.9, other: 24.8 }), /in tower 1 of .*: it limits the step/);
   assert.match(limit(100, even, { data: 26, other: 27 }), /the steps are too short/);
   assert.match(
     limit(100, [
@@ -81,7 +81,7 @@ test('limitSentence() at its bounds: a quarter of the step, and a tenth of it', 
       [90, 0, 1],
       [81, 0, 10],
     ]),
-    /the towers' computing limits/,
+    /in tower 1 of .*: it limits the step/,
   );
   // One tower waits for the other to compute: that is no exchange.
   assert.match(
