@@ -9,6 +9,7 @@ import { followState } from './live-state.js';
 import { viewLines } from './live-view.js';
 import { runFolder } from './run-folder.js';
 import type { Services } from './services.js';
+import { breakSilence } from './silence.js';
 import { canRedraw, openBlock, showsUnicode, type Terminal, wantsColour } from './terminal-block.js';
 
 /** `json`: stdout has the events as lines and nothing else. `quiet`: the last line only, and warnings on stderr. */
@@ -36,11 +37,12 @@ export function shownOf({ logEvery, net, out }: Config): Shown {
 export function openDisplay(mode: DisplayMode, { logEvery, net, folderOf }: Shown, services: Services) {
   const { stdout, stderr, env } = services;
   const note = (text: string) => stderr.print(text);
-  if (mode.json) return { note, see: () => {}, show: eventWriter(stdout.stream), close: () => {} };
+  if (mode.json) return { note, busy: () => {}, see: () => {}, show: eventWriter(stdout.stream), close: () => {} };
   const block = canRedraw(services) && !mode.quiet ? openBlock(stdout.stream as Terminal) : undefined;
   const print = block ? (line: string) => block.print(printable(line)) : (line: string) => stdout.print(line);
   const look = { unicode: showsUnicode(env), colour: wantsColour(env) };
   const live = followState();
+  const silence = breakSilence((text) => (block ? print(text) : note(text)));
   let folder = folderOf('');
   let steps: number | undefined;
   let first: number | undefined;
@@ -68,6 +70,7 @@ export function openDisplay(mode: DisplayMode, { logEvery, net, folderOf }: Show
   }
 
   function show(event: LogEvent, at = Date.now()): void {
+    silence.end();
     see(event, at);
     if (mode.quiet && event.event !== 'warning' && event.event !== 'run_end') return;
     if (event.event === 'run_start') {
@@ -84,12 +87,17 @@ export function openDisplay(mode: DisplayMode, { logEvery, net, folderOf }: Show
   return {
     /** Shows a sentence for the user. */
     note: mode.quiet ? () => {} : print,
+    /** Takes what begins now, to say it if nothing is shown for a while. */
+    busy: mode.quiet ? () => {} : silence.busy,
     /** Takes an event into account that need not be shown: it is from before the display was opened. */
     see,
     /** Shows an event. @param at when it was written, ms since 1970. */
     show,
     /** Restores the terminal. */
-    close: () => block?.close(),
+    close() {
+      silence.end();
+      block?.close();
+    },
   };
 }
 

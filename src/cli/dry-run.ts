@@ -25,7 +25,7 @@ export async function runDry(
 ): Promise<number> {
   const { train } = await services.loadTrain();
   (await openExports(config)).close(); // a port may be taken
-  const { show, note, close } = openDisplay(mode, shownOf(config), services);
+  const { show, note, busy, close } = openDisplay(mode, shownOf(config), services);
   const stop = stopOnSignal(() => exitSoon(signalExitCode(stop.signal.reason)));
   const report = (event: LogEvent) => {
     if (event.event !== 'run_start' || mode.json) show(event);
@@ -33,7 +33,7 @@ export async function runDry(
   };
   try {
     notes.forEach(note);
-    const { exitCode, dryRun } = await train(config, { report, signal: stop.signal, resume, note, dryRun: true });
+    const { exitCode, dryRun } = await train(config, { report, signal: stop.signal, resume, note, busy, dryRun: true });
     if (dryRun && !mode.json) services.stdout.print(...readyLines(dryRun, config).slice(mode.quiet ? -1 : 0));
     return exitCode;
   } finally {

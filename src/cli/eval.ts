@@ -4,6 +4,7 @@ import { count } from '../numbers.js';
 import { usedText } from '../train/run-weights.js';
 import { openRun } from './find-run.js';
 import type { Input, Services } from './services.js';
+import { breakSilence } from './silence.js';
 
 export interface EvalOptions {
   tenView?: boolean;
@@ -22,7 +23,8 @@ export async function run(
   const { config, folder } = await openRun(flags, 'evaluate', services);
   const { evaluateRun } = await services.loadTrain();
   const note = (text: string) => services.stderr.print(text);
-  const result = await evaluateRun(config, folder, { tenView, checkpoint, note });
+  const { busy, end } = breakSilence(json ? () => {} : note);
+  const result = await evaluateRun(config, folder, { tenView, checkpoint, note, busy }).finally(end);
   const { images, loss, top1, top5 } = result;
   const facts = [`${count(images)} test images`, tenView ? 'ten views each' : '', usedText(result)].filter(Boolean);
   services.stdout.print(

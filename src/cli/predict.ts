@@ -5,6 +5,7 @@ import type { EvalOptions } from './eval.js';
 import { openRun } from './find-run.js';
 import { oneLine } from './format.js';
 import type { Input, Services } from './services.js';
+import { breakSilence } from './silence.js';
 
 interface PredictOptions extends EvalOptions {
   top: number;
@@ -24,7 +25,9 @@ export async function run(
   const { stdout, stderr } = services;
   const { predictFiles } = await services.loadTrain();
   const note = (text: string) => stderr.print(text);
-  const predictions = await predictFiles(config, folder, files, top, tenView, { checkpoint, note });
+  const { busy, end } = breakSilence(json ? () => {} : note);
+  const asked = predictFiles(config, folder, files, top, tenView, { checkpoint, note, busy });
+  const predictions = await asked.finally(end);
   const used = usedText(predictions.find((each) => 'classes' in each) ?? {});
   if (json) stdout.print(JSON.stringify(nonFiniteAsStrings(predictions)));
   else if (used !== '') note(used);

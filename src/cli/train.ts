@@ -141,7 +141,14 @@ export async function recordedTraining(
   };
   try {
     [...notes, ...exports.notes].forEach(display.note);
-    const { exitCode } = await train(config, { report, begin, signal: stop.signal, resume, note: display.note });
+    const { exitCode } = await train(config, {
+      report,
+      begin,
+      signal: stop.signal,
+      resume,
+      note: display.note,
+      busy: display.busy,
+    });
     return { exitCode, failure };
   } finally {
     stop.dispose();

@@ -7,6 +7,7 @@ import { table } from './format.js';
 import { gpuWarning, resolveHere } from './machine.js';
 import { printConfig } from './print-config.js';
 import type { Input, Services } from './services.js';
+import { breakSilence } from './silence.js';
 
 export interface VerifyOptions {
   steps: number;
@@ -27,16 +28,18 @@ export async function run(
   if (warning !== undefined) services.stderr.print(`warning: ${warning}`);
   const { verify, verifyGolden } = await services.loadTrain();
   const print = (...lines: string[]) => (json ? services.stderr : services.stdout).print(...lines);
+  const { busy, end } = breakSilence(json ? () => {} : (text) => services.stderr.print(text));
   let result: VerifyResult | GoldenResult;
   let lines: string[];
   if (golden !== undefined) {
-    result = await verifyGolden(golden, config);
+    busy('comparing both sides with the file');
+    result = await verifyGolden(golden, config).finally(end);
     lines = goldenLines(result);
   } else {
     const single = layers.find((layer) => layer.by === 'file' && layer.values.placement === 'single');
     if (single) print(`placement in ${single.file} has no effect: verify compares the split with the reference`);
     print(...notes);
-    result = await verify(config, { steps }, { print });
+    result = await verify(config, { steps }, { print, busy }).finally(end);
     lines = verifyLines(result);
   }
   services.stdout.print(...(json ? [JSON.stringify(nonFiniteAsStrings(result))] : lines));

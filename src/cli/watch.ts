@@ -14,6 +14,7 @@ import { oneLine } from './format.js';
 import { TAIL_BYTES } from './live-state.js';
 import { trainerOf } from './run-lock.js';
 import type { Input, Services } from './services.js';
+import { breakSilence } from './silence.js';
 import { stopOnSignal } from './stop.js';
 
 const POLL_MS = 250;
@@ -103,7 +104,9 @@ function openWatching(place: LogPlace, services: Services, signal: AbortSignal) 
 
   async function earlier(name: 'run_start' | 'eval'): Promise<Logged | undefined> {
     if (oldFrom === 0) return undefined;
-    const found = await lastEventBefore(place.file, name, oldFrom, signal);
+    const { busy, end } = breakSilence(note);
+    busy(`searching ${place.file} for its last ${name}`);
+    const found = await lastEventBefore(place.file, name, oldFrom, signal).finally(end);
     return found && { event: found.event, at: found.time };
   }
 

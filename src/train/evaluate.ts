@@ -5,8 +5,10 @@ import { type BatchFeeder, slotViews } from '../data/index.js';
 import { DataError } from '../errors.js';
 import type { EventOf } from '../log.js';
 import { buildNet, type NetOptions, parametersOf } from '../model/net.js';
+import { count as counted } from '../numbers.js';
 import { countRight } from '../tower/step-results.js';
 import { openFeed } from './feed.js';
+import type { Busy } from './progress.js';
 import { checkClasses, runStatistics } from './run-data.js';
 import { memory } from './run-events.js';
 import { runWeights, type UsedWeights, type WeightsOptions } from './run-weights.js';
@@ -32,18 +34,22 @@ const VIEWS = 10;
 export async function evaluateRun(
   config: Config,
   folder: string,
-  { tenView = false, note, checkpoint }: { tenView?: boolean } & WeightsOptions = {},
+  { tenView = false, note, checkpoint, busy }: { tenView?: boolean; busy?: Busy } & WeightsOptions = {},
 ): Promise<Scores & UsedWeights> {
   const { files, used, home } = runWeights(config, folder, { checkpoint, note });
   checkTensors(files, parametersOf(buildNet(config.net)));
   const statistics = runStatistics(home, config);
+  busy?.('reading the data set');
   const { dataset, feeder } = await openFeed(config, { note, statistics, views: tenView ? VIEWS : 1 });
   try {
     checkClasses(home, dataset);
+    busy?.(`opening ${config.devices.join(' and ')}`);
     const team = await openTeam({ ...config, weights: null }, feeder.slots);
     try {
       await team.ask({ kind: 'load', files });
-      const scores = await (tenView ? evaluateViews(team, feeder, config.net) : evaluate(team, feeder, 1));
+      const scores = await (tenView
+        ? evaluateViews(team, feeder, config.net, busy)
+        : evaluate(team, feeder, 1, { busy }));
       return { ...scores, ...used };
     } finally {
       await team.close();
@@ -56,19 +62,24 @@ export async function evaluateRun(
 /**
  * Evaluates all test images by their centre.
  * @param step the training step that the exchange's messages carry.
- * @param signal ends the evaluation early.
- * @param grace how long to wait for a batch after that. A training passes its own, which knows how long compiling took.
+ * @param options `signal` ends the evaluation early; `grace`: how long to wait for a batch after that. A training passes its
+ * own, which knows how long compiling took.
  * @throws Stopped if the towers are not done in time after the signal; DataError if no image can be read.
  */
 export async function evaluate(
   team: Team,
   feeder: BatchFeeder,
   step: number,
-  signal: AbortSignal = new AbortController().signal,
-  grace = new GracePeriod(),
+  {
+    signal = new AbortController().signal,
+    grace = new GracePeriod(),
+    busy,
+  }: { signal?: AbortSignal; grace?: GracePeriod; busy?: Busy | undefined } = {},
 ): Promise<Scores> {
   const sums = { images: 0, loss: 0, top1: 0, top5: 0 };
-  for (let i = 0; i < feeder.testBatches && !signal.aborted; i++) {
+  let i = 0;
+  busy?.(() => evaluating(i, feeder));
+  for (; i < feeder.testBatches && !signal.aborted; i++) {
     const batch = await untilStopped(feeder.test(i), signal);
     if (!batch) break;
     const { slot, count } = batch;
@@ -96,11 +107,14 @@ export async function evaluateViews(
   team: Team,
   feeder: BatchFeeder,
   { inputSize, inputChannels, classes }: NetOptions,
+  busy?: Busy,
 ): Promise<Scores> {
   const { batchSize } = team.towers[0]!.setup;
   const memory = new SharedArrayBuffer(4 * batchSize * classes);
   const sums = { images: 0, loss: 0, top1: 0, top5: 0 };
-  for (let i = 0; i < feeder.testBatches; i++) {
+  let i = 0;
+  busy?.(() => evaluating(i, feeder));
+  for (; i < feeder.testBatches; i++) {
     let mean = new Float64Array(0);
     let labels = new Int32Array(0);
     for (let view = 0; view < VIEWS; view++) {
@@ -128,6 +142,10 @@ export async function evaluateViews(
     sums.top5 += countRight(mean, labels, 5);
   }
   return meanOf(sums, feeder);
+}
+
+function evaluating(done: number, { testBatches }: BatchFeeder): string {
+  return `evaluating: ${counted(done)} of ${counted(testBatches)} batches of test images`;
 }
 
 /** Divides sums over the images by their number. @throws DataError if there are none. */

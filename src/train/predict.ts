@@ -13,7 +13,9 @@ import {
 } from '../data/index.js';
 import { buildNet, parametersOf } from '../model/net.js';
 import { bytesToAlignment } from '../native/c/copy.js';
+import { count as counted } from '../numbers.js';
 import { addProbabilities } from './evaluate.js';
+import type { Busy } from './progress.js';
 import { runClasses, runStatistics } from './run-data.js';
 import { runWeights, type UsedWeights, type WeightsOptions } from './run-weights.js';
 import { openTeam } from './team.js';
@@ -41,7 +43,7 @@ export async function predictFiles(
   files: readonly string[],
   top: number,
   tenView = false,
-  options: WeightsOptions = {},
+  options: WeightsOptions & { busy?: Busy } = {},
 ): Promise<Prediction[]> {
   const { inputSize, inputChannels, classes } = config.net;
   const { files: weights, used, home } = runWeights(config, folder, options);
@@ -55,10 +57,12 @@ export async function predictFiles(
   const slot = createSlot(batchSize, inputSize, inputChannels, bytesToAlignment);
   const { images } = slotViews(slot, batchSize, inputSize, inputChannels);
   const logits = new SharedArrayBuffer(4 * batchSize * classes);
+  options.busy?.(`opening ${config.devices.join(' and ')}`);
   const team = await openTeam({ ...config, batchSize, weights: null }, [slot]);
   try {
     await team.ask({ kind: 'load', files: weights });
     const predictions: Prediction[] = [];
+    options.busy?.(() => `classifying: ${counted(predictions.length)} of ${counted(files.length)} files`);
     for (let from = 0; from < files.length; from += filesAtOnce) {
       const batch: { file: string; reason: string | undefined; row: number }[] = [];
       let count = 0;

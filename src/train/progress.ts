@@ -17,6 +17,12 @@ export interface Progress {
   start?: ScheduleStart | undefined;
 }
 
+/**
+ * Receives what begins now and may take long, as a sentence without an end, or as a function that also says how far it is. It
+ * is printed only if nothing else is for a while.
+ */
+export type Busy = (what: string | (() => string)) => void;
+
 /** The epoch of a step. Both count from 1. */
 export function epochOfStep(step: number, { batchesPerEpoch }: { batchesPerEpoch: number }): number {
   return Math.floor((step - 1) / batchesPerEpoch) + 1;

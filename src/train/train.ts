@@ -10,7 +10,7 @@ import { type DryRun, dryRun } from './dry-run.js';
 import { evaluate, measureActivations } from './evaluate.js';
 import { openFeed } from './feed.js';
 import { type Monitor, openMonitor } from './monitor.js';
-import { epochOfStep, type Progress } from './progress.js';
+import { type Busy, epochOfStep, type Progress } from './progress.js';
 import {
   type Change,
   type Resume,
@@ -52,6 +52,7 @@ export interface TrainUi {
   resume?: Resume | undefined;
   /** Receives a sentence about whatever takes long before `run_start`. */
   note?: (text: string) => void;
+  busy?: Busy | undefined;
   /** Ends before the first step, and writes nothing. Whatever would end the run until then is thrown. */
   dryRun?: boolean;
 }
@@ -69,6 +70,7 @@ export async function train(asked: Config, outer: TrainUi): Promise<TrainResult>
   if (resume) refuseOlder(resume, asked);
   tryRunFolder(asked); // before the mean image, which may take an hour
   const kept = resume && statisticsToContinue(resume.checkpoint, asked, warn);
+  outer.busy?.('reading the data set');
   const opening = openFeed(asked, { warn, note, signal, statistics: kept });
   const feed = await openUnlessStopped(opening, signal, (late) => late.feeder.close());
   if (!feed) return stoppedBeforeStart(signal);
@@ -76,6 +78,7 @@ export async function train(asked: Config, outer: TrainUi): Promise<TrainResult>
   let unfinished: Promise<unknown> | undefined;
   try {
     if (resume) refuseOtherData(resume, dataset);
+    outer.busy?.(`opening ${asked.devices.join(' and ')}`);
     const towers = openTeam(withoutStart(asked, resume), feeder.slots, note);
     const team = await openUnlessStopped(towers, signal, (late) => late.close());
     if (!team) return stoppedBeforeStart(signal);
@@ -111,7 +114,7 @@ async function runToEnd(
   ui: TrainUi & Monitor,
 ): Promise<{ result: TrainResult; unfinished: Promise<unknown> | undefined }> {
   const { config, team, feeder } = run;
-  const { report, signal, resume, losses } = ui;
+  const { report, signal, resume, losses, busy } = ui;
   const progress = newProgress();
   let checkpoints: Checkpoints | undefined;
   let weights: string | undefined;
@@ -120,9 +123,11 @@ async function runToEnd(
   try {
     checkpoints = openCheckpoints(run, report, losses, resume);
     await toFirstStep(run, changes, progress, ui);
+    busy?.('measuring the activations of each layer');
     (await measureActivations(team, feeder, progress.steps, signal, 0)).forEach(report);
-    await trainLoop(run, { report, signal, checkpoints }, progress);
+    await trainLoop(run, { report, signal, checkpoints, busy }, progress);
     if (progress.steps > 0) {
+      busy?.('writing the last checkpoint and the weights');
       await checkpoints.finish(progress);
       weights = await saveWeights(config, team.towers, progress.steps);
     }
@@ -162,7 +167,7 @@ function newProgress(): Progress {
  */
 export async function trainLoop(
   { config, team, feeder, steps }: Pick<Run, 'config' | 'team' | 'feeder' | 'steps'>,
-  { report, signal, checkpoints }: { report: Report; signal: AbortSignal; checkpoints: Checkpoints },
+  { report, signal, checkpoints, busy }: Pick<TrainUi, 'report' | 'signal' | 'busy'> & { checkpoints: Checkpoints },
   progress: Progress,
 ): Promise<void> {
   const { optimizer, evalEvery } = config;
@@ -178,7 +183,7 @@ export async function trainLoop(
   async function evaluateNow(): Promise<void> {
     const started = performance.now();
     const step = progress.steps;
-    const scores = await evaluate(team, feeder, step, signal, grace);
+    const scores = await evaluate(team, feeder, step, { signal, grace, busy });
     if (signal.aborted) return; // some images are missing
     const epoch = epochOfStep(step, feeder);
     report({ event: 'eval', step, epoch, ...scores, eval_ms: performance.now() - started });
@@ -191,6 +196,7 @@ export async function trainLoop(
   /** Waits for the batch and has the towers train on it; undefined if the run is stopped before. */
   async function trainStepNow(step: number, isTraced: boolean) {
     const started = performance.now();
+    if (isFirst) busy?.('the first step, which compiles the functions of the towers');
     const batch = await untilStopped(feeder.train(step), signal);
     if (!batch) return undefined;
     const dataMs = performance.now() - started;
@@ -235,7 +241,8 @@ export async function trainLoop(
 }
 
 /** Compares one step of the split with the reference. @throws VerifyError if they differ. */
-async function check({ team, feeder, config }: Run, { report, signal, resume }: TrainUi): Promise<void> {
+async function check({ team, feeder, config }: Run, { report, signal, resume, busy }: TrainUi): Promise<void> {
+  busy?.('comparing the split with the reference before the first step');
   const event = await checkTeam(team, feeder, withoutStart(config, resume));
   if (signal.aborted) return; // the run has ended meanwhile
   report(event);
@@ -256,10 +263,11 @@ async function restore(
   { config, team, feeder, steps }: Run,
   changes: readonly Change[],
   progress: Progress,
-  { report, note }: TrainUi,
+  { report, note, busy }: TrainUi,
 ): Promise<void> {
   const { folder, files, state } = checkpoint;
   const { step, images, trainMs, top1 } = state;
+  busy?.(`restoring ${folder}`);
   await team.ask({ kind: 'restore', files });
   const schedule = scheduleAfter(checkpoint, config, feeder.batchesPerEpoch);
   Object.assign(progress, { steps: step, images, trainMs, ...schedule, ...(top1 !== undefined && { top1 }) });

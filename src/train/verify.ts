@@ -6,6 +6,7 @@ import type { EventOf } from '../log.js';
 import { learningRateIn } from '../optim/schedule.js';
 import type { TensorInfo, TensorKind } from '../tower/protocol.js';
 import { openFeed } from './feed.js';
+import type { Busy } from './progress.js';
 import { openTeam, type Team } from './team.js';
 import { fetchTensor } from './tower-tensors.js';
 
@@ -52,10 +53,12 @@ export function tolerancesOf({ exchange }: Pick<Config, 'exchange'>): Tolerances
 export async function verify(
   config: Config,
   { steps }: { steps: number },
-  { print }: { print(line: string): void },
+  { print, busy }: { print(line: string): void; busy?: Busy },
 ): Promise<VerifyResult> {
+  busy?.('reading the data set');
   const { feeder } = await openFeed(config, { note: print });
   try {
+    busy?.(`opening ${config.devices.join(' and ')}`);
     const split = await openTeam({ ...config, placement: 'split' }, feeder.slots, print);
     await refuseFallback(split);
     // The whole net with the same ops, so that every difference comes from the split.
@@ -66,12 +69,14 @@ export async function verify(
     try {
       const comparison = new Comparison(split, reference, feeder, config);
       for (let step = 1; step <= steps && comparison.passed; step++) {
+        busy?.(`step ${step} of the split and of the reference`);
         const { loss, worst } = await comparison.step(step, { update: true, keep: true });
         print(
           `step ${step}/${steps}: loss ${loss.toFixed(6)}, worst relative difference ${worst === 0 ? 0 : worst.toExponential(1)}`,
         );
       }
       // The function of a training step keeps no tensors: one more step with it, to compare its loss and parameters.
+      busy?.('one more step, with the function of a training');
       if (comparison.passed) await comparison.step(steps + 1, { update: true, keep: false });
       return comparison.result();
     } finally {

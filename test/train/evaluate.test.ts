@@ -81,7 +81,7 @@ test('evaluate() does not release the slot that the towers were reading when it 
     isAsked = true;
     return new Promise(() => {});
   });
-  const ended = assert.rejects(evaluate(team, feeder, 1, controller.signal), Stopped);
+  const ended = assert.rejects(evaluate(team, feeder, 1, { signal: controller.signal }), Stopped);
   while (!isAsked) await turn();
   controller.abort('SIGTERM');
   t.mock.timers.tick(5_100);
@@ -101,7 +101,7 @@ test('evaluate() and evaluateViews() throw if no image can be read, instead of r
     /^DataError: Cannot evaluate: none of the test images can be read \(val\/a\/1\.jpg: the file is empty\), exp/;
   await assert.rejects(evaluate(team, none(), 1), wanted);
   await assert.rejects(evaluateViews(team, none(), NET), wanted);
-  const stopped = await evaluate(team, none(), 1, AbortSignal.abort());
+  const stopped = await evaluate(team, none(), 1, { signal: AbortSignal.abort() });
   assert.equal(stopped.images, 0);
   const { feeder } = feederOf();
   const test = async (batch: number, view = 0) => ({ ...(await feeder.test(batch, view)), count: view === 3 ? 1 : 2 });

@@ -1,0 +1,68 @@
+/** Sentences about what takes long. */
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import test, { type TestContext } from 'node:test';
+import type { TrainModule } from '../../src/cli/services.js';
+import { breakSilence } from '../../src/cli/silence.js';
+import { RUN_END, RUN_START, trainStep } from '../events.js';
+import { run, Screen, trainModule } from './stand-ins.js';
+
+test('breakSilence() prints after two seconds, progress again every ten seconds, and nothing after the end', (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const lines: string[] = [];
+  const { busy, end } = breakSilence((line) => lines.push(line));
+  busy('opening');
+  t.mock.timers.tick(1_999);
+  busy('reading');
+  t.mock.timers.tick(1_999);
+  assert.deepEqual(lines, []);
+  t.mock.timers.tick(1);
+  t.mock.timers.tick(60_000);
+  assert.deepEqual(lines, ['reading']);
+  let done = 0;
+  busy(() => `${++done} of 9`);
+  t.mock.timers.tick(2_000);
+  t.mock.timers.tick(10_000);
+  assert.deepEqual(lines, ['reading', '1 of 9', '2 of 9']);
+  end();
+  t.mock.timers.tick(60_000);
+  assert.equal(lines.length, 3);
+});
+
+/** A training whose towers take three seconds to open, and its first step too. */
+async function slowTraining(t: TestContext, flags: readonly string[], isTTY = false) {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const out = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-silence-'));
+  t.after(() => fs.rmSync(out, { recursive: true }));
+  const train: TrainModule['train'] = async (_, { report, busy }) => {
+    busy?.('opening CPU:0 and CPU:1');
+    t.mock.timers.tick(3_000);
+    report(RUN_START);
+    busy?.('the first step');
+    t.mock.timers.tick(3_000);
+    report(trainStep(1));
+    t.mock.timers.tick(3_000);
+    report(RUN_END);
+    return { exitCode: 0, top1: 0, steps: 1 };
+  };
+  const stdout = new Screen(isTTY);
+  const argv = ['train', '--out', out, '--run', 'r', ...flags];
+  const outcome = await run(argv, { loadTrain: trainModule({ train }), stdout });
+  return { ...outcome, stdout };
+}
+
+test('train says on stderr what takes long, above the view on a terminal, and nothing with --quiet or --json', async (t) => {
+  const said = 'opening CPU:0 and CPU:1\nthe first step\n';
+  const plain = await slowTraining(t, []);
+  assert.equal(plain.stderr.text, said, plain.stdout.text);
+  t.mock.timers.reset();
+  const terminal = await slowTraining(t, [], true);
+  assert.equal(terminal.stderr.text, '');
+  assert.match(terminal.stdout.text, /^opening CPU:0 and CPU:1\n[\s\S]*the first step\n[\s\S]*loss/m);
+  for (const flag of ['--quiet', '--json']) {
+    t.mock.timers.reset();
+    assert.doesNotMatch((await slowTraining(t, [flag])).stderr.text, /opening|first step/);
+  }
+});
