@@ -9,6 +9,8 @@ import { buildNet, isWeighted } from '../../src/model/net.js';
 import { profilerMissing } from '../../src/native/c/profiler.js';
 import { train } from '../../src/train/index.js';
 import { fewImages } from '../data/sets.js';
+import { ROOT } from '../native/child.js';
+import { jq } from '../tools.js';
 import { lanesIn, readByDevTools } from '../train/trace/read.js';
 import { of } from './resumed-runs.js';
 import { ON_GPU, SINGLE, smallConfig, smallNet } from './teams.js';
@@ -151,4 +153,21 @@ test("the engine of Chrome's developer tools reads the file of a real step, each
   const lanes = lanesIn(JSON.parse(text)).filter(({ spans }) => spans.length > 0);
   assert.deepEqual(Object.values(read.lanes).sort(), lanes.map(({ spans }) => spans.length).sort());
   assert.ok(read.arrows > 10, `${read.arrows}`);
+});
+
+const query = await jq();
+
+test('the line of jq in docs/tracing.md prints the slowest layers of each tower', {
+  skip: noOps || ('skip' in query && query.skip),
+}, async () => {
+  assert.ok('tool' in query);
+  const page = fs.readFileSync(join(ROOT, 'docs', 'tracing.md'), 'utf8');
+  const filter = /jq -r '([^']+)'/.exec(page)![1]!;
+  const printed = await query.tool(traced.events.map((event) => JSON.stringify(event)).join('\n'), filter, ['-r']);
+  const found = printed.trim().split('\n');
+  const steps = ON_GPU ? [] : ['step 3, tower 0', 'step 3, tower 1', 'step 5, tower 0', 'step 5, tower 1'];
+  assert.deepEqual([...new Set(found.map((line) => line.split(':')[0]!))].filter(Boolean), steps);
+  if (ON_GPU) return;
+  assert.equal(found.length, 5 * steps.length);
+  for (const line of found) assert.match(line, /: \w+ (forward|backward|exchange|update) [\d.]+ ms$/);
 });
