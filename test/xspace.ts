@@ -46,7 +46,7 @@ function plane(name: string, started: number, events: readonly MadeKernel[]): nu
   const entry = (field: number, id: number, what: string) =>
     bytesField(field, [...number(1, BigInt(id)), ...bytesField(2, [...number(1, BigInt(id)), ...text(2, what)])]);
   const references = events.flatMap(({ op, as }) => (op && as === 'reference' ? [op] : []));
-  const [ANNOTATION, FIRST_REFERENCE] = [1, 10];
+  const [TF_OP, FIRST_REFERENCE] = [1, 10];
   return [
     ...text(2, name),
     ...lines.flatMap((line, i) =>
@@ -60,7 +60,7 @@ function plane(name: string, started: number, events: readonly MadeKernel[]): nu
             event.op === undefined
               ? []
               : bytesField(4, [
-                  ...number(1, BigInt(ANNOTATION)),
+                  ...number(1, BigInt(TF_OP)),
                   ...(event.as === 'reference'
                     ? number(7, BigInt(FIRST_REFERENCE + references.indexOf(event.op)))
                     : text(5, event.op)),
@@ -75,7 +75,7 @@ function plane(name: string, started: number, events: readonly MadeKernel[]): nu
       ]),
     ),
     ...events.flatMap(({ name: what }, id) => entry(4, id + 1, what)),
-    ...entry(5, ANNOTATION, 'kernel_annotation'),
+    ...entry(5, TF_OP, 'tf_op'),
     ...references.flatMap((what, i) => entry(5, FIRST_REFERENCE + i, what)),
   ];
 }

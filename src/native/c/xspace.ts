@@ -16,8 +16,8 @@ export interface ProfiledEvent {
   ms: number;
 }
 
-/** Statistics of a GPU's events that name the op. */
-const OP_STATS = ['kernel_annotation', 'tf_op'];
+/** The statistic of a GPU's events that names the op: `CreateXEvent()` in `xla/backends/profiler/gpu/cupti_collector.cc`. */
+const OP_STAT = 'tf_op';
 
 /**
  * The events of a serialized `XSpace`, in the order in which it has them.
@@ -56,7 +56,7 @@ function namesOf(plane: Message, field: number): Map<number, string> {
 }
 
 function opOf(event: Message, stats: ReadonlyMap<number, string>): string {
-  const found = event.messages(4).find((stat) => OP_STATS.includes(stats.get(numberAt(stat, 1)) ?? ''));
+  const found = event.messages(4).find((stat) => stats.get(numberAt(stat, 1)) === OP_STAT);
   if (!found) return '';
   const [reference] = found.all(7);
   return typeof reference === 'number' ? (stats.get(reference) ?? '') : found.text(5);
