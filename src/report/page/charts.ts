@@ -1,5 +1,5 @@
 /** The charts of the page: drawn, redrawn when the theme, the size or the data change, and zoomed. */
-import type { Figure } from '../figure.js';
+import type { Figure, Timeline, TimelineStep } from '../figure.js';
 import { show } from '../units.js';
 import { barsOption, intervalsOption } from './bars.js';
 import type { Space } from './common.js';
@@ -13,7 +13,8 @@ interface Drawn {
   chart: ECharts;
   place: HTMLElement;
   width: number;
-  /** Index of the shown step of a timeline. undefined for the newest. */
+  isDrawn: boolean;
+  /** The shown step of a timeline. undefined for the newest. */
   step?: number;
   /** The shown part of the x axis, percent. */
   range: [start: number, end: number];
@@ -30,6 +31,7 @@ export function drawAll(figures: readonly Figure[]): void {
     const place = document.getElementById(`chart-${figure.id}`);
     if (!place) continue;
     const known = drawn.get(figure.id);
+    if (known?.place === place && JSON.stringify(known.figure) === JSON.stringify(figure)) continue;
     const entry: Drawn = known?.place === place ? Object.assign(known, { figure }) : begin(figure, place);
     drawn.set(figure.id, entry);
     draw(entry);
@@ -44,7 +46,7 @@ export function drawAll(figures: readonly Figure[]): void {
 function begin(figure: Figure, place: HTMLElement): Drawn {
   place.tabIndex = 0;
   const chart = init(place, null, { renderer: 'svg', width: 1, height: 1 });
-  const entry: Drawn = { figure, chart, place, width: 0, range: [0, 100] };
+  const entry: Drawn = { figure, chart, place, width: 0, isDrawn: false, range: [0, 100] };
   chart.on('datazoom', () => {
     const [zoom] = (chart.getOption().dataZoom ?? []) as { start: number; end: number }[];
     if (zoom) keepRange(entry, [zoom.start, zoom.end]);
@@ -68,7 +70,12 @@ function draw(entry: Drawn): void {
   const { option, height } = optionOf(entry, spaceOf(entry));
   place.style.height = `${height}px`;
   chart.resize({ width: entry.width, height, silent: true });
-  chart.setOption(option, { notMerge: true });
+  const { legend } = (chart.getOption() ?? {}) as { legend?: { selected?: object }[] };
+  const selected = legend?.[0]?.selected;
+  chart.setOption(selected ? { ...option, legend: { ...(option.legend as object), selected } } : option, {
+    notMerge: true,
+  });
+  entry.isDrawn = true;
   if (isZoomable(figure)) {
     const [start, end] = entry.range;
     if (start > 0 || end < 100) chart.dispatchAction({ type: 'dataZoom', start, end });
@@ -76,8 +83,9 @@ function draw(entry: Drawn): void {
   }
 }
 
-function spaceOf({ width }: Drawn): Space {
-  const isStill = isPrinting || matchMedia('(prefers-reduced-motion: reduce)').matches;
+/** Only the first drawing moves. */
+function spaceOf({ width, isDrawn }: Drawn): Space {
+  const isStill = isDrawn || isPrinting || matchMedia('(prefers-reduced-motion: reduce)').matches;
   return { colours: isDark() && !isPrinting ? DARK : LIGHT, width, isStill, isPaper: isPrinting };
 }
 
@@ -90,8 +98,12 @@ function optionOf({ figure, step, range }: Drawn, space: Space) {
     case 'intervals':
       return intervalsOption(figure, space);
     case 'timeline':
-      return timelineOption(figure, step ?? figure.steps.length - 1, space);
+      return timelineOption(shownStep(figure, step), space);
   }
+}
+
+function shownStep({ steps }: Timeline, step: number | undefined): TimelineStep {
+  return steps.find((each) => each.step === step) ?? steps.at(-1)!;
 }
 
 function isZoomable({ kind }: Figure): boolean {
@@ -115,13 +127,13 @@ export function watchPrinting(): void {
   addEventListener('afterprint', () => set(false));
 }
 
-/** Shows another step of a timeline. */
-export function showStep(id: string, index: number): void {
+/** Shows a step of a timeline. */
+export function showStep(id: string, step: number): void {
   const entry = drawn.get(id);
-  if (!entry) return;
-  const isNewest = entry.figure.kind === 'timeline' && index === entry.figure.steps.length - 1;
-  if (isNewest) delete entry.step;
-  else entry.step = index;
+  if (entry?.figure.kind !== 'timeline') return;
+  // Who looks at the newest step of a live page goes on to see the newest.
+  if (step === entry.figure.steps.at(-1)?.step) delete entry.step;
+  else entry.step = step;
   entry.range = [0, 100];
   draw(entry);
 }
@@ -161,8 +173,7 @@ function shownRange({ figure, chart, range, step }: Drawn): string {
   const [axis] = chart.getOption().xAxis as { min: number; max: number }[];
   const [from, to] = range.map((each) => axis!.min + ((axis!.max - axis!.min) * each) / 100);
   if (figure.kind === 'timeline') {
-    const shown = figure.steps[step ?? figure.steps.length - 1];
-    return `${figure.title}, step ${shown?.step}: ${show(from, 'ms')} to ${show(to, 'ms')}`;
+    return `${figure.title}, step ${shownStep(figure, step).step}: ${show(from, 'ms')} to ${show(to, 'ms')}`;
   }
   return `${figure.title}: ${show(from, 'count')} to ${show(to, 'count')}`;
 }

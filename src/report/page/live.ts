@@ -65,10 +65,10 @@ function keepOpenedAndChosen(old: HTMLElement, next: HTMLElement): void {
     const same = next.querySelector<HTMLDetailsElement>(`#${CSS.escape(id)}`);
     if (same) same.open = open;
   }
-  for (const { id, selectedIndex, options } of old.querySelectorAll('select')) {
+  for (const { id, value, selectedIndex, options } of old.querySelectorAll('select')) {
     const same = next.querySelector<HTMLSelectElement>(`#${CSS.escape(id)}`);
-    // Someone who looks at the newest step goes on to see the newest.
-    if (same && selectedIndex < options.length - 1) same.selectedIndex = selectedIndex;
+    const isNewest = selectedIndex === options.length - 1;
+    if (same && !isNewest && [...same.options].some((each) => each.value === value)) same.value = value;
   }
 }
 

@@ -34,7 +34,7 @@ main.addEventListener('keydown', (event) => {
 });
 main.addEventListener('change', ({ target }) => {
   const select = (target as Element).closest('select');
-  if (select) showStep(select.id.replace(/^step-/, ''), select.selectedIndex);
+  if (select) showStep(select.id.replace(/^step-/, ''), Number(select.value));
 });
 for (const [name, isFree] of [
   ['focusin', true],

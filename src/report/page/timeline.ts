@@ -1,5 +1,5 @@
 /** The timeline of a traced step. */
-import { SPAN_PARTS, type Span, type Timeline } from '../figure.js';
+import { SPAN_PARTS, type Span, type TimelineStep } from '../figure.js';
 import { show } from '../units.js';
 import { axis, common, cut, type Space, tip } from './common.js';
 import {
@@ -14,14 +14,11 @@ import { type Colours, colourOf } from './theme.js';
 
 const LANE_PIXELS = 46;
 
-/** @param index of the step in the figure. */
 export function timelineOption(
-  { steps }: Timeline,
-  index: number,
+  { lanes, spans, ms }: TimelineStep,
   space: Space,
 ): { option: EChartsCoreOption; height: number } {
   const { colours, width } = space;
-  const { lanes, spans, ms } = steps[Math.min(index, steps.length - 1)]!;
   const parts = SPAN_PARTS.filter((part) => spans.some((each) => each.part === part));
   const { option, top } = common(space, parts);
   const end = Math.max(ms, ...spans.map((each) => each.start + each.ms));

@@ -54,7 +54,7 @@ function toolbar(title: string): Markup {
 /** The choice among traced steps. */
 function steps({ id, steps }: Timeline): Markup {
   const options = steps.map(
-    ({ step }, i) => html`<option value="${i}"${i === steps.length - 1 && html` selected`}>${step}</option>`,
+    ({ step }, i) => html`<option value="${step}"${i === steps.length - 1 && html` selected`}>${step}</option>`,
   );
   return html`<p class="choice script-only"><label for="step-${id}">Step</label> <select id="step-${id}">${options}</select>
 <span class="hint">Click into the chart, then zoom with the wheel and drag; or use the keys + − ← → 0.</span></p>`;
