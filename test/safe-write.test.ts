@@ -10,13 +10,36 @@ import { settingsOf, writeAblation } from '../src/cli/ablation.js';
 import { continueFolder } from '../src/cli/run-folder.js';
 import { resolveConfig } from '../src/config/config.js';
 import { openLog } from '../src/log-writer.js';
-import { assertFileWritable, assertFolderWritable, OVERWRITE, openNoFollow, writeNoFollow } from '../src/safe-write.js';
+import {
+  assertFileWritable,
+  assertFolderWritable,
+  OVERWRITE,
+  openNoFollow,
+  replaceFile,
+  writeNoFollow,
+} from '../src/safe-write.js';
 import { keepRunData } from '../src/train/run-data.js';
 import { writePng } from '../src/weights/kernels.js';
 import { flags, machineWith } from './config/machines.js';
 
 const folder = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-own-'));
 after(() => fs.rmSync(folder, { recursive: true, force: true }));
+
+test('replaceFile() writes a whole file, does not follow a link, and leaves nothing behind if it fails', () => {
+  const own = fs.mkdtempSync(join(folder, 'replace-'));
+  const file = join(own, 'file');
+  for (const text of ['longer', 'short']) {
+    replaceFile(file, text);
+    assert.equal(fs.readFileSync(file, 'utf8'), text);
+  }
+  fs.symlinkSync('file', join(own, 'link'));
+  replaceFile(join(own, 'link'), 'new');
+  assert.equal(fs.readFileSync(file, 'utf8'), 'short', 'what the link led to');
+  assert.equal(fs.readFileSync(join(own, 'link'), 'utf8'), 'new');
+  fs.mkdirSync(join(own, 'folder'));
+  assert.throws(() => replaceFile(join(own, 'folder'), 'x'), { code: /^(EISDIR|ENOTEMPTY|EEXIST)$/ });
+  assert.deepEqual(fs.readdirSync(own).sort(), ['file', 'folder', 'link']);
+});
 
 test('writeNoFollow() replaces a file, but refuses a link, a pipe and a folder', () => {
   const file = join(folder, 'file');
