@@ -161,6 +161,28 @@ export async function duckdb(): Promise<Found<Sql>> {
   return { tool: async (sql) => (await connection.runAndReadAll(sql)).getRowObjectsJson() };
 }
 
+/** A terminal without a window, which wraps its lines again when it becomes narrower, as most do. */
+export interface ScreenOf {
+  /** Text and escape sequences. @param done is called when they are on the screen. */
+  write(text: string, done?: () => void): void;
+  resize(columns: number, rows: number): void;
+  readonly cols: number;
+  readonly rows: number;
+  readonly buffer: {
+    readonly active: {
+      readonly length: number;
+      getLine(row: number): { readonly isWrapped: boolean; translateToString(trim: boolean): string } | undefined;
+    };
+  };
+}
+
+export async function terminal(): Promise<Found<(columns: number, rows: number) => ScreenOf>> {
+  const found = await loadTool<{ Terminal: new (options: object) => ScreenOf }>('@xterm/headless');
+  if ('skip' in found) return found;
+  const options = { convertEol: true, scrollback: 1000, allowProposedApi: true };
+  return { tool: (cols, rows) => new found.tool.Terminal({ cols, rows, ...options }) };
+}
+
 /** Compiles a JSON schema. @returns a function that says whether a value is valid, and keeps what is wrong with the last one. */
 export type JsonSchema = (schema: object) => ((value: unknown) => boolean) & { errors?: unknown };
 

@@ -43,6 +43,9 @@ async function slowTraining(t: TestContext, flags: readonly string[], isTTY = fa
     busy?.('the first step');
     t.mock.timers.tick(3_000);
     report(trainStep(1));
+    busy?.('soon done');
+    t.mock.timers.tick(1_000);
+    report(trainStep(2));
     t.mock.timers.tick(3_000);
     report(RUN_END);
     return { exitCode: 0, top1: 0, steps: 1 };

@@ -56,6 +56,8 @@ test('followLog() begins again when the log is truncated, replaced or removed, a
   fs.truncateSync(file, 'first\nsecond\n'.length); // as a resumed run does
   fs.appendFileSync(file, 'third\n');
   assert.deepEqual(await log.read(), ['3 third']);
+  fs.truncateSync(file, 'first\n'.length);
+  assert.deepEqual(await log.read(), ['restart', '1 first']);
   fs.truncateSync(file, 0);
   fs.appendFileSync(file, 'new\n');
   assert.deepEqual(await log.read(), ['restart', '1 new']);
