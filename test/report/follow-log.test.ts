@@ -71,6 +71,18 @@ test('followLog() begins again when the log is truncated, replaced or removed, a
   log.stop();
 });
 
+test('followLog() begins again when a long log loses its end', async () => {
+  const file = join(base, 'long-first.ndjson');
+  const first = 'x'.repeat(300);
+  fs.writeFileSync(file, `${first}\nsecond\n`);
+  const log = follow(file);
+  assert.deepEqual(await log.read(), [`1 ${first}`, '2 second']);
+  fs.truncateSync(file, 301);
+  fs.appendFileSync(file, '2\n');
+  assert.deepEqual(await log.read(), ['restart', `1 ${first}`, '2 2']);
+  log.stop();
+});
+
 test('followLog() begins at a position, and ends while lines are left to read', async () => {
   const file = join(base, 'position.ndjson');
   fs.writeFileSync(file, 'one\ntwo\nthree\n');
@@ -90,7 +102,7 @@ test('followLog() begins at a position, and ends while lines are left to read', 
 test('followLog() refuses what is not a log', async () => {
   await assert.rejects(follow(base).read(), {
     name: 'SplitError',
-    message: /^Cannot read the log .* is not a file, expected a plain file/,
+    message: /^Cannot read the log .*: it is not a plain file, expected the log\.ndjson of a run$/,
   });
 });
 
