@@ -10,7 +10,7 @@ export type Unit = 'count' | 'number' | 'share' | 'bytes' | 'ms' | 'images/s';
 export const SPAN_PARTS = ['forward', 'backward', 'pass', 'update', 'exchange', 'wait', 'data', 'other'] as const;
 
 /** What the time of a tower is spent on; `compute` is all computing together. */
-export type TimePart = (typeof SPAN_PARTS)[number] | 'compute';
+type TimePart = (typeof SPAN_PARTS)[number] | 'compute';
 
 /** The colour of a series: of a part of a step, or the number of a run, a tower or a group, from 0. */
 export type Tone = TimePart | number;

@@ -4,7 +4,7 @@ import { bytes } from '../units.js';
 import type { EChartsCoreOption } from './echarts.js';
 import type { Colours } from './theme.js';
 
-export const FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif';
+const FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif';
 const CHARACTER_PIXELS = 6.7;
 /** Too narrow a label is broken, so these are the pixels of wide letters. */
 const LABEL_CHARACTER_PIXELS = 7.3;

@@ -80,7 +80,7 @@ export function visibleOption({ lines, unit }: Lines, [start, end]: Range, space
 }
 
 /** The first and the last step; one step alone has some space. */
-export function stepsOf(lines: readonly Line[]): [number, number] {
+function stepsOf(lines: readonly Line[]): [number, number] {
   const steps = lines.flatMap((each) => each.x);
   const [first, last] = extent(steps);
   return steps.every((each) => each === steps[0]) ? [Math.floor(first), Math.ceil(last)] : [first, last];
@@ -152,7 +152,7 @@ function joined(line: Line, from: number, to: number): Line {
 }
 
 /** The range of an axis for what lines and bands have between two x values, from and to round numbers. */
-export function visibleValues(lines: readonly Line[], [from, to]: readonly [number, number], unit: Unit) {
+function visibleValues(lines: readonly Line[], [from, to]: readonly [number, number], unit: Unit) {
   const values = lines.flatMap(({ x, y, low, high }) =>
     x.flatMap((each, i) => (each < from || each > to ? [] : [y[i], low?.[i], high?.[i]])),
   );

@@ -11,7 +11,7 @@ export type Content = string | number | Markup | undefined | false | readonly Co
 const ENTITIES: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
 
 /** Escapes text for HTML, within an element or a quoted attribute. Marks that reorder text are shown as `\u202e`. */
-export function escapeHtml(text: string): string {
+function escapeHtml(text: string): string {
   return printableLines(text).replace(/[&<>"']/g, (character) => ENTITIES[character]!);
 }
 

@@ -71,14 +71,14 @@ function time(ms: number): string {
   return `${new Date(ms).toISOString().slice(0, 19).replace('T', ' ')} UTC`;
 }
 
-export interface KeyFigure {
+interface KeyFigure {
   name: string;
   value: string;
   note?: string;
 }
 
 /** Steps, speed, accuracy, loss and time of a run. */
-export function keyFigures(run: RunReport): KeyFigure[] {
+function keyFigures(run: RunReport): KeyFigure[] {
   const last = run.evals.at(-1);
   const best = run.evals.reduce<(typeof run.evals)[number] | undefined>(
     (a, b) => (a && a.top1 >= b.top1 ? a : b),
