@@ -11,6 +11,7 @@ import type { AcceptReport, Row } from '../train/accept/report.js';
 import { explained } from './explain.js';
 import { oneLine } from './format.js';
 import type { Input, Services } from './services.js';
+import { breakSilence } from './silence.js';
 import { stopOnSignal } from './stop.js';
 
 interface AcceptOptions {
@@ -41,7 +42,8 @@ export async function run(
   }
   splitCard(names); // half a card is a usage error, not a failed check
   const file = out ?? `accept-${timestamp(services.now())}.json`;
-  const { stdout } = services;
+  const { stdout, stderr } = services;
+  const { busy, end } = breakSilence((text) => stderr.print(text));
   write(file, { checks: [] }); // fails now rather than in ten minutes
   const stop = stopOnSignal(() => stdout.print('stopping; a second Ctrl-C or signal ends the process at once'));
   try {
@@ -52,7 +54,9 @@ export async function run(
       {
         signal: stop.signal,
         now: services.now,
+        busy,
         report: (soFar, row) => {
+          end();
           write(file, soFar);
           stdout.print(...rowLines(row));
         },
@@ -63,6 +67,7 @@ export async function run(
     if (report.status === 'stopped') return signalExitCode(stop.signal.reason);
     return report.status === 'passed' ? 0 : 1;
   } finally {
+    end();
     stop.dispose();
   }
 }

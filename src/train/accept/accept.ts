@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import type { Machine } from '../../config/config.js';
 import { SplitError } from '../../errors.js';
 import { runningTimeMs } from '../../running-time.js';
+import type { Busy } from '../progress.js';
 import { type Check, checksOf, firstChecks, type Jobs } from './checks.js';
 import { type JobProcess, JobStopped, openJobProcess } from './job-process.js';
 import { planOf } from './plan.js';
@@ -24,6 +25,7 @@ export interface AcceptUi {
   /** Ends the running check, and all later ones. */
   signal: AbortSignal;
   now(): Date;
+  busy?: Busy;
 }
 
 /** The program of the child process. It loads TensorFlow, so this process does not import it. */
@@ -35,7 +37,7 @@ const BUDGET_MINUTES = 10;
 /** @param open starts the child process; tests replace it. */
 export async function accept(
   { devices: asked, quick }: AcceptOptions,
-  { report: onRow, signal, now }: AcceptUi,
+  { report: onRow, signal, now, busy }: AcceptUi,
   open: (signal: AbortSignal) => JobProcess = (each) => openJobProcess(CHILD_FILE, each),
 ): Promise<AcceptReport> {
   const [started, budgetStart] = [performance.now(), runningTimeMs()];
@@ -53,6 +55,7 @@ export async function accept(
     });
     for (const check of checks) {
       if (signal.aborted) break;
+      busy?.(`running the check: ${check.name}`);
       const row = await rowOf(check, jobProcess, BUDGET_MINUTES * 60_000 - (runningTimeMs() - budgetStart));
       if (!row) break;
       report.checks.push(row);
