@@ -45,6 +45,7 @@ export class LogAnalysis {
       }
     }
     if (isStale) await this.#collectAgain();
+    if (isEnded) this.#collector.end();
   }
 
   /** Collects from the start what counts, now that all resumes are known. */

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { checkpointsFolder } from '../checkpoint/store.js';
 import { packageVersion } from '../config/version.js';
+import { truncate } from '../errors.js';
 import type { EventOf, LogEvent } from '../log.js';
 import type { Curve, LogProblem, MemoryPoint, RunReport, SiteBytes } from './model.js';
 import type { Parsed } from './read-log.js';
@@ -11,6 +12,8 @@ import { MAX_TOWERS, StepTimer } from './step-time.js';
 
 const MAX_PROBLEMS = 100;
 const MAX_WARNINGS = 200;
+/** Characters. */
+const MAX_MESSAGE = 1000;
 const MAX_CHECKPOINTS = 200;
 const MAX_TRACES = 10;
 const MAX_SITES = 64;
@@ -38,7 +41,7 @@ export class RunCollector {
     ...{ learningRate: new CurveBuilder(), imagesPerSecond: new CurveBuilder() },
   };
   #timer = new StepTimer();
-  /** A step whose time counts unless it was traced: the next event says so. */
+  /** A step whose time counts unless it was traced. An event between it and the next step says so. */
   #pending: Step | undefined;
   #timed = '';
   #evals = new EvenList<Eval>();
@@ -58,7 +61,7 @@ export class RunCollector {
     if (parsed.kind === 'bad') this.problem(line, parsed.message);
     if (parsed.kind === 'bad' || parsed.kind === 'blank') return;
     this.#started ??= parsed.time;
-    this.#ended = parsed.time;
+    this.#ended = Math.max(parsed.time, this.#ended ?? parsed.time); // clocks are set back
     if (parsed.kind === 'other') this.#log.unknownEvents++;
     else {
       this.#log.unknownFields += parsed.unknown.length;
@@ -77,8 +80,6 @@ export class RunCollector {
   }
 
   #addEvent(event: LogEvent): void {
-    if (event.event === 'trace' && event.step === this.#pending?.step) this.#pending = undefined;
-    this.#takePending();
     switch (event.event) {
       case 'run_start':
         this.#addStart(event);
@@ -112,18 +113,21 @@ export class RunCollector {
         this.#checkpoints.add(event);
         break;
       case 'trace':
+        if (event.step === this.#pending?.step) this.#pending = undefined;
         this.#traces.add(event);
         break;
       case 'warning':
         this.#addWarning(event);
         break;
       case 'run_end':
+        this.end();
         this.#end = event;
         break;
     }
   }
 
   #addStart(event: EventOf<'run_start'>): void {
+    this.end();
     this.#start = event;
     this.#end = undefined;
     this.#isFirst = true;
@@ -141,6 +145,7 @@ export class RunCollector {
 
   #addStep(event: Step): void {
     const { step } = event;
+    this.end();
     this.#steps = step;
     this.#images += event.images;
     this.#curves.loss.add(step, event.loss);
@@ -153,19 +158,19 @@ export class RunCollector {
     this.#isFirst = false;
   }
 
-  #takePending(): void {
+  /** Says that no more events come about the last step. */
+  end(): void {
     if (this.#pending) this.#timer.add(this.#pending);
     this.#pending = undefined;
   }
 
   #addWarning({ message, kind, step }: EventOf<'warning'>): void {
     if (this.#warnings.length === MAX_WARNINGS) this.#furtherWarnings++;
-    else this.#warnings.push({ step: step ?? null, ...(kind && { kind }), message });
+    else this.#warnings.push({ step: step ?? null, ...(kind && { kind }), message: truncate(message, MAX_MESSAGE) });
   }
 
   /** @returns what is known so far. `lines` and `bytes` are those of the log. */
   report({ lines, bytes }: { lines: number; bytes: number }): RunReport {
-    this.#takePending();
     const [start, end] = [this.#start, this.#end];
     const time = this.#timer.time(start?.towers.map(({ device }) => device) ?? []);
     const curves = Object.entries(this.#curves).map(([name, builder]): [string, Curve] => [name, builder.curve()]);

@@ -95,7 +95,7 @@ export interface RunReport {
   /** `unfinished`: the log has no end; the run was killed, or it still runs. `empty`: the log has no event. */
   status: 'done' | 'failed' | 'stopped' | 'unfinished' | 'empty';
   error?: string;
-  /** ms since 1970, of the first and the last line. */
+  /** ms since 1970: of the first line, and the latest time of any line. */
   started: number | null;
   ended: number | null;
   log: LogFacts;

@@ -178,11 +178,27 @@ test('LogAnalysis says after each part of a growing log what it would say of tha
         await analysis.update();
         const part = join(folder, 'part.ndjson');
         fs.writeFileSync(part, text.slice(0, text.lastIndexOf('\n', cut - 1) + 1));
-        assert.deepEqual(analysis.report(), await analyseLog(part));
+        // While the log grows, the last step may still turn out to be traced.
+        const [{ time: _now, ...now }, { time: _then, ...then }] = [analysis.report(), await analyseLog(part)];
+        assert.deepEqual(now, then);
       }
+      assert.deepEqual(analysis.report(), await analyseLog(file));
     }),
     { numRuns: 30 },
   );
+});
+
+test('LogAnalysis counts no traced step, also if it reads the log between the step and its trace', async () => {
+  const [start, trace] = [[RUN_START, ...steps(1, 2), trainStep(3, { step_ms: 900 })], { ...TRACE, step: 3 }];
+  const file = fileOf(start);
+  const analysis = new LogAnalysis(file);
+  await analysis.update();
+  assert.equal(analysis.report().time?.mean, 20);
+  fs.writeFileSync(file, logText([...start, trace, trainStep(4)]));
+  await analysis.update();
+  assert.equal(analysis.report().time?.steps, 1, 'the fourth step may be traced');
+  await analysis.update({ isEnded: true });
+  assert.deepEqual([analysis.report().time?.steps, analysis.report().time?.mean], [2, 20]);
 });
 
 test('LogAnalysis begins again when another log has the name', async () => {
@@ -217,6 +233,8 @@ test('analyseLog() leaves the first step of each process and traced steps out of
   const traced = [trainStep(3, slow), { ...TRACE, step: 3 }, trainStep(4)];
   const { time, loss, traces } = await analyse([RUN_START, trainStep(1, slow), trainStep(2), ...traced]);
   assert.deepEqual([time?.steps, time?.mean, loss.step.length, traces.length], [2, 20, 4, 1]);
+  const warned = [trainStep(3, slow), WARNING, EXCHANGE, { ...TRACE, step: 3 }];
+  assert.equal((await analyse([RUN_START, ...steps(1, 2), ...warned])).time?.mean, 20, 'a warning may come before');
   const resumed = await analyse([RUN_START, ...steps(1, 3), RUN_START, resume(3), trainStep(4, slow), trainStep(5)]);
   assert.deepEqual([resumed.time?.steps, resumed.time?.mean], [3, 20]);
 });
@@ -258,6 +276,19 @@ test('a report is bounded, its means are exact, and its quantiles are close', as
     const exact = counted[Math.floor(share * (counted.length - 1))]!;
     assert.ok(Math.abs(found - exact) <= 0.0051 * exact, `${found} ${exact}`);
   }
+});
+
+test('a report is small, whatever the texts in the log are', async () => {
+  const long = Array.from({ length: 300 }, (): LogEvent => ({ ...WARNING, message: 'x'.repeat(100_000) }));
+  const report = await analyse([RUN_START, ...long]);
+  assert.equal(report.warnings.length, 200);
+  assert.ok(JSON.stringify(report).length < 300_000, String(JSON.stringify(report).length));
+});
+
+test('a clock that is set back makes no negative time', async () => {
+  const lines = [3000, 9000, 5000].map((time) => JSON.stringify({ time, event: 'lunch' }));
+  const { started, ended } = await analyse(`${lines.join('\n')}\n`);
+  assert.deepEqual([started, ended], [3000, 9000]);
 });
 
 test('checkpoints that were removed since are told from those that are there', async () => {
