@@ -61,9 +61,14 @@ const { chromium } = createRequire(join(TOOLS, 'package.json'))('playwright-core
 const executablePath = join(TOOLS, 'node_modules', '.chromium', 'chromium');
 const browser = await chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-gpu'] });
 try {
-  await save('report-desktop.png', await desktop(join(folder, 'split', 'report.html'), 'figure-timeline-0'));
-  await save('report-compare.png', await desktop(join(folder, 'compare.html'), 'step-time'));
-  await save('report-ablate.png', await desktop(join(folder, 'ablation.html'), 'curves'));
+  const timeline = 'figure-timeline-0';
+  await save('report-desktop.png', await desktop(join(folder, 'split', 'report.html'), { to: timeline }));
+  await save(
+    'report-time.png',
+    await desktop(join(folder, 'split', 'report.html'), { from: 'step-time', to: timeline }),
+  );
+  await save('report-compare.png', await desktop(join(folder, 'compare.html'), { to: 'step-time' }));
+  await save('report-ablate.png', await desktop(join(folder, 'ablation.html'), { to: 'curves' }));
   await save('report-phone.png', await phones(join(folder, 'split', 'report.html')));
 } finally {
   await browser.close();
@@ -82,11 +87,13 @@ async function open(file: string, viewport: { width: number; height: number }, c
   return page;
 }
 
-/** The page down to the end of an element. */
-async function desktop(file: string, id: string): Promise<Buffer> {
+/** The page from the top of an element, or of the page, to the end of another one. */
+async function desktop(file: string, { from, to }: { from?: string; to: string }): Promise<Buffer> {
   const page = await open(file, DESKTOP, 'light');
-  const height = await page.evaluate<number>(`document.getElementById('${id}').getBoundingClientRect().bottom + 20`);
-  const picture = await page.screenshot({ fullPage: true, clip: { x: 0, y: 0, width: DESKTOP.width, height } });
+  const box = (id: string) => `document.getElementById('${id}').getBoundingClientRect()`;
+  const y = from === undefined ? 0 : await page.evaluate<number>(`${box(from)}.top - 20`);
+  const height = (await page.evaluate<number>(`${box(to)}.bottom + 20`)) - y;
+  const picture = await page.screenshot({ fullPage: true, clip: { x: 0, y, width: DESKTOP.width, height } });
   await page.close();
   return picture;
 }
