@@ -35,9 +35,11 @@ export function tensorboardEncoder(): (event: LogEvent, time: number) => Uint8Ar
     if (!isBegun) add(0, (writer) => writer.writeString(3, 'brain.Event:2'));
     isBegun = true;
     // TensorBoard then forgets what an earlier file says about this step and later ones.
-    if (event.event === 'resume') add(event.step + 1, (writer) => writer.writeMessage(7, event, writeSessionStart));
+    if (event.event === 'resume' && Number.isSafeInteger(event.step + 1))
+      add(event.step + 1, (writer) => writer.writeMessage(7, event, writeSessionStart));
     const summaries = summariesOf(event, last);
-    if (summaries) {
+    // A log from elsewhere may have any number as its step. TensorBoard has whole ones.
+    if (summaries && Number.isSafeInteger(summaries.step)) {
       last = summaries.step;
       add(last, (writer) => writer.writeMessage(5, summaries, writeSummary));
     }
@@ -149,7 +151,7 @@ function writeSummary({ scalars = {}, texts = {}, settings }: Summaries, writer:
   for (const [tag, value] of Object.entries(scalars)) {
     writer.writeMessage(1, tag, () => {
       writer.writeString(1, tag);
-      writer.writeFloat(2, value); // NaN and infinities too
+      writer.writeFloat(2, Math.fround(value)); // NaN and infinities too; a number too large for it becomes one
     });
   }
   for (const [tag, text] of Object.entries(texts)) {

@@ -9,8 +9,10 @@ import { checkLog } from '../../src/report/check.js';
 import { csvOf } from '../../src/report/csv.js';
 import { reportPage } from '../../src/report/html.js';
 import { markdownLines } from '../../src/report/markdown.js';
+import { eventsIn } from '../../src/report/read-log.js';
 import { makeReport } from '../../src/report/report.js';
 import { withKernels } from '../../src/report/run-kernels.js';
+import { tensorboardEncoder } from '../../src/report/tensorboard.js';
 import { ALL_EVENTS } from '../events.js';
 import { casesOf, jsonLike } from '../fuzz.js';
 import { logText, temporaryFolder } from './logs.js';
@@ -73,6 +75,8 @@ test('every format of any log', async () => {
         assert.ok(markdownLines(report).every((each) => !each.includes('\n') && !each.includes('\u001b')));
         assert.match(reportPage(report), /<\/html>\n$/);
       }
+      const encode = tensorboardEncoder();
+      for await (const event of eventsIn(file)) encode(event, 1);
       let rows = -1;
       for await (const text of csvOf([{ run: 'r', file }])) rows += text.split('\r\n').length - 1;
       assert.ok(rows >= 0 && rows <= check.events);
