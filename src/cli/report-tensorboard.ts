@@ -1,14 +1,12 @@
 /** `report --tensorboard`: event files for TensorBoard, made of logs. */
-import { createWriteStream, mkdirSync, readdirSync } from 'node:fs';
+import { mkdirSync, readdirSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
-import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import { SplitError } from '../errors.js';
 import { LOG_START, linesOf, parseLine } from '../report/read-log.js';
-import { OVERWRITE, openNoFollow } from '../safe-write.js';
 import { explained } from './explain.js';
 import type { FoundLog } from './find-log.js';
 import type { Services } from './services.js';
+import { streamToFile } from './stream-file.js';
 
 const ADVICE = 'choose another folder with --tensorboard';
 
@@ -30,9 +28,7 @@ export async function writeTensorboard(logs: readonly FoundLog[], out: string, {
         `Cannot write ${folder}: it has the event file ${other}, and TensorBoard would mix the two; remove it, or ${ADVICE}`,
       );
     }
-    const path = join(folder, eventFileName(await startOf(file), 'report'));
-    const descriptor = explained(`write ${path}`, ADVICE, () => openNoFollow(path, OVERWRITE));
-    await pipeline(Readable.from(recordsOf(file)), createWriteStream('', { fd: descriptor }));
+    await streamToFile(join(folder, eventFileName(await startOf(file), 'report')), recordsOf(file), ADVICE);
     stdout.print(folder);
   }
   return 0;

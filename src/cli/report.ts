@@ -1,8 +1,6 @@
 /** `report`: shows what happened in runs, from their logs. Loads no TensorFlow. */
-import { createWriteStream, existsSync, statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
-import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import { packageVersion } from '../config/version.js';
 import { ConfigError, SplitError } from '../errors.js';
 import { count, mebibytes } from '../numbers.js';
@@ -16,12 +14,13 @@ import { markdownLines } from '../report/markdown.js';
 import type { Report, RunReport } from '../report/model.js';
 import { makeReport } from '../report/report.js';
 import { withKernels } from '../report/run-kernels.js';
-import { assertFileWritable, OVERWRITE, openNoFollow, writeNoFollow } from '../safe-write.js';
+import { assertFileWritable, writeNoFollow } from '../safe-write.js';
 import { explained } from './explain.js';
 import { type FoundLog, findLogs } from './find-log.js';
 import { follow } from './follow.js';
 import { writeTensorboard } from './report-tensorboard.js';
 import type { Input, Services } from './services.js';
+import { streamToFile } from './stream-file.js';
 
 export interface ReportOptions {
   out?: string;
@@ -35,6 +34,8 @@ export interface ReportOptions {
   port?: number;
 }
 
+const ADVICE = 'choose another file with --out';
+
 /** A log of this size takes longer to read than people wait without a word. */
 const LARGE_BYTES = 100 * 2 ** 20;
 
@@ -44,7 +45,7 @@ const MOST_PROBLEMS = 10;
 /**
  * Writes a page, or CSV, to `out` or into the run's folder; prints Markdown or JSON, or writes them to `out`.
  * @returns 1 if `check` finds a bad line, else 0.
- * @throws ConfigError if there is no such run; SplitError if a log cannot be read, or the file cannot be written.
+ * @throws ConfigError if there is no such run, or `out` is its log; SplitError if a log cannot be read, or the file cannot be written.
  */
 export async function run(
   { argument: names = [], options }: Input<ReportOptions, readonly string[] | undefined>,
@@ -65,7 +66,10 @@ export async function run(
   const file = text
     ? options.out
     : (options.out ?? join(sharedFolder(logs), options.csv ? 'steps.csv' : 'report.html'));
-  if (file !== undefined) writing(file, () => assertFileWritable(file));
+  if (file !== undefined) {
+    refuseLog(file, logs);
+    writing(file, () => assertFileWritable(file));
+  }
   if (options.csv) return writeCsv(logs, file!, services);
   const report = await reportOn(logs);
   if (file === undefined) {
@@ -103,8 +107,7 @@ function sharedFolder([first, ...others]: readonly FoundLog[]): string {
 }
 
 async function writeCsv(logs: readonly FoundLog[], file: string, { stdout }: Services): Promise<number> {
-  const descriptor = writing(file, () => openNoFollow(file, OVERWRITE));
-  await pipeline(Readable.from(csvOf(namedLogs(logs))), createWriteStream('', { fd: descriptor }));
+  await streamToFile(file, csvOf(namedLogs(logs)), ADVICE);
   stdout.print(file);
   return 0;
 }
@@ -118,13 +121,18 @@ function namedLogs(logs: readonly FoundLog[]): NamedLog[] {
   });
 }
 
+/** @throws ConfigError if the file to write is one of the logs, by any name. */
+function refuseLog(file: string, logs: readonly FoundLog[]): void {
+  const there = writing(file, () => statSync(file, { throwIfNoEntry: false }));
+  const isLog = logs.map((log) => statSync(log.file)).some(({ dev, ino }) => dev === there?.dev && ino === there.ino);
+  if (isLog) throw new ConfigError(`Cannot write ${file}: it is the log that the report reads; ${ADVICE}`);
+}
+
 function writing<T>(file: string, action: () => T): T {
   if (!existsSync(dirname(file))) {
-    throw new SplitError(
-      `Cannot write ${file}: there is no folder ${dirname(file)}; make it, or choose another file with --out`,
-    );
+    throw new SplitError(`Cannot write ${file}: there is no folder ${dirname(file)}; make it, or ${ADVICE}`);
   }
-  return explained(`write ${file}`, 'choose another file with --out', action);
+  return explained(`write ${file}`, ADVICE, action);
 }
 
 async function check(logs: readonly FoundLog[], { json }: ReportOptions, { stdout }: Services): Promise<number> {

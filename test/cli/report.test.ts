@@ -60,6 +60,7 @@ test('report refuses what it cannot use in one sentence', async () => {
   fs.mkdirSync('runs/bare');
   fs.writeFileSync('file.txt', '');
   execFileSync('mkfifo', ['pipe']);
+  fs.linkSync('runs/split/log.ndjson', 'second-name.ndjson');
   const cases: [string[], number, RegExp][] = [
     [
       ['none'],
@@ -75,6 +76,17 @@ test('report refuses what it cannot use in one sentence', async () => {
       ['split', '--json', '--out', 'no/such.json'],
       1,
       /^Cannot write no\/such\.json: there is no folder no; make it, or choose another file with --out$/,
+    ],
+    [
+      ['split', '--csv', '--out', 'runs/split/log.ndjson'],
+      2,
+      /^Cannot write runs\/split\/log\.ndjson: it is the log that the report reads; choose another file with --out$/,
+    ],
+    [['runs/split', '--json', '--out', 'second-name.ndjson'], 2, /^Cannot write second-name\.ndjson: it is the log /],
+    [
+      ['split', '--csv', '--out', '/dev/full'],
+      1,
+      /^Cannot write \/dev\/full: ENOSPC.*; choose another file with --out$/,
     ],
     [['split', '--csv', '--out', 'runs'], 1, /^Cannot write runs: .*; choose another file with --out$/],
     [['split', '--json', '--csv'], 2, /'--json' cannot be used with option '--csv'/],
