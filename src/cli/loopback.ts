@@ -29,6 +29,7 @@ export async function listenOnLoopback(server: Server, port: number, what: strin
     const advice = code === 'EACCES' ? 'choose one from 1024 up' : `choose another ${flag}`;
     throw new SplitError(`Cannot serve ${what} on port ${port}: ${systemMessage(error as Error)}; ${advice}`);
   }
+  server.on('error', () => {}); // such as no free descriptor for a connection: the training goes on
   return `http://${HOST}:${(server.address() as AddressInfo).port}`;
 }
 

@@ -5,13 +5,16 @@ import { isOwnName, listenOnLoopback } from './loopback.js';
 /** A page of a text, made for each request. */
 export type Text = () => Promise<{ type: string; body: string }>;
 
+/** A client that opens connections and sends nothing shuts others out for this long. */
+const LIMITS = { requestTimeout: 10_000, headersTimeout: 10_000, connectionsCheckingInterval: 5000 };
+
 /**
  * Serves `/metrics` until it is closed. It does not keep the process alive.
  * @param port 0 for any free one.
  * @throws ConfigError if the port is in use; SplitError if it cannot be opened for another reason.
  */
 export async function serveMetrics(port: number, text: Text): Promise<{ url: string; close(): void }> {
-  const server = createServer((request, response) => void answer(request, response, text));
+  const server = createServer(LIMITS, (request, response) => void answer(request, response, text));
   server.on('connection', (socket) => socket.unref());
   const address = await listenOnLoopback(server, port, 'metrics', '--metrics-port');
   server.unref();
