@@ -75,16 +75,19 @@ export function noCosts(): Costs {
   return { exchangeMs: 0, waitMs: 0, bytes: 0, sent: [] };
 }
 
+/** Ends a span of a message; the next one begins there. */
+type EndSpan = (part: ExchangeSpan['part'], bytes: number) => void;
+
+const unwatched: EndSpan = () => {};
+
 /** Notes the spans of one message: each begins where the one before it ended. */
-function spansOf(watch: Transport['watch'], action: ExchangeSpan['action'], place: Place) {
-  let start = watch ? performance.now() : 0;
-  return {
-    end(part: ExchangeSpan['part'], bytes: number): void {
-      if (!watch) return;
-      const end = performance.now();
-      watch({ part, action, place, start, end, bytes });
-      start = end;
-    },
+function spansOf(watch: Transport['watch'], action: ExchangeSpan['action'], place: Place): EndSpan {
+  if (!watch) return unwatched;
+  let start = performance.now();
+  return (part, bytes) => {
+    const end = performance.now();
+    watch({ part, action, place, start, end, bytes });
+    start = end;
   };
 }
 
@@ -125,10 +128,10 @@ export function msgpackTransport(mailbox: Mailbox, tower: 0 | 1): Transport {
     checksums: false,
     watch: undefined,
     send({ shape, dtype, copyTo }, place) {
-      const spans = spansOf(this.watch, 'send', place);
+      const endSpan = spansOf(this.watch, 'send', place);
       timed(() => {
         mailbox.send(place, (slot) => {
-          spans.end('wait', 0);
+          endSpan('wait', 0);
           const header: Header = { seq: mailbox.nextSent, ...place, shape, dtype, ...(this.checksums && noSum) };
           const start = encode(header, slot);
           const end = start + payloadBytes(header);
@@ -137,18 +140,18 @@ export function msgpackTransport(mailbox: Mailbox, tower: 0 | 1): Transport {
           if (this.checksums) encode({ ...header, sum: checksumOf(slot.subarray(start, end)) }, slot);
           const bytes = end + (dtype === 'device' ? payloadBytes({ shape, dtype: 'float32' }) : 0);
           count(place, bytes);
-          spans.end('exchange', bytes);
+          endSpan('exchange', bytes);
           return end;
         });
       });
     },
     receive({ shape, dtype }, place, use) {
-      const spans = spansOf(this.watch, 'receive', place);
+      const endSpan = spansOf(this.watch, 'receive', place);
       return timed(() => {
         const seq = mailbox.nextReceived;
         const expected: Header = { seq, ...place, shape, dtype, ...(this.checksums && noSum) };
         return mailbox.receive(place, (message) => {
-          spans.end('wait', 0);
+          endSpan('wait', 0);
           const { header, payload } = decoded(message, place);
           checkHeader(header, expected, tower);
           if (header.sum && String(header.sum) !== String(checksumOf(payload))) {
@@ -156,7 +159,7 @@ export function msgpackTransport(mailbox: Mailbox, tower: 0 | 1): Transport {
             const text = `Cannot continue at ${site} (${direction}, step ${step}) in tower ${tower}: the values are not those that tower ${1 - tower} sent, expected the checksum of its message; memory or a device is damaged: test the machine, then continue from the last checkpoint with --resume`;
             throw new ExchangeError(text, tower, site, step);
           }
-          spans.end('exchange', message.length);
+          endSpan('exchange', message.length);
           const started = performance.now();
           try {
             return use(payload);

@@ -69,8 +69,8 @@ function towerEvents(
   ];
   const events = named(pid, `tower ${tower}`, lanes);
   for (const each of ops) {
-    const { line, type, name, part, layer, isLaunch } = each;
-    const args = { layer, op: type, node: name, ...(isLaunch && { launch: true }) };
+    const { line, type, name, part, layer, isHandover } = each;
+    const args = { layer, op: type, node: name, ...(isHandover && { handover: true }) };
     const lane = FIRST_LINE + lines.indexOf(line);
     events.push(span(pid, lane, `${layer} ${type}`, part, each.start, each.end, args));
   }

@@ -23,12 +23,18 @@ export interface Op extends Span {
   line: string;
   /** TensorFlow's type of the op. */
   type: string;
-  /** Whether it only starts kernels on a GPU, which are ops of their own. */
-  isLaunch: boolean;
+  /** Whether it computes nothing: it starts kernels on a GPU, which are ops of their own, or hands a tensor over. */
+  isHandover: boolean;
 }
 
 /** A span of the tower's thread, with the message that it sent or received. */
 export type NotedSpan = Span & Pick<ThreadSpan, 'message'>;
+
+/**
+ * Ops of the host that hand a tensor to another thread or device. They are done at once, but the profiler's event can last
+ * until its thread has a core again, while the tower's thread, which it has woken, exchanges or waits.
+ */
+const HANDOVERS = new Set(['QueueEnqueueV2', 'QueueDequeueV2', '_Send', '_Recv', '_HostSend', '_HostRecv']);
 
 /**
  * The ops of each tower, from the profiler's events. Ops without a scope, which belong to no layer, are left out.
@@ -42,10 +48,11 @@ export function opsOf(events: readonly ProfiledEvent[], onGpu: readonly boolean[
     const end = Math.min(start + ms, length);
     if (!scope || scope.tower >= ops.length || end <= 0 || start >= length) continue;
     const isKernel = plane.startsWith('/device:');
+    const type = typeOf(op || name);
     ops[scope.tower]!.push({
-      ...{ name, part: scope.phase, layer: scope.layer, lane: 'function', type: typeOf(op || name) },
+      ...{ name, part: scope.phase, layer: scope.layer, lane: 'function', type },
       line: isKernel ? `${plane.replace('/device:', '')} ${line}` : line,
-      isLaunch: onGpu[scope.tower]! && !isKernel,
+      isHandover: !isKernel && (onGpu[scope.tower]! || HANDOVERS.has(type)),
       ...{ start: Math.max(0, start), end },
     });
   }

@@ -66,7 +66,7 @@ function startTrace(config: Config, report: Report, warn: (why: string) => void)
       const threads = replies.map(({ spans = [] }) => notedSpans(spans, dataMs, started, isCompiled));
       const onGpu = replies.map((_, tower) => (config.devices[tower] ?? config.devices[0]!).startsWith('GPU'));
       const ops = collected && opsOf(eventsOf(collected, started + offset), onGpu, length);
-      const idle = ops?.findIndex((own) => !own.some(({ isLaunch }) => !isLaunch)) ?? -1;
+      const idle = ops?.findIndex((own) => !own.some(({ isHandover }) => !isHandover)) ?? -1;
       if (idle >= 0)
         missing ??= `the profiler reported no ${onGpu[idle] ? 'kernel on the GPU' : 'op'} of tower ${idle}`;
       if (!ops) missing ??= 'the profiler failed';
@@ -96,7 +96,7 @@ function traceEvent(
   return {
     ...{ event: 'trace', step, step_ms, source: ops ? 'profiler' : 'host', file },
     towers: threads.map((thread, tower) => {
-      const computed = ops?.[tower]?.filter(({ isLaunch }) => !isLaunch) ?? [];
+      const computed = ops?.[tower]?.filter(({ isHandover }) => !isHandover) ?? [];
       const spans = [...computed, ...(ops ? thread.filter(({ part }) => part !== 'pass') : thread)];
       return {
         ...{ tower, parts_ms: partsOf(spans, step_ms, ops !== undefined), hidden_exchange_ms: hiddenExchange(spans) },

@@ -10,7 +10,7 @@ const STEP = { ...trainStep(7), step_ms: 20, data_ms: 1 };
 
 function op(line: string, layer: string, start: number, end: number): Op {
   const name = `tower0/${layer}/forward/Conv2D_1:Conv2D`;
-  return { name, part: 'forward', layer, lane: 'function', type: 'Conv2D', line, isLaunch: false, start, end };
+  return { name, part: 'forward', layer, lane: 'function', type: 'Conv2D', line, isHandover: false, start, end };
 }
 
 function message(action: 'send' | 'receive', sender: 0 | 1, start: number, end: number): NotedSpan {

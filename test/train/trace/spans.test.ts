@@ -23,7 +23,7 @@ test('opsOf() takes the ops with a scope, by tower, and cuts them at the ends of
   );
   const ops = opsOf(events, [false, false], 10);
   assert.deepEqual(
-    ops.map((own) => own.map(({ layer, part, type, isLaunch }) => [layer, part, type, isLaunch])),
+    ops.map((own) => own.map(({ layer, part, type, isHandover }) => [layer, part, type, isHandover])),
     [
       [
         ['conv1', 'forward', '_MklNativeConv2D', false],
@@ -37,6 +37,19 @@ test('opsOf() takes the ops with a scope, by tower, and cuts them at the ends of
   near(ops[1]![0]!.start, 8);
   near(ops[1]![0]!.end, 10);
   assert.deepEqual(opsOf(events, [false], 10).length, 1, 'another tower is left out');
+});
+
+test('opsOf() tells what hands a tensor over from what computes', () => {
+  const types = ['QueueEnqueueV2', 'QueueDequeueV2', '_Send', '_Recv', 'ConcatV2'];
+  const events = types.map((type, i) => {
+    const name = `tower0/conv3/exchange/Op_${i}/_${i}:${type}`;
+    return { line: 'tf_Compute', name, startMs: i, ms: 1 };
+  });
+  const [ops] = opsOf(eventsOf(hostXSpace(ORIGIN, events), ORIGIN), [false], 10);
+  assert.deepEqual(
+    ops!.map(({ type, isHandover }) => [type, isHandover]),
+    types.map((type) => [type, type !== 'ConcatV2']),
+  );
 });
 
 test('opsOf() takes the kernels of a tower on a GPU for its computing, and its host ops for what starts them', () => {
@@ -53,14 +66,14 @@ test('opsOf() takes the kernels of a tower on a GPU for its computing, and its h
   );
   const [gpu, cpu] = opsOf(eventsOf(space, ORIGIN), [true, false], 10);
   assert.deepEqual(
-    gpu!.map(({ line, type, isLaunch }) => [line, type, isLaunch]),
+    gpu!.map(({ line, type, isHandover }) => [line, type, isHandover]),
     [
       ['tf_Compute 0', 'Conv2D', true],
       ['GPU:0 Stream #20 0', 'Conv2D', false],
     ],
   );
   assert.deepEqual(
-    cpu!.map(({ isLaunch }) => isLaunch),
+    cpu!.map(({ isHandover }) => isHandover),
     [false],
   );
 });
