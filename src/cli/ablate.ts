@@ -55,7 +55,7 @@ export async function run(
   services: Services,
 ): Promise<number> {
   if (isPrinted) return printConfig(services, layers);
-  const { config: resolved, notes, machine } = await resolveHere(services, layers);
+  const { config: resolved, notes, machine } = await resolveHere(services, layers, mode);
   const warning = await gpuWarning(services, machine, layers);
   if (warning !== undefined) services.stderr.print(`warning: ${warning}`);
   const all = variantsOf(resolved);

@@ -14,7 +14,9 @@ import {
   OLDEST_DRIVER,
 } from '../native/install/gpu-support.js';
 import { oneLine, table } from './format.js';
+import { LOADING } from './machine.js';
 import type { Input, Services } from './services.js';
+import { announce } from './silence.js';
 
 /** @returns 1 if there is a problem, else 0. */
 export async function run({ options }: Input<{ json?: boolean }>, services: Services): Promise<number> {
@@ -55,6 +57,7 @@ async function examine(services: Services, problems: string[]): Promise<Record<s
   const folders = new Set(cuda.map((file) => dirname(dirname(dirname(file)))));
   const files = `${cuda.map((file) => basename(file)).join(', ')} in ${[...folders]}`;
   rows.CUDA = cuda.length === 0 ? 'no CUDA libraries beside the TensorFlow library' : files;
+  announce(services, LOADING);
   const devices = await orProblem(() => services.listDevices(), problems);
   const names = (devices ?? []).map(({ name }) => name);
   const facts = await services.examineGpus(names, true);

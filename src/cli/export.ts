@@ -7,6 +7,7 @@ import { usedText } from '../train/run-weights.js';
 import { type Exported, exportWeights } from '../weights/export.js';
 import { openWeights, type RunFlags } from './find-run.js';
 import type { Input, Services } from './services.js';
+import { announce } from './silence.js';
 
 interface ExportOptions extends RunFlags {
   out: string;
@@ -21,6 +22,7 @@ interface ExportOptions extends RunFlags {
 export async function run({ options }: Input<ExportOptions>, services: Services): Promise<number> {
   const { config, files, used, home } = openWeights(options, 'export', services);
   const net = buildNet(config.net);
+  announce(services, `writing ${options.out}`);
   const result =
     options.format === 'tfjs'
       ? await exportForTfjs(net, files, options.out)

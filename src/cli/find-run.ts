@@ -54,7 +54,7 @@ export async function openRun(
     { ...saved, values },
     { ...flags, values: where },
   ];
-  const { config, idle } = await resolveHere(services, layers, needsData);
+  const { config, idle } = await resolveHere(services, layers, { needsData });
   services.stderr.print(...idle);
   return { config, folder };
 }

@@ -11,6 +11,7 @@ import { type ChannelOrder, openImport, settingsIn, writeRun } from '../weights/
 import { resolveHere } from './machine.js';
 import { checkName, makeFolder, runFolder } from './run-folder.js';
 import type { Input, Services } from './services.js';
+import { announce } from './silence.js';
 
 interface ImportOptions {
   channelOrder: ChannelOrder;
@@ -37,7 +38,7 @@ export async function run(
   }
   const settings = anySets(layers, 'preset') ? undefined : settingsIn(file);
   const all = settings ? [{ file, values: settings }, ...layers] : layers;
-  const { config: resolved, idle, machine } = await resolveHere(services, all, false);
+  const { config: resolved, idle, machine } = await resolveHere(services, all, { needsData: false });
   checkName(resolved, true);
   services.stderr.print(...idle);
   const net = buildNet(resolved.net);
@@ -53,6 +54,7 @@ export async function run(
         `${file} has no mean image of ${resize} pixels: ${mean.join(', ')} is subtracted from each pixel instead (data.mean)`,
       );
     }
+    announce(services, `reading ${file}`);
     const folder = runFolder(makeFolder(config, true));
     const towers = config.placement === 'split' ? 2 : 1;
     const metadata = { format: 'alexnet-split', net: config.net.table, imported: file };

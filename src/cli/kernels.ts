@@ -9,6 +9,7 @@ import { explained } from './explain.js';
 import { openWeights, type RunFlags } from './find-run.js';
 import { table } from './format.js';
 import type { Input, Services } from './services.js';
+import { announce } from './silence.js';
 
 interface KernelsOptions extends RunFlags {
   out?: string;
@@ -23,6 +24,7 @@ interface KernelsOptions extends RunFlags {
 export async function run({ options }: Input<KernelsOptions>, services: Services): Promise<number> {
   const { out, json } = options;
   const { config, folder, files, used } = openWeights(options, 'show the kernels of', services);
+  announce(services, `reading the weights of ${folder}`);
   const first = firstLayerOf(buildNet(config.net), files);
   const picture = out ?? join(folder, 'kernels.png');
   await writePng(kernelPicture(first), picture);

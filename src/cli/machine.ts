@@ -5,6 +5,9 @@ import { anySets, type ConfigLayer } from '../config/layers.js';
 import { gpuTrouble } from '../native/install/gpu-support.js';
 import { contextOptions, settingsNames } from '../train/context-options.js';
 import type { Services } from './services.js';
+import { announce } from './silence.js';
+
+export const LOADING = 'loading TensorFlow';
 
 /**
  * Composes the settings of a run on this machine. This loads TensorFlow, whose context needs the number of threads and the
@@ -14,8 +17,9 @@ import type { Services } from './services.js';
 export async function resolveHere(
   services: Services,
   layers: readonly ConfigLayer[],
-  needsData = true,
+  { needsData = true, quiet = false }: { needsData?: boolean; quiet?: boolean } = {},
 ): Promise<Resolved & { machine: Machine }> {
+  if (!quiet) announce(services, LOADING);
   const options = contextOptions(tableOf(layers), devicesOf(layers));
   const devices = settingsNames(await services.listDevices(options), options);
   const [fashionMnist, classesOf] = [await services.hasFashionMnist(), await services.countClasses()];

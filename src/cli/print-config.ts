@@ -12,7 +12,7 @@ import type { Services } from './services.js';
  * @throws ConfigError for settings that cannot be used. The folder of the images may be missing.
  */
 export async function printConfig(services: Services, layers: readonly ConfigLayer[]): Promise<number> {
-  const { config, notes } = await resolveHere(services, layers, false);
+  const { config, notes } = await resolveHere(services, layers, { needsData: false, quiet: true });
   services.stderr.print(...notes);
   const { run, ...others } = config;
   const printed: Partial<Config> = anySets(layers, 'run') ? config : others;

@@ -38,7 +38,7 @@ export async function run({ layers: asked, options }: Input<TrainOptions>, servi
   const lock = plan.folder === undefined ? undefined : await lockRun(plan.folder);
   try {
     const { layers, resume, notes } = plan.find();
-    const resolved = await resolveHere(services, layers);
+    const resolved = await resolveHere(services, layers, options);
     const { config, machine } = resolved;
     const warning = await gpuWarning(services, machine, layers);
     const isNamed = anySets(layers, 'run');

@@ -8,6 +8,7 @@ import type { TrainModule } from '../../src/cli/services.js';
 import { breakSilence } from '../../src/cli/silence.js';
 import { RUN_END, RUN_START, trainStep } from '../events.js';
 import { run, Screen, trainModule } from './stand-ins.js';
+import { lenetRun } from './weights-runs.js';
 
 test('breakSilence() prints after two seconds, progress again every ten seconds, and nothing after the end', (t) => {
   t.mock.timers.enable({ apis: ['setTimeout'] });
@@ -67,5 +68,38 @@ test('train says on stderr what takes long, above the view on a terminal, and no
   for (const flag of ['--quiet', '--json']) {
     t.mock.timers.reset();
     assert.doesNotMatch((await slowTraining(t, [flag])).stderr.text, /opening|first step/);
+  }
+});
+
+test('on a terminal, stderr says before TensorFlow is loaded, or large files are read or written, that this begins', async (t) => {
+  const folder = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-announce-'));
+  t.after(() => fs.rmSync(folder, { recursive: true }));
+  const out = join(folder, 'net.safetensors');
+  const home = await lenetRun(folder, 'big');
+  const library = {
+    ...{ framework: '', tensorflow: '', source: 'cache' as const },
+    ...{ flavour: 'cpu' as const, nvidiaFolders: [] },
+  };
+  const commands: [argv: string[], sentence: string][] = [
+    [['devices'], 'loading TensorFlow\n'],
+    [['doctor'], 'loading TensorFlow\n'],
+    [['eval', '--run', home], 'loading TensorFlow\n'],
+    [['train', '--print-config', '--preset', 'mini'], ''],
+    [['export', '--run', home, '--out', out], `writing ${out}\n`],
+    [['import', out, '--run', 'in', '--out', folder], `loading TensorFlow\nreading ${out}\n`],
+    [['kernels', '--run', home], `reading the weights of ${home}\n`],
+  ];
+  for (const [argv, sentence] of commands) {
+    for (const isTTY of [true, false]) {
+      const stderr = new Screen(isTTY);
+      if (argv[0] === 'import') fs.rmSync(join(folder, 'in'), { recursive: true, force: true });
+      if (argv[0] === 'export') fs.rmSync(out, { force: true });
+      await run(argv, {
+        stderr,
+        examineLibrary: async () => ({ library, nvidia: false, hidden: false, cuda: [] }),
+      });
+      const announced = stderr.text.split('\n').filter((line) => /^(loading TensorFlow|reading|writing) ?/.test(line));
+      assert.equal(announced.map((line) => `${line}\n`).join(''), isTTY ? sentence : '', argv.join(' '));
+    }
   }
 });
