@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { after } from 'node:test';
 import type { EventName, EventOf, LogEvent } from '../src/log.js';
+import { analyseLog } from '../src/report/analyse.js';
 import { ROOT } from './native/child.js';
 import { duckdb, jq } from './tools.js';
 
@@ -87,10 +88,14 @@ function of<Name extends EventName>(events: readonly LogEvent[], name: Name) {
 
 type Step = EventOf<'train_step'>;
 
-/** The steps that count, but the first of each process. */
+/** The steps that count, but the first of each process and traced ones. */
 function steady(events: readonly LogEvent[]): Step[] {
   const rest = events.filter(({ event }) => event === 'run_start' || event === 'train_step');
-  return rest.filter((event, i): event is Step => event.event === 'train_step' && rest[i - 1]!.event === 'train_step');
+  const traced = new Set(of(events, 'trace').map(({ step }) => step));
+  return rest.filter(
+    (event, i): event is Step =>
+      event.event === 'train_step' && rest[i - 1]!.event === 'train_step' && !traced.has(event.step),
+  );
 }
 
 function sum<T>(values: readonly T[], of: (value: T) => number): number {
@@ -331,6 +336,17 @@ test(
     }
   },
 );
+
+test('the questions are about the same steps as a report', async () => {
+  for (const [i, log] of Object.values(LOGS).entries()) {
+    const file = join(folder, `report-${i}.ndjson`);
+    fs.writeFileSync(file, log);
+    const { time } = await analyseLog(file);
+    const steps = steady(counting(log));
+    assertClose(time?.steps ?? 0, steps.length, file);
+    assertClose(time?.imagesPerSecond, steps.length > 0 ? rate(steps) : undefined, file);
+  }
+});
 
 test('the logs have what the questions are about', () => {
   const [trace, whole, after, ending, again] = Object.values(LOGS).map((log) => ({

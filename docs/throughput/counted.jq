@@ -12,8 +12,10 @@ def counted:
 # The events of a kind.
 def of(kind): map(select(.event == kind));
 
-# The steps without the first one of each process, which takes longer because it compiles.
-def steady: of("train_step") | map(select(.first | not));
+# The steps without the first one of each process, which takes longer because it compiles, and without traced ones.
+def steady:
+  map(select(.event == "trace").step) as $traced
+  | of("train_step") | map(select(.step as $step | .first or ($traced | any(. == $step)) | not));
 
 def total(f): map(f) | add // 0;
 def ratio(a; b): if b == 0 then null else a / b end;

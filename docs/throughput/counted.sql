@@ -1,5 +1,6 @@
 -- counted(log): the events of a log that count, in their order: without steps that a resumed run has done again or will do
--- again, and without half a line at the end. `first` marks the first step of each process. `log` may be a list of files.
+-- again, and without half a line at the end. `first` marks the first step of each process, `traced` a traced step. `log` may be a list
+-- of files.
 CREATE TEMP MACRO counted(log) AS TABLE
   WITH lines AS (
     SELECT row_number() OVER () AS line, *
@@ -18,10 +19,11 @@ CREATE TEMP MACRO counted(log) AS TABLE
     FROM lines
   )
   SELECT * EXCLUDE next_step,
-    event = 'train_step' AND step = min(step) FILTER (event = 'train_step') OVER (PARTITION BY filename, process) AS first
+    event = 'train_step' AND step = min(step) FILTER (event = 'train_step') OVER (PARTITION BY filename, process) AS first,
+    event = 'train_step' AND bool_or(event = 'trace') OVER (PARTITION BY filename, process, step) AS traced
   FROM processes
   QUALIFY coalesce(step < next_step, true)
   ORDER BY line;
 
--- The steps without the first one of each process, which takes longer because it compiles.
-CREATE TEMP MACRO steady(log) AS TABLE SELECT * FROM counted(log) WHERE event = 'train_step' AND NOT first;
+-- The steps without the first one of each process, which takes longer because it compiles, and without traced ones.
+CREATE TEMP MACRO steady(log) AS TABLE SELECT * FROM counted(log) WHERE event = 'train_step' AND NOT first AND NOT traced;
