@@ -1,9 +1,11 @@
 /** `npm test` installs the programs that only tests use, and runs without them if that fails. */
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'node:test';
-import { FILES, npmCalls, readyClone, run, write } from './clones.js';
+import { FILES, npmCalls, ROOT, readyClone, run, write } from './clones.js';
 
 const CHROMIUM = 'test/tools/node_modules/@sparticuz/chromium';
 
@@ -58,4 +60,25 @@ test('tests run without tools that cannot be installed', async () => {
     stderr,
     /^tests that need more programs are skipped, because installing Python's failed: Cannot install it$/m,
   );
+});
+
+test('.ci/run allows no missing tool, unless CI is set to something else', () => {
+  const folder = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-ci-'));
+  try {
+    fs.mkdirSync(join(folder, '.ci'));
+    fs.copyFileSync(join(ROOT, '.ci', 'run'), join(folder, '.ci', 'run'));
+    for (const name of ['node', 'npx', 'npm']) {
+      fs.writeFileSync(join(folder, name), `#!/bin/sh\necho "${name} with CI=$CI"\n`, { mode: 0o755 });
+    }
+    const outputWith = (changes: NodeJS.ProcessEnv) => {
+      const { CI: _, ...env } = process.env;
+      return execFileSync('bash', [join(folder, '.ci', 'run')], {
+        ...{ encoding: 'utf8', env: { ...env, PATH: `${folder}:${env.PATH}`, ...changes } },
+      });
+    };
+    for (const name of ['node', 'npx', 'npm']) assert.match(outputWith({}), new RegExp(`^${name} with CI=true$`, 'm'));
+    assert.match(outputWith({ CI: 'no' }), /^npm with CI=no$/m);
+  } finally {
+    fs.rmSync(folder, { recursive: true, force: true });
+  }
 });
