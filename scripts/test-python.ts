@@ -1,5 +1,5 @@
 /** Installs the Python packages that only tests use, in the cache folder, which all clones share. */
-import { execFile } from 'node:child_process';
+import { execFile, execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,13 +9,24 @@ import { cacheFolder } from '../src/native/install/library.js';
 import { pipEnvironment } from '../src/native/install/pip.js';
 
 /**
- * The folder of the packages, for `PYTHONPATH`. It does not exist if they are not installed.
+ * The folder of the packages, for `PYTHONPATH`. It does not exist if they are not installed. Each version of Python has its
+ * own, because some packages contain machine code.
  * @param tools the folder of `requirements.txt`.
  */
 export function pythonToolsFolder(tools: string): string {
   const requirements = readFileSync(join(tools, 'requirements.txt'));
-  const hash = createHash('sha256').update(requirements).digest('hex').slice(0, 12);
+  const hash = createHash('sha256').update(requirements).update(pythonName()).digest('hex').slice(0, 12);
   return join(cacheFolder(), `test-tools-${hash}`);
+}
+
+/** The version and the machine, such as `cpython-312 linux-x86_64`. */
+function pythonName(): string {
+  const code = 'import sys, sysconfig; print(sys.implementation.cache_tag, sysconfig.get_platform())';
+  try {
+    return execFileSync('python3', ['-c', code], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
+  } catch {
+    return 'no python3'; // pip says what is wrong
+  }
 }
 
 /**

@@ -44,7 +44,7 @@ export function eachLine(stream: NodeJS.ReadableStream, onLine: (line: string) =
   createInterface({ input: stream }).on('line', onLine);
 }
 
-/** Returns the complete lines of a run's log; none if there is no log yet. */
+/** Returns the complete lines of a run's log; none if there is no log yet. Throws at a line that no run may write. */
 export function eventsIn(folder: string): (LogEvent & { time: number })[] {
   const file = join(folder, 'log.ndjson');
   if (!existsSync(file)) return [];

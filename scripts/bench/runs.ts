@@ -1,8 +1,8 @@
 /** Compares the accuracies of finished runs by epoch. Reads their logs, and trains nothing. */
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { table } from '../../src/cli/format.js';
 import type { EventOf, LogEvent } from '../../src/log.js';
+import { eventsIn } from '../../src/report/read-log.js';
 import { median, save } from './report.js';
 
 export interface EpochRow {
@@ -40,21 +40,8 @@ export function epochsOf(events: readonly LogEvent[]): EpochRow[] {
 }
 
 /** Prints the runs' accuracies by epoch, and how long a step took. */
-export function benchRuns(folders: readonly string[], name: string | undefined): void {
-  const runs = folders.map((folder) => {
-    const lines = readFileSync(join(folder, 'log.ndjson'), 'utf8').trimEnd().split('\n');
-    const events = lines.map((line) => JSON.parse(line) as LogEvent);
-    const start = events.find((event) => event.event === 'run_start');
-    const end = events.findLast((event) => event.event === 'run_end');
-    const stepMs = events.flatMap((event) => (event.event === 'train_step' ? [event.step_ms] : []));
-    return {
-      run: start?.run ?? folder,
-      config: start?.config,
-      stepMs: median(stepMs),
-      trainMs: end?.train_ms,
-      epochs: epochsOf(events),
-    };
-  });
+export async function benchRuns(folders: readonly string[], name: string | undefined): Promise<void> {
+  const runs = await Promise.all(folders.map(summaryOf));
   const header = ['epoch', ...runs.flatMap(({ run }) => [`${run}: test`, 'in training'])];
   const longest = Math.max(...runs.map(({ epochs }) => epochs.length));
   const share = (value: number | undefined) => value?.toFixed(4) ?? '';
@@ -65,4 +52,19 @@ export function benchRuns(folders: readonly string[], name: string | undefined):
   for (const line of table(header, rows)) console.log(line);
   for (const { run, stepMs } of runs) console.log(`${run}: ${stepMs.toFixed(0)} ms a step, median`);
   save(name, { runs });
+}
+
+async function summaryOf(folder: string) {
+  const events: LogEvent[] = [];
+  for await (const event of eventsIn(join(folder, 'log.ndjson'))) events.push(event);
+  const start = events.find((event) => event.event === 'run_start');
+  const end = events.findLast((event) => event.event === 'run_end');
+  const stepMs = events.flatMap((event) => (event.event === 'train_step' ? [event.step_ms] : []));
+  return {
+    run: start?.run ?? folder,
+    config: start?.config,
+    stepMs: median(stepMs),
+    trainMs: end?.train_ms,
+    epochs: epochsOf(events),
+  };
 }
