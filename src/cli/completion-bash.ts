@@ -12,26 +12,49 @@ _alexnet_split_words() {
   done
 }
 
+# Adds a name as it is typed: outside of quotes with a backslash before what the shell would interpret. bash itself would
+# leave the backquote in a name that is no file of this folder, and run what is in it.
+_alexnet_split_name() {
+  local typed=$1
+  if [[ $quote == '' ]]; then
+    printf -v typed %q "\${1#'~/'}"
+    if [[ $1 == '~/'* ]]; then typed="~/$typed"; fi
+  fi
+  COMPREPLY+=("$typed")
+}
+
 _alexnet_split_files() {
   local word
-  while IFS= read -r word; do COMPREPLY+=("$word"); done < <(compgen "$1" -- "$current")
-  compopt -o filenames 2> /dev/null
+  while IFS= read -r word; do _alexnet_split_name "$word"; done < <(compgen "$1" -- "$current")
+}
+
+# Sets plain to a word as the shell reads it. Its quotes may be open.
+_alexnet_split_unquote() {
+  case $1 in
+    \\'*) plain=\${1#\\'} plain=\${plain%\\'} ;;
+    \\"*) plain=\${1#\\"} plain=\${plain%\\"} ;;
+    *) plain=\${1//\\\\/} ;;
+  esac
 }
 
 _alexnet_split_runs() {
-  local out=runs i folder
+  local out=runs i folder word plain
   for ((i = 1; i < COMP_CWORD - 1; i++)); do
-    if [[ \${COMP_WORDS[i]} == --out ]]; then out=\${COMP_WORDS[i + 1]}; fi
+    if [[ \${COMP_WORDS[i]} == --out ]]; then
+      word=\${COMP_WORDS[i + 1]}
+      if [[ $word == '=' ]]; then word=\${COMP_WORDS[i + 2]}; fi
+      _alexnet_split_unquote "$word"
+      out=\${plain/#'~/'/$HOME/}
+    fi
   done
   for folder in "$out"/*/; do
     folder=\${folder%/}
-    if [[ -d $folder ]]; then _alexnet_split_words "\${folder##*/}"; fi
+    if [[ -d $folder && \${folder##*/} == "$current"* ]]; then _alexnet_split_name "\${folder##*/}"; fi
   done
-  compopt -o filenames 2> /dev/null
 }
 
 _alexnet_split() {
-  local command='' i
+  local command='' i plain quote=''
   local current=\${COMP_WORDS[COMP_CWORD]} previous=\${COMP_WORDS[COMP_CWORD - 1]}
   # bash makes three words of --flag=value.
   if [[ $current == '=' ]]; then
@@ -39,12 +62,16 @@ _alexnet_split() {
   elif [[ $previous == '=' ]]; then
     previous=\${COMP_WORDS[COMP_CWORD - 2]}
   fi
+  if [[ $current == [\\'\\"]* ]]; then quote=\${current:0:1}; fi
+  _alexnet_split_unquote "$current"
+  current=$plain
   for ((i = 1; i < COMP_CWORD; i++)); do
     case "$command \${COMP_WORDS[i]}" in
 ${steps.join('\n')}
     esac
   done
   COMPREPLY=()
+  if [[ $quote == '' ]]; then compopt -o noquote 2> /dev/null; fi
   case "$command $previous" in
 ${valueCases(all, actionsOf).join('\n')}
   esac
@@ -72,6 +99,7 @@ function actionsOf({ words: offered, places }: Values): string[] {
     ...(places.includes('runs') ? ['_alexnet_split_runs'] : []),
     ...(places.includes('files') ? ['_alexnet_split_files -f'] : []),
     ...(places.includes('folders') ? ['_alexnet_split_files -d'] : []),
+    ...(places.length > 0 ? ['compopt -o filenames 2> /dev/null'] : []),
   ];
 }
 

@@ -27,6 +27,8 @@ function __alexnet_split_runs
     for i in (seq (count $words))
         if test "$words[$i]" = --out; and set -q words[(math $i + 1)]
             set out $words[(math $i + 1)]
+        else
+            string match -q -- '--out=*' $words[$i]; and set out (string sub -s 7 -- $words[$i])
         end
     end
     for folder in $out/*/

@@ -8,9 +8,13 @@ export function zshScript(all: readonly Completed[]): string {
 # Completion for zsh. Load it with: source <(alexnet-split completion zsh)
 _alexnet_split_runs() {
   local out=runs i
-  for ((i = 2; i < CURRENT - 1; i++)); do
-    if [[ \${words[i]} == --out ]]; then out=\${words[i + 1]}; fi
+  for ((i = 2; i < CURRENT; i++)); do
+    case \${words[i]} in
+      --out) out=\${(Q)words[i + 1]} ;;
+      --out=*) out=\${(Q)words[i]#--out=} ;;
+    esac
   done
+  out=\${out/#\\~\\//$HOME/}
   local -a names
   names=("$out"/*(N/:t))
   compadd -a names

@@ -19,6 +19,7 @@ const PLACES: Record<string, Values['places']> = {
   path: ['files'],
   folder: ['folders'],
   source: ['folders'],
+  run: ['runs', 'files'],
   runs: ['runs', 'files'],
   'run|file': ['runs', 'files'],
 };

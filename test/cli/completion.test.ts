@@ -9,11 +9,14 @@ import { completedBy } from '../../src/cli/completion.js';
 import { buildProgram } from '../../src/cli/program.js';
 import { SERVICES } from '../../src/cli/services.js';
 import { PRESET_NAMES } from '../../src/config/schema.js';
+import { shellWord } from '../../src/printable.js';
 import { run } from './stand-ins.js';
 
 const work = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-completion-'));
 after(() => fs.rmSync(work, { recursive: true, force: true }));
-for (const name of ['runs/big', 'runs/two words', 'runs/$(touch pwned)', 'elsewhere/other', 'images'])
+for (const name of ['big', 'two words', '$(touch pwned)', 'x`touch pwned`', "it's; touch pwned"])
+  fs.mkdirSync(join(work, 'runs', name), { recursive: true });
+for (const name of ['elsewhere/other', 'else where/inner', 'images'])
   fs.mkdirSync(join(work, name), { recursive: true });
 fs.writeFileSync(join(work, 'net.json'), '{}');
 
@@ -43,8 +46,9 @@ const CASES: [words: string[], offered: string[]][] = [
   ],
   [
     ['eval', '--run', ''],
-    ['$(touch pwned)', 'big', 'two words'],
+    ['$(touch pwned)', 'big', "it's; touch pwned", 'two words', 'x`touch pwned`'],
   ],
+  [['watch', 'b'], ['big']],
   [['predict', '--out', 'elsewhere', '--run', 'o'], ['other']],
   [['train', '--config', 'n'], ['net.json']],
   [['data', 'check', 'im'], ['images']],
@@ -89,9 +93,19 @@ while IFS= read -r line; do
   if [[ $line == *' ' ]]; then COMP_WORDS+=(''); fi
   COMP_CWORD=$((\${#COMP_WORDS[@]} - 1))
   _alexnet_split
-  printf '%s\\n' "\${COMPREPLY[@]}"
+  eval "printf '%s\\n' \${COMPREPLY[*]}" # as the shell reads what is then on its line
 done
 `;
+
+/** Words as bash gives them: with quotes and backslashes, and three of --flag=value. And what then stands on the line. */
+const AS_BASH_SPLITS: [words: string[], offered: string][] = [
+  [['train', '--preset', '=', 'le'], 'lenet'],
+  [['eval', '--run', 'two\\ w'], 'two\\ words'],
+  [['eval', '--run', '"two w'], 'two words'], // bash itself writes it between the quotes
+  [['eval', '--run', '=', "'two w"], 'two words'],
+  [['eval', '--out', '"else where"', '--run', 'i'], 'inner'],
+  [['eval', '--out', '=', 'else\\ where', '--run', 'i'], 'inner'],
+];
 
 test('completion in bash offers commands, flags, values, runs and files', { skip: skipWithout('bash') }, async () => {
   const file = await scriptFor('bash');
@@ -100,9 +114,11 @@ test('completion in bash offers commands, flags, values, runs and files', { skip
     found,
     CASES.map(([, offered]) => offered),
   );
-  // bash makes three words of --preset=im.
-  const split = `source ${file}; COMP_WORDS=(alexnet-split train --preset = le); COMP_CWORD=4; _alexnet_split; echo "\${COMPREPLY[@]}"`;
-  assert.equal(spawnSync('bash', ['--norc', '-c', split], { encoding: 'utf8', cwd: work }).stdout, 'lenet\n');
+  for (const [words, offered] of AS_BASH_SPLITS) {
+    const split = `source ${file}; COMP_WORDS=(alexnet-split ${words.map(shellWord).join(' ')}); COMP_CWORD=${words.length}; _alexnet_split; echo "\${COMPREPLY[@]}"`;
+    const { stdout } = spawnSync('bash', ['--norc', '-c', split], { encoding: 'utf8', cwd: work });
+    assert.equal(stdout, `${offered}\n`, words.join(' '));
+  }
 });
 
 const IN_FISH = `
