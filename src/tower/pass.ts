@@ -17,7 +17,7 @@ import { maskOf, maskSeed } from '../model/init.js';
 import type { Net, TowerIndex } from '../model/net.js';
 import type { Ops } from '../model/ops.js';
 import { tensorFrom } from '../native/binding/tensors.js';
-import { inScope } from '../native/graph/scope.js';
+import { inScope, outOfScope } from '../native/graph/scope.js';
 import { halfSquares } from '../native/layers/layer-ops.js';
 import { statelessUniform } from '../native/layers/stateless-random.js';
 import type { Part } from './protocol.js';
@@ -123,7 +123,9 @@ export class NetPart {
       if (training) {
         // The sums of gradients, and what else tfjs computes between the layers' own gradients.
         const between = scopeOf(this.options.part, 'gradients', 'backward', 'backward');
-        const found = inScope(between, () => tf.valueAndGrads(forward)([...inputs.parameters]));
+        const found = inScope(between, () => {
+          return tf.valueAndGrads((...all) => outOfScope(() => forward(...all)))([...inputs.parameters]);
+        });
         [value, gradients] = [found.value as tf.Scalar, found.grads];
         hooks.onGradients(inScope(between, () => halfSquares(gradients)));
       } else {

@@ -122,6 +122,13 @@ test('op by op, a traced step has the layers as the thread runs them, and says s
     for (const each of ['conv1 forward', 'conv1 backward', 'fc7 backward', 'conv1 update'])
       assert.ok(found.includes(each), each);
     assert.ok(parts_ms.forward > 0 && parts_ms.backward > 0 && parts_ms.pass === 0);
+    const last = Math.max(...spans.filter(({ part }) => part === 'forward').map(({ start_ms }) => start_ms));
+    const early = spans.filter(({ part, start_ms }) => part === 'backward' && start_ms < last);
+    assert.deepEqual(
+      early.map(({ layer }) => layer),
+      ['gradients'],
+      'what is between two layers of the forward pass is no gradient',
+    );
   }
   assert.equal(lanes.filter(({ lane }) => lane.startsWith('thread of tower')).length, 2);
   const warnings = of(events, 'warning').map(({ message }) => message);

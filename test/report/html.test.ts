@@ -2,8 +2,9 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import test from 'node:test';
+import type { Timeline } from '../../src/report/figure.js';
 import { livePage, reportPage } from '../../src/report/html.js';
-import { EMPTY, HOSTILE_REPORT, LARGE, MANY, ONE, PAIR, runReport } from './reports.js';
+import { EMPTY, HOSTILE_REPORT, LARGE, MANY, ONE, PAIR, runReport, trace } from './reports.js';
 
 const MAX_BYTES = 2_000_000;
 
@@ -53,6 +54,27 @@ test('reportPage() says in one sentence what the log lacks', () => {
   const none = loss.mean.map(() => null);
   const nan = runReport({ loss: { ...loss, mean: none, low: none, high: none }, evals: [] });
   assert.ok(livePage({ version: '1', runs: [nan] }).main.includes('Loss: no value in the log is a finite number.'));
+});
+
+test('reportPage() names the layers of a traced step that ran op by op, in the thread', () => {
+  const whole = trace(20);
+  const towers = whole.towers.map((tower) => {
+    const spans = tower.spans
+      .filter(({ part }) => part !== 'pass')
+      .map((each) => ({ ...each, lane: 'thread' as const }));
+    return { ...tower, spans };
+  });
+  const { main, figures } = livePage({
+    version: '1',
+    runs: [runReport({ traces: [{ ...whole, source: 'host', towers }] })],
+  });
+  const table = (page: string) => /Computing by layer in step 20[\s\S]*?<\/table>/.exec(page)![0];
+  assert.equal(table(main), table(livePage({ version: '1', runs: [runReport({ traces: [whole] })] }).main));
+  assert.ok(main.includes('its thread computes layer by layer'));
+  const timeline = figures.find(({ kind }) => kind === 'timeline') as Timeline;
+  assert.deepEqual(timeline.steps[0]!.lanes, ['Tower 0 thread', 'Tower 1 thread']);
+  assert.deepEqual([...new Set(timeline.steps[0]!.spans.map(({ lane }) => lane))].sort(), [0, 1]);
+  assert.ok(main.includes('profiler was not used'));
 });
 
 test('reportPage() escapes every text of a log', () => {

@@ -46,6 +46,11 @@ export function inScope<T>({ forward, backward }: Scope, action: () => T): T {
   return result;
 }
 
+/** Runs `action` outside of the scopes around it. */
+export function outOfScope<T>(action: () => T): T {
+  return within(undefined, action);
+}
+
 /** While `action` runs, ops in a scope are watched, in this thread. For ops that are run, not recorded. */
 export function watchScopes<T>(watch: ScopeWatcher | undefined, action: () => T): T {
   const before = watcher;
@@ -57,7 +62,7 @@ export function watchScopes<T>(watch: ScopeWatcher | undefined, action: () => T)
   }
 }
 
-function within<T>(scope: string, action: () => T): T {
+function within<T>(scope: string | undefined, action: () => T): T {
   const outer = current;
   enter(scope);
   try {

@@ -106,7 +106,7 @@ function bar(spans: readonly Span[], isFrame: boolean, { colours }: Space) {
     if (isFrame) return { type: 'rect', shape, style: { ...fill, opacity: 0.2 } };
     const style = { ...fill, ...pattern(api), stroke: colours.surface, lineWidth: shape.width > 3 ? 1 : 0 };
     const { layer, name } = spans[params.dataIndex]!;
-    const text = nameIn(shape, layer ?? name, colours);
+    const text = nameIn(shape, fits(shape, name) ? name : (layer ?? name), colours);
     // Without this, a name stays whose bar has become too short.
     return {
       type: 'group',
@@ -116,13 +116,21 @@ function bar(spans: readonly Span[], isFrame: boolean, { colours }: Space) {
   };
 }
 
+function lettersIn({ width }: { width: number }): number {
+  return Math.floor((width - 12) / 6.5);
+}
+
+function fits(shape: { width: number }, name: string): boolean {
+  return name.length <= lettersIn(shape);
+}
+
 /** A text in the middle of a bar, undefined if it has no space. */
 function nameIn(
   shape: { x: number; y: number; width: number; height: number },
   name: string,
   { text, surface }: Colours,
 ) {
-  const letters = Math.floor((shape.width - 12) / 6.5);
+  const letters = lettersIn(shape);
   if (letters < Math.min(name.length, 5)) return undefined;
   const place = { x: shape.x + shape.width / 2, y: shape.y + shape.height / 2 };
   const look = { fill: text, fontSize: 11, backgroundColor: surface, padding: [2, 3], borderRadius: 3 };
@@ -133,7 +141,7 @@ function nameIn(
     align: 'center' as const,
     verticalAlign: 'middle' as const,
   };
-  return { type: 'text' as const, silent: true, style };
+  return { type: 'text' as const, silent: true, z2: 9, style }; // above bars that overlap its own
 }
 
 /** The pattern that ECharts has chosen for the series. */

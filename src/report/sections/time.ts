@@ -58,7 +58,8 @@ const MAX_STEPS_OF_TWO = 4;
 /** Of a tower in a step; the longest ones. */
 const MAX_SPANS = 200;
 
-const LANES = { function: 'function', thread: 'thread' } as const;
+/** From the top. */
+const LANES = ['function', 'thread'] as const;
 
 export function timeline(source: Source): Section {
   const { runs, draw } = source;
@@ -83,14 +84,25 @@ export function timeline(source: Source): Section {
           unit: 'ms',
           steps: traces.map(toStep),
         },
-        'What each tower does when, in a traced step: its compiled function above, and below it the thread that exchanges tensors meanwhile.',
+        caption(traces),
       )}
-${last.source === 'host' && html`<p>TensorFlow’s profiler was not there, so this is what the towers’ threads see from outside the function.</p>`}
-${draw(traceParts(source, i, traces), `Milliseconds of the traced ${traces.length > 1 ? 'steps' : 'step'} by part; the parts of a tower do not overlap, so exchange and wait are only what no computing hides.`)}
+${last.source === 'host' && html`<p>TensorFlow’s profiler was not used, so this is what the towers’ threads can see; the first warning about the trace says why.</p>`}
+${draw(traceParts(source, i, traces), `Milliseconds of the traced ${traces.length > 1 ? 'steps' : 'step'} by part; the parts of a tower do not overlap, so exchange and wait are only what no computing hides. “Other” is the time between two ops; on CPUs also the time in which an op is ready, but the cores are busy.`)}
 <ul>${findings(last).map((each) => html`<li>${each}</li>`)}</ul>
 ${layerTable(last)}`;
     }),
   };
+}
+
+function caption(traces: readonly Trace[]): string {
+  const isByOp = traces.every(({ towers }) =>
+    towers.every(({ spans }) => spans.every(({ lane }) => lane === 'thread')),
+  );
+  const exchanges = traces.some(({ towers }) => towers.length > 1);
+  const lanes = isByOp
+    ? `its thread computes layer by layer${exchanges ? ', and exchanges tensors in between' : ''}`
+    : `its compiled function above, and below it its thread${exchanges ? ', which exchanges tensors meanwhile' : ''}`;
+  return `What each tower does when, in a traced step: ${lanes}.`;
 }
 
 function suffix({ names }: Source, i: number): string {
@@ -98,10 +110,11 @@ function suffix({ names }: Source, i: number): string {
 }
 
 function toStep({ step, step_ms, towers }: Trace): TimelineStep {
-  const lanes = towers.flatMap(({ tower }) => Object.keys(LANES).map((lane) => `Tower ${tower} ${lane}`));
+  const used = LANES.filter((lane) => towers.some(({ spans }) => spans.some((each) => each.lane === lane)));
+  const lanes = towers.flatMap(({ tower }) => used.map((lane) => `Tower ${tower} ${lane}`));
   const spans = towers.flatMap((tower, t) =>
     longest(tower.spans).map(({ name, part, layer, lane, start_ms, ms }) => ({
-      ...{ name, part, start: round(start_ms), ms: round(ms), lane: 2 * t + (lane === 'function' ? 0 : 1) },
+      ...{ name, part, start: round(start_ms), ms: round(ms), lane: used.length * t + used.indexOf(lane) },
       ...(layer !== undefined && { layer }),
     })),
   );
@@ -158,8 +171,8 @@ function findings({ step, step_ms, towers }: Trace): string[] {
 function layersOf(towers: Trace['towers']) {
   const layers = new Map<string, { forward: number; backward: number }[]>();
   towers.forEach(({ spans }, t) => {
-    for (const { layer, part, lane, ms } of spans) {
-      if (layer === undefined || lane !== 'function' || (part !== 'forward' && part !== 'backward')) continue;
+    for (const { layer, part, ms } of spans) {
+      if (layer === undefined || (part !== 'forward' && part !== 'backward')) continue;
       const times = layers.get(layer) ?? towers.map(() => ({ forward: 0, backward: 0 }));
       times[t]![part] += ms;
       layers.set(layer, times);

@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import tf = require('@tensorflow/tfjs');
 
 import { openLibrary } from '../../../src/native/c/load.js';
-import { inScope, watchScopes } from '../../../src/native/graph/scope.js';
+import { inScope, outOfScope, watchScopes } from '../../../src/native/graph/scope.js';
 import { compile, useDevice } from '../../../src/native/index.js';
 
 useDevice('CPU:0');
@@ -71,6 +71,19 @@ test('an inner scope takes the place of the outer one, which comes back after it
     () => inScope(layer('outer'), () => inScope(layer('inner'), () => {})),
   );
   assert.deepEqual(scopes, ['outer/forward', 'inner/forward', 'outer/forward']);
+});
+
+test('outOfScope() leaves the scopes around it until it ends', () => {
+  const scopes: string[] = [];
+  const two = () => {
+    inScope(layer('one'), () => {});
+    inScope(layer('two'), () => {});
+  };
+  watchScopes(
+    (scope) => void scopes.push(scope),
+    () => inScope(layer('outer'), () => outOfScope(two)),
+  );
+  assert.deepEqual(scopes, ['outer/forward', 'one/forward', 'two/forward', 'outer/forward']);
 });
 
 test('a scope ends with its action, also if that throws', () => {
