@@ -34,7 +34,10 @@ export async function runDry(
   try {
     notes.forEach(note);
     const { exitCode, dryRun } = await train(config, { report, signal: stop.signal, resume, note, busy, dryRun: true });
-    if (dryRun && !mode.json) services.stdout.print(...readyLines(dryRun, config).slice(mode.quiet ? -1 : 0));
+    if (dryRun) {
+      const printer = mode.json ? services.stderr : services.stdout; // these lines are no events
+      printer.print(...readyLines(dryRun, config).slice(mode.quiet ? -1 : 0));
+    }
     return exitCode;
   } finally {
     stop.dispose();
@@ -46,7 +49,7 @@ function readyLines({ first, last, batchSize, stepsPerEpoch, ...bytes }: DryRun,
   const mebibytes = (value: number) => `${count(Math.ceil(value / 2 ** 20))} MiB`;
   const steps = first > 1 ? `steps ${count(first)} to ${count(last)}` : `${count(last)} steps`;
   return [
-    `memory: at most ${mebibytes(bytes.peakBytes)} so far, without that of GPUs; a checkpoint takes ${mebibytes(bytes.checkpointBytes)} on the disk`,
+    `host memory: at most ${mebibytes(bytes.peakBytes)} so far; a checkpoint takes ${mebibytes(bytes.checkpointBytes)} on the disk`,
     first > last
       ? `dry run: nothing left to train after step ${count(last)} of ${shellWord(runFolder(config))}; nothing was written`
       : `dry run: ready for ${steps} of ${batchSize} images, ${count(stepsPerEpoch)} per epoch, in ${shellWord(runFolder(config))}; nothing was written`,
