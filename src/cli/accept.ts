@@ -11,7 +11,7 @@ import type { AcceptReport, Row } from '../train/accept/report.js';
 import { explained } from './explain.js';
 import { oneLine } from './format.js';
 import type { Input, Services } from './services.js';
-import { breakSilence } from './silence.js';
+import { announce, breakSilence } from './silence.js';
 import { stopOnSignal } from './stop.js';
 
 interface AcceptOptions {
@@ -42,8 +42,8 @@ export async function run(
   }
   splitCard(names); // half a card is a usage error, not a failed check
   const file = out ?? `accept-${timestamp(services.now())}.json`;
-  const { stdout, stderr } = services;
-  const { busy, end } = breakSilence((text) => stderr.print(text));
+  const { stdout } = services;
+  const { busy, end } = breakSilence((text) => announce(services, text));
   write(file, { checks: [] }); // fails now rather than in ten minutes
   const stop = stopOnSignal(() => stdout.print('stopping; a second Ctrl-C or signal ends the process at once'));
   try {

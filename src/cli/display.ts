@@ -9,7 +9,7 @@ import { followState } from './live-state.js';
 import { viewLines } from './live-view.js';
 import { runFolder } from './run-folder.js';
 import type { Services } from './services.js';
-import { breakSilence } from './silence.js';
+import { announce, breakSilence } from './silence.js';
 import { canRedraw, openBlock, showsUnicode, type Terminal, wantsColour } from './terminal-block.js';
 
 /** `json`: stdout has the events as lines and nothing else. `quiet`: the last line only, and warnings on stderr. */
@@ -42,7 +42,7 @@ export function openDisplay(mode: DisplayMode, { logEvery, net, folderOf }: Show
   const print = block ? (line: string) => block.print(printable(line)) : (line: string) => stdout.print(line);
   const look = { unicode: showsUnicode(env), colour: wantsColour(env) };
   const live = followState();
-  const silence = breakSilence((text) => (block ? print(text) : note(text)));
+  const silence = breakSilence((text) => (block ? print(text) : announce(services, text)));
   let folder = folderOf('');
   let steps: number | undefined;
   let first: number | undefined;

@@ -4,7 +4,7 @@ import { count } from '../numbers.js';
 import { usedText } from '../train/run-weights.js';
 import { openRun } from './find-run.js';
 import type { Input, Services } from './services.js';
-import { breakSilence } from './silence.js';
+import { announce, breakSilence } from './silence.js';
 
 export interface EvalOptions {
   tenView?: boolean;
@@ -23,7 +23,7 @@ export async function run(
   const { config, folder } = await openRun(flags, 'evaluate', services);
   const { evaluateRun } = await services.loadTrain();
   const note = (text: string) => services.stderr.print(text);
-  const { busy, end } = breakSilence(json ? () => {} : note);
+  const { busy, end } = breakSilence((text) => json || announce(services, text));
   const result = await evaluateRun(config, folder, { tenView, checkpoint, note, busy }).finally(end);
   const { images, loss, top1, top5 } = result;
   const facts = [`${count(images)} test images`, tenView ? 'ten views each' : '', usedText(result)].filter(Boolean);

@@ -5,7 +5,7 @@ import type { EvalOptions } from './eval.js';
 import { openRun } from './find-run.js';
 import { oneLine } from './format.js';
 import type { Input, Services } from './services.js';
-import { breakSilence } from './silence.js';
+import { announce, breakSilence } from './silence.js';
 
 interface PredictOptions extends EvalOptions {
   top: number;
@@ -25,7 +25,7 @@ export async function run(
   const { stdout, stderr } = services;
   const { predictFiles } = await services.loadTrain();
   const note = (text: string) => stderr.print(text);
-  const { busy, end } = breakSilence(json ? () => {} : note);
+  const { busy, end } = breakSilence((text) => json || announce(services, text));
   const asked = predictFiles(config, folder, files, top, tenView, { checkpoint, note, busy });
   const predictions = await asked.finally(end);
   const used = usedText(predictions.find((each) => 'classes' in each) ?? {});

@@ -7,8 +7,8 @@ const SILENT_MS = 2_000;
 const AGAIN_MS = 10_000;
 
 /**
- * Says on a terminal what begins now and blocks this thread for up to some seconds, so that no timer can say it later.
- * Programs that read stderr do not wonder.
+ * Prints a sentence on stderr if that is a terminal. Elsewhere stderr has warnings and errors alone, however slow the machine
+ * is: cron sends a mail for any other line. What blocks this thread is announced as it begins, as no timer can do it later.
  */
 export function announce({ stderr }: Pick<Services, 'stderr'>, what: string): void {
   if (stderr.isTTY) stderr.print(what);
@@ -18,7 +18,7 @@ export function announce({ stderr }: Pick<Services, 'stderr'>, what: string): vo
  * @param print receives the sentence: after two seconds, and progress every ten seconds after that.
  * @returns `busy` says what begins now; `end`, that something else was printed, or nothing is left to do.
  */
-export function breakSilence(print: (line: string) => void): { busy: Busy; end(): void } {
+export function breakSilence(print: (line: string) => unknown): { busy: Busy; end(): void } {
   let timer: NodeJS.Timeout | undefined;
   const later = (what: string | (() => string), ms: number) => {
     clearTimeout(timer);

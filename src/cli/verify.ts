@@ -7,7 +7,7 @@ import { table } from './format.js';
 import { gpuWarning, resolveHere } from './machine.js';
 import { printConfig } from './print-config.js';
 import type { Input, Services } from './services.js';
-import { breakSilence } from './silence.js';
+import { announce, breakSilence } from './silence.js';
 
 export interface VerifyOptions {
   steps: number;
@@ -28,7 +28,7 @@ export async function run(
   if (warning !== undefined) services.stderr.print(`warning: ${warning}`);
   const { verify, verifyGolden } = await services.loadTrain();
   const print = (...lines: string[]) => (json ? services.stderr : services.stdout).print(...lines);
-  const { busy, end } = breakSilence(json ? () => {} : (text) => services.stderr.print(text));
+  const { busy, end } = breakSilence((text) => json || announce(services, text));
   let result: VerifyResult | GoldenResult;
   let lines: string[];
   if (golden !== undefined) {

@@ -33,7 +33,7 @@ test('breakSilence() prints after two seconds, progress again every ten seconds,
 });
 
 /** A training whose towers take three seconds to open, and its first step too. */
-async function slowTraining(t: TestContext, flags: readonly string[], isTTY = false) {
+async function slowTraining(t: TestContext, flags: readonly string[], [isTTY, isErrTTY] = [false, true]) {
   t.mock.timers.enable({ apis: ['setTimeout'] });
   const out = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-silence-'));
   t.after(() => fs.rmSync(out, { recursive: true }));
@@ -53,17 +53,20 @@ async function slowTraining(t: TestContext, flags: readonly string[], isTTY = fa
   };
   const stdout = new Screen(isTTY);
   const argv = ['train', '--out', out, '--run', 'r', ...flags];
-  const outcome = await run(argv, { loadTrain: trainModule({ train }), stdout });
-  return { ...outcome, stdout };
+  const stderr = new Screen(isErrTTY);
+  const outcome = await run(argv, { loadTrain: trainModule({ train }), stdout, stderr });
+  return { ...outcome, stdout, stderr };
 }
 
-test('train says on stderr what takes long, above the view on a terminal, and nothing with --quiet or --json', async (t) => {
+test('train says on a terminal what takes long, on stderr or above the view on a terminal, and nothing with --quiet or --json', async (t) => {
   const said = 'opening CPU:0 and CPU:1\nthe first step\n';
   const plain = await slowTraining(t, []);
-  assert.equal(plain.stderr.text, said, plain.stdout.text);
+  assert.equal(plain.stderr.text.replace(/^loading .*\n/m, ''), said, plain.stdout.text);
   t.mock.timers.reset();
-  const terminal = await slowTraining(t, [], true);
-  assert.equal(terminal.stderr.text, '');
+  assert.equal((await slowTraining(t, [], [false, false])).stderr.text, '', 'stderr in a file');
+  t.mock.timers.reset();
+  const terminal = await slowTraining(t, [], [true, true]);
+  assert.doesNotMatch(terminal.stderr.text, /opening|first step/);
   assert.match(terminal.stdout.text, /^opening CPU:0 and CPU:1\n[\s\S]*the first step\n[\s\S]*loss/m);
   for (const flag of ['--quiet', '--json']) {
     t.mock.timers.reset();
