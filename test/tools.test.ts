@@ -43,7 +43,11 @@ const program = (code: string) => [
 test('a missing tool is a reason to skip, but in the CI an error', async () => {
   const code = `console.log((await tools.python('no_such_module')).skip, tools.toolFile('none/none.js').skip)`;
   const { stdout, stderr } = await runNode(program(code), { CI: '' });
-  assert.match(stdout, /no_such_module cannot be used \(ModuleNotFoundError.*none\/none\.js is not installed/, stderr);
+  assert.match(
+    stdout,
+    /no_such_module cannot be used \((?:ModuleNotFoundError|spawn python3 ENOENT).*none\/none\.js is not installed/,
+    stderr,
+  );
   const inCi = await runNode(
     program(`Object.defineProperty(process, 'platform', { value: 'linux' });
       Object.defineProperty(process, 'arch', { value: 'x64' });

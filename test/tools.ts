@@ -206,6 +206,6 @@ export async function python(module: string): Promise<Found<Python>> {
     return { tool };
   } catch (error) {
     const [line] = (error as Error & { stderr?: string }).stderr?.trim().split('\n').slice(-1) ?? [];
-    return missing(`Python's ${module} cannot be used (${line ?? (error as Error).message}); npm test says why`);
+    return missing(`Python's ${module} cannot be used (${line || (error as Error).message}); npm test says why`);
   }
 }

@@ -57,7 +57,7 @@ function accuracyOf(runs: readonly RunReport[]): Accuracy {
   const last = runs.map(({ evals }) => evals.at(-1));
   const testLoss = meanIfAll(last.map((each) => each?.loss));
   const curve = curveOf(runs);
-  if (last.some((each) => each === undefined)) {
+  if (!last.every((each) => Number.isFinite(each?.top1))) {
     return { top1: null, low: null, high: null, interval: 'none', testLoss, curve };
   }
   const { mean, low, high } = intervalOf(last as RunReport['evals']);

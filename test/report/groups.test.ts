@@ -96,6 +96,8 @@ test('groupRuns() of runs without evaluations, without settings, and with names 
     Array(3).fill(['none', null, null]),
   );
   assert.deepEqual(groups[0]!.curve.step, []);
+  const failed = groupRuns([await runOf('z', 1, [Number.NaN])]);
+  assert.deepEqual([failed[0]!.interval, failed[0]!.top1, failed[0]!.low], ['none', null, null]);
 });
 
 test('makeReport() groups three runs or an ablation, and compares two', async () => {
