@@ -5,7 +5,7 @@ import type { Comparison, RunReport, StepTime } from './model.js';
 import { settingsOf } from './settings.js';
 
 /** From this ratio on, one run is slower than the other. */
-const LARGE_RATIO = 1.02;
+export const LARGE_RATIO = 1.02;
 /** Parts with this share of the difference are named. */
 const LARGE_SHARE = 0.1;
 

@@ -56,6 +56,21 @@ test('reportPage() says in one sentence what the log lacks', () => {
   assert.ok(livePage({ version: '1', runs: [nan] }).main.includes('Loss: no value in the log is a finite number.'));
 });
 
+test('reportPage() of many runs says at the top which ones are not done', () => {
+  assert.ok(!livePage(MANY).main.includes('not done'));
+  const runs = MANY.runs.map((run, i) => (i === 1 ? { ...run, status: 'failed' as const } : run));
+  const { main } = livePage({ ...MANY, runs });
+  const said = `1 of ${runs.length} runs is not done:</strong> ${runs[1]!.run} (failed)`;
+  assert.ok(main.includes(said) && main.indexOf(said) < main.indexOf('<nav'), main.slice(0, 600));
+});
+
+test('reportPage() of two runs has no ratio above a sentence that calls them equally fast', () => {
+  const { comparison } = PAIR;
+  assert.match(livePage(PAIR).main, /class="ratio-value"/);
+  const equal = { ...comparison!, ratio: 1.01, sentence: 'a and b are equally fast' };
+  assert.ok(!livePage({ ...PAIR, comparison: equal }).main.includes('class="ratio-value"'));
+});
+
 test('reportPage() names the layers of a traced step that ran op by op, in the thread', () => {
   const whole = trace(20);
   const towers = whole.towers.map((tower) => {

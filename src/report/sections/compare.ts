@@ -1,4 +1,5 @@
 /** The top of a page of two runs. */
+import { LARGE_RATIO } from '../compare.js';
 import type { Comparison } from '../model.js';
 import { configDifferences } from './facts.js';
 import { html, type Markup } from './markup.js';
@@ -21,7 +22,7 @@ export function comparison(source: Source, compared: Comparison | undefined): Se
     ...{ id: 'summary', title: 'Comparison' },
     body: html`${
       compared
-        ? html`<div class="ratio">${compared.comparable && ratio(compared)}<p class="sentence">${compared.sentence}</p></div>`
+        ? html`<div class="ratio">${compared.comparable && compared.ratio >= LARGE_RATIO && ratio(compared)}<p class="sentence">${compared.sentence}</p></div>`
         : missing('The speeds cannot be compared: one of the logs has too few steps.')
     }
 ${keyTable(source)}

@@ -8,6 +8,9 @@ import { missing, type Section, type Source } from './section.js';
 import { keyTable, statusLine } from './summary.js';
 import { partsOfRuns } from './time.js';
 
+/** Of runs in a sentence. */
+const MAX_NAMES = 10;
+
 /** More curves cannot be told apart. */
 const MAX_CURVES = 8;
 
@@ -17,11 +20,20 @@ const INTERVALS: Record<Group['interval'], string> = {
   none: 'none',
 };
 
-export function manyHeading({ runs }: Source, groups: readonly Group[]): Markup {
+export function manyHeading({ runs, names }: Source, groups: readonly Group[]): Markup {
   const dataset = runs.find(({ start }) => start)?.start?.dataset;
   return html`<p class="kicker">Report of ${count(runs.length)} runs</p>
 <h1>${count(groups.length)} ${groups.length === 1 ? 'group' : 'groups'} of runs compared</h1>
-${dataset && html`<p>Data: ${dataset.name}, ${count(dataset.train_images)} training and ${count(dataset.test_images)} test images.</p>`}`;
+${dataset && html`<p>Data: ${dataset.name}, ${count(dataset.train_images)} training and ${count(dataset.test_images)} test images.</p>`}
+${notDone({ runs, names })}`;
+}
+
+/** So that nobody takes the numbers of these runs for those of whole ones. */
+function notDone({ runs, names }: Pick<Source, 'runs' | 'names'>): Markup | undefined {
+  const found = runs.flatMap(({ status }, i) => (status === 'done' ? [] : [`${names[i]} (${status})`]));
+  if (found.length === 0) return undefined;
+  const list = found.length > MAX_NAMES ? [...found.slice(0, MAX_NAMES), 'others'] : found;
+  return html`<p class="error"><strong>${count(found.length)} of ${count(runs.length)} runs ${found.length === 1 ? 'is' : 'are'} not done:</strong> ${list.join(', ')}</p>`;
 }
 
 export function groupTable({ draw }: Source, groups: readonly Group[]): Section {
