@@ -8,7 +8,7 @@ import { openNoFollow } from '../safe-write.js';
 import { serveMetrics } from './metrics-server.js';
 
 /** The folder of the event files in a run's folder. */
-export const TENSORBOARD_FOLDER = 'tensorboard';
+const TENSORBOARD_FOLDER = 'tensorboard';
 
 interface Export {
   /** @param folder of the run. @param time ms since 1970. */

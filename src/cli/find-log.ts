@@ -8,7 +8,7 @@ import type { Variant } from '../report/groups.js';
 import { isAblation, readAblation } from './ablation.js';
 import { runFolder } from './run-folder.js';
 
-export const LOG_NAME = 'log.ndjson';
+const LOG_NAME = 'log.ndjson';
 
 export interface FoundLog {
   file: string;

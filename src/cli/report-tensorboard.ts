@@ -2,7 +2,7 @@
 import { mkdirSync, readdirSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { SplitError } from '../errors.js';
-import { LOG_START, linesOf, parseLine } from '../report/read-log.js';
+import { parsedLines } from '../report/read-log.js';
 import { explained } from './explain.js';
 import type { FoundLog } from './find-log.js';
 import type { Services } from './services.js';
@@ -47,10 +47,5 @@ async function* recordsOf(file: string): AsyncGenerator<Uint8Array> {
 }
 
 async function* eventsOf(file: string) {
-  for await (const lines of linesOf(file, { ...LOG_START })) {
-    for (const line of lines) {
-      const parsed = parseLine(line);
-      if (parsed.kind === 'event') yield parsed;
-    }
-  }
+  for await (const { parsed } of parsedLines(file)) if (parsed.kind === 'event') yield parsed;
 }

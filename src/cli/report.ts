@@ -89,7 +89,7 @@ function textOf({ markdown, json }: ReportOptions): ((report: Report) => readonl
 }
 
 /** Analyses logs one after the other. @throws SplitError if one cannot be read. */
-export async function reportOn(logs: readonly FoundLog[]): Promise<Report> {
+async function reportOn(logs: readonly FoundLog[]): Promise<Report> {
   const runs: RunReport[] = [];
   const variants = new Map<RunReport, Variant>();
   for (const { file, folder, isRun, variant } of logs) {

@@ -3,7 +3,7 @@ import { statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { RunCollector } from './collect.js';
 import type { RunReport } from './model.js';
-import { LOG_START, linesOf, type Parsed, parseLine } from './read-log.js';
+import { LOG_START, linesOf, parsedLines, parseLine } from './read-log.js';
 import { Rewinds } from './rewinds.js';
 
 /** The analysis of a log that may still grow. The memory that it takes does not grow with the log. */
@@ -72,10 +72,4 @@ export async function analyseLog(file: string, folder?: string): Promise<RunRepo
   const analysis = new LogAnalysis(file, folder);
   await analysis.update({ isEnded: true });
   return analysis.report();
-}
-
-async function* parsedLines(file: string, end: number): AsyncGenerator<{ parsed: Parsed; line: number }> {
-  for await (const lines of linesOf(file, { ...LOG_START }, end)) {
-    for (const line of lines) yield { parsed: parseLine(line), line: line.number };
-  }
 }

@@ -144,6 +144,13 @@ function revive(value: unknown): unknown {
   return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, revive(each)]));
 }
 
+/** Yields what the lines of a log say, from its start. @param end bytes. @throws SplitError if it cannot be read. */
+export async function* parsedLines(file: string, end?: number): AsyncGenerator<{ parsed: Parsed; line: number }> {
+  for await (const lines of linesOf(file, { ...LOG_START }, end)) {
+    for (const line of lines) yield { parsed: parseLine(line), line: line.number };
+  }
+}
+
 /**
  * Yields a log's events in their order; none if there is no log. Skips lines that are not events.
  * @throws SplitError if the log cannot be read.
@@ -154,12 +161,7 @@ export async function* eventsIn(file: string): AsyncGenerator<LogEvent> {
   } catch {
     return;
   }
-  for await (const lines of linesOf(file, { ...LOG_START })) {
-    for (const line of lines) {
-      const parsed = parseLine(line);
-      if (parsed.kind === 'event') yield parsed.event;
-    }
-  }
+  for await (const { parsed } of parsedLines(file)) if (parsed.kind === 'event') yield parsed.event;
 }
 
 function forReading<T>(file: string, action: () => T): T {
