@@ -17,13 +17,12 @@ const LICENSE_FILES = ['LICENSE', 'LICENSE.txt', 'NOTICE'];
 /**
  * Checks the types of the page's sources and bundles them.
  * @param lock descriptor of the set-up's lock, which the compiler keeps.
- * @throws SetupFailure if they do not compile.
+ * @throws SetupFailure if they do not compile, or esbuild does not run.
  */
 export async function bundlePage(root, lock) {
   const modules = join(root, 'node_modules');
   const compiler = join(modules, 'typescript', 'bin', 'tsc');
   await run('tsc', [process.execPath, compiler, '-p', join(root, PAGE_FOLDER)], root, lock);
-  const { build } = await import(pathToFileURL(join(modules, 'esbuild', 'lib', 'main.js')).href);
   const options = {
     bundle: true,
     minify: true,
@@ -34,6 +33,7 @@ export async function bundlePage(root, lock) {
   };
   const entries = ['main.ts', 'style.css'].map((each) => join(root, PAGE_FOLDER, each));
   try {
+    const { build } = await import(pathToFileURL(join(modules, 'esbuild', 'lib', 'main.js')).href);
     const target = ['chrome100', 'firefox100', 'safari15'];
     const define = { 'process.env.NODE_ENV': '"production"' };
     const { outputFiles } = await build({
@@ -49,8 +49,12 @@ export async function bundlePage(root, lock) {
     );
     writeWhole(join(root, PAGE_BUNDLE), `${JSON.stringify({ script: `${licenses(modules)}\n${script}`, style })}\n`);
   } catch (error) {
-    if (!error.errors) throw error;
-    throw new SetupFailure(`Cannot bundle ${PAGE_FOLDER}: ${error.message}`);
+    if (error.syscall) throw error; // a file could not be written
+    const cause = error.errors ? '' : 'esbuild does not run: ';
+    const remedy = error.errors
+      ? ''
+      : '; remove node_modules and run the command again, to install it for this machine';
+    throw new SetupFailure(`Cannot bundle ${PAGE_FOLDER}: ${cause}${error.message}${remedy}`);
   }
 }
 

@@ -103,5 +103,12 @@ test('npm install of the tarball runs with scripts allowed and no host reachable
   const loaded = new Set(fs.readFileSync(loadedList, 'utf8').trim().split('\n'));
   const ofIt = [...loaded].filter((file) => file.includes(`/${USED}/`)).map((file) => relative(bundled, file));
   assert.deepEqual(ofIt.sort(), (files as string[]).filter((file) => file.endsWith('.js')).sort());
+
+  // Nothing that only a clone has, such as ECharts, is needed for the page.
+  const [page] = run(join(project, 'node_modules', '.bin', 'alexnet-split'), ['report', '--out', 'page.html'], {
+    cwd: project,
+    env: environment({}),
+  }).split('\n');
+  assert.match(fs.readFileSync(join(project, page!), 'utf8'), /<script>\/\*!\necharts 6/);
   t.diagnostic(`${fs.statSync(tarball).size} bytes`);
 });
