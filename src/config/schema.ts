@@ -45,7 +45,7 @@ const bool = z.boolean('true or false');
 const text = z.string('a text').min(1, 'a text that is not empty');
 const pathOrEmpty = z.string('a text').refine((value) => !value.includes('\0'), 'a path, which has no character 0');
 const path = pathOrEmpty.min(1, 'a text that is not empty');
-const STEPS = 'steps such as 100-102 or 5,9-11, from 1 up';
+const STEPS = 'up to 100 steps or ranges, such as 100-102 or 5,9-11, from 1 up';
 const steps = z
   .string(STEPS)
   .regex(/^\d+(-\d+)?(,\d+(-\d+)?)*$/, STEPS) // what the schema for editors can say
