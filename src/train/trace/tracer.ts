@@ -9,7 +9,7 @@ import { type ProfilerSession, profilerMissing, profilerNow, startProfiler } fro
 import { eventsOf } from '../../native/c/xspace.js';
 import { replaceFile } from '../../safe-write.js';
 import type { StepReply } from '../../tower/protocol.js';
-import { clockMs } from '../../tower/step-notes.js';
+import { clockMs, clockOffset } from '../../tower/step-notes.js';
 import { chromeTrace } from './chrome.js';
 import { hiddenExchange, partsOf } from './parts.js';
 import { joinSpans, type NotedSpan, notedSpans, type Op, opsOf } from './spans.js';
@@ -52,7 +52,7 @@ function startTrace(config: Config, report: Report, warn: (why: string) => void)
     if (!session) missing = 'the profiler does not start, because another one runs';
   }
   /** Of the profiler's clock from the threads'. */
-  const offset = session ? profilerOffset() : 0;
+  const offset = session ? -clockOffset(() => profilerNow()!) : 0;
   const started = clockMs();
   let collected: Uint8Array | undefined;
   return {
@@ -112,12 +112,4 @@ function traceEvent(
 /** To microseconds, so that lines stay short. */
 function rounded(ms: number): number {
   return Math.round(ms * 1000) / 1000;
-}
-
-/** What to add to {@link clockMs} for the profiler's clock. */
-function profilerOffset(): number {
-  profilerNow(); // the first call looks it up
-  const before = clockMs();
-  const now = profilerNow()!;
-  return now - (before + clockMs()) / 2;
 }
