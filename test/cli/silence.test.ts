@@ -58,7 +58,7 @@ async function slowTraining(t: TestContext, flags: readonly string[], [isTTY, is
   return { ...outcome, stdout, stderr };
 }
 
-test('train says on a terminal what takes long, on stderr or above the view on a terminal, and nothing with --quiet or --json', async (t) => {
+test('train says what takes long on stderr if that is a terminal, or above the view; not with --quiet or --json', async (t) => {
   const said = 'opening CPU:0 and CPU:1\nthe first step\n';
   const plain = await slowTraining(t, []);
   assert.equal(plain.stderr.text.replace(/^loading .*\n/m, ''), said, plain.stdout.text);
