@@ -1,7 +1,8 @@
 /** `report --follow`: serves the page of a report while the run trains. Others cannot reach it, or do not know its token. */
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { signalExitCode } from '../end-signals.js';
 import { LogAnalysis } from '../report/analyse.js';
 import { livePage, reportPage } from '../report/html.js';
@@ -9,7 +10,7 @@ import type { Report, RunReport } from '../report/model.js';
 import { makeReport } from '../report/report.js';
 import { withKernels } from '../report/run-kernels.js';
 import { findLogs, type LogPlace, placeOfLog } from './find-log.js';
-import { isOwnName, listenOnLoopback } from './loopback.js';
+import { createLoopbackServer, isOwnName, listenOnLoopback } from './loopback.js';
 import type { Services } from './services.js';
 import { stopOnSignal } from './stop.js';
 
@@ -17,7 +18,6 @@ import { stopOnSignal } from './stop.js';
 const FRESH_MS = 500;
 const TOKEN_BYTES = 24;
 const LIVE = 'live.json';
-const REQUEST_MS = 10_000;
 const HEADERS = {
   'cache-control': 'no-store',
   'content-security-policy': "frame-ancestors 'none'",
@@ -42,15 +42,14 @@ export async function follow(
   if (names.length === 0) stderr.print(`the newest run: ${places[0]!.folder}`);
   const report = liveReport(places);
   const token = randomBytes(TOKEN_BYTES).toString('base64url');
-  const server = createServer((request, response) => void answer(request, response, token, report));
-  server.requestTimeout = REQUEST_MS;
+  const server = createLoopbackServer((request, response) => void answer(request, response, token, report));
   const stop = stopOnSignal(() => {});
   try {
     const address = await listenOnLoopback(server, port, 'the report', '--port');
     stdout.print(`${address}/?token=${token}`);
     stderr.print('open this address in a browser of this machine; Ctrl-C ends the page, not the training');
     for (const { file } of places) if (!existsSync(file)) stderr.print(`waiting for ${file}, which does not exist yet`);
-    await new Promise((resolve) => stop.signal.addEventListener('abort', resolve));
+    if (!stop.signal.aborted) await once(stop.signal, 'abort'); // a signal may have come before the port was open
     return signalExitCode(String(stop.signal.reason));
   } finally {
     stop.dispose();

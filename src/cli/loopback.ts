@@ -1,10 +1,17 @@
 /** HTTP on this machine's loopback address, which other machines cannot reach. */
-import type { IncomingMessage, Server } from 'node:http';
+import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { ConfigError, SplitError, systemMessage } from '../errors.js';
 
 const HOST = '127.0.0.1';
 const MAX_CONNECTIONS = 16;
+/** A client that opens connections and sends nothing shuts others out for this long. */
+const LIMITS = { requestTimeout: 10_000, headersTimeout: 10_000, connectionsCheckingInterval: 5000 };
+
+/** A server for {@link listenOnLoopback}, which does not wait long for its clients. */
+export function createLoopbackServer(answer: RequestListener): Server {
+  return createServer(LIMITS, answer);
+}
 
 /**
  * Opens the port of a server.

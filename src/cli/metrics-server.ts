@@ -1,12 +1,9 @@
 /** `--metrics-port`: serves a run's metrics on loopback, for Prometheus. */
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import { isOwnName, listenOnLoopback } from './loopback.js';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { createLoopbackServer, isOwnName, listenOnLoopback } from './loopback.js';
 
 /** A page of a text, made for each request. */
 export type Text = () => Promise<{ type: string; body: string }>;
-
-/** A client that opens connections and sends nothing shuts others out for this long. */
-const LIMITS = { requestTimeout: 10_000, headersTimeout: 10_000, connectionsCheckingInterval: 5000 };
 
 /**
  * Serves `/metrics` until it is closed. It does not keep the process alive.
@@ -14,7 +11,7 @@ const LIMITS = { requestTimeout: 10_000, headersTimeout: 10_000, connectionsChec
  * @throws ConfigError if the port is in use; SplitError if it cannot be opened for another reason.
  */
 export async function serveMetrics(port: number, text: Text): Promise<{ url: string; close(): void }> {
-  const server = createServer(LIMITS, (request, response) => void answer(request, response, text));
+  const server = createLoopbackServer((request, response) => void answer(request, response, text));
   server.on('connection', (socket) => socket.unref());
   const address = await listenOnLoopback(server, port, 'metrics', '--metrics-port');
   server.unref();

@@ -156,19 +156,20 @@ function watchQuiet({ folder, file }: LogPlace) {
   let testedAt = Number.NEGATIVE_INFINITY;
   let isGone = false;
   let isSaid = false;
+  let hasBeen = false;
 
   return {
     /** There is a new line, written at that time. */
     end(at: number): void {
       since = performance.now() - Math.max(0, Date.now() - at);
-      [isGone, isSaid] = [false, false];
+      [isGone, isSaid, hasBeen] = [false, false, true];
     },
     /** @throws SplitError if the process that trains is gone. */
     check(isMissing: boolean, note: (text: string) => void): void {
       const now = performance.now();
       if (isMissing && !isSaid) {
         isSaid = true;
-        note(`waiting for ${file}, which does not exist yet`);
+        note(`waiting for ${file}, which ${hasBeen ? 'is gone' : 'does not exist yet'}`);
       }
       if (now - since < LOCK_MS || (now - testedAt < LOCK_MS && !isGone)) return;
       testedAt = now;

@@ -6,6 +6,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { follow } from '../../src/cli/follow.js';
+import { Printer } from '../../src/cli/output.js';
+import { SERVICES } from '../../src/cli/services.js';
 import type { LogEvent } from '../../src/log.js';
 import { eventWriter } from '../../src/log-writer.js';
 import { CHECK, RUN_END, RUN_START, trainStep } from '../events.js';
@@ -111,6 +114,15 @@ test('report --follow refuses another token, host name, method and path', async 
   const head = await ask(url, { method: 'HEAD' });
   assert.deepEqual([head.status, head.body], [200, '']);
   assert.ok(Number(head.headers['content-length']) > 1000);
+});
+
+test('report --follow ends at a signal that comes before its port is open', { timeout: 10_000 }, async (t) => {
+  const folder = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-follow-'));
+  t.after(() => fs.rmSync(folder, { recursive: true }));
+  const [stdout, stderr] = [new Printer(new Screen()), new Printer(new Screen())];
+  const ended = follow([folder], {}, { ...SERVICES, stdout, stderr });
+  process.emit('SIGUSR1', 'SIGUSR1');
+  assert.equal(await ended, 138);
 });
 
 test('report --follow waits for a log, and explains one that cannot be read', async (t) => {

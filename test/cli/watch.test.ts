@@ -90,6 +90,9 @@ test('watch waits for a log, shows what is added as train does, and ends with th
   await until(`waiting for ${file}, which does not exist yet\n`);
   fs.writeFileSync(file, linesOf(START));
   await until('log in ');
+  fs.renameSync(file, `${file}.moved`);
+  await until(`waiting for ${file}, which is gone\n`);
+  fs.renameSync(`${file}.moved`, file);
   const line = linesOf(trainStep(1));
   fs.appendFileSync(file, line.slice(0, 50));
   await sleep(300);
@@ -105,6 +108,7 @@ test('watch waits for a log, shows what is added as train does, and ends with th
     stdout.lines.slice(1).map((each) => each.replace(/ {2}\S+( s)? left$/, '')),
     [
       ...places(folder),
+      `waiting for ${file}, which is gone`,
       `step 1/5  ${STEP}`,
       `step 2/5  ${STEP}`,
       EVALUATED,
