@@ -5,7 +5,7 @@ import { TABLES } from '../model/tables.js';
 import { FLAGS } from './flags.js';
 import { type ConfigLayer, sets, valueAt } from './layers.js';
 import type { Config } from './schema.js';
-import { rangesOf } from './steps.js';
+import { hasStep } from './steps.js';
 
 type Message = string | false;
 
@@ -113,7 +113,8 @@ const INEFFECTIVE: Record<string, (config: Config, hasFiles: HasFiles) => Messag
   checkpointEvery: ({ checkpointEvery, steps }) => afterTheEnd(checkpointEvery, steps, 'checkpoint'),
   traceSteps: ({ traceSteps, steps }) =>
     steps !== null &&
-    (rangesOf(traceSteps ?? '') ?? []).every(([first]) => first > steps) &&
+    traceSteps !== null &&
+    !hasStep(traceSteps, 1, steps) &&
     `in a run of ${steps} step${steps === 1 ? '' : 's'}`,
   keep: ({ checkpointEvery }) =>
     checkpointEvery === 0 && 'with --checkpoint-every 0 until the run is resumed: there is one checkpoint',

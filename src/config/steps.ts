@@ -16,7 +16,7 @@ export function rangesOf(text: string): [first: number, last: number][] | undefi
   return isValid ? (ranges as [number, number][]) : undefined;
 }
 
-/** Whether a list has a step. */
-export function isInSteps(step: number, list: string): boolean {
-  return rangesOf(list)?.some(([first, last]) => step >= first && step <= last) ?? false;
+/** Whether a list has one of these steps. */
+export function hasStep(list: string, from: number, to = from): boolean {
+  return rangesOf(list)?.some(([first, last]) => first <= to && last >= from) ?? false;
 }

@@ -1,5 +1,6 @@
 /** A training run: set-up, check, loop, evaluation, weights. */
 import type { Config } from '../config/config.js';
+import { hasStep } from '../config/steps.js';
 import { signalExitCode } from '../end-signals.js';
 import { NonFiniteError, SplitError, VerifyError } from '../errors.js';
 import type { Report } from '../log.js';
@@ -154,6 +155,13 @@ async function toFirstStep(run: Run, changes: readonly Change[], progress: Progr
   const { check: isAsked, placement } = run.config;
   if (isAsked && placement === 'split') await stoppable(check(run, ui), ui.signal);
   if (ui.resume) await restore(ui.resume, run, changes, progress, ui);
+  const { traceSteps } = run.config;
+  const traced = ui.resume?.checkpoint.state.config.traceSteps; // what it asked for may be done
+  const first = progress.steps + 1;
+  if (traceSteps === null || traceSteps === traced || first > run.steps || hasStep(traceSteps, first, run.steps))
+    return;
+  const message = `--trace-steps ${traceSteps} traces nothing: the run trains steps ${first} to ${run.steps}`;
+  ui.report({ event: 'warning', message });
 }
 
 function newProgress(): Progress {

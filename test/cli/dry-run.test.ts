@@ -80,11 +80,12 @@ test('train --dry-run --resume restores the checkpoint, and leaves the run as it
       .sort()
       .map((name) => [name, fs.readFileSync(join(work, 'runs', 'r', name), 'base64')]);
   const before = files();
-  const more = cli('train', '--dry-run', '--quiet', '--resume', 'runs/r', '--steps', '9');
+  const more = cli('train', '--dry-run', '--quiet', '--resume', 'runs/r', '--steps', '9', '--trace-steps', '1-2');
   assert.deepEqual(
     [more.status, more.stdout],
     [0, 'dry run: ready for steps 3 to 9 of 4 images, 2,500 per epoch, in runs/r; nothing was written\n'],
   );
+  assert.equal(more.stderr, 'warning: --trace-steps 1-2 traces nothing: the run trains steps 3 to 9\n');
   assert.deepEqual(files(), before);
   assert.match(before.map(([name]) => name).join(), /checkpoints\/.*config\.json/);
   const [weights] = before.find(([name]) => /checkpoints.*safetensors/.test(name!))!;

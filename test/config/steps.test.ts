@@ -1,7 +1,7 @@
 /** Lists of steps, as `--trace-steps` takes them. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { isInSteps, rangesOf } from '../../src/config/steps.js';
+import { hasStep, rangesOf } from '../../src/config/steps.js';
 
 test('rangesOf() reads steps and ranges', () => {
   assert.deepEqual(rangesOf('5'), [[5, 5]]);
@@ -17,7 +17,8 @@ test('rangesOf() refuses what is not a list of steps from 1 up', () => {
   for (const text of [...wrong, Array(101).fill(1).join()]) assert.equal(rangesOf(text), undefined, text);
 });
 
-test('isInSteps() includes both ends of a range', () => {
-  const found = [4, 5, 6, 8, 9, 11, 12].filter((step) => isInSteps(step, '5,9-11'));
+test('hasStep() includes both ends of a range', () => {
+  const found = [4, 5, 6, 8, 9, 11, 12].filter((step) => hasStep('5,9-11', step));
   assert.deepEqual(found, [5, 9, 11]);
+  assert.deepEqual([hasStep('5,9-11', 6, 8), hasStep('5,9-11', 6, 9), hasStep('5,9-11', 11, 90)], [false, true, true]);
 });

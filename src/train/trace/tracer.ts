@@ -2,7 +2,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config } from '../../config/config.js';
-import { isInSteps } from '../../config/steps.js';
+import { hasStep } from '../../config/steps.js';
 import { systemMessage } from '../../errors.js';
 import type { EventOf, Report } from '../../log.js';
 import { type ProfilerSession, profilerMissing, profilerNow, startProfiler } from '../../native/c/profiler.js';
@@ -34,7 +34,7 @@ export function openTracer(config: Config, report: Report): Tracer {
     hasWarned = true;
     report({ event: 'warning', message: `the trace shows what the towers' threads can see: ${why}` });
   };
-  return (step) => (isInSteps(step, traceSteps) ? startTrace(config, report, warnOnce) : undefined);
+  return (step) => (hasStep(traceSteps, step) ? startTrace(config, report, warnOnce) : undefined);
 }
 
 /** Why nothing reports the single ops of a step; undefined if the profiler does. */
