@@ -102,7 +102,7 @@ function caption(traces: readonly Trace[]): string {
   const lanes = isByOp
     ? `its thread computes layer by layer${exchanges ? ', and exchanges tensors in between' : ''}`
     : `its compiled function above, and below it its thread${exchanges ? ', which exchanges tensors meanwhile' : ''}`;
-  return `What each tower does when, in a traced step: ${lanes}.`;
+  return `What each tower does when, in a traced step: ${lanes}. Where a tower has no bar, nothing of it runs: the cores are busy, or its next command has not come yet.`;
 }
 
 function suffix({ names }: Source, i: number): string {
