@@ -24,6 +24,12 @@ async function main(args) {
   refuseOldNode();
   const isTest = args[0] === '--test';
   const command = commandIn(args);
+  const chosen = isTest ? chooseTests(args.slice(1)) : undefined;
+  if (chosen && needTools(root, chosen.files)) {
+    await setUp(root, { isLong: false });
+    await ignoreHangup();
+    await installTestTools(root);
+  }
   await setUp(root, { isLong: isTest || LONG_COMMANDS.includes(command) });
   await ignoreHangup();
   const reason = keepUsedParts(root);
@@ -31,12 +37,13 @@ async function main(args) {
     if (reason !== undefined) say(`cannot be packed: ${PACKAGE} in ${join(root, 'node_modules')}: ${reason}`);
     return 0;
   }
-  if (isTest) {
-    const { flags, files } = chooseTests(args.slice(1));
+  if (chosen) {
     await ensureLibrary();
-    if (needTools(root, files)) await installTestTools(root);
     const { usableCores } = await compiled('limits.js');
-    return runTests([...flags, ...files.map((path) => relative(root, outputOf(root, path)))], usableCores());
+    return runTests(
+      [...chosen.flags, ...chosen.files.map((path) => relative(root, outputOf(root, path)))],
+      usableCores(),
+    );
   }
   await changeToUserFolder(args);
   if (LIBRARY_COMMANDS.includes(command)) await ensureLibrary();

@@ -98,8 +98,11 @@ async function announce(root) {
   }
 }
 
-/** The caller has removed its stamp before. So a command that is announced later finds that the clone is not ready. */
-function refuseIfInUse(root, action) {
+/**
+ * Throws if a long command runs from the clone, this one included.
+ * The caller has removed its stamp before. So a command that is announced later finds that the clone is not ready.
+ */
+export function refuseIfInUse(root, action) {
   const folder = usersFolder(root);
   for (const name of fs.existsSync(folder) ? fs.readdirSync(folder) : []) {
     const owner = ownerIfLocked(join(folder, name));

@@ -8,7 +8,7 @@ import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { install, isInstalled } from './packages.mjs';
 import { readText, run, SetupFailure, say } from './processes.mjs';
-import { holdingSetUpLock, npmFolder } from './set-up.mjs';
+import { holdingSetUpLock, npmFolder, refuseIfInUse } from './set-up.mjs';
 
 /** Without a network, npm would try again for two minutes, at each start of the tests. */
 const FEW_RETRIES = ['--fetch-retries=1', '--fetch-retry-mintimeout=1000'];
@@ -29,7 +29,7 @@ export function needTools(root, files) {
   return false;
 }
 
-/** Installs what is missing. Does not throw if that is impossible. */
+/** Installs what is missing. Does not throw if that is impossible. Call it before this process counts as a long command. */
 export async function installTestTools(root) {
   if (!isReady(root)) {
     await orSay('installing them', () =>
@@ -46,8 +46,11 @@ function isReady(root) {
 
 async function installPackages(root, lock) {
   const folder = toolsFolder(root);
-  const options = { title: "the tests' packages", npmFolder: npmFolder(root), flags: FEW_RETRIES };
-  await install(folder, { ...options, lock });
+  const options = { title: "the tests' packages", npmFolder: npmFolder(root), flags: FEW_RETRIES, lock };
+  // npm removes what is there, and other tests may be using it.
+  const isReplaced = fs.existsSync(join(folder, 'node_modules'));
+  const beforeChange = () => isReplaced && refuseIfInUse(root, "install the tests' packages");
+  await install(folder, { ...options, beforeChange });
   if (hasBrowser() && !fs.existsSync(browserFolder(root))) await unpackBrowser(root, lock);
 }
 

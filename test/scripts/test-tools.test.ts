@@ -1,11 +1,12 @@
 /** `npm test` installs the programs that only tests use, and runs without them if that fails. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
+import { on } from 'node:events';
 import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'node:test';
-import { FILES, npmCalls, ROOT, readyClone, run, write } from './clones.js';
+import { FILES, finished, npmCalls, ROOT, readyClone, run, start, write } from './clones.js';
 
 const CHROMIUM = 'test/tools/node_modules/@sparticuz/chromium';
 
@@ -46,6 +47,25 @@ test('a test that imports tools through a helper has them installed, once', asyn
   const again = await run(folder, ['--test']);
   assert.deepEqual([again.code, again.stderr], [0, 'pip\n']);
   assert.equal(npmCalls(join(folder, 'test/tools')).length, 1);
+});
+
+test('tools are not replaced while other tests may be using them', async () => {
+  const folder = await cloneWithTools();
+  assert.equal((await run(folder, ['--test', 'uses'])).code, 0);
+  const other = start(folder, ['train', 'forever']);
+  const ended = finished(other);
+  for await (const chunk of on(other.stdout!, 'data')) if (String(chunk).includes('forever')) break;
+  try {
+    const lock = join(folder, 'test/tools/package-lock.json');
+    fs.writeFileSync(lock, fs.readFileSync(lock, 'utf8').replace('1.0.0', '1.0.1'));
+    const { code, stderr } = await run(folder, ['--test', 'uses']);
+    assert.match(stderr, /because installing them failed: Cannot install the tests' packages: process \d+ .*runs from/);
+    assert.deepEqual([code, npmCalls(join(folder, 'test/tools')).length], [0, 1]);
+  } finally {
+    other.kill('SIGINT');
+    await ended;
+  }
+  assert.match((await run(folder, ['--test', 'uses'])).stderr, /^installing the tests' packages/);
 });
 
 test('tests run without tools that cannot be installed', async () => {
