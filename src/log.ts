@@ -78,7 +78,7 @@ export const EVENTS = {
   trace: z.strictObject({
     ...numbers('step', 'step_ms'),
     source: z.enum(['profiler', 'host']),
-    file: text,
+    file: text.optional(),
     towers: z.array(
       z.strictObject({
         ...numbers('tower', 'hidden_exchange_ms'),

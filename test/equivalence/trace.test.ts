@@ -38,7 +38,7 @@ function sumOf(values: Record<string, number>): number {
 function checked(trace: EventOf<'trace'>, events: readonly LogEvent[], name: string) {
   const step = of(events, 'train_step').find((each) => each.step === trace.step)!;
   assert.equal(trace.step_ms, step.step_ms);
-  const lanes = lanesIn(JSON.parse(fs.readFileSync(join(folder, name, trace.file), 'utf8')));
+  const lanes = lanesIn(JSON.parse(fs.readFileSync(join(folder, name, trace.file!), 'utf8')));
   for (const { parts_ms, hidden_exchange_ms, spans } of trace.towers) {
     assert.ok(Math.abs(sumOf(parts_ms) - step.step_ms) < 0.05 * step.step_ms, `${sumOf(parts_ms)}`);
     assert.ok(Object.values(parts_ms).every((each) => each >= 0));

@@ -18,7 +18,7 @@ import { joinSpans, type NotedSpan, notedSpans, type Op, opsOf } from './spans.j
 export interface StepTrace {
   /** Ends the profiler's session. */
   stop(): void;
-  /** Writes the Chrome trace file, and reports the event `trace`, or a warning if the file cannot be written. */
+  /** Writes the Chrome trace file, and reports the event `trace`; also a warning if the file cannot be written. */
   report(step: EventOf<'train_step'>, replies: readonly StepReply[]): void;
 }
 
@@ -65,23 +65,29 @@ function startTrace(config: Config, report: Report, warn: (why: string) => void)
       const isCompiled = config.compile !== 'off';
       const threads = replies.map(({ spans = [] }) => notedSpans(spans, dataMs, started, isCompiled));
       const onGpu = replies.map((_, tower) => (config.devices[tower] ?? config.devices[0]!).startsWith('GPU'));
-      const ops = collected && opsOf(eventsOf(collected, started + offset), onGpu, length);
+      let ops: ReturnType<typeof opsOf> | undefined;
+      try {
+        ops = collected && opsOf(eventsOf(collected, started + offset), onGpu, length);
+      } catch (error) {
+        missing ??= `the profiler's records cannot be read: ${systemMessage(error as Error)}`;
+      }
       const idle = ops?.findIndex((own) => !own.some(({ isHandover }) => !isHandover)) ?? -1;
       if (idle >= 0)
         missing ??= `the profiler reported no ${onGpu[idle] ? 'kernel on the GPU' : 'op'} of tower ${idle}`;
       if (!ops) missing ??= 'the profiler failed';
       if (missing !== undefined) warn(missing);
       const file = `traces/step-${step}.json`;
+      let isWritten = false;
       try {
         mkdirSync(join(config.out, config.run, 'traces'), { recursive: true });
         const text = JSON.stringify(chromeTrace(trained, threads, ops ?? []));
         replaceFile(join(config.out, config.run, file), text);
+        isWritten = true;
       } catch (error) {
         const message = `the trace of step ${step} was not written to ${file}: ${systemMessage(error as Error)}`;
         report({ event: 'warning', message });
-        return;
       }
-      report(traceEvent(trained, file, threads, missing === undefined ? ops : undefined));
+      report(traceEvent(trained, isWritten ? file : undefined, threads, missing === undefined ? ops : undefined));
     },
   };
 }
@@ -89,12 +95,12 @@ function startTrace(config: Config, report: Report, warn: (why: string) => void)
 /** @param ops of each tower; undefined if nothing reports them. */
 function traceEvent(
   { step, step_ms }: EventOf<'train_step'>,
-  file: string,
+  file: string | undefined,
   threads: readonly (readonly NotedSpan[])[],
   ops: readonly (readonly Op[])[] | undefined,
 ): EventOf<'trace'> {
   return {
-    ...{ event: 'trace', step, step_ms, source: ops ? 'profiler' : 'host', file },
+    ...{ event: 'trace', step, step_ms, source: ops ? 'profiler' : 'host', ...(file !== undefined && { file }) },
     towers: threads.map((thread, tower) => {
       const computed = ops?.[tower]?.filter(({ isHandover }) => !isHandover) ?? [];
       const spans = [...computed, ...(ops ? thread.filter(({ part }) => part !== 'pass') : thread)];

@@ -43,7 +43,11 @@ async function train(out: string, step: () => Promise<unknown>, abort = new Abor
     () => undefined,
     (failure: unknown) => failure as Error,
   );
-  return { events: events.map((each) => (each.event === 'warning' ? each.message : each.event)), asked, error };
+  const nameOf = (each: LogEvent) => {
+    if (each.event === 'warning') return each.message;
+    return each.event === 'trace' && each.file === undefined ? 'trace without a file' : each.event;
+  };
+  return { events: events.map(nameOf), asked, error };
 }
 
 function folderOf(t: { after(fn: () => void): void }): string {
@@ -108,4 +112,5 @@ test('a trace that cannot be written is a warning, and the run goes on', { skip 
     events.some((each) => each.startsWith('the trace of step 2 was not written to traces/step-2.json: ')),
     `${events}`,
   );
+  assert.ok(events.includes('trace without a file'), `${events}`);
 });
