@@ -6,6 +6,7 @@ import { PRESETS } from '../config/presets.js';
 import { ConfigError } from '../errors.js';
 import type { Variant } from '../report/groups.js';
 import { isAblation, readAblation } from './ablation.js';
+import { explained } from './explain.js';
 import { runFolder } from './run-folder.js';
 
 const LOG_NAME = 'log.ndjson';
@@ -105,7 +106,7 @@ function logsOfAblation(folder: string, action: string): FoundLog[] {
 
 function newest(action: string): FoundLog {
   const out: string = PRESETS.mini.out;
-  const folders = kindOf(out)?.isDirectory() ? readdirSync(out).map((name) => join(out, name)) : [];
+  const folders = kindOf(out)?.isDirectory() ? inFolder(out).map((name) => join(out, name)) : [];
   const found = folders.flatMap((folder) => {
     const time = kindOf(join(folder, LOG_NAME))?.mtimeMs;
     return time === undefined ? [] : [{ folder, time }];
@@ -117,6 +118,10 @@ function newest(action: string): FoundLog {
   }
   const { folder } = found.reduce((a, b) => (b.time > a.time ? b : a));
   return { file: join(folder, LOG_NAME), folder, isRun: true };
+}
+
+function inFolder(folder: string): string[] {
+  return explained(`read ${folder}`, 'make it readable, or name a run', () => readdirSync(folder));
 }
 
 function kindOf(path: string): Stats | undefined {
