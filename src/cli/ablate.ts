@@ -195,7 +195,7 @@ function variantNamed(name: string, { variants, missing }: ReturnType<typeof var
   throw new ConfigError(
     reason
       ? `Cannot ablate ${name}: ${reason}; leave it out of --variants`
-      : `--variants has ${JSON.stringify(name)}, expected names among ${VARIANT_NAMES.join(', ')}`,
+      : `--variants has ${JSON.stringify(name)}, expected names among ${VARIANT_NAMES.join(', ')}; the baseline is always trained`,
   );
 }
 

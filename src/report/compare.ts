@@ -6,7 +6,7 @@ import { settingsOf } from './settings.js';
 
 /** From this ratio on, one run is slower than the other. */
 export const LARGE_RATIO = 1.02;
-/** Parts with this share of the difference are named. */
+/** Parts with this share of the difference, longer or shorter, are named. */
 const LARGE_SHARE = 0.1;
 
 const PARTS: Record<keyof StepTime['parts'], string> = {
@@ -14,7 +14,7 @@ const PARTS: Record<keyof StepTime['parts'], string> = {
   compute: 'computing',
   exchange: 'exchange',
   wait: 'wait',
-  other: 'commands',
+  other: 'commands between the threads',
 };
 
 /** @returns undefined if one of them has no step that counts. */
@@ -43,14 +43,27 @@ function speedSentence(faster: StepTime, slower: StepTime, ratio: number, names:
   if (ratio < LARGE_RATIO) {
     return `${names.faster} and ${names.slower} are equally fast: ${images.join(' and ')} images/s. ${slower.limit}`;
   }
-  const more = slower.mean - faster.mean;
-  const grown = (Object.keys(PARTS) as (keyof typeof PARTS)[])
+  const longer = slower.mean - faster.mean;
+  const changes = (Object.keys(PARTS) as (keyof typeof PARTS)[])
     .map((part) => ({ part, ms: slower.parts[part] - faster.parts[part] }))
-    .filter((each) => each.ms >= LARGE_SHARE * more)
-    .sort((a, b) => b.ms - a.ms)
-    .map((each) => `${PARTS[each.part]} ${ms(each.ms)}`);
-  const list = grown.length > 1 ? `${grown.slice(0, -1).join(', ')} and ${grown.at(-1)}` : grown.join();
-  const cause = more > 0 && grown.length > 0 ? ` (more: ${list})` : '';
+    .filter((each) => Math.abs(each.ms) >= LARGE_SHARE * longer)
+    .sort((a, b) => Math.abs(b.ms) - Math.abs(a.ms));
+  const listed = (title: string, parts: typeof changes) => {
+    const texts = parts.map((each) => `${PARTS[each.part]} ${ms(Math.abs(each.ms))}`);
+    if (texts.length === 0) return [];
+    return [`${title}: ${texts.length > 1 ? `${texts.slice(0, -1).join(', ')} and ${texts.at(-1)}` : texts[0]}`];
+  };
+  const causes = [
+    ...listed(
+      'more',
+      changes.filter((each) => each.ms > 0),
+    ),
+    ...listed(
+      'less',
+      changes.filter((each) => each.ms < 0),
+    ),
+  ];
+  const cause = longer > 0 && causes.length > 0 ? ` (${causes.join('; ')})` : '';
   return `${names.slower} is ${ratio.toFixed(2)} times as slow as ${names.faster}: a step takes ${ms(slower.mean)} instead of ${ms(faster.mean)}${cause}. ${slower.limit}`;
 }
 

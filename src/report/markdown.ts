@@ -1,14 +1,18 @@
 /** A report as Markdown, as GitHub shows it. */
 import { TRACE_PARTS } from '../log.js';
-import { count, duration, mebibytes } from '../numbers.js';
+import { count, duration } from '../numbers.js';
 import { printable } from '../printable.js';
 import { namesOf } from './compare.js';
 import { ms } from './limit.js';
 import type { Finite, Group, Report, RunReport, StepTime } from './model.js';
 import { settingsOf } from './settings.js';
+import { bytes as size } from './units.js';
 
 /** How many evaluations, warnings and checkpoints are listed: the newest ones. */
 const MOST_ROWS = 20;
+/** Of a traced step. */
+const OTHER_MEANS =
+  '“Other” is the time between two ops; on CPUs also the time in which an op is ready, but the cores are busy.';
 /** Points of the curves. */
 const MOST_POINTS = 10;
 
@@ -77,7 +81,7 @@ function runLines(run: RunReport, name: string | undefined): string[] {
     ...section(
       'Bytes exchanged in a step',
       table(
-        ['site', 'forward', 'backward'],
+        ['cross-connection', 'forward', 'backward'],
         run.exchange.map(({ site, forward, backward }) => [escaped(site), count(forward), count(backward)]),
       ),
     ),
@@ -100,13 +104,15 @@ function runLines(run: RunReport, name: string | undefined): string[] {
       ...(warnings.length > 0 ? [''] : []),
     ]),
     ...section('Checkpoints', [
-      ...shown.map(({ step, folder, bytes }) => `- step ${count(step)}: ${escaped(folder)}, ${mebibytes(bytes)}`),
+      ...shown.map(({ step, folder, bytes }) => `- step ${count(step)}: ${escaped(folder)}, ${size(bytes)}`),
       ...(shown.length > 0 ? [''] : []),
     ]),
   ];
 }
 
-function factLines({ start, check, status, error, steps, images, started, ended, log, folder }: RunReport): string[] {
+function factLines(run: RunReport): string[] {
+  const { start, check, status, error, steps, images, started, ended, log, folder } = run;
+  const last = run.evals.at(-1);
   const length = started !== null && ended !== null ? `, ${duration(ended - started)}` : '';
   const settings = start && settingsOf(start);
   const devices = start?.towers.map(({ tower, device }) => `tower ${tower} on ${device}`).join(', ');
@@ -122,6 +128,9 @@ function factLines({ start, check, status, error, steps, images, started, ended,
   ];
   return [
     `- ${status}: ${count(steps)} steps, ${count(images)} images${length}${error === undefined ? '' : `: ${escaped(error)}`}`,
+    ...(last
+      ? [`- test accuracy ${percent(last.top1)}, ${count(last.images)} test images, at step ${count(last.step)}`]
+      : []),
     ...(start
       ? [
           `- preset ${escaped(start.preset)}, net ${escaped(settings!.table)}, ${count(start.parameters)} parameters, batches of ${escaped(settings!.batchSize)} images`,
@@ -156,13 +165,14 @@ function timeLines({ steps, mean, median, p95, parts, towers, imagesPerSecond, l
 function traceLines({ traces }: RunReport): string[] {
   const last = traces.at(-1);
   if (!last) return [];
+  const parts = TRACE_PARTS.filter((part) => last.towers.some(({ parts_ms }) => parts_ms[part] > 0));
   const rows = last.towers.map(({ tower, parts_ms, hidden_exchange_ms: hidden }) => [
-    ...[String(tower), ...TRACE_PARTS.map((part) => ms(parts_ms[part])), ms(hidden)],
+    ...[String(tower), ...parts.map((part) => ms(parts_ms[part])), ms(hidden)],
   ]);
   return [
-    `Step ${count(last.step)}, ${ms(last.step_ms)}. The parts do not overlap; the last column is the time of the exchange that computing hides.`,
+    `Step ${count(last.step)}, ${ms(last.step_ms)}. The parts do not overlap. ${OTHER_MEANS} “Hidden exchange” is the time of the exchange that computing hides.`,
     '',
-    ...table(['tower', ...TRACE_PARTS, 'hidden exchange'], rows),
+    ...table(['tower', ...parts, 'hidden exchange'], rows),
   ];
 }
 
@@ -184,8 +194,8 @@ function memoryLines({ memory }: RunReport): string[] {
   const last = memory.at(-1);
   if (!last) return [];
   const most = Math.max(...memory.map(({ resident }) => resident));
-  const towers = last.towers.map((bytes, tower) => `tower ${tower} ${mebibytes(bytes)}`).join(', ');
-  return [`Resident: ${mebibytes(last.resident)}, at most ${mebibytes(most)}. Tensors: ${towers}.`, ''];
+  const towers = last.towers.map((bytes, tower) => `tower ${tower} ${size(bytes)}`).join(', ');
+  return [`Resident: ${size(last.resident)}, at most ${size(most)}. Tensors: ${towers}.`, ''];
 }
 
 function activationLines({ activations: { last } }: RunReport): string[] {
@@ -194,7 +204,10 @@ function activationLines({ activations: { last } }: RunReport): string[] {
     ...[escaped(each.layer), String(each.tower), fixed(each.mean, 3), fixed(each.sd, 3), fixed(each.max, 2)],
     ...[percent(each.zero), fixed(each.signal, 3), each.dead === undefined ? '' : `${each.dead} of ${each.units}`],
   ]);
-  return table(['layer', 'tower', 'mean', 'sd', 'largest', 'zero', 'signal', 'dead units'], rows);
+  return table(
+    ['layer', 'tower', 'mean', 'standard deviation', 'largest', 'zeros', 'signal between images', 'dead units'],
+    rows,
+  );
 }
 
 function section(title: string, lines: readonly string[]): string[] {

@@ -30,6 +30,12 @@ test('two runs: the ratio, the parts that take longer, and what limits the slowe
   );
 });
 
+test('two runs: the parts that take less time in the slower one are named too', async () => {
+  const slow = runOf('single', { step_ms: 26, compute_ms: 18, exchange_ms: 1, images_per_s: 4000 / 26 });
+  const comparison = await compared(slow, runOf('split', {}));
+  assert.match(comparison!.sentence, / \(more: computing 8\.00 ms; less: exchange 2\.00 ms\)\. /);
+});
+
 test('two runs that are equally fast', async () => {
   const comparison = await compared(runOf('a', {}), runOf('b', { step_ms: 20.2 }));
   assert.equal(comparison?.slower, 'b');

@@ -34,7 +34,10 @@ test('markdownLines() of a run has its facts, the limit of a step, and its table
     trainStep(5, { step_ms: 30, compute_ms: 20 }),
     RUN_END,
   ]);
-  assert.match(text, /^# Run r\n\n- done: 3 steps, 12 images/);
+  assert.match(
+    text,
+    /^# Run r\n\n- done: 3 steps, 12 images.*\n- test accuracy 82\.0 %, 1,000 test images, at step 3\n/,
+  );
   assert.match(text, /\n- preset mini, net original, 30 parameters, batches of 4 images\n/);
   assert.match(text, /\n- split: tower 0 on CPU:0, tower 1 on CPU:1; TensorFlow 2\.21\.0, Node\.js 20\.20\.0\n/);
   assert.match(text, /\n- split and reference agree\n/);
@@ -55,7 +58,7 @@ test('markdownLines() of a run has its facts, the limit of a step, and its table
   ]);
   const tables = tablesOf(text);
   assert.deepEqual(tables[0]![1]!.slice(0, 4), ['0', 'CPU:0', '10.0 ms', '40.0 %']);
-  assert.equal(tables[1]![0]!.join(' '), 'tower data forward backward pass exchange wait update other hidden exchange');
+  assert.equal(tables[1]![0]!.join(' '), 'tower data forward backward exchange wait update other hidden exchange');
   assert.deepEqual(tables[1]![1]!.slice(0, 4), ['0', '1.00 ms', '5.00 ms', '8.00 ms']);
   assert.deepEqual(tables[2]!.at(-1), ['5', '2.3000', '25.0 %', '0.02']);
   assert.deepEqual(tables[3]![1], ['3', '1', '0.5000', '82.0 %', '99.0 %', '1,000']);

@@ -31,7 +31,7 @@ ${runs.some(({ time }) => time) && limits}`,
 }
 
 function ratio({ ratio, faster, slower }: Comparison): Markup {
-  return html`<p class="ratio-value"><b>${ratio.toPrecision(3)}×</b><span>${faster} is that much faster than ${slower}</span></p>`;
+  return html`<p class="ratio-value"><b>${ratio.toPrecision(3)}×</b><span>images per second of ${faster}, divided by those of ${slower}</span></p>`;
 }
 
 export function differences(source: Source): Section {

@@ -93,5 +93,9 @@ function details({ activations: { first, last } }: RunReport, suffix: string): M
     ];
   });
   const title = `Activations, step ${before.step} → step ${after.step}${suffix}`;
-  return table(title, ['layer', 'mean', 'sd', 'largest', 'signal', 'zeros', 'dead units', 'units'], rows);
+  return table(
+    title,
+    ['layer', 'mean', 'standard deviation', 'largest', 'signal between images', 'zeros', 'dead units', 'units'],
+    rows,
+  );
 }

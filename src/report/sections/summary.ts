@@ -109,7 +109,7 @@ function keyFigures(run: RunReport): KeyFigure[] {
     {
       name: 'Test loss',
       value: last ? show(last.loss, 'number') : '–',
-      note: lastLoss === undefined ? '' : `training ${show(lastLoss, 'number')}`,
+      note: lastLoss === undefined ? '' : `training: ${show(lastLoss, 'number')} in the last steps`,
     },
     {
       name: 'Time',
