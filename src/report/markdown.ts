@@ -152,7 +152,7 @@ function timeLines({ steps, mean, median, p95, parts, towers, imagesPerSecond, l
   return [
     escaped(limit),
     '',
-    `${count(steps)} steps, mean ${ms(mean)}, median ${ms(median)}, 95 % below ${ms(p95)}; ${count(Math.round(imagesPerSecond))} images/s. Waiting for data takes ${ms(parts.data)}, commands between the threads ${ms(parts.other)}.`,
+    `${count(steps)} steps, mean ${ms(mean)}, median ${ms(median)}, 95 % below ${ms(p95)}; ${count(Math.round(imagesPerSecond))} images/s. Waiting for data takes ${ms(parts.data)}, commands between the threads ${ms(parts.other)}. Shares are of the mean step.`,
     '',
     ...table(
       ['tower', 'device', 'compute', 'share', 'exchange', 'share', 'wait', 'share'],
