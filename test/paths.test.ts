@@ -70,6 +70,7 @@ test('every option and argument that is a path may begin with ~', () => {
       assert.equal(wanted(option, '~/x'), join(home, 'x'), `${command.name()} ${option.flags}`);
     }
     for (const argument of command.registeredArguments) {
+      if (argument.argChoices) continue; // the name of a shell
       paths += 1;
       assert.equal(String(wanted(argument, '~/x')), join(home, 'x'), `${command.name()} ${argument.name()}`);
     }
