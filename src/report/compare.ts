@@ -64,7 +64,7 @@ function speedSentence(faster: StepTime, slower: StepTime, ratio: number, names:
     ),
   ];
   const cause = longer > 0 && causes.length > 0 ? ` (${causes.join('; ')})` : '';
-  return `${names.slower} is ${ratio.toFixed(2)} times as slow as ${names.faster}: a step takes ${ms(slower.mean)} instead of ${ms(faster.mean)}${cause}. ${slower.limit}`;
+  return `${names.slower} takes ${ratio.toFixed(2)} times as long for an image as ${names.faster}: a step takes ${ms(slower.mean)} instead of ${ms(faster.mean)}${cause}. ${slower.limit}`;
 }
 
 /** In what the runs differ that decides the time of a step. */
