@@ -26,10 +26,11 @@ export interface FoundLog {
  * @param names of runs in the folder of the runs, or paths of their folders, of logs, or of ablations. Without any, the run
  * whose log is the newest.
  * @param action for the message: "Cannot report on the run".
+ * @param onLeftOut receives a sentence for each variant of an ablation that has no log.
  * @throws ConfigError if there is no such log, or one is named twice; SplitError if an ablation cannot be read.
  */
-export function findLogs(names: readonly string[], action: string): FoundLog[] {
-  const logs = names.length === 0 ? [newest(action)] : names.flatMap((name) => logsOf(name, action));
+export function findLogs(names: readonly string[], action: string, onLeftOut = (_: string) => {}): FoundLog[] {
+  const logs = names.length === 0 ? [newest(action)] : names.flatMap((name) => logsOf(name, action, onLeftOut));
   const seen = new Set<string>();
   for (const { file } of logs) {
     const real = realpathSync(file);
@@ -70,7 +71,7 @@ function pathOf(name: string) {
   return { path: !isPath && kindOf(inRuns)?.isDirectory() ? inRuns : name, isPath, inRuns };
 }
 
-function logsOf(name: string, action: string): FoundLog[] {
+function logsOf(name: string, action: string, onLeftOut = (_: string) => {}): FoundLog[] {
   const { path, isPath, inRuns } = pathOf(name);
   const kind = kindOf(path);
   if (!kind) {
@@ -84,19 +85,24 @@ function logsOf(name: string, action: string): FoundLog[] {
     const file = lstatSync(path).isSymbolicLink() ? realpathSync(path) : path;
     return [{ file, folder: dirname(path), isRun: false }];
   }
-  if (isAblation(path)) return logsOfAblation(path, action);
+  if (isAblation(path)) return logsOfAblation(path, action, onLeftOut);
   const file = join(path, LOG_NAME);
   if (kindOf(file)) return [{ file, folder: path, isRun: true }];
   throw new ConfigError(`Cannot ${action} the run ${path}: it has no ${LOG_NAME}; choose another run`);
 }
 
-function logsOfAblation(folder: string, action: string): FoundLog[] {
+function logsOfAblation(folder: string, action: string, onLeftOut: (sentence: string) => void): FoundLog[] {
   const { rows } = readAblation(folder, `${action} the ablation in`, 'choose another run');
   const logs = rows.flatMap(({ variant, change, run }): FoundLog[] => {
-    if (run === null) return [];
+    if (run === null) {
+      onLeftOut(`${variant} is left out: it has not been trained yet`);
+      return [];
+    }
     checkRunName(run);
     const file = join(folder, run, LOG_NAME);
-    return kindOf(file) ? [{ file, folder: join(folder, run), isRun: true, variant: { variant, change } }] : [];
+    if (kindOf(file)) return [{ file, folder: join(folder, run), isRun: true, variant: { variant, change } }];
+    onLeftOut(`${variant} is left out: there is no ${file}`);
+    return [];
   });
   if (logs.length > 0) return logs;
   throw new ConfigError(

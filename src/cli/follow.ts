@@ -38,7 +38,10 @@ export async function follow(
   { port = 0 }: { port?: number },
   { stdout, stderr }: Services,
 ): Promise<number> {
-  const places = names.length > 1 ? findLogs(names, 'follow') : [placeOfLog(names[0], 'follow')];
+  const places =
+    names.length > 1
+      ? findLogs(names, 'follow', (sentence) => stderr.print(`warning: ${sentence}`))
+      : [placeOfLog(names[0], 'follow')];
   if (names.length === 0) stderr.print(`the newest run: ${places[0]!.folder}`);
   const report = liveReport(places);
   const token = randomBytes(TOKEN_BYTES).toString('base64url');

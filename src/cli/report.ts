@@ -53,7 +53,8 @@ export async function run(
 ): Promise<number> {
   if (options.follow) return follow(names, options, services);
   if (options.port !== undefined) throw new ConfigError('Cannot use --port without --follow; add --follow');
-  const logs = findLogs(names, options.check ? 'check' : 'report on');
+  const warn = (sentence: string) => services.stderr.print(`warning: ${sentence}`);
+  const logs = findLogs(names, options.check ? 'check' : 'report on', warn);
   if (names.length === 0) services.stderr.print(`the newest run: ${logs[0]!.folder}`);
   for (const { file } of logs) {
     const { size } = statSync(file);

@@ -230,6 +230,10 @@ test("report of an ablation's folder has its variants as groups", async () => {
       ['no-norm', 'change 1', 0.6],
     ],
   );
+  assert.deepEqual((await report('ablation', '--json')).stderr.lines, [
+    'warning: columns is left out: it has not been trained yet',
+    `warning: tanh is left out: there is no ${join(folder, 'tanh', 'log.ndjson')}`,
+  ]);
   for (const row of rows) row.run = '../../split';
   fs.writeFileSync(join(folder, 'ablation.json'), JSON.stringify({ settings: {}, rows, missing: [] }));
   const outside = await report('ablation', '--json');
