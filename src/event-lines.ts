@@ -1,6 +1,6 @@
 /** Each event in one sentence: what the terminal shows of a run, and `msg` in the lines of its log. */
 import type { EventOf, LogEvent } from './log.js';
-import { count, difference, duration, mebibytes } from './numbers.js';
+import { count, difference, duration, mebibytes, sumOf } from './numbers.js';
 
 /**
  * Says an event in one sentence. Text in it is as it is in the event, so what prints it must make it `printable`.
@@ -53,12 +53,12 @@ function stepLine(event: EventOf<'train_step'>, steps: number | undefined): stri
 
 function activationsLine({ step, images, layers }: EventOf<'activations'>): string {
   const counted = layers.filter(({ dead }) => dead !== undefined);
-  const [dead, units] = [sum(counted, ({ dead = 0 }) => dead), sum(counted, (layer) => layer.units)];
+  const [dead, units] = [sumOf(counted, ({ dead = 0 }) => dead), sumOf(counted, (layer) => layer.units)];
   return `activations after step ${step}: ${count(dead)} of ${count(units)} units dead  (${count(images)} test images)`;
 }
 
 function exchangeLine({ step, sites }: EventOf<'exchange'>): string {
-  const bytes = sum(sites, (site) => site.bytes);
+  const bytes = sumOf(sites, (site) => site.bytes);
   const places = new Set(sites.map(({ site }) => site).filter((site) => site !== 'gradients')).size;
   return `exchange of step ${step}: ${count(bytes)} bytes at ${places} cross-connection${places === 1 ? '' : 's'}`;
 }
@@ -73,8 +73,4 @@ function endLine(event: EventOf<'run_end'>): string {
   const { unreadable_images: unreadable = 0 } = event;
   const skipped = unreadable > 0 ? `, ${count(unreadable)} unreadable image${unreadable === 1 ? '' : 's'} skipped` : '';
   return `${event.status}: ${accuracy}after ${count(event.steps)} steps, ${event.images_per_s.toFixed(0)} images/s, ${duration(event.train_ms)}${skipped}`;
-}
-
-function sum<T>(values: readonly T[], of: (value: T) => number): number {
-  return values.reduce((total, value) => total + of(value), 0);
 }

@@ -1,5 +1,6 @@
 /** What a training's events say about its present state: the numbers of the terminal view. */
 import type { EventOf, LogEvent } from '../log.js';
+import { sumOf } from '../numbers.js';
 
 /** The speed, and the shares of exchange and wait, are means over this time. */
 const RECENT_MS = 5_000;
@@ -68,7 +69,7 @@ export function followState() {
         top1: last.event.top1,
         losses: steps.map(({ event }) => event.loss),
         since: first.event.step,
-        imagesPerSecond: (1000 * sum(recent, ({ images }) => images)) / sum(recent, (event) => event.step_ms),
+        imagesPerSecond: (1000 * sumOf(recent, ({ images }) => images)) / sumOf(recent, (event) => event.step_ms),
         towers: sharesOf(recent),
         leftMs: timeLeft(first, last, start?.steps),
         evaluation,
@@ -88,15 +89,11 @@ function sharesOf(recent: readonly EventOf<'train_step'>[]): TowerShares[] {
   if (towers.length < 2) return [];
   return towers.map((tower) => {
     const own = recent.flatMap((event) => event.towers.filter((each) => each.tower === tower));
-    const ms = sum(own, (each) => each.step_ms);
+    const ms = sumOf(own, (each) => each.step_ms);
     return {
       tower,
-      exchange: sum(own, (each) => each.exchange_ms) / ms,
-      wait: sum(own, (each) => each.wait_ms) / ms,
+      exchange: sumOf(own, (each) => each.exchange_ms) / ms,
+      wait: sumOf(own, (each) => each.wait_ms) / ms,
     };
   });
-}
-
-function sum<T>(values: readonly T[], of: (value: T) => number): number {
-  return values.reduce((total, value) => total + of(value), 0);
 }

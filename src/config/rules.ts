@@ -5,7 +5,7 @@ import { TABLES } from '../model/tables.js';
 import { FLAGS } from './flags.js';
 import { type ConfigLayer, sets, valueAt } from './layers.js';
 import type { Config } from './schema.js';
-import { hasStep } from './steps.js';
+import { hasStep, rangesOf } from './steps.js';
 
 type Message = string | false;
 
@@ -114,7 +114,7 @@ const INEFFECTIVE: Record<string, (config: Config, hasFiles: HasFiles) => Messag
   traceSteps: ({ traceSteps, steps }) =>
     steps !== null &&
     traceSteps !== null &&
-    !hasStep(traceSteps, 1, steps) &&
+    !hasStep(rangesOf(traceSteps), 1, steps) &&
     `in a run of ${steps} step${steps === 1 ? '' : 's'}`,
   keep: ({ checkpointEvery }) =>
     checkpointEvery === 0 && 'with --checkpoint-every 0 until the run is resumed: there is one checkpoint',

@@ -4,6 +4,7 @@ import type { EventOf, LogEvent } from '../log.js';
 import { ms } from './limit.js';
 import type { LogProblem } from './model.js';
 import { LOG_START, linesOf, type Parsed, parseLine } from './read-log.js';
+import { newerVersion } from './settings.js';
 
 /** How many problems and notes are kept. All are counted. */
 const MOST = 100;
@@ -83,8 +84,7 @@ class LogChecker {
   }
 
   #begin(event: EventOf<'run_start'>): void {
-    const written = event.versions.alexnet_split;
-    this.#newer = written.localeCompare(packageVersion(), 'en', { numeric: true }) > 0 ? written : undefined;
+    this.#newer = newerVersion(event);
     this.#runs++;
     this.#start = event;
     this.#hasEnded = false;

@@ -2,12 +2,12 @@
 import { existsSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { checkpointsFolder } from '../checkpoint/store.js';
-import { packageVersion } from '../config/version.js';
 import { truncate } from '../errors.js';
 import type { EventOf, LogEvent } from '../log.js';
 import type { Curve, LogProblem, MemoryPoint, RunReport, SiteBytes } from './model.js';
 import type { Parsed } from './read-log.js';
 import { CurveBuilder, EvenList, NewestList } from './series.js';
+import { newerVersion } from './settings.js';
 import { MAX_TOWERS, StepTimer } from './step-time.js';
 
 const MAX_PROBLEMS = 100;
@@ -131,8 +131,7 @@ export class RunCollector {
     this.#start = event;
     this.#end = undefined;
     this.#isFirst = true;
-    const written = event.versions.alexnet_split;
-    if (written.localeCompare(packageVersion(), 'en', { numeric: true }) > 0) this.#newer = written;
+    this.#newer = newerVersion(event) ?? this.#newer;
     // Steps on other devices, or of other batches, take another time.
     const { batchSize } = event.config as { batchSize?: unknown };
     const timed = JSON.stringify([event.placement, event.towers.map(({ device }) => device), batchSize]);

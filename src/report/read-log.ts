@@ -56,7 +56,6 @@ export async function* linesOf(file: string, position: Position, end = Number.PO
     const last = Math.min(fstatSync(descriptor).size, end) - 1;
     if (last < position.bytes) return;
     let pieces: Buffer[] = []; // of the line that has begun
-    let kept = 0;
     let length = 0;
     const finish = (isWhole: boolean): Line => {
       const isTooLong = length > MAX_LINE_BYTES;
@@ -70,7 +69,7 @@ export async function* linesOf(file: string, position: Position, end = Number.PO
         end: position.bytes + length + Number(isWhole),
       };
       if (isWhole) Object.assign(position, { bytes: line.end, lines: line.number });
-      [pieces, kept, length] = [[], 0, 0];
+      [pieces, length] = [[], 0];
       return line;
     };
     const options = { fd: descriptor, start: position.bytes, end: last, highWaterMark: 2 ** 18 };
@@ -80,9 +79,8 @@ export async function* linesOf(file: string, position: Position, end = Number.PO
       for (let from = 0; from < chunk.length; ) {
         const newline = chunk.indexOf(NEWLINE, from);
         const piece = chunk.subarray(from, newline < 0 ? chunk.length : newline);
+        if (length <= MAX_LINE_BYTES) pieces.push(piece);
         length += piece.length;
-        if (kept <= MAX_LINE_BYTES) pieces.push(piece);
-        kept += piece.length;
         if (newline < 0) break;
         lines.push(finish(true));
         from = newline + 1;

@@ -61,8 +61,9 @@ export class CurveBuilder {
   }
 }
 
-export function finite(value: number | undefined): Finite {
-  return value !== undefined && Number.isFinite(value) ? value : null;
+/** The value, or null if there is none that is finite. */
+export function finite(value: number | null | undefined): Finite {
+  return typeof value === 'number' && Number.isFinite(value) ? value : null;
 }
 
 /** Keeps at most {@link MAX_POINTS} entries, evenly spaced, and always the newest. */

@@ -1,5 +1,6 @@
 /** Settings of a run as a report shows them. A log from elsewhere may have anything in their places. */
 import { shortText } from '../config/validate.js';
+import { packageVersion } from '../config/version.js';
 import type { EventOf } from '../log.js';
 
 /** The settings that a report names, as texts. */
@@ -11,4 +12,9 @@ export function settingsOf(start: EventOf<'run_start'>) {
     net: JSON.stringify(net),
     table: typeof table === 'string' ? table : shortText(table),
   };
+}
+
+/** The version of this package that wrote a log, if it is newer than this one. */
+export function newerVersion({ versions: { alexnet_split: written } }: EventOf<'run_start'>): string | undefined {
+  return written.localeCompare(packageVersion(), 'en', { numeric: true }) > 0 ? written : undefined;
 }

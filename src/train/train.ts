@@ -1,6 +1,6 @@
 /** A training run: set-up, check, loop, evaluation, weights. */
 import type { Config } from '../config/config.js';
-import { hasStep } from '../config/steps.js';
+import { hasStep, rangesOf } from '../config/steps.js';
 import { signalExitCode } from '../end-signals.js';
 import { NonFiniteError, SplitError, VerifyError } from '../errors.js';
 import type { Report } from '../log.js';
@@ -158,8 +158,8 @@ async function toFirstStep(run: Run, changes: readonly Change[], progress: Progr
   const { traceSteps } = run.config;
   const traced = ui.resume?.checkpoint.state.config.traceSteps; // what it asked for may be done
   const first = progress.steps + 1;
-  if (traceSteps === null || traceSteps === traced || first > run.steps || hasStep(traceSteps, first, run.steps))
-    return;
+  if (traceSteps === null || traceSteps === traced || first > run.steps) return;
+  if (hasStep(rangesOf(traceSteps), first, run.steps)) return;
   const message = `--trace-steps ${traceSteps} traces nothing: the run trains steps ${first} to ${run.steps}`;
   ui.report({ event: 'warning', message });
 }

@@ -3,6 +3,7 @@
 import type { EventOf } from '../../log.js';
 import { count } from '../../numbers.js';
 import type { RunReport } from '../model.js';
+import { finite } from '../series.js';
 import { share, show } from '../units.js';
 import { html, Markup, table } from './markup.js';
 import { missing, perRun, prefix, type Section, type Source } from './section.js';
@@ -72,10 +73,6 @@ ${runs.map((run, i) => details(run, runs.length > 1 ? `, ${names[i]}` : ''))}`,
 
 function label({ layer, tower }: Layers[number]): string {
   return layer === 'images' ? layer : `${layer}, tower ${tower}`;
-}
-
-function finite(value: number | null): number | null {
-  return typeof value === 'number' && Number.isFinite(value) ? value : null;
 }
 
 /** All statistics, the first measurement against the last. */

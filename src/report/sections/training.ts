@@ -1,6 +1,7 @@
 /** How the training went: loss, accuracy, learning rate, and speed over the steps. */
 import type { Line } from '../figure.js';
 import type { Curve } from '../model.js';
+import { finite } from '../series.js';
 import { show } from '../units.js';
 import { html } from './markup.js';
 import { list, missing, only, prefix, type Section, type Source } from './section.js';
@@ -96,8 +97,4 @@ export function speed(source: Source): Section {
       'Images per second over the steps, without evaluations and checkpoints: the mean, and the band from the slowest to the fastest step.',
     ),
   };
-}
-
-function finite(value: number): number | null {
-  return Number.isFinite(value) ? value : null;
 }

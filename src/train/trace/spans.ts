@@ -84,8 +84,8 @@ export function notedSpans(
 const MOST_SPANS = 120;
 
 /**
- * Joins the ops of the same layer and part, and the thread's spans of the same name, that follow one another or overlap, with gaps as long as
- * it takes for a tower to have no more than {@link MOST_SPANS}.
+ * Joins the ops of the same layer and part, and the thread's spans of the same name, that follow one another or overlap, with
+ * gaps as long as it takes for a tower to have no more than {@link MOST_SPANS}.
  */
 export function joinSpans(spans: readonly Span[], length: number): Span[] {
   for (let gap = length / 400; ; gap *= 2) {

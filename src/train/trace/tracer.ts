@@ -2,7 +2,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config } from '../../config/config.js';
-import { hasStep } from '../../config/steps.js';
+import { hasStep, rangesOf } from '../../config/steps.js';
 import { systemMessage } from '../../errors.js';
 import type { EventOf, Report } from '../../log.js';
 import { type ProfilerSession, profilerMissing, profilerNow, startProfiler } from '../../native/c/profiler.js';
@@ -28,13 +28,14 @@ export type Tracer = (step: number) => StepTrace | undefined;
 export function openTracer(config: Config, report: Report): Tracer {
   const { traceSteps } = config;
   if (traceSteps === null) return () => undefined;
+  const ranges = rangesOf(traceSteps);
   let hasWarned = false;
   const warnOnce = (why: string) => {
     if (hasWarned) return;
     hasWarned = true;
     report({ event: 'warning', message: `the trace shows what the towers' threads can see: ${why}` });
   };
-  return (step) => (hasStep(traceSteps, step) ? startTrace(config, report, warnOnce) : undefined);
+  return (step) => (hasStep(ranges, step) ? startTrace(config, report, warnOnce) : undefined);
 }
 
 /** Why nothing reports the single ops of a step; undefined if the profiler does. */
