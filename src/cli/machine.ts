@@ -1,6 +1,6 @@
 /** What the machine has, the settings of a run on it, and warnings about its GPUs. */
 import { existsSync } from 'node:fs';
-import { devicesOf, type Machine, type Resolved, resolveConfig, tableOf } from '../config/config.js';
+import { devicesOf, type Machine, type Resolved, resolveConfig, serverNames, tableOf } from '../config/config.js';
 import { anySets, type ConfigLayer } from '../config/layers.js';
 import { gpuTrouble } from '../native/install/gpu-support.js';
 import { contextOptions, settingsNames } from '../train/context-options.js';
@@ -20,7 +20,7 @@ export async function resolveHere(
   { needsData = true, quiet = false }: { needsData?: boolean; quiet?: boolean } = {},
 ): Promise<Resolved & { machine: Machine }> {
   if (!quiet) announce(services, LOADING);
-  const options = contextOptions(tableOf(layers), devicesOf(layers));
+  const options = contextOptions(tableOf(layers), devicesOf(layers), serverNames(layers));
   const devices = settingsNames(await services.listDevices(options), options);
   const [fashionMnist, classesOf] = [await services.hasFashionMnist(), await services.countClasses()];
   // Only a folder of images has classes of its own. Other data that exists is in IDX files.

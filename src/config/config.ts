@@ -50,6 +50,12 @@ export function devicesOf(layers: readonly ConfigLayer[]): string[] {
   return Array.isArray(devices) ? devices.map(shortName).filter((name) => typeof name === 'string') : [];
 }
 
+/** The servers that the layers name by `servers`. */
+export function serverNames(layers: readonly ConfigLayer[]): string[] {
+  const servers = lastValue(layers, 'servers');
+  return Array.isArray(servers) ? servers.filter((name) => typeof name === 'string') : [];
+}
+
 /**
  * Composes the settings of a run.
  * @param layers what was requested, the weakest first: a config file, then the flags. The preset `auto` is `fashion` if

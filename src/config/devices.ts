@@ -3,6 +3,7 @@ import { ConfigError, truncate } from '../errors.js';
 import { usableCores } from '../limits.js';
 import { TABLES, type TableName } from '../model/tables.js';
 import type { Config } from './schema.js';
+import { remoteDevice, taskDevice } from './servers.js';
 
 /**
  * Shortens TensorFlow's spellings of a device (`/device:cpu:0` and the full name) to `CPU:0`. The name of another
@@ -11,6 +12,8 @@ import type { Config } from './schema.js';
 export function shortName(name: unknown): unknown {
   if (typeof name !== 'string') return name;
   const local = name.trim().replace(/^(\/job:localhost\/replica:0\/task:0)?\/?device:/i, '');
+  const remote = remoteDevice(local);
+  if (remote) return `${remote.server}/${remote.device}`;
   return local.startsWith('/') ? local : local.toUpperCase();
 }
 
@@ -58,10 +61,11 @@ export function logicalPair(card: number): [string, string] {
 /**
  * TensorFlow's name of a device in the settings. TensorFlow numbers its GPUs in the order of the cards, and only one card is
  * split, so `GPU:N/K` is GPU number N + K.
+ * @param servers the context's, in the order of their tasks.
  */
-export function tensorflowName(name: string): string {
+export function tensorflowName(name: string, servers: readonly string[] = []): string {
   const [, card, part] = LOGICAL.exec(name) ?? [];
-  return part === undefined ? name : `GPU:${Number(card) + Number(part)}`;
+  return part === undefined ? taskDevice(name, servers) : `GPU:${Number(card) + Number(part)}`;
 }
 
 /** The inverse, for TensorFlow's devices when that card is split: `GPU:1` is `GPU:1/0`, `GPU:2` is `GPU:1/1`, and so on. */

@@ -52,6 +52,8 @@ export const FLAGS: readonly Flag[] = [
       'devices of tower 0 and tower 1, such as GPU:0,GPU:1',
       'two GPUs, one GPU twice, or CPU:0,CPU:1',
     ],
+    ['list', '--servers <addresses>', 'servers', 'servers whose devices may be used, as HOST:PORT', 'none'],
+    ['text', '--coordinator <address>', 'coordinator', 'HOST:PORT where servers reach this process', 'a free port'],
   ]),
   ...section('run', 'train', [
     ['text', '--placement <placement>', 'placement', 'split: two towers on two devices; single: one device'],

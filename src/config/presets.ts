@@ -13,6 +13,8 @@ const FASHION_MEAN = 73;
 /** The same in all presets. */
 const COMMON = {
   placement: 'split',
+  servers: [],
+  coordinator: null,
   seed: 1,
   steps: null,
   logEvery: 10,

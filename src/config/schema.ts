@@ -50,9 +50,10 @@ const steps = z
   .string(STEPS)
   .regex(/^\d+(-\d+)?(,\d+(-\d+)?)*$/, STEPS) // what the schema for editors can say
   .refine((value) => rangesOf(value) !== undefined, STEPS);
-const device = z
-  .string('a device such as CPU:0 or GPU:1')
-  .regex(/^([A-Z_]+:\d+|GPU:\d+\/\d+)$/, 'a device such as CPU:0 or GPU:1');
+const DEVICE = 'a device such as CPU:0, GPU:1 or 10.0.0.2:2222/GPU:0';
+const device = z.string(DEVICE).regex(/^(\S+:\d{1,5}\/)?[A-Z_]+:\d+$|^GPU:\d+\/\d+$/, DEVICE);
+const ADDRESS = 'an address such as 10.0.0.2:2222';
+const address = z.string(ADDRESS).regex(/^\S+:\d{1,5}$/, ADDRESS);
 const INTERVAL = 'a number of steps, or minutes such as 10m; 0 is at the end only';
 /** Steps, or minutes as `10m`. */
 const interval = z.union(
@@ -159,6 +160,9 @@ export const CONFIG_SCHEMA = keys({
   placement: oneOf(['split', 'single']),
   /** `split`: the devices of tower 0 and tower 1, which may be the same one. `single` uses the first. */
   devices: z.array(device, 'a list of devices such as CPU:0').min(1, 'a list of devices such as CPU:0'),
+  servers: z.array(address, 'a list of addresses').describe('servers whose devices the run may use, as HOST:PORT'),
+  /** Where the servers reach this process, as `HOST:PORT`; null: an address of this machine, and a free port. */
+  coordinator: address.nullable(),
   net,
   optimizer,
   data,

@@ -1,8 +1,10 @@
 /** Options of the process's TensorFlow context. Only the first context of a process is made with them. */
 import { logicalPair, namesAfterSplit, opThreads, splitCard } from '../config/devices.js';
+import { addressedDevice, serversOf } from '../config/servers.js';
 import { ConfigError } from '../errors.js';
 import type { ContextOptions, Device } from '../native/c/context.js';
 import { logicalMiB } from '../native/install/nvidia-smi.js';
+import { clusterFor } from './cluster.js';
 
 /** The MiB of a card's halves. Kept because the context, once made, occupies the memory that was free before. */
 const shares = new Map<number, number>();
@@ -12,8 +14,15 @@ const shares = new Map<number, number>();
  * @param devices in the settings' names; `GPU:0/1` is half of a card, which is split into two logical devices.
  * @throws ConfigError unless the devices are both halves of one card; SetupError if the card's memory is not known.
  */
-export function contextOptions(table: unknown, devices: readonly string[]): ContextOptions {
+export function contextOptions(
+  table: unknown,
+  devices: readonly string[],
+  servers: readonly string[] = [],
+  coordinator: string | null = null,
+): ContextOptions {
   const intraOpThreads = opThreads(table);
+  const all = serversOf(servers, devices);
+  if (all.length > 0) return { intraOpThreads, cluster: clusterFor(all, coordinator ?? '127.0.0.1:7100') };
   const card = splitCard(devices);
   if (card === undefined) return { intraOpThreads };
   const mib = shares.get(card) ?? logicalMiB(card);
@@ -28,7 +37,8 @@ export function settingsNames(
   devices: readonly Pick<Device, 'name' | 'memoryBytes'>[],
   options: ContextOptions,
 ): string[] {
-  const names = devices.map(({ name }) => name);
+  const servers = options.cluster?.servers ?? [];
+  const names = devices.map(({ name }) => addressedDevice(name, servers));
   const { virtualGpuCard: card, virtualGpuMiB: mib } = options;
   if (card === undefined || !mib) return names;
   // If the card is not split, the next number may belong to another card.

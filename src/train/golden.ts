@@ -74,7 +74,8 @@ export interface GoldenRow {
 
 export type GoldenResult = Awaited<ReturnType<typeof verifyGolden>>;
 
-type RouteConfig = Pick<Config, 'devices' | 'exchange' | 'exchangeTimeoutMs' | 'compile' | 'convolutions'>;
+type RouteConfig = Partial<Pick<Config, 'servers'>> &
+  Pick<Config, 'devices' | 'exchange' | 'exchangeTimeoutMs' | 'compile' | 'convolutions'>;
 
 /**
  * Runs a reference file through the towers and through the reference.
@@ -132,7 +133,7 @@ function hasWinograd(file: File): boolean {
 async function runSide(
   side: GoldenRow['side'],
   file: File,
-  { devices, exchange, exchangeTimeoutMs, compile, convolutions }: RouteConfig,
+  { devices, servers = [], exchange, exchangeTimeoutMs, compile, convolutions }: RouteConfig,
   route: Route,
 ): Promise<GoldenRow[]> {
   const net = netOf(file);
@@ -141,7 +142,7 @@ async function runSide(
   const team = await openTeam(
     {
       ...{ placement: isSplit ? 'split' : 'single', ops: isSplit ? 'native' : 'tfjs' },
-      ...{ devices, exchange, exchangeTimeoutMs, compile, convolutions, net, seed: 0, batchSize: file.batch },
+      ...{ devices, servers, exchange, exchangeTimeoutMs, compile, convolutions, net, seed: 0, batchSize: file.batch },
       // The files' rule: v = 0.9 v - 0.0005 lr w - lr g.
       optimizer: {
         ...{ learningRate, momentum: 0.9, weightDecay: 0.0005, biasRateFactor, biasDecay },

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { bytesOf } from '../checkpoint/safetensors.js';
 import type { Config } from '../config/config.js';
 import { tensorflowName } from '../config/devices.js';
+import { serversOf } from '../config/servers.js';
 import { ExchangeError, NativeError } from '../errors.js';
 import { createMailboxes } from '../exchange/mailbox.js';
 import { slotBytesFor } from '../exchange/transport.js';
@@ -38,7 +39,7 @@ export interface Team {
 }
 
 export type TeamConfig = TowerConfig &
-  Pick<Config, 'placement' | 'devices'> &
+  Pick<Config, 'placement' | 'devices' | 'servers'> &
   Partial<Pick<TowerSetup, 'ops'> & Pick<Config, 'weights' | 'out'>>;
 
 /** After one tower failed, the other one has this long to report its own error. */
@@ -61,10 +62,17 @@ export async function openTeam(
   const mailboxes = isSplit ? createMailboxes(largestMessage(config), bytesToAlignment) : undefined;
   const name = `alexnet_split_towers_${randomUUID()}`;
   const { net, optimizer, seed, batchSize, exchange, exchangeTimeoutMs, devices, compile, convolutions } = config;
-  const deviceOf = (i: number) => tensorflowName(devices[i] ?? devices[0]!);
+  const servers = serversOf(config.servers, devices);
+  const deviceOf = (i: number) => tensorflowName(devices[i] ?? devices[0]!, servers);
   const towers = parts.map((part, i) =>
     startTower({
-      ...{ part, device: deviceOf(i), context: contextOptions(net.table, devices), slots, ops: config.ops ?? 'native' },
+      ...{
+        part,
+        device: deviceOf(i),
+        context: contextOptions(net.table, devices, servers),
+        slots,
+        ops: config.ops ?? 'native',
+      },
       ...{ net, optimizer, seed, batchSize, exchange, exchangeTimeoutMs, compile, convolutions },
       ...(mailboxes && { peer: { mailboxes, name, device: deviceOf(1 - i) } }),
     }),

@@ -33,5 +33,8 @@ test('tensorflowName() and namesAfterSplit() are inverse: the two halves replace
   // Three cards, of which the second is split: TensorFlow has four.
   const names = namesAfterSplit(['CPU:0', 'CPU:1', 'GPU:0', 'GPU:1', 'GPU:2', 'GPU:3'], 1);
   assert.deepEqual(names, ['CPU:0', 'CPU:1', 'GPU:0', 'GPU:1/0', 'GPU:1/1', 'GPU:2']);
-  assert.deepEqual(['GPU:1/0', 'GPU:1/1', 'GPU:0', 'CPU:1'].map(tensorflowName), ['GPU:1', 'GPU:2', 'GPU:0', 'CPU:1']);
+  assert.deepEqual(
+    ['GPU:1/0', 'GPU:1/1', 'GPU:0', 'CPU:1'].map((name) => tensorflowName(name)),
+    ['GPU:1', 'GPU:2', 'GPU:0', 'CPU:1'],
+  );
 });

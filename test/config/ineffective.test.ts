@@ -184,6 +184,7 @@ test('every flag always has an effect, or has a case here', () => {
     ...['data.source', 'data.colourNoise.strength', 'data.workers', 'data.resize', 'data.flip', 'data.brightness'],
     ...['data.contrast', 'data.meanImage', 'optimizer.learningRate', 'optimizer.momentum', 'optimizer.weightDecay'],
     ...['placement', 'steps', 'epochs', 'logEvery', 'weights', 'run', 'out', 'compile', 'tensorboard', 'metricsPort'],
+    ...['servers', 'coordinator'],
   ];
   const known = [...cases, ...said, ...useful];
   assert.deepEqual(

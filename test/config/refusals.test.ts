@@ -38,7 +38,7 @@ const REFUSED_IN_FILE: [values: Record<string, unknown>, message: string][] = [
   [{ out: '' }, 'out in f.json is "", expected a text that is not empty'],
   [{ devices: 'CPU:0' }, 'devices in f.json is "CPU:0", expected a list of devices such as CPU:0'],
   [{ devices: [] }, 'devices in f.json is [], expected a list of devices such as CPU:0'],
-  [{ devices: [5, 6] }, 'devices.0 in f.json is 5, expected a device such as CPU:0 or GPU:1'],
+  [{ devices: [5, 6] }, 'devices.0 in f.json is 5, expected a device such as CPU:0, GPU:1 or 10.0.0.2:2222/GPU:0'],
   [{ optimizer: { learningRate: 0 } }, 'optimizer.learningRate in f.json is 0, expected a number above 0'],
   [{ optimizer: { momentum: 1 } }, 'optimizer.momentum in f.json is 1, expected a number from 0 to below 1'],
   [{ optimizer: { schedule: null } }, 'optimizer.schedule in f.json is null, expected an object with kind'],
@@ -96,7 +96,7 @@ const REFUSED_IN_FLAGS: [values: Record<string, unknown>, message: string][] = [
   [{ optimizer: { learningRate: -1 } }, '--lr is -1, expected a number above 0'],
   [{ net: { table: 'vgg' } }, '--net is "vgg", expected one of original, paper, one-gpu, columns, tutorial, lenet'],
   [{ net: { width: 9 } }, '--width is 9, expected a number above 0 and up to 8'],
-  [{ devices: ['CPU:0', ''] }, '--devices is "", expected a device such as CPU:0 or GPU:1'],
+  [{ devices: ['CPU:0', ''] }, '--devices is "", expected a device such as CPU:0, GPU:1 or 10.0.0.2:2222/GPU:0'],
   [
     { devices: ['CPU:0', 'CPU:9'] },
     'Cannot use the device CPU:9: TensorFlow has CPU:0, CPU:1 here; choose from these with --devices',

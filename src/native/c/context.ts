@@ -4,6 +4,7 @@
  */
 import { NativeError } from '../../errors.js';
 import { coreLimit } from '../../limits.js';
+import { type Cluster, encodeCluster } from './cluster.js';
 import { libc } from './copy.js';
 import { type Library, openLibrary } from './load.js';
 import { oneAtATime } from './process-wide.js';
@@ -23,6 +24,8 @@ export interface ContextOptions {
   virtualGpuMiB?: readonly number[];
   /** The number of that GPU before the split. Default 0. */
   virtualGpuCard?: number;
+  /** Servers whose devices the context has too. */
+  cluster?: Cluster | undefined;
 }
 
 /** A device as TensorFlow reports it. */
@@ -98,10 +101,19 @@ function newContext(calls: Calls, options: ContextOptions): Pointer {
     c.TFE_ContextOptionsSetDevicePlacementPolicy(contextOptions, PLACEMENT_SILENT);
     const context = c.TFE_NewContext(contextOptions, status);
     check(calls, 'make the TensorFlow context');
+    if (options.cluster) joinCluster(calls, context, options.cluster, config);
     return context;
   } finally {
     c.TFE_DeleteContextOptions(contextOptions);
   }
+}
+
+function joinCluster(calls: Calls, context: Pointer, cluster: Cluster, config: Uint8Array): void {
+  const { c, status } = calls;
+  const proto = encodeCluster(cluster, config);
+  const { keepAliveSeconds, timeoutMs } = cluster;
+  c.TFE_ContextSetServerDefWithTimeout(context, keepAliveSeconds, proto, proto.length, timeoutMs, status, false);
+  check(calls, 'connect to the servers');
 }
 
 /**

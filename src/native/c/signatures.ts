@@ -123,6 +123,13 @@ export const PROTOTYPES = [
   'void *TFE_NewCancellationManager()',
   'void TFE_CancellationManagerStartCancel(void *cancellation)',
   'void TFE_OpSetCancellationManager(void *op, void *cancellation, void *status)',
+
+  'void *TF_NewServer(const void *proto, size_t size, void *status)',
+  'void TF_ServerStart(void *server, void *status)',
+  'const char *TF_ServerTarget(void *server)',
+  'void TFE_ContextSetServerDefWithTimeout(void *context, int keepAliveSeconds, const void *proto, size_t size, int64_t milliseconds, void *status, bool clearExisting)',
+  'void TFE_ContextUpdateServerDefWithTimeout(void *context, int keepAliveSeconds, const void *proto, size_t size, int64_t milliseconds, void *status)',
+  'bool TFE_ContextCheckAlive(void *context, const char *worker, void *status)',
 ] as const;
 
 /**

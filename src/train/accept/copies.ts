@@ -23,7 +23,7 @@ const identity: Carry = (tensor) =>
  * @throws NativeError if a copy fails.
  */
 export function measureCopies({ net, batchSize, devices }: Config, carry = identity) {
-  const [first, second] = devices.map(tensorflowName) as [string, string];
+  const [first, second] = devices.map((name) => tensorflowName(name)) as [string, string];
   const wrong: string[] = [];
   const sizes = new Set(sitesOf(buildNet(net)).map(({ shape }) => batchSize * volume(shape)));
   const rates = [...sizes]
