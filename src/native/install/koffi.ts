@@ -33,6 +33,7 @@ interface CTypes extends Record<'int' | 'float' | 'size_t' | 'uint8_t' | 'uint32
   'const char *': string;
   'const uint8_t *': Uint8Array;
   'int *': Int32Array;
+  'uint32_t *': Uint32Array;
   'const int *': Int32Array;
   'int64_t *': BigInt64Array;
   'const int64_t *': BigInt64Array | null;
