@@ -10,7 +10,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { checkpointsFolder, newestCheckpoint } from '../src/checkpoint/store.js';
 import { type EndSignal, signalExitCode } from '../src/end-signals.js';
-import { eventsIn, inTemporaryFolder, isEntry, print } from './trainer.js';
+import { collect, eventsIn, inTemporaryFolder, isEntry, print } from './trainer.js';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 /** Runs a program in a pseudo-terminal. */
@@ -65,23 +65,26 @@ export async function stopOnce({ way, shell, flags, out, run }: Trial): Promise<
   };
   delete env.NODE_TEST_CONTEXT;
   const child = spawn(command!, args, { cwd: ROOT, env, detached: true, stdio: 'pipe' });
-  let [said, isOver] = ['', false];
-  child.stdout.on('data', () => {});
-  child.stderr.on('data', (bytes) => {
-    said += bytes;
-  });
+  child.stdout.resume();
+  const { printed } = collect(child, ['stderr']);
+  let isOver = false;
   const ended = once(child, 'exit').finally(() => {
     isOver = true;
   });
   try {
     const folder = join(out, run);
     const isTraining = () => eventsIn(folder).filter(({ event }) => event === 'train_step').length >= STEPS;
-    if (!(await until(() => isOver || isTraining(), START_MS)) || isOver) return [`it did not train: ${said}`];
+    if (!(await until(() => isOver || isTraining(), START_MS)) || isOver)
+      return [`it did not train: ${printed.stderr}`];
     way.send(child);
     await Promise.race([ended, sleep(START_MS, undefined, { ref: false })]);
     if (!isOver) return ['it did not end'];
     const isGone = await until(() => !isThere(child.pid!), GONE_MS);
-    const terminal = way.inTerminal ? (JSON.parse(said.trimEnd().split('\n').at(-1)!) as InTerminal) : undefined;
+    // The process may end before its last line is read.
+    if (way.inTerminal) await until(() => printed.stderr.endsWith('}\n'), GONE_MS);
+    const terminal = way.inTerminal
+      ? (JSON.parse(printed.stderr.trimEnd().split('\n').at(-1)!) as InTerminal)
+      : undefined;
     const code = terminal?.code ?? child.exitCode ?? child.signalCode;
     return [
       ...faultsIn(folder, way.signal),

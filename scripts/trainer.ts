@@ -1,7 +1,7 @@
-/** What the long tests share: they start the trainer, read the log of a run, and work in a temporary folder. */
+/** What tests share: they start processes, read what a process prints and writes while it runs, and work in a temporary folder. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync, realpathSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -32,24 +32,77 @@ export function startTrainer(
   const child = spawn(process.execPath, [...nodeFlags, CLI, 'train', ...args, '--json'], {
     stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
   });
-  let stderr = '';
-  child.stderr!.on('data', (bytes) => {
-    stderr += bytes;
-  });
   eachLine(child.stdout!, (line) => onEvent(JSON.parse(line)));
-  return { child, ended: once(child, 'close').then(([exitCode]) => ({ exitCode, stderr })) };
+  const { ended } = collect(child, ['stderr']);
+  return { child, ended: ended.then(({ code, stderr }) => ({ exitCode: code, stderr })) };
+}
+
+/** How a process ended, and what it printed. */
+export interface Ended {
+  code: number | null;
+  signal: NodeJS.Signals | null;
+  stdout: string;
+  stderr: string;
+}
+
+type Output = 'stdout' | 'stderr';
+
+/** What a process prints, collected while it runs. */
+export interface Collected {
+  /** What it has printed up to now. The last line may not be complete. */
+  printed: Readonly<Record<Output, string>>;
+  /** Resolves when the process has printed the text. Rejects if the process ends without it. */
+  hasPrinted(text: string | RegExp, output?: Output): Promise<void>;
+  ended: Promise<Ended>;
+}
+
+/**
+ * Collects what a process prints. A pipe may deliver a line, or a character, in several pieces, so no piece is looked at alone.
+ * @param outputs those of its outputs that are pipes and that nobody else reads.
+ */
+export function collect(child: ChildProcess, outputs: readonly Output[] = ['stdout', 'stderr']): Collected {
+  const printed = { stdout: '', stderr: '' };
+  const looks = new Set<() => void>();
+  for (const output of outputs) {
+    child[output]?.setEncoding('utf8').on('data', (text: string) => {
+      printed[output] += text;
+      for (const look of looks) look();
+    });
+  }
+  const ended: Promise<Ended> = once(child, 'close').then(([code, signal]) => ({ code, signal, ...printed }));
+  ended.catch(() => {}); // it is for who waits for the end
+  const hasPrinted = (text: string | RegExp, output: Output = 'stdout') =>
+    new Promise<void>((resolve, reject) => {
+      const look = () => {
+        const isThere = typeof text === 'string' ? printed[output].includes(text) : printed[output].search(text) >= 0;
+        if (!isThere) return;
+        looks.delete(look);
+        resolve();
+      };
+      looks.add(look);
+      look();
+      ended.then((end) => reject(new Error(`it ended and did not print ${text}: ${JSON.stringify(end)}`)), reject);
+    });
+  return { printed, hasPrinted, ended };
 }
 
 export function eachLine(stream: NodeJS.ReadableStream, onLine: (line: string) => void): void {
   createInterface({ input: stream }).on('line', onLine);
 }
 
+/** Returns the complete lines of a file that a process may still be writing; none if there is no such file yet. */
+export function wholeLines(file: string): string[] {
+  try {
+    return readFileSync(file, 'utf8').split('\n').slice(0, -1);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw error;
+  }
+}
+
 /** Returns the complete lines of a run's log; none if there is no log yet. Throws at a line that no run may write. */
 export function eventsIn(folder: string): (LogEvent & { time: number })[] {
-  const file = join(folder, 'log.ndjson');
-  if (!existsSync(file)) return [];
-  const lines = readFileSync(file, 'utf8').split('\n').slice(0, -1);
-  return lines.map((line) => JSON.parse(line));
+  return wholeLines(join(folder, 'log.ndjson')).map((line) => JSON.parse(line));
 }
 
 export const print = (line: string): void => void process.stdout.write(`${line}\n`);

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { collect } from '../scripts/trainer.js';
 import { PRESET_NAMES } from '../src/config/schema.js';
 import { packageVersion } from '../src/config/version.js';
 import { DataError, SplitError } from '../src/errors.js';
@@ -120,13 +121,10 @@ test('alexnet-split says that the current folder is gone, but still prints help'
 
 test('alexnet-split continues if its reader ends', async () => {
   const child = spawn(process.execPath, [CLI, 'summary'], { stdio: ['ignore', 'pipe', 'pipe'] });
-  let stderr = '';
-  child.stderr.on('data', (bytes) => {
-    stderr += bytes;
-  });
+  const { ended } = collect(child, ['stderr']);
   child.stdout.destroy();
-  const status = await new Promise((resolve) => child.once('close', resolve));
-  assert.deepEqual([status, stderr], [0, '']);
+  const { code, stderr } = await ended;
+  assert.deepEqual([code, stderr], [0, '']);
 });
 
 const noFullDisk = fs.existsSync('/dev/full') ? false : 'there is no /dev/full here to stand for a full disk';

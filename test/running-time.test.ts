@@ -1,8 +1,8 @@
 /** The clock that stands still while the process does: with a stand-in for the wall's, and in a process that is stopped. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import test from 'node:test';
+import { collect } from '../scripts/trainer.js';
 import { POLL_MS, RunningClock, setRunningTimeout } from '../src/running-time.js';
 
 test('RunningClock counts the time between readings, and almost nothing for a pause', () => {
@@ -53,11 +53,7 @@ test('a deadline and a wait for a message pass only while the process runs', { t
   const child = spawn(process.execPath, ['--input-type=module', '--eval', program], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
-  let stdout = '';
-  child.stdout.on('data', (bytes) => {
-    stdout += bytes;
-  });
-  await once(child, 'close');
+  const { stdout } = await collect(child).ended;
   const lines = stdout.trimEnd().split('\n');
   assert.equal(lines.length, 2, stdout);
   assert.match(lines[0]!, /late$/);

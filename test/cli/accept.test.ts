@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { after } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { collect } from '../../scripts/trainer.js';
 import type { AcceptModule } from '../../src/cli/services.js';
 import type { AcceptReport, Row } from '../../src/train/accept/report.js';
 import { newReport } from '../../src/train/accept/report.js';
@@ -168,14 +169,11 @@ test('accept exits with 130 at SIGINT, and the file has the finished checks', as
   const child = spawn(process.execPath, [CLI, 'accept', '--quick', '--devices', 'CPU:0,CPU:1', '--out', file], {
     ...{ env: environment(), stdio: ['ignore', 'pipe', 'inherit'] },
   });
-  let stdout = '';
-  child.stdout!.on('data', (bytes) => {
-    const before = stdout;
-    stdout += bytes;
-    if (/^devices /m.test(stdout) && !/^devices /m.test(before)) child.kill('SIGINT');
-  });
-  const ended = await new Promise((resolve) => child.once('close', (code, signal) => resolve({ code, signal })));
-  assert.deepEqual(ended, { code: 130, signal: null });
+  const { hasPrinted, ended } = collect(child);
+  await hasPrinted(/^devices /m);
+  child.kill('SIGINT');
+  const { code, signal, stdout } = await ended;
+  assert.deepEqual([code, signal], [130, null]);
   assert.match(stdout, /\nstopped: \d passed, 0 failed, \d skipped, /);
   const { status, checks } = JSON.parse(fs.readFileSync(file, 'utf8')) as AcceptReport;
   assert.deepEqual([status, checks.map(({ check }) => check)], ['stopped', ['cards', 'devices']]);

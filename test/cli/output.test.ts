@@ -1,11 +1,11 @@
 /** What the commands print: no command prints what a terminal obeys, and a lost terminal does not stop a command. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import fs from 'node:fs';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { IN_TERMINAL } from '../../scripts/signals-test.js';
+import { collect } from '../../scripts/trainer.js';
 import { writeTensors } from '../../src/checkpoint/safetensors.js';
 import { buildProgram } from '../../src/cli/program.js';
 import { type AcceptModule, type Replaced, SERVICES, type TrainModule } from '../../src/cli/services.js';
@@ -254,14 +254,9 @@ test('a command whose terminal is gone continues to its own exit code', { timeou
     }, 10);`;
   const args = [IN_TERMINAL, process.execPath, '--input-type=module', '--eval', program];
   const child = spawn('python3', args, { stdio: 'pipe' });
-  let [stderr, isClosed] = ['', false];
-  child.stdout.on('data', () => {
-    if (!isClosed) child.stdin.write('close\n');
-    isClosed = true;
-  });
-  child.stderr.on('data', (bytes) => {
-    stderr += bytes;
-  });
-  await once(child, 'close');
+  const { hasPrinted, ended } = collect(child);
+  await hasPrinted('ready');
+  child.stdin.write('close\n');
+  const { stderr } = await ended;
   assert.deepEqual(JSON.parse(stderr), { code: 0, left: [] });
 });

@@ -6,6 +6,7 @@ import fs from 'node:fs';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
+import { collect } from '../../scripts/trainer.js';
 import { lockNow, lockRun, trainingProcess } from '../../src/cli/run-lock.js';
 import { ConfigError, SplitError } from '../../src/errors.js';
 import { withoutLocks } from '../namespaces.js';
@@ -71,9 +72,9 @@ test('lockNow() returns a warning if the file system has no locks', {
 }, async (t) => {
   const folder = temporary(t);
   const child = start(folder, 'console.log(lockNow(folder).warning);', withoutLocks('EOPNOTSUPP'));
-  const [said] = await once(child.stdout!, 'data');
+  const { stdout } = await collect(child).ended;
   assert.match(
-    String(said),
+    stdout,
     /^\S+ cannot be locked: the file system does not lock files \(E(OP)?NOTSUPP?\); make sure that no other process trains there\n$/,
   );
 });

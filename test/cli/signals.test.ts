@@ -5,6 +5,7 @@ import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { after } from 'node:test';
+import { collect } from '../../scripts/trainer.js';
 import { isIgnored } from '../../src/end-signals.js';
 
 const base = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-signals-'));
@@ -57,18 +58,17 @@ async function interrupt(run: Run, everyMs?: number) {
   const child = spawn(process.execPath, ['--input-type=module', '--eval', program(out, run)], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
-  let stdout = '';
-  let isSent = false;
+  const { hasPrinted, ended: end } = collect(child, ['stdout']);
+  await hasPrinted('ready');
+  child.kill(run.first ?? 'SIGINT');
   let timer: NodeJS.Timeout | undefined;
-  child.stdout.on('data', (bytes) => {
-    stdout += bytes;
-    if (!isSent && stdout.includes('ready')) isSent = child.kill(run.first ?? 'SIGINT');
-    if (everyMs !== undefined && stdout.includes('a second Ctrl-C or signal ends the process at once')) {
-      timer ??= setInterval(() => child.kill('SIGINT'), everyMs);
-    }
-  });
-  const ended = await new Promise((resolve) => child.once('close', (code, signal) => resolve({ code, signal })));
+  if (everyMs !== undefined) {
+    await hasPrinted('a second Ctrl-C or signal ends the process at once');
+    timer = setInterval(() => child.kill('SIGINT'), everyMs);
+  }
+  const { code, signal, stdout } = await end;
   clearInterval(timer);
+  const ended = { code, signal };
   const log = fs
     .readFileSync(join(out, 'r', 'log.ndjson'), 'utf8')
     .trimEnd()

@@ -1,13 +1,13 @@
 /** Lines that are drawn again in place, on a terminal without a window. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { IN_TERMINAL, type InTerminal } from '../../scripts/signals-test.js';
+import { collect } from '../../scripts/trainer.js';
 import { openBlock, showsUnicode } from '../../src/cli/terminal-block.js';
 import { type ScreenOf, terminal } from '../tools.js';
 
@@ -161,13 +161,10 @@ test('a training in a terminal of 60 columns: its screen, and the cursor after C
   const args = [IN_TERMINAL, 'sh', '-c', shell, process.execPath, '--input-type=module', '--eval', program];
   const child = spawn('python3', args, { stdio: 'pipe' });
   t.after(() => child.kill('SIGKILL'));
-  let [shown, said, isSent] = ['', '', false];
-  child.stdout.setEncoding('utf8').on('data', (text) => {
-    shown += text;
-    if (!isSent && shown.includes('READY')) isSent = child.stdin.write('type \\x03\n');
-  });
-  child.stderr.setEncoding('utf8').on('data', (text) => (said += text));
-  await once(child, 'close');
+  const { hasPrinted, ended } = collect(child);
+  await hasPrinted('READY');
+  child.stdin.write('type \\x03\n');
+  const { stdout: shown, stderr: said } = await ended;
   assert.deepEqual(JSON.parse(said) as InTerminal, { code: 130, left: [] });
   assert.ok('tool' in found);
   const screen = found.tool(60, 20);

@@ -1,14 +1,13 @@
 /** A training that is suspended for longer than any of its deadlines, as a scheduler or a laptop's lid does it. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { after } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { eventsIn } from '../../scripts/trainer.js';
+import { collect, eventsIn } from '../../scripts/trainer.js';
 import { lenetFlags } from '../data/sets.js';
 import { childWithFault } from './fault.js';
 
@@ -31,24 +30,15 @@ test('train continues after SIGSTOP and SIGCONT, however long the pause was', { 
     ...{ cwd: folder, env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
-  let [stdout, stderr, isPaused] = ['', '', false];
-  child.stdout.on('data', (bytes) => {
-    stdout += bytes;
-    if (isPaused || !/step {2}5\//.test(stdout)) return;
-    isPaused = true;
-    // In the step whose tower 1 is slow: tower 0 waits for it then, and the coordinator for both.
-    void (async () => {
-      await sleep(100);
-      child.kill('SIGSTOP');
-      await sleep(PAUSE_MS);
-      child.kill('SIGCONT');
-    })();
-  });
-  child.stderr.on('data', (bytes) => {
-    stderr += bytes;
-  });
-  const [code, signal] = await once(child, 'close');
-  assert.deepEqual([code, signal, stderr, isPaused], [0, null, '', true]);
+  const { hasPrinted, ended } = collect(child);
+  await hasPrinted('step  5/');
+  // In the step whose tower 1 is slow: tower 0 waits for it then, and the coordinator for both.
+  await sleep(100);
+  child.kill('SIGSTOP');
+  await sleep(PAUSE_MS);
+  child.kill('SIGCONT');
+  const { code, signal, stderr } = await ended;
+  assert.deepEqual([code, signal, stderr], [0, null, '']);
   const events = eventsIn(join(folder, 'runs', 'paused'));
   assert.deepEqual(
     events.flatMap((each) => (each.event === 'train_step' ? [each.step] : [])),

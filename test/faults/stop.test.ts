@@ -7,20 +7,16 @@ import { join } from 'node:path';
 import test, { after } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import sharp from 'sharp';
+import { until } from '../../scripts/signals-test.js';
+import { collect, type Ended, eventsIn } from '../../scripts/trainer.js';
 import { checkpointsFolder, newestCheckpoint, stepsIn } from '../../src/checkpoint/store.js';
+import type { EventOf, LogEvent } from '../../src/log.js';
 import { lenetFlags } from '../data/sets.js';
 import { childWithFault } from './fault.js';
 
 const CLI = fileURLToPath(new URL('../../src/cli.js', import.meta.url));
 const folder = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-stop-'));
 after(() => fs.rmSync(folder, { recursive: true, force: true }));
-
-interface Ended {
-  code: number | null;
-  signal: NodeJS.Signals | null;
-  stdout: string;
-  stderr: string;
-}
 
 const LENET = ['train', ...lenetFlags(folder), '--momentum', '0.9'];
 
@@ -29,46 +25,41 @@ const EMBEDDED = ['--data', 'embedded'];
 
 const NO_FAULT: ReturnType<typeof childWithFault> = { args: [], env: process.env };
 
+function start(args: readonly string[], { args: node, env } = NO_FAULT) {
+  const program = [...node, CLI, ...LENET, ...args];
+  const child = spawn(process.execPath, program, { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'], env });
+  return { child, ...collect(child) };
+}
+
+const train = (args: readonly string[]) => start(args).ended;
+
 /** Trains, and calls `act` once stdout has the cue. */
-function trainUntil(
+async function trainUntil(
   args: readonly string[],
   cue: string | RegExp,
   act: (child: ChildProcess) => void,
-  { args: node, env } = NO_FAULT,
+  fault = NO_FAULT,
 ): Promise<Ended> {
-  const program = [...node, CLI, ...LENET, ...args];
-  const child = spawn(process.execPath, program, { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'], env });
-  let [stdout, stderr, done] = ['', '', false];
-  child.stdout.on('data', (bytes) => {
-    stdout += bytes;
-    if (done || stdout.search(cue) < 0) return;
-    done = true;
-    act(child);
-  });
-  child.stderr.on('data', (bytes) => {
-    stderr += bytes;
-  });
-  return new Promise((resolve) => {
-    child.once('close', (code, signal) => resolve({ code, signal, stdout, stderr }));
-  });
+  const { child, hasPrinted, ended } = start(args, fault);
+  await hasPrinted(cue);
+  act(child);
+  return ended;
 }
 
 const checkpoints = (run: string) => checkpointsFolder(join(folder, 'runs', run));
-const logOf = (run: string) =>
-  fs
-    .readFileSync(join(folder, 'runs', run, 'log.ndjson'), 'utf8')
-    .trimEnd()
-    .split('\n')
-    .map((line) => JSON.parse(line) as Record<string, unknown>);
+const logOf = (run: string) => eventsIn(join(folder, 'runs', run));
+const endOf = (run: string) => logOf(run).at(-1) as EventOf<'run_end'>;
+const stepsOf = (name: 'train_step' | 'eval' | 'resume', log: readonly LogEvent[]) =>
+  log.flatMap((event) => (event.event === name ? [event.step] : []));
 
 /** The run's last words, and a checkpoint of the step they name. */
 function assertStopped(run: string, { code, signal, stderr }: Ended, expected: number): number {
   assert.deepEqual([code, signal, stderr], [expected, null, '']);
-  const end = logOf(run).at(-1)!;
+  const end = endOf(run);
   assert.deepEqual([end.event, end.status, end.exit_code], ['run_end', 'stopped', expected]);
   const { found, skipped } = newestCheckpoint(checkpoints(run));
   assert.deepEqual([found?.state.step, skipped], [end.steps, []]);
-  return end.steps as number;
+  return end.steps;
 }
 
 const EXIT_CODES = { SIGINT: 130, SIGTERM: 143, SIGUSR1: 128 + constants.signals.SIGUSR1 } as const;
@@ -80,16 +71,12 @@ for (const [name, expected] of Object.entries(EXIT_CODES)) {
     const steps = assertStopped(name, ended, expected);
     assert.match(ended.stdout, /\nstopping after this step; a second Ctrl-C or signal ends the process at once\n/);
     assert.ok(steps >= 10 && steps < 400);
-    const resumed = await trainUntil(['--run', name, '--resume', 'auto', '--steps', `${steps + 2}`], 'never', () => {});
+    const resumed = await train(['--run', name, '--resume', 'auto', '--steps', `${steps + 2}`]);
     assert.deepEqual([resumed.code, resumed.stderr], [0, '']);
     const log = logOf(name);
+    assert.deepEqual(stepsOf('resume', log), [steps]);
     assert.deepEqual(
-      log.filter(({ event }) => event === 'resume').map(({ step }) => step),
-      [steps],
-    );
-    const done = log.filter(({ event }) => event === 'train_step').map(({ step }) => step);
-    assert.deepEqual(
-      done,
+      stepsOf('train_step', log),
       [...Array(steps + 2).keys()].map((i) => i + 1),
     );
   });
@@ -102,9 +89,9 @@ test('train stops in its check and in its first step, when there is nothing to s
   ] as const) {
     const ended = await trainUntil(['--run', run, '--steps', '400', ...args], cue, (child) => child.kill('SIGTERM'));
     assert.deepEqual([ended.code, ended.signal, ended.stderr], [143, null, '']);
-    const end = logOf(run).at(-1)!;
+    const end = endOf(run);
     assert.deepEqual([end.event, end.status, end.exit_code], ['run_end', 'stopped', 143]);
-    assert.deepEqual(stepsIn(checkpoints(run)).length, (end.steps as number) > 0 ? 1 : 0);
+    assert.deepEqual(stepsIn(checkpoints(run)).length, end.steps > 0 ? 1 : 0);
   }
 });
 
@@ -140,23 +127,16 @@ test('train stops while the mean image is computed, with the exit code of the si
 test('train stops in an evaluation, saves, and evaluates when it is resumed', async () => {
   // An evaluation of 1000 images by 1 takes far longer than the steps around it.
   const args = [...EMBEDDED, '--run', 'eval', '--no-check', '--batch-size', '1', '--steps', '400', '--eval-every', '5'];
-  const ended = await trainUntil(args, 'step   1/', (child) => {
-    const timer = setInterval(() => {
-      if (!logOf('eval').some(({ step }) => step === 5)) return;
-      clearInterval(timer);
-      child.kill('SIGTERM');
-    }, 1);
-  });
+  const { child, ended: end } = start(args);
+  assert.ok(await until(() => stepsOf('train_step', logOf('eval')).includes(5), 60_000));
+  child.kill('SIGTERM');
+  const ended = await end;
   const steps = assertStopped('eval', ended, 143);
   assert.equal(steps, 5, 'it is in the evaluation');
   assert.ok(logOf('eval').every(({ event }) => event !== 'eval'));
   const again = [...EMBEDDED, '--run', 'eval', '--resume', 'auto', '--batch-size', '1', '--steps', '6'];
-  assert.equal((await trainUntil(again, 'never', () => {})).code, 0);
-  const evaluated = logOf('eval').filter(({ event }) => event === 'eval');
-  assert.deepEqual(
-    evaluated.map(({ step }) => step),
-    [5, 6],
-  );
+  assert.equal((await train(again)).code, 0);
+  assert.deepEqual(stepsOf('eval', logOf('eval')), [5, 6]);
 });
 
 test('train ends at once with the second signal, and the checkpoints stay complete', async () => {
@@ -178,7 +158,7 @@ test('train --resume auto starts a new run if there is none, or if the earlier o
   const args = ['--run', 'fresh', '--resume', 'auto', '--no-check', '--steps', '2'];
   const first = await trainUntil([...args, '--lr', '0.1'], 'log in', (child) => child.kill('SIGKILL'));
   assert.equal(first.signal, 'SIGKILL');
-  const second = await trainUntil(args, 'never', () => {});
+  const second = await train(args);
   assert.deepEqual([second.code, second.stderr], [0, '']);
   assert.match(second.stdout, /^nothing to resume in runs\/fresh: the run begins with step 1$/m);
   const events = logOf('fresh').map(({ event }) => event);
@@ -189,7 +169,7 @@ test('train --resume auto starts a new run if there is none, or if the earlier o
 
 test('train --resume explains in a sentence what it cannot resume', async () => {
   const good = ['--run', 'good', '--no-check', '--steps', '4', '--checkpoint-every', '2', '--keep', '5'];
-  assert.equal((await trainUntil(good, 'never', () => {})).code, 0);
+  assert.equal((await train(good)).code, 0);
   const at = (step: number) => join('runs', 'good', 'checkpoints', String(step).padStart(10, '0'));
   const cases: [args: string[], code: number, message: RegExp][] = [
     [['--resume', 'auto'], 2, /^error: Cannot resume: --resume auto needs the name of a run; add --run NAME/],
@@ -198,14 +178,14 @@ test('train --resume explains in a sentence what it cannot resume', async () => 
     [['--resume', at(2), '--run', 'SIGINT'], 2, /it exists already; choose another --run/],
   ];
   for (const [args, code, message] of cases) {
-    const ended = await trainUntil(args, 'never', () => {});
+    const ended = await train(args);
     assert.equal(ended.code, code, ended.stderr);
     assert.match(ended.stderr, message);
     assert.match(ended.stderr, /^error: [^\n]+\n$/, 'one line');
   }
   // A damaged checkpoint is skipped, and the one before is used.
   fs.truncateSync(join(folder, at(4), 'state.json'), 10);
-  const resumed = await trainUntil(['--resume', 'runs/good', '--steps', '5', '--keep', '5'], 'never', () => {});
+  const resumed = await train(['--resume', 'runs/good', '--steps', '5', '--keep', '5']);
   assert.equal(resumed.code, 0);
   assert.match(
     resumed.stderr,
@@ -213,7 +193,7 @@ test('train --resume explains in a sentence what it cannot resume', async () => 
   );
   assert.match(resumed.stdout, /^resuming after step 2 from runs\/good\/checkpoints\/0000000002$/m);
   for (const step of stepsIn(checkpoints('good'))) fs.rmSync(join(folder, at(step), 'manifest.json'));
-  const none = await trainUntil(['--resume', 'auto', '--run', 'good'], 'never', () => {});
+  const none = await train(['--resume', 'auto', '--run', 'good']);
   assert.equal(none.code, 1);
   assert.match(
     none.stderr,

@@ -1,12 +1,12 @@
 /** Each fault in each phase: how the run ends, its message, the checkpoint that is left. Prints the table. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { collect } from '../../scripts/trainer.js';
 import { checkpointsFolder, newestCheckpoint } from '../../src/checkpoint/store.js';
 import { lenetFlags } from '../data/sets.js';
 import { DEVICES } from '../equivalence/teams.js';
@@ -53,7 +53,7 @@ interface Ended {
 const commandLine = (run: string, args: readonly string[]) => ['train', ...LENET, ...RUN, '--run', run, ...args];
 
 /** Trains in a process group of its own, with an idle standard input. */
-function train(run: string, args: readonly string[], fault: string): Promise<Ended> {
+async function train(run: string, args: readonly string[], fault: string): Promise<Ended> {
   const started = performance.now();
   const { args: node, env } = childWithFault(fault);
   const child = spawn(process.execPath, [...node, CLI, ...commandLine(run, args)], {
@@ -61,16 +61,9 @@ function train(run: string, args: readonly string[], fault: string): Promise<End
     detached: true,
     stdio: ['pipe', 'ignore', 'pipe'],
   });
-  let stderr = '';
-  child.stderr!.on('data', (bytes) => {
-    stderr += bytes;
-  });
-  return new Promise((resolve) => {
-    child.once('close', (code, signal) => {
-      assertNoProcess(child.pid!);
-      resolve({ code, signal, stderr, seconds: (performance.now() - started) / 1000 });
-    });
-  });
+  const { code, signal, stderr } = await collect(child).ended;
+  assertNoProcess(child.pid!);
+  return { code, signal, stderr, seconds: (performance.now() - started) / 1000 };
 }
 
 /** Asserts that no process of a group is left. */
@@ -84,11 +77,7 @@ async function trainSeveral(cases: readonly Case[]): Promise<Map<string, Ended>>
   const child = spawn(process.execPath, [program, JSON.stringify(cases)], {
     ...{ cwd: folder, detached: true, stdio: ['ignore', 'pipe', 'inherit'] },
   });
-  let stdout = '';
-  child.stdout!.on('data', (bytes) => {
-    stdout += bytes;
-  });
-  const [code] = await once(child, 'close');
+  const { code, stdout } = await collect(child).ended;
   assert.equal(code, 0);
   assertNoProcess(child.pid!);
   const results = stdout.trimEnd().split('\n');

@@ -1,12 +1,12 @@
 /** Two processes, one run: the second is refused, and takes over at once when the first is killed. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { after } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { collect } from '../../scripts/trainer.js';
 
 const CLI = fileURLToPath(new URL('../../src/cli.js', import.meta.url));
 const folder = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-two-'));
@@ -14,26 +14,14 @@ after(() => fs.rmSync(folder, { recursive: true, force: true }));
 
 const LENET = ['--preset', 'lenet', '--data', 'embedded', '--batch-size', '16', '--lr', '0.05', '--no-check', '--json'];
 
-/** A training of the run `r`. `stepDone`: it tells of one. */
+/** A training of the run `r`. `stepDone()` resolves when it tells of one, and rejects if it ends before. */
 function start(...args: string[]) {
   const child = spawn(process.execPath, [CLI, 'train', ...LENET, '--run', 'r', ...args], {
     cwd: folder,
     stdio: ['ignore', 'pipe', 'pipe'],
   });
-  let [stdout, stderr] = ['', ''];
-  let told = () => {};
-  const stepDone = new Promise<void>((resolve) => {
-    told = resolve;
-  });
-  child.stdout.on('data', (bytes) => {
-    stdout += bytes;
-    if (stdout.includes('"train_step"')) told();
-  });
-  child.stderr.on('data', (bytes) => {
-    stderr += bytes;
-  });
-  const ended = once(child, 'close').then(([code, signal]) => ({ code, signal, stderr }));
-  return { child, stepDone, ended };
+  const { hasPrinted, ended } = collect(child);
+  return { child, stepDone: () => hasPrinted('"train_step"'), ended };
 }
 
 const LOCK = join(folder, 'runs', 'r', 'lock.json');
@@ -42,7 +30,7 @@ const EVERY = ['--checkpoint-every', '1', '--steps', '100000'];
 test('train refuses a run in which another process trains, and takes it over after that process was killed', async (t) => {
   const first = start(...EVERY);
   t.after(() => first.child.kill('SIGKILL'));
-  await first.stepDone;
+  await first.stepDone();
   for (const args of [['--resume', 'auto'], ['--resume', 'runs/r'], []]) {
     const { code, stderr } = await start(...args, ...EVERY).ended;
     assert.equal(code, 2, stderr);
@@ -53,7 +41,7 @@ test('train refuses a run in which another process trains, and takes it over aft
   first.child.kill('SIGKILL');
   const next = start('--resume', 'auto', ...EVERY);
   t.after(() => next.child.kill('SIGKILL'));
-  await Promise.race([next.stepDone, next.ended.then(({ stderr }) => assert.fail(stderr))]);
+  await next.stepDone();
   next.child.kill('SIGKILL');
   assert.equal((await next.ended).signal, 'SIGKILL');
   assert.ok(fs.existsSync(LOCK), 'it is left over for the next test');
@@ -67,7 +55,7 @@ test('train --resume auto twice at once after a killed run: one trains, the othe
   assert.equal(refused.code, 2, refused.stderr);
   const other = both.find((each) => each !== refused.each)!;
   assert.match(refused.stderr, new RegExp(`process ${other.child.pid} on `));
-  await other.stepDone;
+  await other.stepDone();
   other.child.kill('SIGINT');
   assert.equal((await other.ended).code, 130);
   assert.ok(!fs.existsSync(LOCK));

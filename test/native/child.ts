@@ -1,17 +1,12 @@
 /** Runs JavaScript in child processes, for what one process can do only once. */
 import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
+import { collect, type Ended } from '../../scripts/trainer.js';
+
+export type { Ended } from '../../scripts/trainer.js';
 
 /** The root of the repository. */
 export const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
-
-export interface Ended {
-  code: number | null;
-  signal: NodeJS.Signals | null;
-  stdout: string;
-  stderr: string;
-}
 
 /** The environment of a child process: without the test runner's variables, but with the test's, and with stand-in GPUs. */
 export function environment(extra: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv {
@@ -22,18 +17,10 @@ export function environment(extra: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv {
 }
 
 /** Runs Node.js to its end. @param args its arguments. @param by a command that starts it. */
-export async function runNode(args: string[], env: NodeJS.ProcessEnv = {}, by: readonly string[] = []): Promise<Ended> {
+export function runNode(args: string[], env: NodeJS.ProcessEnv = {}, by: readonly string[] = []): Promise<Ended> {
   const [first, ...rest] = [...by, process.execPath, ...args];
   const child = spawn(first!, rest, { env: environment(env), stdio: ['ignore', 'pipe', 'pipe'] });
-  const output = { stdout: '', stderr: '' };
-  child.stdout.on('data', (chunk) => {
-    output.stdout += chunk;
-  });
-  child.stderr.on('data', (chunk) => {
-    output.stderr += chunk;
-  });
-  const [code, signal] = await once(child, 'close');
-  return { code, signal, ...output };
+  return collect(child).ended;
 }
 
 /** Runs a program in `programs/`. */

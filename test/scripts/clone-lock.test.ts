@@ -171,7 +171,7 @@ test('run.mjs waits for the npm of a killed process', { timeout: 60_000 }, async
   const folder = clone({ 'npm-waits': '' });
   t.after(() => fs.rmSync(join(folder, 'npm-waits'), { force: true }));
   const first = start(folder, ['summary']);
-  while (!fs.existsSync(join(folder, 'npm-calls'))) await sleep(20);
+  while (npmCalls(folder).length === 0) await sleep(20);
   first.kill('SIGKILL');
   await once(first, 'exit');
   const second = start(folder, ['summary']);

@@ -1,12 +1,12 @@
 /** Small clones in which scripts/run.mjs runs, with an `npm` that only links the compiler. */
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { after } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { collect, wholeLines } from '../../scripts/trainer.js';
 
 export const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 const temporary = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-run-'));
@@ -114,21 +114,22 @@ export function start(
 }
 
 export async function finished(child: ChildProcess): Promise<{ code: number | null; stdout: string; stderr: string }> {
-  const output = { stdout: '', stderr: '' };
-  child.stdout?.on('data', (chunk) => {
-    output.stdout += chunk;
-  });
-  child.stderr?.on('data', (chunk) => {
-    output.stderr += chunk;
-  });
-  const [code] = await once(child, 'close');
-  return { code, ...output };
+  const { code, stdout, stderr } = await collect(child).ended;
+  return { code, stdout, stderr };
+}
+
+/** Starts a command that runs until SIGINT, and waits until it runs. */
+export async function startForever(folder: string) {
+  const child = start(folder, ['train', 'forever']);
+  const { hasPrinted, ended } = collect(child);
+  await hasPrinted('forever');
+  return { child, ended };
 }
 
 export const run = (...args: Parameters<typeof start>) => finished(start(...args));
 
 export function npmCalls(folder: string): string[] {
-  return fs.readFileSync(join(folder, 'npm-calls'), 'utf8').trim().split('\n');
+  return wholeLines(join(folder, 'npm-calls'));
 }
 
 export function isRunning(pid: number): boolean {

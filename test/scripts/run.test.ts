@@ -1,13 +1,25 @@
 /** Runs scripts/run.mjs in small clones. */
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
-import { on } from 'node:events';
+import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { clone, FILES, finished, isRunning, npmCalls, ROOT, readyClone, run, start, write } from './clones.js';
+import { wholeLines } from '../../scripts/trainer.js';
+import {
+  clone,
+  FILES,
+  finished,
+  isRunning,
+  npmCalls,
+  ROOT,
+  readyClone,
+  run,
+  start,
+  startForever,
+  write,
+} from './clones.js';
 
 test('run.mjs installs and compiles in a fresh clone, and does neither a second time', async () => {
   const folder = clone();
@@ -107,12 +119,12 @@ test('run.mjs --test forwards SIGTERM to the tests, and nothing is compiled whil
     import fs from 'node:fs';
     // @ts-ignore
     import { spawn } from 'node:child_process';
-    test('hangs', async () => { fs.writeFileSync('pid', String(spawn('sleep', ['1000'], { stdio: 'ignore' }).pid)); await new Promise(() => setInterval(() => {}, 1000)); });`;
+    test('hangs', async () => { fs.writeFileSync('pid', spawn('sleep', ['1000'], { stdio: 'ignore' }).pid + '\\n'); await new Promise(() => setInterval(() => {}, 1000)); });`;
   const folder = await readyClone({ 'test/good.test.ts': hang });
   const child = start(folder, ['--test']);
   const end = finished(child);
-  const pidFile = join(folder, 'pid');
-  while (!fs.existsSync(pidFile) || fs.readFileSync(pidFile, 'utf8') === '') await sleep(50);
+  const pidOf = () => wholeLines(join(folder, 'pid'))[0];
+  while (pidOf() === undefined) await sleep(50);
   write(folder, 'src/more.ts', 'export const more = 1;');
   assert.match((await run(folder, ['summary'])).stderr, /Cannot compile the changed sources: process \d+ /);
   // Twice, as a terminal and npm do it.
@@ -121,7 +133,7 @@ test('run.mjs --test forwards SIGTERM to the tests, and nothing is compiled whil
   child.kill('SIGTERM');
   await end;
   assert.equal(child.signalCode, 'SIGTERM');
-  const pid = Number(fs.readFileSync(pidFile, 'utf8'));
+  const pid = Number(pidOf());
   while (isRunning(pid)) await sleep(50); // the test's time limit ends this
 });
 
@@ -153,14 +165,6 @@ test('run.mjs starts the command even if a package cannot be prepared for packin
   assert.match(stderr, /^cannot be packed: @tensorflow\/tfjs-node-gpu in \S+: .*JSON.*\n$/);
 });
 
-/** Starts a command that runs until SIGINT, and waits until it runs. */
-async function startForever(folder: string): Promise<{ child: ChildProcess; ended: ReturnType<typeof finished> }> {
-  const child = start(folder, ['train', 'forever']);
-  const ended = finished(child);
-  for await (const chunk of on(child.stdout!, 'data')) if (String(chunk).includes('forever')) break;
-  return { child, ended };
-}
-
 test('run.mjs changes neither dist nor the packages while a long command runs from the clone', async () => {
   const folder = await readyClone();
   const { child, ended } = await startForever(folder);
@@ -177,7 +181,8 @@ test('run.mjs changes neither dist nor the packages while a long command runs fr
   assert.equal((await run(folder, ['summary'])).stderr, refusal('install packages'));
   assert.equal(npmCalls(folder).length, calls);
   child.kill('SIGINT');
-  assert.deepEqual(await ended, { code: 0, stdout: 'library\ncli train forever\nended\n', stderr: '' });
+  const printed = { stdout: 'library\ncli train forever\nended\n', stderr: '' };
+  assert.deepEqual(await ended, { code: 0, signal: null, ...printed });
   assert.equal((await run(folder, ['summary'])).stderr, 'installing packages (npm ci)\ncompiling (tsc)\n');
 });
 

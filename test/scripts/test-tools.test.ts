@@ -1,12 +1,11 @@
 /** `npm test` installs the programs that only tests use, and runs without them if that fails. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { on } from 'node:events';
 import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'node:test';
-import { FILES, finished, npmCalls, ROOT, readyClone, run, start, write } from './clones.js';
+import { FILES, npmCalls, ROOT, readyClone, run, startForever, write } from './clones.js';
 
 const CHROMIUM = 'test/tools/node_modules/@sparticuz/chromium';
 
@@ -52,9 +51,7 @@ test('a test that imports tools through a helper has them installed, once', asyn
 test('tools are not replaced while other tests may be using them', async () => {
   const folder = await cloneWithTools();
   assert.equal((await run(folder, ['--test', 'uses'])).code, 0);
-  const other = start(folder, ['train', 'forever']);
-  const ended = finished(other);
-  for await (const chunk of on(other.stdout!, 'data')) if (String(chunk).includes('forever')) break;
+  const { child: other, ended } = await startForever(folder);
   try {
     const lock = join(folder, 'test/tools/package-lock.json');
     fs.writeFileSync(lock, fs.readFileSync(lock, 'utf8').replace('1.0.0', '1.0.1'));

@@ -7,9 +7,10 @@ import { constants, tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { after, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { collect, type Ended, wholeLines } from '../../../scripts/trainer.js';
 import { buildFor, requirement } from '../../../src/native/install/wheels.js';
 import { inNamespaces, withMount, withoutLocks } from '../../namespaces.js';
-import { type Ended, environment } from '../child.js';
+import { environment } from '../child.js';
 import { FRAMEWORK, TENSORFLOW, writeZip } from './zip.js';
 
 const temporary = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-fetch-'));
@@ -62,7 +63,7 @@ class Place {
   }
 
   get called(): string {
-    return fs.existsSync(this.calls) ? fs.readFileSync(this.calls, 'utf8') : '';
+    return wholeLines(this.calls).join('\n');
   }
 }
 
@@ -72,17 +73,7 @@ const GOOD: Record<string, Uint8Array> = {
   'tensorflow/__init__.py': Buffer.from('# not needed'),
 };
 
-async function finished(child: ChildProcess): Promise<Ended> {
-  const output = { stdout: '', stderr: '' };
-  child.stdout?.on('data', (chunk) => {
-    output.stdout += chunk;
-  });
-  child.stderr?.on('data', (chunk) => {
-    output.stderr += chunk;
-  });
-  const [code, signal] = await once(child, 'close');
-  return { code, signal, ...output };
-}
+const finished = (child: ChildProcess): Promise<Ended> => collect(child).ended;
 
 /** Runs a set-up that fails. Asserts that its message is one sentence, and that nothing is left in the cache. */
 async function failure(place: Place, env?: NodeJS.ProcessEnv, by?: readonly string[]): Promise<string> {
@@ -145,7 +136,7 @@ for (const [name, end] of [
     const place = new Place(`echo $$ > "$CALLS_OF_PIP.pid"; exec sleep 1000`);
     const child = place.start();
     child.stdout?.resume();
-    const pid = () => (fs.existsSync(`${place.calls}.pid`) ? Number(fs.readFileSync(`${place.calls}.pid`, 'utf8')) : 0);
+    const pid = () => Number(wholeLines(`${place.calls}.pid`)[0] ?? 0);
     await until(() => pid() > 0);
     try {
       child.kill(name);
