@@ -22,6 +22,7 @@ import { putCheckpoint } from './checkpoint/put-checkpoint.js';
 import { DEVICES, type Outcome, run, threeSteps, trainModule } from './cli/stand-ins.js';
 import { lenetRun } from './cli/weights-runs.js';
 import { IMAGES } from './data/sets.js';
+import { ratesOf } from './plan/rates.js';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const read = (name: string) => fs.readFileSync(join(ROOT, name), 'utf8');
@@ -122,6 +123,9 @@ function runs(argv: readonly string[]): Promise<Outcome> {
       verifyGolden: async () => ({ passed: true, rows: [] }),
       evaluateRun: async () => scores as never,
       predictFiles: async () => [],
+    }),
+    loadPlan: async () => ({
+      calibrate: async ({ net, batchSize }, device) => ratesOf(buildNet(net), batchSize, 1, { device }),
     }),
     loadAccept: async () => ({ accept: async () => ({ ...newReport([], false, new Date(0)), status: 'passed' }) }),
   });

@@ -113,6 +113,16 @@ export function wholeNumberOf(flag: string, from: number, to?: number): (text: s
   };
 }
 
+/** A parser of numbers. It throws ConfigError for other texts. @param least 0 is refused unless it is the least. */
+export function numberOf(flag: string, least?: 0): (text: string) => number {
+  return (text) => {
+    const value = numberOrText(text);
+    if (typeof value === 'number' && Number.isFinite(value) && (value > 0 || value === least)) return value;
+    const expected = least === 0 ? 'a number from 0 up' : 'a number above 0';
+    throw new ConfigError(`${flag} is ${shortText(value)}, expected ${expected}`);
+  };
+}
+
 export function addRunFlags(command: Command): Command {
   return command
     .requiredOption('--run <run>', 'name of the run, or path of its folder', wordOrPathOf('--run'))

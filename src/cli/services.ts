@@ -28,6 +28,8 @@ export type TrainModule = Pick<
 
 export type AcceptModule = Pick<typeof import('../train/accept/accept.js'), 'accept'>;
 
+export type PlanModule = Pick<typeof import('../train/plan/calibrate.js'), 'calibrate'>;
+
 export type Services = typeof SERVICES;
 
 /** What a test may replace: services, with a stream or a stand-in instead of each printer. */
@@ -75,5 +77,6 @@ export const SERVICES = {
     return examineGpus(devices.filter((name) => name.startsWith('GPU')).length, thorough);
   },
   loadTrain: (): Promise<TrainModule> => import('../train/index.js'),
+  loadPlan: (): Promise<PlanModule> => import('../train/plan/calibrate.js'),
   loadAccept: (): Promise<AcceptModule> => import('../train/accept/accept.js'),
 };

@@ -1,13 +1,11 @@
 /** `summary`: shows the layers of a net, and what they cost. Loads no TensorFlow. */
-import { type Config, resolveConfig } from '../config/config.js';
+import type { Config } from '../config/config.js';
 import { shortName } from '../config/devices.js';
-import { valueAt } from '../config/layers.js';
-import { tableSettings } from '../config/presets.js';
 import { buildNet, isOneColumn, type Net } from '../model/net.js';
 import { type PerTower, type Row, shapeText, summarize, totalsOf, towersPicture } from '../model/summary.js';
-import { TABLES, type TableName } from '../model/tables.js';
 import { count } from '../numbers.js';
 import { table } from './format.js';
+import { resolveNet } from './resolve-net.js';
 import type { Input, Services } from './services.js';
 
 /**
@@ -18,14 +16,10 @@ export async function run(
   { flags, options: { json } }: Input<{ json?: boolean }>,
   { stdout, stderr, now }: Services,
 ): Promise<number> {
-  const asked = valueAt(flags.values, ['net', 'table']) ?? 'original';
-  const isTable = !('preset' in flags.values) && Object.hasOwn(TABLES, asked as string);
-  const noData = { values: { data: { source: 'embedded' } } }; // no image is read
-  const layers = [noData, ...(isTable ? [{ values: tableSettings(asked as TableName) }] : []), flags];
   // TensorFlow is not asked: the devices are those of the flags, or those of a machine without a GPU.
   const given = flags.values.devices as string[] | undefined;
   const devices = given?.map((name) => String(shortName(name))) ?? ['CPU:0', 'CPU:1'];
-  const { config, idle } = resolveConfig(layers, { devices, fashionMnist: true, now: now() });
+  const { config, idle } = resolveNet(flags, devices, now());
   stderr.print(...idle);
   const net = buildNet(config.net);
   const rows = summarize(net, config.batchSize);

@@ -9,6 +9,7 @@ import {
   flagNames,
   JSON_FLAG,
   listOf,
+  numberOf,
   optionOf,
   pathOf,
   wholeNumberOf,
@@ -62,6 +63,46 @@ export function addTrainingCommands(add: Add): void {
     () => import('./summary.js'),
   );
   addFlags(summary, flagNames('net')).option(...JSON_FLAG);
+  addPlan(add);
+}
+
+function addPlan(add: Add): void {
+  const plan = add('plan', 'predict how long a step takes on devices, links and replicas', () => import('./plan.js'));
+  const own = flagNames('net').filter((name) => !['--servers', '--coordinator'].includes(name)); // nobody is connected
+  addFlags(plan, [...own, '--placement', '--exchange', '--exchange-dtype'])
+    .addOption(
+      new Option('--replicas <n>', 'replicas, each of which trains on its own images (data parallel)')
+        .argParser(wholeNumberOf('--replicas', 1, 1024))
+        .default(1),
+    )
+    .addOption(
+      new Option('--link-gbps <Gbit/s>', 'rate of the network between machines, in each direction').argParser(
+        numberOf('--link-gbps'),
+      ),
+    )
+    .addOption(
+      new Option('--link-ms <ms>', 'delay of the network: there and back')
+        .argParser(numberOf('--link-ms', 0))
+        .default(0.2),
+    )
+    .addOption(
+      new Option('--rates <file>', 'JSON file of rates: is read, or measured and written if it does not exist')
+        .argParser(pathOf('--rates'))
+        .conflicts('gflops')
+        .default(undefined, 'this machine is measured'),
+    )
+    .addOption(
+      new Option('--gflops <GFLOP/s>', 'assume devices that reach this rate, instead of measuring').argParser(
+        numberOf('--gflops'),
+      ),
+    )
+    .addOption(
+      new Option(
+        '--one-weird-trick',
+        'with --placement single: split the dense layers over all devices (Krizhevsky 2014); this program only predicts it',
+      ),
+    )
+    .option(...JSON_FLAG);
 }
 
 function addConfigOptions(command: Command): Command {

@@ -91,7 +91,7 @@ function countOps(ops: readonly PlacedOp[]): Record<string, Record<string, numbe
 }
 
 /** Opens a team with one batch slot of noise while `use` runs. */
-async function withTeam<T>(config: Config, use: (team: Team) => Promise<T>): Promise<T> {
+export async function withTeam<T>(config: Config, use: (team: Team) => Promise<T>): Promise<T> {
   const { net, batchSize } = config;
   const slot = createSlot(batchSize, net.inputSize, net.inputChannels);
   fillSlot(slot, config);
@@ -103,7 +103,8 @@ async function withTeam<T>(config: Config, use: (team: Team) => Promise<T>): Pro
   }
 }
 
-function stepOnce(team: Team, { batchSize: count }: Config, step: number) {
+/** Trains a step on what is in the slot. */
+export function stepOnce(team: Team, { batchSize: count }: Config, step: number) {
   // The rate is small enough for any net: what the net learns does not matter.
   const rate = { learningRate: 1e-5, epoch: 1 };
   return team.ask({ kind: 'step', slot: 0, count, step, ...rate, update: true, keep: false });
