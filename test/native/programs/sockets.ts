@@ -65,6 +65,7 @@ async function carry(socket: Socket): Promise<void> {
 async function observe(): Promise<void> {
   const files = Array.from({ length: 500 }, () => openSync('/dev/null', 'r'));
   const { child, port } = await startPeer();
+  process.on('exit', () => child.kill('SIGKILL'));
   const meter = new TrafficMeter();
 
   const first = await open('127.0.0.1', port);
@@ -124,7 +125,6 @@ async function observe(): Promise<void> {
   const { state } = tcpSockets().find(({ remote }) => remote.address === '::1')!;
   const gone = before.filter(({ remote }) => remote.address === '127.0.0.1' && remote.port === port);
   const stale = [traffic(gone).map((each) => each ?? null), shutdownEach(gone)];
-  child.kill('SIGKILL');
   for (const fd of files) closeSync(fd);
   process.stdout.write(
     JSON.stringify({ sockets, timed, afterTwo, afterThree, withIncoming, shutdowns, six: state, stale }),
