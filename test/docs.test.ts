@@ -110,6 +110,11 @@ const GPUS = ['GPU:0', 'GPU:1'].map((name) => ({ ...DEVICES[0]!, name, fullName:
 
 const LIBRARY = { framework: '', tensorflow: '', source: 'cache' as const, flavour: 'cpu' as const, nvidiaFolders: [] };
 
+const SERVER = {
+  ...{ port: 2222, devices: DEVICES, version: '2.21.0', intraOpThreads: 2 },
+  restrict: () => ({ listeners: 1, ended: 0, by: 'filter' as const }),
+};
+
 /** Runs a command with stand-ins for trainings, devices and checks. */
 function runs(argv: readonly string[]): Promise<Outcome> {
   const scores = { loss: 1, top1: 0.5, top5: 1, images: 4, skipped: 0, step: 1000, checkpoint: 'runs/big' };
@@ -127,6 +132,8 @@ function runs(argv: readonly string[]): Promise<Outcome> {
     loadPlan: async () => ({
       calibrate: async ({ net, batchSize }, device) => ratesOf(buildNet(net), batchSize, 1, { device }),
     }),
+    ownAddresses: async ({ host }) => [host],
+    loadServer: async () => ({ startServer: () => SERVER }),
     loadAccept: async () => ({ accept: async () => ({ ...newReport([], false, new Date(0)), status: 'passed' }) }),
   });
 }
@@ -175,8 +182,8 @@ async function assertRuns(text: string, page: string): Promise<void> {
   }
   if (argv.length === 0) return;
   fs.writeFileSync('hour.json', configIn(page) ?? '{}');
-  // It serves a page until a signal ends it.
-  const isEndless = argv.includes('--follow');
+  // It serves until a signal ends it.
+  const isEndless = argv.includes('--follow') || argv[0] === 'serve';
   const timer = isEndless ? setInterval(() => process.emit('SIGUSR1', 'SIGUSR1'), 50) : undefined;
   const { exitCode, stderr } = await runs(withNewOutput(argv));
   clearInterval(timer);

@@ -40,6 +40,7 @@ const EXAMPLES: Record<string, readonly string[]> = {
   devices: ['devices --json'],
   doctor: ['doctor'],
   accept: ['accept --devices GPU:0,GPU:1'],
+  serve: ['serve --address 10.0.0.2:2222 --allow 10.0.0.1'],
   setup: ['setup'],
   schema: ['schema'],
   completion: ['completion bash'],

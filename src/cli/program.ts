@@ -11,10 +11,12 @@ import {
   flagNames,
   inputOf,
   JSON_FLAG,
+  listOf,
   pathOf,
   pathsOf,
   wholeNumberOf,
 } from './options.js';
+import { DEFAULT_ADDRESS, parseAddress } from './serve-address.js';
 import type { CommandModule, Services } from './services.js';
 import { addTrainingCommands } from './training-commands.js';
 
@@ -204,6 +206,23 @@ function addMachineCommands(add: Add): void {
         .argParser(pathOf('--out'))
         .default(undefined, 'accept-<date>.json'),
     );
+  add('serve', 'let trainings on other machines use the devices of this one', () => import('./serve.js'))
+    .addOption(
+      new Option('--address <host:port>', 'address of this machine on which others connect; port 0: any free one')
+        .argParser(parseAddress)
+        .default(parseAddress(DEFAULT_ADDRESS), DEFAULT_ADDRESS),
+    )
+    .addOption(
+      new Option('--allow <addresses>', 'addresses or networks that may connect, such as 10.0.0.0/8')
+        .argParser(listOf)
+        .default(undefined, 'all'),
+    )
+    .addOption(
+      new Option('--threads <threads>', 'threads that one op may use')
+        .argParser(wholeNumberOf('--threads', 1, 1024))
+        .default(undefined, 'TF_NUM_INTRAOP_THREADS, or one a core'),
+    )
+    .option('--json', 'print the events as lines of JSON, and nothing else on stdout');
   add('setup', 'find the TensorFlow library, or fetch it', async () => ({
     async run(_, { stdout, ensureLibrary }) {
       stdout.print(`TensorFlow library: ${await ensureLibrary()}`);

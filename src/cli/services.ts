@@ -6,6 +6,7 @@ import type { ConfigLayer } from '../config/layers.js';
 import type { ContextOptions, Device } from '../native/c/context.js';
 import type { GpuFacts } from '../native/install/gpu-support.js';
 import { type Output, Printer } from './output.js';
+import type { ServeAddress } from './serve-address.js';
 
 export interface Input<Options, Argument = undefined> {
   argument: Argument;
@@ -29,6 +30,7 @@ export type TrainModule = Pick<
 export type AcceptModule = Pick<typeof import('../train/accept/accept.js'), 'accept'>;
 
 export type PlanModule = Pick<typeof import('../train/plan/calibrate.js'), 'calibrate'>;
+export type ServerModule = Pick<typeof import('../native/c/server.js'), 'startServer'>;
 
 export type Services = typeof SERVICES;
 
@@ -76,6 +78,11 @@ export const SERVICES = {
     const { examineGpus } = await import('../native/c/cuda.js');
     return examineGpus(devices.filter((name) => name.startsWith('GPU')).length, thorough);
   },
+  /** The IP addresses of a host, which is this machine, for a server to listen on. @throws as `serve-address.ts` says. */
+  async ownAddresses(address: ServeAddress): Promise<readonly string[]> {
+    return (await import('./serve-address.js')).ownAddresses(address);
+  },
+  loadServer: (): Promise<ServerModule> => import('../native/c/server.js'),
   loadTrain: (): Promise<TrainModule> => import('../train/index.js'),
   loadPlan: (): Promise<PlanModule> => import('../train/plan/calibrate.js'),
   loadAccept: (): Promise<AcceptModule> => import('../train/accept/accept.js'),

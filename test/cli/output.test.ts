@@ -164,6 +164,7 @@ async function commandLines(t: TestContext, work: string): Promise<Record<string
       ['accept', '--out', join(work, `${NAME}.json`)],
       ['accept', '--devices', NAME],
     ],
+    serve: [['serve', '--address', `${NAME}:2222`]],
     setup: [['setup']],
     schema: [['schema', `--${NAME}`]],
     completion: [['completion', NAME]],

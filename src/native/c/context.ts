@@ -132,8 +132,12 @@ export function threadsOf(
 }
 
 function readDevices(calls: Calls, context: Pointer): Device[] {
+  return devicesIn(calls, calls.c.TFE_ContextListDevices(context, calls.status));
+}
+
+/** The devices of a `TF_DeviceList`, which is deleted. @throws NativeError if the call that made the list has failed. */
+export function devicesIn(calls: Calls, list: Pointer): Device[] {
   const { c, status } = calls;
-  const list = c.TFE_ContextListDevices(context, status);
   check(calls, 'list the devices');
   const checked = <T>(value: T): T => {
     check(calls, 'ask for a device');
