@@ -10,6 +10,7 @@ import test, { after } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import type { TrainModule } from '../../src/cli/services.js';
 import { DataError } from '../../src/errors.js';
+import { fewImages } from '../data/sets.js';
 import { CHECK, RUN_START } from '../events.js';
 import { run, trainModule } from './stand-ins.js';
 
@@ -72,7 +73,8 @@ test('train --dry-run finds that the disk is too small for the checkpoints', () 
 });
 
 test('train --dry-run --resume restores the checkpoint, and leaves the run as it was', () => {
-  assert.equal(cli('train', '--run', 'r', '--quiet', ...SMALL).status, 0);
+  const few = ['--data', fewImages(work)];
+  assert.equal(cli('train', '--run', 'r', '--quiet', ...SMALL, ...few).status, 0);
   const files = () =>
     fs
       .readdirSync(join(work, 'runs', 'r'), { recursive: true, encoding: 'utf8' })
@@ -83,7 +85,7 @@ test('train --dry-run --resume restores the checkpoint, and leaves the run as it
   const more = cli('train', '--dry-run', '--quiet', '--resume', 'runs/r', '--steps', '9', '--trace-steps', '1-2');
   assert.deepEqual(
     [more.status, more.stdout],
-    [0, 'dry run: ready for steps 3 to 9 of 4 images, 2,500 per epoch, in runs/r; nothing was written\n'],
+    [0, 'dry run: ready for steps 3 to 9 of 4 images, 100 per epoch, in runs/r; nothing was written\n'],
   );
   assert.equal(more.stderr, 'warning: --trace-steps 1-2 traces nothing: the run trains steps 3 to 9\n');
   assert.deepEqual(files(), before);

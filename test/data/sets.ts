@@ -52,17 +52,17 @@ export function lenetFlags(folder: string): string[] {
 }
 
 /**
- * Writes the first 400 training and 40 test images of the sample to a new folder `fashion`, whose name gives the classes
- * their names. A run on few images is faster, because it reads all images and evaluates at its end.
+ * Writes the first images of the sample to a new folder `fashion`, whose name gives the classes their names. A run on few
+ * images is faster, because it reads all images and evaluates at its end.
  * @param folder the parent folder, which the caller removes.
  */
-export function fewImages(folder: string): string {
+export function fewImages(folder: string, counts: { train?: number; test?: number } = {}): string {
   const { train, test, height, width } = loadDataset('embedded', 10);
   const few = join(folder, 'fashion');
   mkdirSync(few);
   for (const [part, { images, labels }, count] of [
-    ['train', train, 400],
-    ['t10k', test, 40],
+    ['train', train, counts.train ?? 400],
+    ['t10k', test, counts.test ?? 40],
   ] as const) {
     const pixels = images.subarray(0, count * height * width);
     writeFileSync(join(few, `${part}-images-idx3-ubyte`), idx(0x803, [count, height, width], pixels));

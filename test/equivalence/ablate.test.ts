@@ -1,4 +1,4 @@
-/** `ablate` on the embedded data, with real trainings. */
+/** `ablate` with real trainings. */
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -15,10 +15,23 @@ import { DEVICES } from './teams.js';
 const folder = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-ablate-'));
 after(() => fs.rmSync(folder, { recursive: true, force: true }));
 
+const LENET = lenetFlags(folder);
+
 test('ablate prints its table, and each variant is a run that can be evaluated', async () => {
   const [stdout, stderr] = [new Screen(), new Screen()];
   const small = ['--preset', 'mini', '--width', '0.05', '--steps', '3', '--batch-size', '8', '--quiet', '--no-check'];
-  const argv = ['ablate', ...small, '--devices', DEVICES.join(','), '--out', folder, '--run', 'a'];
+  const argv = [
+    'ablate',
+    ...small,
+    '--data',
+    LENET.at(-1)!,
+    '--devices',
+    DEVICES.join(','),
+    '--out',
+    folder,
+    '--run',
+    'a',
+  ];
   const exitCode = await main([...argv, '--variants', 'one-gpu,columns'], { stdout, stderr });
   assert.deepEqual([exitCode, stderr.text], [0, '']);
   assert.match(stdout.text, /^variant +changed +towers +parameters +top-1 error +points +images\/s +(cores +)?speed$/m);
@@ -35,7 +48,7 @@ test('ablate prints its table, and each variant is a run that can be evaluated',
 });
 
 test('ablate continues with an interrupted variant, and gets the same result', async () => {
-  const argv = ['ablate', ...lenetFlags(folder), '--steps', '4', '--checkpoint-every', '1', '--no-check'];
+  const argv = ['ablate', ...LENET, '--steps', '4', '--checkpoint-every', '1', '--no-check'];
   const where = ['--placement', 'single', '--devices', DEVICES[0], '--variants', 'tanh', '--out', folder, '--json'];
   const started: [run: string, resumed: number | undefined][] = [];
   /** Stops the first training after its second step. */

@@ -13,6 +13,8 @@ const folder = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-warnings-'));
 after(() => fs.rmSync(folder, { recursive: true, force: true }));
 
 const FEW = fewImages(folder);
+/** Enough for every warning; the rest of the sample would only be evaluated. */
+const SOME = fewImages(fs.mkdtempSync(join(folder, 'some-')), { train: 4000, test: 200 });
 
 /** Trains on sixteen images a step. @returns the warnings that have a kind, by it. */
 async function warningsOf(run: string, values: Record<string, unknown>) {
@@ -24,7 +26,7 @@ async function warningsOf(run: string, values: Record<string, unknown>) {
 }
 
 /** LeNet with ReLUs instead of sigmoids: it learns in some steps. */
-const RELU_NET = { ...smallNet('lenet'), net: { ...(smallNet('lenet').net as object), activation: 'relu' } };
+const RELU_NET = { ...smallNet('lenet', SOME), net: { ...(smallNet('lenet').net as object), activation: 'relu' } };
 
 test('train() warns that the loss rises, and of the layers, before the loss stops being finite', async () => {
   const values = {
@@ -68,7 +70,12 @@ test('train() warns of dead units with layer and tower, and of a layer without s
 });
 
 test('train() warns at the end that a net of sigmoids has not begun to learn', async () => {
-  const values = { ...smallNet('lenet'), optimizer: { learningRate: 0.9, momentum: 0 }, steps: 200, evalEvery: 1000 };
+  const values = {
+    ...smallNet('lenet', SOME),
+    optimizer: { learningRate: 0.9, momentum: 0 },
+    steps: 200,
+    evalEvery: 1000,
+  };
   const { kinds, of } = await warningsOf('stuck', values);
   assert.deepEqual(kinds, ['no-learning']);
   assert.deepEqual(of.get('no-learning')!.step, 200);
@@ -131,11 +138,11 @@ test('train() measures layers on images of all classes, even if test images are 
 const NARROW = { width: 0.125, inputSize: 67, classes: 10 };
 
 for (const [preset, values] of [
-  ['mini', {}],
-  ['fashion', { net: { ...NARROW, width: 0.25 }, data: { source: 'embedded', resize: 74 } }],
-  ['imagenet', { net: { ...NARROW, width: 0.25 }, data: { source: 'embedded', resize: 74 } }],
-  ['tutorial', { net: NARROW, data: { source: 'embedded', resize: 67 } }],
-  ['lenet', { data: { source: 'embedded' } }],
+  ['mini', { data: { source: SOME } }],
+  ['fashion', { net: { ...NARROW, width: 0.25 }, data: { source: SOME, resize: 74 } }],
+  ['imagenet', { net: { ...NARROW, width: 0.25 }, data: { source: SOME, resize: 74 } }],
+  ['tutorial', { net: NARROW, data: { source: SOME, resize: 67 } }],
+  ['lenet', { data: { source: SOME } }],
 ] as const) {
   test(`train() does not warn in a training with the preset ${preset}`, async () => {
     const { kinds } = await warningsOf(`good-${preset}`, { preset, ...values, steps: 60, evalEvery: 30 });

@@ -5,21 +5,24 @@
  */
 import type { LogEvent } from '../../src/log.js';
 import { train } from '../../src/train/index.js';
+import { fewImages } from '../data/sets.js';
 import { SMALL_NETS, smallConfig, smallNet } from '../equivalence/teams.js';
 
 const [out] = process.argv.slice(2);
+/** A whole batch of test images, and a smaller one. */
+const few = fewImages(out!, { test: 104 });
 
 const split = { devices: ['GPU:0', 'GPU:1'] };
 const single = { devices: ['GPU:0'], placement: 'single' };
-const oneGpu = { ...smallNet('original'), net: { ...SMALL_NETS.original, table: 'one-gpu' } };
+const oneGpu = { ...smallNet('original', few), net: { ...SMALL_NETS.original, table: 'one-gpu' } };
 const settings: Record<string, Record<string, unknown>> = {
-  'split original': { ...smallNet('original'), ...split },
-  'single original': { ...smallNet('original'), ...single },
+  'split original': { ...smallNet('original', few), ...split },
+  'single original': { ...smallNet('original', few), ...single },
   'single one-gpu': { ...oneGpu, ...single },
-  'split paper, device to device': { ...smallNet('paper'), ...split, exchange: { transport: 'device' } },
-  'split columns, float16': { ...smallNet('columns'), ...split, exchange: { dtype: 'float16' } },
-  'split tutorial': { ...smallNet('tutorial'), ...split },
-  'split lenet, device to device': { ...smallNet('lenet'), ...split, exchange: { transport: 'device' } },
+  'split paper, device to device': { ...smallNet('paper', few), ...split, exchange: { transport: 'device' } },
+  'split columns, float16': { ...smallNet('columns', few), ...split, exchange: { dtype: 'float16' } },
+  'split tutorial': { ...smallNet('tutorial', few), ...split },
+  'split lenet, device to device': { ...smallNet('lenet', few), ...split, exchange: { transport: 'device' } },
 };
 
 for (const [name, values] of Object.entries(settings)) {
