@@ -40,13 +40,32 @@ export interface OptimizerOptions {
   readonly biasDecay: number;
   readonly schedule: Schedule;
   readonly ownRates?: readonly OwnRate[] | undefined;
+  /**
+   * A number multiplies {@link learningRate}, because the batch is as many times as large: by K if K replicas train with a
+   * batch each. The linear scaling rule of P. Goyal et al., "Accurate, Large Minibatch SGD: Training ImageNet in 1 Hour"
+   * (2017), section 2.1. A. Krizhevsky, "One weird trick for parallelizing convolutional neural networks" (2014),
+   * says that theory suggests √K, and that K worked best for him.
+   */
+  readonly linearScaling?: number | boolean | undefined;
+  /**
+   * The epochs in which the rate rises, step by step and linearly, from the rate without {@link linearScaling} to the one
+   * with it: the gradual warm-up of Goyal et al., section 2.2. It leaves out parameters with a rate of their own.
+   */
+  readonly warmupEpochs?: number | undefined;
 }
 
 /** Error on the validation images after an epoch, from 0 to 1. */
 export type EpochError = { readonly epoch: number; readonly error: number };
 
-/** If a run is resumed with another rate or schedule, the schedule starts at `epoch`, with `factor` times the rate. */
-export type ScheduleStart = { readonly epoch: number; readonly factor: number };
+/**
+ * If a run is resumed with another rate or schedule, the schedule starts at `epoch`, with `factor` times the rate. If the
+ * rate is another one, the warm-up starts there too.
+ */
+export type ScheduleStart = {
+  readonly epoch: number;
+  readonly factor: number;
+  readonly warmup?: boolean | undefined;
+};
 
 /** What the schedule depends on besides the epoch. */
 export interface ScheduleState {
@@ -55,13 +74,36 @@ export interface ScheduleState {
   readonly start?: ScheduleStart | undefined;
 }
 
-/** The learning rate of kernels in an epoch. */
+/** What the rate of an epoch depends on. */
+type RateOptions = Pick<OptimizerOptions, 'learningRate' | 'linearScaling' | 'schedule'>;
+
+/** The factor of `linearScaling` on the learning rate. */
+export function scalingOf({ linearScaling }: Pick<OptimizerOptions, 'linearScaling'>): number {
+  return typeof linearScaling === 'number' ? linearScaling : 1;
+}
+
+/** The learning rate of kernels in a step, from 1, of an epoch of so many steps: that of the epoch, and the warm-up. */
+export function learningRateAt(
+  { step, batchesPerEpoch }: { readonly step: number; readonly batchesPerEpoch: number },
+  optimizer: RateOptions & Pick<OptimizerOptions, 'warmupEpochs'>,
+  state: ScheduleState = {},
+): number {
+  const rate = learningRateIn(Math.ceil(step / batchesPerEpoch), optimizer, state);
+  const { warmupEpochs = 0 } = optimizer;
+  const first = state.start?.warmup ? (state.start.epoch - 1) * batchesPerEpoch : 0;
+  const done = (step - 1 - first) / (warmupEpochs * batchesPerEpoch);
+  if (warmupEpochs === 0 || done >= 1) return rate;
+  const scaling = scalingOf(optimizer);
+  return (rate / scaling) * (1 + (scaling - 1) * done);
+}
+
+/** The learning rate of kernels in an epoch, after the warm-up. */
 export function learningRateIn(
   epoch: number,
-  { learningRate, schedule }: Pick<OptimizerOptions, 'learningRate' | 'schedule'>,
+  { schedule, ...optimizer }: RateOptions,
   { errors = [], start = { epoch: 1, factor: 1 } }: ScheduleState = {},
 ): number {
-  const first = learningRate * start.factor;
+  const first = optimizer.learningRate * scalingOf(optimizer) * start.factor;
   switch (schedule.kind) {
     case 'constant':
       return first;
@@ -102,8 +144,9 @@ type Place = { readonly layer: string; readonly role: Role };
 export function ratesOf(
   place: Place,
   moment: { readonly learningRate: number; readonly epoch: number },
-  { learningRate, momentum, weightDecay, biasRateFactor, biasDecay, ownRates = [] }: Omit<OptimizerOptions, 'schedule'>,
+  { momentum, weightDecay, biasRateFactor, biasDecay, ownRates = [], ...optimizer }: Omit<OptimizerOptions, 'schedule'>,
 ): { learningRate: number; momentum: number; weightDecay: number } {
+  const learningRate = optimizer.learningRate * scalingOf(optimizer);
   const own = ownRates.findLast((each) => matches(each, place) && each.after < moment.epoch);
   const isBias = place.role === 'bias';
   return {

@@ -2,11 +2,13 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import {
   type EpochError,
+  learningRateAt,
   learningRateIn,
   type OptimizerOptions,
   plateausIn,
   rateClassOf,
   ratesOf,
+  type ScheduleState,
 } from '../../src/optim/schedule.js';
 
 const OPTIONS: OptimizerOptions = {
@@ -130,4 +132,34 @@ test('rateClassOf() is equal exactly for parameters that always have the same ra
   assert.equal(classOf('fc6', 'kernel'), classOf('fc7', 'kernel'));
   assert.equal(rateClassOf(KERNEL, {}), rateClassOf({ layer: 'conv1', role: 'kernel' }, {}));
   assert.notEqual(rateClassOf(KERNEL, {}), rateClassOf(BIAS, {}));
+});
+
+test('learningRateAt() rises from the rate to its multiple, step by step, in the epochs of the warm-up', () => {
+  const options = { ...OPTIONS, linearScaling: 4, warmupEpochs: 2 };
+  const at = (step: number, more: Partial<OptimizerOptions> = {}, state: ScheduleState = {}) =>
+    learningRateAt({ step, batchesPerEpoch: 5 }, { ...options, ...more }, state);
+  assert.equal(at(1), 0.5);
+  assert.equal(at(6), 0.5 + (1.5 * 5) / 10);
+  assert.deepEqual([at(11), at(1000)], [2, 2]);
+  const rises = Array.from({ length: 10 }, (_, i) => at(i + 2) - at(i + 1));
+  for (const each of rises) assert.ok(Math.abs(each - 0.15) < 1e-12, `${each}`);
+  // A fall of the schedule meanwhile counts too.
+  const schedule = { kind: 'steps', epochs: [1], factor: 0.1 } as const;
+  assert.ok(Math.abs(at(6, { schedule }) - 0.125) < 1e-12);
+  assert.equal(at(11, { schedule }), 0.2);
+  assert.deepEqual([at(1, { warmupEpochs: 0 }), at(1, { linearScaling: undefined })], [2, 0.5]);
+  // A branch with another rate starts the warm-up where it starts.
+  const start = { epoch: 3, factor: 1, warmup: true };
+  assert.deepEqual([at(11, {}, { start }), at(21, {}, { start })], [0.5, 2]);
+  assert.equal(at(11, {}, { start: { epoch: 3, factor: 0.1 } }), 0.2);
+});
+
+test('linearScaling multiplies the rate of every schedule, and the rates of single layers', () => {
+  const scaled = { ...OPTIONS, linearScaling: 2 };
+  assert.equal(learningRateIn(9, scaled), 1);
+  const plateau = { ...scaled, schedule: { kind: 'plateau', factor: 0.1, patience: 1, least: 1e-3 } as const };
+  const errors = [1, 2, 3].map((epoch) => ({ epoch, error: 0.5 }));
+  assert.ok(Math.abs(learningRateIn(4, plateau, { errors }) - 0.01) < 1e-12);
+  const own = { ...scaled, ownRates: [{ after: 0, factor: 0.1 }] };
+  assert.equal(ratesOf({ layer: 'conv1', role: 'kernel' }, { learningRate: 1, epoch: 1 }, own).learningRate, 0.1);
 });
