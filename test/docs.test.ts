@@ -106,7 +106,12 @@ function argumentsOf(text: string): string[] | undefined {
   return [...script.split(' '), ...flags];
 }
 
-const GPUS = ['GPU:0', 'GPU:1'].map((name) => ({ ...DEVICES[0]!, name, fullName: name, type: 'GPU' }));
+const GPUS = ['GPU:0', 'GPU:1', 'GPU:2', 'GPU:3'].map((name) => ({
+  ...DEVICES[0]!,
+  name,
+  fullName: name,
+  type: 'GPU',
+}));
 
 const LIBRARY = { framework: '', tensorflow: '', source: 'cache' as const, flavour: 'cpu' as const, nvidiaFolders: [] };
 
