@@ -35,9 +35,24 @@ export function eventLine(event: LogEvent, steps?: number): string {
   }
 }
 
+/** A tower's name: its number, or among several replicas `tower 1 of pair 2`, `net 2`. @param towers how many there are. */
+export function towerTitle(tower: number, towers: number, placement: 'split' | 'single'): string {
+  if (placement === 'single') return towers > 1 ? `net ${tower}` : `tower ${tower}`;
+  return towers > 2 ? `tower ${tower % 2} of pair ${Math.floor(tower / 2)}` : `tower ${tower}`;
+}
+
+/** The images of a step in a log's settings: `128`, or `256 (2 × 128)`; undefined if they do not say it. */
+export function batchOf(config: object): string | undefined {
+  const { batchSize, replicas = 1 } = config as { batchSize?: unknown; replicas?: unknown };
+  if (typeof batchSize !== 'number' || typeof replicas !== 'number') return undefined;
+  return replicas === 1
+    ? count(batchSize)
+    : `${count(batchSize * replicas)} (${count(replicas)} × ${count(batchSize)})`;
+}
+
 function startLine({ run, steps, steps_per_epoch: perEpoch, config }: EventOf<'run_start'>): string {
-  const { batchSize } = config as { batchSize?: unknown };
-  const images = typeof batchSize === 'number' ? ` of ${count(batchSize)} images` : '';
+  const batch = batchOf(config);
+  const images = batch === undefined ? '' : ` of ${batch} images`;
   return `run ${run}: ${count(steps)} steps${images}, ${count(perEpoch)} per epoch`;
 }
 

@@ -50,6 +50,8 @@ export const EVENTS = {
   train_step: z.strictObject({
     ...numbers('step', 'epoch', 'images', 'loss', 'top1', 'learning_rate', 'images_per_s'),
     ...numbers('step_ms', 'data_ms', 'compute_ms', 'exchange_ms', 'wait_ms', 'other_ms', 'exchange_bytes'),
+    replicas: number.optional(),
+    average_bytes: number.optional(),
     towers: z.array(
       z.strictObject(numbers('tower', 'step_ms', 'compute_ms', 'exchange_ms', 'wait_ms', 'exchange_bytes')),
     ),

@@ -1,6 +1,6 @@
 /** What a training shows while it runs: a view on a terminal, otherwise lines, or JSON for another program. */
 import type { Config } from '../config/config.js';
-import { eventLine } from '../event-lines.js';
+import { eventLine, towerTitle } from '../event-lines.js';
 import type { EventOf, LogEvent } from '../log.js';
 import { eventWriter } from '../log-writer.js';
 import { count, duration } from '../numbers.js';
@@ -103,13 +103,14 @@ export function openDisplay(mode: DisplayMode, { logEvery, net, folderOf }: Show
 
 /** The towers' devices, the data, and the size of the net. */
 export function openedLines(event: EventOf<'run_start'>, config: Pick<Shown, 'net'>): string[] {
-  const { dataset, towers } = event;
-  const places = towers.map(({ tower, device, backing_device: backing }) =>
-    backing.toUpperCase().endsWith(device)
-      ? `tower ${tower} on ${device}`
-      : `tower ${tower} on ${device} (TensorFlow reports ${backing})`,
-  );
-  const shares = towers.length > 1 ? ` (${towers.map((each) => count(each.parameters)).join(' and ')} by tower)` : '';
+  const { dataset, towers, placement } = event;
+  const places = towers.map(({ tower, device, backing_device: backing }) => {
+    const name = towerTitle(tower, towers.length, placement);
+    const isThere = backing.toUpperCase().endsWith(device);
+    return isThere ? `${name} on ${device}` : `${name} on ${device} (TensorFlow reports ${backing})`;
+  });
+  const parts = towers.slice(0, placement === 'split' ? 2 : 1);
+  const shares = parts.length > 1 ? ` (${parts.map((each) => count(each.parameters)).join(' and ')} by tower)` : '';
   return [
     places.join(', '),
     `data ${dataset.name}: ${count(dataset.train_images)} training and ${count(dataset.test_images)} test images, from ${dataset.source}`,

@@ -1,5 +1,5 @@
 /** `train --dry-run`: what a training does before its first step. It makes no folder and writes nothing. */
-import type { Config } from '../config/config.js';
+import { batchText, type Config } from '../config/config.js';
 import { signalExitCode } from '../end-signals.js';
 import type { LogEvent } from '../log.js';
 import { count } from '../numbers.js';
@@ -52,6 +52,6 @@ function readyLines({ first, last, batchSize, stepsPerEpoch, ...bytes }: DryRun,
     `host memory: at most ${mebibytes(bytes.peakBytes)} so far; a checkpoint takes ${mebibytes(bytes.checkpointBytes)} on the disk`,
     first > last
       ? `dry run: nothing left to train after step ${count(last)} of ${shellWord(runFolder(config))}; nothing was written`
-      : `dry run: ready for ${steps} of ${batchSize} images, ${count(stepsPerEpoch)} per epoch, in ${shellWord(runFolder(config))}; nothing was written`,
+      : `dry run: ready for ${steps} of ${config.replicas > 1 ? batchText(config) : batchSize} images, ${count(stepsPerEpoch)} per epoch, in ${shellWord(runFolder(config))}; nothing was written`,
   ];
 }

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { join, normalize } from 'node:path';
 import { type Config, checkRunName, resolveConfig } from '../config/config.js';
 import { readConfigFile } from '../config/file.js';
-import { type ConfigLayer, sets, valueAt } from '../config/layers.js';
+import { type ConfigLayer, needsOtherDevices, valueAt } from '../config/layers.js';
 import { PRESETS } from '../config/presets.js';
 import { ConfigError } from '../errors.js';
 import { type RunWeights, runWeights } from '../train/run-weights.js';
@@ -48,8 +48,7 @@ export async function openRun(
   if (out !== undefined && isPath(run)) services.stderr.print(`--out has no effect with --run ${run}, which is a path`);
   const { folder, saved } = findRun(run, action, out);
   const values: Record<string, unknown> = { ...saved.values };
-  // Another placement needs another number of devices.
-  if (sets(flags, 'placement') && !sets(flags, 'devices')) delete values.devices;
+  if (needsOtherDevices(values, [flags])) delete values.devices;
   const layers = [
     { ...saved, values },
     { ...flags, values: where },

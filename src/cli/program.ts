@@ -116,7 +116,7 @@ function addReportCommands(add: Add): void {
 
 function addRunCommands(add: Add): void {
   const evaluate = add('eval', "measure a run's weights on the test images", () => import('./eval.js'));
-  const where = ['--data', '--on-bad-image', '--devices', '--placement', '--workers'];
+  const where = ['--data', '--on-bad-image', '--devices', '--placement', '--replicas', '--workers'];
   addRunFlags(addFlags(addFlags(evaluate, where, AS_TRAINED), ['--out']))
     .option(...TEN_VIEW_FLAG)
     .option(...JSON_FLAG);

@@ -12,7 +12,7 @@ import {
 import { isWeightsName } from '../checkpoint/weights-files.js';
 import { type Config, checkRunName } from '../config/config.js';
 import { withoutRetired } from '../config/file.js';
-import { anySets, type ConfigLayer, lastValue } from '../config/layers.js';
+import { type ConfigLayer, lastValue, needsOtherDevices } from '../config/layers.js';
 import { PRESETS } from '../config/presets.js';
 import { CheckpointError, ConfigError } from '../errors.js';
 import type { Resume } from '../train/index.js';
@@ -117,9 +117,7 @@ function newest(folder: string): Resume | undefined {
 function continueFrom(layers: readonly ConfigLayer[], resume: Resume, place: Place): Continuation {
   const { checkpoint } = resume;
   const values = withoutRetired(checkpoint.state.config);
-  // Another placement needs another number of devices.
-  const isMoved = anySets(layers, 'placement') && given(layers, 'placement') !== values.placement;
-  if (isMoved && !anySets(layers, 'devices')) delete values.devices;
+  if (needsOtherDevices(values, layers)) delete values.devices;
   const saved = { file: join(checkpoint.folder, STATE_NAME), values };
   // `--weights` has no effect: the checkpoint has the weights that came of the run's first ones.
   const weights = given(layers, 'weights');

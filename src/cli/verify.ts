@@ -46,7 +46,7 @@ export async function run(
   return result.passed ? 0 : 1;
 }
 
-function verifyLines({ losses, rows, passed, firstDivergent, tolerances }: VerifyResult): string[] {
+function verifyLines({ losses, replicas, rows, passed, firstDivergent, tolerances }: VerifyResult): string[] {
   const { loss, activation, parameter, gradient } = tolerances;
   return [
     ...table(
@@ -61,6 +61,9 @@ function verifyLines({ losses, rows, passed, firstDivergent, tolerances }: Verif
     '',
     `allowed, relative: losses ${difference(loss)}, activations ${difference(activation)}, parameters ${difference(parameter)}, gradients ${difference(gradient)} of a tensor's largest value`,
     `why: ${tolerances.why} (docs/numerics.md)`,
+    ...(replicas && replicas.differing === undefined
+      ? [`replicas: the weights of all ${replicas.count} are equal, bit for bit`]
+      : []),
     passed
       ? 'passed: split and reference agree'
       : `FAILED: the first difference out of tolerance is in ${firstDivergent ?? 'the loss'}`,

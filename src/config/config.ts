@@ -3,13 +3,14 @@
  * before it.
  */
 import { ConfigError, truncate } from '../errors.js';
+import { scalingOf } from '../optim/schedule.js';
 import { printable } from '../printable.js';
-import { checkDevices, defaultDevices, gpusOf, shortName } from './devices.js';
+import { checkDevices, cpuNames, defaultDevices, gpusOf, shortName } from './devices.js';
 import { NO_SOURCE } from './imagenet.js';
 import { anySets, type ConfigLayer, deepFreeze, lastValue, mergeLayer, valueAt } from './layers.js';
 import { PRESETS } from './presets.js';
 import { checkConflicts, ineffectiveNotes } from './rules.js';
-import type { Config, PresetName } from './schema.js';
+import { CONFIG_SCHEMA, type Config, type PresetName } from './schema.js';
 import { validate } from './validate.js';
 
 export type { Config } from './schema.js';
@@ -44,10 +45,30 @@ export function tableOf(layers: readonly ConfigLayer[]): unknown {
   return lastValue(layers, 'net', 'table') ?? PRESETS[isPreset(preset) ? preset : 'mini'].net.table;
 }
 
-/** Short names of the devices that the layers name; empty if they name none. */
+/** Short names of the devices that the layers name; empty if they name none, and one net needs no more than there are. */
 export function devicesOf(layers: readonly ConfigLayer[]): string[] {
   const devices = lastValue(layers, 'devices');
-  return Array.isArray(devices) ? devices.map(shortName).filter((name) => typeof name === 'string') : [];
+  if (Array.isArray(devices)) return devices.map(shortName).filter((name) => typeof name === 'string');
+  const replicas = replicasOf(layers);
+  return replicas > 1 ? cpuNames(2 * replicas) : [];
+}
+
+/** The number of replicas before the settings are valid. */
+function replicasOf(layers: readonly ConfigLayer[]): number {
+  const { success, data } = CONFIG_SCHEMA.shape.replicas.safeParse(lastValue(layers, 'replicas'));
+  return success ? data : 1;
+}
+
+/** The images of a step of all replicas together. */
+export function imagesPerStep({ batchSize, replicas }: Pick<Config, 'batchSize' | 'replicas'>): number {
+  return batchSize * replicas;
+}
+
+/** The images of a step for people: `256 (2 pairs × 128)`. */
+export function batchText(config: Pick<Config, 'batchSize' | 'replicas' | 'placement'>): string {
+  const { batchSize, replicas, placement } = config;
+  if (replicas === 1) return String(batchSize);
+  return `${imagesPerStep(config)} (${replicas} ${placement === 'split' ? 'pairs' : 'nets'} × ${batchSize})`;
 }
 
 /** The servers that the layers name by `servers`. */
@@ -66,7 +87,7 @@ export function serverNames(layers: readonly ConfigLayer[]): string[] {
 export function resolveConfig(layers: readonly ConfigLayer[], machine: Machine, needsData = true): Resolved {
   const [preset, presetNote] = choosePreset(layers, machine);
   const placement = lastValue(layers, 'placement') ?? PRESETS[preset].placement;
-  const [devices, devicesNote] = defaultDevices(placement, machine.devices);
+  const [devices, devicesNote] = defaultDevices(placement, machine.devices, replicasOf(layers));
   const [source, sourceNote] = defaultSource(preset, machine);
   const base = {
     ...PRESETS[preset],
@@ -78,6 +99,7 @@ export function resolveConfig(layers: readonly ConfigLayer[], machine: Machine, 
   if (merged.preset === 'auto') merged.preset = preset;
   if (Array.isArray(merged.devices)) merged.devices = merged.devices.map(shortName);
   const classesNote = takeClasses(merged, layers, machine);
+  takeScaling(merged);
 
   if (needsData && valueAt(merged, ['data', 'source']) === NO_SOURCE) {
     throw new ConfigError(
@@ -92,6 +114,7 @@ export function resolveConfig(layers: readonly ConfigLayer[], machine: Machine, 
   const notes = [
     presetNote,
     anySets(layers, 'devices') ? undefined : devicesNote,
+    replicasNote(config),
     anySets(layers, 'data', 'source') ? undefined : sourceNote,
     classesNote,
     ...idle,
@@ -144,6 +167,33 @@ function takeClasses(
   if (classes === undefined) return undefined;
   merged.net = { ...merged.net, classes };
   return `classes ${classes}: as many as the images in ${source} have`;
+}
+
+/** Puts the number of replicas in the place of `optimizer.linearScaling` true, so that a resumed run keeps the factor. */
+function takeScaling(merged: Record<string, unknown>): void {
+  const optimizer = merged.optimizer as Record<string, unknown>;
+  const asked = valueAt(optimizer, ['linearScaling']);
+  if (typeof asked !== 'boolean') return;
+  const { linearScaling: _, ...rest } = optimizer;
+  merged.optimizer = asked && typeof merged.replicas === 'number' ? { ...rest, linearScaling: merged.replicas } : rest;
+}
+
+/** Says which batch and rate several replicas have. */
+function replicasNote(config: Config): string | undefined {
+  const { replicas, optimizer } = config;
+  if (replicas === 1) return undefined;
+  const batch = `batch ${batchText(config)}`;
+  const scaling = scalingOf(optimizer);
+  const rate = Number((optimizer.learningRate * scaling).toPrecision(6));
+  if (scaling === 1) {
+    return `${batch}, learning rate ${rate}: the same as for ${config.batchSize} images; --linear-scaling multiplies it by ${replicas}`;
+  }
+  const { warmupEpochs = 0 } = optimizer;
+  const warmup =
+    warmupEpochs > 0
+      ? `, from ${optimizer.learningRate} within ${warmupEpochs} epoch${warmupEpochs === 1 ? '' : 's'}`
+      : '';
+  return `${batch}, learning rate ${rate}: ${scaling} times ${optimizer.learningRate}${warmup}`;
 }
 
 /** `20260131-235959`, local time. */

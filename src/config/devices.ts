@@ -78,9 +78,25 @@ export function namesAfterSplit(devices: readonly string[], card: number): strin
   });
 }
 
-/** The devices when none are named, and a note where they may surprise. */
-export function defaultDevices(placement: unknown, devices: readonly string[]): [string[], string?] {
+export function cpuNames(count: number): string[] {
+  return Array.from({ length: count }, (_, i) => `CPU:${i}`);
+}
+
+/** How many devices the settings need: one for each tower. */
+export function devicesNeeded({ placement, replicas }: { placement: unknown; replicas: number }): number {
+  return placement === 'single' ? replicas : 2 * replicas;
+}
+
+/**
+ * The devices when none are named, and a note where they may surprise. Fewer than are needed if there are GPUs, but not
+ * enough for several replicas.
+ */
+export function defaultDevices(placement: unknown, devices: readonly string[], replicas = 1): [string[], string?] {
   const gpus = gpusOf(devices);
+  if (replicas > 1) {
+    const needed = devicesNeeded({ placement, replicas });
+    return [gpus.length > 0 ? gpus.slice(0, needed) : cpuNames(needed)];
+  }
   if (placement === 'single') return [[gpus[0] ?? 'CPU:0']];
   if (gpus.length >= 2) return [gpus.slice(0, 2)];
   if (gpus.length === 0) return [['CPU:0', 'CPU:1']];
@@ -94,23 +110,39 @@ export function defaultDevices(placement: unknown, devices: readonly string[]): 
  * The number of threads that one op may use; 0 is one a core. A net of two columns has two ops running at once, in a split
  * and in `single`, so each gets half of the cores. Then no op waits for a core of the other, and both placements add up in
  * the same order (docs/performance.md).
+ * @param replicas so many nets share the cores.
  */
-export function opThreads(table: unknown, cores = usableCores()): number {
+export function opThreads(table: unknown, cores = usableCores(), replicas = 1): number {
   if (typeof table !== 'string' || !Object.hasOwn(TABLES, table)) return 0;
   const { layers } = TABLES[table as TableName];
   const isOneColumn = layers.every((row) => !('reach' in row) || 'home' in row);
-  return isOneColumn ? 0 : Math.max(1, Math.floor(cores / 2));
+  const atOnce = replicas * (isOneColumn ? 1 : 2);
+  return atOnce === 1 ? 0 : Math.max(1, Math.floor(cores / atOnce));
+}
+
+/** How many logical CPU devices TensorFlow has to have for the devices: two, or as many as the highest number asks for. */
+export function cpusFor(devices: readonly string[]): number {
+  const numbers = devices.map((name) => Number(/^CPU:(\d{1,3})$/.exec(name)?.[1] ?? 0));
+  return Math.max(2, 1 + Math.max(0, ...numbers));
 }
 
 /** @throws ConfigError for too few or too many devices, or one that TensorFlow does not have. */
-export function checkDevices({ placement, devices }: Config, available: readonly string[]): void {
-  if (placement === 'split' && devices.length !== 2) {
+export function checkDevices(config: Config, available: readonly string[]): void {
+  const { placement, devices, replicas } = config;
+  const needed = devicesNeeded(config);
+  if (replicas > 1 && devices.length !== needed) {
+    const what = placement === 'split' ? `${replicas} pairs of towers` : `${replicas} whole nets`;
+    throw new ConfigError(
+      `Cannot train ${what} on ${truncate(devices.join(','))}: expected ${needed} devices, one for each ${placement === 'split' ? 'tower, pair by pair' : 'net'}; name ${needed} with --devices, where a device may occur several times, or choose other --replicas`,
+    );
+  }
+  if (placement === 'split' && devices.length !== needed) {
     throw new ConfigError(
       `Cannot split over ${truncate(devices.join(','))}: expected two devices, one for each tower; name two with --devices; naming one device twice puts both towers on it`,
     );
   }
   // `single` uses the first device, and ignores the second of a config that serves both placements.
-  const missing = devices.slice(0, placement === 'single' ? 1 : 2).find((name) => !available.includes(name));
+  const missing = devices.slice(0, needed).find((name) => !available.includes(name));
   if (missing === undefined) return;
   const hint = missing.startsWith('GPU') ? '; nvidia-smi shows whether the driver sees the GPU' : '';
   throw new ConfigError(

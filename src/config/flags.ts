@@ -62,6 +62,7 @@ export const FLAGS: readonly Flag[] = [
     ['off', '--no-check', 'check', 'skip the check against the reference at the start'],
   ]),
   ...section('run', 'data', [
+    ['number', '--replicas <k>', 'replicas', 'pairs of towers (or whole nets) that share the images of a step'],
     [
       'text',
       '--compile <mode>',
@@ -115,10 +116,17 @@ export const FLAGS: readonly Flag[] = [
     ['number', '--epochs <epochs>', 'epochs', 'length in epochs'],
   ]),
   ...section('training', 'net', [
-    ['number', '--batch-size <images>', 'batchSize', 'images per step; both towers see all of them'],
+    ['number', '--batch-size <images>', 'batchSize', 'images per step and replica; both towers see all of them'],
   ]),
   ...section('training', 'data', [
     ['number', '--lr <rate>', 'optimizer.learningRate', 'learning rate of the kernels in the first epoch'],
+    ['on', '--linear-scaling', 'optimizer.linearScaling', 'multiply the learning rate by the number of replicas'],
+    [
+      'number',
+      '--warmup-epochs <epochs>',
+      'optimizer.warmupEpochs',
+      'epochs in which the rate rises from --lr to the scaled one',
+    ],
     ['number', '--momentum <factor>', 'optimizer.momentum', 'factor of the velocity in each update'],
     ['number', '--weight-decay <factor>', 'optimizer.weightDecay', 'weight decay of the kernels'],
     ['number', '--seed <n>', 'seed', 'seed of all random numbers'],

@@ -23,6 +23,14 @@ export function lastValue(layers: readonly ConfigLayer[], ...path: readonly Prop
   return valueAt(layers.findLast((layer) => sets(layer, ...path))?.values, path);
 }
 
+/** Whether layers over the settings of a run change the number of its towers, without naming devices for them. */
+export function needsOtherDevices(saved: Readonly<Record<string, unknown>>, layers: readonly ConfigLayer[]): boolean {
+  if (anySets(layers, 'devices')) return false;
+  const isOther = (key: string, otherwise?: unknown) =>
+    anySets(layers, key) && lastValue(layers, key) !== (saved[key] ?? otherwise);
+  return isOther('placement') || isOther('replicas', 1);
+}
+
 /** The value at that path; undefined if there is none. Inherited properties (`constructor`) do not count. */
 export function valueAt(values: unknown, path: readonly PropertyKey[]): unknown {
   return path.reduce<unknown>(

@@ -13,6 +13,7 @@ const FASHION_MEAN = 73;
 /** The same in all presets. */
 const COMMON = {
   placement: 'split',
+  replicas: 1,
   servers: [],
   coordinator: null,
   seed: 1,

@@ -2,6 +2,7 @@
 import { ConfigError, truncate } from '../errors.js';
 import { buildNet, isOneColumn, isWeighted } from '../model/net.js';
 import { TABLES } from '../model/tables.js';
+import { scalingOf } from '../optim/schedule.js';
 import { FLAGS } from './flags.js';
 import { type ConfigLayer, sets, valueAt } from './layers.js';
 import type { Config } from './schema.js';
@@ -67,17 +68,18 @@ type HasFiles = ((source: string) => boolean | undefined) | undefined;
 
 /** The condition under which a setting has no effect, to follow "has no effect"; false if it has one. */
 const INEFFECTIVE: Record<string, (config: Config, hasFiles: HasFiles) => Message> = {
-  devices: ({ placement, devices }) =>
+  devices: ({ placement, devices, replicas }) =>
     placement === 'single' &&
-    devices.length > 1 &&
+    devices.length > replicas &&
     `beyond ${devices[0]} with --placement single: the whole net is on one device`,
   'exchange.transport': onOneDevice,
   'exchange.dtype': onOneDevice,
   'exchange.checksum': (config) =>
     onOneDevice(config) ||
     (config.exchange.transport === 'device' && 'with --exchange device, which sends no messages'),
-  exchangeTimeoutMs: onOneDevice,
-  check: ({ placement }) => placement === 'single' && 'with --placement single, which is the reference itself',
+  exchangeTimeoutMs: (config) => config.replicas === 1 && onOneDevice(config),
+  check: ({ placement, replicas }) =>
+    placement === 'single' && replicas === 1 && 'with --placement single, which is the reference itself',
   'net.dropout': withoutLayers('dropout'),
   'net.norm': withoutLayers('norm', 'mapNorm'),
   'net.overlap': ({ net: { table } }) =>
@@ -88,6 +90,10 @@ const INEFFECTIVE: Record<string, (config: Config, hasFiles: HasFiles) => Messag
     compile === 'xla'
       ? 'with --compile xla, which has its own convolutions'
       : devices.every((name) => name.startsWith('GPU')) && 'on GPUs, which use the convolutions of cuDNN',
+  'optimizer.linearScaling': ({ replicas, optimizer }) =>
+    replicas === 1 && scalingOf(optimizer) === 1 && 'with one replica: see --replicas',
+  'optimizer.warmupEpochs': ({ optimizer }) =>
+    scalingOf(optimizer) === 1 && 'without --linear-scaling, to whose rate it warms up',
   'data.onBadImage': ({ data: { source } }, hasFiles) =>
     (source === 'embedded' || source === 'fashion-mnist' || (source !== '' && hasFiles?.(source) === false)) &&
     'with data that does not have a file for each image',

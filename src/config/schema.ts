@@ -119,6 +119,11 @@ const optimizer = keys({
     )
     .describe('learning rates of single layers, instead of those of the schedule')
     .optional(),
+  linearScaling: z
+    .union([bool, above(0)], 'true, false, or the factor on the learning rate')
+    .describe('multiply the learning rate by the number of replicas, or by this factor')
+    .optional(),
+  warmupEpochs: whole(0, 1_000_000).describe('epochs in which the rate rises to the one of linearScaling').optional(),
 });
 
 /** The settings of the images; see also `ImageOptions` in `data/augment.ts`. */
@@ -158,7 +163,7 @@ const data = keys({
 export const CONFIG_SCHEMA = keys({
   preset: z.enum(PRESET_NAMES, `one of auto, ${PRESET_NAMES.join(', ')}`),
   placement: oneOf(['split', 'single']),
-  /** `split`: the devices of tower 0 and tower 1, which may be the same one. `single` uses the first. */
+  /** `split`: the devices of tower 0 and tower 1 of each pair, which may be the same one. `single`: one for each replica. */
   devices: z.array(device, 'a list of devices such as CPU:0').min(1, 'a list of devices such as CPU:0'),
   servers: z.array(address, 'a list of addresses').describe('servers whose devices the run may use, as HOST:PORT'),
   /** Where the servers reach this process, as `HOST:PORT`; null: an address of this machine, and a free port. */
@@ -166,8 +171,10 @@ export const CONFIG_SCHEMA = keys({
   net,
   optimizer,
   data,
-  /** Images per step; both towers see all of them. */
+  /** Images per step of each replica; both towers of a pair see all of them. */
   batchSize: whole(1, 65_536),
+  /** Replicas of the net, which train with different images of a step and average their gradients: pairs of towers, or whole nets. */
+  replicas: whole(1, 64),
   epochs: whole(1, 1_000_000),
   /** The run's length in steps; null if `epochs` gives the length. */
   steps: whole(1, 1_000_000_000).nullable(),

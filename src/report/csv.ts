@@ -67,7 +67,7 @@ function cellsOf(event: Step, towers: number): (number | string)[] {
     const tower = event.towers.find((each) => each.tower === i);
     return TOWER_FIELDS.map((name) => tower?.[name] ?? '');
   });
-  return [...STEP_FIELDS.map((name) => event[name]), ...own.flat()];
+  return [...STEP_FIELDS.map((name) => event[name] ?? ''), ...own.flat()];
 }
 
 /** A text that a spreadsheet does not take for a formula. */

@@ -8,7 +8,7 @@ import type { StepTime } from './model.js';
 const QUANTILE_ERROR = 0.005;
 
 /** More than a run has. */
-export const MAX_TOWERS = 16;
+export const MAX_TOWERS = 128;
 
 const PARTS = ['data', 'compute', 'exchange', 'wait', 'other'] as const;
 

@@ -3,7 +3,17 @@ import { Piscina } from 'piscina';
 import * as errors from '../errors.js';
 import { runningSleep } from '../running-time.js';
 import { abortTowers } from './abort.js';
-import { type Command, type Envelope, placeOf, type Replies, type Task, type TowerSetup } from './protocol.js';
+import {
+  type Command,
+  type Envelope,
+  indexOf,
+  mailboxesOf,
+  placeOf,
+  type Replies,
+  type Task,
+  type TowerSetup,
+} from './protocol.js';
+import { towerName, towerNumber } from './replica.js';
 
 export interface TowerClient {
   readonly setup: TowerSetup;
@@ -25,7 +35,7 @@ export interface TowerClient {
  * @param workerFile the thread's module, for tests.
  */
 export function startTower(setup: TowerSetup, workerFile = new URL('./worker.js', import.meta.url).href): TowerClient {
-  const index = setup.part === 'whole' ? 0 : setup.part;
+  const [index, name, mailboxes] = [towerNumber(setup), towerName(setup), mailboxesOf(setup)];
   let closing: Promise<void> | undefined;
   let asked = 0;
   let gone: errors.TowerError | undefined;
@@ -47,13 +57,11 @@ export function startTower(setup: TowerSetup, workerFile = new URL('./worker.js'
         ? ', and with more memory for JavaScript, such as NODE_OPTIONS=--max-old-space-size=8192'
         : '';
     gone ??= new errors.TowerError(
-      `Cannot continue: the thread of tower ${index} on ${setup.device} ended (${message})${where}, and its weights are lost; start the run again, with --resume where it has a checkpoint${more}`,
+      `Cannot continue: the thread of ${name} on ${setup.device} ended (${message})${where}, and its weights are lost; start the run again, with --resume where it has a checkpoint${more}`,
       index,
       cause,
     );
-    if (setup.peer && setup.part !== 'whole') {
-      abortTowers(setup.peer.mailboxes, setup.part);
-    }
+    if (mailboxes) abortTowers(mailboxes, indexOf(setup.part));
     return gone;
   }
 
@@ -70,7 +78,7 @@ export function startTower(setup: TowerSetup, workerFile = new URL('./worker.js'
   async function end(): Promise<void> {
     const free = () => pool.run({ command: { kind: 'close' } }).catch(() => undefined);
     const reply = gone ? undefined : await Promise.race([free(), runningSleep(FREE_MS)]);
-    if (!reply) leftToTensorFlow.push(setup.slots, setup.peer?.mailboxes);
+    if (!reply) leftToTensorFlow.push(setup.slots, mailboxes);
     // A thread that computes in C cannot be ended, and is left behind.
     await Promise.race([pool.destroy(), runningSleep(DESTROY_MS)]);
   }
@@ -78,7 +86,7 @@ export function startTower(setup: TowerSetup, workerFile = new URL('./worker.js'
   return {
     setup,
     async ask(command, memory) {
-      if (closing) throw new errors.TowerError(`Cannot ask tower ${index} for ${command.kind}: it was closed`, index);
+      if (closing) throw new errors.TowerError(`Cannot ask ${name} for ${command.kind}: it was closed`, index);
       if (gone) throw gone; // Piscina would start a new thread, which has none of the weights
       let envelope: Envelope;
       asked++;
@@ -93,7 +101,7 @@ export function startTower(setup: TowerSetup, workerFile = new URL('./worker.js'
       return envelope.reply as never;
     },
     async close() {
-      if (setup.peer) abortTowers(setup.peer.mailboxes);
+      if (mailboxes) abortTowers(mailboxes);
       closing ??= end();
       await closing;
     },

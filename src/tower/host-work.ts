@@ -76,7 +76,11 @@ export function hostNotices({ out }: HostQueues, actions: HostAction[]): Notices
 }
 
 /** While recording: the hooks that send the answers to the host. */
-export function recordHooks({ answers }: HostQueues, actions: HostAction[], exchanger: Exchanger): PassHooks {
+export function recordHooks(
+  { answers }: HostQueues,
+  actions: HostAction[],
+  exchanger: Exchanger | undefined,
+): PassHooks {
   return {
     exchanger,
     onForward(loss, logits) {
@@ -93,17 +97,17 @@ export function recordHooks({ answers }: HostQueues, actions: HostAction[], exch
 
 /**
  * While a function runs: performs the actions that were recorded with it.
- * @param hooks receive the answers.
+ * @param transport undefined if it exchanges nothing. @param hooks receive the answers.
  */
 export function serve(
   actions: readonly HostAction[],
   queues: HostQueues,
   step: number,
-  transport: Transport,
+  transport: Transport | undefined,
   hooks: Pick<PassHooks, 'onForward' | 'onGradients'>,
 ): void {
   const { out, in: given, answers, dtype } = queues;
-  const notices = messageNotices(transport, step);
+  const notices = transport && messageNotices(transport, step);
   let taken: QueuedTensor | undefined; // while a message was lent
   const take = (queue: TensorQueue): QueuedTensor => {
     const next = taken ?? queue.take();
@@ -115,7 +119,7 @@ export function serve(
       case 'send': {
         const tensor = take(out);
         try {
-          transport.send({ shape: tensor.shape, dtype, copyTo: tensor.copyTo }, { ...action.place, step });
+          transport!.send({ shape: tensor.shape, dtype, copyTo: tensor.copyTo }, { ...action.place, step });
         } finally {
           tensor.dispose();
         }
@@ -124,7 +128,7 @@ export function serve(
       case 'receive': {
         const { shape, place, isLent } = action;
         const next = isLent ? queueOf(actions[i + 1], queues) : undefined;
-        taken = transport.receive({ shape, dtype }, { ...place, step }, (bytes) => {
+        taken = transport!.receive({ shape, dtype }, { ...place, step }, (bytes) => {
           given.putBytes(shape, bytes, next === undefined);
           return next?.take();
         });
@@ -132,10 +136,10 @@ export function serve(
       }
       case 'sendNotice':
         take(out).dispose();
-        notices.send(action, action.place);
+        notices!.send(action, action.place);
         break;
       case 'receiveNotice':
-        notices.receive(action.shape, action.place);
+        notices!.receive(action.shape, action.place);
         break;
       case 'forward':
         if (!action.hasLoss) hooks.onForward();

@@ -11,7 +11,7 @@ import { type Compiled, compile } from '../native/graph/compile.js';
 import { inScope } from '../native/graph/scope.js';
 import { statelessNormal, statelessUniform } from '../native/layers/stateless-random.js';
 import { type OptimizerOptions, rateClassOf, ratesOf } from '../optim/schedule.js';
-import type { Part, TowerSetup } from './protocol.js';
+import type { TowerSetup } from './protocol.js';
 import { scopeOf } from './scopes.js';
 import { isVelocity, snapshotEntries } from './snapshot.js';
 
@@ -31,21 +31,21 @@ export class Parameters {
   readonly #classes: ReadonlyMap<string, Parameter>;
   readonly #optimizer: OptimizerOptions;
   readonly #compile: TowerSetup['compile'];
-  readonly #part: Part;
+  readonly #tower: number;
   /** The compiled updates, by the rate classes that take part: one, unless some have a rate of 0 in some epochs. */
   readonly #compiled = new Map<string, Compiled>();
 
-  /** Makes them with their initial values, which depend on the seed and their names. @param part names the update's ops. */
+  /** Makes them with their initial values, which depend on the seed and their names. @param tower names the update's ops. */
   constructor(
     parameters: readonly Parameter[],
     init: NetOptions['init'],
     optimizer: OptimizerOptions,
     seed: number,
     compile: TowerSetup['compile'] = 'off',
-    part: Part = 'whole',
+    tower = 0,
   ) {
     this.#optimizer = optimizer;
-    this.#part = part;
+    this.#tower = tower;
     this.#compile = compile;
     this.#held = parameters.map((parameter) => {
       const variable = variableOf(() =>
@@ -122,7 +122,7 @@ export class Parameters {
   }
 
   #descend({ parameter, variable, velocity }: Held, gradient: tf.Tensor, scalars: UpdateScalars): void {
-    const scope = scopeOf(this.#part, parameter.layer, 'update', 'update');
+    const scope = scopeOf(this.#tower, parameter.layer, 'update', 'update');
     inScope(scope, () => descend(variable, velocity, gradient, scalars));
   }
 

@@ -18,14 +18,18 @@ import type { Net, TowerIndex } from '../model/net.js';
 import type { Ops } from '../model/ops.js';
 import { tensorFrom } from '../native/binding/tensors.js';
 import { inScope, outOfScope } from '../native/graph/scope.js';
-import { halfSquares } from '../native/layers/layer-ops.js';
+import { halfSquares, rowsFrom } from '../native/layers/layer-ops.js';
 import { statelessUniform } from '../native/layers/stateless-random.js';
-import type { Part } from './protocol.js';
+import { indexOf, type Part } from './protocol.js';
 import { scopeOf } from './scopes.js';
 
 export interface PartOptions {
   net: Net;
   part: Part;
+  /** The tower's number, for the names of the ops. Default its part's. */
+  tower?: number | undefined;
+  /** Images of a step in all replicas together; undefined without others. */
+  allImages?: number | undefined;
   ops: Ops;
   /** Names of the part's parameters, in order. */
   names: readonly string[];
@@ -46,7 +50,17 @@ export interface PassInputs {
   labels: tf.Tensor1D;
   /** One int32 [2] for each of {@link NetPart.dropouts}; none without training. */
   seeds: readonly tf.Tensor[];
+  /** For training with several replicas. */
+  share?: Share | undefined;
   parameters: readonly tf.Tensor[];
+}
+
+/** What a replica has of a step, as inputs, because it differs at the end of an epoch. */
+export interface Share {
+  /** int32 [2]: the first row of the dropout masks of all replicas, and 0. */
+  begin: tf.Tensor1D;
+  /** The part of the step's images, a scalar. It multiplies the loss that is differentiated, so that gradients add up. */
+  weight: tf.Scalar;
 }
 
 /** What a pass calls on its way, in this order. The tensors are valid during the call only. */
@@ -55,6 +69,8 @@ export interface PassHooks {
   exchanger: Exchanger | undefined;
   /** After the forward pass. @param loss scalar and @param logits [B, K], if this part has the last layer. */
   onForward(loss?: tf.Scalar, logits?: tf.Tensor2D): void;
+  /** Sums the gradients over the replicas; undefined without others. */
+  average?: ((gradients: tf.Tensor[]) => tf.Tensor[]) | undefined;
   /** After the backward pass. @param squares `halfSquares` of all gradients. */
   onGradients(squares: tf.Scalar): void;
 }
@@ -65,7 +81,7 @@ export interface PassResult {
   value: tf.Scalar;
   /** [B, K], in the tower with the last layer. */
   logits: tf.Tensor2D | undefined;
-  /** In the order of the parameters; none without training. */
+  /** In the order of the parameters, of the mean loss of all replicas; none without training. */
   gradients: tf.Tensor[];
   captured: Captured[];
 }
@@ -76,9 +92,11 @@ export class NetPart {
   readonly dropouts: readonly { layer: string; tower: TowerIndex; keep: number }[];
   /** Whether the passes end with the loss. */
   readonly hasLast: boolean;
+  readonly #tower: number;
 
   constructor(options: PartOptions) {
-    const { net, part } = options;
+    const { net, part, tower = indexOf(part) } = options;
+    this.#tower = tower;
     this.options = options;
     this.hasLast = part === 'whole' || net.layers.at(-1)!.towers.includes(part);
     this.dropouts = net.layers.flatMap((layer) => {
@@ -103,6 +121,7 @@ export class NetPart {
       return kept.at(-1) as T;
     };
     let logits: tf.Tensor2D | undefined;
+    const losses: tf.Scalar[] = [];
     const captured: Captured[] = [];
     const forward = (...parameters: tf.Tensor[]): tf.Scalar => {
       const capture = (each: Captured) => captured.push({ ...each, tensor: protect(each.tensor) });
@@ -113,55 +132,65 @@ export class NetPart {
       }
       logits = protect(end.output as tf.Tensor2D);
       const output = logits;
-      const loss = this.#within('loss', () => this.options.ops.crossEntropy(output, inputs.labels));
-      hooks.onForward(loss, logits);
-      return loss;
+      const { share, labels } = inputs;
+      const own = this.#within('loss', () => this.options.ops.crossEntropy(output, labels));
+      losses.push(protect(own));
+      hooks.onForward(own, logits);
+      return share ? this.#within('loss', () => tf.mul(own, share.weight)) : own;
     };
     try {
       let value: tf.Scalar;
       let gradients: tf.Tensor[] = [];
       if (training) {
         // The sums of gradients, and what else tfjs computes between the layers' own gradients.
-        const between = scopeOf(this.options.part, 'gradients', 'backward', 'backward');
+        const between = scopeOf(this.#tower, 'gradients', 'backward', 'backward');
         const found = inScope(between, () => {
           return tf.valueAndGrads((...all) => outOfScope(() => forward(...all)))([...inputs.parameters]);
         });
         [value, gradients] = [found.value as tf.Scalar, found.grads];
+        const { average } = hooks;
+        if (average) {
+          const own = gradients;
+          gradients = inScope(scopeOf(this.#tower, 'average', 'exchange', 'exchange'), () => average(own));
+          tf.dispose(own);
+        }
         hooks.onGradients(inScope(between, () => halfSquares(gradients)));
       } else {
         value = forward(...inputs.parameters);
       }
       const own = captured.map((each) => ({ ...each, tensor: each.tensor.clone() }));
-      return { value, logits: logits?.clone(), gradients, captured: own };
+      return { value: losses[0]?.clone() ?? value, logits: logits?.clone(), gradients, captured: own };
     } finally {
       tf.dispose(kept);
     }
   }
 
   #within<T>(layer: string, action: () => T): T {
-    return inScope(scopeOf(this.options.part, layer, 'forward', 'backward'), action);
+    return inScope(scopeOf(this.#tower, layer, 'forward', 'backward'), action);
   }
 
   #forward(
-    { images, seeds, parameters }: PassInputs,
+    { images, seeds, share, parameters }: PassInputs,
     training: boolean,
     { exchanger }: PassHooks,
     capture: Run['capture'],
   ): TowerOutput {
-    const { net, part, ops, names } = this.options;
+    const { net, part, ops, names, allImages = 0 } = this.options;
     const run: Run = {
       ...{ ops, training },
       parameters: new Map(names.map((name, i) => [name, parameters[i]!])),
       mask: (layer, tower, batch, channels) => {
         const i = this.dropouts.findIndex((each) => each.layer === layer && each.tower === tower);
-        return maskOf(statelessUniform([batch, channels], seeds[i]!), this.dropouts[i]!.keep);
+        // A row of the numbers does not depend on how many rows follow it.
+        const drawn = statelessUniform([share ? allImages : batch, channels], seeds[i]!);
+        return maskOf(share ? rowsFrom(drawn, share.begin, batch) : drawn, this.dropouts[i]!.keep);
       },
       within: (layer, action) => this.#within(layer, action),
       ...(capture && { capture }),
     };
     if (part === 'whole') return { output: referenceForward(net, images, run) };
     const gather: Gather = (own, site) =>
-      inScope(scopeOf(part, site.name, 'exchange', 'exchange'), () => allGather(own, site, part, exchanger!));
+      inScope(scopeOf(this.#tower, site.name, 'exchange', 'exchange'), () => allGather(own, site, part, exchanger!));
     return towerForward(net, part, images, gather, run);
   }
 }

@@ -1,33 +1,60 @@
-/** A tower's connection to the other one. */
+/** What a tower waits for: the other tower of its pair, and the other replicas. */
 import { Mailbox, noteCancellation, noteExecutor, withdrawCancellation } from '../exchange/mailbox.js';
 import { msgpackTransport } from '../exchange/transport.js';
+import type { Parameter } from '../model/net.js';
 import { currentBinding } from '../native/binding/backend.js';
 import { findDevice, openContext } from '../native/c/context.js';
 import { newCancellation, type RunsWhile } from '../native/graph/run-while.js';
+import { GradientSum } from './average.js';
 import { DeviceExchange } from './exchangers.js';
-import type { TowerSetup } from './protocol.js';
+import { indexOf, mailboxesOf, type TowerSetup } from './protocol.js';
 
-/** A transport of messages, exchanges by device if there are any, and how functions run beside this thread. */
-export type Peer = NonNullable<ReturnType<typeof openPeer>>;
+/** How functions run beside this thread, and end early. */
+export type Waits = NonNullable<ReturnType<typeof openWaits>>;
 
-/** Opens the connection by the settings; undefined for the whole net. */
-export function openPeer({ part, peer, exchange, exchangeTimeoutMs }: TowerSetup) {
-  if (part === 'whole' || !peer) return undefined;
-  const { mailboxes, device, name } = peer;
-  const devices = { own: currentBinding().device, peer: findDevice(openContext(), device).fullName };
+/** Undefined for a tower that waits for nobody. */
+export function openWaits(setup: TowerSetup) {
+  const mailboxes = mailboxesOf(setup);
+  if (!mailboxes) return undefined;
+  const index = indexOf(setup.part);
   const cancellation = newCancellation();
-  noteCancellation(mailboxes, part, cancellation);
+  noteCancellation(mailboxes, index, cancellation);
   return {
-    transport: msgpackTransport(new Mailbox(mailboxes, part, exchangeTimeoutMs), part),
-    dtype: exchange.dtype,
-    ...(exchange.transport === 'device' && { device: new DeviceExchange({ ...devices, name, part }) }),
     // Other threads know the functions' executor, and can cancel them.
     runsWhile: {
       cancellation,
-      noteExecutor: (address) => noteExecutor(mailboxes, part, address),
-      noteCancellation: (address) => noteCancellation(mailboxes, part, address),
-    } satisfies RunsWhile,
+      noteExecutor: (address) => noteExecutor(mailboxes, index, address),
+      noteCancellation: (address) => noteCancellation(mailboxes, index, address),
+    } satisfies RunsWhile as RunsWhile,
     /** Keeps other threads from cancelling a function. @returns false if one may still do it. */
-    withdrawCancellation: () => withdrawCancellation(mailboxes, part),
+    withdrawCancellation: () => withdrawCancellation(mailboxes, index),
   };
+}
+
+/** A transport of messages, and exchanges by device if there are any. */
+export type Peer = NonNullable<ReturnType<typeof openPeer>>;
+
+/** Opens the connection to the other tower by the settings; undefined for the whole net. */
+export function openPeer({ part, peer, exchange, exchangeTimeoutMs }: TowerSetup, waits: Waits | undefined) {
+  if (part === 'whole' || !peer || !waits) return undefined;
+  const { mailboxes, device, name } = peer;
+  const devices = { own: currentBinding().device, peer: fullName(device) };
+  return {
+    ...waits,
+    transport: msgpackTransport(new Mailbox(mailboxes, part, exchangeTimeoutMs), part),
+    dtype: exchange.dtype,
+    ...(exchange.transport === 'device' && { device: new DeviceExchange({ ...devices, name, part }) }),
+  };
+}
+
+/** Connects a tower to the other replicas; undefined if there are none. @param parameters of its part. */
+export function openAverage({ replica, others }: TowerSetup, parameters: readonly Pick<Parameter, 'shape'>[]) {
+  if (!others) return undefined;
+  const { devices, name } = others;
+  const shapes = parameters.map(({ shape }) => shape);
+  return new GradientSum({ replica, shapes, name, devices: devices.map(fullName) });
+}
+
+function fullName(device: string): string {
+  return findDevice(openContext(), device).fullName;
 }

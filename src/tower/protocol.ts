@@ -4,9 +4,9 @@ import type { Mailboxes } from '../exchange/mailbox.js';
 import type { SentBytes } from '../exchange/transport.js';
 import type { ContextOptions } from '../native/c/context.js';
 import type { LayerActivations } from './layer-statistics.js';
+import type { Part, Replica } from './replica.js';
 
-/** Which part of the net a tower has: a half, or all of it. */
-export type Part = 0 | 1 | 'whole';
+export type { Part } from './replica.js';
 
 export type TowerConfig = Pick<
   Config,
@@ -16,11 +16,13 @@ export type TowerConfig = Pick<
 /** What a tower is made of. It crosses to the tower's thread as it is, with its shared memory. */
 export interface TowerSetup extends TowerConfig {
   part: Part;
+  /** Which replica of the net it belongs to. */
+  replica: Replica;
   device: string;
   context: ContextOptions;
   /** `native`: TensorFlow's own ops; `tfjs`: tfjs's kernels, as a second opinion. */
   ops: 'native' | 'tfjs';
-  /** Batch slots: images float32 [batchSize, S, S, C] and labels int32 [batchSize]; see `slotViews`. */
+  /** Batch slots: images float32 [B, S, S, C] and labels int32 [B], where B is the batches of all replicas; see `slotViews`. */
   slots: readonly SharedArrayBuffer[];
   /** The other half; undefined for the whole net. */
   peer?: {
@@ -29,6 +31,25 @@ export interface TowerSetup extends TowerConfig {
     /** Common to the two towers, and unique in the process: the names of their queues begin with it. */
     name: string;
   };
+  /** The same part of the net in the other replicas; undefined if there are none. */
+  others?: {
+    /** Those of `peer`; of the whole net, only for what ends a wait. */
+    mailboxes: Mailboxes;
+    /** By replica, with this tower's own. */
+    devices: readonly string[];
+    /** Common to these towers, and unique in the process. */
+    name: string;
+  };
+}
+
+/** What ends this tower's waits; undefined if it never waits. */
+export function mailboxesOf({ peer, others }: TowerSetup): Mailboxes | undefined {
+  return peer?.mailboxes ?? others?.mailboxes;
+}
+
+/** The tower's place in its mailboxes. */
+export function indexOf(part: Part): 0 | 1 {
+  return part === 'whole' ? 0 : part;
 }
 
 /** A batch in a slot. `step` is the step that messages of the exchange name. */
@@ -69,7 +90,7 @@ export type Command =
   | StepCommand
   /** The tower with the last layer copies the logits, float32 [count, K], into the command's memory, if there is some. */
   | ({ kind: 'evaluate' } & BatchCommand)
-  /** Measures each layer's activations, without dropout; see `layer-statistics.ts`. */
+  /** Measures each layer's activations, without dropout, in the first replica; see `layer-statistics.ts`. */
   | ({ kind: 'measure' } & BatchCommand)
   /** Lists the parameters, and what the last step with `keep` kept. */
   | { kind: 'list' }
@@ -134,14 +155,18 @@ export interface ThreadSpan {
 }
 
 export interface StepReply {
-  /** Mean cross-entropy and number of right answers; only of the tower with the last layer. */
+  /** Mean cross-entropy and number of right answers of the replica's images; only of the tower with the last layer. */
   loss?: number;
   top1?: number;
+  /** Images of the batch that the replica had. */
+  images: number;
   stepMs: number;
   computeMs: number;
   exchangeMs: number;
   waitMs: number;
   exchangeBytes: number;
+  /** Bytes of gradients and sums that were sent to other replicas. */
+  averageBytes: number;
   /** The exchanged bytes by cross-connection, if the command asks for them. */
   sent?: readonly SentBytes[];
   /** Only of a step with `trace`. */

@@ -36,11 +36,13 @@ export class StepNotes {
   /** From `performance.now()`, which counts from the start of this thread. */
   readonly #offset = clockOffset(() => performance.now());
   readonly #transport: Transport | undefined;
-  readonly #tower: 0 | 1;
+  readonly #part: 0 | 1;
+  readonly #replica: number;
 
   /** Starts to watch the exchange. */
-  constructor(tower: 0 | 1, transport: Transport | undefined) {
-    this.#tower = tower;
+  constructor(part: 0 | 1, replica: number, transport: Transport | undefined) {
+    this.#part = part;
+    this.#replica = replica;
     this.#transport = transport;
     // Only noted, because what this takes would count as exchange.
     if (transport) transport.watch = (span) => void this.#exchanged.push(span);
@@ -71,8 +73,8 @@ export class StepNotes {
   }
 
   #addExchange({ part, action, place: { site, direction }, start, end, bytes }: ExchangeSpan): void {
-    const sender = action === 'send' ? this.#tower : 1 - this.#tower;
-    const message = { id: `${site} ${direction} ${sender}`, action, bytes };
+    const sender = action === 'send' ? this.#part : 1 - this.#part;
+    const message = { id: `${site} ${direction} ${2 * this.#replica + sender}`, action, bytes };
     const what = site === NORMS ? 'norm of the gradients' : direction === 'forward' ? site : `gradient of ${site}`;
     const name = `${part === 'wait' ? `wait to ${action}` : action} ${what}`;
     this.#add({ name, part, layer: site, start, end, ...(part === 'exchange' && { message }) });

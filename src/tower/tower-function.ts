@@ -5,10 +5,11 @@ import type { Exchanger } from '../exchange/all-gather.js';
 import type { Captured } from '../model/forward.js';
 import { ownBinding } from '../native/binding/backend.js';
 import { type Compiled, compile } from '../native/graph/compile.js';
+import type { GradientSum } from './average.js';
 import { messageExchanger, messageNotices } from './exchangers.js';
 import { type HostAction, HostQueues, hostExchanger, hostNotices, recordHooks, serve } from './host-work.js';
 import { NetPart, type PartOptions, type PassHooks, type PassInputs, type PassKind, type PassResult } from './pass.js';
-import type { Peer } from './peer.js';
+import type { Peer, Waits } from './peer.js';
 import type { TowerSetup } from './protocol.js';
 
 export interface TowerFunctionOptions extends PartOptions {
@@ -18,6 +19,9 @@ export interface TowerFunctionOptions extends PartOptions {
   /** Returns the parameters' values, in order; the caller disposes them. */
   readParameters(): tf.Tensor[];
   peer?: Peer | undefined;
+  /** Of a tower that has a peer, or others with the same part. */
+  waits?: Waits | undefined;
+  average?: GradientSum | undefined;
   /** In place of a peer that is not there yet. */
   exchanger?: Exchanger;
 }
@@ -47,8 +51,8 @@ export class TowerFunction {
   constructor(options: TowerFunctionOptions) {
     this.#options = options;
     this.#part = new NetPart(options);
-    const { peer, compile } = options;
-    if (peer && compile !== 'off') this.#queues = new HostQueues(peer.dtype);
+    const { peer, waits, compile } = options;
+    if (waits && compile !== 'off') this.#queues = new HostQueues(peer?.dtype ?? 'float32');
   }
 
   /**
@@ -56,15 +60,15 @@ export class TowerFunction {
    * @throws also what `answering` throws; the pass has ended then.
    */
   run(
-    { images, labels, step }: Pick<PassInputs, 'images' | 'labels'> & { step: number },
+    { images, labels, share, step }: Pick<PassInputs, 'images' | 'labels' | 'share'> & { step: number },
     kind: PassKind,
     answering: Answering,
   ): PassResult {
     const seeds = kind.training ? this.#part.seeds(this.#options.seed, step) : [];
     try {
       return this.#options.compile === 'off'
-        ? this.#opByOp({ images, labels, seeds }, kind, step, answering)
-        : this.#asFunction({ images, labels, seeds }, kind, step, answering);
+        ? this.#opByOp({ images, labels, seeds, share }, kind, step, answering)
+        : this.#asFunction({ images, labels, seeds, share }, kind, step, answering);
     } finally {
       tf.dispose(seeds);
     }
@@ -76,36 +80,37 @@ export class TowerFunction {
     } finally {
       this.#recorded.clear();
       // A queue is rather left than destroyed while another thread cancels it.
-      if (this.#options.peer?.withdrawCancellation()) this.#queues?.dispose();
+      if (this.#options.waits?.withdrawCancellation()) this.#queues?.dispose();
     }
   }
 
   #opByOp(inputs: Omit<PassInputs, 'parameters'>, kind: PassKind, step: number, answering: Answering): PassResult {
-    const { peer, readParameters } = this.#options;
+    const { peer, waits, average, readParameters } = this.#options;
     const exchanger =
       peer &&
       (peer.device?.exchanger(false, messageNotices(peer.transport, step)) ??
         messageExchanger(peer.transport, peer.dtype, step));
     const binding = ownBinding();
-    binding.cancellation = peer?.runsWhile.cancellation; // for ops that wait at a queue
+    binding.cancellation = waits?.runsWhile.cancellation; // for ops that wait at a queue
     try {
-      return this.#part.run({ ...inputs, parameters: readParameters() }, kind, { ...answering, exchanger });
+      const hooks = { ...answering, exchanger, average: average && ((own: tf.Tensor[]) => average.sum(own, false)) };
+      return this.#part.run({ ...inputs, parameters: readParameters() }, kind, hooks);
     } finally {
       binding.cancellation = undefined;
     }
   }
 
   #asFunction(
-    { images, labels, seeds }: Omit<PassInputs, 'parameters'>,
+    { images, labels, seeds, share }: Omit<PassInputs, 'parameters'>,
     kind: PassKind,
     step: number,
     answering: Answering,
   ): PassResult {
     const recorded = this.#recordedFor(kind);
     const { compiled, actions } = recorded;
-    const inputs = [images, labels, ...seeds];
-    const { peer } = this.#options;
-    if (!peer) {
+    const inputs = [images, labels, ...(share ? [share.begin, share.weight] : []), ...seeds];
+    const { peer, waits } = this.#options;
+    if (!waits) {
       const { squares, ...result } = this.#resultOf(compiled(...inputs), recorded, kind);
       answering.onForward(result.value, result.logits);
       if (squares) answering.onGradients(squares);
@@ -113,9 +118,9 @@ export class TowerFunction {
       return result;
     }
     // The first call with so many images records the actions.
-    const work = () => serve(actions.get(images.shape[0])!, this.#queues!, step, peer.transport, answering);
+    const work = () => serve(actions.get(images.shape[0])!, this.#queues!, step, peer?.transport, answering);
     try {
-      const results = compiled.runWhile(peer.runsWhile, () => tf.tidy(work), ...inputs);
+      const results = compiled.runWhile(waits.runsWhile, () => tf.tidy(work), ...inputs);
       const { squares, ...result } = this.#resultOf(results, recorded, kind);
       squares?.dispose();
       return result;
@@ -130,8 +135,11 @@ export class TowerFunction {
     const found = this.#recorded.get(key);
     if (found) return found;
     const { compile: mode, readParameters } = this.#options;
-    const fn = (images: tf.Tensor, labels: tf.Tensor, ...seeds: tf.Tensor[]): tf.Tensor[] => {
-      const inputs = { images, labels, seeds, parameters: readParameters() } as PassInputs;
+    const { average } = this.#options;
+    const fn = (images: tf.Tensor, labels: tf.Tensor, ...more: tf.Tensor[]): tf.Tensor[] => {
+      const [begin, weight] = average && kind.training ? more.splice(0, 2) : [];
+      const share = weight && { begin, weight };
+      const inputs = { images, labels, share, seeds: more, parameters: readParameters() } as PassInputs;
       let squares: tf.Scalar | undefined;
       const hooks = this.#hooks(recorded, images.shape[0]!);
       const onGradients: PassHooks['onGradients'] = (found) => {
@@ -153,12 +161,13 @@ export class TowerFunction {
 
   /** The hooks while a pass over so many images is recorded. */
   #hooks(recorded: Recorded, images: number): PassHooks {
-    const { peer, exchanger } = this.#options;
-    if (!peer) return { exchanger, onForward: () => {}, onGradients: () => {} };
+    const { peer, waits, average, exchanger } = this.#options;
+    if (!waits) return { exchanger, onForward: () => {}, onGradients: () => {} };
     const [queues, actions] = [this.#queues!, [] as HostAction[]];
     recorded.actions.set(images, actions);
-    const own = peer.device?.exchanger(true, hostNotices(queues, actions)) ?? hostExchanger(queues, actions);
-    return recordHooks(queues, actions, own);
+    const own = peer && (peer.device?.exchanger(true, hostNotices(queues, actions)) ?? hostExchanger(queues, actions));
+    const hooks = recordHooks(queues, actions, own);
+    return average ? { ...hooks, average: (gradients) => average.sum(gradients, true) } : hooks;
   }
 
   #resultOf(

@@ -1,7 +1,6 @@
 /** A tower: a part of the net on one device. A method for each command; all of them run in the thread that made it. */
 import tf = require('@tensorflow/tfjs');
 
-import { slotViews } from '../data/batches/slots.js';
 import { ExchangeError } from '../errors.js';
 import { isAborted } from '../exchange/mailbox.js';
 import { noCosts } from '../exchange/transport.js';
@@ -9,26 +8,31 @@ import type { Captured } from '../model/forward.js';
 import { buildNet, type Net, parametersOf, volume } from '../model/net.js';
 import { TFJS_OPS } from '../model/ops.js';
 import { backingDevice, currentBinding, useDevice } from '../native/binding/backend.js';
-import { borrowTensor, copyTensor, settle, tensorFrom } from '../native/binding/tensors.js';
+import { copyTensor, settle } from '../native/binding/tensors.js';
 import { isCancelled } from '../native/c/status.js';
+import type { GradientSum } from './average.js';
+import { imagesOf, readBatch } from './batch.js';
 import { type LayerActivations, measure, measureLayers } from './layer-statistics.js';
 import { type NativeOps, nativeOps } from './native-ops.js';
 import { Parameters } from './parameters.js';
-import type { PassKind } from './pass.js';
-import { openPeer, type Peer } from './peer.js';
-import type {
-  BatchCommand,
-  Command,
-  EvaluateReply,
-  MeasureReply,
-  OpenReply,
-  Replies,
-  SelfTestReply,
-  StepCommand,
-  StepReply,
-  TensorInfo,
-  TowerSetup,
+import type { PassInputs, PassKind } from './pass.js';
+import { openAverage, openPeer, openWaits, type Peer } from './peer.js';
+import {
+  type BatchCommand,
+  type Command,
+  type EvaluateReply,
+  indexOf,
+  type MeasureReply,
+  mailboxesOf,
+  type OpenReply,
+  type Replies,
+  type SelfTestReply,
+  type StepCommand,
+  type StepReply,
+  type TensorInfo,
+  type TowerSetup,
 } from './protocol.js';
+import { rowsOf, towerName, towerNumber } from './replica.js';
 import { selfTest } from './self-test.js';
 import { fileMetadata } from './snapshot.js';
 import { StepNotes } from './step-notes.js';
@@ -53,22 +57,27 @@ export class Tower implements Commands {
   readonly #parameters: Parameters;
   readonly #ops: NativeOps | undefined;
   readonly #peer: Peer | undefined;
+  readonly #average: GradientSum | undefined;
   readonly #function: TowerFunction;
   #kept: readonly Kept[] = [];
 
   /** @throws SetupError or NativeError if there is no such device; ConfigError if the net cannot be built. */
   constructor(setup: TowerSetup) {
     useDevice(setup.device, setup.context);
-    const { part, net, seed, compile } = setup;
+    const { part, replica, net, seed, compile } = setup;
     this.#setup = setup;
     this.#net = buildNet(net);
     const own = parametersOf(this.#net, part === 'whole' ? undefined : part);
-    this.#parameters = new Parameters(own, net.init, setup.optimizer, seed, compile, part);
+    const tower = towerNumber(setup);
+    this.#parameters = new Parameters(own, net.init, setup.optimizer, seed, compile, tower);
     this.#ops = setup.ops === 'native' ? nativeOps(setup.convolutions) : undefined;
-    this.#peer = openPeer(setup);
+    const waits = openWaits(setup);
+    this.#peer = openPeer(setup, waits);
+    this.#average = openAverage(setup, own);
     this.#function = new TowerFunction({
-      ...{ net: this.#net, part, seed, compile, ops: this.#ops ?? TFJS_OPS, names: this.#parameters.names },
-      ...{ peer: this.#peer, readParameters: () => this.#parameters.read() },
+      ...{ net: this.#net, part, tower, seed, compile, ops: this.#ops ?? TFJS_OPS, names: this.#parameters.names },
+      ...{ peer: this.#peer, waits, average: this.#average, readParameters: () => this.#parameters.read() },
+      allImages: setup.batchSize * replica.count,
     });
     this.#setChecksums();
   }
@@ -106,14 +115,15 @@ export class Tower implements Commands {
     this.#setChecksums(checksum);
     this.#peer?.transport.takeCosts(); // those of other commands
     if (this.#peer) this.#peer.transport.watch = undefined; // that of a traced step that failed
-    const { part, compile } = this.#setup;
-    const notes = command.trace ? new StepNotes(part === 'whole' ? 0 : part, this.#peer?.transport) : undefined;
+    const { part, replica, compile } = this.#setup;
+    const transport = this.#peer?.transport;
+    const notes = command.trace ? new StepNotes(indexOf(part), replica.index, transport) : undefined;
     const noted = <T>(name: 'pass' | 'update', action: () => T): T =>
       notes ? notes.during(name, name, compile === 'off', action) : action();
     let answers: Answers | undefined;
     let norms: Norms | undefined;
     const { gradients, captured } = tidy(() => {
-      const { labelValues, ...batch } = this.#batch(command, keep);
+      const { labelValues, ...batch } = readBatch(this.#setup, command, { isCopied: keep, isShared: true });
       const answering: Answering = {
         onForward: (loss, logits) => {
           if (loss && logits) answers = answersOf(loss, logits, labelValues, command);
@@ -141,17 +151,22 @@ export class Tower implements Commands {
     const computeMs = stepMs - exchangeMs - waitMs;
     const spans = notes && { spans: notes.end() };
     const more = { ...(bySite && { sent }), ...spans };
-    return { ...answers, stepMs, computeMs, exchangeMs, waitMs, exchangeBytes: bytes, ...more };
+    const images = imagesOf(this.#setup, command);
+    const averageBytes = this.#average?.bytes ?? 0;
+    return { ...answers, images, averageBytes, stepMs, computeMs, exchangeMs, waitMs, exchangeBytes: bytes, ...more };
   }
 
-  /** Sums over a batch, without dropout. @param memory receives the logits [count, K]. */
+  /** Sums over the replica's images, without dropout. @param memory receives their rows of the logits [count, K]. */
   evaluate(command: BatchCommand, memory?: SharedArrayBuffer): EvaluateReply {
     let reply: EvaluateReply = {};
+    const images = imagesOf(this.#setup, command);
+    if (images === 0) return reply;
     const answer = (loss: tf.Scalar, logits: tf.Tensor2D, labels: Int32Array) => {
       const values = logits.dataSync() as Float32Array;
-      if (memory) new Float32Array(memory).set(values);
+      const { from } = rowsOf(command.count, this.#setup.replica);
+      if (memory) new Float32Array(memory).set(values, (from * values.length) / images);
       const [top1, top5] = [countRight(values, labels, 1), countRight(values, labels, 5)];
-      reply = { loss: loss.dataSync()[0]! * command.count, top1, top5 };
+      reply = { loss: loss.dataSync()[0]! * images, top1, top5 };
     };
     tf.tidy(() => void this.#evaluationPass(command, false, answer));
     return reply;
@@ -159,13 +174,18 @@ export class Tower implements Commands {
 
   /** Measures the layers' activations, and the memory. Both towers read the images, so only tower 0 measures them. */
   measure(command: BatchCommand): MeasureReply {
-    const layers = tf.tidy((): LayerActivations[] => {
+    const isMeasured = this.#setup.replica.index === 0 && imagesOf(this.#setup, command) > 0;
+    const layers = isMeasured ? this.#measureLayers(command) : [];
+    const { tensors, bytes } = currentBinding().held(); // tfjs's own count has what was only recorded, and no variables
+    return { layers, tensors, tensorBytes: bytes };
+  }
+
+  #measureLayers(command: BatchCommand): LayerActivations[] {
+    return tf.tidy((): LayerActivations[] => {
       const { images, captured } = this.#evaluationPass(command, true);
       const found = measureLayers(this.#net, captured);
       return this.#setup.part === 1 ? found : [measure('images', 0, images, false), ...found];
     });
-    const { tensors, bytes } = currentBinding().held(); // tfjs's own count has what was only recorded, and no variables
-    return { layers, tensors, tensorBytes: bytes };
   }
 
   list(): TensorInfo[] {
@@ -211,6 +231,7 @@ export class Tower implements Commands {
     this.#disposeKept();
     this.#function.dispose();
     this.#peer?.device?.dispose();
+    this.#average?.dispose();
     this.#ops?.dispose();
     this.#parameters.dispose();
   }
@@ -242,7 +263,7 @@ export class Tower implements Commands {
   ) {
     this.#setChecksums();
     return tidy(() => {
-      const { labelValues, ...batch } = this.#batch(command, false);
+      const { labelValues, ...batch } = readBatch(this.#setup, command, { isCopied: false, isShared: false });
       const onForward: Answering['onForward'] = (loss, logits) => {
         if (loss && logits) answer(loss, logits, labelValues);
       };
@@ -251,7 +272,12 @@ export class Tower implements Commands {
     });
   }
 
-  #pass({ step }: BatchCommand, batch: { images: tf.Tensor4D; labels: tf.Tensor1D }, kind: PassKind, how: Answering) {
+  #pass(
+    { step }: BatchCommand,
+    batch: Pick<PassInputs, 'images' | 'labels' | 'share'>,
+    kind: PassKind,
+    how: Answering,
+  ) {
     return this.#blamingPeer(step, () => this.#function.run({ ...batch, step }, kind, how));
   }
 
@@ -260,28 +286,11 @@ export class Tower implements Commands {
     try {
       return action();
     } catch (error) {
-      const { part, peer } = this.#setup;
-      if (!isCancelled(error) || part === 'whole' || !peer || !isAborted(peer.mailboxes)) throw error;
-      const text = `Cannot continue at step ${step} in tower ${part}: the other tower stopped; its own message says why`;
-      throw new ExchangeError(text, part, 'queue', step, true);
+      const mailboxes = mailboxesOf(this.#setup);
+      if (!isCancelled(error) || !mailboxes || !isAborted(mailboxes)) throw error;
+      const text = `Cannot continue at step ${step} in ${towerName(this.#setup)}: another tower stopped; its own message says why`;
+      throw new ExchangeError(text, towerNumber(this.#setup), 'queue', step, true);
     }
-  }
-
-  /**
-   * The images and labels of a slot, which is overwritten after the command. They are used where they lie unless something
-   * that shares their memory may outlive the command.
-   */
-  #batch({ slot, count }: BatchCommand, isCopied: boolean) {
-    const { slots, batchSize, net } = this.#setup;
-    const { inputSize, inputChannels } = net;
-    const shape = [count, inputSize, inputSize, inputChannels] as const;
-    const views = slotViews(slots[slot]!, batchSize, inputSize, inputChannels);
-    const labelValues = views.labels.subarray(0, count);
-    const images = (isCopied ? tensorFrom : borrowTensor)(
-      shape,
-      views.images.subarray(0, volume(shape)),
-    ) as tf.Tensor4D;
-    return { images, labels: tensorFrom([count], labelValues) as tf.Tensor1D, labelValues };
   }
 }
 

@@ -4,7 +4,8 @@ import { NativeError, SplitError } from '../errors.js';
 import { currentBinding } from '../native/binding/backend.js';
 import { Code } from '../native/c/status.js';
 import { abortTowers } from './abort.js';
-import { type Command, type Envelope, placeOf, type Task, type TowerSetup } from './protocol.js';
+import { type Command, type Envelope, mailboxesOf, placeOf, type Task, type TowerSetup } from './protocol.js';
+import { towerName } from './replica.js';
 import { Tower } from './tower.js';
 
 const setup = workerData as TowerSetup;
@@ -15,7 +16,8 @@ export default function task({ command, memory }: Task): Envelope {
   try {
     return { ok: true, reply: command.kind === 'close' ? close() : carryOut(command, memory) };
   } catch (error) {
-    if (setup.peer) abortTowers(setup.peer.mailboxes);
+    const mailboxes = mailboxesOf(setup);
+    if (mailboxes) abortTowers(mailboxes);
     return enveloped(withPlace(error, command));
   }
 }
@@ -39,15 +41,15 @@ function close(): null {
 
 /** Adds tower and step to an unexpected error; expected errors of a step name them already. */
 function withPlace(error: unknown, command: Command): unknown {
-  const index = setup.part === 'whole' ? 0 : setup.part;
+  const name = towerName(setup);
   if (error instanceof NativeError && error.code === Code.RESOURCE_EXHAUSTED) {
     const found = /OOM .*/.exec(error.message)?.[0] ?? error.message;
-    error.message = `Cannot continue: tower ${index} on ${setup.device} ran out of memory in ${placeOf(command)} (${found}), expected memory for its part of the net and of the batch; free some memory and continue from the last checkpoint with --resume, or start a new run with a smaller --batch-size or --width`;
+    error.message = `Cannot continue: ${name} on ${setup.device} ran out of memory in ${placeOf(command)} (${found}), expected memory for its part of the net and of the batch; free some memory and continue from the last checkpoint with --resume, or start a new run with a smaller --batch-size or --width`;
     return error;
   }
   if (!(error instanceof Error) || (error instanceof SplitError && !(error instanceof NativeError))) return error;
   if (!['step', 'evaluate', 'measure', 'snapshot'].includes(command.kind)) return error;
-  error.message = `Cannot continue: tower ${index} on ${setup.device} failed in ${placeOf(command)} (${error.message}); continue from the last checkpoint with --resume`;
+  error.message = `Cannot continue: ${name} on ${setup.device} failed in ${placeOf(command)} (${error.message}); continue from the last checkpoint with --resume`;
   return error;
 }
 

@@ -5,11 +5,12 @@ import type { RunState } from '../checkpoint/contents.js';
 import { type Entry, valuesBytes } from '../checkpoint/safetensors.js';
 import { checkpointsFolder, stepsIn } from '../checkpoint/store.js';
 import { type CheckpointWriter, openWriter } from '../checkpoint/writer.js';
+import { imagesPerStep } from '../config/config.js';
 import { CheckpointError } from '../errors.js';
 import type { LogEvent, Report } from '../log.js';
 import { buildNet, parametersOf } from '../model/net.js';
 import { mebibytes } from '../numbers.js';
-import { learningRateIn } from '../optim/schedule.js';
+import { learningRateAt } from '../optim/schedule.js';
 import { fileMetadata, snapshotEntries } from '../tower/snapshot.js';
 import { epochOfStep, type Progress } from './progress.js';
 import { configHash, dataOf, type Resume, staysInFolder } from './resume.js';
@@ -28,7 +29,7 @@ export function openCheckpoints(
   resume: Resume | undefined,
 ) {
   const { config, dataset, feeder, team } = run;
-  const { keep, checkpointEvery, batchSize, optimizer } = config;
+  const { keep, checkpointEvery, optimizer } = config;
   const checkpoints = checkpointsFolder(join(config.out, config.run));
   // At the start, so that a folder that cannot be written to is found at once, not after an hour.
   onDisk('make the folder', checkpoints, () => mkdirSync(checkpoints, { recursive: true }));
@@ -55,11 +56,16 @@ export function openCheckpoints(
 
   function stateOf({ steps: step, images, trainMs, top1, errors, start }: Progress): RunState {
     const epoch = epochOfStep(step, feeder);
-    const imagesInEpoch = (step - (epoch - 1) * feeder.batchesPerEpoch) * batchSize;
+    const imagesInEpoch = (step - (epoch - 1) * feeder.batchesPerEpoch) * imagesPerStep(config);
     const schedule = { errors: errors.filter((each) => each.epoch < epoch), start };
     return {
       ...{ step, epoch, epochImages: Math.min(imagesInEpoch, dataset.train.count) },
-      ...{ learningRate: learningRateIn(epoch, optimizer, schedule), losses: losses(), images, trainMs },
+      ...{
+        learningRate: learningRateAt({ step, batchesPerEpoch: feeder.batchesPerEpoch }, optimizer, schedule),
+        losses: losses(),
+        images,
+        trainMs,
+      },
       errors: [...errors],
       ...(start && { scheduleStart: start }),
       ...(top1 !== undefined && { top1 }),
@@ -75,10 +81,10 @@ export function openCheckpoints(
     reportWritten();
     const waited = performance.now();
     memory ??= sizes.map((bytes) => new SharedArrayBuffer(bytes));
-    await team.ask({ kind: 'snapshot' }, memory);
+    await team.ask({ kind: 'snapshot' }, memory, team.first);
     const copied = performance.now();
     const step = progress.steps;
-    const towers = team.towers.map(({ setup }, i) => ({
+    const towers = team.first.map(({ setup }, i) => ({
       entries: entries[i]!,
       metadata: { ...fileMetadata(setup), step: String(step) },
       values: new Uint8Array(memory![i]!),
@@ -141,7 +147,7 @@ export function openCheckpoints(
 /** The tensors of a checkpoint, by tower. */
 function entriesOf({ config: { net: options, optimizer }, team }: Pick<Run, 'config' | 'team'>): Entry[][] {
   const net = buildNet(options);
-  return team.towers.map(({ setup: { part } }) =>
+  return team.first.map(({ setup: { part } }) =>
     snapshotEntries(parametersOf(net, part === 'whole' ? undefined : part), optimizer.momentum),
   );
 }

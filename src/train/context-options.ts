@@ -1,7 +1,8 @@
 /** Options of the process's TensorFlow context. Only the first context of a process is made with them. */
-import { logicalPair, namesAfterSplit, opThreads, splitCard } from '../config/devices.js';
+import { cpusFor, logicalPair, namesAfterSplit, opThreads, splitCard } from '../config/devices.js';
 import { addressedDevice, serversOf } from '../config/servers.js';
 import { ConfigError } from '../errors.js';
+import { usableCores } from '../limits.js';
 import type { ContextOptions, Device } from '../native/c/context.js';
 import { logicalMiB } from '../native/install/nvidia-smi.js';
 import { clusterFor } from './cluster.js';
@@ -20,11 +21,15 @@ export function contextOptions(
   servers: readonly string[] = [],
   coordinator: string | null = null,
 ): ContextOptions {
-  const intraOpThreads = opThreads(table);
+  const onCpus = devices.filter((name) => name.startsWith('CPU:')).length;
+  const intraOpThreads = opThreads(table, usableCores(), Math.max(1, Math.floor(onCpus / 2)));
+  const cpus = cpusFor(devices);
   const all = serversOf(servers, devices);
-  if (all.length > 0) return { intraOpThreads, cluster: clusterFor(all, coordinator ?? '127.0.0.1:7100') };
+  const cluster = all.length > 0 ? clusterFor(all, coordinator ?? '127.0.0.1:7100') : undefined;
+  const options = { intraOpThreads, ...(cpus > 2 && { cpus }), ...(cluster && { cluster }) };
+  if (cluster) return options;
   const card = splitCard(devices);
-  if (card === undefined) return { intraOpThreads };
+  if (card === undefined) return options;
   const mib = shares.get(card) ?? logicalMiB(card);
   shares.set(card, mib);
   return { intraOpThreads, virtualGpuCard: card, virtualGpuMiB: [mib, mib] };

@@ -6,7 +6,7 @@ import { learningRateIn, type ScheduleState } from '../optim/schedule.js';
 import { FINITE_LOSS } from '../tower/protocol.js';
 import { lowerRate } from './monitor.js';
 import { epochOfStep } from './progress.js';
-import { openTeam, type Team } from './team.js';
+import { openTeam, referenceOf, type Team } from './team.js';
 import { fetchTensor } from './tower-tensors.js';
 
 /** The message names this many images; the log names all. */
@@ -60,10 +60,10 @@ async function firstNonFinite(
   feeder: BatchFeeder,
   config: Config,
 ): Promise<string | undefined> {
-  const whole = await openTeam({ ...config, placement: 'single', compile: 'off', weights: null }, feeder.slots);
+  const whole = await openTeam({ ...referenceOf(config), compile: 'off', weights: null }, feeder.slots);
   try {
     const target = whole.towers[0]!;
-    for (const tower of team.towers) {
+    for (const tower of team.first) {
       const parameters = (await tower.ask({ kind: 'list' })).filter(({ kind }) => kind === 'parameter');
       for (const info of parameters) {
         const values = await fetchTensor(tower, info);

@@ -1,4 +1,5 @@
 /** A dry run: what a run does before its first step, without a folder. */
+import { imagesPerStep } from '../config/config.js';
 import { checkSpace } from './checkpoints.js';
 import { measureActivations } from './evaluate.js';
 import type { Progress } from './progress.js';
@@ -10,7 +11,7 @@ export interface DryRun {
   /** The first step, counted from 1, and the last. */
   first: number;
   last: number;
-  /** Images per step. */
+  /** Images per step, of all replicas. */
   batchSize: number;
   stepsPerEpoch: number;
   checkpointBytes: number;
@@ -39,7 +40,7 @@ export async function dryRun(
     const batch = first > last ? undefined : await untilStopped(feeder.train(first), signal);
     if (signal.aborted) return undefined;
     if (batch) feeder.release(batch);
-    const size = { batchSize: config.batchSize, stepsPerEpoch: feeder.batchesPerEpoch, checkpointBytes };
+    const size = { batchSize: imagesPerStep(config), stepsPerEpoch: feeder.batchesPerEpoch, checkpointBytes };
     const peakBytes = 1024 * process.resourceUsage().maxRSS; // in KiB
     return { first, last, ...size, peakBytes };
   } catch (error) {

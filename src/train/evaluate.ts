@@ -5,7 +5,8 @@ import { type BatchFeeder, slotViews } from '../data/index.js';
 import { DataError } from '../errors.js';
 import type { EventOf } from '../log.js';
 import { buildNet, type NetOptions, parametersOf } from '../model/net.js';
-import { count as counted } from '../numbers.js';
+import { count as counted, sumOf } from '../numbers.js';
+import { imagesOf } from '../tower/batch.js';
 import { countRight } from '../tower/step-results.js';
 import { openFeed } from './feed.js';
 import type { Busy } from './progress.js';
@@ -86,11 +87,8 @@ export async function evaluate(
     // A batch is empty if none of its images can be read.
     if (count > 0) {
       const replies = await grace.wait(team.ask({ kind: 'evaluate', slot, count, step }), signal);
-      const { loss = 0, top1 = 0, top5 = 0 } = replies.find((each) => each.loss !== undefined) ?? {};
       sums.images += count;
-      sums.loss += loss;
-      sums.top1 += top1;
-      sums.top5 += top5;
+      for (const key of ['loss', 'top1', 'top5'] as const) sums[key] += sumOf(replies, (each) => each[key] ?? 0);
     }
     feeder.release(batch); // not after a failure or a stop: the towers may still read the slot
   }
@@ -109,7 +107,8 @@ export async function evaluateViews(
   { inputSize, inputChannels, classes }: NetOptions,
   busy?: Busy,
 ): Promise<Scores> {
-  const { batchSize } = team.towers[0]!.setup;
+  const { setup } = team.towers[0]!;
+  const batchSize = setup.batchSize * setup.replica.count;
   const memory = new SharedArrayBuffer(4 * batchSize * classes);
   const sums = { images: 0, loss: 0, top1: 0, top5: 0 };
   let i = 0;
@@ -190,5 +189,6 @@ export async function measureActivations(
   const all = replies.flatMap(({ layers }) => layers);
   const names = [...new Set(all.map(({ layer }) => layer))];
   const layers = names.flatMap((name) => all.filter(({ layer }) => layer === name));
-  return [{ event: 'activations', step, images: count, layers }, memory(step, replies)];
+  const images = imagesOf(team.towers[0]!.setup, { count });
+  return [{ event: 'activations', step, images, layers }, memory(step, replies)];
 }

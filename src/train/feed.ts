@@ -1,6 +1,6 @@
 /** Opens a config's data set, and the feeder of its batches. */
 import { join } from 'node:path';
-import type { Config } from '../config/config.js';
+import { type Config, imagesPerStep } from '../config/config.js';
 import {
   type BatchFeeder,
   needsStatistics,
@@ -40,7 +40,8 @@ export interface FeedUi {
  * @throws DataError if the data cannot be used.
  */
 export async function openFeed(config: Config, options: FeedUi = {}) {
-  const { batchSize, net, seed, data } = config;
+  const { net, seed, data } = config;
+  const batchSize = imagesPerStep(config);
   const { inputSize, inputChannels, classes } = net;
   const { note = () => {}, warn = note, signal, views = 1 } = options;
   const { source, resize, onBadImage } = data;

@@ -58,7 +58,7 @@ export async function predictFiles(
   const { images } = slotViews(slot, batchSize, inputSize, inputChannels);
   const logits = new SharedArrayBuffer(4 * batchSize * classes);
   options.busy?.(`opening ${config.devices.join(' and ')}`);
-  const team = await openTeam({ ...config, batchSize, weights: null }, [slot]);
+  const team = await openTeam({ ...config, replicas: 1, batchSize, weights: null }, [slot]);
   try {
     await team.ask({ kind: 'load', files: weights });
     const predictions: Prediction[] = [];

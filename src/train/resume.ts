@@ -9,12 +9,12 @@ import {
   type Skipped,
   stepsIn,
 } from '../checkpoint/store.js';
-import type { Config } from '../config/config.js';
+import { batchText, type Config } from '../config/config.js';
 import { CONFIG_SCHEMA } from '../config/schema.js';
 import { type Dataset, sameNames } from '../data/index.js';
 import { CheckpointError, ConfigError, DataError, truncate } from '../errors.js';
 import type { EventOf } from '../log.js';
-import { learningRateIn, type OptimizerOptions } from '../optim/schedule.js';
+import { learningRateIn, type OptimizerOptions, scalingOf } from '../optim/schedule.js';
 import { shellWord } from '../printable.js';
 import { epochOfStep, type Progress } from './progress.js';
 
@@ -29,10 +29,17 @@ export type Change = NonNullable<EventOf<'run_start'>['branch']>['changes'][numb
 
 /** The settings that a run's numbers depend on. Placement, devices, length and logging are not among them. */
 function numericSettings(config: Record<string, unknown>): Record<string, unknown> {
-  const { preset, net, optimizer, batchSize, seed } = config;
+  const { preset, net, optimizer, seed } = config;
   const { source: _, workers: __, ...data } = (config.data ?? {}) as Record<string, unknown>;
   const { dtype } = (config.exchange ?? {}) as Record<string, unknown>;
+  // How many replicas share the images of a step is no matter of numbers.
+  const batchSize = imagesOfStep(config);
   return { preset, net, optimizer, data, batchSize, seed, exchange: { dtype } };
+}
+
+/** The images of a step in settings that may be of an earlier version. */
+function imagesOfStep({ batchSize, replicas = 1 }: Record<string, unknown>): unknown {
+  return typeof batchSize === 'number' && typeof replicas === 'number' ? batchSize * replicas : batchSize;
 }
 
 export function configHash(config: Config): string {
@@ -94,11 +101,25 @@ export function settingsChanged(resume: Resume, config: Config): Change[] {
   const mayBranch = ({ setting }: Change) => setting.startsWith('optimizer.');
   const wrong = changes.find((each) => !isBranch || !mayBranch(each));
   if (!wrong) return changes;
+  if (wrong.setting === 'batchSize') throw otherBatch(folder, state.config, config);
   const next = mayBranch(wrong)
     ? `branch off, which may change it: --resume ${shellWord(folder)} --run NAME`
     : 'start a new run with another --run';
   throw new ConfigError(
     `Cannot resume from ${folder}: ${wrong.setting} is ${wrong.was} there, and ${wrong.now} now; leave that setting out, or ${next}`,
+  );
+}
+
+function otherBatch(folder: string, saved: Record<string, unknown>, config: Config): ConfigError {
+  const was = imagesOfStep(saved);
+  const now = batchText(config);
+  const fitting = Number(was) / config.replicas;
+  const own = config.replicas > 1 ? ` with --replicas ${config.replicas}` : '';
+  const hint = Number.isInteger(fitting)
+    ? `--batch-size ${fitting}${own} has as many images in a step`
+    : `${config.replicas} replicas cannot share them equally`;
+  return new ConfigError(
+    `Cannot resume from ${folder}: a step has ${truncate(String(was))} images there, and ${now} now; ${hint}, or start a new run with another --run`,
   );
 }
 
@@ -147,13 +168,12 @@ export function scheduleAfter(
   const was: OptimizerOptions = parsed.data;
   const epoch = epochOfStep(state.step + 1, { batchesPerEpoch });
   const errors = state.errors.filter((each) => typeof each === 'object');
-  const start = isWithoutEpochs(state, was)
-    ? { epoch, factor: state.learningRate / was.learningRate }
-    : state.scheduleStart;
-  const isOtherRate = was.learningRate !== optimizer.learningRate;
+  const rateOf = (each: OptimizerOptions) => each.learningRate * scalingOf(each);
+  const start = isWithoutEpochs(state, was) ? { epoch, factor: state.learningRate / rateOf(was) } : state.scheduleStart;
+  const isOtherRate = rateOf(was) !== rateOf(optimizer);
   if (!isOtherRate && hashOf(was.schedule) === hashOf(optimizer.schedule)) return { errors, start };
-  const factor = isOtherRate ? 1 : learningRateIn(epoch, was, { errors, start }) / was.learningRate;
-  return { errors: [], start: { epoch, factor } };
+  if (isOtherRate) return { errors: [], start: { epoch, factor: 1, ...(optimizer.warmupEpochs && { warmup: true }) } };
+  return { errors: [], start: { epoch, factor: learningRateIn(epoch, was, { errors, start }) / rateOf(was) } };
 }
 
 /** Earlier versions counted evaluations in a plateau, and saved errors without epochs, from which no rate follows. */

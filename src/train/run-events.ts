@@ -5,6 +5,7 @@ import type { Batch, BatchFeeder, Dataset } from '../data/index.js';
 import { NonFiniteError } from '../errors.js';
 import type { EventOf } from '../log.js';
 import { buildNet, parametersOf, volume } from '../model/net.js';
+import { sumOf } from '../numbers.js';
 import type { MeasureReply, StepReply } from '../tower/protocol.js';
 import type { Progress } from './progress.js';
 import type { Change, Resume } from './resume.js';
@@ -61,7 +62,7 @@ export function trainStep(
   dataMs: number,
 ): EventOf<'train_step'> {
   const slowest = replies.reduce((a, b) => (b.stepMs > a.stepMs ? b : a));
-  const { loss = Number.NaN, top1 = Number.NaN } = replies.find((each) => each.loss !== undefined) ?? {};
+  const { loss, top1, replicas } = answersOf(replies);
   const timesOf = ({ computeMs, exchangeMs, waitMs }: StepReply) => {
     return { compute_ms: computeMs, exchange_ms: exchangeMs, wait_ms: waitMs };
   };
@@ -71,9 +72,25 @@ export function trainStep(
     ...{ step_ms: stepMs, data_ms: dataMs, ...timesOf(slowest), other_ms: stepMs - dataMs - slowest.stepMs },
     exchange_bytes: replies.reduce((total, { exchangeBytes }) => total + exchangeBytes, 0),
     images_per_s: (count / stepMs) * 1000,
+    ...(replicas > 1 && { replicas, average_bytes: sumOf(replies, (each) => each.averageBytes) }),
     towers: replies.map((each, tower) => ({
       ...{ tower, step_ms: each.stepMs, ...timesOf(each), exchange_bytes: each.exchangeBytes },
     })),
+  };
+}
+
+/** The mean loss of a step, and the right answers, over the images of all replicas. */
+export function answersOf(replies: readonly StepReply[]): { loss: number; top1: number; replicas: number } {
+  const own = replies.filter((each) => each.loss !== undefined);
+  const counted = own.filter(({ images }) => images > 0);
+  const images = sumOf(counted, (each) => each.images);
+  const [only] = counted;
+  if (!only) return { loss: Number.NaN, top1: Number.NaN, replicas: own.length };
+  return {
+    // Of one replica without rounding.
+    loss: counted.length === 1 ? only.loss! : sumOf(counted, (each) => each.loss! * each.images) / images,
+    top1: sumOf(counted, (each) => each.top1!),
+    replicas: own.length,
   };
 }
 

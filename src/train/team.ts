@@ -1,10 +1,10 @@
 /** The coordinator's towers, which run every command together. */
 import { randomUUID } from 'node:crypto';
 import { bytesOf } from '../checkpoint/safetensors.js';
-import type { Config } from '../config/config.js';
+import { type Config, imagesPerStep } from '../config/config.js';
 import { tensorflowName } from '../config/devices.js';
 import { serversOf } from '../config/servers.js';
-import { ExchangeError, NativeError } from '../errors.js';
+import { ExchangeError, NativeError, NonFiniteError } from '../errors.js';
 import { createMailboxes } from '../exchange/mailbox.js';
 import { slotBytesFor } from '../exchange/transport.js';
 import { buildNet, sitesOf } from '../model/net.js';
@@ -12,27 +12,39 @@ import { bytesToAlignment } from '../native/c/copy.js';
 import { runningSleep } from '../running-time.js';
 import { abortTowers } from '../tower/abort.js';
 import { startTower, type TowerClient } from '../tower/client.js';
-import type { Command, OpenReply, Part, Replies, TowerConfig, TowerSetup } from '../tower/protocol.js';
+import {
+  type Command,
+  FINITE_LOSS,
+  type OpenReply,
+  type Part,
+  type Replies,
+  type TowerConfig,
+  type TowerSetup,
+} from '../tower/protocol.js';
 import { contextOptions } from './context-options.js';
 import { loadStartingWeights } from './run-weights.js';
 import { answerOf, explainSlowOpening } from './tower-deadline.js';
 
-/** Two towers, or one that has the whole net. */
+/** Two towers, or one that has the whole net; with several replicas, as many for each. */
 export interface Team {
+  /** Replica by replica, tower 0 of each first. */
   readonly towers: readonly TowerClient[];
+  /** The towers of the first replica. All replicas have the same weights, so these save them. */
+  readonly first: readonly TowerClient[];
   /** The towers' replies to `open`. */
   readonly opened: readonly OpenReply[];
   /** For the user: a transport that failed its self-test. */
   readonly warnings: readonly string[];
   /**
-   * Sends a command to every tower.
+   * Sends a command to every tower, or to some.
    * @param memory shared memory that goes with the command: one for all towers, or one for each.
-   * @returns their replies, tower 0's first.
+   * @returns their replies, in their order.
    * @throws the first error, one without `peerFailed` if there is one.
    */
   ask<Kind extends Command['kind']>(
     command: Extract<Command, { kind: Kind }>,
     memory?: SharedArrayBuffer | readonly SharedArrayBuffer[],
+    towers?: readonly TowerClient[],
   ): Promise<Replies[Kind][]>;
   /** Ends the towers' threads. */
   close(): Promise<void>;
@@ -40,10 +52,15 @@ export interface Team {
 
 export type TeamConfig = TowerConfig &
   Pick<Config, 'placement' | 'devices' | 'servers'> &
-  Partial<Pick<TowerSetup, 'ops'> & Pick<Config, 'weights' | 'out'>>;
+  Partial<Pick<TowerSetup, 'ops'> & Pick<Config, 'replicas' | 'weights' | 'out'>>;
 
-/** After one tower failed, the other one has this long to report its own error. */
+/** After one tower failed, the others have this long to report their own errors. */
 const PEER_ERROR_MS = 3_000;
+
+/** The settings of the reference: the whole net on one device, with the images of all replicas. */
+export function referenceOf(config: Config): Config {
+  return { ...config, placement: 'single', replicas: 1, batchSize: imagesPerStep(config) };
+}
 
 /**
  * Starts the towers, which make their parameters or load those that the settings name.
@@ -59,33 +76,43 @@ export async function openTeam(
 ): Promise<Team> {
   const isSplit = config.placement === 'split';
   const parts: Part[] = isSplit ? [0, 1] : ['whole'];
-  const mailboxes = isSplit ? createMailboxes(largestMessage(config), bytesToAlignment) : undefined;
+  const { replicas: count = 1 } = config;
+  const replicas = Array.from({ length: count }, (_, index) => index);
+  // Those of whole nets carry no messages: they end waits.
+  const groups = replicas.flatMap(() => {
+    if (isSplit) return createMailboxes(largestMessage(config), bytesToAlignment);
+    return count > 1 ? createMailboxes(0) : [];
+  });
   const name = `alexnet_split_towers_${randomUUID()}`;
   const { net, optimizer, seed, batchSize, exchange, exchangeTimeoutMs, devices, compile, convolutions } = config;
   const servers = serversOf(config.servers, devices);
-  const deviceOf = (i: number) => tensorflowName(devices[i] ?? devices[0]!, servers);
-  const towers = parts.map((part, i) =>
-    startTower({
-      ...{
-        part,
-        device: deviceOf(i),
-        context: contextOptions(net.table, devices, servers),
-        slots,
-        ops: config.ops ?? 'native',
-      },
-      ...{ net, optimizer, seed, batchSize, exchange, exchangeTimeoutMs, compile, convolutions },
-      ...(mailboxes && { peer: { mailboxes, name, device: deviceOf(1 - i) } }),
+  const context = contextOptions(net.table, devices, servers);
+  const deviceOf = (replica: number, i: number) =>
+    tensorflowName(devices[replica * parts.length + i] ?? devices[0]!, servers);
+  const towers = replicas.flatMap((index) =>
+    parts.map((part, i) => {
+      const mailboxes = groups[index];
+      const others = { mailboxes, name: `${name}_${i}`, devices: replicas.map((each) => deviceOf(each, i)) };
+      return startTower({
+        ...{ part, replica: { index, count }, device: deviceOf(index, i), context },
+        ...{ net, optimizer, seed, batchSize, exchange, exchangeTimeoutMs, compile, convolutions },
+        ...{ slots, ops: config.ops ?? 'native' },
+        ...(mailboxes && isSplit && { peer: { mailboxes, name: `${name}_${index}`, device: deviceOf(index, 1 - i) } }),
+        ...(mailboxes && count > 1 && { others: { ...others, mailboxes } }),
+      });
     }),
   );
+  const first = towers.slice(0, parts.length);
 
   async function ask<Kind extends Command['kind']>(
     command: Extract<Command, { kind: Kind }>,
     memory?: SharedArrayBuffer | readonly SharedArrayBuffer[],
+    some: readonly TowerClient[] = towers,
   ): Promise<Replies[Kind][]> {
     const failures: unknown[] = [];
-    const asked = towers.map((tower, i) => {
+    const asked = some.map((tower, i) => {
       const own = memory instanceof SharedArrayBuffer ? memory : memory?.[i];
-      return answerOf(tower, i, command, own, exchangeTimeoutMs).catch((error: unknown) => {
+      return answerOf(tower, command, own, exchangeTimeoutMs).catch((error: unknown) => {
         failures.push(error);
         throw error;
       });
@@ -93,7 +120,7 @@ export async function openTeam(
     try {
       return await Promise.all(asked);
     } catch {
-      if (mailboxes) abortTowers(mailboxes); // the other tower may be waiting for the one that failed
+      for (const each of groups) abortTowers(each); // others may be waiting for the one that failed
       await Promise.race([Promise.allSettled(asked), runningSleep(PEER_ERROR_MS)]);
       throw causeOf(failures);
     }
@@ -106,7 +133,7 @@ export async function openTeam(
     const opened = await explainSlowOpening(ask({ kind: 'open' }), config.devices, note);
     if (config.weights) await loadStartingWeights(towers, config.weights, config);
     const wrong = isSplit && exchange.transport === 'device' ? await testDevice(ask, note) : undefined;
-    if (wrong === undefined) return { towers, opened, warnings: [], ask, close };
+    if (wrong === undefined) return { towers, first, opened, warnings: [], ask, close };
     await close();
     const fallback = await openTeam({ ...config, exchange: { ...exchange, transport: 'msgpack' } }, slots, note);
     const warning = `the exchange uses msgpack: the self-test of the device transport failed (${wrong})`;
@@ -117,10 +144,15 @@ export async function openTeam(
   }
 }
 
-/** The cause among a command's errors. The exchange's mostly follow from another error, those with `peerFailed` always. */
+/**
+ * The cause among a command's errors. The exchange's mostly follow from another error, those with `peerFailed` always. So do
+ * gradients that are not finite where a replica's loss is not.
+ */
 function causeOf(failures: readonly unknown[]): unknown {
+  const isLoss = (each: unknown) => each instanceof NonFiniteError && each.message.includes(FINITE_LOSS);
   const peerFailed = (each: unknown) => each instanceof ExchangeError && each.peerFailed;
   return (
+    failures.find(isLoss) ??
     failures.find((each) => !(each instanceof ExchangeError)) ??
     failures.find((each) => !peerFailed(each)) ??
     failures[0]

@@ -4,6 +4,7 @@ import { compiledAtFirstUse } from '../native/c/cuda.js';
 import { setRunningTimeout } from '../running-time.js';
 import type { TowerClient } from '../tower/client.js';
 import { type Command, placeOf, type Replies } from '../tower/protocol.js';
+import { towerName, towerNumber } from '../tower/replica.js';
 import { withDeadline } from './waiting.js';
 
 /** A command waits for its peer several times, so its deadline is this many times the exchange's. */
@@ -21,17 +22,17 @@ const QUIET_MS = 15_000;
 /** The tower's reply to a command. @throws the tower's error; TowerError if there is no answer before the deadline. */
 export function answerOf<Kind extends Command['kind']>(
   tower: TowerClient,
-  index: number,
   command: Extract<Command, { kind: Kind }>,
   memory: SharedArrayBuffer | undefined,
   exchangeTimeoutMs: number,
 ): Promise<Replies[Kind]> {
   const { device } = tower.setup;
+  const name = towerName(tower.setup);
   const ms = Math.max(ANSWER_FACTOR * exchangeTimeoutMs, command.kind === 'open' ? openingMs(device) : 0);
   const timeoutError = () =>
     new TowerError(
-      `Cannot continue: tower ${index} on ${device} has not answered for ${ms / 1000} s in ${placeOf(command)}, expected an answer within ${ANSWER_FACTOR} times exchangeTimeoutMs; continue from the last checkpoint with --resume, and with a larger exchangeTimeoutMs in the config if it was only slow`,
-      index,
+      `Cannot continue: ${name} on ${device} has not answered for ${ms / 1000} s in ${placeOf(command)}, expected an answer within ${ANSWER_FACTOR} times exchangeTimeoutMs; continue from the last checkpoint with --resume, and with a larger exchangeTimeoutMs in the config if it was only slow`,
+      towerNumber(tower.setup),
     );
   return withDeadline(tower.ask<Kind>(command, memory), ms, timeoutError);
 }

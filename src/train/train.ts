@@ -4,7 +4,7 @@ import { hasStep, rangesOf } from '../config/steps.js';
 import { signalExitCode } from '../end-signals.js';
 import { NonFiniteError, SplitError, VerifyError } from '../errors.js';
 import type { Report } from '../log.js';
-import { learningRateIn } from '../optim/schedule.js';
+import { learningRateAt } from '../optim/schedule.js';
 import { type Checkpoints, openCheckpoints } from './checkpoints.js';
 import { diagnose } from './diagnose.js';
 import { type DryRun, dryRun } from './dry-run.js';
@@ -130,7 +130,7 @@ async function runToEnd(
     if (progress.steps > 0) {
       busy?.('writing the last checkpoint and the weights');
       await checkpoints.finish(progress);
-      weights = await saveWeights(config, team.towers, progress.steps);
+      weights = await saveWeights(config, team.first, progress.steps);
     }
   } catch (error) {
     // The towers have failed or are still busy: the last checkpoint stays the newest.
@@ -153,7 +153,7 @@ async function runToEnd(
 /** The check against the reference, and restoring the checkpoint to resume from. @throws as these. */
 async function toFirstStep(run: Run, changes: readonly Change[], progress: Progress, ui: TrainUi): Promise<void> {
   const { check: isAsked, placement } = run.config;
-  if (isAsked && placement === 'split') await stoppable(check(run, ui), ui.signal);
+  if (isAsked && (placement === 'split' || run.config.replicas > 1)) await stoppable(check(run, ui), ui.signal);
   if (ui.resume) await restore(ui.resume, run, changes, progress, ui);
   const { traceSteps } = run.config;
   const traced = ui.resume?.checkpoint.state.config.traceSteps; // what it asked for may be done
@@ -211,7 +211,7 @@ export async function trainLoop(
 
     const { slot, count } = batch;
     const epoch = batch.epoch + 1;
-    const learningRate = learningRateIn(epoch, optimizer, progress);
+    const learningRate = learningRateAt({ step, batchesPerEpoch: feeder.batchesPerEpoch }, optimizer, progress);
     const bySite = isFirst && config.placement === 'split';
     const options = { update: true, keep: false, bySite, ...(isTraced && { trace: true }) } as const;
     const command = { kind: 'step', slot, count, step, learningRate, epoch, ...options } as const;
@@ -281,7 +281,8 @@ async function restore(
   Object.assign(progress, { steps: step, images, trainMs, ...schedule, ...(top1 !== undefined && { top1 }) });
   const passedOver = skipped.map((each) => ({ checkpoint: each.folder, why: each.why }));
   report({ event: 'resume', step, checkpoint: folder, skipped: passedOver });
-  const rate = learningRateIn(epochOfStep(step + 1, feeder), config.optimizer, schedule);
+  const next = { step: step + 1, batchesPerEpoch: feeder.batchesPerEpoch };
+  const rate = learningRateAt(next, config.optimizer, schedule);
   for (const text of resumeNotes(checkpoint, config, changes, steps, rate)) note?.(text);
 }
 

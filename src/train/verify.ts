@@ -3,11 +3,13 @@ import type { Config } from '../config/config.js';
 import type { BatchFeeder } from '../data/index.js';
 import { VerifyError } from '../errors.js';
 import type { EventOf } from '../log.js';
-import { learningRateIn } from '../optim/schedule.js';
+import { learningRateAt } from '../optim/schedule.js';
 import type { TensorInfo, TensorKind } from '../tower/protocol.js';
+import { rowsOf, towerName } from '../tower/replica.js';
 import { openFeed } from './feed.js';
 import type { Busy } from './progress.js';
-import { openTeam, type Team } from './team.js';
+import { answersOf } from './run-events.js';
+import { openTeam, referenceOf, type Team } from './team.js';
 import { fetchTensor } from './tower-tensors.js';
 
 /** How far a tensor of the split is from the reference's. */
@@ -41,8 +43,16 @@ export const HALF_TOLERANCES: Tolerances = {
   why: 'float16 has 11 bits: every exchanged value is off by up to 5e-4; ReLUs that flip because of this change a gradient, or a bias that began at 0, by up to 0.2; a mistake in the split gives about 1. After the first step the two trainings diverge, so only the losses are compared',
 };
 
-export function tolerancesOf({ exchange }: Pick<Config, 'exchange'>): Tolerances {
-  return exchange.dtype === 'float16' ? HALF_TOLERANCES : TOLERANCES;
+/** For several replicas, whose batches are smaller than the reference's. */
+export const REPLICA_TOLERANCES: Tolerances = {
+  ...TOLERANCES,
+  parameter: 5e-2,
+  why: 'gradients add up in another order than in one batch, which gives about 1e-6, and the reference may use other kernels for its larger batch: if a ReLU or the place of a maximum flips because of this, up to 1e-2 in a gradient, or in a bias that began at 0; a mistake in the average gives about 1',
+};
+
+export function tolerancesOf({ exchange, replicas }: Pick<Config, 'exchange' | 'replicas'>): Tolerances {
+  if (exchange.dtype === 'float16') return HALF_TOLERANCES;
+  return replicas > 1 ? REPLICA_TOLERANCES : TOLERANCES;
 }
 
 /**
@@ -59,10 +69,10 @@ export async function verify(
   const { feeder } = await openFeed(config, { note: print });
   try {
     busy?.(`opening ${config.devices.join(' and ')}`);
-    const split = await openTeam({ ...config, placement: 'split' }, feeder.slots, print);
+    const split = await openTeam(config.replicas > 1 ? config : { ...config, placement: 'split' }, feeder.slots, print);
     await refuseFallback(split);
     // The whole net with the same ops, so that every difference comes from the split.
-    const reference = await openTeam({ ...config, placement: 'single' }, feeder.slots).catch(async (error: unknown) => {
+    const reference = await openTeam(referenceOf(config), feeder.slots).catch(async (error: unknown) => {
       await split.close();
       throw error;
     });
@@ -94,7 +104,7 @@ export async function verify(
  */
 export async function checkTeam(team: Team, feeder: BatchFeeder, config: Config): Promise<EventOf<'check'>> {
   const started = performance.now();
-  const reference = await openTeam({ ...config, placement: 'single' }, feeder.slots);
+  const reference = await openTeam(referenceOf(config), feeder.slots);
   try {
     const comparison = new Comparison(team, reference, feeder, config);
     await comparison.step(1, { update: false, keep: true });
@@ -127,6 +137,7 @@ class Comparison {
   readonly #rows = new Map<string, Difference>();
   readonly #losses: { step: number; split: number; reference: number; relative: number }[] = [];
   #firstDivergent: string | undefined;
+  #replicas: { count: number; differing?: string } | undefined;
   passed = true;
 
   constructor(
@@ -147,17 +158,19 @@ class Comparison {
     const batch = await feeder.train(step);
     const { slot, count } = batch;
     const epoch = batch.epoch + 1;
-    const learningRate = learningRateIn(epoch, config.optimizer);
+    const learningRate = learningRateAt({ step, batchesPerEpoch: feeder.batchesPerEpoch }, config.optimizer);
     const pass = { slot, count, step, learningRate, epoch, checksum: options.keep };
     const command = { kind: 'step', ...pass, ...options } as const;
     const replies = await Promise.all([split.ask(command), reference.ask(command)]);
     feeder.release(batch);
-    const [a, b] = replies.map((side) => side.find(({ loss }) => loss !== undefined)?.loss ?? Number.NaN);
+    const [a, b] = replies.map((side) => answersOf(side).loss);
     const pair = { step, split: a!, reference: b!, relative: Math.abs(a! - b!) / Math.abs(b!) };
     if (options.keep) this.#losses.push(pair);
     if (!(pair.relative <= this.#tolerances.loss)) this.passed = false;
-    const differences = step <= this.#tolerances.steps ? await compareTeams(split, reference) : [];
+    const isCompared = step <= this.#tolerances.steps;
+    const differences = isCompared ? await compareTeams(split, reference, count) : [];
     for (const each of differences) this.#add(each);
+    if (config.replicas > 1) this.#addReplicas(await differingReplica(split));
     return { loss: a!, worst: differences.reduce((most, { relative }) => Math.max(relative, most), 0) };
   }
 
@@ -171,6 +184,15 @@ class Comparison {
     this.passed = false;
   }
 
+  /** @param differing where the weights of two replicas are not the same, if anywhere. */
+  #addReplicas(differing: string | undefined): void {
+    this.#replicas ??= { count: this.config.replicas };
+    if (differing === undefined || this.#replicas.differing !== undefined) return;
+    this.#replicas.differing = differing;
+    this.#firstDivergent ??= differing;
+    this.passed = false;
+  }
+
   result() {
     return {
       passed: this.passed,
@@ -179,23 +201,54 @@ class Comparison {
       /** The first tensor out of tolerance. */
       ...(this.#firstDivergent !== undefined && { firstDivergent: this.#firstDivergent }),
       losses: this.#losses,
+      /** Of several replicas: whether all have the same weights, bit for bit, or where the first difference is. */
+      ...(this.#replicas && { replicas: this.#replicas }),
       tolerances: this.#tolerances,
     };
   }
 }
 
-/** The differences in the order of {@link inOrder}. Both teams have run the same step with `keep`. */
-async function compareTeams(split: Team, reference: Team): Promise<Difference[]> {
+/**
+ * The differences in the order of {@link inOrder}. Both teams have run the same step with `keep`. Each replica has its rows
+ * of the reference's activations.
+ * @param count the images of the step.
+ */
+async function compareTeams(split: Team, reference: Team, count: number): Promise<Difference[]> {
   const lists = await split.ask({ kind: 'list' });
-  const owned = lists.flatMap((list, tower) => list.map((info) => ({ info, tower })));
+  const owned = lists.flatMap((list, tower) => list.map((info) => ({ info, tower: split.towers[tower]! })));
   const differences: Difference[] = [];
   for (const { info, tower } of inOrder(owned)) {
-    const sides = [split.towers[tower]!, reference.towers[0]!].map((each) => fetchTensor(each, info));
-    const [a, b] = await Promise.all(sides);
     const { name, layer, kind } = info;
-    differences.push({ name, layer, kind, ...difference(a!, b!) });
+    const { replica } = tower.setup;
+    const isActivation = kind === 'input' || kind === 'activation';
+    const { from, to } = rowsOf(count, replica);
+    // Gradients and parameters of other replicas are compared with those of the first: see differingReplica().
+    if (isActivation ? from === to : replica.index > 0) continue;
+    const shape = isActivation ? [count, ...info.shape.slice(1)] : info.shape;
+    const sides = [fetchTensor(tower, info), fetchTensor(reference.towers[0]!, { ...info, shape })];
+    const [a, all] = await Promise.all(sides);
+    const values = all!.length / count;
+    const b = isActivation ? all!.subarray(from * values, to * values) : all!;
+    differences.push({ name, layer, kind, ...difference(a!, b) });
   }
   return differences;
+}
+
+/** The first gradient or parameter that is not the same in all replicas, bit for bit. */
+async function differingReplica(team: Team): Promise<string | undefined> {
+  const lists = await team.ask({ kind: 'list' });
+  for (const [i, { setup }] of team.towers.entries()) {
+    const { part, replica } = setup;
+    if (replica.index === 0) continue;
+    const first = team.first.find((each) => each.setup.part === part)!;
+    for (const info of lists[i]!.filter(({ kind }) => kind === 'gradient' || kind === 'parameter')) {
+      const [a, b] = await Promise.all([fetchTensor(team.towers[i]!, info), fetchTensor(first, info)]);
+      if (Buffer.from(a!.buffer).equals(Buffer.from(b!.buffer))) continue;
+      const what = info.kind === 'gradient' ? `the gradient of ${info.name}` : info.name;
+      return `${what} in ${towerName(setup)}, which is not that of the first replica`;
+    }
+  }
+  return undefined;
 }
 
 /** Largest difference of two values, absolute and as a share of the largest value of `b`. */

@@ -6,6 +6,9 @@ import { valueAt } from '../../src/config/layers.js';
 import { PRESETS } from '../../src/config/presets.js';
 import { run, trainModule } from './stand-ins.js';
 
+const TWO = ['--replicas', '2', '--devices', 'CPU:0,CPU:0,CPU:1,CPU:1'];
+/** Switches: the value of their setting where it is not true or false, and flags without which it could not have it. */
+const SWITCHES: Record<string, [value: unknown, ...others: string[]]> = { '--linear-scaling': [2, ...TWO] };
 /** What is typed after a flag, the value that the setting then has, and flags without which it could not have it. */
 const TYPED: Record<string, [text: string, value: unknown, ...others: string[]]> = {
   '--preset': ['lenet', 'lenet', '--placement', 'single'],
@@ -15,6 +18,7 @@ const TYPED: Record<string, [text: string, value: unknown, ...others: string[]]>
   '--placement': ['single', 'single'],
   '--run': ['mine', 'mine'],
   '--out': ['elsewhere', 'elsewhere'],
+  '--replicas': ['3', 3, '--devices', 'CPU:0,CPU:0,CPU:0,CPU:1,CPU:1,CPU:1'],
   '--compile': ['off', 'off'],
   '--convolutions': ['direct', 'direct'],
   '--net': ['paper', 'paper'],
@@ -35,6 +39,7 @@ const TYPED: Record<string, [text: string, value: unknown, ...others: string[]]>
   '--epochs': ['9', 9],
   '--batch-size': ['32', 32],
   '--lr': ['5e-3', 0.005],
+  '--warmup-epochs': ['2', 2, '--linear-scaling', ...TWO],
   '--momentum': ['0.8', 0.8],
   '--weight-decay': ['0', 0],
   '--seed': ['7', 7],
@@ -53,7 +58,7 @@ test('each flag of a setting sets it, and nothing else has its value by default'
   for (const { name, kind, path, value } of FLAGS) {
     const typed = TYPED[name];
     assert.ok(typed || value === undefined, `${name}: there is no value for it in this test`);
-    const [text, expected, ...others] = typed ?? [undefined, kind === 'on'];
+    const [text, expected, ...others] = typed ?? [undefined, ...(SWITCHES[name] ?? [kind === 'on'])];
     const argv = ['train', '--print-config', name, ...(text === undefined ? [] : [text]), ...others];
     const { exitCode, stdout, stderr } = await run(argv, { loadTrain: trainModule({}) });
     assert.equal(exitCode, 0, stderr.text);

@@ -1,8 +1,8 @@
 /** How settings come together. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { type Machine, resolveConfig, tableOf } from '../../src/config/config.js';
-import { opThreads } from '../../src/config/devices.js';
+import { devicesOf, type Machine, resolveConfig, tableOf } from '../../src/config/config.js';
+import { cpuNames, cpusFor, opThreads } from '../../src/config/devices.js';
 import type { ConfigLayer } from '../../src/config/layers.js';
 import { PRESETS } from '../../src/config/presets.js';
 import { ConfigError } from '../../src/errors.js';
@@ -71,6 +71,44 @@ test('opThreads() returns half of the cores for a net of two columns, and 0 for 
     ['paper', 'columns', 'tutorial', 'lenet', 'one-gpu', 'no-such', undefined].map((table) => opThreads(table, 16)),
     [8, 8, 8, 8, 0, 0, 0],
   );
+});
+
+test('opThreads() shares the cores between replicas', () => {
+  assert.deepEqual(
+    [1, 2, 3, 16].map((replicas) => opThreads('original', 16, replicas)),
+    [8, 4, 2, 1],
+  );
+  assert.deepEqual([opThreads('one-gpu', 16, 1), opThreads('one-gpu', 16, 4)], [0, 4]);
+});
+
+test('resolveConfig() places several replicas pair by pair, and says their batch and rate', () => {
+  const cpus = machineWith(...cpuNames(6));
+  const values = { preset: 'mini', replicas: 3, batchSize: 20 };
+  const { config, notes } = resolve([flags(values)], cpus);
+  assert.deepEqual(config.devices, cpuNames(6));
+  assert.match(String(notes.at(-1)), /^batch 60 \(3 pairs × 20\), learning rate 0\.02: the same as for 20 images/);
+  const single = resolve([flags({ ...values, placement: 'single' })], cpus);
+  assert.deepEqual(single.config.devices, cpuNames(3));
+  const gpus = machineWith('CPU:0', 'CPU:1', 'GPU:0', 'GPU:1', 'GPU:2', 'GPU:3');
+  assert.deepEqual(resolve([flags({ ...values, replicas: 2 })], gpus).config.devices, gpus.devices.slice(2));
+  assert.throws(
+    () => resolve([flags(values)], gpus),
+    /Cannot train 3 pairs of towers on GPU:0,GPU:1,GPU:2,GPU:3: expected 6 devices, one for each tower, pair by pair; /,
+  );
+  const twice = { ...values, replicas: 2, devices: ['GPU:0', 'GPU:1', 'GPU:0', 'GPU:1'] };
+  const optimizer = { linearScaling: true, warmupEpochs: 3 };
+  const scaled = resolve([flags({ ...twice, optimizer })], gpus);
+  assert.equal(scaled.config.optimizer.linearScaling, 2);
+  assert.match(String(scaled.notes.at(-1)), /learning rate 0\.04: 2 times 0\.02, from 0\.02 within 3 epochs$/);
+  const off = resolve([flags({ ...twice, optimizer: { linearScaling: false } })], gpus);
+  assert.equal('linearScaling' in off.config.optimizer, false);
+});
+
+test('devicesOf() and cpusFor() make as many logical CPUs as the settings ask for', () => {
+  assert.deepEqual(devicesOf([flags({ replicas: 2 })]), cpuNames(4));
+  assert.deepEqual(devicesOf([flags({ replicas: 2, devices: ['cpu:5'] })]), ['CPU:5']);
+  assert.deepEqual([devicesOf([flags({})]), devicesOf([flags({ replicas: 'x' })])], [[], []]);
+  assert.deepEqual([[], ['GPU:7'], ['CPU:1', 'CPU:9']].map(cpusFor), [2, 2, 10]);
 });
 
 test('resolveConfig() chooses the preset by the number of GPUs, and says why', () => {

@@ -37,6 +37,14 @@ const CASES: [so: Values, set: Values, flag: string, key: string, why: RegExp][]
     /one device has nothing to exchange/,
   ],
   [SINGLE, { exchange: { checksum: true } }, '--exchange-checksum', 'exchange.checksum', /one device has nothing/],
+  [{}, { optimizer: { linearScaling: true } }, '--linear-scaling', 'optimizer.linearScaling', /with one replica/],
+  [
+    {},
+    { optimizer: { warmupEpochs: 2 } },
+    '--warmup-epochs',
+    'optimizer.warmupEpochs',
+    /without --linear-scaling, to whose rate/,
+  ],
   [SINGLE, { exchangeTimeoutMs: 5 }, 'exchangeTimeoutMs', 'exchangeTimeoutMs', /one device has nothing to exchange/],
   [
     { exchange: { transport: 'device' } },
@@ -184,7 +192,7 @@ test('every flag always has an effect, or has a case here', () => {
     ...['data.source', 'data.colourNoise.strength', 'data.workers', 'data.resize', 'data.flip', 'data.brightness'],
     ...['data.contrast', 'data.meanImage', 'optimizer.learningRate', 'optimizer.momentum', 'optimizer.weightDecay'],
     ...['placement', 'steps', 'epochs', 'logEvery', 'weights', 'run', 'out', 'compile', 'tensorboard', 'metricsPort'],
-    ...['servers', 'coordinator'],
+    ...['replicas', 'servers', 'coordinator'],
   ];
   const known = [...cases, ...said, ...useful];
   assert.deepEqual(

@@ -24,7 +24,7 @@ export const MESSAGE_KINDS = ['late', 'lost', 'repeated', 'reordered', 'reshaped
 export type MessageKind = (typeof MESSAGE_KINDS)[number];
 
 export type Fault =
-  /** `KIND@PHASE:STEP`: tower 1. */
+  /** `KIND@PHASE:STEP`: tower 1, of the last pair if there are several. */
   | { on: 'tower'; kind: ThreadKind; phase: Phase; step: number; part: 1 | 'whole' }
   /** `KIND@data:STEP`: the data worker at that training batch. */
   | { on: 'data'; kind: ThreadKind; step: number }
@@ -34,6 +34,8 @@ export type Fault =
   | { on: 'kernel'; layer: string; step: number }
   /** `swap-channels@SITE`: the towers' halves are joined in the wrong order at that site. */
   | { on: 'join'; site: string }
+  /** `drift@average`: the last replica has other sums of gradients than the others. */
+  | { on: 'average' }
   /** `wrong-bytes@device`: the device transport delivers wrong values. */
   | { on: 'device' };
 
@@ -41,6 +43,7 @@ export type Fault =
 export function parseFault(text: string): Fault {
   const [, kind, place = '', at, isWhole] = /^([a-z-]+)@([a-z0-9]+)(?::(\d+))?( single)?$/.exec(text) ?? [];
   if (text === 'wrong-bytes@device') return { on: 'device' };
+  if (text === 'drift@average') return { on: 'average' };
   if (kind === 'swap-channels') return { on: 'join', site: place };
   assert.ok(at !== undefined, `there is no fault ${text}`);
   const step = Number(at);

@@ -5,6 +5,7 @@ import tf = require('@tensorflow/tfjs');
 
 import type { Exchanger } from '../../src/exchange/all-gather.js';
 import { volume } from '../../src/model/net.js';
+import { GradientSum } from '../../src/tower/average.js';
 import { DeviceExchange } from '../../src/tower/exchangers.js';
 import { Parameters } from '../../src/tower/parameters.js';
 import { NetPart } from '../../src/tower/pass.js';
@@ -17,7 +18,9 @@ import { tamperMailboxes } from './tamper.js';
 
 export { default } from '../../src/tower/worker.js';
 
-const { part, exchangeTimeoutMs } = workerData as TowerSetup;
+const { part, replica, exchangeTimeoutMs } = workerData as TowerSetup;
+/** Of several replicas, a fault is in the last one. */
+const isLast = replica.index === replica.count - 1;
 
 function strikeTower(fault: Extract<Fault, { on: 'tower' }>): void {
   let step = 0;
@@ -98,8 +101,17 @@ function spoilDeviceCopies(): void {
   };
 }
 
+/** Changes the sum of the gradients in this replica alone, by little. */
+function spoilAverage(): void {
+  const { sum } = GradientSum.prototype;
+  GradientSum.prototype.sum = function (...args) {
+    return sum.apply(this, args).map((each) => tf.mul(each, 1.00001));
+  };
+}
+
 const fault = currentFault();
-if (fault?.on === 'tower' && fault.part === part) strikeTower(fault);
+if (fault?.on === 'tower' && fault.part === part && isLast) strikeTower(fault);
+if (fault?.on === 'average' && isLast) spoilAverage();
 if (fault?.on === 'message' && part === 1) tamperMailboxes(fault, 2 * exchangeTimeoutMs);
 if (fault?.on === 'kernel') putNaN(fault);
 if (fault?.on === 'join') swapHalves(fault);

@@ -29,7 +29,8 @@ test('csvOf() has a row for each step with the fields of the log, the towers fla
   );
   assert.deepEqual(header, [
     ...['run', 'time', 'step', 'epoch', 'images', 'loss', 'top1', 'learning_rate', 'images_per_s', 'step_ms'],
-    ...['data_ms', 'compute_ms', 'exchange_ms', 'wait_ms', 'other_ms', 'exchange_bytes', ...towers],
+    ...['data_ms', 'compute_ms', 'exchange_ms', 'wait_ms', 'other_ms', 'exchange_bytes'],
+    ...['replicas', 'average_bytes', ...towers],
   ]);
   assert.equal(rows.length, 2);
   const [, second] = rows;
@@ -56,7 +57,10 @@ test('csvOf() quotes a name as RFC 4180 says, and no name is a formula', async (
   const start = async (run: string) => (await csv({ run, file })).split('\r\n')[1]!;
   assert.match(await start('a,"b"\nc'), /^"a,""b""\nc",\d+,1,/);
   assert.match(await start('=1+1'), /^'=1\+1,\d+,1,/);
-  assert.match(await csv({ run: 'none', file: fileOf('') }), /^run,time,step,[\w,]+,exchange_bytes\r\n$/);
+  assert.match(
+    await csv({ run: 'none', file: fileOf('') }),
+    /^run,time,step,[\w,]+,exchange_bytes,replicas,average_bytes\r\n$/,
+  );
 });
 
 test('DuckDB reads the CSV of real runs, with numbers', { skip: 'skip' in database && database.skip }, async () => {

@@ -18,6 +18,7 @@ import type { NetOptions } from '../../src/model/net.js';
 import { bytesToAlignment } from '../../src/native/c/copy.js';
 import { startTower, type TowerClient } from '../../src/tower/client.js';
 import type { Command, TowerSetup } from '../../src/tower/protocol.js';
+import { ONLY } from '../../src/tower/replica.js';
 
 const BATCH = 4;
 const NET: NetOptions = {
@@ -40,6 +41,7 @@ function slotOf(pixel = 0.5): SharedArrayBuffer {
 function setupOf(change: Partial<TowerSetup> = {}): TowerSetup {
   return {
     part: 'whole',
+    replica: ONLY,
     device: 'CPU:1',
     context: {},
     net: NET,

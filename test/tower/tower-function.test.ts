@@ -104,6 +104,8 @@ function look(opened: Opened, batch: Batch, step: number, kind: PassKind = STEP)
   };
 }
 
+const withPeer = (peer: Peer) => ({ peer, waits: peer });
+
 /**
  * A peer that sends what it is sent, halved, and where that is nothing, a number of its own. Notes what is done, in order.
  * @param fails throws at that place.
@@ -253,8 +255,8 @@ describe('TowerFunction of a tower', () => {
     it(`run() of tower ${tower} has the results of the same pass op by op, and the same order of exchanges`, () => {
       const did: string[] = [];
       const didOpByOp: string[] = [];
-      const one = open(tower, { peer: mirror(did) });
-      const other = open(tower, { peer: mirror(didOpByOp), compile: 'off' });
+      const one = open(tower, withPeer(mirror(did)));
+      const other = open(tower, { ...withPeer(mirror(didOpByOp)), compile: 'off' });
       const before = tf.memory().numTensors;
       for (const kind of [STEP, { training: true, keep: true }, { training: false, keep: false }]) {
         for (const count of [4, 3, 4]) {
@@ -280,7 +282,7 @@ describe('TowerFunction of a tower', () => {
 
   it('run() gives the function received values in place, and copies them if the next send may not depend on them', (t) => {
     const copies = [0, 1].map((tower) => {
-      const one = open(tower as 0 | 1, { peer: mirror() });
+      const one = open(tower as 0 | 1, withPeer(mirror()));
       tf.tidy(() => void look(one, batchOf(4), 5));
       const copied = t.mock.method(currentBinding(), 'createHostTensor');
       tf.tidy(() => void look(one, batchOf(4), 5));
@@ -301,7 +303,7 @@ describe('TowerFunction of a tower', () => {
         if (what === 'out' && site === 'fc7' && phase === 'send') gone();
         if (what === 'in' && site === 'fc6' && direction === phase) gone();
       });
-      const one = open(0, { peer });
+      const one = open(0, withPeer(peer));
       const batch = batchOf(4);
       const expected = look(one, batch, 5);
       const [before, held] = [tf.memory().numTensors, currentBinding().getNumOfTensors()];
@@ -333,7 +335,7 @@ describe('TowerFunction of a tower', () => {
       address = noted;
     };
     let isCancelled = false;
-    const one = open(0, { peer });
+    const one = open(0, withPeer(peer));
     const batch = batchOf(4);
     const expected = look(one, batch, 5);
     for (let i = 0; i < 3; i++) {

@@ -4,6 +4,7 @@ import { mock, test } from 'node:test';
 import { createSlot, slotViews } from '../../src/data/index.js';
 import { currentBinding } from '../../src/native/binding/backend.js';
 import { bytesToAlignment } from '../../src/native/c/copy.js';
+import { ONLY } from '../../src/tower/replica.js';
 import { Tower } from '../../src/tower/tower.js';
 import { smallConfig, smallNet } from '../equivalence/teams.js';
 
@@ -12,7 +13,15 @@ test('step copies its images if tensors are kept after it, and uses them in plac
   const slot = createSlot(batchSize, net.inputSize, net.inputChannels, bytesToAlignment);
   slotViews(slot, batchSize, net.inputSize, net.inputChannels).images.fill(0.5);
   const tower = new Tower({
-    ...{ part: 'whole', device: 'CPU:0', context: {}, ops: 'native', convolutions: 'auto', slots: [slot] },
+    ...{
+      part: 'whole',
+      replica: ONLY,
+      device: 'CPU:0',
+      context: {},
+      ops: 'native',
+      convolutions: 'auto',
+      slots: [slot],
+    },
     ...{ net, optimizer, seed, batchSize, exchangeTimeoutMs, compile, exchange },
   });
   t.after(() => tower.close());

@@ -1,6 +1,8 @@
 /** The step before the first one: it frees what it makes, and uses every op that a step does. */
+
 import assert from 'node:assert/strict';
 import { mock, test } from 'node:test';
+import { ONLY } from '../../src/tower/replica.js';
 
 import tf = require('@tensorflow/tfjs');
 
@@ -55,7 +57,15 @@ test("rehearse() uses every kind of op of a tower's step and evaluation", () => 
   slotViews(slot, batchSize, config.net.inputSize, config.net.inputChannels).images.fill(0.5);
   const used = kindsIn(() => {
     const tower = new Tower({
-      ...{ part: 'whole', device: 'CPU:0', context: {}, ops: 'native', convolutions: 'direct', slots: [slot] },
+      ...{
+        part: 'whole',
+        replica: ONLY,
+        device: 'CPU:0',
+        context: {},
+        ops: 'native',
+        convolutions: 'direct',
+        slots: [slot],
+      },
       ...{ net: config.net, optimizer, seed, batchSize, exchangeTimeoutMs, compile },
       exchange,
     });

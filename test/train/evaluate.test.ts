@@ -5,6 +5,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { createPrefetcher } from '../../src/data/batches/prefetch.js';
 import { type BatchFeeder, createSlot, slotViews } from '../../src/data/index.js';
 import type { NetOptions } from '../../src/model/net.js';
+import { ONLY } from '../../src/tower/replica.js';
 import { addProbabilities, evaluate, evaluateViews } from '../../src/train/evaluate.js';
 import type { Team } from '../../src/train/team.js';
 import { Stopped } from '../../src/train/waiting.js';
@@ -35,7 +36,7 @@ function feederOf() {
 }
 
 function teamOf(answer: () => Promise<unknown>): Team {
-  return { towers: [{ setup: { batchSize: 2 } }], ask: answer } as unknown as Team;
+  return { towers: [{ setup: { batchSize: 2, replica: ONLY } }], ask: answer } as unknown as Team;
 }
 
 const REPLY = [{}, { loss: 4, top1: 1, top5: 2 }];
@@ -141,7 +142,7 @@ test('evaluateViews() averages probabilities, not scores, over all ten views of 
   const views: number[] = [];
   const feeder = viewsFeeder();
   const team = {
-    towers: [{ setup: { batchSize: 2 } }],
+    towers: [{ setup: { batchSize: 2, replica: ONLY } }],
     async ask({ count }: { count: number }, memory: SharedArrayBuffer) {
       const view = slotViews(feeder.slots[0]!, 2, 1, 1).images[0]!;
       views.push(view);

@@ -142,3 +142,30 @@ test('refuseOlder() refuses an older checkpoint in its own folder, unless no new
   refuseOlder(from(second!), config);
   assert.throws(() => refuseOlder(from(first!), config), /step 10 is there too/);
 });
+
+test('settingsChanged() compares the images of all replicas, however many share them', () => {
+  const devices = Array(6).fill('CPU:0');
+  const four = { placement: 'split', net: { table: 'original' }, preset: 'mini', devices: devices.slice(0, 4) };
+  const resume = after(10, configOf({ ...four, replicas: 2, batchSize: 24 }));
+  const now = (values: Record<string, unknown>) => settingsChanged(resume, configOf({ ...four, ...values }));
+  assert.deepEqual(now({ batchSize: 48, devices: devices.slice(0, 2) }), []);
+  assert.deepEqual(now({ batchSize: 16, replicas: 3, devices }), []);
+  for (const run of ['x', 'y']) {
+    assert.throws(
+      () => now({ run, batchSize: 24, replicas: 3, devices }),
+      /a step has 48 images there, and 72 \(3 pairs × 24\) now; --batch-size 16 with --replicas 3 has as many/,
+    );
+  }
+  assert.throws(() => now({ batchSize: 24, devices: devices.slice(0, 2) }), /and 24 now; --batch-size 48 has as many/);
+});
+
+test('scheduleAfter() starts a warm-up where a branch gets another rate, and keeps the factor of a scaled one', () => {
+  const devices = Array(4).fill('CPU:0');
+  const pairs = { placement: 'split', net: { table: 'original' }, preset: 'mini', devices, replicas: 2 };
+  const plain = after(EPOCH + 3, configOf(pairs));
+  const scaled = configOf({ ...pairs, run: 'y', optimizer: { linearScaling: true, warmupEpochs: 1 } });
+  assert.equal(scaled.optimizer.linearScaling, 2);
+  assert.deepEqual(scheduleAfter(plain.checkpoint, scaled, EPOCH).start, { epoch: 2, factor: 1, warmup: true });
+  const resumed = scheduleAfter(after(EPOCH + 3, scaled).checkpoint, scaled, EPOCH);
+  assert.deepEqual([resumed.start, resumed.errors], [undefined, []]);
+});

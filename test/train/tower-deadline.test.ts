@@ -1,8 +1,10 @@
 /** How long towers may take, and the messages meanwhile. A slow promise is used instead of a GPU. */
+
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { TowerClient } from '../../src/tower/client.js';
+import { ONLY } from '../../src/tower/replica.js';
 import { answerOf, explainSlowOpening, openingMs } from '../../src/train/tower-deadline.js';
 
 const none = () => undefined;
@@ -39,10 +41,11 @@ test('explainSlowOpening() prints nothing on CPUs, or if opening is quick', asyn
 
 test('answerOf() waits longer for a GPU to open than for a CPU, and for no other command', async (t) => {
   t.mock.timers.enable({ apis: ['setTimeout'] });
-  const stuck = (device: string) => ({ setup: { device }, ask: () => new Promise(() => {}) }) as unknown as TowerClient;
+  const stuck = (device: string) =>
+    ({ setup: { device, part: 'whole', replica: ONLY }, ask: () => new Promise(() => {}) }) as unknown as TowerClient;
   const late: string[] = [];
   const ask = (device: string, kind: 'open' | 'list') =>
-    answerOf(stuck(device), 0, { kind }, undefined, 1).catch(() => void late.push(`${kind} ${device}`));
+    answerOf(stuck(device), { kind }, undefined, 1).catch(() => void late.push(`${kind} ${device}`));
   const all = [ask('CPU:0', 'open'), ask('GPU:0', 'open'), ask('GPU:0', 'list')];
   const pass = async (ms: number) => {
     t.mock.timers.tick(ms);

@@ -188,6 +188,14 @@ export function halfSquares(tensors: readonly tf.Tensor[]): tf.Scalar {
   }) as tf.Scalar;
 }
 
+/**
+ * Consecutive rows of a tensor [N, C].
+ * @param begin int32 [2]: the first row, and 0. An input of a compiled function, unlike the place in `tf.slice`.
+ */
+export function rowsFrom(x: tf.Tensor, begin: tf.Tensor1D, rows: number): tf.Tensor {
+  return tf.tidy(() => run('Slice', [x, begin, ints([rows, x.shape[1]!])], [T, attr.type('Index', DataType.INT32)]));
+}
+
 function windowAttrs(stride: number, padding: 'same' | 'valid'): OpAttr[] {
   const strides = attr.int('strides', [1, stride, stride, 1]);
   return [T, NHWC, strides, attr.string('padding', padding.toUpperCase())];

@@ -28,11 +28,15 @@ const FIRST_LINE = 3;
 /** Process of the coordinator. Towers count from 1. */
 const STEP = 0;
 
-/** @param threads spans of each tower's thread. @param ops of each tower; none if nothing reports them. */
+/**
+ * @param threads spans of each tower's thread. @param ops of each tower; none if nothing reports them.
+ * @param titles the towers' names.
+ */
 export function chromeTrace(
   { step, step_ms, data_ms, epoch, images }: EventOf<'train_step'>,
   threads: readonly (readonly NotedSpan[])[],
   ops: readonly (readonly Op[])[],
+  titles: readonly string[] = threads.map((_, tower) => `tower ${tower}`),
 ): { displayTimeUnit: 'ms'; traceEvents: ChromeEvent[] } {
   const messages = new Map<string, number>();
   const idOf = (id: string) => {
@@ -44,7 +48,7 @@ export function chromeTrace(
     ...named(STEP, 'step', [[1, 'steps']]),
     span(STEP, 1, `step ${step}`, 'step', 0, step_ms, { epoch, images }),
     ...(data_ms > 0 ? [span(STEP, 1, 'wait for the batch', 'data', 0, data_ms, {})] : []),
-    ...threads.flatMap((thread, tower) => towerEvents(tower, thread, ops[tower] ?? [], idOf)),
+    ...threads.flatMap((thread, tower) => towerEvents(tower, titles[tower]!, thread, ops[tower] ?? [], idOf)),
   ];
   return { displayTimeUnit: 'ms', traceEvents: traceEvents.sort(byTime) };
 }
@@ -56,6 +60,7 @@ function byTime(a: ChromeEvent, b: ChromeEvent): number {
 
 function towerEvents(
   tower: number,
+  title: string,
   thread: readonly NotedSpan[],
   ops: readonly Op[],
   idOf: (message: string) => number,
@@ -63,11 +68,11 @@ function towerEvents(
   const pid = tower + 1;
   const lines = [...new Set(ops.map(({ line }) => line))].sort();
   const lanes: [number, string][] = [
-    [THREAD, `thread of tower ${tower}`],
+    [THREAD, `thread of ${title}`],
     [FUNCTION, 'function'],
     ...lines.map((line, i): [number, string] => [FIRST_LINE + i, line]),
   ];
-  const events = named(pid, `tower ${tower}`, lanes);
+  const events = named(pid, title, lanes);
   for (const each of ops) {
     const { line, type, name, part, layer, isHandover } = each;
     const args = { layer, op: type, node: name, ...(isHandover && { handover: true }) };

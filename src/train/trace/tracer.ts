@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { Config } from '../../config/config.js';
 import { hasStep, rangesOf } from '../../config/steps.js';
 import { systemMessage } from '../../errors.js';
+import { towerTitle } from '../../event-lines.js';
 import type { EventOf, Report } from '../../log.js';
 import { type ProfilerSession, profilerMissing, profilerNow, startProfiler } from '../../native/c/profiler.js';
 import { eventsOf } from '../../native/c/xspace.js';
@@ -65,6 +66,7 @@ function startTrace(config: Config, report: Report, warn: (why: string) => void)
       const { step, step_ms: length, data_ms: dataMs } = trained;
       const isCompiled = config.compile !== 'off';
       const threads = replies.map(({ spans = [] }) => notedSpans(spans, dataMs, started, isCompiled));
+      const titles = replies.map((_, tower) => towerTitle(tower, replies.length, config.placement));
       const onGpu = replies.map((_, tower) => (config.devices[tower] ?? config.devices[0]!).startsWith('GPU'));
       let ops: ReturnType<typeof opsOf> | undefined;
       try {
@@ -74,14 +76,14 @@ function startTrace(config: Config, report: Report, warn: (why: string) => void)
       }
       const idle = ops?.findIndex((own) => !own.some(({ isHandover }) => !isHandover)) ?? -1;
       if (idle >= 0)
-        missing ??= `the profiler reported no ${onGpu[idle] ? 'kernel on the GPU' : 'op'} of tower ${idle}`;
+        missing ??= `the profiler reported no ${onGpu[idle] ? 'kernel on the GPU' : 'op'} of ${titles[idle]}`;
       if (!ops) missing ??= 'the profiler failed';
       if (missing !== undefined) warn(missing);
       const file = `traces/step-${step}.json`;
       let isWritten = false;
       try {
         mkdirSync(join(config.out, config.run, 'traces'), { recursive: true });
-        const text = JSON.stringify(chromeTrace(trained, threads, ops ?? []));
+        const text = JSON.stringify(chromeTrace(trained, threads, ops ?? [], titles));
         replaceFile(join(config.out, config.run, file), text);
         isWritten = true;
       } catch (error) {

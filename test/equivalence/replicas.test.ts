@@ -1,0 +1,177 @@
+/** K replicas compute what one net computes with K times the batch, and end together. */
+import '../faults/workers.js';
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import test, { after } from 'node:test';
+import type { Config } from '../../src/config/config.js';
+import { createSlot, slotViews } from '../../src/data/index.js';
+import { NonFiniteError } from '../../src/errors.js';
+import { listDevices } from '../../src/native/c/context.js';
+import { bytesToAlignment } from '../../src/native/c/copy.js';
+import { evaluateRun, verify } from '../../src/train/index.js';
+import { openTeam, type Team } from '../../src/train/team.js';
+import { fewImages } from '../data/sets.js';
+import { withFault } from '../faults/fault.js';
+import { losses, newest, of, trainLenet } from './resumed-runs.js';
+import { smallConfig, smallNet } from './teams.js';
+
+listDevices({ cpus: 6 });
+
+const folder = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-replicas-'));
+after(() => fs.rmSync(folder, { recursive: true, force: true }));
+const FEW = fewImages(folder);
+const quiet = { print: () => {} };
+
+/** Settings of so many pairs, or whole nets, on devices of their own. */
+function replicas(count: number, placement: Config['placement'] = 'split') {
+  const towers = placement === 'split' ? 2 * count : count;
+  return { placement, replicas: count, devices: Array.from({ length: towers }, (_, i) => `CPU:${i}`) };
+}
+
+const CASES = [
+  { name: 'two pairs, op by op', values: { ...smallNet('original'), ...replicas(2), batchSize: 4, compile: 'off' } },
+  // 400 images in batches of 399: the second has one image, and so does one of the replicas.
+  {
+    name: 'three pairs by device, some without images',
+    values: { ...smallNet('lenet', FEW), ...replicas(3), batchSize: 133, exchange: { transport: 'device' } },
+  },
+  { name: 'two whole nets', values: { ...smallNet('lenet'), ...replicas(2, 'single') } },
+];
+
+for (const { name, values } of CASES) {
+  test(`verify() passes with several replicas: ${name}`, async () => {
+    const config = smallConfig(values);
+    const result = await verify(config, { steps: 2 }, quiet);
+    assert.deepEqual([result.firstDivergent, result.passed], [undefined, true]);
+    assert.deepEqual(result.replicas, { count: config.replicas });
+    for (const { kind, relative, name } of result.rows) {
+      if (kind !== 'parameter') assert.ok(relative < 1e-4, `${name}: ${relative}`);
+    }
+    assert.equal(new Set(result.losses.map(({ split }) => split)).size, 2, 'the losses of two steps differ');
+  });
+}
+
+test('verify() names the replica whose weights differ from those of the others, even by one bit', async () => {
+  const config = smallConfig({ ...smallNet('lenet'), ...replicas(2) });
+  const result = await withFault('drift@average', () => verify(config, { steps: 2 }, quiet));
+  assert.equal(result.passed, false);
+  assert.match(
+    String(result.firstDivergent),
+    /^the gradient of tower0\/\S+ in tower 0 of pair 1, which is not that of/,
+  );
+});
+
+test('train() has the losses of one pair with twice the batch, and resumes as that and back', async () => {
+  const values = { optimizer: { learningRate: 0.1 }, steps: 20, checkpointEvery: 10 };
+  const one = await trainLenet(folder, FEW, { ...values, run: 'one', batchSize: 16 });
+  const two = await trainLenet(folder, FEW, { ...values, run: 'two', batchSize: 8, ...replicas(2) });
+  assert.deepEqual([one.result.exitCode, two.result.exitCode], [0, 0]);
+  const expected = losses(one.events);
+  assert.equal(new Set(expected).size, 20);
+  const near = (found: readonly number[], from: number) =>
+    found.forEach((loss, i) => {
+      const of = expected[from + i]!;
+      assert.ok(Math.abs(loss - of) < 1e-4 * of, `step ${from + i + 1}: ${loss}, not ${of}`);
+    });
+  near(losses(two.events), 0);
+  const [step] = of(two.events, 'train_step');
+  assert.deepEqual([step!.images, step!.replicas, step!.towers.length], [16, 2, 4]);
+  assert.ok(step!.average_bytes! > 0);
+  const longer = { ...values, steps: 24 };
+  // From two pairs to one, and the other way round.
+  const back = await trainLenet(folder, FEW, { ...longer, run: 'two', batchSize: 16 }, newest(join(folder, 'two')));
+  const more = { ...longer, run: 'one', batchSize: 8, ...replicas(2) };
+  const forth = await trainLenet(folder, FEW, more, newest(join(folder, 'one')));
+  assert.deepEqual(
+    [back, forth].map(({ result }) => [result.exitCode, result.steps]),
+    [
+      [0, 24],
+      [0, 24],
+    ],
+  );
+  losses(back.events).forEach((loss, i) => {
+    const other = losses(forth.events)[i]!;
+    assert.ok(Math.abs(loss - other) < 1e-3 * other, `step ${21 + i}: ${loss} and ${other}`);
+  });
+  const { data, net } = back.config;
+  const config = smallConfig({ ...replicas(3, 'single'), net, data, batchSize: 16 });
+  const [own] = of(back.events, 'eval').slice(-1);
+  const shared = await evaluateRun(config, join(folder, 'two'));
+  assert.deepEqual([shared.images, shared.top1, shared.top5], [own!.images, own!.top1, own!.top5]);
+  assert.ok(Math.abs(shared.loss - own!.loss) < 1e-5, `${shared.loss} and ${own!.loss}`);
+});
+
+/** Starts towers with a slot of images. */
+async function open(values: Record<string, unknown>) {
+  const config = smallConfig({ ...smallNet('lenet'), exchangeTimeoutMs: 5_000, ...values });
+  const images = config.batchSize * config.replicas;
+  const slot = createSlot(images, config.net.inputSize, config.net.inputChannels, bytesToAlignment);
+  const views = slotViews(slot, images, config.net.inputSize, config.net.inputChannels);
+  views.images.forEach((_, i) => {
+    views.images[i] = Math.sin(i);
+  });
+  views.labels.forEach((_, i) => {
+    views.labels[i] = i % 10;
+  });
+  const team = await openTeam(config, [slot]);
+  const step = (number: number) => {
+    const command = { kind: 'step', slot: 0, count: images, step: number, epoch: 1 } as const;
+    return team.ask({ ...command, learningRate: 0.1, update: true, keep: false });
+  };
+  return { team, step };
+}
+
+async function kernelsOf(team: Team, name: string): Promise<string[]> {
+  const memory = () => new SharedArrayBuffer(4 * 84 * 10);
+  const owners = team.towers.filter(({ setup }) => setup.part !== 1);
+  return await Promise.all(
+    owners.map(async (tower) => {
+      const values = memory();
+      await tower.ask({ kind: 'fetch', what: 'parameter', name }, values);
+      return Buffer.from(values).toString('base64');
+    }),
+  );
+}
+
+for (const placement of ['split', 'single'] as const) {
+  test(`a loss that is not a number in one replica updates none: ${placement}`, async () => {
+    const { team, step } = await open(replicas(2, placement));
+    try {
+      await step(1);
+      const [first, second] = await kernelsOf(team, 'tower0/fc5/kernel');
+      assert.equal(first, second, 'all replicas have the same weights');
+      const bias = new SharedArrayBuffer(4 * 10);
+      new Float32Array(bias).fill(Number.NaN);
+      await team.towers.findLast(({ setup }) => setup.part !== 1)!.ask({ kind: 'put', name: 'tower0/fc5/bias' }, bias);
+      const started = performance.now();
+      await assert.rejects(
+        step(2),
+        (error) => error instanceof NonFiniteError && /(loss|gradient) of step 2/.test(error.message),
+      );
+      assert.ok(performance.now() - started < 5_000, 'the others do not wait for the deadline');
+      assert.deepEqual(await kernelsOf(team, 'tower0/fc5/kernel'), [first, second]);
+    } finally {
+      await team.close();
+    }
+  });
+}
+
+for (const [fault, values, cause] of [
+  ['exit@backward:2', replicas(2), /the thread of tower 1 of pair 1 on CPU:3 ended/],
+  ['throw@backward:2 single', replicas(2, 'single'), /net 1 on CPU:1 failed in step 2/],
+] as const) {
+  test(`a tower that fails ends all replicas, and its error is the one reported: ${fault}`, async () => {
+    await withFault(fault, async () => {
+      const { team, step } = await open(values);
+      try {
+        await step(1);
+        await assert.rejects(step(2), (error) => cause.test((error as Error).message) || assert.fail(String(error)));
+        await assert.rejects(step(3), 'nothing goes on');
+      } finally {
+        await team.close();
+      }
+    });
+  });
+}
