@@ -36,6 +36,17 @@ export class NativeError extends SplitError {
   }
 }
 
+/** A server that cannot be reached or used. */
+export class ServerError extends SplitError {
+  constructor(
+    message: string,
+    /** `HOST:PORT`. */
+    readonly server: string,
+  ) {
+    super(message);
+  }
+}
+
 /** An exchange that failed: of which tower, at which site, in which step. */
 export class ExchangeError extends SplitError {
   constructor(

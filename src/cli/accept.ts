@@ -1,7 +1,7 @@
 /** `accept`: checks a machine with two devices before it trains, on the screen and in a file to send. */
 import { writeFileSync } from 'node:fs';
-import { timestamp } from '../config/config.js';
-import { shortName, splitCard } from '../config/devices.js';
+import { devicesOf, serversIn, timestamp } from '../config/config.js';
+import { splitCard } from '../config/devices.js';
 import { signalExitCode } from '../end-signals.js';
 import { ConfigError, truncate } from '../errors.js';
 import { nonFiniteAsStrings } from '../log.js';
@@ -15,7 +15,6 @@ import { announce, breakSilence } from './silence.js';
 import { stopOnSignal } from './stop.js';
 
 interface AcceptOptions {
-  devices?: readonly string[];
   quick?: boolean;
   /** The report's file. */
   out?: string;
@@ -31,10 +30,10 @@ const STATUS_WIDTH = 'skipped'.length;
  * @throws ConfigError unless there are two devices; SplitError if the file cannot be written.
  */
 export async function run(
-  { options: { devices = [], quick = false, out } }: Input<AcceptOptions>,
+  { layers, options: { quick = false, out } }: Input<AcceptOptions>,
   services: Services,
 ): Promise<number> {
-  const names = devices.map((name) => String(shortName(name)));
+  const names = devicesOf(layers);
   if (names.length !== 0 && names.length !== 2) {
     throw new ConfigError(
       `Cannot accept the device${names.length === 1 ? '' : 's'} ${truncate(names.join(','))}: expected two, one for each tower; choose them with --devices`,
@@ -50,7 +49,7 @@ export async function run(
     const { accept } = await services.loadAccept();
     stdout.print(`${'check'.padEnd(NAME_WIDTH)}  ${'result'.padEnd(STATUS_WIDTH)}  seconds  figure`);
     const report = await accept(
-      { devices: names, quick },
+      { devices: names, ...serversIn(layers), quick },
       {
         signal: stop.signal,
         now: services.now,

@@ -1,13 +1,17 @@
-/** `devices`: lists TensorFlow's devices, and warns on stderr if a GPU is not among them. */
+/** `devices`: lists TensorFlow's devices, also those of servers, and warns on stderr if a GPU is not among them. */
+import { serverDevices } from '../cluster/cluster.js';
+import { serversIn } from '../config/config.js';
 import { table } from './format.js';
 import { gpuWarning, LOADING } from './machine.js';
 import type { Input, Services } from './services.js';
 import { announce } from './silence.js';
 
-/** @throws SetupError without a TensorFlow library. */
-export async function run({ options }: Input<{ json?: boolean }>, services: Services): Promise<number> {
+/** @throws SetupError without a TensorFlow library; ServerError for a server that cannot be used. */
+export async function run({ layers, options }: Input<{ json?: boolean }>, services: Services): Promise<number> {
   announce(services, LOADING);
-  const devices = await services.listDevices();
+  const own = await services.listDevices();
+  const { servers, coordinator } = serversIn(layers);
+  const devices = servers.length === 0 ? own : [...own, ...(await serverDevices(servers, coordinator))];
   if (options.json) services.stdout.print(JSON.stringify(devices));
   else {
     const rows = devices.map(({ name, type, memoryBytes, fullName }) => {
@@ -15,7 +19,7 @@ export async function run({ options }: Input<{ json?: boolean }>, services: Serv
     });
     services.stdout.print(...table(['device', 'type', 'memory, MiB', 'full name'], rows));
   }
-  const warning = await gpuWarning(services, { devices: devices.map(({ name }) => name) });
+  const warning = await gpuWarning(services, { devices: own.map(({ name }) => name) }, layers);
   if (warning !== undefined) services.stderr.print(`warning: ${warning}`);
   return 0;
 }

@@ -106,7 +106,7 @@ export function openedLines(event: EventOf<'run_start'>, config: Pick<Shown, 'ne
   const { dataset, towers, placement } = event;
   const places = towers.map(({ tower, device, backing_device: backing }) => {
     const name = towerTitle(tower, towers.length, placement);
-    const isThere = backing.toUpperCase().endsWith(device);
+    const isThere = backing.toUpperCase().endsWith(device.toUpperCase());
     return isThere ? `${name} on ${device}` : `${name} on ${device} (TensorFlow reports ${backing})`;
   });
   const parts = towers.slice(0, placement === 'split' ? 2 : 1);

@@ -17,10 +17,10 @@ export interface EvalOptions {
  * @throws ConfigError if there is no such run or checkpoint; CheckpointError or DataError for its weights and the images.
  */
 export async function run(
-  { flags, options: { json, tenView = false, checkpoint } }: Input<EvalOptions>,
+  { layers, options: { json, tenView = false, checkpoint } }: Input<EvalOptions>,
   services: Services,
 ): Promise<number> {
-  const { config, folder } = await openRun(flags, 'evaluate', services);
+  const { config, folder } = await openRun(layers, 'evaluate', services);
   const { evaluateRun } = await services.loadTrain();
   const note = (text: string) => services.stderr.print(text);
   const { busy, end } = breakSilence((text) => json || announce(services, text));

@@ -34,25 +34,23 @@ function isPath(run: string): boolean {
 
 /**
  * Finds a run to use its net on this machine: its settings, overridden by the flags.
- * @param flags `run`, perhaps `out`, and where the net goes.
+ * @param asked the layers of settings; the last ones are the flags: `run`, perhaps `out`, and where the net goes.
  * @param needsData whether the settings must name the images. Those of an imported run may not.
  */
 export async function openRun(
-  flags: ConfigLayer,
+  asked: readonly ConfigLayer[],
   action: string,
   services: Services,
   needsData = true,
 ): Promise<{ config: Config; folder: string }> {
   // The folder may have been moved or renamed since the training, so the settings keep the old name and place.
+  const flags = asked.at(-1)!;
   const { run, out, ...where } = flags.values as { run: string; out?: string };
   if (out !== undefined && isPath(run)) services.stderr.print(`--out has no effect with --run ${run}, which is a path`);
   const { folder, saved } = findRun(run, action, out);
   const values: Record<string, unknown> = { ...saved.values };
-  if (needsOtherDevices(values, [flags])) delete values.devices;
-  const layers = [
-    { ...saved, values },
-    { ...flags, values: where },
-  ];
+  if (needsOtherDevices(values, asked)) delete values.devices;
+  const layers = [{ ...saved, values }, ...asked.slice(0, -1), { ...flags, values: where }];
   const { config, idle } = await resolveHere(services, layers, { needsData });
   services.stderr.print(...idle);
   return { config, folder };

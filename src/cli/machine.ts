@@ -1,6 +1,7 @@
 /** What the machine has, the settings of a run on it, and warnings about its GPUs. */
 import { existsSync } from 'node:fs';
-import { devicesOf, type Machine, type Resolved, resolveConfig, serverNames, tableOf } from '../config/config.js';
+import { restrictCoordinator } from '../cluster/cluster.js';
+import { devicesOf, type Machine, type Resolved, resolveConfig, serversIn, tableOf } from '../config/config.js';
 import { anySets, type ConfigLayer } from '../config/layers.js';
 import { gpuTrouble } from '../native/install/gpu-support.js';
 import { contextOptions, settingsNames } from '../train/context-options.js';
@@ -12,7 +13,8 @@ export const LOADING = 'loading TensorFlow';
 /**
  * Composes the settings of a run on this machine. This loads TensorFlow, whose context needs the number of threads and the
  * card to split from the settings.
- * @throws SetupError without a TensorFlow library; ConfigError as `resolveConfig`, and for half a card that cannot be had.
+ * @throws SetupError without a TensorFlow library; ConfigError as `resolveConfig`, and for half a card that cannot be had; ServerError for
+ * a server that cannot be used.
  */
 export async function resolveHere(
   services: Services,
@@ -20,25 +22,30 @@ export async function resolveHere(
   { needsData = true, quiet = false }: { needsData?: boolean; quiet?: boolean } = {},
 ): Promise<Resolved & { machine: Machine }> {
   if (!quiet) announce(services, LOADING);
-  const options = contextOptions(tableOf(layers), devicesOf(layers), serverNames(layers));
+  const named = devicesOf(layers);
+  const cluster = await services.findCluster({ devices: named, ...serversIn(layers) });
+  const options = contextOptions(tableOf(layers), named, cluster);
   const devices = settingsNames(await services.listDevices(options), options);
+  const warning = cluster && (await restrictCoordinator(cluster));
   const [fashionMnist, classesOf] = [await services.hasFashionMnist(), await services.countClasses()];
   // Only a folder of images has classes of its own. Other data that exists is in IDX files.
   const hasFiles = (source: string) => classesOf(source) !== undefined || (existsSync(source) ? false : undefined);
   const machine = { devices, fashionMnist, classesOf, hasFiles, now: services.now() };
-  return { ...resolveConfig(layers, machine, needsData), machine };
+  const resolved = resolveConfig(layers, machine, needsData);
+  const notes = warning === undefined ? resolved.notes : [...resolved.notes, `warning: ${warning}`];
+  return { ...resolved, notes, machine };
 }
 
 /**
  * Explains why TensorFlow does not use the machine's GPUs, or not well. Returns undefined if there are none, if TensorFlow
- * has them, if `CUDA_VISIBLE_DEVICES` hides them, or if a layer names the devices.
+ * has them, if `CUDA_VISIBLE_DEVICES` hides them, or if a layer names devices or servers.
  */
 export async function gpuWarning(
   services: Services,
   { devices }: Pick<Machine, 'devices'>,
   layers: readonly ConfigLayer[] = [],
 ): Promise<string | undefined> {
-  if (anySets(layers, 'devices')) return undefined;
+  if (anySets(layers, 'devices') || serversIn(layers).servers.length > 0) return undefined;
   const facts = await services.examineGpus(devices);
   const trouble = facts && gpuTrouble(facts);
   if (trouble === undefined || facts!.gpus > 0) return trouble;

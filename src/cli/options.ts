@@ -1,7 +1,7 @@
 /** Makes commander's options from the table of flags, and settings from what the user typed. */
 import { type Command, Option } from 'commander';
 import { defaultOf } from '../config/defaults.js';
-import { readConfigFile } from '../config/file.js';
+import { readClusterFile, readConfigFile } from '../config/file.js';
 import { FLAGS, type Flag, HEADINGS } from '../config/flags.js';
 import type { ConfigLayer } from '../config/layers.js';
 import { shortText } from '../config/validate.js';
@@ -35,7 +35,9 @@ export function inputOf(command: Command): Input<never, never> {
   const options = command.opts();
   const flags = flagLayer(command);
   const file = options.config === undefined ? [] : [{ ...readConfigFile(options.config), by: 'file' as const }];
-  return { argument: command.processedArgs[0] as never, flags, layers: [...file, flags], options: options as never };
+  const cluster = options.cluster === undefined ? [] : [readClusterFile(options.cluster)];
+  const layers = [...file, ...cluster, flags];
+  return { argument: command.processedArgs[0] as never, flags, layers, options: options as never };
 }
 
 function flagLayer(command: Command): ConfigLayer {
@@ -72,6 +74,15 @@ export function configOption(): Option {
     .argParser(pathOf('--config'))
     .helpGroup(HEADINGS.run);
 }
+
+export function clusterOption(): Option {
+  return new Option('--cluster <file>', 'JSON file with servers, coordinator and devices; flags override it')
+    .argParser(pathOf('--cluster'))
+    .helpGroup(HEADINGS.run);
+}
+
+/** The flags that say where a net goes. */
+export const PLACE_FLAGS = ['--devices', '--servers', '--coordinator'];
 
 /** An option with these values, the first of which is the default. */
 export function choiceOf(usage: string, help: string, ...choices: readonly [string, ...string[]]): Option {

@@ -17,10 +17,10 @@ interface PredictOptions extends EvalOptions {
  * @throws ConfigError if there is no such run; CheckpointError for its weights.
  */
 export async function run(
-  { argument: files, flags, options }: Input<PredictOptions, readonly string[]>,
+  { argument: files, layers, options }: Input<PredictOptions, readonly string[]>,
   services: Services,
 ): Promise<number> {
-  const { config, folder } = await openRun(flags, 'ask', services, false);
+  const { config, folder } = await openRun(layers, 'ask', services, false);
   const { top, tenView = false, checkpoint, json } = options;
   const { stdout, stderr } = services;
   const { predictFiles } = await services.loadTrain();

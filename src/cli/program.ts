@@ -7,11 +7,13 @@ import {
   addFlags,
   addRunFlags,
   choiceOf,
+  clusterOption,
   configOption,
   flagNames,
   inputOf,
   JSON_FLAG,
   listOf,
+  PLACE_FLAGS,
   pathOf,
   pathsOf,
   wholeNumberOf,
@@ -116,8 +118,9 @@ function addReportCommands(add: Add): void {
 
 function addRunCommands(add: Add): void {
   const evaluate = add('eval', "measure a run's weights on the test images", () => import('./eval.js'));
-  const where = ['--data', '--on-bad-image', '--devices', '--placement', '--replicas', '--workers'];
+  const where = ['--data', '--on-bad-image', ...PLACE_FLAGS, '--placement', '--replicas', '--workers'];
   addRunFlags(addFlags(addFlags(evaluate, where, AS_TRAINED), ['--out']))
+    .addOption(clusterOption())
     .option(...TEN_VIEW_FLAG)
     .option(...JSON_FLAG);
 
@@ -126,7 +129,8 @@ function addRunCommands(add: Add): void {
     'JPEG, PNG, GIF or WebP images',
     pathsOf('the image'),
   );
-  addRunFlags(addFlags(addFlags(predict, ['--devices', '--placement'], AS_TRAINED), ['--out']))
+  addRunFlags(addFlags(addFlags(predict, [...PLACE_FLAGS, '--placement'], AS_TRAINED), ['--out']))
+    .addOption(clusterOption())
     .option('--top <classes>', 'number of classes to print for each image', wholeNumberOf('--top', 1), 5)
     .option(...TEN_VIEW_FLAG)
     .option(...JSON_FLAG);
@@ -190,7 +194,10 @@ function addDataCommands(add: Add, program: Command): void {
 }
 
 function addMachineCommands(add: Add): void {
-  add('devices', "list TensorFlow's devices", () => import('./devices.js')).option(...JSON_FLAG);
+  const devices = add('devices', "list TensorFlow's devices", () => import('./devices.js'));
+  addFlags(devices, ['--servers', '--coordinator'])
+    .addOption(clusterOption())
+    .option(...JSON_FLAG);
   add('doctor', 'describe this machine for a bug report, and find problems', () => import('./doctor.js')).option(
     ...JSON_FLAG,
   );
@@ -199,7 +206,8 @@ function addMachineCommands(add: Add): void {
     'check two devices in ten minutes, before you train on them',
     () => import('./accept.js'),
   );
-  addFlags(accept, ['--devices'])
+  addFlags(accept, PLACE_FLAGS)
+    .addOption(clusterOption())
     .option('--quick', 'use a small net and few steps, which takes less time')
     .addOption(
       new Option('--out <file>', 'JSON file for the report')

@@ -3,8 +3,10 @@
  * so that `--help` and `summary` start quickly.
  */
 import type { ConfigLayer } from '../config/layers.js';
+import type { Cluster } from '../native/c/cluster.js';
 import type { ContextOptions, Device } from '../native/c/context.js';
 import type { GpuFacts } from '../native/install/gpu-support.js';
+import type { Places } from '../train/context-options.js';
 import { type Output, Printer } from './output.js';
 import type { ServeAddress } from './serve-address.js';
 
@@ -42,6 +44,10 @@ export const SERVICES = {
   stderr: new Printer(process.stderr),
   env: process.env as Readonly<Record<string, string | undefined>>,
   now: () => new Date(),
+  /** The cluster of the servers that are named, which the context is to join; undefined without any. */
+  async findCluster(places: Places): Promise<Cluster | undefined> {
+    return (await import('../train/context-options.js')).clusterOf(places);
+  },
   /** All of TensorFlow's devices. @param options of TensorFlow's context; ignored if it exists already. */
   async listDevices(options?: ContextOptions): Promise<readonly Device[]> {
     return (await import('../native/c/context.js')).listDevices(options);

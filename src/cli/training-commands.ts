@@ -5,6 +5,7 @@ import { VARIANT_NAMES } from '../train/ablate.js';
 import {
   type Add,
   addFlags,
+  clusterOption,
   configOption,
   flagNames,
   JSON_FLAG,
@@ -107,7 +108,7 @@ function addPlan(add: Add): void {
 
 function addConfigOptions(command: Command): Command {
   const printing = new Option('--print-config', 'print the settings as JSON for --config, and do nothing else');
-  return command.addOption(configOption()).addOption(printing.helpGroup(HEADINGS.run));
+  return command.addOption(configOption()).addOption(clusterOption()).addOption(printing.helpGroup(HEADINGS.run));
 }
 
 function addOutputOptions(command: Command, quiet: string, json: string): void {
@@ -118,7 +119,7 @@ function addOutputOptions(command: Command, quiet: string, json: string): void {
 
 /** The flags of `verify` that have no effect with a file of reference values, which has its own net, images and rates. */
 function replacedByGolden(): string[] {
-  const used = ['devices', 'compile', 'convolutions'];
+  const used = ['devices', 'servers', 'coordinator', 'compile', 'convolutions'];
   const others = FLAGS.filter(({ group, path }) => group !== 'train' && !used.includes(path));
   return others.filter(({ path }) => !path.startsWith('exchange.')).map((flag) => optionOf(flag).attributeName());
 }

@@ -71,10 +71,13 @@ export function batchText(config: Pick<Config, 'batchSize' | 'replicas' | 'place
   return `${imagesPerStep(config)} (${replicas} ${placement === 'split' ? 'pairs' : 'nets'} × ${batchSize})`;
 }
 
-/** The servers that the layers name by `servers`. */
-export function serverNames(layers: readonly ConfigLayer[]): string[] {
-  const servers = lastValue(layers, 'servers');
-  return Array.isArray(servers) ? servers.filter((name) => typeof name === 'string') : [];
+/** The servers that the layers name by `servers`, and where they reach this process. */
+export function serversIn(layers: readonly ConfigLayer[]): { servers: string[]; coordinator?: string } {
+  const [servers, coordinator] = [lastValue(layers, 'servers'), lastValue(layers, 'coordinator')];
+  return {
+    servers: Array.isArray(servers) ? servers.filter((name) => typeof name === 'string') : [],
+    ...(typeof coordinator === 'string' && { coordinator }),
+  };
 }
 
 /**

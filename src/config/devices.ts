@@ -3,7 +3,7 @@ import { ConfigError, truncate } from '../errors.js';
 import { usableCores } from '../limits.js';
 import { TABLES, type TableName } from '../model/tables.js';
 import type { Config } from './schema.js';
-import { remoteDevice, taskDevice } from './servers.js';
+import { bareDevice, remoteDevice, serverDevices } from './servers.js';
 
 /**
  * Shortens TensorFlow's spellings of a device (`/device:cpu:0` and the full name) to `CPU:0`. The name of another
@@ -17,8 +17,13 @@ export function shortName(name: unknown): unknown {
   return local.startsWith('/') ? local : local.toUpperCase();
 }
 
+export function isGpu(name: string): boolean {
+  return bareDevice(name).startsWith('GPU:');
+}
+
+/** The GPUs among devices, also those of servers. */
 export function gpusOf(devices: readonly string[]): string[] {
-  return devices.filter((name) => name.startsWith('GPU:'));
+  return devices.filter(isGpu);
 }
 
 /** One of the two logical devices of a split card. */
@@ -60,12 +65,11 @@ export function logicalPair(card: number): [string, string] {
 
 /**
  * TensorFlow's name of a device in the settings. TensorFlow numbers its GPUs in the order of the cards, and only one card is
- * split, so `GPU:N/K` is GPU number N + K.
- * @param servers the context's, in the order of their tasks.
+ * split, so `GPU:N/K` is GPU number N + K. A server's device keeps its name, `10.0.0.2:2222/GPU:0`.
  */
-export function tensorflowName(name: string, servers: readonly string[] = []): string {
+export function tensorflowName(name: string): string {
   const [, card, part] = LOGICAL.exec(name) ?? [];
-  return part === undefined ? taskDevice(name, servers) : `GPU:${Number(card) + Number(part)}`;
+  return part === undefined ? name : `GPU:${Number(card) + Number(part)}`;
 }
 
 /** The inverse, for TensorFlow's devices when that card is split: `GPU:1` is `GPU:1/0`, `GPU:2` is `GPU:1/1`, and so on. */
@@ -92,11 +96,11 @@ export function devicesNeeded({ placement, replicas }: { placement: unknown; rep
  * enough for several replicas.
  */
 export function defaultDevices(placement: unknown, devices: readonly string[], replicas = 1): [string[], string?] {
+  const needed = devicesNeeded({ placement, replicas });
+  const remote = serverDevices(devices, needed);
+  if (remote.length > 0) return [remote, `devices ${remote}: the first of the servers; --devices chooses others`];
   const gpus = gpusOf(devices);
-  if (replicas > 1) {
-    const needed = devicesNeeded({ placement, replicas });
-    return [gpus.length > 0 ? gpus.slice(0, needed) : cpuNames(needed)];
-  }
+  if (replicas > 1) return [gpus.length > 0 ? gpus.slice(0, needed) : cpuNames(needed)];
   if (placement === 'single') return [[gpus[0] ?? 'CPU:0']];
   if (gpus.length >= 2) return [gpus.slice(0, 2)];
   if (gpus.length === 0) return [['CPU:0', 'CPU:1']];
@@ -144,7 +148,7 @@ export function checkDevices(config: Config, available: readonly string[]): void
   // `single` uses the first device, and ignores the second of a config that serves both placements.
   const missing = devices.slice(0, needed).find((name) => !available.includes(name));
   if (missing === undefined) return;
-  const hint = missing.startsWith('GPU') ? '; nvidia-smi shows whether the driver sees the GPU' : '';
+  const hint = isGpu(missing) ? '; nvidia-smi shows whether the driver sees the GPU' : '';
   throw new ConfigError(
     `Cannot use the device ${truncate(missing)}: TensorFlow has ${available.join(', ')} here; choose from these with --devices${hint}`,
   );

@@ -1,4 +1,4 @@
-/** The config file. */
+/** The config file, and the cluster file. */
 import { ConfigError, truncate } from '../errors.js';
 import { expandHome } from '../paths.js';
 import { parseJson, readText } from '../read-json.js';
@@ -13,23 +13,42 @@ const MAX_BYTES = 2 ** 20;
  * @throws ConfigError that names the file, if it cannot be read or is no JSON object.
  */
 export function readConfigFile(file: string): ConfigLayer {
+  const { $schema: _, ...settings } = readObject(file, 'config'); // for editors
+  const kept = withoutRetired(settings);
+  expandPaths(kept, file);
+  return { file, values: kept };
+}
+
+/** The settings of a cluster file. */
+const CLUSTER_KEYS = ['servers', 'coordinator', 'devices'];
+
+/**
+ * Reads a cluster file: JSON with the servers, where they reach this process, and the devices to use.
+ * @throws ConfigError that names the file, if it cannot be read, is no JSON object, or has other keys.
+ */
+export function readClusterFile(file: string): ConfigLayer {
+  const values = readObject(file, 'cluster');
+  const unknown = Object.keys(values).find((key) => !CLUSTER_KEYS.includes(key));
+  if (unknown === undefined) return { file, values, by: 'file' };
+  throw new ConfigError(
+    `Cannot use the unknown key ${truncate(unknown, 120)} in ${file}; known keys: ${CLUSTER_KEYS.join(', ')}; other settings go into the file of --config`,
+  );
+}
+
+/** @param kind of the file, for messages. */
+function readObject(file: string, kind: string): Record<string, unknown> {
   let values: unknown;
   try {
     values = parseJson(readText(file, { limit: MAX_BYTES, pipe: true }).replace(/^\uFEFF/, ''));
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     const found = code === 'ENOENT' ? 'there is no such file' : message;
-    throw new ConfigError(`Cannot read the config file ${file}: ${found}, expected JSON`);
+    throw new ConfigError(`Cannot read the ${kind} file ${file}: ${found}, expected JSON`);
   }
-  if (typeof values !== 'object' || values === null || Array.isArray(values)) {
-    throw new ConfigError(
-      `Cannot read the config file ${file}: it has ${truncate(JSON.stringify(values), 40)}, expected a JSON object`,
-    );
-  }
-  const { $schema: _, ...settings } = values as Record<string, unknown>; // for editors
-  const kept = withoutRetired(settings);
-  expandPaths(kept, file);
-  return { file, values: kept };
+  if (typeof values === 'object' && values !== null && !Array.isArray(values)) return values as Record<string, unknown>;
+  throw new ConfigError(
+    `Cannot read the ${kind} file ${file}: it has ${truncate(JSON.stringify(values), 40)}, expected a JSON object`,
+  );
 }
 
 /**

@@ -28,7 +28,8 @@ export function needsOtherDevices(saved: Readonly<Record<string, unknown>>, laye
   if (anySets(layers, 'devices')) return false;
   const isOther = (key: string, otherwise?: unknown) =>
     anySets(layers, key) && lastValue(layers, key) !== (saved[key] ?? otherwise);
-  return isOther('placement') || isOther('replicas', 1);
+  const servers = lastValue(layers, 'servers');
+  return isOther('placement') || isOther('replicas', 1) || (Array.isArray(servers) && servers.length > 0);
 }
 
 /** The value at that path; undefined if there is none. Inherited properties (`constructor`) do not count. */

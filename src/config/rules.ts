@@ -3,6 +3,7 @@ import { ConfigError, truncate } from '../errors.js';
 import { buildNet, isOneColumn, isWeighted } from '../model/net.js';
 import { TABLES } from '../model/tables.js';
 import { scalingOf } from '../optim/schedule.js';
+import { isGpu } from './devices.js';
 import { FLAGS } from './flags.js';
 import { type ConfigLayer, sets, valueAt } from './layers.js';
 import type { Config } from './schema.js';
@@ -89,7 +90,7 @@ const INEFFECTIVE: Record<string, (config: Config, hasFiles: HasFiles) => Messag
   convolutions: ({ compile, devices }) =>
     compile === 'xla'
       ? 'with --compile xla, which has its own convolutions'
-      : devices.every((name) => name.startsWith('GPU')) && 'on GPUs, which use the convolutions of cuDNN',
+      : devices.every(isGpu) && 'on GPUs, which use the convolutions of cuDNN',
   'optimizer.linearScaling': ({ replicas, optimizer }) =>
     replicas === 1 && scalingOf(optimizer) === 1 && 'with one replica: see --replicas',
   'optimizer.warmupEpochs': ({ optimizer }) =>

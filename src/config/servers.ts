@@ -2,30 +2,44 @@
 
 /** `HOST:PORT/GPU:0`; an IPv6 host is in brackets. */
 const REMOTE = /^(.+:\d{1,5})\/([a-z_]+:\d+)$/i;
-/** TensorFlow's name: `/job:server/replica:0/task:1/device:GPU:0`. */
-const FULL = /^\/job:server\/replica:0\/task:(\d+)\/device:([A-Z_]+:\d+)$/;
 
-/** The parts of a server's device in the settings' spelling; undefined for a device of this process. */
+/** The parts of a server's device; undefined for a device of this process. */
 export function remoteDevice(name: string): { server: string; device: string } | undefined {
   const [, server, device] = REMOTE.exec(name) ?? [];
   return server === undefined ? undefined : { server: server.toLowerCase(), device: device!.toUpperCase() };
 }
 
-/** The servers that the settings name, each once: those of `servers`, then those of `devices`. */
+/** The name of a device without the address of its server. */
+export function bareDevice(name: string): string {
+  return remoteDevice(name)?.device ?? name;
+}
+
+/**
+ * The servers to connect to, each once: those of the devices, or without devices those that the settings name.
+ * @param named `servers`.
+ */
 export function serversOf(named: readonly string[], devices: readonly string[]): string[] {
-  const all = [...named.map((each) => each.toLowerCase()), ...devices.map((each) => remoteDevice(each)?.server)];
-  return [...new Set(all.filter((each) => each !== undefined))];
+  const all =
+    devices.length > 0
+      ? devices.flatMap((each) => remoteDevice(each)?.server ?? [])
+      : named.map((each) => each.toLowerCase());
+  return [...new Set(all)];
 }
 
-/** TensorFlow's name of a server's device, which has the number of the server's task. */
-export function taskDevice(name: string, servers: readonly string[]): string {
-  const remote = remoteDevice(name);
-  if (!remote) return name;
-  return `/job:server/replica:0/task:${servers.indexOf(remote.server)}/device:${remote.device}`;
-}
-
-/** The inverse: the settings' name. */
-export function addressedDevice(name: string, servers: readonly string[]): string {
-  const [, task, device] = FULL.exec(name) ?? [];
-  return task === undefined ? name : `${servers[Number(task)]}/${device}`;
+/**
+ * The devices of servers to use if none are named: the first GPU of each server (or its CPU) in the order of the servers, then
+ * the second of each, and so on; from the beginning again if there are too few.
+ * @param devices those of all servers, by their names in the settings.
+ */
+export function serverDevices(devices: readonly string[], count: number): string[] {
+  const remote = devices.filter((name) => remoteDevice(name) !== undefined);
+  const servers = serversOf([], remote);
+  const usable = servers.map((server) => {
+    const names = remote.filter((name) => remoteDevice(name)!.server === server);
+    const gpus = names.filter((name) => bareDevice(name).startsWith('GPU:'));
+    return gpus.length > 0 ? gpus : names.slice(0, 1);
+  });
+  const rounds = Math.max(0, ...usable.map(({ length }) => length));
+  const order = Array.from({ length: rounds }, (_, i) => usable.flatMap((names) => names[i] ?? [])).flat();
+  return Array.from({ length: order.length > 0 ? count : 0 }, (_, i) => order[i % order.length]!);
 }

@@ -1,31 +1,43 @@
 /** Options of the process's TensorFlow context. Only the first context of a process is made with them. */
+import { findCluster } from '../cluster/cluster.js';
 import { cpusFor, logicalPair, namesAfterSplit, opThreads, splitCard } from '../config/devices.js';
-import { addressedDevice, serversOf } from '../config/servers.js';
+import { serversOf } from '../config/servers.js';
 import { ConfigError } from '../errors.js';
 import { usableCores } from '../limits.js';
+import type { Cluster } from '../native/c/cluster.js';
 import type { ContextOptions, Device } from '../native/c/context.js';
 import { logicalMiB } from '../native/install/nvidia-smi.js';
-import { clusterFor } from './cluster.js';
 
 /** The MiB of a card's halves. Kept because the context, once made, occupies the memory that was free before. */
 const shares = new Map<number, number>();
+
+/** Where a run goes, as a `Config` has it. */
+export interface Places {
+  devices: readonly string[];
+  servers?: readonly string[] | undefined;
+  coordinator?: string | null | undefined;
+}
+
+/**
+ * The cluster of the servers that devices are on, or without devices that the settings name; undefined without any.
+ * @throws ServerError, ConfigError as `findCluster`.
+ */
+export async function clusterOf({ devices, servers = [], coordinator }: Places): Promise<Cluster | undefined> {
+  const all = serversOf(servers, devices);
+  if (all.length === 0) return undefined;
+  splitCard(devices); // half a card beside a server's device is a usage error
+  return await findCluster(all, coordinator);
+}
 
 /**
  * @param table the net's, which decides the number of threads.
  * @param devices in the settings' names; `GPU:0/1` is half of a card, which is split into two logical devices.
  * @throws ConfigError unless the devices are both halves of one card; SetupError if the card's memory is not known.
  */
-export function contextOptions(
-  table: unknown,
-  devices: readonly string[],
-  servers: readonly string[] = [],
-  coordinator: string | null = null,
-): ContextOptions {
+export function contextOptions(table: unknown, devices: readonly string[], cluster?: Cluster): ContextOptions {
   const onCpus = devices.filter((name) => name.startsWith('CPU:')).length;
   const intraOpThreads = opThreads(table, usableCores(), Math.max(1, Math.floor(onCpus / 2)));
   const cpus = cpusFor(devices);
-  const all = serversOf(servers, devices);
-  const cluster = all.length > 0 ? clusterFor(all, coordinator ?? '127.0.0.1:7100') : undefined;
   const options = { intraOpThreads, ...(cpus > 2 && { cpus }), ...(cluster && { cluster }) };
   if (cluster) return options;
   const card = splitCard(devices);
@@ -42,8 +54,7 @@ export function settingsNames(
   devices: readonly Pick<Device, 'name' | 'memoryBytes'>[],
   options: ContextOptions,
 ): string[] {
-  const servers = options.cluster?.servers ?? [];
-  const names = devices.map(({ name }) => addressedDevice(name, servers));
+  const names = devices.map(({ name }) => name);
   const { virtualGpuCard: card, virtualGpuMiB: mib } = options;
   if (card === undefined || !mib) return names;
   // If the card is not split, the next number may belong to another card.

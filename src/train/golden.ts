@@ -4,12 +4,14 @@
  */
 import { z } from 'zod';
 import type { Config } from '../config/config.js';
+import { gpusOf } from '../config/devices.js';
 import { createSlot, slotViews } from '../data/index.js';
 import { DataError } from '../errors.js';
 import { buildNet, type NetOptions, type Parameter, parametersOf } from '../model/net.js';
 import { TABLES } from '../model/tables.js';
 import { savesByWinograd } from '../native/layers/winograd-conv.js';
 import { readJson } from '../read-json.js';
+import type { Places } from './context-options.js';
 import { openTeam, type Team } from './team.js';
 import { fetchTensor, putParameter, tensorMemory } from './tower-tensors.js';
 import { refuseFallback } from './verify.js';
@@ -74,8 +76,7 @@ export interface GoldenRow {
 
 export type GoldenResult = Awaited<ReturnType<typeof verifyGolden>>;
 
-type RouteConfig = Partial<Pick<Config, 'servers'>> &
-  Pick<Config, 'devices' | 'exchange' | 'exchangeTimeoutMs' | 'compile' | 'convolutions'>;
+type RouteConfig = Places & Pick<Config, 'exchange' | 'exchangeTimeoutMs' | 'compile' | 'convolutions'>;
 
 /**
  * Runs a reference file through the towers and through the reference.
@@ -114,7 +115,7 @@ function readGolden(path: string): File {
 
 function routeOf({ devices, exchange, compile, convolutions }: RouteConfig, file: File): Route {
   if (exchange.dtype === 'float16') return ROUTES.float16;
-  const isOnCpu = devices.every((name) => name.startsWith('CPU'));
+  const isOnCpu = gpusOf(devices).length === 0;
   const isWinograd = convolutions === 'auto' && compile !== 'xla' && isOnCpu && hasWinograd(file);
   return isWinograd ? ROUTES.winograd : ROUTES.float32;
 }
@@ -133,7 +134,7 @@ function hasWinograd(file: File): boolean {
 async function runSide(
   side: GoldenRow['side'],
   file: File,
-  { devices, servers = [], exchange, exchangeTimeoutMs, compile, convolutions }: RouteConfig,
+  { devices, coordinator, exchange, exchangeTimeoutMs, compile, convolutions }: RouteConfig,
   route: Route,
 ): Promise<GoldenRow[]> {
   const net = netOf(file);
@@ -142,7 +143,17 @@ async function runSide(
   const team = await openTeam(
     {
       ...{ placement: isSplit ? 'split' : 'single', ops: isSplit ? 'native' : 'tfjs' },
-      ...{ devices, servers, exchange, exchangeTimeoutMs, compile, convolutions, net, seed: 0, batchSize: file.batch },
+      ...{
+        devices,
+        coordinator,
+        exchange,
+        exchangeTimeoutMs,
+        compile,
+        convolutions,
+        net,
+        seed: 0,
+        batchSize: file.batch,
+      },
       // The files' rule: v = 0.9 v - 0.0005 lr w - lr g.
       optimizer: {
         ...{ learningRate, momentum: 0.9, weightDecay: 0.0005, biasRateFactor, biasDecay },

@@ -1,13 +1,14 @@
 /** The coordinator's towers, which run every command together. */
 import { randomUUID } from 'node:crypto';
 import { bytesOf } from '../checkpoint/safetensors.js';
+import { restrictCoordinator } from '../cluster/cluster.js';
 import { type Config, imagesPerStep } from '../config/config.js';
 import { tensorflowName } from '../config/devices.js';
-import { serversOf } from '../config/servers.js';
 import { ExchangeError, NativeError, NonFiniteError } from '../errors.js';
 import { createMailboxes } from '../exchange/mailbox.js';
 import { slotBytesFor } from '../exchange/transport.js';
 import { buildNet, sitesOf } from '../model/net.js';
+import { openContext } from '../native/c/context.js';
 import { bytesToAlignment } from '../native/c/copy.js';
 import { runningSleep } from '../running-time.js';
 import { abortTowers } from '../tower/abort.js';
@@ -21,7 +22,7 @@ import {
   type TowerConfig,
   type TowerSetup,
 } from '../tower/protocol.js';
-import { contextOptions } from './context-options.js';
+import { clusterOf, contextOptions, type Places } from './context-options.js';
 import { loadStartingWeights } from './run-weights.js';
 import { answerOf, explainSlowOpening } from './tower-deadline.js';
 
@@ -51,7 +52,8 @@ export interface Team {
 }
 
 export type TeamConfig = TowerConfig &
-  Pick<Config, 'placement' | 'devices' | 'servers'> &
+  Pick<Config, 'placement'> &
+  Places &
   Partial<Pick<TowerSetup, 'ops'> & Pick<Config, 'replicas' | 'weights' | 'out'>>;
 
 /** After one tower failed, the others have this long to report their own errors. */
@@ -85,10 +87,12 @@ export async function openTeam(
   });
   const name = `alexnet_split_towers_${randomUUID()}`;
   const { net, optimizer, seed, batchSize, exchange, exchangeTimeoutMs, devices, compile, convolutions } = config;
-  const servers = serversOf(config.servers, devices);
-  const context = contextOptions(net.table, devices, servers);
-  const deviceOf = (replica: number, i: number) =>
-    tensorflowName(devices[replica * parts.length + i] ?? devices[0]!, servers);
+  const context = contextOptions(net.table, devices, await clusterOf(config));
+  if (context.cluster) {
+    openContext(context); // here, where connecting counts against no tower's deadline
+    await restrictCoordinator(context.cluster);
+  }
+  const deviceOf = (replica: number, i: number) => tensorflowName(devices[replica * parts.length + i] ?? devices[0]!);
   const towers = replicas.flatMap((index) =>
     parts.map((part, i) => {
       const mailboxes = groups[index];

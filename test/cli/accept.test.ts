@@ -58,7 +58,7 @@ async function accepted(
 test('accept prints a row for each check and exits with 0; the file has the rows and more', async () => {
   const { exitCode, stdout, stderr, asked, file, read } = await accepted(ROWS, ['--devices', 'gpu:0,GPU:1', '--quick']);
   assert.deepEqual([exitCode, stderr.text], [0, '']);
-  assert.deepEqual(asked, [{ devices: ['GPU:0', 'GPU:1'], quick: true }]);
+  assert.deepEqual(asked, [{ devices: ['GPU:0', 'GPU:1'], servers: [], quick: true }]);
   assert.deepEqual(
     stdout.lines.map((line) => line.replace(/ {2,}/g, '  ')),
     [

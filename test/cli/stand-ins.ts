@@ -70,6 +70,7 @@ export async function run(argv: readonly string[], replaced: Replaced = {}): Pro
     stderr,
     env: {},
     now: () => new Date(2026, 1, 3, 4, 5, 6),
+    findCluster: async () => undefined,
     listDevices: async () => DEVICES,
     hasFashionMnist: async () => false,
     countClasses: async () => () => undefined,

@@ -110,7 +110,7 @@ export function tensorOf(metadata: TensorMetadata): tf.Tensor {
   return inner(current().backend).createOutputTensor(metadata);
 }
 
-/** The device whose memory holds the tensor, as TensorFlow reports it. */
+/** The device whose memory holds the tensor, as TensorFlow reports it; of a server `10.0.0.2:2222/GPU:0`. */
 export function backingDevice(tensor: tf.Tensor): string {
   return currentBinding().backingDevice(tensorId(tensor));
 }

@@ -240,7 +240,8 @@ export class PinnedBinding {
     const { c, status } = this.#context;
     const name = c.TFE_TensorHandleBackingDeviceName(this.handle(id), status);
     check(this.#context, 'ask for the device of a tensor');
-    return name;
+    const device = this.#context.devices.find(({ fullName }) => fullName === name);
+    return device?.memory === 'remote' ? device.name : name;
   }
 
   #execute(name: string, inputs: Call['inputs'], attrs: OpAttr[], count: number, device?: string): BigUint64Array {

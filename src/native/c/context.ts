@@ -4,7 +4,7 @@
  */
 import { NativeError } from '../../errors.js';
 import { coreLimit } from '../../limits.js';
-import { type Cluster, encodeCluster } from './cluster.js';
+import { type Cluster, encodeCluster, SERVER_JOB } from './cluster.js';
 import { libc } from './copy.js';
 import { type Library, openLibrary } from './load.js';
 import { oneAtATime } from './process-wide.js';
@@ -30,7 +30,7 @@ export interface ContextOptions {
 
 /** A device as TensorFlow reports it. */
 export interface Device {
-  /** `CPU:0`; for another process's device the full name, because two processes may each have a `GPU:0`. */
+  /** `CPU:0`; for a server's device `10.0.0.2:2222/GPU:0`, because two processes may each have a `GPU:0`. */
   name: string;
   /** TensorFlow's full name, `/job:localhost/replica:0/task:0/device:CPU:0`. */
   fullName: string;
@@ -65,7 +65,7 @@ export function openContext(options: ContextOptions = {}): Context {
       if (words.context === 0n) words.context = newContext(calls, options);
       return words.context;
     });
-    current = { ...calls, address, devices: readDevices(calls, address) };
+    current = { ...calls, address, devices: readDevices(calls, address, options.cluster?.servers) };
     return current;
   } catch (error) {
     calls.c.TF_DeleteStatus(calls.status);
@@ -78,10 +78,13 @@ export function listDevices(options: ContextOptions = {}): readonly Device[] {
   return openContext(options).devices;
 }
 
-/** Finds a device by `GPU:1`, `/device:GPU:1` or TensorFlow's full name, in any case. @throws NativeError (NOT_FOUND). */
+/**
+ * Finds a device by `GPU:1`, `/device:GPU:1`, `10.0.0.2:2222/GPU:1` or TensorFlow's full name, in any case.
+ * @throws NativeError (NOT_FOUND).
+ */
 export function findDevice(context: Context, name: string): Device {
   const short = shortName(name);
-  const device = context.devices.find((each) => each.name === short);
+  const device = context.devices.find((each) => each.name === short || each.fullName === name);
   if (device) return device;
   const have = context.devices.map((each) => each.name).join(', ');
   const hint = short.startsWith('GPU') ? '; `alexnet-split doctor` says why this one is missing' : '';
@@ -131,12 +134,17 @@ export function threadsOf(
   };
 }
 
-function readDevices(calls: Calls, context: Pointer): Device[] {
-  return devicesIn(calls, calls.c.TFE_ContextListDevices(context, calls.status));
+/** @param servers in the order of their tasks. */
+function readDevices(calls: Calls, context: Pointer, servers: readonly string[] = []): Device[] {
+  return devicesIn(calls, calls.c.TFE_ContextListDevices(context, calls.status), servers);
 }
 
-/** The devices of a `TF_DeviceList`, which is deleted. @throws NativeError if the call that made the list has failed. */
-export function devicesIn(calls: Calls, list: Pointer): Device[] {
+/**
+ * The devices of a `TF_DeviceList`, which is deleted.
+ * @param servers in the order of their tasks.
+ * @throws NativeError if the call that made the list has failed.
+ */
+export function devicesIn(calls: Calls, list: Pointer, servers: readonly string[] = []): Device[] {
   const { c, status } = calls;
   check(calls, 'list the devices');
   const checked = <T>(value: T): T => {
@@ -148,20 +156,29 @@ export function devicesIn(calls: Calls, list: Pointer): Device[] {
       const fullName = checked(c.TF_DeviceListName(list, i, status));
       const type = checked(c.TF_DeviceListType(list, i, status));
       const memoryBytes = Number(checked(c.TF_DeviceListMemoryBytes(list, i, status)));
-      const name = shortName(fullName);
-      const memory = name.startsWith('/') ? 'remote' : type === 'CPU' ? 'host' : 'gpu';
-      return { name, fullName, type, memory, memoryBytes };
+      const isRemote = shortName(fullName).startsWith('/');
+      const memory = isRemote ? 'remote' : type === 'CPU' ? 'host' : 'gpu';
+      return { name: addressedName(fullName, servers), fullName, type, memory, memoryBytes };
     });
   } finally {
     c.TF_DeleteDeviceList(list);
   }
 }
 
+/** `10.0.0.2:2222/GPU:0` for the full name of a server's device, else as {@link shortName}. */
+function addressedName(fullName: string, servers: readonly string[]): string {
+  const [, task, device] = new RegExp(`^/job:${SERVER_JOB}/replica:0/task:(\\d+)/device:(.*)$`).exec(fullName) ?? [];
+  const server = task === undefined ? undefined : servers[Number(task)];
+  return server === undefined ? shortName(fullName) : `${server}/${device}`;
+}
+
 /**
- * `CPU:0` for any spelling of a device of this process. For another process's device the job and the task stay:
- * `/job:tower/replica:0/task:1/device:GPU:0`.
+ * `CPU:0` for any spelling of a device of this process. For another process's device the address, or the job and the task,
+ * stay: `10.0.0.2:2222/GPU:0`, `/job:tower/replica:0/task:1/device:GPU:0`.
  */
 export function shortName(name: string): string {
+  const [, server, local] = /^([^/]+:\d+)\/([a-z_]+:\d+)$/i.exec(name.trim()) ?? [];
+  if (server !== undefined) return `${server.toLowerCase()}/${local!.toUpperCase()}`;
   const [, task, kind, number] =
     /^(\/job:\w+\/replica:\d+\/task:\d+)?\/?(?:device:)?([a-z_]+):(\d+)$/i.exec(name.trim()) ?? [];
   if (!kind) return name;

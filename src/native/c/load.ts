@@ -52,6 +52,11 @@ export function openLibrary(): Library {
   return opened;
 }
 
+/** The version of the TensorFlow that is used here, such as `2.21.0`. @throws as {@link openLibrary}. */
+export function tensorflowVersion(): string {
+  return openLibrary().c.TF_Version();
+}
+
 function loadFiles(found: FoundLibrary, words: ProcessWords): void {
   const wantsInfo = libc.getenv('TF_CPP_MIN_LOG_LEVEL') === '0';
   setEnvironment(found);

@@ -37,6 +37,11 @@ export function standaloneJob(version: string): string {
   return `alexnet_split_tf_${version.replace(/\W/g, '_')}`;
 }
 
+/** The version of TensorFlow in the full name of such a server's device; undefined for another server's. */
+export function versionInDevice(name: string): string | undefined {
+  return /^\/job:alexnet_split_tf_(\w+)\//.exec(name)?.[1]?.replaceAll('_', '.');
+}
+
 /**
  * Starts a server, the only one of the process. It answers no one before its port is restricted to what is allowed.
  * @throws SetupError without a library, or if the system cannot restrict the port; SplitError if TensorFlow cannot open it.

@@ -15,6 +15,9 @@ import { type AcceptReport, newReport, type Row } from './report.js';
 export interface AcceptOptions {
   /** The names of two devices, or none for those that `train` would choose. */
   devices: readonly string[];
+  /** Servers whose devices may be used, and where they reach the checking process. */
+  servers?: readonly string[];
+  coordinator?: string | undefined;
   /** Uses a small net and few steps. */
   quick: boolean;
 }
@@ -36,7 +39,7 @@ const BUDGET_MINUTES = 10;
 
 /** @param open starts the child process; tests replace it. */
 export async function accept(
-  { devices: asked, quick }: AcceptOptions,
+  { devices: asked, servers = [], coordinator, quick }: AcceptOptions,
   { report: onRow, signal, now, busy }: AcceptUi,
   open: (signal: AbortSignal) => JobProcess = (each) => openJobProcess(CHILD_FILE, each),
 ): Promise<AcceptReport> {
@@ -45,13 +48,13 @@ export async function accept(
   const folder = mkdtempSync(join(tmpdir(), 'alexnet-split-accept-'));
   const jobProcess = open(signal);
   try {
-    const checks = firstChecks(report, asked, (found, devices) => {
+    const checks = firstChecks(report, { asked, servers, coordinator }, (found, devices) => {
       report.devices = devices;
       report.versions.tensorflow = found.tensorflow;
       report.tensorflow = { library: found.library, devices: found.devices };
       const machine: Machine = { devices: found.names, fashionMnist: false, now: now() };
       // The loop below continues with these.
-      checks.push(...checksOf(planOf(devices, machine, quick, folder)));
+      checks.push(...checksOf(planOf(devices, machine, quick, folder, coordinator)));
     });
     for (const check of checks) {
       if (signal.aborted) break;

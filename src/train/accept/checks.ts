@@ -7,7 +7,7 @@ import type { Config } from '../../config/config.js';
 import { defaultDevices } from '../../config/devices.js';
 import { type MemoryPeak, monitorMemory } from '../../native/install/nvidia-smi.js';
 import { difference } from '../verify.js';
-import type { Job, JobKind, JobOf, JobResults } from './child.js';
+import type { DevicesJob, Job, JobKind, JobOf, JobResults } from './child.js';
 import type { Plan } from './plan.js';
 import type { AcceptReport, Row } from './report.js';
 
@@ -46,18 +46,18 @@ function check<Kind extends JobKind>(
 /** The checks before the devices are known. @param onDevices gets the devices, if TensorFlow has them. */
 export function firstChecks(
   report: AcceptReport,
-  asked: readonly string[],
+  places: DevicesJob,
   onDevices: (found: JobResults['devices'], devices: string[]) => void,
 ): Check[] {
   return [
     check<'cards'>('cards', MINUTE, { kind: 'cards' }, (found) => judgeCards(Object.assign(report, found))),
     // TensorFlow is gigabytes on a disk that may be slow, and wakes the cards.
-    check<'devices'>('devices', TWO_MINUTES, { kind: 'devices', asked }, (found) => {
+    check<'devices'>('devices', TWO_MINUTES, { kind: 'devices', ...places }, (found) => {
       if (found.trouble !== undefined) {
         const failed = `TensorFlow has no GPU, though there is an NVIDIA card: ${found.trouble}; to check the CPU, use --devices CPU:0,CPU:1`;
         return { failed };
       }
-      const [used] = asked.length > 0 ? [[...asked]] : defaultDevices('split', found.names);
+      const [used] = places.asked.length > 0 ? [[...places.asked]] : defaultDevices('split', found.names);
       onDevices(found, used);
       const sizes = used.map((name) => {
         const bytes = found.devices[found.names.indexOf(name)]?.memoryBytes ?? Number.NaN;

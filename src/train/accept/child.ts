@@ -13,7 +13,7 @@ import { exitAtOnce } from '../../native/c/exit.js';
 import { gpuTrouble } from '../../native/install/gpu-support.js';
 import { findLibrary } from '../../native/install/library.js';
 import { cardTopology, type DriverCard, listCards } from '../../native/install/nvidia-smi.js';
-import { contextOptions, settingsNames } from '../context-options.js';
+import { clusterOf, contextOptions, type Places, settingsNames } from '../context-options.js';
 import { verifyGolden } from '../golden.js';
 import { openTeam } from '../team.js';
 import { train } from '../train.js';
@@ -47,14 +47,19 @@ function cards(_: object): { cards: readonly DriverCard[]; topology: string | un
   return { cards: found, topology: found.length > 1 ? cardTopology() : undefined };
 }
 
-/** Creates the context and lists the devices. @param asked the names that the user gave. */
-function devices({ asked }: { asked: readonly string[] }) {
-  const options = contextOptions('original', asked);
+/** The names of devices that the user gave, and the servers. */
+export interface DevicesJob extends Omit<Places, 'devices'> {
+  asked: readonly string[];
+}
+
+/** Creates the context and lists the devices. */
+async function devices({ asked, servers = [], coordinator }: DevicesJob) {
+  const options = contextOptions('original', asked, await clusterOf({ devices: asked, servers, coordinator }));
   const found = listDevices(options);
   const library = findLibrary();
   useDevice('CPU:0'); // loads the binding, which knows the version
   const names = settingsNames(found, options);
-  const facts = asked.length === 0 && gpusOf(names).length === 0 ? examineGpus(0) : undefined;
+  const facts = asked.length + servers.length === 0 && gpusOf(names).length === 0 ? examineGpus(0) : undefined;
   return {
     tensorflow: currentBinding().version,
     /** For which devices the library is, and where it was found. */
@@ -146,7 +151,10 @@ async function runOnce({ config, resume, dies }: { config: Config; resume: boole
 
 async function answer(job: Job): Promise<Answer> {
   try {
-    if ('config' in job) openContext(contextOptions(job.config.net.table, job.config.devices));
+    if ('config' in job) {
+      const { net, devices } = job.config;
+      openContext(contextOptions(net.table, devices, await clusterOf(job.config)));
+    }
     const run = JOBS[job.kind] as (job: Job) => unknown;
     return { ok: true, result: await run(job) };
   } catch (error) {

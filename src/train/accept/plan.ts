@@ -1,6 +1,7 @@
 /** What an acceptance runs: the nets, the sizes, the number of steps. */
 import { fileURLToPath } from 'node:url';
 import { type Config, type Machine, resolveConfig } from '../../config/config.js';
+import { gpusOf } from '../../config/devices.js';
 
 export type Plan = ReturnType<typeof planOf>;
 
@@ -13,10 +14,16 @@ const GOLDENS = ['original', 'paper', 'd2l'].map((name) => {
 const EXCHANGE_TIMEOUT_MS = 45_000;
 
 /** @param devices two of the settings' names. @throws ConfigError if the machine does not have them. */
-export function planOf(devices: readonly string[], machine: Machine, quick: boolean, folder: string) {
-  const isHost = devices.every((name) => name.startsWith('CPU'));
+export function planOf(
+  devices: readonly string[],
+  machine: Machine,
+  quick: boolean,
+  folder: string,
+  coordinator: string | null = null,
+) {
+  const isHost = gpusOf(devices).length === 0;
   const common = {
-    ...{ placement: 'split', devices, out: folder, check: false, evalEvery: 0 },
+    ...{ placement: 'split', devices, coordinator, out: folder, check: false, evalEvery: 0 },
     ...{ exchangeTimeoutMs: EXCHANGE_TIMEOUT_MS, data: { source: 'embedded', ...(quick && { workers: 0 }) } },
   };
   const narrow = { preset: 'mini', net: { width: 0.125 } };

@@ -1,6 +1,6 @@
 /** Steps on noise instead of data: how fast they are, and where their ops run. */
 import type { Config } from '../../config/config.js';
-import { tensorflowName } from '../../config/devices.js';
+import { bareDevice } from '../../config/servers.js';
 import { createSlot, slotViews } from '../../data/index.js';
 import { hasKernel, type PlacedOp, recordPlacement } from '../../native/c/ops.js';
 import { openTeam, type Team } from '../team.js';
@@ -71,7 +71,7 @@ export async function findKernels(config: Config) {
 
 /** The ops that are on the host only because a tower's type of device has no kernel for them. */
 export function missingKernels(ops: readonly PlacedOp[], devices: readonly string[]): string[] {
-  const types = new Set(devices.map((name) => tensorflowName(name).split(':')[0]!));
+  const types = new Set(devices.map((name) => bareDevice(name).split(':')[0]!));
   types.delete('CPU');
   const missing = ops.filter((each) => {
     const isOnHost = /device:CPU:\d+$/.test(each.device);

@@ -2,6 +2,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config } from '../../config/config.js';
+import { isGpu } from '../../config/devices.js';
 import { hasStep, rangesOf } from '../../config/steps.js';
 import { systemMessage } from '../../errors.js';
 import { towerTitle } from '../../event-lines.js';
@@ -67,7 +68,7 @@ function startTrace(config: Config, report: Report, warn: (why: string) => void)
       const isCompiled = config.compile !== 'off';
       const threads = replies.map(({ spans = [] }) => notedSpans(spans, dataMs, started, isCompiled));
       const titles = replies.map((_, tower) => towerTitle(tower, replies.length, config.placement));
-      const onGpu = replies.map((_, tower) => (config.devices[tower] ?? config.devices[0]!).startsWith('GPU'));
+      const onGpu = replies.map((_, tower) => isGpu(config.devices[tower] ?? config.devices[0]!));
       let ops: ReturnType<typeof opsOf> | undefined;
       try {
         ops = collected && opsOf(eventsOf(collected, started + offset), onGpu, length);

@@ -1,0 +1,89 @@
+/** The cluster that this process drives. A process has one, because its TensorFlow context has one. */
+import { ConfigError, ServerError, SetupError } from '../errors.js';
+import { type Cluster, SERVER_JOB } from '../native/c/cluster.js';
+import type { Device } from '../native/c/context.js';
+import { coordinatorAddress, parseAddress, routeTo } from './address.js';
+import { type ServerStatus, serverStatus } from './status.js';
+
+/** For each of: reaching a server, its answer, and connecting TensorFlow's context to all. */
+const TIMEOUT_MS = 10_000;
+const KEEP_ALIVE_SECONDS = 60;
+
+/** A cluster, and what its servers said about themselves. */
+export interface FoundCluster extends Cluster {
+  statuses: readonly ServerStatus[];
+}
+
+let current: Promise<FoundCluster> | undefined;
+let names: readonly string[] = [];
+
+/**
+ * Asks the servers who they are, and chooses where they reach this process. The context that is made with the result connects
+ * to them. The first call in a process decides; later ones may ask for the same servers, or for some of them.
+ * @param servers `HOST:PORT` each, at least one, in the order of their tasks.
+ * @param coordinator where the servers reach this process, as `HOST:PORT`; undefined for an address of this machine and a free
+ * port.
+ * @throws ServerError for a server that cannot be reached, or runs another version of TensorFlow; ConfigError for addresses
+ * that cannot be used, or servers beside those of the first call.
+ */
+export async function findCluster(servers: readonly string[], coordinator?: string | null): Promise<FoundCluster> {
+  if (!current) {
+    names = servers;
+    current = find(servers, coordinator).catch((error: unknown) => {
+      current = undefined;
+      throw error;
+    });
+  }
+  const other = servers.find((each) => !names.includes(each));
+  if (other === undefined) return await current;
+  throw new ConfigError(
+    `Cannot use the server ${other}: this process uses ${names.join(', ')} already, and TensorFlow connects once; name all of them from the start`,
+  );
+}
+
+let restricted: string | undefined;
+
+/**
+ * Lets others reach this process at the coordinator's address only: TensorFlow listens on every address of the machine. To be
+ * called when the context is made; a second call ends connections that came before the first.
+ * @returns a sentence if the system does not allow it.
+ */
+export async function restrictCoordinator({ coordinator }: Cluster): Promise<string | undefined> {
+  const { restrictListener } = await import('../native/c/listener-filter.js');
+  const { host, port } = parseAddress(coordinator, 'coordinator');
+  try {
+    restrictListener(port, { addresses: [host] });
+  } catch (error) {
+    if (!(error instanceof SetupError)) throw error;
+    restricted ??= `whoever reaches this machine can connect to port ${port} on all its addresses (${error.message}); keep others away by a firewall`;
+  }
+  return restricted;
+}
+
+/** The devices of servers, as the context that is connected to them has them. @throws as {@link findCluster}. */
+export async function serverDevices(servers: readonly string[], coordinator?: string): Promise<Device[]> {
+  const { statuses } = await findCluster(servers, coordinator);
+  return statuses.flatMap(({ address, devices }, task) =>
+    devices.map(({ name, type, memoryBytes }): Device => {
+      const fullName = `/job:${SERVER_JOB}/replica:0/task:${task}/device:${name}`;
+      return { name: `${address}/${name}`, fullName, type, memory: 'remote', memoryBytes };
+    }),
+  );
+}
+
+async function find(servers: readonly string[], asked: string | null | undefined): Promise<FoundCluster> {
+  const routes = new Map(
+    await Promise.all(servers.map(async (each) => [each, await routeTo(each, TIMEOUT_MS)] as const)),
+  );
+  const statuses = await Promise.all(servers.map((each) => serverStatus(each, TIMEOUT_MS)));
+  const own = (await import('../native/c/load.js')).tensorflowVersion();
+  for (const { address, tensorflow } of statuses) {
+    if (tensorflow === own.replace(/\W/g, '.')) continue; // as a server's name can have it
+    throw new ServerError(
+      `Cannot use the server ${address}: it runs TensorFlow ${tensorflow}, expected ${own} as here; install the same version of alexnet-split on both machines`,
+      address,
+    );
+  }
+  const coordinator = await coordinatorAddress(asked, routes);
+  return { servers, coordinator, timeoutMs: TIMEOUT_MS, keepAliveSeconds: KEEP_ALIVE_SECONDS, statuses };
+}
