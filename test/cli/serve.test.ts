@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { connect as connectHttp2 } from 'node:http2';
+import { type ClientHttp2Session, connect as connectHttp2 } from 'node:http2';
 import { connect } from 'node:net';
 import { createInterface } from 'node:readline';
 import test, { type TestContext } from 'node:test';
@@ -44,8 +44,7 @@ async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<number 
 }
 
 /** The names of the devices that the server tells everybody who asks (`WorkerService.GetStatus`, by gRPC). */
-async function devicesOf(address: string): Promise<string[]> {
-  const session = connectHttp2(`http://${address}`);
+async function devicesOf(session: ClientHttp2Session): Promise<string[]> {
   const request = session.request({
     ...{ ':method': 'POST', ':path': '/tensorflow.WorkerService/GetStatus' },
     ...{ 'content-type': 'application/grpc', te: 'trailers' },
@@ -53,8 +52,11 @@ async function devicesOf(address: string): Promise<string[]> {
   request.end(Buffer.alloc(5)); // not compressed, no bytes
   const chunks: Buffer[] = [];
   for await (const chunk of request) chunks.push(chunk);
-  session.close();
-  return new Message(Buffer.concat(chunks).subarray(5)).messages(1).map((device) => device.text(1));
+  const answer = new Message(Buffer.concat(chunks).subarray(5));
+  return answer
+    .messages(1)
+    .map((device) => device.text(1))
+    .sort();
 }
 
 test('a server says what it has, answers coordinators one after another and at once, and ends with the signal', async (t) => {
@@ -64,16 +66,20 @@ test('a server says what it has, answers coordinators one after another and at o
   assert.deepEqual([threads_per_op, devices], [1, ['CPU:0', 'CPU:1'].map((name) => device(name))]);
   const job = `alexnet_split_tf_${String(tensorflow).replaceAll('.', '_')}`;
   const names = [0, 1].map((cpu) => `/job:${job}/replica:0/task:0/device:CPU:${cpu}`);
-  assert.deepEqual((await devicesOf(address)).sort(), names);
-  const use = () => runProgram('use-server', [address]);
+  const session = connectHttp2(`http://${address}`);
+  assert.deepEqual(await devicesOf(session), names);
+  const use = () => runProgram('use-server', [address], { GRPC_FAIL_FAST: 'true', http_proxy: 'http://127.0.0.1:9' });
   for (const { code, stdout, stderr } of [await use(), ...(await Promise.all([use(), use()]))]) {
     assert.deepEqual([code, stdout], [0, '42 on /job:server/replica:0/task:0/device:CPU:1\n'], stderr);
   }
-  assert.deepEqual((await devicesOf(address)).sort(), names, 'they change when a coordinator joins');
+  assert.deepEqual(await devicesOf(session), names, 'they change when a coordinator joins');
+  session.close();
   while (!lines.some(({ event }) => event === 'left')) await once(reader, 'line');
   const [connected, left] = ['connected', 'left'].map((name) => lines.find(({ event }) => event === name)!);
   assert.equal(connected!.peer, '127.0.0.1');
-  if (process.platform === 'linux') assert.ok(Number(left!.received) > 1000 && Number(left!.sent) > 100, left!.msg);
+  if (process.platform === 'linux') {
+    assert.ok(Number(left!.received) > 100 && Number(left!.sent) > 200, JSON.stringify(left));
+  }
   assert.equal(await end(child, 'SIGTERM'), 143);
   assert.match(
     stderr(),

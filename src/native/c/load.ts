@@ -91,6 +91,8 @@ function setEnvironment({ flavour }: FoundLibrary): void {
     NVIDIA_TF32_OVERRIDE: '0',
     // The kernels that the driver compiles for a card newer than TensorFlow do not fit into its default cache.
     CUDA_CACHE_MAXSIZE: `${2 ** 32}`,
+    // Empty: a proxy for web pages (`http_proxy`) would get the connections to TensorFlow's servers, and refuse them.
+    grpc_proxy: '',
     // Only errors: 0 is info, 1 warnings.
     TF_CPP_MIN_LOG_LEVEL: '2',
   };
