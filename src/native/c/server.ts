@@ -47,6 +47,8 @@ export function versionInDevice(name: string): string | undefined {
  * @throws SetupError without a library, or if the system cannot restrict the port; SplitError if TensorFlow cannot open it.
  */
 export function startServer({ port: asked, allowed, intraOpThreads: given }: ServerOptions): Server {
+  // TensorFlow also calls it an error when a coordinator ends and closes its queues; the coordinator gets all errors itself.
+  libc.setenv('TF_CPP_MIN_LOG_LEVEL', '3', 0);
   const library = openLibrary();
   const { c } = library;
   const calls: Calls = { ...library, status: c.TF_NewStatus() };
