@@ -63,6 +63,7 @@ export const FLAGS: readonly Flag[] = [
   ]),
   ...section('run', 'data', [
     ['number', '--replicas <k>', 'replicas', 'pairs of towers (or whole nets) that share the images of a step'],
+    ['text', '--average <means>', 'average', 'how replicas average gradients: copies, or collective (NCCL on GPUs)'],
     [
       'text',
       '--compile <mode>',

@@ -14,6 +14,7 @@ const FASHION_MEAN = 73;
 const COMMON = {
   placement: 'split',
   replicas: 1,
+  average: 'copies',
   servers: [],
   coordinator: null,
   seed: 1,

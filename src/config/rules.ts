@@ -20,6 +20,22 @@ const CONFLICTS: readonly ((config: Config) => Message)[] = [
     compile === 'xla' &&
     placement === 'split' &&
     '--compile is xla, expected on or off with --placement split: an XLA function cannot exchange tensors; use --compile on, or --placement single',
+  ({ compile, replicas }) =>
+    compile === 'xla' &&
+    replicas > 1 &&
+    '--compile is xla, expected on or off with --replicas: an XLA function cannot average gradients; use --compile on',
+  ({ average, replicas, devices, placement }) => {
+    const parts = placement === 'split' ? [0, 1] : [0];
+    const twice = parts
+      .map((part) => devices.filter((_, i) => i < replicas * parts.length && i % parts.length === part))
+      .flatMap((own) => own.find((name, i) => own.indexOf(name) < i) ?? []);
+    return (
+      average === 'collective' &&
+      replicas > 1 &&
+      twice.length > 0 &&
+      `--average is collective, expected copies: the device ${truncate(twice[0]!)} is in two replicas, which a collective cannot join twice; choose other --devices, or --average copies`
+    );
+  },
   ({ data: { resize }, net: { inputSize } }) =>
     resize < inputSize &&
     `data.resize is ${resize}, expected at least the net's input of ${inputSize} pixels, which is cropped from it; set both`,
@@ -91,6 +107,7 @@ const INEFFECTIVE: Record<string, (config: Config, hasFiles: HasFiles) => Messag
     compile === 'xla'
       ? 'with --compile xla, which has its own convolutions'
       : devices.every(isGpu) && 'on GPUs, which use the convolutions of cuDNN',
+  average: ({ replicas }) => replicas === 1 && 'with one replica: see --replicas',
   'optimizer.linearScaling': ({ replicas, optimizer }) =>
     replicas === 1 && scalingOf(optimizer) === 1 && 'with one replica: see --replicas',
   'optimizer.warmupEpochs': ({ optimizer }) =>

@@ -175,6 +175,8 @@ export const CONFIG_SCHEMA = keys({
   batchSize: whole(1, 65_536),
   /** Replicas of the net, which train with different images of a step and average their gradients: pairs of towers, or whole nets. */
   replicas: whole(1, 64),
+  /** How the replicas average their gradients. */
+  average: oneOf(['copies', 'collective']),
   epochs: whole(1, 1_000_000),
   /** The run's length in steps; null if `epochs` gives the length. */
   steps: whole(1, 1_000_000_000).nullable(),

@@ -1,5 +1,5 @@
 /**
- * The sum of the gradients over the replicas, by TensorFlow's own copies from device to device. Each parameter has an owner
+ * The sum of the gradients over the replicas, by TensorFlow's own copies from device to device (`CopiedSum`). Each parameter has an owner
  * among the towers with the same part of the net. The others send it their gradients; it adds them up in the order of the
  * replicas, and sends the sum back. So all replicas have the same bits, and each tower sends and receives about the same.
  *
@@ -12,7 +12,21 @@ import { bytesOf } from '../checkpoint/safetensors.js';
 import { TensorQueue } from '../native/graph/tensor-queue.js';
 import type { Replica } from './replica.js';
 
-export interface AverageOptions {
+/** How a tower adds up the gradients of all replicas, in a compiled function or op by op. */
+export interface GradientSum {
+  /** Bytes that this tower sends in a step. */
+  readonly bytes: number;
+  /**
+   * Sends gradients, and receives those of the other replicas.
+   * @param gradients in the order of the parameters; they stay the caller's. @param isRecorded in a compiled function.
+   * @returns their sums over the replicas; the caller's.
+   */
+  sum(gradients: readonly tf.Tensor[], isRecorded: boolean): tf.Tensor[];
+  /** Functions that use it have to be disposed of before. */
+  dispose(): void;
+}
+
+export interface CopiedSumOptions {
   replica: Replica;
   /** Full names of the devices of the towers with the same part, by replica. */
   devices: readonly string[];
@@ -42,15 +56,14 @@ interface Links {
 }
 
 /** One tower's end. For one thread. */
-export class GradientSum {
+export class CopiedSum implements GradientSum {
   readonly #index: number;
   readonly #owners: readonly number[];
   readonly #links: readonly Links[];
-  readonly #shapes: AverageOptions['shapes'];
-  /** Bytes that this tower sends in a step. */
+  readonly #shapes: CopiedSumOptions['shapes'];
   readonly bytes: number;
 
-  constructor({ replica: { index, count }, devices, name, shapes }: AverageOptions) {
+  constructor({ replica: { index, count }, devices, name, shapes }: CopiedSumOptions) {
     this.#index = index;
     this.#shapes = shapes;
     this.#owners = ownersOf(shapes, count);
@@ -67,11 +80,6 @@ export class GradientSum {
     this.bytes = shapes.reduce((sum, shape, i) => sum + bytesOf(shape) * this.#links[i]!.out.size, 0);
   }
 
-  /**
-   * Sends gradients, and receives those of the other replicas.
-   * @param gradients in order of the parameters; they stay the caller's. @param isRecorded in a compiled function.
-   * @returns their sums over the replicas; the caller's.
-   */
   sum(gradients: readonly tf.Tensor[], isRecorded: boolean): tf.Tensor[] {
     const send = (i: number, tensor: tf.Tensor) => {
       for (const queue of this.#links[i]!.out.values()) isRecorded ? queue.send(tensor) : queue.put(tensor);
@@ -98,7 +106,7 @@ export class GradientSum {
     return [...this.#links[i]!.in.keys(), this.#index].sort((a, b) => a - b);
   }
 
-  /** Removes all tensors from the queues; functions that use them have to be disposed of before. */
+  /** Removes all tensors from the queues. */
   dispose(): void {
     for (const links of this.#links) {
       for (const queue of [...links.out.values(), ...links.in.values()]) {

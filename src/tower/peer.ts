@@ -5,7 +5,8 @@ import type { Parameter } from '../model/net.js';
 import { currentBinding } from '../native/binding/backend.js';
 import { findDevice, openContext } from '../native/c/context.js';
 import { newCancellation, type RunsWhile } from '../native/graph/run-while.js';
-import { GradientSum } from './average.js';
+import { CopiedSum, type GradientSum } from './average.js';
+import { CollectiveSum } from './collective.js';
 import { DeviceExchange } from './exchangers.js';
 import { indexOf, mailboxesOf, type TowerSetup } from './protocol.js';
 
@@ -48,11 +49,15 @@ export function openPeer({ part, peer, exchange, exchangeTimeoutMs }: TowerSetup
 }
 
 /** Connects a tower to the other replicas; undefined if there are none. @param parameters of its part. */
-export function openAverage({ replica, others }: TowerSetup, parameters: readonly Pick<Parameter, 'shape'>[]) {
+export function openAverage(
+  { replica, others, exchangeTimeoutMs: timeoutMs }: TowerSetup,
+  parameters: readonly Pick<Parameter, 'shape'>[],
+): GradientSum | undefined {
   if (!others) return undefined;
-  const { devices, name } = others;
+  const { devices, name, average, group } = others;
   const shapes = parameters.map(({ shape }) => shape);
-  return new GradientSum({ replica, shapes, name, devices: devices.map(fullName) });
+  if (average === 'collective') return new CollectiveSum({ replicas: replica.count, group, timeoutMs, shapes });
+  return new CopiedSum({ replica, shapes, name, devices: devices.map(fullName) });
 }
 
 function fullName(device: string): string {

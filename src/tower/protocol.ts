@@ -39,6 +39,8 @@ export interface TowerSetup extends TowerConfig {
     devices: readonly string[];
     /** Common to these towers, and unique in the process. */
     name: string;
+    group: number;
+    average: Config['average'];
   };
 }
 

@@ -1,15 +1,12 @@
 /** A tower: a part of the net on one device. A method for each command; all of them run in the thread that made it. */
 import tf = require('@tensorflow/tfjs');
 
-import { ExchangeError } from '../errors.js';
-import { isAborted } from '../exchange/mailbox.js';
 import { noCosts } from '../exchange/transport.js';
 import type { Captured } from '../model/forward.js';
 import { buildNet, type Net, parametersOf, volume } from '../model/net.js';
 import { TFJS_OPS } from '../model/ops.js';
 import { backingDevice, currentBinding, useDevice } from '../native/binding/backend.js';
 import { copyTensor, settle } from '../native/binding/tensors.js';
-import { isCancelled } from '../native/c/status.js';
 import type { GradientSum } from './average.js';
 import { imagesOf, readBatch } from './batch.js';
 import { type LayerActivations, measure, measureLayers } from './layer-statistics.js';
@@ -23,7 +20,6 @@ import {
   type EvaluateReply,
   indexOf,
   type MeasureReply,
-  mailboxesOf,
   type OpenReply,
   type Replies,
   type SelfTestReply,
@@ -32,12 +28,13 @@ import {
   type TensorInfo,
   type TowerSetup,
 } from './protocol.js';
-import { rowsOf, towerName, towerNumber } from './replica.js';
+import { rowsOf, towerNumber } from './replica.js';
 import { selfTest } from './self-test.js';
 import { fileMetadata } from './snapshot.js';
 import { StepNotes } from './step-notes.js';
 import { type Answers, answersOf, checkGradients, countRight, exchangeNorms, type Norms } from './step-results.js';
 import { type Answering, TowerFunction } from './tower-function.js';
+import { blamingOthers } from './wait-errors.js';
 import { warmUp } from './warm-up.js';
 
 type CommandOf<Kind extends Command['kind']> = Extract<Command, { kind: Kind }>;
@@ -100,7 +97,7 @@ export class Tower implements Commands {
     const { part, batchSize } = this.#setup;
     const peer = this.#peer;
     if (part === 'whole' || !peer) throw new Error('the whole net has no peer');
-    return this.#blamingPeer(0, () => selfTest(this.#net, part, batchSize, peer));
+    return blamingOthers(this.#setup, 0, () => selfTest(this.#net, part, batchSize, peer));
   }
 
   /**
@@ -278,19 +275,7 @@ export class Tower implements Commands {
     kind: PassKind,
     how: Answering,
   ) {
-    return this.#blamingPeer(step, () => this.#function.run({ ...batch, step }, kind, how));
-  }
-
-  /** @throws what `action` throws; ExchangeError with `peerFailed` if it was cancelled because the peer failed. */
-  #blamingPeer<T>(step: number, action: () => T): T {
-    try {
-      return action();
-    } catch (error) {
-      const mailboxes = mailboxesOf(this.#setup);
-      if (!isCancelled(error) || !mailboxes || !isAborted(mailboxes)) throw error;
-      const text = `Cannot continue at step ${step} in ${towerName(this.#setup)}: another tower stopped; its own message says why`;
-      throw new ExchangeError(text, towerNumber(this.#setup), 'queue', step, true);
-    }
+    return blamingOthers(this.#setup, step, () => this.#function.run({ ...batch, step }, kind, how));
   }
 }
 

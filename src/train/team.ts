@@ -54,10 +54,13 @@ export interface Team {
 export type TeamConfig = TowerConfig &
   Pick<Config, 'placement'> &
   Places &
-  Partial<Pick<TowerSetup, 'ops'> & Pick<Config, 'replicas' | 'weights' | 'out'>>;
+  Partial<Pick<TowerSetup, 'ops'> & Pick<Config, 'replicas' | 'average' | 'weights' | 'out'>>;
 
 /** After one tower failed, the others have this long to report their own errors. */
 const PEER_ERROR_MS = 3_000;
+
+/** Teams of this process so far. */
+let teams = 0;
 
 /** The settings of the reference: the whole net on one device, with the images of all replicas. */
 export function referenceOf(config: Config): Config {
@@ -78,7 +81,8 @@ export async function openTeam(
 ): Promise<Team> {
   const isSplit = config.placement === 'split';
   const parts: Part[] = isSplit ? [0, 1] : ['whole'];
-  const { replicas: count = 1 } = config;
+  const { replicas: count = 1, average = 'copies' } = config;
+  const group = 2 * teams++;
   const replicas = Array.from({ length: count }, (_, index) => index);
   // Those of whole nets carry no messages: they end waits.
   const groups = replicas.flatMap(() => {
@@ -96,13 +100,13 @@ export async function openTeam(
   const towers = replicas.flatMap((index) =>
     parts.map((part, i) => {
       const mailboxes = groups[index];
-      const others = { mailboxes, name: `${name}_${i}`, devices: replicas.map((each) => deviceOf(each, i)) };
+      const same = { name: `${name}_${i}`, group: group + i, devices: replicas.map((each) => deviceOf(each, i)) };
       return startTower({
         ...{ part, replica: { index, count }, device: deviceOf(index, i), context },
         ...{ net, optimizer, seed, batchSize, exchange, exchangeTimeoutMs, compile, convolutions },
         ...{ slots, ops: config.ops ?? 'native' },
         ...(mailboxes && isSplit && { peer: { mailboxes, name: `${name}_${index}`, device: deviceOf(index, 1 - i) } }),
-        ...(mailboxes && count > 1 && { others: { ...others, mailboxes } }),
+        ...(mailboxes && count > 1 && { others: { ...same, average, mailboxes } }),
       });
     }),
   );

@@ -19,6 +19,7 @@ const TYPED: Record<string, [text: string, value: unknown, ...others: string[]]>
   '--run': ['mine', 'mine'],
   '--out': ['elsewhere', 'elsewhere'],
   '--replicas': ['3', 3, '--devices', 'CPU:0,CPU:0,CPU:0,CPU:1,CPU:1,CPU:1'],
+  '--average': ['collective', 'collective', '--replicas', '2', '--devices', 'CPU:0,CPU:0,CPU:1,CPU:1'],
   '--compile': ['off', 'off'],
   '--convolutions': ['direct', 'direct'],
   '--net': ['paper', 'paper'],

@@ -37,6 +37,7 @@ const CASES: [so: Values, set: Values, flag: string, key: string, why: RegExp][]
     /one device has nothing to exchange/,
   ],
   [SINGLE, { exchange: { checksum: true } }, '--exchange-checksum', 'exchange.checksum', /one device has nothing/],
+  [{}, { average: 'collective' }, '--average', 'average', /with one replica/],
   [{}, { optimizer: { linearScaling: true } }, '--linear-scaling', 'optimizer.linearScaling', /with one replica/],
   [
     {},

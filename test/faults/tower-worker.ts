@@ -5,7 +5,7 @@ import tf = require('@tensorflow/tfjs');
 
 import type { Exchanger } from '../../src/exchange/all-gather.js';
 import { volume } from '../../src/model/net.js';
-import { GradientSum } from '../../src/tower/average.js';
+import { CopiedSum } from '../../src/tower/average.js';
 import { DeviceExchange } from '../../src/tower/exchangers.js';
 import { Parameters } from '../../src/tower/parameters.js';
 import { NetPart } from '../../src/tower/pass.js';
@@ -103,8 +103,8 @@ function spoilDeviceCopies(): void {
 
 /** Changes the sum of the gradients in this replica alone, by little. */
 function spoilAverage(): void {
-  const { sum } = GradientSum.prototype;
-  GradientSum.prototype.sum = function (...args) {
+  const { sum } = CopiedSum.prototype;
+  CopiedSum.prototype.sum = function (...args) {
     return sum.apply(this, args).map((each) => tf.mul(each, 1.00001));
   };
 }

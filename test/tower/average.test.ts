@@ -7,7 +7,7 @@ import tf = require('@tensorflow/tfjs');
 import { useDevice } from '../../src/native/binding/backend.js';
 import { listDevices } from '../../src/native/c/context.js';
 import { TensorQueue } from '../../src/native/graph/tensor-queue.js';
-import { GradientSum, ownersOf } from '../../src/tower/average.js';
+import { CopiedSum, ownersOf } from '../../src/tower/average.js';
 
 test('ownersOf() shares the bytes of the parameters between the replicas', () => {
   const shapes = [[8], [100, 10], [4], [30, 30], [2, 2]];
@@ -25,7 +25,7 @@ test('sum() adds up what it owns in the order of the replicas, sends the sums, a
   const device = listDevices()[0]!.fullName;
   const shapes = [[4], [1]];
   const replica = { index: 1, count: 3 };
-  const own = new GradientSum({ replica, devices: Array(3).fill(device), name: 'sum_test', shapes });
+  const own = new CopiedSum({ replica, devices: Array(3).fill(device), name: 'sum_test', shapes });
   assert.deepEqual(ownersOf(shapes, 3), [0, 1]);
   assert.equal(own.bytes, 4 * 4 + 2 * 4); // its gradient of the first, and twice the sum of the second
   const queue = (parameter: number, from: number, to: number) =>
