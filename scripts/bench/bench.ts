@@ -6,6 +6,7 @@ import { benchExchange } from './exchange.js';
 import { benchLayers } from './layers.js';
 import { benchLogs } from './logs.js';
 import { kindsOf } from './pytorch.js';
+import { benchReplicas } from './replicas.js';
 import { benchRuns } from './runs.js';
 import { benchMemory, benchStep } from './step.js';
 import { benchTrace } from './trace.js';
@@ -20,6 +21,7 @@ interface Flags {
   threads?: number;
   burst: number;
   variants: string[];
+  placement: string;
   preset: 'mini' | 'fashion' | 'tutorial';
   files?: number;
   save?: string;
@@ -96,6 +98,21 @@ const trace = add('trace', 'steps of a run with --trace-steps against those of a
   benchTrace(settingsOf(flags), flags.rounds, flags.burst, flags.save),
 );
 withNet(trace, 0.25, 67, 64).option('--burst <steps>', 'steps of each variant per round', Number, 5);
+const replicas = add(
+  'replicas',
+  'steps of K pairs (or whole nets): K, K/collective, or 1*K with a larger batch',
+  (flags) => benchReplicas({ ...settingsOf(flags), ...flags }),
+);
+withNet(replicas, 0.25, 67, 32)
+  .option('--placement <placement>', 'split or single', 'split')
+  .option('--variants <list>', 'what to compare', (text: string) => text.split(','), [
+    '1',
+    '1*2',
+    '2',
+    '2/collective',
+    '3',
+  ])
+  .option('--burst <steps>', 'steps of each variant per round', Number, 5);
 add('exchange', 'bytes per second by size and transport', ({ rounds, save }) => benchExchange(rounds, save));
 add('data', 'images per second by number of threads', ({ preset, files, rounds, save }) =>
   files === undefined ? benchData(preset, rounds, save) : benchFiles(files, rounds, save),

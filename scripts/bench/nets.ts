@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { type Config, resolveConfig } from '../../src/config/config.js';
 import { opThreads } from '../../src/config/devices.js';
 import { createSlot, slotViews } from '../../src/data/index.js';
+import { usableCores } from '../../src/limits.js';
 import { buildNet } from '../../src/model/net.js';
 import { summarize, totalsOf } from '../../src/model/summary.js';
 import { listDevices } from '../../src/native/c/context.js';
@@ -21,17 +22,21 @@ export interface NetSettings {
   width: number;
   pixels: number;
   classes: number;
+  /** Images of each replica. */
   batch: number;
+  /** Default 1. */
+  replicas?: number;
+  average?: 'copies' | 'collective';
 }
 
 /** @param name `placement/compile/ops/transport`. Only the placement has no default. */
 export function configOf(settings: NetSettings, name: string): Config & { ops: 'native' | 'tfjs' } {
   const [placement, compile = 'on', ops = 'native', transport = 'msgpack'] = name.split('/');
   const machine = { devices: listDevices().map((device) => device.name), fashionMnist: false, now: new Date() };
-  const { table, width, pixels, classes, batch } = settings;
+  const { table, width, pixels, classes, batch, replicas = 1, average = 'copies' } = settings;
   const values = {
     preset: 'fashion',
-    ...{ placement, compile, batchSize: batch, seed: 1, exchange: { transport } },
+    ...{ placement, compile, batchSize: batch, replicas, average, seed: 1, exchange: { transport } },
     net: { table, width, inputSize: pixels, classes, init: 'he' },
     optimizer: { learningRate: 1e-4, schedule: { kind: 'constant' } },
   };
@@ -41,7 +46,8 @@ export function configOf(settings: NetSettings, name: string): Config & { ops: '
 /** Starts a team. @returns what trains a step, and what ends the team. */
 export async function openStepper(settings: NetSettings, name: string) {
   const config = configOf(settings, name);
-  const { pixels, batch, classes } = settings;
+  const { pixels, classes, replicas = 1 } = settings;
+  const batch = settings.batch * replicas;
   const { inputChannels } = config.net;
   const slot = createSlot(batch, pixels, inputChannels, bytesToAlignment);
   const { images, labels } = slotViews(slot, batch, pixels, inputChannels);
@@ -99,7 +105,8 @@ export function flopsOf(settings: NetSettings): number {
 if (isEntry(import.meta.url)) {
   const [json, name] = process.argv.slice(2) as [string, string];
   const settings = JSON.parse(json) as NetSettings;
-  listDevices({ intraOpThreads: opThreads(settings.table) });
+  const { replicas = 1 } = settings;
+  listDevices({ intraOpThreads: opThreads(settings.table, usableCores(), replicas), cpus: Math.max(2, 2 * replicas) });
   const { train } = await openStepper(settings, name);
   for (let i = 0; i < WARMUP; i++) await train();
   process.on('message', async () => {
