@@ -138,7 +138,7 @@ export class Tower implements Commands {
         checkGradients(norms!, gradients, this.#parameters.described, command, part);
         noted('update', () => this.#parameters.update(gradients, learningRate, epoch));
       }
-      settle(gradients.at(-1)!);
+      settle(gradients.at(-1)!, compile !== 'off');
     } finally {
       // One by one, because tfjs searches a list for tensors within tensors.
       if (!keep) for (const each of gradients) each.dispose();

@@ -30,10 +30,11 @@ export function copyTensor(tensor: tf.Tensor, target: Uint8Array): void {
 /**
  * Waits until the tensor is computed. A tensor in host memory is computed when it exists. From a GPU one element is
  * fetched, for which the device finishes all its earlier work.
+ * @param isResult of a compiled function, whose call ends when a server has run it: no other round trip is needed.
  */
-export function settle(tensor: tf.Tensor): void {
+export function settle(tensor: tf.Tensor, isResult = false): void {
   const binding = currentBinding();
-  if (binding.target.memory === 'host') return;
+  if (binding.target.memory === 'host' || (isResult && binding.target.memory === 'remote')) return;
   if (shortName(binding.backingDevice(tensorId(tensor))).startsWith('CPU')) return;
   tf.tidy(() => tensor.flatten().slice(0, 1).dataSync());
 }

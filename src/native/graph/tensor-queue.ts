@@ -122,7 +122,8 @@ export class TensorQueue {
   close(): void {
     this.#run('QueueCloseV2', [attr.bool('cancel_pending_enqueues', true)], [this.#handle], 0);
     try {
-      for (;;) this.take().dispose();
+      // No further: a server keeps the error of taking from an empty queue, and refuses what follows.
+      this.clear();
     } catch (error) {
       if (!(error instanceof NativeError) || error.code !== Code.OUT_OF_RANGE) throw error;
     }
