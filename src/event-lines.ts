@@ -20,6 +20,8 @@ export function eventLine(event: LogEvent, steps?: number): string {
       return activationsLine(event);
     case 'exchange':
       return exchangeLine(event);
+    case 'network':
+      return networkLine(event);
     case 'memory':
       return memoryLine(event);
     case 'trace':
@@ -76,6 +78,14 @@ function exchangeLine({ step, sites }: EventOf<'exchange'>): string {
   const bytes = sumOf(sites, (site) => site.bytes);
   const places = new Set(sites.map(({ site }) => site).filter((site) => site !== 'gradients')).size;
   return `exchange of step ${step}: ${count(bytes)} bytes at ${places} cross-connection${places === 1 ? '' : 's'}`;
+}
+
+function networkLine({ steps, links }: EventOf<'network'>): string {
+  const each = links.map(({ from, to, counted_bytes: counted, measured_bytes: measured }) => {
+    const also = measured === undefined ? '' : ` (measured ${mebibytes(measured / steps)})`;
+    return `${from} to ${to} ${mebibytes(counted / steps)}${also}`;
+  });
+  return `network, a step: ${each.join(', ')}`;
 }
 
 function memoryLine({ step, resident_bytes: resident, towers }: EventOf<'memory'>): string {

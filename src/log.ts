@@ -24,6 +24,9 @@ export const WARNING_KINDS = [
 /** What a tower does in a span of a traced step. `pass`: forward and backward, where nothing shows which of the two. */
 export const TRACE_PARTS = ['data', 'forward', 'backward', 'pass', 'exchange', 'wait', 'update', 'other'] as const;
 
+/** What goes over the network in a step. `average`: gradients to the other replicas; `answers`: loss, logits and norms. */
+export const NETWORK_CONTENTS = ['images', 'activations', 'gradients', 'average', 'answers'] as const;
+
 export const EVENTS = {
   run_start: z.strictObject({
     run: text,
@@ -33,6 +36,16 @@ export const EVENTS = {
     versions: z.strictObject({ alexnet_split: text, node: text, tensorflow: text, tfjs: text }),
     ...numbers('parameters', 'steps', 'steps_per_epoch'),
     towers: z.array(z.strictObject({ ...numbers('tower', 'parameters'), device: text, backing_device: text })),
+    processes: z
+      .array(
+        z.strictObject({
+          role: z.enum(['coordinator', 'server']),
+          address: text,
+          tensorflow: text,
+          devices: z.array(text),
+        }),
+      )
+      .optional(),
     dataset: z.strictObject({ name: text, source: text, ...numbers('train_images', 'test_images') }),
     branch: z
       .strictObject({
@@ -71,6 +84,18 @@ export const EVENTS = {
     step: number,
     sites: z.array(
       z.strictObject({ site: text, direction: z.enum(['forward', 'backward']), ...numbers('tower', 'bytes') }),
+    ),
+  }),
+  network: z.strictObject({
+    ...numbers('step', 'steps'),
+    links: z.array(
+      z.strictObject({
+        from: text,
+        to: text,
+        counted_bytes: number,
+        measured_bytes: number.optional(),
+        contents: z.array(z.strictObject({ what: z.enum(NETWORK_CONTENTS), site: text.optional(), bytes: number })),
+      }),
     ),
   }),
   memory: z.strictObject({

@@ -9,9 +9,12 @@ import { type ServerStatus, serverStatus } from './status.js';
 const TIMEOUT_MS = 10_000;
 const KEEP_ALIVE_SECONDS = 60;
 
-/** A cluster, and what its servers said about themselves. */
+/** A cluster, and what is known about its servers, in the order of their tasks. */
 export interface FoundCluster extends Cluster {
+  /** What they said about themselves. */
   statuses: readonly ServerStatus[];
+  /** The IP addresses of their machines. */
+  machines: readonly string[];
 }
 
 let current: Promise<FoundCluster> | undefined;
@@ -85,5 +88,6 @@ async function find(servers: readonly string[], asked: string | null | undefined
     );
   }
   const coordinator = await coordinatorAddress(asked, routes);
-  return { servers, coordinator, timeoutMs: TIMEOUT_MS, keepAliveSeconds: KEEP_ALIVE_SECONDS, statuses };
+  const machines = [...routes.values()].map(({ server }) => server);
+  return { servers, coordinator, timeoutMs: TIMEOUT_MS, keepAliveSeconds: KEEP_ALIVE_SECONDS, statuses, machines };
 }

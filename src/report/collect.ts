@@ -17,6 +17,7 @@ const MAX_MESSAGE = 1000;
 const MAX_CHECKPOINTS = 200;
 const MAX_TRACES = 10;
 const MAX_SITES = 64;
+const MAX_LINKS = 64;
 
 type Step = EventOf<'train_step'>;
 type Eval = RunReport['evals'][number];
@@ -47,6 +48,7 @@ export class RunCollector {
   #evals = new EvenList<Eval>();
   #memory = new EvenList<MemoryPoint>();
   #exchange: EventOf<'exchange'> | undefined;
+  #network: EventOf<'network'> | undefined;
   #activations: RunReport['activations'] = {};
   #warnings: RunReport['warnings'][number][] = [];
   #furtherWarnings = 0;
@@ -105,6 +107,9 @@ export class RunCollector {
       }
       case 'exchange':
         this.#exchange = event;
+        break;
+      case 'network':
+        this.#network = { ...event, links: event.links.slice(0, MAX_LINKS) };
         break;
       case 'activations':
         this.#activations = { first: this.#activations.first ?? event, last: event };
@@ -189,6 +194,7 @@ export class RunCollector {
       evals: this.#evals.list(),
       ...(time && { time }),
       exchange: sitesOf(this.#exchange),
+      ...(this.#network && { network: this.#network }),
       memory: this.#memory.list(),
       activations: this.#activations,
       warnings: [...this.#warnings],

@@ -30,6 +30,17 @@ export function markdownLines({ runs, comparison, groups, version }: Report): st
   ];
 }
 
+function networkLines({ network }: RunReport): string[] {
+  const { links, steps } = network ?? { links: [], steps: 1 };
+  return table(
+    ['from', 'to', 'counted', 'measured'],
+    links.map(({ from, to, counted_bytes: counted, measured_bytes: measured }) => [
+      ...[escaped(from), escaped(to), count(Math.round(counted / steps))],
+      measured === undefined ? '' : count(Math.round(measured / steps)),
+    ]),
+  );
+}
+
 function groupTable(groups: readonly Group[]): string[] {
   const interval = ({ low, high, interval: kind, runs }: Group) => {
     if (kind === 'none') return '';
@@ -85,6 +96,7 @@ function runLines(run: RunReport, name: string | undefined): string[] {
         run.exchange.map(({ site, forward, backward }) => [escaped(site), count(forward), count(backward)]),
       ),
     ),
+    ...section('Bytes over the network in a step', networkLines(run)),
     ...section('Memory', memoryLines(run)),
     ...section(
       'First-layer kernels',

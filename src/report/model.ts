@@ -113,6 +113,8 @@ export interface RunReport {
   evals: readonly Pick<EventOf<'eval'>, 'step' | 'epoch' | 'images' | 'loss' | 'top1' | 'top5'>[];
   time?: StepTime;
   exchange: readonly SiteBytes[];
+  /** With devices of servers: what the steps sent over the network. */
+  network?: EventOf<'network'>;
   memory: readonly MemoryPoint[];
   /** The first and the last measurement. */
   activations: { first?: EventOf<'activations'>; last?: EventOf<'activations'> };

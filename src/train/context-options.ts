@@ -1,5 +1,5 @@
 /** Options of the process's TensorFlow context. Only the first context of a process is made with them. */
-import { findCluster } from '../cluster/cluster.js';
+import { type FoundCluster, findCluster } from '../cluster/cluster.js';
 import { cpusFor, logicalPair, namesAfterSplit, opThreads, splitCard } from '../config/devices.js';
 import { serversOf } from '../config/servers.js';
 import { ConfigError } from '../errors.js';
@@ -22,7 +22,7 @@ export interface Places {
  * The cluster of the servers that devices are on, or without devices that the settings name; undefined without any.
  * @throws ServerError, ConfigError as `findCluster`.
  */
-export async function clusterOf({ devices, servers = [], coordinator }: Places): Promise<Cluster | undefined> {
+export async function clusterOf({ devices, servers = [], coordinator }: Places): Promise<FoundCluster | undefined> {
   const all = serversOf(servers, devices);
   if (all.length === 0) return undefined;
   splitCard(devices); // half a card beside a server's device is a usage error

@@ -1,4 +1,5 @@
 /** Events made of what a run knows: `run_start`, `train_step`, `exchange`, `memory` and `run_end`. */
+import type { FoundCluster } from '../cluster/cluster.js';
 import type { Config } from '../config/config.js';
 import { packageVersion } from '../config/version.js';
 import type { Batch, BatchFeeder, Dataset } from '../data/index.js';
@@ -7,6 +8,7 @@ import type { EventOf } from '../log.js';
 import { buildNet, parametersOf, volume } from '../model/net.js';
 import { sumOf } from '../numbers.js';
 import type { MeasureReply, StepReply } from '../tower/protocol.js';
+import { COORDINATOR, processOf } from './network.js';
 import type { Progress } from './progress.js';
 import type { Change, Resume } from './resume.js';
 import type { Team } from './team.js';
@@ -30,6 +32,20 @@ function branchedFrom({ checkpoint: { folder, state } }: Resume) {
   return { checkpoint: folder, step: state.step };
 }
 
+/** Which process has which of the towers' devices. */
+function processesOf({ towers, opened }: Team, { coordinator, statuses }: FoundCluster) {
+  const devices = [...new Set(towers.map(({ setup }) => setup.device))];
+  const devicesIn = (process: string) => devices.filter((device) => processOf(device) === process);
+  const { tensorflow } = opened[0]!;
+  return [
+    { role: 'coordinator' as const, address: coordinator, tensorflow, devices: devicesIn(COORDINATOR) },
+    ...statuses.map((each) => {
+      const { address } = each;
+      return { role: 'server' as const, address, tensorflow: each.tensorflow, devices: devicesIn(address) };
+    }),
+  ];
+}
+
 /** @param changes of a branch. */
 export function runStart(
   { config, dataset, feeder, team, steps }: Run,
@@ -47,6 +63,7 @@ export function runStart(
       const { backingDevice, parameters } = team.opened[tower]!;
       return { tower, device: setup.device, backing_device: backingDevice, parameters };
     }),
+    ...(team.cluster && { processes: processesOf(team, team.cluster) }),
     dataset: { name, source, train_images: train.count, test_images: test.count },
     ...{ steps, steps_per_epoch: feeder.batchesPerEpoch },
     ...(resume && changes.length > 0 && { branch: { ...branchedFrom(resume), changes: [...changes] } }),

@@ -1,9 +1,10 @@
 /** The coordinator's towers, which run every command together. */
 import { randomUUID } from 'node:crypto';
 import { bytesOf } from '../checkpoint/safetensors.js';
-import { restrictCoordinator } from '../cluster/cluster.js';
+import { type FoundCluster, restrictCoordinator } from '../cluster/cluster.js';
 import { type Config, imagesPerStep } from '../config/config.js';
 import { tensorflowName } from '../config/devices.js';
+import { remoteDevice } from '../config/servers.js';
 import { ExchangeError, NativeError, NonFiniteError } from '../errors.js';
 import { createMailboxes } from '../exchange/mailbox.js';
 import { slotBytesFor } from '../exchange/transport.js';
@@ -34,6 +35,8 @@ export interface Team {
   readonly first: readonly TowerClient[];
   /** The towers' replies to `open`. */
   readonly opened: readonly OpenReply[];
+  /** The servers, if towers are on some. */
+  readonly cluster: FoundCluster | undefined;
   /** For the user: a transport that failed its self-test. */
   readonly warnings: readonly string[];
   /**
@@ -61,6 +64,8 @@ const PEER_ERROR_MS = 3_000;
 
 /** Teams of this process so far. */
 let teams = 0;
+const THROUGH_COORDINATOR =
+  'what the towers exchange goes through this process; --exchange device sends it from server to server';
 
 /** The settings of the reference: the whole net on one device, with the images of all replicas. */
 export function referenceOf(config: Config): Config {
@@ -91,10 +96,11 @@ export async function openTeam(
   });
   const name = `alexnet_split_towers_${randomUUID()}`;
   const { net, optimizer, seed, batchSize, exchange, exchangeTimeoutMs, devices, compile, convolutions } = config;
-  const context = contextOptions(net.table, devices, await clusterOf(config));
-  if (context.cluster) {
+  const cluster = await clusterOf(config);
+  const context = contextOptions(net.table, devices, cluster);
+  if (cluster) {
     openContext(context); // here, where connecting counts against no tower's deadline
-    await restrictCoordinator(context.cluster);
+    await restrictCoordinator(cluster);
   }
   const deviceOf = (replica: number, i: number) => tensorflowName(devices[replica * parts.length + i] ?? devices[0]!);
   const towers = replicas.flatMap((index) =>
@@ -141,7 +147,8 @@ export async function openTeam(
     const opened = await explainSlowOpening(ask({ kind: 'open' }), config.devices, note);
     if (config.weights) await loadStartingWeights(towers, config.weights, config);
     const wrong = isSplit && exchange.transport === 'device' ? await testDevice(ask, note) : undefined;
-    if (wrong === undefined) return { towers, first, opened, warnings: [], ask, close };
+    if (isSplit && exchange.transport === 'msgpack' && devices.every(remoteDevice)) note?.(THROUGH_COORDINATOR);
+    if (wrong === undefined) return { cluster, towers, first, opened, warnings: [], ask, close };
     await close();
     const fallback = await openTeam({ ...config, exchange: { ...exchange, transport: 'msgpack' } }, slots, note);
     const warning = `the exchange uses msgpack: the self-test of the device transport failed (${wrong})`;

@@ -11,6 +11,7 @@ import { type DryRun, dryRun } from './dry-run.js';
 import { evaluate, measureActivations } from './evaluate.js';
 import { openFeed } from './feed.js';
 import { type Monitor, openMonitor } from './monitor.js';
+import { openNetwork } from './network.js';
 import { type Busy, epochOfStep, type Progress } from './progress.js';
 import {
   type Change,
@@ -110,10 +111,12 @@ export async function train(asked: Config, outer: TrainUi): Promise<TrainResult>
 
 /** Check, resume, loop, evaluation and weights. Always ends with `run_end`. */
 async function runToEnd(
-  run: Run,
+  opened: Run,
   changes: readonly Change[],
   ui: TrainUi & Monitor,
 ): Promise<{ result: TrainResult; unfinished: Promise<unknown> | undefined }> {
+  const network = openNetwork(opened.config, opened.team);
+  const run = { ...opened, team: network.team };
   const { config, team, feeder } = run;
   const { report, signal, resume, losses, busy } = ui;
   const progress = newProgress();
@@ -145,6 +148,7 @@ async function runToEnd(
     failure ??= error;
   });
   const exitCode = exitCodeOf(failure, progress, signal);
+  network.report(progress.steps, report);
   report(runEnd(progress, feeder, exitCode, failure, weights));
   if (failure !== undefined && !(failure instanceof SplitError)) throw failure;
   return { result: { exitCode, top1: progress.top1 ?? Number.NaN, steps: progress.steps }, unfinished };

@@ -1,6 +1,6 @@
 /** What the towers send, and what they hold in memory. */
 import { bytes } from '../units.js';
-import { html } from './markup.js';
+import { type Content, html, table } from './markup.js';
 import { list, missing, only, prefix, type Section, type Source } from './section.js';
 
 export function exchange(source: Source): Section {
@@ -13,7 +13,8 @@ export function exchange(source: Source): Section {
     return {
       id,
       title,
-      body: missing('The log has no exchanged bytes: the net is on one device, or an older version wrote the log.'),
+      body: html`${missing('The log has no exchanged bytes: the net is on one device, or an older version wrote the log.')}
+${networks(source)}`,
     };
   const without = names.filter((_, i) => runs[i]!.exchange.length === 0);
   const total = rows.reduce((sum, each) => sum + each.forward + each.backward, 0);
@@ -38,8 +39,24 @@ export function exchange(source: Source): Section {
       'Bytes that both towers together send at each cross-connection in one step, forward and backward.',
     )}
 ${runs.length === 1 && html`<p>Together, ${bytes(total)} in each step.</p>`}
-${without.length > 0 && missing(`Without exchange: ${list(without)}.`)}`,
+${without.length > 0 && missing(`Without exchange: ${list(without)}.`)}
+${networks(source)}`,
   };
+}
+
+/** What went from process to process, for runs with devices of servers. */
+function networks(source: Source): Content {
+  const rows = source.runs.flatMap(({ network }, i) => {
+    const { links, steps } = network ?? { links: [], steps: 1 };
+    return links.map(({ from, to, counted_bytes: counted, measured_bytes: measured, contents }) => [
+      ...[`${prefix(source, i)}${from}`, to, bytes(counted / steps)],
+      measured === undefined ? undefined : bytes(measured / steps),
+      [...new Set(contents.map(({ what }) => what))].join(', '),
+    ]);
+  });
+  if (rows.length === 0) return false;
+  return html`${table('Bytes over the network in a step', ['from', 'to', 'counted', 'measured', 'what'], rows)}
+<p>Counted: the values, from the net’s table. Measured: what TCP carried between the coordinator and the servers. What servers send each other cannot be measured from here.</p>`;
 }
 
 export function memory(source: Source): Section {
