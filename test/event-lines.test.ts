@@ -21,6 +21,7 @@ test('eventLine() says each kind of event in one sentence', () => {
       'most units are dead',
       'eval at step 3: loss 0.5000  top-1 0.8200  top-5 0.9900  (1,000 test images, 2 s)',
       'checkpoint of step 3: 0.0 MiB in runs/r/checkpoints/0000000003',
+      'network, a step: coordinator to 10.0.0.2:2222 0.0 MiB (measured 0.0 MiB), 10.0.0.2:2222 to 10.0.0.3:2222 0.0 MiB',
       'done: test accuracy 0.8200 after 3 steps, 200 images/s, 0 s',
     ],
   );

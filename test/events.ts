@@ -103,6 +103,25 @@ export const MEMORY: EventOf<'memory'> = {
   ],
 };
 
+/** Two towers on two servers: a step has 3000 bytes of images each, and 300 bytes between the towers. */
+export const NETWORK: EventOf<'network'> = {
+  event: 'network',
+  ...{ step: 3, steps: 2 },
+  links: [
+    {
+      ...{ from: 'coordinator', to: '10.0.0.2:2222', counted_bytes: 6000, measured_bytes: 6100 },
+      contents: [{ what: 'images', bytes: 6000 }],
+    },
+    {
+      ...{ from: '10.0.0.2:2222', to: '10.0.0.3:2222', counted_bytes: 600 },
+      contents: [
+        { what: 'activations', site: 'conv3', bytes: 400 },
+        { what: 'gradients', site: 'conv3', bytes: 200 },
+      ],
+    },
+  ],
+};
+
 /** A step of 20 ms, in which the exchange hides 2 ms behind computing. */
 export const TRACE: EventOf<'trace'> = {
   event: 'trace',
@@ -136,5 +155,6 @@ export const ALL_EVENTS: readonly LogEvent[] = [
   KIND_WARNING,
   EVAL,
   CHECKPOINT,
+  NETWORK,
   RUN_END,
 ];

@@ -50,7 +50,7 @@ export function devicesOf(layers: readonly ConfigLayer[]): string[] {
   const devices = lastValue(layers, 'devices');
   if (Array.isArray(devices)) return devices.map(shortName).filter((name) => typeof name === 'string');
   const replicas = replicasOf(layers);
-  return replicas > 1 ? cpuNames(2 * replicas) : [];
+  return replicas > 1 && serversIn(layers).servers.length === 0 ? cpuNames(2 * replicas) : [];
 }
 
 /** The number of replicas before the settings are valid. */

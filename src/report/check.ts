@@ -120,6 +120,7 @@ class LogChecker {
       case 'eval':
       case 'activations':
       case 'memory':
+      case 'network':
         return differs(`${name}.step`, event.step, this.#step, 'the last step');
       case 'exchange':
         return [
@@ -159,6 +160,11 @@ class LogChecker {
 
 /** The sums that docs/log-events.md states. */
 function sumProblems(event: LogEvent): string[] {
+  if (event.event === 'network') {
+    return event.links.flatMap(({ counted_bytes: counted, contents }) =>
+      differs('network.links[].counted_bytes', counted, sum(contents, 'bytes'), 'the sum of its contents'),
+    );
+  }
   if (event.event === 'train_step') {
     const { data_ms, compute_ms, exchange_ms, wait_ms, other_ms, step_ms } = event;
     return [

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { after } from 'node:test';
-import { resolveConfig } from '../../src/config/config.js';
+import { devicesOf, resolveConfig } from '../../src/config/config.js';
 import { readClusterFile } from '../../src/config/file.js';
 import { serverDevices, serversOf } from '../../src/config/servers.js';
 import { ConfigError } from '../../src/errors.js';
@@ -45,6 +45,12 @@ test('resolveConfig() uses the devices of servers, whose GPUs choose the preset,
   );
   const single = resolved('CPU', { placement: 'single' }).config;
   assert.deepEqual([single.preset, single.devices], ['mini', ['10.0.0.2:2222/CPU:0']]);
+  assert.deepEqual(devicesOf([{ values: { servers, replicas: 2 } }]), []); // no CPUs of this machine
+  const pairs = resolved('CPU', { replicas: 2 }).config.devices;
+  assert.deepEqual(
+    pairs,
+    [...config.devices, ...config.devices].map((each) => each.replace('GPU', 'CPU')),
+  );
   assert.throws(
     () => resolved('CPU', { devices: ['10.0.0.2:2222/GPU:0', 'CPU:0'] }),
     /^ConfigError: Cannot use the device 10\.0\.0\.2:2222\/GPU:0: TensorFlow has CPU:0, CPU:1, 10\.0\.0\.2:2222\/CPU:0, /,

@@ -9,6 +9,7 @@ import {
   EVAL,
   EXCHANGE,
   MEMORY,
+  NETWORK,
   RESUME,
   RUN_END,
   RUN_START,
@@ -43,7 +44,7 @@ test('checkLog() finds nothing wrong in the logs of real runs', async () => {
 
 test('checkLog() finds nothing wrong in one event of each kind, in a valid order', async () => {
   const steps = [trainStep(1), EXCHANGE, trainStep(2), TRACE, trainStep(3)];
-  const log = [RUN_START, WARNING, CHECK, ACTIVATIONS, MEMORY, ...steps, EVAL, CHECKPOINT, RUN_END];
+  const log = [RUN_START, WARNING, CHECK, ACTIVATIONS, MEMORY, ...steps, EVAL, CHECKPOINT, NETWORK, RUN_END];
   const resumed = [RUN_START, resume(2), { ...ACTIVATIONS, step: 2 }, trainStep(3), { ...RUN_END, steps: 3 }];
   assert.deepEqual(await problemsOf([...log, ...resumed]), []);
   const kinds = new Set([...log, ...resumed].map(({ event }) => event));

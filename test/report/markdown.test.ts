@@ -51,6 +51,7 @@ test('markdownLines() of a run has its facts, the limit of a step, and its table
       'Training',
       'Evaluations',
       'Bytes exchanged in a step',
+      'Bytes over the network in a step',
       'Memory',
       'Activations',
       'Warnings',
