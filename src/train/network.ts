@@ -19,6 +19,9 @@ export const COORDINATOR = 'coordinator';
 type Link = EventOf<'network'>['links'][number];
 type Content = Link['contents'][number];
 
+/** Of a tower's parameters. */
+type Shapes = readonly (readonly number[])[];
+
 /** A tensor's way. */
 interface Way extends Content {
   from: string;
@@ -35,10 +38,11 @@ export function processOf(device: string): string {
  * @param replies the towers', with `sent`. @param devices the towers', in the same order.
  */
 export function waysOf(
-  { net: options, placement, exchange, replicas }: Pick<Config, 'net' | 'placement' | 'exchange' | 'replicas'>,
+  config: Pick<Config, 'net' | 'placement' | 'exchange' | 'replicas' | 'average'>,
   devices: readonly string[],
   replies: readonly StepReply[],
 ): Way[] {
+  const { net: options, placement, exchange, replicas, average } = config;
   const net = buildNet(options);
   const sites = new Map(sitesOf(net).map(({ name, shape }) => [name, volume(shape)]));
   const width = exchange.dtype === 'float16' && exchange.transport === 'msgpack' ? 2 : 4;
@@ -65,20 +69,31 @@ export function waysOf(
       { from: own, to: COORDINATOR, what: 'answers', bytes: answers },
     ];
   });
-  if (replicas > 1) {
-    for (let part = 0; part < parts; part++) {
-      const shapes = parametersOf(net, placement === 'split' ? (part as 0 | 1) : undefined).map(({ shape }) => shape);
-      const places = Array.from({ length: replicas }, (_, i) => processOf(devices[i * parts + part]!));
-      for (const [i, owner] of ownersOf(shapes, replicas).entries()) {
-        for (const [replica, place] of places.entries()) {
-          if (replica === owner) continue;
-          const content = { what: 'average', bytes: bytesOf(shapes[i]!) } as const;
-          ways.push({ from: place, to: places[owner]!, ...content }, { from: places[owner]!, to: place, ...content });
-        }
-      }
-    }
+  for (let part = 0; replicas > 1 && part < parts; part++) {
+    const places = Array.from({ length: replicas }, (_, i) => processOf(devices[i * parts + part]!));
+    const shapes = parametersOf(net, placement === 'split' ? (part as 0 | 1) : undefined).map(({ shape }) => shape);
+    ways.push(...(average === 'collective' ? ringWays(shapes, places) : ownerWays(shapes, places)));
   }
   return ways.filter(({ from, to }) => from !== to);
+}
+
+/** Each gradient goes to the parameter's owner, and the sum goes back. @param places by replica. */
+function ownerWays(shapes: Shapes, places: readonly string[]): Way[] {
+  return ownersOf(shapes, places.length).flatMap((owner, i) => {
+    const content = { what: 'average', bytes: bytesOf(shapes[i]!) } as const;
+    const [to, others] = [places[owner]!, places.filter((_, replica) => replica !== owner)];
+    return others.flatMap((from) => [
+      { from, to, ...content },
+      { from: to, to: from, ...content },
+    ]);
+  });
+}
+
+/** In a ring each replica sends its gradients to the next one in as many parts as there are replicas, all but one, twice. */
+function ringWays(shapes: Shapes, places: readonly string[]): Way[] {
+  const share = (2 * (places.length - 1)) / places.length;
+  const bytes = Math.round(share * shapes.reduce((sum, shape) => sum + bytesOf(shape), 0));
+  return places.map((from, i) => ({ from, to: places[(i + 1) % places.length]!, what: 'average', bytes }));
 }
 
 /** Counts and measures the training steps of a run. Without servers it does nothing. */

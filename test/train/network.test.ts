@@ -73,5 +73,7 @@ test('waysOf() leaves out what stays in a process, and has the gradients of repl
   // The whole net has 1,279,082 parameters. Each replica sends those that the other one adds up, and the sums of its own.
   assert.equal(nets[`${LEFT} ${RIGHT} average`], 4 * 1_279_082);
   assert.equal(nets[`${RIGHT} ${LEFT} average`], 4 * 1_279_082);
+  const ring = bytesOf({ placement: 'single', replicas: 2, average: 'collective' }, [A, B], [reply(64), reply(64)]);
+  assert.equal(ring[`${LEFT} ${RIGHT} average`], 4 * 1_279_082);
   assert.equal(nets[`coordinator ${RIGHT} images`], (IMAGES / 64) * 63);
 });
