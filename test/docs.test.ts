@@ -10,6 +10,7 @@ import type { Command as Commander } from 'commander';
 import { buildProgram } from '../src/cli/program.js';
 import { SERVICES } from '../src/cli/services.js';
 import { PRESETS } from '../src/config/presets.js';
+import { serversOf } from '../src/config/servers.js';
 import { signalExitCode } from '../src/end-signals.js';
 import { WARNING_KINDS } from '../src/log.js';
 import { buildNet, parametersOf, volume } from '../src/model/net.js';
@@ -113,6 +114,9 @@ const GPUS = ['GPU:0', 'GPU:1', 'GPU:2', 'GPU:3'].map((name) => ({
   type: 'GPU',
 }));
 
+const remoteGpus = (servers: readonly string[] = []) =>
+  servers.map((server) => ({ ...GPUS[0]!, name: `${server}/GPU:0`, memory: 'remote' as const }));
+
 const LIBRARY = { framework: '', tensorflow: '', source: 'cache' as const, flavour: 'cpu' as const, nvidiaFolders: [] };
 
 const SERVER = {
@@ -124,7 +128,14 @@ const SERVER = {
 function runs(argv: readonly string[]): Promise<Outcome> {
   const scores = { loss: 1, top1: 0.5, top5: 1, images: 4, skipped: 0, step: 1000, checkpoint: 'runs/big' };
   return run(argv, {
-    listDevices: async () => [...DEVICES, ...GPUS],
+    findCluster: async ({ devices, servers = [] }) => {
+      const all = serversOf(servers, devices);
+      return all.length === 0
+        ? undefined
+        : { servers: all, coordinator: '127.0.0.1:1', timeoutMs: 1, keepAliveSeconds: 1 };
+    },
+    listDevices: async (options) => [...DEVICES, ...GPUS, ...remoteGpus(options?.cluster?.servers)],
+    serverDevices: async (servers) => remoteGpus(servers),
     examineLibrary: async () => ({ library: LIBRARY, nvidia: false, hidden: false, cuda: [] }),
     countClasses: async () => (source: string) => (source.endsWith('images') ? 2 : undefined),
     loadTrain: trainModule({
@@ -187,6 +198,7 @@ async function assertRuns(text: string, page: string): Promise<void> {
   }
   if (argv.length === 0) return;
   fs.writeFileSync('hour.json', configIn(page) ?? '{}');
+  fs.writeFileSync('cluster.json', clusterIn(page) ?? '{}');
   // It serves until a signal ends it.
   const isEndless = argv.includes('--follow') || argv[0] === 'serve';
   const timer = isEndless ? setInterval(() => process.emit('SIGUSR1', 'SIGUSR1'), 50) : undefined;
@@ -198,6 +210,11 @@ async function assertRuns(text: string, page: string): Promise<void> {
 /** What `--config` reads: the page's settings for it. */
 function configIn(page: string): string | undefined {
   return /^```json\n(\{ "preset"[\s\S]*?)^```/m.exec(read(page))?.[1];
+}
+
+/** What `--cluster` reads. */
+function clusterIn(page: string): string | undefined {
+  return /^```json\n(\{\n {2}"servers"[\s\S]*?)^```/m.exec(read(page))?.[1];
 }
 
 let outputs = 0;

@@ -1,5 +1,4 @@
 /** `devices`: lists TensorFlow's devices, also those of servers, and warns on stderr if a GPU is not among them. */
-import { serverDevices } from '../cluster/cluster.js';
 import { serversIn } from '../config/config.js';
 import { table } from './format.js';
 import { gpuWarning, LOADING } from './machine.js';
@@ -11,7 +10,7 @@ export async function run({ layers, options }: Input<{ json?: boolean }>, servic
   announce(services, LOADING);
   const own = await services.listDevices();
   const { servers, coordinator } = serversIn(layers);
-  const devices = servers.length === 0 ? own : [...own, ...(await serverDevices(servers, coordinator))];
+  const devices = servers.length === 0 ? own : [...own, ...(await services.serverDevices(servers, coordinator))];
   if (options.json) services.stdout.print(JSON.stringify(devices));
   else {
     const rows = devices.map(({ name, type, memoryBytes, fullName }) => {

@@ -48,6 +48,10 @@ export const SERVICES = {
   async findCluster(places: Places): Promise<Cluster | undefined> {
     return (await import('../train/context-options.js')).clusterOf(places);
   },
+  /** The devices of servers, before the context joins them. */
+  async serverDevices(servers: readonly string[], coordinator?: string): Promise<readonly Device[]> {
+    return (await import('../cluster/cluster.js')).serverDevices(servers, coordinator);
+  },
   /** All of TensorFlow's devices. @param options of TensorFlow's context; ignored if it exists already. */
   async listDevices(options?: ContextOptions): Promise<readonly Device[]> {
     return (await import('../native/c/context.js')).listDevices(options);
