@@ -7,6 +7,7 @@ import { isGpu } from './devices.js';
 import { FLAGS } from './flags.js';
 import { type ConfigLayer, sets, valueAt } from './layers.js';
 import type { Config } from './schema.js';
+import { remoteDevice } from './servers.js';
 import { hasStep, rangesOf } from './steps.js';
 
 type Message = string | false;
@@ -24,6 +25,14 @@ const CONFLICTS: readonly ((config: Config) => Message)[] = [
     compile === 'xla' &&
     replicas > 1 &&
     '--compile is xla, expected on or off with --replicas: an XLA function cannot average gradients; use --compile on',
+  ({ average, devices }) => {
+    const remote = devices.find((name) => remoteDevice(name) !== undefined);
+    return (
+      average === 'collective' &&
+      remote !== undefined &&
+      `--average is collective, expected copies with ${truncate(remote)}: the servers of a run do not know each other; use --average copies`
+    );
+  },
   ({ average, replicas, devices, placement }) => {
     const parts = placement === 'split' ? [0, 1] : [0];
     const twice = parts

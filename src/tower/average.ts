@@ -9,6 +9,7 @@
 import tf = require('@tensorflow/tfjs');
 
 import { bytesOf } from '../checkpoint/safetensors.js';
+import { NativeError } from '../errors.js';
 import { TensorQueue } from '../native/graph/tensor-queue.js';
 import type { Replica } from './replica.js';
 
@@ -106,13 +107,17 @@ export class CopiedSum implements GradientSum {
     return [...this.#links[i]!.in.keys(), this.#index].sort((a, b) => a - b);
   }
 
-  /** Removes all tensors from the queues. */
+  /** Removes the tensors that a failed step left for this tower. The queues themselves, some hundred bytes, stay. */
   dispose(): void {
     for (const links of this.#links) {
-      for (const queue of [...links.out.values(), ...links.in.values()]) {
-        queue.close();
-        queue.release();
+      for (const queue of links.in.values()) {
+        try {
+          queue.clear();
+        } catch (error) {
+          if (!(error instanceof NativeError)) throw error; // the device is gone
+        }
       }
+      for (const queue of [...links.out.values(), ...links.in.values()]) queue.release();
     }
   }
 }

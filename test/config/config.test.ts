@@ -104,6 +104,22 @@ test('resolveConfig() places several replicas pair by pair, and says their batch
   assert.equal('linearScaling' in off.config.optimizer, false);
 });
 
+test('resolveConfig() refuses what several replicas cannot do', () => {
+  const cpus = machineWith(...cpuNames(4), '10.0.0.2:2222/CPU:0');
+  const pairs = { preset: 'mini', replicas: 2 };
+  const refused = (values: Record<string, unknown>, message: RegExp) =>
+    assert.throws(() => resolve([flags({ ...pairs, ...values })], cpus), message);
+  const twice = { average: 'collective', devices: ['CPU:0', 'CPU:1', 'CPU:0', 'CPU:2'] };
+  refused(twice, /^ConfigError: --average is collective, expected copies: the device CPU:0 is in two replicas/);
+  const remote = ['CPU:0', 'CPU:1', '10.0.0.2:2222/CPU:0', 'CPU:2'];
+  refused({ average: 'collective', devices: remote }, /expected copies with 10\.0\.0\.2:2222\/CPU:0/);
+  refused({ placement: 'single', compile: 'xla' }, /--compile is xla, expected on or off with --replicas: /);
+  refused({ devices: ['CPU:0', 'CPU:1'] }, /Cannot train 2 pairs of towers on CPU:0,CPU:1: expected 4 devices/);
+  refused({ replicas: 0 }, /replicas is 0, expected a whole number from 1 to 64/);
+  const fine = { ...pairs, average: 'collective', devices: ['CPU:0', 'CPU:1', 'CPU:1', 'CPU:0'] };
+  assert.equal(resolve([flags(fine)], cpus).config.average, 'collective');
+});
+
 test('devicesOf() and cpusFor() make as many logical CPUs as the settings ask for', () => {
   assert.deepEqual(devicesOf([flags({ replicas: 2 })]), cpuNames(4));
   assert.deepEqual(devicesOf([flags({ replicas: 2, devices: ['cpu:5'] })]), ['CPU:5']);
