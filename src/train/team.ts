@@ -25,6 +25,7 @@ import {
 } from '../tower/protocol.js';
 import { clusterOf, contextOptions, type Places } from './context-options.js';
 import { loadStartingWeights } from './run-weights.js';
+import { refuseLargeTensors } from './sizes.js';
 import { answerOf, explainSlowOpening } from './tower-deadline.js';
 
 /** Two towers, or one that has the whole net; with several replicas, as many for each. */
@@ -96,6 +97,7 @@ export async function openTeam(
   });
   const name = `alexnet_split_towers_${randomUUID()}`;
   const { net, optimizer, seed, batchSize, exchange, exchangeTimeoutMs, devices, compile, convolutions } = config;
+  refuseLargeTensors(config);
   const cluster = await clusterOf(config);
   const context = contextOptions(net.table, devices, cluster);
   if (cluster) {

@@ -59,7 +59,7 @@ let current: Context | undefined;
 export function openContext(options: ContextOptions = {}): Context {
   if (current) return current;
   const library = openLibrary();
-  const calls = { ...library, status: library.c.TF_NewStatus() };
+  const calls = { ...library, status: library.c.TF_NewStatus(), servers: options.cluster?.servers };
   try {
     const address = oneAtATime('make the TensorFlow context', (words) => {
       if (words.context === 0n) words.context = newContext(calls, options);

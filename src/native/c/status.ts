@@ -5,6 +5,8 @@ import type { Pointer, TensorFlowC } from './signatures.js';
 export interface Calls {
   c: TensorFlowC;
   status: Pointer;
+  /** The addresses of the servers by their tasks, for messages. */
+  servers?: readonly string[] | undefined;
 }
 
 /** Names of `TF_Code` (`tensorflow/c/tf_status.h`), by number. */
@@ -26,11 +28,20 @@ export function isCancelled(error: unknown): error is NativeError {
 }
 
 /** Throws a {@link NativeError} if the last call failed. @param doing what was tried, such as "run the op MatMul". */
-export function check({ c, status }: Calls, doing: string, op?: string): void {
+export function check({ c, status, servers }: Calls, doing: string, op?: string): void {
   const code = c.TF_GetCode(status);
   if (code === 0) return;
-  const text = reasonIn(c.TF_Message(status));
-  throw new NativeError(`Cannot ${doing}: TensorFlow says ${NAMES[code] ?? `code ${code}`}: ${text}`, code, op);
+  const text = `${doing}: TensorFlow says ${NAMES[code] ?? `code ${code}`}: ${reasonIn(c.TF_Message(status))}`;
+  throw new NativeError(`Cannot ${withAddresses(text, servers)}`, code, op);
+}
+
+/** Names servers and their devices by addresses: `10.0.0.2:2222/GPU:0` for `/job:server/replica:0/task:0/device:GPU:0`. */
+export function withAddresses(text: string, servers: readonly string[] = []): string {
+  const name = (found: string, task: string, slash = '') => {
+    const server = servers[Number(task)];
+    return server === undefined ? found : server + (slash && '/');
+  };
+  return text.replace(/\/job:server\/replica:0\/task:(\d+)(\/(?:device:)?(?=[A-Z]))?/g, name);
 }
 
 /** How a message begins when a function failed on several devices; the errors follow, numbered. */

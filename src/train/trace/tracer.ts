@@ -3,6 +3,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config } from '../../config/config.js';
 import { isGpu } from '../../config/devices.js';
+import { remoteDevice } from '../../config/servers.js';
 import { hasStep, rangesOf } from '../../config/steps.js';
 import { systemMessage } from '../../errors.js';
 import { towerTitle } from '../../event-lines.js';
@@ -68,7 +69,8 @@ function startTrace(config: Config, report: Report, warn: (why: string) => void)
       const isCompiled = config.compile !== 'off';
       const threads = replies.map(({ spans = [] }) => notedSpans(spans, dataMs, started, isCompiled));
       const titles = replies.map((_, tower) => towerTitle(tower, replies.length, config.placement));
-      const onGpu = replies.map((_, tower) => isGpu(config.devices[tower] ?? config.devices[0]!));
+      const devices = replies.map((_, tower) => config.devices[tower] ?? config.devices[0]!);
+      const onGpu = devices.map(isGpu);
       let ops: ReturnType<typeof opsOf> | undefined;
       try {
         ops = collected && opsOf(eventsOf(collected, started + offset), onGpu, length);
@@ -76,8 +78,12 @@ function startTrace(config: Config, report: Report, warn: (why: string) => void)
         missing ??= `the profiler's records cannot be read: ${systemMessage(error as Error)}`;
       }
       const idle = ops?.findIndex((own) => !own.some(({ isHandover }) => !isHandover)) ?? -1;
-      if (idle >= 0)
-        missing ??= `the profiler reported no ${onGpu[idle] ? 'kernel on the GPU' : 'op'} of ${titles[idle]}`;
+      if (idle >= 0) {
+        const what = onGpu[idle] ? 'kernel on the GPU' : 'op';
+        missing ??= remoteDevice(devices[idle]!)
+          ? `${titles[idle]} is on ${devices[idle]}, and this process's profiler does not see what runs on a server`
+          : `the profiler reported no ${what} of ${titles[idle]}`;
+      }
       if (!ops) missing ??= 'the profiler failed';
       if (missing !== undefined) warn(missing);
       const file = `traces/step-${step}.json`;

@@ -6,7 +6,7 @@ import tf = require('@tensorflow/tfjs');
 
 import { runOp, useDevice } from '../../../src/native/binding/backend.js';
 import { AttrType, DataType } from '../../../src/native/c/signatures.js';
-import { reasonIn } from '../../../src/native/c/status.js';
+import { reasonIn, withAddresses } from '../../../src/native/c/status.js';
 import { compile } from '../../../src/native/graph/compile.js';
 
 const TWO_DEVICES = `2 root error(s) found.
@@ -92,4 +92,15 @@ test('check() of a compiled function names the op that failed, and no made-up na
     /^NativeError: Cannot run the op \S+: TensorFlow says INVALID_ARGUMENT: the loss : Tensor had NaN values \(in CheckNumerics\)$/,
   );
   checked.dispose();
+});
+
+test('withAddresses() names servers and their devices by addresses', () => {
+  const servers = ['10.0.0.2:2222', '[fd00::3]:22'];
+  const text =
+    'copy a tensor to /job:server/replica:0/task:1/device:GPU:0: /job:server/replica:0/task:0 is gone, /job:server/replica:0/task:7/device:CPU:0';
+  assert.equal(
+    withAddresses(text, servers),
+    'copy a tensor to [fd00::3]:22/GPU:0: 10.0.0.2:2222 is gone, /job:server/replica:0/task:7/device:CPU:0',
+  );
+  assert.equal(withAddresses(text), text);
 });
