@@ -42,8 +42,22 @@ export class ServerError extends SplitError {
     message: string,
     /** `HOST:PORT`. */
     readonly server: string,
+    /** Node.js's code of the failure, such as ECONNREFUSED. */
+    readonly code?: string,
   ) {
     super(message);
+  }
+}
+
+/** A server that was lost with what the run held on its devices. */
+export class ServerLostError extends ServerError {
+  constructor(
+    message: string,
+    server: string,
+    /** How it was lost, to follow the server's name: "has ended". */
+    readonly how: string,
+  ) {
+    super(message, server);
   }
 }
 

@@ -30,6 +30,10 @@ export function eventLine(event: LogEvent, steps?: number): string {
       return `checkpoint of step ${event.step}: ${mebibytes(event.bytes)} in ${event.folder}`;
     case 'resume':
       return `resume after step ${event.step} from ${event.checkpoint}`;
+    case 'server_lost':
+      return `after step ${event.step} the server ${event.server} was lost: it ${event.reason}`;
+    case 'servers_back':
+      return `the servers are back after ${duration(event.waited_ms)}: continuing after step ${event.step} (${event.times} ${event.times === 1 ? 'loss' : 'losses'} so far)`;
     case 'run_end':
       return endLine(event);
     case 'warning':
@@ -95,7 +99,8 @@ function memoryLine({ step, resident_bytes: resident, towers }: EventOf<'memory'
 
 function endLine(event: EventOf<'run_end'>): string {
   const accuracy = event.top1 === undefined ? '' : `test accuracy ${event.top1.toFixed(4)} `;
-  const { unreadable_images: unreadable = 0 } = event;
+  const { unreadable_images: unreadable = 0, servers_lost: lost = 0 } = event;
+  const waits = lost > 0 ? `, continued ${lost} time${lost === 1 ? '' : 's'} after the loss of a server` : '';
   const skipped = unreadable > 0 ? `, ${count(unreadable)} unreadable image${unreadable === 1 ? '' : 's'} skipped` : '';
-  return `${event.status}: ${accuracy}after ${count(event.steps)} steps, ${event.images_per_s.toFixed(0)} images/s, ${duration(event.train_ms)}${skipped}`;
+  return `${event.status}: ${accuracy}after ${count(event.steps)} steps, ${event.images_per_s.toFixed(0)} images/s, ${duration(event.train_ms)}${skipped}${waits}`;
 }

@@ -31,6 +31,9 @@ export function shownOf({ logEvery, net, out }: Config): Shown {
   return { logEvery, net, folderOf: (run) => runFolder({ run, out }) };
 }
 
+/** Events that are shown as one line. */
+const SHOWN: readonly string[] = ['check', 'eval', 'server_lost', 'servers_back'];
+
 /**
  * Opens a display. Where it cannot draw the view, it prints a line each `logEvery` steps and one for each evaluation.
  */
@@ -76,7 +79,7 @@ export function openDisplay(mode: DisplayMode, { logEvery, net, folderOf }: Show
     if (event.event === 'run_start') {
       [...openedLines(event, { net }), `${eventLine(event)}; log in ${folder}/log.ndjson`].forEach(print);
     } else if (event.event === 'train_step') showStep(event);
-    else if (event.event === 'check' || event.event === 'eval') print(eventLine(event));
+    else if (SHOWN.includes(event.event)) print(eventLine(event));
     else if (event.event === 'warning') (block ? print : note)(`warning: ${eventLine(event)}`);
     else if (event.event === 'run_end') {
       block?.close();

@@ -51,7 +51,8 @@ export function followState() {
       if (event.event === 'run_start') {
         start = event;
         kept.length = 0; // the steps of an earlier process, before a resume
-      } else if (event.event === 'eval') evaluation = event;
+      } else if (event.event === 'servers_back') kept.length = 0;
+      else if (event.event === 'eval') evaluation = event;
       if (event.event !== 'train_step') return;
       kept.push({ at, event });
       if (kept.length >= 2 * KEPT_STEPS) kept.splice(0, kept.length - KEPT_STEPS);

@@ -2,9 +2,11 @@
 import { existsSync } from 'node:fs';
 import { restrictCoordinator } from '../cluster/cluster.js';
 import { devicesOf, type Machine, type Resolved, resolveConfig, serversIn, tableOf } from '../config/config.js';
-import { anySets, type ConfigLayer } from '../config/layers.js';
+import { anySets, type ConfigLayer, lastValue } from '../config/layers.js';
+import { isDuration } from '../config/schema.js';
 import { gpuTrouble } from '../native/install/gpu-support.js';
 import { contextOptions, settingsNames } from '../train/context-options.js';
+import { untilThere } from '../train/until-there.js';
 import type { Services } from './services.js';
 import { announce } from './silence.js';
 
@@ -23,7 +25,13 @@ export async function resolveHere(
 ): Promise<Resolved & { machine: Machine }> {
   if (!quiet) announce(services, LOADING);
   const named = devicesOf(layers);
-  const cluster = await services.findCluster({ devices: named, ...serversIn(layers) });
+  const waitForServers = lastValue(layers, 'waitForServers');
+  const waiting = {
+    waitForServers: isDuration(waitForServers) ? waitForServers : null,
+    note: (text: string) => services.stderr.print(text),
+  };
+  const find = () => services.findCluster({ devices: named, ...serversIn(layers) });
+  const cluster = await untilThere(find, waiting);
   const options = contextOptions(tableOf(layers), named, cluster);
   const devices = settingsNames(await services.listDevices(options), options);
   const warning = cluster && (await restrictCoordinator(cluster));

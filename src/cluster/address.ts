@@ -42,10 +42,12 @@ export async function routeTo(server: string, timeoutMs: number): Promise<Route>
   const { host, port } = parseAddress(server, 'server');
   return await new Promise((resolve, reject) => {
     const socket = connect({ host, port });
-    const fail = (reason: string) => {
+    const fail = (reason: string, code?: string) => {
       socket.destroy();
       const remedy = 'start it there with `alexnet-split serve`, or correct the address';
-      reject(new ServerError(`Cannot reach the server ${server}: ${reason}, expected a server; ${remedy}`, server));
+      reject(
+        new ServerError(`Cannot reach the server ${server}: ${reason}, expected a server; ${remedy}`, server, code),
+      );
     };
     const timer = setTimeout(() => fail(`no answer within ${timeoutMs / 1000} s`), timeoutMs);
     socket.once('connect', () => {
@@ -55,7 +57,7 @@ export async function routeTo(server: string, timeoutMs: number): Promise<Route>
     });
     socket.once('error', (error: NodeJS.ErrnoException) => {
       clearTimeout(timer);
-      fail(REASONS[error.code ?? ''] ?? systemMessage(error));
+      fail(REASONS[error.code ?? ''] ?? systemMessage(error), error.code);
     });
   });
 }

@@ -2,7 +2,7 @@
 import { ConfigError, ServerError, SetupError } from '../errors.js';
 import { type Cluster, SERVER_JOB } from '../native/c/cluster.js';
 import type { Device } from '../native/c/context.js';
-import { coordinatorAddress, parseAddress, routeTo } from './address.js';
+import { coordinatorAddress, parseAddress, type Route, routeTo } from './address.js';
 import { type ServerStatus, serverStatus } from './status.js';
 
 /** For each of: reaching a server, its answer, and connecting TensorFlow's context to all. */
@@ -75,19 +75,35 @@ export async function serverDevices(servers: readonly string[], coordinator?: st
 }
 
 async function find(servers: readonly string[], asked: string | null | undefined): Promise<FoundCluster> {
-  const routes = new Map(
-    await Promise.all(servers.map(async (each) => [each, await routeTo(each, TIMEOUT_MS)] as const)),
-  );
-  const statuses = await Promise.all(servers.map((each) => serverStatus(each, TIMEOUT_MS)));
+  const found = await Promise.all(servers.map((each) => askServer(each)));
+  const statuses = found.map(({ status }) => status);
   const own = (await import('../native/c/load.js')).tensorflowVersion();
-  for (const { address, tensorflow } of statuses) {
-    if (tensorflow === own.replace(/\W/g, '.')) continue; // as a server's name can have it
-    throw new ServerError(
-      `Cannot use the server ${address}: it runs TensorFlow ${tensorflow}, expected ${own} as here; install the same version of alexnet-split on both machines`,
-      address,
-    );
-  }
-  const coordinator = await coordinatorAddress(asked, routes);
-  const machines = [...routes.values()].map(({ server }) => server);
+  for (const status of statuses) checkVersion(status, own);
+  const coordinator = await coordinatorAddress(asked, new Map(found.map(({ route }, i) => [servers[i]!, route])));
+  const machines = found.map(({ route }) => route.server);
   return { servers, coordinator, timeoutMs: TIMEOUT_MS, keepAliveSeconds: KEEP_ALIVE_SECONDS, statuses, machines };
+}
+
+/** Asks a server who it is. @throws ServerError if it cannot be reached or does not answer; its `code` says why, if there is one. */
+export async function askServer(
+  server: string,
+  timeoutMs = TIMEOUT_MS,
+): Promise<{ route: Route; status: ServerStatus }> {
+  const route = await routeTo(server, timeoutMs);
+  return { route, status: await serverStatus(server, timeoutMs) };
+}
+
+/** Waits for the answers of all servers, which may be others than before at their addresses. @throws as {@link findCluster}. */
+export async function askAgain({ servers }: Cluster): Promise<void> {
+  const found = await Promise.all(servers.map((each) => askServer(each)));
+  const own = (await import('../native/c/load.js')).tensorflowVersion();
+  for (const { status } of found) checkVersion(status, own);
+}
+
+function checkVersion({ address, tensorflow }: ServerStatus, own: string): void {
+  if (tensorflow === own.replace(/\W/g, '.')) return; // as a server's name can have it
+  throw new ServerError(
+    `Cannot use the server ${address}: it runs TensorFlow ${tensorflow}, expected ${own} as here; install the same version of alexnet-split on both machines`,
+    address,
+  );
 }

@@ -52,7 +52,10 @@ function noServer(address: string, reason: string): ServerError {
 
 async function call(address: string, timeoutMs: number): Promise<Uint8Array> {
   const { default: grpc } = await import('@grpc/grpc-js'); // a local run does without
-  const client = new grpc.Client(address, grpc.credentials.createInsecure(), { 'grpc.enable_http_proxy': 0 });
+  const client = new grpc.Client(address, grpc.credentials.createInsecure(), {
+    'grpc.enable_http_proxy': 0,
+    'grpc.use_local_subchannel_pool': 1, // a shared one tries a server that was lost ever more rarely
+  });
   try {
     return await new Promise((resolve, reject) => {
       client.makeUnaryRequest<Uint8Array, Uint8Array>(

@@ -59,6 +59,13 @@ export const FLAGS: readonly Flag[] = [
     ['text', '--placement <placement>', 'placement', 'split: two towers on two devices; single: one device'],
     ['text', '--run <name>', 'run', 'name of the run', 'made of placement, preset and time'],
     ['path', '--out <folder>', 'out', 'folder in which runs are stored'],
+    [
+      'text',
+      '--wait-for-servers <duration>',
+      'waitForServers',
+      'wait so long for a server that is lost, such as 10m, and continue from the newest checkpoint',
+      'the run ends',
+    ],
     ['off', '--no-check', 'check', 'skip the check against the reference at the start'],
   ]),
   ...section('run', 'data', [

@@ -17,6 +17,7 @@ const COMMON = {
   average: 'copies',
   servers: [],
   coordinator: null,
+  waitForServers: null,
   seed: 1,
   steps: null,
   logEvery: 10,

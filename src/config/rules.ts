@@ -94,6 +94,8 @@ type HasFiles = ((source: string) => boolean | undefined) | undefined;
 
 /** The condition under which a setting has no effect, to follow "has no effect"; false if it has one. */
 const INEFFECTIVE: Record<string, (config: Config, hasFiles: HasFiles) => Message> = {
+  waitForServers: ({ servers, devices }) =>
+    servers.length === 0 && !devices.some(remoteDevice) && 'without servers: every device is of this machine',
   devices: ({ placement, devices, replicas }) =>
     placement === 'single' &&
     devices.length > replicas &&

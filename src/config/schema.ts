@@ -55,6 +55,8 @@ const device = z.string(DEVICE).regex(/^(\S+:\d{1,5}\/)?[A-Z_]+:\d+$|^GPU:\d+\/\
 const ADDRESS = 'an address such as 10.0.0.2:2222';
 const address = z.string(ADDRESS).regex(/^\S+:\d{1,5}$/, ADDRESS);
 const INTERVAL = 'a number of steps, or minutes such as 10m; 0 is at the end only';
+const DURATION = 'seconds, minutes or hours such as 30s, 10m or 2h';
+const duration = z.string(DURATION).regex(/^\d{1,6}(\.\d{1,3})?[smh]$/, DURATION);
 /** Steps, or minutes as `10m`. */
 const interval = z.union(
   [
@@ -168,6 +170,8 @@ export const CONFIG_SCHEMA = keys({
   servers: z.array(address, 'a list of addresses').describe('servers whose devices the run may use, as HOST:PORT'),
   /** Where the servers reach this process, as `HOST:PORT`; null: an address of this machine, and a free port. */
   coordinator: address.nullable(),
+  /** How long a run waits for servers that are not there, or were lost, as `10m`; null: it ends. */
+  waitForServers: duration.nullable(),
   net,
   optimizer,
   data,
@@ -213,6 +217,11 @@ export const CONFIG_SCHEMA = keys({
   check: bool.describe('compare the split with the reference before the first step'),
   traceSteps: steps.nullable().describe('steps to trace, such as 100-102 or 5,9-11; null: none'),
 });
+
+/** Whether a value, which may not have been checked yet, is a duration as the settings have it. */
+export function isDuration(value: unknown): value is string {
+  return duration.safeParse(value).success;
+}
 
 type Immutable<T> = T extends object ? { readonly [Key in keyof T]: Immutable<T[Key]> } : T;
 

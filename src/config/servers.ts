@@ -43,3 +43,10 @@ export function serverDevices(devices: readonly string[], count: number): string
   const order = Array.from({ length: rounds }, (_, i) => usable.flatMap((names) => names[i] ?? [])).flat();
   return Array.from({ length: order.length > 0 ? count : 0 }, (_, i) => order[i % order.length]!);
 }
+
+const UNIT_MS = { s: 1_000, m: 60_000, h: 3_600_000 };
+
+/** The milliseconds of a duration in the settings, such as `10m`. */
+export function durationMs(duration: string): number {
+  return Number.parseFloat(duration) * UNIT_MS[duration.at(-1) as keyof typeof UNIT_MS];
+}

@@ -113,6 +113,7 @@ class LogChecker {
     if (this.#hasEnded) return [`${name}: expected nothing after run_end but run_start`];
     switch (name) {
       case 'resume':
+      case 'servers_back':
         this.#step = event.step;
         return [];
       case 'train_step':

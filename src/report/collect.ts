@@ -86,6 +86,11 @@ export class RunCollector {
       case 'run_start':
         this.#addStart(event);
         break;
+      case 'servers_back':
+        this.end(); // the next step compiles again
+        this.#isFirst = true;
+        this.#steps = event.step;
+        break;
       case 'resume':
         this.#steps = event.step;
         break;

@@ -90,7 +90,8 @@ export function runMetrics() {
     } else if (event.event === 'checkpoint') {
       checkpointStep.set(event.step);
       checkpointBytes.set(event.bytes);
-    } else if (event.event === 'resume') {
+    } else if (event.event === 'servers_back') step.set(event.step);
+    else if (event.event === 'resume') {
       step.set(event.step);
       checkpointStep.set(event.step);
     }

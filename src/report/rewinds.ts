@@ -7,6 +7,9 @@ import type { LogEvent } from '../log.js';
 /** More resumes than a log has. If there are more, the oldest ones are forgotten. */
 const MAX_REWINDS = 10_000;
 
+/** They say what happened, whatever was done again after that. */
+const KEPT: readonly string[] = ['resume', 'server_lost', 'servers_back'];
+
 /** Sees the events of a log in their order; then tells which ones count. */
 export class Rewinds {
   /** Increasing lines and increasing steps: an event before `line` does not count if its step is `step` or later. */
@@ -21,7 +24,7 @@ export class Rewinds {
 
   /** @returns whether earlier events no longer count. */
   see(event: LogEvent, line: number): boolean {
-    if (event.event === 'resume') return this.#rewind(event.step + 1, line);
+    if (event.event === 'resume' || event.event === 'servers_back') return this.#rewind(event.step + 1, line);
     if (event.event !== 'train_step') return false;
     // Also where no `resume` says so, as in a run that began again in the same folder.
     const isRepeated = event.step <= this.#last && this.#rewind(event.step, line);
@@ -47,7 +50,7 @@ export class Rewinds {
       const rewind = this.#rewinds[next];
       if (rewind === undefined) return true;
       const { step } = event as { step?: number };
-      return event.event === 'resume' || step === undefined || step < rewind.step;
+      return KEPT.includes(event.event) || step === undefined || step < rewind.step;
     };
   }
 }

@@ -35,7 +35,7 @@ export function tensorboardEncoder(): (event: LogEvent, time: number) => Uint8Ar
     if (!isBegun) add(0, (writer) => writer.writeString(3, 'brain.Event:2'));
     isBegun = true;
     // TensorBoard then forgets what an earlier file says about this step and later ones.
-    if (event.event === 'resume' && Number.isSafeInteger(event.step + 1))
+    if (isSessionStart(event) && Number.isSafeInteger(event.step + 1))
       add(event.step + 1, (writer) => writer.writeMessage(7, event, writeSessionStart));
     const summaries = summariesOf(event, last);
     // A log from elsewhere may have any number as its step. TensorBoard has whole ones.
@@ -142,9 +142,14 @@ function memoryScalars({ resident_bytes, heap_bytes, towers }: EventOf<'memory'>
   return scalars;
 }
 
-function writeSessionStart({ checkpoint }: EventOf<'resume'>, writer: Writer): void {
+/** Also of a run that lost a server and begins again; with a checkpoint, `resume` follows. */
+function isSessionStart(event: LogEvent): event is EventOf<'resume'> | EventOf<'servers_back'> {
+  return event.event === 'resume' || (event.event === 'servers_back' && event.step === 0);
+}
+
+function writeSessionStart(event: EventOf<'resume'> | EventOf<'servers_back'>, writer: Writer): void {
   writer.writeEnum(1, 1); // START
-  writer.writeString(2, checkpoint);
+  if (event.event === 'resume') writer.writeString(2, event.checkpoint);
 }
 
 function writeSummary({ scalars = {}, texts = {}, settings }: Summaries, writer: Writer): void {

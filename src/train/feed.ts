@@ -36,7 +36,7 @@ export interface FeedUi {
 
 /**
  * Opens the images and their feeder, which the caller closes. Computes the statistics of the training images if the
- * settings need them and no cache has them; otherwise they are undefined.
+ * settings need them and no cache has them; otherwise they are undefined. `reopen` opens another feeder of the same images.
  * @throws DataError if the data cannot be used.
  */
 export async function openFeed(config: Config, options: FeedUi = {}) {
@@ -60,11 +60,14 @@ export async function openFeed(config: Config, options: FeedUi = {}) {
       ...(signal && { signal }),
     });
   }
-  const feeder = openFeeder({
-    ...{ dataset, batchSize, inputSize, inputChannels, seed, data, statistics, bytesToAlignment, views },
-    onUnreadable: ({ path, reason }: UnreadableImage) => warn(`the image ${path} is skipped: ${reason}`),
-  });
-  return { dataset, feeder: withBatchDeadlines(feeder, ANSWER_FACTOR * config.exchangeTimeoutMs), statistics };
+  const open = () => {
+    const feeder = openFeeder({
+      ...{ dataset, batchSize, inputSize, inputChannels, seed, data, statistics, bytesToAlignment, views },
+      onUnreadable: ({ path, reason }: UnreadableImage) => warn(`the image ${path} is skipped: ${reason}`),
+    });
+    return withBatchDeadlines(feeder, ANSWER_FACTOR * config.exchangeTimeoutMs);
+  };
+  return { dataset, feeder: open(), statistics, reopen: open };
 }
 
 /** The same feeder, which throws if a batch takes longer than `ms`. */

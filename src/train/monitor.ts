@@ -24,6 +24,8 @@ const LOWER_RATE_HELPS = ['collapse', 'rising-loss', 'dead-units', 'no-signal', 
 
 export type Monitor = ReturnType<typeof openMonitor>;
 
+type Earlier = Partial<Pick<RunState, 'losses' | 'learningRate'>>;
+
 /**
  * Opens a monitor that passes every event on to `report`, followed by the warnings it causes. Each kind is reported once in
  * a process, or once for each layer. Where a lower rate helps, the warning ends with the flags for it.
@@ -32,7 +34,7 @@ export type Monitor = ReturnType<typeof openMonitor>;
 export function openMonitor(
   config: Config,
   report: Report,
-  { losses: earlier, learningRate: resumedRate }: Partial<Pick<RunState, 'losses' | 'learningRate'>> = {},
+  { losses: earlier, learningRate: resumedRate }: Earlier = {},
 ) {
   const { classes } = config.net;
   const recent: EventOf<'train_step'>[] = [];
@@ -90,6 +92,13 @@ export function openMonitor(
         warn(testAtChance({ ...event, classes, training: recentTop1(), steps: recent.length }));
       }
       if (event.event === 'activations') afterMeasurement(event);
+    },
+    /** The run goes back to a checkpoint, or to its start. */
+    rewind({ losses: earlier, learningRate = config.optimizer.learningRate }: Earlier = {}) {
+      recent.length = 0;
+      first = earlier?.first;
+      best = earlier?.best ?? Number.POSITIVE_INFINITY;
+      rate = learningRate;
     },
     /** What a resumed run has to know about the losses; undefined before the first step. */
     losses: (): RunState['losses'] => first && { first, ...(Number.isFinite(best) && { best }) },

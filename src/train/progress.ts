@@ -17,6 +17,10 @@ export interface Progress {
   start?: ScheduleStart | undefined;
 }
 
+export function newProgress(): Progress {
+  return { steps: 0, images: 0, trainMs: 0, stopped: false, errors: [] };
+}
+
 /**
  * Receives what begins now and may take long, as a sentence without an end, or as a function that also says how far it is. It
  * is printed only if nothing else is for a while.

@@ -64,6 +64,11 @@ function leavesOf(value: unknown, path = ''): Map<string, string> {
   );
 }
 
+/** A resumed run has all its weights in the checkpoint. Those that it started from may be gone. */
+export function withoutStart(config: Config, resume: Resume | undefined): Config {
+  return resume ? { ...config, weights: null } : config;
+}
+
 /** Whether a run stays in the folder of its checkpoint; otherwise it is a branch, or was moved. */
 export function staysInFolder({ checkpoint }: Resume, { out, run }: Pick<Config, 'out' | 'run'>): boolean {
   return resolve(join(out, run)) === runFolderOf(checkpoint);

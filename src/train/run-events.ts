@@ -3,7 +3,8 @@ import type { FoundCluster } from '../cluster/cluster.js';
 import type { Config } from '../config/config.js';
 import { packageVersion } from '../config/version.js';
 import type { Batch, BatchFeeder, Dataset } from '../data/index.js';
-import { NonFiniteError } from '../errors.js';
+import { signalExitCode } from '../end-signals.js';
+import { NonFiniteError, SplitError } from '../errors.js';
 import type { EventOf } from '../log.js';
 import { buildNet, parametersOf, volume } from '../model/net.js';
 import { sumOf } from '../numbers.js';
@@ -126,13 +127,14 @@ export function memory(step: number, replies: readonly MeasureReply[]): EventOf<
   return { event: 'memory', step, resident_bytes: rss, heap_bytes: heapUsed, towers };
 }
 
-/** @param weights the folder they were saved to. */
+/** @param weights the folder they were saved to. @param serversLost how often the run lost a server and continued. */
 export function runEnd(
   { steps, images, trainMs, stopped, top1 }: Progress,
   { unreadable }: BatchFeeder,
   exitCode: number,
   failure: unknown,
   weights: string | undefined,
+  serversLost = 0,
 ): EventOf<'run_end'> {
   return {
     event: 'run_end',
@@ -141,8 +143,15 @@ export function runEnd(
     images_per_s: trainMs > 0 ? (images / trainMs) * 1000 : 0,
     ...(top1 !== undefined && { top1 }),
     ...(unreadable.length > 0 && { unreadable_images: unreadable.length }),
+    ...(serversLost > 0 && { servers_lost: serversLost }),
     ...(failure !== undefined && { error: failure instanceof Error ? failure.message : String(failure) }),
     ...(failure instanceof NonFiniteError && { batch_images: [...failure.images] }),
     ...(weights !== undefined && { weights }),
   };
+}
+
+/** The exit code of a run that failed, was stopped by a signal, or is done. */
+export function exitCodeOf(failure: unknown, { stopped }: Progress, { reason }: AbortSignal): number {
+  if (failure !== undefined) return failure instanceof SplitError ? failure.exitCode : 1;
+  return stopped ? signalExitCode(String(reason)) : 0;
 }

@@ -25,6 +25,7 @@ import {
 } from '../tower/protocol.js';
 import { clusterOf, contextOptions, type Places } from './context-options.js';
 import { loadStartingWeights } from './run-weights.js';
+import { watchServers } from './server-watch.js';
 import { refuseLargeTensors } from './sizes.js';
 import { answerOf, explainSlowOpening } from './tower-deadline.js';
 
@@ -104,18 +105,22 @@ export async function openTeam(
     openContext(context); // here, where connecting counts against no tower's deadline
     await restrictCoordinator(cluster);
   }
-  const deviceOf = (replica: number, i: number) => tensorflowName(devices[replica * parts.length + i] ?? devices[0]!);
+  const settingOf = (replica: number, i: number) => devices[replica * parts.length + i] ?? devices[0]!;
+  const deviceOf = (replica: number, i: number) => tensorflowName(settingOf(replica, i));
+  const used = replicas.flatMap((index) => parts.map((_, i) => settingOf(index, i)));
+  const watch = context.cluster && watchServers(context.cluster, used, exchangeTimeoutMs);
   const towers = replicas.flatMap((index) =>
     parts.map((part, i) => {
       const mailboxes = groups[index];
       const same = { name: `${name}_${i}`, group: group + i, devices: replicas.map((each) => deviceOf(each, i)) };
-      return startTower({
+      const tower = startTower({
         ...{ part, replica: { index, count }, device: deviceOf(index, i), context },
         ...{ net, optimizer, seed, batchSize, exchange, exchangeTimeoutMs, compile, convolutions },
         ...{ slots, ops: config.ops ?? 'native' },
         ...(mailboxes && isSplit && { peer: { mailboxes, name: `${name}_${index}`, device: deviceOf(index, 1 - i) } }),
         ...(mailboxes && count > 1 && { others: { ...same, average, mailboxes } }),
       });
+      return watch ? watch.guard(tower, remoteDevice(settingOf(index, i))?.server) : tower;
     }),
   );
   const first = towers.slice(0, parts.length);
@@ -143,7 +148,9 @@ export async function openTeam(
   }
 
   const close = async () => {
+    watch?.expectClosing();
     await Promise.all(towers.map((tower) => tower.close()));
+    watch?.close();
   };
   try {
     const opened = await explainSlowOpening(ask({ kind: 'open' }), config.devices, note);

@@ -1,6 +1,6 @@
 /** A training run: set-up, check, loop, evaluation, weights. */
 import type { Config } from '../config/config.js';
-import { hasStep, rangesOf } from '../config/steps.js';
+import type { BatchFeeder } from '../data/index.js';
 import { signalExitCode } from '../end-signals.js';
 import { NonFiniteError, SplitError, VerifyError } from '../errors.js';
 import type { Report } from '../log.js';
@@ -11,8 +11,9 @@ import { type DryRun, dryRun } from './dry-run.js';
 import { evaluate, measureActivations } from './evaluate.js';
 import { openFeed } from './feed.js';
 import { type Monitor, openMonitor } from './monitor.js';
-import { openNetwork } from './network.js';
-import { type Busy, epochOfStep, type Progress } from './progress.js';
+import { type Network, openNetwork } from './network.js';
+import { type Busy, epochOfStep, newProgress, type Progress } from './progress.js';
+import { openTeamWhenThere, Recovery } from './recovery.js';
 import {
   type Change,
   type Resume,
@@ -21,12 +22,12 @@ import {
   resumeNotes,
   scheduleAfter,
   settingsChanged,
+  withoutStart,
 } from './resume.js';
 import { classesToContinue, keepRunData, statisticsToContinue, tryRunFolder } from './run-data.js';
-import { exchange, type Run, runEnd, runStart, trainStep } from './run-events.js';
+import { exchange, exitCodeOf, type Run, runEnd, runStart, trainStep } from './run-events.js';
 import { saveWeights } from './run-weights.js';
-import { openTeam } from './team.js';
-import { openTracer } from './trace/tracer.js';
+import { openTracer, untraced } from './trace/tracer.js';
 import { checkTeam } from './verify.js';
 import { GracePeriod, openUnlessStopped, Stopped, stoppable, untilStopped } from './waiting.js';
 
@@ -76,17 +77,18 @@ export async function train(asked: Config, outer: TrainUi): Promise<TrainResult>
   const opening = openFeed(asked, { warn, note, signal, statistics: kept });
   const feed = await openUnlessStopped(opening, signal, (late) => late.feeder.close());
   if (!feed) return stoppedBeforeStart(signal);
-  const { dataset, feeder, statistics } = feed;
+  const { dataset, feeder, statistics, reopen } = feed;
   let unfinished: Promise<unknown> | undefined;
   try {
     if (resume) refuseOtherData(resume, dataset);
     outer.busy?.(`opening ${asked.devices.join(' and ')}`);
-    const towers = openTeam(withoutStart(asked, resume), feeder.slots, note);
+    const towers = openTeamWhenThere(withoutStart(asked, resume), feeder.slots, outer);
     const team = await openUnlessStopped(towers, signal, (late) => late.close());
     if (!team) return stoppedBeforeStart(signal);
+    const steps = asked.steps ?? asked.epochs * feeder.batchesPerEpoch;
+    const run: Run = { config: asked, dataset, feeder, team, steps };
     try {
-      const config = outer.begin?.(asked) ?? asked;
-      const run = { config, dataset, feeder, team, steps: config.steps ?? config.epochs * feeder.batchesPerEpoch };
+      run.config = outer.begin?.(asked) ?? asked;
       monitor.report(runStart(run, resume, changes));
       team.warnings.forEach(warn);
       if (outer.dryRun) {
@@ -96,12 +98,13 @@ export async function train(asked: Config, outer: TrainUi): Promise<TrainResult>
         return found ? { exitCode: 0, top1: Number.NaN, steps: 0, dryRun: found } : stoppedBeforeStart(signal);
       }
       const names = dataset.classNames;
-      keepRunData(config, resume ? classesToContinue(resume.checkpoint, names) : names, statistics);
-      const ended = await runToEnd(run, changes, { ...outer, ...monitor });
+      keepRunData(run.config, resume ? classesToContinue(resume.checkpoint, names) : names, statistics);
+      const ended = await runToEnd(run, changes, { ...outer, ...monitor }, reopen);
       unfinished = ended.unfinished;
       return ended.result;
     } finally {
-      await team.close();
+      await run.team.close();
+      await run.feeder.close(); // another one than that at first, if a server was lost
     }
   } finally {
     await feeder.close();
@@ -109,47 +112,62 @@ export async function train(asked: Config, outer: TrainUi): Promise<TrainResult>
   }
 }
 
-/** Check, resume, loop, evaluation and weights. Always ends with `run_end`. */
+/**
+ * Check, resume, loop, evaluation and weights. Always ends with `run_end`.
+ * @param run has another team and feeder after a server was lost.
+ */
 async function runToEnd(
-  opened: Run,
+  run: Run,
   changes: readonly Change[],
   ui: TrainUi & Monitor,
+  reopen: () => BatchFeeder,
 ): Promise<{ result: TrainResult; unfinished: Promise<unknown> | undefined }> {
-  const network = openNetwork(opened.config, opened.team);
-  const run = { ...opened, team: network.team };
-  const { config, team, feeder } = run;
-  const { report, signal, resume, losses, busy } = ui;
+  const { config } = run;
+  const { report, signal } = ui;
   const progress = newProgress();
+  const recovery = new Recovery(run, progress, { ...ui, reopen });
   let checkpoints: Checkpoints | undefined;
+  let network: Network | undefined;
   let weights: string | undefined;
   let failure: unknown;
   let unfinished: Promise<unknown> | undefined;
-  try {
-    checkpoints = openCheckpoints(run, report, losses, resume);
-    await toFirstStep(run, changes, progress, ui);
+
+  /** @throws what ends the run, or this try. */
+  async function runOnce(resume: Resume | undefined): Promise<void> {
+    const { busy } = ui;
+    network = openNetwork(config, run.team);
+    run.team = network.team;
+    checkpoints = openCheckpoints(run, report, ui.losses, resume);
+    await toFirstStep(run, resume === ui.resume ? changes : [], progress, { ...ui, resume });
     busy?.('measuring the activations of each layer');
-    (await measureActivations(team, feeder, progress.steps, signal, 0)).forEach(report);
+    (await measureActivations(run.team, run.feeder, progress.steps, signal, 0)).forEach(report);
     await trainLoop(run, { report, signal, checkpoints, busy }, progress);
-    if (progress.steps > 0) {
-      busy?.('writing the last checkpoint and the weights');
-      await checkpoints.finish(progress);
-      weights = await saveWeights(config, team.first, progress.steps);
-    }
+    if (progress.steps === 0) return;
+    busy?.('writing the last checkpoint and the weights');
+    await checkpoints.finish(progress);
+    weights = await saveWeights(config, run.team.first, progress.steps);
+  }
+
+  try {
+    await recovery.run(runOnce, async () => {
+      await checkpoints?.close();
+      checkpoints = undefined;
+    });
   } catch (error) {
     // The towers have failed or are still busy: the last checkpoint stays the newest.
     if (error instanceof Stopped) {
       progress.stopped = true;
       unfinished = error.unfinished;
     } else {
-      failure = error instanceof NonFiniteError ? await diagnose(error, team, feeder, config, progress) : error;
+      failure = error instanceof NonFiniteError ? await diagnose(error, run.team, run.feeder, config, progress) : error;
     }
   }
   await checkpoints?.close().catch((error: unknown) => {
     failure ??= error;
   });
   const exitCode = exitCodeOf(failure, progress, signal);
-  network.report(progress.steps, report);
-  report(runEnd(progress, feeder, exitCode, failure, weights));
+  network?.report(progress.steps, report);
+  report(runEnd(progress, run.feeder, exitCode, failure, weights, recovery.times));
   if (failure !== undefined && !(failure instanceof SplitError)) throw failure;
   return { result: { exitCode, top1: progress.top1 ?? Number.NaN, steps: progress.steps }, unfinished };
 }
@@ -159,17 +177,9 @@ async function toFirstStep(run: Run, changes: readonly Change[], progress: Progr
   const { check: isAsked, placement } = run.config;
   if (isAsked && (placement === 'split' || run.config.replicas > 1)) await stoppable(check(run, ui), ui.signal);
   if (ui.resume) await restore(ui.resume, run, changes, progress, ui);
-  const { traceSteps } = run.config;
   const traced = ui.resume?.checkpoint.state.config.traceSteps; // what it asked for may be done
-  const first = progress.steps + 1;
-  if (traceSteps === null || traceSteps === traced || first > run.steps) return;
-  if (hasStep(rangesOf(traceSteps), first, run.steps)) return;
-  const message = `--trace-steps ${traceSteps} traces nothing: the run trains steps ${first} to ${run.steps}`;
-  ui.report({ event: 'warning', message });
-}
-
-function newProgress(): Progress {
-  return { steps: 0, images: 0, trainMs: 0, stopped: false, errors: [] };
+  const message = traced === run.config.traceSteps ? undefined : untraced(run.config, progress.steps + 1, run.steps);
+  if (message !== undefined) ui.report({ event: 'warning', message });
 }
 
 /**
@@ -264,11 +274,6 @@ async function check({ team, feeder, config }: Run, { report, signal, resume, bu
   );
 }
 
-/** A resumed run has all its weights in the checkpoint. Those that it started from may be gone. */
-function withoutStart(config: Config, resume: Resume | undefined): Config {
-  return resume ? { ...config, weights: null } : config;
-}
-
 /** Takes weights and progress from the checkpoint. */
 async function restore(
   { checkpoint, skipped }: Resume,
@@ -292,9 +297,4 @@ async function restore(
 
 function stoppedBeforeStart({ reason }: AbortSignal): TrainResult {
   return { exitCode: signalExitCode(String(reason)), top1: Number.NaN, steps: 0 };
-}
-
-function exitCodeOf(failure: unknown, { stopped }: Progress, { reason }: AbortSignal): number {
-  if (failure !== undefined) return failure instanceof SplitError ? failure.exitCode : 1;
-  return stopped ? signalExitCode(String(reason)) : 0;
 }

@@ -58,7 +58,7 @@ let current: Context | undefined;
  */
 export function openContext(options: ContextOptions = {}): Context {
   if (current) return current;
-  const library = openLibrary();
+  const library = openLibrary({ usesServers: options.cluster !== undefined });
   const calls = { ...library, status: library.c.TF_NewStatus(), servers: options.cluster?.servers };
   try {
     const address = oneAtATime('make the TensorFlow context', (words) => {
@@ -94,9 +94,14 @@ export function findDevice(context: Context, name: string): Device {
   );
 }
 
+/** The `ConfigProto` of a context. */
+export function configOf(options: ContextOptions): Uint8Array {
+  return encodeConfig({ ...options, ...threadsOf(options, (name) => Boolean(libc.getenv(name))) });
+}
+
 function newContext(calls: Calls, options: ContextOptions): Pointer {
   const { c, status } = calls;
-  const config = encodeConfig({ ...options, ...threadsOf(options, (name) => Boolean(libc.getenv(name))) });
+  const config = configOf(options);
   const contextOptions = c.TFE_NewContextOptions();
   try {
     c.TFE_ContextOptionsSetConfig(contextOptions, config, config.length, status);

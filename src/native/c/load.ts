@@ -30,10 +30,11 @@ let opened: Library | undefined;
 
 /**
  * Loads TensorFlow, once in a process, and binds its functions for this thread. The first thread chooses the library.
+ * @param options `usesServers`: whether this process will use devices of servers, or be one.
  * @throws SetupError if there is no library, it cannot be loaded, or it lacks a function; NativeError if another thread
  * does not finish loading it.
  */
-export function openLibrary(): Library {
+export function openLibrary({ usesServers = false } = {}): Library {
   if (opened) return opened;
   const [framework, tensorflow] = oneAtATime('load TensorFlow', (words) => {
     if (words.library !== 0n) return koffi.decode(words.library, 'char', -1).split('\n') as [string, string];
@@ -43,7 +44,7 @@ export function openLibrary(): Library {
         'Cannot find the TensorFlow library: it is not in the cache and TENSORFLOW_DIR is not set; run `alexnet-split setup` to fetch it',
       );
     }
-    loadFiles(found, words);
+    loadFiles(found, words, usesServers);
     const paths: [string, string] = [found.framework, found.tensorflow];
     words.library = libc.strdup(paths.join('\n'));
     return paths;
@@ -52,14 +53,14 @@ export function openLibrary(): Library {
   return opened;
 }
 
-/** The version of the TensorFlow that is used here, such as `2.21.0`. @throws as {@link openLibrary}. */
+/** The version of the TensorFlow that a process uses with servers, such as `2.21.0`. @throws as {@link openLibrary}. */
 export function tensorflowVersion(): string {
-  return openLibrary().c.TF_Version();
+  return openLibrary({ usesServers: true }).c.TF_Version();
 }
 
-function loadFiles(found: FoundLibrary, words: ProcessWords): void {
+function loadFiles(found: FoundLibrary, words: ProcessWords, usesServers: boolean): void {
   const wantsInfo = libc.getenv('TF_CPP_MIN_LOG_LEVEL') === '0';
-  setEnvironment(found);
+  setEnvironment(found, usesServers);
   const { dlopen, dlerror } = bind(DYNAMIC_LOADING);
   // Without RTLD_NODELETE the library is unmapped while its threads still run, and the process crashes at its end.
   const open = (path: string, flags = RTLD_NOW | RTLD_NODELETE) => {
@@ -76,7 +77,7 @@ function loadFiles(found: FoundLibrary, words: ProcessWords): void {
  * Sets what TensorFlow reads from the environment while it loads; through C, because in a worker thread `process.env` is
  * only a copy. The user's values stay, unless TensorFlow would end or hang: stderr says so.
  */
-function setEnvironment({ flavour }: FoundLibrary): void {
+function setEnvironment({ flavour }: FoundLibrary, usesServers: boolean): void {
   for (const { name, value, keeps, says } of remedies()) {
     if (value !== undefined) libc.setenv(name, value, 1);
     else if (!keeps) libc.unsetenv(name);
@@ -93,8 +94,11 @@ function setEnvironment({ flavour }: FoundLibrary): void {
     CUDA_CACHE_MAXSIZE: `${2 ** 32}`,
     // Empty: a proxy for web pages (`http_proxy`) would get the connections to TensorFlow's servers, and refuse them.
     grpc_proxy: '',
-    // Only errors: 0 is info, 1 warnings.
-    TF_CPP_MIN_LOG_LEVEL: '2',
+    // Only errors: 0 is info, 1 warnings. With servers not even those (3): TensorFlow logs an error for each call to a server
+    // that is lost, beside our own sentence. What ends the process is written at every level.
+    TF_CPP_MIN_LOG_LEVEL: usesServers ? '3' : '2',
+    // A call to a server that is not there fails at once; otherwise it waits for the server.
+    GRPC_FAIL_FAST: 'true',
   };
   for (const [name, value] of Object.entries(defaults)) libc.setenv(name, value, 0);
   // If CUDA does not start, a GPU build would say so on stderr at every log level; our own message says why. Last, because

@@ -42,6 +42,7 @@ export const PROTOTYPES = [
   'const char *TF_DeviceListName(void *list, int index, void *status)',
   'const char *TF_DeviceListType(void *list, int index, void *status)',
   'int64_t TF_DeviceListMemoryBytes(void *list, int index, void *status)',
+  'uint64_t TF_DeviceListIncarnation(void *list, int index, void *status)',
 
   'void *TFE_NewTensorHandle(void *tensor, void *status)',
   'void TFE_DeleteTensorHandle(void *handle)',

@@ -22,6 +22,7 @@ export interface AbslStatus {
 
 /** The TypeScript types of the C types that prototypes may use. koffi does not check the element type of an array. */
 interface CTypes extends Record<'int' | 'float' | 'size_t' | 'uint8_t' | 'uint32_t' | 'int64_t', number> {
+  uint64_t: number | bigint;
   // biome-ignore lint/suspicious/noConfusingVoidType: only results have it
   void: void;
   bool: boolean;
@@ -100,6 +101,20 @@ export function bind<const Prototype extends string>(
     return library ? [[name, library.func(prototype)]] : [];
   });
   return Object.fromEntries(bound);
+}
+
+/**
+ * Calls a C function that may take long in a thread of libuv's, so that this thread's event loop goes on.
+ * @param call a function from {@link bind}. What it points to must stay as it is until it returns.
+ */
+export function callAsync<Parameters extends unknown[], Result>(
+  call: (...parameters: Parameters) => Result,
+  ...parameters: Parameters
+): Promise<Result> {
+  const { async: start } = call as unknown as { async(...all: unknown[]): void };
+  return new Promise((resolve, reject) => {
+    start(...parameters, (error: Error | null, result: Result) => (error ? reject(error) : resolve(result)));
+  });
 }
 
 export function nameIn(prototype: string): string {

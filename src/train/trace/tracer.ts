@@ -41,6 +41,12 @@ export function openTracer(config: Config, report: Report): Tracer {
   return (step) => (hasStep(ranges, step) ? startTrace(config, report, warnOnce) : undefined);
 }
 
+/** A sentence if the settings name steps to trace, and none from `first` to `last`. */
+export function untraced({ traceSteps }: Pick<Config, 'traceSteps'>, first: number, last: number): string | undefined {
+  if (traceSteps === null || first > last || hasStep(rangesOf(traceSteps), first, last)) return undefined;
+  return `--trace-steps ${traceSteps} traces nothing: the run trains steps ${first} to ${last}`;
+}
+
 /** Why nothing reports the single ops of a step; undefined if the profiler does. */
 function opsMissing({ compile }: Config): string | undefined {
   if (compile === 'off') return 'with --compile off, they run op by op';
