@@ -12,6 +12,8 @@ test('eventLine() says each kind of event in one sentence', () => {
       'run r: 3 steps of 4 images, 3 per epoch',
       'check over 1 step: split and reference agree, worst relative difference 2.0e-7 (tower0/conv1/kernel), allowed 1.0e-3, 1 s',
       'resume after step 1 from runs/r/checkpoints/0000000001',
+      'after step 1 the server 10.0.0.2:2222 was lost: it has ended: nothing listens at its address',
+      'the servers are back after 12 s: continuing after step 1 (1 loss so far)',
       'activations after step 0: 1 of 32 units dead  (64 test images)',
       'memory after step 0: 476.8 MiB resident, tower 0 holds 0.0 MiB, tower 1 holds 0.0 MiB',
       'step   1/100  epoch 1  loss 2.3000  top-1 0.250  200 images/s',

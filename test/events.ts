@@ -85,6 +85,13 @@ export const RESUME: EventOf<'resume'> = {
   skipped: [{ checkpoint: 'runs/r/checkpoints/0000000002', why: 'state.json is not there' }],
 };
 
+export const SERVER_LOST: EventOf<'server_lost'> = {
+  event: 'server_lost',
+  ...{ step: 1, server: '10.0.0.2:2222', reason: 'has ended: nothing listens at its address' },
+};
+
+export const SERVERS_BACK: EventOf<'servers_back'> = { event: 'servers_back', step: 1, waited_ms: 12_300, times: 1 };
+
 export const EXCHANGE: EventOf<'exchange'> = {
   event: 'exchange',
   step: 1,
@@ -146,6 +153,8 @@ export const ALL_EVENTS: readonly LogEvent[] = [
   RUN_START,
   CHECK,
   RESUME,
+  SERVER_LOST,
+  SERVERS_BACK,
   ACTIVATIONS,
   MEMORY,
   trainStep(1),

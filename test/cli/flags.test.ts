@@ -14,6 +14,7 @@ const TYPED: Record<string, [text: string, value: unknown, ...others: string[]]>
   '--preset': ['lenet', 'lenet', '--placement', 'single'],
   '--devices': ['/device:cpu:1,CPU:0', ['CPU:1', 'CPU:0']],
   '--servers': ['10.0.0.2:2222,10.0.0.3:2222', ['10.0.0.2:2222', '10.0.0.3:2222']],
+  '--wait-for-servers': ['10m', '10m', '--servers', '10.0.0.2:2222'],
   '--coordinator': ['10.0.0.1:2300', '10.0.0.1:2300'],
   '--placement': ['single', 'single'],
   '--run': ['mine', 'mine'],

@@ -36,6 +36,7 @@ const CASES: [so: Values, set: Values, flag: string, key: string, why: RegExp][]
     'exchange.dtype',
     /one device has nothing to exchange/,
   ],
+  [{}, { waitForServers: '10m' }, '--wait-for-servers', 'waitForServers', /without servers/],
   [SINGLE, { exchange: { checksum: true } }, '--exchange-checksum', 'exchange.checksum', /one device has nothing/],
   [{}, { average: 'collective' }, '--average', 'average', /with one replica/],
   [{}, { optimizer: { linearScaling: true } }, '--linear-scaling', 'optimizer.linearScaling', /with one replica/],

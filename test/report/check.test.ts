@@ -13,6 +13,8 @@ import {
   RESUME,
   RUN_END,
   RUN_START,
+  SERVER_LOST,
+  SERVERS_BACK,
   TRACE,
   trainStep,
   WARNING,
@@ -45,7 +47,9 @@ test('checkLog() finds nothing wrong in the logs of real runs', async () => {
 test('checkLog() finds nothing wrong in one event of each kind, in a valid order', async () => {
   const steps = [trainStep(1), EXCHANGE, trainStep(2), TRACE, trainStep(3)];
   const log = [RUN_START, WARNING, CHECK, ACTIVATIONS, MEMORY, ...steps, EVAL, CHECKPOINT, NETWORK, RUN_END];
-  const resumed = [RUN_START, resume(2), { ...ACTIVATIONS, step: 2 }, trainStep(3), { ...RUN_END, steps: 3 }];
+  const lost = [trainStep(4), SERVER_LOST, { ...SERVERS_BACK, step: 2 }, resume(2), { ...ACTIVATIONS, step: 2 }];
+  const begun = [RUN_START, resume(2), { ...ACTIVATIONS, step: 2 }, trainStep(3)];
+  const resumed = [...begun, ...lost, trainStep(3), { ...RUN_END, steps: 3, servers_lost: 1 }];
   assert.deepEqual(await problemsOf([...log, ...resumed]), []);
   const kinds = new Set([...log, ...resumed].map(({ event }) => event));
   assert.deepEqual([...kinds].sort(), Object.keys(EVENTS).sort());
