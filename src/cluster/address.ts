@@ -52,7 +52,9 @@ export async function routeTo(server: string, timeoutMs: number): Promise<Route>
     const timer = setTimeout(() => fail(`no answer within ${timeoutMs / 1000} s`), timeoutMs);
     socket.once('connect', () => {
       clearTimeout(timer);
-      resolve({ own: plain(socket.localAddress!), server: plain(socket.remoteAddress!) });
+      const { localAddress: own, remoteAddress: server } = socket;
+      if (!own || !server) return fail('it closed the connection', 'ECONNRESET'); // it was killed just now
+      resolve({ own: plain(own), server: plain(server) });
       socket.destroy();
     });
     socket.once('error', (error: NodeJS.ErrnoException) => {

