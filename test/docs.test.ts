@@ -122,6 +122,7 @@ const LIBRARY = { framework: '', tensorflow: '', source: 'cache' as const, flavo
 const SERVER = {
   ...{ port: 2222, devices: DEVICES, version: '2.21.0', intraOpThreads: 2 },
   restrict: () => ({ listeners: 1, ended: 0, by: 'filter' as const }),
+  exit: () => {},
 };
 
 /** Runs a command with stand-ins for trainings, devices and checks. */

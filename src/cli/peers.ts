@@ -40,26 +40,30 @@ export function watchPeers(port: number) {
     return { event: 'left', peer, text, ...since };
   }
 
+  /** @param present addresses that are connected now. */
+  function changes(present: ReadonlySet<string>): PeerEvent[] {
+    const sums = totals();
+    const events: PeerEvent[] = [];
+    for (const peer of present) {
+      if (connected.has(peer)) continue;
+      connected.add(peer);
+      events.push({ event: 'connected', peer, text: `${peer} is connected` });
+    }
+    for (const peer of connected) {
+      if (present.has(peer)) continue;
+      connected.delete(peer);
+      events.push(left(peer, sums.get(peer) ?? { sent: 0, received: 0 }));
+    }
+    return events;
+  }
+
   return {
     /** What has changed since the last call. A connection that was there only between two calls is not seen. */
     read(): PeerEvent[] {
-      const sums = totals();
-      const present = new Set<string>();
-      for (const { local, remote, state } of tcpSockets()) {
-        if (local.port === port && state === 'established') present.add(remote.address);
-      }
-      const events: PeerEvent[] = [];
-      for (const peer of present) {
-        if (connected.has(peer)) continue;
-        connected.add(peer);
-        events.push({ event: 'connected', peer, text: `${peer} is connected` });
-      }
-      for (const peer of connected) {
-        if (present.has(peer)) continue;
-        connected.delete(peer);
-        events.push(left(peer, sums.get(peer) ?? { sent: 0, received: 0 }));
-      }
-      return events;
+      const own = tcpSockets().filter(({ local, state }) => local.port === port && state === 'established');
+      return changes(new Set(own.map(({ remote }) => remote.address)));
     },
+    /** The process ends: all leave. */
+    close: (): PeerEvent[] => changes(new Set()),
   };
 }

@@ -1,5 +1,6 @@
 /** The commands and their flags. A command's module is imported when it runs, so that `--help` starts quickly. */
 import { Argument, Command, Option } from 'commander';
+import { parseAddress } from '../cluster/address.js';
 import { packageVersion } from '../config/version.js';
 import { HELP, helpWidth } from './help.js';
 import {
@@ -18,7 +19,7 @@ import {
   pathsOf,
   wholeNumberOf,
 } from './options.js';
-import { DEFAULT_ADDRESS, parseAddress } from './serve-address.js';
+import { DEFAULT_ADDRESS } from './serve-address.js';
 import type { CommandModule, Services } from './services.js';
 import { addTrainingCommands } from './training-commands.js';
 
@@ -217,8 +218,8 @@ function addMachineCommands(add: Add): void {
   add('serve', 'let trainings on other machines use the devices of this one', () => import('./serve.js'))
     .addOption(
       new Option('--address <host:port>', 'address of this machine on which others connect; port 0: any free one')
-        .argParser(parseAddress)
-        .default(parseAddress(DEFAULT_ADDRESS), DEFAULT_ADDRESS),
+        .argParser((text) => parseAddress(text, '--address'))
+        .default(parseAddress(DEFAULT_ADDRESS, '--address'), DEFAULT_ADDRESS),
     )
     .addOption(
       new Option('--allow <addresses>', 'addresses or networks that may connect, such as 10.0.0.0/8')

@@ -2,42 +2,18 @@
 import { lookup } from 'node:dns/promises';
 import { createServer } from 'node:net';
 import { networkInterfaces } from 'node:os';
-import { shortText } from '../config/validate.js';
+import { type Address, addressText } from '../cluster/address.js';
 import { ConfigError, SplitError, systemMessage } from '../errors.js';
 
 export const DEFAULT_ADDRESS = '127.0.0.1:2222';
-
-export interface ServeAddress {
-  /** As it was typed: a name, or an IP address without brackets. */
-  host: string;
-  /** 0 for any free one. */
-  port: number;
-}
-
-const MAX_PORT = 65_535;
-
-/** @throws ConfigError unless the text is `HOST:PORT`; an IPv6 host is in brackets. */
-export function parseAddress(text: string): ServeAddress {
-  const [, v6, name, digits] = /^(?:\[([\da-f:.]+(?:%\w+)?)\]|([^\s:/[\]]+)):(\d{1,5})$/i.exec(text) ?? [];
-  const [host, port] = [v6 ?? name, Number(digits)];
-  if (host !== undefined && port <= MAX_PORT) return { host, port };
-  throw new ConfigError(
-    `--address is ${shortText(text)}, expected HOST:PORT with a port from 0 to ${MAX_PORT}, such as ${DEFAULT_ADDRESS} or [::1]:2222`,
-  );
-}
-
-/** `HOST:PORT`, with brackets around an IPv6 address. */
-export function joined({ host, port }: ServeAddress): string {
-  return `${host.includes(':') ? `[${host}]` : host}:${port}`;
-}
 
 /**
  * The IP addresses that the host has on this machine.
  * @throws ConfigError if there is no such host, it is another machine, or another program uses the port; SplitError if the
  * system does not allow the port.
  */
-export async function ownAddresses(asked: ServeAddress): Promise<string[]> {
-  const doing = `Cannot serve on ${joined(asked)}`;
+export async function ownAddresses(asked: Address): Promise<string[]> {
+  const doing = `Cannot serve on ${addressText(asked)}`;
   let addresses: string[];
   try {
     addresses = (await lookup(asked.host, { all: true })).map(({ address }) => address);
@@ -78,10 +54,6 @@ export function machineAddresses(): string[] {
   const all = Object.values(networkInterfaces()).flatMap((each) => each ?? []);
   const usable = all.filter(({ address }) => !address.startsWith('fe80:'));
   return usable.sort((a, b) => Number(a.internal) - Number(b.internal)).map(({ address }) => address);
-}
-
-export function isLoopback(address: string): boolean {
-  return /^(127\.|::1$|::ffff:127\.)/.test(address);
 }
 
 export function isEvery(address: string): boolean {

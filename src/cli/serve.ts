@@ -1,13 +1,14 @@
 /** `serve`: a TensorFlow server, so that trainings on other machines use the devices of this one. */
 import { once } from 'node:events';
 import { userInfo } from 'node:os';
+import { type Address, addressText, isLoopback } from '../cluster/address.js';
 import { signalExitCode } from '../end-signals.js';
 import type { Server } from '../native/c/server.js';
 import { jsonText } from '../printable.js';
 import { table } from './format.js';
 import { gpuWarning, LOADING } from './machine.js';
-import { watchPeers } from './peers.js';
-import { isEvery, isLoopback, joined, machineAddresses, type ServeAddress } from './serve-address.js';
+import { type PeerEvent, watchPeers } from './peers.js';
+import { isEvery, machineAddresses } from './serve-address.js';
 import type { Input, Services } from './services.js';
 import { announce } from './silence.js';
 import { stopOnSignal } from './stop.js';
@@ -16,7 +17,7 @@ import { stopOnSignal } from './stop.js';
 const READ_MS = 1_000;
 
 export interface ServeOptions {
-  address: ServeAddress;
+  address: Address;
   /** Addresses or networks of those who may connect. */
   allow?: readonly string[];
   threads?: number;
@@ -43,18 +44,22 @@ export async function run({ options }: Input<ServeOptions>, services: Services):
     const allowed = { addresses, ...(sources && { sources }) };
     const { startServer } = await services.loadServer();
     const server = startServer({ port: asked.port, allowed, intraOpThreads: threads });
-    const address = joined({ ...asked, port: server.port });
+    const address = addressText({ ...asked, port: server.port });
     write('serving', startFields(address, server), ...startLines(address, server));
     services.stderr.print(reachable({ ...asked, port: server.port }, addresses, sources));
     const warning = await gpuWarning(services, { devices: server.devices.map(({ name }) => name) });
     if (warning !== undefined) services.stderr.print(`warning: ${warning}`);
     const peers = watchPeers(server.port);
-    timer = setInterval(() => {
-      for (const { event, text, ...fields } of peers.read()) write(event, fields, text);
-    }, READ_MS);
+    const tell = (events: readonly PeerEvent[]) => {
+      for (const { event, text, ...fields } of events) write(event, fields, text);
+    };
+    timer = setInterval(() => tell(peers.read()), READ_MS);
     setTimeout(server.restrict, READ_MS).unref();
     if (!stop.signal.aborted) await once(stop.signal, 'abort'); // a signal may have come before the port was open
-    return signalExitCode(String(stop.signal.reason));
+    tell(peers.close());
+    const exitCode = signalExitCode(String(stop.signal.reason));
+    server.exit(exitCode);
+    return exitCode; // of a server that is a stand-in
   } finally {
     clearInterval(timer);
     stop.dispose();
@@ -84,11 +89,11 @@ function startLines(address: string, { devices, version, intraOpThreads }: Serve
 }
 
 /** Who can reach the port, and what that means. */
-function reachable(address: ServeAddress, addresses: readonly string[], sources?: readonly string[]): string {
+function reachable(address: Address, addresses: readonly string[], sources?: readonly string[]): string {
   const can = `run any code as the user ${userName()}: TensorFlow's protocol has no authentication and no encryption`;
   if (addresses.every(isLoopback)) return `only this machine can connect; all its users can, and could ${can}`;
   const every = addresses.some(isEvery);
-  const where = every ? `${machineAddresses().join(', ')} (all addresses of this machine)` : joined(address);
+  const where = every ? `${machineAddresses().join(', ')} (all addresses of this machine)` : addressText(address);
   const who = sources ? `whoever has one of the addresses ${sources.join(', ')} and reaches` : 'whoever reaches';
   return `warning: ${who} port ${address.port} of ${where} can ${can}; docs/multi-machine.md shows SSH tunnels and WireGuard`;
 }

@@ -2,13 +2,13 @@
  * What the commands use from outside. Tests replace it. Whatever loads TensorFlow is imported only when a command needs it,
  * so that `--help` and `summary` start quickly.
  */
+import type { Address } from '../cluster/address.js';
 import type { ConfigLayer } from '../config/layers.js';
 import type { Cluster } from '../native/c/cluster.js';
 import type { ContextOptions, Device } from '../native/c/context.js';
 import type { GpuFacts } from '../native/install/gpu-support.js';
 import type { Places } from '../train/context-options.js';
 import { type Output, Printer } from './output.js';
-import type { ServeAddress } from './serve-address.js';
 
 export interface Input<Options, Argument = undefined> {
   argument: Argument;
@@ -89,7 +89,7 @@ export const SERVICES = {
     return examineGpus(devices.filter((name) => name.startsWith('GPU')).length, thorough);
   },
   /** The IP addresses of a host, which is this machine, for a server to listen on. @throws as `serve-address.ts` says. */
-  async ownAddresses(address: ServeAddress): Promise<readonly string[]> {
+  async ownAddresses(address: Address): Promise<readonly string[]> {
     return (await import('./serve-address.js')).ownAddresses(address);
   },
   loadServer: (): Promise<ServerModule> => import('../native/c/server.js'),

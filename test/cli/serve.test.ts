@@ -8,9 +8,11 @@ import { createInterface } from 'node:readline';
 import test, { type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { Message } from '../../src/native/c/protobuf.js';
-import { environment, runNode, runProgram } from '../native/child.js';
+import { environment, runNode } from '../native/child.js';
 
 const CLI = fileURLToPath(new URL('../../src/cli.js', import.meta.url));
+
+const USER = fileURLToPath(new URL('../native/programs/use-server.js', import.meta.url));
 
 interface Line {
   event: string;
@@ -68,9 +70,9 @@ test('a server says what it has, answers coordinators one after another and at o
   const names = [0, 1].map((cpu) => `/job:${job}/replica:0/task:0/device:CPU:${cpu}`);
   const session = connectHttp2(`http://${address}`);
   assert.deepEqual(await devicesOf(session), names);
-  const use = () => runProgram('use-server', [address], { GRPC_FAIL_FAST: 'true', http_proxy: 'http://127.0.0.1:9' });
+  const use = () => runNode([USER, address], { GRPC_FAIL_FAST: 'true', http_proxy: 'http://127.0.0.1:9' });
   for (const { code, stdout, stderr } of [await use(), ...(await Promise.all([use(), use()]))]) {
-    assert.deepEqual([code, stdout], [0, '42 on /job:server/replica:0/task:0/device:CPU:1\n'], stderr);
+    assert.deepEqual([code, stdout], [0, `42 on ${address}/CPU:1\n`], stderr);
   }
   assert.deepEqual(await devicesOf(session), names, 'they change when a coordinator joins');
   session.close();
@@ -154,8 +156,8 @@ test('serve refuses a port in use, an address that is not of this machine, and a
       ['192.0.2.77:0'],
     ],
     [2, /^error: Cannot serve on no\.invalid:1: there is no host no\.invalid; use an address/, ['no.invalid:1']],
-    [2, /^error: --address is "127\.0\.0\.1", expected HOST:PORT with a port from 0 to 65535/, ['127.0.0.1']],
-    [2, /^error: --address is "127\.0\.0\.1:65536", expected/, ['127.0.0.1:65536']],
+    [2, /^error: Cannot use the --address "127\.0\.0\.1": expected HOST:PORT, such as/, ['127.0.0.1']],
+    [2, /^error: Cannot use the --address "127\.0\.0\.1:65536": expected/, ['127.0.0.1:65536']],
     [2, /^error: Cannot restrict port \d+: "host" is no address, expected/, ['127.0.0.1:0', '--allow', 'host']],
     [
       1,

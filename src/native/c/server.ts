@@ -4,6 +4,7 @@ import { usableCores } from '../../limits.js';
 import { encodeServerDef } from './cluster.js';
 import { type Device, devicesIn, encodeConfig, threadsOf } from './context.js';
 import { libc } from './copy.js';
+import { exitAtOnce } from './exit.js';
 import { type Allowed, type Restricted, restrictListener } from './listener-filter.js';
 import { openLibrary } from './load.js';
 import { type Calls, check, reasonIn } from './status.js';
@@ -27,6 +28,8 @@ export interface Server {
   intraOpThreads: number;
   /** Restricts the port again, which ends connections that came before it was restricted. */
   restrict(): Restricted;
+  /** Ends the process at once. At a natural end its threads, which may be computing, would use what is freed already. */
+  exit(exitCode: number): void;
 }
 
 /**
@@ -71,7 +74,7 @@ export function startServer({ port: asked, allowed, intraOpThreads: given }: Ser
   requireRestricted(restrict(), port, allowed);
   c.TF_ServerStart(server, calls.status);
   check(calls, 'start the server');
-  return { port, devices: devicesOf(calls, target), version, intraOpThreads, restrict };
+  return { port, devices: devicesOf(calls, target), version, intraOpThreads, restrict, exit: exitAtOnce };
 }
 
 function requireRestricted({ listeners }: Restricted, port: number, { addresses, sources }: Allowed): void {
