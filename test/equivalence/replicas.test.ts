@@ -42,7 +42,11 @@ const CASES = [
     name: 'pairs that average by a collective, op by op',
     values: { ...smallNet('original'), ...replicas(2), batchSize: 4, compile: 'off', average: 'collective' },
   },
-  { name: 'whole nets that average by copies, op by op', values: { ...LENETS, compile: 'off' } },
+  // The second batch has 4 images, of which one replica has two.
+  {
+    name: 'unequal shares, by copies, op by op',
+    values: { ...smallNet('lenet', FEW), ...replicas(3, 'single'), batchSize: 132, compile: 'off' },
+  },
 ];
 
 for (const { name, values } of CASES) {
