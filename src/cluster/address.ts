@@ -44,7 +44,7 @@ export async function routeTo(server: string, timeoutMs: number): Promise<Route>
     const socket = connect({ host, port });
     const fail = (reason: string, code?: string) => {
       socket.destroy();
-      const remedy = 'start it there with `alexnet-split serve`, or correct the address';
+      const remedy = 'start it there with `alexnet-split serve`, correct the address, or choose other --devices';
       reject(
         new ServerError(`Cannot reach the server ${server}: ${reason}, expected a server; ${remedy}`, server, code),
       );

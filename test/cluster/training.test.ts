@@ -4,8 +4,10 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { after } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { eventsIn, SMALL_RUN } from '../../scripts/trainer.js';
 import type { EventOf, LogEvent } from '../../src/log.js';
+import { runNode } from '../native/child.js';
 import { type Host, noNetwork, openNetwork } from '../network.js';
 import { runCommand, startServer } from './servers.js';
 
@@ -28,6 +30,19 @@ const only = <Name extends LogEvent['event']>(events: readonly LogEvent[], name:
 /** The file has the tower's values and the number of its last step. */
 const weights = (run: string) =>
   [0, 1].map((tower) => readFileSync(join(OUT, run, `tower-${tower}-of-2.safetensors`)).toString('base64'));
+
+const ROOT_ONLY = process.getuid?.() !== 0 && 'some systems let only root restrict a port to one address';
+
+test('the coordinator has the devices of servers, and is reached at one address only', {
+  skip: ROOT_ONLY,
+}, async (t) => {
+  const server = await startServer(t);
+  const program = fileURLToPath(new URL('joining.js', import.meta.url));
+  const { code, stdout, stderr } = await runNode([program, `${server}/CPU:0`]);
+  assert.equal(code, 0, stderr);
+  const names = ['CPU:0', 'CPU:1', `${server}/CPU:0`, `${server}/CPU:1`];
+  assert.deepEqual(JSON.parse(stdout), { names, reached: [true, false] });
+});
 
 const local = train('local', ['--devices', 'CPU:0,CPU:1', '--steps', '4']);
 
