@@ -134,7 +134,8 @@ export function cpusFor(devices: readonly string[]): number {
 export function checkDevices(config: Config, available: readonly string[]): void {
   const { placement, devices, replicas } = config;
   const needed = devicesNeeded(config);
-  if (replicas > 1 && devices.length !== needed) {
+  const isWrong = placement === 'split' ? devices.length !== needed : devices.length < needed;
+  if (replicas > 1 && isWrong) {
     const what = placement === 'split' ? `${replicas} pairs of towers` : `${replicas} whole nets`;
     throw new ConfigError(
       `Cannot train ${what} on ${truncate(devices.join(','))}: expected ${needed} devices, one for each ${placement === 'split' ? 'tower, pair by pair' : 'net'}; name ${needed} with --devices, where a device may occur several times, or choose other --replicas`,

@@ -89,6 +89,9 @@ test('resolveConfig() places several replicas pair by pair, and says their batch
   assert.match(String(notes.at(-1)), /^batch 60 \(3 pairs × 20\), learning rate 0\.02: the same as for 20 images/);
   const single = resolve([flags({ ...values, placement: 'single' })], cpus);
   assert.deepEqual(single.config.devices, cpuNames(3));
+  // As with one net, a config that serves both placements may name more.
+  const both = resolve([flags({ ...values, placement: 'single', devices: cpuNames(6) })], cpus);
+  assert.deepEqual(both.config.devices, cpuNames(6));
   const gpus = machineWith('CPU:0', 'CPU:1', 'GPU:0', 'GPU:1', 'GPU:2', 'GPU:3');
   assert.deepEqual(resolve([flags({ ...values, replicas: 2 })], gpus).config.devices, gpus.devices.slice(2));
   assert.throws(
