@@ -5,6 +5,7 @@ import { benchData, benchFiles } from './data.js';
 import { benchExchange } from './exchange.js';
 import { benchLayers } from './layers.js';
 import { benchLogs } from './logs.js';
+import { benchPlan } from './plan.js';
 import { kindsOf } from './pytorch.js';
 import { benchReplicas } from './replicas.js';
 import { benchRuns } from './runs.js';
@@ -126,6 +127,13 @@ program
   .option('--rounds <n>', 'rounds that count', Number, 3)
   .option('--save <name>', 'write benchmarks/<name>.json')
   .action(({ rounds, save }: { rounds: number; save?: string }) => benchLogs(rounds, save));
+
+program
+  .command('plan')
+  .description('what plan predicts against measured steps')
+  .option('--rounds <n>', 'rounds that count', Number, 3)
+  .option('--save <name>', 'write benchmarks/<name>.json')
+  .action(({ rounds, save }: { rounds: number; save?: string }) => benchPlan(rounds, save));
 
 program
   .command('runs')
