@@ -1,11 +1,11 @@
 /** Benchmarks: `npm run bench -- --help`. Timings belong here, never in a test. */
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { listDevices } from '../../src/native/c/context.js';
 import { benchData, benchFiles } from './data.js';
 import { benchExchange } from './exchange.js';
 import { benchLayers } from './layers.js';
 import { benchLogs } from './logs.js';
-import { benchPlan } from './plan.js';
+import { benchPlan, type PlanBench } from './plan.js';
 import { kindsOf } from './pytorch.js';
 import { benchReplicas } from './replicas.js';
 import { benchRuns } from './runs.js';
@@ -130,10 +130,13 @@ program
 
 program
   .command('plan')
-  .description('what plan predicts against measured steps')
+  .description('what plan predicts against measured steps, on this machine and on servers in namespaces')
   .option('--rounds <n>', 'rounds that count', Number, 3)
+  .addOption(new Option('--where <where>', 'which settings').choices(['local', 'remote', 'all']).default('all'))
   .option('--save <name>', 'write benchmarks/<name>.json')
-  .action(({ rounds, save }: { rounds: number; save?: string }) => benchPlan(rounds, save));
+  .action(({ rounds, where, save: name }: { rounds: number; where: PlanBench['where']; save?: string }) =>
+    benchPlan({ rounds, where, name }),
+  );
 
 program
   .command('runs')

@@ -1,118 +1,119 @@
-/** Plans against measured steps: on this machine's devices, and on servers in namespaces with limited links. */
-import { fork } from 'node:child_process';
-import { once } from 'node:events';
-import { fileURLToPath } from 'node:url';
+/** Plans against measured steps: on this machine's devices, and on servers in network namespaces with limited links. */
 import { table } from '../../src/cli/format.js';
-import { type Config, resolveConfig } from '../../src/config/config.js';
 import { placesOf } from '../../src/plan/places.js';
-import { planOf } from '../../src/plan/plan.js';
+import { type Planned, planOf } from '../../src/plan/plan.js';
 import type { Rates } from '../../src/plan/rates.js';
-import { stepOnce, withTeam } from '../../src/train/accept/steps.js';
-import { calibrate } from '../../src/train/plan/calibrate.js';
-import { isEntry } from '../trainer.js';
+import { noNetwork } from '../../test/network.js';
+import { configOf, openServers, type Runner, runHere } from './plan-jobs.js';
 import { median, save } from './report.js';
 
 /** What is planned and measured. */
 interface Setting {
   name: string;
   values: Record<string, unknown>;
+  /** Between three machines: the command's, and one for each tower. Without it, on the devices of this one. */
+  link?: { mbit: number; roundTripMs: number };
 }
 
 const HALF = { net: { width: 0.5 } };
 const split = (transport: 'msgpack' | 'device') => ({ placement: 'split', exchange: { transport } });
 
-/** On the two CPU devices of this machine. */
 const LOCAL: readonly Setting[] = [
   { name: 'mini, single', values: { placement: 'single' } },
-  { name: 'mini, split, msgpack', values: split('msgpack') },
-  { name: 'mini, split, device', values: split('device') },
-  { name: 'mini, split, msgpack, batch 256', values: { ...split('msgpack'), batchSize: 256 } },
+  { name: 'mini, msgpack', values: split('msgpack') },
+  { name: 'mini, device', values: split('device') },
+  { name: 'mini, msgpack, batch 256', values: { ...split('msgpack'), batchSize: 256 } },
   { name: 'half width, single', values: { ...HALF, placement: 'single' } },
-  { name: 'half width, split, msgpack', values: { ...HALF, ...split('msgpack') } },
-  { name: 'half width, split, device', values: { ...HALF, ...split('device') } },
-  { name: 'half width, split, device, batch 256', values: { ...HALF, ...split('device'), batchSize: 256 } },
+  { name: 'half width, msgpack', values: { ...HALF, ...split('msgpack') } },
+  { name: 'half width, device', values: { ...HALF, ...split('device') } },
+  { name: 'half width, device, batch 256', values: { ...HALF, ...split('device'), batchSize: 256 } },
 ];
 
-const SECONDS = 5;
-const WARM_UP = 10;
-const LEAST_STEPS = 12;
-
-/** Measures and plans each setting in turn, so many times; the medians count. */
-export async function benchPlan(rounds: number, name?: string): Promise<void> {
-  const found = LOCAL.map((setting) => ({ setting, planned: [] as number[], measured: [] as number[] }));
-  for (let round = 0; round < rounds; round++) {
-    for (const { setting, planned, measured } of found) {
-      const rates = (await inProcess({ job: 'calibrate', values: setting.values })) as Rates;
-      const times = (await inProcess({ job: 'measure', values: setting.values })) as number[];
-      planned.push(planOf(plannedOf(setting, rates)).stepMs);
-      measured.push(median(times));
-      console.log(`${setting.name}: planned ${planned.at(-1)!.toFixed(1)}, measured ${measured.at(-1)!.toFixed(1)} ms`);
-    }
-  }
-  const rows = found.map(({ setting, planned, measured }) => {
-    const [plannedMs, measuredMs] = [median(planned), median(measured)];
-    return { name: setting.name, plannedMs, measuredMs, difference: plannedMs / measuredMs - 1, planned, measured };
-  });
-  const cells = rows.map(({ name, plannedMs, measuredMs, difference }) => [
-    ...[name, plannedMs.toFixed(1), measuredMs.toFixed(1)],
-    `${difference >= 0 ? '+' : ''}${(100 * difference).toFixed(0)} %`,
-  ]);
-  for (const line of table(['setting', 'planned ms', 'measured ms', 'difference'], cells)) console.log(line);
-  save(name, { rounds, rows });
-}
-
-function plannedOf({ values }: Setting, rates: Rates) {
-  const config = configOf(values);
-  const devices = config.placement === 'split' ? config.devices : config.devices.slice(0, 1);
+function remote(mbit: number, roundTripMs: number, transport: 'msgpack' | 'device', more: object = {}): Setting {
+  const extra = Object.entries(more).map(([key, value]) => (key === 'net' ? 'half width' : `batch ${value}`));
+  const net = extra.includes('half width') ? [] : ['mini'];
   return {
-    config,
-    replicas: 1,
-    places: placesOf(devices, 1, config.placement === 'split' ? 2 : 1),
-    link: undefined,
-    rates,
+    name: [...net, ...extra, transport].join(', '),
+    values: { ...split(transport), ...more },
+    link: { mbit, roundTripMs },
   };
 }
 
-function configOf(values: Record<string, unknown>): Config {
-  const machine = { devices: ['CPU:0', 'CPU:1'], fashionMnist: false, now: new Date() };
-  return resolveConfig([{ values: { preset: 'mini', devices: machine.devices } }, { values }], machine).config;
+export const REMOTE: readonly Setting[] = [
+  remote(1000, 0, 'device'),
+  remote(1000, 0, 'msgpack'),
+  remote(100, 0, 'device'),
+  remote(100, 0, 'msgpack'),
+  remote(1000, 10, 'device'),
+  remote(1000, 10, 'msgpack'),
+  remote(200, 4, 'device', { batchSize: 256 }),
+  remote(200, 0, 'device', { ...HALF, batchSize: 128 }),
+  remote(200, 4, 'msgpack', HALF),
+  remote(1000, 40, 'device', HALF),
+];
+
+export interface PlanBench {
+  rounds: number;
+  where: 'local' | 'remote' | 'all';
+  name?: string | undefined;
 }
 
-interface Job {
-  job: 'calibrate' | 'measure';
-  values: Record<string, unknown>;
-}
-
-/** In a process of its own, as TensorFlow has one context per process. */
-async function inProcess(job: Job): Promise<unknown> {
-  const child = fork(fileURLToPath(import.meta.url), [JSON.stringify(job)]);
-  const ended = once(child, 'exit').then(([code]) => Promise.reject(new Error(`${job.job} ended with ${code}`)));
-  const answer = once(child, 'message').then(([message]) => message as unknown);
+/** Measures and plans each setting in turn, so many times; the medians count. */
+export async function benchPlan({ rounds, where, name }: PlanBench): Promise<void> {
+  const impossible = where === 'local' ? false : noNetwork();
+  if (impossible) console.log(`without servers: ${impossible}`);
+  const settings = [...(where === 'remote' ? [] : LOCAL), ...(where === 'local' || impossible ? [] : REMOTE)];
+  const servers = settings.some(({ link }) => link) ? await openServers() : undefined;
+  const found = settings.map((setting) => ({ setting, planned: [] as number[], measured: [] as number[] }));
   try {
-    return await Promise.race([answer, ended]);
-  } finally {
-    ended.catch(() => {}); // the end is expected
-    child.kill();
-  }
-}
-
-async function measure(config: Config): Promise<number[]> {
-  return await withTeam(config, async (team) => {
-    const times: number[] = [];
-    let started = performance.now();
-    for (let step = 1; ; step++) {
-      const begun = performance.now();
-      await stepOnce(team, config, step);
-      const now = performance.now();
-      if (step <= WARM_UP) started = now;
-      else times.push(now - begun);
-      if (times.length >= LEAST_STEPS && now - started > 1000 * SECONDS) return times;
+    for (let round = 0; round < rounds; round++) {
+      const calibrated = new Map<string, Rates>();
+      for (const { setting, planned, measured } of found) {
+        const { values, link } = setting;
+        const key = JSON.stringify([values.net, values.batchSize]);
+        // On this machine right before each measurement; links need it less.
+        const known = link && calibrated.get(key);
+        const rates = known ?? ((await runHere({ job: 'calibrate', values })) as Rates);
+        calibrated.set(key, rates);
+        if (link) await servers!.setLink(link.mbit, link.roundTripMs);
+        const run: Runner = link ? servers!.run : runHere;
+        const placed = link ? { ...values, devices: servers!.devices } : values;
+        const times = (await run({ job: 'measure', values: placed })) as number[];
+        const plan = planOf(plannedOf(setting, rates, servers?.devices ?? []));
+        planned.push(plan.stepMs);
+        measured.push(median(times));
+        const both = `planned ${planned.at(-1)!.toFixed(1)}, measured ${measured.at(-1)!.toFixed(1)} ms`;
+        console.log(`${setting.name}, ${linkText(setting)}: ${both}`);
+      }
     }
+  } finally {
+    await servers?.close();
+  }
+  const rows = found.map(({ setting, planned, measured }) => {
+    const [plannedMs, measuredMs] = [median(planned), median(measured)];
+    const difference = plannedMs / measuredMs - 1;
+    return { name: setting.name, link: linkText(setting), plannedMs, measuredMs, difference, planned, measured };
   });
+  const cells = rows.map(({ plannedMs, measuredMs, difference, ...each }) => [
+    ...[each.name, each.link, plannedMs.toFixed(1), measuredMs.toFixed(1)],
+    `${difference >= 0 ? '+' : ''}${(100 * difference).toFixed(0)} %`,
+  ]);
+  const header = ['setting', 'link', 'planned ms', 'measured ms', 'difference'];
+  for (const line of table(header, cells)) console.log(line);
+  save(name, { rounds, rows });
 }
 
-if (isEntry(import.meta.url)) {
-  const { job, values } = JSON.parse(process.argv[2]!) as Job;
+function linkText({ link }: Setting): string {
+  return link ? `${link.mbit} Mbit/s, ${link.roundTripMs} ms` : 'none';
+}
+
+export function plannedOf({ values, link }: Setting, rates: Rates, servers: readonly string[]): Planned {
   const config = configOf(values);
-  process.send!(job === 'calibrate' ? await calibrate(config, 'CPU') : await measure(config));
+  const isSplit = config.placement === 'split';
+  const devices = link ? servers : config.devices;
+  return {
+    ...{ config, replicas: 1, rates, places: placesOf(isSplit ? devices : devices.slice(0, 1), 1, isSplit ? 2 : 1) },
+    link: link && { gbps: link.mbit / 1000, roundTripMs: link.roundTripMs },
+    sharedProcessors: link !== undefined,
+  };
 }
