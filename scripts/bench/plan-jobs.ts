@@ -6,21 +6,25 @@ import { fileURLToPath } from 'node:url';
 import { type Config, resolveConfig } from '../../src/config/config.js';
 import { listDevices } from '../../src/native/c/context.js';
 import { stepOnce, withTeam } from '../../src/train/accept/steps.js';
-import { contextOptions } from '../../src/train/context-options.js';
+import { clusterOf, contextOptions } from '../../src/train/context-options.js';
 import { calibrate } from '../../src/train/plan/calibrate.js';
+import { smallSteps } from '../../src/train/plan/remote-costs.js';
 import { openNetwork } from '../../test/network.js';
 import { isEntry } from '../trainer.js';
+import type { MeasuredLink } from './plan-link.js';
 
 const SECONDS = 5;
 const WARM_UP = 10;
 const LEAST_STEPS = 12;
 const CLI = fileURLToPath(new URL('../../src/cli.js', import.meta.url));
 const SELF = fileURLToPath(import.meta.url);
+const LINK = fileURLToPath(new URL('plan-link.js', import.meta.url));
 /** Cables that limit nothing. */
 const OPEN = { rateMbit: 0, delayMs: 0 };
 
 export interface Job {
-  job: 'calibrate' | 'measure';
+  /** `remote`: small steps here and on servers. */
+  job: 'calibrate' | 'measure' | 'remote';
   values: Record<string, unknown>;
   /** Where the servers reach the process. */
   coordinator?: string;
@@ -40,10 +44,12 @@ export function configOf(values: Record<string, unknown>): Config {
   return resolveConfig([{ values: { preset: 'mini', devices } }, { values }], machine).config;
 }
 
-/** Two servers with a device each, and a third machine for the command. */
+const SERVERS = ['a', 'b', 'c', 'd'];
+
+/** Four servers with a device each, and another machine for the command. */
 export async function openServers() {
-  const network = await openNetwork({ hosts: ['command', 'a', 'b'] });
-  const hosts = [network.host('a'), network.host('b')];
+  const network = await openNetwork({ hosts: ['command', ...SERVERS] });
+  const hosts = SERVERS.map((name) => network.host(name));
   const addresses = hosts.map(({ address }) => `${address}:2222`);
   try {
     for (const [i, host] of hosts.entries()) {
@@ -52,6 +58,7 @@ export async function openServers() {
       const server = host.spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'ignore'] });
       await firstLine(server);
     }
+    await firstLine(hosts[0]!.spawn(process.execPath, [LINK], STDIO));
   } catch (error) {
     await network.close();
     throw error;
@@ -64,10 +71,12 @@ export async function openServers() {
       const all = { ...job, coordinator: `${command.address}:${port++}` };
       return resultOf(command.spawn(process.execPath, [SELF, JSON.stringify(all)], STDIO), job);
     }) satisfies Runner,
-    /** Of the way between two hosts. */
-    async setLink(mbit: number, roundTripMs: number): Promise<void> {
+    /** Of the way between two hosts. @returns what plain TCP makes of it. */
+    async setLink(mbit: number, roundTripMs: number): Promise<MeasuredLink> {
       const link = { ...OPEN, rateMbit: mbit, delayMs: roundTripMs / 4 }; // a way is two cables
       await Promise.all(network.hosts.map(({ name }) => network.setLink(name, link)));
+      const { stdout } = await command.exec(process.execPath, [LINK, hosts[0]!.address]);
+      return JSON.parse(stdout);
     },
     close: () => network.close(),
   };
@@ -110,7 +119,14 @@ async function measure(config: Config): Promise<number[]> {
 if (isEntry(import.meta.url)) {
   const { job, values, coordinator } = JSON.parse(process.argv[2]!) as Job;
   const config = configOf(values);
-  if (coordinator) listDevices(contextOptions(config.net.table, config.devices, [], coordinator));
-  const result = job === 'calibrate' ? await calibrate(config, 'CPU') : await measure(config);
+  const cluster = await clusterOf({ ...config, coordinator });
+  listDevices(contextOptions(config.net.table, config.devices, cluster));
+  const [first, second = first] = config.devices as [string, string?];
+  const result =
+    job === 'calibrate'
+      ? await calibrate(config, 'CPU')
+      : job === 'remote'
+        ? await smallSteps(config, [first, second!], ['CPU:0', 'CPU:1'])
+        : await measure(config);
   process.stdout.write(`${JSON.stringify(result)}\n`);
 }

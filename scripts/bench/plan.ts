@@ -2,9 +2,11 @@
 import { table } from '../../src/cli/format.js';
 import { placesOf } from '../../src/plan/places.js';
 import { type Planned, planOf } from '../../src/plan/plan.js';
-import type { Rates } from '../../src/plan/rates.js';
+import type { Rates, RemoteCost } from '../../src/plan/rates.js';
+import { remoteCost, type SmallSteps } from '../../src/train/plan/remote-costs.js';
 import { noNetwork } from '../../test/network.js';
 import { configOf, openServers, type Runner, runHere } from './plan-jobs.js';
+import type { MeasuredLink } from './plan-link.js';
 import { median, save } from './report.js';
 
 /** What is planned and measured. */
@@ -13,6 +15,8 @@ interface Setting {
   values: Record<string, unknown>;
   /** Between three machines: the command's, and one for each tower. Without it, on the devices of this one. */
   link?: { mbit: number; roundTripMs: number };
+  /** Pairs of towers. Default 1. */
+  replicas?: number;
 }
 
 const HALF = { net: { width: 0.5 } };
@@ -29,17 +33,23 @@ const LOCAL: readonly Setting[] = [
   { name: 'half width, device, batch 256', values: { ...HALF, ...split('device'), batchSize: 256 } },
 ];
 
-function remote(mbit: number, roundTripMs: number, transport: 'msgpack' | 'device', more: object = {}): Setting {
-  const extra = Object.entries(more).map(([key, value]) => (key === 'net' ? 'half width' : `batch ${value}`));
-  const net = extra.includes('half width') ? [] : ['mini'];
+function remote(
+  mbit: number,
+  roundTripMs: number,
+  transport: 'msgpack' | 'device',
+  more: { net?: object; batchSize?: number; replicas?: number } = {},
+): Setting {
+  const { net, batchSize, replicas = 1 } = more;
+  const extra = [...(batchSize ? [`batch ${batchSize}`] : []), ...(replicas > 1 ? [`${replicas} pairs`] : [])];
   return {
-    name: [...net, ...extra, transport].join(', '),
+    name: [net ? 'half width' : 'mini', ...extra, transport].join(', '),
     values: { ...split(transport), ...more },
     link: { mbit, roundTripMs },
+    replicas,
   };
 }
 
-export const REMOTE: readonly Setting[] = [
+const REMOTE: readonly Setting[] = [
   remote(1000, 0, 'device'),
   remote(1000, 0, 'msgpack'),
   remote(100, 0, 'device'),
@@ -50,6 +60,8 @@ export const REMOTE: readonly Setting[] = [
   remote(200, 0, 'device', { ...HALF, batchSize: 128 }),
   remote(200, 4, 'msgpack', HALF),
   remote(1000, 40, 'device', HALF),
+  remote(1000, 0, 'device', { replicas: 2 }),
+  remote(100, 4, 'device', { replicas: 2 }),
 ];
 
 export interface PlanBench {
@@ -68,6 +80,7 @@ export async function benchPlan({ rounds, where, name }: PlanBench): Promise<voi
   try {
     for (let round = 0; round < rounds; round++) {
       const calibrated = new Map<string, Rates>();
+      let remoteCosts: RemoteCost | undefined;
       for (const { setting, planned, measured } of found) {
         const { values, link } = setting;
         const key = JSON.stringify([values.net, values.batchSize]);
@@ -75,15 +88,26 @@ export async function benchPlan({ rounds, where, name }: PlanBench): Promise<voi
         const known = link && calibrated.get(key);
         const rates = known ?? ((await runHere({ job: 'calibrate', values })) as Rates);
         calibrated.set(key, rates);
-        if (link) await servers!.setLink(link.mbit, link.roundTripMs);
         const run: Runner = link ? servers!.run : runHere;
-        const placed = link ? { ...values, devices: servers!.devices } : values;
+        const devices = servers?.devices.slice(0, 2 * (setting.replicas ?? 1)) ?? [];
+        if (link && !remoteCosts) {
+          const job = { job: 'remote', values: { devices: devices.slice(0, 2) } } as const;
+          await servers!.setLink(0, 0);
+          const near = (await run(job)) as SmallSteps;
+          const { roundTripMs } = await servers!.setLink(0, 20);
+          remoteCosts = remoteCost(near, (await run(job)) as SmallSteps, roundTripMs);
+          console.log(remoteCosts);
+        }
+        const found = link && (await servers!.setLink(link.mbit, link.roundTripMs));
+        const placed = link ? { ...values, devices } : values;
         const times = (await run({ job: 'measure', values: placed })) as number[];
-        const plan = planOf(plannedOf(setting, rates, servers?.devices ?? []));
+        const plan = planOf(
+          plannedOf(setting, remoteCosts ? { ...rates, remote: remoteCosts } : rates, devices, found),
+        );
         planned.push(plan.stepMs);
         measured.push(median(times));
         const both = `planned ${planned.at(-1)!.toFixed(1)}, measured ${measured.at(-1)!.toFixed(1)} ms`;
-        console.log(`${setting.name}, ${linkText(setting)}: ${both}`);
+        console.log(`${setting.name}, ${linkText(setting)}: ${both}`, found ?? '');
       }
     }
   } finally {
@@ -107,13 +131,19 @@ function linkText({ link }: Setting): string {
   return link ? `${link.mbit} Mbit/s, ${link.roundTripMs} ms` : 'none';
 }
 
-export function plannedOf({ values, link }: Setting, rates: Rates, servers: readonly string[]): Planned {
-  const config = configOf(values);
+function plannedOf(
+  { values, replicas = 1 }: Setting,
+  rates: Rates,
+  servers: readonly string[],
+  link: MeasuredLink | undefined,
+): Planned {
+  const config = configOf({ ...values, replicas: 1 });
   const isSplit = config.placement === 'split';
   const devices = link ? servers : config.devices;
   return {
-    ...{ config, replicas: 1, rates, places: placesOf(isSplit ? devices : devices.slice(0, 1), 1, isSplit ? 2 : 1) },
-    link: link && { gbps: link.mbit / 1000, roundTripMs: link.roundTripMs },
+    ...{ config, replicas, rates },
+    places: placesOf(isSplit ? devices : devices.slice(0, 1), replicas, isSplit ? 2 : 1),
+    link: link && { ...link, gbps: link.bytesPerMs / 125_000 },
     sharedProcessors: link !== undefined,
   };
 }

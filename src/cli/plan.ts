@@ -1,7 +1,7 @@
 /** `plan`: predicts a training step on devices, links and replicas. */
 import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import type { Config } from '../config/config.js';
-import { defaultDevices } from '../config/devices.js';
+import { cpuNames, defaultDevices } from '../config/devices.js';
 import { ConfigError } from '../errors.js';
 import { limitOf } from '../plan/limit.js';
 import { COORDINATOR, type Place, placesOf } from '../plan/places.js';
@@ -19,7 +19,6 @@ import type { Input, Services } from './services.js';
 import { announce } from './silence.js';
 
 interface PlanOptions {
-  replicas: number;
   linkGbps?: number;
   linkMs: number;
   rates?: string;
@@ -29,6 +28,8 @@ interface PlanOptions {
 }
 
 /** Far larger than the rates of a net. */
+/** More than the settings allow. */
+const MOST_REPLICAS = 1000;
 const RATES_LIMIT = 4 * 2 ** 20;
 
 /**
@@ -36,9 +37,12 @@ const RATES_LIMIT = 4 * 2 ** 20;
  * @throws ConfigError for flags that mean nothing, alone or together; NativeError if the machine cannot be measured.
  */
 export async function run({ flags, options }: Input<PlanOptions>, services: Services): Promise<number> {
-  const { replicas, linkGbps, linkMs, oneWeirdTrick = false, json = false } = options;
-  const { devices: named, ...values } = flags.values as { devices?: readonly string[] };
-  const { config, idle } = resolveNet({ ...flags, values }, ['CPU:0', 'CPU:1'], services.now());
+  const { linkGbps, linkMs, oneWeirdTrick = false, json = false } = options;
+  const { devices: named, ...values } = flags.values as { devices?: readonly string[]; replicas?: unknown };
+  // Those that are planned for may be elsewhere, so the settings get others.
+  const inPlace = cpuNames(2 * Math.min(MOST_REPLICAS, Number(values.replicas) || 1));
+  const { config, idle } = resolveNet({ ...flags, values: { ...values, devices: inPlace } }, inPlace, services.now());
+  const { replicas } = config;
   services.stderr.print(...idle);
   const read = readRates(options, services.now());
   const devices = named ?? (await usualDevices(config, read, services));

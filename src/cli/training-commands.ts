@@ -70,12 +70,7 @@ export function addTrainingCommands(add: Add): void {
 function addPlan(add: Add): void {
   const plan = add('plan', 'predict how long a step takes on devices, links and replicas', () => import('./plan.js'));
   const own = flagNames('net').filter((name) => !['--servers', '--coordinator'].includes(name)); // nobody is connected
-  addFlags(plan, [...own, '--placement', '--exchange', '--exchange-dtype'])
-    .addOption(
-      new Option('--replicas <n>', 'replicas, each of which trains on its own images (data parallel)')
-        .argParser(wholeNumberOf('--replicas', 1, 1024))
-        .default(1),
-    )
+  addFlags(plan, [...own, '--placement', '--replicas', '--average', '--exchange', '--exchange-dtype'])
     .addOption(
       new Option('--link-gbps <Gbit/s>', 'rate of the network between machines, in each direction').argParser(
         numberOf('--link-gbps'),

@@ -8,12 +8,12 @@ import type { Rates } from './rates.js';
 const BYTES_PER_MS_OF_GBPS = 1e9 / 8 / 1000;
 
 export interface Planned {
-  config: Pick<Config, 'net' | 'batchSize' | 'placement' | 'exchange' | 'optimizer'>;
+  config: Pick<Config, 'net' | 'batchSize' | 'placement' | 'exchange' | 'optimizer' | 'average'>;
   replicas: number;
   /** Of each replica's towers; see `placesOf`. */
   places: readonly (readonly Place[])[];
   /** Between machines; undefined if all devices are on one. */
-  link: { gbps: number; roundTripMs: number } | undefined;
+  link: { gbps: number; roundTripMs: number; frameBytes?: number } | undefined;
   rates: Rates;
   /** See `StepSettings`. */
   splitDense?: boolean;
@@ -22,9 +22,9 @@ export interface Planned {
 
 /** The prediction. */
 export function planOf({ config, places, link, rates, splitDense, sharedProcessors }: Planned): Plan {
-  const { net, batchSize, exchange, optimizer } = config;
+  const { net, batchSize, exchange, optimizer, average } = config;
   return predict({
-    ...{ net: buildNet(net), batchSize, replicas: places, rates },
+    ...{ net: buildNet(net), batchSize, replicas: places, rates, average },
     ...(splitDense && { splitDense }),
     ...(sharedProcessors && { sharedProcessors }),
     ...{ transport: exchange.transport, valueBytes: exchange.dtype === 'float16' ? 2 : 4 },
@@ -32,6 +32,7 @@ export function planOf({ config, places, link, rates, splitDense, sharedProcesso
     link: {
       bytesPerMs: link ? link.gbps * BYTES_PER_MS_OF_GBPS : Number.MAX_VALUE,
       delayMs: (link?.roundTripMs ?? 0) / 2,
+      frameBytes: link?.frameBytes ?? 0,
     },
   });
 }

@@ -31,10 +31,12 @@ export type Transport = (typeof TRANSPORTS)[number];
 
 /** What servers add to a step. */
 export interface RemoteCost {
-  /** Starting a function on a server and learning that it is done, besides the link's delay. */
+  /** Starting a function on a server and learning that it is done, besides the link's delay. A step has two calls. */
   callMs: number;
+  /** How often that goes there and back: the server fetches each input. */
+  callRoundTrips: number;
   /** A tensor from one server to another, besides the link's delay; `bytesPerMs` of the runtime, however fast the link. */
-  message: MessageCost;
+  message: MessageCost & { roundTrips: number };
 }
 
 export interface Rates {

@@ -2,12 +2,14 @@
  * A training step as tasks for the simulation: what each tower computes, one after another, and what crosses between the
  * towers, the replicas and the coordinator. It follows `tower/pass.ts`, `exchange/all-gather.ts` and `tower/tower.ts`.
  */
-import { type Net, type TowerIndex, volume } from '../model/net.js';
-import { costsOf, FLOAT_BYTES, imageBytes, type LayerCost, parameterBytes } from './costs.js';
+import { type Net, parametersOf, type TowerIndex, volume } from '../model/net.js';
+import { ownersOf } from '../model/owners.js';
+import { FLOAT_BYTES, imageBytes, parameterBytes } from './costs.js';
 import { COORDINATOR, type Place } from './places.js';
-import { type LayerParts, type Rates, type TimeSource, type Transport, timeOf } from './rates.js';
+import type { Rates, TimeSource, Transport } from './rates.js';
 import type { Kind, Resource, Task } from './schedule.js';
 import { type Link, TaskList, type Traffic } from './task-list.js';
+import { type TimedLayer, timedLayers } from './timed-layers.js';
 
 export interface StepSettings {
   net: Net;
@@ -16,6 +18,8 @@ export interface StepSettings {
   /** For each replica the places of its towers: two, or one that has the whole net. */
   replicas: readonly (readonly Place[])[];
   transport: Transport;
+  /** How the replicas average their gradients. */
+  average: 'copies' | 'collective';
   /** Bytes of a value that crosses between towers: 4, or 2 for float16. */
   valueBytes: 2 | 4;
   link: Link;
@@ -50,22 +54,6 @@ export interface StepTasks {
   crossings: readonly { site: string; direction: 'forward' | 'backward'; tower: TowerIndex; bytes: number }[];
 }
 
-/** The net's layers and their times. */
-export type TimedLayer = LayerCost & LayerParts;
-
-/** @throws RangeError if the rates say nothing about a layer. */
-export function timedLayers(net: Net, batch: number, rates: Rates): { layers: TimedLayer[]; sources: Set<TimeSource> } {
-  const sources = new Set<TimeSource>();
-  const layers = costsOf(net).map((cost): TimedLayer => {
-    const time = timeOf(cost, batch, rates);
-    if (!time) throw new RangeError(`the rates have no time for the layer ${cost.name}`);
-    sources.add(time.source);
-    const { forwardMs, inputMs, kernelMs } = time;
-    return { ...cost, forwardMs, inputMs: cost.hasInputGradient ? inputMs : 0, kernelMs };
-  });
-  return { layers, sources };
-}
-
 /** The tasks of a step, each after those that it waits for. */
 export function stepTasks(settings: StepSettings): StepTasks {
   return new StepBuilder(settings).build();
@@ -82,6 +70,8 @@ interface Chain {
   computing: Task[];
   /** By layer: the task that computes the gradients of its parameters. */
   kernels: Map<string, Task>;
+  /** What brings the averages of its gradients. */
+  averaged: Task[];
 }
 
 class StepBuilder {
@@ -119,7 +109,7 @@ class StepBuilder {
 
   /** The coordinator starts the towers of a replica, and sends images to those on other machines, once to each. */
   #start(places: readonly Place[], replica: number): Chain[] {
-    const { batchSize, net, rates, link } = this.#settings;
+    const { batchSize, net, rates } = this.#settings;
     const sent = new Map<string, Task>();
     return ([0, 1] as const).map((tower): Chain => {
       const place = places[tower] ?? places[0]!; // the whole net: both halves on one device
@@ -130,10 +120,11 @@ class StepBuilder {
         const images =
           sent.get(place.machine) ?? this.#list.cross('images', COORDINATOR, place.machine, bytes, [begun]);
         sent.set(place.machine, images);
-        prev = this.#list.add({ kind: 'host', delayMs: link.delayMs + rates.remote.callMs, after: [begun] });
+        prev = this.#list.add({ kind: 'host', delayMs: this.#callMs(), after: [begun] });
         prev = this.#list.add({ kind: 'images', after: [prev, images] });
       }
-      return { replica, tower, place, processor: this.#processor(place), prev, computing: [], kernels: new Map() };
+      const processor = this.#processor(place);
+      return { replica, tower, place, processor, prev, computing: [], kernels: new Map(), averaged: [] };
     });
   }
 
@@ -175,33 +166,62 @@ class StepBuilder {
     }
   }
 
-  /**
-   * The same part's gradients of all replicas are averaged, layer by layer: of each layer every replica sums up a share,
-   * which the others send it, and sends the sum back.
-   */
+  /** The same part's gradients of all replicas are averaged, parameter by parameter. */
   #average(chains: readonly (readonly Chain[])[]): void {
-    const count = chains.length;
-    for (const layer of this.#layers.toReversed()) {
-      if (layer.parameterBytes === 0 || this.#isSplitDense(layer)) continue;
-      for (const tower of layer.towers) {
+    const { net, replicas, average } = this.#settings;
+    const parts = replicas[0]!.length === 1 ? [undefined] : ([0, 1] as const);
+    for (const part of parts) {
+      const parameters = parametersOf(net, part);
+      const owners = ownersOf(
+        parameters.map(({ shape }) => shape),
+        chains.length,
+      );
+      for (const [i, { layer, tower, shape }] of [...parameters.entries()].toReversed()) {
+        if (this.#isSplitDense(this.#layers.find(({ name, kind }) => name === layer && kind !== 'gather')!)) continue;
+        const bytes = volume(shape) * FLOAT_BYTES;
         const members = chains.map((pair) => pair[tower]!);
-        const share = (layer.parameterBytes * (count - 1)) / count;
-        const computed = members.map(({ kernels }) => kernels.get(layer.name)!);
-        const sums = this.#round('average', members, share, computed);
-        const done = this.#list.add({ kind: 'average', after: this.#round('average', members, share, sums) });
-        for (const { kernels } of members) kernels.set(layer.name, done);
+        if (average === 'collective') this.#inRing(members, layer, bytes);
+        else this.#byOwner(members, owners[i]!, layer, bytes);
       }
     }
   }
 
+  /** As in `tower/average.ts`: the owner of a parameter receives the others' gradients, adds them up, and sends the sum back. */
+  #byOwner(members: readonly Chain[], place: number, layer: string, bytes: number): void {
+    const owner = members[place]!;
+    const others = members.filter((each) => each !== owner);
+    const sent = others.map((each) => this.#transfer('average', each, owner, bytes, [each.kernels.get(layer)!]));
+    // It reads each term and writes the sum; an update reads and writes six times as much.
+    const addMs = (bytes * (members.length + 1)) / 6 / this.#settings.rates.updateBytesPerMs;
+    const sum = this.#compute(owner, addMs, [owner.kernels.get(layer)!, ...sent]);
+    owner.averaged.push(sum);
+    for (const each of others) each.averaged.push(this.#transfer('average', owner, each, bytes, [sum]));
+  }
+
+  /** As a collective does: shares go round to be added up, K - 1 times, and the sums go round as often. */
+  #inRing(members: readonly Chain[], layer: string, bytes: number): void {
+    const { link, rates } = this.#settings;
+    const turns = members.length - 1;
+    const share = (bytes * turns) / members.length;
+    const computed = members.map(({ kernels }) => kernels.get(layer)!);
+    const sums = this.#round('average', members, share, computed);
+    const after = this.#round('average', members, share, sums);
+    const delayMs = 2 * (turns - 1) * (link.delayMs + rates.remote.message.ms); // of the turns after the first ones
+    const done = this.#list.add({ kind: 'average', delayMs, after });
+    for (const each of members) each.averaged.push(done);
+  }
+
   /** Each of the towers sends so many bytes to the others. @returns a task for each. */
   #round(kind: Kind, members: readonly Chain[], bytes: number, after: readonly Task[]): Task[] {
-    return members.map(({ place: { machine } }, i) => {
-      const { machine: next } = members[(i + 1) % members.length]!.place;
-      if (machine !== next) return this.#list.cross(kind, machine, next, bytes, after);
-      const { ms, bytesPerMs } = this.#settings.rates.local.device;
-      return this.#list.add({ kind, delayMs: ms + bytes / bytesPerMs, after });
-    });
+    return members.map((from, i) => this.#transfer(kind, from, members[(i + 1) % members.length]!, bytes, after));
+  }
+
+  /** A tensor from device to device. */
+  #transfer(kind: Kind, from: Chain, to: Chain, bytes: number, after: readonly Task[]): Task {
+    const [a, b] = [from.place.machine, to.place.machine];
+    if (a !== b) return this.#list.cross(kind, a, b, bytes, after);
+    const { ms, bytesPerMs } = this.#settings.rates.local.device;
+    return this.#list.add({ kind, delayMs: ms + bytes / bytesPerMs, after });
   }
 
   #isSplitDense({ kind }: TimedLayer): boolean {
@@ -224,13 +244,12 @@ class StepBuilder {
     const toCoordinator = (chain: Chain) => (isRemote(chain) ? link.delayMs : 0);
     const isSplit = this.#settings.replicas[0]!.length === 2;
     const norms = pair.map((chain) => {
-      const after = [chain.prev, ...chain.kernels.values()];
+      const after = [chain.prev, ...chain.kernels.values(), ...chain.averaged];
       return this.#list.add({ kind: 'exchange', delayMs: toCoordinator(chain), after });
     });
     const both = this.#list.add({ kind: 'exchange', delayMs: isSplit ? rates.local.msgpack.ms : 0, after: norms });
     return pair.map((chain) => {
-      const callMs = isRemote(chain) ? rates.remote.callMs : 0;
-      const begun = this.#list.add({ kind: 'host', delayMs: toCoordinator(chain) + callMs, after: [both] });
+      const begun = this.#list.add({ kind: 'host', delayMs: isRemote(chain) ? this.#callMs() : 0, after: [both] });
       const updated = this.#compute(chain, parameterBytes(net, chain.tower) / rates.updateBytesPerMs, [begun]);
       const last = this.#list.add({ kind: 'host', delayMs: toCoordinator(chain), after: [updated] });
       const { replica, tower, place, computing } = chain;
@@ -245,16 +264,21 @@ class StepBuilder {
     if (replicas[0]!.length === 1) return this.#list.add({ kind: 'exchange', after }); // one device: nothing crosses
     if (from.replica === 0) this.#crossings.push({ site, direction, tower: from.tower, bytes });
     const [a, b] = [from.place.machine, to.place.machine];
-    const local = rates.local[transport];
-    const here = local.ms + bytes / local.bytesPerMs;
-    if (a === b && (transport === 'device' || a === COORDINATOR)) {
-      return this.#list.add({ kind: 'exchange', delayMs: here, after });
-    }
-    if (transport === 'device') return this.#list.cross('exchange', a, b, bytes, after);
+    if (transport === 'device') return this.#transfer('exchange', from, to, bytes, after);
     // By way of the coordinator.
+    const local = rates.local.msgpack;
+    const here = local.ms + bytes / local.bytesPerMs;
+    if (a === b && a === COORDINATOR) return this.#list.add({ kind: 'exchange', delayMs: here, after });
     const up = a === COORDINATOR ? undefined : this.#list.cross('exchange', a, COORDINATOR, bytes, after);
     const copied = this.#list.add({ kind: 'exchange', delayMs: here, after: up ? [up] : after });
     return b === COORDINATOR ? copied : this.#list.cross('exchange', COORDINATOR, b, bytes, [copied]);
+  }
+
+  /** Until a function begins on a server; what it answers takes the rest, half a round trip. */
+  #callMs(): number {
+    const { link, rates } = this.#settings;
+    const { callMs, callRoundTrips } = rates.remote;
+    return callMs + Math.max(0, 2 * callRoundTrips - 1) * link.delayMs;
   }
 
   #compute(chain: Chain, ms: number, after: readonly Task[]): Task {

@@ -1,5 +1,5 @@
 /** The tasks of a step while they are made, the resources that they use, and the bytes between machines. */
-import type { MessageCost } from './rates.js';
+import type { RemoteCost } from './rates.js';
 import type { Kind, Resource, Task } from './schedule.js';
 
 /** The network between machines; every machine has one connection to it. */
@@ -8,6 +8,8 @@ export interface Link {
   bytesPerMs: number;
   /** Milliseconds from one machine to another. */
   delayMs: number;
+  /** A switch on the way stores frames of up to so many bytes before it sends them on. Default 0. */
+  frameBytes?: number;
 }
 
 /** Bytes that go from one machine to another in a step. */
@@ -23,10 +25,10 @@ export class TaskList {
   readonly #traffic = new Map<string, Traffic>();
   readonly #resources = new Map<string, Resource>();
   readonly #link: Link;
-  readonly #message: MessageCost;
+  readonly #message: RemoteCost['message'];
 
   /** @param message what a message between machines costs besides the link. */
-  constructor(link: Link, message: MessageCost) {
+  constructor(link: Link, message: RemoteCost['message']) {
     this.#link = link;
     this.#message = message;
   }
@@ -46,9 +48,11 @@ export class TaskList {
     const key = `${kind} ${from} ${to}`;
     const traffic = this.#traffic.get(key) ?? { from, to, kind, bytes: 0 };
     this.#traffic.set(key, { ...traffic, bytes: traffic.bytes + bytes });
-    const ms = bytes / Math.min(this.#link.bytesPerMs, this.#message.bytesPerMs);
+    const { bytesPerMs, delayMs: wayMs, frameBytes = 0 } = this.#link;
+    const ms = bytes / Math.min(bytesPerMs, this.#message.bytesPerMs);
+    const delayMs = this.#message.ms + 2 * this.#message.roundTrips * wayMs + Math.min(bytes, frameBytes) / bytesPerMs;
     const uses = [this.resource(`${from} up`, 1), this.resource(`${to} down`, 1)];
-    return this.add({ kind, ms, delayMs: this.#message.ms + this.#link.delayMs, uses, after });
+    return this.add({ kind, ms, delayMs, uses, after });
   }
 
   /** The same one for the same name. */

@@ -10,6 +10,7 @@ import tf = require('@tensorflow/tfjs');
 
 import { bytesOf } from '../checkpoint/safetensors.js';
 import { NativeError } from '../errors.js';
+import { ownersOf } from '../model/owners.js';
 import { TensorQueue } from '../native/graph/tensor-queue.js';
 import type { Replica } from './replica.js';
 
@@ -35,19 +36,6 @@ export interface CopiedSumOptions {
   name: string;
   /** Of the parameters, in order. */
   shapes: readonly (readonly number[])[];
-}
-
-/** Chooses the owner of each parameter, so that the owners have about the same number of bytes. */
-export function ownersOf(shapes: readonly (readonly number[])[], replicas: number): number[] {
-  const loads = Array<number>(replicas).fill(0);
-  const owners = Array<number>(shapes.length).fill(0);
-  const sizes = shapes.map((shape, i) => ({ i, bytes: bytesOf(shape) })).sort((a, b) => b.bytes - a.bytes);
-  for (const { i, bytes } of sizes) {
-    const owner = loads.indexOf(Math.min(...loads));
-    owners[i] = owner;
-    loads[owner]! += bytes;
-  }
-  return owners;
 }
 
 /** The queues of a parameter, by the replica at the other end; this replica's place has none. */

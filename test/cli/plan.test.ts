@@ -86,7 +86,7 @@ test('plan refuses what means nothing, with exit code 2', async () => {
     [['--gflops', 'fast'], /--gflops is "fast", expected a number above 0/],
     [[...TWO_BOXES, '--link-gbps', '-1'], /--link-gbps is -1, expected a number above 0/],
     [[...TWO_BOXES, '--link-gbps', '1', '--link-ms', '-1'], /--link-ms is -1, expected a number from 0 up/],
-    [['--replicas', '0'], /--replicas is 0, expected a whole number from 1 to 1024/],
+    [['--replicas', '0'], /--replicas is 0, expected a whole number from 1 to 64/],
     [['--gflops', '1', '--devices', 'GPU:0'], /Cannot plan for GPU:0: expected 2 devices/],
     [['--gflops', '1', '--devices', 'GPU:0,GPU:1,GPU:2', '--replicas', '2'], /expected 2 or 4 devices/],
     [['--gflops', '1', '--devices', 'left,right'], /the device "left": expected a device such as GPU:0/],

@@ -4,10 +4,11 @@ import test from 'node:test';
 
 import tf = require('@tensorflow/tfjs');
 
+import { ownersOf } from '../../src/model/owners.js';
 import { useDevice } from '../../src/native/binding/backend.js';
 import { listDevices } from '../../src/native/c/context.js';
 import { TensorQueue } from '../../src/native/graph/tensor-queue.js';
-import { CopiedSum, ownersOf } from '../../src/tower/average.js';
+import { CopiedSum } from '../../src/tower/average.js';
 
 test('ownersOf() shares the bytes of the parameters between the replicas', () => {
   const shapes = [[8], [100, 10], [4], [30, 30], [2, 2]];

@@ -1,5 +1,5 @@
 /** Steps on noise instead of data: how fast they are, and where their ops run. */
-import type { Config } from '../../config/config.js';
+import { type Config, imagesPerStep } from '../../config/config.js';
 import { bareDevice } from '../../config/servers.js';
 import { createSlot, slotViews } from '../../data/index.js';
 import { hasKernel, type PlacedOp, recordPlacement } from '../../native/c/ops.js';
@@ -92,8 +92,8 @@ function countOps(ops: readonly PlacedOp[]): Record<string, Record<string, numbe
 
 /** Opens a team with one batch slot of noise while `use` runs. */
 export async function withTeam<T>(config: Config, use: (team: Team) => Promise<T>): Promise<T> {
-  const { net, batchSize } = config;
-  const slot = createSlot(batchSize, net.inputSize, net.inputChannels);
+  const { net } = config;
+  const slot = createSlot(imagesPerStep(config), net.inputSize, net.inputChannels);
   fillSlot(slot, config);
   const team = await openTeam(config, [slot]);
   try {
@@ -104,15 +104,17 @@ export async function withTeam<T>(config: Config, use: (team: Team) => Promise<T
 }
 
 /** Trains a step on what is in the slot. */
-export function stepOnce(team: Team, { batchSize: count }: Config, step: number) {
+export function stepOnce(team: Team, config: Config, step: number) {
+  const count = imagesPerStep(config);
   // The rate is small enough for any net: what the net learns does not matter.
   const rate = { learningRate: 1e-5, epoch: 1 };
   return team.ask({ kind: 'step', slot: 0, count, step, ...rate, update: true, keep: false });
 }
 
 /** Fills images with noise in the data's range, and labels with each class in turn. */
-function fillSlot(slot: SharedArrayBuffer, { batchSize, net, data }: Config): void {
-  const { images, labels } = slotViews(slot, batchSize, net.inputSize, net.inputChannels);
+function fillSlot(slot: SharedArrayBuffer, config: Config): void {
+  const { net, data } = config;
+  const { images, labels } = slotViews(slot, imagesPerStep(config), net.inputSize, net.inputChannels);
   let state = 1;
   for (let i = 0; i < images.length; i++) {
     state = (Math.imul(state, 1_664_525) + 1_013_904_223) | 0; // Numerical Recipes' generator

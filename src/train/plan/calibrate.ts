@@ -23,7 +23,7 @@ import { measureLayers } from './layer-times.js';
 import { median } from './median.js';
 
 /** A net with almost nothing to compute: a step of it is what a step costs besides its layers. */
-const SMALL = {
+export const SMALL = {
   table: 'original',
   width: 0.02,
   inputSize: 67,
@@ -33,7 +33,7 @@ const SMALL = {
   dropout: true,
 } as const;
 /** Messages one after another in a step of it: two at each cross-connection, and the norms of the gradients. */
-const SMALL_MESSAGES = 9;
+export const SMALL_MESSAGES = 9;
 /** Of measuring the layers, if the net is not so large that the least number of rounds takes longer. */
 const SECONDS = 4;
 const STEPS = { warmUp: 20, counted: 60 };
@@ -41,7 +41,10 @@ const STEPS = { warmUp: 20, counted: 60 };
 const COPIED_BYTES = 8 * 2 ** 20;
 
 /** What TensorFlow's servers add; measured on loopback (docs/scaling.md). */
-const REMOTE: RemoteCost = { callMs: 1, message: { ms: 1, bytesPerMs: 1e6 } };
+const REMOTE: RemoteCost = {
+  ...{ callMs: 5, callRoundTrips: 3 },
+  message: { ms: 2, bytesPerMs: 600_000, roundTrips: 0.5 },
+};
 
 /**
  * Measures the rates for a net and a batch size on this machine's devices of a type, for some seconds.
