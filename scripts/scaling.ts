@@ -103,9 +103,11 @@ function pairs(gbps: number): string {
       return predicted({ devices: ONE_BOX, replicas, gbps, average });
     });
     const [copies, collective] = all as [Plan, Plan];
-    const whole = { devices: ['GPU:0'], placement: 'single', gbps } as const;
-    const data = predicted({ ...whole, replicas: replicas * 2, average: 'collective' });
-    const trick = predicted({ ...whole, replicas: replicas * 2, splitDense: true, average: 'collective' });
+    const boxes = Array.from({ length: replicas }, (_, i) => (i === 0 ? '' : `box${i}:2222/`));
+    const devices = boxes.flatMap((box) => [`${box}GPU:0`, `${box}GPU:1`]);
+    const whole = { devices, placement: 'single', gbps, replicas: replicas * 2, average: 'collective' } as const;
+    const data = predicted(whole);
+    const trick = predicted({ ...whole, splitDense: true });
     const efficiency = percent(collective.replicaEfficiency);
     return [replicas, rate(copies), rate(collective), efficiency, limit(collective), rate(data), rate(trick)];
   });

@@ -13,9 +13,11 @@ import { openNetwork } from '../../test/network.js';
 import { isEntry } from '../trainer.js';
 import type { MeasuredLink } from './plan-link.js';
 
-const SECONDS = 5;
+const SECONDS = 4;
 const WARM_UP = 10;
 const LEAST_STEPS = 12;
+/** A job takes less, or hangs. */
+const MOST_MS = 100_000;
 const CLI = fileURLToPath(new URL('../../src/cli.js', import.meta.url));
 const SELF = fileURLToPath(import.meta.url);
 const LINK = fileURLToPath(new URL('plan-link.js', import.meta.url));
@@ -96,7 +98,9 @@ async function resultOf(child: ChildProcess, { job }: Job): Promise<unknown> {
   createInterface(child.stdout!).on('line', (line) => {
     last = line;
   });
+  const timer = setTimeout(() => child.kill('SIGKILL'), MOST_MS);
   const [code] = await once(child, 'close');
+  clearTimeout(timer);
   if (code !== 0) throw new Error(`${job} ended with ${code}`);
   return JSON.parse(last);
 }

@@ -25,12 +25,13 @@ const split = (transport: 'msgpack' | 'device') => ({ placement: 'split', exchan
 const LOCAL: readonly Setting[] = [
   { name: 'mini, single', values: { placement: 'single' } },
   { name: 'mini, msgpack', values: split('msgpack') },
-  { name: 'mini, device', values: split('device') },
-  { name: 'mini, msgpack, batch 256', values: { ...split('msgpack'), batchSize: 256 } },
-  { name: 'half width, single', values: { ...HALF, placement: 'single' } },
-  { name: 'half width, msgpack', values: { ...HALF, ...split('msgpack') } },
   { name: 'half width, device', values: { ...HALF, ...split('device') } },
-  { name: 'half width, device, batch 256', values: { ...HALF, ...split('device'), batchSize: 256 } },
+  { name: 'mini, batch 256, msgpack', values: { ...split('msgpack'), batchSize: 256 } },
+  {
+    name: 'mini, 2 pairs, msgpack',
+    values: { ...split('msgpack'), replicas: 2, devices: ['CPU:0', 'CPU:1', 'CPU:2', 'CPU:3'] },
+    replicas: 2,
+  },
 ];
 
 function remote(
@@ -55,13 +56,10 @@ const REMOTE: readonly Setting[] = [
   remote(100, 0, 'device'),
   remote(100, 0, 'msgpack'),
   remote(1000, 10, 'device'),
-  remote(1000, 10, 'msgpack'),
   remote(200, 4, 'device', { batchSize: 256 }),
   remote(200, 0, 'device', { ...HALF, batchSize: 128 }),
   remote(200, 4, 'msgpack', HALF),
   remote(1000, 40, 'device', HALF),
-  remote(1000, 0, 'device', { replicas: 2 }),
-  remote(100, 4, 'device', { replicas: 2 }),
 ];
 
 export interface PlanBench {
@@ -86,16 +84,19 @@ export async function benchPlan({ rounds, where, name }: PlanBench): Promise<voi
         const key = JSON.stringify([values.net, values.batchSize]);
         // On this machine right before each measurement; links need it less.
         const known = link && calibrated.get(key);
-        const rates = known ?? ((await runHere({ job: 'calibrate', values })) as Rates);
+        const rates =
+          known ??
+          ((await runHere({
+            job: 'calibrate',
+            values: { ...values, replicas: 1, devices: ['CPU:0', 'CPU:1'] },
+          })) as Rates);
         calibrated.set(key, rates);
         const run: Runner = link ? servers!.run : runHere;
         const devices = servers?.devices.slice(0, 2 * (setting.replicas ?? 1)) ?? [];
         if (link && !remoteCosts) {
           const job = { job: 'remote', values: { devices: devices.slice(0, 2) } } as const;
           await servers!.setLink(0, 0);
-          const near = (await run(job)) as SmallSteps;
-          const { roundTripMs } = await servers!.setLink(0, 20);
-          remoteCosts = remoteCost(near, (await run(job)) as SmallSteps, roundTripMs);
+          remoteCosts = remoteCost((await run(job)) as SmallSteps);
           console.log(remoteCosts);
         }
         const found = link && (await servers!.setLink(link.mbit, link.roundTripMs));
@@ -137,9 +138,9 @@ function plannedOf(
   servers: readonly string[],
   link: MeasuredLink | undefined,
 ): Planned {
-  const config = configOf({ ...values, replicas: 1 });
+  const config = configOf({ ...values, replicas: 1, devices: ['CPU:0', 'CPU:1'] });
   const isSplit = config.placement === 'split';
-  const devices = link ? servers : config.devices;
+  const devices = link ? servers : ((values.devices as string[] | undefined) ?? config.devices);
   return {
     ...{ config, replicas, rates },
     places: placesOf(isSplit ? devices : devices.slice(0, 1), replicas, isSplit ? 2 : 1),

@@ -25,7 +25,7 @@ const RATES = z.strictObject({
   local: z.strictObject({ msgpack: message, device: message }),
   remote: z.strictObject({
     ...{ callMs: notNegative, callRoundTrips: notNegative },
-    message: message.extend({ roundTrips: notNegative }),
+    message: message.extend({ roundTrips: notNegative, relayedRoundTrips: notNegative }),
   }),
 });
 
@@ -46,7 +46,10 @@ const ASSUMED = {
   bytesPerFlop: 0.1,
   stepMs: 2,
   local: { msgpack: { ms: 0.3, bytesPerMs: 6e6 }, device: { ms: 0.1, bytesPerMs: 12e6 } },
-  remote: { callMs: 1, callRoundTrips: 1, message: { ms: 0.5, bytesPerMs: 2e6, roundTrips: 0.5 } },
+  remote: {
+    ...{ callMs: 1, callRoundTrips: 4 },
+    message: { ms: 0.5, bytesPerMs: 2e6, roundTrips: 0.5, relayedRoundTrips: 1 },
+  },
 } as const;
 
 /** Rates of a GPU that reaches so many GFLOP/s in convolutions and dense layers. */

@@ -35,8 +35,12 @@ export interface RemoteCost {
   callMs: number;
   /** How often that goes there and back: the server fetches each input. */
   callRoundTrips: number;
-  /** A tensor from one server to another, besides the link's delay; `bytesPerMs` of the runtime, however fast the link. */
-  message: MessageCost & { roundTrips: number };
+  /**
+   * A tensor from one server to another, besides the link's delay; `bytesPerMs` of the runtime, however fast the link. With a
+   * half a round trip the tensor is on its way as soon as it is computed; by way of the coordinator each half of the way may
+   * take more (`relayedRoundTrips`), because the receiver asks only then.
+   */
+  message: MessageCost & { roundTrips: number; relayedRoundTrips: number };
 }
 
 export interface Rates {

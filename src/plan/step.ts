@@ -269,9 +269,10 @@ class StepBuilder {
     const local = rates.local.msgpack;
     const here = local.ms + bytes / local.bytesPerMs;
     if (a === b && a === COORDINATOR) return this.#list.add({ kind: 'exchange', delayMs: here, after });
-    const up = a === COORDINATOR ? undefined : this.#list.cross('exchange', a, COORDINATOR, bytes, after);
+    const { relayedRoundTrips: trips } = rates.remote.message;
+    const up = a === COORDINATOR ? undefined : this.#list.cross('exchange', a, COORDINATOR, bytes, after, trips);
     const copied = this.#list.add({ kind: 'exchange', delayMs: here, after: up ? [up] : after });
-    return b === COORDINATOR ? copied : this.#list.cross('exchange', COORDINATOR, b, bytes, [copied]);
+    return b === COORDINATOR ? copied : this.#list.cross('exchange', COORDINATOR, b, bytes, [copied], trips);
   }
 
   /** Until a function begins on a server; what it answers takes the rest, half a round trip. */

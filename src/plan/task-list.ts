@@ -44,13 +44,20 @@ export class TaskList {
   }
 
   /** Adds a message between machines. */
-  cross(kind: Kind, from: string, to: string, bytes: number, after: readonly Task[]): Task {
+  cross(
+    kind: Kind,
+    from: string,
+    to: string,
+    bytes: number,
+    after: readonly Task[],
+    roundTrips = this.#message.roundTrips,
+  ): Task {
     const key = `${kind} ${from} ${to}`;
     const traffic = this.#traffic.get(key) ?? { from, to, kind, bytes: 0 };
     this.#traffic.set(key, { ...traffic, bytes: traffic.bytes + bytes });
     const { bytesPerMs, delayMs: wayMs, frameBytes = 0 } = this.#link;
     const ms = bytes / Math.min(bytesPerMs, this.#message.bytesPerMs);
-    const delayMs = this.#message.ms + 2 * this.#message.roundTrips * wayMs + Math.min(bytes, frameBytes) / bytesPerMs;
+    const delayMs = this.#message.ms + 2 * roundTrips * wayMs + Math.min(bytes, frameBytes) / bytesPerMs;
     const uses = [this.resource(`${from} up`, 1), this.resource(`${to} down`, 1)];
     return this.add({ kind, ms, delayMs, uses, after });
   }

@@ -28,7 +28,11 @@ export function ratesOf(
     ...{ machine: 'a machine', date: '2026-01-01T00:00:00.000Z', assumed: false, device: 'CPU', slots: 2, layers },
     ...{ updateBytesPerMs: 1e12, stepMs: 0 },
     local: { msgpack: { ms: 0, bytesPerMs: 1e12 }, device: { ms: 0, bytesPerMs: 1e12 } },
-    remote: { callMs: 0, callRoundTrips: 1, message: { ms: 0, bytesPerMs: 1e12, roundTrips: 0.5 } },
+    remote: {
+      callMs: 0,
+      callRoundTrips: 1,
+      message: { ms: 0, bytesPerMs: 1e12, roundTrips: 0.5, relayedRoundTrips: 0.5 },
+    },
     ...other,
   };
 }

@@ -40,10 +40,10 @@ const STEPS = { warmUp: 20, counted: 60 };
 /** Bytes of parameters with which the update is measured, at most. */
 const COPIED_BYTES = 8 * 2 ** 20;
 
-/** What TensorFlow's servers add; measured on loopback (docs/scaling.md). */
-const REMOTE: RemoteCost = {
-  ...{ callMs: 5, callRoundTrips: 3 },
-  message: { ms: 2, bytesPerMs: 600_000, roundTrips: 0.5 },
+/** What TensorFlow's servers add, measured in network namespaces of one machine with two cores (docs/scaling.md). */
+export const REMOTE: RemoteCost = {
+  ...{ callMs: 5, callRoundTrips: 4 },
+  message: { ms: 2, bytesPerMs: 500_000, roundTrips: 0.5, relayedRoundTrips: 1 },
 };
 
 /**

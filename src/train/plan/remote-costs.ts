@@ -5,7 +5,7 @@ import { imageBytes } from '../../plan/costs.js';
 import type { RemoteCost } from '../../plan/rates.js';
 import { stepOnce, withTeam } from '../accept/steps.js';
 import type { Team } from '../team.js';
-import { SMALL, SMALL_MESSAGES } from './calibrate.js';
+import { REMOTE, SMALL, SMALL_MESSAGES } from './calibrate.js';
 import { median } from './median.js';
 
 const STEPS = { warmUp: 10, counted: 30 };
@@ -51,21 +51,18 @@ export async function smallSteps(
 
 const LEAST_MS = 0.05;
 
-/** @param near small steps on an unlimited link. @param far the same on a long one. @param roundTripMs of the long one. */
-export function remoteCost(near: SmallSteps, far: SmallSteps, roundTripMs: number): RemoteCost {
+/** What servers cost; the numbers of round trips are not measured. @param steps on an unlimited link. */
+export function remoteCost(steps: SmallSteps): RemoteCost {
   const extra = ({ here, there }: Pair) => there - here;
-  const messages = SMALL_MESSAGES - 1; // the norms of the gradients do not go by server
-  const crossing = ({ single, split }: SmallSteps) => extra(split) - extra(single);
-  const imagesMs = Math.max(LEAST_MS, extra(near.large) - extra(near.single));
-  const bytes = LARGE_BATCH * imageBytes(buildNet(SMALL));
-  // A step has two calls.
+  const crossing = extra(steps.split) - extra(steps.single);
+  const imagesMs = Math.max(LEAST_MS, extra(steps.large) - extra(steps.single));
   return {
-    callMs: Math.max(LEAST_MS, extra(near.single) / 2),
-    callRoundTrips: Math.max(1, (far.single.there - near.single.there) / 2 / roundTripMs),
+    callMs: Math.max(LEAST_MS, extra(steps.single) / 2), // a step has two calls
+    callRoundTrips: REMOTE.callRoundTrips,
     message: {
-      ms: Math.max(LEAST_MS, crossing(near) / messages),
-      bytesPerMs: bytes / imagesMs,
-      roundTrips: Math.max(0.5, (crossing(far) - crossing(near)) / messages / roundTripMs),
+      ...REMOTE.message,
+      ms: Math.max(LEAST_MS, crossing / (SMALL_MESSAGES - 1)), // the norms of the gradients do not go by server
+      bytesPerMs: (LARGE_BATCH * imageBytes(buildNet(SMALL))) / imagesMs,
     },
   };
 }
