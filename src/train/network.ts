@@ -9,8 +9,8 @@ import type { Config } from '../config/config.js';
 import { remoteDevice } from '../config/servers.js';
 import type { EventOf, Report } from '../log.js';
 import { buildNet, parametersOf, sitesOf, volume } from '../model/net.js';
+import { ownersOf } from '../model/owners.js';
 import { TrafficMeter } from '../native/c/sockets.js';
-import { ownersOf } from '../tower/average.js';
 import type { StepCommand, StepReply } from '../tower/protocol.js';
 import type { Team } from './team.js';
 
