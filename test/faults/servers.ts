@@ -81,6 +81,8 @@ export interface Training {
   readonly events: readonly LogEvent[];
   /** Resolves at the next event of that name that `when` accepts; rejects if the training ends before. */
   next<Name extends EventName>(name: Name, when?: (event: LogEvent & { event: Name }) => boolean): Promise<void>;
+  /** Resolves at the next event that `isIt` accepts. */
+  when(isIt: (event: LogEvent) => boolean): Promise<void>;
   readonly ended: Promise<Ended>;
 }
 
@@ -98,18 +100,20 @@ export function train(folder: string, args: readonly string[], place: Place = LO
     for (const look of looks) look(event);
   });
   const { ended } = collect(child, ['stderr']);
+  const when = (isIt: (event: LogEvent) => boolean) =>
+    new Promise<void>((resolve, reject) => {
+      const look = (event: LogEvent) => {
+        if (!isIt(event)) return;
+        looks.delete(look);
+        resolve();
+      };
+      looks.add(look);
+      ended.then(({ stderr }) => reject(new Error(`it ended before that: ${stderr}`)), reject);
+    });
   return {
     ...{ child, events, ended },
-    next: (name, when = () => true) =>
-      new Promise((resolve, reject) => {
-        const look = (event: LogEvent) => {
-          if (event.event !== name || !when(event as never)) return;
-          looks.delete(look);
-          resolve();
-        };
-        looks.add(look);
-        ended.then(({ stderr }) => reject(new Error(`it ended before ${name}: ${stderr}`)), reject);
-      }),
+    when,
+    next: (name, accepts = () => true) => when((event) => event.event === name && accepts(event as never)),
   };
 }
 
