@@ -119,18 +119,21 @@ interface Checked {
   date: string;
   cpu: string;
   cores: number;
+  rounds: number;
+  /** The load average at the end: processes that wanted a core. */
+  load: number;
   rows: { name: string; link: string; plannedMs: number; measuredMs: number; difference: number }[];
 }
 
 function checked(): string {
   if (!existsSync(CHECKED)) return '';
-  const { date, cpu, cores, rows } = JSON.parse(readFileSync(CHECKED, 'utf8')) as Checked;
+  const { date, cpu, cores, rounds, load, rows } = JSON.parse(readFileSync(CHECKED, 'utf8')) as Checked;
   const cells = rows.map(({ name, link, plannedMs, measuredMs, difference }) => {
     const sign = difference >= 0 ? '+' : '';
     return [name, link, plannedMs.toFixed(1), measuredMs.toFixed(1), `${sign}${Math.round(100 * difference)} %`];
   });
   const header = ['setting', 'link', 'planned, ms', 'measured, ms', 'difference'];
-  return `${cpu}, ${cores} cores, ${date.slice(0, 10)}.\n\n${lines(header, cells)}`;
+  return `${cpu}, ${cores} cores, ${date.slice(0, 10)}; rounds: ${rounds}; load average at the end: ${Math.round(load)}.\n\n${lines(header, cells)}`;
 }
 
 const TABLES: Record<string, () => string> = {

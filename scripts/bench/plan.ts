@@ -1,4 +1,5 @@
 /** Plans against measured steps: on this machine's devices, and on servers in network namespaces with limited links. */
+import { loadavg } from 'node:os';
 import { table } from '../../src/cli/format.js';
 import { placesOf } from '../../src/plan/places.js';
 import { type Planned, planOf } from '../../src/plan/plan.js';
@@ -125,7 +126,7 @@ export async function benchPlan({ rounds, where, name }: PlanBench): Promise<voi
   ]);
   const header = ['setting', 'link', 'planned ms', 'measured ms', 'difference'];
   for (const line of table(header, cells)) console.log(line);
-  save(name, { rounds, rows });
+  save(name, { rounds, load: loadavg()[1], rows });
 }
 
 function linkText({ link }: Setting): string {
