@@ -41,7 +41,7 @@ export async function run({ flags, options }: Input<PlanOptions>, services: Serv
   const { devices: named, ...values } = flags.values as { devices?: readonly string[]; replicas?: unknown };
   // Those that are planned for may be elsewhere, so the settings get others.
   const inPlace = cpuNames(2 * Math.min(MOST_REPLICAS, Number(values.replicas) || 1));
-  const { config, idle } = resolveNet({ ...flags, values: { ...values, devices: inPlace } }, inPlace, services.now());
+  const { config, idle } = resolveNet({ ...flags, values }, inPlace, services.now());
   const { replicas } = config;
   services.stderr.print(...idle);
   const read = readRates(options, services.now());
