@@ -2,10 +2,9 @@
 import type { Config } from '../config/config.js';
 import type { BatchFeeder } from '../data/index.js';
 import { NonFiniteError } from '../errors.js';
-import { learningRateIn, type ScheduleState } from '../optim/schedule.js';
+import { learningRateAt, type ScheduleState } from '../optim/schedule.js';
 import { FINITE_LOSS } from '../tower/protocol.js';
 import { lowerRate } from './monitor.js';
-import { epochOfStep } from './progress.js';
 import { openTeam, referenceOf, type Team } from './team.js';
 import { fetchTensor } from './tower-tensors.js';
 
@@ -33,7 +32,8 @@ export async function diagnose(
     message.replace(FINITE_LOSS, (end) => place + end),
     ...(images.length > 0 ? [describeBatch(images)] : []),
     ...orElse([], () => {
-      const rate = learningRateIn(epochOfStep(step, feeder), config.optimizer, schedule);
+      const { batchesPerEpoch } = feeder;
+      const rate = learningRateAt({ step, batchesPerEpoch }, config.optimizer, schedule);
       return [lowerRate(config, rate, step)];
     }),
   ];

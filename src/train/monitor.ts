@@ -6,6 +6,7 @@ import { checkpointFolder, checkpointsFolder, stepsIn } from '../checkpoint/stor
 import type { Config } from '../config/config.js';
 import { PRESETS } from '../config/presets.js';
 import type { EventOf, LogEvent, Report } from '../log.js';
+import { scalingOf } from '../optim/schedule.js';
 import { shellWord } from '../printable.js';
 import {
   activationWarnings,
@@ -42,7 +43,7 @@ export function openMonitor(
   let steps = Number.POSITIVE_INFINITY;
   let first = earlier?.first;
   let best = earlier?.best ?? Number.POSITIVE_INFINITY;
-  let rate = resumedRate ?? config.optimizer.learningRate;
+  let rate = resumedRate ?? config.optimizer.learningRate * scalingOf(config.optimizer);
   /** The last step in this process at which the loss, or the layers, were as they should be. */
   const healthy: Record<'loss' | 'layers', number | undefined> = { loss: undefined, layers: undefined };
   const recentTop1 = () => meanOf(recent.map(({ top1 }) => top1));
@@ -115,12 +116,13 @@ const RATE_DIVISOR = 10;
 const MAX_NAME = 180;
 
 /**
- * The flags that continue a run as a branch with a tenth of the learning rate.
+ * The flags that continue a run as a branch with a tenth of the learning rate. `--lr` is the rate without linear scaling.
+ * @param learningRate with it, as the steps use it.
  * @param healthy the last step at which nothing was wrong: the branch starts from the newest checkpoint up to there, or from
  * the oldest if the step is not known.
  */
 export function lowerRate(
-  { out, run }: Pick<Config, 'out' | 'run'>,
+  { out, run, optimizer }: Pick<Config, 'out' | 'run' | 'optimizer'>,
   learningRate: number,
   healthy: number | undefined,
 ): string {
@@ -131,7 +133,7 @@ export function lowerRate(
     ...(step === undefined ? [] : [`--resume ${shellWord(checkpointFolder(checkpoints, step))}`]),
     `--run ${shellWord(freeName(out, run))}`,
     ...(out === PRESETS.mini.out ? [] : [`--out ${shellWord(out)}`]),
-    `--lr ${Number((learningRate / RATE_DIVISOR).toPrecision(2))}`,
+    `--lr ${Number((learningRate / RATE_DIVISOR / scalingOf(optimizer)).toPrecision(2))}`,
   ].join(' ');
   return step === undefined ? `start again, with ${flags} beside the other flags` : `continue with ${flags}`;
 }

@@ -129,9 +129,12 @@ test('lowerRate() names the newest healthy checkpoint, a free name and a tenth o
     `start again, with --run r-lower --out ${out} --lr 0.002 beside the other flags`,
   );
   assert.equal(
-    lowerRate({ out: PRESETS.mini.out, run: 'no-such' }, 0.5, 9),
+    lowerRate({ ...CONFIG, out: PRESETS.mini.out, run: 'no-such' }, 0.5, 9),
     'start again, with --run no-such-lower --lr 0.05 beside the other flags',
   );
+  // Four replicas: --lr 0.005 is multiplied by 4.
+  const scaled = { ...CONFIG, optimizer: { ...CONFIG.optimizer, linearScaling: 4 } };
+  assert.match(lowerRate(scaled, 0.2, 300), /--lr 0\.005$/);
 });
 
 /** The warnings' messages of a training at a rate of 0.02. */
