@@ -108,14 +108,21 @@ export async function checkTeam(team: Team, feeder: BatchFeeder, config: Config)
     const comparison = new Comparison(team, reference, feeder, config);
     await comparison.step(1, { update: false, keep: true });
     const { rows, losses, passed, firstDivergent, tolerances } = comparison.result();
+    const { differing } = comparison;
     const share = ({ relative, kind }: Difference) => relative / tolerances[kind];
     const isLoss = !passed && firstDivergent === undefined;
     const worst = isLoss
       ? { name: 'the loss', kind: 'loss' as const, relative: losses[0]!.relative }
       : (rows.find(({ name }) => name === firstDivergent) ?? rows.reduce((a, b) => (share(b) <= share(a) ? a : b)));
+    const isReplica = differing !== undefined && differing.name === firstDivergent;
+    const {
+      name: tensor,
+      relative,
+      tolerance,
+    } = isReplica ? { ...differing, tolerance: 0 } : { ...worst, tolerance: tolerances[worst.kind] };
     return {
-      ...{ event: 'check', steps: 1, worst_relative: worst.relative, tensor: worst.name },
-      ...{ tolerance: tolerances[worst.kind], passed, check_ms: performance.now() - started },
+      ...{ event: 'check', steps: 1, worst_relative: relative, tensor },
+      ...{ tolerance, passed, check_ms: performance.now() - started },
     };
   } finally {
     await reference.close();
@@ -136,7 +143,8 @@ class Comparison {
   readonly #rows = new Map<string, Difference>();
   readonly #losses: { step: number; split: number; reference: number; relative: number }[] = [];
   #firstDivergent: string | undefined;
-  #replicas: { count: number; differing?: string } | undefined;
+  /** The first tensor that is not the same in all replicas. */
+  differing: Differing | undefined;
   passed = true;
 
   constructor(
@@ -183,16 +191,16 @@ class Comparison {
     this.passed = false;
   }
 
-  /** @param differing where the weights of two replicas are not the same, if anywhere. */
-  #addReplicas(differing: string | undefined): void {
-    this.#replicas ??= { count: this.config.replicas };
-    if (differing === undefined || this.#replicas.differing !== undefined) return;
-    this.#replicas.differing = differing;
-    this.#firstDivergent ??= differing;
+  #addReplicas(found: Differing | undefined): void {
+    if (found === undefined) return;
+    this.differing ??= found;
+    this.#firstDivergent ??= found.name;
     this.passed = false;
   }
 
   result() {
+    const { differing } = this;
+    const { replicas: count } = this.config;
     return {
       passed: this.passed,
       /** The largest difference of each tensor over the steps, in the order of the computation. */
@@ -201,7 +209,7 @@ class Comparison {
       ...(this.#firstDivergent !== undefined && { firstDivergent: this.#firstDivergent }),
       losses: this.#losses,
       /** Of several replicas: whether all have the same weights, bit for bit, or where the first difference is. */
-      ...(this.#replicas && { replicas: this.#replicas }),
+      ...(count > 1 && { replicas: { count, ...(differing && { differing: differing.name }) } }),
       tolerances: this.#tolerances,
     };
   }
@@ -233,8 +241,11 @@ async function compareTeams(split: Team, reference: Team, count: number): Promis
   return differences;
 }
 
+/** A gradient or parameter of a replica that is not that of the first, and its relative difference. */
+type Differing = Pick<Difference, 'name' | 'relative'>;
+
 /** The first gradient or parameter that is not the same in all replicas, bit for bit. */
-async function differingReplica(team: Team): Promise<string | undefined> {
+async function differingReplica(team: Team): Promise<Differing | undefined> {
   const lists = await team.ask({ kind: 'list' });
   for (const [i, { setup }] of team.towers.entries()) {
     const { part, replica } = setup;
@@ -244,7 +255,8 @@ async function differingReplica(team: Team): Promise<string | undefined> {
       const [a, b] = await Promise.all([fetchTensor(team.towers[i]!, info), fetchTensor(first, info)]);
       if (Buffer.from(a!.buffer).equals(Buffer.from(b!.buffer))) continue;
       const what = info.kind === 'gradient' ? `the gradient of ${info.name}` : info.name;
-      return `${what} in ${towerName(setup)}, which is not that of the first replica`;
+      const name = `${what} in ${towerName(setup)}, which is not that of the first replica`;
+      return { name, relative: difference(a!, b!).relative };
     }
   }
   return undefined;

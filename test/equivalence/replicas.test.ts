@@ -10,8 +10,10 @@ import { createSlot, slotViews } from '../../src/data/index.js';
 import { NonFiniteError } from '../../src/errors.js';
 import { listDevices } from '../../src/native/c/context.js';
 import { bytesToAlignment } from '../../src/native/c/copy.js';
+import { openFeed } from '../../src/train/feed.js';
 import { evaluateRun, verify } from '../../src/train/index.js';
 import { openTeam, type Team } from '../../src/train/team.js';
+import { checkTeam } from '../../src/train/verify.js';
 import { fewImages } from '../data/sets.js';
 import { withFault } from '../faults/fault.js';
 import { losses, newest, of, trainLenet } from './resumed-runs.js';
@@ -67,6 +69,18 @@ test('verify() names the replica whose weights differ from those of the others, 
   const result = await withFault('drift@average', () => verify(config, { steps: 2 }, quiet));
   assert.equal(result.passed, false);
   assert.match(String(result.firstDivergent), /^the gradient of tower\d\/\S+ in net 1, which is not that of/);
+  // So does the check before a training, with that difference.
+  const { feeder } = await openFeed(config);
+  const team = await withFault('drift@average', () => openTeam(config, feeder.slots));
+  try {
+    const check = await checkTeam(team, feeder, config);
+    assert.deepEqual([check.passed, check.tolerance], [false, 0]);
+    assert.equal(check.tensor, result.firstDivergent);
+    assert.ok(check.worst_relative > 0);
+  } finally {
+    await team.close();
+    await feeder.close();
+  }
 });
 
 test('train() of two pairs has the losses of one with twice the batch, and resumes as that', async () => {
