@@ -99,7 +99,9 @@ const INEFFECTIVE: Record<string, (config: Config, hasFiles: HasFiles) => Messag
   devices: ({ placement, devices, replicas }) =>
     placement === 'single' &&
     devices.length > replicas &&
-    `beyond ${devices[0]} with --placement single: the whole net is on one device`,
+    (replicas === 1
+      ? `beyond ${devices[0]} with --placement single: the whole net is on one device`
+      : `beyond ${devices.slice(0, replicas)} with --placement single: each whole net is on one device`),
   'exchange.transport': onOneDevice,
   'exchange.dtype': onOneDevice,
   'exchange.checksum': (config) =>

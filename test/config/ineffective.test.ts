@@ -23,6 +23,11 @@ const LENET = { preset: 'lenet' };
 const CASES: [so: Values, set: Values, flag: string, key: string, why: RegExp][] = [
   [SINGLE, { devices: ['CPU:0', 'CPU:1'] }, '--devices', 'devices', /beyond CPU:0 with --placement single/],
   [
+    { ...SINGLE, replicas: 2 },
+    { devices: ['CPU:0', 'CPU:1', 'CPU:0'] },
+    ...(['--devices', 'devices', /beyond CPU:0,CPU:1 with .* each whole net/] as const),
+  ],
+  [
     SINGLE,
     { exchange: { transport: 'device' } },
     '--exchange',
