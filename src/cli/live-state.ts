@@ -1,4 +1,5 @@
 /** What a training's events say about its present state: the numbers of the terminal view. */
+import { towerTitle } from '../event-lines.js';
 import type { EventOf, LogEvent } from '../log.js';
 import { sumOf } from '../numbers.js';
 
@@ -10,7 +11,7 @@ export const TAIL_BYTES = 2 * 2 ** 20;
 
 /** Shares of a tower's step that are not computing, 0 to 1. */
 export interface TowerShares {
-  tower: number;
+  name: string;
   exchange: number;
   wait: number;
 }
@@ -71,7 +72,7 @@ export function followState() {
         losses: steps.map(({ event }) => event.loss),
         since: first.event.step,
         imagesPerSecond: (1000 * sumOf(recent, ({ images }) => images)) / sumOf(recent, (event) => event.step_ms),
-        towers: sharesOf(recent),
+        towers: sharesOf(recent, start?.placement),
         leftMs: timeLeft(first, last, start?.steps),
         evaluation,
       };
@@ -85,14 +86,14 @@ function timeLeft(first: Step, last: Step, steps = Number.NaN): number {
   return done > 0 ? ((last.at - first.at) / done) * (steps - last.event.step) : Number.NaN;
 }
 
-function sharesOf(recent: readonly EventOf<'train_step'>[]): TowerShares[] {
+function sharesOf(recent: readonly EventOf<'train_step'>[], placement: 'split' | 'single' = 'split'): TowerShares[] {
   const towers = recent.at(-1)!.towers.map(({ tower }) => tower);
   if (towers.length < 2) return [];
   return towers.map((tower) => {
     const own = recent.flatMap((event) => event.towers.filter((each) => each.tower === tower));
     const ms = sumOf(own, (each) => each.step_ms);
     return {
-      tower,
+      name: towerTitle(tower, towers.length, placement),
       exchange: sumOf(own, (each) => each.exchange_ms) / ms,
       wait: sumOf(own, (each) => each.wait_ms) / ms,
     };

@@ -36,7 +36,7 @@ export function viewLines(state: LiveState, look: Look): string[] {
   const line = (parts: readonly string[], drawing?: Drawing) => lineOf(parts, width, look.colour, drawing);
   const speed = `${rate(state.imagesPerSecond)} images/s`;
   const shares = towers.map(
-    ({ tower, exchange, wait }) => `tower ${tower}: exchange ${percent(exchange)}, wait ${percent(wait)}`,
+    ({ name, exchange, wait }) => `${name}: exchange ${percent(exchange)}, wait ${percent(wait)}`,
   );
   const isWide = [speed, ...shares].join(GAP).length <= width;
   return [

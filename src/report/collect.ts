@@ -181,7 +181,7 @@ export class RunCollector {
   /** @returns what is known so far. `lines` and `bytes` are those of the log. */
   report({ lines, bytes }: { lines: number; bytes: number }): RunReport {
     const [start, end] = [this.#start, this.#end];
-    const time = this.#timer.time(start?.towers.map(({ device }) => device) ?? []);
+    const time = this.#timer.time(start);
     const curves = Object.entries(this.#curves).map(([name, builder]): [string, Curve] => [name, builder.curve()]);
     return {
       ...{ run: start?.run ?? basename(resolve(this.folder)), folder: this.folder },

@@ -12,8 +12,12 @@ type Means = Pick<StepTime, 'mean' | 'parts' | 'towers'>;
  * The largest of these limits the step, if it is a quarter of the step or more: waiting for data; the exchange, with the wait
  * that both towers have; the rest, between the threads. Otherwise computing does: of one tower, if the other one waits for it
  * a tenth of the step or more; else of both.
+ * @param nameOf a tower's name.
  */
-export function limitSentence({ mean, parts, towers }: Means): string {
+export function limitSentence(
+  { mean, parts, towers }: Means,
+  nameOf = (tower: number): string => `tower ${tower}`,
+): string {
   const step = `a ${ms(mean)} step`;
   const [busiest, ...others] = [...towers].sort((a, b) => b.compute - a.compute) as [TowerTime?, ...TowerTime[]];
   const both = [...towers].sort((a, b) => a.exchange + a.wait - (b.exchange + b.wait))[0];
@@ -31,10 +35,15 @@ export function limitSentence({ mean, parts, towers }: Means): string {
   const idlest = others.at(-1);
   if (!idlest) return `The tower computes ${ms(busiest.compute)} of ${step}: computing limits the step.`;
   if ((idlest.wait - busiest.wait) / mean >= UNBALANCED_SHARE) {
-    return `Tower ${busiest.tower} computes ${ms(busiest.compute)} of ${step}; tower ${idlest.tower} waits ${ms(idlest.wait)} for it: the computing of tower ${busiest.tower} limits the step.`;
+    const name = nameOf(busiest.tower);
+    return `${capitalized(name)} computes ${ms(busiest.compute)} of ${step}; ${nameOf(idlest.tower)} waits ${ms(idlest.wait)} for it: the computing of ${name} limits the step.`;
   }
-  const each = towers.map(({ tower, compute }) => `${ms(compute)} in tower ${tower}`).join(' and ');
+  const each = towers.map(({ tower, compute }) => `${ms(compute)} in ${nameOf(tower)}`).join(' and ');
   return `Computing takes ${each} of ${step}: it limits the step.`;
+}
+
+export function capitalized(text: string): string {
+  return `${text.slice(0, 1).toUpperCase()}${text.slice(1)}`;
 }
 
 /** `36.0 ms`; three significant digits or more. */

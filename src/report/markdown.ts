@@ -5,7 +5,7 @@ import { printable } from '../printable.js';
 import { namesOf } from './compare.js';
 import { ms } from './limit.js';
 import type { Finite, Group, Report, RunReport, StepTime } from './model.js';
-import { settingsOf } from './settings.js';
+import { settingsOf, towerNames } from './settings.js';
 import { bytes as size } from './units.js';
 
 /** How many evaluations, warnings and checkpoints are listed: the newest ones. */
@@ -74,7 +74,7 @@ function runLines(run: RunReport, name: string | undefined): string[] {
   return [
     ...(name === undefined ? [] : [`## ${escaped(name)}`, '']),
     ...factLines(run),
-    ...(run.time ? section('Time of a step', timeLines(run.time)) : []),
+    ...(run.time ? section('Time of a step', timeLines(run.time, run.start)) : []),
     ...section('Traced step', traceLines(run)),
     ...section('Training', trainingLines(run)),
     ...section(
@@ -127,7 +127,7 @@ function factLines(run: RunReport): string[] {
   const last = run.evals.at(-1);
   const length = started !== null && ended !== null ? `, ${duration(ended - started)}` : '';
   const settings = start && settingsOf(start);
-  const devices = start?.towers.map(({ tower, device }) => `tower ${tower} on ${device}`).join(', ');
+  const devices = start?.towers.map(({ tower, device }) => `${towerNames(start)(tower)} on ${device}`).join(', ');
   const logFacts = [
     `${count(log.lines)} lines`,
     ...(log.problems > 0
@@ -156,7 +156,10 @@ function factLines(run: RunReport): string[] {
   ];
 }
 
-function timeLines({ steps, mean, median, p95, parts, towers, imagesPerSecond, limit }: StepTime): string[] {
+function timeLines(
+  { steps, mean, median, p95, parts, towers, imagesPerSecond, limit }: StepTime,
+  start: RunReport['start'],
+): string[] {
   const share = (value: number) => percent(value / mean);
   const cells = (name: string, device: string, compute: number, exchange: number, wait: number) => [
     ...[name, escaped(device), ms(compute), share(compute), ms(exchange), share(exchange), ms(wait), share(wait)],
@@ -168,18 +171,23 @@ function timeLines({ steps, mean, median, p95, parts, towers, imagesPerSecond, l
     '',
     ...table(
       ['tower', 'device', 'compute', 'share', 'exchange', 'share', 'wait', 'share'],
-      towers.map((each) => cells(String(each.tower), each.device, each.compute, each.exchange, each.wait)),
+      towers.map((each) => cells(cellOf(start, each.tower), each.device, each.compute, each.exchange, each.wait)),
     ),
   ];
 }
 
+/** A tower in a column of towers: its number, or a longer name among several replicas. */
+function cellOf(start: RunReport['start'], tower: number): string {
+  return towerNames(start)(tower).replace(/^tower (?=\d+$)/, '');
+}
+
 /** The newest one. */
-function traceLines({ traces }: RunReport): string[] {
+function traceLines({ traces, start }: RunReport): string[] {
   const last = traces.at(-1);
   if (!last) return [];
   const parts = TRACE_PARTS.filter((part) => last.towers.some(({ parts_ms }) => parts_ms[part] > 0));
   const rows = last.towers.map(({ tower, parts_ms, hidden_exchange_ms: hidden }) => [
-    ...[String(tower), ...parts.map((part) => ms(parts_ms[part])), ms(hidden)],
+    ...[cellOf(start, tower), ...parts.map((part) => ms(parts_ms[part])), ms(hidden)],
   ]);
   return [
     `Step ${count(last.step)}, ${ms(last.step_ms)}. The parts do not overlap. ${OTHER_MEANS} “Hidden exchange” is the time of the exchange that computing hides.`,
@@ -202,11 +210,11 @@ function trainingLines({ loss, top1, learningRate }: RunReport): string[] {
   );
 }
 
-function memoryLines({ memory }: RunReport): string[] {
+function memoryLines({ memory, start }: RunReport): string[] {
   const last = memory.at(-1);
   if (!last) return [];
   const most = Math.max(...memory.map(({ resident }) => resident));
-  const towers = last.towers.map((bytes, tower) => `tower ${tower} ${size(bytes)}`).join(', ');
+  const towers = last.towers.map((bytes, tower) => `${towerNames(start)(tower)} ${size(bytes)}`).join(', ');
   return [`Resident: ${size(last.resident)}, at most ${size(most)}. Tensors: ${towers}.`, ''];
 }
 

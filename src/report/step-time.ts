@@ -3,6 +3,7 @@ import { LogCollapsingLowestDenseDDSketch } from '@datadog/sketches-js';
 import type { EventOf } from '../log.js';
 import { limitSentence } from './limit.js';
 import type { StepTime } from './model.js';
+import { towerNames } from './settings.js';
 
 /** Relative error of the median and of the 95th percentile. */
 const QUANTILE_ERROR = 0.005;
@@ -46,8 +47,8 @@ export class StepTimer {
     this.#sketch.accept(event.step_ms);
   }
 
-  /** @param devices of the towers. @returns undefined without steps. */
-  time(devices: readonly string[]): StepTime | undefined {
+  /** @param start names the towers and their devices. @returns undefined without steps. */
+  time(start: EventOf<'run_start'> | undefined): StepTime | undefined {
     const steps = this.#steps;
     if (steps === 0) return undefined;
     const mean = this.#ms / steps;
@@ -62,7 +63,7 @@ export class StepTimer {
         .sort(([a], [b]) => a - b)
         .map(([tower, sums]) => ({
           tower,
-          device: devices[tower] ?? '',
+          device: start?.towers[tower]?.device ?? '',
           step: sums.step / sums.steps,
           compute: sums.compute / sums.steps,
           exchange: sums.exchange / sums.steps,
@@ -75,7 +76,7 @@ export class StepTimer {
       median: this.#sketch.getValueAtQuantile(0.5),
       p95: this.#sketch.getValueAtQuantile(0.95),
       imagesPerSecond: (this.#images / this.#ms) * 1000,
-      limit: limitSentence(means),
+      limit: limitSentence(means, towerNames(start)),
     };
   }
 }

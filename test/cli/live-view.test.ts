@@ -10,8 +10,8 @@ const STATE: LiveState = {
   ...{ steps: 942, step: 312, epoch: 2, top1: 0.729, since: 1, imagesPerSecond: 2337.4, leftMs: 65_000 },
   losses: Array.from({ length: 312 }, (_, i) => 2.5 - i / 200),
   towers: [
-    { tower: 0, exchange: 0.123, wait: 0.049 },
-    { tower: 1, exchange: 0.11, wait: 0.091 },
+    { name: 'tower 0', exchange: 0.123, wait: 0.049 },
+    { name: 'tower 1', exchange: 0.11, wait: 0.091 },
   ],
   evaluation: { ...EVAL, step: 157 },
 };
@@ -70,7 +70,7 @@ test('followState() measures speed and shares over the last seconds, and the tim
   live.see(EVAL, 71_000);
   const state = live.state()!;
   assert.equal(state.imagesPerSecond, 200);
-  assert.deepEqual(state.towers[0], { tower: 0, exchange: 3 / 17, wait: 4 / 17 });
+  assert.deepEqual(state.towers[0], { name: 'tower 0', exchange: 3 / 17, wait: 4 / 17 });
   assert.equal(state.leftMs, ((70_400 - 1000) / 19) * 80);
   assert.deepEqual([state.step, state.since, state.losses.length, state.evaluation], [20, 1, 20, EVAL]);
   live.see({ ...RUN_START, steps: 50 }, 80_000);

@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import test from 'node:test';
 import type { Timeline } from '../../src/report/figure.js';
 import { livePage, reportPage } from '../../src/report/html.js';
+import { markdownLines } from '../../src/report/markdown.js';
 import { EMPTY, HOSTILE_REPORT, LARGE, MANY, ONE, PAIR, runReport, trace } from './reports.js';
 
 const MAX_BYTES = 2_000_000;
@@ -90,6 +91,21 @@ test('reportPage() names the layers of a traced step that ran op by op, in the t
   assert.deepEqual(timeline.steps[0]!.lanes, ['Tower 0 thread', 'Tower 1 thread']);
   assert.deepEqual([...new Set(timeline.steps[0]!.spans.map(({ lane }) => lane))].sort(), [0, 1]);
   assert.ok(main.includes('profiler was not used'));
+});
+
+test('a report of several pairs names a tower by its pair', () => {
+  const run = runReport({ traces: [trace(20)] });
+  const four = <T extends { tower: number }>(towers: readonly T[]) =>
+    [0, 1, 2, 3].map((tower) => ({ ...towers[tower % 2]!, tower }));
+  const start = { ...run.start!, towers: four(run.start!.towers) };
+  const time = { ...run.time!, towers: four(run.time!.towers) };
+  const memory = run.memory.map((each) => ({ ...each, towers: [...each.towers, ...each.towers] }));
+  const traces = run.traces.map((each) => ({ ...each, towers: four(each.towers) }));
+  const report = { version: '1', runs: [{ ...run, start, time, memory, traces }] };
+  for (const text of [reportPage(report), markdownLines(report).join('\n')]) {
+    assert.match(text, /tower 1 of pair 1 on /);
+    assert.doesNotMatch(text, /tower [23]\b/i);
+  }
 });
 
 test('reportPage() escapes every text of a log', () => {

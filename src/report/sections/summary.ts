@@ -1,6 +1,7 @@
 /** The heading of a page, and the figures that people look for first. */
 import { count, duration } from '../../numbers.js';
 import type { RunReport } from '../model.js';
+import { towerNames } from '../settings.js';
 import { bytes, decimal, milliseconds, share, show } from '../units.js';
 import { html, type Markup, table } from './markup.js';
 import { missing, type Section, type Source } from './section.js';
@@ -38,7 +39,7 @@ export function about(run: RunReport): Markup {
     const { alexnet_split, node, tensorflow, tfjs } = start.versions;
     rows.push(
       ['Placement', start.placement === 'split' ? 'split over two devices' : 'the whole net on one device'],
-      ['Devices', start.towers.map(deviceOf).join('; ')],
+      ['Devices', start.towers.map((each) => deviceOf(each, towerNames(start)(each.tower))).join('; ')],
       ['Net', `${nameOfNet(start.config)}${count(start.parameters)} parameters; preset ${start.preset}`],
       [
         'Data',
@@ -53,12 +54,11 @@ export function about(run: RunReport): Markup {
 }
 
 /** With the device that TensorFlow reports, if that is another one. */
-function deviceOf({
-  tower,
-  device,
-  backing_device: backing,
-}: NonNullable<RunReport['start']>['towers'][number]): string {
-  return `tower ${tower} on ${device}${backing.endsWith(device) ? '' : ` (${backing})`}`;
+function deviceOf(
+  { device, backing_device: backing }: NonNullable<RunReport['start']>['towers'][number],
+  name: string,
+): string {
+  return `${name} on ${device}${backing.endsWith(device) ? '' : ` (${backing})`}`;
 }
 
 function nameOfNet(config: object): string {

@@ -3,20 +3,24 @@
 import type { EventOf } from '../../log.js';
 import { count } from '../../numbers.js';
 import { SPAN_PARTS, type TimelineStep } from '../figure.js';
+import { capitalized } from '../limit.js';
 import type { RunReport } from '../model.js';
+import { towerNames } from '../settings.js';
 import { milliseconds, share } from '../units.js';
 import { html, type Markup, table } from './markup.js';
 import { missing, perRun, prefix, type Section, type Source } from './section.js';
 
 type Trace = EventOf<'trace'>;
+type NameOf = ReturnType<typeof towerNames>;
 
 export function stepTime(source: Source): Section {
   const { runs, draw } = source;
   const [id, title] = ['step-time', 'Where the time of a step goes'];
-  const rows = runs.flatMap(({ time }, i) => {
+  const rows = runs.flatMap(({ time, start }, i) => {
     if (!time) return [];
+    const nameOf = towerNames(start);
     return time.towers.map((tower) => ({
-      name: `${prefix(source, i)}tower ${tower.tower} (${tower.device})`,
+      name: `${prefix(source, i)}${nameOf(tower.tower)} (${tower.device})`,
       values: { ...tower, data: time.parts.data, other: Math.max(0, time.mean - tower.step - time.parts.data) },
     }));
   });
@@ -76,20 +80,21 @@ export function timeline(source: Source): Section {
       if (run.traces.length === 0) return missing('No step of this run was traced (--trace-steps).');
       const traces = run.traces.slice(-(runs.length > 1 ? MAX_STEPS_OF_TWO : MAX_STEPS));
       const last = traces.at(-1)!;
+      const nameOf = towerNames(run.start);
       return html`${draw(
         {
           kind: 'timeline',
           id: `timeline-${i}`,
           title: `Timeline${suffix(source, i)}`,
           unit: 'ms',
-          steps: traces.map(toStep),
+          steps: traces.map((each) => toStep(each, nameOf)),
         },
         caption(traces),
       )}
 ${last.source === 'host' && html`<p>TensorFlow’s profiler was not used, so this is what the towers’ threads can see; the first warning about the trace says why.</p>`}
 ${draw(traceParts(source, i, traces), `Milliseconds of the traced ${traces.length > 1 ? 'steps' : 'step'} by part; the parts of a tower do not overlap, so exchange and wait are only what no computing hides. “Other” is the time between two ops; on CPUs also the time in which an op is ready, but the cores are busy.`)}
-<ul>${findings(last).map((each) => html`<li>${each}</li>`)}</ul>
-${layerTable(last)}`;
+<ul>${findings(last, nameOf).map((each) => html`<li>${each}</li>`)}</ul>
+${layerTable(last, nameOf)}`;
     }),
   };
 }
@@ -109,9 +114,9 @@ function suffix({ names }: Source, i: number): string {
   return names.length > 1 ? ` of ${names[i]}` : '';
 }
 
-function toStep({ step, step_ms, towers }: Trace): TimelineStep {
+function toStep({ step, step_ms, towers }: Trace, nameOf: NameOf): TimelineStep {
   const used = LANES.filter((lane) => towers.some(({ spans }) => spans.some((each) => each.lane === lane)));
-  const lanes = towers.flatMap(({ tower }) => used.map((lane) => `Tower ${tower} ${lane}`));
+  const lanes = towers.flatMap(({ tower }) => used.map((lane) => `${capitalized(nameOf(tower))} ${lane}`));
   const spans = towers.flatMap((tower, t) =>
     longest(tower.spans).map(({ name, part, layer, lane, start_ms, ms }) => ({
       ...{ name, part, start: round(start_ms), ms: round(ms), lane: used.length * t + used.indexOf(lane) },
@@ -132,6 +137,7 @@ function round(value: number): number {
 }
 
 function traceParts(source: Source, i: number, traces: readonly Trace[]) {
+  const nameOf = towerNames(source.runs[i]!.start);
   const rows = traces.flatMap(({ step, towers }) => towers.map((each) => ({ step, ...each })));
   return {
     ...({
@@ -142,22 +148,23 @@ function traceParts(source: Source, i: number, traces: readonly Trace[]) {
       stacked: true,
     } as const),
     category: 'step and tower',
-    categories: rows.map(({ step, tower }) => `step ${step}, tower ${tower}`),
+    categories: rows.map(({ step, tower }) => `step ${step}, ${nameOf(tower)}`),
     series: SPAN_PARTS.map((name) => ({ name, tone: name, values: rows.map(({ parts_ms }) => parts_ms[name]) })),
   };
 }
 
 /** Which layer is slow, who waits for whom, and what the exchange hides behind. */
-function findings({ step, step_ms, towers }: Trace): string[] {
+function findings({ step, step_ms, towers }: Trace, nameOf: NameOf): string[] {
   const slowest = layersOf(towers)[0];
   const exchanged = towers.map(({ tower, hidden_exchange_ms, parts_ms }) => {
     const all = hidden_exchange_ms + parts_ms.exchange;
     return all > 0
-      ? `tower ${tower} hides ${share(hidden_exchange_ms / all)} of its ${milliseconds(all)} of exchange behind computing`
+      ? `${nameOf(tower)} hides ${share(hidden_exchange_ms / all)} of its ${milliseconds(all)} of exchange behind computing`
       : '';
   });
   const waits = towers.map(
-    ({ tower, parts_ms }) => `tower ${tower} waits ${milliseconds(parts_ms.wait)} (${share(parts_ms.wait / step_ms)})`,
+    ({ tower, parts_ms }) =>
+      `${nameOf(tower)} waits ${milliseconds(parts_ms.wait)} (${share(parts_ms.wait / step_ms)})`,
   );
   return [
     slowest &&
@@ -187,10 +194,13 @@ function layersOf(towers: Trace['towers']) {
     .sort((a, b) => b.slowest - a.slowest);
 }
 
-function layerTable({ step, towers }: Trace): Markup | undefined {
+function layerTable({ step, towers }: Trace, nameOf: NameOf): Markup | undefined {
   const layers = layersOf(towers);
   if (layers.length === 0) return undefined;
-  const columns = ['layer', ...towers.flatMap(({ tower }) => [`tower ${tower} forward`, `tower ${tower} backward`])];
+  const columns = [
+    'layer',
+    ...towers.flatMap(({ tower }) => [`${nameOf(tower)} forward`, `${nameOf(tower)} backward`]),
+  ];
   const rows = layers.map(({ layer, times }) => [
     layer,
     ...times.flatMap((each) => [milliseconds(each.forward), milliseconds(each.backward)]),

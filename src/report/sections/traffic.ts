@@ -1,4 +1,5 @@
 /** What the towers send, and what they hold in memory. */
+import { towerNames } from '../settings.js';
 import { bytes } from '../units.js';
 import { type Content, html, table } from './markup.js';
 import { list, missing, only, prefix, type Section, type Source } from './section.js';
@@ -62,8 +63,8 @@ function networks(source: Source): Content {
 export function memory(source: Source): Section {
   const { runs, draw } = source;
   const [id, title] = ['memory', 'Memory'];
-  const measured = runs.flatMap(({ memory }, i) =>
-    memory.length > 0 ? [{ memory, i, x: memory.map((each) => each.step) }] : [],
+  const measured = runs.flatMap(({ memory, start }, i) =>
+    memory.length > 0 ? [{ memory, nameOf: towerNames(start), i, x: memory.map((each) => each.step) }] : [],
   );
   if (measured.length === 0)
     return { id, title, body: missing('The log has no measurement of memory: an older version wrote it.') };
@@ -71,9 +72,9 @@ export function memory(source: Source): Section {
   const resident = measured.map(({ memory, i, x }) => ({
     ...{ name: only(source, i, 'resident'), tone: i, x, y: memory.map((each) => each.resident), points: true },
   }));
-  const towers = measured.flatMap(({ memory, i, x }) =>
+  const towers = measured.flatMap(({ memory, nameOf, i, x }) =>
     memory[0]!.towers.map((_, t) => ({
-      ...{ name: `${prefix(source, i)}tower ${t}`, tone: runs.length > 1 ? i : t, x, points: true, dashed: t > 0 },
+      ...{ name: `${prefix(source, i)}${nameOf(t)}`, tone: runs.length > 1 ? i : t, x, points: true, dashed: t > 0 },
       y: memory.map((each) => each.towers[t] ?? null),
     })),
   );
