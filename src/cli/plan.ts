@@ -27,9 +27,9 @@ interface PlanOptions {
   json?: boolean;
 }
 
-/** Far larger than the rates of a net. */
 /** More than the settings allow. */
 const MOST_REPLICAS = 1000;
+/** Far larger than the rates of a net. */
 const RATES_LIMIT = 4 * 2 ** 20;
 
 /**

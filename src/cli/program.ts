@@ -1,6 +1,6 @@
 /** The commands and their flags. A command's module is imported when it runs, so that `--help` starts quickly. */
 import { Argument, Command, Option } from 'commander';
-import { parseAddress } from '../cluster/address.js';
+import { parseAddress } from '../address.js';
 import { packageVersion } from '../config/version.js';
 import { HELP, helpWidth } from './help.js';
 import {

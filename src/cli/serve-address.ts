@@ -2,7 +2,7 @@
 import { lookup } from 'node:dns/promises';
 import { createServer } from 'node:net';
 import { networkInterfaces } from 'node:os';
-import { type Address, addressText } from '../cluster/address.js';
+import { type Address, addressText } from '../address.js';
 import { ConfigError, SplitError, systemMessage } from '../errors.js';
 
 export const DEFAULT_ADDRESS = '127.0.0.1:2222';
@@ -54,8 +54,4 @@ export function machineAddresses(): string[] {
   const all = Object.values(networkInterfaces()).flatMap((each) => each ?? []);
   const usable = all.filter(({ address }) => !address.startsWith('fe80:'));
   return usable.sort((a, b) => Number(a.internal) - Number(b.internal)).map(({ address }) => address);
-}
-
-export function isEvery(address: string): boolean {
-  return address === '0.0.0.0' || address === '::';
 }

@@ -1,14 +1,14 @@
 /** `serve`: a TensorFlow server, so that trainings on other machines use the devices of this one. */
 import { once } from 'node:events';
 import { userInfo } from 'node:os';
-import { type Address, addressText, isLoopback } from '../cluster/address.js';
+import { type Address, addressText, isEvery, isLoopback } from '../address.js';
 import { signalExitCode } from '../end-signals.js';
 import type { Server } from '../native/c/server.js';
 import { jsonText } from '../printable.js';
 import { table } from './format.js';
 import { gpuWarning, LOADING } from './machine.js';
 import { type PeerEvent, watchPeers } from './peers.js';
-import { isEvery, machineAddresses } from './serve-address.js';
+import { machineAddresses } from './serve-address.js';
 import type { Input, Services } from './services.js';
 import { announce } from './silence.js';
 import { stopOnSignal } from './stop.js';

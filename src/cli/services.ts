@@ -2,7 +2,7 @@
  * What the commands use from outside. Tests replace it. Whatever loads TensorFlow is imported only when a command needs it,
  * so that `--help` and `summary` start quickly.
  */
-import type { Address } from '../cluster/address.js';
+import type { Address } from '../address.js';
 import type { ConfigLayer } from '../config/layers.js';
 import type { Cluster } from '../native/c/cluster.js';
 import type { ContextOptions, Device } from '../native/c/context.js';

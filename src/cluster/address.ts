@@ -1,32 +1,7 @@
 /** Addresses of the processes of a cluster: where the servers are, and where they reach this process. */
-import { type AddressInfo, connect, createServer, isIP } from 'node:net';
+import { type AddressInfo, connect, createServer } from 'node:net';
+import { type Address, addressText, isEvery, isLoopback, parseAddress } from '../address.js';
 import { ConfigError, ServerError, systemMessage } from '../errors.js';
-
-export interface Address {
-  /** A name or an IP address, an IPv6 address without brackets. */
-  host: string;
-  port: number;
-}
-
-/** Reads `HOST:PORT`; an IPv6 address is in brackets. @throws ConfigError for another text. @param what for the message. */
-export function parseAddress(text: string, what: string): Address {
-  const [, bracketed, plain, port] = /^(?:\[([^\]]+)\]|([^:\s[\]]+)):(\d{1,5})$/.exec(text) ?? [];
-  const host = bracketed ?? plain;
-  if (host !== undefined && Number(port) <= 65_535) return { host, port: Number(port) };
-  throw new ConfigError(
-    `Cannot use the ${what} ${JSON.stringify(text)}: expected HOST:PORT, such as 10.0.0.2:2222 or [fd00::2]:2222`,
-  );
-}
-
-/** @returns `HOST:PORT`, an IPv6 address in brackets. */
-export function addressText({ host, port }: Address): string {
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
-}
-
-/** Whether only this machine reaches the address. */
-export function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'));
-}
 
 /** Both ends of a TCP connection to a server, as IP addresses. */
 export interface Route {
@@ -93,7 +68,7 @@ export async function coordinatorAddress(
   checkLoopback(routes);
   const { host, port } = asked ? parseAddress(asked, 'coordinator') : { host: commonAddress(routes), port: 0 };
   const [first] = routes.keys();
-  if (['0.0.0.0', '::'].includes(host)) {
+  if (isEvery(host)) {
     throw refused(asked!, 'it is no address to which a server can connect, expected an address of this machine');
   }
   const own = await bind(host, port);

@@ -1,8 +1,9 @@
 /** The cluster that this process drives. A process has one, because its TensorFlow context has one. */
+import { parseAddress } from '../address.js';
 import { ConfigError, ServerError, SetupError } from '../errors.js';
 import { type Cluster, SERVER_JOB } from '../native/c/cluster.js';
 import type { Device } from '../native/c/context.js';
-import { coordinatorAddress, parseAddress, type Route, routeTo } from './address.js';
+import { coordinatorAddress, type Route, routeTo } from './address.js';
 import { type ServerStatus, serverStatus } from './status.js';
 
 /** For each of: reaching a server, its answer, and connecting TensorFlow's context to all. */

@@ -1,4 +1,6 @@
 /** Where the towers of a plan are: on which machine, and on which device of it. */
+import { isLoopback } from '../address.js';
+import { shortName } from '../config/devices.js';
 import { ConfigError, truncate } from '../errors.js';
 
 /** A tower's device. */
@@ -18,19 +20,19 @@ export const COORDINATOR = 'this machine';
 
 /** `GPU:0`, `GPU:0/1`, `HOST:PORT/GPU:0` or `HOST/GPU:0`. */
 const NAME = /^(?:(.+?)(?::\d{1,5})?\/)?(?:device:)?([a-z_]+):(\d+)(?:\/[01])?$/i;
-const LOOPBACK = /^(localhost|127\..*|\[?::1\]?)$/i;
 
 /** @throws ConfigError if the name is not one of a device. */
 export function placeOf(name: string): Place {
-  const [, host, type, number] = NAME.exec(name.trim()) ?? [];
+  const [, host, type, number] = NAME.exec(String(shortName(name))) ?? [];
   if (type === undefined) {
     throw new ConfigError(
       `Cannot plan for the device ${truncate(JSON.stringify(name))}: expected a device such as GPU:0, or one of a server such as 10.0.0.2:2222/GPU:0; choose with --devices`,
     );
   }
-  const isHere = host === undefined || LOOPBACK.test(host);
+  const machine = host?.toLowerCase().replace(/^\[(.*)\]$/, '$1');
+  const isHere = machine === undefined || isLoopback(machine);
   const kind = type.toUpperCase();
-  return { name, machine: isHere ? COORDINATOR : host.toLowerCase(), type: kind, device: `${kind}:${number}` };
+  return { name, machine: isHere ? COORDINATOR : machine, type: kind, device: `${kind}:${number}` };
 }
 
 /**

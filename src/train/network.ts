@@ -3,7 +3,7 @@
  * counters of this process's sockets. Evaluations and checkpoints do not count.
  */
 import { bytesOf } from '../checkpoint/safetensors.js';
-import { isLoopback, parseAddress } from '../cluster/address.js';
+import { isLoopback, parseAddress } from '../address.js';
 import type { FoundCluster } from '../cluster/cluster.js';
 import type { Config } from '../config/config.js';
 import { remoteDevice } from '../config/servers.js';

@@ -4,7 +4,7 @@
  * connections are ended again and again: TensorFlow has no deadline, so its calls to a server that hangs end only with them.
  */
 import { lookup } from 'node:dns/promises';
-import { parseAddress } from '../cluster/address.js';
+import { parseAddress } from '../address.js';
 import { askServer } from '../cluster/cluster.js';
 import { remoteDevice } from '../config/servers.js';
 import { ExchangeError, NativeError, ServerError, ServerLostError, TowerError } from '../errors.js';

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import test from 'node:test';
-import { coordinatorAddress, parseAddress, routeTo } from '../../src/cluster/address.js';
+import { parseAddress } from '../../src/address.js';
+import { coordinatorAddress, routeTo } from '../../src/cluster/address.js';
 import { serverStatus } from '../../src/cluster/status.js';
 import { ConfigError, ServerError } from '../../src/errors.js';
 

@@ -5,6 +5,7 @@
  */
 import { isIP } from 'node:net';
 import { endianness } from 'node:os';
+import { isLoopback } from '../../address.js';
 import { ConfigError, SetupError } from '../../errors.js';
 import { bind, loadKoffi } from '../install/koffi.js';
 import { plainAddress, shutdownEach, type TcpSocket, tcpSockets } from './sockets.js';
@@ -115,10 +116,6 @@ function restrictToLoopback(listeners: readonly TcpSocket[], port: number, compl
   throw new SetupError(
     `Cannot restrict port ${port}: ${complaint}, expected it to take one for ${[...allowed.addresses, ...(allowed.sources ?? [])].join(', ')}; give the process CAP_NET_ADMIN, or allow all addresses (0.0.0.0) and restrict the port with a firewall`,
   );
-}
-
-function isLoopback(address: string): boolean {
-  return /^127\.|^::1$/.test(address);
 }
 
 function has(networks: readonly Network[] | undefined, address: string): boolean {
