@@ -4,7 +4,7 @@
  */
 import { Packr } from 'msgpackr';
 import { ExchangeError } from '../errors.js';
-import type { Place } from './mailbox.js';
+import { type Place, TOWER_NAMES } from './mailbox.js';
 
 export interface Header extends Place {
   /** Number of the message in its direction, from 1. */
@@ -76,11 +76,11 @@ export function decode(message: Uint8Array): { header: Header; payload: Uint8Arr
 const COMPARED = ['seq', 'step', 'site', 'direction', 'dtype', 'shape'] as const;
 
 /** @throws ExchangeError if a message is not the expected one. */
-export function checkHeader(found: Header, expected: Header, tower: number): void {
+export function checkHeader(found: Header, expected: Header, tower: 0 | 1, names = TOWER_NAMES): void {
   const isSame = COMPARED.every((key) => String(found[key]) === String(expected[key]));
   if (isSame && (found.sum === undefined) === (expected.sum === undefined)) return;
   throw new ExchangeError(
-    `Cannot continue at ${expected.site}: tower ${tower} expected ${describe(expected)} and got ${describe(found)}; the towers run different steps or nets`,
+    `Cannot continue at ${expected.site}: ${names[tower]} expected ${describe(expected)} and got ${describe(found)}; the towers run different steps or nets`,
     tower,
     expected.site,
     expected.step,

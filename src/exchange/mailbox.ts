@@ -138,18 +138,26 @@ export function withdrawCancellation(mailboxes: Mailboxes, tower: 0 | 1): boolea
   }
 }
 
+/** What messages call the two towers of a pair. */
+export type TowerNames = readonly [string, string];
+
+/** Those of the only pair. */
+export const TOWER_NAMES: TowerNames = ['tower 0', 'tower 1'];
+
 /** One tower's end of the mailboxes. */
 export class Mailbox {
   readonly #mailboxes: Mailboxes;
   readonly #tower: 0 | 1;
   readonly #timeoutMs: number;
+  readonly names: TowerNames;
   readonly #out: Int32Array;
   readonly #in: Int32Array;
   /** Milliseconds spent waiting since the caller set it to zero. */
   waitMs = 0;
 
   /** @param timeoutMs how long to wait for the peer before it counts as gone. */
-  constructor(mailboxes: Mailboxes, tower: 0 | 1, timeoutMs: number) {
+  constructor(mailboxes: Mailboxes, tower: 0 | 1, timeoutMs: number, names = TOWER_NAMES) {
+    this.names = names;
     this.#mailboxes = mailboxes;
     this.#tower = tower;
     this.#timeoutMs = timeoutMs;
@@ -214,7 +222,7 @@ export class Mailbox {
         if (isReady(value)) return;
         const left = this.#timeoutMs - clock.now();
         if (left <= 0) {
-          const waited = `tower ${1 - this.#tower} did not respond for ${this.#timeoutMs / 1000} s`;
+          const waited = `${this.names[1 - this.#tower]} did not respond for ${this.#timeoutMs / 1000} s`;
           throw this.#error(place, `${waited}; a larger exchangeTimeoutMs in the config gives it longer`);
         }
         Atomics.wait(words, word, value, Math.min(left, SLICE_MS));
@@ -225,7 +233,7 @@ export class Mailbox {
   }
 
   #error({ site, step, direction }: Place, found: string, peerFailed = false): ExchangeError {
-    const text = `Cannot exchange at ${site} (${direction}, step ${step}) in tower ${this.#tower}: ${found}`;
+    const text = `Cannot exchange at ${site} (${direction}, step ${step}) in ${this.names[this.#tower]}: ${found}`;
     return new ExchangeError(text, this.#tower, site, step, peerFailed);
   }
 }

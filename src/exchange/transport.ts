@@ -118,7 +118,7 @@ export function msgpackTransport(mailbox: Mailbox, tower: 0 | 1): Transport {
     try {
       return decode(message);
     } catch (error) {
-      const text = `Cannot read the message for ${site} at step ${step} in tower ${tower}: ${(error as Error).message}; the towers' versions differ, or memory was damaged`;
+      const text = `Cannot read the message for ${site} at step ${step} in ${mailbox.names[tower]}: ${(error as Error).message}; the towers' versions differ, or memory was damaged`;
       throw new ExchangeError(text, tower, site, step);
     }
   }
@@ -153,10 +153,10 @@ export function msgpackTransport(mailbox: Mailbox, tower: 0 | 1): Transport {
         return mailbox.receive(place, (message) => {
           endSpan('wait', 0);
           const { header, payload } = decoded(message, place);
-          checkHeader(header, expected, tower);
+          checkHeader(header, expected, tower, mailbox.names);
           if (header.sum && String(header.sum) !== String(checksumOf(payload))) {
             const { site, step, direction } = place;
-            const text = `Cannot continue at ${site} (${direction}, step ${step}) in tower ${tower}: the values are not those that tower ${1 - tower} sent, expected the checksum of its message; memory or a device is damaged: test the machine, then continue from the last checkpoint with --resume`;
+            const text = `Cannot continue at ${site} (${direction}, step ${step}) in ${mailbox.names[tower]}: the values are not those that ${mailbox.names[1 - tower]} sent, expected the checksum of its message; memory or a device is damaged: test the machine, then continue from the last checkpoint with --resume`;
             throw new ExchangeError(text, tower, site, step);
           }
           endSpan('exchange', message.length);

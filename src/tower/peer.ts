@@ -9,6 +9,7 @@ import { CopiedSum, type GradientSum } from './average.js';
 import { CollectiveSum } from './collective.js';
 import { DeviceExchange } from './exchangers.js';
 import { indexOf, mailboxesOf, type TowerSetup } from './protocol.js';
+import { type Part, towerName } from './replica.js';
 
 /** How functions run beside this thread, and end early. */
 export type Waits = NonNullable<ReturnType<typeof openWaits>>;
@@ -36,13 +37,15 @@ export function openWaits(setup: TowerSetup) {
 export type Peer = NonNullable<ReturnType<typeof openPeer>>;
 
 /** Opens the connection to the other tower by the settings; undefined for the whole net. */
-export function openPeer({ part, peer, exchange, exchangeTimeoutMs }: TowerSetup, waits: Waits | undefined) {
+export function openPeer({ part, replica, peer, exchange, exchangeTimeoutMs }: TowerSetup, waits: Waits | undefined) {
   if (part === 'whole' || !peer || !waits) return undefined;
   const { mailboxes, device, name } = peer;
   const devices = { own: currentBinding().device, peer: fullName(device) };
+  const nameOf = (each: Part) => towerName({ part: each, replica });
+  const mailbox = new Mailbox(mailboxes, part, exchangeTimeoutMs, [nameOf(0), nameOf(1)]);
   return {
     ...waits,
-    transport: msgpackTransport(new Mailbox(mailboxes, part, exchangeTimeoutMs), part),
+    transport: msgpackTransport(mailbox, part),
     dtype: exchange.dtype,
     ...(exchange.transport === 'device' && { device: new DeviceExchange({ ...devices, name, part }) }),
   };

@@ -98,6 +98,11 @@ test('Mailbox.receive() gives up at its deadline, and says where, when, who and 
     message,
     'Cannot exchange at conv3 (backward, step 12) in tower 1: tower 0 did not respond for 0.05 s; a larger exchangeTimeoutMs in the config gives it longer',
   );
+  const second = new Mailbox(createMailboxes(10), 1, 50, ['tower 0 of pair 1', 'tower 1 of pair 1']);
+  assert.match(
+    failureOf(() => second.receive(BACKWARD, () => 0), 1),
+    /in tower 1 of pair 1: tower 0 of pair 1 did not respond/,
+  );
 });
 
 test('Mailbox counts the time of every wait, also of one that fails', () => {
