@@ -27,6 +27,8 @@ interface PlanOptions {
   json?: boolean;
 }
 
+const NOT_TRAINED =
+  'a training refuses --average collective with devices of servers: the plan says what it would bring';
 /** More than the settings allow. */
 const MOST_REPLICAS = 1000;
 /** Far larger than the rates of a net. */
@@ -57,6 +59,7 @@ export async function run({ flags, options }: Input<PlanOptions>, services: Serv
       `Cannot plan for ${all[0]!.name} with rates of a ${rates.device}: expected rates of a ${all[0]!.type}; choose others with --rates or --gflops`,
     );
   }
+  if (config.average === 'collective' && replicas > 1 && !isOneMachine) services.stderr.print(NOT_TRAINED);
   const link = isOneMachine ? undefined : { gbps: linkGbps!, roundTripMs: linkMs };
   const planned: Planned = { config, replicas, places, link, splitDense: oneWeirdTrick, rates };
   const plan = planOf(planned);

@@ -44,6 +44,15 @@ test('plan prints step, towers, memory, bytes by link, and what limits', async (
   assert.match(stdout.text, /^this machine +a +images +77,070,848$/m);
 });
 
+test('plan says that no training averages by collectives over servers', async () => {
+  const flags = ['--gflops', '10000', '--replicas', '2', '--link-gbps', '1', '--average', 'collective'];
+  const servers = await plan(...flags, '--devices', 'a:1/GPU:0,b:1/GPU:0');
+  assert.match(servers.stderr.text, /^a training refuses --average collective with devices of servers/m);
+  const here = await plan(...flags, '--devices', 'GPU:0,GPU:1,[::1]:22/GPU:2,/device:gpu:3');
+  assert.equal(here.exitCode, 0, here.stderr.text);
+  assert.doesNotMatch(here.stderr.text, /refuses/);
+});
+
 test('plan --json has the same as JSON', async () => {
   const { stdout } = await plan(...TWO_BOXES, '--link-gbps', '1', '--json');
   const { plan: found, rates, link, devices } = JSON.parse(stdout.text);
