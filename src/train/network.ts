@@ -2,8 +2,9 @@
  * What the training steps of a run with servers send over the network: counted from the table of the net, and measured by the
  * counters of this process's sockets. Evaluations and checkpoints do not count.
  */
-import { bytesOf } from '../checkpoint/safetensors.js';
+
 import { isLoopback, parseAddress } from '../address.js';
+import { bytesOf } from '../checkpoint/safetensors.js';
 import type { FoundCluster } from '../cluster/cluster.js';
 import type { Config } from '../config/config.js';
 import { remoteDevice } from '../config/servers.js';
