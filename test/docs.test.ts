@@ -121,7 +121,7 @@ const LIBRARY = { framework: '', tensorflow: '', source: 'cache' as const, flavo
 
 const SERVER = {
   ...{ port: 2222, devices: DEVICES, version: '2.21.0', intraOpThreads: 2 },
-  restrict: () => ({ listeners: 1, ended: 0, by: 'filter' as const }),
+  restrict: () => ({ listeners: 1, ended: 0, waiting: 0, by: 'filter' as const }),
   exit: () => {},
 };
 

@@ -7,6 +7,7 @@ import { isIP } from 'node:net';
 import { endianness } from 'node:os';
 import { isLoopback } from '../../address.js';
 import { ConfigError, SetupError } from '../../errors.js';
+import { sumOf } from '../../numbers.js';
 import { bind, loadKoffi } from '../install/koffi.js';
 import { plainAddress, shutdownEach, type TcpSocket, tcpSockets } from './sockets.js';
 
@@ -22,6 +23,8 @@ export interface Restricted {
   listeners: number;
   /** Connections that came before the restriction and were ended by it. */
   ended: number;
+  /** Connections that came before and that nobody has accepted yet: another call ends them when they are. */
+  waiting: number;
   /**
    * `filter`: only what is allowed. `loopback`: the system refuses the filter, so the socket is bound to the loopback
    * interface, which allows this machine to connect to 127.0.0.0/8 and ::1. `nothing`: all is allowed, or nothing listens.
@@ -68,8 +71,8 @@ const SO_BINDTODEVICE = 25;
 /**
  * Lets only allowed packets reach the sockets of this process that listen on `port`; others are dropped, as a firewall does,
  * so a connection to another address is not made and its client waits. Connections from before that are not allowed are
- * ended. One that TensorFlow accepts only later is not seen: call this directly after the server is made, and once more a
- * little later, which ends it. Each call replaces the filter of the one before; a socket on the loopback interface stays there.
+ * ended. One that is accepted only later is not seen: call this directly after the server is made, and again until none is
+ * `waiting`. Each call replaces the filter of the one before; a socket on the loopback interface stays there.
  * @returns on another system than Linux no listeners.
  * @throws ConfigError if an address is none; SetupError if the system refuses the filter, and the allowed addresses are not
  * all of loopback.
@@ -82,7 +85,7 @@ export function restrictListener(port: number, allowed: Allowed): Restricted {
   const destinations = isAny ? undefined : addresses;
   if (listeners.length === 0 || (isAny && !sources)) {
     for (const { fd } of listeners) calls().setsockopt(fd, SOL_SOCKET, SO_DETACH_FILTER, new Int32Array(1), 4);
-    return { listeners: listeners.length, ended: 0, by: 'nothing' };
+    return { listeners: listeners.length, ended: 0, waiting: 0, by: 'nothing' };
   }
   const program = programOf(destinations, sources);
   if (program.length > MOST_INSTRUCTIONS) {
@@ -93,14 +96,15 @@ export function restrictListener(port: number, allowed: Allowed): Restricted {
   const complaint = listeners.map(({ fd }) => attach(fd, program)).find((each) => each !== undefined);
   if (complaint !== undefined) restrictToLoopback(listeners, port, complaint, allowed);
   // Those that came between the reading above and the filter count too.
-  const now = tcpSockets().filter(({ local, state }) => local.port === port && state !== 'listen');
+  const now = tcpSockets().filter(({ local }) => local.port === port);
   const isFine = ({ local, remote }: TcpSocket): boolean =>
     complaint === undefined
       ? has(destinations, local.address) && has(sources, remote.address)
       : isLoopback(local.address);
   return {
     listeners: listeners.length,
-    ended: shutdownEach(now.filter((each) => !isFine(each))),
+    ended: shutdownEach(now.filter((each) => each.state !== 'listen' && !isFine(each))),
+    waiting: sumOf(now, ({ state, waiting }) => (state === 'listen' ? waiting : 0)),
     by: complaint === undefined ? 'filter' : 'loopback',
   };
 }

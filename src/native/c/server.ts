@@ -9,6 +9,9 @@ import { type Allowed, type Restricted, restrictListener } from './listener-filt
 import { openLibrary } from './load.js';
 import { type Calls, check, reasonIn } from './status.js';
 
+/** TensorFlow has this long to accept the connections that came before the port was restricted, which are then ended. */
+const ACCEPT_MS = 500;
+
 export interface ServerOptions {
   /** 0 for any free one. */
   port: number;
@@ -72,6 +75,9 @@ export function startServer({ port: asked, allowed, intraOpThreads: given }: Ser
   const port = Number(target.slice(target.lastIndexOf(':') + 1));
   const restrict = () => restrictListener(port, allowed);
   requireRestricted(restrict(), port, allowed);
+  // TensorFlow accepts connections from now on, and answers after its start.
+  const until = performance.now() + ACCEPT_MS;
+  while (restrict().waiting > 0 && performance.now() < until);
   c.TF_ServerStart(server, calls.status);
   check(calls, 'start the server');
   return { port, devices: devicesOf(calls, target), version, intraOpThreads, restrict, exit: exitAtOnce };

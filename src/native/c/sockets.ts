@@ -24,6 +24,8 @@ export interface TcpSocket {
   local: Endpoint;
   /** With port 0 if the socket listens. */
   remote: Endpoint;
+  /** Bytes that were received and not read; of a socket that listens, connections that were not accepted yet. */
+  waiting: number;
 }
 
 /** What a socket carried since it was opened. */
@@ -114,6 +116,7 @@ function socketsIn(path: string): [number, Omit<TcpSocket, 'fd'>][] {
         state: STATES[Number.parseInt(state, 16) - 1]!,
         local: endpoint(local),
         remote: endpoint(remote),
+        waiting: Number.parseInt(fields[4]!.split(':')[1]!, 16),
       };
       return [inode, socket];
     });

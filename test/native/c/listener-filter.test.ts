@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
 import { test } from 'node:test';
@@ -61,6 +61,7 @@ test('restrictListener() lets only allowed connections reach a listening socket'
     CASES.map(([allowed, , theirs]) => ({
       listeners: 1,
       ended: ended(theirs),
+      waiting: 0,
       by: isAll(allowed) ? 'nothing' : 'filter',
     })),
   );
@@ -96,8 +97,31 @@ test('restrictListener() says which addresses it does not take, and that nothing
   assert.deepEqual(restrictListener(1, { addresses: ['127.0.0.1'] }), {
     listeners: 0,
     ended: 0,
+    waiting: 0,
     by: 'nothing',
   });
+});
+
+test('restrictListener() counts connections that are not accepted yet, and ends them when they are', {
+  skip: process.getuid?.() !== 0 && 'some systems let only root restrict a port',
+}, async () => {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const source = `require('node:net').connect(${port}, '127.0.0.1', () => { console.log('made'); process.stdin.resume(); })`;
+  const client = spawn(process.execPath, ['-e', source], { stdio: ['pipe', 'pipe', 'inherit'] });
+  const closed = once(client, 'close');
+  const restrict = () => restrictListener(port, { addresses: ['127.0.0.1'], sources: ['127.0.0.2'] });
+  const until = Date.now() + 20_000;
+  // The event loop, which would accept the connection, stands still.
+  while (restrictListener(port, { addresses: ['127.0.0.1'] }).waiting === 0) assert.ok(Date.now() < until);
+  assert.deepEqual(restrict(), { listeners: 1, ended: 0, waiting: 1, by: 'filter' });
+  const [socket] = await once(server, 'connection');
+  assert.deepEqual(restrict(), { listeners: 1, ended: 1, waiting: 0, by: 'filter' });
+  socket.destroy();
+  client.stdin.end();
+  await closed;
+  server.close();
 });
 
 test('restrictListener() says that a filter would be too long', { skip: process.platform !== 'linux' }, async () => {
