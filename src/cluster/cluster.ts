@@ -28,7 +28,7 @@ let names: readonly string[] = [];
  * @param coordinator where the servers reach this process, as `HOST:PORT`; undefined for an address of this machine and a free
  * port.
  * @throws ServerError for a server that cannot be reached, or runs another version of TensorFlow; ConfigError for addresses
- * that cannot be used, or servers beside those of the first call.
+ * that cannot be used, two addresses of one server, or servers beside those of the first call.
  */
 export async function findCluster(servers: readonly string[], coordinator?: string | null): Promise<FoundCluster> {
   if (!current) {
@@ -80,6 +80,7 @@ async function find(servers: readonly string[], asked: string | null | undefined
   const statuses = found.map(({ status }) => status);
   const own = (await import('../native/c/load.js')).tensorflowVersion();
   for (const status of statuses) checkVersion(status, own);
+  checkDifferent(statuses);
   const coordinator = await coordinatorAddress(asked, new Map(found.map(({ route }, i) => [servers[i]!, route])));
   const machines = found.map(({ route }) => route.server);
   return { servers, coordinator, timeoutMs: TIMEOUT_MS, keepAliveSeconds: KEEP_ALIVE_SECONDS, statuses, machines };
@@ -99,6 +100,17 @@ export async function askAgain({ servers }: Cluster): Promise<void> {
   const found = await Promise.all(servers.map((each) => askServer(each)));
   const own = (await import('../native/c/load.js')).tensorflowVersion();
   for (const { status } of found) checkVersion(status, own);
+}
+
+/** A server with two names would be two tasks, which TensorFlow refuses without a name. @throws ConfigError. */
+export function checkDifferent(statuses: readonly Pick<ServerStatus, 'address' | 'incarnation'>[]): void {
+  for (const [i, { address, incarnation }] of statuses.entries()) {
+    const same = statuses.slice(0, i).find((each) => each.incarnation === incarnation);
+    if (!same) continue;
+    throw new ConfigError(
+      `Cannot use the servers ${same.address} and ${address} together: both addresses lead to the same server, expected one address for each server; use one of them for all its devices, or correct the tunnel that leads to the wrong one`,
+    );
+  }
 }
 
 function checkVersion({ address, tensorflow }: ServerStatus, own: string): void {
