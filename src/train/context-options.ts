@@ -5,7 +5,7 @@ import { serversOf } from '../config/servers.js';
 import { ConfigError } from '../errors.js';
 import { usableCores } from '../limits.js';
 import type { Cluster } from '../native/c/cluster.js';
-import type { ContextOptions, Device } from '../native/c/context.js';
+import { type ContextOptions, type Device, openContext } from '../native/c/context.js';
 import { logicalMiB } from '../native/install/nvidia-smi.js';
 
 /** The MiB of a card's halves. Kept because the context, once made, occupies the memory that was free before. */
@@ -45,6 +45,19 @@ export function contextOptions(table: unknown, devices: readonly string[], clust
   const mib = shares.get(card) ?? logicalMiB(card);
   shares.set(card, mib);
   return { intraOpThreads, virtualGpuCard: card, virtualGpuMiB: [mib, mib] };
+}
+
+/**
+ * Makes the process's context, connected to the servers.
+ * @throws NativeError if it cannot connect; ConfigError if the context is there already and has not joined all of them.
+ */
+export function joinServers(options: ContextOptions, { servers }: Cluster): void {
+  const { devices } = openContext(options);
+  const missing = servers.find((server) => !devices.some(({ name }) => name.startsWith(`${server}/`)));
+  if (missing === undefined) return;
+  throw new ConfigError(
+    `Cannot use the server ${missing}: this process has made its TensorFlow context without it, and TensorFlow connects once; use the servers first, or in another process`,
+  );
 }
 
 const MIB = 2 ** 20;

@@ -194,7 +194,7 @@ function machinesOf({ servers, machines, coordinator }: FoundCluster) {
     names.set(machine, [...(names.get(machine) ?? []), server]);
   }
   const nameOn = (machine: string) => names.get(machine)?.join(' and ');
-  const ports = new Map(servers.map((server, i) => [parseAddress(server, 'server').port, machines[i]!]));
+  const ports = new Set(servers.map((server) => parseAddress(server, 'server').port));
   const own = parseAddress(coordinator, 'coordinator').port;
   return {
     nameOf: (process: string) =>

@@ -17,6 +17,7 @@ import { type Resume, withoutStart } from './resume.js';
 import type { Run } from './run-events.js';
 import { openTeam, type Team, type TeamConfig } from './team.js';
 import { untilThere } from './until-there.js';
+import { Stopped, stoppable } from './waiting.js';
 
 /** A run that lost a server so often without a new step gains nothing by another try. */
 const MOST_IN_VAIN = 10;
@@ -59,28 +60,27 @@ export class Recovery {
    * Runs `once`, and with `waitForServers` again after each loss of a server: from the newest checkpoint, from what the run
    * was resumed from, or from its start.
    * @param end ends what `once` has left, before the team is closed.
-   * @throws what `once` throws otherwise; ServerError if a server does not come back in time, or is lost again and again.
+   * @throws what `once` throws otherwise; ServerError if a server does not come back in time, or is lost again and again; Stopped
+   * if the signal is given while the run waits.
    */
   async run(once: (resume: Resume | undefined) => Promise<void>, end: () => Promise<void>): Promise<void> {
     let { resume } = this.#ui;
     for (;;) {
       try {
-        return await once(resume);
+        await once(resume);
+        return;
       } catch (error) {
         const { waitForServers } = this.#run.config;
         if (!(error instanceof ServerLostError) || waitForServers === null || this.#ui.signal.aborted) throw error;
         await end();
-        const found = await this.#recover(error, durationMs(waitForServers));
-        if (!found) break;
-        resume = found.resume;
+        resume = await this.#recover(error, durationMs(waitForServers));
       }
     }
-    this.#progress.stopped = true;
   }
 
-  /** @returns undefined if the signal is given. */
-  async #recover(lost: ServerLostError, waitMs: number): Promise<{ resume: Resume | undefined } | undefined> {
-    const [run, progress, { report, signal, reopen }] = [this.#run, this.#progress, this.#ui];
+  /** @returns what to resume from. @throws Stopped if the signal is given. */
+  async #recover(lost: ServerLostError, waitMs: number): Promise<Resume | undefined> {
+    const [run, progress, { report, reopen }] = [this.#run, this.#progress, this.#ui];
     const { steps } = progress;
     report({ event: 'server_lost', step: steps, server: lost.server, reason: lost.how });
     this.#inVain = steps > this.#furthest ? 0 : this.#inVain + 1;
@@ -90,8 +90,8 @@ export class Recovery {
     await run.team.close();
     await run.feeder.close();
     run.feeder = reopen(); // TensorFlow may still read the slots of the old one
-    const resume = await this.#reopen(started + waitMs);
-    if (signal.aborted) return undefined;
+    const { team, resume } = await this.#reopen(started + waitMs);
+    run.team = team;
     this.#times++;
     delete progress.top1;
     delete progress.start;
@@ -100,32 +100,23 @@ export class Recovery {
     this.#ui.rewind(state);
     const waited = runningTimeMs() - started;
     report({ event: 'servers_back', step: state?.step ?? 0, waited_ms: waited, times: this.#times });
-    return { resume };
+    for (const message of team.warnings) report({ event: 'warning', message });
+    return resume;
   }
 
-  /** Tries until a team is open, or the signal is given. @returns what to resume from. */
-  async #reopen(until: number): Promise<Resume | undefined> {
+  /** @throws Stopped if the signal is given. */
+  async #reopen(until: number): Promise<{ team: Team; resume: Resume | undefined }> {
+    const { config, feeder } = this.#run;
     const { signal, note } = this.#ui;
-    const run = this.#run;
-    const { net, devices } = run.config;
-    const cluster = (await clusterOf(run.config))!;
-    for (;;) {
-      const left = Math.max(0, until - runningTimeMs());
-      const waiting = { waitForServers: `${Math.ceil(left / 1000)}s`, signal, note };
-      await untilThere(() => askAgain(cluster), waiting).catch((error: unknown) => {
-        if (!signal.aborted) throw error;
-      });
-      if (signal.aborted) return undefined;
-      try {
-        await rejoinCluster(contextOptions(net.table, devices, cluster));
-        const resume = this.#newest();
-        run.team = await openTeam(withoutStart(run.config, resume), run.feeder.slots, note);
-        return resume;
-      } catch (error) {
-        const mayEnd = error instanceof ServerError || (error instanceof NativeError && isServerTrouble(error));
-        if (!mayEnd || signal.aborted || runningTimeMs() >= until) throw error;
-        await sleep(AGAIN_MS);
-      }
+    const opening = openAgain(config, until, this.#ui, async () => {
+      const resume = this.#newest();
+      return { team: await openTeam(withoutStart(config, resume), feeder.slots, note), resume };
+    });
+    try {
+      return await stoppable(opening, signal);
+    } catch (error) {
+      if (!signal.aborted) throw error;
+      throw new Stopped(opening.then((late) => late.team.close()));
     }
   }
 
@@ -136,12 +127,45 @@ export class Recovery {
   }
 }
 
-/** Opens a team when its servers are there. */
+/**
+ * Waits for the servers, joins them again, and opens what uses them, until that is open.
+ * @throws what `open` throws, once the time is over or if no server is the cause; Stopped or ServerError at the signal.
+ */
+async function openAgain<T>(
+  config: TeamConfig,
+  until: number,
+  { signal, note }: Pick<RecoveryUi, 'signal' | 'note'>,
+  open: () => Promise<T>,
+): Promise<T> {
+  const cluster = (await clusterOf(config))!;
+  for (;;) {
+    const left = Math.max(0, until - runningTimeMs());
+    await untilThere(() => askAgain(cluster), { waitForServers: `${Math.ceil(left / 1000)}s`, signal, note });
+    try {
+      await rejoinCluster(contextOptions(config.net.table, config.devices, cluster));
+      return await open();
+    } catch (error) {
+      const mayPass = error instanceof ServerError || (error instanceof NativeError && isServerTrouble(error));
+      if (!mayPass || signal.aborted || runningTimeMs() >= until) throw error;
+      await sleep(AGAIN_MS);
+    }
+  }
+}
+
+/** Opens a team when its servers are there. One that was lost since this process joined it is joined again. */
 export async function openTeamWhenThere(
   config: TeamConfig & Pick<Config, 'waitForServers'>,
   slots: readonly SharedArrayBuffer[],
-  { signal, note }: Pick<RecoveryUi, 'signal' | 'note'>,
+  ui: Pick<RecoveryUi, 'signal' | 'note'>,
 ): Promise<Team> {
-  await untilThere(() => clusterOf(config), { ...config, signal, note });
-  return openTeam(config, slots, note);
+  const { waitForServers } = config;
+  const open = () => openTeam(config, slots, ui.note);
+  await untilThere(() => clusterOf(config), { waitForServers, ...ui });
+  try {
+    return await open();
+  } catch (error) {
+    if (!(error instanceof ServerLostError) || waitForServers === null || ui.signal.aborted) throw error;
+    ui.note?.(`waiting for the servers, up to ${waitForServers}: ${error.message}`);
+    return await openAgain(config, runningTimeMs() + durationMs(waitForServers), { signal: ui.signal }, open);
+  }
 }

@@ -11,7 +11,7 @@ import { ExchangeError, NativeError, ServerError, ServerLostError, TowerError } 
 import type { Cluster } from '../native/c/cluster.js';
 import { openContext } from '../native/c/context.js';
 import { isServerTrouble, serverIncarnations } from '../native/c/rejoin.js';
-import { shutdownSockets } from '../native/c/sockets.js';
+import { type Endpoint, shutdownSockets } from '../native/c/sockets.js';
 import { Code } from '../native/c/status.js';
 import { runningTimeMs, setRunningTimeout } from '../running-time.js';
 import type { TowerClient } from '../tower/client.js';
@@ -35,11 +35,14 @@ export interface WatchOptions {
   silenceMs: number;
   /** For tests. */
   ask?: AskServer;
+  resolve?: typeof endpointsOf;
   shutdown?: typeof shutdownSockets;
 }
 
 interface Watched {
   address: string;
+  /** Looked up while it could be reached: without a network there may be no names. */
+  endpoints: Promise<readonly Endpoint[]>;
   /** What the context has joined, once it is known. */
   incarnation?: string;
   answeredAt: number;
@@ -62,10 +65,10 @@ export class ServerWatch {
   /** @param addresses `HOST:PORT`. */
   constructor(
     addresses: readonly string[],
-    { silenceMs, ask = incarnationOf, shutdown = shutdownSockets }: WatchOptions,
+    { silenceMs, ask = incarnationOf, resolve = endpointsOf, shutdown = shutdownSockets }: WatchOptions,
   ) {
     const answeredAt = runningTimeMs();
-    this.#servers = addresses.map((address) => ({ address, answeredAt }));
+    this.#servers = addresses.map((address) => ({ address, endpoints: resolve(address), answeredAt }));
     this.#silenceMs = silenceMs;
     this.#ask = ask;
     this.#shutdown = shutdown;
@@ -181,7 +184,7 @@ export class ServerWatch {
 
   /** Until the watch is closed: TensorFlow connects again, which a process that hangs accepts. */
   async #endConnections(server: Watched): Promise<void> {
-    const endpoints = await endpointsOf(server.address);
+    const endpoints = await server.endpoints;
     const endNow = () => {
       for (const endpoint of endpoints) this.#shutdown(endpoint);
       this.#later(SHUTDOWN_AGAIN_MS, endNow);
@@ -209,7 +212,7 @@ function reasonOf({ message }: NativeError): string {
 }
 
 /** The IP addresses and the port of `HOST:PORT`; none if the name is not resolved. */
-async function endpointsOf(server: string): Promise<{ address: string; port: number }[]> {
+async function endpointsOf(server: string): Promise<readonly Endpoint[]> {
   const { host, port } = parseAddress(server, 'server');
   const found = await lookup(host, { all: true }).catch(() => []);
   return found.map(({ address }) => ({ address, port }));
@@ -230,8 +233,8 @@ export function watchServers(
 ): ServerWatch | undefined {
   const used = [...new Set(devices.flatMap((name) => remoteDevice(name)?.server ?? []))];
   if (used.length === 0) return undefined;
-  const watch = new ServerWatch(used, { silenceMs });
   const joined = [...serverIncarnations(openContext())];
+  const watch = new ServerWatch(used, { silenceMs });
   watch.expect(
     new Map(joined.flatMap(([task, incarnation]) => (servers[task] ? [[servers[task], `${incarnation}`]] : []))),
   );

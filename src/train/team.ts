@@ -9,7 +9,6 @@ import { ExchangeError, NativeError, NonFiniteError } from '../errors.js';
 import { createMailboxes } from '../exchange/mailbox.js';
 import { slotBytesFor } from '../exchange/transport.js';
 import { buildNet, sitesOf } from '../model/net.js';
-import { openContext } from '../native/c/context.js';
 import { bytesToAlignment } from '../native/c/copy.js';
 import { runningSleep } from '../running-time.js';
 import { abortTowers } from '../tower/abort.js';
@@ -23,7 +22,7 @@ import {
   type TowerConfig,
   type TowerSetup,
 } from '../tower/protocol.js';
-import { clusterOf, contextOptions, type Places } from './context-options.js';
+import { clusterOf, contextOptions, joinServers, type Places } from './context-options.js';
 import { loadStartingWeights } from './run-weights.js';
 import { watchServers } from './server-watch.js';
 import { refuseLargeTensors } from './sizes.js';
@@ -102,7 +101,7 @@ export async function openTeam(
   const cluster = await clusterOf(config);
   const context = contextOptions(net.table, devices, cluster);
   if (cluster) {
-    openContext(context); // here, where connecting counts against no tower's deadline
+    joinServers(context, cluster); // here, where connecting counts against no tower's deadline
     await restrictCoordinator(cluster);
   }
   const settingOf = (replica: number, i: number) => devices[replica * parts.length + i] ?? devices[0]!;

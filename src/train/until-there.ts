@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { durationMs } from '../config/servers.js';
 import { ServerError } from '../errors.js';
 import { runningTimeMs } from '../running-time.js';
+import { stoppable } from './waiting.js';
 
 const AGAIN_MS = 1_000;
 
@@ -15,14 +16,16 @@ export interface Waiting {
 }
 
 /**
- * Tries `action` again until it throws no ServerError. The last one is thrown when the time is over, or the signal given.
+ * Tries `action` again until it throws no ServerError.
  * @returns what `action` returns.
+ * @throws its other errors; the last ServerError when the time is over, or the signal given; Stopped if the signal comes while
+ * `action` waits.
  */
 export async function untilThere<T>(action: () => Promise<T>, { waitForServers, signal, note }: Waiting): Promise<T> {
   const until = waitForServers === null ? 0 : runningTimeMs() + durationMs(waitForServers);
   for (let isFirst = true; ; isFirst = false) {
     try {
-      return await action();
+      return await (signal ? stoppable(action(), signal) : action());
     } catch (error) {
       const isOver = waitForServers === null || signal?.aborted || runningTimeMs() >= until;
       if (!(error instanceof ServerError) || isOver) throw error;

@@ -13,13 +13,16 @@ const SERVER = '127.0.0.1:2222';
 /** A watch of one server, and a tower on it that answers with `answer`. */
 function watched(t: TestContext, ask: AskServer, answer: () => Promise<unknown>) {
   const ended: string[] = [];
+  let hasNames = true;
   const watch = new ServerWatch([SERVER], {
     ...{ silenceMs: 300, ask },
+    resolve: async () => (hasNames ? [{ address: '127.0.0.1', port: 2222 }] : []),
     shutdown: ({ address, port }) => {
       ended.push(`${address}:${port}`);
       return 1;
     },
   });
+  hasNames = false; // as in a network that is down
   const alive = setInterval(() => {}, 1_000); // as the towers' threads keep the process
   t.after(() => {
     clearInterval(alive);

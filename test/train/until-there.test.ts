@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { ConfigError, ServerError } from '../../src/errors.js';
 import { untilThere } from '../../src/train/until-there.js';
+import { Stopped } from '../../src/train/waiting.js';
 
 const refused = () => new ServerError('Cannot reach the server 10.0.0.2:2222', '10.0.0.2:2222', 'ECONNREFUSED');
 
@@ -28,6 +30,11 @@ test('untilThere() gives up at the deadline, at a signal, for another error, and
   await assert.rejects(untilThere(missing, { waitForServers: '0.01s' }), ServerError);
   const signal = AbortSignal.timeout(20);
   await assert.rejects(untilThere(missing, { waitForServers: '10m', signal }), ServerError);
+  const silent = untilThere(() => new Promise<never>(() => {}), {
+    waitForServers: '10m',
+    signal: AbortSignal.timeout(20),
+  });
+  await assert.rejects(Promise.race([silent, sleep(5_000)]), Stopped);
   const other = async () => Promise.reject(new ConfigError('Cannot use it'));
   await assert.rejects(untilThere(other, { waitForServers: '10m' }), ConfigError);
 });
