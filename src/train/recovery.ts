@@ -165,7 +165,7 @@ export async function openTeamWhenThere(
     return await open();
   } catch (error) {
     if (!(error instanceof ServerLostError) || waitForServers === null || ui.signal.aborted) throw error;
-    ui.note?.(`waiting for the servers, up to ${waitForServers}: ${error.message}`);
+    ui.note?.(`waiting for the servers, up to ${waitForServers}: the server ${error.server} ${error.how}`);
     return await openAgain(config, runningTimeMs() + durationMs(waitForServers), { signal: ui.signal }, open);
   }
 }
