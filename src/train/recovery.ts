@@ -138,7 +138,7 @@ async function openAgain<T>(
   open: () => Promise<T>,
 ): Promise<T> {
   const cluster = (await clusterOf(config))!;
-  for (;;) {
+  for (let isFirst = true; ; isFirst = false) {
     const left = Math.max(0, until - runningTimeMs());
     await untilThere(() => askAgain(cluster), { waitForServers: `${Math.ceil(left / 1000)}s`, signal, note });
     try {
@@ -147,6 +147,7 @@ async function openAgain<T>(
     } catch (error) {
       const mayPass = error instanceof ServerError || (error instanceof NativeError && isServerTrouble(error));
       if (!mayPass || signal.aborted || runningTimeMs() >= until) throw error;
+      if (isFirst) note?.(`the servers answer, but cannot be used yet: ${error.message}`);
       await sleep(AGAIN_MS);
     }
   }

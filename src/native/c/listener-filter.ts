@@ -7,7 +7,6 @@ import { isIP } from 'node:net';
 import { endianness } from 'node:os';
 import { isLoopback } from '../../address.js';
 import { ConfigError, SetupError } from '../../errors.js';
-import { sumOf } from '../../numbers.js';
 import { bind, loadKoffi } from '../install/koffi.js';
 import { plainAddress, shutdownEach, type TcpSocket, tcpSockets } from './sockets.js';
 
@@ -104,7 +103,7 @@ export function restrictListener(port: number, allowed: Allowed): Restricted {
   return {
     listeners: listeners.length,
     ended: shutdownEach(now.filter((each) => each.state !== 'listen' && !isFine(each))),
-    waiting: sumOf(now, ({ state, waiting }) => (state === 'listen' ? waiting : 0)),
+    waiting: now.reduce((sum, { state, waiting }) => sum + (state === 'listen' ? waiting : 0), 0),
     by: complaint === undefined ? 'filter' : 'loopback',
   };
 }
