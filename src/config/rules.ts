@@ -3,7 +3,7 @@ import { ConfigError, truncate } from '../errors.js';
 import { buildNet, isOneColumn, isWeighted } from '../model/net.js';
 import { TABLES } from '../model/tables.js';
 import { scalingOf } from '../optim/schedule.js';
-import { isGpu } from './devices.js';
+import { devicesNeeded, isGpu } from './devices.js';
 import { FLAGS } from './flags.js';
 import { type ConfigLayer, sets, valueAt } from './layers.js';
 import type { Config } from './schema.js';
@@ -45,6 +45,10 @@ const CONFLICTS: readonly ((config: Config) => Message)[] = [
       `--average is collective, expected copies: the device ${truncate(twice[0]!)} is in two replicas, which a collective cannot join twice; choose other --devices, or --average copies`
     );
   },
+  ({ compile, devices, placement, replicas }) =>
+    compile === 'xla' &&
+    devices.slice(0, devicesNeeded({ placement, replicas })).some(remoteDevice) &&
+    "--compile is xla, expected on or off with a server's device, which runs no XLA function by itself; use --compile on, or a device of this machine",
   ({ data: { resize }, net: { inputSize } }) =>
     resize < inputSize &&
     `data.resize is ${resize}, expected at least the net's input of ${inputSize} pixels, which is cropped from it; set both`,

@@ -44,6 +44,10 @@ test('resolveConfig() uses the devices of servers, whose GPUs choose the preset,
     /^devices 10\.0\.0\.2:2222\/GPU:0,10\.0\.0\.3:2222\/GPU:0: the first of the servers;/m,
   );
   const single = resolved('CPU', { placement: 'single' }).config;
+  assert.throws(
+    () => resolved('CPU', { placement: 'single', compile: 'xla' }),
+    /expected on or off with a server's device/,
+  );
   assert.deepEqual([single.preset, single.devices], ['mini', ['10.0.0.2:2222/CPU:0']]);
   assert.deepEqual(devicesOf([{ values: { servers, replicas: 2 } }]), []); // no CPUs of this machine
   const pairs = resolved('CPU', { replicas: 2 }).config.devices;

@@ -92,9 +92,11 @@ export class WinogradConvolutions {
 export function hasXla(): boolean {
   return canRun('XLA', () => {
     const square = compile((x) => [tf.square(x)], { mode: 'xla' });
+    const caller = compile((x) => square(x)); // a server does not run it otherwise
     try {
-      return square(tf.scalar(1))[0]!;
+      return caller(tf.scalar(1))[0]!;
     } finally {
+      caller.dispose();
       square.dispose();
     }
   });
@@ -196,7 +198,9 @@ const WORTH_VALUE = 75;
  * @param x [B, H, W, C]; @param kernel [R, R, C, K].
  */
 export function isWorthWinograd(x: Shape4D, kernel: Shape4D): boolean {
-  return savesByWinograd(x, kernel) && currentBinding().target.type === 'CPU' && hasXla();
+  const { target, isRecording } = currentBinding();
+  if (target.memory === 'remote' && !isRecording) return false; // op by op, a server cannot run XLA's functions
+  return savesByWinograd(x, kernel) && target.type === 'CPU' && hasXla();
 }
 
 /** Whether enough is saved on any device; see {@link isWorthWinograd}. */
