@@ -112,7 +112,7 @@ async function randomKills(kills: number, seed: number): Promise<void> {
   await inTemporaryFolder('server-kills', async (folder) => {
     const servers = await Promise.all([TestServer.start(), TestServer.start()]);
     try {
-      const steps = ['--steps', `${1_000 + 20 * kills}`];
+      const steps = ['--steps', `${100 + 20 * kills}`];
       const base = [...runFlags(folder), ...steps, '--no-check'];
       const reference = await train(folder, [...base, ...onServers(servers), '--run', 'reference']).ended;
       assert.equal(reference.code, 0, reference.stderr);
