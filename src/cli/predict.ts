@@ -20,7 +20,9 @@ export async function run(
   { argument: files, layers, options }: Input<PredictOptions, readonly string[]>,
   services: Services,
 ): Promise<number> {
-  const { config, folder } = await openRun(layers, 'ask', services, false);
+  // One net is enough, however many replicas trained it.
+  const one = [...layers.slice(0, -1), { values: { replicas: 1 } }, ...layers.slice(-1)];
+  const { config, folder } = await openRun(one, 'ask', services, false);
   const { top, tenView = false, checkpoint, json } = options;
   const { stdout, stderr } = services;
   const { predictFiles } = await services.loadTrain();

@@ -45,6 +45,19 @@ test('predict --top, --json, --ten-view and --placement', async () => {
   assert.deepEqual(calls, [['lenet', ['CPU:0'], folder, ['a.png'], 1, true]]);
 });
 
+test('predict needs the devices of one net only, however many replicas trained it', async () => {
+  const where = ['--devices', 'CPU:0,CPU:1,CPU:0,CPU:1', '--linear-scaling'];
+  await run(['train', '--out', out, '--run', 'pairs', '--preset', 'lenet', '--replicas', '2', ...where]);
+  for (const flags of [[], ['--devices', 'CPU:0,CPU:1']]) {
+    const calls: unknown[][] = [];
+    const { exitCode, stderr } = await run(
+      ['predict', 'a.png', '--out', out, '--run', 'pairs', ...flags],
+      predicting(calls),
+    );
+    assert.deepEqual([exitCode, stderr.text, calls[0]?.[1]], [0, '', ['CPU:0', 'CPU:1']]);
+  }
+});
+
 test('predict explains in one sentence each file that is not an image, and exits with 1', async () => {
   const { exitCode, stdout, stderr } = await run(
     ['predict', 'bad.jpg', 'a.png', '--run', folder, '--top', '1'],
