@@ -138,7 +138,7 @@ export function checkDevices(config: Config, available: readonly string[]): void
   if (replicas > 1 && isWrong) {
     const what = placement === 'split' ? `${replicas} pairs of towers` : `${replicas} whole nets`;
     throw new ConfigError(
-      `Cannot train ${what} on ${truncate(devices.join(','))}: expected ${needed} devices, one for each ${placement === 'split' ? 'tower, pair by pair' : 'net'}; name ${needed} with --devices, where a device may occur several times, or choose other --replicas`,
+      `Cannot run ${what} on ${truncate(devices.join(','))}: expected ${needed} devices, one for each ${placement === 'split' ? 'tower, pair by pair' : 'net'}; name ${needed} with --devices, where a device may occur several times, or choose other --replicas`,
     );
   }
   if (placement === 'split' && devices.length !== needed) {

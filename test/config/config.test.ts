@@ -96,7 +96,7 @@ test('resolveConfig() places several replicas pair by pair, and says their batch
   assert.deepEqual(resolve([flags({ ...values, replicas: 2 })], gpus).config.devices, gpus.devices.slice(2));
   assert.throws(
     () => resolve([flags(values)], gpus),
-    /Cannot train 3 pairs of towers on GPU:0,GPU:1,GPU:2,GPU:3: expected 6 devices, one for each tower, pair by pair; /,
+    /Cannot run 3 pairs of towers on GPU:0,GPU:1,GPU:2,GPU:3: expected 6 devices, one for each tower, pair by pair; /,
   );
   const twice = { ...values, replicas: 2, devices: ['GPU:0', 'GPU:1', 'GPU:0', 'GPU:1'] };
   const optimizer = { linearScaling: true, warmupEpochs: 3 };
@@ -117,7 +117,7 @@ test('resolveConfig() refuses what several replicas cannot do', () => {
   const remote = ['CPU:0', 'CPU:1', '10.0.0.2:2222/CPU:0', 'CPU:2'];
   refused({ average: 'collective', devices: remote }, /expected copies with 10\.0\.0\.2:2222\/CPU:0/);
   refused({ placement: 'single', compile: 'xla' }, /--compile is xla, expected on or off with --replicas: /);
-  refused({ devices: ['CPU:0', 'CPU:1'] }, /Cannot train 2 pairs of towers on CPU:0,CPU:1: expected 4 devices/);
+  refused({ devices: ['CPU:0', 'CPU:1'] }, /Cannot run 2 pairs of towers on CPU:0,CPU:1: expected 4 devices/);
   refused({ replicas: 0 }, /replicas is 0, expected a whole number from 1 to 64/);
   const fine = { ...pairs, average: 'collective', devices: ['CPU:0', 'CPU:1', 'CPU:1', 'CPU:0'] };
   assert.equal(resolve([flags(fine)], cpus).config.average, 'collective');
