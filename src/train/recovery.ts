@@ -116,7 +116,12 @@ export class Recovery {
       return await stoppable(opening, signal);
     } catch (error) {
       if (!signal.aborted) throw error;
-      throw new Stopped(opening.then((late) => late.team.close()));
+      throw new Stopped(
+        opening.then(
+          (late) => late.team.close(),
+          () => {},
+        ),
+      );
     }
   }
 

@@ -4,6 +4,7 @@ import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { checkpointsFolder, newestCheckpoint } from '../../src/checkpoint/store.js';
 import type { EventOf } from '../../src/log.js';
 import { checkLog } from '../../src/report/check.js';
@@ -63,6 +64,20 @@ test('with --wait-for-servers a run survives a server that is killed and one tha
   assert.equal((run.events.at(-1) as EventOf<'run_end'>).servers_lost, 2);
   const { problems } = await checkLog(join(runFolder('waits'), 'log.ndjson'));
   assert.deepEqual(problems, []);
+});
+
+test('Ctrl-C ends a run that waits for a server that hangs', async (t) => {
+  const run = train(folder, [...RUN, ...onServers(servers), '--run', 'stopped', '--wait-for-servers', '10m']);
+  await run.next('train_step', ({ step }) => step === 8);
+  servers[1]!.signal('SIGSTOP');
+  t.after(() => servers[1]!.signal('SIGCONT'));
+  await run.next('server_lost');
+  await sleep(6_000); // the towers are closed by now, and the server is asked
+  run.child.kill('SIGINT');
+  const { code, stderr } = await run.ended;
+  assert.equal(code, 130, stderr);
+  assert.ok(!stderr.includes('    at '), stderr);
+  assert.equal((run.events.at(-1) as EventOf<'run_end'>).status, 'stopped');
 });
 
 test('a server that is killed ends the run with one sentence, and the run resumes when it is there again', async () => {
