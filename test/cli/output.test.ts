@@ -164,6 +164,11 @@ async function commandLines(t: TestContext, work: string): Promise<Record<string
       ['accept', '--out', join(work, `${NAME}.json`)],
       ['accept', '--devices', NAME],
     ],
+    plan: [
+      ['plan', '--devices', NAME],
+      ['plan', '--net', NAME],
+      ['plan', '--rates', NAME],
+    ],
     serve: [['serve', '--address', `${NAME}:2222`]],
     setup: [['setup']],
     schema: [['schema', `--${NAME}`]],
