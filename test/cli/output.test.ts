@@ -167,7 +167,6 @@ async function commandLines(t: TestContext, work: string): Promise<Record<string
     plan: [
       ['plan', '--devices', NAME],
       ['plan', '--net', NAME],
-      ['plan', '--rates', NAME],
     ],
     serve: [['serve', '--address', `${NAME}:2222`]],
     setup: [['setup']],
