@@ -189,7 +189,7 @@ test('train() refuses a checkpoint with other settings, and names both values', 
       /: net\.width is 0\.125 there, and 0\.25 now; leave that setting out, or start a new run/,
     ],
     [{ seed: 2 }, /: seed is 1 there, and 2 now;/],
-    [{ batchSize: 4 }, /: batchSize is 8 there, and 4 now;/],
+    [{ batchSize: 4 }, /: a step has 8 images there, and 4 now; --batch-size 8 has as many images in a step/],
     [{ exchange: { dtype: 'float16' } }, /: exchange\.dtype is "float32" there, and "float16" now;/],
     [{ data: { ...other, flip: false } }, /: data\.flip is true there, and false now;/],
   ];
