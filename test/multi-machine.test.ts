@@ -22,6 +22,8 @@ const PAGE = fs.readFileSync(join(ROOT, 'docs/multi-machine.md'), 'utf8');
 /** In the place of a preset. */
 const SHORT = ['mini', '--steps', '3', '--no-check', '--json'];
 const LONG_MS = 60_000;
+/** The sections that take the same way as another one. */
+const ONLY_ALL = process.env.DOCS !== 'all' && 'DOCS=all npm test -- multi-machine runs it too';
 
 /** `# on a, b and c`, then commands; those `in the background` run until the next heading, as `serve` does. */
 interface Block {
@@ -221,7 +223,7 @@ test('docs/multi-machine.md works word for word', { skip: noNetwork() }, async (
 
   fs.writeFileSync(join(runner.folderOf('c'), 'cluster.json'), adapted(textUnder('On a trusted network', 'json')));
   await t.test('on a trusted network', () => follow('On a trusted network'));
-  await t.test('from one of the two', () => follow('From one of the two'));
+  await t.test('from one of the two', { skip: ONLY_ALL }, () => follow('From one of the two'));
 
   await t.test('SSH tunnels', async (t) => {
     const without = noSsh();
@@ -230,7 +232,7 @@ test('docs/multi-machine.md works word for word', { skip: noNetwork() }, async (
     await follow('SSH tunnels');
   });
 
-  await t.test('WireGuard', { skip: noWireGuard() }, async () => {
+  await t.test('WireGuard', { skip: ONLY_ALL || noWireGuard() }, async () => {
     await follow('WireGuard');
   });
 });

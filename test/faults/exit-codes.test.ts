@@ -93,7 +93,7 @@ test('train refuses invalid arguments with one sentence, before it starts', asyn
     files[DATA_FILES[3]]!.writeUInt8(200, 12);
   });
   const cases: [args: string[], status: number, message: RegExp][] = [
-    [['--devices', 'CPU:0,CPU:9'], 2, /CPU:9: TensorFlow has CPU:0, CPU:1 here/],
+    [['--devices', 'CPU:0,GPU:9'], 2, /GPU:9: TensorFlow has CPU:0, CPU:1 here/],
     [['--no-such-flag'], 2, /unknown option '--no-such-flag'/],
     [['--batch-size', '0'], 2, /--batch-size is 0, expected a whole number from 1/],
     [['--data', empty], 1, /the folder has no such file/],

@@ -125,8 +125,8 @@ test('train stops while the mean image is computed, with the exit code of the si
 });
 
 test('train stops in an evaluation, saves, and evaluates when it is resumed', async () => {
-  // An evaluation of 1000 images by 1 takes far longer than the steps around it.
-  const args = [...EMBEDDED, '--run', 'eval', '--no-check', '--batch-size', '1', '--steps', '400', '--eval-every', '5'];
+  // An evaluation of 1000 images by 4 takes far longer than the steps around it.
+  const args = [...EMBEDDED, '--run', 'eval', '--no-check', '--batch-size', '4', '--steps', '400', '--eval-every', '5'];
   const { child, ended: end } = start(args);
   assert.ok(await until(() => stepsOf('train_step', logOf('eval')).includes(5), 60_000));
   child.kill('SIGTERM');
@@ -134,7 +134,7 @@ test('train stops in an evaluation, saves, and evaluates when it is resumed', as
   const steps = assertStopped('eval', ended, 143);
   assert.equal(steps, 5, 'it is in the evaluation');
   assert.ok(logOf('eval').every(({ event }) => event !== 'eval'));
-  const again = [...EMBEDDED, '--run', 'eval', '--resume', 'auto', '--batch-size', '1', '--steps', '6'];
+  const again = [...EMBEDDED, '--run', 'eval', '--resume', 'auto', '--batch-size', '4', '--steps', '6'];
   assert.equal((await train(again)).code, 0);
   assert.deepEqual(stepsOf('eval', logOf('eval')), [5, 6]);
 });
