@@ -93,9 +93,11 @@ function reachable(address: Address, addresses: readonly string[], sources?: rea
   const can = `run any code as the user ${userName()}: TensorFlow's protocol has no authentication and no encryption`;
   if (addresses.every(isLoopback)) return `only this machine can connect; all its users can, and could ${can}`;
   const every = addresses.some(isEvery);
-  const where = every ? `${machineAddresses().join(', ')} (all addresses of this machine)` : addressText(address);
+  const where = every
+    ? `port ${address.port} of ${machineAddresses().join(', ')} (all addresses of this machine)`
+    : addressText(address);
   const who = sources ? `whoever has one of the addresses ${sources.join(', ')} and reaches` : 'whoever reaches';
-  return `warning: ${who} port ${address.port} of ${where} can ${can}; docs/multi-machine.md shows SSH tunnels and WireGuard`;
+  return `warning: ${who} ${where} can ${can}; docs/multi-machine.md shows SSH tunnels and WireGuard`;
 }
 
 function userName(): string {
