@@ -7,8 +7,8 @@ import { isIP } from 'node:net';
 import { endianness } from 'node:os';
 import { isLoopback } from '../../address.js';
 import { ConfigError, SetupError } from '../../errors.js';
-import { bind, loadKoffi } from '../install/koffi.js';
-import { plainAddress, shutdownEach, type TcpSocket, tcpSockets } from './sockets.js';
+import { loadKoffi } from '../install/koffi.js';
+import { plainAddress, SOL_SOCKET, shutdownEach, socketCalls, type TcpSocket, tcpSockets } from './sockets.js';
 
 export interface Allowed {
   /** Addresses of this machine to which others may connect. `0.0.0.0` or `::` stands for all of them. */
@@ -61,7 +61,6 @@ const DESTINATION_AT: Record<number, number> = { 1: 16, 4: 24 };
 
 const AF_INET = 2;
 const AF_INET6 = 10;
-const SOL_SOCKET = 1;
 /** For getsockopt(2) this number is `SO_GET_FILTER`. */
 const SO_ATTACH_FILTER = 26;
 const SO_DETACH_FILTER = 27;
@@ -83,7 +82,7 @@ export function restrictListener(port: number, allowed: Allowed): Restricted {
   const isAny = addresses.some(({ words }) => words.every((word) => word === 0));
   const destinations = isAny ? undefined : addresses;
   if (listeners.length === 0 || (isAny && !sources)) {
-    for (const { fd } of listeners) calls().setsockopt(fd, SOL_SOCKET, SO_DETACH_FILTER, new Int32Array(1), 4);
+    for (const { fd } of listeners) socketCalls().setsockopt(fd, SOL_SOCKET, SO_DETACH_FILTER, new Int32Array(1), 4);
     return { listeners: listeners.length, ended: 0, waiting: 0, by: 'nothing' };
   }
   const program = programOf(destinations, sources);
@@ -114,7 +113,7 @@ function restrictToLoopback(listeners: readonly TcpSocket[], port: number, compl
   const isBound =
     !allowed.sources &&
     allowed.addresses.every((text) => isIP(text) !== 0 && isLoopback(plainAddress(text))) &&
-    listeners.every(({ fd }) => calls().setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, name, name.length) === 0);
+    listeners.every(({ fd }) => socketCalls().setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, name, name.length) === 0);
   if (isBound) return;
   throw new SetupError(
     `Cannot restrict port ${port}: ${complaint}, expected it to take one for ${[...allowed.addresses, ...(allowed.sources ?? [])].join(', ')}; give the process CAP_NET_ADMIN, or allow all addresses (0.0.0.0) and restrict the port with a firewall`,
@@ -159,7 +158,7 @@ function wordsOf(address: string): number[] {
   const plain = plainAddress(address);
   const isV6 = plain.includes(':');
   const bytes = Buffer.alloc(isV6 ? 16 : 4);
-  calls().inet_pton(isV6 ? AF_INET6 : AF_INET, plain, bytes);
+  socketCalls().inet_pton(isV6 ? AF_INET6 : AF_INET, plain, bytes);
   return Array.from({ length: bytes.length / 4 }, (_, i) => bytes.readUInt32BE(4 * i));
 }
 
@@ -215,7 +214,7 @@ function attach(fd: number, program: readonly Instruction[]): string | undefined
   }
   // struct sock_fprog: the number of instructions, and after padding their address.
   const filter = new BigUint64Array([BigInt(program.length), koffi.address(bytes)]);
-  const { setsockopt, getsockopt } = calls();
+  const { setsockopt, getsockopt } = socketCalls();
   if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, filter, filter.byteLength) !== 0) {
     return `the system refuses the filter (${errorName(koffi.errno())})`;
   }
@@ -227,17 +226,4 @@ function attach(fd: number, program: readonly Instruction[]): string | undefined
 
 function errorName(code: number): string {
   return Object.entries(loadKoffi().os.errno).find(([, each]) => each === code)?.[0] ?? `error ${code}`;
-}
-
-const PROTOTYPES = [
-  'int inet_pton(int family, const char *text, _Out_ void *address)',
-  'int setsockopt(int fd, int level, int option, const void *value, uint32_t length)',
-  'int getsockopt(int fd, int level, int option, _Out_ void *value, uint32_t *length)',
-] as const;
-
-let bound: ReturnType<typeof bind<(typeof PROTOTYPES)[number]>> | undefined;
-
-function calls() {
-  bound ??= bind(PROTOTYPES);
-  return bound;
 }

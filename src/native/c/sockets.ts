@@ -55,7 +55,7 @@ const STATES = [
 ] as const;
 
 const SHUT_RDWR = 2;
-const SOL_SOCKET = 1;
+export const SOL_SOCKET = 1;
 const SO_PROTOCOL = 38;
 const IPPROTO_TCP = 6;
 const TCP_INFO = 11;
@@ -67,15 +67,18 @@ const AT_BYTES_RECEIVED = 128;
 const TCP_INFO_BYTES = 136;
 
 const PROTOTYPES = [
+  'int inet_pton(int family, const char *text, _Out_ void *address)',
   'int dup(int fd)',
   'int close(int fd)',
   'int shutdown(int fd, int how)',
   'int getsockopt(int fd, int level, int option, _Out_ void *value, uint32_t *length)',
+  'int setsockopt(int fd, int level, int option, const void *value, uint32_t length)',
 ] as const;
 
 let bound: ReturnType<typeof bind<(typeof PROTOTYPES)[number]>> | undefined;
 
-function calls() {
+/** The C functions for sockets, bound at the first call. */
+export function socketCalls() {
   bound ??= bind(PROTOTYPES);
   return bound;
 }
@@ -143,7 +146,8 @@ export function plainAddress(text: string): string {
 function isTcp(fd: number): boolean {
   const protocol = new Int32Array(1);
   return (
-    calls().getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, protocol, new Uint32Array([4])) === 0 && protocol[0] === IPPROTO_TCP
+    socketCalls().getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, protocol, new Uint32Array([4])) === 0 &&
+    protocol[0] === IPPROTO_TCP
   );
 }
 
@@ -171,7 +175,7 @@ export function traffic(sockets: readonly TcpSocket[]): (Traffic | undefined)[] 
     if (process.platform !== 'linux' || !isStill(socket.fd, socket)) return undefined;
     const info = Buffer.alloc(TCP_INFO_BYTES);
     const length = new Uint32Array([info.length]);
-    if (calls().getsockopt(socket.fd, IPPROTO_TCP, TCP_INFO, info, length) !== 0) return undefined;
+    if (socketCalls().getsockopt(socket.fd, IPPROTO_TCP, TCP_INFO, info, length) !== 0) return undefined;
     if (length[0]! < TCP_INFO_BYTES) return undefined;
     const view = new DataView(info.buffer, info.byteOffset);
     const little = endianness() === 'LE';
@@ -269,12 +273,12 @@ export function shutdownEach(sockets: readonly TcpSocket[]): number {
   return sockets.filter((socket) => {
     if (socket.state === 'listen') return false;
     // Another thread may close the socket meanwhile and get its number for another file; it cannot close the duplicate.
-    const fd = calls().dup(socket.fd);
+    const fd = socketCalls().dup(socket.fd);
     if (fd < 0) return false;
     try {
-      return isStill(fd, socket) && calls().shutdown(fd, SHUT_RDWR) === 0;
+      return isStill(fd, socket) && socketCalls().shutdown(fd, SHUT_RDWR) === 0;
     } finally {
-      calls().close(fd);
+      socketCalls().close(fd);
     }
   }).length;
 }
