@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { FLAGS } from '../config/flags.js';
 import { configJsonSchema } from '../config/json-schema.js';
 import { valueAt } from '../config/layers.js';
+import { NAMED_SOURCES } from '../config/schema.js';
 import { VARIANT_NAMES } from '../train/ablate.js';
 import { bashScript } from './completion-bash.js';
 import { fishScript } from './completion-fish.js';
@@ -26,7 +27,7 @@ const PLACES: Record<string, Values['places']> = {
 
 /** Words for a value that are in no schema. */
 const WORDS: Record<string, readonly string[]> = {
-  '--data': ['embedded', 'fashion-mnist'],
+  '--data': NAMED_SOURCES,
   '--variants': VARIANT_NAMES,
   '--checkpoint': ['best', 'last'],
   '--resume': ['auto'],

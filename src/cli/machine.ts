@@ -36,8 +36,10 @@ export async function resolveHere(
   const devices = settingsNames(await services.listDevices(options), options);
   const warning = cluster && (await restrictCoordinator(cluster));
   const [fashionMnist, classesOf] = [await services.hasFashionMnist(), await services.countClasses()];
-  // Only a folder of images has classes of its own. Other data that exists is in IDX files.
-  const hasFiles = (source: string) => classesOf(source) !== undefined || (existsSync(source) ? false : undefined);
+  const { isCifarData } = await import('../data/index.js');
+  // Of other data, only a folder of images has classes of its own. What else exists is in IDX files.
+  const hasFiles = (source: string) =>
+    !isCifarData(source) && (classesOf(source) !== undefined || (existsSync(source) ? false : undefined));
   const machine = { devices, fashionMnist, classesOf, hasFiles, now: services.now() };
   const resolved = resolveConfig(layers, machine, needsData);
   const notes = warning === undefined ? resolved.notes : [...resolved.notes, `warning: ${warning}`];

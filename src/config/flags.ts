@@ -83,7 +83,12 @@ export const FLAGS: readonly Flag[] = [
     ['text', '--net <table>', 'net.table', `table of layers: ${TABLE_NAMES.join(', ')}`],
     ['number', '--width <factor>', 'net.width', 'factor on the number of kernels and units in every layer'],
     ['number', '--input-size <pixels>', 'net.inputSize', 'height and width of the input, in pixels'],
-    ['number', '--classes <n>', 'net.classes', 'number of classes; without it, as many as a folder of images has'],
+    [
+      'number',
+      '--classes <n>',
+      'net.classes',
+      'number of classes; without it, as many as CIFAR-10 or a folder of images has',
+    ],
     [
       'text',
       '--activation <function>',
@@ -96,7 +101,7 @@ export const FLAGS: readonly Flag[] = [
     ['off', '--no-overlap', 'net.overlap', 'use pooling windows that do not overlap'],
   ]),
   ...section('data', 'data', [
-    ['path', '--data <source>', 'data.source', 'embedded, fashion-mnist, or a folder of images'],
+    ['path', '--data <source>', 'data.source', 'embedded, fashion-mnist, cifar-10, or a folder of images'],
     ['number', '--resize <pixels>', 'data.resize', 'height and width of an image before it is cropped'],
     ['on', '--mean-image', 'data.meanImage', 'subtract the mean training image, pixel by pixel'],
     ['off', '--no-mean-image', 'data.meanImage', 'subtract one grey level per channel'],

@@ -6,7 +6,7 @@ import { scalingOf } from '../optim/schedule.js';
 import { devicesNeeded, isGpu } from './devices.js';
 import { FLAGS } from './flags.js';
 import { type ConfigLayer, sets, valueAt } from './layers.js';
-import type { Config } from './schema.js';
+import { type Config, NAMED_SOURCES } from './schema.js';
 import { remoteDevice } from './servers.js';
 import { hasStep, rangesOf } from './steps.js';
 
@@ -130,7 +130,7 @@ const INEFFECTIVE: Record<string, (config: Config, hasFiles: HasFiles) => Messag
   'optimizer.warmupEpochs': ({ optimizer }) =>
     scalingOf(optimizer) === 1 && 'without --linear-scaling, to whose rate it warms up',
   'data.onBadImage': ({ data: { source } }, hasFiles) =>
-    (source === 'embedded' || source === 'fashion-mnist' || (source !== '' && hasFiles?.(source) === false)) &&
+    (NAMED_SOURCES.includes(source) || (source !== '' && hasFiles?.(source) === false)) &&
     'with data that does not have a file for each image',
   'data.randomCrop': ({ data, net }) =>
     data.randomCrop &&

@@ -10,6 +10,8 @@ export const PRESET_NAMES = [
   ...(['mini', 'fashion', 'tutorial', 'lenet'] as const),
   ...(['imagenet', 'imagenet-paper', 'imagenet-one-gpu', 'imagenet-columns'] as const),
 ] as const;
+/** Values of `data.source` that are no folder. */
+export const NAMED_SOURCES: readonly string[] = ['embedded', 'fashion-mnist', 'cifar-10'];
 export const TABLE_NAMES = Object.keys(TABLES) as [TableName, ...TableName[]];
 
 function whole(from: number, to: number) {
@@ -130,7 +132,7 @@ const optimizer = keys({
 
 /** The settings of the images; see also `ImageOptions` in `data/augment.ts`. */
 const data = keys({
-  /** `embedded`, `fashion-mnist` or a folder. Empty if nothing names the data: `resolveConfig` then refuses to train. */
+  /** One of {@link NAMED_SOURCES}, or a folder. Empty if nothing names the data: `resolveConfig` then refuses to train. */
   source: pathOrEmpty,
   /** Height and width in pixels of an image before the crop to the net's input. */
   resize: whole(1, 4096),

@@ -8,11 +8,12 @@ export { type ImageOptions, needsStatistics, type Views } from './images/augment
 export { progressNotes } from './images/each-image.js';
 export { type ImageSize, openFileTransform } from './images/file-transform.js';
 export { retryRead } from './images/retry.js';
+export { CIFAR_SOURCE, cifarKind, findCifar10 } from './sets/cifar.js';
 export type { Dataset, FileDataset, ImageFiles, Images, PixelDataset } from './sets/dataset.js';
 export { findFashionMnist, loadDataset } from './sets/idx-dataset.js';
 export { DATA_FILES, isIdxFolder } from './sets/idx-files.js';
 export { normalizeName, sameNames } from './sets/names.js';
-export { countClasses, openDataset, openImages } from './sets/open.js';
+export { countClasses, isCifarData, openDataset, openImages } from './sets/open.js';
 export { describeEndings } from './sets/walk.js';
 export { packImages, tryPacking } from './shards/pack.js';
 export { isStatistics, keepStatistics, readStatistics, statisticsOf, writeStatistics } from './statistics/cache.js';

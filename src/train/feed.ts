@@ -46,7 +46,7 @@ export async function openFeed(config: Config, options: FeedUi = {}) {
   const { note = () => {}, warn = note, signal, views = 1 } = options;
   const { source, resize, onBadImage } = data;
   const channels = inputChannels === 1 ? 1 : 3;
-  const dataset = await retryRead(source, () => openDataset(source, classes), { signal });
+  const dataset = await retryRead(source, () => openDataset(source, classes, channels), { signal });
   for (const remark of dataset.remarks ?? []) warn(`${source}: ${remark}`);
   if (dataset.kind === 'files' && onBadImage === 'skip') await requireTestImage(dataset, { resize, channels, signal });
   let { statistics } = options;

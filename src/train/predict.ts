@@ -2,8 +2,10 @@
 import { checkTensors } from '../checkpoint/weights-files.js';
 import type { Config } from '../config/config.js';
 import {
+  cifarKind,
   createSlot,
   type ImageSize,
+  isCifarData,
   isIdxFolder,
   loadDataset,
   openFileTransform,
@@ -99,23 +101,30 @@ function best(probabilities: Float64Array, names: readonly string[], top: number
 
 const FASHION_CLASSES = 10;
 
-/** The size that the run resized images to (not those in IDX files, if square), and the names of its classes. */
+type ImagesInMemory = ImageSize & Pick<PixelDataset, 'classNames'>;
+
+/** The size that the run resized images to (that of images in memory, if square), and the names of its classes. */
 function imagesOf({ data, net }: Config, folder: string): { size: ImageSize; names: readonly string[] } {
-  const dataset = idxDataset(data.source, net.classes);
-  const channels = dataset?.channels ?? (net.inputChannels === 1 ? 1 : 3);
+  const forNet = net.inputChannels === 1 ? 1 : 3;
+  const dataset = imagesInMemory(data.source, net.classes, forNet);
+  const channels = dataset?.channels ?? forNet;
   const isSquare = dataset && dataset.height === dataset.width;
   const size: ImageSize = isSquare ? dataset : { height: data.resize, width: data.resize, channels };
   return { size, names: runClasses(folder) ?? dataset?.classNames ?? [] };
 }
 
 /**
- * The data set that the settings name, if it is in IDX files and has the net's classes: an imported net's settings name one
- * by default. The embedded sample stands for Fashion-MNIST.
+ * What is known of the data set that the settings name, if its images are in memory and it has the net's classes: an
+ * imported net's settings name one by default. The embedded sample stands for Fashion-MNIST.
  */
-function idxDataset(source: string, classes: number): PixelDataset | undefined {
+function imagesInMemory(source: string, classes: number, channels: 1 | 3): ImagesInMemory | undefined {
   if (source === '') return undefined; // an imported net's data is not known
   const isFashion = source === 'embedded' || source === 'fashion-mnist';
+  if (!isFashion && isCifarData(source)) return fitting({ ...cifarKind(source), channels });
   if (!isFashion && !isIdxFolder(source)) return undefined;
-  const dataset = isFashion ? loadDataset('embedded', FASHION_CLASSES) : loadDataset(source, classes);
-  return dataset.classNames.length === classes ? dataset : undefined;
+  return fitting(isFashion ? loadDataset('embedded', FASHION_CLASSES) : loadDataset(source, classes));
+
+  function fitting(found: ImagesInMemory): ImagesInMemory | undefined {
+    return found.classNames.length === classes ? found : undefined;
+  }
 }

@@ -132,3 +132,21 @@ export function crc32(bytes: Uint8Array): number {
   }
   return (crc ^ 0xffffffff) >>> 0;
 }
+
+/** A file of CIFAR-10's format. @param labels of its images; every value of image `i` in plane `c` is 10 c + i. */
+export function cifarFile(labels: readonly number[]): Buffer {
+  return Buffer.concat(
+    labels.map((label, i) => {
+      const record = Buffer.alloc(3073);
+      record[0] = label;
+      for (const c of [0, 1, 2]) record.fill(10 * c + i, 1 + 1024 * c, 1 + 1024 * (c + 1));
+      return record;
+    }),
+  );
+}
+
+/** The six files of CIFAR-10's format: ten training images and two test images, labels from 0 to 9. */
+export function cifarFiles(): Record<string, Buffer> {
+  const train = [1, 2, 3, 4, 5].map((number) => [`data_batch_${number}.bin`, cifarFile([number - 1, number + 4])]);
+  return { ...Object.fromEntries(train), 'test_batch.bin': cifarFile([9, 0]) };
+}

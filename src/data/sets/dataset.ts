@@ -24,7 +24,8 @@ export interface PixelDataset extends DatasetInfo {
   readonly kind: 'pixels';
   readonly height: number;
   readonly width: number;
-  readonly channels: 1;
+  /** 1 for grey; 3 for red, green and blue. */
+  readonly channels: 1 | 3;
   readonly train: Images;
   readonly test: Images;
 }

@@ -1,9 +1,12 @@
 /** Recognizes image data in formats that are not read, and says how to convert them. */
 import { basename, join } from 'node:path';
 import { DataError } from '../../errors.js';
+import { isCifar } from './cifar.js';
 import { isIdxFolder } from './idx-files.js';
 import { exists, foldersIn, isFolder, namesIn, partsOf } from './list-folder.js';
 import { IMAGE_ENDING } from './walk.js';
+
+const WRITE_IMAGES = 'write the images into class folders';
 
 const FORMATS: readonly [names: RegExp, what: string, remedy?: string][] = [
   [
@@ -15,9 +18,13 @@ const FORMATS: readonly [names: RegExp, what: string, remedy?: string][] = [
   [/\.(parquet|arrow)$/i, 'Parquet or Arrow tables'],
   [/\.tfrecords?(-|$)/i, 'TFRecord files'],
   [/^data\.mdb$/i, 'an LMDB database'],
-  [/\.(npz|npy|h5|hdf5|mat|pkl|pickle)$|^(data|test)_batch/i, 'arrays of another program'],
+  [
+    /^(data_batch_\d|test_batch)(\.mat)?$/i,
+    "CIFAR-10's version for another program",
+    `take its binary version, whose files end in .bin, or ${WRITE_IMAGES}`,
+  ],
+  [/\.(npz|npy|h5|hdf5|mat|pkl|pickle)$/i, 'arrays of another program'],
 ];
-const WRITE_IMAGES = 'write the images into class folders';
 
 /** Folders that are searched. */
 const MAX_FOLDERS = 100;
@@ -52,11 +59,11 @@ export function otherFormatError(path: string): DataError | undefined {
 
 function isDataset(folder: string): boolean {
   const { train, val } = partsOf(folder);
-  return (train !== undefined && val !== undefined) || isIdxFolder(folder);
+  return (train !== undefined && val !== undefined) || isIdxFolder(folder) || isCifar(folder);
 }
 
 function refusal(path: string, found: string, remedy: string): DataError {
   return new DataError(
-    `Cannot use the data in ${path}: ${found}, expected images in class folders under train and val, shards that \`data prepare --pack\` wrote, or IDX files; ${remedy}`,
+    `Cannot use the data in ${path}: ${found}, expected images in class folders under train and val, shards that \`data prepare --pack\` wrote, IDX files, or CIFAR-10's binary version; ${remedy}`,
   );
 }

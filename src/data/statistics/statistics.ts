@@ -37,7 +37,7 @@ export async function statisticsOfFiles(
   { resize, channels, onBadImage, concurrency, progress, signal }: ComputeOptions,
 ): Promise<Statistics> {
   const decode = await openDecoder(resize, channels);
-  const sums = createSums(resize, channels);
+  const sums = createSums(resize, resize, channels);
   let done = 0;
   await forEachImage(folder, train, { action: ACTION, concurrency, signal }, async (index, reader) => {
     const decoded = await reader.read(index, decode);
@@ -49,7 +49,8 @@ export async function statisticsOfFiles(
     }
     progress?.(++done, train.count);
   });
-  if (sums.count() > 0) return sums.result();
+  const images = sums.count();
+  if (images > 0) return { images, resize, channels, mean: sums.mean(), colours: sums.colours() };
   throw new DataError(
     `Cannot ${ACTION} of ${folder}: none of its training images can be read, expected at least one; \`data check\` lists why`,
   );
@@ -58,32 +59,21 @@ export async function statisticsOfFiles(
 /** For images in memory. Stretching is linear, so the mean of the stretched images is the stretched mean. */
 export function statisticsOfPixels({ height, width, channels, train }: PixelDataset, resize: number): Statistics {
   const values = height * width * channels;
-  const sums = new Float64Array(values);
-  let squares = 0;
-  for (let at = 0; at < train.count * values; at += values) {
-    for (let i = 0; i < values; i++) {
-      const value = train.images[at + i]!;
-      sums[i]! += value;
-      squares += value * value;
-    }
-  }
+  const sums = createSums(height, width, channels);
+  for (let at = 0; at < train.count * values; at += values) sums.add(train.images.subarray(at, at + values));
   const mean = new Float32Array(new SharedArrayBuffer(4 * resize * resize * channels));
-  createCrop({ height, width, channels }, resize, resize)(mean, sums, 0, 0, 0, false);
+  createCrop({ height, width, channels }, resize, resize)(mean, sums.values, 0, 0, 0, false);
   for (let i = 0; i < mean.length; i++) mean[i]! /= train.count;
-  const pixels = train.count * values;
-  const grey = sums.reduce((sum, value) => sum + value, 0) / pixels;
-  const variance = squares / pixels - grey * grey;
-  const covariance = Array.from({ length: 3 }, () => [variance, variance, variance]);
-  return { images: train.count, resize, channels, mean, colours: principalComponents(covariance) };
+  return { images: train.count, resize, channels, mean, colours: sums.colours() };
 }
 
-/** Sums over images [resize, resize, channels]. */
-function createSums(resize: number, channels: 1 | 3) {
-  const sums = new Float64Array(resize * resize * channels);
+/** Sums over images [height, width, channels]. */
+function createSums(height: number, width: number, channels: 1 | 3) {
+  const sums = new Float64Array(height * width * channels);
   /** Of products of two channels of a pixel. */
   const products = new Float64Array(channels * channels);
   let images = 0;
-  return { count: () => images, add, result };
+  return { count: () => images, values: sums, add, mean, colours };
 
   function add(pixels: Uint8Array): void {
     images++;
@@ -107,10 +97,14 @@ function createSums(resize: number, channels: 1 | 3) {
     for (const [i, value] of [rr, rg, rb, rg, gg, gb, rb, gb, bb].entries()) products[i]! += value;
   }
 
-  function result(): Statistics {
+  function mean(): Float32Array {
     const mean = new Float32Array(new SharedArrayBuffer(4 * sums.length));
     for (let i = 0; i < sums.length; i++) mean[i] = sums[i]! / images;
-    const pixels = images * resize * resize;
+    return mean;
+  }
+
+  function colours(): Colours {
+    const pixels = images * height * width;
     const means = Array.from({ length: channels }, (_, c) => {
       let sum = 0;
       for (let i = c; i < sums.length; i += channels) sum += sums[i]!;
@@ -120,6 +114,6 @@ function createSums(resize: number, channels: 1 | 3) {
     const covariance = [0, 1, 2].map((i) =>
       [0, 1, 2].map((j) => products[at(i) * channels + at(j)]! / pixels - means[at(i)]! * means[at(j)]!),
     );
-    return { images, resize, channels, mean, colours: principalComponents(covariance) };
+    return principalComponents(covariance);
   }
 }

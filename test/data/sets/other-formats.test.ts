@@ -198,7 +198,12 @@ test('data in an unsupported format gets a message with the format and how to co
   refused({ 'train.zip': x }, /holds archives \(train\.zip\), .*unpack them/);
   refused({ 'a/train-00000-of-00002.parquet': x, 'train-00000.parquet': x }, /Parquet or Arrow tables \(train-00000/);
   refused({ 'data.mdb': x, 'lock.mdb': x }, /an LMDB database/);
-  refused({ data_batch_1: x, test_batch: x }, /arrays of another program \(data_batch_1, … \(2\)\)/);
+  refused(
+    { data_batch_1: x, test_batch: x },
+    /CIFAR-10's version for another program \(data_batch_1, … \(2\)\), .*end in \.bin/,
+  );
+  refused({ 'data_batch.npz': x }, /arrays of another program/);
+  refused({ 'a set/test_batch.bin': x }, /it is in the folder .*a set, .*name that with --data/);
   refused({ 'cat/1.jpg': x, 'dog/1.jpg': x }, /class folders \(cat, dog, …\), but no train and val, .*put them into a/);
   const whole = Object.fromEntries(['train', 'val'].flatMap((part) => [[`a set/${part}/cat/1.jpg`, x]]));
   refused(whole, /it is in the folder .*a set, .*name that with --data/);
