@@ -19,11 +19,15 @@ export const IMAGES = 2;
 
 const COMMON = { width: 0.0625, inputChannels: 3, classes: 10, init: 'he', dropout: true } as const;
 
-/** Input sizes at which the last pool leaves 2 x 2, so that the order of its values shows; 98 takes rows below. */
+/**
+ * Input sizes at which the last pool leaves 2 x 2, so that the order of its values shows; 98 takes rows below. The net
+ * torchvision has its whole size, at which its average pool changes nothing.
+ */
 export const CASES = {
   original: { ...COMMON, table: 'original', inputSize: 98 },
   paper: { ...COMMON, table: 'paper', inputSize: 98 },
   tutorial: { ...COMMON, table: 'tutorial', inputSize: 115, inputChannels: 1 },
+  torchvision: { ...COMMON, table: 'torchvision', inputSize: 224 },
   lenet: { ...COMMON, table: 'lenet', width: 1, inputSize: 28, inputChannels: 1 },
   'one-gpu': { ...COMMON, table: 'one-gpu', inputSize: 98 },
   columns: { ...COMMON, table: 'columns', inputSize: 98 },
@@ -65,10 +69,13 @@ function writeTower(file: string, parameters: readonly Parameter[], tower: Tower
   });
 }
 
+/** Nets that expect scaled grey levels. */
+const SCALED: readonly string[] = ['tutorial', 'torchvision', 'lenet'];
+
 /** Grey levels less their mean: with values this large the response norms' alphas count. */
 function imagesOf({ inputSize, inputChannels, table }: NetOptions): Float32Array {
   const images = new Float32Array(IMAGES * inputSize ** 2 * inputChannels);
-  fill(images, 'images', table === 'tutorial' || table === 'lenet' ? 1 : 120);
+  fill(images, 'images', SCALED.includes(table) ? 1 : 120);
   return images;
 }
 

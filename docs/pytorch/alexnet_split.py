@@ -103,8 +103,13 @@ def load(file, device="cpu"):
             raise ValueError(f"{file} has no description of its net; alexnet-split export writes one")
         weights = {name: tensors.get_tensor(name) for name in tensors.keys()}
     mean_image = weights.pop("mean_image", None)
+    description = json.loads(metadata["alexnet_split"])
+    # The net torchvision has torchvision's names in the file: features.0.weight is conv1.weight here.
+    layers = {module: layer for layer, module in description.get("modules", {}).items()}
+    weights = {".".join([layers.get(module, module), role]): weight
+               for (module, role), weight in ((name.rsplit(".", 1), weight) for name, weight in weights.items())}
     shapes = {name: list(weight.shape) for name, weight in weights.items()}
-    net = Net(json.loads(metadata["alexnet_split"]), shapes).to(device)
+    net = Net(description, shapes).to(device)
     net.load_state_dict(weights, strict=True)
     net.mean_image = mean_image
     return net

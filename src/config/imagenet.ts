@@ -119,3 +119,33 @@ export const IMAGENET_PRESETS = {
     epochs: 92, // "epoch 92: killed"
   },
 } satisfies Record<string, PresetSettings>;
+
+/** The channels' standard deviations of torchvision's weights, of values from 0 to 1. */
+const TORCHVISION_DEVIATIONS = [0.229, 0.224, 0.225];
+
+/**
+ * torchvision's AlexNet as its `references/classification` trains it, and the preparation of images of its weights
+ * (`AlexNet_Weights.IMAGENET1K_V1`). Differs in the crop: theirs takes 8 to 100 % of the image's area in any place and
+ * stretches it to 224×224 (`RandomResizedCrop`), this one 224×224 out of 256×256.
+ */
+export const torchvision: PresetSettings = {
+  net: { table: 'torchvision', inputSize: 224, inputChannels: 3, classes: 1000, init: 'pytorch' },
+  optimizer: {
+    learningRate: 0.01, // `--model alexnet --lr 1e-2`
+    momentum: 0.9,
+    weightDecay: 1e-4,
+    biasRateFactor: 1,
+    biasDecay: 1e-4,
+    schedule: { kind: 'steps', epochs: [30, 60], factor: 0.1 }, // `--lr-step-size 30 --lr-gamma 0.1`
+  },
+  data: {
+    source: NO_SOURCE,
+    resize: 256,
+    randomCrop: true,
+    flip: true,
+    mean: [123.675, 116.28, 103.53], // 0.485, 0.456, 0.406 of 255
+    scale: TORCHVISION_DEVIATIONS.map((deviation) => 1 / (255 * deviation)),
+  },
+  batchSize: 256, // 32 on each of 8 GPUs
+  epochs: 90,
+};

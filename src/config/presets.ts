@@ -4,7 +4,7 @@
  */
 import { buildNet, isOneColumn } from '../model/net.js';
 import { TABLES, type TableName } from '../model/tables.js';
-import { IMAGENET_PRESETS, type PresetSettings } from './imagenet.js';
+import { IMAGENET_PRESETS, type PresetSettings, torchvision } from './imagenet.js';
 import type { Preset, PresetName } from './schema.js';
 
 /** Mean grey level of Fashion-MNIST's 60,000 training images (0.2860 of 255). */
@@ -144,7 +144,10 @@ const lenet: PresetSettings = {
   batchSize: 256,
 };
 
-const SETTINGS: Record<PresetName, PresetSettings> = { mini, fashion, tutorial, lenet, ...IMAGENET_PRESETS };
+const SETTINGS: Record<PresetName, PresetSettings> = {
+  ...{ mini, fashion, tutorial, lenet, torchvision },
+  ...IMAGENET_PRESETS,
+};
 
 /** Every preset, by its name. */
 export const PRESETS = Object.fromEntries(

@@ -55,6 +55,10 @@ const CONFLICTS: readonly ((config: Config) => Message)[] = [
   ({ data: { mean }, net: { inputChannels } }) =>
     mean.length !== inputChannels &&
     `data.mean has length ${mean.length}, expected one grey level for each of the ${inputChannels} channels of net.inputChannels; set both`,
+  ({ data: { scale }, net: { inputChannels } }) =>
+    Array.isArray(scale) &&
+    scale.length !== inputChannels &&
+    `data.scale has length ${scale.length}, expected one factor for each of the ${inputChannels} channels of net.inputChannels, or one number; set both`,
   ({ placement, net }) =>
     isOneColumn(buildNet(net)) &&
     placement === 'split' &&

@@ -7,7 +7,7 @@ import { TABLES, type TableName } from '../model/tables.js';
 import { rangesOf } from './steps.js';
 
 export const PRESET_NAMES = [
-  ...(['mini', 'fashion', 'tutorial', 'lenet'] as const),
+  ...(['mini', 'fashion', 'tutorial', 'lenet', 'torchvision'] as const),
   ...(['imagenet', 'imagenet-paper', 'imagenet-one-gpu', 'imagenet-columns'] as const),
 ] as const;
 /** Values of `data.source` that are no folder. */
@@ -96,7 +96,7 @@ const net = keys({
   inputSize: whole(1, 4096),
   inputChannels: whole(1, 64).describe('channels of the input: 1 for grey images, 3 for colour'),
   classes: whole(2, 65_536),
-  init: oneOf(['table', 'he', 'xavier']).describe('how initial values are drawn'),
+  init: oneOf(['table', 'he', 'xavier', 'pytorch']).describe('how initial values are drawn'),
   dropout: bool.describe('train with dropout'),
   activation: oneOf(['relu', 'sigmoid', 'tanh']).exactOptional(),
   norm: bool.describe('response normalization, where the table of layers has it').exactOptional(),
@@ -130,6 +130,8 @@ const optimizer = keys({
   warmupEpochs: whole(0, 1_000_000).describe('epochs in which the rate rises to the one of linearScaling').optional(),
 });
 
+const SCALE = 'a number above 0, or a list of one for each channel';
+
 /** The settings of the images; see also `ImageOptions` in `data/augment.ts`. */
 const data = keys({
   /** One of {@link NAMED_SOURCES}, or a folder. Empty if nothing names the data: `resolveConfig` then refuses to train. */
@@ -157,7 +159,9 @@ const data = keys({
   }),
   /** Consecutive images of a batch that share one random crop and flip; 1 if each has its own. */
   cropGroup: whole(1, 65_536),
-  scale: above(0).describe('factor on the grey levels once the mean is subtracted'),
+  scale: z
+    .union([z.number(SCALE).gt(0, SCALE), z.array(above(0), SCALE).min(1, SCALE)], SCALE)
+    .describe('factor on the grey levels once the mean is subtracted, or a list of one per channel'),
   /** What happens if an image file cannot be read: the run fails, or continues without it. */
   onBadImage: oneOf(['fail', 'skip']),
   workers: whole(0, 64),

@@ -6,7 +6,7 @@
  */
 import tf = require('@tensorflow/tfjs');
 
-import { isWeighted, type Net, type PlacedLayer, type Site, type TowerIndex } from './net.js';
+import { isWeighted, type Net, type PlacedLayer, type Site, type TowerIndex, volume } from './net.js';
 import type { Ops } from './ops.js';
 
 /** A named value of the forward pass. */
@@ -31,7 +31,7 @@ export interface Run {
   training: boolean;
   /**
    * Dropout mask [B, K]: ones where a unit is kept, zeros elsewhere.
-   * @param units K
+   * @param units K; for maps H·W·K
    */
   mask(layer: string, tower: TowerIndex, batch: number, units: number): tf.Tensor;
   /** Receives every named value. */
@@ -126,7 +126,8 @@ export function runLayer(layer: PlacedLayer, tower: TowerIndex, x: tf.Tensor, ru
     case 'dropout': {
       const { name, keep, scale, output } = layer;
       if (!run.training) return scale === 'test' ? tf.mul(x, keep) : x; // paper §4.2: halved outputs at test time
-      const kept = tf.mul(x, run.mask(name, tower, x.shape[0]!, output[2]));
+      const mask = run.mask(name, tower, x.shape[0]!, volume(output));
+      const kept = tf.mul(x, x.rank === 2 ? mask : tf.reshape(mask, x.shape));
       return scale === 'train' ? tf.div(kept, keep) : kept;
     }
   }

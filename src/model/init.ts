@@ -20,7 +20,8 @@ export interface StatelessRandom {
  *
  * `table`: normal with the table's deviation; biases as in the table (paper §5). `he`: normal with variance 2 / fan-in
  * (He et al. 2015, arXiv:1502.01852). `xavier`: uniform within √(6 / (fan-in + fan-out)) (Glorot and Bengio, AISTATS 2010).
- * Biases of the latter two are 0.
+ * Biases of the latter two are 0. `pytorch`: kernels and biases uniform within 1 / √fan-in, the default of PyTorch's layers
+ * (`reset_parameters` of `nn.Conv2d` and `nn.Linear`).
  * @returns float32; the caller's.
  */
 export function initialValue(
@@ -29,11 +30,11 @@ export function initialValue(
   seed: number,
   random: StatelessRandom,
 ): tf.Tensor {
-  if (role === 'bias') return tf.fill([...shape], init === 'table' ? bias : 0);
-  const place = seedOf(draw(seed, PURPOSE.init, nameWord(layer), tower, 0));
+  if (role === 'bias' && init !== 'pytorch') return tf.fill([...shape], init === 'table' ? bias : 0);
+  const place = seedOf(draw(seed, PURPOSE.init, nameWord(layer), tower, role === 'bias' ? 1 : 0));
   return tf.tidy(() => {
-    if (init === 'xavier') {
-      const limit = Math.sqrt(6 / (fanIn + fanOut));
+    if (init === 'xavier' || init === 'pytorch') {
+      const limit = init === 'xavier' ? Math.sqrt(6 / (fanIn + fanOut)) : 1 / Math.sqrt(fanIn);
       return tf.mul(tf.sub(random.uniform(shape, place), 0.5), 2 * limit);
     }
     return tf.mul(random.normal(shape, place), init === 'he' ? Math.sqrt(2 / fanIn) : sd);

@@ -18,8 +18,11 @@ export interface NetOptions {
   inputSize: number;
   inputChannels: number;
   classes: number;
-  /** Initial values: the table's, or He's (normal, variance 2 / fan-in) or Xavier's (uniform), both with biases 0. */
-  init: 'table' | 'he' | 'xavier';
+  /**
+   * Initial values: the table's; He's (normal, variance 2 / fan-in) or Xavier's (uniform), both with biases 0; or PyTorch's
+   * default, uniform within 1 / √fan-in for kernels and biases.
+   */
+  init: 'table' | 'he' | 'xavier' | 'pytorch';
   dropout: boolean;
   /** Replaces the activation of every layer. */
   activation?: 'relu' | 'sigmoid' | 'tanh';

@@ -4,7 +4,9 @@
  * Sources of the numbers:
  * - *the paper*: Krizhevsky, Sutskever, Hinton, "ImageNet classification with deep convolutional neural networks", NIPS 2012;
  * - *the code*: the authors' cuda-convnet as released by the Computer History Museum, `layers-145.cfg` and
- *   `layer-params-145.cfg`, which gave the paper's numbers and differs from its text.
+ *   `layer-params-145.cfg`, which gave the paper's numbers and differs from its text;
+ * - *torchvision*: `torchvision/models/alexnet.py`, after Krizhevsky, "One weird trick for parallelizing convolutional neural
+ *   networks", arXiv:1404.5997.
  *
  * Legend: `kernels` and `units` count both towers together, as the paper does. Each tower has half of them, except of a
  * layer with a `home`. Comments give the output of ONE tower, [height, width, channels].
@@ -175,6 +177,33 @@ const tutorial: Table = {
   ].flat(),
 };
 
+/** The deviation of PyTorch's default initial values at full width, which are uniform: see `init` in `net.ts`. */
+const uniform = (fanIn: number): InitialValues => normal(1 / Math.sqrt(3 * fanIn), 0);
+
+/** A convolution of torchvision's net, in one group. */
+function openConv(name: string, kernels: number, size: number, inputs: number, rest: Partial<Of<'conv'>> = {}): Layer {
+  return conv(name, kernels, size, { reach: 'both', init: uniform(size ** 2 * inputs), ...rest });
+}
+
+/**
+ * torchvision's AlexNet, row by row in the order of its modules, whose numbers `weights/` counts. It averages the maps of
+ * pool5 to 6×6 before the first dropout; from inputs of 223 to 254 pixels they have that size already. Of other inputs
+ * this net's fc6 reads the maps as they are.
+ */
+const torchvision: Table = {
+  ...IMAGENET,
+  layers: [
+    [openConv('conv1', 64, 11, 3, { stride: 4, pad: 2 }), relu, maxPool('pool1')], // [27, 27, 32]
+    [openConv('conv2', 192, 5, 64), relu, maxPool('pool2')], // [13, 13, 96]
+    [openConv('conv3', 384, 3, 192), relu], // [13, 13, 192]
+    [openConv('conv4', 256, 3, 384), relu], // [13, 13, 128]
+    [openConv('conv5', 256, 3, 256), relu, maxPool('pool5')], // [6, 6, 128]
+    [dropout('drop5', 'train'), dense('fc6', 4096, uniform(256 * 36)), relu],
+    [dropout('drop6', 'train'), dense('fc7', 4096, uniform(4096)), relu],
+    [classifier('fc8', uniform(4096))],
+  ].flat(),
+};
+
 /** LeNet as tutorials have it: sigmoid and average pooling (after LeCun et al. 1998). */
 const lenet: Table = {
   inputSize: 28,
@@ -190,9 +219,8 @@ const lenet: Table = {
 };
 
 /** Every table, by its name. */
-export const TABLES = { original, paper, 'one-gpu': oneGpu, columns, tutorial, lenet } as const satisfies Record<
-  string,
-  Table
->;
+export const TABLES = {
+  ...{ original, paper, 'one-gpu': oneGpu, columns, tutorial, torchvision, lenet },
+} as const satisfies Record<string, Table>;
 
 export type TableName = keyof typeof TABLES;

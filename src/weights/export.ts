@@ -4,6 +4,7 @@ import { writeTensors } from '../checkpoint/safetensors.js';
 import { withTensors } from '../checkpoint/weights-files.js';
 import { CheckpointError } from '../errors.js';
 import { type Net, type PlacedLayer, padding, volume } from '../model/net.js';
+import { modulesOf } from './names.js';
 import { channelsFirst, groupsOf, join, portablesOf } from './portable.js';
 
 export type Exported = ReturnType<typeof exported>;
@@ -33,7 +34,8 @@ export const MEAN_IMAGE = 'mean_image';
 export const DESCRIPTION = 'alexnet_split';
 
 /**
- * Joins the towers' files into one file with the tensors of {@link portablesOf}, and the mean image if there is one.
+ * Joins the towers' files into one file with the tensors of {@link portablesOf}, and the mean image if there is one. Those of
+ * torchvision's net get its own names.
  * @param files the weights of one run, of either placement.
  * @param settings those that make the same net of the same images; they go into the description.
  * @throws CheckpointError if the files are of another net, `file` exists, or the write fails.
@@ -46,11 +48,16 @@ export function exportWeights(
   { classes, statistics }: ImageKnowledge = {},
 ): Exported {
   refuseExisting(file);
-  const portables = portablesOf(net);
+  const modules = modulesOf(net);
+  const portables = portablesOf(net).map((each) => {
+    const module = modules?.get(each.layer) ?? each.layer;
+    return { ...each, name: `${module}.${each.role === 'kernel' ? 'weight' : 'bias'}` };
+  });
   const { mean, ...rest } = statistics ?? {};
   const description = {
     ...{ version: 1, settings, input: [net.options.inputSize, net.options.inputChannels] },
     layers: net.layers.map((layer) => describeLayer(net, layer)),
+    ...(modules && { modules: Object.fromEntries(modules) }),
     ...(classes && { classes }),
     ...(statistics && { statistics: rest }),
   };

@@ -1,5 +1,6 @@
 /** The names of AlexNet's tensors in other frameworks, which all use PyTorch's layouts; `docs/weights.md` lists them. */
 import type { Net } from '../model/net.js';
+import { TABLES } from '../model/tables.js';
 import type { Portable } from './portable.js';
 
 /** `conv1.weight`, `conv1.bias` (ours), `conv1/weight`, `conv1_w`, `conv1_b`, and Caffe's blobs `conv1.0` and `conv1.1`. */
@@ -9,6 +10,22 @@ const NUMBERED = /^(features|classifier)\.(\d+)\.(weight|bias)$/;
 const KERNELS = ['weight', 'w', '0'];
 /** The kind of layer that each part of torchvision's names counts. */
 const PARTS = { features: 'conv', classifier: 'dense' } as const;
+
+/**
+ * torchvision's modules of the layers of its AlexNet, `features.0` of `conv1` for example: their numbers count the rows of
+ * the table. Undefined for other nets, whose layers keep their names.
+ */
+export function modulesOf({ options }: Net): ReadonlyMap<string, string> | undefined {
+  if (options.table !== 'torchvision') return undefined;
+  const rows = TABLES.torchvision.layers;
+  const first = rows.findIndex(({ kind }) => kind === 'dropout'); // of the classifier
+  return new Map(
+    rows.flatMap((row, i) => {
+      if (row.kind !== 'conv' && row.kind !== 'dense') return [];
+      return [[row.name, i < first ? `features.${i}` : `classifier.${i - first}`] as const];
+    }),
+  );
+}
 
 /** A file of another net may have any number of prefixes; the net's is one of the most frequent ones. */
 const MAX_PREFIXES = 8;

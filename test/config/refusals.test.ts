@@ -23,11 +23,11 @@ const REFUSED_IN_FILE: [values: Record<string, unknown>, message: string][] = [
   ],
   [
     { preset: 'zzz' },
-    'preset in f.json is "zzz", expected one of auto, mini, fashion, tutorial, lenet, imagenet, imagenet-paper, imagenet-one-gpu, imagenet-columns',
+    'preset in f.json is "zzz", expected one of auto, mini, fashion, tutorial, lenet, torchvision, imagenet, imagenet-paper, imagenet-one-gpu, imagenet-columns',
   ],
   [
     { preset: null },
-    'preset in f.json is null, expected one of auto, mini, fashion, tutorial, lenet, imagenet, imagenet-paper, imagenet-one-gpu, imagenet-columns',
+    'preset in f.json is null, expected one of auto, mini, fashion, tutorial, lenet, torchvision, imagenet, imagenet-paper, imagenet-one-gpu, imagenet-columns',
   ],
   [{ placement: 'both' }, 'placement in f.json is "both", expected one of split, single'],
   [{ batchSize: '4' }, 'batchSize in f.json is "4", expected a whole number from 1 to 65536'],
@@ -67,6 +67,15 @@ const REFUSED_IN_FILE: [values: Record<string, unknown>, message: string][] = [
     'optimizer.ownRates.0.layer is "conv9", expected one of conv1, conv2, conv3, conv4, conv5, fc6, fc7, fc8',
   ],
   [{ data: { mean: [1, 'a', 2] } }, 'data.mean.1 in f.json is "a", expected a number from 0 to below 256'],
+  ...[0, [], 'x'].map((scale): [Record<string, unknown>, string] => [
+    { data: { scale } },
+    `data.scale in f.json is ${JSON.stringify(scale)}, expected a number above 0, or a list of one for each channel`,
+  ]),
+  [{ data: { scale: [1, 0, 1] } }, 'data.scale.1 in f.json is 0, expected a number above 0'],
+  [
+    { data: { scale: [1, 2] } },
+    'data.scale has length 2, expected one factor for each of the 3 channels of net.inputChannels, or one number; set both',
+  ],
   [
     { data: 5 },
     'data in f.json is 5, expected an object with source, resize, randomCrop, flip, brightness, contrast, saturation, mean, meanImage, colourNoise, cropGroup, scale, onBadImage, workers',
@@ -94,7 +103,10 @@ const REFUSED_IN_FLAGS: [values: Record<string, unknown>, message: string][] = [
   [{ keep: 0 }, '--keep is 0, expected a whole number from 1 to 1000000'],
   [{ steps: 'many' }, '--steps is "many", expected a whole number from 1 to 1000000000'],
   [{ optimizer: { learningRate: -1 } }, '--lr is -1, expected a number above 0'],
-  [{ net: { table: 'vgg' } }, '--net is "vgg", expected one of original, paper, one-gpu, columns, tutorial, lenet'],
+  [
+    { net: { table: 'vgg' } },
+    '--net is "vgg", expected one of original, paper, one-gpu, columns, tutorial, torchvision, lenet',
+  ],
   [{ net: { width: 9 } }, '--width is 9, expected a number above 0 and up to 8'],
   [{ devices: ['CPU:0', ''] }, '--devices is "", expected a device such as CPU:0, GPU:1 or 10.0.0.2:2222/GPU:0'],
   [

@@ -26,6 +26,7 @@ export const SMALL_NETS: Record<SplitTable, Record<string, unknown>> = {
   paper: { table: 'paper', width: 0.125, inputSize: 67, inputChannels: 3, init: 'he' },
   columns: { table: 'columns', width: 0.125, inputSize: 67, inputChannels: 3, init: 'he' },
   tutorial: { table: 'tutorial', width: 0.125, inputSize: 67, inputChannels: 1, init: 'xavier' },
+  torchvision: { table: 'torchvision', width: 0.125, inputSize: 95, inputChannels: 3, init: 'he' },
   lenet: { table: 'lenet', width: 1, inputSize: 28, inputChannels: 1, init: 'xavier' },
 };
 

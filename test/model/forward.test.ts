@@ -34,6 +34,21 @@ test('runLayer() flattens the input of a dense layer in row-major order', () => 
   }
 });
 
+// classifier.0 of torchvision's AlexNet comes before the maps are flattened.
+test('referenceForward() drops single values of the maps of pool5 in the net torchvision', () => {
+  const net = tinyNet('torchvision');
+  const { run, captured } = runFor(net, true);
+  referenceForward(net, imagesFor(net), run);
+  const mask = run.mask('drop5', 1, 2, 2 * 2 * 3).dataSync();
+  const [before, after] = [valuesOf(captured, 'tower1/pool5'), valuesOf(captured, 'tower1/drop5')];
+  assert.deepEqual(
+    after,
+    before.map((value, i) => value * mask[i]! * 2),
+  );
+  const dropped = before.filter((value, i) => value > 0 && after[i] === 0).length;
+  assert.ok(dropped > 0 && dropped < before.filter((value) => value > 0).length, `${dropped}`);
+});
+
 test('runLayer() applies the dropout factor at test time as in 2012, or in training as PyTorch does', () => {
   const x = tf.tensor2d([1, 2, 3, 4], [1, 4]);
   const mask = () => tf.tensor2d([1, 0, 0, 1], [1, 4]);
@@ -222,7 +237,7 @@ function runTower(table: NetOptions['table'], tower: TowerIndex, training: boole
   return { output, captured, reference, sites };
 }
 
-for (const table of ['original', 'paper', 'columns', 'tutorial', 'lenet'] as const) {
+for (const table of ['original', 'paper', 'columns', 'tutorial', 'torchvision', 'lenet'] as const) {
   for (const tower of [0, 1] as const) {
     test(`towerForward() tower ${tower} of ${table} computes and captures what the reference does, in the same order`, () => {
       for (const training of [true, false]) {

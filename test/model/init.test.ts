@@ -4,7 +4,7 @@ import { before, test } from 'node:test';
 import tf = require('@tensorflow/tfjs');
 
 import { initialValue, type MaskPlace, maskOf, maskSeed, type StatelessRandom } from '../../src/model/init.js';
-import { buildNet, type Parameter, parametersOf } from '../../src/model/net.js';
+import { buildNet, type NetOptions, type Parameter, parametersOf } from '../../src/model/net.js';
 import { JS_RANDOM, tinyNet } from './draws.js';
 
 before(() => tf.setBackend('cpu'));
@@ -26,7 +26,7 @@ function constantRandom(value: number): { random: StatelessRandom; seeds: string
 }
 
 /** The one value that a parameter is filled with. */
-function filling(parameter: Parameter, init: 'table' | 'he' | 'xavier', drawn: number): number {
+function filling(parameter: Parameter, init: NetOptions['init'], drawn: number): number {
   const { random, shapes } = constantRandom(drawn);
   const tensor = initialValue(parameter, init, 1, random);
   assert.deepEqual(shapes.length > 0 ? shapes : [tensor.shape], [[...parameter.shape]]);
@@ -86,6 +86,24 @@ test('initialValue() `xavier` is uniform between its limits', () => {
     assertNear(filling(byName(`tower0/${layer}/kernel`), 'xavier', 0), -limit);
     assertNear(filling(byName(`tower0/${layer}/kernel`), 'xavier', 1), limit);
   }
+});
+
+// nn.Conv2d and nn.Linear: kaiming_uniform_(a=sqrt(5)), and the biases within 1 / sqrt(fan-in).
+test('initialValue() `pytorch` is uniform within 1 / √fan-in, kernels and biases with numbers of their own', () => {
+  for (const [layer, fanIn] of Object.entries({ conv1: 363, conv2: 25 * 48, fc6: 9216 })) {
+    for (const role of ['kernel', 'bias']) {
+      const parameter = byName(`tower1/${layer}/${role}`);
+      assertNear(filling(parameter, 'pytorch', 0), -1 / Math.sqrt(fanIn));
+      assertNear(filling(parameter, 'pytorch', 1), 1 / Math.sqrt(fanIn));
+    }
+  }
+  const seedOf = (name: string, init: NetOptions['init']) => {
+    const { random, seeds } = constantRandom(1);
+    initialValue(byName(name), init, 1, random).dispose();
+    return seeds.join();
+  };
+  assert.notEqual(seedOf('tower0/conv1/bias', 'pytorch'), seedOf('tower0/conv1/kernel', 'pytorch'));
+  assert.equal(seedOf('tower0/conv1/kernel', 'pytorch'), seedOf('tower0/conv1/kernel', 'xavier'));
 });
 
 test('initialValue() depends on the parameter name and the seed, and on nothing else', () => {

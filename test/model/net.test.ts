@@ -21,6 +21,7 @@ test('parametersOf() has as many values as the published nets', () => {
   assert.equal(countOf(parametersOf(netOf('one-gpu'))), 59_798_312);
   assert.equal(countOf(parametersOf(netOf('columns'))), 60_714_408);
   assert.equal(countOf(parametersOf(netOf('tutorial', { classes: 10 }))), 46_764_746);
+  assert.equal(countOf(parametersOf(netOf('torchvision'))), 61_100_840);
   assert.equal(countOf(parametersOf(netOf('lenet'))), 61_706);
 });
 

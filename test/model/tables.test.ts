@@ -1,9 +1,9 @@
 /** The tables' numbers, each from its source. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import type { Layer } from '../../src/model/net.js';
+import { type Layer, parametersOf } from '../../src/model/net.js';
 import { TABLES, type TableName } from '../../src/model/tables.js';
-import { TABLE_NAMES } from './nets.js';
+import { netOf, TABLE_NAMES } from './nets.js';
 
 function layersOf<Kind extends Layer['kind']>(table: TableName, kind: Kind): Extract<Layer, { kind: Kind }>[] {
   return TABLES[table].layers.filter((layer): layer is Extract<Layer, { kind: Kind }> => layer.kind === kind);
@@ -53,6 +53,25 @@ test('TABLES have the initial values of the paper and of the code', () => {
   }
 });
 
+// torchvision/models/alexnet.py, module by module; its numbers are those of the rows.
+test("TABLES have torchvision's modules in their order", () => {
+  const rows = TABLES.torchvision.layers.map((layer) => {
+    if (layer.kind === 'conv') return `${layer.kernels} of ${layer.size} every ${layer.stride}, padding ${layer.pad}`;
+    return layer.kind === 'dense' ? `dense ${layer.units}` : layer.kind;
+  });
+  assert.deepEqual(rows, [
+    ...['64 of 11 every 4, padding 2', 'activation', 'pool', '192 of 5 every 1, padding 2', 'activation', 'pool'],
+    ...['384 of 3 every 1, padding 1', 'activation', '256 of 3 every 1, padding 1', 'activation'],
+    ...['256 of 3 every 1, padding 1', 'activation', 'pool'],
+    ...['dropout', 'dense 4096', 'activation', 'dropout', 'dense 4096', 'activation', 'dense classes'],
+  ]);
+  // nn.init.kaiming_uniform_(a=sqrt(5)) is uniform within 1 / sqrt(fan-in), whose deviation is a sqrt(3)rd of that.
+  for (const { layer, role, fanIn, init } of parametersOf(netOf('torchvision'))) {
+    if (role === 'kernel') assert.ok(Math.abs(init.sd * Math.sqrt(3 * fanIn) - 1) < 1e-12, layer);
+    assert.equal(init.bias, 0);
+  }
+});
+
 // Paper §3.4: windows of 3 every 2.
 test('TABLES pool with overlap as in the paper; LeNet averages without', () => {
   for (const table of TABLE_NAMES.filter((name) => name !== 'lenet')) {
@@ -81,6 +100,13 @@ test('TABLES drop half of fc6 and fc7; 2012 scales at test time, tutorials in tr
       ],
     );
   }
+  assert.deepEqual(
+    layersOf('torchvision', 'dropout').map((each) => [each.name, each.keep, each.scale]),
+    [
+      ['drop5', 0.5, 'train'],
+      ['drop6', 0.5, 'train'],
+    ],
+  );
   assert.deepEqual(layersOf('lenet', 'dropout'), []);
 });
 
@@ -91,7 +117,7 @@ test('TABLES read both towers where the paper does, and everywhere in tutorials'
       .filter((each) => each.reach === 'both')
       .map((each) => each.name);
   for (const table of ['original', 'paper'] as const) assert.deepEqual(reach(table), ['conv3', 'fc6', 'fc7', 'fc8']);
-  for (const table of ['tutorial', 'lenet'] as const) {
+  for (const table of ['tutorial', 'torchvision', 'lenet'] as const) {
     assert.equal(reach(table).length, layersOf(table, 'conv').length + layersOf(table, 'dense').length);
   }
 });

@@ -20,7 +20,8 @@ export interface ImageOptions {
   readonly meanImage: boolean;
   readonly colourNoise: ColourNoise;
   readonly cropGroup: number;
-  readonly scale: number;
+  /** One factor, or one for each channel. */
+  readonly scale: number | readonly number[];
   readonly onBadImage: 'fail' | 'skip';
 }
 
@@ -118,7 +119,8 @@ export function createTransform(
   const crop = createCrop(source, options.resize, inputSize);
   const { channels } = source;
   const window = new Float32Array(inputSize * inputSize * channels);
-  const { mean, scale } = options;
+  const { mean } = options;
+  const scales = scalesOf(options, inputChannels);
   const meanWindow = options.meanImage ? middleOf(meanImage!, options.resize, inputSize, channels) : undefined;
   const normalize = meanWindow
     ? subtractImage(meanWindow)
@@ -134,14 +136,19 @@ export function createTransform(
   };
 
   function subtractImage(image: Float32Array) {
-    if (channels === inputChannels) {
+    const { scale: one } = options;
+    if (channels === inputChannels && typeof one === 'number') {
       return (out: Float32Array, at: number) => {
-        for (let i = 0; i < window.length; i++) out[at + i] = (window[i]! - image[i]!) * scale;
+        for (let i = 0; i < window.length; i++) out[at + i] = (window[i]! - image[i]!) * one;
       };
     }
+    const step = channels === 1 ? 1 : inputChannels;
     return (out: Float32Array, at: number) => {
-      for (let i = 0, o = at; i < window.length; i++, o += inputChannels) {
-        out.fill((window[i]! - image[i]!) * scale, o, o + inputChannels);
+      for (let c = 0; c < inputChannels; c++) {
+        const scale = scales[c]!;
+        for (let i = step === 1 ? 0 : c, o = at + c; i < window.length; i += step, o += inputChannels) {
+          out[o] = (window[i]! - image[i]!) * scale;
+        }
       }
     };
   }
@@ -149,17 +156,18 @@ export function createTransform(
   /** The usual case of {@link subtractMean}, three times as fast. */
   function subtractFromGrey(out: Float32Array, at: number): void {
     const [mean0, mean1, mean2] = mean as [number, number, number];
+    const [scale0, scale1, scale2] = scales as [number, number, number];
     for (let i = 0, o = at; i < window.length; i++, o += 3) {
       const grey = window[i]!;
-      out[o] = (grey - mean0) * scale;
-      out[o + 1] = (grey - mean1) * scale;
-      out[o + 2] = (grey - mean2) * scale;
+      out[o] = (grey - mean0) * scale0;
+      out[o + 1] = (grey - mean1) * scale1;
+      out[o + 2] = (grey - mean2) * scale2;
     }
   }
 
   function subtractMean(out: Float32Array, at: number): void {
     for (let c = 0; c < inputChannels; c++) {
-      const level = mean[c]!;
+      const [level, scale] = [mean[c]!, scales[c]!];
       for (let i = channels === 1 ? 0 : c, o = at + c; i < window.length; i += channels, o += inputChannels) {
         out[o] = (window[i]! - level) * scale;
       }
@@ -167,13 +175,18 @@ export function createTransform(
   }
 
   function addNoise(out: Float32Array, at: number, { added, divisor }: Noise): void {
-    const [red, green, blue] = [added[0] * scale, added[1] * scale, added[2] * scale];
+    const [red, green, blue] = [added[0] * scales[0]!, added[1] * scales[1]!, added[2] * scales[2]!];
     for (let o = at; o < at + inputSize * inputSize * 3; o += 3) {
       out[o] = (out[o]! + red) / divisor;
       out[o + 1] = (out[o + 1]! + green) / divisor;
       out[o + 2] = (out[o + 2]! + blue) / divisor;
     }
   }
+}
+
+/** The factor on each channel. */
+export function scalesOf({ scale }: Pick<ImageOptions, 'scale'>, inputChannels: number): readonly number[] {
+  return typeof scale === 'number' ? Array<number>(inputChannels).fill(scale) : scale;
 }
 
 /** The window of {@link centerCrop}. */
@@ -189,7 +202,7 @@ function middleOf(image: Float32Array, resize: number, size: number, channels: n
 
 function checkOptions(
   { channels }: SourceSize,
-  { resize, mean, colourNoise }: ImageOptions,
+  { resize, mean, scale, colourNoise }: ImageOptions,
   inputSize: number,
   inputChannels: number,
 ): void {
@@ -198,6 +211,9 @@ function checkOptions(
       `Cannot crop the net's input out of the images: data.resize is ${resize}, expected at least net.inputSize, ${inputSize}; set both`) ||
     (mean.length !== inputChannels &&
       `Cannot subtract the mean from the images: data.mean has ${mean.length} grey levels, expected one for each of the ${inputChannels} channels of net.inputChannels; set both`) ||
+    (typeof scale !== 'number' &&
+      scale.length !== inputChannels &&
+      `Cannot scale the images: data.scale has ${scale.length} factors, expected one for each of the ${inputChannels} channels of net.inputChannels; set both`) ||
     (colourNoise.strength > 0 &&
       inputChannels !== 3 &&
       `Cannot change the images' colours: data.colourNoise.strength is ${colourNoise.strength} and net.inputChannels ${inputChannels}, expected 3 channels; set one of them`) ||

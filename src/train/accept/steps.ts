@@ -115,10 +115,11 @@ export function stepOnce(team: Team, config: Config, step: number) {
 function fillSlot(slot: SharedArrayBuffer, config: Config): void {
   const { net, data } = config;
   const { images, labels } = slotViews(slot, imagesPerStep(config), net.inputSize, net.inputChannels);
+  const { scale } = data;
   let state = 1;
   for (let i = 0; i < images.length; i++) {
     state = (Math.imul(state, 1_664_525) + 1_013_904_223) | 0; // Numerical Recipes' generator
-    images[i] = (state >> 24) * data.scale;
+    images[i] = (state >> 24) * (typeof scale === 'number' ? scale : scale[i % scale.length]!);
   }
   for (let i = 0; i < labels.length; i++) labels[i] = i % net.classes;
 }

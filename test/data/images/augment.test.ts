@@ -127,11 +127,35 @@ test('createTransform() does not mix the channels of a colour image', () => {
   assertNear([...out], [0, 0, 0, 2 * (18.15 - 1), 2 * (18.15 - 2), 2 * (18.15 - 3)]);
 });
 
+test('createTransform() scales each channel by its own factor', () => {
+  const options = { ...PLAIN, resize: 1, mean: [1, 2, 3], scale: [2, 10, 0.5] };
+  const noise = { added: [4, 5, 6], divisor: 1 } as const;
+  const paint = (pixels: number[], own: ImageOptions, changes: object, meanImage?: Float32Array) => {
+    const size = { height: 1, width: 1, channels: pixels.length };
+    const out = new Float32Array(3);
+    createTransform(size, own, 1, 3, meanImage)(out, 0, Uint8Array.from(pixels), 0, {
+      ...centerCrop(1, 1),
+      ...changes,
+    });
+    return [...out];
+  };
+  const image = { ...options, meanImage: true };
+  assert.deepEqual(paint([11, 22, 33], options, {}), [20, 200, 15]);
+  assert.deepEqual(paint([11], options, {}), [20, 90, 4]);
+  assert.deepEqual(paint([11, 22, 33], options, { noise }), [28, 250, 18]);
+  assert.deepEqual(paint([11, 22, 33], image, {}, Float32Array.of(1, 2, 3)), [20, 200, 15]);
+  assert.deepEqual(paint([11], image, {}, Float32Array.of(1)), [20, 100, 5]);
+});
+
 test('createTransform() refuses wrong sizes, channels and means', () => {
   const grey = { height: 2, width: 2, channels: 1 };
   const refused = (make: () => unknown, message: RegExp) => assert.throws(make, { name: 'ConfigError', message });
   refused(() => createTransform(grey, PLAIN, 5, 1), /data\.resize is 4, expected at least net\.inputSize, 5/);
   refused(() => createTransform(grey, PLAIN, 4, 3), /data\.mean has 1 grey levels, expected one for each of the 3/);
+  refused(
+    () => createTransform(grey, { ...PLAIN, scale: [1, 2] }, 4, 1),
+    /data\.scale has 2 factors, expected one for/,
+  );
   const options = { ...PLAIN, mean: [0] };
   refused(() => createTransform({ ...grey, channels: 3 }, options, 4, 1), /of 3 channels .* is 1, expected 3/);
 });
