@@ -19,7 +19,7 @@ const MAX_BYTES = 250_000;
 const RUNS = {
   split: ['train', '--placement', 'split', '--trace-steps', '100-101'],
   single: ['train', '--placement', 'single'],
-  ablation: ['ablate', '--epochs', '3', '--variants', 'no-norm,no-dropout,columns,tanh'],
+  ablation: ['ablate', '--epochs', '3', '--eval-every', '0', '--variants', 'no-norm,no-dropout,columns,tanh'],
 };
 
 const DESKTOP = { width: 1280, height: 900 };

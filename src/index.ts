@@ -24,7 +24,8 @@ export { openLog, type RunLog } from './log-writer.js';
 export { buildNet, type Net, type NetOptions, type Parameter, parametersOf, type Site, sitesOf } from './model/net.js';
 export { type Row, summarize, type Totals, totalsOf, towersPicture } from './model/summary.js';
 export { TABLES, type TableName } from './model/tables.js';
-export { BASELINE, type Result, type Variant, variantsOf, watchTraining } from './train/ablate.js';
+export { BASELINE, type Variant, variantsOf } from './train/ablate.js';
+export { type Result, watchTraining } from './train/ablate-result.js';
 export {
   evaluateRun,
   type GoldenResult,

@@ -6,7 +6,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { after } from 'node:test';
 import { writeTensors } from '../src/checkpoint/safetensors.js';
-import { settingsOf, writeAblation } from '../src/cli/ablation.js';
+import { type Ablation, settingsOf } from '../src/cli/ablation.js';
+import { writeAblation } from '../src/cli/ablation-page.js';
+import { statisticsOf } from '../src/cli/ablation-statistics.js';
 import { continueFolder } from '../src/cli/run-folder.js';
 import { resolveConfig } from '../src/config/config.js';
 import { openLog } from '../src/log-writer.js';
@@ -73,11 +75,13 @@ test('no file that a run writes follows a link out of the folder', async () => {
   const { config } = resolveConfig([flags({ out: folder, run })], machineWith('CPU:0', 'CPU:1'));
   const linked = (name: string) => join(own, name);
   const picture = { height: 1, width: 1, pixels: new Uint8Array(3) };
+  const lists = { variants: [], rows: [], missing: [] };
+  const ablation: Ablation = { version: 2, settings: settingsOf(config), ...lists, statistics: statisticsOf([]) };
   const writes: [name: string, write: () => unknown][] = [
     ['log.ndjson', () => openLog(linked('log.ndjson'))],
     ['log.ndjson', () => continueFolder(config)],
     [`config.json.${process.pid}.partial`, () => continueFolder(config)],
-    ['ablation.json.part', () => writeAblation(own, { settings: settingsOf(config), rows: [], missing: [] })],
+    ['ablation.json.part', () => writeAblation(own, ablation)],
     ['classes.json', () => keepRunData(config, ['a'], undefined)],
     ['kernels.png', () => writePng(picture, linked('kernels.png'))],
     [`w.safetensors.${process.pid}.partial`, () => writeTensors(linked('w.safetensors'), [], {}, () => {})],

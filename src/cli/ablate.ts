@@ -1,27 +1,26 @@
-/** `ablate`: trains nets with one thing changed, with the same seed and length, and compares them in a table. */
+/** `ablate`: trains nets with one thing changed, with the same seeds and length, and compares them in a table. */
 import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { checkpointsFolder, newestCheckpoint, stepsIn } from '../checkpoint/store.js';
-import { type Config, resolveConfig } from '../config/config.js';
-import { opThreads } from '../config/devices.js';
-import { anySets } from '../config/layers.js';
-import { ConfigError } from '../errors.js';
-import { usableCores } from '../limits.js';
+import { type Config, type Machine, resolveConfig } from '../config/config.js';
+import { anySets, type ConfigLayer } from '../config/layers.js';
 import { type LogEvent, nonFiniteAsStrings } from '../log.js';
-import { buildNet, isOneColumn } from '../model/net.js';
 import { eventsIn } from '../report/read-log.js';
-import { BASELINE, VARIANT_NAMES, type Variant, variantsOf, watchTraining } from '../train/ablate.js';
+import { BASELINE, type Variant, variantsOf } from '../train/ablate.js';
+import { watchTraining } from '../train/ablate-result.js';
 import type { Resume } from '../train/index.js';
+import { type Assignment, chooseVariants, joinVariants, type Seeds, seedList } from './ablate-options.js';
 import {
+  ABLATION_VERSION,
   type Ablation,
   type AblationRow,
-  earlierRows,
+  type EarlierAblation,
+  earlierAblation,
   isAblation,
   settingsOf,
-  speedNotes,
-  tableLines,
-  writeAblation,
 } from './ablation.js';
+import { noteLines, seedText, tableLines, writeAblation } from './ablation-page.js';
+import { statisticsOf } from './ablation-statistics.js';
 import type { DisplayMode } from './display.js';
 import { explained } from './explain.js';
 import { oneLine } from './format.js';
@@ -30,7 +29,6 @@ import { printConfig } from './print-config.js';
 import { resumeNote } from './resume.js';
 import { checkName, makeNumbered, runFolder } from './run-folder.js';
 import { lockNow, lockRun, type RunLock } from './run-lock.js';
-
 import type { Input, Services } from './services.js';
 import { recordedTraining, viewNotes } from './train.js';
 
@@ -39,51 +37,67 @@ export interface AblateOptions extends DisplayMode {
   variants?: readonly string[];
   /** The former name of `variants`. */
   only?: readonly string[];
+  /** Absent: the seeds of the ablation that is resumed, or one. */
+  seeds?: Seeds;
+  set?: readonly Assignment[];
   printConfig?: boolean;
 }
 
+/** An evaluation that no training gets to: there is one at the end in any case. */
+const ONLY_AT_THE_END = 1_000_000_000;
+
 /**
- * Trains the baseline and its variants, each as a run in the ablation's folder, and writes `ablation.json` and `ablation.md`
- * there after each. With the `--run` of an interrupted ablation it trains what is missing, and resumes a variant from its
- * last checkpoint.
- * @returns the exit code: 1 if a variant failed, the signal's if one was stopped.
+ * Trains the baseline and its variants with each seed, each as a run in the ablation's folder, and writes `ablation.json` and
+ * `ablation.md` there after each. With the `--run` of an interrupted ablation it trains what is missing, and resumes a
+ * training from its last checkpoint.
+ * @returns the exit code: 1 if a training failed, the signal's if one was stopped.
  * @throws ConfigError for invalid settings or names, and if another process uses the folder; also the errors of a training
  * that cannot start.
  */
 export async function run(
-  { layers, options: { variants: typed, only = typed, printConfig: isPrinted, ...mode } }: Input<AblateOptions>,
+  {
+    layers,
+    options: { variants: typed, only = typed, seeds, set = [], printConfig: isPrinted, ...mode },
+  }: Input<AblateOptions>,
   services: Services,
 ): Promise<number> {
   if (isPrinted) return printConfig(services, layers);
   const { config: resolved, notes, machine } = await resolveHere(services, layers, mode);
   const warning = await gpuWarning(services, machine, layers);
   if (warning !== undefined) services.stderr.print(`warning: ${warning}`);
-  const all = variantsOf(resolved);
-  const { variants, missing } = all;
-  const asked = only?.map((name) => variantNamed(name, all)) ?? variants;
   const isNamed = anySets(layers, 'run');
   const ownName = resolved.run.replace(/^(split|single)-/, 'ablate-');
   const named = isNamed ? resolved : Object.freeze({ ...resolved, run: ownName });
-  if (!isNamed || !isAblation(runFolder(named))) checkName(named, isNamed);
+  if (!isNamed || !isAblation(runFolder(named))) {
+    chooseVariants(resolved, only, set); // a wrong name is refused before a folder that is taken
+    checkName(named, isNamed);
+  }
   // Locked before the rows are read, because another process that ablates there writes new ones.
   let lock = isNamed && existsSync(runFolder(named)) ? await lockRun(runFolder(named)) : undefined;
   try {
-    const earlier = (isNamed && earlierRows(runFolder(named), settingsOf(named))) || [];
-    const finished = earlier.filter(isDone).map(({ variant }) => variant);
-    // The table keeps what an earlier ablation of that name has finished.
-    const chosen = [BASELINE, ...variants.filter((each) => asked.includes(each) || finished.includes(each.name))];
-    const configsIn = (out: string) =>
-      chosen.map(({ name, values }) => {
-        const own = { values: { ...values, out, run: name } };
-        return resolveConfig([{ values: { ...resolved } }, own], machine).config;
+    const earlier = isNamed ? earlierAblation(runFolder(named), settingsOf(named)) : undefined;
+    const asked = askedTrainings({ layers, config: named, only, seeds, set, earlier });
+    const chosen = keptVariants(asked.variants, named, earlier);
+    const configsIn = (folder: string, rows: readonly AblationRow[]) => {
+      const configOf = createConfigs(named, layers, machine, folder);
+      const checked = new Set(rows.filter(isDone).map(({ variant }) => variant));
+      return rows.map(({ variant, seed, result }) => {
+        const isFirst = !result && !checked.has(variant);
+        if (isFirst) checked.add(variant);
+        return configOf(chosen.find(({ name }) => name === variant)!, seed, isFirst);
       });
-    configsIn(runFolder(named)); // finds every invalid config before the first training
+    };
+    const rows = rowsOf(chosen, asked, earlier);
+    configsIn(runFolder(named), rows); // finds every invalid config before the first training
     const config = isNamed ? named : makeNumbered(named);
     const folder = runFolder(config);
     const ablation: Ablation = {
-      settings: settingsOf(config),
-      rows: chosen.map((variant) => rowOf(variant, earlier)),
-      missing: only ? [] : missing,
+      version: ABLATION_VERSION,
+      settings: earlier?.settings ?? settingsOf({ ...config, seed: rows[0]!.seed }),
+      variants: chosen.map(({ name, change, values }) => ({ name, change, values: { ...values } })),
+      rows,
+      missing: only ? [] : variantsOf(resolved).missing,
+      statistics: statisticsOf(rows),
     };
     explained(`make the folder ${folder}`, 'choose another --out', () => mkdirSync(folder, { recursive: true }));
     lock ??= lockNow(folder);
@@ -92,17 +106,88 @@ export async function run(
     // With --json stdout has the result only.
     const forRuns = mode.json ? { ...services, stdout: services.stderr } : services;
     forRuns.stdout.print(...notes, ...viewNotes(layers, mode, services));
-    const configs = configsIn(folder);
-    const exitCode = await trainRows(ablation, configs, folder, mode, forRuns);
+    const exitCode = await trainRows(ablation, configsIn(folder, rows), folder, mode, forRuns);
     services.stdout.print(
       ...(mode.json
         ? [JSON.stringify(nonFiniteAsStrings(ablation))]
-        : ['', ...tableLines(ablation), '', ...speedNotes(ablation), ...lastLines(ablation, config)]),
+        : ['', ...tableLines(ablation), '', ...noteLines(ablation), ...lastLines(ablation, config)]),
     );
     return exitCode;
   } finally {
     lock?.release();
   }
+}
+
+/** What is to be trained: every variant, after the baseline, with every seed. */
+interface Asked {
+  variants: readonly Variant[];
+  seeds: readonly number[];
+}
+
+function askedTrainings({
+  layers,
+  config,
+  only,
+  seeds,
+  set,
+  earlier,
+}: {
+  layers: readonly ConfigLayer[];
+  config: Config;
+  only: readonly string[] | undefined;
+  seeds: Seeds | undefined;
+  set: readonly Assignment[];
+  earlier: EarlierAblation | undefined;
+}): Asked {
+  const before = [...new Set(earlier?.rows.map(({ seed }) => seed))].sort((a, b) => a - b);
+  const isAgain = seeds === undefined && !anySets(layers, 'seed') && before.length > 0;
+  const chosen = chooseVariants(config, only, set, earlier?.variants);
+  const variants = joinVariants(chosen, earlier?.variants ?? [], set, runFolder(config));
+  return { variants, seeds: isAgain ? before : seedList(seeds ?? 1, config.seed) };
+}
+
+/** The baseline, the variants that are to be trained, and those that an earlier ablation of that name has finished. */
+function keptVariants(asked: readonly Variant[], config: Config, earlier: EarlierAblation | undefined): Variant[] {
+  const finished = new Set(earlier?.rows.filter(isDone).map(({ variant }) => variant));
+  const isIn = (variants: readonly Variant[], name: string) => variants.some((each) => each.name === name);
+  const isKept = ({ name }: Variant) => name !== BASELINE.name && !isIn(asked, name) && finished.has(name);
+  const { variants: known } = variantsOf(config);
+  const before: readonly Variant[] = earlier?.variants ?? [];
+  const kept = [...before, ...known.filter(({ name }) => !isIn(before, name))].filter(isKept);
+  const all = [...asked, ...kept];
+  const ordered = known.flatMap(({ name }) => all.find((each) => each.name === name) ?? []);
+  return [BASELINE, ...ordered, ...all.filter(({ name }) => !isIn(known, name))];
+}
+
+/** The trainings in their order: all variants with one seed, then with the next, so that there are pairs early. */
+function rowsOf(chosen: readonly Variant[], asked: Asked, earlier: EarlierAblation | undefined): AblationRow[] {
+  const before = earlier?.rows ?? [];
+  const seeds = [...new Set([...asked.seeds, ...before.filter(isDone).map(({ seed }) => seed)])].sort((a, b) => a - b);
+  const isAsked = ({ name }: Variant, seed: number) =>
+    asked.seeds.includes(seed) && (name === BASELINE.name || asked.variants.some((each) => each.name === name));
+  return seeds.flatMap((seed) =>
+    chosen.flatMap((variant) => {
+      const row = before.find((each) => each.variant === variant.name && each.seed === seed);
+      const { name, change } = variant;
+      if (row && isDone(row)) return [{ ...row, change }];
+      return isAsked(variant, seed) ? [{ variant: name, change, seed, run: row?.run ?? null, result: null }] : [];
+    }),
+  );
+}
+
+/**
+ * Returns a function that gives a training's settings. They have one evaluation at the end unless the user asks for more, and
+ * a check against the reference only for the first seed of a variant.
+ * @throws (the function) ConfigError for settings of `--set` that are invalid.
+ */
+function createConfigs(config: Config, layers: readonly ConfigLayer[], machine: Machine, out: string) {
+  const evalEvery = anySets(layers, 'evalEvery') ? config.evalEvery : ONLY_AT_THE_END;
+  return ({ name, values }: Variant, seed: number, isFirst: boolean): Config => {
+    const cheap = { evalEvery, check: config.check && isFirst };
+    const change: ConfigLayer = { values, file: `the variant ${name}` };
+    const own = { seed, out, run: `${name}-seed${seed}` };
+    return resolveConfig([{ values: { ...config, ...cheap } }, change, { values: own }], machine).config;
+  };
 }
 
 /** Trains the rows that have no result yet, and writes the files after each. @returns the exit code of all. */
@@ -117,9 +202,10 @@ async function trainRows(
   let exitCode = 0;
   for (const [i, row] of rows.entries()) {
     if (row.result) continue;
-    services.stdout.print('', `${i + 1} of ${rows.length}, ${row.variant}: ${row.change}`);
+    services.stdout.print('', `${i + 1} of ${rows.length}, ${row.variant} with seed ${row.seed}: ${row.change}`);
     const save = () => writeAblation(folder, ablation);
-    const ended = await trainRow(row, configs[i]!, coresOf(configs[i]!, configs[0]!), mode, services, save);
+    const ended = await trainRow(row, configs[i]!, mode, services, save);
+    ablation.statistics = statisticsOf(rows);
     save();
     if (ended !== 0) exitCode = ended;
     if (ended > 128) break; // a signal
@@ -128,19 +214,19 @@ async function trainRows(
 }
 
 /**
- * Trains one variant, resuming an earlier process's run, and fills its row.
+ * Trains one variant with one seed, resuming an earlier process's run, and fills its row.
  * @param save writes the row when the run starts, so that a later process finds the run if this one is killed.
  * @returns the exit code.
  */
 async function trainRow(
   row: AblationRow,
   config: Config,
-  cores: number | undefined,
   { json, quiet }: DisplayMode,
   services: Services,
   save: () => void,
 ): Promise<number> {
   const monitor = watchTraining();
+  const started = performance.now();
   const earlier = { ...config, run: row.run ?? config.run };
   const { lock, resume } = await unfinishedRun(runFolder(earlier));
   try {
@@ -160,7 +246,7 @@ async function trainRow(
     const named = resume ? earlier : config;
     const { exitCode, failure } = await recordedTraining(named, [], mode, services, recording);
     const result = monitor.result();
-    row.result = result ? { ...result, ...(cores !== undefined && { cores }) } : null;
+    row.result = result ? { ...result, seconds: (performance.now() - started) / 1000 } : null;
     if (failure !== undefined) services.stderr.print(`error: ${oneLine(failure)}`);
     return exitCode;
   } finally {
@@ -177,43 +263,16 @@ async function unfinishedRun(folder: string): Promise<{ lock?: RunLock; resume?:
   return { lock, ...(found && { resume: { checkpoint: found, skipped } }) };
 }
 
-/**
- * How many cores a variant's ops can use at once, on CPUs; undefined otherwise. The process has one number of threads per op,
- * that of the baseline. A net of two columns runs two ops at once, a net of one column one.
- */
-function coresOf({ net, devices }: Config, baseline: Config): number | undefined {
-  if (!devices.every((name) => name.startsWith('CPU'))) return undefined;
-  const all = usableCores();
-  return Math.min(all, (opThreads(baseline.net.table) || all) * (isOneColumn(buildNet(net)) ? 1 : 2));
-}
-
-/** @throws ConfigError if there is no such variant, or none for these settings. */
-function variantNamed(name: string, { variants, missing }: ReturnType<typeof variantsOf>): Variant {
-  const variant = variants.find((each) => each.name === name);
-  if (variant) return variant;
-  const reason = missing.find((each) => each.name === name)?.reason;
-  throw new ConfigError(
-    reason
-      ? `Cannot ablate ${name}: ${reason}; leave it out of --variants`
-      : `--variants has ${JSON.stringify(name)}, expected names among ${VARIANT_NAMES.join(', ')}; the baseline is always trained`,
-  );
-}
-
-function rowOf({ name, change }: Variant, earlier: readonly AblationRow[]): AblationRow {
-  const row = earlier.find(({ variant }) => variant === name);
-  return row && isDone(row) ? { ...row, change } : { variant: name, change, run: row?.run ?? null, result: null };
-}
-
 function isDone({ result }: AblationRow): boolean {
   return result?.status === 'done';
 }
 
 /** Where the ablation is, and how to finish it. */
 function lastLines({ rows, missing }: Ablation, config: Config): string[] {
-  const left = rows.filter((row) => !isDone(row)).map(({ variant }) => variant);
+  const left = rows.filter((row) => !isDone(row)).map(({ variant, seed }) => `${variant}-seed${seed}`);
   return [
     ...missing.map(({ name, reason }) => `left out: ${name} (${reason})`),
-    `ablation of seed ${config.seed} in ${runFolder(config)}/ablation.md`,
+    `ablation of ${seedText(rows)} in ${runFolder(config)}/ablation.md`,
     ...(left.length > 0 ? [`not done: ${left.join(', ')}; repeat the command with --run ${config.run} to finish`] : []),
   ];
 }

@@ -93,15 +93,17 @@ function logsOf(name: string, action: string, onLeftOut = (_: string) => {}): Fo
 
 function logsOfAblation(folder: string, action: string, onLeftOut: (sentence: string) => void): FoundLog[] {
   const { rows } = readAblation(folder, `${action} the ablation in`, 'choose another run');
-  const logs = rows.flatMap(({ variant, change, run }): FoundLog[] => {
+  const isOneSeed = new Set(rows.map(({ seed }) => seed)).size < 2;
+  const logs = rows.flatMap(({ variant, change, seed, run }): FoundLog[] => {
+    const training = isOneSeed ? variant : `${variant} with seed ${seed}`;
     if (run === null) {
-      onLeftOut(`${variant} is left out: it has not been trained yet`);
+      onLeftOut(`${training} is left out: it has not been trained yet`);
       return [];
     }
     checkRunName(run);
     const file = join(folder, run, LOG_NAME);
     if (kindOf(file)) return [{ file, folder: join(folder, run), isRun: true, variant: { variant, change } }];
-    onLeftOut(`${variant} is left out: there is no ${file}`);
+    onLeftOut(`${training} is left out: there is no ${file}`);
     return [];
   });
   if (logs.length > 0) return logs;

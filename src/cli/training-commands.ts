@@ -2,6 +2,7 @@
 import { type Command, Option } from 'commander';
 import { FLAGS, HEADINGS } from '../config/flags.js';
 import { VARIANT_NAMES } from '../train/ablate.js';
+import { assignmentsOf, seedsOf } from './ablate-options.js';
 import {
   type Add,
   addFlags,
@@ -36,6 +37,20 @@ export function addTrainingCommands(add: Add): void {
       new Option('--variants <names>', `variants to train after the baseline: ${VARIANT_NAMES.join(', ')}`)
         .argParser(listOf)
         .default(undefined, 'all that differ from the baseline')
+        .helpGroup(HEADINGS.run),
+    )
+    .addOption(
+      new Option(
+        '--seeds <n|list>',
+        'how many seeds to train each variant with, from --seed up, or a list: 1,2,7 or 4-6',
+      )
+        .argParser(seedsOf)
+        .default(undefined, 'one, or those of the ablation that is resumed')
+        .helpGroup(HEADINGS.run),
+    )
+    .addOption(
+      new Option('--set <variant.setting=value>', 'a setting of one variant, such as tanh.lr=0.005; may be repeated')
+        .argParser(assignmentsOf)
         .helpGroup(HEADINGS.run),
     )
     // The former name. npm has a setting `only`, and takes the flag silently.

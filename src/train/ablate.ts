@@ -1,6 +1,5 @@
-/** The paper's ablations: variants of a net with one thing changed, and the result of each training. */
+/** The paper's ablations: variants of a net with one thing changed. */
 import type { Config } from '../config/config.js';
-import type { EventOf, LogEvent } from '../log.js';
 import { buildNet, type PlacedLayer } from '../model/net.js';
 
 /** Settings with one thing changed. */
@@ -23,7 +22,7 @@ const NO_AUGMENTATION = {
   colourNoise: { strength: 0 },
 } as const;
 
-interface Baseline extends Pick<Config, 'net' | 'data'> {
+interface Baseline extends Pick<Config, 'net' | 'data' | 'optimizer'> {
   layers: readonly PlacedLayer[];
 }
 
@@ -65,14 +64,35 @@ const ABLATIONS: readonly (Variant & { applies(baseline: Baseline): boolean; rea
     applies: ({ data }) => !contains(data, NO_AUGMENTATION),
     reason: 'images are not augmented',
   },
+  {
+    ...{ name: 'no-crop', change: 'no random crops', values: { data: { randomCrop: false } } },
+    applies: ({ data }) => data.randomCrop,
+    reason: 'images are not cropped at random',
+  },
+  {
+    ...{ name: 'no-flip', change: 'no mirror images', values: { data: { flip: false } } },
+    applies: ({ data }) => data.flip,
+    reason: 'images are not mirrored',
+  },
+  {
+    ...{ name: 'no-colour-noise', change: 'no noise of colours', values: { data: { colourNoise: { strength: 0 } } } },
+    applies: ({ data }) => data.colourNoise.strength > 0,
+    reason: 'the images get no noise of colours',
+  },
+  {
+    ...{ name: 'no-weight-decay', change: 'no weight decay' },
+    values: { optimizer: { weightDecay: 0, biasDecay: 0 } },
+    applies: ({ optimizer }) => optimizer.weightDecay > 0 || optimizer.biasDecay > 0,
+    reason: 'there is no weight decay',
+  },
 ];
 
 /** The names of all variants. */
 export const VARIANT_NAMES: readonly string[] = ABLATIONS.map(({ name }) => name);
 
 /** The variants that change these settings, and those that do not, with the reason. The baseline is in neither list. */
-export function variantsOf({ net, data }: Config) {
-  const baseline = { net, data, layers: buildNet(net).layers };
+export function variantsOf({ net, data, optimizer }: Config) {
+  const baseline = { net, data, optimizer, layers: buildNet(net).layers };
   return {
     variants: ABLATIONS.filter(({ applies }) => applies(baseline)).map(
       ({ name, change, values }): Variant => ({ name, change, values }),
@@ -85,62 +105,4 @@ export function variantsOf({ net, data }: Config) {
 function contains(whole: unknown, part: unknown): boolean {
   if (typeof part !== 'object' || part === null) return whole === part;
   return Object.entries(part).every(([key, value]) => contains((whole as Record<string, unknown>)[key], value));
-}
-
-/** Whether the top-5 error means anything: with ten classes, half of all top-5 answers would be right by chance. */
-export function hasTop5(classes: number): boolean {
-  return classes >= 20;
-}
-
-/** The result of a training. Errors are shares of the test images, from 0 to 1. */
-export interface Result {
-  status: EventOf<'run_end'>['status'];
-  steps: number;
-  parameters: number;
-  placement: string;
-  /** Absent if the training did not reach its last evaluation. */
-  top1Error?: number;
-  top5Error?: number;
-  testLoss?: number;
-  /** Over all steps but the first of each process, which compiles; absent if there was no other. */
-  imagesPerSecond?: number;
-  /** On CPUs: how many cores its ops could use at a time. Speeds with different numbers cannot be compared. */
-  cores?: number;
-  /** Why it failed. */
-  error?: string;
-}
-
-/** Computes a training's result from its events, including those of earlier processes of the same run. */
-export function watchTraining(): { see(event: LogEvent): void; result(): Result | undefined } {
-  let start: EventOf<'run_start'> | undefined;
-  let evaluation: EventOf<'eval'> | undefined;
-  let end: EventOf<'run_end'> | undefined;
-  const later = { images: 0, ms: 0 };
-  let isFirst = true;
-  return {
-    see(event) {
-      if (event.event === 'run_start') {
-        start = event;
-        end = undefined;
-        isFirst = true;
-      }
-      if (event.event === 'eval') evaluation = event;
-      if (event.event === 'run_end') end = event;
-      if (event.event !== 'train_step') return;
-      if (!isFirst) later.images += event.images;
-      if (!isFirst) later.ms += event.step_ms;
-      isFirst = false;
-    },
-    result() {
-      if (!start || !end) return undefined;
-      const { parameters, placement } = start;
-      const last = end.status === 'done' && evaluation?.step === end.steps ? evaluation : undefined;
-      return {
-        ...{ status: end.status, steps: end.steps, parameters, placement },
-        ...(last && { top1Error: 1 - last.top1, top5Error: 1 - last.top5, testLoss: last.loss }),
-        ...(later.ms > 0 && { imagesPerSecond: (later.images / later.ms) * 1000 }),
-        ...(end.error !== undefined && { error: end.error }),
-      };
-    },
-  };
 }

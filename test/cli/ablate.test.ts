@@ -9,27 +9,23 @@ import type { Ablation } from '../../src/cli/ablation.js';
 import { lockNow } from '../../src/cli/run-lock.js';
 import type { TrainModule } from '../../src/cli/services.js';
 import type { Config } from '../../src/config/config.js';
-import { opThreads } from '../../src/config/devices.js';
-import { usableCores } from '../../src/limits.js';
 import { putCheckpoint } from '../checkpoint/put-checkpoint.js';
 import { EVAL, RUN_END, RUN_START, trainStep } from '../events.js';
 import { type Outcome, run, trainModule } from './stand-ins.js';
 
 const base = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-ablate-'));
 after(() => fs.rmSync(base, { recursive: true, force: true }));
-/** How many cores two ops have that run side by side. */
-const CORES = Math.min(2 * opThreads('original'), usableCores());
 let folders = 0;
 const newOut = () => fs.mkdtempSync(join(base, `${folders++}-`));
 
 const GENERATED = 'ablate-mini-20260203-040506';
 
-/** Accuracies by the run's name; trains three steps. `seen` gets the configs. */
+/** Accuracies by the run's name, or by the variant; trains three steps. `seen` gets the configs. */
 function training(accuracies: Record<string, number>, seen: Config[] = []): TrainModule['train'] {
   return async (asked, { report, begin }) => {
     const config = begin?.(asked) ?? asked;
     seen.push(config);
-    const top1 = accuracies[config.run.replace(/-\d$/, '')] ?? 0.5;
+    const top1 = accuracies[config.run] ?? accuracies[config.run.replace(/-seed.*$/, '')] ?? 0.5;
     report({ ...RUN_START, run: config.run, config, placement: config.placement });
     for (const step of [1, 2, 3]) report(trainStep(step));
     report({ ...EVAL, top1, top5: 0.9 });
@@ -54,21 +50,21 @@ test('ablate trains each variant as a run of its own, and compares them with the
   assert.deepEqual(
     seen.map((config) => [config.run, config.seed, config.net.norm, config.net.table]),
     [
-      ['baseline', 3, undefined, 'original'],
-      ['no-norm', 3, false, 'original'],
-      ['columns', 3, undefined, 'columns'],
+      ['baseline-seed3', 3, undefined, 'original'],
+      ['no-norm-seed3', 3, false, 'original'],
+      ['columns-seed3', 3, undefined, 'columns'],
     ],
   );
   const lines = stdout.lines.map((line) => line.replace(/ {2,}/g, '  '));
-  assert.ok(lines.includes(`baseline  nothing  2  30  20.00 %  200  ${CORES}  1.00`), stdout.text);
-  assert.ok(lines.includes(`no-norm  no response normalization  2  30  25.00 %  +5.00  200  ${CORES}  1.00`));
-  assert.ok(
-    lines.includes(`columns  columns meet in the last layer alone  2  30  10.00 %  -10.00  200  ${CORES}  1.00`),
-  );
+  assert.ok(lines.includes('baseline  nothing  2  30  20.00 %'), stdout.text);
+  assert.ok(lines.includes('no-norm  no response normalization  2  30  25.00 %  +5.00'));
+  assert.ok(lines.includes('columns  columns meet in the last layer alone  2  30  10.00 %  -10.00'));
+  assert.match(stdout.text, /^One seed proves nothing: /m);
+  assert.doesNotMatch(stdout.text, /verdict|worse|better|no difference/);
   for (const name of ['baseline', 'no-norm', 'columns']) {
-    assert.deepEqual(fs.readdirSync(join(out, 'a', name)).sort(), ['config.json', 'log.ndjson']);
+    assert.deepEqual(fs.readdirSync(join(out, 'a', `${name}-seed3`)).sort(), ['config.json', 'log.ndjson']);
   }
-  const row = `| no-norm | no response normalization | 2 | 30 | 25.00 % | +5.00 | 200 | ${CORES} | 1.00 |`;
+  const row = '| no-norm | no response normalization | 2 | 30 | 25.00 % | +5.00 |';
   assert.ok(pageOf(out).split('\n').includes(row), pageOf(out));
   assert.match(
     pageOf(out),
@@ -77,34 +73,164 @@ test('ablate trains each variant as a run of its own, and compares them with the
   assert.equal(jsonOf(out).rows[2]!.result!.top1Error, 1 - 0.9);
 });
 
-test('ablate on CPUs does not compare the speed of variants that used other numbers of cores, and says so', async () => {
+test('ablate --seeds compares each variant with the baseline of the same seed, and says what the pairs show', async () => {
   const out = newOut();
-  const { stdout } = await ablate(out, ['--variants', 'one-gpu,columns'], training({}));
-  const { rows } = jsonOf(out);
-  const [, oneGpu] = rows;
+  const seen: Config[] = [];
+  const accuracies = {
+    ...{ 'baseline-seed1': 0.8, 'baseline-seed2': 0.7, 'baseline-seed3': 0.9 },
+    ...{ 'no-norm-seed1': 0.75, 'no-norm-seed2': 0.65, 'no-norm-seed3': 0.84 },
+    ...{ 'columns-seed1': 0.82, 'columns-seed2': 0.68, 'columns-seed3': 0.9 },
+    ...{ 'tanh-seed1': 0.9, 'tanh-seed2': 0.8, 'tanh-seed3': 0.99, sigmoid: 0.1 },
+  };
+  const argv = ['--variants', 'columns,no-norm,tanh,sigmoid', '--seeds', '3'];
+  const { exitCode, stdout } = await ablate(out, argv, training(accuracies, seen));
+  assert.equal(exitCode, 0);
   assert.deepEqual(
-    rows.map(({ result }) => result!.cores),
-    [CORES, opThreads('original'), CORES],
+    seen.slice(4, 7).map((config) => [config.run, config.seed, config.check, config.evalEvery]),
+    [
+      ['tanh-seed1', 1, true, 1_000_000_000],
+      ['baseline-seed2', 2, false, 1_000_000_000],
+      ['no-norm-seed2', 2, false, 1_000_000_000],
+    ],
+    'all variants of a seed, then of the next; a check and an evaluation no oftener than needed',
   );
-  const isLike = oneGpu!.result!.cores === CORES; // where there is one core
-  assert.match(stdout.text, isLike ? /^one-gpu .* 200 +1 +1\.00$/m : /^one-gpu .* 200 +\d+ *$/m);
-  const note = `so not for one-gpu (cores: ${oneGpu!.result!.cores}): all variants have the same number of threads per op`;
-  for (const text of [stdout.text, pageOf(out)]) assert.equal(text.includes(note), !isLike, text);
-  assert.match(stdout.text, /^columns .* 200 +\d+ +1\.00$/m);
+  const lines = stdout.lines.map((line) => line.replace(/ {2,}/g, '  '));
+  const start = (name: string) => lines.find((line) => line.startsWith(`${name}  `));
+  assert.equal(start('baseline'), 'baseline  nothing  2  30  3  20.00 %');
+  assert.match(start('no-norm')!, / {2}3 {2}25\.33 % {2}\+5\.33 {2}\+3\.90 to \+6\.77 {2}worse$/);
+  assert.match(start('columns')!, / {2}20\.00 % {2}\+0\.00 {2}-4\.97 to \+4\.97 {2}no difference seen$/);
+  assert.match(start('tanh')!, / {2}-9\.67 {2}-11\.10 to -8\.23 {2}better$/);
+  assert.match(start('sigmoid')!, / {2}90\.00 % {2}\+70\.00 .* worse$/);
+  assert.match(stdout.text, /between seeds \(median of the variants\)\. So 3 seeds show .*; 1 point takes \d+ seeds/);
+  assert.match(stdout.text, /tested on the same 1,000 images\. The interval does not cover/);
+  assert.equal(stdout.lines.at(-1), `ablation of seeds 1, 2, 3 in ${join(out, 'a')}/ablation.md`);
+  assert.match(pageOf(out), /^\| tanh \| 2 \| tanh-seed2 \| 20\.00 % \|$/m);
+  const { version, statistics } = jsonOf(out);
+  assert.equal(version, 2);
+  assert.deepEqual(
+    statistics.variants.map(({ variant, seeds, measures }) => [
+      variant,
+      seeds.length,
+      measures.top1Error?.difference?.verdict,
+    ]),
+    [
+      ['baseline', 3, undefined],
+      ['no-norm', 3, 'worse'],
+      ['columns', 3, 'no difference seen'],
+      ['sigmoid', 3, 'worse'],
+      ['tanh', 3, 'better'],
+    ],
+  );
+
+  // More seeds of one variant: the others keep what they have.
+  const more: Config[] = [];
+  const added = await ablate(out, ['--variants', 'no-norm', '--seeds', '2-4'], training({ baseline: 0.8 }, more));
+  assert.deepEqual(
+    more.map((config) => config.run),
+    ['baseline-seed4', 'no-norm-seed4'],
+  );
+  assert.match(added.stdout.text, /^no-norm .* 4 +31\.50 %/m);
+  assert.match(added.stdout.text, /^tanh .* 3 +10\.33 % .* better$/m);
+  // Without --seeds, those that it has.
+  await ablate(out, ['--variants', 'no-dropout'], training({}, more));
+  assert.deepEqual(
+    more.slice(2).map(({ seed }) => seed),
+    [1, 2, 3, 4],
+  );
+});
+
+test('ablate --set gives a variant its own settings, also one of a new name, and keeps them', async () => {
+  const out = newOut();
+  const seen: Config[] = [];
+  const set = ['--set', 'tanh.lr=0.005', '--set', 'slow.optimizer.learningRate=0.001'];
+  assert.equal((await ablate(out, ['--variants', 'tanh,slow', ...set], training({}, seen))).exitCode, 0);
+  assert.deepEqual(
+    seen.map(({ net, optimizer: { learningRate, momentum } }) => [net.activation, learningRate, momentum]),
+    [
+      [undefined, 0.02, 0.9],
+      ['tanh', 0.005, 0.9],
+      [undefined, 0.001, 0.9],
+    ],
+  );
+  assert.deepEqual(
+    jsonOf(out).variants.map(({ name, change }) => `${name}: ${change}`),
+    ['baseline: nothing', 'tanh: tanh everywhere, lr 0.005', 'slow: optimizer.learningRate 0.001'],
+  );
+  await ablate(out, ['--variants', 'tanh,slow', '--seeds', '2'], training({}, seen));
+  assert.deepEqual(
+    seen.slice(3).map(({ run: name, optimizer }) => [name, optimizer.learningRate]),
+    [
+      ['baseline-seed2', 0.02],
+      ['tanh-seed2', 0.005],
+      ['slow-seed2', 0.001],
+    ],
+  );
+  const refused: [argv: string[], message: RegExp][] = [
+    [
+      ['--variants', 'tanh', '--set', 'tanh.lr=1'],
+      /its ablation trained tanh with other settings \(tanh everywhere, lr 0.005\)/,
+    ],
+    [['--variants', 'no-norm', '--set', 'tanh.lr=1'], /^error: Cannot use --set tanh\.lr: no variant of that name is/],
+    [
+      ['--set', 'baseline.lr=1'],
+      /^error: Cannot use --set baseline\.lr: the baseline has the settings of all; use a flag/,
+    ],
+    [['--set', 'tanh.seed=2'], /^error: Cannot use --set tanh\.seed: all variants have the same seed; use a flag/],
+    [['--set', 'tanh'], /^error: --set is "tanh", expected VARIANT\.SETTING=VALUE, such as /],
+    [
+      ['--variants', 'no-norm', '--set', 'no-norm.lr=-1'],
+      /^error: optimizer\.learningRate in the variant no-norm is -1, /,
+    ],
+    [['--variants', 'wide'], /expected names among .*, or one of your own with its settings, such as --set wide\.lr=/],
+    [['--variants', '../x', '--set', '../x.lr=1'], /^error: --(set|variants) /],
+    [['--seeds', '0'], /^error: --seeds is "0", expected a number of seeds from 1 to 1000, or a list such as/],
+    [['--seeds', '3-1'], /^error: --seeds is "3-1", expected/],
+    [
+      ['--seeds', '2', '--seed', '4294967295'],
+      /^error: Cannot use the seed 4294967296: expected seeds up to 4294967295/,
+    ],
+  ];
+  for (const [argv, message] of refused) {
+    const { exitCode, stderr } = await ablate(out, argv, training({}));
+    assert.match(stderr.text, message);
+    assert.equal(exitCode, 2, stderr.text);
+  }
+});
+
+test('ablate continues an ablation of version 1, whose runs have no seed in their names', async () => {
+  const out = newOut();
+  await ablate(out, ['--variants', 'tanh', '--seed', '3'], training({ baseline: 0.8 }));
+  const { settings, rows, missing } = jsonOf(out);
+  const old = rows.map(({ seed: _, run: name, ...row }) => ({ ...row, run: name!.replace('-seed3', '') }));
+  for (const [i, { run: name }] of old.entries()) fs.renameSync(join(out, 'a', rows[i]!.run!), join(out, 'a', name));
+  old[1]!.result = null;
+  fs.writeFileSync(join(out, 'a', 'ablation.json'), JSON.stringify({ settings, rows: old, missing }));
+  const seen: Config[] = [];
+  const { exitCode } = await ablate(out, ['--variants', 'tanh', '--seeds', '3,4'], training({ tanh: 0.7 }, seen));
+  assert.equal(exitCode, 0);
+  assert.deepEqual(
+    jsonOf(out).rows.map((row) => [row.variant, row.seed, row.run, row.result!.top1Error]),
+    [
+      ['baseline', 3, 'baseline', 1 - 0.8],
+      ['tanh', 3, 'tanh-seed3', 1 - 0.7],
+      ['baseline', 4, 'baseline-seed4', 0.5],
+      ['tanh', 4, 'tanh-seed4', 1 - 0.7],
+    ],
+  );
 });
 
 test('ablate prints the top-5 error if there are enough classes', async () => {
   const config = join(newOut(), 'c.json');
   fs.writeFileSync(config, JSON.stringify({ net: { classes: 100 } }));
   const { stdout } = await ablate(newOut(), ['--variants', 'tanh', '--config', config], training({}));
-  assert.match(stdout.text, /top-1 error +points +top-5 error +points +images\/s +cores +speed/);
+  assert.match(stdout.text, /top-1 error +points +top-5 error +points$/m);
   assert.doesNotMatch((await ablate(newOut(), ['--variants', 'tanh'], training({}))).stdout.text, /top-5/);
 });
 
 test('ablate says what is missing after an interruption, and resumes under the same name', async () => {
   const out = newOut();
   const stopping: TrainModule['train'] = async (config, ui) => {
-    if (config.run !== 'tanh') return training({})(config, ui);
+    if (config.run !== 'tanh-seed1') return training({})(config, ui);
     ui.report({ ...RUN_START, run: config.run });
     ui.report(trainStep(1));
     ui.report({ ...RUN_END, status: 'stopped', exit_code: 130, steps: 1 });
@@ -115,20 +241,23 @@ test('ablate says what is missing after an interruption, and resumes under the s
   assert.equal(first.exitCode, 130);
   assert.match(first.stdout.text, /^tanh .* stopped$/m);
   assert.match(first.stdout.text, /^no-dropout .* not run$/m);
-  assert.equal(first.stdout.lines.at(-1), 'not done: tanh, no-dropout; repeat the command with --run a to finish');
+  assert.equal(
+    first.stdout.lines.at(-1),
+    'not done: tanh-seed1, no-dropout-seed1; repeat the command with --run a to finish',
+  );
   const seen: Config[] = [];
   const second = await ablate(out, argv, training({}, seen));
   assert.equal(second.exitCode, 0);
   assert.deepEqual(
     seen.map((config) => config.run),
-    ['tanh-2', 'no-dropout'],
+    ['tanh-seed1-2', 'no-dropout-seed1'],
   );
   assert.deepEqual(
     jsonOf(out).rows.map(({ variant, run: name, result }) => [variant, name, result?.status]),
     [
-      ['baseline', 'baseline', 'done'],
-      ['tanh', 'tanh-2', 'done'],
-      ['no-dropout', 'no-dropout', 'done'],
+      ['baseline', 'baseline-seed1', 'done'],
+      ['tanh', 'tanh-seed1-2', 'done'],
+      ['no-dropout', 'no-dropout-seed1', 'done'],
     ],
   );
   // A third one adds to the table, and loses nothing.
@@ -142,7 +271,7 @@ test('ablate says what is missing after an interruption, and resumes under the s
 
 test('ablate resumes a killed run from its log and its checkpoints', async () => {
   const out = newOut();
-  const folder = join(out, 'a', 'baseline');
+  const folder = join(out, 'a', 'baseline-seed1');
   const killed: TrainModule['train'] = async (config, { report }) => {
     report({ ...RUN_START, run: config.run });
     for (const step of [1, 2, 3]) report(trainStep(step));
@@ -154,7 +283,7 @@ test('ablate resumes a killed run from its log and its checkpoints', async () =>
   assert.deepEqual(
     jsonOf(out).rows.map(({ run: name, result }) => [name, result]),
     [
-      ['baseline', null],
+      ['baseline-seed1', null],
       [null, null],
     ],
   );
@@ -166,7 +295,7 @@ test('ablate resumes a killed run from its log and its checkpoints', async () =>
   // Every step was done: nothing is left but to end.
   const ending: TrainModule['train'] = async (config, ui) => {
     if (!ui.resume) return training({})(config, ui);
-    assert.deepEqual([config.run, ui.resume.checkpoint.state.step], ['baseline', 3]);
+    assert.deepEqual([config.run, ui.resume.checkpoint.state.step], ['baseline-seed1', 3]);
     ui.report({ ...RUN_START, run: config.run });
     ui.report(RUN_END);
     return { exitCode: 0, top1: 0.7, steps: 3 };
@@ -174,7 +303,7 @@ test('ablate resumes a killed run from its log and its checkpoints', async () =>
   const { exitCode } = await ablate(out, ['--variants', 'tanh'], ending);
   assert.equal(exitCode, 0);
   const { result } = jsonOf(out).rows[0]!;
-  assert.deepEqual([result!.status, result!.top1Error, result!.imagesPerSecond], ['done', 1 - 0.7, 200]);
+  assert.deepEqual([result!.status, result!.top1Error, result!.testImages], ['done', 1 - 0.7, 1000]);
 });
 
 test('ablate resumes after it was killed in its first run', async () => {
@@ -187,7 +316,7 @@ test('ablate resumes after it was killed in its first run', async () => {
 test('ablate continues after a variant that fails, and exits with 1', async () => {
   const out = newOut();
   const failing: TrainModule['train'] = async (config, ui) => {
-    if (config.run !== 'no-norm') return training({})(config, ui);
+    if (config.run !== 'no-norm-seed1') return training({})(config, ui);
     ui.report({ ...RUN_START, run: config.run });
     ui.report({ ...RUN_END, status: 'failed', exit_code: 1, steps: 0, error: 'Cannot continue: the loss is NaN' });
     return { exitCode: 1, top1: Number.NaN, steps: 0 };
@@ -196,7 +325,7 @@ test('ablate continues after a variant that fails, and exits with 1', async () =
   assert.deepEqual([exitCode, stderr.text], [1, 'error: Cannot continue: the loss is NaN\n']);
   assert.match(stdout.text, /^no-norm .* failed/m);
   assert.match(stdout.text, /^tanh .* 50\.00 %/m);
-  assert.match(pageOf(out), /^- no-norm: Cannot continue: the loss is NaN$/m);
+  assert.match(pageOf(out), /^- no-norm, seed 1: Cannot continue: the loss is NaN$/m);
 });
 
 test('ablate refuses unknown variants, and other settings under the same name', async () => {
@@ -219,9 +348,12 @@ test('ablate refuses unknown variants, and other settings under the same name', 
   }
   assert.deepEqual(fs.readdirSync(out), [], 'nothing is left of what was refused');
   await ablate(out, ['--variants', 'tanh'], train);
-  const other = await ablate(out, ['--variants', 'tanh', '--seed', '9'], train);
+  const other = await ablate(out, ['--variants', 'tanh', '--momentum', '0.5'], train);
   assert.equal(other.exitCode, 2);
-  assert.match(other.stderr.text, /its ablation had another seed, expected the same settings; choose another --run/);
+  assert.match(
+    other.stderr.text,
+    /its ablation had another optimizer, expected the same settings; choose another --run/,
+  );
   fs.mkdirSync(join(out, 'b'));
   fs.writeFileSync(join(out, 'b', 'file'), '');
   const taken = await run(['ablate', '--out', out, '--run', 'b'], { loadTrain: trainModule({ train }) });
@@ -255,10 +387,15 @@ test('ablate without a name gets its own folder if another one started in the sa
   const first = await run(argv, { loadTrain: trainModule({ train }) });
   assert.deepEqual([first.exitCode, during[0]!.exitCode, during[0]!.stderr.text], [0, 0, '']);
   for (const name of [GENERATED, `${GENERATED}-2`])
-    assert.deepEqual(fs.readdirSync(join(out, name)).sort(), ['ablation.json', 'ablation.md', 'baseline', 'tanh']);
+    assert.deepEqual(fs.readdirSync(join(out, name)).sort(), [
+      'ablation.json',
+      'ablation.md',
+      'baseline-seed1',
+      'tanh-seed1',
+    ]);
   assert.match(during[0]!.stdout.text, /^ablation of seed \d in .*ablate-mini-\d+-\d+-2\/ablation\.md$/m);
   const { out: place } = JSON.parse(
-    fs.readFileSync(join(out, `${GENERATED}-2`, 'tanh', 'config.json'), 'utf8'),
+    fs.readFileSync(join(out, `${GENERATED}-2`, 'tanh-seed1', 'config.json'), 'utf8'),
   ) as Config;
   assert.equal(place, join(out, `${GENERATED}-2`));
 });

@@ -4,7 +4,7 @@ import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { after } from 'node:test';
-import { earlierRows, settingsOf } from '../../src/cli/ablation.js';
+import { earlierAblation, settingsOf } from '../../src/cli/ablation.js';
 import { findRun, savedConfig } from '../../src/cli/find-run.js';
 import { planResume } from '../../src/cli/resume.js';
 import { resolveConfig } from '../../src/config/config.js';
@@ -43,5 +43,5 @@ test('files of earlier versions, with the setting `fault`, can be read', () => {
     join(ablation, 'ablation.json'),
     JSON.stringify({ settings: { ...settings, fault: null }, rows: [] }),
   );
-  assert.deepEqual(earlierRows(ablation, settings), []);
+  assert.deepEqual(earlierAblation(ablation, settings)?.rows, []);
 });

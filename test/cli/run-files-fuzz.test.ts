@@ -8,7 +8,9 @@ import test, { after } from 'node:test';
 import { manifestText } from '../../src/checkpoint/contents.js';
 import { valuesBytes } from '../../src/checkpoint/safetensors.js';
 import { checkpointsFolder, writeCheckpoint } from '../../src/checkpoint/store.js';
-import { earlierRows, tableLines } from '../../src/cli/ablation.js';
+import { earlierAblation } from '../../src/cli/ablation.js';
+import { noteLines, tableLines } from '../../src/cli/ablation-page.js';
+import { statisticsOf } from '../../src/cli/ablation-statistics.js';
 import { planResume } from '../../src/cli/resume.js';
 import { resolveConfig } from '../../src/config/config.js';
 import { SplitError } from '../../src/errors.js';
@@ -63,7 +65,7 @@ test('planResume() resumes from any valid state, and explains others in a senten
 test('messages truncate long texts from a file', () => {
   const long = 'y'.repeat(50_000);
   fs.writeFileSync(join(folder, 'ablation.json'), JSON.stringify({ settings: { [long]: 1 }, rows: [] }));
-  assert.throws(() => earlierRows(folder, {}), /had another y{57}\.\.\., expected/);
+  assert.throws(() => earlierAblation(folder, {}), /had another y{57}\.\.\., expected/);
   const resume = { checkpoint: { folder, files: [], bytes: 0, state: { ...STATE } }, skipped: [] };
   resume.checkpoint.state.configHash = 'a'.repeat(64);
   resume.checkpoint.state.config = { ...config, optimizer: { [long]: long } } as never;
@@ -92,27 +94,32 @@ test('runClasses() returns a list of names, or explains in a sentence what is wr
   );
 });
 
-test('earlierRows() returns the rows of an ablation, or explains in a sentence what is wrong', async (t) => {
+test('earlierAblation() returns an ablation, or explains in a sentence what is wrong', async (t) => {
   const settings = { preset: 'mini', net: { width: 0.25, classes: 100 } };
   const result = {
     ...{ status: 'done', steps: 5, parameters: 30, placement: 'split' },
-    ...{ top1Error: 0.5, top5Error: 0.25, testLoss: 'NaN', imagesPerSecond: 20 },
+    ...{ top1Error: 0.5, top5Error: 0.25, testLoss: 'NaN', testImages: 20 },
   };
-  const row = { variant: 'relu', change: 'relu everywhere', run: 'relu', result };
+  const row = { variant: 'relu', change: 'relu everywhere', seed: 1, run: 'relu', result };
   await fuzz(t, {
     what: 'ablations',
-    cases: jsonLike({ settings, rows: [row, { ...row, variant: 'tanh', result: null }], missing: [] }, 2),
+    cases: jsonLike(
+      { version: 2, settings, variants: [], rows: [row, { ...row, variant: 'tanh' }, { ...row, seed: 2 }] },
+      2,
+    ),
     usual: 100,
     read(text) {
       fs.writeFileSync(join(folder, 'ablation.json'), text);
-      const rows = [...earlierRows(folder, settings)!];
-      assert.equal(tableLines({ settings, rows, missing: [] }).length, 1 + rows.length);
+      const { rows } = earlierAblation(folder, settings)!;
+      const shown = { settings, rows, statistics: statisticsOf(rows) };
+      assert.equal(tableLines(shown).length, 1 + new Set(rows.map(({ variant }) => variant)).size);
+      assert.ok(noteLines(shown).every((line) => line.length > 0));
     },
     refuses: isRefusal,
   });
 });
 
-test('earlierRows() names the invalid place of a row', () => {
+test('earlierAblation() names the invalid place of a row', () => {
   const file = join(folder, 'ablation.json');
   const row = { variant: 'baseline', change: 'x', run: null, result: null };
   const rows: [row: object, place: string][] = [
@@ -126,8 +133,8 @@ test('earlierRows() names the invalid place of a row', () => {
   for (const [wrong, place] of rows) {
     fs.writeFileSync(file, JSON.stringify({ settings: {}, rows: [row, wrong], missing: [] }));
     const message = `Cannot resume the ablation in ${file}: ${place} is missing or invalid; choose another --run`;
-    assert.throws(() => earlierRows(folder, {}), { name: 'SplitError', message });
+    assert.throws(() => earlierAblation(folder, {}), { name: 'SplitError', message });
   }
   fs.writeFileSync(file, JSON.stringify({ settings: {}, rows: [row], missing: [] }));
-  assert.deepEqual(earlierRows(folder, {}), [row]);
+  assert.deepEqual(earlierAblation(folder, {}), { settings: {}, variants: [], rows: [{ ...row, seed: 1 }] });
 });

@@ -1,0 +1,162 @@
+/** The result of an ablation for people: its table, its notes, and its page. Writes both files. */
+import { renameSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Config } from '../config/config.js';
+import { nonFiniteAsStrings } from '../log.js';
+import { count } from '../numbers.js';
+import { printableLines } from '../printable.js';
+import { writeNoFollow } from '../safe-write.js';
+import { hasTop5 } from '../train/ablate-result.js';
+import { ABLATION_JSON, type Ablation, type AblationRow } from './ablation.js';
+import type { Measured } from './ablation-statistics.js';
+import { explained } from './explain.js';
+import { table } from './format.js';
+
+const PAGE_NAME = 'ablation.md';
+/** Half a 95 % interval of the normal distribution, in standard errors. */
+const Z = 1.96;
+
+type Shown = Pick<Ablation, 'settings' | 'rows' | 'statistics'>;
+
+/** Replaces both files, each as a whole. @throws SplitError if they cannot be written. */
+export function writeAblation(folder: string, ablation: Ablation): void {
+  const files: [string, string][] = [
+    [ABLATION_JSON, `${JSON.stringify(nonFiniteAsStrings(ablation), null, 2)}\n`],
+    [PAGE_NAME, `${pageLines(ablation).join('\n')}\n`],
+  ];
+  for (const [name, text] of files) {
+    const file = join(folder, name);
+    explained(`write ${file}`, 'choose another folder with --out', () => {
+      writeNoFollow(`${file}.part`, printableLines(text));
+      renameSync(`${file}.part`, file);
+    });
+  }
+}
+
+/** The table for the terminal: a line for each variant. */
+export function tableLines(ablation: Shown): string[] {
+  return table(...cellsOf(ablation));
+}
+
+/** Sentences that say what the table shows, and what it does not. */
+export function noteLines({ rows, statistics: { sensitivity, test, variants } }: Shown): string[] {
+  if (variants.every(({ seeds }) => seeds.length === 0)) return [];
+  const failed = variants.flatMap(({ variant }) => failedOf(variant, rows));
+  return [
+    ...(sensitivity
+      ? [
+          'points: the mean difference of the top-1 errors from the baseline with the same seeds. Its interval (95 %, Student) has 0 in it: no difference seen.',
+          `Differences have a standard deviation of ${points(sensitivity.sd)} points between seeds (median of the variants). So ${sensitivity.seeds} seeds show differences from ${points(sensitivity.visible)} points, in four of five experiments; 1 point takes ${count(sensitivity.seedsForOnePoint)} seeds, 0.5 points ${count(sensitivity.seedsForHalfPoint)}.`,
+        ]
+      : [
+          'One seed proves nothing: another seed changes each error, often by more than the variants do. --seeds 5 trains each variant with five seeds and says what they show.',
+        ]),
+    ...(test
+      ? [
+          `All variants are tested on the same ${count(test.images)} images. ${sensitivity ? 'The interval does not cover the choice of these images: with' : 'With'} others, a difference may change by up to ±${points(Z * test.standardError)} points (95 %).`,
+        ]
+      : []),
+    ...(failed.length > 0 ? [`Without a result, so not in the means: ${failed.join(', ')}.`] : []),
+  ];
+}
+
+function failedOf(variant: string, rows: readonly AblationRow[]): string[] {
+  const failed = rows.filter((row) => row.variant === variant && row.result?.status === 'failed');
+  return failed.map(({ seed }) => `${variant} with seed ${seed}`);
+}
+
+/** The page: the settings, the tables, and what failed or was left out. */
+function pageLines(ablation: Ablation): string[] {
+  const { preset, net, data, steps, epochs, batchSize, devices } = ablation.settings as unknown as Config;
+  const { rows, missing } = ablation;
+  const length = steps === null ? `${count(epochs)} epochs` : `${count(steps)} steps`;
+  const failed = rows.flatMap(({ variant, seed, result }) =>
+    result?.error ? [`- ${variant}, seed ${seed}: ${result.error}`] : [],
+  );
+  return [
+    '# Ablation',
+    '',
+    `Preset ${preset}: net ${net.table} at ${net.width} of its width, ${net.inputSize} pixels, data ${data.source}; ${length} of ${count(batchSize)} images, ${seedText(rows)}, on ${devices.join(' and ')}. Each training is a run in the folder of its name, with all its settings in config.json.`,
+    '',
+    ...markdownTable(...cellsOf(ablation)),
+    '',
+    ...noteLines(ablation).flatMap((note) => [note, '']),
+    ...(seedsIn(rows).length > 1 ? ['Every training:', '', ...markdownTable(...trainingCells(rows)), ''] : []),
+    ...(failed.length > 0 ? ['Failed:', '', ...failed, ''] : []),
+    ...(missing.length > 0 ? ['Left out:', '', ...missing.map(({ name, reason }) => `- ${name}: ${reason}`)] : []),
+  ];
+}
+
+/** `seed 1`, or `seeds 1, 2, 3`. */
+export function seedText(rows: readonly AblationRow[]): string {
+  const seeds = seedsIn(rows);
+  return `seed${seeds.length === 1 ? '' : 's'} ${seeds.join(', ')}`;
+}
+
+function seedsIn(rows: readonly AblationRow[]): number[] {
+  return [...new Set(rows.map(({ seed }) => seed))].sort((a, b) => a - b);
+}
+
+function markdownTable(header: readonly string[], rows: readonly (readonly string[])[]): string[] {
+  const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
+  return [line(header), line(header.map(() => '---')), ...rows.map(line)];
+}
+
+/** The header, and the cells of each variant. Differences are percentage points. */
+function cellsOf({ settings, rows, statistics: { variants } }: Shown): [header: string[], rows: string[][]] {
+  const isTop5 = hasTop5(((settings.net ?? {}) as Config['net']).classes);
+  const measures = (['top1Error', 'top5Error'] as const).slice(0, isTop5 ? 2 : 1);
+  const isOneSeed = seedsIn(rows).length < 2;
+  const header = [
+    ...['variant', 'changed', 'towers', 'parameters', ...(isOneSeed ? [] : ['seeds'])],
+    ...measures.flatMap((measure) => [
+      measure === 'top1Error' ? 'top-1 error' : 'top-5 error',
+      ...(isOneSeed ? ['points'] : ['points', '95 % interval', 'verdict']),
+    ]),
+  ];
+  const cells = variants.map((each) => {
+    const { variant, change, seeds, trainings } = each;
+    const own = rows.filter((row) => row.variant === variant);
+    const result = own.find((row) => row.result?.status === 'done')?.result ?? own.find((row) => row.result)?.result;
+    const isWhole = seeds.length === trainings;
+    return [
+      ...[variant, change],
+      ...(result ? [result.placement === 'split' ? '2' : '1', count(result.parameters)] : ['', '']),
+      ...(isOneSeed ? [] : [isWhole ? String(trainings) : `${seeds.length} of ${trainings}`]),
+      ...measures.flatMap((measure) => errorCells(each.measures[measure], own, isOneSeed)),
+    ];
+  });
+  return [header, cells];
+}
+
+function errorCells(measured: Measured | undefined, rows: readonly AblationRow[], isOneSeed: boolean): string[] {
+  const blank = (cells: number) => Array<string>(cells).fill('');
+  if (!measured) {
+    const last = rows.findLast(({ result }) => result)?.result;
+    return [last?.status === 'done' ? 'NaN' : (last?.status ?? 'not run'), ...blank(isOneSeed ? 1 : 3)];
+  }
+  const { mean, difference } = measured;
+  const error = `${(mean * 100).toFixed(2)} %`.padStart(7);
+  if (!difference) return [error, ...blank(isOneSeed ? 1 : 3)];
+  const { low, high, verdict } = difference;
+  const interval = low === null || high === null ? '' : `${signed(low)} to ${signed(high)}`;
+  return [error, signed(difference.mean), ...(isOneSeed ? [] : [interval, verdict])];
+}
+
+/** Each training by itself. */
+function trainingCells(rows: readonly AblationRow[]): [header: string[], rows: string[][]] {
+  const cells = rows.map(({ variant, seed, run, result }) => {
+    const error = result?.top1Error;
+    const shown = error === undefined ? (result?.status ?? 'not run') : `${(error * 100).toFixed(2)} %`;
+    return [variant, String(seed), run ?? '', shown];
+  });
+  return [['variant', 'seed', 'run', 'top-1 error'], cells];
+}
+
+function points(share: number): string {
+  return (share * 100).toFixed(2);
+}
+
+function signed(share: number): string {
+  return `${share < 0 ? '-' : '+'}${points(Math.abs(share))}`;
+}
