@@ -5,6 +5,11 @@ export function count(value: number): string {
   return value.toLocaleString('en-US');
 }
 
+/** `1 epoch`, `2,000 images`. @param one the word for one of them, whose plural ends with s. */
+export function plural(number: number, one: string): string {
+  return `${count(number)} ${one}${number === 1 ? '' : 's'}`;
+}
+
 /** `4 s`, `1:05`, `2:03:04`. */
 export function duration(milliseconds: number): string {
   if (!Number.isFinite(milliseconds)) return '?';

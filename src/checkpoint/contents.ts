@@ -35,9 +35,12 @@ export const RUN_STATE = z.strictObject({
   learningRate: z.number().min(0),
   /** For the schedule: the test error (0 to 1) after each epoch. Earlier versions wrote plain numbers, one an evaluation. */
   errors: z.array(z.union([score, z.strictObject({ epoch: count.min(1), error: score })])).max(1_000_000),
-  /** Of a run that was resumed with another rate or schedule: the epoch at which that starts, the factor of the rate, and whether the warm-up starts there too. */
+  /** Of a run that was resumed with another rate or schedule: the epoch at which that starts, the factor of the rate, whether the warm-up starts there too, and the last step before. */
   scheduleStart: z
-    .strictObject({ epoch: count.min(1), factor: z.number().min(0), warmup: z.boolean().optional() })
+    .strictObject({
+      ...{ epoch: count.min(1), factor: z.number().min(0), warmup: z.boolean().optional() },
+      step: count.optional(),
+    })
     .optional(),
   seed: count,
   /** The top-1 accuracy of the evaluation after this step, if there was one. */

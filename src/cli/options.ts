@@ -4,6 +4,7 @@ import { defaultOf } from '../config/defaults.js';
 import { readClusterFile, readConfigFile } from '../config/file.js';
 import { FLAGS, type Flag, HEADINGS } from '../config/flags.js';
 import type { ConfigLayer } from '../config/layers.js';
+import { parseSchedule } from '../config/schedule-text.js';
 import { shortText } from '../config/validate.js';
 import { ConfigError } from '../errors.js';
 import { expandHome } from '../paths.js';
@@ -17,8 +18,8 @@ export const JSON_FLAG = ['--json', 'print JSON and nothing else on stdout'] as 
 const ABOUT_DEFAULTS = `
 Defaults are those of the presets: the first value is that of every preset that
 is not named after it. imagenet*: all presets whose name begins with imagenet.
-What has no flag is set in the file of --config, such as the schedule of the
-rate (optimizer.schedule). docs/cli.md lists every flag.`;
+What has no flag is set in the file of --config, such as the rates of single
+layers (optimizer.ownRates). docs/cli.md lists every flag.`;
 
 /** Adds options for settings. @param unset what holds if they are not typed, instead of the preset's value. */
 export function addFlags(command: Command, names: readonly string[], unset?: string): Command {
@@ -64,6 +65,7 @@ export function optionOf(flag: Flag, unset = defaultOf(flag)): Option {
   if (flag.kind === 'number') option.argParser(numberOrText);
   if (flag.kind === 'path') option.argParser(pathOf(flag.name));
   if (flag.kind === 'list') option.argParser(listOf);
+  if (flag.kind === 'schedule') option.argParser(parseSchedule);
   if (flag.name === '--epochs') option.conflicts('steps');
   if (flag.name === '--log-every') option.conflicts(['quiet', 'json']); // the last line only, or every step
   return option;

@@ -3,11 +3,12 @@
  * before it.
  */
 import { ConfigError, truncate } from '../errors.js';
-import { scalingOf } from '../optim/schedule.js';
+import { plural } from '../numbers.js';
+import { rateText, scalingOf, WARMUP_FROM } from '../optim/schedule.js';
 import { printable } from '../printable.js';
 import { checkDevices, cpuNames, defaultDevices, gpusOf, shortName } from './devices.js';
 import { NO_SOURCE } from './imagenet.js';
-import { anySets, type ConfigLayer, deepFreeze, lastValue, mergeLayer, valueAt } from './layers.js';
+import { anySets, type ConfigLayer, deepFreeze, lastValue, mergeLayer, sets, valueAt } from './layers.js';
 import { PRESETS } from './presets.js';
 import { checkConflicts, ineffectiveNotes } from './rules.js';
 import { CONFIG_SCHEMA, type Config, type PresetName } from './schema.js';
@@ -103,6 +104,7 @@ export function resolveConfig(layers: readonly ConfigLayer[], machine: Machine, 
   if (Array.isArray(merged.devices)) merged.devices = merged.devices.map(shortName);
   const classesNote = takeClasses(merged, layers, machine);
   takeScaling(merged);
+  takeWarmup(merged, layers);
 
   if (needsData && valueAt(merged, ['data', 'source']) === NO_SOURCE) {
     throw new ConfigError(
@@ -181,21 +183,33 @@ function takeScaling(merged: Record<string, unknown>): void {
   merged.optimizer = asked && typeof merged.replicas === 'number' ? { ...rest, linearScaling: merged.replicas } : rest;
 }
 
+/**
+ * Writes down with which share of the rate a warm-up begins, unless it begins with the rate without linear scaling. The
+ * settings of a checkpoint stay as they are: in those of earlier versions, there was no other warm-up.
+ */
+function takeWarmup(merged: Record<string, unknown>, layers: readonly ConfigLayer[]): void {
+  const source = layers.findLast((layer) => sets(layer, 'optimizer', 'warmupEpochs'));
+  if (source?.file !== undefined && source.by === undefined) return;
+  const optimizer = merged.optimizer as Record<string, unknown>;
+  const [epochs, from, scaling] = ['warmupEpochs', 'warmupFrom', 'linearScaling'].map((key) =>
+    valueAt(optimizer, [key]),
+  );
+  if (!epochs || from !== undefined || (typeof scaling === 'number' && scaling !== 1)) return;
+  merged.optimizer = { ...optimizer, warmupFrom: WARMUP_FROM };
+}
+
 /** Says which batch and rate several replicas have. */
 function replicasNote(config: Config): string | undefined {
   const { replicas, optimizer } = config;
   if (replicas === 1) return undefined;
   const batch = `batch ${batchText(config)}`;
   const scaling = scalingOf(optimizer);
-  const rate = Number((optimizer.learningRate * scaling).toPrecision(6));
+  const rate = rateText(optimizer.learningRate * scaling);
   if (scaling === 1) {
     return `${batch}, learning rate ${rate}: the same as for ${config.batchSize} images; --linear-scaling multiplies it by ${replicas}`;
   }
   const { warmupEpochs = 0 } = optimizer;
-  const warmup =
-    warmupEpochs > 0
-      ? `, from ${optimizer.learningRate} within ${warmupEpochs} epoch${warmupEpochs === 1 ? '' : 's'}`
-      : '';
+  const warmup = warmupEpochs > 0 ? `, from ${optimizer.learningRate} within ${plural(warmupEpochs, 'epoch')}` : '';
   return `${batch}, learning rate ${rate}: ${scaling} times ${optimizer.learningRate}${warmup}`;
 }
 

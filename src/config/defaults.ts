@@ -2,6 +2,7 @@
 import type { Flag } from './flags.js';
 import { valueAt } from './layers.js';
 import { PRESETS } from './presets.js';
+import { scheduleText } from './schedule-text.js';
 
 /**
  * The default of a flag: `1`, or by preset `0.01; mini: 0.02; lenet: 0.9`, where the first value is that of every preset that
@@ -10,6 +11,7 @@ import { PRESETS } from './presets.js';
 export function defaultOf({ kind, path, otherwise }: Flag): string {
   if (otherwise !== undefined) return otherwise;
   if (kind === 'on' || kind === 'off') return byPreset(path, (value) => (value === (kind === 'on') ? 'on' : 'off'));
+  if (kind === 'schedule') return byPreset(path, scheduleText);
   return byPreset(path, (value) => (isNothing(value) ? 'none' : String(value)));
 }
 

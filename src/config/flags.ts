@@ -2,7 +2,7 @@
 import { PRESET_NAMES, TABLE_NAMES } from './schema.js';
 
 /** How a flag's text becomes a value. `on` and `off` are switches for true and false. A `path` may begin with `~`. */
-type Kind = 'number' | 'text' | 'path' | 'list' | 'on' | 'off';
+type Kind = 'number' | 'text' | 'path' | 'list' | 'schedule' | 'on' | 'off';
 
 /** The headings of the help, in its order. */
 export const HEADINGS = {
@@ -132,13 +132,24 @@ export const FLAGS: readonly Flag[] = [
     ['number', '--batch-size <images>', 'batchSize', 'images per step and replica; both towers see all of them'],
   ]),
   ...section('training', 'data', [
-    ['number', '--lr <rate>', 'optimizer.learningRate', 'learning rate of the kernels in the first epoch'],
+    [
+      'number',
+      '--lr <rate>',
+      'optimizer.learningRate',
+      'learning rate of the kernels, which the schedule lowers; with one-cycle the highest',
+    ],
+    [
+      'schedule',
+      '--schedule <kind>',
+      'optimizer.schedule',
+      'constant, steps:5,8 (a tenth after these epochs), plateau, cosine, linear, one-cycle',
+    ],
     ['on', '--linear-scaling', 'optimizer.linearScaling', 'multiply the learning rate by the number of replicas'],
     [
       'number',
       '--warmup-epochs <epochs>',
       'optimizer.warmupEpochs',
-      'epochs in which the rate rises from --lr to the scaled one',
+      'epochs, such as 2 or 0.5, in which the rate rises from a hundredth (with --linear-scaling from --lr)',
     ],
     ['number', '--momentum <factor>', 'optimizer.momentum', 'factor of the velocity in each update'],
     ['number', '--weight-decay <factor>', 'optimizer.weightDecay', 'weight decay of the kernels'],

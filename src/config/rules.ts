@@ -2,7 +2,8 @@
 import { ConfigError, truncate } from '../errors.js';
 import { buildNet, isOneColumn, isWeighted } from '../model/net.js';
 import { TABLES } from '../model/tables.js';
-import { scalingOf } from '../optim/schedule.js';
+import { plural } from '../numbers.js';
+import { isSmooth, scalingOf } from '../optim/schedule.js';
 import { devicesNeeded, isGpu } from './devices.js';
 import { FLAGS } from './flags.js';
 import { type ConfigLayer, sets, valueAt } from './layers.js';
@@ -63,6 +64,17 @@ const CONFLICTS: readonly ((config: Config) => Message)[] = [
     isOneColumn(buildNet(net)) &&
     placement === 'split' &&
     `Cannot split the net "${net.table}": it has one column, for one device; use --placement single, or another --net`,
+  ({ optimizer }) =>
+    'least' in optimizer.schedule &&
+    isSmooth(optimizer.schedule) &&
+    optimizer.schedule.least >= optimizer.learningRate * scalingOf(optimizer) &&
+    `optimizer.schedule.least is ${optimizer.schedule.least}, expected less than the learning rate ${optimizer.learningRate * scalingOf(optimizer)}, from which it falls; lower one, or raise --lr`,
+  ({ optimizer, epochs, steps }) =>
+    isSmooth(optimizer.schedule) &&
+    optimizer.schedule.kind !== 'one-cycle' &&
+    steps === null &&
+    (optimizer.warmupEpochs ?? 0) >= epochs &&
+    `--warmup-epochs is ${optimizer.warmupEpochs}, expected less than the ${plural(epochs, 'epoch')} of the run, in which the rate also falls; use a shorter warm-up, or a larger --epochs`,
   ({ net, optimizer: { ownRates = [] } }) => {
     const layers: readonly string[] = buildNet(net)
       .layers.filter(isWeighted)
@@ -95,7 +107,7 @@ const afterTheEnd = (every: unknown, steps: number | null, what: string) =>
   steps !== null &&
   typeof every === 'number' &&
   every > steps &&
-  `in a run of ${steps} step${steps === 1 ? '' : 's'}, which has one ${what} at its end anyway`;
+  `in a run of ${plural(steps, 'step')}, which has one ${what} at its end anyway`;
 
 /** Whether a data source has a file for each image; undefined if the source does not exist. */
 type HasFiles = ((source: string) => boolean | undefined) | undefined;
@@ -132,7 +144,8 @@ const INEFFECTIVE: Record<string, (config: Config, hasFiles: HasFiles) => Messag
   'optimizer.linearScaling': ({ replicas, optimizer }) =>
     replicas === 1 && scalingOf(optimizer) === 1 && 'with one replica: see --replicas',
   'optimizer.warmupEpochs': ({ optimizer }) =>
-    scalingOf(optimizer) === 1 && 'without --linear-scaling, to whose rate it warms up',
+    optimizer.schedule.kind === 'one-cycle' && 'with the schedule one-cycle, which rises by itself',
+  'optimizer.warmupFrom': ({ optimizer }) => !optimizer.warmupEpochs && 'without --warmup-epochs',
   'data.onBadImage': ({ data: { source } }, hasFiles) =>
     (NAMED_SOURCES.includes(source) || (source !== '' && hasFiles?.(source) === false)) &&
     'with data that does not have a file for each image',
@@ -153,14 +166,14 @@ const INEFFECTIVE: Record<string, (config: Config, hasFiles: HasFiles) => Messag
     schedule.kind === 'steps' &&
     steps === null &&
     schedule.epochs.every((epoch) => epoch >= epochs) &&
-    `in a run of ${epochs} epoch${epochs === 1 ? '' : 's'}, because the rate would fall later`,
+    `in a run of ${plural(epochs, 'epoch')}, because the rate would fall later`,
   evalEvery: ({ evalEvery, steps }) => afterTheEnd(evalEvery, steps, 'evaluation'),
   checkpointEvery: ({ checkpointEvery, steps }) => afterTheEnd(checkpointEvery, steps, 'checkpoint'),
   traceSteps: ({ traceSteps, steps }) =>
     steps !== null &&
     traceSteps !== null &&
     !hasStep(rangesOf(traceSteps), 1, steps) &&
-    `in a run of ${steps} step${steps === 1 ? '' : 's'}`,
+    `in a run of ${plural(steps, 'step')}`,
   keep: ({ checkpointEvery }) =>
     checkpointEvery === 0 && 'with --checkpoint-every 0 until the run is resumed: there is one checkpoint',
 };
@@ -204,5 +217,6 @@ export function ineffectiveNotes(
 /** The flag by which a value was typed: `--crop` for true, `--no-crop` for false. */
 function flagOf(path: string, value: unknown): string {
   const flags = FLAGS.filter((flag) => flag.path === path);
-  return (flags.find(({ kind }) => kind === (value === false ? 'off' : 'on')) ?? flags[0])?.name ?? path;
+  const whole = FLAGS.find((flag) => path.startsWith(`${flag.path}.`)); // one flag for several settings
+  return (flags.find(({ kind }) => kind === (value === false ? 'off' : 'on')) ?? flags[0] ?? whole)?.name ?? path;
 }

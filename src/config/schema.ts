@@ -12,6 +12,7 @@ export const PRESET_NAMES = [
 ] as const;
 /** Values of `data.source` that are no folder. */
 export const NAMED_SOURCES: readonly string[] = ['embedded', 'fashion-mnist', 'cifar-10'];
+export const SCHEDULE_KINDS = ['constant', 'steps', 'plateau', 'cosine', 'linear', 'one-cycle'] as const;
 export const TABLE_NAMES = Object.keys(TABLES) as [TableName, ...TableName[]];
 
 function whole(from: number, to: number) {
@@ -68,7 +69,9 @@ const interval = z.union(
   INTERVAL,
 );
 
-/** See `Schedule` in `optim/schedule.ts`. */
+/** See `Schedule` in `optim/schedule.ts`. The defaults are those of a flag that names the kind alone. */
+const drop = above(0, 1).describe('by which the rate is multiplied each time').default(0.1);
+const least = from(0).describe('the rate towards which it falls, until the end of the run').default(0);
 const schedule = z.discriminatedUnion(
   'kind',
   [
@@ -76,17 +79,27 @@ const schedule = z.discriminatedUnion(
     keys({
       kind: z.literal('steps'),
       epochs: z.array(whole(1, 1_000_000), 'a list of epochs').describe('epochs after which the rate falls'),
-      factor: above(0, 1).describe('by which the rate is multiplied each time'),
+      factor: drop,
     }),
     keys({
       kind: z.literal('plateau'),
-      factor: above(0, 1).describe('by which the rate is multiplied each time'),
-      patience: whole(1, 1_000_000).describe('epochs without a lower test error after which the rate falls'),
-      least: above(0).describe('the rate does not fall below this'),
+      factor: drop,
+      patience: whole(1, 1_000_000).describe('epochs without a lower test error after which the rate falls').default(3),
+      least: above(0).describe('the rate does not fall below this').default(1e-5),
+    }),
+    keys({ kind: z.literal('cosine'), least }),
+    keys({ kind: z.literal('linear'), least }),
+    keys({
+      kind: z.literal('one-cycle'),
+      rise: from(0, 1).describe('share of the run in which the rate rises to --lr').default(0.3),
+      divide: from(1).describe('the first rate is --lr divided by this').default(25),
+      finalDivide: from(1).describe('the last rate is the first one divided by this').default(10_000),
     }),
   ],
   // If the kind is unknown, the issue's path ends with `kind`.
-  { error: (issue) => (issue.code === 'invalid_union' ? 'one of constant, steps, plateau' : 'an object with kind') },
+  {
+    error: (issue) => (issue.code === 'invalid_union' ? `one of ${SCHEDULE_KINDS.join(', ')}` : 'an object with kind'),
+  },
 );
 
 /** See `NetOptions` in `model/net.ts`. */
@@ -103,6 +116,7 @@ const net = keys({
   overlap: bool.describe('pooling windows that overlap, where the table of layers has them').exactOptional(),
 });
 
+const WARMUP = 'a number of epochs from 0 to 1000000, such as 2 or 0.5';
 /** See `OptimizerOptions` in `optim/schedule.ts`. */
 const optimizer = keys({
   learningRate: above(0),
@@ -110,7 +124,7 @@ const optimizer = keys({
   weightDecay: from(0),
   biasRateFactor: from(0).describe("factor on the learning rate for the biases' rate"),
   biasDecay: from(0).describe('weight decay of the biases'),
-  schedule: schedule.describe('when the learning rate falls'),
+  schedule: schedule.describe('how the learning rate changes'),
   ownRates: z
     .array(
       keys({
@@ -127,7 +141,12 @@ const optimizer = keys({
     .union([bool, above(0)], 'true, false, or the factor on the learning rate')
     .describe('multiply the learning rate by the number of replicas, or by this factor')
     .optional(),
-  warmupEpochs: whole(0, 1_000_000).describe('epochs in which the rate rises to the one of linearScaling').optional(),
+  warmupEpochs: z.number(WARMUP).min(0, WARMUP).max(1_000_000, WARMUP).optional(),
+  warmupFrom: from(0, 1)
+    .describe(
+      'share of the rate with which the warm-up begins; if absent 0.01, or with linearScaling the rate without it',
+    )
+    .optional(),
 });
 
 const SCALE = 'a number above 0, or a list of one for each channel';

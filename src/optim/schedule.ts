@@ -6,11 +6,27 @@
 /**
  * `steps` multiplies the rate by `factor` after each of the `epochs`. `plateau` multiplies it by `factor` whenever
  * `patience` epochs in a row had no lower error than the best epoch before them, down to `least`.
+ *
+ * The others change the rate at every step, over the whole length of the run. `cosine` and `linear` fall from the rate
+ * towards `least`, as PyTorch's `CosineAnnealingLR` and `LinearLR` do: I. Loshchilov and F. Hutter, "SGDR: Stochastic Gradient
+ * Descent with Warm Restarts" (2017), equation 5. `one-cycle` rises from the rate divided by `divide` to the rate, in the
+ * share `rise` of the run, and falls to the first rate divided by `finalDivide`, both along a cosine, as PyTorch's `OneCycleLR`
+ * does with its default `anneal_strategy` and without its cycle of the momentum: L. Smith and N. Topin, "Super-Convergence" (2018).
  */
 export type Schedule =
   | { readonly kind: 'constant' }
   | { readonly kind: 'steps'; readonly epochs: readonly number[]; readonly factor: number }
-  | { readonly kind: 'plateau'; readonly factor: number; readonly patience: number; readonly least: number };
+  | { readonly kind: 'plateau'; readonly factor: number; readonly patience: number; readonly least: number }
+  | { readonly kind: 'cosine' | 'linear'; readonly least: number }
+  | { readonly kind: 'one-cycle'; readonly rise: number; readonly divide: number; readonly finalDivide: number };
+
+/** Whether the rate changes at every step, and depends on the length of the run. */
+export function isSmooth({ kind }: Pick<Schedule, 'kind'>): boolean {
+  return kind === 'cosine' || kind === 'linear' || kind === 'one-cycle';
+}
+
+/** The share of the rate with which a warm-up begins: `--lr-warmup-decay` of torchvision's reference training. */
+export const WARMUP_FROM = 0.01;
 
 export type Role = 'kernel' | 'bias';
 
@@ -48,10 +64,15 @@ export interface OptimizerOptions {
    */
   readonly linearScaling?: number | boolean | undefined;
   /**
-   * The epochs in which the rate rises, step by step and linearly, from the rate without {@link linearScaling} to the one
-   * with it: the gradual warm-up of Goyal et al., section 2.2. It leaves out parameters with a rate of their own.
+   * The epochs, or a fraction of one, in which the rate rises, step by step and linearly, as PyTorch's `LinearLR` does. It
+   * leaves out parameters with a rate of their own. `one-cycle`, which rises by itself, has none.
    */
   readonly warmupEpochs?: number | undefined;
+  /**
+   * The share of the rate with which the warm-up begins. If absent, it begins with the rate without {@link linearScaling}: the
+   * gradual warm-up of Goyal et al., section 2.2.
+   */
+  readonly warmupFrom?: number | undefined;
 }
 
 /** Error on the validation images after an epoch, from 0 to 1. */
@@ -59,12 +80,14 @@ export type EpochError = { readonly epoch: number; readonly error: number };
 
 /**
  * If a run is resumed with another rate or schedule, the schedule starts at `epoch`, with `factor` times the rate. If the
- * rate is another one, the warm-up starts there too.
+ * rate is another one, the warm-up starts there too. `step` is the last step before, if it matters: otherwise what changes at
+ * every step starts with the first step of `epoch`.
  */
 export type ScheduleStart = {
   readonly epoch: number;
   readonly factor: number;
   readonly warmup?: boolean | undefined;
+  readonly step?: number | undefined;
 };
 
 /** What the schedule depends on besides the epoch. */
@@ -74,35 +97,55 @@ export interface ScheduleState {
   readonly start?: ScheduleStart | undefined;
 }
 
-/** What the rate of an epoch depends on. */
-type RateOptions = Pick<OptimizerOptions, 'learningRate' | 'linearScaling' | 'schedule'>;
+/** What the rate depends on. */
+type RateOptions = Pick<
+  OptimizerOptions,
+  'learningRate' | 'linearScaling' | 'schedule' | 'warmupEpochs' | 'warmupFrom'
+>;
+
+/** A step, from 1, of a run of so many steps. */
+export interface Moment {
+  readonly step: number;
+  readonly steps: number;
+  readonly batchesPerEpoch: number;
+}
 
 /** The factor of `linearScaling` on the learning rate. */
 export function scalingOf({ linearScaling }: Pick<OptimizerOptions, 'linearScaling'>): number {
   return typeof linearScaling === 'number' ? linearScaling : 1;
 }
 
-/** The learning rate of kernels in a step, from 1, of an epoch of so many steps: that of the epoch, and the warm-up. */
-export function learningRateAt(
-  { step, batchesPerEpoch }: { readonly step: number; readonly batchesPerEpoch: number },
-  optimizer: RateOptions & Pick<OptimizerOptions, 'warmupEpochs'>,
-  state: ScheduleState = {},
-): number {
-  const rate = learningRateIn(Math.ceil(step / batchesPerEpoch), optimizer, state);
-  const { warmupEpochs = 0 } = optimizer;
-  const first = state.start?.warmup ? (state.start.epoch - 1) * batchesPerEpoch : 0;
-  const done = (step - 1 - first) / (warmupEpochs * batchesPerEpoch);
-  if (warmupEpochs === 0 || done >= 1) return rate;
+/** The learning rate of kernels in a step: that of the schedule, and the warm-up. */
+export function learningRateAt(moment: Moment, optimizer: RateOptions, state: ScheduleState = {}): number {
+  const rate = scheduledRate(moment, optimizer, state);
+  const { first, length } = warmupOf(moment, optimizer, state);
+  const done = (moment.step - 1 - first) / length;
+  if (length === 0 || done >= 1) return rate;
+  if (optimizer.warmupFrom !== undefined) return rate * (optimizer.warmupFrom + (1 - optimizer.warmupFrom) * done);
   const scaling = scalingOf(optimizer);
   return (rate / scaling) * (1 + (scaling - 1) * done);
 }
 
-/** The learning rate of kernels in an epoch, after the warm-up. */
-export function learningRateIn(
-  epoch: number,
-  { schedule, ...optimizer }: RateOptions,
-  { errors = [], start = { epoch: 1, factor: 1 } }: ScheduleState = {},
-): number {
+/** A rate for people, to six digits. */
+export function rateText(rate: number): string {
+  return String(Number(rate.toPrecision(6)));
+}
+
+/** The steps of the warm-up, which may be a fraction, and how many steps come before it. */
+function warmupOf({ batchesPerEpoch }: Moment, { schedule, warmupEpochs = 0 }: RateOptions, { start }: ScheduleState) {
+  const first = start?.warmup ? stepsBefore(start, batchesPerEpoch) : 0;
+  return { first, length: schedule.kind === 'one-cycle' ? 0 : warmupEpochs * batchesPerEpoch };
+}
+
+function stepsBefore({ epoch, step }: ScheduleStart, batchesPerEpoch: number): number {
+  return step ?? (epoch - 1) * batchesPerEpoch;
+}
+
+/** The learning rate of kernels in a step without the warm-up: that which it rises to, or will have risen to. */
+export function scheduledRate(moment: Moment, optimizer: RateOptions, state: ScheduleState = {}): number {
+  const { schedule } = optimizer;
+  const { errors = [], start = { epoch: 1, factor: 1 } } = state;
+  const epoch = Math.ceil(moment.step / moment.batchesPerEpoch);
   const first = optimizer.learningRate * scalingOf(optimizer) * start.factor;
   switch (schedule.kind) {
     case 'constant':
@@ -114,7 +157,35 @@ export function learningRateIn(
         Math.min(schedule.least, first),
         first * schedule.factor ** plateausIn(errors, schedule.patience),
       );
+    case 'cosine':
+    case 'linear': {
+      const { done, length } = smoothSteps(moment, optimizer, state);
+      const share = length > 0 ? Math.min(1, done / length) : 0;
+      const least = Math.min(schedule.least, first);
+      return schedule.kind === 'cosine' ? alongCosine(first, least, share) : first + (least - first) * share;
+    }
+    case 'one-cycle': {
+      const { done, length } = smoothSteps(moment, optimizer, state);
+      const top = schedule.rise * length - 1;
+      const from = first / schedule.divide;
+      if (done <= top && top > 0) return alongCosine(from, first, done / top);
+      const share = length > 0 ? Math.min(1, (done - top) / (length - 1 - top)) : 1;
+      return alongCosine(first, from / schedule.finalDivide, share);
+    }
   }
+}
+
+/** The steps of a smooth schedule, which begins after the warm-up and ends with the run, and how many are done before this one. */
+function smoothSteps(moment: Moment, optimizer: RateOptions, state: ScheduleState): { done: number; length: number } {
+  const warmup = warmupOf(moment, optimizer, state);
+  const start = state.start ? stepsBefore(state.start, moment.batchesPerEpoch) : 0;
+  const first = Math.max(start, Math.ceil(warmup.first + warmup.length));
+  return { done: Math.max(0, moment.step - 1 - first), length: moment.steps - first };
+}
+
+/** From one rate to another, for a share from 0 to 1, along half a period of a cosine. */
+function alongCosine(from: number, to: number, share: number): number {
+  return to + ((from - to) / 2) * (1 + Math.cos(Math.PI * share));
 }
 
 /** How many times `patience` epochs in a row had no lower error than the best before them. NaN is not lower. */

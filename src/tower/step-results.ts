@@ -3,6 +3,7 @@ import type * as tf from '@tensorflow/tfjs';
 import { ExchangeError, NonFiniteError } from '../errors.js';
 import type { Transport } from '../exchange/transport.js';
 import type { Parameter } from '../model/net.js';
+import { rateText } from '../optim/schedule.js';
 import { FINITE_LOSS, type Part, type StepCommand, type StepReply } from './protocol.js';
 
 /**
@@ -41,7 +42,7 @@ export function answersOf(
   const top1 = countRight(logits.dataSync(), labels, 1);
   if (Number.isFinite(value) || tolerant) return { loss: value, top1 };
   throw new NonFiniteError(
-    `Cannot continue: the loss of step ${step} is ${value} at learning rate ${learningRate}, ${FINITE_LOSS}; use a lower --lr (the update was not made)`,
+    `Cannot continue: the loss of step ${step} is ${value} at learning rate ${rateText(learningRate)}, ${FINITE_LOSS}; use a lower --lr (the update was not made)`,
     step,
   );
 }
@@ -93,7 +94,7 @@ export function checkGradients(
         ? `too large for a float32, most of all in ${parameters[largest]!.name}`
         : `not finite, first in ${parameters[bad]!.name}`;
     throw new NonFiniteError(
-      `Cannot continue: the gradient of step ${step} is ${found}, at learning rate ${learningRate}, expected finite numbers; use a lower --lr (the update was not made)`,
+      `Cannot continue: the gradient of step ${step} is ${found}, at learning rate ${rateText(learningRate)}, expected finite numbers; use a lower --lr (the update was not made)`,
       step,
     );
   }

@@ -61,7 +61,11 @@ export function openCheckpoints(
     return {
       ...{ step, epoch, epochImages: Math.min(imagesInEpoch, dataset.train.count) },
       ...{
-        learningRate: learningRateAt({ step, batchesPerEpoch: feeder.batchesPerEpoch }, optimizer, schedule),
+        learningRate: learningRateAt(
+          { step, steps: run.steps, batchesPerEpoch: feeder.batchesPerEpoch },
+          optimizer,
+          schedule,
+        ),
         losses: losses(),
         images,
         trainMs,

@@ -5,6 +5,7 @@ import { NonFiniteError } from '../errors.js';
 import { learningRateAt, type ScheduleState } from '../optim/schedule.js';
 import { FINITE_LOSS } from '../tower/protocol.js';
 import { lowerRate } from './monitor.js';
+import { stepsOf } from './progress.js';
 import { openTeam, referenceOf, type Team } from './team.js';
 import { fetchTensor } from './tower-tensors.js';
 
@@ -33,7 +34,8 @@ export async function diagnose(
     ...(images.length > 0 ? [describeBatch(images)] : []),
     ...orElse([], () => {
       const { batchesPerEpoch } = feeder;
-      const rate = learningRateAt({ step, batchesPerEpoch }, config.optimizer, schedule);
+      const moment = { step, steps: stepsOf(config, batchesPerEpoch), batchesPerEpoch };
+      const rate = learningRateAt(moment, config.optimizer, schedule);
       return [lowerRate(config, rate, step)];
     }),
   ];

@@ -1,4 +1,5 @@
 /** How far a run has come. */
+import type { Config } from '../config/config.js';
 import type { EpochError, ScheduleStart } from '../optim/schedule.js';
 
 /** The training loop keeps it up to date at every step, so that it is right after a failure too. */
@@ -26,6 +27,11 @@ export function newProgress(): Progress {
  * is printed only if nothing else is for a while.
  */
 export type Busy = (what: string | (() => string)) => void;
+
+/** The length of a run in steps. */
+export function stepsOf({ steps, epochs }: Pick<Config, 'steps' | 'epochs'>, batchesPerEpoch: number): number {
+  return steps ?? epochs * batchesPerEpoch;
+}
 
 /** The epoch of a step. Both count from 1. */
 export function epochOfStep(step: number, { batchesPerEpoch }: { batchesPerEpoch: number }): number {

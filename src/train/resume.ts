@@ -14,9 +14,10 @@ import { CONFIG_SCHEMA } from '../config/schema.js';
 import { type Dataset, sameNames } from '../data/index.js';
 import { CheckpointError, ConfigError, DataError, truncate } from '../errors.js';
 import type { EventOf } from '../log.js';
-import { learningRateIn, type OptimizerOptions, scalingOf } from '../optim/schedule.js';
+import { count, plural } from '../numbers.js';
+import { isSmooth, type OptimizerOptions, rateText, scalingOf, scheduledRate } from '../optim/schedule.js';
 import { shellWord } from '../printable.js';
-import { epochOfStep, type Progress } from './progress.js';
+import { epochOfStep, type Progress, stepsOf } from './progress.js';
 
 export interface Resume {
   checkpoint: Checkpoint;
@@ -154,8 +155,8 @@ function briefly(names: readonly string[]): string {
 
 /**
  * Where a resumed run stands with its schedule. A new learning rate holds from the next step on, and the schedule starts
- * again with it: earlier falls and evaluations no longer count. A new schedule alone starts with the present rate. So does
- * a plateau whose errors an earlier version saved without epochs.
+ * again with it: earlier falls and evaluations no longer count. A new schedule alone starts with the present rate, which is
+ * that of the last step if it changes at every step. So does a plateau whose errors an earlier version saved without epochs.
  * @throws CheckpointError if the checkpoint's settings have no optimizer.
  */
 export function scheduleAfter(
@@ -177,8 +178,25 @@ export function scheduleAfter(
   const start = isWithoutEpochs(state, was) ? { epoch, factor: state.learningRate / rateOf(was) } : state.scheduleStart;
   const isOtherRate = rateOf(was) !== rateOf(optimizer);
   if (!isOtherRate && hashOf(was.schedule) === hashOf(optimizer.schedule)) return { errors, start };
-  if (isOtherRate) return { errors: [], start: { epoch, factor: 1, ...(optimizer.warmupEpochs && { warmup: true }) } };
-  return { errors: [], start: { epoch, factor: learningRateIn(epoch, was, { errors, start }) / rateOf(was) } };
+  const isByStep = isSmooth(optimizer.schedule) || optimizer.warmupFrom !== undefined;
+  const first = { epoch, ...(isByStep && { step: state.step }) };
+  if (isOtherRate)
+    return { errors: [], start: { ...first, factor: 1, ...(optimizer.warmupEpochs && { warmup: true }) } };
+  const last = {
+    step: isSmooth(was.schedule) ? state.step : state.step + 1,
+    steps: lengthBefore(state, batchesPerEpoch),
+  };
+  const present = scheduledRate({ ...last, batchesPerEpoch }, was, { errors, start });
+  return { errors: [], start: { ...first, factor: present / rateOf(was) } };
+}
+
+/** The length in steps that a run had when its checkpoint was written. */
+export function lengthBefore({ config, step }: RunState, batchesPerEpoch: number): number {
+  const [steps, epochs] = [
+    CONFIG_SCHEMA.shape.steps.safeParse(config.steps),
+    CONFIG_SCHEMA.shape.epochs.safeParse(config.epochs),
+  ];
+  return steps.success && epochs.success ? stepsOf({ steps: steps.data, epochs: epochs.data }, batchesPerEpoch) : step;
 }
 
 /** Earlier versions counted evaluations in a plateau, and saved errors without epochs, from which no rate follows. */
@@ -188,24 +206,28 @@ function isWithoutEpochs({ errors }: RunState, { schedule }: OptimizerOptions): 
 
 /**
  * Sentences for the user about a resumed run.
- * @param steps the run's length. @param rate the learning rate of the next step.
+ * @param run its length in steps, the one it had before, and the learning rate of the next step.
  */
 export function resumeNotes(
   { folder, state }: Pick<Checkpoint, 'folder' | 'state'>,
   { optimizer }: Pick<Config, 'optimizer'>,
   changes: readonly Change[],
-  steps: number,
-  rate: number,
+  { steps, before = steps, rate }: { readonly steps: number; readonly before?: number; readonly rate: number },
 ): string[] {
   const notes: string[] = [];
   const isOver = state.step >= steps;
   if (changes.length > 0) {
     const list = changes.map(({ setting, was, now }) => `${setting} changes from ${was} to ${now}`).join(', ');
-    const next = isOver ? '' : `, and step ${state.step + 1} uses the learning rate ${rate}`;
+    const next = isOver ? '' : `, and step ${state.step + 1} uses the learning rate ${rateText(rate)}`;
     notes.push(`branch of ${folder}: ${list}; velocities are kept${next}`);
   } else if (isWithoutEpochs(state, optimizer)) {
     notes.push(
-      `an earlier version trained this run with a plateau schedule that counted evaluations: the run continues with the learning rate ${state.learningRate}, and the schedule counts epochs from now on`,
+      `an earlier version trained this run with a plateau schedule that counted evaluations: the run continues with the learning rate ${rateText(state.learningRate)}, and the schedule counts epochs from now on`,
+    );
+  }
+  if (changes.length === 0 && !isOver && before !== steps && isSmooth(optimizer.schedule)) {
+    notes.push(
+      `the run had ${plural(before, 'step')} before, and has ${count(steps)} now: the schedule ${optimizer.schedule.kind} goes over the new length, so step ${state.step + 1} uses the learning rate ${rateText(rate)}, after ${rateText(state.learningRate)} in step ${state.step}`,
     );
   }
   if (isOver) {

@@ -12,10 +12,11 @@ import { evaluate, measureActivations } from './evaluate.js';
 import { openFeed } from './feed.js';
 import { type Monitor, openMonitor } from './monitor.js';
 import { type Network, openNetwork } from './network.js';
-import { type Busy, epochOfStep, newProgress, type Progress } from './progress.js';
+import { type Busy, epochOfStep, newProgress, type Progress, stepsOf } from './progress.js';
 import { openTeamWhenThere, Recovery } from './recovery.js';
 import {
   type Change,
+  lengthBefore,
   type Resume,
   refuseOlder,
   refuseOtherData,
@@ -85,7 +86,7 @@ export async function train(asked: Config, outer: TrainUi): Promise<TrainResult>
     const towers = openTeamWhenThere(withoutStart(asked, resume), feeder.slots, outer);
     const team = await openUnlessStopped(towers, signal, (late) => late.close());
     if (!team) return stoppedBeforeStart(signal);
-    const steps = asked.steps ?? asked.epochs * feeder.batchesPerEpoch;
+    const steps = stepsOf(asked, feeder.batchesPerEpoch);
     const run: Run = { config: asked, dataset, feeder, team, steps };
     try {
       run.config = outer.begin?.(asked) ?? asked;
@@ -225,7 +226,7 @@ export async function trainLoop(
 
     const { slot, count } = batch;
     const epoch = batch.epoch + 1;
-    const learningRate = learningRateAt({ step, batchesPerEpoch: feeder.batchesPerEpoch }, optimizer, progress);
+    const learningRate = learningRateAt({ step, steps, batchesPerEpoch: feeder.batchesPerEpoch }, optimizer, progress);
     const bySite = isFirst && config.placement === 'split';
     const options = { update: true, keep: false, bySite, ...(isTraced && { trace: true }) } as const;
     const command = { kind: 'step', slot, count, step, learningRate, epoch, ...options } as const;
@@ -290,9 +291,10 @@ async function restore(
   Object.assign(progress, { steps: step, images, trainMs, ...schedule, ...(top1 !== undefined && { top1 }) });
   const passedOver = skipped.map((each) => ({ checkpoint: each.folder, why: each.why }));
   report({ event: 'resume', step, checkpoint: folder, skipped: passedOver });
-  const next = { step: step + 1, batchesPerEpoch: feeder.batchesPerEpoch };
+  const next = { step: step + 1, steps, batchesPerEpoch: feeder.batchesPerEpoch };
   const rate = learningRateAt(next, config.optimizer, schedule);
-  for (const text of resumeNotes(checkpoint, config, changes, steps, rate)) note?.(text);
+  const length = { steps, before: lengthBefore(state, feeder.batchesPerEpoch), rate };
+  for (const text of resumeNotes(checkpoint, config, changes, length)) note?.(text);
 }
 
 function stoppedBeforeStart({ reason }: AbortSignal): TrainResult {

@@ -1,5 +1,6 @@
 /** The rules of the warnings: functions from measured numbers to a warning or undefined. docs/warnings.md has the bounds. */
 import type { EventOf, WarningKind } from '../log.js';
+import { rateText } from '../optim/schedule.js';
 
 export type Warning = EventOf<'warning'> & { kind: WarningKind };
 
@@ -76,11 +77,11 @@ export function lossAtChance(state: LossState): Warning | undefined {
   const common = { event: 'warning', step, value: mean, bound: (1 - NEAR_CHANCE) * chance } as const;
   const where = `the mean loss of steps ${step - WINDOW + 1} to ${step} is ${mean.toFixed(4)}, and guessing gives ln(${classes}) = ${chance.toFixed(4)}`;
   if (best < LEARNT * chance) {
-    const message = `the net has forgotten what it learnt: ${where}, after ${best.toFixed(4)} before; continue from an older checkpoint with a lower --lr (now ${learningRate})`;
+    const message = `the net has forgotten what it learnt: ${where}, after ${best.toFixed(4)} before; continue from an older checkpoint with a lower --lr (now ${rateText(learningRate)})`;
     return { ...common, kind: 'collapse', message };
   }
   if (step < patienceOf(classes) && !(step === steps && steps >= MIN_STEPS)) return undefined;
-  const message = `the net has not begun to learn: ${where}; try another --lr (now ${learningRate}) or other initial values (net.init), and check that the labels belong to their images and that mean and scale suit the net`;
+  const message = `the net has not begun to learn: ${where}; try another --lr (now ${rateText(learningRate)}) or other initial values (net.init), and check that the labels belong to their images and that mean and scale suit the net`;
   return { ...common, kind: 'no-learning', message };
 }
 
@@ -101,7 +102,7 @@ export function risingLoss(
   if (!once && !(isSettled && mean > RISE.mean * from)) return undefined;
   const what = once ? `the loss of step ${step} is` : `the mean loss of the last ${SHORT_WINDOW} steps to ${step} is`;
   const [value, bound] = once ? [last, RISE.once * from] : [mean, RISE.mean * from];
-  const message = `the loss rises: ${what} ${short(value)}, after ${short(first.loss)} in step ${first.step}, and guessing gives ln(${classes}) = ${chanceLoss(classes).toFixed(4)}; stop, and lower --lr (now ${learningRate}) before the loss becomes infinite`;
+  const message = `the loss rises: ${what} ${short(value)}, after ${short(first.loss)} in step ${first.step}, and guessing gives ln(${classes}) = ${chanceLoss(classes).toFixed(4)}; stop, and lower --lr (now ${rateText(learningRate)}) before the loss becomes infinite`;
   return { event: 'warning', kind: 'rising-loss', step, value, bound, message };
 }
 

@@ -205,8 +205,8 @@ test('resolveConfig() merges a schedule of the same kind, and replaces one of an
     assert.deepEqual(resolve([schedule(other)]).config.optimizer.schedule, other);
   }
   assert.throws(
-    () => resolve([flags({ preset: 'lenet' }), schedule({ kind: 'steps', epochs: [1] })]),
-    /^ConfigError: optimizer\.schedule\.factor in run\.json is missing, expected a number above 0/,
+    () => resolve([flags({ preset: 'lenet' }), schedule({ kind: 'steps' })]),
+    /^ConfigError: optimizer\.schedule\.epochs in run\.json is missing, expected a list of epochs/,
   );
 });
 
@@ -308,4 +308,30 @@ test('resolveConfig() accepts steps or minutes between checkpoints', () => {
   for (const value of [0, 1, 500, '10m', '0.5m', '1440m']) {
     assert.equal(resolve([flags({ checkpointEvery: value })]).config.checkpointEvery, value);
   }
+});
+
+test('resolveConfig() writes down how a schedule goes and a warm-up begins, and leaves a checkpoint as it is', () => {
+  const machine = machineWith('CPU:0', 'CPU:1');
+  const optimizerOf = (...layers: ConfigLayer[]) => resolve(layers, machine).config.optimizer;
+  const warm = { preset: 'mini', optimizer: { warmupEpochs: 0.5, schedule: { kind: 'cosine' } } };
+  const { warmupFrom, schedule } = optimizerOf(flags(warm));
+  assert.deepEqual([warmupFrom, schedule], [0.01, { kind: 'cosine', least: 0 }]);
+  assert.equal(optimizerOf({ values: { optimizer: { warmupEpochs: 1 } } }).warmupFrom, 0.01);
+  assert.equal(optimizerOf({ file: 'state.json', values: { optimizer: { warmupEpochs: 1 } } }).warmupFrom, undefined);
+  const scaled = { optimizer: { warmupEpochs: 1, linearScaling: 2 } };
+  assert.equal(optimizerOf(flags(scaled)).warmupFrom, undefined);
+  assert.equal(optimizerOf(flags({ optimizer: { ...scaled.optimizer, warmupFrom: 0.1 } })).warmupFrom, 0.1);
+});
+
+test('resolveConfig() refuses a schedule that has nothing to fall from', () => {
+  const refused = (values: Record<string, unknown>, message: RegExp) =>
+    assert.throws(() => resolve([flags({ preset: 'mini', ...values })], machineWith('CPU:0', 'CPU:1')), message);
+  refused(
+    { optimizer: { schedule: { kind: 'linear', least: 0.02 } } },
+    /optimizer\.schedule\.least is 0\.02, expected less than the learning rate 0\.02, from which it falls; lower one, or/,
+  );
+  refused(
+    { epochs: 1, optimizer: { warmupEpochs: 1, schedule: { kind: 'cosine' } } },
+    /--warmup-epochs is 1, expected less than the 1 epoch of the run, in which the rate also falls; use a shorter/,
+  );
 });

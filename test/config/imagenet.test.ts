@@ -5,8 +5,18 @@ import { resolveConfig } from '../../src/config/config.js';
 import { PRESETS } from '../../src/config/presets.js';
 import type { PresetName } from '../../src/config/schema.js';
 import { buildNet, isWeighted, parametersOf, sitesOf } from '../../src/model/net.js';
-import { learningRateIn, type Role, ratesOf } from '../../src/optim/schedule.js';
+import {
+  learningRateAt,
+  type OptimizerOptions,
+  type Role,
+  ratesOf,
+  type ScheduleState,
+} from '../../src/optim/schedule.js';
 import { flags, machineWith } from './machines.js';
+
+/** The kernels' rate in an epoch of a long run. */
+const learningRateIn = (epoch: number, optimizer: OptimizerOptions, state?: ScheduleState) =>
+  learningRateAt({ step: epoch, steps: 1000, batchesPerEpoch: 1 }, optimizer, state);
 
 /** What a layer's kernels or biases are updated with in an epoch. */
 function ratesIn(preset: PresetName, layer: string, role: Role, epoch: number) {

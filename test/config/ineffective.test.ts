@@ -46,12 +46,13 @@ const CASES: [so: Values, set: Values, flag: string, key: string, why: RegExp][]
   [{}, { average: 'collective' }, '--average', 'average', /with one replica/],
   [{}, { optimizer: { linearScaling: true } }, '--linear-scaling', 'optimizer.linearScaling', /with one replica/],
   [
-    {},
+    { optimizer: { schedule: { kind: 'one-cycle' } } },
     { optimizer: { warmupEpochs: 2 } },
     '--warmup-epochs',
     'optimizer.warmupEpochs',
-    /without --linear-scaling, to whose rate/,
+    /with the schedule one-cycle, which rises by itself/,
   ],
+  [{}, { optimizer: { warmupFrom: 0.1 } }, 'optimizer.warmupFrom', 'optimizer.warmupFrom', /without --warmup-epochs/],
   [SINGLE, { exchangeTimeoutMs: 5 }, 'exchangeTimeoutMs', 'exchangeTimeoutMs', /one device has nothing to exchange/],
   [
     { exchange: { transport: 'device' } },
@@ -86,7 +87,7 @@ const CASES: [so: Values, set: Values, flag: string, key: string, why: RegExp][]
   [
     { epochs: 3 },
     { optimizer: { schedule: { kind: 'steps', epochs: [3, 4], factor: 0.1 } } },
-    'optimizer.schedule.epochs',
+    '--schedule',
     'optimizer.schedule.epochs',
     /in a run of 3 epochs, because the rate would fall later/,
   ],
@@ -197,7 +198,14 @@ test('every flag always has an effect, or has a case here', () => {
   const useful = [
     ...['preset', 'net.table', 'net.width', 'net.inputSize', 'net.classes', 'net.activation', 'batchSize', 'seed'],
     ...['data.source', 'data.colourNoise.strength', 'data.workers', 'data.resize', 'data.flip', 'data.brightness'],
-    ...['data.contrast', 'data.meanImage', 'optimizer.learningRate', 'optimizer.momentum', 'optimizer.weightDecay'],
+    ...[
+      'data.contrast',
+      'data.meanImage',
+      'optimizer.learningRate',
+      'optimizer.schedule',
+      'optimizer.momentum',
+      'optimizer.weightDecay',
+    ],
     ...['placement', 'steps', 'epochs', 'logEvery', 'weights', 'run', 'out', 'compile', 'tensorboard', 'metricsPort'],
     ...['replicas', 'servers', 'coordinator'],
   ];

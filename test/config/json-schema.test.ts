@@ -32,6 +32,7 @@ test('configJsonSchema() accepts a part of the settings, and refuses what no fil
     { $schema: './docs/config.schema.json', preset: 'auto' },
     { optimizer: { learningRate: 0.1, schedule: { factor: 0.5 } } },
     { optimizer: { schedule: { kind: 'plateau', factor: 0.1, patience: 3, least: 1e-5 } } },
+    { optimizer: { schedule: { kind: 'cosine' } } },
     { optimizer: { ownRates: [{ layer: 'conv1', after: 2, factor: 0 }] } },
   ];
   for (const values of good) assert.ok(isValid(values), JSON.stringify([values, isValid.errors]));
@@ -39,7 +40,7 @@ test('configJsonSchema() accepts a part of the settings, and refuses what no fil
     [],
     { presett: 'mini' },
     { net: { tabel: 'paper' } },
-    { optimizer: { schedule: { kind: 'cosine' } } },
+    { optimizer: { schedule: { kind: 'sine' } } },
     { optimizer: { ownRates: [{ layer: 'conv1' }] } },
     { checkpointEvery: '0m' },
   ];

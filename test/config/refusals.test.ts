@@ -43,8 +43,16 @@ const REFUSED_IN_FILE: [values: Record<string, unknown>, message: string][] = [
   [{ optimizer: { momentum: 1 } }, 'optimizer.momentum in f.json is 1, expected a number from 0 to below 1'],
   [{ optimizer: { schedule: null } }, 'optimizer.schedule in f.json is null, expected an object with kind'],
   [
-    { optimizer: { schedule: { kind: 'cosine' } } },
-    'optimizer.schedule.kind in f.json is "cosine", expected one of constant, steps, plateau',
+    { optimizer: { schedule: { kind: 'sine' } } },
+    'optimizer.schedule.kind in f.json is "sine", expected one of constant, steps, plateau, cosine, linear, one-cycle',
+  ],
+  [
+    { optimizer: { schedule: { kind: 'one-cycle', rise: 1 } } },
+    'optimizer.schedule.rise in f.json is 1, expected a number from 0 to below 1',
+  ],
+  [
+    { optimizer: { warmupEpochs: -1 } },
+    'optimizer.warmupEpochs in f.json is -1, expected a number of epochs from 0 to 1000000, such as 2 or 0.5',
   ],
   [
     { optimizer: { schedule: { epochs: [0] } } },

@@ -3,7 +3,6 @@ import test from 'node:test';
 import {
   type EpochError,
   learningRateAt,
-  learningRateIn,
   type OptimizerOptions,
   plateausIn,
   rateClassOf,
@@ -20,26 +19,30 @@ const OPTIONS: OptimizerOptions = {
   schedule: { kind: 'constant' },
 };
 
+/** The kernels' rate in an epoch of a long run. */
+const learningRateIn = (epoch: number, optimizer: OptimizerOptions, state?: ScheduleState) =>
+  learningRateAt({ step: epoch, steps: 1000, batchesPerEpoch: 1 }, optimizer, state);
+
 /** Errors of the epochs from the first on. */
 const epochs = (errors: readonly number[]): EpochError[] => errors.map((error, i) => ({ epoch: i + 1, error }));
 
-test('learningRateIn() of a constant schedule never changes', () => {
+test('learningRateAt() of a constant schedule never changes', () => {
   assert.deepEqual([learningRateIn(1, OPTIONS), learningRateIn(1000, OPTIONS)], [0.5, 0.5]);
 });
 
-test('learningRateIn() of a schedule of steps drops after each of its epochs', () => {
+test('learningRateAt() of a schedule of steps drops after each of its epochs', () => {
   const options: OptimizerOptions = { ...OPTIONS, schedule: { kind: 'steps', epochs: [2, 4, 5], factor: 0.5 } };
   const rates = [1, 2, 3, 4, 5, 6, 100].map((epoch) => learningRateIn(epoch, options));
   assert.deepEqual(rates, [0.5, 0.5, 0.25, 0.25, 0.125, 0.0625, 0.0625]);
 });
 
-test('learningRateIn() accepts the epochs of a schedule in any order, or an empty list', () => {
+test('learningRateAt() accepts the epochs of a schedule in any order, or an empty list', () => {
   const at = (epochs: number[]) => learningRateIn(3, { ...OPTIONS, schedule: { kind: 'steps', epochs, factor: 0.1 } });
   assert.equal(at([9, 1]), 0.05);
   assert.equal(at([]), 0.5);
 });
 
-test('learningRateIn() of a plateau drops when the error stops falling, down to the least rate', () => {
+test('learningRateAt() of a plateau drops when the error stops falling, down to the least rate', () => {
   const options: OptimizerOptions = {
     ...OPTIONS,
     schedule: { kind: 'plateau', factor: 0.1, patience: 2, least: 0.001 },
@@ -66,7 +69,7 @@ test('plateausIn() also counts epochs without an evaluation', () => {
   assert.deepEqual([plateausIn(every(1), 3), plateausIn(every(2), 3), plateausIn(every(3), 3)], [1, 1, 3]);
 });
 
-test('learningRateIn() of a schedule with a later start counts from there, with its factor of the rate', () => {
+test('learningRateAt() of a schedule with a later start counts from there, with its factor of the rate', () => {
   const start = { epoch: 3, factor: 0.5 };
   const steps: OptimizerOptions = { ...OPTIONS, schedule: { kind: 'steps', epochs: [1, 2, 3, 5], factor: 0.5 } };
   assert.deepEqual(
@@ -137,7 +140,7 @@ test('rateClassOf() is equal exactly for parameters that always have the same ra
 test('learningRateAt() rises from the rate to its multiple, step by step, in the epochs of the warm-up', () => {
   const options = { ...OPTIONS, linearScaling: 4, warmupEpochs: 2 };
   const at = (step: number, more: Partial<OptimizerOptions> = {}, state: ScheduleState = {}) =>
-    learningRateAt({ step, batchesPerEpoch: 5 }, { ...options, ...more }, state);
+    learningRateAt({ step, steps: 1000, batchesPerEpoch: 5 }, { ...options, ...more }, state);
   assert.equal(at(1), 0.5);
   assert.equal(at(6), 0.5 + (1.5 * 5) / 10);
   assert.deepEqual([at(11), at(1000)], [2, 2]);

@@ -7,9 +7,10 @@ import test from 'node:test';
 import type { RunState } from '../../src/checkpoint/contents.js';
 import { readCheckpoint } from '../../src/checkpoint/store.js';
 import { type Config, resolveConfig } from '../../src/config/config.js';
-import { learningRateIn, type Schedule } from '../../src/optim/schedule.js';
+import { learningRateAt, type OptimizerOptions, type Schedule, type ScheduleState } from '../../src/optim/schedule.js';
 import {
   configHash,
+  lengthBefore,
   type Resume,
   refuseOlder,
   resumeNotes,
@@ -74,6 +75,10 @@ test('settingsChanged() refuses another optimizer under the same name, and advis
   });
 });
 
+/** The kernels' rate in an epoch. */
+const learningRateIn = (epoch: number, optimizer: OptimizerOptions, state?: ScheduleState) =>
+  learningRateAt({ step: epoch * EPOCH, steps: 1000, batchesPerEpoch: EPOCH }, optimizer, state);
+
 /** The rates of those epochs, in a run resumed after step 15, which is in the second epoch. */
 function rates(optimizer: Record<string, unknown>, epochs: readonly number[], state: Partial<RunState> = {}): number[] {
   const config = configOf({ run: 'y', optimizer });
@@ -110,7 +115,7 @@ test('scheduleAfter() continues with the rate of a plateau whose errors an earli
   const schedule = scheduleAfter(checkpoint, config, EPOCH);
   assert.deepEqual(schedule, { errors: [], start: { epoch: 3, factor: 0.01 } });
   assert.equal(learningRateIn(3, config.optimizer, schedule), 0.005);
-  const [note] = resumeNotes(checkpoint, config, [], 100, 0.005);
+  const [note] = resumeNotes(checkpoint, config, [], { steps: 100, rate: 0.005 });
   assert.match(note!, /counted evaluations: the run continues with the learning rate 0\.005,/);
   const constant = configOf({ optimizer: { schedule: { kind: 'constant' } } });
   assert.deepEqual(scheduleAfter(checkpoint, constant, EPOCH), { errors: [], start: { epoch: 3, factor: 0.01 } });
@@ -122,7 +127,7 @@ test('scheduleAfter() continues with the rate of a plateau whose errors an earli
     { errors: [], start: undefined },
     'other schedules ignore them',
   );
-  assert.deepEqual(resumeNotes(bySteps, configOf({}), [], 100, 0.05), []);
+  assert.deepEqual(resumeNotes(bySteps, configOf({}), [], { steps: 100, rate: 0.05 }), []);
 });
 
 test('refuseOlder() refuses an older checkpoint in its own folder, unless no newer one is complete', (t) => {
@@ -168,4 +173,40 @@ test('scheduleAfter() starts a warm-up where a branch gets another rate, and kee
   assert.deepEqual(scheduleAfter(plain.checkpoint, scaled, EPOCH).start, { epoch: 2, factor: 1, warmup: true });
   const resumed = scheduleAfter(after(EPOCH + 3, scaled).checkpoint, scaled, EPOCH);
   assert.deepEqual([resumed.start, resumed.errors], [undefined, []]);
+});
+
+/** A rate to six digits. */
+const six = (rate: number) => Number(rate.toPrecision(6));
+
+test('scheduleAfter() starts a smooth schedule at the next step, over the steps that are left', () => {
+  const config = configOf({ run: 'y', steps: 25, optimizer: { schedule: { kind: 'linear' } } });
+  const state = scheduleAfter(after(15, configOf({}), {}).checkpoint, config, EPOCH);
+  assert.deepEqual(state.start, { epoch: 2, step: 15, factor: 0.1 });
+  const at = (step: number) =>
+    six(learningRateAt({ step, steps: 25, batchesPerEpoch: EPOCH }, config.optimizer, state));
+  assert.deepEqual([at(16), at(21), at(25)], [0.05, 0.025, 0.005]);
+  const lower = configOf({ run: 'y', steps: 25, optimizer: { schedule: { kind: 'linear' }, learningRate: 0.1 } });
+  const other = scheduleAfter(after(15, config).checkpoint, lower, EPOCH);
+  assert.deepEqual(other.start, { epoch: 2, step: 15, factor: 1 });
+});
+
+test('scheduleAfter() leaves a smooth schedule with the rate of its last step, also at its end', () => {
+  const linear = { optimizer: { schedule: { kind: 'linear' } } };
+  const constant = configOf({ run: 'y', optimizer: { schedule: { kind: 'constant' } } });
+  const half = scheduleAfter(after(11, configOf({ ...linear, steps: 20 })).checkpoint, constant, EPOCH);
+  assert.equal(learningRateIn(3, constant.optimizer, half), 0.25);
+  const end = scheduleAfter(after(20, configOf({ ...linear, epochs: 2 })).checkpoint, constant, EPOCH);
+  assert.equal(six(learningRateIn(3, constant.optimizer, end)), 0.025);
+});
+
+test('scheduleAfter() keeps a smooth schedule in a longer run, and resumeNotes() says that the rate changes', () => {
+  const linear = { optimizer: { schedule: { kind: 'linear' } } };
+  const { checkpoint } = after(20, configOf({ ...linear, epochs: 2 }), { learningRate: 0.025 });
+  const config = configOf({ ...linear, epochs: 4 });
+  assert.deepEqual(scheduleAfter(checkpoint, config, EPOCH), { errors: [], start: undefined });
+  assert.equal(lengthBefore(checkpoint.state, EPOCH), 20);
+  assert.deepEqual(resumeNotes(checkpoint, config, [], { steps: 40, before: 20, rate: 0.25 }), [
+    'the run had 20 steps before, and has 40 now: the schedule linear goes over the new length, so step 21 uses the learning rate 0.25, after 0.025 in step 20',
+  ]);
+  assert.deepEqual(resumeNotes(checkpoint, config, [], { steps: 40, before: 40, rate: 0.25 }), []);
 });
