@@ -4,6 +4,7 @@ import { defaultOf } from '../../src/config/defaults.js';
 import { FLAGS } from '../../src/config/flags.js';
 import { valueAt } from '../../src/config/layers.js';
 import { PRESETS } from '../../src/config/presets.js';
+import { scheduleText } from '../../src/config/schedule-text.js';
 
 const of = (name: string) => defaultOf(FLAGS.find((flag) => flag.name === name)!);
 
@@ -38,7 +39,8 @@ test('defaultOf() says what every preset has, for each flag', () => {
       const isNamed = ([names]: string[]) =>
         names!.split(', ').some((each) => name === each || (each.endsWith('*') && name.startsWith(each.slice(0, -1))));
       const text = parts.find(isNamed)?.[1] ?? common!.at(0);
-      const value = valueAt(preset, flag.path.split('.'));
+      const found = valueAt(preset, flag.path.split('.'));
+      const value = flag.kind === 'schedule' ? scheduleText(found) : found;
       const isSwitch = flag.value === undefined;
       const expected = isSwitch ? (value === (flag.kind === 'on') ? 'on' : 'off') : String(value ?? 'none') || 'none';
       assert.equal(text, expected, `${flag.name} ${name}`);
