@@ -56,10 +56,14 @@ export function batchOf(config: object): string | undefined {
     : `${count(batchSize * replicas)} (${count(replicas)} × ${count(batchSize)})`;
 }
 
-function startLine({ run, steps, steps_per_epoch: perEpoch, config }: EventOf<'run_start'>): string {
+function startLine({ run, steps, steps_per_epoch: perEpoch, config, ...rest }: EventOf<'run_start'>): string {
   const batch = batchOf(config);
   const images = batch === undefined ? '' : ` of ${batch} images`;
-  return `run ${run}: ${count(steps)} steps${images}, ${count(perEpoch)} per epoch`;
+  const { parameters, frozen } = rest;
+  const trained = frozen
+    ? `; ${count(parameters - frozen.parameters)} of ${count(parameters)} parameters train, ${frozen.layers.join(', ')} ${frozen.layers.length === 1 ? 'is' : 'are'} frozen`
+    : '';
+  return `run ${run}: ${count(steps)} steps${images}, ${count(perEpoch)} per epoch${trained}`;
 }
 
 function checkLine(event: EventOf<'check'>): string {

@@ -35,6 +35,7 @@ export const EVENTS = {
     config: z.custom<object>((value) => typeof value === 'object' && value !== null),
     versions: z.strictObject({ alexnet_split: text, node: text, tensorflow: text, tfjs: text }),
     ...numbers('parameters', 'steps', 'steps_per_epoch'),
+    frozen: z.strictObject({ layers: z.array(text), parameters: number }).optional(),
     towers: z.array(z.strictObject({ ...numbers('tower', 'parameters'), device: text, backing_device: text })),
     processes: z
       .array(

@@ -13,7 +13,7 @@ import { loadDataset, openImages } from '../src/data/index.js';
 import { readLabels } from '../src/data/sets/val-labels.js';
 import { CONVERSIONS, describeMissing, describePlaceholder, describeWeightsFile } from '../src/file-kind.js';
 import { verifyGolden } from '../src/train/index.js';
-import { loadStartingWeights } from '../src/train/run-weights.js';
+import { loadStartingWeights } from '../src/train/starting-weights.js';
 import { run } from './cli/stand-ins.js';
 import { fourFiles } from './data/sets.js';
 

@@ -122,10 +122,11 @@ function continueFrom(layers: readonly ConfigLayer[], resume: Resume, place: Pla
   // `--weights` has no effect: the checkpoint has the weights that came of the run's first ones.
   const weights = given(layers, 'weights');
   const isOther = weights !== undefined && weights !== String(values.weights ?? null);
-  const own = { ...place, ...(weights !== undefined && { weights: values.weights ?? null }) };
-  const notes = isOther
-    ? [`--weights ${weights} has no effect: the run resumes with the weights of its checkpoint`]
-    : [];
+  const isNew = given(layers, 'newHead') === 'true' && values.newHead !== true;
+  const start = { weights: values.weights ?? null, newHead: values.newHead ?? false };
+  const own = { ...place, ...((weights !== undefined || isNew) && start) };
+  const idle = [...(isOther ? [`--weights ${weights}`] : []), ...(isNew ? ['--new-head'] : [])];
+  const notes = idle.map((each) => `${each} has no effect: the run resumes with the weights of its checkpoint`);
   return { layers: [saved, ...layers, { values: own }], resume, notes: [resumeNote(checkpoint), ...notes] };
 }
 

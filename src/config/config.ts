@@ -7,6 +7,7 @@ import { plural } from '../numbers.js';
 import { rateText, scalingOf, WARMUP_FROM } from '../optim/schedule.js';
 import { printable } from '../printable.js';
 import { checkDevices, cpuNames, defaultDevices, gpusOf, shortName } from './devices.js';
+import { withFrozenLayers } from './freeze.js';
 import { NO_SOURCE } from './imagenet.js';
 import { anySets, type ConfigLayer, deepFreeze, lastValue, mergeLayer, sets, valueAt } from './layers.js';
 import { PRESETS } from './presets.js';
@@ -111,7 +112,7 @@ export function resolveConfig(layers: readonly ConfigLayer[], machine: Machine, 
       `Cannot find the images of the preset ${preset}: the settings do not name their folder; name it with --data`,
     );
   }
-  const config = validate(merged, layers);
+  const config = withFrozenLayers(validate(merged, layers));
   checkDevices(config, machine.devices);
   checkRunName(config.run);
   checkConflicts(config);

@@ -153,10 +153,13 @@ export const FLAGS: readonly Flag[] = [
     ],
     ['number', '--momentum <factor>', 'optimizer.momentum', 'factor of the velocity in each update'],
     ['number', '--weight-decay <factor>', 'optimizer.weightDecay', 'weight decay of the kernels'],
+    ['number', '--head-rate <factor>', 'optimizer.headRate', "factor on the last layer's learning rate", '1'],
+    ['list', '--freeze <layers>', 'optimizer.freeze', 'do not train these layers, such as conv1-conv5', 'none'],
     ['number', '--seed <n>', 'seed', 'seed of all random numbers'],
   ]),
   ...section('training', 'train', [
     ['path', '--weights <run|file>', 'weights', 'start from the weights of a run or exported file'],
+    ['on', '--new-head', 'newHead', 'with --weights: draw the last layer anew, for other classes'],
   ]),
   ...section('checkpoints', 'train', [
     ['number', '--eval-every <steps>', 'evalEvery', 'steps between evaluations; 0: after each epoch'],

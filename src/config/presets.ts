@@ -29,6 +29,7 @@ const COMMON = {
   keep: 2, // two, because the newest may be of a run that has just diverged
   out: 'runs',
   weights: null,
+  newHead: false,
   exchange: { transport: 'msgpack', dtype: 'float32', checksum: false },
   /** Far more than a step takes on the slowest device. A peer's error ends the wait at once, without this timeout. */
   exchangeTimeoutMs: 120_000,

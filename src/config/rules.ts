@@ -135,7 +135,8 @@ const INEFFECTIVE: Record<string, (config: Config, hasFiles: HasFiles) => Messag
   'net.overlap': ({ net: { table } }) =>
     !TABLES[table].layers.some((layer) => layer.kind === 'pool' && layer.size > layer.stride) &&
     `with the net ${table}, whose pooling windows do not overlap`,
-  'net.init': ({ weights }) => weights !== null && 'with --weights, from which the run starts',
+  'net.init': ({ weights, newHead }) => weights !== null && !newHead && 'with --weights, from which the run starts',
+  newHead: ({ weights, newHead }) => newHead && weights === null && 'without --weights, whose last layer it replaces',
   convolutions: ({ compile, devices }) =>
     compile === 'xla'
       ? 'with --compile xla, which has its own convolutions'

@@ -137,6 +137,11 @@ const optimizer = keys({
     )
     .describe('learning rates of single layers, instead of those of the schedule')
     .optional(),
+  headRate: above(0).describe("factor on the last layer's learning rate").optional(),
+  freeze: z
+    .array(text, 'a list of layers or ranges such as conv1-conv5')
+    .describe('layers that are not trained, such as conv1-conv5; none: all are trained')
+    .optional(),
   linearScaling: z
     .union([bool, above(0)], 'true, false, or the factor on the learning rate')
     .describe('multiply the learning rate by the number of replicas, or by this factor')
@@ -226,6 +231,8 @@ export const CONFIG_SCHEMA = keys({
   out: path,
   /** The weights to start from: a run by name or path, or a file of the whole net; null starts from `net.init`. */
   weights: path.nullable(),
+  /** Whether the last layer is drawn anew instead, for other classes than those of the weights. */
+  newHead: bool,
   /** How the towers exchange activations. `device` falls back to `msgpack` if its self-test fails. */
   exchange: keys({
     transport: oneOf(['msgpack', 'device']),

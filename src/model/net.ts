@@ -67,6 +67,8 @@ export interface Parameter {
   tower: TowerIndex;
   layer: string;
   role: 'kernel' | 'bias';
+  /** Whether it is of the last layer, which gives the classes. */
+  isHead: boolean;
   /** Kernels: [height, width, in, out] of a convolution, [in, out] of a dense layer. Biases: [out]. */
   shape: readonly number[];
   /** Number of inputs that one output sums over. */
@@ -163,13 +165,14 @@ export function padding(layer: { size: number; stride: number; pad: Pad }, input
 
 /** The parameters, in the order of the layers, tower 0 before tower 1. @param tower returns only those of this tower. */
 export function parametersOf(net: Net, tower?: TowerIndex): Parameter[] {
+  const head = headOf(net);
   return net.layers.filter(isWeighted).flatMap((layer) => {
     const window = layer.kind === 'conv' ? [layer.size, layer.size] : [];
     const inputs = layer.kind === 'conv' ? layer.input[2] : volume(layer.input);
     const outputs = layer.output[2];
     const readers = layer.reach === 'both' || layer === net.layers[0] ? layer.towers.length : 1;
     const common = {
-      ...{ layer: layer.name, init: layer.init },
+      ...{ layer: layer.name, init: layer.init, isHead: layer === head },
       ...{ fanIn: volume(window) * inputs, fanOut: volume(window) * outputs * readers },
     };
     const towers = layer.towers.filter((each) => tower === undefined || each === tower);
@@ -181,6 +184,11 @@ export function parametersOf(net: Net, tower?: TowerIndex): Parameter[] {
       ];
     });
   });
+}
+
+/** The last layer, which gives the classes: fc8, for example. */
+export function headOf(net: Net): WeightedLayer {
+  return net.layers.findLast(isWeighted)!;
 }
 
 /** The sites, in the order of the forward pass. */

@@ -56,6 +56,10 @@ export interface OptimizerOptions {
   readonly biasDecay: number;
   readonly schedule: Schedule;
   readonly ownRates?: readonly OwnRate[] | undefined;
+  /** Multiplies every rate of the last layer, which fine-tuning draws anew. */
+  readonly headRate?: number | undefined;
+  /** The layers that are frozen: their parameters keep their bits, without an update or a decay. */
+  readonly freeze?: readonly string[] | undefined;
   /**
    * A number multiplies {@link learningRate}, because the batch is as many times as large: by K if K replicas train with a
    * batch each. The linear scaling rule of P. Goyal et al., "Accurate, Large Minibatch SGD: Training ImageNet in 1 Hour"
@@ -205,8 +209,13 @@ export function plateausIn(errors: readonly EpochError[], patience: number): num
   return plateaus;
 }
 
-/** Says which parameter. */
-type Place = { readonly layer: string; readonly role: Role };
+/** Says which parameter. `isHead`: it is the last layer's. */
+type Place = { readonly layer: string; readonly role: Role; readonly isHead?: boolean };
+
+/** Whether a layer is frozen, so that its gradients need not be computed. */
+export function isFrozen(layer: string, { freeze = [] }: Pick<OptimizerOptions, 'freeze'>): boolean {
+  return freeze.includes(layer);
+}
 
 /**
  * What a parameter is updated with in a step. If the learning rate is 0, it is not updated at all.
@@ -215,22 +224,27 @@ type Place = { readonly layer: string; readonly role: Role };
 export function ratesOf(
   place: Place,
   moment: { readonly learningRate: number; readonly epoch: number },
-  { momentum, weightDecay, biasRateFactor, biasDecay, ownRates = [], ...optimizer }: Omit<OptimizerOptions, 'schedule'>,
+  options: Omit<OptimizerOptions, 'schedule'>,
 ): { learningRate: number; momentum: number; weightDecay: number } {
-  const learningRate = optimizer.learningRate * scalingOf(optimizer);
+  const { momentum, weightDecay, biasRateFactor, biasDecay, ownRates = [], headRate } = options;
+  const learningRate = options.learningRate * scalingOf(options);
   const own = ownRates.findLast((each) => matches(each, place) && each.after < moment.epoch);
   const isBias = place.role === 'bias';
+  const rate = own ? learningRate * own.factor : moment.learningRate * (isBias ? biasRateFactor : 1);
   return {
-    learningRate: own ? learningRate * own.factor : moment.learningRate * (isBias ? biasRateFactor : 1),
+    learningRate: place.isHead && headRate !== undefined ? rate * headRate : rate,
     momentum,
     weightDecay: isBias ? biasDecay : weightDecay,
   };
 }
 
 /** Returns the same name for all parameters that have the same rates in every step. */
-export function rateClassOf(place: Place, { ownRates = [] }: Pick<OptimizerOptions, 'ownRates'>): string {
+export function rateClassOf(
+  place: Place,
+  { ownRates = [], headRate }: Pick<OptimizerOptions, 'ownRates' | 'headRate'>,
+): string {
   const own = ownRates.flatMap((each, i) => (matches(each, place) ? [i] : []));
-  return [place.role, ...own].join(' ');
+  return [place.role, ...(place.isHead && headRate !== undefined ? ['head'] : []), ...own].join(' ');
 }
 
 function matches(own: OwnRate, { layer, role }: Place): boolean {

@@ -10,7 +10,7 @@ import { descend, type UpdateRates, type UpdateScalars, updateScalars, Variable 
 import { type Compiled, compile } from '../native/graph/compile.js';
 import { inScope } from '../native/graph/scope.js';
 import { statelessNormal, statelessUniform } from '../native/layers/stateless-random.js';
-import { type OptimizerOptions, rateClassOf, ratesOf } from '../optim/schedule.js';
+import { isFrozen, type OptimizerOptions, rateClassOf, ratesOf } from '../optim/schedule.js';
 import type { TowerSetup } from './protocol.js';
 import { scopeOf } from './scopes.js';
 import { isVelocity, snapshotEntries } from './snapshot.js';
@@ -27,6 +27,8 @@ interface Held {
 /** The parameters of one tower, in the net's order. */
 export class Parameters {
   readonly #held: readonly Held[];
+  /** Those that are not frozen. */
+  readonly #trained: readonly Held[];
   /** One parameter of each rate class. */
   readonly #classes: ReadonlyMap<string, Parameter>;
   readonly #optimizer: OptimizerOptions;
@@ -54,7 +56,8 @@ export class Parameters {
       const velocity = optimizer.momentum > 0 ? variableOf(() => tf.zeros([...parameter.shape])) : undefined;
       return { parameter, variable, velocity, rateClass: rateClassOf(parameter, optimizer) };
     });
-    this.#classes = new Map(this.#held.map(({ rateClass, parameter }) => [rateClass, parameter]));
+    this.#trained = this.#held.filter(({ parameter }) => !isFrozen(parameter.layer, optimizer));
+    this.#classes = new Map(this.#trained.map(({ rateClass, parameter }) => [rateClass, parameter]));
   }
 
   get names(): string[] {
@@ -63,6 +66,11 @@ export class Parameters {
 
   get described(): readonly Parameter[] {
     return this.#held.map(({ parameter }) => parameter);
+  }
+
+  /** The parameters that are not frozen, in order. */
+  get trained(): readonly Parameter[] {
+    return this.#trained.map(({ parameter }) => parameter);
   }
 
   /** Returns the values in order; the caller disposes them before {@link update}. */
@@ -77,13 +85,13 @@ export class Parameters {
 
   /**
    * Makes one step of the optimizer. Parameters with a rate of 0 in that epoch stay as they are.
-   * @param gradients in order; they stay the caller's.
+   * @param gradients of {@link trained}, in order; they stay the caller's.
    * @param learningRate of the kernels, by the schedule.
    */
   update(gradients: readonly tf.Tensor[], learningRate: number, epoch = 1): void {
     const byClass = this.#moving(learningRate, epoch);
     if (this.#compile === 'off') {
-      this.#held.forEach((held, i) => {
+      this.#trained.forEach((held, i) => {
         const rates = byClass.get(held.rateClass);
         if (rates) tf.tidy(() => this.#descend(held, gradients[i]!, updateScalars(rates)));
       });
@@ -94,7 +102,7 @@ export class Parameters {
     const update = this.#compiled.get(key) ?? this.#compileUpdate(byClass);
     this.#compiled.set(key, update);
     const rates = [...byClass.values()].map((rate) => tf.scalar(rate.learningRate));
-    const moving = gradients.filter((_, i) => byClass.has(this.#held[i]!.rateClass));
+    const moving = gradients.filter((_, i) => byClass.has(this.#trained[i]!.rateClass));
     for (const each of [...rates, ...update(...rates, ...moving)]) each.dispose();
   }
 
@@ -108,7 +116,7 @@ export class Parameters {
 
   /** Compiles the update of those classes as a function of a learning rate for each class, and the gradients. */
   #compileUpdate(byClass: ReadonlyMap<string, UpdateRates>): Compiled {
-    const moving = this.#held.filter(({ rateClass }) => byClass.has(rateClass));
+    const moving = this.#trained.filter(({ rateClass }) => byClass.has(rateClass));
     return compile(
       (...inputs) => {
         const scalars = new Map([...byClass].map(([name, rates], i) => [name, updateScalars(rates, inputs[i])]));
@@ -146,10 +154,14 @@ export class Parameters {
     writeTensors(file, entries, metadata, ({ name }, bytes) => copyVariable(this.#find(name).variable, bytes));
   }
 
-  /** Takes each value from the file that has it. @throws CheckpointError if no file has it. */
-  load(files: readonly string[]): void {
+  /**
+   * Takes each value from the file that has it. @param withHead whether those of the last layer are taken too.
+   * @throws CheckpointError if no file has it.
+   */
+  load(files: readonly string[], withHead = true): void {
+    const loaded = this.#held.filter(({ parameter }) => withHead || !parameter.isHead);
     withTensors(files, ({ read }) => {
-      for (const { parameter } of this.#held) this.put(parameter.name, read(parameter.name, parameter.shape));
+      for (const { parameter } of loaded) this.put(parameter.name, read(parameter.name, parameter.shape));
     });
   }
 

@@ -33,6 +33,8 @@ export interface PartOptions {
   ops: Ops;
   /** Names of the part's parameters, in order. */
   names: readonly string[];
+  /** Those that are frozen: a pass has no gradients of them, and ends its backward pass above the last of them. */
+  frozen?: ReadonlySet<string> | undefined;
 }
 
 export interface PassKind {
@@ -81,7 +83,7 @@ export interface PassResult {
   value: tf.Scalar;
   /** [B, K], in the tower with the last layer. */
   logits: tf.Tensor2D | undefined;
-  /** In the order of the parameters, of the mean loss of all replicas; none without training. */
+  /** In the order of the parameters without the frozen ones, of the mean loss of all replicas; none without training. */
   gradients: tf.Tensor[];
   captured: Captured[];
 }
@@ -123,7 +125,13 @@ export class NetPart {
     let logits: tf.Tensor2D | undefined;
     const losses: tf.Scalar[] = [];
     const captured: Captured[] = [];
-    const forward = (...parameters: tf.Tensor[]): tf.Scalar => {
+    const { names, frozen = new Set() } = this.options;
+    const isTrained = (_: unknown, i: number) => !frozen.has(names[i]!);
+    const trained = inputs.parameters.filter(isTrained);
+    /** @param values of the parameters that are trained. */
+    const forward = (...values: tf.Tensor[]): tf.Scalar => {
+      const left = [...values];
+      const parameters = inputs.parameters.map((each, i) => (isTrained(each, i) ? left.shift()! : each));
       const capture = (each: Captured) => captured.push({ ...each, tensor: protect(each.tensor) });
       const end = this.#forward({ ...inputs, parameters }, training, hooks, keep ? capture : undefined);
       if ('sent' in end) {
@@ -144,9 +152,10 @@ export class NetPart {
       if (training) {
         // The sums of gradients, and what else tfjs computes between the layers' own gradients.
         const between = scopeOf(this.#tower, 'gradients', 'backward', 'backward');
-        const found = inScope(between, () => {
-          return tf.valueAndGrads((...all) => outOfScope(() => forward(...all)))([...inputs.parameters]);
-        });
+        const differentiated = tf.valueAndGrads((...all) => outOfScope(() => forward(...all)));
+        // A tower whose parameters are all frozen has nothing to differentiate.
+        const found =
+          trained.length > 0 ? inScope(between, () => differentiated(trained)) : { value: forward(), grads: [] };
         [value, gradients] = [found.value as tf.Scalar, found.grads];
         const { average } = hooks;
         if (average) {
@@ -156,7 +165,7 @@ export class NetPart {
         }
         hooks.onGradients(inScope(between, () => halfSquares(gradients)));
       } else {
-        value = forward(...inputs.parameters);
+        value = forward(...trained);
       }
       const own = captured.map((each) => ({ ...each, tensor: each.tensor.clone() }));
       return { value: losses[0]?.clone() ?? value, logits: logits?.clone(), gradients, captured: own };

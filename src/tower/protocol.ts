@@ -101,7 +101,8 @@ export type Command =
   /** Replaces a parameter by the command's memory and clears its velocity. */
   | { kind: 'put'; name: string }
   | { kind: 'save'; file: string; step: number }
-  | { kind: 'load'; files: readonly string[] }
+  /** Without `withHead` the last layer stays as it is. Default true. */
+  | { kind: 'load'; files: readonly string[]; withHead?: boolean }
   /** Copies values and velocities into the command's memory; see `snapshot.ts`. */
   | { kind: 'snapshot' }
   /** Loads values and velocities from the files of a checkpoint. */

@@ -67,12 +67,15 @@ export class Tower implements Commands {
     const own = parametersOf(this.#net, part === 'whole' ? undefined : part);
     const tower = towerNumber(setup);
     this.#parameters = new Parameters(own, net.init, setup.optimizer, seed, compile, tower);
+    const { names, trained } = this.#parameters;
+    const moving = new Set(trained.map(({ name }) => name));
+    const frozen = new Set(names.filter((name) => !moving.has(name)));
     this.#ops = setup.ops === 'native' ? nativeOps(setup.convolutions) : undefined;
     const waits = openWaits(setup);
     this.#peer = openPeer(setup, waits);
-    this.#average = openAverage(setup, own);
+    this.#average = openAverage(setup, trained);
     this.#function = new TowerFunction({
-      ...{ net: this.#net, part, tower, seed, compile, ops: this.#ops ?? TFJS_OPS, names: this.#parameters.names },
+      ...{ net: this.#net, part, tower, seed, compile, ops: this.#ops ?? TFJS_OPS, names, frozen },
       ...{ peer: this.#peer, waits, average: this.#average, readParameters: () => this.#parameters.read() },
       allImages: setup.batchSize * replica.count,
     });
@@ -135,10 +138,11 @@ export class Tower implements Commands {
     if (keep) this.#keep(captured, gradients);
     try {
       if (update) {
-        checkGradients(norms!, gradients, this.#parameters.described, command, part);
+        checkGradients(norms!, gradients, this.#parameters.trained, command, part);
         noted('update', () => this.#parameters.update(gradients, learningRate, epoch));
       }
-      settle(gradients.at(-1)!, compile !== 'off');
+      const last = gradients.at(-1);
+      if (last) settle(last, compile !== 'off');
     } finally {
       // One by one, because tfjs searches a list for tensors within tensors.
       if (!keep) for (const each of gradients) each.dispose();
@@ -211,8 +215,8 @@ export class Tower implements Commands {
     this.#parameters.save(file, { ...fileMetadata(this.#setup), step: String(step) });
   }
 
-  load({ files }: CommandOf<'load'>): void {
-    this.#parameters.load(files);
+  load({ files, withHead }: CommandOf<'load'>): void {
+    this.#parameters.load(files, withHead);
   }
 
   snapshot(_: unknown, memory: SharedArrayBuffer): void {
@@ -236,7 +240,7 @@ export class Tower implements Commands {
   /** Takes over what a step kept. Gradients are listed in the order of the backward pass. */
   #keep(captured: readonly Captured[], gradients: readonly tf.Tensor[]): void {
     const activations = captured.map((each): Kept => ({ ...each, shape: each.tensor.shape }));
-    const backward = this.#parameters.described.map(({ name, layer, shape }, i): Kept => {
+    const backward = this.#parameters.trained.map(({ name, layer, shape }, i): Kept => {
       return { name, layer, kind: 'gradient', shape, tensor: gradients[i]! };
     });
     this.#kept = [...activations, ...backward.reverse()];

@@ -12,6 +12,7 @@ import type { EventOf, Report } from '../log.js';
 import { buildNet, parametersOf, sitesOf, volume } from '../model/net.js';
 import { ownersOf } from '../model/owners.js';
 import { TrafficMeter } from '../native/c/sockets.js';
+import { isFrozen } from '../optim/schedule.js';
 import type { StepCommand, StepReply } from '../tower/protocol.js';
 import type { Team } from './team.js';
 
@@ -39,11 +40,11 @@ export function processOf(device: string): string {
  * @param replies the towers', with `sent`. @param devices the towers', in the same order.
  */
 export function waysOf(
-  config: Pick<Config, 'net' | 'placement' | 'exchange' | 'replicas' | 'average'>,
+  config: Pick<Config, 'net' | 'placement' | 'exchange' | 'replicas' | 'average'> & Partial<Pick<Config, 'optimizer'>>,
   devices: readonly string[],
   replies: readonly StepReply[],
 ): Way[] {
-  const { net: options, placement, exchange, replicas, average } = config;
+  const { net: options, placement, exchange, replicas, average, optimizer = {} } = config;
   const net = buildNet(options);
   const sites = new Map(sitesOf(net).map(({ name, shape }) => [name, volume(shape)]));
   const width = exchange.dtype === 'float16' && exchange.transport === 'msgpack' ? 2 : 4;
@@ -72,7 +73,9 @@ export function waysOf(
   });
   for (let part = 0; replicas > 1 && part < parts; part++) {
     const places = Array.from({ length: replicas }, (_, i) => processOf(devices[i * parts + part]!));
-    const shapes = parametersOf(net, placement === 'split' ? (part as 0 | 1) : undefined).map(({ shape }) => shape);
+    const shapes = parametersOf(net, placement === 'split' ? (part as 0 | 1) : undefined)
+      .filter(({ layer }) => !isFrozen(layer, optimizer))
+      .map(({ shape }) => shape);
     ways.push(...(average === 'collective' ? ringWays(shapes, places) : ownerWays(shapes, places)));
   }
   return ways.filter(({ from, to }) => from !== to);

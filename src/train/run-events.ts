@@ -6,7 +6,7 @@ import type { Batch, BatchFeeder, Dataset } from '../data/index.js';
 import { signalExitCode } from '../end-signals.js';
 import { NonFiniteError, SplitError } from '../errors.js';
 import type { EventOf } from '../log.js';
-import { buildNet, parametersOf, volume } from '../model/net.js';
+import { buildNet, type Parameter, parametersOf, volume } from '../model/net.js';
 import { sumOf } from '../numbers.js';
 import type { MeasureReply, StepReply } from '../tower/protocol.js';
 import { COORDINATOR, processOf } from './network.js';
@@ -47,6 +47,11 @@ function processesOf({ towers, opened }: Team, { coordinator, statuses }: FoundC
   ];
 }
 
+/** The number of values in parameters. */
+function valuesIn(parameters: readonly Parameter[]): number {
+  return sumOf(parameters, ({ shape }) => volume(shape));
+}
+
 /** @param changes of a branch. */
 export function runStart(
   { config, dataset, feeder, team, steps }: Run,
@@ -55,11 +60,16 @@ export function runStart(
 ): EventOf<'run_start'> {
   const { run, placement, preset } = config;
   const { name, source, train, test } = dataset;
+  const parameters = parametersOf(buildNet(config.net));
+  const layers = config.optimizer.freeze ?? [];
   return {
     event: 'run_start',
     ...{ run, placement, preset, config },
     versions: versionsOf(team),
-    parameters: parametersOf(buildNet(config.net)).reduce((total, { shape }) => total + volume(shape), 0),
+    parameters: valuesIn(parameters),
+    ...(layers.length > 0 && {
+      frozen: { layers: [...layers], parameters: valuesIn(parameters.filter((each) => layers.includes(each.layer))) },
+    }),
     towers: team.towers.map(({ setup }, tower) => {
       const { backingDevice, parameters } = team.opened[tower]!;
       return { tower, device: setup.device, backing_device: backingDevice, parameters };

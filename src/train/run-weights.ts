@@ -1,17 +1,14 @@
-/** A run's weights: which ones a command reads, which ones a training starts from, and how they are saved at its end. */
-import { existsSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
+/** A run's weights: which ones a command reads, and how a training saves them at its end. */
+import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { chooseWeights, type Weights } from '../checkpoint/choose.js';
 import { runFolderOf } from '../checkpoint/store.js';
 import { isWeightsName, weightsNames } from '../checkpoint/weights-files.js';
 import type { Config } from '../config/config.js';
 import { CheckpointError, truncate } from '../errors.js';
-import { buildNet, parametersOf } from '../model/net.js';
 import type { TowerClient } from '../tower/client.js';
-import { openImport } from '../weights/import.js';
 import { differingSettings } from './resume.js';
 import { onDisk } from './run-data.js';
-import { putParameter, tensorMemory } from './tower-tensors.js';
 
 /** Which weights were used, for whoever reads the result. */
 export type UsedWeights = Pick<Weights, 'step' | 'checkpoint'>;
@@ -64,46 +61,6 @@ function inferenceSettings({ net, data }: { net?: unknown; data?: unknown }): Re
 /** A phrase for people; empty if the step of the weights is not known. */
 export function usedText({ step }: UsedWeights): string {
   return step === undefined ? '' : `weights of step ${step}`;
-}
-
-/**
- * Gives the towers the weights with which a training starts, instead of initial values.
- * @param weights a run by its name or its path (which has a slash), a checkpoint by its path, or a file of the whole net.
- * @throws CheckpointError if there are none, or they belong to another net.
- */
-export async function loadStartingWeights(
-  towers: readonly TowerClient[],
-  weights: string,
-  { net, out = '.' }: Pick<Config, 'net'> & Partial<Pick<Config, 'out'>>,
-): Promise<void> {
-  const folder = /[/\\]/.test(weights) ? weights : join(out, weights);
-  // A file without the suffix is read too, so that its error says what kind of file it is.
-  const kindOf = (path: string) => statSync(path, { throwIfNoEntry: false });
-  const isFile = weights.endsWith('.safetensors') || (kindOf(weights)?.isFile() && !kindOf(folder)?.isDirectory());
-  const path = isFile ? weights : folder;
-  if (!existsSync(path)) {
-    throw new CheckpointError(
-      `Cannot start from the weights ${weights}: ${path} does not exist, and a run needs them until its first checkpoint; restore them, or choose others with --weights`,
-      path,
-    );
-  }
-  if (isFile) return loadWholeNet(towers, weights, net);
-  const files = chooseWeights(path).files;
-  await Promise.all(towers.map((tower) => tower.ask({ kind: 'load', files })));
-}
-
-async function loadWholeNet(towers: readonly TowerClient[], file: string, options: Config['net']): Promise<void> {
-  const net = buildNet(options);
-  const source = openImport(file, net, 'rgb');
-  try {
-    for (const parameter of parametersOf(net)) {
-      const memory = tensorMemory(parameter.shape);
-      source.read(parameter, new Float32Array(memory));
-      await putParameter(towers, parameter, memory);
-    }
-  } finally {
-    source.close();
-  }
 }
 
 /**

@@ -23,9 +23,9 @@ import {
   type TowerSetup,
 } from '../tower/protocol.js';
 import { clusterOf, contextOptions, joinServers, type Places } from './context-options.js';
-import { loadStartingWeights } from './run-weights.js';
 import { watchServers } from './server-watch.js';
 import { refuseLargeTensors } from './sizes.js';
+import { loadStartingWeights } from './starting-weights.js';
 import { answerOf, explainSlowOpening } from './tower-deadline.js';
 
 /** Two towers, or one that has the whole net; with several replicas, as many for each. */
@@ -58,7 +58,7 @@ export interface Team {
 export type TeamConfig = TowerConfig &
   Pick<Config, 'placement'> &
   Places &
-  Partial<Pick<TowerSetup, 'ops'> & Pick<Config, 'replicas' | 'average' | 'weights' | 'out'>>;
+  Partial<Pick<TowerSetup, 'ops'> & Pick<Config, 'replicas' | 'average' | 'weights' | 'newHead' | 'out'>>;
 
 /** After one tower failed, the others have this long to report their own errors. */
 const PEER_ERROR_MS = 3_000;

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { openTensors, type TensorFile, writeTensors } from '../checkpoint/safetensors.js';
 import { weightsNames } from '../checkpoint/weights-files.js';
 import { CheckpointError, truncate } from '../errors.js';
-import { type Net, type Parameter, parametersOf, type TowerIndex, volume } from '../model/net.js';
+import { headOf, type Net, type Parameter, parametersOf, type TowerIndex, volume } from '../model/net.js';
 import { tryParseJson } from '../read-json.js';
 import { DESCRIPTION, type ImageKnowledge, MEAN_IMAGE } from './export.js';
 import { matchNames } from './names.js';
@@ -20,12 +20,14 @@ const MAX_LISTED = 12;
 
 /**
  * Opens a file that has exactly the tensors of a net; an exported one may also have a mean image.
+ * @param options `withHead`: whether the last layer has to be that of the net; otherwise it must not be read. `advice`: the
+ * end of the error message.
  * @throws CheckpointError that lists the tensors that are missing, unknown, or of another shape.
  */
-export function openImport(file: string, net: Net, order: ChannelOrder) {
+export function openImport(file: string, net: Net, order: ChannelOrder, { withHead = true, advice = ADVICE } = {}) {
   const source = openTensors(file, OPTIONS);
   try {
-    const { tensors, leftOut } = matchTensors(file, net, source);
+    const { tensors, leftOut } = matchTensors(file, net, source, { withHead, advice });
     const first = tensors[0]?.portable.name; // the kernel that reads the image
     return {
       /** The joined tensors, each with its name and shape in the file. */
@@ -113,8 +115,15 @@ function parseDescription(text: string): Record<string, unknown> {
   return (tryParseJson(text) ?? {}) as Record<string, unknown>;
 }
 
-function matchTensors(file: string, net: Net, { entries, metadata }: TensorFile) {
+function matchTensors(
+  file: string,
+  net: Net,
+  { entries, metadata }: TensorFile,
+  { withHead, advice }: { withHead: boolean; advice: string },
+) {
   const portables = portablesOf(net);
+  const head = headOf(net).name;
+  const isNeeded = ({ layer }: Portable) => withHead || layer !== head;
   const shapes = new Map(entries.map(({ name, shape }) => [name, shape]));
   if (metadata[DESCRIPTION] !== undefined) shapes.delete(MEAN_IMAGE);
   const { names, unexpected, leftOut, nets } = matchNames(net, portables, [...shapes.keys()]);
@@ -129,11 +138,12 @@ function matchTensors(file: string, net: Net, { entries, metadata }: TensorFile)
     return name === undefined ? [] : [{ portable, name, shape: shapes.get(name)! }];
   });
   const problems = [
-    ['the file lacks', portables.filter((each) => !names.has(each)).map(({ name }) => name)],
+    ['the file lacks', portables.filter((each) => isNeeded(each) && !names.has(each)).map(({ name }) => name)],
     ['the net has no', unexpected],
     [
       'of another shape:',
       tensors
+        .filter(({ portable }) => isNeeded(portable))
         .filter(({ portable, shape }) => String(trimmed(shape, portable.shape.length)) !== String(portable.shape))
         .map(
           (each) =>
@@ -144,7 +154,7 @@ function matchTensors(file: string, net: Net, { entries, metadata }: TensorFile)
   const found = problems.filter(([, names]) => names.length > 0).map(([what, names]) => `${what} ${listed(names)}`);
   if (found.length > 0) {
     throw new CheckpointError(
-      `Cannot import ${file} into the net ${net.options.table}: ${found.join('; ')}; ${ADVICE}`,
+      `Cannot import ${file} into the net ${net.options.table}: ${found.join('; ')}; ${advice}`,
       file,
     );
   }

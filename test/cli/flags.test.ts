@@ -8,7 +8,10 @@ import { run, trainModule } from './stand-ins.js';
 
 const TWO = ['--replicas', '2', '--devices', 'CPU:0,CPU:0,CPU:1,CPU:1'];
 /** Switches: the value of their setting where it is not true or false, and flags without which it could not have it. */
-const SWITCHES: Record<string, [value: unknown, ...others: string[]]> = { '--linear-scaling': [2, ...TWO] };
+const SWITCHES: Record<string, [value: unknown, ...others: string[]]> = {
+  '--linear-scaling': [2, ...TWO],
+  '--new-head': [true, '--weights', 'runs/other'],
+};
 /** What is typed after a flag, the value that the setting then has, and flags without which it could not have it. */
 const TYPED: Record<string, [text: string, value: unknown, ...others: string[]]> = {
   '--preset': ['lenet', 'lenet', '--placement', 'single'],
@@ -45,6 +48,8 @@ const TYPED: Record<string, [text: string, value: unknown, ...others: string[]]>
   '--warmup-epochs': ['0.5', 0.5],
   '--momentum': ['0.8', 0.8],
   '--weight-decay': ['0', 0],
+  '--head-rate': ['10', 10],
+  '--freeze': ['conv1-conv2,fc6', ['conv1', 'conv2', 'fc6']],
   '--seed': ['7', 7],
   '--weights': ['runs/other', 'runs/other'],
   '--eval-every': ['50', 50],

@@ -53,6 +53,7 @@ const CASES: [so: Values, set: Values, flag: string, key: string, why: RegExp][]
     /with the schedule one-cycle, which rises by itself/,
   ],
   [{}, { optimizer: { warmupFrom: 0.1 } }, 'optimizer.warmupFrom', 'optimizer.warmupFrom', /without --warmup-epochs/],
+  [{}, { newHead: true }, '--new-head', 'newHead', /without --weights, whose last layer it replaces/],
   [SINGLE, { exchangeTimeoutMs: 5 }, 'exchangeTimeoutMs', 'exchangeTimeoutMs', /one device has nothing to exchange/],
   [
     { exchange: { transport: 'device' } },
@@ -207,7 +208,7 @@ test('every flag always has an effect, or has a case here', () => {
       'optimizer.weightDecay',
     ],
     ...['placement', 'steps', 'epochs', 'logEvery', 'weights', 'run', 'out', 'compile', 'tensorboard', 'metricsPort'],
-    ...['replicas', 'servers', 'coordinator'],
+    ...['replicas', 'servers', 'coordinator', 'optimizer.headRate', 'optimizer.freeze'],
   ];
   const known = [...cases, ...said, ...useful];
   assert.deepEqual(

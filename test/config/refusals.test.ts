@@ -130,6 +130,18 @@ const REFUSED_IN_FLAGS: [values: Record<string, unknown>, message: string][] = [
     'Cannot split over CPU:0: expected two devices, one for each tower; name two with --devices; naming one device twice puts both towers on it',
   ],
   [
+    { optimizer: { freeze: ['conv5-conv1'] } },
+    '--freeze is "conv5-conv1", expected layers of the net original or ranges of them, such as conv1-conv2, or none; its layers are conv1, conv2, conv3, conv4, conv5, fc6, fc7, fc8',
+  ],
+  [
+    { optimizer: { freeze: ['conv1-fc8'] } },
+    'Cannot freeze conv1-fc8: these are all layers with weights, expected at least one that is trained; leave one out of --freeze',
+  ],
+  [
+    { optimizer: { freeze: ['fc8'] }, weights: 'x', newHead: true },
+    'Cannot freeze fc8: --new-head draws its weights anew, so they have to be trained; leave it out of --freeze',
+  ],
+  [
     { data: { resize: 60 } },
     "data.resize is 60, expected at least the net's input of 67 pixels, which is cropped from it; set both",
   ],

@@ -119,6 +119,18 @@ test('ratesOf() gives a layer or a role its own rate after an epoch; the last ma
   assert.deepEqual([rate('conv2', 'kernel', 100), rate('conv2', 'bias', 100)], [0.125, 2]);
 });
 
+test('headRate multiplies the rates of the last layer, also those of its own', () => {
+  const moment = { learningRate: 0.25, epoch: 4 };
+  const optimizer = { ...OPTIONS, headRate: 8, ownRates: [{ role: 'bias', after: 4, factor: 0.5 } as const] };
+  const rate = (role: 'kernel' | 'bias', isHead: boolean, epoch = 4) =>
+    ratesOf({ layer: 'fc8', role, isHead }, { ...moment, epoch }, optimizer).learningRate;
+  assert.deepEqual([rate('kernel', true), rate('bias', true), rate('bias', true, 5)], [2, 4, 2]);
+  assert.deepEqual([rate('kernel', false), rate('bias', false), rate('bias', false, 5)], [0.25, 0.5, 0.25]);
+  const classOf = (isHead: boolean, headRate?: number) => rateClassOf({ ...KERNEL, isHead }, { headRate });
+  assert.notEqual(classOf(true, 8), classOf(false, 8));
+  assert.equal(classOf(true), classOf(false));
+});
+
 test('rateClassOf() is equal exactly for parameters that always have the same rates', () => {
   const ownRates = [
     { layer: 'conv1', after: 3, factor: 0.5 },

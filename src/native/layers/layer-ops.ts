@@ -184,6 +184,7 @@ export function halfSquares(tensors: readonly tf.Tensor[]): tf.Scalar {
     const vectors = tensors.filter(({ rank }) => rank === 1) as tf.Tensor1D[];
     const others = tensors.filter(({ rank }) => rank !== 1);
     const joined = vectors.length > 0 ? [tf.concat(vectors)] : [];
+    if (tensors.length === 0) return tf.scalar(0);
     return tf.addN([...joined, ...others].map((tensor) => run('L2Loss', [tensor])));
   }) as tf.Scalar;
 }
