@@ -11,6 +11,7 @@ import { buildProgram } from '../src/cli/program.js';
 import { SERVICES } from '../src/cli/services.js';
 import { PRESETS } from '../src/config/presets.js';
 import { serversOf } from '../src/config/servers.js';
+import { FETCHABLE } from '../src/data/index.js';
 import { signalExitCode } from '../src/end-signals.js';
 import { WARNING_KINDS } from '../src/log.js';
 import { buildNet, parametersOf, volume } from '../src/model/net.js';
@@ -125,6 +126,13 @@ const SERVER = {
   exit: () => {},
 };
 
+/** The data sets that can be fetched, without their files. */
+const nothing = { files: [], bring: async () => {} };
+const fetchable = {
+  'fashion-mnist': { ...FETCHABLE['fashion-mnist'], ...nothing },
+  'cifar-10': { ...FETCHABLE['cifar-10'], ...nothing },
+};
+
 /** Runs a command with stand-ins for trainings, devices and checks. */
 function runs(argv: readonly string[]): Promise<Outcome> {
   const scores = { loss: 1, top1: 0.5, top5: 1, images: 4, skipped: 0, step: 1000, checkpoint: 'runs/big' };
@@ -139,6 +147,7 @@ function runs(argv: readonly string[]): Promise<Outcome> {
     serverDevices: async (servers) => remoteGpus(servers),
     examineLibrary: async () => ({ library: LIBRARY, nvidia: false, hidden: false, cuda: [] }),
     countClasses: async () => (source: string) => (source.endsWith('images') ? 2 : undefined),
+    loadFetchable: async () => fetchable,
     loadTrain: trainModule({
       train: threeSteps,
       verify: async () => ({ passed: true, rows: [], losses: [], tolerances: TOLERANCES }),

@@ -13,3 +13,14 @@ export function explained<T>(what: string, advice: string, action: () => T): T {
     throw new SplitError(`Cannot ${what}: ${(error as Error).message}; ${advice}`, { cause: error });
   }
 }
+
+/** The same for an action that takes time. */
+export async function explainedLater<T>(what: string, advice: string, action: () => Promise<T>): Promise<T> {
+  try {
+    return await action();
+  } catch (error) {
+    return explained(what, advice, () => {
+      throw error;
+    });
+  }
+}

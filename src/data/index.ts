@@ -4,6 +4,8 @@ export { type Batch, type BatchFeeder, type FeedOptions, openFeeder } from './ba
 export { createSlot, slotBytes, slotViews } from './batches/slots.js';
 export type { UnreadableImage } from './batches/unreadable.js';
 export { type CheckReport, checkImages, requireTestImage, type SetReport } from './check.js';
+export { fetchSet, hasSet } from './fetch/fetch.js';
+export { FETCHABLE, FETCHABLE_NAMES, type FetchableName, type FetchableSet } from './fetch/sets.js';
 export { type ImageOptions, needsStatistics, type Views } from './images/augment.js';
 export { progressNotes } from './images/each-image.js';
 export { type ImageSize, openFileTransform } from './images/file-transform.js';

@@ -25,7 +25,7 @@ const CASES: [words: string[], offered: string[]][] = [
   [['tr'], ['train']],
   [
     ['data', ''],
-    ['check', 'help', 'prepare'],
+    ['check', 'fetch', 'help', 'prepare'],
   ],
   [['train', '--pre'], ['--preset']],
   [

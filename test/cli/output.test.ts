@@ -157,6 +157,8 @@ async function commandLines(t: TestContext, work: string): Promise<Record<string
       ['data', 'check', NAME],
       ['data', 'prepare', data],
       ['data', 'prepare', data, '--on-bad-image', 'skip', '--resize', '8', '--pack', join(work, NAME, 'packed')],
+      ['data', 'fetch', NAME],
+      ['data', 'fetch', 'cifar-10', '--out', join(work, NAME)],
     ],
     devices: [['devices'], ['devices', '--json']],
     doctor: [['doctor'], ['doctor', '--json']],

@@ -75,6 +75,15 @@ async function hasMemoryFor(bytes: Buffer): Promise<boolean> {
   }
 }
 
+/** The pixels of an image as they are, [height, width, channels]. @throws sharp's error. */
+export async function decodeWhole(bytes: Buffer) {
+  const open = await loadSharp();
+  const { data, info } = await open(bytes, { limitInputPixels: MAX_PIXELS })
+    .raw()
+    .toBuffer({ resolveWithObject: true });
+  return { pixels: data as Uint8Array, width: info.width, height: info.height, channels: info.channels };
+}
+
 /** What the header says; the colour space as sharp names it: `srgb`, `b-w`, `cmyk`, … @throws sharp's error. */
 export async function readHeader(bytes: Buffer) {
   const open = await loadSharp();

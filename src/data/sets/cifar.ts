@@ -67,7 +67,7 @@ export function loadCifar(source: string, classes: number, channels: 1 | 3): Pix
   const folder = isStandard ? findCifar10() : filesFolder(source);
   if (folder === undefined) {
     throw new DataError(
-      `Cannot find CIFAR-10: neither ${FOLDERS.join(' nor ')} holds it, expected ${FILES_EXPECTED}; put them in data/cifar-10`,
+      `Cannot find CIFAR-10: neither ${FOLDERS.join(' nor ')} holds it, expected ${FILES_EXPECTED}; \`data fetch cifar-10\` brings them, or put them in data/cifar-10`,
     );
   }
   const classNames = isStandard ? CIFAR_CLASSES : namesOf(folder);

@@ -45,7 +45,7 @@ export function loadDataset(source: string, classes: number): PixelDataset {
     return { ...readFiles(folder, classes, fashionIn(folder)), name: source, classNames: FASHION_CLASSES };
   }
   throw new DataError(
-    `Cannot find Fashion-MNIST: neither ${FOLDERS.join(' nor ')} holds it, expected ${FILES_EXPECTED}; put them in data, install Debian's package dataset-fashion-mnist, or use the sample with --data embedded`,
+    `Cannot find Fashion-MNIST: neither ${FOLDERS.join(' nor ')} holds it, expected ${FILES_EXPECTED}; \`data fetch fashion-mnist\` brings them; put them in data, or use the sample with --data embedded`,
   );
 }
 

@@ -1,17 +1,15 @@
 /** Fetches the TensorFlow library: pip (`pip.ts`) downloads pinned wheels, and their shared libraries go to the cache. */
-import { mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { isNoexec } from '../../addon.js';
-import { END_SIGNALS, type EndSignal, isIgnored, signalExitCode } from '../../end-signals.js';
 import { SetupError } from '../../errors.js';
 import { printable } from '../../printable.js';
-import { describeHolder, holderIn, lockFile } from './file-lock.js';
 import { cacheFolder, type FoundLibrary, fetchedBuild, findLibrary } from './library.js';
 import { hasNvidiaDevice } from './nvidia.js';
 import { download, INSTEAD } from './pip.js';
 import { type Build, buildFor, isKept, isOlder, TENSORFLOW_VERSION, type Wheel } from './wheels.js';
+import { onEndSignal, openWorkFolder, type WorkFolder } from './work-folder.js';
 
 export interface EnsureOptions {
   /** Takes a line that says what is done; by default lines go to stderr. */
@@ -39,7 +37,7 @@ export async function ensureLibrary(options: EnsureOptions = {}): Promise<FoundL
   refuseOldLibC();
   const cache = cacheFolder();
   try {
-    const work = await openWorkFolder(cache, build.folder, say);
+    const work = await openWorkFolder(cache, build.folder, 'TensorFlow', say);
     const pip = new AbortController();
     const removeHandlers = onEndSignal(() => {
       pip.abort();
@@ -105,23 +103,6 @@ function moveIntoPlace(whole: string, place: string, workFolder: string, isUsabl
   }
 }
 
-/** Runs `action` before a signal ends the process. @returns a function that removes the signal handlers. */
-function onEndSignal(action: () => void): () => void {
-  const signals = END_SIGNALS.filter((signal) => !isIgnored(signal));
-  const onSignal = (signal: EndSignal) => {
-    action(); // before the handlers go: Ctrl-C comes twice through npm, and must not interrupt this
-    stop();
-    // For SIGUSR1 Node.js would open a port for a debugger.
-    if (signal === 'SIGUSR1') process.exit(signalExitCode(signal));
-    process.kill(process.pid, signal);
-  };
-  const stop = () => {
-    for (const signal of signals) process.off(signal, onSignal);
-  };
-  for (const signal of signals) process.on(signal, onSignal);
-  return stop;
-}
-
 /** Checks this before gigabytes are fetched to a disk from which the system runs no code. */
 function refuseNoexec(cache: string, workFolder: string): void {
   const probe = join(workFolder, 'probe');
@@ -175,55 +156,4 @@ function withReason(error: unknown, cache: string): unknown {
     `Cannot write to the cache folder ${cache}: ${reason}; set ALEXNET_SPLIT_CACHE to a folder with free space that you may write to, or ${INSTEAD}`,
     { cause: error },
   );
-}
-
-/**
- * A temporary folder in the cache, which a rename later moves into place. Its owner holds a file lock, so only one process
- * at a time fetches a library, and the next one removes what a killed process left.
- */
-interface WorkFolder {
-  path: string;
-  /** The lock's descriptor, for programs that write into the folder; undefined without a lock. */
-  lock: number | undefined;
-  close(): void;
-}
-
-const POLL_MS = 200;
-
-/** Makes a work folder for `name` in the cache, and the cache itself. Waits while another process has one for that name. */
-async function openWorkFolder(cache: string, name: string, say: (line: string) => void): Promise<WorkFolder> {
-  mkdirSync(cache, { recursive: true });
-  const file = join(cache, `.${name}.lock`);
-  let lock = lockFile(file);
-  if (!lock) say(`waiting for ${describeHolder(holderIn(file))}, which fetches TensorFlow`);
-  for (; !lock; lock = lockFile(file)) await sleep(POLL_MS);
-  const { reason, descriptor, release } = lock;
-  const prefix = `.partial~${name}~`;
-  if (reason !== undefined)
-    say(
-      `${cache} cannot be locked: ${reason}; make sure that no other process fetches TensorFlow into it in the meantime`,
-    );
-  else for (const left of readdirSync(cache).filter((each) => each.startsWith(prefix))) remove(join(cache, left));
-  try {
-    const path = mkdtempSync(join(cache, prefix));
-    return {
-      path,
-      lock: descriptor,
-      close: () => {
-        remove(path);
-        release();
-      },
-    };
-  } catch (error) {
-    release();
-    throw error;
-  }
-}
-
-function remove(path: string): void {
-  try {
-    rmSync(path, { recursive: true, force: true, maxRetries: 3 });
-  } catch {
-    // A program that was just killed was still writing there: the next process removes the rest.
-  }
 }
