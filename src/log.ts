@@ -47,7 +47,11 @@ export const EVENTS = {
         }),
       )
       .optional(),
-    dataset: z.strictObject({ name: text, source: text, ...numbers('train_images', 'test_images') }),
+    dataset: z.strictObject({
+      ...{ name: text, source: text, ...numbers('train_images', 'test_images') },
+      val_share: number.optional(),
+      all_train_images: number.optional(),
+    }),
     branch: z
       .strictObject({
         checkpoint: text,

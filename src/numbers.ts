@@ -34,3 +34,16 @@ export function mebibytes(bytes: number): string {
 export function sumOf<T>(values: readonly T[], of: (value: T) => number): number {
   return values.reduce((total, value) => total + of(value), 0);
 }
+
+/** The images of a run, from its `run_start`: `500 of 60,000 training and 10,000 test images`. */
+export function imagesText(dataset: {
+  train_images: number;
+  test_images: number;
+  val_share?: number | undefined;
+  all_train_images?: number | undefined;
+}): string {
+  const { train_images: train, test_images: test, val_share: share, all_train_images: all } = dataset;
+  const of = all === undefined ? '' : ` of ${count(all)}`;
+  const chosen = share === undefined ? '' : ` (${share} of each class)`;
+  return `${count(train)}${of} training and ${count(test)} test images${chosen}`;
+}

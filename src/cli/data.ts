@@ -1,17 +1,22 @@
 /** `data check` and `data prepare`: check and prepare folders of images before a training. Load no TensorFlow. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { PRESETS } from '../config/presets.js';
 import {
   type CheckReport,
   checkImages,
   describeEndings,
+  type FileDataset,
   keepStatistics,
+  openClassFolders,
   openImages,
   packImages,
   progressNotes,
   retryRead,
+  type Selection,
   type SetReport,
   type Statistics,
+  splitAdvice,
   statisticsOf,
   tryPacking,
 } from '../data/index.js';
@@ -28,18 +33,34 @@ import type { Input, Services } from './services.js';
 /** How many unreadable images are printed; the report has all. */
 const PRINTED = 20;
 
+interface CheckOptions {
+  resize: number;
+  report: string;
+  valShare?: number;
+  seed?: number;
+  json?: boolean;
+}
+
 /**
  * Reads every image and writes a report.
+ * Of class folders without test images, all images are training images, unless `valShare` takes some.
  * @returns 1 if an image cannot be read, else 0.
  * @throws DataError if the folder is not a data set.
  */
 export async function dataCheck(
-  { argument: folder, options }: Input<{ resize: number; report: string; json?: boolean }, string>,
+  { argument: folder, options }: Input<CheckOptions, string>,
   services: Services,
 ): Promise<number> {
   const { resize, report: file, json } = options;
   const checkOptions = { resize, concurrency: usableCores(), progress: printProgress('checked', services) };
-  const dataset = await retryRead(folder, () => openImages(folder));
+  const selection = selectionOf(options);
+  const { valShare, seed } = selection;
+  const open = () => {
+    const choice = valShare === undefined ? undefined : { valShare, seed };
+    return openClassFolders(folder, choice)?.dataset ?? openImages(folder);
+  };
+  const dataset = await retryRead(folder, open);
+  refuseIdleShare(folder, dataset, selection);
   const writing = [`write the report ${file}`, 'choose another --report'] as const;
   explained(...writing, () => assertFileWritable(file)); // fails now rather than after a million images
   const report = await checkImages(dataset, checkOptions);
@@ -57,8 +78,32 @@ function checkLines(report: CheckReport): string[] {
   return [
     `${report.source}: ${count(report.classes)} classes${ignored}`,
     ...report.remarks,
+    ...classLines(report.perClass, report.val.images > 0),
     ...setLines('train', report.train),
-    ...setLines('val', report.val),
+    ...(report.val.images > 0 ? setLines('val', report.val) : [`val: there is none: ${splitAdvice(report.source)}`]),
+    ...listOf('not read', report.otherImages),
+  ];
+}
+
+/** More classes are summed up. */
+const LISTED_CLASSES = 20;
+
+/** How many images each class has, or of many classes the fewest and the most. */
+function classLines(perClass: CheckReport['perClass'], hasVal: boolean): string[] {
+  const classes = Object.entries(perClass);
+  const text = ({ train, val }: { train: number; val: number }) =>
+    hasVal ? `${count(train)} train, ${count(val)} val` : count(train);
+  if (classes.length <= LISTED_CLASSES) return classes.map(([name, counts]) => `  ${name}: ${text(counts)}`);
+  const sorted = [...classes].sort(([, a], [, b]) => a.train - b.train);
+  const [few, many] = [sorted[0]!, sorted.at(-1)!];
+  return [`  fewest images in ${few[0]}: ${text(few[1])}; most in ${many[0]}: ${text(many[1])}`];
+}
+
+function listOf(what: string, paths: readonly string[]): string[] {
+  const more = paths.length - PRINTED;
+  return [
+    ...paths.slice(0, PRINTED).map((path) => `  ${what}: ${path}`),
+    ...(more > 0 ? [`  and ${count(more)} more in the report`] : []),
   ];
 }
 
@@ -69,12 +114,13 @@ function setLines(name: string, set: SetReport): string[] {
       .map(([kind, images]) => `${kind} ${count(images)}`)
       .join(', ');
   const misnamed = set.misnamed > 0 ? `; ${count(set.misnamed)} named as another format` : '';
+  const turned = set.turned > 0 ? `; ${count(set.turned)} turned by EXIF, which is not done` : '';
   const sides = `sides of ${set.shortestSide} to ${set.longestSide} pixels`;
   const unreadable = set.unreadable.slice(0, PRINTED).map(({ path, reason }) => `  ${path}: ${oneLine(reason)}`);
   const more = set.unreadable.length - unreadable.length;
   return [
     `${name}: ${count(set.images)} images, ${count(set.unreadable.length)} unreadable, ${count(Math.ceil(set.bytes / 2 ** 20))} MiB`,
-    ...(set.longestSide > 0 ? [`  ${kinds(set.formats)}${misnamed}; ${kinds(set.spaces)}; ${sides}`] : []),
+    ...(set.longestSide > 0 ? [`  ${kinds(set.formats)}${misnamed}${turned}; ${kinds(set.spaces)}; ${sides}`] : []),
     ...unreadable,
     ...(more > 0 ? [`  and ${count(more)} more in the report`] : []),
   ];
@@ -86,6 +132,8 @@ interface PrepareOptions {
   /** MiB. */
   shardSize?: number;
   onBadImage: 'fail' | 'skip';
+  valShare?: number;
+  seed?: number;
 }
 
 /**
@@ -101,7 +149,9 @@ export async function dataPrepare(
     throw new ConfigError('Cannot use --shard-size: it has no effect without --pack; leave it out, or add --pack');
   }
   const { stdout, stderr } = services;
-  const dataset = await retryRead(folder, () => openImages(folder));
+  const selection = selectionOf(options);
+  const dataset = await retryRead(folder, () => openImages(folder, selection));
+  refuseIdleShare(folder, dataset, selection);
   stderr.print(...(dataset.remarks ?? []).map((remark) => `${folder}: ${remark}`));
   if (pack !== undefined) tryPacking(dataset, pack);
   // Before the packing, because this finds out whether they can be saved, and which images cannot be read.
@@ -125,6 +175,19 @@ export async function dataPrepare(
   }
   stdout.print(...statisticsLines(statistics));
   return 0;
+}
+
+/** Which images are test images, as `train` has it. */
+export function selectionOf({ valShare, seed = PRESETS.mini.seed }: { valShare?: number; seed?: number }): Selection {
+  return { valShare, seed };
+}
+
+/** @throws ConfigError if a share was given for data that has test images of its own. */
+function refuseIdleShare(folder: string, dataset: FileDataset, { valShare }: Selection): void {
+  if (valShare === undefined || dataset.valShare !== undefined) return;
+  throw new ConfigError(
+    `Cannot use --val-share: it has no effect with ${folder}, which has test images of its own; leave it out`,
+  );
 }
 
 function statisticsLines({ images, resize, mean, colours }: Statistics): string[] {

@@ -3,7 +3,7 @@ import type { Config } from '../config/config.js';
 import { eventLine, towerTitle } from '../event-lines.js';
 import type { EventOf, LogEvent } from '../log.js';
 import { eventWriter } from '../log-writer.js';
-import { count, duration } from '../numbers.js';
+import { count, duration, imagesText } from '../numbers.js';
 import { printable } from '../printable.js';
 import { followState } from './live-state.js';
 import { viewLines } from './live-view.js';
@@ -116,7 +116,7 @@ export function openedLines(event: EventOf<'run_start'>, config: Pick<Shown, 'ne
   const shares = parts.length > 1 ? ` (${parts.map((each) => count(each.parameters)).join(' and ')} by tower)` : '';
   return [
     places.join(', '),
-    `data ${dataset.name}: ${count(dataset.train_images)} training and ${count(dataset.test_images)} test images, from ${dataset.source}`,
+    `data ${dataset.name}: ${imagesText(dataset)}, from ${dataset.source}`,
     `net ${config.net.table}: ${count(event.parameters)} parameters${shares}`,
   ];
 }

@@ -37,6 +37,7 @@ const EXAMPLES: Record<string, readonly string[]> = {
   data: ['data fetch cifar-10', 'data check images'],
   'data fetch': ['data fetch cifar-10', 'data fetch fashion-mnist --out sets/fashion-mnist'],
   'data check': ['data check images --report problems.json'],
+  'data split': ['data split photos --out images --val-share 0.2'],
   'data prepare': ['data prepare images --resize 256 --pack packed'],
   devices: ['devices --json'],
   doctor: ['doctor'],

@@ -37,10 +37,11 @@ export async function resolveHere(
   const warning = cluster && (await restrictCoordinator(cluster));
   const [fashionMnist, classesOf] = [await services.hasFashionMnist(), await services.countClasses()];
   const { isCifarData } = await import('../data/index.js');
+  const hasTestImages = await services.hasTestImages();
   // Of other data, only a folder of images has classes of its own. What else exists is in IDX files.
   const hasFiles = (source: string) =>
     !isCifarData(source) && (classesOf(source) !== undefined || (existsSync(source) ? false : undefined));
-  const machine = { devices, fashionMnist, classesOf, hasFiles, now: services.now() };
+  const machine = { devices, fashionMnist, classesOf, hasFiles, hasTestImages, now: services.now() };
   const resolved = resolveConfig(layers, machine, needsData);
   const notes = warning === undefined ? resolved.notes : [...resolved.notes, `warning: ${warning}`];
   return { ...resolved, notes, machine };

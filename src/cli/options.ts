@@ -126,6 +126,15 @@ export function wholeNumberOf(flag: string, from: number, to?: number): (text: s
   };
 }
 
+/** A parser of shares between 0 and 1. It throws ConfigError for other texts. */
+export function shareOf(flag: string): (text: string) => number {
+  return (text) => {
+    const value = numberOrText(text);
+    if (typeof value === 'number' && value > 0 && value < 1) return value;
+    throw new ConfigError(`${flag} is ${shortText(value)}, expected a number above 0 and below 1`);
+  };
+}
+
 /** A parser of numbers. It throws ConfigError for other texts. @param least 0 is refused unless it is the least. */
 export function numberOf(flag: string, least?: 0): (text: string) => number {
   return (text) => {

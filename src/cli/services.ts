@@ -68,6 +68,10 @@ export const SERVICES = {
   async loadFetchable(): Promise<Readonly<Record<FetchableName, FetchableSet>>> {
     return (await import('../data/index.js')).FETCHABLE;
   },
+  /** Says whether data has test images of its own; undefined if there is no such data. */
+  async hasTestImages(): Promise<(source: string) => boolean | undefined> {
+    return (await import('../data/index.js')).hasTestImages;
+  },
   /** Finds the TensorFlow library, or fetches it if it is missing or incomplete; returns its path. */
   async ensureLibrary(): Promise<string> {
     const { ensureLibrary } = await import('../native/install/fetch.js');

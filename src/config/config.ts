@@ -11,22 +11,20 @@ import { withFrozenLayers } from './freeze.js';
 import { NO_SOURCE } from './imagenet.js';
 import { anySets, type ConfigLayer, deepFreeze, lastValue, mergeLayer, sets, valueAt } from './layers.js';
 import { PRESETS } from './presets.js';
-import { checkConflicts, ineffectiveNotes } from './rules.js';
+import { checkConflicts, ineffectiveNotes, type Sources } from './rules.js';
 import { CONFIG_SCHEMA, type Config, type PresetName } from './schema.js';
 import { validate } from './validate.js';
 
 export type { Config } from './schema.js';
 
 /** What the machine has. The caller finds out, so that {@link resolveConfig} is pure. */
-export interface Machine {
+export interface Machine extends Sources {
   /** Short names of TensorFlow's devices, such as `CPU:0`. */
   devices: readonly string[];
   /** Whether the files of Fashion-MNIST are installed. */
   fashionMnist: boolean;
   /** The number of classes of a folder of images; undefined for other sources. */
   classesOf?: (source: string) => number | undefined;
-  /** Whether a source has a file for each image; undefined if it does not exist. */
-  hasFiles?: (source: string) => boolean | undefined;
   /** For the default name of the run. */
   now: Date;
 }
@@ -116,7 +114,7 @@ export function resolveConfig(layers: readonly ConfigLayer[], machine: Machine, 
   checkDevices(config, machine.devices);
   checkRunName(config.run);
   checkConflicts(config);
-  const idle = ineffectiveNotes(config, layers, base, machine.hasFiles);
+  const idle = ineffectiveNotes(config, layers, base, machine);
   const notes = [
     presetNote,
     anySets(layers, 'devices') ? undefined : devicesNote,

@@ -102,6 +102,13 @@ export const FLAGS: readonly Flag[] = [
   ]),
   ...section('data', 'data', [
     ['path', '--data <source>', 'data.source', 'embedded, fashion-mnist, cifar-10, or a folder of images'],
+    [
+      'number',
+      '--val-share <share>',
+      'data.valShare',
+      'use this share of each class for tests, such as 0.2, if there is no folder val',
+      'none',
+    ],
     ['number', '--resize <pixels>', 'data.resize', 'height and width of an image before it is cropped'],
     ['on', '--mean-image', 'data.meanImage', 'subtract the mean training image, pixel by pixel'],
     ['off', '--no-mean-image', 'data.meanImage', 'subtract one grey level per channel'],

@@ -109,11 +109,16 @@ const afterTheEnd = (every: unknown, steps: number | null, what: string) =>
   every > steps &&
   `in a run of ${plural(steps, 'step')}, which has one ${what} at its end anyway`;
 
-/** Whether a data source has a file for each image; undefined if the source does not exist. */
-type HasFiles = ((source: string) => boolean | undefined) | undefined;
+/** What is known of a data source; undefined if the source does not exist. */
+export interface Sources {
+  /** Whether it has a file for each image. */
+  hasFiles?: (source: string) => boolean | undefined;
+  /** Whether it has test images of its own. */
+  hasTestImages?: (source: string) => boolean | undefined;
+}
 
 /** The condition under which a setting has no effect, to follow "has no effect"; false if it has one. */
-const INEFFECTIVE: Record<string, (config: Config, hasFiles: HasFiles) => Message> = {
+const INEFFECTIVE: Record<string, (config: Config, sources: Sources) => Message> = {
   waitForServers: ({ servers, devices }) =>
     servers.length === 0 && !devices.some(remoteDevice) && 'without servers: every device is of this machine',
   devices: ({ placement, devices, replicas }) =>
@@ -147,9 +152,11 @@ const INEFFECTIVE: Record<string, (config: Config, hasFiles: HasFiles) => Messag
   'optimizer.warmupEpochs': ({ optimizer }) =>
     optimizer.schedule.kind === 'one-cycle' && 'with the schedule one-cycle, which rises by itself',
   'optimizer.warmupFrom': ({ optimizer }) => !optimizer.warmupEpochs && 'without --warmup-epochs',
-  'data.onBadImage': ({ data: { source } }, hasFiles) =>
+  'data.onBadImage': ({ data: { source } }, { hasFiles }) =>
     (NAMED_SOURCES.includes(source) || (source !== '' && hasFiles?.(source) === false)) &&
     'with data that does not have a file for each image',
+  'data.valShare': ({ data: { source } }, { hasTestImages }) =>
+    source !== '' && hasTestImages?.(source) === true && 'with data that has test images of its own',
   'data.randomCrop': ({ data, net }) =>
     data.randomCrop &&
     data.resize === net.inputSize &&
@@ -193,13 +200,13 @@ export function ineffectiveNotes(
   config: Config,
   layers: readonly ConfigLayer[],
   base: unknown,
-  hasFiles: HasFiles,
+  sources: Sources,
 ): string[] {
   return Object.entries(INEFFECTIVE).flatMap(([path, reason]) => {
     const keys = path.split('.');
     const source = layers.findLast((layer) => sets(layer, ...keys));
     if (source?.by === undefined) return [];
-    const why = reason(config, hasFiles);
+    const why = reason(config, sources);
     if (!why) return [];
     if (source.by === 'line') {
       const name = flagOf(path, valueAt(source.values, keys));

@@ -69,6 +69,8 @@ const interval = z.union(
   INTERVAL,
 );
 
+const SHARE = 'a number above 0 and below 1';
+
 /** See `Schedule` in `optim/schedule.ts`. The defaults are those of a flag that names the kind alone. */
 const drop = above(0, 1).describe('by which the rate is multiplied each time').default(0.1);
 const least = from(0).describe('the rate towards which it falls, until the end of the run').default(0);
@@ -188,6 +190,8 @@ const data = keys({
     .describe('factor on the grey levels once the mean is subtracted, or a list of one per channel'),
   /** What happens if an image file cannot be read: the run fails, or continues without it. */
   onBadImage: oneOf(['fail', 'skip']),
+  /** Share of each class that is used for tests if the data has no test images; absent: such data is refused. */
+  valShare: z.number(SHARE).gt(0, SHARE).lt(1, SHARE).exactOptional(),
   workers: whole(0, 64),
 });
 

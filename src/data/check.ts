@@ -18,6 +18,8 @@ export interface SetReport {
   spaces: Record<string, number>;
   /** Number of files whose ending belongs to another format than their content. */
   misnamed: number;
+  /** Number of files that EXIF says to turn or mirror, which is not done. */
+  turned: number;
   shortestSide: number;
   longestSide: number;
   unreadable: UnreadableImage[];
@@ -26,8 +28,12 @@ export interface SetReport {
 export interface CheckReport {
   source: string;
   classes: number;
+  /** Number of images by class and part. */
+  perClass: Record<string, { train: number; val: number }>;
   ignored: number;
   passedOver: IgnoredFiles;
+  /** Paths of images in a format that is not decoded, such as HEIC. */
+  otherImages: readonly string[];
   remarks: readonly string[];
   train: SetReport;
   val: SetReport;
@@ -35,7 +41,7 @@ export interface CheckReport {
 
 /** Decodes every image and reports which ones do not decode. @throws SystemError for a system fault that lasts. */
 export async function checkImages(
-  { source, folder, classNames, ignored, passedOver = {}, remarks = [], train, test }: FileDataset,
+  { source, folder, classNames, ignored, passedOver = {}, otherImages = [], remarks = [], train, test }: FileDataset,
   { resize, concurrency, progress }: { resize: number; concurrency: number; progress?: Progress },
 ): Promise<CheckReport> {
   const decode = await openDecoder(resize, 3);
@@ -43,7 +49,7 @@ export async function checkImages(
 
   async function checkPart(files: ImageFiles): Promise<SetReport> {
     const report: SetReport = {
-      ...{ images: files.count, bytes: 0, formats: {}, spaces: {}, misnamed: 0 },
+      ...{ images: files.count, bytes: 0, formats: {}, spaces: {}, misnamed: 0, turned: 0 },
       ...{ shortestSide: Number.POSITIVE_INFINITY, longestSide: 0, unreadable: [] },
     };
     const reasons = new Map<number, string>();
@@ -65,11 +71,20 @@ export async function checkImages(
     return report;
   }
 
+  const [trained, tested] = [train, test].map((files) => countLabels(files, classNames.length));
+  const perClass = classNames.map((name, i) => [name, { train: trained![i]!, val: tested![i]! }] as const);
   return {
-    ...{ source, classes: classNames.length, ignored, passedOver, remarks },
+    ...{ source, classes: classNames.length, perClass: Object.fromEntries(perClass) },
+    ...{ ignored, passedOver, otherImages, remarks },
     train: await checkPart(train),
     val: await checkPart(test),
   };
+}
+
+function countLabels({ labels }: ImageFiles, classes: number): number[] {
+  const counts: number[] = Array(classes).fill(0);
+  for (const label of labels) counts[label]!++;
+  return counts;
 }
 
 /** Formats by ending; all other endings are JPEG's. */
@@ -77,10 +92,11 @@ const FORMATS: Record<string, string> = { png: 'png', gif: 'gif', webp: 'webp' }
 
 type Header = Awaited<ReturnType<typeof readHeader>>;
 
-function addHeader(report: SetReport, path: string, { format, space, width, height }: Header): void {
+function addHeader(report: SetReport, path: string, { format, space, width, height, orientation }: Header): void {
   report.formats[format] = (report.formats[format] ?? 0) + 1;
   report.spaces[space] = (report.spaces[space] ?? 0) + 1;
   if ((FORMATS[path.slice(path.lastIndexOf('.') + 1).toLowerCase()] ?? 'jpeg') !== format) report.misnamed++;
+  if (orientation > 1) report.turned++;
   report.shortestSide = Math.min(report.shortestSide, width, height);
   report.longestSide = Math.max(report.longestSide, width, height);
 }

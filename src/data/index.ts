@@ -15,8 +15,19 @@ export type { Dataset, FileDataset, ImageFiles, Images, PixelDataset } from './s
 export { findFashionMnist, loadDataset } from './sets/idx-dataset.js';
 export { DATA_FILES, isIdxFolder } from './sets/idx-files.js';
 export { normalizeName, sameNames } from './sets/names.js';
-export { countClasses, isCifarData, openDataset, openImages } from './sets/open.js';
+export {
+  countClasses,
+  hasTestImages,
+  isCifarData,
+  openClassFolders,
+  openDataset,
+  openImages,
+  openUndivided,
+  type Selection,
+} from './sets/open.js';
+export { splitAdvice } from './sets/other-formats.js';
 export { describeEndings } from './sets/walk.js';
 export { packImages, tryPacking } from './shards/pack.js';
+export { divideImages, type Means } from './split.js';
 export { isStatistics, keepStatistics, readStatistics, statisticsOf, writeStatistics } from './statistics/cache.js';
 export type { Statistics } from './statistics/statistics.js';

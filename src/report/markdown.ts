@@ -1,6 +1,6 @@
 /** A report as Markdown, as GitHub shows it. */
 import { TRACE_PARTS } from '../log.js';
-import { count, duration } from '../numbers.js';
+import { count, duration, imagesText } from '../numbers.js';
 import { printable } from '../printable.js';
 import { namesOf } from './compare.js';
 import { ms } from './limit.js';
@@ -147,7 +147,7 @@ function factLines(run: RunReport): string[] {
       ? [
           `- preset ${escaped(start.preset)}, net ${escaped(settings!.table)}, ${count(start.parameters)} parameters, batches of ${escaped(settings!.batchSize)} images`,
           `- ${start.placement}: ${escaped(devices!)}; TensorFlow ${escaped(start.versions.tensorflow)}, Node.js ${escaped(start.versions.node)}`,
-          `- data ${escaped(start.dataset.name)}: ${count(start.dataset.train_images)} training and ${count(start.dataset.test_images)} test images`,
+          `- data ${escaped(start.dataset.name)}: ${imagesText(start.dataset)}`,
         ]
       : []),
     ...(check ? [`- split and reference ${check.passed ? 'agree' : 'DIFFER'}`] : []),

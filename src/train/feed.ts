@@ -44,9 +44,10 @@ export async function openFeed(config: Config, options: FeedUi = {}) {
   const batchSize = imagesPerStep(config);
   const { inputSize, inputChannels, classes } = net;
   const { note = () => {}, warn = note, signal, views = 1 } = options;
-  const { source, resize, onBadImage } = data;
+  const { source, resize, onBadImage, valShare } = data;
   const channels = inputChannels === 1 ? 1 : 3;
-  const dataset = await retryRead(source, () => openDataset(source, classes, channels), { signal });
+  const selection = { valShare, seed };
+  const dataset = await retryRead(source, () => openDataset(source, classes, channels, selection), { signal });
   for (const remark of dataset.remarks ?? []) warn(`${source}: ${remark}`);
   if (dataset.kind === 'files' && onBadImage === 'skip') await requireTestImage(dataset, { resize, channels, signal });
   let { statistics } = options;

@@ -59,7 +59,7 @@ export function runStart(
   changes: readonly Change[],
 ): EventOf<'run_start'> {
   const { run, placement, preset } = config;
-  const { name, source, train, test } = dataset;
+  const { name, source, train, test, valShare, unlimited } = dataset;
   const parameters = parametersOf(buildNet(config.net));
   const layers = config.optimizer.freeze ?? [];
   return {
@@ -75,7 +75,11 @@ export function runStart(
       return { tower, device: setup.device, backing_device: backingDevice, parameters };
     }),
     ...(team.cluster && { processes: processesOf(team, team.cluster) }),
-    dataset: { name, source, train_images: train.count, test_images: test.count },
+    dataset: {
+      ...{ name, source, train_images: train.count, test_images: test.count },
+      ...(valShare !== undefined && { val_share: valShare }),
+      ...(unlimited !== undefined && { all_train_images: unlimited }),
+    },
     ...{ steps, steps_per_epoch: feeder.batchesPerEpoch },
     ...(resume && changes.length > 0 && { branch: { ...branchedFrom(resume), changes: [...changes] } }),
   };

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
-import { BAD_IMAGES, folderOf, IMAGES, imageFolderOf } from '../data/sets.js';
+import { BAD_IMAGES, folderOf, HEIC, IMAGES, imageFolderOf } from '../data/sets.js';
 import { run } from './stand-ins.js';
 
 const BAD = Object.keys(BAD_IMAGES).sort();
@@ -126,4 +126,49 @@ test('an unwritable place is found before the first image is read, and nothing i
     /^the mean image is not cached in .*\/cache\/data \(ENOTDIR: not a directory\): the next/m,
   );
   assert.ok(fs.readdirSync(out).some((name) => name.startsWith('statistics-')));
+});
+
+test('class folders are checked as they are, and data split divides them as --val-share does', async (t) => {
+  const data = imageFolderOf(t, {
+    ...Object.fromEntries(
+      [...Array(6)].flatMap((_, i) => [
+        [`cat/${i}.jpg`, 'rgb.jpg'],
+        [`dog/${i}.jpg`, 'exif6.jpg'],
+      ]),
+    ),
+    'dog/phone.HEIC': HEIC,
+    'dog/7.jpg': HEIC,
+  });
+  const work = folderOf(t, {});
+  const report = ['--report', join(work, 'r.json')];
+  const checked = await run(['data', 'check', data, ...report]);
+  assert.equal(checked.exitCode, 1);
+  const text = checked.stdout.text;
+  assert.match(text, /^ {2}cat: 6\n {2}dog: 7\n/m);
+  assert.match(text, /^val: there is none: use .* --val-share 0\.2, or .*data split \S+ --out OUT$/m);
+  assert.match(text, /^ {2}dog\/7\.jpg: it is a HEIC image, which is not decoded: convert it to JPEG with sips/m);
+  assert.match(text, /^ {2}not read: dog\/phone\.HEIC$/m);
+  assert.match(text, /; 6 turned by EXIF, which is not done;/);
+  const shared = await run(['data', 'check', data, '--val-share', '0.4', ...report]);
+  const { perClass, train, val, otherImages } = JSON.parse(fs.readFileSync(join(work, 'r.json'), 'utf8'));
+  assert.match(shared.stdout.text, new RegExp(`cat: ${perClass.cat.train} train, ${perClass.cat.val} val`));
+  assert.deepEqual([train.images + val.images, otherImages], [13, ['dog/phone.HEIC']]);
+  const out = join(work, 'out');
+  const split = ['data', 'split', data, '--val-share', '0.4', '--out', out];
+  const divided = await run(split);
+  const counts = `${train.images} training and ${val.images} test images of 2 classes`;
+  assert.equal(
+    divided.stdout.text,
+    `${out}: ${counts} (13 hard links); 1 other file left out; train on it with --data ${out}\n`,
+  );
+  await run(['data', 'check', out, ...report]);
+  assert.deepEqual(JSON.parse(fs.readFileSync(join(work, 'r.json'), 'utf8')).perClass, perClass);
+  assert.match((await run(split)).stderr.text, /^error: Cannot divide .*: it exists, expected a new folder/m);
+  const idle = await run(['data', 'check', out, '--val-share', '0.4', ...report]);
+  assert.match(idle.stderr.text, /^error: Cannot use --val-share: it has no effect with .*; leave it out$/m);
+  const wrong = await run(['data', 'split', data, '--val-share', '1', '--out', out]);
+  assert.deepEqual(
+    [wrong.exitCode, wrong.stderr.text],
+    [2, 'error: --val-share is 1, expected a number above 0 and below 1\n'],
+  );
 });

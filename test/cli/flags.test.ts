@@ -32,6 +32,7 @@ const TYPED: Record<string, [text: string, value: unknown, ...others: string[]]>
   '--classes': ['7', 7],
   '--activation': ['tanh', 'tanh'],
   '--data': ['/images', '/images'],
+  '--val-share': ['0.2', 0.2, '--data', '/images'],
   '--resize': ['80', 80],
   '--on-bad-image': ['skip', 'skip', '--data', '/images'],
   '--workers': ['3', 3],

@@ -156,6 +156,8 @@ async function commandLines(t: TestContext, work: string): Promise<Record<string
       ['data', 'check', data, '--report', join(work, `${NAME}.json`), '--json'],
       ['data', 'check', NAME],
       ['data', 'prepare', data],
+      ['data', 'split', NAME, '--out', join(work, NAME, 'divided')],
+      ['data', 'split', join(data, 'train'), '--out', join(work, NAME, 'divided')],
       ['data', 'prepare', data, '--on-bad-image', 'skip', '--resize', '8', '--pack', join(work, NAME, 'packed')],
       ['data', 'fetch', NAME],
       ['data', 'fetch', 'cifar-10', '--out', join(work, NAME)],

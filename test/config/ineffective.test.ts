@@ -9,6 +9,7 @@ import { machineWith } from './machines.js';
 const MACHINE = {
   ...machineWith('CPU:0', 'CPU:1', 'GPU:0'),
   hasFiles: (source: string) => (source === '/none' ? undefined : source === '/files'),
+  hasTestImages: (source: string) => source !== '/classes',
 };
 
 type Values = Record<string, unknown>;
@@ -70,6 +71,7 @@ const CASES: [so: Values, set: Values, flag: string, key: string, why: RegExp][]
     'data.onBadImage',
     /with data that does not have a file for each image/,
   ],
+  [{}, { data: { valShare: 0.2 } }, '--val-share', 'data.valShare', /with data that has test images of its own/],
   [
     { data: { source: '/idx' } },
     { data: { onBadImage: 'skip' } },

@@ -1,5 +1,5 @@
 /** Small data sets for tests, in memory and as files in a temporary folder. */
-import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { TestContext } from 'node:test';
@@ -26,6 +26,9 @@ export const PLAIN: ImageOptions = {
 
 /** Good and bad image files: `rgb.jpg`, `trunc.jpg`, … */
 export const IMAGES = fileURLToPath(new URL('../../../test/fixtures/images', import.meta.url));
+
+/** A HEIC image of 64 x 48 pixels, red and blue, which pillow-heif wrote. */
+export const HEIC = readFileSync(new URL('../../../test/fixtures/phone.heic', import.meta.url));
 
 /** The unreadable ones, and the reason of each. */
 export const BAD_IMAGES: Readonly<Record<string, RegExp>> = {

@@ -3,6 +3,7 @@ import type sharp from 'sharp';
 import { explainLoadFailure } from '../../addon.js';
 import { DataError } from '../../errors.js';
 import { describePlaceholder } from '../../file-kind.js';
+import { HEIC_REASON, isHeic } from './heic.js';
 import type { Refused } from './reader.js';
 import { errorWithCode } from './retry.js';
 
@@ -31,6 +32,7 @@ export async function openDecoder(resize: number, channels: 1 | 3): Promise<Deco
     if (bytes.length === 0) return { reason: 'the file is empty' };
     const format = formatOf(bytes);
     if (format === undefined) {
+      if (isHeic(bytes)) return { reason: HEIC_REASON };
       const placeholder = describePlaceholder(bytes);
       return {
         reason: `it is not a JPEG, PNG, GIF or WebP image${placeholder === undefined ? '' : `: ${placeholder}`}`,
@@ -84,11 +86,20 @@ export async function decodeWhole(bytes: Buffer) {
   return { pixels: data as Uint8Array, width: info.width, height: info.height, channels: info.channels };
 }
 
-/** What the header says; the colour space as sharp names it: `srgb`, `b-w`, `cmyk`, … @throws sharp's error. */
+/**
+ * What the header says; the colour space as sharp names it: `srgb`, `b-w`, `cmyk`, …, and EXIF's orientation, 1 if upright.
+ * @throws sharp's error.
+ */
 export async function readHeader(bytes: Buffer) {
   const open = await loadSharp();
-  const { format = 'unknown', space = 'unknown', width = 0, height = 0 } = await open(bytes).metadata();
-  return { format, space, width, height };
+  const {
+    format = 'unknown',
+    space = 'unknown',
+    width = 0,
+    height = 0,
+    orientation = 1,
+  } = await open(bytes).metadata();
+  return { format, space, width, height, orientation };
 }
 
 let loading: Promise<typeof sharp> | undefined;

@@ -16,6 +16,10 @@ interface DatasetInfo {
   readonly source: string;
   /** By label. */
   readonly classNames: readonly string[];
+  /** The share of each class that was taken as test images, if there is no folder of them. */
+  readonly valShare?: number;
+  /** The number of training images that there are, if only some are used. */
+  readonly unlimited?: number;
   /** How the files were interpreted where that is not obvious; sentences for the user. */
   readonly remarks?: readonly string[];
 }
@@ -59,6 +63,8 @@ export interface FileDataset extends DatasetInfo {
   readonly ignored: number;
   /** The same by ending; absent for packed images. */
   readonly passedOver?: IgnoredFiles;
+  /** The paths of those that are images in a format that is not decoded; absent for packed images. */
+  readonly otherImages?: readonly string[];
   /** Key of the original images of a packed data set, so that both share their statistics. Absent for a folder. */
   readonly key?: string;
 }

@@ -4,12 +4,13 @@
  */
 import { basename, join, resolve } from 'node:path';
 import { DataError } from '../../errors.js';
+import { convertHeic, HEIC_ENDING } from '../images/heic.js';
 import { type FileDataset, type ImageFiles, imageFiles } from './dataset.js';
 import { describeNoFolder, exists, foldersIn, partsOf, realPath } from './list-folder.js';
 import { findDuplicate, normalizeName } from './names.js';
-import { otherFormatError } from './other-formats.js';
+import { otherFormatError, splitAdvice } from './other-formats.js';
 import { findLabelsFile, LABEL_FILES, readLabels } from './val-labels.js';
-import { describeEndings, ignoredImages, openWalk, type PartWalk, type Visited } from './walk.js';
+import { describeEndings, ignoredImages, openWalk, type PartWalk, type Visited, type WalkOptions } from './walk.js';
 
 /** Labels have 16 bits. */
 export const MAX_CLASSES = 65_536;
@@ -37,6 +38,14 @@ interface Listing {
   passedOver: Record<string, number>;
 }
 
+/** The images of a part with class folders. */
+export interface ClassImages {
+  /** Folder names by class, sorted. */
+  classes: ReadonlyMap<string, string>;
+  /** Paths by label, relative to the data set's folder. */
+  byClass: readonly (readonly string[])[];
+}
+
 /**
  * Lists images and labels; opens no image. Ignores names that start with a dot.
  * @throws DataError for a folder without classes or images, or if `val` has other classes than `train`.
@@ -50,38 +59,57 @@ export function readImageFolder(folder: string): FileDataset {
       refusal(folder, noFolder ?? 'there is no folder train', noFolder && 'choose another folder')
     );
   }
-  if (val === undefined) throw refusal(folder, 'there is no folder val (nor valid, validation or test)');
+  if (val === undefined) {
+    throw refusal(folder, 'there is no folder val (nor valid, validation or test)', splitAdvice(folder));
+  }
   const passedOver: Record<string, number> = {};
+  const otherImages: string[] = [];
   const isSame = realPath(join(folder, train)) === realPath(join(folder, val));
   const visited: Visited = new Map();
-  const optionsFor = (other: string) => (isSame ? { passedOver } : { passedOver, visited, other });
-  const walk = openWalk(folder, train, optionsFor(val));
-  const classes = trainClasses(folder, train, walk);
+  const optionsFor = (other: string) => ({ passedOver, otherImages, ...(!isSame && { visited, other }) });
+  const { classes, byClass } = listClasses(folder, train, optionsFor(val));
   const classNames = [...classes.keys()];
-  const byClass = classNames.map((name) => walk.images(classes.get(name)));
-  const empty = byClass.findIndex((paths) => paths.length === 0);
-  if (empty >= 0) {
-    const others = describeEndings(Object.entries(passedOver));
-    const why = others && `; ignored in the class folders: ${others}`;
-    throw refusal(folder, `the class folder ${train}/${classNames[empty]} holds no image${why}`);
-  }
   const test = testImages({ folder, train, val, classes, passedOver }, openWalk(folder, val, optionsFor(train)));
   if (test.count === 0) throw refusal(folder, `${val} holds no image`);
   const remarks = [
     isSame &&
       `${val} and ${train} are the same folder: the net is tested on the very images that it learns from, so its test results say nothing about others`,
     val !== 'val' && `there is no folder val: the test images are those in ${val}`,
-    ignoredImages(passedOver),
+    ignoredImages(folder, passedOver, otherImages),
     duplicateImages(byClass),
   ];
   return {
     ...{ kind: 'files', name: basename(resolve(folder)), source: folder, folder, classNames },
     train: filesByClass(byClass),
     test,
-    ignored: Object.values(passedOver).reduce((sum, count) => sum + count, 0),
-    passedOver,
+    ...ignoredFiles(passedOver, otherImages),
     remarks: remarks.filter((remark) => typeof remark === 'string'),
   };
+}
+
+/** What was found beside the images. */
+export function ignoredFiles(passedOver: Record<string, number>, otherImages: readonly string[]) {
+  const ignored = Object.values(passedOver).reduce((sum, count) => sum + count, 0);
+  return { ignored, passedOver, otherImages };
+}
+
+/**
+ * Lists the images of a part by class.
+ * @param part a folder in `folder`; '' if the class folders are in `folder` itself.
+ * @throws DataError without two classes, or for a class without images.
+ */
+export function listClasses(folder: string, part: string, options: WalkOptions): ClassImages {
+  const walk = openWalk(folder, part, options);
+  const classes = trainClasses(folder, part || 'it', walk);
+  const byClass = [...classes.values()].map((name) => walk.images(name));
+  const empty = byClass.findIndex((paths) => paths.length === 0);
+  if (empty < 0) return { classes, byClass };
+  const others = describeEndings(Object.entries(options.passedOver ?? {}));
+  const why = others && `; ignored in the class folders: ${others}`;
+  const path = [part, [...classes.keys()][empty]].filter(Boolean).join('/');
+  const heic = options.otherImages?.find((each) => HEIC_ENDING.test(each));
+  const remedy = heic === undefined ? undefined : `convert the images: ${convertHeic(join(folder, heic))}`;
+  throw refusal(folder, `the class folder ${path} holds no image${why}`, remedy);
 }
 
 function trainClasses(folder: string, train: string, walk: PartWalk): Map<string, string> {
@@ -149,14 +177,14 @@ function flatTestImages({ folder, val, classes, passedOver }: Listing, walk: Par
 }
 
 /** A sentence about the first two image paths that look alike. */
-function duplicateImages(byClass: readonly (readonly string[])[]): string | undefined {
+export function duplicateImages(byClass: readonly (readonly string[])[]): string | undefined {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: only names beyond ASCII have several forms
   const duplicate = findDuplicate(byClass.flat().filter((path) => /[^\x00-\x7f]/.test(path)));
   if (duplicate === undefined) return undefined;
   return `${normalizeName(duplicate)} exists twice, with composed and with decomposed characters: both count`;
 }
 
-function filesByClass(byClass: readonly (readonly string[])[]): ImageFiles {
+export function filesByClass(byClass: readonly (readonly string[])[]): ImageFiles {
   const labels = byClass.flatMap((paths, label) => paths.map(() => label));
   return imageFiles(byClass.flat(), labels);
 }

@@ -1,10 +1,22 @@
-import { ConfigError } from '../../errors.js';
+/** Opens data sets of every kind. */
+import { ConfigError, DataError } from '../../errors.js';
 import { isPacked, packedClasses, readPacked } from '../shards/packed-dataset.js';
 import { CIFAR_SOURCE, cifarKind, isCifar, loadCifar } from './cifar.js';
+import { namesOfClasses, readClassFolders, undividedPart, type ValChoice } from './class-folders.js';
 import type { Dataset, FileDataset } from './dataset.js';
 import { loadDataset } from './idx-dataset.js';
 import { isIdxFolder } from './idx-files.js';
 import { imageClasses, isImageFolder, readImageFolder } from './image-folder.js';
+
+/** Which images of a data set are used, and as what. */
+export interface Selection {
+  /** Share of each class for tests, if the data has no test images of its own. */
+  readonly valShare?: number | undefined;
+  /** For all choices. */
+  readonly seed: number;
+}
+
+const ALL: Selection = { seed: 0 };
 
 /**
  * Opens a data set of every kind.
@@ -13,11 +25,10 @@ import { imageClasses, isImageFolder, readImageFolder } from './image-folder.js'
  * @param channels of the net's input: CIFAR-10's images become grey for 1. Image files become so when they are decoded.
  * @throws DataError for data that cannot be used; ConfigError if images have another number of `classes`.
  */
-export function openDataset(source: string, classes: number, channels: 1 | 3 = 3): Dataset {
-  if (!isPacked(source) && !isImageFolder(source)) {
-    return isCifarData(source) ? loadCifar(source, classes, channels) : loadDataset(source, classes);
-  }
-  const dataset = openImages(source);
+export function openDataset(source: string, classes: number, channels: 1 | 3 = 3, selection = ALL): Dataset {
+  const isFolder = isPacked(source) || isImageFolder(source) || isUndivided(source, selection);
+  if (!isFolder) return isCifarData(source) ? loadCifar(source, classes, channels) : loadDataset(source, classes);
+  const dataset = openImages(source, selection);
   if (dataset.classNames.length === classes) return dataset;
   throw new ConfigError(
     `Cannot use ${source} for ${classes} classes: net.classes is ${classes}, expected ${dataset.classNames.length}, the classes of the data; choose other data, or leave net.classes out of a new run: it is then taken from the data`,
@@ -25,18 +36,61 @@ export function openDataset(source: string, classes: number, channels: 1 | 3 = 3
 }
 
 /** Opens a folder of images, packed or not. */
-export function openImages(source: string): FileDataset {
-  return isPacked(source) ? readPacked(source) : readImageFolder(source);
+export function openImages(source: string, { valShare, seed }: Selection = ALL): FileDataset {
+  if (isPacked(source)) return readPacked(source);
+  const part = valShare === undefined ? undefined : undividedPart(source);
+  return part === undefined ? readImageFolder(source) : readClassFolders(source, part, { valShare: valShare!, seed });
+}
+
+function isUndivided(source: string, { valShare }: Selection): boolean {
+  return valShare !== undefined && !isInMemory(source) && undividedPart(source) !== undefined;
+}
+
+/**
+ * Opens class folders without test images: a folder `train` without `val`, or class folders alone.
+ * @param choice of test images; without it there are none.
+ * @returns the part of {@link undividedPart} too; undefined for other data.
+ */
+export function openClassFolders(source: string, choice?: ValChoice) {
+  const part = isPacked(source) || isInMemory(source) ? undefined : undividedPart(source);
+  return part === undefined ? undefined : { part, dataset: readClassFolders(source, part, choice) };
+}
+
+/**
+ * Opens class folders whose images are to be divided.
+ * @throws DataError for anything else.
+ */
+export function openUndivided(source: string, choice: ValChoice): { part: string; dataset: FileDataset } {
+  const found = openClassFolders(source, choice);
+  if (found) return found;
+  openImages(source); // says what is wrong with it
+  throw new DataError(
+    `Cannot divide ${source}: its images are divided already, expected class folders without a folder val; use it as it is, with --data`,
+  );
 }
 
 /** Number of classes of CIFAR-10 or a folder of images, without listing the images; undefined for other data. */
 export function countClasses(source: string): number | undefined {
   if (isPacked(source)) return packedClasses(source);
   if (isImageFolder(source)) return imageClasses(source).length || undefined;
-  return isCifarData(source) ? cifarKind(source).classNames.length : undefined;
+  if (isCifarData(source)) return cifarKind(source).classNames.length;
+  const part = isIdxFolder(source) ? undefined : undividedPart(source);
+  return part === undefined ? undefined : namesOfClasses(source, part).length;
 }
 
 /** Whether a source is CIFAR-10's files. In a folder that also has IDX files, those count. */
 export function isCifarData(source: string): boolean {
   return source === CIFAR_SOURCE || (isCifar(source) && !isIdxFolder(source));
+}
+
+function isInMemory(source: string): boolean {
+  return isIdxFolder(source) || isCifarData(source);
+}
+
+/** Whether data has test images of its own; undefined if there is no such data. */
+export function hasTestImages(source: string): boolean | undefined {
+  if (source === 'embedded' || source === 'fashion-mnist' || isPacked(source)) return true;
+  if (isInMemory(source)) return true;
+  if (undividedPart(source) !== undefined) return false;
+  return isImageFolder(source) ? true : undefined;
 }

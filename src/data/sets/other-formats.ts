@@ -1,6 +1,8 @@
 /** Recognizes image data in formats that are not read, and says how to convert them. */
 import { basename, join } from 'node:path';
 import { DataError } from '../../errors.js';
+import { shellWord } from '../../printable.js';
+import { HEIC_ENDING } from '../images/heic.js';
 import { isCifar } from './cifar.js';
 import { isIdxFolder } from './idx-files.js';
 import { exists, foldersIn, isFolder, namesIn, partsOf } from './list-folder.js';
@@ -48,13 +50,23 @@ export function otherFormatError(path: string): DataError | undefined {
   const folders = foldersIn(path).slice(0, MAX_FOLDERS);
   const inner = folders.map((name) => join(path, name)).find(isDataset);
   if (inner !== undefined) return refusal(path, `it is in the folder ${inner}`, `name that with --data`);
-  const classes = folders.filter((name) => namesIn(join(path, name)).some((each) => IMAGE_ENDING.test(each)));
+  const classes = classFoldersOf(path);
   if (classes.length < 2) return undefined;
-  return refusal(
-    path,
-    `it has class folders (${classes.slice(0, 2).join(', ')}, …), but no train and val`,
-    'put them into a folder train, and some images of each class into the same folders under val',
-  );
+  const found = `it has class folders (${classes.slice(0, 2).join(', ')}, …), but no train and val`;
+  return refusal(path, found, splitAdvice(path));
+}
+
+/** What to do with class folders that nobody has divided into training and test images. */
+export function splitAdvice(folder: string): string {
+  return `use a part of each class for tests with --val-share 0.2, or divide the images into two folders: data split ${shellWord(folder)} --out OUT`;
+}
+
+/** Names of the folders with images in a folder, of the first {@link MAX_FOLDERS}. */
+export function classFoldersOf(path: string): string[] {
+  if (!isFolder(path)) return [];
+  const isImage = (name: string) => IMAGE_ENDING.test(name) || HEIC_ENDING.test(name);
+  const isClass = (name: string) => namesIn(join(path, name)).some(isImage);
+  return foldersIn(path).slice(0, MAX_FOLDERS).filter(isClass);
 }
 
 function isDataset(folder: string): boolean {

@@ -1,6 +1,7 @@
 /** Walks the folders of one part of a data set. Lists its images, counts other files, and checks where links lead. */
 import { extname, join, resolve, sep } from 'node:path';
 import { DataError } from '../../errors.js';
+import { convertHeic, HEIC_ENDING } from '../images/heic.js';
 import type { IgnoredFiles } from './dataset.js';
 import { brokenLinkError, type Entry, entriesOf, foldersAmong, linkTarget, realPath } from './list-folder.js';
 
@@ -9,7 +10,7 @@ export const IMAGE_ENDING = /\.(jpe?g|jpe|jfif|jfi|jif|pjpe?g|pjp|png|gif|webp)$
 
 /** Endings of image formats that are not decoded. */
 const OTHER_IMAGES =
-  /^(bmp|dib|tiff?|hei[cf]|hif|avif|jp2|j2k|jpf|jpx|jpm|jxl|jxr|svgz?|ico|psd|tga|pcx|p[pgbn]m|exr|hdr|dng|raw|cr[23]|nef|arw|orf|rw2|raf|mpo|apng|dcm|eps)$/;
+  /^(bmp|dib|tiff?|hei[cf]s?|hif|avif|jp2|j2k|jpf|jpx|jpm|jxl|jxr|svgz?|ico|psd|tga|pcx|p[pgbn]m|exr|hdr|dng|raw|cr[23]|nef|arw|orf|rw2|raf|mpo|apng|dcm|eps)$/;
 
 /** How a folder was reached. */
 interface Visit {
@@ -22,20 +23,25 @@ interface Visit {
 /** Visited folders by real path. */
 export type Visited = Map<string, Visit>;
 
+export interface WalkOptions {
+  passedOver?: Record<string, number>;
+  otherImages?: string[];
+  visited?: Visited;
+  other?: string | undefined;
+}
+
 /**
  * Opens a walk of a part of a data set, `train` or `val`. Every folder is visited once: a link must lead elsewhere, or the
  * walk would not end.
+ * @param part a folder in `root`; '' for `root` itself.
  * @param options.passedOver counts files that are not images.
+ * @param options.otherImages receives the paths of images whose format is not decoded.
  * @param options.visited is shared by the walks of both parts: no image may be in both.
  * @param options.other the other part, if this part may not share images with it.
  * @throws DataError if the walk of the other part visited this part.
  */
-export function openWalk(
-  root: string,
-  part: string,
-  options: { passedOver?: Record<string, number>; visited?: Visited; other?: string | undefined } = {},
-) {
-  const { passedOver = {}, visited = new Map() as Visited, other } = options;
+export function openWalk(root: string, part: string, options: WalkOptions = {}) {
+  const { passedOver = {}, otherImages = [], visited = new Map() as Visited, other } = options;
   const top = realPath(join(root, part));
   const otherTop = other === undefined ? undefined : realPath(join(root, other));
   const topLink = linkTarget(join(root, part)) === undefined ? undefined : part;
@@ -60,19 +66,20 @@ export function openWalk(
       if (name.startsWith('.')) continue;
       if (entry.isFolder) enter(at, real, entry, link, found);
       else if (IMAGE_ENDING.test(name)) {
-        if (entry.isLink) refuseShared(`${at}/${name}`, real);
-        found.push(`${at}/${name}`);
+        if (entry.isLink) refuseShared(below(at, name), real);
+        found.push(below(at, name));
       } else {
         refuseBroken(at, entry);
         const ending = extname(name).slice(1).toLowerCase();
         const key = /^[a-z0-9_]{0,12}$/.test(ending) ? ending : 'others';
         passedOver[key] = (passedOver[key] ?? 0) + 1;
+        if (OTHER_IMAGES.test(ending)) otherImages.push(below(at, name));
       }
     }
   }
 
   function enter(at: string, parent: string, { name, isLink }: Entry, above: string | undefined, found: string[]) {
-    const path = `${at}/${name}`;
+    const path = below(at, name);
     const real = isLink ? realPath(join(root, path)) : join(parent, name);
     const link = isLink ? path : above;
     if (isLink && (isIn(parent, real) || isIn(top, real)))
@@ -86,7 +93,7 @@ export function openWalk(
   /** A broken link may stand for a class, or for a folder of a class: its images must not be missing unnoticed. */
   function refuseBroken(at: string, { name, broken }: Entry): void {
     if (broken === undefined || name.startsWith('.') || IMAGE_ENDING.test(name)) return;
-    if (at === part || extname(name) === '') throw brokenLinkError(root, `${at}/${name}`, broken);
+    if (at === part || extname(name) === '') throw brokenLinkError(root, below(at, name), broken);
   }
 
   /** A link to an image is fine, unless that is an image of the other part. */
@@ -128,10 +135,18 @@ export function openWalk(
 
 export type PartWalk = ReturnType<typeof openWalk>;
 
-/** A sentence about ignored files that are images; undefined if there are none. */
-export function ignoredImages(passedOver: IgnoredFiles): string | undefined {
+/** A path in a folder; '' is the folder of the data set. */
+function below(folder: string, name: string): string {
+  return folder === '' ? name : `${folder}/${name}`;
+}
+
+/** A sentence about ignored files that are images; undefined if there are none. @param paths the files in `root`. */
+export function ignoredImages(root: string, passedOver: IgnoredFiles, paths: readonly string[]): string | undefined {
   const images = describeEndings(Object.entries(passedOver).filter(([ending]) => OTHER_IMAGES.test(ending)));
-  return images === '' ? undefined : `${images} ignored: only JPEG, PNG, GIF and WebP files are read; convert them`;
+  if (images === '') return undefined;
+  const heic = paths.find((path) => HEIC_ENDING.test(path));
+  const how = heic === undefined ? '' : `: ${convertHeic(join(root, heic))}`;
+  return `${images} ignored: only JPEG, PNG, GIF and WebP files are read; convert them${how}`;
 }
 
 /** Numbers of files by ending, the largest first: `12 .bmp files, 1 file without an ending`. */
@@ -152,6 +167,6 @@ function isIn(folder: string, other: string): boolean {
 }
 
 function describe({ path, link }: Visit): string {
-  if (link === undefined) return path;
+  if (link === undefined) return path || 'the folder';
   return link === path ? `the link ${link}` : `${path} through the link ${link}`;
 }

@@ -1,5 +1,5 @@
 /** A page of many runs: variants of a net, each with one or several seeds. */
-import { count } from '../../numbers.js';
+import { count, imagesText } from '../../numbers.js';
 import type { Group } from '../model.js';
 import { decimal, share, show } from '../units.js';
 import { checkpoints, config, configDifferences, logFacts, warnings } from './facts.js';
@@ -24,7 +24,7 @@ export function manyHeading({ runs, names }: Source, groups: readonly Group[]): 
   const dataset = runs.find(({ start }) => start)?.start?.dataset;
   return html`<p class="kicker">Report of ${count(runs.length)} runs</p>
 <h1>${count(groups.length)} ${groups.length === 1 ? 'group' : 'groups'} of runs compared</h1>
-${dataset && html`<p>Data: ${dataset.name}, ${count(dataset.train_images)} training and ${count(dataset.test_images)} test images.</p>`}
+${dataset && html`<p>Data: ${dataset.name}, ${imagesText(dataset)}.</p>`}
 ${notDone({ runs, names })}`;
 }
 

@@ -1,5 +1,5 @@
 /** The heading of a page, and the figures that people look for first. */
-import { count, duration } from '../../numbers.js';
+import { count, duration, imagesText } from '../../numbers.js';
 import type { RunReport } from '../model.js';
 import { towerNames } from '../settings.js';
 import { bytes, decimal, milliseconds, share, show } from '../units.js';
@@ -41,10 +41,7 @@ export function about(run: RunReport): Markup {
       ['Placement', start.placement === 'split' ? 'split over two devices' : 'the whole net on one device'],
       ['Devices', start.towers.map((each) => deviceOf(each, towerNames(start)(each.tower))).join('; ')],
       ['Net', `${nameOfNet(start.config)}${count(start.parameters)} parameters; preset ${start.preset}`],
-      [
-        'Data',
-        `${start.dataset.name}: ${count(start.dataset.train_images)} training and ${count(start.dataset.test_images)} test images, from ${start.dataset.source}`,
-      ],
+      ['Data', `${start.dataset.name}: ${imagesText(start.dataset)}, from ${start.dataset.source}`],
       ['Versions', `alexnet-split ${alexnet_split}, Node.js ${node}, TensorFlow ${tensorflow}, tfjs ${tfjs}`],
     );
     if (start.branch) rows.push(['Branch of', `${start.branch.checkpoint}, step ${count(start.branch.step)}`]);

@@ -6,7 +6,8 @@ import test from 'node:test';
 import { Worker } from 'node:worker_threads';
 import sharp, { type Sharp } from 'sharp';
 import { openDecoder, readHeader } from '../../../src/data/images/decode.js';
-import { BAD_IMAGES, crc32, IMAGES } from '../sets.js';
+import { HEIC_REASON } from '../../../src/data/images/heic.js';
+import { BAD_IMAGES, crc32, HEIC, IMAGES } from '../sets.js';
 
 async function decoded(bytes: Buffer, resize = 48, channels: 1 | 3 = 3): Promise<Uint8Array> {
   const result = await (await openDecoder(resize, channels))(bytes);
@@ -35,6 +36,7 @@ test('decode() distinguishes good files from bad ones, and gives the reason', as
     if (wanted) assert.ok('reason' in result && wanted.test(result.reason), `${name}: ${JSON.stringify(result)}`);
     else assert.ok('pixels' in result, `${name}: ${JSON.stringify(result)}`);
   }
+  assert.deepEqual(await decode(HEIC), { reason: HEIC_REASON });
 });
 
 test('decode() detects the format by content instead of name, and ignores the orientation in EXIF', async () => {
@@ -152,7 +154,9 @@ test('readHeader() returns format, colour space and size', async () => {
     space: 'srgb',
     width: 64,
     height: 48,
+    orientation: 1,
   });
+  assert.equal((await readHeader(fixture('exif6.jpg'))).orientation, 6);
   assert.equal((await readHeader(fixture('cmyk.jpg'))).space, 'cmyk');
   await assert.rejects(readHeader(fixture('html.jpg')));
 });

@@ -204,7 +204,10 @@ test('data in an unsupported format gets a message with the format and how to co
   );
   refused({ 'data_batch.npz': x }, /arrays of another program/);
   refused({ 'a set/test_batch.bin': x }, /it is in the folder .*a set, .*name that with --data/);
-  refused({ 'cat/1.jpg': x, 'dog/1.jpg': x }, /class folders \(cat, dog, …\), but no train and val, .*put them into a/);
+  refused(
+    { 'cat/1.jpg': x, 'dog/1.jpg': x },
+    /class folders \(cat, dog, …\), but no train and val, .*--val-share 0\.2, or .*data split \S+ --out OUT$/,
+  );
   const whole = Object.fromEntries(['train', 'val'].flatMap((part) => [[`a set/${part}/cat/1.jpg`, x]]));
   refused(whole, /it is in the folder .*a set, .*name that with --data/);
 });

@@ -178,8 +178,10 @@ test('readImageFolder() accepts all endings of JPEG, and counts ignored files by
   const { train, ignored, passedOver, remarks } = readImageFolder(folder);
   assert.equal(train.count, 3 + names.length);
   assert.deepEqual([ignored, passedOver], [6, { bmp: 2, heic: 1, txt: 1, '': 1, others: 1 }]);
+  const file = join(folder, 'val/a/3');
+  const how = `\`sips -s format jpeg ${file}.heic --out ${file}.jpg\` on macOS, \`heif-convert ${file}.heic ${file}.jpg\` on Linux`;
   assert.deepEqual(remarks, [
-    '2 .bmp files, 1 .heic file ignored: only JPEG, PNG, GIF and WebP files are read; convert them',
+    `2 .bmp files, 1 .heic file ignored: only JPEG, PNG, GIF and WebP files are read; convert them: ${how}; docs/photos.md says more`,
   ]);
   const empty = imageFolderOf(t, { ...SET, 'train/c/1.tiff': bytes, 'val/c/1.tiff': bytes });
   assert.throws(() => readImageFolder(empty), /class folder train\/c holds no image; ignored .*: 1 \.tiff file,/);
