@@ -1,15 +1,11 @@
 /** `ablate`: trains nets with one thing changed, with the same seeds and length, and compares them in a table. */
 import { existsSync, mkdirSync } from 'node:fs';
-import { join } from 'node:path';
-import { checkpointsFolder, newestCheckpoint, stepsIn } from '../checkpoint/store.js';
 import { type Config, type Machine, resolveConfig } from '../config/config.js';
 import { anySets, type ConfigLayer } from '../config/layers.js';
-import { type LogEvent, nonFiniteAsStrings } from '../log.js';
-import { eventsIn } from '../report/read-log.js';
+import { nonFiniteAsStrings } from '../log.js';
 import { BASELINE, type Variant, variantsOf } from '../train/ablate.js';
-import { watchTraining } from '../train/ablate-result.js';
-import type { Resume } from '../train/index.js';
 import { type Assignment, chooseVariants, joinVariants, type Seeds, seedList } from './ablate-options.js';
+import { isDone, trainRows } from './ablate-train.js';
 import {
   ABLATION_VERSION,
   type Ablation,
@@ -23,14 +19,12 @@ import { noteLines, seedText, tableLines, writeAblation } from './ablation-page.
 import { statisticsOf } from './ablation-statistics.js';
 import type { DisplayMode } from './display.js';
 import { explained } from './explain.js';
-import { oneLine } from './format.js';
 import { gpuWarning, resolveHere } from './machine.js';
 import { printConfig } from './print-config.js';
-import { resumeNote } from './resume.js';
 import { checkName, makeNumbered, runFolder } from './run-folder.js';
-import { lockNow, lockRun, type RunLock } from './run-lock.js';
+import { lockNow, lockRun } from './run-lock.js';
 import type { Input, Services } from './services.js';
-import { recordedTraining, viewNotes } from './train.js';
+import { viewNotes } from './train.js';
 
 export interface AblateOptions extends DisplayMode {
   /** Names of variants; all if absent. */
@@ -188,83 +182,6 @@ function createConfigs(config: Config, layers: readonly ConfigLayer[], machine: 
     const own = { seed, out, run: `${name}-seed${seed}` };
     return resolveConfig([{ values: { ...config, ...cheap } }, change, { values: own }], machine).config;
   };
-}
-
-/** Trains the rows that have no result yet, and writes the files after each. @returns the exit code of all. */
-async function trainRows(
-  ablation: Ablation,
-  configs: readonly Config[],
-  folder: string,
-  mode: DisplayMode,
-  services: Services,
-): Promise<number> {
-  const { rows } = ablation;
-  let exitCode = 0;
-  for (const [i, row] of rows.entries()) {
-    if (row.result) continue;
-    services.stdout.print('', `${i + 1} of ${rows.length}, ${row.variant} with seed ${row.seed}: ${row.change}`);
-    const save = () => writeAblation(folder, ablation);
-    const ended = await trainRow(row, configs[i]!, mode, services, save);
-    ablation.statistics = statisticsOf(rows);
-    save();
-    if (ended !== 0) exitCode = ended;
-    if (ended > 128) break; // a signal
-  }
-  return exitCode;
-}
-
-/**
- * Trains one variant with one seed, resuming an earlier process's run, and fills its row.
- * @param save writes the row when the run starts, so that a later process finds the run if this one is killed.
- * @returns the exit code.
- */
-async function trainRow(
-  row: AblationRow,
-  config: Config,
-  { json, quiet }: DisplayMode,
-  services: Services,
-  save: () => void,
-): Promise<number> {
-  const monitor = watchTraining();
-  const started = performance.now();
-  const earlier = { ...config, run: row.run ?? config.run };
-  const { lock, resume } = await unfinishedRun(runFolder(earlier));
-  try {
-    if (resume) {
-      services.stdout.print(resumeNote(resume.checkpoint));
-      for await (const event of eventsIn(join(runFolder(earlier), 'log.ndjson'))) monitor.see(event);
-    }
-    const onEvent = (event: LogEvent) => {
-      if (event.event === 'run_start') {
-        row.run = event.run;
-        save();
-      }
-      monitor.see(event);
-    };
-    const recording = { onEvent, resume, lock: resume && lock };
-    const mode = { quiet: quiet || json || false };
-    const named = resume ? earlier : config;
-    const { exitCode, failure } = await recordedTraining(named, [], mode, services, recording);
-    const result = monitor.result();
-    row.result = result ? { ...result, seconds: (performance.now() - started) / 1000 } : null;
-    if (failure !== undefined) services.stderr.print(`error: ${oneLine(failure)}`);
-    return exitCode;
-  } finally {
-    lock?.release();
-  }
-}
-
-/** Locks a variant's run of an earlier process if there is one, and finds its newest whole checkpoint. */
-async function unfinishedRun(folder: string): Promise<{ lock?: RunLock; resume?: Resume }> {
-  const checkpoints = checkpointsFolder(folder);
-  if (!existsSync(join(folder, 'config.json')) || stepsIn(checkpoints).length === 0) return {};
-  const lock = await lockRun(folder); // before its checkpoints are read: a process that trains there writes others
-  const { found, skipped } = newestCheckpoint(checkpoints);
-  return { lock, ...(found && { resume: { checkpoint: found, skipped } }) };
-}
-
-function isDone({ result }: AblationRow): boolean {
-  return result?.status === 'done';
 }
 
 /** Where the ablation is, and how to finish it. */

@@ -8,7 +8,7 @@ import { printableLines } from '../printable.js';
 import { writeNoFollow } from '../safe-write.js';
 import { hasTop5 } from '../train/ablate-result.js';
 import { ABLATION_JSON, type Ablation, type AblationRow } from './ablation.js';
-import type { Measured } from './ablation-statistics.js';
+import type { Measured, VariantStatistics } from './ablation-statistics.js';
 import { explained } from './explain.js';
 import { table } from './format.js';
 
@@ -33,15 +33,17 @@ export function writeAblation(folder: string, ablation: Ablation): void {
   }
 }
 
-/** The table for the terminal: a line for each variant. */
+/** The table for the terminal: a line for each variant. Of several seeds, another one follows, of the training errors. */
 export function tableLines(ablation: Shown): string[] {
-  return table(...cellsOf(ablation));
+  const [first = [], ...others] = tablesOf(ablation).map((cells) => table(...cells));
+  return [...first, ...others.flatMap((lines) => ['', ...lines])];
 }
 
 /** Sentences that say what the table shows, and what it does not. */
 export function noteLines({ rows, statistics: { sensitivity, test, variants } }: Shown): string[] {
   if (variants.every(({ seeds }) => seeds.length === 0)) return [];
   const failed = variants.flatMap(({ variant }) => failedOf(variant, rows));
+  const trained = rows.find(({ result }) => result?.trainImages)?.result?.trainImages;
   return [
     ...(sensitivity
       ? [
@@ -56,6 +58,11 @@ export function noteLines({ rows, statistics: { sensitivity, test, variants } }:
           `All variants are tested on the same ${count(test.images)} images. ${sensitivity ? 'The interval does not cover the choice of these images: with' : 'With'} others, a difference may change by up to ±${points(Z * test.standardError)} points (95 %).`,
         ]
       : []),
+    ...(trained === undefined
+      ? []
+      : [
+          `The training error is that of the finished net on ${count(trained)} training images, the same for all, without augmentation and dropout.`,
+        ]),
     ...(failed.length > 0 ? [`Without a result, so not in the means: ${failed.join(', ')}.`] : []),
   ];
 }
@@ -78,8 +85,7 @@ function pageLines(ablation: Ablation): string[] {
     '',
     `Preset ${preset}: net ${net.table} at ${net.width} of its width, ${net.inputSize} pixels, data ${data.source}; ${length} of ${count(batchSize)} images, ${seedText(rows)}, on ${devices.join(' and ')}. Each training is a run in the folder of its name, with all its settings in config.json.`,
     '',
-    ...markdownTable(...cellsOf(ablation)),
-    '',
+    ...tablesOf(ablation).flatMap((cells) => [...markdownTable(...cells), '']),
     ...noteLines(ablation).flatMap((note) => [note, '']),
     ...(seedsIn(rows).length > 1 ? ['Every training:', '', ...markdownTable(...trainingCells(rows)), ''] : []),
     ...(failed.length > 0 ? ['Failed:', '', ...failed, ''] : []),
@@ -102,38 +108,51 @@ function markdownTable(header: readonly string[], rows: readonly (readonly strin
   return [line(header), line(header.map(() => '---')), ...rows.map(line)];
 }
 
-/** The header, and the cells of each variant. Differences are percentage points. */
-function cellsOf({ settings, rows, statistics: { variants } }: Shown): [header: string[], rows: string[][]] {
+type Table = [header: string[], rows: string[][]];
+
+const NAMES = { top1Error: 'top-1 error', top5Error: 'top-5 error', trainTop1Error: 'training error' } as const;
+
+/** A table of the test errors with what changed, and one of the training errors, if they are known. */
+function tablesOf({ settings, rows, statistics: { variants } }: Shown): Table[] {
   const isTop5 = hasTop5(((settings.net ?? {}) as Config['net']).classes);
-  const measures = (['top1Error', 'top5Error'] as const).slice(0, isTop5 ? 2 : 1);
+  const isTrained = variants.some(({ measures }) => measures.trainTop1Error);
   const isOneSeed = seedsIn(rows).length < 2;
-  const header = [
-    ...['variant', 'changed', 'towers', 'parameters', ...(isOneSeed ? [] : ['seeds'])],
-    ...measures.flatMap((measure) => [
-      measure === 'top1Error' ? 'top-1 error' : 'top-5 error',
-      ...(isOneSeed ? ['points'] : ['points', '95 % interval', 'verdict']),
-    ]),
+  const test = ['top1Error', ...(isTop5 ? (['top5Error'] as const) : [])] as const;
+  const train = isTrained ? (['trainTop1Error'] as const) : [];
+  const cellsOf = (isFirst: boolean, measures: readonly (keyof typeof NAMES)[]): Table => [
+    [
+      ...['variant', ...(isFirst ? ['changed', 'towers', 'parameters'] : []), ...(isOneSeed ? [] : ['seeds'])],
+      ...measures.flatMap((key) => [NAMES[key], 'points', ...(isOneSeed ? [] : ['95 % interval', 'verdict'])]),
+    ],
+    variants.map((each) => {
+      const own = rows.filter((row) => row.variant === each.variant);
+      return [
+        each.variant,
+        ...(isFirst ? descriptionOf(each.change, own) : []),
+        ...(isOneSeed ? [] : [seedsCell(each)]),
+        ...measures.flatMap((key) => errorCells(each.measures[key], own, isOneSeed)),
+      ];
+    }),
   ];
-  const cells = variants.map((each) => {
-    const { variant, change, seeds, trainings } = each;
-    const own = rows.filter((row) => row.variant === variant);
-    const result = own.find((row) => row.result?.status === 'done')?.result ?? own.find((row) => row.result)?.result;
-    const isWhole = seeds.length === trainings;
-    return [
-      ...[variant, change],
-      ...(result ? [result.placement === 'split' ? '2' : '1', count(result.parameters)] : ['', '']),
-      ...(isOneSeed ? [] : [isWhole ? String(trainings) : `${seeds.length} of ${trainings}`]),
-      ...measures.flatMap((measure) => errorCells(each.measures[measure], own, isOneSeed)),
-    ];
-  });
-  return [header, cells];
+  if (isOneSeed) return [cellsOf(true, [...test, ...train])];
+  return [cellsOf(true, test), ...(isTrained ? [cellsOf(false, train)] : [])];
+}
+
+/** What changed, the number of towers and that of parameters; of a variant that has not run, only the first. */
+function descriptionOf(change: string, rows: readonly AblationRow[]): string[] {
+  const { result } = rows.find((row) => row.result?.status === 'done') ?? rows.find((row) => row.result) ?? rows[0]!;
+  return [change, ...(result ? [result.placement === 'split' ? '2' : '1', count(result.parameters)] : ['', ''])];
+}
+
+function seedsCell({ seeds, trainings }: VariantStatistics): string {
+  return seeds.length === trainings ? String(trainings) : `${seeds.length} of ${trainings}`;
 }
 
 function errorCells(measured: Measured | undefined, rows: readonly AblationRow[], isOneSeed: boolean): string[] {
   const blank = (cells: number) => Array<string>(cells).fill('');
   if (!measured) {
     const last = rows.findLast(({ result }) => result)?.result;
-    return [last?.status === 'done' ? 'NaN' : (last?.status ?? 'not run'), ...blank(isOneSeed ? 1 : 3)];
+    return [last?.status === 'done' ? 'not known' : (last?.status ?? 'not run'), ...blank(isOneSeed ? 1 : 3)];
   }
   const { mean, difference } = measured;
   const error = `${(mean * 100).toFixed(2)} %`.padStart(7);
@@ -146,11 +165,11 @@ function errorCells(measured: Measured | undefined, rows: readonly AblationRow[]
 /** Each training by itself. */
 function trainingCells(rows: readonly AblationRow[]): [header: string[], rows: string[][]] {
   const cells = rows.map(({ variant, seed, run, result }) => {
-    const error = result?.top1Error;
-    const shown = error === undefined ? (result?.status ?? 'not run') : `${(error * 100).toFixed(2)} %`;
-    return [variant, String(seed), run ?? '', shown];
+    const percent = (error: number | undefined) => (error === undefined ? undefined : `${(error * 100).toFixed(2)} %`);
+    const error = percent(result?.top1Error) ?? result?.status ?? 'not run';
+    return [variant, String(seed), run ?? '', error, percent(result?.trainTop1Error) ?? ''];
   });
-  return [['variant', 'seed', 'run', 'top-1 error'], cells];
+  return [['variant', 'seed', 'run', 'top-1 error', 'training error'], cells];
 }
 
 function points(share: number): string {

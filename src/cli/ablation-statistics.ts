@@ -12,7 +12,7 @@ interface Training {
 }
 
 /** What is compared; each is better if it is smaller. Errors are shares of images. */
-export const MEASURES = ['top1Error', 'top5Error', 'testLoss'] as const;
+export const MEASURES = ['top1Error', 'top5Error', 'testLoss', 'trainTop1Error', 'trainLoss'] as const;
 export type Measure = (typeof MEASURES)[number];
 
 /** A measure of a variant: its mean over the seeds, and its difference from the baseline with the same seeds. */
@@ -97,9 +97,9 @@ function measuredOf(rows: readonly Training[], baseline: readonly Training[], me
     const value = measuredIn(result, measure);
     return value === undefined || other === undefined ? [] : [[value, other] as const];
   });
-  const isError = measure !== 'testLoss';
-  const images = rows.find(({ result }) => result?.testImages)?.result?.testImages ?? 0;
-  const resolution = isError && images > 0 ? 1 / images : 0;
+  const key = measure.startsWith('train') ? 'trainImages' : 'testImages';
+  const images = rows.find(({ result }) => result?.[key])?.result?.[key] ?? 0;
+  const resolution = measure.endsWith('Error') && images > 0 ? 1 / images : 0;
   return {
     mean: meanOf(values),
     sd: values.length > 1 ? deviation(values) : null,

@@ -38,6 +38,9 @@ const RESULT = z.object({
   top5Error: number.exactOptional(),
   testLoss: number.exactOptional(),
   testImages: number.exactOptional(),
+  trainTop1Error: number.exactOptional(),
+  trainLoss: number.exactOptional(),
+  trainImages: number.exactOptional(),
   seconds: number.exactOptional(),
   error: z.string().exactOptional(),
 });

@@ -1,4 +1,4 @@
-/** `eval`: measures a run's weights on the test images. */
+/** `eval`: measures a run's weights on the test images, or on training images. */
 import { nonFiniteAsStrings } from '../log.js';
 import { count } from '../numbers.js';
 import { usedText } from '../train/run-weights.js';
@@ -8,6 +8,7 @@ import { announce, breakSilence } from './silence.js';
 
 export interface EvalOptions {
   tenView?: boolean;
+  on?: 'test' | 'train';
   checkpoint?: string;
   json?: boolean;
 }
@@ -17,19 +18,23 @@ export interface EvalOptions {
  * @throws ConfigError if there is no such run or checkpoint; CheckpointError or DataError for its weights and the images.
  */
 export async function run(
-  { layers, options: { json, tenView = false, checkpoint } }: Input<EvalOptions>,
+  { layers, options: { json, tenView = false, on = 'test', checkpoint } }: Input<EvalOptions>,
   services: Services,
 ): Promise<number> {
   const { config, folder } = await openRun(layers, 'evaluate', services);
   const { evaluateRun } = await services.loadTrain();
   const note = (text: string) => services.stderr.print(text);
   const { busy, end } = breakSilence((text) => json || announce(services, text));
-  const result = await evaluateRun(config, folder, { tenView, checkpoint, note, busy }).finally(end);
+  const result = await evaluateRun(config, folder, { tenView, on, checkpoint, note, busy }).finally(end);
   const { images, loss, top1, top5 } = result;
-  const facts = [`${count(images)} test images`, tenView ? 'ten views each' : '', usedText(result)].filter(Boolean);
+  const facts = [
+    `${count(images)} ${on === 'train' ? 'training' : 'test'} images`,
+    tenView ? 'ten views each' : '',
+    usedText(result),
+  ].filter(Boolean);
   services.stdout.print(
     json
-      ? JSON.stringify(nonFiniteAsStrings(result))
+      ? JSON.stringify(nonFiniteAsStrings({ on, ...result }))
       : `${folder}: loss ${loss.toFixed(4)}  top-1 ${top1.toFixed(4)}  top-5 ${top5.toFixed(4)}  (${facts.join(', ')})`,
   );
   return 0;

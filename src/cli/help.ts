@@ -30,7 +30,7 @@ const EXAMPLES: Record<string, readonly string[]> = {
   report: ['report NAME', 'report split single --markdown', 'report NAME --follow'],
   watch: ['watch NAME'],
   import: ['import net.safetensors --run theirs'],
-  eval: ['eval --run NAME --checkpoint best --ten-view'],
+  eval: ['eval --run NAME --checkpoint best --ten-view', 'eval --run NAME --on train'],
   predict: ['predict --run NAME --top 3 picture.jpg'],
   export: ['export --run NAME --out net.safetensors'],
   kernels: ['kernels --run NAME'],

@@ -123,6 +123,7 @@ function addRunCommands(add: Add): void {
   const where = ['--data', '--on-bad-image', ...PLACE_FLAGS, '--placement', '--replicas', '--workers'];
   addRunFlags(addFlags(addFlags(evaluate, where, AS_TRAINED), ['--out']))
     .addOption(clusterOption())
+    .addOption(choiceOf('--on <images>', 'test images, or training images without augmentation', 'test', 'train'))
     .option(...TEN_VIEW_FLAG)
     .option(...JSON_FLAG);
 

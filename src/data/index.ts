@@ -26,6 +26,7 @@ export {
   type Selection,
 } from './sets/open.js';
 export { splitAdvice } from './sets/other-formats.js';
+export { withTrainingSample } from './sets/spread.js';
 export { describeEndings } from './sets/walk.js';
 export { packImages, tryPacking } from './shards/pack.js';
 export { divideImages, type Means } from './split.js';

@@ -6,7 +6,7 @@ export function hasTop5(classes: number): boolean {
   return classes >= 20;
 }
 
-/** The result of a training. Errors are shares of the test images, from 0 to 1. */
+/** The result of a training. Errors are shares of images, from 0 to 1. */
 export interface Result {
   status: EventOf<'run_end'>['status'];
   steps: number;
@@ -18,6 +18,10 @@ export interface Result {
   testLoss?: number;
   /** How many test images the errors are of. */
   testImages?: number;
+  /** On training images that are prepared as test images are, without dropout; added after the training. */
+  trainTop1Error?: number;
+  trainLoss?: number;
+  trainImages?: number;
   /** Why it failed. */
   error?: string;
 }

@@ -1,4 +1,4 @@
-/** Evaluation on the test images: of a net in training, and of a finished run. */
+/** Evaluation on the test images: of a net in training, and of a finished run, which training images may measure too. */
 import { checkTensors } from '../checkpoint/weights-files.js';
 import type { Config } from '../config/config.js';
 import { type BatchFeeder, slotViews } from '../data/index.js';
@@ -8,7 +8,7 @@ import { buildNet, type NetOptions, parametersOf } from '../model/net.js';
 import { count as counted, sumOf } from '../numbers.js';
 import { imagesOf } from '../tower/batch.js';
 import { countRight } from '../tower/step-results.js';
-import { openFeed } from './feed.js';
+import { openFeed, type TestOn } from './feed.js';
 import type { Busy } from './progress.js';
 import { checkClasses, runStatistics } from './run-data.js';
 import { memory } from './run-events.js';
@@ -26,22 +26,32 @@ export interface Scores {
 
 const VIEWS = 10;
 
+export interface EvaluateOptions extends WeightsOptions {
+  /** Averages over ten views of each image, instead of taking its centre. */
+  tenView?: boolean;
+  /**
+   * `train`: on training images, prepared as test images are: all of them, or as many as there are test images, the same ones
+   * for every seed.
+   */
+  on?: TestOn;
+  busy?: Busy;
+}
+
 /**
  * Evaluates a run's weights. The weights of a split run can be evaluated on one device, and the other way round.
- * @param options `tenView` averages over ten views of each image, instead of taking its centre.
  * @throws ConfigError for ten views of images no larger than the window, or if the checkpoint does not exist;
  * CheckpointError if there are no weights, or they belong to another net; DataError for the images.
  */
 export async function evaluateRun(
   config: Config,
   folder: string,
-  { tenView = false, note, checkpoint, busy }: { tenView?: boolean; busy?: Busy } & WeightsOptions = {},
+  { tenView = false, on: testOn = 'test', note, checkpoint, busy }: EvaluateOptions = {},
 ): Promise<Scores & UsedWeights> {
   const { files, used, home } = runWeights(config, folder, { checkpoint, note });
   checkTensors(files, parametersOf(buildNet(config.net)));
   const statistics = runStatistics(home, config);
   busy?.('reading the data set');
-  const { dataset, feeder } = await openFeed(config, { note, statistics, views: tenView ? VIEWS : 1 });
+  const { dataset, feeder } = await openFeed(config, { note, statistics, views: tenView ? VIEWS : 1, testOn });
   try {
     checkClasses(home, dataset);
     busy?.(`opening ${config.devices.join(' and ')}`);
@@ -144,7 +154,7 @@ export async function evaluateViews(
 }
 
 function evaluating(done: number, { testBatches }: BatchFeeder): string {
-  return `evaluating: ${counted(done)} of ${counted(testBatches)} batches of test images`;
+  return `evaluating: ${counted(done)} of ${counted(testBatches)} batches of images`;
 }
 
 /** Divides sums over the images by their number. @throws DataError if there are none. */
@@ -153,7 +163,7 @@ function meanOf({ images, loss, top1, top5 }: Scores, { unreadable }: Pick<Batch
   const last = unreadable.at(-1);
   const example = last ? ` (${last.path}: ${last.reason})` : '';
   throw new DataError(
-    `Cannot evaluate: none of the test images can be read${example}, expected at least one; \`data check\` lists the reasons`,
+    `Cannot evaluate: none of the images can be read${example}, expected at least one; \`data check\` lists the reasons`,
   );
 }
 

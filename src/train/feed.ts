@@ -13,6 +13,7 @@ import {
   statisticsOf,
   type UnreadableImage,
   type Views,
+  withTrainingSample,
 } from '../data/index.js';
 import { DataError } from '../errors.js';
 import { usableCores } from '../limits.js';
@@ -32,7 +33,12 @@ export interface FeedUi {
   statistics?: Statistics | undefined;
   /** How many views of each test image the feeder offers. */
   views?: Views;
+  /** `train`: training images take the place of the test images (see `withTrainingSample`). */
+  testOn?: TestOn;
 }
+
+/** The images on which weights are evaluated. */
+export type TestOn = 'test' | 'train';
 
 /**
  * Opens the images and their feeder, which the caller closes. Computes the statistics of the training images if the
@@ -43,7 +49,7 @@ export async function openFeed(config: Config, options: FeedUi = {}) {
   const { net, seed, data } = config;
   const batchSize = imagesPerStep(config);
   const { inputSize, inputChannels, classes } = net;
-  const { note = () => {}, warn = note, signal, views = 1 } = options;
+  const { note = () => {}, warn = note, signal, views = 1, testOn = 'test' } = options;
   const { source, resize, onBadImage, valShare } = data;
   const channels = inputChannels === 1 ? 1 : 3;
   const selection = { valShare, seed };
@@ -61,9 +67,10 @@ export async function openFeed(config: Config, options: FeedUi = {}) {
       ...(signal && { signal }),
     });
   }
+  const fed = testOn === 'train' ? withTrainingSample(dataset) : dataset;
   const open = () => {
     const feeder = openFeeder({
-      ...{ dataset, batchSize, inputSize, inputChannels, seed, data, statistics, bytesToAlignment, views },
+      ...{ dataset: fed, batchSize, inputSize, inputChannels, seed, data, statistics, bytesToAlignment, views },
       onUnreadable: ({ path, reason }: UnreadableImage) => warn(`the image ${path} is skipped: ${reason}`),
     });
     return withBatchDeadlines(feeder, ANSWER_FACTOR * config.exchangeTimeoutMs);

@@ -9,9 +9,10 @@ import type { Ablation } from '../../src/cli/ablation.js';
 import { lockNow } from '../../src/cli/run-lock.js';
 import type { TrainModule } from '../../src/cli/services.js';
 import type { Config } from '../../src/config/config.js';
+import { CheckpointError } from '../../src/errors.js';
 import { putCheckpoint } from '../checkpoint/put-checkpoint.js';
 import { EVAL, RUN_END, RUN_START, trainStep } from '../events.js';
-import { type Outcome, run, trainModule } from './stand-ins.js';
+import { type Outcome, run, SCORES, trainModule } from './stand-ins.js';
 
 const base = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-ablate-'));
 after(() => fs.rmSync(base, { recursive: true, force: true }));
@@ -34,8 +35,18 @@ function training(accuracies: Record<string, number>, seen: Config[] = []): Trai
   };
 }
 
-function ablate(out: string, argv: readonly string[], train: TrainModule['train']): Promise<Outcome> {
-  return run(['ablate', '--out', out, '--run', 'a', '--quiet', ...argv], { loadTrain: trainModule({ train }) });
+/** The training module of these trainings; every training error is 10 %. */
+function moduleOf(train: TrainModule['train'], evaluateRun: TrainModule['evaluateRun'] = async () => SCORES) {
+  return trainModule({ train, evaluateRun });
+}
+
+function ablate(
+  out: string,
+  argv: readonly string[],
+  train: TrainModule['train'],
+  evaluateRun?: TrainModule['evaluateRun'],
+): Promise<Outcome> {
+  return run(['ablate', '--out', out, '--run', 'a', '--quiet', ...argv], { loadTrain: moduleOf(train, evaluateRun) });
 }
 
 const pageOf = (out: string) => fs.readFileSync(join(out, 'a', 'ablation.md'), 'utf8');
@@ -56,15 +67,15 @@ test('ablate trains each variant as a run of its own, and compares them with the
     ],
   );
   const lines = stdout.lines.map((line) => line.replace(/ {2,}/g, '  '));
-  assert.ok(lines.includes('baseline  nothing  2  30  20.00 %'), stdout.text);
-  assert.ok(lines.includes('no-norm  no response normalization  2  30  25.00 %  +5.00'));
-  assert.ok(lines.includes('columns  columns meet in the last layer alone  2  30  10.00 %  -10.00'));
+  assert.ok(lines.includes('baseline  nothing  2  30  20.00 %  10.00 %'), stdout.text);
+  assert.ok(lines.includes('no-norm  no response normalization  2  30  25.00 %  +5.00  10.00 %  +0.00'));
+  assert.ok(lines.includes('columns  columns meet in the last layer alone  2  30  10.00 %  -10.00  10.00 %  +0.00'));
   assert.match(stdout.text, /^One seed proves nothing: /m);
   assert.doesNotMatch(stdout.text, /verdict|worse|better|no difference/);
   for (const name of ['baseline', 'no-norm', 'columns']) {
     assert.deepEqual(fs.readdirSync(join(out, 'a', `${name}-seed3`)).sort(), ['config.json', 'log.ndjson']);
   }
-  const row = '| no-norm | no response normalization | 2 | 30 | 25.00 % | +5.00 |';
+  const row = '| no-norm | no response normalization | 2 | 30 | 25.00 % | +5.00 | 10.00 % | +0.00 |';
   assert.ok(pageOf(out).split('\n').includes(row), pageOf(out));
   assert.match(
     pageOf(out),
@@ -104,7 +115,7 @@ test('ablate --seeds compares each variant with the baseline of the same seed, a
   assert.match(stdout.text, /between seeds \(median of the variants\)\. So 3 seeds show .*; 1 point takes \d+ seeds/);
   assert.match(stdout.text, /tested on the same 1,000 images\. The interval does not cover/);
   assert.equal(stdout.lines.at(-1), `ablation of seeds 1, 2, 3 in ${join(out, 'a')}/ablation.md`);
-  assert.match(pageOf(out), /^\| tanh \| 2 \| tanh-seed2 \| 20\.00 % \|$/m);
+  assert.match(pageOf(out), /^\| tanh \| 2 \| tanh-seed2 \| 20\.00 % \| 10\.00 % \|$/m);
   const { version, statistics } = jsonOf(out);
   assert.equal(version, 2);
   assert.deepEqual(
@@ -197,6 +208,38 @@ test('ablate --set gives a variant its own settings, also one of a new name, and
   }
 });
 
+test('ablate measures the training error of each finished training, once, and compares it too', async () => {
+  const out = newOut();
+  const asked: string[] = [];
+  const errors = {
+    ...{ 'baseline-seed1': 0.1, 'baseline-seed2': 0.12 },
+    ...{ 'tanh-seed1': 0.05, 'tanh-seed2': 0.071 },
+  };
+  const evaluateRun: TrainModule['evaluateRun'] = async ({ run: name }, folder, options) => {
+    asked.push(`${name} ${options?.on}`);
+    if (name === 'tanh-seed2' && asked.length < 5) throw new CheckpointError('Cannot find the weights', folder);
+    return { ...SCORES, images: 500, top1: 1 - errors[name as keyof typeof errors] };
+  };
+  const argv = ['--variants', 'tanh', '--seeds', '2'];
+  const first = await ablate(out, argv, training({}), evaluateRun);
+  assert.equal(first.exitCode, 0);
+  assert.match(
+    first.stderr.text,
+    /^warning: the training error of tanh-seed2 is not known: Cannot find the weights\n$/,
+  );
+  assert.match(first.stdout.text, /^tanh +2 +5\.00 % +-5\.00 +one seed$/m);
+  const { stdout } = await ablate(out, argv, training({}), evaluateRun);
+  assert.deepEqual(
+    asked,
+    ['baseline-seed1', 'tanh-seed1', 'baseline-seed2', 'tanh-seed2', 'tanh-seed2'].map((name) => `${name} train`),
+  );
+  assert.match(stdout.text, /^variant +seeds +training error +points +95 % interval +verdict$/m);
+  assert.match(stdout.text, /^tanh +2 +6\.05 % +-4\.95 +-6\.75 to -3\.15 +better$/m);
+  assert.match(stdout.text, /finished net on 500 training images, the same for all, without augmentation and dropout/);
+  const { trainTop1Error, trainImages } = jsonOf(out).rows[1]!.result!;
+  assert.deepEqual([trainTop1Error!.toFixed(3), trainImages], ['0.050', 500]);
+});
+
 test('ablate continues an ablation of version 1, whose runs have no seed in their names', async () => {
   const out = newOut();
   await ablate(out, ['--variants', 'tanh', '--seed', '3'], training({ baseline: 0.8 }));
@@ -223,7 +266,7 @@ test('ablate prints the top-5 error if there are enough classes', async () => {
   const config = join(newOut(), 'c.json');
   fs.writeFileSync(config, JSON.stringify({ net: { classes: 100 } }));
   const { stdout } = await ablate(newOut(), ['--variants', 'tanh', '--config', config], training({}));
-  assert.match(stdout.text, /top-1 error +points +top-5 error +points$/m);
+  assert.match(stdout.text, /top-1 error +points +top-5 error +points +training error +points$/m);
   assert.doesNotMatch((await ablate(newOut(), ['--variants', 'tanh'], training({}))).stdout.text, /top-5/);
 });
 
@@ -356,14 +399,14 @@ test('ablate refuses unknown variants, and other settings under the same name', 
   );
   fs.mkdirSync(join(out, 'b'));
   fs.writeFileSync(join(out, 'b', 'file'), '');
-  const taken = await run(['ablate', '--out', out, '--run', 'b'], { loadTrain: trainModule({ train }) });
+  const taken = await run(['ablate', '--out', out, '--run', 'b'], { loadTrain: moduleOf(train) });
   assert.match(taken.stderr.text, /^error: Cannot use .* for a new run: it exists already/);
 });
 
 test('ablate --json prints only the result, with NaN as a string', async () => {
   const out = newOut();
   const argv = ['ablate', '--json', '--out', out, '--variants', 'tanh'];
-  const { stdout } = await run(argv, { loadTrain: trainModule({ train: training({ baseline: Number.NaN }) }) });
+  const { stdout } = await run(argv, { loadTrain: moduleOf(training({ baseline: Number.NaN })) });
   const { rows, settings } = JSON.parse(stdout.text) as Ablation;
   assert.deepEqual(
     rows.map(({ variant, result }) => [variant, result!.top1Error]),
@@ -381,10 +424,10 @@ test('ablate without a name gets its own folder if another one started in the sa
   const during: Outcome[] = [];
   const argv = ['ablate', '--quiet', '--out', out, '--variants', 'tanh'];
   const train: TrainModule['train'] = async (config, ui) => {
-    if (during.length === 0) during.push(await run(argv, { loadTrain: trainModule({ train: training({}) }) }));
+    if (during.length === 0) during.push(await run(argv, { loadTrain: moduleOf(training({})) }));
     return training({})(config, ui);
   };
-  const first = await run(argv, { loadTrain: trainModule({ train }) });
+  const first = await run(argv, { loadTrain: moduleOf(train) });
   assert.deepEqual([first.exitCode, during[0]!.exitCode, during[0]!.stderr.text], [0, 0, '']);
   for (const name of [GENERATED, `${GENERATED}-2`])
     assert.deepEqual(fs.readdirSync(join(out, name)).sort(), [

@@ -5,7 +5,7 @@ import type { Replaced, TrainModule } from '../../src/cli/services.js';
 import { main } from '../../src/cli.js';
 import type { Config } from '../../src/config/config.js';
 import type { Device } from '../../src/native/c/context.js';
-import type { TrainUi } from '../../src/train/index.js';
+import type { Scores, TrainUi } from '../../src/train/index.js';
 import { CHECK, EVAL, RUN_END, RUN_START, trainStep } from '../events.js';
 
 /** Keeps what is written. */
@@ -51,6 +51,9 @@ export function trainModule(functions: Partial<TrainModule>): () => Promise<Trai
   });
 }
 
+/** What an evaluation returns. */
+export const SCORES: Scores = { images: 1000, loss: 0.4, top1: 0.9, top5: 1 };
+
 /** A training of three steps, as the real one reports it. */
 export async function threeSteps(asked: Config, { report, begin }: Pick<TrainUi, 'report' | 'begin'>) {
   const config = begin?.(asked) ?? asked;
@@ -77,7 +80,7 @@ export async function run(argv: readonly string[], replaced: Replaced = {}): Pro
     ensureLibrary: async () => '/lib/libtensorflow.so',
     examineLibrary: async () => ({ library: undefined, nvidia: false, hidden: false, cuda: [] }),
     examineGpus: async () => undefined,
-    loadTrain: trainModule({ train: threeSteps }),
+    loadTrain: trainModule({ train: threeSteps, evaluateRun: async () => SCORES }),
     ...replaced,
   });
   return { exitCode, stdout, stderr };

@@ -34,17 +34,23 @@ test('ablate prints its table, and each variant is a run that can be evaluated',
   ];
   const exitCode = await main([...argv, '--variants', 'one-gpu,columns'], { stdout, stderr });
   assert.deepEqual([exitCode, stderr.text], [0, '']);
-  assert.match(stdout.text, /^variant +changed +towers +parameters +top-1 error +points$/m);
+  assert.match(stdout.text, /^variant +changed +towers +parameters +top-1 error +points +training error +points$/m);
   for (const [name, towers] of Object.entries({ 'one-gpu': 1, columns: 2 })) {
-    const row = new RegExp(`^${name} .* ${towers} +[\\d,]+ +[\\d.]+ % +[+-][\\d.]+$`, 'm');
+    const row = new RegExp(`^${name} .* ${towers} +[\\d,]+ +[\\d.]+ % +[+-][\\d.]+ +[\\d.]+ % +[+-][\\d.]+$`, 'm');
     assert.match(stdout.text, row);
   }
-  const evaluated = new Screen();
-  const where = ['--out', join(folder, 'a'), '--run', 'one-gpu-seed1'];
-  assert.equal(await main(['eval', ...where], { stdout: evaluated, stderr }), 0);
-  const [, top1] = /top-1 ([\d.]+)/.exec(evaluated.text)!;
-  const error = ((1 - Number(top1)) * 100).toFixed(2);
-  assert.match(stdout.text, new RegExp(`^one-gpu .* ${error} %`, 'm'));
+  const errorsBy = async (...flags: string[]) => {
+    const evaluated = new Screen();
+    const where = ['--out', join(folder, 'a'), '--run', 'one-gpu-seed1', ...flags];
+    assert.equal(await main(['eval', ...where], { stdout: evaluated, stderr }), 0);
+    return /top-1 ([\d.]+) .*, ([\d,]+ \w+ images)/.exec(evaluated.text.replace('(', ', '))!.slice(1);
+  };
+  const percent = (top1: string) => `${((1 - Number(top1)) * 100).toFixed(2)} %`;
+  const [test1, tested] = await errorsBy();
+  const [train1, trained] = await errorsBy('--on', 'train');
+  assert.match(stdout.text, new RegExp(`^one-gpu .* ${percent(test1!)} .* ${percent(train1!)} `, 'm'));
+  assert.deepEqual([tested!.split(' ')[1], trained!.split(' ')[1]], ['test', 'training']);
+  assert.ok(stdout.text.includes(`the finished net on ${trained!.replace(' images', '')} images`), trained);
 });
 
 test('ablate continues with an interrupted variant, and gets the same result', async () => {

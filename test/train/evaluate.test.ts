@@ -99,7 +99,7 @@ test('evaluate() and evaluateViews() throw if no image can be read, instead of r
   };
   const team = teamOf(async () => assert.fail('nothing to compute'));
   const wanted =
-    /^DataError: Cannot evaluate: none of the test images can be read \(val\/a\/1\.jpg: the file is empty\), exp/;
+    /^DataError: Cannot evaluate: none of the images can be read \(val\/a\/1\.jpg: the file is empty\), exp/;
   await assert.rejects(evaluate(team, none(), 1), wanted);
   await assert.rejects(evaluateViews(team, none(), NET), wanted);
   const stopped = await evaluate(team, none(), 1, { signal: AbortSignal.abort() });

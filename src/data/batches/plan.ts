@@ -1,8 +1,9 @@
 /** Which images each batch holds. */
-import { draw, PURPOSE, shuffled, unit } from '../../random.js';
+import { shuffled } from '../../random.js';
 import type { Views } from '../images/augment.js';
 import type { Dataset } from '../sets/dataset.js';
 import { nameAt } from '../sets/names.js';
+import { spread } from '../sets/spread.js';
 
 /** `sample` is one batch of test images that are spread over the whole test set. */
 export type BatchKind = 'training' | 'test' | 'sample';
@@ -45,18 +46,6 @@ export function createOrders({ dataset: { train, test }, batchSize, seed }: Plan
     if (cached?.epoch !== epoch) cached = { epoch, order: shuffled(train.count, seed, epoch) };
     return cached.order;
   };
-}
-
-/**
- * Indices of `count` of `images` images: one drawn from each of `count` equal parts. So the sample has all classes if they
- * are sorted, and also if they take turns, where every n-th image might be of the same class.
- */
-function spread(images: number, count: number, seed: number): Uint32Array {
-  const startOf = (part: number) => Math.floor((part * images) / count);
-  return Uint32Array.from({ length: count }, (_, part) => {
-    const [begin, end] = [startOf(part), startOf(part + 1)];
-    return begin + Math.floor(unit(draw(seed, PURPOSE.sample, part, 0, 0)[0]) * (end - begin));
-  });
 }
 
 /**

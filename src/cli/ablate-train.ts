@@ -1,0 +1,135 @@
+/** The trainings of an ablation, one after the other. */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { checkpointsFolder, newestCheckpoint, stepsIn } from '../checkpoint/store.js';
+import type { Config } from '../config/config.js';
+import { SplitError } from '../errors.js';
+import type { LogEvent } from '../log.js';
+import { count } from '../numbers.js';
+import { eventsIn } from '../report/read-log.js';
+import { watchTraining } from '../train/ablate-result.js';
+import type { Resume } from '../train/index.js';
+import type { Ablation, AblationRow } from './ablation.js';
+import { writeAblation } from './ablation-page.js';
+import { statisticsOf } from './ablation-statistics.js';
+import type { DisplayMode } from './display.js';
+import { oneLine } from './format.js';
+import { resumeNote } from './resume.js';
+import { runFolder } from './run-folder.js';
+import { lockRun, type RunLock } from './run-lock.js';
+import type { Services } from './services.js';
+import { announce, breakSilence } from './silence.js';
+import { recordedTraining } from './train.js';
+
+/** Trains the rows that are not done, measures their training error, and writes the files after each. @returns the exit code of all. */
+export async function trainRows(
+  ablation: Ablation,
+  configs: readonly Config[],
+  folder: string,
+  mode: DisplayMode,
+  services: Services,
+): Promise<number> {
+  const { rows } = ablation;
+  let exitCode = 0;
+  for (const [i, row] of rows.entries()) {
+    const save = () => {
+      ablation.statistics = statisticsOf(rows);
+      writeAblation(folder, ablation);
+    };
+    let ended = 0;
+    if (!isDone(row)) {
+      services.stdout.print('', `${i + 1} of ${rows.length}, ${row.variant} with seed ${row.seed}: ${row.change}`);
+      ended = await trainRow(row, configs[i]!, mode, services, save);
+      save();
+    }
+    if (needsTrainingError(row)) await measureTrainingError(row, configs[i]!, mode, services);
+    save();
+    if (ended !== 0) exitCode = ended;
+    if (ended > 128) break; // a signal
+  }
+  return exitCode;
+}
+
+/**
+ * Trains one variant with one seed, resuming an earlier process's run, and fills its row.
+ * @param save writes the row when the run starts, so that a later process finds the run if this one is killed.
+ * @returns the exit code.
+ */
+async function trainRow(
+  row: AblationRow,
+  config: Config,
+  { json, quiet }: DisplayMode,
+  services: Services,
+  save: () => void,
+): Promise<number> {
+  const monitor = watchTraining();
+  const started = performance.now();
+  const earlier = { ...config, run: row.run ?? config.run };
+  const { lock, resume } = await unfinishedRun(runFolder(earlier));
+  try {
+    if (resume) {
+      services.stdout.print(resumeNote(resume.checkpoint));
+      for await (const event of eventsIn(join(runFolder(earlier), 'log.ndjson'))) monitor.see(event);
+    }
+    const onEvent = (event: LogEvent) => {
+      if (event.event === 'run_start') {
+        row.run = event.run;
+        save();
+      }
+      monitor.see(event);
+    };
+    const recording = { onEvent, resume, lock: resume && lock };
+    const mode = { quiet: quiet || json || false };
+    const named = resume ? earlier : config;
+    const { exitCode, failure } = await recordedTraining(named, [], mode, services, recording);
+    const result = monitor.result();
+    row.result = result ? { ...result, seconds: (performance.now() - started) / 1000 } : null;
+    if (failure !== undefined) services.stderr.print(`error: ${oneLine(failure)}`);
+    return exitCode;
+  } finally {
+    lock?.release();
+  }
+}
+
+function needsTrainingError({ result, run }: AblationRow): boolean {
+  return result?.status === 'done' && result.trainTop1Error === undefined && run !== null;
+}
+
+/**
+ * Evaluates a finished training on training images, and adds the result to its row. Without weights, which somebody may have
+ * removed, it says so.
+ */
+async function measureTrainingError(
+  row: AblationRow,
+  config: Config,
+  { json, quiet }: DisplayMode,
+  services: Services,
+): Promise<void> {
+  const own = { ...config, run: row.run! };
+  const { evaluateRun } = await services.loadTrain();
+  const { busy, end } = breakSilence((text) => json || quiet || announce(services, text));
+  try {
+    const { images, loss, top1 } = await evaluateRun(own, runFolder(own), { on: 'train', busy }).finally(end);
+    row.result = { ...row.result!, trainTop1Error: 1 - top1, trainLoss: loss, trainImages: images };
+    if (!quiet && !json) {
+      const error = `${((1 - top1) * 100).toFixed(2)} %`;
+      services.stdout.print(`${own.run}: error ${error} on ${count(images)} training images without augmentation`);
+    }
+  } catch (error) {
+    if (!(error instanceof SplitError)) throw error;
+    services.stderr.print(`warning: the training error of ${row.run} is not known: ${oneLine(error.message)}`);
+  }
+}
+
+/** Locks a variant's run of an earlier process if there is one, and finds its newest whole checkpoint. */
+async function unfinishedRun(folder: string): Promise<{ lock?: RunLock; resume?: Resume }> {
+  const checkpoints = checkpointsFolder(folder);
+  if (!existsSync(join(folder, 'config.json')) || stepsIn(checkpoints).length === 0) return {};
+  const lock = await lockRun(folder); // before its checkpoints are read: a process that trains there writes others
+  const { found, skipped } = newestCheckpoint(checkpoints);
+  return { lock, ...(found && { resume: { checkpoint: found, skipped } }) };
+}
+
+export function isDone({ result }: AblationRow): boolean {
+  return result?.status === 'done';
+}
