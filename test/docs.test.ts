@@ -61,6 +61,10 @@ async function prepare(): Promise<void> {
       fs.copyFileSync(join(IMAGES, 'rgb.jpg'), join('images', part, name, `${part}.jpg`));
     }
   }
+  for (const name of ['cat', 'dog']) {
+    fs.mkdirSync(join('photos', name), { recursive: true });
+    for (const i of [1, 2, 3]) fs.copyFileSync(join(IMAGES, 'rgb.jpg'), join('photos', name, `${i}.jpg`));
+  }
   for (const name of ['picture.jpg', 'test-0.png', 'test-1.png', 'trunc.jpg'])
     fs.copyFileSync(join(IMAGES, 'rgb.jpg'), name);
   fs.writeFileSync('settings.json', '{}');
@@ -146,7 +150,7 @@ function runs(argv: readonly string[]): Promise<Outcome> {
     listDevices: async (options) => [...DEVICES, ...GPUS, ...remoteGpus(options?.cluster?.servers)],
     serverDevices: async (servers) => remoteGpus(servers),
     examineLibrary: async () => ({ library: LIBRARY, nvidia: false, hidden: false, cuda: [] }),
-    countClasses: async () => (source: string) => (source.endsWith('images') ? 2 : undefined),
+    countClasses: async () => (source: string) => (/(images|photos|pets)$/.test(source) ? 2 : undefined),
     loadFetchable: async () => fetchable,
     loadTrain: trainModule({
       train: threeSteps,
@@ -231,8 +235,8 @@ let outputs = 0;
 
 /** Commands that make a file, a folder or a run refuse a name that exists, so each gets a name of its own. */
 function withNewOutput([command, ...flags]: readonly string[]): string[] {
-  const output = { import: '--run', export: '--out', data: '--pack' }[command!];
-  const i = output === undefined ? -1 : flags.indexOf(output);
+  const makes = { import: ['--run'], export: ['--out'], data: ['--pack', '--out'] }[command!] ?? [];
+  const i = flags.findIndex((flag) => makes.includes(flag));
   return [command!, ...(i < 0 ? flags : flags.with(i + 1, `output-${outputs++}`))];
 }
 
