@@ -1,13 +1,6 @@
-/** What all benchmarks share: interleaved timing, ratios with quartiles, and the machine of a measurement. */
-import { execFileSync } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { cpus } from 'node:os';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+/** What all benchmarks share: interleaved timing, ratios with quartiles, and files of results. */
 import { table } from '../../src/cli/format.js';
-import { usableCores, usableMemory } from '../../src/limits.js';
-
-const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
+import { originNow, writeJson } from '../origin.js';
 
 /** One of the compared variants. */
 export interface Variant {
@@ -92,34 +85,9 @@ export function printTimings(
   for (const line of table(header, rows)) console.log(line);
 }
 
-/** Returns the machine and the commit of a measurement. */
-function origin(): Record<string, string | number> {
-  return {
-    date: new Date().toISOString(),
-    commit: commit(),
-    node: process.versions.node,
-    cpu: cpus()[0]?.model.trim() ?? 'unknown',
-    cores: usableCores(),
-    memoryGiB: Math.round(usableMemory().total / 2 ** 30),
-  };
-}
-
-/** Writes `benchmarks/<name>.json`, if there is a name. */
-export function save(name: string | undefined, result: object): void {
-  if (name === undefined) return;
-  const folder = join(ROOT, 'benchmarks');
-  mkdirSync(folder, { recursive: true });
-  const file = join(folder, `${name}.json`);
-  const rounded = (_key: string, value: unknown) => (typeof value === 'number' ? Number(value.toPrecision(6)) : value);
-  writeFileSync(file, `${JSON.stringify({ ...origin(), ...result }, rounded, 2)}\n`);
+/** Writes a result with its machine and commit, if there is a file for it. */
+export function save(file: string | undefined, result: object): void {
+  if (file === undefined) return;
+  writeJson(file, { ...originNow(), ...result });
   console.log(`written to ${file}`);
-}
-
-function commit(): string {
-  try {
-    const git = (...args: string[]) => execFileSync('git', args, { cwd: ROOT, encoding: 'utf8' }).trim();
-    return `${git('rev-parse', '--short', 'HEAD')}${git('status', '--porcelain', 'src') ? ' and changes' : ''}`;
-  } catch {
-    return 'unknown'; // not a clone
-  }
 }

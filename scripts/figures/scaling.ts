@@ -1,17 +1,14 @@
-/** Writes the tables of docs/scaling.md from plans, and from benchmarks/plan.json. `node dist/scripts/scaling.js` */
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
-import { resolveConfig } from '../src/config/config.js';
-import { limitOf } from '../src/plan/limit.js';
-import { placesOf } from '../src/plan/places.js';
-import { planOf } from '../src/plan/plan.js';
-import type { Plan } from '../src/plan/predict.js';
-import { assumedRates } from '../src/plan/rates-file.js';
-import { isEntry } from './trainer.js';
-
-const file = (name: string) => fileURLToPath(new URL(`../../${name}`, import.meta.url));
-const PAGE = file('docs/scaling.md');
-const CHECKED = file('benchmarks/plan.json');
+/** The plans of docs/scaling.md, which are predicted and not measured. */
+import { resolveConfig } from '../../src/config/config.js';
+import { buildNet, type NetOptions, parametersOf, volume } from '../../src/model/net.js';
+import { TABLES } from '../../src/model/tables.js';
+import { limitOf } from '../../src/plan/limit.js';
+import { placesOf } from '../../src/plan/places.js';
+import { planOf } from '../../src/plan/plan.js';
+import type { Plan } from '../../src/plan/predict.js';
+import { assumedRates } from '../../src/plan/rates-file.js';
+import type { Computed } from './tools/figure.js';
+import { markdownTable, percent } from './tools/markdown.js';
 
 /** Of the tables: an A100 has 19,500 GFLOP/s in float32; 60 % of it. The page says so. */
 const GFLOPS = 11_700;
@@ -58,13 +55,7 @@ const PART = {
 };
 
 const rate = ({ imagesPerSecond }: Plan) => Math.round(imagesPerSecond).toLocaleString('en-US');
-const percent = (share: number) => `${Math.round(100 * share)} %`;
 const limit = (plan: Plan) => PART[limitOf(plan).part];
-
-function lines(header: readonly string[], rows: readonly (readonly (string | number)[])[]): string {
-  const line = (cells: readonly (string | number)[]) => `| ${cells.join(' | ')} |`;
-  return [line(header), line(header.map(() => '---')), ...rows.map(line)].join('\n');
-}
 
 function twoBoxes(): string {
   const one = predicted({ devices: ['GPU:0'], placement: 'single' });
@@ -81,7 +72,7 @@ function twoBoxes(): string {
   });
   const local = row('split in one box', '', predicted({ devices: ONE_BOX }));
   const header = ['how', 'Gbit/s', 'step, ms', 'images/s', 'efficiency', 'what takes most'];
-  return lines(header, [row('one GPU', '', one), local, ...rows]);
+  return markdownTable(header, [row('one GPU', '', one), local, ...rows]);
 }
 
 function batches(): string {
@@ -94,7 +85,7 @@ function batches(): string {
     const trick = predicted({ devices: TWO_BOXES, gbps, ...half, splitDense: true });
     return [batchSize, rate(split), rate(data), rate(trick)];
   });
-  return lines(['images in a step', 'split over both', 'whole net on each', 'one weird trick'], rows);
+  return markdownTable(['images in a step', 'split over both', 'whole net on each', 'one weird trick'], rows);
 }
 
 function pairs(gbps: number): string {
@@ -112,45 +103,32 @@ function pairs(gbps: number): string {
     return [replicas, rate(copies), rate(collective), efficiency, limit(collective), rate(data), rate(trick)];
   });
   const names = ['pairs', 'copies', 'collective', 'of K pairs', 'what takes most', 'whole nets', 'one weird trick'];
-  return lines(names, rows);
+  return markdownTable(names, rows);
 }
 
-interface Checked {
-  date: string;
-  cpu: string;
-  cores: number;
-  rounds: number;
-  /** The load average at the end: processes that wanted a core. */
-  load: number;
-  rows: { name: string; link: string; plannedMs: number; measuredMs: number; difference: number }[];
+/** The conclusions that have numbers. */
+function follows(): string {
+  const [one, both] = [predicted({ devices: ['GPU:0'], placement: 'single' }), predicted({ devices: ONE_BOX })];
+  const { inputSize, inputChannels, classes } = TABLES.original;
+  const options = { table: 'original', width: 1, inputSize, inputChannels, classes, init: 'table', dropout: true };
+  const parameters = parametersOf(buildNet(options as NetOptions));
+  const count = (some: typeof parameters) => some.reduce((total, { shape }) => total + volume(shape), 0);
+  const dense = count(parameters.filter(({ layer }) => layer.startsWith('fc'))) / count(parameters);
+  const imagesMs = (128 * inputSize ** 2 * inputChannels * 4 * 8) / 1e7;
+  return [
+    `- **Within a box, split**: two GPUs of one machine are ${(one.stepMs / both.stepMs).toFixed(1)} times as fast as one.`,
+    `- **Between boxes nothing of this net scales by 10 Gbit/s.** One GPU computes 128 images in ${one.stepMs.toFixed(0)} ms; their float32 values alone take ${imagesMs.toFixed(0)} ms at 10 Gbit/s. Servers get their images from the command's machine, at each step, and it has one connection. At 100 Gbit/s the runtime's own rate takes the link's place.`,
+    `- **Model parallelism pays with small batches, data parallelism with large ones**, as the table of images in a step shows. Krizhevsky's mixture is better than both with small ones, because ${percent(dense)} of the parameters are in dense layers, and most of the computing is in convolutions.`,
+  ].join('\n');
 }
 
-function checked(): string {
-  if (!existsSync(CHECKED)) return '';
-  const { date, cpu, cores, rounds, load, rows } = JSON.parse(readFileSync(CHECKED, 'utf8')) as Checked;
-  const cells = rows.map(({ name, link, plannedMs, measuredMs, difference }) => {
-    const sign = difference >= 0 ? '+' : '';
-    return [name, link, plannedMs.toFixed(1), measuredMs.toFixed(1), `${sign}${Math.round(100 * difference)} %`];
-  });
-  const header = ['setting', 'link', 'planned, ms', 'measured, ms', 'difference'];
-  return `${cpu}, ${cores} cores, ${date.slice(0, 10)}; rounds: ${rounds}; load average at the end: ${Math.round(load)}.\n\n${lines(header, cells)}`;
-}
-
-const TABLES: Record<string, () => string> = {
-  'two boxes': twoBoxes,
-  batches,
-  'pairs at 10 Gbit/s': () => pairs(10),
-  'pairs at 100 Gbit/s': () => pairs(100),
-  checked,
+export const scaling: Computed = {
+  name: 'scaling',
+  blocks: {
+    'two-boxes': twoBoxes,
+    batches,
+    'pairs-at-10': () => pairs(10),
+    'pairs-at-100': () => pairs(100),
+    follows,
+  },
 };
-
-/** The page with its tables as the program makes them. */
-export function scalingPage(text = readFileSync(PAGE, 'utf8')): string {
-  return Object.entries(TABLES).reduce((page, [name, make]) => {
-    const part = new RegExp(`(<!-- table: ${name} -->\\n)[\\s\\S]*?(<!-- end -->)`);
-    if (!part.test(page)) throw new Error(`docs/scaling.md has no place for the table ${name}`);
-    return page.replace(part, (_, start: string, end: string) => `${start}\n${make()}\n\n${end}`);
-  }, text);
-}
-
-if (isEntry(import.meta.url)) writeFileSync(PAGE, scalingPage());
