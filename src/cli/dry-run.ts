@@ -4,7 +4,7 @@ import { signalExitCode } from '../end-signals.js';
 import type { LogEvent } from '../log.js';
 import { count } from '../numbers.js';
 import { shellWord } from '../printable.js';
-import type { DryRun, Resume } from '../train/index.js';
+import type { DryRun, TrainUi } from '../train/index.js';
 import { type DisplayMode, openDisplay, openedLines, shownOf } from './display.js';
 import { openExports } from './exports.js';
 import { runFolder } from './run-folder.js';
@@ -21,7 +21,7 @@ export async function runDry(
   notes: readonly string[],
   mode: DisplayMode,
   services: Services,
-  resume: Resume | undefined,
+  start: Pick<TrainUi, 'resume' | 'statistics'>,
 ): Promise<number> {
   const { train } = await services.loadTrain();
   (await openExports(config)).close(); // a port may be taken
@@ -33,7 +33,8 @@ export async function runDry(
   };
   try {
     notes.forEach(note);
-    const { exitCode, dryRun } = await train(config, { report, signal: stop.signal, resume, note, busy, dryRun: true });
+    const ui = { report, signal: stop.signal, ...start, note, busy, dryRun: true };
+    const { exitCode, dryRun } = await train(config, ui);
     if (dryRun) {
       const printer = mode.json ? services.stderr : services.stdout; // these lines are no events
       printer.print(...readyLines(dryRun, config).slice(mode.quiet ? -1 : 0));

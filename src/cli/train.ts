@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Config } from '../config/config.js';
 import { gpusOf } from '../config/devices.js';
 import { anySets, type ConfigLayer, sets } from '../config/layers.js';
+import type { Statistics } from '../data/index.js';
 import { signalExitCode } from '../end-signals.js';
 import type { LogEvent } from '../log.js';
 import { openLog, type RunLog } from '../log-writer.js';
@@ -17,6 +18,7 @@ import { planResume } from './resume.js';
 import { checkName, continueFolder, makeFolder, runFolder } from './run-folder.js';
 import { lockNow, lockRun, type RunLock } from './run-lock.js';
 import type { Input, Services } from './services.js';
+import { withStartingSettings } from './starting-settings.js';
 import { exitSoon, stopOnSignal } from './stop.js';
 import { canRedraw } from './terminal-block.js';
 
@@ -34,21 +36,28 @@ export interface TrainOptions extends DisplayMode {
  */
 export async function run({ layers: asked, options }: Input<TrainOptions>, services: Services): Promise<number> {
   const plan = planResume(asked, options.resume);
-  if (options.printConfig) return printConfig(services, plan.find().layers);
+  if (options.printConfig) {
+    const { layers, resume } = plan.find();
+    return printConfig(services, resume ? layers : withStartingSettings(layers).layers);
+  }
   const lock = plan.folder === undefined ? undefined : await lockRun(plan.folder);
   try {
-    const { layers, resume, notes } = plan.find();
+    const { layers: continued, resume, notes } = plan.find();
+    const start = resume ? undefined : withStartingSettings(continued);
+    const { layers } = start ?? { layers: continued };
     const resolved = await resolveHere(services, layers, options);
     const { config, machine } = resolved;
+    const statistics = start?.statistics(config);
     const warning = await gpuWarning(services, machine, layers);
     const isNamed = anySets(layers, 'run');
     if (!lock) checkName(config, isNamed);
-    const all = [...resolved.notes, ...viewNotes(asked, options, services), ...notes];
+    const brought = start?.note === undefined ? [] : [start.note];
+    const all = [...resolved.notes, ...brought, ...viewNotes(asked, options, services), ...notes];
     if (options.dryRun) {
       if (warning !== undefined) services.stderr.print(`warning: ${warning}`);
-      return await runDry(config, all, options, services, resume);
+      return await runDry(config, all, options, services, { resume, statistics });
     }
-    const recording = { resume, lock, isNamed, warning };
+    const recording = { resume, statistics, lock, isNamed, warning };
     const { exitCode, failure } = await recordedTraining(config, all, options, services, recording);
     // The first lines are out of sight by now.
     if (warning !== undefined && gpusOf(machine.devices).length === 0) services.stderr.print(`warning: ${ON_CPU}`);
@@ -70,6 +79,8 @@ export function viewNotes(layers: readonly ConfigLayer[], { json, quiet }: Displ
 
 export interface RecordOptions {
   resume?: Resume | undefined;
+  /** Of the images that the weights were trained on, if they are subtracted from these too. */
+  statistics?: Statistics | undefined;
   /** The lock of the folder to resume in; the caller releases it. A new folder is made and locked here. */
   lock?: RunLock | undefined;
   /** Whether the user chose the name of a new run. Another name gets a number if it is taken. */
@@ -89,7 +100,7 @@ export async function recordedTraining(
   notes: readonly string[],
   mode: DisplayMode,
   services: Services,
-  { resume, lock, isNamed = false, warning, onEvent = () => {} }: RecordOptions = {},
+  { resume, statistics, lock, isNamed = false, warning, onEvent = () => {} }: RecordOptions = {},
 ): Promise<{ exitCode: number; failure: string | undefined }> {
   const { train } = await services.loadTrain();
   const exports = await openExports(config);
@@ -145,7 +156,7 @@ export async function recordedTraining(
       report,
       begin,
       signal: stop.signal,
-      resume,
+      ...{ resume, statistics },
       note: display.note,
       busy: display.busy,
     });

@@ -20,7 +20,7 @@ import { readJson } from '../read-json.js';
 import { assertFolderWritable, writeNoFollow } from '../safe-write.js';
 
 const CLASSES_FILE = 'classes.json';
-const STATISTICS_FILE = 'statistics.json';
+export const STATISTICS_FILE = 'statistics.json';
 /** Enough for the names of 65,536 classes. */
 const MAX_CLASSES_BYTES = 2 ** 25;
 
@@ -97,7 +97,7 @@ export function runStatistics(folder: string, config: Pick<Config, 'data' | 'net
  */
 export function statisticsToContinue(
   checkpoint: Pick<Checkpoint, 'folder' | 'state'>,
-  config: Pick<Config, 'data' | 'net'>,
+  config: Pick<Config, 'data' | 'net'> & Partial<Pick<Config, 'weights'>>,
   warn: (message: string) => void,
 ): Statistics | undefined {
   if (!needsStatistics(config.data)) return undefined;
@@ -110,6 +110,7 @@ export function statisticsToContinue(
     return undefined;
   }
   const { trainImages } = checkpoint.state.data;
+  if (typeof config.weights === 'string') return saved; // it may be that of the weights' images
   // Unreadable images are not counted in the statistics.
   const isOfData = config.data.onBadImage === 'skip' ? saved.images <= trainImages : saved.images === trainImages;
   if (isOfData) return saved;

@@ -1,6 +1,6 @@
 /** A training run: set-up, check, loop, evaluation, weights. */
 import type { Config } from '../config/config.js';
-import type { BatchFeeder } from '../data/index.js';
+import type { BatchFeeder, Statistics } from '../data/index.js';
 import { signalExitCode } from '../end-signals.js';
 import { NonFiniteError, SplitError, VerifyError } from '../errors.js';
 import type { Report } from '../log.js';
@@ -54,6 +54,8 @@ export interface TrainUi {
   signal: AbortSignal;
   /** What to resume from, instead of initial values. */
   resume?: Resume | undefined;
+  /** What is subtracted from the images, if it is not computed from them: that of the images of the weights. */
+  statistics?: Statistics | undefined;
   /** Receives a sentence about whatever takes long before `run_start`. */
   note?: (text: string) => void;
   busy?: Busy | undefined;
@@ -73,7 +75,7 @@ export async function train(asked: Config, outer: TrainUi): Promise<TrainResult>
   const changes = resume ? settingsChanged(resume, asked) : [];
   if (resume) refuseOlder(resume, asked);
   tryRunFolder(asked); // before the mean image, which may take an hour
-  const kept = resume && statisticsToContinue(resume.checkpoint, asked, warn);
+  const kept = resume ? statisticsToContinue(resume.checkpoint, asked, warn) : outer.statistics;
   outer.busy?.('reading the data set');
   const opening = openFeed(asked, { warn, note, signal, statistics: kept });
   const feed = await openUnlessStopped(opening, signal, (late) => late.feeder.close());
