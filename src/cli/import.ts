@@ -7,7 +7,8 @@ import { ConfigError } from '../errors.js';
 import { buildNet } from '../model/net.js';
 import { count } from '../numbers.js';
 import { keepRunData } from '../train/run-data.js';
-import { type ChannelOrder, openImport, settingsIn, writeRun } from '../weights/import.js';
+import { type ChannelOrder, openImport, settingsIn, torchvisionClasses, writeRun } from '../weights/import.js';
+import { readClassNames } from './class-names.js';
 import { resolveHere } from './machine.js';
 import { checkName, makeFolder, runFolder } from './run-folder.js';
 import type { Input, Services } from './services.js';
@@ -15,6 +16,7 @@ import { announce } from './silence.js';
 
 interface ImportOptions {
   channelOrder: ChannelOrder;
+  classNames?: string;
   json?: boolean;
 }
 
@@ -24,24 +26,27 @@ const WITHOUT_STATISTICS: ConfigLayer = {
 };
 
 /**
- * Makes a run's folder from a file of weights. An exported file brings its settings, unless a preset is given; flags and
- * config file override them.
- * @throws ConfigError for invalid settings, or a name that is taken; CheckpointError if the file does not fit the net.
+ * Makes a run's folder from a file of weights. An exported file brings its settings, and torchvision's AlexNet is
+ * recognized, unless a preset is given; flags and config file override them.
+ * @throws ConfigError for invalid settings, or a name that is taken, or class names that do not fit; CheckpointError if the file does not fit the net.
  * Then nothing is left behind.
  */
 export async function run(
-  { argument: file, layers, options: { channelOrder, json } }: Input<ImportOptions, string>,
+  { argument: file, layers, options: { channelOrder, classNames, json } }: Input<ImportOptions, string>,
   services: Services,
 ): Promise<number> {
   if (!anySets(layers, 'run')) {
     throw new ConfigError(`Cannot import ${file} without a name for the run; give one with --run`);
   }
-  const settings = anySets(layers, 'preset') ? undefined : settingsIn(file);
+  const settings = anySets(layers, 'preset')
+    ? undefined
+    : (settingsIn(file) ?? settingsByShape(file, layers, services));
   const all = settings ? [{ file, values: settings }, ...layers] : layers;
   const { config: resolved, idle, machine } = await resolveHere(services, all, { needsData: false });
   checkName(resolved, true);
   services.stderr.print(...idle);
   const net = buildNet(resolved.net);
+  const names = classNames === undefined ? undefined : readClassNames(classNames, resolved.net.classes);
   const source = openImport(file, net, channelOrder);
   try {
     const { classes, statistics } = source.images();
@@ -60,7 +65,7 @@ export async function run(
     const metadata = { format: 'alexnet-split', net: config.net.table, imported: file };
     orRemove(folder, () => {
       writeRun(source, net, folder, towers, metadata);
-      keepRunData(config, classes, needsStatistics(config.data) ? own : undefined);
+      keepRunData(config, names ?? classes, needsStatistics(config.data) ? own : undefined);
     });
     const { leftOut } = source;
     const tensors = source.tensors.map(({ portable, name }) => ({ name, as: portable.name, shape: portable.shape }));
@@ -75,6 +80,21 @@ export async function run(
   } finally {
     source.close();
   }
+}
+
+/** The settings for torchvision's AlexNet, which is recognized by its tensors unless the settings name a net. */
+function settingsByShape(
+  file: string,
+  layers: readonly ConfigLayer[],
+  services: Services,
+): Record<string, unknown> | undefined {
+  if (anySets(layers, 'net', 'table')) return undefined;
+  const classes = torchvisionClasses(file);
+  if (classes === undefined) return undefined;
+  services.stderr.print(
+    `${file} has the tensors of torchvision's AlexNet: --preset torchvision --classes ${classes}, with the preparation of images of torchvision's weights`,
+  );
+  return { preset: 'torchvision', net: { classes } };
 }
 
 /** Writes the weights. If that fails, removes the folder, because half of the weights are worse than none. */

@@ -164,6 +164,11 @@ function addRunCommands(add: Add): void {
   );
   addFlags(importing, [...flagNames('net', 'data'), '--placement', '--run', '--out'])
     .addOption(choiceOf('--channel-order <order>', "order of the colours in the file's first layer", 'rgb', 'bgr'))
+    .option(
+      '--class-names <file>',
+      'names of the classes: a JSON list, or a name on each line',
+      pathOf('--class-names'),
+    )
     .addOption(configOption())
     .option(...JSON_FLAG);
 }

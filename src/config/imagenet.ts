@@ -141,6 +141,7 @@ export const torchvision: PresetSettings = {
   data: {
     source: NO_SOURCE,
     resize: 256,
+    interpolation: 'bilinear', // of its weights' transforms, with antialiasing
     randomCrop: true,
     flip: true,
     mean: [123.675, 116.28, 103.53], // 0.485, 0.456, 0.406 of 255

@@ -164,6 +164,9 @@ const data = keys({
   source: pathOrEmpty,
   /** Height and width in pixels of an image before the crop to the net's input. */
   resize: whole(1, 4096),
+  interpolation: oneOf(['lanczos', 'bilinear'])
+    .describe('how image files are scaled: lanczos, or bilinear as Pillow and torchvision do; lanczos if absent')
+    .exactOptional(),
   randomCrop: bool,
   flip: bool,
   brightness: from(0),

@@ -50,7 +50,7 @@ export async function openFeed(config: Config, options: FeedUi = {}) {
   const batchSize = imagesPerStep(config);
   const { inputSize, inputChannels, classes } = net;
   const { note = () => {}, warn = note, signal, views = 1, testOn = 'test' } = options;
-  const { source, resize, onBadImage, valShare } = data;
+  const { source, resize, interpolation, onBadImage, valShare } = data;
   const channels = inputChannels === 1 ? 1 : 3;
   const selection = { valShare, seed };
   const dataset = await retryRead(source, () => openDataset(source, classes, channels, selection), { signal });
@@ -59,7 +59,7 @@ export async function openFeed(config: Config, options: FeedUi = {}) {
   let { statistics } = options;
   if (!statistics && needsStatistics(data)) {
     statistics = await statisticsOf(dataset, {
-      ...{ resize, onBadImage, channels, concurrency: usableCores(), warn },
+      ...{ resize, interpolation, onBadImage, channels, concurrency: usableCores(), warn },
       get cache() {
         return join(cacheFolder(), 'data');
       },

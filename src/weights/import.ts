@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { openTensors, type TensorFile, writeTensors } from '../checkpoint/safetensors.js';
 import { weightsNames } from '../checkpoint/weights-files.js';
 import { CheckpointError, truncate } from '../errors.js';
-import { headOf, type Net, type Parameter, parametersOf, type TowerIndex, volume } from '../model/net.js';
+import { buildNet, headOf, type Net, type Parameter, parametersOf, type TowerIndex, volume } from '../model/net.js';
+import { TABLES } from '../model/tables.js';
 import { tryParseJson } from '../read-json.js';
 import { DESCRIPTION, type ImageKnowledge, MEAN_IMAGE } from './export.js';
 import { matchNames } from './names.js';
@@ -94,6 +95,27 @@ export function settingsIn(file: string): Record<string, unknown> | undefined {
   const { preset, net, data } = (settings ?? {}) as Record<string, unknown>;
   const { source: _, workers: __, ...images } = (data ?? {}) as Record<string, unknown>;
   return Object.fromEntries(Object.entries({ preset, net, data: images }).filter(([, value]) => value !== undefined));
+}
+
+/**
+ * Whether a file has the tensors of torchvision's AlexNet and no others, by their names and shapes.
+ * @returns its number of classes; undefined if it is another file.
+ * @throws CheckpointError if the file is not valid.
+ */
+export function torchvisionClasses(file: string): number | undefined {
+  const source = openTensors(file, OPTIONS);
+  source.close();
+  const shapes = new Map(source.entries.map(({ name, shape }) => [name, shape]));
+  const { inputSize, inputChannels, classes } = TABLES.torchvision;
+  const options = { table: 'torchvision', width: 1, inputSize, inputChannels, init: 'table', dropout: true } as const;
+  const portables = (classes: number) => portablesOf(buildNet({ ...options, classes }));
+  const { names, unexpected, nets } = matchNames(buildNet({ ...options, classes }), portables(classes), [
+    ...shapes.keys(),
+  ]);
+  const found = new Map([...names].map(([{ name }, own]) => [name, shapes.get(own)]));
+  const own = Number(found.get('fc8.bias')?.[0]);
+  if (unexpected.length > 0 || nets.length > 0 || !(own >= 2)) return undefined;
+  return portables(own).every(({ name, shape }) => String(shape) === String(found.get(name))) ? own : undefined;
 }
 
 function imagesIn(source: TensorFile, net: Net): ImageKnowledge {

@@ -11,6 +11,7 @@ import { CheckpointError } from '../../src/errors.js';
 import { buildNet } from '../../src/model/net.js';
 import { keepRunData } from '../../src/train/run-data.js';
 import { writeRun } from '../../src/weights/import.js';
+import { sparseFile, torchvisionTensors } from '../weights/sparse-file.js';
 import { run, trainModule } from './stand-ins.js';
 import { lenetRun } from './weights-runs.js';
 
@@ -176,6 +177,66 @@ test('import uses data.mean, and says so, if the file has no mean image of that 
     );
     assert.equal(configOf(name).data.meanImage, false);
     assert.equal(fs.existsSync(join(out, name, 'statistics.json')), false);
+  }
+});
+
+test('import names the classes by --class-names, a JSON list or lines', async () => {
+  const names = [...'abcdefgh', 'tench, Tinca tinca', '10'];
+  const texts = { json: JSON.stringify(names), lines: names.join('\n'), crlf: `${names.join('\r\n')}\r\n` };
+  for (const [name, text] of Object.entries(texts)) {
+    const list = join(out, `names.${name}`);
+    fs.writeFileSync(list, text);
+    const { exitCode, stderr } = await run([
+      'import',
+      file,
+      '--out',
+      out,
+      '--run',
+      `named-${name}`,
+      '--class-names',
+      list,
+    ]);
+    assert.deepEqual([exitCode, stderr.text], [0, '']);
+    assert.deepEqual(JSON.parse(fs.readFileSync(join(out, `named-${name}`, 'classes.json'), 'utf8')), names);
+  }
+  const wrong: [string, RegExp][] = [
+    ['a\nb\n', /Cannot use the class names in \S+: it has 2, expected 10 names, one for each class of the net, as a/],
+    [`${names.slice(1).join('\n')}\n\n`, /name 9 is ""/],
+    ['[1]', /name 0 is 1, expected/],
+    ['{"a": 1}', /it holds something else/],
+  ];
+  for (const [text, message] of wrong) {
+    fs.writeFileSync(join(out, 'wrong.txt'), text);
+    const argv = ['import', file, '--out', out, '--run', 'unnamed', '--class-names', join(out, 'wrong.txt')];
+    const { exitCode, stderr } = await run(argv);
+    assert.equal(exitCode, 2);
+    assert.match(stderr.text, message);
+  }
+  assert.equal(fs.existsSync(join(out, 'unnamed')), false);
+});
+
+test("import recognizes torchvision's AlexNet, and leaves it to the flags that name another net", async () => {
+  const theirs = sparseFile(join(out, 'torchvision.safetensors'), torchvisionTensors(10));
+  const argv = ['import', theirs, '--out', out, '--run', 'theirs', '--class-names', join(out, 'names.json')];
+  fs.writeFileSync(join(out, 'names.json'), '["a"]');
+  const recognized = await run(argv); // and refuses the names, before it reads 228 MB
+  assert.match(
+    recognized.stderr.text,
+    /^\S+ has the tensors of torchvision's AlexNet: --preset torchvision --classes 10, with .*\nerror: .*it has 1, exp/,
+  );
+  const flags: [string[], RegExp][] = [
+    [
+      ['--classes', '7'],
+      /AlexNet.*\nerror: Cannot import \S+ into the net torchvision: of another shape: classifier\.6/,
+    ],
+    [['--preset', 'fashion'], /^error: Cannot import \S+ into the net original: of another shape: features\.0\.weight/],
+    [['--net', 'paper', '--preset', 'fashion'], /^error: Cannot import \S+ into the net paper: of another shape/],
+    [['--net', 'paper'], /^error: Cannot import \S+ into the net paper: of another shape/],
+  ];
+  for (const [more, message] of flags) {
+    const { exitCode, stderr } = await run([...argv.slice(0, 6), ...more]);
+    assert.equal(exitCode, 1);
+    assert.match(stderr.text, message);
   }
 });
 

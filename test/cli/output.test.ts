@@ -145,6 +145,7 @@ async function commandLines(t: TestContext, work: string): Promise<Record<string
       ['import', file, '--preset', 'lenet', ...at, '--run', 'i'],
       ['import', file, ...at, '--run', 'i', '--preset', 'lenet'],
       ['import', NAME, ...at, '--run', 'k'],
+      ['import', file, ...at, '--run', 'k', '--class-names', NAME],
     ],
     kernels: [
       ['kernels', '--run', folder],

@@ -8,7 +8,8 @@ import { type Entry, openTensors, writeTensors } from '../../src/checkpoint/safe
 import { withTensors } from '../../src/checkpoint/weights-files.js';
 import { CheckpointError } from '../../src/errors.js';
 import { buildNet, parametersOf } from '../../src/model/net.js';
-import { type ChannelOrder, openImport, settingsIn, writeRun } from '../../src/weights/import.js';
+import { type ChannelOrder, openImport, settingsIn, torchvisionClasses, writeRun } from '../../src/weights/import.js';
+import { sparseFile, torchvisionTensors } from './sparse-file.js';
 
 const folder = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-import-'));
 after(() => fs.rmSync(folder, { recursive: true, force: true }));
@@ -169,4 +170,66 @@ test('settingsIn() returns the settings of net and images of an exported file, a
   const text = join(folder, 'text.safetensors');
   fs.writeFileSync(text, 'not a file of tensors');
   assert.throws(() => settingsIn(text), /header is longer than the file; choose a safetensors file of float32/);
+});
+
+// The shapes of torchvision.models.alexnet().state_dict().
+test("torchvisionClasses() recognizes torchvision's AlexNet and its number of classes, and no other net", () => {
+  const of = (tensors: Pick<Entry, 'name' | 'shape'>[]) =>
+    torchvisionClasses(sparseFile(join(folder, 'whole.safetensors'), tensors));
+  const whole = torchvisionTensors(1000);
+  assert.deepEqual(
+    whole.filter(({ name }) => name.endsWith('weight')).map(({ shape }) => shape),
+    [
+      ...[
+        [64, 3, 11, 11],
+        [192, 64, 5, 5],
+        [384, 192, 3, 3],
+        [256, 384, 3, 3],
+        [256, 256, 3, 3],
+      ],
+      ...[
+        [4096, 9216],
+        [4096, 4096],
+        [1000, 4096],
+      ],
+    ],
+  );
+  const prefixed = torchvisionTensors(10).map(({ name, shape }) => ({ name: `module.${name}`, shape }));
+  assert.deepEqual([of(whole), of(prefixed), of(whole.toReversed())], [1000, 10, 1000]);
+  const changed = (name: string, shape: number[]) =>
+    of(whole.map((each) => (each.name === name ? { name, shape } : each)));
+  const others = [
+    of(whole.slice(1)),
+    of([...whole, { name: 'features.1.weight', shape: [64] }]),
+    of([...whole, { name: 'step', shape: [] }]),
+    changed('features.0.weight', [96, 3, 11, 11]),
+    changed('classifier.6.bias', [999]),
+    changed('classifier.6.bias', []),
+    of(
+      torchvisionTensors(2).map(({ name, shape }) => ({
+        name,
+        shape: shape[0] === 2 ? [1, ...shape.slice(1)] : shape,
+      })),
+    ),
+    torchvisionClasses(writeCase(folder, 'torchvision').exported),
+    torchvisionClasses(exported),
+  ];
+  assert.deepEqual(others, Array(others.length).fill(undefined));
+});
+
+// Exported weights have the keys of torchvision.models.alexnet().state_dict(), in its order.
+test("openImport() takes back what exportWeights() names as torchvision's modules", () => {
+  const { exported: narrow } = writeCase(folder, 'torchvision');
+  const source = openTensors(narrow);
+  source.close();
+  assert.deepEqual(
+    source.entries.map(({ name }) => name),
+    torchvisionTensors(1000).map(({ name }) => name),
+  );
+  const { modules, layers } = JSON.parse(source.metadata.alexnet_split!);
+  assert.equal(layers[0].name, 'conv1');
+  assert.deepEqual(modules, {
+    ...{ conv1: 'features.0', conv2: 'features.3', conv3: 'features.6', conv4: 'features.8', conv5: 'features.10' },
+    ...{ fc6: 'classifier.1', fc7: 'classifier.4', fc8: 'classifier.6' },
+  });
 });

@@ -116,14 +116,14 @@ interface Source {
   close(): void;
 }
 
-function openSources({ dataset, data: { resize }, inputChannels, maxOpenShards }: FillSetup) {
+function openSources({ dataset, data: { resize, interpolation }, inputChannels, maxOpenShards }: FillSetup) {
   if (dataset.kind === 'pixels') {
     return { size: dataset, train: pixelSource(dataset, 'train'), test: pixelSource(dataset, 'test') };
   }
   const channels = inputChannels === 1 ? 1 : 3;
   let opening: Promise<Decode> | undefined;
   const decode: Decode = async (bytes) => {
-    opening ??= openDecoder(resize, channels);
+    opening ??= openDecoder(resize, channels, interpolation);
     return (await opening)(bytes);
   };
   const open = (files: ImageFiles) => fileSource(dataset, files, decode, maxOpenShards);

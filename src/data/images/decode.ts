@@ -3,6 +3,7 @@ import type sharp from 'sharp';
 import { explainLoadFailure } from '../../addon.js';
 import { DataError } from '../../errors.js';
 import { describePlaceholder } from '../../file-kind.js';
+import { resizeBilinear } from './bilinear.js';
 import { HEIC_REASON, isHeic } from './heic.js';
 import type { Refused } from './reader.js';
 import { errorWithCode } from './retry.js';
@@ -16,6 +17,9 @@ const BLOCKED = ['VipsForeignLoadTiff', 'VipsForeignLoadSvg', 'VipsForeignLoadHe
 /** 8192 x 8192. A progressive JPEG takes up to 8 bytes a pixel while it is decoded, however small its file is. */
 const MAX_PIXELS = 2 ** 26;
 
+/** How an image is scaled: by sharp, or as Pillow and so torchvision does, which decodes it at its whole size. */
+export type Interpolation = 'lanczos' | 'bilinear';
+
 /** Returns pixels [resize, resize, channels], or why the file does not decode. Rejects with ENOMEM if there is no memory. */
 export type Decode = (bytes: Buffer) => Promise<{ readonly pixels: Uint8Array } | Refused>;
 
@@ -25,7 +29,11 @@ export type Decode = (bytes: Buffer) => Promise<{ readonly pixels: Uint8Array } 
  * pixels are blended on black; colour profiles and the EXIF orientation are ignored; an animation gives its first frame.
  * @throws DataError if sharp does not load on this machine.
  */
-export async function openDecoder(resize: number, channels: 1 | 3): Promise<Decode> {
+export async function openDecoder(
+  resize: number,
+  channels: 1 | 3,
+  interpolation: Interpolation = 'lanczos',
+): Promise<Decode> {
   const open = await loadSharp();
   const space = channels === 1 ? 'b-w' : 'srgb';
   return async (bytes) => {
@@ -40,12 +48,12 @@ export async function openDecoder(resize: number, channels: 1 | 3): Promise<Deco
     }
     for (let isRetry = false; ; isRetry = true) {
       try {
-        const pixels = await open(bytes, { failOn: 'error', ignoreIcc: true, limitInputPixels: MAX_PIXELS })
-          .flatten({ background: '#000' })
-          .resize(resize, resize, { fit: 'cover', position: 'centre' })
-          .toColourspace(space)
-          .raw()
-          .toBuffer();
+        const image = open(bytes, { failOn: 'error', ignoreIcc: true, limitInputPixels: MAX_PIXELS }).flatten({
+          background: '#000',
+        });
+        const pixels = await (interpolation === 'bilinear'
+          ? scaledLikePillow(image, space, resize)
+          : image.resize(resize, resize, { fit: 'cover', position: 'centre' }).toColourspace(space).raw().toBuffer());
         if (pixels.length === resize * resize * channels) return { pixels };
         return { reason: `it decodes to ${pixels.length} bytes, not ${resize * resize * channels}` };
       } catch (error) {
@@ -59,6 +67,15 @@ export async function openDecoder(resize: number, channels: 1 | 3): Promise<Deco
       }
     }
   };
+}
+
+async function scaledLikePillow(
+  image: ReturnType<typeof sharp>,
+  space: 'b-w' | 'srgb',
+  resize: number,
+): Promise<Uint8Array> {
+  const { data, info } = await image.toColourspace(space).raw().toBuffer({ resolveWithObject: true });
+  return resizeBilinear(data, info, resize);
 }
 
 /** Messages of libvips and its decoders when memory is short, or when a file asks for more than they allow. */

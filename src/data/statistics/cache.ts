@@ -91,10 +91,11 @@ export async function keepStatistics(packed: FileDataset, statistics: Statistics
 /** The name of a file of statistics: a key of the training images and of how they are decoded. */
 export async function statisticsFile(
   dataset: FileDataset,
-  { resize, channels, signal }: Pick<ComputeOptions, 'resize' | 'channels' | 'signal'>,
+  { resize, channels, interpolation, signal }: Pick<ComputeOptions, 'resize' | 'channels' | 'interpolation' | 'signal'>,
 ): Promise<string> {
   const images = dataset.key ?? (await filesKey(dataset.folder, dataset.train, signal));
-  const text = JSON.stringify([DECODING, resize, channels, images]);
+  const own = interpolation === 'bilinear' ? [interpolation] : []; // the others' keys are as they were before it
+  const text = JSON.stringify([DECODING, resize, channels, images, ...own]);
   return `statistics-${createHash('sha256').update(text).digest('hex').slice(0, 32)}.json`;
 }
 

@@ -2,7 +2,7 @@
 import { DataError } from '../../errors.js';
 import { type Colours, principalComponents } from '../images/colours.js';
 import { createCrop } from '../images/crop.js';
-import { openDecoder } from '../images/decode.js';
+import { type Interpolation, openDecoder } from '../images/decode.js';
 import { forEachImage, type Progress } from '../images/each-image.js';
 import type { FileDataset, PixelDataset } from '../sets/dataset.js';
 import { nameAt } from '../sets/names.js';
@@ -20,6 +20,7 @@ export interface Statistics {
 export interface ComputeOptions {
   resize: number;
   channels: 1 | 3;
+  interpolation?: Interpolation | undefined;
   onBadImage: 'fail' | 'skip';
   concurrency: number;
   progress?: Progress;
@@ -34,9 +35,9 @@ export const ACTION = 'compute the mean image';
  */
 export async function statisticsOfFiles(
   { folder, train }: FileDataset,
-  { resize, channels, onBadImage, concurrency, progress, signal }: ComputeOptions,
+  { resize, channels, interpolation, onBadImage, concurrency, progress, signal }: ComputeOptions,
 ): Promise<Statistics> {
-  const decode = await openDecoder(resize, channels);
+  const decode = await openDecoder(resize, channels, interpolation);
   const sums = createSums(resize, resize, channels);
   let done = 0;
   await forEachImage(folder, train, { action: ACTION, concurrency, signal }, async (index, reader) => {

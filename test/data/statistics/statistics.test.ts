@@ -72,7 +72,10 @@ test('statisticsOf() uses the cache, except for other files, sizes, times or ano
   keys.push(
     await statisticsFile(open(folder), { resize: 9, channels: 3 }),
     await statisticsFile(open(folder), { resize: 8, channels: 1 }),
+    await statisticsFile(open(folder), { ...optionsIn(cache), interpolation: 'bilinear' }),
   );
+  const lanczos = { ...optionsIn(cache), interpolation: 'lanczos' } as const;
+  assert.equal(await statisticsFile(open(folder), lanczos), keys[0]);
   utimesSync(image, 1000, 1000);
   keys.push(await statisticsFile(open(folder), optionsIn(cache)));
   writeFileSync(image, await noisePng(9, 30, 40));
