@@ -77,6 +77,9 @@ const classifier = (name: string, init: InitialValues): Layer => ({ ...dense(nam
 
 const maxPool = (name: string): Layer => ({ kind: 'pool', name, op: 'max', size: 3, stride: 2 }); // paper §3.4: z, s
 const averagePool = (name: string): Layer => ({ kind: 'pool', name, op: 'average', size: 2, stride: 2 });
+const wideAverage = (name: string): Layer => ({ kind: 'pool', name, op: 'average', size: 3, stride: 2 });
+/** `rnorm` of `layer-params-18pct.cfg`: scale .00005, divided by the window's 3², pow .75. */
+const cifarNorm: Layer = { kind: 'mapNorm', size: 3, k: 1, alpha: 0.00005 / 9, beta: 0.75 };
 const norm = (alpha: number): Layer => ({ kind: 'norm', radius: 2, k: 2, alpha, beta: 0.75 }); // paper §3.3: n = 5
 const dropout = (name: string, scale: 'test' | 'train'): Layer => ({ kind: 'dropout', name, keep: 0.5, scale }); // §4.2
 const normal = (sd: number, bias: number): InitialValues => ({ sd, bias }); // paper §5
@@ -218,9 +221,26 @@ const lenet: Table = {
   ].flat(),
 };
 
+/**
+ * The four-layer net for CIFAR-10 of the authors' first cuda-convnet: its example `layers-18pct.cfg`, which has an error of
+ * 18 %. Without its norms it is `layers-19pct.cfg`. The paper's Figure 1 (ReLU beside tanh) is of such a net, and does not
+ * give its size. Their pools also take the window that the border cuts off: 16, 8 and 4 pixels where these have 15, 7 and 3.
+ */
+const cifar: Table = {
+  inputSize: 32,
+  inputChannels: 3,
+  classes: 10,
+  layers: [
+    [conv('conv1', 32, 5, { reach: 'both', init: normal(0.0001, 0) }), maxPool('pool1'), relu, cifarNorm], // [15, 15, 16]
+    [conv('conv2', 32, 5, { reach: 'both', init: normal(0.01, 0) }), relu, wideAverage('pool2'), cifarNorm], // [7, 7, 16]
+    [conv('conv3', 64, 5, { reach: 'both', init: normal(0.01, 0) }), relu, wideAverage('pool3')], // [3, 3, 32]
+    [classifier('fc4', normal(0.01, 0))],
+  ].flat(),
+};
+
 /** Every table, by its name. */
 export const TABLES = {
-  ...{ original, paper, 'one-gpu': oneGpu, columns, tutorial, torchvision, lenet },
+  ...{ original, paper, 'one-gpu': oneGpu, columns, tutorial, torchvision, lenet, cifar },
 } as const satisfies Record<string, Table>;
 
 export type TableName = keyof typeof TABLES;

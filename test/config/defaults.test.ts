@@ -9,22 +9,25 @@ import { scheduleText } from '../../src/config/schedule-text.js';
 const of = (name: string) => defaultOf(FLAGS.find((flag) => flag.name === name)!);
 
 test('defaultOf() names a value that more than half of the presets have, then the exceptions', () => {
-  assert.equal(of('--lr'), '0.01; mini: 0.02; lenet: 0.9');
+  assert.equal(of('--lr'), '0.01; mini: 0.02; lenet: 0.9; cifar: 0.001');
   assert.equal(of('--crop-group'), '1; imagenet, imagenet-one-gpu, imagenet-columns: 32');
   assert.equal(of('--colour-noise'), '0; imagenet*: 0.1');
-  assert.equal(of('--classes'), '1000; mini, fashion, tutorial, lenet: 10');
+  assert.equal(of('--classes'), 'mini, fashion, tutorial, lenet, cifar: 10; torchvision, imagenet*: 1000');
   assert.equal(of('--seed'), '1');
 });
 
 test('defaultOf() says of a switch whether its effect is there without it', () => {
-  assert.equal(of('--flip'), 'on; tutorial, lenet: off');
-  assert.equal(of('--no-flip'), 'off; tutorial, lenet: on');
+  assert.equal(of('--flip'), 'on; tutorial, lenet, cifar: off');
+  assert.equal(of('--no-flip'), 'off; tutorial, lenet, cifar: on');
   assert.equal(of('--no-norm'), 'off');
   assert.equal(of('--exchange-checksum'), 'off');
 });
 
 test('defaultOf() gives words where no preset has a value', () => {
-  assert.equal(of('--data'), 'none; fashion, tutorial, lenet: fashion-mnist; mini: embedded');
+  assert.equal(
+    of('--data'),
+    'mini: embedded; fashion, tutorial, lenet: fashion-mnist; cifar: cifar-10; torchvision, imagenet*: none',
+  );
   assert.equal(of('--weights'), 'none');
   assert.equal(of('--preset'), 'auto');
 });

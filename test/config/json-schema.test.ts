@@ -90,7 +90,7 @@ test('configJsonSchema() says of every setting what it is, and its flag and defa
     assert.ok(properties || (typeof description === 'string' && description.length > 5), path.join('.'));
   }
   const rate = valueAt(schema, 'properties.optimizer.properties.learningRate'.split('.')) as { description: string };
-  assert.match(rate.description, /\(--lr; default: 0\.01; mini: 0\.02; lenet: 0\.9\)$/);
+  assert.match(rate.description, /\(--lr; default: 0\.01; mini: 0\.02; lenet: 0\.9; cifar: 0\.001\)$/);
   assert.equal(valueAt(schema, 'properties.seed.default'.split('.')), PRESETS.mini.seed);
 });
 

@@ -23,11 +23,11 @@ const REFUSED_IN_FILE: [values: Record<string, unknown>, message: string][] = [
   ],
   [
     { preset: 'zzz' },
-    'preset in f.json is "zzz", expected one of auto, mini, fashion, tutorial, lenet, torchvision, imagenet, imagenet-paper, imagenet-one-gpu, imagenet-columns',
+    'preset in f.json is "zzz", expected one of auto, mini, fashion, tutorial, lenet, cifar, torchvision, imagenet, imagenet-paper, imagenet-one-gpu, imagenet-columns',
   ],
   [
     { preset: null },
-    'preset in f.json is null, expected one of auto, mini, fashion, tutorial, lenet, torchvision, imagenet, imagenet-paper, imagenet-one-gpu, imagenet-columns',
+    'preset in f.json is null, expected one of auto, mini, fashion, tutorial, lenet, cifar, torchvision, imagenet, imagenet-paper, imagenet-one-gpu, imagenet-columns',
   ],
   [{ placement: 'both' }, 'placement in f.json is "both", expected one of split, single'],
   [{ batchSize: '4' }, 'batchSize in f.json is "4", expected a whole number from 1 to 65536'],
@@ -113,7 +113,7 @@ const REFUSED_IN_FLAGS: [values: Record<string, unknown>, message: string][] = [
   [{ optimizer: { learningRate: -1 } }, '--lr is -1, expected a number above 0'],
   [
     { net: { table: 'vgg' } },
-    '--net is "vgg", expected one of original, paper, one-gpu, columns, tutorial, torchvision, lenet',
+    '--net is "vgg", expected one of original, paper, one-gpu, columns, tutorial, torchvision, lenet, cifar',
   ],
   [{ net: { width: 9 } }, '--width is 9, expected a number above 0 and up to 8'],
   [{ devices: ['CPU:0', ''] }, '--devices is "", expected a device such as CPU:0, GPU:1 or 10.0.0.2:2222/GPU:0'],

@@ -28,6 +28,7 @@ export const SMALL_NETS: Record<SplitTable, Record<string, unknown>> = {
   tutorial: { table: 'tutorial', width: 0.125, inputSize: 67, inputChannels: 1, init: 'xavier' },
   torchvision: { table: 'torchvision', width: 0.125, inputSize: 95, inputChannels: 3, init: 'he' },
   lenet: { table: 'lenet', width: 1, inputSize: 28, inputChannels: 1, init: 'xavier' },
+  cifar: { table: 'cifar', width: 0.25, inputSize: 32, inputChannels: 3, init: 'he' },
 };
 
 /** The settings of a small net with data to match. @param source other images than the preset's */

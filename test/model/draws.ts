@@ -34,6 +34,7 @@ export function tinyNet(table: NetOptions['table']): Net {
     tutorial: { width: 0.02, inputSize: 67, inputChannels: 1 },
     torchvision: { width: 0.02, inputSize: 95, inputChannels: 3 },
     lenet: { width: 1, inputSize: 28, inputChannels: 1 },
+    cifar: { width: 0.1, inputSize: 32, inputChannels: 3 },
   };
   return buildNet({ table, ...sizes[table], classes: 5, init: 'he', dropout: true });
 }

@@ -237,7 +237,7 @@ function runTower(table: NetOptions['table'], tower: TowerIndex, training: boole
   return { output, captured, reference, sites };
 }
 
-for (const table of ['original', 'paper', 'columns', 'tutorial', 'torchvision', 'lenet'] as const) {
+for (const table of ['original', 'paper', 'columns', 'tutorial', 'torchvision', 'lenet', 'cifar'] as const) {
   for (const tower of [0, 1] as const) {
     test(`towerForward() tower ${tower} of ${table} computes and captures what the reference does, in the same order`, () => {
       for (const training of [true, false]) {

@@ -23,6 +23,7 @@ test('parametersOf() has as many values as the published nets', () => {
   assert.equal(countOf(parametersOf(netOf('tutorial', { classes: 10 }))), 46_764_746);
   assert.equal(countOf(parametersOf(netOf('torchvision'))), 61_100_840);
   assert.equal(countOf(parametersOf(netOf('lenet'))), 61_706);
+  assert.equal(countOf(parametersOf(netOf('cifar'))), 2_432 + 25_632 + 51_264 + 5_770);
 });
 
 test('parametersOf() has as many values in each layer as the code of 2012', () => {

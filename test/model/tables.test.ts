@@ -35,12 +35,31 @@ test('TABLES have the response norm of the paper and of the code', () => {
 test('TABLES have the norm within maps only in nets of the code', () => {
   for (const table of TABLE_NAMES) {
     const norms = layersOf(table, 'mapNorm');
+    if (table === 'cifar') continue;
     assert.equal(norms.length, ['original', 'one-gpu', 'columns'].includes(table) ? 1 : 0, table);
     for (const { alpha, ...others } of norms) {
       assert.deepEqual(others, { kind: 'mapNorm', size: 5, k: 1, beta: 0.75 });
       assert.ok(Math.abs(alpha / 4e-5 - 1) < 1e-12);
     }
   }
+});
+
+// cuda-convnet's example-layers: layers-18pct.cfg and layer-params-18pct.cfg (scale .00005, pow .75, size 3).
+test('TABLES have the four-layer net for CIFAR-10', () => {
+  const rows = TABLES.cifar.layers.map((layer) => {
+    if (layer.kind === 'conv') return `${layer.kernels} of ${layer.size} every ${layer.stride}, padding ${layer.pad}`;
+    return layer.kind === 'pool' ? `${layer.op} ${layer.size} ${layer.stride}` : layer.kind;
+  });
+  assert.deepEqual(rows, [
+    ...['32 of 5 every 1, padding 2', 'max 3 2', 'activation', 'mapNorm'],
+    ...['32 of 5 every 1, padding 2', 'activation', 'average 3 2', 'mapNorm'],
+    ...['64 of 5 every 1, padding 2', 'activation', 'average 3 2', 'dense'],
+  ]);
+  for (const { alpha, ...others } of layersOf('cifar', 'mapNorm')) {
+    assert.deepEqual(others, { kind: 'mapNorm', size: 3, k: 1, beta: 0.75 });
+    assert.ok(Math.abs((alpha * 9) / 5e-5 - 1) < 1e-12);
+  }
+  assert.deepEqual(initsOf('cifar'), { conv1: [0.0001, 0], conv2: [0.01, 0], conv3: [0.01, 0], fc4: [0.01, 0] });
 });
 
 // Paper §5: 0.01 everywhere, bias 1 in conv2, 4, 5 and the hidden dense layers. The code has 0.03 in conv3 to conv5.
@@ -74,7 +93,7 @@ test("TABLES have torchvision's modules in their order", () => {
 
 // Paper §3.4: windows of 3 every 2.
 test('TABLES pool with overlap as in the paper; LeNet averages without', () => {
-  for (const table of TABLE_NAMES.filter((name) => name !== 'lenet')) {
+  for (const table of TABLE_NAMES.filter((name) => name !== 'lenet' && name !== 'cifar')) {
     const pools = layersOf(table, 'pool').map(({ name, op, size, stride }) => `${name} ${op} ${size} ${stride}`);
     assert.deepEqual(pools, ['pool1 max 3 2', 'pool2 max 3 2', 'pool5 max 3 2']);
   }
@@ -107,7 +126,7 @@ test('TABLES drop half of fc6 and fc7; 2012 scales at test time, tutorials in tr
       ['drop6', 0.5, 'train'],
     ],
   );
-  assert.deepEqual(layersOf('lenet', 'dropout'), []);
+  for (const table of ['lenet', 'cifar'] as const) assert.deepEqual(layersOf(table, 'dropout'), []);
 });
 
 // Paper Figure 2: conv3, fc6, fc7 and fc8 read both GPUs' maps; a tutorial's layers have no groups.
@@ -117,7 +136,7 @@ test('TABLES read both towers where the paper does, and everywhere in tutorials'
       .filter((each) => each.reach === 'both')
       .map((each) => each.name);
   for (const table of ['original', 'paper'] as const) assert.deepEqual(reach(table), ['conv3', 'fc6', 'fc7', 'fc8']);
-  for (const table of ['tutorial', 'torchvision', 'lenet'] as const) {
+  for (const table of ['tutorial', 'torchvision', 'lenet', 'cifar'] as const) {
     assert.equal(reach(table).length, layersOf(table, 'conv').length + layersOf(table, 'dense').length);
   }
 });
