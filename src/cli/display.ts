@@ -4,9 +4,10 @@ import { eventLine, towerTitle } from '../event-lines.js';
 import type { EventOf, LogEvent } from '../log.js';
 import { eventWriter } from '../log-writer.js';
 import { count, duration, imagesText } from '../numbers.js';
-import { printable } from '../printable.js';
+import { printable, shellWord } from '../printable.js';
 import { followState } from './live-state.js';
 import { viewLines } from './live-view.js';
+import { trainCommand } from './npm.js';
 import { runFolder } from './run-folder.js';
 import type { Services } from './services.js';
 import { announce, breakSilence } from './silence.js';
@@ -24,6 +25,8 @@ export interface Shown {
   net: Pick<Config['net'], 'table'>;
   /** The folder of the run with this name. */
   folderOf(run: string): string;
+  /** Whether `--resume` continues the run by itself. */
+  isResumable?: boolean;
 }
 
 /** What a display shows of a run with these settings. */
@@ -37,7 +40,7 @@ const SHOWN: readonly string[] = ['check', 'eval', 'server_lost', 'servers_back'
 /**
  * Opens a display. Where it cannot draw the view, it prints a line each `logEvery` steps and one for each evaluation.
  */
-export function openDisplay(mode: DisplayMode, { logEvery, net, folderOf }: Shown, services: Services) {
+export function openDisplay(mode: DisplayMode, { logEvery, net, folderOf, isResumable }: Shown, services: Services) {
   const { stdout, stderr, env } = services;
   const note = (text: string) => stderr.print(text);
   if (mode.json) return { note, busy: () => {}, see: () => {}, show: eventWriter(stdout.stream), close: () => {} };
@@ -49,6 +52,7 @@ export function openDisplay(mode: DisplayMode, { logEvery, net, folderOf }: Show
   let folder = folderOf('');
   let steps: number | undefined;
   let first: number | undefined;
+  let placement: EventOf<'run_start'>['placement'] = 'split';
 
   function linesOf(columns: number): string[] {
     const state = live.state();
@@ -61,6 +65,7 @@ export function openDisplay(mode: DisplayMode, { logEvery, net, folderOf }: Show
     // A name made from the time may have got a number since.
     folder = folderOf(event.run);
     steps = event.steps;
+    placement = event.placement;
     first = undefined;
   }
 
@@ -83,8 +88,14 @@ export function openDisplay(mode: DisplayMode, { logEvery, net, folderOf }: Show
     else if (event.event === 'warning') (block ? print : note)(`warning: ${eventLine(event)}`);
     else if (event.event === 'run_end') {
       block?.close();
-      stdout.print(`${eventLine(event)}; ${folder}`);
+      stdout.print(`${eventLine(event)}; ${folder}${nextOf(event)}`);
     }
+  }
+
+  /** How to continue a run that was stopped, if it has a checkpoint. */
+  function nextOf({ status, steps: done }: EventOf<'run_end'>): string {
+    if (!isResumable || status !== 'stopped' || done === 0) return '';
+    return `; continue with ${trainCommand(env, placement)} --resume ${shellWord(folder)}`;
   }
 
   return {

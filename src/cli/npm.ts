@@ -15,17 +15,18 @@ const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 
 /**
  * Finds the script of this package that npm started, if it became this very command.
+ * @param args the arguments of this command; undefined if any script of this package will do.
  * @returns the script's name, and the arguments that it gave; undefined for another script, or without npm.
  */
 export function npmScript(
   root: string,
-  args: readonly string[],
+  args: readonly string[] | undefined,
   { npm_lifecycle_event: name, npm_lifecycle_script: text = '', npm_package_json: file }: Env,
 ): { name: string; words: readonly string[] } | undefined {
   const command = /scripts\/run\.mjs\s+(.*?)\s*$/.exec(text)?.[1];
   if (name === undefined || command === undefined || file === undefined) return undefined;
   const words = command.split(/\s+/).filter((word) => /^[\w-]/.test(word)); // not a shell's "$@"
-  if (!words.every((word, i) => args[i] === word)) return undefined;
+  if (args && !words.every((word, i) => args[i] === word)) return undefined;
   return isSameFile(file, join(root, 'package.json')) ? { name, words } : undefined;
 }
 
@@ -89,6 +90,15 @@ export function refuseNpmFlags(program: Command, argv: readonly string[], env: E
   throw new ConfigError(
     `Cannot use ${flags.join(', ')}: npm read ${it} as its own ${setting}, expected ${flag} of alexnet-split after --; type \`${line}\``,
   );
+}
+
+/**
+ * How the user types `train`, before its flags: `npm run train:split --` in a clone, `npx alexnet-split train` or
+ * `alexnet-split train` where the package is installed.
+ */
+export function trainCommand(env: Env, placement: 'split' | 'single'): string {
+  if (npmScript(ROOT, undefined, env)) return `npm run train:${placement} --`;
+  return `${env.npm_command === 'exec' ? 'npx ' : ''}alexnet-split train`;
 }
 
 /** A hint for the message about too many arguments, because npm may have taken the flag that an argument belongs to. */

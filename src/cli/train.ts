@@ -13,6 +13,7 @@ import { runDry } from './dry-run.js';
 import { openExports } from './exports.js';
 import { oneLine } from './format.js';
 import { gpuWarning, resolveHere } from './machine.js';
+import { trainCommand } from './npm.js';
 import { printConfig } from './print-config.js';
 import { planResume } from './resume.js';
 import { checkName, continueFolder, makeFolder, runFolder } from './run-folder.js';
@@ -57,7 +58,7 @@ export async function run({ layers: asked, options }: Input<TrainOptions>, servi
       if (warning !== undefined) services.stderr.print(`warning: ${warning}`);
       return await runDry(config, all, options, services, { resume, statistics });
     }
-    const recording = { resume, statistics, lock, isNamed, warning };
+    const recording = { resume, statistics, lock, isNamed, warning, isResumable: true };
     const { exitCode, failure } = await recordedTraining(config, all, options, services, recording);
     // The first lines are out of sight by now.
     if (warning !== undefined && gpusOf(machine.devices).length === 0) services.stderr.print(`warning: ${ON_CPU}`);
@@ -87,6 +88,8 @@ export interface RecordOptions {
   isNamed?: boolean;
   /** Shown and logged after `run_start`. */
   warning?: string | undefined;
+  /** Whether the user continues the run by `--resume`, and not by the command that trains it among others. */
+  isResumable?: boolean;
   /** Also gets each event. */
   onEvent?: (event: LogEvent) => void;
 }
@@ -100,11 +103,11 @@ export async function recordedTraining(
   notes: readonly string[],
   mode: DisplayMode,
   services: Services,
-  { resume, statistics, lock, isNamed = false, warning, onEvent = () => {} }: RecordOptions = {},
+  { resume, statistics, lock, isNamed = false, warning, isResumable = false, onEvent = () => {} }: RecordOptions = {},
 ): Promise<{ exitCode: number; failure: string | undefined }> {
   const { train } = await services.loadTrain();
   const exports = await openExports(config);
-  const display = openDisplay(mode, shownOf(config), services);
+  const display = openDisplay(mode, { ...shownOf(config), isResumable }, services);
   const stop = stopOnSignal(() => {
     display.close(); // now, because the second signal ends the process
     display.note('stopping after this step; a second Ctrl-C or signal ends the process at once');
@@ -156,7 +159,7 @@ export async function recordedTraining(
       report,
       begin,
       signal: stop.signal,
-      ...{ resume, statistics },
+      ...{ resume, statistics, command: trainCommand(services.env, config.placement) },
       note: display.note,
       busy: display.busy,
     });

@@ -143,6 +143,7 @@ function shownBy(start: EventOf<'run_start'> | undefined, { folder }: LogPlace) 
     logEvery: typeof logEvery === 'number' && logEvery >= 1 ? logEvery : LOG_EVERY,
     net: { table: String(net?.table ?? '?') as Config['net']['table'] },
     folderOf: () => folder,
+    isResumable: true,
   };
 }
 

@@ -4,7 +4,7 @@ import type { BatchFeeder } from '../data/index.js';
 import { NonFiniteError } from '../errors.js';
 import { learningRateAt, type ScheduleState } from '../optim/schedule.js';
 import { FINITE_LOSS } from '../tower/protocol.js';
-import { lowerRate } from './monitor.js';
+import { lowerRate } from './branch.js';
 import { stepsOf } from './progress.js';
 import { openTeam, referenceOf, type Team } from './team.js';
 import { fetchTensor } from './tower-tensors.js';

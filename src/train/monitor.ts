@@ -1,13 +1,9 @@
 /** Follows a run's events and adds warnings: the state that the rules in `warnings.ts` need between events. */
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
 import type { RunState } from '../checkpoint/contents.js';
-import { checkpointFolder, checkpointsFolder, stepsIn } from '../checkpoint/store.js';
 import type { Config } from '../config/config.js';
-import { PRESETS } from '../config/presets.js';
 import type { EventOf, LogEvent, Report } from '../log.js';
 import { scalingOf } from '../optim/schedule.js';
-import { shellWord } from '../printable.js';
+import { lowerRate } from './branch.js';
 import {
   activationWarnings,
   chanceLoss,
@@ -108,40 +104,4 @@ export function openMonitor(
 
 function meanOf(values: readonly number[]): number {
   return values.reduce((sum, each) => sum + each, 0) / values.length;
-}
-
-/** The authors of 2012 divided the rate by ten, by hand (paper §5). */
-const RATE_DIVISOR = 10;
-/** A run's name may have 200 characters; a suffix has to fit. */
-const MAX_NAME = 180;
-
-/**
- * The flags that continue a run as a branch with a tenth of the learning rate. `--lr` is the rate without linear scaling.
- * @param learningRate with it, as the steps use it.
- * @param healthy the last step at which nothing was wrong: the branch starts from the newest checkpoint up to there, or from
- * the oldest if the step is not known.
- */
-export function lowerRate(
-  { out, run, optimizer }: Pick<Config, 'out' | 'run' | 'optimizer'>,
-  learningRate: number,
-  healthy: number | undefined,
-): string {
-  const checkpoints = checkpointsFolder(join(out, run));
-  const steps = stepsIn(checkpoints);
-  const step = healthy === undefined ? steps[0] : steps.findLast((each) => each <= healthy);
-  const flags = [
-    ...(step === undefined ? [] : [`--resume ${shellWord(checkpointFolder(checkpoints, step))}`]),
-    `--run ${shellWord(freeName(out, run))}`,
-    ...(out === PRESETS.mini.out ? [] : [`--out ${shellWord(out)}`]),
-    `--lr ${Number((learningRate / RATE_DIVISOR / scalingOf(optimizer)).toPrecision(2))}`,
-  ].join(' ');
-  return step === undefined ? `start again, with ${flags} beside the other flags` : `continue with ${flags}`;
-}
-
-function freeName(out: string, run: string): string {
-  const name = `${run.slice(0, MAX_NAME)}-lower`;
-  for (let number = 1; ; number++) {
-    const next = number === 1 ? name : `${name}-${number}`;
-    if (!existsSync(join(out, next))) return next;
-  }
 }

@@ -15,8 +15,18 @@ import { type Dataset, sameNames } from '../data/index.js';
 import { CheckpointError, ConfigError, DataError, truncate } from '../errors.js';
 import type { EventOf } from '../log.js';
 import { count, plural } from '../numbers.js';
-import { isSmooth, type OptimizerOptions, rateText, scalingOf, scheduledRate } from '../optim/schedule.js';
+import {
+  isSmooth,
+  learningRateAt,
+  type Moment,
+  type OptimizerOptions,
+  rateText,
+  type ScheduleState,
+  scalingOf,
+  scheduledRate,
+} from '../optim/schedule.js';
 import { shellWord } from '../printable.js';
+import { branchFlags } from './branch.js';
 import { epochOfStep, type Progress, stepsOf } from './progress.js';
 
 export interface Resume {
@@ -93,9 +103,10 @@ export function refuseOlder(resume: Resume, config: Pick<Config, 'out' | 'run'>)
 
 /**
  * The settings that a resumed run changes. Only a branch, a run with another name, may change some: those of the optimizer.
+ * @param command the command that trains, for the message.
  * @throws ConfigError that names the first setting that may not change, with both values.
  */
-export function settingsChanged(resume: Resume, config: Config): Change[] {
+export function settingsChanged(resume: Resume, config: Config, command = 'alexnet-split train'): Change[] {
   const { folder, state } = resume.checkpoint;
   if (state.configHash === configHash(config)) return [];
   const changes = differingSettings(numericSettings(state.config), numericSettings({ ...config })).map(
@@ -109,7 +120,11 @@ export function settingsChanged(resume: Resume, config: Config): Change[] {
   if (!wrong) return changes;
   if (wrong.setting === 'batchSize') throw otherBatch(folder, state.config, config);
   const next = mayBranch(wrong)
-    ? `branch off, which may change it: --resume ${shellWord(folder)} --run NAME`
+    ? `continue in a new run, which may change it and keeps weights and velocities: ${command} ${branchFlags(
+        folder,
+        config,
+        changes.map(({ setting }) => setting),
+      )}`
     : 'start a new run with another --run';
   throw new ConfigError(
     `Cannot resume from ${folder}: ${wrong.setting} is ${wrong.was} there, and ${wrong.now} now; leave that setting out, or ${next}`,
@@ -191,7 +206,7 @@ export function scheduleAfter(
 }
 
 /** The length in steps that a run had when its checkpoint was written. */
-export function lengthBefore({ config, step }: RunState, batchesPerEpoch: number): number {
+function lengthBefore({ config, step }: RunState, batchesPerEpoch: number): number {
   const [steps, epochs] = [
     CONFIG_SCHEMA.shape.steps.safeParse(config.steps),
     CONFIG_SCHEMA.shape.epochs.safeParse(config.epochs),
@@ -206,14 +221,18 @@ function isWithoutEpochs({ errors }: RunState, { schedule }: OptimizerOptions): 
 
 /**
  * Sentences for the user about a resumed run.
- * @param run its length in steps, the one it had before, and the learning rate of the next step.
+ * @param schedule where it stands: {@link scheduleAfter}.
  */
 export function resumeNotes(
   { folder, state }: Pick<Checkpoint, 'folder' | 'state'>,
   { optimizer }: Pick<Config, 'optimizer'>,
   changes: readonly Change[],
-  { steps, before = steps, rate }: { readonly steps: number; readonly before?: number; readonly rate: number },
+  { steps, batchesPerEpoch }: Omit<Moment, 'step'>,
+  schedule: ScheduleState = {},
 ): string[] {
+  const before = lengthBefore(state, batchesPerEpoch);
+  const next = { step: state.step + 1, steps, batchesPerEpoch };
+  const rate = learningRateAt(next, optimizer, schedule);
   const notes: string[] = [];
   const isOver = state.step >= steps;
   if (changes.length > 0) {

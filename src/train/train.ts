@@ -16,7 +16,6 @@ import { type Busy, epochOfStep, newProgress, type Progress, stepsOf } from './p
 import { openTeamWhenThere, Recovery } from './recovery.js';
 import {
   type Change,
-  lengthBefore,
   type Resume,
   refuseOlder,
   refuseOtherData,
@@ -52,6 +51,8 @@ export interface TrainUi {
   begin?: (config: Config) => Config;
   /** Ends the run after the present step; its reason may be the signal's name. */
   signal: AbortSignal;
+  /** The command that trains, for messages: flags follow it. */
+  command?: string;
   /** What to resume from, instead of initial values. */
   resume?: Resume | undefined;
   /** What is subtracted from the images, if it is not computed from them: that of the images of the weights. */
@@ -72,7 +73,7 @@ export async function train(asked: Config, outer: TrainUi): Promise<TrainResult>
   const monitor = openMonitor(asked, outer.report, resume?.checkpoint.state);
   const warn = (message: string) => monitor.report({ event: 'warning', message });
 
-  const changes = resume ? settingsChanged(resume, asked) : [];
+  const changes = resume ? settingsChanged(resume, asked, outer.command) : [];
   if (resume) refuseOlder(resume, asked);
   tryRunFolder(asked); // before the mean image, which may take an hour
   const kept = resume ? statisticsToContinue(resume.checkpoint, asked, warn) : outer.statistics;
@@ -280,7 +281,7 @@ async function check({ team, feeder, config }: Run, { report, signal, resume, bu
 /** Takes weights and progress from the checkpoint. */
 async function restore(
   { checkpoint, skipped }: Resume,
-  { config, team, feeder, steps }: Run,
+  { config, team, feeder: { batchesPerEpoch }, steps }: Run,
   changes: readonly Change[],
   progress: Progress,
   { report, note, busy }: TrainUi,
@@ -289,14 +290,11 @@ async function restore(
   const { step, images, trainMs, top1 } = state;
   busy?.(`restoring ${folder}`);
   await team.ask({ kind: 'restore', files });
-  const schedule = scheduleAfter(checkpoint, config, feeder.batchesPerEpoch);
+  const schedule = scheduleAfter(checkpoint, config, batchesPerEpoch);
   Object.assign(progress, { steps: step, images, trainMs, ...schedule, ...(top1 !== undefined && { top1 }) });
   const passedOver = skipped.map((each) => ({ checkpoint: each.folder, why: each.why }));
   report({ event: 'resume', step, checkpoint: folder, skipped: passedOver });
-  const next = { step: step + 1, steps, batchesPerEpoch: feeder.batchesPerEpoch };
-  const rate = learningRateAt(next, config.optimizer, schedule);
-  const length = { steps, before: lengthBefore(state, feeder.batchesPerEpoch), rate };
-  for (const text of resumeNotes(checkpoint, config, changes, length)) note?.(text);
+  for (const text of resumeNotes(checkpoint, config, changes, { steps, batchesPerEpoch }, schedule)) note?.(text);
 }
 
 function stoppedBeforeStart({ reason }: AbortSignal): TrainResult {

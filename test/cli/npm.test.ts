@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import test, { after } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
-import { npmScript, refuseNpmFlags, userFolder } from '../../src/cli/npm.js';
+import { npmScript, refuseNpmFlags, trainCommand, userFolder } from '../../src/cli/npm.js';
 import { buildProgram } from '../../src/cli/program.js';
 import { SERVICES } from '../../src/cli/services.js';
 import { folderOf } from '../data/sets.js';
@@ -31,6 +31,16 @@ function said(argv: readonly string[], env: Readonly<Record<string, string>>): s
     return (error as Error).message;
   }
 }
+
+test('trainCommand() is what the user types: a script of a clone, npx, or the program', () => {
+  assert.equal(trainCommand(OURS, 'single'), 'npm run train:single --');
+  const watching = { npm_lifecycle_event: 'watch', npm_lifecycle_script: 'exec node scripts/run.mjs watch' };
+  assert.equal(trainCommand({ ...OURS, ...watching }, 'split'), 'npm run train:split --');
+  assert.equal(trainCommand({}, 'split'), 'alexnet-split train');
+  assert.equal(trainCommand({ npm_command: 'exec', npm_lifecycle_event: 'npx' }, 'split'), 'npx alexnet-split train');
+  const { npm_package_json: _, ...other } = OURS;
+  assert.equal(trainCommand({ ...other, npm_package_json: '/theirs/package.json' }, 'split'), 'alexnet-split train');
+});
 
 test('refuseNpmFlags() names every flag that npm took, and the line that works', () => {
   const commands = (command: Command): Command[] => [command, ...command.commands.flatMap(commands)];

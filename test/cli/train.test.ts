@@ -318,12 +318,16 @@ for (const name of ['SIGINT', 'SIGTERM'] as const) {
       report({ ...RUN_END, status: 'stopped', exit_code: 130 });
       return { exitCode: 130, top1: 0, steps: 1 };
     };
-    const { exitCode, stdout, stderr } = await run(['train', '--out', newOut()], { loadTrain: trainModule({ train }) });
+    const out = newOut();
+    const { exitCode, stdout, stderr } = await run(['train', '--out', out, '--run', 'a b'], {
+      loadTrain: trainModule({ train }),
+    });
     assert.deepEqual([exitCode, stderr.text], [130, '']);
     assert.match(
       stdout.text,
       /\nstopping after this step; a second Ctrl-C or signal ends the process at once\nstopped: /,
     );
+    assert.match(stdout.lines.at(-1)!, /; continue with alexnet-split train --resume '.*\/a b'$/);
     assert.equal(process.listenerCount(name), before);
   });
 }

@@ -7,7 +7,8 @@ import test, { after } from 'node:test';
 import type { Config } from '../../src/config/config.js';
 import { PRESETS } from '../../src/config/presets.js';
 import type { EventOf, LogEvent } from '../../src/log.js';
-import { lowerRate, openMonitor } from '../../src/train/monitor.js';
+import { lowerRate } from '../../src/train/branch.js';
+import { openMonitor } from '../../src/train/monitor.js';
 import { ACTIVATIONS, EVAL, RUN_START, trainStep } from '../events.js';
 
 const out = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-monitor-'));

@@ -10,7 +10,6 @@ import { type Config, resolveConfig } from '../../src/config/config.js';
 import { learningRateAt, type OptimizerOptions, type Schedule, type ScheduleState } from '../../src/optim/schedule.js';
 import {
   configHash,
-  lengthBefore,
   type Resume,
   refuseOlder,
   resumeNotes,
@@ -24,6 +23,7 @@ const STEPS: Schedule = { kind: 'steps', epochs: [1, 3], factor: 0.1 };
 const PLATEAU: Schedule = { kind: 'plateau', factor: 0.1, patience: 2, least: 1e-6 };
 /** Steps an epoch. */
 const EPOCH = 10;
+const LONG = { steps: 100, batchesPerEpoch: EPOCH };
 
 function configOf(values: Record<string, unknown>): Config {
   const schedule = STEPS;
@@ -60,18 +60,28 @@ test('settingsChanged() refuses another optimizer under the same name, and advis
   const optimizer = { learningRate: 0.05 };
   const resume = after(10, configOf({}));
   const message =
-    'Cannot resume from runs/x/checkpoints/0000000010: optimizer.learningRate is 0.5 there, and 0.05 now; leave that setting out, or branch off, which may change it: --resume runs/x/checkpoints/0000000010 --run NAME';
-  assert.throws(() => settingsChanged(resume, configOf({ optimizer })), { name: 'ConfigError', message });
-  assert.throws(() => settingsChanged(resume, configOf({ optimizer, out: 'elsewhere' })), { message }, 'only moved');
+    'Cannot resume from runs/x/checkpoints/0000000010: optimizer.learningRate is 0.5 there, and 0.05 now; leave that setting out, or continue in a new run, which may change it and keeps weights and velocities: npm run train:split -- --resume runs/x/checkpoints/0000000010 --run x-branch --lr 0.05';
+  assert.throws(() => settingsChanged(resume, configOf({ optimizer }), 'npm run train:split --'), {
+    name: 'ConfigError',
+    message,
+  });
+  assert.throws(
+    () => settingsChanged(resume, configOf({ optimizer, out: 'elsewhere' })),
+    /0010 --run x-branch --out elsewhere --lr 0\.05$/,
+    'only moved',
+  );
   const renamed = after(10, configOf({}));
   renamed.checkpoint = { ...renamed.checkpoint, folder: join('runs', 'renamed', 'checkpoints', '0000000010') };
-  assert.throws(() => settingsChanged(renamed, configOf({ optimizer, run: 'renamed' })), /or branch off/);
+  assert.throws(
+    () => settingsChanged(renamed, configOf({ optimizer, run: 'renamed' })),
+    /or continue in a new run, .*: alexnet-split train --resume /,
+  );
   assert.throws(() => settingsChanged(resume, configOf({ optimizer, seed: 9, run: 'y' })), {
     message: /: seed is \d+ there, and 9 now; leave that setting out, or start a new run with another --run$/,
   });
   const quoted = after(10, configOf({ out: "a b's" }));
   assert.throws(() => settingsChanged(quoted, configOf({ optimizer, out: "a b's" })), {
-    message: /--resume 'a b'\\''s\/x\/checkpoints\/0000000010' --run NAME$/,
+    message: /--resume 'a b'\\''s\/x\/checkpoints\/0000000010' --run x-branch --out 'a b'\\''s' --lr 0\.05$/,
   });
 });
 
@@ -85,6 +95,15 @@ function rates(optimizer: Record<string, unknown>, epochs: readonly number[], st
   const schedule = scheduleAfter(after(15, configOf({}), state).checkpoint, config, EPOCH);
   return epochs.map((epoch) => Number(learningRateIn(epoch, config.optimizer, schedule).toPrecision(6)));
 }
+
+test('settingsChanged() prints the flags of everything that differs', () => {
+  const resume = after(10, configOf({}));
+  const refused = (optimizer: Record<string, unknown>, flags: RegExp) =>
+    assert.throws(() => settingsChanged(resume, configOf({ optimizer })), flags);
+  refused({ schedule: { kind: 'cosine' }, momentum: 0.5 }, / --run x-branch --schedule cosine:0 --momentum 0\.5$/);
+  refused({ schedule: { epochs: [2, 3] } }, / --run x-branch --schedule steps:2,3$/);
+  refused({ biasDecay: 0.1, weightDecay: 0.1 }, / --run x-branch --weight-decay 0\.1 --config FILE$/);
+});
 
 test('scheduleAfter() applies another rate from the next step on, with only the later drops', () => {
   assert.deepEqual(rates({}, [2, 3, 4]), [0.05, 0.05, 0.005]);
@@ -115,7 +134,7 @@ test('scheduleAfter() continues with the rate of a plateau whose errors an earli
   const schedule = scheduleAfter(checkpoint, config, EPOCH);
   assert.deepEqual(schedule, { errors: [], start: { epoch: 3, factor: 0.01 } });
   assert.equal(learningRateIn(3, config.optimizer, schedule), 0.005);
-  const [note] = resumeNotes(checkpoint, config, [], { steps: 100, rate: 0.005 });
+  const [note] = resumeNotes(checkpoint, config, [], LONG, schedule);
   assert.match(note!, /counted evaluations: the run continues with the learning rate 0\.005,/);
   const constant = configOf({ optimizer: { schedule: { kind: 'constant' } } });
   assert.deepEqual(scheduleAfter(checkpoint, constant, EPOCH), { errors: [], start: { epoch: 3, factor: 0.01 } });
@@ -127,7 +146,7 @@ test('scheduleAfter() continues with the rate of a plateau whose errors an earli
     { errors: [], start: undefined },
     'other schedules ignore them',
   );
-  assert.deepEqual(resumeNotes(bySteps, configOf({}), [], { steps: 100, rate: 0.05 }), []);
+  assert.deepEqual(resumeNotes(bySteps, configOf({}), [], LONG), []);
 });
 
 test('refuseOlder() refuses an older checkpoint in its own folder, unless no newer one is complete', (t) => {
@@ -204,9 +223,13 @@ test('scheduleAfter() keeps a smooth schedule in a longer run, and resumeNotes()
   const { checkpoint } = after(20, configOf({ ...linear, epochs: 2 }), { learningRate: 0.025 });
   const config = configOf({ ...linear, epochs: 4 });
   assert.deepEqual(scheduleAfter(checkpoint, config, EPOCH), { errors: [], start: undefined });
-  assert.equal(lengthBefore(checkpoint.state, EPOCH), 20);
-  assert.deepEqual(resumeNotes(checkpoint, config, [], { steps: 40, before: 20, rate: 0.25 }), [
+  assert.deepEqual(resumeNotes(checkpoint, config, [], { steps: 40, batchesPerEpoch: EPOCH }), [
     'the run had 20 steps before, and has 40 now: the schedule linear goes over the new length, so step 21 uses the learning rate 0.25, after 0.025 in step 20',
   ]);
-  assert.deepEqual(resumeNotes(checkpoint, config, [], { steps: 40, before: 40, rate: 0.25 }), []);
+  assert.deepEqual(
+    resumeNotes(checkpoint, config, [], { steps: 20, batchesPerEpoch: EPOCH }).filter(
+      (note) => !/no step is left/.test(note),
+    ),
+    [],
+  );
 });

@@ -1,0 +1,69 @@
+/** Branches: the flags that continue a run under another name, with other settings of the optimizer. */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { checkpointFolder, checkpointsFolder, stepsIn } from '../checkpoint/store.js';
+import type { Config } from '../config/config.js';
+import { FLAGS } from '../config/flags.js';
+import { valueAt } from '../config/layers.js';
+import { PRESETS } from '../config/presets.js';
+import { scheduleText } from '../config/schedule-text.js';
+import { scalingOf } from '../optim/schedule.js';
+import { shellWord } from '../printable.js';
+
+/**
+ * The flags that continue from a checkpoint as a branch.
+ * @param settings the paths of those that differ from the checkpoint's. What has no flag is in the user's file.
+ */
+export function branchFlags(folder: string, config: Config, settings: readonly string[]): string {
+  const paths = new Set(settings.map((setting) => setting.replace(/(?<=\.schedule)\..*/, '')));
+  const flags = FLAGS.filter(({ path, kind }) => paths.delete(path) && kind !== 'off').map(({ name, path, kind }) => {
+    const value = valueAt(config, path.split('.'));
+    const text = kind === 'schedule' ? scheduleText(value) : String(value);
+    return kind === 'on' ? name : `${name} ${shellWord(text)}`;
+  });
+  const { out, run } = config;
+  return [
+    `--resume ${shellWord(folder)}`,
+    `--run ${shellWord(freeName(out, run, 'branch'))}`,
+    ...(out === PRESETS.mini.out ? [] : [`--out ${shellWord(out)}`]),
+    ...flags,
+    ...(paths.size > 0 ? ['--config FILE'] : []),
+  ].join(' ');
+}
+
+/** The authors of 2012 divided the rate by ten, by hand (paper §5). */
+const RATE_DIVISOR = 10;
+/** A run's name may have 200 characters; a suffix has to fit. */
+const MAX_NAME = 180;
+
+/**
+ * The flags that continue a run as a branch with a tenth of the learning rate. `--lr` is the rate without linear scaling.
+ * @param learningRate with it, as the steps use it.
+ * @param healthy the last step at which nothing was wrong: the branch starts from the newest checkpoint up to there, or from
+ * the oldest if the step is not known.
+ */
+export function lowerRate(
+  { out, run, optimizer }: Pick<Config, 'out' | 'run' | 'optimizer'>,
+  learningRate: number,
+  healthy: number | undefined,
+): string {
+  const checkpoints = checkpointsFolder(join(out, run));
+  const steps = stepsIn(checkpoints);
+  const step = healthy === undefined ? steps[0] : steps.findLast((each) => each <= healthy);
+  const flags = [
+    ...(step === undefined ? [] : [`--resume ${shellWord(checkpointFolder(checkpoints, step))}`]),
+    `--run ${shellWord(freeName(out, run, 'lower'))}`,
+    ...(out === PRESETS.mini.out ? [] : [`--out ${shellWord(out)}`]),
+    `--lr ${Number((learningRate / RATE_DIVISOR / scalingOf(optimizer)).toPrecision(2))}`,
+  ].join(' ');
+  return step === undefined ? `start again, with ${flags} beside the other flags` : `continue with ${flags}`;
+}
+
+/** The run's name with that end, and a number if there is such a run. */
+function freeName(out: string, run: string, end: string): string {
+  const name = `${run.slice(0, MAX_NAME)}-${end}`;
+  for (let number = 1; ; number++) {
+    const next = number === 1 ? name : `${name}-${number}`;
+    if (!existsSync(join(out, next))) return next;
+  }
+}
