@@ -5,7 +5,8 @@ import { fileURLToPath } from 'node:url';
 import { CommanderError } from 'commander';
 import { oneLine } from './cli/format.js';
 import { withHelpFlag } from './cli/help.js';
-import { npmHint, refuseNpmFlags } from './cli/npm.js';
+import { commandOf, npmHint, refuseNpmFlags } from './cli/npm.js';
+import { withMeantFlag } from './cli/other-names.js';
 import { Printer, surviveLostOutput } from './cli/output.js';
 import { buildProgram } from './cli/program.js';
 import { type Replaced, SERVICES, type Services } from './cli/services.js';
@@ -24,15 +25,16 @@ export async function main(
 ): Promise<number> {
   const services = { ...SERVICES, ...replaced, stdout: new Printer(stdout), stderr: new Printer(stderr) };
   let exitCode = 0;
+  const program = buildProgram(services, (code) => {
+    exitCode = code;
+  });
   try {
-    const program = buildProgram(services, (code) => {
-      exitCode = code;
-    });
     program.hook('preAction', refuseRemovedFolder); // help works without a folder
     refuseNpmFlags(program, argv, services.env);
     await program.parseAsync(withHelpFlag(program, argv), { from: 'user' });
     return exitCode;
   } catch (error) {
+    if (error instanceof CommanderError) error.message = withMeantFlag(error.message, commandOf(program, argv));
     return printError(error, services, argv);
   }
 }

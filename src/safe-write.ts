@@ -56,11 +56,17 @@ export function replaceFile(file: string, data: string | Uint8Array): void {
   }
 }
 
+/** Makes the folder of a file that a user names, unless it is there. @throws Error of the system. */
+export function makeFolderOf(file: string): void {
+  fs.mkdirSync(dirname(resolve(file)), { recursive: true });
+}
+
 /** A full disk can still have room for an empty file. */
 const TRIAL_BYTES = 4096;
 
 /**
- * Checks that a file can be written, before long work. Does not change anything, and does not try a pipe or a device.
+ * Checks that a file can be written, before long work. Its folder need not exist: {@link makeFolderOf} makes it. Does not
+ * change anything, and does not try a pipe or a device.
  * @throws Error of the system if the file cannot be written.
  */
 export function assertFileWritable(file: string): void {
@@ -72,6 +78,10 @@ export function assertFileWritable(file: string): void {
   }
   if (fs.lstatSync(file, { throwIfNoEntry: false })) {
     assertFileWritable(resolve(dirname(file), fs.readlinkSync(file))); // a link to a file that does not exist yet
+    return;
+  }
+  if (!fs.existsSync(dirname(resolve(file)))) {
+    assertFolderWritable(dirname(resolve(file)));
     return;
   }
   const descriptor = fs.openSync(file, 'wx');

@@ -103,9 +103,9 @@ test('assertFileWritable() and assertFolderWritable() find out what can be writt
   fs.symlinkSync('yet-to-come', join(at, 'link'));
   execFileSync('mkfifo', [join(at, 'pipe')]);
   const before = fs.readdirSync(at);
-  for (const name of ['file', 'new', 'link', 'pipe']) assertFileWritable(join(at, name));
+  for (const name of ['file', 'new', 'link', 'pipe', 'no/new', 'no/such/new']) assertFileWritable(join(at, name));
   for (const name of ['.', 'new', 'new/below']) assertFolderWritable(join(at, name));
-  assert.throws(() => assertFileWritable(join(at, 'no/new')), { code: 'ENOENT' });
+  assert.throws(() => assertFileWritable(join(at, 'file/new')), { code: 'ENOTDIR' });
   assert.throws(() => assertFileWritable(at), { code: 'EISDIR' });
   for (const name of ['file', 'file/new', 'file/new/below']) {
     assert.throws(() => assertFolderWritable(join(at, name)), { code: 'ENOTDIR', message: 'ENOTDIR: not a directory' });

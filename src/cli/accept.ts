@@ -7,6 +7,7 @@ import { ConfigError, truncate } from '../errors.js';
 import { nonFiniteAsStrings } from '../log.js';
 import { duration } from '../numbers.js';
 import { jsonText } from '../printable.js';
+import { makeFolderOf } from '../safe-write.js';
 import type { AcceptReport, Row } from '../train/accept/report.js';
 import { explained } from './explain.js';
 import { oneLine } from './format.js';
@@ -88,5 +89,8 @@ function lastLine({ status, checks, seconds }: AcceptReport, file: string): stri
 
 function write(file: string, report: object): void {
   const text = `${jsonText(nonFiniteAsStrings(report), 1)}\n`;
-  explained(`write ${file}`, 'choose another file with --out', () => writeFileSync(file, text));
+  explained(`write ${file}`, 'choose another file with --out', () => {
+    makeFolderOf(file);
+    writeFileSync(file, text);
+  });
 }

@@ -25,7 +25,7 @@ import { usableCores } from '../limits.js';
 import { cacheFolder } from '../native/install/library.js';
 import { count } from '../numbers.js';
 import { jsonText } from '../printable.js';
-import { assertFileWritable } from '../safe-write.js';
+import { assertFileWritable, makeFolderOf } from '../safe-write.js';
 import { explained } from './explain.js';
 import { oneLine } from './format.js';
 import type { Input, Services } from './services.js';
@@ -66,7 +66,10 @@ export async function dataCheck(
   const report = await checkImages(dataset, checkOptions);
   const text = jsonText(report, 2);
   services.stdout.print(...(json ? text.split('\n') : checkLines(report)));
-  explained(...writing, () => writeFileSync(file, `${text}\n`));
+  explained(...writing, () => {
+    makeFolderOf(file);
+    writeFileSync(file, `${text}\n`);
+  });
   if (!json) services.stdout.print(`report in ${file}`);
   return report.train.unreadable.length + report.val.unreadable.length > 0 ? 1 : 0;
 }

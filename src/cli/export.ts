@@ -12,6 +12,7 @@ import { announce } from './silence.js';
 interface ExportOptions extends RunFlags {
   out: string;
   format: 'pytorch' | 'tfjs';
+  force?: boolean;
   json?: boolean;
 }
 
@@ -25,21 +26,25 @@ export async function run({ options }: Input<ExportOptions>, services: Services)
   announce(services, `writing ${options.out}`);
   const result =
     options.format === 'tfjs'
-      ? await exportForTfjs(net, files, options.out)
-      : exportWeights(net, files, options.out, portableSettings(config), {
-          classes: runClasses(home),
-          statistics: runStatistics(home, config),
-        });
+      ? await exportForTfjs(net, files, options)
+      : exportWeights(
+          net,
+          files,
+          options.out,
+          portableSettings(config),
+          { classes: runClasses(home), statistics: runStatistics(home, config) },
+          { force: options.force ?? false },
+        );
   const facts = [`${result.tensors} tensors`, `${count(result.values)} values`, usedText(used)].filter(Boolean);
   services.stdout.print(options.json ? JSON.stringify({ ...result, ...used }) : `${result.file}: ${facts.join(', ')}`);
   return 0;
 }
 
-async function exportForTfjs(net: Net, files: readonly string[], out: string): Promise<Exported> {
+async function exportForTfjs(net: Net, files: readonly string[], { out, force }: ExportOptions): Promise<Exported> {
   // Otherwise tfjs prints a greeting, and recommends a faster backend; nothing is computed here.
   (await import('@tensorflow/tfjs')).enableProdMode();
   const { exportLayersModel } = await import('../weights/layers-model.js');
-  return exportLayersModel(net, files, out);
+  return exportLayersModel(net, files, out, { force: force ?? false });
 }
 
 /** The settings of the net and its images, so that an import of the file needs no flags for them. */

@@ -16,7 +16,7 @@ const GROUP_EXAMPLES: Record<string, string> = {
   [HEADINGS.net]: '--net paper --width 0.5 --no-norm',
   [HEADINGS.data]: '--data images --resize 256 --workers 4',
   [HEADINGS.augmentation]: '--no-flip --brightness 0.2',
-  [HEADINGS.training]: '--batch-size 32 --lr 0.005 --seed 7',
+  [HEADINGS.training]: '--batch-size 32 --lr 0.005 --schedule cosine',
   [HEADINGS.checkpoints]: '--eval-every 500 --checkpoint-every 5m',
   [HEADINGS.exchange]: '--exchange-dtype float16 --exchange-checksum',
   [HEADINGS.logs]: '--log-every 100',

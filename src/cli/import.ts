@@ -1,24 +1,29 @@
 /** `import`: makes a run from weights of another program, for `eval`, `predict` and `train --weights`. */
-import { rmSync } from 'node:fs';
+import { renameSync, rmSync } from 'node:fs';
+import { isWeightsName } from '../checkpoint/weights-files.js';
 import { resolveConfig } from '../config/config.js';
 import { anySets, type ConfigLayer } from '../config/layers.js';
 import { isStatistics, needsStatistics } from '../data/index.js';
 import { ConfigError } from '../errors.js';
 import { buildNet } from '../model/net.js';
 import { count } from '../numbers.js';
-import { keepRunData } from '../train/run-data.js';
+import { CLASSES_FILE, keepRunData, STATISTICS_FILE } from '../train/run-data.js';
 import { type ChannelOrder, openImport, settingsIn, torchvisionClasses, writeRun } from '../weights/import.js';
 import { readClassNames } from './class-names.js';
 import { resolveHere } from './machine.js';
-import { checkName, makeFolder, runFolder } from './run-folder.js';
+import { checkName, filesIn, makeFolder, runFolder } from './run-folder.js';
 import type { Input, Services } from './services.js';
 import { announce } from './silence.js';
 
 interface ImportOptions {
   channelOrder: ChannelOrder;
   classNames?: string;
+  force?: boolean;
   json?: boolean;
 }
+
+const CONFIG_NAME = 'config.json';
+const IMPORTED: readonly string[] = [CONFIG_NAME, CLASSES_FILE, STATISTICS_FILE, 'kernels.json', 'kernels.png'];
 
 /** The settings of a run without anything computed from its training images. */
 const WITHOUT_STATISTICS: ConfigLayer = {
@@ -32,7 +37,7 @@ const WITHOUT_STATISTICS: ConfigLayer = {
  * Then nothing is left behind.
  */
 export async function run(
-  { argument: file, layers, options: { channelOrder, classNames, json } }: Input<ImportOptions, string>,
+  { argument: file, layers, options: { channelOrder, classNames, json, force = false } }: Input<ImportOptions, string>,
   services: Services,
 ): Promise<number> {
   if (!anySets(layers, 'run')) {
@@ -43,7 +48,13 @@ export async function run(
     : (settingsIn(file) ?? settingsByShape(file, layers, services));
   const all = settings ? [{ file, values: settings }, ...layers] : layers;
   const { config: resolved, idle, machine } = await resolveHere(services, all, { needsData: false });
-  checkName(resolved, true);
+  const isThere = isImported(runFolder(resolved));
+  if (isThere && !force) {
+    throw new ConfigError(
+      `Cannot use ${runFolder(resolved)} for a new run: it exists already; choose another --run, or replace that import with --force`,
+    );
+  }
+  if (!isThere) checkName(resolved, true);
   services.stderr.print(...idle);
   const net = buildNet(resolved.net);
   const names = classNames === undefined ? undefined : readClassNames(classNames, resolved.net.classes);
@@ -60,12 +71,15 @@ export async function run(
       );
     }
     announce(services, `reading ${file}`);
-    const folder = runFolder(makeFolder(config, true));
+    const folder = runFolder(config);
     const towers = config.placement === 'split' ? 2 : 1;
     const metadata = { format: 'alexnet-split', net: config.net.table, imported: file };
-    orRemove(folder, () => {
-      writeRun(source, net, folder, towers, metadata);
-      keepRunData(config, names ?? classes, needsStatistics(config.data) ? own : undefined);
+    inPlaceOf(isThere ? folder : undefined, () => {
+      makeFolder(config, true);
+      orRemove(folder, () => {
+        writeRun(source, net, folder, towers, metadata);
+        keepRunData(config, names ?? classes, needsStatistics(config.data) ? own : undefined);
+      });
     });
     const { leftOut } = source;
     const tensors = source.tensors.map(({ portable, name }) => ({ name, as: portable.name, shape: portable.shape }));
@@ -95,6 +109,29 @@ function settingsByShape(
     `${file} has the tensors of torchvision's AlexNet: --preset torchvision --classes ${classes}, with the preparation of images of torchvision's weights`,
   );
   return { preset: 'torchvision', net: { classes } };
+}
+
+/** Whether a folder has what an import writes, and nothing else: a training would have a log, and checkpoints. */
+function isImported(folder: string): boolean {
+  const names = filesIn(folder);
+  return names.includes(CONFIG_NAME) && names.every((name) => IMPORTED.includes(name) || isWeightsName(name));
+}
+
+/** Makes a folder in the place of one that is removed then. If that fails, the old one is there again. */
+function inPlaceOf(folder: string | undefined, make: () => void): void {
+  if (folder === undefined) {
+    make();
+    return;
+  }
+  const old = `${folder}.${process.pid}.replaced`;
+  renameSync(folder, old);
+  try {
+    make();
+  } catch (error) {
+    renameSync(old, folder);
+    throw error;
+  }
+  rmSync(old, { recursive: true, force: true });
 }
 
 /** Writes the weights. If that fails, removes the folder, because half of the weights are worse than none. */

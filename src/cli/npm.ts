@@ -121,7 +121,8 @@ function optionsByName(command: Command): Map<string, Option[]> {
   return names;
 }
 
-function commandOf(command: Command, argv: readonly string[]): Command {
+/** The command that the arguments begin with. */
+export function commandOf(command: Command, argv: readonly string[]): Command {
   const next = command.commands.find((each) => each.name() === argv[0]);
   return next ? commandOf(next, argv.slice(1)) : command;
 }

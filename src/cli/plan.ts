@@ -11,6 +11,7 @@ import type { Rates } from '../plan/rates.js';
 import { assumedRates, ratesFrom } from '../plan/rates-file.js';
 import { jsonText } from '../printable.js';
 import { readJson } from '../read-json.js';
+import { makeFolderOf } from '../safe-write.js';
 import { explained } from './explain.js';
 import { LOADING } from './machine.js';
 import { planLines } from './plan-lines.js';
@@ -127,7 +128,10 @@ async function measured(config: Config, { type }: Place, file: string | undefine
 }
 
 function write(file: string, text: string): void {
-  explained(`write ${file}`, 'choose another file with --rates', () => writeFileSync(file, text));
+  explained(`write ${file}`, 'choose another file with --rates', () => {
+    makeFolderOf(file);
+    writeFileSync(file, text);
+  });
 }
 
 function jsonOf({ config, replicas, places, link, splitDense, rates }: Planned, plan: Plan): object {

@@ -141,6 +141,7 @@ function addRunCommands(add: Add): void {
   const exporting = add('export', "write a run's weights for PyTorch or tfjs", () => import('./export.js'));
   addRunFlags(exporting)
     .requiredOption('--out <path>', 'file to write, or folder for tfjs', pathOf('--out'))
+    .option('--force', 'replace an earlier export')
     .addOption(choiceOf('--format <format>', 'pytorch: one file; tfjs: a LayersModel in a folder', 'pytorch', 'tfjs'))
     .option(...JSON_FLAG);
 
@@ -163,6 +164,7 @@ function addRunCommands(add: Add): void {
     pathOf('the file'),
   );
   addFlags(importing, [...flagNames('net', 'data'), '--placement', '--run', '--out'])
+    .option('--force', 'replace an earlier import of that name')
     .addOption(choiceOf('--channel-order <order>', "order of the colours in the file's first layer", 'rgb', 'bgr'))
     .option(
       '--class-names <file>',

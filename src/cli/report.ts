@@ -1,8 +1,8 @@
 /** `report`: shows what happened in runs, from their logs. Loads no TensorFlow. */
-import { existsSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { packageVersion } from '../config/version.js';
-import { ConfigError, SplitError } from '../errors.js';
+import { ConfigError } from '../errors.js';
 import { count, mebibytes } from '../numbers.js';
 import { jsonText, printableLines } from '../printable.js';
 import { analyseLog } from '../report/analyse.js';
@@ -14,7 +14,7 @@ import { markdownLines } from '../report/markdown.js';
 import type { Report, RunReport } from '../report/model.js';
 import { makeReport } from '../report/report.js';
 import { withKernels } from '../report/run-kernels.js';
-import { assertFileWritable, writeNoFollow } from '../safe-write.js';
+import { assertFileWritable, makeFolderOf, writeNoFollow } from '../safe-write.js';
 import { explained } from './explain.js';
 import { type FoundLog, findLogs } from './find-log.js';
 import { follow } from './follow.js';
@@ -78,7 +78,10 @@ export async function run(
     return 0;
   }
   const content = text ? printableLines(`${text(report).join('\n')}\n`) : reportPage(report, { folder: dirname(file) });
-  writing(file, () => writeNoFollow(file, content));
+  writing(file, () => {
+    makeFolderOf(file);
+    writeNoFollow(file, content);
+  });
   services.stdout.print(file);
   return 0;
 }
@@ -130,9 +133,6 @@ function refuseLog(file: string, logs: readonly FoundLog[]): void {
 }
 
 function writing<T>(file: string, action: () => T): T {
-  if (!existsSync(dirname(file))) {
-    throw new SplitError(`Cannot write ${file}: there is no folder ${dirname(file)}; make it, or ${ADVICE}`);
-  }
   return explained(`write ${file}`, ADVICE, action);
 }
 

@@ -2,7 +2,7 @@
 import { createWriteStream, lstatSync, rmSync } from 'node:fs';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { OVERWRITE, openNoFollow } from '../safe-write.js';
+import { makeFolderOf, OVERWRITE, openNoFollow } from '../safe-write.js';
 import { explained } from './explain.js';
 
 /**
@@ -14,7 +14,10 @@ export async function streamToFile(
   pieces: AsyncIterable<string | Uint8Array>,
   advice: string,
 ): Promise<void> {
-  const descriptor = explained(`write ${file}`, advice, () => openNoFollow(file, OVERWRITE));
+  const descriptor = explained(`write ${file}`, advice, () => {
+    makeFolderOf(file);
+    return openNoFollow(file, OVERWRITE);
+  });
   try {
     await pipeline(Readable.from(pieces), createWriteStream('', { fd: descriptor }));
   } catch (error) {

@@ -19,7 +19,7 @@ import { jsonText, shellWord } from '../printable.js';
 import { readJson } from '../read-json.js';
 import { assertFolderWritable, writeNoFollow } from '../safe-write.js';
 
-const CLASSES_FILE = 'classes.json';
+export const CLASSES_FILE = 'classes.json';
 export const STATISTICS_FILE = 'statistics.json';
 /** Enough for the names of 65,536 classes. */
 const MAX_CLASSES_BYTES = 2 ** 25;

@@ -1,18 +1,17 @@
 /** A training run: set-up, check, loop, evaluation, weights. */
 import type { Config } from '../config/config.js';
-import type { BatchFeeder, Statistics } from '../data/index.js';
+import type { BatchFeeder } from '../data/index.js';
 import { signalExitCode } from '../end-signals.js';
 import { NonFiniteError, SplitError, VerifyError } from '../errors.js';
-import type { Report } from '../log.js';
 import { learningRateAt } from '../optim/schedule.js';
 import { type Checkpoints, openCheckpoints } from './checkpoints.js';
 import { diagnose } from './diagnose.js';
-import { type DryRun, dryRun } from './dry-run.js';
+import { dryRun } from './dry-run.js';
 import { evaluate, measureActivations } from './evaluate.js';
 import { openFeed } from './feed.js';
 import { type Monitor, openMonitor } from './monitor.js';
 import { type Network, openNetwork } from './network.js';
-import { type Busy, epochOfStep, newProgress, type Progress, stepsOf } from './progress.js';
+import { epochOfStep, newProgress, type Progress, stepsOf } from './progress.js';
 import { openTeamWhenThere, Recovery } from './recovery.js';
 import {
   type Change,
@@ -28,41 +27,11 @@ import { classesToContinue, keepRunData, statisticsToContinue, tryRunFolder } fr
 import { exchange, exitCodeOf, type Run, runEnd, runStart, trainStep } from './run-events.js';
 import { saveWeights } from './run-weights.js';
 import { openTracer, untraced } from './trace/tracer.js';
+import type { TrainResult, TrainUi } from './train-ui.js';
 import { checkTeam } from './verify.js';
 import { GracePeriod, openUnlessStopped, Stopped, stoppable, untilStopped } from './waiting.js';
 
-export interface TrainResult {
-  exitCode: number;
-  /** Test accuracy at the end; NaN if the run did not get there. */
-  top1: number;
-  steps: number;
-  /** With `TrainUi.dryRun`, unless it was stopped. */
-  dryRun?: DryRun;
-}
-
-/** What a run is given from outside. */
-export interface TrainUi {
-  /** Receives the events, `run_start` first. */
-  report: Report;
-  /**
-   * Makes the run's folder. Called just before `run_start`, when everything that can be checked has been checked.
-   * @returns the config with the name that the run got.
-   */
-  begin?: (config: Config) => Config;
-  /** Ends the run after the present step; its reason may be the signal's name. */
-  signal: AbortSignal;
-  /** The command that trains, for messages: flags follow it. */
-  command?: string;
-  /** What to resume from, instead of initial values. */
-  resume?: Resume | undefined;
-  /** What is subtracted from the images, if it is not computed from them: that of the images of the weights. */
-  statistics?: Statistics | undefined;
-  /** Receives a sentence about whatever takes long before `run_start`. */
-  note?: (text: string) => void;
-  busy?: Busy | undefined;
-  /** Ends before the first step, and writes nothing. Whatever would end the run until then is thrown. */
-  dryRun?: boolean;
-}
+export type { TrainResult, TrainUi };
 
 /**
  * Trains, and reports what happens. A failure after `run_start` ends with `run_end` and its exit code.

@@ -1,9 +1,10 @@
 /** A run's weights as one safetensors file for PyTorch, with a description from which `docs/pytorch` builds the net. */
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { writeTensors } from '../checkpoint/safetensors.js';
 import { withTensors } from '../checkpoint/weights-files.js';
 import { CheckpointError } from '../errors.js';
 import { type Net, type PlacedLayer, padding, volume } from '../model/net.js';
+import { makeFolderOf } from '../safe-write.js';
 import { modulesOf } from './names.js';
 import { channelsFirst, groupsOf, join, portablesOf } from './portable.js';
 
@@ -38,6 +39,7 @@ export const DESCRIPTION = 'alexnet_split';
  * torchvision's net get its own names.
  * @param files the weights of one run, of either placement.
  * @param settings those that make the same net of the same images; they go into the description.
+ * @param options `force` replaces a file that exists.
  * @throws CheckpointError if the files are of another net, `file` exists, or the write fails.
  */
 export function exportWeights(
@@ -46,8 +48,9 @@ export function exportWeights(
   file: string,
   settings: Readonly<Record<string, unknown>>,
   { classes, statistics }: ImageKnowledge = {},
+  { force = false }: { force?: boolean } = {},
 ): Exported {
-  refuseExisting(file);
+  if (!force || !statSync(file, { throwIfNoEntry: false })?.isFile()) refuseExisting(file);
   const modules = modulesOf(net);
   const portables = portablesOf(net).map((each) => {
     const module = modules?.get(each.layer) ?? each.layer;
@@ -66,6 +69,7 @@ export function exportWeights(
     ...(statistics ? [{ name: MEAN_IMAGE, shape: [statistics.channels, statistics.resize, statistics.resize] }] : []),
   ];
   const metadata = { format: 'pt', [DESCRIPTION]: JSON.stringify(description) };
+  makeExportFolder(file);
   withTensors(files, (source) =>
     writeTensors(file, entries, metadata, ({ name }, bytes) => {
       const joined = new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);
@@ -79,10 +83,22 @@ export function exportWeights(
   return exported(file, portables);
 }
 
+/** Makes the folder in which an export goes. @throws CheckpointError if it cannot be made. */
+export function makeExportFolder(path: string): void {
+  try {
+    makeFolderOf(path);
+  } catch (error) {
+    throw new CheckpointError(`Cannot write ${path}: ${(error as Error).message}; choose another --out`, path);
+  }
+}
+
 /** @throws CheckpointError if there is a file or folder of that name. */
 export function refuseExisting(path: string): void {
   if (!existsSync(path)) return;
-  throw new CheckpointError(`Cannot write ${path}: it exists already; choose another --out, or remove it`, path);
+  throw new CheckpointError(
+    `Cannot write ${path}: it exists already; choose another --out, or replace an earlier export with --force`,
+    path,
+  );
 }
 
 /** A layer in the words of PyTorch's modules. */

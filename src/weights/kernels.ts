@@ -3,7 +3,7 @@ import { explainLoadFailure } from '../addon.js';
 import { withTensors } from '../checkpoint/weights-files.js';
 import { CheckpointError, ConfigError, SetupError } from '../errors.js';
 import { type Net, parametersOf } from '../model/net.js';
-import { writeNoFollow } from '../safe-write.js';
+import { makeFolderOf, writeNoFollow } from '../safe-write.js';
 
 export type FirstLayer = ReturnType<typeof firstLayerOf>;
 
@@ -131,6 +131,7 @@ export async function pngOf({ height, width, pixels }: ReturnType<typeof kernelP
 export async function writePng(picture: ReturnType<typeof kernelPicture>, file: string): Promise<void> {
   const png = await pngOf(picture);
   try {
+    makeFolderOf(file);
     writeNoFollow(file, png);
   } catch (error) {
     throw new CheckpointError(

@@ -2,7 +2,7 @@
  * A net as a tfjs LayersModel, from images [B, S, S, C] to logits [B, K]. The towers are two branches; a concatenation
  * joins them where a layer reads both.
  */
-import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import tf = require('@tensorflow/tfjs');
@@ -20,7 +20,9 @@ import {
   type WeightedLayer,
 } from '../model/net.js';
 import { layerName } from '../model/summary.js';
-import { type Exported, exported, refuseExisting } from './export.js';
+import { type Exported, exported, makeExportFolder, refuseExisting } from './export.js';
+
+const FILES = ['model.json', 'weights.bin'];
 
 type Symbolic = tf.SymbolicTensor;
 
@@ -28,12 +30,19 @@ type Symbolic = tf.SymbolicTensor;
  * Writes a folder that `tf.loadLayersModel` reads: `model.json` and `weights.bin`. Writes atomically: into a temporary
  * folder, which is renamed.
  * @param files the weights of one run, of either placement.
+ * @param options `force` replaces a folder that an earlier export wrote.
  * @throws CheckpointError if tfjs lacks one of the net's layers, the files are of another net, the folder exists, or the
  * write fails.
  */
-export async function exportLayersModel(net: Net, files: readonly string[], folder: string): Promise<Exported> {
-  refuseExisting(folder);
+export async function exportLayersModel(
+  net: Net,
+  files: readonly string[],
+  folder: string,
+  { force = false }: { force?: boolean } = {},
+): Promise<Exported> {
+  if (!force || !isExport(folder)) refuseExisting(folder);
   refuseInexpressible(net, folder);
+  makeExportFolder(folder);
   const model = buildModel(net);
   const temporary = `${folder}.${process.pid}.partial`;
   try {
@@ -46,6 +55,7 @@ export async function exportLayersModel(net: Net, files: readonly string[], fold
       return { modelArtifactsInfo: { dateSaved: new Date(), modelTopologyType: 'JSON' } };
     });
     await model.save(handler);
+    rmSync(folder, { recursive: true, force: true }); // of an earlier export
     renameSync(temporary, folder);
   } catch (error) {
     rmSync(temporary, { recursive: true, force: true });
@@ -58,6 +68,13 @@ export async function exportLayersModel(net: Net, files: readonly string[], fold
     model.dispose();
   }
   return exported(folder, parametersOf(net));
+}
+
+/** Whether a folder has the files of an export and nothing else. */
+function isExport(folder: string): boolean {
+  if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory()) return false;
+  const names = readdirSync(folder);
+  return names.includes('model.json') && names.every((name) => FILES.includes(name));
 }
 
 /** @throws CheckpointError that lists the layers that tfjs lacks. */

@@ -59,7 +59,7 @@ test('data check explains in a sentence invalid data and an unwritable report', 
     empty.stderr.text,
     /^error: Cannot use the images of .*: there is no folder train, expected class folders/,
   );
-  const unwritable = await run(['data', 'check', data, '--report', join(work, 'no', 'r.json')]);
+  const unwritable = await run(['data', 'check', data, '--report', join('/dev/null', 'r.json')]);
   assert.match(unwritable.stderr.text, /error: Cannot write the report .*; choose another --report\n$/);
   const wrong = await run(['data', 'check', data, '--resize', '0']);
   assert.deepEqual(

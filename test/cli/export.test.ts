@@ -35,6 +35,36 @@ test('export --format tfjs writes a folder, and --json prints what was written',
   assert.deepEqual(fs.readdirSync(model).sort(), ['model.json', 'weights.bin']);
 });
 
+test('export makes missing folders, and replaces an earlier export with --force alone', async () => {
+  for (const [format, replaceable] of [
+    ['pytorch', 'net.safetensors'],
+    ['tfjs', 'model'],
+  ] as const) {
+    const to = join(out, 'made', 'below', replaceable);
+    const argv = ['export', '--run', folder, '--format', format, '--out', to];
+    assert.equal((await run(argv)).exitCode, 0, format);
+    const refused = await run(argv);
+    assert.match(
+      refused.stderr.text,
+      /it exists already; choose another --out, or replace an earlier export with --force$/m,
+    );
+    assert.equal((await run([...argv, '--force'])).exitCode, 0, format);
+  }
+  // Neither format replaces what the other wrote, nor a folder with other files.
+  const model = join(out, 'made', 'below', 'model');
+  const file = join(out, 'made', 'below', 'net.safetensors');
+  fs.writeFileSync(join(model, 'mine'), '');
+  for (const argv of [
+    ['--out', model, '--format', 'tfjs'],
+    ['--out', model],
+    ['--out', file, '--format', 'tfjs'],
+  ]) {
+    const { exitCode, stderr } = await run(['export', '--run', folder, '--force', ...argv]);
+    assert.deepEqual([exitCode, /it exists already/.test(stderr.text)], [1, true], argv.join(' '));
+  }
+  assert.deepEqual(fs.readdirSync(model).sort(), ['mine', 'model.json', 'weights.bin']);
+});
+
 test('export explains in one sentence what it cannot read or write', async () => {
   const nothing = join(out, 'nothing');
   await run(['train', '--out', out, '--run', 'empty', '--preset', 'lenet']);
@@ -51,7 +81,11 @@ test('export explains in one sentence what it cannot read or write', async () =>
       /it has no weights, expected a complete checkpoint or tower-\*\.safetensors/,
     ],
     [['--run', folder, '--out', out], 1, /^error: Cannot write .*: it exists already; choose another --out/],
-    [['--run', folder, '--out', join(nothing, 'x', 'y')], 1, /^error: Cannot write the weights .*ENOENT/],
+    [
+      ['--run', folder, '--out', join('/dev/null', 'x')],
+      1,
+      /^error: Cannot write \/dev\/null\/x: .*; choose another --out/,
+    ],
     [['--run', folder, '--out', nothing, '--format', 'onnx'], 2, /Allowed choices are pytorch, tfjs/],
     [['--run', folder], 2, /required option '--out <path>'/],
   ];

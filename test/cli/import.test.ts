@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { after } from 'node:test';
@@ -240,6 +241,31 @@ test("import recognizes torchvision's AlexNet, and leaves it to the flags that n
   }
 });
 
+test('import --force replaces an earlier import, and that comes back if the new one fails', async (t) => {
+  const argv = ['import', file, '--run', 'twice', '--out', out];
+  assert.equal((await run(argv)).exitCode, 0);
+  const refused = await run(argv);
+  assert.deepEqual([refused.exitCode, /or replace that import with --force$/m.test(refused.stderr.text)], [2, true]);
+  assert.equal((await run([...argv, '--force', '--seed', '5'])).exitCode, 0);
+  assert.equal(configOf('twice').seed, 5);
+  const rename = fs.renameSync;
+  t.mock.method(fs, 'renameSync', (from: string, to: string) => {
+    if (to.endsWith('.safetensors'))
+      throw Object.assign(new Error('EIO: i/o error'), { code: 'EIO', syscall: 'rename' });
+    rename(from, to);
+  });
+  syncBuiltinESMExports();
+  const failed = await run([...argv, '--force', '--seed', '6']);
+  t.mock.restoreAll();
+  syncBuiltinESMExports();
+  assert.equal(failed.exitCode, 1, failed.stderr.text);
+  assert.equal(configOf('twice').seed, 5);
+  assert.deepEqual(
+    fs.readdirSync(out).filter((name) => name.endsWith('.replaced')),
+    [],
+  );
+});
+
 test('import refuses what it cannot use in one sentence, and leaves nothing behind', async () => {
   const foreign = join(out, 'foreign.safetensors');
   writeTensors(foreign, [{ name: 'conv1.weight', shape: [96, 3, 11, 11] }], {}, () => {});
@@ -248,7 +274,8 @@ test('import refuses what it cannot use in one sentence, and leaves nothing behi
     [[foreign, '--run', 'no'], 1, /of another shape: conv1\.weight is \[96,3,11,11\] and \[24,3,11,11\] in the net;/],
     [[file, '--run', 'no', '--classes', '7'], 1, /fc5\.weight is \[10,84\] and \[7,84\] in the net/],
     [[join(out, 'gone'), '--run', 'no'], 1, /Cannot read the weights .*gone: it is not there; choose a safetensors/],
-    [[file, '--run', 'r'], 2, /Cannot use .* for a new run: it exists already/],
+    [[file, '--run', 'r'], 2, /Cannot use .* for a new run: it exists already; choose another --run$/m],
+    [[file, '--run', 'r', '--force'], 2, /Cannot use .* for a new run: it exists already; choose another --run$/m],
     [[file], 2, /without a name for the run; give one with --run/],
     [['--run', 'no'], 2, /missing required argument 'file'/],
     [[file, '--run', 'no', '--channel-order', 'gbr'], 2, /Allowed choices are rgb, bgr/],

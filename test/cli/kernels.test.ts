@@ -34,7 +34,7 @@ test('kernels --json prints the content of kernels.json; --out names the picture
 });
 
 test('kernels refuses what it cannot use in one sentence', async () => {
-  const nowhere = join(out, 'no', 'such.png');
+  const nowhere = join('/dev/null', 'such.png');
   const wrong = await run(['kernels', '--run', folder, '--out', nowhere]);
   assert.deepEqual([wrong.exitCode, wrong.stdout.text, wrong.stderr.lines.length], [1, '', 1]);
   assert.match(wrong.stderr.text, /^error: Cannot write the picture .*such\.png/);

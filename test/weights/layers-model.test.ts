@@ -94,6 +94,6 @@ test('exportLayersModel() does not overwrite', async () => {
   const out = join(folder, 'taken');
   fs.mkdirSync(out);
   await assert.rejects(exportLayersModel(buildNet(CASES.lenet), towers, out), /it exists already/);
-  const nowhere = join(folder, 'no', 'such', 'folder');
-  await assert.rejects(exportLayersModel(buildNet(CASES.lenet), towers, nowhere), /Cannot write the model .*ENOENT/);
+  const nowhere = join('/dev/null', 'folder');
+  await assert.rejects(exportLayersModel(buildNet(CASES.lenet), towers, nowhere), /Cannot write \/dev\/null\/folder: /);
 });
