@@ -43,6 +43,7 @@ async function main(args) {
     return runTests(
       [...chosen.flags, ...chosen.files.map((path) => relative(root, outputOf(root, path)))],
       usableCores(),
+      args.length === 1,
     );
   }
   await changeToUserFolder(args);
@@ -76,10 +77,12 @@ function chooseTests(args) {
 }
 
 /** Runs one file more than there are cores, because some files are waiting at any time, but at most four, to save memory. */
-function runTests(tests, cores) {
+function runTests(tests, cores, isAll) {
   const concurrency = Math.min(4, cores + 1);
-  const flags = ['--enable-source-maps', '--test', '--test-reporter=spec', `--test-concurrency=${concurrency}`];
-  return start([process.execPath, ...flags, ...tests], { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] });
+  // Reading the source maps of tfjs in every thread is a sixth of a training's time: only where some files are chosen.
+  const maps = isAll ? [] : ['--enable-source-maps'];
+  const flags = ['--test', '--test-reporter=spec', `--test-concurrency=${concurrency}`];
+  return start([process.execPath, ...maps, ...flags, ...tests], { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] });
 }
 
 /** Returns the name of the command, or undefined if only help is requested. */

@@ -66,15 +66,12 @@ test('verifyGolden() fails on other values than its own, with the default tolera
   file.steps[0].loss *= 1.001;
   file.after = {};
   file.steps[0].gradients['tower1/conv4/kernel'].l2 *= 1.02;
-  const result = await withFile(JSON.stringify(file), (path) => verifyGolden(path, config));
+  const result = await withFile(JSON.stringify(file), (path) => verifyGolden(path, config, ['reference']));
   assert.equal(result.passed, false);
-  assert.deepEqual(
-    wrongIn(result),
-    ['towers', 'reference'].flatMap((side) => [
-      [side, 'loss', 'step 1'],
-      [side, 'gradient norms', 'tower1/conv4/kernel'],
-    ]),
-  );
+  assert.deepEqual(wrongIn(result), [
+    ['reference', 'loss', 'step 1'],
+    ['reference', 'gradient norms', 'tower1/conv4/kernel'],
+  ]);
 });
 
 test("verifyGolden() fails on other values than its own, with the file's tolerance", async () => {
@@ -88,17 +85,15 @@ test("verifyGolden() fails on other values than its own, with the file's toleran
   const bias = { l2: 0.1, at: { 128: 0 } };
   file.after = { 'tower0/conv1/bias': bias };
   assert.ok(Math.max(loss, gradient.norm, layer.norm, after.norm) < 0.01);
-  const result = await withFile(JSON.stringify(file), (path) => verifyGolden(path, config));
-  assert.deepEqual(
-    wrongIn(result),
-    ['towers', 'reference'].flatMap((side) => [
-      [side, 'loss', 'step 1'],
-      [side, 'layer norms', 'tower0/pool5'],
-      [side, 'gradient norms', 'tower1/conv4/kernel'],
-      [side, 'parameter after norms', 'tower0/conv1/bias'],
-      [side, 'parameter after elements', 'tower0/conv1/bias[128]'], // there is no such element
-    ]),
-  );
+  const result = await withFile(JSON.stringify(file), (path) => verifyGolden(path, config, ['towers']));
+  assert.equal(result.passed, false);
+  assert.deepEqual(wrongIn(result), [
+    ['towers', 'loss', 'step 1'],
+    ['towers', 'layer norms', 'tower0/pool5'],
+    ['towers', 'gradient norms', 'tower1/conv4/kernel'],
+    ['towers', 'parameter after norms', 'tower0/conv1/bias'],
+    ['towers', 'parameter after elements', 'tower0/conv1/bias[128]'], // there is no such element
+  ]);
 });
 
 test('verifyGolden() refuses a file that is not a reference file, in one sentence', async () => {

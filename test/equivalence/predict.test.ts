@@ -19,7 +19,7 @@ const out = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-predict-'));
 after(() => fs.rmSync(out, { recursive: true, force: true }));
 const IMAGES = fileURLToPath(new URL('../../../test/fixtures/images/', import.meta.url));
 
-const config = smallConfig({ ...smallNet('original', fewImages(out)), out, run: 'r', steps: 30, check: false });
+const config = smallConfig({ ...smallNet('original', fewImages(out)), out, run: 'r', steps: 30 });
 await train(config, { report: () => {}, signal: new AbortController().signal });
 const folder = join(out, 'r');
 

@@ -21,7 +21,7 @@ const FEW = fewImages(folder);
 
 async function eventsOf(values: Record<string, unknown>): Promise<LogEvent[]> {
   const events: LogEvent[] = [];
-  const config = smallConfig({ out: folder, check: false, ...values });
+  const config = smallConfig({ out: folder, ...values });
   const { exitCode } = await train(config, { report: (e) => events.push(e), signal: new AbortController().signal });
   assert.equal(exitCode, 0);
   return events;

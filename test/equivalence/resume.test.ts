@@ -21,7 +21,7 @@ const STEPS = 24;
 const BATCH = 8;
 
 function configOf(values: Record<string, unknown>): Config {
-  return smallConfig({ ...smallNet('original', FEW), out, steps: STEPS, batchSize: BATCH, check: false, ...values });
+  return smallConfig({ ...smallNet('original', FEW), out, steps: STEPS, batchSize: BATCH, ...values });
 }
 
 /** Trains, and asks for a stop after step `stopAt`, or after the following evaluation. */
@@ -133,7 +133,7 @@ test('train() resumes a checkpoint with the other placement, and back, with the 
 });
 
 test('train() does a missed evaluation after it is resumed', async () => {
-  const values = { ...smallNet('lenet', FEW), run: 'left-out', steps: 6, evalEvery: 3 };
+  const values = { ...smallNet('lenet', FEW), ...SINGLE, run: 'left-out', steps: 6, evalEvery: 3 };
   const stopped = await run(values, undefined, 3);
   assert.deepEqual(of(stopped.events, 'eval'), []);
   const resumed = await run(values, newest(stopped.folder));
@@ -144,7 +144,7 @@ test('train() does a missed evaluation after it is resumed', async () => {
 });
 
 test('train() saves the best evaluation if it is stopped in the measurement after it', async () => {
-  const values = { ...smallNet('lenet', FEW), run: 'measured', steps: 6, evalEvery: 3 };
+  const values = { ...smallNet('lenet', FEW), ...SINGLE, run: 'measured', steps: 6, evalEvery: 3 };
   const { events, folder } = await run(values, undefined, 3, 'eval');
   const { top1 } = of(events, 'eval')[0]!;
   assert.deepEqual(newest(folder).checkpoint.state.best, { step: 3, top1 });
@@ -176,7 +176,8 @@ test('train() keeps the newest checkpoints and the one with the best evaluation'
 });
 
 test('train() writes only the last checkpoint with checkpointEvery 0', async () => {
-  const { folder } = await run({ ...smallNet('lenet', FEW), run: 'none', steps: 4, evalEvery: 1, checkpointEvery: 0 });
+  const values = { ...smallNet('lenet', FEW), ...SINGLE, run: 'none', steps: 4, evalEvery: 1, checkpointEvery: 0 };
+  const { folder } = await run(values);
   assert.deepEqual(stepsIn(checkpointsFolder(folder)), [4]);
 });
 
@@ -198,7 +199,7 @@ test('train() refuses a checkpoint with other settings, and names both values', 
       ...smallNet('original', FEW),
       out,
       steps: 30,
-      check: false,
+
       run: 'other',
       ...values,
       net: { ...(smallNet('original', FEW).net as object), ...(values.net as object) },
@@ -242,13 +243,7 @@ test('train() resumes with other devices, length and intervals', async () => {
 });
 
 test('evaluateRun() takes the newest complete checkpoint of an unfinished run, and says which ones it skipped', async () => {
-  const { config, folder } = await run({
-    ...smallNet('lenet', FEW),
-    run: 'killed',
-    steps: 8,
-    checkpointEvery: 4,
-    keep: 5,
-  });
+  const { config, folder } = undisturbed;
   const whole = await evaluateRun(config, folder);
   for (const name of fs.readdirSync(folder)) if (name.endsWith('.safetensors')) fs.rmSync(join(folder, name));
   assert.deepEqual(await evaluateRun(config, folder), whole);
@@ -256,5 +251,5 @@ test('evaluateRun() takes the newest complete checkpoint of an unfinished run, a
   const told: string[] = [];
   const before = await evaluateRun(config, folder, { note: (line) => told.push(line) });
   assert.notDeepEqual(before, whole);
-  assert.match(told.join(), /^skipped the checkpoint .*0000000008: tower-0-of-2\.safetensors has 100 bytes, and/);
+  assert.match(told.join(), /^skipped the checkpoint .*0000000024: tower-0-of-2\.safetensors has 100 bytes, and/);
 });

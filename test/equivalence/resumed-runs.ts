@@ -8,7 +8,7 @@ import { smallConfig, smallNet } from './teams.js';
 export async function trainLenet(out: string, few: string, values: Record<string, unknown>, resume?: Resume) {
   const net = smallNet('lenet', few);
   const config = smallConfig({
-    ...{ out, steps: 4, batchSize: 80, check: false, checkpointEvery: 2, keep: 9, ...net, ...values },
+    ...{ out, steps: 4, batchSize: 80, checkpointEvery: 2, keep: 9, ...net, ...values },
     data: { ...(net.data as object), ...(values.data as object) },
   });
   const events: LogEvent[] = [];

@@ -19,7 +19,7 @@ const folder = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-trace-'));
 after(() => fs.rmSync(folder, { recursive: true, force: true }));
 
 const FEW = fewImages(folder);
-const NET = { ...smallNet('original', FEW), check: false, steps: 5, evalEvery: 0 };
+const NET = { ...smallNet('original', FEW), steps: 5, evalEvery: 0 };
 
 async function run(values: Record<string, unknown>) {
   const config = smallConfig({ ...NET, out: folder, ...values });

@@ -33,7 +33,7 @@ let split: Awaited<ReturnType<typeof run>>;
 let single: Awaited<ReturnType<typeof run>>;
 
 test('train() split and single have the same losses over 20 steps, with dropout and augmentation', async () => {
-  split = await run({ run: 'split' });
+  split = await run({ run: 'split', check: true });
   single = await run({ run: 'single', ...SINGLE });
   const [a, b] = [split, single].map(({ events }) => of(events, 'train_step').map(({ loss }) => loss));
   assert.equal(a!.length, 20);
@@ -180,7 +180,7 @@ test('evaluateRun() refuses weights of another net, and a folder without any', a
 
 test('train() stops after the present step, and saves the weights', async () => {
   const controller = new AbortController();
-  const config = smallConfig({ ...smallNet('lenet', FEW), out: folder, run: 'stopped', steps: 50, check: false });
+  const config = smallConfig({ ...smallNet('lenet', FEW), out: folder, run: 'stopped', steps: 50 });
   const events: LogEvent[] = [];
   const report = (event: LogEvent) => {
     events.push(event);
@@ -196,7 +196,7 @@ test('train() stops after the present step, and saves the weights', async () => 
 });
 
 test('train() stops before the update when the loss is not finite, and says at which step and rate', async () => {
-  const { events, result } = await run({ run: 'nan', optimizer: { learningRate: 1e30 }, check: false });
+  const { events, result } = await run({ run: 'nan', optimizer: { learningRate: 1e30 } });
   const [end] = of(events, 'run_end');
   assert.deepEqual([result.exitCode, end!.status, end!.exit_code], [1, 'failed', 1]);
   assert.match(
@@ -210,14 +210,14 @@ test('train() stops before the update when the loss is not finite, and says at w
 });
 
 test('train() does not start when split and reference differ', async () => {
-  const { events, result } = await withFault('swap-channels@fc6', () => run({ run: 'swapped' }));
+  const { events, result } = await withFault('swap-channels@fc6', () => run({ run: 'swapped', check: true }));
   assert.equal(result.exitCode, 1);
   assert.equal(of(events, 'train_step').length, 0);
   assert.match(of(events, 'run_end')[0]!.error!, /differs from the reference, first in tower0\/fc6\/input/);
 });
 
 test('train() evaluates after each epoch, or every evalEvery steps', async () => {
-  const often = await run({ ...smallNet('lenet', FEW), run: 'often', steps: 5, evalEvery: 2, check: false });
+  const often = await run({ ...smallNet('lenet', FEW), run: 'often', steps: 5, evalEvery: 2 });
   assert.deepEqual(
     of(often.events, 'eval').map(({ step }) => step),
     [2, 4, 5],
@@ -228,7 +228,6 @@ test('train() evaluates after each epoch, or every evalEvery steps', async () =>
     batchSize: 160,
     steps: null,
     epochs: 2,
-    check: false,
   });
   assert.deepEqual(
     of(epochs.events, 'eval').map(({ step, epoch }) => [step, epoch]),

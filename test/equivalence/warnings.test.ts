@@ -18,7 +18,7 @@ const SOME = fewImages(fs.mkdtempSync(join(folder, 'some-')), { train: 4000, tes
 
 /** Trains on sixteen images a step. @returns the warnings that have a kind, by it. */
 async function warningsOf(run: string, values: Record<string, unknown>) {
-  const config = smallConfig({ out: folder, run, batchSize: 16, check: false, checkpointEvery: 0, ...values });
+  const config = smallConfig({ out: folder, run, batchSize: 16, checkpointEvery: 0, ...values });
   const events: LogEvent[] = [];
   await train(config, { report: (event) => events.push(event), signal: new AbortController().signal });
   const warnings = events.filter((event): event is EventOf<'warning'> => event.event === 'warning');

@@ -47,7 +47,7 @@ test('a run that was exported and imported again has the same loss, to the last 
 test('train() starts from the weights of another run, by name, path or exported file, and the check does too', async () => {
   const still = { learningRate: 1e-12, momentum: 0, weightDecay: 0 };
   for (const [i, weights] of ['trained', `${join(out, 'trained')}/`, join(out, 'net.safetensors')].entries()) {
-    const { result, last } = await run({ run: `from-${i}`, steps: 1, weights, optimizer: still });
+    const { result, last } = await run({ run: `from-${i}`, steps: 1, weights, optimizer: still, check: true });
     assert.equal(result.exitCode, 0);
     assert.equal(last('check').passed, true);
     const [before, now] = [trained.last('eval').loss, last('eval').loss];
