@@ -12,7 +12,7 @@ import { writeWhole } from './processes.mjs';
 
 export const PACKAGE = '@tensorflow/tfjs-node-gpu';
 /** What `src/native/binding/` imports. */
-const ENTRIES = ['dist/nodejs_kernel_backend.js', 'dist/register_all_kernels.js'];
+const ENTRIES = ['dist/io/file_system.js', 'dist/nodejs_kernel_backend.js', 'dist/register_all_kernels.js'];
 const DECLARATIONS = ['dist/register_all_kernels.d.ts'];
 const LICENSE = join(dirname(fileURLToPath(import.meta.url)), 'licenses', 'Apache-2.0.txt');
 
@@ -25,7 +25,8 @@ export function keepUsedParts(root) {
   const folder = join(root, 'node_modules', PACKAGE);
   try {
     const original = JSON.parse(fs.readFileSync(join(folder, 'package.json'), 'utf8'));
-    if (original.scripts === undefined) makeNewer(root, folder);
+    const isDone = original.scripts === undefined && ENTRIES.every((entry) => original.files.includes(entry));
+    if (isDone) makeNewer(root, folder);
     else rewrite(folder, original);
     return undefined;
   } catch (error) {

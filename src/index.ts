@@ -1,12 +1,9 @@
 /**
  * The public API: what the command line does, from a program.
  * @example
- * import { resolveConfig, train } from 'alexnet-split';
- * import { listDevices } from 'alexnet-split/native';
- * const devices = listDevices().map(({ name }) => name);
- * const flags = { values: { preset: 'mini', steps: 10 } };
- * const { config } = resolveConfig([flags], { devices, fashionMnist: false, now: new Date() });
- * await train(config, { report: console.log, signal: new AbortController().signal });
+ * import { resolveConfigHere, train } from 'alexnet-split';
+ * const config = await resolveConfigHere({ preset: 'mini', steps: 10 });
+ * const { top1, error } = await train(config, { report: ({ event }) => console.log(event) });
  */
 export {
   type Checkpoint,
@@ -15,6 +12,7 @@ export {
   readCheckpoint,
   type Skipped,
 } from './checkpoint/store.js';
+export { makeRunFolder, resolveConfigHere, train, verify } from './cli/programs.js';
 export { type Config, type Machine, type Resolved, resolveConfig } from './config/config.js';
 export type { ConfigLayer } from './config/layers.js';
 export { PRESETS } from './config/presets.js';
@@ -29,12 +27,13 @@ export { type Result, watchTraining } from './train/ablate-result.js';
 export {
   evaluateRun,
   type GoldenResult,
+  type Guess,
+  type Prediction,
+  predictFiles,
   type Resume,
   type Scores,
   type TrainResult,
   type TrainUi,
-  train,
   type VerifyResult,
-  verify,
   verifyGolden,
 } from './train/index.js';

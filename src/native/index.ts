@@ -3,9 +3,13 @@
  * @example
  * import { listDevices, useDevice } from 'alexnet-split/native';
  * import * as tf from '@tensorflow/tfjs';
- * useDevice('GPU:1'); // in this thread only
+ * useDevice('GPU:1'); // in this thread only; importing this module registers `file://` for tfjs's models
  * const product = tf.matMul(tf.ones([2, 2]), tf.ones([2, 2]));
  */
+
+import { registerFiles } from './binding/model-files.js';
+
+registerFiles();
 
 export { NativeError, SetupError } from '../errors.js';
 export { backingDevice, runOp, useDevice } from './binding/backend.js';

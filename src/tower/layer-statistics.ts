@@ -2,9 +2,7 @@
 import type * as tf from '@tensorflow/tfjs';
 import { type Captured, groupEnds } from '../model/forward.js';
 import type { Net, TowerIndex } from '../model/net.js';
-
-/** The statistics of one tower's part of a layer. The log has them too: docs/log-events.md defines them. */
-export type LayerActivations = ReturnType<typeof measure>;
+import type { LayerActivations } from './protocol.js';
 
 /** The layers that are measured, by name, and whether each ends with a ReLU. Dropout is left out: it only scales here. */
 export function measuredLayers({ layers }: Net): ReadonlyMap<string, boolean> {
@@ -35,7 +33,7 @@ export function measureLayers(net: Net, captured: readonly Captured[]): LayerAct
  * @param tensor float32 [B, …, C]; stays the caller's.
  * @param hasRelu whether the values come from a ReLU, so that units without positive values are dead.
  */
-export function measure(layer: string, tower: TowerIndex, tensor: tf.Tensor, hasRelu: boolean) {
+export function measure(layer: string, tower: TowerIndex, tensor: tf.Tensor, hasRelu: boolean): LayerActivations {
   const values = tensor.dataSync() as Float32Array;
   const images = tensor.shape[0]!;
   const units = tensor.shape.at(-1)!;

@@ -2,8 +2,8 @@
 import type { Config } from '../config/config.js';
 import type { Mailboxes } from '../exchange/mailbox.js';
 import type { SentBytes } from '../exchange/transport.js';
+import type { TowerIndex } from '../model/net.js';
 import type { ContextOptions } from '../native/c/context.js';
-import type { LayerActivations } from './layer-statistics.js';
 import type { Part, Replica } from './replica.js';
 
 export type { Part } from './replica.js';
@@ -175,6 +175,19 @@ export interface StepReply {
   /** Only of a step with `trace`. */
   spans?: readonly ThreadSpan[];
 }
+
+/** The statistics of one tower's part of a layer. The log has them too: docs/log-events.md defines them. */
+export type LayerActivations = {
+  tower: TowerIndex;
+  layer: string;
+  mean: number;
+  sd: number;
+  max: number;
+  zero: number;
+  signal: number;
+  units: number;
+  dead?: number;
+};
 
 export interface MeasureReply {
   layers: readonly LayerActivations[];

@@ -9,7 +9,7 @@ import { backingDevice, currentBinding, useDevice } from '../native/binding/back
 import { copyTensor, settle } from '../native/binding/tensors.js';
 import type { GradientSum } from './average.js';
 import { imagesOf, readBatch } from './batch.js';
-import { type LayerActivations, measure, measureLayers } from './layer-statistics.js';
+import { measure, measureLayers } from './layer-statistics.js';
 import { type NativeOps, nativeOps } from './native-ops.js';
 import { Parameters } from './parameters.js';
 import type { PassInputs, PassKind } from './pass.js';
@@ -19,6 +19,7 @@ import {
   type Command,
   type EvaluateReply,
   indexOf,
+  type LayerActivations,
   type MeasureReply,
   type OpenReply,
   type Replies,

@@ -1,6 +1,7 @@
 /** What a training is given from outside, and what it returns. */
 import type { Config } from '../config/config.js';
 import type { Statistics } from '../data/index.js';
+import type { SplitError } from '../errors.js';
 import type { Report } from '../log.js';
 import type { DryRun } from './dry-run.js';
 import type { Busy } from './progress.js';
@@ -11,6 +12,8 @@ export interface TrainResult {
   /** Test accuracy at the end; NaN if the run did not get there. */
   top1: number;
   steps: number;
+  /** What ended the run, unless it reached its end or was stopped. */
+  error?: SplitError;
   /** With `TrainUi.dryRun`, unless it was stopped. */
   dryRun?: DryRun;
 }

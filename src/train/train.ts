@@ -34,7 +34,8 @@ import { GracePeriod, openUnlessStopped, Stopped, stoppable, untilStopped } from
 export type { TrainResult, TrainUi };
 
 /**
- * Trains, and reports what happens. A failure after `run_start` ends with `run_end` and its exit code.
+ * Trains, and reports what happens. A failure after `run_start` ends with `run_end`, and is
+ * `error` of the result.
  * @throws SplitError before `run_start`, for whatever cannot become a run.
  */
 export async function train(asked: Config, outer: TrainUi): Promise<TrainResult> {
@@ -142,7 +143,8 @@ async function runToEnd(
   network?.report(progress.steps, report);
   report(runEnd(progress, run.feeder, exitCode, failure, weights, recovery.times));
   if (failure !== undefined && !(failure instanceof SplitError)) throw failure;
-  return { result: { exitCode, top1: progress.top1 ?? Number.NaN, steps: progress.steps }, unfinished };
+  const result = { exitCode, top1: progress.top1 ?? Number.NaN, steps: progress.steps };
+  return { result: failure ? { ...result, error: failure } : result, unfinished };
 }
 
 /** The check against the reference, and restoring the checkpoint to resume from. @throws as these. */

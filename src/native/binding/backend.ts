@@ -1,5 +1,6 @@
 /** Pins tfjs to a device, for the calling thread. */
 import './node-shim.js';
+import { refuseSecondTfjs } from './one-tfjs.js';
 
 import tf = require('@tensorflow/tfjs');
 
@@ -31,9 +32,10 @@ let pinned: { backend: NodeJSKernelBackend; own: Bound; bound: Bound } | undefin
  * one copies it.
  * @param name `CPU:0`, `GPU:1`, …: one of {@link listDevices}.
  * @param options how to make the process's context, if this is the first call in the process that needs it.
- * @throws SetupError without a TensorFlow library; NativeError if there is no such device.
+ * @throws SetupError without a TensorFlow library, or if a second copy of tfjs is loaded; NativeError if there is no such device.
  */
 export function useDevice(name: string, options: ContextOptions = {}): void {
+  refuseSecondTfjs();
   const binding = new PinnedBinding(openContext(options), name);
   if (pinned) tf.removeBackend(BACKEND);
   const backend = new NodeJSKernelBackend(binding as unknown as TFJSBinding, '@tensorflow/tfjs-node-gpu');

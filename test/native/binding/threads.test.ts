@@ -1,10 +1,8 @@
-/** Whole processes: threads with their own devices, exit codes, the public import, the example in the docs. */
+/** Whole processes: threads with their own devices, exit codes, the public import. */
 import assert from 'node:assert/strict';
-import fs from 'node:fs';
-import { availableParallelism, tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { availableParallelism } from 'node:os';
 import { test } from 'node:test';
-import { type Ended, ROOT, runNode, runProgram } from '../child.js';
+import { type Ended, runNode, runProgram } from '../child.js';
 
 /** The process ended by itself, with 0, and wrote nothing to stderr. */
 const ok = ({ code, signal, stderr }: Ended) => assert.deepEqual([code, signal, stderr], [0, null, '']);
@@ -90,24 +88,4 @@ test('alexnet-split/native is the public import', async () => {
     'useDevice',
   ]);
   assert.equal(native.listDevices()[0]?.name, 'CPU:0');
-});
-
-test('the program in docs/native.md prints what the page says', async () => {
-  const page = fs.readFileSync(join(ROOT, 'docs', 'native.md'), 'utf8');
-  const program = /```js\n(\/\/ two-devices\.mjs\n.*?)```/s.exec(page)?.[1];
-  const output = /It prints.*?```\n(.*?)```/s.exec(page)?.[1];
-  assert.ok(program && output, 'the page has the program and its output');
-  const folder = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-doc-'));
-  try {
-    // As in the folder of a user who has installed the package.
-    fs.mkdirSync(join(folder, 'node_modules'));
-    fs.symlinkSync(ROOT, join(folder, 'node_modules', 'alexnet-split'));
-    fs.symlinkSync(join(ROOT, 'node_modules', '@tensorflow'), join(folder, 'node_modules', '@tensorflow'));
-    fs.writeFileSync(join(folder, 'two-devices.mjs'), program);
-    const ended = await runNode([join(folder, 'two-devices.mjs')]);
-    ok(ended);
-    assert.deepEqual(ended.stdout.split('\n').sort(), output.split('\n').sort());
-  } finally {
-    fs.rmSync(folder, { recursive: true });
-  }
 });
