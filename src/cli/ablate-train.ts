@@ -9,8 +9,9 @@ import { count } from '../numbers.js';
 import { eventsIn } from '../report/read-log.js';
 import { watchTraining } from '../train/ablate-result.js';
 import type { Resume } from '../train/index.js';
-import type { Ablation, AblationRow } from './ablation.js';
-import { writeAblation } from './ablation-page.js';
+import { endsSeed, leftText } from './ablate-estimate.js';
+import { type Ablation, type AblationRow, isDone } from './ablation.js';
+import { sensitivityText, writeAblation } from './ablation-page.js';
 import { statisticsOf } from './ablation-statistics.js';
 import type { DisplayMode } from './display.js';
 import { oneLine } from './format.js';
@@ -29,25 +30,37 @@ export async function trainRows(
   mode: DisplayMode,
   services: Services,
 ): Promise<number> {
-  const { rows } = ablation;
+  const { rows, untilError } = ablation;
   let exitCode = 0;
   for (const [i, row] of rows.entries()) {
     const save = () => {
-      ablation.statistics = statisticsOf(rows);
+      ablation.statistics = statisticsOf(rows, ablation.untilError);
       writeAblation(folder, ablation);
     };
     let ended = 0;
-    if (!isDone(row)) {
+    const isNew = !isDone(row);
+    if (isNew) {
       services.stdout.print('', `${i + 1} of ${rows.length}, ${row.variant} with seed ${row.seed}: ${row.change}`);
-      ended = await trainRow(row, configs[i]!, mode, services, save);
+      ended = await trainRow(row, configs[i]!, { ...mode, untilError }, services, save);
       save();
     }
+    await takeLevel(row, configs[i]!, untilError);
     if (needsTrainingError(row)) await measureTrainingError(row, configs[i]!, mode, services);
     save();
+    if (isNew) services.stdout.print(...progressLines(ablation, row));
     if (ended !== 0) exitCode = ended;
     if (ended > 128) break; // a signal
   }
   return exitCode;
+}
+
+/** How long the rest takes, and once a seed is complete, what the seeds can show so far. */
+function progressLines({ rows, statistics: { sensitivity } }: Ablation, row: AblationRow): string[] {
+  const left = leftText(rows);
+  return [
+    ...(left === undefined ? [] : [left]),
+    ...(sensitivity && endsSeed(rows, row) ? [sensitivityText(sensitivity)] : []),
+  ];
 }
 
 /**
@@ -58,11 +71,11 @@ export async function trainRows(
 async function trainRow(
   row: AblationRow,
   config: Config,
-  { json, quiet }: DisplayMode,
+  { json, quiet, untilError }: DisplayMode & { untilError: number | undefined },
   services: Services,
   save: () => void,
 ): Promise<number> {
-  const monitor = watchTraining();
+  const monitor = watchTraining({ untilError });
   const started = performance.now();
   const earlier = { ...config, run: row.run ?? config.run };
   const { lock, resume } = await unfinishedRun(runFolder(earlier));
@@ -89,6 +102,16 @@ async function trainRow(
   } finally {
     lock?.release();
   }
+}
+
+/** Finds in the log when a finished training reached the level, if its row does not say it. */
+async function takeLevel({ result, run }: AblationRow, config: Config, untilError: number | undefined): Promise<void> {
+  if (untilError === undefined || run === null || result?.status !== 'done' || result.until?.error === untilError)
+    return;
+  const monitor = watchTraining({ untilError });
+  for await (const event of eventsIn(join(config.out, run, 'log.ndjson'))) monitor.see(event);
+  const until = monitor.result()?.until;
+  if (until) result.until = until;
 }
 
 function needsTrainingError({ result, run }: AblationRow): boolean {
@@ -128,8 +151,4 @@ async function unfinishedRun(folder: string): Promise<{ lock?: RunLock; resume?:
   const lock = await lockRun(folder); // before its checkpoints are read: a process that trains there writes others
   const { found, skipped } = newestCheckpoint(checkpoints);
   return { lock, ...(found && { resume: { checkpoint: found, skipped } }) };
-}
-
-export function isDone({ result }: AblationRow): boolean {
-  return result?.status === 'done';
 }

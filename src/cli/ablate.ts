@@ -4,8 +4,10 @@ import { type Config, type Machine, resolveConfig } from '../config/config.js';
 import { anySets, type ConfigLayer } from '../config/layers.js';
 import { nonFiniteAsStrings } from '../log.js';
 import { BASELINE, type Variant, variantsOf } from '../train/ablate.js';
+import { withBestData } from './ablate-data.js';
+import { planLines } from './ablate-estimate.js';
 import { type Assignment, chooseVariants, joinVariants, type Seeds, seedList } from './ablate-options.js';
-import { isDone, trainRows } from './ablate-train.js';
+import { trainRows } from './ablate-train.js';
 import {
   ABLATION_VERSION,
   type Ablation,
@@ -13,6 +15,7 @@ import {
   type EarlierAblation,
   earlierAblation,
   isAblation,
+  isDone,
   settingsOf,
 } from './ablation.js';
 import { noteLines, seedText, tableLines, writeAblation } from './ablation-page.js';
@@ -34,6 +37,8 @@ export interface AblateOptions extends DisplayMode {
   /** Absent: the seeds of the ablation that is resumed, or one. */
   seeds?: Seeds;
   set?: readonly Assignment[];
+  /** A level of the training error, from 0 to 1. */
+  untilError?: number;
   printConfig?: boolean;
 }
 
@@ -51,12 +56,14 @@ const ONLY_AT_THE_END = 1_000_000_000;
 export async function run(
   {
     layers,
-    options: { variants: typed, only = typed, seeds, set = [], printConfig: isPrinted, ...mode },
+    options: { variants: typed, only = typed, seeds, set = [], untilError: level, printConfig: isPrinted, ...mode },
   }: Input<AblateOptions>,
   services: Services,
 ): Promise<number> {
   if (isPrinted) return printConfig(services, layers);
-  const { config: resolved, notes, machine } = await resolveHere(services, layers, mode);
+  const here = await resolveHere(services, layers, mode);
+  const { machine } = here;
+  const { config: resolved, notes } = withBestData(here, layers);
   const warning = await gpuWarning(services, machine, layers);
   if (warning !== undefined) services.stderr.print(`warning: ${warning}`);
   const isNamed = anySets(layers, 'run');
@@ -82,6 +89,7 @@ export async function run(
       });
     };
     const rows = rowsOf(chosen, asked, earlier);
+    const untilError = level ?? earlier?.untilError;
     configsIn(runFolder(named), rows); // finds every invalid config before the first training
     const config = isNamed ? named : makeNumbered(named);
     const folder = runFolder(config);
@@ -89,9 +97,10 @@ export async function run(
       version: ABLATION_VERSION,
       settings: earlier?.settings ?? settingsOf({ ...config, seed: rows[0]!.seed }),
       variants: chosen.map(({ name, change, values }) => ({ name, change, values: { ...values } })),
+      ...(untilError !== undefined && { untilError }),
       rows,
       missing: only ? [] : variantsOf(resolved).missing,
-      statistics: statisticsOf(rows),
+      statistics: statisticsOf(rows, untilError),
     };
     explained(`make the folder ${folder}`, 'choose another --out', () => mkdirSync(folder, { recursive: true }));
     lock ??= lockNow(folder);
@@ -99,7 +108,7 @@ export async function run(
     writeAblation(folder, ablation); // now, so that it can be resumed if the process is killed
     // With --json stdout has the result only.
     const forRuns = mode.json ? { ...services, stdout: services.stderr } : services;
-    forRuns.stdout.print(...notes, ...viewNotes(layers, mode, services));
+    forRuns.stdout.print(...notes, ...viewNotes(layers, mode, services), ...planLines(ablation));
     const exitCode = await trainRows(ablation, configsIn(folder, rows), folder, mode, forRuns);
     services.stdout.print(
       ...(mode.json

@@ -2,13 +2,15 @@
 import { renameSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config } from '../config/config.js';
+import { valueAt } from '../config/layers.js';
 import { nonFiniteAsStrings } from '../log.js';
 import { count } from '../numbers.js';
 import { printableLines } from '../printable.js';
 import { writeNoFollow } from '../safe-write.js';
 import { hasTop5 } from '../train/ablate-result.js';
 import { ABLATION_JSON, type Ablation, type AblationRow } from './ablation.js';
-import type { Measured, VariantStatistics } from './ablation-statistics.js';
+import type { Measured, Sensitivity, Statistics, VariantStatistics } from './ablation-statistics.js';
+import type { Until } from './ablation-until.js';
 import { explained } from './explain.js';
 import { table } from './format.js';
 
@@ -40,7 +42,7 @@ export function tableLines(ablation: Shown): string[] {
 }
 
 /** Sentences that say what the table shows, and what it does not. */
-export function noteLines({ rows, statistics: { sensitivity, test, variants } }: Shown): string[] {
+export function noteLines({ settings, rows, statistics: { sensitivity, test, variants } }: Shown): string[] {
   if (variants.every(({ seeds }) => seeds.length === 0)) return [];
   const failed = variants.flatMap(({ variant }) => failedOf(variant, rows));
   const trained = rows.find(({ result }) => result?.trainImages)?.result?.trainImages;
@@ -48,16 +50,12 @@ export function noteLines({ rows, statistics: { sensitivity, test, variants } }:
     ...(sensitivity
       ? [
           'points: the mean difference of the top-1 errors from the baseline with the same seeds. Its interval (95 %, Student) has 0 in it: no difference seen.',
-          `Differences have a standard deviation of ${points(sensitivity.sd)} points between seeds (median of the variants). So ${sensitivity.seeds} seeds show differences from ${points(sensitivity.visible)} points, in four of five experiments; 1 point takes ${count(sensitivity.seedsForOnePoint)} seeds, 0.5 points ${count(sensitivity.seedsForHalfPoint)}.`,
+          sensitivityText(sensitivity),
         ]
       : [
           'One seed proves nothing: another seed changes each error, often by more than the variants do. --seeds 5 trains each variant with five seeds and says what they show.',
         ]),
-    ...(test
-      ? [
-          `All variants are tested on the same ${count(test.images)} images. ${sensitivity ? 'The interval does not cover the choice of these images: with' : 'With'} others, a difference may change by up to ±${points(Z * test.standardError)} points (95 %).`,
-        ]
-      : []),
+    ...(test ? [testText(test, settings, sensitivity !== null)] : []),
     ...(trained === undefined
       ? []
       : [
@@ -65,6 +63,23 @@ export function noteLines({ rows, statistics: { sensitivity, test, variants } }:
         ]),
     ...(failed.length > 0 ? [`Without a result, so not in the means: ${failed.join(', ')}.`] : []),
   ];
+}
+
+function testText(
+  { images, standardError }: NonNullable<Statistics['test']>,
+  settings: Shown['settings'],
+  isInterval: boolean,
+): string {
+  const shift = `up to ±${points(Z * standardError)} points (95 %)`;
+  if (valueAt(settings, ['data', 'valShare']) !== undefined) {
+    return `Each seed has ${count(images)} test images of its own, by --val-share. With one seed, others may change a difference by ${shift}; the interval covers that.`;
+  }
+  return `All variants are tested on the same ${count(images)} images. ${isInterval ? 'The interval does not cover the choice of these images: with' : 'With'} others, a difference may change by ${shift}.`;
+}
+
+/** What the seeds so far can show, and how many seeds smaller differences take. */
+export function sensitivityText({ sd, seeds, visible, seedsForOnePoint, seedsForHalfPoint }: Sensitivity): string {
+  return `Differences have a standard deviation of ${points(sd)} points between seeds (median of the variants). So ${seeds} seeds show differences from ${points(visible)} points, in four of five experiments; 1 point takes ${count(seedsForOnePoint)} seeds, 0.5 points ${count(seedsForHalfPoint)}.`;
 }
 
 function failedOf(variant: string, rows: readonly AblationRow[]): string[] {
@@ -99,7 +114,7 @@ export function seedText(rows: readonly AblationRow[]): string {
   return `seed${seeds.length === 1 ? '' : 's'} ${seeds.join(', ')}`;
 }
 
-function seedsIn(rows: readonly AblationRow[]): number[] {
+export function seedsIn(rows: readonly AblationRow[]): number[] {
   return [...new Set(rows.map(({ seed }) => seed))].sort((a, b) => a - b);
 }
 
@@ -112,8 +127,8 @@ type Table = [header: string[], rows: string[][]];
 
 const NAMES = { top1Error: 'top-1 error', top5Error: 'top-5 error', trainTop1Error: 'training error' } as const;
 
-/** A table of the test errors with what changed, and one of the training errors, if they are known. */
-function tablesOf({ settings, rows, statistics: { variants } }: Shown): Table[] {
+/** Tables of the test errors with what changed, of the training errors, and of the time to one, if they are known. */
+function tablesOf({ settings, rows, statistics: { variants, until } }: Shown): Table[] {
   const isTop5 = hasTop5(((settings.net ?? {}) as Config['net']).classes);
   const isTrained = variants.some(({ measures }) => measures.trainTop1Error);
   const isOneSeed = seedsIn(rows).length < 2;
@@ -134,8 +149,25 @@ function tablesOf({ settings, rows, statistics: { variants } }: Shown): Table[] 
       ];
     }),
   ];
-  if (isOneSeed) return [cellsOf(true, [...test, ...train])];
-  return [cellsOf(true, test), ...(isTrained ? [cellsOf(false, train)] : [])];
+  const others = untilTable(until, settings, isOneSeed);
+  if (isOneSeed) return [cellsOf(true, [...test, ...train]), ...others];
+  return [cellsOf(true, test), ...(isTrained ? [cellsOf(false, train)] : []), ...others];
+}
+
+/** When the training error fell to a level: none or one table. */
+function untilTable(until: Until | null, settings: Shown['settings'], isOneSeed: boolean): Table[] {
+  if (until?.variants.every(({ trainings }) => trainings === 0) ?? true) return [];
+  const { epochs: length, steps } = settings as unknown as Config;
+  const within = steps === null ? `${count(length)} epochs` : `${count(steps)} steps`;
+  const header = ['variant', 'seeds', `epochs to ${until!.error * 100} % training error`, 'ratio'];
+  const rows = until!.variants.map(({ variant, trainings, reached, epochs, ratio }) => {
+    const some = reached === 0 ? `not within ${within}` : `${reached} of ${trainings} within ${within}`;
+    const time = epochs === null ? (trainings === 0 ? 'not known' : some) : epochs.toFixed(2);
+    const interval = ratio?.low && ratio.high ? `${ratio.low.toFixed(2)} to ${ratio.high.toFixed(2)}` : '';
+    const seen = isOneSeed ? [] : [interval, ratio?.verdict ?? ''];
+    return [variant, String(trainings), time, ratio?.mean.toFixed(2) ?? '', ...seen];
+  });
+  return [[[...header, ...(isOneSeed ? [] : ['95 % interval', 'verdict'])], rows]];
 }
 
 /** What changed, the number of towers and that of parameters; of a variant that has not run, only the first. */

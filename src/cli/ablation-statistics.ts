@@ -2,14 +2,7 @@
 import { meanOf } from '../report/intervals.js';
 import { type Difference, deviation, pairedDifference, seedsToSee, visibleDifference } from '../report/paired.js';
 import type { Result } from '../train/ablate-result.js';
-
-/** One training of an ablation. */
-interface Training {
-  readonly variant: string;
-  readonly change: string;
-  readonly seed: number;
-  readonly result: Result | null;
-}
+import { type Training, type Until, untilOf } from './ablation-until.js';
 
 /** What is compared; each is better if it is smaller. Errors are shares of images. */
 export const MEASURES = ['top1Error', 'top5Error', 'testLoss', 'trainTop1Error', 'trainLoss'] as const;
@@ -54,10 +47,12 @@ export interface Statistics {
   sensitivity: Sensitivity | null;
   /** Test images, and the standard error that they alone give a difference of two errors like the baseline's. */
   test: { images: number; standardError: number } | null;
+  /** null without a level of the training error. */
+  until: Until | null;
 }
 
-/** @param rows in any order. The first variant is the baseline. */
-export function statisticsOf(rows: readonly Training[]): Statistics {
+/** @param rows in any order. The first variant is the baseline. @param untilError a level of the training error. */
+export function statisticsOf(rows: readonly Training[], untilError?: number): Statistics {
   const names = [...new Set(rows.map(({ variant }) => variant))];
   const own = names.map((name) => rows.filter(({ variant }) => variant === name));
   const [baseline = []] = own;
@@ -68,6 +63,7 @@ export function statisticsOf(rows: readonly Training[]): Statistics {
   return {
     ...{ confidence: 0.95, variants, sensitivity: sensitivityOf(variants) },
     test: isKnown ? { images, standardError: testStandardError(error, images) } : null,
+    until: untilOf(rows, untilError),
   };
 }
 

@@ -41,6 +41,7 @@ const RESULT = z.object({
   trainTop1Error: number.exactOptional(),
   trainLoss: number.exactOptional(),
   trainImages: number.exactOptional(),
+  until: z.object({ error: number, epochs: number.nullable() }).exactOptional(),
   seconds: number.exactOptional(),
   error: z.string().exactOptional(),
 });
@@ -60,6 +61,8 @@ const EARLIER = z.object({
   /** The settings of all variants, without the names of runs and folders. `seed` is that of the first training. */
   settings: z.record(z.string(), z.unknown()),
   variants: z.array(VARIANT).exactOptional(),
+  /** A level of the training error, from 0 to 1; the rows say when it was reached. */
+  untilError: z.number().gt(0).lt(1).exactOptional(),
   rows: z.array(ROW),
 });
 
@@ -73,6 +76,7 @@ export interface EarlierAblation {
   settings: Record<string, unknown>;
   /** Empty if it was of version 1. */
   variants: readonly AblationVariant[];
+  untilError?: number;
   rows: AblationRow[];
 }
 
@@ -113,8 +117,13 @@ export function readAblation(folder: string, action: string, advice: string): Ea
       const place = error.issues[0]!.path.join('.');
       throw new Error(place === '' ? 'it is not an object' : `${place} is missing or invalid`);
     }
-    const { settings, variants = [], rows } = data;
+    const { settings, variants = [], untilError, rows } = data;
     const only = SEED.safeParse(settings.seed).data ?? 1; // of all rows in a file of version 1
-    return { settings, variants, rows: rows.map((row) => ({ ...row, seed: row.seed ?? only })) };
+    const level = untilError !== undefined && { untilError };
+    return { settings, variants, ...level, rows: rows.map((row) => ({ ...row, seed: row.seed ?? only })) };
   });
+}
+
+export function isDone({ result }: AblationRow): boolean {
+  return result?.status === 'done';
 }

@@ -14,6 +14,7 @@ import {
   numberOf,
   optionOf,
   pathOf,
+  shareOf,
   wholeNumberOf,
 } from './options.js';
 
@@ -51,6 +52,12 @@ export function addTrainingCommands(add: Add): void {
     .addOption(
       new Option('--set <variant.setting=value>', 'a setting of one variant, such as tanh.lr=0.005; may be repeated')
         .argParser(assignmentsOf)
+        .helpGroup(HEADINGS.run),
+    )
+    .addOption(
+      new Option('--until-error <share>', 'compare also when the training error first fell to this share, such as 0.25')
+        .argParser(shareOf('--until-error'))
+        .default(undefined, 'not compared')
         .helpGroup(HEADINGS.run),
     )
     // The former name. npm has a setting `only`, and takes the flag silently.

@@ -240,6 +240,84 @@ test('ablate measures the training error of each finished training, once, and co
   assert.deepEqual([trainTop1Error!.toFixed(3), trainImages], ['0.050', 500]);
 });
 
+test('ablate --until-error compares the epochs to a training error, also of finished trainings, from their logs', async () => {
+  const out = newOut();
+  // Four images a step and three steps an epoch; 12 training images make the mean, so three steps.
+  const steps: Record<string, number[]> = {
+    ...{ 'baseline-seed1': [0.5, 0.5, 0.5, 0.9, 0.9, 0.9], 'baseline-seed2': [0.8, 0.8, 0.8, 0.8, 0.8, 0.8] },
+    ...{ 'tanh-seed1': [0.5, 0.5, 0.5, 0.5, 0.5, 0.5], 'tanh-seed2': [0.8, 0.8, 0.1, 0.1, 0.8, 0.8] },
+    ...{ 'no-norm-seed1': [0.1, 0.1, 0.1, 0.9, 0.9, 0.9], 'no-norm-seed2': [0.1, 0.8, 0.8, 0.8, 0.8, 0.8] },
+  };
+  const train: TrainModule['train'] = async (asked, { report, begin }) => {
+    const { run: name } = begin?.(asked) ?? asked;
+    const dataset = { ...RUN_START.dataset, train_images: 12 };
+    report({ ...RUN_START, run: name, dataset });
+    for (const [i, top1] of steps[name]!.entries()) report(trainStep(i + 1, { top1 }));
+    report({ ...EVAL, step: 6 });
+    report({ ...RUN_END, steps: 6 });
+    return { exitCode: 0, top1: 0.5, steps: 6 };
+  };
+  await ablate(out, ['--variants', 'tanh', '--seeds', '2', '--steps', '6'], train);
+  assert.equal(jsonOf(out).statistics.until, null);
+  const again = ['--variants', 'tanh,no-norm', '--seeds', '2', '--steps', '6', '--until-error', '0.3'];
+  const { stdout, stderr } = await ablate(out, again, train);
+  assert.equal(stderr.text, '');
+  assert.match(stdout.text, /^variant +seeds +epochs to 30 % training error +ratio +95 % interval +verdict$/m);
+  // 5 steps (0.5, 0.9, 0.9) and 3; geometric mean of 5/3 and 1 epochs.
+  assert.match(stdout.text, /^baseline +2 +1\.29$/m);
+  // 6 steps and 4: ratios 6/5 and 4/3.
+  assert.match(stdout.text, /^no-norm +2 +1\.63 +1\.26 +0\.65 to 2\.47 +no difference seen$/m);
+  assert.match(stdout.text, /^tanh +2 +not within 6 steps$/m);
+  const { untilError, rows } = jsonOf(out);
+  assert.equal(untilError, 0.3);
+  assert.deepEqual(rows[0]!.result!.until, { error: 0.3, epochs: 5 / 3 });
+  const wrong = await ablate(out, ['--until-error', '30'], train);
+  assert.deepEqual([wrong.exitCode, /^error: --until-error is 30, expected/.test(wrong.stderr.text)], [2, true]);
+});
+
+test('ablate says how many trainings there are, how long the rest takes, and what seeds can show', async () => {
+  const { stdout } = await ablate(newOut(), ['--variants', 'tanh', '--seeds', '3'], training({ 'tanh-seed2': 0.6 }));
+  assert.match(
+    stdout.text,
+    /^6 trainings: 2 variants with the baseline, 3 seeds each; how long they take is known after/m,
+  );
+  assert.match(stdout.text, /^3 seeds show differences from 3\.0 points if differences vary by 1 point between seeds/m);
+  assert.match(stdout.text, /^about \S+ s left, for 5 trainings$/m);
+  assert.equal(
+    stdout.text.match(/^Differences have a standard deviation of/gm)?.length,
+    2,
+    'after seed 2, and at the end',
+  );
+});
+
+test('ablate takes the whole Fashion-MNIST if it is there, unless the user chose, and keeps to what it began with', async () => {
+  const out = newOut();
+  const seen: Config[] = [];
+  const go = (argv: readonly string[], found: boolean) =>
+    run(['ablate', '--out', out, '--quiet', '--variants', 'tanh', ...argv], {
+      loadTrain: moduleOf(training({}, seen)),
+      hasFashionMnist: async () => found,
+    });
+  const sample = await go(['--run', 'a'], false);
+  assert.match(
+    sample.stdout.text,
+    /^data embedded: with its 1,000 test images alone, .* `alexnet-split data fetch fashion-mnist`/m,
+  );
+  const whole = await go(['--run', 'b'], true);
+  assert.match(
+    whole.stdout.text,
+    /^data fashion-mnist: 10,000 test images, instead of the 1,000 of the sample; --data emb/m,
+  );
+  const chosen = await go(['--run', 'c', '--data', 'embedded'], true);
+  assert.doesNotMatch(chosen.stdout.text, /^data /m);
+  assert.equal((await go(['--run', 'a', '--seeds', '1-2'], true)).exitCode, 0);
+  assert.match(sample.stdout.text, /^All variants are tested on the same 1,000 images\./m);
+  assert.deepEqual(
+    seen.map(({ data }) => data.source),
+    ['embedded', 'embedded', 'fashion-mnist', 'fashion-mnist', ...Array<string>(4).fill('embedded')],
+  );
+});
+
 test('ablate continues an ablation of version 1, whose runs have no seed in their names', async () => {
   const out = newOut();
   await ablate(out, ['--variants', 'tanh', '--seed', '3'], training({ baseline: 0.8 }));

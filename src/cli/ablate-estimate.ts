@@ -1,0 +1,42 @@
+/** What an ablation will take, and what it can show. */
+import { count, duration } from '../numbers.js';
+import { visibleDifference } from '../report/paired.js';
+import { type Ablation, type AblationRow, isDone } from './ablation.js';
+import { seedsIn, sensitivityText } from './ablation-page.js';
+
+/** A point, in which the estimate before the first seeds is made. */
+const POINT = 0.01;
+
+/** Before the first training: how many there are, how long they take if that is known, and what their seeds can show. */
+export function planLines({ rows, statistics: { sensitivity } }: Pick<Ablation, 'rows' | 'statistics'>): string[] {
+  const left = rows.filter((row) => !isDone(row)).length;
+  if (left === 0) return [];
+  const seeds = seedsIn(rows).length;
+  const variants = new Set(rows.map(({ variant }) => variant)).size;
+  const done = left === rows.length ? '' : `, ${rows.length - left} of them done`;
+  const time = leftText(rows) ?? 'how long they take is known after the first one';
+  const shown = `${seeds} seeds show differences from ${points(visibleDifference(POINT, Math.max(2, seeds)))} points if differences vary by 1 point between seeds (standard deviation), and in proportion; how much they vary is known after the second seed`;
+  const few = 'one seed proves nothing: see --seeds';
+  return [
+    `${count(rows.length)} trainings: ${variants} variants with the baseline, ${seeds} seed${seeds === 1 ? '' : 's'} each${done}; ${time}`,
+    sensitivity ? sensitivityText(sensitivity) : seeds < 2 ? few : shown,
+  ];
+}
+
+/** `about 1:05 left for 13 trainings`; undefined before one is done, and after the last one. */
+export function leftText(rows: readonly AblationRow[]): string | undefined {
+  const known = rows.flatMap(({ result }) => (result?.status === 'done' ? (result.seconds ?? []) : []));
+  const left = rows.filter(({ result }) => !result).length;
+  if (known.length === 0 || left === 0) return undefined;
+  const seconds = known.reduce((sum, each) => sum + each, 0) / known.length;
+  return `about ${duration(1000 * seconds * left)} left, for ${left} training${left === 1 ? '' : 's'}`;
+}
+
+/** Whether all trainings of a row's seed are over, and others are left: what the seeds can show so far is worth a sentence. */
+export function endsSeed(rows: readonly AblationRow[], { seed }: AblationRow): boolean {
+  return rows.every((row) => row.seed !== seed || row.result) && rows.some((row) => !row.result);
+}
+
+function points(share: number): string {
+  return (share * 100).toFixed(1);
+}
