@@ -23,7 +23,7 @@ const allowed = z.object({ norm: z.number().positive(), element: z.number().posi
 const TOLERANCE = z.object({ loss: z.number().positive(), layers: allowed, gradients: allowed, after: allowed });
 
 /** For files that do not say what float32 alone does to their net: the largest tolerances of this repository's files. */
-const DEFAULT_TOLERANCE: z.infer<typeof TOLERANCE> = {
+export const DEFAULT_TOLERANCE: z.infer<typeof TOLERANCE> = {
   loss: 2.5e-4,
   layers: { norm: 1e-5, element: 2e-5 },
   gradients: { norm: 4.7e-3, element: 0.12 },

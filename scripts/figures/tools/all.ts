@@ -1,31 +1,40 @@
-/** All figures. `npm run figures` lists them in this order. */
+/** All figures, in the order in which `npm run figures` lists them. */
+import { dataCheck } from '../data-check.js';
 import { evaluation } from '../evaluation.js';
 import { exchange } from '../exchange.js';
 import { freshClone } from '../fresh-clone.js';
 import { host } from '../host.js';
 import { layers } from '../layers.js';
+import { library } from '../library.js';
 import { memory } from '../memory.js';
 import { nets } from '../nets.js';
 import { plan } from '../plan.js';
+import { replicaLosses } from '../replicas.js';
 import { scaling } from '../scaling.js';
+import { signals } from '../signals.js';
 import { steps } from '../steps.js';
+import { tolerances } from '../tolerances.js';
 import { tutorialLenet, tutorialOverfitting, tutorialSigmoid } from '../tutorial.js';
 import type { AnyFigure } from './figure.js';
 
+/** Those of README.md, then by page. */
 export const FIGURES: readonly AnyFigure[] = [
-  ...[
-    freshClone,
-    evaluation,
-    nets,
-    tutorialLenet,
-    tutorialSigmoid,
-    tutorialOverfitting,
-    steps,
-    host,
-    exchange,
-    memory,
-    layers,
-    plan,
-    scaling,
-  ],
+  freshClone,
+  library,
+  evaluation,
+  nets,
+  tutorialLenet,
+  tutorialSigmoid,
+  tutorialOverfitting,
+  dataCheck,
+  tolerances,
+  signals,
+  steps,
+  host,
+  exchange,
+  memory,
+  layers,
+  replicaLosses,
+  plan,
+  scaling,
 ];

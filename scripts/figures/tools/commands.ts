@@ -3,12 +3,12 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
+import { type Assignment, chooseVariants } from '../../../src/cli/ablate-options.js';
 import { inputOf } from '../../../src/cli/options.js';
 import { buildProgram } from '../../../src/cli/program.js';
 import { SERVICES } from '../../../src/cli/services.js';
 import { resolveConfig } from '../../../src/config/config.js';
 import type { ConfigLayer } from '../../../src/config/layers.js';
-import { VARIANT_NAMES } from '../../../src/train/ablate.js';
 
 export const ROOT = fileURLToPath(new URL('../../../../', import.meta.url));
 
@@ -91,9 +91,8 @@ async function parseOnly(program: Command, args: readonly string[]): Promise<Com
 function checkSettings(command: Command): void {
   const { layers, options } = inputOf(command) as unknown as {
     layers: readonly ConfigLayer[];
-    options: { variants?: readonly string[] };
+    options: { variants?: readonly string[]; set?: readonly Assignment[] };
   };
-  resolveConfig(layers, MACHINE, false);
-  const unknown = options.variants?.find((name) => !VARIANT_NAMES.includes(name));
-  if (unknown !== undefined) throw new Error(`there is no variant ${unknown}`);
+  const { config } = resolveConfig(layers, MACHINE, false);
+  if (command.name() === 'ablate') chooseVariants(config, options.variants, options.set ?? []);
 }

@@ -21,8 +21,8 @@ export interface Ended {
 export interface Ablation {
   /** The ablation's folder, with `ablation.json`. */
   folder: string;
-  /** The events of a variant's run. */
-  events(variant: string): LogEvent[];
+  /** The events of a variant's run. @param seed default 1. */
+  events(variant: string, seed?: number): LogEvent[];
 }
 
 export interface Runner {
@@ -36,8 +36,11 @@ export interface Runner {
   train(line: string, name: string): Promise<LogEvent[]>;
   /** Runs an ablation, or goes on with it.  */
   ablate(line: string, name: string): Promise<Ablation>;
-  /** Runs any command. @param more flags that are not part of the figure. @throws Error if it fails. */
-  run(line: string, more?: readonly string[], options?: { mayFail?: boolean }): Promise<Ended>;
+  /**
+   * Runs any command. @param more flags that are not part of the figure. @param options `cwd`: where, by default the folder.
+   * @throws Error if it fails and may not.
+   */
+  run(line: string, more?: readonly string[], options?: { mayFail?: boolean; cwd?: string }): Promise<Ended>;
   /** Runs a benchmark. @returns what it saves. */
   bench<T>(line: string): Promise<T>;
 }
@@ -54,7 +57,7 @@ const PEAK = `data:text/javascript,${encodeURIComponent(`
  */
 export function openRunner(commands: readonly string[], folder: string, say: (line: string) => void): Runner {
   mkdirSync(folder, { recursive: true });
-  const run: Runner['run'] = async (line, more = [], { mayFail = false } = {}) => {
+  const run: Runner['run'] = async (line, more = [], { mayFail = false, cwd = folder } = {}) => {
     if (!commands.includes(line)) throw new Error(`the maker does not name this command: ${line}`);
     const { program, args } = startedBy(line);
     const files = { 'alexnet-split': CLI, bench: join(SCRIPTS, 'bench', 'bench.js'), node: undefined };
@@ -62,7 +65,7 @@ export function openRunner(commands: readonly string[], folder: string, say: (li
     say(`$ ${[line, ...more].join(' ')}`);
     const started = performance.now();
     const child = spawn(process.execPath, ['--import', PEAK, file, ...args, ...more], {
-      cwd: folder,
+      cwd,
       stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
     });
     const texts = { printed: '', peak: '' };
@@ -89,7 +92,7 @@ export function openRunner(commands: readonly string[], folder: string, say: (li
     async ablate(line, name) {
       await run(line, [...named(line, name), '--quiet']);
       const made = join(folder, 'runs', name);
-      return { folder: made, events: (variant) => eventsIn(join(made, variant)) };
+      return { folder: made, events: (variant, seed = 1) => eventsIn(join(made, `${variant}-seed${seed}`)) };
     },
     async bench<T>(line: string) {
       const file = join(folder, `${line.replace(/\W+/g, '-').slice(-80)}.json`);

@@ -8,7 +8,7 @@ import { printable } from '../../printable.js';
 import { cacheFolder, type FoundLibrary, fetchedBuild, findLibrary } from './library.js';
 import { hasNvidiaDevice } from './nvidia.js';
 import { download, INSTEAD } from './pip.js';
-import { type Build, buildFor, isKept, isOlder, TENSORFLOW_VERSION, type Wheel } from './wheels.js';
+import { type Build, buildFor, gigabytesOf, isKept, isOlder, TENSORFLOW_VERSION, type Wheel } from './wheels.js';
 import { onEndSignal, openWorkFolder, type WorkFolder } from './work-folder.js';
 
 export interface EnsureOptions {
@@ -113,10 +113,8 @@ function refuseNoexec(cache: string, workFolder: string): void {
     );
 }
 
-async function refuseFullDisk(cache: string, { wheels }: Build): Promise<void> {
-  const unpacked = wheels.reduce((sum, { unpackedMegabytes }) => sum + unpackedMegabytes, 0);
-  // pip copies a wheel from its temporary folder.
-  const neededGigabytes = (unpacked + 2 * Math.max(...wheels.map(({ megabytes }) => megabytes))) / 1000;
+async function refuseFullDisk(cache: string, build: Build): Promise<void> {
+  const neededGigabytes = gigabytesOf(build).fetching;
   const { bavail, bsize } = await statfs(cache);
   const freeGigabytes = (bavail * bsize) / 1e9;
   if (freeGigabytes >= neededGigabytes) return;

@@ -89,6 +89,15 @@ export function hasGpuBuild(platform: string, arch: string): boolean {
   return platform === 'linux' && arch === 'x64';
 }
 
+/** What a build takes in GB: to download, on the disk, and on the disk while it is fetched. */
+export function gigabytesOf({ wheels }: Pick<Build, 'wheels'>): { download: number; disk: number; fetching: number } {
+  const sum = (of: (wheel: Wheel) => number) => wheels.reduce((total, wheel) => total + of(wheel), 0) / 1000;
+  const disk = sum(({ unpackedMegabytes }) => unpackedMegabytes);
+  // pip copies a wheel from its temporary folder.
+  const fetching = disk + (2 * Math.max(...wheels.map(({ megabytes }) => megabytes))) / 1000;
+  return { download: sum(({ megabytes }) => megabytes), disk, fetching };
+}
+
 /** Compares dotted versions: 20.3 is older than 20.10. */
 export function isOlder(version: string, than: string): boolean {
   return version.localeCompare(than, 'en', { numeric: true }) < 0;
