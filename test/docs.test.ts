@@ -68,6 +68,7 @@ async function prepare(): Promise<void> {
   for (const name of ['picture.jpg', 'test-0.png', 'test-1.png', 'trunc.jpg'])
     fs.copyFileSync(join(IMAGES, 'rgb.jpg'), name);
   fs.writeFileSync('settings.json', '{}');
+  fs.writeFileSync('names.json', JSON.stringify([...'abcdefghij']));
   const folder = await lenetRun('runs', 'big');
   const { config } = JSON.parse(fs.readFileSync(join(folder, 'log.ndjson'), 'utf8').split('\n')[0]!);
   const towers = [0, 1].map((tower) => join(folder, `tower-${tower}-of-2.safetensors`));

@@ -29,7 +29,7 @@ const EXAMPLES: Record<string, readonly string[]> = {
   verify: ['verify --preset fashion --steps 3'],
   report: ['report NAME', 'report split single --markdown', 'report NAME --follow'],
   watch: ['watch NAME'],
-  import: ['import net.safetensors --run theirs', 'import alexnet.safetensors --run theirs --class-names names.json'],
+  import: ['import net.safetensors --run theirs', 'import net.safetensors --run named --class-names names.json'],
   eval: ['eval --run NAME --checkpoint best --ten-view', 'eval --run NAME --on train'],
   predict: ['predict --run NAME --top 3 picture.jpg'],
   export: ['export --run NAME --out net.safetensors'],

@@ -13,10 +13,10 @@ import { CheckpointError } from '../errors.js';
 import { buildNet, isOneColumn } from '../model/net.js';
 import { STATISTICS_FILE } from '../train/run-data.js';
 import { placeOfWeights } from '../train/starting-weights.js';
-import { openImport, settingsIn } from '../weights/import.js';
+import { openImport, settingsIn, torchvisionClasses } from '../weights/import.js';
 
 /** How images are prepared wherever the weights are used. */
-const PREPARATION = ['resize', 'mean', 'meanImage', 'scale'];
+const PREPARATION = ['resize', 'interpolation', 'mean', 'meanImage', 'scale'];
 
 export interface StartingSettings {
   /** What was asked, over the settings of the weights. */
@@ -33,7 +33,7 @@ export interface StartingSettings {
 
 /**
  * Puts the settings of starting weights under those that were asked: the net, without the number of classes, and the
- * preparation of the images. Weights that are not there, or that have no settings, bring none.
+ * preparation of the images; torchvision's own file is recognized, and has those of its preset. Weights that are not there, or that have no settings, bring none.
  * @throws ConfigError or CheckpointError for settings that cannot be read.
  */
 export function withStartingSettings(layers: readonly ConfigLayer[]): StartingSettings {
@@ -68,7 +68,8 @@ function settingsOf(weights: string, out: string): Found | undefined {
   const { path, isFile } = placeOfWeights(weights, out);
   if (!existsSync(path)) return undefined; // the training says so
   if (isFile) {
-    const values = settingsIn(path);
+    const isTheirs = () => torchvisionClasses(path) !== undefined;
+    const values = settingsIn(path) ?? (isTheirs() ? PRESETS.torchvision : undefined);
     return values && { file: path, values };
   }
   if (existsSync(join(path, MANIFEST_NAME))) {

@@ -5,12 +5,14 @@ import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { after } from 'node:test';
+import fc from 'fast-check';
 import { manifestText } from '../../src/checkpoint/contents.js';
 import { valuesBytes } from '../../src/checkpoint/safetensors.js';
 import { checkpointsFolder, writeCheckpoint } from '../../src/checkpoint/store.js';
 import { earlierAblation } from '../../src/cli/ablation.js';
 import { noteLines, tableLines } from '../../src/cli/ablation-page.js';
 import { statisticsOf } from '../../src/cli/ablation-statistics.js';
+import { readClassNames } from '../../src/cli/class-names.js';
 import { planResume } from '../../src/cli/resume.js';
 import { resolveConfig } from '../../src/config/config.js';
 import { SplitError } from '../../src/errors.js';
@@ -70,6 +72,25 @@ test('messages truncate long texts from a file', () => {
   resume.checkpoint.state.configHash = 'a'.repeat(64);
   resume.checkpoint.state.config = { ...config, optimizer: { [long]: long } } as never;
   assert.throws(() => settingsChanged(resume, config), isRefusal);
+});
+
+test('readClassNames() returns as many names as there are classes, or explains in a sentence what is wrong', async (t) => {
+  const file = join(folder, 'names');
+  await fuzz(t, {
+    what: 'files of class names',
+    cases: fc.oneof(
+      jsonLike(['tench', 'goldfish', 'ü'], 2),
+      fc.string().map((text) => `a\n${text}\nb`),
+    ),
+    usual: 60,
+    read(text) {
+      fs.writeFileSync(file, text);
+      const names = readClassNames(file, 3);
+      assert.equal(names.length, 3);
+      assert.ok(names.every((name) => typeof name === 'string' && name !== ''));
+    },
+    refuses: isRefusal,
+  });
 });
 
 test('runClasses() returns a list of names, or explains in a sentence what is wrong', async (t) => {

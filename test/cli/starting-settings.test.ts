@@ -7,8 +7,10 @@ import test, { after } from 'node:test';
 import { withStartingSettings } from '../../src/cli/starting-settings.js';
 import { resolveConfig } from '../../src/config/config.js';
 import type { ConfigLayer } from '../../src/config/layers.js';
+import { PRESETS } from '../../src/config/presets.js';
 import { writeStatistics } from '../../src/data/index.js';
 import { flags, machineWith } from '../config/machines.js';
+import { sparseFile, torchvisionTensors } from '../weights/sparse-file.js';
 
 const out = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-starting-settings-'));
 after(() => fs.rmSync(out, { recursive: true, force: true }));
@@ -61,4 +63,14 @@ test('withStartingSettings() uses the mean image of the weights, unless another 
 test('withStartingSettings() puts a net of one column on one device', () => {
   runOf('one', flags({ net: { table: 'one-gpu' }, placement: 'single' }));
   assert.equal(start({ weights: 'one' }).config.placement, 'single');
+});
+
+test("withStartingSettings() recognizes torchvision's file, and prepares images as for it", () => {
+  const weights = sparseFile(join(out, 'alexnet.safetensors'), torchvisionTensors(1000));
+  const { config } = start({ preset: 'mini', weights, newHead: true });
+  const { net, data } = PRESETS.torchvision;
+  assert.deepEqual(config.net, { ...net, classes: 10 });
+  const { resize, interpolation, mean, scale, source, flip } = config.data;
+  assert.deepEqual([resize, interpolation, mean, scale], [256, 'bilinear', data.mean, data.scale]);
+  assert.deepEqual([source, flip, config.batchSize], ['embedded', true, 64]);
 });

@@ -42,7 +42,7 @@ async function reload(out: string): Promise<tf.LayersModel> {
   return tf.loadLayersModel(fileSystem(join(out, 'model.json')) as tf.io.IOHandler);
 }
 
-for (const name of ['tutorial', 'lenet'] as const) {
+for (const name of ['tutorial', 'torchvision', 'lenet'] as const) {
   test(`exportLayersModel() writes a folder that tfjs loads, with the logits of ${name}`, async () => {
     const { towers, images } = writeCase(folder, name);
     const out = join(folder, `${name}-model`);
