@@ -21,7 +21,7 @@ import { VARIANT_NAMES } from '../src/train/ablate.js';
 import { newReport } from '../src/train/accept/report.js';
 import { TOLERANCES } from '../src/train/verify.js';
 import { putCheckpoint } from './checkpoint/put-checkpoint.js';
-import { DEVICES, type Outcome, run, threeSteps, trainModule } from './cli/stand-ins.js';
+import { DEVICES, type Outcome, run, SPEEDS, threeSteps, trainModule } from './cli/stand-ins.js';
 import { lenetRun } from './cli/weights-runs.js';
 import { IMAGES } from './data/sets.js';
 import { ratesOf } from './plan/rates.js';
@@ -159,6 +159,7 @@ function runs(argv: readonly string[]): Promise<Outcome> {
       verifyGolden: async () => ({ passed: true, rows: [] }),
       evaluateRun: async () => scores as never,
       predictFiles: async () => [],
+      compareSpeeds: async () => SPEEDS,
     }),
     loadPlan: async () => ({
       calibrate: async ({ net, batchSize }, device) => ratesOf(buildNet(net), batchSize, 1, { device }),

@@ -19,6 +19,7 @@ import {
   settingsOf,
 } from './ablation.js';
 import { noteLines, seedText, tableLines, writeAblation } from './ablation-page.js';
+import { measureSpeed } from './ablation-speed.js';
 import { statisticsOf } from './ablation-statistics.js';
 import type { DisplayMode } from './display.js';
 import { explained } from './explain.js';
@@ -39,6 +40,8 @@ export interface AblateOptions extends DisplayMode {
   set?: readonly Assignment[];
   /** A level of the training error, from 0 to 1. */
   untilError?: number;
+  /** Measures the speed of the variants after the trainings. */
+  speed?: boolean;
   printConfig?: boolean;
 }
 
@@ -56,7 +59,16 @@ const ONLY_AT_THE_END = 1_000_000_000;
 export async function run(
   {
     layers,
-    options: { variants: typed, only = typed, seeds, set = [], untilError: level, printConfig: isPrinted, ...mode },
+    options: {
+      variants: typed,
+      only = typed,
+      seeds,
+      set = [],
+      untilError: level,
+      speed,
+      printConfig: isPrinted,
+      ...mode
+    },
   }: Input<AblateOptions>,
   services: Services,
 ): Promise<number> {
@@ -98,6 +110,7 @@ export async function run(
       settings: earlier?.settings ?? settingsOf({ ...config, seed: rows[0]!.seed }),
       variants: chosen.map(({ name, change, values }) => ({ name, change, values: { ...values } })),
       ...(untilError !== undefined && { untilError }),
+      ...(earlier?.speed && { speed: earlier.speed }),
       rows,
       missing: only ? [] : variantsOf(resolved).missing,
       statistics: statisticsOf(rows, untilError),
@@ -109,7 +122,14 @@ export async function run(
     // With --json stdout has the result only.
     const forRuns = mode.json ? { ...services, stdout: services.stderr } : services;
     forRuns.stdout.print(...notes, ...viewNotes(layers, mode, services), ...planLines(ablation));
-    const exitCode = await trainRows(ablation, configsIn(folder, rows), folder, mode, forRuns);
+    const configs = configsIn(folder, rows);
+    const exitCode = await trainRows(ablation, configs, folder, mode, forRuns);
+    if (speed && exitCode <= 128) {
+      const ofVariants = chosen.map(({ name }) => rows.findIndex(({ variant }) => variant === name));
+      const compared = ofVariants.map((i) => ({ variant: rows[i]!.variant, config: configs[i]! }));
+      ablation.speed = await measureSpeed(compared, forRuns);
+      writeAblation(folder, ablation);
+    }
     services.stdout.print(
       ...(mode.json
         ? [JSON.stringify(nonFiniteAsStrings(ablation))]

@@ -9,6 +9,7 @@ import { printableLines } from '../printable.js';
 import { writeNoFollow } from '../safe-write.js';
 import { hasTop5 } from '../train/ablate-result.js';
 import { ABLATION_JSON, type Ablation, type AblationRow } from './ablation.js';
+import { speedTable, speedText } from './ablation-speed.js';
 import type { Measured, Sensitivity, Statistics, VariantStatistics } from './ablation-statistics.js';
 import type { Until } from './ablation-until.js';
 import { explained } from './explain.js';
@@ -18,7 +19,7 @@ const PAGE_NAME = 'ablation.md';
 /** Half a 95 % interval of the normal distribution, in standard errors. */
 const Z = 1.96;
 
-type Shown = Pick<Ablation, 'settings' | 'rows' | 'statistics'>;
+type Shown = Pick<Ablation, 'settings' | 'rows' | 'statistics' | 'speed'>;
 
 /** Replaces both files, each as a whole. @throws SplitError if they cannot be written. */
 export function writeAblation(folder: string, ablation: Ablation): void {
@@ -42,7 +43,7 @@ export function tableLines(ablation: Shown): string[] {
 }
 
 /** Sentences that say what the table shows, and what it does not. */
-export function noteLines({ settings, rows, statistics: { sensitivity, test, variants } }: Shown): string[] {
+export function noteLines({ settings, rows, speed, statistics: { sensitivity, test, variants } }: Shown): string[] {
   if (variants.every(({ seeds }) => seeds.length === 0)) return [];
   const failed = variants.flatMap(({ variant }) => failedOf(variant, rows));
   const trained = rows.find(({ result }) => result?.trainImages)?.result?.trainImages;
@@ -61,6 +62,7 @@ export function noteLines({ settings, rows, statistics: { sensitivity, test, var
       : [
           `The training error is that of the finished net on ${count(trained)} training images, the same for all, without augmentation and dropout.`,
         ]),
+    ...(speed ? [speedText(speed)] : []),
     ...(failed.length > 0 ? [`Without a result, so not in the means: ${failed.join(', ')}.`] : []),
   ];
 }
@@ -128,7 +130,7 @@ type Table = [header: string[], rows: string[][]];
 const NAMES = { top1Error: 'top-1 error', top5Error: 'top-5 error', trainTop1Error: 'training error' } as const;
 
 /** Tables of the test errors with what changed, of the training errors, and of the time to one, if they are known. */
-function tablesOf({ settings, rows, statistics: { variants, until } }: Shown): Table[] {
+function tablesOf({ settings, rows, speed, statistics: { variants, until } }: Shown): Table[] {
   const isTop5 = hasTop5(((settings.net ?? {}) as Config['net']).classes);
   const isTrained = variants.some(({ measures }) => measures.trainTop1Error);
   const isOneSeed = seedsIn(rows).length < 2;
@@ -149,7 +151,7 @@ function tablesOf({ settings, rows, statistics: { variants, until } }: Shown): T
       ];
     }),
   ];
-  const others = untilTable(until, settings, isOneSeed);
+  const others = [...untilTable(until, settings, isOneSeed), ...(speed ? [speedTable(speed)] : [])];
   if (isOneSeed) return [cellsOf(true, [...test, ...train]), ...others];
   return [cellsOf(true, test), ...(isTrained ? [cellsOf(false, train)] : []), ...others];
 }

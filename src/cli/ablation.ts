@@ -7,6 +7,7 @@ import { withoutRetired } from '../config/file.js';
 import { ConfigError, truncate } from '../errors.js';
 import { readJson } from '../read-json.js';
 import type { Missing } from '../train/ablate.js';
+import { SPEED, type Speed } from './ablation-speed.js';
 import type { Statistics } from './ablation-statistics.js';
 import { explained } from './explain.js';
 
@@ -63,6 +64,7 @@ const EARLIER = z.object({
   variants: z.array(VARIANT).exactOptional(),
   /** A level of the training error, from 0 to 1; the rows say when it was reached. */
   untilError: z.number().gt(0).lt(1).exactOptional(),
+  speed: SPEED.exactOptional(),
   rows: z.array(ROW),
 });
 
@@ -77,6 +79,7 @@ export interface EarlierAblation {
   /** Empty if it was of version 1. */
   variants: readonly AblationVariant[];
   untilError?: number;
+  speed?: Speed;
   rows: AblationRow[];
 }
 
@@ -117,10 +120,11 @@ export function readAblation(folder: string, action: string, advice: string): Ea
       const place = error.issues[0]!.path.join('.');
       throw new Error(place === '' ? 'it is not an object' : `${place} is missing or invalid`);
     }
-    const { settings, variants = [], untilError, rows } = data;
+    const { settings, variants = [], untilError, speed, rows } = data;
     const only = SEED.safeParse(settings.seed).data ?? 1; // of all rows in a file of version 1
     const level = untilError !== undefined && { untilError };
-    return { settings, variants, ...level, rows: rows.map((row) => ({ ...row, seed: row.seed ?? only })) };
+    const own = { ...level, ...(speed && { speed }) };
+    return { settings, variants, ...own, rows: rows.map((row) => ({ ...row, seed: row.seed ?? only })) };
   });
 }
 

@@ -27,7 +27,7 @@ export interface CommandModule {
 
 export type TrainModule = Pick<
   typeof import('../train/index.js'),
-  'train' | 'verify' | 'verifyGolden' | 'evaluateRun' | 'predictFiles'
+  'train' | 'verify' | 'verifyGolden' | 'evaluateRun' | 'predictFiles' | 'compareSpeeds'
 >;
 
 export type AcceptModule = Pick<typeof import('../train/accept/accept.js'), 'accept'>;

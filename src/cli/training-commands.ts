@@ -60,6 +60,9 @@ export function addTrainingCommands(add: Add): void {
         .default(undefined, 'not compared')
         .helpGroup(HEADINGS.run),
     )
+    .addOption(
+      new Option('--speed', 'measure how fast each variant trains, apart from the trainings').helpGroup(HEADINGS.run),
+    )
     // The former name. npm has a setting `only`, and takes the flag silently.
     .addOption(new Option('--only <names>').argParser(listOf).conflicts('variants').hideHelp());
   addOutputOptions(ablate, "print each run's last line only", JSON_FLAG[1]);

@@ -1,3 +1,4 @@
+export { compareSpeeds, type SpeedRounds } from './ablate-speed.js';
 export type { DryRun } from './dry-run.js';
 export { evaluateRun, type Scores } from './evaluate.js';
 export { type GoldenResult, verifyGolden } from './golden.js';

@@ -279,7 +279,7 @@ test('ablate says how many trainings there are, how long the rest takes, and wha
   const { stdout } = await ablate(newOut(), ['--variants', 'tanh', '--seeds', '3'], training({ 'tanh-seed2': 0.6 }));
   assert.match(
     stdout.text,
-    /^6 trainings: 2 variants with the baseline, 3 seeds each; how long they take is known after/m,
+    /^6 trainings: the baseline and 1 variant, 3 seeds each; how long they take is known after/m,
   );
   assert.match(stdout.text, /^3 seeds show differences from 3\.0 points if differences vary by 1 point between seeds/m);
   assert.match(stdout.text, /^about \S+ s left, for 5 trainings$/m);
@@ -316,6 +316,42 @@ test('ablate takes the whole Fashion-MNIST if it is there, unless the user chose
     seen.map(({ data }) => data.source),
     ['embedded', 'embedded', 'fashion-mnist', 'fashion-mnist', ...Array<string>(4).fill('embedded')],
   );
+});
+
+test('ablate --speed measures the variants in turn with the baseline, and keeps the rounds', async () => {
+  const out = newOut();
+  const compared: string[] = [];
+  const go = (...argv: string[]) =>
+    run(['ablate', '--out', out, '--run', 'a', '--quiet', '--variants', 'tanh,one-gpu,columns', ...argv], {
+      loadTrain: trainModule({
+        train: training({}),
+        evaluateRun: async () => SCORES,
+        compareSpeeds: async (baseline, changed) => {
+          compared.push(`${baseline.run} ${changed.run} ${changed.placement}`);
+          if (changed.run.startsWith('columns')) throw new CheckpointError('Cannot run the op', 'f');
+          return { baseline: [2, 4, 2], changed: changed.run.startsWith('tanh') ? [1, 2.1, 1] : [2, 4.1, 1.9] };
+        },
+      }),
+    });
+  const { exitCode, stdout, stderr } = await go('--speed');
+  assert.equal(exitCode, 0);
+  assert.deepEqual(compared, [
+    'baseline-seed1 one-gpu-seed1 single',
+    'baseline-seed1 columns-seed1 split',
+    'baseline-seed1 tanh-seed1 split',
+  ]);
+  assert.equal(stderr.text, 'warning: the speed of columns is not known: Cannot run the op\n');
+  assert.match(stdout.text, /^variant +towers +images\/s +baseline's +speed +95 % interval +verdict$/m);
+  assert.match(stdout.text, /^tanh +2 +1000 +500 +1\.97 +1\.83 to 2\.11 +faster$/m);
+  assert.match(stdout.text, /^one-gpu +1 +500 +500 +1\.01 +0\.92 to 1\.11 +no difference seen$/m);
+  assert.match(
+    stdout.text,
+    /in 3 rounds of each variant in turn with the baseline; medians\. Every op may use \d+ thread/,
+  );
+  assert.deepEqual(jsonOf(out).speed?.variants[1]?.changed, [1, 2.1, 1]);
+  const again = await go(); // not measured again, and not lost
+  assert.equal(compared.length, 3);
+  assert.match(again.stdout.text, /^tanh +2 +1000 +500 +1\.97/m);
 });
 
 test('ablate continues an ablation of version 1, whose runs have no seed in their names', async () => {

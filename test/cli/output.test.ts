@@ -15,7 +15,7 @@ import { keepRunData } from '../../src/train/run-data.js';
 import { TOLERANCES } from '../../src/train/verify.js';
 import { folderOf, imageFolderOf } from '../data/sets.js';
 import { CHECK, EVAL, RUN_END, RUN_START, trainStep, WARNING } from '../events.js';
-import { DEVICES, run, Screen, trainModule } from './stand-ins.js';
+import { DEVICES, run, Screen, SPEEDS, trainModule } from './stand-ins.js';
 import { lenetRun } from './weights-runs.js';
 
 /** Sets a title, clears the screen with 8-bit and 7-bit codes, reverses the direction of text, and adds lines. */
@@ -52,6 +52,7 @@ const results: TrainModule = {
     options?.note?.(NAME);
     return { images: 1, loss: 0, top1: 0, top5: 0 };
   },
+  compareSpeeds: async () => SPEEDS,
   predictFiles: async (_, __, files) => [
     { file: files[0]!, classes: [{ name: NAME, label: 0, probability: 1 }] },
     { file: files[0]!, reason: NAME },

@@ -5,7 +5,7 @@ import type { Replaced, TrainModule } from '../../src/cli/services.js';
 import { main } from '../../src/cli.js';
 import type { Config } from '../../src/config/config.js';
 import type { Device } from '../../src/native/c/context.js';
-import type { Scores, TrainUi } from '../../src/train/index.js';
+import type { Scores, SpeedRounds, TrainUi } from '../../src/train/index.js';
 import { CHECK, EVAL, RUN_END, RUN_START, trainStep } from '../events.js';
 
 /** Keeps what is written. */
@@ -47,12 +47,16 @@ export function trainModule(functions: Partial<TrainModule>): () => Promise<Trai
     verifyGolden: absent('verifyGolden'),
     evaluateRun: absent('evaluateRun'),
     predictFiles: absent('predictFiles'),
+    compareSpeeds: absent('compareSpeeds'),
     ...functions,
   });
 }
 
 /** What an evaluation returns. */
 export const SCORES: Scores = { images: 1000, loss: 0.4, top1: 0.9, top5: 1 };
+
+/** Rounds of two nets, the second of which is as fast. */
+export const SPEEDS: SpeedRounds = { baseline: [1, 1.1], changed: [1.1, 1] };
 
 /** A training of three steps, as the real one reports it. */
 export async function threeSteps(asked: Config, { report, begin }: Pick<TrainUi, 'report' | 'begin'>) {
@@ -80,7 +84,7 @@ export async function run(argv: readonly string[], replaced: Replaced = {}): Pro
     ensureLibrary: async () => '/lib/libtensorflow.so',
     examineLibrary: async () => ({ library: undefined, nvidia: false, hidden: false, cuda: [] }),
     examineGpus: async () => undefined,
-    loadTrain: trainModule({ train: threeSteps, evaluateRun: async () => SCORES }),
+    loadTrain: trainModule({ train: threeSteps, evaluateRun: async () => SCORES, compareSpeeds: async () => SPEEDS }),
     ...replaced,
   });
   return { exitCode, stdout, stderr };
