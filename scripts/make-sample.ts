@@ -19,7 +19,7 @@ const CLASSES = 10;
  * The first `perClass` images of each class in the order of the set: one of class 0, one of class 1, and so on.
  * @returns indices into the set.
  */
-export function drawSample(labels: Uint8Array, perClass: number): number[] {
+export function drawSample(labels: Images['labels'], perClass: number): number[] {
   const byClass = Array.from({ length: CLASSES }, (): number[] => []);
   labels.forEach((label, index) => {
     byClass[label]!.push(index);

@@ -101,10 +101,20 @@ function memoryLine({ step, resident_bytes: resident, towers }: EventOf<'memory'
   return `memory after step ${step}: ${mebibytes(resident)} resident, ${held.join(', ')}`;
 }
 
+function overfitText({ overfit }: EventOf<'run_end'>): string {
+  if (!overfit) return '';
+  const verdict = overfit.learnt ? 'the net can learn' : 'the batch was not learnt';
+  return `; loss ${losses(overfit.first_loss)} → ${losses(overfit.last_loss)}: ${verdict}`;
+}
+
+function losses(value: number): string {
+  return Number(value.toPrecision(3)).toString();
+}
+
 function endLine(event: EventOf<'run_end'>): string {
   const accuracy = event.top1 === undefined ? '' : `test accuracy ${event.top1.toFixed(4)} `;
   const { unreadable_images: unreadable = 0, servers_lost: lost = 0 } = event;
   const waits = lost > 0 ? `, continued ${lost} time${lost === 1 ? '' : 's'} after the loss of a server` : '';
   const skipped = unreadable > 0 ? `, ${count(unreadable)} unreadable image${unreadable === 1 ? '' : 's'} skipped` : '';
-  return `${event.status}: ${accuracy}after ${count(event.steps)} steps, ${event.images_per_s.toFixed(0)} images/s, ${duration(event.train_ms)}${skipped}${waits}`;
+  return `${event.status}: ${accuracy}after ${count(event.steps)} steps, ${event.images_per_s.toFixed(0)} images/s, ${duration(event.train_ms)}${skipped}${waits}${overfitText(event)}`;
 }

@@ -148,6 +148,7 @@ export const EVENTS = {
     error: text.optional(),
     batch_images: z.array(text).optional(),
     weights: text.optional(),
+    overfit: z.strictObject({ first_loss: number, last_loss: number, learnt: z.boolean() }).optional(),
   }),
   warning: z.strictObject({
     message: text,

@@ -15,6 +15,8 @@ export const PURPOSE = {
   colour: 6,
   colourNoise: 7,
   sample: 8,
+  limit: 9,
+  synthetic: 10,
 } as const;
 
 export type Purpose = (typeof PURPOSE)[keyof typeof PURPOSE];

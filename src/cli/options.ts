@@ -53,7 +53,7 @@ function flagLayer(command: Command): ConfigLayer {
       parent[key] ??= {};
       parent = parent[key] as Record<string, unknown>;
     }
-    parent[keys.at(-1)!] = command.getOptionValue(attribute);
+    parent[keys.at(-1)!] = flag.kind === 'word' ? flag.name.slice(2) : command.getOptionValue(attribute);
   }
   return { values, by: 'line' };
 }
@@ -66,6 +66,7 @@ export function optionOf(flag: Flag, unset = defaultOf(flag)): Option {
   if (flag.kind === 'path') option.argParser(pathOf(flag.name));
   if (flag.kind === 'list') option.argParser(listOf);
   if (flag.kind === 'schedule') option.argParser(parseSchedule);
+  if (flag.name === '--synthetic') option.conflicts('data');
   if (flag.name === '--epochs') option.conflicts('steps');
   if (flag.name === '--log-every') option.conflicts(['quiet', 'json']); // the last line only, or every step
   return option;

@@ -10,6 +10,7 @@ import { checkDevices, cpuNames, defaultDevices, gpusOf, shortName } from './dev
 import { withFrozenLayers } from './freeze.js';
 import { NO_SOURCE } from './imagenet.js';
 import { anySets, type ConfigLayer, deepFreeze, lastValue, mergeLayer, sets, valueAt } from './layers.js';
+import { overfitNote, withOverfit } from './overfit.js';
 import { PRESETS } from './presets.js';
 import { checkConflicts, ineffectiveNotes, type Sources } from './rules.js';
 import { CONFIG_SCHEMA, type Config, type PresetName } from './schema.js';
@@ -98,7 +99,7 @@ export function resolveConfig(layers: readonly ConfigLayer[], machine: Machine, 
     devices,
     run: `${placement}-${preset}-${timestamp(machine.now)}`,
   };
-  const merged = layers.reduce(mergeLayer, base as Record<string, unknown>);
+  const merged = withOverfit(base, layers).reduce(mergeLayer, base as Record<string, unknown>);
   if (merged.preset === 'auto') merged.preset = preset;
   if (Array.isArray(merged.devices)) merged.devices = merged.devices.map(shortName);
   const classesNote = takeClasses(merged, layers, machine);
@@ -121,6 +122,7 @@ export function resolveConfig(layers: readonly ConfigLayer[], machine: Machine, 
     replicasNote(config),
     anySets(layers, 'data', 'source') ? undefined : sourceNote,
     classesNote,
+    overfitNote(config),
     ...idle,
   ];
   return { config: deepFreeze(config), notes: notes.filter((note) => note !== undefined), idle };

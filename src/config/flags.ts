@@ -1,8 +1,8 @@
 /** The flags that set something in a {@link Config}. The command line and the messages are made from this table. */
 import { PRESET_NAMES, TABLE_NAMES } from './schema.js';
 
-/** How a flag's text becomes a value. `on` and `off` are switches for true and false. A `path` may begin with `~`. */
-type Kind = 'number' | 'text' | 'path' | 'list' | 'schedule' | 'on' | 'off';
+/** How a flag's text becomes a value. `on` and `off` are switches for true and false, a `word` one for its own name. A `path` may begin with `~`. */
+type Kind = 'number' | 'text' | 'path' | 'list' | 'schedule' | 'on' | 'off' | 'word';
 
 /** The headings of the help, in its order. */
 export const HEADINGS = {
@@ -102,6 +102,8 @@ export const FLAGS: readonly Flag[] = [
   ]),
   ...section('data', 'data', [
     ['path', '--data <source>', 'data.source', 'embedded, fashion-mnist, cifar-10, or a folder of images'],
+    ['word', '--synthetic', 'data.source', 'make images of the seed, to measure speed without data', 'off'],
+    ['number', '--limit <images>', 'data.limit', 'train on this many images, of each class its share', 'all'],
     [
       'number',
       '--val-share <share>',
@@ -134,6 +136,15 @@ export const FLAGS: readonly Flag[] = [
   ...section('training', 'train', [
     ['number', '--steps <steps>', 'steps', 'length in steps, instead of epochs'],
     ['number', '--epochs <epochs>', 'epochs', 'length in epochs'],
+  ]),
+  ...section('training', 'train', [
+    [
+      'on',
+      '--overfit',
+      'overfit',
+      'learn one batch by heart, without noise, to see that the net can learn; flags beside it hold',
+      'off',
+    ],
   ]),
   ...section('training', 'net', [
     ['number', '--batch-size <images>', 'batchSize', 'images per step and replica; both towers see all of them'],

@@ -153,7 +153,7 @@ const INEFFECTIVE: Record<string, (config: Config, sources: Sources) => Message>
     optimizer.schedule.kind === 'one-cycle' && 'with the schedule one-cycle, which rises by itself',
   'optimizer.warmupFrom': ({ optimizer }) => !optimizer.warmupEpochs && 'without --warmup-epochs',
   'data.onBadImage': ({ data: { source } }, { hasFiles }) =>
-    (NAMED_SOURCES.includes(source) || (source !== '' && hasFiles?.(source) === false)) &&
+    (NAMED_SOURCES.includes(source.replace(/:\d+$/, '')) || (source !== '' && hasFiles?.(source) === false)) &&
     'with data that does not have a file for each image',
   'data.valShare': ({ data: { source } }, { hasTestImages }) =>
     source !== '' && hasTestImages?.(source) === true && 'with data that has test images of its own',

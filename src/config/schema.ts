@@ -11,7 +11,7 @@ export const PRESET_NAMES = [
   ...(['imagenet', 'imagenet-paper', 'imagenet-one-gpu', 'imagenet-columns'] as const),
 ] as const;
 /** Values of `data.source` that are no folder. */
-export const NAMED_SOURCES: readonly string[] = ['embedded', 'fashion-mnist', 'cifar-10'];
+export const NAMED_SOURCES: readonly string[] = ['embedded', 'fashion-mnist', 'cifar-10', 'synthetic'];
 export const SCHEDULE_KINDS = ['constant', 'steps', 'plateau', 'cosine', 'linear', 'one-cycle'] as const;
 export const TABLE_NAMES = Object.keys(TABLES) as [TableName, ...TableName[]];
 
@@ -193,6 +193,8 @@ const data = keys({
     .describe('factor on the grey levels once the mean is subtracted, or a list of one per channel'),
   /** What happens if an image file cannot be read: the run fails, or continues without it. */
   onBadImage: oneOf(['fail', 'skip']),
+  /** Number of training images, of each class its share; absent: all. */
+  limit: whole(1, 1_000_000_000).exactOptional(),
   /** Share of each class that is used for tests if the data has no test images; absent: such data is refused. */
   valShare: z.number(SHARE).gt(0, SHARE).lt(1, SHARE).exactOptional(),
   workers: whole(0, 64),
@@ -212,6 +214,8 @@ export const CONFIG_SCHEMA = keys({
   net,
   optimizer,
   data,
+  /** Whether the run learns one batch by heart, on which it is tested too; see `overfit.ts`. */
+  overfit: bool.exactOptional(),
   /** Images per step of each replica; both towers of a pair see all of them. */
   batchSize: whole(1, 65_536),
   /** Replicas of the net, which train with different images of a step and average their gradients: pairs of towers, or whole nets. */

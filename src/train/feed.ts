@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { type Config, imagesPerStep } from '../config/config.js';
 import {
   type BatchFeeder,
+  type Dataset,
   needsStatistics,
   openDataset,
   openFeeder,
@@ -50,10 +51,11 @@ export async function openFeed(config: Config, options: FeedUi = {}) {
   const batchSize = imagesPerStep(config);
   const { inputSize, inputChannels, classes } = net;
   const { note = () => {}, warn = note, signal, views = 1, testOn = 'test' } = options;
-  const { source, resize, interpolation, onBadImage, valShare } = data;
+  const { source, resize, interpolation, onBadImage, valShare, limit } = data;
   const channels = inputChannels === 1 ? 1 : 3;
-  const selection = { valShare, seed };
-  const dataset = await retryRead(source, () => openDataset(source, classes, channels, selection), { signal });
+  const selection = { valShare, limit, resize, seed };
+  const opened = await retryRead(source, () => openDataset(source, classes, channels, selection), { signal });
+  const dataset: Dataset = config.overfit ? ({ ...opened, test: opened.train } as Dataset) : opened;
   for (const remark of dataset.remarks ?? []) warn(`${source}: ${remark}`);
   if (dataset.kind === 'files' && onBadImage === 'skip') await requireTestImage(dataset, { resize, channels, signal });
   let { statistics } = options;

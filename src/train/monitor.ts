@@ -1,6 +1,7 @@
 /** Follows a run's events and adds warnings: the state that the rules in `warnings.ts` need between events. */
 import type { RunState } from '../checkpoint/contents.js';
 import type { Config } from '../config/config.js';
+import { LEARNT_LOSS } from '../config/overfit.js';
 import type { EventOf, LogEvent, Report } from '../log.js';
 import { scalingOf } from '../optim/schedule.js';
 import { lowerRate } from './branch.js';
@@ -80,9 +81,19 @@ export function openMonitor(
     if (!found.some(({ kind }) => LOWER_RATE_HELPS.includes(kind))) healthy.layers = event.step;
   }
 
+  /** The end of a run that overfits, with its first and last loss. Before it, a warning if the batch was not learnt. */
+  function withOverfit(event: EventOf<'run_end'>): EventOf<'run_end'> {
+    const last = recent.at(-1);
+    if (!config.overfit || !first || !last || event.status !== 'done') return event;
+    const overfit = { first_loss: first.loss, last_loss: last.loss, learnt: last.loss < LEARNT_LOSS };
+    const message = `the net has not learnt its one batch by heart: the loss is still ${last.loss.toPrecision(3)} after ${last.step} steps, expected less than ${LEARNT_LOSS}; try more --steps or another --lr, and if that does not help, look for a fault in the images, their labels or the net`;
+    if (!overfit.learnt) report({ event: 'warning', message });
+    return { ...event, overfit };
+  }
+
   return {
     report(event: LogEvent) {
-      report(event);
+      report(event.event === 'run_end' ? withOverfit(event) : event);
       if (event.event === 'run_start') steps = event.steps;
       if (event.event === 'train_step') afterStep(event);
       if (event.event === 'eval') {

@@ -10,6 +10,7 @@ const TWO = ['--replicas', '2', '--devices', 'CPU:0,CPU:0,CPU:1,CPU:1'];
 /** Switches: the value of their setting where it is not true or false, and flags without which it could not have it. */
 const SWITCHES: Record<string, [value: unknown, ...others: string[]]> = {
   '--linear-scaling': [2, ...TWO],
+  '--synthetic': ['synthetic'],
   '--new-head': [true, '--weights', 'runs/other'],
 };
 /** What is typed after a flag, the value that the setting then has, and flags without which it could not have it. */
@@ -32,6 +33,7 @@ const TYPED: Record<string, [text: string, value: unknown, ...others: string[]]>
   '--classes': ['7', 7],
   '--activation': ['tanh', 'tanh'],
   '--data': ['/images', '/images'],
+  '--limit': ['500', 500],
   '--val-share': ['0.2', 0.2, '--data', '/images'],
   '--resize': ['80', 80],
   '--on-bad-image': ['skip', 'skip', '--data', '/images'],

@@ -200,7 +200,16 @@ test('every flag always has an effect, or has a case here', () => {
   /** Of use in every run; `steps` and `epochs`, and `logEvery` with `--quiet` or `--json`, are commander's to refuse. */
   const useful = [
     ...['preset', 'net.table', 'net.width', 'net.inputSize', 'net.classes', 'net.activation', 'batchSize', 'seed'],
-    ...['data.source', 'data.colourNoise.strength', 'data.workers', 'data.resize', 'data.flip', 'data.brightness'],
+    ...[
+      'overfit',
+      'data.source',
+      'data.limit',
+      'data.colourNoise.strength',
+      'data.workers',
+      'data.resize',
+      'data.flip',
+      'data.brightness',
+    ],
     ...[
       'data.contrast',
       'data.meanImage',

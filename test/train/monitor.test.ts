@@ -6,10 +6,11 @@ import { join } from 'node:path';
 import test, { after } from 'node:test';
 import type { Config } from '../../src/config/config.js';
 import { PRESETS } from '../../src/config/presets.js';
+import { eventLine } from '../../src/event-lines.js';
 import type { EventOf, LogEvent } from '../../src/log.js';
 import { lowerRate } from '../../src/train/branch.js';
 import { openMonitor } from '../../src/train/monitor.js';
-import { ACTIVATIONS, EVAL, RUN_START, trainStep } from '../events.js';
+import { ACTIVATIONS, EVAL, RUN_END, RUN_START, trainStep } from '../events.js';
 
 const out = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-monitor-'));
 after(() => fs.rmSync(out, { recursive: true, force: true }));
@@ -167,4 +168,23 @@ test('openMonitor() ends warnings with flags that continue from the last healthy
   assert.match(early!, /; start again, with --run r-lower --out \S+ --lr 0\.002 beside the other flags$/);
   const [atOnce] = messagesOf([measured(0, 32)]);
   assert.doesNotMatch(atOnce!, /--resume|start again/, 'no step was done');
+});
+
+test('openMonitor() says at the end of a run that overfits whether the batch was learnt, with its first and last loss', () => {
+  const endOf = (last: number, overfit: boolean) => {
+    const reported: LogEvent[] = [];
+    const monitor = openMonitor({ ...CONFIG, overfit }, (event) => reported.push(event));
+    const events = [{ ...RUN_START, steps: 2 }, trainStep(1, { loss: 2.31 }), trainStep(2, { loss: last }), RUN_END];
+    for (const event of events) monitor.report(event);
+    return reported.slice(3).map((event) => (event.event === 'warning' ? event.message : event));
+  };
+  assert.deepEqual(endOf(0.003, true), [{ ...RUN_END, overfit: { first_loss: 2.31, last_loss: 0.003, learnt: true } }]);
+  assert.match(eventLine(endOf(0.003, true)[0] as LogEvent), /; loss 2\.31 → 0\.003: the net can learn$/);
+  const [warning, end] = endOf(1.5, true);
+  assert.match(
+    `${warning}`,
+    /^the net has not learnt its one batch by heart: the loss is still 1\.50 after 2 steps, expected/,
+  );
+  assert.match(eventLine(end as LogEvent), /; loss 2\.31 → 1\.5: the batch was not learnt$/);
+  assert.deepEqual(endOf(0.003, false), [RUN_END]);
 });

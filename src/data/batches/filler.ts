@@ -131,11 +131,14 @@ function openSources({ dataset, data: { resize, interpolation }, inputChannels, 
 }
 
 function pixelSource({ height, width, channels, ...parts }: PixelDataset, part: 'train' | 'test'): Source {
-  const { images, labels } = parts[part];
+  const { images, labels, count, distinct = count } = parts[part];
   const values = height * width * channels;
   return {
     labels,
-    find: (order, place) => ({ index: order[place]!, pixels: images, offset: order[place]! * values, bad: [] }),
+    find: (order, place) => {
+      const index = order[place]!;
+      return { index, pixels: images, offset: (index % distinct) * values, bad: [] };
+    },
     close() {},
   };
 }

@@ -4,10 +4,12 @@ import { type Names, packNames } from './names.js';
 /** Images in memory and their labels, both on SharedArrayBuffers. */
 export interface Images {
   readonly count: number;
-  /** [count, height, width, channels], grey levels 0 to 255. */
+  /** [count, height, width, channels], grey levels 0 to 255; with `distinct` that many images. */
   readonly images: Uint8Array;
   /** [count] */
-  readonly labels: Uint8Array;
+  readonly labels: Uint8Array | Uint16Array;
+  /** How many different images there are, if fewer than `count`: image `i` is then image `i % distinct`. */
+  readonly distinct?: number;
 }
 
 interface DatasetInfo {

@@ -7,11 +7,17 @@ import type { Dataset, FileDataset } from './dataset.js';
 import { loadDataset } from './idx-dataset.js';
 import { isIdxFolder } from './idx-files.js';
 import { imageClasses, isImageFolder, readImageFolder } from './image-folder.js';
+import { withLimit } from './limit.js';
+import { isSynthetic, makeSynthetic } from './synthetic.js';
 
 /** Which images of a data set are used, and as what. */
 export interface Selection {
   /** Share of each class for tests, if the data has no test images of its own. */
   readonly valShare?: number | undefined;
+  /** Number of training images; all if absent. */
+  readonly limit?: number | undefined;
+  /** Size of images that are made, in pixels. */
+  readonly resize?: number | undefined;
   /** For all choices. */
   readonly seed: number;
 }
@@ -20,12 +26,20 @@ const ALL: Selection = { seed: 0 };
 
 /**
  * Opens a data set of every kind.
- * @param source `embedded`, `fashion-mnist`, `cifar-10`, or a folder of IDX files, of CIFAR-10's files, of images in class
+ * @param source `embedded`, `fashion-mnist`, `cifar-10`, `synthetic`, or a folder of IDX files, of CIFAR-10's files, of images in class
  * folders, or of shards.
  * @param channels of the net's input: CIFAR-10's images become grey for 1. Image files become so when they are decoded.
  * @throws DataError for data that cannot be used; ConfigError if images have another number of `classes`.
  */
 export function openDataset(source: string, classes: number, channels: 1 | 3 = 3, selection = ALL): Dataset {
+  const { limit, seed } = selection;
+  const dataset = openWhole(source, classes, channels, selection);
+  return limit === undefined ? dataset : withLimit(dataset, limit, seed);
+}
+
+function openWhole(source: string, classes: number, channels: 1 | 3, selection: Selection): Dataset {
+  const { resize: size = 256, seed } = selection;
+  if (isSynthetic(source)) return makeSynthetic(source, { classes, channels, size, seed });
   const isFolder = isPacked(source) || isImageFolder(source) || isUndivided(source, selection);
   if (!isFolder) return isCifarData(source) ? loadCifar(source, classes, channels) : loadDataset(source, classes);
   const dataset = openImages(source, selection);
@@ -71,6 +85,7 @@ export function openUndivided(source: string, choice: ValChoice): { part: string
 
 /** Number of classes of CIFAR-10 or a folder of images, without listing the images; undefined for other data. */
 export function countClasses(source: string): number | undefined {
+  if (isSynthetic(source)) return undefined;
   if (isPacked(source)) return packedClasses(source);
   if (isImageFolder(source)) return imageClasses(source).length || undefined;
   if (isCifarData(source)) return cifarKind(source).classNames.length;
@@ -89,7 +104,7 @@ function isInMemory(source: string): boolean {
 
 /** Whether data has test images of its own; undefined if there is no such data. */
 export function hasTestImages(source: string): boolean | undefined {
-  if (source === 'embedded' || source === 'fashion-mnist' || isPacked(source)) return true;
+  if (source === 'embedded' || source === 'fashion-mnist' || isSynthetic(source) || isPacked(source)) return true;
   if (isInMemory(source)) return true;
   if (undividedPart(source) !== undefined) return false;
   return isImageFolder(source) ? true : undefined;

@@ -26,21 +26,24 @@ export function withTrainingSample<T extends Dataset>(dataset: T): T {
   const { train, test } = dataset;
   if (train.count <= test.count) return { ...dataset, test: train };
   const chosen = spread(train.count, test.count, SAMPLE_SEED);
-  return { ...dataset, test: 'images' in train ? pixelsAt(train, chosen) : filesAt(train, chosen) };
+  return { ...dataset, test: imagesAt(train, chosen) };
 }
 
-function pixelsAt({ images, labels, count }: Images, chosen: Uint32Array): Images {
-  const size = images.length / count;
-  const [pixels, own] = [shared(chosen.length * size), shared(chosen.length)];
+/** The images of a part with these indices, in that order. */
+export function imagesAt(part: Images | ImageFiles, chosen: Uint32Array): Images & ImageFiles {
+  return ('images' in part ? pixelsAt(part, chosen) : filesAt(part, chosen)) as Images & ImageFiles;
+}
+
+function pixelsAt({ images, labels, count, distinct = count }: Images, chosen: Uint32Array): Images {
+  const size = images.length / distinct;
+  const pixels = new Uint8Array(new SharedArrayBuffer(chosen.length * size));
+  const own = new Uint16Array(new SharedArrayBuffer(2 * chosen.length));
   for (const [i, index] of chosen.entries()) {
-    pixels.set(images.subarray(index * size, (index + 1) * size), i * size);
+    const at = (index % distinct) * size;
+    pixels.set(images.subarray(at, at + size), i * size);
     own[i] = labels[index]!;
   }
   return { count: chosen.length, images: pixels, labels: own };
-}
-
-function shared(bytes: number): Uint8Array {
-  return new Uint8Array(new SharedArrayBuffer(bytes));
 }
 
 function filesAt({ names, labels, places }: ImageFiles, chosen: Uint32Array): ImageFiles {

@@ -61,10 +61,10 @@ export async function statisticsOfFiles(
 export function statisticsOfPixels({ height, width, channels, train }: PixelDataset, resize: number): Statistics {
   const values = height * width * channels;
   const sums = createSums(height, width, channels);
-  for (let at = 0; at < train.count * values; at += values) sums.add(train.images.subarray(at, at + values));
+  for (let at = 0; at < train.images.length; at += values) sums.add(train.images.subarray(at, at + values));
   const mean = new Float32Array(new SharedArrayBuffer(4 * resize * resize * channels));
   createCrop({ height, width, channels }, resize, resize)(mean, sums.values, 0, 0, 0, false);
-  for (let i = 0; i < mean.length; i++) mean[i]! /= train.count;
+  for (let i = 0; i < mean.length; i++) mean[i]! /= sums.count();
   return { images: train.count, resize, channels, mean, colours: sums.colours() };
 }
 
