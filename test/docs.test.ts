@@ -43,7 +43,7 @@ const TESTS = fs
 
 /** What a page calls something that everybody names differently. */
 const PLACEHOLDERS: Record<string, string> = {
-  ...{ '<name>': 'big', NAME: 'big', 'runs/<name>': 'runs/big', mini3: 'big', '<other>': 'single' },
+  ...{ '<name>': 'big', NAME: 'big', 'runs/<name>': 'runs/big', mini3: 'big', mine: 'big', '<other>': 'single' },
   ...{ FOLDER: 'images', DIR: 'images', '<folder>': 'images', OUT: 'packed', FILE: 'net.safetensors' },
   ...{ 'accept-<date>.json': 'accept.json', '…': '' },
 };
