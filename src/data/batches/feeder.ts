@@ -46,6 +46,8 @@ export interface Batch {
 
 /** One in use, one filled ahead. */
 const TEST_SLOTS = 2;
+/** The most that the threads keep of decoded images, so that those of a small set are decoded once and not in every epoch. */
+const KEPT_BYTES = 2 ** 29;
 
 /**
  * Opens a feeder and starts its threads; the caller closes it.
@@ -59,6 +61,7 @@ export function openFeeder(options: FeedOptions) {
   const setup: FillSetup = {
     ...{ dataset, batchSize, inputSize, inputChannels, seed, data, views, slots },
     // Each thread opens shards of two parts.
+    keptBytes: Math.floor(KEPT_BYTES / (2 * Math.max(1, data.workers))),
     maxOpenShards: Math.max(1, Math.floor(MAX_OPEN_SHARDS / (2 * Math.max(1, data.workers)))),
     ...(data.meanImage && { meanImage: statistics!.mean }),
     colours: usesOwnColours(data.colourNoise) ? statistics!.colours : IMAGENET_COLOURS,

@@ -20,6 +20,8 @@ export interface FillSetup extends PlanOptions {
   readonly slots: readonly SharedArrayBuffer[];
   /** Shards of each part that a thread may keep open. */
   readonly maxOpenShards?: number;
+  /** A thread keeps the decoded images of a part if they all fit into so many bytes. Default 0. */
+  readonly keptBytes?: number;
 }
 
 /** Part `part` of `parts` of a batch: several workers fill a batch together. */
@@ -116,7 +118,13 @@ interface Source {
   close(): void;
 }
 
-function openSources({ dataset, data: { resize, interpolation }, inputChannels, maxOpenShards }: FillSetup) {
+function openSources({
+  dataset,
+  data: { resize, interpolation },
+  inputChannels,
+  maxOpenShards,
+  keptBytes = 0,
+}: FillSetup) {
   if (dataset.kind === 'pixels') {
     return { size: dataset, train: pixelSource(dataset, 'train'), test: pixelSource(dataset, 'test') };
   }
@@ -126,7 +134,10 @@ function openSources({ dataset, data: { resize, interpolation }, inputChannels, 
     opening ??= openDecoder(resize, channels, interpolation);
     return (await opening)(bytes);
   };
-  const open = (files: ImageFiles) => fileSource(dataset, files, decode, maxOpenShards);
+  const open = (files: ImageFiles) => {
+    const isKept = files.count * resize ** 2 * channels <= keptBytes;
+    return fileSource(dataset, files, decode, { isKept, maxOpen: maxOpenShards });
+  };
   return { size: { height: resize, width: resize, channels }, train: open(dataset.train), test: open(dataset.test) };
 }
 
@@ -143,10 +154,16 @@ function pixelSource({ height, width, channels, ...parts }: PixelDataset, part: 
   };
 }
 
-/** Remembers which images are unreadable. */
-function fileSource({ folder }: FileDataset, files: ImageFiles, decode: Decode, maxOpen?: number): Source {
+/** Remembers which images are unreadable, and with `isKept` the pixels of the others. */
+function fileSource(
+  { folder }: FileDataset,
+  files: ImageFiles,
+  decode: Decode,
+  { isKept, maxOpen }: { isKept: boolean; maxOpen: number | undefined },
+): Source {
   const reader = openReader(folder, files, { maxOpen });
   const reasons = new Map<number, string>();
+  const kept = new Map<number, Uint8Array>();
   return {
     labels: files.labels,
     close: reader.close,
@@ -155,9 +172,14 @@ function fileSource({ folder }: FileDataset, files: ImageFiles, decode: Decode, 
       let index = -1;
       for (let i = 0; i < tries; i++) {
         index = order[(place + i) % order.length]!;
+        const before = kept.get(index);
+        if (before) return { index, pixels: before, offset: 0, bad };
         const known = reasons.get(index);
         const decoded = known === undefined ? await reader.read(index, decode) : { reason: known };
-        if ('pixels' in decoded) return { index, pixels: decoded.pixels, offset: 0, bad };
+        if ('pixels' in decoded) {
+          if (isKept) kept.set(index, decoded.pixels);
+          return { index, pixels: decoded.pixels, offset: 0, bad };
+        }
         if (known === undefined || tries === 1) bad.push({ index, reason: decoded.reason });
         reasons.set(index, decoded.reason);
       }

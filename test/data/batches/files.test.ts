@@ -258,3 +258,21 @@ test('close() ends threads that decode', async (t) => {
     assert.ok((await settled) instanceof DataError);
   }
 });
+
+test('openFeeder() decodes the images of a small set once', async (t) => {
+  const folder = goodFolder(t);
+  const options = optionsFor(folder, 0);
+  const feeder = openFeeder(options);
+  const before = await everything(feeder, options);
+  await feeder.close();
+  const second = openFeeder(options);
+  const after: ReturnType<typeof contents>[] = [];
+  for (let step = 1; step <= 2 * second.batchesPerEpoch; step++) {
+    const batch = await second.train(step);
+    after.push(contents(second, options, batch));
+    second.release(batch);
+    if (step === second.batchesPerEpoch) rmSync(join(folder, 'train'), { recursive: true });
+  }
+  await second.close();
+  assert.deepEqual(after, before.slice(0, after.length));
+});
