@@ -17,7 +17,7 @@ function numbers<Name extends string>(...names: Name[]): Record<Name, typeof num
 
 /** The kinds of warnings about a training: docs/warnings.md. Other warnings have no kind. */
 export const WARNING_KINDS = [
-  ...(['no-learning', 'collapse', 'rising-loss', 'test-at-chance'] as const),
+  ...(['no-learning', 'collapse', 'rising-loss', 'test-at-chance', 'below-majority'] as const),
   ...(['dead-units', 'no-signal', 'weak-signal', 'large-activations'] as const),
 ] as const;
 
@@ -49,6 +49,7 @@ export const EVENTS = {
       .optional(),
     dataset: z.strictObject({
       ...{ name: text, source: text, ...numbers('train_images', 'test_images') },
+      test_majority: number.optional(),
       val_share: number.optional(),
       all_train_images: number.optional(),
     }),

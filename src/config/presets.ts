@@ -4,7 +4,7 @@
  */
 import { buildNet, isOneColumn } from '../model/net.js';
 import { TABLES, type TableName } from '../model/tables.js';
-import { IMAGENET_PRESETS, type PresetSettings, torchvision } from './imagenet.js';
+import { IMAGENET_PRESETS, NO_SOURCE, type PresetSettings, torchvision } from './imagenet.js';
 import type { Preset, PresetName } from './schema.js';
 
 /** Mean grey level of Fashion-MNIST's 60,000 training images (0.2860 of 255). */
@@ -91,6 +91,24 @@ const mini: PresetSettings = {
   epochs: 6,
 };
 
+/**
+ * For own photos: 20 to 200 of each class, on a CPU. The net of {@link mini} with small batches, so that few photos make
+ * enough steps, more changes of each photo, and a rate that falls to 0 at the end of the run, however long it is.
+ */
+const photos: PresetSettings = {
+  ...mini,
+  optimizer: { ...mini.optimizer, learningRate: 0.01, schedule: { kind: 'cosine', least: 0 } },
+  data: {
+    ...mini.data,
+    source: NO_SOURCE,
+    brightness: 0.2,
+    contrast: 0.2,
+    saturation: 0.2,
+  },
+  batchSize: 16,
+  epochs: 40,
+};
+
 /** The whole net of 2012 with the paper's training, on Fashion-MNIST instead of ImageNet. */
 const fashion: PresetSettings = {
   net: { table: 'original', inputSize: 224, inputChannels: 3, classes: 10 },
@@ -171,7 +189,7 @@ const cifar: PresetSettings = {
 };
 
 const SETTINGS: Record<PresetName, PresetSettings> = {
-  ...{ mini, fashion, tutorial, lenet, cifar, torchvision },
+  ...{ mini, photos, fashion, tutorial, lenet, cifar, torchvision },
   ...IMAGENET_PRESETS,
 };
 

@@ -7,7 +7,7 @@ import { TABLES, type TableName } from '../model/tables.js';
 import { rangesOf } from './steps.js';
 
 export const PRESET_NAMES = [
-  ...(['mini', 'fashion', 'tutorial', 'lenet', 'cifar', 'torchvision'] as const),
+  ...(['mini', 'photos', 'fashion', 'tutorial', 'lenet', 'cifar', 'torchvision'] as const),
   ...(['imagenet', 'imagenet-paper', 'imagenet-one-gpu', 'imagenet-columns'] as const),
 ] as const;
 /** Values of `data.source` that are no folder. */

@@ -7,6 +7,7 @@ import { scalingOf } from '../optim/schedule.js';
 import { lowerRate } from './branch.js';
 import {
   activationWarnings,
+  belowMajority,
   chanceLoss,
   LEARNT,
   lossAtChance,
@@ -38,6 +39,7 @@ export function openMonitor(
   const recent: EventOf<'train_step'>[] = [];
   const warned = new Set<string>();
   let steps = Number.POSITIVE_INFINITY;
+  let start: EventOf<'run_start'> | undefined;
   let first = earlier?.first;
   let best = earlier?.best ?? Number.POSITIVE_INFINITY;
   let rate = resumedRate ?? config.optimizer.learningRate * scalingOf(config.optimizer);
@@ -94,10 +96,17 @@ export function openMonitor(
   return {
     report(event: LogEvent) {
       report(event.event === 'run_end' ? withOverfit(event) : event);
-      if (event.event === 'run_start') steps = event.steps;
+      if (event.event === 'run_start') {
+        steps = event.steps;
+        start = event;
+      }
       if (event.event === 'train_step') afterStep(event);
       if (event.event === 'eval') {
         warn(testAtChance({ ...event, classes, training: recentTop1(), steps: recent.length }));
+        if (start && event.step === steps) {
+          const { dataset, steps_per_epoch: perEpoch } = start;
+          warn(belowMajority({ ...event, epochs: steps / perEpoch, majority: dataset.test_majority }));
+        }
       }
       if (event.event === 'activations') afterMeasurement(event);
     },

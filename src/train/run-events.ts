@@ -47,6 +47,13 @@ function processesOf({ towers, opened }: Team, { coordinator, statuses }: FoundC
   ];
 }
 
+/** The share of the labels that are the most frequent one. */
+function majorityOf(labels: ArrayLike<number>): number {
+  const counts = new Map<number, number>();
+  for (let i = 0; i < labels.length; i++) counts.set(labels[i]!, (counts.get(labels[i]!) ?? 0) + 1);
+  return Math.max(0, ...counts.values()) / Math.max(1, labels.length);
+}
+
 /** The number of values in parameters. */
 function valuesIn(parameters: readonly Parameter[]): number {
   return sumOf(parameters, ({ shape }) => volume(shape));
@@ -76,7 +83,7 @@ export function runStart(
     }),
     ...(team.cluster && { processes: processesOf(team, team.cluster) }),
     dataset: {
-      ...{ name, source, train_images: train.count, test_images: test.count },
+      ...{ name, source, train_images: train.count, test_images: test.count, test_majority: majorityOf(test.labels) },
       ...(valShare !== undefined && { val_share: valShare }),
       ...(unlimited !== undefined && { all_train_images: unlimited }),
     },

@@ -24,6 +24,9 @@ const SETTLED = 50;
 /** In standard deviations: up to where an accuracy is still chance, and how far above it training has to be. */
 const DEVIATIONS = { chance: 3, apart: 5 };
 
+/** A run of fewer epochs has seen each image too rarely to be judged. */
+const FEW_EPOCHS = 3;
+
 /** Fewer images say too little about a layer. */
 const MIN_IMAGES = 16;
 /** Share of a layer's units that may be dead. */
@@ -127,6 +130,23 @@ export function testAtChance({ step, classes, top1, images, training, steps }: A
   if (steps < SHORT_WINDOW || !(top1 <= bound) || !isApart) return undefined;
   const message = `test images are guessed while training images are not: top-1 ${top1.toFixed(4)} of ${images} test images, where guessing gives up to ${bound.toFixed(4)}, and ${training.toFixed(4)} in the last ${steps} steps; check that both sets have the same classes in the same order, and the same image preparation`;
   return { event: 'warning', kind: 'test-at-chance', step, value: top1, bound, message };
+}
+
+/** The last evaluation of a run, beside the share of the test images that are in the largest class. */
+interface LastAccuracy {
+  step: number;
+  /** Epochs that the run has trained. */
+  epochs: number;
+  top1: number;
+  images: number;
+  majority: number | undefined;
+}
+
+/** At the end of a run, a net that always names the largest class would be right as often. */
+export function belowMajority({ step, epochs, top1, images, majority }: LastAccuracy): Warning | undefined {
+  if (majority === undefined || epochs < FEW_EPOCHS || !(top1 <= majority)) return undefined;
+  const message = `the net is no better than one that always names the largest class: top-1 ${top1.toFixed(4)} of ${images} test images, ${majority.toFixed(4)} of which are in that class; train longer, try another --lr, or start from trained weights with --weights and --new-head`;
+  return { event: 'warning', kind: 'below-majority', step, value: top1, bound: majority, message };
 }
 
 type Measured = EventOf<'activations'>;

@@ -23,11 +23,11 @@ const REFUSED_IN_FILE: [values: Record<string, unknown>, message: string][] = [
   ],
   [
     { preset: 'zzz' },
-    'preset in f.json is "zzz", expected one of auto, mini, fashion, tutorial, lenet, cifar, torchvision, imagenet, imagenet-paper, imagenet-one-gpu, imagenet-columns',
+    'preset in f.json is "zzz", expected one of auto, mini, photos, fashion, tutorial, lenet, cifar, torchvision, imagenet, imagenet-paper, imagenet-one-gpu, imagenet-columns',
   ],
   [
     { preset: null },
-    'preset in f.json is null, expected one of auto, mini, fashion, tutorial, lenet, cifar, torchvision, imagenet, imagenet-paper, imagenet-one-gpu, imagenet-columns',
+    'preset in f.json is null, expected one of auto, mini, photos, fashion, tutorial, lenet, cifar, torchvision, imagenet, imagenet-paper, imagenet-one-gpu, imagenet-columns',
   ],
   [{ placement: 'both' }, 'placement in f.json is "both", expected one of split, single'],
   [{ batchSize: '4' }, 'batchSize in f.json is "4", expected a whole number from 1 to 65536'],

@@ -13,7 +13,15 @@ after(() => fs.rmSync(out, { recursive: true, force: true }));
 
 test('train() with overfit learns a batch of synthetic images, and is tested on that batch, as eval is', async () => {
   const small = smallNet('original', 'synthetic:100');
-  const config = smallConfig({ ...small, ...SINGLE, out, run: 'r', overfit: true, steps: 40, optimizer: { learningRate: 0.005 } });
+  const config = smallConfig({
+    ...small,
+    ...SINGLE,
+    out,
+    run: 'r',
+    overfit: true,
+    steps: 40,
+    optimizer: { learningRate: 0.005 },
+  });
   const events: LogEvent[] = [];
   const signal = new AbortController().signal;
   const { exitCode, top1 } = await train(config, { report: (event) => events.push(event), signal });

@@ -103,6 +103,14 @@ test('openMonitor() compares an evaluation with the last steps only', () => {
   assert.deepEqual(warnings([guessed]), [], 'before the first step of a resumed run');
 });
 
+test('openMonitor() compares the last evaluation alone with the largest class', () => {
+  const dataset = { ...RUN_START.dataset, test_majority: 0.5 };
+  const start = { ...RUN_START, dataset, steps: 4, steps_per_epoch: 1 };
+  const evaluated = (step: number) => ({ ...EVAL, step, top1: 0.5 });
+  assert.deepEqual(warnings([start, evaluated(3)]), []);
+  assert.deepEqual(warnings([start, evaluated(4)]), ['below-majority']);
+});
+
 test('openMonitor() warns again of dead units when more layers have them', () => {
   const [images, conv2] = ACTIVATIONS.layers as [
     EventOf<'activations'>['layers'][0],

@@ -5,6 +5,7 @@ import type { EventOf, WarningKind } from '../../src/log.js';
 import {
   type Accuracies,
   activationWarnings,
+  belowMajority,
   chanceLoss,
   type LossState,
   lossAtChance,
@@ -107,6 +108,17 @@ test('testAtChance() needs many images for two classes, and few for a thousand',
   const many = { ...EVALUATED, classes: 1000, top1: 0.001, images: 50_000 };
   assert.equal(testAtChance({ ...many, training: 0.002 }), undefined);
   assert.equal(testAtChance({ ...many, training: 0.01 })?.kind, 'test-at-chance');
+});
+
+test('belowMajority() compares the end of a run with the largest class', () => {
+  const end = { step: 300, epochs: 3, top1: 0.4, images: 50, majority: 0.4 };
+  assert.match(
+    belowMajority(end)!.message,
+    /top-1 0\.4000 of 50 test images, 0\.4000 of which are in that class; train/,
+  );
+  assert.equal(belowMajority({ ...end, top1: 0.42 }), undefined);
+  assert.equal(belowMajority({ ...end, epochs: 2.9 }), undefined);
+  assert.equal(belowMajority({ ...end, majority: undefined }), undefined);
 });
 
 type Layer = EventOf<'activations'>['layers'][number];
