@@ -1,4 +1,5 @@
 /** All figures, in the order in which `npm run figures` lists them. */
+import { checkpoints } from '../checkpoints.js';
 import { dataCheck } from '../data-check.js';
 import { evaluation } from '../evaluation.js';
 import { exchange } from '../exchange.js';
@@ -9,7 +10,8 @@ import { library } from '../library.js';
 import { memory } from '../memory.js';
 import { nets } from '../nets.js';
 import { plan } from '../plan.js';
-import { replicaLosses } from '../replicas.js';
+import { referenceValues } from '../reference-values.js';
+import { replicaLosses } from '../replica-losses.js';
 import { scaling } from '../scaling.js';
 import { signals } from '../signals.js';
 import { steps } from '../steps.js';
@@ -27,7 +29,9 @@ export const FIGURES: readonly AnyFigure[] = [
   tutorialSigmoid,
   tutorialOverfitting,
   dataCheck,
+  checkpoints,
   tolerances,
+  referenceValues,
   signals,
   steps,
   host,

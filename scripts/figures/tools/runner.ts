@@ -11,7 +11,7 @@ const SCRIPTS = join(ROOT, 'dist', 'scripts');
 const CLI = join(ROOT, 'dist', 'src', 'cli.js');
 
 export interface Ended {
-  /** Both outputs. */
+  /** stdout, then stderr. */
   printed: string;
   seconds: number;
   /** The largest resident memory of the process in bytes. */
@@ -68,17 +68,18 @@ export function openRunner(commands: readonly string[], folder: string, say: (li
       cwd,
       stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
     });
-    const texts = { printed: '', peak: '' };
+    const texts = { stdout: '', stderr: '', peak: '' };
     const keep = (stream: NodeJS.ReadableStream, name: keyof typeof texts) =>
       stream.setEncoding('utf8').on('data', (text: string) => {
         texts[name] += text;
       });
-    keep(child.stdout!, 'printed');
-    keep(child.stderr!, 'printed');
+    keep(child.stdout!, 'stdout');
+    keep(child.stderr!, 'stderr');
     keep(child.stdio[3] as NodeJS.ReadableStream, 'peak');
     const [code] = await once(child, 'close');
-    if (code !== 0 && !mayFail) throw new Error(`${line} ended with ${code}: ${texts.printed.trim()}`);
-    return { printed: texts.printed, seconds: (performance.now() - started) / 1000, peakBytes: Number(texts.peak) };
+    const printed = texts.stdout + texts.stderr;
+    if (code !== 0 && !mayFail) throw new Error(`${line} ended with ${code}: ${printed.trim()}`);
+    return { printed, seconds: (performance.now() - started) / 1000, peakBytes: Number(texts.peak) };
   };
   const named = (line: string, name: string) => (/ --run /.test(line) ? [] : ['--run', name]);
   return {

@@ -1,7 +1,6 @@
-/** Several pairs of towers: how near their losses are to those of one pair, and how fast they are. */
-import { type Speed, speedsOf, type Timings } from './tools/bench.js';
+/** Several pairs of towers: how near their losses are to those of one pair. */
 import type { Maker } from './tools/figure.js';
-import { machineOf, markdownTable } from './tools/markdown.js';
+import { markdownTable } from './tools/markdown.js';
 import { of, type Runner } from './tools/runner.js';
 
 const STEPS = 20;
@@ -59,29 +58,3 @@ function driftOf(losses: readonly number[], baseline: readonly number[]): Omit<D
   const differences = losses.map((loss, i) => Math.abs(loss / baseline[i]! - 1));
   return { first: Math.max(...differences.slice(0, 3)), tenth: differences[9]!, last: differences.at(-1)! };
 }
-
-const SPEED = 'npm run bench -- replicas --rounds 10 --burst 3 --variants 1,1*2,2,2/collective';
-const NAMES: Record<string, string> = {
-  1: 'one pair, 32 images',
-  '1*2': 'one pair, 64 images',
-  2: '2 pairs by `copies`, 32 images each',
-  '2/collective': '2 pairs by `collective`, 32 images each',
-};
-
-export const replicaSpeed: Maker<{ speeds: Speed[] }> = {
-  name: 'replica-speed',
-  minutes: 1,
-  commands: [SPEED],
-  async measure({ bench }) {
-    return { speeds: speedsOf(await bench<Timings>(SPEED)) };
-  },
-  blocks: {
-    'replica-speed'({ speeds }, origin) {
-      const cells = speeds.map(({ name, ms, ratio, low, high }) => [
-        ...[NAMES[name] ?? name, ((32 / ms) * 1000).toFixed(0)],
-        `${ratio.toFixed(2)} (${low.toFixed(2)} to ${high.toFixed(2)})`,
-      ]);
-      return `${machineOf(origin)}:\n\n${markdownTable(['', 'images/s', 'speed, with quartiles'], cells)}`;
-    },
-  },
-};
