@@ -1,6 +1,6 @@
 /** Each event in one sentence: what the terminal shows of a run, and `msg` in the lines of its log. */
 import type { EventOf, LogEvent } from './log.js';
-import { count, difference, duration, mebibytes, sumOf } from './numbers.js';
+import { count, difference, duration, mebibytes, plural, sumOf } from './numbers.js';
 
 /**
  * Says an event in one sentence. Text in it is as it is in the event, so what prints it must make it `printable`.
@@ -15,7 +15,7 @@ export function eventLine(event: LogEvent, steps?: number): string {
     case 'train_step':
       return stepLine(event, steps);
     case 'eval':
-      return `eval at step ${event.step}: loss ${event.loss.toFixed(4)}  top-1 ${event.top1.toFixed(4)}  top-5 ${event.top5.toFixed(4)}  (${count(event.images)} test images, ${duration(event.eval_ms)})`;
+      return `eval at step ${event.step}: loss ${event.loss.toFixed(4)}  top-1 ${event.top1.toFixed(4)}  top-5 ${event.top5.toFixed(4)}  (${plural(event.images, 'test image')}, ${duration(event.eval_ms)})`;
     case 'activations':
       return activationsLine(event);
     case 'exchange':
@@ -58,17 +58,17 @@ export function batchOf(config: object): string | undefined {
 
 function startLine({ run, steps, steps_per_epoch: perEpoch, config, ...rest }: EventOf<'run_start'>): string {
   const batch = batchOf(config);
-  const images = batch === undefined ? '' : ` of ${batch} images`;
+  const images = batch === undefined ? '' : ` of ${batch} ${batch === '1' ? 'image' : 'images'}`;
   const { parameters, frozen } = rest;
   const trained = frozen
     ? `; ${count(parameters - frozen.parameters)} of ${count(parameters)} parameters train, ${frozen.layers.join(', ')} ${frozen.layers.length === 1 ? 'is' : 'are'} frozen`
     : '';
-  return `run ${run}: ${count(steps)} steps${images}, ${count(perEpoch)} per epoch${trained}`;
+  return `run ${run}: ${plural(steps, 'step')}${images}, ${count(perEpoch)} per epoch${trained}`;
 }
 
 function checkLine(event: EventOf<'check'>): string {
   const verdict = event.passed ? 'split and reference agree' : 'split and reference DIFFER';
-  return `check over ${event.steps} step${event.steps === 1 ? '' : 's'}: ${verdict}, worst relative difference ${difference(event.worst_relative)} (${event.tensor}), allowed ${difference(event.tolerance)}, ${duration(event.check_ms)}`;
+  return `check over ${plural(event.steps, 'step')}: ${verdict}, worst relative difference ${difference(event.worst_relative)} (${event.tensor}), allowed ${difference(event.tolerance)}, ${duration(event.check_ms)}`;
 }
 
 function stepLine(event: EventOf<'train_step'>, steps: number | undefined): string {
@@ -79,13 +79,13 @@ function stepLine(event: EventOf<'train_step'>, steps: number | undefined): stri
 function activationsLine({ step, images, layers }: EventOf<'activations'>): string {
   const counted = layers.filter(({ dead }) => dead !== undefined);
   const [dead, units] = [sumOf(counted, ({ dead = 0 }) => dead), sumOf(counted, (layer) => layer.units)];
-  return `activations after step ${step}: ${count(dead)} of ${count(units)} units dead  (${count(images)} test images)`;
+  return `activations after step ${step}: ${count(dead)} of ${count(units)} units dead  (${plural(images, 'test image')})`;
 }
 
 function exchangeLine({ step, sites }: EventOf<'exchange'>): string {
   const bytes = sumOf(sites, (site) => site.bytes);
   const places = new Set(sites.map(({ site }) => site).filter((site) => site !== 'gradients')).size;
-  return `exchange of step ${step}: ${count(bytes)} bytes at ${places} cross-connection${places === 1 ? '' : 's'}`;
+  return `exchange of step ${step}: ${count(bytes)} bytes at ${plural(places, 'cross-connection')}`;
 }
 
 function networkLine({ steps, links }: EventOf<'network'>): string {
@@ -114,7 +114,7 @@ function losses(value: number): string {
 function endLine(event: EventOf<'run_end'>): string {
   const accuracy = event.top1 === undefined ? '' : `test accuracy ${event.top1.toFixed(4)} `;
   const { unreadable_images: unreadable = 0, servers_lost: lost = 0 } = event;
-  const waits = lost > 0 ? `, continued ${lost} time${lost === 1 ? '' : 's'} after the loss of a server` : '';
-  const skipped = unreadable > 0 ? `, ${count(unreadable)} unreadable image${unreadable === 1 ? '' : 's'} skipped` : '';
-  return `${event.status}: ${accuracy}after ${count(event.steps)} steps, ${event.images_per_s.toFixed(0)} images/s, ${duration(event.train_ms)}${skipped}${waits}${overfitText(event)}`;
+  const waits = lost > 0 ? `, continued ${plural(lost, 'time')} after the loss of a server` : '';
+  const skipped = unreadable > 0 ? `, ${plural(unreadable, 'unreadable image')} skipped` : '';
+  return `${event.status}: ${accuracy}after ${plural(event.steps, 'step')}, ${event.images_per_s.toFixed(0)} images/s, ${duration(event.train_ms)}${skipped}${waits}${overfitText(event)}`;
 }

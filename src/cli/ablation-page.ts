@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { Config } from '../config/config.js';
 import { valueAt } from '../config/layers.js';
 import { nonFiniteAsStrings } from '../log.js';
-import { count } from '../numbers.js';
+import { count, plural } from '../numbers.js';
 import { printableLines } from '../printable.js';
 import { writeNoFollow } from '../safe-write.js';
 import { hasTop5 } from '../train/ablate-result.js';
@@ -93,7 +93,7 @@ function failedOf(variant: string, rows: readonly AblationRow[]): string[] {
 function pageLines(ablation: Ablation): string[] {
   const { preset, net, data, steps, epochs, batchSize, devices } = ablation.settings as unknown as Config;
   const { rows, missing } = ablation;
-  const length = steps === null ? `${count(epochs)} epochs` : `${count(steps)} steps`;
+  const length = steps === null ? plural(epochs, 'epoch') : plural(steps, 'step');
   const failed = rows.flatMap(({ variant, seed, result }) =>
     result?.error ? [`- ${variant}, seed ${seed}: ${result.error}`] : [],
   );

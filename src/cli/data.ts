@@ -23,7 +23,7 @@ import {
 import { ConfigError } from '../errors.js';
 import { usableCores } from '../limits.js';
 import { cacheFolder } from '../native/install/library.js';
-import { count } from '../numbers.js';
+import { count, plural } from '../numbers.js';
 import { jsonText } from '../printable.js';
 import { assertFileWritable, makeFolderOf } from '../safe-write.js';
 import { explained } from './explain.js';
@@ -122,7 +122,7 @@ function setLines(name: string, set: SetReport): string[] {
   const unreadable = set.unreadable.slice(0, PRINTED).map(({ path, reason }) => `  ${path}: ${oneLine(reason)}`);
   const more = set.unreadable.length - unreadable.length;
   return [
-    `${name}: ${count(set.images)} images, ${count(set.unreadable.length)} unreadable, ${count(Math.ceil(set.bytes / 2 ** 20))} MiB`,
+    `${name}: ${plural(set.images, 'image')}, ${count(set.unreadable.length)} unreadable, ${count(Math.ceil(set.bytes / 2 ** 20))} MiB`,
     ...(set.longestSide > 0 ? [`  ${kinds(set.formats)}${misnamed}${turned}; ${kinds(set.spaces)}; ${sides}`] : []),
     ...unreadable,
     ...(more > 0 ? [`  and ${count(more)} more in the report`] : []),
@@ -172,7 +172,7 @@ export async function dataPrepare(
     const { images, shards, kept } = await packImages(dataset, packing);
     const before = kept > 0 ? `, ${count(kept)} of them by an earlier run` : '';
     stdout.print(
-      `${pack}: ${count(images)} images in ${count(shards)} shards${before}; train on it with --data ${pack}`,
+      `${pack}: ${plural(images, 'image')} in ${plural(shards, 'shard')}${before}; train on it with --data ${pack}`,
     );
     await keepStatistics(openImages(pack), statistics);
   }

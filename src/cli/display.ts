@@ -52,6 +52,8 @@ export function openDisplay(mode: DisplayMode, { logEvery, net, folderOf, isResu
   let folder = folderOf('');
   let steps: number | undefined;
   let first: number | undefined;
+  /** Of the steps since the last line of one. */
+  let since = { images: 0, ms: 0 };
   let placement: EventOf<'run_start'>['placement'] = 'split';
 
   function linesOf(columns: number): string[] {
@@ -67,13 +69,19 @@ export function openDisplay(mode: DisplayMode, { logEvery, net, folderOf, isResu
     steps = event.steps;
     placement = event.placement;
     first = undefined;
+    since = { images: 0, ms: 0 };
   }
 
   function showStep(event: EventOf<'train_step'>): void {
     first ??= event.step;
+    since.images += event.images;
+    since.ms += event.step_ms;
     if (block) block.draw(linesOf);
     else if (event.step % logEvery === 0 || event.step === first || event.step === steps) {
-      print(`${eventLine(event, steps)}  ${duration(live.state()!.leftMs)} left`);
+      // The last batch of an epoch may be small, so its own rate says little.
+      const rate = { images_per_s: (1000 * since.images) / since.ms };
+      since = { images: 0, ms: 0 };
+      print(`${eventLine({ ...event, ...rate }, steps)}  ${duration(live.state()!.leftMs)} left`);
     }
   }
 

@@ -2,7 +2,7 @@
 import { batchText, type Config } from '../config/config.js';
 import { signalExitCode } from '../end-signals.js';
 import type { LogEvent } from '../log.js';
-import { count } from '../numbers.js';
+import { count, plural } from '../numbers.js';
 import { shellWord } from '../printable.js';
 import type { DryRun, TrainUi } from '../train/index.js';
 import { type DisplayMode, openDisplay, openedLines, shownOf } from './display.js';
@@ -48,7 +48,7 @@ export async function runDry(
 
 function readyLines({ first, last, batchSize, stepsPerEpoch, ...bytes }: DryRun, config: Config): string[] {
   const mebibytes = (value: number) => `${count(Math.ceil(value / 2 ** 20))} MiB`;
-  const steps = first > 1 ? `steps ${count(first)} to ${count(last)}` : `${count(last)} steps`;
+  const steps = first > 1 ? `steps ${count(first)} to ${count(last)}` : plural(last, 'step');
   return [
     `host memory: at most ${mebibytes(bytes.peakBytes)} so far; a checkpoint takes ${mebibytes(bytes.checkpointBytes)} on the disk`,
     first > last

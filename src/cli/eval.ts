@@ -1,6 +1,6 @@
 /** `eval`: measures a run's weights on the test images, or on training images. */
 import { nonFiniteAsStrings } from '../log.js';
-import { count } from '../numbers.js';
+import { plural } from '../numbers.js';
 import { usedText } from '../train/run-weights.js';
 import { openRun } from './find-run.js';
 import type { Input, Services } from './services.js';
@@ -28,7 +28,7 @@ export async function run(
   const result = await evaluateRun(config, folder, { tenView, on, checkpoint, note, busy }).finally(end);
   const { images, loss, top1, top5 } = result;
   const facts = [
-    `${count(images)} ${on === 'train' ? 'training' : 'test'} images`,
+    plural(images, `${on === 'train' ? 'training' : 'test'} image`),
     tenView ? 'ten views each' : '',
     usedText(result),
   ].filter(Boolean);

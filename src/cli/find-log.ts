@@ -1,9 +1,10 @@
 /** Finds the logs of the runs that a user names. */
 import { lstatSync, readdirSync, realpathSync, type Stats, statSync } from 'node:fs';
-import { dirname, join, normalize } from 'node:path';
+import { basename, dirname, join, normalize } from 'node:path';
 import { checkRunName } from '../config/config.js';
 import { PRESETS } from '../config/presets.js';
-import { ConfigError } from '../errors.js';
+import { nearest } from '../config/validate.js';
+import { ConfigError, truncate } from '../errors.js';
 import type { Variant } from '../report/groups.js';
 import { isAblation, readAblation } from './ablation.js';
 import { explained } from './explain.js';
@@ -46,9 +47,10 @@ export type LogPlace = Pick<FoundLog, 'file' | 'folder'>;
 /**
  * Finds the place of one run's log, which need not exist yet.
  * @param name as for {@link findLogs}. Without it, the run whose log is the newest.
- * @throws ConfigError for an invalid name, for the folder of an ablation, which has many logs, and if there is no run.
+ * @param wait whether there may be no folder of the run yet.
+ * @throws ConfigError for an invalid name, if there is no such folder and no waiting, for the folder of an ablation, which has many logs, and if there is no run.
  */
-export function placeOfLog(name: string | undefined, action: string): LogPlace {
+export function placeOfLog(name: string | undefined, action: string, wait = false): LogPlace {
   if (name === undefined) return newest(action);
   const { path, isPath, inRuns } = pathOf(name);
   const kind = kindOf(path);
@@ -58,10 +60,29 @@ export function placeOfLog(name: string | undefined, action: string): LogPlace {
     );
   }
   if (kind?.isFile()) return logsOf(name, action)[0]!;
-  if (path.endsWith('.ndjson')) return { file: path, folder: dirname(path) };
+  if (path.endsWith('.ndjson')) {
+    refuseMissing(dirname(path), name, action, wait);
+    return { file: path, folder: dirname(path) };
+  }
   if (!isPath) checkRunName(name);
   const folder = normalize(isPath ? path : inRuns).replace(/(?<=.)[/\\]+$/, '');
+  refuseMissing(folder, name, action, wait);
   return { file: join(folder, LOG_NAME), folder };
+}
+
+/** @throws ConfigError if there is no folder for the log. */
+function refuseMissing(folder: string, name: string, action: string, wait: boolean): void {
+  if (wait || kindOf(folder)?.isDirectory()) return;
+  throw new ConfigError(
+    `Cannot ${action} the run ${name}: there is no folder ${folder}${nearRun(name)}; name a run, or wait for this one with --wait`,
+  );
+}
+
+/** The run whose name is the most similar, for a message about one that does not exist; empty if none is. */
+export function nearRun(name: string, out: string = PRESETS.mini.out): string {
+  const names = kindOf(out)?.isDirectory() ? inFolder(out) : [];
+  const near = nearest(truncate(basename(name)), names);
+  return near === undefined ? '' : ` (did you mean ${near}?)`;
 }
 
 /** A word is a run in the folder of the runs, if there is one. Anything else is a path. */
@@ -77,7 +98,7 @@ function logsOf(name: string, action: string, onLeftOut = (_: string) => {}): Fo
   if (!kind) {
     const where = isPath ? name : `${inRuns} or ${name}`;
     throw new ConfigError(
-      `Cannot ${action} the run ${name}: there is no ${where}, expected the name or the folder of a run, or its ${LOG_NAME}`,
+      `Cannot ${action} the run ${name}: there is no ${where}${nearRun(name)}, expected the name or the folder of a run, or its ${LOG_NAME}`,
     );
   }
   if (!kind.isDirectory()) {

@@ -29,19 +29,19 @@ const HEADERS = {
 
 /**
  * Serves the page until a signal ends it, also after the end of the run. Prints the address.
- * @param names as for `report`. The log of a single run need not exist yet.
+ * @param names as for `report`. The log of a single run need not exist yet, and with `wait` not its folder.
  * @returns the signal's exit code.
  * @throws ConfigError if there is no such run, or the port is in use.
  */
 export async function follow(
   names: readonly string[],
-  { port = 0 }: { port?: number },
+  { port = 0, wait }: { port?: number; wait?: boolean },
   { stdout, stderr }: Services,
 ): Promise<number> {
   const places =
     names.length > 1
       ? findLogs(names, 'follow', (sentence) => stderr.print(`warning: ${sentence}`))
-      : [placeOfLog(names[0], 'follow')];
+      : [placeOfLog(names[0], 'follow', wait)];
   if (names.length === 0) stderr.print(`the newest run: ${places[0]!.folder}`);
   const report = liveReport(places);
   const token = randomBytes(TOKEN_BYTES).toString('base64url');

@@ -26,6 +26,7 @@ const EXIT_CODES = `
 Exit codes: 0 done; 1 failure; 2 usage error, nothing was done; 129, 130, 138,
 143 stopped by SIGHUP, SIGINT (Ctrl-C), SIGUSR1, SIGTERM. See docs/cli.md.`;
 
+const WAIT_FLAG = ['--wait', 'wait for a run that does not exist yet'] as const;
 /** The default of settings in a command that uses a trained run. */
 const AS_TRAINED = 'as it was trained';
 const TEN_VIEW_FLAG = [
@@ -81,7 +82,7 @@ function addReportCommands(add: Add): void {
     '[run]',
     'name or folder of the run, or its log (default: the newest run)',
     pathOf('the run'),
-  );
+  ).option(...WAIT_FLAG);
   add('report', 'show what happened in runs, from their logs', () => import('./report.js'))
     .argument(
       '[runs...]',
@@ -111,6 +112,7 @@ function addReportCommands(add: Add): void {
         .argParser(wholeNumberOf('--port', 0, 65_535))
         .default(undefined, '0'),
     )
+    .option(...WAIT_FLAG)
     .addOption(
       new Option('--check', 'check the logs line by line, and name the first line that is wrong').conflicts('out'),
     );

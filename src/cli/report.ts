@@ -3,7 +3,7 @@ import { statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { packageVersion } from '../config/version.js';
 import { ConfigError } from '../errors.js';
-import { count, mebibytes } from '../numbers.js';
+import { mebibytes, plural } from '../numbers.js';
 import { jsonText, printableLines } from '../printable.js';
 import { analyseLog } from '../report/analyse.js';
 import { checkLog, type LogCheck } from '../report/check.js';
@@ -32,6 +32,7 @@ export interface ReportOptions {
   tensorboard?: string;
   follow?: boolean;
   port?: number;
+  wait?: boolean;
 }
 
 const ADVICE = 'choose another file with --out';
@@ -53,6 +54,7 @@ export async function run(
 ): Promise<number> {
   if (options.follow) return follow(names, options, services);
   if (options.port !== undefined) throw new ConfigError('Cannot use --port without --follow; add --follow');
+  if (options.wait) throw new ConfigError('Cannot use --wait without --follow; add --follow');
   const warn = (sentence: string) => services.stderr.print(`warning: ${sentence}`);
   const logs = findLogs(names, options.check ? 'check' : 'report on', warn);
   if (names.length === 0) services.stderr.print(`the newest run: ${logs[0]!.folder}`);
@@ -150,13 +152,12 @@ async function check(logs: readonly FoundLog[], { json }: ReportOptions, { stdou
 function checkLines(file: string, { lines, events, runs, problems, problemCount, notes }: LogCheck): string[] {
   const shown = problems.slice(0, MOST_PROBLEMS).map(({ line, message }) => `${file}: line ${line}: ${message}`);
   const more = problemCount - shown.length;
-  const of = (number: number, what: string) => `${count(number)} ${what}${number === 1 ? '' : 's'}`;
   return [
     ...notes.slice(0, MOST_PROBLEMS).map(({ line, message }) => `${file}: note: line ${line}: ${message}`),
     ...shown,
-    ...(more > 0 ? [`${file}: and ${of(more, 'more problem')}`] : []),
+    ...(more > 0 ? [`${file}: and ${plural(more, 'more problem')}`] : []),
     problemCount === 0
-      ? `${file}: valid: ${of(lines, 'line')}, ${of(events, 'event')}, ${of(runs, 'start')} of a process`
-      : `${file}: NOT valid: ${of(problemCount, 'problem')} in ${of(lines, 'line')}`,
+      ? `${file}: valid: ${plural(lines, 'line')}, ${plural(events, 'event')}, ${plural(runs, 'start')} of a process`
+      : `${file}: NOT valid: ${plural(problemCount, 'problem')} in ${plural(lines, 'line')}`,
   ];
 }

@@ -5,6 +5,7 @@ import { type Address, addressText, isEvery, isLoopback } from '../address.js';
 import { signalExitCode } from '../end-signals.js';
 import type { Server } from '../native/c/server.js';
 import { jsonText } from '../printable.js';
+import { mebibytesOf } from './devices.js';
 import { table } from './format.js';
 import { gpuWarning, LOADING } from './machine.js';
 import { type PeerEvent, watchPeers } from './peers.js';
@@ -81,7 +82,7 @@ function startFields(address: string, { devices, version, intraOpThreads }: Serv
 
 function startLines(address: string, { devices, version, intraOpThreads }: Server): string[] {
   const threads = `${intraOpThreads} ${intraOpThreads === 1 ? 'thread' : 'threads'} per op`;
-  const rows = devices.map(({ name, type, memoryBytes }) => [name, type, Math.round(memoryBytes / 2 ** 20)]);
+  const rows = devices.map((device) => [device.name, device.type, mebibytesOf({ ...device, memory: 'host' })]);
   return [
     `serving on ${address}: TensorFlow ${version}, ${threads}`,
     ...table(['device', 'type', 'memory, MiB'], rows).map((row) => `  ${row}`),

@@ -75,10 +75,11 @@ export function addTrainingCommands(add: Add): void {
         .default(10)
         .helpGroup(HEADINGS.run),
     )
+    .addOption(new Option('--all', 'print every tensor, not the worst of each kind').helpGroup(HEADINGS.run))
     .addOption(
       new Option('--golden <file>', 'compare both with a file of reference values')
         .argParser(pathOf('--golden'))
-        .conflicts(['steps', 'printConfig', ...replacedByGolden()])
+        .conflicts(['steps', 'all', 'printConfig', ...replacedByGolden()])
         .helpGroup(HEADINGS.run),
     )
     .option(...JSON_FLAG);

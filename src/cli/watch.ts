@@ -37,8 +37,11 @@ interface Logged {
  * @returns 0 at the end of the run, whatever its result; the signal's exit code if one ends the watching.
  * @throws ConfigError for an invalid name; SplitError if the log cannot be read, or the process that trains is gone.
  */
-export async function run({ argument }: Input<unknown, string | undefined>, services: Services): Promise<number> {
-  const place = placeOfLog(argument, 'watch');
+export async function run(
+  { argument, options: { wait } }: Input<{ wait?: boolean }, string | undefined>,
+  services: Services,
+): Promise<number> {
+  const place = placeOfLog(argument, 'watch', wait);
   if (argument === undefined) services.stderr.print(`the newest run: ${place.folder}`);
   const stop = stopOnSignal(() => {});
   const unread = new AbortController();

@@ -52,7 +52,7 @@ export function shortText(value: unknown): string {
 }
 
 /** The most similar of `words`, if at most a third of its letters differ. */
-function nearest(word: string, words: readonly string[]): string | undefined {
+export function nearest(word: string, words: readonly string[]): string | undefined {
   const [best] = words
     .map((each) => ({ each, distance: editDistance(word.toLowerCase(), each.toLowerCase()) }))
     .filter(({ each, distance }) => distance <= Math.max(1, Math.floor(Math.max(word.length, each.length) / 3)))

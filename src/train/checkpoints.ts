@@ -9,7 +9,7 @@ import { imagesPerStep } from '../config/config.js';
 import { CheckpointError } from '../errors.js';
 import type { LogEvent, Report } from '../log.js';
 import { buildNet, parametersOf } from '../model/net.js';
-import { mebibytes } from '../numbers.js';
+import { mebibytes, plural } from '../numbers.js';
 import { learningRateAt } from '../optim/schedule.js';
 import { fileMetadata, snapshotEntries } from '../tower/snapshot.js';
 import { epochOfStep, type Progress } from './progress.js';
@@ -172,7 +172,7 @@ export function checkSpace(run: Pick<Run, 'config' | 'team'>): number {
   const free = bavail * bsize;
   if (free >= needed || blocks === 0) return bytes; // 0 blocks: the file system does not tell its size
   throw new CheckpointError(
-    `Cannot keep ${keep} checkpoints in ${checkpoints}: ${mebibytes(free)} are free, expected ${mebibytes(needed)}; free some space, keep fewer with --keep, or choose another folder with --out`,
+    `Cannot keep ${plural(keep, 'checkpoint')} in ${checkpoints}: ${mebibytes(free)} are free, expected ${mebibytes(needed)}; free some space, keep fewer with --keep, or choose another folder with --out`,
     checkpoints,
   );
 }

@@ -251,7 +251,7 @@ export function resumeNotes(
   }
   if (isOver) {
     notes.push(
-      `no step is left to train: the checkpoint is of step ${state.step}, and the run has ${steps} steps; make it longer with a larger --steps or --epochs`,
+      `no step is left to train: the checkpoint is of step ${state.step}, and the run has ${plural(steps, 'step')}; make it longer with a larger --steps or --epochs`,
     );
   }
   return notes;

@@ -3,6 +3,7 @@ import type { Config } from '../config/config.js';
 import type { BatchFeeder } from '../data/index.js';
 import { signalExitCode } from '../end-signals.js';
 import { NonFiniteError, SplitError, VerifyError } from '../errors.js';
+import { duration } from '../numbers.js';
 import { learningRateAt } from '../optim/schedule.js';
 import { type Checkpoints, openCheckpoints } from './checkpoints.js';
 import { diagnose } from './diagnose.js';
@@ -238,8 +239,11 @@ export async function trainLoop(
 }
 
 /** Compares one step of the split with the reference. @throws VerifyError if they differ. */
-async function check({ team, feeder, config }: Run, { report, signal, resume, busy }: TrainUi): Promise<void> {
-  busy?.('comparing the split with the reference before the first step');
+async function check({ team, feeder, config }: Run, { report, signal, resume, note, busy }: TrainUi): Promise<void> {
+  const started = performance.now();
+  const checked = config.placement === 'split' ? 'the split' : 'the replicas';
+  note?.(`checking ${checked} against the reference: both compute a batch, tensor by tensor (--no-check leaves it out)`);
+  busy?.(() => `still comparing ${checked} with the reference, for ${duration(performance.now() - started)} so far`);
   const event = await checkTeam(team, feeder, withoutStart(config, resume));
   if (signal.aborted) return; // the run has ended meanwhile
   report(event);

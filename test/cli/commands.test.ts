@@ -7,6 +7,7 @@ import test, { after } from 'node:test';
 import type { Services, TrainModule } from '../../src/cli/services.js';
 import type { Config } from '../../src/config/config.js';
 import { SplitError } from '../../src/errors.js';
+import { usableMemory } from '../../src/limits.js';
 import type { Row, Totals } from '../../src/model/summary.js';
 import { DEVICES, run, trainModule } from './stand-ins.js';
 
@@ -86,12 +87,21 @@ test('eval finds a run by its path after it was moved', async () => {
 
 test('devices lists the devices of TensorFlow, as a table and as JSON', async () => {
   const { stdout } = await run(['devices']);
+  // Of a CPU the memory of the process, not the 256 MiB that TensorFlow says.
+  const { total } = usableMemory();
+  const mebibytes = Math.round(total / 2 ** 20)
+    .toLocaleString('en-US')
+    .padStart('memory, MiB'.length);
   assert.deepEqual(stdout.lines, [
     'device  type  memory, MiB  full name',
-    'CPU:0   CPU           256  /job:localhost/replica:0/task:0/device:CPU:0',
-    'CPU:1   CPU           256  /job:localhost/replica:0/task:0/device:CPU:1',
+    `CPU:0   CPU   ${mebibytes}  /job:localhost/replica:0/task:0/device:CPU:0`,
+    `CPU:1   CPU   ${mebibytes}  /job:localhost/replica:0/task:0/device:CPU:1`,
   ]);
-  assert.deepEqual(JSON.parse((await run(['devices', '--json'])).stdout.text), DEVICES);
+  const json = JSON.parse((await run(['devices', '--json'])).stdout.text);
+  assert.deepEqual(json, DEVICES.map((device) => ({ ...device, memoryBytes: total })));
+  const remote = [{ ...DEVICES[0]!, name: 'a:1/CPU:0', memory: 'remote' as const }];
+  const both = await run(['devices', '--servers', 'a:1'], { serverDevices: async () => remote });
+  assert.match(both.stdout.text, /^a:1\/CPU:0 +CPU +\/job/m);
 });
 
 interface Summary {

@@ -52,6 +52,14 @@ test('train prints plain lines without a terminal: the first step, each --log-ev
   assert.deepEqual(stdout.lines.slice(1), expected);
 });
 
+test('train prints the rate since the line before, so that a small batch does not count alone', async () => {
+  const small = trainStep(4, { images: 1, images_per_s: 50 }); // the last of an epoch, in 20 ms as the others
+  const events: LogEvent[] = [START, ...STEPS.slice(0, 3), small, trainStep(5), RUN_END];
+  const { stdout } = await show(events, ['--log-every', '2']);
+  const rates = stdout.lines.filter((line) => line.startsWith('step ')).map((line) => /(\d+) images\/s/.exec(line)![1]);
+  assert.deepEqual(rates, ['200', '200', '125', '200']);
+});
+
 test('train says at the end how many images were skipped, if any', async () => {
   const { stdout, out } = await show([START, { ...RUN_END, unreadable_images: 2 }]);
   const wanted = `done: test accuracy 0.8200 after 3 steps, 200 images/s, 0 s, 2 unreadable images skipped; ${out}/r`;

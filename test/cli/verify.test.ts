@@ -38,15 +38,37 @@ test('verify prints losses and tensors with their differences, and exits with 0'
     '   1  2.402585     2.402586         4.3e-7',
     '   2  2.250000     2.250000         0',
     '',
-    'layer  kind        tensor              absolute  relative',
-    'conv3  activation  tower0/conv3/input  1.5e-7    2.5e-7',
-    'fc6    gradient    tower1/fc6/kernel   NaN       Infinity',
+    'kind        tensors  worst absolute  worst relative  in',
+    'activation        1  1.5e-7          2.5e-7          tower0/conv3/input',
+    'gradient          1  NaN             Infinity        tower1/fc6/kernel',
+    '2 tensors compared; --all prints each',
+    '',
+    'out of tolerance: 1 tensor',
+    'layer  kind      tensor             absolute  relative',
+    'fc6    gradient  tower1/fc6/kernel  NaN       Infinity',
     '',
     "allowed, relative: losses 1.0e-4, activations 1.0e-3, parameters 1.0e-3, gradients 2.0e-2 of a tensor's largest value",
     stdout.lines.at(-2), // why
     'passed: split and reference agree',
   ]);
   assert.match(stdout.lines.at(-2)!, /^why: .*docs\/numerics\.md/);
+  const whole = await run(['verify', '--preset', 'mini', '--all'], verifying(AGREE));
+  assert.deepEqual(whole.stdout.lines.slice(6, 10), [
+    'layer  kind        tensor              absolute  relative',
+    'conv3  activation  tower0/conv3/input  1.5e-7    2.5e-7',
+    'fc6    gradient    tower1/fc6/kernel   NaN       Infinity',
+    '',
+  ]);
+});
+
+test('verify prints the worst tensor of each kind, and at most twenty out of tolerance', async () => {
+  const row = (i: number) => ({ ...AGREE.rows[0]!, name: `tower0/conv3/${i}`, relative: i === 7 ? 0.9 : 0.5 });
+  const rows = Array.from({ length: 25 }, (_, i) => row(i));
+  const { stdout } = await run(['verify'], verifying({ ...AGREE, rows, passed: false }));
+  assert.match(stdout.text, /^activation +25 +\S+ +0?\.?9\S* +tower0\/conv3\/7$/m);
+  assert.match(stdout.text, /^25 tensors compared; --all prints each$/m);
+  assert.match(stdout.text, /^out of tolerance: 25 tensors, of which these are the first 20$/m);
+  assert.equal(stdout.lines.filter((line) => line.startsWith('conv3 ')).length, 20);
 });
 
 test('verify names the first tensor that differs, and exits with 1', async () => {

@@ -35,10 +35,10 @@ function runIn(t: TestContext) {
 }
 
 /** Starts to watch. */
-function watch(folder: string, replaced: Replaced = {}) {
+function watch(folder: string, replaced: Replaced = {}, ...flags: readonly string[]) {
   const [stdout, stderr] = [new Screen(), new Screen()];
   const screen = (replaced.stdout as Screen | undefined) ?? stdout;
-  const ended = run(['watch', folder], { stdout: screen, stderr, ...replaced });
+  const ended = run(['watch', folder, ...flags], { stdout: screen, stderr, ...replaced });
   return {
     ended: ended.then(({ exitCode }) => exitCode),
     stdout: screen,
@@ -117,6 +117,30 @@ test('watch waits for a log, shows what is added as train does, and ends with th
     ],
   );
   assert.equal(stderr.text, 'warning: mind the gap\nerror: Cannot go on\n');
+});
+
+test('watch and report --follow say at once that there is no such run, with the nearest name, or wait for it', async (t) => {
+  const { base, folder } = runIn(t);
+  fs.mkdirSync(join(base, 'runs', 'big-run'), { recursive: true });
+  const before = process.cwd();
+  process.chdir(base);
+  t.after(() => process.chdir(before));
+  const message = /^error: Cannot (watch|follow) the run big-rum: there is no folder runs\/big-rum \(did you mean big-run\?\); name a run, or wait for this one with --wait\n$/;
+  for (const argv of [
+    ['watch', 'big-rum'],
+    ['report', 'big-rum', '--follow'],
+  ]) {
+    const { exitCode, stdout, stderr } = await run(argv);
+    assert.deepEqual([exitCode, stdout.text], [2, '']);
+    assert.match(stderr.text, message);
+  }
+  assert.match((await run(['report', 'x', '--wait'])).stderr.text, /^error: Cannot use --wait without --follow/);
+  const later = join(base, 'later');
+  const { ended, until } = watch(later, {}, '--wait');
+  await until('which does not exist yet');
+  fs.renameSync(folder, later);
+  fs.writeFileSync(join(later, 'log.ndjson'), linesOf(START, trainStep(1), RUN_END));
+  assert.equal(await ended, 0);
 });
 
 test('watch shows a resumed run from its last start, and follows it', async (t) => {
