@@ -242,7 +242,9 @@ export async function trainLoop(
 async function check({ team, feeder, config }: Run, { report, signal, resume, note, busy }: TrainUi): Promise<void> {
   const started = performance.now();
   const checked = config.placement === 'split' ? 'the split' : 'the replicas';
-  note?.(`checking ${checked} against the reference: both compute a batch, tensor by tensor (--no-check leaves it out)`);
+  note?.(
+    `checking ${checked} against the reference: both compute a batch, tensor by tensor, which takes as long as ten steps or more (--no-check leaves it out)`,
+  );
   busy?.(() => `still comparing ${checked} with the reference, for ${duration(performance.now() - started)} so far`);
   const event = await checkTeam(team, feeder, withoutStart(config, resume));
   if (signal.aborted) return; // the run has ended meanwhile

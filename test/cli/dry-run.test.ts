@@ -41,11 +41,12 @@ function ready(failure?: Error): { train: TrainModule['train'] } {
 test('train --dry-run opens everything and checks it, says what would be trained, and writes nothing', () => {
   const { status, stdout, stderr } = cli('train', '--dry-run', ...SMALL);
   assert.deepEqual([status, stderr], [0, '']);
-  const lines = stdout.trimEnd().split('\n').slice(-6);
+  const lines = stdout.trimEnd().split('\n').slice(-7);
   const expected = [
     /^tower 0 on CPU:0, tower 1 on CPU:1$/,
     /^data fashion-mnist-sample: 10,000 training /,
     /^net original: .* parameters \(/,
+    /^checking the split against the reference: both compute a batch, .* as long as ten steps or more \(--no-check/,
     /^check over 1 step: split and reference agree/,
     /^host memory: at most \d+ MiB so far; a checkpoint takes \d+ MiB on the disk$/,
     /^dry run: ready for 2 steps of 4 images, 2,500 per epoch, in runs\/split-mini-\d+-\d+; nothing was written$/,
@@ -68,7 +69,7 @@ test('train --dry-run finds that the disk is too small for the checkpoints', () 
     '0.5',
   );
   assert.equal(status, 1);
-  assert.match(stderr, /^error: Cannot keep 1000000 checkpoints in full\/split-mini-.*; free some space/m);
+  assert.match(stderr, /^error: Cannot keep 1,000,000 checkpoints in full\/split-mini-.*; free some space/m);
   assert.ok(!fs.existsSync(join(work, 'full')));
 });
 
