@@ -78,11 +78,9 @@ export function buildProgram(services: Services, done: (exitCode: number) => voi
 }
 
 function addReportCommands(add: Add): void {
-  add('watch', 'show a training that runs in another terminal, from its log', () => import('./watch.js')).argument(
-    '[run]',
-    'name or folder of the run, or its log (default: the newest run)',
-    pathOf('the run'),
-  ).option(...WAIT_FLAG);
+  add('watch', 'show a training that runs in another terminal, from its log', () => import('./watch.js'))
+    .argument('[run]', 'name or folder of the run, or its log (default: the newest run)', pathOf('the run'))
+    .option(...WAIT_FLAG);
   add('report', 'show what happened in runs, from their logs', () => import('./report.js'))
     .argument(
       '[runs...]',

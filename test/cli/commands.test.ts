@@ -98,7 +98,10 @@ test('devices lists the devices of TensorFlow, as a table and as JSON', async ()
     `CPU:1   CPU   ${mebibytes}  /job:localhost/replica:0/task:0/device:CPU:1`,
   ]);
   const json = JSON.parse((await run(['devices', '--json'])).stdout.text);
-  assert.deepEqual(json, DEVICES.map((device) => ({ ...device, memoryBytes: total })));
+  assert.deepEqual(
+    json,
+    DEVICES.map((device) => ({ ...device, memoryBytes: total })),
+  );
   const remote = [{ ...DEVICES[0]!, name: 'a:1/CPU:0', memory: 'remote' as const }];
   const both = await run(['devices', '--servers', 'a:1'], { serverDevices: async () => remote });
   assert.match(both.stdout.text, /^a:1\/CPU:0 +CPU +\/job/m);

@@ -125,7 +125,8 @@ test('watch and report --follow say at once that there is no such run, with the 
   const before = process.cwd();
   process.chdir(base);
   t.after(() => process.chdir(before));
-  const message = /^error: Cannot (watch|follow) the run big-rum: there is no folder runs\/big-rum \(did you mean big-run\?\); name a run, or wait for this one with --wait\n$/;
+  const message =
+    /^error: Cannot (watch|follow) the run big-rum: there is no folder runs\/big-rum \(did you mean big-run\?\); name a run, or wait for this one with --wait\n$/;
   for (const argv of [
     ['watch', 'big-rum'],
     ['report', 'big-rum', '--follow'],
