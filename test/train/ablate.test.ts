@@ -126,6 +126,23 @@ test('watchTraining() has no test errors of a training that failed', () => {
   });
 });
 
+test('watchTraining() finds the first step at which the mean error of 5,000 images or an epoch fell to a level', () => {
+  /** After how many epochs of three steps, for top-1 accuracies by step. */
+  const epochsOf = (images: number, trainImages: number, ...tops: [step: number, top1: number][]) => {
+    const watched = watchTraining({ untilError: 0.25 });
+    watched.see({ ...RUN_START, dataset: { ...RUN_START.dataset, train_images: trainImages } });
+    for (const [step, top1] of tops) watched.see(trainStep(step, { images, top1 }));
+    watched.see(RUN_END);
+    return watched.result()!.until!.epochs;
+  };
+  assert.equal(epochsOf(4, 4, [1, 0.5], [2, 0.8], [3, 0.4]), 2 / 3, 'an epoch of one step');
+  assert.equal(epochsOf(4, 8, [1, 0.8], [2, 0.6], [3, 0.9]), 1, 'not before two steps, and not their first two');
+  assert.equal(epochsOf(2500, 60_000, [1, 0.8], [2, 0.6], [3, 0.9]), 1, '5,000 images are enough');
+  assert.equal(epochsOf(4, 8, [1, 0.8], [2, 0.6]), null);
+  // A resumed run repeats steps 2 and 3.
+  assert.equal(epochsOf(4, 8, [1, 0.4], [2, 0.9], [3, 0.9], [2, 0.4], [3, 0.4], [4, 0.9], [5, 0.9]), 5 / 3);
+});
+
 test('hasTop5() is false for ten classes', () => {
   assert.deepEqual([hasTop5(10), hasTop5(100), hasTop5(1000)], [false, true, true]);
 });
