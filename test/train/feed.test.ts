@@ -29,3 +29,22 @@ test('openFeed() continues without a cache for the mean image, because the run k
     /^the mean image is not cached in [^|]*file\/data \(ENOTDIR: not a directory\): [^|]*$/,
   );
 });
+
+test('openFeed() gives training images in the place of test images', async (t) => {
+  const at = (part: string, count: number) =>
+    Array.from({ length: count }, (_, i) => `${part}/${'ab'[i % 2]}/${i}.jpg`);
+  const files = [...at('train', 6), ...at('val', 8)].map((name) => [name, 'rgb.jpg'] as const);
+  const source = imageFolderOf(t, Object.fromEntries(files));
+  const { mini } = PRESETS;
+  const config = {
+    ...{ ...mini, batchSize: 8, net: { ...mini.net, classes: 2, inputSize: 64, inputChannels: 3 } },
+    data: { ...mini.data, source, resize: 64, workers: 0 },
+  };
+  const counts: number[] = [];
+  for (const testOn of ['test', 'train'] as const) {
+    const { feeder } = await openFeed(config as never, { testOn });
+    counts.push((await feeder.test(0)).count);
+    await feeder.close();
+  }
+  assert.deepEqual(counts, [8, 6]);
+});
