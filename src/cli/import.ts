@@ -1,12 +1,14 @@
 /** `import`: makes a run from weights of another program, for `eval`, `predict` and `train --weights`. */
 import { renameSync, rmSync } from 'node:fs';
 import { isWeightsName } from '../checkpoint/weights-files.js';
-import { resolveConfig } from '../config/config.js';
+import { type Config, type Machine, resolveConfig } from '../config/config.js';
 import { anySets, type ConfigLayer } from '../config/layers.js';
+import { PRESETS } from '../config/presets.js';
 import { isStatistics, needsStatistics } from '../data/index.js';
 import { ConfigError } from '../errors.js';
 import { buildNet } from '../model/net.js';
 import { count } from '../numbers.js';
+import { isMeasured } from '../train/levels.js';
 import { CLASSES_FILE, keepRunData, STATISTICS_FILE } from '../train/run-data.js';
 import { type ChannelOrder, openImport, settingsIn, torchvisionClasses, writeRun } from '../weights/import.js';
 import { readClassNames } from './class-names.js';
@@ -31,6 +33,21 @@ const WITHOUT_STATISTICS: ConfigLayer = {
 };
 
 /**
+ * The weights were trained on other images than those that the settings name, so no levels are measured.
+ * @throws ConfigError if the levels of the data are asked for.
+ */
+function withoutMeasuring(config: Config, layers: readonly ConfigLayer[], machine: Machine): Config {
+  if (isMeasured(config.data)) return config;
+  if (['mean', 'scale'].some((key) => anySets(layers, 'data', key))) {
+    throw new ConfigError(
+      'Cannot import weights with the levels of the data: data.mean or data.scale is "data", expected the numbers with which they were trained; give them with --mean and --scale',
+    );
+  }
+  const { mean, scale } = PRESETS[config.preset].data;
+  return resolveConfig([{ values: { data: { mean, scale } } }, ...layers], machine, false).config;
+}
+
+/**
  * Makes a run's folder from a file of weights. An exported file brings its settings, and torchvision's AlexNet is
  * recognized, unless a preset is given; flags and config file override them.
  * @throws ConfigError for invalid settings, or a name that is taken, or class names that do not fit; CheckpointError if the file does not fit the net.
@@ -47,7 +64,9 @@ export async function run(
     ? undefined
     : (settingsIn(file) ?? settingsByShape(file, layers, services));
   const all = settings ? [{ file, values: settings }, ...layers] : layers;
-  const { config: resolved, idle, machine } = await resolveHere(services, all, { needsData: false });
+  const named = await resolveHere(services, all, { needsData: false });
+  const { idle, machine } = named;
+  const resolved = withoutMeasuring(named.config, all, machine);
   const isThere = isImported(runFolder(resolved));
   if (isThere && !force) {
     throw new ConfigError(
@@ -67,7 +86,7 @@ export async function run(
     if (isLacking) {
       const { resize, mean } = config.data;
       services.stderr.print(
-        `${file} has no mean image of ${resize} pixels: ${mean.join(', ')} is subtracted from each pixel instead (data.mean)`,
+        `${file} has no mean image of ${resize} pixels: ${mean} is subtracted from each pixel instead (data.mean)`,
       );
     }
     announce(services, `reading ${file}`);

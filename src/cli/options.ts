@@ -63,6 +63,7 @@ export function optionOf(flag: Flag, unset = defaultOf(flag)): Option {
     .default(undefined, unset)
     .helpGroup(flag.heading);
   if (flag.kind === 'number') option.argParser(numberOrText);
+  if (flag.kind === 'numbers') option.argParser(numbersOf);
   if (flag.kind === 'path') option.argParser(pathOf(flag.name));
   if (flag.kind === 'list') option.argParser(listOf);
   if (flag.kind === 'schedule') option.argParser(parseSchedule);
@@ -109,6 +110,11 @@ function wordOrPathOf(where: string): (text: string) => string {
 
 export function listOf(text: string): string[] {
   return text.split(',');
+}
+
+/** One number, or a list with commas between them. */
+function numbersOf(text: string): number | string | (number | string)[] {
+  return text.includes(',') ? listOf(text).map(numberOrText) : numberOrText(text);
 }
 
 /** A decimal number. Any other text stays as it is, for the message of the validation. */

@@ -2,6 +2,7 @@
  * How a run's settings come together: a preset, then the config file, then the flags, each of which overrides what comes
  * before it.
  */
+import { basename, resolve } from 'node:path';
 import { ConfigError, truncate } from '../errors.js';
 import { plural } from '../numbers.js';
 import { rateText, scalingOf, WARMUP_FROM } from '../optim/schedule.js';
@@ -11,7 +12,7 @@ import { withFrozenLayers } from './freeze.js';
 import { NO_SOURCE } from './imagenet.js';
 import { anySets, type ConfigLayer, deepFreeze, lastValue, mergeLayer, sets, valueAt } from './layers.js';
 import { overfitNote, withOverfit } from './overfit.js';
-import { PRESETS } from './presets.js';
+import { OWN_LEVELS, PRESETS } from './presets.js';
 import { checkConflicts, ineffectiveNotes, type Sources } from './rules.js';
 import { CONFIG_SCHEMA, type Config, type PresetName } from './schema.js';
 import { validate } from './validate.js';
@@ -104,6 +105,7 @@ export function resolveConfig(layers: readonly ConfigLayer[], machine: Machine, 
   if (Array.isArray(merged.devices)) merged.devices = merged.devices.map(shortName);
   const classesNote = takeClasses(merged, layers, machine);
   takeScaling(merged);
+  takeLevels(merged, layers, preset, machine);
   takeWarmup(merged, layers);
 
   if (needsData && valueAt(merged, ['data', 'source']) === NO_SOURCE) {
@@ -176,6 +178,32 @@ function takeClasses(
   if (classes === undefined) return undefined;
   merged.net = { ...merged.net, classes };
   return `classes ${classes}: as many as the images in ${source} have`;
+}
+
+/**
+ * Presets for Fashion-MNIST take the levels of other images, unless a layer says what is subtracted or multiplied. A single
+ * level stands for all channels.
+ */
+function takeLevels(
+  merged: Record<string, unknown>,
+  layers: readonly ConfigLayer[],
+  preset: PresetName,
+  { hasFiles }: Machine,
+): void {
+  const data = merged.data as Record<string, unknown>;
+  const [source, channels] = [valueAt(data, ['source']), valueAt(merged, ['net', 'inputChannels'])];
+  if (typeof source !== 'string') return; // validate() refuses it
+  const isSet = ['mean', 'scale', 'meanImage'].some((key) => anySets(layers, 'data', key));
+  if (!isSet && !isFashion(source, hasFiles)) merged.data = { ...data, ...OWN_LEVELS[preset] };
+  else if (typeof data.mean === 'number' && typeof channels === 'number' && channels <= 64) {
+    merged.data = { ...data, mean: Array(channels).fill(data.mean) };
+  }
+}
+
+/** Whether a source is Fashion-MNIST, or its files in a folder whose name says so. */
+function isFashion(source: string, hasFiles: Machine['hasFiles']): boolean {
+  if (source === 'embedded' || source === 'fashion-mnist' || source === NO_SOURCE) return true;
+  return /fashion/i.test(basename(resolve(source))) && hasFiles?.(source) !== true;
 }
 
 /** Puts the number of replicas in the place of `optimizer.linearScaling` true, so that a resumed run keeps the factor. */

@@ -1,8 +1,11 @@
 /** The flags that set something in a {@link Config}. The command line and the messages are made from this table. */
 import { PRESET_NAMES, TABLE_NAMES } from './schema.js';
 
-/** How a flag's text becomes a value. `on` and `off` are switches for true and false, a `word` one for its own name. A `path` may begin with `~`. */
-type Kind = 'number' | 'text' | 'path' | 'list' | 'schedule' | 'on' | 'off' | 'word';
+/**
+ * How a flag's text becomes a value. `numbers` are one number, a list of them, or a word. `on` and `off` are switches for true
+ * and false, a `word` one for its own name. A `path` may begin with `~`.
+ */
+type Kind = 'number' | 'numbers' | 'text' | 'path' | 'list' | 'schedule' | 'on' | 'off' | 'word';
 
 /** The headings of the help, in its order. */
 export const HEADINGS = {
@@ -112,6 +115,18 @@ export const FLAGS: readonly Flag[] = [
       'none',
     ],
     ['number', '--resize <pixels>', 'data.resize', 'height and width of an image before it is cropped'],
+    [
+      'numbers',
+      '--mean <levels>',
+      'data.mean',
+      'grey levels to subtract, one per channel; data: the mean of the training images',
+    ],
+    [
+      'numbers',
+      '--scale <factor>',
+      'data.scale',
+      'factor after that, or one per channel; data: 1 / standard deviation of the training images',
+    ],
     ['on', '--mean-image', 'data.meanImage', 'subtract the mean training image, pixel by pixel'],
     ['off', '--no-mean-image', 'data.meanImage', 'subtract one grey level per channel'],
     ['text', '--on-bad-image <action>', 'data.onBadImage', 'fail at an unreadable image, or skip it'],

@@ -193,6 +193,15 @@ const SETTINGS: Record<PresetName, PresetSettings> = {
   ...IMAGENET_PRESETS,
 };
 
+/**
+ * What the presets of Fashion-MNIST take for other images, whose grey levels are others: their mean, and where initial values
+ * expect unit variance, 1 / their standard deviation.
+ */
+export const OWN_LEVELS: Partial<Record<PresetName, { readonly mean: 'data'; readonly scale?: 'data' }>> = {
+  mini: { mean: 'data', scale: 'data' },
+  fashion: { mean: 'data' },
+};
+
 /** Every preset, by its name. */
 export const PRESETS = Object.fromEntries(
   Object.entries(SETTINGS).map(([name, settings]) => [name, makePreset(name as PresetName, settings)]),

@@ -54,6 +54,7 @@ const CONFLICTS: readonly ((config: Config) => Message)[] = [
     resize < inputSize &&
     `data.resize is ${resize}, expected at least the net's input of ${inputSize} pixels, which is cropped from it; set both`,
   ({ data: { mean }, net: { inputChannels } }) =>
+    mean !== 'data' &&
     mean.length !== inputChannels &&
     `data.mean has length ${mean.length}, expected one grey level for each of the ${inputChannels} channels of net.inputChannels; set both`,
   ({ data: { scale }, net: { inputChannels } }) =>

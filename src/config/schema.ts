@@ -156,7 +156,8 @@ const optimizer = keys({
     .optional(),
 });
 
-const SCALE = 'a number above 0, or a list of one for each channel';
+const MEAN = 'a list of one grey level (0 to 255) per channel, or data';
+const SCALE = 'a number above 0, a list of one for each channel, or data';
 
 /** The settings of the images; see also `ImageOptions` in `data/augment.ts`. */
 const data = keys({
@@ -172,10 +173,7 @@ const data = keys({
   brightness: from(0),
   contrast: from(0),
   saturation: from(0),
-  mean: z
-    .array(from(0, 256), 'a list of one grey level per channel')
-    .min(1, 'a list of one grey level per channel')
-    .describe('grey levels (0 to 255) that are subtracted, one per channel'),
+  mean: z.union([z.array(from(0, 256), MEAN).min(1, MEAN), z.literal('data')], MEAN),
   /** Whether the mean of the training images is subtracted, pixel by pixel, instead of `mean`. */
   meanImage: bool,
   /** Noise along the principal components of the images' colours (paper §4.1). */
@@ -188,9 +186,7 @@ const data = keys({
   }),
   /** Consecutive images of a batch that share one random crop and flip; 1 if each has its own. */
   cropGroup: whole(1, 65_536),
-  scale: z
-    .union([z.number(SCALE).gt(0, SCALE), z.array(above(0), SCALE).min(1, SCALE)], SCALE)
-    .describe('factor on the grey levels once the mean is subtracted, or a list of one per channel'),
+  scale: z.union([z.number(SCALE).gt(0, SCALE), z.array(above(0), SCALE).min(1, SCALE), z.literal('data')], SCALE),
   /** What happens if an image file cannot be read: the run fails, or continues without it. */
   onBadImage: oneOf(['fail', 'skip']),
   /** Number of training images, of each class its share; absent: all. */
@@ -271,5 +267,10 @@ type Immutable<T> = T extends object ? { readonly [Key in keyof T]: Immutable<T[
 /** A run's settings: complete, valid and frozen. */
 export interface Config extends Immutable<z.infer<typeof CONFIG_SCHEMA>> {}
 export type PresetName = Config['preset'];
+/** The settings of the images with numbers where they may say `data`. */
+export type MeasuredData = Config['data'] & {
+  readonly mean: readonly number[];
+  readonly scale: number | readonly number[];
+};
 /** A preset: every setting that does not depend on the machine and the time. */
-export type Preset = Omit<Config, 'devices' | 'run'>;
+export type Preset = Omit<Config, 'devices' | 'run' | 'data'> & { readonly data: MeasuredData };

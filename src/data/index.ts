@@ -31,4 +31,5 @@ export { describeEndings } from './sets/walk.js';
 export { packImages, tryPacking } from './shards/pack.js';
 export { divideImages, type Means } from './split.js';
 export { isStatistics, keepStatistics, readStatistics, statisticsOf, writeStatistics } from './statistics/cache.js';
+export { type Levels, levelsOf } from './statistics/levels.js';
 export type { Statistics } from './statistics/statistics.js';

@@ -9,6 +9,7 @@ import { count as counted, sumOf } from '../numbers.js';
 import { imagesOf } from '../tower/batch.js';
 import { countRight } from '../tower/step-results.js';
 import { openFeed, type TestOn } from './feed.js';
+import { knownLevels } from './levels.js';
 import type { Busy } from './progress.js';
 import { checkClasses, runStatistics } from './run-data.js';
 import { memory } from './run-events.js';
@@ -51,7 +52,10 @@ export async function evaluateRun(
   checkTensors(files, parametersOf(buildNet(config.net)));
   const statistics = runStatistics(home, config);
   busy?.('reading the data set');
-  const { dataset, feeder } = await openFeed(config, { note, statistics, views: tenView ? VIEWS : 1, testOn });
+  const { dataset, feeder } = await openFeed(
+    { ...config, data: knownLevels(config, home) },
+    { note, statistics, views: tenView ? VIEWS : 1, testOn },
+  );
   try {
     checkClasses(home, dataset);
     busy?.(`opening ${config.devices.join(' and ')}`);

@@ -20,6 +20,7 @@ import { DataError } from '../errors.js';
 import { usableCores } from '../limits.js';
 import { bytesToAlignment } from '../native/c/copy.js';
 import { cacheFolder } from '../native/install/library.js';
+import { measured } from './levels.js';
 import { ANSWER_FACTOR } from './tower-deadline.js';
 import { withDeadline } from './waiting.js';
 
@@ -32,6 +33,8 @@ export interface FeedUi {
   signal?: AbortSignal;
   /** Of the images that the weights were trained on, if they are not those of the data. */
   statistics?: Statistics | undefined;
+  /** Whether to compare the settings' mean with that of the images. */
+  warnOfMean?: boolean;
   /** How many views of each test image the feeder offers. */
   views?: Views;
   /** `train`: training images take the place of the test images (see `withTrainingSample`). */
@@ -44,20 +47,22 @@ export type TestOn = 'test' | 'train';
 /**
  * Opens the images and their feeder, which the caller closes. Computes the statistics of the training images if the
  * settings need them and no cache has them; otherwise they are undefined. `reopen` opens another feeder of the same images.
+ * `config` has the images' own levels where the settings say `data`.
  * @throws DataError if the data cannot be used.
  */
 export async function openFeed(config: Config, options: FeedUi = {}) {
-  const { net, seed, data } = config;
+  const { net, seed } = config;
   const batchSize = imagesPerStep(config);
   const { inputSize, inputChannels, classes } = net;
   const { note = () => {}, warn = note, signal, views = 1, testOn = 'test' } = options;
-  const { source, resize, interpolation, onBadImage, valShare, limit } = data;
+  const { source, resize, interpolation, onBadImage, valShare, limit } = config.data;
   const channels = inputChannels === 1 ? 1 : 3;
   const selection = { valShare, limit, resize, seed };
   const opened = await retryRead(source, () => openDataset(source, classes, channels, selection), { signal });
   const dataset: Dataset = config.overfit ? ({ ...opened, test: opened.train } as Dataset) : opened;
   for (const remark of dataset.remarks ?? []) warn(`${source}: ${remark}`);
   if (dataset.kind === 'files' && onBadImage === 'skip') await requireTestImage(dataset, { resize, channels, signal });
+  const data = await measured(config, dataset, { note, warn: options.warnOfMean ? warn : undefined, signal });
   let { statistics } = options;
   if (!statistics && needsStatistics(data)) {
     statistics = await statisticsOf(dataset, {
@@ -77,7 +82,7 @@ export async function openFeed(config: Config, options: FeedUi = {}) {
     });
     return withBatchDeadlines(feeder, ANSWER_FACTOR * config.exchangeTimeoutMs);
   };
-  return { dataset, feeder: open(), statistics, reopen: open };
+  return { dataset, feeder: open(), statistics, reopen: open, config: { ...config, data } };
 }
 
 /** The same feeder, which throws if a batch takes longer than `ms`. */

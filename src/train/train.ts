@@ -10,6 +10,7 @@ import { diagnose } from './diagnose.js';
 import { dryRun } from './dry-run.js';
 import { evaluate, measureActivations } from './evaluate.js';
 import { openFeed } from './feed.js';
+import { levelsToContinue } from './levels.js';
 import { type Monitor, openMonitor } from './monitor.js';
 import { type Network, openNetwork } from './network.js';
 import { epochOfStep, newProgress, type Progress, stepsOf } from './progress.js';
@@ -39,8 +40,9 @@ export type { TrainResult, TrainUi };
  * `error` of the result.
  * @throws SplitError before `run_start`, for whatever cannot become a run.
  */
-export async function train(asked: Config, outer: TrainUi): Promise<TrainResult> {
+export async function train(requested: Config, outer: TrainUi): Promise<TrainResult> {
   const { signal, note, resume } = outer;
+  const asked = resume ? levelsToContinue(requested, resume.checkpoint.state.config) : requested;
   const monitor = openMonitor(asked, outer.report, resume?.checkpoint.state);
   const warn = (message: string) => monitor.report({ event: 'warning', message });
 
@@ -49,7 +51,8 @@ export async function train(asked: Config, outer: TrainUi): Promise<TrainResult>
   tryRunFolder(asked); // before the mean image, which may take an hour
   const kept = resume ? statisticsToContinue(resume.checkpoint, asked, warn) : outer.statistics;
   outer.busy?.('reading the data set');
-  const opening = openFeed(asked, { warn, note, signal, statistics: kept });
+  const warnOfMean = !resume && asked.weights === null; // else the mean of the weights' own images counts
+  const opening = openFeed(asked, { warn, note, signal, statistics: kept, warnOfMean });
   const feed = await openUnlessStopped(opening, signal, (late) => late.feeder.close());
   if (!feed) return stoppedBeforeStart(signal);
   const { dataset, feeder, statistics, reopen } = feed;
@@ -61,9 +64,9 @@ export async function train(asked: Config, outer: TrainUi): Promise<TrainResult>
     const team = await openUnlessStopped(towers, signal, (late) => late.close());
     if (!team) return stoppedBeforeStart(signal);
     const steps = stepsOf(asked, feeder.batchesPerEpoch);
-    const run: Run = { config: asked, dataset, feeder, team, steps };
+    const run: Run = { config: feed.config, dataset, feeder, team, steps };
     try {
-      run.config = outer.begin?.(asked) ?? asked;
+      run.config = outer.begin?.(feed.config) ?? feed.config;
       monitor.report(runStart(run, resume, changes));
       team.warnings.forEach(warn);
       if (outer.dryRun) {

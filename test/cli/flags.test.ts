@@ -36,6 +36,8 @@ const TYPED: Record<string, [text: string, value: unknown, ...others: string[]]>
   '--limit': ['500', 500],
   '--val-share': ['0.2', 0.2, '--data', '/images'],
   '--resize': ['80', 80],
+  '--mean': ['121.3,113,104', [121.3, 113, 104]],
+  '--scale': ['data', 'data'],
   '--on-bad-image': ['skip', 'skip', '--data', '/images'],
   '--workers': ['3', 3],
   '--crop-group': ['8', 8],

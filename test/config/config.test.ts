@@ -162,6 +162,40 @@ test('resolveConfig() falls back to the embedded data, and says so, if the files
   assert.equal(named.notes.length, 1);
 });
 
+test("resolveConfig() takes other images' own levels, where a preset's are Fashion-MNIST's and nothing is set", () => {
+  const levels = (data: object, preset = 'mini', machine: Machine = CPU) => {
+    const { mean, scale } = resolve([flags({ preset, data })], machine).config.data;
+    return [mean, scale];
+  };
+  const { mini, fashion, lenet } = PRESETS;
+  for (const source of ['/photos', 'cifar-10', '/mnist']) {
+    assert.deepEqual(levels({ source }), ['data', 'data']);
+    assert.deepEqual(levels({ source }, 'fashion'), ['data', fashion.data.scale]);
+    assert.deepEqual(levels({ source }, 'lenet'), [lenet.data.mean, lenet.data.scale]);
+    for (const set of [
+      { mean: mini.data.mean },
+      { scale: mini.data.scale },
+      { meanImage: true },
+      { meanImage: false },
+    ]) {
+      assert.deepEqual(levels({ source, ...set }), [mini.data.mean, mini.data.scale]);
+    }
+  }
+  for (const source of ['embedded', 'fashion-mnist', '/sets/fashion', 'Fashion-MNIST/']) {
+    assert.deepEqual(levels({ source }), [mini.data.mean, mini.data.scale]);
+  }
+  const photos = { ...CPU, hasFiles: () => true };
+  assert.deepEqual(levels({ source: '/fashion-photos' }, 'mini', photos), ['data', 'data']);
+});
+
+test('resolveConfig() takes one grey level for all channels', () => {
+  assert.deepEqual(resolve([flags({ preset: 'mini', data: { mean: 9 } })]).config.data.mean, [9, 9, 9]);
+  assert.deepEqual(resolve([flags({ preset: 'lenet', data: { mean: 9 } })]).config.data.mean, [9]);
+  for (const mean of ['dat', [9, 'x'], [], -1, [1, 2]]) {
+    assert.throws(() => resolve([flags({ preset: 'mini', data: { mean } })]), ConfigError);
+  }
+});
+
 test('resolveConfig() gives `single` one device, a GPU if there is one', () => {
   const single = flags({ placement: 'single' });
   assert.deepEqual(resolve([single]).config.devices, ['CPU:0']);

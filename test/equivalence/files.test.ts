@@ -4,10 +4,12 @@ import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { after } from 'node:test';
+import type { Config } from '../../src/config/config.js';
 import type { LogEvent } from '../../src/log.js';
 import { cacheFolder } from '../../src/native/install/library.js';
 import { evaluateRun, train } from '../../src/train/index.js';
 import { BAD_IMAGES, IMAGES } from '../data/sets.js';
+import { newest } from './resumed-runs.js';
 import { SINGLE, smallConfig, smallNet } from './teams.js';
 
 const folder = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-files-'));
@@ -162,4 +164,33 @@ test("evaluateRun() subtracts the mean of the run's training images, and fails w
     if (before === undefined) delete process.env.ALEXNET_SPLIT_CACHE;
     else process.env.ALEXNET_SPLIT_CACHE = before;
   }
+});
+
+test('train() with the levels of the data trains and saves the numbers, with which the run is resumed and evaluated', async () => {
+  const data = {
+    ...(smallNet('original').data as object),
+    mean: 'data',
+    scale: 'data',
+    onBadImage: 'skip',
+    source: DATA,
+  };
+  const values = { run: 'levels', steps: 2, data, ...SINGLE };
+  const { config, events, end } = await run('levels', 'skip', values);
+  const [start] = events.filter((event) => event.event === 'run_start');
+  const trained = start!.config as Config;
+  assert.deepEqual([trained.data.mean.length, typeof trained.data.scale], [3, 'number']);
+  await assert.rejects(
+    evaluateRun(config, join(folder, 'levels')),
+    /data\.mean or data\.scale in its config\.json is "data"/,
+  );
+  assert.equal((await evaluateRun(trained, join(folder, 'levels'))).top1, end.top1);
+  const { checkpoint } = newest(join(folder, 'levels'));
+  const losses: unknown[] = [];
+  for (const asked of [config, trained]) {
+    const seen: LogEvent[] = [];
+    const ui = { report: (event: LogEvent) => seen.push(event), signal: new AbortController().signal };
+    await train({ ...asked, run: `on-${losses.length}`, steps: 3 }, { ...ui, resume: { checkpoint, skipped: [] } });
+    losses.push(seen.find((event) => event.event === 'train_step')?.loss);
+  }
+  assert.ok(losses[0] !== undefined && losses[0] === losses[1], `${losses}`);
 });

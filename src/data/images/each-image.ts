@@ -19,30 +19,40 @@ export function progressNotes(what: string, note: (text: string) => void = () =>
   };
 }
 
+interface EachImageOptions {
+  /** For the error, such as `compute the mean image`. */
+  action: string;
+  concurrency: number;
+  signal?: AbortSignal | undefined;
+  /** Indices of the images; all of the part by default. */
+  only?: ArrayLike<number> | undefined;
+}
+
 /**
  * Calls `visit` for the images of a part, `concurrency` calls at a time. After a failure, or once `visit` has returned
  * `'stop'`, no new call starts.
- * @param action for the error, such as `compute the mean image`.
  * @throws DataError once the signal is aborted; otherwise the first failure, once all calls have ended, such as a
  * SystemError for a system fault that lasts.
  */
 export async function forEachImage(
   folder: string,
   files: ImageFiles,
-  { action, concurrency, signal }: { action: string; concurrency: number; signal?: AbortSignal | undefined },
+  { action, concurrency, signal, only }: EachImageOptions,
   visit: (index: number, reader: ImageReader) => Promise<unknown>,
 ): Promise<void> {
   const reader = openReader(folder, files, { signal });
+  const count = only?.length ?? files.count;
   let next = 0;
   const failures: unknown[] = [];
   const run = async () => {
-    while (next < files.count) {
+    while (next < count) {
       try {
         signal?.throwIfAborted();
-        if ((await visit(next++, reader)) === 'stop') next = files.count;
+        const place = next++;
+        if ((await visit(only?.[place] ?? place, reader)) === 'stop') next = count;
       } catch (error) {
         failures.push(error);
-        next = files.count;
+        next = count;
       }
     }
   };

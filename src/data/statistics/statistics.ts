@@ -69,12 +69,12 @@ export function statisticsOfPixels({ height, width, channels, train }: PixelData
 }
 
 /** Sums over images [height, width, channels]. */
-function createSums(height: number, width: number, channels: 1 | 3) {
+export function createSums(height: number, width: number, channels: 1 | 3) {
   const sums = new Float64Array(height * width * channels);
   /** Of products of two channels of a pixel. */
   const products = new Float64Array(channels * channels);
   let images = 0;
-  return { count: () => images, values: sums, add, mean, colours };
+  return { count: () => images, values: sums, add, mean, colours, levels };
 
   function add(pixels: Uint8Array): void {
     images++;
@@ -104,13 +104,26 @@ function createSums(height: number, width: number, channels: 1 | 3) {
     return mean;
   }
 
-  function colours(): Colours {
+  /** The mean of each channel, and the standard deviation from these of all values. */
+  function levels(): { mean: number[]; deviation: number } {
     const pixels = images * height * width;
-    const means = Array.from({ length: channels }, (_, c) => {
+    const means = meansOf(pixels);
+    const variances = means.map((mean, c) => products[c * channels + c]! / pixels - mean * mean);
+    const variance = variances.reduce((sum, each) => sum + each, 0) / channels;
+    return { mean: means, deviation: Math.sqrt(Math.max(variance, 0)) };
+  }
+
+  function meansOf(pixels: number): number[] {
+    return Array.from({ length: channels }, (_, c) => {
       let sum = 0;
       for (let i = c; i < sums.length; i += channels) sum += sums[i]!;
       return sum / pixels;
     });
+  }
+
+  function colours(): Colours {
+    const pixels = images * height * width;
+    const means = meansOf(pixels);
     const at = (i: number) => Math.min(i, channels - 1); // grey stands for all three
     const covariance = [0, 1, 2].map((i) =>
       [0, 1, 2].map((j) => products[at(i) * channels + at(j)]! / pixels - means[at(i)]! * means[at(j)]!),

@@ -3,6 +3,7 @@ import { type Config, imagesPerStep } from '../../config/config.js';
 import { bareDevice } from '../../config/servers.js';
 import { createSlot, slotViews } from '../../data/index.js';
 import { hasKernel, type PlacedOp, recordPlacement } from '../../native/c/ops.js';
+import { isMeasured } from '../levels.js';
 import { openTeam, type Team } from '../team.js';
 
 /** The first steps trace functions and choose algorithms. */
@@ -115,7 +116,7 @@ export function stepOnce(team: Team, config: Config, step: number) {
 function fillSlot(slot: SharedArrayBuffer, config: Config): void {
   const { net, data } = config;
   const { images, labels } = slotViews(slot, imagesPerStep(config), net.inputSize, net.inputChannels);
-  const { scale } = data;
+  const scale = isMeasured(data) ? data.scale : 1;
   let state = 1;
   for (let i = 0; i < images.length; i++) {
     state = (Math.imul(state, 1_664_525) + 1_013_904_223) | 0; // Numerical Recipes' generator
