@@ -11,8 +11,17 @@ import { scheduleText } from './schedule-text.js';
 export function defaultOf({ kind, path, otherwise }: Flag): string {
   if (otherwise !== undefined) return otherwise;
   if (kind === 'on' || kind === 'off') return byPreset(path, (value) => (value === (kind === 'on') ? 'on' : 'off'));
+  if (kind === 'numbers') return byPreset(path, numbersText);
   if (kind === 'schedule') return byPreset(path, scheduleText);
   return byPreset(path, (value) => (isNothing(value) ? 'none' : String(value)));
+}
+
+/** One number or several, to six digits. */
+export function numbersText(value: unknown): string {
+  return [value]
+    .flat()
+    .map((each) => (typeof each === 'number' ? Number(each.toPrecision(6)) : each))
+    .join(',');
 }
 
 export function isNothing(value: unknown): boolean {

@@ -37,17 +37,16 @@ export async function measured(
   const settled = isMeasured(data) ? data : undefined;
   // Without a mean, as in the presets of the book, none is expected to fit.
   if (settled && (!warn || data.meanImage || settled.mean.every((level) => level === 0))) return settled;
-  const { resize, interpolation, onBadImage } = data;
+  const { resize, interpolation } = data;
   const channels = net.inputChannels === 1 ? 1 : 3;
   const options = { resize, interpolation, channels, concurrency: usableCores(), ...(signal && { signal }) } as const;
   if (settled) {
-    // Whoever trains learns about unreadable images from the training itself.
-    const levels = await levelsOrNone(() => levelsOf(dataset, { ...options, onBadImage: 'skip' }), signal);
+    const levels = await levelsOrNone(() => levelsOf(dataset, options), signal);
     const message = levels && farMean(settled.mean, ownMean(levels, net.inputChannels), levels);
     if (message !== undefined) warn!(message);
     return settled;
   }
-  const levels = await levelsOf(dataset, { ...options, onBadImage });
+  const levels = await levelsOf(dataset, options);
   const own = ownMean(levels, net.inputChannels);
   const scale = Number((1 / Math.max(levels.deviation, 1)).toPrecision(4));
   const parts = [

@@ -25,7 +25,7 @@ const CASES: [words: string[], offered: string[]][] = [
   [['tr'], ['train']],
   [
     ['data', ''],
-    ['check', 'fetch', 'help', 'prepare'],
+    ['check', 'fetch', 'help', 'prepare', 'split'],
   ],
   [['train', '--pre'], ['--preset']],
   [

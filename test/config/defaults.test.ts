@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { defaultOf } from '../../src/config/defaults.js';
+import { defaultOf, numbersText } from '../../src/config/defaults.js';
 import { FLAGS } from '../../src/config/flags.js';
 import { valueAt } from '../../src/config/layers.js';
 import { PRESETS } from '../../src/config/presets.js';
@@ -40,7 +40,8 @@ test('defaultOf() says what every preset has, for each flag', () => {
         names!.split(', ').some((each) => name === each || (each.endsWith('*') && name.startsWith(each.slice(0, -1))));
       const text = parts.find(isNamed)?.[1] ?? common!.at(0);
       const found = valueAt(preset, flag.path.split('.'));
-      const value = flag.kind === 'schedule' ? scheduleText(found) : found;
+      const shown = { schedule: scheduleText, numbers: numbersText }[flag.kind as string];
+      const value = shown ? shown(found) : found;
       const isSwitch = flag.value === undefined;
       const expected = isSwitch ? (value === (flag.kind === 'on') ? 'on' : 'off') : String(value ?? 'none') || 'none';
       assert.equal(text, expected, `${flag.name} ${name}`);

@@ -74,10 +74,13 @@ const REFUSED_IN_FILE: [values: Record<string, unknown>, message: string][] = [
     { optimizer: { ownRates: [{ layer: 'conv9', after: 3, factor: 1 }] } },
     'optimizer.ownRates.0.layer is "conv9", expected one of conv1, conv2, conv3, conv4, conv5, fc6, fc7, fc8',
   ],
-  [{ data: { mean: [1, 'a', 2] } }, 'data.mean.1 in f.json is "a", expected a number from 0 to below 256'],
+  [
+    { data: { mean: [1, 'a', 2] } },
+    'data.mean in f.json is [1,"a",2], expected a list of one grey level (0 to 255) per channel, or data',
+  ],
   ...[0, [], 'x'].map((scale): [Record<string, unknown>, string] => [
     { data: { scale } },
-    `data.scale in f.json is ${JSON.stringify(scale)}, expected a number above 0, or a list of one for each channel`,
+    `data.scale in f.json is ${JSON.stringify(scale)}, expected a number above 0, a list of one for each channel, or data`,
   ]),
   [{ data: { scale: [1, 0, 1] } }, 'data.scale.1 in f.json is 0, expected a number above 0'],
   [
@@ -86,7 +89,7 @@ const REFUSED_IN_FILE: [values: Record<string, unknown>, message: string][] = [
   ],
   [
     { data: 5 },
-    'data in f.json is 5, expected an object with source, resize, randomCrop, flip, brightness, contrast, saturation, mean, meanImage, colourNoise, cropGroup, scale, onBadImage, workers',
+    'data in f.json is 5, expected an object with source, resize, interpolation, randomCrop, flip, brightness, contrast, saturation, mean, meanImage, colourNoise, cropGroup, scale, onBadImage, valShare, workers',
   ],
 ];
 

@@ -3,9 +3,10 @@ import { DataError } from '../../errors.js';
 import { openDecoder } from '../images/decode.js';
 import { forEachImage } from '../images/each-image.js';
 import type { Dataset, FileDataset } from '../sets/dataset.js';
-import { nameAt } from '../sets/names.js';
 import { spread } from '../sets/spread.js';
 import { type ComputeOptions, createSums } from './statistics.js';
+
+type LevelsOptions = Omit<ComputeOptions, 'progress' | 'onBadImage'>;
 
 export interface Levels {
   /** One grey level per channel of the images, 0 to 255. */
@@ -27,9 +28,10 @@ const ACTION = 'measure the grey levels';
 /**
  * Measures the training images: all of them if they are in memory, otherwise up to 500, which are spread over the list of
  * files. These are the same for every seed, so that the numbers depend on the data alone.
- * @throws DataError for an unreadable image with `fail`, if no image can be read, or if the signal is aborted.
+ * Unreadable files are left out.
+ * @throws DataError if no image can be read, or if the signal is aborted.
  */
-export function levelsOf(dataset: Dataset, options: Omit<ComputeOptions, 'progress'>): Promise<Levels> | Levels {
+export function levelsOf(dataset: Dataset, options: LevelsOptions): Promise<Levels> | Levels {
   if (dataset.kind === 'files') return levelsOfFiles(dataset, options);
   const { height, width, channels, train } = dataset;
   const values = height * width * channels;
@@ -40,19 +42,14 @@ export function levelsOf(dataset: Dataset, options: Omit<ComputeOptions, 'progre
 
 async function levelsOfFiles(
   { folder, train }: FileDataset,
-  { resize, channels, interpolation, onBadImage, concurrency, signal }: Omit<ComputeOptions, 'progress'>,
+  { resize, channels, interpolation, concurrency, signal }: LevelsOptions,
 ): Promise<Levels> {
   const decode = await openDecoder(resize, channels, interpolation);
   const sums = createSums(resize, resize, channels);
   const only = spread(train.count, Math.min(MOST_FILES, train.count), 0);
   await forEachImage(folder, train, { action: ACTION, concurrency, signal, only }, async (index, reader) => {
     const decoded = await reader.read(index, decode);
-    if ('pixels' in decoded) sums.add(decoded.pixels);
-    else if (onBadImage === 'fail') {
-      throw new DataError(
-        `Cannot ${ACTION} of ${folder}: the image ${nameAt(train.names, index)} is unreadable: ${decoded.reason}, expected an image; remove it, or continue without it with --on-bad-image skip`,
-      );
-    }
+    if ('pixels' in decoded) sums.add(decoded.pixels); // the training itself reports those that cannot be read
   });
   if (sums.count() > 0) return { ...sums.levels(), images: sums.count() };
   throw new DataError(
