@@ -64,10 +64,12 @@ function assertStopped(run: string, { code, signal, stderr }: Ended, expected: n
 
 const EXIT_CODES = { SIGINT: 130, SIGTERM: 143, SIGUSR1: 128 + constants.signals.SIGUSR1 } as const;
 
-for (const [name, expected] of Object.entries(EXIT_CODES)) {
+// A test below has SIGTERM.
+for (const name of ['SIGINT', 'SIGUSR1'] as const) {
+  const expected = EXIT_CODES[name];
   test(`train ends with ${expected} after its step on ${name}, and saves what can be resumed`, async () => {
     const args = ['--run', name, '--no-check', '--steps', '400'];
-    const ended = await trainUntil(args, 'step  10/', (child) => child.kill(name as NodeJS.Signals));
+    const ended = await trainUntil(args, 'step  10/', (child) => child.kill(name));
     const steps = assertStopped(name, ended, expected);
     assert.match(ended.stdout, /\nstopping after this step; a second Ctrl-C or signal ends the process at once\n/);
     assert.ok(steps >= 10 && steps < 400);
