@@ -21,6 +21,8 @@ test('divideImages() writes the parts that the setting chooses, and both give th
   const out = join(place, 'ready');
   assert.deepEqual(divideImages(dataset, { out, part, means: 'either' }), { linked: 18, copied: 0 });
   assert.ok(lstatSync(join(out, 'train/owl/1.jpg')).nlink > 1);
+  const link = ['train', 'val'].map((name) => join(out, name, 'cat/link.jpg')).find((path) => existsSync(path));
+  assert.ok(lstatSync(link!).isFile());
   assert.deepEqual([readdirSync(place), readdirSync(join(out, 'val/owl'))], [['ready'], []]);
   const divided = openDataset(out, 3) as FileDataset;
   const read = async (source: FileDataset) => {

@@ -50,6 +50,7 @@ test('images beyond those in memory are the same again, with their labels, in ba
   const order = feeder.imagesOf(1).map(Number);
   for (const [place, index] of order.entries()) {
     assert.equal(views.labels[place], labels[index]);
+    assert.equal(labels[index], labels[index % distinct]);
     assert.equal(views.images[16 * place + 5], images[16 * (index % distinct) + 5]);
   }
   const { mean, images: counted } = statisticsOfPixels(dataset, 4);
