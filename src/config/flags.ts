@@ -104,7 +104,7 @@ export const FLAGS: readonly Flag[] = [
     ['off', '--no-overlap', 'net.overlap', 'use pooling windows that do not overlap'],
   ]),
   ...section('data', 'data', [
-    ['path', '--data <source>', 'data.source', 'embedded, fashion-mnist, cifar-10, or a folder of images'],
+    ['path', '--data <source>', 'data.source', 'embedded, fashion-mnist, cifar-10, synthetic, or a folder of images'],
     ['word', '--synthetic', 'data.source', 'make images of the seed, to measure speed without data', 'off'],
     ['number', '--limit <images>', 'data.limit', 'train on this many images, of each class its share', 'all'],
     [

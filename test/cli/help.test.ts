@@ -74,8 +74,8 @@ test('--help of every other command ends with an example', async () => {
 
 test('--help gives the defaults by preset, and those of a trained run for eval', async () => {
   const train = (await helpOf(['train'])).replaceAll(/\s+/g, ' ');
-  assert.match(train, /--lr <rate> learning rate [^(]*\(default: 0\.01; mini: 0\.02; lenet: 0\.9\)/);
-  assert.match(train, /--no-crop [^(]*\(default: off; tutorial, lenet: on\)/);
+  assert.match(train, /--lr <rate> learning rate [^(]*\(default: 0\.01; mini: 0\.02; lenet: 0\.9; cifar: 0\.001\)/);
+  assert.match(train, /--no-crop [^(]*\(default: off; tutorial, lenet, cifar: on\)/);
   const evaluate = (await helpOf(['eval'])).replaceAll(/\s+/g, ' ');
   assert.match(evaluate, /--workers <threads> [^(]*\(default: as it was trained\)/);
   assert.match(evaluate, /--out <folder> [^(]*\(default: runs\)/);
