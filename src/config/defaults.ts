@@ -12,7 +12,7 @@ export function defaultOf({ kind, path, otherwise }: Flag): string {
   if (otherwise !== undefined) return otherwise;
   if (kind === 'on' || kind === 'off') return byPreset(path, (value) => (value === (kind === 'on') ? 'on' : 'off'));
   if (kind === 'numbers') return byPreset(path, numbersText);
-  if (kind === 'schedule') return byPreset(path, scheduleText);
+  if (kind === 'schedule') return byPreset(path, (value) => scheduleText(value, true));
   return byPreset(path, (value) => (isNothing(value) ? 'none' : String(value)));
 }
 

@@ -39,11 +39,18 @@ export function parseSchedule(text: string): Values {
 
 const EXAMPLE: Record<string, string> = { patience: '3', least: '0.0001', rise: '0.3' };
 
-/** The text of a schedule, with what differs from the defaults of its kind only as far as the text can say it. */
-export function scheduleText(schedule: unknown): string {
+/** The numbers that a kind alone stands for: the defaults of the schema. */
+const DEFAULTS: Record<string, number> = { patience: 3, least: 0, rise: 0.3 };
+
+/**
+ * The text of a schedule, as far as a text can say it.
+ * @param brief leaves out the number that the kind alone stands for.
+ */
+export function scheduleText(schedule: unknown, brief = false): string {
   const { kind, epochs, ...numbers } = schedule as Values;
   if (Array.isArray(epochs)) return `${kind}:${epochs.join(',')}`;
   const key = NUMBER_OF[String(kind)];
   const number = key === undefined ? undefined : numbers[key];
-  return number === undefined ? String(kind) : `${kind}:${number}`;
+  const isDefault = brief && key !== undefined && number === DEFAULTS[key];
+  return number === undefined || isDefault ? String(kind) : `${kind}:${number}`;
 }

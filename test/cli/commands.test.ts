@@ -51,7 +51,7 @@ test('eval changes where a run is evaluated', async () => {
 
 test('eval --json prints the numbers, with NaN as a string', async () => {
   const { stdout } = await run(['eval', '--out', out, '--run', 'r', '--json'], evaluating([], Number.NaN));
-  assert.deepEqual(JSON.parse(stdout.text), { images: 1000, loss: 'NaN', top1: 0.8, top5: 0.99 });
+  assert.deepEqual(JSON.parse(stdout.text), { on: 'test', images: 1000, loss: 'NaN', top1: 0.8, top5: 0.99 });
 });
 
 test('eval refuses a missing run and an invalid name', async () => {

@@ -40,7 +40,9 @@ test('defaultOf() says what every preset has, for each flag', () => {
         names!.split(', ').some((each) => name === each || (each.endsWith('*') && name.startsWith(each.slice(0, -1))));
       const text = parts.find(isNamed)?.[1] ?? common!.at(0);
       const found = valueAt(preset, flag.path.split('.'));
-      const shown = { schedule: scheduleText, numbers: numbersText }[flag.kind as string];
+      const shown = { schedule: (value: unknown) => scheduleText(value, true), numbers: numbersText }[
+        flag.kind as string
+      ];
       const value = shown ? shown(found) : found;
       const isSwitch = flag.value === undefined;
       const expected = isSwitch ? (value === (flag.kind === 'on') ? 'on' : 'off') : String(value ?? 'none') || 'none';

@@ -20,6 +20,9 @@ test('parseSchedule() returns the keys that a text gives, and scheduleText() the
     assert.equal(scheduleText(values), text);
   }
   assert.deepEqual(parseSchedule('cosine:1e-4'), { kind: 'cosine', least: 0.0001 });
+  const cosine = { kind: 'cosine', least: 0 };
+  assert.deepEqual([scheduleText(cosine), scheduleText(cosine, true)], ['cosine:0', 'cosine']);
+  assert.equal(scheduleText({ kind: 'cosine', least: 0.1 }, true), 'cosine:0.1');
   assert.equal(scheduleText(PRESETS.mini.optimizer.schedule), 'steps:5');
 });
 
