@@ -124,11 +124,14 @@ export async function recordedTraining(
   let log: RunLog | undefined;
   let ownLock: RunLock | undefined;
 
-  /** Makes the folder and opens the log, the first time. @returns the settings with the run's final name. */
-  const begin = () => {
+  /**
+   * Makes the folder and opens the log, the first time.
+   * @param settled the settings with what the training has measured. @returns these with the run's final name.
+   */
+  const begin = (settled = config) => {
     if (log) return named;
-    if (lock) continueFolder(config);
-    else named = makeFolder(config, isNamed);
+    named = lock ? settled : makeFolder(settled, isNamed);
+    if (lock) continueFolder(settled);
     const folder = runFolder(named);
     if (!lock) ownLock = lockNow(folder);
     const unlocked = (lock ?? ownLock!).warning;

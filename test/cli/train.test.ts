@@ -107,6 +107,20 @@ test('train makes no folder before run_start, and logs earlier events after it',
   assert.deepEqual(events, ['"event":"run_start"', '"event":"warning"']);
 });
 
+test("train writes the settings with which the training begins into the run's folder", async () => {
+  const out = newOut();
+  const train: TrainModule['train'] = async (config, { report, begin }) => {
+    const measured = begin!({ ...config, data: { ...config.data, mean: [7, 8, 9], scale: 0.5 } });
+    assert.equal(measured.run, 'r');
+    report({ ...RUN_START, run: config.run, config: measured });
+    return { exitCode: 0, top1: 0, steps: 0 };
+  };
+  const argv = ['train', '--out', out, '--run', 'r', '--mean', 'data', '--scale', 'data'];
+  assert.equal((await run(argv, { loadTrain: trainModule({ train }) })).exitCode, 0);
+  const { data } = JSON.parse(fs.readFileSync(join(out, 'r', 'config.json'), 'utf8')) as Config;
+  assert.deepEqual([data.mean, data.scale], [[7, 8, 9], 0.5]);
+});
+
 test('train shows the events of a run that does not reach run_start', async () => {
   const train: TrainModule['train'] = async (_, { report }) => {
     report(WARNING);
