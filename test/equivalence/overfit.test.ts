@@ -28,7 +28,7 @@ test('train() with overfit learns a batch of synthetic images, and is tested on 
   const end = events.at(-1)!;
   assert.ok(end.event === 'run_end' && end.overfit?.learnt, JSON.stringify(end));
   assert.ok(end.overfit.first_loss > 1.5 && end.overfit.last_loss < 0.1);
-  const start = events[0]!;
+  const start = events.find(({ event }) => event === 'run_start')!;
   assert.ok(start.event === 'run_start');
   const { name, train_images, test_images, all_train_images } = start.dataset;
   assert.deepEqual([name, train_images, test_images, all_train_images], ['synthetic', 8, 8, 100]);

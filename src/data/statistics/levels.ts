@@ -36,7 +36,7 @@ export function levelsOf(dataset: Dataset, options: LevelsOptions): Promise<Leve
   const { height, width, channels, train } = dataset;
   const values = height * width * channels;
   const sums = createSums(height, width, channels);
-  for (let at = 0; at < train.count * values; at += values) sums.add(train.images.subarray(at, at + values));
+  for (let at = 0; at < train.images.length; at += values) sums.add(train.images.subarray(at, at + values));
   return { ...sums.levels(), images: train.count };
 }
 

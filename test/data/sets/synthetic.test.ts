@@ -3,6 +3,7 @@ import test from 'node:test';
 import { openDataset, openFeeder, slotViews } from '../../../src/data/index.js';
 import type { PixelDataset } from '../../../src/data/sets/dataset.js';
 import { countClasses, hasTestImages } from '../../../src/data/sets/open.js';
+import { levelsOf } from '../../../src/data/statistics/levels.js';
 import { statisticsOfPixels } from '../../../src/data/statistics/statistics.js';
 import { ConfigError } from '../../../src/errors.js';
 import { PLAIN } from '../sets.js';
@@ -54,6 +55,9 @@ test('images beyond those in memory are the same again, with their labels, in ba
     assert.equal(views.images[16 * place + 5], images[16 * (index % distinct) + 5]);
   }
   const { mean, images: counted } = statisticsOfPixels(dataset, 4);
+  const { mean: level, images: measured } = await levelsOf(dataset, { resize: 4, channels: 1, concurrency: 1 });
+  const all = images.reduce((sum, value) => sum + value, 0) / images.length;
+  assert.ok(measured === 1200 && Math.abs(level[0]! - all) < 1e-9);
   const first = Array.from({ length: distinct }, (_, i) => images[16 * i]!).reduce((sum, value) => sum + value, 0);
   assert.ok(counted === 1200 && Math.abs(mean[0]! - first / distinct) < 1e-3);
 });
