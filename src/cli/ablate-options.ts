@@ -4,7 +4,7 @@ import { FLAGS } from '../config/flags.js';
 import { rangesOf } from '../config/steps.js';
 import { ConfigError, truncate } from '../errors.js';
 import { BASELINE, VARIANT_NAMES, type Variant, variantsOf } from '../train/ablate.js';
-import type { AblationVariant } from './ablation.js';
+import type { AblationVariant, EarlierAblation } from './ablation.js';
 import { numberOrText } from './options.js';
 
 /** A number of seeds, or the seeds themselves. */
@@ -37,8 +37,8 @@ export function seedList(seeds: Seeds, first: number): number[] {
   throw new ConfigError(`Cannot use the seed ${last}: expected seeds up to ${2 ** 32 - 1}; choose another --seed`);
 }
 
-/** What all variants have in common, so that they can be compared, or what the ablation gives each. */
-const SHARED = ['preset', 'seed', 'run', 'out'];
+/** What all variants have in common, so that they are tested on the same images, or what the ablation gives each. */
+const SHARED = ['preset', 'seed', 'run', 'out', 'data.source', 'data.valShare', 'overfit'];
 
 /** A setting of one variant, as it was typed: `tanh.lr=0.005`. */
 export interface Assignment {
@@ -57,7 +57,7 @@ export function assignmentsOf(text: string, before: readonly Assignment[] = []):
     );
   }
   const [, variant = '', setting = '', typed = ''] = found;
-  if (SHARED.includes(pathOf(setting).split('.')[0]!)) {
+  if (SHARED.includes(pathOf(setting))) {
     throw new ConfigError(
       `Cannot use --set ${truncate(variant)}.${truncate(setting)}: all variants have the same ${truncate(setting)}; use a flag instead`,
     );
@@ -137,13 +137,13 @@ function put(values: Record<string, unknown>, [key = '', ...rest]: readonly stri
 }
 
 /**
- * Joins the variants of an earlier ablation to those of this one. A variant that an earlier process trained keeps its
- * settings, also if `--set` is not typed again.
- * @throws ConfigError if it is to have others.
+ * Joins the variants of an earlier ablation to those of this one. A variant of that one keeps its settings, also if `--set`
+ * is not typed again.
+ * @throws ConfigError if a variant that was begun is to have other settings.
  */
 export function joinVariants(
   chosen: readonly Variant[],
-  earlier: readonly AblationVariant[],
+  { variants: earlier, rows }: Pick<EarlierAblation, 'variants' | 'rows'>,
   assignments: readonly Assignment[],
   folder: string,
 ): Variant[] {
@@ -151,6 +151,7 @@ export function joinVariants(
     const before = earlier.find(({ name }) => name === variant.name);
     if (!before || JSON.stringify(before.values) === JSON.stringify(variant.values)) return variant;
     if (!assignments.some((each) => each.variant === variant.name)) return { ...before };
+    if (!rows.some((row) => row.variant === variant.name && row.run !== null)) return variant;
     throw new ConfigError(
       `Cannot resume ${folder}: its ablation trained ${variant.name} with other settings (${truncate(before.change, 200)}); choose another --run, or another name for the variant`,
     );

@@ -39,6 +39,8 @@ export async function trainRows(
     };
     let ended = 0;
     const isNew = !isDone(row);
+    const isWhole = isNew && row.run === null; // no earlier process trained a part of it
+    const started = performance.now();
     if (isNew) {
       services.stdout.print('', `${i + 1} of ${rows.length}, ${row.variant} with seed ${row.seed}: ${row.change}`);
       ended = await trainRow(row, configs[i]!, { ...mode, untilError }, services, save);
@@ -46,8 +48,9 @@ export async function trainRows(
     }
     await takeLevel(row, configs[i]!, untilError);
     if (needsTrainingError(row)) await measureTrainingError(row, configs[i]!, mode, services);
+    if (isWhole && row.result) row.result.seconds = (performance.now() - started) / 1000;
     save();
-    if (isNew) services.stdout.print(...progressLines(ablation, row));
+    if (isNew && ended <= 128) services.stdout.print(...progressLines(ablation, row));
     if (ended !== 0) exitCode = ended;
     if (ended > 128) break; // a signal
   }
@@ -76,7 +79,6 @@ async function trainRow(
   save: () => void,
 ): Promise<number> {
   const monitor = watchTraining({ untilError });
-  const started = performance.now();
   const earlier = { ...config, run: row.run ?? config.run };
   const { lock, resume } = await unfinishedRun(runFolder(earlier));
   try {
@@ -95,8 +97,7 @@ async function trainRow(
     const mode = { quiet: quiet || json || false };
     const named = resume ? earlier : config;
     const { exitCode, failure } = await recordedTraining(named, [], mode, services, recording);
-    const result = monitor.result();
-    row.result = result ? { ...result, seconds: (performance.now() - started) / 1000 } : null;
+    row.result = monitor.result() ?? null;
     if (failure !== undefined) services.stderr.print(`error: ${oneLine(failure)}`);
     return exitCode;
   } finally {

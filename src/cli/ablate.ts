@@ -165,7 +165,7 @@ function askedTrainings({
   const before = [...new Set(earlier?.rows.map(({ seed }) => seed))].sort((a, b) => a - b);
   const isAgain = seeds === undefined && !anySets(layers, 'seed') && before.length > 0;
   const chosen = chooseVariants(config, only, set, earlier?.variants);
-  const variants = joinVariants(chosen, earlier?.variants ?? [], set, runFolder(config));
+  const variants = joinVariants(chosen, earlier ?? { variants: [], rows: [] }, set, runFolder(config));
   return { variants, seeds: isAgain ? before : seedList(seeds ?? 1, config.seed) };
 }
 

@@ -50,7 +50,7 @@ export function noteLines({ settings, rows, speed, statistics: { sensitivity, te
   return [
     ...(sensitivity
       ? [
-          'points: the mean difference of the top-1 errors from the baseline with the same seeds. Its interval (95 %, Student) has 0 in it: no difference seen.',
+          'points: the mean difference from the baseline with the same seeds. The verdict is "no difference seen" where the 95 % interval of that mean (Student) has 0 in it.',
           sensitivityText(sensitivity),
         ]
       : [
@@ -81,7 +81,7 @@ function testText(
 
 /** What the seeds so far can show, and how many seeds smaller differences take. */
 export function sensitivityText({ sd, seeds, visible, seedsForOnePoint, seedsForHalfPoint }: Sensitivity): string {
-  return `Differences have a standard deviation of ${points(sd)} points between seeds (median of the variants). So ${seeds} seeds show differences from ${points(visible)} points, in four of five experiments; 1 point takes ${count(seedsForOnePoint)} seeds, 0.5 points ${count(seedsForHalfPoint)}.`;
+  return `Differences have a standard deviation of about ${points(sd)} points between seeds (median of the variants). So ${seeds} seeds show differences from ${points(visible)} points, in four of five experiments; 1 point takes about ${count(seedsForOnePoint)} seeds, 0.5 points ${count(seedsForHalfPoint)}.`;
 }
 
 function failedOf(variant: string, rows: readonly AblationRow[]): string[] {

@@ -1,6 +1,13 @@
 /** What the trainings of an ablation say: means over the seeds, and differences from the baseline in pairs. */
 import { meanOf } from '../report/intervals.js';
-import { type Difference, deviation, pairedDifference, seedsToSee, visibleDifference } from '../report/paired.js';
+import {
+  type Difference,
+  deviation,
+  pairedDifference,
+  seedsToSee,
+  typicalDeviation,
+  visibleDifference,
+} from '../report/paired.js';
 import type { Result } from '../train/ablate-result.js';
 import { type Training, type Until, untilOf } from './ablation-until.js';
 
@@ -30,7 +37,7 @@ export interface VariantStatistics {
 
 /** How small a difference of top-1 errors can be seen. All are shares of images. */
 export interface Sensitivity {
-  /** Standard deviation of the paired differences between seeds: the median of the variants. */
+  /** Standard deviation of the paired differences between seeds: the median of the variants, corrected for few seeds. */
   sd: number;
   /** Seeds that a difference of 1 and of 0.5 points takes, to be seen in four of five experiments. */
   seedsForOnePoint: number;
@@ -111,7 +118,7 @@ function measuredIn(result: Result | null | undefined, measure: Measure): number
 
 function sensitivityOf(variants: readonly VariantStatistics[]): Sensitivity | null {
   const known = variants.flatMap(({ measures }) => measures.top1Error?.difference ?? []);
-  const sds = known.flatMap(({ sd }) => sd ?? []).sort((a, b) => a - b);
+  const sds = known.flatMap(({ sd, pairs }) => (sd === null ? [] : typicalDeviation(sd, pairs))).sort((a, b) => a - b);
   const sd = sds[sds.length >> 1];
   if (sd === undefined || !Number.isFinite(sd)) return null;
   const seeds = Math.min(...known.map(({ pairs }) => pairs).filter((pairs) => pairs > 1));

@@ -60,12 +60,24 @@ function halfWidth(sd: number, pairs: number): number {
 }
 
 /**
- * The true difference for which `seeds` pairs give a verdict in four of five experiments: the quantiles of Student's
- * distribution for the interval and of the normal one for the power, times the standard error.
+ * The true difference for which `seeds` pairs give a verdict in four of five experiments, by the normal approximation of
+ * the noncentral t distribution (Abramowitz and Stegun, 26.7.10).
  * @param sd standard deviation of the differences. @param seeds two or more.
  */
 export function visibleDifference(sd: number, seeds: number): number {
-  return halfWidth(sd, seeds) + (Z_POWER * sd) / Math.sqrt(seeds);
+  const degrees = seeds - 1;
+  const t = studentQuantile(degrees);
+  const standardErrors = t * (1 - 1 / (4 * degrees)) + Z_POWER * Math.sqrt(1 + t ** 2 / (2 * degrees));
+  return (standardErrors * sd) / Math.sqrt(seeds);
+}
+
+/**
+ * The true standard deviation for which a sample's would be below and above the sample's own equally often. Samples of two
+ * are a third too small in the median.
+ * @param sd of a sample, by n - 1. @param size two or more.
+ */
+export function typicalDeviation(sd: number, size: number): number {
+  return sd / (1 - 2 / (9 * (size - 1))) ** 1.5; // Wilson and Hilferty's median of chi-square
 }
 
 /** The smallest number of seeds, from two up, for which {@link visibleDifference} is at most `difference`. */

@@ -112,7 +112,10 @@ test('ablate --seeds compares each variant with the baseline of the same seed, a
   assert.match(start('columns')!, / {2}20\.00 % {2}\+0\.00 {2}-4\.97 to \+4\.97 {2}no difference seen$/);
   assert.match(start('tanh')!, / {2}-9\.67 {2}-11\.10 to -8\.23 {2}better$/);
   assert.match(start('sigmoid')!, / {2}90\.00 % {2}\+70\.00 .* worse$/);
-  assert.match(stdout.text, /between seeds \(median of the variants\)\. So 3 seeds show .*; 1 point takes \d+ seeds/);
+  assert.match(
+    stdout.text,
+    /deviation of about 2\.39 points between seeds \(median of the variants\)\. So 3 seeds show .*; 1 point takes about \d+ seeds/,
+  );
   assert.match(stdout.text, /tested on the same 1,000 images\. The interval does not cover/);
   assert.equal(stdout.lines.at(-1), `ablation of seeds 1, 2, 3 in ${join(out, 'a')}/ablation.md`);
   assert.match(pageOf(out), /^\| tanh \| 2 \| tanh-seed2 \| 20\.00 % \| 10\.00 % \|$/m);
@@ -187,6 +190,8 @@ test('ablate --set gives a variant its own settings, also one of a new name, and
       /^error: Cannot use --set baseline\.lr: the baseline has the settings of all; use a flag/,
     ],
     [['--set', 'tanh.seed=2'], /^error: Cannot use --set tanh\.seed: all variants have the same seed; use a flag/],
+    [['--set', 'tanh.data=x'], /^error: Cannot use --set tanh\.data: all variants have the same data; use a flag/],
+    [['--set', 'tanh.data.valShare=0.5'], /^error: Cannot use --set tanh\.data\.valShare: all variants have the same/],
     [['--set', 'tanh'], /^error: --set is "tanh", expected VARIANT\.SETTING=VALUE, such as /],
     [
       ['--variants', 'no-norm', '--set', 'no-norm.lr=-1'],
@@ -281,7 +286,10 @@ test('ablate says how many trainings there are, how long the rest takes, and wha
     stdout.text,
     /^6 trainings: the baseline and 1 variant, 3 seeds each; how long they take is known after/m,
   );
-  assert.match(stdout.text, /^3 seeds show differences from 3\.0 points if differences vary by 1 point between seeds/m);
+  assert.match(
+    stdout.text,
+    /^3 seeds show differences from 3\.3 points if their standard deviation between seeds is 1 point/m,
+  );
   assert.match(stdout.text, /^about \S+ s left, for 5 trainings$/m);
   assert.equal(
     stdout.text.match(/^Differences have a standard deviation of/gm)?.length,
@@ -468,6 +476,26 @@ test('ablate resumes after it was killed in its first run', async () => {
   const killed = await ablate(out, ['--variants', 'tanh'], () => Promise.reject(new Error('as if it were killed')));
   assert.equal(killed.exitCode, 1);
   assert.equal((await ablate(out, ['--variants', 'tanh'], training({}))).exitCode, 0);
+});
+
+test('ablate gives a variant that was never begun other settings, and times only whole trainings', async () => {
+  const out = newOut();
+  const killed: TrainModule['train'] = async (config, { report }) => {
+    report({ ...RUN_START, run: config.run });
+    throw new Error('as if it were killed');
+  };
+  const argv = ['--variants', 'slow', '--set'];
+  assert.equal((await ablate(out, [...argv, 'slow.lr=0.001'], killed)).exitCode, 1);
+  const seen: Config[] = [];
+  const { exitCode, stderr } = await ablate(out, [...argv, 'slow.lr=0.002'], training({}, seen));
+  assert.deepEqual([exitCode, stderr.text], [0, '']);
+  assert.equal(seen[1]!.optimizer.learningRate, 0.002);
+  const { rows, variants } = jsonOf(out);
+  assert.deepEqual(
+    rows.map(({ result }) => typeof result!.seconds),
+    ['undefined', 'number'], // an earlier process trained a part of the baseline
+  );
+  assert.equal(variants[1]!.change, 'lr 0.002');
 });
 
 test('ablate continues after a variant that fails, and exits with 1', async () => {
