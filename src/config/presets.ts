@@ -199,6 +199,7 @@ const SETTINGS: Record<PresetName, PresetSettings> = {
  */
 export const OWN_LEVELS: Partial<Record<PresetName, { readonly mean: 'data'; readonly scale?: 'data' }>> = {
   mini: { mean: 'data', scale: 'data' },
+  photos: { mean: 'data', scale: 'data' },
   fashion: { mean: 'data' },
 };
 
