@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { eachLine } from '../trainer.js';
 import { ROOT } from './tools/commands.js';
 import type { Maker } from './tools/figure.js';
-import { fenced } from './tools/markdown.js';
+import { counted, fenced } from './tools/markdown.js';
 
 interface Result {
   lines: string[];
@@ -43,8 +43,8 @@ export const freshClone: Maker<Result> = {
   blocks: {
     output: ({ lines }) => fenced(...lines),
     time: ({ seconds: { setUp, library, training, report } }, { cores }) => {
-      const whole = (seconds: number) => Math.max(1, Math.round(seconds));
-      return `On ${cores} processor cores without a GPU the training above takes ${whole(training)} seconds, and its report ${whole(report)}. Before that, the first start of a clone installs and compiles for ${whole(setUp)} seconds and fetches the library for ${whole(library)}; how long these take depends on the network.`;
+      const whole = (seconds: number) => counted(Math.max(1, Math.round(seconds)), 'second');
+      return `On ${cores} processor cores without a GPU the training above takes ${whole(training)}, and its report ${whole(report)}. Before that, the first start of a clone takes ${whole(setUp)} to install and compile, and ${whole(library)} to fetch the library; these two depend on the network.`;
     },
   },
 };

@@ -86,7 +86,7 @@ export const tutorialSigmoid = ablation(
 export const tutorialOverfitting = ablation(
   {
     name: 'tutorial-overfitting',
-    command: 'npm run ablate -- --preset mini --variants no-dropout,no-augmentation --epochs 15',
+    command: 'npm run ablate -- --preset mini --data embedded --epochs 15 --variants no-dropout,no-augmentation',
     minutes: 4,
     variants: ['baseline', 'no-dropout', 'no-augmentation'],
   },

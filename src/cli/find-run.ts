@@ -7,6 +7,7 @@ import { type ConfigLayer, needsOtherDevices, valueAt } from '../config/layers.j
 import { PRESETS } from '../config/presets.js';
 import { ConfigError } from '../errors.js';
 import { type RunWeights, runWeights } from '../train/run-weights.js';
+import { isAblation } from './ablation.js';
 import { resolveHere } from './machine.js';
 import { runFolder } from './run-folder.js';
 import type { Services } from './services.js';
@@ -20,6 +21,11 @@ export function findRun(run: string, action: string, out: string = PRESETS.mini.
   if (!isPath(run)) checkRunName(run);
   const folder = isPath(run) ? normalize(run).replace(/(?<=.)[/\\]+$/, '') : runFolder({ run, out });
   const file = join(folder, 'config.json');
+  if (isAblation(folder)) {
+    throw new ConfigError(
+      `Cannot ${action} the run ${run}: it is the folder of an ablation, expected one run; choose one of the folders in it, by its path`,
+    );
+  }
   if (!existsSync(file)) {
     throw new ConfigError(
       `Cannot ${action} the run ${run}: there is no ${file}; choose another --run, by its name or its path`,

@@ -60,6 +60,13 @@ test('eval refuses a missing run and an invalid name', async () => {
   const advice = 'choose another --run, by its name or its path';
   assert.equal(missing.exitCode, 2);
   assert.equal(missing.stderr.text, `error: Cannot evaluate the run other: there is no ${file}; ${advice}\n`);
+  fs.mkdirSync(join(out, 'ablated'));
+  fs.writeFileSync(join(out, 'ablated', 'ablation.json'), '{}');
+  const ablation = await run(['eval', '--out', out, '--run', 'ablated'], evaluating());
+  assert.match(
+    ablation.stderr.text,
+    /^error: Cannot evaluate the run ablated: it is the folder of an ablation, expected/,
+  );
   assert.match((await run(['eval', '--run', '..r'], evaluating())).stderr.text, /^error: Cannot name the run "\.\.r"/);
   assert.match((await run(['eval', '--run', '../r'], evaluating())).stderr.text, /there is no \.\.\/r\/config\.json;/);
 });

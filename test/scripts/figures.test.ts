@@ -7,8 +7,9 @@ import test, { type TestContext } from 'node:test';
 import { FIGURES } from '../../scripts/figures/tools/all.js';
 import { faultsOf, textsOf } from '../../scripts/figures/tools/check.js';
 import { ROOT, refusalOf } from '../../scripts/figures/tools/commands.js';
-import type { AnyFigure, Maker } from '../../scripts/figures/tools/figure.js';
+import { type AnyFigure, isMaker, type Maker } from '../../scripts/figures/tools/figure.js';
 import { writePages } from '../../scripts/figures/tools/pages.js';
+import { benchFile } from '../../scripts/figures/tools/runner.js';
 
 test('npm run figures -- --check finds nothing in this clone', async () => {
   assert.deepEqual(await faultsOf(ROOT, FIGURES), []);
@@ -158,4 +159,9 @@ test('refusalOf() names what today’s program refuses, and takes what it does n
     ...['npm run bench -- step --variants single/on', 'node dist/scripts/soak.js --runs 5', COMMAND],
   ];
   for (const line of taken) assert.equal(await refusalOf(line), undefined, line);
+});
+
+test('benchFile() gives each benchmark a file of its own', () => {
+  const lines = new Set(FIGURES.filter(isMaker).flatMap(({ commands }) => commands));
+  assert.equal(new Set([...lines].map(benchFile)).size, lines.size);
 });

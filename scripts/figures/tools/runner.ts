@@ -1,5 +1,6 @@
 /** Runs the command lines of a maker, in a folder of their own, and reads what they leave there. */
 import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -96,11 +97,16 @@ export function openRunner(commands: readonly string[], folder: string, say: (li
       return { folder: made, events: (variant, seed = 1) => eventsIn(join(made, `${variant}-seed${seed}`)) };
     },
     async bench<T>(line: string) {
-      const file = join(folder, `${line.replace(/\W+/g, '-').slice(-80)}.json`);
+      const file = join(folder, benchFile(line));
       if (!existsSync(file)) await run(line, ['--save', file]);
       return JSON.parse(readFileSync(file, 'utf8')) as T;
     },
   };
+}
+
+/** The name of the file that a benchmark saves: two lines may differ in any word. */
+export function benchFile(line: string): string {
+  return `bench-${createHash('sha256').update(line).digest('hex').slice(0, 16)}.json`;
 }
 
 function isDone(run: string): boolean {
