@@ -15,7 +15,7 @@ export function planLines({ rows, statistics: { sensitivity } }: Pick<Ablation, 
   const variants = new Set(rows.map(({ variant }) => variant)).size - 1;
   const done = left === rows.length ? '' : `, ${rows.length - left} of them done`;
   const time = leftText(rows) ?? 'how long they take is known after the first one';
-  const shown = `${seeds} seeds show differences from ${points(visibleDifference(POINT, Math.max(2, seeds)))} points if their standard deviation between seeds is 1 point, as is known after the second seed`;
+  const shown = `${seeds} seeds show differences from ${points(visibleDifference(POINT, Math.max(2, seeds)))} points if their standard deviation between seeds is 1 point; after the second seed it is estimated`;
   const few = 'one seed proves nothing: see --seeds';
   return [
     `${count(rows.length)} trainings: the baseline and ${variants} variant${variants === 1 ? '' : 's'}, ${seeds} seed${seeds === 1 ? '' : 's'} each${done}; ${time}`,

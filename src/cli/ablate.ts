@@ -215,10 +215,13 @@ function createConfigs(config: Config, layers: readonly ConfigLayer[], machine: 
 
 /** Where the ablation is, and how to finish it. */
 function lastLines({ rows, missing }: Ablation, config: Config): string[] {
-  const left = rows.filter((row) => !isDone(row)).map(({ variant, seed }) => `${variant}-seed${seed}`);
+  const named = (some: readonly AblationRow[]) => some.map(({ variant, seed }) => `${variant}-seed${seed}`).join(', ');
+  const failed = named(rows.filter(({ result }) => result?.status === 'failed'));
+  const left = named(rows.filter((row) => !isDone(row) && row.result?.status !== 'failed'));
   return [
     ...missing.map(({ name, reason }) => `left out: ${name} (${reason})`),
     `ablation of ${seedText(rows)} in ${runFolder(config)}/ablation.md`,
-    ...(left.length > 0 ? [`not done: ${left.join(', ')}; repeat the command with --run ${config.run} to finish`] : []),
+    ...(failed === '' ? [] : [`failed: ${failed}; the command with --run ${config.run} tries again`]),
+    ...(left === '' ? [] : [`not done: ${left}; repeat the command with --run ${config.run} to finish`]),
   ];
 }

@@ -46,6 +46,7 @@ export function tableLines(ablation: Shown): string[] {
 export function noteLines({ settings, rows, speed, statistics: { sensitivity, test, variants } }: Shown): string[] {
   if (variants.every(({ seeds }) => seeds.length === 0)) return [];
   const failed = variants.flatMap(({ variant }) => failedOf(variant, rows));
+  const isDrawn = ['limit', 'valShare'].some((key) => valueAt(settings, ['data', key]) !== undefined); // by the seed
   const trained = rows.find(({ result }) => result?.trainImages)?.result?.trainImages;
   return [
     ...(sensitivity
@@ -54,13 +55,15 @@ export function noteLines({ settings, rows, speed, statistics: { sensitivity, te
           sensitivityText(sensitivity),
         ]
       : [
-          'One seed proves nothing: another seed changes each error, often by more than the variants do. --seeds 5 trains each variant with five seeds and says what they show.',
+          seedsIn(rows).length > 1
+            ? 'No variant has two seeds with a result yet, so there is no interval and no verdict.'
+            : 'One seed proves nothing: another seed changes each error, often by more than the variants do. --seeds 5 trains each variant with five seeds and says what they show.',
         ]),
     ...(test ? [testText(test, settings, sensitivity !== null)] : []),
     ...(trained === undefined
       ? []
       : [
-          `The training error is that of the finished net on ${count(trained)} training images, the same for all, without augmentation and dropout.`,
+          `The training error is that of the finished net on ${count(trained)} training images, the same for all${isDrawn ? ' variants of a seed' : ''}, without augmentation and dropout.`,
         ]),
     ...(speed ? [speedText(speed)] : []),
     ...(failed.length > 0 ? [`Without a result, so not in the means: ${failed.join(', ')}.`] : []),

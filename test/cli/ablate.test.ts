@@ -240,6 +240,9 @@ test('ablate measures the training error of each finished training, once, and co
   );
   assert.match(stdout.text, /^variant +seeds +training error +points +95 % interval +verdict$/m);
   assert.match(stdout.text, /^tanh +2 +6\.05 % +-4\.95 +-6\.75 to -3\.15 +better$/m);
+  assert.match(stdout.text, /on 500 training images, the same for all, without augmentation/);
+  const limited = await ablate(newOut(), [...argv, '--limit', '1000'], training({}), evaluateRun);
+  assert.match(limited.stdout.text, /on 500 training images, the same for all variants of a seed, without/);
   assert.match(stdout.text, /finished net on 500 training images, the same for all, without augmentation and dropout/);
   const { trainTop1Error, trainImages } = jsonOf(out).rows[1]!.result!;
   assert.deepEqual([trainTop1Error!.toFixed(3), trainImages], ['0.050', 500]);
@@ -288,7 +291,7 @@ test('ablate says how many trainings there are, how long the rest takes, and wha
   );
   assert.match(
     stdout.text,
-    /^3 seeds show differences from 3\.3 points if their standard deviation between seeds is 1 point/m,
+    /^3 seeds show differences from 3\.3 points if their standard deviation between seeds is 1 point; after/m,
   );
   assert.match(stdout.text, /^about \S+ s left, for 5 trainings$/m);
   assert.equal(
@@ -404,6 +407,8 @@ test('ablate says what is missing after an interruption, and resumes under the s
   const argv = ['--variants', 'tanh,no-dropout'];
   const first = await ablate(out, argv, stopping);
   assert.equal(first.exitCode, 130);
+  assert.doesNotMatch(first.stdout.text, /^about .* left, for 1 training$/m, 'nothing goes on');
+  assert.match(first.stdout.text, /^One seed proves nothing/m);
   assert.match(first.stdout.text, /^tanh .* stopped$/m);
   assert.match(first.stdout.text, /^no-dropout .* not run$/m);
   assert.equal(
@@ -509,6 +514,7 @@ test('ablate continues after a variant that fails, and exits with 1', async () =
   const { exitCode, stdout, stderr } = await ablate(out, ['--variants', 'no-norm,tanh'], failing);
   assert.deepEqual([exitCode, stderr.text], [1, 'error: Cannot continue: the loss is NaN\n']);
   assert.match(stdout.text, /^no-norm .* failed/m);
+  assert.equal(stdout.lines.at(-1), 'failed: no-norm-seed1; the command with --run a tries again');
   assert.match(stdout.text, /^tanh .* 50\.00 %/m);
   assert.match(pageOf(out), /^- no-norm, seed 1: Cannot continue: the loss is NaN$/m);
 });

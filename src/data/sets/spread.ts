@@ -20,7 +20,7 @@ const SAMPLE_SEED = 0;
 
 /**
  * The same data set with training images in the place of the test images: all of them if there are no more than test images,
- * otherwise as many as those, spread over the training images. They are the same for every seed.
+ * otherwise as many as those, spread over the training images. Of the same training images they are the same for every seed.
  */
 export function withTrainingSample<T extends Dataset>(dataset: T): T {
   const { train, test } = dataset;
