@@ -29,6 +29,16 @@ test('--weights with --resume gets a note, unless the run started from these wei
   }
 });
 
+test('--new-head with --resume gets a note, unless the run began with one', () => {
+  const { layers, notes } = planResume([flags({ run: 's', newHead: true })], checkpoint).find();
+  assert.deepEqual(notes.slice(1), ['--new-head has no effect: the run resumes with the weights of its checkpoint']);
+  const { newHead, weights } = resolveConfig(layers, MACHINE).config;
+  assert.deepEqual([newHead, weights], [false, 'earlier']);
+  const begun = putCheckpoint(join(out, 'begun'), 5, { config: { ...config, newHead: true } });
+  const again = planResume([flags({ run: 's', newHead: true })], begun).find();
+  assert.deepEqual([again.notes.length, resolveConfig(again.layers, MACHINE).config.newHead], [1, true]);
+});
+
 test('files of earlier versions, with the setting `fault`, can be read', () => {
   const earlier = { ...config, fault: null };
   const saved = putCheckpoint(join(out, 'earlier'), 5, { config: earlier });

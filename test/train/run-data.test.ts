@@ -7,7 +7,7 @@ import test from 'node:test';
 import type { RunState } from '../../src/checkpoint/contents.js';
 import { runFolderOf } from '../../src/checkpoint/store.js';
 import { PRESETS } from '../../src/config/presets.js';
-import { openImages } from '../../src/data/index.js';
+import { openImages, writeStatistics } from '../../src/data/index.js';
 import { type Resume, refuseOtherData } from '../../src/train/resume.js';
 import { checkClasses, classesToContinue, runStatistics, statisticsToContinue } from '../../src/train/run-data.js';
 import { imageFolderOf } from '../data/sets.js';
@@ -77,4 +77,24 @@ test('a run without its statistics is refused, with every way to continue', () =
     message:
       /missing or damaged, .*; restore the file, compute it again from the same images with train --resume 'runs\/not there', or train again$/,
   });
+});
+
+test('statisticsToContinue() keeps the mean image of the images of the weights, and of other images refuses it', (t) => {
+  const run = mkdtempSync(join(tmpdir(), 'alexnet-split-run-'));
+  t.after(() => rmSync(run, { recursive: true, force: true }));
+  const { data, net } = PRESETS.mini;
+  const colours = { deviations: [1, 1, 1], directions: [1, 2, 3].map(() => [1, 0, 0]) } as never;
+  const mean = new Float32Array(new SharedArrayBuffer(4 * 3 * data.resize ** 2));
+  writeStatistics(run, 'statistics.json', { images: 7, resize: data.resize, channels: 3, mean, colours });
+  writeFileSync(join(run, 'config.json'), '{}');
+  const checkpoint = {
+    folder: join(run, 'checkpoints', '0000000010'),
+    state: { data: { trainImages: 5 } } as RunState,
+  };
+  const config = { net, data: { ...data, meanImage: true } };
+  assert.throws(
+    () => statisticsToContinue(checkpoint, config, () => {}),
+    /is of 7 images, and the run was trained with 5/,
+  );
+  assert.equal(statisticsToContinue(checkpoint, { ...config, weights: 'other' }, () => {})?.images, 7);
 });
