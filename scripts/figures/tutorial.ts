@@ -100,31 +100,3 @@ export const tutorialOverfitting = ablation(
     return markdownTable(header, cells);
   },
 );
-
-const COMMON = '--preset mini --data fashion-mnist --epochs 4';
-const SPLIT = `npm run train:split -- ${COMMON}`;
-const SINGLE = `npm run train:single -- ${COMMON}`;
-
-export const tutorialFashion: Maker<{ epochs: EpochRow[]; steps: number; equalLosses: number }> = {
-  name: 'tutorial-fashion',
-  minutes: 2.5,
-  commands: [SPLIT, SINGLE],
-  needs: 'Fashion-MNIST, for example from Debian’s package dataset-fashion-mnist',
-  async measure({ train }) {
-    const [split, single] = [await train(SPLIT, 'split'), await train(SINGLE, 'single')];
-    const losses = [split, single].map((events) => of(events, 'train_step').map(({ loss }) => loss));
-    const equalLosses = losses[0]!.filter((loss, i) => loss === losses[1]![i]).length;
-    return { epochs: epochsOf(split), steps: losses[0]!.length, equalLosses };
-  },
-  blocks: {
-    'tutorial-fashion'({ epochs, steps, equalLosses }) {
-      const cells = epochs.map(({ epoch, testTop1, trainTop1 }) => [epoch, testTop1!.toFixed(4), trainTop1.toFixed(4)]);
-      const all = steps.toLocaleString('en-US');
-      const same =
-        equalLosses === steps
-          ? `The run on one device has the same ${all} losses and the same accuracies, bit for bit`
-          : `Of the ${all} losses of the run on one device ${equalLosses.toLocaleString('en-US')} are the same, bit for bit`;
-      return `${markdownTable(['epoch', 'test accuracy', 'training accuracy'], cells)}\n\n${same} ([numerics.md](numerics.md#repeatability)).`;
-    },
-  },
-};

@@ -1,6 +1,6 @@
 /** The figures of README.md and docs/ are those of benchmarks/*.json, and every kind of fault is found. */
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
@@ -159,6 +159,19 @@ test('refusalOf() names what today’s program refuses, and takes what it does n
     ...['npm run bench -- step --variants single/on', 'node dist/scripts/soak.js --runs 5', COMMAND],
   ];
   for (const line of taken) assert.equal(await refusalOf(line), undefined, line);
+});
+
+test('FIGURES has every figure of scripts/figures/', async () => {
+  const folder = new URL('../../scripts/figures/', import.meta.url);
+  const files = readdirSync(folder).filter((name) => name.endsWith('.js'));
+  assert.ok(files.length > 10);
+  for (const file of files) {
+    const exported = Object.entries((await import(new URL(file, folder).href)) as Record<string, unknown>);
+    for (const [name, value] of exported) {
+      const isFigure = typeof value === 'object' && value !== null && 'blocks' in value;
+      assert.ok(!isFigure || FIGURES.includes(value as AnyFigure), `${file}: add ${name} to tools/all.ts`);
+    }
+  }
 });
 
 test('benchFile() gives each benchmark a file of its own', () => {
