@@ -157,7 +157,7 @@ test('no flag has the name of a npm setting, except those that npm passes on', {
   );
   assert.deepEqual(
     settings.filter((name) => options.includes(name)),
-    ['json', 'dry-run', 'version'],
+    ['json', 'all', 'dry-run', 'force', 'link', 'version'],
   );
   const typed = { ...OURS, npm_config_dry_run: 'true' };
   assert.match(said(ARGV, typed)!, /^Cannot use --dry-run: .* type `npm run train:split -- --dry-run`$/);

@@ -162,7 +162,10 @@ test('a missing folder or shard ends the work, but a missing file does not', asy
   for (let step = 1; step <= feeder.batchesPerEpoch; step++) feeder.release(await feeder.train(step));
   assert.deepEqual(feeder.unreadable, [{ path: 'train/a/1.jpg', reason: 'it is not there' }]);
   rmSync(join(folder, 'train'), { recursive: true });
-  await assert.rejects(feeder.train(3), /its folder cannot be opened any more: ENOENT.*mount its disk again/);
+  // One that has no image in memory yet.
+  const later = openFeeder(plain);
+  t.after(() => later.close());
+  await assert.rejects(later.train(3), /its folder cannot be opened any more: ENOENT.*mount its disk again/);
   truncateSync(join(out, 'val-000000.tar'), 600);
   rmSync(join(out, 'train-000003.tar'));
   const shards = openFeeder(packed);
