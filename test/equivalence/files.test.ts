@@ -140,7 +140,10 @@ test('train() with skip does not start if no test image can be read', async () =
 test('train() with fail ends at the first unreadable file, and names it', async () => {
   const { result, end } = await run('fail', 'fail');
   assert.deepEqual([result.exitCode, end.status, end.exit_code], [1, 'failed', 1]);
-  assert.match(end.error!, /^Cannot read the image (train|val)\/mixed\/\S+\.jpg of .*: .*, expected an image; remove it/);
+  assert.match(
+    end.error!,
+    /^Cannot read the image (train|val)\/mixed\/\S+\.jpg of .*: .*, expected an image; remove it/,
+  );
 });
 
 test("evaluateRun() subtracts the mean of the run's training images, and fails without it", async () => {

@@ -1,5 +1,6 @@
 /** All figures, in the order in which `npm run figures` lists them. */
 import { checkpoints } from '../checkpoints.js';
+import { claimsArchitecture, claimsOverfitting, claimsRelu, claimsTutorial } from '../claims.js';
 import { dataCheck } from '../data-check.js';
 import { evaluation } from '../evaluation.js';
 import { exchange } from '../exchange.js';
@@ -41,4 +42,8 @@ export const FIGURES: readonly AnyFigure[] = [
   replicaLosses,
   plan,
   scaling,
+  claimsArchitecture,
+  claimsOverfitting,
+  claimsRelu,
+  claimsTutorial,
 ];
