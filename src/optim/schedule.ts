@@ -83,8 +83,8 @@ export interface OptimizerOptions {
 export type EpochError = { readonly epoch: number; readonly error: number };
 
 /**
- * If a run is resumed with another rate or schedule, the schedule starts at `epoch`, with `factor` times the rate. If the
- * rate is another one, the warm-up starts there too. `step` is the last step before, if it matters: otherwise what changes at
+ * If a run is resumed with another rate or schedule, the schedule starts at `epoch`, with `factor` times the rate. With
+ * `warmup`, the warm-up starts there too. `step` is the last step before, if it matters: otherwise what changes at
  * every step starts with the first step of `epoch`.
  */
 export type ScheduleStart = {

@@ -170,8 +170,9 @@ function briefly(names: readonly string[]): string {
 
 /**
  * Where a resumed run stands with its schedule. A new learning rate holds from the next step on, and the schedule starts
- * again with it: earlier falls and evaluations no longer count. A new schedule alone starts with the present rate, which is
- * that of the last step if it changes at every step. So does a plateau whose errors an earlier version saved without epochs.
+ * again with it: earlier falls and evaluations no longer count. The warm-up starts again only for a higher rate, or if it is
+ * another one. A new schedule alone starts with the present rate, which is that of the last step if it changes at every step.
+ * So does a plateau whose errors an earlier version saved without epochs.
  * @throws CheckpointError if the checkpoint's settings have no optimizer.
  */
 export function scheduleAfter(
@@ -195,14 +196,15 @@ export function scheduleAfter(
   if (!isOtherRate && hashOf(was.schedule) === hashOf(optimizer.schedule)) return { errors, start };
   const isByStep = isSmooth(optimizer.schedule) || optimizer.warmupFrom !== undefined;
   const first = { epoch, ...(isByStep && { step: state.step }) };
-  if (isOtherRate)
-    return { errors: [], start: { ...first, factor: 1, ...(optimizer.warmupEpochs && { warmup: true }) } };
   const last = {
     step: isSmooth(was.schedule) ? state.step : state.step + 1,
     steps: lengthBefore(state, batchesPerEpoch),
   };
   const present = scheduledRate({ ...last, batchesPerEpoch }, was, { errors, start });
-  return { errors: [], start: { ...first, factor: present / rateOf(was) } };
+  if (!isOtherRate) return { errors: [], start: { ...first, factor: present / rateOf(was) } };
+  const isOtherWarmup = was.warmupEpochs !== optimizer.warmupEpochs || was.warmupFrom !== optimizer.warmupFrom;
+  const warmup = Boolean(optimizer.warmupEpochs) && (isOtherWarmup || rateOf(optimizer) > present);
+  return { errors: [], start: { ...first, factor: 1, ...(warmup && { warmup }) } };
 }
 
 /** The length in steps that a run had when its checkpoint was written. */

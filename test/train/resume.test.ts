@@ -194,6 +194,20 @@ test('scheduleAfter() starts a warm-up where a branch gets another rate, and kee
   assert.deepEqual([resumed.start, resumed.errors], [undefined, []]);
 });
 
+test('scheduleAfter() starts the warm-up again for a higher rate or another warm-up, and not for a drop by hand', () => {
+  const warm = { warmupEpochs: 1, warmupFrom: 0.01, schedule: { kind: 'linear' } };
+  const saved = after(2 * EPOCH, configOf({ steps: 40, optimizer: warm })).checkpoint;
+  const rateIn = (optimizer: Record<string, unknown>) => {
+    const config = configOf({ run: 'y', steps: 40, optimizer: { ...warm, ...optimizer } });
+    const state = scheduleAfter(saved, config, EPOCH);
+    return six(learningRateAt({ step: 2 * EPOCH + 1, steps: 40, batchesPerEpoch: EPOCH }, config.optimizer, state));
+  };
+  assert.equal(rateIn({ learningRate: 0.05 }), 0.05);
+  // Lower than the first rate, and higher than the present one of 0.35.
+  assert.equal(rateIn({ learningRate: 0.4 }), 0.004);
+  assert.equal(rateIn({ learningRate: 0.05, warmupEpochs: 0.5 }), 0.0005);
+});
+
 /** A rate to six digits. */
 const six = (rate: number) => Number(rate.toPrecision(6));
 
