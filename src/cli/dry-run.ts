@@ -21,7 +21,7 @@ export async function runDry(
   notes: readonly string[],
   mode: DisplayMode,
   services: Services,
-  start: Pick<TrainUi, 'resume' | 'statistics'>,
+  start: Pick<TrainUi, 'resume' | 'statistics' | 'command'>,
 ): Promise<number> {
   const { train } = await services.loadTrain();
   (await openExports(config)).close(); // a port may be taken

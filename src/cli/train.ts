@@ -56,7 +56,8 @@ export async function run({ layers: asked, options }: Input<TrainOptions>, servi
     const all = [...resolved.notes, ...brought, ...viewNotes(asked, options, services), ...notes];
     if (options.dryRun) {
       if (warning !== undefined) services.stderr.print(`warning: ${warning}`);
-      return await runDry(config, all, options, services, { resume, statistics });
+      const command = trainCommand(services.env, config.placement);
+      return await runDry(config, all, options, services, { resume, statistics, command });
     }
     const recording = { resume, statistics, lock, isNamed, warning, isResumable: true };
     const { exitCode, failure } = await recordedTraining(config, all, options, services, recording);

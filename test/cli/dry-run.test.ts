@@ -28,8 +28,9 @@ function cli(...argv: string[]) {
 /** A stand-in for the training that is ready, or fails. */
 function ready(failure?: Error): { train: TrainModule['train'] } {
   return {
-    async train(config, { report, begin, dryRun }) {
+    async train(config, { report, begin, dryRun, command }) {
       assert.deepEqual([begin, dryRun], [undefined, true], 'nobody makes a folder');
+      assert.equal(command, 'alexnet-split train', 'for messages');
       if (failure) throw failure;
       report({ ...RUN_START, run: config.run, config });
       report(CHECK);
