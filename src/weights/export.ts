@@ -50,7 +50,7 @@ export function exportWeights(
   { classes, statistics }: ImageKnowledge = {},
   { force = false }: { force?: boolean } = {},
 ): Exported {
-  if (!force || !statSync(file, { throwIfNoEntry: false })?.isFile()) refuseExisting(file);
+  if (!force || !statSync(file, { throwIfNoEntry: false })?.isFile()) refuseExisting(file, force && 'a file');
   const modules = modulesOf(net);
   const portables = portablesOf(net).map((each) => {
     const module = modules?.get(each.layer) ?? each.layer;
@@ -92,13 +92,16 @@ export function makeExportFolder(path: string): void {
   }
 }
 
-/** @throws CheckpointError if there is a file or folder of that name. */
-export function refuseExisting(path: string): void {
+/**
+ * @param replaceable what `--force`, which was given, replaces.
+ * @throws CheckpointError if there is a file or folder of that name.
+ */
+export function refuseExisting(path: string, replaceable: string | false = false): void {
   if (!existsSync(path)) return;
-  throw new CheckpointError(
-    `Cannot write ${path}: it exists already; choose another --out, or replace an earlier export with --force`,
-    path,
-  );
+  const [why, next] = replaceable
+    ? [`, and --force replaces only ${replaceable}`, '']
+    : ['', ', or replace an earlier export with --force'];
+  throw new CheckpointError(`Cannot write ${path}: it exists already${why}; choose another --out${next}`, path);
 }
 
 /** A layer in the words of PyTorch's modules. */

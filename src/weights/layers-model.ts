@@ -40,7 +40,7 @@ export async function exportLayersModel(
   folder: string,
   { force = false }: { force?: boolean } = {},
 ): Promise<Exported> {
-  if (!force || !isExport(folder)) refuseExisting(folder);
+  if (!force || !isExport(folder)) refuseExisting(folder, force && `a folder with ${FILES.join(' and ')} alone`);
   refuseInexpressible(net, folder);
   makeExportFolder(folder);
   const model = buildModel(net);

@@ -54,13 +54,15 @@ test('export makes missing folders, and replaces an earlier export with --force 
   const model = join(out, 'made', 'below', 'model');
   const file = join(out, 'made', 'below', 'net.safetensors');
   fs.writeFileSync(join(model, 'mine'), '');
-  for (const argv of [
-    ['--out', model, '--format', 'tfjs'],
-    ['--out', model],
-    ['--out', file, '--format', 'tfjs'],
-  ]) {
-    const { exitCode, stderr } = await run(['export', '--run', folder, '--force', ...argv]);
-    assert.deepEqual([exitCode, /it exists already/.test(stderr.text)], [1, true], argv.join(' '));
+  const onlyFolder = 'a folder with model.json and weights.bin alone';
+  for (const [to, format, only] of [
+    [model, 'tfjs', onlyFolder],
+    [model, 'pytorch', 'a file'],
+    [file, 'tfjs', onlyFolder],
+  ] as const) {
+    const { exitCode, stderr } = await run(['export', '--run', folder, '--force', '--out', to, '--format', format]);
+    const message = `error: Cannot write ${to}: it exists already, and --force replaces only ${only}; choose another --out\n`;
+    assert.deepEqual([exitCode, stderr.text], [1, message]);
   }
   assert.deepEqual(fs.readdirSync(model).sort(), ['mine', 'model.json', 'weights.bin']);
 });
