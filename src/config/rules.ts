@@ -69,7 +69,7 @@ const CONFLICTS: readonly ((config: Config) => Message)[] = [
     'least' in optimizer.schedule &&
     isSmooth(optimizer.schedule) &&
     optimizer.schedule.least >= optimizer.learningRate * scalingOf(optimizer) &&
-    `optimizer.schedule.least is ${optimizer.schedule.least}, expected less than the learning rate ${optimizer.learningRate * scalingOf(optimizer)}, from which it falls; lower one, or raise --lr`,
+    `optimizer.schedule.least is ${optimizer.schedule.least}, expected less than the learning rate ${optimizer.learningRate * scalingOf(optimizer)}, from which it falls; lower it, or raise --lr`,
   ({ optimizer, epochs, steps }) =>
     isSmooth(optimizer.schedule) &&
     optimizer.schedule.kind !== 'one-cycle' &&

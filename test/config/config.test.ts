@@ -362,7 +362,7 @@ test('resolveConfig() refuses a schedule that has nothing to fall from', () => {
     assert.throws(() => resolve([flags({ preset: 'mini', ...values })], machineWith('CPU:0', 'CPU:1')), message);
   refused(
     { optimizer: { schedule: { kind: 'linear', least: 0.02 } } },
-    /optimizer\.schedule\.least is 0\.02, expected less than the learning rate 0\.02, from which it falls; lower one, or/,
+    /optimizer\.schedule\.least is 0\.02, expected less than the learning rate 0\.02, from which it falls; lower it, or/,
   );
   refused(
     { epochs: 1, optimizer: { warmupEpochs: 1, schedule: { kind: 'cosine' } } },
