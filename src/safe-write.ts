@@ -58,7 +58,27 @@ export function replaceFile(file: string, data: string | Uint8Array): void {
 
 /** Makes the folder of a file that a user names, unless it is there. @throws Error of the system. */
 export function makeFolderOf(file: string): void {
-  fs.mkdirSync(dirname(resolve(file)), { recursive: true });
+  makeFolders(dirname(resolve(file)));
+}
+
+/**
+ * Makes a folder that a user names, and those above it, unless they are there. Node.js's `recursive` never ends where a folder
+ * exists and the system refuses folders in it with ENOENT: in `/proc`, or where autofs mounts home folders.
+ * @throws Error of the system.
+ */
+export function makeFolders(folder: string): void {
+  if (isFolder(folder)) return;
+  const above = dirname(resolve(folder));
+  if (!fs.existsSync(above)) makeFolders(above);
+  try {
+    fs.mkdirSync(folder);
+  } catch (error) {
+    if (!isFolder(folder)) throw error; // another process may have made it
+  }
+}
+
+function isFolder(path: string): boolean {
+  return fs.statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
 }
 
 /** A full disk can still have room for an empty file. */

@@ -15,6 +15,7 @@ import { openLog } from '../src/log-writer.js';
 import {
   assertFileWritable,
   assertFolderWritable,
+  makeFolders,
   OVERWRITE,
   openNoFollow,
   replaceFile,
@@ -26,6 +27,22 @@ import { flags, machineWith } from './config/machines.js';
 
 const folder = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-own-'));
 after(() => fs.rmSync(folder, { recursive: true, force: true }));
+
+test('makeFolders() makes what is missing, and fails where the system does', () => {
+  const inner = join(folder, 'made', 'below', 'it');
+  makeFolders(inner);
+  makeFolders(inner);
+  assert.ok(fs.statSync(inner).isDirectory());
+  fs.writeFileSync(join(inner, 'file'), '');
+  assert.throws(() => makeFolders(join(inner, 'file')), { code: 'EEXIST' });
+  assert.throws(() => makeFolders(join(inner, 'file', 'x', 'y')), { code: 'ENOTDIR' });
+  if (process.platform !== 'linux') return;
+  // In a process of its own, because a mistake would be an endless loop.
+  const script = `import { makeFolders } from ${JSON.stringify(import.meta.resolve('../src/safe-write.js'))};
+    try { makeFolders('/proc/x/y'); } catch ({ code }) { console.log(code); }`;
+  const options = { encoding: 'utf8', timeout: 60_000 } as const;
+  assert.equal(execFileSync(process.execPath, ['--input-type=module', '-e', script], options), 'ENOENT\n');
+});
 
 test('replaceFile() writes a whole file, does not follow a link, and leaves nothing behind if it fails', () => {
   const own = fs.mkdtempSync(join(folder, 'replace-'));

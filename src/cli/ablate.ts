@@ -1,8 +1,9 @@
 /** `ablate`: trains nets with one thing changed, with the same seeds and length, and compares them in a table. */
-import { existsSync, mkdirSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { type Config, type Machine, resolveConfig } from '../config/config.js';
 import { anySets, type ConfigLayer } from '../config/layers.js';
 import { nonFiniteAsStrings } from '../log.js';
+import { makeFolders } from '../safe-write.js';
 import { BASELINE, type Variant, variantsOf } from '../train/ablate.js';
 import { withBestData } from './ablate-data.js';
 import { planLines } from './ablate-estimate.js';
@@ -115,7 +116,7 @@ export async function run(
       missing: only ? [] : variantsOf(resolved).missing,
       statistics: statisticsOf(rows, untilError),
     };
-    explained(`make the folder ${folder}`, 'choose another --out', () => mkdirSync(folder, { recursive: true }));
+    explained(`make the folder ${folder}`, 'choose another --out', () => makeFolders(folder));
     lock ??= lockNow(folder);
     if (lock.warning !== undefined) services.stderr.print(`warning: ${lock.warning}`);
     writeAblation(folder, ablation); // now, so that it can be resumed if the process is killed

@@ -1,10 +1,10 @@
 /** What a training writes for other programs while it runs, beside its log: `--tensorboard` and `--metrics-port`. */
-import { closeSync, constants, mkdirSync, writeSync } from 'node:fs';
+import { closeSync, constants, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config } from '../config/config.js';
 import { systemMessage } from '../errors.js';
 import type { LogEvent } from '../log.js';
-import { openNoFollow } from '../safe-write.js';
+import { makeFolders, openNoFollow } from '../safe-write.js';
 import { serveMetrics } from './metrics-server.js';
 
 /** The folder of the event files in a run's folder. */
@@ -69,7 +69,7 @@ async function openTensorboard(): Promise<Export> {
     see(event, runFolder, time) {
       if (descriptor === undefined) {
         const folder = join(runFolder, TENSORBOARD_FOLDER);
-        mkdirSync(folder, { recursive: true });
+        makeFolders(folder);
         const file = join(folder, eventFileName(time, `${String(time % 1000).padStart(3, '0')}.${process.pid}`));
         descriptor = openNoFollow(file, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL);
       }

@@ -1,8 +1,9 @@
 /** `report --tensorboard`: event files for TensorBoard, made of logs. */
-import { mkdirSync, readdirSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { SplitError } from '../errors.js';
 import { parsedLines } from '../report/read-log.js';
+import { makeFolders } from '../safe-write.js';
 import { explained } from './explain.js';
 import type { FoundLog } from './find-log.js';
 import type { Services } from './services.js';
@@ -21,7 +22,7 @@ export async function writeTensorboard(logs: readonly FoundLog[], out: string, {
     const name = basename(resolve(of));
     const isTaken = logs.slice(0, i).some((each) => basename(resolve(each.folder)) === name);
     const folder = join(out, isTaken ? `${name}-${i + 1}` : name);
-    explained(`write ${folder}`, ADVICE, () => mkdirSync(folder, { recursive: true }));
+    explained(`write ${folder}`, ADVICE, () => makeFolders(folder));
     const other = explained(`read ${folder}`, ADVICE, () => readdirSync(folder)).find(isEventFile);
     if (other !== undefined) {
       throw new SplitError(

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import type { Config } from '../config/config.js';
 import { ConfigError, SplitError } from '../errors.js';
 import { jsonText } from '../printable.js';
-import { openNoFollow, writeNoFollow } from '../safe-write.js';
+import { makeFolders, openNoFollow, writeNoFollow } from '../safe-write.js';
 import { explained } from './explain.js';
 import { trainingProcess } from './run-lock.js';
 
@@ -37,7 +37,7 @@ export function makeFolder(config: Config, isGiven: boolean): Config {
   const named = isGiven ? config : makeNumbered(config);
   const folder = runFolder(named);
   try {
-    fs.mkdirSync(folder, { recursive: true });
+    makeFolders(folder);
     // `wx`: if two runs start at once under one name, one of them fails here.
     fs.writeFileSync(join(folder, 'config.json'), `${jsonText(named, 2)}\n`, { flag: 'wx' });
   } catch (error) {
@@ -53,7 +53,7 @@ export function makeNumbered(config: Config): Config {
     const named = number === 1 ? config : Object.freeze({ ...config, run: `${config.run}-${number}` });
     const folder = runFolder(named);
     try {
-      fs.mkdirSync(dirname(folder), { recursive: true });
+      makeFolders(dirname(folder));
       fs.mkdirSync(folder);
       return named;
     } catch (error) {
