@@ -1,4 +1,5 @@
 /** `--overfit`: one batch is learnt by heart, to see that a net can learn at all. */
+import { plural } from '../numbers.js';
 import { type ConfigLayer, lastValue, sets, valueAt } from './layers.js';
 import type { Config } from './schema.js';
 
@@ -36,6 +37,6 @@ export function withOverfit(base: unknown, layers: readonly ConfigLayer[]): read
 /** What a run that overfits does, for the user. */
 export function overfitNote({ overfit, data: { limit }, steps, epochs }: Config): string | undefined {
   if (!overfit) return undefined;
-  const length = steps === null ? `${epochs} epochs` : `${steps} steps`;
-  return `overfit: ${limit} images without noise, for ${length} at a constant rate; the test images are the same ones`;
+  const length = steps === null ? plural(epochs, 'epoch') : plural(steps, 'step');
+  return `overfit: ${plural(limit ?? 0, 'image')} without noise, for ${length} at a constant rate; the test images are the same ones`;
 }

@@ -3,6 +3,7 @@ import test from 'node:test';
 import { resolveConfig } from '../../src/config/config.js';
 import { valueAt } from '../../src/config/layers.js';
 import { PRESETS } from '../../src/config/presets.js';
+import { count } from '../../src/numbers.js';
 import { flags, machineWith } from './machines.js';
 
 const MACHINE = machineWith('CPU:0', 'CPU:1');
@@ -23,7 +24,9 @@ test('overfit turns off whatever is random in every preset, for one batch at a c
     assert.deepEqual([net.dropout, optimizer.weightDecay, optimizer.biasDecay], [false, 0, 0]);
     assert.deepEqual([optimizer.schedule, data.limit, optimizer.ownRates], [{ kind: 'constant' }, batchSize, []]);
     assert.equal(steps, optimizer.momentum === 0 ? 1000 : 200);
-    assert.ok(notes.some((note) => note.startsWith(`overfit: ${batchSize} images without noise, for ${steps} steps`)));
+    assert.ok(
+      notes.some((note) => note.startsWith(`overfit: ${batchSize} images without noise, for ${count(steps!)} steps`)),
+    );
     assert.equal('overfit' in resolve(flags(named)).config, false);
   }
 });
