@@ -99,7 +99,7 @@ test('newHead draws the last layer as a new net has it, and takes the rest of a 
 
 test('a split training with frozen layers and a new head equals the single one, and keeps the frozen bits', async () => {
   const optimizer = { freeze: ['conv1-conv2'], headRate: 5 };
-  const split = await run({ ...START, ...SPLIT, run: 'split', steps: 3, optimizer });
+  const split = await run({ ...START, ...SPLIT, run: 'split', steps: 3, optimizer, check: true });
   const single = await run({ ...START, ...SINGLE, run: 'single', steps: 3, optimizer });
   assert.equal(split.of('check')[0]!.passed, true);
   const losses = [split, single].map(({ of }) => of('train_step').map(({ loss }) => loss));
