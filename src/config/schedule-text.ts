@@ -33,7 +33,7 @@ export function parseSchedule(text: string): Values {
   const key = NUMBER_OF[kind];
   if (key === undefined) throw wrong(`expected ${kind} alone`);
   if (rest.length > 0 || !/^(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(numbers))
-    throw wrong(`expected ${kind}, or ${kind} with the number ${key}, such as ${kind}:${EXAMPLE[key]}`);
+    throw wrong(`expected ${kind} or ${kind}:${key.toUpperCase()}, such as ${kind}:${EXAMPLE[key]}`);
   return { kind, [key]: Number(numbers) };
 }
 

@@ -36,6 +36,6 @@ test('parseSchedule() refuses other texts with what it expected', () => {
     assert.throws(() => parseSchedule(text), { name: 'ConfigError', message: epochs }, text);
   }
   for (const text of ['cosine:', 'cosine:x', 'cosine:-1', 'cosine:1:2', 'cosine:0x1'])
-    assert.throws(() => parseSchedule(text), { message: /expected cosine, or cosine with the number least, such as/ });
+    assert.throws(() => parseSchedule(text), { message: /expected cosine or cosine:LEAST, such as/ });
   assert.throws(() => parseSchedule('constant:1'), { message: /expected constant alone$/ });
 });
