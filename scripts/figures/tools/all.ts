@@ -10,6 +10,7 @@ import { layers } from '../layers.js';
 import { library } from '../library.js';
 import { memory } from '../memory.js';
 import { nets } from '../nets.js';
+import { photos } from '../photos.js';
 import { plan } from '../plan.js';
 import { referenceValues } from '../reference-values.js';
 import { replicaLosses } from '../replica-losses.js';
@@ -26,6 +27,7 @@ export const FIGURES: readonly AnyFigure[] = [
   library,
   evaluation,
   nets,
+  photos,
   tutorialLenet,
   tutorialSigmoid,
   tutorialOverfitting,
