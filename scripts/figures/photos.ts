@@ -156,9 +156,12 @@ export const photos: Maker<Result> = {
           ? 'No training of the table ended below the largest class.'
           : `Some trainings ended no better than the largest class: ${below.map(({ set }) => SETS[set]!.title).join(', ')}.`;
       const helped = rows.filter((row) => (differenceOf(row).low ?? Number.NEGATIVE_INFINITY) > 0);
-      const not = rows.filter((row) => !helped.includes(row));
       const titles = (some: readonly Row[]) => some.map(({ set }) => SETS[set]!.title).join('; ');
-      return `${worst} Starting from trained weights helped with: ${helped.length > 0 ? titles(helped) : 'none'}. No gain was seen with: ${not.length > 0 ? titles(not) : 'none'}.`;
+      const gain =
+        helped.length > 0
+          ? `Starting from trained weights helped with: ${titles(helped)}. Of the others the interval includes 0.`
+          : 'With so few seeds no set shows a gain from trained weights: every interval includes 0.';
+      return `${worst} ${gain}`;
     },
   },
 };
@@ -181,7 +184,7 @@ async function walk(folder: string, run: Runner['run']): Promise<Result['path']>
 /** The result of a command: its last line on stdout that is no progress. */
 function lastLineOf(printed: string): string {
   const lines = printed.trim().split('\n');
-  return lines.findLast((line) => /^(done|runs|picture|stamps|divided)/.test(line)) ?? lines.at(-1)!;
+  return lines.findLast((line) => /^(done|runs|picture|train:)|training and/.test(line)) ?? lines.at(-1)!;
 }
 
 function differenceOf({ scratch, tuned, testImages }: Row) {
