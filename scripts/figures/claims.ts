@@ -29,7 +29,9 @@ async function measure({ ablate }: Runner, name: string, commands: readonly stri
   for (const [i, command] of commands.entries()) {
     const { folder } = await ablate(command, `${name}-${i + 1}`);
     const { rows, statistics } = JSON.parse(readFileSync(join(folder, 'ablation.json'), 'utf8')) as Ablation;
-    const trainingSeconds = rows.reduce((sum, { result }) => sum + (result?.seconds ?? 0), 0);
+    // A training that was interrupted has no time.
+    const times = rows.flatMap(({ result }) => result?.seconds ?? []);
+    const trainingSeconds = (times.reduce((sum, seconds) => sum + seconds, 0) / times.length) * rows.length;
     halves.push({ seeds: [...new Set(rows.map(({ seed }) => seed))], statistics, trainingSeconds });
   }
   return { halves };
