@@ -102,8 +102,10 @@ export function openMonitor(
       }
       if (event.event === 'train_step') afterStep(event);
       if (event.event === 'eval') {
-        warn(testAtChance({ ...event, classes, training: recentTop1(), steps: recent.length }));
-        if (start && event.step === steps) {
+        const guessed = testAtChance({ ...event, classes, training: recentTop1(), steps: recent.length });
+        warn(guessed);
+        // One warning about the same accuracy is enough.
+        if (start && event.step === steps && !guessed) {
           const { dataset, steps_per_epoch: perEpoch } = start;
           warn(belowMajority({ ...event, epochs: steps / perEpoch, majority: dataset.test_majority }));
         }

@@ -22,12 +22,14 @@ const settings: Record<string, Record<string, unknown>> = {
   'split paper, device to device': { ...smallNet('paper', few), ...split, exchange: { transport: 'device' } },
   'split columns, float16': { ...smallNet('columns', few), ...split, exchange: { dtype: 'float16' } },
   'split tutorial': { ...smallNet('tutorial', few), ...split },
+  'split torchvision': { ...smallNet('torchvision', few), ...split },
+  'single cifar': { ...smallNet('cifar', few), ...single },
   'split lenet, device to device': { ...smallNet('lenet', few), ...split, exchange: { transport: 'device' } },
 };
 
 for (const [name, values] of Object.entries(settings)) {
   const events: LogEvent[] = [];
-  const config = smallConfig({ batchSize: 64, steps: 2, out, run: name.replace(/\W+/g, '-'), ...values });
+  const config = smallConfig({ batchSize: 64, steps: 2, check: true, out, run: name.replace(/\W+/g, '-'), ...values });
   const report = (event: LogEvent) => void events.push(event);
   const { exitCode } = await train(config, { report, signal: new AbortController().signal });
   const wrong = events.flatMap((event) => (event.event === 'warning' ? [event.message] : []));

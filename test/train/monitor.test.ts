@@ -109,6 +109,10 @@ test('openMonitor() compares the last evaluation alone with the largest class', 
   const evaluated = (step: number) => ({ ...EVAL, step, top1: 0.5 });
   assert.deepEqual(warnings([start, evaluated(3)]), []);
   assert.deepEqual(warnings([start, evaluated(4)]), ['below-majority']);
+  const learns = steps(60, () => 1, 0.6);
+  const guessed = { ...EVAL, step: 60, top1: 0.1 };
+  const longer = { ...start, steps: 60, steps_per_epoch: 10 };
+  assert.deepEqual(warnings([longer, ...learns, guessed]), ['test-at-chance'], 'and no second one');
 });
 
 test('openMonitor() warns again of dead units when more layers have them', () => {
