@@ -25,7 +25,13 @@ const preload = (marker: string) => `
 `;
 
 test('train ends with 1 when its disk fails under a data thread, also with skip, and its last checkpoint stays', (t) => {
-  const images = ['train/a', 'train/b', 'val/a', 'val/b'].flatMap((at) => [1, 2, 3, 4].map((i) => `${at}/${i}.jpg`));
+  // An epoch of 100 steps: images that were read once stay in memory.
+  const pathsIn = (at: string, count: number) => Array.from({ length: count }, (_, i) => `${at}/${i}.jpg`);
+  const images = [
+    ...['train/a', 'train/b'].flatMap((at) => pathsIn(at, 200)),
+    ...pathsIn('val/a', 4),
+    ...pathsIn('val/b', 4),
+  ];
   const data = imageFolderOf(t, Object.fromEntries(images.map((path) => [path, 'rgb.jpg'])));
   const folder = folderOf(t, {});
   const marker = join(checkpointsFolder(join(folder, 'r')), '0000000002');

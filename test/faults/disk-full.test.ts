@@ -82,7 +82,11 @@ test('train ends with 1 if a small disk fills up, and can be resumed on a larger
     { cwd: folder, encoding: 'utf8' },
   );
   assert.equal(status, 0, stderr);
-  const errors = stderr.trimEnd().split('\n');
+  // A hundred small steps may end no better than the largest class, which is a warning.
+  const errors = stderr
+    .trimEnd()
+    .split('\n')
+    .filter((line) => !line.startsWith('warning: '));
   assert.equal(errors.length, 2, stderr);
   assert.match(
     errors[0]!,
