@@ -62,10 +62,12 @@ async function prepare(): Promise<void> {
     }
   }
   for (const name of ['cat', 'dog']) {
-    fs.mkdirSync(join('photos', name), { recursive: true });
-    for (const i of [1, 2, 3]) fs.copyFileSync(join(IMAGES, 'rgb.jpg'), join('photos', name, `${i}.jpg`));
+    for (const folder of ['photos', 'stamps']) {
+      fs.mkdirSync(join(folder, name), { recursive: true });
+      for (const i of [1, 2, 3]) fs.copyFileSync(join(IMAGES, 'rgb.jpg'), join(folder, name, `${i}.jpg`));
+    }
   }
-  for (const name of ['picture.jpg', 'test-0.png', 'test-1.png', 'trunc.jpg'])
+  for (const name of ['picture.jpg', 'picture.png', 'test-0.png', 'test-1.png', 'trunc.jpg'])
     fs.copyFileSync(join(IMAGES, 'rgb.jpg'), name);
   fs.writeFileSync('settings.json', '{}');
   fs.writeFileSync('names.json', JSON.stringify([...'abcdefghij']));
