@@ -166,6 +166,15 @@ test('class folders are checked as they are, and data split divides them as --va
   assert.match((await run(split)).stderr.text, /^error: Cannot divide .*: it exists, expected a new folder/m);
   const idle = await run(['data', 'check', out, '--val-share', '0.4', ...report]);
   assert.match(idle.stderr.text, /^error: Cannot use --val-share: it has no effect with .*; leave it out$/m);
+  for (const [means, what] of [
+    ['--copy', 'copies'],
+    ['--link', 'hard links'],
+  ] as const) {
+    const { stdout } = await run(['data', 'split', data, '--out', `${out}${means}`, means]);
+    assert.match(stdout.text, new RegExp(` \\(\\d+ ${what}\\);`));
+  }
+  const both = await run(['data', 'split', data, '--out', `${out}-both`, '--copy', '--link']);
+  assert.deepEqual([both.exitCode, fs.existsSync(`${out}-both`)], [2, false]);
   const wrong = await run(['data', 'split', data, '--val-share', '1', '--out', out]);
   assert.deepEqual(
     [wrong.exitCode, wrong.stderr.text],
