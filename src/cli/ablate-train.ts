@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { checkpointsFolder, newestCheckpoint, stepsIn } from '../checkpoint/store.js';
 import type { Config } from '../config/config.js';
+import { readConfigFile } from '../config/file.js';
 import { SplitError } from '../errors.js';
 import type { LogEvent } from '../log.js';
 import { count } from '../numbers.js';
@@ -14,6 +15,7 @@ import { type Ablation, type AblationRow, isDone } from './ablation.js';
 import { sensitivityText, writeAblation } from './ablation-page.js';
 import { statisticsOf } from './ablation-statistics.js';
 import type { DisplayMode } from './display.js';
+import { savedConfig } from './find-run.js';
 import { oneLine } from './format.js';
 import { resumeNote } from './resume.js';
 import { runFolder } from './run-folder.js';
@@ -129,7 +131,7 @@ async function measureTrainingError(
   { json, quiet }: DisplayMode,
   services: Services,
 ): Promise<void> {
-  const own = { ...config, run: row.run! };
+  const own = withMeasuredLevels({ ...config, run: row.run! });
   const { evaluateRun } = await services.loadTrain();
   const { busy, end } = breakSilence((text) => json || quiet || announce(services, text));
   try {
@@ -143,6 +145,13 @@ async function measureTrainingError(
     if (!(error instanceof SplitError)) throw error;
     services.stderr.print(`warning: the training error of ${row.run} is not known: ${oneLine(error.message)}`);
   }
+}
+
+/** Takes mean and scale from the run's config.json if they are those of the data: its training put the numbers there. */
+function withMeasuredLevels(config: Config): Config {
+  if (config.data.mean !== 'data' && config.data.scale !== 'data') return config;
+  const { data } = savedConfig(readConfigFile(join(runFolder(config), 'config.json')), new Date());
+  return { ...config, data: { ...config.data, mean: data.mean, scale: data.scale } };
 }
 
 /** Locks a variant's run of an earlier process if there is one, and finds its newest whole checkpoint. */

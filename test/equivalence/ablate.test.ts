@@ -20,9 +20,12 @@ const LENET = lenetFlags(folder);
 test('ablate prints its table, and each variant is a run that can be evaluated', async () => {
   const [stdout, stderr] = [new Screen(), new Screen()];
   const small = ['--preset', 'mini', '--width', '0.05', '--steps', '3', '--batch-size', '8', '--quiet', '--no-check'];
+  // The trainings measure these, and put the numbers into their config.json.
+  const measured = ['--mean', 'data', '--scale', 'data'];
   const argv = [
     'ablate',
     ...small,
+    ...measured,
     '--data',
     LENET.at(-1)!,
     '--devices',
