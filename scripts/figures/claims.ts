@@ -2,9 +2,9 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Ablation } from '../../src/cli/ablation.js';
-import type { Statistics } from '../../src/cli/ablation-statistics.js';
+import type { Measure, Statistics } from '../../src/cli/ablation-statistics.js';
 import type { Maker } from './tools/figure.js';
-import { markdownTable, percent } from './tools/markdown.js';
+import { markdownTable, percent, signed } from './tools/markdown.js';
 import type { Runner } from './tools/runner.js';
 
 /** What one command found. */
@@ -20,8 +20,8 @@ interface Found {
 }
 
 /** A command for each half. The settings were chosen with the first seeds, before any of the others was trained. */
-function commandsOf(flags: string, count: number): string[] {
-  return [`1-${count}`, `101-${100 + count}`].map((seeds) => `npm run ablate -- ${flags} --seeds ${seeds}`);
+function commandsOf(flags: string, ...sets: readonly string[]): string[] {
+  return sets.map((seeds) => `npm run ablate -- ${flags} --seeds ${seeds}`);
 }
 
 async function measure({ ablate }: Runner, name: string, commands: readonly string[]): Promise<Found> {
@@ -39,20 +39,119 @@ async function measure({ ablate }: Runner, name: string, commands: readonly stri
 
 const CIFAR = 'CIFAR-10 (npm run data -- fetch cifar-10)';
 
+/** A row of a table: the paper's claim about a variant. */
+interface Claim {
+  variant: string;
+  /** What is claimed, and where. */
+  claim: string;
+  /** The paper's number. */
+  paper: string;
+  measure: Measure;
+  /** The sign of the difference of the variant from the baseline that agrees with the claim. */
+  expected: 'worse' | 'better';
+}
+
+/** The difference of a half in points: `+1.9 (+1.1 to +2.7)`. */
+function differenceText({ statistics }: Half, { variant, measure }: Claim): string {
+  const difference = differenceOf(statistics, variant, measure);
+  if (!difference) return 'none';
+  const points = (value: number) => signed(100 * value);
+  const { mean, low, high } = difference;
+  return low === null || high === null ? points(mean) : `${points(mean)} (${points(low)} to ${points(high)})`;
+}
+
+function differenceOf({ variants }: Statistics, variant: string, measure: Measure) {
+  return variants.find((each) => each.variant === variant)?.measures[measure]?.difference ?? undefined;
+}
+
+/** `shows` if both halves have the claimed sign without 0 in the interval; `contradicts` if both have the other one. */
+function verdictOf(found: Found, claim: Claim): string {
+  const verdicts = found.halves.map(
+    ({ statistics }) => differenceOf(statistics, claim.variant, claim.measure)?.verdict,
+  );
+  if (verdicts.every((each) => each === claim.expected))
+    return verdicts.length > 1 ? 'shows' : 'shows with one set of seeds';
+  const agreeing = verdicts.filter((each) => each === claim.expected).length;
+  const opposite = verdicts.filter((each) => each === (claim.expected === 'worse' ? 'better' : 'worse')).length;
+  if (opposite === verdicts.length) return 'the opposite shows';
+  if (agreeing > 0 && opposite === 0) return 'shows with one set of seeds';
+  return opposite > 0 ? 'undecided' : 'no difference seen';
+}
+
+function claimsTable(found: Found, claims: readonly Claim[]): string {
+  const header = ['claim', 'paper', ...found.halves.map(({ seeds }) => `here, seeds ${seedsText(seeds)}`), 'verdict'];
+  const rows = claims.map((claim) => [
+    claim.claim,
+    claim.paper,
+    ...found.halves.map((half) => differenceText(half, claim)),
+    verdictOf(found, claim),
+  ]);
+  return markdownTable(header, rows);
+}
+
 function seedsText(seeds: readonly number[]): string {
   return `${seeds[0]} to ${seeds.at(-1)}`;
+}
+
+/** The baseline's errors and the time, as a sentence. */
+function baselineText({ halves }: Found): string {
+  const baselines = halves.map(({ statistics }) => statistics.variants[0]!);
+  const errors = baselines.map(({ measures }) => percent(measures.top1Error!.mean, 1)).join(' and ');
+  const sds = baselines.map(({ measures }) => (100 * (measures.top1Error!.sd ?? 0)).toFixed(1)).join(' and ');
+  const train = baselines.map(({ measures }) => percent(measures.trainTop1Error!.mean, 1)).join(' and ');
+  return `The baseline's test error is ${errors} (standard deviation between seeds ${sds} points), its training error ${train}. ${timeText({ halves })}`;
 }
 
 function timeText({ halves }: Found): string {
   const minutes = halves.map(({ trainingSeconds }) => Math.round(trainingSeconds / 60)).join(' and ');
   const trainings = halves[0]!.statistics.variants.reduce((sum, each) => sum + each.trainings, 0);
-  return `The ${trainings} trainings of each set took ${minutes} minutes.`;
+  const sets = halves.length > 1 ? 'each set' : 'the set';
+  return `The ${trainings} trainings of ${sets} took ${minutes} minutes.`;
 }
+
+function claimsFigure(name: string, minutes: number, flags: string, claims: readonly Claim[]): Maker<Found> {
+  const commands = commandsOf(flags, '1-5');
+  return {
+    ...{ name, minutes, commands },
+    needs: CIFAR,
+    measure: (runner) => measure(runner, name, commands),
+    blocks: {
+      [name]: (found) => [claimsTable(found, claims), '', baselineText(found)].join('\n'),
+    },
+  };
+}
+
+const TOP1 = 'top1Error' as const;
+
+export const claimsArchitecture = claimsFigure(
+  'claims-architecture',
+  14,
+  '--preset mini --data cifar-10 --limit 20000 --batch-size 128 --lr 0.03 --epochs 3 --schedule cosine --exchange device --variants no-norm,no-overlap,one-gpu,columns',
+  [
+    {
+      ...{ variant: 'no-norm', measure: TOP1, expected: 'worse', paper: '+1.4' },
+      claim: 'without response normalization (§3.3)',
+    },
+    {
+      ...{ variant: 'no-overlap', measure: TOP1, expected: 'worse', paper: '+0.4' },
+      claim: 'pooling windows that do not overlap (§3.4)',
+    },
+    {
+      ...{ variant: 'one-gpu', measure: TOP1, expected: 'worse', paper: '+1.7' },
+      claim: 'the net of one GPU, with half of the kernels (§3.2)',
+    },
+    {
+      ...{ variant: 'columns', measure: TOP1, expected: 'worse', paper: '+1.2 (#150)' },
+      claim: 'two columns without crossings (§3.2)',
+    },
+  ],
+);
 
 /** Trains with one activation function and another, each with a rate of its own, to the same training error. */
 const RELU = commandsOf(
   '--preset cifar --width 0.5 --limit 10000 --epochs 20 --no-norm --weight-decay 0 --lr 0.003 --placement single --variants tanh --set tanh.lr=0.03 --until-error 0.5',
-  3,
+  '1-3',
+  '101-103',
 );
 
 export const claimsRelu: Maker<Found> = {
