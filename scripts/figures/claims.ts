@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Ablation } from '../../src/cli/ablation.js';
 import type { Measure, Statistics } from '../../src/cli/ablation-statistics.js';
+import { meanOf } from '../../src/report/intervals.js';
 import type { Maker } from './tools/figure.js';
 import { markdownTable, percent, signed } from './tools/markdown.js';
 import type { Runner } from './tools/runner.js';
@@ -31,7 +32,7 @@ async function measure({ ablate }: Runner, name: string, commands: readonly stri
     const { rows, statistics } = JSON.parse(readFileSync(join(folder, 'ablation.json'), 'utf8')) as Ablation;
     // A training that was interrupted has no time.
     const times = rows.flatMap(({ result }) => result?.seconds ?? []);
-    const trainingSeconds = (times.reduce((sum, seconds) => sum + seconds, 0) / times.length) * rows.length;
+    const trainingSeconds = meanOf(times) * rows.length;
     halves.push({ seeds: [...new Set(rows.map(({ seed }) => seed))], statistics, trainingSeconds });
   }
   return { halves };
@@ -64,7 +65,7 @@ function differenceOf({ variants }: Statistics, variant: string, measure: Measur
   return variants.find((each) => each.variant === variant)?.measures[measure]?.difference ?? undefined;
 }
 
-/** `shows` if both halves have the claimed sign without 0 in the interval; `contradicts` if both have the other one. */
+/** The verdict of docs/claims.md, whose list says what each means. */
 function verdictOf(found: Found, claim: Claim): string {
   const verdicts = found.halves.map(
     ({ statistics }) => differenceOf(statistics, claim.variant, claim.measure)?.verdict,

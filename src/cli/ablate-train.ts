@@ -131,27 +131,22 @@ async function measureTrainingError(
   { json, quiet }: DisplayMode,
   services: Services,
 ): Promise<void> {
-  const own = withMeasuredLevels({ ...config, run: row.run! });
+  const folder = runFolder({ ...config, run: row.run! });
   const { evaluateRun } = await services.loadTrain();
-  const { busy, end } = breakSilence((text) => json || quiet || announce(services, text));
   try {
-    const { images, loss, top1 } = await evaluateRun(own, runFolder(own), { on: 'train', busy }).finally(end);
+    // With the settings that the run saved: its training may have put numbers into them.
+    const own = savedConfig(readConfigFile(join(folder, 'config.json')), services.now());
+    const { busy, end } = breakSilence((text) => json || quiet || announce(services, text));
+    const { images, loss, top1 } = await evaluateRun(own, folder, { on: 'train', busy }).finally(end);
     row.result = { ...row.result!, trainTop1Error: 1 - top1, trainLoss: loss, trainImages: images };
     if (!quiet && !json) {
       const error = `${((1 - top1) * 100).toFixed(2)} %`;
-      services.stdout.print(`${own.run}: error ${error} on ${count(images)} training images without augmentation`);
+      services.stdout.print(`${row.run}: error ${error} on ${count(images)} training images without augmentation`);
     }
   } catch (error) {
     if (!(error instanceof SplitError)) throw error;
     services.stderr.print(`warning: the training error of ${row.run} is not known: ${oneLine(error.message)}`);
   }
-}
-
-/** Takes mean and scale from the run's config.json if they are those of the data: its training put the numbers there. */
-function withMeasuredLevels(config: Config): Config {
-  if (config.data.mean !== 'data' && config.data.scale !== 'data') return config;
-  const { data } = savedConfig(readConfigFile(join(runFolder(config), 'config.json')), new Date());
-  return { ...config, data: { ...config.data, mean: data.mean, scale: data.scale } };
 }
 
 /** Locks a variant's run of an earlier process if there is one, and finds its newest whole checkpoint. */
