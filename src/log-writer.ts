@@ -3,14 +3,14 @@
  * `{"level":30,"time":<epoch ms>,"event":"train_step",…,"msg":"step 12/100 …"}`. Writes are synchronous, so a run that is
  * killed keeps every line it wrote.
  */
-import { closeSync, constants, mkdirSync } from 'node:fs';
+import { closeSync, constants } from 'node:fs';
 import { dirname } from 'node:path';
 import { pino } from 'pino';
 import { SplitError } from './errors.js';
 import { eventLine } from './event-lines.js';
 import { type LogEvent, nonFiniteAsStrings, type Report } from './log.js';
 import { printable } from './printable.js';
-import { openNoFollow } from './safe-write.js';
+import { makeFolders, openNoFollow } from './safe-write.js';
 
 /** An open log file. */
 export interface RunLog {
@@ -25,7 +25,7 @@ export interface RunLog {
  */
 export function openLog(file: string): RunLog {
   const descriptor = withFile(file, () => {
-    mkdirSync(dirname(file), { recursive: true });
+    makeFolders(dirname(file));
     return openNoFollow(file, constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT);
   });
   const write = eventWriter(pino.destination({ dest: descriptor, sync: true }));

@@ -1,9 +1,9 @@
 /** Divides class folders into a folder with `train` and `val`. */
 import { randomBytes } from 'node:crypto';
-import { constants, copyFileSync, existsSync, linkSync, mkdirSync, realpathSync, renameSync, rmSync } from 'node:fs';
+import { constants, copyFileSync, existsSync, linkSync, realpathSync, renameSync, rmSync } from 'node:fs';
 import { basename, dirname, join, relative, resolve } from 'node:path';
 import { DataError, systemMessage } from '../errors.js';
-import { assertFolderWritable } from '../safe-write.js';
+import { assertFolderWritable, makeFolders } from '../safe-write.js';
 import type { Progress } from './images/each-image.js';
 import type { FileDataset, ImageFiles } from './sets/dataset.js';
 import { nameAt } from './sets/names.js';
@@ -37,7 +37,7 @@ export function divideImages(
     for (let i = 0; i < files.count; i++) {
       const name = nameAt(files.names, i);
       const path = join(unfinished, to, part === '' ? name : name.slice(part.length + 1));
-      mkdirSync(dirname(path), { recursive: true });
+      makeFolders(dirname(path));
       done[putFile(join(folder, name), path, means)]++;
       progress?.(done.linked + done.copied, train.count + test.count);
     }
@@ -45,7 +45,7 @@ export function divideImages(
   try {
     put(train, 'train');
     put(test, 'val');
-    for (const name of classFolders(train, part)) mkdirSync(join(unfinished, 'val', name), { recursive: true });
+    for (const name of classFolders(train, part)) makeFolders(join(unfinished, 'val', name));
     renameSync(unfinished, out);
     return done;
   } catch (error) {

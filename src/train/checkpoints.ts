@@ -1,5 +1,5 @@
 /** A run's checkpoints: when one is due, and how it is written while the training continues. */
-import { existsSync, mkdirSync, statfsSync } from 'node:fs';
+import { existsSync, statfsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { RunState } from '../checkpoint/contents.js';
 import { type Entry, valuesBytes } from '../checkpoint/safetensors.js';
@@ -11,6 +11,7 @@ import type { LogEvent, Report } from '../log.js';
 import { buildNet, parametersOf } from '../model/net.js';
 import { mebibytes, plural } from '../numbers.js';
 import { learningRateAt } from '../optim/schedule.js';
+import { makeFolders } from '../safe-write.js';
 import { fileMetadata, snapshotEntries } from '../tower/snapshot.js';
 import { epochOfStep, type Progress } from './progress.js';
 import { configHash, dataOf, type Resume, staysInFolder } from './resume.js';
@@ -32,7 +33,7 @@ export function openCheckpoints(
   const { keep, checkpointEvery, optimizer } = config;
   const checkpoints = checkpointsFolder(join(config.out, config.run));
   // At the start, so that a folder that cannot be written to is found at once, not after an hour.
-  onDisk('make the folder', checkpoints, () => mkdirSync(checkpoints, { recursive: true }));
+  onDisk('make the folder', checkpoints, () => makeFolders(checkpoints));
   const entries = entriesOf(run);
   const sizes = entries.map(valuesBytes);
   checkSpace(run);

@@ -2,7 +2,7 @@
  * What a run's folder keeps of its data, for whoever uses the weights: `classes.json` has the class names by label, and
  * `statistics.json` the mean image, if the run subtracts it.
  */
-import { existsSync, mkdirSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Checkpoint, runFolderOf } from '../checkpoint/store.js';
 import type { Config } from '../config/config.js';
@@ -17,7 +17,7 @@ import {
 import { CheckpointError, SplitError } from '../errors.js';
 import { jsonText, shellWord } from '../printable.js';
 import { readJson } from '../read-json.js';
-import { assertFolderWritable, writeNoFollow } from '../safe-write.js';
+import { assertFolderWritable, makeFolders, writeNoFollow } from '../safe-write.js';
 
 export const CLASSES_FILE = 'classes.json';
 export const STATISTICS_FILE = 'statistics.json';
@@ -50,7 +50,7 @@ export function keepRunData(
 ): void {
   const folder = join(out, run);
   onDisk('write the classes to', folder, () => {
-    mkdirSync(folder, { recursive: true });
+    makeFolders(folder);
     if (classNames) writeNoFollow(join(folder, CLASSES_FILE), `${jsonText(classNames, 1)}\n`);
     if (statistics) writeStatistics(folder, STATISTICS_FILE, statistics);
   });

@@ -1,11 +1,12 @@
 /** A run's weights: which ones a command reads, and how a training saves them at its end. */
-import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { chooseWeights, type Weights } from '../checkpoint/choose.js';
 import { runFolderOf } from '../checkpoint/store.js';
 import { isWeightsName, weightsNames } from '../checkpoint/weights-files.js';
 import type { Config } from '../config/config.js';
 import { CheckpointError, truncate } from '../errors.js';
+import { makeFolders } from '../safe-write.js';
 import type { TowerClient } from '../tower/client.js';
 import { differingSettings } from './resume.js';
 import { onDisk } from './run-data.js';
@@ -75,7 +76,7 @@ export async function saveWeights(
   const folder = join(out, run);
   const names = weightsNames(towers.length);
   const what = 'write the weights to';
-  onDisk(what, folder, () => mkdirSync(folder, { recursive: true }));
+  onDisk(what, folder, () => makeFolders(folder));
   await Promise.all(towers.map((tower, i) => tower.ask({ kind: 'save', file: join(folder, names[i]!), step })));
   onDisk(what, folder, () => {
     const others = readdirSync(folder).filter((name) => isWeightsName(name) && !names.includes(name));

@@ -4,23 +4,14 @@
  */
 import assert from 'node:assert';
 import { createHash } from 'node:crypto';
-import {
-  createWriteStream,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-} from 'node:fs';
+import { createWriteStream, existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
 import { extname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import tar from 'tar-stream';
 import { DataError } from '../../errors.js';
 import { jsonText } from '../../printable.js';
 import { shuffled } from '../../random.js';
-import { assertFolderWritable } from '../../safe-write.js';
+import { assertFolderWritable, makeFolders } from '../../safe-write.js';
 import { formatOf } from '../images/decode.js';
 import type { Progress } from '../images/each-image.js';
 import { openReader } from '../images/reader.js';
@@ -124,7 +115,7 @@ function refuseOtherFiles(out: string, names: readonly string[]): void {
 
 /** Creates the folder, and removes files of another plan. */
 function claimFolder(out: string, plan: string): void {
-  mkdirSync(out, { recursive: true });
+  makeFolders(out);
   const names = readdirSync(out);
   refuseOtherFiles(out, names);
   for (const name of names.filter((each) => each.endsWith(UNFINISHED))) rmSync(join(out, name));

@@ -1,12 +1,12 @@
 /** Caches statistics in files, under a key of everything that they depend on. */
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { z } from 'zod';
 import { DataError, systemMessage } from '../../errors.js';
 import { readJson } from '../../read-json.js';
-import { assertFolderWritable } from '../../safe-write.js';
+import { assertFolderWritable, makeFolders } from '../../safe-write.js';
 import { stoppedError } from '../images/each-image.js';
 import { isSystemFault, retryRead } from '../images/retry.js';
 import type { Dataset, FileDataset, ImageFiles } from '../sets/dataset.js';
@@ -127,7 +127,7 @@ function statOf(path: string) {
 
 export function writeStatistics(folder: string, name: string, { mean, ...rest }: Statistics): void {
   const bytes = Buffer.from(Float32Array.from(mean).buffer); // base64 does not accept shared memory
-  mkdirSync(folder, { recursive: true });
+  makeFolders(folder);
   writeWhole(folder, name, `${JSON.stringify({ ...rest, mean: bytes.toString('base64') })}\n`);
 }
 

@@ -1,10 +1,11 @@
 /** Fetches the TensorFlow library: pip (`pip.ts`) downloads pinned wheels, and their shared libraries go to the cache. */
-import { mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isNoexec } from '../../addon.js';
 import { SetupError } from '../../errors.js';
 import { printable } from '../../printable.js';
+import { makeFolders } from '../../safe-write.js';
 import { cacheFolder, type FoundLibrary, fetchedBuild, findLibrary } from './library.js';
 import { hasNvidiaDevice } from './nvidia.js';
 import { download, INSTEAD } from './pip.js';
@@ -76,7 +77,7 @@ const WHOLE = 'whole';
 
 async function fetchWheel(wheel: Wheel, build: Build, work: WorkFolder, signal: AbortSignal): Promise<void> {
   const folder = join(work.path, wheel.project);
-  mkdirSync(join(folder, 'tmp'), { recursive: true });
+  makeFolders(join(folder, 'tmp'));
   await download(wheel, build, folder, signal, work.lock);
   const name = readdirSync(folder).find((each) => each.endsWith('.whl'));
   if (!name) throw new SetupError(`Cannot fetch ${wheel.project} ${wheel.version}: pip left no wheel; ${INSTEAD}`);

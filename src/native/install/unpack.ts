@@ -1,10 +1,10 @@
 /** Unpacks some files of a wheel, which is a zip archive, as streams: the libraries are too large for memory. */
 import { createWriteStream } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import * as zlib from 'node:zlib';
 import { type Entry, openPromise, type ZipFile } from 'yauzl';
+import { makeFolders } from '../../safe-write.js';
 
 /** Node.js has it from 20.15 on; before, pip's check of the whole wheel has to do. */
 const crc32: typeof zlib.crc32 | undefined = zlib.crc32;
@@ -26,7 +26,7 @@ export async function unpack(archive: string, folder: string, isKept: (path: str
 }
 
 async function unpackEntry(zip: ZipFile, entry: Entry, file: string): Promise<void> {
-  await mkdir(dirname(file), { recursive: true });
+  makeFolders(dirname(file));
   // Users may share the cache: what its owner may run, everybody may.
   const mode = (entry.externalFileAttributes >>> 16) & 0o100 ? 0o755 : 0o644;
   let sum = 0;

@@ -1,8 +1,9 @@
 /** Temporary folders for what is fetched, and their removal when a signal ends the process. */
-import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { END_SIGNALS, type EndSignal, isIgnored, signalExitCode } from '../../end-signals.js';
+import { makeFolders } from '../../safe-write.js';
 import { describeHolder, holderIn, lockFile } from './file-lock.js';
 
 /**
@@ -28,7 +29,7 @@ export async function openWorkFolder(
   what: string,
   say: (line: string) => void,
 ): Promise<WorkFolder> {
-  mkdirSync(parent, { recursive: true });
+  makeFolders(parent);
   const file = join(parent, `.${name}.lock`);
   let lock = lockFile(file);
   if (!lock) say(`waiting for ${describeHolder(holderIn(file))}, which fetches ${what}`);

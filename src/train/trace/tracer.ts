@@ -1,5 +1,4 @@
 /** Traces the steps that `--trace-steps` names: what each tower did when, as an event and as a Chrome trace file. */
-import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config } from '../../config/config.js';
 import { isGpu } from '../../config/devices.js';
@@ -10,7 +9,7 @@ import { towerTitle } from '../../event-lines.js';
 import type { EventOf, Report } from '../../log.js';
 import { type ProfilerSession, profilerMissing, profilerNow, startProfiler } from '../../native/c/profiler.js';
 import { eventsOf } from '../../native/c/xspace.js';
-import { replaceFile } from '../../safe-write.js';
+import { makeFolders, replaceFile } from '../../safe-write.js';
 import type { StepReply } from '../../tower/protocol.js';
 import { clockMs, clockOffset } from '../../tower/step-notes.js';
 import { chromeTrace } from './chrome.js';
@@ -95,7 +94,7 @@ function startTrace(config: Config, report: Report, warn: (why: string) => void)
       const file = `traces/step-${step}.json`;
       let isWritten = false;
       try {
-        mkdirSync(join(config.out, config.run, 'traces'), { recursive: true });
+        makeFolders(join(config.out, config.run, 'traces'));
         const text = JSON.stringify(chromeTrace(trained, threads, ops ?? [], titles));
         replaceFile(join(config.out, config.run, file), text);
         isWritten = true;
