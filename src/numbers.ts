@@ -35,6 +35,13 @@ export function sumOf<T>(values: readonly T[], of: (value: T) => number): number
   return values.reduce((total, value) => total + of(value), 0);
 }
 
+/** The middle value, or the mean of the two in the middle; NaN of none. */
+export function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const [low, high] = [sorted[(sorted.length - 1) >> 1], sorted[sorted.length >> 1]];
+  return low === undefined || high === undefined ? Number.NaN : (low + high) / 2;
+}
+
 /** The images of a run, from its `run_start`: `500 of 60,000 training and 10,000 test images`. */
 export function imagesText(dataset: {
   train_images: number;

@@ -1,9 +1,13 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { count, difference, duration, mebibytes } from '../src/numbers.js';
+import { count, difference, duration, mebibytes, median } from '../src/numbers.js';
 
 test('count() groups thousands', () => {
   assert.deepEqual([0, 999, 60_965_224].map(count), ['0', '999', '60,965,224']);
+});
+
+test('median() returns the middle value, or the mean of the two in the middle', () => {
+  assert.deepEqual([[3, 10, 1], [10, 9, 1, 2], [4], []].map(median), [3, 5.5, 4, Number.NaN]);
 });
 
 test('duration() prints seconds, minutes and hours as needed', () => {

@@ -7,8 +7,9 @@ import { createMailboxes, Mailbox } from '../../src/exchange/mailbox.js';
 import { msgpackTransport, slotBytesFor } from '../../src/exchange/transport.js';
 import { currentBinding, useDevice } from '../../src/native/binding/backend.js';
 import { bytesToAlignment, libc } from '../../src/native/c/copy.js';
+import { median } from '../../src/numbers.js';
 import { DeviceExchange, messageExchanger } from '../../src/tower/exchangers.js';
-import { interleave, median, printTimings, ratios, save } from './report.js';
+import { interleave, printTimings, ratios, save } from './report.js';
 
 const SIZES = [65_536, 1_048_576, 11_075_584];
 const PLACE = { site: 'conv3', direction: 'forward' } as const;

@@ -7,9 +7,10 @@ import { buildNet, isWeighted, parametersOf, volume } from '../../src/model/net.
 import { layerName } from '../../src/model/summary.js';
 import { useDevice } from '../../src/native/binding/backend.js';
 import { compile } from '../../src/native/graph/compile.js';
+import { median } from '../../src/numbers.js';
 import { nativeOps } from '../../src/tower/native-ops.js';
 import { configOf, type NetSettings } from './nets.js';
-import { interleave, median, save } from './report.js';
+import { interleave, save } from './report.js';
 
 export async function benchLayers(settings: NetSettings, rounds: number, name?: string): Promise<void> {
   useDevice('CPU:0');

@@ -7,8 +7,9 @@ import { fileURLToPath } from 'node:url';
 import { table } from '../../src/cli/format.js';
 import type { EventOf, LogEvent } from '../../src/log.js';
 import { eventWriter } from '../../src/log-writer.js';
+import { median } from '../../src/numbers.js';
 import { eventsIn } from '../../src/report/read-log.js';
-import { median, save as saveResult } from './report.js';
+import { save as saveResult } from './report.js';
 
 const CLI = new URL('../../src/cli.js', import.meta.url).href;
 const RECORDED = fileURLToPath(new URL('../../../test/fixtures/report/split.ndjson', import.meta.url));

@@ -1,8 +1,8 @@
 /** The rate and the delay of a link by plain TCP, as iperf and ping measure them. */
 import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
+import { median } from '../../src/numbers.js';
 import { isEntry } from '../trainer.js';
-import { median } from './report.js';
 
 export interface MeasuredLink {
   bytesPerMs: number;

@@ -1,6 +1,7 @@
 /** Plans against measured steps: on this machine's devices, and on servers in network namespaces with limited links. */
 import { loadavg } from 'node:os';
 import { table } from '../../src/cli/format.js';
+import { median } from '../../src/numbers.js';
 import { placesOf } from '../../src/plan/places.js';
 import { type Planned, planOf } from '../../src/plan/plan.js';
 import type { Rates, RemoteCost } from '../../src/plan/rates.js';
@@ -8,7 +9,7 @@ import { remoteCost, type SmallSteps } from '../../src/train/plan/remote-costs.j
 import { noNetwork } from '../../test/network.js';
 import { configOf, openServers, type Runner, runHere } from './plan-jobs.js';
 import type { MeasuredLink } from './plan-link.js';
-import { median, save } from './report.js';
+import { save } from './report.js';
 
 /** What is planned and measured. */
 interface Setting {

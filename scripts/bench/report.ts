@@ -1,5 +1,6 @@
 /** What all benchmarks share: interleaved timing, ratios with quartiles, and files of results. */
 import { table } from '../../src/cli/format.js';
+import { median } from '../../src/numbers.js';
 import { originNow, writeJson } from '../origin.js';
 
 /** One of the compared variants. */
@@ -46,12 +47,6 @@ export async function interleave(
 function quantile(values: readonly number[], share: number): number {
   const sorted = [...values].sort((a, b) => a - b);
   return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? Number.NaN;
-}
-
-export function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const half = sorted.length / 2;
-  return Number.isInteger(half) ? (sorted[half - 1]! + sorted[half]!) / 2 : sorted[Math.floor(half)]!;
 }
 
 /** Returns how many times as fast as the first variant each variant is: the median and quartiles over the rounds. */

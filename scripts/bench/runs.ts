@@ -2,8 +2,9 @@
 import { join } from 'node:path';
 import { table } from '../../src/cli/format.js';
 import type { EventOf, LogEvent } from '../../src/log.js';
+import { median } from '../../src/numbers.js';
 import { eventsIn } from '../../src/report/read-log.js';
-import { median, save } from './report.js';
+import { save } from './report.js';
 
 export interface EpochRow {
   epoch: number;

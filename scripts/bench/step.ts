@@ -2,9 +2,10 @@
 import tf = require('@tensorflow/tfjs');
 
 import { useDevice } from '../../src/native/binding/backend.js';
+import { median } from '../../src/numbers.js';
 import { flopsOf, type NetSettings, openStepper, startVariant } from './nets.js';
 import { kindsOf, openPyTorch } from './pytorch.js';
-import { interleave, median, printTimings, ratios, save, type Variant } from './report.js';
+import { interleave, printTimings, ratios, save, type Variant } from './report.js';
 
 export interface StepOptions extends NetSettings {
   variants: readonly string[];

@@ -8,11 +8,12 @@ import { fileURLToPath } from 'node:url';
 import { opThreads } from '../../src/config/devices.js';
 import type { LogEvent } from '../../src/log.js';
 import { listDevices } from '../../src/native/c/context.js';
+import { median } from '../../src/numbers.js';
 import { trainStep } from '../../src/train/run-events.js';
 import { openTracer } from '../../src/train/trace/tracer.js';
 import { isEntry } from '../trainer.js';
 import { configOf, type NetSettings, openStepper, WARMUP } from './nets.js';
-import { interleave, median, printTimings, ratios, save, type Variant } from './report.js';
+import { interleave, printTimings, ratios, save, type Variant } from './report.js';
 
 /** Steps from this number on are traced. */
 const TRACED = 1_000_000;

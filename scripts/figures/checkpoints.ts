@@ -1,5 +1,5 @@
 /** What checkpoints cost a training. */
-import { median } from '../bench/report.js';
+import { median } from '../../src/numbers.js';
 import type { eventsIn } from '../trainer.js';
 import type { Maker } from './tools/figure.js';
 import { machineOf, markdownTable } from './tools/markdown.js';

@@ -8,7 +8,9 @@ import { SplitError } from '../errors.js';
 import type { LogEvent } from '../log.js';
 import { count } from '../numbers.js';
 import { eventsIn } from '../report/read-log.js';
+import { BASELINE } from '../train/ablate.js';
 import { watchTraining } from '../train/ablate-result.js';
+import { lowerRateOfVariant } from '../train/branch.js';
 import type { Resume } from '../train/index.js';
 import { endsSeed, leftText } from './ablate-estimate.js';
 import { type Ablation, type AblationRow, isDone } from './ablation.js';
@@ -24,15 +26,19 @@ import type { Services } from './services.js';
 import { announce, breakSilence } from './silence.js';
 import { recordedTraining } from './train.js';
 
-/** Trains the rows that are not done, measures their training error, and writes the files after each. @returns the exit code of all. */
+/**
+ * Trains what is left, measures the training errors that are not known, and writes the files after each.
+ * @param configs of all rows. @returns the exit code of all.
+ */
 export async function trainRows(
   ablation: Ablation,
-  configs: readonly Config[],
+  { configs, left }: { configs: readonly Config[]; left: ReadonlySet<AblationRow> },
   folder: string,
   mode: DisplayMode,
   services: Services,
 ): Promise<number> {
   const { rows, untilError } = ablation;
+  const counted = rows.filter((row) => isDone(row) || left.has(row));
   let exitCode = 0;
   for (const [i, row] of rows.entries()) {
     const save = () => {
@@ -40,11 +46,14 @@ export async function trainRows(
       writeAblation(folder, ablation);
     };
     let ended = 0;
-    const isNew = !isDone(row);
+    const isNew = left.has(row);
     const isWhole = isNew && row.run === null; // no earlier process trained a part of it
     const started = performance.now();
     if (isNew) {
-      services.stdout.print('', `${i + 1} of ${rows.length}, ${row.variant} with seed ${row.seed}: ${row.change}`);
+      services.stdout.print(
+        '',
+        `${counted.indexOf(row) + 1} of ${counted.length}, ${row.variant} with seed ${row.seed}: ${row.change}`,
+      );
       ended = await trainRow(row, configs[i]!, { ...mode, untilError }, services, save);
       save();
     }
@@ -52,7 +61,7 @@ export async function trainRows(
     if (needsTrainingError(row)) await measureTrainingError(row, configs[i]!, mode, services);
     if (isWhole && row.result) row.result.seconds = (performance.now() - started) / 1000;
     save();
-    if (isNew && ended <= 128) services.stdout.print(...progressLines(ablation, row));
+    if (isNew && ended <= 128) services.stdout.print(...progressLines(ablation, counted, row));
     if (ended !== 0) exitCode = ended;
     if (ended > 128) break; // a signal
   }
@@ -60,7 +69,11 @@ export async function trainRows(
 }
 
 /** How long the rest takes, and once a seed is complete, what the seeds can show so far. */
-function progressLines({ rows, statistics: { sensitivity } }: Ablation, row: AblationRow): string[] {
+function progressLines(
+  { statistics: { sensitivity } }: Ablation,
+  rows: readonly AblationRow[],
+  row: AblationRow,
+): string[] {
   const left = leftText(rows);
   return [
     ...(left === undefined ? [] : [left]),
@@ -95,7 +108,9 @@ async function trainRow(
       }
       monitor.see(event);
     };
-    const recording = { onEvent, resume, lock: resume && lock };
+    const variant = row.variant === BASELINE.name ? undefined : row.variant;
+    const lowerRate = (rate: number) => lowerRateOfVariant(config, rate, variant);
+    const recording = { onEvent, lowerRate, resume, lock: resume && lock };
     const mode = { quiet: quiet || json || false };
     const named = resume ? earlier : config;
     const { exitCode, failure } = await recordedTraining(named, [], mode, services, recording);
@@ -107,10 +122,10 @@ async function trainRow(
   }
 }
 
-/** Finds in the log when a finished training reached the level, if its row does not say it. */
+/** Finds in the log when a finished training reached the level, and how exact that is, if its row does not say it. */
 async function takeLevel({ result, run }: AblationRow, config: Config, untilError: number | undefined): Promise<void> {
-  if (untilError === undefined || run === null || result?.status !== 'done' || result.until?.error === untilError)
-    return;
+  if (untilError === undefined || run === null || result?.status !== 'done') return;
+  if (result.until?.error === untilError && result.until.stepEpochs !== undefined) return;
   const monitor = watchTraining({ untilError });
   for await (const event of eventsIn(join(config.out, run, 'log.ndjson'))) monitor.see(event);
   const until = monitor.result()?.until;

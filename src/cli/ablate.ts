@@ -9,6 +9,7 @@ import { withBestData } from './ablate-data.js';
 import { planLines } from './ablate-estimate.js';
 import { type Assignment, chooseVariants, joinVariants, type Seeds, seedList } from './ablate-options.js';
 import { trainRows } from './ablate-train.js';
+import { typicalDeviationIn } from './ablate-typical.js';
 import {
   ABLATION_VERSION,
   type Ablation,
@@ -16,6 +17,7 @@ import {
   type EarlierAblation,
   earlierAblation,
   isAblation,
+  isBegun,
   isDone,
   settingsOf,
 } from './ablation.js';
@@ -92,18 +94,19 @@ export async function run(
     const earlier = isNamed ? earlierAblation(runFolder(named), settingsOf(named)) : undefined;
     const asked = askedTrainings({ layers, config: named, only, seeds, set, earlier });
     const chosen = keptVariants(asked.variants, named, earlier);
-    const configsIn = (folder: string, rows: readonly AblationRow[]) => {
+    const { rows, left } = rowsOf(chosen, asked, earlier);
+    const configsIn = (folder: string) => {
       const configOf = createConfigs(named, layers, machine, folder);
       const checked = new Set(rows.filter(isDone).map(({ variant }) => variant));
-      return rows.map(({ variant, seed, result }) => {
-        const isFirst = !result && !checked.has(variant);
+      return rows.map((row) => {
+        const { variant, seed } = row;
+        const isFirst = left.has(row) && !checked.has(variant);
         if (isFirst) checked.add(variant);
         return configOf(chosen.find(({ name }) => name === variant)!, seed, isFirst);
       });
     };
-    const rows = rowsOf(chosen, asked, earlier);
     const untilError = level ?? earlier?.untilError;
-    configsIn(runFolder(named), rows); // finds every invalid config before the first training
+    configsIn(runFolder(named)); // finds every invalid config before the first training
     const config = isNamed ? named : makeNumbered(named);
     const folder = runFolder(config);
     const ablation: Ablation = {
@@ -120,21 +123,23 @@ export async function run(
     lock ??= lockNow(folder);
     if (lock.warning !== undefined) services.stderr.print(`warning: ${lock.warning}`);
     writeAblation(folder, ablation); // now, so that it can be resumed if the process is killed
+    const typical = () => typicalDeviationIn(named.out, ablation.settings);
     // With --json stdout has the result only.
     const forRuns = mode.json ? { ...services, stdout: services.stderr } : services;
-    forRuns.stdout.print(...notes, ...viewNotes(layers, mode, services), ...planLines(ablation));
-    const configs = configsIn(folder, rows);
-    const exitCode = await trainRows(ablation, configs, folder, mode, forRuns);
-    if (speed && exitCode <= 128) {
+    forRuns.stdout.print(...notes, ...viewNotes(layers, mode, services), ...planLines(ablation, left, typical));
+    const configs = configsIn(folder);
+    // Before the trainings, after which this process may hold memory of the devices.
+    if (speed) {
       const ofVariants = chosen.map(({ name }) => rows.findIndex(({ variant }) => variant === name));
       const compared = ofVariants.map((i) => ({ variant: rows[i]!.variant, config: configs[i]! }));
       ablation.speed = await measureSpeed(compared, forRuns);
       writeAblation(folder, ablation);
     }
+    const exitCode = await trainRows(ablation, { configs, left }, folder, mode, forRuns);
     services.stdout.print(
       ...(mode.json
         ? [JSON.stringify(nonFiniteAsStrings(ablation))]
-        : ['', ...tableLines(ablation), '', ...noteLines(ablation), ...lastLines(ablation, config)]),
+        : ['', ...tableLines(ablation), '', ...noteLines(ablation), ...lastLines(ablation, left, config)]),
     );
     return exitCode;
   } finally {
@@ -170,11 +175,11 @@ function askedTrainings({
   return { variants, seeds: isAgain ? before : seedList(seeds ?? 1, config.seed) };
 }
 
-/** The baseline, the variants that are to be trained, and those that an earlier ablation of that name has finished. */
+/** The baseline, the variants that are to be trained, and those that an earlier command of that ablation has begun. */
 function keptVariants(asked: readonly Variant[], config: Config, earlier: EarlierAblation | undefined): Variant[] {
-  const finished = new Set(earlier?.rows.filter(isDone).map(({ variant }) => variant));
+  const begun = new Set(earlier?.rows.filter(isBegun).map(({ variant }) => variant));
   const isIn = (variants: readonly Variant[], name: string) => variants.some((each) => each.name === name);
-  const isKept = ({ name }: Variant) => name !== BASELINE.name && !isIn(asked, name) && finished.has(name);
+  const isKept = ({ name }: Variant) => name !== BASELINE.name && !isIn(asked, name) && begun.has(name);
   const { variants: known } = variantsOf(config);
   const before: readonly Variant[] = earlier?.variants ?? [];
   const kept = [...before, ...known.filter(({ name }) => !isIn(before, name))].filter(isKept);
@@ -183,20 +188,29 @@ function keptVariants(asked: readonly Variant[], config: Config, earlier: Earlie
   return [BASELINE, ...ordered, ...all.filter(({ name }) => !isIn(known, name))];
 }
 
-/** The trainings in their order: all variants with one seed, then with the next, so that there are pairs early. */
-function rowsOf(chosen: readonly Variant[], asked: Asked, earlier: EarlierAblation | undefined): AblationRow[] {
+/**
+ * The trainings in their order: all variants with one seed, then with the next, so that there are pairs early.
+ * @returns all, also those that an earlier command began and this one does not ask for; `left` are to be trained now.
+ */
+function rowsOf(chosen: readonly Variant[], asked: Asked, earlier: EarlierAblation | undefined) {
   const before = earlier?.rows ?? [];
-  const seeds = [...new Set([...asked.seeds, ...before.filter(isDone).map(({ seed }) => seed)])].sort((a, b) => a - b);
+  const seeds = [...new Set([...asked.seeds, ...before.filter(isBegun).map(({ seed }) => seed)])].sort((a, b) => a - b);
   const isAsked = ({ name }: Variant, seed: number) =>
     asked.seeds.includes(seed) && (name === BASELINE.name || asked.variants.some((each) => each.name === name));
-  return seeds.flatMap((seed) =>
-    chosen.flatMap((variant) => {
+  const left = new Set<AblationRow>();
+  const rows = seeds.flatMap((seed) =>
+    chosen.flatMap((variant): AblationRow[] => {
       const row = before.find((each) => each.variant === variant.name && each.seed === seed);
       const { name, change } = variant;
-      if (row && isDone(row)) return [{ ...row, change }];
-      return isAsked(variant, seed) ? [{ variant: name, change, seed, run: row?.run ?? null, result: null }] : [];
+      if (isAsked(variant, seed) && !(row && isDone(row))) {
+        const own = { variant: name, change, seed, run: row?.run ?? null, result: null };
+        left.add(own);
+        return [own];
+      }
+      return row && isBegun(row) ? [{ ...row, change }] : [];
     }),
   );
+  return { rows, left };
 }
 
 /**
@@ -215,14 +229,21 @@ function createConfigs(config: Config, layers: readonly ConfigLayer[], machine: 
 }
 
 /** Where the ablation is, and how to finish it. */
-function lastLines({ rows, missing }: Ablation, config: Config): string[] {
+function lastLines({ rows, missing }: Ablation, asked: ReadonlySet<AblationRow>, config: Config): string[] {
   const named = (some: readonly AblationRow[]) => some.map(({ variant, seed }) => `${variant}-seed${seed}`).join(', ');
-  const failed = named(rows.filter(({ result }) => result?.status === 'failed'));
-  const left = named(rows.filter((row) => !isDone(row) && row.result?.status !== 'failed'));
+  const now = rows.filter((row) => asked.has(row));
+  const failed = named(now.filter(({ result }) => result?.status === 'failed'));
+  const left = named(now.filter((row) => !isDone(row) && row.result?.status !== 'failed'));
+  const others = named(rows.filter((row) => !isDone(row) && !asked.has(row)));
   return [
     ...missing.map(({ name, reason }) => `left out: ${name} (${reason})`),
     `ablation of ${seedText(rows)} in ${runFolder(config)}/ablation.md`,
     ...(failed === '' ? [] : [`failed: ${failed}; the command with --run ${config.run} tries again`]),
     ...(left === '' ? [] : [`not done: ${left}; repeat the command with --run ${config.run} to finish`]),
+    ...(others === ''
+      ? []
+      : [
+          `begun by an earlier command and not done: ${others}; to finish, name these variants and seeds with --run ${config.run}`,
+        ]),
   ];
 }

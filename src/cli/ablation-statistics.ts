@@ -1,4 +1,5 @@
 /** What the trainings of an ablation say: means over the seeds, and differences from the baseline in pairs. */
+import { median } from '../numbers.js';
 import { meanOf } from '../report/intervals.js';
 import {
   type Difference,
@@ -118,9 +119,8 @@ function measuredIn(result: Result | null | undefined, measure: Measure): number
 
 function sensitivityOf(variants: readonly VariantStatistics[]): Sensitivity | null {
   const known = variants.flatMap(({ measures }) => measures.top1Error?.difference ?? []);
-  const sds = known.flatMap(({ sd, pairs }) => (sd === null ? [] : typicalDeviation(sd, pairs))).sort((a, b) => a - b);
-  const sd = sds[sds.length >> 1];
-  if (sd === undefined || !Number.isFinite(sd)) return null;
+  const sd = median(known.flatMap(({ sd, pairs }) => (sd === null ? [] : typicalDeviation(sd, pairs))));
+  if (!Number.isFinite(sd)) return null;
   const seeds = Math.min(...known.map(({ pairs }) => pairs).filter((pairs) => pairs > 1));
   return {
     ...{ sd, seeds, visible: visibleDifference(sd, seeds) },

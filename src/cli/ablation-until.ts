@@ -46,19 +46,26 @@ export function untilOf(rows: readonly Training[], error: number | undefined): U
     const epochs = isWhole ? Math.exp(meanOf(times.map(Math.log))) : null;
     const others = known.filter((row) => row.variant === baseline && own.some(({ seed }) => seed === row.seed));
     const isPaired = variant !== baseline && isWhole && others.every((row) => epochsOf(row) !== null);
-    const pairs = others.map((other) => {
-      const row = own.find(({ seed }) => seed === other.seed)!;
-      return [Math.log(epochsOf(row) ?? 1), Math.log(epochsOf(other) ?? 1)] as const;
-    });
-    const ratio = isPaired ? ratioOf(pairs) : null;
+    const rows = others.map((other) => [own.find(({ seed }) => seed === other.seed)!, other] as const);
+    const pairs = rows.map(([row, other]) => [Math.log(epochsOf(row) ?? 1), Math.log(epochsOf(other) ?? 1)] as const);
+    const ratio = isPaired ? ratioOf(pairs, Math.max(0, ...rows.flat().map(stepShare))) : null;
     return { variant, trainings: own.length, reached: times.length, epochs, ratio };
   });
   return { error, variants };
 }
 
-/** @param logs of pairs of times. @returns null without a pair. */
-export function ratioOf(logs: readonly (readonly [number, number])[]): Ratio | null {
-  const difference = pairedDifference(logs);
+/** What one step more or less changes in the logarithm of a training's time. */
+function stepShare({ result }: Training): number {
+  const { epochs, stepEpochs = 0 } = result!.until!;
+  return epochs ? Math.log1p(stepEpochs / epochs) : 0;
+}
+
+/**
+ * @param logs of pairs of times. @param resolution how exact these logarithms are; see {@link pairedDifference}.
+ * @returns null without a pair.
+ */
+export function ratioOf(logs: readonly (readonly [number, number])[], resolution = 0): Ratio | null {
+  const difference = pairedDifference(logs, resolution);
   if (!difference) return null;
   const { pairs, mean, low, high, verdict } = difference;
   return {

@@ -42,7 +42,7 @@ const RESULT = z.object({
   trainTop1Error: number.exactOptional(),
   trainLoss: number.exactOptional(),
   trainImages: number.exactOptional(),
-  until: z.object({ error: number, epochs: number.nullable() }).exactOptional(),
+  until: z.object({ error: number, epochs: number.nullable(), stepEpochs: number.exactOptional() }).exactOptional(),
   seconds: number.exactOptional(),
   error: z.string().exactOptional(),
 });
@@ -126,6 +126,11 @@ export function readAblation(folder: string, action: string, advice: string): Ea
     const own = { ...level, ...(speed && { speed }) };
     return { settings, variants, ...own, rows: rows.map((row) => ({ ...row, seed: row.seed ?? only })) };
   });
+}
+
+/** Whether a process has trained it, at least in part. */
+export function isBegun({ run }: AblationRow): boolean {
+  return run !== null;
 }
 
 export function isDone({ result }: AblationRow): boolean {

@@ -7,7 +7,7 @@ import type { Statistics } from '../data/index.js';
 import { signalExitCode } from '../end-signals.js';
 import type { LogEvent } from '../log.js';
 import { openLog, type RunLog } from '../log-writer.js';
-import type { Resume } from '../train/index.js';
+import type { Resume, TrainUi } from '../train/index.js';
 import { type DisplayMode, openDisplay, shownOf } from './display.js';
 import { runDry } from './dry-run.js';
 import { openExports } from './exports.js';
@@ -91,6 +91,8 @@ export interface RecordOptions {
   warning?: string | undefined;
   /** Whether the user continues the run by `--resume`, and not by the command that trains it among others. */
   isResumable?: boolean;
+  /** See `TrainUi.lowerRate`. */
+  lowerRate?: TrainUi['lowerRate'];
   /** Also gets each event. */
   onEvent?: (event: LogEvent) => void;
 }
@@ -104,7 +106,16 @@ export async function recordedTraining(
   notes: readonly string[],
   mode: DisplayMode,
   services: Services,
-  { resume, statistics, lock, isNamed = false, warning, isResumable = false, onEvent = () => {} }: RecordOptions = {},
+  {
+    resume,
+    statistics,
+    lock,
+    isNamed = false,
+    warning,
+    isResumable = false,
+    lowerRate,
+    onEvent = () => {},
+  }: RecordOptions = {},
 ): Promise<{ exitCode: number; failure: string | undefined }> {
   const { train } = await services.loadTrain();
   const exports = await openExports(config);
@@ -163,7 +174,7 @@ export async function recordedTraining(
       report,
       begin,
       signal: stop.signal,
-      ...{ resume, statistics, command: trainCommand(services.env, config.placement) },
+      ...{ resume, statistics, lowerRate, command: trainCommand(services.env, config.placement) },
       note: display.note,
       busy: display.busy,
     });

@@ -6,6 +6,15 @@ export function hasTop5(classes: number): boolean {
   return classes >= 20;
 }
 
+/** When a training's error first fell to a level. */
+export interface Reached {
+  error: number;
+  /** null if it did not. */
+  epochs: number | null;
+  /** Epochs of a step, which is as exact as the time is known; absent in files of earlier versions. */
+  stepEpochs?: number;
+}
+
 /** The result of a training. Errors are shares of images, from 0 to 1. */
 export interface Result {
   status: EventOf<'run_end'>['status'];
@@ -23,7 +32,7 @@ export interface Result {
   trainLoss?: number;
   trainImages?: number;
   /** When the training error first fell to a level; see {@link watchTraining}. */
-  until?: { error: number; epochs: number | null };
+  until?: Reached;
   /** Why it failed. */
   error?: string;
 }
@@ -78,7 +87,9 @@ export function watchTraining({ untilError }: { untilError?: number | undefined 
         ...{ status: end.status, steps: end.steps, parameters, placement },
         ...(last && { top1Error: 1 - last.top1, top5Error: 1 - last.top5 }),
         ...(last && { testLoss: last.loss, testImages: last.images }),
-        ...(untilError !== undefined && { until: { error: untilError, epochs } }),
+        ...(untilError !== undefined && {
+          until: { error: untilError, epochs, stepEpochs: 1 / start.steps_per_epoch },
+        }),
         ...(end.error !== undefined && { error: end.error }),
       };
     },

@@ -1,52 +1,36 @@
-/** How fast a variant's steps are beside the baseline's: short rounds of both, in turn. */
-import { type Config, imagesPerStep } from '../config/config.js';
-import { stepOnce, withTeam } from './accept/steps.js';
-import { median } from './plan/median.js';
-
-/** The first steps trace functions and choose algorithms. */
-const WARM_UP = 5;
-const ROUNDS = 10;
-/** A round has as many steps as take about so long, at least one. */
-const ROUND_MS = 300;
-
-const NAMES = ['baseline', 'changed'] as const;
-
-/** Milliseconds per image of each round. Rounds with the same index ran one after the other. */
-export interface SpeedRounds {
-  baseline: readonly number[];
-  changed: readonly number[];
-}
+/** How fast a variant's steps are beside the baseline's, in several processes. */
+import { fileURLToPath } from 'node:url';
+import type { Config } from '../config/config.js';
+import type { SpeedRounds } from './ablate-rounds.js';
+import { type JobProcess, openJobProcess } from './accept/job-process.js';
 
 /**
- * Measures training steps of two nets in this process, on random images, without reading data. The rounds alternate, and so
- * does which of the two begins, so whatever slows the machine slows both.
- * @throws NativeError if an op fails.
+ * Rounds of one process have its placement of threads and memory in common, so an interval of them alone is too narrow.
+ * Processes are independent, at least of each other's placement.
  */
-export async function compareSpeeds(baseline: Config, changed: Config): Promise<SpeedRounds> {
-  const own = (config: Config): Config => ({ ...config, weights: null });
-  return await withTeam(own(baseline), (a) =>
-    withTeam(own(changed), async (b) => {
-      const teams = { baseline: { team: a, config: baseline }, changed: { team: b, config: changed } };
-      const steps = { baseline: 0, changed: 0 };
-      const run = async (name: keyof typeof teams, count: number) => {
-        const { team, config } = teams[name];
-        const started = performance.now();
-        for (let i = 0; i < count; i++) await stepOnce(team, config, ++steps[name]);
-        return (performance.now() - started) / count;
-      };
-      const counts = { baseline: 1, changed: 1 };
-      for (const name of NAMES) {
-        await run(name, WARM_UP);
-        const ms = median([await run(name, 1), await run(name, 1), await run(name, 1)]);
-        counts[name] = Math.max(1, Math.round(ROUND_MS / ms));
-      }
-      const rounds = { baseline: [] as number[], changed: [] as number[] };
-      for (let round = 0; round < ROUNDS; round++) {
-        for (const name of round % 2 === 0 ? NAMES : NAMES.toReversed()) {
-          rounds[name].push((await run(name, counts[name])) / imagesPerStep(teams[name].config));
-        }
-      }
-      return rounds;
-    }),
-  );
+const PROCESSES = 5;
+/** A step of a large net may take a minute on a CPU. */
+const DEADLINE_MS = 3_600_000;
+const CHILD_FILE = fileURLToPath(new URL('./accept/child.js', import.meta.url));
+
+/**
+ * Measures the two nets beside each other, in one new process after the other.
+ * @returns the rounds of each process. @throws JobError if a process fails.
+ */
+export async function compareSpeeds(
+  baseline: Config,
+  changed: Config,
+  open: () => JobProcess = () => openJobProcess(CHILD_FILE, new AbortController().signal),
+): Promise<SpeedRounds[]> {
+  const jobs = open();
+  try {
+    const found: SpeedRounds[] = [];
+    for (let i = 0; i < PROCESSES; i++) {
+      const job = { kind: 'compare', config: baseline, changed } as const;
+      found.push(await jobs.run(job, { deadlineMs: DEADLINE_MS, fresh: true }));
+    }
+    return found;
+  } finally {
+    jobs.close();
+  }
 }

@@ -1,6 +1,6 @@
 /** Branches: the flags that continue a run under another name, with other settings of the optimizer. */
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { checkpointFolder, checkpointsFolder, stepsIn } from '../checkpoint/store.js';
 import type { Config } from '../config/config.js';
 import { FLAGS } from '../config/flags.js';
@@ -54,9 +54,30 @@ export function lowerRate(
     ...(step === undefined ? [] : [`--resume ${shellWord(checkpointFolder(checkpoints, step))}`]),
     `--run ${shellWord(freeName(out, run, 'lower'))}`,
     ...(out === PRESETS.mini.out ? [] : [`--out ${shellWord(out)}`]),
-    `--lr ${Number((learningRate / RATE_DIVISOR / scalingOf(optimizer)).toPrecision(2))}`,
+    `--lr ${lowered(learningRate, optimizer)}`,
   ].join(' ');
   return step === undefined ? `start again, with ${flags} beside the other flags` : `continue with ${flags}`;
+}
+
+/**
+ * As {@link lowerRate} for a training of an ablation, which takes no branch: the flags of another ablation, in which that
+ * variant has a tenth of the rate. All seeds of a variant have the same settings, so this one cannot take it.
+ */
+export function lowerRateOfVariant(
+  { out, optimizer }: Pick<Config, 'out' | 'optimizer'>,
+  learningRate: number,
+  variant: string | undefined,
+): string {
+  const [outer, ablation, rate] = [dirname(out), basename(out), lowered(learningRate, optimizer)];
+  const flags = [
+    `--run ${shellWord(freeName(outer, ablation, 'lower'))}`,
+    variant === undefined ? `--lr ${rate}` : `--set ${shellWord(`${variant}.lr=${rate}`)}`,
+  ].join(' ');
+  return `try a lower rate in another ablation, with ${flags} beside the other flags`;
+}
+
+function lowered(learningRate: number, optimizer: Config['optimizer']): number {
+  return Number((learningRate / RATE_DIVISOR / scalingOf(optimizer)).toPrecision(2));
 }
 
 /** The run's name with that end, and a number if there is such a run. */

@@ -8,6 +8,7 @@ import { lowerRate } from './branch.js';
 import { stepsOf } from './progress.js';
 import { openTeam, referenceOf, type Team } from './team.js';
 import { fetchTensor } from './tower-tensors.js';
+import type { TrainUi } from './train-ui.js';
 
 /** The message names this many images; the log names all. */
 const MAX_NAMED = 3;
@@ -16,7 +17,7 @@ const MAX_NAMED = 3;
  * The error with the images of its batch, the first layer with a value that is not finite (in its weights, or in what it
  * computes from the batch), and the flags for a lower learning rate. Whatever cannot be found is left out: a failure here
  * must not hide the error.
- * @param schedule the run's state of it.
+ * @param schedule the run's state of it. @param advice see `TrainUi.lowerRate`.
  */
 export async function diagnose(
   { message, step }: NonFiniteError,
@@ -24,6 +25,7 @@ export async function diagnose(
   feeder: BatchFeeder,
   config: Config,
   schedule: ScheduleState = {},
+  advice: TrainUi['lowerRate'] = (...found) => lowerRate(config, ...found),
 ): Promise<NonFiniteError> {
   const isLoss = message.includes(FINITE_LOSS); // the message about a gradient names its layer already
   const found = isLoss ? await firstNonFinite(step, team, feeder, config).catch(() => undefined) : undefined;
@@ -36,7 +38,7 @@ export async function diagnose(
       const { batchesPerEpoch } = feeder;
       const moment = { step, steps: stepsOf(config, batchesPerEpoch), batchesPerEpoch };
       const rate = learningRateAt(moment, config.optimizer, schedule);
-      return [lowerRate(config, rate, step)];
+      return [advice(rate, step)];
     }),
   ];
   return new NonFiniteError(parts.join('; '), step, images);

@@ -1,4 +1,5 @@
-export { compareSpeeds, type SpeedRounds } from './ablate-speed.js';
+export type { SpeedRounds } from './ablate-rounds.js';
+export { compareSpeeds } from './ablate-speed.js';
 export type { DryRun } from './dry-run.js';
 export { evaluateRun, type Scores } from './evaluate.js';
 export { type GoldenResult, verifyGolden } from './golden.js';

@@ -5,6 +5,7 @@ import { LEARNT_LOSS } from '../config/overfit.js';
 import type { EventOf, LogEvent, Report } from '../log.js';
 import { scalingOf } from '../optim/schedule.js';
 import { lowerRate } from './branch.js';
+import type { TrainUi } from './train-ui.js';
 import {
   activationWarnings,
   belowMajority,
@@ -29,11 +30,13 @@ type Earlier = Partial<Pick<RunState, 'losses' | 'learningRate'>>;
  * Opens a monitor that passes every event on to `report`, followed by the warnings it causes. Each kind is reported once in
  * a process, or once for each layer. Where a lower rate helps, the warning ends with the flags for it.
  * @param resumed the state of the checkpoint that the run is resumed from.
+ * @param advice see `TrainUi.lowerRate`.
  */
 export function openMonitor(
   config: Config,
   report: Report,
   { losses: earlier, learningRate: resumedRate }: Earlier = {},
+  advice: TrainUi['lowerRate'] = (...found) => lowerRate(config, ...found),
 ) {
   const { classes } = config.net;
   const recent: EventOf<'train_step'>[] = [];
@@ -42,7 +45,8 @@ export function openMonitor(
   let start: EventOf<'run_start'> | undefined;
   let first = earlier?.first;
   let best = earlier?.best ?? Number.POSITIVE_INFINITY;
-  let rate = resumedRate ?? config.optimizer.learningRate * scalingOf(config.optimizer);
+  const firstRate = config.optimizer.learningRate * scalingOf(config.optimizer);
+  let rate = resumedRate ?? firstRate;
   /** The last step in this process at which the loss, or the layers, were as they should be. */
   const healthy: Record<'loss' | 'layers', number | undefined> = { loss: undefined, layers: undefined };
   const recentTop1 = () => meanOf(recent.map(({ top1 }) => top1));
@@ -59,7 +63,7 @@ export function openMonitor(
   function adviceOn({ kind, step = 0 }: Warning): string {
     if (!LOWER_RATE_HELPS.includes(kind) || step === 0) return '';
     const since = kind === 'rising-loss' ? step - SHORT_WINDOW : healthy[kind === 'collapse' ? 'loss' : 'layers'];
-    return `; ${lowerRate(config, rate, since)}`;
+    return `; ${advice(rate, since)}`;
   }
 
   function afterStep(event: EventOf<'train_step'>): void {
@@ -113,7 +117,7 @@ export function openMonitor(
       if (event.event === 'activations') afterMeasurement(event);
     },
     /** The run goes back to a checkpoint, or to its start. */
-    rewind({ losses: earlier, learningRate = config.optimizer.learningRate }: Earlier = {}) {
+    rewind({ losses: earlier, learningRate = firstRate }: Earlier = {}) {
       recent.length = 0;
       first = earlier?.first;
       best = earlier?.best ?? Number.POSITIVE_INFINITY;

@@ -31,6 +31,11 @@ export interface TrainUi {
   signal: AbortSignal;
   /** The command that trains, for messages: flags follow it. */
   command?: string;
+  /**
+   * Says how to try a lower learning rate than this one, where that is not a branch of the run.
+   * @param healthy the last step at which nothing was wrong, if it is known.
+   */
+  lowerRate?: ((learningRate: number, healthy: number | undefined) => string) | undefined;
   /** What to resume from, instead of initial values. */
   resume?: Resume | undefined;
   /** What is subtracted from the images, if it is not computed from them: that of the images of the weights. */

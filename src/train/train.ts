@@ -43,7 +43,7 @@ export type { TrainResult, TrainUi };
 export async function train(requested: Config, outer: TrainUi): Promise<TrainResult> {
   const { signal, note, resume } = outer;
   const asked = resume ? levelsToContinue(requested, resume.checkpoint.state.config) : requested;
-  const monitor = openMonitor(asked, outer.report, resume?.checkpoint.state);
+  const monitor = openMonitor(asked, outer.report, resume?.checkpoint.state, outer.lowerRate);
   const warn = (message: string) => monitor.report({ event: 'warning', message });
 
   const changes = resume ? settingsChanged(resume, asked, outer.command) : [];
@@ -137,7 +137,9 @@ async function runToEnd(
       progress.stopped = true;
       unfinished = error.unfinished;
     } else {
-      failure = error instanceof NonFiniteError ? await diagnose(error, run.team, run.feeder, config, progress) : error;
+      const { team, feeder } = run;
+      const isNonFinite = error instanceof NonFiniteError;
+      failure = isNonFinite ? await diagnose(error, team, feeder, config, progress, ui.lowerRate) : error;
     }
   }
   await checkpoints?.close().catch((error: unknown) => {

@@ -1,5 +1,6 @@
 /** What makers read from the files of `npm run bench`. */
-import { median, type ratios, type Timing } from '../../bench/report.js';
+import { median } from '../../../src/numbers.js';
+import type { ratios, Timing } from '../../bench/report.js';
 
 export interface Timings {
   timings: readonly Timing[];

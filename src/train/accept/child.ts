@@ -13,6 +13,7 @@ import { exitAtOnce } from '../../native/c/exit.js';
 import { gpuTrouble } from '../../native/install/gpu-support.js';
 import { findLibrary } from '../../native/install/library.js';
 import { cardTopology, type DriverCard, listCards } from '../../native/install/nvidia-smi.js';
+import { compareRounds } from '../ablate-rounds.js';
 import { clusterOf, contextOptions, type Places, settingsNames } from '../context-options.js';
 import { verifyGolden } from '../golden.js';
 import { openTeam } from '../team.js';
@@ -32,6 +33,7 @@ const JOBS = {
   golden: compareWithFile,
   speed: ({ config, seconds }: { config: Config; seconds: number }) => measureSpeed(config, seconds),
   run: runOnce,
+  compare: ({ config, changed }: { config: Config; changed: Config }) => compareRounds(config, changed),
 };
 
 export type JobKind = keyof typeof JOBS;

@@ -3,6 +3,7 @@ import { type Config, imagesPerStep } from '../../config/config.js';
 import { bareDevice } from '../../config/servers.js';
 import { createSlot, slotViews } from '../../data/index.js';
 import { hasKernel, type PlacedOp, recordPlacement } from '../../native/c/ops.js';
+import { median } from '../../numbers.js';
 import { isMeasured } from '../levels.js';
 import { openTeam, type Team } from '../team.js';
 
@@ -34,7 +35,7 @@ export async function measureSpeed(config: Config, seconds: number) {
     return {
       imagesPerS: (1000 * config.batchSize * stepMs.length) / total,
       /** The median. */
-      stepMs: stepMs.sort((a, b) => a - b)[Math.floor(stepMs.length / 2)]!,
+      stepMs: median(stepMs),
       steps: stepMs.length,
       /** Shares of the slower tower's time. */
       exchangeShare: sum.exchange / sum.step,

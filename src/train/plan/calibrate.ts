@@ -13,6 +13,7 @@ import { copyTensor } from '../../native/binding/tensors.js';
 import { listDevices } from '../../native/c/context.js';
 import { compile } from '../../native/graph/compile.js';
 import { halfSquares } from '../../native/layers/layer-ops.js';
+import { median } from '../../numbers.js';
 import { parameterBytes } from '../../plan/costs.js';
 import type { MessageCost, Rates, RemoteCost } from '../../plan/rates.js';
 import { Parameters } from '../../tower/parameters.js';
@@ -20,7 +21,6 @@ import { measureCopies } from '../accept/copies.js';
 import { stepOnce, withTeam } from '../accept/steps.js';
 import { contextOptions } from '../context-options.js';
 import { measureLayers } from './layer-times.js';
-import { median } from './median.js';
 
 /** A net with almost nothing to compute: a step of it is what a step costs besides its layers. */
 export const SMALL = {

@@ -7,10 +7,10 @@ import { isWeighted, type Net, type Parameter, parametersOf, volume } from '../.
 import { settle } from '../../native/binding/tensors.js';
 import { type Compiled, compile } from '../../native/graph/compile.js';
 import { statelessUniform } from '../../native/layers/stateless-random.js';
+import { median } from '../../numbers.js';
 import { costsOf, type LayerCost } from '../../plan/costs.js';
 import type { LayerTime } from '../../plan/rates.js';
 import { nativeOps } from '../../tower/native-ops.js';
-import { median } from './median.js';
 
 const ROUNDS = { warmUp: 2, least: 3, most: 25 };
 

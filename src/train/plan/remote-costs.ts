@@ -1,12 +1,12 @@
 /** Measures what TensorFlow's servers add to a step: the same small steps here and there, in turn. */
 import type { Config } from '../../config/config.js';
 import { buildNet } from '../../model/net.js';
+import { median } from '../../numbers.js';
 import { imageBytes } from '../../plan/costs.js';
 import type { RemoteCost } from '../../plan/rates.js';
 import { stepOnce, withTeam } from '../accept/steps.js';
 import type { Team } from '../team.js';
 import { REMOTE, SMALL, SMALL_MESSAGES } from './calibrate.js';
-import { median } from './median.js';
 
 const STEPS = { warmUp: 10, counted: 30 };
 /** Whose images take some milliseconds to send. */

@@ -36,6 +36,7 @@ const GOOD: { [Kind in Job['kind']]: JobResults[Kind] } = {
   golden: comparison,
   speed,
   run: { from: 2 },
+  compare: { baseline: [1], changed: [1] }, // of `ablate --speed`; an acceptance does not ask for it
 };
 
 type Answers = { [Kind in Job['kind']]?: JobResults[Kind] | Error };
