@@ -53,6 +53,9 @@ export const EVENTS = {
       val_share: number.optional(),
       all_train_images: number.optional(),
     }),
+    data_workers: z
+      .strictObject({ ...numbers('workers', 'cores'), decoders: number.optional(), reason: text })
+      .optional(),
     branch: z
       .strictObject({
         checkpoint: text,

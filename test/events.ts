@@ -16,6 +16,7 @@ export const RUN_START: EventOf<'run_start'> = {
   dataset: { name: 'Fashion-MNIST', source: 'embedded', train_images: 5000, test_images: 1000 },
   steps: 3,
   steps_per_epoch: 3,
+  data_workers: { workers: 1, cores: 2, reason: 'as the settings say' },
 };
 
 export const CHECK: EventOf<'check'> = {

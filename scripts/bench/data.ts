@@ -52,7 +52,7 @@ export async function benchData(preset: 'mini' | 'fashion' | 'tutorial', rounds:
   const { inputSize, inputChannels } = net;
   const dataset = loadDataset('embedded', net.classes);
   console.log(`preset ${preset}: ${inputSize} px, ${inputChannels} channels, batch ${batchSize}`);
-  const options = { dataset, batchSize, inputSize, inputChannels, seed, data };
+  const options = { dataset, batchSize, inputSize, inputChannels, seed, data: { ...data, workers: 0 } };
   save(name, { preset, timings: await timeFeeders({ '8 batches': options }, 8, rounds) });
 }
 
@@ -92,7 +92,7 @@ export async function benchFiles(images: number, rounds: number, name?: string):
     const { net, data, seed } = PRESETS.fashion;
     const { inputSize, inputChannels } = net;
     const colourNoise = { strength: 0.1, end: null, divide: true, colours: 'imagenet' } as const;
-    const recipe = { ...data, meanImage: true, colourNoise };
+    const recipe = { ...data, meanImage: true, colourNoise, workers: 0 };
     const { resize, onBadImage } = data;
     const reading = { resize, onBadImage, channels: 3, cache: join(base, 'cache'), concurrency: 2 } as const;
     const statistics = await statisticsOf(openImages(folder), reading);

@@ -3,7 +3,7 @@ import type { Config } from '../config/config.js';
 import { eventLine, towerTitle } from '../event-lines.js';
 import type { EventOf, LogEvent } from '../log.js';
 import { eventWriter } from '../log-writer.js';
-import { count, duration, imagesText } from '../numbers.js';
+import { count, duration, imagesText, plural } from '../numbers.js';
 import { printable, shellWord } from '../printable.js';
 import { followState } from './live-state.js';
 import { viewLines } from './live-view.js';
@@ -125,7 +125,7 @@ export function openDisplay(mode: DisplayMode, { logEvery, net, folderOf, isResu
 
 /** The towers' devices, the data, and the size of the net. */
 export function openedLines(event: EventOf<'run_start'>, config: Pick<Shown, 'net'>): string[] {
-  const { dataset, towers, placement } = event;
+  const { dataset, towers, placement, data_workers: workers } = event;
   const places = towers.map(({ tower, device, backing_device: backing }) => {
     const name = towerTitle(tower, towers.length, placement);
     const isThere = backing.toUpperCase().endsWith(device.toUpperCase());
@@ -136,6 +136,13 @@ export function openedLines(event: EventOf<'run_start'>, config: Pick<Shown, 'ne
   return [
     places.join(', '),
     `data ${dataset.name}: ${imagesText(dataset)}, from ${dataset.source}`,
+    ...(workers ? workersLines(workers) : []),
     `net ${config.net.table}: ${count(event.parameters)} parameters${shares}`,
   ];
+}
+
+/** `data workers: 6, decoding 6 images at the same time (8 cores, less one for each of 2 towers)`; nothing if none decodes. */
+function workersLines({ workers, decoders, reason }: NonNullable<EventOf<'run_start'>['data_workers']>): string[] {
+  if (decoders === undefined) return [];
+  return [`data workers: ${count(workers)}, decoding ${plural(decoders, 'image')} at the same time (${reason})`];
 }

@@ -23,7 +23,7 @@ export function npmScript(
   args: readonly string[] | undefined,
   { npm_lifecycle_event: name, npm_lifecycle_script: text = '', npm_package_json: file }: Env,
 ): { name: string; words: readonly string[] } | undefined {
-  const command = /scripts\/run\.mjs\s+(.*?)\s*$/.exec(text)?.[1];
+  const command = /scripts\/run\.[cm]js\s+(.*?)\s*$/.exec(text)?.[1];
   if (name === undefined || command === undefined || file === undefined) return undefined;
   const words = command.split(/\s+/).filter((word) => /^[\w-]/.test(word)); // not a shell's "$@"
   if (args && !words.every((word, i) => args[i] === word)) return undefined;

@@ -130,7 +130,12 @@ export const FLAGS: readonly Flag[] = [
     ['on', '--mean-image', 'data.meanImage', 'subtract the mean training image, pixel by pixel'],
     ['off', '--no-mean-image', 'data.meanImage', 'subtract one grey level per channel'],
     ['text', '--on-bad-image <action>', 'data.onBadImage', 'fail at an unreadable image, or skip it'],
-    ['number', '--workers <threads>', 'data.workers', 'number of data workers: threads that prepare images'],
+    [
+      'numbers',
+      '--workers <threads>',
+      'data.workers',
+      'number of data workers, which prepare images; auto: by the cores that the towers leave',
+    ],
   ]),
   ...section('augmentation', 'data', [
     ['on', '--crop', 'data.randomCrop', 'crop training images at random places'],

@@ -49,7 +49,7 @@ const COMMON_DATA = {
   colourNoise: { strength: 0, end: null, divide: false, colours: 'imagenet' },
   cropGroup: 1,
   onBadImage: 'fail',
-  workers: 1, // one worker keeps a step ahead of two towers on a CPU, which need the other cores
+  workers: 'auto',
 } as const;
 
 function makePreset(preset: PresetName, { net, data, ...settings }: PresetSettings): Preset {

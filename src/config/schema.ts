@@ -157,6 +157,7 @@ const optimizer = keys({
 });
 
 const MEAN = 'a list of one grey level (0 to 255) per channel, or data';
+const WORKERS = 'a whole number from 0 to 64, or auto';
 const SCALE = 'a number above 0, a list of one for each channel, or data';
 
 /** The settings of the images; see also `ImageOptions` in `data/augment.ts`. */
@@ -193,7 +194,8 @@ const data = keys({
   limit: whole(1, 1_000_000_000).exactOptional(),
   /** Share of each class that is used for tests if the data has no test images; absent: such data is refused. */
   valShare: z.number(SHARE).gt(0, SHARE).lt(1, SHARE).exactOptional(),
-  workers: whole(0, 64),
+  /** `auto`: as many as the towers leave cores. */
+  workers: z.union([whole(0, 64), z.literal('auto')], WORKERS),
 });
 
 /** All settings, in the order that `config.json` has. An unknown key is an error. */

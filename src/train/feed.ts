@@ -20,6 +20,9 @@ import { DataError } from '../errors.js';
 import { usableCores } from '../limits.js';
 import { bytesToAlignment } from '../native/c/copy.js';
 import { cacheFolder } from '../native/install/library.js';
+import { plural } from '../numbers.js';
+import { MOST_DECODERS, poolThreads, widenPool } from '../pool-threads.js';
+import { dataWorkersOf } from './data-workers.js';
 import { measured } from './levels.js';
 import { ANSWER_FACTOR } from './tower-deadline.js';
 import { withDeadline } from './waiting.js';
@@ -58,6 +61,9 @@ export async function openFeed(config: Config, options: FeedUi = {}) {
   const { source, resize, interpolation, onBadImage, valShare, limit } = config.data;
   const channels = inputChannels === 1 ? 1 : 3;
   const selection = { valShare, limit, resize, seed };
+  const chosen = dataWorkersOf(config);
+  const { workers, decoders } = chosen;
+  widenPool(Math.max(decoders, Math.min(usableCores(), MOST_DECODERS))); // the statistics decode before the towers compute
   const opened = await retryRead(source, () => openDataset(source, classes, channels, selection), { signal });
   const dataset: Dataset = config.overfit ? ({ ...opened, test: opened.train } as Dataset) : opened;
   for (const remark of dataset.remarks ?? []) warn(`${source}: ${remark}`);
@@ -74,15 +80,28 @@ export async function openFeed(config: Config, options: FeedUi = {}) {
       ...(signal && { signal }),
     });
   }
+  if (dataset.kind === 'files') warnOfNarrowPool(decoders, warn);
   const fed = testOn === 'train' ? withTrainingSample(dataset) : dataset;
   const open = () => {
     const feeder = openFeeder({
-      ...{ dataset: fed, batchSize, inputSize, inputChannels, seed, data, statistics, bytesToAlignment, views },
+      ...{ dataset: fed, batchSize, inputSize, inputChannels, seed, statistics, bytesToAlignment, views, decoders },
+      data: { ...data, workers },
       onUnreadable: ({ path, reason }: UnreadableImage) => warn(`the image ${path} is skipped: ${reason}`),
     });
     return withBatchDeadlines(feeder, ANSWER_FACTOR * config.exchangeTimeoutMs);
   };
-  return { dataset, feeder: open(), statistics, reopen: open, config: { ...config, data } };
+  const { decoders: _, ...withoutDecoders } = chosen;
+  const dataWorkers = dataset.kind === 'files' ? chosen : withoutDecoders;
+  return { dataset, feeder: open(), statistics, reopen: open, config: { ...config, data }, dataWorkers };
+}
+
+/** Warns if there are fewer threads than decoders, because a program has started them before. */
+function warnOfNarrowPool(decoders: number, warn: (message: string) => void): void {
+  const threads = poolThreads();
+  if (threads >= decoders) return;
+  warn(
+    `images are decoded in ${plural(threads, 'thread')}, though there are cores for ${decoders}: start the program with the environment variable UV_THREADPOOL_SIZE=${decoders}`,
+  );
 }
 
 /** The same feeder, which throws if a batch takes longer than `ms`. */

@@ -20,6 +20,8 @@ export interface Run {
   dataset: Dataset;
   feeder: BatchFeeder;
   team: Team;
+  /** Absent where the caller opened the feeder. */
+  dataWorkers?: NonNullable<EventOf<'run_start'>['data_workers']>;
   /** The run's length in steps. */
   steps: number;
 }
@@ -61,7 +63,7 @@ function valuesIn(parameters: readonly Parameter[]): number {
 
 /** @param changes of a branch. */
 export function runStart(
-  { config, dataset, feeder, team, steps }: Run,
+  { config, dataset, feeder, team, steps, dataWorkers }: Run,
   resume: Resume | undefined,
   changes: readonly Change[],
 ): EventOf<'run_start'> {
@@ -88,6 +90,7 @@ export function runStart(
       ...(unlimited !== undefined && { all_train_images: unlimited }),
     },
     ...{ steps, steps_per_epoch: feeder.batchesPerEpoch },
+    ...(dataWorkers && { data_workers: dataWorkers }),
     ...(resume && changes.length > 0 && { branch: { ...branchedFrom(resume), changes: [...changes] } }),
   };
 }

@@ -55,7 +55,7 @@ export async function train(requested: Config, outer: TrainUi): Promise<TrainRes
   const opening = openFeed(asked, { warn, note, signal, statistics: kept, warnOfMean });
   const feed = await openUnlessStopped(opening, signal, (late) => late.feeder.close());
   if (!feed) return stoppedBeforeStart(signal);
-  const { dataset, feeder, statistics, reopen } = feed;
+  const { dataset, feeder, statistics, reopen, dataWorkers } = feed;
   let unfinished: Promise<unknown> | undefined;
   try {
     if (resume) refuseOtherData(resume, dataset);
@@ -64,7 +64,7 @@ export async function train(requested: Config, outer: TrainUi): Promise<TrainRes
     const team = await openUnlessStopped(towers, signal, (late) => late.close());
     if (!team) return stoppedBeforeStart(signal);
     const steps = stepsOf(asked, feeder.batchesPerEpoch);
-    const run: Run = { config: feed.config, dataset, feeder, team, steps };
+    const run: Run = { config: feed.config, dataset, feeder, team, steps, dataWorkers };
     try {
       run.config = outer.begin?.(feed.config) ?? feed.config;
       monitor.report(runStart(run, resume, changes));

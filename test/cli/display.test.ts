@@ -66,6 +66,13 @@ test('train says at the end how many images were skipped, if any', async () => {
   assert.equal(stdout.lines.at(-1), wanted);
 });
 
+test('train says how many images are decoded at the same time, and why', async () => {
+  const workers = { workers: 6, decoders: 6, cores: 8, reason: '8 cores, less one for each of 2 towers' };
+  const { stdout } = await show([{ ...START, data_workers: workers }]);
+  const line = 'data workers: 6, decoding 6 images at the same time (8 cores, less one for each of 2 towers)';
+  assert.ok(stdout.lines.includes(line), stdout.text);
+});
+
 test('train prints the device that TensorFlow reports, if it is another one', async () => {
   const towers = RUN_START.towers.map((each) => ({ ...each, backing_device: '/device:CPU:0' }));
   const { stdout } = await show([{ ...START, towers }]);

@@ -218,10 +218,10 @@ test('npmScript() recognizes every script of this package that runs a command', 
   const { scripts } = JSON.parse(fs.readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
     scripts: Record<string, string>;
   };
-  const commands = Object.entries(scripts).filter(([, text]) => /^(exec )?node scripts\/run\.mjs [a-z]/.test(text));
+  const commands = Object.entries(scripts).filter(([, text]) => /^(exec )?node scripts\/run\.cjs [a-z]/.test(text));
   assert.ok(commands.length > 10);
   for (const [name, text] of commands) {
-    const [, words = ''] = /run\.mjs ([\w -]+)/.exec(text) ?? [];
+    const [, words = ''] = /run\.cjs ([\w -]+)/.exec(text) ?? [];
     // With and without the shell's `exec`.
     for (const script of [text, text.replace(/^exec /, ''), `exec ${text.replace(/^exec /, '')} "$@"`]) {
       const env = { ...ENV, npm_lifecycle_event: name, npm_lifecycle_script: script };

@@ -59,7 +59,14 @@ test('npm pack includes the used parts of @tensorflow/tfjs-node-gpu, without scr
   tarball = join(temporary, packed.filename);
   assert.deepEqual(packed.bundled, [USED]);
   const paths = packed.files.map(({ path }) => path);
-  const expected = ['dist/src/cli.js', 'dist/src/index.d.ts', 'dist/src/report/page.json', 'LICENSE'];
+  const expected = [
+    'bin/alexnet-split.cjs',
+    'bin/threads.cjs',
+    'dist/src/cli.js',
+    'dist/src/index.d.ts',
+    'dist/src/report/page.json',
+    'LICENSE',
+  ];
   for (const path of [...expected, `node_modules/${USED}/LICENSE`]) {
     assert.ok(paths.includes(path), path);
   }

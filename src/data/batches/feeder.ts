@@ -22,6 +22,8 @@ export interface FeedOptions {
   seed: number;
   /** `workers` threads fill the slots; with 0 the calling thread does, during `train` and `test`. */
   data: ImageOptions & { readonly workers: number };
+  /** Images that all threads decode at the same time; by default one for each of them. */
+  decoders?: number;
   /** Views of each test image; 1 by default. */
   views?: Views;
   /** Of the training images, if the options need them; see `needsStatistics`. */
@@ -62,6 +64,8 @@ export function openFeeder(options: FeedOptions) {
     ...{ dataset, batchSize, inputSize, inputChannels, seed, data, views, slots },
     // Each thread opens shards of two parts.
     keptBytes: Math.floor(KEPT_BYTES / (2 * Math.max(1, data.workers))),
+    // One more waits for the decoder, which need not wait for the thread then.
+    ahead: 1 + Math.ceil((options.decoders ?? 1) / Math.max(1, data.workers)),
     maxOpenShards: Math.max(1, Math.floor(MAX_OPEN_SHARDS / (2 * Math.max(1, data.workers)))),
     ...(data.meanImage && { meanImage: statistics!.mean }),
     colours: usesOwnColours(data.colourNoise) ? statistics!.colours : IMAGENET_COLOURS,

@@ -5,6 +5,7 @@ import { type Decode, openDecoder } from '../images/decode.js';
 import { openReader } from '../images/reader.js';
 import { SystemError } from '../images/retry.js';
 import type { FileDataset, ImageFiles, PixelDataset } from '../sets/dataset.js';
+import { startAhead } from './ahead.js';
 import { type BatchKind, createOrders, type PlanOptions, rangeOf } from './plan.js';
 import { slotViews } from './slots.js';
 
@@ -20,6 +21,8 @@ export interface FillSetup extends PlanOptions {
   readonly slots: readonly SharedArrayBuffer[];
   /** Shards of each part that a thread may keep open. */
   readonly maxOpenShards?: number;
+  /** Images that a thread reads and decodes at the same time. Default 1. */
+  readonly ahead?: number;
   /** A thread keeps the decoded images of a part if they all fit into so many bytes. Default 0. */
   readonly keptBytes?: number;
 }
@@ -86,13 +89,12 @@ export function createFiller(setup: FillSetup) {
       if (!order) return source.find([from + i], 0, 1);
       return source.find(order, from + i, isTraining && data.onBadImage === 'skip' ? order.length : 1);
     };
-    let next = begin < end ? find(begin) : undefined;
+    const nextFound = startAhead(begin, end, setup.ahead ?? 1, find); // decodes while an image is transformed
     for (let i = begin; i < end; i++) {
-      const { index, pixels, offset, bad } = await next!;
+      const { index, pixels, offset, bad } = await nextFound();
       result.bad.push(...bad);
       if (!pixels) result.holes.push(i);
       if (!pixels && data.onBadImage === 'fail') return;
-      next = i + 1 < end ? find(i + 1) : undefined; // decodes while this image is transformed
       if (!pixels) continue;
       const changes = isTraining ? augmentationOf(index, epoch, from + i) : views[number % views.length]!;
       transform(images, i * inputValues, pixels, offset, changes);

@@ -62,11 +62,14 @@ async function everything(feeder: BatchFeeder, options: FeedOptions) {
   return batches;
 }
 
-test('train() and test() return the same batches of files with any number of threads', async (t) => {
+test('train() and test() return the same batches of files with any number of threads and decoders', async (t) => {
   const folder = mixedFolder(t);
   const [first, ...others] = await Promise.all(
-    [0, 1, 3].map((workers) => {
-      const options = optionsFor(folder, workers, { onBadImage: 'skip' });
+    [[0], [1], [3], [0, 5], [1, 9]].map(([workers, decoders]) => {
+      const options = {
+        ...optionsFor(folder, workers!, { onBadImage: 'skip' }),
+        ...(decoders !== undefined && { decoders }),
+      };
       return everything(open(t, options), options);
     }),
   );
