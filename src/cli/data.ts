@@ -8,6 +8,7 @@ import {
   describeEndings,
   type FileDataset,
   keepStatistics,
+  listImages,
   openClassFolders,
   openImages,
   packImages,
@@ -153,7 +154,8 @@ export async function dataPrepare(
   }
   const { stdout, stderr } = services;
   const selection = selectionOf(options);
-  const dataset = await retryRead(folder, () => openImages(folder, selection));
+  const open = async () => openImages(folder, { ...selection, listed: await listImages(folder, selection) });
+  const dataset = await retryRead(folder, open);
   refuseIdleShare(folder, dataset, selection);
   stderr.print(...(dataset.remarks ?? []).map((remark) => `${folder}: ${remark}`));
   if (pack !== undefined) tryPacking(dataset, pack);

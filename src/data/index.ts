@@ -19,6 +19,7 @@ export {
   countClasses,
   hasTestImages,
   isCifarData,
+  listImages,
   openClassFolders,
   openDataset,
   openImages,

@@ -4,6 +4,7 @@ import { type Config, imagesPerStep } from '../config/config.js';
 import {
   type BatchFeeder,
   type Dataset,
+  listImages,
   needsStatistics,
   openDataset,
   openFeeder,
@@ -64,7 +65,11 @@ export async function openFeed(config: Config, options: FeedUi = {}) {
   const chosen = dataWorkersOf(config);
   const { workers, decoders } = chosen;
   widenPool(Math.max(decoders, Math.min(usableCores(), MOST_DECODERS))); // the statistics decode before the towers compute
-  const opened = await retryRead(source, () => openDataset(source, classes, channels, selection), { signal });
+  const opened = await retryRead(
+    source,
+    async () => openDataset(source, classes, channels, { ...selection, listed: await listImages(source, selection) }),
+    { signal },
+  );
   const dataset: Dataset = config.overfit ? ({ ...opened, test: opened.train } as Dataset) : opened;
   for (const remark of dataset.remarks ?? []) warn(`${source}: ${remark}`);
   if (dataset.kind === 'files' && onBadImage === 'skip') await requireTestImage(dataset, { resize, channels, signal });

@@ -7,6 +7,7 @@ import { createHash } from 'node:crypto';
 import { basename, join, resolve } from 'node:path';
 import type { FileDataset } from './dataset.js';
 import { duplicateImages, filesByClass, ignoredFiles, listClasses } from './image-folder.js';
+import type { ListedFolders } from './list-ahead.js';
 import { foldersIn, partsOf } from './list-folder.js';
 import { normalizeName } from './names.js';
 import { classFoldersOf } from './other-formats.js';
@@ -35,12 +36,18 @@ export function namesOfClasses(folder: string, part: string): string[] {
  * Lists the images of class folders, and takes a share of each class as test images.
  * @param part from {@link undividedPart}.
  * @param choice without it all images are training images.
+ * @param listed folders that were listed ahead.
  * @throws DataError for a folder without two classes, or a class without images.
  */
-export function readClassFolders(folder: string, part: string, choice?: ValChoice): FileDataset {
+export function readClassFolders(
+  folder: string,
+  part: string,
+  choice?: ValChoice,
+  listed?: ListedFolders,
+): FileDataset {
   const passedOver: Record<string, number> = {};
   const otherImages: string[] = [];
-  const { classes, byClass } = listClasses(folder, part, { passedOver, otherImages });
+  const { classes, byClass } = listClasses(folder, part, { passedOver, otherImages, listed });
   const divided = byClass.map((paths) => (choice ? divide(paths, part, choice) : { train: paths, test: [] }));
   const classNames = [...classes.keys()];
   const single = classNames.filter((_, label) => byClass[label]!.length === 1);

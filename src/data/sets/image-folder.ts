@@ -6,6 +6,7 @@ import { basename, join, resolve } from 'node:path';
 import { DataError } from '../../errors.js';
 import { convertHeic, HEIC_ENDING } from '../images/heic.js';
 import { type FileDataset, type ImageFiles, imageFiles } from './dataset.js';
+import type { ListedFolders } from './list-ahead.js';
 import { describeNoFolder, exists, foldersIn, partsOf, realPath } from './list-folder.js';
 import { findDuplicate, normalizeName } from './names.js';
 import { otherFormatError, splitAdvice } from './other-formats.js';
@@ -48,9 +49,10 @@ export interface ClassImages {
 
 /**
  * Lists images and labels; opens no image. Ignores names that start with a dot.
+ * @param listed folders that were listed ahead.
  * @throws DataError for a folder without classes or images, or if `val` has other classes than `train`.
  */
-export function readImageFolder(folder: string): FileDataset {
+export function readImageFolder(folder: string, listed?: ListedFolders): FileDataset {
   const { train, val } = partsOf(folder);
   if (train === undefined) {
     const noFolder = describeNoFolder(folder);
@@ -66,7 +68,7 @@ export function readImageFolder(folder: string): FileDataset {
   const otherImages: string[] = [];
   const isSame = realPath(join(folder, train)) === realPath(join(folder, val));
   const visited: Visited = new Map();
-  const optionsFor = (other: string) => ({ passedOver, otherImages, ...(!isSame && { visited, other }) });
+  const optionsFor = (other: string) => ({ passedOver, otherImages, listed, ...(!isSame && { visited, other }) });
   const { classes, byClass } = listClasses(folder, train, optionsFor(val));
   const classNames = [...classes.keys()];
   const test = testImages({ folder, train, val, classes, passedOver }, openWalk(folder, val, optionsFor(train)));
@@ -179,13 +181,18 @@ function flatTestImages({ folder, val, classes, passedOver }: Listing, walk: Par
 /** A sentence about the first two image paths that look alike. */
 export function duplicateImages(byClass: readonly (readonly string[])[]): string | undefined {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: only names beyond ASCII have several forms
-  const duplicate = findDuplicate(byClass.flat().filter((path) => /[^\x00-\x7f]/.test(path)));
+  const duplicate = findDuplicate(byClass.flatMap((paths) => paths.filter((path) => /[^\x00-\x7f]/.test(path))));
   if (duplicate === undefined) return undefined;
   return `${normalizeName(duplicate)} exists twice, with composed and with decomposed characters: both count`;
 }
 
 export function filesByClass(byClass: readonly (readonly string[])[]): ImageFiles {
-  const labels = byClass.flatMap((paths, label) => paths.map(() => label));
+  const labels = new Uint16Array(byClass.reduce((images, { length }) => images + length, 0));
+  let at = 0;
+  for (const [label, { length }] of byClass.entries()) {
+    labels.fill(label, at, at + length);
+    at += length;
+  }
   return imageFiles(byClass.flat(), labels);
 }
 

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { DataError, systemMessage } from '../../errors.js';
 import { describeMissing } from '../../file-kind.js';
 import { isSystemFault, listingFault } from '../images/retry.js';
+import type { ListedEntry, ListedFolders } from './list-ahead.js';
 
 export interface Entry {
   name: string;
@@ -31,11 +32,15 @@ function lookAt<T>(path: string, look: () => T, otherwise?: (error: Error) => T)
   }
 }
 
-export function entriesOf(folder: string): Entry[] {
+/** @param listed folders that were listed ahead. */
+export function entriesOf(folder: string, listed?: ListedFolders): Entry[] {
+  const entries: readonly ListedEntry[] = listed?.take(folder) ?? list(folder);
+  return entries.map((entry) => (entry.isLink ? { ...entry, ...follow(join(folder, entry.name)) } : entry));
+}
+
+function list(folder: string): ListedEntry[] {
   return lookAt(folder, () => readdirSync(folder, { withFileTypes: true })).map((entry) => {
-    const { name } = entry;
-    if (!entry.isSymbolicLink()) return { name, isLink: false, isFolder: entry.isDirectory() };
-    return { name, isLink: true, ...follow(join(folder, name)) };
+    return { name: entry.name, isFolder: entry.isDirectory(), isLink: entry.isSymbolicLink() };
   });
 }
 

@@ -32,13 +32,13 @@ export interface Names {
 export function packNames(names: readonly string[]): Names {
   const ends = new Float64Array(new SharedArrayBuffer(8 * names.length));
   let end = 0;
-  for (const [i, name] of names.entries()) {
-    end += Buffer.byteLength(name);
+  for (let i = 0; i < names.length; i++) {
+    end += Buffer.byteLength(names[i]!);
     ends[i] = end;
   }
-  const bytes = new Uint8Array(new SharedArrayBuffer(end));
-  for (const [i, name] of names.entries()) bytes.set(Buffer.from(name), ends[i - 1] ?? 0);
-  return { bytes, ends };
+  const bytes = Buffer.from(new SharedArrayBuffer(end));
+  for (let i = 0; i < names.length; i++) bytes.write(names[i]!, ends[i - 1] ?? 0);
+  return { bytes: new Uint8Array(bytes.buffer), ends };
 }
 
 export function nameAt({ bytes, ends }: Names, index: number): string {

@@ -1,4 +1,5 @@
 /** Opens data sets of every kind. */
+import { join } from 'node:path';
 import { ConfigError, DataError } from '../../errors.js';
 import { isPacked, packedClasses, readPacked } from '../shards/packed-dataset.js';
 import { CIFAR_SOURCE, cifarKind, isCifar, loadCifar } from './cifar.js';
@@ -8,6 +9,8 @@ import { loadDataset } from './idx-dataset.js';
 import { isIdxFolder } from './idx-files.js';
 import { imageClasses, isImageFolder, readImageFolder } from './image-folder.js';
 import { withLimit } from './limit.js';
+import { type ListedFolders, listAhead } from './list-ahead.js';
+import { partsOf } from './list-folder.js';
 import { isSynthetic, makeSynthetic } from './synthetic.js';
 
 /** Which images of a data set are used, and as what. */
@@ -20,6 +23,8 @@ export interface Selection {
   readonly resize?: number | undefined;
   /** For all choices. */
   readonly seed: number;
+  /** From {@link listImages}: a disk or a server then answers for several folders at a time. */
+  readonly listed?: ListedFolders | undefined;
 }
 
 const ALL: Selection = { seed: 0 };
@@ -49,11 +54,30 @@ function openWhole(source: string, classes: number, channels: 1 | 3, selection: 
   );
 }
 
+/**
+ * Lists the folders that {@link openDataset} will walk, several at a time; none if the data are not a folder of images.
+ * Opens no image, and refuses nothing: opening does.
+ */
+export async function listImages(source: string, { valShare }: Pick<Selection, 'valShare'> = {}) {
+  return listAhead(imageParts(source, valShare).map((part) => join(source, part)));
+}
+
+/** The folders of images in a folder, such as train and val. */
+function imageParts(source: string, valShare: number | undefined): string[] {
+  if (isSynthetic(source) || isPacked(source) || isInMemory(source)) return [];
+  const { train, val } = partsOf(source);
+  if (train !== undefined && val !== undefined) return [train, val];
+  const part = valShare === undefined ? undefined : undividedPart(source);
+  return part === undefined ? [] : [part];
+}
+
 /** Opens a folder of images, packed or not. */
-export function openImages(source: string, { valShare, seed }: Selection = ALL): FileDataset {
+export function openImages(source: string, { valShare, seed, listed }: Selection = ALL): FileDataset {
   if (isPacked(source)) return readPacked(source);
   const part = valShare === undefined ? undefined : undividedPart(source);
-  return part === undefined ? readImageFolder(source) : readClassFolders(source, part, { valShare: valShare!, seed });
+  return part === undefined
+    ? readImageFolder(source, listed)
+    : readClassFolders(source, part, { valShare: valShare!, seed }, listed);
 }
 
 function isUndivided(source: string, { valShare }: Selection): boolean {

@@ -3,6 +3,7 @@ import { extname, join, resolve, sep } from 'node:path';
 import { DataError } from '../../errors.js';
 import { convertHeic, HEIC_ENDING } from '../images/heic.js';
 import type { IgnoredFiles } from './dataset.js';
+import type { ListedFolders } from './list-ahead.js';
 import { brokenLinkError, type Entry, entriesOf, foldersAmong, linkTarget, realPath } from './list-folder.js';
 
 /** Endings of files that may be images; the content decides the format. */
@@ -28,6 +29,7 @@ export interface WalkOptions {
   otherImages?: string[];
   visited?: Visited;
   other?: string | undefined;
+  listed?: ListedFolders | undefined;
 }
 
 /**
@@ -37,16 +39,17 @@ export interface WalkOptions {
  * @param options.passedOver counts files that are not images.
  * @param options.otherImages receives the paths of images whose format is not decoded.
  * @param options.visited is shared by the walks of both parts: no image may be in both.
+ * @param options.listed folders that were listed ahead.
  * @param options.other the other part, if this part may not share images with it.
  * @throws DataError if the walk of the other part visited this part.
  */
 export function openWalk(root: string, part: string, options: WalkOptions = {}) {
-  const { passedOver = {}, otherImages = [], visited = new Map() as Visited, other } = options;
+  const { passedOver = {}, otherImages = [], visited = new Map() as Visited, other, listed } = options;
   const top = realPath(join(root, part));
   const otherTop = other === undefined ? undefined : realPath(join(root, other));
   const topLink = linkTarget(join(root, part)) === undefined ? undefined : part;
   visit(top, { part, path: part, link: topLink });
-  const topEntries = new Map(entriesOf(join(root, part)).map((entry) => [entry.name, entry]));
+  const topEntries = new Map(entriesOf(join(root, part), listed).map((entry) => [entry.name, entry]));
   for (const entry of topEntries.values()) refuseBroken(part, entry);
 
   function visit(real: string, now: Visit): void {
@@ -61,7 +64,7 @@ export function openWalk(root: string, part: string, options: WalkOptions = {}) 
   }
 
   function walk(at: string, real: string, link: string | undefined, found: string[]): void {
-    for (const entry of at === part ? topEntries.values() : entriesOf(join(root, at))) {
+    for (const entry of at === part ? topEntries.values() : entriesOf(join(root, at), listed)) {
       const { name } = entry;
       if (name.startsWith('.')) continue;
       if (entry.isFolder) enter(at, real, entry, link, found);
