@@ -161,7 +161,7 @@ export async function dataPrepare(
   if (pack !== undefined) tryPacking(dataset, pack);
   // Before the packing, because this finds out whether they can be saved, and which images cannot be read.
   const statistics = await statisticsOf(dataset, {
-    ...{ resize, channels: 3, onBadImage },
+    ...{ resize, channels: 3, onBadImage, everyFile: true },
     get cache() {
       return join(cacheFolder(), 'data');
     },

@@ -1,5 +1,6 @@
 /** Goes through all images of a part, several at a time. */
 import { DataError } from '../../errors.js';
+import { count, duration } from '../../numbers.js';
 import type { ImageFiles } from '../sets/dataset.js';
 import { type ImageReader, openReader } from './reader.js';
 
@@ -8,14 +9,18 @@ export type Progress = (done: number, total: number) => void;
 
 const NOTE_EVERY_MS = 30_000;
 
-/** Progress as sentences: the first one at once, then one every 30 seconds. */
+/** Progress as sentences with the time that is left: the first one at once, then one every 30 seconds. */
 export function progressNotes(what: string, note: (text: string) => void = () => {}): Progress {
   let last = Number.NEGATIVE_INFINITY;
+  let first: { now: number; done: number } | undefined;
   return (done, total) => {
     const now = performance.now();
+    first ??= { now, done }; // an earlier process may have done some
     if (now - last < NOTE_EVERY_MS) return;
     last = now;
-    note(`${what}: ${done.toLocaleString('en-US')} of ${total.toLocaleString('en-US')} images`);
+    const rate = (done - first.done) / (now - first.now);
+    const left = rate > 0 ? `, ${duration((total - done) / rate)} left` : '';
+    note(`${what}: ${count(done)} of ${count(total)} images${left}`);
   };
 }
 
@@ -26,6 +31,8 @@ interface EachImageOptions {
   signal?: AbortSignal | undefined;
   /** Indices of the images; all of the part by default. */
   only?: ArrayLike<number> | undefined;
+  /** Shards that are open at a time. */
+  maxOpen?: number;
 }
 
 /**
@@ -37,10 +44,10 @@ interface EachImageOptions {
 export async function forEachImage(
   folder: string,
   files: ImageFiles,
-  { action, concurrency, signal, only }: EachImageOptions,
+  { action, concurrency, signal, only, maxOpen }: EachImageOptions,
   visit: (index: number, reader: ImageReader) => Promise<unknown>,
 ): Promise<void> {
-  const reader = openReader(folder, files, { signal });
+  const reader = openReader(folder, files, { signal, maxOpen });
   const count = only?.length ?? files.count;
   let next = 0;
   const failures: unknown[] = [];

@@ -11,6 +11,8 @@ import { stoppedError } from '../images/each-image.js';
 import { isSystemFault, retryRead } from '../images/retry.js';
 import type { Dataset, FileDataset, ImageFiles } from '../sets/dataset.js';
 import { nameAt } from '../sets/names.js';
+import { openKeptSums } from './kept-sums.js';
+import { knownKey } from './known-key.js';
 import { ACTION, type ComputeOptions, type Statistics, statisticsOfFiles, statisticsOfPixels } from './statistics.js';
 
 /** Part of every key: another way of decoding gives another mean. */
@@ -27,6 +29,8 @@ interface StatisticsOptions extends ComputeOptions {
   readonly cache: string;
   /** Called if the cache cannot be used. Without it, that is an error. */
   warn?: ((message: string) => void) | undefined;
+  /** Looks at every file to know whether it is the one that it was. Otherwise see `known-key.ts`. */
+  everyFile?: boolean;
 }
 
 /**
@@ -49,8 +53,10 @@ export async function statisticsOf(dataset: Dataset, options: StatisticsOptions)
   if (cached) return cached;
   // Better to know now than after a million images.
   const isUsable = cache !== undefined && trySaving(cache, () => assertFolderWritable(cache), warn);
-  const computed = await statisticsOfFiles(dataset, options);
-  if (isUsable) trySaving(cache, () => writeStatistics(cache, name, computed), warn);
+  if (!isUsable) return statisticsOfFiles(dataset, options);
+  const kept = openKeptSums(cache, name, dataset.train, writeWhole);
+  const computed = await statisticsOfFiles(dataset, { ...options, kept });
+  if (trySaving(cache, () => writeStatistics(cache, name, computed), warn)) kept.remove();
   return computed;
 }
 
@@ -60,6 +66,14 @@ function cacheFolder(options: StatisticsOptions): string | undefined {
   } catch (error) {
     if (!options.warn) throw error;
     options.warn(`the mean image is not cached, so the next run computes it again: ${(error as Error).message}`);
+    return undefined;
+  }
+}
+
+function cacheIfAny(options: Partial<StatisticsOptions>): string | undefined {
+  try {
+    return options.cache;
+  } catch {
     return undefined;
   }
 }
@@ -91,9 +105,11 @@ export async function keepStatistics(packed: FileDataset, statistics: Statistics
 /** The name of a file of statistics: a key of the training images and of how they are decoded. */
 export async function statisticsFile(
   dataset: FileDataset,
-  { resize, channels, interpolation, signal }: Pick<ComputeOptions, 'resize' | 'channels' | 'interpolation' | 'signal'>,
+  options: Pick<ComputeOptions, 'resize' | 'channels' | 'interpolation' | 'signal'> & Partial<StatisticsOptions>,
 ): Promise<string> {
-  const images = dataset.key ?? (await filesKey(dataset.folder, dataset.train, signal));
+  const { resize, channels, interpolation, signal, everyFile = false } = options;
+  const compute = () => filesKey(dataset.folder, dataset.train, signal);
+  const images = dataset.key ?? (await knownKey(dataset, cacheIfAny(options), compute, { everyFile, writeWhole }));
   const own = interpolation === 'bilinear' ? [interpolation] : []; // the others' keys are as they were before it
   const text = JSON.stringify([DECODING, resize, channels, images, ...own]);
   return `statistics-${createHash('sha256').update(text).digest('hex').slice(0, 32)}.json`;

@@ -4,9 +4,10 @@ import { openDecoder } from '../images/decode.js';
 import { forEachImage } from '../images/each-image.js';
 import type { Dataset, FileDataset } from '../sets/dataset.js';
 import { spread } from '../sets/spread.js';
-import { type ComputeOptions, createSums } from './statistics.js';
+import type { ComputeOptions } from './statistics.js';
+import { createSums } from './sums.js';
 
-type LevelsOptions = Omit<ComputeOptions, 'progress' | 'onBadImage'>;
+type LevelsOptions = Pick<ComputeOptions, 'resize' | 'channels' | 'interpolation' | 'concurrency' | 'signal'>;
 
 export interface Levels {
   /** One grey level per channel of the images, 0 to 255. */
