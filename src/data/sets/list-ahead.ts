@@ -5,7 +5,7 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 
-/** Folders that are listed at a time. More would only wait for the four threads that Node.js has for files by default. */
+/** Folders that are listed at a time, in libuv's threads: four by default, as many as the machine has cores in our commands. */
 const AT_A_TIME = 16;
 
 const FILE = 0;
