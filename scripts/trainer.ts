@@ -1,10 +1,11 @@
 /** What tests share: they start processes, read what a process prints and writes while it runs, and work in a temporary folder. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, realpathSync, rmSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, readSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { StringDecoder } from 'node:string_decoder';
 import { fileURLToPath } from 'node:url';
 import type { LogEvent } from '../src/log.js';
 
@@ -90,13 +91,32 @@ export function eachLine(stream: NodeJS.ReadableStream, onLine: (line: string) =
   createInterface({ input: stream }).on('line', onLine);
 }
 
-/** Returns the complete lines of a file that a process may still be writing; none if there is no such file yet. */
-export function wholeLines(file: string): string[] {
+/**
+ * Returns the complete lines of a file that a process may still be writing; none if there is no such file yet. The file may be
+ * longer than Node's longest string.
+ * @param chunkBytes how much is read at a time.
+ */
+export function wholeLines(file: string, chunkBytes = 2 ** 20): string[] {
+  let descriptor: number;
   try {
-    return readFileSync(file, 'utf8').split('\n').slice(0, -1);
+    descriptor = openSync(file, 'r');
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
     throw error;
+  }
+  try {
+    const lines: string[] = [];
+    const decoder = new StringDecoder('utf8'); // a character may be in two chunks
+    const chunk = Buffer.alloc(chunkBytes);
+    let rest = '';
+    for (let bytes = readSync(descriptor, chunk); bytes > 0; bytes = readSync(descriptor, chunk)) {
+      const pieces = (rest + decoder.write(chunk.subarray(0, bytes))).split('\n');
+      rest = pieces.pop()!;
+      lines.push(...pieces);
+    }
+    return lines;
+  } finally {
+    closeSync(descriptor);
   }
 }
 

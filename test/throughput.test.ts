@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import test, { after } from 'node:test';
 import type { EventName, EventOf, LogEvent } from '../src/log.js';
 import { analyseLog } from '../src/report/analyse.js';
+import { firstStepOf, gatherSteps, meanStep, stepsIn } from '../src/step-lines.js';
 import { ROOT } from './native/child.js';
 import { duckdb, jq } from './tools.js';
 
@@ -52,6 +53,20 @@ function otherLine(line: string, i: number): string {
   });
 }
 
+/** As a run with `--log-steps 4` writes the events. The checkpoint that the run resumes from is that of step 20. */
+function inLines(lines: readonly string[]): string {
+  const joined: string[] = [];
+  let time = 0;
+  const { see, flush } = gatherSteps(4, (event) => joined.push(JSON.stringify({ time, ...event })));
+  for (const line of lines) {
+    const event = JSON.parse(line) as LogEvent & { time: number };
+    time = event.time;
+    see(event);
+    if (event.event === 'train_step' && event.step === 20) flush();
+  }
+  return textOf(joined);
+}
+
 const LOGS: Record<string, string> = {
   'of a split run, with a trace and NaN, of an earlier version': textOf(split.map(otherLine)),
   'of a resumed run': textOf(resumed),
@@ -59,6 +74,7 @@ const LOGS: Record<string, string> = {
   'that ends with its resume': textOf(resumed.slice(0, where(resumed, 'resume') + 1)),
   'of a run that began again with step 1': textOf([...untilEval, ...untilEval.slice(0, -4)]),
   'that is empty': '',
+  'of a resumed run, with several steps in a line': inLines(resumed),
 };
 
 /** The events that count: each process's up to where a later one went on. */
@@ -74,7 +90,7 @@ function counting(text: string): LogEvent[] {
   const processes = starts.map((start, i) => events.slice(start, starts[i + 1]));
   const begins = processes.map((process) => {
     const resume = process.find((each) => each.event === 'resume');
-    return resume ? resume.step : Math.min(...of(process, 'train_step').map(({ step }) => step - 1));
+    return resume ? resume.step : Math.min(...of(process, 'train_step').map((each) => firstStepOf(each) - 1));
   });
   return processes.flatMap((process, i) => {
     const last = Math.min(...begins.slice(i + 1));
@@ -101,6 +117,8 @@ function steady(events: readonly LogEvent[]): Step[] {
 function sum<T>(values: readonly T[], of: (value: T) => number): number {
   return values.reduce((total, value) => total + of(value), 0);
 }
+
+const count = (steps: readonly Step[]) => sum(steps, stepsIn);
 
 /** `0 / 0` is null, as in the lines. */
 const ratio = (a: number, b: number) => (b === 0 ? null : a / b);
@@ -141,7 +159,7 @@ const ANSWERS: Record<string, (events: LogEvent[]) => unknown> = {
     const steps = steady(events);
     const towers = (steps[0]?.towers ?? []).map(({ tower }, i) => ({
       tower,
-      compute_ms: sum(steps, (step) => step.towers[i]!.compute_ms) / steps.length,
+      compute_ms: sum(steps, (step) => step.towers[i]!.compute_ms) / count(steps),
     }));
     const fastest = Math.min(...towers.map((each) => each.compute_ms));
     return towers
@@ -153,7 +171,7 @@ const ANSWERS: Record<string, (events: LogEvent[]) => unknown> = {
     const steps = steady(events);
     return (steps[0]?.towers ?? []).map(({ tower }, i) => {
       const wait = sum(steps, (step) => step.towers[i]!.wait_ms);
-      return { tower, wait_ms: wait / steps.length, share: wait / sum(steps, (step) => step.towers[i]!.step_ms) };
+      return { tower, wait_ms: wait / count(steps), share: wait / sum(steps, (step) => step.towers[i]!.step_ms) };
     });
   },
 
@@ -169,7 +187,7 @@ const ANSWERS: Record<string, (events: LogEvent[]) => unknown> = {
     const bytes = new Map<string, number>();
     for (const each of of(events, 'exchange').at(-1)?.sites ?? [])
       bytes.set(each.site, (bytes.get(each.site) ?? 0) + each.bytes);
-    const perSecond = steps.length / (sum(steps, (step) => step.step_ms) / 1000);
+    const perSecond = count(steps) / (sum(steps, (step) => step.step_ms) / 1000);
     return [...bytes]
       .map(([site, all]) => ({ site, bytes_per_step: all, mb_per_s: (all * perSecond) / 1e6 }))
       .toSorted((a, b) => b.bytes_per_step - a.bytes_per_step);
@@ -182,8 +200,8 @@ const ANSWERS: Record<string, (events: LogEvent[]) => unknown> = {
         sum(steps, (step) => step.data_ms),
         sum(steps, (step) => step.step_ms),
       ),
-      steps_that_waited: steps.filter((step) => step.data_ms / step.step_ms > 0.05).length,
-      steps: steps.length,
+      steps_that_waited: count(steps.filter((step) => step.data_ms / step.step_ms > 0.05)),
+      steps: count(steps),
     };
   },
 
@@ -200,7 +218,7 @@ const ANSWERS: Record<string, (events: LogEvent[]) => unknown> = {
   },
 
   'Which steps were slowest': (events) => {
-    const steps = steady(events);
+    const steps = steady(events).map(meanStep);
     const parts = ['data', 'compute', 'exchange', 'wait', 'other'] as const;
     return steps
       .toSorted((a, b) => b.step_ms - a.step_ms)
@@ -307,7 +325,7 @@ test('docs/throughput.md answers: How much faster is split than single', needsSq
   const logs = [LOGS['directly after a resume']!, recorded('single')];
   const expected = logs.map((log, i) => {
     const steps = steady(counting(log));
-    const mean = (of: (step: Step) => number) => sum(steps, of) / steps.length;
+    const mean = (of: (step: Step) => number) => sum(steps, of) / count(steps);
     const costs = {
       compute_ms: mean((step) => step.compute_ms),
       both: mean((step) => step.exchange_ms + step.wait_ms),
@@ -343,7 +361,7 @@ test('the questions are about the same steps as a report', async () => {
     fs.writeFileSync(file, log);
     const { time } = await analyseLog(file);
     const steps = steady(counting(log));
-    assertClose(time?.steps ?? 0, steps.length, file);
+    assertClose(time?.steps ?? 0, count(steps), file);
     assertClose(time?.imagesPerSecond, steps.length > 0 ? rate(steps) : undefined, file);
   }
 });

@@ -20,6 +20,9 @@ test('wholeLines() returns no part of a line, wherever the file ends', () => {
     fs.writeFileSync(file, bytes.subarray(0, end));
     const expected = ['one', '', 'two ä'].slice(0, bytes.subarray(0, end).filter((byte) => byte === 10).length);
     assert.deepEqual(wholeLines(file), expected, `${end} bytes`);
+    // Also in pieces, the smaller of which cut lines and characters.
+    for (const chunk of [1, 2, 5])
+      assert.deepEqual(wholeLines(file, chunk), expected, `${end} bytes, ${chunk} at a time`);
   }
   assert.throws(() => wholeLines(folder), { code: 'EISDIR' });
 });
