@@ -1,6 +1,7 @@
 /** Each event in one sentence: what the terminal shows of a run, and `msg` in the lines of its log. */
 import type { EventOf, LogEvent } from './log.js';
 import { count, difference, duration, mebibytes, plural, sumOf } from './numbers.js';
+import { stepsIn } from './step-lines.js';
 
 /**
  * Says an event in one sentence. Text in it is as it is in the event, so what prints it must make it `printable`.
@@ -73,7 +74,7 @@ function checkLine(event: EventOf<'check'>): string {
 
 function stepLine(event: EventOf<'train_step'>, steps: number | undefined): string {
   const step = steps === undefined ? event.step : `${String(event.step).padStart(String(steps).length)}/${steps}`;
-  return `step ${step}  epoch ${event.epoch}  loss ${event.loss.toFixed(4)}  top-1 ${event.top1.toFixed(3)}  ${event.images_per_s.toFixed(0)} images/s`;
+  return `step ${step}  epoch ${event.epoch}  loss ${event.loss.toFixed(4)}  top-1 ${event.top1.toFixed(3)}  ${event.images_per_s.toFixed(0)} images/s${stepsIn(event) > 1 ? `  (mean of ${stepsIn(event)} steps)` : ''}`;
 }
 
 function activationsLine({ step, images, layers }: EventOf<'activations'>): string {

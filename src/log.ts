@@ -15,6 +15,12 @@ function numbers<Name extends string>(...names: Name[]): Record<Name, typeof num
   return Object.fromEntries(names.map((name) => [name, number])) as Record<Name, typeof number>;
 }
 
+/** Fields that are numbers, and may be absent. */
+function optionalNumbers<Name extends string>(...names: Name[]): Record<Name, z.ZodOptional<typeof number>> {
+  const fields = names.map((name) => [name, number.optional()]);
+  return Object.fromEntries(fields) as Record<Name, z.ZodOptional<typeof number>>;
+}
+
 /** The kinds of warnings about a training: docs/warnings.md. Other warnings have no kind. */
 export const WARNING_KINDS = [
   ...(['no-learning', 'collapse', 'rising-loss', 'test-at-chance', 'below-majority'] as const),
@@ -72,8 +78,16 @@ export const EVENTS = {
   train_step: z.strictObject({
     ...numbers('step', 'epoch', 'images', 'loss', 'top1', 'learning_rate', 'images_per_s'),
     ...numbers('step_ms', 'data_ms', 'compute_ms', 'exchange_ms', 'wait_ms', 'other_ms', 'exchange_bytes'),
-    replicas: number.optional(),
-    average_bytes: number.optional(),
+    ...optionalNumbers('decode_ms', 'ready_images', 'read_bytes', 'device_bytes', 'gradient_norm', 'resident_bytes'),
+    ...optionalNumbers('replicas', 'average_bytes'),
+    // Of a line of several steps: see `step-lines.ts`.
+    ...optionalNumbers('steps', 'last_loss'),
+    worst: z
+      .strictObject({
+        ...numbers('loss', 'step_ms', 'data_ms', 'compute_ms', 'exchange_ms', 'wait_ms'),
+        ...optionalNumbers('gradient_norm', 'decode_ms', 'ready_images'),
+      })
+      .optional(),
     towers: z.array(
       z.strictObject(numbers('tower', 'step_ms', 'compute_ms', 'exchange_ms', 'wait_ms', 'exchange_bytes')),
     ),

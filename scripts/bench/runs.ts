@@ -4,6 +4,7 @@ import { table } from '../../src/cli/format.js';
 import type { EventOf, LogEvent } from '../../src/log.js';
 import { median } from '../../src/numbers.js';
 import { eventsIn } from '../../src/report/read-log.js';
+import { firstStepOf, meanStep } from '../../src/step-lines.js';
 import { save } from './report.js';
 
 export interface EpochRow {
@@ -21,7 +22,10 @@ export function epochsOf(events: readonly LogEvent[]): EpochRow[] {
   const steps = new Map<number, EventOf<'train_step'>>();
   const tests = new Map<number, EventOf<'eval'>>();
   for (const event of events) {
-    if (event.event === 'train_step') steps.set(event.step, event);
+    if (event.event === 'train_step') {
+      for (let step = firstStepOf(event); step < event.step; step++) steps.delete(step);
+      steps.set(event.step, event);
+    }
     if (event.event === 'eval') tests.set(event.epoch, event);
   }
   const epochs = [...new Set([...steps.values()].map(({ epoch }) => epoch))];
@@ -60,7 +64,7 @@ async function summaryOf(folder: string) {
   for await (const event of eventsIn(join(folder, 'log.ndjson'))) events.push(event);
   const start = events.find((event) => event.event === 'run_start');
   const end = events.findLast((event) => event.event === 'run_end');
-  const stepMs = events.flatMap((event) => (event.event === 'train_step' ? [event.step_ms] : []));
+  const stepMs = events.flatMap((event) => (event.event === 'train_step' ? [meanStep(event).step_ms] : []));
   return {
     run: start?.run ?? folder,
     config: start?.config,

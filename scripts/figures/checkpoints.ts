@@ -48,6 +48,7 @@ export const checkpoints: Maker<Result> = {
 
 /** Without the first step, which compiles. */
 function msPerStep(events: ReturnType<typeof eventsIn>): number {
-  const times = events.filter(({ event }) => event === 'train_step').map(({ time }) => time);
-  return (times.at(-1)! - times[0]!) / (times.length - 1);
+  const lines = events.flatMap((each) => (each.event === 'train_step' ? [{ step: each.step, time: each.time }] : []));
+  const [first, last] = [lines[0]!, lines.at(-1)!];
+  return (last.time - first.time) / (last.step - first.step);
 }

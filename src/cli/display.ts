@@ -5,6 +5,7 @@ import type { EventOf, LogEvent } from '../log.js';
 import { eventWriter } from '../log-writer.js';
 import { count, duration, imagesText, plural } from '../numbers.js';
 import { printable, shellWord } from '../printable.js';
+import { firstStepOf } from '../step-lines.js';
 import { followState } from './live-state.js';
 import { viewLines } from './live-view.js';
 import { trainCommand } from './npm.js';
@@ -72,12 +73,16 @@ export function openDisplay(mode: DisplayMode, { logEvery, net, folderOf, isResu
     since = { images: 0, ms: 0 };
   }
 
+  /** Whether the number of one of its steps is a multiple of `logEvery`. */
+  const isDue = (event: EventOf<'train_step'>) =>
+    Math.floor(event.step / logEvery) > Math.floor((firstStepOf(event) - 1) / logEvery);
+
   function showStep(event: EventOf<'train_step'>): void {
     first ??= event.step;
     since.images += event.images;
     since.ms += event.step_ms;
     if (block) block.draw(linesOf);
-    else if (event.step % logEvery === 0 || event.step === first || event.step === steps) {
+    else if (isDue(event) || event.step === first || event.step === steps) {
       // The last batch of an epoch may be small, so its own rate says little.
       const rate = { images_per_s: (1000 * since.images) / since.ms };
       since = { images: 0, ms: 0 };

@@ -51,6 +51,7 @@ function readyLines({ first, last, batchSize, stepsPerEpoch, ...bytes }: DryRun,
   const steps = first > 1 ? `steps ${count(first)} to ${count(last)}` : plural(last, 'step');
   return [
     `host memory: at most ${mebibytes(bytes.peakBytes)} so far; a checkpoint takes ${mebibytes(bytes.checkpointBytes)} on the disk`,
+    `log: about ${mebibytes(bytes.logBytes)}, with ${config.logSteps > 1 ? `up to ${count(config.logSteps)} steps` : 'one step'} in a line (--log-steps)`,
     first > last
       ? `dry run: nothing left to train after step ${count(last)} of ${shellWord(runFolder(config))}; nothing was written`
       : `dry run: ready for ${steps} of ${config.replicas > 1 ? batchText(config) : batchSize} images, ${count(stepsPerEpoch)} per epoch, in ${shellWord(runFolder(config))}; nothing was written`,

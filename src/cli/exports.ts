@@ -11,6 +11,8 @@ import { serveMetrics } from './metrics-server.js';
 const TENSORBOARD_FOLDER = 'tensorboard';
 
 interface Export {
+  /** Whether it takes what the log has, where several steps may be one event, and not each step. */
+  takesLines: boolean;
   /** @param folder of the run. @param time ms since 1970. */
   see(event: LogEvent, folder: string, time: number): void;
   close(): void;
@@ -20,7 +22,9 @@ export interface Exports {
   /** For the user: where to look. */
   notes: readonly string[];
   /** Takes the next event. @returns warnings: an export that fails ends, and the training goes on without it. */
-  see(event: LogEvent, folder: string, time?: number): string[];
+  see(event: LogEvent): string[];
+  /** Takes the next event of the log, in which several steps may be one. @param folder of the run. @returns as `see`. */
+  seeLine(event: LogEvent, folder: string, time?: number): string[];
   close(): void;
 }
 
@@ -35,25 +39,29 @@ export async function openExports({ tensorboard, metricsPort }: Pick<Config, 'te
     const { runMetrics } = await import('../report/prometheus.js');
     const { see, text } = runMetrics();
     const { url, close } = await serveMetrics(metricsPort, text);
-    open.set('metrics', { see, close });
+    open.set('metrics', { takesLines: false, see, close });
     notes.push(`metrics at ${url}`);
   }
   if (tensorboard) open.set('TensorBoard event file', await openTensorboard());
+  function give(takesLines: boolean, event: LogEvent, folder: string, time: number): string[] {
+    const warnings: string[] = [];
+    for (const [name, each] of open) {
+      if (each.takesLines !== takesLines) continue;
+      try {
+        each.see(event, folder, time);
+      } catch (error) {
+        open.delete(name);
+        warnings.push(`the ${name} ends at this point: ${systemMessage(error as Error)}`);
+        each.close();
+      }
+    }
+    return warnings;
+  }
+
   return {
     notes,
-    see(event, folder, time = Date.now()) {
-      const warnings: string[] = [];
-      for (const [name, each] of open) {
-        try {
-          each.see(event, folder, time);
-        } catch (error) {
-          open.delete(name);
-          warnings.push(`the ${name} ends at this point: ${systemMessage(error as Error)}`);
-          each.close();
-        }
-      }
-      return warnings;
-    },
+    see: (event) => give(false, event, '', Date.now()),
+    seeLine: (event, folder, time = Date.now()) => give(true, event, folder, time),
     close() {
       for (const each of open.values()) each.close();
     },
@@ -66,6 +74,7 @@ async function openTensorboard(): Promise<Export> {
   const encode = tensorboardEncoder();
   let descriptor: number | undefined;
   return {
+    takesLines: true,
     see(event, runFolder, time) {
       if (descriptor === undefined) {
         const folder = join(runFolder, TENSORBOARD_FOLDER);

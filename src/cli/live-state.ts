@@ -2,6 +2,7 @@
 import { towerTitle } from '../event-lines.js';
 import type { EventOf, LogEvent } from '../log.js';
 import { sumOf } from '../numbers.js';
+import { firstStepOf } from '../step-lines.js';
 
 /** The speed, and the shares of exchange and wait, are means over this time. */
 const RECENT_MS = 5_000;
@@ -22,7 +23,7 @@ export interface LiveState {
   step: number;
   epoch: number;
   top1: number;
-  /** Losses of the last steps, the newest last. */
+  /** Losses of the last steps, or mean losses of the last lines of several steps, the newest last. */
   losses: readonly number[];
   /** The step of the first of them. */
   since: number;
@@ -70,7 +71,7 @@ export function followState() {
         epoch: last.event.epoch,
         top1: last.event.top1,
         losses: steps.map(({ event }) => event.loss),
-        since: first.event.step,
+        since: firstStepOf(first.event),
         imagesPerSecond: (1000 * sumOf(recent, ({ images }) => images)) / sumOf(recent, (event) => event.step_ms),
         towers: sharesOf(recent, start?.placement),
         leftMs: timeLeft(first, last, start?.steps),

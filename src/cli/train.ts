@@ -7,6 +7,7 @@ import type { Statistics } from '../data/index.js';
 import { signalExitCode } from '../end-signals.js';
 import type { LogEvent } from '../log.js';
 import { openLog, type RunLog } from '../log-writer.js';
+import { gatherSteps } from '../step-lines.js';
 import type { Resume, TrainUi } from '../train/index.js';
 import { type DisplayMode, openDisplay, shownOf } from './display.js';
 import { runDry } from './dry-run.js';
@@ -135,6 +136,15 @@ export async function recordedTraining(
   let named = config;
   let log: RunLog | undefined;
   let ownLock: RunLock | undefined;
+  // As the log has them: several steps may be one event.
+  const lines = gatherSteps(config.logSteps, (event) => {
+    log!.write(event);
+    if (mode.json) display.show(event);
+    warnOf(exports.seeLine(event, runFolder(named)), event);
+  });
+  const warnOf = (messages: readonly string[], { event }: LogEvent) => {
+    if (event !== 'run_end') queue.push(...messages.map(warningOf));
+  };
 
   /**
    * Makes the folder and opens the log, the first time.
@@ -153,10 +163,9 @@ export async function recordedTraining(
   };
   const record = (event: LogEvent) => {
     begin();
-    log!.write(event);
-    display.show(event);
-    const warnings = exports.see(event, runFolder(named));
-    if (event.event !== 'run_end') queue.push(...warnings.map(warningOf));
+    lines.see(event);
+    if (!mode.json) display.show(event);
+    warnOf(exports.see(event), event);
     onEvent(event);
   };
   const report = (event: LogEvent) => {
@@ -174,6 +183,7 @@ export async function recordedTraining(
       report,
       begin,
       signal: stop.signal,
+      beforeCheckpoint: lines.flush,
       ...{ resume, statistics, lowerRate, command: trainCommand(services.env, config.placement) },
       note: display.note,
       busy: display.busy,
@@ -185,9 +195,13 @@ export async function recordedTraining(
     display.close();
     exports.close();
     try {
-      log?.close();
+      lines.flush(); // of a run that ended without `run_end`
     } finally {
-      ownLock?.release();
+      try {
+        log?.close();
+      } finally {
+        ownLock?.release();
+      }
     }
   }
 }

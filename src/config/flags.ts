@@ -216,6 +216,7 @@ export const FLAGS: readonly Flag[] = [
   ]),
   ...section('logs', 'train', [
     ['number', '--log-every <steps>', 'logEvery', 'steps between printed lines, if stdout is not a terminal'],
+    ['number', '--log-steps <steps>', 'logSteps', 'steps in one line of the log; 1: a line for each step'],
     ['on', '--tensorboard', 'tensorboard', "write event files for TensorBoard into the run's folder"],
     ['off', '--no-tensorboard', 'tensorboard', 'write none, in a run that is resumed'],
     ['number', '--metrics-port <port>', 'metricsPort', 'serve metrics for Prometheus on loopback; 0: any free port'],

@@ -12,9 +12,16 @@ export const NO_SOURCE = '';
 /** What a preset sets itself; `presets.ts` has the common settings. */
 export interface PresetSettings extends Pick<Preset, 'optimizer' | 'batchSize' | 'epochs'> {
   placement?: Preset['placement'];
+  logSteps?: Preset['logSteps'];
   net: Pick<Preset['net'], 'table' | 'inputSize' | 'inputChannels' | 'classes'> & Partial<Preset['net']>;
   data: Pick<Preset['data'], 'source' | 'resize' | 'randomCrop' | 'flip' | 'mean' | 'scale'> & Partial<Preset['data']>;
 }
+
+/**
+ * Steps in one line of the log of an ImageNet run. 91 epochs are 911,000 steps, a log of some 800 MB with a line for each.
+ * With 20 it is some 60 MB, and an epoch of 10,010 steps still has 500 points.
+ */
+const LOG_STEPS = 20;
 
 /**
  * What the code's runs have in common: `layer-params-145.cfg`, or what its comments say. The epochs are those of a run's log
@@ -63,6 +70,7 @@ const imagenet: PresetSettings = {
     cropGroup: 32, // the code draws one crop and one flip for 32 images
     scale: 1, // grey levels from 0 to 255, as the initial values expect
   },
+  logSteps: LOG_STEPS,
   batchSize: 128, // `convnet.py`; paper §5
   epochs: 91, // "epoch 91: killed"
 };
@@ -147,6 +155,7 @@ export const torchvision: PresetSettings = {
     mean: [123.675, 116.28, 103.53], // 0.485, 0.456, 0.406 of 255
     scale: TORCHVISION_DEVIATIONS.map((deviation) => 1 / (255 * deviation)),
   },
+  logSteps: LOG_STEPS,
   batchSize: 256, // 32 on each of 8 GPUs
   epochs: 90,
 };

@@ -21,6 +21,7 @@ const COMMON = {
   seed: 1,
   steps: null,
   logEvery: 10,
+  logSteps: 1,
   tensorboard: false,
   metricsPort: null,
   evalEvery: 0,

@@ -225,6 +225,8 @@ export const CONFIG_SCHEMA = keys({
   steps: whole(1, 1_000_000_000).nullable(),
   seed: whole(0, 2 ** 32 - 1),
   logEvery: whole(1, 1_000_000_000),
+  /** Steps in one line of the log; see `step-lines.ts`. */
+  logSteps: whole(1, 10_000),
   /** Whether the run writes event files for TensorBoard. */
   tensorboard: bool,
   /** The port on loopback where the run serves its metrics; 0 is any free one; null serves none. */

@@ -1,6 +1,7 @@
 /** Checks a log: each line against the schema of its event, the sums that must hold, and the order of the events. */
 import { packageVersion } from '../config/version.js';
 import type { EventOf, LogEvent } from '../log.js';
+import { firstStepOf, stepsIn } from '../step-lines.js';
 import { ms } from './limit.js';
 import type { LogProblem } from './model.js';
 import { LOG_START, linesOf, type Parsed, parseLine } from './read-log.js';
@@ -148,12 +149,15 @@ class LogChecker {
 
   #stepProblems(event: EventOf<'train_step'>, start: EventOf<'run_start'>): string[] {
     // Logs of older versions do not say after which step a run resumes.
-    const expected = this.#step === 0 ? event.step : this.#step + 1;
+    const first = firstStepOf(event);
+    const expected = this.#step === 0 ? first : this.#step + 1;
     const [found, towers] = [event.towers.length, start.towers.length];
     this.#step = event.step;
     this.#last = event;
     return [
-      ...(event.step === expected ? [] : [`train_step.step: expected ${expected}, found ${event.step}`]),
+      ...(first === expected
+        ? []
+        : [`train_step.step: expected ${expected + stepsIn(event) - 1}, found ${event.step}`]),
       ...(found === towers ? [] : [`train_step.towers: expected ${towers} towers, found ${found}`]),
     ];
   }
@@ -181,6 +185,7 @@ function sumProblems(event: LogEvent): string[] {
         'the sum over the towers',
       ),
       ...speedProblem('train_step', event.images_per_s, event.images, step_ms),
+      ...worstProblems(event),
     ];
   }
   if (event.event === 'run_end') return speedProblem('run_end', event.images_per_s, event.images, event.train_ms);
@@ -189,6 +194,22 @@ function sumProblems(event: LogEvent): string[] {
     const parts = Object.values(parts_ms).reduce((total, each) => total + each, 0);
     return unequal(`trace.towers.${tower}.parts_ms`, parts, event.step_ms, 'the step', TRACE_TOLERANCE);
   });
+}
+
+/** No step takes longer than all of them, and the worst one no less than the mean. */
+function worstProblems(event: EventOf<'train_step'>): string[] {
+  const { steps = 1, worst } = event;
+  const problems =
+    Number.isSafeInteger(steps) && steps >= 1 ? [] : [`train_step.steps: expected a number from 1 on, found ${steps}`];
+  for (const name of ['step_ms', 'data_ms', 'compute_ms', 'exchange_ms', 'wait_ms'] as const) {
+    const [found = Number.NaN, sum] = [worst?.[name], event[name]];
+    const [low, high] = [sum / stepsIn(event), sum];
+    if (found < low && !isClose(found, low, TOLERANCE))
+      problems.push(`train_step.worst.${name}: ${ms(found)} is less than the mean, ${ms(low)}`);
+    if (found > high && !isClose(found, high, TOLERANCE))
+      problems.push(`train_step.worst.${name}: ${ms(found)} is more than the sum, ${ms(high)}`);
+  }
+  return problems;
 }
 
 function speedProblem(name: string, speed: number, images: number, milliseconds: number): string[] {

@@ -4,6 +4,7 @@ import { basename, join, resolve } from 'node:path';
 import { checkpointsFolder } from '../checkpoint/store.js';
 import { truncate } from '../errors.js';
 import type { EventOf, LogEvent } from '../log.js';
+import { stepsIn, worstOf } from '../step-lines.js';
 import type { Curve, LogProblem, MemoryPoint, RunReport, SiteBytes } from './model.js';
 import type { Parsed } from './read-log.js';
 import { CurveBuilder, EvenList, NewestList } from './series.js';
@@ -25,7 +26,10 @@ type Curves = Pick<RunReport, 'loss' | 'top1' | 'learningRate' | 'imagesPerSecon
 
 /** A run's log so far. Give it the lines in their order; events that no longer count come as {@link RunCollector.skip}. */
 export class RunCollector {
-  #log = { problems: 0, firstProblems: [] as LogProblem[], unknownEvents: 0, unknownFields: 0, repeatedSteps: 0 };
+  #log = {
+    ...{ problems: 0, firstProblems: [] as LogProblem[], unknownEvents: 0, unknownFields: 0 },
+    ...{ repeatedSteps: 0, stepsPerLine: 1 },
+  };
   #newer: string | undefined;
   #started: number | null = null;
   #ended: number | null = null;
@@ -73,7 +77,7 @@ export class RunCollector {
 
   /** Takes an event that a later line replaced. */
   skip(event: LogEvent): void {
-    if (event.event === 'train_step') this.#log.repeatedSteps++;
+    if (event.event === 'train_step') this.#log.repeatedSteps += stepsIn(event);
   }
 
   problem(line: number, message: string): void {
@@ -154,14 +158,16 @@ export class RunCollector {
 
   #addStep(event: Step): void {
     const { step } = event;
+    const steps = stepsIn(event);
     this.end();
     this.#steps = step;
+    this.#log.stepsPerLine = Math.max(this.#log.stepsPerLine, steps);
     this.#images += event.images;
-    this.#curves.loss.add(step, event.loss);
-    this.#curves.top1.add(step, event.top1);
-    this.#curves.learningRate.add(step, event.learning_rate);
+    this.#curves.loss.add(step, event.loss, steps, worstOf(event, 'loss'));
+    this.#curves.top1.add(step, event.top1, steps);
+    this.#curves.learningRate.add(step, event.learning_rate, steps);
     if (!this.#isFirst) {
-      this.#curves.imagesPerSecond.add(step, event.images_per_s);
+      this.#curves.imagesPerSecond.add(step, event.images_per_s, steps);
       this.#pending = event;
     }
     this.#isFirst = false;

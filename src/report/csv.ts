@@ -1,16 +1,20 @@
 /** The training steps of logs as CSV (RFC 4180). */
 import { EVENTS, type EventOf } from '../log.js';
+import { stepsIn } from '../step-lines.js';
 import { LOG_START, linesOf, parseLine } from './read-log.js';
 import { Rewinds } from './rewinds.js';
 import { MAX_TOWERS } from './step-time.js';
 
-const STEP_FIELDS = Object.keys(EVENTS.train_step.shape).filter((name) => name !== 'towers') as StepField[];
+const STEP_FIELDS = Object.keys(EVENTS.train_step.shape).filter(
+  (name) => name !== 'towers' && name !== 'worst',
+) as StepField[];
+const WORST_FIELDS = Object.keys(EVENTS.train_step.shape.worst.unwrap().shape) as (keyof NonNullable<Step['worst']>)[];
 const TOWER_FIELDS = Object.keys(EVENTS.train_step.shape.towers.element.shape).filter(
   (name) => name !== 'tower',
 ) as TowerField[];
 
 type Step = EventOf<'train_step'>;
-type StepField = Exclude<keyof Step, 'event' | 'towers'>;
+type StepField = Exclude<keyof Step, 'event' | 'towers' | 'worst'>;
 type TowerField = Exclude<keyof Step['towers'][number], 'tower'>;
 
 /** A log, and the name of its run. */
@@ -28,7 +32,8 @@ export async function* csvOf(logs: readonly NamedLog[]): AsyncGenerator<string> 
   for (const { file } of logs) surveys.push(await survey(file));
   const towers = Math.max(0, ...surveys.map((each) => each.towers));
   const columns = Array.from({ length: towers }, (_, tower) => TOWER_FIELDS.map((name) => `tower${tower}_${name}`));
-  yield `${['run', 'time', ...STEP_FIELDS, ...columns.flat()].join(',')}\r\n`;
+  const worst = WORST_FIELDS.map((name) => `worst_${name}`);
+  yield `${['run', 'time', ...STEP_FIELDS, ...worst, ...columns.flat()].join(',')}\r\n`;
   for (const [i, { run, file }] of logs.entries()) {
     const { rewinds, end } = surveys[i]!;
     const counts = rewinds.filter();
@@ -67,7 +72,9 @@ function cellsOf(event: Step, towers: number): (number | string)[] {
     const tower = event.towers.find((each) => each.tower === i);
     return TOWER_FIELDS.map((name) => tower?.[name] ?? '');
   });
-  return [...STEP_FIELDS.map((name) => event[name] ?? ''), ...own.flat()];
+  const line = { ...event, steps: stepsIn(event) };
+  const worst = WORST_FIELDS.map((name) => event.worst?.[name] ?? '');
+  return [...STEP_FIELDS.map((name) => line[name] ?? ''), ...worst, ...own.flat()];
 }
 
 /** A text that a spreadsheet does not take for a formula. */

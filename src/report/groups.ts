@@ -11,7 +11,7 @@ export interface Variant {
 }
 
 /** Settings that do not change what is trained. */
-const OWN_SETTINGS = ['seed', 'run', 'out', 'logEvery', 'traceSteps', 'tensorboard', 'metricsPort'];
+const OWN_SETTINGS = ['seed', 'run', 'out', 'logEvery', 'logSteps', 'traceSteps', 'tensorboard', 'metricsPort'];
 
 /** Groups runs, in their order. @param variants of the runs of an ablation. */
 export function groupRuns(runs: readonly RunReport[], variants: ReadonlyMap<RunReport, Variant> = new Map()): Group[] {

@@ -133,6 +133,7 @@ function factLines(run: RunReport): string[] {
     ...(log.problems > 0
       ? [`${count(log.problems)} that are no events (first: line ${log.firstProblems[0]!.line})`]
       : []),
+    ...(log.stepsPerLine > 1 ? [`up to ${count(log.stepsPerLine)} steps each`] : []),
     ...(log.repeatedSteps > 0 ? [`${count(log.repeatedSteps)} steps that a later line replaced`] : []),
     ...(log.newerVersion === undefined ? [] : [`written by the newer version ${log.newerVersion}`]),
     ...(log.unknownEvents > 0 ? [`${count(log.unknownEvents)} events not known here`] : []),

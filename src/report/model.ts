@@ -83,6 +83,8 @@ export interface LogFacts {
   unknownFields: number;
   /** Steps that a later line replaced, after a resume. */
   repeatedSteps: number;
+  /** The most steps that one line is about (`logSteps`). Above 1, the median and `p95` of a step are estimates. */
+  stepsPerLine: number;
   /** The version that wrote it, if this version is older. */
   newerVersion?: string;
 }

@@ -1,6 +1,7 @@
 /** A run's events as metrics for Prometheus. Durations are in seconds and sizes in bytes, as its users expect. */
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { EventOf, LogEvent } from '../log.js';
+import { meanStep, stepsIn } from '../step-lines.js';
 
 const PREFIX = 'alexnet_split_';
 
@@ -34,6 +35,11 @@ export function runMetrics() {
   const parts = counter('step_parts_seconds_total', 'Duration of steps by part; the parts sum to the steps', 'part');
   const towerParts = counter('tower_seconds_total', 'Duration of steps by tower and part', 'tower', 'part');
   const bytes = counter('tower_exchange_bytes_total', 'Bytes sent to the other tower', 'tower');
+  const norm = gauge('gradient_norm', 'Norm of the gradients of the last step, of all towers of a replica');
+  const ready = gauge('ready_images', 'Images that were ready when the last step asked for its batch');
+  const decoding = counter('decode_seconds_total', 'Time of all data workers for the batches of the steps');
+  const read = counter('read_bytes_total', 'Bytes of image files read for the batches of the steps');
+  const toDevices = counter('device_bytes_total', 'Bytes of images and labels handed to the devices');
   const tensors = gauge('tower_tensor_bytes', 'Values that a tower holds between steps', 'tower');
   const evalStep = gauge('eval_step', 'Step before the last evaluation');
   const evalLoss = gauge('eval_loss', 'Mean cross-entropy of the test images, in nats');
@@ -57,9 +63,15 @@ export function runMetrics() {
     top1.set(event.top1);
     learningRate.set(event.learning_rate);
     speed.set(event.images_per_s);
-    steps.inc();
+    steps.inc(stepsIn(event));
     images.inc(event.images);
-    duration.observe(event.step_ms / 1000);
+    const mean = meanStep(event).step_ms;
+    for (let i = stepsIn(event); i > 0; i--) duration.observe(mean / 1000);
+    if (event.gradient_norm !== undefined) norm.set(event.gradient_norm);
+    if (event.ready_images !== undefined) ready.set(event.ready_images);
+    decoding.inc(seconds(event.decode_ms ?? 0));
+    read.inc(event.read_bytes ?? 0);
+    toDevices.inc(event.device_bytes ?? 0);
     parts.inc({ part: 'data' }, seconds(event.data_ms));
     parts.inc({ part: 'other' }, seconds(event.other_ms));
     for (const part of ['compute', 'exchange', 'wait'] as const) {

@@ -3,6 +3,7 @@
  * step. The later lines count, so an event of a later step in an earlier line does not.
  */
 import type { LogEvent } from '../log.js';
+import { firstStepOf } from '../step-lines.js';
 
 /** More resumes than a log has. If there are more, the oldest ones are forgotten. */
 const MAX_REWINDS = 10_000;
@@ -27,7 +28,8 @@ export class Rewinds {
     if (event.event === 'resume' || event.event === 'servers_back') return this.#rewind(event.step + 1, line);
     if (event.event !== 'train_step') return false;
     // Also where no `resume` says so, as in a run that began again in the same folder.
-    const isRepeated = event.step <= this.#last && this.#rewind(event.step, line);
+    const first = firstStepOf(event);
+    const isRepeated = first <= this.#last && this.#rewind(first, line);
     this.#last = event.step;
     return isRepeated;
   }

@@ -13,24 +13,28 @@ interface Bucket {
   high: number;
 }
 
-/** Collects a curve. Each point covers as many steps as the others, except the last one. */
+/** Collects a curve. Each point covers about as many steps as the others, except the last one. */
 export class CurveBuilder {
   #buckets: Bucket[] = [];
   /** Steps of a full bucket. */
   #width = 1;
 
-  add(step: number, value: number): void {
+  /**
+   * Adds the value of a step, or the mean of several ones.
+   * @param step the last one. @param steps how many. @param high the largest value among them.
+   */
+  add(step: number, value: number, steps = 1, high = value): void {
     let last = this.#buckets.at(-1);
-    if (!last || last.count === this.#width) {
+    if (!last || last.count >= this.#width) {
       if (this.#buckets.length === MAX_POINTS) this.#mergePairs();
       last = { step, count: 0, sum: 0, low: Number.POSITIVE_INFINITY, high: Number.NEGATIVE_INFINITY };
       this.#buckets.push(last);
     }
     last.step = step;
-    last.count++;
-    last.sum += value;
+    last.count += steps;
+    last.sum += value * steps;
     if (value < last.low && value !== Number.NEGATIVE_INFINITY) last.low = value;
-    if (value > last.high && value !== Number.POSITIVE_INFINITY) last.high = value;
+    if (high > last.high && high !== Number.POSITIVE_INFINITY) last.high = high;
   }
 
   #mergePairs(): void {

@@ -1,6 +1,7 @@
 /** Where the time of a step goes: means over any number of steps, and quantiles, in bounded memory. */
 import { LogCollapsingLowestDenseDDSketch } from '@datadog/sketches-js';
 import type { EventOf } from '../log.js';
+import { stepsIn, worstOf } from '../step-lines.js';
 import { limitSentence } from './limit.js';
 import type { StepTime } from './model.js';
 import { towerNames } from './settings.js';
@@ -24,10 +25,11 @@ export class StepTimer {
   #towers = new Map<number, Sums>();
   #sketch = new LogCollapsingLowestDenseDDSketch({ relativeAccuracy: QUANTILE_ERROR });
 
-  /** Leaves out a step whose times are not finite. */
+  /** Takes a line of one step or of several. Leaves out one whose times are not finite. */
   add(event: Step): void {
     if (![event.step_ms, event.images, ...PARTS.map((part) => event[`${part}_ms`])].every(Number.isFinite)) return;
-    this.#steps++;
+    const steps = stepsIn(event);
+    this.#steps += steps;
     this.#ms += event.step_ms;
     this.#images += event.images;
     for (const part of PARTS) this.#parts[part] += event[`${part}_ms`];
@@ -38,13 +40,18 @@ export class StepTimer {
         sums = { steps: 0, step: 0, compute: 0, exchange: 0, wait: 0 };
         this.#towers.set(tower.tower, sums);
       }
-      sums.steps++;
+      sums.steps += steps;
       sums.step += tower.step_ms;
       sums.compute += tower.compute_ms;
       sums.exchange += tower.exchange_ms;
       sums.wait += tower.wait_ms;
     }
-    this.#sketch.accept(event.step_ms);
+    // Of several steps the slowest one is known, and the mean of the others.
+    const worst = worstOf(event, 'step_ms');
+    if (steps > 1 && worst >= event.step_ms / steps && worst <= event.step_ms) {
+      this.#sketch.accept(worst);
+      this.#sketch.accept((event.step_ms - worst) / (steps - 1), steps - 1);
+    } else this.#sketch.accept(event.step_ms / steps, steps);
   }
 
   /** @param start names the towers and their devices. @returns undefined without steps. */

@@ -6,6 +6,7 @@ import crc32c from 'crc-32/crc32c.js';
 import protobuf from 'google-protobuf';
 import { eventLine } from '../event-lines.js';
 import type { EventOf, LogEvent } from '../log.js';
+import { meanStep } from '../step-lines.js';
 
 type Writer = protobuf.BinaryWriter;
 
@@ -88,7 +89,7 @@ function summariesOf(event: LogEvent, last: number): Summaries | undefined {
 }
 
 /** Settings that say nothing about the training. */
-const NO_SETTINGS = ['run', 'out', 'logEvery', 'traceSteps', 'tensorboard', 'metricsPort'];
+const NO_SETTINGS = ['run', 'out', 'logEvery', 'logSteps', 'traceSteps', 'tensorboard', 'metricsPort'];
 
 function settingsIn(value: object, path = ''): Settings {
   const settings: Settings = {};
@@ -102,8 +103,20 @@ function settingsIn(value: object, path = ''): Settings {
   return settings;
 }
 
-function stepScalars(event: EventOf<'train_step'>): Record<string, number> {
-  const { loss, top1, learning_rate, epoch, images_per_s, exchange_bytes, towers } = event;
+/** Fields of a step that logs of earlier versions do not have. */
+const NEWER_TAGS = {
+  gradient_norm: 'train/gradient_norm',
+  decode_ms: 'data/decode_ms',
+  ready_images: 'data/ready_images',
+  read_bytes: 'data/read_bytes',
+  device_bytes: 'data/device_bytes',
+  resident_bytes: 'memory/resident_bytes',
+} as const;
+
+/** The mean of a line of several steps, under the names of a single one, and the worst of them. */
+function stepScalars(line: EventOf<'train_step'>): Record<string, number> {
+  const event = meanStep(line);
+  const { loss, top1, learning_rate, epoch, images_per_s, exchange_bytes, towers, worst = {} } = event;
   const scalars: Record<string, number> = {
     ...{ 'train/loss': loss, 'train/top1': top1, 'train/learning_rate': learning_rate, 'train/epoch': epoch },
     'time/images_per_s': images_per_s,
@@ -112,6 +125,11 @@ function stepScalars(event: EventOf<'train_step'>): Record<string, number> {
   for (const part of ['step_ms', 'data_ms', 'compute_ms', 'exchange_ms', 'wait_ms', 'other_ms'] as const) {
     scalars[`time/${part}`] = event[part];
   }
+  for (const [name, tag] of Object.entries(NEWER_TAGS)) {
+    const value = event[name as keyof typeof NEWER_TAGS];
+    if (value !== undefined) scalars[tag] = value;
+  }
+  for (const [name, value] of Object.entries<number>(worst)) scalars[`worst/${name}`] = value;
   for (const tower of towers) {
     for (const part of ['step_ms', 'compute_ms', 'exchange_ms', 'wait_ms'] as const) {
       scalars[`time/tower${tower.tower}/${part}`] = tower[part];

@@ -40,5 +40,6 @@ export function readBatch(
         }
       : undefined;
   const images = (isCopied ? tensorFrom : borrowTensor)(shape, values) as tf.Tensor4D;
-  return { images, labels: tensorFrom([rows], labelValues) as tf.Tensor1D, labelValues, share };
+  const bytes = values.byteLength + labelValues.byteLength; // what the device is given
+  return { images, labels: tensorFrom([rows], labelValues) as tf.Tensor1D, labelValues, share, bytes };
 }

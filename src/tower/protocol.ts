@@ -168,6 +168,10 @@ export interface StepReply {
   exchangeMs: number;
   waitMs: number;
   exchangeBytes: number;
+  /** Bytes of images and labels that the tower's device was given. */
+  inputBytes: number;
+  /** Half of the sum of the squares of the tower's gradients, over all replicas' images and without weight decay. */
+  halfSquares: number;
   /** Bytes of gradients and sums that were sent to other replicas. */
   averageBytes: number;
   /** The exchanged bytes by cross-connection, if the command asks for them. */

@@ -123,8 +123,10 @@ export class Tower implements Commands {
       notes ? notes.during(name, name, compile === 'off', action) : action();
     let answers: Answers | undefined;
     let norms: Norms | undefined;
+    let inputBytes = 0;
     const { gradients, captured } = tidy(() => {
-      const { labelValues, ...batch } = readBatch(this.#setup, command, { isCopied: keep, isShared: true });
+      const { labelValues, bytes, ...batch } = readBatch(this.#setup, command, { isCopied: keep, isShared: true });
+      inputBytes = bytes;
       const answering: Answering = {
         onForward: (loss, logits) => {
           if (loss && logits) answers = answersOf(loss, logits, labelValues, command);
@@ -149,13 +151,13 @@ export class Tower implements Commands {
       if (!keep) for (const each of gradients) each.dispose();
     }
     const stepMs = performance.now() - started;
-    const { exchangeMs, waitMs, bytes, sent } = this.#peer?.transport.takeCosts() ?? noCosts();
+    const { exchangeMs, waitMs, bytes: exchangeBytes, sent } = this.#peer?.transport.takeCosts() ?? noCosts();
     const computeMs = stepMs - exchangeMs - waitMs;
     const spans = notes && { spans: notes.end() };
-    const more = { ...(bySite && { sent }), ...spans };
+    const more = { inputBytes, halfSquares: norms!.own, ...(bySite && { sent }), ...spans };
     const images = imagesOf(this.#setup, command);
     const averageBytes = this.#average?.bytes ?? 0;
-    return { ...answers, images, averageBytes, stepMs, computeMs, exchangeMs, waitMs, exchangeBytes: bytes, ...more };
+    return { ...answers, images, averageBytes, stepMs, computeMs, exchangeMs, waitMs, exchangeBytes, ...more };
   }
 
   /** Sums over the replica's images, without dropout. @param memory receives their rows of the logits [count, K]. */
@@ -265,7 +267,7 @@ export class Tower implements Commands {
   ) {
     this.#setChecksums();
     return tidy(() => {
-      const { labelValues, ...batch } = readBatch(this.#setup, command, { isCopied: false, isShared: false });
+      const { labelValues, bytes: _, ...batch } = readBatch(this.#setup, command, { isCopied: false, isShared: false });
       const onForward: Answering['onForward'] = (loss, logits) => {
         if (loss && logits) answer(loss, logits, labelValues);
       };

@@ -1,5 +1,6 @@
 /** The result of a training of an ablation. */
 import type { EventOf, LogEvent } from '../log.js';
+import { firstStepOf } from '../step-lines.js';
 
 /** Whether the top-5 error means anything: with ten classes, half of all top-5 answers would be right by chance. */
 export function hasTop5(classes: number): boolean {
@@ -53,11 +54,13 @@ export function watchTraining({ untilError }: { untilError?: number | undefined 
   let steps: { step: number; images: number; top1: number }[] = [];
   let reached: number | undefined;
 
-  function addStep({ step, images, top1 }: EventOf<'train_step'>, { dataset }: EventOf<'run_start'>): void {
-    if ((steps.at(-1)?.step ?? 0) >= step) {
+  function addStep(event: EventOf<'train_step'>, { dataset }: EventOf<'run_start'>): void {
+    const { step, images, top1 } = event;
+    const first = firstStepOf(event);
+    if ((steps.at(-1)?.step ?? 0) >= first) {
       // A resumed run repeats steps that an earlier process did after its last checkpoint.
-      steps = steps.filter((each) => each.step < step);
-      if (reached !== undefined && reached >= step) reached = undefined;
+      steps = steps.filter((each) => each.step < first);
+      if (reached !== undefined && reached >= first) reached = undefined;
     }
     steps.push({ step, images, top1: Number(top1) });
     const enough = Math.min(MEAN_IMAGES, dataset.train_images);

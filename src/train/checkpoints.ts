@@ -22,12 +22,13 @@ export type Checkpoints = ReturnType<typeof openCheckpoints>;
 
 const MINUTE_MS = 60_000;
 
-/** @throws CheckpointError if the run's folder cannot be written to, or the disk is too small for the checkpoints. */
+/** @param beforeCheckpoint called before each one. @throws CheckpointError if the run's folder cannot be written to, or the disk is too small for the checkpoints. */
 export function openCheckpoints(
   run: Run,
   report: Report,
   losses: () => RunState['losses'],
   resume: Resume | undefined,
+  beforeCheckpoint: () => void = () => {},
 ) {
   const { config, dataset, feeder, team } = run;
   const { keep, checkpointEvery, optimizer } = config;
@@ -82,6 +83,7 @@ export function openCheckpoints(
 
   async function save(progress: Progress): Promise<void> {
     const started = performance.now();
+    beforeCheckpoint();
     await writing;
     reportWritten();
     const waited = performance.now();

@@ -1,5 +1,6 @@
 /** A dry run: what a run does before its first step, without a folder. */
 import { imagesPerStep } from '../config/config.js';
+import { logBytes } from '../step-lines.js';
 import { checkSpace } from './checkpoints.js';
 import { measureActivations } from './evaluate.js';
 import type { Progress } from './progress.js';
@@ -15,6 +16,8 @@ export interface DryRun {
   batchSize: number;
   stepsPerEpoch: number;
   checkpointBytes: number;
+  /** About how many bytes the whole log will have. */
+  logBytes: number;
   /** The most host memory that the process has had so far, with the towers and the check. */
   peakBytes: number;
 }
@@ -40,9 +43,12 @@ export async function dryRun(
     const batch = first > last ? undefined : await untilStopped(feeder.train(first), signal);
     if (signal.aborted) return undefined;
     if (batch) feeder.release(batch);
+    const { evalEvery, logSteps, placement, replicas } = config;
+    const evaluations = Math.ceil(last / (evalEvery || feeder.batchesPerEpoch));
+    const log = { steps: last, evaluations, logSteps, towers: placement === 'split' ? 2 * replicas : replicas };
     const size = { batchSize: imagesPerStep(config), stepsPerEpoch: feeder.batchesPerEpoch, checkpointBytes };
     const peakBytes = 1024 * process.resourceUsage().maxRSS; // in KiB
-    return { first, last, ...size, peakBytes };
+    return { first, last, ...size, logBytes: logBytes(log), peakBytes };
   } catch (error) {
     if (error instanceof Stopped) return undefined;
     throw error;

@@ -97,7 +97,7 @@ export function runStart(
 
 /** The step's milliseconds are those of the slower tower, which the step had to wait for. They add up to `step_ms`. */
 export function trainStep(
-  { step, epoch, count }: Batch,
+  { step, epoch, count, decodeMs, readBytes, readyImages }: Batch,
   learningRate: number,
   replies: readonly StepReply[],
   stepMs: number,
@@ -114,11 +114,25 @@ export function trainStep(
     ...{ step_ms: stepMs, data_ms: dataMs, ...timesOf(slowest), other_ms: stepMs - dataMs - slowest.stepMs },
     exchange_bytes: replies.reduce((total, { exchangeBytes }) => total + exchangeBytes, 0),
     images_per_s: (count / stepMs) * 1000,
+    ...{ decode_ms: rounded(decodeMs), ready_images: readyImages, read_bytes: readBytes },
+    device_bytes: sumOf(replies, (each) => each.inputBytes),
+    gradient_norm: Number(gradientNorm(replies.slice(0, replies.length / replicas)).toPrecision(7)), // of a float32
+    resident_bytes: process.memoryUsage.rss(),
     ...(replicas > 1 && { replicas, average_bytes: sumOf(replies, (each) => each.averageBytes) }),
     towers: replies.map((each, tower) => ({
       ...{ tower, step_ms: each.stepMs, ...timesOf(each), exchange_bytes: each.exchangeBytes },
     })),
   };
+}
+
+/** The norm of all gradients of a replica. Replicas have the same ones, those of all images. @param replies of its towers. */
+function gradientNorm(replies: readonly StepReply[]): number {
+  return Math.sqrt(2 * sumOf(replies, (each) => each.halfSquares));
+}
+
+/** To microseconds, so that lines stay short. */
+function rounded(ms: number): number {
+  return Math.round(ms * 1000) / 1000;
 }
 
 /** The mean loss of a step, and the right answers, over the images of all replicas. */

@@ -27,6 +27,8 @@ export interface TrainUi {
    * @returns the config with the name that the run got.
    */
   begin?: (config: Config) => Config;
+  /** Called before a checkpoint takes the weights: a run that resumes from it does again what comes later. */
+  beforeCheckpoint?: (() => void) | undefined;
   /** Ends the run after the present step; its reason may be the signal's name. */
   signal: AbortSignal;
   /** The command that trains, for messages: flags follow it. */

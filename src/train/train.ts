@@ -115,7 +115,7 @@ async function runToEnd(
     const { busy } = ui;
     network = openNetwork(config, run.team);
     run.team = network.team;
-    checkpoints = openCheckpoints(run, report, ui.losses, resume);
+    checkpoints = openCheckpoints(run, report, ui.losses, resume, ui.beforeCheckpoint);
     await toFirstStep(run, resume === ui.resume ? changes : [], progress, { ...ui, resume });
     busy?.('measuring the activations of each layer');
     (await measureActivations(run.team, run.feeder, progress.steps, signal, 0)).forEach(report);

@@ -18,7 +18,15 @@ const CLI = fileURLToPath(new URL('../../src/cli.js', import.meta.url));
 const work = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-dry-run-'));
 after(() => fs.rmSync(work, { recursive: true, force: true }));
 const SMALL = ['--width', '0.1', '--batch-size', '4', '--steps', '2'];
-const READY = { first: 1, last: 942, batchSize: 64, stepsPerEpoch: 157, checkpointBytes: 2 ** 20, peakBytes: 2 ** 30 };
+const READY = {
+  first: 1,
+  last: 942,
+  batchSize: 64,
+  stepsPerEpoch: 157,
+  checkpointBytes: 2 ** 20,
+  logBytes: 2 ** 21,
+  peakBytes: 2 ** 30,
+};
 
 function cli(...argv: string[]) {
   const env = { ...process.env, CUDA_VISIBLE_DEVICES: '-1', FAKE_GPU: '' };
@@ -42,7 +50,7 @@ function ready(failure?: Error): { train: TrainModule['train'] } {
 test('train --dry-run opens everything and checks it, says what would be trained, and writes nothing', () => {
   const { status, stdout, stderr } = cli('train', '--dry-run', ...SMALL);
   assert.deepEqual([status, stderr], [0, '']);
-  const lines = stdout.trimEnd().split('\n').slice(-7);
+  const lines = stdout.trimEnd().split('\n').slice(-8);
   const expected = [
     /^tower 0 on CPU:0, tower 1 on CPU:1$/,
     /^data fashion-mnist-sample: 10,000 training /,
@@ -50,6 +58,7 @@ test('train --dry-run opens everything and checks it, says what would be trained
     /^checking the split against the reference: both compute a batch, .* as long as ten steps or more \(--no-check/,
     /^check over 1 step: split and reference agree/,
     /^host memory: at most \d+ MiB so far; a checkpoint takes \d+ MiB on the disk$/,
+    /^log: about 1 MiB, with one step in a line \(--log-steps\)$/,
     /^dry run: ready for 2 steps of 4 images, 2,500 per epoch, in runs\/split-mini-\d+-\d+; nothing was written$/,
   ];
   for (const [i, line] of lines.entries()) assert.match(line, expected[i]!);
@@ -107,7 +116,7 @@ test('train --dry-run prints the events with --json, its last line with --quiet'
   );
   assert.match(
     json.stderr.text,
-    /^host memory: at most 1,024 MiB .* takes 1 MiB on the disk\ndry run: ready for 942 steps /m,
+    /^host memory: at most 1,024 MiB .* takes 1 MiB on the disk\nlog: about 2 MiB, .*\ndry run: ready for 942 steps /m,
   );
   const quiet = await run(['train', '--dry-run', '--quiet'], { loadTrain: trainModule(ready()) });
   assert.match(quiet.stdout.text, /^dry run: ready for 942 steps of 64 images, .*\n$/);

@@ -63,6 +63,7 @@ const TYPED: Record<string, [text: string, value: unknown, ...others: string[]]>
   '--exchange': ['device', 'device'],
   '--exchange-dtype': ['float16', 'float16'],
   '--log-every': ['3', 3],
+  '--log-steps': ['20', 20],
   '--metrics-port': ['0', 0],
   '--trace-steps': ['100-102', '100-102'],
 };

@@ -219,7 +219,19 @@ test('every flag always has an effect, or has a case here', () => {
       'optimizer.momentum',
       'optimizer.weightDecay',
     ],
-    ...['placement', 'steps', 'epochs', 'logEvery', 'weights', 'run', 'out', 'compile', 'tensorboard', 'metricsPort'],
+    ...[
+      'placement',
+      'steps',
+      'epochs',
+      'logEvery',
+      'logSteps',
+      'weights',
+      'run',
+      'out',
+      'compile',
+      'tensorboard',
+      'metricsPort',
+    ],
     ...['replicas', 'servers', 'coordinator', 'optimizer.headRate', 'optimizer.freeze'],
   ];
   const known = [...cases, ...said, ...useful];

@@ -42,6 +42,18 @@ test('train() split and single have the same losses over 20 steps, with dropout 
   });
 });
 
+test('train() logs the same norm of the gradients split and single, and what the batches cost', () => {
+  const [a, b] = [split, single].map(({ events }) => of(events, 'train_step'));
+  for (const [i, step] of a!.entries()) {
+    const [norm, other] = [step.gradient_norm!, b![i]!.gradient_norm!];
+    assert.ok(norm > 0 && Math.abs(norm - other) <= 1e-3 * other, `step ${i + 1}: ${norm} and ${other}`);
+    assert.equal(step.device_bytes, 2 * b![i]!.device_bytes!, 'both towers read the images');
+    assert.ok(step.device_bytes! > 2 * step.images * 67 * 67, `${step.device_bytes} bytes`);
+    assert.ok(step.decode_ms! > 0 && step.resident_bytes! > 1e7);
+    assert.equal(step.read_bytes, 0, 'the images are in memory');
+  }
+});
+
 test('train() measures the same activations split and single: of the images, then of each layer by tower', async () => {
   const [a, b] = [split, single].map(({ events }) => of(events, 'activations'));
   assert.deepEqual(

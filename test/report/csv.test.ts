@@ -30,12 +30,17 @@ test('csvOf() has a row for each step with the fields of the log, the towers fla
   assert.deepEqual(header, [
     ...['run', 'time', 'step', 'epoch', 'images', 'loss', 'top1', 'learning_rate', 'images_per_s', 'step_ms'],
     ...['data_ms', 'compute_ms', 'exchange_ms', 'wait_ms', 'other_ms', 'exchange_bytes'],
-    ...['replicas', 'average_bytes', ...towers],
+    ...['decode_ms', 'ready_images', 'read_bytes', 'device_bytes', 'gradient_norm', 'resident_bytes'],
+    ...['replicas', 'average_bytes', 'steps', 'last_loss'],
+    ...['loss', 'step_ms', 'data_ms', 'compute_ms', 'exchange_ms', 'wait_ms'].map((name) => `worst_${name}`),
+    ...['gradient_norm', 'decode_ms', 'ready_images'].map((name) => `worst_${name}`),
+    ...towers,
   ]);
   assert.equal(rows.length, 2);
   const [, second] = rows;
   const value = (name: string) => second![header.indexOf(name)];
   assert.deepEqual([value('run'), value('step'), value('loss'), value('tower1_compute_ms')], ['r', '2', '2.3', '9']);
+  assert.deepEqual([value('steps'), value('worst_step_ms'), value('gradient_norm')], ['1', '', '']);
 });
 
 test('csvOf() has a repeated step once, with its later line, and a run with fewer towers has empty cells', async () => {
@@ -59,7 +64,7 @@ test('csvOf() quotes a name as RFC 4180 says, and no name is a formula', async (
   assert.match(await start('=1+1'), /^'=1\+1,\d+,1,/);
   assert.match(
     await csv({ run: 'none', file: fileOf('') }),
-    /^run,time,step,[\w,]+,exchange_bytes,replicas,average_bytes\r\n$/,
+    /^run,time,step,[\w,]+,exchange_bytes,[\w,]+,worst_ready_images\r\n$/,
   );
 });
 

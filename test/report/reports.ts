@@ -99,6 +99,7 @@ export function runReport(changes: Partial<RunReport> = {}): RunReport {
       unknownEvents: 0,
       unknownFields: 0,
       repeatedSteps: 0,
+      stepsPerLine: 1,
     },
     start: {
       ...RUN_START,
@@ -245,7 +246,16 @@ export const EMPTY: Report = {
   runs: [
     {
       ...{ run: 'empty', folder: 'runs/empty', status: 'empty', started: null, ended: null, steps: 0, images: 0 },
-      log: { lines: 0, bytes: 0, problems: 0, firstProblems: [], unknownEvents: 0, unknownFields: 0, repeatedSteps: 0 },
+      log: {
+        lines: 0,
+        bytes: 0,
+        problems: 0,
+        firstProblems: [],
+        unknownEvents: 0,
+        unknownFields: 0,
+        repeatedSteps: 0,
+        stepsPerLine: 1,
+      },
       ...{ loss: EMPTY_CURVE, top1: EMPTY_CURVE, learningRate: EMPTY_CURVE, imagesPerSecond: EMPTY_CURVE },
       ...{
         evals: [],

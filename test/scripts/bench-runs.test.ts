@@ -23,6 +23,12 @@ describe('epochsOf()', () => {
     ]);
   });
 
+  it('counts each image of a line of several steps, and repeated steps once', () => {
+    const line = { ...trained(3, 1, 20, 2, 0.5), steps: 2 } as LogEvent;
+    const expected = [{ epoch: 1, trainLoss: 1.75, trainTop1: 0.5 }];
+    deepEqual(epochsOf([trained(1, 1, 20, 1.5, 0.5), trained(2, 1, 9, 7, 0), trained(3, 1, 9, 7, 0), line]), expected);
+  });
+
   it('uses the last event of a repeated step', () => {
     const [epoch] = epochsOf([trained(1, 1, 8, 2, 0), trained(2, 1, 8, 9, 0), trained(2, 1, 8, 1, 1)]);
     deepEqual(epoch, { epoch: 1, trainLoss: 1.5, trainTop1: 0.5 });

@@ -44,6 +44,12 @@ export interface Batch {
   step: number;
   /** From 0; 0 for test batches. */
   epoch: number;
+  /** Time that the threads took to fill the slot, all together. */
+  decodeMs: number;
+  /** Bytes of image files and shards that they read. */
+  readBytes: number;
+  /** Images of this kind of batches that were ready when it was asked for, its own among them. */
+  readyImages: number;
 }
 
 /** One in use, one filled ahead. */
@@ -75,8 +81,8 @@ export function openFeeder(options: FeedOptions) {
   const testBatches = batchesOf(dataset.test.count, batchSize);
   const unreadable = listUnreadable(dataset, data.onBadImage, options.onUnreadable);
   const orderOf = createOrders(setup);
-  /** Images by slot. */
-  const counts = new Map<number, number>();
+  /** What was filled, by slot. */
+  const filled = new Map<number, Pick<Batch, 'count' | 'decodeMs' | 'readBytes'>>();
 
   const prefetch = (kind: BatchKind, from: number, to: number, last: number) =>
     createPrefetcher({
@@ -143,12 +149,15 @@ export function openFeeder(options: FeedOptions) {
     if (result.systemFault !== undefined) throw new DataError(result.systemFault);
     unreadable.add(kind === 'training' ? 'train' : 'test', number, result);
     const { count } = rangeOf(setup, kind, number);
-    counts.set(slot, result.holes.length === 0 ? count : closeHoles(setup, slot, count, result.holes));
+    const left = result.holes.length === 0 ? count : closeHoles(setup, slot, count, result.holes);
+    filled.set(slot, { count: left, decodeMs: result.ms, readBytes: result.readBytes });
   }
 
   async function take(kind: BatchKind, number: number): Promise<Batch> {
+    const ready = prefetchers[kind].ready().map((slot) => filled.get(slot)!.count);
+    const readyImages = ready.reduce((sum, count) => sum + count, 0);
     const slot = await prefetchers[kind].take(number);
-    return { slot, count: counts.get(slot)!, step: number, epoch: rangeOf(setup, kind, number).epoch };
+    return { slot, ...filled.get(slot)!, step: number, epoch: rangeOf(setup, kind, number).epoch, readyImages };
   }
 }
 

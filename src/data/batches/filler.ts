@@ -38,6 +38,10 @@ export interface FillTask {
 }
 
 export interface FillResult {
+  /** Of the thread: from the start of this part to its end. */
+  ms: number;
+  /** Of image files and shards, whatever the system had in its memory. */
+  readBytes: number;
   /** Unreadable images in the order of the batch; with `skip`, only those that this thread had not met before. */
   bad: { index: number; reason: string }[];
   /** Positions of the batch that were not written. */
@@ -63,13 +67,15 @@ export function createFiller(setup: FillSetup) {
 
   return {
     async fill(task: FillTask): Promise<FillResult> {
-      const result: FillResult = { bad: [], holes: [] };
+      const result: FillResult = { ms: 0, readBytes: 0, bad: [], holes: [] };
+      const started = performance.now();
       try {
         await fillPart(task, result);
       } catch (error) {
         if (!(error instanceof SystemError)) throw error;
         result.systemFault = error.message;
       }
+      result.ms = performance.now() - started;
       return result;
     },
     close() {
@@ -91,8 +97,9 @@ export function createFiller(setup: FillSetup) {
     };
     const nextFound = startAhead(begin, end, setup.ahead ?? 1, find); // decodes while an image is transformed
     for (let i = begin; i < end; i++) {
-      const { index, pixels, offset, bad } = await nextFound();
+      const { index, pixels, offset, bad, readBytes = 0 } = await nextFound();
       result.bad.push(...bad);
+      result.readBytes += readBytes;
       if (!pixels) result.holes.push(i);
       if (!pixels && data.onBadImage === 'fail') return;
       if (!pixels) continue;
@@ -110,7 +117,7 @@ export function createFiller(setup: FillSetup) {
 }
 
 /** The image at `offset` of `pixels`, or no pixels if none was readable, and the unreadable images before it. */
-type Found = { index: number; pixels?: Uint8Array; offset: number; bad: FillResult['bad'] };
+type Found = { index: number; pixels?: Uint8Array; offset: number; bad: FillResult['bad']; readBytes?: number };
 
 /** The images of one part by their index. */
 interface Source {
@@ -172,20 +179,25 @@ function fileSource(
     async find(order, place, tries) {
       const bad: Found['bad'] = [];
       let index = -1;
+      let readBytes = 0;
+      const decodeRead: Decode = (bytes) => {
+        readBytes += bytes.length;
+        return decode(bytes);
+      };
       for (let i = 0; i < tries; i++) {
         index = order[(place + i) % order.length]!;
         const before = kept.get(index);
         if (before) return { index, pixels: before, offset: 0, bad };
         const known = reasons.get(index);
-        const decoded = known === undefined ? await reader.read(index, decode) : { reason: known };
+        const decoded = known === undefined ? await reader.read(index, decodeRead) : { reason: known };
         if ('pixels' in decoded) {
           if (isKept) kept.set(index, decoded.pixels);
-          return { index, pixels: decoded.pixels, offset: 0, bad };
+          return { index, pixels: decoded.pixels, offset: 0, bad, readBytes };
         }
         if (known === undefined || tries === 1) bad.push({ index, reason: decoded.reason });
         reasons.set(index, decoded.reason);
       }
-      return { index, offset: 0, bad };
+      return { index, offset: 0, bad, readBytes };
     },
   };
 }

@@ -70,6 +70,8 @@ export function openPool(
       });
       const systemFault = results.find((result) => result.systemFault !== undefined)?.systemFault;
       return {
+        ms: results.reduce((sum, { ms }) => sum + ms, 0),
+        readBytes: results.reduce((sum, each) => sum + each.readBytes, 0),
         bad: results.flatMap(({ bad }) => bad),
         holes: results.flatMap(({ holes }) => holes),
         ...(systemFault !== undefined && { systemFault }),

@@ -45,6 +45,8 @@ export function createPrefetcher({ slots, last, ahead, fill }: PrefetchOptions) 
       lent.set(slot, number);
       return slot;
     },
+    /** The slots whose batches are filled, and not taken yet. */
+    ready: () => [...filling.values()].flatMap(({ slot, isFilled }) => (isFilled ? [slot] : [])),
     /** Returns a lent slot. */
     release(slot: number, number: number): void {
       assert.equal(lent.get(slot), number, `slot ${slot} is not lent for batch ${number}`);
@@ -64,8 +66,14 @@ export function createPrefetcher({ slots, last, ahead, fill }: PrefetchOptions) 
 
   function startFilling(number: number, slot: number) {
     const done = fill(number, slot);
-    done.catch(() => {}); // `take` reports it
-    return { slot, done };
+    const started = { slot, done, isFilled: false };
+    done.then(
+      () => {
+        started.isFilled = true;
+      },
+      () => {}, // `take` reports it
+    );
+    return started;
   }
 
   function freeSlot(number: number): Promise<number> | number {

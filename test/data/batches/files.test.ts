@@ -1,6 +1,6 @@
 /** Batches of image files: the same whatever threads fill them, good and bad files alike. */
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import sharp from 'sharp';
@@ -93,6 +93,19 @@ test('test() returns each decoded image of a folder minus the mean, with its lab
   feeder.release(batch);
 });
 
+for (const workers of [0, 2]) {
+  test(`a batch says how many bytes were read for it, and how long that took, with ${workers} threads`, async (t) => {
+    const options = { ...optionsFor(goodFolder(t), workers, { resize: SIZE }), batchSize: 64 };
+    const feeder = open(t, options);
+    const batch = await feeder.test(0);
+    const bytes = GOOD.reduce((sum, name) => sum + statSync(join(IMAGES, name)).size, 0);
+    assert.equal(batch.readBytes, 2 * bytes, 'of two classes');
+    assert.ok(batch.decodeMs > 0);
+    assert.equal(batch.readyImages, 0, 'nothing was filled ahead of the first one');
+    feeder.release(batch);
+  });
+}
+
 test('sample() returns images of every class of a folder, decodes them once, and names the unreadable ones', async (t) => {
   const folder = mixedFolder(t);
   const first = optionsFor(folder, 0, { onBadImage: 'skip' });
@@ -116,8 +129,7 @@ test('sample() returns images of every class of a folder, decodes them once, and
     assert.deepEqual([other.images, other.labels], [images, labels]);
   }
   const small = open(t, first);
-  const { slot } = await small.sample();
-  const some = contents(small, first, { slot, count: first.batchSize, step: 0, epoch: 0 });
+  const some = contents(small, first, { ...(await small.sample()), count: first.batchSize });
   assert.equal(new Set(some.labels).size, 2);
   rmSync(join(folder, 'val'), { recursive: true });
   assert.deepEqual(contents(feeder, options, await feeder.sample()).images, images);

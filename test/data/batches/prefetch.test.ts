@@ -180,3 +180,19 @@ test('close() rejects pending and later calls', async () => {
   await assert.rejects(second, /2 is not filled/);
   await assert.rejects(prefetcher.take(3), /3 is not filled/);
 });
+
+test('ready() has the slots whose batches are filled and not taken yet', async () => {
+  const { prefetcher, end, ends } = controlledPrefetcher();
+  const first = prefetcher.take(1);
+  await turn();
+  assert.deepEqual(prefetcher.ready(), []);
+  for (const number of [1, 3]) end(number);
+  assert.equal(await first, 0);
+  assert.deepEqual(prefetcher.ready(), [2]);
+  ends.get(2)!.reject(new Error('unreadable'));
+  await turn();
+  assert.deepEqual(prefetcher.ready(), [2]);
+  await assert.rejects(prefetcher.take(2));
+  await prefetcher.take(3);
+  assert.deepEqual(prefetcher.ready(), []);
+});
