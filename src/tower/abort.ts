@@ -1,6 +1,6 @@
 /** Ends what both towers wait for, from any thread. */
 import { abortMailboxes, type Mailboxes, startCancellations, takeExecutor } from '../exchange/mailbox.js';
-import { deleteExecutor, startCancellation } from '../native/graph/run-while.js';
+import { deleteExecutor, startCancellation } from '../native/c/cancellation.js';
 
 /**
  * Ends every wait of the two towers, now and later: at their mailboxes and at TensorFlow's queues. Each wait throws an

@@ -7,12 +7,6 @@ import type { Share } from './pass.js';
 import type { BatchCommand, TowerSetup } from './protocol.js';
 import { rowsOf } from './replica.js';
 
-/** The images of the tower's replica; see {@link rowsOf}. */
-export function imagesOf({ replica }: Pick<TowerSetup, 'replica'>, { count }: Pick<BatchCommand, 'count'>): number {
-  const { from, to } = rowsOf(count, replica);
-  return to - from;
-}
-
 /**
  * The images and labels of a slot, which is overwritten after the command. They are used where they lie unless something
  * that shares their memory may outlive the command. The tensors are the caller's.

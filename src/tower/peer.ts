@@ -3,8 +3,9 @@ import { Mailbox, noteCancellation, noteExecutor, withdrawCancellation } from '.
 import { msgpackTransport } from '../exchange/transport.js';
 import type { Parameter } from '../model/net.js';
 import { currentBinding } from '../native/binding/backend.js';
+import { newCancellation } from '../native/c/cancellation.js';
 import { findDevice, openContext } from '../native/c/context.js';
-import { newCancellation, type RunsWhile } from '../native/graph/run-while.js';
+import type { RunsWhile } from '../native/graph/run-while.js';
 import { CopiedSum, type GradientSum } from './average.js';
 import { CollectiveSum } from './collective.js';
 import { DeviceExchange } from './exchangers.js';

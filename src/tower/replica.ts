@@ -16,6 +16,12 @@ export function rowsOf(images: number, { index, count }: Replica): { from: numbe
   return { from: Math.floor((images * index) / count), to: Math.floor((images * (index + 1)) / count) };
 }
 
+/** How many of a batch's images a replica has: see {@link rowsOf}. */
+export function imagesOf({ replica }: { replica: Replica }, { count }: { count: number }): number {
+  const { from, to } = rowsOf(count, replica);
+  return to - from;
+}
+
 /** The number of a tower among those of all replicas: pair by pair. */
 export function towerNumber({ part, replica }: { part: Part; replica: Replica }): number {
   return part === 'whole' ? replica.index : 2 * replica.index + part;

@@ -8,7 +8,7 @@ import { TFJS_OPS } from '../model/ops.js';
 import { backingDevice, currentBinding, useDevice } from '../native/binding/backend.js';
 import { copyTensor, settle } from '../native/binding/tensors.js';
 import type { GradientSum } from './average.js';
-import { imagesOf, readBatch } from './batch.js';
+import { readBatch } from './batch.js';
 import { measure, measureLayers } from './layer-statistics.js';
 import { type NativeOps, nativeOps } from './native-ops.js';
 import { Parameters } from './parameters.js';
@@ -29,7 +29,7 @@ import {
   type TensorInfo,
   type TowerSetup,
 } from './protocol.js';
-import { rowsOf, towerNumber } from './replica.js';
+import { imagesOf, rowsOf, towerNumber } from './replica.js';
 import { selfTest } from './self-test.js';
 import { fileMetadata } from './snapshot.js';
 import { StepNotes } from './step-notes.js';

@@ -6,7 +6,7 @@ import { DataError } from '../errors.js';
 import type { EventOf } from '../log.js';
 import { buildNet, type NetOptions, parametersOf } from '../model/net.js';
 import { count as counted, sumOf } from '../numbers.js';
-import { imagesOf } from '../tower/batch.js';
+import { imagesOf } from '../tower/replica.js';
 import { countRight } from '../tower/step-results.js';
 import { openFeed, type TestOn } from './feed.js';
 import { knownLevels } from './levels.js';

@@ -9,7 +9,7 @@ import { createSlot, slotViews } from '../data/index.js';
 import { DataError } from '../errors.js';
 import { buildNet, type NetOptions, type Parameter, parametersOf } from '../model/net.js';
 import { TABLES } from '../model/tables.js';
-import { savesByWinograd } from '../native/layers/winograd-conv.js';
+import { savesByWinograd } from '../native/layers/winograd-tiling.js';
 import { readJson } from '../read-json.js';
 import type { Places } from './context-options.js';
 import { openTeam, type Team } from './team.js';

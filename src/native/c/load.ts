@@ -22,7 +22,11 @@ export interface Library {
   framework: string;
 }
 
-const RTLD_NOW = 2;
+/**
+ * Binds each function at its first call. To bind all of TensorFlow's at once would take a third of the time of loading it,
+ * and what would fail then, a function that is absent, is checked for those that are called: {@link bindTensorFlow}.
+ */
+const RTLD_LAZY = 1;
 const RTLD_NODELETE = process.platform === 'darwin' ? 0x80 : 0x1000;
 const RTLD_GLOBAL = process.platform === 'darwin' ? 0x8 : 0x100;
 
@@ -63,10 +67,10 @@ function loadFiles(found: FoundLibrary, words: ProcessWords, usesServers: boolea
   setEnvironment(found, usesServers);
   const { dlopen, dlerror } = bind(DYNAMIC_LOADING);
   // Without RTLD_NODELETE the library is unmapped while its threads still run, and the process crashes at its end.
-  const open = (path: string, flags = RTLD_NOW | RTLD_NODELETE) => {
+  const open = (path: string, flags = RTLD_LAZY | RTLD_NODELETE) => {
     if (!dlopen(path, flags)) throw new SetupError(`Cannot load ${whyNot(path, dlerror(), found)}`);
   };
-  for (const path of cudaPreload(found.nvidiaFolders)) open(path, RTLD_NOW | RTLD_GLOBAL | RTLD_NODELETE);
+  for (const path of cudaPreload(found.nvidiaFolders)) open(path, RTLD_LAZY | RTLD_GLOBAL | RTLD_NODELETE);
   // Only TensorFlow's builds for Linux have oneDNN.
   if (wantsInfo || process.platform !== 'linux') open(found.framework);
   else withoutLog(words, () => open(found.framework));

@@ -6,6 +6,7 @@ import type { NativeError } from '../../errors.js';
 import { ownBinding } from '../binding/backend.js';
 import type { TensorMetadata } from '../binding/binding.js';
 import { inExecutor } from '../binding/execute.js';
+import { deleteExecutor, newCancellation, startCancellation } from '../c/cancellation.js';
 import { openContext } from '../c/context.js';
 import { openLibrary } from '../c/load.js';
 import type { Pointer } from '../c/signatures.js';
@@ -105,19 +106,4 @@ export class AsyncExecutor {
   dispose(): void {
     deleteExecutor(this.address);
   }
-}
-
-/** Ends an executor, when what runs in it has ended; for one whose thread of JavaScript is gone. */
-export function deleteExecutor(address: Pointer): void {
-  openLibrary().c.TFE_DeleteExecutor(address);
-}
-
-/** A cancellation manager: ops that were given it end when it is started, and ops that come later end at once. */
-export function newCancellation(): Pointer {
-  return openLibrary().c.TFE_NewCancellationManager();
-}
-
-/** Starts a cancellation, from any thread. */
-export function startCancellation(address: Pointer): void {
-  openLibrary().c.TFE_CancellationManagerStartCancel(address);
 }

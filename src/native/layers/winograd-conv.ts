@@ -17,30 +17,10 @@ import { currentBinding } from '../binding/backend.js';
 import { compile } from '../graph/compile.js';
 import type { Save } from '../graph/tape.js';
 import { canRun, differentiable, matMul, NHWC, run, T } from './layer-ops.js';
+import { type Shape4D, savesByWinograd, type Tiling, tilingOf } from './winograd-tiling.js';
 import { transpose, winogradMatrices } from './winograd-transforms.js';
 
-/** The choices of m for each r. A larger m loses too much precision in float32. */
-const OUTPUTS: Readonly<Record<number, readonly number[]>> = { 3: [4, 5], 5: [4] };
-
-/** How a map is cut into tiles, along each side. */
-interface Tiling {
-  /** H */
-  size: number;
-  /** r */
-  taps: number;
-  /** m */
-  outputs: number;
-  tiles: number;
-}
-
 type Transforms = ReturnType<typeof compileTransforms>;
-
-/** The tiling with the fewest products; undefined if there is none for the size of the kernel. */
-export function tilingOf(size: number, taps: number): Tiling | undefined {
-  const products = ({ outputs, tiles }: Tiling) => tiles * (outputs + taps - 1);
-  const tilings = OUTPUTS[taps]?.map((outputs) => ({ size, taps, outputs, tiles: Math.ceil(size / outputs) }));
-  return tilings?.sort((a, b) => products(a) - products(b))[0];
-}
 
 export class WinogradConvolutions {
   readonly #transforms = new Map<string, Transforms>();
@@ -185,13 +165,6 @@ function foldOf(x: tf.Tensor, axis: number, { tiles, outputs, taps }: Tiling): t
   return tf.reshape(tf.addN(parts), [...x.shape.slice(0, axis), length, ...x.shape.slice(axis + 2)]);
 }
 
-type Shape4D = readonly [number, number, number, number];
-
-/** Multiply-adds below which a direct convolution is always faster. */
-const WORTH_WINOGRAD = 2 ** 28;
-/** Multiply-adds to be saved for each value that the transforms write and read. */
-const WORTH_VALUE = 75;
-
 /**
  * Whether a convolution with stride 1 is faster by Winograd's algorithm: on a CPU, if enough is saved (measurements in
  * docs/performance.md). On a GPU, cuDNN chooses its algorithm.
@@ -201,16 +174,4 @@ export function isWorthWinograd(x: Shape4D, kernel: Shape4D): boolean {
   const { target, isRecording } = currentBinding();
   if (target.memory === 'remote' && !isRecording) return false; // op by op, a server cannot run XLA's functions
   return savesByWinograd(x, kernel) && target.type === 'CPU' && hasXla();
-}
-
-/** Whether enough is saved on any device; see {@link isWorthWinograd}. */
-export function savesByWinograd(
-  [batch, height, width, channels]: Shape4D,
-  [taps, tapsAcross, , kernels]: Shape4D,
-): boolean {
-  const tiling = height === width && taps === tapsAcross ? tilingOf(height, taps) : undefined;
-  if (!tiling) return false;
-  const [sums, products] = [(height * taps) ** 2, (tiling.tiles * (tiling.outputs + taps - 1)) ** 2];
-  if (batch * sums * channels * kernels < WORTH_WINOGRAD) return false;
-  return (sums / products - 1) * ((channels * kernels) / (channels + kernels)) >= WORTH_VALUE;
 }

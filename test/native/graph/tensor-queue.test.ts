@@ -5,10 +5,10 @@ import tf = require('@tensorflow/tfjs');
 
 import { NativeError } from '../../../src/errors.js';
 import { currentBinding, runOp, useDevice } from '../../../src/native/binding/backend.js';
+import { newCancellation } from '../../../src/native/c/cancellation.js';
 import { bytesToAlignment } from '../../../src/native/c/copy.js';
 import { AttrType, DataType } from '../../../src/native/c/signatures.js';
 import { type Compiled, compile } from '../../../src/native/graph/compile.js';
-import { newCancellation } from '../../../src/native/graph/run-while.js';
 import { runOnTape } from '../../../src/native/graph/tape.js';
 import { TensorQueue } from '../../../src/native/graph/tensor-queue.js';
 

@@ -7,13 +7,8 @@ import tf = require('@tensorflow/tfjs');
 import { backingDevice, currentBinding, useDevice } from '../../../src/native/binding/backend.js';
 import { compile } from '../../../src/native/graph/compile.js';
 import { conv2dBias } from '../../../src/native/layers/layer-ops.js';
-import {
-  hasXla,
-  isWorthWinograd,
-  savesByWinograd,
-  tilingOf,
-  WinogradConvolutions,
-} from '../../../src/native/layers/winograd-conv.js';
+import { hasXla, isWorthWinograd, WinogradConvolutions } from '../../../src/native/layers/winograd-conv.js';
+import { savesByWinograd } from '../../../src/native/layers/winograd-tiling.js';
 
 useDevice('CPU:1');
 const skip = hasXla() ? false : 'this TensorFlow has no XLA';
@@ -90,13 +85,6 @@ test('conv() refuses a kernel of a size without a tiling', { skip }, () => {
     const [x, kernel] = inputs([1, 9, 7, 1, 1], false);
     assert.throws(() => winograd.conv(x, kernel), RangeError);
   });
-});
-
-test('tilingOf() returns the tiling with the fewest products', () => {
-  assert.deepEqual(tilingOf(13, 3), { size: 13, taps: 3, outputs: 5, tiles: 3 });
-  assert.deepEqual(tilingOf(27, 5), { size: 27, taps: 5, outputs: 4, tiles: 7 });
-  assert.deepEqual(tilingOf(8, 3), { size: 8, taps: 3, outputs: 4, tiles: 2 });
-  assert.equal(tilingOf(55, 11), undefined);
 });
 
 test('isWorthWinograd() is true for layers 2 to 5 of the whole net, and false for small or narrow ones', {

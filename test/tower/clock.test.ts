@@ -1,7 +1,7 @@
 /** The clock that the threads of a traced step have in common. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { clockOffset } from '../../src/tower/step-notes.js';
+import { clockOffset } from '../../src/tower/clock.js';
 
 test('clockOffset() takes the comparison during which the thread kept its core', (t) => {
   let now = 5000;
