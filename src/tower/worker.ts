@@ -1,4 +1,5 @@
 /** The thread of one tower: carries out commands. Started by `client.ts`. */
+import './core-only.js';
 import { workerData } from 'node:worker_threads';
 import { NativeError, SplitError } from '../errors.js';
 import { currentBinding } from '../native/binding/backend.js';
