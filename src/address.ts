@@ -23,6 +23,15 @@ export function addressText({ host, port }: Address): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
+/** `HOST:PORT/GPU:0`; an IPv6 host is in brackets. */
+const REMOTE_DEVICE = /^([^/]+:\d{1,5})\/([a-z_]+:\d+)$/i;
+
+/** The parts of the name of a server's device, in any case; undefined for a device of this process. */
+export function remoteDevice(name: string): { server: string; device: string } | undefined {
+  const [, server, device] = REMOTE_DEVICE.exec(name.trim()) ?? [];
+  return server === undefined ? undefined : { server: server.toLowerCase(), device: device!.toUpperCase() };
+}
+
 /** Whether only this machine reaches the address. */
 export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'));

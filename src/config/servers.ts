@@ -1,13 +1,7 @@
 /** The servers whose devices a run uses, and the names of their devices. */
+import { remoteDevice } from '../address.js';
 
-/** `HOST:PORT/GPU:0`; an IPv6 host is in brackets. */
-const REMOTE = /^(.+:\d{1,5})\/([a-z_]+:\d+)$/i;
-
-/** The parts of a server's device; undefined for a device of this process. */
-export function remoteDevice(name: string): { server: string; device: string } | undefined {
-  const [, server, device] = REMOTE.exec(name) ?? [];
-  return server === undefined ? undefined : { server: server.toLowerCase(), device: device!.toUpperCase() };
-}
+export { remoteDevice };
 
 /** The name of a device without the address of its server. */
 export function bareDevice(name: string): string {

@@ -1,5 +1,5 @@
 /** Where the towers of a plan are: on which machine, and on which device of it. */
-import { isLoopback } from '../address.js';
+import { isLoopback, parseAddress, remoteDevice } from '../address.js';
 import { shortName } from '../config/devices.js';
 import { ConfigError, truncate } from '../errors.js';
 
@@ -18,17 +18,20 @@ export interface Place {
 /** The machine of the process that is started. */
 export const COORDINATOR = 'this machine';
 
-/** `GPU:0`, `GPU:0/1`, `HOST:PORT/GPU:0` or `HOST/GPU:0`. */
-const NAME = /^(?:(.+?)(?::\d{1,5})?\/)?(?:device:)?([a-z_]+):(\d+)(?:\/[01])?$/i;
+/** `GPU:0`, `GPU:0/1`, or `HOST/GPU:0`, since a plan needs no port. */
+const NAME = /^(?:(\[.+\]|[^/:]+)\/)?(?:device:)?([a-z_]+):(\d+)(?:\/[01])?$/i;
 
 /** @throws ConfigError if the name is not one of a device. */
 export function placeOf(name: string): Place {
-  const [, host, type, number] = NAME.exec(String(shortName(name))) ?? [];
+  const short = String(shortName(name));
+  const remote = remoteDevice(short);
+  const [, named, type, number] = NAME.exec(remote?.device ?? short) ?? [];
   if (type === undefined) {
     throw new ConfigError(
       `Cannot plan for the device ${truncate(JSON.stringify(name))}: expected a device such as GPU:0, or one of a server such as 10.0.0.2:2222/GPU:0; choose with --devices`,
     );
   }
+  const host = remote ? parseAddress(remote.server, "server's address").host : named;
   const machine = host?.toLowerCase().replace(/^\[(.*)\]$/, '$1');
   const isHere = machine === undefined || isLoopback(machine);
   const kind = type.toUpperCase();

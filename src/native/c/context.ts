@@ -2,6 +2,7 @@
  * The process's only TensorFlow context. TensorFlow refuses two sets of devices in one process, and threads can only pass
  * tensors to each other within one context. So the first thread makes it, and all others attach to its address.
  */
+import { remoteDevice } from '../../address.js';
 import { NativeError } from '../../errors.js';
 import { coreLimit } from '../../limits.js';
 import { type Cluster, encodeCluster, SERVER_JOB } from './cluster.js';
@@ -182,8 +183,8 @@ function addressedName(fullName: string, servers: readonly string[]): string {
  * stay: `10.0.0.2:2222/GPU:0`, `/job:tower/replica:0/task:1/device:GPU:0`.
  */
 export function shortName(name: string): string {
-  const [, server, local] = /^([^/]+:\d+)\/([a-z_]+:\d+)$/i.exec(name.trim()) ?? [];
-  if (server !== undefined) return `${server.toLowerCase()}/${local!.toUpperCase()}`;
+  const remote = remoteDevice(name);
+  if (remote) return `${remote.server}/${remote.device}`;
   const [, task, kind, number] =
     /^(\/job:\w+\/replica:\d+\/task:\d+)?\/?(?:device:)?([a-z_]+):(\d+)$/i.exec(name.trim()) ?? [];
   if (!kind) return name;
