@@ -56,6 +56,24 @@ export function replaceFile(file: string, data: string | Uint8Array): void {
   }
 }
 
+/**
+ * Moves a finished folder into the place of one that may be there, which is removed then. At every moment both are whole, the
+ * old one beside its place if the process is killed in between.
+ * @throws Error of the system; then the old folder is as it was.
+ */
+export function replaceFolder(finished: string, place: string): void {
+  const old = `${place}.${process.pid}.replaced`;
+  const isThere = fs.existsSync(place);
+  if (isThere) fs.renameSync(place, old);
+  try {
+    fs.renameSync(finished, place);
+  } catch (error) {
+    if (isThere) fs.renameSync(old, place);
+    throw error;
+  }
+  if (isThere) fs.rmSync(old, { recursive: true, force: true });
+}
+
 /** Makes the folder of a file that a user names, unless it is there. @throws Error of the system. */
 export function makeFolderOf(file: string): void {
   makeFolders(dirname(resolve(file)));

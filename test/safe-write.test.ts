@@ -19,6 +19,7 @@ import {
   OVERWRITE,
   openNoFollow,
   replaceFile,
+  replaceFolder,
   writeNoFollow,
 } from '../src/safe-write.js';
 import { keepRunData } from '../src/train/run-data.js';
@@ -42,6 +43,34 @@ test('makeFolders() makes what is missing, and fails where the system does', () 
     try { makeFolders('/proc/x/y'); } catch ({ code }) { console.log(code); }`;
   const options = { encoding: 'utf8', timeout: 60_000 } as const;
   assert.equal(execFileSync(process.execPath, ['--input-type=module', '-e', script], options), 'ENOENT\n');
+});
+
+test('replaceFolder() has the old folder or the new one at every moment, and the old one if it fails', (t) => {
+  const own = fs.mkdtempSync(join(folder, 'folders-'));
+  const [place, finished] = [join(own, 'place'), join(own, 'finished')];
+  const put = (text: string) => {
+    fs.mkdirSync(finished);
+    fs.writeFileSync(join(finished, 'file'), text);
+  };
+  const contents = () => fs.readdirSync(own).map((name) => fs.readFileSync(join(own, name, 'file'), 'utf8'));
+  put('first');
+  replaceFolder(finished, place);
+  put('second');
+  const rename = fs.renameSync;
+  const seen: string[][] = [];
+  let isBroken = true;
+  t.mock.method(fs, 'renameSync', (from: string, to: string) => {
+    seen.push(contents().sort()); // what a kill would leave
+    if (isBroken && from === finished) throw Object.assign(new Error('EIO'), { code: 'EIO' });
+    rename(from, to);
+  });
+  assert.throws(() => replaceFolder(finished, place), { code: 'EIO' });
+  assert.equal(fs.readFileSync(join(place, 'file'), 'utf8'), 'first');
+  isBroken = false;
+  replaceFolder(finished, place);
+  t.mock.restoreAll();
+  assert.ok(seen.length >= 4 && seen.every((each) => each.join() === 'first,second'), JSON.stringify(seen));
+  assert.deepEqual([fs.readdirSync(own), contents()], [['place'], ['second']]);
 });
 
 test('replaceFile() writes a whole file, does not follow a link, and leaves nothing behind if it fails', () => {

@@ -2,7 +2,7 @@
  * A net as a tfjs LayersModel, from images [B, S, S, C] to logits [B, K]. The towers are two branches; a concatenation
  * joins them where a layer reads both.
  */
-import { mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import tf = require('@tensorflow/tfjs');
@@ -20,6 +20,7 @@ import {
   type WeightedLayer,
 } from '../model/net.js';
 import { layerName } from '../model/summary.js';
+import { replaceFolder } from '../safe-write.js';
 import { type Exported, exported, makeExportFolder, refuseExisting } from './export.js';
 
 const FILES = ['model.json', 'weights.bin'];
@@ -27,8 +28,8 @@ const FILES = ['model.json', 'weights.bin'];
 type Symbolic = tf.SymbolicTensor;
 
 /**
- * Writes a folder that `tf.loadLayersModel` reads: `model.json` and `weights.bin`. Writes atomically: into a temporary
- * folder, which is renamed.
+ * Writes a folder that `tf.loadLayersModel` reads: `model.json` and `weights.bin`. Writes into a temporary folder, which is
+ * renamed: neither a failure nor a kill loses the earlier export.
  * @param files the weights of one run, of either placement.
  * @param options `force` replaces a folder that an earlier export wrote.
  * @throws CheckpointError if tfjs lacks one of the net's layers, the files are of another net, the folder exists, or the
@@ -55,8 +56,7 @@ export async function exportLayersModel(
       return { modelArtifactsInfo: { dateSaved: new Date(), modelTopologyType: 'JSON' } };
     });
     await model.save(handler);
-    rmSync(folder, { recursive: true, force: true }); // of an earlier export
-    renameSync(temporary, folder);
+    replaceFolder(temporary, folder);
   } catch (error) {
     rmSync(temporary, { recursive: true, force: true });
     if ((error as NodeJS.ErrnoException).syscall === undefined) throw error;
