@@ -1,10 +1,10 @@
 /** Finds the logs of the runs that a user names. */
 import { lstatSync, readdirSync, realpathSync, type Stats, statSync } from 'node:fs';
-import { basename, dirname, join, normalize } from 'node:path';
+import { dirname, join, normalize } from 'node:path';
 import { checkRunName } from '../config/config.js';
+import { nearRun } from '../config/near-run.js';
 import { PRESETS } from '../config/presets.js';
-import { nearest } from '../config/validate.js';
-import { ConfigError, truncate } from '../errors.js';
+import { ConfigError } from '../errors.js';
 import type { Variant } from '../report/groups.js';
 import { isAblation, readAblation } from './ablation.js';
 import { explained } from './explain.js';
@@ -76,13 +76,6 @@ function refuseMissing(folder: string, name: string, action: string, wait: boole
   throw new ConfigError(
     `Cannot ${action} the run ${name}: there is no folder ${folder}${nearRun(name)}; name a run, or wait for this one with --wait`,
   );
-}
-
-/** The run whose name is the most similar, for a message about one that does not exist; empty if none is. */
-export function nearRun(name: string, out: string = PRESETS.mini.out): string {
-  const names = kindOf(out)?.isDirectory() ? inFolder(out) : [];
-  const near = nearest(truncate(basename(name)), names);
-  return near === undefined ? '' : ` (did you mean ${near}?)`;
 }
 
 /** A word is a run in the folder of the runs, if there is one. Anything else is a path. */

@@ -4,6 +4,7 @@ import { join, normalize } from 'node:path';
 import { type Config, checkRunName, resolveConfig } from '../config/config.js';
 import { readConfigFile } from '../config/file.js';
 import { type ConfigLayer, needsOtherDevices, valueAt } from '../config/layers.js';
+import { nearRun } from '../config/near-run.js';
 import { PRESETS } from '../config/presets.js';
 import { ConfigError } from '../errors.js';
 import { type RunWeights, runWeights } from '../train/run-weights.js';
@@ -28,7 +29,7 @@ export function findRun(run: string, action: string, out: string = PRESETS.mini.
   }
   if (!existsSync(file)) {
     throw new ConfigError(
-      `Cannot ${action} the run ${run}: there is no ${file}; choose another --run, by its name or its path`,
+      `Cannot ${action} the run ${run}: there is no ${file}${existsSync(folder) ? '' : nearRun(run, out)}; choose another --run, by its name or its path`,
     );
   }
   return { folder, saved: readConfigFile(file) };

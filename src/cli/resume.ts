@@ -13,6 +13,7 @@ import { isWeightsName } from '../checkpoint/weights-files.js';
 import { type Config, checkRunName } from '../config/config.js';
 import { withoutRetired } from '../config/file.js';
 import { type ConfigLayer, lastValue, needsOtherDevices } from '../config/layers.js';
+import { nearRun } from '../config/near-run.js';
 import { PRESETS } from '../config/presets.js';
 import { CheckpointError, ConfigError } from '../errors.js';
 import type { Resume } from '../train/index.js';
@@ -91,7 +92,9 @@ function planPath(layers: readonly ConfigLayer[], path: string, named: Place | u
       const resume = isCheckpoint ? { checkpoint: readCheckpoint(path), skipped: [] } : newest(path);
       if (!resume) {
         throw new ConfigError(
-          `Cannot resume from ${path}: it has neither a ${MANIFEST_NAME} nor a folder checkpoints with one, expected a checkpoint or a run's folder; choose another --resume`,
+          existsSync(path)
+            ? `Cannot resume from ${path}: it has neither a ${MANIFEST_NAME} nor a folder checkpoints with one, expected a checkpoint or a run's folder; choose another --resume`
+            : `Cannot resume from ${path}: it does not exist${nearRun(path, '.')}, expected a checkpoint or a run's folder; choose another --resume`,
         );
       }
       if (place) return continueFrom(layers, resume, place);

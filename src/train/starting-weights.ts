@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { chooseWeights } from '../checkpoint/choose.js';
 import { withTensors } from '../checkpoint/weights-files.js';
 import type { Config } from '../config/config.js';
+import { nearRun } from '../config/near-run.js';
 import { CheckpointError, truncate } from '../errors.js';
 import { buildNet, headOf, type Net, parametersOf } from '../model/net.js';
 import type { TowerClient } from '../tower/client.js';
@@ -44,7 +45,7 @@ export async function loadStartingWeights(
   const { path, isFile } = placeOfWeights(weights, out);
   if (!existsSync(path)) {
     throw new CheckpointError(
-      `Cannot start from the weights ${weights}: ${path} does not exist, and a run needs them until its first checkpoint; restore them, or choose others with --weights`,
+      `Cannot start from the weights ${weights}: ${path} does not exist${nearRun(weights, isFile ? '.' : out)}, and a run needs them until its first checkpoint; restore them, or choose others with --weights`,
       path,
     );
   }

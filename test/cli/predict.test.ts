@@ -36,6 +36,20 @@ test('predict prints a line for each file', async () => {
   assert.deepEqual(calls, [['lenet', ['CPU:0', 'CPU:1'], folder, ['a.png', 'b.jpg'], 5, false]]);
 });
 
+test('predict names the run that somebody may have meant', async () => {
+  await run(['train', '--out', out, '--run', 'pets', '--preset', 'lenet']);
+  for (const [argv, meant] of [
+    [['--run', 'petz', '--out', out], 'pets'],
+    [['--run', join(out, 'pet')], join(out, 'pets')],
+  ] as const) {
+    const { exitCode, stderr } = await run(['predict', 'a.png', ...argv], predicting());
+    assert.equal(exitCode, 2);
+    assert.ok(stderr.text.includes(`config.json (did you mean ${meant}?); choose another --run, by its`), stderr.text);
+  }
+  const other = await run(['predict', 'a.png', '--run', 'something', '--out', out], predicting());
+  assert.doesNotMatch(other.stderr.text, /did you mean/);
+});
+
 test('predict --top, --json, --ten-view and --placement', async () => {
   const calls: unknown[][] = [];
   const argv = ['predict', '--run', folder, 'a.png', '--top', '1', '--json', '--ten-view', '--placement', 'single'];

@@ -175,7 +175,7 @@ test('train --resume explains in a sentence what it cannot resume', async () => 
   const at = (step: number) => join('runs', 'good', 'checkpoints', String(step).padStart(10, '0'));
   const cases: [args: string[], code: number, message: RegExp][] = [
     [['--resume', 'auto'], 2, /^error: Cannot resume: --resume auto needs the name of a run; add --run NAME/],
-    [['--resume', 'nowhere'], 2, /^error: Cannot resume from nowhere: it has neither a manifest\.json/],
+    [['--resume', 'nowhere'], 2, /^error: Cannot resume from nowhere: it does not exist, expected a checkpoint/],
     [['--resume', at(2), '--width', '0.5'], 2, /net\.width is 1 there, and 0\.5 now/],
     [['--resume', at(2), '--run', 'SIGINT'], 2, /it exists already; choose another --run/],
   ];
