@@ -118,7 +118,7 @@ function setLines(name: string, set: SetReport): string[] {
       .map(([kind, images]) => `${kind} ${count(images)}`)
       .join(', ');
   const misnamed = set.misnamed > 0 ? `; ${count(set.misnamed)} named as another format` : '';
-  const turned = set.turned > 0 ? `; ${count(set.turned)} turned by EXIF, which is not done` : '';
+  const turned = set.turned > 0 ? `; ${count(set.turned)} to be turned by EXIF, which --upright does` : '';
   const sides = `sides of ${set.shortestSide} to ${set.longestSide} pixels`;
   const unreadable = set.unreadable.slice(0, PRINTED).map(({ path, reason }) => `  ${path}: ${oneLine(reason)}`);
   const more = set.unreadable.length - unreadable.length;

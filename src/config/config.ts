@@ -107,6 +107,7 @@ export function resolveConfig(layers: readonly ConfigLayer[], machine: Machine, 
   takeScaling(merged);
   takeLevels(merged, layers, preset, machine);
   takeWarmup(merged, layers);
+  takeUpright(merged, layers);
 
   if (needsData && valueAt(merged, ['data', 'source']) === NO_SOURCE) {
     throw new ConfigError(
@@ -128,6 +129,23 @@ export function resolveConfig(layers: readonly ConfigLayer[], machine: Machine, 
     ...idle,
   ];
   return { config: deepFreeze(config), notes: notes.filter((note) => note !== undefined), idle };
+}
+
+/** What settings name about images if they are those of a run, or of `--print-config`. */
+const WHOLE_DATA = ['resize', 'cropGroup', 'meanImage', 'colourNoise', 'onBadImage'];
+
+/**
+ * Photos that are not turned have no setting, as in runs of earlier versions, which turned none: such a run's settings mean
+ * that too, whatever its preset says today.
+ */
+function takeUpright(merged: Record<string, unknown>, layers: readonly ConfigLayer[]): void {
+  const last = layers.findLast(
+    (layer) => WHOLE_DATA.every((key) => sets(layer, 'data', key)) || sets(layer, 'data', 'upright'),
+  );
+  const upright = last && !sets(last, 'data', 'upright') ? false : valueAt(merged, ['data', 'upright']);
+  if (upright !== false || typeof merged.data !== 'object') return;
+  const { upright: _, ...data } = merged.data as Record<string, unknown>;
+  merged.data = data;
 }
 
 /** @throws ConfigError unless the name can be the name of one folder. */

@@ -129,6 +129,8 @@ export const FLAGS: readonly Flag[] = [
     ],
     ['on', '--mean-image', 'data.meanImage', 'subtract the mean training image, pixel by pixel'],
     ['off', '--no-mean-image', 'data.meanImage', 'subtract one grey level per channel'],
+    ['on', '--upright', 'data.upright', 'turn photos as their EXIF orientation says'],
+    ['off', '--no-upright', 'data.upright', 'leave photos as they are stored'],
     ['text', '--on-bad-image <action>', 'data.onBadImage', 'fail at an unreadable image, or skip it'],
     [
       'numbers',

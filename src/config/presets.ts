@@ -102,6 +102,7 @@ const photos: PresetSettings = {
   data: {
     ...mini.data,
     source: NO_SOURCE,
+    upright: true, // of phones, which turn the picture by EXIF alone
     brightness: 0.2,
     contrast: 0.2,
     saturation: 0.2,

@@ -99,6 +99,9 @@ export function checkConflicts(config: Config): void {
 
 const onOneDevice = ({ placement }: Config) =>
   placement === 'single' && 'with --placement single: one device has nothing to exchange';
+const withoutFiles = ({ data: { source } }: Config, { hasFiles }: Sources) =>
+  (NAMED_SOURCES.includes(source.replace(/:\d+$/, '')) || (source !== '' && hasFiles?.(source) === false)) &&
+  'with data that does not have a file for each image';
 const withoutNoise = ({ data }: Config) => data.colourNoise.strength === 0 && 'while data.colourNoise.strength is 0';
 const withoutLayers =
   (...kinds: readonly string[]) =>
@@ -153,9 +156,8 @@ const INEFFECTIVE: Record<string, (config: Config, sources: Sources) => Message>
   'optimizer.warmupEpochs': ({ optimizer }) =>
     optimizer.schedule.kind === 'one-cycle' && 'with the schedule one-cycle, which rises by itself',
   'optimizer.warmupFrom': ({ optimizer }) => !optimizer.warmupEpochs && 'without --warmup-epochs',
-  'data.onBadImage': ({ data: { source } }, { hasFiles }) =>
-    (NAMED_SOURCES.includes(source.replace(/:\d+$/, '')) || (source !== '' && hasFiles?.(source) === false)) &&
-    'with data that does not have a file for each image',
+  'data.upright': withoutFiles,
+  'data.onBadImage': withoutFiles,
   'data.valShare': ({ data: { source } }, { hasTestImages }) =>
     source !== '' && hasTestImages?.(source) === true && 'with data that has test images of its own',
   'data.randomCrop': ({ data, net }) =>

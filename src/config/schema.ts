@@ -169,6 +169,10 @@ const data = keys({
   interpolation: oneOf(['lanczos', 'bilinear'])
     .describe('how image files are scaled: lanczos, or bilinear as Pillow and torchvision do; lanczos if absent')
     .exactOptional(),
+  /** Whether photos are turned as their EXIF orientation says. Absent where they are not. */
+  upright: bool
+    .describe('turn image files as their EXIF orientation says; absent: they stay as they are')
+    .exactOptional(),
   randomCrop: bool,
   flip: bool,
   brightness: from(0),

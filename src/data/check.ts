@@ -18,7 +18,7 @@ export interface SetReport {
   spaces: Record<string, number>;
   /** Number of files whose ending belongs to another format than their content. */
   misnamed: number;
-  /** Number of files that EXIF says to turn or mirror, which is not done. */
+  /** Number of files that EXIF says to turn or mirror, which `data.upright` does. */
   turned: number;
   shortestSide: number;
   longestSide: number;

@@ -59,7 +59,7 @@ export async function openFeed(config: Config, options: FeedUi = {}) {
   const batchSize = imagesPerStep(config);
   const { inputSize, inputChannels, classes } = net;
   const { note = () => {}, warn = note, signal, views = 1, testOn = 'test' } = options;
-  const { source, resize, interpolation, onBadImage, valShare, limit } = config.data;
+  const { source, resize, interpolation, upright, onBadImage, valShare, limit } = config.data;
   const channels = inputChannels === 1 ? 1 : 3;
   const selection = { valShare, limit, resize, seed };
   const chosen = dataWorkersOf(config);
@@ -77,7 +77,7 @@ export async function openFeed(config: Config, options: FeedUi = {}) {
   let { statistics } = options;
   if (!statistics && needsStatistics(data)) {
     statistics = await statisticsOf(dataset, {
-      ...{ resize, interpolation, onBadImage, channels, concurrency: usableCores(), warn },
+      ...{ resize, interpolation, upright, onBadImage, channels, concurrency: usableCores(), warn },
       get cache() {
         return join(cacheFolder(), 'data');
       },

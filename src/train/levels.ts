@@ -37,9 +37,10 @@ export async function measured(
   const settled = isMeasured(data) ? data : undefined;
   // Without a mean, as in the presets of the book, none is expected to fit.
   if (settled && (!warn || data.meanImage || settled.mean.every((level) => level === 0))) return settled;
-  const { resize, interpolation } = data;
-  const channels = net.inputChannels === 1 ? 1 : 3;
-  const options = { resize, interpolation, channels, concurrency: usableCores(), ...(signal && { signal }) } as const;
+  const { resize, interpolation, upright } = data;
+  const channels: 1 | 3 = net.inputChannels === 1 ? 1 : 3;
+  const decoding = { resize, interpolation, upright, channels };
+  const options = { ...decoding, concurrency: usableCores(), ...(signal && { signal }) } as const;
   if (settled) {
     const levels = await levelsOrNone(() => levelsOf(dataset, options), signal);
     const message = levels && farMean(settled.mean, ownMean(levels, net.inputChannels), levels);

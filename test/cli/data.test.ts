@@ -148,7 +148,7 @@ test('class folders are checked as they are, and data split divides them as --va
   assert.match(text, /^val: there is none: use .* --val-share 0\.2, or .*data split \S+ --out OUT$/m);
   assert.match(text, /^ {2}dog\/7\.jpg: it is a HEIC image, which is not decoded: convert it to JPEG with sips/m);
   assert.match(text, /^ {2}not read: dog\/phone\.HEIC$/m);
-  assert.match(text, /; 6 turned by EXIF, which is not done;/);
+  assert.match(text, /; 6 to be turned by EXIF, which --upright does;/);
   const shared = await run(['data', 'check', data, '--val-share', '0.4', ...report]);
   const { perClass, train, val, otherImages } = JSON.parse(fs.readFileSync(join(work, 'r.json'), 'utf8'));
   assert.match(shared.stdout.text, new RegExp(`cat: ${perClass.cat.train} train, ${perClass.cat.val} val`));

@@ -12,6 +12,8 @@ const SWITCHES: Record<string, [value: unknown, ...others: string[]]> = {
   '--linear-scaling': [2, ...TWO],
   '--synthetic': ['synthetic'],
   '--new-head': [true, '--weights', 'runs/other'],
+  '--upright': [true, '--data', '/images'],
+  '--no-upright': [undefined, '--preset', 'photos', '--data', '/images'],
 };
 /** What is typed after a flag, the value that the setting then has, and flags without which it could not have it. */
 const TYPED: Record<string, [text: string, value: unknown, ...others: string[]]> = {

@@ -188,6 +188,23 @@ test("resolveConfig() takes other images' own levels, where a preset's are Fashi
   assert.deepEqual(levels({ source: '/fashion-photos' }, 'mini', photos), ['data', 'data']);
 });
 
+test('resolveConfig() turns photos with the preset photos, but not those of a run that did not', () => {
+  const uprightOf = (...layers: object[]) => {
+    const { data } = resolve(layers.map((values) => flags({ data: { source: '/images' }, ...values }))).config;
+    return Object.hasOwn(data, 'upright') ? data.upright : 'absent';
+  };
+  const { upright, ...before } = { ...PRESETS.photos.data, source: '/images' };
+  assert.equal(upright, true);
+  assert.equal(uprightOf({ preset: 'photos' }), true);
+  assert.equal(uprightOf({ preset: 'photos', data: { source: '/images', resize: 80 } }), true);
+  assert.equal(uprightOf({ preset: 'photos' }, { data: { upright: false } }), 'absent');
+  assert.equal(uprightOf({ preset: 'mini' }), 'absent');
+  assert.equal(uprightOf({ preset: 'mini', data: { source: '/images', upright: true } }), true);
+  assert.equal(uprightOf({ preset: 'photos', data: before }), 'absent', 'the settings of a run of an earlier version');
+  assert.equal(uprightOf({ preset: 'photos', data: before }, { data: { upright: true } }), true);
+  assert.equal(uprightOf({ preset: 'photos', data: { ...before, upright } }, { seed: 2 }), true);
+});
+
 test('resolveConfig() takes one grey level for all channels', () => {
   assert.deepEqual(resolve([flags({ preset: 'mini', data: { mean: 9 } })]).config.data.mean, [9, 9, 9]);
   assert.deepEqual(resolve([flags({ preset: 'lenet', data: { mean: 9 } })]).config.data.mean, [9]);

@@ -71,6 +71,7 @@ const CASES: [so: Values, set: Values, flag: string, key: string, why: RegExp][]
     'data.onBadImage',
     /with data that does not have a file for each image/,
   ],
+  [{}, { data: { upright: true } }, '--upright', 'data.upright', /with data that does not have a file for each image/],
   [{}, { data: { valShare: 0.2 } }, '--val-share', 'data.valShare', /with data that has test images of its own/],
   [
     { data: { source: '/idx' } },

@@ -127,20 +127,15 @@ interface Source {
   close(): void;
 }
 
-function openSources({
-  dataset,
-  data: { resize, interpolation },
-  inputChannels,
-  maxOpenShards,
-  keptBytes = 0,
-}: FillSetup) {
+function openSources({ dataset, data, inputChannels, maxOpenShards, keptBytes = 0 }: FillSetup) {
+  const { resize } = data;
   if (dataset.kind === 'pixels') {
     return { size: dataset, train: pixelSource(dataset, 'train'), test: pixelSource(dataset, 'test') };
   }
   const channels = inputChannels === 1 ? 1 : 3;
   let opening: Promise<Decode> | undefined;
   const decode: Decode = async (bytes) => {
-    opening ??= openDecoder(resize, channels, interpolation);
+    opening ??= openDecoder(resize, channels, data);
     return (await opening)(bytes);
   };
   const open = (files: ImageFiles) => {

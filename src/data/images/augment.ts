@@ -6,13 +6,11 @@ import { ConfigError } from '../../errors.js';
 import { draw, PURPOSE, unit } from '../../random.js';
 import { type ColourNoise, type Noise, usesOwnColours } from './colours.js';
 import { createCrop, type SourceSize } from './crop.js';
-import type { Interpolation } from './decode.js';
+import type { Decoding } from './decode.js';
 
 /** How images become input: `data` of the run's settings. `config/schema.ts` explains each. */
-export interface ImageOptions {
+export interface ImageOptions extends Decoding {
   readonly resize: number;
-  /** Of image files; undefined is lanczos. */
-  readonly interpolation?: Interpolation | undefined;
   readonly randomCrop: boolean;
   readonly flip: boolean;
   /** The factor is drawn from 1 - this to 1 + this, and never below 0. */

@@ -20,19 +20,28 @@ const MAX_PIXELS = 2 ** 26;
 /** How an image is scaled: by sharp, or as Pillow and so torchvision does, which decodes it at its whole size. */
 export type Interpolation = 'lanczos' | 'bilinear';
 
+/** How image files become pixels, apart from their size. */
+export interface Decoding {
+  /** `lanczos` if absent. */
+  readonly interpolation?: Interpolation | undefined;
+  /** Whether an image is turned as its EXIF orientation says. */
+  readonly upright?: boolean | undefined;
+}
+
 /** Returns pixels [resize, resize, channels], or why the file does not decode. Rejects with ENOMEM if there is no memory. */
 export type Decode = (bytes: Buffer) => Promise<{ readonly pixels: Uint8Array } | Refused>;
 
 /**
  * Opens a decoder. It scales the shorter side to `resize` pixels and takes the middle of the longer side (ImageNet's
  * practice since the code of 2012). Grey is repeated in every channel; CMYK and 16 bits become 8-bit sRGB; transparent
- * pixels are blended on black; colour profiles and the EXIF orientation are ignored; an animation gives its first frame.
+ * pixels are blended on black; colour profiles are ignored, and so is the EXIF orientation unless `upright`; an animation
+ * gives its first frame.
  * @throws DataError if sharp does not load on this machine.
  */
 export async function openDecoder(
   resize: number,
   channels: 1 | 3,
-  interpolation: Interpolation = 'lanczos',
+  { interpolation = 'lanczos', upright = false }: Decoding = {},
 ): Promise<Decode> {
   const open = await loadSharp();
   const space = channels === 1 ? 'b-w' : 'srgb';
@@ -48,9 +57,13 @@ export async function openDecoder(
     }
     for (let isRetry = false; ; isRetry = true) {
       try {
-        const image = open(bytes, { failOn: 'error', ignoreIcc: true, limitInputPixels: MAX_PIXELS }).flatten({
-          background: '#000',
-        });
+        const options = {
+          failOn: 'error',
+          ignoreIcc: true,
+          limitInputPixels: MAX_PIXELS,
+          autoOrient: upright,
+        } as const;
+        const image = open(bytes, options).flatten({ background: '#000' });
         const pixels = await (interpolation === 'bilinear'
           ? scaledLikePillow(image, space, resize)
           : image.resize(resize, resize, { fit: 'cover', position: 'centre' }).toColourspace(space).raw().toBuffer());

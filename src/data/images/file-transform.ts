@@ -22,7 +22,7 @@ export async function openFileTransform(
   meanImage?: Float32Array,
   views: Views = 1,
 ) {
-  const decode = await openDecoder(size.height, size.channels, options.interpolation);
+  const decode = await openDecoder(size.height, size.channels, options);
   const transform = createTransform(size, options, inputSize, inputChannels, meanImage);
   const augmentations = viewsOf(views, options.resize, inputSize);
   const values = inputSize * inputSize * inputChannels;

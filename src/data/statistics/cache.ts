@@ -7,6 +7,7 @@ import { z } from 'zod';
 import { DataError, systemMessage } from '../../errors.js';
 import { readJson } from '../../read-json.js';
 import { assertFolderWritable, makeFolders } from '../../safe-write.js';
+import type { Decoding } from '../images/decode.js';
 import { stoppedError } from '../images/each-image.js';
 import { isSystemFault, retryRead } from '../images/retry.js';
 import type { Dataset, FileDataset, ImageFiles } from '../sets/dataset.js';
@@ -105,12 +106,13 @@ export async function keepStatistics(packed: FileDataset, statistics: Statistics
 /** The name of a file of statistics: a key of the training images and of how they are decoded. */
 export async function statisticsFile(
   dataset: FileDataset,
-  options: Pick<ComputeOptions, 'resize' | 'channels' | 'interpolation' | 'signal'> & Partial<StatisticsOptions>,
+  options: Pick<ComputeOptions, 'resize' | 'channels' | 'signal' | keyof Decoding> & Partial<StatisticsOptions>,
 ): Promise<string> {
-  const { resize, channels, interpolation, signal, everyFile = false } = options;
+  const { resize, channels, interpolation, upright, signal, everyFile = false } = options;
   const compute = () => filesKey(dataset.folder, dataset.train, signal);
   const images = dataset.key ?? (await knownKey(dataset, cacheIfAny(options), compute, { everyFile, writeWhole }));
-  const own = interpolation === 'bilinear' ? [interpolation] : []; // the others' keys are as they were before it
+  // The others' keys are as they were before these.
+  const own = [...(interpolation === 'bilinear' ? [interpolation] : []), ...(upright ? ['upright'] : [])];
   const text = JSON.stringify([DECODING, resize, channels, images, ...own]);
   return `statistics-${createHash('sha256').update(text).digest('hex').slice(0, 32)}.json`;
 }

@@ -1,13 +1,13 @@
 /** Mean and deviation of the training images' grey levels, for `data.mean` and `data.scale` of the settings. */
 import { DataError } from '../../errors.js';
-import { openDecoder } from '../images/decode.js';
+import { type Decoding, openDecoder } from '../images/decode.js';
 import { forEachImage } from '../images/each-image.js';
 import type { Dataset, FileDataset } from '../sets/dataset.js';
 import { spread } from '../sets/spread.js';
 import type { ComputeOptions } from './statistics.js';
 import { createSums } from './sums.js';
 
-type LevelsOptions = Pick<ComputeOptions, 'resize' | 'channels' | 'interpolation' | 'concurrency' | 'signal'>;
+type LevelsOptions = Pick<ComputeOptions, 'resize' | 'channels' | keyof Decoding | 'concurrency' | 'signal'>;
 
 export interface Levels {
   /** One grey level per channel of the images, 0 to 255. */
@@ -43,9 +43,9 @@ export function levelsOf(dataset: Dataset, options: LevelsOptions): Promise<Leve
 
 async function levelsOfFiles(
   { folder, train }: FileDataset,
-  { resize, channels, interpolation, concurrency, signal }: LevelsOptions,
+  { resize, channels, interpolation, upright, concurrency, signal }: LevelsOptions,
 ): Promise<Levels> {
-  const decode = await openDecoder(resize, channels, interpolation);
+  const decode = await openDecoder(resize, channels, { interpolation, upright });
   const sums = createSums(resize, resize, channels);
   const only = spread(train.count, Math.min(MOST_FILES, train.count), 0);
   await forEachImage(folder, train, { action: ACTION, concurrency, signal, only }, async (index, reader) => {

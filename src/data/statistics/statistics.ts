@@ -2,7 +2,7 @@
 import { DataError } from '../../errors.js';
 import type { Colours } from '../images/colours.js';
 import { createCrop } from '../images/crop.js';
-import type { Interpolation } from '../images/decode.js';
+import type { Decoding } from '../images/decode.js';
 import { type Progress, stoppedError } from '../images/each-image.js';
 import type { FileDataset, PixelDataset } from '../sets/dataset.js';
 import { nameAt } from '../sets/names.js';
@@ -20,10 +20,9 @@ export interface Statistics {
   readonly colours: Colours;
 }
 
-export interface ComputeOptions {
+export interface ComputeOptions extends Decoding {
   resize: number;
   channels: 1 | 3;
-  interpolation?: Interpolation | undefined;
   onBadImage: 'fail' | 'skip';
   /** Images that are read at a time. */
   concurrency: number;
@@ -68,7 +67,7 @@ const KEEP_EVERY_MS = 30_000;
  */
 export async function statisticsOfFiles(dataset: FileDataset, options: ComputeOptions): Promise<Statistics> {
   const { folder, train } = dataset;
-  const { resize, channels, interpolation, onBadImage, concurrency, signal } = options;
+  const { resize, channels, interpolation, upright, onBadImage, concurrency, signal } = options;
   const { partImages = PART_IMAGES, keepEveryMs = KEEP_EVERY_MS, kept } = options;
   const parts = Math.ceil(train.count / partImages);
   const { threads = parts > 1 ? concurrency : 0 } = options;
@@ -81,7 +80,7 @@ export async function statisticsOfFiles(dataset: FileDataset, options: ComputeOp
   let counted = sums.count() + skipped;
   const progress = () => options.progress?.(counted, train.count);
   const waiting = Array.from(done.keys()).filter((part) => done[part] === 0);
-  const setup = { folder, train, resize, channels, interpolation, onBadImage, order: orderOfReading(train) };
+  const setup = { folder, train, resize, channels, interpolation, upright, onBadImage, order: orderOfReading(train) };
   const summers =
     threads > 0
       ? openSummers({ ...setup, concurrency: 2 }, Math.max(1, Math.min(threads, waiting.length)))

@@ -1,17 +1,16 @@
 /** Sums over ranges of the training images: in a thread of its own, or on the calling one. */
-import { type Decode, type Interpolation, openDecoder } from '../images/decode.js';
+import { type Decode, type Decoding, openDecoder } from '../images/decode.js';
 import { forEachImage } from '../images/each-image.js';
 import { SystemError } from '../images/retry.js';
 import type { ImageFiles } from '../sets/dataset.js';
 import { createSums, type Totals } from './sums.js';
 
 /** All that a thread needs. It is sent once; large arrays are shared. */
-export interface SumSetup {
+export interface SumSetup extends Decoding {
   readonly folder: string;
   readonly train: ImageFiles;
   readonly resize: number;
   readonly channels: 1 | 3;
-  readonly interpolation?: Interpolation | undefined;
   readonly onBadImage: 'fail' | 'skip';
   /** Images that are read at a time. */
   readonly concurrency: number;
@@ -50,12 +49,12 @@ const MAX_OPEN = 2;
  * @param onImage called after each image.
  */
 export function openSummer(setup: SumSetup, onImage: () => void = () => {}): Summer {
-  const { folder, train, resize, channels, interpolation, onBadImage, concurrency, order } = setup;
+  const { folder, train, resize, channels, onBadImage, concurrency, order } = setup;
   const closing = new AbortController();
   let opening: Promise<Decode> | undefined;
   return {
     async sum({ from, to }) {
-      opening ??= openDecoder(resize, channels, interpolation);
+      opening ??= openDecoder(resize, channels, setup);
       const decode = await opening;
       const sums = createSums(resize, resize, channels);
       const result: SumResult = { totals: sums.totals(), skipped: 0 };

@@ -40,7 +40,7 @@ test('decode() scales files as Pillow does if the settings say so, in colour and
   const raw = { width, height, channels: 3 } as const;
   const png = await sharp(pixelsOf(width, height), { raw }).png().toBuffer();
   const pixels = async (channels: 1 | 3, interpolation?: 'lanczos' | 'bilinear') => {
-    const decoded = await (await openDecoder(size, channels, interpolation))(png);
+    const decoded = await (await openDecoder(size, channels, { interpolation }))(png);
     return 'pixels' in decoded ? decoded.pixels : assert.fail(decoded.reason);
   };
   assert.equal(hashOf(await pixels(3, 'bilinear')), sha256);

@@ -47,6 +47,41 @@ test('decode() detects the format by content instead of name, and ignores the or
   assert.deepEqual(await decoded(fixture('exif6.jpg'), 16), rgb);
 });
 
+test('decode() turns and mirrors an image as its EXIF orientation says, if it is asked to', async () => {
+  const size = 16;
+  const stored = Buffer.from(Array.from({ length: size * size }, (_, i) => i)); // every pixel differs
+  const upright: Record<number, (r: number, c: number) => [row: number, column: number]> = {
+    1: (r, c) => [r, c],
+    2: (r, c) => [r, size - 1 - c],
+    3: (r, c) => [size - 1 - r, size - 1 - c],
+    4: (r, c) => [size - 1 - r, c],
+    5: (r, c) => [c, r],
+    6: (r, c) => [size - 1 - c, r],
+    7: (r, c) => [size - 1 - c, size - 1 - r],
+    8: (r, c) => [c, size - 1 - r],
+  };
+  for (const [orientation, from] of Object.entries(upright)) {
+    const raw = { width: size, height: size, channels: 1 } as const;
+    const file = await sharp(stored, { raw })
+      .png()
+      .withMetadata({ orientation: Number(orientation) })
+      .toBuffer();
+    const turned = Array.from({ length: size * size }, (_, i) => {
+      const [row, column] = from(Math.floor(i / size), i % size);
+      return stored[row * size + column]!;
+    });
+    for (const interpolation of ['lanczos', 'bilinear'] as const) {
+      const decode = async (upright?: boolean) => {
+        const result = await (await openDecoder(size, 1, { interpolation, upright }))(file);
+        assert.ok('pixels' in result);
+        return [...result.pixels];
+      };
+      assert.deepEqual(await decode(true), turned, `${orientation} ${interpolation}`);
+      assert.deepEqual(await decode(), [...stored], `${orientation} ${interpolation}`);
+    }
+  }
+});
+
 test('decode() converts grey, CMYK, 16 bits, palettes and transparency to RGB, and RGB to grey', async () => {
   const grey = await decoded(fixture('gray.jpg'));
   for (let i = 0; i < grey.length; i += 3) assert.ok(grey[i] === grey[i + 1] && grey[i] === grey[i + 2]);
