@@ -7,12 +7,13 @@ import { join, resolve } from 'node:path';
 import { Command } from 'commander';
 import { table } from '../src/cli/format.js';
 import { FIGURES } from './figures/tools/all.js';
-import { faultsOf, textsOf } from './figures/tools/check.js';
+import { doubtsOf, faultsOf, textsOf } from './figures/tools/check.js';
 import { ROOT } from './figures/tools/commands.js';
 import { isMaker, type Maker } from './figures/tools/figure.js';
 import { blocksOf, pagesIn, readPage, writePages } from './figures/tools/pages.js';
 import { readRecord, writeRecord } from './figures/tools/record.js';
 import { openRunner } from './figures/tools/runner.js';
+import { originNow } from './origin.js';
 import { isEntry, print } from './trainer.js';
 
 interface Flags {
@@ -38,10 +39,15 @@ function list(): void {
     const how = record?.converted ? 'taken from a page' : 'measured';
     return [figure.name, pages, record ? how : '', age, record?.commit ?? '', figure.minutes];
   });
+  for (const doubt of doubtsOf(ROOT, FIGURES)) print(`warning: ${doubt}`);
   for (const line of table(['figure', 'pages', 'how', 'age', 'commit', 'minutes'], rows)) print(line);
 }
 
 async function measure(makers: readonly Maker[], folder: string | undefined): Promise<void> {
+  const { commit } = originNow();
+  if (!/^[0-9a-f]+$/.test(commit)) {
+    print(`warning: the record will name no commit (${commit}): commit what src/ has before you measure`);
+  }
   for (const maker of makers) {
     const own = folder === undefined ? mkdtempSync(join(tmpdir(), 'alexnet-split-figures-')) : resolve(folder);
     const started = performance.now();
@@ -75,6 +81,7 @@ async function main(names: readonly string[], flags: Flags): Promise<number> {
   if (flags.check) {
     const faults = await faultsOf(ROOT, FIGURES);
     for (const fault of faults) print(fault);
+    for (const doubt of doubtsOf(ROOT, FIGURES)) print(`warning: ${doubt}`);
     return faults.length === 0 ? 0 : 1;
   }
   if (flags.write) write();

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { FIGURES } from '../../scripts/figures/tools/all.js';
-import { faultsOf, textsOf } from '../../scripts/figures/tools/check.js';
+import { doubtsOf, faultsOf, textsOf } from '../../scripts/figures/tools/check.js';
 import { ROOT, refusalOf } from '../../scripts/figures/tools/commands.js';
 import { type AnyFigure, isMaker, type Maker } from '../../scripts/figures/tools/figure.js';
 import { writePages } from '../../scripts/figures/tools/pages.js';
@@ -139,6 +139,35 @@ for (const [name, { file, change, figures = [ERROR, COUNT], found }] of Object.e
     for (const [i, each] of expected.entries()) assert.match(faults[i]!, each);
   });
 }
+
+test('doubtsOf() names records that no commit of the clone gives again', (t) => {
+  const { root } = clone(t);
+  const of = (commit: string, has: (commit: string) => boolean | undefined) => {
+    writeFileSync(join(root, 'benchmarks', 'error.json'), JSON.stringify({ ...RECORD, commit }));
+    return doubtsOf(root, [ERROR, COUNT], has);
+  };
+  assert.deepEqual(
+    of('1234567', (commit) => commit === '1234567'),
+    [],
+  );
+  assert.deepEqual(
+    of('1234567', () => undefined),
+    [],
+  );
+  const again = 'make it again: npm run figures -- error';
+  assert.deepEqual(
+    of('1234567', () => false),
+    [`benchmarks/error.json is of the commit 1234567, which this clone does not have; ${again}`],
+  );
+  for (const commit of ['1234567 and changes', 'unknown']) {
+    assert.deepEqual(
+      of(commit, () => true),
+      [`benchmarks/error.json was made from no commit (${commit}); ${again}`],
+    );
+  }
+  writeFileSync(join(root, 'benchmarks', 'error.json'), JSON.stringify({ ...RECORD, commit: '1234567' }));
+  assert.deepEqual(doubtsOf(root, [ERROR, COUNT]), [], 'a folder without git');
+});
 
 test('refusalOf() names what today’s program refuses, and takes what it does not', async () => {
   const refused: Record<string, RegExp> = {

@@ -1,4 +1,5 @@
 /** What is wrong with the figures of a clone, without measuring: pages, records and makers have to fit one another. */
+import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { refusalOf } from './commands.js';
@@ -26,6 +27,36 @@ export async function faultsOf(root: string, figures: readonly AnyFigure[]): Pro
     if (!isKnown) faults.push(`${recordFile(name)} has no maker in scripts/figures/: remove it, or write one`);
   }
   return [...faults, ...(await faultsOfCommands(root, figures))];
+}
+
+/**
+ * Records that no commit gives again: made with changes in `src/`, without git, or of a commit that this clone does not have.
+ * They are no faults, because their numbers were measured; they are to be made again when there is time.
+ * @param has whether the clone has a commit; undefined if that is not known, as in a clone without history.
+ * @returns one sentence for each.
+ */
+export function doubtsOf(
+  root: string,
+  figures: readonly AnyFigure[],
+  has: (commit: string) => boolean | undefined = commitsOf(root),
+): string[] {
+  return figures.filter(isMaker).flatMap(({ name }) => {
+    const record = recordOrNone(root, name);
+    const why = record && doubtOf(record.commit, has);
+    return why === undefined ? [] : [`${recordFile(name)} ${why}; make it again: ${AGAIN(name)}`];
+  });
+}
+
+function doubtOf(commit: string, has: (commit: string) => boolean | undefined): string | undefined {
+  if (!/^[0-9a-f]{7,40}$/.test(commit)) return `was made from no commit (${commit})`;
+  return has(commit) === false ? `is of the commit ${commit}, which this clone does not have` : undefined;
+}
+
+/** Asks git. A clone without its whole history may lack any commit. */
+function commitsOf(root: string): (commit: string) => boolean | undefined {
+  const git = (...args: string[]) => spawnSync('git', args, { cwd: root, encoding: 'utf8' });
+  const isWhole = git('rev-parse', '--is-shallow-repository').stdout?.trim() === 'false';
+  return (commit) => (isWhole ? git('merge-base', '--is-ancestor', commit, 'HEAD').status === 0 : undefined);
 }
 
 /** The text of every block that makers give now, by the name in its comment; undefined without a record. */

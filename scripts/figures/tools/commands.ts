@@ -44,7 +44,7 @@ export function startedBy(line: string): Started {
   const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
     scripts: Record<string, string>;
   };
-  const script = /scripts\/run\.mjs (?!--)(.*)$/.exec(scripts[name] ?? '')?.[1];
+  const script = /scripts\/run\.c?m?js (?!--)(.*)$/.exec(scripts[name] ?? '')?.[1];
   if (script === undefined) throw new Error(`package.json has no script ${name} that runs a command`);
   return { program: 'alexnet-split', args: [...script.split(' '), ...args] };
 }
