@@ -9,10 +9,10 @@ import { runNode } from './native/child.js';
 const NOT_LOADED = ['tar', 'adm-zip', '@mapbox/node-pre-gyp', 'node-fetch', 'rimraf', 'yargs'];
 
 const SOURCE = fileURLToPath(new URL('../src', import.meta.url));
-/** A thread's first file that needs the thread's data; all it does is to call `filler.js`. */
-const NEEDS_DATA = join('data', 'batches', 'worker.js');
+/** Threads' first files that need the thread's data; all that they do is to call `filler.js` and `summer.js`. */
+const NEED_DATA = ['batches', 'statistics'].map((name) => join('data', name, 'worker.js'));
 const FILES = readdirSync(SOURCE, { recursive: true, encoding: 'utf8' })
-  .filter((name) => name.endsWith('.js') && name !== NEEDS_DATA)
+  .filter((name) => name.endsWith('.js') && !NEED_DATA.includes(name))
   .map((name) => join(SOURCE, name));
 
 /** The names of the packages whose files are in a list. */
