@@ -1,7 +1,5 @@
 /** Images per second that the data workers prepare, by the number of threads, with nothing else to do. */
-import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import sharp from 'sharp';
 import { PRESETS } from '../../src/config/presets.js';
 import {
   type Batch,
@@ -13,11 +11,9 @@ import {
   statisticsOf,
 } from '../../src/data/index.js';
 import { inTemporaryFolder } from '../trainer.js';
+import { CLASSES, HEIGHT, WIDTH, writeImages } from './images.js';
 import { interleave, printTimings, save } from './report.js';
 
-/** ImageNet's usual size. With this noise the files are about as large as ImageNet's, 110 kB. */
-const [WIDTH, HEIGHT, QUALITY, NOISE] = [500, 375, 90, 75];
-const CLASSES = 8;
 const FILES_BATCH = 64;
 
 type FeederOptions = Parameters<typeof openFeeder>[0];
@@ -54,33 +50,6 @@ export async function benchData(preset: 'mini' | 'fashion' | 'tutorial', rounds:
   console.log(`preset ${preset}: ${inputSize} px, ${inputChannels} channels, batch ${batchSize}`);
   const options = { dataset, batchSize, inputSize, inputChannels, seed, data: { ...data, workers: 0 } };
   save(name, { preset, timings: await timeFeeders({ '8 batches': options }, 8, rounds) });
-}
-
-/**
- * Writes a folder of JPEG files that are similar to photographs: broad waves of colour with noise.
- * @returns the mean size of the files in bytes.
- */
-async function writeImages(folder: string, images: number): Promise<number> {
-  let bytes = 0;
-  for (let i = 0; i < images; i++) {
-    const pixels = Buffer.alloc(WIDTH * HEIGHT * 3);
-    let noise = i + 1;
-    for (let at = 0; at < pixels.length; at++) {
-      noise = (Math.imul(noise, 1664525) + 1013904223) >>> 0;
-      const [x, y, c] = [Math.floor(at / 3) % WIDTH, Math.floor(at / 3 / WIDTH), at % 3];
-      const wave = Math.sin(x / (19 + (i % 23)) + c) + Math.cos(y / (17 + (i % 31)) + i);
-      pixels[at] = 128 + 45 * wave + (noise / 2 ** 32 - 0.5) * NOISE;
-    }
-    const raw = { width: WIDTH, height: HEIGHT, channels: 3 } as const;
-    const jpeg = await sharp(pixels, { raw }).jpeg({ quality: QUALITY }).toBuffer();
-    bytes += jpeg.length;
-    for (const part of i < CLASSES ? ['train', 'val'] : ['train']) {
-      const classFolder = join(folder, part, `class${i % CLASSES}`);
-      mkdirSync(classFolder, { recursive: true });
-      writeFileSync(join(classFolder, `${i}.jpg`), jpeg);
-    }
-  }
-  return bytes / images;
 }
 
 /** JPEG files of a folder and of shards, which are read, decoded, cropped and augmented with all of ImageNet's recipe. */

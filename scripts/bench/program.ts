@@ -7,6 +7,7 @@ import { benchLayers } from './layers.js';
 import { benchLogs } from './logs.js';
 import { benchPlan, type PlanBench } from './plan.js';
 import { kindsOf } from './pytorch.js';
+import { benchRehearsal } from './rehearsal.js';
 import { benchReplicas } from './replicas.js';
 import { benchRuns } from './runs.js';
 import { benchMemory, benchStep } from './step.js';
@@ -136,6 +137,16 @@ program
   .option('--save <file>', 'write the result as JSON')
   .action(({ rounds, where, save: name }: { rounds: number; where: PlanBench['where']; save?: string }) =>
     benchPlan({ rounds, where, name }),
+  );
+
+program
+  .command('rehearsal')
+  .description('what plan --data says against the runs')
+  .option('--rounds <n>', 'rounds that count', Number, 3)
+  .option('--seconds <n>', 'of each measurement and run', Number, 30)
+  .option('--save <file>', 'write the result as JSON')
+  .action(({ rounds, seconds, save: name }: { rounds: number; seconds: number; save?: string }) =>
+    benchRehearsal(rounds, seconds, name),
   );
 
 program

@@ -25,7 +25,11 @@ const GROUP_EXAMPLES: Record<string, string> = {
 /** Examples of a whole command, by its name after `alexnet-split`. `NAME` is a run's name. */
 const EXAMPLES: Record<string, readonly string[]> = {
   ablate: ['ablate --variants no-norm,one-gpu --epochs 2 --seeds 5', 'ablate --variants tanh --set tanh.lr=0.005'],
-  plan: ['plan --preset mini --rates rates.json', 'plan --devices a:1/GPU:0,b:1/GPU:0 --link-gbps 10 --gflops 2e4'],
+  plan: [
+    'plan --preset mini --rates rates.json',
+    'plan --devices a:1/GPU:0,b:1/GPU:0 --link-gbps 10 --gflops 2e4',
+    'plan --preset imagenet --data images',
+  ],
   verify: ['verify --preset fashion --steps 3'],
   report: ['report NAME', 'report split single --markdown', 'report NAME --follow'],
   watch: ['watch NAME'],

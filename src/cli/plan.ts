@@ -2,6 +2,7 @@
 import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import type { Config } from '../config/config.js';
 import { cpuNames, defaultDevices } from '../config/devices.js';
+import { type ConfigLayer, valueAt } from '../config/layers.js';
 import { ConfigError } from '../errors.js';
 import { limitOf } from '../plan/limit.js';
 import { COORDINATOR, type Place, placesOf } from '../plan/places.js';
@@ -15,6 +16,7 @@ import { makeFolderOf } from '../safe-write.js';
 import { explained } from './explain.js';
 import { LOADING } from './machine.js';
 import { planLines } from './plan-lines.js';
+import { refuseWithoutData, rehearsalLines, rehearseRun } from './rehearse.js';
 import { resolveNet } from './resolve-net.js';
 import type { Input, Services } from './services.js';
 import { announce } from './silence.js';
@@ -25,8 +27,12 @@ interface PlanOptions {
   rates?: string;
   gflops?: number;
   oneWeirdTrick?: boolean;
+  seconds?: number;
   json?: boolean;
 }
+
+/** How long to measure with `--data`. */
+const SECONDS = 60;
 
 const NOT_TRAINED =
   'a training refuses --average collective with devices of servers: the plan says what it would bring';
@@ -36,11 +42,50 @@ const MOST_REPLICAS = 1000;
 const RATES_LIMIT = 4 * 2 ** 20;
 
 /**
- * Prints the prediction.
+ * Prints the prediction; with `--data` what a rehearsal on this machine says about the whole run.
  * @throws ConfigError for flags that mean nothing, alone or together; NativeError if the machine cannot be measured.
  */
 export async function run({ flags, options }: Input<PlanOptions>, services: Services): Promise<number> {
-  const { linkGbps, linkMs, oneWeirdTrick = false, json = false } = options;
+  const { seconds, json = false } = options;
+  refuseWithoutData(flags.values, seconds !== undefined);
+  if (valueAt(flags.values, ['data', 'source']) === undefined) {
+    const { planned, plan } = await predicted(flags, options, services);
+    if (json) services.stdout.print(JSON.stringify(jsonOf(planned, plan)));
+    else services.stdout.print(...planLines(planned, plan));
+    return 0;
+  }
+  // What these name need not be here, so the step is predicted.
+  const isPredicted = options.rates !== undefined || options.gflops !== undefined;
+  let lines: string[] = [];
+  let also = {};
+  const predict = async () => {
+    const { planned, plan } = await predicted(flags, options, services);
+    lines = [...planLines(planned, plan), ''];
+    also = jsonOf(planned, plan);
+    const devices = planned.places[0]!.map(({ name }) => name);
+    return { stepMs: plan.stepMs, images: plan.images, part: limitOf(plan).part, devices };
+  };
+  const layers = isPredicted ? [withoutPlaces(flags)] : [flags];
+  const rehearsed = await rehearseRun(layers, seconds ?? SECONDS, services, isPredicted ? predict : undefined);
+  if (typeof rehearsed === 'number') return rehearsed;
+  const { config, found, outlook } = rehearsed;
+  if (json) services.stdout.print(JSON.stringify({ ...also, config, measured: found, outlook }));
+  else services.stdout.print(...lines, ...rehearsalLines(rehearsed));
+  return 0;
+}
+
+/** The settings without where the towers are, which is planned. */
+function withoutPlaces(flags: ConfigLayer): ConfigLayer {
+  const { devices: _, replicas: __, average: ___, ...values } = flags.values;
+  return { ...flags, values };
+}
+
+async function predicted(
+  flags: ConfigLayer,
+  options: PlanOptions,
+  services: Services,
+): Promise<{ planned: Planned; plan: Plan }> {
+  const { linkGbps, linkMs, oneWeirdTrick = false } = options;
   const { devices: named, ...values } = flags.values as { devices?: readonly string[]; replicas?: unknown };
   // Those that are planned for may be elsewhere, so the settings get others.
   const inPlace = cpuNames(2 * Math.min(MOST_REPLICAS, Number(values.replicas) || 1));
@@ -63,10 +108,7 @@ export async function run({ flags, options }: Input<PlanOptions>, services: Serv
   if (config.average === 'collective' && replicas > 1 && !isOneMachine) services.stderr.print(NOT_TRAINED);
   const link = isOneMachine ? undefined : { gbps: linkGbps!, roundTripMs: linkMs };
   const planned: Planned = { config, replicas, places, link, splitDense: oneWeirdTrick, rates };
-  const plan = planOf(planned);
-  if (json) services.stdout.print(JSON.stringify(jsonOf(planned, plan)));
-  else services.stdout.print(...planLines(planned, plan));
-  return 0;
+  return { planned, plan: planOf(planned) };
 }
 
 /** @throws ConfigError for flags that contradict each other, or lack one. */

@@ -32,7 +32,8 @@ export type TrainModule = Pick<
 
 export type AcceptModule = Pick<typeof import('../train/accept/accept.js'), 'accept'>;
 
-export type PlanModule = Pick<typeof import('../train/plan/calibrate.js'), 'calibrate'>;
+export type PlanModule = Pick<typeof import('../train/plan/calibrate.js'), 'calibrate'> &
+  Pick<typeof import('../train/plan/rehearsal.js'), 'rehearse'>;
 export type ServerModule = Pick<typeof import('../native/c/server.js'), 'startServer'>;
 
 export type Services = typeof SERVICES;
@@ -103,6 +104,10 @@ export const SERVICES = {
   },
   loadServer: (): Promise<ServerModule> => import('../native/c/server.js'),
   loadTrain: (): Promise<TrainModule> => import('../train/index.js'),
-  loadPlan: (): Promise<PlanModule> => import('../train/plan/calibrate.js'),
+  async loadPlan(): Promise<PlanModule> {
+    const { calibrate } = await import('../train/plan/calibrate.js');
+    const { rehearse } = await import('../train/plan/rehearsal.js');
+    return { calibrate, rehearse };
+  },
   loadAccept: (): Promise<AcceptModule> => import('../train/accept/accept.js'),
 };

@@ -93,10 +93,25 @@ export function addTrainingCommands(add: Add): void {
   addPlan(add);
 }
 
+/** The settings of a run that `plan --data` takes beside those of its net. */
+const OF_A_RUN = [
+  ...['--data', '--limit', '--val-share', '--resize', '--on-bad-image', '--workers', '--steps', '--epochs'],
+  ...['--eval-every', '--checkpoint-every', '--keep', '--out'],
+];
+
 function addPlan(add: Add): void {
-  const plan = add('plan', 'predict how long a step takes on devices, links and replicas', () => import('./plan.js'));
+  const plan = add(
+    'plan',
+    'predict how long a step takes on devices, links and replicas; with --data a whole run on this machine',
+    () => import('./plan.js'),
+  );
   const own = flagNames('net').filter((name) => !['--servers', '--coordinator'].includes(name)); // nobody is connected
-  addFlags(plan, [...own, '--placement', '--replicas', '--average', '--exchange', '--exchange-dtype'])
+  addFlags(plan, [...own, '--placement', '--replicas', '--average', '--exchange', '--exchange-dtype', ...OF_A_RUN])
+    .addOption(
+      new Option('--seconds <seconds>', 'with --data: measure reading, decoding and training for about so long')
+        .argParser(numberOf('--seconds'))
+        .default(undefined, '60'),
+    )
     .addOption(
       new Option('--link-gbps <Gbit/s>', 'rate of the network between machines, in each direction').argParser(
         numberOf('--link-gbps'),

@@ -9,7 +9,7 @@ import { imagesPerStep } from '../config/config.js';
 import { CheckpointError } from '../errors.js';
 import type { LogEvent, Report } from '../log.js';
 import { buildNet, parametersOf } from '../model/net.js';
-import { mebibytes, plural } from '../numbers.js';
+import { mebibytes, plural, sumOf } from '../numbers.js';
 import { learningRateAt } from '../optim/schedule.js';
 import { makeFolders } from '../safe-write.js';
 import { fileMetadata, snapshotEntries } from '../tower/snapshot.js';
@@ -166,18 +166,26 @@ function entriesOf({ config: { net: options, optimizer }, team }: Pick<Run, 'con
  * @throws CheckpointError if the disk is too small.
  */
 export function checkSpace(run: Pick<Run, 'config' | 'team'>): number {
-  const { keep, checkpointEvery, out, run: name } = run.config;
+  const { keep, out, run: name } = run.config;
   const checkpoints = checkpointsFolder(join(out, name));
-  const bytes = entriesOf(run).reduce((sum, each) => sum + valuesBytes(each), 0);
-  const wanted = checkpointEvery === 0 ? 1 : keep + 1;
-  const needed = Math.max(1, wanted - stepsIn(checkpoints).length) * bytes;
-  const { bavail, bsize, blocks } = statfsSync(existingFolder(checkpoints));
-  const free = bavail * bsize;
-  if (free >= needed || blocks === 0) return bytes; // 0 blocks: the file system does not tell its size
+  const { bytes, atOnce, free } = spaceOf(run);
+  const needed = Math.max(1, atOnce - stepsIn(checkpoints).length) * bytes;
+  if (free === undefined || free >= needed) return bytes;
   throw new CheckpointError(
     `Cannot keep ${plural(keep, 'checkpoint')} in ${checkpoints}: ${mebibytes(free)} are free, expected ${mebibytes(needed)}; free some space, keep fewer with --keep, or choose another folder with --out`,
     checkpoints,
   );
+}
+
+/**
+ * The bytes of a checkpoint, how many there are at the same time at most, and the bytes that are free on their disk; undefined
+ * if the file system does not tell its size.
+ */
+export function spaceOf(run: Pick<Run, 'config' | 'team'>) {
+  const { keep, checkpointEvery, out, run: name } = run.config;
+  const bytes = sumOf(entriesOf(run), valuesBytes);
+  const { bavail, bsize, blocks } = statfsSync(existingFolder(checkpointsFolder(join(out, name))));
+  return { bytes, atOnce: checkpointEvery === 0 ? 1 : keep + 1, free: blocks === 0 ? undefined : bavail * bsize };
 }
 
 /** The folder, or the nearest one above it that exists. */

@@ -50,7 +50,8 @@ export type TestOn = 'test' | 'train';
 
 /**
  * Opens the images and their feeder, which the caller closes. Computes the statistics of the training images if the
- * settings need them and no cache has them; otherwise they are undefined. `reopen` opens another feeder of the same images.
+ * settings need them and no cache has them; otherwise they are undefined. `reopen` opens another feeder of the same images, or one
+ * that only reads them.
  * `config` has the images' own levels where the settings say `data`.
  * @throws DataError if the data cannot be used.
  */
@@ -87,9 +88,20 @@ export async function openFeed(config: Config, options: FeedUi = {}) {
   }
   if (dataset.kind === 'files') warnOfNarrowPool(decoders, warn);
   const fed = testOn === 'train' ? withTrainingSample(dataset) : dataset;
-  const open = () => {
+  const open = (readOnly = false) => {
     const feeder = openFeeder({
-      ...{ dataset: fed, batchSize, inputSize, inputChannels, seed, statistics, bytesToAlignment, views, decoders },
+      ...{
+        dataset: fed,
+        batchSize,
+        inputSize,
+        inputChannels,
+        seed,
+        statistics,
+        bytesToAlignment,
+        views,
+        decoders,
+        readOnly,
+      },
       data: { ...data, workers },
       onUnreadable: ({ path, reason }: UnreadableImage) => warn(`the image ${path} is skipped: ${reason}`),
     });

@@ -6,6 +6,8 @@ import { join } from 'node:path';
 import test, { after } from 'node:test';
 import type { Config } from '../../src/config/config.js';
 import { buildNet } from '../../src/model/net.js';
+import type { Rehearsal } from '../../src/plan/outlook.js';
+import { FOUND } from '../plan/found.js';
 import { ratesOf } from '../plan/rates.js';
 import { run } from './stand-ins.js';
 
@@ -14,6 +16,8 @@ after(() => fs.rmSync(folder, { recursive: true }));
 
 const TWO_BOXES = ['--devices', 'a:1/GPU:0,b:1/GPU:0', '--gflops', '10000'];
 
+const NOT_ASKED = () => assert.fail('without --data there is no rehearsal');
+
 /** Runs the command; a measurement gives 1 ms a layer. */
 async function plan(...flags: string[]) {
   const measured: string[] = [];
@@ -21,7 +25,7 @@ async function plan(...flags: string[]) {
     measured.push(type);
     return ratesOf(buildNet(config.net), config.batchSize, 1, { device: type });
   };
-  const outcome = await run(['plan', ...flags], { loadPlan: async () => ({ calibrate }) });
+  const outcome = await run(['plan', ...flags], { loadPlan: async () => ({ calibrate, rehearse: NOT_ASKED }) });
   return { ...outcome, measured };
 }
 
@@ -82,7 +86,9 @@ test('plan measures the machine, and with --rates keeps what it measured', async
 test('plan leaves no file of rates if the measurement fails', async () => {
   const file = join(folder, 'none.json');
   const calibrate = () => Promise.reject(new Error('no'));
-  await run(['plan', '--preset', 'mini', '--rates', file], { loadPlan: async () => ({ calibrate }) });
+  await run(['plan', '--preset', 'mini', '--rates', file], {
+    loadPlan: async () => ({ calibrate, rehearse: NOT_ASKED }),
+  });
   assert.equal(fs.existsSync(file), false);
 });
 
@@ -119,5 +125,72 @@ test('plan refuses what means nothing, with exit code 2', async () => {
     assert.deepEqual([exitCode, stdout.text, measured], [2, '', []], flags.join(' '));
     assert.match(stderr.text, message);
     assert.equal(stderr.lines.length, 1, stderr.text);
+  }
+});
+
+/** Runs the command with a rehearsal that finds {@link FOUND}. */
+async function planWith(found: Rehearsal, ...flags: string[]) {
+  const asked: { seconds: number; isTraining?: boolean; config: Config }[] = [];
+  const loadPlan = async () => ({
+    calibrate: async ({ net, batchSize }: Config, device: string) => ratesOf(buildNet(net), batchSize, 1, { device }),
+    async rehearse(config: Config, options: { seconds: number; isTraining?: boolean }) {
+      asked.push({ ...options, config });
+      return found;
+    },
+  });
+  const argv = ['plan', '--preset', 'imagenet', '--data', '/my images', ...flags];
+  return { ...(await run(argv, { loadPlan, countClasses: async () => () => 1000 })), asked };
+}
+
+test('plan --data says what was measured, how long the run takes, what limits it, and what to change first', async () => {
+  const { exitCode, stdout, stderr, asked } = await planWith(FOUND, '--workers', '6', '--seconds', '7');
+  assert.equal(exitCode, 0, stderr.text);
+  assert.deepEqual([asked[0]!.seconds, asked[0]!.isTraining, asked[0]!.config.data.workers], [7, true, 6]);
+  for (const line of [
+    /^reading +9,000 images\/s +900 MB\/s$/m,
+    /^decoding +8,000 images\/s +6 at the same time; 100 kB each, 375 pixels high or wide$/m,
+    /^batches +5,000 images\/s +.*6 data workers \(why\)$/m,
+    /^together +1,000 images\/s +128.0 ms, of which 0 % waiting for images$/m,
+    /^1,000 images\/s: 1,000 steps of 128.0 ms take 2.2 minutes \(2.1 minutes of training, 0.1 minutes of evaluation\)$/m,
+    /^disk: 1.5 GB for 3 checkpoints and the log, of 1000.0 GB that are free in runs$/m,
+    /^memory: 1.0 GB of /m,
+    /^The towers' devices are busy all the time, so computing limits the run.\nFirst to change: more devices/m,
+  ]) {
+    assert.match(stdout.text, line);
+  }
+  const slow = { ...FOUND, prepare: 1000, together: { ...FOUND.together!, dataShare: 0.3 }, read: 1000 };
+  const { stdout: limited } = await planWith({ ...slow, space: { ...FOUND.space!, free: 1e9 } });
+  assert.match(limited.text, /^disk: .* that are free in runs: NOT ENOUGH$/m);
+  assert.match(limited.text, /^First to change: data prepare '\/my images' --pack --resize 256: /m);
+  const { stdout: json } = await planWith(FOUND, '--json');
+  const { measured, outlook, config } = JSON.parse(json.text);
+  assert.deepEqual([measured.prepare, outlook.imagesPerS, config.data.source], [5000, 1000, '/my images']);
+});
+
+test('plan --data with rates predicts the step, and measures the images only', async () => {
+  const { step: _, together: __, ...images } = FOUND;
+  const elsewhere = ['--devices', 'a:1/GPU:0,b:1/GPU:0', '--link-gbps', '10', '--gflops', '10000', '--replicas', '2'];
+  const { exitCode, stdout, stderr, asked } = await planWith(images, ...elsewhere);
+  assert.equal(exitCode, 0, stderr.text);
+  const { isTraining, config } = asked[0]!;
+  assert.deepEqual([isTraining, config.replicas, config.devices], [false, 1, ['a:1/GPU:0', 'b:1/GPU:0']]);
+  assert.match(stdout.text, /^rates: assumed: /m);
+  const [, step, rate] = /^step ([\d.]+) ms, ([\d.]+) images/m.exec(stdout.text)!;
+  const whole = new RegExp(`^${Math.round(Number(rate))} images/s: 500 steps of ${step} ms take .*$`, 'm');
+  assert.match(stdout.text, whole); // 256 images a step
+  assert.match(stdout.text, /^memory: .* on the GPUs tower 0 about 1.8 GB, tower 1 about 1.7 GB$/m);
+  const { stdout: slow } = await planWith({ ...images, prepare: 100 }, ...elsewhere);
+  assert.match(slow.text, /^100 images\/s: 500 steps of 2560.0 ms take /m);
+});
+
+test('plan refuses the flags of a run without --data', async () => {
+  for (const flags of [
+    ['--workers', '2'],
+    ['--epochs', '2'],
+    ['--seconds', '2'],
+  ]) {
+    const { exitCode, stderr } = await plan(...flags);
+    assert.equal(exitCode, 2);
+    assert.match(stderr.text, new RegExp(`^error: Cannot use ${flags[0]} for a plan without images, .*add --data`));
   }
 });

@@ -28,6 +28,8 @@ export interface FeedOptions {
   views?: Views;
   /** Of the training images, if the options need them; see `needsStatistics`. */
   statistics?: Statistics | undefined;
+  /** Whether images are only read, to measure how fast that is; see `FillSetup`. */
+  readOnly?: boolean;
   /** Slots for training batches; 3 by default. Test batches have two more, their sample one. */
   slots?: number;
   bytesToAlignment?: (memory: SharedArrayBuffer) => number;
@@ -68,6 +70,7 @@ export function openFeeder(options: FeedOptions) {
   assert(statistics || !needsStatistics(data), 'the options need statistics');
   const setup: FillSetup = {
     ...{ dataset, batchSize, inputSize, inputChannels, seed, data, views, slots },
+    readOnly: options.readOnly === true,
     // Each thread opens shards of two parts.
     keptBytes: Math.floor(KEPT_BYTES / (2 * Math.max(1, data.workers))),
     // One more waits for the decoder, which need not wait for the thread then.

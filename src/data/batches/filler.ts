@@ -21,6 +21,8 @@ export interface FillSetup extends PlanOptions {
   readonly slots: readonly SharedArrayBuffer[];
   /** Shards of each part that a thread may keep open. */
   readonly maxOpenShards?: number;
+  /** Whether images are only read, to measure how fast that is. The slots are not written then. */
+  readonly readOnly?: boolean;
   /** Images that a thread reads and decodes at the same time. Default 1. */
   readonly ahead?: number;
   /** A thread keeps the decoded images of a part if they all fit into so many bytes. Default 0. */
@@ -102,7 +104,7 @@ export function createFiller(setup: FillSetup) {
       result.readBytes += readBytes;
       if (!pixels) result.holes.push(i);
       if (!pixels && data.onBadImage === 'fail') return;
-      if (!pixels) continue;
+      if (!pixels || setup.readOnly) continue;
       const changes = isTraining ? augmentationOf(index, epoch, from + i) : views[number % views.length]!;
       transform(images, i * inputValues, pixels, offset, changes);
       labels[i] = source.labels[index]!;
@@ -116,6 +118,8 @@ export function createFiller(setup: FillSetup) {
   }
 }
 
+const NO_PIXELS = new Uint8Array(0);
+
 /** The image at `offset` of `pixels`, or no pixels if none was readable, and the unreadable images before it. */
 type Found = { index: number; pixels?: Uint8Array; offset: number; bad: FillResult['bad']; readBytes?: number };
 
@@ -127,7 +131,7 @@ interface Source {
   close(): void;
 }
 
-function openSources({ dataset, data, inputChannels, maxOpenShards, keptBytes = 0 }: FillSetup) {
+function openSources({ dataset, data, inputChannels, maxOpenShards, keptBytes = 0, readOnly }: FillSetup) {
   const { resize } = data;
   if (dataset.kind === 'pixels') {
     return { size: dataset, train: pixelSource(dataset, 'train'), test: pixelSource(dataset, 'test') };
@@ -135,11 +139,12 @@ function openSources({ dataset, data, inputChannels, maxOpenShards, keptBytes = 
   const channels = inputChannels === 1 ? 1 : 3;
   let opening: Promise<Decode> | undefined;
   const decode: Decode = async (bytes) => {
+    if (readOnly) return { pixels: NO_PIXELS };
     opening ??= openDecoder(resize, channels, data);
     return (await opening)(bytes);
   };
   const open = (files: ImageFiles) => {
-    const isKept = files.count * resize ** 2 * channels <= keptBytes;
+    const isKept = !readOnly && files.count * resize ** 2 * channels <= keptBytes;
     return fileSource(dataset, files, decode, { isKept, maxOpen: maxOpenShards });
   };
   return { size: { height: resize, width: resize, channels }, train: open(dataset.train), test: open(dataset.test) };
