@@ -110,7 +110,7 @@ function argumentsOf(text: string): string[] | undefined {
   if (given[0] === 'alexnet-split') return given.slice(1);
   const [program, , name = '', dashes, ...flags] = given;
   if (program !== 'npm') return undefined;
-  const script = /scripts\/run\.mjs (?!--)(.*)$/.exec(scripts[name] ?? '')?.[1];
+  const script = /scripts\/run\.cjs (?!--)(.*)$/.exec(scripts[name] ?? '')?.[1];
   if (script === undefined) return undefined;
   assert.ok(dashes === undefined || dashes === '--', `${text}: npm takes flags that do not follow --`);
   return [...script.split(' '), ...flags];

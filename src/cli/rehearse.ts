@@ -79,7 +79,6 @@ export function refuseWithoutData({ data, ...values }: Record<string, unknown>, 
       onBadImage: '--on-bad-image',
     },
     ...{ steps: '--steps', epochs: '--epochs', evalEvery: '--eval-every', keep: '--keep', out: '--out' },
-    checkpointEvery: '--checkpoint-every',
   };
   const typed = [...Object.keys(others), ...Object.keys(values)].find((key) => key in names);
   if (typed === undefined && !isTimed) return;

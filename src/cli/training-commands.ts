@@ -96,7 +96,7 @@ export function addTrainingCommands(add: Add): void {
 /** The settings of a run that `plan --data` takes beside those of its net. */
 const OF_A_RUN = [
   ...['--data', '--limit', '--val-share', '--resize', '--on-bad-image', '--workers', '--steps', '--epochs'],
-  ...['--eval-every', '--checkpoint-every', '--keep', '--out'],
+  ...['--eval-every', '--keep', '--out'],
 ];
 
 function addPlan(add: Add): void {

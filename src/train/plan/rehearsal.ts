@@ -69,15 +69,8 @@ export async function rehearse(
       const { resize, interpolation, upright } = config.data;
       const channels = config.net.inputChannels === 1 ? 1 : 3;
       const { decoders } = dataWorkersOf(config);
-      const options = {
-        resize,
-        channels,
-        ...{ interpolation, upright },
-        decoders,
-        seconds: secondsOf('decode'),
-        seed: config.seed,
-      } as const;
-      const rate = await measureDecoding(dataset, { ...options, signal });
+      const options = { resize, channels, interpolation, upright, decoders, seed: config.seed, signal } as const;
+      const rate = await measureDecoding(dataset, { ...options, seconds: secondsOf('decode') });
       if (rate) found.decode = rate;
     }
     note('preparing batches: reading, decoding, cropping');
