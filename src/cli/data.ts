@@ -11,11 +11,12 @@ import {
   listImages,
   openClassFolders,
   openImages,
-  packImages,
   progressNotes,
+  remarksOnStored,
   retryRead,
   type Selection,
   type SetReport,
+  type ShardReport,
   type Statistics,
   splitAdvice,
   statisticsOf,
@@ -27,6 +28,7 @@ import { cacheFolder } from '../native/install/library.js';
 import { count, plural } from '../numbers.js';
 import { jsonText } from '../printable.js';
 import { assertFileWritable, makeFolderOf } from '../safe-write.js';
+import { type PackFlags, pack, storedOf } from './data-pack.js';
 import { explained } from './explain.js';
 import { oneLine } from './format.js';
 import type { Input, Services } from './services.js';
@@ -45,7 +47,7 @@ interface CheckOptions {
 /**
  * Reads every image and writes a report.
  * Of class folders without test images, all images are training images, unless `valShare` takes some.
- * @returns 1 if an image cannot be read, else 0.
+ * @returns 1 if an image cannot be read or a shard is damaged, else 0.
  * @throws DataError if the folder is not a data set.
  */
 export async function dataCheck(
@@ -72,7 +74,8 @@ export async function dataCheck(
     writeFileSync(file, `${text}\n`);
   });
   if (!json) services.stdout.print(`report in ${file}`);
-  return report.train.unreadable.length + report.val.unreadable.length > 0 ? 1 : 0;
+  const damaged = report.shards?.damaged.length ?? 0;
+  return report.train.unreadable.length + report.val.unreadable.length + damaged > 0 ? 1 : 0;
 }
 
 function checkLines(report: CheckReport): string[] {
@@ -86,6 +89,22 @@ function checkLines(report: CheckReport): string[] {
     ...setLines('train', report.train),
     ...(report.val.images > 0 ? setLines('val', report.val) : [`val: there is none: ${splitAdvice(report.source)}`]),
     ...listOf('not read', report.otherImages),
+    ...listOf(
+      'left out when it was packed',
+      (report.leftOut ?? []).map(({ path, reason }) => `${path}: ${oneLine(reason)}`),
+    ),
+    ...(report.shards ? shardLines(report.source, report.shards) : []),
+  ];
+}
+
+function shardLines(source: string, { compared, withoutHash, damaged }: ShardReport): string[] {
+  const unknown = withoutHash > 0 ? `; ${count(withoutHash)} of an earlier version, which have no hash` : '';
+  return [
+    `shards: ${count(compared)} compared with their hashes, ${count(damaged.length)} damaged${unknown}`,
+    ...listOf('damaged', damaged),
+    ...(damaged.length > 0
+      ? [`  remove the damaged files from ${source}, and run the same \`data prepare\` again: it makes these again`]
+      : []),
   ];
 }
 
@@ -130,55 +149,49 @@ function setLines(name: string, set: SetReport): string[] {
   ];
 }
 
-interface PrepareOptions {
-  resize: number;
-  pack?: string;
-  /** MiB. */
-  shardSize?: number;
-  onBadImage: 'fail' | 'skip';
+interface PrepareOptions extends PackFlags {
   valShare?: number;
   seed?: number;
 }
 
 /**
- * Packs the images if `pack` names a folder, and computes the statistics of the training images.
+ * Packs the images if `pack` names a folder, and computes the statistics of the training images: of those that are packed if
+ * they are stored in one size.
  * @throws DataError if the folder or its images cannot be used.
  */
 export async function dataPrepare(
   { argument: folder, options }: Input<PrepareOptions, string>,
   services: Services,
 ): Promise<number> {
-  const { resize, pack, shardSize = 512, onBadImage } = options;
-  if (pack === undefined && options.shardSize !== undefined) {
-    throw new ConfigError('Cannot use --shard-size: it has no effect without --pack; leave it out, or add --pack');
-  }
+  const { resize = 256, pack: out, interpolation, upright, onBadImage } = options;
+  const decoding = { interpolation, ...(upright && { upright }) };
+  const stored = storedOf(options, resize);
   const { stdout, stderr } = services;
   const selection = selectionOf(options);
   const open = async () => openImages(folder, { ...selection, listed: await listImages(folder, selection) });
   const dataset = await retryRead(folder, open);
   refuseIdleShare(folder, dataset, selection);
   stderr.print(...(dataset.remarks ?? []).map((remark) => `${folder}: ${remark}`));
-  if (pack !== undefined) tryPacking(dataset, pack);
-  // Before the packing, because this finds out whether they can be saved, and which images cannot be read.
-  const statistics = await statisticsOf(dataset, {
-    ...{ resize, channels: 3, onBadImage, everyFile: true },
-    get cache() {
-      return join(cacheFolder(), 'data');
-    },
-    ...{ concurrency: usableCores(), progress: printProgress('mean image', services) },
-    // With --pack they are saved beside the images.
-    ...(pack !== undefined && { warn: (message: string) => stderr.print(message) }),
-  });
-  if (pack !== undefined) {
-    const packing = { out: pack, shardBytes: shardSize * 2 ** 20, progress: printProgress('packed', services) };
-    const { images, shards, kept } = await packImages(dataset, packing);
-    const before = kept > 0 ? `, ${count(kept)} of them by an earlier run` : '';
-    stdout.print(
-      `${pack}: ${plural(images, 'image')} in ${plural(shards, 'shard')}${before}; train on it with --data ${pack}`,
-    );
-    await keepStatistics(openImages(pack), statistics);
-  }
-  stdout.print(...statisticsLines(statistics));
+  const { stored: found } = dataset;
+  if (found) stderr.print(...remarksOnStored(folder, found, resize, decoding).map((text) => `${folder}: ${text}`));
+  if (out !== undefined) tryPacking(dataset, out);
+  const statistics = (of: FileDataset) =>
+    statisticsOf(of, {
+      ...{ resize, ...decoding, channels: 3, onBadImage, everyFile: true },
+      get cache() {
+        return join(cacheFolder(), 'data');
+      },
+      ...{ concurrency: usableCores(), progress: printProgress('mean image', services) },
+      // With --pack they are saved beside the images.
+      ...(out !== undefined && { warn: (message: string) => stderr.print(message) }),
+    });
+  // Before files are packed unchanged, because this finds out which images cannot be read.
+  const ofFolder = stored ? undefined : await statistics(dataset);
+  if (out !== undefined) await pack(dataset, out, { ...options, stored }, services);
+  const packed = out === undefined ? dataset : openImages(out);
+  const computed = ofFolder ?? (await statistics(packed));
+  if (out !== undefined) await keepStatistics(packed, computed, decoding);
+  stdout.print(...statisticsLines(computed));
   return 0;
 }
 

@@ -85,7 +85,8 @@ function lineOf(parts: readonly string[], width: number, colour: boolean, drawin
   return shown.join(GAP);
 }
 
-function barOf(share: number, size: number): string {
+/** A bar of `size` characters. */
+export function barOf(share: number, size: number): string {
   const done = Math.round(Math.min(1, Math.max(0, share)) * size);
   return '#'.repeat(done) + '.'.repeat(size - done);
 }

@@ -201,22 +201,36 @@ function addDataCommands(add: Add, program: Command): void {
           'use this share of each class for tests, if there is no folder val',
         ).argParser(shareOf('--val-share')),
       )
-      .addOption(seed())
-      .option(
-        '--resize <pixels>',
-        'height and width to which images are resized',
-        wholeNumberOf('--resize', 1, 4096),
-        256,
-      );
+      .addOption(seed());
+  const resize = () =>
+    new Option('--resize <pixels>', 'height and width to which images are resized').argParser(
+      wholeNumberOf('--resize', 1, 4096),
+    );
   addFor('check', 'read every image, and report those that cannot be read', async () => ({
     run: (await import('./data.js')).dataCheck,
   }))
+    .addOption(resize().default(256))
     .option('--report <file>', 'JSON file for the report', pathOf('--report'), 'data-check.json')
     .option(...JSON_FLAG);
   addFor('prepare', 'compute the mean image and the colours, and pack the images into shards', async () => ({
     run: (await import('./data.js')).dataPrepare,
   }))
+    .addOption(resize().default(undefined, '256; with --pack, the files are packed unchanged without it'))
+    .addOption(choiceOf('--interpolation <kind>', 'how images are scaled', 'lanczos', 'bilinear'))
+    .option('--upright', 'turn photos as their EXIF orientation says')
     .option('--pack <folder>', 'folder for the shards; without it nothing is packed', pathOf('--pack'))
+    .addOption(
+      new Option('--quality <percent>', 'with --pack and --resize: quality of the JPEG files that are stored')
+        .argParser(wholeNumberOf('--quality', 1, 100))
+        .default(undefined, '95'),
+    )
+    .addOption(new Option('--raw', 'store pixels instead, which need no decoding').conflicts('quality'))
+    .addOption(
+      new Option('--original', 'pack the files unchanged; --resize is then for the mean image alone').conflicts([
+        'quality',
+        'raw',
+      ]),
+    )
     .addOption(
       new Option('--shard-size <MiB>', 'size of a shard')
         .argParser(wholeNumberOf('--shard-size', 1, 65_536))

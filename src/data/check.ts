@@ -6,6 +6,7 @@ import { openDecoder, readHeader } from './images/decode.js';
 import { forEachImage, type Progress } from './images/each-image.js';
 import type { FileDataset, IgnoredFiles, ImageFiles } from './sets/dataset.js';
 import { nameAt } from './sets/names.js';
+import { checkShards, type ShardReport } from './shards/check-shards.js';
 
 /** The report on one part. */
 export interface SetReport {
@@ -35,16 +36,26 @@ export interface CheckReport {
   /** Paths of images in a format that is not decoded, such as HEIC. */
   otherImages: readonly string[];
   remarks: readonly string[];
+  /** Images that were left out when the data set was packed. */
+  leftOut?: readonly UnreadableImage[];
+  /** Of a packed data set. */
+  shards?: ShardReport;
   train: SetReport;
   val: SetReport;
 }
 
-/** Decodes every image and reports which ones do not decode. @throws SystemError for a system fault that lasts. */
+/**
+ * Decodes every image and reports which ones do not decode, and which shards are not as they were written.
+ * @param resize the size that images are decoded to; those that are stored in one size keep it.
+ * @throws SystemError for a system fault that lasts.
+ */
 export async function checkImages(
-  { source, folder, classNames, ignored, passedOver = {}, otherImages = [], remarks = [], train, test }: FileDataset,
+  dataset: FileDataset,
   { resize, concurrency, progress }: { resize: number; concurrency: number; progress?: Progress },
 ): Promise<CheckReport> {
-  const decode = await openDecoder(resize, 3);
+  const { source, folder, classNames, ignored, passedOver = {}, otherImages = [], remarks = [] } = dataset;
+  const { train, test, stored, leftOut } = dataset;
+  const decode = await openDecoder(stored?.size ?? resize, 3, stored, stored);
   let done = 0;
 
   async function checkPart(files: ImageFiles): Promise<SetReport> {
@@ -58,10 +69,14 @@ export async function checkImages(
       const checked = await reader.read(index, async (bytes) => {
         const decoded = await decode(bytes);
         const size = bytes.length;
-        return 'reason' in decoded ? { size, reason: decoded.reason } : { size, header: await readHeader(bytes) };
+        if ('reason' in decoded) return { size, reason: decoded.reason };
+        return { size, header: stored?.kind === 'raw' ? rawHeader(stored.size) : await readHeader(bytes) };
       });
       if ('size' in checked) report.bytes += checked.size;
-      if ('header' in checked) addHeader(report, nameAt(files.names, index), checked.header);
+      if ('header' in checked) {
+        addHeader(report, checked.header);
+        if (!stored && isMisnamed(nameAt(files.names, index), checked.header)) report.misnamed++;
+      }
       else reasons.set(index, checked.reason);
       progress?.(++done, train.count + test.count);
     });
@@ -73,9 +88,12 @@ export async function checkImages(
 
   const [trained, tested] = [train, test].map((files) => countLabels(files, classNames.length));
   const perClass = classNames.map((name, i) => [name, { train: trained![i]!, val: tested![i]! }] as const);
+  const shards = await checkShards(dataset);
   return {
     ...{ source, classes: classNames.length, perClass: Object.fromEntries(perClass) },
     ...{ ignored, passedOver, otherImages, remarks },
+    ...(leftOut && { leftOut: leftOut.map(({ path, reason }) => ({ path, reason })) }),
+    ...(shards && { shards }),
     train: await checkPart(train),
     val: await checkPart(test),
   };
@@ -92,10 +110,17 @@ const FORMATS: Record<string, string> = { png: 'png', gif: 'gif', webp: 'webp' }
 
 type Header = Awaited<ReturnType<typeof readHeader>>;
 
-function addHeader(report: SetReport, path: string, { format, space, width, height, orientation }: Header): void {
+function rawHeader(size: number): Header {
+  return { format: 'raw', space: 'srgb', width: size, height: size, orientation: 1 };
+}
+
+function isMisnamed(path: string, { format }: Header): boolean {
+  return (FORMATS[path.slice(path.lastIndexOf('.') + 1).toLowerCase()] ?? 'jpeg') !== format;
+}
+
+function addHeader(report: SetReport, { format, space, width, height, orientation }: Header): void {
   report.formats[format] = (report.formats[format] ?? 0) + 1;
   report.spaces[space] = (report.spaces[space] ?? 0) + 1;
-  if ((FORMATS[path.slice(path.lastIndexOf('.') + 1).toLowerCase()] ?? 'jpeg') !== format) report.misnamed++;
   if (orientation > 1) report.turned++;
   report.shortestSide = Math.min(report.shortestSide, width, height);
   report.longestSide = Math.max(report.longestSide, width, height);
@@ -106,10 +131,10 @@ function addHeader(report: SetReport, path: string, { format, space, width, heig
  * @throws DataError if there is none, or the signal is aborted.
  */
 export async function requireTestImage(
-  { folder, test }: FileDataset,
+  { folder, test, stored }: FileDataset,
   { resize, channels, signal }: { resize: number; channels: 1 | 3; signal?: AbortSignal | undefined },
 ): Promise<void> {
-  const decode = await openDecoder(resize, channels);
+  const decode = await openDecoder(resize, channels, {}, stored);
   let isFound = false;
   let example = '';
   const options = { action: 'read a test image', concurrency: 1, signal };

@@ -62,7 +62,7 @@ export async function openFeed(config: Config, options: FeedUi = {}) {
   const { note = () => {}, warn = note, signal, views = 1, testOn = 'test' } = options;
   const { source, resize, interpolation, upright, onBadImage, valShare, limit } = config.data;
   const channels = inputChannels === 1 ? 1 : 3;
-  const selection = { valShare, limit, resize, seed };
+  const selection = { valShare, limit, resize, interpolation, upright, seed };
   const chosen = dataWorkersOf(config);
   const { workers, decoders } = chosen;
   widenPool(Math.max(decoders, Math.min(usableCores(), MOST_DECODERS))); // the statistics decode before the towers compute

@@ -140,7 +140,7 @@ function openSources({ dataset, data, inputChannels, maxOpenShards, keptBytes = 
   let opening: Promise<Decode> | undefined;
   const decode: Decode = async (bytes) => {
     if (readOnly) return { pixels: NO_PIXELS };
-    opening ??= openDecoder(resize, channels, data);
+    opening ??= openDecoder(resize, channels, data, dataset.stored);
     return (await opening)(bytes);
   };
   const open = (files: ImageFiles) => {

@@ -7,6 +7,7 @@ import { resizeBilinear } from './bilinear.js';
 import { HEIC_REASON, isHeic } from './heic.js';
 import type { Refused } from './reader.js';
 import { errorWithCode } from './retry.js';
+import { isAsStored, rawBytes, type Stored } from './stored.js';
 
 /**
  * Loaders that libvips must not use, although {@link formatOf} refuses such files anyway. Blocking applies to the whole
@@ -36,13 +37,17 @@ export type Decode = (bytes: Buffer) => Promise<{ readonly pixels: Uint8Array } 
  * practice since the code of 2012). Grey is repeated in every channel; CMYK and 16 bits become 8-bit sRGB; transparent
  * pixels are blended on black; colour profiles are ignored, and so is the EXIF orientation unless `upright`; an animation
  * gives its first frame.
+ * @param stored of packed images. Raw pixels that are read as they are stored are not copied, and sharp is not loaded.
  * @throws DataError if sharp does not load on this machine.
  */
 export async function openDecoder(
   resize: number,
   channels: 1 | 3,
-  { interpolation = 'lanczos', upright = false }: Decoding = {},
+  decoding: Decoding = {},
+  stored?: Stored,
 ): Promise<Decode> {
+  const { interpolation = 'lanczos', upright = false } = decoding;
+  if (stored?.kind === 'raw') return openRawDecoder(resize, channels, decoding, stored);
   const open = await loadSharp();
   const space = channels === 1 ? 'b-w' : 'srgb';
   return async (bytes) => {
@@ -82,13 +87,45 @@ export async function openDecoder(
   };
 }
 
+async function openRawDecoder(
+  resize: number,
+  channels: 1 | 3,
+  decoding: Decoding,
+  stored: Stored,
+): Promise<Decode> {
+  const { size } = stored;
+  const isWhole = (bytes: Buffer) => bytes.length === rawBytes(size);
+  const refused = (bytes: Buffer) => ({ reason: `it has ${bytes.length} bytes, not ${rawBytes(size)}` });
+  if (channels === 3 && isAsStored(stored, resize, decoding)) {
+    return async (bytes) => (isWhole(bytes) ? { pixels: bytes } : refused(bytes));
+  }
+  const open = await loadSharp();
+  const space = channels === 1 ? 'b-w' : 'srgb';
+  const raw = { width: size, height: size, channels: 3 } as const;
+  return async (bytes) => {
+    if (!isWhole(bytes)) return refused(bytes);
+    const image = open(bytes, { raw });
+    const pixels = await (decoding.interpolation === 'bilinear'
+      ? scaledLikePillow(image, space, resize)
+      : image.resize(resize, resize).toColourspace(space).raw().toBuffer());
+    return { pixels };
+  };
+}
+
+/** Encodes pixels [size, size, 3] as a JPEG file, with full resolution in every channel. */
+export async function encodeJpeg(pixels: Uint8Array, size: number, quality: number): Promise<Buffer> {
+  const open = await loadSharp();
+  const raw = { width: size, height: size, channels: 3 } as const;
+  return open(pixels, { raw }).jpeg({ quality, chromaSubsampling: '4:4:4' }).toBuffer();
+}
+
 async function scaledLikePillow(
   image: ReturnType<typeof sharp>,
   space: 'b-w' | 'srgb',
   resize: number,
 ): Promise<Uint8Array> {
   const { data, info } = await image.toColourspace(space).raw().toBuffer({ resolveWithObject: true });
-  return resizeBilinear(data, info, resize);
+  return info.width === resize && info.height === resize ? data : resizeBilinear(data, info, resize);
 }
 
 /** Messages of libvips and its decoders when memory is short, or when a file asks for more than they allow. */

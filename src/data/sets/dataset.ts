@@ -1,4 +1,5 @@
 /** What a data set is: images in memory, or image files whose list is in memory. */
+import type { Stored } from '../images/stored.js';
 import { type Names, packNames } from './names.js';
 
 /** Images in memory and their labels, both on SharedArrayBuffers. */
@@ -69,6 +70,10 @@ export interface FileDataset extends DatasetInfo {
   readonly otherImages?: readonly string[];
   /** Key of the original images of a packed data set, so that both share their statistics. Absent for a folder. */
   readonly key?: string;
+  /** How packed images are stored; absent for a folder, and for files that were packed unchanged. */
+  readonly stored?: Stored;
+  /** Files that were left out when the images were packed, because they cannot be read. */
+  readonly leftOut?: readonly { readonly path: string; readonly reason: string }[];
 }
 
 export type Dataset = PixelDataset | FileDataset;

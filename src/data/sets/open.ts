@@ -1,6 +1,7 @@
 /** Opens data sets of every kind. */
 import { join } from 'node:path';
 import { ConfigError, DataError } from '../../errors.js';
+import { remarksOnStored, type Stored } from '../images/stored.js';
 import { isPacked, packedClasses, readPacked } from '../shards/packed-dataset.js';
 import { CIFAR_SOURCE, cifarKind, isCifar, loadCifar } from './cifar.js';
 import { namesOfClasses, readClassFolders, undividedPart, type ValChoice } from './class-folders.js';
@@ -19,8 +20,12 @@ export interface Selection {
   readonly valShare?: number | undefined;
   /** Number of training images; all if absent. */
   readonly limit?: number | undefined;
-  /** Size of images that are made, in pixels. */
+  /** Size in pixels of images that are made, and that packed images must have at least. */
   readonly resize?: number | undefined;
+  /** How images are scaled, if the packed ones are to be compared with it. */
+  readonly interpolation?: Stored['interpolation'] | undefined;
+  /** Whether they are turned by EXIF, the same. */
+  readonly upright?: boolean | undefined;
   /** For all choices. */
   readonly seed: number;
   /** From {@link listImages}: a disk or a server then answers for several folders at a time. */
@@ -47,7 +52,7 @@ function openWhole(source: string, classes: number, channels: 1 | 3, selection: 
   if (isSynthetic(source)) return makeSynthetic(source, { classes, channels, size, seed });
   const isFolder = isPacked(source) || isImageFolder(source) || isUndivided(source, selection);
   if (!isFolder) return isCifarData(source) ? loadCifar(source, classes, channels) : loadDataset(source, classes);
-  const dataset = openImages(source, selection);
+  const dataset = withRemarks(openImages(source, selection), selection);
   if (dataset.classNames.length === classes) return dataset;
   throw new ConfigError(
     `Cannot use ${source} for ${classes} classes: net.classes is ${classes}, expected ${dataset.classNames.length}, the classes of the data; choose other data, or leave net.classes out of a new run: it is then taken from the data`,
@@ -69,6 +74,13 @@ function imageParts(source: string, valShare: number | undefined): string[] {
   if (train !== undefined && val !== undefined) return [train, val];
   const part = valShare === undefined ? undefined : undividedPart(source);
   return part === undefined ? [] : [part];
+}
+
+/** @throws ConfigError for images that are stored smaller than they are wanted. */
+function withRemarks(dataset: FileDataset, { resize, ...wanted }: Selection): FileDataset {
+  const { source, stored, remarks = [] } = dataset;
+  if (!stored || resize === undefined) return dataset;
+  return { ...dataset, remarks: [...remarks, ...remarksOnStored(source, stored, resize, wanted)] };
 }
 
 /** Opens a folder of images, packed or not. */

@@ -1,248 +1,212 @@
 /**
- * Packs a folder of images into shards. Every file gets its name once it is complete, and the images alone decide what goes
- * into which shard: so the next run continues one that was killed.
+ * Packs a folder of images into shards: the files unchanged, or images of one size. Every file gets its name once it is
+ * complete, and the images and options alone decide what goes into which shard: so the next run continues one that was
+ * killed, and the bytes are the same with any number of threads.
  */
-import assert from 'node:assert';
 import { createHash } from 'node:crypto';
-import { createWriteStream, existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
-import { extname, join } from 'node:path';
-import { pipeline } from 'node:stream/promises';
-import tar from 'tar-stream';
+import { statSync } from 'node:fs';
+import { join } from 'node:path';
 import { DataError } from '../../errors.js';
 import { jsonText } from '../../printable.js';
-import { shuffled } from '../../random.js';
-import { assertFolderWritable, makeFolders } from '../../safe-write.js';
-import { formatOf } from '../images/decode.js';
 import type { Progress } from '../images/each-image.js';
-import { openReader } from '../images/reader.js';
+import type { Stored } from '../images/stored.js';
 import type { FileDataset, ImageFiles } from '../sets/dataset.js';
 import { nameAt } from '../sets/names.js';
-import { filesKey, UNFINISHED, writeWhole } from '../statistics/cache.js';
-import {
-  DATASET_FILE,
-  indexName,
-  MAX_INDEX_BYTES,
-  type PackedDataset,
-  type Part,
-  PLAN_FILE,
-  readIndex,
-  type ShardIndex,
-  shardName,
-} from './packed-dataset.js';
+import { filesKey, writeWhole } from '../statistics/cache.js';
+import type { ChunkTask } from './chunk.js';
+import { estimate, type PackEstimate } from './estimate.js';
+import { begunPlan, claimFolder, tryPacking } from './pack-folder.js';
+import { inOrder, openPackPool, type PackPool } from './pack-pool.js';
+import { DATASET_FILE, type LeftOut, type PackedDataset, type Part, readIndex } from './packed-dataset.js';
+import { planShards, type Shard } from './plan-shards.js';
+import { openShardWriter, type ShardWriter } from './shard-writer.js';
 
-/** The images of a shard, as indices into their part. */
-type Shard = { part: Part; name: string; indices: readonly number[] };
+export interface PackOptions {
+  /** The folder to write; created if missing. */
+  out: string;
+  /** A shard is closed once it has that many bytes of images, or its index is full. */
+  shardBytes: number;
+  /** How to store the images; undefined packs the files unchanged. */
+  stored?: Stored | undefined;
+  /** Threads that read and encode; 0 by default: the calling thread does. */
+  threads?: number;
+  /** `skip` leaves out images that cannot be read. `fail` packs all others first, so that `skip` then continues. */
+  onBadImage?: 'fail' | 'skip';
+  /** Called before the first shard is written, after a sample was packed in memory. */
+  onEstimate?: (estimate: PackEstimate) => void;
+  /** Called first with the images of finished shards, then with each piece that is written. */
+  progress?: Progress;
+}
+
+/** Images of a piece, and bytes of their files if they are packed unchanged: a piece is held in memory. */
+const [CHUNK_IMAGES, CHUNK_BYTES] = [16, 2 ** 22];
 
 /**
- * Packs the files of all images byte by byte, also those that do not decode, in an order that mixes the classes.
- * @throws DataError for a folder with other files, an image that cannot be read, or a full disk. The next run continues.
- * @param out the folder to write; created if missing.
- * @param shardBytes a shard is closed once it has that many bytes of images, or its index is full.
- * @returns the number of images and of shards, and how many of the shards an earlier run had finished.
+ * Packs all images in an order that mixes the classes.
+ * @throws DataError for a folder with other files, images that cannot be read, or a full disk. The next run continues.
+ * @returns the number of images and of shards, how many of the shards an earlier run had finished, and what was left out.
  */
-export async function packImages(
-  dataset: FileDataset,
-  { out, shardBytes, progress }: { out: string; shardBytes: number; progress?: Progress },
-) {
-  const { folder, train, test, classNames, name, ignored } = dataset;
+export async function packImages(dataset: FileDataset, options: PackOptions) {
+  const { folder, train, test } = dataset;
+  const { out, stored, threads = 0 } = options;
   tryPacking(dataset, out);
+  let pool: PackPool | undefined;
   try {
-    const [trainKey, valKey] = [await filesKey(folder, train), await filesKey(folder, test)];
-    const plan = createHash('sha256')
-      .update(JSON.stringify([1, shardBytes, classNames, trainKey, valKey, [...train.labels], [...test.labels]]))
-      .digest('hex');
-    claimFolder(out, plan);
-    const shards = [...planShards('train', folder, train, shardBytes), ...planShards('val', folder, test, shardBytes)];
-    let kept = 0;
-    let done = 0;
-    for (const shard of shards) {
-      if (isFinished(out, shard)) kept++;
-      else await writeShard(out, folder, shard.part === 'train' ? train : test, shard);
-      done += shard.indices.length;
-      progress?.(done, train.count + test.count);
-    }
-    const partOf = (part: Part, images: number) => {
-      return { images, shards: shards.filter((shard) => shard.part === part).map((shard) => shard.name) };
-    };
-    const packed = {
-      ...{ version: 1, name, classes: [...classNames], key: trainKey, ignored },
-      parts: { train: partOf('train', train.count), val: partOf('val', test.count) },
-    } satisfies PackedDataset;
-    writeWhole(out, DATASET_FILE, jsonText(packed));
-    return { shards: shards.length, kept, images: train.count + test.count };
+    const keys = { train: await filesKey(folder, train), val: await filesKey(folder, test) };
+    pool = openPackPool({ folder, parts: { train, val: test }, stored }, threads);
+    return await packWith(pool, dataset, keys, options);
   } catch (error) {
     if (error instanceof DataError || (error as NodeJS.ErrnoException).code === undefined) throw error;
     throw new DataError(
       `Cannot pack ${folder} into ${out}: ${(error as Error).message}, expected space and permission; run it again, and it continues`,
       { cause: error },
     );
+  } finally {
+    await pool?.close();
   }
 }
 
-/**
- * Checks that images can be packed into a folder, without changing it.
- * @throws DataError if they are packed already, or the folder holds other files or cannot be written to.
- */
-export function tryPacking({ folder, train }: FileDataset, out: string): void {
-  if (train.places) {
-    throw new DataError(`Cannot pack ${folder}: its images are packed, expected a folder of files; name that folder`);
-  }
+async function packWith(
+  pool: PackPool,
+  dataset: FileDataset,
+  keys: Readonly<Record<Part, string>>,
+  { out, shardBytes, stored, onBadImage = 'fail', onEstimate, progress }: PackOptions,
+) {
+  const { folder, train, test } = dataset;
+  const plan = planOf(dataset, keys, shardBytes, stored);
+  const sizeOf = (path: string) => statSync(join(folder, path), { throwIfNoEntry: false })?.size ?? 0;
+  const begun = begunPlan(out, plan);
+  const isMeasured = onEstimate !== undefined || (stored && begun?.imageBytes === undefined);
+  const measured = isMeasured ? await estimate(pool, train) : undefined;
+  const imageBytes = begun?.imageBytes ?? measured?.imageBytes;
+  claimFolder(out, { plan, ...(stored && imageBytes !== undefined && { imageBytes }) });
+  const bytesOf = stored ? () => imageBytes! : sizeOf;
+  const parts = { train, val: test };
+  const shards = [...planShards('train', train, bytesOf, shardBytes), ...planShards('val', test, bytesOf, shardBytes)];
+
+  const leftOut: Record<Part, LeftOut[]> = { train: [], val: [] };
+  const total = train.count + test.count;
+  const todo = shards.filter(({ part, name }) => {
+    const kept = keptLeftOut(out, name);
+    if (kept) leftOut[part].push(...kept);
+    return kept === undefined;
+  });
+  const kept = shards.length - todo.length;
+  let done = total - todo.reduce((sum, { indices }) => sum + indices.length, 0);
+  if (measured) onEstimate?.({ ...measured.of(total, total - done), shards: shards.length, kept });
+  progress?.(done, total);
+
+  let writer: ShardWriter | undefined;
   try {
-    assertFolderWritable(out);
-    if (existsSync(out)) refuseOtherFiles(out, readdirSync(out));
-  } catch (error) {
-    if (error instanceof DataError) throw error;
+    const tasks = tasksOf(todo, parts, stored ? undefined : sizeOf);
+    for await (const [{ shard, task, isLast }, chunk] of inOrder(tasks, ({ task }) => pool.pack(task), pool.ahead)) {
+      writer ??= await openShardWriter(out, shard.name);
+      await writer.add(chunk);
+      leftOut[shard.part].push(...chunk.leftOut);
+      done += task.indices.length;
+      progress?.(done, total);
+      if (!isLast) continue;
+      await writer.finish();
+      writer = undefined;
+    }
+  } finally {
+    await writer?.abandon();
+  }
+  const skipped = [...leftOut.train, ...leftOut.val].sort((a, b) => (a.path < b.path ? -1 : 1));
+  if (onBadImage === 'fail' && skipped.length > 0) throw unreadableError(folder, skipped);
+  for (const part of ['train', 'val'] as const) {
+    if (leftOut[part].length < parts[part].count) continue;
     throw new DataError(
-      `Cannot pack into ${out}: ${(error as Error).message}, expected a folder that can be written to; choose another folder with --pack`,
-      { cause: error },
+      `Cannot pack ${folder}: none of its ${part === 'train' ? 'training' : 'test'} images can be read (${leftOut[part][0]!.path}: ${leftOut[part][0]!.reason}), expected at least one; \`data check\` lists why`,
     );
   }
+  const partOf = (part: Part) => ({
+    images: parts[part].count - leftOut[part].length,
+    shards: shards.filter((shard) => shard.part === part).map(({ name }) => name),
+    ...(leftOut[part].length > 0 && { leftOut: leftOut[part].length }),
+  });
+  const packed = {
+    ...{ version: stored ? 2 : 1, name: dataset.name, classes: [...dataset.classNames] },
+    ...{ key: keyWithout(keys.train, leftOut.train), ignored: dataset.ignored, ...(stored && { stored }) },
+    parts: { train: partOf('train'), val: partOf('val') },
+  } satisfies PackedDataset;
+  writeWhole(out, DATASET_FILE, jsonText(packed));
+  return { shards: shards.length, kept, images: total - skipped.length, leftOut: skipped };
 }
 
-const OWN_FILES = /^((train|val)-\d{6}\.(tar|json)|dataset\.json|plan\.json|statistics-\w+\.json|\..*\.unfinished)$/;
-
-/** The plan is written first: without it, only its unfinished file may exist. */
-function refuseOtherFiles(out: string, names: readonly string[]): void {
-  const isPlanned = names.includes(PLAN_FILE);
-  const other =
-    names.find((name) => !OWN_FILES.test(name)) ??
-    (!isPlanned && names.some((name) => !name.endsWith(UNFINISHED)) ? names[0] : undefined);
-  if (other === undefined) return;
-  throw new DataError(
-    `Cannot pack into ${out}: it holds ${other}, expected a new folder, or one in which packing has started; choose another folder with --pack`,
-  );
+/** A hash of all that decides the bytes of the shards. */
+function planOf(
+  { classNames, train, test }: FileDataset,
+  keys: Readonly<Record<Part, string>>,
+  shardBytes: number,
+  stored: Stored | undefined,
+): string {
+  const images = [shardBytes, classNames, keys.train, keys.val, [...train.labels], [...test.labels]];
+  const what = stored ? [2, ...images, stored] : [1, ...images]; // that of unchanged files is as it was before the others
+  return createHash('sha256').update(JSON.stringify(what)).digest('hex');
 }
 
-/** Creates the folder, and removes files of another plan. */
-function claimFolder(out: string, plan: string): void {
-  makeFolders(out);
-  const names = readdirSync(out);
-  refuseOtherFiles(out, names);
-  for (const name of names.filter((each) => each.endsWith(UNFINISHED))) rmSync(join(out, name));
-  const text = `${JSON.stringify({ plan })}\n`;
-  if (names.includes(PLAN_FILE) && readFileSync(join(out, PLAN_FILE), 'utf8') === text) return;
-  // The data set goes first: without it, files that are left over do not count.
-  for (const name of [DATASET_FILE, ...names]) if (name !== PLAN_FILE) rmSync(join(out, name), { force: true });
-  writeWhole(out, PLAN_FILE, text);
-}
-
-/** Distributes the images in a shuffled order. */
-function planShards(part: Part, folder: string, files: ImageFiles, shardBytes: number): Shard[] {
-  const sizeOf = (index: number): ShardSize => {
-    const path = nameAt(files.names, index);
-    const bytes = statSync(join(folder, path), { throwIfNoEntry: false })?.size ?? 0;
-    return { bytes, indexBytes: indexBytesOf(path) };
-  };
-  const limit = { bytes: shardBytes, indexBytes: MAX_INDEX_BYTES };
-  const shards = splitIntoShards(shuffled(files.count, 0, 0), sizeOf, limit);
-  return shards.map((indices, number) => ({ part, name: shardName(part, number), indices }));
-}
-
-/** What an image adds to its shard, and at most to the shard's index. */
-type ShardSize = { bytes: number; indexBytes: number };
-
-/** An index without images: the columns' names and the shard's size. */
-const EMPTY_INDEX_BYTES = 200;
-
-/** The most that an image of that path adds to the JSON of its shard's index, with four numbers of the greatest length. */
-export function indexBytesOf(path: string): number {
-  return 60 + Buffer.byteLength(jsonText(path));
-}
-
-/**
- * Splits images, in their order, into shards.
- * @param limit a shard ends once it has `bytes`, and before its index could exceed `indexBytes`.
- */
-export function splitIntoShards(
-  images: Iterable<number>,
-  sizeOf: (image: number) => ShardSize,
-  limit: ShardSize,
-): number[][] {
-  const shards: number[][] = [];
-  let [bytes, indexBytes] = [Number.POSITIVE_INFINITY, 0];
-  for (const image of images) {
-    const size = sizeOf(image);
-    if (bytes >= limit.bytes || indexBytes + size.indexBytes > limit.indexBytes) {
-      shards.push([]);
-      [bytes, indexBytes] = [0, EMPTY_INDEX_BYTES];
-    }
-    shards.at(-1)!.push(image);
-    bytes += size.bytes;
-    indexBytes += size.indexBytes;
-  }
-  return shards;
-}
-
-/** Whether the shard has its index, which is written after it, and fits it. */
-function isFinished(out: string, { name }: Shard): boolean {
+/** What a finished shard left out; undefined if there is no index, which is written after the shard, or it does not fit. */
+function keptLeftOut(out: string, name: string): readonly LeftOut[] | undefined {
   try {
-    readIndex(out, name);
-    return true;
+    return readIndex(out, name).leftOut ?? [];
   } catch (error) {
-    if (error instanceof DataError) return false;
+    if (error instanceof DataError) return undefined;
     throw error;
   }
 }
 
-const BLOCK = 512; // of a tar file
+interface ShardTask {
+  shard: Shard;
+  task: ChunkTask;
+  isLast: boolean;
+}
 
-async function writeShard(out: string, folder: string, files: ImageFiles, { name, indices }: Shard): Promise<void> {
-  const pack = tar.pack();
-  const unfinished = join(out, `.${name}${UNFINISHED}`);
-  const written = pipeline(pack, createWriteStream(unfinished, { flush: true }));
-  written.catch(() => {}); // awaited below
-  const columns = { label: [] as number[], path: [] as string[], offset: [] as number[], bytes: [] as number[] };
-  const reader = openReader(folder, files);
-  let at = 0;
-  /** @returns where the content starts. */
-  const add = async (entry: string, content: Buffer): Promise<number> => {
-    await Promise.race([addEntry(pack, entry, content), written]);
-    const start = at + BLOCK;
-    at = start + Math.ceil(content.length / BLOCK) * BLOCK;
-    return start;
-  };
-  try {
-    for (const index of indices) {
-      const path = nameAt(files.names, index);
-      const bytes = await reader.read(index, (content) => content);
-      if ('reason' in bytes) {
-        throw new DataError(
-          `Cannot pack the image ${path} of ${folder}: ${bytes.reason}, expected a file that can be read; remove it, and run it again`,
-        );
-      }
-      const [key, label] = [String(index).padStart(9, '0'), files.labels[index]!];
-      columns.offset.push(await add(`${key}.${endingOf(path, bytes)}`, bytes));
-      await add(`${key}.cls`, Buffer.from(`${label}`));
-      await add(`${key}.json`, Buffer.from(jsonText({ path, label })));
-      columns.label.push(label);
-      columns.path.push(path);
-      columns.bytes.push(bytes.length);
+function* tasksOf(
+  shards: readonly Shard[],
+  parts: Readonly<Record<Part, ImageFiles>>,
+  sizeOf: ((path: string) => number) | undefined,
+): Generator<ShardTask> {
+  for (const shard of shards) {
+    const { part, indices } = shard;
+    for (let from = 0; from < indices.length; ) {
+      const to = endOfChunk(indices, from, sizeOf && ((index) => sizeOf(nameAt(parts[part].names, index))));
+      yield { shard, task: { part, indices: indices.slice(from, to) }, isLast: to === indices.length };
+      from = to;
     }
-    pack.finalize();
-    await written;
-  } finally {
-    reader.close();
-    pack.destroy();
   }
-  const size = at + 2 * BLOCK; // a tar file ends with two empty blocks
-  if (statSync(unfinished).size !== size) throw new Error(`${unfinished} is not laid out as its index says`);
-  renameSync(unfinished, join(out, name));
-  const text = jsonText({ size, index: indices, ...columns } satisfies ShardIndex);
-  assert(Buffer.byteLength(text) <= MAX_INDEX_BYTES, `the index of ${name} is too long to be read`);
-  writeWhole(out, indexName(name), text);
 }
 
-/** The time is constant, so that the same images make the same shards. */
-function addEntry(pack: tar.Pack, name: string, content: Buffer): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const header = { name, size: content.length, mtime: new Date(0) };
-    pack.entry(header, (error) => (error ? reject(error) : resolve())).end(content);
-  });
+function endOfChunk(indices: readonly number[], from: number, sizeOf?: (index: number) => number): number {
+  const most = Math.min(from + CHUNK_IMAGES, indices.length);
+  if (!sizeOf) return most;
+  let bytes = sizeOf(indices[from]!);
+  let to = from + 1;
+  while (to < most) {
+    bytes += sizeOf(indices[to]!);
+    if (bytes > CHUNK_BYTES) break;
+    to++;
+  }
+  return to;
 }
 
-/** For other tools: the ending of the content's format, or the file's own if it is no image. */
-function endingOf(path: string, bytes: Buffer): string {
-  const format = formatOf(bytes);
-  if (format === undefined) return extname(path).slice(1).toLowerCase();
-  return format === 'JPEG' ? 'jpg' : format.toLowerCase();
+/** The key of the training images that are left. */
+function keyWithout(key: string, leftOut: readonly LeftOut[]): string {
+  if (leftOut.length === 0) return key;
+  const indices = leftOut.map(({ index }) => index).sort((a, b) => a - b);
+  return createHash('sha256')
+    .update(JSON.stringify([key, indices]))
+    .digest('hex')
+    .slice(0, 32);
+}
+
+function unreadableError(folder: string, leftOut: readonly LeftOut[]): DataError {
+  const [{ path, reason }] = leftOut as [LeftOut];
+  const which =
+    leftOut.length === 1
+      ? `the image ${path} of ${folder}: ${reason}`
+      : `${leftOut.length} images of ${folder}, such as ${path}: ${reason}`;
+  return new DataError(
+    `Cannot pack ${which}, expected a file that can be read; leave out what cannot be read with --on-bad-image skip, which keeps what is packed already, or repair or remove it and run it again; \`data check\` lists all such images`,
+  );
 }

@@ -10,6 +10,7 @@ import { assertFolderWritable, makeFolders } from '../../safe-write.js';
 import type { Decoding } from '../images/decode.js';
 import { stoppedError } from '../images/each-image.js';
 import { isSystemFault, retryRead } from '../images/retry.js';
+import { isAsStored } from '../images/stored.js';
 import type { Dataset, FileDataset, ImageFiles } from '../sets/dataset.js';
 import { nameAt } from '../sets/names.js';
 import { openKeptSums } from './kept-sums.js';
@@ -98,8 +99,12 @@ function trySaving(folder: string, save: () => void, warn?: (message: string) =>
 }
 
 /** Saves statistics beside packed images, where every machine finds them. @throws DataError if it cannot write. */
-export async function keepStatistics(packed: FileDataset, statistics: Statistics): Promise<void> {
-  const name = await statisticsFile(packed, statistics);
+export async function keepStatistics(
+  packed: FileDataset,
+  statistics: Statistics,
+  decoding: Decoding = {},
+): Promise<void> {
+  const name = await statisticsFile(packed, { ...statistics, ...decoding });
   trySaving(packed.folder, () => writeStatistics(packed.folder, name, statistics));
 }
 
@@ -111,10 +116,21 @@ export async function statisticsFile(
   const { resize, channels, interpolation, upright, signal, everyFile = false } = options;
   const compute = () => filesKey(dataset.folder, dataset.train, signal);
   const images = dataset.key ?? (await knownKey(dataset, cacheIfAny(options), compute, { everyFile, writeWhole }));
-  // The others' keys are as they were before these.
-  const own = [...(interpolation === 'bilinear' ? [interpolation] : []), ...(upright ? ['upright'] : [])];
+  const own = [
+    ...(interpolation === 'bilinear' ? [interpolation] : []), // the others' keys are as they were before these
+    ...(upright ? ['upright'] : []),
+    ...(hasPixelsOfFolder(dataset, options) ? [] : [dataset.stored]),
+  ];
   const text = JSON.stringify([DECODING, resize, channels, images, ...own]);
   return `statistics-${createHash('sha256').update(text).digest('hex').slice(0, 32)}.json`;
+}
+
+/** Whether a data set gives the same pixels as the folder of its original images. Stored as JPEG once more it does not. */
+function hasPixelsOfFolder(
+  { stored }: FileDataset,
+  { resize, channels, ...decoding }: Pick<ComputeOptions, 'resize' | 'channels' | keyof Decoding>,
+): boolean {
+  return stored === undefined || (stored.kind === 'raw' && channels === 3 && isAsStored(stored, resize, decoding));
 }
 
 /** A key of the paths, sizes and modification times of images. @throws DataError if the signal is aborted. */

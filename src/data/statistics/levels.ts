@@ -42,10 +42,10 @@ export function levelsOf(dataset: Dataset, options: LevelsOptions): Promise<Leve
 }
 
 async function levelsOfFiles(
-  { folder, train }: FileDataset,
+  { folder, train, stored }: FileDataset,
   { resize, channels, interpolation, upright, concurrency, signal }: LevelsOptions,
 ): Promise<Levels> {
-  const decode = await openDecoder(resize, channels, { interpolation, upright });
+  const decode = await openDecoder(resize, channels, { interpolation, upright }, stored);
   const sums = createSums(resize, resize, channels);
   const only = spread(train.count, Math.min(MOST_FILES, train.count), 0);
   await forEachImage(folder, train, { action: ACTION, concurrency, signal, only }, async (index, reader) => {

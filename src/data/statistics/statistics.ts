@@ -66,7 +66,7 @@ const KEEP_EVERY_MS = 30_000;
  * @throws DataError for an unreadable image with `fail`, if no image can be read, or if the signal is aborted.
  */
 export async function statisticsOfFiles(dataset: FileDataset, options: ComputeOptions): Promise<Statistics> {
-  const { folder, train } = dataset;
+  const { folder, train, stored } = dataset;
   const { resize, channels, interpolation, upright, onBadImage, concurrency, signal } = options;
   const { partImages = PART_IMAGES, keepEveryMs = KEEP_EVERY_MS, kept } = options;
   const parts = Math.ceil(train.count / partImages);
@@ -80,7 +80,7 @@ export async function statisticsOfFiles(dataset: FileDataset, options: ComputeOp
   let counted = sums.count() + skipped;
   const progress = () => options.progress?.(counted, train.count);
   const waiting = Array.from(done.keys()).filter((part) => done[part] === 0);
-  const setup = { folder, train, resize, channels, interpolation, upright, onBadImage, order: orderOfReading(train) };
+  const setup = { folder, train, stored, resize, channels, interpolation, upright, onBadImage, order: orderOfReading(train) };
   const summers =
     threads > 0
       ? openSummers({ ...setup, concurrency: 2 }, Math.max(1, Math.min(threads, waiting.length)))

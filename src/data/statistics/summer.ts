@@ -2,6 +2,7 @@
 import { type Decode, type Decoding, openDecoder } from '../images/decode.js';
 import { forEachImage } from '../images/each-image.js';
 import { SystemError } from '../images/retry.js';
+import type { Stored } from '../images/stored.js';
 import type { ImageFiles } from '../sets/dataset.js';
 import { createSums, type Totals } from './sums.js';
 
@@ -11,6 +12,8 @@ export interface SumSetup extends Decoding {
   readonly train: ImageFiles;
   readonly resize: number;
   readonly channels: 1 | 3;
+  /** How packed images are stored. */
+  readonly stored?: Stored | undefined;
   readonly onBadImage: 'fail' | 'skip';
   /** Images that are read at a time. */
   readonly concurrency: number;
@@ -49,12 +52,12 @@ const MAX_OPEN = 2;
  * @param onImage called after each image.
  */
 export function openSummer(setup: SumSetup, onImage: () => void = () => {}): Summer {
-  const { folder, train, resize, channels, onBadImage, concurrency, order } = setup;
+  const { folder, train, stored, resize, channels, onBadImage, concurrency, order } = setup;
   const closing = new AbortController();
   let opening: Promise<Decode> | undefined;
   return {
     async sum({ from, to }) {
-      opening ??= openDecoder(resize, channels, setup);
+      opening ??= openDecoder(resize, channels, setup, stored);
       const decode = await opening;
       const sums = createSums(resize, resize, channels);
       const result: SumResult = { totals: sums.totals(), skipped: 0 };

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import test from 'node:test';
 import { openShards } from '../../../src/data/images/reader.js';
 import { openImages, packImages } from '../../../src/data/index.js';
-import { indexBytesOf, splitIntoShards } from '../../../src/data/shards/pack.js';
+import { indexBytesOf, splitIntoShards } from '../../../src/data/shards/plan-shards.js';
 import { folderOf, imageFolderOf } from '../sets.js';
 
 test('splitIntoShards() closes a shard once its images are enough, and before its index is too long', () => {
