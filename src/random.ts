@@ -17,6 +17,8 @@ export const PURPOSE = {
   sample: 8,
   limit: 9,
   synthetic: 10,
+  shards: 11,
+  window: 12,
 } as const;
 
 export type Purpose = (typeof PURPOSE)[keyof typeof PURPOSE];

@@ -108,6 +108,7 @@ export function resolveConfig(layers: readonly ConfigLayer[], machine: Machine, 
   takeLevels(merged, layers, preset, machine);
   takeWarmup(merged, layers);
   takeUpright(merged, layers);
+  takeWindow(merged);
 
   if (needsData && valueAt(merged, ['data', 'source']) === NO_SOURCE) {
     throw new ConfigError(
@@ -246,6 +247,16 @@ function takeWarmup(merged: Record<string, unknown>, layers: readonly ConfigLaye
   );
   if (!epochs || from !== undefined || (typeof scaling === 'number' && scaling !== 1)) return;
   merged.optimizer = { ...optimizer, warmupFrom: WARMUP_FROM };
+}
+
+/** Images of a shuffle window: of 256 pixels and raw, they take 1.5 GiB. */
+const SHUFFLE_WINDOW = 8192;
+
+/** Writes down the size of a shuffle window. */
+function takeWindow(merged: Record<string, unknown>): void {
+  const data = merged.data as Record<string, unknown>;
+  if (valueAt(data, ['shuffle']) !== 'window' || valueAt(data, ['shuffleWindow']) !== undefined) return;
+  merged.data = { ...data, shuffleWindow: SHUFFLE_WINDOW };
 }
 
 /** Says which batch and rate several replicas have. */

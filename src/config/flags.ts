@@ -139,6 +139,22 @@ export const FLAGS: readonly Flag[] = [
       'number of data workers, which prepare images; auto: by the cores that the towers leave',
     ],
   ]),
+  ...section('data', 'train', [
+    [
+      'text',
+      '--shuffle <order>',
+      'data.shuffle',
+      'order of an epoch: full: any; window: shard after shard, mixed, for disks that read in sequence',
+      'full',
+    ],
+    [
+      'number',
+      '--shuffle-window <images>',
+      'data.shuffleWindow',
+      'with --shuffle window: images that are mixed',
+      '8192',
+    ],
+  ]),
   ...section('augmentation', 'data', [
     ['on', '--crop', 'data.randomCrop', 'crop training images at random places'],
     ['off', '--no-crop', 'data.randomCrop', 'crop training images in the centre'],

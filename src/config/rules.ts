@@ -160,6 +160,7 @@ const INEFFECTIVE: Record<string, (config: Config, sources: Sources) => Message>
   'data.onBadImage': withoutFiles,
   'data.valShare': ({ data: { source } }, { hasTestImages }) =>
     source !== '' && hasTestImages?.(source) === true && 'with data that has test images of its own',
+  'data.shuffleWindow': ({ data }) => data.shuffle !== 'window' && 'without --shuffle window',
   'data.randomCrop': ({ data, net }) =>
     data.randomCrop &&
     data.resize === net.inputSize &&

@@ -200,6 +200,9 @@ const data = keys({
   valShare: z.number(SHARE).gt(0, SHARE).lt(1, SHARE).exactOptional(),
   /** `auto`: as many as the towers leave cores. */
   workers: z.union([whole(0, 64), z.literal('auto')], WORKERS),
+  /** The order of the training images in an epoch; absent: full. */
+  shuffle: oneOf(['full', 'window']).exactOptional(),
+  shuffleWindow: whole(1, 1_000_000_000).exactOptional(),
 });
 
 /** All settings, in the order that `config.json` has. An unknown key is an error. */

@@ -76,8 +76,7 @@ export async function checkImages(
       if ('header' in checked) {
         addHeader(report, checked.header);
         if (!stored && isMisnamed(nameAt(files.names, index), checked.header)) report.misnamed++;
-      }
-      else reasons.set(index, checked.reason);
+      } else reasons.set(index, checked.reason);
       progress?.(++done, train.count + test.count);
     });
     const sorted = [...reasons].sort(([a], [b]) => a - b);

@@ -18,10 +18,10 @@ import {
   withTrainingSample,
 } from '../data/index.js';
 import { DataError } from '../errors.js';
-import { usableCores } from '../limits.js';
+import { usableCores, usableMemory } from '../limits.js';
 import { bytesToAlignment } from '../native/c/copy.js';
 import { cacheFolder } from '../native/install/library.js';
-import { plural } from '../numbers.js';
+import { count, mebibytes, plural } from '../numbers.js';
 import { MOST_DECODERS, poolThreads, widenPool } from '../pool-threads.js';
 import { dataWorkersOf } from './data-workers.js';
 import { measured } from './levels.js';
@@ -88,6 +88,7 @@ export async function openFeed(config: Config, options: FeedUi = {}) {
   }
   if (dataset.kind === 'files') warnOfNarrowPool(decoders, warn);
   const fed = testOn === 'train' ? withTrainingSample(dataset) : dataset;
+  if (data.shuffle === 'window') noteWindow(dataset, data.shuffleWindow!, note, warn);
   const open = (readOnly = false) => {
     const feeder = openFeeder({
       ...{
@@ -119,6 +120,19 @@ function warnOfNarrowPool(decoders: number, warn: (message: string) => void): vo
   warn(
     `images are decoded in ${plural(threads, 'thread')}, though there are cores for ${decoders}: start the program with the environment variable UV_THREADPOOL_SIZE=${decoders}`,
   );
+}
+
+/** Says how much memory the shuffle window takes, and warns if there is less: its images are then read one by one. */
+function noteWindow({ train }: Dataset, window: number, note: (text: string) => void, warn: (text: string) => void) {
+  const sizes = 'places' in train ? train.places?.bytes : undefined;
+  if (!sizes) return; // the feeder refuses them
+  const images = Math.min(window, sizes.length);
+  const bytes = (images * sizes.reduce((sum, size) => sum + size, 0)) / sizes.length;
+  const what = `shuffle window of ${count(images)} images, which take ${mebibytes(bytes)} of the file cache`;
+  const { free } = usableMemory();
+  if (bytes < free) note(what);
+  else
+    warn(`${what}, and ${mebibytes(free)} are free: the disk will read single images; use a smaller --shuffle-window`);
 }
 
 /** The same feeder, which throws if a batch takes longer than `ms`. */

@@ -4,14 +4,16 @@ import { ConfigError, DataError } from '../../errors.js';
 import { type ImageOptions, needsStatistics, type Views } from '../images/augment.js';
 import { IMAGENET_COLOURS, usesOwnColours } from '../images/colours.js';
 import { MAX_OPEN_SHARDS } from '../images/reader.js';
-import type { Dataset } from '../sets/dataset.js';
+import type { Dataset, FileDataset } from '../sets/dataset.js';
 import type { Statistics } from '../statistics/statistics.js';
 import type { FillSetup } from './filler.js';
 import { type BatchKind, batchesOf, createOrders, imagesOf, rangeOf } from './plan.js';
 import { closedError, openInline, openPool } from './pool.js';
 import { createPrefetcher } from './prefetch.js';
+import { openReadAhead } from './read-ahead.js';
 import { createSlot, slotBytes } from './slots.js';
 import { closeHoles, listUnreadable, type UnreadableImage } from './unreadable.js';
+import { runsOf, type Window } from './window.js';
 
 export interface FeedOptions {
   dataset: Dataset;
@@ -21,7 +23,7 @@ export interface FeedOptions {
   inputChannels: number;
   seed: number;
   /** `workers` threads fill the slots; with 0 the calling thread does, during `train` and `test`. */
-  data: ImageOptions & { readonly workers: number };
+  data: ImageOptions & { readonly workers: number } & Shuffling;
   /** Images that all threads decode at the same time; by default one for each of them. */
   decoders?: number;
   /** Views of each test image; 1 by default. */
@@ -35,6 +37,14 @@ export interface FeedOptions {
   bytesToAlignment?: (memory: SharedArrayBuffer) => number;
   /** Called once for each image that is skipped. */
   onUnreadable?: (image: UnreadableImage) => void;
+}
+
+/** The order of the training images in an epoch. */
+export interface Shuffling {
+  /** `full`, the default: every order is equally likely. `window`: packed images nearly as they lie in the shards. */
+  readonly shuffle?: 'full' | 'window';
+  /** For `window`: how many images are mixed. */
+  readonly shuffleWindow?: number;
 }
 
 /** A batch in a slot, lent until it is released. */
@@ -68,6 +78,7 @@ export function openFeeder(options: FeedOptions) {
   const { views = 1, slots: trainSlots = 3 } = options;
   const slots = allocateSlots(trainSlots + TEST_SLOTS + 1, options);
   assert(statistics || !needsStatistics(data), 'the options need statistics');
+  const window = windowOf(dataset, data);
   const setup: FillSetup = {
     ...{ dataset, batchSize, inputSize, inputChannels, seed, data, views, slots },
     readOnly: options.readOnly === true,
@@ -76,6 +87,7 @@ export function openFeeder(options: FeedOptions) {
     // One more waits for the decoder, which need not wait for the thread then.
     ahead: 1 + Math.ceil((options.decoders ?? 1) / Math.max(1, data.workers)),
     maxOpenShards: Math.max(1, Math.floor(MAX_OPEN_SHARDS / (2 * Math.max(1, data.workers)))),
+    ...(window && { window }),
     ...(data.meanImage && { meanImage: statistics!.mean }),
     colours: usesOwnColours(data.colourNoise) ? statistics!.colours : IMAGENET_COLOURS,
   };
@@ -86,6 +98,7 @@ export function openFeeder(options: FeedOptions) {
   const orderOf = createOrders(setup);
   /** What was filled, by slot. */
   const filled = new Map<number, Pick<Batch, 'count' | 'decodeMs' | 'readBytes'>>();
+  const readAhead = window && openAhead(dataset as FileDataset, window, seed, trainSlots * batchSize);
 
   const prefetch = (kind: BatchKind, from: number, to: number, last: number) =>
     createPrefetcher({
@@ -119,6 +132,8 @@ export function openFeeder(options: FeedOptions) {
      */
     async train(step: number): Promise<Batch> {
       assert(Number.isSafeInteger(step) && step >= 1, `there is no step ${step}`);
+      const { epoch, from } = rangeOf(setup, 'training', step);
+      readAhead?.follow(epoch, from);
       return take('training', step);
     },
     /** A test batch, from 0, in the data set's order and without random changes. Waits and throws like `train`. */
@@ -143,7 +158,7 @@ export function openFeeder(options: FeedOptions) {
       for (const kind of ['training', 'test', 'sample'] as const) {
         prefetchers[kind].close((number) => closedError(kind, number));
       }
-      await filler.close();
+      await Promise.all([filler.close(), readAhead?.close()]);
     },
   };
 
@@ -165,6 +180,21 @@ export function openFeeder(options: FeedOptions) {
 }
 
 export type BatchFeeder = ReturnType<typeof openFeeder>;
+
+/** @throws ConfigError for a window over images that are not in shards. */
+function windowOf(dataset: Dataset, { shuffle, shuffleWindow: size }: Shuffling): Window | undefined {
+  if (shuffle !== 'window') return undefined;
+  assert(size !== undefined, 'a window has a size');
+  const places = dataset.kind === 'files' ? dataset.train.places : undefined;
+  if (dataset.kind === 'files' && places) return { size, runs: runsOf(dataset.train, places) };
+  throw new ConfigError(
+    `Cannot read ${dataset.source} with --shuffle window: its images are not packed, expected shards; pack them with \`data prepare --pack\`, or use --shuffle full`,
+  );
+}
+
+function openAhead({ folder, train }: FileDataset, window: Window, seed: number, margin: number) {
+  return openReadAhead({ folder, files: train, places: train.places!, window, seed, margin });
+}
 
 function allocateSlots(
   count: number,

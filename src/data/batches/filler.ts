@@ -108,6 +108,7 @@ export function createFiller(setup: FillSetup) {
       const changes = isTraining ? augmentationOf(index, epoch, from + i) : views[number % views.length]!;
       transform(images, i * inputValues, pixels, offset, changes);
       labels[i] = source.labels[index]!;
+      source.recycle?.(pixels);
     }
   }
 
@@ -128,6 +129,8 @@ interface Source {
   readonly labels: ArrayLike<number>;
   /** Finds the first readable of up to `tries` images of the order, from `place` on and continuing at its start. */
   find(order: ArrayLike<number>, place: number, tries: number): Found | Promise<Found>;
+  /** Takes back the pixels of an image that nobody reads any more. */
+  recycle?(pixels: Uint8Array): void;
   close(): void;
 }
 
@@ -145,7 +148,8 @@ function openSources({ dataset, data, inputChannels, maxOpenShards, keptBytes = 
   };
   const open = (files: ImageFiles) => {
     const isKept = !readOnly && files.count * resize ** 2 * channels <= keptBytes;
-    return fileSource(dataset, files, decode, { isKept, maxOpen: maxOpenShards });
+    const isReused = dataset.stored?.kind === 'raw' && !isKept;
+    return fileSource(dataset, files, decode, { isKept, isReused, maxOpen: maxOpenShards });
   };
   return { size: { height: resize, width: resize, channels }, train: open(dataset.train), test: open(dataset.test) };
 }
@@ -168,13 +172,15 @@ function fileSource(
   { folder }: FileDataset,
   files: ImageFiles,
   decode: Decode,
-  { isKept, maxOpen }: { isKept: boolean; maxOpen: number | undefined },
+  { isKept, isReused, maxOpen }: { isKept: boolean; isReused: boolean; maxOpen: number | undefined },
 ): Source {
   const reader = openReader(folder, files, { maxOpen });
   const reasons = new Map<number, string>();
   const kept = new Map<number, Uint8Array>();
   return {
     labels: files.labels,
+    // Pixels that are stored raw are the bytes that were read.
+    ...(isReused && { recycle: (pixels: Uint8Array) => reader.recycle(pixels as Buffer) }),
     close: reader.close,
     async find(order, place, tries) {
       const bad: Found['bad'] = [];

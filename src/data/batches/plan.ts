@@ -4,6 +4,7 @@ import type { Views } from '../images/augment.js';
 import type { Dataset } from '../sets/dataset.js';
 import { nameAt } from '../sets/names.js';
 import { spread } from '../sets/spread.js';
+import { type Window, windowOrder } from './window.js';
 
 /** `sample` is one batch of test images that are spread over the whole test set. */
 export type BatchKind = 'training' | 'test' | 'sample';
@@ -14,6 +15,8 @@ export interface PlanOptions {
   readonly seed: number;
   /** Views of each test image. Test batches are numbered by view: batch 0 in every view, then batch 1. */
   readonly views?: Views;
+  /** Mixes packed training images in a window; without it every order of the training images is equally likely. */
+  readonly window?: Window;
 }
 
 export function batchesOf(images: number, batchSize: number): number {
@@ -38,12 +41,13 @@ export function rangeOf({ dataset, batchSize, views = 1 }: PlanOptions, kind: Ba
  * Returns the image indices of an epoch by position; undefined for test batches, whose images are in the data set's order.
  * It caches the order of the last epoch; for one thread.
  */
-export function createOrders({ dataset: { train, test }, batchSize, seed }: PlanOptions) {
+export function createOrders({ dataset: { train, test }, batchSize, seed, window }: PlanOptions) {
   let cached: { epoch: number; order: Uint32Array } | undefined;
   return (kind: BatchKind, epoch: number) => {
     if (kind === 'test') return undefined;
     if (kind === 'sample') return spread(test.count, Math.min(batchSize, test.count), seed);
-    if (cached?.epoch !== epoch) cached = { epoch, order: shuffled(train.count, seed, epoch) };
+    if (cached?.epoch === epoch) return cached.order;
+    cached = { epoch, order: window ? windowOrder(window, seed, epoch) : shuffled(train.count, seed, epoch) };
     return cached.order;
   };
 }

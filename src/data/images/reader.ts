@@ -17,6 +17,9 @@ const MAX_FILE_BYTES = 2 ** 28;
 /** Shards that one process keeps open at most: many systems allow a process 256 open files, and others need some. */
 export const MAX_OPEN_SHARDS = 32;
 
+/** Buffers that a reader keeps: that of the image in use, and those of the next ones. */
+const MAX_SPARE = 4;
+
 /** Reads images of one part; for one thread. */
 export function openReader(
   folder: string,
@@ -26,6 +29,12 @@ export function openReader(
   const closing = new AbortController();
   const signals = signal ? AbortSignal.any([signal, closing.signal]) : closing.signal;
   const shards = openShards(folder, places?.shards ?? [], maxOpen);
+  /** Buffers that are used again. */
+  const spare: Buffer[] = [];
+  const allocate = (length: number) => {
+    const at = spare.findIndex((buffer) => buffer.length === length);
+    return at < 0 ? allocateBytes(length) : spare.splice(at, 1)[0]!;
+  };
   return {
     /**
      * Reads image `index` and calls `use` with its bytes. System faults of both are retried; see `retry.ts`.
@@ -37,9 +46,13 @@ export function openReader(
       const path = join(folder, name);
       if (!places) return readAndUse(path, () => readListed(path), use, signals);
       const shard = places.shard[index]!;
-      const read = (file: number) => readFromShard(file, places.offset[index]!, places.bytes[index]!);
+      const read = (file: number) => readFromShard(file, places.offset[index]!, places.bytes[index]!, allocate);
       const where = `${name} in ${join(folder, places.shards[shard]!)}`;
       return readAndUse(where, () => shards.use(shard, read), use, signals);
+    },
+    /** Takes back what {@link read} passed to `use`, if nobody reads it any more, for images of the same length. */
+    recycle(bytes: Buffer): void {
+      if (places && spare.length < MAX_SPARE) spare.push(bytes);
     },
     /** Closes open shards and ends retries. */
     close() {
@@ -96,27 +109,31 @@ function readFile(path: string): Buffer | Refused {
 }
 
 /** @throws GONE if the shard is shorter than when its index was read. */
-function readFromShard(shard: number, from: number, length: number): Buffer | Refused {
-  const read = readRange(shard, from, length);
+function readFromShard(shard: number, from: number, length: number, allocate = allocateBytes): Buffer | Refused {
+  const read = readRange(shard, from, length, allocate);
   if (Buffer.isBuffer(read) || length > MAX_FILE_BYTES) return read;
   throw errorWithCode(GONE, `the shard has become shorter: ${read.reason}`);
 }
 
-function readRange(file: number, from: number, length: number): Buffer | Refused {
+function readRange(file: number, from: number, length: number, allocate = allocateBytes): Buffer | Refused {
   if (length > MAX_FILE_BYTES) return { reason: `it has ${length} bytes, more than ${MAX_FILE_BYTES}` };
-  let bytes: Buffer;
-  try {
-    bytes = Buffer.allocUnsafeSlow(length);
-  } catch (error) {
-    if (!(error instanceof RangeError)) throw error;
-    throw errorWithCode('ENOMEM', `no memory for its ${length} bytes`);
-  }
+  const bytes = allocate(length);
   for (let done = 0; done < length; ) {
     const count = readSync(file, bytes, done, length - done, from + done);
     if (count === 0) return { reason: `it ends after ${done} of ${length} bytes` };
     done += count;
   }
   return bytes;
+}
+
+/** @throws ENOMEM if there is no memory. */
+function allocateBytes(length: number): Buffer {
+  try {
+    return Buffer.allocUnsafeSlow(length);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    throw errorWithCode('ENOMEM', `no memory for its ${length} bytes`);
+  }
 }
 
 /** Opens shards when they are needed. Of more than `maxOpen`, it closes the least recently used one. */
