@@ -4,7 +4,7 @@ import fs from 'node:fs';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { BAD_IMAGES, folderOf, HEIC, IMAGES, imageFolderOf } from '../data/sets.js';
-import { run } from './stand-ins.js';
+import { run, Screen } from './stand-ins.js';
 
 const BAD = Object.keys(BAD_IMAGES).sort();
 
@@ -71,15 +71,69 @@ test('data check explains in a sentence invalid data and an unwritable report', 
 test('data prepare packs the images, computes the mean and the colours, and prints them', async (t) => {
   const { data, work } = folders(t, false);
   const out = join(work, 'packed');
-  const flags = ['data', 'prepare', data, '--resize', '16', '--pack', out, '--shard-size', '1'];
-  const { exitCode, stdout } = await run(flags);
+  const flags = ['data', 'prepare', data, '--resize', '16', '--original', '--pack', out, '--shard-size', '1'];
+  const { exitCode, stdout, stderr } = await run(flags);
   assert.equal(exitCode, 0);
+  assert.match(stderr.text, /^packing 14 images into 2 shards \(the files unchanged\): about \d\.\d MiB, and about /m);
   assert.equal(stdout.lines[0], `${out}: 14 images in 2 shards; train on it with --data ${out}`);
   assert.match(stdout.lines[1]!, /^mean image of 12 training images at 16 pixels: red \d+\.\d\d, green /);
   assert.equal(stdout.lines.filter((line) => /^colours: standard deviation .* along \(/.test(line)).length, 3);
   assert.match((await run(flags)).stdout.text, /in 2 shards, 2 of them by an earlier run;/);
   assert.ok(fs.readdirSync(out).some((name) => name.startsWith('statistics-')));
   assert.equal((await run(['data', 'check', out, '--report', join(work, 'r.json')])).exitCode, 0);
+});
+
+test('data prepare --pack with --resize stores images of that size, and says before what it takes', async (t) => {
+  const { data, work } = folders(t, false);
+  const [jpeg, raw] = [join(work, 'jpeg'), join(work, 'raw')];
+  const sized = await run(['data', 'prepare', data, '--resize', '16', '--pack', jpeg, '--quality', '80']);
+  assert.equal(sized.exitCode, 0);
+  const what = '16 × 16 pixels, JPEG of quality 80, scaled by lanczos';
+  const estimate = new RegExp(
+    `^packing 14 images into 2 shards \\(${what}\\): about 0\\.\\d MiB, and about \\d+ s at [\\d,]+ images/s$`,
+  );
+  assert.match(sized.stderr.lines[0]!, estimate);
+  assert.match(sized.stderr.lines[1]!, /^packed: 0 of 14 images$/);
+  assert.match(sized.stdout.lines[1]!, /^mean image of 12 training images at 16 pixels: /);
+  const screen = new Screen(true);
+  const drawn = await run(['data', 'prepare', data, '--raw', '--resize', '16', '--pack', raw], { stderr: screen });
+  assert.equal(drawn.exitCode, 0);
+  assert.match(screen.text, /\rpacked {2}\.{24} {2}0\/14 images\S*\rpacked {2}#{24} {2}14\/14 images.*\n/);
+  const report = join(work, 'r.json');
+  const checked = await run(['data', 'check', raw, '--report', report]);
+  assert.equal(checked.exitCode, 0);
+  assert.match(checked.stdout.text, /^ {2}raw 12; srgb 12; sides of 16 to 16 pixels$/m);
+  assert.match(checked.stdout.text, /^shards: 2 compared with their hashes, 0 damaged$/m);
+  const shard = join(raw, 'train-000000.tar');
+  const bytes = fs.readFileSync(shard);
+  bytes[700]! ^= 1;
+  fs.writeFileSync(shard, bytes);
+  const damaged = await run(['data', 'check', raw, '--report', report]);
+  assert.equal(damaged.exitCode, 1);
+  assert.match(damaged.stdout.text, /1 damaged\n {2}damaged: train-000000\.tar\n {2}remove the damaged files from/);
+  assert.deepEqual(JSON.parse(fs.readFileSync(report, 'utf8')).shards.damaged, ['train-000000.tar']);
+  const larger = await run(['data', 'prepare', raw, '--resize', '17']);
+  assert.match(larger.stderr.text, /^error: Cannot use .* with --resize 17: its images are stored with 16 pixels/);
+  assert.equal(larger.exitCode, 2);
+});
+
+test('data prepare refuses flags of the packing without it, and two ways to store', async (t) => {
+  const { data, work } = folders(t, false);
+  for (const flags of [['--raw'], ['--quality', '90'], ['--original']]) {
+    const { exitCode, stderr } = await run(['data', 'prepare', data, ...flags]);
+    assert.equal(exitCode, 2);
+    assert.equal(
+      stderr.text,
+      `error: Cannot use ${flags[0]}: it has no effect without --pack; leave it out, or add --pack\n`,
+    );
+  }
+  for (const flags of [
+    ['--raw', '--quality', '90'],
+    ['--original', '--raw'],
+    ['--quality', '101'],
+  ]) {
+    assert.equal((await run(['data', 'prepare', data, '--pack', join(work, 'out'), ...flags])).exitCode, 2);
+  }
 });
 
 test('data prepare names an unreadable file, or skips it in the mean', async (t) => {

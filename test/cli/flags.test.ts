@@ -42,6 +42,8 @@ const TYPED: Record<string, [text: string, value: unknown, ...others: string[]]>
   '--scale': ['data', 'data'],
   '--on-bad-image': ['skip', 'skip', '--data', '/images'],
   '--workers': ['3', 3],
+  '--shuffle': ['window', 'window'],
+  '--shuffle-window': ['512', 512, '--shuffle', 'window'],
   '--crop-group': ['8', 8],
   '--brightness': ['0.25', 0.25],
   '--contrast': ['0.25', 0.25],

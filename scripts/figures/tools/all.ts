@@ -17,6 +17,7 @@ import { replicaLosses } from '../replica-losses.js';
 import { scaling } from '../scaling.js';
 import { signals } from '../signals.js';
 import { steps } from '../steps.js';
+import { storedImages } from '../stored-images.js';
 import { tolerances } from '../tolerances.js';
 import { tutorialLenet, tutorialOverfitting, tutorialSigmoid } from '../tutorial.js';
 import type { AnyFigure } from './figure.js';
@@ -32,6 +33,7 @@ export const FIGURES: readonly AnyFigure[] = [
   tutorialSigmoid,
   tutorialOverfitting,
   dataCheck,
+  storedImages,
   checkpoints,
   tolerances,
   referenceValues,

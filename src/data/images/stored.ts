@@ -28,7 +28,7 @@ export const storedSchema = z.discriminatedUnion('kind', [
 ]);
 export type Stored = Readonly<z.infer<typeof storedSchema>>;
 
-/** Of every thousand values of a photo, some six then differ by more than 8 grey levels; see docs/data.md. */
+/** Of every thousand values of a photo, some seven then differ by more than 8 grey levels; see docs/data.md. */
 export const DEFAULT_QUALITY = 95;
 
 /** Bytes of an image that is stored raw. */

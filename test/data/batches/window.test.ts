@@ -147,7 +147,7 @@ test('the shards are read from begin to end, once, as far as the window reaches,
     const before = reads[i - 1];
     if (before?.[0] === path) assert.equal(from, before[2], 'without gaps');
   }
-  assert.ok(order.length > epoch.length, 'the next epoch has begun');
+  assert.ok(reads.length > firstEpoch.length, 'the next epoch has begun');
   // After a jump it reads where the batches are; a shard that is gone ends nothing.
   reads.length = 0;
   ahead.follow(7, 20);
