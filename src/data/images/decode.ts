@@ -87,12 +87,7 @@ export async function openDecoder(
   };
 }
 
-async function openRawDecoder(
-  resize: number,
-  channels: 1 | 3,
-  decoding: Decoding,
-  stored: Stored,
-): Promise<Decode> {
+async function openRawDecoder(resize: number, channels: 1 | 3, decoding: Decoding, stored: Stored): Promise<Decode> {
   const { size } = stored;
   const isWhole = (bytes: Buffer) => bytes.length === rawBytes(size);
   const refused = (bytes: Buffer) => ({ reason: `it has ${bytes.length} bytes, not ${rawBytes(size)}` });

@@ -80,7 +80,17 @@ export async function statisticsOfFiles(dataset: FileDataset, options: ComputeOp
   let counted = sums.count() + skipped;
   const progress = () => options.progress?.(counted, train.count);
   const waiting = Array.from(done.keys()).filter((part) => done[part] === 0);
-  const setup = { folder, train, stored, resize, channels, interpolation, upright, onBadImage, order: orderOfReading(train) };
+  const setup = {
+    folder,
+    train,
+    stored,
+    resize,
+    channels,
+    interpolation,
+    upright,
+    onBadImage,
+    order: orderOfReading(train),
+  };
   const summers =
     threads > 0
       ? openSummers({ ...setup, concurrency: 2 }, Math.max(1, Math.min(threads, waiting.length)))

@@ -238,7 +238,9 @@ test('stored images are refused at a larger size, and scaled with a warning to a
   );
   assert.deepEqual([open(16).remarks?.length ?? 0, open(14).remarks?.length], [0, 1]);
   assert.match(open(14).remarks![0]!, /scaled again to 14/);
-  assert.match(open(16, 'bilinear').remarks![0]!, /were scaled by lanczos .* and data\.interpolation is bilinear/);
+  assert.match(open(16, 'bilinear').remarks![0]!, /were scaled by lanczos, and data\.interpolation is bilinear/);
+  const upright = openDataset(raw, 2, 3, { resize: 16, upright: true, seed: 0 });
+  assert.match(upright.remarks![0]!, /were not turned by their EXIF orientation, and data\.upright is true/);
   for (const inputChannels of [1, 3]) {
     const grey = { ...optionsFor(raw, 0, { resize: 14, mean: Array(inputChannels).fill(0) }), inputChannels };
     assert.equal(new Set((await hashesOf(grey, { last: 3 })).train).size, 3);
