@@ -10,32 +10,48 @@ import {
   packImages,
   statisticsOf,
 } from '../../src/data/index.js';
+import { usableCores } from '../../src/limits.js';
+import { plural } from '../../src/numbers.js';
+import { poolThreads } from '../../src/pool-threads.js';
 import { inTemporaryFolder } from '../trainer.js';
 import { CLASSES, HEIGHT, WIDTH, writeImages } from './images.js';
-import { interleave, printTimings, save } from './report.js';
+import { openLoaders } from './pytorch-data.js';
+import { interleave, printTimings, save, type Variant } from './report.js';
 
-const FILES_BATCH = 64;
+const [FILES_BATCH, BATCHES] = [64, 8];
 
 type FeederOptions = Parameters<typeof openFeeder>[0];
 
-/** Times `batches` batches of each source, with 0, 1, 2 and 4 threads. */
-async function timeFeeders(sources: Record<string, FeederOptions>, batches: number, rounds: number) {
-  const variants = [0, 1, 2, 4].flatMap((workers) =>
+/** Slots of a feeder, as a training has. */
+const SLOTS = 3;
+
+/**
+ * Times epochs of `batches` batches of each source, with so many workers, and further variants in turn with them.
+ * @param further of as many images.
+ */
+async function timeFeeders(
+  sources: Record<string, FeederOptions>,
+  { batches, rounds, workers = [0, 1, 2, 4] }: { batches: number; rounds: number; workers?: readonly number[] },
+  further: readonly Variant[] = [],
+) {
+  const variants = workers.flatMap((count) =>
     Object.entries(sources).map(([source, options]) => {
-      // The only slot stays in use between the rounds, so that no batch is prepared while other variants are timed.
-      const feeder = openFeeder({ ...options, data: { ...options.data, workers }, slots: 1 });
+      const data = { ...options.data, workers: count };
+      const feeder = openFeeder({ ...options, data, decoders: Math.max(1, count), slots: SLOTS });
       let step = 0;
-      let held: Batch | undefined;
+      // All slots stay in use between the rounds, so that no batch is prepared while other variants are timed.
+      const held: Batch[] = [];
       const run = async () => {
+        for (const batch of held.splice(0)) feeder.release(batch);
         for (let i = 0; i < batches; i++) {
-          if (held) feeder.release(held);
-          held = await feeder.train(++step);
+          if (held.length === SLOTS) feeder.release(held.shift()!);
+          held.push(await feeder.train(++step));
         }
       };
-      return { name: `${workers} threads, ${source}`, run, feeder };
+      return { name: `${count} workers, ${source}`, run, feeder };
     }),
   );
-  const timings = await interleave(variants, rounds);
+  const timings = await interleave([...variants, ...further], rounds);
   for (const { feeder } of variants) await feeder.close();
   const images = batches * Object.values(sources)[0]!.batchSize;
   printTimings(timings, { 'images/s': (ms) => ((images * 1000) / ms).toFixed(0) });
@@ -49,10 +65,18 @@ export async function benchData(preset: 'mini' | 'fashion' | 'tutorial', rounds:
   const dataset = loadDataset('embedded', net.classes);
   console.log(`preset ${preset}: ${inputSize} px, ${inputChannels} channels, batch ${batchSize}`);
   const options = { dataset, batchSize, inputSize, inputChannels, seed, data: { ...data, workers: 0 } };
-  save(name, { preset, timings: await timeFeeders({ '8 batches': options }, 8, rounds) });
+  save(name, { preset, timings: await timeFeeders({ '8 batches': options }, { batches: 8, rounds }) });
 }
 
-/** JPEG files of a folder and of shards, which are read, decoded, cropped and augmented with all of ImageNet's recipe. */
+/** 0, 1, 2, 4, … and as many workers as there are cores. */
+function workerCounts(cores = usableCores()): number[] {
+  return [...new Set([0, 1, 2, ...[4, 8, 16, 32].filter((count) => count < cores), Math.min(64, cores)])];
+}
+
+/**
+ * JPEG files of a folder and of shards, which are read, decoded, cropped and augmented with all of ImageNet's recipe, beside
+ * PyTorch's DataLoader on the same folder.
+ */
 export async function benchFiles(images: number, rounds: number, name?: string): Promise<void> {
   await inTemporaryFolder('bench', async (base) => {
     const [folder, shards] = [join(base, 'folder'), join(base, 'packed')];
@@ -65,12 +89,18 @@ export async function benchFiles(images: number, rounds: number, name?: string):
     const { resize, onBadImage } = data;
     const reading = { resize, onBadImage, channels: 3, cache: join(base, 'cache'), concurrency: 2 } as const;
     const statistics = await statisticsOf(openImages(folder), reading);
-    const common = { batchSize: FILES_BATCH, inputSize, inputChannels, seed, statistics, data: recipe };
+    // Each image is decoded each time, as those of a large set are.
+    const common = { batchSize: FILES_BATCH, inputSize, inputChannels, seed, statistics, data: recipe, keptBytes: 0 };
     const optionsOf = (source: string) => ({ ...common, dataset: openDataset(source, CLASSES) });
+    const workers = workerCounts();
+    const epoch = { images: BATCHES * FILES_BATCH, batch: FILES_BATCH, resize, crop: inputSize };
+    const pytorch = await openLoaders({ ...epoch, folder: join(folder, 'train') }, workers);
     console.log(
-      `${images} JPEG files of ${WIDTH} x ${HEIGHT}, ${(meanBytes / 1000).toFixed(0)} kB each, to ${inputSize} pixels; 4 batches of ${FILES_BATCH}`,
+      `${images} JPEG files of ${WIDTH} x ${HEIGHT}, ${(meanBytes / 1000).toFixed(0)} kB each, to ${inputSize} pixels; ${BATCHES} batches of ${FILES_BATCH}; ${plural(poolThreads(), 'decoder thread')}`,
     );
-    const timings = await timeFeeders({ folder: optionsOf(folder), shards: optionsOf(shards) }, 4, rounds);
-    save(name, { images, meanBytes, batch: FILES_BATCH, timings });
+    const sources = { folder: optionsOf(folder), shards: optionsOf(shards) };
+    const timings = await timeFeeders(sources, { batches: BATCHES, rounds, workers }, pytorch?.variants);
+    pytorch?.close();
+    save(name, { images, meanBytes, batch: FILES_BATCH, batches: BATCHES, pytorch: pytorch?.versions, timings });
   });
 }

@@ -30,6 +30,8 @@ export interface FeedOptions {
   views?: Views;
   /** Of the training images, if the options need them; see `needsStatistics`. */
   statistics?: Statistics | undefined;
+  /** Bytes of decoded images that all threads keep, so that those of a small set are decoded once; by default 512 MiB. */
+  keptBytes?: number;
   /** Whether images are only read, to measure how fast that is; see `FillSetup`. */
   readOnly?: boolean;
   /** Slots for training batches; 3 by default. Test batches have two more, their sample one. */
@@ -83,7 +85,7 @@ export function openFeeder(options: FeedOptions) {
     ...{ dataset, batchSize, inputSize, inputChannels, seed, data, views, slots },
     readOnly: options.readOnly === true,
     // Each thread opens shards of two parts.
-    keptBytes: Math.floor(KEPT_BYTES / (2 * Math.max(1, data.workers))),
+    keptBytes: Math.floor((options.keptBytes ?? KEPT_BYTES) / (2 * Math.max(1, data.workers))),
     // One more waits for the decoder, which need not wait for the thread then.
     ahead: 1 + Math.ceil((options.decoders ?? 1) / Math.max(1, data.workers)),
     maxOpenShards: Math.max(1, Math.floor(MAX_OPEN_SHARDS / (2 * Math.max(1, data.workers)))),

@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import test from 'node:test';
 import { Worker } from 'node:worker_threads';
 import sharp, { type Sharp } from 'sharp';
-import { openDecoder, readHeader } from '../../../src/data/images/decode.js';
+import { resizeBilinear } from '../../../src/data/images/bilinear.js';
+import { decodeWhole, openDecoder, readHeader } from '../../../src/data/images/decode.js';
 import { HEIC_REASON } from '../../../src/data/images/heic.js';
 import { BAD_IMAGES, crc32, HEIC, IMAGES } from '../sets.js';
 
@@ -117,6 +118,32 @@ test('decode() scales the shorter side and crops the middle, from 1 x 1 up', asy
     const thin = await decoded(await plain(width, height, '#0f0').png().toBuffer(), 8);
     assert.deepEqual([...thin.subarray(0, 3)], [0, 255, 0]);
   }
+});
+
+test('decode() decodes a JPEG smaller where it shrinks to a third or less, close to the whole one, and never for bilinear', async () => {
+  const [width, height] = [640, 480];
+  const pixels = Buffer.alloc(width * height * 3);
+  for (let at = 0; at < pixels.length; at++) {
+    const [x, y, c] = [Math.floor(at / 3) % width, Math.floor(at / 3 / width), at % 3];
+    pixels[at] = 128 + 50 * Math.sin(x / 9 + c) + 50 * Math.cos(y / 7) + 20 * Math.sin(x + 2 * y);
+  }
+  const jpeg = await sharp(pixels, { raw: { width, height, channels: 3 } })
+    .jpeg({ quality: 90 })
+    .toBuffer();
+  const whole = await decodeWhole(jpeg);
+  const scaled = (resize: number) =>
+    sharp(whole.pixels, { raw: { width, height, channels: 3 } })
+      .resize(resize, resize, { fit: 'cover' })
+      .raw()
+      .toBuffer();
+  for (const resize of [256, 200]) assert.equal(distance(await decoded(jpeg, resize), await scaled(resize)), 0);
+  for (const resize of [160, 120, 64]) {
+    const difference = distance(await decoded(jpeg, resize), await scaled(resize));
+    assert.ok(difference > 0 && difference < 2, `${resize} pixels: ${difference}`); // docs/data.md says so
+  }
+  const bilinear = await (await openDecoder(64, 3, { interpolation: 'bilinear' }))(jpeg);
+  assert.ok('pixels' in bilinear);
+  assert.equal(distance(bilinear.pixels, resizeBilinear(whole.pixels, whole, 64)), 0);
 });
 
 test('decode() refuses a header with more pixels than the limit', async () => {
