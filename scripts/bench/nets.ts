@@ -49,11 +49,18 @@ export async function openStepper(settings: NetSettings, name: string) {
   const { pixels, classes, replicas = 1 } = settings;
   const batch = settings.batch * replicas;
   const { inputChannels } = config.net;
-  const slot = createSlot(batch, pixels, inputChannels, bytesToAlignment);
-  const { images, labels } = slotViews(slot, batch, pixels, inputChannels);
-  for (let i = 0; i < images.length; i++) images[i] = Math.random() * 2 - 1;
+  const normalization = {
+    inputChannels,
+    mean: Array<number>(inputChannels).fill(127.5),
+    scale: 1 / 127.5,
+    noise: false,
+  };
+  const layout = { batchSize: batch, inputSize: pixels, channels: inputChannels, normalization };
+  const slot = createSlot(layout, bytesToAlignment);
+  const { images, labels } = slotViews(slot, layout);
+  for (let i = 0; i < images.length; i++) images[i] = Math.random() * 256;
   for (let i = 0; i < batch; i++) labels[i] = i % classes;
-  const team = await openTeam(config, [slot]);
+  const team = await openTeam(config, { slots: [slot], layout });
   const rate = { learningRate: 1e-4, epoch: 1 };
   let step = 0;
   const train = (isTraced = false) => {

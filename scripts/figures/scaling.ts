@@ -27,9 +27,8 @@ interface Asked {
 /** What `plan` predicts with these flags, and `--net original --exchange device`. */
 function predicted({ devices, gbps, replicas = 1, batchSize = 128, placement = 'split', ...rest }: Asked): Plan {
   const values = {
-    ...{ preset: 'fashion', placement, batchSize, net: { classes: 1000 } },
-    exchange: { transport: 'device' },
-    data: { source: 'embedded' },
+    ...{ preset: 'imagenet', placement, batchSize, exchange: { transport: 'device' } },
+    data: { source: 'ImageNet' },
   };
   const machine = { devices: ['CPU:0', 'CPU:1'], fashionMnist: true, now: new Date(0) };
   const { config } = resolveConfig([{ values }], machine);
@@ -109,15 +108,16 @@ function pairs(gbps: number): string {
 /** The conclusions that have numbers. */
 function follows(): string {
   const [one, both] = [predicted({ devices: ['GPU:0'], placement: 'single' }), predicted({ devices: ONE_BOX })];
+  const apart = predicted({ devices: TWO_BOXES, gbps: 10 });
   const { inputSize, inputChannels, classes } = TABLES.original;
   const options = { table: 'original', width: 1, inputSize, inputChannels, classes, init: 'table', dropout: true };
   const parameters = parametersOf(buildNet(options as NetOptions));
   const count = (some: typeof parameters) => some.reduce((total, { shape }) => total + volume(shape), 0);
   const dense = count(parameters.filter(({ layer }) => layer.startsWith('fc'))) / count(parameters);
-  const imagesMs = (128 * inputSize ** 2 * inputChannels * 4 * 8) / 1e7;
+  const imagesMs = (128 * inputSize ** 2 * inputChannels * 8) / 1e7;
   return [
     `- **Within a box, split**: two GPUs of one machine are ${(one.stepMs / both.stepMs).toFixed(1)} times as fast as one.`,
-    `- **Between boxes nothing of this net scales by 10 Gbit/s.** One GPU computes 128 images in ${one.stepMs.toFixed(0)} ms; their float32 values alone take ${imagesMs.toFixed(0)} ms at 10 Gbit/s. Servers get their images from the command's machine, at each step, and it has one connection. At 100 Gbit/s the runtime's own rate takes the link's place.`,
+    `- **Between boxes nothing of this net scales by 10 Gbit/s.** One GPU computes 128 images in ${one.stepMs.toFixed(0)} ms; split over two boxes they take ${apart.stepMs.toFixed(0)} ms at 10 Gbit/s, ${imagesMs.toFixed(0)} of them for the images, a byte for each grey level. Servers get their images from the command's machine, at each step, and it has one connection. At 100 Gbit/s the runtime's own rate takes the link's place.`,
     `- **Model parallelism pays with small batches, data parallelism with large ones**, as the table of images in a step shows. Krizhevsky's mixture is better than both with small ones, because ${percent(dense)} of the parameters are in dense layers, and most of the computing is in convolutions.`,
   ].join('\n');
 }

@@ -1,7 +1,15 @@
 /** Data sets in, batches in shared memory out. */
 
 export { type Batch, type BatchFeeder, type FeedOptions, openFeeder } from './batches/feeder.js';
-export { createSlot, slotBytes, slotViews } from './batches/slots.js';
+export {
+  createSlot,
+  floatLayout,
+  imageBytes,
+  layoutOf,
+  type SlotLayout,
+  slotBytes,
+  slotViews,
+} from './batches/slots.js';
 export type { UnreadableImage } from './batches/unreadable.js';
 export { type CheckReport, checkImages, requireTestImage, type SetReport } from './check.js';
 export { fetchSet, hasSet } from './fetch/fetch.js';

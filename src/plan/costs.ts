@@ -68,7 +68,7 @@ export function parameterBytes(net: Net, tower?: TowerIndex): number {
   return parametersOf(net, tower).reduce((total, { shape }) => total + volume(shape), 0) * FLOAT_BYTES;
 }
 
-/** Bytes of one image as the net reads it. */
-export function imageBytes({ options: { inputSize, inputChannels } }: Net): number {
-  return inputSize ** 2 * inputChannels * FLOAT_BYTES;
+/** Values of one image as the net reads it. */
+export function imageValues({ options: { inputSize, inputChannels } }: Net): number {
+  return inputSize ** 2 * inputChannels;
 }

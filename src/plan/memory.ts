@@ -1,7 +1,7 @@
 /** The memory that a tower needs on its device. */
 import { isWeighted, type Net, type PlacedLayer, type TowerIndex, volume } from '../model/net.js';
 import { sumOf } from '../numbers.js';
-import { costsOf, FLOAT_BYTES, imageBytes } from './costs.js';
+import { costsOf, FLOAT_BYTES, imageValues } from './costs.js';
 
 /** Bytes. */
 export interface Memory {
@@ -47,7 +47,7 @@ export function memoryOf(
     const joined = layer.site && isWeighted(layer) ? volume(layer.input) : 0;
     return bytesOf(KEPT[layer.kind] * volume(layer.output) + joined);
   });
-  const images = batchSize * imageBytes(net);
+  const images = bytesOf(imageValues(net));
   const workspace = sumOf(towers, (tower) => {
     const layers = net.layers.filter((layer) => layer.towers.includes(tower));
     return Math.max(0, ...layers.map(({ input, output }) => bytesOf(2 * (volume(input) + volume(output)))));

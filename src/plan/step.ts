@@ -4,7 +4,7 @@
  */
 import { type Net, parametersOf, type TowerIndex, volume } from '../model/net.js';
 import { ownersOf } from '../model/owners.js';
-import { FLOAT_BYTES, imageBytes, parameterBytes } from './costs.js';
+import { FLOAT_BYTES, imageValues, parameterBytes } from './costs.js';
 import { COORDINATOR, type Place } from './places.js';
 import type { Rates, TimeSource, Transport } from './rates.js';
 import type { Kind, Resource, Task } from './schedule.js';
@@ -22,6 +22,8 @@ export interface StepSettings {
   average: 'copies' | 'collective';
   /** Bytes of a value that crosses between towers: 4, or 2 for float16. */
   valueBytes: 2 | 4;
+  /** Bytes of a value of an image as it crosses to a server: 1 for grey levels, 4 for the net's input. */
+  imageValueBytes: 1 | 4;
   link: Link;
   rates: Rates;
   /** Whether all machines share the processors of one, as servers on loopback do. */
@@ -109,14 +111,14 @@ class StepBuilder {
 
   /** The coordinator starts the towers of a replica, and sends images to those on other machines, once to each. */
   #start(places: readonly Place[], replica: number): Chain[] {
-    const { batchSize, net, rates } = this.#settings;
+    const { batchSize, net, rates, imageValueBytes } = this.#settings;
     const sent = new Map<string, Task>();
     return ([0, 1] as const).map((tower): Chain => {
       const place = places[tower] ?? places[0]!; // the whole net: both halves on one device
       const begun = this.#list.add({ kind: 'host', delayMs: rates.stepMs });
       let prev = begun;
       if (place.machine !== COORDINATOR) {
-        const bytes = batchSize * (imageBytes(net) + 4); // and int32 labels
+        const bytes = batchSize * (imageValues(net) * imageValueBytes + 4); // and int32 labels
         const images =
           sent.get(place.machine) ?? this.#list.cross('images', COORDINATOR, place.machine, bytes, [begun]);
         sent.set(place.machine, images);

@@ -20,6 +20,7 @@ import { tensorFrom } from '../native/binding/tensors.js';
 import { inScope, outOfScope } from '../native/graph/scope.js';
 import { halfSquares, rowsFrom } from '../native/layers/layer-ops.js';
 import { statelessUniform } from '../native/layers/stateless-random.js';
+import type { Normalizer } from './normalize.js';
 import { indexOf, type Part } from './protocol.js';
 import { scopeOf } from './scopes.js';
 
@@ -33,6 +34,8 @@ export interface PartOptions {
   ops: Ops;
   /** Names of the part's parameters, in order. */
   names: readonly string[];
+  /** What makes the net's input of grey levels; undefined if the images are the input. */
+  normalizer?: Normalizer | undefined;
   /** Those that are frozen: a pass has no gradients of them, and ends its backward pass above the last of them. */
   frozen?: ReadonlySet<string> | undefined;
 }
@@ -46,8 +49,10 @@ export interface PassKind {
 
 /** The inputs of a pass; they stay the caller's. */
 export interface PassInputs {
-  /** float32 [B, S, S, C] */
+  /** float32 [B, S, S, C]; with a normalizer uint8 [B, S, S, c]. */
   images: tf.Tensor4D;
+  /** For training, with a normalizer that has noise: float32 [B, 4]. */
+  noise?: tf.Tensor2D | undefined;
   /** int32 [B] */
   labels: tf.Tensor1D;
   /** One int32 [2] for each of {@link NetPart.dropouts}; none without training. */
@@ -115,7 +120,10 @@ export class NetPart {
     });
   }
 
-  run(inputs: PassInputs, { training, keep }: PassKind, hooks: PassHooks): PassResult {
+  run({ noise, ...given }: PassInputs, { training, keep }: PassKind, hooks: PassHooks): PassResult {
+    const { normalizer } = this.options;
+    const images = normalizer ? this.#within('images', () => normalizer.apply(given.images, noise)) : given.images;
+    const inputs = { ...given, images };
     const kept: tf.Tensor[] = [];
     /** Protects a tensor from the scope of tfjs's tape, which would dispose it. */
     const protect = <T extends tf.Tensor>(tensor: T): T => {
@@ -171,6 +179,7 @@ export class NetPart {
       return { value: losses[0]?.clone() ?? value, logits: logits?.clone(), gradients, captured: own };
     } finally {
       tf.dispose(kept);
+      if (normalizer) images.dispose();
     }
   }
 

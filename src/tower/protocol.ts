@@ -1,9 +1,11 @@
 /** The commands of the coordinator to a tower, and the replies. */
 import type { Config } from '../config/config.js';
+import type { SlotLayout } from '../data/batches/slots.js';
 import type { Mailboxes } from '../exchange/mailbox.js';
 import type { SentBytes } from '../exchange/transport.js';
 import type { TowerIndex } from '../model/net.js';
 import type { ContextOptions } from '../native/c/context.js';
+import type { Pointer } from '../native/c/signatures.js';
 import type { Part, Replica } from './replica.js';
 
 export type { Part } from './replica.js';
@@ -22,8 +24,10 @@ export interface TowerSetup extends TowerConfig {
   context: ContextOptions;
   /** `native`: TensorFlow's own ops; `tfjs`: tfjs's kernels, as a second opinion. */
   ops: 'native' | 'tfjs';
-  /** Batch slots: images float32 [B, S, S, C] and labels int32 [B], where B is the batches of all replicas; see `slotViews`. */
+  /** Batch slots, with the images of all replicas. */
   slots: readonly SharedArrayBuffer[];
+  /** What is in the slots: the net's input, or grey levels and what the tower makes of them. */
+  layout: SlotLayout;
   /** The other half; undefined for the whole net. */
   peer?: {
     mailboxes: Mailboxes;
@@ -59,7 +63,12 @@ export interface BatchCommand {
   slot: number;
   count: number;
   step: number;
+  /** The images on the towers' GPUs, if they are there already. */
+  staged?: Staged | undefined;
 }
+
+/** By tower: the TFE_TensorHandle of its images on its GPU, which the tower frees. It is for one command. */
+export type Staged = readonly (Pointer | undefined)[];
 
 /** Part of the message about a loss that is not finite. The diagnosis inserts the first such layer before it. */
 export const FINITE_LOSS = 'expected a finite number';

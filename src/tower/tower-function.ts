@@ -26,6 +26,9 @@ export interface TowerFunctionOptions extends PartOptions {
   exchanger?: Exchanger;
 }
 
+/** The inputs that come with a batch. */
+export type PassBatch = Pick<PassInputs, 'images' | 'noise' | 'labels' | 'share'>;
+
 /** Receives the answers of a pass, in this order. */
 export type Answering = Pick<PassHooks, 'onForward' | 'onGradients'>;
 
@@ -59,16 +62,12 @@ export class TowerFunction {
    * Runs a pass. The batch stays the caller's; the caller, or `tf.tidy`, disposes the result.
    * @throws also what `answering` throws; the pass has ended then.
    */
-  run(
-    { images, labels, share, step }: Pick<PassInputs, 'images' | 'labels' | 'share'> & { step: number },
-    kind: PassKind,
-    answering: Answering,
-  ): PassResult {
+  run({ step, ...batch }: PassBatch & { step: number }, kind: PassKind, answering: Answering): PassResult {
     const seeds = kind.training ? this.#part.seeds(this.#options.seed, step) : [];
     try {
       return this.#options.compile === 'off'
-        ? this.#opByOp({ images, labels, seeds, share }, kind, step, answering)
-        : this.#asFunction({ images, labels, seeds, share }, kind, step, answering);
+        ? this.#opByOp({ ...batch, seeds }, kind, step, answering)
+        : this.#asFunction({ ...batch, seeds }, kind, step, answering);
     } finally {
       tf.dispose(seeds);
     }
@@ -101,14 +100,15 @@ export class TowerFunction {
   }
 
   #asFunction(
-    { images, labels, seeds, share }: Omit<PassInputs, 'parameters'>,
+    { images, labels, noise, seeds, share }: Omit<PassInputs, 'parameters'>,
     kind: PassKind,
     step: number,
     answering: Answering,
   ): PassResult {
     const recorded = this.#recordedFor(kind);
     const { compiled, actions } = recorded;
-    const inputs = [images, labels, ...(share ? [share.begin, share.weight] : []), ...seeds];
+    const shared = share ? [share.begin, share.weight] : [];
+    const inputs = [images, labels, ...(noise ? [noise] : []), ...shared, ...seeds];
     const { peer, waits } = this.#options;
     if (!waits) {
       const { squares, ...result } = this.#resultOf(compiled(...inputs), recorded, kind);
@@ -135,11 +135,12 @@ export class TowerFunction {
     const found = this.#recorded.get(key);
     if (found) return found;
     const { compile: mode, readParameters } = this.#options;
-    const { average } = this.#options;
+    const { average, normalizer } = this.#options;
     const fn = (images: tf.Tensor, labels: tf.Tensor, ...more: tf.Tensor[]): tf.Tensor[] => {
+      const noise = normalizer?.hasNoise && kind.training ? more.shift() : undefined;
       const [begin, weight] = average && kind.training ? more.splice(0, 2) : [];
       const share = weight && { begin, weight };
-      const inputs = { images, labels, share, seeds: more, parameters: readParameters() } as PassInputs;
+      const inputs = { images, labels, noise, share, seeds: more, parameters: readParameters() } as PassInputs;
       let squares: tf.Scalar | undefined;
       const hooks = this.#hooks(recorded, images.shape[0]!);
       const onGradients: PassHooks['onGradients'] = (found) => {

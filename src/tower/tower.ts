@@ -11,8 +11,9 @@ import type { GradientSum } from './average.js';
 import { readBatch } from './batch.js';
 import { measure, measureLayers } from './layer-statistics.js';
 import { type NativeOps, nativeOps } from './native-ops.js';
+import { type Normalizer, openNormalizer } from './normalize.js';
 import { Parameters } from './parameters.js';
-import type { PassInputs, PassKind } from './pass.js';
+import type { PassKind } from './pass.js';
 import { openAverage, openPeer, openWaits, type Peer } from './peer.js';
 import {
   type BatchCommand,
@@ -34,7 +35,7 @@ import { selfTest } from './self-test.js';
 import { fileMetadata } from './snapshot.js';
 import { StepNotes } from './step-notes.js';
 import { type Answers, answersOf, checkGradients, countRight, exchangeNorms, type Norms } from './step-results.js';
-import { type Answering, TowerFunction } from './tower-function.js';
+import { type Answering, type PassBatch, TowerFunction } from './tower-function.js';
 import { blamingOthers } from './wait-errors.js';
 import { warmUp } from './warm-up.js';
 
@@ -56,6 +57,7 @@ export class Tower implements Commands {
   readonly #ops: NativeOps | undefined;
   readonly #peer: Peer | undefined;
   readonly #average: GradientSum | undefined;
+  readonly #normalizer: Normalizer | undefined;
   readonly #function: TowerFunction;
   #kept: readonly Kept[] = [];
 
@@ -75,10 +77,11 @@ export class Tower implements Commands {
     const waits = openWaits(setup);
     this.#peer = openPeer(setup, waits);
     this.#average = openAverage(setup, trained);
+    this.#normalizer = openNormalizer(setup.layout);
     this.#function = new TowerFunction({
       ...{ net: this.#net, part, tower, seed, compile, ops: this.#ops ?? TFJS_OPS, names, frozen },
       ...{ peer: this.#peer, waits, average: this.#average, readParameters: () => this.#parameters.read() },
-      allImages: setup.batchSize * replica.count,
+      ...{ allImages: setup.batchSize * replica.count, normalizer: this.#normalizer },
     });
     this.#setChecksums();
   }
@@ -125,7 +128,7 @@ export class Tower implements Commands {
     let norms: Norms | undefined;
     let inputBytes = 0;
     const { gradients, captured } = tidy(() => {
-      const { labelValues, bytes, ...batch } = readBatch(this.#setup, command, { isCopied: keep, isShared: true });
+      const { labelValues, bytes, ...batch } = readBatch(this.#setup, command, { isCopied: keep, isTraining: true });
       inputBytes = bytes;
       const answering: Answering = {
         onForward: (loss, logits) => {
@@ -188,7 +191,8 @@ export class Tower implements Commands {
     return tf.tidy((): LayerActivations[] => {
       const { images, captured } = this.#evaluationPass(command, true);
       const found = measureLayers(this.#net, captured);
-      return this.#setup.part === 1 ? found : [measure('images', 0, images, false), ...found];
+      if (this.#setup.part === 1) return found;
+      return [measure('images', 0, this.#normalizer?.apply(images) ?? images, false), ...found];
     });
   }
 
@@ -234,6 +238,7 @@ export class Tower implements Commands {
   close(): void {
     this.#disposeKept();
     this.#function.dispose();
+    this.#normalizer?.dispose();
     this.#peer?.device?.dispose();
     this.#average?.dispose();
     this.#ops?.dispose();
@@ -267,7 +272,8 @@ export class Tower implements Commands {
   ) {
     this.#setChecksums();
     return tidy(() => {
-      const { labelValues, bytes: _, ...batch } = readBatch(this.#setup, command, { isCopied: false, isShared: false });
+      const how = { isCopied: false, isTraining: false };
+      const { labelValues, bytes: _, ...batch } = readBatch(this.#setup, command, how);
       const onForward: Answering['onForward'] = (loss, logits) => {
         if (loss && logits) answer(loss, logits, labelValues);
       };
@@ -276,12 +282,7 @@ export class Tower implements Commands {
     });
   }
 
-  #pass(
-    { step }: BatchCommand,
-    batch: Pick<PassInputs, 'images' | 'labels' | 'share'>,
-    kind: PassKind,
-    how: Answering,
-  ) {
+  #pass({ step }: BatchCommand, batch: PassBatch, kind: PassKind, how: Answering) {
     return blamingOthers(this.#setup, step, () => this.#function.run({ ...batch, step }, kind, how));
   }
 }

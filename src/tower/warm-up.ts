@@ -5,9 +5,12 @@
  */
 import tf = require('@tensorflow/tfjs');
 
+import { imageValues, NOISE_VALUES, type SlotLayout } from '../data/batches/slots.js';
 import type { Exchanger } from '../exchange/all-gather.js';
 import { type Net, parametersOf } from '../model/net.js';
 import type { Ops } from '../model/ops.js';
+import { tensorFrom } from '../native/binding/tensors.js';
+import { openNormalizer } from './normalize.js';
 import { Parameters } from './parameters.js';
 import type { TowerSetup } from './protocol.js';
 import { type Answering, TowerFunction } from './tower-function.js';
@@ -15,7 +18,7 @@ import { type Answering, TowerFunction } from './tower-function.js';
 /** Enough for every kernel, and little memory. */
 const MOST_IMAGES = 2;
 
-type WarmUp = Pick<TowerSetup, 'device' | 'part' | 'optimizer' | 'seed' | 'batchSize'>;
+type WarmUp = Pick<TowerSetup, 'device' | 'part' | 'optimizer' | 'seed' | 'batchSize' | 'layout'>;
 
 /** In place of the peer: zeros. */
 const NO_PEER: Exchanger = {
@@ -30,26 +33,37 @@ export function warmUp(setup: WarmUp, net: Net, ops: Ops): void {
 }
 
 /** Makes a step and an evaluation on this thread's device, with its own parameters, and frees everything. */
-export function rehearse({ part, optimizer, seed, batchSize }: WarmUp, net: Net, ops: Ops): void {
-  const { init, inputSize, inputChannels } = net.options;
+export function rehearse({ part, optimizer, seed, batchSize, layout }: WarmUp, net: Net, ops: Ops): void {
+  const { init } = net.options;
   const own = parametersOf(net, part === 'whole' ? undefined : part);
   const parameters = new Parameters(own, init, optimizer, seed, 'on');
+  const normalizer = openNormalizer(layout);
   const passes = new TowerFunction({
-    ...{ net, part, ops, names: parameters.names, seed, compile: 'on', exchanger: NO_PEER },
+    ...{ net, part, ops, names: parameters.names, seed, compile: 'on', exchanger: NO_PEER, normalizer },
     readParameters: () => parameters.read(),
   });
   const answering: Answering = { onForward: () => {}, onGradients: (squares) => squares.dataSync() };
   try {
     tf.tidy(() => {
       const count = Math.min(batchSize, MOST_IMAGES);
-      const images: tf.Tensor4D = tf.fill([count, inputSize, inputSize, inputChannels], 0.5);
+      const images = imagesFor(layout, count);
       const batch = { images, labels: tf.zeros([count], 'int32') as tf.Tensor1D, step: 0 };
-      const { gradients } = passes.run(batch, { training: true, keep: false }, answering);
+      const noise = normalizer?.hasNoise ? (tf.ones([count, NOISE_VALUES]) as tf.Tensor2D) : undefined;
+      const { gradients } = passes.run({ ...batch, noise }, { training: true, keep: false }, answering);
       parameters.update(gradients, 1e-6);
       passes.run(batch, { training: false, keep: false }, answering).value.dataSync();
     });
   } finally {
     passes.dispose();
+    normalizer?.dispose();
     parameters.dispose();
   }
+}
+
+/** Any images, in the type that the tower gets. */
+function imagesFor(layout: SlotLayout, count: number): tf.Tensor4D {
+  const { inputSize, channels, normalization } = layout;
+  const values = count * imageValues(layout);
+  const some = normalization ? new Uint8Array(values).fill(127) : new Float32Array(values).fill(0.5);
+  return tensorFrom([count, inputSize, inputSize, channels], some) as tf.Tensor4D;
 }

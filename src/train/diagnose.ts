@@ -64,7 +64,7 @@ async function firstNonFinite(
   feeder: BatchFeeder,
   config: Config,
 ): Promise<string | undefined> {
-  const whole = await openTeam({ ...referenceOf(config), compile: 'off', weights: null }, feeder.slots);
+  const whole = await openTeam({ ...referenceOf(config), compile: 'off', weights: null }, feeder);
   try {
     const target = whole.towers[0]!;
     for (const tower of team.first) {

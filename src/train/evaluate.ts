@@ -59,7 +59,7 @@ export async function evaluateRun(
   try {
     checkClasses(home, dataset);
     busy?.(`opening ${config.devices.join(' and ')}`);
-    const team = await openTeam({ ...config, weights: null }, feeder.slots);
+    const team = await openTeam({ ...config, weights: null }, feeder);
     try {
       await team.ask({ kind: 'load', files });
       const scores = await (tenView
@@ -100,7 +100,8 @@ export async function evaluate(
     const { slot, count } = batch;
     // A batch is empty if none of its images can be read.
     if (count > 0) {
-      const replies = await grace.wait(team.ask({ kind: 'evaluate', slot, count, step }), signal);
+      const command = { kind: 'evaluate', slot, count, step, staged: team.stage(batch) } as const;
+      const replies = await grace.wait(team.ask(command), signal);
       sums.images += count;
       for (const key of ['loss', 'top1', 'top5'] as const) sums[key] += sumOf(replies, (each) => each[key] ?? 0);
     }
@@ -118,7 +119,7 @@ export async function evaluate(
 export async function evaluateViews(
   team: Team,
   feeder: BatchFeeder,
-  { inputSize, inputChannels, classes }: NetOptions,
+  { classes }: Pick<NetOptions, 'classes'>,
   busy?: Busy,
 ): Promise<Scores> {
   const { setup } = team.towers[0]!;
@@ -135,7 +136,7 @@ export async function evaluateViews(
       const { slot, count } = batch;
       if (view === 0) {
         mean = new Float64Array(count * classes);
-        labels = slotViews(feeder.slots[slot]!, batchSize, inputSize, inputChannels).labels.slice(0, count);
+        labels = slotViews(feeder.slots[slot]!, feeder.layout).labels.slice(0, count);
       }
       // Otherwise the rows of one view would be added to those of other images.
       if (count !== labels.length) {
@@ -144,7 +145,7 @@ export async function evaluateViews(
         );
       }
       if (count > 0) {
-        await team.ask({ kind: 'evaluate', slot, count, step: 1 }, memory);
+        await team.ask({ kind: 'evaluate', slot, count, step: 1, staged: team.stage(batch) }, memory);
         addProbabilities(mean, new Float32Array(memory, 0, count * classes), classes, 1 / VIEWS);
       }
       feeder.release(batch); // not after a failure: a tower may still read the slot

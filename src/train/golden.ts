@@ -5,14 +5,14 @@
 import { z } from 'zod';
 import type { Config } from '../config/config.js';
 import { gpusOf } from '../config/devices.js';
-import { createSlot, slotViews } from '../data/index.js';
+import { createSlot, floatLayout, slotViews } from '../data/index.js';
 import { DataError } from '../errors.js';
 import { buildNet, type NetOptions, type Parameter, parametersOf } from '../model/net.js';
 import { TABLES } from '../model/tables.js';
 import { savesByWinograd } from '../native/layers/winograd-tiling.js';
 import { readJson } from '../read-json.js';
 import type { Places } from './context-options.js';
-import { openTeam, type Team } from './team.js';
+import { type Batches, openTeam, type Team } from './team.js';
 import { fetchTensor, putParameter, tensorMemory } from './tower-tensors.js';
 import { refuseFallback } from './verify.js';
 
@@ -160,7 +160,7 @@ async function runSide(
         schedule: { kind: 'constant' },
       },
     },
-    [slotOf(file, net)],
+    batchOf(file, net),
   );
   await refuseFallback(team);
   try {
@@ -272,19 +272,20 @@ function spread(limit: number): (unit: number) => number {
   return (unit) => (2 * unit - 1) * limit;
 }
 
-function slotOf(file: File, { inputSize, inputChannels }: NetOptions): SharedArrayBuffer {
-  const slot = createSlot(file.batch, inputSize, inputChannels);
-  const { images, labels } = slotViews(slot, file.batch, inputSize, inputChannels);
+function batchOf(file: File, { inputSize, inputChannels }: NetOptions): Batches {
+  const layout = floatLayout(file.batch, inputSize, inputChannels);
+  const slot = createSlot(layout);
+  const { images, labels } = slotViews(slot, layout);
   fill(images, file.seed * 1000 + 900, isGrey(file.net) ? (unit) => unit : spread(120));
   fill(labels, file.seed * 1000 + 901, (unit) => Math.floor(unit * file.classes));
   if (file.labels && String(file.labels) !== String([...labels])) {
     throw new DataError('Cannot use the reference file: its labels are not those of its seed; generate it again');
   }
-  return slot;
+  return { slots: [slot], layout };
 }
 
 /** The files' generator: an integer hash of the position, as a number from 0 to below 1. */
-function fill(values: Float32Array | Int32Array, seed: number, map: (unit: number) => number): void {
+function fill(values: Float32Array | Int32Array | Uint8Array, seed: number, map: (unit: number) => number): void {
   const offset = Math.imul(seed, 0x9e3779b9);
   for (let i = 0; i < values.length; i++) {
     let x = (i + offset) | 0;

@@ -8,6 +8,7 @@ import { bytesOf } from '../checkpoint/safetensors.js';
 import type { FoundCluster } from '../cluster/cluster.js';
 import type { Config } from '../config/config.js';
 import { remoteDevice } from '../config/servers.js';
+import { imageBytes } from '../data/index.js';
 import type { EventOf, Report } from '../log.js';
 import { buildNet, parametersOf, sitesOf, volume } from '../model/net.js';
 import { ownersOf } from '../model/owners.js';
@@ -37,18 +38,18 @@ export function processOf(device: string): string {
 
 /**
  * What one step sends from process to process.
- * @param replies the towers', with `sent`. @param devices the towers', in the same order.
+ * @param replies the towers', with `sent`. @param devices the towers', in the same order. @param image bytes of one.
  */
 export function waysOf(
   config: Pick<Config, 'net' | 'placement' | 'exchange' | 'replicas' | 'average'> & Partial<Pick<Config, 'optimizer'>>,
   devices: readonly string[],
   replies: readonly StepReply[],
+  image: number,
 ): Way[] {
   const { net: options, placement, exchange, replicas, average, optimizer = {} } = config;
   const net = buildNet(options);
   const sites = new Map(sitesOf(net).map(({ name, shape }) => [name, volume(shape)]));
   const width = exchange.dtype === 'float16' && exchange.transport === 'msgpack' ? 2 : 4;
-  const image = 4 * options.inputSize ** 2 * options.inputChannels;
   const parts = placement === 'split' ? 2 : 1;
   const ways = replies.flatMap(({ images, loss, sent = [] }, tower): Way[] => {
     const own = processOf(devices[tower]!);
@@ -112,7 +113,7 @@ export function openNetwork(config: Config, given: Team): Network {
   const { cluster, towers } = given;
   if (!cluster) return { team: given, report: () => {} };
   const devices = towers.map(({ setup }) => setup.device);
-  const { exchange } = towers[0]!.setup; // `device` may have fallen back
+  const { exchange, layout } = towers[0]!.setup; // `device` may have fallen back
   const machines = machinesOf(cluster);
   const links = new Map<string, Link>();
   const measured = new Map<string, number>();
@@ -146,7 +147,8 @@ export function openNetwork(config: Config, given: Team): Network {
     // The first step compiles: functions go to the servers.
     if (!isFirst) {
       steps++;
-      for (const way of waysOf({ ...config, exchange }, devices, replies)) add(links, machines.nameOf, way);
+      for (const way of waysOf({ ...config, exchange }, devices, replies, imageBytes(layout)))
+        add(links, machines.nameOf, way);
     }
     isFirst = false;
     return replies;

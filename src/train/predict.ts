@@ -7,6 +7,7 @@ import {
   type ImageSize,
   isCifarData,
   isIdxFolder,
+  layoutOf,
   loadDataset,
   openFileTransform,
   type PixelDataset,
@@ -55,14 +56,15 @@ export async function predictFiles(
   const data = knownLevels(config, home);
   const mean = runStatistics(home, config)?.mean;
   const views: Views = tenView ? 10 : 1;
-  const transform = await openFileTransform(size, data, inputSize, inputChannels, mean, views);
   const filesAtOnce = Math.max(1, Math.min(Math.floor(config.batchSize / views), files.length));
   const batchSize = filesAtOnce * views;
-  const slot = createSlot(batchSize, inputSize, inputChannels, bytesToAlignment);
-  const { images } = slotViews(slot, batchSize, inputSize, inputChannels);
+  const layout = layoutOf(size, data, { batchSize, inputSize, inputChannels }, mean);
+  const transform = await openFileTransform(size, data, layout, mean, views);
+  const slot = createSlot(layout, bytesToAlignment);
+  const slotted = slotViews(slot, layout);
   const logits = new SharedArrayBuffer(4 * batchSize * classes);
   options.busy?.(`opening ${config.devices.join(' and ')}`);
-  const team = await openTeam({ ...config, replicas: 1, batchSize, weights: null }, [slot]);
+  const team = await openTeam({ ...config, replicas: 1, batchSize, weights: null }, { slots: [slot], layout });
   try {
     await team.ask({ kind: 'load', files: weights });
     const predictions: Prediction[] = [];
@@ -71,7 +73,7 @@ export async function predictFiles(
       const batch: { file: string; reason: string | undefined; row: number }[] = [];
       let count = 0;
       for (const file of files.slice(from, from + filesAtOnce)) {
-        const reason = await transform(images, count * inputSize ** 2 * inputChannels, file);
+        const reason = await transform(slotted, count, file);
         batch.push({ file, reason, row: count });
         if (reason === undefined) count += views;
       }

@@ -15,7 +15,7 @@ import { clusterOf, contextOptions } from './context-options.js';
 import { newProgress, type Progress } from './progress.js';
 import { type Resume, withoutStart } from './resume.js';
 import type { Run } from './run-events.js';
-import { openTeam, type Team, type TeamConfig } from './team.js';
+import { type Batches, openTeam, type Team, type TeamConfig } from './team.js';
 import { untilThere } from './until-there.js';
 import { Stopped, stoppable } from './waiting.js';
 
@@ -110,7 +110,7 @@ export class Recovery {
     const { signal, note } = this.#ui;
     const opening = openAgain(config, until, this.#ui, async () => {
       const resume = this.#newest();
-      return { team: await openTeam(withoutStart(config, resume), feeder.slots, note), resume };
+      return { team: await openTeam(withoutStart(config, resume), feeder, note), resume };
     });
     try {
       return await stoppable(opening, signal);
@@ -161,11 +161,11 @@ async function openAgain<T>(
 /** Opens a team when its servers are there. One that was lost since this process joined it is joined again. */
 export async function openTeamWhenThere(
   config: TeamConfig & Pick<Config, 'waitForServers'>,
-  slots: readonly SharedArrayBuffer[],
+  batches: Batches,
   ui: Pick<RecoveryUi, 'signal' | 'note'>,
 ): Promise<Team> {
   const { waitForServers } = config;
-  const open = () => openTeam(config, slots, ui.note);
+  const open = () => openTeam(config, batches, ui.note);
   await untilThere(() => clusterOf(config), { waitForServers, ...ui });
   try {
     return await open();

@@ -5,6 +5,7 @@ import { type FoundCluster, restrictCoordinator } from '../cluster/cluster.js';
 import { type Config, imagesPerStep } from '../config/config.js';
 import { tensorflowName } from '../config/devices.js';
 import { remoteDevice } from '../config/servers.js';
+import { type BatchFeeder, floatLayout } from '../data/index.js';
 import { ExchangeError, NativeError, NonFiniteError } from '../errors.js';
 import { createMailboxes } from '../exchange/mailbox.js';
 import { slotBytesFor } from '../exchange/transport.js';
@@ -25,6 +26,7 @@ import {
 import { clusterOf, contextOptions, joinServers, type Places } from './context-options.js';
 import { watchServers } from './server-watch.js';
 import { refuseLargeTensors } from './sizes.js';
+import { openStaging, type Staging } from './staging.js';
 import { loadStartingWeights } from './starting-weights.js';
 import { answerOf, explainSlowOpening } from './tower-deadline.js';
 
@@ -51,6 +53,8 @@ export interface Team {
     memory?: SharedArrayBuffer | readonly SharedArrayBuffer[],
     towers?: readonly TowerClient[],
   ): Promise<Replies[Kind][]>;
+  /** See `staging.ts`. */
+  stage: Staging['stage'];
   /** Ends the towers' threads. */
   close(): Promise<void>;
 }
@@ -59,6 +63,11 @@ export type TeamConfig = TowerConfig &
   Pick<Config, 'placement'> &
   Places &
   Partial<Pick<TowerSetup, 'ops'> & Pick<Config, 'replicas' | 'average' | 'weights' | 'newHead' | 'out'>>;
+
+/** Slots, and what is in them. */
+export type Batches = Pick<BatchFeeder, 'slots' | 'layout'>;
+
+const NO_BATCHES: Batches = { slots: [], layout: floatLayout(0, 0, 0) };
 
 /** After one tower failed, the others have this long to report their own errors. */
 const PEER_ERROR_MS = 3_000;
@@ -75,14 +84,14 @@ export function referenceOf(config: Config): Config {
 
 /**
  * Starts the towers, which make their parameters or load those that the settings name.
- * @param slots the feeder's batch slots.
+ * @param batches the feeder, or slots of another origin; none for a team that gets no batches.
  * @param note receives a sentence if a GPU takes long to open, or if device-to-device transport is faster than msgpack.
  * @throws NativeError for a missing device; CheckpointError for weights that do not fit; ConfigError for a net that
  * cannot be built.
  */
 export async function openTeam(
   config: TeamConfig,
-  slots: readonly SharedArrayBuffer[],
+  batches: Batches = NO_BATCHES,
   note?: (text: string) => void,
 ): Promise<Team> {
   const isSplit = config.placement === 'split';
@@ -115,7 +124,7 @@ export async function openTeam(
       const tower = startTower({
         ...{ part, replica: { index, count }, device: deviceOf(index, i), context },
         ...{ net, optimizer, seed, batchSize, exchange, exchangeTimeoutMs, compile, convolutions },
-        ...{ slots, ops: config.ops ?? 'native' },
+        ...{ slots: batches.slots, layout: batches.layout, ops: config.ops ?? 'native' },
         ...(mailboxes && isSplit && { peer: { mailboxes, name: `${name}_${index}`, device: deviceOf(index, 1 - i) } }),
         ...(mailboxes && count > 1 && { others: { ...same, average, mailboxes } }),
       });
@@ -123,6 +132,8 @@ export async function openTeam(
     }),
   );
   const first = towers.slice(0, parts.length);
+  const staging = openStaging(towers.map(({ setup }) => setup));
+  const { stage } = staging;
 
   async function ask<Kind extends Command['kind']>(
     command: Extract<Command, { kind: Kind }>,
@@ -130,6 +141,7 @@ export async function openTeam(
     some: readonly TowerClient[] = towers,
   ): Promise<Replies[Kind][]> {
     const failures: unknown[] = [];
+    if ('staged' in command && command.staged) staging.give(command.staged);
     const asked = some.map((tower, i) => {
       const own = memory instanceof SharedArrayBuffer ? memory : memory?.[i];
       return answerOf(tower, command, own, exchangeTimeoutMs).catch((error: unknown) => {
@@ -149,6 +161,7 @@ export async function openTeam(
   const close = async () => {
     watch?.expectClosing();
     await Promise.all(towers.map((tower) => tower.close()));
+    staging.close();
     watch?.close();
   };
   try {
@@ -156,9 +169,9 @@ export async function openTeam(
     if (config.weights) await loadStartingWeights(towers, config.weights, config);
     const wrong = isSplit && exchange.transport === 'device' ? await testDevice(ask, note) : undefined;
     if (isSplit && exchange.transport === 'msgpack' && devices.every(remoteDevice)) note?.(THROUGH_COORDINATOR);
-    if (wrong === undefined) return { cluster, towers, first, opened, warnings: [], ask, close };
+    if (wrong === undefined) return { cluster, towers, first, opened, warnings: [], ask, stage, close };
     await close();
-    const fallback = await openTeam({ ...config, exchange: { ...exchange, transport: 'msgpack' } }, slots, note);
+    const fallback = await openTeam({ ...config, exchange: { ...exchange, transport: 'msgpack' } }, batches, note);
     const warning = `the exchange uses msgpack: the self-test of the device transport failed (${wrong})`;
     return { ...fallback, warnings: [warning, ...fallback.warnings] };
   } catch (error) {

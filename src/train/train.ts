@@ -30,6 +30,7 @@ import { exchange, exitCodeOf, type Run, runEnd, runStart, trainStep } from './r
 import { saveWeights } from './run-weights.js';
 import { openTracer, untraced } from './trace/tracer.js';
 import type { TrainResult, TrainUi } from './train-ui.js';
+import { openUpcoming } from './upcoming.js';
 import { checkTeam } from './verify.js';
 import { GracePeriod, openUnlessStopped, Stopped, stoppable, untilStopped } from './waiting.js';
 
@@ -60,7 +61,7 @@ export async function train(requested: Config, outer: TrainUi): Promise<TrainRes
   try {
     if (resume) refuseOtherData(resume, dataset);
     outer.busy?.(`opening ${asked.devices.join(' and ')}`);
-    const towers = openTeamWhenThere(withoutStart(asked, resume), feeder.slots, outer);
+    const towers = openTeamWhenThere(withoutStart(asked, resume), feeder, outer);
     const team = await openUnlessStopped(towers, signal, (late) => late.close());
     if (!team) return stoppedBeforeStart(signal);
     const steps = stepsOf(asked, feeder.batchesPerEpoch);
@@ -195,23 +196,27 @@ export async function trainLoop(
     (await measureActivations(team, feeder, step, signal, grace.ms)).forEach(report);
   }
 
+  const upcoming = openUpcoming(feeder, team, steps);
   let isFirst = true;
   /** Waits for the batch and has the towers train on it; undefined if the run is stopped before. */
   async function trainStepNow(step: number, isTraced: boolean) {
     const started = performance.now();
     if (isFirst) busy?.('the first step, which compiles the functions of the towers');
-    const batch = await untilStopped(feeder.train(step), signal);
-    if (!batch) return undefined;
+    const loaded = await untilStopped(upcoming.take(step), signal);
+    if (!loaded) return undefined;
     const dataMs = performance.now() - started;
 
+    const { batch, staged } = loaded;
     const { slot, count } = batch;
     const epoch = batch.epoch + 1;
     const learningRate = learningRateAt({ step, steps, batchesPerEpoch: feeder.batchesPerEpoch }, optimizer, progress);
     const bySite = isFirst && config.placement === 'split';
     const options = { update: true, keep: false, bySite, ...(isTraced && { trace: true }) } as const;
-    const command = { kind: 'step', slot, count, step, learningRate, epoch, ...options } as const;
+    const command = { kind: 'step', slot, count, step, staged, learningRate, epoch, ...options } as const;
     // The first step compiles, which takes long. A stop does not wait for it, since no step would be lost.
-    const replies = await grace.wait(team.ask(command), signal, isFirst ? 0 : grace.ms);
+    const asked = team.ask(command);
+    upcoming.prepare(step + 1);
+    const replies = await grace.wait(asked, signal, isFirst ? 0 : grace.ms);
     isFirst = false;
     feeder.release(batch);
     return { batch, learningRate, replies, bySite, stepMs: performance.now() - started, dataMs };

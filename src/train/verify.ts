@@ -68,10 +68,10 @@ export async function verify(
   const { feeder } = await openFeed(config, { note: print });
   try {
     busy?.(`opening ${config.devices.join(' and ')}`);
-    const split = await openTeam(config.replicas > 1 ? config : { ...config, placement: 'split' }, feeder.slots, print);
+    const split = await openTeam(config.replicas > 1 ? config : { ...config, placement: 'split' }, feeder, print);
     await refuseFallback(split);
     // The whole net with the same ops, so that every difference comes from the split.
-    const reference = await openTeam(referenceOf(config), feeder.slots).catch(async (error: unknown) => {
+    const reference = await openTeam(referenceOf(config), feeder).catch(async (error: unknown) => {
       await split.close();
       throw error;
     });
@@ -103,7 +103,7 @@ export async function verify(
  */
 export async function checkTeam(team: Team, feeder: BatchFeeder, config: Config): Promise<EventOf<'check'>> {
   const started = performance.now();
-  const reference = await openTeam(referenceOf(config), feeder.slots);
+  const reference = await openTeam(referenceOf(config), feeder);
   try {
     const comparison = new Comparison(team, reference, feeder, config);
     await comparison.step(1, { update: false, keep: true });

@@ -7,8 +7,13 @@ import { run } from './borrowing.js';
 
 for (const placement of ['split', 'single'] as const) {
   for (const compile of ['on', 'off'] as const) {
-    test(`steps of ${placement}, --compile ${compile}, are the same for borrowed images, whose slot is refilled at once, as for copies`, async () => {
-      const [lying, copied] = [await run({ placement, compile }, 0), await run({ placement, compile }, 4)];
+    const isBytes = (placement === 'split') === (compile === 'on');
+    const images = isBytes ? 'grey levels' : 'images';
+    test(`steps of ${placement}, --compile ${compile}, are the same for borrowed ${images}, whose slot is refilled at once, as for copies`, async () => {
+      const [lying, copied] = [
+        await run({ placement, compile }, 0, isBytes),
+        await run({ placement, compile }, 4, isBytes),
+      ];
       assert.ok(lying.size > 10);
       assert.deepEqual([...lying.keys()], [...copied.keys()]);
       for (const [name, bytes] of lying) assert.ok(bytes.equals(copied.get(name)!), name);

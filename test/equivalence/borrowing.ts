@@ -4,7 +4,7 @@
  */
 import '../faults/workers.js';
 import assert from 'node:assert/strict';
-import { createSlot, slotViews } from '../../src/data/index.js';
+import { createSlot, floatLayout, slotViews } from '../../src/data/index.js';
 import { volume } from '../../src/model/net.js';
 import { bytesToAlignment } from '../../src/native/c/copy.js';
 import { openTeam } from '../../src/train/team.js';
@@ -16,26 +16,34 @@ const STEPS = 3;
 /**
  * Trains some steps, and keeps the last.
  * @param shift bytes by which the images miss where TensorFlow takes them: with 0 they are used where they lie.
+ * @param isBytes whether the images are grey levels.
  * @returns the bytes of what the last step kept and of all parameters, by tower, kind and name.
  */
-export async function run(values: Record<string, unknown>, shift: number): Promise<Map<string, Buffer>> {
+export async function run(
+  values: Record<string, unknown>,
+  shift: number,
+  isBytes = false,
+): Promise<Map<string, Buffer>> {
   const config = smallConfig({ ...smallNet('paper'), ...values });
   const { batchSize } = config;
   const { inputSize, inputChannels, classes } = config.net;
-  const slot = createSlot(batchSize, inputSize, inputChannels, (memory) => (bytesToAlignment(memory) + shift) % 64);
-  const { images, labels } = slotViews(slot, batchSize, inputSize, inputChannels);
-  const team = await openTeam(config, [slot]);
+  const normalization = { inputChannels, mean: [120, 130, 140], scale: 0.8, noise: false };
+  const floats = floatLayout(batchSize, inputSize, inputChannels);
+  const layout = isBytes ? { ...floats, normalization } : floats;
+  const slot = createSlot(layout, (memory) => (bytesToAlignment(memory) + shift) % 64);
+  const { images, labels } = slotViews(slot, layout);
+  const team = await openTeam(config, { slots: [slot], layout });
   const found = new Map<string, Buffer>();
   try {
     for (let step = 1; step <= STEPS; step++) {
-      for (let i = 0; i < images.length; i++) images[i] = 100 * Math.sin(i * (step + 0.1));
+      for (let i = 0; i < images.length; i++) images[i] = 100 * Math.sin(i * (step + 0.1)) + (isBytes ? 128 : 0);
       labels.forEach((_, i) => {
         labels[i] = (i + step) % classes;
       });
       const keep = step === STEPS;
       const rate = { learningRate: 1e-3, epoch: 1 };
       const replies = await team.ask({ kind: 'step', slot: 0, count: batchSize, step, ...rate, update: true, keep });
-      images.fill(Number.NaN);
+      images.fill(isBytes ? 0 : Number.NaN);
       const { loss } = replies.find((each) => each.loss !== undefined)!;
       found.set(`loss ${step}`, Buffer.from(Float64Array.of(loss!).buffer));
     }

@@ -1,7 +1,7 @@
 /** If the gradients of one tower are not finite, neither tower updates. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { slotBytes, slotViews } from '../../src/data/index.js';
+import { createSlot, floatLayout, slotViews } from '../../src/data/index.js';
 import { NonFiniteError } from '../../src/errors.js';
 import { openTeam, type Team } from '../../src/train/team.js';
 import { smallConfig, smallNet } from './teams.js';
@@ -45,15 +45,16 @@ for (const compile of ['on', 'off'] as const) {
     test(`an infinite gradient in tower 1 alone updates neither tower: --compile ${compile}, ${transport}`, async () => {
       const config = smallConfig({ ...smallNet('lenet'), compile, exchange: { transport } });
       const { inputSize, inputChannels } = config.net;
-      const slot = new SharedArrayBuffer(slotBytes(config.batchSize, inputSize, inputChannels));
-      const views = slotViews(slot, config.batchSize, inputSize, inputChannels);
+      const layout = floatLayout(config.batchSize, inputSize, inputChannels);
+      const slot = createSlot(layout);
+      const views = slotViews(slot, layout);
       views.images.forEach((_, i) => {
         views.images[i] = Math.sin(i);
       });
       views.labels.forEach((_, i) => {
         views.labels[i] = i % 10;
       });
-      const team = await openTeam(config, [slot]);
+      const team = await openTeam(config, { slots: [slot], layout });
       try {
         const command = { kind: 'step', slot: 0, count: config.batchSize, step: 1, epoch: 1 } as const;
         const rates = { learningRate: 0.1, update: true, keep: false } as const;

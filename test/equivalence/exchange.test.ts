@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { after } from 'node:test';
 import type { Config } from '../../src/config/config.js';
-import { slotBytes } from '../../src/data/index.js';
+import { createSlot, floatLayout } from '../../src/data/index.js';
 import type { LogEvent } from '../../src/log.js';
 import { train, verify } from '../../src/train/index.js';
 import { openTeam } from '../../src/train/team.js';
@@ -64,8 +64,9 @@ for (const kind of ['evaluate', 'measure'] as const) {
     for (const checksum of [true, false]) {
       const config = smallConfig({ ...smallNet('lenet'), exchange: { checksum } });
       const { inputSize, inputChannels } = config.net;
-      const slot = new SharedArrayBuffer(slotBytes(config.batchSize, inputSize, inputChannels));
-      const team = await withFault('flipped@conv2:1', () => openTeam(config, [slot]));
+      const layout = floatLayout(config.batchSize, inputSize, inputChannels);
+      const slot = createSlot(layout);
+      const team = await withFault('flipped@conv2:1', () => openTeam(config, { slots: [slot], layout }));
       try {
         found.push(
           await team.ask({ kind, slot: 0, count: config.batchSize, step: 1 }).then(
@@ -96,8 +97,9 @@ test('a step says what it sent where, with every transport, and it sums to what 
   for (const way of ways) {
     const config = smallConfig({ ...smallNet('lenet'), ...way });
     const { inputSize, inputChannels } = config.net;
-    const slot = new SharedArrayBuffer(slotBytes(config.batchSize, inputSize, inputChannels));
-    const team = await openTeam(config, [slot]);
+    const layout = floatLayout(config.batchSize, inputSize, inputChannels);
+    const slot = createSlot(layout);
+    const team = await openTeam(config, { slots: [slot], layout });
     try {
       const rate = { epoch: 1, learningRate: 1e-6, update: true, keep: false };
       for (const bySite of [true, false]) {
@@ -125,9 +127,10 @@ const sum = (values: readonly number[]) => values.reduce((total, value) => total
 /** What a verification does with its teams, but for the comparison, which takes most of its seconds. */
 async function comeAndGo(config: Config): Promise<void> {
   const { inputSize, inputChannels } = config.net;
-  const slot = new SharedArrayBuffer(slotBytes(config.batchSize, inputSize, inputChannels));
+  const layout = floatLayout(config.batchSize, inputSize, inputChannels);
+  const slot = createSlot(layout);
   for (const placement of ['split', 'single'] as const) {
-    const team = await openTeam({ ...config, placement }, [slot]);
+    const team = await openTeam({ ...config, placement }, { slots: [slot], layout });
     const rate = { epoch: 1, learningRate: 1e-6, update: true };
     for (const keep of [true, false])
       await team.ask({ kind: 'step', slot: 0, count: config.batchSize, step: keep ? 1 : 2, ...rate, keep });

@@ -53,7 +53,7 @@ function weightsOf(folder: string): Map<string, Buffer> {
 async function saveStart(name: string, values: Record<string, unknown>, net = {}): Promise<Map<string, Buffer>> {
   const config = configOf(values, net);
   const { feeder } = await openFeed(configOf({ placement: 'single', devices: [DEVICES[0]] }));
-  const team = await openTeam(config, feeder.slots);
+  const team = await openTeam(config, feeder);
   try {
     const folder = join(out, name);
     fs.mkdirSync(folder);

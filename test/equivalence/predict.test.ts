@@ -57,7 +57,7 @@ for (const views of [1, 10] as const) {
 async function asInDataset(views: 1 | 10): Promise<void> {
   const { dataset, feeder } = await openFeed(config, { views });
   assert.ok(dataset.kind === 'pixels');
-  const team = await openTeam(config, feeder.slots);
+  const team = await openTeam(config, feeder);
   await team.ask({ kind: 'load', files: chooseWeights(folder).files });
   const count = config.batchSize;
   const logits = new SharedArrayBuffer(4 * count * 10);

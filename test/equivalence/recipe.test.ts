@@ -34,7 +34,7 @@ function of<Name extends LogEvent['event']>(events: readonly LogEvent[], name: N
 /** Bytes of these parameters of tower 0 after each step of a training. */
 async function bytesByStep(config: Config, names: readonly string[], steps: number): Promise<Map<string, Buffer>[]> {
   const { feeder } = await openFeed(config);
-  const team = await openTeam(config, feeder.slots);
+  const team = await openTeam(config, feeder);
   try {
     const shapes = new Map((await team.towers[0]!.ask({ kind: 'list' })).map(({ name, shape }) => [name, shape]));
     const snapshots: Map<string, Buffer>[] = [];

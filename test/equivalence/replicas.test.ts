@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { after } from 'node:test';
 import type { Config } from '../../src/config/config.js';
-import { createSlot, slotViews } from '../../src/data/index.js';
+import { createSlot, floatLayout, slotViews } from '../../src/data/index.js';
 import { NonFiniteError } from '../../src/errors.js';
 import { listDevices } from '../../src/native/c/context.js';
 import { bytesToAlignment } from '../../src/native/c/copy.js';
@@ -71,7 +71,7 @@ test('verify() names the replica whose weights differ from those of the others, 
   assert.match(String(result.firstDivergent), /^the gradient of tower\d\/\S+ in net 1, which is not that of/);
   // So does the check before a training, with that difference.
   const { feeder } = await openFeed(config);
-  const team = await withFault('drift@average', () => openTeam(config, feeder.slots));
+  const team = await withFault('drift@average', () => openTeam(config, feeder));
   try {
     const check = await checkTeam(team, feeder, config);
     assert.deepEqual([check.passed, check.tolerance], [false, 0]);
@@ -111,15 +111,16 @@ test('train() of two pairs has the losses of one with twice the batch, and resum
 async function open(values: Record<string, unknown>) {
   const config = smallConfig({ ...smallNet('lenet'), exchangeTimeoutMs: 5_000, ...values });
   const images = config.batchSize * config.replicas;
-  const slot = createSlot(images, config.net.inputSize, config.net.inputChannels, bytesToAlignment);
-  const views = slotViews(slot, images, config.net.inputSize, config.net.inputChannels);
+  const layout = floatLayout(images, config.net.inputSize, config.net.inputChannels);
+  const slot = createSlot(layout, bytesToAlignment);
+  const views = slotViews(slot, layout);
   views.images.forEach((_, i) => {
     views.images[i] = Math.sin(i);
   });
   views.labels.forEach((_, i) => {
     views.labels[i] = i % 10;
   });
-  const team = await openTeam(config, [slot]);
+  const team = await openTeam(config, { slots: [slot], layout });
   const step = (number: number) => {
     const command = { kind: 'step', slot: 0, count: images, step: number, epoch: 1 } as const;
     return team.ask({ ...command, learningRate: 0.1, update: true, keep: false });

@@ -23,8 +23,7 @@ async function imagesOf(preset: string, scale: number) {
   const { feeder } = await openFeed(config);
   try {
     const { slot } = await feeder.test(0);
-    const { inputSize, inputChannels } = config.net;
-    const { images } = slotViews(feeder.slots[slot]!, IMAGES, inputSize, inputChannels);
+    const { images } = slotViews(feeder.slots[slot]!, feeder.layout);
     return { config, images: Float32Array.from(images) };
   } finally {
     await feeder.close();

@@ -31,9 +31,13 @@ export const SMALL_NETS: Record<SplitTable, Record<string, unknown>> = {
   cifar: { table: 'cifar', width: 0.25, inputSize: 32, inputChannels: 3, init: 'he' },
 };
 
-/** The settings of a small net with data to match. @param source other images than the preset's */
+/**
+ * The settings of a small net with data to match. Images cross to the towers of `lenet` as grey levels, to the others as
+ * their input, because the preset's are stretched. @param source other images than the preset's
+ */
 export function smallNet(table: SplitTable, source?: string): Record<string, unknown> {
   const net = SMALL_NETS[table];
   const mean = Array(net.inputChannels as number).fill(73);
-  return { net, data: { mean, workers: 0, ...(source ? { source } : {}) } };
+  const size = table === 'lenet' ? { resize: 28 } : {};
+  return { net, data: { mean, workers: 0, ...size, ...(source ? { source } : {}) } };
 }

@@ -1,7 +1,7 @@
 /** Plans against sums by hand, against the program's own counts, and against one another. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { createSlot, slotViews } from '../../src/data/index.js';
+import { createSlot, floatLayout, slotViews } from '../../src/data/index.js';
 import { encode, PREFIX_BYTES } from '../../src/exchange/codec.js';
 import { buildNet } from '../../src/model/net.js';
 import { summarize, totalsOf } from '../../src/model/summary.js';
@@ -20,7 +20,7 @@ const sum = (values: readonly number[]) => values.reduce((a, b) => a + b, 0);
 test('a step that only sends takes its messages one after another', () => {
   const plan = planOf(planned(REMOTE, { values: { exchange: { transport: 'device' } } }));
   const net = buildNet(configOf({ preset: 'lenet' }).net);
-  const images = (10 * (28 * 28 * 4 + 4)) / GBIT;
+  const images = (10 * (28 * 28 + 4)) / GBIT; // a byte for each grey level
   // The coordinator sends the images to a, then to b. At each of the first three crossings the one that is later makes the
   // other one later, so after these b is the one that has gone on earlier; and the last layer waits for b's half alone.
   const crossing = sum(summarize(net, 10).map(({ exchange }) => (exchange ? 2 * (exchange.forward[1] / GBIT + 1) : 0)));
@@ -120,9 +120,10 @@ test('split dense layers send activations instead of their gradients', () => {
 test('crossings have the bytes that a real step sends, and memory the bytes that a tower holds', async () => {
   const config = configOf({ preset: 'mini', batchSize: 4 });
   const { inputSize, inputChannels } = config.net;
-  const slot = createSlot(4, inputSize, inputChannels);
-  slotViews(slot, 4, inputSize, inputChannels).images.fill(0.5);
-  const team = await openTeam(config, [slot]);
+  const layout = floatLayout(4, inputSize, inputChannels);
+  const slot = createSlot(layout);
+  slotViews(slot, layout).images.fill(0.5);
+  const team = await openTeam(config, { slots: [slot], layout });
   try {
     const command = { kind: 'step', slot: 0, count: 4, step: 1, learningRate: 0.1, epoch: 1, update: true } as const;
     const replies = await team.ask({ ...command, keep: false, bySite: true });

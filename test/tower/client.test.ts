@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createSlot, slotViews } from '../../src/data/index.js';
+import { createSlot, floatLayout, slotViews } from '../../src/data/index.js';
 import {
   CheckpointError,
   ConfigError,
@@ -30,9 +30,11 @@ const STEP: Extract<Command, { kind: 'step' }> = {
 const LEAVING = new URL('./leaving-worker.js', import.meta.url).href;
 
 /** A batch slot of gray images with the labels 0, 1, 2, 3. */
+const LAYOUT = floatLayout(BATCH, 28, 1);
+
 function slotOf(pixel = 0.5): SharedArrayBuffer {
-  const slot = createSlot(BATCH, 28, 1, bytesToAlignment);
-  const { images, labels } = slotViews(slot, BATCH, 28, 1);
+  const slot = createSlot(LAYOUT, bytesToAlignment);
+  const { images, labels } = slotViews(slot, LAYOUT);
   images.fill(pixel);
   labels.set([0, 1, 2, 3]);
   return slot;
@@ -56,6 +58,7 @@ function setupOf(change: Partial<TowerSetup> = {}): TowerSetup {
     seed: 1,
     batchSize: BATCH,
     slots: [slotOf()],
+    layout: LAYOUT,
     exchangeTimeoutMs: 60_000,
     ...change,
   };

@@ -31,7 +31,7 @@ test("openTeam() asks TensorFlow for a half by TensorFlow's name", async () => {
   const { config } = resolveConfig([{ values: { preset: 'mini', devices: names } }], machine);
   listDevices();
   await assert.rejects(
-    openTeam(config, []),
+    openTeam(config),
     (error) =>
       error instanceof NativeError && /^Cannot use the device GPU:[78]: TensorFlow has CPU:0, /.test(error.message),
   );

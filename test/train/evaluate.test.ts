@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { createPrefetcher } from '../../src/data/batches/prefetch.js';
-import { type BatchFeeder, createSlot, slotViews } from '../../src/data/index.js';
+import { type BatchFeeder, createSlot, floatLayout, slotViews } from '../../src/data/index.js';
 import type { NetOptions } from '../../src/model/net.js';
 import { ONLY } from '../../src/tower/replica.js';
 import { addProbabilities, evaluate, evaluateViews } from '../../src/train/evaluate.js';
@@ -13,6 +13,7 @@ import { Stopped } from '../../src/train/waiting.js';
 const SIZES = { width: 1, inputSize: 1, inputChannels: 1, classes: 2 };
 const NET: NetOptions = { table: 'lenet', init: 'he', dropout: true, ...SIZES };
 const BATCHES = 5;
+const LAYOUT = floatLayout(2, 1, 1);
 
 /** Two slots that are filled ahead, for five batches of which the third has no image. `filled` lists what was filled. */
 function feederOf() {
@@ -25,7 +26,8 @@ function feederOf() {
   });
   const feeder = {
     testBatches: BATCHES,
-    slots: [createSlot(2, 1, 1), createSlot(2, 1, 1)],
+    slots: [createSlot(LAYOUT), createSlot(LAYOUT)],
+    layout: LAYOUT,
     async test(batch: number, view?: number) {
       const step = view === undefined ? batch : 10 * batch + view;
       return { slot: await lane.take(step), count: batch === 2 ? 0 : 2, step, epoch: 0 };
@@ -36,7 +38,11 @@ function feederOf() {
 }
 
 function teamOf(answer: () => Promise<unknown>): Team {
-  return { towers: [{ setup: { batchSize: 2, replica: ONLY } }], ask: answer } as unknown as Team;
+  return {
+    towers: [{ setup: { batchSize: 2, replica: ONLY } }],
+    ask: answer,
+    stage: () => undefined,
+  } as unknown as Team;
 }
 
 const REPLY = [{}, { loss: 4, top1: 1, top5: 2 }];
@@ -124,10 +130,11 @@ test('addProbabilities() adds the softmax of each row, of large scores too', () 
 
 /** Batches of two, no and one image, with labels 1, 1 and 0. The pixel of an image is the number of its view. */
 function viewsFeeder(): BatchFeeder {
-  const slot = createSlot(2, 1, 1);
-  const { images, labels } = slotViews(slot, 2, 1, 1);
+  const slot = createSlot(LAYOUT);
+  const { images, labels } = slotViews(slot, LAYOUT);
   return {
     slots: [slot],
+    layout: LAYOUT,
     testBatches: 3,
     async test(batch: number, view = 0) {
       images.fill(view);
@@ -143,8 +150,9 @@ test('evaluateViews() averages probabilities, not scores, over all ten views of 
   const feeder = viewsFeeder();
   const team = {
     towers: [{ setup: { batchSize: 2, replica: ONLY } }],
+    stage: () => undefined,
     async ask({ count }: { count: number }, memory: SharedArrayBuffer) {
-      const view = slotViews(feeder.slots[0]!, 2, 1, 1).images[0]!;
+      const view = slotViews(feeder.slots[0]!, LAYOUT).images[0]!;
       views.push(view);
       // One view is very sure of class 0, the nine others lean to class 1: the mean score says 0, the mean probability 1.
       const logits = new Float32Array(memory);

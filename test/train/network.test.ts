@@ -19,14 +19,15 @@ const reply = (images: number, loss?: number) =>
 /** Bytes by link and content. */
 function bytesOf(config: object, devices: readonly string[], replies: readonly StepReply[]): Record<string, number> {
   const sums: Record<string, number> = {};
-  for (const { from, to, what, bytes } of waysOf({ ...PRESETS.mini, ...config }, devices, replies)) {
+  for (const { from, to, what, bytes } of waysOf({ ...PRESETS.mini, ...config }, devices, replies, IMAGE)) {
     const key = `${from} ${to} ${what}`;
     sums[key] = (sums[key] ?? 0) + bytes;
   }
   return sums;
 }
 
-const IMAGES = 64 * 67 * 67 * 3 * 4;
+const IMAGE = 67 * 67 * 3;
+const IMAGES = 64 * IMAGE;
 const CONV3 = 64 * 3 * 3 * 32 * 4;
 const [LEFT, RIGHT] = ['10.0.0.2:2222', '10.0.0.3:2222'];
 

@@ -47,6 +47,7 @@ async function stopIn(waits: 'data' | 'step' | 'test' | 'evaluate' | 'measure', 
       work();
       return [REPLY];
     },
+    stage: () => undefined,
   } as unknown as Team;
   const checkpoints = { after: async ({ steps }: Progress) => void saved.push(steps) } as unknown as Checkpoints;
   const result: Progress = { steps: 0, images: 0, trainMs: 0, stopped: false, errors: [] };
@@ -55,7 +56,8 @@ async function stopIn(waits: 'data' | 'step' | 'test' | 'evaluate' | 'measure', 
     () => undefined,
     (error: unknown) => error,
   );
-  while (!isWaiting) await turn();
+  // The batch of a step is asked for in the step before it.
+  while (!isWaiting || (waits === 'data' && saved.length < from - 1)) await turn();
   controller.abort('SIGTERM');
   return { ended, result, saved, events: events.map(({ event }) => event) };
 }
@@ -65,6 +67,39 @@ test('trainLoop() stops while it waits for data, and returns normally so that a 
   assert.equal(await ended, undefined);
   assert.deepEqual([result.steps, result.images, saved], [2, 8, [1, 2]]);
   assert.equal(result.stopped, true);
+});
+
+test('trainLoop() has each batch filled and copied while the step before it runs, and frees its slot only after its own', async () => {
+  const order: string[] = [];
+  const feeder = {
+    batchesPerEpoch: 100,
+    testBatches: 0,
+    train: async (step: number) => ({ slot: step % 3, count: 4, step, epoch: 0 }),
+    release: ({ step }: { step: number }) => order.push(`release ${step}`),
+  } as unknown as BatchFeeder;
+  const team = {
+    stage: ({ step }: { step: number }) => {
+      order.push(`copy ${step}`);
+      return [BigInt(step)];
+    },
+    ask: async ({ kind, step, slot, staged }: { kind: string; step: number; slot: number; staged: bigint[] }) => {
+      assert.deepEqual([kind, slot, staged], ['step', step % 3, [BigInt(step)]]);
+      order.push(`step ${step}`);
+      for (let i = 0; i < 3; i++) await turn();
+      order.push(`end ${step}`);
+      return [REPLY];
+    },
+  } as unknown as Team;
+  const signal = new AbortController();
+  const result: Progress = { steps: 0, images: 0, trainMs: 0, stopped: false, errors: [] };
+  const events: LogEvent[] = [];
+  const checkpoints = {
+    after: async ({ steps }: Progress) => steps === 3 && signal.abort(),
+  } as unknown as Checkpoints;
+  const ui = { report: (event: LogEvent) => events.push(event), signal: signal.signal, checkpoints };
+  await trainLoop({ config: { ...CONFIG, evalEvery: 50 }, team, feeder, steps: 10 }, ui, result);
+  const wanted = [1, 2, 3].flatMap((step) => [`step ${step}`, `copy ${step + 1}`, `end ${step}`, `release ${step}`]);
+  assert.deepEqual(order, ['copy 1', ...wanted]);
 });
 
 test('trainLoop() does not wait for the first step, which compiles', async () => {

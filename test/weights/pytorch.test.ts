@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import test, { after } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { CASES, type CaseName, IMAGES, writeCase } from '../../scripts/pytorch-cases.js';
-import { slotBytes, slotViews } from '../../src/data/batches/slots.js';
+import { createSlot, floatLayout, slotViews } from '../../src/data/batches/slots.js';
 import { openTeam } from '../../src/train/team.js';
 import { smallConfig } from '../equivalence/teams.js';
 
@@ -24,9 +24,10 @@ async function logitsOf(name: CaseName, placement: 'split' | 'single', files: st
   const net = CASES[name];
   const mean = Array(net.inputChannels).fill(0);
   const config = smallConfig({ net: { ...net }, batchSize: IMAGES, placement, data: { mean, resize: net.inputSize } });
-  const slot = new SharedArrayBuffer(slotBytes(IMAGES, net.inputSize, net.inputChannels));
-  slotViews(slot, IMAGES, net.inputSize, net.inputChannels).images.set(pixels);
-  const team = await openTeam(config, [slot]);
+  const layout = floatLayout(IMAGES, net.inputSize, net.inputChannels);
+  const slot = createSlot(layout);
+  slotViews(slot, layout).images.set(pixels);
+  const team = await openTeam(config, { slots: [slot], layout });
   try {
     await team.ask({ kind: 'load', files });
     const logits = new SharedArrayBuffer(4 * IMAGES * net.classes);

@@ -6,12 +6,12 @@ import { IMAGENET_COLOURS, usesOwnColours } from '../images/colours.js';
 import { MAX_OPEN_SHARDS } from '../images/reader.js';
 import type { Dataset, FileDataset } from '../sets/dataset.js';
 import type { Statistics } from '../statistics/statistics.js';
-import type { FillSetup } from './filler.js';
+import { type FillSetup, layoutFor } from './filler.js';
 import { type BatchKind, batchesOf, createOrders, imagesOf, rangeOf } from './plan.js';
 import { closedError, openInline, openPool } from './pool.js';
 import { createPrefetcher } from './prefetch.js';
 import { openReadAhead } from './read-ahead.js';
-import { createSlot, slotBytes } from './slots.js';
+import { createSlot, type SlotLayout, slotBytes } from './slots.js';
 import { closeHoles, listUnreadable, type UnreadableImage } from './unreadable.js';
 import { runsOf, type Window } from './window.js';
 
@@ -78,11 +78,10 @@ const KEPT_BYTES = 2 ** 29;
 export function openFeeder(options: FeedOptions) {
   const { dataset, batchSize, inputSize, inputChannels, seed, data, statistics } = options;
   const { views = 1, slots: trainSlots = 3 } = options;
-  const slots = allocateSlots(trainSlots + TEST_SLOTS + 1, options);
   assert(statistics || !needsStatistics(data), 'the options need statistics');
   const window = windowOf(dataset, data);
-  const setup: FillSetup = {
-    ...{ dataset, batchSize, inputSize, inputChannels, seed, data, views, slots },
+  const common = {
+    ...{ dataset, batchSize, inputSize, inputChannels, seed, data, views },
     readOnly: options.readOnly === true,
     // Each thread opens shards of two parts.
     keptBytes: Math.floor((options.keptBytes ?? KEPT_BYTES) / (2 * Math.max(1, data.workers))),
@@ -93,6 +92,9 @@ export function openFeeder(options: FeedOptions) {
     ...(data.meanImage && { meanImage: statistics!.mean }),
     colours: usesOwnColours(data.colourNoise) ? statistics!.colours : IMAGENET_COLOURS,
   };
+  const layout = layoutFor(common);
+  const slots = allocateSlots(trainSlots + TEST_SLOTS + 1, layout, options.bytesToAlignment);
+  const setup: FillSetup = { ...common, slots };
   const inline = openInline(setup); // checks the options before a thread is started
   const filler = data.workers > 0 ? openPool(setup, data.workers) : inline;
   const testBatches = batchesOf(dataset.test.count, batchSize);
@@ -117,11 +119,10 @@ export function openFeeder(options: FeedOptions) {
   let sample: Promise<Batch> | undefined;
 
   return {
-    /**
-     * Shared memory of each slot: float32 images [batchSize, S, S, C] and int32 labels [batchSize]; see `slotViews`. The
-     * towers read it in place until the batch is released.
-     */
+    /** Shared memory of each slot: see `slotViews`. The towers read it in place until the batch is released. */
     slots: slots as readonly SharedArrayBuffer[],
+    /** What is in the slots: grey levels, or the net's input. */
+    layout,
     batchesPerEpoch: batchesOf(dataset.train.count, batchSize),
     testBatches,
     /** Images that were skipped so far. */
@@ -169,7 +170,7 @@ export function openFeeder(options: FeedOptions) {
     if (result.systemFault !== undefined) throw new DataError(result.systemFault);
     unreadable.add(kind === 'training' ? 'train' : 'test', number, result);
     const { count } = rangeOf(setup, kind, number);
-    const left = result.holes.length === 0 ? count : closeHoles(setup, slot, count, result.holes);
+    const left = result.holes.length === 0 ? count : closeHoles(slots[slot]!, layout, count, result.holes);
     filled.set(slot, { count: left, decodeMs: result.ms, readBytes: result.readBytes });
   }
 
@@ -200,15 +201,16 @@ function openAhead({ folder, train }: FileDataset, window: Window, seed: number,
 
 function allocateSlots(
   count: number,
-  { batchSize, inputSize, inputChannels, bytesToAlignment }: FeedOptions,
+  layout: SlotLayout,
+  bytesToAlignment: FeedOptions['bytesToAlignment'],
 ): SharedArrayBuffer[] {
   try {
-    return Array.from({ length: count }, () => createSlot(batchSize, inputSize, inputChannels, bytesToAlignment));
+    return Array.from({ length: count }, () => createSlot(layout, bytesToAlignment));
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
-    const bytes = slotBytes(batchSize, inputSize, inputChannels);
+    const bytes = slotBytes(layout);
     throw new ConfigError(
-      `Cannot hold ${count} batches of ${batchSize} images in memory: they take ${count * bytes} bytes, expected that much to be free; choose a smaller --batch-size`,
+      `Cannot hold ${count} batches of ${layout.batchSize} images in memory: they take ${count * bytes} bytes, expected that much to be free; choose a smaller --batch-size`,
     );
   }
 }

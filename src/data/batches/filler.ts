@@ -1,13 +1,15 @@
 /** Fills batch slots: in a data worker, or on the main thread if there are none. */
-import { type Augmentation, createTransform, drawAugmentation, type ImageOptions, viewsOf } from '../images/augment.js';
+import { type Augmentation, drawAugmentation, type ImageOptions, viewsOf } from '../images/augment.js';
 import { type Colours, drawNoise } from '../images/colours.js';
+import type { SourceSize } from '../images/crop.js';
 import { type Decode, openDecoder } from '../images/decode.js';
 import { openReader } from '../images/reader.js';
 import { SystemError } from '../images/retry.js';
 import type { FileDataset, ImageFiles, PixelDataset } from '../sets/dataset.js';
 import { startAhead } from './ahead.js';
+import { createPaint } from './paint.js';
 import { type BatchKind, createOrders, type PlanOptions, rangeOf } from './plan.js';
-import { slotViews } from './slots.js';
+import { layoutOf, type SlotLayout, slotViews } from './slots.js';
 
 /** All that a data worker needs to fill batches. It is sent once; large arrays are shared. */
 export interface FillSetup extends PlanOptions {
@@ -59,13 +61,13 @@ export interface FillResult {
  * @throws ConfigError for options that do not fit.
  */
 export function createFiller(setup: FillSetup) {
-  const { batchSize, inputSize, inputChannels, data, seed, colours } = setup;
-  const { size, ...sources } = openSources(setup);
-  const transform = createTransform(size, data, inputSize, inputChannels, setup.meanImage);
+  const { inputSize, data, seed, colours } = setup;
+  const sources = openSources(setup);
+  const layout = layoutFor(setup);
+  const paint = createPaint(sourceSize(setup), data, layout, setup.meanImage);
   const orderOf = createOrders(setup);
-  const slots = setup.slots.map((slot) => slotViews(slot, batchSize, inputSize, inputChannels));
+  const slots = setup.slots.map((slot) => slotViews(slot, layout));
   const views = viewsOf(setup.views ?? 1, data.resize, inputSize);
-  const inputValues = inputSize * inputSize * inputChannels;
 
   return {
     async fill(task: FillTask): Promise<FillResult> {
@@ -91,7 +93,7 @@ export function createFiller(setup: FillSetup) {
     const { from, count, epoch } = rangeOf(setup, kind, number);
     const source = isTraining ? sources.train : sources.test;
     const order = orderOf(kind, epoch);
-    const { images, labels } = slots[slot]!;
+    const slotted = slots[slot]!;
     const [begin, end] = [Math.floor((count * part) / parts), Math.floor((count * (part + 1)) / parts)];
     const find = (i: number) => {
       if (!order) return source.find([from + i], 0, 1);
@@ -106,8 +108,8 @@ export function createFiller(setup: FillSetup) {
       if (!pixels && data.onBadImage === 'fail') return;
       if (!pixels || setup.readOnly) continue;
       const changes = isTraining ? augmentationOf(index, epoch, from + i) : views[number % views.length]!;
-      transform(images, i * inputValues, pixels, offset, changes);
-      labels[i] = source.labels[index]!;
+      paint(slotted, i, pixels, offset, changes);
+      slotted.labels[i] = source.labels[index]!;
       source.recycle?.(pixels);
     }
   }
@@ -134,11 +136,24 @@ interface Source {
   close(): void;
 }
 
+/** The size of the images before they are stretched: files are decoded to the size that they are cropped from. */
+function sourceSize({
+  dataset,
+  data: { resize },
+  inputChannels,
+}: Pick<FillSetup, 'dataset' | 'data' | 'inputChannels'>) {
+  if (dataset.kind === 'pixels') return dataset;
+  return { height: resize, width: resize, channels: inputChannels === 1 ? 1 : 3 } satisfies SourceSize;
+}
+
+/** The layout of the slots that a filler fills. */
+export function layoutFor(setup: Omit<FillSetup, 'slots'>): SlotLayout {
+  return layoutOf(sourceSize(setup), setup.data, setup, setup.meanImage);
+}
+
 function openSources({ dataset, data, inputChannels, maxOpenShards, keptBytes = 0, readOnly }: FillSetup) {
   const { resize } = data;
-  if (dataset.kind === 'pixels') {
-    return { size: dataset, train: pixelSource(dataset, 'train'), test: pixelSource(dataset, 'test') };
-  }
+  if (dataset.kind === 'pixels') return { train: pixelSource(dataset, 'train'), test: pixelSource(dataset, 'test') };
   const channels = inputChannels === 1 ? 1 : 3;
   let opening: Promise<Decode> | undefined;
   const decode: Decode = async (bytes) => {
@@ -151,7 +166,7 @@ function openSources({ dataset, data, inputChannels, maxOpenShards, keptBytes = 
     const isReused = dataset.stored?.kind === 'raw' && !isKept;
     return fileSource(dataset, files, decode, { isKept, isReused, maxOpen: maxOpenShards });
   };
-  return { size: { height: resize, width: resize, channels }, train: open(dataset.train), test: open(dataset.test) };
+  return { train: open(dataset.train), test: open(dataset.test) };
 }
 
 function pixelSource({ height, width, channels, ...parts }: PixelDataset, part: 'train' | 'test'): Source {

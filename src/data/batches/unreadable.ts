@@ -2,9 +2,9 @@
 import { DataError } from '../../errors.js';
 import type { Dataset } from '../sets/dataset.js';
 import { nameAt } from '../sets/names.js';
-import type { FillResult, FillSetup } from './filler.js';
+import type { FillResult } from './filler.js';
 import { describeBatch } from './plan.js';
-import { slotViews } from './slots.js';
+import { imageValues, type SlotLayout, slotViews } from './slots.js';
 
 export interface UnreadableImage {
   /** Relative to the data set's folder. */
@@ -54,13 +54,13 @@ export function listUnreadable(
 
 /** Moves the last images of a test batch, whose order does not matter, into its holes. Returns how many are left. */
 export function closeHoles(
-  { batchSize, inputSize, inputChannels, slots }: FillSetup,
-  slot: number,
+  slot: SharedArrayBuffer,
+  layout: SlotLayout,
   count: number,
   holes: readonly number[],
 ): number {
-  const { images, labels } = slotViews(slots[slot]!, batchSize, inputSize, inputChannels);
-  const values = inputSize * inputSize * inputChannels;
+  const { images, labels } = slotViews(slot, layout);
+  const values = imageValues(layout);
   const empty = new Set(holes);
   const left = count - empty.size;
   let from = count;

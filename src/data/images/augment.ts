@@ -122,7 +122,7 @@ export function createTransform(
   const window = new Float32Array(inputSize * inputSize * channels);
   const { mean } = options;
   const scales = scalesOf(options, inputChannels);
-  const meanWindow = options.meanImage ? middleOf(meanImage!, options.resize, inputSize, channels) : undefined;
+  const meanWindow = options.meanImage ? meanWindowOf(meanImage!, options.resize, inputSize, channels) : undefined;
   const normalize = meanWindow
     ? subtractImage(meanWindow)
     : channels === 1 && inputChannels === 3
@@ -190,8 +190,8 @@ export function scalesOf({ scale }: Pick<ImageOptions, 'scale'>, inputChannels: 
   return typeof scale === 'number' ? Array<number>(inputChannels).fill(scale) : scale;
 }
 
-/** The window of {@link centerCrop}. */
-function middleOf(image: Float32Array, resize: number, size: number, channels: number): Float32Array {
+/** The window of {@link centerCrop} of an image [resize, resize, channels]. */
+export function meanWindowOf(image: Float32Array, resize: number, size: number, channels: number): Float32Array {
   const { top, left } = centerCrop(resize, size);
   const middle = new Float32Array(size * size * channels);
   for (let y = 0; y < size; y++) {
@@ -201,7 +201,8 @@ function middleOf(image: Float32Array, resize: number, size: number, channels: n
   return middle;
 }
 
-function checkOptions(
+/** @throws ConfigError if the window is larger than the stretched image, or channels or means do not fit. */
+export function checkOptions(
   { channels }: SourceSize,
   { resize, mean, scale, colourNoise }: ImageOptions,
   inputSize: number,

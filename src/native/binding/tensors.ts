@@ -2,24 +2,33 @@
 import tf = require('@tensorflow/tfjs');
 
 import { attr, type OpAttr } from '../c/attributes.js';
+import { borrowedHandle, canBorrow } from '../c/borrow.js';
 import { openContext, shortName } from '../c/context.js';
-import { ALIGNMENT } from '../c/copy.js';
 import { DataType, type Pointer } from '../c/signatures.js';
-import { bytesPerElement, handleOf, moveHandle, volume } from '../c/tensors.js';
-import { loadKoffi } from '../install/koffi.js';
+import { moveHandle } from '../c/tensors.js';
 import { currentBinding, tensorId, tensorOf } from './backend.js';
 import type { PinnedBinding } from './binding.js';
 
-const koffi = loadKoffi();
-
 /**
- * A float32 or int32 tensor, by the type of `values`, which are copied and may be in shared memory. @returns the caller's.
+ * A float32, int32 or uint8 tensor, by the type of `values`, which are copied and may be in shared memory. tfjs, which has no
+ * uint8, calls such a tensor int32; {@link floatOfBytes} reads it. @returns the caller's.
  * @throws NativeError if the number of values is not that of the shape.
  */
-export function tensorFrom(shape: readonly number[], values: Float32Array | Int32Array): tf.Tensor {
-  const dtype = values instanceof Int32Array ? DataType.INT32 : DataType.FLOAT;
+export function tensorFrom(shape: readonly number[], values: Float32Array | Int32Array | Uint8Array): tf.Tensor {
+  const dtype = dtypeOf(values);
   const id = currentBinding().createTensor([...shape], dtype, values);
   return tensorOf({ id, shape: [...shape], dtype });
+}
+
+function dtypeOf(values: Float32Array | Int32Array | Uint8Array): number {
+  if (values instanceof Uint8Array) return DataType.UINT8;
+  return values instanceof Int32Array ? DataType.INT32 : DataType.FLOAT;
+}
+
+/** The values of a uint8 tensor as float32; the tensor stays the caller's. @returns the caller's. */
+export function floatOfBytes(tensor: tf.Tensor): tf.Tensor {
+  const attrs = castAttrs(DataType.UINT8, DataType.FLOAT);
+  return tensorOf(currentBinding().executeOp('Cast', attrs, [tensorId(tensor)], 1)[0]!);
 }
 
 /** Copies the tensor's values into `target`, which may be shared memory. @throws NativeError if its length is another. */
@@ -78,26 +87,26 @@ export function castAttrs(from: number, to: number): OpAttr[] {
   return [attr.type('SrcT', from), attr.type('DstT', to), attr.bool('Truncate', false)];
 }
 
-/*
- * Borrowed tensors: TensorFlow reads their values in JavaScript's shared memory until they are disposed of. It does not
- * write there: it computes in place only in memory that it owns, and it does not own the memory that `TF_NewTensor` is given
- * (`owns_memory` in `tensorflow/c/tf_tensor.cc`). An op on a CPU has read its inputs when its call returns, an op on a GPU
- * when its result is there.
- */
+/** The tensor of a handle from another thread, float32 or uint8, which becomes this thread's. @returns the caller's. */
+export function adoptTensor(handle: Pointer, shape: readonly number[], isBytes: boolean): tf.Tensor {
+  const dtype = isBytes ? DataType.UINT8 : DataType.FLOAT;
+  return tensorOf({ id: currentBinding().adopt(handle), shape: [...shape], dtype });
+}
 
 /** Keeps the memory of tensors alive, by tfjs's `dataId`. */
 const memories = new WeakMap<object, ArrayBufferLike>();
 
 /**
- * A float32 tensor of `values` without a copy. Nobody may write to the memory until the tensor, and all that may share its
- * memory (clones, reshaped tensors), are disposed of. TensorFlow copies it to a device with other memory where it is used.
- * It is a copy from the start if the memory is not shared, or does not begin at a multiple of {@link ALIGNMENT} bytes.
+ * A float32 or uint8 tensor of `values` without a copy. Nobody may write to the memory until the tensor, and all that may
+ * share its memory (clones, reshaped tensors), are disposed of. It is a copy on a GPU, and if the memory is not shared or
+ * does not begin at a multiple of `ALIGNMENT` bytes. To a server's device TensorFlow copies it where it is used.
  * @returns the caller's.
  * @throws NativeError if the number of values is not that of the shape.
  */
-export function borrowTensor(shape: readonly number[], values: Float32Array): tf.Tensor {
-  const id = borrow(shape, DataType.FLOAT, values);
-  const tensor = tensorOf({ id, shape: [...shape], dtype: DataType.FLOAT });
+export function borrowTensor(shape: readonly number[], values: Float32Array | Uint8Array): tf.Tensor {
+  const dtype = dtypeOf(values);
+  const id = borrow(shape, dtype, values);
+  const tensor = tensorOf({ id, shape: [...shape], dtype });
   memories.set(tensor.dataId, values.buffer);
   return tensor;
 }
@@ -107,8 +116,8 @@ export function borrow(shape: readonly number[], dtype: number, values: Float32A
   const binding = currentBinding();
   // In a recording it becomes a constant.
   if (binding.isRecording || !canBorrow(shape, dtype, values)) return binding.createTensor([...shape], dtype, values);
-  const handle = borrowedHandle(shape, dtype, values);
-  if (binding.target.memory !== 'host') return binding.adopt(handle);
+  const handle = borrowedHandle(openContext(), shape, dtype, values);
+  if (binding.target.memory === 'remote') return binding.adopt(handle);
   // This copies nothing from one CPU device to another.
   return binding.adopt(moveHandle(openContext(), handle, binding.device));
 }
@@ -122,32 +131,5 @@ export function hostTensor(
   isCopied = false,
 ): number {
   if (isCopied || !canBorrow(shape, dtype, values)) return binding.createHostTensor(shape, dtype, values);
-  return binding.adopt(borrowedHandle(shape, dtype, values));
-}
-
-function canBorrow(shape: readonly number[], dtype: number, values: Float32Array | Uint8Array): boolean {
-  const bytes = volume(shape) * bytesPerElement(dtype);
-  if (bytes === 0 || bytes !== values.byteLength || !(values.buffer instanceof SharedArrayBuffer)) return false;
-  return koffi.address(values) % BigInt(ALIGNMENT) === 0n;
-}
-
-function borrowedHandle(shape: readonly number[], dtype: number, values: Float32Array | Uint8Array): Pointer {
-  const context = openContext();
-  const sizes = BigInt64Array.from(shape, BigInt);
-  const address = koffi.address(values);
-  const { TF_NewTensor } = context.c;
-  const tensor = TF_NewTensor(dtype, sizes, shape.length, address, values.byteLength, deallocator(), 0n);
-  return handleOf(context, tensor, shape);
-}
-
-let labs: Pointer | undefined;
-
-/**
- * The C function that TensorFlow calls with (data, length, argument), in any of its threads, when it no longer needs the
- * borrowed memory. It must do nothing, and cannot be a JavaScript function, because those threads run none. `labs` reads the
- * address as a number: it touches no memory, is in every C library, and leaves the further arguments alone.
- */
-function deallocator(): Pointer {
-  labs ??= koffi.load(null).symbol('labs') as unknown as Pointer;
-  return labs;
+  return binding.adopt(borrowedHandle(openContext(), shape, dtype, values));
 }

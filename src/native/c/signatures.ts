@@ -115,6 +115,8 @@ export const PROTOTYPES = [
 
   'void TF_SetDevice(void *description, const char *device)',
 
+  'void *TFE_TensorHandleCopySharingTensor(void *handle, void *status)',
+
   'void *TFE_NewExecutor(bool isAsync, bool streams, int mostInFlight)',
   'void TFE_DeleteExecutor(void *executor)',
   'void TFE_ExecutorWaitForAllPendingNodes(void *executor, void *status)',

@@ -76,7 +76,7 @@ async function devices({ asked, servers = [], coordinator }: DevicesJob) {
 
 /** Sends known values across at every site. @returns `wrong`: where others arrived, or why the transport is not in use. */
 async function exchange({ config }: { config: Config }) {
-  const team = await openTeam(config, []);
+  const team = await openTeam(config);
   try {
     const started = performance.now();
     const sites = sitesOf(buildNet(config.net)).length;

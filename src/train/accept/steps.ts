@@ -1,7 +1,8 @@
 /** Steps on noise instead of data: how fast they are, and where their ops run. */
 import { type Config, imagesPerStep } from '../../config/config.js';
+import { sourceSize } from '../../config/crossing.js';
 import { bareDevice } from '../../config/servers.js';
-import { createSlot, slotViews } from '../../data/index.js';
+import { createSlot, layoutOf, type SlotLayout, slotViews } from '../../data/index.js';
 import { hasKernel, type PlacedOp, recordPlacement } from '../../native/c/ops.js';
 import { median } from '../../numbers.js';
 import { isMeasured } from '../levels.js';
@@ -94,10 +95,10 @@ function countOps(ops: readonly PlacedOp[]): Record<string, Record<string, numbe
 
 /** Opens a team with one batch slot of noise while `use` runs. */
 export async function withTeam<T>(config: Config, use: (team: Team) => Promise<T>): Promise<T> {
-  const { net } = config;
-  const slot = createSlot(imagesPerStep(config), net.inputSize, net.inputChannels);
-  fillSlot(slot, config);
-  const team = await openTeam(config, [slot]);
+  const layout = layoutFor(config);
+  const slot = createSlot(layout);
+  fillSlot(slot, layout, config);
+  const team = await openTeam(config, { slots: [slot], layout });
   try {
     return await use(team);
   } finally {
@@ -113,15 +114,35 @@ export function stepOnce(team: Team, config: Config, step: number) {
   return team.ask({ kind: 'step', slot: 0, count, step, ...rate, update: true, keep: false });
 }
 
+/** The layout that the slots of a run with these settings have, without a mean image. */
+export function layoutFor(config: Config): SlotLayout {
+  const { data, net } = config;
+  const { inputSize, inputChannels } = net;
+  const size = sourceSize(data);
+  const { mean, scale } = isMeasured(data) ? data : { mean: [127], scale: 1 };
+  // The net may be another than the settings are for.
+  const each = (values: readonly number[]) =>
+    Array.from({ length: inputChannels }, (_, c) => values[c % values.length]!);
+  const options = {
+    ...{ ...data, meanImage: false, mean: each(mean), scale: typeof scale === 'number' ? scale : each(scale) },
+    colourNoise: inputChannels === 3 ? data.colourNoise : { ...data.colourNoise, strength: 0 },
+  };
+  const sizes = { batchSize: imagesPerStep(config), inputSize, inputChannels };
+  return layoutOf({ height: size, width: size, channels: inputChannels }, options, sizes);
+}
+
 /** Fills images with noise in the data's range, and labels with each class in turn. */
-function fillSlot(slot: SharedArrayBuffer, config: Config): void {
+function fillSlot(slot: SharedArrayBuffer, layout: SlotLayout, config: Config): void {
   const { net, data } = config;
-  const { images, labels } = slotViews(slot, imagesPerStep(config), net.inputSize, net.inputChannels);
+  const { images, labels, noise } = slotViews(slot, layout);
   const scale = isMeasured(data) ? data.scale : 1;
   let state = 1;
   for (let i = 0; i < images.length; i++) {
     state = (Math.imul(state, 1_664_525) + 1_013_904_223) | 0; // Numerical Recipes' generator
-    images[i] = (state >> 24) * (typeof scale === 'number' ? scale : scale[i % scale.length]!);
+    images[i] = layout.normalization
+      ? state >>> 24
+      : (state >> 24) * (typeof scale === 'number' ? scale : scale[i % scale.length]!);
   }
+  noise?.fill(1);
   for (let i = 0; i < labels.length; i++) labels[i] = i % net.classes;
 }

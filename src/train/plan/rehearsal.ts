@@ -91,7 +91,7 @@ async function rehearseSteps(
   { note, signal }: Required<Pick<RehearsalOptions, 'note' | 'signal'>>,
 ): Promise<void> {
   note(`opening ${config.devices.join(' and ')}`);
-  const team = await openTeam({ ...config, weights: null }, feeder.slots);
+  const team = await openTeam({ ...config, weights: null }, feeder);
   try {
     found.upload = uploadRate(config, feeder);
     note('training steps with the same images');

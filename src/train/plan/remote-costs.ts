@@ -1,10 +1,9 @@
 /** Measures what TensorFlow's servers add to a step: the same small steps here and there, in turn. */
 import type { Config } from '../../config/config.js';
-import { buildNet } from '../../model/net.js';
+import { imageBytes } from '../../data/index.js';
 import { median } from '../../numbers.js';
-import { imageBytes } from '../../plan/costs.js';
 import type { RemoteCost } from '../../plan/rates.js';
-import { stepOnce, withTeam } from '../accept/steps.js';
+import { layoutFor, stepOnce, withTeam } from '../accept/steps.js';
 import type { Team } from '../team.js';
 import { REMOTE, SMALL, SMALL_MESSAGES } from './calibrate.js';
 
@@ -17,6 +16,8 @@ export interface SmallSteps {
   single: Pair;
   split: Pair;
   large: Pair;
+  /** Of one image, as it crosses. */
+  imageBytes: number;
 }
 
 interface Pair {
@@ -46,7 +47,7 @@ export async function smallSteps(
     ...[single(local, LARGE_BATCH), single(remote, LARGE_BATCH)],
   ]);
   const pair = (i: number): Pair => ({ here: found[i]!, there: found[i + 1]! });
-  return { single: pair(0), split: pair(2), large: pair(4) };
+  return { single: pair(0), split: pair(2), large: pair(4), imageBytes: imageBytes(layoutFor(small)) };
 }
 
 const LEAST_MS = 0.05;
@@ -62,7 +63,7 @@ export function remoteCost(steps: SmallSteps): RemoteCost {
     message: {
       ...REMOTE.message,
       ms: Math.max(LEAST_MS, crossing / (SMALL_MESSAGES - 1)), // the norms of the gradients do not go by server
-      bytesPerMs: (LARGE_BATCH * imageBytes(buildNet(SMALL))) / imagesMs,
+      bytesPerMs: (LARGE_BATCH * steps.imageBytes) / imagesMs,
     },
   };
 }

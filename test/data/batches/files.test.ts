@@ -47,16 +47,16 @@ function optionsFor(folder: string, workers: number, data: Partial<FeedOptions['
   };
 }
 
-async function everything(feeder: BatchFeeder, options: FeedOptions) {
+async function everything(feeder: BatchFeeder) {
   const batches: ReturnType<typeof contents>[] = [];
   for (let step = 1; step <= 2 * feeder.batchesPerEpoch; step++) {
     const batch = await feeder.train(step);
-    batches.push(contents(feeder, options, batch));
+    batches.push(contents(feeder, batch));
     feeder.release(batch);
   }
   for (let number = 0; number < feeder.testBatches; number++) {
     const batch = await feeder.test(number);
-    batches.push(contents(feeder, options, batch));
+    batches.push(contents(feeder, batch));
     feeder.release(batch);
   }
   return batches;
@@ -70,7 +70,7 @@ test('train() and test() return the same batches of files with any number of thr
         ...optionsFor(folder, workers!, { onBadImage: 'skip' }),
         ...(decoders !== undefined && { decoders }),
       };
-      return everything(open(t, options), options);
+      return everything(open(t, options));
     }),
   );
   for (const other of others) assert.deepEqual(other, first);
@@ -81,7 +81,7 @@ test('test() returns each decoded image of a folder minus the mean, with its lab
   const options = { ...optionsFor(goodFolder(t), 1, { resize: SIZE }), batchSize: 64 };
   const feeder = open(t, options);
   const batch = await feeder.test(0);
-  const { images, labels } = contents(feeder, options, batch);
+  const { images, labels } = contents(feeder, batch);
   assert.deepEqual([...labels], [...GOOD.map(() => 0), ...GOOD.map(() => 1)]);
   const decode = await openDecoder(SIZE, 3);
   for (const [i, name] of [...GOOD].sort().entries()) {
@@ -114,9 +114,9 @@ test('sample() returns images of every class of a folder, decodes them once, and
     const options = { ...optionsFor(folder, workers, { onBadImage: 'skip' }), batchSize: count };
     const feeder = open(t, options);
     const batch = await feeder.sample();
-    return { feeder, options, batch, ...contents(feeder, options, batch) };
+    return { feeder, batch, ...contents(feeder, batch) };
   };
-  const { feeder, options, batch, images, labels } = await contentsOf(0);
+  const { feeder, batch, images, labels } = await contentsOf(0);
   assert.deepEqual([...labels].sort(), [...GOOD.map(() => 0), ...GOOD.map(() => 1)]);
   assert.deepEqual(
     feeder.unreadable.map(({ path }) => path).sort(),
@@ -129,17 +129,17 @@ test('sample() returns images of every class of a folder, decodes them once, and
     assert.deepEqual([other.images, other.labels], [images, labels]);
   }
   const small = open(t, first);
-  const some = contents(small, first, { ...(await small.sample()), count: first.batchSize });
+  const some = contents(small, { ...(await small.sample()), count: first.batchSize });
   assert.equal(new Set(some.labels).size, 2);
   rmSync(join(folder, 'val'), { recursive: true });
-  assert.deepEqual(contents(feeder, options, await feeder.sample()).images, images);
+  assert.deepEqual(contents(feeder, await feeder.sample()).images, images);
   assert.deepEqual(await feeder.sample(), batch);
 });
 
 test('train() and test() return grey images for a net with one channel', async (t) => {
   const options = { ...optionsFor(goodFolder(t), 0, { resize: SIZE, mean: [0] }), inputChannels: 1 };
   const feeder = open(t, options);
-  assert.equal(contents(feeder, options, await feeder.test(0)).images.length, 8 * SIZE * SIZE);
+  assert.equal(contents(feeder, await feeder.test(0)).images.length, 8 * SIZE * SIZE);
 });
 
 for (const workers of [0, 2]) {
@@ -157,7 +157,7 @@ for (const workers of [0, 2]) {
       tested = [];
       for (let number = 0; number < feeder.testBatches; number++) {
         const batch = await feeder.test(number);
-        tested.push(...contents(feeder, options, batch).labels);
+        tested.push(...contents(feeder, batch).labels);
         feeder.release(batch);
       }
     }
@@ -188,7 +188,7 @@ for (const workers of [0, 2]) {
     const feeder = open(t, options);
     for (let epoch = 0; epoch < 6; epoch++) {
       const batch = await feeder.train(epoch + 1);
-      const { images, labels } = contents(feeder, options, batch);
+      const { images, labels } = contents(feeder, batch);
       const order = [...shuffled(4, options.seed, epoch)];
       const wanted = order.map((_, i) => [...order.slice(i), ...order].find((index) => index === 0 || index === 3)!);
       const red = (i: number) => images[i * SIZE * SIZE * 3];
@@ -258,7 +258,7 @@ test('labels may be as large as 65,535', async (t) => {
   const train = imageFiles(['train/a/rgb.jpg'], [65_535]);
   const feeder = open(t, { ...options, dataset: { ...options.dataset, train } as FeedOptions['dataset'] });
   const batch = await feeder.train(1);
-  assert.equal(contents(feeder, options, batch).labels[0], 65_535);
+  assert.equal(contents(feeder, batch).labels[0], 65_535);
 });
 
 test('close() ends threads that decode', async (t) => {
@@ -278,13 +278,13 @@ test('openFeeder() decodes the images of a small set once', async (t) => {
   const folder = goodFolder(t);
   const options = optionsFor(folder, 0);
   const feeder = openFeeder(options);
-  const before = await everything(feeder, options);
+  const before = await everything(feeder);
   await feeder.close();
   const second = openFeeder(options);
   const after: ReturnType<typeof contents>[] = [];
   for (let step = 1; step <= 2 * second.batchesPerEpoch; step++) {
     const batch = await second.train(step);
-    after.push(contents(second, options, batch));
+    after.push(contents(second, batch));
     second.release(batch);
     if (step === second.batchesPerEpoch) rmSync(join(folder, 'train'), { recursive: true });
   }

@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { FillSetup } from '../../../src/data/batches/filler.js';
 import { openPool } from '../../../src/data/batches/pool.js';
-import { createSlot } from '../../../src/data/batches/slots.js';
+import { createSlot, floatLayout } from '../../../src/data/batches/slots.js';
 import { IMAGENET_COLOURS } from '../../../src/data/images/colours.js';
 import { DataError } from '../../../src/errors.js';
 import { PLAIN, smallDataset } from '../sets.js';
@@ -25,7 +25,7 @@ const SETUP: FillSetup = {
   seed: 1,
   data: PLAIN,
   colours: IMAGENET_COLOURS,
-  slots: [createSlot(2, 4, 1)],
+  slots: [createSlot(floatLayout(2, 4, 1))],
 };
 
 function isDataError(wanted: RegExp): (error: Error) => boolean {

@@ -10,12 +10,15 @@ import sharp, { type Sharp } from 'sharp';
 import { errorWithCode, retryRead, SystemError } from '../../../src/data/images/retry.js';
 import {
   checkImages,
+  createSlot,
   type FeedOptions,
+  floatLayout,
   openDataset,
   openFeeder,
   openFileTransform,
   openImages,
   packImages,
+  slotViews,
   statisticsOf,
 } from '../../../src/data/index.js';
 import { isSentence } from '../../fuzz.js';
@@ -97,11 +100,12 @@ test('no image counts as unreadable because of a system fault, whichever functio
   await packImages(openImages(folder), { out, shardBytes: 2 ** 20 });
   const options = { resize: 8, channels: 3, onBadImage: 'skip', concurrency: 2, cache: folderOf(t, {}) } as const;
   const [dataset, packed] = [optionsOf(folder), optionsOf(out)];
+  const layout = floatLayout(1, 4, 3);
+  const slot = slotViews(createSlot(layout), layout);
   const paint = await openFileTransform(
     { height: 8, width: 8, channels: 3 },
     { ...PLAIN, resize: 8, mean: [0, 0, 0] },
-    4,
-    3,
+    layout,
   );
   let code: string | undefined;
   const waits = replace(t, ['openSync', 'readSync'], () => code);
@@ -111,7 +115,7 @@ test('no image counts as unreadable because of a system fault, whichever functio
     ['a packed batch', () => withFeeder(packed, (feeder) => feeder.train(1))],
     ['data check', () => checkImages(openImages(folder), { resize: 8, concurrency: 2 })],
     ['the mean image', () => statisticsOf(openImages(folder), options)],
-    ['predict', () => paint(new Float32Array(48), 0, join(folder, 'val/a/1.jpg'))],
+    ['predict', () => paint(slot, 0, join(folder, 'val/a/1.jpg'))],
   ];
   for (const [who, read] of readers) {
     for (const found of ['EMFILE', 'EIO']) {

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { createTransform, viewsOf } from '../../../src/data/images/augment.js';
-import { openFeeder, slotViews } from '../../../src/data/index.js';
+import { openFeeder } from '../../../src/data/index.js';
 import { ConfigError } from '../../../src/errors.js';
+import { contents } from '../batches/feed.js';
 import { PLAIN, smallDataset } from '../sets.js';
 
 test('viewsOf() returns the ten views of the paper: corners and middle of 224 in 256, then mirrored', () => {
@@ -45,7 +46,7 @@ for (const workers of [0, 2]) {
       for (const [view, expectedChanges] of changes.entries()) {
         const batch = await feeder.test(number, view);
         assert.equal(batch.count, number === 2 ? 1 : 2);
-        const { images, labels } = slotViews(feeder.slots[batch.slot]!, 2, 5, 1);
+        const { images, labels } = contents(feeder, batch);
         for (let i = 0; i < batch.count; i++) {
           const index = number * 2 + i;
           const expected = new Float32Array(25);

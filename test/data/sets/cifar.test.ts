@@ -14,6 +14,7 @@ import {
   statisticsOf,
 } from '../../../src/data/index.js';
 import { ConfigError } from '../../../src/errors.js';
+import { inputsOf } from '../batches/feed.js';
 import { refusal } from '../refusal.js';
 import { cifarFile, cifarFiles, folderOf, fourFiles, imageFolderOf, PLAIN } from '../sets.js';
 
@@ -120,7 +121,8 @@ test('batches of colour images have mean and scale of each channel, and their ow
   const options = { dataset, batchSize: 2, inputSize: 32, inputChannels: 3, seed: 1 };
   const feeder = openFeeder({ ...options, data: { ...PLAIN, resize: 32, mean: [0, 1, 2], scale: 0.5, workers: 0 } });
   const { slot } = await feeder.test(0);
-  const { images, labels } = slotViews(feeder.slots[slot]!, 2, 32, 3);
+  const views = slotViews(feeder.slots[slot]!, feeder.layout);
+  const [images, { labels }] = [inputsOf(views, feeder.layout, 2), views];
   assert.deepEqual([...images.subarray(3 * 1023, 3 * 1025)], [0, 4.5, 9, 0.5, 5, 9.5]);
   assert.deepEqual([...labels], [9, 0]);
   await feeder.close();

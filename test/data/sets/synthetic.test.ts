@@ -47,7 +47,7 @@ test('images beyond those in memory are the same again, with their labels, in ba
   const feeder = openFeeder({ dataset, batchSize: 1200, inputSize: 4, inputChannels: 1, seed: 1, data });
   t.after(() => feeder.close());
   const batch = await feeder.train(1);
-  const views = slotViews(feeder.slots[batch.slot]!, 1200, 4, 1);
+  const views = slotViews(feeder.slots[batch.slot]!, feeder.layout);
   const order = feeder.imagesOf(1).map(Number);
   for (const [place, index] of order.entries()) {
     assert.equal(views.labels[place], labels[index]);

@@ -14,7 +14,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { after, before, type TestContext } from 'node:test';
-import { createFiller, type FillSetup } from '../../../src/data/batches/filler.js';
+import { createFiller, type FillSetup, layoutFor } from '../../../src/data/batches/filler.js';
 import { encodeJpeg, openDecoder } from '../../../src/data/images/decode.js';
 import { openReader } from '../../../src/data/images/reader.js';
 import { npyHeader, type Stored } from '../../../src/data/images/stored.js';
@@ -83,8 +83,8 @@ async function hashesOf(options: FeedOptions, { first = 1, last = 6 } = {}) {
   const hashes: string[] = [];
   const add = async (take: Promise<{ slot: number; count: number; step: number }>) => {
     const batch = await take;
-    const { images, labels } = slotViews(feeder.slots[batch.slot]!, 8, options.inputSize, options.inputChannels);
-    const values = batch.count * options.inputSize ** 2 * options.inputChannels;
+    const { images, labels } = slotViews(feeder.slots[batch.slot]!, feeder.layout);
+    const values = batch.count * options.inputSize ** 2 * feeder.layout.channels;
     hashes.push(
       createHash('sha256').update(images.slice(0, values)).update(labels.slice(0, batch.count)).digest('hex'),
     );
@@ -126,9 +126,10 @@ test('a window mixes packed images the same way with any number of workers and a
 
 test('buffers of raw images that are used again mix no images, also while batches are filled at the same time', async () => {
   const filledFrom = async (source: string) => {
-    const slots = [1, 2, 3, 4].map(() => createSlot(8, 12, 3));
     const { seed, data, ...rest } = optionsFor(source, 0);
     const colours = { deviations: [0, 0, 0], directions: [0, 1, 2].map(() => [0, 0, 0]) } as never;
+    const layout = layoutFor({ ...rest, seed, data, colours });
+    const slots = [1, 2, 3, 4].map(() => createSlot(layout));
     const filler = createFiller({ ...rest, seed, data, slots, colours } satisfies FillSetup);
     await Promise.all(
       slots.map((_, slot) => filler.fill({ kind: 'training', number: slot + 1, slot, part: 0, parts: 1 })),

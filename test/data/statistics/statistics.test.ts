@@ -14,6 +14,7 @@ import {
 } from '../../../src/data/index.js';
 import { statisticsFile } from '../../../src/data/statistics/cache.js';
 import { DataError } from '../../../src/errors.js';
+import { inputsOf } from '../batches/feed.js';
 import { folderOf, imageFolderOf, PLAIN, smallDataset } from '../sets.js';
 
 async function noisePng(seed: number, width = 8, height = 8): Promise<Buffer> {
@@ -183,11 +184,11 @@ test('a feeder subtracts the mean image from training and test images, and adds 
       data: { ...data, colourNoise: { ...PLAIN.colourNoise, ...colourNoise } },
     });
     t.after(() => feeder.close());
-    const view = async (slot: number, count: number) => [
-      ...slotViews(feeder.slots[slot]!, 3, 8, 3).images.slice(0, count * 192),
+    const view = (slot: number, isTraining: boolean) => [
+      ...inputsOf(slotViews(feeder.slots[slot]!, feeder.layout), feeder.layout, 1, isTraining),
     ];
     const [trained, tested] = [await feeder.train(1), await feeder.test(0)];
-    return { train: await view(trained.slot, 1), test: await view(tested.slot, 1) };
+    return { train: view(trained.slot, true), test: view(tested.slot, false) };
   };
   const plain = await batchesOf({}, 1);
   const own = raw[0]!.map((value, i) => Math.fround(value - statistics.mean[i]!));

@@ -6,11 +6,11 @@ import tf = require('@tensorflow/tfjs');
 
 import { NativeError } from '../../../src/errors.js';
 import { currentBinding, tensorId } from '../../../src/native/binding/backend.js';
+import { AsyncExecutor } from '../../../src/native/binding/executor.js';
 import { Variable } from '../../../src/native/binding/variables.js';
 import { openContext } from '../../../src/native/c/context.js';
 import { AttrType, DataType } from '../../../src/native/c/signatures.js';
 import { allocateTensor } from '../../../src/native/c/tensors.js';
-import { AsyncExecutor } from '../../../src/native/graph/run-while.js';
 import { TensorQueue } from '../../../src/native/graph/tensor-queue.js';
 import { backingDevice, runOp, useDevice } from '../../../src/native/index.js';
 

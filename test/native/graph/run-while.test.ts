@@ -5,10 +5,10 @@ import tf = require('@tensorflow/tfjs');
 
 import type { NativeError } from '../../../src/errors.js';
 import { currentBinding, runOp, useDevice } from '../../../src/native/binding/backend.js';
+import { AsyncExecutor } from '../../../src/native/binding/executor.js';
 import { Variable } from '../../../src/native/binding/variables.js';
 import { AttrType, DataType } from '../../../src/native/c/signatures.js';
 import { compile } from '../../../src/native/graph/compile.js';
-import { AsyncExecutor } from '../../../src/native/graph/run-while.js';
 
 useDevice('CPU:0');
 

@@ -6,10 +6,10 @@ import tf = require('@tensorflow/tfjs');
 import { NativeError } from '../../../src/errors.js';
 import { currentBinding, useDevice } from '../../../src/native/binding/backend.js';
 import { PinnedBinding } from '../../../src/native/binding/binding.js';
+import { AsyncExecutor } from '../../../src/native/binding/executor.js';
 import { openContext } from '../../../src/native/c/context.js';
 import { AttrType, DataType } from '../../../src/native/c/signatures.js';
 import { compile } from '../../../src/native/graph/compile.js';
-import { AsyncExecutor } from '../../../src/native/graph/run-while.js';
 import { maxPool } from '../../../src/native/layers/layer-ops.js';
 
 useDevice('CPU:0');
