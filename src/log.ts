@@ -92,7 +92,11 @@ export const EVENTS = {
       z.strictObject(numbers('tower', 'step_ms', 'compute_ms', 'exchange_ms', 'wait_ms', 'exchange_bytes')),
     ),
   }),
-  eval: z.strictObject(numbers('step', 'epoch', 'images', 'loss', 'top1', 'top5', 'eval_ms')),
+  eval: z.strictObject({
+    ...numbers('step', 'epoch', 'images', 'loss', 'top1', 'top5', 'eval_ms'),
+    gap_ms: number.optional(),
+    data_ms: number.optional(),
+  }),
   activations: z.strictObject({
     ...numbers('step', 'images'),
     layers: z.array(

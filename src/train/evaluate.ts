@@ -78,7 +78,7 @@ export async function evaluateRun(
  * Evaluates all test images by their centre.
  * @param step the training step that the exchange's messages carry.
  * @param options `signal` ends the evaluation early; `grace`: how long to wait for a batch after that. A training passes its
- * own, which knows how long compiling took.
+ * own, which knows how long compiling took. `onWait` receives how long the towers waited for each batch.
  * @throws Stopped if the towers are not done in time after the signal; DataError if no image can be read.
  */
 export async function evaluate(
@@ -89,14 +89,17 @@ export async function evaluate(
     signal = new AbortController().signal,
     grace = new GracePeriod(),
     busy,
-  }: { signal?: AbortSignal; grace?: GracePeriod; busy?: Busy | undefined } = {},
+    onWait,
+  }: { signal?: AbortSignal; grace?: GracePeriod; busy?: Busy | undefined; onWait?: (ms: number) => void } = {},
 ): Promise<Scores> {
   const sums = { images: 0, loss: 0, top1: 0, top5: 0 };
   let i = 0;
   busy?.(() => evaluating(i, feeder));
   for (; i < feeder.testBatches && !signal.aborted; i++) {
+    const asked = performance.now();
     const batch = await untilStopped(feeder.test(i), signal);
     if (!batch) break;
+    onWait?.(performance.now() - asked);
     const { slot, count } = batch;
     // A batch is empty if none of its images can be read.
     if (count > 0) {

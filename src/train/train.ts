@@ -3,7 +3,7 @@ import type { Config } from '../config/config.js';
 import type { BatchFeeder } from '../data/index.js';
 import { signalExitCode } from '../end-signals.js';
 import { NonFiniteError, SplitError, VerifyError } from '../errors.js';
-import { duration } from '../numbers.js';
+import { duration, sumOf } from '../numbers.js';
 import { learningRateAt } from '../optim/schedule.js';
 import { type Checkpoints, openCheckpoints } from './checkpoints.js';
 import { diagnose } from './diagnose.js';
@@ -187,10 +187,13 @@ export async function trainLoop(
   async function evaluateNow(): Promise<void> {
     const started = performance.now();
     const step = progress.steps;
-    const scores = await evaluate(team, feeder, step, { signal, grace, busy });
+    const waits: number[] = [];
+    const onWait = (ms: number) => waits.push(ms);
+    const scores = await evaluate(team, feeder, step, { signal, grace, busy, onWait });
     if (signal.aborted) return; // some images are missing
     const epoch = epochOfStep(step, feeder);
-    report({ event: 'eval', step, epoch, ...scores, eval_ms: performance.now() - started });
+    const waited = { gap_ms: waits[0] ?? 0, data_ms: sumOf(waits, (ms) => ms) };
+    report({ event: 'eval', step, epoch, ...scores, eval_ms: performance.now() - started, ...waited });
     progress.top1 = scores.top1;
     if (endsEpoch(step)) progress.errors.push({ epoch, error: 1 - scores.top1 });
     (await measureActivations(team, feeder, step, signal, grace.ms)).forEach(report);
@@ -213,6 +216,7 @@ export async function trainLoop(
     const bySite = isFirst && config.placement === 'split';
     const options = { update: true, keep: false, bySite, ...(isTraced && { trace: true }) } as const;
     const command = { kind: 'step', slot, count, step, staged, learningRate, epoch, ...options } as const;
+    if (isEvalDue(step)) feeder.prepareTest();
     // The first step compiles, which takes long. A stop does not wait for it, since no step would be lost.
     const asked = team.ask(command);
     upcoming.prepare(step + 1);

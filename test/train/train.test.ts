@@ -25,6 +25,9 @@ async function stopIn(waits: 'data' | 'step' | 'test' | 'evaluate' | 'measure', 
   const controller = new AbortController();
   const events: LogEvent[] = [];
   const saved: number[] = [];
+  /** The step that was asked for last when test batches were. */
+  const prepared: number[] = [];
+  let asked = 0;
   let isWaiting = false;
   const hang = () => {
     isWaiting = true;
@@ -35,11 +38,13 @@ async function stopIn(waits: 'data' | 'step' | 'test' | 'evaluate' | 'measure', 
     testBatches: 4,
     train: async (step: number) => (waits === 'data' && step >= from ? hang() : { slot: 0, count: 4, step, epoch: 0 }),
     test: async (step: number) => (waits === 'test' && step >= from ? hang() : { slot: 3, count: 4, step, epoch: 0 }),
+    prepareTest: () => void prepared.push(asked),
     sample: async () => ({ slot: 4, count: 4, step: 0, epoch: 0 }),
     release: () => {},
   } as unknown as BatchFeeder;
   const team = {
     ask: async ({ kind, step }: { kind: string; step: number }) => {
+      if (kind === 'step') asked = step;
       if (waits === kind && step >= from) return hang();
       if (kind === 'measure') return [{ layers: [], tensors: 0, tensorBytes: 0 }];
       if (kind === 'evaluate') return [{ loss: 4, top1: 1, top5: 1 }];
@@ -59,7 +64,7 @@ async function stopIn(waits: 'data' | 'step' | 'test' | 'evaluate' | 'measure', 
   // The batch of a step is asked for in the step before it.
   while (!isWaiting || (waits === 'data' && saved.length < from - 1)) await turn();
   controller.abort('SIGTERM');
-  return { ended, result, saved, events: events.map(({ event }) => event) };
+  return { ended, result, saved, prepared, events: events.map(({ event }) => event) };
 }
 
 test('trainLoop() stops while it waits for data, and returns normally so that a checkpoint can follow', async () => {
@@ -157,9 +162,10 @@ test('trainLoop() waits three times the longest step for the first evaluation, a
   }
 });
 
-test('trainLoop() stops while it waits for a batch of an evaluation', async () => {
-  const { ended, result, events } = await stopIn('test', 2);
+test('trainLoop() stops while it waits for a batch of an evaluation, which is prepared during the step before', async () => {
+  const { ended, result, events, prepared } = await stopIn('test', 2);
   assert.equal(await ended, undefined);
   assert.deepEqual([result.steps, result.top1, result.stopped], [3, undefined, true]);
+  assert.deepEqual(prepared, [2]); // while step 3 runs, after which it is
   assert.ok(!events.includes('eval'));
 });

@@ -6,6 +6,7 @@ import { IMAGENET_COLOURS, usesOwnColours } from '../images/colours.js';
 import { MAX_OPEN_SHARDS } from '../images/reader.js';
 import type { Dataset, FileDataset } from '../sets/dataset.js';
 import type { Statistics } from '../statistics/statistics.js';
+import { allocateDecoded, createTurns } from './decoded.js';
 import { type FillSetup, layoutFor } from './filler.js';
 import { type BatchKind, batchesOf, createOrders, imagesOf, rangeOf } from './plan.js';
 import { closedError, openInline, openPool } from './pool.js';
@@ -80,8 +81,10 @@ export function openFeeder(options: FeedOptions) {
   const { views = 1, slots: trainSlots = 3 } = options;
   assert(statistics || !needsStatistics(data), 'the options need statistics');
   const window = windowOf(dataset, data);
+  const imageBytes = data.resize ** 2 * (inputChannels === 1 ? 1 : 3);
+  const decoded = views > 1 && dataset.kind === 'files' ? allocateDecoded(batchSize, imageBytes) : undefined;
   const common = {
-    ...{ dataset, batchSize, inputSize, inputChannels, seed, data, views },
+    ...{ dataset, batchSize, inputSize, inputChannels, seed, data, views, decoded },
     readOnly: options.readOnly === true,
     // Each thread opens shards of two parts.
     keptBytes: Math.floor((options.keptBytes ?? KEPT_BYTES) / (2 * Math.max(1, data.workers))),
@@ -99,6 +102,7 @@ export function openFeeder(options: FeedOptions) {
   const filler = data.workers > 0 ? openPool(setup, data.workers) : inline;
   const testBatches = batchesOf(dataset.test.count, batchSize);
   const unreadable = listUnreadable(dataset, data.onBadImage, options.onUnreadable);
+  const takeTurns = decoded && createTurns(views);
   const orderOf = createOrders(setup);
   /** What was filled, by slot. */
   const filled = new Map<number, Pick<Batch, 'count' | 'decodeMs' | 'readBytes'>>();
@@ -145,6 +149,8 @@ export function openFeeder(options: FeedOptions) {
       assert(Number.isSafeInteger(view) && view >= 0 && view < views, `there is no view ${view}`);
       return take('test', batch * views + view);
     },
+    /** Fills the first test batches ahead, beside the training batches: an evaluation is near. */
+    prepareTest: (): void => prefetchers.test.prepare(0),
     /** A batch of images from the whole test set, always the same one. It is never released. Throws like `train`. */
     sample(): Promise<Batch> {
       sample ??= take('sample', 0);
@@ -166,7 +172,8 @@ export function openFeeder(options: FeedOptions) {
   };
 
   async function fill(kind: BatchKind, number: number, slot: number): Promise<void> {
-    const result = await filler.fill(kind, number, slot);
+    const fillNow = () => filler.fill(kind, number, slot);
+    const result = await (kind === 'test' && takeTurns ? takeTurns(number, fillNow) : fillNow());
     if (result.systemFault !== undefined) throw new DataError(result.systemFault);
     unreadable.add(kind === 'training' ? 'train' : 'test', number, result);
     const { count } = rangeOf(setup, kind, number);

@@ -7,6 +7,7 @@ import { openReader } from '../images/reader.js';
 import { SystemError } from '../images/retry.js';
 import type { FileDataset, ImageFiles, PixelDataset } from '../sets/dataset.js';
 import { startAhead } from './ahead.js';
+import { type Decoded, type Found, findDecoded } from './decoded.js';
 import { createPaint } from './paint.js';
 import { type BatchKind, createOrders, type PlanOptions, rangeOf } from './plan.js';
 import { layoutOf, type SlotLayout, slotViews } from './slots.js';
@@ -21,6 +22,8 @@ export interface FillSetup extends PlanOptions {
   /** For `data.colourNoise`. */
   readonly colours: Colours;
   readonly slots: readonly SharedArrayBuffer[];
+  /** For test batches with several views of each image. */
+  readonly decoded?: Decoded | undefined;
   /** Shards of each part that a thread may keep open. */
   readonly maxOpenShards?: number;
   /** Whether images are only read, to measure how fast that is. The slots are not written then. */
@@ -61,7 +64,7 @@ export interface FillResult {
  * @throws ConfigError for options that do not fit.
  */
 export function createFiller(setup: FillSetup) {
-  const { inputSize, data, seed, colours } = setup;
+  const { inputSize, data, seed, colours, decoded } = setup;
   const sources = openSources(setup);
   const layout = layoutFor(setup);
   const paint = createPaint(sourceSize(setup), data, layout, setup.meanImage);
@@ -96,7 +99,10 @@ export function createFiller(setup: FillSetup) {
     const slotted = slots[slot]!;
     const [begin, end] = [Math.floor((count * part) / parts), Math.floor((count * (part + 1)) / parts)];
     const find = (i: number) => {
-      if (!order) return source.find([from + i], 0, 1);
+      const index = from + i;
+      const findListed = () => source.find([index], 0, 1);
+      if (!order && decoded) return findDecoded(decoded, views.length, number, { place: i, index }, findListed);
+      if (!order) return findListed();
       return source.find(order, from + i, isTraining && data.onBadImage === 'skip' ? order.length : 1);
     };
     const nextFound = startAhead(begin, end, setup.ahead ?? 1, find); // decodes while an image is transformed
@@ -122,9 +128,6 @@ export function createFiller(setup: FillSetup) {
 }
 
 const NO_PIXELS = new Uint8Array(0);
-
-/** The image at `offset` of `pixels`, or no pixels if none was readable, and the unreadable images before it. */
-type Found = { index: number; pixels?: Uint8Array; offset: number; bad: FillResult['bad']; readBytes?: number };
 
 /** The images of one part by their index. */
 interface Source {

@@ -47,6 +47,13 @@ export function createPrefetcher({ slots, last, ahead, fill }: PrefetchOptions) 
     },
     /** The slots whose batches are filled, and not taken yet. */
     ready: () => [...filling.values()].flatMap(({ slot, isFilled }) => (isFilled ? [slot] : [])),
+    /** Fills batches ahead from `number` on, which is asked for next. */
+    prepare(number: number): void {
+      if (filling.has(number)) return;
+      current = number - 1;
+      dropOutdated();
+      fillAhead();
+    },
     /** Returns a lent slot. */
     release(slot: number, number: number): void {
       assert.equal(lent.get(slot), number, `slot ${slot} is not lent for batch ${number}`);

@@ -196,3 +196,21 @@ test('ready() has the slots whose batches are filled and not taken yet', async (
   await prefetcher.take(3);
   assert.deepEqual(prefetcher.ready(), []);
 });
+
+test('prepare() fills the first batches, which take() then finds; without filling ahead it does nothing', async () => {
+  const { prefetcher, started, end } = controlledPrefetcher({ slots: [0, 1], last: 5 });
+  prefetcher.prepare(0);
+  prefetcher.prepare(0);
+  const expected = [
+    [0, 0],
+    [1, 1],
+  ];
+  assert.deepEqual(started, expected);
+  const first = prefetcher.take(0);
+  end(0);
+  assert.equal(await first, 0);
+  assert.deepEqual(started, expected);
+  const lazy = controlledPrefetcher({ ahead: false });
+  lazy.prefetcher.prepare(0);
+  assert.deepEqual(lazy.started, []);
+});
