@@ -18,7 +18,7 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 /** The commands that load TensorFlow; `setup` fetches it itself. */
 const LIBRARY_COMMANDS = ['train', 'ablate', 'verify', 'eval', 'predict', 'import', 'devices', 'accept'];
 /** The commands that may run for long. */
-const LONG_COMMANDS = [...LIBRARY_COMMANDS, 'data'];
+const LONG_COMMANDS = [...LIBRARY_COMMANDS, 'data', 'plan'];
 
 async function main(args) {
   refuseOldNode();
