@@ -9,8 +9,10 @@ import { runNode } from './native/child.js';
 const NOT_LOADED = ['tar', 'adm-zip', '@mapbox/node-pre-gyp', 'node-fetch', 'rimraf', 'yargs'];
 
 const SOURCE = fileURLToPath(new URL('../src', import.meta.url));
-/** Threads' first files that need the thread's data; all that they do is to call `filler.js` and `summer.js`. */
-const NEED_DATA = ['batches', 'statistics'].map((name) => join('data', name, 'worker.js'));
+/** Threads' first files that need the thread's data; all that they do is to call `filler.js`, `summer.js` and `chunk.js`. */
+const NEED_DATA = ['batches/worker.js', 'statistics/worker.js', 'shards/pack-worker.js'].map((name) =>
+  join('data', name),
+);
 const FILES = readdirSync(SOURCE, { recursive: true, encoding: 'utf8' })
   .filter((name) => name.endsWith('.js') && !NEED_DATA.includes(name))
   .map((name) => join(SOURCE, name));
