@@ -4,7 +4,7 @@ import type { ConfigLayer } from '../config/layers.js';
 import { signalExitCode } from '../end-signals.js';
 import { ConfigError } from '../errors.js';
 import { usableMemory } from '../limits.js';
-import { count, mebibytes } from '../numbers.js';
+import { count, mebibytes, plural } from '../numbers.js';
 import { type Outlook, outlookOf, type Rehearsal } from '../plan/outlook.js';
 import { shellWord } from '../printable.js';
 import { table } from './format.js';
@@ -105,7 +105,11 @@ export function rehearsalLines({ config, found, outlook }: Rehearsed): string[] 
       ...['decoding', rate(decode.imagesPerS)],
       `${count(decoders ?? 1)} at the same time; ${Math.round(decode.meanBytes / 1000)} kB each, ${decode.shorterSide} pixels high or wide`,
     ],
-    ['batches', rate(prepare), `reading, decoding, cropping; ${count(workers)} data workers (${dataWorkers.reason})`],
+    [
+      'batches',
+      rate(prepare),
+      `reading, decoding, cropping; ${plural(workers, 'data worker')} (${dataWorkers.reason})`,
+    ],
     upload && [
       'copying',
       rate(((step?.images ?? 1) * 1000) / upload.ms),

@@ -27,8 +27,8 @@ export interface Rehearsal {
   /** Steps while batches are prepared. The shares are those of the step's time. */
   together?: { ms: number; images: number; dataShare: number; exchangeShare: number; waitShare: number };
   evaluate?: number;
-  logLineBytes?: number;
-  space?: { bytes: number; atOnce: number; free: number | undefined };
+  /** Of the checkpoints' disk. `bytes`: of a checkpoint. `log`: of the whole log. */
+  space?: { bytes: number; atOnce: number; log: number; free: number | undefined };
   /** The most memory of the process. */
   hostBytes: number;
 }
@@ -93,13 +93,13 @@ export function outlookOf(
   const meanMs = found.needsMean ? (1000 * found.trainImages) / found.prepare : 0;
   const hoursOf = (ms: number) => ms / MS_PER_HOUR;
   const limit = limitOf(found, step);
-  const { space, logLineBytes = 0 } = found;
+  const { space } = found;
   return {
     ...{ steps, imagesPerS: step.imagesPerS, stepMs: step.ms, hours: hoursOf(trainMs + evaluateMs + meanMs) },
     ...{ trainHours: hoursOf(trainMs), evaluateHours: hoursOf(evaluateMs), meanHours: hoursOf(meanMs), limit },
     why: WHY[limit],
     advice: adviceOf(limit, config, found),
-    ...(space && { diskBytes: space.atOnce * space.bytes + steps * logLineBytes }),
+    ...(space && { diskBytes: space.atOnce * space.bytes + space.log }),
     deviceBytes: deviceBytes(config),
   };
 }
@@ -133,7 +133,7 @@ function limitOf({ read, decode, prepare, upload }: Rehearsal, step: Step): Limi
     return decode && decode.imagesPerS < NEAR ** 2 * prepare ? 'decoding' : 'cropping';
   }
   if (step.slowed > SLOWED) return 'sharing';
-  if (upload && upload.ms > LARGE * step.ms) return 'copying';
+  if (upload && NEAR * upload.ms > step.ms) return 'copying'; // it goes on beside the step
   if (step.exchangeShare > LARGE) return 'exchange';
   return step.waitShare > LARGE ? 'waiting' : 'computing';
 }
@@ -143,7 +143,7 @@ const WHY: Record<Limit, string> = {
   decoding: 'The towers wait for images, which are decoded no faster.',
   cropping: 'The towers wait for images, which are cropped and changed no faster.',
   sharing: 'The towers share their cores with the preparation of images, which slows their steps.',
-  copying: 'Much of a step goes by while its images are copied to the devices.',
+  copying: 'The images of a step are copied to the devices in nearly the time of the step before, or a longer one.',
   exchange: 'Much of a step is the exchange between the towers.',
   waiting: 'Much of a step is waiting: for the other tower, or for a device that both use.',
   computing: "The towers' devices are busy all the time, so computing limits the run.",

@@ -1,5 +1,5 @@
 /** A dry run: what a run does before its first step, without a folder. */
-import { imagesPerStep } from '../config/config.js';
+import { type Config, imagesPerStep } from '../config/config.js';
 import { logBytes } from '../step-lines.js';
 import { checkSpace } from './checkpoints.js';
 import { measureActivations } from './evaluate.js';
@@ -20,6 +20,13 @@ export interface DryRun {
   logBytes: number;
   /** The most host memory that the process has had so far, with the towers and the check. */
   peakBytes: number;
+}
+
+/** About how many bytes the log of a run of so many steps has. */
+export function wholeLogBytes(config: Config, steps: number, batchesPerEpoch: number): number {
+  const { evalEvery, logSteps, placement, replicas } = config;
+  const evaluations = Math.ceil(steps / (evalEvery || batchesPerEpoch));
+  return logBytes({ steps, evaluations, logSteps, towers: placement === 'split' ? 2 * replicas : replicas });
 }
 
 /**
@@ -43,12 +50,9 @@ export async function dryRun(
     const batch = first > last ? undefined : await untilStopped(feeder.train(first), signal);
     if (signal.aborted) return undefined;
     if (batch) feeder.release(batch);
-    const { evalEvery, logSteps, placement, replicas } = config;
-    const evaluations = Math.ceil(last / (evalEvery || feeder.batchesPerEpoch));
-    const log = { steps: last, evaluations, logSteps, towers: placement === 'split' ? 2 * replicas : replicas };
     const size = { batchSize: imagesPerStep(config), stepsPerEpoch: feeder.batchesPerEpoch, checkpointBytes };
     const peakBytes = 1024 * process.resourceUsage().maxRSS; // in KiB
-    return { first, last, ...size, logBytes: logBytes(log), peakBytes };
+    return { first, last, ...size, logBytes: wholeLogBytes(config, last, feeder.batchesPerEpoch), peakBytes };
   } catch (error) {
     if (error instanceof Stopped) return undefined;
     throw error;

@@ -8,5 +8,5 @@ export const FOUND: Rehearsal = {
   ...{ read: 9000, decode: { imagesPerS: 8000, meanBytes: 1e5, shorterSide: 375 }, prepare: 5000 },
   step: { ms: 125, images: 128 },
   together: { ms: 128, images: 128, dataShare: 0, exchangeShare: 0.1, waitShare: 0.1 },
-  ...{ evaluate: 2000, logLineBytes: 1000, space: { bytes: 5e8, atOnce: 3, free: 1e12 }, hostBytes: 1e9 },
+  ...{ evaluate: 2000, space: { bytes: 5e8, atOnce: 3, log: 1e6, free: 1e12 }, hostBytes: 1e9 },
 };

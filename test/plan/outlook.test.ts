@@ -19,7 +19,7 @@ test('outlookOf() adds up the hours, the bytes on the disk, and the memory of GP
   assert.equal(found.evaluateHours, (10 * 1280) / 2000 / 3600);
   assert.equal(found.meanHours, 12_800 / 5000 / 3600);
   assert.ok(Math.abs(found.hours - found.trainHours - found.evaluateHours - found.meanHours) < 1e-12);
-  assert.equal(found.diskBytes, 3 * 5e8 + 1000 * 1000);
+  assert.equal(found.diskBytes, 3 * 5e8 + 1e6);
   assert.equal(found.deviceBytes.length, 2);
   assert.deepEqual(outlookOf(configOf({ devices: ['CPU:0', 'CPU:1'] }), FOUND).deviceBytes, []);
   assert.equal(outlookOf(configOf({ evalEvery: 50 }), FOUND).evaluateHours, 2 * found.evaluateHours);
@@ -37,7 +37,8 @@ test('outlookOf() names what limits, and what to change first', () => {
     [{ ...waits, ...slow(8000, 256), read: 1050 }, {}, 'reading', /faster disk/],
     [waits, {}, 'cropping', /more cores than 8/],
     [together({ ms: 200 }), {}, 'sharing', /--pack/],
-    [{ upload: { bytes: 77e6, ms: 50 } }, {}, 'copying', /bus/],
+    [{ upload: { bytes: 77e6, ms: 110 } }, {}, 'copying', /bus/],
+    [{ upload: { bytes: 77e6, ms: 50 } }, {}, 'computing', /--replicas 2/], // beside the step
     [together({ exchangeShare: 0.5 }), {}, 'exchange', /^--exchange device$/],
     [together({ exchangeShare: 0.5 }), { exchange: { transport: 'device' } }, 'exchange', /--placement single/],
     [together({ waitShare: 0.5 }), {}, 'waiting', /equal speed/],

@@ -8,17 +8,19 @@ import {
   measureDecoding,
   needsStatistics,
   type Statistics,
+  slotViews,
 } from '../../data/index.js';
 import { useDevice } from '../../native/binding/backend.js';
-import { settle, tensorFrom } from '../../native/binding/tensors.js';
+import { floatOfBytes, settle, tensorFrom } from '../../native/binding/tensors.js';
 import { median, sumOf } from '../../numbers.js';
 import type { Rehearsal } from '../../plan/outlook.js';
 import { spaceOf } from '../checkpoints.js';
 import { dataWorkersOf } from '../data-workers.js';
+import { wholeLogBytes } from '../dry-run.js';
 import { openFeed } from '../feed.js';
 import { stepsOf } from '../progress.js';
-import { trainStep } from '../run-events.js';
 import { openTeam, type Team } from '../team.js';
+import { openUpcoming } from '../upcoming.js';
 
 /** The shares of the time. What compiles and warms up comes on top of it. */
 const SHARES = { read: 0.1, decode: 0.1, prepare: 0.2, step: 0.2, together: 0.3, evaluate: 0.1 };
@@ -27,8 +29,6 @@ const WARM_UP = 3;
 const LEAST = 3;
 /** Uploads of a batch to a device; the fastest counts. */
 const UPLOADS = 5;
-/** What a line of the log has beside the event: level, time and message. */
-const LINE_BYTES = 150;
 
 export interface RehearsalOptions {
   /** About how long to measure. */
@@ -97,26 +97,35 @@ async function rehearseSteps(
     note('training steps with the same images');
     let step = 0;
     const held = await feeder.train(1);
-    const stepOnce = async ({ slot, count, epoch }: typeof held) => {
+    const stepOnce = async (batch: typeof held, staged: ReturnType<Team['stage']>, prepareNext: () => void) => {
+      const { slot, count, epoch } = batch;
       const rest = { count, step: ++step, epoch: epoch + 1, learningRate: 1e-6, update: true, keep: false };
       const started = performance.now();
-      const replies = await team.ask({ kind: 'step', slot, ...rest });
+      const asked = team.ask({ kind: 'step', slot, staged, ...rest });
+      prepareNext();
+      const replies = await asked;
       return { count, ms: performance.now() - started, replies };
     };
-    for (let i = 0; i < WARM_UP; i++) await stepOnce(held);
-    const alone = await repeated(secondsOf('step'), signal, () => stepOnce(held));
+    let copy = team.stage(held);
+    const stepHeld = () =>
+      stepOnce(held, copy, () => {
+        copy = team.stage(held);
+      });
+    for (let i = 0; i < WARM_UP; i++) await stepHeld();
+    const alone = await repeated(secondsOf('step'), signal, stepHeld);
+    await stepOnce(held, copy, () => {}); // the last copy
     feeder.release(held);
     note('training steps while the next images are prepared');
     let number = Math.floor(feeder.batchesPerEpoch / 3);
+    const upcoming = openUpcoming(feeder, team, Number.POSITIVE_INFINITY);
     const together = await repeated(secondsOf('together'), signal, async () => {
       const started = performance.now();
-      const batch = await feeder.train(++number);
+      const { batch, staged } = await upcoming.take(++number);
       const dataMs = performance.now() - started;
-      const { replies, count } = await stepOnce(batch);
+      const { replies, count } = await stepOnce(batch, staged, () => upcoming.prepare(number + 1));
       feeder.release(batch);
       const stepMs = performance.now() - started;
-      const event = trainStep(batch, 1e-6, replies, stepMs, dataMs);
-      return { ms: stepMs, dataMs, count, slowest: replies.reduce((a, b) => (b.stepMs > a.stepMs ? b : a)), event };
+      return { ms: stepMs, dataMs, count, slowest: replies.reduce((a, b) => (b.stepMs > a.stepMs ? b : a)) };
     });
     // The first batches were there already.
     const steady = together.slice(Math.floor(together.length / 4));
@@ -129,9 +138,8 @@ async function rehearseSteps(
       exchangeShare: total(({ slowest }) => slowest.exchangeMs) / total(({ slowest }) => slowest.stepMs),
       waitShare: total(({ slowest }) => slowest.waitMs) / total(({ slowest }) => slowest.stepMs),
     };
-    found.logLineBytes = LINE_BYTES + JSON.stringify(steady.at(-1)!.event).length;
     if (feeder.testBatches > 0) found.evaluate = await evaluationRate(team, feeder, secondsOf('evaluate'), signal);
-    found.space = spaceOf({ config, team });
+    found.space = { ...spaceOf({ config, team }), log: wholeLogBytes(config, found.steps, feeder.batchesPerEpoch) };
   } finally {
     await team.close();
   }
@@ -183,19 +191,20 @@ async function repeated<T>(seconds: number, signal: AbortSignal, run: () => Prom
   return results;
 }
 
-/** Bytes per second from the host to the first tower's device, with a batch; undefined where it is read in place. */
+/** How long the images of a batch take to the first tower's device, as they lie in a slot; undefined where they are read in place. */
 function uploadRate({ devices }: Config, feeder: BatchFeeder): Rehearsal['upload'] {
   const [device] = devices as [string];
   if (!isGpu(device) || remoteDevice(device)) return undefined;
   useDevice(tensorflowName(device));
-  const values = new Float32Array(feeder.slots[0]!.byteLength >> 2);
+  const values = slotViews(feeder.slots[0]!, feeder.layout).images;
   let ms = Number.POSITIVE_INFINITY;
   for (let i = 0; i < UPLOADS; i++) {
     const started = performance.now();
     const tensor = tensorFrom([values.length], values);
-    settle(tensor);
+    const input = values instanceof Uint8Array ? floatOfBytes(tensor) : tensor;
+    settle(input);
     ms = Math.min(ms, performance.now() - started);
-    tensor.dispose();
+    for (const each of new Set([tensor, input])) each.dispose();
   }
   return { bytes: values.byteLength, ms };
 }

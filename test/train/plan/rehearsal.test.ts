@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { after } from 'node:test';
 import { outlookOf } from '../../../src/plan/outlook.js';
+import { logBytes } from '../../../src/step-lines.js';
 import { rehearse } from '../../../src/train/plan/rehearsal.js';
 import { writePhotos } from '../../data/photos.js';
 import { SINGLE, smallConfig } from '../../equivalence/teams.js';
@@ -34,7 +35,7 @@ test('rehearse() measures files, steps and both together with the settings of a 
   );
   assert.equal(found.needsMean, true);
   assert.deepEqual([found.dataWorkers.workers, found.dataWorkers.decoders], [1, 1]);
-  const { read, decode, prepare, step, together, evaluate, space, hostBytes, logLineBytes } = found;
+  const { read, decode, prepare, step, together, evaluate, space, hostBytes } = found;
   assertRates({ read, prepare, evaluate, decode: decode!.imagesPerS, step: step!.ms, together: together!.ms });
   assert.deepEqual([decode!.shorterSide, step!.images, together!.images], [96, 8, 8]);
   assert.ok(decode!.meanBytes > 1000 && decode!.meanBytes < 100_000);
@@ -42,7 +43,8 @@ test('rehearse() measures files, steps and both together with the settings of a 
     assert.ok(share >= 0 && share <= 1);
   // Weights and velocities, and as many of them as are kept while one is written.
   assert.ok(space!.bytes > 100_000 && space!.atOnce === config.keep + 1);
-  assert.ok(logLineBytes! > 300 && hostBytes > 50e6);
+  assert.equal(space!.log, logBytes({ steps: 9, evaluations: 3, logSteps: config.logSteps, towers: 1 }));
+  assert.ok(hostBytes > 50e6);
   assert.equal(notes.length, 6);
   assert.equal(existsSync(config.out), false);
   const { hours, trainHours, imagesPerS } = outlookOf(config, found);
