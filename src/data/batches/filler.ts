@@ -116,7 +116,7 @@ export function createFiller(setup: FillSetup) {
       const changes = isTraining ? augmentationOf(index, epoch, from + i) : views[number % views.length]!;
       paint(slotted, i, pixels, offset, changes);
       slotted.labels[i] = source.labels[index]!;
-      source.recycle?.(pixels);
+      if (pixels !== decoded?.pixels) source.recycle?.(pixels);
     }
   }
 

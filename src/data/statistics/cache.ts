@@ -119,7 +119,7 @@ export async function statisticsFile(
   const own = [
     ...(interpolation === 'bilinear' ? [interpolation] : []), // the others' keys are as they were before these
     ...(upright ? ['upright'] : []),
-    ...(hasPixelsOfFolder(dataset, options) ? [] : [dataset.stored]),
+    ...(hasPixelsOfFolder(dataset, { resize, channels, interpolation, upright }) ? [] : [dataset.stored]),
   ];
   const text = JSON.stringify([DECODING, resize, channels, images, ...own]);
   return `statistics-${createHash('sha256').update(text).digest('hex').slice(0, 32)}.json`;

@@ -1,15 +1,14 @@
 import assert from 'node:assert/strict';
-import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import test from 'node:test';
+import test, { type TestContext } from 'node:test';
 import { allocateDecoded, createTurns, findDecoded } from '../../../src/data/batches/decoded.js';
 import { createFiller, type FillSetup, layoutFor } from '../../../src/data/batches/filler.js';
 import { createTransform, viewsOf } from '../../../src/data/images/augment.js';
 import { IMAGENET_COLOURS } from '../../../src/data/images/colours.js';
 import { openDecoder } from '../../../src/data/images/decode.js';
 import { readImageFile } from '../../../src/data/images/reader.js';
-import { createSlot, openImages, slotViews } from '../../../src/data/index.js';
-import { imageFolderOf, PLAIN } from '../sets.js';
+import { createSlot, openImages, packImages, slotViews } from '../../../src/data/index.js';
+import { folderOf, imageFolderOf, PLAIN } from '../sets.js';
 
 test('findDecoded() decodes an image for the first view of its batch only', async () => {
   const decoded = allocateDecoded(2, 3)!;
@@ -75,7 +74,11 @@ test('createTurns() lets views wait for their first one, and a first one for the
   );
 });
 
-test('createFiller() reads and decodes each image once for ten views', async (t) => {
+for (const kind of ['files', 'raw shards'] as const) {
+  test(`createFiller() reads and decodes each image of ${kind} once for ten views`, (t) => readsOnce(t, kind));
+}
+
+async function readsOnce(t: TestContext, kind: 'files' | 'raw shards'): Promise<void> {
   const names = ['val/a/0.jpg', 'val/a/1.jpg', 'val/b/0.jpg'];
   const kinds = ['rgb.jpg', 'cmyk.jpg', 'prog.jpg'];
   const val = Object.fromEntries(names.map((name, i) => [name, kinds[i]!]));
@@ -90,24 +93,35 @@ test('createFiller() reads and decodes each image once for ten views', async (t)
     }),
   );
   const data = { ...PLAIN, resize: 8, mean: [0, 0, 0] };
+  const out = join(folderOf(t, {}), 'out');
+  const stored = { kind: 'raw', size: 8, interpolation: 'lanczos' } as const;
+  if (kind === 'raw shards') await packImages(openImages(folder), { out, shardBytes: 10_000, stored });
+  const dataset = openImages(kind === 'files' ? folder : out);
   const setup = {
-    ...{ dataset: openImages(folder), batchSize: 3, inputSize: 5, inputChannels: 3, seed: 1, data, views: 10 },
-    ...{ colours: IMAGENET_COLOURS, decoded: allocateDecoded(3, 8 * 8 * 3) },
+    ...{ dataset, batchSize: 2, inputSize: 5, inputChannels: 3, seed: 1, data, views: 10 },
+    ...{ colours: IMAGENET_COLOURS, decoded: allocateDecoded(2, 8 * 8 * 3) },
   } satisfies Omit<FillSetup, 'slots'>;
   const layout = layoutFor(setup);
   const slots = [createSlot(layout)];
   const filler = createFiller({ ...setup, slots });
   t.after(() => filler.close());
   const transform = createTransform(size, data, 5, 3);
-  for (const [view, changes] of viewsOf(10, 8, 5).entries()) {
-    const { bad, holes } = await filler.fill({ kind: 'test', number: view, slot: 0, part: 0, parts: 1 });
-    assert.deepEqual([bad, holes], [[], []]);
-    const { images } = slotViews(slots[0]!, layout);
-    for (const [i, pixels] of originals.entries()) {
-      const expected = new Float32Array(75);
-      transform(expected, 0, pixels, 0, changes);
-      assert.deepEqual([...images.slice(75 * i, 75 * (i + 1))], [...expected], `view ${view} of image ${i}`);
+  for (const number of [0, 1]) {
+    const expected = originals.slice(2 * number, 2 * number + 2);
+    for (const [view, changes] of viewsOf(10, 8, 5).entries()) {
+      const task = { kind: 'test', number: 10 * number + view, slot: 0, part: 0, parts: 1 } as const;
+      const { bad, holes, readBytes } = await filler.fill(task);
+      assert.deepEqual([bad, holes, readBytes > 0], [[], [], view === 0]);
+      const { images } = slotViews(slots[0]!, layout);
+      for (const [i, pixels] of expected.entries()) {
+        const painted = new Float32Array(75);
+        transform(painted, 0, pixels, 0, changes);
+        assert.deepEqual(
+          [...images.slice(75 * i, 75 * (i + 1))],
+          [...painted],
+          `view ${view} of image ${2 * number + i}`,
+        );
+      }
     }
-    for (const name of names) rmSync(join(folder, name), { force: true }); // later views cannot read them
   }
-});
+}

@@ -88,7 +88,8 @@ test('packed images and their folder give identical batches, also with bad image
   assert.deepEqual([a!.batchesPerEpoch, a!.testBatches], [b!.batchesPerEpoch, b!.testBatches]);
   const same = async (take: (feeder: NonNullable<typeof a>) => ReturnType<typeof feeder.train>) => {
     const [first, second] = [await take(a!), await take(b!)];
-    assert.deepEqual(second, first);
+    const placeOf = ({ slot, count, step, epoch }: typeof first) => ({ slot, count, step, epoch });
+    assert.deepEqual(placeOf(second), placeOf(first));
     assert.deepEqual(Buffer.from(b!.slots[second.slot]!), Buffer.from(a!.slots[first.slot]!));
     a!.release(first);
     b!.release(second);
