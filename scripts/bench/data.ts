@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { PRESETS } from '../../src/config/presets.js';
 import {
   type Batch,
+  DEFAULT_QUALITY,
   loadDataset,
   openDataset,
   openFeeder,
@@ -74,19 +75,25 @@ function workerCounts(cores = usableCores()): number[] {
 }
 
 /**
- * JPEG files of a folder and of shards, which are read, decoded, cropped and augmented with all of ImageNet's recipe, beside
+ * JPEG files of a folder and of shards, and shards of images of one size, JPEG and raw, which are read, decoded, cropped and augmented with all of ImageNet's recipe, beside
  * PyTorch's DataLoader on the same folder.
  */
 export async function benchFiles(images: number, rounds: number, name?: string): Promise<void> {
   await inTemporaryFolder('bench', async (base) => {
     const [folder, shards] = [join(base, 'folder'), join(base, 'packed')];
+    const [sized, raw] = [join(base, 'sized'), join(base, 'raw')];
     const meanBytes = await writeImages(folder, images);
-    await packImages(openImages(folder), { out: shards, shardBytes: 2 ** 24 });
     const { net, data, seed } = PRESETS.fashion;
     const { inputSize, inputChannels } = net;
     const colourNoise = { strength: 0.1, end: null, divide: true, colours: 'imagenet' } as const;
     const recipe = { ...data, meanImage: true, colourNoise, workers: 0 };
     const { resize, onBadImage } = data;
+    const stored = { size: resize, interpolation: 'lanczos' } as const;
+    const packing = { shardBytes: 2 ** 24, threads: usableCores() };
+    await packImages(openImages(folder), { ...packing, out: shards });
+    const jpeg = { kind: 'jpeg', quality: DEFAULT_QUALITY, ...stored } as const;
+    await packImages(openImages(folder), { ...packing, out: sized, stored: jpeg });
+    await packImages(openImages(folder), { ...packing, out: raw, stored: { kind: 'raw', ...stored } });
     const reading = { resize, onBadImage, channels: 3, cache: join(base, 'cache'), concurrency: 2 } as const;
     const statistics = await statisticsOf(openImages(folder), reading);
     // Each image is decoded each time, as those of a large set are.
@@ -98,7 +105,12 @@ export async function benchFiles(images: number, rounds: number, name?: string):
     console.log(
       `${images} JPEG files of ${WIDTH} x ${HEIGHT}, ${(meanBytes / 1000).toFixed(0)} kB each, to ${inputSize} pixels; ${BATCHES} batches of ${FILES_BATCH}; ${plural(poolThreads(), 'decoder thread')}`,
     );
-    const sources = { folder: optionsOf(folder), shards: optionsOf(shards) };
+    const sources = {
+      folder: optionsOf(folder),
+      shards: optionsOf(shards),
+      'sized shards': optionsOf(sized),
+      'raw shards': optionsOf(raw),
+    };
     const timings = await timeFeeders(sources, { batches: BATCHES, rounds, workers }, pytorch?.variants);
     pytorch?.close();
     save(name, { images, meanBytes, batch: FILES_BATCH, batches: BATCHES, pytorch: pytorch?.versions, timings });

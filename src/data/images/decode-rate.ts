@@ -22,7 +22,7 @@ export interface DecodeRate {
  * @throws SystemError if the system refuses to read them.
  */
 export async function measureDecoding(
-  { folder, train }: FileDataset,
+  { folder, train, stored }: FileDataset,
   options: Decoding & {
     resize: number;
     channels: 1 | 3;
@@ -33,15 +33,14 @@ export async function measureDecoding(
   },
 ): Promise<DecodeRate | undefined> {
   const { resize, channels, decoders, seconds, seed, signal } = options;
-  const decode = await openDecoder(resize, channels, options);
+  const decode = await openDecoder(resize, channels, options, stored);
   const reader = openReader(folder, train, { signal });
   const files: { bytes: Buffer; side: number }[] = [];
   try {
     for (const index of spread(train.count, Math.min(SAMPLE, train.count), seed)) {
       const bytes = await reader.read(index, (read) => read);
       if (!Buffer.isBuffer(bytes) || 'reason' in (await decode(bytes))) continue; // it says nothing about the speed
-      const { width, height } = await readHeader(bytes).catch(() => ({ width: resize, height: resize }));
-      files.push({ bytes, side: Math.min(width, height) });
+      files.push({ bytes, side: stored?.size ?? (await shorterSideOf(bytes, resize)) });
     }
   } finally {
     reader.close();
@@ -63,4 +62,9 @@ export async function measureDecoding(
     meanBytes: files.reduce((sum, { bytes }) => sum + bytes.length, 0) / files.length,
     shorterSide: sides[sides.length >> 1]!,
   };
+}
+
+async function shorterSideOf(bytes: Buffer, otherwise: number): Promise<number> {
+  const { width, height } = await readHeader(bytes).catch(() => ({ width: otherwise, height: otherwise }));
+  return Math.min(width, height);
 }
