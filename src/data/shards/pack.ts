@@ -4,7 +4,7 @@
  * killed, and the bytes are the same with any number of threads.
  */
 import { createHash } from 'node:crypto';
-import { statSync } from 'node:fs';
+import { rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { DataError } from '../../errors.js';
 import { jsonText } from '../../printable.js';
@@ -30,7 +30,10 @@ export interface PackOptions {
   stored?: Stored | undefined;
   /** Threads that read and encode; 0 by default: the calling thread does. */
   threads?: number;
-  /** `skip` leaves out images that cannot be read. `fail` packs all others first, so that `skip` then continues. */
+  /**
+   * `skip` leaves out images that cannot be read. `fail` packs all others first, so that `skip` then continues. Both try those
+   * again that an earlier run left out.
+   */
   onBadImage?: 'fail' | 'skip';
   /** Called before the first shard is written, after a sample was packed in memory. */
   onEstimate?: (estimate: PackEstimate) => void;
@@ -38,7 +41,7 @@ export interface PackOptions {
   progress?: Progress;
 }
 
-/** Images of a piece, and bytes of their files if they are packed unchanged: a piece is held in memory. */
+/** Images of a piece, and bytes of what is stored of them: a piece is held in memory. */
 const [CHUNK_IMAGES, CHUNK_BYTES] = [16, 2 ** 22];
 
 /**
@@ -86,11 +89,14 @@ async function packWith(
 
   const leftOut: Record<Part, LeftOut[]> = { train: [], val: [] };
   const total = train.count + test.count;
-  const todo = shards.filter(({ part, name }) => {
-    const kept = keptLeftOut(out, name);
-    if (kept) leftOut[part].push(...kept);
-    return kept === undefined;
-  });
+  const todo: Shard[] = [];
+  for (const shard of shards) {
+    const missing = keptLeftOut(out, shard.name);
+    if (missing === undefined || (await canReadAny(pool, shard.part, missing))) todo.push(shard);
+    else leftOut[shard.part].push(...missing);
+  }
+  // From here on, what an earlier run finished is no whole data set.
+  if (todo.length > 0) rmSync(join(out, DATASET_FILE), { force: true });
   const kept = shards.length - todo.length;
   let done = total - todo.reduce((sum, { indices }) => sum + indices.length, 0);
   if (measured) onEstimate?.({ ...measured.of(total, total - done), shards: shards.length, kept });
@@ -98,7 +104,7 @@ async function packWith(
 
   let writer: ShardWriter | undefined;
   try {
-    const tasks = tasksOf(todo, parts, stored ? undefined : sizeOf);
+    const tasks = tasksOf(todo, parts, bytesOf);
     for await (const [{ shard, task, isLast }, chunk] of inOrder(tasks, ({ task }) => pool.pack(task), pool.ahead)) {
       writer ??= await openShardWriter(out, shard.name);
       await writer.add(chunk);
@@ -156,6 +162,18 @@ function keptLeftOut(out: string, name: string): readonly LeftOut[] | undefined 
   }
 }
 
+/**
+ * Whether an image that an earlier run left out can be read now. The plan does not show it: neither does a permission change
+ * a file's time, nor does a disk or a server that answers again.
+ */
+async function canReadAny(pool: PackPool, part: Part, leftOut: readonly LeftOut[]): Promise<boolean> {
+  for (let from = 0; from < leftOut.length; from += CHUNK_IMAGES) {
+    const indices = leftOut.slice(from, from + CHUNK_IMAGES).map(({ index }) => index);
+    if ((await pool.pack({ part, indices })).images.length > 0) return true;
+  }
+  return false;
+}
+
 interface ShardTask {
   shard: Shard;
   task: ChunkTask;
@@ -165,21 +183,20 @@ interface ShardTask {
 function* tasksOf(
   shards: readonly Shard[],
   parts: Readonly<Record<Part, ImageFiles>>,
-  sizeOf: ((path: string) => number) | undefined,
+  bytesOf: (path: string) => number,
 ): Generator<ShardTask> {
   for (const shard of shards) {
     const { part, indices } = shard;
     for (let from = 0; from < indices.length; ) {
-      const to = endOfChunk(indices, from, sizeOf && ((index) => sizeOf(nameAt(parts[part].names, index))));
+      const to = endOfChunk(indices, from, (index) => bytesOf(nameAt(parts[part].names, index)));
       yield { shard, task: { part, indices: indices.slice(from, to) }, isLast: to === indices.length };
       from = to;
     }
   }
 }
 
-function endOfChunk(indices: readonly number[], from: number, sizeOf?: (index: number) => number): number {
+function endOfChunk(indices: readonly number[], from: number, sizeOf: (index: number) => number): number {
   const most = Math.min(from + CHUNK_IMAGES, indices.length);
-  if (!sizeOf) return most;
   let bytes = sizeOf(indices[from]!);
   let to = from + 1;
   while (to < most) {

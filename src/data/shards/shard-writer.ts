@@ -55,6 +55,8 @@ export async function openShardWriter(out: string, name: string): Promise<ShardW
       if (found !== size) throw new Error(`${unfinished} has ${found} bytes, not the ${size} that were written`);
       await file!.close();
       file = undefined;
+      // An index of other content must not stand beside the shard if the process ends here.
+      await rm(join(out, indexName(name)), { force: true });
       await rename(unfinished, join(out, name));
       const text = jsonText({
         ...{ size, ...columns, sha256: hash.digest('hex') },

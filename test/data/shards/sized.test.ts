@@ -9,6 +9,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -199,6 +200,37 @@ test('images that cannot be read are all found, everything else is packed, and s
   const names = Array.from({ length: train.count }, (_, i) => nameAt(train.names, i));
   assert.deepEqual(names, [...GOOD.map((name) => `train/a/${name}`), 'train/b/1.jpg']); // in the folder's order
   await hashesOf({ ...optionsFor(FOLDER, 0), dataset: openDataset(out, 2) }, { last: 2 }); // every one of them is read
+});
+
+test('an image that was left out and can be read again is packed by the next run, whatever the time of its file says', async (t) => {
+  const names = ['train/a/1.jpg', 'train/a/2.jpg', 'train/b/1.jpg', 'val/a/1.jpg', 'val/b/1.jpg'];
+  const image = readFileSync(join(IMAGES, 'rgb.jpg'));
+  const folder = imageFolderOf(t, Object.fromEntries(names.map((name) => [name, image])));
+  const path = join(folder, names[1]!);
+  const time = new Date(1e12);
+  const write = (content: Buffer) => {
+    writeFileSync(path, content);
+    utimesSync(path, time, time);
+  };
+  const packed = (out: string, onBadImage: 'fail' | 'skip') =>
+    packImages(openImages(folder), { out, shardBytes: 1_000, stored: RAW, onBadImage });
+  const [out, whole] = [join(folderOf(t, {}), 'packed'), join(folderOf(t, {}), 'packed')];
+  for (const onBadImage of ['fail', 'skip'] as const) {
+    write(Buffer.alloc(image.length));
+    const first = packed(out, onBadImage);
+    if (onBadImage === 'fail') await assert.rejects(first, /train\/a\/2\.jpg/);
+    else assert.equal((await first).leftOut.length, 1);
+    write(image);
+    const { images, kept, shards, leftOut } = await packed(out, onBadImage);
+    assert.deepEqual([images, kept, leftOut.length], [5, shards - 1, 0]);
+    assert.equal(openImages(out).train.count, 3);
+    rmSync(whole, { recursive: true, force: true });
+    await packed(whole, 'fail');
+    for (const name of readdirSync(whole)) {
+      assert.deepEqual(readFileSync(join(out, name)), readFileSync(join(whole, name)), name);
+    }
+    rmSync(out, { recursive: true });
+  }
 });
 
 test('raw shards share the statistics of their folder, and JPEG shards have their own', async (t) => {
