@@ -75,8 +75,8 @@ function workerCounts(cores = usableCores()): number[] {
 }
 
 /**
- * JPEG files of a folder and of shards, and shards of images of one size, JPEG and raw, which are read, decoded, cropped and augmented with all of ImageNet's recipe, beside
- * PyTorch's DataLoader on the same folder.
+ * JPEG files of a folder and of shards, and shards of images of one size, JPEG and raw. They are read, decoded, cropped and
+ * augmented with all of ImageNet's recipe, beside PyTorch's DataLoader on the same folder.
  */
 export async function benchFiles(images: number, rounds: number, name?: string): Promise<void> {
   await inTemporaryFolder('bench', async (base) => {

@@ -91,7 +91,7 @@ async function packWith(
   const total = train.count + test.count;
   const todo: Shard[] = [];
   for (const shard of shards) {
-    const missing = keptLeftOut(out, shard.name);
+    const missing = keptLeftOut(out, shard.name, parts[shard.part].count);
     if (missing === undefined || (await canReadAny(pool, shard.part, missing))) todo.push(shard);
     else leftOut[shard.part].push(...missing);
   }
@@ -153,9 +153,10 @@ function planOf(
 }
 
 /** What a finished shard left out; undefined if there is no index, which is written after the shard, or it does not fit. */
-function keptLeftOut(out: string, name: string): readonly LeftOut[] | undefined {
+function keptLeftOut(out: string, name: string, images: number): readonly LeftOut[] | undefined {
   try {
-    return readIndex(out, name).leftOut ?? [];
+    const { leftOut = [] } = readIndex(out, name);
+    return leftOut.every(({ index }) => index < images) ? leftOut : undefined;
   } catch (error) {
     if (error instanceof DataError) return undefined;
     throw error;

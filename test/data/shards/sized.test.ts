@@ -23,6 +23,7 @@ import {
   createSlot,
   type FeedOptions,
   keepStatistics,
+  measureDecoding,
   openDataset,
   openFeeder,
   openImages,
@@ -231,6 +232,14 @@ test('an image that was left out and can be read again is packed by the next run
     }
     rmSync(out, { recursive: true });
   }
+});
+
+test('measureDecoding() reads stored images as they are stored', async () => {
+  const options = { resize: SIZE, channels: 3, decoders: 1, seconds: 0.001, seed: 1 } as const;
+  const raw = await measureDecoding(openImages(RAW_SHARDS), options);
+  assert.ok(raw && raw.imagesPerS > 0);
+  assert.deepEqual([raw.shorterSide, raw.meanBytes], [SIZE, SIZE * SIZE * 3]);
+  assert.equal((await measureDecoding(openImages(JPEG_SHARDS), options))?.shorterSide, SIZE);
 });
 
 test('raw shards share the statistics of their folder, and JPEG shards have their own', async (t) => {
