@@ -1,6 +1,6 @@
 /** All figures, in the order in which `npm run figures` lists them. */
 import { checkpoints } from '../checkpoints.js';
-import { claimsArchitecture, claimsRelu } from '../claims.js';
+import { claimsArchitecture, claimsLenet, claimsOverfitting, claimsRelu } from '../claims.js';
 import { dataCheck } from '../data-check.js';
 import { evaluation } from '../evaluation.js';
 import { exchange } from '../exchange.js';
@@ -46,4 +46,6 @@ export const FIGURES: readonly AnyFigure[] = [
   scaling,
   claimsArchitecture,
   claimsRelu,
+  claimsOverfitting,
+  claimsLenet,
 ];
