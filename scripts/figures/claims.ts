@@ -193,7 +193,7 @@ export const claimsLenet = claimsFigure(
   'claims-lenet',
   30,
   ['1-3', '101-103'],
-  '--preset tutorial --data fashion-mnist --limit 30000 --width 0.125 --batch-size 32 --epochs 3 --exchange device --variants lenet --set lenet.net=lenet --set lenet.width=1 --set lenet.input-size=28 --set lenet.resize=28 --set lenet.lr=0.9',
+  '--preset tutorial --data fashion-mnist --limit 20000 --width 0.125 --batch-size 32 --epochs 3 --exchange device --variants lenet --set lenet.net=lenet --set lenet.width=1 --set lenet.input-size=28 --set lenet.resize=28 --set lenet.lr=0.9',
   [
     {
       ...{ variant: 'lenet', measure: TOP1, expected: 'worse', paper: 'higher' },
