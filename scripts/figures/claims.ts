@@ -16,7 +16,7 @@ interface Half {
   trainingSeconds: number;
 }
 
-interface Found {
+export interface Found {
   halves: Half[];
 }
 
@@ -25,7 +25,8 @@ function commandsOf(flags: string, ...sets: readonly string[]): string[] {
   return sets.map((seeds) => `npm run ablate -- ${flags} --seeds ${seeds}`);
 }
 
-async function measure({ ablate }: Runner, name: string, commands: readonly string[]): Promise<Found> {
+/** Runs the same ablation with each set of seeds. */
+export async function measureSets({ ablate }: Runner, name: string, commands: readonly string[]): Promise<Found> {
   const halves: Half[] = [];
   for (const [i, command] of commands.entries()) {
     const { folder } = await ablate(command, `${name}-${i + 1}`);
@@ -121,7 +122,7 @@ function claimsFigure(
   const commands = commandsOf(flags, ...sets);
   return {
     ...{ name, minutes, commands, needs },
-    measure: (runner) => measure(runner, name, commands),
+    measure: (runner) => measureSets(runner, name, commands),
     blocks: {
       [name]: (found) => [claimsTable(found, claims), '', baselineText(found)].join('\n'),
     },
@@ -156,7 +157,7 @@ export const claimsArchitecture = claimsFigure(
   ],
 );
 
-export const claimsOverfitting = claimsFigure(
+const overfitting = claimsFigure(
   'claims-overfitting',
   35,
   ['1-5', '101-105'],
@@ -189,6 +190,29 @@ export const claimsOverfitting = claimsFigure(
   ],
 );
 
+export const claimsOverfitting: Maker<Found> = {
+  ...overfitting,
+  blocks: { ...overfitting.blocks, 'claims-overfitting/tutorial': overfittingTable },
+};
+
+/** The mean errors over both sets, by variant. */
+function overfittingTable({ halves }: Found): string {
+  const names = ['baseline', 'no-dropout', 'no-augmentation', 'no-weight-decay'];
+  const rows = names.map((name) => {
+    const errors = ([TRAIN, TOP1] as const).map((measure) =>
+      meanOf(
+        halves.map(
+          ({ statistics }) => statistics.variants.find(({ variant }) => variant === name)!.measures[measure]!.mean,
+        ),
+      ),
+    ) as [number, number];
+    return [name, ...errors.map((error) => percent(error, 1)), signed(100 * (errors[1] - errors[0]))];
+  });
+  const trainings = halves.reduce((sum, { seeds }) => sum + seeds.length, 0);
+  const table = markdownTable(['variant', 'training error', 'test error', 'difference, points'], rows);
+  return [table, '', `Means over ${trainings} seeds.`].join('\n');
+}
+
 export const claimsLenet = claimsFigure(
   'claims-lenet',
   30,
@@ -213,7 +237,7 @@ const RELU = commandsOf(
 export const claimsRelu: Maker<Found> = {
   ...{ name: 'claims-relu', minutes: 18, commands: RELU },
   needs: CIFAR,
-  measure: (runner) => measure(runner, 'claims-relu', RELU),
+  measure: (runner) => measureSets(runner, 'claims-relu', RELU),
   blocks: {
     'claims-relu': (found) => {
       const header = ['training error', 'paper', ...found.halves.map(({ seeds }) => `here, seeds ${seedsText(seeds)}`)];

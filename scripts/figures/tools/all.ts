@@ -18,7 +18,7 @@ import { scaling } from '../scaling.js';
 import { signals } from '../signals.js';
 import { steps } from '../steps.js';
 import { tolerances } from '../tolerances.js';
-import { tutorialLenet, tutorialOverfitting, tutorialSigmoid } from '../tutorial.js';
+import { tutorialLenet, tutorialSigmoid } from '../tutorial.js';
 import type { AnyFigure } from './figure.js';
 
 /** Those of README.md, then by page. */
@@ -30,7 +30,6 @@ export const FIGURES: readonly AnyFigure[] = [
   photos,
   tutorialLenet,
   tutorialSigmoid,
-  tutorialOverfitting,
   dataCheck,
   checkpoints,
   tolerances,
