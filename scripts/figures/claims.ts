@@ -16,7 +16,7 @@ interface Half {
   trainingSeconds: number;
 }
 
-interface Found {
+export interface Found {
   halves: Half[];
 }
 
@@ -25,7 +25,8 @@ function commandsOf(flags: string, ...sets: readonly string[]): string[] {
   return sets.map((seeds) => `npm run ablate -- ${flags} --seeds ${seeds}`);
 }
 
-async function measure({ ablate }: Runner, name: string, commands: readonly string[]): Promise<Found> {
+/** Runs the same ablation with each set of seeds. */
+export async function measureSets({ ablate }: Runner, name: string, commands: readonly string[]): Promise<Found> {
   const halves: Half[] = [];
   for (const [i, command] of commands.entries()) {
     const { folder } = await ablate(command, `${name}-${i + 1}`);
@@ -110,12 +111,18 @@ function timeText({ halves }: Found): string {
   return `The ${trainings} trainings of ${sets} took ${minutes} minutes.`;
 }
 
-function claimsFigure(name: string, minutes: number, flags: string, claims: readonly Claim[]): Maker<Found> {
-  const commands = commandsOf(flags, '1-5');
+function claimsFigure(
+  name: string,
+  minutes: number,
+  sets: readonly string[],
+  flags: string,
+  claims: readonly Claim[],
+  needs = CIFAR,
+): Maker<Found> {
+  const commands = commandsOf(flags, ...sets);
   return {
-    ...{ name, minutes, commands },
-    needs: CIFAR,
-    measure: (runner) => measure(runner, name, commands),
+    ...{ name, minutes, commands, needs },
+    measure: (runner) => measureSets(runner, name, commands),
     blocks: {
       [name]: (found) => [claimsTable(found, claims), '', baselineText(found)].join('\n'),
     },
@@ -123,11 +130,13 @@ function claimsFigure(name: string, minutes: number, flags: string, claims: read
 }
 
 const TOP1 = 'top1Error' as const;
+const TRAIN = 'trainTop1Error' as const;
 
 export const claimsArchitecture = claimsFigure(
   'claims-architecture',
-  14,
-  '--preset mini --data cifar-10 --limit 20000 --batch-size 128 --lr 0.03 --epochs 3 --schedule cosine --exchange device --variants no-norm,no-overlap,one-gpu,columns',
+  60,
+  ['1-7', '101-107'],
+  '--preset mini --data cifar-10 --limit 20000 --batch-size 128 --lr 0.03 --epochs 5 --schedule cosine --eval-every 1000 --exchange device --variants no-norm,no-overlap,one-gpu,columns',
   [
     {
       ...{ variant: 'no-norm', measure: TOP1, expected: 'worse', paper: '+1.4' },
@@ -148,6 +157,76 @@ export const claimsArchitecture = claimsFigure(
   ],
 );
 
+const overfitting = claimsFigure(
+  'claims-overfitting',
+  35,
+  ['1-5', '101-105'],
+  '--preset mini --data cifar-10 --limit 2000 --batch-size 128 --lr 0.02 --epochs 40 --schedule cosine --eval-every 1000 --colour-noise 0.1 --exchange device --variants no-dropout,no-augmentation,no-colour-noise,no-weight-decay',
+  [
+    {
+      ...{ variant: 'no-dropout', measure: TRAIN, expected: 'better', paper: 'lower: overfits' },
+      claim: 'without dropout: training error (§4.2)',
+    },
+    {
+      ...{ variant: 'no-dropout', measure: TOP1, expected: 'worse', paper: 'higher' },
+      claim: 'without dropout: test error (§4.2)',
+    },
+    {
+      ...{ variant: 'no-augmentation', measure: TRAIN, expected: 'better', paper: 'lower: overfits' },
+      claim: 'without crops, flips and colour noise: training error (§4.1)',
+    },
+    {
+      ...{ variant: 'no-augmentation', measure: TOP1, expected: 'worse', paper: 'higher' },
+      claim: 'without crops, flips and colour noise: test error (§4.1)',
+    },
+    {
+      ...{ variant: 'no-colour-noise', measure: TOP1, expected: 'worse', paper: 'over +1' },
+      claim: 'without colour noise: test error (§4.1)',
+    },
+    {
+      ...{ variant: 'no-weight-decay', measure: TRAIN, expected: 'worse', paper: 'higher' },
+      claim: 'without weight decay: training error (§5)',
+    },
+  ],
+);
+
+export const claimsOverfitting: Maker<Found> = {
+  ...overfitting,
+  blocks: { ...overfitting.blocks, 'claims-overfitting/tutorial': overfittingTable },
+};
+
+/** The mean errors over both sets, by variant. */
+function overfittingTable({ halves }: Found): string {
+  const names = ['baseline', 'no-dropout', 'no-augmentation', 'no-weight-decay'];
+  const rows = names.map((name) => {
+    const errors = ([TRAIN, TOP1] as const).map((measure) =>
+      meanOf(
+        halves.map(
+          ({ statistics }) => statistics.variants.find(({ variant }) => variant === name)!.measures[measure]!.mean,
+        ),
+      ),
+    ) as [number, number];
+    return [name, ...errors.map((error) => percent(error, 1)), signed(100 * (errors[1] - errors[0]))];
+  });
+  const trainings = halves.reduce((sum, { seeds }) => sum + seeds.length, 0);
+  const table = markdownTable(['variant', 'training error', 'test error', 'difference, points'], rows);
+  return [table, '', `Means over ${trainings} seeds.`].join('\n');
+}
+
+export const claimsLenet = claimsFigure(
+  'claims-lenet',
+  30,
+  ['1-3', '101-103'],
+  '--preset tutorial --data fashion-mnist --limit 20000 --width 0.125 --batch-size 32 --epochs 3 --exchange device --variants lenet --set lenet.net=lenet --set lenet.width=1 --set lenet.input-size=28 --set lenet.resize=28 --set lenet.lr=0.9',
+  [
+    {
+      ...{ variant: 'lenet', measure: TOP1, expected: 'worse', paper: 'higher' },
+      claim: "LeNet's test error beside AlexNet's",
+    },
+  ],
+  'Fashion-MNIST (npm run data -- fetch fashion-mnist)',
+);
+
 /** Trains with one activation function and another, each with a rate of its own, to the same training error. */
 const RELU = commandsOf(
   '--preset cifar --width 0.5 --limit 10000 --epochs 20 --no-norm --weight-decay 0 --lr 0.003 --placement single --variants tanh --set tanh.lr=0.03 --until-error 0.5',
@@ -158,7 +237,7 @@ const RELU = commandsOf(
 export const claimsRelu: Maker<Found> = {
   ...{ name: 'claims-relu', minutes: 18, commands: RELU },
   needs: CIFAR,
-  measure: (runner) => measure(runner, 'claims-relu', RELU),
+  measure: (runner) => measureSets(runner, 'claims-relu', RELU),
   blocks: {
     'claims-relu': (found) => {
       const header = ['training error', 'paper', ...found.halves.map(({ seeds }) => `here, seeds ${seedsText(seeds)}`)];

@@ -1,6 +1,6 @@
 /** All figures, in the order in which `npm run figures` lists them. */
 import { checkpoints } from '../checkpoints.js';
-import { claimsArchitecture, claimsRelu } from '../claims.js';
+import { claimsArchitecture, claimsLenet, claimsOverfitting, claimsRelu } from '../claims.js';
 import { dataCheck } from '../data-check.js';
 import { evaluation } from '../evaluation.js';
 import { exchange } from '../exchange.js';
@@ -19,7 +19,7 @@ import { signals } from '../signals.js';
 import { steps } from '../steps.js';
 import { storedImages } from '../stored-images.js';
 import { tolerances } from '../tolerances.js';
-import { tutorialLenet, tutorialOverfitting, tutorialSigmoid } from '../tutorial.js';
+import { tutorialLenet, tutorialSigmoid } from '../tutorial.js';
 import type { AnyFigure } from './figure.js';
 
 /** Those of README.md, then by page. */
@@ -31,7 +31,6 @@ export const FIGURES: readonly AnyFigure[] = [
   photos,
   tutorialLenet,
   tutorialSigmoid,
-  tutorialOverfitting,
   dataCheck,
   storedImages,
   checkpoints,
@@ -48,4 +47,6 @@ export const FIGURES: readonly AnyFigure[] = [
   scaling,
   claimsArchitecture,
   claimsRelu,
+  claimsOverfitting,
+  claimsLenet,
 ];
