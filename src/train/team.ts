@@ -67,7 +67,10 @@ export type TeamConfig = TowerConfig &
 /** Slots, and what is in them. */
 export type Batches = Pick<BatchFeeder, 'slots' | 'layout'>;
 
-const NO_BATCHES: Batches = { slots: [], layout: floatLayout(0, 0, 0) };
+/** What the towers of a team without batches assume of them, for example to warm up. */
+function noBatches({ net, batchSize }: Pick<TeamConfig, 'net' | 'batchSize'>): Batches {
+  return { slots: [], layout: floatLayout(batchSize, net.inputSize, net.inputChannels) };
+}
 
 /** After one tower failed, the others have this long to report their own errors. */
 const PEER_ERROR_MS = 3_000;
@@ -91,7 +94,7 @@ export function referenceOf(config: Config): Config {
  */
 export async function openTeam(
   config: TeamConfig,
-  batches: Batches = NO_BATCHES,
+  batches: Batches = noBatches(config),
   note?: (text: string) => void,
 ): Promise<Team> {
   const isSplit = config.placement === 'split';
