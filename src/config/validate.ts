@@ -51,11 +51,14 @@ export function shortText(value: unknown): string {
   return truncate(typeof value === 'number' ? String(value) : (JSON.stringify(value) ?? String(value)));
 }
 
-/** The most similar of `words`, if at most a third of its letters differ. */
+/** The most similar of `words`, if at most a third of its letters differ, or one, and not all. */
 export function nearest(word: string, words: readonly string[]): string | undefined {
   const [best] = words
     .map((each) => ({ each, distance: editDistance(word.toLowerCase(), each.toLowerCase()) }))
-    .filter(({ each, distance }) => distance <= Math.max(1, Math.floor(Math.max(word.length, each.length) / 3)))
+    .filter(({ each, distance }) => {
+      const length = Math.max(word.length, each.length);
+      return distance < length && distance <= Math.max(1, Math.floor(length / 3));
+    })
     .sort((a, b) => a.distance - b.distance);
   return best?.each;
 }

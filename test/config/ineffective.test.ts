@@ -54,6 +54,7 @@ const CASES: [so: Values, set: Values, flag: string, key: string, why: RegExp][]
     /with the schedule one-cycle, which rises by itself/,
   ],
   [{}, { optimizer: { warmupFrom: 0.1 } }, 'optimizer.warmupFrom', 'optimizer.warmupFrom', /without --warmup-epochs/],
+  [{}, { data: { shuffleWindow: 9 } }, '--shuffle-window', 'data.shuffleWindow', /without --shuffle window/],
   [{}, { newHead: true }, '--new-head', 'newHead', /without --weights, whose last layer it replaces/],
   [SINGLE, { exchangeTimeoutMs: 5 }, 'exchangeTimeoutMs', 'exchangeTimeoutMs', /one device has nothing to exchange/],
   [
@@ -207,6 +208,7 @@ test('every flag always has an effect, or has a case here', () => {
       'data.limit',
       'data.colourNoise.strength',
       'data.workers',
+      'data.shuffle',
       'data.resize',
       'data.scale',
       'data.flip',

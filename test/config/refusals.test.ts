@@ -89,7 +89,7 @@ const REFUSED_IN_FILE: [values: Record<string, unknown>, message: string][] = [
   ],
   [
     { data: 5 },
-    'data in f.json is 5, expected an object with source, resize, interpolation, upright, randomCrop, flip, brightness, contrast, saturation, mean, meanImage, colourNoise, cropGroup, scale, onBadImage, limit, valShare, workers',
+    'data in f.json is 5, expected an object with source, resize, interpolation, upright, randomCrop, flip, brightness, contrast, saturation, mean, meanImage, colourNoise, cropGroup, scale, onBadImage, limit, valShare, workers, shuffle, shuffleWindow',
   ],
 ];
 
