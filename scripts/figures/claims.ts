@@ -192,7 +192,7 @@ const overfitting = claimsFigure(
 
 export const claimsOverfitting: Maker<Found> = {
   ...overfitting,
-  blocks: { ...overfitting.blocks, 'claims-overfitting/tutorial': overfittingTable },
+  blocks: { ...overfitting.blocks, tutorial: overfittingTable },
 };
 
 /** The mean errors over both sets, by variant. */

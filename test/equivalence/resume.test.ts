@@ -84,7 +84,9 @@ test('train() resumes in the middle of an epoch with the same bits as an uninter
     losses(undisturbed.events),
   );
   assert.deepEqual(weights(last.folder), weights(undisturbed.folder));
-  const [a, b] = [undisturbed, last].map(({ events }) => of(events, 'eval').map(({ eval_ms: _, ...each }) => each));
+  const [a, b] = [undisturbed, last].map(({ events }) =>
+    of(events, 'eval').map(({ step, epoch, images, loss, top1, top5 }) => ({ step, epoch, images, loss, top1, top5 })),
+  );
   assert.deepEqual(b, a);
   const [end] = of(last.events, 'run_end');
   assert.deepEqual([end!.steps, end!.images], [STEPS, STEPS * BATCH]);

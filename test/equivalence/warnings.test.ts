@@ -4,6 +4,7 @@ import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { after } from 'node:test';
+import { openTensors, writeTensors } from '../../src/checkpoint/safetensors.js';
 import type { EventOf, LogEvent } from '../../src/log.js';
 import { train } from '../../src/train/index.js';
 import { fewImages, idx } from '../data/sets.js';
@@ -57,17 +58,31 @@ test('train() warns before the first step of initial values that leave no signal
 });
 
 test('train() warns of dead units with layer and tower, and of a layer without signal', async () => {
-  const { of } = await warningsOf('dead', {
-    ...RELU_NET,
-    optimizer: { learningRate: 1, momentum: 0 },
-    steps: 80,
-    evalEvery: 40,
-  });
-  const { layers, step } = of.get('dead-units')!;
-  assert.ok(step! > 0 && layers!.every(({ value }) => value > 0.95));
-  const first = of.get('no-signal')!.layers![0]!;
-  assert.ok(layers!.some(({ layer, tower }) => layer === first.layer && tower === first.tower));
+  const values = { ...RELU_NET, optimizer: { learningRate: 1e-6, momentum: 0 }, steps: 2, evalEvery: 1 };
+  await warningsOf('alive', values);
+  killUnits(join(folder, 'alive'), 'fc3/bias');
+  const { of } = await warningsOf('dead', { ...values, weights: join(folder, 'alive') });
+  const layers = [0, 1].map((tower) => ({ layer: 'fc3', tower, value: 1 }));
+  assert.deepEqual(of.get('dead-units')!.layers, layers);
+  assert.deepEqual(
+    of.get('no-signal')!.layers!.slice(0, 2),
+    layers.map((each) => ({ ...each, value: 0 })),
+  );
 });
+
+/** Writes a bias into the final weights of a run with which no unit of the layer is ever active. */
+function killUnits(run: string, bias: string): void {
+  fs.rmSync(join(run, 'checkpoints'), { recursive: true });
+  for (const name of fs.readdirSync(run).filter((each) => each.endsWith('.safetensors'))) {
+    const file = openTensors(join(run, name));
+    const values = file.entries.map(({ name, shape }) => file.read(name, shape));
+    file.close();
+    writeTensors(join(run, name), file.entries, file.metadata, (entry, bytes) => {
+      const own = values[file.entries.indexOf(entry)]!;
+      bytes.set(new Uint8Array((entry.name.endsWith(bias) ? own.fill(-1000) : own).buffer));
+    });
+  }
+}
 
 test('train() warns at the end that a net of sigmoids has not begun to learn', async () => {
   const values = {

@@ -27,6 +27,7 @@ async function train(out: string, step: () => Promise<unknown>, abort = new Abor
     release: () => {},
   } as unknown as BatchFeeder;
   const team = {
+    stage: () => undefined,
     ask: async (command: { trace?: boolean }) => {
       asked.push(command.trace === true);
       return command.trace ? step() : [REPLY];
