@@ -70,12 +70,12 @@ export function nameWord(name: string): number {
   return hash >>> 0;
 }
 
-/** Returns the numbers from 0 to `count` - 1 in the random order of an epoch. */
-export function shuffled(count: number, seed: number, epoch: number): Uint32Array {
+/** Returns the numbers from 0 to `count` - 1 in the random order of an epoch. @param purpose by default that of images. */
+export function shuffled(count: number, seed: number, epoch: number, purpose: Purpose = PURPOSE.order): Uint32Array {
   const order = new Uint32Array(count);
   for (let i = 0; i < count; i++) order[i] = i;
   for (let i = count - 1; i > 0; i--) {
-    const j = Math.floor(unit(draw(seed, PURPOSE.order, i, 0, epoch)[0]) * (i + 1));
+    const j = Math.floor(unit(draw(seed, purpose, i, 0, epoch)[0]) * (i + 1));
     const moved = order[i]!;
     order[i] = order[j]!;
     order[j] = moved;

@@ -1,10 +1,8 @@
 /** PyTorch's training steps, in a Python process that does one step per line on its stdin. */
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { InvalidArgumentError } from 'commander';
 import { usableCores } from '../../src/limits.js';
+import { openPython, PYTHON } from './python.js';
 import type { Variant } from './report.js';
 
 /** How the net is written: in the usual way, or as a PyTorch expert would for CPUs. Each is run by op, or compiled. */
@@ -24,12 +22,16 @@ export interface PyTorchOptions {
   threads?: number | undefined;
 }
 
-/** A line of the script. The first line describes PyTorch; each further line is the answer to a step. */
-interface Answer {
-  torch?: string;
+/** The first line of the script. */
+interface Hello {
+  torch: string;
   /** Whether this build of PyTorch has a fused optimizer for this CPU. */
-  fused?: boolean;
-  ms?: number;
+  fused: boolean;
+}
+
+/** The answer to a step. */
+interface Answer {
+  ms: number;
   /** Relative differences of an expert's net from the usual one, with its first step. */
   differences?: { loss: number; gradients: number };
 }
@@ -52,54 +54,32 @@ export function kindsOf(variants: readonly string[]): PyTorchKind[] {
 
 /**
  * Starts a Python process with the same net.
- * @param python the interpreter; the environment variable `BENCH_PYTHON` names another than `python3`.
+ * @param python the interpreter.
  * @returns undefined if PyTorch is not installed; prints why.
  */
 export async function openPyTorch(
   kinds: readonly PyTorchKind[],
   options: PyTorchOptions,
-  python = process.env.BENCH_PYTHON ?? 'python3',
+  python = PYTHON,
 ): Promise<PyTorch | undefined> {
   const threads = options.threads ?? usableCores();
-  const flags = Object.entries({ ...options, threads }).flatMap(([name, value]) => [`--${name}`, String(value)]);
-  const child = spawn(python, [SCRIPT, ...flags], { stdio: ['pipe', 'pipe', 'pipe'] });
-  let stderr = '';
-  child.stderr.on('data', (chunk) => {
-    stderr += chunk;
-  });
-  child.stdin.on('error', () => {}); // it has ended, so there will be no answer
-  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-  const failed = once(child, 'error').then(() => ({ done: true, value: '' }) as const);
-  const closed = once(child, 'close').catch(() => {}); // it could not be started
-  const answer = async () => {
-    const next = await Promise.race([lines.next(), failed]);
-    return next.done ? undefined : (JSON.parse(next.value) as Answer);
-  };
-  const lastLine = async () => {
-    await closed;
-    return stderr.trim().split('\n').at(-1);
-  };
-  const hello = await answer();
-  if (!hello) {
-    console.log(`without PyTorch: ${(await lastLine()) || `${python} cannot be run`}`);
-    return undefined;
-  }
-  if (!hello.fused && kinds.some((kind) => kind.startsWith('expert'))) {
+  const process = await openPython<Hello, Answer>(SCRIPT, { ...options, threads }, python);
+  if (!process) return undefined;
+  const { torch, fused } = process.hello;
+  if (!fused && kinds.some((kind) => kind.startsWith('expert'))) {
     console.log('this PyTorch has no fused optimizer for this CPU, so its expert variants use the usual one');
   }
   const variants = kinds.map((kind) => ({
     name: `pytorch ${kind}`,
     run: async () => {
-      child.stdin.write(`${kind}\n`);
-      const result = await answer();
-      if (!result) throw new Error(`PyTorch ended: ${await lastLine()}`);
-      if (result.differences) {
-        const { loss, gradients } = result.differences;
+      const { ms, differences } = await process.ask(kind);
+      if (differences) {
+        const { loss, gradients } = differences;
         const found = `${loss.toExponential(1)} of the loss and ${gradients.toExponential(1)} of the gradients`;
         console.log(`pytorch ${kind} differs from the usual net by ${found}`);
       }
-      return result.ms!;
+      return ms;
     },
   }));
-  return { version: String(hello.torch), variants, close: () => child.kill() };
+  return { version: torch, variants, close: process.close };
 }

@@ -16,6 +16,7 @@ export { fetchSet, hasSet } from './fetch/fetch.js';
 export { FETCHABLE, FETCHABLE_NAMES, type FetchableName, type FetchableSet } from './fetch/sets.js';
 export { type ImageOptions, needsStatistics, type Views } from './images/augment.js';
 export { IMAGENET_COLOURS } from './images/colours.js';
+export { channelsFor } from './images/decode.js';
 export { type DecodeRate, measureDecoding } from './images/decode-rate.js';
 export { progressNotes } from './images/each-image.js';
 export { type ImageSize, openFileTransform } from './images/file-transform.js';

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { type Config, imagesPerStep } from '../config/config.js';
 import {
   type BatchFeeder,
+  channelsFor,
   type Dataset,
   listImages,
   needsStatistics,
@@ -61,7 +62,7 @@ export async function openFeed(config: Config, options: FeedUi = {}) {
   const { inputSize, inputChannels, classes } = net;
   const { note = () => {}, warn = note, signal, views = 1, testOn = 'test' } = options;
   const { source, resize, interpolation, upright, onBadImage, valShare, limit } = config.data;
-  const channels = inputChannels === 1 ? 1 : 3;
+  const channels = channelsFor(inputChannels);
   const selection = { valShare, limit, resize, interpolation, upright, seed };
   const chosen = dataWorkersOf(config);
   const { workers, decoders } = chosen;

@@ -4,7 +4,7 @@
  */
 import type { Config } from '../config/config.js';
 import type { MeasuredData } from '../config/schema.js';
-import { type Dataset, type Levels, levelsOf } from '../data/index.js';
+import { channelsFor, type Dataset, type Levels, levelsOf } from '../data/index.js';
 import { CheckpointError, DataError } from '../errors.js';
 import { usableCores } from '../limits.js';
 import { count } from '../numbers.js';
@@ -38,7 +38,7 @@ export async function measured(
   // Without a mean, as in the presets of the book, none is expected to fit.
   if (settled && (!warn || data.meanImage || settled.mean.every((level) => level === 0))) return settled;
   const { resize, interpolation, upright } = data;
-  const channels: 1 | 3 = net.inputChannels === 1 ? 1 : 3;
+  const channels = channelsFor(net.inputChannels);
   const decoding = { resize, interpolation, upright, channels };
   const options = { ...decoding, concurrency: usableCores(), ...(signal && { signal }) } as const;
   if (settled) {

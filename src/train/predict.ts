@@ -2,6 +2,7 @@
 import { checkTensors } from '../checkpoint/weights-files.js';
 import type { Config } from '../config/config.js';
 import {
+  channelsFor,
   cifarKind,
   createSlot,
   type ImageSize,
@@ -109,7 +110,7 @@ type ImagesInMemory = ImageSize & Pick<PixelDataset, 'classNames'>;
 
 /** The size that the run resized images to (that of images in memory, if square), and the names of its classes. */
 function imagesOf({ data, net }: Config, folder: string): { size: ImageSize; names: readonly string[] } {
-  const forNet = net.inputChannels === 1 ? 1 : 3;
+  const forNet = channelsFor(net.inputChannels);
   const dataset = imagesInMemory(data.source, net.classes, forNet);
   const channels = dataset?.channels ?? forNet;
   const isSquare = dataset && dataset.height === dataset.width;

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { ConfigError, DataError } from '../../errors.js';
 import { type ImageOptions, needsStatistics, type Views } from '../images/augment.js';
 import { IMAGENET_COLOURS, usesOwnColours } from '../images/colours.js';
+import { channelsFor } from '../images/decode.js';
 import { MAX_OPEN_SHARDS } from '../images/reader.js';
 import type { Dataset, FileDataset } from '../sets/dataset.js';
 import type { Statistics } from '../statistics/statistics.js';
@@ -81,7 +82,7 @@ export function openFeeder(options: FeedOptions) {
   const { views = 1, slots: trainSlots = 3 } = options;
   assert(statistics || !needsStatistics(data), 'the options need statistics');
   const window = windowOf(dataset, data);
-  const imageBytes = data.resize ** 2 * (inputChannels === 1 ? 1 : 3);
+  const imageBytes = data.resize ** 2 * channelsFor(inputChannels);
   const decoded = views > 1 && dataset.kind === 'files' ? allocateDecoded(batchSize, imageBytes) : undefined;
   const common = {
     ...{ dataset, batchSize, inputSize, inputChannels, seed, data, views, decoded },

@@ -2,7 +2,7 @@
 import { type Augmentation, drawAugmentation, type ImageOptions, viewsOf } from '../images/augment.js';
 import { type Colours, drawNoise } from '../images/colours.js';
 import type { SourceSize } from '../images/crop.js';
-import { type Decode, openDecoder } from '../images/decode.js';
+import { channelsFor, type Decode, openDecoder } from '../images/decode.js';
 import { openReader } from '../images/reader.js';
 import { SystemError } from '../images/retry.js';
 import type { FileDataset, ImageFiles, PixelDataset } from '../sets/dataset.js';
@@ -146,7 +146,7 @@ function sourceSize({
   inputChannels,
 }: Pick<FillSetup, 'dataset' | 'data' | 'inputChannels'>) {
   if (dataset.kind === 'pixels') return dataset;
-  return { height: resize, width: resize, channels: inputChannels === 1 ? 1 : 3 } satisfies SourceSize;
+  return { height: resize, width: resize, channels: channelsFor(inputChannels) } satisfies SourceSize;
 }
 
 /** The layout of the slots that a filler fills. */
@@ -157,7 +157,7 @@ export function layoutFor(setup: Omit<FillSetup, 'slots'>): SlotLayout {
 function openSources({ dataset, data, inputChannels, maxOpenShards, keptBytes = 0, readOnly }: FillSetup) {
   const { resize } = data;
   if (dataset.kind === 'pixels') return { train: pixelSource(dataset, 'train'), test: pixelSource(dataset, 'test') };
-  const channels = inputChannels === 1 ? 1 : 3;
+  const channels = channelsFor(inputChannels);
   let opening: Promise<Decode> | undefined;
   const decode: Decode = async (bytes) => {
     if (readOnly) return { pixels: NO_PIXELS };

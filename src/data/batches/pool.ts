@@ -1,8 +1,7 @@
 /** Fills batches with a Piscina pool of data workers, or on the calling thread. */
 import { fileURLToPath } from 'node:url';
-import { Piscina } from 'piscina';
 import { DataError } from '../../errors.js';
-import { runningSleep } from '../../running-time.js';
+import { openThreads } from '../threads.js';
 import { createFiller, type FillResult, type FillSetup, type FillTask } from './filler.js';
 import { type BatchKind, describeBatch } from './plan.js';
 
@@ -25,9 +24,6 @@ export function openInline(setup: FillSetup): BatchFiller {
   };
 }
 
-/** How long threads may take to end: one that waits for a disk may never notice that it should. */
-const CLOSE_MS = 2_000;
-
 /**
  * Starts `workers` threads; each fills a part of every batch.
  * @param file the worker's module, for tests.
@@ -37,32 +33,18 @@ export function openPool(
   workers: number,
   file = fileURLToPath(new URL('./worker.js', import.meta.url)),
 ): BatchFiller {
-  const pool = new Piscina({
-    filename: file,
-    workerData: setup,
-    minThreads: workers,
-    maxThreads: workers,
-    idleTimeout: Number.POSITIVE_INFINITY,
-    // With 'sync' an idle thread sleeps where only a task can wake it.
-    atomics: 'disabled',
-    // The next batch comes before those after it.
-    stricterFIFO: true,
-    recordTiming: false,
-  });
-  // Without a listener the event would end the process. A failed idle thread is replaced from the same setup; a lasting
-  // failure shows in the next task.
-  pool.on('error', () => {});
-  let closing: Promise<void> | undefined;
+  const threads = openThreads<FillTask, FillResult>(file, setup, workers);
+  let isClosing = false;
 
   return {
     async fill(kind, number, slot) {
       const runPart = (_: unknown, part: number): Promise<FillResult> =>
-        pool.run({ kind, number, slot, part, parts: workers } satisfies FillTask);
+        threads.run({ kind, number, slot, part, parts: workers });
       // Wait for all of them: a part that still runs would write into a slot that another batch gets.
       const settled = await Promise.allSettled(Array.from({ length: workers }, runPart));
       const results = settled.map((result) => {
         if (result.status === 'fulfilled') return result.value;
-        if (closing) throw closedError(kind, number);
+        if (isClosing) throw closedError(kind, number);
         throw new DataError(
           `Cannot fill ${describeBatch(kind, number)}: a data worker failed (${(result.reason as Error).message}), expected it to be filled; use --workers 0, which fills on the main thread`,
           { cause: result.reason },
@@ -78,8 +60,8 @@ export function openPool(
       };
     },
     close() {
-      closing ??= Promise.race([pool.destroy(), runningSleep(CLOSE_MS)]);
-      return closing;
+      isClosing = true;
+      return threads.close();
     },
   };
 }

@@ -5,15 +5,12 @@
  */
 import { type FileHandle, open } from 'node:fs/promises';
 import { join } from 'node:path';
-import { runningSleep } from '../../running-time.js';
 import type { ImageFiles } from '../sets/dataset.js';
+import { endedSoon } from '../threads.js';
 import { type Runs, shardOrder, type Window } from './window.js';
 
 /** Long enough that a hard disk spends most of its time reading, and not seeking. */
 const PIECE_BYTES = 2 ** 23;
-
-/** How long a read may take to end when the reader is closed. */
-const CLOSE_MS = 2_000;
 
 interface ReadAheadOptions {
   folder: string;
@@ -64,8 +61,7 @@ export function openReadAhead({ folder, files: { count }, places, window, seed, 
     /** Does not wait for a disk that hangs. */
     async close(): Promise<void> {
       isClosed = true;
-      const closing = Promise.resolve(running).then(closeFile);
-      await Promise.race([closing, runningSleep(CLOSE_MS)]);
+      await endedSoon(Promise.resolve(running).then(closeFile));
     },
   };
 

@@ -2,7 +2,7 @@
  * The order of packed images that a disk can read from shard to shard: shards in a random order, the images of each as they
  * lie in it, mixed by a window. It is a function of the seed, the epoch and the shards, so every thread computes the same one.
  */
-import { draw, PURPOSE, unit } from '../../random.js';
+import { draw, PURPOSE, shuffled, unit } from '../../random.js';
 import type { ImageFiles } from '../sets/dataset.js';
 
 /** The images of a part as they lie in its shards. On SharedArrayBuffers. */
@@ -36,12 +36,7 @@ export function runsOf({ count }: ImageFiles, places: NonNullable<ImageFiles['pl
 
 /** The shards in the random order of an epoch. */
 export function shardOrder({ starts }: Runs, seed: number, epoch: number): Uint32Array {
-  const order = Uint32Array.from({ length: starts.length - 1 }, (_, i) => i);
-  for (let i = order.length - 1; i > 0; i--) {
-    const j = Math.floor(unit(draw(seed, PURPOSE.shards, i, 0, epoch)[0]) * (i + 1));
-    [order[i], order[j]] = [order[j]!, order[i]!];
-  }
-  return order;
+  return shuffled(starts.length - 1, seed, epoch, PURPOSE.shards);
 }
 
 /** The images of an epoch in the order in which they are read: shard after shard. */

@@ -32,6 +32,11 @@ export interface Decoding {
 /** Returns pixels [resize, resize, channels], or why the file does not decode. Rejects with ENOMEM if there is no memory. */
 export type Decode = (bytes: Buffer) => Promise<{ readonly pixels: Uint8Array } | Refused>;
 
+/** The channels to which image files are decoded: grey for a net with one input channel, otherwise red, green and blue. */
+export function channelsFor(inputChannels: number): 1 | 3 {
+  return inputChannels === 1 ? 1 : 3;
+}
+
 /**
  * Opens a decoder. It scales the shorter side to `resize` pixels and takes the middle of the longer side (ImageNet's
  * practice since the code of 2012). Grey is repeated in every channel; CMYK and 16 bits become 8-bit sRGB; transparent

@@ -1,8 +1,8 @@
 /** Makes pieces of shards in several threads, and hands them out in order. */
 import { fileURLToPath } from 'node:url';
-import { Piscina } from 'piscina';
 import { DataError } from '../../errors.js';
 import { SystemError } from '../images/retry.js';
+import { openThreads } from '../threads.js';
 import { type Chunk, type ChunkSetup, type ChunkTask, createPacker } from './chunk.js';
 
 /** A thread reads the images of one task while those of the other are decoded. */
@@ -18,10 +18,11 @@ export interface PackPool {
 
 /** Starts the threads; with 0 the calling thread does the work. The caller closes the pool. */
 export function openPackPool(setup: ChunkSetup, threads: number): PackPool {
-  const [pool, ahead] = threads > 0 ? [openThreads(setup, threads), 2 * TASKS_PER_THREAD * threads] : [undefined, 1];
-  const run: (task: ChunkTask) => Promise<Chunk> = pool ? (task) => pool.run(task) : createPacker(setup);
+  const module = fileURLToPath(new URL('./pack-worker.js', import.meta.url));
+  const pool = threads > 0 ? openThreads<ChunkTask, Chunk>(module, setup, threads, TASKS_PER_THREAD) : undefined;
+  const run = pool?.run ?? createPacker(setup);
   return {
-    ahead,
+    ahead: pool ? 2 * TASKS_PER_THREAD * threads : 1,
     async pack(task) {
       try {
         const chunk = await run(task);
@@ -38,25 +39,8 @@ export function openPackPool(setup: ChunkSetup, threads: number): PackPool {
         );
       }
     },
-    close: async () => pool?.destroy(),
+    close: async () => pool?.close(),
   };
-}
-
-function openThreads(setup: ChunkSetup, threads: number): Piscina<ChunkTask, Chunk> {
-  const pool = new Piscina<ChunkTask, Chunk>({
-    filename: fileURLToPath(new URL('./pack-worker.js', import.meta.url)),
-    workerData: setup,
-    minThreads: threads,
-    maxThreads: threads,
-    concurrentTasksPerWorker: TASKS_PER_THREAD,
-    idleTimeout: Number.POSITIVE_INFINITY,
-    // With 'sync' a thread sleeps where only a task can wake it, and not the end of a decoding.
-    atomics: 'disabled',
-    stricterFIFO: true,
-    recordTiming: false,
-  });
-  pool.on('error', () => {}); // a lasting failure shows in the next task
-  return pool;
 }
 
 /** Runs tasks, up to `ahead` at the same time beside the one whose result is in use, and yields the results in order. */

@@ -4,6 +4,7 @@ import { isGpu, tensorflowName } from '../../config/devices.js';
 import { remoteDevice } from '../../config/servers.js';
 import {
   type BatchFeeder,
+  channelsFor,
   IMAGENET_COLOURS,
   measureDecoding,
   needsStatistics,
@@ -67,7 +68,7 @@ export async function rehearse(
       found.read = await rateOf(reader, 2 / 3, secondsOf('read'), signal).finally(() => reader.close());
       note('decoding images');
       const { resize, interpolation, upright } = config.data;
-      const channels = config.net.inputChannels === 1 ? 1 : 3;
+      const channels = channelsFor(config.net.inputChannels);
       const { decoders } = dataWorkersOf(config);
       const options = { resize, channels, interpolation, upright, decoders, seed: config.seed, signal } as const;
       const rate = await measureDecoding(dataset, { ...options, seconds: secondsOf('decode') });
@@ -217,7 +218,7 @@ function withAnyLevels(config: Config): Config {
 }
 
 function anyStatistics({ data: { resize }, net: { inputChannels } }: Config): Statistics {
-  const channels = inputChannels === 1 ? 1 : 3;
+  const channels = channelsFor(inputChannels);
   const mean = new Float32Array(new SharedArrayBuffer(4 * resize * resize * channels)).fill(128);
   return { images: 1, resize, channels, mean, colours: IMAGENET_COLOURS };
 }
