@@ -1,6 +1,8 @@
 /** Images per second that the data workers prepare, by the number of threads, with nothing else to do. */
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { PRESETS } from '../../src/config/presets.js';
+import { openReader } from '../../src/data/images/reader.js';
 import {
   type Batch,
   DEFAULT_QUALITY,
@@ -74,9 +76,21 @@ function workerCounts(cores = usableCores()): number[] {
   return [...new Set([0, 1, 2, ...[4, 8, 16, 32].filter((count) => count < cores), Math.min(64, cores)])];
 }
 
+/** Writes the training images of shards as files, in a folder for each class. */
+async function unpackTraining(shards: string, folder: string): Promise<void> {
+  const { train } = openImages(shards);
+  const reader = openReader(shards, train);
+  for (let i = 0; i < train.count; i++) {
+    const to = join(folder, `class${train.labels[i]}`);
+    mkdirSync(to, { recursive: true });
+    await reader.read(i, (bytes) => writeFileSync(join(to, `${i}.jpg`), bytes));
+  }
+  reader.close();
+}
+
 /**
  * JPEG files of a folder and of shards, and shards of images of one size, JPEG and raw. They are read, decoded, cropped and
- * augmented with all of ImageNet's recipe, beside PyTorch's DataLoader on the same folder.
+ * augmented with all of ImageNet's recipe, beside PyTorch's DataLoader on the same files: the folder, and the images of one size.
  */
 export async function benchFiles(images: number, rounds: number, name?: string): Promise<void> {
   await inTemporaryFolder('bench', async (base) => {
@@ -100,8 +114,12 @@ export async function benchFiles(images: number, rounds: number, name?: string):
     const common = { batchSize: FILES_BATCH, inputSize, inputChannels, seed, statistics, data: recipe, keptBytes: 0 };
     const optionsOf = (source: string) => ({ ...common, dataset: openDataset(source, CLASSES) });
     const workers = workerCounts();
+    await unpackTraining(sized, join(base, 'unpacked'));
     const epoch = { images: BATCHES * FILES_BATCH, batch: FILES_BATCH, resize, crop: inputSize };
-    const pytorch = await openLoaders({ ...epoch, folder: join(folder, 'train') }, workers);
+    const pytorch = await openLoaders(
+      { ...epoch, folder: join(folder, 'train'), sized: join(base, 'unpacked') },
+      workers,
+    );
     console.log(
       `${images} JPEG files of ${WIDTH} x ${HEIGHT}, ${(meanBytes / 1000).toFixed(0)} kB each, to ${inputSize} pixels; ${BATCHES} batches of ${FILES_BATCH}; ${plural(poolThreads(), 'decoder thread')}`,
     );

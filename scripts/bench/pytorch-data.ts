@@ -4,11 +4,17 @@ import { openPython, PYTHON } from './python.js';
 import type { Variant } from './report.js';
 
 const SCRIPT = fileURLToPath(new URL('../../../scripts/bench/pytorch_data.py', import.meta.url));
-const CROPS = { crop: 'Resize, RandomCrop', resized: 'RandomResizedCrop' } as const;
+const CROPS = {
+  crop: 'Resize, RandomCrop',
+  sized: 'sized files, RandomCrop',
+  resized: 'RandomResizedCrop',
+} as const;
 
 export interface LoaderOptions {
   /** With a folder for each class. */
   folder: string;
+  /** The same images, of the size `resize`. */
+  sized: string;
   /** Of an epoch. */
   images: number;
   batch: number;
@@ -26,7 +32,7 @@ export async function openLoaders(options: LoaderOptions, workers: readonly numb
   const process = await openPython<Versions, { ms: number }>(SCRIPT, options, python);
   if (!process) return undefined;
   const variants: Variant[] = workers.flatMap((count) =>
-    (['crop', 'resized'] as const).map((crop) => ({
+    (['crop', 'sized', 'resized'] as const).map((crop) => ({
       name: `${count} workers, PyTorch's DataLoader, ${CROPS[crop]}`,
       run: async () => (await process.ask(`${crop}/${count}`)).ms,
     })),

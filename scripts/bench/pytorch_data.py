@@ -1,8 +1,9 @@
 """Epochs of PyTorch's DataLoader over a folder of images, for bench data.
 
 A line on stdin names a variant, CROP/WORKERS; the answer is a line of JSON with its milliseconds. CROP is `crop`, as the
-recipe of 2012 cuts images (Resize and RandomCrop), or `resized`, as torchvision's references do (RandomResizedCrop). Between
-the epochs no worker has work: an epoch ends when all of its images have been prepared.
+recipe of 2012 cuts images (Resize and RandomCrop), `sized`, the same with images that have that size (RandomCrop), or
+`resized`, as torchvision's references do (RandomResizedCrop). `sized` takes the images of the folder --sized. Between the
+epochs no worker has work: an epoch ends when all of its images have been prepared.
 """
 import argparse
 import json
@@ -13,6 +14,7 @@ import time
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--folder", required=True)
+    parser.add_argument("--sized", required=True)
     parser.add_argument("--images", type=int, required=True)
     parser.add_argument("--batch", type=int, required=True)
     parser.add_argument("--resize", type=int, required=True)
@@ -32,6 +34,7 @@ def main():
     ]
     begins = {
         "crop": [transforms.Resize(args.resize), transforms.RandomCrop(args.crop)],
+        "sized": [transforms.RandomCrop(args.crop)],
         "resized": [transforms.RandomResizedCrop(args.crop)],
     }
     loaders = {}
@@ -39,7 +42,7 @@ def main():
     def loader_of(name):
         if name not in loaders:
             crop, workers = name.split("/")
-            folder = torchvision.datasets.ImageFolder(args.folder, transforms.Compose(begins[crop] + end))
+            folder = torchvision.datasets.ImageFolder(args.sized if crop == "sized" else args.folder, transforms.Compose(begins[crop] + end))
             chosen = torch.utils.data.Subset(folder, [i % len(folder) for i in range(args.images)])
             loaders[name] = torch.utils.data.DataLoader(
                 chosen,

@@ -2,6 +2,7 @@
 import { checkpoints } from '../checkpoints.js';
 import { claimsArchitecture, claimsLenet, claimsOverfitting, claimsRelu } from '../claims.js';
 import { dataCheck } from '../data-check.js';
+import { dataRates } from '../data-rates.js';
 import { evaluation } from '../evaluation.js';
 import { exchange } from '../exchange.js';
 import { freshClone } from '../fresh-clone.js';
@@ -13,6 +14,7 @@ import { nets } from '../nets.js';
 import { photos } from '../photos.js';
 import { plan } from '../plan.js';
 import { referenceValues } from '../reference-values.js';
+import { rehearsal } from '../rehearsal.js';
 import { replicaLosses } from '../replica-losses.js';
 import { scaling } from '../scaling.js';
 import { signals } from '../signals.js';
@@ -33,6 +35,7 @@ export const FIGURES: readonly AnyFigure[] = [
   tutorialSigmoid,
   dataCheck,
   storedImages,
+  dataRates,
   checkpoints,
   tolerances,
   referenceValues,
@@ -44,6 +47,7 @@ export const FIGURES: readonly AnyFigure[] = [
   layers,
   replicaLosses,
   plan,
+  rehearsal,
   scaling,
   claimsArchitecture,
   claimsRelu,
