@@ -14,8 +14,10 @@ import {
   statisticsOf,
 } from '../../src/data/index.js';
 import { usableCores } from '../../src/limits.js';
+import { openContext } from '../../src/native/index.js';
 import { plural } from '../../src/numbers.js';
 import { poolThreads } from '../../src/pool-threads.js';
+import { JPEG_DECODER } from '../../src/train/feed.js';
 import { inTemporaryFolder } from '../trainer.js';
 import { CLASSES, HEIGHT, WIDTH, writeImages } from './images.js';
 import { openLoaders } from './pytorch-data.js';
@@ -111,7 +113,17 @@ export async function benchFiles(images: number, rounds: number, name?: string):
     const reading = { resize, onBadImage, channels: 3, cache: join(base, 'cache'), concurrency: 2 } as const;
     const statistics = await statisticsOf(openImages(folder), reading);
     // Each image is decoded each time, as those of a large set are.
-    const common = { batchSize: FILES_BATCH, inputSize, inputChannels, seed, statistics, data: recipe, keptBytes: 0 };
+    openContext(); // as a training does, whose devices decode JPEG images too
+    const common = {
+      jpegDecoder: JPEG_DECODER,
+      batchSize: FILES_BATCH,
+      inputSize,
+      inputChannels,
+      seed,
+      statistics,
+      data: recipe,
+      keptBytes: 0,
+    };
     const optionsOf = (source: string) => ({ ...common, dataset: openDataset(source, CLASSES) });
     const workers = workerCounts();
     await unpackTraining(sized, join(base, 'unpacked'));

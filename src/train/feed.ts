@@ -29,6 +29,9 @@ import { measured } from './levels.js';
 import { ANSWER_FACTOR } from './tower-deadline.js';
 import { withDeadline } from './waiting.js';
 
+/** Loaded by the data workers. */
+export const JPEG_DECODER = new URL('../native/binding/jpeg.js', import.meta.url).href;
+
 export interface FeedUi {
   /** Receives a sentence about slow work, and its progress. */
   note?: ((text: string) => void) | undefined;
@@ -103,6 +106,7 @@ export async function openFeed(config: Config, options: FeedUi = {}) {
         views,
         decoders,
         readOnly,
+        jpegDecoder: JPEG_DECODER,
       },
       data: { ...data, workers },
       onUnreadable: ({ path, reason }: UnreadableImage) => warn(`the image ${path} is skipped: ${reason}`),

@@ -28,6 +28,8 @@ export interface FeedOptions {
   data: ImageOptions & { readonly workers: number } & Shuffling;
   /** Images that all threads decode at the same time; by default one for each of them. */
   decoders?: number;
+  /** See `Decoding.jpegDecoder`. */
+  jpegDecoder?: string | undefined;
   /** Views of each test image; 1 by default. */
   views?: Views;
   /** Of the training images, if the options need them; see `needsStatistics`. */
@@ -87,6 +89,7 @@ export function openFeeder(options: FeedOptions) {
   const common = {
     ...{ dataset, batchSize, inputSize, inputChannels, seed, data, views, decoded },
     readOnly: options.readOnly === true,
+    jpegDecoder: options.jpegDecoder,
     // Each thread opens shards of two parts.
     keptBytes: Math.floor((options.keptBytes ?? KEPT_BYTES) / (2 * Math.max(1, data.workers))),
     // One more waits for the decoder, which need not wait for the thread then.

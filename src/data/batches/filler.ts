@@ -28,6 +28,8 @@ export interface FillSetup extends PlanOptions {
   readonly maxOpenShards?: number;
   /** Whether images are only read, to measure how fast that is. The slots are not written then. */
   readonly readOnly?: boolean;
+  /** See `Decoding.jpegDecoder`. */
+  readonly jpegDecoder?: string | undefined;
   /** Images that a thread reads and decodes at the same time. Default 1. */
   readonly ahead?: number;
   /** A thread keeps the decoded images of a part if they all fit into so many bytes. Default 0. */
@@ -154,14 +156,14 @@ export function layoutFor(setup: Omit<FillSetup, 'slots'>): SlotLayout {
   return layoutOf(sourceSize(setup), setup.data, setup, setup.meanImage);
 }
 
-function openSources({ dataset, data, inputChannels, maxOpenShards, keptBytes = 0, readOnly }: FillSetup) {
+function openSources({ dataset, data, inputChannels, maxOpenShards, keptBytes = 0, readOnly, jpegDecoder }: FillSetup) {
   const { resize } = data;
   if (dataset.kind === 'pixels') return { train: pixelSource(dataset, 'train'), test: pixelSource(dataset, 'test') };
   const channels = channelsFor(inputChannels);
   let opening: Promise<Decode> | undefined;
   const decode: Decode = async (bytes) => {
     if (readOnly) return { pixels: NO_PIXELS };
-    opening ??= openDecoder(resize, channels, data, dataset.stored);
+    opening ??= openDecoder(resize, channels, { ...data, jpegDecoder }, dataset.stored);
     return (await opening)(bytes);
   };
   const open = (files: ImageFiles) => {

@@ -1,10 +1,11 @@
-/** Decodes image files to pixels of one size. This is the only file that uses sharp. */
+/** Decodes image files to pixels of one size. This is the only file that loads sharp. */
 import type sharp from 'sharp';
 import { explainLoadFailure } from '../../addon.js';
 import { DataError } from '../../errors.js';
 import { describePlaceholder } from '../../file-kind.js';
 import { resizeBilinear } from './bilinear.js';
 import { HEIC_REASON, isHeic } from './heic.js';
+import { openFastDecoder } from './jpeg.js';
 import type { Refused } from './reader.js';
 import { errorWithCode } from './retry.js';
 import { isAsStored, rawBytes, type Stored } from './stored.js';
@@ -27,6 +28,11 @@ export interface Decoding {
   readonly interpolation?: Interpolation | undefined;
   /** Whether an image is turned as its EXIF orientation says. */
   readonly upright?: boolean | undefined;
+  /**
+   * The URL of a module with a faster decoder (`jpeg.ts`), for JPEG images that are stored in the size that is wanted. It is
+   * a URL because threads cannot pass functions to each other.
+   */
+  readonly jpegDecoder?: string | undefined;
 }
 
 /** Returns pixels [resize, resize, channels], or why the file does not decode. Rejects with ENOMEM if there is no memory. */
@@ -55,6 +61,8 @@ export async function openDecoder(
   if (stored?.kind === 'raw') return openRawDecoder(resize, channels, decoding, stored);
   const open = await loadSharp();
   const space = channels === 1 ? 'b-w' : 'srgb';
+  const url = channels === 3 && stored && isAsStored(stored, resize, decoding) ? decoding.jpegDecoder : undefined;
+  const decodeFast = url === undefined ? undefined : await openFastDecoder(url, resize, open);
   return async (bytes) => {
     if (bytes.length === 0) return { reason: 'the file is empty' };
     const format = formatOf(bytes);
@@ -65,6 +73,8 @@ export async function openDecoder(
         reason: `it is not a JPEG, PNG, GIF or WebP image${placeholder === undefined ? '' : `: ${placeholder}`}`,
       };
     }
+    const fast = await decodeFast?.(bytes);
+    if (fast) return { pixels: fast };
     for (let isRetry = false; ; isRetry = true) {
       try {
         const options = {

@@ -14,7 +14,8 @@ const koffi = loadKoffi();
 
 /**
  * Addresses that the threads share, 0n at first: a C string with the files of the loaded library, one in each line; C's own
- * `stderr` while it is replaced; the TFE_Context. Only the owner of the lock may read and write them.
+ * `stderr` while it is replaced; the TFE_Context. Only the owner of the lock may read and write them, except
+ * that anyone may see whether there is a context.
  */
 const WORDS = ['library', 'stderr', 'context'] as const;
 export type ProcessWords = Record<(typeof WORDS)[number], Pointer>;
@@ -58,6 +59,12 @@ export function oneAtATime<T>(doing: string, action: (words: ProcessWords) => T,
   } finally {
     pthread.pthread_mutex_unlock(block);
   }
+}
+
+/** Whether the process has a TensorFlow context, at this moment. Does not wait for a thread that is making it. */
+export function hasContext(): boolean {
+  block ??= sharedBlock();
+  return wordsAt(block + WORDS_OFFSET).context !== 0n;
 }
 
 function lock(mutex: Pointer, doing: string, timeoutMs: number): void {

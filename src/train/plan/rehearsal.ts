@@ -13,12 +13,14 @@ import {
 } from '../../data/index.js';
 import { useDevice } from '../../native/binding/backend.js';
 import { floatOfBytes, settle, tensorFrom } from '../../native/binding/tensors.js';
+import { openContext } from '../../native/c/context.js';
 import { median, sumOf } from '../../numbers.js';
 import type { Rehearsal } from '../../plan/outlook.js';
 import { spaceOf } from '../checkpoints.js';
+import { clusterOf, contextOptions } from '../context-options.js';
 import { dataWorkersOf } from '../data-workers.js';
 import { wholeLogBytes } from '../dry-run.js';
-import { openFeed } from '../feed.js';
+import { JPEG_DECODER, openFeed } from '../feed.js';
 import { stepsOf } from '../progress.js';
 import { openTeam, type Team } from '../team.js';
 import { openUpcoming } from '../upcoming.js';
@@ -67,10 +69,15 @@ export async function rehearse(
       const reader = reopen(true);
       found.read = await rateOf(reader, 2 / 3, secondsOf('read'), signal).finally(() => reader.close());
       note('decoding images');
+      // As in a training, whose TensorFlow decodes stored JPEG images.
+      if (isTraining) openContext(contextOptions(config.net.table, config.devices, await clusterOf(config)));
       const { resize, interpolation, upright } = config.data;
       const channels = channelsFor(config.net.inputChannels);
       const { decoders } = dataWorkersOf(config);
-      const options = { resize, channels, interpolation, upright, decoders, seed: config.seed, signal } as const;
+      const options = {
+        ...{ resize, channels, interpolation, upright, decoders, seed: config.seed, signal },
+        jpegDecoder: JPEG_DECODER,
+      } as const;
       const rate = await measureDecoding(dataset, { ...options, seconds: secondsOf('decode') });
       if (rate) found.decode = rate;
     }

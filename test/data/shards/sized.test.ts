@@ -34,6 +34,8 @@ import {
 import { nameAt } from '../../../src/data/sets/names.js';
 import { checkShards } from '../../../src/data/shards/check-shards.js';
 import { ConfigError, DataError } from '../../../src/errors.js';
+import { openContext } from '../../../src/native/index.js';
+import { JPEG_DECODER } from '../../../src/train/feed.js';
 import { BAD_IMAGES, folderOf, IMAGES, imageFolderOf, PLAIN } from '../sets.js';
 
 const GOOD = readdirSync(IMAGES).filter((name) => !(name in BAD_IMAGES));
@@ -340,5 +342,13 @@ test('readPacked() refuses descriptions of stored images that do not fit', async
     assert.ok(text.includes(from));
     writeFileSync(file, text.replace(from, to));
     assert.throws(() => openImages(raw), DataError, to);
+  }
+});
+
+test('batches of JPEG shards are the same if TensorFlow decodes them, with any number of workers', async () => {
+  const plain = await hashesOf(optionsFor(JPEG_SHARDS, 0));
+  openContext();
+  for (const workers of [0, 2]) {
+    assert.deepEqual(await hashesOf({ ...optionsFor(JPEG_SHARDS, workers), jpegDecoder: JPEG_DECODER }), plain);
   }
 });
