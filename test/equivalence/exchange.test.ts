@@ -19,27 +19,25 @@ const folder = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-exchange-'));
 after(() => fs.rmSync(folder, { recursive: true, force: true }));
 const quiet = { print: () => {} };
 
-for (const compile of ['on', 'off']) {
-  test(`verify() passes with --compile ${compile}`, async () => {
-    const { passed, firstDivergent } = await verify(
-      smallConfig({ ...smallNet('paper'), compile }),
-      { steps: 2 },
-      quiet,
-    );
-    assert.deepEqual([passed, firstDivergent], [true, undefined]);
-  });
-}
+test('verify() passes with --compile off', async () => {
+  const { passed, firstDivergent } = await verify(
+    smallConfig({ ...smallNet('paper'), compile: 'off' }),
+    { steps: 2 },
+    quiet,
+  );
+  assert.deepEqual([passed, firstDivergent], [true, undefined]);
+});
 
 test('verify() passes with --exchange device, bit for bit', async () => {
   const config = smallConfig({ ...smallNet('original'), exchange: { transport: 'device' } });
-  const { passed, rows } = await verify(config, { steps: 3 }, quiet);
+  const { passed, rows } = await verify(config, { steps: 2 }, quiet);
   assert.equal(passed, true);
   assert.ok(rows.every(({ absolute }) => absolute === 0));
 });
 
 test('verify() passes with --exchange-dtype float16 within its own tolerance, and is not exact', async () => {
   const config = smallConfig({ ...smallNet('original'), exchange: { dtype: 'float16' } });
-  const { passed, rows, firstDivergent } = await verify(config, { steps: 3 }, quiet);
+  const { passed, rows, firstDivergent } = await verify(config, { steps: 2 }, quiet);
   assert.deepEqual([passed, firstDivergent], [true, undefined]);
   const input = rows.find(({ name }) => name === 'tower0/conv3/input')!;
   assert.ok(input.relative > 1e-5, 'values were rounded on the way');

@@ -8,7 +8,7 @@ import { openTensors, writeTensors } from '../../src/checkpoint/safetensors.js';
 import type { EventOf, LogEvent } from '../../src/log.js';
 import { train } from '../../src/train/index.js';
 import { fewImages, idx } from '../data/sets.js';
-import { smallConfig, smallNet } from './teams.js';
+import { SINGLE, smallConfig, smallNet } from './teams.js';
 
 const folder = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-warnings-'));
 after(() => fs.rmSync(folder, { recursive: true, force: true }));
@@ -48,7 +48,7 @@ test('train() warns that the loss rises, and of the layers, before the loss stop
 test('train() warns before the first step of initial values that leave no signal, or hardly any', async () => {
   const net = { ...(smallNet('original').net as object), activation: 'sigmoid' };
   const values = { ...smallNet('original', FEW), steps: 1, evalEvery: 100 };
-  const weak = await warningsOf('weak', { ...values, net });
+  const weak = await warningsOf('weak', { ...values, ...SINGLE, net });
   assert.deepEqual(weak.kinds.slice(0, 1), ['weak-signal']);
   const { events, of } = await warningsOf('none', { ...values, net: { ...net, init: 'table' } });
   assert.deepEqual([of.get('no-signal')!.step, of.has('weak-signal')], [0, false]);
@@ -59,7 +59,7 @@ test('train() warns before the first step of initial values that leave no signal
 
 test('train() warns of dead units with layer and tower, and of a layer without signal', async () => {
   const values = { ...RELU_NET, optimizer: { learningRate: 1e-6, momentum: 0 }, steps: 2, evalEvery: 1 };
-  await warningsOf('alive', values);
+  await warningsOf('alive', { ...values, ...SINGLE });
   killUnits(join(folder, 'alive'), 'fc3/bias');
   const { of } = await warningsOf('dead', { ...values, weights: join(folder, 'alive') });
   const layers = [0, 1].map((tower) => ({ layer: 'fc3', tower, value: 1 }));
@@ -87,6 +87,7 @@ function killUnits(run: string, bias: string): void {
 test('train() warns at the end that a net of sigmoids has not begun to learn', async () => {
   const values = {
     ...smallNet('lenet', SOME),
+    ...SINGLE,
     optimizer: { learningRate: 0.9, momentum: 0 },
     steps: 200,
     evalEvery: 1000,
@@ -128,6 +129,7 @@ test('train() warns of test images whose classes are in another order, and not i
     const data = { ...(RELU_NET as { data?: object }).data, source: writeBars(`bars-${shift}`, { shift }) };
     const { kinds, events } = await warningsOf(`bars-${shift}`, {
       ...RELU_NET,
+      ...SINGLE,
       data,
       steps: 120,
       evalEvery: 120,
@@ -140,7 +142,7 @@ test('train() warns of test images whose classes are in another order, and not i
 test('train() measures layers on images of all classes, even if test images are sorted by class', async () => {
   const source = writeBars('sorted', { isSorted: true });
   const data = { ...(RELU_NET as { data?: object }).data, source };
-  const { kinds, events } = await warningsOf('sorted', { ...RELU_NET, data, steps: 2, evalEvery: 1 });
+  const { kinds, events } = await warningsOf('sorted', { ...RELU_NET, ...SINGLE, data, steps: 2, evalEvery: 1 });
   const found = events.filter((event): event is EventOf<'activations'> => event.event === 'activations');
   assert.deepEqual(
     found.map(({ step, images, layers }) => [step, images, layers[0]!.signal === found[0]!.layers[0]!.signal]),
@@ -152,12 +154,13 @@ test('train() measures layers on images of all classes, even if test images are 
 
 const NARROW = { width: 0.125, inputSize: 67, classes: 10 };
 
+// Two towers have the same losses as one (train.test.ts): one preset with two is enough.
 for (const [preset, values] of [
   ['mini', { data: { source: SOME } }],
-  ['fashion', { net: { ...NARROW, width: 0.25 }, data: { source: SOME, resize: 74 } }],
-  ['imagenet', { net: { ...NARROW, width: 0.25 }, data: { source: SOME, resize: 74 } }],
-  ['tutorial', { net: NARROW, data: { source: SOME, resize: 67 } }],
-  ['lenet', { data: { source: SOME } }],
+  ['fashion', { ...SINGLE, net: { ...NARROW, width: 0.25 }, data: { source: SOME, resize: 74 } }],
+  ['imagenet', { ...SINGLE, net: { ...NARROW, width: 0.25 }, data: { source: SOME, resize: 74 } }],
+  ['tutorial', { ...SINGLE, net: NARROW, data: { source: SOME, resize: 67 } }],
+  ['lenet', { ...SINGLE, data: { source: SOME } }],
 ] as const) {
   test(`train() does not warn in a training with the preset ${preset}`, async () => {
     const { kinds } = await warningsOf(`good-${preset}`, { preset, ...values, steps: 60, evalEvery: 30 });
