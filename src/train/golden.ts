@@ -12,6 +12,7 @@ import { TABLES } from '../model/tables.js';
 import { savesByWinograd } from '../native/layers/winograd-tiling.js';
 import { readJson } from '../read-json.js';
 import type { Places } from './context-options.js';
+import { fillBatch, fillParameter } from './golden-values.js';
 import { type Batches, openTeam, type Team } from './team.js';
 import { fetchTensor, putParameter, tensorMemory } from './tower-tensors.js';
 import { refuseFallback } from './verify.js';
@@ -138,6 +139,7 @@ async function runSide(
   route: Route,
 ): Promise<GoldenRow[]> {
   const net = netOf(file);
+  const parameters = parametersIn(file, net);
   const isSplit = side === 'towers';
   const { lr: learningRate, bias_lr_factor: biasRateFactor, bias_decay: biasDecay } = file.optimizer;
   const team = await openTeam(
@@ -166,7 +168,7 @@ async function runSide(
   try {
     const { tolerance } = file;
     const rows = new Rows(side, route);
-    await putParameters(team, file, net, rows);
+    await putParameters(team, file, parameters, rows);
     for (const [i, expected] of file.steps.entries()) {
       const replies = await team.ask({
         ...{ kind: 'step', slot: 0, count: file.batch, step: i + 1, epoch: 1, update: true, keep: true, learningRate },
@@ -232,70 +234,38 @@ function netOf({ net, classes }: File): NetOptions {
   return { table, width: 1, inputSize, inputChannels, classes, init: 'table', dropout: false };
 }
 
-async function putParameters(team: Team, file: File, net: NetOptions, rows: Rows): Promise<void> {
+/** @throws DataError if the file has other parameters than its net. */
+function parametersIn(file: File, net: NetOptions): Parameter[] {
   const parameters = parametersOf(buildNet(net));
   const names = Object.keys(file.parameters);
   const missing = parameters.find(({ name }) => !names.includes(name));
-  if (missing || names.length !== parameters.length) {
-    throw new DataError(
-      `Cannot use the reference file: it has ${names.length} parameters, expected the ${parameters.length} of the net ${net.table}${missing ? `, ${missing.name} among them` : ''}`,
-    );
-  }
+  if (!missing && names.length === parameters.length) return parameters;
+  throw new DataError(
+    `Cannot use the reference file: it has ${names.length} parameters, expected the ${parameters.length} of the net ${net.table}${missing ? `, ${missing.name} among them` : ''}`,
+  );
+}
+
+async function putParameters(team: Team, file: File, parameters: readonly Parameter[], rows: Rows): Promise<void> {
+  const names = Object.keys(file.parameters);
   for (const parameter of parameters) {
     const memory = tensorMemory(parameter.shape);
     const values = new Float32Array(memory);
-    fillParameter(values, parameter, file.seed * 1000 + names.indexOf(parameter.name), file.net);
+    fillParameter(values, parameter, names.indexOf(parameter.name), file);
     const { l2 } = file.parameters[parameter.name]!;
     rows.add('parameter before', 'norm', file.tolerance.layers.norm, parameter.name, relative(l2Norm(values), l2));
     await putParameter(team.towers, parameter, memory);
   }
 }
 
-/** Standard deviations of the kernels in files of `d2l`. Other files have those of their net's table. */
-const D2L_DEVIATIONS: Readonly<Record<string, number>> = {
-  ...{ conv1: 0.05, conv2: 0.02, conv3: 0.02, conv4: 0.017, conv5: 0.017, fc6: 0.0125, fc7: 0.015, fc8: 0.015 },
-};
-
-function fillParameter(values: Float32Array, { layer, role, init }: Parameter, seed: number, net: File['net']): void {
-  const deviation = isGrey(net) ? D2L_DEVIATIONS[layer]! : init.sd;
-  const around = spread(role === 'kernel' ? deviation * Math.sqrt(3) : 0.05);
-  fill(values, seed, role === 'kernel' ? around : (unit) => init.bias + Math.fround(around(unit)));
-}
-
-/** `d2l` is the files' name of the net `tutorial`, which reads grey images. */
-function isGrey(net: File['net']): boolean {
-  return net === 'd2l' || net === 'tutorial';
-}
-
-/** Maps a number from 0 to 1 to one from `-limit` to `limit`. */
-function spread(limit: number): (unit: number) => number {
-  return (unit) => (2 * unit - 1) * limit;
-}
-
 function batchOf(file: File, { inputSize, inputChannels }: NetOptions): Batches {
   const layout = floatLayout(file.batch, inputSize, inputChannels);
   const slot = createSlot(layout);
   const { images, labels } = slotViews(slot, layout);
-  fill(images, file.seed * 1000 + 900, isGrey(file.net) ? (unit) => unit : spread(120));
-  fill(labels, file.seed * 1000 + 901, (unit) => Math.floor(unit * file.classes));
+  fillBatch(images, labels, file);
   if (file.labels && String(file.labels) !== String([...labels])) {
     throw new DataError('Cannot use the reference file: its labels are not those of its seed; generate it again');
   }
   return { slots: [slot], layout };
-}
-
-/** The files' generator: an integer hash of the position, as a number from 0 to below 1. */
-function fill(values: Float32Array | Int32Array | Uint8Array, seed: number, map: (unit: number) => number): void {
-  const offset = Math.imul(seed, 0x9e3779b9);
-  for (let i = 0; i < values.length; i++) {
-    let x = (i + offset) | 0;
-    x ^= x >>> 16;
-    x = Math.imul(x, 0x85ebca6b);
-    x ^= x >>> 13;
-    x = Math.imul(x, 0xc2b2ae35);
-    x ^= x >>> 16;
-    values[i] = map((x >>> 0) / 2 ** 32);
-  }
 }
 
 function relative(value: number, expected: number): number {
