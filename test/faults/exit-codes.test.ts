@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { main } from '../../src/cli.js';
 import { DATA_FILES } from '../../src/data/index.js';
 import { Screen } from '../cli/stand-ins.js';
+import { fewImages } from '../data/sets.js';
 
 const CLI = fileURLToPath(new URL('../../src/cli.js', import.meta.url));
 const folder = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-exit-'));
@@ -23,7 +24,7 @@ function alexnetSplit(...args: string[]) {
 }
 
 const SMALL = ['--net', 'lenet', '--input-size', '28', '--batch-size', '16', '--steps', '2'];
-const LENET = ['--preset', 'lenet', '--data', 'embedded', '--batch-size', '16', '--steps', '2'];
+const LENET = ['--preset', 'lenet', '--data', fewImages(folder), '--batch-size', '16', '--steps', '2'];
 
 test('train of split ends with exit code 0, on the requested devices, as TensorFlow reports them', () => {
   const { status, signal, stderr } = alexnetSplit('train', ...LENET, '--devices', 'CPU:1,CPU:0', '--run', 'crossed');

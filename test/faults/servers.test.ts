@@ -8,18 +8,20 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { checkpointsFolder, newestCheckpoint } from '../../src/checkpoint/store.js';
 import type { EventOf } from '../../src/log.js';
 import { checkLog } from '../../src/report/check.js';
+import { inProcess } from '../cli/in-process.js';
 import { lenetFlags } from '../data/sets.js';
 import { onServers, TestServer, train, weightsOf } from './servers.js';
 
 const folder = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-servers-'));
 const servers: TestServer[] = [];
-const STEPS = 40;
+const STEPS = 30;
 const ONLY_ALL = process.env.FAULTS !== 'all' && 'FAULTS=all npm test -- faults/servers runs it too';
 fs.writeFileSync(join(folder, 'f.json'), JSON.stringify({ exchangeTimeoutMs: 3_000 }));
 const RUN = [
   ...[...lenetFlags(folder), '--workers', '1', '--config', 'f.json', '--steps', `${STEPS}`],
-  ...['--eval-every', '20', '--checkpoint-every', '5', '--no-check'],
+  ...['--eval-every', '15', '--checkpoint-every', '5', '--no-check'],
 ];
+process.chdir(folder); // for trainings in this process
 const runFolder = (run: string) => join(folder, 'runs', run);
 
 before(async () => {
@@ -84,7 +86,7 @@ test('Ctrl-C ends a run that waits for a server that hangs', { skip: ONLY_ALL },
 test('a server that is killed ends the run with one sentence, and the run resumes when it is there again', async () => {
   const flags = onServers(servers);
   const run = train(folder, [...RUN, ...flags, '--run', 'ends']);
-  await run.next('train_step', ({ step }) => step === 20); // the evaluation begins
+  await run.next('train_step', ({ step }) => step === 15); // the evaluation begins
   await servers[0]!.kill();
   const { code, stderr } = await run.ended;
   assert.equal(code, 1, stderr);
@@ -95,7 +97,7 @@ test('a server that is killed ends the run with one sentence, and the run resume
   const { found } = newestCheckpoint(checkpointsFolder(runFolder('ends')));
   assert.ok(found && found.state.step >= 10, 'the last checkpoint is whole');
 
-  const refused = await train(folder, [...RUN, ...flags, '--run', 'ends', '--resume', 'auto']).ended;
+  const refused = await inProcess(['train', ...RUN, ...flags, '--run', 'ends', '--resume', 'auto']);
   assert.equal(refused.code, 1);
   assert.match(refused.stderr, /^error: Cannot reach the server [\d.:]+: nothing listens there, expected [^\n]+\n$/m);
   await servers[0]!.start();

@@ -3,8 +3,7 @@
  * for each: a {@link Result}.
  */
 import './workers.js';
-import { main } from '../../src/cli.js';
-import { Screen } from '../cli/stand-ins.js';
+import { inProcess } from '../cli/in-process.js';
 import { withFault } from './fault.js';
 
 export interface Case {
@@ -23,8 +22,7 @@ export interface Result {
 
 for (const { name, fault, args } of JSON.parse(process.argv[2]!) as Case[]) {
   const started = performance.now();
-  const [stdout, stderr] = [new Screen(), new Screen()];
-  const code = await withFault(fault, () => main(args, { stdout, stderr }));
+  const { code, stderr } = await withFault(fault, () => inProcess(args));
   const seconds = (performance.now() - started) / 1000;
-  process.stdout.write(`${JSON.stringify({ name, code, stderr: stderr.text, seconds } satisfies Result)}\n`);
+  process.stdout.write(`${JSON.stringify({ name, code, stderr, seconds } satisfies Result)}\n`);
 }

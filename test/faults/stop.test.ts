@@ -11,6 +11,7 @@ import { until } from '../../scripts/signals-test.js';
 import { collect, type Ended, eventsIn } from '../../scripts/trainer.js';
 import { checkpointsFolder, newestCheckpoint, stepsIn } from '../../src/checkpoint/store.js';
 import type { EventOf, LogEvent } from '../../src/log.js';
+import { inProcess } from '../cli/in-process.js';
 import { lenetFlags } from '../data/sets.js';
 import { childWithFault } from './fault.js';
 
@@ -19,9 +20,9 @@ const folder = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-stop-'));
 after(() => fs.rmSync(folder, { recursive: true, force: true }));
 
 const LENET = ['train', ...lenetFlags(folder), '--momentum', '0.9'];
-
-/** Where reading all of the sample, or an evaluation of it, is to be long enough for the signal. */
-const EMBEDDED = ['--data', 'embedded'];
+/** With a thread less, where the number of towers makes no difference. */
+const SINGLE = ['--placement', 'single', '--devices', 'CPU:0', '--no-check'];
+process.chdir(folder); // for trainings in this process
 
 const NO_FAULT: ReturnType<typeof childWithFault> = { args: [], env: process.env };
 
@@ -31,7 +32,8 @@ function start(args: readonly string[], { args: node, env } = NO_FAULT) {
   return { child, ...collect(child) };
 }
 
-const train = (args: readonly string[]) => start(args).ended;
+/** Trains where no signal is to come. */
+const train = (...args: string[]) => inProcess([...LENET, ...args]);
 
 /** Trains, and calls `act` once stdout has the cue. */
 async function trainUntil(
@@ -68,14 +70,14 @@ const EXIT_CODES = { SIGINT: 130, SIGTERM: 143, SIGUSR1: 128 + constants.signals
 for (const name of ['SIGINT', 'SIGUSR1'] as const) {
   const expected = EXIT_CODES[name];
   test(`train ends with ${expected} after its step on ${name}, and saves what can be resumed`, async () => {
-    const args = ['--run', name, '--no-check', '--steps', '400'];
+    const args = ['--run', name, '--steps', '400', ...(name === 'SIGINT' ? ['--no-check'] : SINGLE)];
     const ended = await trainUntil(args, 'step  10/', (child) => child.kill(name));
     const steps = assertStopped(name, ended, expected);
     assert.match(ended.stdout, /\nstopping after this step; a second Ctrl-C or signal ends the process at once\n/);
     assert.ok(steps >= 10 && steps < 400);
     // Resuming asks for no signal.
     if (name !== 'SIGINT') return;
-    const resumed = await train(['--run', name, '--resume', 'auto', '--steps', `${steps + 2}`]);
+    const resumed = await train('--run', name, '--no-check', '--resume', 'auto', '--steps', `${steps + 2}`);
     assert.deepEqual([resumed.code, resumed.stderr], [0, '']);
     const log = logOf(name);
     assert.deepEqual(stepsOf('resume', log), [steps]);
@@ -100,7 +102,9 @@ test('train stops in its check and in its first step, when there is nothing to s
 });
 
 test('train stops in set-up with the exit code of the signal, and leaves no folder', async () => {
-  const ended = await trainUntil([...EMBEDDED, '--run', 'set-up'], 'preset lenet', (child) => child.kill('SIGTERM'));
+  const ended = await trainUntil(['--data', 'embedded', '--run', 'set-up'], 'preset lenet', (child) =>
+    child.kill('SIGTERM'),
+  );
   // Before it listens the signal ends it, as it does any process.
   assert.ok(ended.code === 143 || ended.signal === 'SIGTERM', JSON.stringify(ended));
   assert.equal(fs.existsSync(join(folder, 'runs', 'set-up')), false);
@@ -127,32 +131,31 @@ test('train stops while the mean image is computed, with the exit code of the si
 });
 
 test('train stops in an evaluation, saves, and evaluates when it is resumed', async () => {
-  // An evaluation of 1000 images by 4 takes far longer than the steps around it.
-  const args = [...EMBEDDED, '--run', 'eval', '--no-check', '--batch-size', '4', '--steps', '400', '--eval-every', '5'];
-  const { child, ended: end } = start(args);
+  // Each of its ten batches is slow, so that the signal comes while it lasts.
+  const args = [...SINGLE, '--run', 'eval', '--batch-size', '4', '--eval-every', '5'];
+  const { child, ended: end } = start([...args, '--steps', '400'], childWithFault('slow@evaluate:5 single'));
   assert.ok(await until(() => stepsOf('train_step', logOf('eval')).includes(5), 60_000));
   child.kill('SIGTERM');
   const ended = await end;
   const steps = assertStopped('eval', ended, 143);
   assert.equal(steps, 5, 'it is in the evaluation');
   assert.ok(logOf('eval').every(({ event }) => event !== 'eval'));
-  const again = [...EMBEDDED, '--run', 'eval', '--resume', 'auto', '--batch-size', '4', '--steps', '6'];
-  assert.equal((await train(again)).code, 0);
+  assert.equal((await train(...args, '--resume', 'auto', '--steps', '6')).code, 0);
   assert.deepEqual(stepsOf('eval', logOf('eval')), [5, 6]);
 });
 
 test('train ends at once with the second signal, and the checkpoints stay complete', async () => {
   // A step that does not end, so that the run is still there when the second signal comes.
-  const args = ['--run', 'twice', '--no-check', '--steps', '4000', '--checkpoint-every', '1'];
+  const args = [...SINGLE, '--run', 'twice', '--steps', '4000', '--checkpoint-every', '1'];
   const killUntilEnd = (child: ChildProcess) => {
     // The process is in that step when the first one comes. One that comes while it removes its handlers has no effect.
     const timer = setInterval(() => child.kill('SIGTERM'), 1_500);
     child.once('close', () => clearInterval(timer));
   };
-  const ended = await trainUntil(args, 'step   30/', killUntilEnd, childWithFault('hang@forward:31'));
+  const ended = await trainUntil(args, 'step   10/', killUntilEnd, childWithFault('hang@forward:11 single'));
   assert.deepEqual([ended.code, ended.signal], [null, 'SIGTERM']);
   const { found, skipped } = newestCheckpoint(checkpoints('twice'));
-  assert.ok(found!.state.step >= 28);
+  assert.ok(found!.state.step >= 8);
   assert.deepEqual(skipped, []);
 });
 
@@ -160,7 +163,7 @@ test('train --resume auto starts a new run if there is none, or if the earlier o
   const args = ['--run', 'fresh', '--resume', 'auto', '--no-check', '--steps', '2'];
   const first = await trainUntil([...args, '--lr', '0.1'], 'log in', (child) => child.kill('SIGKILL'));
   assert.equal(first.signal, 'SIGKILL');
-  const second = await train(args);
+  const second = await train(...args);
   assert.deepEqual([second.code, second.stderr], [0, '']);
   assert.match(second.stdout, /^nothing to resume in runs\/fresh: the run begins with step 1$/m);
   const events = logOf('fresh').map(({ event }) => event);
@@ -170,8 +173,8 @@ test('train --resume auto starts a new run if there is none, or if the earlier o
 });
 
 test('train --resume explains in a sentence what it cannot resume', async () => {
-  const good = ['--run', 'good', '--no-check', '--steps', '4', '--checkpoint-every', '2', '--keep', '5'];
-  assert.equal((await train(good)).code, 0);
+  const good = [...SINGLE, '--run', 'good', '--steps', '4', '--checkpoint-every', '2', '--keep', '5'];
+  assert.equal((await train(...good)).code, 0);
   const at = (step: number) => join('runs', 'good', 'checkpoints', String(step).padStart(10, '0'));
   const cases: [args: string[], code: number, message: RegExp][] = [
     [['--resume', 'auto'], 2, /^error: Cannot resume: --resume auto needs the name of a run; add --run NAME/],
@@ -180,14 +183,14 @@ test('train --resume explains in a sentence what it cannot resume', async () => 
     [['--resume', at(2), '--run', 'SIGINT'], 2, /it exists already; choose another --run/],
   ];
   for (const [args, code, message] of cases) {
-    const ended = await train(args);
+    const ended = await train(...args);
     assert.equal(ended.code, code, ended.stderr);
     assert.match(ended.stderr, message);
     assert.match(ended.stderr, /^error: [^\n]+\n$/, 'one line');
   }
   // A damaged checkpoint is skipped, and the one before is used.
   fs.truncateSync(join(folder, at(4), 'state.json'), 10);
-  const resumed = await train(['--resume', 'runs/good', '--steps', '5', '--keep', '5']);
+  const resumed = await train(...SINGLE, '--resume', 'runs/good', '--steps', '5', '--keep', '5');
   assert.equal(resumed.code, 0);
   assert.match(
     resumed.stderr,
@@ -195,7 +198,7 @@ test('train --resume explains in a sentence what it cannot resume', async () => 
   );
   assert.match(resumed.stdout, /^resuming after step 2 from runs\/good\/checkpoints\/0000000002$/m);
   for (const step of stepsIn(checkpoints('good'))) fs.rmSync(join(folder, at(step), 'manifest.json'));
-  const none = await train(['--resume', 'auto', '--run', 'good']);
+  const none = await train('--resume', 'auto', '--run', 'good');
   assert.equal(none.code, 1);
   assert.match(
     none.stderr,
@@ -205,7 +208,8 @@ test('train --resume explains in a sentence what it cannot resume', async () => 
 
 test('exitSoon() ends the process although a thread is stuck in C', async () => {
   const url = (path: string) => JSON.stringify(new URL(path, import.meta.url).href);
-  const stuck = `import koffi from 'koffi'; koffi.load(null).func('int usleep(uint32_t us)')(60_000_000);`;
+  const stuck = `import koffi from 'koffi'; import { parentPort } from 'node:worker_threads';
+    const sleep = koffi.load(null).func('int usleep(uint32_t us)'); parentPort.postMessage('ready'); sleep(60_000_000);`;
   const program = `
     import { Worker } from 'node:worker_threads';
     import { exitSoon, stopOnSignal } from ${url('../../src/cli/stop.js')};
@@ -214,7 +218,7 @@ test('exitSoon() ends the process although a thread is stuck in C', async () => 
       exitSoon(143);
       worker.terminate();
     });
-    worker.once('online', () => setTimeout(() => console.log('ready'), 100));`;
+    worker.once('message', () => setTimeout(() => console.log('ready'), 100));`;
   const child = spawn(process.execPath, ['--input-type=module', '--eval', program], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });

@@ -7,16 +7,20 @@ import { join } from 'node:path';
 import test, { after } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { collect } from '../../scripts/trainer.js';
+import { inProcess } from '../cli/in-process.js';
+import { lenetFlags } from '../data/sets.js';
 
 const CLI = fileURLToPath(new URL('../../src/cli.js', import.meta.url));
 const folder = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-two-'));
 after(() => fs.rmSync(folder, { recursive: true, force: true }));
 
-const LENET = ['--preset', 'lenet', '--data', 'embedded', '--batch-size', '16', '--lr', '0.05', '--no-check', '--json'];
+const LENET = [...lenetFlags(folder), '--placement', 'single', '--devices', 'CPU:0', '--no-check', '--json'];
+const TRAIN = ['train', ...LENET, '--run', 'r'];
+process.chdir(folder); // for trainings in this process
 
 /** A training of the run `r`. `stepDone()` resolves when it tells of one, and rejects if it ends before. */
 function start(...args: string[]) {
-  const child = spawn(process.execPath, [CLI, 'train', ...LENET, '--run', 'r', ...args], {
+  const child = spawn(process.execPath, [CLI, ...TRAIN, ...args], {
     cwd: folder,
     stdio: ['ignore', 'pipe', 'pipe'],
   });
@@ -32,7 +36,7 @@ test('train refuses a run in which another process trains, and takes it over aft
   t.after(() => first.child.kill('SIGKILL'));
   await first.stepDone();
   for (const args of [['--resume', 'auto'], ['--resume', 'runs/r'], []]) {
-    const { code, stderr } = await start(...args, ...EVERY).ended;
+    const { code, stderr } = await inProcess([...TRAIN, ...args, ...EVERY]);
     assert.equal(code, 2, stderr);
     assert.match(stderr, /^error: Cannot [^\n]+ choose another --run\n$/);
     assert.match(stderr, new RegExp(`runs/r.*process ${first.child.pid} on \\S+ trains `));

@@ -7,7 +7,7 @@ import { currentFault } from './fault.js';
 type Options = NonNullable<ConstructorParameters<typeof PiscinaClass>[0]>;
 
 /** Small enough to be full soon. */
-const HEAP_MIB = 128;
+const HEAP_MIB = 64;
 
 const REPLACED = [
   [/src\/tower\/worker\.js$/, 'tower-worker.js'],
