@@ -1,6 +1,6 @@
 /**
  * docs/multi-machine.md word for word: its commands run on hosts that are network namespaces. Replaced are the addresses, the
- * GPUs (by CPUs) and the preset (by three steps of a narrow `mini`). Every training must have the losses of a local one, bit for bit,
+ * GPUs (by CPUs) and the preset (by three steps of `lenet`). Every training must have the losses of a local one, bit for bit,
  * which is more than the check at its start would show, so that is left out.
  */
 import assert from 'node:assert/strict';
@@ -23,8 +23,8 @@ const PAGE = fs.readFileSync(join(ROOT, 'docs/multi-machine.md'), 'utf8');
 /** In the place of a preset. */
 const IMAGES = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-machines-images-'));
 test.after(() => fs.rmSync(IMAGES, { recursive: true, force: true }));
-const FEW = ['--data', fewImages(IMAGES), '--width', '0.125', '--batch-size', '40'];
-const SHORT = ['mini', ...FEW, '--steps', '3', '--no-check', '--json'];
+const FEW = ['--data', fewImages(IMAGES), '--batch-size', '40'];
+const SHORT = ['lenet', ...FEW, '--steps', '3', '--no-check', '--json'];
 const LONG_MS = 60_000;
 /** The sections that take the same way as another one. */
 const ONLY_ALL = process.env.DOCS !== 'all' && 'DOCS=all npm test -- multi-machine runs it too';

@@ -7,6 +7,7 @@ import test, { after } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { eventsIn, SMALL_RUN } from '../../scripts/trainer.js';
 import type { EventOf, LogEvent } from '../../src/log.js';
+import { fewImages } from '../data/sets.js';
 import { runNode } from '../native/child.js';
 import { type Host, noNetwork, openNetwork } from '../network.js';
 import { runCommand, startServer } from './servers.js';
@@ -14,7 +15,7 @@ import { runCommand, startServer } from './servers.js';
 const OUT = mkdtempSync(join(tmpdir(), 'alexnet-split-servers-'));
 after(() => rmSync(OUT, { recursive: true }));
 
-const COMMON = [...SMALL_RUN, '--out', OUT, '--checkpoint-every', '2', '--eval-every', '4'];
+const COMMON = [...SMALL_RUN, '--data', fewImages(OUT), '--out', OUT, '--checkpoint-every', '2', '--eval-every', '4'];
 
 /** Trains, and asserts that it ends well. @returns the events of its log, and what it printed. */
 async function train(run: string, args: readonly string[], host?: Host) {
