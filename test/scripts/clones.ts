@@ -28,7 +28,9 @@ export const FILES = {
   'package-lock.json': '{ "packages": { "": {}, "node_modules/typescript": { "version": "7.0.2" } } }',
   'tsconfig.json': JSON.stringify({
     compilerOptions: {
-      ...{ module: 'nodenext', target: 'es2022', strict: true, types: [], rootDir: '.', outDir: 'dist' },
+      // Without the DOM's types, which take most of the compiler's time.
+      ...{ module: 'nodenext', target: 'es2022', lib: ['es2022'], skipLibCheck: true, types: [], strict: true },
+      ...{ rootDir: '.', outDir: 'dist' },
       ...{ incremental: true, tsBuildInfoFile: 'dist/.tsbuildinfo' },
     },
     include: ['src', 'test'],

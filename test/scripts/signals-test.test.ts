@@ -45,7 +45,8 @@ test('every script of package.json replaces its shell', () => {
 test('train saves and ends with 129 when its terminal is closed', { timeout: 120_000 }, async () => {
   const cli = fileURLToPath(new URL('../../src/cli.js', import.meta.url));
   fs.mkdirSync(join(folder, 'gone'));
-  const flags = [...lenetFlags(join(folder, 'gone')), '--no-check', '--steps', '1000000', '--out', folder];
+  const single = ['--placement', 'single', '--devices', 'CPU:0'];
+  const flags = [...lenetFlags(join(folder, 'gone')), ...single, '--no-check', '--steps', '1000000', '--out', folder];
   const args = [IN_TERMINAL, process.execPath, cli, 'train', ...flags, '--run', 'hangup'];
   const child = spawn('python3', args, { stdio: ['pipe', 'ignore', 'pipe'] });
   let stderr = '';
