@@ -32,11 +32,14 @@ const textOf = (lines: readonly string[]) => `${lines.join('\n')}\n`;
 const where = (lines: readonly string[], event: EventName, from = 0) =>
   lines.findIndex((line, i) => i >= from && line.includes(`"event":"${event}"`));
 
-/** Without layer statistics and spans, about which no question is: jq-wasm's time grows with the square of the size. */
+/**
+ * Without layer statistics and spans, about which no question is, and with three decimals: jq-wasm's time grows with the
+ * square of the size.
+ */
 const [split, resumed] = ['split', 'resumed'].map((name) =>
   linesOf(recorded(name))
     .filter((line) => !line.includes('"event":"activations"'))
-    .map((line) => line.replaceAll(/"spans":\[.*?\]/g, '"spans":[]')),
+    .map((line) => line.replaceAll(/"spans":\[.*?\]/g, '"spans":[]').replaceAll(/(\.\d{3})\d+/g, '$1')),
 ) as [string[], string[]];
 /** The second step after the resume is the last line that was written whole. */
 const afterResume = where(resumed, 'train_step', where(resumed, 'exchange', where(resumed, 'resume')));
