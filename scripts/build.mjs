@@ -2,6 +2,7 @@
 import fs from 'node:fs';
 import { join, sep } from 'node:path';
 import { bundlePage, PAGE_BUNDLE, PAGE_FOLDER } from './bundle.mjs';
+import { bundleTower, TOWER_BUNDLE, TOWER_ENTRY } from './bundle-tower.mjs';
 import { packagesId } from './packages.mjs';
 import { readText, run, say, writeWhole } from './processes.mjs';
 
@@ -11,9 +12,9 @@ const stampFile = (root) => join(root, 'dist', '.alexnet-split-build');
 /** Whether all compiled files exist, and no source has changed since. */
 export function isBuilt(root) {
   const sources = listSources(root);
-  return (
-    readText(stampFile(root)) === stampOf(root, sources) && sources.every((each) => fs.existsSync(outputOf(root, each)))
-  );
+  const outputs = sources.map((each) => outputOf(root, each));
+  if (sources.includes(TOWER_ENTRY)) outputs.push(join(root, TOWER_BUNDLE));
+  return readText(stampFile(root)) === stampOf(root, sources) && outputs.every((each) => fs.existsSync(each));
 }
 
 /**
@@ -32,6 +33,7 @@ export async function build(root, lock, beforeChange) {
   if (!outputs.every((each) => fs.existsSync(each))) fs.rmSync(join(root, 'dist', '.tsbuildinfo'), { force: true });
   await run('tsc', [process.execPath, join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', root], root, lock);
   if (sources.some(isOfPage)) await bundlePage(root, lock);
+  if (sources.includes(TOWER_ENTRY)) await bundleTower(root);
   writeWhole(stampFile(root), stamp);
 }
 
@@ -55,7 +57,8 @@ export function outputOf(root, source) {
 
 /** A text that changes when a source is edited, added or removed. */
 function stampOf(root, sources) {
-  const lines = ['tsconfig.json', ...sources].map((path) => {
+  const bundlers = ['bundle.mjs', 'bundle-tower.mjs'].map((name) => join('scripts', name));
+  const lines = ['tsconfig.json', ...bundlers, ...sources].map((path) => {
     const { mtimeMs, size } = fs.statSync(join(root, path));
     return `${path} ${Math.round(mtimeMs)} ${size}\n`; // a copy keeps whole milliseconds
   });

@@ -2,7 +2,7 @@
  * A tensor as one MessagePack message: an array of a header map and the values as one `bin`. Any MessagePack library can
  * read it. Here values are written into the message and read from it without another copy.
  */
-import { Packr } from 'msgpackr';
+import { Packr } from 'msgpackr/pack'; // without its machine code for texts, which takes time to load
 import { ExchangeError } from '../errors.js';
 import { type Place, TOWER_NAMES } from './mailbox.js';
 

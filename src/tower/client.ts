@@ -14,6 +14,7 @@ import {
   type TowerSetup,
 } from './protocol.js';
 import { towerName, towerNumber } from './replica.js';
+import { threadFile } from './thread-file.js';
 
 export interface TowerClient {
   readonly setup: TowerSetup;
@@ -34,7 +35,7 @@ export interface TowerClient {
  * Starts a tower's thread. The tower makes its part of the net at the first command.
  * @param workerFile the thread's module, for tests.
  */
-export function startTower(setup: TowerSetup, workerFile = new URL('./worker.js', import.meta.url).href): TowerClient {
+export function startTower(setup: TowerSetup, workerFile = threadFile()): TowerClient {
   const [index, name, mailboxes] = [towerNumber(setup), towerName(setup), mailboxesOf(setup)];
   let closing: Promise<void> | undefined;
   let asked = 0;

@@ -59,6 +59,9 @@ function nodeOf(def: Message): RecordedNode {
   return node;
 }
 
+// A bundle of a thread's modules would have functions of its own. With source maps the towers use the modules.
+process.setSourceMapsEnabled(true);
+
 const file = process.env.RECORDED_OPS!;
 const write = (line: RecordedFunction | RecordedOp) => appendFileSync(file, `${JSON.stringify(line)}\n`);
 const { c, path } = openLibrary();

@@ -10,7 +10,7 @@ type Options = NonNullable<ConstructorParameters<typeof PiscinaClass>[0]>;
 const HEAP_MIB = 64;
 
 const REPLACED = [
-  [/src\/tower\/worker\.js$/, 'tower-worker.js'],
+  [/src\/tower\/worker\.(js|bundle\.cjs)$/, 'tower-worker.js'],
   [/src\/data\/batches\/worker\.js$/, 'data-worker.js'],
 ] as const;
 

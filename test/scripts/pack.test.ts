@@ -5,6 +5,7 @@ import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { after, test } from 'node:test';
+import { currentBundle } from '../../src/tower/thread-file.js';
 import { IMAGES, lenetFlags } from '../data/sets.js';
 import { environment, ROOT } from '../native/child.js';
 
@@ -65,6 +66,7 @@ test('npm pack includes the used parts of @tensorflow/tfjs-node-gpu, without scr
     'dist/src/cli.js',
     'dist/src/index.d.ts',
     'dist/src/report/page.json',
+    'dist/src/tower/worker.bundle.cjs',
     'LICENSE',
   ];
   for (const path of [...expected, `node_modules/${USED}/LICENSE`]) {
@@ -109,6 +111,10 @@ test('npm install of the tarball runs with scripts allowed and no host reachable
     },
   );
   assert.match(output, /^done: .* after 5 steps/m);
+  // The towers' bundle is that of the installed modules too, unless the clone has no bundle of its own.
+  const towers = join('dist', 'src', 'tower');
+  const [here, there] = [ROOT, installed].map((folder) => currentBundle(join(fs.realpathSync(folder), towers)));
+  assert.equal(there && relative(fs.realpathSync(installed), there), here && relative(ROOT, here));
   // Nothing that only a clone has, such as ECharts, is needed for the page.
   const [page] = run(join(project, 'node_modules', '.bin', 'alexnet-split'), ['report', '--out', 'page.html'], {
     cwd: project,
