@@ -93,7 +93,7 @@ test('train() with skip ends and names exactly the unreadable files with reasons
 });
 
 test('train() saves the classes, and evaluateRun() refuses data with others', async () => {
-  const { config } = await run('classes', 'skip', { steps: 1 });
+  const { config } = await run('classes', 'skip', { steps: 1, ...SINGLE });
   const saved = JSON.parse(fs.readFileSync(join(folder, 'classes', 'classes.json'), 'utf8'));
   assert.deepEqual(saved, ['colour', 'grey', 'mixed']);
   const other = join(folder, 'other');
@@ -150,7 +150,7 @@ test("evaluateRun() subtracts the mean of the run's training images, and fails w
   const before = process.env.ALEXNET_SPLIT_CACHE;
   process.env.ALEXNET_SPLIT_CACHE = ownCache();
   try {
-    const { config, end } = await run('mean', 'skip', { steps: 2, data: { ...MEAN, source: DATA } });
+    const { config, end } = await run('mean', 'skip', { ...SINGLE, steps: 2, data: { ...MEAN, source: DATA } });
     const own = await evaluateRun(config, join(folder, 'mean'));
     assert.equal(own.top1, end.top1);
     // The same test images beside other training images.

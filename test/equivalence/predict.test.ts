@@ -19,8 +19,8 @@ const out = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-predict-'));
 after(() => fs.rmSync(out, { recursive: true, force: true }));
 const IMAGES = fileURLToPath(new URL('../../../test/fixtures/images/', import.meta.url));
 
-const config = smallConfig({ ...smallNet('original', fewImages(out)), out, run: 'r', steps: 30 });
-await train(config, { report: () => {}, signal: new AbortController().signal });
+const config = smallConfig({ ...smallNet('original', fewImages(out)), out, run: 'r', steps: 12 });
+await train({ ...config, ...SINGLE }, { report: () => {}, signal: new AbortController().signal });
 const folder = join(out, 'r');
 
 /** Test images at a size larger than the window. Large batches give the same result in a fraction of the time. */

@@ -85,7 +85,14 @@ test('train() divides the rate when epochs stop improving, whatever --eval-every
   const schedule = { kind: 'plateau', factor: 0.1, patience: 2, least: 1e-11 };
   const optimizer = { learningRate: 1e-9, schedule };
   for (const evalEvery of [1, 5]) {
-    const values = { ...smallNet('lenet', FEW), run: `plateau-${evalEvery}`, batchSize: 200, steps: 12, evalEvery };
+    const values = {
+      ...smallNet('lenet', FEW),
+      ...SINGLE,
+      run: `plateau-${evalEvery}`,
+      batchSize: 200,
+      steps: 12,
+      evalEvery,
+    };
     const events = await eventsOf({ ...values, optimizer });
     const rates = of(events, 'train_step').map(({ learning_rate }) => learning_rate);
     assert.equal(new Set(of(events, 'eval').map(({ top1 }) => top1)).size, 1);
@@ -97,7 +104,10 @@ test('train() divides the rate when epochs stop improving, whatever --eval-every
 });
 
 test('verify() passes without norms, without overlap and with other activations', async () => {
-  for (const changes of [{ norm: false }, { overlap: false }, { activation: 'tanh' }, { activation: 'sigmoid' }]) {
+  for (const changes of [
+    { norm: false, activation: 'tanh' },
+    { overlap: false, activation: 'sigmoid' },
+  ]) {
     const small = smallNet('original');
     const config = smallConfig({ ...small, net: { ...(small.net as object), ...changes } });
     const { passed, firstDivergent } = await verify(config, { steps: 2 }, { print: () => {} });

@@ -229,13 +229,14 @@ test('train() does not start when split and reference differ', async () => {
 });
 
 test('train() evaluates after each epoch, or every evalEvery steps', async () => {
-  const often = await run({ ...smallNet('lenet', FEW), run: 'often', steps: 5, evalEvery: 2 });
+  const often = await run({ ...smallNet('lenet', FEW), ...SINGLE, run: 'often', steps: 5, evalEvery: 2 });
   assert.deepEqual(
     of(often.events, 'eval').map(({ step }) => step),
     [2, 4, 5],
   );
   const epochs = await run({
     ...smallNet('lenet', FEW),
+    ...SINGLE,
     run: 'epochs',
     batchSize: 160,
     steps: null,

@@ -11,7 +11,7 @@ import { evaluateRun, train } from '../../src/train/index.js';
 import { exportWeights } from '../../src/weights/export.js';
 import { openImport, writeRun } from '../../src/weights/import.js';
 import { fewImages } from '../data/sets.js';
-import { smallConfig, smallNet } from './teams.js';
+import { SINGLE, smallConfig, smallNet } from './teams.js';
 
 const out = fs.mkdtempSync(join(tmpdir(), 'alexnet-split-weights-'));
 after(() => fs.rmSync(out, { recursive: true, force: true }));
@@ -46,10 +46,17 @@ test('a run that was exported and imported again has the same loss, to the last 
 
 test('train() starts from the weights of another run, by name, path or exported file, and the check does too', async () => {
   const still = { learningRate: 1e-12, momentum: 0, weightDecay: 0 };
-  for (const [i, weights] of ['trained', `${join(out, 'trained')}/`, join(out, 'net.safetensors')].entries()) {
-    const { result, last } = await run({ run: `from-${i}`, steps: 1, weights, optimizer: still, check: true });
+  const split = { check: true };
+  for (const [weights, how] of [
+    ['trained', split],
+    [`${join(out, 'trained')}/`, SINGLE],
+    [join(out, 'net.safetensors'), split],
+  ] as const) {
+    const { config, result, last } = await run({ run: 'from', steps: 1, weights, optimizer: still, ...how });
     assert.equal(result.exitCode, 0);
-    assert.equal(last('check').passed, true);
+    if (config.check) assert.equal(last('check').passed, true);
+    assert.equal(config.check, how === split);
+    fs.rmSync(join(out, 'from'), { recursive: true });
     const [before, now] = [trained.last('eval').loss, last('eval').loss];
     assert.ok(Math.abs(before - now) < 1e-5, `${before} became ${now}`);
     assert.ok(Math.abs(before - Math.log(10)) > 0.01, 'the run had learned nothing');

@@ -10,7 +10,7 @@ import { SMALL_NETS, smallConfig, smallNet } from '../equivalence/teams.js';
 
 const [out] = process.argv.slice(2);
 /** A whole batch of test images, and a smaller one. */
-const few = fewImages(out!, { test: 104 });
+const few = fewImages(out!, { test: 24 });
 
 const split = { devices: ['GPU:0', 'GPU:1'] };
 const single = { devices: ['GPU:0'], placement: 'single' };
@@ -29,7 +29,7 @@ const settings: Record<string, Record<string, unknown>> = {
 
 for (const [name, values] of Object.entries(settings)) {
   const events: LogEvent[] = [];
-  const config = smallConfig({ batchSize: 64, steps: 2, check: true, out, run: name.replace(/\W+/g, '-'), ...values });
+  const config = smallConfig({ batchSize: 16, steps: 2, check: true, out, run: name.replace(/\W+/g, '-'), ...values });
   const report = (event: LogEvent) => void events.push(event);
   const { exitCode } = await train(config, { report, signal: new AbortController().signal });
   const wrong = events.flatMap((event) => (event.event === 'warning' ? [event.message] : []));
