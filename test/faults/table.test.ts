@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { collect } from '../../scripts/trainer.js';
 import { checkpointsFolder, newestCheckpoint } from '../../src/checkpoint/store.js';
 import { lenetFlags } from '../data/sets.js';
-import { DEVICES } from '../equivalence/teams.js';
+import { DEVICES, ON_GPU } from '../equivalence/teams.js';
 import { childWithFault } from './fault.js';
 import type { Case, Result } from './several.js';
 
@@ -43,11 +43,9 @@ const RUN = [
   'f.json',
 ];
 
-interface Ended {
+interface Ended extends Pick<Result, 'stderr' | 'seconds' | 'threads'> {
   code: number | null;
   signal: NodeJS.Signals | null;
-  stderr: string;
-  seconds: number;
 }
 
 const commandLine = (run: string, args: readonly string[]) => ['train', ...LENET, ...RUN, '--run', run, ...args];
@@ -87,6 +85,14 @@ async function trainSeveral(cases: readonly Case[]): Promise<Map<string, Ended>>
       return [name, { ...ended, signal: null }];
     }),
   );
+}
+
+/** Asserts that a run ends all threads that it starts. @param plain an earlier run of the process, which went well. */
+function assertNoThread({ threads }: Ended, plain: Ended): void {
+  assert.equal(plain.code, 0, plain.stderr);
+  if (!threads || ON_GPU) return; // `faults/threads` counts them on GPUs
+  assert.ok(plain.threads!.most >= plain.threads!.left + 3, 'the threads of a run are counted');
+  assert.equal(threads.left, plain.threads!.left, `of ${threads.most} threads more than before are left`);
 }
 
 interface Expected {
@@ -287,8 +293,8 @@ for (const name of [...REST, ...ALWAYS_BY_DEVICE]) assert.ok(name in CASES, name
 
 /** In a process of its own: a thread that nothing can end, and one that waits, for the process has to end with either. */
 const isAlone = (name: string) => name.startsWith('stuck@') || name === 'hang@forward:3';
-/** Ends with a command's deadline; all others together take about as long as a few of these. */
-const isLong = (name: string) => /^hang@(checkpoint|data|forward:3 single)/.test(name);
+/** Ends with a deadline; all others together take about as long as a few of these. */
+const isLong = (name: string) => /^(hang|late)@/.test(name);
 const isRun = (name: string) => !REST.includes(name) || process.env.FAULTS === 'all';
 const runOf = (name: string) => name.replaceAll(/\W/g, '-');
 const faultOf = (name: string) => name.replace(/ device.*/, '');
@@ -301,8 +307,15 @@ const argsOf = (name: string) => [
 
 const names = Object.keys(CASES);
 const together = names.filter((name) => !isAlone(name) && isRun(name));
-const processes = [together.filter((name) => !isLong(name)), together.filter(isLong)].map((each) =>
-  trainSeveral(each.map((name) => ({ name, fault: faultOf(name), args: commandLine(runOf(name), argsOf(name)) }))),
+/** Start what stays, once for the process: TensorFlow's own pools and the threads of Node.js. */
+const FIRST = ['first', 'second'].map((name) => ({
+  ...{ name, fault: null, args: commandLine(name, ['--no-check', '--workers', '1']) },
+}));
+const processes = [together.filter((name) => !isLong(name)), together.filter(isLong)].map((each, i) =>
+  trainSeveral([
+    ...(i === 0 ? FIRST : []),
+    ...each.map((name) => ({ name, fault: faultOf(name), args: commandLine(runOf(name), argsOf(name)) })),
+  ]),
 );
 for (const each of processes) each.catch(() => {}); // each test reports it
 const several = (name: string) => processes[isLong(name) ? 1 : 0]!;
@@ -321,6 +334,7 @@ describe('train ends', { concurrency: 3 }, () => {
       else assert.equal(ended.stderr, '');
       const { found, skipped } = newestCheckpoint(checkpointsFolder(join(folder, 'runs', run)));
       assert.deepEqual([found?.state.step, skipped], [left, []]);
+      if (!isAlone(name) && !isLong(name)) assertNoThread(ended, (await several(name)).get('second')!);
       if (!name.includes('@open')) {
         const log = fs
           .readFileSync(join(folder, 'runs', run, 'log.ndjson'), 'utf8')
