@@ -91,7 +91,7 @@ for (const name of ['SIGINT', 'SIGUSR1'] as const) {
 test('train stops in its check and in its first step, when there is nothing to save', async () => {
   for (const [run, cue, args] of [
     ['in-check', 'log in', []],
-    ['in-warm-up', 'log in', ['--no-check']],
+    ['in-warm-up', 'log in', SINGLE],
   ] as const) {
     const ended = await trainUntil(['--run', run, '--steps', '400', ...args], cue, (child) => child.kill('SIGTERM'));
     assert.deepEqual([ended.code, ended.signal, ended.stderr], [143, null, '']);
