@@ -1,5 +1,5 @@
 /** Options of the process's TensorFlow context. Only the first context of a process is made with them. */
-import { type FoundCluster, findCluster } from '../cluster/cluster.js';
+import { type FoundCluster, findCluster, restrictCoordinator } from '../cluster/cluster.js';
 import { cpusFor, logicalPair, namesAfterSplit, opThreads, splitCard } from '../config/devices.js';
 import { serversOf } from '../config/servers.js';
 import { ConfigError } from '../errors.js';
@@ -58,6 +58,24 @@ export function joinServers(options: ContextOptions, { servers }: Cluster): void
   throw new ConfigError(
     `Cannot use the server ${missing}: this process has made its TensorFlow context without it, and TensorFlow connects once; use the servers first, or in another process`,
   );
+}
+
+/**
+ * The options of a run's context, and its servers. If there are any, the context is made here, connected to them and closed
+ * to others.
+ * @throws as {@link clusterOf}, {@link contextOptions} and {@link joinServers}.
+ */
+export async function joinedOptions({
+  net,
+  ...places
+}: Places & { net: { table: unknown } }): Promise<{ options: ContextOptions; cluster: FoundCluster | undefined }> {
+  const cluster = await clusterOf(places);
+  const options = contextOptions(net.table, places.devices, cluster);
+  if (cluster) {
+    joinServers(options, cluster);
+    await restrictCoordinator(cluster);
+  }
+  return { options, cluster };
 }
 
 const MIB = 2 ** 20;

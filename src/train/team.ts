@@ -1,7 +1,7 @@
 /** The coordinator's towers, which run every command together. */
 import { randomUUID } from 'node:crypto';
 import { bytesOf } from '../checkpoint/safetensors.js';
-import { type FoundCluster, restrictCoordinator } from '../cluster/cluster.js';
+import type { FoundCluster } from '../cluster/cluster.js';
 import { type Config, imagesPerStep } from '../config/config.js';
 import { tensorflowName } from '../config/devices.js';
 import { remoteDevice } from '../config/servers.js';
@@ -23,7 +23,7 @@ import {
   type TowerConfig,
   type TowerSetup,
 } from '../tower/protocol.js';
-import { clusterOf, contextOptions, joinServers, type Places } from './context-options.js';
+import { joinedOptions, type Places } from './context-options.js';
 import { watchServers } from './server-watch.js';
 import { refuseLargeTensors } from './sizes.js';
 import { openStaging, type Staging } from './staging.js';
@@ -110,12 +110,7 @@ export async function openTeam(
   const name = `alexnet_split_towers_${randomUUID()}`;
   const { net, optimizer, seed, batchSize, exchange, exchangeTimeoutMs, devices, compile, convolutions } = config;
   refuseLargeTensors(config);
-  const cluster = await clusterOf(config);
-  const context = contextOptions(net.table, devices, cluster);
-  if (cluster) {
-    joinServers(context, cluster); // here, where connecting counts against no tower's deadline
-    await restrictCoordinator(cluster);
-  }
+  const { options: context, cluster } = await joinedOptions(config); // here, where connecting counts against no tower's deadline
   const settingOf = (replica: number, i: number) => devices[replica * parts.length + i] ?? devices[0]!;
   const deviceOf = (replica: number, i: number) => tensorflowName(settingOf(replica, i));
   const used = replicas.flatMap((index) => parts.map((_, i) => settingOf(index, i)));

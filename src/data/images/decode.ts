@@ -62,7 +62,7 @@ export async function openDecoder(
   const open = await loadSharp();
   const space = channels === 1 ? 'b-w' : 'srgb';
   const url = channels === 3 && stored && isAsStored(stored, resize, decoding) ? decoding.jpegDecoder : undefined;
-  const decodeFast = url === undefined ? undefined : await openFastDecoder(url, resize, open);
+  const decodeFast = url === undefined ? undefined : openFastDecoder(url, resize, open);
   return async (bytes) => {
     if (bytes.length === 0) return { reason: 'the file is empty' };
     const format = formatOf(bytes);

@@ -63,8 +63,8 @@ export function oneAtATime<T>(doing: string, action: (words: ProcessWords) => T,
 
 /** Whether the process has a TensorFlow context, at this moment. Does not wait for a thread that is making it. */
 export function hasContext(): boolean {
-  block ??= sharedBlock();
-  return wordsAt(block + WORDS_OFFSET).context !== 0n;
+  const made = block ?? BigInt(libc.getenv(blockName()) ?? 0);
+  return made !== 0n && wordsAt(made + WORDS_OFFSET).context !== 0n;
 }
 
 function lock(mutex: Pointer, doing: string, timeoutMs: number): void {
@@ -86,7 +86,7 @@ function lock(mutex: Pointer, doing: string, timeoutMs: number): void {
 }
 
 function sharedBlock(): Pointer {
-  const name = `ALEXNET_SPLIT_SHARED_${processName()}`;
+  const name = blockName();
   const found = libc.getenv(name);
   if (found) return BigInt(found);
   const made = libc.calloc(1, BLOCK_BYTES);
@@ -98,6 +98,11 @@ function sharedBlock(): Pointer {
   const first = BigInt(libc.getenv(name));
   if (first !== made) libc.free(made);
   return first;
+}
+
+/** The name of the variable with the block's address. */
+function blockName(): string {
+  return `ALEXNET_SPLIT_SHARED_${processName()}`;
 }
 
 /** A name that no other process has: a child inherits the environment, and may get the pid of a process that has ended. */

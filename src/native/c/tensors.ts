@@ -93,16 +93,15 @@ export function moveHandle(context: Context, handle: Pointer, device: string): P
 const TSTRING_BYTES = 24;
 
 /**
- * Calls `use` with a handle to a string tensor, which is deleted afterwards: TensorFlow does not free the elements of a
- * tensor that was allocated from outside when a handle outlives it. `use` has an op copy them into a tensor of TensorFlow's.
+ * A handle to a string tensor. The caller frees it, and not before an op has read it: TensorFlow does not free the elements
+ * of a tensor that was allocated from outside when a handle outlives it.
  * @throws NativeError (INVALID_ARGUMENT) if the number of values is not that of the shape.
  */
-export function withStrings<T>(
+export function stringTensor(
   context: Context,
-  shape: number[],
+  shape: readonly number[],
   values: readonly Uint8Array[],
-  use: (handle: Pointer) => T,
-): T {
+): { handle: Pointer; free(): void } {
   const { c } = context;
   if (values.length !== volume(shape)) {
     const reason = `${values.length} strings were given`;
@@ -112,16 +111,32 @@ export function withStrings<T>(
   const data = c.TF_TensorData(tensor);
   const elements = values.map((_, i) => data + BigInt(i * TSTRING_BYTES));
   for (const [i, element] of elements.entries()) {
-    const bytes = Buffer.from(values[i]!);
+    const { buffer, byteOffset, byteLength } = values[i]!;
     c.TF_StringInit(element);
-    c.TF_StringCopy(element, bytes, bytes.length);
+    c.TF_StringCopy(element, Buffer.from(buffer, byteOffset, byteLength), byteLength);
   }
   const handle = handleOf(context, tensor, shape);
+  return {
+    handle,
+    free() {
+      for (const element of elements) c.TF_StringDealloc(element);
+      c.TFE_DeleteTensorHandle(handle);
+    },
+  };
+}
+
+/** Calls `use` with a handle to a string tensor, which is freed afterwards: see {@link stringTensor}. */
+export function withStrings<T>(
+  context: Context,
+  shape: readonly number[],
+  values: readonly Uint8Array[],
+  use: (handle: Pointer) => T,
+): T {
+  const { handle, free } = stringTensor(context, shape, values);
   try {
     return use(handle);
   } finally {
-    for (const element of elements) c.TF_StringDealloc(element);
-    c.TFE_DeleteTensorHandle(handle);
+    free();
   }
 }
 

@@ -14,10 +14,11 @@ import {
 import { useDevice } from '../../native/binding/backend.js';
 import { floatOfBytes, settle, tensorFrom } from '../../native/binding/tensors.js';
 import { openContext } from '../../native/c/context.js';
+import { findLibrary } from '../../native/install/library.js';
 import { median, sumOf } from '../../numbers.js';
 import type { Rehearsal } from '../../plan/outlook.js';
 import { spaceOf } from '../checkpoints.js';
-import { clusterOf, contextOptions } from '../context-options.js';
+import { contextOptions, joinedOptions } from '../context-options.js';
 import { dataWorkersOf } from '../data-workers.js';
 import { wholeLogBytes } from '../dry-run.js';
 import { JPEG_DECODER, openFeed } from '../feed.js';
@@ -65,12 +66,11 @@ export async function rehearse(
       hostBytes: 0,
     };
     if (dataset.kind === 'files') {
+      if (dataset.stored?.kind === 'jpeg') await openDecodingContext(config, isTraining);
       note('reading images');
       const reader = reopen(true);
       found.read = await rateOf(reader, 2 / 3, secondsOf('read'), signal).finally(() => reader.close());
       note('decoding images');
-      // As in a training, whose TensorFlow decodes stored JPEG images.
-      if (isTraining) openContext(contextOptions(config.net.table, config.devices, await clusterOf(config)));
       const { resize, interpolation, upright } = config.data;
       const channels = channelsFor(config.net.inputChannels);
       const { decoders } = dataWorkersOf(config);
@@ -89,6 +89,12 @@ export async function rehearse(
   } finally {
     await feeder.close();
   }
+}
+
+/** Makes the context of a training: its TensorFlow decodes the images of JPEG shards. */
+async function openDecodingContext(config: Config, isTraining: boolean): Promise<void> {
+  if (isTraining) openContext((await joinedOptions(config)).options);
+  else if (findLibrary()) openContext(contextOptions(config.net.table, [])); // the devices need not be here
 }
 
 async function rehearseSteps(

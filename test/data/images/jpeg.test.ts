@@ -60,7 +60,7 @@ test("TensorFlow's decoder gives sharp's pixels, and is used", async () => {
 
 test('a decoder that gives other pixels than sharp is not used', async () => {
   const { file, own } = await storedImage();
-  const url = moduleOf(`export const openJpegDecoder = () => (file) => {
+  const url = moduleOf(`export const openJpegDecoder = () => async (file) => {
     seen.files = 'compared';
     return new Uint8Array(${SIZE * SIZE * 3});
   };`);
@@ -70,7 +70,44 @@ test('a decoder that gives other pixels than sharp is not used', async () => {
 
 test('a decoder that fails its comparison by an error is not used', async () => {
   const { file, own } = await storedImage();
-  const url = moduleOf(`export const openJpegDecoder = () => () => { throw new Error('broken'); };`);
+  const url = moduleOf(`export const openJpegDecoder = () => async () => { throw new Error('broken'); };`);
+  assert.deepEqual(await threeTimes(file, url), [own, own, own]);
+});
+
+test('a file that is cut short, of another size or in another format, never reaches the decoder', async () => {
+  openContext();
+  const { file } = await storedImage();
+  const url = moduleOf(`export const openJpegDecoder = () => { throw new Error('it is not for these'); };`);
+  const decode = await openDecoder(SIZE, 3, { jpegDecoder: url }, STORED);
+  const plain = await openDecoder(SIZE, 3, {}, STORED);
+  const others = [
+    file.subarray(0, -2),
+    file.subarray(0, 200),
+    readFileSync(join(IMAGES, 'rgb.jpg')),
+    readFileSync(join(IMAGES, 'rgba.png')),
+  ];
+  for (const other of others) assert.deepEqual(await decode(other), await plain(other));
+});
+
+test('a module that does not load, or fails, leaves all images to sharp', async () => {
+  const { file, own } = await storedImage();
+  for (const url of [
+    'file:///there/is/no/module.js',
+    moduleOf(`export const openJpegDecoder = () => { throw new Error('no'); };`),
+  ]) {
+    assert.deepEqual(await threeTimes(file, url), [own, own, own]);
+  }
+});
+
+test('pixels of another size than the image are not used', async () => {
+  openContext();
+  const { file, own } = await storedImage();
+  const url = moduleOf(`import * as native from ${JSON.stringify(JPEG_DECODER)};
+    export const openJpegDecoder = () => {
+      const decode = native.openJpegDecoder();
+      let isCompared = false;
+      return async (file) => (isCompared ? new Uint8Array(3) : ((isCompared = true), decode(file)));
+    };`);
   assert.deepEqual(await threeTimes(file, url), [own, own, own]);
 });
 
@@ -79,7 +116,7 @@ test('a decoder is asked for until there is one', async () => {
   const url = moduleOf(`let asked = 0;
     export const openJpegDecoder = () => {
       seen.opened = ++asked;
-      return asked < 3 ? undefined : () => new Uint8Array(3);
+      return asked < 3 ? undefined : async () => new Uint8Array(3);
     };`);
   assert.deepEqual(await threeTimes(file, url), [own, own, own]);
   assert.equal(seen().opened, 3);

@@ -348,7 +348,16 @@ test('readPacked() refuses descriptions of stored images that do not fit', async
 test('batches of JPEG shards are the same if TensorFlow decodes them, with any number of workers', async () => {
   const plain = await hashesOf(optionsFor(JPEG_SHARDS, 0));
   openContext();
+  // Right for the image that is compared, and wrong for others: so the hashes tell whether it is used.
+  const wrong = `data:text/javascript,${encodeURIComponent(`
+    import * as native from ${JSON.stringify(JPEG_DECODER)};
+    export const openJpegDecoder = () => {
+      const decode = native.openJpegDecoder();
+      return async (file) => (await decode(file)).map((level, _, all) => (all.length === 3 * ${SIZE} ** 2 ? 255 - level : level));
+    };`)}`;
   for (const workers of [0, 2]) {
-    assert.deepEqual(await hashesOf({ ...optionsFor(JPEG_SHARDS, workers), jpegDecoder: JPEG_DECODER }), plain);
+    const options = optionsFor(JPEG_SHARDS, workers);
+    assert.deepEqual(await hashesOf({ ...options, jpegDecoder: JPEG_DECODER }), plain);
+    assert.notDeepEqual(await hashesOf({ ...options, jpegDecoder: wrong }), plain);
   }
 });
