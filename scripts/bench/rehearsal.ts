@@ -5,6 +5,9 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { table } from '../../src/cli/format.js';
 import type { Rehearsed } from '../../src/cli/rehearse.js';
+import { PRESETS } from '../../src/config/presets.js';
+import { DEFAULT_QUALITY, openImages, packImages } from '../../src/data/index.js';
+import { usableCores } from '../../src/limits.js';
 import { median } from '../../src/numbers.js';
 import { collect, inTemporaryFolder, startTrainer } from '../trainer.js';
 import { CLASSES, writeImages } from './images.js';
@@ -13,22 +16,31 @@ import { save } from './report.js';
 const CLI = fileURLToPath(new URL('../../src/cli.js', import.meta.url));
 const IMAGES = 1500;
 
-/** One that computes, one that waits for images, and one that reads none. */
-const SETTINGS: readonly { name: string; flags: readonly string[]; isOfFiles: boolean }[] = [
-  { name: 'half width, originals, split', flags: ['--width', '0.5'], isOfFiles: true },
+/** One that computes, two that wait for images, and one that reads none. */
+const SETTINGS: readonly { name: string; flags: readonly string[]; images?: 'originals' | 'sized' }[] = [
+  { name: 'half width, originals, split', flags: ['--width', '0.5'], images: 'originals' },
   {
     name: 'an eighth of the width, originals, single',
     flags: ['--width', '0.125', '--placement', 'single'],
-    isOfFiles: true,
+    images: 'originals',
   },
-  { name: 'mini, embedded images, split', flags: [], isOfFiles: false },
+  {
+    name: 'an eighth of the width, JPEG shards, single',
+    flags: ['--width', '0.125', '--placement', 'single'],
+    images: 'sized',
+  },
+  { name: 'mini, embedded images, split', flags: [] },
 ];
 
 /** Plans and trains each setting in turn, so many times; the medians count. */
 export async function benchRehearsal(rounds: number, seconds: number, name?: string): Promise<void> {
   await inTemporaryFolder('bench', async (base) => {
-    const folder = join(base, 'images');
-    await writeImages(folder, IMAGES);
+    const folders = { originals: join(base, 'originals'), sized: join(base, 'sized') };
+    await writeImages(folders.originals, IMAGES);
+    const { resize, interpolation = 'lanczos' } = PRESETS.mini.data;
+    const stored = { kind: 'jpeg', quality: DEFAULT_QUALITY, size: resize, interpolation } as const;
+    const packing = { out: folders.sized, shardBytes: 2 ** 24, threads: usableCores(), stored };
+    await packImages(openImages(folders.originals), packing);
     const found = SETTINGS.map((setting) => ({
       setting,
       planned: [] as number[],
@@ -37,7 +49,8 @@ export async function benchRehearsal(rounds: number, seconds: number, name?: str
     }));
     for (let round = 0; round < rounds; round++) {
       for (const [i, { setting, planned, measured, limits }] of found.entries()) {
-        const images = setting.isOfFiles ? ['--data', folder, '--classes', `${CLASSES}`] : ['--data', 'embedded'];
+        const source = setting.images && folders[setting.images];
+        const images = source === undefined ? ['--data', 'embedded'] : ['--data', source, '--classes', `${CLASSES}`];
         const flags = ['--preset', 'mini', ...images, ...setting.flags];
         const { outlook } = await planOf([...flags, '--seconds', `${seconds}`]);
         const steps = Math.max(20, Math.ceil((1000 * seconds) / outlook.stepMs));

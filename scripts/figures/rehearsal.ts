@@ -2,7 +2,7 @@
 import type { Maker } from './tools/figure.js';
 import { machineOf, markdownTable } from './tools/markdown.js';
 
-const COMMAND = 'npm run bench -- rehearsal';
+const COMMAND = 'npm run bench -- rehearsal --seconds 20';
 
 interface Rehearsal {
   rounds: number;
