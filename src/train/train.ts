@@ -257,7 +257,7 @@ async function check({ team, feeder, config }: Run, { report, signal, resume, no
   const started = performance.now();
   const checked = config.placement === 'split' ? 'the split' : 'the replicas';
   note?.(
-    `checking ${checked} against the reference: both compute a batch, tensor by tensor, which takes as long as ten steps or more (--no-check leaves it out)`,
+    `checking ${checked} against the reference: both compute a batch, tensor by tensor, which takes many times as long as a step (--no-check leaves it out)`,
   );
   busy?.(() => `still comparing ${checked} with the reference, for ${duration(performance.now() - started)} so far`);
   const event = await checkTeam(team, feeder, withoutStart(config, resume));
