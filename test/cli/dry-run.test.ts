@@ -12,6 +12,7 @@ import type { TrainModule } from '../../src/cli/services.js';
 import { DataError } from '../../src/errors.js';
 import { fewImages } from '../data/sets.js';
 import { CHECK, RUN_START } from '../events.js';
+import { inProcess } from './in-process.js';
 import { run, trainModule } from './stand-ins.js';
 
 const CLI = fileURLToPath(new URL('../../src/cli.js', import.meta.url));
@@ -28,10 +29,7 @@ const READY = {
   peakBytes: 2 ** 30,
 };
 
-function cli(...argv: string[]) {
-  const env = { ...process.env, CUDA_VISIBLE_DEVICES: '-1', FAKE_GPU: '' };
-  return spawnSync(process.execPath, [CLI, ...argv], { cwd: work, encoding: 'utf8', env });
-}
+process.chdir(work);
 
 /** A stand-in for the training that is ready, or fails. */
 function ready(failure?: Error): { train: TrainModule['train'] } {
@@ -48,7 +46,9 @@ function ready(failure?: Error): { train: TrainModule['train'] } {
 }
 
 test('train --dry-run opens everything and checks it, says what would be trained, and writes nothing', () => {
-  const { status, stdout, stderr } = cli('train', '--dry-run', ...SMALL);
+  const env = { ...process.env, CUDA_VISIBLE_DEVICES: '-1', FAKE_GPU: '' };
+  const argv = [CLI, 'train', '--dry-run', ...SMALL];
+  const { status, stdout, stderr } = spawnSync(process.execPath, argv, { encoding: 'utf8', env });
   assert.deepEqual([status, stderr], [0, '']);
   const lines = stdout.trimEnd().split('\n').slice(-8);
   const expected = [
@@ -65,27 +65,17 @@ test('train --dry-run opens everything and checks it, says what would be trained
   assert.deepEqual(fs.readdirSync(work), []);
 });
 
-test('train --dry-run finds that the disk is too small for the checkpoints', () => {
-  const { status, stderr } = cli(
-    'train',
-    '--dry-run',
-    '--no-check',
-    '--out',
-    'full',
-    ...SMALL,
-    '--keep',
-    '1000000',
-    '--width',
-    '0.5',
-  );
-  assert.equal(status, 1);
+test('train --dry-run finds that the disk is too small for the checkpoints', async () => {
+  const flags = ['--no-check', '--out', 'full', ...SMALL, '--keep', '1000000', '--width', '0.5'];
+  const { code, stderr } = await inProcess(['train', '--dry-run', ...flags]);
+  assert.equal(code, 1);
   assert.match(stderr, /^error: Cannot keep 1,000,000 checkpoints in full\/split-mini-.*; free some space/m);
   assert.ok(!fs.existsSync(join(work, 'full')));
 });
 
-test('train --dry-run --resume restores the checkpoint, and leaves the run as it was', () => {
+test('train --dry-run --resume restores the checkpoint, and leaves the run as it was', async () => {
   const few = ['--data', fewImages(work)];
-  assert.equal(cli('train', '--run', 'r', '--quiet', ...SMALL, ...few).status, 0);
+  assert.equal((await inProcess(['train', '--run', 'r', '--quiet', '--no-check', ...SMALL, ...few])).code, 0);
   const files = () =>
     fs
       .readdirSync(join(work, 'runs', 'r'), { recursive: true, encoding: 'utf8' })
@@ -93,9 +83,10 @@ test('train --dry-run --resume restores the checkpoint, and leaves the run as it
       .sort()
       .map((name) => [name, fs.readFileSync(join(work, 'runs', 'r', name), 'base64')]);
   const before = files();
-  const more = cli('train', '--dry-run', '--quiet', '--resume', 'runs/r', '--steps', '9', '--trace-steps', '1-2');
+  const resume = ['train', '--dry-run', '--resume', 'runs/r', '--steps', '9'];
+  const more = await inProcess([...resume, '--quiet', '--trace-steps', '1-2']);
   assert.deepEqual(
-    [more.status, more.stdout],
+    [more.code, more.stdout],
     [0, 'dry run: ready for steps 3 to 9 of 4 images, 100 per epoch, in runs/r; nothing was written\n'],
   );
   assert.equal(more.stderr, 'warning: --trace-steps 1-2 traces nothing: the run trains steps 3 to 9\n');
@@ -103,8 +94,8 @@ test('train --dry-run --resume restores the checkpoint, and leaves the run as it
   assert.match(before.map(([name]) => name).join(), /checkpoints\/.*config\.json/);
   const [weights] = before.find(([name]) => /checkpoints.*safetensors/.test(name!))!;
   fs.truncateSync(join(work, 'runs', 'r', weights!), 100);
-  const damaged = cli('train', '--dry-run', '--resume', 'runs/r', '--steps', '9');
-  assert.equal(damaged.status, 1);
+  const damaged = await inProcess(resume);
+  assert.equal(damaged.code, 1);
   assert.match(damaged.stderr, /^error: Cannot resume runs\/r: none of its checkpoints is complete/m);
 });
 
