@@ -16,15 +16,16 @@ const STEPS = 3;
 /**
  * Trains some steps, and keeps the last.
  * @param shift bytes by which the images miss where TensorFlow takes them: with 0 they are used where they lie.
- * @param isBytes whether the images are grey levels.
+ * @param isBytes whether the images are grey levels, of three channels.
  * @returns the bytes of what the last step kept and of all parameters, by tower, kind and name.
  */
 export async function run(
   values: Record<string, unknown>,
   shift: number,
   isBytes = false,
+  table: 'paper' | 'lenet' = 'paper',
 ): Promise<Map<string, Buffer>> {
-  const config = smallConfig({ ...smallNet('paper'), ...values });
+  const config = smallConfig({ ...smallNet(table), ...values });
   const { batchSize } = config;
   const { inputSize, inputChannels, classes } = config.net;
   const normalization = { inputChannels, mean: [120, 130, 140], scale: 0.8, noise: false };
@@ -62,11 +63,11 @@ export async function run(
 }
 
 /** After each that fails comes another, and the last goes well. */
-const FAULTS = [null, 'throw@backward:2', 'exit@backward:2', 'throw@forward:2', 'lost@conv3:2', null];
+const FAULTS = [null, 'throw@backward:2', 'exit@backward:2', 'throw@forward:2', 'lost@conv2:2', null];
 
 if (process.argv[1] === new URL(import.meta.url).pathname) {
   for (const fault of FAULTS) {
-    const outcome = await withFault(fault, () => run({ exchangeTimeoutMs: 1500 }, 0)).then(
+    const outcome = await withFault(fault, () => run({ exchangeTimeoutMs: 1500 }, 0, false, 'lenet')).then(
       () => null,
       ({ message }: Error) => message,
     );

@@ -131,8 +131,8 @@ test('train() warns of test images whose classes are in another order, and not i
       ...RELU_NET,
       ...SINGLE,
       data,
-      steps: 120,
-      evalEvery: 120,
+      steps: 60,
+      evalEvery: 60,
     });
     const { top1 } = events.find((event): event is EventOf<'eval'> => event.event === 'eval')!;
     assert.deepEqual(kinds, shift === 0 ? [] : ['test-at-chance'], `top-1 is ${top1}`);
