@@ -19,6 +19,7 @@ export const PURPOSE = {
   synthetic: 10,
   shards: 11,
   window: 12,
+  newHead: 13,
 } as const;
 
 export type Purpose = (typeof PURPOSE)[keyof typeof PURPOSE];

@@ -11,7 +11,7 @@ import {
 } from '../checkpoint/store.js';
 import { isWeightsName } from '../checkpoint/weights-files.js';
 import { type Config, checkRunName } from '../config/config.js';
-import { withoutRetired } from '../config/file.js';
+import { readConfigFile, withoutRetired } from '../config/file.js';
 import { type ConfigLayer, lastValue, needsOtherDevices } from '../config/layers.js';
 import { nearRun } from '../config/near-run.js';
 import { PRESETS } from '../config/presets.js';
@@ -24,6 +24,8 @@ interface Continuation {
   layers: readonly ConfigLayer[];
   /** Absent if there is nothing to resume from. */
   resume?: Resume;
+  /** The settings with which a run that has no checkpoint begins again. */
+  again?: ConfigLayer;
   notes: readonly string[];
 }
 
@@ -40,7 +42,8 @@ export interface ResumePlan {
 type Place = Pick<Config, 'run' | 'out'>;
 
 /**
- * Finds what `--resume` names. `auto` is the newest checkpoint of the run that `--run` names, or a new run if there is none.
+ * Finds what `--resume` names. `auto` is the newest checkpoint of the run that `--run` names. A run without checkpoints begins
+ * again with its own settings, and one that does not exist begins.
  * A path is a checkpoint or a run's folder.
  * @throws ConfigError for an invalid name, and for `auto` without a name.
  */
@@ -72,6 +75,7 @@ function planAuto(layers: readonly ConfigLayer[], place: Place): ResumePlan {
           folder,
         );
       }
+      if (exists && existsSync(join(folder, 'config.json'))) return beginAgain(layers, place);
       return { layers, notes: [`nothing to resume in ${folder}: the run begins with step 1`] };
     },
   };
@@ -131,6 +135,16 @@ function continueFrom(layers: readonly ConfigLayer[], resume: Resume, place: Pla
   const idle = [...(isOther ? [`--weights ${weights}`] : []), ...(isNew ? ['--new-head'] : [])];
   const notes = idle.map((each) => `${each} has no effect: the run resumes with the weights of its checkpoint`);
   return { layers: [saved, ...layers, { values: own }], resume, notes: [resumeNote(checkpoint), ...notes] };
+}
+
+/** A run that ended before its first checkpoint begins again with the settings of its `config.json`, under those asked now. */
+function beginAgain(layers: readonly ConfigLayer[], place: Place): Continuation {
+  const folder = runFolder(place);
+  const again = readConfigFile(join(folder, 'config.json'));
+  const values = { ...again.values };
+  if (needsOtherDevices(values, layers)) delete values.devices;
+  const notes = [`${folder} has no checkpoint yet: the run begins again with step 1 and the settings of ${again.file}`];
+  return { layers: [{ ...again, values }, ...layers, { values: { ...place } }], again, notes };
 }
 
 export function resumeNote({ folder, state }: Checkpoint): string {

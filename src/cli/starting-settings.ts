@@ -1,6 +1,6 @@
 /** `--weights`: the net of the weights, and how their images were prepared, unless other settings say so. */
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { MANIFEST_NAME } from '../checkpoint/contents.js';
 import { readCheckpoint, runFolderOf } from '../checkpoint/store.js';
 import type { Config } from '../config/config.js';
@@ -8,7 +8,7 @@ import { readConfigFile } from '../config/file.js';
 import { anySets, type ConfigLayer, lastValue, valueAt } from '../config/layers.js';
 import { PRESETS } from '../config/presets.js';
 import { CONFIG_SCHEMA } from '../config/schema.js';
-import { isStatistics, readStatistics, type Statistics } from '../data/index.js';
+import { isStatistics, needsStatistics, readStatistics, type Statistics } from '../data/index.js';
 import { CheckpointError } from '../errors.js';
 import { buildNet, isOneColumn } from '../model/net.js';
 import { STATISTICS_FILE } from '../train/run-data.js';
@@ -34,9 +34,11 @@ export interface StartingSettings {
 /**
  * Puts the settings of starting weights under those that were asked: the net, without the number of classes, and the
  * preparation of the images; torchvision's own file is recognized, and has those of its preset. Weights that are not there, or that have no settings, bring none.
+ * @param again the settings of a run that begins again. They have those of the weights already; its mean image is kept.
  * @throws ConfigError or CheckpointError for settings that cannot be read.
  */
-export function withStartingSettings(layers: readonly ConfigLayer[]): StartingSettings {
+export function withStartingSettings(layers: readonly ConfigLayer[], again?: ConfigLayer): StartingSettings {
+  if (again) return { layers, statistics: (config) => keptMean(dirname(again.file!), config) };
   const weights = lastValue(layers, 'weights');
   const out = lastValue(layers, 'out') ?? PRESETS.mini.out;
   const found = typeof weights === 'string' && typeof out === 'string' ? settingsOf(weights, out) : undefined;
@@ -78,6 +80,17 @@ function settingsOf(weights: string, out: string): Found | undefined {
   }
   const file = join(path, 'config.json');
   return existsSync(file) ? { file, values: readConfigFile(file).values, folder: path } : undefined;
+}
+
+/** The mean image of a run that begins again: it may be that of its weights' images. Without weights it is computed again. */
+function keptMean(folder: string, { weights, data }: Config): Statistics | undefined {
+  if (weights === null || !needsStatistics(data)) return undefined;
+  const statistics = readStatistics(join(folder, STATISTICS_FILE), data.resize);
+  if (isStatistics(statistics, data.resize)) return statistics;
+  throw new CheckpointError(
+    `Cannot begin ${folder} again: its ${STATISTICS_FILE} is missing or damaged, expected the mean image that it subtracted from its images; restore that file, or start a new run with another --run`,
+    folder,
+  );
 }
 
 function meanOf(found: Found, config: Config): Statistics {

@@ -9,6 +9,7 @@ import type { LogEvent } from '../log.js';
 import { openLog, type RunLog } from '../log-writer.js';
 import { gatherSteps } from '../step-lines.js';
 import type { Resume, TrainUi } from '../train/index.js';
+import { refuseOtherSettings } from '../train/resume.js';
 import { type DisplayMode, openDisplay, shownOf } from './display.js';
 import { runDry } from './dry-run.js';
 import { openExports } from './exports.js';
@@ -39,16 +40,17 @@ export interface TrainOptions extends DisplayMode {
 export async function run({ layers: asked, options }: Input<TrainOptions>, services: Services): Promise<number> {
   const plan = planResume(asked, options.resume);
   if (options.printConfig) {
-    const { layers, resume } = plan.find();
-    return printConfig(services, resume ? layers : withStartingSettings(layers).layers);
+    const { layers, resume, again } = plan.find();
+    return printConfig(services, resume ? layers : withStartingSettings(layers, again).layers);
   }
   const lock = plan.folder === undefined ? undefined : await lockRun(plan.folder);
   try {
-    const { layers: continued, resume, notes } = plan.find();
-    const start = resume ? undefined : withStartingSettings(continued);
+    const { layers: continued, resume, again, notes } = plan.find();
+    const start = resume ? undefined : withStartingSettings(continued, again);
     const { layers } = start ?? { layers: continued };
     const resolved = await resolveHere(services, layers, options);
     const { config, machine } = resolved;
+    if (again) refuseOtherSettings(again.file!, again.values, config);
     const statistics = start?.statistics(config);
     const warning = await gpuWarning(services, machine, layers);
     const isNamed = anySets(layers, 'run');

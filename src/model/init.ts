@@ -16,7 +16,7 @@ export interface StatelessRandom {
 }
 
 /**
- * A parameter's initial value, a function of the run's seed and the parameter's name.
+ * A parameter's initial value, a function of the run's seed, the parameter's name and the purpose.
  *
  * `table`: normal with the table's deviation; biases as in the table (paper §5). `he`: normal with variance 2 / fan-in
  * (He et al. 2015, arXiv:1502.01852). `xavier`: uniform within √(6 / (fan-in + fan-out)) (Glorot and Bengio, AISTATS 2010).
@@ -29,9 +29,10 @@ export function initialValue(
   init: NetOptions['init'],
   seed: number,
   random: StatelessRandom,
+  purpose: typeof PURPOSE.init | typeof PURPOSE.newHead = PURPOSE.init,
 ): tf.Tensor {
   if (role === 'bias' && init !== 'pytorch') return tf.fill([...shape], init === 'table' ? bias : 0);
-  const place = seedOf(draw(seed, PURPOSE.init, nameWord(layer), tower, role === 'bias' ? 1 : 0));
+  const place = seedOf(draw(seed, purpose, nameWord(layer), tower, role === 'bias' ? 1 : 0));
   return tf.tidy(() => {
     if (init === 'xavier' || init === 'pytorch') {
       const limit = init === 'xavier' ? Math.sqrt(6 / (fanIn + fanOut)) : 1 / Math.sqrt(fanIn);

@@ -11,6 +11,7 @@ import { type Compiled, compile } from '../native/graph/compile.js';
 import { inScope } from '../native/graph/scope.js';
 import { statelessNormal, statelessUniform } from '../native/layers/stateless-random.js';
 import { isFrozen, type OptimizerOptions, rateClassOf, ratesOf } from '../optim/schedule.js';
+import { PURPOSE } from '../random.js';
 import type { TowerSetup } from './protocol.js';
 import { scopeOf } from './scopes.js';
 import { isVelocity, snapshotEntries } from './snapshot.js';
@@ -37,7 +38,11 @@ export class Parameters {
   /** The compiled updates, by the rate classes that take part: one, unless some have a rate of 0 in some epochs. */
   readonly #compiled = new Map<string, Compiled>();
 
-  /** Makes them with their initial values, which depend on the seed and their names. @param tower names the update's ops. */
+  /**
+   * Makes them with their initial values, which depend on the seed and their names.
+   * @param tower names the update's ops. @param newHead draws the last layer apart: the features of trained weights are
+   * adapted to the values with which their own last layer began, and those may have come of the same seed.
+   */
   constructor(
     parameters: readonly Parameter[],
     init: NetOptions['init'],
@@ -45,13 +50,15 @@ export class Parameters {
     seed: number,
     compile: TowerSetup['compile'] = 'off',
     tower = 0,
+    newHead = false,
   ) {
     this.#optimizer = optimizer;
     this.#tower = tower;
     this.#compile = compile;
+    const random = { normal: statelessNormal, uniform: statelessUniform };
     this.#held = parameters.map((parameter) => {
       const variable = variableOf(() =>
-        initialValue(parameter, init, seed, { normal: statelessNormal, uniform: statelessUniform }),
+        initialValue(parameter, init, seed, random, newHead && parameter.isHead ? PURPOSE.newHead : PURPOSE.init),
       );
       const velocity = optimizer.momentum > 0 ? variableOf(() => tf.zeros([...parameter.shape])) : undefined;
       return { parameter, variable, velocity, rateClass: rateClassOf(parameter, optimizer) };

@@ -20,6 +20,8 @@ export interface TowerSetup extends TowerConfig {
   part: Part;
   /** Which replica of the net it belongs to. */
   replica: Replica;
+  /** Whether the last layer replaces that of trained weights. */
+  newHead?: boolean | undefined;
   device: string;
   context: ContextOptions;
   /** `native`: TensorFlow's own ops; `tfjs`: tfjs's kernels, as a second opinion. */

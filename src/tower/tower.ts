@@ -69,7 +69,7 @@ export class Tower implements Commands {
     this.#net = buildNet(net);
     const own = parametersOf(this.#net, part === 'whole' ? undefined : part);
     const tower = towerNumber(setup);
-    this.#parameters = new Parameters(own, net.init, setup.optimizer, seed, compile, tower);
+    this.#parameters = new Parameters(own, net.init, setup.optimizer, seed, compile, tower, setup.newHead);
     const { names, trained } = this.#parameters;
     const moving = new Set(trained.map(({ name }) => name));
     const frozen = new Set(names.filter((name) => !moving.has(name)));

@@ -109,11 +109,7 @@ export function refuseOlder(resume: Resume, config: Pick<Config, 'out' | 'run'>)
 export function settingsChanged(resume: Resume, config: Config, command = 'alexnet-split train'): Change[] {
   const { folder, state } = resume.checkpoint;
   if (state.configHash === configHash(config)) return [];
-  const changes = differingSettings(numericSettings(state.config), numericSettings({ ...config })).map(
-    ({ setting, was = 'not set', now = 'not set' }): Change => {
-      return { setting: truncate(setting, 120), was: truncate(was), now: truncate(now) };
-    },
-  );
+  const changes = changesBetween(numericSettings(state.config), numericSettings({ ...config }));
   const isBranch = config.run !== state.config.run && !staysInFolder(resume, config);
   const mayBranch = ({ setting }: Change) => setting.startsWith('optimizer.');
   const wrong = changes.find((each) => !isBranch || !mayBranch(each));
@@ -128,6 +124,29 @@ export function settingsChanged(resume: Resume, config: Config, command = 'alexn
     : 'start a new run with another --run';
   throw new ConfigError(
     `Cannot resume from ${folder}: ${wrong.setting} is ${wrong.was} there, and ${wrong.now} now; leave that setting out, or ${next}`,
+  );
+}
+
+function changesBetween(before: unknown, after: unknown): Change[] {
+  return differingSettings(before, after).map(({ setting, was = 'not set', now = 'not set' }): Change => {
+    return { setting: truncate(setting, 120), was: truncate(was), now: truncate(now) };
+  });
+}
+
+/**
+ * Refuses to begin a run again under its name with settings that give other numbers.
+ * @param file the run's `config.json`. @param saved what is in it.
+ * @throws ConfigError that names the first such setting, with both values.
+ */
+export function refuseOtherSettings(file: string, saved: Readonly<Record<string, unknown>>, config: Config): void {
+  const settings = ({ weights = null, newHead = false, ...each }: Readonly<Record<string, unknown>>) => {
+    return { ...numericSettings(each), weights, newHead };
+  };
+  const [wrong] = changesBetween(settings(saved), settings({ ...config }));
+  if (!wrong) return;
+  const { run } = config;
+  throw new ConfigError(
+    `Cannot begin the run ${run} again: ${wrong.setting} is ${wrong.was} in ${file}, and ${wrong.now} now; leave that setting out, or start a new run with another --run`,
   );
 }
 

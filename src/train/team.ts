@@ -121,7 +121,17 @@ export async function openTeam(
       const same = { name: `${name}_${i}`, group: group + i, devices: replicas.map((each) => deviceOf(each, i)) };
       const tower = startTower({
         ...{ part, replica: { index, count }, device: deviceOf(index, i), context },
-        ...{ net, optimizer, seed, batchSize, exchange, exchangeTimeoutMs, compile, convolutions },
+        ...{
+          net,
+          newHead: config.newHead,
+          optimizer,
+          seed,
+          batchSize,
+          exchange,
+          exchangeTimeoutMs,
+          compile,
+          convolutions,
+        },
         ...{ slots: batches.slots, layout: batches.layout, ops: config.ops ?? 'native' },
         ...(mailboxes && isSplit && { peer: { mailboxes, name: `${name}_${index}`, device: deviceOf(index, 1 - i) } }),
         ...(mailboxes && count > 1 && { others: { ...same, average, mailboxes } }),

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import test, { after } from 'node:test';
 import { withStartingSettings } from '../../src/cli/starting-settings.js';
 import { resolveConfig } from '../../src/config/config.js';
+import { readConfigFile } from '../../src/config/file.js';
 import type { ConfigLayer } from '../../src/config/layers.js';
 import { PRESETS } from '../../src/config/presets.js';
 import { writeStatistics } from '../../src/data/index.js';
@@ -56,6 +57,16 @@ test('withStartingSettings() uses the mean image of the weights, unless another 
     const other = start({ weights: 'mean', data: { meanImage } });
     assert.deepEqual([other.config.data.meanImage, other.statistics(other.config)], [meanImage, undefined]);
   }
+  // A run that begins again keeps the one that it has.
+  const again = readConfigFile(join(out, 'mean', 'config.json'));
+  const kept = withStartingSettings([again], again);
+  assert.equal(kept.statistics(config)?.mean[0], 5);
+  assert.equal(kept.statistics({ ...config, weights: null }), undefined);
+  const lost = { ...again, file: join(out, 'lost', 'config.json') };
+  assert.throws(
+    () => withStartingSettings([lost], lost).statistics(config),
+    /its statistics\.json is missing or damaged/,
+  );
   const larger = start({ weights: 'mean', data: { resize: 80 } });
   assert.throws(() => larger.statistics(larger.config), /there is no mean image of 80 pixels, .* --mean-image, or/);
 });

@@ -75,8 +75,9 @@ function sameIn(a: Map<string, Buffer>, b: Map<string, Buffer>): string[] {
   return [...a.keys()].filter((name) => b.get(name)?.equals(a.get(name)!));
 }
 
-test('newHead draws the last layer as a new net has it, and takes the rest of a run or of a file', async () => {
+test('newHead draws the last layer anew, and takes the rest of a run or of a file', async () => {
   const fresh = await saveStart('fresh', SPLIT);
+  const starts: Map<string, Buffer>[] = [];
   const file = join(out, 'base.safetensors');
   const net = buildNet(configOf({}, { classes: 7 }).net);
   exportWeights(
@@ -90,8 +91,17 @@ test('newHead draws the last layer as a new net has it, and takes the rest of a 
   for (const [i, weights] of ['base', file].entries()) {
     const start = await saveStart(`start-${i}`, { ...SPLIT, weights, newHead: true });
     assert.deepEqual(sameIn(start, base), rest);
+    starts.push(start);
+  }
+  // Weights of the same seed and as many classes began with the values of a new net.
+  const own = await saveStart('own', { ...SPLIT, weights: 'fresh', newHead: true });
+  const single = await saveStart('own-single', { ...SINGLE, weights: 'fresh', newHead: true });
+  const kernel = head!.filter((name) => name.endsWith('kernel'));
+  assert.equal(kernel.length, 1);
+  for (const start of [...starts, own, single]) {
+    assert.ok(!sameIn(start, fresh).includes(kernel[0]!));
     assert.deepEqual(
-      sameIn(start, fresh).filter((name) => head!.includes(name)),
+      sameIn(start, own).filter((name) => head!.includes(name)),
       head,
     );
   }

@@ -10,6 +10,7 @@ import sharp from 'sharp';
 import { until } from '../../scripts/signals-test.js';
 import { collect, type Ended, eventsIn } from '../../scripts/trainer.js';
 import { checkpointsFolder, newestCheckpoint, stepsIn } from '../../src/checkpoint/store.js';
+import type { Config } from '../../src/config/config.js';
 import type { EventOf, LogEvent } from '../../src/log.js';
 import { inProcess } from '../cli/in-process.js';
 import { lenetFlags } from '../data/sets.js';
@@ -159,13 +160,25 @@ test('train ends at once with the second signal, and the checkpoints stay comple
   assert.deepEqual(skipped, []);
 });
 
-test('train --resume auto starts a new run if there is none, or if the earlier one saved nothing', async () => {
+test('train --resume auto starts a new run if there is none, and begins again one that saved nothing', async () => {
   const args = ['--run', 'fresh', '--resume', 'auto', '--no-check', '--steps', '2'];
-  const first = await trainUntil([...args, '--lr', '0.1'], 'log in', (child) => child.kill('SIGKILL'));
+  const first = await trainUntil(args, 'log in', (child) => child.kill('SIGKILL'));
   assert.equal(first.signal, 'SIGKILL');
-  const second = await train(...args);
+  const other = await train(...args, '--lr', '0.1');
+  assert.equal(other.code, 2);
+  assert.match(
+    other.stderr,
+    /^error: Cannot begin the run fresh again: optimizer\.learningRate is 0\.05 in .* and 0\.1 now;/,
+  );
+  // Without the flags that it began with.
+  const second = await inProcess(['train', '--run', 'fresh', '--resume', 'auto']);
   assert.deepEqual([second.code, second.stderr], [0, '']);
-  assert.match(second.stdout, /^nothing to resume in runs\/fresh: the run begins with step 1$/m);
+  assert.match(
+    second.stdout,
+    /^runs\/fresh has no checkpoint yet: the run begins again with step 1 and .*config\.json$/m,
+  );
+  const config = JSON.parse(fs.readFileSync(join(folder, 'runs', 'fresh', 'config.json'), 'utf8')) as Config;
+  assert.deepEqual([config.net.table, config.optimizer.learningRate, config.steps], ['lenet', 0.05, 2]);
   const events = logOf('fresh').map(({ event }) => event);
   const expected =
     'run_start activations memory train_step exchange train_step eval activations memory checkpoint run_end'.split(' ');
