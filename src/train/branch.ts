@@ -13,13 +13,22 @@ import { shellWord } from '../printable.js';
 /**
  * The flags that continue from a checkpoint as a branch.
  * @param settings the paths of those that differ from the checkpoint's. What has no flag is in the user's file.
+ * @param saved the checkpoint's settings: others that differ from them, such as the length, get their flags as well.
  */
-export function branchFlags(folder: string, config: Config, settings: readonly string[]): string {
+export function branchFlags(
+  folder: string,
+  config: Config,
+  settings: readonly string[],
+  saved: Readonly<Record<string, unknown>> = {},
+): string {
   const paths = new Set(settings.map((setting) => setting.replace(/(?<=\.schedule)\..*/, '')));
-  const flags = FLAGS.filter(({ path, kind }) => paths.delete(path) && kind !== 'off').map(({ name, path, kind }) => {
+  const others = new Set(FLAGS.map(({ path }) => path).filter((path) => isAlsoChanged(path, saved, config)));
+  const flags = FLAGS.flatMap(({ name, path, kind }) => {
     const value = valueAt(config, path.split('.'));
-    const text = kind === 'schedule' ? scheduleText(value) : String(value);
-    return kind === 'on' ? name : `${name} ${shellWord(text)}`;
+    if ((kind === 'on' || kind === 'off') && value !== (kind === 'on')) return [];
+    if (!paths.delete(path) && !others.delete(path)) return [];
+    if (kind === 'on' || kind === 'off') return [name];
+    return [`${name} ${shellWord(kind === 'schedule' ? scheduleText(value) : String(value))}`];
   });
   const { out, run } = config;
   return [
@@ -29,6 +38,15 @@ export function branchFlags(folder: string, config: Config, settings: readonly s
     ...flags,
     ...(paths.size > 0 ? ['--config FILE'] : []),
   ].join(' ');
+}
+
+/** Settings that a branch has of its own, or that a checkpoint stands for. */
+const OWN = ['run', 'out', 'weights', 'newHead'];
+
+function isAlsoChanged(path: string, saved: Readonly<Record<string, unknown>>, config: Config): boolean {
+  const [was, now] = [saved, config].map((each) => valueAt(each, path.split('.')));
+  // A length in steps is null beside one in epochs; a setting that is missing is of a later version.
+  return was !== undefined && now !== null && JSON.stringify(was) !== JSON.stringify(now) && !OWN.includes(path);
 }
 
 /** The authors of 2012 divided the rate by ten, by hand (paper §5). */

@@ -120,6 +120,7 @@ export function settingsChanged(resume: Resume, config: Config, command = 'alexn
         folder,
         config,
         changes.map(({ setting }) => setting),
+        state.config,
       )}`
     : 'start a new run with another --run';
   throw new ConfigError(

@@ -5,7 +5,7 @@ import { chooseWeights } from '../checkpoint/choose.js';
 import { withTensors } from '../checkpoint/weights-files.js';
 import type { Config } from '../config/config.js';
 import { nearRun } from '../config/near-run.js';
-import { CheckpointError, truncate } from '../errors.js';
+import { CheckpointError, ConfigError, truncate } from '../errors.js';
 import { buildNet, headOf, type Net, parametersOf } from '../model/net.js';
 import type { TowerClient } from '../tower/client.js';
 import { openImport } from '../weights/import.js';
@@ -35,25 +35,29 @@ export function placeOfWeights(weights: string, out: string): WeightsPlace {
  * Gives the towers the weights with which a training starts. With `newHead` the last layer keeps its initial values.
  * Velocities are zero.
  * @param weights as in {@link placeOfWeights}.
- * @throws CheckpointError if there are none, or they belong to another net.
+ * @throws ConfigError if there are none; CheckpointError if they belong to another net.
  */
 export async function loadStartingWeights(
   towers: readonly TowerClient[],
   weights: string,
   { net: options, newHead = false, out = '.' }: Pick<Config, 'net'> & Partial<Pick<Config, 'newHead' | 'out'>>,
 ): Promise<void> {
+  refuseMissingWeights(weights, out);
   const { path, isFile } = placeOfWeights(weights, out);
-  if (!existsSync(path)) {
-    throw new CheckpointError(
-      `Cannot start from the weights ${weights}: ${path} does not exist${nearRun(weights, isFile ? '.' : out)}, and a run needs them until its first checkpoint; restore them, or choose others with --weights`,
-      path,
-    );
-  }
   const net = buildNet(options);
   if (isFile) return loadWholeNet(towers, weights, net, !newHead);
   const files = chooseWeights(path).files;
   refuseOtherNet(files, weights, net, !newHead);
   await Promise.all(towers.map((tower) => tower.ask({ kind: 'load', files, withHead: !newHead })));
+}
+
+/** @param out the folder of the runs. @throws ConfigError with the nearest name if there are no such weights. */
+export function refuseMissingWeights(weights: string, out: string): void {
+  const { path, isFile } = placeOfWeights(weights, out);
+  if (existsSync(path)) return;
+  throw new ConfigError(
+    `Cannot start from the weights ${weights}: ${path} does not exist${nearRun(weights, isFile ? '.' : out)}, expected the name or the path of a run, a checkpoint or a file; choose others with --weights`,
+  );
 }
 
 async function loadWholeNet(towers: readonly TowerClient[], file: string, net: Net, withHead: boolean): Promise<void> {

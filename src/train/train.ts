@@ -28,6 +28,7 @@ import {
 import { classesToContinue, keepRunData, statisticsToContinue, tryRunFolder } from './run-data.js';
 import { exchange, exitCodeOf, type Run, runEnd, runStart, trainStep } from './run-events.js';
 import { saveWeights } from './run-weights.js';
+import { refuseMissingWeights } from './starting-weights.js';
 import { openTracer, untraced } from './trace/tracer.js';
 import type { TrainResult, TrainUi } from './train-ui.js';
 import { openUpcoming } from './upcoming.js';
@@ -49,6 +50,7 @@ export async function train(requested: Config, outer: TrainUi): Promise<TrainRes
 
   const changes = resume ? settingsChanged(resume, asked, outer.command) : [];
   if (resume) refuseOlder(resume, asked);
+  if (!resume && asked.weights !== null) refuseMissingWeights(asked.weights, asked.out);
   tryRunFolder(asked); // before the mean image, which may take an hour
   const kept = resume ? statisticsToContinue(resume.checkpoint, asked, warn) : outer.statistics;
   outer.busy?.('reading the data set');

@@ -8,6 +8,7 @@ import { earlierAblation, settingsOf } from '../../src/cli/ablation.js';
 import { findRun, savedConfig } from '../../src/cli/find-run.js';
 import { planResume } from '../../src/cli/resume.js';
 import { resolveConfig } from '../../src/config/config.js';
+import { refuseOtherSettings } from '../../src/train/resume.js';
 import { putCheckpoint } from '../checkpoint/put-checkpoint.js';
 import { flags, machineWith } from '../config/machines.js';
 
@@ -37,6 +38,39 @@ test('--new-head with --resume gets a note, unless the run began with one', () =
   const begun = putCheckpoint(join(out, 'begun'), 5, { config: { ...config, newHead: true } });
   const again = planResume([flags({ run: 's', newHead: true })], begun).find();
   assert.deepEqual([again.notes.length, resolveConfig(again.layers, MACHINE).config.newHead], [1, true]);
+});
+
+test('--resume takes the name of a run, as --weights does, and names the nearest', () => {
+  const find = (asked: string) => planResume([flags({ out })], asked).find();
+  assert.equal(find('r').resume?.checkpoint.folder, checkpoint);
+  fs.mkdirSync(join(out, 'fruitless'));
+  assert.throws(
+    () => find('fruitless'),
+    /fruitless: it is neither a checkpoint nor the folder of a run with one; choose/,
+  );
+  fs.writeFileSync(join(out, 'fruitless', 'config.json'), '{}');
+  assert.throws(
+    () => find('fruitless'),
+    /the run has no checkpoint yet; begin it again with --resume auto --run fruitless,/,
+  );
+  assert.throws(() => find('fruitles'), /from fruitles: it does not exist \(did you mean fruitless\?\), expected/);
+});
+
+test('--resume auto refuses to begin a run again with other settings', () => {
+  const file = join(out, 'again', 'config.json');
+  const { out: _, ...saved } = { ...config, newHead: true };
+  const now = { ...config, newHead: true };
+  refuseOtherSettings(file, saved, { ...now, epochs: 9 });
+  for (const [other, message] of [
+    [
+      { seed: 9 },
+      /Cannot begin the run r again: seed is 1 in .*config\.json, and 9 now; leave that setting out, or start/,
+    ],
+    [{ weights: 'others' }, /weights is "earlier" in/],
+    [{ newHead: false }, /newHead is true in/],
+  ] as const) {
+    assert.throws(() => refuseOtherSettings(file, saved, { ...now, ...other }), message);
+  }
 });
 
 test('files of earlier versions, with the setting `fault`, can be read', () => {

@@ -200,11 +200,18 @@ test('train refuses a name that a folder or a file has, before it trains', async
   await run(['train', '--out', out, '--run', 'r']);
   fs.writeFileSync(join(out, 'file'), '');
   const before = fs.readFileSync(join(out, 'r', 'log.ndjson'), 'utf8');
-  for (const name of ['r', 'file']) {
+  const again = ', and has no checkpoint yet; train it again from step 1 with --resume auto, delete it, or';
+  for (const [name, why] of [
+    ['r', again],
+    ['file', ';'],
+  ] as const) {
     const { exitCode, stderr } = await run(['train', '--out', out, '--run', name], { loadTrain: trainModule({}) });
     assert.equal(exitCode, 2);
     const folder = join(out, name);
-    assert.equal(stderr.text, `error: Cannot use ${folder} for a new run: it exists already; choose another --run\n`);
+    assert.equal(
+      stderr.text,
+      `error: Cannot use ${folder} for a new run: it exists already${why} choose another --run\n`,
+    );
   }
   assert.equal(fs.readFileSync(join(out, 'r', 'log.ndjson'), 'utf8'), before);
   fs.mkdirSync(join(out, 'empty'));

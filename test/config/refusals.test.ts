@@ -26,6 +26,10 @@ const REFUSED_IN_FILE: [values: Record<string, unknown>, message: string][] = [
     'preset in f.json is "zzz", expected one of auto, mini, photos, fashion, tutorial, lenet, cifar, torchvision, imagenet, imagenet-paper, imagenet-one-gpu, imagenet-columns',
   ],
   [
+    { preset: 'phtoos' },
+    'preset in f.json is "phtoos", expected one of auto, mini, photos, fashion, tutorial, lenet, cifar, torchvision, imagenet, imagenet-paper, imagenet-one-gpu, imagenet-columns; did you mean photos?',
+  ],
+  [
     { preset: null },
     'preset in f.json is null, expected one of auto, mini, photos, fashion, tutorial, lenet, cifar, torchvision, imagenet, imagenet-paper, imagenet-one-gpu, imagenet-columns',
   ],

@@ -76,7 +76,7 @@ test('train() refuses the weights of another net, or of no run', async () => {
     /conv1\.weight is \[12,3,11,11\] and \[24,3,11,11\] in the/,
   );
   await assert.rejects(
-    run({ ...wrong, weights: 'no-such' }),
-    /Cannot start from the weights no-such: \S*no-such does not exist, and a run needs them until its/,
+    run({ ...wrong, weights: 'no-such', data: { source: join(out, 'none') } }),
+    /^ConfigError: Cannot start from the weights no-such: \S*no-such does not exist, expected the name or the path of a run,/,
   );
 });

@@ -1,9 +1,11 @@
 /** The small sets of docs/photos.md, made of what stands for their packages. */
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import test from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { makeSet } from '../../scripts/photo-sets.js';
 
 test('makeSet() copies the images of a package into class folders', (t) => {
@@ -35,5 +37,18 @@ test('makeSet() copies the images of a package into class folders', (t) => {
   assert.deepEqual(made('emoji'), [{ Flags: 1, 'Food-Drink': 1 }, ['Flags/0-2.png', 'Food-Drink/0-1.png']]);
   assert.deepEqual(made('cells'), [{ defective: 1, functional: 1 }, ['defective/0-1.png', 'functional/0-3.png']]);
   assert.throws(() => makeSet('cells', join(root, 'out'), join(root, 'cells')), /out is there already/);
+  assert.throws(
+    () => makeSet('stamps', join(root, 'new'), join(root, 'none')),
+    /no folder .*none; install Debian's package/,
+  );
+  const script = fileURLToPath(new URL('../../scripts/photo-sets.js', import.meta.url));
+  const wrong = spawnSync(process.execPath, [script, 'dogs', join(root, 'dogs')], { encoding: 'utf8' });
+  assert.equal(wrong.status, 2);
+  assert.match(wrong.stderr, /^error: Cannot make a set of images: there is no set dogs, [^\n]+\n$/);
+  const cells = spawnSync(process.execPath, [script, 'cells', join(root, 'c'), join(root, 'none')], {
+    encoding: 'utf8',
+  });
+  assert.equal(cells.status, 1);
+  assert.match(cells.stderr, /^error: Cannot make the set cells: there is no folder [^\n]+\n$/);
   assert.throws(() => makeSet('dogs', join(root, 'dogs')), /no set dogs, expected one of stamps, emoji, cells/);
 });

@@ -70,6 +70,15 @@ test('settingsChanged() refuses another optimizer under the same name, and advis
     /0010 --run x-branch --out elsewhere --lr 0\.05$/,
     'only moved',
   );
+  // What else was asked stays.
+  assert.throws(
+    () =>
+      settingsChanged(
+        resume,
+        configOf({ optimizer, steps: null, epochs: 42, check: !resume.checkpoint.state.config.check }),
+      ),
+    /0010 --run x-branch --(no-)?check --epochs 42 --lr 0\.05$/,
+  );
   const renamed = after(10, configOf({}));
   renamed.checkpoint = { ...renamed.checkpoint, folder: join('runs', 'renamed', 'checkpoints', '0000000010') };
   assert.throws(
