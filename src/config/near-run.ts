@@ -2,8 +2,8 @@
 import { readdirSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { truncate } from '../errors.js';
+import { nearest } from '../nearest.js';
 import { PRESETS } from './presets.js';
-import { nearest } from './validate.js';
 
 /**
  * The run whose name is the most similar, for a message about one that does not exist.

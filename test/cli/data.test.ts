@@ -57,7 +57,7 @@ test('data check explains in a sentence invalid data and an unwritable report', 
   assert.deepEqual([empty.exitCode, empty.stdout.text], [1, '']);
   assert.match(
     empty.stderr.text,
-    /^error: Cannot use the images of .*: there is no folder train, expected class folders/,
+    /^error: Cannot use the images of .*: it (is empty|has no class folders with images), expected a folder of images for each class, in it or in a/,
   );
   const unwritable = await run(['data', 'check', data, '--report', join('/dev/null', 'r.json')]);
   assert.match(unwritable.stderr.text, /error: Cannot write the report .*; choose another --report\n$/);

@@ -6,8 +6,7 @@ import { DataError } from '../../errors.js';
 import type { PixelDataset } from './dataset.js';
 import { readIdxImages, readIdxLabels } from './idx.js';
 import { DATA_FILES, fashionIn, type IdxFiles, isComplete, setsIn } from './idx-files.js';
-import { describeNoFolder } from './list-folder.js';
-import { otherFormatError } from './other-formats.js';
+import { noFolderError, otherFormatError } from './other-formats.js';
 
 /** The package's own folder, also when npm's scripts start elsewhere. */
 const PACKAGE = fileURLToPath(new URL('../../../../', import.meta.url));
@@ -91,11 +90,11 @@ function filesIn(folder: string): IdxFiles {
   if (isComplete(found)) return found;
   const missing = DATA_FILES.filter((name) => found[name] === undefined);
   const hasNone = missing.length === DATA_FILES.length;
-  const other = hasNone ? otherFormatError(folder) : undefined;
+  const other = hasNone ? (otherFormatError(folder) ?? noFolderError(folder)) : undefined;
   if (other) throw other;
   const lacks = hasNone ? 'the folder has no such file' : `the folder lacks ${missing.join(' and ')}`;
   throw new DataError(
-    `Cannot load data from ${folder}: ${describeNoFolder(folder) ?? lacks}, expected a folder with ${FILES_EXPECTED}, or one with images in class folders under train and val; point --data at it, or use the sample with --data embedded`,
+    `Cannot load data from ${folder}: ${lacks}, expected a folder with ${FILES_EXPECTED}, or one with images in class folders under train and val; point --data at it, or use the sample with --data embedded`,
   );
 }
 

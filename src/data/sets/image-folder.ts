@@ -7,15 +7,33 @@ import { DataError } from '../../errors.js';
 import { convertHeic, HEIC_ENDING } from '../images/heic.js';
 import { type FileDataset, type ImageFiles, imageFiles } from './dataset.js';
 import type { ListedFolders } from './list-ahead.js';
-import { describeNoFolder, exists, foldersIn, partsOf, realPath } from './list-folder.js';
+import { exists, foldersIn, namesIn, partsOf, realPath } from './list-folder.js';
 import { findDuplicate, normalizeName } from './names.js';
-import { otherFormatError, splitAdvice } from './other-formats.js';
+import { noFolderError, otherFormatError, splitAdvice } from './other-formats.js';
 import { findLabelsFile, LABEL_FILES, readLabels } from './val-labels.js';
-import { describeEndings, ignoredImages, openWalk, type PartWalk, type Visited, type WalkOptions } from './walk.js';
+import {
+  describeEndings,
+  IMAGE_ENDING,
+  ignoredImages,
+  openWalk,
+  type PartWalk,
+  type Visited,
+  type WalkOptions,
+} from './walk.js';
 
 /** Labels have 16 bits. */
 export const MAX_CLASSES = 65_536;
 const EXPECTED = 'class folders with images under train and the same ones under val';
+
+/** The error for a folder in which there is nothing to train on. */
+function withoutClasses(folder: string): DataError {
+  const names = namesIn(folder).filter((name) => !name.startsWith('.'));
+  const isFlat = names.some((name) => IMAGE_ENDING.test(name));
+  const found = isFlat ? 'it holds images side by side, and no class folders' : 'it has no class folders with images';
+  return new DataError(
+    `Cannot use the images of ${folder}: ${names.length === 0 ? 'it is empty' : found}, expected a folder of images for each class, in it or in a folder train; sort the images into such folders, docs/data.md says more`,
+  );
+}
 
 /** Whether the folder looks like one of image files, complete or not. */
 export function isImageFolder(folder: string): boolean {
@@ -55,11 +73,7 @@ export interface ClassImages {
 export function readImageFolder(folder: string, listed?: ListedFolders): FileDataset {
   const { train, val } = partsOf(folder);
   if (train === undefined) {
-    const noFolder = describeNoFolder(folder);
-    throw (
-      otherFormatError(folder) ??
-      refusal(folder, noFolder ?? 'there is no folder train', noFolder && 'choose another folder')
-    );
+    throw otherFormatError(folder) ?? noFolderError(folder) ?? withoutClasses(folder);
   }
   if (val === undefined) {
     throw refusal(folder, 'there is no folder val (nor valid, validation or test)', splitAdvice(folder));

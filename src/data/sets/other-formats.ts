@@ -1,11 +1,12 @@
 /** Recognizes image data in formats that are not read, and says how to convert them. */
-import { basename, join } from 'node:path';
-import { DataError } from '../../errors.js';
+import { basename, dirname, join } from 'node:path';
+import { DataError, truncate } from '../../errors.js';
+import { nearest } from '../../nearest.js';
 import { shellWord } from '../../printable.js';
 import { HEIC_ENDING } from '../images/heic.js';
 import { isCifar } from './cifar.js';
 import { isIdxFolder } from './idx-files.js';
-import { exists, foldersIn, isFolder, namesIn, partsOf } from './list-folder.js';
+import { describeNoFolder, exists, foldersIn, isFolder, namesIn, partsOf } from './list-folder.js';
 import { IMAGE_ENDING } from './walk.js';
 
 const WRITE_IMAGES = 'write the images into class folders';
@@ -51,9 +52,28 @@ export function otherFormatError(path: string): DataError | undefined {
   const inner = folders.map((name) => join(path, name)).find(isDataset);
   if (inner !== undefined) return refusal(path, `it is in the folder ${inner}`, `name that with --data`);
   const classes = classFoldersOf(path);
-  if (classes.length < 2) return undefined;
+  const [only] = classes;
+  if (only === undefined) return undefined;
+  if (classes.length === 1) {
+    if (partsOf(path).val === only) return undefined;
+    return new DataError(
+      `Cannot use the data in ${path}: it has images of one class only, in the folder ${only}, expected two classes or more; add a folder for each other class`,
+    );
+  }
   const found = `it has class folders (${classes.slice(0, 2).join(', ')}, …), but no train and val`;
   return refusal(path, found, splitAdvice(path));
+}
+
+/** The error for a path that is no folder, or does not exist, with the nearest folder beside it; undefined for a folder. */
+export function noFolderError(path: string): DataError | undefined {
+  const found = describeNoFolder(path);
+  if (found === undefined) return undefined;
+  const parent = dirname(path);
+  const near = exists(path) || !isFolder(parent) ? undefined : nearest(truncate(basename(path)), foldersIn(parent));
+  const hint = near === undefined ? '' : ` (did you mean ${join(parent, near)}?)`;
+  return new DataError(
+    `Cannot use the data in ${path}: ${found}${hint}, expected a folder with images in class folders, shards that \`data prepare --pack\` wrote, IDX files, or CIFAR-10's binary version; name another`,
+  );
 }
 
 /** What to do with class folders that nobody has divided into training and test images. */

@@ -49,6 +49,15 @@ test('divide() takes about the share, in every order of arrival the same images,
   );
 });
 
+test('openDataset() and countClasses() of one class folder alone say that two are needed', (t) => {
+  const folder = imageFolderOf(t, { 'cat/1.jpg': 'rgb.jpg', 'cat/2.jpg': 'rgb.jpg' });
+  assert.equal(countClasses(folder), undefined);
+  assert.match(
+    refusal(() => openDataset(folder, 10, 3, CHOICE), folder),
+    /SET: it has images of one class only, in the folder cat, expected two classes or more; add a folder/,
+  );
+});
+
 test('divide() gives each part an image of a class that has two, and one alone to the training', () => {
   for (let seed = 0; seed < 40; seed++) {
     for (const valShare of [0.001, 0.5, 0.999]) {

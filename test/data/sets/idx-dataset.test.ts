@@ -102,9 +102,21 @@ test('loadDataset() lists the four expected files if none of them exists, or the
   const folder = folderOf(t, { other: Buffer.from('text') });
   assertRefused(() => loadDataset(folder, 10), folder, 'the folder has no such file', '--data', ...DATA_FILES);
   const nowhere = join(folder, 'nowhere');
-  assertRefused(() => loadDataset(nowhere, 10), nowhere, 'there is no such folder', ...DATA_FILES);
+  assertRefused(
+    () => loadDataset(nowhere, 10),
+    nowhere,
+    'there is no such folder',
+    'images in class folders',
+    'IDX files',
+  );
   const file = join(folder, 'other');
-  assertRefused(() => loadDataset(file, 10), file, 'it is a file, not a folder', ...DATA_FILES);
+  assertRefused(
+    () => loadDataset(file, 10),
+    file,
+    'it is a file, not a folder',
+    'images in class folders',
+    'IDX files',
+  );
 });
 
 test('loadDataset() lists the files that are missing', (t) => {

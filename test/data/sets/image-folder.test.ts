@@ -83,6 +83,21 @@ test('readImageFolder() explains what is missing', (t) => {
   const file = join(folderOf(t, { file: Buffer.from('x') }), 'file');
   refused(file, /: it is a file, not a folder, expected/);
   refused(`${file}s`, /: there is no such folder, expected/);
+  const pets = imageFolderOf(t, { 'pets/train/dog/b.jpg': 'rgb.jpg' });
+  refused(
+    join(pets, 'petz'),
+    /petz: there is no such folder \(did you mean \S+pets\?\), expected a folder with images/,
+  );
+  const empty = join(pets, 'empty');
+  mkdirSync(empty);
+  refused(empty, /: it is empty, expected a folder of images for each class, in it or in a folder train;/);
+  mkdirSync(join(empty, 'sub'));
+  refused(empty, /: it has no class folders with images, expected/);
+  refused(imageFolderOf(t, { 'b.jpg': 'rgb.jpg' }), /: it holds images side by side, and no class folders, expected/);
+  refused(
+    imageFolderOf(t, { 'cat/b.jpg': 'rgb.jpg' }),
+    /: it has images of one class only, in the folder cat, expected/,
+  );
   symlinkSync('gone', `${file}s`);
   refused(`${file}s`, /: it is a link to gone, which is not there, expected/);
   const folder = imageFolderOf(t, { 'train/dog/b.jpg': 'rgb.jpg' });

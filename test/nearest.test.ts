@@ -1,7 +1,7 @@
 /** Names that are similar to what somebody typed. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { nearest } from '../../src/config/validate.js';
+import { nearest } from '../src/nearest.js';
 
 test('nearest() finds a name with a letter more, less, other, or swapped with the next one', () => {
   const names = ['mini', 'fashion', 'tutorial', 'lenet'];
