@@ -100,7 +100,7 @@ function planPath(layers: readonly ConfigLayer[], asked: string, named: Place | 
         throw new ConfigError(
           existsSync(path)
             ? isRun
-              ? `Cannot resume from ${path}: the run has no checkpoint yet; begin it again with --resume auto --run ${shellWord(place!.run)}, or choose another --resume`
+              ? `Cannot resume from ${path}: the run has no checkpoint yet; begin it again with --resume auto ${flagsOf(place!)}, or choose another --resume`
               : `Cannot resume from ${path}: it is neither a checkpoint nor the folder of a run with one; choose another --resume`
             : `Cannot resume from ${path}: it does not exist${nearRun(path, '.') || nearRun(path, given(layers, 'out'))}, expected a checkpoint or a run's folder; choose another --resume`,
         );
@@ -111,6 +111,11 @@ function planPath(layers: readonly ConfigLayer[], asked: string, named: Place | 
       return continueFrom(layers, resume, { run, out: out ?? PRESETS.mini.out });
     },
   };
+}
+
+/** The flags that name a run. */
+function flagsOf({ run, out }: Place): string {
+  return `--run ${shellWord(run)}${out === PRESETS.mini.out ? '' : ` --out ${shellWord(out)}`}`;
 }
 
 /** The path of a checkpoint or a run: a name without a slash is also that of a run in the folder of the runs. */

@@ -21,7 +21,7 @@ import {
 export function addTrainingCommands(add: Add): void {
   const train = add('train', 'train a net, on two devices or on one', () => import('./train.js'));
   addConfigOptions(addFlags(train, flagNames('net', 'data', 'train'))).addOption(
-    new Option('--resume <which>', "auto (newest checkpoint of --run), a run's folder or a checkpoint")
+    new Option('--resume <which>', 'auto (newest checkpoint of --run), a run or a checkpoint')
       .argParser(pathOf('--resume'))
       .helpGroup(HEADINGS.checkpoints),
   );

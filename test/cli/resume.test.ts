@@ -51,7 +51,7 @@ test('--resume takes the name of a run, as --weights does, and names the nearest
   fs.writeFileSync(join(out, 'fruitless', 'config.json'), '{}');
   assert.throws(
     () => find('fruitless'),
-    /the run has no checkpoint yet; begin it again with --resume auto --run fruitless,/,
+    /the run has no checkpoint yet; begin it again with --resume auto --run fruitless --out \S+, or/,
   );
   assert.throws(() => find('fruitles'), /from fruitles: it does not exist \(did you mean fruitless\?\), expected/);
 });
