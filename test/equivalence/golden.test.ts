@@ -32,6 +32,9 @@ function firstStep(name: string) {
   return { ...file, steps: steps.slice(0, 1), after: {} };
 }
 
+/** Whether every file is compared with all of its steps. */
+const ALL = process.env.GOLDENS === 'all';
+
 const BOTH = ['towers', 'reference'] as const;
 
 // One file with all steps is enough: updates are the same for all nets. The reference does not depend on `convolutions`; that of
@@ -44,7 +47,7 @@ for (const [name, convolutions, sides, part] of [
   ['d2l', 'auto', ['towers'], 'the first step'],
 ] as const) {
   test(`verifyGolden() passes on ${name} with ${convolutions} convolutions: ${sides.join(', ')}, ${part}`, async () => {
-    const isWhole = part === 'all steps';
+    const isWhole = part === 'all steps' || ALL;
     const file = isWhole ? parsed(name) : firstStep(name);
     const result = await withFile(JSON.stringify(file), (path) =>
       verifyGolden(path, { ...config, convolutions }, sides),
