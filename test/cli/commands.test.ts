@@ -68,7 +68,10 @@ test('eval refuses a missing run and an invalid name', async () => {
     /^error: Cannot evaluate the run ablated: it is the folder of an ablation, expected/,
   );
   assert.match((await run(['eval', '--run', '..r'], evaluating())).stderr.text, /^error: Cannot name the run "\.\.r"/);
-  assert.match((await run(['eval', '--run', '../r'], evaluating())).stderr.text, /there is no \.\.\/r\/config\.json;/);
+  assert.match(
+    (await run(['eval', '--run', '../no/r'], evaluating())).stderr.text,
+    /there is no \.\.\/no\/r\/config\.json;/,
+  );
 });
 
 test('eval --ten-view evaluates ten views, and says so', async () => {

@@ -81,7 +81,7 @@ test('another optimizer under the same name is refused, before anything is writt
   await assert.rejects(
     run({ run: 'trunk', optimizer: { ...OPTIMIZER, learningRate: 0.01 } }, at2()),
     (error: Error) => {
-      const text = `optimizer.learningRate is 0.1 there, and 0.01 now; leave that setting out, or continue in a new run, which may change it and keeps weights and velocities: alexnet-split train --resume ${AT_2} --run trunk-branch --out ${out} --lr 0.01`;
+      const text = `optimizer.learningRate is 0.1 there, and 0.01 now; leave that setting out, or continue in a new run, which may change it and keeps weights and velocities: alexnet-split train --resume ${AT_2} --run trunk-branch --out ${out} --devices ${DEVICES.join(',')} --placement split --lr 0.01 --eval-every 0`;
       return error.name === 'ConfigError' && error.message.endsWith(text);
     },
   );
