@@ -41,7 +41,7 @@ export class Parameters {
   /**
    * Makes them with their initial values, which depend on the seed and their names.
    * @param tower names the update's ops. @param newHead draws the last layer apart: the features of trained weights are
-   * adapted to the values with which their own last layer began, and those may have come of the same seed.
+   * adapted to the values with which their own last layer began, which may be those of the same seed.
    */
   constructor(
     parameters: readonly Parameter[],
