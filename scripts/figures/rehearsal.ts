@@ -1,6 +1,6 @@
 /** What `plan --data` says against the runs. */
 import type { Maker } from './tools/figure.js';
-import { machineOf, markdownTable } from './tools/markdown.js';
+import { machineOf, markdownTable, signed } from './tools/markdown.js';
 
 const COMMAND = 'npm run bench -- rehearsal --seconds 20';
 
@@ -28,7 +28,7 @@ export const rehearsal: Maker<Rehearsal> = {
         limit,
         plannedRate.toFixed(0),
         measuredRate.toFixed(0),
-        `${difference >= 0 ? '+' : '−'}${Math.abs(100 * difference).toFixed(0)} %`,
+        `${signed(100 * difference, 0)} %`,
       ]);
       return [
         markdownTable(['setting', 'limit', 'planned, images/s', 'measured, images/s', 'difference'], cells),

@@ -5,6 +5,7 @@ import type { Context } from '../c/context.js';
 import { opDef } from '../c/ops.js';
 import { AttrType, DataType, type Pointer } from '../c/signatures.js';
 import { check } from '../c/status.js';
+import { callAsync } from '../install/koffi.js';
 
 export interface Call {
   name: string;
@@ -19,8 +20,39 @@ export interface Call {
 
 /** Runs an op, or calls a function of the context. @returns TFE_TensorHandles, the caller's to delete. */
 export function execute(context: Context, call: Call): BigUint64Array {
+  const { c, status } = context;
+  const { name, count } = call;
+  const op = prepareOp(context, call);
+  try {
+    const outputs = new BigUint64Array(Math.max(1, count));
+    const made = Int32Array.of(count);
+    c.TFE_Execute(op, outputs, made, status);
+    check(context, `run the op ${name}`, name);
+    return outputs.subarray(0, made[0]);
+  } finally {
+    c.TFE_DeleteOp(op);
+  }
+}
+
+/** As {@link execute}, in a thread of libuv's. @param context with a status that nothing else uses meanwhile. */
+export async function executeAsync(context: Context, call: Call): Promise<BigUint64Array> {
+  const { c, status } = context;
+  const { name, count } = call;
+  const op = prepareOp(context, call);
+  try {
+    const outputs = new BigUint64Array(Math.max(1, count));
+    const made = Int32Array.of(count);
+    await callAsync(c.TFE_Execute, op, outputs, made, status);
+    check(context, `run the op ${name}`, name);
+    return outputs.subarray(0, made[0]);
+  } finally {
+    c.TFE_DeleteOp(op);
+  }
+}
+
+/** An op with its device, inputs and attributes, the caller's to delete. */
+function prepareOp(context: Context, { name, inputs, attrs, device, cancellation }: Call): Pointer {
   const { c, status, address } = context;
-  const { name, inputs, attrs, count, device, cancellation } = call;
   const op = c.TFE_NewOp(address, name, status);
   check(context, `find the op ${name}`, name);
   try {
@@ -40,13 +72,10 @@ export function execute(context: Context, call: Call): BigUint64Array {
       c.TFE_OpSetCancellationManager(op, cancellation, status);
       check(context, `let the op ${name} be cancelled`, name);
     }
-    const outputs = new BigUint64Array(Math.max(1, count));
-    const made = Int32Array.of(count);
-    c.TFE_Execute(op, outputs, made, status);
-    check(context, `run the op ${name}`, name);
-    return outputs.subarray(0, made[0]);
-  } finally {
+    return op;
+  } catch (error) {
     c.TFE_DeleteOp(op);
+    throw error;
   }
 }
 

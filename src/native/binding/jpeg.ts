@@ -2,13 +2,13 @@
  * Decodes JPEG files by TensorFlow's kernel, which has libjpeg-turbo. It takes less time than libvips, and gives the same
  * pixels: both decode with exact cosine transforms and smooth upsampling.
  */
-import { attr, setAttr } from '../c/attributes.js';
+import { attr } from '../c/attributes.js';
 import { type Context, openContext } from '../c/context.js';
 import { copyOut } from '../c/copy.js';
 import { hasContext } from '../c/process-wide.js';
 import { check } from '../c/status.js';
 import { stringTensor } from '../c/tensors.js';
-import { callAsync } from '../install/koffi.js';
+import { executeAsync } from './execute.js';
 
 /** Of `tensorflow/core/ops/image_ops.cc`. */
 const OP = 'DecodeJpeg';
@@ -33,30 +33,16 @@ export function openJpegDecoder(): ((file: Uint8Array) => Promise<Uint8Array>) |
 async function decode(shared: Context, device: string, file: Uint8Array): Promise<Uint8Array> {
   // Several images are decoded at the same time, so each has a status of its own.
   const context = { ...shared, status: shared.c.TF_NewStatus() };
-  const { c, address, status } = context;
   try {
-    const input = stringTensor(context, [], [file]);
+    const { handle, free } = stringTensor(context, [], [file]);
     try {
-      const op = c.TFE_NewOp(address, OP, status);
-      try {
-        check(context, `find the op ${OP}`);
-        c.TFE_OpSetDevice(op, device, status);
-        check(context, `place the op ${OP} on ${device}`);
-        c.TFE_OpAddInput(op, input.handle, status);
-        check(context, `give the op ${OP} its input`);
-        for (const each of ATTRS) setAttr(context, op, OP, each);
-        const outputs = new BigUint64Array(1);
-        await callAsync(c.TFE_Execute, op, outputs, Int32Array.of(1), status);
-        check(context, 'decode a JPEG image');
-        return takePixels(context, outputs[0]!);
-      } finally {
-        c.TFE_DeleteOp(op);
-      }
+      const call = { name: OP, inputs: [handle], attrs: ATTRS, count: 1, device, cancellation: undefined };
+      return takePixels(context, (await executeAsync(context, call))[0]!);
     } finally {
-      input.free();
+      free();
     }
   } finally {
-    c.TF_DeleteStatus(status);
+    context.c.TF_DeleteStatus(context.status);
   }
 }
 
